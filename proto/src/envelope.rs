@@ -1,0 +1,146 @@
+//! The envelope that a message travels in, through RabbitMQ and in process alike.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use prost::Message;
+
+use crate::v1::{Chunk, ChunkResult, DeadChunk, Heartbeat, JobOpen, JobSeal};
+
+/// A message with the properties that it carries through the broker. Cheap to clone: the payload is
+/// shared, and a chunk's body is never copied.
+#[derive(Debug, Clone)]
+pub struct Envelope {
+    /// Unique to what is sent, and the same whenever it is sent again.
+    pub message_id: String,
+    /// The job's id; empty where the message belongs to none.
+    pub correlation_id: String,
+    /// When it was made, milliseconds since 1970.
+    pub made_unix_ms: u64,
+    /// What it says.
+    pub payload: Arc<Payload>,
+}
+
+/// Everything that is ever sent through the broker.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs)] // the `.proto` files carry the words
+pub enum Payload {
+    Open(JobOpen),
+    Chunk(Chunk),
+    Seal(JobSeal),
+    Result(ChunkResult),
+    Dead(DeadChunk),
+    Heartbeat(Heartbeat),
+}
+
+/// Why a message's bytes are not one of ours.
+#[derive(Debug, thiserror::Error)]
+pub enum PayloadError {
+    /// The AMQP `type` names no message of this protocol.
+    #[error("unknown message type {0:?}")]
+    UnknownType(String),
+    /// The bytes are not what the type promises.
+    #[error("not a {kind}: {source}")]
+    Malformed {
+        /// The AMQP `type`.
+        kind: &'static str,
+        /// What protobuf said.
+        source: prost::DecodeError,
+    },
+}
+
+impl Envelope {
+    /// An envelope made now.
+    pub fn new(message_id: impl ToString, correlation_id: impl ToString, payload: Payload) -> Self {
+        Self {
+            message_id: message_id.to_string(),
+            correlation_id: correlation_id.to_string(),
+            made_unix_ms: crate::unix_ms(),
+            payload: Arc::new(payload),
+        }
+    }
+}
+
+macro_rules! payloads {
+    ($($variant:ident => $type:ident, $name:literal;)*) => {
+        impl Payload {
+            /// The full protobuf name: the AMQP `type`.
+            pub fn type_name(&self) -> &'static str {
+                match self { $(Self::$variant(_) => $name,)* }
+            }
+
+            /// The protobuf encoding.
+            pub fn encode(&self) -> Vec<u8> {
+                match self { $(Self::$variant(message) => message.encode_to_vec(),)* }
+            }
+
+            /// How many bytes [`encode`](Self::encode) gives.
+            pub fn encoded_len(&self) -> usize {
+                match self { $(Self::$variant(message) => message.encoded_len(),)* }
+            }
+
+            /// Reads `body` as the message that `type_name` names. A chunk's body shares `body`'s
+            /// memory.
+            ///
+            /// # Errors
+            ///
+            /// When the name is not one of ours or the bytes are not such a message.
+            pub fn decode(type_name: &str, body: Bytes) -> Result<Self, PayloadError> {
+                match type_name {
+                    $($name => $type::decode(body)
+                        .map(Self::$variant)
+                        .map_err(|source| PayloadError::Malformed { kind: $name, source }),)*
+                    other => Err(PayloadError::UnknownType(other.chars().take(64).collect())),
+                }
+            }
+        }
+    };
+}
+
+payloads! {
+    Open => JobOpen, "rowmill.v1.JobOpen";
+    Chunk => Chunk, "rowmill.v1.Chunk";
+    Seal => JobSeal, "rowmill.v1.JobSeal";
+    Result => ChunkResult, "rowmill.v1.ChunkResult";
+    Dead => DeadChunk, "rowmill.v1.DeadChunk";
+    Heartbeat => Heartbeat, "rowmill.v1.Heartbeat";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_survives_the_trip_and_the_body_is_not_copied() {
+        let chunk = Chunk {
+            job_id: "j".into(),
+            body: Bytes::from_static(b"a,b\n"),
+            ..Default::default()
+        };
+        let sent = Payload::Chunk(chunk);
+        let bytes = Bytes::from(sent.encode());
+        let range = bytes.as_ptr_range();
+        let got = Payload::decode(sent.type_name(), bytes.clone()).unwrap();
+        assert_eq!(got, sent);
+        let Payload::Chunk(chunk) = got else {
+            unreachable!()
+        };
+        assert!(range.contains(&chunk.body.as_ptr()));
+    }
+
+    #[test]
+    fn a_foreign_type_and_broken_bytes_are_told_apart() {
+        assert!(matches!(
+            Payload::decode("x", Bytes::new()),
+            Err(PayloadError::UnknownType(_))
+        ));
+        let broken = Payload::decode("rowmill.v1.JobSeal", Bytes::from_static(&[0xff]));
+        assert!(matches!(
+            broken,
+            Err(PayloadError::Malformed {
+                kind: "rowmill.v1.JobSeal",
+                ..
+            })
+        ));
+    }
+}

@@ -1,0 +1,99 @@
+//! Ids as types of their own, so that a job's id is never taken for a worker's.
+
+use std::fmt;
+use std::str::FromStr;
+
+use uuid::Uuid;
+
+/// What came where an id was expected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not an id (a UUID is expected)")]
+pub struct IdError {
+    text: String,
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// The id as a UUID.
+            pub fn uuid(self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                Uuid::try_parse(text).map(Self).map_err(|_| IdError { text: text.chars().take(64).collect() })
+            }
+        }
+    };
+}
+
+id! {
+    /// One publish: a UUIDv7, so that ids sort by when they were made.
+    JobId
+}
+id! {
+    /// One run of a worker process: a UUIDv7.
+    WorkerId
+}
+id! {
+    /// One chunk of one job: UUIDv5 of the job's id and the chunk's seq, so that whoever sends a
+    /// chunk again sends the same id.
+    ChunkId
+}
+
+impl JobId {
+    /// A new job's id.
+    #[allow(clippy::new_without_default)] // every call gives another id
+    pub fn new() -> Self {
+        Self(Uuid::now_v7())
+    }
+
+    /// The id of the chunk `seq` (0, 1, 2, …) of this job.
+    pub fn chunk(self, seq: u64) -> ChunkId {
+        ChunkId(Uuid::new_v5(&self.0, &seq.to_be_bytes()))
+    }
+}
+
+impl WorkerId {
+    /// A new worker's id.
+    #[allow(clippy::new_without_default)] // every call gives another id
+    pub fn new() -> Self {
+        Self(Uuid::now_v7())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_has_the_same_id_whenever_it_is_sent() {
+        let job: JobId = "019344a0-0000-7000-8000-000000000001".parse().unwrap();
+        assert_eq!(job.chunk(7), job.chunk(7));
+        assert_ne!(job.chunk(7), job.chunk(8));
+        assert_ne!(job.chunk(7), JobId::new().chunk(7));
+    }
+
+    #[test]
+    fn what_is_no_uuid_is_named_in_the_error() {
+        let error = "seven".parse::<JobId>().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "\"seven\" is not an id (a UUID is expected)"
+        );
+    }
+}

@@ -1,0 +1,2 @@
+//! rowmill
+fn main() {}
