@@ -1,2 +1,21 @@
-//! rowmill
-fn main() {}
+//! The `rowmill` command: picks a role, or runs them all in one process, or reads from a master.
+
+mod command;
+mod follow;
+mod in_process;
+mod jobs;
+mod output;
+mod publish;
+mod run;
+mod server;
+mod show;
+mod wait;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let command = command::Command::parse();
+    cli::run(command.log(), |shutdown| command.run(shutdown))
+}

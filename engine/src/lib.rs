@@ -1,1 +1,17 @@
-//! engine
+//! The thinking of rowmill: CSV in, results out. Splitting the input into chunks of whole records,
+//! reading records, and the operations, each with `observe` (worker), `merge` and `finish` (master).
+//! Pure: no async, no sockets, no clock; who reads, carries and stores is the business of others.
+
+mod block;
+pub mod chunk;
+pub mod dialect;
+pub mod operation;
+pub mod oracle;
+pub mod profile;
+pub mod records;
+mod reject;
+mod sample;
+pub mod split;
+
+pub use dialect::Dialect;
+pub use split::{Limits, Piece, SplitError, Splitter};

@@ -1,1 +1,25 @@
-//! master
+//! The master: collects what workers make of chunks, commits each result once, and answers those
+//! who ask. It is the only role that remembers.
+//!
+//! One thread, the keeper, owns all state: the durable [`store`] and the live board. The intake
+//! carries results from the broker to it and acknowledges what it committed; the gRPC service
+//! carries questions to it.
+
+mod args;
+mod arrival;
+mod board;
+mod intake;
+mod job;
+mod keeper;
+mod rate;
+mod rows;
+mod run;
+mod server;
+mod service;
+pub mod store;
+mod view;
+mod watch;
+mod workers;
+
+pub use args::Args;
+pub use run::{Config, Listen, MasterError, Place, run};

@@ -9,6 +9,9 @@ use crate::v1::rowmill_client::RowmillClient;
 /// A connection to the master's gRPC service.
 pub type Client = RowmillClient<Channel>;
 
+/// The profile of a job with tens of thousands of columns is the largest answer there is.
+const LARGEST_ANSWER: usize = 64 << 20;
+
 /// Why the master could not be reached.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -52,7 +55,12 @@ pub async fn connect(address: &str) -> Result<Client, ConnectError> {
             address: address.to_owned(),
             source,
         })?;
-    Ok(RowmillClient::new(channel))
+    Ok(client(channel))
+}
+
+/// A client on a channel that is there already.
+pub fn client(channel: Channel) -> Client {
+    RowmillClient::new(channel).max_decoding_message_size(LARGEST_ANSWER)
 }
 
 fn endpoint(address: &str) -> Result<Endpoint, ConnectError> {

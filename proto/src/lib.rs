@@ -6,7 +6,7 @@ mod client;
 mod envelope;
 mod id;
 
-pub use client::{Client, ConnectError, connect, is_loopback};
+pub use client::{Client, ConnectError, client, connect, is_loopback};
 pub use envelope::{Envelope, Payload, PayloadError};
 pub use id::{ChunkId, IdError, JobId, WorkerId};
 

@@ -1,1 +1,28 @@
-//! tui
+//! The dashboard: watches a master's stream and shows it in a terminal. It knows only what the
+//! stream says; it changes nothing and remembers nothing beyond its own run.
+//!
+//! Key → `Msg` → `update` → `Effect`, then `view` draws what the model says. The network is a task
+//! of its own (`feed`), which the event loop (`run`) never waits for. A further tab (Dead, Broker,
+//! Log) is a variant of [`Tab`], a file in `view/`, and its keys in `keys`.
+
+mod args;
+mod clock;
+mod error;
+mod feed;
+pub mod format;
+mod history;
+mod keys;
+mod model;
+mod once;
+mod run;
+mod sheet;
+mod state;
+mod terminal;
+pub mod text;
+mod theme;
+mod update;
+mod view;
+
+pub use args::{Args, Config, Source, Tab};
+pub use error::TuiError;
+pub use run::run;

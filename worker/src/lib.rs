@@ -1,1 +1,14 @@
-//! worker
+//! The worker: takes chunks from the broker, computes their results on threads of its own, and
+//! acknowledges a chunk only once its result is the broker's. It holds no state that matters; any
+//! number of them may run, anywhere, and any of them may be killed.
+
+mod args;
+mod attempt;
+mod beat;
+mod finished;
+mod run;
+mod session;
+mod tally;
+
+pub use args::{Args, cores};
+pub use run::{Config, WorkerError, run};

@@ -1,0 +1,172 @@
+//! The flags that say where the broker is, the same for every role. Credentials come from the
+//! environment or a file, never from the command line, which every user of the host can read.
+
+use std::fs;
+use std::path::PathBuf;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::address::{AddressError, RabbitConfig, has_password};
+use crate::session::Broker;
+
+/// Where the broker is.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Broker")]
+#[allow(clippy::doc_markdown, rustdoc::bare_urls)] // clap prints the words as they stand
+pub struct BrokerArgs {
+    /// RabbitMQ's address without a password, amqp://HOST:PORT/VHOST; several HOST:PORT with commas
+    /// for a cluster [default: guest at amqp://127.0.0.1:5672/%2f] [env: ROWMILL_BROKER, then
+    /// AMQP_URL; there it may be amqp://USER:PASSWORD@HOST:PORT/VHOST]
+    #[arg(long, value_name = "URL", conflicts_with = "broker_file")]
+    pub broker: Option<String>,
+
+    /// A file whose first line is RabbitMQ's address, password and all [default: none] [env:
+    /// ROWMILL_BROKER_FILE]
+    #[arg(long, value_name = "PATH")]
+    pub broker_file: Option<PathBuf>,
+
+    /// The first part of every queue's name, the same for publisher, workers and master
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "rowmill",
+        env = "ROWMILL_NAMESPACE"
+    )]
+    pub namespace: Option<String>,
+}
+
+/// Why the flags name no broker.
+#[derive(Debug, thiserror::Error)]
+pub enum ArgsError {
+    /// A password is where others can read it.
+    #[error(
+        "--broker holds a password, which every user of this host can read in the list of \
+         processes; put the address into the variable ROWMILL_BROKER, or into a file named by \
+         --broker-file"
+    )]
+    PasswordInFlag,
+    /// The file cannot be read.
+    #[error("cannot read the broker's address from {path:?}: {source}")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The address or the namespace cannot be used.
+    #[error("{from}: {source}")]
+    Address {
+        /// The flag, variable or file that it came from.
+        from: String,
+        /// Why not.
+        source: AddressError,
+    },
+}
+
+const DEFAULT_URI: &str = "amqp://guest:guest@127.0.0.1:5672/%2f";
+const DEFAULT_NAMESPACE: &str = "rowmill";
+
+impl BrokerArgs {
+    /// The broker that the flags and the environment name: the first of `--broker`,
+    /// `--broker-file`, `ROWMILL_BROKER`, `ROWMILL_BROKER_FILE`, `AMQP_URL`, and this host's own.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be read or used, or has a password on the command line.
+    pub fn broker(&self) -> Result<Broker, ArgsError> {
+        let (from, uri) = self.uri(|name| std::env::var(name).ok())?;
+        let namespace = self.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
+        let config = RabbitConfig::new(uri, namespace)
+            .map_err(|source| ArgsError::Address { from, source })?;
+        Ok(Broker::rabbit(config))
+    }
+
+    /// The address and where it came from. The variables are looked up here and not by clap, which
+    /// would print a password in its help.
+    fn uri(
+        &self,
+        env: impl Fn(&str) -> Option<String>,
+    ) -> Result<(String, SecretString), ArgsError> {
+        let set = |name: &str| env(name).filter(|value| !value.is_empty());
+        let found = |from: &str, uri: String| Ok((from.to_owned(), SecretString::from(uri)));
+        if let Some(uri) = &self.broker {
+            if has_password(uri) {
+                return Err(ArgsError::PasswordInFlag);
+            }
+            return found("--broker", uri.clone());
+        }
+        if let Some(path) = &self.broker_file {
+            return from_file(path.clone());
+        }
+        if let Some(uri) = set("ROWMILL_BROKER") {
+            return found("ROWMILL_BROKER", uri);
+        }
+        if let Some(path) = set("ROWMILL_BROKER_FILE") {
+            return from_file(PathBuf::from(path));
+        }
+        if let Some(uri) = set("AMQP_URL") {
+            return found("AMQP_URL", uri);
+        }
+        found("the default address", DEFAULT_URI.to_owned())
+    }
+}
+
+fn from_file(path: PathBuf) -> Result<(String, SecretString), ArgsError> {
+    match fs::read_to_string(&path).map(SecretString::from) {
+        Ok(text) => {
+            let line = text.expose_secret().lines().next().unwrap_or("").trim();
+            Ok((path.display().to_string(), SecretString::from(line)))
+        }
+        Err(source) => Err(ArgsError::File { path, source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uri(args: &BrokerArgs, env: &[(&str, &str)]) -> Result<(String, String), ArgsError> {
+        let find = |name: &str| {
+            let found = env.iter().find(|(key, _)| *key == name)?;
+            Some(found.1.to_owned())
+        };
+        let (from, uri) = args.uri(find)?;
+        Ok((from, uri.expose_secret().to_owned()))
+    }
+
+    #[test]
+    fn the_flag_comes_before_the_environment_and_that_before_the_default() {
+        let flag = BrokerArgs {
+            broker: Some("amqp://flag".into()),
+            ..Default::default()
+        };
+        let none = BrokerArgs::default();
+        let both = [
+            ("AMQP_URL", "amqp://u:p@amqp"),
+            ("ROWMILL_BROKER", "amqp://u:p@own"),
+        ];
+        assert_eq!(uri(&flag, &both).unwrap().1, "amqp://flag");
+        assert_eq!(uri(&none, &both).unwrap().1, "amqp://u:p@own");
+        assert_eq!(uri(&none, &both[..1]).unwrap().1, "amqp://u:p@amqp");
+        assert_eq!(uri(&none, &[("AMQP_URL", "")]).unwrap().1, DEFAULT_URI);
+    }
+
+    #[test]
+    fn a_password_on_the_command_line_is_refused() {
+        let args = BrokerArgs {
+            broker: Some("amqp://u:p@h/v".into()),
+            ..Default::default()
+        };
+        assert!(matches!(uri(&args, &[]), Err(ArgsError::PasswordInFlag)));
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        let args = BrokerArgs {
+            broker_file: Some("no/such/file".into()),
+            ..Default::default()
+        };
+        let error = args.broker().unwrap_err().to_string();
+        assert!(error.contains("no/such/file"), "{error}");
+    }
+}

@@ -1,0 +1,145 @@
+//! A session with the broker in this process: what must end together.
+
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use proto::Envelope;
+use tokio::sync::watch;
+
+use super::Node;
+use super::channel::{Channel, closed};
+use super::consumer::{MemoryConsumer, TelemetryConsumer};
+use super::queue::{MessageQueue, Offer};
+use crate::delivery::{Consumer, ConsumerKind};
+use crate::error::BrokerError;
+use crate::session::{Confirm, Depth};
+use crate::topology::{Queue, Route};
+
+/// A session with the broker in this process.
+#[derive(Debug, Clone)]
+pub(crate) struct MemorySession(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    node: Arc<Node>,
+    /// The channels that may still hold messages.
+    channels: Mutex<Vec<Weak<Channel>>>,
+    ended: watch::Sender<bool>,
+    /// Never says anything: this broker blocks nobody.
+    blocked: watch::Sender<Option<String>>,
+}
+
+impl MemorySession {
+    pub(super) fn new(node: Arc<Node>) -> Self {
+        Self(Arc::new(Shared {
+            node,
+            channels: Mutex::default(),
+            ended: watch::Sender::new(false),
+            blocked: watch::Sender::new(None),
+        }))
+    }
+
+    pub(crate) async fn publish(
+        &self,
+        route: Route,
+        envelope: &Envelope,
+    ) -> Result<Confirm, BrokerError> {
+        self.check()?;
+        if let Some(queue) = self.0.node.queue(route.queue()) {
+            return self.enqueue(queue, envelope).await;
+        }
+        // Nobody listening is no failure: telemetry is for whoever is there.
+        drop(self.0.node.telemetry.send(envelope.clone()));
+        Ok(Confirm::Acked)
+    }
+
+    async fn enqueue(
+        &self,
+        queue: &MessageQueue,
+        envelope: &Envelope,
+    ) -> Result<Confirm, BrokerError> {
+        let mut ended = self.0.ended.subscribe();
+        loop {
+            let mut changed = pin!(queue.changed());
+            // Listens before it looks, so that no change falls between the two.
+            changed.as_mut().enable();
+            match queue.offer(envelope) {
+                Offer::Taken => return Ok(Confirm::Acked),
+                Offer::Refused => return Ok(Confirm::Nacked),
+                Offer::Full => {}
+            }
+            tokio::select! {
+                () = changed => {}
+                _ = ended.wait_for(|ended| *ended) => return Err(closed()),
+            }
+        }
+    }
+
+    pub(crate) fn consume(&self, queue: Queue, prefetch: u16) -> Result<Consumer, BrokerError> {
+        self.check()?;
+        let node = Arc::clone(&self.0.node);
+        let kind = match Channel::open(node, queue, prefetch) {
+            Some(channel) => ConsumerKind::Memory(MemoryConsumer {
+                channel: self.keep(channel)?,
+            }),
+            None => ConsumerKind::Telemetry(TelemetryConsumer {
+                heartbeats: self.0.node.telemetry.subscribe(),
+                ended: self.0.ended.subscribe(),
+                _session: self.clone(),
+            }),
+        };
+        Ok(Consumer(kind))
+    }
+
+    fn keep(&self, channel: Channel) -> Result<Arc<Channel>, BrokerError> {
+        let channel = Arc::new(channel);
+        let mut channels = self
+            .0
+            .channels
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        channels.retain(|other| other.strong_count() > 0);
+        channels.push(Arc::downgrade(&channel));
+        drop(channels);
+        // It may have been closed in the meantime, before the channel was where close looks.
+        self.check()?;
+        Ok(channel)
+    }
+
+    pub(crate) fn depth(&self, queue: Queue) -> Result<Depth, BrokerError> {
+        self.check()?;
+        let queue = self.0.node.queue(queue);
+        Ok(queue.map_or_else(Depth::default, |queue| queue.depth()))
+    }
+
+    pub(crate) fn watch_blocked(&self) -> watch::Receiver<Option<String>> {
+        self.0.blocked.subscribe()
+    }
+
+    pub(crate) async fn lost(&self) -> BrokerError {
+        let mut ended = self.0.ended.subscribe();
+        // Without its sender it would end too, and the sender is ours.
+        drop(ended.wait_for(|ended| *ended).await);
+        closed()
+    }
+
+    pub(crate) fn close(&self) {
+        self.0.ended.send_replace(true);
+        let mut channels = self
+            .0
+            .channels
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let channels = std::mem::take(&mut *channels);
+        for channel in channels.iter().filter_map(Weak::upgrade) {
+            channel.end();
+        }
+    }
+
+    fn check(&self) -> Result<(), BrokerError> {
+        if *self.0.ended.borrow() {
+            return Err(closed());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,125 @@
+//! Envelopes as AMQP messages and back. The body is the payload's protobuf; everything else is in
+//! the properties, where other AMQP tools can see it.
+
+use bytes::Bytes;
+use lapin::BasicProperties;
+use lapin::message::Delivery as Incoming;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use proto::{Envelope, PROTOCOL, Payload, VERSION};
+
+use super::failure::short;
+use crate::delivery::{Death, Unreadable};
+use crate::error::BrokerError;
+
+const CONTENT_TYPE: &str = "application/x-protobuf";
+/// AMQP's timestamp counts seconds; this header has the milliseconds since 1970.
+const MADE_MS: &str = "rowmill-made-ms";
+
+/// AMQP's delivery modes.
+const TRANSIENT: u8 = 1;
+const PERSISTENT: u8 = 2;
+
+pub(super) fn properties(
+    envelope: &Envelope,
+    persistent: bool,
+) -> Result<BasicProperties, BrokerError> {
+    let mut headers = FieldTable::default();
+    // lapin's parser and RabbitMQ agree on signed 64-bit integers; until the year 292 million.
+    headers.insert(
+        MADE_MS.into(),
+        AMQPValue::LongLongInt(envelope.made_unix_ms as i64),
+    );
+    Ok(BasicProperties::default()
+        .with_content_type(CONTENT_TYPE.into())
+        .with_type(envelope.payload.type_name().into())
+        .with_message_id(short("message id", &envelope.message_id)?)
+        .with_correlation_id(short("correlation id", &envelope.correlation_id)?)
+        .with_timestamp(envelope.made_unix_ms / 1000)
+        .with_app_id(format!("rowmill/{VERSION} protocol/{PROTOCOL}").into())
+        .with_delivery_mode(if persistent { PERSISTENT } else { TRANSIENT })
+        .with_headers(headers))
+}
+
+/// The envelope in `incoming`, whose body is taken out of it.
+pub(super) fn envelope(incoming: &mut Incoming) -> Result<Envelope, Unreadable> {
+    let properties = &incoming.properties;
+    let text = |property: &Option<ShortString>| {
+        let text = property.as_ref().map(ShortString::as_str);
+        text.unwrap_or_default().to_owned()
+    };
+    let message_id = text(properties.message_id());
+    let kind = text(properties.kind());
+    let correlation_id = text(properties.correlation_id());
+    let made_unix_ms = header(incoming, MADE_MS)
+        .or_else(|| properties.timestamp().map(|seconds| seconds * 1000))
+        .unwrap_or(0);
+    let bytes = Bytes::from(std::mem::take(&mut incoming.data));
+    match Payload::decode(&kind, bytes.clone()) {
+        Ok(payload) => Ok(Envelope {
+            message_id,
+            correlation_id,
+            made_unix_ms,
+            payload: payload.into(),
+        }),
+        Err(error) => Err(Unreadable {
+            error,
+            message_id,
+            kind,
+            bytes,
+        }),
+    }
+}
+
+/// How often the broker says that the message came back.
+pub(super) fn delivery_count(incoming: &Incoming) -> u32 {
+    header(incoming, "x-delivery-count").map_or(0, |count| count.try_into().unwrap_or(u32::MAX))
+}
+
+/// The last of the deaths that the broker noted; it puts the newest first.
+pub(super) fn death(incoming: &Incoming) -> Option<Death> {
+    let deaths = match find(incoming, "x-death")? {
+        AMQPValue::FieldArray(deaths) => deaths.as_slice(),
+        _ => return None,
+    };
+    let AMQPValue::FieldTable(death) = deaths.first()? else {
+        return None;
+    };
+    let field = |name: &str| death.inner().get(name);
+    let text = |name: &str| field(name).and_then(string).unwrap_or_default();
+    Some(Death {
+        reason: text("reason"),
+        queue: text("queue"),
+        count: field("count").and_then(integer).unwrap_or(1),
+    })
+}
+
+fn header(incoming: &Incoming, name: &str) -> Option<u64> {
+    integer(find(incoming, name)?)
+}
+
+fn find<'a>(incoming: &'a Incoming, name: &str) -> Option<&'a AMQPValue> {
+    incoming.properties.headers().as_ref()?.inner().get(name)
+}
+
+/// An integer of whatever width the broker chose.
+fn integer(value: &AMQPValue) -> Option<u64> {
+    match value {
+        AMQPValue::ShortShortInt(n) => (*n).try_into().ok(),
+        AMQPValue::ShortShortUInt(n) => Some((*n).into()),
+        AMQPValue::ShortInt(n) => (*n).try_into().ok(),
+        AMQPValue::ShortUInt(n) => Some((*n).into()),
+        AMQPValue::LongInt(n) => (*n).try_into().ok(),
+        AMQPValue::LongUInt(n) => Some((*n).into()),
+        AMQPValue::LongLongInt(n) => (*n).try_into().ok(),
+        AMQPValue::Timestamp(n) => Some(*n),
+        _ => None,
+    }
+}
+
+fn string(value: &AMQPValue) -> Option<String> {
+    match value {
+        AMQPValue::ShortString(text) => Some(text.to_string()),
+        AMQPValue::LongString(text) => Some(String::from_utf8_lossy(text.as_bytes()).into_owned()),
+        _ => None,
+    }
+}

@@ -1,0 +1,57 @@
+//! RabbitMQ, by lapin, without its auto-recovery: a session that has lost a connection is over, and
+//! whoever wants another makes one.
+
+mod consume;
+mod declare;
+mod failure;
+mod health;
+mod link;
+mod message;
+mod publish;
+mod session;
+
+use std::sync::Arc;
+
+pub(crate) use consume::{RabbitConsumer, RabbitReceipt};
+pub(crate) use session::RabbitSession;
+
+use crate::address::RabbitConfig;
+use crate::error::BrokerError;
+use declare::Names;
+use health::Health;
+use link::Link;
+
+/// A RabbitMQ, or a cluster of them, not necessarily connected.
+#[derive(Debug, Clone)]
+pub struct Rabbit {
+    config: Arc<RabbitConfig>,
+}
+
+impl Rabbit {
+    pub(crate) fn new(config: RabbitConfig) -> Self {
+        Self {
+            config: Arc::new(config),
+        }
+    }
+
+    /// `HOST:PORT/VHOST`, with nothing secret in it.
+    pub fn address(&self) -> String {
+        self.config.address()
+    }
+
+    /// What it was made from.
+    pub fn config(&self) -> &RabbitConfig {
+        &self.config
+    }
+
+    pub(crate) async fn connect(&self, name: &str) -> Result<RabbitSession, BrokerError> {
+        RabbitSession::open(Arc::clone(&self.config), name).await
+    }
+
+    pub(crate) async fn erase(&self) -> Result<(), BrokerError> {
+        let link = Link::open(&self.config, "rowmill erase", &Health::new()).await?;
+        let erased = Names::new(self.config.namespace()).erase(&link).await;
+        link.close().await;
+        erased
+    }
+}

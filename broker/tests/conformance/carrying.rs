@@ -1,0 +1,139 @@
+//! From a publisher to whoever consumes.
+
+use broker::{Confirm, Queue, Route};
+use futures_util::future::join_all;
+use proto::v1::{ChunkResult, DeadChunk, Heartbeat, JobOpen, JobSeal, SampleRow};
+use proto::{Envelope, Payload};
+
+use crate::bench::{Bench, chunk, is_quiet, next, publish};
+
+fn payloads() -> Vec<Payload> {
+    let job_id = || "job".to_owned();
+    vec![
+        Payload::Open(JobOpen {
+            job_id: job_id(),
+            name: "orders, with ünïcode.csv".into(),
+            source_bytes: Some(0),
+            ..Default::default()
+        }),
+        chunk("", "a,\"b\nc\"\r\n\0\u{ff}").payload.as_ref().clone(),
+        Payload::Seal(JobSeal {
+            job_id: job_id(),
+            chunks: u64::MAX,
+            ..Default::default()
+        }),
+        Payload::Result(ChunkResult {
+            job_id: job_id(),
+            sample: vec![SampleRow {
+                record: 1,
+                cells: vec![String::new(), "x".into()],
+            }],
+            ..Default::default()
+        }),
+        Payload::Dead(DeadChunk {
+            reason: "it hurt".into(),
+            ..Default::default()
+        }),
+        Payload::Heartbeat(Heartbeat::default()),
+    ]
+}
+
+pub(crate) async fn every_kind_of_message_arrives_as_it_was_sent(bench: Bench) {
+    let session = bench.session().await;
+    let mut consumer = session.consume(Queue::Results, 10).await.unwrap();
+    for (number, payload) in payloads().into_iter().enumerate() {
+        let sent = Envelope::new(number, "the job", payload);
+        let confirm = session.publish(Route::Results, &sent).await.unwrap();
+        assert_eq!(confirm, Confirm::Acked);
+
+        let delivery = consumer.next().await.unwrap();
+        let got = delivery.message.unwrap();
+        assert_eq!(got.payload, sent.payload);
+        assert_eq!(got.message_id, sent.message_id);
+        assert_eq!(got.correlation_id, sent.correlation_id);
+        assert_eq!(got.made_unix_ms, sent.made_unix_ms);
+        assert_eq!((delivery.redelivered, delivery.delivery_count), (false, 0));
+        assert_eq!(delivery.death, None);
+        delivery.receipt.ack().await.unwrap();
+    }
+    session.close().await;
+}
+
+pub(crate) async fn large_bodies_arrive_whole(bench: Bench) {
+    let session = bench.session().await;
+    let mut consumer = session.consume(Queue::Tasks, 1).await.unwrap();
+    for mib in [1, 4] {
+        let body: Vec<u8> = (0..mib << 20).map(|at: u32| (at % 251) as u8).collect();
+        let sent = chunk("large", body);
+        let confirm = session.publish(Route::Tasks, &sent).await.unwrap();
+        assert_eq!(confirm, Confirm::Acked);
+        let (_, delivery) = next(&mut consumer).await;
+        assert!(
+            delivery.message.unwrap().payload == sent.payload,
+            "{mib} MiB differ"
+        );
+        delivery.receipt.ack().await.unwrap();
+    }
+    session.close().await;
+}
+
+pub(crate) async fn many_at_once_are_each_confirmed(bench: Bench) {
+    let session = bench.session().await;
+    let mut consumer = session.consume(Queue::Tasks, 7).await.unwrap();
+    let ids: Vec<String> = (0..300).map(|n| format!("{n:03}")).collect();
+    let publishing = join_all(ids.iter().map(|id| publish(&session, Route::Tasks, id)));
+    let consuming = async {
+        let mut got = Vec::new();
+        while got.len() < ids.len() {
+            let (id, delivery) = next(&mut consumer).await;
+            delivery.receipt.ack().await.unwrap();
+            got.push(id);
+        }
+        got
+    };
+    let (_, mut got) = tokio::join!(publishing, consuming);
+    got.sort();
+    assert_eq!(got, ids);
+    session.close().await;
+}
+
+pub(crate) async fn telemetry_reaches_every_listener_and_nobody_else(bench: Bench) {
+    let (first, second) = (bench.session().await, bench.session().await);
+    let heartbeat = Envelope::new("beat", "", Payload::Heartbeat(Heartbeat::default()));
+    // Nobody listens yet, which is nobody's error.
+    first.publish(Route::Telemetry, &heartbeat).await.unwrap();
+    let mut one = first.consume(Queue::Telemetry, 2).await.unwrap();
+    let mut two = second.consume(Queue::Telemetry, 2).await.unwrap();
+    // More than the prefetch: telemetry needs no acks.
+    for _ in 0..5 {
+        let confirm = first.publish(Route::Telemetry, &heartbeat).await.unwrap();
+        assert_eq!(confirm, Confirm::Acked);
+    }
+    for consumer in [&mut one, &mut two] {
+        for _ in 0..5 {
+            let (id, delivery) = next(consumer).await;
+            assert_eq!(id, "beat");
+            drop(delivery);
+        }
+        assert!(is_quiet(consumer).await);
+    }
+    assert_eq!(first.depth(Queue::Telemetry).await.unwrap().ready, 0);
+    first.close().await;
+    second.close().await;
+}
+
+pub(crate) async fn depth_counts_what_waits(bench: Bench) {
+    let session = bench.session().await;
+    assert_eq!(session.depth(Queue::Tasks).await.unwrap().ready, 0);
+    for id in ["a", "b", "c"] {
+        publish(&session, Route::Tasks, id).await;
+    }
+    let depth = session.depth(Queue::Tasks).await.unwrap();
+    assert_eq!((depth.ready, depth.consumers), (3, 0));
+    let mut consumer = session.consume(Queue::Tasks, 1).await.unwrap();
+    let (_, delivery) = next(&mut consumer).await;
+    let depth = session.depth(Queue::Tasks).await.unwrap();
+    assert_eq!((depth.ready, depth.consumers), (2, 1));
+    delivery.receipt.ack().await.unwrap();
+    session.close().await;
+}

@@ -1,0 +1,276 @@
+//! What only a broker on the network can do: not be there, refuse, be set up otherwise, and be
+//! looked at by other programs.
+
+use broker::{BrokerError, Confirm, Queue, Route};
+use lapin::options::{
+    BasicAckOptions, BasicGetOptions, BasicPublishOptions, QueueDeclareOptions, QueueDeleteOptions,
+};
+use lapin::types::FieldTable;
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use tokio::io::AsyncReadExt;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use crate::bench::{Bench, amqp_url, chunk, next, publish};
+
+/// A channel that owes nothing to the crate under test.
+async fn stranger() -> (Connection, Channel) {
+    let connection = Connection::connect(&amqp_url(), ConnectionProperties::default()).await;
+    let connection = connection.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    (connection, channel)
+}
+
+async fn refused(uri: &str) -> BrokerError {
+    let connected = Bench::rabbit_at(uri).broker.connect("test").await;
+    connected.expect_err("it was let in")
+}
+
+/// `AMQP_URL` with other credentials or another virtual host.
+fn url_with(credentials: &str, vhost: &str) -> String {
+    let url = amqp_url();
+    let (_, hosts) = url.rsplit_once('@').unwrap();
+    let hosts = hosts.split('/').next().unwrap();
+    format!("amqp://{credentials}@{hosts}/{vhost}")
+}
+
+#[tokio::test]
+async fn a_closed_port_is_named_and_may_open_later() {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let error = refused(&format!("amqp://u:s3cret@{address}/%2f")).await;
+    assert!(
+        matches!(error, BrokerError::Unreachable { .. }),
+        "{error:?}"
+    );
+    assert!(error.is_retryable());
+    let text = error.to_string();
+    assert!(
+        text.contains(&address.to_string()) && !text.contains("s3cret"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_peer_that_says_nothing_is_given_up_and_hung_up_on() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("amqp://{}", silent.local_addr().unwrap());
+    let attempt = tokio::spawn(async move { refused(&uri).await });
+    let (mut peer, _) = silent.accept().await.unwrap();
+    let mut heard = Vec::new();
+    // It ends: the connection is not left behind.
+    peer.read_to_end(&mut heard).await.unwrap();
+    assert!(heard.starts_with(b"AMQP"));
+    let error = attempt.await.unwrap();
+    assert!(matches!(error, BrokerError::TimedOut { .. }), "{error:?}");
+    assert!(error.is_retryable());
+}
+
+/// A way to the broker that can fall silent: it stays connected and passes on nothing.
+async fn silent_way(silence: watch::Receiver<bool>) -> String {
+    let url = amqp_url();
+    let (credentials, rest) = url.rsplit_once('@').unwrap();
+    let (broker, vhost) = rest.split_once('/').unwrap();
+    let broker = broker.to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((near, _)) = listener.accept().await {
+            let far = TcpStream::connect(&broker).await.unwrap();
+            let (near, far) = (near.into_split(), far.into_split());
+            tokio::spawn(pass_on(near.0, far.1, silence.clone()));
+            tokio::spawn(pass_on(far.0, near.1, silence.clone()));
+        }
+    });
+    // A heartbeat of one second, so that the test takes two and not twenty.
+    format!("{credentials}@{address}/{vhost}?heartbeat=1")
+}
+
+async fn pass_on(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut silence: watch::Receiver<bool>,
+) {
+    tokio::select! {
+        _ = tokio::io::copy(&mut from, &mut to) => return,
+        _ = silence.wait_for(|silent| *silent) => {}
+    }
+    // Connected for as long as the test holds the other end of the channel.
+    while silence.changed().await.is_ok() {}
+}
+
+#[tokio::test]
+async fn a_connection_that_falls_silent_is_lost() {
+    let test = async |bench: Bench| {
+        let (silence, watched) = watch::channel(false);
+        let session = bench.by(&silent_way(watched).await).session().await;
+        let mut consumer = session.consume(Queue::Tasks, 1).await.unwrap();
+        publish(&session, Route::Tasks, "a").await;
+        let (_, delivery) = next(&mut consumer).await;
+
+        silence.send(true).unwrap();
+        let unheard = chunk("b", "x");
+        let (lost, sent, taken) = tokio::join!(
+            session.lost(),
+            session.publish(Route::Tasks, &unheard),
+            consumer.next(),
+        );
+        assert!(lost.is_retryable(), "{lost}");
+        assert!(sent.unwrap_err().is_retryable());
+        assert!(taken.unwrap_err().is_retryable());
+        assert!(delivery.receipt.ack().await.unwrap_err().is_retryable());
+        // Nor does a goodbye wait for somebody who says nothing.
+        session.close().await;
+        drop(silence);
+    };
+    Bench::rabbit().run(test).await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_refused_for_good() {
+    let error = refused(&url_with("guest:s3cret", "%2f")).await;
+    assert!(
+        matches!(error, BrokerError::Credentials { .. }),
+        "{error:?}"
+    );
+    assert!(!error.is_retryable());
+    assert!(!error.to_string().contains("s3cret"), "{error}");
+}
+
+#[tokio::test]
+async fn a_missing_virtual_host_is_named() {
+    let error = refused(&url_with("guest:guest", "nowhere")).await;
+    assert!(
+        matches!(error, BrokerError::VirtualHost { .. }),
+        "{error:?}"
+    );
+    assert!(!error.is_retryable());
+    assert!(error.to_string().contains("nowhere"), "{error}");
+}
+
+#[tokio::test]
+async fn the_second_node_is_tried_when_the_first_is_down() {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let down = free.local_addr().unwrap();
+    drop(free);
+    let url = amqp_url().replacen('@', &format!("@{down},"), 1);
+    let bench = Bench::rabbit_at(&url);
+    bench
+        .run(|bench| async move {
+            publish(&bench.session().await, Route::Tasks, "a").await;
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_queue_of_the_same_name_with_other_arguments_is_not_used() {
+    let test = async |bench: Bench| {
+        let (_connection, channel) = stranger().await;
+        let name = format!("{}.v1.tasks", bench.namespace);
+        let options = QueueDeclareOptions::default();
+        let declared = channel.queue_declare(name.clone().into(), options, FieldTable::default());
+        declared.await.unwrap();
+        let error = bench.broker.connect("test").await.unwrap_err();
+        assert!(matches!(error, BrokerError::Topology { .. }), "{error:?}");
+        assert!(!error.is_retryable());
+        assert!(error.to_string().contains(&name), "{error}");
+    };
+    Bench::rabbit().run(test).await;
+}
+
+#[tokio::test]
+async fn what_no_queue_takes_is_returned() {
+    let test = async |bench: Bench| {
+        let session = bench.session().await;
+        publish(&session, Route::Tasks, "a").await;
+        let (_connection, channel) = stranger().await;
+        let name = format!("{}.v1.tasks", bench.namespace);
+        let unbound = channel.queue_unbind(
+            name.clone().into(),
+            name.into(),
+            "tasks".into(),
+            FieldTable::default(),
+        );
+        unbound.await.unwrap();
+        let lost = chunk("b", "x");
+        let confirm = session.publish(Route::Tasks, &lost).await.unwrap();
+        assert_eq!(confirm, Confirm::Returned);
+        // A new session binds it again.
+        publish(&bench.session().await, Route::Tasks, "b").await;
+        publish(&session, Route::Tasks, "c").await;
+        session.close().await;
+    };
+    Bench::rabbit().run(test).await;
+}
+
+#[tokio::test]
+async fn other_programs_see_what_a_message_is() {
+    let test = async |bench: Bench| {
+        let session = bench.session().await;
+        let sent = chunk("the id", "a,b\n");
+        session.publish(Route::Tasks, &sent).await.unwrap();
+        let (_connection, channel) = stranger().await;
+        let name = format!("{}.v1.tasks", bench.namespace);
+        let got = channel.basic_get(name.into(), BasicGetOptions::default());
+        let got = got.await.unwrap().unwrap();
+        let properties = &got.properties;
+        let text =
+            |property: &Option<lapin::types::ShortString>| property.as_ref().unwrap().to_string();
+        assert_eq!(text(properties.content_type()), "application/x-protobuf");
+        assert_eq!(text(properties.kind()), "rowmill.v1.Chunk");
+        assert_eq!(text(properties.message_id()), "the id");
+        assert_eq!(text(properties.correlation_id()), "job");
+        let app = format!("rowmill/{} protocol/{}", proto::VERSION, proto::PROTOCOL);
+        assert_eq!(text(properties.app_id()), app);
+        assert_eq!(*properties.timestamp(), Some(sent.made_unix_ms / 1000));
+        assert_eq!(*properties.delivery_mode(), Some(2));
+        assert_eq!(got.data, sent.payload.encode());
+        got.ack(BasicAckOptions::default()).await.unwrap();
+        session.close().await;
+    };
+    Bench::rabbit().run(test).await;
+}
+
+#[tokio::test]
+async fn what_is_not_ours_comes_with_its_bytes() {
+    let test = async |bench: Bench| {
+        let session = bench.session().await;
+        let (_connection, channel) = stranger().await;
+        for kind in ["rowmill.v1.Chunk", "somebody.Else"] {
+            let properties = BasicProperties::default().with_type(kind.into());
+            let name = format!("{}.v1.tasks", bench.namespace);
+            let options = BasicPublishOptions::default();
+            let bytes = b"\xff\xff";
+            let sent =
+                channel.basic_publish(name.into(), "tasks".into(), options, bytes, properties);
+            sent.await.unwrap();
+        }
+        let mut consumer = session.consume(Queue::Tasks, 2).await.unwrap();
+        for kind in ["rowmill.v1.Chunk", "somebody.Else"] {
+            let delivery = consumer.next().await.unwrap();
+            let unreadable = delivery.message.unwrap_err();
+            assert_eq!(unreadable.kind, kind);
+            assert_eq!(unreadable.bytes.as_ref(), b"\xff\xff");
+            delivery.receipt.ack().await.unwrap();
+        }
+        session.close().await;
+    };
+    Bench::rabbit().run(test).await;
+}
+
+#[tokio::test]
+async fn a_consumer_whose_queue_is_deleted_ends() {
+    let test = async |bench: Bench| {
+        let session = bench.session().await;
+        let mut consumer = session.consume(Queue::Tasks, 1).await.unwrap();
+        let (_connection, channel) = stranger().await;
+        let name = format!("{}.v1.tasks", bench.namespace);
+        let deleted = channel.queue_delete(name.into(), QueueDeleteOptions::default());
+        deleted.await.unwrap();
+        assert!(consumer.next().await.unwrap_err().is_retryable());
+        session.close().await;
+    };
+    Bench::rabbit().run(test).await;
+}

@@ -1,0 +1,154 @@
+//! What becomes of a message once it was handed out.
+
+use broker::{Death, Queue, Route};
+
+use crate::bench::{Bench, is_quiet, next, publish};
+
+pub(crate) async fn what_was_not_acked_comes_again_when_the_session_is_closed(bench: Bench) {
+    let (first, second) = (bench.session().await, bench.session().await);
+    publish(&first, Route::Tasks, "a").await;
+    let mut consumer = first.consume(Queue::Tasks, 1).await.unwrap();
+    let (_, delivery) = next(&mut consumer).await;
+    let mut other = second.consume(Queue::Tasks, 1).await.unwrap();
+    assert!(is_quiet(&mut other).await);
+
+    first.close().await;
+    let (id, again) = next(&mut other).await;
+    assert_eq!(id, "a");
+    assert_eq!((again.redelivered, again.delivery_count), (true, 1));
+    again.receipt.ack().await.unwrap();
+    drop((consumer, delivery));
+    second.close().await;
+}
+
+pub(crate) async fn what_was_not_acked_comes_again_when_everything_is_dropped(bench: Bench) {
+    let (first, second) = (bench.session().await, bench.session().await);
+    for id in ["a", "b", "c"] {
+        publish(&first, Route::Tasks, id).await;
+    }
+    let mut consumer = first.consume(Queue::Tasks, 10).await.unwrap();
+    let (_, a) = next(&mut consumer).await;
+    let (_, b) = next(&mut consumer).await;
+    a.receipt.ack().await.unwrap();
+    drop((b, consumer, first));
+
+    let mut other = second.consume(Queue::Tasks, 10).await.unwrap();
+    let (b, delivery_b) = next(&mut other).await;
+    let (c, delivery_c) = next(&mut other).await;
+    assert_eq!(
+        (b.as_str(), c.as_str()),
+        ("b", "c"),
+        "in the order in which they were"
+    );
+    assert!(delivery_b.redelivered);
+    delivery_b.receipt.ack().await.unwrap();
+    delivery_c.receipt.ack().await.unwrap();
+    second.close().await;
+}
+
+pub(crate) async fn what_was_acked_is_gone(bench: Bench) {
+    let (first, second) = (bench.session().await, bench.session().await);
+    publish(&first, Route::Tasks, "a").await;
+    let mut consumer = first.consume(Queue::Tasks, 1).await.unwrap();
+    let (_, delivery) = next(&mut consumer).await;
+    delivery.receipt.ack().await.unwrap();
+    first.close().await;
+    let mut other = second.consume(Queue::Tasks, 1).await.unwrap();
+    assert!(is_quiet(&mut other).await);
+    second.close().await;
+}
+
+pub(crate) async fn requeued_comes_again(bench: Bench) {
+    let session = bench.session().await;
+    publish(&session, Route::Tasks, "a").await;
+    let mut consumer = session.consume(Queue::Tasks, 1).await.unwrap();
+    let (_, delivery) = next(&mut consumer).await;
+    delivery.receipt.requeue().await.unwrap();
+    let (id, again) = next(&mut consumer).await;
+    assert_eq!((id.as_str(), again.redelivered), ("a", true));
+    again.receipt.ack().await.unwrap();
+    session.close().await;
+}
+
+pub(crate) async fn rejected_is_dead(bench: Bench) {
+    let session = bench.session().await;
+    publish(&session, Route::Tasks, "a").await;
+    let mut consumer = session.consume(Queue::Tasks, 1).await.unwrap();
+    let (_, delivery) = next(&mut consumer).await;
+    delivery.receipt.reject().await.unwrap();
+
+    let mut dead = session.consume(Queue::Dead, 1).await.unwrap();
+    let (id, body) = next(&mut dead).await;
+    assert_eq!(id, "a");
+    let death = body.death.unwrap();
+    assert_eq!((death.reason.as_str(), death.count), ("rejected", 1));
+    assert!(death.queue.ends_with("tasks"), "{death:?}");
+    body.receipt.ack().await.unwrap();
+    assert!(is_quiet(&mut consumer).await);
+    session.close().await;
+}
+
+pub(crate) async fn what_kills_its_consumers_is_dead_in_the_end(bench: Bench) {
+    let watcher = bench.session().await;
+    let mut dead = watcher.consume(Queue::Dead, 1).await.unwrap();
+    publish(&watcher, Route::Tasks, "poison").await;
+    let mut deaths = 0;
+    let body = loop {
+        let victim = bench.session().await;
+        let mut consumer = victim.consume(Queue::Tasks, 1).await.unwrap();
+        tokio::select! {
+            taken = next(&mut consumer) => {
+                assert_eq!(taken.1.delivery_count, deaths);
+                deaths += 1;
+                assert!(deaths <= 6, "it came again after {deaths} deaths");
+                // As a worker that is killed: nothing is settled, nothing said.
+                drop((taken, consumer, victim));
+            }
+            (id, body) = next(&mut dead) => {
+                assert_eq!(id, "poison");
+                victim.close().await;
+                break body;
+            }
+        }
+    };
+    assert_eq!(deaths, 6, "the first delivery, and five more");
+    let Some(Death { reason, .. }) = body.death else {
+        panic!("it is not said how it died");
+    };
+    assert_eq!(reason, "delivery_limit");
+    body.receipt.ack().await.unwrap();
+    watcher.close().await;
+}
+
+pub(crate) async fn a_receipt_of_a_closed_session_says_so(bench: Bench) {
+    let session = bench.session().await;
+    publish(&session, Route::Tasks, "a").await;
+    let mut consumer = session.consume(Queue::Tasks, 1).await.unwrap();
+    let (_, delivery) = next(&mut consumer).await;
+    session.close().await;
+    assert!(session.lost().await.is_retryable());
+    assert!(delivery.receipt.ack().await.unwrap_err().is_retryable());
+    assert!(consumer.next().await.is_err());
+    assert!(session.depth(Queue::Tasks).await.is_err());
+    assert!(session.consume(Queue::Tasks, 1).await.is_err());
+}
+
+pub(crate) async fn a_cancelled_consumer_gives_back_and_its_receipts_stay_good(bench: Bench) {
+    let session = bench.session().await;
+    for id in ["a", "b", "c"] {
+        publish(&session, Route::Tasks, id).await;
+    }
+    let mut consumer = session.consume(Queue::Tasks, 3).await.unwrap();
+    let (_, a) = next(&mut consumer).await;
+    consumer.cancel().await.unwrap();
+
+    let mut other = session.consume(Queue::Tasks, 3).await.unwrap();
+    let (b, delivery_b) = next(&mut other).await;
+    let (c, delivery_c) = next(&mut other).await;
+    assert_eq!((b.as_str(), c.as_str()), ("b", "c"));
+    for delivery in [a, delivery_b, delivery_c] {
+        delivery.receipt.ack().await.unwrap();
+    }
+    assert!(is_quiet(&mut other).await);
+    session.close().await;
+}

@@ -1,0 +1,146 @@
+//! A broker that dies, comes back, and runs out of memory under its sessions. It runs a RabbitMQ of
+//! its own, because nobody else's may be treated like this.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // clippy.toml allows it in test functions, not in their helpers
+
+#[path = "conformance/bench.rs"]
+#[allow(dead_code)] // the conformance suite uses the rest
+mod bench;
+
+use std::time::Duration;
+
+use bench::{Bench, chunk, ctl, next, publish, scripts_broker};
+use broker::{Backoff, BrokerError, Confirm, Queue, Route, Session};
+use tempfile::TempDir;
+
+/// A node that ends with the test.
+struct Node {
+    directory: TempDir,
+    uri: String,
+}
+
+impl Node {
+    fn start() -> Self {
+        let directory = TempDir::new().unwrap();
+        let uri = start(&directory);
+        Self { directory, uri }
+    }
+
+    fn path(&self) -> &str {
+        self.directory.path().to_str().unwrap()
+    }
+}
+
+fn start(directory: &TempDir) -> String {
+    let said = scripts_broker(&["start", directory.path().to_str().unwrap()]);
+    said.trim().strip_prefix("AMQP_URL=").unwrap().to_owned()
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        scripts_broker(&["stop", self.path()]);
+    }
+}
+
+async fn session_when_there_is_one(bench: &Bench) -> Session {
+    let mut backoff = Backoff::new();
+    loop {
+        match bench.broker.connect("own node").await {
+            Ok(session) => return session,
+            Err(error) => assert!(error.is_retryable(), "{error}"),
+        }
+        tokio::time::sleep(backoff.next()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_broker_is_noticed_and_has_kept_what_it_confirmed() {
+    let node = Node::start();
+    let bench = Bench::rabbit_at(&node.uri);
+    let session = bench.session().await;
+    for id in ["a", "b"] {
+        publish(&session, Route::Tasks, id).await;
+    }
+    let mut consumer = session.consume(Queue::Tasks, 1).await.unwrap();
+    let (_, a) = next(&mut consumer).await;
+
+    scripts_broker(&["kill", node.path()]);
+    let lost = session.lost().await;
+    assert!(lost.is_retryable(), "{lost}");
+    assert!(a.receipt.ack().await.unwrap_err().is_retryable());
+    assert!(consumer.next().await.unwrap_err().is_retryable());
+    let error = session
+        .publish(Route::Tasks, &chunk("c", "x"))
+        .await
+        .unwrap_err();
+    assert!(error.is_retryable(), "{error}");
+    let error = bench.broker.connect("too early").await.unwrap_err();
+    assert!(
+        matches!(error, BrokerError::Unreachable { .. }),
+        "{error:?}"
+    );
+
+    assert_eq!(start(&node.directory), node.uri, "it is where it was");
+    let session = session_when_there_is_one(&bench).await;
+    let mut consumer = session.consume(Queue::Tasks, 2).await.unwrap();
+    // In either order: what was in hand comes back when the queue finds its consumer gone.
+    let mut kept = Vec::new();
+    for _ in 0..2 {
+        let (id, delivery) = next(&mut consumer).await;
+        delivery.receipt.ack().await.unwrap();
+        kept.push(id);
+    }
+    kept.sort();
+    assert_eq!(kept, ["a", "b"]);
+
+    // It also says goodbye when it is stopped in order.
+    scripts_broker(&["stop", node.path()]);
+    let lost = session.lost().await;
+    assert!(lost.is_retryable(), "{lost}");
+    assert!(consumer.next().await.unwrap_err().is_retryable());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blocked_publisher_is_told_why_waits_and_goes_on_while_others_consume() {
+    let node = Node::start();
+    let bench = Bench::rabbit_at(&node.uri);
+    let session = bench.session().await;
+    publish(&session, Route::Tasks, "before").await;
+    let mut consumer = session.consume(Queue::Tasks, 1).await.unwrap();
+    assert_eq!(session.blocked(), None);
+
+    ctl(
+        node.directory.path(),
+        &["-q", "set_vm_memory_high_watermark", "0.000001"],
+    );
+    let late = chunk("late", "x");
+    let mut publishing = std::pin::pin!(session.publish(Route::Tasks, &late));
+    let mut blocked = session.watch_blocked();
+    let reason = tokio::select! {
+        early = &mut publishing => panic!("it was not blocked: {early:?}"),
+        reason = blocked.wait_for(Option::is_some) => reason.unwrap().clone().unwrap(),
+    };
+    assert!(reason.contains("memory"), "{reason}");
+    // Consuming goes on, on its own connection; telemetry is dropped, not piled up.
+    let (id, delivery) = next(&mut consumer).await;
+    assert_eq!(id, "before");
+    delivery.receipt.ack().await.unwrap();
+    let hint = session
+        .publish(Route::Telemetry, &chunk("hint", "x"))
+        .await
+        .unwrap();
+    assert_eq!(hint, Confirm::Nacked);
+    let still = tokio::time::timeout(Duration::from_millis(500), &mut publishing).await;
+    assert!(still.is_err(), "it was let through: {still:?}");
+
+    ctl(
+        node.directory.path(),
+        &["-q", "set_vm_memory_high_watermark", "0.4"],
+    );
+    assert_eq!(publishing.await.unwrap(), Confirm::Acked);
+    assert_eq!(session.blocked(), None);
+    let (id, delivery) = next(&mut consumer).await;
+    assert_eq!(id, "late");
+    delivery.receipt.ack().await.unwrap();
+    session.close().await;
+}

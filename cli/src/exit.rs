@@ -1,0 +1,125 @@
+//! Exit codes, in one place. The README's table says the same.
+
+use std::fmt;
+use std::io;
+
+/// How a command ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// All well; also when whoever read our output closed the pipe.
+    Ok = 0,
+    /// The data has more bad records than were allowed.
+    BadRecords = 1,
+    /// The command line, or a setting, is not right.
+    Usage = 2,
+    /// The job finished, with dead chunks.
+    DeadChunks = 3,
+    /// The broker or the master is unreachable, or refused us.
+    Unreachable = 4,
+    /// The input cannot be read.
+    UnreadableInput = 5,
+    /// No workers are alive, or the time allowed ran out.
+    NoWorkers = 6,
+    /// Cancelled, by a person or by a signal.
+    Cancelled = 7,
+}
+
+/// An error with the exit code that it deserves.
+#[derive(Debug)]
+pub struct Failure {
+    /// The process's exit code.
+    pub exit: Exit,
+    /// What to tell the person, with its causes.
+    pub error: anyhow::Error,
+}
+
+impl Failure {
+    /// A failure whose message is `error`.
+    pub fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
+        Self {
+            exit,
+            error: error.into(),
+        }
+    }
+
+    /// A failure that says `message`.
+    pub fn message(
+        exit: Exit,
+        message: impl fmt::Display + fmt::Debug + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            exit,
+            error: anyhow::Error::msg(message),
+        }
+    }
+
+    /// Whether all that happened is that our reader went away.
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        self.error.chain().any(|cause| {
+            cause
+                .downcast_ref::<io::Error>()
+                .is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+        })
+    }
+}
+
+impl fmt::Display for Failure {
+    /// The error and its causes on one line, each cause once.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut said = self.error.to_string();
+        write!(f, "{said}")?;
+        for cause in self.error.chain().skip(1).map(ToString::to_string) {
+            // Many libraries repeat their cause in their own message.
+            if !said.contains(&cause) {
+                write!(f, ": {cause}")?;
+                said.push_str(&cause);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Gives a result's error its exit code.
+pub trait OrExit<T> {
+    /// Turns an error into a [`Failure`] that exits with `exit`.
+    ///
+    /// # Errors
+    ///
+    /// The same errors, with the code.
+    fn or_exit(self, exit: Exit) -> Result<T, Failure>;
+}
+
+impl<T, E: Into<anyhow::Error>> OrExit<T> for Result<T, E> {
+    fn or_exit(self, exit: Exit) -> Result<T, Failure> {
+        self.map_err(|error| Failure::new(exit, error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let cause = io::Error::other("no route");
+        let failure = Failure::new(
+            Exit::Unreachable,
+            anyhow::Error::new(cause).context("cannot reach x"),
+        );
+        assert_eq!(failure.to_string(), "cannot reach x: no route");
+        let cause = io::Error::other("no route");
+        let failure = Failure::new(
+            Exit::Unreachable,
+            anyhow::Error::new(cause).context("x: no route"),
+        );
+        assert_eq!(failure.to_string(), "x: no route");
+    }
+
+    #[test]
+    fn a_closed_pipe_is_seen_under_its_context() {
+        let error =
+            anyhow::Error::new(io::Error::from(io::ErrorKind::BrokenPipe)).context("writing");
+        assert!(Failure::new(Exit::Usage, error).is_broken_pipe());
+    }
+}

@@ -1,0 +1,136 @@
+//! `cargo run --release -p engine --example throughput -- FILE`: how fast each part of the engine
+//! reads a file in memory, on one core, beside what others do with the same bytes.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use engine::{Dialect, Limits, Piece, Splitter, chunk, operation, records::Records};
+use proto::v1::operation_spec::Kind;
+use proto::v1::{Chunk, OperationSpec, ProfileSpec};
+
+/// Each is timed so often, in turns; the best counts.
+const ROUNDS: usize = 5;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let path = std::env::args().nth(1).ok_or("usage: throughput FILE")?;
+    let input = std::fs::read(path)?;
+    let (columns, pieces) = split(&input)?;
+    let chunks = chunks(&columns, pieces);
+    let parts: [(&str, &dyn Fn() -> u64); 6] = [
+        ("memchr newline count", &|| {
+            memchr::memchr_iter(b'\n', &input).count() as u64
+        }),
+        ("csv-core, bare pass", &|| csv_core_pass(&input)),
+        ("splitter, in place", &|| scan(&input)),
+        ("splitter, with copying in", &|| {
+            split(&input).map_or(0, |(_, pieces)| pieces.iter().map(|piece| piece.rows).sum())
+        }),
+        ("records and fields", &|| fields(&chunks)),
+        ("observe (profile)", &|| observe(&chunks)),
+    ];
+    let mut best = [f64::INFINITY; 6];
+    let mut said = [0; 6];
+    for _ in 0..ROUNDS {
+        for (at, (_, part)) in parts.iter().enumerate() {
+            let start = Instant::now();
+            said[at] = black_box(part());
+            best[at] = best[at].min(start.elapsed().as_secs_f64());
+        }
+    }
+    for (at, (name, _)) in parts.iter().enumerate() {
+        let rate = input.len() as f64 / best[at] / 1e6;
+        println!("{name:<28} {rate:>8.0} MB/s   ({})", said[at]);
+    }
+    Ok(())
+}
+
+fn split(input: &[u8]) -> Result<(Vec<String>, Vec<Piece>), engine::SplitError> {
+    let mut splitter = Splitter::new(Dialect::default(), Limits::default());
+    let mut pieces = Vec::new();
+    let mut rest = input;
+    while !rest.is_empty() {
+        let space = splitter.space();
+        let fits = rest.len().min(space.len());
+        space[..fits].copy_from_slice(&rest[..fits]);
+        splitter.filled(fits);
+        rest = &rest[fits..];
+        while let Some(piece) = splitter.next_piece()? {
+            pieces.push(piece);
+        }
+    }
+    splitter.finish();
+    while let Some(piece) = splitter.next_piece()? {
+        pieces.push(piece);
+    }
+    Ok((splitter.header().unwrap_or_default().to_vec(), pieces))
+}
+
+/// The splitter over input that is in its buffer already.
+fn scan(input: &[u8]) -> u64 {
+    let mut splitter = Splitter::new(Dialect::default(), Limits::default());
+    let mut rows = 0;
+    // Refilling the same megabytes keeps the cost of copying and of fresh memory out of the figure.
+    for slice in input.chunks(1 << 20) {
+        splitter.push(slice);
+        while let Ok(Some(piece)) = splitter.next_piece() {
+            rows += piece.rows;
+        }
+    }
+    splitter.finish();
+    while let Ok(Some(piece)) = splitter.next_piece() {
+        rows += piece.rows;
+    }
+    rows
+}
+
+fn csv_core_pass(input: &[u8]) -> u64 {
+    let mut reader = csv_core::Reader::new();
+    let (mut output, mut ends) = (vec![0; 1 << 16], vec![0; 256]);
+    let (mut rest, mut rows) = (input, 0);
+    loop {
+        let (result, read, _, _) = reader.read_record(rest, &mut output, &mut ends);
+        rest = &rest[read..];
+        match result {
+            csv_core::ReadRecordResult::Record => rows += 1,
+            csv_core::ReadRecordResult::End => return rows,
+            _ => {}
+        }
+    }
+}
+
+fn chunks(columns: &[String], pieces: Vec<Piece>) -> Vec<Chunk> {
+    let operation = OperationSpec {
+        kind: Some(Kind::Profile(ProfileSpec {})),
+    };
+    let chunk = |(seq, piece): (usize, Piece)| Chunk {
+        seq: seq as u64,
+        operation: Some(operation),
+        dialect: Some((&Dialect::default()).into()),
+        columns: columns.to_vec(),
+        first_record: piece.first_record,
+        first_line: piece.first_line,
+        first_byte: piece.first_byte,
+        body_hash: chunk::hash(&piece.body),
+        body: piece.body,
+        rows: piece.rows,
+        rejects: piece.rejects,
+        ..Chunk::default()
+    };
+    pieces.into_iter().enumerate().map(chunk).collect()
+}
+
+fn fields(chunks: &[Chunk]) -> u64 {
+    let mut fields = 0;
+    for chunk in chunks {
+        let mut records = Records::new(&Dialect::default(), &chunk.body);
+        while let Some(record) = records.read() {
+            fields += record.len() as u64;
+        }
+    }
+    fields
+}
+
+fn observe(chunks: &[Chunk]) -> u64 {
+    let rows = |chunk: &Chunk| operation::observe(chunk).map_or(0, |observed| observed.rows);
+    chunks.iter().map(rows).sum()
+}

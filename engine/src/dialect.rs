@@ -1,0 +1,225 @@
+//! How bytes split into records and fields, as a checked domain type. Guessing a dialect from data
+//! is not done here.
+
+use std::fmt;
+
+/// The bytes that split a job's input. Always valid where it came through `TryFrom` or
+/// [`check`](Dialect::check) agreed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dialect {
+    /// Between fields.
+    pub delimiter: u8,
+    /// Around fields; only at a field's start does it count. `None`: no quoting.
+    pub quote: Option<u8>,
+    /// Makes the next byte literal within quotes. `None`: nothing does.
+    pub escape: Option<u8>,
+    /// Whether a quote doubled within quotes is a literal quote.
+    pub double_quote: bool,
+    /// Whether the first record names the columns.
+    pub has_header: bool,
+    /// Lines that start with it are comments, up to the next line feed. `None`: there are none.
+    pub comment: Option<u8>,
+}
+
+impl Default for Dialect {
+    /// RFC 4180 with a header: comma, `"`, doubled.
+    fn default() -> Self {
+        Self {
+            delimiter: b',',
+            quote: Some(b'"'),
+            escape: None,
+            double_quote: true,
+            has_header: true,
+            comment: None,
+        }
+    }
+}
+
+/// Why a dialect cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DialectError {
+    /// No delimiter was given.
+    #[error("the dialect has no delimiter")]
+    NoDelimiter,
+    /// A value that should be one byte is larger.
+    #[error("the dialect's {role} is {value}, which is no byte")]
+    NotAByte {
+        /// Which of the dialect's bytes.
+        role: Role,
+        /// What was given.
+        value: u32,
+    },
+    /// A line end can have no other meaning.
+    #[error("the dialect's {role} cannot be a line end")]
+    LineEnd {
+        /// Which of the dialect's bytes.
+        role: Role,
+    },
+    /// Two of the bytes are the same.
+    #[error("the dialect's {first} and {second} are both {:?}", char::from(*byte))]
+    Same {
+        /// One of the two.
+        first: Role,
+        /// The other.
+        second: Role,
+        /// What both are.
+        byte: u8,
+    },
+}
+
+/// What one of a dialect's bytes is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // named as the fields of `Dialect`, which say it
+pub enum Role {
+    Delimiter,
+    Quote,
+    Escape,
+    Comment,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Delimiter => "delimiter",
+            Self::Quote => "quote",
+            Self::Escape => "escape",
+            Self::Comment => "comment prefix",
+        })
+    }
+}
+
+impl Dialect {
+    /// Checks that no byte is a line end and no two are the same.
+    ///
+    /// # Errors
+    ///
+    /// The first thing found wrong.
+    pub fn check(&self) -> Result<(), DialectError> {
+        let bytes = [
+            (Role::Delimiter, Some(self.delimiter)),
+            (Role::Quote, self.quote),
+            (Role::Escape, self.escape),
+            (Role::Comment, self.comment),
+        ];
+        for (at, &(role, byte)) in bytes.iter().enumerate() {
+            let Some(byte) = byte else { continue };
+            if byte == b'\r' || byte == b'\n' {
+                return Err(DialectError::LineEnd { role });
+            }
+            if let Some(&(first, _)) = bytes[..at].iter().find(|(_, other)| *other == Some(byte)) {
+                return Err(DialectError::Same {
+                    first,
+                    second: role,
+                    byte,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// A csv-core reader of this dialect. It drops a byte order mark at the start of its input.
+    pub fn reader(&self) -> csv_core::Reader {
+        let mut builder = csv_core::ReaderBuilder::new();
+        builder
+            .delimiter(self.delimiter)
+            .double_quote(self.double_quote)
+            .escape(self.escape)
+            .comment(self.comment);
+        match self.quote {
+            Some(quote) => builder.quote(quote),
+            None => builder.quoting(false),
+        };
+        builder.build()
+    }
+
+    /// Whether the dialect is one that blocks of bytes can be read in at once: quotes are doubled or
+    /// there are none, and there are no escapes and no comments.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.comment.is_none()
+            && (self.quote.is_none() || (self.double_quote && self.escape.is_none()))
+    }
+}
+
+impl TryFrom<&proto::v1::Dialect> for Dialect {
+    type Error = DialectError;
+
+    fn try_from(wire: &proto::v1::Dialect) -> Result<Self, DialectError> {
+        if wire.delimiter == 0 {
+            return Err(DialectError::NoDelimiter);
+        }
+        let optional = |role, value: Option<u32>| value.map(|value| byte(role, value)).transpose();
+        let dialect = Self {
+            delimiter: byte(Role::Delimiter, wire.delimiter)?,
+            quote: optional(Role::Quote, wire.quote)?,
+            escape: optional(Role::Escape, wire.escape)?,
+            double_quote: wire.double_quote,
+            has_header: wire.has_header,
+            comment: optional(Role::Comment, wire.comment)?,
+        };
+        dialect.check()?;
+        Ok(dialect)
+    }
+}
+
+fn byte(role: Role, value: u32) -> Result<u8, DialectError> {
+    u8::try_from(value).map_err(|_| DialectError::NotAByte { role, value })
+}
+
+impl From<&Dialect> for proto::v1::Dialect {
+    fn from(dialect: &Dialect) -> Self {
+        Self {
+            delimiter: dialect.delimiter.into(),
+            quote: dialect.quote.map(u32::from),
+            escape: dialect.escape.map(u32::from),
+            double_quote: dialect.double_quote,
+            has_header: dialect.has_header,
+            comment: dialect.comment.map(u32::from),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dialect_survives_the_trip() {
+        let dialect = Dialect {
+            delimiter: b';',
+            quote: Some(b'\''),
+            escape: Some(b'\\'),
+            double_quote: false,
+            has_header: false,
+            comment: Some(b'#'),
+        };
+        let wire = proto::v1::Dialect::from(&dialect);
+        assert_eq!(Dialect::try_from(&wire), Ok(dialect));
+    }
+
+    #[test]
+    fn what_cannot_split_is_refused_with_a_reason() {
+        let wire = |delimiter, quote| proto::v1::Dialect {
+            delimiter,
+            quote,
+            ..(&Dialect::default()).into()
+        };
+        let refused = |delimiter, quote| {
+            Dialect::try_from(&wire(delimiter, quote))
+                .unwrap_err()
+                .to_string()
+        };
+        assert_eq!(refused(0, None), "the dialect has no delimiter");
+        assert_eq!(
+            refused(300, None),
+            "the dialect's delimiter is 300, which is no byte"
+        );
+        assert_eq!(
+            refused(10, None),
+            "the dialect's delimiter cannot be a line end"
+        );
+        assert_eq!(
+            refused(44, Some(44)),
+            "the dialect's delimiter and quote are both ','"
+        );
+    }
+}

@@ -1,0 +1,251 @@
+//! Reads a cell as a number: as an integer and a power of ten where it fits, so that sums stay exact,
+//! else as the nearest double. Summing is for `decimal` and `float`.
+
+use super::kind::Kind;
+
+/// What a number is worth.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Value {
+    /// mantissa / 10^scale: the mantissa has at most 18 digits, and so has the scale's range.
+    Decimal {
+        /// The digits, with the sign.
+        mantissa: i64,
+        /// Digits after the decimal point, 0 to 18.
+        scale: u8,
+    },
+    /// Too long or too large for that.
+    Float(f64),
+    /// Too large for a double.
+    Infinite,
+}
+
+/// A decimal has at most so many digits, and at most so many after the point.
+pub(super) const MAX_DIGITS: usize = 18;
+
+/// Reads `[+-] digits [. digits] [e [+-] digits]`, with digits before or after the point. Anything
+/// else, also infinity and NaN in words, is no number.
+#[inline(always)]
+pub(super) fn parse(cell: &[u8]) -> Option<(Kind, Value)> {
+    let (is_negative, digits) = match cell.first()? {
+        b'-' => (true, &cell[1..]),
+        b'+' => (false, &cell[1..]),
+        _ => (false, cell),
+    };
+    if digits.len() > MAX_DIGITS + 1 {
+        return long(cell, is_negative, digits);
+    }
+    let mut mantissa = 0_u64;
+    let mut point = None;
+    for (at, &byte) in digits.iter().enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit <= 9 {
+            // At most 19 digits: no overflow of 64 bits, which hold 1.8e19.
+            mantissa = mantissa.wrapping_mul(10).wrapping_add(digit.into());
+        } else if byte == b'.' && point.is_none() {
+            point = Some(at);
+        } else {
+            return long(cell, is_negative, digits);
+        }
+    }
+    let (kind, count, scale) = match point {
+        None => (Kind::Integer, digits.len(), 0),
+        Some(at) => (Kind::Decimal, digits.len() - 1, digits.len() - 1 - at),
+    };
+    if count == 0 || count > MAX_DIGITS {
+        return long(cell, is_negative, digits);
+    }
+    let mantissa = signed(mantissa, is_negative);
+    let scale = scale as u8;
+    Some((kind, Value::Decimal { mantissa, scale }))
+}
+
+#[inline(always)]
+fn signed(mantissa: u64, is_negative: bool) -> i64 {
+    let mantissa = mantissa as i64; // at most 18 digits
+    if is_negative { -mantissa } else { mantissa }
+}
+
+/// Numbers with exponents or many digits, and all that is no number.
+#[cold]
+fn long(cell: &[u8], is_negative: bool, digits: &[u8]) -> Option<(Kind, Value)> {
+    let (whole, rest) = split_digits(digits);
+    let (fraction, rest, has_point) = match rest.split_first() {
+        Some((b'.', rest)) => {
+            let (fraction, rest) = split_digits(rest);
+            (fraction, rest, true)
+        }
+        _ => (&rest[..0], rest, false),
+    };
+    if whole.is_empty() && fraction.is_empty() {
+        return None;
+    }
+    let exponent = exponent(rest)?;
+    let kind = if has_point || exponent.is_some() {
+        Kind::Decimal
+    } else {
+        Kind::Integer
+    };
+    let exact = decimal(whole, fraction, exponent.unwrap_or(0));
+    let value = match exact {
+        Some((mantissa, scale)) => Value::Decimal {
+            mantissa: signed(mantissa, is_negative),
+            scale,
+        },
+        None => nearest(cell)?,
+    };
+    Some((kind, value))
+}
+
+fn split_digits(text: &[u8]) -> (&[u8], &[u8]) {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    text.split_at(digits)
+}
+
+/// The exponent that `text` is, `Some(None)` where it is empty, `None` where it is something else.
+#[allow(clippy::option_option)] // three answers, and one place that asks
+fn exponent(text: &[u8]) -> Option<Option<i64>> {
+    let Some((b'e' | b'E', text)) = text.split_first() else {
+        return text.is_empty().then_some(None);
+    };
+    let (is_negative, digits) = match text.split_first()? {
+        (b'-', digits) => (true, digits),
+        (b'+', digits) => (false, digits),
+        _ => (false, text),
+    };
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let size = digits.iter().fold(0_i64, |size, &digit| {
+        size.saturating_mul(10)
+            .saturating_add(i64::from(digit - b'0'))
+    });
+    Some(Some(if is_negative { -size } else { size }))
+}
+
+/// The mantissa and the scale, without zeros at either end, where they fit.
+fn decimal(whole: &[u8], fraction: &[u8], exponent: i64) -> Option<(u64, u8)> {
+    let mut scale = (fraction.len() as i64).saturating_sub(exponent);
+    let mut mantissa = 0_u64;
+    let mut zeros = 0_u32; // not yet part of the mantissa: they may be the last ones
+    for &byte in whole.iter().chain(fraction) {
+        if byte == b'0' {
+            zeros += u32::from(mantissa != 0);
+            continue;
+        }
+        mantissa = mantissa
+            .checked_mul(10_u64.checked_pow(zeros.checked_add(1)?)?)?
+            .checked_add(u64::from(byte - b'0'))?;
+        zeros = 0;
+    }
+    if mantissa == 0 {
+        return Some((0, 0));
+    }
+    scale = scale.saturating_sub(zeros.into());
+    if scale < 0 {
+        let power = u32::try_from(-scale).ok()?;
+        mantissa = mantissa.checked_mul(10_u64.checked_pow(power)?)?;
+        scale = 0;
+    }
+    let scale = u8::try_from(scale).ok()?;
+    let fits = usize::from(scale) <= MAX_DIGITS && mantissa < 10_u64.pow(MAX_DIGITS as u32);
+    fits.then_some((mantissa, scale))
+}
+
+fn nearest(cell: &[u8]) -> Option<Value> {
+    let number: f64 = std::str::from_utf8(cell).ok()?.parse().ok()?;
+    if number.is_infinite() {
+        return Some(Value::Infinite);
+    }
+    Some(Value::Float(number + 0.0)) // minus zero is zero
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decimal(text: &str) -> Option<(Kind, i64, u8)> {
+        match parse(text.as_bytes())? {
+            (kind, Value::Decimal { mantissa, scale }) => Some((kind, mantissa, scale)),
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn short_numbers_are_exact() {
+        assert_eq!(decimal("0"), Some((Kind::Integer, 0, 0)));
+        assert_eq!(decimal("-17"), Some((Kind::Integer, -17, 0)));
+        assert_eq!(decimal("+007"), Some((Kind::Integer, 7, 0)));
+        assert_eq!(decimal("12.50"), Some((Kind::Decimal, 1250, 2)));
+        assert_eq!(decimal("-.5"), Some((Kind::Decimal, -5, 1)));
+        assert_eq!(decimal("5."), Some((Kind::Decimal, 5, 0)));
+        assert_eq!(
+            decimal("999999999999999999"),
+            Some((Kind::Integer, 999_999_999_999_999_999, 0))
+        );
+        assert_eq!(
+            decimal("0.123456789012345678"),
+            Some((Kind::Decimal, 123_456_789_012_345_678, 18))
+        );
+    }
+
+    #[test]
+    fn exponents_and_zeros_stay_exact_where_they_fit() {
+        assert_eq!(decimal("1.5e3"), Some((Kind::Decimal, 1500, 0)));
+        assert_eq!(decimal("1e-3"), Some((Kind::Decimal, 1, 3)));
+        assert_eq!(
+            decimal("00000000000000000000012"),
+            Some((Kind::Integer, 12, 0))
+        );
+        assert_eq!(
+            decimal("1.50000000000000000000000"),
+            Some((Kind::Decimal, 15, 1))
+        );
+        assert_eq!(
+            decimal("0e999999999999999999999"),
+            Some((Kind::Decimal, 0, 0))
+        );
+    }
+
+    #[test]
+    fn long_numbers_become_doubles() {
+        let float = |text: &str| parse(text.as_bytes());
+        assert_eq!(
+            float("1234567890123456789"),
+            Some((Kind::Integer, Value::Float(1_234_567_890_123_456_789.0)))
+        );
+        assert_eq!(float("1e300"), Some((Kind::Decimal, Value::Float(1e300))));
+        assert_eq!(
+            float("-1e-300"),
+            Some((Kind::Decimal, Value::Float(-1e-300)))
+        );
+        assert_eq!(float("1e999"), Some((Kind::Decimal, Value::Infinite)));
+    }
+
+    #[test]
+    fn what_is_no_number_is_none() {
+        for text in [
+            "",
+            "-",
+            "+",
+            ".",
+            "-.",
+            "e5",
+            "1e",
+            "1e+",
+            "1.2.3",
+            "1,5",
+            " 1",
+            "1 ",
+            "0x1f",
+            "inf",
+            "NaN",
+            "1_000",
+            "--1",
+            "1e5.0",
+            "2024-01-02",
+            "1234567890123456789x",
+        ] {
+            assert_eq!(parse(text.as_bytes()), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Bad records: how they are told of, and how many are kept.
+
+use proto::v1::Reject;
+
+/// How much of a bad record is kept.
+const RAW_BYTES: usize = 1024;
+
+/// At most so many rejects of one chunk are kept, and so much of them. The rest is only counted.
+const KEPT: usize = 1000;
+const KEPT_BYTES: usize = 256 << 10;
+
+/// The start of a bad record, without its line end.
+pub(crate) fn raw(record: &[u8]) -> Vec<u8> {
+    let record = record.strip_suffix(b"\n").unwrap_or(record);
+    let record = record.strip_suffix(b"\r").unwrap_or(record);
+    record[..record.len().min(RAW_BYTES)].to_vec()
+}
+
+/// The reason for a record over the cap.
+pub(crate) fn too_long(cap_bytes: u64, quote_line: Option<u64>) -> String {
+    let cap = bytes(cap_bytes);
+    match quote_line {
+        Some(line) => {
+            format!("record is longer than {cap} (a quote opened on line {line} may never close)")
+        }
+        None => format!("record is longer than {cap}"),
+    }
+}
+
+/// The reason for a record with another number of fields than there are columns.
+pub(crate) fn ragged(fields: usize, columns: usize, has_header: bool) -> String {
+    let plural = if fields == 1 { "" } else { "s" };
+    let other = if has_header { "header" } else { "first record" };
+    format!("{fields} field{plural} where the {other} has {columns}")
+}
+
+/// A size for people: whole MiB or KiB where it is one, else bytes.
+pub(crate) fn bytes(bytes: u64) -> String {
+    match bytes {
+        0 => "0 bytes".to_owned(),
+        _ if bytes % (1 << 20) == 0 => format!("{} MiB", bytes >> 20),
+        _ if bytes % (1 << 10) == 0 => format!("{} KiB", bytes >> 10),
+        _ => format!("{bytes} bytes"),
+    }
+}
+
+/// The rejects of one chunk, in input order: all are counted, the first are kept.
+#[derive(Debug, Default)]
+pub(crate) struct Rejects {
+    /// Those that are kept.
+    pub(crate) kept: Vec<Reject>,
+    /// All.
+    pub(crate) count: u64,
+    kept_bytes: usize,
+}
+
+impl Rejects {
+    /// Counts a reject, and keeps what `reject` makes if there is room for it.
+    pub(crate) fn add(&mut self, reject: impl FnOnce() -> Reject) {
+        self.count += 1;
+        if self.kept.len() >= KEPT || self.kept_bytes >= KEPT_BYTES {
+            return;
+        }
+        let reject = reject();
+        let size = reject.raw.len() + reject.reason.len();
+        if self.kept_bytes + size > KEPT_BYTES {
+            self.kept_bytes = KEPT_BYTES; // no later, shorter one: those kept are the first
+            return;
+        }
+        self.kept_bytes += size;
+        self.kept.push(reject);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_read_as_sentences() {
+        assert_eq!(ragged(5, 10, true), "5 fields where the header has 10");
+        assert_eq!(ragged(1, 2, false), "1 field where the first record has 2");
+        assert_eq!(
+            too_long(4 << 20, Some(7)),
+            "record is longer than 4 MiB (a quote opened on line 7 may never close)"
+        );
+    }
+
+    #[test]
+    fn the_first_rejects_are_kept_and_all_are_counted() {
+        let mut many = Rejects::default();
+        let mut large = Rejects::default();
+        for record in 0..2000 {
+            many.add(|| Reject {
+                record,
+                ..Reject::default()
+            });
+            large.add(|| Reject {
+                record,
+                raw: vec![0; 1024],
+                ..Reject::default()
+            });
+        }
+        assert_eq!((many.count, many.kept.len()), (2000, 1000));
+        assert_eq!((large.count, large.kept.len()), (2000, 256));
+        assert_eq!(large.kept[255].record, 255);
+    }
+}

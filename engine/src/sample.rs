@@ -1,0 +1,64 @@
+//! A few of a chunk's last good records, cut short, for people to look at.
+
+use proto::v1::SampleRow;
+
+use crate::Dialect;
+use crate::records::{Record, Records};
+
+/// How many records are shown, how many of their cells, and how much of a cell.
+const ROWS: usize = 5;
+const CELLS: usize = 64;
+const CELL_BYTES: usize = 64;
+
+/// Remembers where the last good records stand; their cells are read only in the end.
+#[derive(Debug, Default)]
+pub(crate) struct Sample {
+    /// The number of the record within the body, its start and its end, in a ring.
+    last: [(u64, usize, usize); ROWS],
+    seen: usize,
+}
+
+impl Sample {
+    /// The record `number` (from 0) of the body is good.
+    #[inline(always)]
+    pub(crate) fn add(&mut self, number: u64, record: &Record<'_>) {
+        self.last[self.seen % ROWS] = (number, record.start(), record.end());
+        self.seen += 1;
+    }
+
+    /// The rows, in input order, when `first_record` is the number of the body's first record.
+    pub(crate) fn rows(&self, dialect: &Dialect, body: &[u8], first_record: u64) -> Vec<SampleRow> {
+        let oldest = self.seen.saturating_sub(ROWS);
+        (oldest..self.seen)
+            .filter_map(|at| {
+                let (number, start, end) = self.last[at % ROWS];
+                let mut records = Records::new(dialect, &body[start..end]);
+                let record = records.read()?;
+                Some(SampleRow {
+                    record: first_record.saturating_add(number),
+                    cells: record.iter().take(CELLS).map(short).collect(),
+                })
+            })
+            .collect()
+    }
+}
+
+/// The start of a cell as text, on a character boundary, with what is no UTF-8 replaced.
+fn short(cell: &[u8]) -> String {
+    // A few bytes more, so that a character across the boundary is not taken for a broken one.
+    let mut text = String::from_utf8_lossy(&cell[..cell.len().min(CELL_BYTES + 4)]).into_owned();
+    text.truncate(text.floor_char_boundary(CELL_BYTES));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_cut_between_characters() {
+        assert_eq!(short("é".repeat(40).as_bytes()), "é".repeat(32));
+        assert_eq!(short(format!("a{}", "é".repeat(40)).as_bytes()).len(), 63);
+        assert_eq!(short(b"caf\xe9"), "caf\u{fffd}");
+    }
+}

@@ -1,0 +1,90 @@
+//! The first record: what the columns are called.
+
+use super::{Phase, SplitError, Splitter, Step};
+use crate::Dialect;
+use crate::records::Records;
+
+/// At most so many columns are carried: with their names in every chunk, and their statistics in
+/// one message of at most 4 MiB.
+pub(super) const MAX_COLUMNS: usize = 16_384;
+
+/// A header has to end within this many bytes: every chunk carries it.
+const MAX_HEADER_BYTES: usize = 1 << 20;
+
+impl Splitter {
+    /// Takes the first record, with the empty lines and comments before it, as the header.
+    pub(super) fn read_header(&mut self) -> Result<Step, SplitError> {
+        let cap = self.limits.cap_bytes.min(MAX_HEADER_BYTES);
+        let known = self.buffer.len();
+        if self.progress.rows == 0 {
+            let fresh = &self.buffer[self.progress.bytes..known.min(cap)];
+            self.scanner.scan_one_record(&mut self.progress, fresh);
+        }
+        if self.progress.rows > 0 {
+            return self.take_header(self.progress.bytes);
+        }
+        if known > cap {
+            return self.drop_blank(cap);
+        }
+        if self.finished && !self.progress.state.is_start() {
+            return self.take_header(known);
+        }
+        Ok(Step::Wait)
+    }
+
+    fn take_header(&mut self, end: usize) -> Result<Step, SplitError> {
+        let Some(end) = self.whole_line_end(end) else {
+            return Ok(Step::Wait);
+        };
+        self.header = Some(names(&self.dialect, &self.buffer[..end])?);
+        self.consume(end, self.progress.line_ends);
+        self.phase = Phase::Body;
+        Ok(Step::Again)
+    }
+
+    /// No header within the cap: empty lines and comments before it are dropped, but nothing else.
+    fn drop_blank(&mut self, cap_bytes: usize) -> Result<Step, SplitError> {
+        let boundary = self.progress.boundary;
+        if boundary > 0 {
+            let line_ends = super::scan::line_ends(&self.buffer[..boundary]);
+            self.consume(boundary, line_ends);
+            return Ok(Step::Again);
+        }
+        let opened = self.scanner.open_quote(&self.buffer[..cap_bytes]);
+        Err(SplitError::LongHeader {
+            line: self.place.line,
+            cap_bytes,
+            quote_line: opened.map(|line_ends| self.place.line + line_ends),
+        })
+    }
+}
+
+fn names(dialect: &Dialect, record: &[u8]) -> Result<Vec<String>, SplitError> {
+    let mut records = Records::new(dialect, record);
+    let Some(record) = records.read() else {
+        return Ok(Vec::new());
+    };
+    checked(record.len())?;
+    let name = |cell: &[u8]| String::from_utf8_lossy(cell).into_owned();
+    Ok(record.iter().map(name).collect())
+}
+
+/// "column 1", "column 2", … as many as the first record of `body` has fields; `None` where there is
+/// no record in it.
+pub(super) fn numbered(dialect: &Dialect, body: &[u8]) -> Result<Option<Vec<String>>, SplitError> {
+    let mut records = Records::new(dialect, body);
+    let Some(record) = records.read() else {
+        return Ok(None);
+    };
+    checked(record.len())?;
+    Ok(Some(
+        (1..=record.len()).map(|n| format!("column {n}")).collect(),
+    ))
+}
+
+fn checked(columns: usize) -> Result<(), SplitError> {
+    if columns > MAX_COLUMNS {
+        return Err(SplitError::ManyColumns { columns });
+    }
+    Ok(())
+}

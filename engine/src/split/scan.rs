@@ -1,0 +1,192 @@
+//! Runs over input and counts: records, line ends, and where the last record or empty line ended.
+//! Blocks of 64 bytes are read at once where the dialect and the bytes allow, the rest by the state
+//! machine; both always agree. What is cut where is for `Splitter`.
+
+use super::machine::{Machine, State};
+use crate::Dialect;
+use crate::block::{BLOCK, Block, prefix_xor};
+
+/// What is known of the bytes scanned so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Progress {
+    pub(super) state: State,
+    /// Whether the last byte was a carriage return, wherever it stood.
+    pub(super) after_cr: bool,
+    /// How many bytes were scanned.
+    pub(super) bytes: usize,
+    /// Records that a line end completed.
+    pub(super) rows: u64,
+    /// Line ends as an editor counts them: LF, CRLF and a lone CR each end one.
+    pub(super) line_ends: u64,
+    /// Just behind the last line end outside quotes; 0: there was none.
+    pub(super) boundary: usize,
+}
+
+impl Progress {
+    /// Nothing scanned, at a record's start.
+    pub(super) const START: Self = Self {
+        state: State::RecordStart,
+        after_cr: false,
+        bytes: 0,
+        rows: 0,
+        line_ends: 0,
+        boundary: 0,
+    };
+}
+
+/// Scans input of one dialect.
+#[derive(Debug, Clone)]
+pub(super) struct Scanner {
+    machine: Machine,
+    /// Set where blocks can be read at once: the delimiter, and the quote if there is one.
+    plain: Option<(u8, Option<u8>)>,
+}
+
+impl Scanner {
+    pub(super) fn new(dialect: &Dialect) -> Self {
+        Self {
+            machine: Machine::new(dialect),
+            plain: dialect
+                .is_plain()
+                .then_some((dialect.delimiter, dialect.quote)),
+        }
+    }
+
+    /// Goes on from `progress` over `bytes`.
+    pub(super) fn scan(&self, progress: &mut Progress, bytes: &[u8]) {
+        let Some((delimiter, quote)) = self.plain else {
+            return self.scan_by_byte(progress, bytes);
+        };
+        let (blocks, rest) = bytes.as_chunks::<BLOCK>();
+        for block in blocks {
+            if !scan_block(progress, block, delimiter, quote) {
+                self.scan_by_byte(progress, block);
+            }
+        }
+        self.scan_by_byte(progress, rest);
+    }
+
+    fn scan_by_byte(&self, progress: &mut Progress, bytes: &[u8]) {
+        for &byte in bytes {
+            self.step(progress, byte);
+        }
+    }
+
+    /// Goes on over `bytes` until a record is complete; whether one is.
+    pub(super) fn scan_one_record(&self, progress: &mut Progress, bytes: &[u8]) -> bool {
+        let rows = progress.rows;
+        for &byte in bytes {
+            self.step(progress, byte);
+            if progress.rows > rows {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Goes on over `bytes` up to the first line end outside quotes.
+    pub(super) fn scan_to_boundary(&self, progress: &mut Progress, bytes: &[u8]) {
+        for &byte in bytes {
+            self.step(progress, byte);
+            if progress.boundary > 0 {
+                return;
+            }
+        }
+    }
+
+    #[inline]
+    fn step(&self, progress: &mut Progress, byte: u8) {
+        let before = progress.state;
+        progress.state = self.machine.step(before, byte);
+        progress.bytes += 1;
+        progress.line_ends += u64::from(byte == b'\r' || (byte == b'\n' && !progress.after_cr));
+        progress.after_cr = byte == b'\r';
+        if progress.state.is_start() {
+            progress.rows += u64::from(before.is_record());
+            progress.boundary = progress.bytes;
+        }
+    }
+
+    /// The line end, counted from the start of `bytes` (a record's), on whose line the last quote
+    /// opened that was never closed. `None`: the bytes do not end within quotes.
+    pub(super) fn open_quote(&self, bytes: &[u8]) -> Option<u64> {
+        let mut progress = Progress::START;
+        let mut opened = 0;
+        for &byte in bytes {
+            let before = progress.state;
+            self.step(&mut progress, byte);
+            if progress.state == State::Quoted && !is_quoted(before) {
+                opened = progress.line_ends;
+            }
+        }
+        is_quoted(progress.state).then_some(opened)
+    }
+}
+
+/// Line ends in `bytes`, which do not start within a CRLF: LF, CRLF and a lone CR each are one.
+pub(crate) fn line_ends(bytes: &[u8]) -> u64 {
+    let mut ends = 0;
+    let mut after_cr = false;
+    for &byte in bytes {
+        ends += u64::from(byte == b'\r' || (byte == b'\n' && !after_cr));
+        after_cr = byte == b'\r';
+    }
+    ends
+}
+
+fn is_quoted(state: State) -> bool {
+    matches!(state, State::Quoted | State::QuoteInQuoted | State::Escaped)
+}
+
+/// Reads a block at once; false, with nothing changed, where a quote stands at no field's start.
+///
+/// Between quotes counted by parity is where csv-core is within quotes, as long as every opening
+/// quote stands at a field's start or right behind a closing one (which makes the two a literal
+/// quote). The first quote for which that fails is the first at which the two could differ.
+#[inline(always)]
+fn scan_block(
+    progress: &mut Progress,
+    bytes: &[u8; BLOCK],
+    delimiter: u8,
+    quote: Option<u8>,
+) -> bool {
+    let block = Block::new(bytes);
+    let line_feeds = block.eq(b'\n');
+    let returns = block.eq(b'\r');
+    let quotes = quote.map_or(0, |quote| block.eq(quote));
+    let mut ends = line_feeds | returns;
+    let mut inside = 0;
+    if quotes != 0 || progress.state == State::Quoted {
+        inside = prefix_xor(quotes)
+            ^ if progress.state == State::Quoted {
+                !0
+            } else {
+                0
+            };
+        ends &= !inside;
+        let at_start = progress.state.is_start() || progress.state == State::FieldStart;
+        let starts = (ends | block.eq(delimiter) & !inside) << 1 | u64::from(at_start);
+        let closed = (quotes & !inside) << 1 | u64::from(progress.state == State::QuoteInQuoted);
+        if quotes & inside & !(starts | closed) != 0 {
+            return false;
+        }
+    }
+    let after_end = ends << 1 | u64::from(progress.state.is_start());
+    let after_cr = returns << 1 | u64::from(progress.after_cr);
+    progress.rows += u64::from((ends & !after_end).count_ones());
+    progress.line_ends += u64::from((returns | line_feeds & !after_cr).count_ones());
+    if ends != 0 {
+        progress.boundary = progress.bytes + BLOCK - ends.leading_zeros() as usize;
+    }
+    progress.bytes += BLOCK;
+    progress.after_cr = returns >> (BLOCK - 1) != 0;
+    progress.state = match bytes[BLOCK - 1] {
+        _ if inside >> (BLOCK - 1) != 0 => State::Quoted,
+        b'\n' => State::RecordStart,
+        b'\r' => State::AfterCr,
+        byte if byte == delimiter => State::FieldStart,
+        byte if Some(byte) == quote => State::QuoteInQuoted,
+        _ => State::InField,
+    };
+    true
+}

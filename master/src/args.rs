@@ -1,0 +1,118 @@
+//! The master's command line.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+
+use broker::BrokerArgs;
+use cli::{Exit, Failure, OrExit};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::run::{Config, Listen, MasterError, Place};
+
+/// Collect what workers make of chunks, and answer those who ask
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    broker: BrokerArgs,
+
+    /// Where to listen for the tui and the reading commands; loopback only
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "ROWMILL_LISTEN",
+        default_value = "127.0.0.1:6455"
+    )]
+    listen: String,
+
+    /// Where to remember jobs and results; made where it is missing
+    /// [default: $XDG_DATA_HOME/rowmill, or ~/.local/share/rowmill]
+    #[arg(long, value_name = "DIR", env = "ROWMILL_DATA")]
+    data: Option<PathBuf>,
+}
+
+/// What is wrong with the arguments, or with what they name.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ArgsError {
+    /// The broker's address.
+    #[error(transparent)]
+    Broker(#[from] broker::ArgsError),
+    /// The address to listen at.
+    #[error("--listen {address}: {source}")]
+    Listen {
+        /// As it was given.
+        address: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// An address that others could reach.
+    #[error(
+        "--listen {address} can be reached from other hosts, and without TLS only loopback is served; \
+         listen at 127.0.0.1 and use ssh -L 6455:127.0.0.1:6455 HOST"
+    )]
+    NotLoopback {
+        /// As it was given.
+        address: String,
+    },
+    /// No directory is known.
+    #[error("there is no home directory to remember jobs in; name one with --data DIR")]
+    NoData,
+}
+
+impl Args {
+    /// Runs a master as the command line says, to its exit code.
+    ///
+    /// # Errors
+    ///
+    /// What ended it, other than `shutdown`, with the exit code that it deserves.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<Exit, Failure> {
+        let config = self.config().await.or_exit(Exit::Usage)?;
+        match crate::run(config, shutdown).await {
+            Ok(()) => Ok(Exit::Ok),
+            Err(error @ MasterError::Broker(_)) => Err(Failure::new(Exit::Unreachable, error)),
+            Err(error) => Err(Failure::new(Exit::Usage, error)),
+        }
+    }
+
+    /// Binds the socket and reads the rest.
+    ///
+    /// # Errors
+    ///
+    /// When an address cannot be read, bound, or is not loopback, or no data directory is known.
+    async fn config(&self) -> Result<Config, ArgsError> {
+        let data = self
+            .data
+            .clone()
+            .or_else(default_data)
+            .ok_or(ArgsError::NoData)?;
+        Ok(Config {
+            broker: self.broker.broker()?,
+            place: Place::Directory(data),
+            listen: Listen::Tcp(self.bind().await?),
+        })
+    }
+
+    async fn bind(&self) -> Result<TcpListener, ArgsError> {
+        let failed = |source| ArgsError::Listen {
+            address: self.listen.clone(),
+            source,
+        };
+        let addresses: Vec<SocketAddr> = self.listen.to_socket_addrs().map_err(failed)?.collect();
+        if !addresses.iter().all(|address| address.ip().is_loopback()) {
+            return Err(ArgsError::NotLoopback {
+                address: self.listen.clone(),
+            });
+        }
+        TcpListener::bind(&addresses[..]).await.map_err(failed)
+    }
+}
+
+fn default_data() -> Option<PathBuf> {
+    let set = |name| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let base = set("XDG_DATA_HOME").or_else(|| set("HOME").map(|home| home.join(".local/share")));
+    base.map(|base| base.join("rowmill"))
+}

@@ -1,0 +1,120 @@
+//! What comes from the broker, read once into what the store understands.
+
+use broker::Delivery;
+use proto::v1::{Chunk, ChunkResult, DeadChunk, JobOpen, JobSeal};
+use proto::{IdError, JobId, Payload};
+
+/// One message for the store.
+#[derive(Debug, Clone)]
+pub enum Arrival {
+    /// A job begins.
+    Open(JobId, JobOpen),
+    /// A job has no further chunks.
+    Seal(JobId, JobSeal),
+    /// A chunk was done.
+    Result(JobId, Box<ChunkResult>),
+    /// A chunk failed every attempt.
+    Death(JobId, Box<Death>),
+}
+
+/// The end of a chunk that nobody could do.
+#[derive(Debug, Clone)]
+pub struct Death {
+    /// The chunk.
+    pub chunk: Chunk,
+    /// Why, for a person.
+    pub reason: String,
+    /// Who tried last; empty where only the broker knows.
+    pub worker_id: String,
+    /// How often it was tried.
+    pub attempts: u32,
+}
+
+/// Why a message is not for the store.
+#[derive(Debug, thiserror::Error)]
+pub enum ArrivalError {
+    /// It does not name its job.
+    #[error("{kind} for no job: {source}")]
+    Job {
+        /// The message's type.
+        kind: &'static str,
+        /// What is wrong with the id.
+        source: IdError,
+    },
+    /// It is one of ours, in the wrong queue.
+    #[error("a {0} does not belong here")]
+    Misplaced(&'static str),
+    /// It is none of ours.
+    #[error("{0}")]
+    Foreign(String),
+}
+
+impl Arrival {
+    /// Reads a delivery from the results queue or the dead queue.
+    ///
+    /// # Errors
+    ///
+    /// When it is not a message that the master keeps.
+    pub fn read(delivery: &Delivery) -> Result<Self, ArrivalError> {
+        let envelope = delivery
+            .message
+            .as_ref()
+            .map_err(|error| ArrivalError::Foreign(error.to_string()))?;
+        let kind = envelope.payload.type_name();
+        let job = |id: &str| {
+            id.parse()
+                .map_err(|source| ArrivalError::Job { kind, source })
+        };
+        match envelope.payload.as_ref() {
+            Payload::Open(open) => Ok(Self::Open(job(&open.job_id)?, open.clone())),
+            Payload::Seal(seal) => Ok(Self::Seal(job(&seal.job_id)?, seal.clone())),
+            Payload::Result(result) => {
+                Ok(Self::Result(job(&result.job_id)?, Box::new(result.clone())))
+            }
+            Payload::Dead(dead) => Ok(Self::Death(dead_job(dead, job)?, Box::new(dead.into()))),
+            Payload::Chunk(chunk) => {
+                let death = Death::by_broker(chunk, delivery);
+                Ok(Self::Death(job(&chunk.job_id)?, Box::new(death)))
+            }
+            Payload::Heartbeat(_) => Err(ArrivalError::Misplaced(kind)),
+        }
+    }
+}
+
+fn dead_job(
+    dead: &DeadChunk,
+    job: impl Fn(&str) -> Result<JobId, ArrivalError>,
+) -> Result<JobId, ArrivalError> {
+    job(dead.chunk.as_ref().map_or("", |chunk| &chunk.job_id))
+}
+
+impl From<&DeadChunk> for Death {
+    fn from(dead: &DeadChunk) -> Self {
+        Self {
+            chunk: dead.chunk.clone().unwrap_or_default(),
+            reason: dead.reason.clone(),
+            worker_id: dead.worker_id.clone(),
+            attempts: dead.attempts,
+        }
+    }
+}
+
+impl Death {
+    /// A chunk that the broker itself gave up on: workers died under it, or could not read it.
+    fn by_broker(chunk: &Chunk, delivery: &Delivery) -> Self {
+        let (reason, attempts) = match &delivery.death {
+            Some(death) if death.reason == "delivery_limit" => (
+                "every worker that took it went away before it was done".to_owned(),
+                broker::Queue::Tasks.delivery_limit() + 1,
+            ),
+            Some(death) => (format!("the broker gave up on it: {}", death.reason), 1),
+            None => ("found in the dead queue".to_owned(), 0),
+        };
+        Self {
+            chunk: chunk.clone(),
+            reason,
+            worker_id: String::new(),
+            attempts,
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The live board: what a dashboard shows, derived from the store and from what was heard lately.
+//! Nothing on it is remembered across a restart.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use proto::JobId;
+use proto::v1::{self, BrokerStatus, Heartbeat, JobState, MasterStatus};
+
+use crate::arrival::Arrival;
+use crate::job::Job;
+use crate::rate::Rate;
+use crate::rows::Latest;
+use crate::store::Store;
+use crate::view::View;
+use crate::workers::Roster;
+
+/// How many jobs and workers a view lists.
+const JOBS_LISTED: usize = 100;
+const WORKERS_LISTED: usize = 1000;
+/// So long after its start, a master that heard no worker knows that there is none.
+const WORKERS_HEARD_AFTER_MS: u64 = 3_000;
+
+/// What was heard since this master started.
+#[derive(Debug)]
+pub(crate) struct Board {
+    master: MasterStatus,
+    roster: Roster,
+    lately: HashMap<JobId, Lately>,
+    /// The job that moved last.
+    moved: Option<JobId>,
+}
+
+/// What was heard of one job since this master started.
+#[derive(Debug, Default)]
+struct Lately {
+    heard_ms: u64,
+    rate: Rate,
+    latest: Latest,
+}
+
+impl Board {
+    pub(crate) fn new(master: MasterStatus) -> Self {
+        Self {
+            master,
+            roster: Roster::default(),
+            lately: HashMap::new(),
+            moved: None,
+        }
+    }
+
+    /// Takes a heartbeat that arrived at `now_ms`.
+    pub(crate) fn hear(&mut self, beat: Heartbeat, now_ms: u64) {
+        self.roster.hear(beat, now_ms);
+    }
+
+    /// Takes what the intake says of the broker.
+    pub(crate) fn broker(&mut self, status: BrokerStatus) {
+        self.master.broker = Some(status);
+    }
+
+    /// Takes a batch that the store has committed.
+    pub(crate) fn committed(&mut self, arrivals: &[Arrival], duplicates: u64, now_ms: u64) {
+        self.master.duplicates += duplicates;
+        for arrival in arrivals {
+            let (Arrival::Open(id, _)
+            | Arrival::Seal(id, _)
+            | Arrival::Result(id, _)
+            | Arrival::Death(id, _)) = arrival;
+            let lately = self.lately.entry(*id).or_default();
+            lately.heard_ms = now_ms;
+            if let Arrival::Result(_, result) = arrival {
+                lately.latest.add(&result.sample);
+                self.moved = Some(*id);
+            }
+        }
+    }
+
+    /// Notes how far a job has come.
+    pub(crate) fn moved(&mut self, job: &Job, now_ms: u64) {
+        let lately = self.lately.entry(job.id).or_default();
+        lately.rate.note(now_ms, job.tally.rows, job.tally.bytes);
+    }
+
+    pub(crate) fn master(&self) -> &MasterStatus {
+        &self.master
+    }
+
+    pub(crate) fn workers(&self, now_ms: u64) -> Vec<Arc<v1::Worker>> {
+        self.roster.list(now_ms)
+    }
+
+    /// The latest rows of `focus`, or of the job that moved last.
+    pub(crate) fn rows(&self, focus: Option<JobId>, store: &Store) -> Option<v1::LatestRows> {
+        let id = focus.or(self.moved)?;
+        let (lately, job) = (self.lately.get(&id)?, store.job(id)?);
+        Some(lately.latest.message(id, job.open.as_ref(), job.tally.rows))
+    }
+
+    /// One job as the dashboard shows it.
+    pub(crate) fn job(&self, job: &Job, now_ms: u64) -> v1::Job {
+        let lately = self.lately.get(&job.id);
+        let state = job.state(self.heard_ms(job, lately), now_ms);
+        let is_finished = job.finished_unix_ms.is_some();
+        let (rows_per_s, bytes_per_s) = match lately {
+            Some(lately) if !is_finished => lately.rate.per_second(now_ms),
+            _ => (0.0, 0.0),
+        };
+        let open = job.open.as_ref();
+        v1::Job {
+            job_id: job.id.to_string(),
+            name: open.map_or_else(String::new, |open| open.name.clone()),
+            operation: open
+                .map_or("", |o| engine::operation::name(o.operation.as_ref()))
+                .into(),
+            state: state.into(),
+            publisher: open.map_or_else(String::new, |open| open.publisher.clone()),
+            opened_unix_ms: job.opened_unix_ms(),
+            finished_unix_ms: job.finished_unix_ms,
+            source_bytes: job.source_bytes(),
+            chunks_total: job.seal.as_ref().map(|seal| seal.chunks),
+            rows_total: job.seal.as_ref().map(|seal| seal.rows),
+            chunks_done: job.tally.chunks_done,
+            chunks_dead: job.tally.chunks_dead,
+            rows: job.tally.rows,
+            rejects: job.tally.rejects,
+            bytes: job.tally.bytes,
+            duplicates: job.tally.duplicates,
+            retries: job.tally.retries,
+            rows_per_s,
+            bytes_per_s,
+            eta_ms: if is_finished {
+                None
+            } else {
+                eta_ms(job, bytes_per_s)
+            },
+            progress: job.progress(),
+            no_workers: self.lacks_workers(state, now_ms),
+        }
+    }
+
+    /// Everything that a dashboard shows.
+    pub(crate) fn view(&self, store: &Store, now_ms: u64) -> View {
+        let mut jobs: Vec<&Job> = store.jobs().collect();
+        newest_first(&mut jobs);
+        let mut workers = self.workers(now_ms);
+        let workers_total = workers.len() as u64;
+        workers.truncate(WORKERS_LISTED);
+        View {
+            master: Arc::new(self.master.clone()),
+            jobs_total: jobs.len() as u64,
+            jobs: jobs
+                .iter()
+                .take(JOBS_LISTED)
+                .map(|job| Arc::new(self.job(job, now_ms)))
+                .collect(),
+            workers,
+            workers_total,
+        }
+    }
+
+    /// After a restart, a job was last heard of when the master began to listen.
+    fn heard_ms(&self, job: &Job, lately: Option<&Lately>) -> u64 {
+        lately.map_or(self.master.started_unix_ms.max(job.heard_unix_ms), |l| {
+            l.heard_ms
+        })
+    }
+
+    fn lacks_workers(&self, state: JobState, now_ms: u64) -> bool {
+        let waits = matches!(
+            state,
+            JobState::Publishing | JobState::Running | JobState::Stalled
+        );
+        let listened_ms = now_ms.saturating_sub(self.master.started_unix_ms);
+        waits && listened_ms > WORKERS_HEARD_AFTER_MS && self.roster.alive(now_ms) == 0
+    }
+}
+
+/// By opening time, then id.
+pub(crate) fn newest_first(jobs: &mut [&Job]) {
+    jobs.sort_by_key(|job| std::cmp::Reverse((job.opened_unix_ms(), job.id)));
+}
+
+fn eta_ms(job: &Job, bytes_per_s: f64) -> Option<u64> {
+    let left = job.source_bytes()? as f64 * (1.0 - job.progress()?);
+    (bytes_per_s > 0.0).then(|| (left / bytes_per_s * 1e3) as u64)
+}

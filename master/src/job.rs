@@ -1,0 +1,123 @@
+//! What the master remembers of one job, and what it makes of it.
+
+use proto::JobId;
+use proto::v1::{JobOpen, JobSeal, JobState, chunk_result::Partial};
+
+/// After this long without a message, an unsealed job's publisher is taken to be gone.
+const STALLED_AFTER_MS: u64 = 30_000;
+
+/// One job, as committed.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The job's id.
+    pub id: JobId,
+    /// Its row in the store.
+    pub(crate) key: i64,
+    /// Absent while results came before the opening.
+    pub open: Option<JobOpen>,
+    /// Absent while the publisher still sends.
+    pub seal: Option<JobSeal>,
+    /// Everything merged so far. Merging is exact in any order, so this is final once the job is.
+    pub partial: Option<Partial>,
+    /// What was counted.
+    pub tally: Tally,
+    /// When the first message came, by the master's clock.
+    pub heard_unix_ms: u64,
+    /// When it finished, by the master's clock.
+    pub finished_unix_ms: Option<u64>,
+}
+
+/// A job's counters. Each is changed only in the transaction that inserts the chunk's key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Chunks with a result.
+    pub chunks_done: u64,
+    /// Chunks that failed every attempt.
+    pub chunks_dead: u64,
+    /// Good records.
+    pub rows: u64,
+    /// Bad records.
+    pub rejects: u64,
+    /// Bytes of the chunks done.
+    pub bytes: u64,
+    /// Attempts beyond the first.
+    pub retries: u64,
+    /// Results that came again.
+    pub duplicates: u64,
+    /// Committed bytes of the job's spill file.
+    pub spilled: u64,
+}
+
+impl Job {
+    pub(crate) fn new(id: JobId, key: i64, now_ms: u64) -> Self {
+        Self {
+            id,
+            key,
+            open: None,
+            seal: None,
+            partial: None,
+            tally: Tally::default(),
+            heard_unix_ms: now_ms,
+            finished_unix_ms: None,
+        }
+    }
+
+    /// Whether every chunk has its result or is dead. Only a sealed and opened job can be complete.
+    pub fn is_complete(&self) -> bool {
+        let settled = self.tally.chunks_done + self.tally.chunks_dead;
+        self.open.is_some()
+            && self
+                .seal
+                .as_ref()
+                .is_some_and(|seal| settled >= seal.chunks)
+    }
+
+    /// When it was opened: by the publisher's clock, or else when the first message came.
+    pub fn opened_unix_ms(&self) -> u64 {
+        self.open
+            .as_ref()
+            .map_or(self.heard_unix_ms, |open| open.opened_unix_ms)
+    }
+
+    /// Where it stands at `now_ms`, having last been heard of at `last_ms`.
+    pub fn state(&self, last_ms: u64, now_ms: u64) -> JobState {
+        if self.finished_unix_ms.is_some() {
+            return match self.tally.chunks_dead {
+                0 => JobState::Done,
+                _ => JobState::DoneWithFailures,
+            };
+        }
+        match self.seal {
+            Some(_) => JobState::Running,
+            None if now_ms.saturating_sub(last_ms) > STALLED_AFTER_MS => JobState::Stalled,
+            None => JobState::Publishing,
+        }
+    }
+
+    /// Bytes of input: as read by the publisher, or else as it expected.
+    pub fn source_bytes(&self) -> Option<u64> {
+        self.seal
+            .as_ref()
+            .map(|seal| seal.bytes)
+            .or_else(|| self.open.as_ref().and_then(|open| open.source_bytes))
+    }
+
+    /// The share that is settled, 0 to 1; unknown for a pipe that is still open.
+    pub fn progress(&self) -> Option<f64> {
+        let share = match (&self.seal, self.source_bytes()) {
+            (Some(seal), _) if seal.chunks == 0 => 1.0,
+            (Some(seal), _) => {
+                (self.tally.chunks_done + self.tally.chunks_dead) as f64 / seal.chunks as f64
+            }
+            (None, Some(bytes)) if bytes > 0 => self.tally.bytes as f64 / bytes as f64,
+            (None, _) => return None,
+        };
+        // Only a finished job says that it is whole.
+        let most = if self.finished_unix_ms.is_some() {
+            1.0
+        } else {
+            0.999
+        };
+        Some(share.min(most))
+    }
+}

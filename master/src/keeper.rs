@@ -1,0 +1,313 @@
+//! The keeper: one thread that owns the store and the board. Others send it messages; it alone
+//! waits for the disk, so the reactor never does.
+
+use std::sync::Arc;
+
+use engine::operation::Finished;
+use proto::JobId;
+use proto::v1::{self, BrokerStatus, Heartbeat, LatestRows, MasterStatus, Profile};
+use tokio::sync::{mpsc, oneshot, watch};
+use tonic::Status;
+
+use crate::arrival::Arrival;
+use crate::board::{Board, newest_first};
+use crate::job::Job;
+use crate::store::{Store, StoreError};
+use crate::view::{Sight, View};
+
+/// Messages under way to the keeper. When it is full, whoever asks waits: results stay with the
+/// broker, and questions with those who asked.
+const MAILBOX: usize = 256;
+/// A view is not made more often than a screen can show it.
+const VIEW_EVERY_MS: u64 = 30;
+/// Dead chunks listed with a job.
+const DEAD_LISTED: usize = 1000;
+
+/// What the keeper is told and asked.
+enum Message {
+    Commit {
+        arrivals: Vec<Arrival>,
+        done: oneshot::Sender<Result<(), StoreError>>,
+    },
+    Beat(Heartbeat),
+    Broker(BrokerStatus),
+    Ask(Box<dyn FnOnce(&mut Keeper) + Send>),
+}
+
+/// How others reach the keeper. Cheap to clone; the keeper ends when the last one is dropped.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    mailbox: mpsc::Sender<Message>,
+    finished: watch::Receiver<u64>,
+}
+
+/// The owner of all state.
+pub(crate) struct Keeper {
+    store: Store,
+    board: Board,
+    /// The view made last, and when.
+    view: Option<(u64, View)>,
+    /// How many jobs have finished since the start.
+    finished: watch::Sender<u64>,
+}
+
+/// The keeper is gone: the process is stopping.
+fn gone() -> Status {
+    Status::unavailable("the master is shutting down")
+}
+
+impl Handle {
+    /// Starts the keeper's thread; it ends when every handle is dropped.
+    pub(crate) fn start(store: Store, master: MasterStatus) -> std::io::Result<Self> {
+        let (mailbox, mut messages) = mpsc::channel(MAILBOX);
+        let (finished_sender, finished) = watch::channel(0);
+        let mut keeper = Keeper {
+            store,
+            board: Board::new(master),
+            view: None,
+            finished: finished_sender,
+        };
+        std::thread::Builder::new()
+            .name("keeper".into())
+            .spawn(move || {
+                while let Some(message) = messages.blocking_recv() {
+                    keeper.take(message);
+                }
+            })?;
+        Ok(Self { mailbox, finished })
+    }
+
+    /// Commits a batch: when this returns well, it may be acknowledged. The outer error says that
+    /// the keeper has stopped.
+    pub(crate) async fn commit(
+        &self,
+        arrivals: Vec<Arrival>,
+    ) -> Result<Result<(), StoreError>, Status> {
+        let (done, outcome) = oneshot::channel();
+        self.send(Message::Commit { arrivals, done }).await?;
+        outcome.await.map_err(|_| gone())
+    }
+
+    /// Passes on a heartbeat. A full mailbox drops it: the next one says the same and more.
+    pub(crate) fn beat(&self, beat: Heartbeat) {
+        if self.mailbox.try_send(Message::Beat(beat)).is_err() {
+            tracing::debug!("a heartbeat was dropped: the keeper is busy");
+        }
+    }
+
+    /// Says how the broker is.
+    pub(crate) async fn broker(&self, status: BrokerStatus) -> Result<(), Status> {
+        self.send(Message::Broker(status)).await
+    }
+
+    /// A receiver that changes whenever a job finishes.
+    pub(crate) fn finished(&self) -> watch::Receiver<u64> {
+        self.finished.clone()
+    }
+
+    /// Asks the keeper, and waits for its answer.
+    pub(crate) async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Keeper) -> T + Send + 'static,
+    ) -> Result<T, Status> {
+        let (reply, answer) = oneshot::channel();
+        let ask = move |keeper: &mut Keeper| {
+            // Whoever asked may have gone away meanwhile; then nobody misses the answer.
+            drop(reply.send(question(keeper)));
+        };
+        self.send(Message::Ask(Box::new(ask))).await?;
+        answer.await.map_err(|_| gone())
+    }
+
+    async fn send(&self, message: Message) -> Result<(), Status> {
+        self.mailbox.send(message).await.map_err(|_| gone())
+    }
+}
+
+impl Keeper {
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Commit { arrivals, done } => drop(done.send(self.commit(&arrivals))),
+            Message::Beat(beat) => self.board.hear(beat, proto::unix_ms()),
+            Message::Broker(status) => {
+                self.board.broker(status);
+                self.view = None;
+            }
+            Message::Ask(question) => question(self),
+        }
+    }
+
+    fn commit(&mut self, arrivals: &[Arrival]) -> Result<(), StoreError> {
+        let now_ms = proto::unix_ms();
+        let applied = self.store.apply(arrivals, now_ms)?;
+        self.board.committed(arrivals, applied.duplicates, now_ms);
+        for job in applied.touched.iter().filter_map(|id| self.store.job(*id)) {
+            self.board.moved(job, now_ms);
+        }
+        for job in &applied.finished {
+            tracing::info!(%job, "job finished");
+        }
+        if !applied.finished.is_empty() {
+            self.finished
+                .send_modify(|count| *count += applied.finished.len() as u64);
+        }
+        Ok(())
+    }
+
+    /// What a dashboard shows that looks at the job `focus`, or at none.
+    pub(crate) fn sight(&mut self, focus: &str) -> Result<Sight, Status> {
+        let now_ms = proto::unix_ms();
+        let job = if focus.is_empty() {
+            None
+        } else {
+            Some(self.find(focus)?)
+        };
+        let rows = self.board.rows(job.map(|job| job.id), &self.store);
+        let profile = job.and_then(profile);
+        Ok(Sight {
+            view: self.view(now_ms),
+            rows,
+            profile,
+        })
+    }
+
+    fn view(&mut self, now_ms: u64) -> View {
+        match &self.view {
+            Some((made_ms, view)) if now_ms.saturating_sub(*made_ms) < VIEW_EVERY_MS => {
+                view.clone()
+            }
+            _ => {
+                let view = self.board.view(&self.store, now_ms);
+                self.view = Some((now_ms, view.clone()));
+                view
+            }
+        }
+    }
+
+    /// The job that `text` names: its id, or the beginning of exactly one.
+    pub(crate) fn find(&self, text: &str) -> Result<&Job, Status> {
+        if let Ok(id) = text.parse::<JobId>() {
+            return self.store.job(id).ok_or_else(|| no_job(text));
+        }
+        let mut fits = self
+            .store
+            .jobs()
+            .filter(|job| job.id.to_string().starts_with(text));
+        match (text.is_empty(), fits.next(), fits.next()) {
+            (false, Some(job), None) => Ok(job),
+            (false, Some(_), Some(_)) => Err(Status::invalid_argument(format!(
+                "several jobs begin with {text:?}; give more of the id"
+            ))),
+            _ => Err(no_job(text)),
+        }
+    }
+
+    pub(crate) fn master(&self) -> MasterStatus {
+        self.board.master().clone()
+    }
+
+    pub(crate) fn workers(&self) -> Vec<Arc<v1::Worker>> {
+        self.board.workers(proto::unix_ms())
+    }
+
+    pub(crate) fn rows(&self, focus: &str) -> Result<Option<LatestRows>, Status> {
+        let job = if focus.is_empty() {
+            None
+        } else {
+            Some(self.find(focus)?.id)
+        };
+        Ok(self.board.rows(job, &self.store))
+    }
+
+    /// `limit` jobs, newest first, after the one whose id is `after`; and how many there are.
+    pub(crate) fn jobs(&self, after: &str, limit: usize) -> (Vec<v1::Job>, u64) {
+        let now_ms = proto::unix_ms();
+        let mut jobs: Vec<&Job> = self.store.jobs().collect();
+        newest_first(&mut jobs);
+        let total = jobs.len() as u64;
+        let start = match after {
+            "" => 0,
+            id => jobs
+                .iter()
+                .position(|job| job.id.to_string() == id)
+                .map_or(jobs.len(), |at| at + 1),
+        };
+        let page = jobs.into_iter().skip(start).take(limit);
+        (page.map(|job| self.board.job(job, now_ms)).collect(), total)
+    }
+
+    /// One job with its result so far.
+    pub(crate) fn job(&self, text: &str) -> Result<v1::GetJobResponse, Status> {
+        let job = self.find(text)?;
+        let dead = self
+            .store
+            .dead(job, DEAD_LISTED)
+            .map_err(|error| internal(&error))?;
+        let open = job.open.as_ref();
+        Ok(v1::GetJobResponse {
+            job: Some(self.board.job(job, proto::unix_ms())),
+            dialect: open.and_then(|open| open.dialect),
+            columns: open.map_or_else(Vec::new, |open| open.columns.clone()),
+            profile: profile(job),
+            partial: job.finished_unix_ms.is_none() || job.tally.chunks_dead > 0,
+            dead: dead.into_iter().map(Into::into).collect(),
+        })
+    }
+
+    /// Some of a job's rejects, from the place that `token` names.
+    pub(crate) fn rejects(
+        &self,
+        text: &str,
+        token: &str,
+        limit: usize,
+    ) -> Result<v1::ListRejectsResponse, Status> {
+        let job = self.find(text)?;
+        let from = read_token(token)?;
+        let page = self
+            .store
+            .rejects(job, from, limit)
+            .map_err(|error| internal(&error))?;
+        Ok(v1::ListRejectsResponse {
+            rejects: page.rejects,
+            next_page_token: page
+                .next
+                .map_or_else(String::new, |(seq, at)| format!("{seq}.{at}")),
+            rejects_total: job.tally.rejects,
+        })
+    }
+}
+
+fn profile(job: &Job) -> Option<Profile> {
+    let columns = &job.open.as_ref()?.columns;
+    let partial = match &job.partial {
+        Some(partial) => partial.clone(),
+        None => engine::operation::nothing(job.open.as_ref()?.operation.as_ref()?).ok()?,
+    };
+    match engine::operation::finish(&partial, columns) {
+        Ok(Finished::Profile(profile)) => Some(profile),
+        Err(error) => {
+            tracing::error!(job = %job.id, %error, "the job's result cannot be read");
+            None
+        }
+    }
+}
+
+fn read_token(token: &str) -> Result<(u64, u64), Status> {
+    if token.is_empty() {
+        return Ok((0, 0));
+    }
+    token
+        .split_once('.')
+        .and_then(|(seq, at)| Some((seq.parse().ok()?, at.parse().ok()?)))
+        .ok_or_else(|| Status::invalid_argument("that page token is none of ours"))
+}
+
+fn no_job(text: &str) -> Status {
+    let shown: String = text.chars().take(64).collect();
+    Status::not_found(format!("there is no job {shown:?}"))
+}
+
+fn internal(error: &StoreError) -> Status {
+    tracing::error!(%error, "the store cannot answer");
+    Status::internal(error.to_string())
+}

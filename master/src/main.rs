@@ -1,0 +1,17 @@
+//! `cargo run -p master`: the same as `rowmill master`.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(name = "master", version)]
+struct Command {
+    #[command(flatten)]
+    args: master::Args,
+}
+
+fn main() -> ExitCode {
+    let Command { args } = Command::parse();
+    cli::run(cli::Log::Service, |shutdown| args.run(shutdown))
+}

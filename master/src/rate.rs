@@ -1,0 +1,114 @@
+//! How fast something moves: the slope over the last few seconds.
+
+use std::collections::VecDeque;
+
+/// How far back a rate looks.
+const WINDOW_MS: u64 = 5_000;
+
+/// Rows and bytes over time. Holds one sample a tenth of a second at most, so its size is bounded.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rate {
+    samples: VecDeque<Sample>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Sample {
+    at_ms: u64,
+    rows: u64,
+    bytes: u64,
+}
+
+impl Rate {
+    /// Notes that `rows` and `bytes` had been done in all at `at_ms`.
+    pub(crate) fn note(&mut self, at_ms: u64, rows: u64, bytes: u64) {
+        let sample = Sample { at_ms, rows, bytes };
+        // A counter that fell belongs to something that started anew.
+        if self
+            .samples
+            .back()
+            .is_some_and(|last| rows < last.rows || bytes < last.bytes)
+        {
+            self.samples.clear();
+        }
+        // The newest sample moves on until it is a tenth of a second after the one before it.
+        let before = self
+            .samples
+            .len()
+            .checked_sub(2)
+            .and_then(|at| self.samples.get(at));
+        if before.is_some_and(|before| at_ms.saturating_sub(before.at_ms) < 100) {
+            self.samples.pop_back();
+        }
+        self.samples.push_back(sample);
+        self.forget(at_ms);
+    }
+
+    /// Rows and bytes a second at `now_ms`; zero when nothing moved within the window.
+    pub(crate) fn per_second(&self, now_ms: u64) -> (f64, f64) {
+        let horizon = now_ms.saturating_sub(WINDOW_MS);
+        let recent = self
+            .samples
+            .iter()
+            .rposition(|s| s.at_ms < horizon)
+            .unwrap_or(0);
+        let (Some(first), Some(last)) = (self.samples.get(recent), self.samples.back()) else {
+            return (0.0, 0.0);
+        };
+        // Measured up to now, so that a rate falls when nothing comes.
+        let seconds = now_ms.max(last.at_ms).saturating_sub(first.at_ms) as f64 / 1e3;
+        if seconds <= 0.0 || last.at_ms <= horizon {
+            return (0.0, 0.0);
+        }
+        (
+            (last.rows - first.rows) as f64 / seconds,
+            (last.bytes - first.bytes) as f64 / seconds,
+        )
+    }
+
+    /// Keeps one sample older than the window, to measure from.
+    fn forget(&mut self, now_ms: u64) {
+        let horizon = now_ms.saturating_sub(WINDOW_MS);
+        while self
+            .samples
+            .get(1)
+            .is_some_and(|second| second.at_ms < horizon)
+        {
+            self.samples.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_steady_flow_has_its_rate_and_silence_lets_it_fall_to_nothing() {
+        let mut rate = Rate::default();
+        for tick in 0..=100 {
+            rate.note(tick * 100, tick * 10, tick * 1000);
+        }
+        let (rows, bytes) = rate.per_second(10_000);
+        assert!((rows - 100.0).abs() < 5.0, "{rows}");
+        assert!((bytes - 10_000.0).abs() < 500.0, "{bytes}");
+        assert!(rate.per_second(12_500).0 < 60.0);
+        assert_eq!(rate.per_second(20_000), (0.0, 0.0));
+    }
+
+    #[test]
+    fn its_memory_is_bounded() {
+        let mut rate = Rate::default();
+        for tick in 0..100_000 {
+            rate.note(tick, tick, tick);
+        }
+        assert!(rate.samples.len() <= 60, "{}", rate.samples.len());
+    }
+
+    #[test]
+    fn a_counter_that_starts_anew_never_gives_a_negative_rate() {
+        let mut rate = Rate::default();
+        rate.note(0, 1000, 1000);
+        rate.note(1000, 5, 5);
+        assert_eq!(rate.per_second(1000), (0.0, 0.0));
+    }
+}

@@ -1,0 +1,46 @@
+//! The rows of one job that were processed last, for people to look at. Kept in memory only.
+
+use std::collections::VecDeque;
+
+use proto::JobId;
+use proto::v1::{JobOpen, LatestRows, SampleRow};
+
+/// How many rows, and of each how many columns, are kept.
+const ROWS: usize = 50;
+const COLUMNS: usize = 64;
+
+/// The latest rows of one job, newest last.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Latest {
+    rows: VecDeque<SampleRow>,
+}
+
+impl Latest {
+    /// Adds one chunk's sample.
+    pub(crate) fn add(&mut self, sample: &[SampleRow]) {
+        self.rows.extend(sample.iter().cloned());
+        let surplus = self.rows.len().saturating_sub(ROWS);
+        self.rows.drain(..surplus);
+    }
+
+    /// As the dashboard takes it.
+    pub(crate) fn message(&self, job: JobId, open: Option<&JobOpen>, rows: u64) -> LatestRows {
+        let columns = open.map_or(&[][..], |open| &open.columns);
+        LatestRows {
+            job_id: job.to_string(),
+            columns: columns.iter().take(COLUMNS).map(|name| cap(name)).collect(),
+            columns_total: columns.len() as u64,
+            rows: self.rows.iter().cloned().collect(),
+            rows_total: rows,
+        }
+    }
+}
+
+/// At most 64 bytes of a name, cut on a character boundary.
+fn cap(name: &str) -> String {
+    let end = (0..=64.min(name.len()))
+        .rev()
+        .find(|&end| name.is_char_boundary(end))
+        .unwrap_or(0);
+    name[..end].to_owned()
+}

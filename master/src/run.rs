@@ -1,0 +1,101 @@
+//! The master from start to stop.
+
+use broker::{Broker, BrokerError};
+use proto::v1::{BrokerState, BrokerStatus, MasterStatus};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::intake::Intake;
+use crate::keeper::Handle;
+pub use crate::server::Listen;
+pub use crate::store::Place;
+use crate::store::{Store, StoreError};
+
+/// What a master needs.
+#[derive(Debug)]
+pub struct Config {
+    /// Where results come from.
+    pub broker: Broker,
+    /// What it remembers, and where.
+    pub place: Place,
+    /// Where clients come from.
+    pub listen: Listen,
+}
+
+/// Why a master ends other than by being told to.
+#[derive(Debug, thiserror::Error)]
+pub enum MasterError {
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The broker refused, in a way that waiting does not mend, or was never there.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// The gRPC server failed.
+    #[error("the gRPC server: {0}")]
+    Serve(#[source] tonic::transport::Error),
+    /// The descriptors are not readable.
+    #[error("gRPC reflection: {0}")]
+    Reflection(#[source] tonic_reflection::server::Error),
+    /// A task or thread could not start or ended in a panic.
+    #[error("the master's own machinery: {0}")]
+    Machinery(String),
+}
+
+/// Runs a master until `shutdown`, or until something fails that it cannot mend.
+///
+/// # Errors
+///
+/// When the store cannot be opened, the broker refuses for good, or the server fails.
+pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), MasterError> {
+    let Config {
+        broker,
+        place,
+        listen,
+    } = config;
+    let store = Store::open(&place)?;
+    if let Listen::Tcp(listener) = &listen
+        && let Ok(address) = listener.local_addr()
+    {
+        tracing::info!("listening at http://{address}");
+    }
+    let status = starting(&broker);
+    let keeper =
+        Handle::start(store, status).map_err(|error| MasterError::Machinery(error.to_string()))?;
+
+    let mut tasks = JoinSet::new();
+    tasks.spawn(crate::server::serve(
+        listen,
+        keeper.clone(),
+        shutdown.clone(),
+    ));
+    let intake = Intake::new(broker, keeper, &place);
+    let stop = shutdown.clone();
+    tasks.spawn(async move { intake.run(stop).await });
+
+    let mut outcome = Ok(());
+    while let Some(ended) = tasks.join_next().await {
+        let ended = ended.unwrap_or_else(|e| Err(MasterError::Machinery(e.to_string())));
+        // One part alone is no master: whoever ends first takes the other along.
+        shutdown.cancel();
+        outcome = outcome.and(ended);
+    }
+    outcome
+}
+
+fn starting(broker: &Broker) -> MasterStatus {
+    let uname = rustix::system::uname();
+    MasterStatus {
+        version: proto::VERSION.into(),
+        protocol: proto::PROTOCOL,
+        host: uname.nodename().to_string_lossy().into_owned(),
+        pid: std::process::id(),
+        started_unix_ms: proto::unix_ms(),
+        broker: Some(BrokerStatus {
+            state: BrokerState::Reconnecting.into(),
+            address: broker.address(),
+            ..Default::default()
+        }),
+        duplicates: 0,
+    }
+}

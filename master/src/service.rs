@@ -1,0 +1,198 @@
+//! The gRPC service: reads requests, asks the keeper, bounds the answers.
+
+use std::time::Duration;
+
+use proto::v1::rowmill_server::Rowmill;
+use proto::v1::{
+    DeadChunkInfo, GetJobRequest, GetJobResponse, GetMasterRequest, GetMasterResponse,
+    ListJobsRequest, ListJobsResponse, ListRejectsRequest, ListRejectsResponse, ListRowsRequest,
+    ListRowsResponse, ListWorkersRequest, ListWorkersResponse, WatchEvent, WatchRequest,
+};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::{Request, Response, Status};
+
+use crate::keeper::Handle;
+use crate::store::DeadRow;
+use crate::watch;
+
+/// The longest that one GetJob waits; a client that waits longer asks again.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// `rowmill.v1.Rowmill`, answered by the keeper.
+pub(crate) struct Service {
+    keeper: Handle,
+    streams: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+impl Service {
+    /// `streams` owns the tasks of open streams, which end with `shutdown`.
+    pub(crate) fn new(keeper: Handle, streams: TaskTracker, shutdown: CancellationToken) -> Self {
+        Self {
+            keeper,
+            streams,
+            shutdown,
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl Rowmill for Service {
+    type WatchStream = ReceiverStream<Result<WatchEvent, Status>>;
+
+    async fn watch(
+        &self,
+        request: Request<WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let request = request.into_inner();
+        check_protocol(request.protocol)?;
+        // One event: conflation happens before it, by looking only when there is room.
+        let (events, stream) = mpsc::channel(1);
+        let shutdown = self.shutdown.clone();
+        self.streams.spawn(watch::stream(
+            self.keeper.clone(),
+            request,
+            events,
+            shutdown,
+        ));
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn get_master(
+        &self,
+        request: Request<GetMasterRequest>,
+    ) -> Result<Response<GetMasterResponse>, Status> {
+        check_protocol(request.into_inner().protocol)?;
+        let master = self.keeper.ask(|keeper| keeper.master()).await?;
+        Ok(Response::new(GetMasterResponse {
+            master: Some(master),
+        }))
+    }
+
+    async fn list_jobs(
+        &self,
+        request: Request<ListJobsRequest>,
+    ) -> Result<Response<ListJobsResponse>, Status> {
+        let ListJobsRequest {
+            page_size,
+            page_token,
+        } = request.into_inner();
+        let limit = page_limit(page_size);
+        let (jobs, jobs_total) = self
+            .keeper
+            .ask(move |keeper| keeper.jobs(&page_token, limit))
+            .await?;
+        let next_page_token = match jobs.last() {
+            Some(last) if jobs.len() == limit => last.job_id.clone(),
+            _ => String::new(),
+        };
+        Ok(Response::new(ListJobsResponse {
+            jobs,
+            next_page_token,
+            jobs_total,
+        }))
+    }
+
+    async fn get_job(
+        &self,
+        request: Request<GetJobRequest>,
+    ) -> Result<Response<GetJobResponse>, Status> {
+        let GetJobRequest { job_id, wait_ms } = request.into_inner();
+        let wait = Duration::from_millis(wait_ms).min(LONGEST_WAIT);
+        let mut finished = self.keeper.finished();
+        let deadline = tokio::time::Instant::now() + wait;
+        loop {
+            finished.mark_unchanged();
+            let text = job_id.clone();
+            let response = self.keeper.ask(move |keeper| keeper.job(&text)).await??;
+            let is_finished = response
+                .job
+                .as_ref()
+                .is_some_and(|job| job.finished_unix_ms.is_some());
+            if is_finished {
+                return Ok(Response::new(response));
+            }
+            tokio::select! {
+                Ok(()) = finished.changed() => {}
+                () = tokio::time::sleep_until(deadline) => return Ok(Response::new(response)),
+                () = self.shutdown.cancelled() => {
+                    return Err(Status::unavailable("the master is shutting down"));
+                }
+            }
+        }
+    }
+
+    async fn list_workers(
+        &self,
+        _request: Request<ListWorkersRequest>,
+    ) -> Result<Response<ListWorkersResponse>, Status> {
+        let workers = self.keeper.ask(|keeper| keeper.workers()).await?;
+        let workers = workers.iter().map(|worker| (**worker).clone()).collect();
+        Ok(Response::new(ListWorkersResponse { workers }))
+    }
+
+    async fn list_rejects(
+        &self,
+        request: Request<ListRejectsRequest>,
+    ) -> Result<Response<ListRejectsResponse>, Status> {
+        let ListRejectsRequest {
+            job_id,
+            page_size,
+            page_token,
+        } = request.into_inner();
+        let limit = page_limit(page_size);
+        let response = self
+            .keeper
+            .ask(move |keeper| keeper.rejects(&job_id, &page_token, limit))
+            .await??;
+        Ok(Response::new(response))
+    }
+
+    async fn list_rows(
+        &self,
+        request: Request<ListRowsRequest>,
+    ) -> Result<Response<ListRowsResponse>, Status> {
+        let ListRowsRequest { job_id } = request.into_inner();
+        let rows = self
+            .keeper
+            .ask(move |keeper| keeper.rows(&job_id))
+            .await??;
+        Ok(Response::new(ListRowsResponse { rows }))
+    }
+}
+
+impl From<DeadRow> for DeadChunkInfo {
+    fn from(row: DeadRow) -> Self {
+        Self {
+            seq: row.seq,
+            reason: row.reason,
+            worker_id: row.worker_id,
+            attempts: row.attempts,
+            first_line: row.first_line,
+            rows: row.rows,
+            died_unix_ms: row.died_unix_ms,
+        }
+    }
+}
+
+fn page_limit(page_size: u32) -> usize {
+    match page_size {
+        0 => 100,
+        asked => asked.min(1000) as usize,
+    }
+}
+
+fn check_protocol(theirs: u32) -> Result<(), Status> {
+    let ours = proto::PROTOCOL;
+    if theirs == ours {
+        return Ok(());
+    }
+    Err(Status::failed_precondition(format!(
+        "protocol mismatch: the client speaks version {theirs}, this master (rowmill {}) speaks \
+         version {ours}; use the same rowmill on both sides",
+        proto::VERSION
+    )))
+}

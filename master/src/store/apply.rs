@@ -1,0 +1,291 @@
+//! A batch of arrivals, committed whole.
+
+use std::collections::{BTreeMap, HashMap};
+
+use engine::profile::PartialError;
+use prost::Message;
+use proto::JobId;
+use proto::v1::chunk_result::Partial;
+use proto::v1::{ChunkResult, JobOpen, JobSeal};
+use rusqlite::{Transaction, params};
+
+use super::spill::Spill;
+use super::{Store, StoreError};
+use crate::arrival::{Arrival, Death};
+use crate::job::Job;
+
+/// What a batch did.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// The jobs that it touched.
+    pub touched: Vec<JobId>,
+    /// Those of them that it finished.
+    pub finished: Vec<JobId>,
+    /// Messages whose effect was committed before.
+    pub duplicates: u64,
+}
+
+impl Store {
+    /// Commits `arrivals` at `now_ms`. When this returns, they are on disk and may be
+    /// acknowledged; on an error nothing of them is left, and they must come again.
+    ///
+    /// # Errors
+    ///
+    /// When the disk or the database refuses.
+    pub fn apply(&mut self, arrivals: &[Arrival], now_ms: u64) -> Result<Applied, StoreError> {
+        let transaction = self.connection.transaction()?;
+        let mut batch = Batch {
+            transaction: &transaction,
+            committed: &self.jobs,
+            jobs: BTreeMap::new(),
+            spilled: BTreeMap::new(),
+            duplicates: 0,
+            now_ms,
+        };
+        for arrival in arrivals {
+            batch.take(arrival)?;
+        }
+        batch.spill(&mut self.spill)?;
+        let finished = batch.save_jobs()?;
+        let Batch {
+            jobs, duplicates, ..
+        } = batch;
+        transaction.commit()?;
+        let touched = jobs.keys().copied().collect();
+        self.jobs.extend(jobs);
+        Ok(Applied {
+            touched,
+            finished,
+            duplicates,
+        })
+    }
+}
+
+/// A transaction in the making. Its jobs are copies, so that an error leaves nothing behind.
+struct Batch<'a> {
+    transaction: &'a Transaction<'a>,
+    committed: &'a HashMap<JobId, Job>,
+    jobs: BTreeMap<JobId, Job>,
+    /// Bytes for each job's spill file, and where they go.
+    spilled: BTreeMap<JobId, (u64, Vec<u8>)>,
+    duplicates: u64,
+    now_ms: u64,
+}
+
+impl Batch<'_> {
+    fn take(&mut self, arrival: &Arrival) -> Result<(), StoreError> {
+        match arrival {
+            Arrival::Open(id, open) => self.open(*id, open),
+            Arrival::Seal(id, seal) => self.seal(*id, seal),
+            Arrival::Result(id, result) => self.result(*id, result),
+            Arrival::Death(id, death) => self.death(*id, death),
+        }
+    }
+
+    fn open(&mut self, id: JobId, open: &JobOpen) -> Result<(), StoreError> {
+        let job = self.job(id)?;
+        match job.open {
+            Some(_) => self.duplicates += 1,
+            None => job.open = Some(open.clone()),
+        }
+        Ok(())
+    }
+
+    fn seal(&mut self, id: JobId, seal: &JobSeal) -> Result<(), StoreError> {
+        let job = self.job(id)?;
+        match job.seal {
+            Some(_) => self.duplicates += 1,
+            None => job.seal = Some(seal.clone()),
+        }
+        Ok(())
+    }
+
+    fn result(&mut self, id: JobId, result: &ChunkResult) -> Result<(), StoreError> {
+        let key = self.job(id)?.key;
+        if self.is_known(key, result.seq)? {
+            self.duplicates += 1;
+            self.job(id)?.tally.duplicates += 1;
+            return Ok(());
+        }
+        if let Some(more) = &result.partial
+            && let Err(error) = merge(&mut self.job(id)?.partial, more)
+        {
+            return self.death(id, &unmergeable(result, &error));
+        }
+        let revived = self
+            .transaction
+            .prepare_cached("DELETE FROM dead WHERE job = ? AND seq = ?")?
+            .execute(params![key, result.seq as i64])?;
+        let (offset, length) = self.stage_rejects(id, result)?;
+        self.transaction
+            .prepare_cached("INSERT INTO result VALUES (?, ?, ?, ?, ?, ?)")?
+            .execute(params![
+                key,
+                result.seq as i64,
+                result.worker_id,
+                result.attempt,
+                offset as i64,
+                length as i64
+            ])?;
+        let job = self.job(id)?;
+        job.tally.chunks_dead -= revived as u64;
+        job.tally.chunks_done += 1;
+        job.tally.rows += result.rows;
+        job.tally.rejects += result.rejected;
+        job.tally.bytes += result.bytes;
+        job.tally.retries += u64::from(result.attempt.saturating_sub(1));
+        job.tally.spilled += length;
+        Ok(())
+    }
+
+    fn death(&mut self, id: JobId, death: &Death) -> Result<(), StoreError> {
+        let key = self.job(id)?.key;
+        let chunk = &death.chunk;
+        // A worker may die after its result was committed: the chunk is done, not dead.
+        let inserted = !self.is_known(key, chunk.seq)?
+            && 1 == self
+                .transaction
+                .prepare_cached("INSERT OR IGNORE INTO dead VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")?
+                .execute(params![
+                    key,
+                    chunk.seq as i64,
+                    death.reason,
+                    death.worker_id,
+                    death.attempts,
+                    chunk.first_line as i64,
+                    chunk.rows as i64,
+                    self.now_ms as i64,
+                    chunk.encode_to_vec(),
+                ])?;
+        if inserted {
+            self.job(id)?.tally.chunks_dead += 1;
+        } else {
+            self.duplicates += 1;
+        }
+        Ok(())
+    }
+
+    /// Whether the result of that chunk was committed, or is in this batch.
+    fn is_known(&self, key: i64, seq: u64) -> Result<bool, StoreError> {
+        let mut statement = self
+            .transaction
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM result WHERE job = ? AND seq = ?)")?;
+        Ok(statement.query_row(params![key, seq as i64], |row| row.get(0))?)
+    }
+
+    /// Keeps the result's rejects for the spill file; gives where they will lie.
+    fn stage_rejects(&mut self, id: JobId, result: &ChunkResult) -> Result<(u64, u64), StoreError> {
+        let offset = self.job(id)?.tally.spilled;
+        let (_, bytes) = self
+            .spilled
+            .entry(id)
+            .or_insert_with(|| (offset, Vec::new()));
+        let before = bytes.len();
+        for reject in &result.rejects {
+            bytes.extend_from_slice(&reject.encode_length_delimited_to_vec());
+        }
+        Ok((offset, (bytes.len() - before) as u64))
+    }
+
+    fn spill(&self, spill: &mut Spill) -> Result<(), StoreError> {
+        for (id, (offset, bytes)) in self.spilled.iter().filter(|(_, (_, b))| !b.is_empty()) {
+            spill.write(*id, *offset, bytes)?;
+            spill.sync(*id)?;
+        }
+        Ok(())
+    }
+
+    fn save_jobs(&mut self) -> Result<Vec<JobId>, StoreError> {
+        let mut finished = Vec::new();
+        for job in self.jobs.values_mut() {
+            if job.finished_unix_ms.is_none() && job.is_complete() {
+                job.finished_unix_ms = Some(self.now_ms);
+                finished.push(job.id);
+            }
+            save(self.transaction, job)?;
+        }
+        Ok(finished)
+    }
+
+    /// The batch's copy of a job; a job never heard of gets its row.
+    fn job(&mut self, id: JobId) -> Result<&mut Job, StoreError> {
+        // Two look-ups, because the borrow checker does not see that the first one returned.
+        if !self.jobs.contains_key(&id) {
+            let job = match self.committed.get(&id) {
+                Some(job) => job.clone(),
+                None => Job::new(id, insert(self.transaction, id, self.now_ms)?, self.now_ms),
+            };
+            self.jobs.insert(id, job);
+        }
+        self.jobs
+            .get_mut(&id)
+            .ok_or_else(|| rusqlite::Error::QueryReturnedNoRows.into())
+    }
+}
+
+/// Leaves `into` as it was on an error.
+fn merge(into: &mut Option<Partial>, more: &Partial) -> Result<(), PartialError> {
+    match into {
+        Some(into) => engine::operation::merge(into, more),
+        None => {
+            *into = Some(engine::operation::first(more)?);
+            Ok(())
+        }
+    }
+}
+
+/// A result that contradicts the job's others: its chunk counts as dead, and says why.
+fn unmergeable(result: &ChunkResult, error: &PartialError) -> Death {
+    let chunk = proto::v1::Chunk {
+        job_id: result.job_id.clone(),
+        seq: result.seq,
+        rows: result.rows,
+        ..Default::default()
+    };
+    Death {
+        chunk,
+        reason: format!("its result does not fit the job's others: {error}"),
+        worker_id: result.worker_id.clone(),
+        attempts: result.attempt,
+    }
+}
+
+fn insert(transaction: &Transaction<'_>, id: JobId, now_ms: u64) -> Result<i64, StoreError> {
+    transaction
+        .prepare_cached("INSERT INTO job (job_id, heard_unix_ms) VALUES (?, ?)")?
+        .execute(params![id.to_string(), now_ms as i64])?;
+    Ok(transaction.last_insert_rowid())
+}
+
+fn save(transaction: &Transaction<'_>, job: &Job) -> Result<(), StoreError> {
+    let partial = job.partial.clone().map(|partial| {
+        ChunkResult {
+            partial: Some(partial),
+            ..Default::default()
+        }
+        .encode_to_vec()
+    });
+    let tally = &job.tally;
+    transaction
+        .prepare_cached(
+            "UPDATE job SET finished_unix_ms = ?, open = ?, seal = ?, partial = ?, chunks_done = ?, \
+             chunks_dead = ?, rows = ?, rejects = ?, bytes = ?, retries = ?, duplicates = ?, \
+             spilled = ? WHERE key = ?",
+        )?
+        .execute(params![
+            job.finished_unix_ms.map(|ms| ms as i64),
+            job.open.as_ref().map(Message::encode_to_vec),
+            job.seal.as_ref().map(Message::encode_to_vec),
+            partial,
+            tally.chunks_done as i64,
+            tally.chunks_dead as i64,
+            tally.rows as i64,
+            tally.rejects as i64,
+            tally.bytes as i64,
+            tally.retries as i64,
+            tally.duplicates as i64,
+            tally.spilled as i64,
+            job.key,
+        ])?;
+    Ok(())
+}

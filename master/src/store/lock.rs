@@ -1,0 +1,47 @@
+//! One master a directory: an advisory lock that the kernel drops when its holder dies.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, Write};
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::StoreError;
+
+/// The lock on a data directory, held until it is dropped.
+#[derive(Debug)]
+pub(super) struct DirectoryLock {
+    _file: File,
+}
+
+impl DirectoryLock {
+    /// Takes the lock on `directory`, and writes this process's id into it for whoever comes second.
+    ///
+    /// # Errors
+    ///
+    /// When another process holds it, or the lock file cannot be made.
+    pub(super) fn take(directory: &Path) -> Result<Self, StoreError> {
+        let path = directory.join("lock");
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(StoreError::file(&path))?;
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+            let mut pid = String::new();
+            file.read_to_string(&mut pid)
+                .map_err(StoreError::file(&path))?;
+            return Err(StoreError::InUse {
+                path: directory.to_owned(),
+                pid: pid.trim().to_owned(),
+            });
+        }
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "{}", std::process::id()))
+            .map_err(StoreError::file(&path))?;
+        Ok(Self { _file: file })
+    }
+}

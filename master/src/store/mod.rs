@@ -1,0 +1,102 @@
+//! What the master remembers: SQLite for keys, counters and merged partials, and a spill file a job
+//! for bad records.
+//!
+//! The one invariant: an effect lives only in the transaction that inserts the unique key
+//! (job, seq). A batch is committed whole or leaves no trace; what was committed has no effect when
+//! it comes again.
+
+mod apply;
+mod lock;
+mod open;
+mod read;
+mod schema;
+mod spill;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use proto::JobId;
+use rusqlite::Connection;
+
+pub use apply::Applied;
+pub use open::Place;
+pub use read::{DeadRow, RejectPage};
+
+use crate::job::Job;
+use lock::DirectoryLock;
+use spill::Spill;
+
+/// The durable state, and a copy of each job in memory.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+    spill: Spill,
+    jobs: HashMap<JobId, Job>,
+    /// Held as long as the store lives.
+    _lock: Option<DirectoryLock>,
+}
+
+/// Why the store cannot be opened, written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database refused.
+    #[error("the store's database: {0}")]
+    Database(#[from] rusqlite::Error),
+    /// The file system refused.
+    #[error("{path}: {source}")]
+    File {
+        /// Which file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Another master has the directory.
+    #[error("{path} is in use by another master (pid {pid}); one directory serves one master")]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+        /// The other master's process id, as it wrote it down.
+        pid: String,
+    },
+    /// A newer rowmill wrote it.
+    #[error(
+        "the store has schema {found}, and this rowmill knows up to {known}; use a newer rowmill"
+    )]
+    Newer {
+        /// The schema found.
+        found: i64,
+        /// The newest that is known.
+        known: i64,
+    },
+    /// A committed message cannot be read back.
+    #[error("the store holds a {what} that cannot be read: {source}")]
+    Unreadable {
+        /// Which message.
+        what: &'static str,
+        /// What protobuf said.
+        source: prost::DecodeError,
+    },
+}
+
+impl StoreError {
+    fn file(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { path, source }
+    }
+
+    fn unreadable(what: &'static str) -> impl FnOnce(prost::DecodeError) -> Self {
+        move |source| Self::Unreadable { what, source }
+    }
+}
+
+impl Store {
+    /// The job of that id.
+    pub fn job(&self, id: JobId) -> Option<&Job> {
+        self.jobs.get(&id)
+    }
+
+    /// Every job, in no order.
+    pub fn jobs(&self) -> impl Iterator<Item = &Job> {
+        self.jobs.values()
+    }
+}

@@ -1,0 +1,124 @@
+//! Opening a store: lock, schema, recovery.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use prost::Message;
+use proto::JobId;
+use proto::v1::ChunkResult;
+use rusqlite::{Connection, Row};
+
+use super::lock::DirectoryLock;
+use super::schema::migrate;
+use super::spill::Spill;
+use super::{Store, StoreError};
+use crate::job::{Job, Tally};
+
+/// Where a store lives.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// In memory, with its spill files in `spill`: it ends with the process.
+    Memory {
+        /// An existing directory, the caller's to remove.
+        spill: PathBuf,
+    },
+    /// In a directory, made where it is missing: it survives everything but the disk.
+    Directory(PathBuf),
+}
+
+impl Store {
+    /// Opens the store at `place` and recovers it: spill tails that no commit refers to are cut.
+    ///
+    /// # Errors
+    ///
+    /// When another master holds it, a newer rowmill wrote it, or the disk refuses.
+    pub fn open(place: &Place) -> Result<Self, StoreError> {
+        let (mut connection, spill, lock) = match place {
+            Place::Memory { spill } => (
+                Connection::open_in_memory()?,
+                Spill::new(spill.clone(), false)?,
+                None,
+            ),
+            Place::Directory(directory) => {
+                std::fs::create_dir_all(directory).map_err(StoreError::file(directory))?;
+                let lock = DirectoryLock::take(directory)?;
+                let connection = Connection::open(directory.join("rowmill.sqlite"))?;
+                connection.pragma_update(None, "journal_mode", "WAL")?;
+                connection.pragma_update(None, "synchronous", "FULL")?;
+                (
+                    connection,
+                    Spill::new(directory.join("spill"), true)?,
+                    Some(lock),
+                )
+            }
+        };
+        migrate(&mut connection)?;
+        let mut store = Self {
+            connection,
+            spill,
+            jobs: HashMap::new(),
+            _lock: lock,
+        };
+        store.recover()?;
+        Ok(store)
+    }
+
+    fn recover(&mut self) -> Result<(), StoreError> {
+        self.jobs = read_jobs(&self.connection)?;
+        for job in self.jobs.values() {
+            self.spill.cut_back(job.id, job.tally.spilled)?;
+        }
+        Ok(())
+    }
+}
+
+fn read_jobs(connection: &Connection) -> Result<HashMap<JobId, Job>, StoreError> {
+    let mut statement = connection.prepare("SELECT * FROM job")?;
+    let mut rows = statement.query([])?;
+    let mut jobs = HashMap::new();
+    while let Some(row) = rows.next()? {
+        let job = read_job(row)?;
+        jobs.insert(job.id, job);
+    }
+    Ok(jobs)
+}
+
+fn read_job(row: &Row<'_>) -> Result<Job, StoreError> {
+    let id: String = row.get("job_id")?;
+    let id = id.parse().map_err(|_| rusqlite::Error::InvalidQuery)?;
+    let key = row.get("key")?;
+    let mut job = Job::new(id, key, count(row, "heard_unix_ms")?);
+    job.finished_unix_ms = row
+        .get::<_, Option<i64>>("finished_unix_ms")?
+        .map(|ms| ms as u64);
+    job.open = blob(row, "open", "JobOpen")?;
+    job.seal = blob(row, "seal", "JobSeal")?;
+    job.partial = blob::<ChunkResult>(row, "partial", "partial")?.and_then(|r| r.partial);
+    job.tally = Tally {
+        chunks_done: count(row, "chunks_done")?,
+        chunks_dead: count(row, "chunks_dead")?,
+        rows: count(row, "rows")?,
+        rejects: count(row, "rejects")?,
+        bytes: count(row, "bytes")?,
+        retries: count(row, "retries")?,
+        duplicates: count(row, "duplicates")?,
+        spilled: count(row, "spilled")?,
+    };
+    Ok(job)
+}
+
+/// SQLite has no unsigned integers; the same 64 bits go in and come out.
+fn count(row: &Row<'_>, column: &str) -> Result<u64, rusqlite::Error> {
+    row.get::<_, i64>(column).map(|signed| signed as u64)
+}
+
+fn blob<T: Message + Default>(
+    row: &Row<'_>,
+    column: &str,
+    what: &'static str,
+) -> Result<Option<T>, StoreError> {
+    let bytes: Option<Vec<u8>> = row.get(column)?;
+    bytes
+        .map(|bytes| T::decode(&bytes[..]).map_err(StoreError::unreadable(what)))
+        .transpose()
+}

@@ -1,0 +1,68 @@
+//! The database's tables, and how an older one becomes today's.
+
+use rusqlite::Connection;
+
+use super::StoreError;
+
+/// Each entry takes the database one version up; `user_version` says how many were taken.
+const MIGRATIONS: &[&str] = &["
+CREATE TABLE job (
+  key INTEGER PRIMARY KEY,
+  job_id TEXT NOT NULL UNIQUE,
+  heard_unix_ms INTEGER NOT NULL,
+  finished_unix_ms INTEGER,
+  open BLOB,
+  seal BLOB,
+  partial BLOB,
+  chunks_done INTEGER NOT NULL DEFAULT 0,
+  chunks_dead INTEGER NOT NULL DEFAULT 0,
+  rows INTEGER NOT NULL DEFAULT 0,
+  rejects INTEGER NOT NULL DEFAULT 0,
+  bytes INTEGER NOT NULL DEFAULT 0,
+  retries INTEGER NOT NULL DEFAULT 0,
+  duplicates INTEGER NOT NULL DEFAULT 0,
+  spilled INTEGER NOT NULL DEFAULT 0
+);
+-- The unique key that makes counting twice impossible, and where the chunk's rejects lie.
+CREATE TABLE result (
+  job INTEGER NOT NULL REFERENCES job (key),
+  seq INTEGER NOT NULL,
+  worker_id TEXT NOT NULL,
+  attempt INTEGER NOT NULL,
+  spill_offset INTEGER NOT NULL,
+  spill_bytes INTEGER NOT NULL,
+  PRIMARY KEY (job, seq)
+) WITHOUT ROWID;
+CREATE TABLE dead (
+  job INTEGER NOT NULL REFERENCES job (key),
+  seq INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  worker_id TEXT NOT NULL,
+  attempts INTEGER NOT NULL,
+  first_line INTEGER NOT NULL,
+  rows INTEGER NOT NULL,
+  died_unix_ms INTEGER NOT NULL,
+  chunk BLOB NOT NULL,
+  PRIMARY KEY (job, seq)
+);
+"];
+
+/// Brings the database to the newest schema.
+///
+/// # Errors
+///
+/// When a newer rowmill wrote it, or the database refuses.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let known = MIGRATIONS.len() as i64;
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if found > known {
+        return Err(StoreError::Newer { found, known });
+    }
+    for version in found..known {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(MIGRATIONS[version as usize])?;
+        transaction.pragma_update(None, "user_version", version + 1)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,148 @@
+//! The workers heard of, and what their silence means.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use proto::v1::{Heartbeat, Worker, WorkerState};
+
+use crate::rate::Rate;
+
+/// Without a heartbeat for this long, a worker counts as lost.
+const LOST_AFTER_MS: u64 = 10_000;
+/// One that said goodbye is shown this much longer, a lost one this much.
+const LEFT_SHOWN_MS: u64 = 5 * 60_000;
+const LOST_SHOWN_MS: u64 = 60 * 60_000;
+
+/// Every worker by its id.
+#[derive(Debug, Default)]
+pub(crate) struct Roster {
+    workers: HashMap<String, Heard>,
+}
+
+#[derive(Debug)]
+struct Heard {
+    last: Heartbeat,
+    at_ms: u64,
+    rate: Rate,
+}
+
+impl Heard {
+    fn state(&self, now_ms: u64) -> WorkerState {
+        match self.last.state() {
+            WorkerState::Left => WorkerState::Left,
+            _ if now_ms.saturating_sub(self.at_ms) > LOST_AFTER_MS => WorkerState::Lost,
+            said => said,
+        }
+    }
+
+    fn is_shown(&self, now_ms: u64) -> bool {
+        let silent_ms = now_ms.saturating_sub(self.at_ms);
+        match self.state(now_ms) {
+            WorkerState::Left => silent_ms < LEFT_SHOWN_MS,
+            WorkerState::Lost => silent_ms < LOST_SHOWN_MS,
+            _ => true,
+        }
+    }
+}
+
+impl Roster {
+    /// Takes a heartbeat that arrived at `now_ms`.
+    pub(crate) fn hear(&mut self, beat: Heartbeat, now_ms: u64) {
+        self.workers.retain(|_, worker| worker.is_shown(now_ms));
+        let heard = self
+            .workers
+            .entry(beat.worker_id.clone())
+            .or_insert_with(|| Heard {
+                last: Heartbeat::default(),
+                at_ms: now_ms,
+                rate: Rate::default(),
+            });
+        heard.rate.note(now_ms, beat.rows, beat.bytes);
+        heard.last = beat;
+        heard.at_ms = now_ms;
+    }
+
+    /// How many take or finish chunks.
+    pub(crate) fn alive(&self, now_ms: u64) -> usize {
+        let is_alive = |worker: &&Heard| {
+            matches!(
+                worker.state(now_ms),
+                WorkerState::Running | WorkerState::Draining
+            )
+        };
+        self.workers.values().filter(is_alive).count()
+    }
+
+    /// All that are shown, by host, then pid.
+    pub(crate) fn list(&self, now_ms: u64) -> Vec<Arc<Worker>> {
+        let mut list: Vec<_> = self
+            .workers
+            .values()
+            .filter(|worker| worker.is_shown(now_ms))
+            .map(|worker| Arc::new(shown(worker, now_ms)))
+            .collect();
+        list.sort_by(|a, b| place(a).cmp(&place(b)));
+        list
+    }
+}
+
+fn shown(worker: &Heard, now_ms: u64) -> Worker {
+    let state = worker.state(now_ms);
+    let (rows_per_s, bytes_per_s) = match state {
+        WorkerState::Left | WorkerState::Lost => (0.0, 0.0),
+        _ => worker.rate.per_second(now_ms),
+    };
+    Worker {
+        heartbeat: Some(worker.last.clone()),
+        heard_unix_ms: worker.at_ms,
+        state: state.into(),
+        rows_per_s,
+        bytes_per_s,
+    }
+}
+
+fn place(worker: &Worker) -> (&str, u32, &str) {
+    worker
+        .heartbeat
+        .as_ref()
+        .map_or(("", 0, ""), |beat| (&beat.host, beat.pid, &beat.worker_id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn beat(id: &str, state: WorkerState) -> Heartbeat {
+        Heartbeat {
+            worker_id: id.into(),
+            state: state.into(),
+            ..Default::default()
+        }
+    }
+
+    fn states(roster: &Roster, now_ms: u64) -> Vec<WorkerState> {
+        roster
+            .list(now_ms)
+            .iter()
+            .map(|worker| worker.state())
+            .collect()
+    }
+
+    #[test]
+    fn silence_makes_a_worker_lost_and_it_stays_visible_for_an_hour() {
+        let mut roster = Roster::default();
+        roster.hear(beat("a", WorkerState::Running), 0);
+        assert_eq!(states(&roster, 9_000), [WorkerState::Running]);
+        assert_eq!(states(&roster, 11_000), [WorkerState::Lost]);
+        assert_eq!(roster.alive(11_000), 0);
+        assert_eq!(states(&roster, LOST_SHOWN_MS), []);
+    }
+
+    #[test]
+    fn one_that_said_goodbye_is_not_lost() {
+        let mut roster = Roster::default();
+        roster.hear(beat("a", WorkerState::Left), 0);
+        assert_eq!(states(&roster, 60_000), [WorkerState::Left]);
+        assert_eq!(states(&roster, LEFT_SHOWN_MS), []);
+    }
+}

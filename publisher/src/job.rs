@@ -1,0 +1,78 @@
+//! The messages of one job, made from what is read.
+
+use engine::Dialect;
+use engine::split::Piece;
+use proto::v1::{Chunk, JobOpen, JobSeal, OperationSpec};
+use proto::{Envelope, JobId, Payload};
+
+use crate::input::Totals;
+
+/// Makes a job's messages, in their order.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) id: JobId,
+    pub(crate) dialect: Dialect,
+    pub(crate) operation: OperationSpec,
+    pub(crate) columns: Vec<String>,
+    /// The next chunk's seq: how many there are so far.
+    pub(crate) chunks: u64,
+}
+
+impl Job {
+    /// The opening.
+    pub(crate) fn open(&self, name: &str, source_bytes: Option<u64>) -> Envelope {
+        let open = JobOpen {
+            job_id: self.id.to_string(),
+            name: name.chars().take(200).collect(),
+            operation: Some(self.operation),
+            dialect: Some((&self.dialect).into()),
+            columns: self.columns.clone(),
+            source_bytes,
+            opened_unix_ms: proto::unix_ms(),
+            publisher: publisher(),
+        };
+        Envelope::new(format!("{}.open", self.id), self.id, Payload::Open(open))
+    }
+
+    /// The next chunk.
+    pub(crate) fn chunk(&mut self, piece: Piece) -> Envelope {
+        let seq = self.chunks;
+        self.chunks += 1;
+        let chunk = Chunk {
+            job_id: self.id.to_string(),
+            seq,
+            operation: Some(self.operation),
+            dialect: Some((&self.dialect).into()),
+            columns: self.columns.clone(),
+            first_record: piece.first_record,
+            first_line: piece.first_line,
+            first_byte: piece.first_byte,
+            body_hash: engine::chunk::hash(&piece.body),
+            body: piece.body,
+            rows: piece.rows,
+            rejects: piece.rejects,
+        };
+        Envelope::new(self.id.chunk(seq), self.id, Payload::Chunk(chunk))
+    }
+
+    /// The seal.
+    pub(crate) fn seal(&self, totals: Totals) -> Envelope {
+        let seal = JobSeal {
+            job_id: self.id.to_string(),
+            chunks: self.chunks,
+            rows: totals.rows,
+            rejects: totals.rejects,
+            bytes: totals.bytes,
+            sealed_unix_ms: proto::unix_ms(),
+        };
+        Envelope::new(format!("{}.seal", self.id), self.id, Payload::Seal(seal))
+    }
+}
+
+/// `user@host` of this process.
+fn publisher() -> String {
+    let uname = rustix::system::uname();
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+    let user = user.unwrap_or_else(|_| rustix::process::getuid().as_raw().to_string());
+    format!("{user}@{}", uname.nodename().to_string_lossy())
+}

@@ -1,0 +1,17 @@
+//! `cargo run -p publisher`: the same as `rowmill publish`.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(name = "publisher", version)]
+struct Command {
+    #[command(flatten)]
+    args: publisher::Args,
+}
+
+fn main() -> ExitCode {
+    let Command { args } = Command::parse();
+    cli::run(cli::Log::Command, |shutdown| args.run(shutdown))
+}

@@ -1,0 +1,88 @@
+//! How far a publish has come, for whoever shows it.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+/// Counters of one publish. The publisher writes them, others read.
+#[derive(Debug)]
+pub struct Progress {
+    /// Bytes of input whose chunks the broker has.
+    confirmed_bytes: AtomicU64,
+    /// Records whose chunks the broker has.
+    confirmed_rows: AtomicU64,
+    /// Bytes of input; 0 where that is not known.
+    total_bytes: AtomicU64,
+    opened: watch::Sender<bool>,
+    waiting: watch::Sender<Option<String>>,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            confirmed_bytes: AtomicU64::new(0),
+            confirmed_rows: AtomicU64::new(0),
+            total_bytes: AtomicU64::new(0),
+            opened: watch::Sender::new(false),
+            waiting: watch::Sender::new(None),
+        }
+    }
+}
+
+impl Progress {
+    /// Bytes of input and records whose chunks the broker has.
+    pub fn confirmed(&self) -> (u64, u64) {
+        (
+            self.confirmed_bytes.load(Relaxed),
+            self.confirmed_rows.load(Relaxed),
+        )
+    }
+
+    /// Bytes of input. `None`: not known, as of a pipe.
+    pub fn total_bytes(&self) -> Option<u64> {
+        Some(self.total_bytes.load(Relaxed)).filter(|&bytes| bytes > 0)
+    }
+
+    /// Why nothing moves, while nothing moves.
+    pub fn waiting(&self) -> Option<String> {
+        self.waiting.borrow().clone()
+    }
+
+    /// Waits until the broker has the job's opening.
+    pub async fn opened(&self) {
+        // The sender lives as long as `self`, so this ends with the opening.
+        drop(self.opened.subscribe().wait_for(|opened| *opened).await);
+    }
+
+    pub(crate) fn set_total(&self, bytes: Option<u64>) {
+        self.total_bytes.store(bytes.unwrap_or(0), Relaxed);
+    }
+
+    pub(crate) fn confirm_open(&self) {
+        self.opened.send_replace(true);
+    }
+
+    pub(crate) fn confirm_chunk(&self, bytes: u64, rows: u64) {
+        self.confirmed_bytes.fetch_add(bytes, Relaxed);
+        self.confirmed_rows.fetch_add(rows, Relaxed);
+    }
+
+    /// Something moved.
+    pub(crate) fn moving(&self) {
+        self.waiting
+            .send_if_modified(|waiting| waiting.take().is_some());
+    }
+
+    /// Nothing moves, because of `reason`; the log says it once.
+    pub(crate) fn wait(&self, reason: &str, pause: Duration) {
+        self.waiting.send_if_modified(|waiting| {
+            let is_new = waiting.as_deref() != Some(reason);
+            if is_new {
+                tracing::warn!(wait_ms = pause.as_millis() as u64, "{reason}; waiting");
+                *waiting = Some(reason.to_owned());
+            }
+            is_new
+        });
+    }
+}

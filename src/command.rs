@@ -1,0 +1,80 @@
+//! The command line as a whole. Each role brings its own arguments.
+
+use clap::{Parser, Subcommand};
+use cli::{Exit, Failure, Log};
+use tokio_util::sync::CancellationToken;
+use tui::TuiError;
+
+/// A CSV mill: pipe CSV into a publisher, start workers on as many hosts as you like, watch it all
+/// in a terminal
+///
+/// With one file and one machine: rowmill run data.csv
+#[derive(Debug, Parser)]
+#[command(
+    name = "rowmill",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
+pub(crate) struct Command {
+    #[command(subcommand)]
+    role: Role,
+}
+
+#[derive(Debug, Subcommand)]
+enum Role {
+    Run(crate::run::Args),
+    Publish(crate::publish::Args),
+    Worker(worker::Args),
+    Master(master::Args),
+    Tui(tui::Args),
+    Jobs(crate::jobs::Args),
+    Show(crate::show::Args),
+    Wait(crate::wait::Args),
+}
+
+impl Command {
+    /// How much the command logs by itself.
+    pub(crate) fn log(&self) -> Log {
+        match self.role {
+            Role::Worker(_) | Role::Master(_) => Log::Service,
+            Role::Tui(_) => Log::Silent,
+            _ => Log::Command,
+        }
+    }
+
+    /// Runs it to its exit code.
+    pub(crate) async fn run(self, shutdown: CancellationToken) -> Result<Exit, Failure> {
+        match self.role {
+            Role::Run(args) => args.run(shutdown).await,
+            Role::Publish(args) => args.run(shutdown).await,
+            Role::Worker(args) => args.run(shutdown).await,
+            Role::Master(args) => args.run(shutdown).await,
+            Role::Tui(args) => dashboard(args, shutdown).await,
+            Role::Jobs(args) => args.run().await,
+            Role::Show(args) => args.run().await,
+            Role::Wait(args) => args.run(shutdown).await,
+        }
+    }
+}
+
+async fn dashboard(args: tui::Args, shutdown: CancellationToken) -> Result<Exit, Failure> {
+    let outcome = tui::run(args.into(), shutdown).await;
+    outcome.map(|()| Exit::Ok).map_err(|error| {
+        let exit = match &error {
+            TuiError::Unreachable(_) | TuiError::NoData { .. } => Exit::Unreachable,
+            TuiError::NotATerminal | TuiError::Terminal(_) | TuiError::Feed(_) => Exit::Usage,
+        };
+        Failure::new(exit, error)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Command::command().debug_assert();
+    }
+}

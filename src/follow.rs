@@ -1,0 +1,137 @@
+//! Follows one job to its end, with progress on stderr.
+
+use std::time::Duration;
+
+use cli::{Exit, Failure, Meter, Reading};
+use proto::Client;
+use proto::v1::{GetJobRequest, GetJobResponse, Job, JobState};
+use tokio::time::Instant;
+use tonic::{Code, Status};
+
+use crate::server::refused;
+
+/// What a wait allows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// After this, the wait fails.
+    pub(crate) deadline: Option<Instant>,
+    /// Whether the job is known to exist: its opening may still be on its way to the master.
+    pub(crate) is_expected: bool,
+}
+
+/// Waits until the job is finished; `connect` gives a client, anew whenever the master went away.
+pub(crate) async fn follow<F>(
+    connect: impl Fn() -> F,
+    job_id: &str,
+    patience: Patience,
+    meter: &mut Meter,
+) -> Result<GetJobResponse, Failure>
+where
+    F: Future<Output = Result<Client, Failure>>,
+{
+    let mut last = None;
+    let mut client = connect().await?;
+    loop {
+        let wait_ms = Meter::EVERY.as_millis() as u64;
+        let request = GetJobRequest {
+            job_id: job_id.to_owned(),
+            wait_ms,
+        };
+        match client
+            .get_job(request)
+            .await
+            .map(tonic::Response::into_inner)
+        {
+            Ok(response) => {
+                let job = response.job.as_ref();
+                if job.is_some_and(|job| job.finished_unix_ms.is_some()) {
+                    return Ok(response);
+                }
+                meter.show(&job.map(reading).unwrap_or_default());
+                last = response.job;
+            }
+            Err(status) if is_passing(&status, patience) => {
+                meter.show(&Reading {
+                    note: status.message().to_owned(),
+                    ..Reading::default()
+                });
+                pause().await;
+                if status.code() == Code::Unavailable {
+                    client = reconnect(&connect, patience, meter).await?;
+                }
+            }
+            Err(status) => return Err(refused(&status)),
+        }
+        check(patience, last.as_ref(), job_id)?;
+    }
+}
+
+/// A master that was there comes back.
+async fn reconnect<F>(
+    connect: &impl Fn() -> F,
+    patience: Patience,
+    meter: &mut Meter,
+) -> Result<Client, Failure>
+where
+    F: Future<Output = Result<Client, Failure>>,
+{
+    loop {
+        match connect().await {
+            Ok(client) => return Ok(client),
+            Err(failure) if patience.is_over() => return Err(failure),
+            Err(failure) => {
+                meter.show(&Reading {
+                    note: failure.to_string(),
+                    ..Reading::default()
+                });
+                pause().await;
+            }
+        }
+    }
+}
+
+/// Between two attempts to ask a master that does not know yet.
+async fn pause() {
+    tokio::time::sleep(Duration::from_millis(200)).await;
+}
+
+impl Patience {
+    fn is_over(self) -> bool {
+        self.deadline
+            .is_some_and(|deadline| Instant::now() >= deadline)
+    }
+}
+
+fn is_passing(status: &Status, patience: Patience) -> bool {
+    match status.code() {
+        Code::NotFound => patience.is_expected,
+        code => code == Code::Unavailable,
+    }
+}
+
+fn check(patience: Patience, job: Option<&Job>, job_id: &str) -> Result<(), Failure> {
+    if !patience.is_over() {
+        return Ok(());
+    }
+    let why = match job {
+        Some(job) if job.no_workers => "no workers are alive; start one with `rowmill worker`",
+        Some(_) => "it is not finished",
+        None => "the master has not heard of it",
+    };
+    let message = format!("timed out waiting for job {job_id}: {why}");
+    Err(Failure::message(Exit::NoWorkers, message))
+}
+
+fn reading(job: &Job) -> Reading {
+    let note = match job.state() {
+        _ if job.no_workers => "NO WORKERS: start one with `rowmill worker`",
+        JobState::Stalled => "STALLED: its publisher is gone",
+        _ => "",
+    };
+    Reading {
+        bytes: job.bytes,
+        total_bytes: job.source_bytes,
+        rows: job.rows,
+        note: note.to_owned(),
+    }
+}

@@ -1,0 +1,107 @@
+//! All roles in this process, over the in-process broker: the same `run`s, the same client.
+
+use std::num::NonZeroUsize;
+
+use broker::Broker;
+use cli::{Exit, Failure, OrExit};
+use hyper_util::rt::TokioIo;
+use master::{Listen, MasterError, Place};
+use proto::Client;
+use tempfile::TempDir;
+use tokio::io::DuplexStream;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{Endpoint, Uri};
+use worker::WorkerError;
+
+/// Bytes under way in a pipe between client and master.
+const PIPE_BYTES: usize = 256 << 10;
+
+/// A master and a worker, running.
+pub(crate) struct InProcess {
+    pub(crate) broker: Broker,
+    pub(crate) client: Client,
+    roles: JoinSet<Result<(), RoleError>>,
+    shutdown: CancellationToken,
+    /// Removed when this is dropped.
+    _spill: TempDir,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum RoleError {
+    #[error(transparent)]
+    Master(#[from] MasterError),
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+}
+
+impl InProcess {
+    /// Starts a master and a worker of so many threads.
+    pub(crate) async fn start(threads: NonZeroUsize) -> Result<Self, Failure> {
+        let broker = Broker::memory();
+        let shutdown = CancellationToken::new();
+        let spill = tempfile::Builder::new()
+            .prefix("rowmill-")
+            .tempdir()
+            .or_exit(Exit::Usage)?;
+        // A client makes one connection; a second one would wait for the first to be accepted.
+        let (pipes, accepted) = mpsc::channel(1);
+        let mut roles = JoinSet::new();
+        let master = master::Config {
+            broker: broker.clone(),
+            place: Place::Memory {
+                spill: spill.path().to_owned(),
+            },
+            listen: Listen::InProcess(accepted),
+        };
+        let stop = shutdown.clone();
+        roles.spawn(async move { Ok(master::run(master, stop).await?) });
+        let worker = worker::Config {
+            broker: broker.clone(),
+            threads,
+        };
+        let stop = shutdown.clone();
+        roles.spawn(async move { Ok(worker::run(worker, stop).await?) });
+        let client = connect(pipes).await.or_exit(Exit::Usage)?;
+        Ok(Self {
+            broker,
+            client,
+            roles,
+            shutdown,
+            _spill: spill,
+        })
+    }
+
+    /// Waits until a role ends before its time, and says why.
+    pub(crate) async fn failed(&mut self) -> Failure {
+        match self.roles.join_next().await {
+            Some(Ok(Err(error))) => Failure::new(Exit::Usage, error),
+            Some(Err(panic)) => Failure::new(Exit::Usage, panic),
+            Some(Ok(Ok(()))) | None => Failure::message(Exit::Usage, "a role ended too early"),
+        }
+    }
+
+    /// Stops the roles and waits for them.
+    pub(crate) async fn stop(mut self) {
+        drop(self.client);
+        self.shutdown.cancel();
+        while self.roles.join_next().await.is_some() {}
+    }
+}
+
+async fn connect(pipes: mpsc::Sender<DuplexStream>) -> Result<Client, tonic::transport::Error> {
+    let connector = tower::service_fn(move |_: Uri| {
+        let pipes = pipes.clone();
+        async move {
+            let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
+            pipes.send(theirs).await.map_err(std::io::Error::other)?;
+            Ok::<_, std::io::Error>(TokioIo::new(ours))
+        }
+    });
+    let endpoint = Endpoint::from_static("http://in-process");
+    endpoint
+        .connect_with_connector(connector)
+        .await
+        .map(proto::client)
+}

@@ -1,0 +1,103 @@
+//! `rowmill jobs`: every job the master remembers, newest first.
+
+use std::io::Write;
+
+use cli::{Exit, Failure, OrExit};
+use proto::v1::{Job, ListJobsRequest};
+use tui::format;
+
+use crate::output::{Align, JobJson, Table, state_name, width};
+use crate::server::{MasterArgs, refused};
+
+/// List jobs, newest first
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    master: MasterArgs,
+
+    /// List at most this many
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    limit: usize,
+
+    /// Write JSON, one job a line
+    #[arg(long)]
+    json: bool,
+}
+
+const COLUMNS: [(&str, Align); 8] = [
+    ("job", Align::Left),
+    ("name", Align::Left),
+    ("state", Align::Left),
+    ("done", Align::Right),
+    ("rows", Align::Right),
+    ("rejects", Align::Right),
+    ("dead", Align::Right),
+    ("opened", Align::Right),
+];
+
+impl Args {
+    pub(crate) async fn run(self) -> Result<Exit, Failure> {
+        let (jobs, total) = self.list().await?;
+        let mut out = std::io::stdout().lock();
+        let left_out = total.saturating_sub(jobs.len() as u64);
+        if self.json {
+            for job in jobs {
+                serde_json::to_writer(&mut out, &JobJson::from(job)).or_exit(Exit::Usage)?;
+                writeln!(out).or_exit(Exit::Usage)?;
+            }
+        } else if jobs.is_empty() {
+            eprintln!("rowmill: no jobs yet; publish one with: cat data.csv | rowmill publish -");
+        } else {
+            let mut table = Table::new(&COLUMNS);
+            jobs.iter().for_each(|job| table.row(cells(job)));
+            table.write(&mut out, width()).or_exit(Exit::Usage)?;
+        }
+        if left_out > 0 {
+            eprintln!("rowmill: {left_out} more; --limit N lists more of them");
+        }
+        out.flush().or_exit(Exit::Usage)?;
+        Ok(Exit::Ok)
+    }
+
+    async fn list(&self) -> Result<(Vec<Job>, u64), Failure> {
+        let mut client = self.master.connect().await?;
+        let (mut jobs, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let page_size = (self.limit - jobs.len()).clamp(1, 1000) as u32;
+            let request = ListJobsRequest {
+                page_size,
+                page_token,
+            };
+            let page = client
+                .list_jobs(request)
+                .await
+                .map_err(|status| refused(&status))?;
+            let page = page.into_inner();
+            jobs.extend(page.jobs);
+            page_token = page.next_page_token;
+            if page_token.is_empty() || jobs.len() >= self.limit {
+                jobs.truncate(self.limit);
+                return Ok((jobs, page.jobs_total));
+            }
+        }
+    }
+}
+
+fn cells(job: &Job) -> [String; 8] {
+    let state = if job.no_workers {
+        "NO WORKERS"
+    } else {
+        state_name(job.state())
+    };
+    let age_ms = proto::unix_ms().saturating_sub(job.opened_unix_ms);
+    [
+        job.job_id.clone(),
+        job.name.clone(),
+        state.to_owned(),
+        job.progress.map_or_else(|| "?".to_owned(), format::percent),
+        format::grouped(job.rows),
+        format::grouped(job.rejects),
+        format::grouped(job.chunks_dead),
+        format!("{} ago", format::duration(age_ms)),
+    ]
+}

@@ -1,0 +1,57 @@
+//! How many bad records a person puts up with.
+
+use std::str::FromStr;
+
+/// A number of records, or a share of all.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum MaxBad {
+    Records(u64),
+    /// 0 to 1.
+    Share(f64),
+}
+
+impl MaxBad {
+    /// Whether `bad` beside `good` records are more than allowed.
+    pub(crate) fn is_exceeded(self, bad: u64, good: u64) -> bool {
+        match self {
+            Self::Records(most) => bad > most,
+            Self::Share(most) => bad > 0 && bad as f64 > most * (bad + good) as f64,
+        }
+    }
+}
+
+impl FromStr for MaxBad {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "a number of records (10) or a share of all (0.5%) is expected".to_owned();
+        match text.strip_suffix('%') {
+            None => text.parse().map(Self::Records).map_err(|_| wrong()),
+            Some(percent) => {
+                let percent: f64 = percent.trim().parse().map_err(|_| wrong())?;
+                if (0.0..=100.0).contains(&percent) {
+                    Ok(Self::Share(percent / 100.0))
+                } else {
+                    Err(wrong())
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_of_all_records_and_the_bound_itself_is_allowed() {
+        let one_percent: MaxBad = "1%".parse().unwrap();
+        assert!(!one_percent.is_exceeded(1, 99));
+        assert!(one_percent.is_exceeded(2, 98));
+        assert!(!"0".parse::<MaxBad>().unwrap().is_exceeded(0, 0));
+        assert!("0".parse::<MaxBad>().unwrap().is_exceeded(1, 99));
+        assert!("0%".parse::<MaxBad>().unwrap().is_exceeded(1, 99));
+        assert!("101%".parse::<MaxBad>().is_err());
+        assert!("some".parse::<MaxBad>().is_err());
+    }
+}

@@ -1,0 +1,95 @@
+//! A profile as a table, one row a column.
+
+use std::io::{self, Write};
+
+use proto::v1::{ColumnProfile, ColumnType, GetJobResponse};
+use tui::format;
+
+use super::{Align, Table};
+
+const COLUMNS: [(&str, Align); 10] = [
+    ("column", Align::Left),
+    ("type", Align::Left),
+    ("count", Align::Right),
+    ("empty", Align::Right),
+    ("min", Align::Left),
+    ("max", Align::Left),
+    ("mean", Align::Right),
+    ("stddev", Align::Right),
+    ("sum", Align::Right),
+    ("length", Align::Right),
+];
+
+/// Writes the job's profile, at most `width` wide.
+pub(super) fn write(
+    out: &mut impl Write,
+    response: &GetJobResponse,
+    width: usize,
+) -> io::Result<()> {
+    let mut table = Table::new(&COLUMNS);
+    for column in response.profile.iter().flat_map(|profile| &profile.columns) {
+        table.row(cells(column));
+    }
+    table.write(out, width)
+}
+
+fn cells(column: &ColumnProfile) -> [String; 10] {
+    [
+        column.name.clone(),
+        kind(column),
+        format::grouped(column.count),
+        empty(column),
+        column.min.clone().unwrap_or_default(),
+        column.max.clone().unwrap_or_default(),
+        column.mean.map(format::number).unwrap_or_default(),
+        column.stddev.map(format::number).unwrap_or_default(),
+        column.sum.clone().unwrap_or_default(),
+        length(column),
+    ]
+}
+
+/// The type, and how many cells fit it where not all do.
+fn kind(column: &ColumnProfile) -> String {
+    let name = type_name(column.r#type());
+    if column.fit < 1.0 {
+        format!("{name} {}", format::percent(column.fit))
+    } else {
+        name.into()
+    }
+}
+
+fn empty(column: &ColumnProfile) -> String {
+    match column.empty {
+        0 => "0".to_owned(),
+        some => {
+            let share = some as f64 / column.count.max(1) as f64;
+            format!("{} ({})", format::grouped(some), format::percent(share))
+        }
+    }
+}
+
+fn length(column: &ColumnProfile) -> String {
+    match (column.length_min, column.length_max) {
+        (Some(least), Some(most)) if least == most => least.to_string(),
+        (Some(least), Some(most)) => format!("{least}-{most}"),
+        _ => String::new(),
+    }
+}
+
+/// The type's name, the same in tables and JSON.
+pub(super) fn type_name(kind: ColumnType) -> &'static str {
+    match kind {
+        ColumnType::Unspecified => "unknown",
+        ColumnType::Empty => "empty",
+        ColumnType::Integer => "integer",
+        ColumnType::Decimal => "decimal",
+        ColumnType::Boolean => "boolean",
+        ColumnType::Date => "date",
+        ColumnType::Datetime => "datetime",
+        ColumnType::Time => "time",
+        ColumnType::Uuid => "uuid",
+        ColumnType::Email => "email",
+        ColumnType::Url => "url",
+        ColumnType::Text => "text",
+    }
+}

@@ -1,0 +1,53 @@
+//! `rowmill wait`: until a job is finished, then its result.
+
+use std::time::Duration;
+
+use cli::{Exit, Failure, Meter};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::follow::{Patience, follow};
+use crate::output::OutputArgs;
+use crate::publish::detached;
+use crate::server::MasterArgs;
+
+/// Wait until a job is finished and print its result
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The job's id, or the beginning of it
+    #[arg(value_name = "JOB")]
+    job: String,
+
+    /// Give up after this many seconds, with exit code 6 [default: never]
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u64>,
+
+    /// Show no progress
+    #[arg(long, short)]
+    quiet: bool,
+
+    #[command(flatten)]
+    master: MasterArgs,
+
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+impl Args {
+    pub(crate) async fn run(self, shutdown: CancellationToken) -> Result<Exit, Failure> {
+        let deadline = self
+            .timeout
+            .map(|seconds| Instant::now() + Duration::from_secs(seconds));
+        let patience = Patience {
+            deadline,
+            is_expected: false,
+        };
+        let mut meter = Meter::new(self.quiet);
+        let outcome = tokio::select! {
+            outcome = follow(|| self.master.connect(), &self.job, patience, &mut meter) => outcome,
+            () = shutdown.cancelled() => Err(detached(&self.job)),
+        };
+        meter.clear();
+        self.output.write(&outcome?)
+    }
+}

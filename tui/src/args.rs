@@ -1,0 +1,160 @@
+//! What the dashboard can be told, from the command line and from whoever embeds it. How it is
+//! carried out is `run`'s.
+
+use proto::Client;
+
+use crate::text::Charset;
+
+/// Watch jobs, workers and rows live.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// The master's address, http://HOST:PORT
+    #[arg(long, value_name = "ADDR", env = "ROWMILL_MASTER", default_value = proto::DEFAULT_MASTER)]
+    pub master: String,
+    /// Updates a second that the master is asked for, at most 30
+    #[arg(long, value_name = "HZ", default_value_t = 5.0, value_parser = rate_hz)]
+    pub rate: f64,
+    /// The tab to start on, and the one that --once prints
+    #[arg(long, value_name = "TAB", value_enum, default_value_t = Tab::Jobs)]
+    pub tab: Tab,
+    /// Print one plain screen on standard output and exit; its size is COLUMNS by LINES, 80 by 24
+    /// where those are not set
+    #[arg(long)]
+    pub once: bool,
+    /// Draw with ASCII only, as happens by itself where the locale is not UTF-8
+    #[arg(long)]
+    pub ascii: bool,
+}
+
+fn rate_hz(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(hz) if hz > 0.0 && hz <= 30.0 => Ok(hz),
+        _ => Err("a number above 0 and at most 30 is expected".to_owned()),
+    }
+}
+
+/// One page of the dashboard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
+pub enum Tab {
+    /// Every job with its gauge, and the throughput of all.
+    Jobs,
+    /// The column profile of one job.
+    Job,
+    /// The rows processed last.
+    Rows,
+    /// Every worker with its rates.
+    Workers,
+}
+
+impl Tab {
+    /// In the order in which they stand on the screen; the number key is the place from 1.
+    pub const ALL: [Self; 4] = [Self::Jobs, Self::Job, Self::Rows, Self::Workers];
+
+    /// What stands on the tab.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Jobs => "Jobs",
+            Self::Job => "Job",
+            Self::Rows => "Rows",
+            Self::Workers => "Workers",
+        }
+    }
+
+    /// The tab `steps` places to the right, around the end.
+    #[must_use]
+    pub fn step(self, steps: isize) -> Self {
+        let at = Self::ALL.iter().position(|&tab| tab == self).unwrap_or(0) as isize;
+        Self::ALL[(at + steps).rem_euclid(Self::ALL.len() as isize) as usize]
+    }
+}
+
+/// Where the stream comes from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A master to connect to.
+    Address(String),
+    /// A connection that is there already, such as one to a master in this process.
+    Client(Client),
+}
+
+impl Source {
+    /// What the status line calls it.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Address(address) => address
+                .strip_prefix("http://")
+                .unwrap_or(address)
+                .trim_end_matches('/')
+                .to_owned(),
+            Self::Client(_) => "in this process".to_owned(),
+        }
+    }
+}
+
+/// What [`run`](crate::run) needs.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the stream comes from.
+    pub source: Source,
+    /// Updates a second that the master is asked for, above 0 and at most 30.
+    pub rate_hz: f64,
+    /// The tab to start on.
+    pub tab: Tab,
+    /// Print one plain screen and return.
+    pub once: bool,
+    /// What the terminal can show.
+    pub charset: Charset,
+    /// Whether to use colours.
+    pub colour: bool,
+}
+
+impl Config {
+    /// The defaults for `source`, and what the environment says of the terminal: the locale, and
+    /// `NO_COLOR` (any value but the empty one, <https://no-color.org>).
+    pub fn new(source: Source) -> Self {
+        Self {
+            source,
+            rate_hz: 5.0,
+            tab: Tab::Jobs,
+            once: false,
+            charset: Charset::from_env(),
+            colour: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        }
+    }
+}
+
+impl From<Args> for Config {
+    fn from(args: Args) -> Self {
+        let defaults = Self::new(Source::Address(args.master));
+        Self {
+            rate_hz: args.rate,
+            tab: args.tab,
+            once: args.once,
+            charset: if args.ascii {
+                Charset::Ascii
+            } else {
+                defaults.charset
+            },
+            ..defaults
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tabs_go_around() {
+        assert_eq!(Tab::Workers.step(1), Tab::Jobs);
+        assert_eq!(Tab::Jobs.step(-1), Tab::Workers);
+    }
+
+    #[test]
+    fn a_rate_out_of_range_is_refused() {
+        assert!(rate_hz("0").is_err());
+        assert!(rate_hz("31").is_err());
+        assert!(rate_hz("NaN").is_err());
+        assert_eq!(rate_hz("0.5"), Ok(0.5));
+    }
+}

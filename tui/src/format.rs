@@ -1,0 +1,237 @@
+//! Numbers as people read them, in widths that do not jump about. Units are decimal (1 MB is
+//! 1,000,000 bytes). What the numbers mean is for those who call.
+
+use std::borrow::Cow;
+
+/// Commas between the thousands: `1,234,567`.
+pub fn grouped(n: u64) -> String {
+    grouped_decimal(&n.to_string()).into_owned()
+}
+
+/// `1,234,567` where that fits in `width` columns, else three digits and a unit: `1.23 M`. Never
+/// wider than seven columns in the second form.
+pub fn count(n: u64, width: usize) -> String {
+    let full = grouped(n);
+    if full.len() <= width || n < 1000 {
+        full
+    } else {
+        scaled(n as f64, "")
+    }
+}
+
+/// A count per second, as [`count`]: `98,765`, `1.23 M`. Below ten it keeps one decimal.
+pub fn rate(per_s: f64, width: usize) -> String {
+    let per_s = sound(per_s);
+    if per_s > 0.0 && per_s < 9.95 {
+        format!("{per_s:.1}")
+    } else {
+        count(per_s.round() as u64, width)
+    }
+}
+
+/// `1.23 MB`.
+pub fn bytes(n: u64) -> String {
+    if n < 1000 {
+        format!("{n} B")
+    } else {
+        scaled(n as f64, "B")
+    }
+}
+
+/// Bytes per second as a bare number of MB/s: `0.4`, `12.3`, `1,234`.
+pub fn megabytes_per_s(bytes_per_s: f64) -> String {
+    let mb = sound(bytes_per_s) / 1e6;
+    if mb >= 999.95 {
+        grouped(mb.round() as u64)
+    } else {
+        format!("{mb:.1}")
+    }
+}
+
+fn sound(x: f64) -> f64 {
+    if x.is_finite() { x.max(0.0) } else { 0.0 }
+}
+
+/// Three digits and a decimal unit: `999 k`, `1.00 M`. Digits beyond the third are cut, not
+/// rounded up, so that nothing ever shows as more than it is.
+fn scaled(x: f64, suffix: &str) -> String {
+    const UNITS: [&str; 7] = ["", "k", "M", "G", "T", "P", "E"];
+    let mut value = x;
+    let mut unit = 0;
+    while value >= 1000.0 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    let decimals = if value >= 100.0 {
+        0
+    } else if value >= 10.0 {
+        1
+    } else {
+        2
+    };
+    let step = 10f64.powi(decimals);
+    let cut = (value * step + 1e-9).floor() / step;
+    format!("{cut:.*} {}{suffix}", decimals as usize, UNITS[unit])
+}
+
+/// A time span of `ms` milliseconds, in whole seconds and at most two units: `0s`, `42s`,
+/// `3m 12s`, `1h 03m`, `2d 04h`.
+pub fn duration(ms: u64) -> String {
+    let s = ms / 1000;
+    match s {
+        0..60 => format!("{s}s"),
+        60..3600 => format!("{}m {:02}s", s / 60, s % 60),
+        3600..86_400 => format!("{}h {:02}m", s / 3600, s / 60 % 60),
+        _ => format!("{}d {:02}h", s / 86_400, s / 3600 % 24),
+    }
+}
+
+/// As [`duration`], with tenths below ten seconds: `0.8s`.
+pub fn short_duration(ms: u64) -> String {
+    if ms < 10_000 {
+        format!("{}.{}s", ms / 1000, ms % 1000 / 100)
+    } else {
+        duration(ms)
+    }
+}
+
+/// A share from 0 to 1 as `66 %`: cut, so that `100 %` means all.
+pub fn percent(share: f64) -> String {
+    let share = sound(share).min(1.0);
+    // Cut from the ninth decimal, so that 0.29 is not 28 % for having no exact double.
+    format!("{} %", (share * 100.0 + 1e-9).floor())
+}
+
+/// A number that is not a count, such as a mean, in about seven digits: `0.00123`, `12.35`,
+/// `12,345.68`, `1.235e12`.
+pub fn number(x: f64) -> String {
+    let magnitude = x.abs();
+    if x == 0.0 {
+        "0".to_owned()
+    } else if !x.is_finite() {
+        x.to_string()
+    } else if !(1e-4..1e9).contains(&magnitude) {
+        format!("{x:.3e}")
+    } else if magnitude < 0.1 {
+        format!("{x:.5}")
+    } else if magnitude < 1.0 {
+        format!("{x:.4}")
+    } else {
+        let text = format!("{magnitude:.2}");
+        let (whole, fraction) = text.split_once('.').unwrap_or((&text, "00"));
+        let sign = if x < 0.0 { "-" } else { "" };
+        format!("{sign}{}.{fraction}", grouped(whole.parse().unwrap_or(0)))
+    }
+}
+
+/// The first 13 characters of an id, `019344a0-1234`: UUIDv7 begins with the time, so fewer would
+/// be the same for all that was made within a minute; and commands take a prefix.
+pub fn short_id(id: &str) -> &str {
+    id.char_indices().nth(13).map_or(id, |(at, _)| &id[..at])
+}
+
+/// A decimal number's text with commas between the thousands: `-1,234,567.50`. What is no plain
+/// number is left alone.
+pub fn grouped_decimal(text: &str) -> Cow<'_, str> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = digits.split_at(digits.find('.').unwrap_or(digits.len()));
+    if whole.len() <= 3 || !whole.bytes().all(|b| b.is_ascii_digit()) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + whole.len() / 3);
+    out.push_str(&text[..text.len() - digits.len()]);
+    for (i, digit) in whole.chars().enumerate() {
+        if i > 0 && (whole.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out.push_str(fraction);
+    Cow::Owned(out)
+}
+
+/// `1 row`, `2 rows`.
+pub fn plural(n: u64, one: &str) -> String {
+    if n == 1 {
+        format!("1 {one}")
+    } else {
+        format!("{} {one}s", grouped(n))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_shorten_only_where_they_must() {
+        assert_eq!(count(0, 3), "0");
+        assert_eq!(count(1_234_567, 9), "1,234,567");
+        assert_eq!(count(1_234_567, 8), "1.23 M");
+        assert_eq!(count(999_999, 6), "999 k");
+        assert_eq!(count(12_345_678, 6), "12.3 M");
+        assert_eq!(count(u64::MAX, 7), "18.4 E");
+    }
+
+    #[test]
+    fn decimals_are_grouped_before_the_point_only() {
+        assert_eq!(grouped_decimal("-1234567.12345"), "-1,234,567.12345");
+        assert_eq!(grouped_decimal("123"), "123");
+        assert_eq!(grouped_decimal("1e300"), "1e300");
+        assert_eq!(grouped_decimal("2025-10-01"), "2025-10-01");
+    }
+
+    #[test]
+    fn rates_stand_still_and_survive_nonsense() {
+        assert_eq!(rate(0.0, 7), "0");
+        assert_eq!(rate(0.44, 7), "0.4");
+        assert_eq!(rate(98_765.4, 7), "98,765");
+        assert_eq!(rate(f64::NAN, 7), "0");
+        assert_eq!(rate(-3.0, 7), "0");
+        assert_eq!(megabytes_per_s(12_345_678.0), "12.3");
+        assert_eq!(megabytes_per_s(1.2e9), "1,200");
+    }
+
+    #[test]
+    fn bytes_have_units() {
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(1000), "1.00 kB");
+        assert_eq!(bytes(52_428_800), "52.4 MB");
+    }
+
+    #[test]
+    fn durations_have_at_most_two_units() {
+        assert_eq!(duration(999), "0s");
+        assert_eq!(duration(192_000), "3m 12s");
+        assert_eq!(duration(3_780_000), "1h 03m");
+        assert_eq!(duration(187_200_000), "2d 04h");
+        assert_eq!(short_duration(840), "0.8s");
+        assert_eq!(short_duration(12_000), "12s");
+    }
+
+    #[test]
+    fn a_hundred_percent_means_all() {
+        assert_eq!(percent(0.999_999), "99 %");
+        assert_eq!(percent(1.0), "100 %");
+        assert_eq!(percent(0.29), "29 %");
+        assert_eq!(percent(f64::NAN), "0 %");
+    }
+
+    #[test]
+    fn numbers_keep_their_sign_and_size() {
+        assert_eq!(number(0.0), "0");
+        assert_eq!(number(12.345), "12.35");
+        assert_eq!(number(-12_345.678), "-12,345.68");
+        assert_eq!(number(0.001_234), "0.00123");
+        assert_eq!(number(1.2345e12), "1.234e12");
+    }
+
+    #[test]
+    fn short_ids_are_cut_on_a_character() {
+        assert_eq!(
+            short_id("019344a0-1234-7000-8000-000000000001"),
+            "019344a0-1234"
+        );
+        assert_eq!(short_id("日本"), "日本");
+    }
+}

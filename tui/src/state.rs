@@ -1,0 +1,348 @@
+//! What the stream has said so far: a snapshot, and deltas laid over it. Text is made harmless
+//! here, where it comes in. Sequence numbers are the feed's; what is looked at is the model's.
+
+use std::borrow::Cow;
+
+use proto::v1::watch_event::Change;
+use proto::v1::{
+    BrokerStatus, Delta, Job, LatestRows, MasterStatus, Profile, Snapshot, WatchEvent, Worker,
+};
+
+use crate::text::{Charset, visible_in};
+
+/// The master's world, as of the last event.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct State {
+    charset: Charset,
+    /// The master's clock at the last event, milliseconds since 1970.
+    pub(crate) sent_unix_ms: u64,
+    /// The job that the last event's stream was asked for; empty: none.
+    asked: String,
+    master: MasterStatus,
+    jobs: Vec<Job>,
+    jobs_total: u64,
+    workers: Vec<Worker>,
+    workers_total: u64,
+    rows: Option<LatestRows>,
+    /// With the id of the job that it belongs to.
+    profile: Option<(String, Profile)>,
+}
+
+impl State {
+    pub(crate) fn new(charset: Charset) -> Self {
+        Self {
+            charset,
+            ..Self::default()
+        }
+    }
+
+    /// Lays `event` over what is known. `job_id` is the job that the stream was asked for; empty:
+    /// none.
+    pub(crate) fn apply(&mut self, job_id: &str, event: WatchEvent) {
+        self.sent_unix_ms = event.sent_unix_ms;
+        job_id.clone_into(&mut self.asked);
+        match event.change {
+            Some(Change::Snapshot(snapshot)) => self.replace(job_id, snapshot),
+            Some(Change::Delta(delta)) => self.lay_over(job_id, delta),
+            None => {}
+        }
+    }
+
+    fn replace(&mut self, job_id: &str, snapshot: Snapshot) {
+        self.set_master(snapshot.master.unwrap_or_default());
+        self.jobs.clear();
+        self.workers.clear();
+        self.put_jobs(snapshot.jobs);
+        self.put_workers(snapshot.workers);
+        self.jobs_total = snapshot.jobs_total;
+        self.workers_total = snapshot.workers_total;
+        self.rows = None;
+        self.set_rows(snapshot.rows);
+        // A stream that asks for no job says nothing of profiles: one seen before stays.
+        if !job_id.is_empty() {
+            self.profile = None;
+        }
+        self.set_profile(job_id, snapshot.profile);
+    }
+
+    fn lay_over(&mut self, job_id: &str, delta: Delta) {
+        if let Some(master) = delta.master {
+            self.set_master(master);
+        }
+        self.jobs
+            .retain(|job| !delta.jobs_gone.contains(&job.job_id));
+        self.workers.retain(|worker| {
+            !delta
+                .workers_gone
+                .iter()
+                .any(|id| id == Self::worker_id(worker))
+        });
+        self.put_jobs(delta.jobs);
+        self.put_workers(delta.workers);
+        // Proto3 cannot tell "none" from "unchanged" here; no list is longer than its total.
+        if delta.jobs_total > 0 {
+            self.jobs_total = delta.jobs_total;
+        }
+        if delta.workers_total > 0 {
+            self.workers_total = delta.workers_total;
+        }
+        self.set_rows(delta.rows);
+        self.set_profile(job_id, delta.profile);
+    }
+
+    fn set_master(&mut self, mut master: MasterStatus) {
+        self.clean(&mut master.version);
+        self.clean(&mut master.host);
+        if let Some(broker) = &mut master.broker {
+            self.clean(&mut broker.address);
+            self.clean(&mut broker.detail);
+        }
+        self.master = master;
+    }
+
+    fn put_jobs(&mut self, jobs: Vec<Job>) {
+        for mut job in jobs {
+            self.clean(&mut job.job_id);
+            self.clean(&mut job.name);
+            self.clean(&mut job.operation);
+            self.clean(&mut job.publisher);
+            match self.jobs.iter_mut().find(|old| old.job_id == job.job_id) {
+                Some(old) => *old = job,
+                None => self.jobs.push(job),
+            }
+        }
+        self.jobs
+            .sort_by(|a, b| (b.opened_unix_ms, &b.job_id).cmp(&(a.opened_unix_ms, &a.job_id)));
+    }
+
+    fn put_workers(&mut self, workers: Vec<Worker>) {
+        for mut worker in workers {
+            let heartbeat = worker.heartbeat.get_or_insert_default();
+            self.clean(&mut heartbeat.worker_id);
+            self.clean(&mut heartbeat.host);
+            self.clean(&mut heartbeat.version);
+            // By position: lists are sorted as below, so each is found by halving.
+            match self
+                .workers
+                .binary_search_by(|old| place(old).cmp(&place(&worker)))
+            {
+                Ok(at) => self.workers[at] = worker,
+                Err(at) => self.workers.insert(at, worker),
+            }
+        }
+    }
+
+    fn set_rows(&mut self, rows: Option<LatestRows>) {
+        let Some(mut rows) = rows else { return };
+        let cells = rows.rows.iter_mut().flat_map(|row| row.cells.iter_mut());
+        for text in rows.columns.iter_mut().chain(cells) {
+            self.clean(text);
+        }
+        self.rows = Some(rows);
+    }
+
+    fn set_profile(&mut self, job_id: &str, profile: Option<Profile>) {
+        let Some(mut profile) = profile else { return };
+        for column in &mut profile.columns {
+            self.clean(&mut column.name);
+            let texts = [&mut column.min, &mut column.max, &mut column.sum];
+            for text in texts.into_iter().flatten() {
+                self.clean(text);
+            }
+        }
+        self.profile = Some((job_id.to_owned(), profile));
+    }
+
+    fn clean(&self, text: &mut String) {
+        if let Cow::Owned(cleaned) = visible_in(text, self.charset) {
+            *text = cleaned;
+        }
+    }
+
+    /// The master's view of the broker. Absent: it said none.
+    pub(crate) fn broker(&self) -> Option<&BrokerStatus> {
+        self.master.broker.as_ref()
+    }
+
+    /// Newest first.
+    pub(crate) fn jobs(&self) -> &[Job] {
+        &self.jobs
+    }
+
+    /// All jobs of the master, listed or not.
+    pub(crate) fn jobs_total(&self) -> u64 {
+        self.jobs_total.max(self.jobs.len() as u64)
+    }
+
+    pub(crate) fn job(&self, job_id: &str) -> Option<&Job> {
+        self.jobs.iter().find(|job| job.job_id == job_id)
+    }
+
+    /// By host, then pid.
+    pub(crate) fn workers(&self) -> &[Worker] {
+        &self.workers
+    }
+
+    /// All workers heard of, listed or not.
+    pub(crate) fn workers_total(&self) -> u64 {
+        self.workers_total.max(self.workers.len() as u64)
+    }
+
+    pub(crate) fn worker_id(worker: &Worker) -> &str {
+        worker.heartbeat.as_ref().map_or("", |beat| &beat.worker_id)
+    }
+
+    pub(crate) fn rows(&self) -> Option<&LatestRows> {
+        self.rows.as_ref()
+    }
+
+    /// The profile of `job_id`, where that was the last one asked for.
+    pub(crate) fn profile(&self, job_id: &str) -> Option<&Profile> {
+        self.profile
+            .as_ref()
+            .filter(|(of, _)| of == job_id)
+            .map(|(_, profile)| profile)
+    }
+
+    /// Whether what is known is the answer to the question for `job_id`.
+    pub(crate) fn answers(&self, job_id: &str) -> bool {
+        self.asked == job_id
+    }
+
+    /// Rows and bytes per second of all jobs together.
+    pub(crate) fn throughput(&self) -> (f64, f64) {
+        self.jobs.iter().fold((0.0, 0.0), |(rows, bytes), job| {
+            (
+                rows + job.rows_per_s.max(0.0),
+                bytes + job.bytes_per_s.max(0.0),
+            )
+        })
+    }
+
+    /// Whether some job waits for a worker and none is alive.
+    pub(crate) fn no_workers(&self) -> bool {
+        self.jobs.iter().any(|job| job.no_workers)
+    }
+}
+
+fn place(worker: &Worker) -> (&str, u32, &str) {
+    worker.heartbeat.as_ref().map_or(("", 0, ""), |beat| {
+        (beat.host.as_str(), beat.pid, beat.worker_id.as_str())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::v1::{Heartbeat, SampleRow};
+
+    use super::*;
+
+    fn job(id: &str, opened_unix_ms: u64, rows: u64) -> Job {
+        Job {
+            job_id: id.into(),
+            opened_unix_ms,
+            rows,
+            ..Job::default()
+        }
+    }
+
+    fn worker(id: &str, host: &str) -> Worker {
+        Worker {
+            heartbeat: Some(Heartbeat {
+                worker_id: id.into(),
+                host: host.into(),
+                ..Heartbeat::default()
+            }),
+            ..Worker::default()
+        }
+    }
+
+    fn event(change: Change) -> WatchEvent {
+        WatchEvent {
+            change: Some(change),
+            ..WatchEvent::default()
+        }
+    }
+
+    fn ids(state: &State) -> Vec<&str> {
+        state.jobs().iter().map(|job| job.job_id.as_str()).collect()
+    }
+
+    fn with_two_jobs() -> State {
+        let mut state = State::default();
+        let snapshot = Snapshot {
+            jobs: vec![job("b", 20, 5), job("a", 10, 1)],
+            jobs_total: 2,
+            workers: vec![worker("w2", "two"), worker("w1", "one")],
+            ..Snapshot::default()
+        };
+        state.apply("", event(Change::Snapshot(snapshot)));
+        state
+    }
+
+    #[test]
+    fn a_delta_changes_adds_and_removes_by_id() {
+        let mut state = with_two_jobs();
+        let delta = Delta {
+            jobs: vec![job("a", 10, 9), job("c", 15, 0)],
+            jobs_gone: vec!["b".into()],
+            jobs_total: 3,
+            workers: vec![worker("w3", "three")],
+            workers_gone: vec!["w2".into()],
+            ..Delta::default()
+        };
+        state.apply("", event(Change::Delta(delta)));
+        assert_eq!(ids(&state), ["c", "a"]);
+        assert_eq!(state.job("a").map(|job| job.rows), Some(9));
+        assert_eq!(state.jobs_total(), 3);
+        let hosts: Vec<&str> = state.workers().iter().map(|w| place(w).0).collect();
+        assert_eq!(hosts, ["one", "three"]);
+    }
+
+    #[test]
+    fn an_empty_delta_changes_nothing_but_the_time() {
+        let mut state = with_two_jobs();
+        let mut empty = event(Change::Delta(Delta::default()));
+        empty.sent_unix_ms = 77;
+        state.apply("", empty);
+        assert_eq!(ids(&state), ["b", "a"]);
+        assert_eq!((state.jobs_total(), state.sent_unix_ms), (2, 77));
+    }
+
+    #[test]
+    fn a_profile_stays_while_no_job_is_asked_for_and_goes_with_the_next() {
+        let mut state = State::default();
+        let snapshot = |profile| {
+            event(Change::Snapshot(Snapshot {
+                profile,
+                ..Snapshot::default()
+            }))
+        };
+        state.apply("a", snapshot(Some(Profile::default())));
+        state.apply("", snapshot(None));
+        assert!(state.profile("a").is_some() && state.profile("b").is_none());
+        state.apply("b", snapshot(None));
+        assert!(state.profile("a").is_none());
+    }
+
+    #[test]
+    fn hostile_text_is_harmless_before_anything_is_drawn() {
+        let mut state = State::default();
+        let rows = LatestRows {
+            columns: vec!["a\x1b[31m".into()],
+            rows: vec![SampleRow {
+                record: 0,
+                cells: vec!["x\u{202e}y\n".into()],
+            }],
+            ..LatestRows::default()
+        };
+        let delta = Delta {
+            rows: Some(rows),
+            ..Delta::default()
+        };
+        state.apply("", event(Change::Delta(delta)));
+        let rows = state.rows().unwrap();
+        assert_eq!(rows.columns, ["a␛[31m"]);
+        assert_eq!(rows.rows[0].cells, ["x\\u{202e}y↵"]);
+    }
+}

@@ -1,0 +1,188 @@
+//! The terminal, taken and given back. However the dashboard ends (return, error, panic, signal),
+//! the person finds the terminal as it was.
+
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::panic;
+use std::sync::Arc;
+
+use crossterm::event::{Event, KeyEventKind, MouseEventKind};
+use crossterm::terminal::{
+    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode,
+};
+use crossterm::{Command, cursor, execute, queue};
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+
+use crate::error::TuiError;
+use crate::model::Model;
+use crate::view::view;
+
+/// Enough for a whole screen at once, so that a frame is one write.
+const FRAME_BYTES: usize = 64 * 1024;
+
+type PanicHook = Arc<dyn Fn(&panic::PanicHookInfo<'_>) + Send + Sync>;
+
+/// The terminal in the dashboard's hands, until dropped.
+pub(crate) struct Screen {
+    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    hook: PanicHook,
+}
+
+/// Clicks and the wheel, in SGR coding. crossterm's own command asks for every movement as well,
+/// which would be a message for each column that the mouse passes.
+struct MouseOn;
+struct MouseOff;
+
+impl Command for MouseOn {
+    fn write_ansi(&self, f: &mut impl std::fmt::Write) -> std::fmt::Result {
+        f.write_str("\x1b[?1000h\x1b[?1006h")
+    }
+}
+
+impl Command for MouseOff {
+    fn write_ansi(&self, f: &mut impl std::fmt::Write) -> std::fmt::Result {
+        f.write_str("\x1b[?1006l\x1b[?1000l")
+    }
+}
+
+impl Screen {
+    /// Takes the terminal.
+    ///
+    /// # Errors
+    ///
+    /// When standard output is not a terminal, or refuses raw mode.
+    pub(crate) fn open() -> Result<Self, TuiError> {
+        if !io::stdout().is_terminal() {
+            return Err(TuiError::NotATerminal);
+        }
+        // First of all, so that whatever fails from here on is undone.
+        let hook: PanicHook = Arc::from(panic::take_hook());
+        let before = Arc::clone(&hook);
+        panic::set_hook(Box::new(move |info| {
+            restore();
+            before(info);
+        }));
+        match take() {
+            Ok(terminal) => Ok(Self { terminal, hook }),
+            Err(error) => {
+                restore();
+                panic::set_hook(Box::new(move |info| hook(info)));
+                Err(TuiError::Terminal(error))
+            }
+        }
+    }
+
+    pub(crate) fn size(&self) -> io::Result<(u16, u16)> {
+        let size = self.terminal.size()?;
+        Ok((size.width, size.height))
+    }
+
+    /// Draws the model. The terminal shows the frame at once where it knows synchronised updates.
+    pub(crate) fn paint(&mut self, model: &Model) -> io::Result<()> {
+        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+        self.terminal.draw(|frame| view(model, frame))?;
+        execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
+    }
+
+    /// Puts `text` on the person's clipboard, also over ssh (OSC 52). A terminal that does not know
+    /// it ignores it.
+    pub(crate) fn copy(&mut self, text: &str) -> io::Result<()> {
+        let backend = self.terminal.backend_mut();
+        write!(backend, "\x1b]52;c;{}\x07", base64(text.as_bytes()))?;
+        io::Write::flush(backend)
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        restore();
+        // A hook cannot be changed while panicking; the process is on its way out then.
+        if !std::thread::panicking() {
+            let hook = Arc::clone(&self.hook);
+            panic::set_hook(Box::new(move |info| hook(info)));
+        }
+    }
+}
+
+fn take() -> io::Result<Terminal<CrosstermBackend<BufWriter<Stdout>>>> {
+    enable_raw_mode()?;
+    let mut out = BufWriter::with_capacity(FRAME_BYTES, io::stdout());
+    execute!(out, EnterAlternateScreen, MouseOn, cursor::Hide)?;
+    Terminal::new(CrosstermBackend::new(out))
+}
+
+/// Gives the terminal back. Doing it twice does no harm, and an error has nobody left to tell.
+fn restore() {
+    let mut out = io::stdout();
+    drop(execute!(
+        out,
+        EndSynchronizedUpdate,
+        MouseOff,
+        LeaveAlternateScreen,
+        cursor::Show
+    ));
+    drop(disable_raw_mode());
+}
+
+/// What the terminal reports, as far as it matters.
+pub(crate) enum Input {
+    Key(crossterm::event::KeyEvent),
+    /// A click at column, line.
+    Click(u16, u16),
+    /// So many notches down.
+    Wheel(isize),
+    Resize(u16, u16),
+}
+
+impl Input {
+    pub(crate) fn of(event: &Event) -> Option<Self> {
+        match event {
+            Event::Key(key) if key.kind != KeyEventKind::Release => Some(Self::Key(*key)),
+            Event::Resize(columns, lines) => Some(Self::Resize(*columns, *lines)),
+            Event::Mouse(mouse) => match mouse.kind {
+                MouseEventKind::Down(_) => Some(Self::Click(mouse.column, mouse.row)),
+                MouseEventKind::ScrollUp => Some(Self::Wheel(-1)),
+                MouseEventKind::ScrollDown => Some(Self::Wheel(1)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+/// RFC 4648, with padding.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for three in bytes.chunks(3) {
+        let byte = |i: usize| u32::from(three.get(i).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for i in 0..4 {
+            if i <= three.len() {
+                out.push(char::from(DIGITS[(bits >> (18 - 6 * i)) as usize & 63]));
+            } else {
+                out.push('=');
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_rfc_4648() {
+        for (plain, coded) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foobar", "Zm9vYmFy"),
+        ] {
+            assert_eq!(base64(plain.as_bytes()), coded);
+        }
+    }
+}

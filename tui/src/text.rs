@@ -1,0 +1,260 @@
+//! Text from outside made harmless and fitted to a width. Whatever came over the wire passes
+//! [`visible`] before a terminal sees it: a cell of somebody's CSV must not move the cursor, turn
+//! the writing around, or hide what it says. How numbers read is `format`'s.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// What the terminal can show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Charset {
+    /// All of Unicode.
+    #[default]
+    Utf8,
+    /// Seven bits.
+    Ascii,
+}
+
+impl Charset {
+    /// What the locale of this process promises: `LC_ALL`, else `LC_CTYPE`, else `LANG`, as POSIX
+    /// orders them. An environment that names none of them says nothing against UTF-8.
+    pub fn from_env() -> Self {
+        let named = ["LC_ALL", "LC_CTYPE", "LANG"]
+            .iter()
+            .filter_map(|name| std::env::var(name).ok())
+            .find(|value| !value.is_empty());
+        Self::from_locale(named.as_deref())
+    }
+
+    fn from_locale(locale: Option<&str>) -> Self {
+        let Some(locale) = locale else {
+            return Self::Utf8;
+        };
+        let folded = locale.to_ascii_lowercase();
+        if folded.contains("utf-8") || folded.contains("utf8") {
+            Self::Utf8
+        } else {
+            Self::Ascii
+        }
+    }
+
+    /// What stands where text was cut off: one column wide.
+    pub fn ellipsis(self) -> &'static str {
+        match self {
+            Self::Utf8 => "…",
+            Self::Ascii => "~",
+        }
+    }
+}
+
+/// `text` with every character that a terminal would obey or hide made visible, for a UTF-8
+/// terminal. See [`visible_in`].
+pub fn visible(text: &str) -> Cow<'_, str> {
+    visible_in(text, Charset::Utf8)
+}
+
+/// `text` with every character that a terminal would obey or hide made visible.
+///
+/// Controls become their pictures (`␛`, `↵`, `⇥`), or escapes (`\x1b`, `\n`, `\t`) in ASCII;
+/// bidirectional controls, zero-width and other invisible characters become `\u{202e}` and the
+/// like; a letter keeps its first three combining marks. In ASCII every other character beyond
+/// seven bits is escaped as well. Text that needs none of this is borrowed.
+pub fn visible_in(text: &str, charset: Charset) -> Cow<'_, str> {
+    if text.bytes().all(|b| matches!(b, b' '..=b'~')) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    let mut marks = 0;
+    for c in text.chars() {
+        marks = if is_mark(c) { marks + 1 } else { 0 };
+        match charset {
+            Charset::Utf8 => push_utf8(&mut out, c, marks),
+            Charset::Ascii => push_ascii(&mut out, c),
+        }
+    }
+    if out == text {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(out)
+    }
+}
+
+/// How many combining marks a letter keeps. Vietnamese needs two and pointed Hebrew three; a pile
+/// of a hundred would climb into the lines above.
+const MARKS_KEPT: usize = 3;
+
+fn push_utf8(out: &mut String, c: char, marks: usize) {
+    match c {
+        '\n' => out.push('↵'),
+        '\t' => out.push('⇥'),
+        '\x7f' => out.push('␡'),
+        '\0'..='\x1f' => out.push(char::from_u32(0x2400 + c as u32).unwrap_or('\u{fffd}')),
+        _ if c.is_control() || is_invisible(c) || marks > MARKS_KEPT => push_escape(out, c),
+        // A mark with no letter before it would sit on whatever the screen has to its left.
+        _ if marks > 0 && out.is_empty() => {
+            out.push('\u{25cc}');
+            out.push(c);
+        }
+        _ => out.push(c),
+    }
+}
+
+fn push_ascii(out: &mut String, c: char) {
+    match c {
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        ' '..='~' => out.push(c),
+        _ => push_escape(out, c),
+    }
+}
+
+fn push_escape(out: &mut String, c: char) {
+    let code = c as u32;
+    // Writing into a String cannot fail.
+    let written = if code <= 0xff {
+        write!(out, "\\x{code:02x}")
+    } else {
+        write!(out, "\\u{{{code:x}}}")
+    };
+    debug_assert!(written.is_ok());
+}
+
+fn is_mark(c: char) -> bool {
+    c > '\u{7f}' && c.width() == Some(0) && !is_invisible(c)
+}
+
+/// Unicode's `Default_Ignorable_Code_Point` and `Bidi_Control` (`DerivedCoreProperties.txt` and
+/// `PropList.txt` of Unicode 17), the line and paragraph separators, and interlinear annotation.
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+        | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// How many columns `text` takes on a terminal.
+pub fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// `text` cut to at most `columns` terminal columns, `…` in the last one where something was cut.
+/// A wide character is never halved: where it does not fit, the result is one column narrower.
+pub fn fit(text: &str, columns: usize) -> Cow<'_, str> {
+    fit_in(text, columns, Charset::Utf8)
+}
+
+/// As [`fit`], with the charset's own sign for what was cut.
+pub fn fit_in(text: &str, columns: usize, charset: Charset) -> Cow<'_, str> {
+    if text.len() <= columns && text.is_ascii() || width(text) <= columns {
+        return Cow::Borrowed(text);
+    }
+    let Some(room) = columns.checked_sub(1) else {
+        return Cow::Borrowed("");
+    };
+    let mut end = 0;
+    for (at, c) in text.char_indices() {
+        let next = at + c.len_utf8();
+        // Measured as a string: marks and joined characters are narrower together than apart.
+        if width(&text[..next]) > room {
+            break;
+        }
+        end = next;
+    }
+    Cow::Owned(format!("{}{}", &text[..end], charset.ellipsis()))
+}
+
+/// `text` fitted to exactly `columns` columns: cut, or filled with spaces on the right.
+pub fn pad(text: &str, columns: usize, charset: Charset) -> String {
+    let fitted = fit_in(text, columns, charset);
+    let missing = columns.saturating_sub(width(&fitted));
+    format!("{fitted}{:missing$}", "")
+}
+
+/// As [`pad`], filled on the left.
+pub fn pad_left(text: &str, columns: usize, charset: Charset) -> String {
+    let fitted = fit_in(text, columns, charset);
+    let missing = columns.saturating_sub(width(&fitted));
+    format!("{:missing$}{fitted}", "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_text_is_borrowed() {
+        assert!(matches!(visible("Zürich 東京"), Cow::Borrowed(_)));
+        assert!(matches!(visible("plain"), Cow::Borrowed("plain")));
+    }
+
+    #[test]
+    fn controls_become_pictures() {
+        assert_eq!(visible("a\x1b[2Jb\nc\td\re\0\x7f"), "a␛[2Jb↵c⇥d␍e␀␡");
+        assert_eq!(visible("\u{9b}31m"), "\\x9b31m");
+    }
+
+    #[test]
+    fn what_turns_or_hides_text_is_escaped() {
+        assert_eq!(visible("a\u{202e}b"), "a\\u{202e}b");
+        for hidden in [
+            '\u{200e}',
+            '\u{200f}',
+            '\u{61c}',
+            '\u{2066}',
+            '\u{2069}',
+            '\u{200b}',
+            '\u{200d}',
+            '\u{feff}',
+            '\u{ad}',
+            '\u{2028}',
+            '\u{e0041}',
+            '\u{fe0f}',
+        ] {
+            let shown = visible_in(&hidden.to_string(), Charset::Utf8).into_owned();
+            assert!(shown.starts_with('\\'), "{hidden:?} is shown as {shown:?}");
+        }
+    }
+
+    #[test]
+    fn a_letter_keeps_three_marks_and_a_bare_mark_gets_a_ring() {
+        let zalgo = format!("o{}", "\u{301}".repeat(5));
+        assert_eq!(visible(&zalgo), "o\u{301}\u{301}\u{301}\\u{301}\\u{301}");
+        assert_eq!(visible("\u{301}x"), "\u{25cc}\u{301}x");
+    }
+
+    #[test]
+    fn ascii_has_no_byte_beyond_seven_bits() {
+        let shown = visible_in("é\n\x1b東", Charset::Ascii).into_owned();
+        assert_eq!(shown, "\\xe9\\n\\x1b\\u{6771}");
+    }
+
+    #[test]
+    fn text_is_cut_by_columns_not_bytes() {
+        assert_eq!(fit("abcdef", 6), "abcdef");
+        assert_eq!(fit("abcdefg", 6), "abcde…");
+        assert_eq!(fit("東京都", 6), "東京都");
+        assert_eq!(fit("東京都", 5), "東京…");
+        assert_eq!(fit("東京都", 4), "東…");
+        assert_eq!(fit("abc", 0), "");
+        assert_eq!(fit_in("abcdef", 3, Charset::Ascii), "ab~");
+        assert_eq!(pad("東京都", 4, Charset::Utf8), "東… ");
+        assert_eq!(pad_left("7", 3, Charset::Utf8), "  7");
+    }
+
+    #[test]
+    fn the_locale_decides_what_can_be_shown() {
+        assert_eq!(Charset::from_locale(None), Charset::Utf8);
+        assert_eq!(Charset::from_locale(Some("de_CH.UTF-8")), Charset::Utf8);
+        assert_eq!(Charset::from_locale(Some("C.utf8")), Charset::Utf8);
+        assert_eq!(Charset::from_locale(Some("C")), Charset::Ascii);
+        assert_eq!(
+            Charset::from_locale(Some("de_CH.ISO-8859-1")),
+            Charset::Ascii
+        );
+    }
+}

@@ -1,0 +1,99 @@
+//! Values over time, as columns of eighth blocks: one line high in a table, taller on its own.
+
+use ratatui::layout::Rect;
+
+use super::pen::Pen;
+use crate::theme::Tone;
+
+const BLOCKS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
+const ASCII: [&str; 9] = [" ", "_", ".", ":", "-", "=", "+", "*", "#"];
+
+/// Draws `values`, newest last, on one line of `width` columns, as high as the highest of them.
+pub(super) fn spark(pen: &mut Pen, at: (u16, u16), width: u16, values: &[f32]) {
+    let area = Rect::new(at.0, at.1, width, 1);
+    let shown = &values[values.len().saturating_sub(width.into())..];
+    chart(pen, area, shown, peak(shown));
+}
+
+/// Draws `values`, newest last and on the right, so that `top` is as high as `area`. Unknown values
+/// (NaN) are left out; a value above nothing is never flat.
+pub(super) fn chart(pen: &mut Pen, area: Rect, values: &[f32], top: f32) {
+    let steps = u32::from(area.height) * 8;
+    let shown = values.len().min(area.width.into());
+    for (i, &value) in values[values.len() - shown..].iter().enumerate() {
+        let x = area.right() - (shown - i) as u16;
+        let Some(level) = level(value, top, steps) else {
+            continue;
+        };
+        for row in 0..area.height {
+            let below = u32::from(row) * 8;
+            let eighths = level.saturating_sub(below).min(8) as usize;
+            let y = area.bottom() - 1 - row;
+            if eighths > 0 {
+                let sign = pen.theme.sign(BLOCKS[eighths], ASCII[eighths]);
+                pen.text(x, y, 1, sign, Tone::Accent);
+            } else if row == 0 {
+                // The ground line: known to be nothing.
+                let ground = pen.theme.sign("▁", "_");
+                pen.text(x, y, 1, ground, Tone::Faint);
+            }
+        }
+    }
+}
+
+fn level(value: f32, top: f32, steps: u32) -> Option<u32> {
+    if !value.is_finite() {
+        None
+    } else if value <= 0.0 || top <= 0.0 {
+        Some(0)
+    } else {
+        let level = (value / top * steps as f32).round() as u32;
+        Some(level.clamp(1, steps))
+    }
+}
+
+/// The highest value that is known; 0 where none is.
+pub(super) fn peak(values: &[f32]) -> f32 {
+    values
+        .iter()
+        .copied()
+        .filter(|v| v.is_finite())
+        .fold(0.0, f32::max)
+}
+
+/// `value` rounded up to 1, 1.5, 2, 3, 5 or 7 times a power of ten, so that a chart's height does
+/// not follow every wobble of its peak.
+pub(super) fn ceiling(value: f32) -> f32 {
+    if value <= 0.0 || !value.is_finite() {
+        return 1.0;
+    }
+    let power = 10f32.powf(value.log10().floor());
+    let times = [1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0];
+    let fits = times.into_iter().find(|times| times * power >= value);
+    fits.unwrap_or(10.0) * power
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ceiling_is_round_and_not_below() {
+        for (value, round) in [
+            (0.0, 1.0),
+            (101.0, 150.0),
+            (98_765.0, 100_000.0),
+            (7.0, 7.0),
+        ] {
+            assert!((ceiling(value) - round).abs() < 1e-3, "{value}");
+        }
+    }
+
+    #[test]
+    fn little_is_not_nothing_and_unknown_is_not_zero() {
+        assert_eq!(level(0.001, 100.0, 8), Some(1));
+        assert_eq!(level(0.0, 100.0, 8), Some(0));
+        assert_eq!(level(f32::NAN, 100.0, 8), None);
+        assert_eq!(level(200.0, 100.0, 8), Some(8));
+    }
+}

@@ -1,0 +1,92 @@
+//! The keys: a line of hints at the foot, and the overlay that lists all that apply here.
+
+use ratatui::layout::Rect;
+use ratatui::widgets::{Clear, Widget};
+
+use super::pen::{Ink, Pen, inks_width};
+use crate::keys::{Binding, Hint, on};
+use crate::model::Model;
+use crate::text::{pad, width};
+use crate::theme::Tone;
+
+fn names(pen: &Pen, binding: &Binding) -> &'static str {
+    pen.theme.sign(binding.names.0, binding.names.1)
+}
+
+/// One line: `Enter open the job   s sort   ? help   q quit`. The last ones stay where not all fit.
+pub(super) fn hints(model: &Model, pen: &mut Pen, area: Rect) {
+    let nothing_there = model.state.is_none();
+    let mut items: Vec<Vec<Ink>> = on(model.tab)
+        .filter(|binding| match binding.hint {
+            Hint::Never => false,
+            Hint::Here => !nothing_there,
+            Hint::Cut => !model.is_live(),
+            Hint::Always => true,
+        })
+        .map(|binding| {
+            let keys = names(pen, binding).split("  ").next().unwrap_or_default();
+            vec![
+                (keys.to_owned(), Tone::Strong),
+                (format!(" {}   ", binding.does), Tone::Faint),
+            ]
+        })
+        .collect();
+    while items.len() > 2 && items.iter().map(|item| inks_width(item)).sum::<u16>() > area.width {
+        let before_help = items.len() - 3;
+        items.remove(before_help);
+    }
+    pen.inks(area.x + 1, area.y, area.right(), &items.concat());
+}
+
+/// The overlay, in the middle of `area`.
+pub(super) fn overlay(model: &Model, pen: &mut Pen, area: Rect) {
+    let bindings: Vec<&Binding> = on(model.tab).collect();
+    let keys = bindings
+        .iter()
+        .map(|b| width(names(pen, b)))
+        .max()
+        .unwrap_or(0);
+    let does = bindings.iter().map(|b| width(b.does)).max().unwrap_or(0);
+    let wide = ((keys + does + 8) as u16).min(area.width);
+    let high = (bindings.len() as u16 + 4).min(area.height);
+    let frame = Rect {
+        x: area.x + (area.width - wide) / 2,
+        y: area.y + (area.height - high) / 2,
+        width: wide,
+        height: high,
+    };
+    border(pen, frame, &format!(" Keys on {} ", model.tab.title()));
+    let inside = high.saturating_sub(2);
+    let above = inside.saturating_sub(bindings.len() as u16) / 2;
+    for (i, binding) in bindings.iter().enumerate().take(inside.into()) {
+        let y = frame.y + 1 + above + i as u16;
+        let name = pad(names(pen, binding), keys, pen.theme.charset);
+        let line = [
+            (name, Tone::Strong),
+            (format!("  {}", binding.does), Tone::Plain),
+        ];
+        pen.inks(frame.x + 3, y, frame.right() - 1, &line);
+    }
+}
+
+fn border(pen: &mut Pen, frame: Rect, title: &str) {
+    Clear.render(frame, pen.buffer());
+    let theme = pen.theme;
+    let (across, down) = (theme.sign("─", "-"), theme.sign("│", "|"));
+    let middle = across.repeat(frame.width.saturating_sub(2).into());
+    let top = format!("{}{middle}{}", theme.sign("╭", "+"), theme.sign("╮", "+"));
+    let foot = format!("{}{middle}{}", theme.sign("╰", "+"), theme.sign("╯", "+"));
+    pen.text(frame.x, frame.y, frame.width, &top, Tone::Accent);
+    pen.text(
+        frame.x,
+        frame.bottom() - 1,
+        frame.width,
+        &foot,
+        Tone::Accent,
+    );
+    for y in frame.y + 1..frame.bottom() - 1 {
+        pen.text(frame.x, y, 1, down, Tone::Accent);
+        pen.text(frame.right() - 1, y, 1, down, Tone::Accent);
+    }
+    pen.text(frame.x + 2, frame.y, frame.width - 4, title, Tone::Strong);
+}

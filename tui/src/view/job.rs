@@ -1,0 +1,246 @@
+//! The Job tab: the profile of the chosen job, one line a column, and what is known of the chosen
+//! column. Whatever is not final says so.
+
+use proto::v1::{ColumnProfile, ColumnType, Job, JobState, Profile};
+use ratatui::layout::Rect;
+
+use super::facts::{Fact, facts, height};
+use super::gauge::gauge;
+use super::jobs::{about, eta, name, share, state_of};
+use super::pen::{Ink, Pen};
+use super::table::{Cell, Column, table};
+use super::{cut_bottom, cut_top, screens};
+use crate::format::{
+    count, grouped, grouped_decimal, megabytes_per_s, number, percent, plural, rate,
+};
+use crate::model::Model;
+use crate::theme::{Theme, Tone};
+
+const COLUMNS: [Column; 9] = [
+    Column::text("COLUMN", 10, 32, 0),
+    Column::text("TYPE", 8, 8, 1),
+    Column::number("COUNT", 7, 3),
+    Column::number("EMPTY", 7, 2),
+    Column::text("MIN", 8, 26, 4),
+    Column::text("MAX", 8, 26, 5),
+    Column::number("MEAN", 10, 6),
+    Column::number("STDDEV", 10, 7),
+    Column::text("LENGTH", 9, 12, 8),
+];
+
+pub(super) fn draw(model: &Model, pen: &mut Pen, area: Rect) {
+    let Some(job) = model.picked_job() else {
+        return screens::no_jobs(model, pen, area);
+    };
+    let (head, area) = cut_top(area, head_height(area));
+    heading(model, pen, head, job);
+    let profile = model
+        .state
+        .as_ref()
+        .and_then(|state| state.profile(&job.job_id));
+    let Some(profile) = profile.filter(|profile| !profile.columns.is_empty()) else {
+        pen.rule(area, &[("Profile".into(), Tone::Strong)], &label(job));
+        return screens::no_profile(model, pen, cut_top(area, 1).1, job);
+    };
+    let chosen = model.column.min(profile.columns.len() - 1);
+    let (area, detail) = cut_bottom(area, detail_height(area));
+    profile_table(model, pen, area, (job, profile), chosen);
+    column(model.theme, pen, detail, &profile.columns[chosen]);
+}
+
+fn head_height(area: Rect) -> u16 {
+    match area.height {
+        0..14 => 1,
+        14..18 => 2,
+        _ => 2 + height(8, area.width.saturating_sub(2)),
+    }
+}
+
+fn detail_height(area: Rect) -> u16 {
+    match area.height {
+        0..9 => 0,
+        _ => 1 + height(6, area.width.saturating_sub(2)),
+    }
+}
+
+/// The job's name, state and gauge on the rule; below it the rates, and the facts where they fit.
+fn heading(model: &Model, pen: &mut Pen, area: Rect, job: &Job) {
+    let (state, tone) = state_of(model.theme, job);
+    let title = [
+        (name(job).to_owned(), Tone::Strong),
+        (format!("  {}", job.job_id), Tone::Plain),
+    ];
+    pen.rule(area, &title, &[(job.operation.clone(), Tone::Faint)]);
+    let (_, rest) = cut_top(area, 1);
+    if rest.height == 0 {
+        return;
+    }
+    let x = rest.x + 1;
+    pen.text(x, rest.y, 14, &state, tone);
+    let wide = rest.width.saturating_sub(58).clamp(14, 40);
+    gauge(pen, (x + 14, rest.y), wide, share(job), tone);
+    let figures = [
+        (format!("{:>9}", rate(job.rows_per_s, 7)), Tone::Strong),
+        (" rows/s".to_owned(), Tone::Faint),
+        (
+            format!("{:>7}", megabytes_per_s(job.bytes_per_s)),
+            Tone::Strong,
+        ),
+        (" MB/s".to_owned(), Tone::Faint),
+        ("   eta ".to_owned(), Tone::Faint),
+        (format!("{:>6}", eta(model.theme, job)), Tone::Strong),
+    ];
+    pen.inks(x + 14 + wide, rest.y, rest.right() - 1, &figures);
+    let (_, rest) = cut_top(rest, 1);
+    facts(pen, rest, &about(model, job));
+}
+
+/// What must be said of numbers that are not final; nothing of those that are.
+fn label(job: &Job) -> Vec<Ink> {
+    let so_far = share(job).map_or_else(String::new, |share| format!(", {}", percent(share)));
+    let text = match job.state() {
+        JobState::Done => return Vec::new(),
+        JobState::DoneWithFailures => format!("partial, {} dead", plural(job.chunks_dead, "chunk")),
+        JobState::Cancelled => format!("partial{so_far}, cancelled"),
+        _ => format!("partial{so_far}"),
+    };
+    vec![(text, Tone::Warn)]
+}
+
+fn profile_table(
+    model: &Model,
+    pen: &mut Pen,
+    area: Rect,
+    (job, profile): (&Job, &Profile),
+    chosen: usize,
+) {
+    let (_, lines) = cut_top(area, 1);
+    let len = profile.columns.len();
+    let shown = table(pen, lines, &COLUMNS, (len, Some(chosen)), |at| {
+        cells(model.theme, &profile.columns[at])
+    });
+    let columns = if shown.len() == len {
+        format!(" {len} columns")
+    } else {
+        format!(
+            " columns {} of {len}",
+            model.theme.range(shown.start + 1, shown.end)
+        )
+    };
+    let title = [
+        ("Profile".to_owned(), Tone::Strong),
+        (columns, Tone::Plain),
+        (
+            format!("{}{} rows", model.theme.dot(), grouped(profile.rows)),
+            Tone::Faint,
+        ),
+    ];
+    pen.rule(area, &title, &label(job));
+}
+
+fn cells(theme: Theme, column: &ColumnProfile) -> Vec<Cell> {
+    let dash = || theme.sign("–", "-").to_owned();
+    let figure = |x: Option<f64>| match x {
+        Some(x) => Cell::plain(narrow(x)),
+        None => Cell::Text((dash(), Tone::Faint)),
+    };
+    vec![
+        Cell::Text((column.name.clone(), Tone::Strong)),
+        Cell::Text((type_name(column.r#type()).to_owned(), Tone::Accent)),
+        Cell::plain(count(column.count, 7)),
+        Cell::unless_zero(column.empty, count(column.empty, 7), Tone::Warn),
+        Cell::plain(column.min.clone().unwrap_or_else(dash)),
+        Cell::plain(column.max.clone().unwrap_or_else(dash)),
+        figure(column.mean),
+        figure(column.stddev),
+        Cell::plain(lengths(theme, column)),
+    ]
+}
+
+/// A number in at most ten columns.
+fn narrow(x: f64) -> String {
+    let text = number(x);
+    if text.len() <= 10 {
+        text
+    } else {
+        format!("{x:.3e}")
+    }
+}
+
+fn lengths(theme: Theme, column: &ColumnProfile) -> String {
+    match (column.length_min, column.length_max) {
+        (Some(min), Some(max)) if min == max => grouped(min),
+        (Some(min), Some(max)) => theme.range(min as usize, max as usize),
+        _ => theme.sign("–", "-").to_owned(),
+    }
+}
+
+fn type_name(kind: ColumnType) -> &'static str {
+    match kind {
+        ColumnType::Unspecified => "?",
+        ColumnType::Empty => "empty",
+        ColumnType::Integer => "integer",
+        ColumnType::Decimal => "decimal",
+        ColumnType::Boolean => "boolean",
+        ColumnType::Date => "date",
+        ColumnType::Datetime => "datetime",
+        ColumnType::Time => "time",
+        ColumnType::Uuid => "uuid",
+        ColumnType::Email => "email",
+        ColumnType::Url => "url",
+        ColumnType::Text => "text",
+    }
+}
+
+/// All that is known of one column, uncut where there is room.
+fn column(theme: Theme, pen: &mut Pen, area: Rect, column: &ColumnProfile) {
+    if area.height == 0 {
+        return;
+    }
+    let title = [(column.name.clone(), Tone::Strong)];
+    pen.rule(
+        area,
+        &title,
+        &[(type_name(column.r#type()).to_owned(), Tone::Faint)],
+    );
+    let (_, area) = cut_top(area, 1);
+    facts(pen, area, &column_facts(theme, column));
+}
+
+fn column_facts(theme: Theme, column: &ColumnProfile) -> Vec<Fact> {
+    let dash = || theme.sign("–", "-").to_owned();
+    let text = |text: &Option<String>| text.clone().unwrap_or_else(dash);
+    let empty = if column.count == 0 {
+        grouped(column.empty)
+    } else {
+        let share = column.empty as f64 / column.count as f64;
+        format!("{} ({:.1} %)", grouped(column.empty), share * 100.0)
+    };
+    let mean_length = column
+        .length_mean
+        .map(|mean| format!(", mean {}", number(mean)));
+    vec![
+        ("min", text(&column.min), Tone::Plain),
+        ("max", text(&column.max), Tone::Plain),
+        (
+            "sum",
+            grouped_decimal(&text(&column.sum)).into_owned(),
+            Tone::Plain,
+        ),
+        ("empty", empty, Tone::Plain),
+        (
+            "type",
+            format!(
+                "{}, {} fit",
+                type_name(column.r#type()),
+                percent(column.fit)
+            ),
+            Tone::Plain,
+        ),
+        (
+            "length",
+            lengths(theme, column) + &mean_length.unwrap_or_default() + " bytes",
+            Tone::Plain,
+        ),
+    ]
+}

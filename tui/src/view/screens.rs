@@ -1,0 +1,238 @@
+//! The screens for when there is nothing to show, and the lines for when something is wrong. Each
+//! says what is the case and what to do next.
+
+use proto::v1::Job;
+use ratatui::layout::Rect;
+
+use super::LEAST;
+use super::pen::{Ink, Pen};
+use crate::format::{duration, plural};
+use crate::model::{Link, Model};
+use crate::state::State;
+use crate::text::{Charset, visible_in};
+use crate::theme::Tone;
+
+/// The name, three lines high.
+const LOGO: [&str; 3] = [
+    "┬─┐┌─┐┬ ┬┌┬┐┬┬  ┬  ",
+    "├┬┘│ │││││││││  │  ",
+    "┴└─└─┘└┴┘┴ ┴┴┴─┘┴─┘",
+];
+
+/// From this height on there is room for the name.
+const LOGO_FROM: u16 = 12;
+
+type Line = Vec<Ink>;
+
+fn one(text: impl Into<String>, tone: Tone) -> Line {
+    vec![(text.into(), tone)]
+}
+
+fn gap() -> Line {
+    Vec::new()
+}
+
+/// Lines in the middle, under the name where there is room.
+fn screen(pen: &mut Pen, area: Rect, lines: Vec<Line>) {
+    let mut all = Vec::new();
+    if area.height >= LOGO_FROM {
+        match pen.theme.charset {
+            Charset::Utf8 => all.extend(LOGO.map(|line| one(line, Tone::Accent))),
+            Charset::Ascii => all.push(one("r o w m i l l", Tone::Accent)),
+        }
+        all.push(gap());
+    }
+    all.extend(lines);
+    pen.centred(area, &all);
+}
+
+pub(super) fn too_small(pen: &mut Pen, area: Rect) {
+    let lines = [
+        one("too small", Tone::Strong),
+        one(format!("{} x {}", area.width, area.height), Tone::Plain),
+        one(format!("{} x {} is needed", LEAST.0, LEAST.1), Tone::Plain),
+    ];
+    pen.centred(area, &lines);
+}
+
+pub(super) fn connecting(model: &Model, pen: &mut Pen, area: Rect, since_ms: u64) {
+    let waited = model.now_ms.saturating_sub(since_ms);
+    let mut lines = vec![
+        one("connecting to the master", Tone::Strong),
+        one(model.master.clone(), Tone::Plain),
+    ];
+    if waited >= 1000 {
+        lines.push(gap());
+        lines.push(one(format!("for {}", duration(waited)), Tone::Faint));
+    }
+    screen(pen, area, lines);
+}
+
+pub(super) fn unreachable(model: &Model, pen: &mut Pen, area: Rect, reason: &str, retry_at: u64) {
+    let sign = pen.theme.sign("✗", "x");
+    let mut lines = vec![
+        one(
+            format!("{sign} not connected to {}", model.master),
+            Tone::Bad,
+        ),
+        gap(),
+    ];
+    lines.extend(wrap(reason, area.width.saturating_sub(4)));
+    lines.push(gap());
+    lines.push(vec![
+        ("start one:  ".into(), Tone::Faint),
+        ("rowmill master".into(), Tone::Strong),
+    ]);
+    lines.push(gap());
+    lines.push(one(next_try(model, retry_at), Tone::Accent));
+    screen(pen, area, lines);
+}
+
+pub(super) fn version_mismatch(
+    model: &Model,
+    pen: &mut Pen,
+    area: Rect,
+    theirs: &str,
+    retry_at_ms: u64,
+) {
+    let ours = format!("protocol {} (rowmill {})", proto::PROTOCOL, proto::VERSION);
+    let mut lines = vec![
+        one(
+            "! two versions that do not understand each other",
+            Tone::Bad,
+        ),
+        gap(),
+        vec![
+            ("this dashboard  ".into(), Tone::Faint),
+            (ours, Tone::Strong),
+        ],
+        one(format!("the master at {}", model.master), Tone::Faint),
+    ];
+    let theirs = visible_in(theirs, pen.theme.charset);
+    lines.extend(wrap(&theirs, area.width.saturating_sub(4)));
+    lines.push(gap());
+    lines.push(one("install the same rowmill on both sides", Tone::Plain));
+    lines.push(one(next_try(model, retry_at_ms), Tone::Accent));
+    screen(pen, area, lines);
+}
+
+pub(super) fn no_jobs(model: &Model, pen: &mut Pen, area: Rect) {
+    let workers = model.state.as_ref().map_or(0, State::workers_total);
+    let mut lines = vec![
+        one("no jobs yet", Tone::Strong),
+        gap(),
+        one("publish some CSV:", Tone::Faint),
+        one("cat data.csv | rowmill publish -", Tone::Accent),
+    ];
+    if workers == 0 {
+        lines.extend([
+            gap(),
+            one(
+                "and start workers, on as many hosts as you like:",
+                Tone::Faint,
+            ),
+            one("rowmill worker", Tone::Accent),
+        ]);
+    } else {
+        lines.extend([
+            gap(),
+            one(format!("{} ready", plural(workers, "worker")), Tone::Faint),
+        ]);
+    }
+    screen(pen, area, lines);
+}
+
+pub(super) fn no_rows(pen: &mut Pen, area: Rect) {
+    let lines = vec![
+        one("no rows yet", Tone::Strong),
+        gap(),
+        one("they appear here as workers process them", Tone::Faint),
+    ];
+    screen(pen, area, lines);
+}
+
+pub(super) fn no_workers(pen: &mut Pen, area: Rect) {
+    let lines = vec![
+        one("no workers yet", Tone::Strong),
+        gap(),
+        one("start one, on as many hosts as you like:", Tone::Faint),
+        one("rowmill worker", Tone::Accent),
+    ];
+    screen(pen, area, lines);
+}
+
+pub(super) fn no_profile(model: &Model, pen: &mut Pen, area: Rect, job: &Job) {
+    let answered = model
+        .state
+        .as_ref()
+        .is_some_and(|state| state.answers(&job.job_id));
+    let (what, why) = if job.operation != "profile" {
+        (
+            "no profile",
+            format!("this job's operation is {}", job.operation),
+        )
+    } else if answered {
+        (
+            "no profile yet",
+            "it grows with every chunk that is done".to_owned(),
+        )
+    } else {
+        ("", "asking the master".to_owned())
+    };
+    pen.centred(area, &[one(what, Tone::Strong), one(why, Tone::Faint)]);
+}
+
+/// What to say above data that is no longer fresh.
+pub(super) fn disconnected_line(model: &Model) -> Option<String> {
+    let Link::Disconnected {
+        retry_at_ms,
+        reason,
+        ..
+    } = &model.link
+    else {
+        return None;
+    };
+    let dot = model.theme.dot();
+    Some(format!(
+        "DISCONNECTED{dot}data {} old{dot}{}{dot}{reason}",
+        duration(model.age_ms()),
+        next_try(model, *retry_at_ms),
+    ))
+}
+
+/// What to say where chunks wait and nobody takes them.
+pub(super) fn no_workers_line(model: &Model) -> Option<String> {
+    let waits = model.state.as_ref().is_some_and(State::no_workers);
+    (waits && model.is_live()).then(|| {
+        let dash = model.theme.sign("—", "-");
+        format!("NO WORKERS {dash} chunks are waiting; start one on any host:  rowmill worker")
+    })
+}
+
+fn next_try(model: &Model, retry_at_ms: u64) -> String {
+    let left = retry_at_ms.saturating_sub(model.now_ms).div_ceil(1000);
+    if left == 0 {
+        "reconnecting now".to_owned()
+    } else {
+        format!("reconnecting in {left} s")
+    }
+}
+
+/// `text` broken between words into lines of at most `columns`, at most three.
+fn wrap(text: &str, columns: u16) -> Vec<Line> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + word.len() <= columns.into() => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.truncate(3);
+    lines
+        .into_iter()
+        .map(|line| one(line, Tone::Plain))
+        .collect()
+}

@@ -1,0 +1,95 @@
+//! The status line, which always says: the master, how it stands with it, how old the data is; then
+//! the broker, and what waits there.
+
+use proto::v1::BrokerState;
+use ratatui::layout::Rect;
+
+use super::pen::{Ink, Pen, inks_width};
+use crate::format::{count, duration};
+use crate::model::{Link, Model};
+use crate::theme::Tone;
+
+pub(super) fn draw(model: &Model, pen: &mut Pen, area: Rect) {
+    let right = area.right().saturating_sub(1);
+    let mut at = pen.inks(
+        area.x + 1,
+        area.y,
+        right,
+        &[link(model), (" ".into(), Tone::Plain)],
+    );
+    at = pen.inks(at, area.y, right, &[(model.master.clone(), Tone::Plain)]);
+    let separator = pen.theme.sign("  │  ", "  |  ");
+    for part in [age(model), broker(model), waiting(model)] {
+        let wide = inks_width(&part);
+        // Each part whole, or not at all; but the age must fit, so it may come closer.
+        if wide == 0 {
+            continue;
+        }
+        let gap = if at + 5 + wide <= right {
+            separator
+        } else {
+            " "
+        };
+        if at + gap.chars().count() as u16 + wide > right {
+            break;
+        }
+        at = pen.inks(at, area.y, right, &[(gap.into(), Tone::Faint)]);
+        at = pen.inks(at, area.y, right, &part);
+    }
+}
+
+fn link(model: &Model) -> Ink {
+    let theme = model.theme;
+    match &model.link {
+        Link::Connecting { .. } => (format!("{} connecting", theme.sign("○", "o")), Tone::Warn),
+        Link::Connected => (format!("{} connected", theme.sign("●", "*")), Tone::Good),
+        Link::Disconnected { .. } => (format!("{} disconnected", theme.sign("✗", "x")), Tone::Bad),
+        Link::VersionMismatch { .. } => ("! other version".to_owned(), Tone::Bad),
+    }
+}
+
+/// Data is `live` while it is less than two seconds old: an age that flickers says nothing.
+fn age(model: &Model) -> Vec<Ink> {
+    if model.state.is_none() {
+        return vec![("no data".into(), Tone::Faint)];
+    }
+    let age = model.age_ms();
+    if model.is_live() && age < 2000 {
+        vec![("live".into(), Tone::Plain)]
+    } else {
+        vec![(format!("data {} old", duration(age)), Tone::Warn)]
+    }
+}
+
+fn broker(model: &Model) -> Vec<Ink> {
+    let Some(broker) = model.state.as_ref().and_then(|state| state.broker()) else {
+        return Vec::new();
+    };
+    if !model.is_live() {
+        return Vec::new();
+    }
+    let (sign, word, tone) = model.theme.broker_state(broker.state());
+    let mut inks = vec![
+        ("broker ".into(), Tone::Faint),
+        (format!("{sign} {word}"), tone),
+    ];
+    if broker.state() != BrokerState::Connected && !broker.detail.is_empty() {
+        let detail = crate::text::fit_in(&broker.detail, 40, model.theme.charset);
+        inks.push((format!(": {detail}"), Tone::Plain));
+    }
+    inks
+}
+
+fn waiting(model: &Model) -> Vec<Ink> {
+    let broker = model.state.as_ref().and_then(|state| state.broker());
+    let Some(ready) = broker.and_then(|broker| broker.tasks_ready) else {
+        return Vec::new();
+    };
+    if !model.is_live() {
+        return Vec::new();
+    }
+    vec![
+        ("queue ".into(), Tone::Faint),
+        (count(ready, 6), Tone::Plain),
+    ]
+}

@@ -1,0 +1,182 @@
+//! A master for tests: the real gRPC service on a real socket, whose streams say what the test says.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test that includes this file uses a part of it"
+)]
+#![allow(clippy::unwrap_used, reason = "only tests include this file")]
+
+pub mod world;
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+
+use proto::v1::rowmill_server::{Rowmill, RowmillServer};
+use proto::v1::{
+    Delta, GetJobRequest, GetJobResponse, GetMasterRequest, GetMasterResponse, ListJobsRequest,
+    ListJobsResponse, ListRejectsRequest, ListRejectsResponse, ListRowsRequest, ListRowsResponse,
+    ListWorkersRequest, ListWorkersResponse, Snapshot, WatchEvent, WatchRequest, watch_event,
+};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_stream::Stream;
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tonic::transport::Server;
+use tonic::{Request, Response, Status};
+
+/// The service, until dropped; then every connection is cut.
+pub struct FakeMaster {
+    pub address: SocketAddr,
+    /// One for each call of `Watch`, in order.
+    pub calls: mpsc::Receiver<Call>,
+    // Dropping it aborts the server.
+    _tasks: JoinSet<()>,
+}
+
+/// One call of `Watch`. Dropping it ends the stream.
+pub struct Call {
+    pub request: WatchRequest,
+    /// The master's clock.
+    pub now_unix_ms: u64,
+    events: mpsc::Sender<Result<WatchEvent, Status>>,
+    sequence: u64,
+}
+
+impl FakeMaster {
+    /// Listens on `port` of loopback; 0: any.
+    pub async fn start(port: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (sender, calls) = mpsc::channel(16);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            Server::builder()
+                .add_service(RowmillServer::new(Service { calls: sender }))
+                .serve_with_incoming(TcpListenerStream::new(listener))
+                .await
+                .unwrap();
+        });
+        Self {
+            address,
+            calls,
+            _tasks: tasks,
+        }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The next call of `Watch`.
+    pub async fn call(&mut self) -> Call {
+        self.calls.recv().await.unwrap()
+    }
+}
+
+impl Call {
+    /// Sends the snapshot that a stream starts with.
+    pub async fn snapshot(&mut self, snapshot: Snapshot) {
+        self.send(watch_event::Change::Snapshot(snapshot)).await;
+    }
+
+    pub async fn delta(&mut self, delta: Delta) {
+        self.send(watch_event::Change::Delta(delta)).await;
+    }
+
+    /// Leaves a number out, as if an update had been lost.
+    pub fn skip(&mut self) {
+        self.sequence += 1;
+    }
+
+    /// False: the client is gone.
+    pub async fn send(&mut self, change: watch_event::Change) -> bool {
+        let event = WatchEvent {
+            sequence: self.sequence,
+            sent_unix_ms: self.now_unix_ms,
+            change: Some(change),
+        };
+        self.sequence += 1;
+        self.events.send(Ok(event)).await.is_ok()
+    }
+
+    /// Waits until the client has let go of the stream.
+    pub async fn closed(&self) {
+        self.events.closed().await;
+    }
+}
+
+struct Service {
+    calls: mpsc::Sender<Call>,
+}
+
+#[tonic::async_trait]
+impl Rowmill for Service {
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchEvent, Status>> + Send>>;
+
+    async fn watch(
+        &self,
+        request: Request<WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let request = request.into_inner();
+        if request.protocol != proto::PROTOCOL || request.job_id == "refuse" {
+            return Err(Status::failed_precondition("protocol 1 is not protocol 2"));
+        }
+        let (events, received) = mpsc::channel(1);
+        let call = Call {
+            request,
+            now_unix_ms: world::BEGAN,
+            events,
+            sequence: 0,
+        };
+        self.calls
+            .send(call)
+            .await
+            .map_err(|_| Status::unavailable("the test is over"))?;
+        Ok(Response::new(Box::pin(ReceiverStream::new(received))))
+    }
+
+    async fn get_master(
+        &self,
+        _: Request<GetMasterRequest>,
+    ) -> Result<Response<GetMasterResponse>, Status> {
+        Err(unasked())
+    }
+
+    async fn list_jobs(
+        &self,
+        _: Request<ListJobsRequest>,
+    ) -> Result<Response<ListJobsResponse>, Status> {
+        Err(unasked())
+    }
+
+    async fn get_job(&self, _: Request<GetJobRequest>) -> Result<Response<GetJobResponse>, Status> {
+        Err(unasked())
+    }
+
+    async fn list_workers(
+        &self,
+        _: Request<ListWorkersRequest>,
+    ) -> Result<Response<ListWorkersResponse>, Status> {
+        Err(unasked())
+    }
+
+    async fn list_rejects(
+        &self,
+        _: Request<ListRejectsRequest>,
+    ) -> Result<Response<ListRejectsResponse>, Status> {
+        Err(unasked())
+    }
+
+    async fn list_rows(
+        &self,
+        _: Request<ListRowsRequest>,
+    ) -> Result<Response<ListRowsResponse>, Status> {
+        Err(unasked())
+    }
+}
+
+fn unasked() -> Status {
+    Status::unimplemented("the dashboard lives on the stream alone")
+}

@@ -1,0 +1,89 @@
+//! The heartbeat: once a second, what this worker is doing. Lossy on purpose.
+
+use std::time::Duration;
+
+use broker::{BrokerError, Route, Session};
+use proto::v1::{Heartbeat, WorkerState};
+use proto::{Envelope, Payload, WorkerId};
+
+use crate::tally::Tally;
+
+/// How often a worker is heard.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Who this worker is, for as long as it runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    pub(crate) id: WorkerId,
+    host: String,
+    started_unix_ms: u64,
+    threads: usize,
+}
+
+impl Identity {
+    pub(crate) fn new(threads: usize) -> Self {
+        let host = rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned();
+        Self {
+            id: WorkerId::new(),
+            host,
+            started_unix_ms: proto::unix_ms(),
+            threads,
+        }
+    }
+
+    fn beat(&self, state: WorkerState, tally: &Tally) -> Heartbeat {
+        let counts = tally.counts();
+        Heartbeat {
+            worker_id: self.id.to_string(),
+            host: self.host.clone(),
+            pid: std::process::id(),
+            version: proto::VERSION.into(),
+            started_unix_ms: self.started_unix_ms,
+            sent_unix_ms: proto::unix_ms(),
+            threads: self.threads as u32,
+            state: state.into(),
+            in_hand: counts.in_hand(),
+            chunks: counts.chunks,
+            rows: counts.rows,
+            bytes: counts.bytes,
+            retries: counts.retries,
+            failures: counts.failures,
+        }
+    }
+}
+
+/// Sends one heartbeat.
+///
+/// # Errors
+///
+/// When the session is lost.
+pub(crate) async fn send(
+    session: &Session,
+    identity: &Identity,
+    state: WorkerState,
+    tally: &Tally,
+) -> Result<(), BrokerError> {
+    let beat = Payload::Heartbeat(identity.beat(state, tally));
+    let envelope = Envelope::new(WorkerId::new(), "", beat);
+    session.publish(Route::Telemetry, &envelope).await.map(drop)
+}
+
+/// Sends heartbeats until the session is lost.
+pub(crate) async fn send_all(
+    session: &Session,
+    identity: &Identity,
+    state: impl Fn() -> WorkerState,
+    tally: &Tally,
+) -> BrokerError {
+    let mut ticks = tokio::time::interval(EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = send(session, identity, state(), tally).await {
+            return error;
+        }
+    }
+}

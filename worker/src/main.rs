@@ -1,0 +1,17 @@
+//! `cargo run -p worker`: the same as `rowmill worker`.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(name = "worker", version)]
+struct Command {
+    #[command(flatten)]
+    args: worker::Args,
+}
+
+fn main() -> ExitCode {
+    let Command { args } = Command::parse();
+    cli::run(cli::Log::Service, |shutdown| args.run(shutdown))
+}

@@ -1,0 +1,84 @@
+//! The worker from start to stop: one session after the other.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex};
+
+use broker::{Backoff, Broker, BrokerError};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::beat::Identity;
+use crate::finished::Finished;
+use crate::session::{Bench, work};
+use crate::tally::Tally;
+
+/// How many finished chunks are remembered: some 10 MB at the most.
+const FINISHED_REMEMBERED: usize = 100_000;
+
+/// What a worker needs.
+#[derive(Debug)]
+pub struct Config {
+    /// Where chunks come from and results go.
+    pub broker: Broker,
+    /// How many chunks are worked on at once.
+    pub threads: NonZeroUsize,
+}
+
+/// Why a worker ends other than by being told to.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The broker refused, in a way that waiting does not mend.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+}
+
+/// Runs a worker until `shutdown`; it then finishes what it has in hand, gives the rest back, and
+/// says goodbye. A lost broker is waited for.
+///
+/// # Errors
+///
+/// When the broker refuses for good.
+pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), WorkerError> {
+    let threads = config.threads.get().min(u32::MAX as usize / 2);
+    let bench = Arc::new(Bench {
+        identity: Identity::new(threads),
+        tally: Tally::default(),
+        finished: Mutex::new(Finished::new(FINISHED_REMEMBERED)),
+        seats: Semaphore::new(threads),
+        threads: threads as u32,
+        draining: shutdown,
+    });
+    let mut backoff = Backoff::new();
+    while !bench.draining.is_cancelled() {
+        match session(&bench, &config.broker, &mut backoff).await {
+            Ok(()) => break,
+            Err(error) if !error.is_retryable() => return Err(error.into()),
+            Err(error) => wait(&error, &mut backoff, &bench.draining).await,
+        }
+    }
+    Ok(())
+}
+
+async fn session(
+    bench: &Arc<Bench>,
+    broker: &Broker,
+    backoff: &mut Backoff,
+) -> Result<(), BrokerError> {
+    let connecting = broker.connect("rowmill worker");
+    let session = tokio::select! {
+        session = connecting => session?,
+        () = bench.draining.cancelled() => return Ok(()),
+    };
+    backoff.reset();
+    tracing::info!(broker = %broker.address(), worker = %bench.identity.id, threads = bench.threads, "connected");
+    work(bench, session).await
+}
+
+async fn wait(error: &BrokerError, backoff: &mut Backoff, draining: &CancellationToken) {
+    let pause = backoff.next();
+    tracing::warn!(wait_ms = pause.as_millis() as u64, "{error}; trying again");
+    tokio::select! {
+        () = tokio::time::sleep(pause) => {}
+        () = draining.cancelled() => {}
+    }
+}
