@@ -49,7 +49,9 @@ impl Args {
             eprintln!("rowmill: no jobs yet; publish one with: cat data.csv | rowmill publish -");
         } else {
             let mut table = Table::new(&COLUMNS);
-            jobs.iter().for_each(|job| table.row(cells(job)));
+            for job in &jobs {
+                table.row(cells(job));
+            }
             table.write(&mut out, width()).or_exit(Exit::Usage)?;
         }
         if left_out > 0 {

@@ -9,6 +9,7 @@ use crate::server::MasterArgs;
 
 /// Cut CSV into chunks and hand them to the broker; prints the job's id
 #[derive(Debug, clap::Args)]
+#[group(id = "publish_and_wait")] // its own name: the publisher's arguments are a group called Args
 pub(crate) struct Args {
     #[command(flatten)]
     publish: publisher::Args,

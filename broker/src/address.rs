@@ -56,13 +56,9 @@ impl RabbitConfig {
         Ok(config)
     }
 
-    /// `HOST:PORT/VHOST`, with nothing secret in it.
+    /// `HOST:PORT/VHOST`, or `HOST:PORT` for the virtual host `/`, with nothing secret in it.
     pub fn address(&self) -> String {
-        format!(
-            "{}/{}",
-            self.hosts.join(","),
-            self.vhost.trim_start_matches('/')
-        )
+        shown(&self.hosts.join(","), &self.vhost)
     }
 
     /// The first part of every queue's name.
@@ -99,6 +95,14 @@ impl fmt::Debug for RabbitConfig {
     }
 }
 
+/// An address for people.
+pub(crate) fn shown(hosts: &str, vhost: &str) -> String {
+    match vhost {
+        "/" => hosts.to_owned(),
+        vhost => format!("{hosts}/{vhost}"),
+    }
+}
+
 /// Whether an address holds a password.
 pub(crate) fn has_password(uri: &str) -> bool {
     authority(uri)
@@ -115,8 +119,14 @@ fn authority(uri: &str) -> Result<(&str, &str, &str), AddressError> {
         return Err(no_scheme());
     }
     let end = uri[start..]
-        .find(['/', '?'])
+        .find(['/', '?', '#'])
         .map_or(uri.len(), |at| start + at);
+    // Else a part of the password would pass for the host or the virtual host, and be shown.
+    if uri[end..].contains('@') {
+        return Err(AddressError::Address {
+            reason: "a '/', '?' or '#' before an '@' must be written %2F, %3F or %23".to_owned(),
+        });
+    }
     let hosts = uri[start..end]
         .rfind('@')
         .map_or(start, |at| start + at + 1);
@@ -178,7 +188,7 @@ mod tests {
     #[test]
     fn what_is_left_out_is_filled_in() {
         let config = config("amqp://127.0.0.1").unwrap();
-        assert_eq!(config.address(), "127.0.0.1:5672/");
+        assert_eq!(config.address(), "127.0.0.1:5672");
         let uri = &config.uris().unwrap()[0];
         assert_eq!((uri.vhost.as_str(), uri.authority.port), ("/", 5672));
         assert_eq!(uri.authority.userinfo.username, "guest");
@@ -215,6 +225,7 @@ mod tests {
             "http://u:s3cret@h/",
             "amqp:///v",
             "amqp://u:s3cret@h:port/",
+            "amqp://u:12/s3cret@h/",
         ] {
             let error = config(bad).unwrap_err();
             assert!(matches!(error, AddressError::Address { .. }), "{bad}");

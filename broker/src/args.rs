@@ -12,25 +12,36 @@ use crate::session::Broker;
 /// Where the broker is.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Broker")]
-#[allow(clippy::doc_markdown, rustdoc::bare_urls)] // clap prints the words as they stand
 pub struct BrokerArgs {
-    /// RabbitMQ's address without a password, amqp://HOST:PORT/VHOST; several HOST:PORT with commas
-    /// for a cluster [default: guest at amqp://127.0.0.1:5672/%2f] [env: ROWMILL_BROKER, then
-    /// AMQP_URL; there it may be amqp://USER:PASSWORD@HOST:PORT/VHOST]
-    #[arg(long, value_name = "URL", conflicts_with = "broker_file")]
+    /// RabbitMQ's address, without a password.
+    #[arg(
+        long,
+        value_name = "URL",
+        conflicts_with = "broker_file",
+        help = "RabbitMQ's address without a password, amqp://HOST:PORT/VHOST, several HOST:PORT with \
+                commas between them for a cluster [default: guest at amqp://127.0.0.1:5672/%2f] \
+                [env: ROWMILL_BROKER, then AMQP_URL; there it may be \
+                amqp://USER:PASSWORD@HOST:PORT/VHOST]"
+    )]
     pub broker: Option<String>,
 
-    /// A file whose first line is RabbitMQ's address, password and all [default: none] [env:
-    /// ROWMILL_BROKER_FILE]
-    #[arg(long, value_name = "PATH")]
+    /// A file with RabbitMQ's address in it.
+    #[arg(
+        long,
+        value_name = "PATH",
+        help = "A file whose first line is RabbitMQ's address, password and all [default: none] \
+                [env: ROWMILL_BROKER_FILE]"
+    )]
     pub broker_file: Option<PathBuf>,
 
-    /// The first part of every queue's name, the same for publisher, workers and master
+    /// The first part of every queue's name. Absent: `rowmill`.
     #[arg(
         long,
         value_name = "NAME",
-        default_value = "rowmill",
-        env = "ROWMILL_NAMESPACE"
+        default_value = DEFAULT_NAMESPACE,
+        env = "ROWMILL_NAMESPACE",
+        help = "The first part of every queue's name; publisher, workers and master must have the \
+                same"
     )]
     pub namespace: Option<String>,
 }

@@ -35,8 +35,8 @@ pub enum Confirm {
 pub struct Depth {
     /// Messages that wait for a consumer.
     pub ready: u64,
-    /// Consumers that get messages. Those that wait their turn at [`Queue::Results`] may or may not
-    /// be among them.
+    /// Consumers that get messages. Those that wait their turn at [`Queue::Results`] are not among
+    /// them, so a master that sees one before it consumes itself is a standby.
     pub consumers: u64,
 }
 
@@ -66,8 +66,8 @@ impl Broker {
         Ok(Session(kind))
     }
 
-    /// Where it is, for people and logs, without credentials: `127.0.0.1:5672/vhost`, or
-    /// `in this process`.
+    /// Where it is, for people and logs, without credentials: `127.0.0.1:5672`,
+    /// `127.0.0.1:5672/vhost`, or `in this process`.
     pub fn address(&self) -> String {
         match self {
             Self::Rabbit(rabbit) => rabbit.address(),

@@ -20,8 +20,11 @@ struct Node {
 }
 
 impl Node {
+    /// Where scripts/test looks for nodes to stop, should this process be killed.
     fn start() -> Self {
-        let directory = TempDir::new().unwrap();
+        let place =
+            std::env::var_os("ROWMILL_TEST_DIR").map_or_else(std::env::temp_dir, Into::into);
+        let directory = TempDir::new_in(place).unwrap();
         let uri = start(&directory);
         Self { directory, uri }
     }

@@ -33,6 +33,21 @@ impl Block {
         self.mask(|lane| lane.simd_eq(a) | lane.simd_eq(b) | lane.simd_eq(c))
     }
 
+    /// A bit for each byte from `first` to `last`.
+    #[inline(always)]
+    pub(crate) fn within(&self, first: u8, last: u8) -> u64 {
+        let (first, last) = (u8x16::splat(first), u8x16::splat(last));
+        self.mask(|lane| lane.max(first).min(last).simd_eq(lane))
+    }
+
+    /// The same with every ASCII letter in lower case; some other bytes change too, but into no
+    /// letter.
+    #[inline(always)]
+    pub(crate) fn lower_case(&self) -> Self {
+        let bit = u8x16::splat(0x20);
+        Self(self.0.map(|lane| lane | bit))
+    }
+
     #[inline(always)]
     fn mask(&self, test: impl Fn(u8x16) -> u8x16) -> u64 {
         let [a, b, c, d] = self.0.map(|lane| u64::from(test(lane).to_bitmask()));
@@ -67,6 +82,18 @@ mod tests {
             assert_eq!(Block::new(&bytes).eq_any([b'y', 0xfe, b'z']), expected);
         }
         assert_eq!(Block::new(&bytes).eq(b'y'), 0);
+        let ranges = Block::new(&bytes);
+        assert_eq!(ranges.within(b'a', b'x'), !ranges.eq(0xfe));
+        assert_eq!(ranges.within(0xfe, 0xff), ranges.eq(0xfe));
+        assert_eq!(ranges.within(b'y', b'z'), 0);
+    }
+
+    #[test]
+    fn no_byte_becomes_a_letter_that_was_none() {
+        for byte in 0..=u8::MAX {
+            let letters = Block::new(&[byte; BLOCK]).lower_case().within(b'a', b'z');
+            assert_eq!(letters != 0, byte.is_ascii_alphabetic(), "{byte}");
+        }
     }
 
     #[test]

@@ -2,6 +2,9 @@
 //! reading records, and the operations, each with `observe` (worker), `merge` and `finish` (master).
 //! Pure: no async, no sockets, no clock; who reads, carries and stores is the business of others.
 
+// What is done once a byte or once a cell has to become part of the loop around it.
+#![allow(clippy::inline_always)]
+
 mod block;
 pub mod chunk;
 pub mod dialect;

@@ -31,9 +31,12 @@ pub fn profile_in_one_piece(input: impl Read, dialect: &Dialect) -> Result<Whole
     let mut reader = reader(input, dialect);
     let mut record = csv::ByteRecord::new();
     let mut more = reader.read_byte_record(&mut record)?;
-    let name = |(at, cell): (usize, &[u8])| match dialect.has_header {
-        true => String::from_utf8_lossy(cell).into_owned(),
-        false => format!("column {}", at + 1),
+    let name = |(at, cell): (usize, &[u8])| {
+        if dialect.has_header {
+            String::from_utf8_lossy(cell).into_owned()
+        } else {
+            format!("column {}", at + 1)
+        }
     };
     let columns: Vec<_> = record.iter().enumerate().map(name).collect();
     if dialect.has_header {

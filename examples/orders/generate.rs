@@ -5,7 +5,7 @@
 use std::io::{self, Write};
 
 /// The seed where none is given.
-pub const SEED: u64 = 20_240_101;
+pub(crate) const SEED: u64 = 20_240_101;
 
 const HEADER: &[u8] =
     b"order_id,customer_id,ordered_at,country,category,quantity,unit_price,discount,note,email\n";
@@ -112,7 +112,7 @@ impl Random {
 
     /// A number from 0 to `end - 1`.
     fn below(&mut self, end: u64) -> u64 {
-        (u128::from(self.next()) * u128::from(end) >> 64) as u64
+        ((u128::from(self.next()) * u128::from(end)) >> 64) as u64
     }
 
     fn pick(&mut self, list: &[&'static str]) -> &'static str {
@@ -133,7 +133,7 @@ impl Random {
 }
 
 /// Writes a header (whatever `bytes` is) and as many orders as still fit in `bytes`; how many those are.
-pub fn write(out: &mut impl Write, bytes: u64, seed: u64) -> io::Result<u64> {
+pub(crate) fn write(out: &mut impl Write, bytes: u64, seed: u64) -> io::Result<u64> {
     const FLUSH_BYTES: usize = 256 << 10;
     let mut random = Random(seed);
     let mut buffer = HEADER.to_vec();

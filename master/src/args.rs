@@ -25,8 +25,8 @@ pub struct Args {
     )]
     listen: String,
 
-    /// Where to remember jobs and results; made where it is missing
-    /// [default: $XDG_DATA_HOME/rowmill, or ~/.local/share/rowmill]
+    /// Where to remember jobs and results; made where it is missing [default: rowmill in
+    /// XDG_DATA_HOME, or in ~/.local/share]
     #[arg(long, value_name = "DIR", env = "ROWMILL_DATA")]
     data: Option<PathBuf>,
 }

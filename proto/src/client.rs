@@ -88,7 +88,7 @@ fn endpoint(address: &str) -> Result<Endpoint, ConnectError> {
         .keep_alive_while_idle(true))
 }
 
-/// Whether `host` can only be this host: `localhost`, 127.0.0.0/8, or ::1.
+/// Whether `host` can only be this host: `localhost`, 127.0.0.0/8, or `::1`.
 pub fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     bare == "localhost"

@@ -51,6 +51,10 @@ pub enum PayloadError {
 
 impl Envelope {
     /// An envelope made now.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "ids are small, and the calls read better"
+    )]
     pub fn new(message_id: impl ToString, correlation_id: impl ToString, payload: Payload) -> Self {
         Self {
             message_id: message_id.to_string(),

@@ -136,9 +136,11 @@ impl Args {
             }
         };
         meter.clear();
-        if outcome.is_ok() {
-            // A small input is opened and sealed before anybody looks.
-            opened.take().map(|tell| tell(job));
+        // A small input is opened and sealed before anybody looks.
+        if outcome.is_ok()
+            && let Some(tell) = opened
+        {
+            tell(job);
         }
         outcome.map_err(failure)
     }

@@ -125,11 +125,11 @@ async fn publish(
         chunks: 0,
     };
     // One message: the reader's channel is the read-ahead.
-    let (messages_sender, mut messages) = mpsc::channel(1);
+    let (messages_sender, messages) = mpsc::channel(1);
     let mut sender = Sender::new(&config.broker, &config.progress, config.first_connect);
     let (published, sent) = tokio::join!(
         make_messages(job, &config.name, source_bytes, found, messages_sender),
-        sender.send_all(&mut messages),
+        sender.send_all(messages),
     );
     sent?;
     Ok(published)

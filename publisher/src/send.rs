@@ -40,14 +40,14 @@ impl<'a> Sender<'a> {
     }
 
     /// Connects, and sends what comes out of `messages` until that ends and everything is
-    /// confirmed. Dropping the future leaves what is unconfirmed with the broker or not.
+    /// confirmed. `messages` is dropped with an error, so that whoever makes them stops too.
     ///
     /// # Errors
     ///
     /// When the broker refuses for good, or is not there at the start.
     pub(crate) async fn send_all(
         &mut self,
-        messages: &mut mpsc::Receiver<Envelope>,
+        mut messages: mpsc::Receiver<Envelope>,
     ) -> Result<(), BrokerError> {
         // Input that cannot be read is an error of its own; the broker is not bothered with it.
         self.next = messages.recv().await;
@@ -60,7 +60,7 @@ impl<'a> Sender<'a> {
             let outcome = match self.broker.connect("rowmill publish").await {
                 Ok(session) => {
                     self.connected_before = true;
-                    self.session(&session, messages, &mut backoff).await
+                    self.session(&session, &mut messages, &mut backoff).await
                 }
                 Err(error) => Err(error),
             };

@@ -13,7 +13,7 @@ use tonic::{Code, Status, Streaming};
 
 use crate::args::Source;
 use crate::clock::Clock;
-use crate::model::{Link, News};
+use crate::model::{Link, News, Theirs};
 
 /// How many pieces of news wait for the event loop. When it is full the task waits, the stream's
 /// window fills, and the master conflates: the dashboard gets fewer updates, not older ones.
@@ -54,8 +54,8 @@ pub(crate) enum Ended {
     Silent,
     #[error("updates went missing (number {got} came where {expected} was due)")]
     Gap { expected: u64, got: u64 },
-    #[error("the master speaks {theirs}")]
-    Version { theirs: String },
+    #[error("{0}")]
+    Version(Theirs),
     /// Nobody listens any more.
     #[error("the dashboard is gone")]
     Dashboard,
@@ -222,9 +222,9 @@ pub(crate) async fn subscribe(
         Err(_) => Err(Ended::Silent),
         Ok(Ok(response)) => Ok(response.into_inner()),
         // How a master refuses a protocol that is not its own; its message names both.
-        Ok(Err(status)) if status.code() == Code::FailedPrecondition => Err(Ended::Version {
-            theirs: status.message().to_owned(),
-        }),
+        Ok(Err(status)) if status.code() == Code::FailedPrecondition => {
+            Err(Ended::Version(Theirs::Refusal(status.message().to_owned())))
+        }
         Ok(Err(status)) => Err(status.into()),
     }
 }
@@ -250,9 +250,13 @@ pub(crate) fn check_protocol(event: &WatchEvent) -> Result<(), Ended> {
         return Ok(());
     };
     match &snapshot.master {
-        Some(master) if master.protocol != proto::PROTOCOL => Err(Ended::Version {
-            theirs: format!("protocol {} (rowmill {})", master.protocol, master.version),
-        }),
+        Some(master) if master.protocol != proto::PROTOCOL => {
+            let theirs = format!("protocol {} (rowmill {})", master.protocol, master.version);
+            Err(Ended::Version(Theirs::Version(theirs)))
+        }
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,12 +8,18 @@
 mod args;
 mod clock;
 mod error;
+#[cfg(test)]
+#[path = "../tests/fake/mod.rs"]
+mod fake;
 mod feed;
 pub mod format;
 mod history;
 mod keys;
 mod model;
 mod once;
+#[cfg(test)]
+#[path = "../tests/pty/mod.rs"]
+mod pty;
 mod run;
 mod sheet;
 mod state;

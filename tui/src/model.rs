@@ -9,6 +9,7 @@ use crate::sheet::Sheet;
 use crate::state::State;
 use crate::text::visible_in;
 use crate::theme::Theme;
+use crate::view::HINTS_FROM;
 
 /// What can happen.
 #[derive(Debug, Clone)]
@@ -74,15 +75,36 @@ pub(crate) enum Link {
     },
     /// Another protocol is spoken there.
     VersionMismatch {
-        theirs: String,
+        theirs: Theirs,
         retry_at_ms: u64,
     },
+}
+
+/// How a master told that its protocol is not ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Theirs {
+    /// Its snapshot named it: `protocol 2 (rowmill 1.4.0)`.
+    Version(String),
+    /// It refused, in a sentence that names both.
+    Refusal(String),
+}
+
+impl std::fmt::Display for Theirs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Version(version) => {
+                let ours = proto::PROTOCOL;
+                write!(f, "it speaks {version}, and this dashboard protocol {ours}")
+            }
+            Self::Refusal(said) => f.write_str(said),
+        }
+    }
 }
 
 impl Link {
     pub(crate) fn down(ended: &Ended, since_ms: u64, retry_at_ms: u64) -> Self {
         match ended {
-            Ended::Version { theirs } => Self::VersionMismatch {
+            Ended::Version(theirs) => Self::VersionMismatch {
                 theirs: theirs.clone(),
                 retry_at_ms,
             },
@@ -159,6 +181,8 @@ pub(crate) struct Model {
     pub(crate) state: Option<State>,
     /// When the last event came.
     pub(crate) heard_ms: u64,
+    /// Data is fresh up to this age.
+    pub(crate) fresh_ms: u64,
     pub(crate) history: History,
     pub(crate) tab: Tab,
     pub(crate) help: bool,
@@ -186,6 +210,7 @@ impl Model {
             link: Link::Connecting { since_ms: now_ms },
             state: None,
             heard_ms: now_ms,
+            fresh_ms: 2000,
             history: History::default(),
             tab,
             help: false,
@@ -271,6 +296,13 @@ impl Model {
         };
         let job = self.picked_job().filter(|_| wanted);
         job.map(|job| job.job_id.clone()).unwrap_or_default()
+    }
+
+    /// How many of the latest rows fit on the screen.
+    pub(crate) fn sheet_lines(&self) -> usize {
+        // Header, rule, titles, status line; and the hints where they are.
+        let around = if self.size.1 >= HINTS_FROM { 5 } else { 4 };
+        usize::from(self.size.1.saturating_sub(around))
     }
 
     /// How many list lines about fit on the screen.

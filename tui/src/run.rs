@@ -48,6 +48,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), TuiE
     let theme = Theme::new(config.charset, config.colour);
     let mut model = Model::new(theme, &config.source.name(), config.tab, clock.now_ms());
     model.size = screen.size().map_err(TuiError::Terminal)?;
+    // A master speaks once a second at least, or as seldom as it is asked to.
+    model.fresh_ms = model.fresh_ms.max((2500.0 / config.rate_hz) as u64);
 
     let (wish, wishes) = watch::channel(Wish::default());
     let (news_sender, news) = mpsc::channel(NEWS_WAITING);
@@ -61,7 +63,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), TuiE
     let mut tasks = JoinSet::new();
     tasks.spawn(feed.run());
 
-    let dashboard = Dashboard {
+    let mut dashboard = Dashboard {
         model,
         clock,
         wish,
@@ -99,7 +101,7 @@ struct Dashboard {
 
 impl Dashboard {
     async fn run<C: Canvas>(
-        mut self,
+        &mut self,
         mut input: impl Stream<Item = io::Result<Event>> + Unpin,
         canvas: &mut C,
     ) -> Result<(), TuiError> {
@@ -162,3 +164,6 @@ impl Dashboard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

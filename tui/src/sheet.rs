@@ -78,9 +78,8 @@ impl Sheet {
         }
     }
 
-    /// Moves `by` rows up (down where negative) within `rows`.
-    pub(crate) fn up(&mut self, by: isize, rows: usize) {
-        let most = rows.saturating_sub(1);
+    /// Moves `by` rows up (down where negative), `most` rows from the newest at most.
+    pub(crate) fn up(&mut self, by: isize, most: usize) {
         self.back = self.back.saturating_add_signed(by).min(most);
     }
 

@@ -172,17 +172,46 @@ fn base64(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pty::Pty;
 
     #[test]
     fn base64_is_rfc_4648() {
-        for (plain, coded) in [
+        let known = [
             ("", ""),
             ("f", "Zg=="),
             ("fo", "Zm8="),
             ("foo", "Zm9v"),
             ("foobar", "Zm9vYmFy"),
-        ] {
+        ];
+        for (plain, coded) in known {
             assert_eq!(base64(plain.as_bytes()), coded);
         }
+    }
+
+    /// Not a test: what the test below runs on a terminal of its own.
+    #[test]
+    #[ignore = "panics on purpose, on a terminal of its own"]
+    fn panics_on_purpose() {
+        let mut screen = Screen::open().unwrap();
+        let theme = crate::theme::Theme::new(crate::text::Charset::Utf8, true);
+        let model = Model::new(theme, "here", crate::args::Tab::Jobs, 0);
+        screen.paint(&model).unwrap();
+        panic!("on purpose");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_panic_gives_the_terminal_back_and_is_readable() {
+        let program = std::env::current_exe().unwrap();
+        let args = [
+            "--exact",
+            "terminal::tests::panics_on_purpose",
+            "--ignored",
+            "--nocapture",
+        ];
+        let mut pty = Pty::run(&program.to_string_lossy(), &args, (80, 24));
+        assert!(!pty.ended().await);
+        assert!(pty.was_taken());
+        assert!(!pty.is_taken());
+        pty.until(|screen| screen.contains("on purpose")).await;
     }
 }

@@ -35,7 +35,8 @@ impl Theme {
     }
 
     pub(crate) fn style(self, tone: Tone) -> Style {
-        let plain = Style::new();
+        // All that was there before goes: a title stands on a faint rule without being faint.
+        let plain = Style::reset();
         match tone {
             Tone::Plain => plain,
             Tone::Faint => plain.add_modifier(Modifier::DIM),
@@ -49,9 +50,9 @@ impl Theme {
 
     fn coloured(self, colour: Color) -> Style {
         if self.colour {
-            Style::new().fg(colour)
+            Style::reset().fg(colour)
         } else {
-            Style::new()
+            Style::reset()
         }
     }
 

@@ -181,7 +181,8 @@ fn scroll_rows(model: &mut Model, by: isize) {
     }
     let count = model.sheet.held().map_or(0, |rows| rows.rows.len());
     let was_back = model.sheet.back > 0;
-    model.sheet.up(by.saturating_neg(), count);
+    let most = count.saturating_sub(model.sheet_lines());
+    model.sheet.up(by.saturating_neg(), most);
     if was_back && model.sheet.back == 0 {
         model.sheet.release(latest);
     }
@@ -201,3 +202,6 @@ fn right(model: &mut Model, by: isize) {
 fn moved(at: usize, by: isize, len: usize) -> usize {
     at.saturating_add_signed(by).min(len.saturating_sub(1))
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,7 +44,7 @@ pub(crate) async fn result_of(
             Ok(result) => return Ok(result),
             Err(error) if attempt == ATTEMPTS => return Err(error),
             Err(error) => {
-                tracing::warn!(chunk = envelope.message_id, attempt, %error, "an attempt failed")
+                tracing::warn!(chunk = envelope.message_id, attempt, %error, "an attempt failed");
             }
         }
         attempt += 1;

@@ -4,7 +4,7 @@
 use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd;
-use std::sync::{Arc, Once, OnceLock};
+use std::sync::{Arc, Once, OnceLock, Weak};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::failure::Peer;
 use super::health::Health;
-use crate::address::RabbitConfig;
+use crate::address::{RabbitConfig, shown};
 use crate::error::BrokerError;
 
 /// For the TCP connection alone.
@@ -71,13 +71,10 @@ impl Link {
         };
         uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
         let socket = Socket::default();
-        let handshake = connect(uri, name, socket.clone());
+        let handshake = connect(uri, name, Arc::downgrade(&socket));
         let connection = timeout(Duration::from_secs(CONNECT_SECONDS), handshake)
             .await
-            .map_err(|_| {
-                socket.shut();
-                peer.timed_out("answer", CONNECT_SECONDS)
-            })?
+            .map_err(|_| peer.timed_out("answer", CONNECT_SECONDS))?
             .map_err(|error| peer.connecting(error))?;
         let mut watcher = JoinSet::new();
         watcher.spawn(watch(
@@ -115,41 +112,56 @@ impl Link {
     pub(super) async fn close(&self) {
         // Whether the goodbye was heard changes nothing.
         drop(timeout(CLOSE_WAIT, self.connection.close(200, "OK".into())).await);
-        self.socket.shut();
-    }
-}
-
-/// lapin's own thread and tasks live until the peer answers a goodbye, which a peer that fell
-/// silent never does: so the socket is shut under them.
-impl Drop for Link {
-    fn drop(&mut self) {
-        self.socket.shut();
-    }
-}
-
-/// A second handle to the socket that lapin uses, once there is one.
-#[derive(Debug, Clone, Default)]
-struct Socket(Arc<OnceLock<TcpStream>>);
-
-impl Socket {
-    fn shut(&self) {
-        if let Some(socket) = self.0.get() {
-            // It fails where the other side was first, which is as good.
-            drop(socket.shutdown(Shutdown::Both));
+        if let Some(line) = self.socket.get() {
+            line.hang_up();
         }
     }
 
-    fn keep(&self, stream: &impl AsFd) -> io::Result<()> {
-        let socket = TcpStream::from(stream.as_fd().try_clone_to_owned()?);
-        // Acks and heartbeats are small; they must not wait for one another.
-        socket.set_nodelay(true)?;
-        self.0
-            .set(socket)
-            .map_err(|_| io::Error::from(io::ErrorKind::AlreadyExists))
+    pub(super) fn is_up(&self) -> bool {
+        self.connection.status().connected()
     }
 }
 
-async fn connect(uri: AMQPUri, name: &str, socket: Socket) -> Result<Connection, lapin::Error> {
+/// A second handle to the socket that lapin uses, once there is one; dropping it hangs up. lapin's
+/// own thread and tasks live until the peer answers a goodbye, which a peer that fell silent never
+/// does, so the socket is shut under them.
+type Socket = Arc<OnceLock<Line>>;
+
+#[derive(Debug)]
+struct Line(TcpStream);
+
+impl Line {
+    fn hang_up(&self) {
+        // It fails where the other side was first, which is as good.
+        drop(self.0.shutdown(Shutdown::Both));
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.hang_up();
+    }
+}
+
+/// Keeps a handle to `stream` in `socket`. Fails where nobody waits for the connection any more.
+fn keep(socket: &Weak<OnceLock<Line>>, stream: &impl AsFd) -> io::Result<()> {
+    let line = TcpStream::from(stream.as_fd().try_clone_to_owned()?);
+    // Acks and heartbeats are small; they must not wait for one another.
+    line.set_nodelay(true)?;
+    let kept = socket
+        .upgrade()
+        .is_some_and(|socket| socket.set(Line(line)).is_ok());
+    if !kept {
+        return Err(io::ErrorKind::ConnectionAborted.into());
+    }
+    Ok(())
+}
+
+async fn connect(
+    uri: AMQPUri,
+    name: &str,
+    socket: Weak<OnceLock<Line>>,
+) -> Result<Connection, lapin::Error> {
     use_ring();
     let options = ConnectionProperties::default().with_connection_name(name.into());
     let runtime = lapin::runtime::default_runtime()?;
@@ -167,7 +179,7 @@ async fn connect(uri: AMQPUri, name: &str, socket: Socket) -> Result<Connection,
                 .await
                 .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
             if let AsyncTcpStream::Plain(stream) = &stream {
-                socket.keep(stream.get_ref())?;
+                keep(&socket, stream.get_ref())?;
             }
             match uri.scheme {
                 AMQPScheme::AMQP => Ok(stream),
@@ -192,13 +204,13 @@ fn use_ring() {
 }
 
 fn node_address(uri: &AMQPUri) -> String {
-    let host = &uri.authority.host;
-    let vhost = uri.vhost.trim_start_matches('/');
-    if host.contains(':') {
-        format!("[{host}]:{}/{vhost}", uri.authority.port)
+    let (host, port) = (&uri.authority.host, uri.authority.port);
+    let node = if host.contains(':') {
+        format!("[{host}]:{port}")
     } else {
-        format!("{host}:{}/{vhost}", uri.authority.port)
-    }
+        format!("{host}:{port}")
+    };
+    shown(&node, &uri.vhost)
 }
 
 async fn watch(
@@ -207,6 +219,10 @@ async fn watch(
     peer: Peer,
     health: Arc<Health>,
 ) {
+    // It may have failed before anybody listened.
+    if !status.connected() {
+        health.lose(peer.failed("keep the connection", gone()));
+    }
     let mut events = std::pin::pin!(events);
     while let Some(event) = events.next().await {
         match event {
@@ -219,4 +235,8 @@ async fn watch(
             _ => {}
         }
     }
+}
+
+fn gone() -> lapin::Error {
+    io::Error::from(io::ErrorKind::ConnectionAborted).into()
 }

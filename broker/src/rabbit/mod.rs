@@ -34,7 +34,7 @@ impl Rabbit {
         }
     }
 
-    /// `HOST:PORT/VHOST`, with nothing secret in it.
+    /// Where it is, with nothing secret in it.
     pub fn address(&self) -> String {
         self.config.address()
     }

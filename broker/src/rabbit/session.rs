@@ -66,7 +66,7 @@ impl RabbitSession {
                 publishing.confirmed(route, envelope).await
             }
         };
-        published.map_err(|error| self.0.health.check().err().unwrap_or(error))
+        published.map_err(|error| self.0.reason(&publishing.link, error))
     }
 
     pub(crate) async fn consume(
@@ -149,14 +149,21 @@ impl Shared {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The error for `error`: why the session is over, where it is, since all else follows from it.
+    /// Why something failed on the consuming connection.
     pub(super) fn failed(&self, what: &'static str, error: lapin::Error) -> BrokerError {
-        let peer = self.consuming.get().map(|link| &link.peer);
-        match (self.health.check(), peer) {
-            (Err(reason), _) => reason,
-            (Ok(()), Some(peer)) => peer.failed(what, error),
-            (Ok(()), None) => self.closed(),
+        match self.consuming.get() {
+            Some(link) => self.reason(link, link.peer.failed(what, error)),
+            None => self.closed(),
         }
+    }
+
+    /// Why `error` came over `link`: what ended the session, where it is over, because everything
+    /// else follows from that.
+    fn reason(&self, link: &Link, error: BrokerError) -> BrokerError {
+        if !link.is_up() {
+            self.health.lose(error.clone());
+        }
+        self.health.check().err().unwrap_or(error)
     }
 
     /// The error where something came to nothing without an error of its own.

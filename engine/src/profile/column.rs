@@ -7,7 +7,7 @@ use super::decimal::Decimals;
 use super::float::Floats;
 use super::kind::{self, KINDS, Kind};
 use super::number::{self, Value};
-use super::text::{Extremes, Lengths};
+use super::text::{self, Extremes, Lengths};
 
 /// All that is known of a column.
 #[derive(Debug, Clone)]
@@ -46,12 +46,35 @@ impl Column {
             self.empty += 1;
             return;
         }
+        let start = text::start(cell);
         self.lengths.add(cell.len());
-        self.extremes.add(cell);
-        if !matches!(self.last, Kind::Integer | Kind::Decimal) && kind::fits(self.last, cell) {
-            self.kinds[self.last as usize] += 1;
-            return;
+        self.extremes.add(cell, start);
+        if !self.add_as_last(cell, start) {
+            self.add_as_found(cell);
         }
+    }
+
+    /// Adds a cell of the kind that the last one had, where that is cheap to see.
+    #[inline(always)]
+    fn add_as_last(&mut self, cell: &[u8], start: u64) -> bool {
+        let is_last = match self.last {
+            Kind::Integer | Kind::Decimal => {
+                let Some((kind, mantissa, scale)) = number::short(cell) else {
+                    return false;
+                };
+                self.decimals_of(scale).add(mantissa);
+                self.last = kind;
+                true
+            }
+            Kind::Text => kind::is_plain_text(cell, start),
+            kind => kind::fits(kind, cell),
+        };
+        self.kinds[self.last as usize] += u64::from(is_last);
+        is_last
+    }
+
+    #[inline(never)]
+    fn add_as_found(&mut self, cell: &[u8]) {
         self.last = match number::parse(cell) {
             Some((kind, value)) => {
                 self.add_number(value);
@@ -62,7 +85,6 @@ impl Column {
         self.kinds[self.last as usize] += 1;
     }
 
-    #[inline(always)]
     fn add_number(&mut self, value: Value) {
         match value {
             Value::Decimal { mantissa, scale } => self.decimals_of(scale).add(mantissa),
@@ -116,9 +138,13 @@ impl Column {
 
     /// Cells with bytes.
     pub(super) fn filled(&self) -> u64 {
-        self.kinds
-            .iter()
-            .fold(0, |sum, &count| sum.saturating_add(count))
+        self.kinds.iter().sum() // no more than cells
+    }
+
+    /// All cells; `None` where they are more than can be counted.
+    pub(super) fn cells(&self) -> Option<u64> {
+        let mut counts = self.kinds.iter();
+        counts.try_fold(self.empty, |sum, &count| sum.checked_add(count))
     }
 
     /// The decimals by scale, least scale first.
@@ -137,8 +163,8 @@ impl From<&Column> for ColumnPartial {
             kinds: is_filled.then(|| counts(column)),
             decimals: column.decimals().into_iter().map(Into::into).collect(),
             floats: (column.floats.count > 0).then(|| (&column.floats).into()),
-            text_min: column.extremes.min().map(<[u8]>::to_vec),
-            text_max: column.extremes.max().map(<[u8]>::to_vec),
+            text_min: column.extremes.min(),
+            text_max: column.extremes.max(),
             length_min: if is_filled { column.lengths.min } else { 0 },
             length_max: column.lengths.max,
             length_sum: column.lengths.sum,
@@ -181,9 +207,11 @@ impl TryFrom<&ColumnPartial> for Column {
             column.floats = floats.try_into()?;
         }
         match (&wire.text_min, &wire.text_max) {
-            (Some(min), Some(max)) => column.extremes = Extremes::of(min, max),
+            (Some(min), Some(max)) if !min.is_empty() && min <= max => {
+                column.extremes = Extremes::of(min, max);
+            }
             (None, None) => return Ok(column),
-            _ => return Err(PartialError::Malformed("one extreme without the other")),
+            _ => return Err(PartialError::Malformed("no least and greatest cell")),
         }
         column.lengths = Lengths {
             min: wire.length_min,

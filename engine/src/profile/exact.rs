@@ -99,6 +99,7 @@ fn scaled(mut number: f64, mut exponent: i64) -> f64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp)] // the nearest double is one double
 mod tests {
     use super::*;
 

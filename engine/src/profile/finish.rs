@@ -46,8 +46,7 @@ fn profile(name: &str, column: &Column) -> ColumnProfile {
     let (kind, fit) = infer(column);
     let is_number = matches!(kind, ColumnType::Integer | ColumnType::Decimal);
     let moments = is_number.then(|| Moments::of(column));
-    let text =
-        |bytes: Option<&[u8]>| bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     ColumnProfile {
         name: name.to_owned(),
         r#type: kind.into(),
@@ -56,11 +55,11 @@ fn profile(name: &str, column: &Column) -> ColumnProfile {
         empty: column.empty,
         min: match &moments {
             Some(moments) => moments.min(),
-            None => text(column.extremes.min()),
+            None => column.extremes.min().map(text),
         },
         max: match &moments {
             Some(moments) => moments.max(),
-            None => text(column.extremes.max()),
+            None => column.extremes.max().map(text),
         },
         sum: moments.as_ref().and_then(Moments::sum),
         mean: moments.as_ref().and_then(Moments::mean),

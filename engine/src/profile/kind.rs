@@ -1,6 +1,10 @@
 //! What a cell with bytes looks like. The shapes exclude one another, so that it does not matter
 //! which is tried first. Numbers are for `number`.
 
+use super::address::{is_email, is_url};
+use super::shape::{is_boolean, is_date, is_datetime, is_time, is_uuid};
+use super::word::has_byte;
+
 /// The kinds of cells, as `KindCounts` counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -21,17 +25,40 @@ pub(super) const KINDS: usize = 10;
 
 /// The kind of a cell that is no number.
 pub(super) fn of_text(cell: &[u8]) -> Kind {
-    let shapes: [(Kind, fn(&[u8]) -> bool); 7] = [
-        (Kind::Date, is_date),
-        (Kind::DateTime, is_datetime),
-        (Kind::Time, is_time),
-        (Kind::Uuid, is_uuid),
-        (Kind::Boolean, is_boolean),
-        (Kind::Email, is_email),
-        (Kind::Url, is_url),
+    const SHAPES: [Kind; 7] = [
+        Kind::Date,
+        Kind::DateTime,
+        Kind::Time,
+        Kind::Uuid,
+        Kind::Boolean,
+        Kind::Email,
+        Kind::Url,
     ];
-    let fitting = shapes.iter().find(|(_, fits)| fits(cell));
-    fitting.map_or(Kind::Text, |&(kind, _)| kind)
+    let fitting = SHAPES.into_iter().find(|&kind| fits(kind, cell));
+    fitting.unwrap_or(Kind::Text)
+}
+
+/// Whether a cell can be nothing but text, as far as that is cheap to see. `start` is its first 8
+/// bytes, as `text::start` has them.
+#[inline(always)]
+pub(super) fn is_plain_text(cell: &[u8], start: u64) -> bool {
+    let first = (start >> 56) as u8;
+    let is_short_word = matches!(cell.len(), 4 | 5) && matches!(first | 0x20, b't' | b'f');
+    // Numbers, dates, times and half of all UUIDs start with one of these.
+    let is_numeric = matches!(first, b'0'..=b'9' | b'+' | b'-' | b'.');
+    !is_numeric && !is_short_word && cell.len() != 36 && !has_mark(cell, start)
+}
+
+/// Whether there is a colon or an @, which every URL and every address has.
+#[inline(always)]
+fn has_mark(cell: &[u8], start: u64) -> bool {
+    let has = |word: u64| has_byte(word, b'@') | has_byte(word, b':');
+    let (words, _) = cell.as_chunks::<8>();
+    let inner = words.iter().skip(1).map(|&word| u64::from_ne_bytes(word));
+    let last = cell
+        .last_chunk::<8>()
+        .map_or(0, |&word| u64::from_ne_bytes(word));
+    inner.fold(has(start) | has(last), |found, word| found | has(word))
 }
 
 /// Whether a cell is of `kind`, which is neither a number nor text.
@@ -49,156 +76,23 @@ pub(super) fn fits(kind: Kind, cell: &[u8]) -> bool {
     }
 }
 
-/// true or false, in any case.
-fn is_boolean(cell: &[u8]) -> bool {
-    cell.eq_ignore_ascii_case(b"true") || cell.eq_ignore_ascii_case(b"false")
-}
-
-/// 2006-01-02, a day that exists.
-fn is_date(cell: &[u8]) -> bool {
-    cell.first_chunk::<10>()
-        .is_some_and(|date| cell.len() == 10 && is_day(date))
-}
-
-fn is_day(date: &[u8; 10]) -> bool {
-    let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = date else {
-        return false;
-    };
-    let (Some(century), Some(year)) = (two(y1, y2), two(y3, y4)) else {
-        return false;
-    };
-    let (Some(month), Some(day)) = (two(m1, m2), two(d1, d2)) else {
-        return false;
-    };
-    let is_leap = year % 4 == 0 && (year != 0 || century % 4 == 0);
-    let days = match month {
-        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
-        4 | 6 | 9 | 11 => 30,
-        2 => 28 + u8::from(is_leap),
-        _ => 0,
-    };
-    (1..=days).contains(&day)
-}
-
-#[inline(always)]
-fn two(tens: u8, ones: u8) -> Option<u8> {
-    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
-    (tens <= 9 && ones <= 9).then(|| tens * 10 + ones)
-}
-
-/// A date, then T or a space, then a time of day, then at most an offset.
-fn is_datetime(cell: &[u8]) -> bool {
-    let Some((date, rest)) = cell.split_first_chunk::<10>() else {
-        return false;
-    };
-    let Some((b'T' | b't' | b' ', time)) = rest.split_first() else {
-        return false;
-    };
-    is_day(date) && time_of_day(time).is_some_and(is_offset)
-}
-
-/// 15:04, 15:04:05, 15:04:05.999.
-fn is_time(cell: &[u8]) -> bool {
-    time_of_day(cell).is_some_and(<[u8]>::is_empty)
-}
-
-/// What stands behind the time of day that `text` starts with.
-fn time_of_day(text: &[u8]) -> Option<&[u8]> {
-    let (&[h1, h2, b':', m1, m2], rest) = text.split_first_chunk::<5>()? else {
-        return None;
-    };
-    if two(h1, h2)? > 23 || two(m1, m2)? > 59 {
-        return None;
-    }
-    let Some((&[b':', s1, s2], rest)) = rest.split_first_chunk::<3>() else {
-        return Some(rest);
-    };
-    if two(s1, s2)? > 60 {
-        return None;
-    }
-    let Some((b'.', fraction)) = rest.split_first() else {
-        return Some(rest);
-    };
-    let digits = fraction
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit())
-        .count();
-    (digits > 0).then(|| &fraction[digits..])
-}
-
-/// Nothing, Z, +01:00, or +0100.
-fn is_offset(text: &[u8]) -> bool {
-    match *text {
-        [] | [b'Z' | b'z'] => true,
-        [b'+' | b'-', h1, h2, b':', m1, m2] | [b'+' | b'-', h1, h2, m1, m2] => {
-            two(h1, h2).is_some_and(|hours| hours < 24)
-                && two(m1, m2).is_some_and(|minutes| minutes < 60)
-        }
-        _ => false,
-    }
-}
-
-/// 8-4-4-4-12 hexadecimal digits.
-fn is_uuid(cell: &[u8]) -> bool {
-    let Some(uuid) = cell.first_chunk::<36>() else {
-        return false;
-    };
-    if cell.len() != 36 {
-        return false;
-    }
-    let mut fits = true;
-    for (at, &byte) in uuid.iter().enumerate() {
-        fits &= if matches!(at, 8 | 13 | 18 | 23) {
-            byte == b'-'
-        } else {
-            byte.is_ascii_hexdigit()
-        };
-    }
-    fits
-}
-
-/// local@domain.tld, by shape: no colon and no slash, so that no URL is one.
-fn is_email(cell: &[u8]) -> bool {
-    let Some(at) = memchr::memchr(b'@', cell) else {
-        return false;
-    };
-    let (local, domain) = (&cell[..at], &cell[at + 1..]);
-    let Some(dot) = memchr::memrchr(b'.', domain) else {
-        return false;
-    };
-    let (name, tld) = (&domain[..dot], &domain[dot + 1..]);
-    let is_local =
-        |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+=?^_`{|}~.-".contains(byte);
-    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
-    let open = |byte: &u8| !byte.is_ascii(); // addresses in other scripts
-    !local.is_empty()
-        && !name.is_empty()
-        && tld.len() >= 2
-        && local.iter().all(|byte| is_local(byte) || open(byte))
-        && name.iter().all(|byte| is_name(byte) || open(byte))
-        && tld
-            .iter()
-            .all(|byte| byte.is_ascii_alphabetic() || open(byte))
-}
-
-/// scheme://rest, by shape, without white space.
-fn is_url(cell: &[u8]) -> bool {
-    let Some(colon) = memchr::memchr(b':', cell) else {
-        return false;
-    };
-    let (scheme, rest) = (&cell[..colon], &cell[colon..]);
-    let is_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
-    let is_graphic = |byte: &u8| byte.is_ascii_graphic() || !byte.is_ascii();
-    scheme.first().is_some_and(u8::is_ascii_alphabetic)
-        && scheme.iter().all(is_scheme)
-        && rest.len() > 3
-        && rest.starts_with(b"://")
-        && rest[3..].iter().all(is_graphic)
-}
-
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::{number, text};
     use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_plain_text_is_nothing_else(cell in "[-+.0-9a-z@:/]{1,12}|true|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}") {
+            let cell = cell.as_bytes();
+            if is_plain_text(cell, text::start(cell)) {
+                prop_assert_eq!(number::parse(cell), None);
+                prop_assert_eq!(of_text(cell), Kind::Text);
+            }
+        }
+    }
 
     fn kind(cell: &str) -> Kind {
         of_text(cell.as_bytes())

@@ -2,6 +2,7 @@
 //! (master) side by side; every number of a partial is a count, an integer sum or an extreme, so that
 //! merging is exact and no grouping shows.
 
+mod address;
 mod column;
 mod decimal;
 mod exact;
@@ -10,7 +11,9 @@ mod float;
 mod kind;
 mod moments;
 mod number;
+mod shape;
 mod text;
+mod word;
 
 use proto::v1::{ColumnPartial, ProfilePartial};
 
@@ -61,8 +64,12 @@ impl Profiler {
         }
     }
 
-    /// What was seen, to be merged.
+    /// What was seen, to be merged. Of no records it is the empty partial, whatever the columns, so
+    /// that pieces without a record leave no trace in what is merged.
     pub fn partial(&self) -> ProfilePartial {
+        if self.rows == 0 {
+            return ProfilePartial::default();
+        }
         ProfilePartial {
             rows: self.rows,
             columns: self.columns.iter().map(ColumnPartial::from).collect(),
@@ -102,6 +109,18 @@ pub fn merge(into: &mut ProfilePartial, other: &ProfilePartial) -> Result<(), Pa
     Ok(())
 }
 
+/// The columns of a partial, each with as many cells as there are records.
 fn columns(partial: &ProfilePartial) -> Result<Vec<Column>, PartialError> {
-    partial.columns.iter().map(Column::try_from).collect()
+    if partial.columns.is_empty() && partial.rows > 0 {
+        return Err(PartialError::Malformed("records without columns"));
+    }
+    let checked = |wire| {
+        let column = Column::try_from(wire)?;
+        if column.cells() == Some(partial.rows) {
+            Ok(column)
+        } else {
+            Err(PartialError::Malformed("not as many cells as records"))
+        }
+    };
+    partial.columns.iter().map(checked).collect()
 }

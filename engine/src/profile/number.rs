@@ -24,15 +24,19 @@ pub(super) const MAX_DIGITS: usize = 18;
 
 /// Reads `[+-] digits [. digits] [e [+-] digits]`, with digits before or after the point. Anything
 /// else, also infinity and NaN in words, is no number.
-#[inline(always)]
 pub(super) fn parse(cell: &[u8]) -> Option<(Kind, Value)> {
-    let (is_negative, digits) = match cell.first()? {
-        b'-' => (true, &cell[1..]),
-        b'+' => (false, &cell[1..]),
-        _ => (false, cell),
-    };
+    if let Some((kind, mantissa, scale)) = short(cell) {
+        return Some((kind, Value::Decimal { mantissa, scale }));
+    }
+    long(cell)
+}
+
+/// Reads a number of at most 18 digits without an exponent, as most are; its kind, mantissa and scale.
+#[inline(always)]
+pub(super) fn short(cell: &[u8]) -> Option<(Kind, i64, u8)> {
+    let (is_negative, digits) = sign(cell);
     if digits.len() > MAX_DIGITS + 1 {
-        return long(cell, is_negative, digits);
+        return None;
     }
     let mut mantissa = 0_u64;
     let mut point = None;
@@ -44,7 +48,7 @@ pub(super) fn parse(cell: &[u8]) -> Option<(Kind, Value)> {
         } else if byte == b'.' && point.is_none() {
             point = Some(at);
         } else {
-            return long(cell, is_negative, digits);
+            return None;
         }
     }
     let (kind, count, scale) = match point {
@@ -52,11 +56,18 @@ pub(super) fn parse(cell: &[u8]) -> Option<(Kind, Value)> {
         Some(at) => (Kind::Decimal, digits.len() - 1, digits.len() - 1 - at),
     };
     if count == 0 || count > MAX_DIGITS {
-        return long(cell, is_negative, digits);
+        return None;
     }
-    let mantissa = signed(mantissa, is_negative);
-    let scale = scale as u8;
-    Some((kind, Value::Decimal { mantissa, scale }))
+    Some((kind, signed(mantissa, is_negative), scale as u8))
+}
+
+#[inline(always)]
+fn sign(cell: &[u8]) -> (bool, &[u8]) {
+    match cell.split_first() {
+        Some((b'-', digits)) => (true, digits),
+        Some((b'+', digits)) => (false, digits),
+        _ => (false, cell),
+    }
 }
 
 #[inline(always)]
@@ -66,8 +77,8 @@ fn signed(mantissa: u64, is_negative: bool) -> i64 {
 }
 
 /// Numbers with exponents or many digits, and all that is no number.
-#[cold]
-fn long(cell: &[u8], is_negative: bool, digits: &[u8]) -> Option<(Kind, Value)> {
+fn long(cell: &[u8]) -> Option<(Kind, Value)> {
+    let (is_negative, digits) = sign(cell);
     let (whole, rest) = split_digits(digits);
     let (fraction, rest, has_point) = match rest.split_first() {
         Some((b'.', rest)) => {

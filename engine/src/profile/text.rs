@@ -1,5 +1,7 @@
 //! The least and the greatest cell by byte order, and how long cells are.
 
+use std::cmp::Ordering;
+
 /// Extremes keep so many bytes. What is cut off never matters to what is kept: if a ≤ b, then so are
 /// their starts.
 const KEPT_BYTES: usize = 256;
@@ -7,49 +9,75 @@ const KEPT_BYTES: usize = 256;
 /// The least and the greatest cell. Most cells are told apart from both by their first 8 bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Extremes {
-    least: u64,
-    greatest: u64,
-    /// Least and greatest; `None`: no cell yet.
-    kept: Option<(Vec<u8>, Vec<u8>)>,
+    least: Extreme,
+    greatest: Extreme,
+}
+
+/// A cell, with nothing to copy where it is short. Its length is 0 while there is none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Extreme {
+    start: u64,
+    length: usize,
+    /// What comes behind the first 8 bytes.
+    rest: Vec<u8>,
+}
+
+impl Extreme {
+    /// How `cell`, of which `start` is the start, compares with this one.
+    #[inline(always)]
+    fn compare(&self, cell: &[u8], start: u64) -> Ordering {
+        start.cmp(&self.start).then_with(|| {
+            match cell.get(8..) {
+                Some(rest) if self.length > 8 => rest.cmp(&self.rest),
+                // With the same start, one of at most 8 bytes is how the other one begins.
+                _ => cell.len().cmp(&self.length),
+            }
+        })
+    }
+
+    fn set(&mut self, cell: &[u8], start: u64) {
+        self.start = start;
+        self.length = cell.len();
+        self.rest.clear();
+        self.rest
+            .extend_from_slice(cell.get(8..).unwrap_or_default());
+    }
+
+    fn bytes(&self) -> Option<Vec<u8>> {
+        let start = &self.start.to_be_bytes()[..self.length.min(8)];
+        (self.length > 0).then(|| [start, &self.rest].concat())
+    }
 }
 
 impl Extremes {
+    /// Adds a cell with bytes, and its [`start`].
     #[inline(always)]
-    pub(super) fn add(&mut self, cell: &[u8]) {
-        let start = start(cell);
-        // Both are 0 while there is no cell, so that the first one never passes here.
-        if self.least < start && start < self.greatest {
-            return;
+    pub(super) fn add(&mut self, cell: &[u8], start: u64) {
+        if self.least.start >= start || start >= self.greatest.start {
+            self.compare(cell, start);
         }
-        self.compare(cell, start);
     }
 
+    #[inline(never)]
     fn compare(&mut self, cell: &[u8], start: u64) {
         let cell = &cell[..cell.len().min(KEPT_BYTES)];
-        let Some((min, max)) = &mut self.kept else {
-            self.kept = Some((cell.to_vec(), cell.to_vec()));
-            (self.least, self.greatest) = (start, start);
-            return;
-        };
-        if start <= self.least && cell < min.as_slice() {
-            min.clear();
-            min.extend_from_slice(cell);
-            self.least = start;
+        let is_first = self.least.length == 0;
+        if is_first || self.least.compare(cell, start).is_lt() {
+            self.least.set(cell, start);
         }
-        if start >= self.greatest && cell > max.as_slice() {
-            max.clear();
-            max.extend_from_slice(cell);
-            self.greatest = start;
+        if is_first || self.greatest.compare(cell, start).is_gt() {
+            self.greatest.set(cell, start);
         }
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
-        if let Some((min, max)) = &other.kept {
-            self.compare(min, other.least);
-            self.compare(max, other.greatest);
+        if let Some((min, max)) = other.min().zip(other.max()) {
+            self.compare(&min, other.least.start);
+            self.compare(&max, other.greatest.start);
         }
     }
 
+    /// The extremes that were told of.
     pub(super) fn of(min: &[u8], max: &[u8]) -> Self {
         let mut extremes = Self::default();
         extremes.compare(min, start(min));
@@ -57,18 +85,20 @@ impl Extremes {
         extremes
     }
 
-    pub(super) fn min(&self) -> Option<&[u8]> {
-        self.kept.as_ref().map(|(min, _)| min.as_slice())
+    /// The least cell. `None`: there was none.
+    pub(super) fn min(&self) -> Option<Vec<u8>> {
+        self.least.bytes()
     }
 
-    pub(super) fn max(&self) -> Option<&[u8]> {
-        self.kept.as_ref().map(|(_, max)| max.as_slice())
+    /// The greatest cell. `None`: there was none.
+    pub(super) fn max(&self) -> Option<Vec<u8>> {
+        self.greatest.bytes()
     }
 }
 
 /// The first 8 bytes as a number that orders as they do, with zeros for those that are missing.
 #[inline(always)]
-fn start(cell: &[u8]) -> u64 {
+pub(super) fn start(cell: &[u8]) -> u64 {
     if let Some(bytes) = cell.first_chunk::<8>() {
         return u64::from_be_bytes(*bytes);
     }
@@ -140,24 +170,28 @@ mod tests {
     }
 
     #[test]
-    fn cells_with_the_same_start_are_told_apart() {
-        let mut extremes = Extremes::default();
-        for cell in [
-            &b"a\0"[..],
-            b"a",
-            b"12345678b",
-            b"12345678a",
-            b"zzzzzzzz9",
-            b"zzzzzzzz",
-        ] {
-            extremes.add(cell);
+    fn the_least_and_the_greatest_are_those_of_the_bytes() {
+        let lists: [&[&[u8]]; 4] = [
+            &[
+                b"a\0",
+                b"a",
+                b"12345678b",
+                b"12345678a",
+                b"zzzzzzzz9",
+                b"zzzzzzzz",
+            ],
+            &[b"a\0", b"a"],
+            &[b"12345678", b"1234567", b"12345678\0", b"1234567\0"],
+            &[b"\0", b"\0\0\0\0\0\0\0\0\0", b"\0\0"],
+        ];
+        for cells in lists {
+            let mut extremes = Extremes::default();
+            for cell in cells {
+                extremes.add(cell, start(cell));
+            }
+            let bytes = |cell: Option<&&[u8]>| cell.map(|cell| cell.to_vec());
+            assert_eq!(extremes.min(), bytes(cells.iter().min()));
+            assert_eq!(extremes.max(), bytes(cells.iter().max()));
         }
-        assert_eq!(extremes.min(), Some(&b"12345678a"[..]));
-        assert_eq!(extremes.max(), Some(&b"zzzzzzzz9"[..]));
-        let mut extremes = Extremes::default();
-        extremes.add(b"a\0");
-        extremes.add(b"a");
-        assert_eq!(extremes.min(), Some(&b"a"[..]));
-        assert_eq!(extremes.max(), Some(&b"a\0"[..]));
     }
 }

@@ -5,12 +5,14 @@
 mod cut;
 mod header;
 mod machine;
+mod memory;
 mod scan;
 
 use bytes::{Buf, Bytes, BytesMut};
 use proto::v1::Reject;
 
 use crate::Dialect;
+use memory::Memory;
 pub(crate) use scan::line_ends;
 use scan::{Progress, Scanner};
 
@@ -99,6 +101,7 @@ pub struct Splitter {
     header: Option<Vec<String>>,
     /// Input from the start of the next piece.
     buffer: BytesMut,
+    memory: Memory,
     /// Bytes at the end of `buffer` that were handed out to be filled.
     lent: usize,
     /// What is known of `buffer`'s first bytes.
@@ -155,6 +158,7 @@ impl Splitter {
             phase: Phase::Mark,
             header: None,
             buffer: BytesMut::new(),
+            memory: Memory::default(),
             lent: 0,
             progress: Progress::START,
             place: Place {
@@ -196,9 +200,11 @@ impl Splitter {
         self.take_back(0);
         let start = self.buffer.len();
         let room = self.room();
-        // All that a piece needs in one allocation: growing step by step would copy it.
-        let wanted = self.limits.target_bytes + 1 + room;
-        self.buffer.reserve(wanted.saturating_sub(start).max(room));
+        if self.buffer.capacity() < start + room {
+            // All that a piece needs in one allocation; twice as much where that is not enough.
+            let wanted = (self.limits.target_bytes + 1).max(2 * start) + room;
+            self.memory.enlarge(&mut self.buffer, wanted);
+        }
         self.buffer.resize(start + room, 0);
         self.lent = room;
         &mut self.buffer[start..]

@@ -225,13 +225,11 @@ impl Batch<'_> {
 
 /// Leaves `into` as it was on an error.
 fn merge(into: &mut Option<Partial>, more: &Partial) -> Result<(), PartialError> {
-    match into {
-        Some(into) => engine::operation::merge(into, more),
-        None => {
-            *into = Some(engine::operation::first(more)?);
-            Ok(())
-        }
+    if let Some(into) = into {
+        return engine::operation::merge(into, more);
     }
+    *into = Some(engine::operation::first(more)?);
+    Ok(())
 }
 
 /// A result that contradicts the job's others: its chunk counts as dead, and says why.

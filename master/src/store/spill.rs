@@ -116,10 +116,11 @@ fn create(path: &Path, durable: bool) -> std::io::Result<File> {
         .create(true)
         .truncate(false)
         .open(path)?;
-    if is_new && durable {
-        if let Some(parent) = path.parent() {
-            File::open(parent)?.sync_all()?;
-        }
+    if is_new
+        && durable
+        && let Some(parent) = path.parent()
+    {
+        File::open(parent)?.sync_all()?;
     }
     Ok(file)
 }

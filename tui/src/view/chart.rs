@@ -12,7 +12,8 @@ const ASCII: [&str; 9] = [" ", "_", ".", ":", "-", "=", "+", "*", "#"];
 pub(super) fn spark(pen: &mut Pen, at: (u16, u16), width: u16, values: &[f32]) {
     let area = Rect::new(at.0, at.1, width, 1);
     let shown = &values[values.len().saturating_sub(width.into())..];
-    chart(pen, area, shown, peak(shown));
+    // An eighth is left free above, or the charts of two lines would grow together.
+    chart(pen, area, shown, peak(shown) * 8.0 / 7.0);
 }
 
 /// Draws `values`, newest last and on the right, so that `top` is as high as `area`. Unknown values

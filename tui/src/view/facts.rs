@@ -34,6 +34,6 @@ pub(super) fn facts(pen: &mut Pen, area: Rect, facts: &[Fact]) {
             continue;
         }
         pen.text(x, y, LABEL.min(width), label, Tone::Faint);
-        pen.text(x + LABEL, y, width.saturating_sub(LABEL + 1), value, *tone);
+        pen.text(x + LABEL, y, width.saturating_sub(LABEL + 2), value, *tone);
     }
 }

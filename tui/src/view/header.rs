@@ -15,7 +15,7 @@ const NAME_FROM: u16 = 56;
 const NAME: &str = " rowmill ";
 
 /// Columns of the small chart of all throughput, and of the figures beside it.
-const PULSE: u16 = 12;
+const PULSE: u16 = 8;
 const PULSE_FIGURES: u16 = 16;
 
 /// Each tab with its first and the column after its last, on a screen `width` columns wide.

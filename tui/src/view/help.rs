@@ -5,7 +5,7 @@ use ratatui::widgets::{Clear, Widget};
 
 use super::pen::{Ink, Pen, inks_width};
 use crate::keys::{Binding, Hint, on};
-use crate::model::Model;
+use crate::model::{Link, Model};
 use crate::text::{pad, width};
 use crate::theme::Tone;
 
@@ -15,8 +15,9 @@ fn names(pen: &Pen, binding: &Binding) -> &'static str {
 
 /// One line: `Enter open the job   s sort   ? help   q quit`. The last ones stay where not all fit.
 pub(super) fn hints(model: &Model, pen: &mut Pen, area: Rect) {
-    let nothing_there = model.state.is_none();
-    let mut items: Vec<Vec<Ink>> = on(model.tab)
+    let nothing_there = model.jobs().is_empty() && model.workers().is_empty()
+        || matches!(model.link, Link::VersionMismatch { .. });
+    let items: Vec<(Hint, Vec<Ink>)> = on(model.tab)
         .filter(|binding| match binding.hint {
             Hint::Never => false,
             Hint::Here => !nothing_there,
@@ -25,17 +26,30 @@ pub(super) fn hints(model: &Model, pen: &mut Pen, area: Rect) {
         })
         .map(|binding| {
             let keys = names(pen, binding).split("  ").next().unwrap_or_default();
-            vec![
+            let inks = vec![
                 (keys.to_owned(), Tone::Strong),
                 (format!(" {}   ", binding.does), Tone::Faint),
-            ]
+            ];
+            (binding.hint, inks)
         })
         .collect();
-    while items.len() > 2 && items.iter().map(|item| inks_width(item)).sum::<u16>() > area.width {
-        let before_help = items.len() - 3;
-        items.remove(before_help);
+    pen.inks(
+        area.x + 1,
+        area.y,
+        area.right(),
+        &fitting(items, area.width),
+    );
+}
+
+/// All of `items` in one line of `columns`, less the last ones that matter only here.
+fn fitting(mut items: Vec<(Hint, Vec<Ink>)>, columns: u16) -> Vec<Ink> {
+    while items.iter().map(|(_, inks)| inks_width(inks)).sum::<u16>() > columns {
+        let Some(last) = items.iter().rposition(|(hint, _)| *hint == Hint::Here) else {
+            break;
+        };
+        items.remove(last);
     }
-    pen.inks(area.x + 1, area.y, area.right(), &items.concat());
+    items.into_iter().flat_map(|(_, inks)| inks).collect()
 }
 
 /// The overlay, in the middle of `area`.

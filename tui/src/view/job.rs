@@ -10,17 +10,15 @@ use super::jobs::{about, eta, name, share, state_of};
 use super::pen::{Ink, Pen};
 use super::table::{Cell, Column, table};
 use super::{cut_bottom, cut_top, screens};
-use crate::format::{
-    count, grouped, grouped_decimal, megabytes_per_s, number, percent, plural, rate,
-};
+use crate::format::{grouped, grouped_decimal, megabytes_per_s, number, percent, plural, rate};
 use crate::model::Model;
 use crate::theme::{Theme, Tone};
 
 const COLUMNS: [Column; 9] = [
     Column::text("COLUMN", 10, 32, 0),
     Column::text("TYPE", 8, 8, 1),
-    Column::number("COUNT", 7, 3),
-    Column::number("EMPTY", 7, 2),
+    Column::figure("COUNT", 7, 10, 3),
+    Column::figure("EMPTY", 7, 10, 2),
     Column::text("MIN", 8, 26, 4),
     Column::text("MAX", 8, 26, 5),
     Column::number("MEAN", 10, 6),
@@ -147,8 +145,15 @@ fn cells(theme: Theme, column: &ColumnProfile) -> Vec<Cell> {
     vec![
         Cell::Text((column.name.clone(), Tone::Strong)),
         Cell::Text((type_name(column.r#type()).to_owned(), Tone::Accent)),
-        Cell::plain(count(column.count, 7)),
-        Cell::unless_zero(column.empty, count(column.empty, 7), Tone::Warn),
+        Cell::Count(column.count, Tone::Plain),
+        Cell::Count(
+            column.empty,
+            if column.empty == 0 {
+                Tone::Faint
+            } else {
+                Tone::Plain
+            },
+        ),
         Cell::plain(column.min.clone().unwrap_or_else(dash)),
         Cell::plain(column.max.clone().unwrap_or_else(dash)),
         figure(column.mean),
@@ -160,8 +165,11 @@ fn cells(theme: Theme, column: &ColumnProfile) -> Vec<Cell> {
 /// A number in at most ten columns.
 fn narrow(x: f64) -> String {
     let text = number(x);
+    let whole = format!("{x:.0}");
     if text.len() <= 10 {
         text
+    } else if grouped_decimal(&whole).len() <= 10 {
+        grouped_decimal(&whole).into_owned()
     } else {
         format!("{x:.3e}")
     }

@@ -19,7 +19,7 @@ const COLUMNS: [Column; 11] = [
     Column::text("JOB", 12, 40, 0),
     Column::text("STATE", 12, 12, 1),
     Column::text("PROGRESS", 12, 36, 0),
-    Column::number("ROWS", 7, 3),
+    Column::figure("ROWS", 7, 10, 3),
     Column::number("ROWS/S", 7, 4),
     Column::number("MB/S", 5, 5),
     Column::number("ETA", 6, 2),
@@ -44,7 +44,7 @@ pub(super) fn draw(model: &Model, pen: &mut Pen, area: Rect) {
     pen.rule(
         area,
         &title(model, &shown),
-        &[(summary(model), Tone::Faint)],
+        &[(model.order.word().to_owned(), Tone::Faint)],
     );
     if let Some(job) = picked {
         details(model, pen, detail, job);
@@ -55,8 +55,9 @@ pub(super) fn draw(model: &Model, pen: &mut Pen, area: Rect) {
 fn chart_height(area: Rect) -> u16 {
     match area.height {
         0..18 => 0,
-        18..40 => 4,
-        _ => 9,
+        18..28 => 4,
+        28..44 => 8,
+        _ => 13,
     }
 }
 
@@ -80,10 +81,6 @@ fn title(model: &Model, shown: &std::ops::Range<usize>) -> Vec<Ink> {
     title
 }
 
-fn summary(model: &Model) -> String {
-    model.order.word().to_owned()
-}
-
 fn cells(model: &Model, job: &Job) -> Vec<Cell> {
     let theme = model.theme;
     let (state, tone) = state_of(theme, job);
@@ -94,7 +91,7 @@ fn cells(model: &Model, job: &Job) -> Vec<Cell> {
         Cell::Text((name(job).to_owned(), Tone::Strong)),
         Cell::Text((state, tone)),
         Cell::Gauge(share(job), tone),
-        Cell::plain(count(job.rows, 7)),
+        Cell::Count(job.rows, Tone::Plain),
         Cell::Text((or_dash(theme, moving, rate(job.rows_per_s, 7)), quiet)),
         Cell::Text((
             or_dash(theme, moving, megabytes_per_s(job.bytes_per_s)),
@@ -217,9 +214,13 @@ fn when(model: &Model, job: &Job) -> Fact {
             Tone::Plain,
         );
     }
-    let since = duration(now.saturating_sub(job.opened_unix_ms));
+    let ago = duration(now.saturating_sub(job.opened_unix_ms));
     let left = job.eta_ms.map(|ms| format!("{dot}{} to go", duration(ms)));
-    ("running", since + &left.unwrap_or_default(), Tone::Plain)
+    (
+        "opened",
+        format!("{ago} ago{}", left.unwrap_or_default()),
+        Tone::Plain,
+    )
 }
 
 fn throughput(model: &Model, pen: &mut Pen, area: Rect) {
@@ -237,7 +238,7 @@ fn throughput(model: &Model, pen: &mut Pen, area: Rect) {
     let minutes = (u64::from(plot.width) * step) / 60;
     let title = [
         ("Throughput".to_owned(), Tone::Strong),
-        (format!(" rows/s, last {minutes} min"), Tone::Faint),
+        (format!(", {minutes} min"), Tone::Faint),
     ];
     let (now, bytes_now) = model.state.as_ref().map_or((0.0, 0.0), State::throughput);
     let highest = rate(

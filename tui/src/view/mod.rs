@@ -30,7 +30,7 @@ pub(crate) use header::tab_at;
 pub(crate) const LEAST: (u16, u16) = (40, 8);
 
 /// From this height on, a line at the foot names the keys.
-const HINTS_FROM: u16 = 16;
+pub(crate) const HINTS_FROM: u16 = 16;
 
 /// Draws the whole screen.
 pub(crate) fn view(model: &Model, frame: &mut Frame) {
@@ -105,8 +105,8 @@ fn body_of(model: &Model, pen: &mut Pen, area: Rect) {
 fn banners(model: &Model, pen: &mut Pen, area: Rect) -> Rect {
     let mut rest = area;
     let texts = [
-        screens::disconnected_line(model),
-        screens::no_workers_line(model),
+        screens::disconnected_line(model, area.width),
+        screens::no_workers_line(model, area.width),
     ];
     for text in texts.into_iter().flatten() {
         let (line, below) = cut_top(rest, 1);
@@ -150,3 +150,6 @@ fn cut_top(area: Rect, lines: u16) -> (Rect, Rect) {
 fn cut_bottom(area: Rect, lines: u16) -> (Rect, Rect) {
     cut_top(area, area.height.saturating_sub(lines))
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::{Modifier, Style};
+use ratatui::style::{Color, Modifier, Style};
 
 use crate::text::{fit_in, width};
 use crate::theme::{Theme, Tone};
@@ -102,7 +102,8 @@ impl<'a> Pen<'a> {
     pub(super) fn choose(&mut self, area: Rect) {
         for x in area.left()..area.right() {
             if let Some(cell) = self.buffer.cell_mut((x, area.y)) {
-                // Faint on reversed is unreadable on many terminals.
+                // Faint on reversed is unreadable on many terminals, and colours become patches.
+                cell.fg = Color::Reset;
                 cell.modifier.remove(Modifier::DIM);
                 cell.modifier.insert(Modifier::REVERSED);
             }

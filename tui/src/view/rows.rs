@@ -102,7 +102,11 @@ fn remark(model: &Model, rows: &LatestRows, places: &[Place], width: u16) -> Vec
             0 => String::new(),
             n => format!(", {n} back"),
         };
-        remark.push((format!("{sign} PAUSED{back}{dot}"), Tone::Warn));
+        remark.push((format!("{sign} PAUSED{back}"), Tone::Warn));
+        if width < 60 {
+            return remark;
+        }
+        remark.push((dot.to_owned(), Tone::Faint));
     }
     let shown = count(rows.rows.len() as u64, 3);
     let all = count(rows.rows_total, if width < 60 { 6 } else { 13 });

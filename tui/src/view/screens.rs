@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 use super::LEAST;
 use super::pen::{Ink, Pen};
 use crate::format::{duration, plural};
-use crate::model::{Link, Model};
+use crate::model::{Link, Model, Theirs};
 use crate::state::State;
 use crate::text::{Charset, visible_in};
 use crate::theme::Tone;
@@ -21,6 +21,9 @@ const LOGO: [&str; 3] = [
 
 /// From this height on there is room for the name.
 const LOGO_FROM: u16 = 12;
+
+/// From this width on there is room for whole sentences.
+const ROOMY: u16 = 76;
 
 type Line = Vec<Ink>;
 
@@ -92,26 +95,30 @@ pub(super) fn version_mismatch(
     model: &Model,
     pen: &mut Pen,
     area: Rect,
-    theirs: &str,
+    theirs: &Theirs,
     retry_at_ms: u64,
 ) {
     let ours = format!("protocol {} (rowmill {})", proto::PROTOCOL, proto::VERSION);
-    let mut lines = vec![
-        one(
-            "! two versions that do not understand each other",
-            Tone::Bad,
-        ),
-        gap(),
-        vec![
-            ("this dashboard  ".into(), Tone::Faint),
-            (ours, Tone::Strong),
-        ],
-        one(format!("the master at {}", model.master), Tone::Faint),
-    ];
-    let theirs = visible_in(theirs, pen.theme.charset);
-    lines.extend(wrap(&theirs, area.width.saturating_sub(4)));
+    let clean = |text: &str| visible_in(text, model.theme.charset).into_owned();
+    let title = if area.width < ROOMY {
+        "! the versions differ"
+    } else {
+        "! this dashboard and this master do not understand each other"
+    };
+    let mut lines = vec![one(title, Tone::Bad), gap()];
+    match theirs {
+        Theirs::Version(theirs) => lines.extend([
+            vec![("dashboard  ".into(), Tone::Faint), (ours, Tone::Strong)],
+            vec![
+                ("master     ".into(), Tone::Faint),
+                (clean(theirs), Tone::Strong),
+            ],
+            gap(),
+            one("install the same rowmill on both sides", Tone::Plain),
+        ]),
+        Theirs::Refusal(said) => lines.extend(wrap(&clean(said), area.width.saturating_sub(4))),
+    }
     lines.push(gap());
-    lines.push(one("install the same rowmill on both sides", Tone::Plain));
     lines.push(one(next_try(model, retry_at_ms), Tone::Accent));
     screen(pen, area, lines);
 }
@@ -127,10 +134,7 @@ pub(super) fn no_jobs(model: &Model, pen: &mut Pen, area: Rect) {
     if workers == 0 {
         lines.extend([
             gap(),
-            one(
-                "and start workers, on as many hosts as you like:",
-                Tone::Faint,
-            ),
+            one("start workers, here and on other hosts:", Tone::Faint),
             one("rowmill worker", Tone::Accent),
         ]);
     } else {
@@ -155,7 +159,7 @@ pub(super) fn no_workers(pen: &mut Pen, area: Rect) {
     let lines = vec![
         one("no workers yet", Tone::Strong),
         gap(),
-        one("start one, on as many hosts as you like:", Tone::Faint),
+        one("start some, here and on other hosts:", Tone::Faint),
         one("rowmill worker", Tone::Accent),
     ];
     screen(pen, area, lines);
@@ -183,7 +187,7 @@ pub(super) fn no_profile(model: &Model, pen: &mut Pen, area: Rect, job: &Job) {
 }
 
 /// What to say above data that is no longer fresh.
-pub(super) fn disconnected_line(model: &Model) -> Option<String> {
+pub(super) fn disconnected_line(model: &Model, columns: u16) -> Option<String> {
     let Link::Disconnected {
         retry_at_ms,
         reason,
@@ -193,20 +197,26 @@ pub(super) fn disconnected_line(model: &Model) -> Option<String> {
         return None;
     };
     let dot = model.theme.dot();
-    Some(format!(
-        "DISCONNECTED{dot}data {} old{dot}{}{dot}{reason}",
-        duration(model.age_ms()),
-        next_try(model, *retry_at_ms),
-    ))
+    let retry = next_try(model, *retry_at_ms);
+    Some(if columns < ROOMY {
+        // The status line says how old the data is.
+        format!("DISCONNECTED{dot}{retry}")
+    } else {
+        let age = duration(model.age_ms());
+        format!("DISCONNECTED{dot}data {age} old{dot}{retry}{dot}{reason}")
+    })
 }
 
 /// What to say where chunks wait and nobody takes them.
-pub(super) fn no_workers_line(model: &Model) -> Option<String> {
+pub(super) fn no_workers_line(model: &Model, columns: u16) -> Option<String> {
     let waits = model.state.as_ref().is_some_and(State::no_workers);
-    (waits && model.is_live()).then(|| {
-        let dash = model.theme.sign("—", "-");
-        format!("NO WORKERS {dash} chunks are waiting; start one on any host:  rowmill worker")
-    })
+    let dash = model.theme.sign("—", "-");
+    let (what, how) = if columns < ROOMY {
+        ("", "start one:")
+    } else {
+        ("chunks are waiting; ", "start one on any host:")
+    };
+    (waits && model.is_live()).then(|| format!("NO WORKERS {dash} {what}{how} rowmill worker"))
 }
 
 fn next_try(model: &Model, retry_at_ms: u64) -> String {
@@ -218,7 +228,7 @@ fn next_try(model: &Model, retry_at_ms: u64) -> String {
     }
 }
 
-/// `text` broken between words into lines of at most `columns`, at most three.
+/// `text` broken between words into lines of at most `columns`, at most five.
 fn wrap(text: &str, columns: u16) -> Vec<Line> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
@@ -230,7 +240,7 @@ fn wrap(text: &str, columns: u16) -> Vec<Line> {
             _ => lines.push(word.to_owned()),
         }
     }
-    lines.truncate(3);
+    lines.truncate(5);
     lines
         .into_iter()
         .map(|line| one(line, Tone::Plain))

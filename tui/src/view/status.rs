@@ -9,6 +9,9 @@ use crate::format::{count, duration};
 use crate::model::{Link, Model};
 use crate::theme::Tone;
 
+/// Left out where there is no room for it.
+const AGE_OF: &str = "data ";
+
 pub(super) fn draw(model: &Model, pen: &mut Pen, area: Rect) {
     let right = area.right().saturating_sub(1);
     let mut at = pen.inks(
@@ -19,9 +22,12 @@ pub(super) fn draw(model: &Model, pen: &mut Pen, area: Rect) {
     );
     at = pen.inks(at, area.y, right, &[(model.master.clone(), Tone::Plain)]);
     let separator = pen.theme.sign("  │  ", "  |  ");
-    for part in [age(model), broker(model), waiting(model)] {
+    for mut part in [age(model), broker(model), waiting(model)] {
+        if at + 1 + inks_width(&part) > right {
+            part.retain(|(text, _)| text != AGE_OF);
+        }
         let wide = inks_width(&part);
-        // Each part whole, or not at all; but the age must fit, so it may come closer.
+        // Each part whole, or not at all; where it is tight, it comes closer.
         if wide == 0 {
             continue;
         }
@@ -48,16 +54,19 @@ fn link(model: &Model) -> Ink {
     }
 }
 
-/// Data is `live` while it is less than two seconds old: an age that flickers says nothing.
+/// Data is `live` while it is fresh: an age that flickers says nothing.
 fn age(model: &Model) -> Vec<Ink> {
     if model.state.is_none() {
         return vec![("no data".into(), Tone::Faint)];
     }
     let age = model.age_ms();
-    if model.is_live() && age < 2000 {
+    if model.is_live() && age < model.fresh_ms {
         vec![("live".into(), Tone::Plain)]
     } else {
-        vec![(format!("data {} old", duration(age)), Tone::Warn)]
+        vec![
+            (AGE_OF.to_owned(), Tone::Warn),
+            (format!("{} old", duration(age)), Tone::Warn),
+        ]
     }
 }
 

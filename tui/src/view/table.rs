@@ -6,6 +6,7 @@ use ratatui::layout::Rect;
 use super::chart::spark;
 use super::gauge::gauge;
 use super::pen::{Ink, Pen};
+use crate::format::count;
 use crate::theme::Tone;
 
 /// One column.
@@ -33,6 +34,17 @@ impl Column {
         }
     }
 
+    /// A count, on the right.
+    pub(super) const fn figure(title: &'static str, least: u16, most: u16, rank: u8) -> Self {
+        Self {
+            title,
+            least,
+            most,
+            right: true,
+            rank,
+        }
+    }
+
     /// A number, on the right.
     pub(super) const fn number(title: &'static str, width: u16, rank: u8) -> Self {
         Self {
@@ -48,6 +60,8 @@ impl Column {
 /// What stands in one place.
 pub(super) enum Cell {
     Text(Ink),
+    /// A count, in full where its column is wide enough.
+    Count(u64, Tone),
     /// A share from 0 to 1; absent: not known.
     Gauge(Option<f64>, Tone),
     /// Values over time, newest last.
@@ -180,6 +194,10 @@ fn cell(pen: &mut Pen, area: Rect, y: u16, place: Placed, right: bool, content: 
         Cell::Text((text, tone)) if right => pen.text_right(x + width, y, width, text, *tone),
         Cell::Text((text, tone)) => {
             pen.text(x, y, width, text, *tone);
+        }
+        Cell::Count(n, tone) => {
+            let text = count(*n, width.into());
+            pen.text_right(x + width, y, width, &text, *tone);
         }
         Cell::Gauge(share, tone) => gauge(pen, (x, y), width, *share, *tone),
         Cell::Spark(values) => spark(pen, (x, y), width, values),

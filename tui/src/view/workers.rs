@@ -29,7 +29,7 @@ const COLUMNS: [Column; 12] = [
     Column::number("ROWS/S", 7, 1),
     Column::number("MB/S", 5, 4),
     Column::text("TREND", SPARK_LEAST, SPARK, 6),
-    Column::number("CHUNKS", 6, 8),
+    Column::figure("CHUNKS", 6, 9, 8),
     Column::number("RETRIES", 7, 10),
     Column::number("SEEN", 6, 5),
 ];
@@ -88,7 +88,11 @@ fn summary(model: &Model, workers: &[Worker]) -> Vec<Ink> {
         (format!("{dot}{}", plural(threads, "thread")), Tone::Faint),
     ];
     if lost > 0 {
-        inks.insert(1, (format!("{dot}{lost} lost"), Tone::Bad));
+        let lost = [
+            (dot.to_owned(), Tone::Faint),
+            (format!("{lost} lost"), Tone::Bad),
+        ];
+        inks.splice(1..1, lost);
     }
     inks
 }
@@ -122,7 +126,7 @@ fn cells(model: &Model, worker: &Worker) -> Vec<Cell> {
                 .map(|series| series.columns(SPARK.into(), 1))
                 .unwrap_or_default(),
         ),
-        text(count(beat.chunks, 6), Tone::Plain),
+        Cell::Count(beat.chunks, if alive { Tone::Plain } else { Tone::Faint }),
         Cell::unless_zero(beat.retries, count(beat.retries, 7), Tone::Warn),
         text(
             seen(model, worker),

@@ -19,7 +19,7 @@ use proto::v1::{
     ListWorkersRequest, ListWorkersResponse, Snapshot, WatchEvent, WatchRequest, watch_event,
 };
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
@@ -31,8 +31,9 @@ pub struct FakeMaster {
     pub address: SocketAddr,
     /// One for each call of `Watch`, in order.
     pub calls: mpsc::Receiver<Call>,
-    // Dropping it aborts the server.
-    _tasks: JoinSet<()>,
+    refusal: watch::Sender<Option<String>>,
+    // Dropping it aborts the server, some time soon.
+    tasks: JoinSet<()>,
 }
 
 /// One call of `Watch`. Dropping it ends the stream.
@@ -50,10 +51,14 @@ impl FakeMaster {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (sender, calls) = mpsc::channel(16);
+        let (refusal, refused) = watch::channel(None);
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             Server::builder()
-                .add_service(RowmillServer::new(Service { calls: sender }))
+                .add_service(RowmillServer::new(Service {
+                    calls: sender,
+                    refused,
+                }))
                 .serve_with_incoming(TcpListenerStream::new(listener))
                 .await
                 .unwrap();
@@ -61,12 +66,24 @@ impl FakeMaster {
         Self {
             address,
             calls,
-            _tasks: tasks,
+            refusal,
+            tasks,
         }
+    }
+
+    /// Stops listening. Returns the port, which is free then.
+    pub async fn stop(mut self) -> u16 {
+        self.tasks.shutdown().await;
+        self.address.port()
     }
 
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// From now on, refuses every `Watch` as a master of another version does.
+    pub fn refuse(&self, message: &str) {
+        self.refusal.send_replace(Some(message.to_owned()));
     }
 
     /// The next call of `Watch`.
@@ -109,6 +126,7 @@ impl Call {
 
 struct Service {
     calls: mpsc::Sender<Call>,
+    refused: watch::Receiver<Option<String>>,
 }
 
 #[tonic::async_trait]
@@ -120,8 +138,8 @@ impl Rowmill for Service {
         request: Request<WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
         let request = request.into_inner();
-        if request.protocol != proto::PROTOCOL || request.job_id == "refuse" {
-            return Err(Status::failed_precondition("protocol 1 is not protocol 2"));
+        if let Some(message) = self.refused.borrow().clone() {
+            return Err(Status::failed_precondition(message));
         }
         let (events, received) = mpsc::channel(1);
         let call = Call {

@@ -1,0 +1,123 @@
+//! Reads records and their fields from whole records in memory, exactly as csv-core 0.1.13 does but
+//! without copying: a cell is a slice of the body wherever no doubled quote is in it. Finding where a
+//! stream can be cut is for `split`.
+
+mod core;
+mod plain;
+mod specials;
+
+use crate::Dialect;
+use core::Core;
+use plain::Plain;
+
+/// Reads one body of whole records. Unlike a bare csv-core reader it takes no byte order mark away:
+/// only the input's start can have one, and the splitter drops it there.
+#[derive(Debug)]
+pub struct Records<'a> {
+    body: &'a [u8],
+    /// Where the next record is looked for.
+    at: usize,
+    cells: Vec<Cell>,
+    /// Cells that are not as they stand in the body.
+    scratch: Vec<u8>,
+    how: How,
+}
+
+/// Plain dialects are read by blocks; the others by csv-core itself.
+#[derive(Debug)]
+enum How {
+    Plain(Plain),
+    Core(Box<Core>),
+}
+
+/// A slice of the body followed by the scratch: what starts behind the body is in the scratch.
+#[derive(Debug, Clone, Copy)]
+struct Cell {
+    start: usize,
+    end: usize,
+}
+
+/// One record; it lives until the next is read.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'r> {
+    body: &'r [u8],
+    scratch: &'r [u8],
+    cells: &'r [Cell],
+    start: usize,
+    end: usize,
+}
+
+impl<'r> Record<'r> {
+    /// How many fields it has, at least one.
+    #[allow(clippy::len_without_is_empty)] // never empty
+    pub fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// A field's bytes, without the quotes around it.
+    pub fn get(&self, field: usize) -> Option<&'r [u8]> {
+        self.cells.get(field).map(|&cell| self.cell(cell))
+    }
+
+    /// The fields' bytes.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &'r [u8]> + use<'r> {
+        let record = *self;
+        self.cells.iter().map(move |&cell| record.cell(cell))
+    }
+
+    #[inline(always)]
+    fn cell(&self, cell: Cell) -> &'r [u8] {
+        if let Some(bytes) = self.body.get(cell.start..cell.end) {
+            return bytes;
+        }
+        let behind = self.body.len();
+        &self.scratch[cell.start - behind..cell.end - behind]
+    }
+
+    /// Where in the body it starts.
+    pub fn start(&self) -> usize {
+        self.start
+    }
+
+    /// Where in the body it ends, line end included.
+    pub fn end(&self) -> usize {
+        self.end
+    }
+}
+
+impl<'a> Records<'a> {
+    /// A reader at the start of `body`.
+    pub fn new(dialect: &Dialect, body: &'a [u8]) -> Self {
+        Self {
+            body,
+            at: 0,
+            cells: Vec::new(),
+            scratch: Vec::new(),
+            how: if dialect.is_plain() {
+                How::Plain(Plain::new(dialect, body))
+            } else {
+                How::Core(Box::new(Core::new(dialect)))
+            },
+        }
+    }
+
+    /// The next record. `None`: there is no more.
+    #[inline(always)]
+    pub fn read(&mut self) -> Option<Record<'_>> {
+        self.cells.clear();
+        self.scratch.clear();
+        let (body, cells, scratch) = (self.body, &mut self.cells, &mut self.scratch);
+        let (start, end) = match &mut self.how {
+            How::Plain(plain) => plain.read(body, self.at, cells, scratch),
+            How::Core(core) => core.read(body, self.at, cells, scratch),
+        }?;
+        self.at = end;
+        Some(Record {
+            body,
+            scratch: &self.scratch,
+            cells: &self.cells,
+            start,
+            end,
+        })
+    }
+}

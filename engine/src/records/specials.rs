@@ -1,0 +1,65 @@
+//! Where delimiters and line ends stand, found 64 bytes at once. Which of them are within quotes is for
+//! `plain`.
+
+use crate::block::{BLOCK, Block};
+
+/// The delimiters and line ends of a body, one after the other.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Specials {
+    delimiter: u8,
+    /// Where the block starts that `mask` is of.
+    base: usize,
+    /// Those of the block that are not taken yet.
+    mask: u64,
+}
+
+impl Specials {
+    pub(super) fn new(delimiter: u8, body: &[u8]) -> Self {
+        let mut specials = Self {
+            delimiter,
+            base: 0,
+            mask: 0,
+        };
+        specials.load(body);
+        specials
+    }
+
+    /// Takes the next one; the body's length where there is none.
+    #[inline(always)]
+    pub(super) fn next(&mut self, body: &[u8]) -> usize {
+        while self.mask == 0 {
+            if body.len() - self.base <= BLOCK {
+                return body.len();
+            }
+            self.base += BLOCK;
+            self.load(body);
+        }
+        let at = self.base + self.mask.trailing_zeros() as usize;
+        self.mask &= self.mask - 1;
+        at
+    }
+
+    /// Leaves out those before `at`.
+    pub(super) fn seek(&mut self, body: &[u8], at: usize) {
+        let last = body.len().saturating_sub(1);
+        let base = at.min(last) / BLOCK * BLOCK;
+        if base != self.base {
+            self.base = base;
+            self.load(body);
+        }
+        self.mask &= u64::MAX.checked_shl((at - base) as u32).unwrap_or(0);
+    }
+
+    #[inline(always)]
+    fn load(&mut self, body: &[u8]) {
+        let rest = &body[self.base..];
+        let wanted = [self.delimiter, b'\n', b'\r'];
+        if let Some(block) = rest.first_chunk::<BLOCK>() {
+            self.mask = Block::new(block).eq_any(wanted);
+            return;
+        }
+        let mut padded = [0; BLOCK];
+        padded[..rest.len()].copy_from_slice(rest);
+        self.mask = Block::new(&padded).eq_any(wanted) & ((1 << rest.len()) - 1);
+    }
+}

@@ -1,0 +1,164 @@
+//! `rowmill run`: the first thing a stranger tries.
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+
+mod support;
+
+use std::process::Stdio;
+
+use serde_json::Value;
+use support::{rowmill, run_with_input, stderr};
+
+const PETS: &str = "name,age,weight,since\n\
+    Rex,3,12.5,2021-04-01\n\
+    Ada,11,4.25,2013-10-30\n\
+    \"Tom, \"\"Tiger\"\"\",,3.75,2020-01-15\n";
+
+fn json(args: &[&str], input: &[u8]) -> Value {
+    let output = run_with_input(rowmill().args(["run", "-", "--json"]).args(args), input);
+    assert!(output.status.success(), "{}", stderr(&output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn a_table_has_one_row_a_column() {
+    let output = run_with_input(rowmill().args(["run", "-"]), PETS.as_bytes());
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "column  type     count     empty  min         max           mean  stddev    sum  length\n\
+         name    text         3         0  Ada         Tom, \"Tiger\"                         3-12\n\
+         age     integer      3  1 (33 %)  3           11            7.00    5.66     14     1-2\n\
+         weight  decimal      3         0  3.75        12.5          6.83    4.91  20.50       4\n\
+         since   date         3         0  2013-10-30  2021-04-01                             10\n"
+    );
+    assert!(
+        stderr(&output).contains("3 rows, 4 columns"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn json_says_the_same_with_every_digit() {
+    let result = json(&[], PETS.as_bytes());
+    assert_eq!(result["rows"], 3);
+    assert_eq!(result["state"], "done");
+    assert_eq!(result["partial"], false);
+    let age = &result["columns"][1];
+    assert_eq!(
+        (&age["type"], &age["empty"], &age["max"]),
+        (&"integer".into(), &1.into(), &11.into())
+    );
+    assert_eq!(result["columns"][2]["sum"], 20.5);
+}
+
+#[test]
+fn neither_threads_nor_chunk_size_change_a_digit() {
+    let mut input = b"id,price,note\n".to_vec();
+    for row in 0..20_000u32 {
+        let price = f64::from(row.wrapping_mul(2_654_435_761) % 100_000) / 100.0;
+        input.extend(format!("{row},{price},\"a \"\"quoted\"\"\nnote, {row}\"\n").bytes());
+    }
+    let one = json(&["--workers", "1"], &input);
+    let many = json(&["--workers", "4", "--chunk-bytes", "1000"], &input);
+    assert_eq!(one["columns"], many["columns"]);
+    assert_eq!(many["rows"], 20_000);
+    assert!(many["chunks_total"].as_u64() > Some(100));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_an_input_error_that_names_it() {
+    let output = rowmill()
+        .args(["run", "/nonexistent/x.csv"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(5));
+    assert!(output.stdout.is_empty());
+    assert!(
+        stderr(&output).contains("cannot read /nonexistent/x.csv: No such file"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn a_directory_is_an_input_error() {
+    let output = rowmill().args(["run", "/tmp"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(5));
+    assert!(
+        stderr(&output).contains("cannot read /tmp: is a directory"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn an_empty_input_is_an_input_error() {
+    let output = run_with_input(rowmill().args(["run", "-"]), b"");
+    assert_eq!(output.status.code(), Some(5));
+    assert!(
+        stderr(&output).contains("cannot read -: the input is empty"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn a_header_alone_is_a_result_of_no_rows() {
+    let result = json(&[], b"a,b\n");
+    assert_eq!(result["rows"], 0);
+    assert_eq!(result["columns"][1]["name"], "b");
+    assert_eq!(result["columns"][1]["type"], "empty");
+}
+
+#[test]
+fn ragged_rows_are_left_out_counted_and_fail_only_where_they_may() {
+    let input = b"a,b\n1,2\n3\n4,5,6\n7,8\n";
+    let output = run_with_input(rowmill().args(["run", "-"]), input);
+    assert!(output.status.success());
+    assert!(stderr(&output).contains("2 rows"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("2 bad records left out"),
+        "{}",
+        stderr(&output)
+    );
+    for (allowed, exit) in [("2", 0), ("1", 1), ("50%", 0), ("49%", 1)] {
+        let output = run_with_input(rowmill().args(["run", "-", "--max-bad", allowed]), input);
+        assert_eq!(output.status.code(), Some(exit), "--max-bad {allowed}");
+    }
+}
+
+#[test]
+fn a_flag_that_does_not_exist_is_a_usage_error() {
+    let output = rowmill()
+        .args(["run", "--wrokers", "2", "-"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("--workers"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_reader_that_went_away_is_no_error() {
+    let mut child = rowmill()
+        .args(["run", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Closed before there is anything to read.
+    drop(child.stdout.take());
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), PETS.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(stderr(&output), "");
+}
+
+#[test]
+fn hostile_cells_reach_a_terminal_harmless() {
+    let output = run_with_input(rowmill().args(["run", "-"]), b"a\n\x1b[31mred\n");
+    assert!(output.status.success());
+    assert!(!output.stdout.contains(&0x1b));
+}

@@ -1,0 +1,257 @@
+//! What the tests share: a stage with a master of its own on a free port, a namespace of its own at
+//! the test broker, and processes that end with the test, each by its id.
+
+#![allow(dead_code)] // each test file uses its own part
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on stops
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use proto::Client;
+use proto::v1::{GetJobRequest, GetJobResponse};
+use tempfile::TempDir;
+
+/// Longer than anything here takes on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The built command, with nothing of this shell's settings.
+pub(crate) fn rowmill() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rowmill"));
+    for name in [
+        "AMQP_URL",
+        "ROWMILL_BROKER",
+        "ROWMILL_NAMESPACE",
+        "ROWMILL_MASTER",
+        "ROWMILL_LOG",
+    ] {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Runs a command with `input` on its standard input.
+pub(crate) fn run_with_input(command: &mut Command, input: &[u8]) -> Output {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_owned();
+    let writer = std::thread::spawn(move || stdin.write_all(&input));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    output
+}
+
+/// What a command said on stderr.
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Where a broker node of a test's own may live: `scripts/test` stops what is left there.
+pub(crate) fn node_directory() -> TempDir {
+    match std::env::var_os("ROWMILL_TEST_DIR") {
+        Some(dir) => tempfile::tempdir_in(dir).unwrap(),
+        None => tempfile::tempdir().unwrap(),
+    }
+}
+
+/// A process that is killed when the test is done with it.
+pub(crate) struct Process {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Process {
+    /// Starts it; its stderr is read line by line.
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (sender, lines) = mpsc::channel();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                eprintln!("    {line}");
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { child, lines }
+    }
+
+    /// Its standard input, where it has a pipe.
+    pub(crate) fn stdin(&mut self) -> std::process::ChildStdin {
+        self.child.stdin.take().unwrap()
+    }
+
+    /// Waits for a line of stderr that has `text` in it.
+    pub(crate) fn wait_for(&self, text: &str) -> String {
+        loop {
+            let line = self
+                .lines
+                .recv_timeout(PATIENCE)
+                .unwrap_or_else(|e| panic!("{text:?}: {e}"));
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM or SIGINT.
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits for its end; its stdout and its exit code.
+    pub(crate) fn end(mut self) -> (String, i32) {
+        let mut stdout = String::new();
+        std::io::Read::read_to_string(&mut self.child.stdout.take().unwrap(), &mut stdout).unwrap();
+        (stdout, self.child.wait().unwrap().code().unwrap_or(-1))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nobody to kill.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// A namespace at the test broker, and a directory for a master and its files.
+pub(crate) struct Stage {
+    pub(crate) dir: TempDir,
+    url: String,
+    namespace: String,
+    address: String,
+}
+
+impl Stage {
+    /// At the broker that `scripts/test` started.
+    pub(crate) fn new() -> Self {
+        let url = std::env::var("AMQP_URL").expect("no broker: run scripts/test");
+        Self::at(url)
+    }
+
+    /// At another broker.
+    pub(crate) fn at(url: String) -> Self {
+        // A port that was free a moment ago; the master keeps it across its restarts.
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            url,
+            namespace: format!("test-{}", proto::JobId::new()),
+            address: free.local_addr().unwrap().to_string(),
+        }
+    }
+
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// `rowmill ARGS`, at this stage's broker and master.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = rowmill();
+        command
+            .env("AMQP_URL", &self.url)
+            .env("ROWMILL_NAMESPACE", &self.namespace)
+            .env("ROWMILL_MASTER", format!("http://{}", self.address))
+            .args(args);
+        command
+    }
+
+    pub(crate) fn master(&self) -> Process {
+        let data = self.dir.path().join("master");
+        let data = data.to_str().unwrap();
+        let args = ["master", "--listen", &self.address, "--data", data];
+        let master = Process::start(&mut self.command(&args));
+        master.wait_for("connected");
+        master
+    }
+
+    pub(crate) fn worker(&self) -> Process {
+        let worker = Process::start(&mut self.command(&["worker", "--threads", "1"]));
+        worker.wait_for("connected");
+        worker
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            match proto::connect(&self.address).await {
+                Ok(client) => return client,
+                Err(error) if tokio::time::Instant::now() > deadline => panic!("{error}"),
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    }
+
+    /// Publishes a file; the job's id.
+    pub(crate) fn publish(&self, path: &Path) -> String {
+        let output = self
+            .command(&["publish", path.to_str().unwrap()])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Writes a file into the stage's directory.
+    pub(crate) fn file(&self, name: &str, content: &[u8]) -> PathBuf {
+        let path = self.dir.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// Deletes this stage's queues.
+    pub(crate) async fn erase(&self) {
+        let uri = self.url.clone().into();
+        let config = broker::RabbitConfig::new(uri, &self.namespace).unwrap();
+        broker::Broker::rabbit(config).erase().await.unwrap();
+    }
+}
+
+/// The job, once `is_so` holds for it.
+pub(crate) async fn job_when(
+    client: &mut Client,
+    job_id: &str,
+    is_so: impl Fn(&GetJobResponse) -> bool,
+) -> GetJobResponse {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let request = GetJobRequest {
+            job_id: job_id.to_owned(),
+            wait_ms: 50,
+        };
+        match client.get_job(request).await {
+            Ok(response) if is_so(response.get_ref()) => return response.into_inner(),
+            Ok(response) if tokio::time::Instant::now() > deadline => panic!("{response:#?}"),
+            Err(status) if tokio::time::Instant::now() > deadline => panic!("{status}"),
+            Ok(_) | Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
+}
+
+/// The finished job.
+pub(crate) async fn finished(client: &mut Client, job_id: &str) -> GetJobResponse {
+    let is_finished =
+        |r: &GetJobResponse| r.job.as_ref().is_some_and(|j| j.finished_unix_ms.is_some());
+    job_when(client, job_id, is_finished).await
+}

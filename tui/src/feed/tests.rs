@@ -1,0 +1,239 @@
+//! The network task against the real service on a real socket.
+
+use proto::v1::{Delta, MasterStatus, Snapshot};
+use tokio::task::JoinSet;
+
+use super::*;
+use crate::args::Tab;
+use crate::fake::{FakeMaster, world};
+use crate::model::{Model, Msg};
+use crate::text::Charset;
+use crate::theme::Theme;
+use crate::update::update;
+
+/// A feed, and the model that it tells.
+struct Watcher {
+    model: Model,
+    clock: Clock,
+    wish: watch::Sender<Wish>,
+    news: mpsc::Receiver<News>,
+    tasks: JoinSet<Result<(), ConnectError>>,
+}
+
+impl Watcher {
+    fn of(address: &str) -> Self {
+        let clock = Clock::start();
+        let (wish, wishes) = watch::channel(Wish::default());
+        let (sender, news) = mpsc::channel(NEWS_WAITING);
+        let feed = Feed {
+            source: Source::Address(address.to_owned()),
+            rate_hz: 30.0,
+            clock,
+            wish: wishes,
+            news: sender,
+        };
+        let mut tasks = JoinSet::new();
+        tasks.spawn(feed.run());
+        let theme = Theme::new(Charset::Utf8, true);
+        let model = Model::new(theme, address, Tab::Jobs, clock.now_ms());
+        Self {
+            model,
+            clock,
+            wish,
+            news,
+            tasks,
+        }
+    }
+
+    /// Takes news until the model is as `done` says.
+    async fn until(&mut self, done: impl Fn(&Model) -> bool) {
+        let waited = timeout(Duration::from_secs(20), async {
+            while !done(&self.model) {
+                let news = self.news.recv().await.unwrap();
+                update(&mut self.model, Msg::News(news), self.clock.now_ms());
+            }
+        });
+        assert!(waited.await.is_ok(), "the model stayed {:?}", self.model);
+    }
+}
+
+fn rows(model: &Model) -> u64 {
+    let job = model
+        .state
+        .as_ref()
+        .and_then(|state| state.job(world::ORDERS));
+    job.map_or(0, |job| job.rows)
+}
+
+fn rows_at(ms: u64) -> u64 {
+    world::jobs(ms)[0].rows
+}
+
+#[tokio::test]
+async fn it_shows_new_data_after_the_master_came_back() {
+    let mut master = FakeMaster::start(0).await;
+    let mut watcher = Watcher::of(&master.url());
+
+    let mut call = master.call().await;
+    call.snapshot(world::snapshot(0, "")).await;
+    call.delta(world::delta(3000, "")).await;
+    watcher.until(|model| rows(model) == rows_at(3000)).await;
+
+    drop(call);
+    let port = master.stop().await;
+    watcher
+        .until(|model| matches!(model.link, Link::Disconnected { .. }))
+        .await;
+    assert_eq!(rows(&watcher.model), rows_at(3000), "the last data stays");
+
+    let mut master = FakeMaster::start(port).await;
+    let mut call = master.call().await;
+    call.snapshot(world::snapshot(9000, "")).await;
+    watcher
+        .until(|model| model.is_live() && rows(model) == rows_at(9000))
+        .await;
+}
+
+#[tokio::test]
+async fn it_waits_for_a_master_that_is_not_there_yet() {
+    let port = FakeMaster::start(0).await.stop().await;
+    let mut watcher = Watcher::of(&format!("127.0.0.1:{port}"));
+    watcher
+        .until(|model| matches!(model.link, Link::Disconnected { .. }))
+        .await;
+    let mut master = FakeMaster::start(port).await;
+    // A person who cannot wait.
+    watcher.wish.send_modify(|wish| wish.hurry += 1);
+    master.call().await.snapshot(world::snapshot(0, "")).await;
+    watcher.until(|model| rows(model) == rows_at(0)).await;
+}
+
+#[tokio::test]
+async fn a_lost_update_brings_a_new_snapshot_without_a_break() {
+    let mut master = FakeMaster::start(0).await;
+    let mut watcher = Watcher::of(&master.url());
+    let mut call = master.call().await;
+    call.snapshot(world::snapshot(0, "")).await;
+    call.delta(world::delta(1000, "")).await;
+    call.skip();
+    call.delta(world::delta(2000, "")).await;
+    let mut again = master.call().await;
+    call.closed().await;
+    again.snapshot(world::snapshot(3000, "")).await;
+    watcher
+        .until(|model| {
+            assert!(!matches!(model.link, Link::Disconnected { .. }));
+            assert_ne!(
+                rows(model),
+                rows_at(2000),
+                "an update after the gap was shown"
+            );
+            rows(model) == rows_at(3000)
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_stream_that_begins_with_a_gap_is_left_for_a_while() {
+    let mut master = FakeMaster::start(0).await;
+    let mut watcher = Watcher::of(&master.url());
+    let mut call = master.call().await;
+    call.skip();
+    call.snapshot(world::snapshot(0, "")).await;
+    watcher
+        .until(|model| match &model.link {
+            Link::Disconnected { reason, .. } => reason.contains("updates went missing"),
+            _ => false,
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn another_job_is_asked_for_on_the_same_connection() {
+    let mut master = FakeMaster::start(0).await;
+    let mut watcher = Watcher::of(&master.url());
+    let mut call = master.call().await;
+    assert_eq!(call.request.job_id, "");
+    call.snapshot(world::snapshot(0, "")).await;
+    watcher.until(|model| rows(model) > 0).await;
+    watcher
+        .wish
+        .send_modify(|wish| wish.job_id = world::ORDERS.into());
+    let mut call = master.call().await;
+    assert_eq!(call.request.job_id, world::ORDERS);
+    call.snapshot(world::snapshot(0, world::ORDERS)).await;
+    watcher
+        .until(|model| {
+            let state = model.state.as_ref();
+            state.is_some_and(|state| state.profile(world::ORDERS).is_some())
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_master_of_another_version_is_named() {
+    let mut master = FakeMaster::start(0).await;
+    let mut watcher = Watcher::of(&master.url());
+    let status = MasterStatus {
+        protocol: 7,
+        version: "9.9.9".into(),
+        ..MasterStatus::default()
+    };
+    let snapshot = Snapshot {
+        master: Some(status),
+        ..Snapshot::default()
+    };
+    master.call().await.snapshot(snapshot).await;
+    watcher
+        .until(|model| match &model.link {
+            Link::VersionMismatch { theirs, .. } => {
+                *theirs == Theirs::Version("protocol 7 (rowmill 9.9.9)".into())
+            }
+            _ => false,
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_master_that_refuses_our_version_is_quoted() {
+    let master = FakeMaster::start(0).await;
+    master.refuse("the master speaks 2");
+    let mut watcher = Watcher::of(&master.url());
+    watcher
+        .until(|model| match &model.link {
+            Link::VersionMismatch { theirs, .. } => {
+                *theirs == Theirs::Refusal("the master speaks 2".into())
+            }
+            _ => false,
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn an_address_that_can_never_work_ends_the_task() {
+    let mut watcher = Watcher::of("10.0.0.1:6455");
+    let ended = watcher.tasks.join_next().await.unwrap().unwrap();
+    assert!(matches!(ended, Err(ConnectError::NotLoopback { .. })));
+}
+
+#[tokio::test]
+async fn it_ends_when_nobody_listens() {
+    let mut master = FakeMaster::start(0).await;
+    let mut watcher = Watcher::of(&master.url());
+    master.call().await.delta(Delta::default()).await;
+    drop(watcher.news);
+    assert!(watcher.tasks.join_next().await.unwrap().unwrap().is_ok());
+}
+
+#[test]
+fn pauses_grow_and_are_capped() {
+    let pauses: Vec<Duration> = backoff().take(100).collect();
+    assert_eq!(pauses.len(), 100, "it never gives up");
+    assert!(pauses[0] < Duration::from_millis(501));
+    assert!(pauses.iter().all(|&pause| pause <= Duration::from_secs(8)));
+    assert!(
+        pauses[50..]
+            .iter()
+            .all(|&pause| pause >= Duration::from_secs(4))
+    );
+}

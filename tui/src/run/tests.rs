@@ -1,0 +1,161 @@
+//! The event loop, on paused time and without a terminal.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use proto::v1::WatchEvent;
+use proto::v1::watch_event::Change;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+
+use super::*;
+use crate::args::Tab;
+use crate::fake::world;
+use crate::model::Link;
+use crate::text::Charset;
+
+/// Counts what is painted, and keeps what was copied.
+#[derive(Default)]
+struct Counter {
+    paints: usize,
+    copied: Vec<String>,
+}
+
+impl Canvas for Counter {
+    fn paint(&mut self, _: &Model) -> io::Result<()> {
+        self.paints += 1;
+        Ok(())
+    }
+
+    fn copy(&mut self, text: &str) -> io::Result<()> {
+        self.copied.push(text.to_owned());
+        Ok(())
+    }
+}
+
+/// The ends that the world holds while the loop runs.
+struct Ends {
+    keys: mpsc::UnboundedSender<io::Result<Event>>,
+    news: mpsc::Sender<News>,
+    wishes: watch::Receiver<Wish>,
+    shutdown: CancellationToken,
+}
+
+fn dashboard() -> (Dashboard, UnboundedReceiverStream<io::Result<Event>>, Ends) {
+    let clock = Clock::start();
+    let theme = Theme::new(Charset::Utf8, true);
+    let (wish, wishes) = watch::channel(Wish::default());
+    let (sender, news) = mpsc::channel(NEWS_WAITING);
+    let (keys, input) = mpsc::unbounded_channel();
+    let shutdown = CancellationToken::new();
+    let dashboard = Dashboard {
+        model: Model::new(theme, "here", Tab::Jobs, clock.now_ms()),
+        clock,
+        wish,
+        news,
+        tasks: JoinSet::new(),
+        shutdown: shutdown.clone(),
+    };
+    let ends = Ends {
+        keys,
+        news: sender,
+        wishes,
+        shutdown,
+    };
+    (dashboard, UnboundedReceiverStream::new(input), ends)
+}
+
+fn key(c: char) -> Event {
+    Event::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE))
+}
+
+fn snapshot() -> News {
+    News::Event {
+        job_id: String::new(),
+        event: Box::new(WatchEvent {
+            sequence: 0,
+            sent_unix_ms: world::BEGAN,
+            change: Some(Change::Snapshot(world::snapshot(0, ""))),
+        }),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_news_is_drawn_at_most_thirty_times_a_second() {
+    let (mut dashboard, input, ends) = dashboard();
+    let flood = tokio::spawn(async move {
+        for _ in 0..1000 {
+            ends.news.send(snapshot()).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        ends.shutdown.cancel();
+        ends
+    });
+    let mut canvas = Counter::default();
+    dashboard.run(input, &mut canvas).await.unwrap();
+    drop(flood.await.unwrap());
+    assert!(
+        (20..=31).contains(&canvas.paints),
+        "{} paints",
+        canvas.paints
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_are_heard_before_news() {
+    let (mut dashboard, input, ends) = dashboard();
+    for _ in 0..NEWS_WAITING {
+        ends.news.try_send(snapshot()).unwrap();
+    }
+    ends.keys.send(Ok(key('4'))).unwrap();
+    ends.keys.send(Ok(key('q'))).unwrap();
+    dashboard.run(input, &mut Counter::default()).await.unwrap();
+    assert_eq!(dashboard.model.tab, Tab::Workers);
+    assert_eq!(dashboard.news.len(), NEWS_WAITING, "it took news first");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_new_is_drawn_once_a_second() {
+    let (mut dashboard, input, ends) = dashboard();
+    let mut canvas = Counter::default();
+    let stop = ends.shutdown.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(10_500)).await;
+        stop.cancel();
+    });
+    dashboard.run(input, &mut canvas).await.unwrap();
+    assert!(
+        (10..=13).contains(&canvas.paints),
+        "{} paints",
+        canvas.paints
+    );
+    drop(ends);
+}
+
+#[tokio::test(start_paused = true)]
+async fn effects_reach_the_network_and_the_clipboard() {
+    let (mut dashboard, input, mut ends) = dashboard();
+    let mut canvas = Counter::default();
+    let script = async {
+        ends.news.send(News::Link(Link::Connected)).await.unwrap();
+        ends.news.send(snapshot()).await.unwrap();
+        // The keys come only after both were taken.
+        while ends.news.capacity() < NEWS_WAITING {
+            tokio::task::yield_now().await;
+        }
+        ends.keys.send(Ok(key('2'))).unwrap();
+        ends.wishes
+            .wait_for(|wish| wish.job_id == world::ORDERS)
+            .await
+            .unwrap();
+        ends.keys.send(Ok(key('y'))).unwrap();
+        ends.keys.send(Ok(key('q'))).unwrap();
+    };
+    let (ended, ()) = tokio::join!(dashboard.run(input, &mut canvas), script);
+    ended.unwrap();
+    assert_eq!(canvas.copied, [world::ORDERS]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_terminal_that_is_gone_ends_it() {
+    let (mut dashboard, input, ends) = dashboard();
+    drop(ends.keys);
+    dashboard.run(input, &mut Counter::default()).await.unwrap();
+}

@@ -1,0 +1,338 @@
+//! Every tab and every state as text, on a small, a usual and a wide screen.
+
+use proto::v1::watch_event::Change;
+use proto::v1::{BrokerState, JobState, SampleRow, Snapshot, WatchEvent, WorkerState};
+
+use super::*;
+use crate::args::Tab;
+use crate::fake::world;
+use crate::model::{Ask, Msg, News, Theirs};
+use crate::once::plain;
+use crate::text::Charset;
+use crate::theme::Theme;
+use crate::update::update;
+
+const SIZES: [(u16, u16); 3] = [(40, 10), (80, 24), (200, 60)];
+
+fn paint(model: &Model, (columns, lines): (u16, u16)) -> Buffer {
+    let area = Rect::new(0, 0, columns, lines);
+    let mut buffer = Buffer::empty(area);
+    draw(model, &mut buffer, area);
+    buffer
+}
+
+/// The screen at each size, one under the other.
+fn screens(model: &mut Model) -> String {
+    let screens = SIZES.map(|size| {
+        let now_ms = model.now_ms;
+        update(model, Msg::Resize(size.0, size.1), now_ms);
+        format!("[{} x {}]\n{}", size.0, size.1, plain(&paint(model, size)))
+    });
+    screens.concat()
+}
+
+fn news(job_id: &str, snapshot: Snapshot, ms: u64) -> Msg {
+    Msg::News(News::Event {
+        job_id: job_id.into(),
+        event: Box::new(WatchEvent {
+            sequence: 0,
+            sent_unix_ms: world::BEGAN + ms,
+            change: Some(Change::Snapshot(snapshot)),
+        }),
+    })
+}
+
+fn empty(tab: Tab, charset: Charset) -> Model {
+    Model::new(Theme::new(charset, true), "127.0.0.1:6455", tab, 0)
+}
+
+/// Half a minute into the world.
+fn live_in(tab: Tab, charset: Charset) -> Model {
+    let mut model = empty(tab, charset);
+    update(&mut model, Msg::News(News::Link(Link::Connected)), 0);
+    for second in 0..=25 {
+        let ms = second * 1000;
+        update(&mut model, news("", world::snapshot(ms, ""), ms), ms);
+    }
+    if tab == Tab::Job {
+        update(
+            &mut model,
+            news(
+                world::ORDERS,
+                world::snapshot(25_000, world::ORDERS),
+                25_000,
+            ),
+            25_000,
+        );
+    }
+    update(&mut model, Msg::Tick, 25_300);
+    model
+}
+
+fn live(tab: Tab) -> Model {
+    live_in(tab, Charset::Utf8)
+}
+
+/// One event only, as `change` makes it of the world.
+fn changed(tab: Tab, change: impl Fn(&mut Snapshot)) -> Model {
+    let mut model = empty(tab, Charset::Utf8);
+    let job_id = if tab == Tab::Job { world::ORDERS } else { "" };
+    let mut snapshot = world::snapshot(25_000, job_id);
+    change(&mut snapshot);
+    update(&mut model, Msg::News(News::Link(Link::Connected)), 0);
+    update(&mut model, news(job_id, snapshot, 25_000), 25_000);
+    model
+}
+
+fn cut_off(mut model: Model) -> Model {
+    let link = Link::Disconnected {
+        since_ms: 25_300,
+        retry_at_ms: 39_800,
+        reason: "the master went away".into(),
+    };
+    update(&mut model, Msg::News(News::Link(link)), 25_300);
+    update(&mut model, Msg::Tick, 37_000);
+    model
+}
+
+macro_rules! shows {
+    ($($name:ident: $model:expr;)*) => {
+        $(#[test]
+        fn $name() {
+            insta::assert_snapshot!(stringify!($name), screens(&mut $model));
+        })*
+    };
+}
+
+shows! {
+    jobs: live(Tab::Jobs);
+    job: live(Tab::Job);
+    rows: live(Tab::Rows);
+    workers: live(Tab::Workers);
+    jobs_cut_off: cut_off(live(Tab::Jobs));
+    job_cut_off: cut_off(live(Tab::Job));
+    rows_cut_off: cut_off(live(Tab::Rows));
+    workers_cut_off: cut_off(live(Tab::Workers));
+    jobs_ascii: live_in(Tab::Jobs, Charset::Ascii);
+    job_ascii: live_in(Tab::Job, Charset::Ascii);
+    rows_ascii: live_in(Tab::Rows, Charset::Ascii);
+    workers_ascii: live_in(Tab::Workers, Charset::Ascii);
+    help_on_jobs: asked(live(Tab::Jobs), &[Ask::Help]);
+    help_on_rows: asked(live(Tab::Rows), &[Ask::Help]);
+    rows_paused: asked(live(Tab::Rows), &[Ask::Down(-30), Ask::Right(2)]);
+    job_copied: asked(live(Tab::Job), &[Ask::Down(8), Ask::Copy]);
+    connecting: empty(Tab::Jobs, Charset::Utf8);
+    connecting_ascii: empty(Tab::Jobs, Charset::Ascii);
+    never_reached: unreachable();
+    other_version: version_mismatch(version("protocol 2 (rowmill 9.0.0)"));
+    other_version_refused: version_mismatch(Theirs::Refusal(
+        "protocol mismatch: the client speaks version 1, this master (rowmill 9.0.0) speaks \
+         version 2; use the same rowmill on both sides".into()
+    ));
+    no_jobs: changed(Tab::Jobs, |world| world.jobs.clear());
+    nothing_at_all: changed(Tab::Jobs, |world| *world = Snapshot::default());
+    no_rows: changed(Tab::Rows, |world| world.rows = None);
+    no_worker_ever: changed(Tab::Workers, |world| world.workers.clear());
+    no_profile_yet: changed(Tab::Job, |world| world.profile = None);
+    jobs_without_workers: changed(Tab::Jobs, without_workers);
+    workers_all_lost: changed(Tab::Workers, without_workers);
+    final_profile: changed(Tab::Job, |world| {
+        world.jobs[0].state = JobState::Done.into();
+        world.jobs[0].eta_ms = None;
+        world.jobs[0].finished_unix_ms = Some(world::BEGAN + 24_000);
+    });
+    profile_with_dead_chunks: changed(Tab::Job, |world| {
+        world.jobs[0].state = JobState::DoneWithFailures.into();
+        world.jobs[0].chunks_dead = 2;
+    });
+    broker_away: changed(Tab::Jobs, |world| broker(world, BrokerState::Reconnecting, "connection refused"));
+    broker_blocked: changed(Tab::Jobs, |world| broker(world, BrokerState::Blocked, "low on disk"));
+}
+
+fn asked(mut model: Model, asks: &[Ask]) -> Model {
+    for &ask in asks {
+        let now_ms = model.now_ms;
+        update(&mut model, Msg::Ask(ask), now_ms);
+    }
+    model
+}
+
+fn unreachable() -> Model {
+    let mut model = empty(Tab::Jobs, Charset::Utf8);
+    let link = Link::Disconnected {
+        since_ms: 0,
+        retry_at_ms: 2500,
+        reason: "no master answers at 127.0.0.1:6455 (is `rowmill master` running there?)".into(),
+    };
+    update(&mut model, Msg::News(News::Link(link)), 500);
+    model
+}
+
+fn version_mismatch(theirs: Theirs) -> Model {
+    let mut model = live(Tab::Jobs);
+    let link = Link::VersionMismatch {
+        theirs,
+        retry_at_ms: 28_000,
+    };
+    update(&mut model, Msg::News(News::Link(link)), 25_300);
+    model
+}
+
+fn version(text: &str) -> Theirs {
+    Theirs::Version(text.into())
+}
+
+fn without_workers(world: &mut Snapshot) {
+    world.jobs[0].no_workers = true;
+    world.jobs[0].rows_per_s = 0.0;
+    world.jobs[0].eta_ms = None;
+    for worker in &mut world.workers {
+        worker.state = WorkerState::Lost.into();
+    }
+}
+
+fn broker(world: &mut Snapshot, state: BrokerState, detail: &str) {
+    let broker = world
+        .master
+        .get_or_insert_default()
+        .broker
+        .get_or_insert_default();
+    broker.state = state.into();
+    broker.detail = detail.into();
+}
+
+#[test]
+fn too_small() {
+    let model = live(Tab::Jobs);
+    let screens: String = [(39, 10), (40, 7), (12, 3), (1, 1)]
+        .map(|size| format!("[{} x {}]\n{}", size.0, size.1, plain(&paint(&model, size))))
+        .concat();
+    insta::assert_snapshot!("too_small", screens);
+}
+
+#[test]
+fn no_size_and_no_state_breaks_the_drawing() {
+    let models = [
+        live(Tab::Jobs),
+        live(Tab::Job),
+        live(Tab::Rows),
+        live(Tab::Workers),
+    ];
+    let mut models: Vec<Model> = models.into_iter().flat_map(|m| [cut_off(m)]).collect();
+    models.extend([
+        version_mismatch(version("x")),
+        unreachable(),
+        live(Tab::Job),
+        live(Tab::Rows),
+    ]);
+    for mut model in models {
+        model.help = true;
+        for columns in (1..140).step_by(7) {
+            for lines in 1..40 {
+                paint(&model, (columns, lines));
+            }
+        }
+    }
+}
+
+/// What is no longer so is drawn without colour and weight.
+#[test]
+fn stale_data_is_grey() {
+    let buffer = paint(&cut_off(live(Tab::Jobs)), (80, 24));
+    for y in 2..22 {
+        for x in 0..80 {
+            let cell = &buffer[(x, y)];
+            assert_eq!(cell.fg, Color::Reset, "at {x}, {y}");
+            assert!(!cell.modifier.contains(Modifier::BOLD), "at {x}, {y}");
+        }
+    }
+}
+
+#[test]
+fn without_colour_no_cell_has_one() {
+    let mut model = live(Tab::Jobs);
+    model.theme = Theme::new(Charset::Utf8, false);
+    for tab in Tab::ALL {
+        model.tab = tab;
+        let buffer = paint(&model, (120, 36));
+        assert!(
+            buffer
+                .content()
+                .iter()
+                .all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset)
+        );
+    }
+}
+
+#[test]
+fn ascii_screens_are_ascii() {
+    for tab in Tab::ALL {
+        let model = live_in(tab, Charset::Ascii);
+        let text = plain(&paint(&model, (120, 36)));
+        assert!(text.is_ascii(), "{text}");
+    }
+}
+
+/// Numbers that change move nothing else: every line keeps its columns where they are.
+#[test]
+fn columns_stand_still_while_numbers_change() {
+    let heads = |ms: u64| {
+        let mut model = empty(Tab::Jobs, Charset::Utf8);
+        update(&mut model, Msg::News(News::Link(Link::Connected)), 0);
+        update(&mut model, news("", world::snapshot(ms, ""), ms), ms);
+        Tab::ALL.map(|tab| {
+            model.tab = tab;
+            let text = plain(&paint(&model, (120, 36)));
+            text.lines().nth(2).unwrap_or_default().to_owned()
+        })
+    };
+    let (early, late) = (heads(1000), heads(40_000));
+    assert_eq!((&early[0], &early[3]), (&late[0], &late[3]));
+}
+
+/// 10,000 nasty cells: whatever they hold, the screen has its size and no control reaches it.
+#[test]
+fn hostile_cells_stay_in_their_place() {
+    let nasty = [
+        "\x1b[2J",
+        "\x1b]0;title\x07",
+        "\u{202e}evil",
+        "a\u{301}\u{301}\u{301}\u{301}\u{301}",
+        "👩‍👩‍👧‍👦",
+        "東京都港区",
+        "\u{9b}31m",
+        "\r\n\t\x08",
+        "\u{200b}\u{feff}",
+        "ｗｉｄｅ",
+        "\0",
+        "❤\u{fe0f}",
+    ];
+    let cell = |i: usize| {
+        format!(
+            "{}{}{}",
+            nasty[i % 12],
+            nasty[i / 12 % 12],
+            nasty[i / 144 % 12]
+        )
+    };
+    for batch in 0..20 {
+        let model = changed(Tab::Rows, |world| {
+            let rows = world.rows.get_or_insert_default();
+            rows.columns = (0..10).map(|i| cell(batch + i)).collect();
+            rows.rows = (0..50)
+                .map(|r| SampleRow {
+                    record: r as u64,
+                    cells: (0..10).map(|c| cell(batch * 500 + r * 10 + c)).collect(),
+                })
+                .collect();
+        });
+        let text = plain(&paint(&model, (120, 36)));
+        for line in text.lines() {
+            assert!(crate::text::width(line) <= 120, "{line:?}");
+            assert!(
+                matches!(crate::text::visible(line), std::borrow::Cow::Borrowed(_)),
+                "{line:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! A command on a pseudo-terminal of its own, and what its screen shows.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test that includes this file uses a part of it"
+)]
+#![allow(clippy::unwrap_used, reason = "only tests include this file")]
+
+use std::io::{Read, Write};
+use std::num::NonZero;
+use std::time::Duration;
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// Longer than any wait that ends well, on a busy machine too.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running command and its terminal.
+pub struct Pty {
+    // Closing it would hang up on the command.
+    _master: Box<dyn MasterPty + Send>,
+    keys: Box<dyn Write + Send>,
+    child: Box<dyn Child + Send + Sync>,
+    seen: watch::Receiver<Seen>,
+}
+
+/// What has come out so far.
+#[derive(Clone, Default)]
+struct Seen {
+    text: String,
+    raw: Vec<u8>,
+    alternate: bool,
+    cursor_hidden: bool,
+    ended: bool,
+}
+
+impl Pty {
+    pub fn run(program: &str, args: &[&str], (columns, lines): (u16, u16)) -> Self {
+        let size = PtySize {
+            rows: lines,
+            cols: columns,
+            ..PtySize::default()
+        };
+        let pair = native_pty_system().openpty(size).unwrap();
+        let mut command = CommandBuilder::new(program);
+        command.args(args);
+        command.env("LC_ALL", "C.UTF-8");
+        command.env("TERM", "xterm-256color");
+        let child = pair.slave.spawn_command(command).unwrap();
+        let reader = pair.master.try_clone_reader().unwrap();
+        let keys = pair.master.take_writer().unwrap();
+        let (sender, seen) = watch::channel(Seen::default());
+        // A pseudo-terminal cannot be read without blocking; the thread ends with the command.
+        std::thread::spawn(move || read(reader, columns, lines, &sender));
+        Self {
+            _master: pair.master,
+            keys,
+            child,
+            seen,
+        }
+    }
+
+    /// Types `keys`.
+    pub fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+        self.keys.flush().unwrap();
+    }
+
+    /// Waits until the screen's text is as `done` says.
+    pub async fn until(&mut self, done: impl Fn(&str) -> bool) {
+        let waited = timeout(PATIENCE, self.seen.wait_for(|seen| done(&seen.text))).await;
+        let came = waited.is_ok_and(|seen| seen.is_ok());
+        assert!(came, "the screen stayed:\n{}", self.seen.borrow().text);
+    }
+
+    /// Waits until more than `bytes` have come out.
+    pub async fn more_than(&mut self, bytes: usize) {
+        let waited = timeout(PATIENCE, self.seen.wait_for(|seen| seen.raw.len() > bytes)).await;
+        waited.unwrap().unwrap();
+    }
+
+    /// How many bytes have come out.
+    pub fn bytes(&self) -> usize {
+        self.seen.borrow().raw.len()
+    }
+
+    /// Whether the command holds the terminal: alternate screen, no cursor.
+    pub fn is_taken(&self) -> bool {
+        let seen = self.seen.borrow();
+        assert_eq!(seen.alternate, seen.cursor_hidden, "half taken");
+        seen.alternate
+    }
+
+    /// Whether the command ever held the terminal.
+    pub fn was_taken(&self) -> bool {
+        let enter = b"\x1b[?1049h";
+        self.seen
+            .borrow()
+            .raw
+            .windows(enter.len())
+            .any(|bytes| bytes == enter)
+    }
+
+    pub fn terminate(&self) {
+        let pid = self.child.process_id().unwrap();
+        let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// Waits for the end, and for all that came out before it. Whether it was a success.
+    pub async fn ended(&mut self) -> bool {
+        let waited = timeout(PATIENCE, self.seen.wait_for(|seen| seen.ended)).await;
+        waited.unwrap().unwrap();
+        self.child.wait().unwrap().success()
+    }
+}
+
+impl Drop for Pty {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        drop(self.child.kill());
+    }
+}
+
+fn sound(size: u16) -> NonZero<u16> {
+    NonZero::new(size).unwrap()
+}
+
+fn read(mut reader: Box<dyn Read + Send>, columns: u16, lines: u16, seen: &watch::Sender<Seen>) {
+    let mut emulator = vt100::Parser::new(sound(lines), sound(columns), 0);
+    let mut buffer = [0; 4096];
+    // The end is an end of file or an error, by operating system.
+    while let Ok(n @ 1..) = reader.read(&mut buffer) {
+        emulator.process(&buffer[..n]);
+        let screen = emulator.screen();
+        seen.send_modify(|seen| {
+            seen.text = screen.contents();
+            seen.raw.extend_from_slice(&buffer[..n]);
+            seen.alternate = screen.alternate_screen();
+            seen.cursor_hidden = screen.hide_cursor();
+        });
+    }
+    seen.send_modify(|seen| seen.ended = true);
+}
