@@ -55,7 +55,7 @@ where
                     note: status.message().to_owned(),
                     ..Reading::default()
                 });
-                pause().await;
+                pause(status.code()).await;
                 if status.code() == Code::Unavailable {
                     client = reconnect(&connect, patience, meter).await?;
                 }
@@ -84,15 +84,16 @@ where
                     note: failure.to_string(),
                     ..Reading::default()
                 });
-                pause().await;
+                pause(Code::Unavailable).await;
             }
         }
     }
 }
 
-/// Between two attempts to ask a master that does not know yet.
-async fn pause() {
-    tokio::time::sleep(Duration::from_millis(200)).await;
+/// Between two attempts: short where the opening is on its way, longer where the master is away.
+async fn pause(code: Code) {
+    let ms = if code == Code::NotFound { 10 } else { 200 };
+    tokio::time::sleep(Duration::from_millis(ms)).await;
 }
 
 impl Patience {
