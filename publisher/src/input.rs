@@ -111,10 +111,13 @@ pub(crate) enum Found {
 
 /// What was read in all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Totals {
-    pub(crate) rows: u64,
-    pub(crate) rejects: u64,
-    pub(crate) bytes: u64,
+pub struct Totals {
+    /// Records in all pieces.
+    pub rows: u64,
+    /// Records that were too large to carry.
+    pub rejects: u64,
+    /// Bytes of input.
+    pub bytes: u64,
 }
 
 /// Reads `opened` to its end, into `pieces`. Ends early, without an error, when nobody takes them.

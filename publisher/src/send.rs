@@ -9,18 +9,15 @@ use proto::{Envelope, Payload};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::outbox::{Answered, Outbox};
 use crate::progress::Progress;
-use crate::window::{Ticket, Window};
+use crate::window::Ticket;
 
 /// The sending side of one publish.
 pub(crate) struct Sender<'a> {
     broker: &'a Broker,
     progress: &'a Progress,
-    window: Window<Envelope>,
-    /// The next message, while the window does not admit it.
-    next: Option<Envelope>,
-    /// Whether there are no further ones.
-    ended: bool,
+    outbox: Outbox,
     connected_before: bool,
     /// How long the very first connection may take; later ones take as long as they need.
     first_connect: Duration,
@@ -31,9 +28,7 @@ impl<'a> Sender<'a> {
         Self {
             broker,
             progress,
-            window: Window::new(),
-            next: None,
-            ended: false,
+            outbox: Outbox::new(),
             connected_before: false,
             first_connect,
         }
@@ -50,10 +45,10 @@ impl<'a> Sender<'a> {
         mut messages: mpsc::Receiver<Envelope>,
     ) -> Result<(), BrokerError> {
         // Input that cannot be read is an error of its own; the broker is not bothered with it.
-        self.next = messages.recv().await;
-        if self.next.is_none() {
+        let Some(first) = messages.recv().await else {
             return Ok(());
-        }
+        };
+        self.outbox.put(Some(first));
         let mut backoff = Backoff::new();
         let give_up = Instant::now() + self.first_connect;
         loop {
@@ -73,7 +68,7 @@ impl<'a> Sender<'a> {
             if !error.is_retryable() || is_too_late {
                 return Err(error);
             }
-            self.window.session_lost();
+            self.outbox.session_lost();
             self.progress.wait(&error.to_string(), pause);
             tokio::time::sleep(pause).await;
         }
@@ -90,37 +85,31 @@ impl<'a> Sender<'a> {
         // After a refusal nothing is sent before this.
         let mut resume = Instant::now();
         loop {
-            self.admit();
             while Instant::now() >= resume
-                && let Some((ticket, envelope)) = self.window.send_next()
+                && let Some((ticket, route, envelope)) = self.outbox.send_next()
             {
-                under_way.push(publish(session, ticket, envelope));
+                under_way.push(publish(session, ticket, route, envelope));
             }
-            if self.ended && self.next.is_none() && self.window.is_empty() {
+            if self.outbox.is_done() {
                 session.close().await;
                 return Ok(());
             }
             tokio::select! {
-                Some((ticket, outcome)) = under_way.next() => match outcome? {
-                    Confirm::Acked => {
+                Some((ticket, outcome)) = under_way.next() => match self.outbox.answered(ticket, outcome?) {
+                    Answered::Forgotten(envelope) => {
                         backoff.reset();
-                        self.confirmed(ticket);
+                        self.confirmed(envelope.as_ref());
                     }
-                    Confirm::Nacked => {
+                    Answered::Refused => {
                         let pause = backoff.next();
                         resume = Instant::now() + pause;
-                        self.window.refused(ticket);
                         self.progress.wait("the queue of chunks is full until workers take some", pause);
                     }
-                    Confirm::Returned => {
-                        // A new session declares the queues again.
+                    Answered::SessionOver => {
                         return Err(BrokerError::Closed { address: self.broker.address() });
                     }
                 },
-                message = messages.recv(), if self.next.is_none() && !self.ended => match message {
-                    Some(envelope) => self.next = Some(envelope),
-                    None => self.ended = true,
-                },
+                message = messages.recv(), if self.outbox.wants_message() => self.outbox.put(message),
                 () = tokio::time::sleep_until(resume), if Instant::now() < resume => {}
                 Ok(()) = blocked.changed() => {
                     let reason = blocked.borrow_and_update().clone();
@@ -133,45 +122,24 @@ impl<'a> Sender<'a> {
         }
     }
 
-    /// Moves the next message into the window where it may enter.
-    fn admit(&mut self) {
-        if let Some(envelope) = self
-            .next
-            .take_if(|next| self.window.admits(goes_alone(next)))
-        {
-            let bytes = envelope.payload.encoded_len();
-            let alone = goes_alone(&envelope);
-            self.window.push(envelope, bytes, alone);
-        }
-    }
-
-    fn confirmed(&mut self, ticket: Ticket) {
+    fn confirmed(&self, envelope: Option<&Envelope>) {
         self.progress.moving();
-        if let Some(envelope) = self.window.confirmed(ticket) {
-            match envelope.payload.as_ref() {
-                Payload::Open(_) => self.progress.confirm_open(),
-                Payload::Chunk(chunk) => {
-                    self.progress
-                        .confirm_chunk(chunk.body.len() as u64, chunk.rows);
-                }
-                _ => {}
+        match envelope.map(|envelope| envelope.payload.as_ref()) {
+            Some(Payload::Open(_)) => self.progress.confirm_open(),
+            Some(Payload::Chunk(chunk)) => {
+                self.progress
+                    .confirm_chunk(chunk.body.len() as u64, chunk.rows);
             }
+            _ => {}
         }
     }
-}
-
-fn goes_alone(envelope: &Envelope) -> bool {
-    !matches!(envelope.payload.as_ref(), Payload::Chunk(_))
 }
 
 async fn publish(
     session: &Session,
     ticket: Ticket,
+    route: Route,
     envelope: Envelope,
 ) -> (Ticket, Result<Confirm, BrokerError>) {
-    let route = match envelope.payload.as_ref() {
-        Payload::Chunk(_) => Route::Tasks,
-        _ => Route::Results,
-    };
     (ticket, session.publish(route, &envelope).await)
 }

@@ -11,7 +11,7 @@ const BYTES: usize = 64 << 20;
 
 /// A message's place in the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Ticket(u64);
+pub struct Ticket(u64);
 
 /// Messages that are not confirmed yet.
 #[derive(Debug)]
