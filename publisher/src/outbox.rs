@@ -86,6 +86,11 @@ impl Outbox {
         self.window.session_lost();
     }
 
+    /// How many messages, of those put in and from the first on, the broker is known to have.
+    pub fn settled(&self) -> u64 {
+        self.window.settled()
+    }
+
     /// Whether the broker has everything, and nothing further comes.
     pub fn is_done(&self) -> bool {
         self.ended && self.next.is_none() && self.window.is_empty()

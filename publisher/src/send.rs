@@ -9,29 +9,68 @@ use proto::{Envelope, Payload};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::frontier::Frontier;
+use crate::journal::Mark;
+use crate::notes::Notes;
 use crate::outbox::{Answered, Outbox};
+use crate::pace::Pace;
 use crate::progress::Progress;
 use crate::window::Ticket;
+
+/// How often the place up to which everything is confirmed is noted.
+const NOTE_EVERY: Duration = Duration::from_millis(200);
+/// How often the log says that the queue is full, while it is full again and again.
+const SAY_EVERY: Duration = Duration::from_secs(60);
+
+const FULL: &str = "the queue of chunks is full until workers take some";
+
+/// A message, and where the input stands behind it. `None`: it is no chunk.
+pub(crate) struct Outgoing {
+    pub(crate) envelope: Envelope,
+    pub(crate) behind: Option<Mark>,
+}
 
 /// The sending side of one publish.
 pub(crate) struct Sender<'a> {
     broker: &'a Broker,
     progress: &'a Progress,
     outbox: Outbox,
+    frontier: Frontier,
+    notes: Notes,
+    /// A place that is not noted yet.
+    reached: Option<Mark>,
+    noted: Instant,
+    /// When the log last said that the queue is full.
+    said_full: Option<Instant>,
     connected_before: bool,
     /// How long the very first connection may take; later ones take as long as they need.
     first_connect: Duration,
 }
 
 impl<'a> Sender<'a> {
-    pub(crate) fn new(broker: &'a Broker, progress: &'a Progress, first_connect: Duration) -> Self {
+    pub(crate) fn new(
+        broker: &'a Broker,
+        progress: &'a Progress,
+        notes: Notes,
+        first_connect: Duration,
+    ) -> Self {
         Self {
             broker,
             progress,
             outbox: Outbox::new(),
+            frontier: Frontier::default(),
+            notes,
+            reached: None,
+            noted: Instant::now(),
+            said_full: None,
             connected_before: false,
             first_connect,
         }
+    }
+
+    /// Whether the broker was ever there.
+    pub(crate) fn has_connected(&self) -> bool {
+        self.connected_before
     }
 
     /// Connects, and sends what comes out of `messages` until that ends and everything is
@@ -42,13 +81,13 @@ impl<'a> Sender<'a> {
     /// When the broker refuses for good, or is not there at the start.
     pub(crate) async fn send_all(
         &mut self,
-        mut messages: mpsc::Receiver<Envelope>,
+        mut messages: mpsc::Receiver<Outgoing>,
     ) -> Result<(), BrokerError> {
         // Input that cannot be read is an error of its own; the broker is not bothered with it.
         let Some(first) = messages.recv().await else {
             return Ok(());
         };
-        self.outbox.put(Some(first));
+        self.put(Some(first));
         let mut backoff = Backoff::new();
         let give_up = Instant::now() + self.first_connect;
         loop {
@@ -77,15 +116,17 @@ impl<'a> Sender<'a> {
     async fn session(
         &mut self,
         session: &Session,
-        messages: &mut mpsc::Receiver<Envelope>,
+        messages: &mut mpsc::Receiver<Outgoing>,
         backoff: &mut Backoff,
     ) -> Result<(), BrokerError> {
         let mut blocked = session.watch_blocked();
         let mut under_way = FuturesUnordered::new();
+        let mut pace = Pace::new();
         // After a refusal nothing is sent before this.
         let mut resume = Instant::now();
         loop {
             while Instant::now() >= resume
+                && pace.admits(under_way.len())
                 && let Some((ticket, route, envelope)) = self.outbox.send_next()
             {
                 under_way.push(publish(session, ticket, route, envelope));
@@ -94,23 +135,29 @@ impl<'a> Sender<'a> {
                 session.close().await;
                 return Ok(());
             }
+            let note_at = self.noted + NOTE_EVERY;
             tokio::select! {
                 Some((ticket, outcome)) = under_way.next() => match self.outbox.answered(ticket, outcome?) {
                     Answered::Forgotten(envelope) => {
                         backoff.reset();
+                        pace.confirmed();
                         self.confirmed(envelope.as_ref());
                     }
                     Answered::Refused => {
-                        let pause = backoff.next();
-                        resume = Instant::now() + pause;
-                        self.progress.wait("the queue of chunks is full until workers take some", pause);
+                        pace.refused();
+                        // The others of a refused window are no further reason to wait longer.
+                        if Instant::now() >= resume {
+                            resume = Instant::now() + backoff.next();
+                        }
+                        self.queue_is_full();
                     }
                     Answered::SessionOver => {
                         return Err(BrokerError::Closed { address: self.broker.address() });
                     }
                 },
-                message = messages.recv(), if self.outbox.wants_message() => self.outbox.put(message),
+                message = messages.recv(), if self.outbox.wants_message() => self.put(message),
                 () = tokio::time::sleep_until(resume), if Instant::now() < resume => {}
+                () = tokio::time::sleep_until(note_at), if self.reached.is_some() => self.note(),
                 Ok(()) = blocked.changed() => {
                     let reason = blocked.borrow_and_update().clone();
                     if let Some(reason) = reason {
@@ -122,8 +169,38 @@ impl<'a> Sender<'a> {
         }
     }
 
-    fn confirmed(&self, envelope: Option<&Envelope>) {
+    fn put(&mut self, message: Option<Outgoing>) {
+        let envelope = message.map(|message| {
+            self.frontier.push(message.behind);
+            message.envelope
+        });
+        self.outbox.put(envelope);
+    }
+
+    fn queue_is_full(&mut self) {
+        if self.said_full.is_none_or(|said| said.elapsed() > SAY_EVERY) {
+            self.said_full = Some(Instant::now());
+            tracing::warn!("{FULL}; waiting");
+        }
+        self.progress.wait_quietly(FULL);
+    }
+
+    /// Notes the place up to which everything is confirmed. A note that is late or lost costs
+    /// nothing but chunks that are sent twice.
+    fn note(&mut self) {
+        let moved = self.frontier.advance(self.outbox.settled());
+        self.reached = moved.or(self.reached);
+        if let Some(mark) = self.reached
+            && self.noted.elapsed() >= NOTE_EVERY
+        {
+            self.noted = Instant::now();
+            self.reached = Some(mark).filter(|mark| !self.notes.reached(*mark));
+        }
+    }
+
+    fn confirmed(&mut self, envelope: Option<&Envelope>) {
         self.progress.moving();
+        self.note();
         match envelope.map(|envelope| envelope.payload.as_ref()) {
             Some(Payload::Open(_)) => self.progress.confirm_open(),
             Some(Payload::Chunk(chunk)) => {
