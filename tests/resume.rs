@@ -90,23 +90,39 @@ impl Drop for Ruled {
     }
 }
 
-/// The only journal of the stage, once a place is noted in it: its path, and the bytes of its first
-/// record, which says nothing of places.
-async fn noted(stage: &Stage) -> (PathBuf, usize) {
+/// The records of a journal: each has its length, a hash, and then what it says.
+fn records(journal: &[u8]) -> Vec<&[u8]> {
+    let (mut records, mut rest) = (Vec::new(), journal);
+    while let Some((length, behind)) = rest.split_first_chunk() {
+        let length = u32::from_le_bytes(*length) as usize;
+        if behind.len() < 8 + length {
+            break;
+        }
+        let (record, behind) = behind[8..].split_at(length);
+        records.push(record);
+        rest = behind;
+    }
+    records
+}
+
+/// The journal of the stage in which a record begins with this byte, its field's tag, once there is
+/// one; and the bytes that its first record takes, which says nothing of places.
+async fn noted(stage: &Stage, tag: u8) -> (PathBuf, usize) {
     loop {
-        let path = unfinished(stage).pop();
-        let bytes = path.as_ref().and_then(|path| std::fs::read(path).ok());
-        if let (Some(path), Some(bytes)) = (path, bytes)
-            && let Some(length) = bytes.first_chunk()
-        {
-            let first = 12 + u32::from_le_bytes(*length) as usize;
-            if bytes.len() > first {
-                return (path, first);
+        for path in unfinished(stage) {
+            let journal = std::fs::read(&path).unwrap_or_default();
+            let records = records(&journal);
+            if records.iter().any(|record| record.first() == Some(&tag)) {
+                return (path, 12 + records[0].len());
             }
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
+
+/// Tags of a place that was reached, and of the end of a spool.
+const REACHED: u8 = 2 << 3 | 2;
+const ENDED: u8 = 3 << 3 | 2;
 
 /// The journals of the stage.
 fn unfinished(stage: &Stage) -> Vec<PathBuf> {
@@ -156,7 +172,7 @@ async fn stuck(stage: &Stage, path: &Path) -> (Process, PathBuf, usize) {
     let path = path.to_str().unwrap();
     let publish = Process::start(&mut stage.command(&["publish", "--chunk-bytes", "20000", path]));
     publish.wait_for("the queue of chunks is full until workers take some");
-    let (journal, first) = noted(stage).await;
+    let (journal, first) = noted(stage, REACHED).await;
     (publish, journal, first)
 }
 
@@ -198,7 +214,7 @@ async fn a_killed_publish_of_a_file_goes_on_where_it_stopped() {
     let mut client = stage.client().await;
     check(&mut client, &job_id, &csv).await;
 
-    assert_eq!(unfinished(&stage), [PathBuf::new(); 0]);
+    assert_eq!(unfinished(&stage), Vec::<PathBuf>::new());
     let again = resume(&stage, &[&job_id[..20]]);
     assert_eq!(again.status.code(), Some(0), "{}", stderr(&again));
     assert!(
@@ -206,6 +222,37 @@ async fn a_killed_publish_of_a_file_goes_on_where_it_stopped() {
         "{}",
         stderr(&again)
     );
+    stage.erase().await;
+}
+
+#[tokio::test]
+async fn a_publish_that_is_killed_again_and_again_comes_to_its_end() {
+    let broker = Ruled::any();
+    let stage = broker.stage();
+    broker.limit_tasks(&stage, 10);
+    let (_master, _worker) = (stage.master(), stage.worker());
+    let csv = orders(6_000_000);
+    let path = stage.file("rows.csv", csv.as_bytes());
+    let args = ["publish", "--chunk-bytes", "20000", path.to_str().unwrap()];
+    let mut publish = Process::start(&mut stage.command(&args));
+    let mut client = stage.client().await;
+    let job_id = moving(&mut client, 1).await;
+    let mut kills = 0;
+    for chunks in [20, 60, 100, 140, 180] {
+        job_when(&mut client, &job_id, |r| {
+            r.job.as_ref().is_some_and(|job| job.chunks_done >= chunks)
+        })
+        .await;
+        if unfinished(&stage).is_empty() {
+            break; // it was faster than this test
+        }
+        publish.kill();
+        kills += 1;
+        publish = Process::start(&mut stage.command(&["publish", "--resume", &job_id]));
+    }
+    assert!(kills >= 2, "{kills}");
+    assert_eq!(publish.end().1, 0);
+    check(&mut client, &job_id, &csv).await;
     stage.erase().await;
 }
 
@@ -292,8 +339,38 @@ async fn a_killed_publish_of_standard_input_goes_on_with_its_spool_and_the_rest(
     let resumed = run_with_input(&mut command, &csv.as_bytes()[known..]);
     assert!(resumed.status.success(), "{}", stderr(&resumed));
     check(&mut client, &job_id, &csv).await;
-    assert_eq!(in_directory(&spools), [PathBuf::new(); 0]);
-    assert_eq!(unfinished(&stage), [PathBuf::new(); 0]);
+    assert_eq!(in_directory(&spools), Vec::<PathBuf>::new());
+    assert_eq!(unfinished(&stage), Vec::<PathBuf>::new());
+    stage.erase().await;
+}
+
+#[tokio::test]
+async fn a_spooled_input_that_was_read_to_its_end_needs_no_rest() {
+    let broker = Ruled::any();
+    let stage = broker.stage();
+    broker.limit_tasks(&stage, 5);
+    let _master = stage.master();
+    // Chunks of another job, so that none of this one's is taken; and it is read to its end all the
+    // same, because its few chunks fit between reader and sender.
+    let other = stage.file("other.csv", orders(4_000_000).as_bytes());
+    let (mut other, _, _) = stuck(&stage, &other).await;
+    let csv = format!("{}9,without,a line end", orders(50_000));
+    let (mut publish, mut stdin, spools) = spooled(&stage);
+    stdin.write_all(csv.as_bytes()).unwrap();
+    drop(stdin);
+    publish.wait_for("the queue of chunks is full until workers take some");
+    noted(&stage, ENDED).await;
+    publish.kill();
+    other.kill();
+
+    let _worker = stage.worker();
+    let whole = resume(&stage, &["last", "-"]);
+    assert_eq!(whole.status.code(), Some(2), "{}", stderr(&whole));
+    let resumed = resume(&stage, &["last"]);
+    assert!(resumed.status.success(), "{}", stderr(&resumed));
+    let job_id = String::from_utf8(resumed.stdout).unwrap();
+    check(&mut stage.client().await, job_id.trim(), &csv).await;
+    assert_eq!(in_directory(&spools), Vec::<PathBuf>::new());
     stage.erase().await;
 }
 

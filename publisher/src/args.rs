@@ -177,9 +177,9 @@ impl Args {
         };
         match self.resumed(text)? {
             Found::Sealed(job) => Ok(Err(job)),
-            Found::Unfinished(resumed) => {
-                eprintln!("rowmill: {}", resumed.summary());
-                Ok(Ok(resumed.config(broker, first_connect)))
+            Found::Unfinished(unfinished) => {
+                eprintln!("rowmill: {}", unfinished.summary());
+                Ok(Ok(unfinished.config(broker, first_connect)))
             }
         }
     }
@@ -199,16 +199,21 @@ impl Args {
     }
 
     fn keeping(&self, source: &Source) -> Result<Keeping, Failure> {
-        match (self.shelf(), &self.going_on.spool) {
-            (_, Some(_)) if *source != Source::Stdin => {
+        let journals = self.shelf();
+        if let Some(dir) = &self.going_on.spool {
+            if *source != Source::Stdin {
                 let said = "--spool is for standard input; a file is there to be read again";
-                Err(Failure::message(Exit::Usage, said))
+                return Err(Failure::message(Exit::Usage, said));
             }
-            (Some(shelf), Some(dir)) => Ok(Keeping::Spool(shelf, dir.clone())),
-            (Some(shelf), None) => Ok(Keeping::Journal(shelf)),
-            (None, Some(_)) => Err(no_shelf()),
-            (None, None) => Ok(Keeping::Nothing),
+            return Ok(Keeping::Spool(journals.ok_or_else(no_shelf)?, dir.clone()));
         }
+        if journals.is_none() && *source != Source::Stdin {
+            tracing::warn!(
+                "there is no home directory to keep a journal in, so this publish could not be \
+                 resumed; --journal DIR names another place"
+            );
+        }
+        Ok(journals.map_or(Keeping::Nothing, Keeping::Journal))
     }
 
     fn shelf(&self) -> Option<Shelf> {
@@ -256,8 +261,14 @@ impl Args {
             tell(job);
         }
         outcome.map(Outcome::Published).map_err(|error| {
-            say_how_to_go_on(&error, &progress, job);
-            failure(error)
+            let needs_hint = progress.is_kept() && !says_how_to_go_on(&error);
+            let failure = failure(error);
+            if needs_hint {
+                let hint =
+                    format!("{failure}; when that is mended: rowmill publish --resume {job}");
+                return Failure::message(failure.exit, hint);
+            }
+            failure
         })
     }
 
@@ -316,14 +327,16 @@ fn reading(progress: &Progress) -> Reading {
     }
 }
 
-/// Where the error itself does not say it.
-fn say_how_to_go_on(error: &PublishError, progress: &Progress, job: JobId) {
-    let fits = matches!(
-        error,
-        PublishError::Input(_) | PublishError::Broker(_) | PublishError::Panic(_)
-    );
-    if fits && progress.is_kept() {
-        eprintln!("rowmill: when that is mended: rowmill publish --resume {job}");
+/// Whether the error's own words are enough for a person who wants to go on.
+fn says_how_to_go_on(error: &PublishError) -> bool {
+    match error {
+        PublishError::Interrupted { .. }
+        | PublishError::Unsealed { .. }
+        | PublishError::Resume(_) => true,
+        PublishError::Input(_)
+        | PublishError::Broker(_)
+        | PublishError::Journal(_)
+        | PublishError::Panic(_) => false,
     }
 }
 

@@ -111,6 +111,10 @@ impl Book {
             Err(error) if self.spool.is_some() => return Err(error),
             Err(error) => tracing::warn!("{error}; this publish could not be resumed"),
         }
+        // A spool that is on the disk is of no use without its journal.
+        if let Some(journal) = self.journal.as_ref().filter(|_| self.spool.is_some()) {
+            journal.sync()?;
+        }
         Ok(self.journal.is_some())
     }
 

@@ -1,7 +1,7 @@
 //! A journal: a small file that says how far one publish has come, so that another process can go
 //! on. Only the place up to which everything is confirmed is noted, and late: what was confirmed
-//! behind it is sent again, and has no effect twice. So nothing here waits for a disk, but the end of
-//! a spooled input, behind which the last chunk depends on it. When to note what is for `notes`.
+//! behind it is sent again, and has no effect twice. So these notes wait for no disk. When to note
+//! what, and what has to be on the disk, is for `notes`.
 
 mod frame;
 mod record;
@@ -162,9 +162,14 @@ impl Journal {
             .map_err(|e| failed(&self.path, e))
     }
 
-    /// Returns when everything is on the disk.
+    /// Returns when everything is on the disk, the file's name with it.
     pub(crate) fn sync(&self) -> Result<(), JournalError> {
-        self.file.sync_data().map_err(|e| failed(&self.path, e))
+        let directory = self.path.parent().map_or(Ok(()), |dir| {
+            File::open(dir).and_then(|directory| directory.sync_all())
+        });
+        directory
+            .and_then(|()| self.file.sync_all())
+            .map_err(|e| failed(&self.path, e))
     }
 
     /// There is nothing left to go on with.

@@ -70,7 +70,11 @@ impl Shelf {
                 .ok_or_else(|| self.unknown(text)),
             _ => Err(JournalError::Ambiguous {
                 text: text.to_owned(),
-                jobs: jobs.iter().map(|job| format!("\n  {job}")).collect(),
+                jobs: jobs
+                    .iter()
+                    .map(JobId::to_string)
+                    .collect::<Vec<_>>()
+                    .join(", "),
             }),
         }
     }
