@@ -16,10 +16,10 @@ pub(crate) struct Args {
 
     /// Wait for the result and print it, instead of the id. The first Ctrl-C stops the waiting
     /// only, a second one stops everything
-    #[arg(long)]
+    #[arg(long, help_heading = "Result")]
     wait: bool,
 
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Result")]
     master: MasterArgs,
 
     #[command(flatten)]

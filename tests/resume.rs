@@ -335,6 +335,11 @@ async fn a_killed_publish_of_standard_input_goes_on_with_its_spool_and_the_rest(
     };
     assert_eq!(std::fs::read(spool).unwrap(), &csv.as_bytes()[..known]);
 
+    // What it sent then is not sent again.
+    let again = stderr(&resume(&stage, &[&job_id]));
+    let from = number_after(&again, "from byte ") as usize;
+    assert!(from <= known && from + 30_000 > known, "{again}");
+
     let mut command = stage.command(&["publish", "--resume", &job_id, "-"]);
     let resumed = run_with_input(&mut command, &csv.as_bytes()[known..]);
     assert!(resumed.status.success(), "{}", stderr(&resumed));

@@ -150,7 +150,7 @@ pub async fn run(
         () = shutdown.cancelled() => {
             let (_, rows) = config.progress.confirmed();
             let is_kept = config.progress.is_kept();
-            return Err(PublishError::Interrupted { job: config.job, rows, is_kept });
+            Err(PublishError::Interrupted { job: config.job, rows, is_kept })
         }
     };
     if let Some(keeping) = keeping {

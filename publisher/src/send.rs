@@ -212,6 +212,15 @@ impl<'a> Sender<'a> {
     }
 }
 
+impl Drop for Sender<'_> {
+    /// The last place is noted however it ends, short of a kill.
+    fn drop(&mut self) {
+        if let Some(mark) = self.reached.take() {
+            self.notes.reached(mark);
+        }
+    }
+}
+
 async fn publish(
     session: &Session,
     ticket: Ticket,
