@@ -125,14 +125,17 @@ fn check(patience: Patience, job: Option<&Job>, job_id: &str) -> Result<(), Fail
 
 fn reading(job: &Job) -> Reading {
     let note = match job.state() {
-        _ if job.no_workers => "NO WORKERS: start one with `rowmill worker`",
-        JobState::Stalled => "STALLED: its publisher is gone",
-        _ => "",
+        _ if job.no_workers => "NO WORKERS: start one with `rowmill worker`".to_owned(),
+        JobState::Stalled => format!(
+            "STALLED: its publisher is gone; where it ran: rowmill publish --resume {}",
+            job.job_id
+        ),
+        _ => String::new(),
     };
     Reading {
         bytes: job.bytes,
         total_bytes: job.source_bytes,
         rows: job.rows,
-        note: note.to_owned(),
+        note,
     }
 }
