@@ -3,7 +3,6 @@
 use clap::{Parser, Subcommand};
 use cli::{Exit, Failure, Log};
 use tokio_util::sync::CancellationToken;
-use tui::TuiError;
 
 /// A CSV mill: pipe CSV into a publisher, start workers on as many hosts as you like, watch it all
 /// in a terminal
@@ -50,23 +49,12 @@ impl Command {
             Role::Publish(args) => args.run(shutdown).await,
             Role::Worker(args) => args.run(shutdown).await,
             Role::Master(args) => args.run(shutdown).await,
-            Role::Tui(args) => dashboard(args, shutdown).await,
+            Role::Tui(args) => args.run(shutdown).await,
             Role::Jobs(args) => args.run().await,
             Role::Show(args) => args.run().await,
             Role::Wait(args) => args.run(shutdown).await,
         }
     }
-}
-
-async fn dashboard(args: tui::Args, shutdown: CancellationToken) -> Result<Exit, Failure> {
-    let outcome = tui::run(args.into(), shutdown).await;
-    outcome.map(|()| Exit::Ok).map_err(|error| {
-        let exit = match &error {
-            TuiError::Unreachable(_) | TuiError::NoData { .. } => Exit::Unreachable,
-            TuiError::NotATerminal | TuiError::Terminal(_) | TuiError::Feed(_) => Exit::Usage,
-        };
-        Failure::new(exit, error)
-    })
 }
 
 #[cfg(test)]

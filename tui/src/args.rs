@@ -1,8 +1,11 @@
 //! What the dashboard can be told, from the command line and from whoever embeds it. How it is
 //! carried out is `run`'s.
 
+use cli::{Exit, Failure};
 use proto::Client;
+use tokio_util::sync::CancellationToken;
 
+use crate::error::TuiError;
 use crate::text::Charset;
 
 /// Watch jobs, workers and rows live.
@@ -24,6 +27,25 @@ pub struct Args {
     /// Draw with ASCII only, as happens by itself where the locale is not UTF-8
     #[arg(long)]
     pub ascii: bool,
+}
+
+impl Args {
+    /// Shows the dashboard until the person quits or `shutdown` is cancelled; with `--once`, prints
+    /// one screen.
+    ///
+    /// # Errors
+    ///
+    /// What ended it otherwise, with the exit code that it deserves.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<Exit, Failure> {
+        let ended = crate::run(self.into(), shutdown).await;
+        ended.map(|()| Exit::Ok).map_err(|error| {
+            let exit = match &error {
+                TuiError::Unreachable(_) | TuiError::NoData { .. } => Exit::Unreachable,
+                TuiError::NotATerminal | TuiError::Terminal(_) | TuiError::Feed(_) => Exit::Usage,
+            };
+            Failure::new(exit, error)
+        })
+    }
 }
 
 fn rate_hz(text: &str) -> Result<f64, String> {

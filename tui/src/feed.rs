@@ -1,6 +1,7 @@
 //! The network task: connects, watches, and hands on what it hears, over and over. It never gives
 //! up and never touches the model; what the news means is `update`'s.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
@@ -13,7 +14,7 @@ use tonic::{Code, Status, Streaming};
 
 use crate::args::Source;
 use crate::clock::Clock;
-use crate::model::{Link, News, Theirs};
+use crate::message::{Link, News, Theirs};
 
 /// How many pieces of news wait for the event loop. When it is full the task waits, the stream's
 /// window fills, and the master conflates: the dashboard gets fewer updates, not older ones.
@@ -61,13 +62,15 @@ pub(crate) enum Ended {
     Dashboard,
 }
 
-/// What a status says to a person.
+/// What a status says to a person. One that the transport made up, when the other end went away,
+/// names no cause worth reading; one with a message of its own comes from the master.
 fn said(status: &Status) -> String {
-    match (status.code(), status.message()) {
-        // hyper's own words when the other end goes away; they name no cause worth reading.
-        (Code::Unavailable | Code::Unknown, _) => "the master went away".to_owned(),
-        (code, "") => code.description().to_owned(),
-        (_, message) => message.to_owned(),
+    if std::error::Error::source(status).is_some() {
+        "the master went away".to_owned()
+    } else if status.message().is_empty() {
+        status.code().description().to_owned()
+    } else {
+        status.message().to_owned()
     }
 }
 
@@ -124,29 +127,42 @@ impl Feed {
     }
 
     /// One connection, and one subscription after the other on it, until something fails.
-    async fn session(&mut self, heard: &mut bool) -> Result<std::convert::Infallible, Ended> {
+    async fn session(&mut self, heard: &mut bool) -> Result<Infallible, Ended> {
         let mut client = tokio::select! {
             () = self.news.closed() => return Err(Ended::Dashboard),
             client = connect(&self.source) => client?,
         };
+        let mut unknown = None;
         loop {
-            let job_id = self.wish.borrow_and_update().job_id.clone();
-            let stream = tokio::select! {
-                () = self.news.closed() => return Err(Ended::Dashboard),
-                stream = subscribe(&mut client, &job_id, self.rate_hz) => stream?,
-            };
-            self.listen(stream, &job_id, heard).await?;
+            let wished = self.wish.borrow_and_update().job_id.clone();
+            // A job that this master does not know (it may have been restarted with other data) is
+            // not asked for again: its snapshot tells the model what there is instead.
+            let is_known = unknown.as_ref() != Some(&wished);
+            let asked = if is_known { wished.as_str() } else { "" };
+            match self.subscription(&mut client, &wished, asked, heard).await {
+                Err(Ended::Status(status))
+                    if status.code() == Code::NotFound && !asked.is_empty() =>
+                {
+                    unknown = Some(wished);
+                }
+                outcome => outcome?,
+            }
         }
     }
 
-    /// Hands on one subscription's events. Returns to subscribe anew: the wish changed, or an
-    /// update went missing.
-    async fn listen(
+    /// Asks for `asked` and hands on what comes. Returns to subscribe anew: something else than
+    /// `wished` is wished, or an update went missing.
+    async fn subscription(
         &mut self,
-        mut stream: Streaming<WatchEvent>,
-        job_id: &str,
+        client: &mut Client,
+        wished: &str,
+        asked: &str,
         heard: &mut bool,
     ) -> Result<(), Ended> {
+        let mut stream = tokio::select! {
+            () = self.news.closed() => return Err(Ended::Dashboard),
+            stream = subscribe(client, asked, self.rate_hz) => stream?,
+        };
         let mut expected = 0;
         loop {
             // Each branch is cancel-safe: `message` keeps what it has read in the stream.
@@ -155,21 +171,19 @@ impl Feed {
                 () = self.news.closed() => return Err(Ended::Dashboard),
                 changed = self.wish.changed() => {
                     changed.map_err(|_| Ended::Dashboard)?;
-                    if self.wish.borrow().job_id == job_id {
+                    if self.wish.borrow().job_id == wished {
                         continue;
                     }
                     return Ok(());
                 }
                 event = next(&mut stream, expected == 0) => event?,
             };
-            if event.sequence != expected {
-                let gap = Ended::Gap {
-                    expected,
-                    got: event.sequence,
-                };
+            let got = event.sequence;
+            if got != expected {
                 // Once some updates came in order, a new snapshot mends it. A master that never
                 // gets that far is asked again with growing pauses, not in a tight loop.
-                return if expected > 1 { Ok(()) } else { Err(gap) };
+                let is_mended = expected > 1;
+                return is_mended.then_some(()).ok_or(Ended::Gap { expected, got });
             }
             check_protocol(&event)?;
             if expected == 0 {
@@ -177,11 +191,8 @@ impl Feed {
                 self.tell(News::Link(Link::Connected)).await?;
             }
             expected += 1;
-            self.tell(News::Event {
-                job_id: job_id.to_owned(),
-                event: Box::new(event),
-            })
-            .await?;
+            let (job_id, event) = (asked.to_owned(), Box::new(event));
+            self.tell(News::Event { job_id, event }).await?;
         }
     }
 

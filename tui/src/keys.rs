@@ -4,7 +4,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use crate::args::Tab;
-use crate::model::Ask;
+use crate::message::Ask;
 
 /// One line of the help: keys, and what they ask for on some tabs.
 pub(crate) struct Binding {
@@ -121,6 +121,20 @@ pub(crate) const BINDINGS: &[Binding] = &[
         hint: Hint::Here,
     },
     Binding {
+        names: ("/", "/"),
+        does: "filter",
+        tabs: &[Tab::Jobs],
+        keys: &[(key('/'), Ask::Filter)],
+        hint: Hint::Here,
+    },
+    Binding {
+        names: ("Esc", "Esc"),
+        does: "no filter",
+        tabs: &[Tab::Jobs],
+        keys: &[(KeyCode::Esc, Ask::Clear)],
+        hint: Hint::Never,
+    },
+    Binding {
         names: ("y", "y"),
         does: "copy the job's id",
         tabs: &[Tab::Jobs, Tab::Job],
@@ -192,13 +206,27 @@ pub(crate) fn on(tab: Tab) -> impl Iterator<Item = &'static Binding> {
         .filter(move |binding| binding.tabs.contains(&tab))
 }
 
-/// What `event` asks for on `tab`, with the help open or not.
-pub(crate) fn ask(event: KeyEvent, tab: Tab, help: bool) -> Option<Ask> {
+/// What the keys are for at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// What the table says.
+    Plain,
+    /// The help is open.
+    Help,
+    /// A filter is typed.
+    Typing,
+}
+
+/// What `event` asks for on `tab`.
+pub(crate) fn ask(event: KeyEvent, tab: Tab, mode: Mode) -> Option<Ask> {
     if event.kind == KeyEventKind::Release {
         return None;
     }
     if event.modifiers.contains(KeyModifiers::CONTROL) {
         return (event.code == key('c')).then_some(Ask::Quit);
+    }
+    if mode == Mode::Typing {
+        return typed(event.code);
     }
     let bound = on(tab)
         .flat_map(|binding| binding.keys)
@@ -207,8 +235,20 @@ pub(crate) fn ask(event: KeyEvent, tab: Tab, help: bool) -> Option<Ask> {
     // With the help open, any key closes it; q and Ctrl-C still quit.
     match bound {
         Some(Ask::Quit) => Some(Ask::Quit),
-        _ if help => Some(Ask::Help),
+        _ if mode == Mode::Help => Some(Ask::Help),
         bound => bound,
+    }
+}
+
+fn typed(code: KeyCode) -> Option<Ask> {
+    match code {
+        KeyCode::Char(letter) => Some(Ask::Type(letter)),
+        KeyCode::Backspace => Some(Ask::Erase),
+        KeyCode::Enter => Some(Ask::Keep),
+        KeyCode::Esc => Some(Ask::Clear),
+        KeyCode::Up => Some(Ask::Down(-1)),
+        KeyCode::Down => Some(Ask::Down(1)),
+        _ => None,
     }
 }
 
@@ -237,15 +277,26 @@ mod tests {
     #[test]
     fn control_c_quits_and_other_controls_do_nothing() {
         let control = |c| KeyEvent::new(key(c), KeyModifiers::CONTROL);
-        assert_eq!(ask(control('c'), Tab::Rows, true), Some(Ask::Quit));
-        assert_eq!(ask(control('q'), Tab::Rows, false), None);
+        assert_eq!(ask(control('c'), Tab::Rows, Mode::Help), Some(Ask::Quit));
+        assert_eq!(ask(control('q'), Tab::Rows, Mode::Plain), None);
+    }
+
+    #[test]
+    fn while_a_filter_is_typed_keys_are_letters() {
+        let typing = |code| ask(press(code), Tab::Jobs, Mode::Typing);
+        assert_eq!(typing(key('q')), Some(Ask::Type('q')));
+        assert_eq!(typing(KeyCode::Esc), Some(Ask::Clear));
+        assert_eq!(typing(KeyCode::Tab), None);
     }
 
     #[test]
     fn keys_mean_what_the_tab_says() {
-        assert_eq!(ask(press(key(' ')), Tab::Rows, false), Some(Ask::Pause));
-        assert_eq!(ask(press(key(' ')), Tab::Jobs, false), None);
-        assert_eq!(ask(press(key(' ')), Tab::Jobs, true), Some(Ask::Help));
-        assert_eq!(ask(press(key('q')), Tab::Jobs, true), Some(Ask::Quit));
+        assert_eq!(
+            ask(press(key(' ')), Tab::Rows, Mode::Plain),
+            Some(Ask::Pause)
+        );
+        assert_eq!(ask(press(key(' ')), Tab::Jobs, Mode::Plain), None);
+        assert_eq!(ask(press(key(' ')), Tab::Jobs, Mode::Help), Some(Ask::Help));
+        assert_eq!(ask(press(key('q')), Tab::Jobs, Mode::Help), Some(Ask::Quit));
     }
 }

@@ -15,6 +15,7 @@ mod feed;
 pub mod format;
 mod history;
 mod keys;
+mod message;
 mod model;
 mod once;
 #[cfg(test)]

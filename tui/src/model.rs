@@ -1,133 +1,15 @@
 //! All that the screen depends on. `update` alone changes it; `view` alone reads it.
 
-use proto::v1::{Job, LatestRows, WatchEvent, Worker};
+use proto::v1::{Job, LatestRows, Worker};
 
 use crate::args::Tab;
-use crate::feed::Ended;
 use crate::history::History;
+use crate::message::Link;
 use crate::sheet::Sheet;
 use crate::state::State;
 use crate::text::visible_in;
 use crate::theme::Theme;
 use crate::view::HINTS_FROM;
-
-/// What can happen.
-#[derive(Debug, Clone)]
-pub(crate) enum Msg {
-    /// A second has passed.
-    Tick,
-    /// The terminal has this many columns and lines.
-    Resize(u16, u16),
-    /// The network task says.
-    News(News),
-    /// A key asks.
-    Ask(Ask),
-}
-
-/// What a key can ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ask {
-    Show(Tab),
-    /// So many tabs to the right.
-    Turn(isize),
-    /// So many lines down.
-    Down(isize),
-    /// So many screens down.
-    Page(isize),
-    First,
-    Last,
-    /// So many columns to the right.
-    Right(isize),
-    Open,
-    Back,
-    Help,
-    Sort,
-    Pause,
-    Follow,
-    Copy,
-    Reconnect,
-    Quit,
-}
-
-/// What the network task says.
-#[derive(Debug, Clone)]
-pub(crate) enum News {
-    Link(Link),
-    Event {
-        /// The job that the stream was asked for; empty: none.
-        job_id: String,
-        event: Box<WatchEvent>,
-    },
-}
-
-/// How it stands with the master. Moments are the clock's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Link {
-    /// The first attempt.
-    Connecting {
-        since_ms: u64,
-    },
-    Connected,
-    Disconnected {
-        since_ms: u64,
-        retry_at_ms: u64,
-        reason: String,
-    },
-    /// Another protocol is spoken there.
-    VersionMismatch {
-        theirs: Theirs,
-        retry_at_ms: u64,
-    },
-}
-
-/// How a master told that its protocol is not ours.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Theirs {
-    /// Its snapshot named it: `protocol 2 (rowmill 1.4.0)`.
-    Version(String),
-    /// It refused, in a sentence that names both.
-    Refusal(String),
-}
-
-impl std::fmt::Display for Theirs {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Version(version) => {
-                let ours = proto::PROTOCOL;
-                write!(f, "it speaks {version}, and this dashboard protocol {ours}")
-            }
-            Self::Refusal(said) => f.write_str(said),
-        }
-    }
-}
-
-impl Link {
-    pub(crate) fn down(ended: &Ended, since_ms: u64, retry_at_ms: u64) -> Self {
-        match ended {
-            Ended::Version(theirs) => Self::VersionMismatch {
-                theirs: theirs.clone(),
-                retry_at_ms,
-            },
-            _ => Self::Disconnected {
-                since_ms,
-                retry_at_ms,
-                reason: ended.to_string(),
-            },
-        }
-    }
-}
-
-/// What the event loop must do after a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Effect {
-    None,
-    /// Watch this job; empty: none.
-    Watch(String),
-    Reconnect,
-    /// Put this on the clipboard.
-    Copy(String),
-    Quit,
-}
 
 /// A line of a list, chosen by id so that it stays chosen while lines come and go around it.
 #[derive(Debug, Clone, Default)]
@@ -167,6 +49,25 @@ impl JobOrder {
     }
 }
 
+/// Which jobs are listed: those that have the text in name, id, publisher or state.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Filter {
+    pub(crate) text: String,
+    /// Keys are letters of it.
+    pub(crate) typing: bool,
+}
+
+impl Filter {
+    fn passes(&self, job: &Job, theme: Theme) -> bool {
+        let wanted = self.text.to_lowercase();
+        let (_, state, _) = theme.job_state(job.state());
+        let texts = [job.name.as_str(), &job.job_id, &job.publisher, state];
+        texts
+            .iter()
+            .any(|text| text.to_lowercase().contains(&wanted))
+    }
+}
+
 /// The whole of it.
 #[derive(Debug)]
 pub(crate) struct Model {
@@ -190,6 +91,7 @@ pub(crate) struct Model {
     pub(crate) watched: String,
     pub(crate) job: Picked,
     pub(crate) order: JobOrder,
+    pub(crate) filter: Filter,
     pub(crate) worker: Picked,
     /// The chosen column of the profile, from 0.
     pub(crate) column: usize,
@@ -217,6 +119,7 @@ impl Model {
             watched: String::new(),
             job: Picked::default(),
             order: JobOrder::default(),
+            filter: Filter::default(),
             worker: Picked::default(),
             column: 0,
             sheet: Sheet::default(),
@@ -242,12 +145,18 @@ impl Model {
         said + if self.is_live() { self.age_ms() } else { 0 }
     }
 
-    /// The jobs in the order chosen.
+    /// The jobs that pass the filter, in the order chosen.
     pub(crate) fn jobs(&self) -> Vec<&Job> {
         let Some(state) = &self.state else {
             return Vec::new();
         };
-        let mut jobs: Vec<&Job> = state.jobs().iter().collect();
+        let all = state.jobs().iter();
+        let mut jobs: Vec<&Job> = if self.filter.text.is_empty() {
+            all.collect()
+        } else {
+            all.filter(|job| self.filter.passes(job, self.theme))
+                .collect()
+        };
         match self.order {
             JobOrder::Newest => {}
             JobOrder::Name => jobs.sort_by(|a, b| a.name.cmp(&b.name)),
@@ -258,11 +167,12 @@ impl Model {
         jobs
     }
 
-    /// The chosen job.
+    /// The chosen job, where it is listed; else the first that is.
     pub(crate) fn picked_job(&self) -> Option<&Job> {
-        let state = self.state.as_ref()?;
-        let by_id = self.job.id.as_deref().and_then(|id| state.job(id));
-        by_id.or_else(|| self.jobs().first().copied())
+        let jobs = self.jobs();
+        let id = self.job.id.as_deref();
+        let by_id = jobs.iter().find(|job| Some(job.job_id.as_str()) == id);
+        by_id.or(jobs.first()).copied()
     }
 
     pub(crate) fn workers(&self) -> &[Worker] {

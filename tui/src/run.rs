@@ -12,12 +12,13 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::args::Config;
+use crate::args::{Config, Tab};
 use crate::clock::Clock;
 use crate::error::TuiError;
 use crate::feed::{Feed, NEWS_WAITING, Wish};
-use crate::keys::ask;
-use crate::model::{Ask, Effect, Model, Msg, News};
+use crate::keys::{Mode, ask};
+use crate::message::{Ask, Effect, Msg, News};
+use crate::model::Model;
 use crate::once;
 use crate::terminal::{Input, Screen};
 use crate::theme::Theme;
@@ -147,7 +148,7 @@ impl Dashboard {
     fn heed(&self, event: &Event) -> Option<Msg> {
         let model = &self.model;
         Some(match Input::of(event)? {
-            Input::Key(key) => Msg::Ask(ask(key, model.tab, model.help)?),
+            Input::Key(key) => Msg::Ask(ask(key, model.tab, mode(model))?),
             Input::Resize(columns, lines) => Msg::Resize(columns, lines),
             Input::Wheel(notches) => Msg::Ask(Ask::Down(notches * NOTCH)),
             Input::Click(column, 0) => Msg::Ask(Ask::Show(tab_at(column, model.size.0)?)),
@@ -162,6 +163,16 @@ impl Dashboard {
             Some(Ok(ended)) => Ok(ended?),
             None => Ok(()),
         }
+    }
+}
+
+fn mode(model: &Model) -> Mode {
+    if model.filter.typing && model.tab == Tab::Jobs {
+        Mode::Typing
+    } else if model.help {
+        Mode::Help
+    } else {
+        Mode::Plain
     }
 }
 

@@ -1,7 +1,8 @@
 //! What each message does to the model. Nothing here draws, waits, or reads a clock.
 
 use crate::args::Tab;
-use crate::model::{Ask, Effect, JobOrder, Model, Msg, News};
+use crate::message::{Ask, Effect, Msg, News};
+use crate::model::{Filter, JobOrder, Model};
 use crate::state::State;
 
 /// How long a notice stands.
@@ -78,6 +79,11 @@ fn answer(model: &mut Model, ask: Ask) -> Effect {
         Ask::Open => model.tab = open(model),
         Ask::Back => model.tab = Tab::Jobs,
         Ask::Sort => sort(model),
+        Ask::Filter => model.filter.typing = true,
+        Ask::Type(letter) => model.filter.text.push(letter),
+        Ask::Erase => drop(model.filter.text.pop()),
+        Ask::Keep => model.filter.typing = false,
+        Ask::Clear => model.filter = Filter::default(),
         Ask::Pause => pause(model),
         Ask::Follow => follow(model),
         Ask::Down(by) => down(model, by),

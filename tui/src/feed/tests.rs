@@ -6,7 +6,8 @@ use tokio::task::JoinSet;
 use super::*;
 use crate::args::Tab;
 use crate::fake::{FakeMaster, world};
-use crate::model::{Model, Msg};
+use crate::message::Msg;
+use crate::model::Model;
 use crate::text::Charset;
 use crate::theme::Theme;
 use crate::update::update;
@@ -166,6 +167,40 @@ async fn another_job_is_asked_for_on_the_same_connection() {
         .until(|model| {
             let state = model.state.as_ref();
             state.is_some_and(|state| state.profile(world::ORDERS).is_some())
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_job_that_the_master_does_not_know_is_let_go() {
+    let mut master = FakeMaster::start(0).await;
+    let mut watcher = Watcher::of(&master.url());
+    watcher.wish.send_modify(|wish| wish.job_id = "gone".into());
+    let call = loop {
+        let call = master.call().await;
+        if call.request.job_id == "gone" {
+            break call;
+        }
+    };
+    call.fail(tonic::Status::not_found("no job gone")).await;
+    let mut call = master.call().await;
+    assert_eq!(call.request.job_id, "");
+    call.snapshot(world::snapshot(0, "")).await;
+    watcher.until(|model| rows(model) == rows_at(0)).await;
+    assert!(watcher.model.is_live());
+}
+
+#[tokio::test]
+async fn a_master_that_says_why_it_goes_is_quoted() {
+    let mut master = FakeMaster::start(0).await;
+    let mut watcher = Watcher::of(&master.url());
+    let call = master.call().await;
+    call.fail(tonic::Status::unavailable("the master is shutting down"))
+        .await;
+    watcher
+        .until(|model| match &model.link {
+            Link::Disconnected { reason, .. } => reason == "the master is shutting down",
+            _ => false,
         })
         .await;
 }

@@ -6,9 +6,8 @@ use proto::v1::watch_event::Change;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::*;
-use crate::args::Tab;
 use crate::fake::world;
-use crate::model::Link;
+use crate::message::Link;
 use crate::text::Charset;
 
 /// Counts what is painted, and keeps what was copied.

@@ -5,7 +5,7 @@ use proto::v1::{Snapshot, WatchEvent};
 
 use super::*;
 use crate::fake::world;
-use crate::model::Link;
+use crate::message::Link;
 use crate::text::Charset;
 use crate::theme::Theme;
 
@@ -161,6 +161,27 @@ fn jobs_are_sorted_as_asked() {
     assert!(names.is_sorted(), "{names:?}");
     press(&mut model, &[Ask::Sort; 4]);
     assert_eq!(model.jobs()[0].name, "orders.csv");
+}
+
+#[test]
+fn a_filter_narrows_the_list_and_the_choice() {
+    let mut model = live();
+    press(
+        &mut model,
+        &[
+            Ask::Filter,
+            Ask::Type('S'),
+            Ask::Type('e'),
+            Ask::Type('x'),
+            Ask::Erase,
+        ],
+    );
+    let names: Vec<&str> = model.jobs().iter().map(|job| job.name.as_str()).collect();
+    assert_eq!(names, ["sensors.csv"]);
+    assert_eq!(picked(&model), "sensors.csv");
+    press(&mut model, &[Ask::Keep, Ask::Clear]);
+    assert_eq!(model.jobs().len(), 5);
+    assert_eq!(picked(&model), "orders.csv");
 }
 
 #[test]

@@ -4,8 +4,10 @@ use ratatui::layout::Rect;
 use ratatui::widgets::{Clear, Widget};
 
 use super::pen::{Ink, Pen, inks_width};
+use crate::args::Tab;
 use crate::keys::{Binding, Hint, on};
-use crate::model::{Link, Model};
+use crate::message::Link;
+use crate::model::Model;
 use crate::text::{pad, width};
 use crate::theme::Tone;
 
@@ -15,7 +17,10 @@ fn names(pen: &Pen, binding: &Binding) -> &'static str {
 
 /// One line: `Enter open the job   s sort   ? help   q quit`. The last ones stay where not all fit.
 pub(super) fn hints(model: &Model, pen: &mut Pen, area: Rect) {
-    let nothing_there = model.jobs().is_empty() && model.workers().is_empty()
+    if model.filter.typing && model.tab == Tab::Jobs {
+        return typing(pen, area);
+    }
+    let nothing_there = model.picked_job().is_none() && model.workers().is_empty()
         || matches!(model.link, Link::VersionMismatch { .. });
     let items: Vec<(Hint, Vec<Ink>)> = on(model.tab)
         .filter(|binding| match binding.hint {
@@ -41,6 +46,21 @@ pub(super) fn hints(model: &Model, pen: &mut Pen, area: Rect) {
     );
 }
 
+/// While a filter is typed, other keys count.
+fn typing(pen: &mut Pen, area: Rect) {
+    let keys = [("Enter", "keep the filter"), ("Esc", "no filter")];
+    let inks: Vec<Ink> = keys
+        .into_iter()
+        .flat_map(|(key, does)| {
+            [
+                (key.to_owned(), Tone::Strong),
+                (format!(" {does}   "), Tone::Faint),
+            ]
+        })
+        .collect();
+    pen.inks(area.x + 1, area.y, area.right(), &inks);
+}
+
 /// All of `items` in one line of `columns`, less the last ones that matter only here.
 fn fitting(mut items: Vec<(Hint, Vec<Ink>)>, columns: u16) -> Vec<Ink> {
     while items.iter().map(|(_, inks)| inks_width(inks)).sum::<u16>() > columns {
@@ -54,7 +74,9 @@ fn fitting(mut items: Vec<(Hint, Vec<Ink>)>, columns: u16) -> Vec<Ink> {
 
 /// The overlay, in the middle of `area`.
 pub(super) fn overlay(model: &Model, pen: &mut Pen, area: Rect) {
-    let bindings: Vec<&Binding> = on(model.tab).collect();
+    let bindings: Vec<&Binding> = on(model.tab)
+        .filter(|binding| binding.hint != Hint::Cut || !model.is_live())
+        .collect();
     let keys = bindings
         .iter()
         .map(|b| width(names(pen, b)))

@@ -30,7 +30,12 @@ const COLUMNS: [Column; 9] = [
 
 pub(super) fn draw(model: &Model, pen: &mut Pen, area: Rect) {
     let Some(job) = model.picked_job() else {
-        return screens::no_jobs(model, pen, area);
+        if model.filter.text.is_empty() {
+            screens::no_jobs(model, pen, area);
+        } else {
+            screens::no_match(pen, area);
+        }
+        return;
     };
     let (head, area) = cut_top(area, head_height(area));
     heading(model, pen, head, job);

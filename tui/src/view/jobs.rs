@@ -12,6 +12,7 @@ use super::{cut_bottom, cut_top, screens};
 use crate::format::{bytes, count, duration, grouped, megabytes_per_s, plural, rate, short_id};
 use crate::model::Model;
 use crate::state::State;
+use crate::text::visible_in;
 use crate::theme::{Theme, Tone};
 
 const COLUMNS: [Column; 11] = [
@@ -30,7 +31,11 @@ const COLUMNS: [Column; 11] = [
 
 pub(super) fn draw(model: &Model, pen: &mut Pen, area: Rect) {
     let jobs = model.jobs();
-    if jobs.is_empty() {
+    let has_any = model
+        .state
+        .as_ref()
+        .is_some_and(|state| !state.jobs().is_empty());
+    if !has_any {
         return screens::no_jobs(model, pen, area);
     }
     let (area, below) = cut_bottom(area, chart_height(area));
@@ -46,8 +51,9 @@ pub(super) fn draw(model: &Model, pen: &mut Pen, area: Rect) {
         &title(model, &shown),
         &[(model.order.word().to_owned(), Tone::Faint)],
     );
-    if let Some(job) = picked {
-        details(model, pen, detail, job);
+    match picked {
+        Some(job) => details(model, pen, detail, job),
+        None => screens::no_match(pen, cut_top(lines, 1).1),
     }
     throughput(model, pen, below);
 }
@@ -72,6 +78,17 @@ fn title(model: &Model, shown: &std::ops::Range<usize>) -> Vec<Ink> {
     let state = model.state.as_ref();
     let total = state.map_or(0, State::jobs_total);
     let mut title = vec![("Jobs".to_owned(), Tone::Strong)];
+    let filter = &model.filter;
+    if filter.typing || !filter.text.is_empty() {
+        let text = visible_in(&filter.text, model.theme.charset);
+        let cursor = if filter.typing { "_" } else { "" };
+        title.push((
+            format!(" {} of {}", shown.len(), grouped(total)),
+            Tone::Plain,
+        ));
+        title.push((format!("  / {text}{cursor}"), Tone::Accent));
+        return title;
+    }
     if shown.len() as u64 == total {
         title.push((format!(" {total}"), Tone::Plain));
     } else {

@@ -21,7 +21,8 @@ use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
 
 use crate::args::Tab;
-use crate::model::{Link, Model};
+use crate::message::Link;
+use crate::model::Model;
 use pen::Pen;
 
 pub(crate) use header::tab_at;

@@ -7,7 +7,8 @@ use ratatui::layout::Rect;
 use super::LEAST;
 use super::pen::{Ink, Pen};
 use crate::format::{duration, plural};
-use crate::model::{Link, Model, Theirs};
+use crate::message::{Link, Theirs};
+use crate::model::Model;
 use crate::state::State;
 use crate::text::{Charset, visible_in};
 use crate::theme::Tone;
@@ -144,6 +145,14 @@ pub(super) fn no_jobs(model: &Model, pen: &mut Pen, area: Rect) {
         ]);
     }
     screen(pen, area, lines);
+}
+
+pub(super) fn no_match(pen: &mut Pen, area: Rect) {
+    let lines = [
+        one("no job matches the filter", Tone::Strong),
+        one("Esc on Jobs lists all again", Tone::Faint),
+    ];
+    pen.centred(area, &lines);
 }
 
 pub(super) fn no_rows(pen: &mut Pen, area: Rect) {

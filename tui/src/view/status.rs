@@ -5,7 +5,8 @@ use ratatui::layout::Rect;
 
 use super::pen::{Ink, Pen, inks_width};
 use crate::format::{count, duration};
-use crate::model::{Link, Model};
+use crate::message::Link;
+use crate::model::Model;
 use crate::theme::Tone;
 
 /// Left out where there is no room for it.

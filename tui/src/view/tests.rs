@@ -6,7 +6,7 @@ use proto::v1::{BrokerState, JobState, SampleRow, Snapshot, WatchEvent, WorkerSt
 use super::*;
 use crate::args::Tab;
 use crate::fake::world;
-use crate::model::{Ask, Msg, News, Theirs};
+use crate::message::{Ask, Msg, News, Theirs};
 use crate::once::plain;
 use crate::text::Charset;
 use crate::theme::Theme;
@@ -120,6 +120,9 @@ shows! {
     help_on_jobs: asked(live(Tab::Jobs), &[Ask::Help]);
     help_on_rows: asked(live(Tab::Rows), &[Ask::Help]);
     rows_paused: asked(live(Tab::Rows), &[Ask::Down(-30), Ask::Right(2)]);
+    jobs_filter_typed: asked(live(Tab::Jobs), &[Ask::Filter, Ask::Type('S'), Ask::Type('v')]);
+    jobs_filtered: asked(live(Tab::Jobs), &[Ask::Filter, Ask::Type('o'), Ask::Type('r'), Ask::Keep]);
+    jobs_none_match: asked(live(Tab::Jobs), &[Ask::Filter, Ask::Type('%'), Ask::Keep]);
     job_copied: asked(live(Tab::Job), &[Ask::Down(8), Ask::Copy]);
     connecting: empty(Tab::Jobs, Charset::Utf8);
     connecting_ascii: empty(Tab::Jobs, Charset::Ascii);

@@ -118,6 +118,11 @@ impl Call {
         self.events.send(Ok(event)).await.is_ok()
     }
 
+    /// Ends the stream with `status`.
+    pub async fn fail(self, status: Status) {
+        self.events.send(Err(status)).await.unwrap();
+    }
+
     /// Waits until the client has let go of the stream.
     pub async fn closed(&self) {
         self.events.closed().await;

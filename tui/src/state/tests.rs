@@ -1,0 +1,114 @@
+//! Events in, state out.
+
+use proto::v1::{Heartbeat, SampleRow};
+
+use super::*;
+
+fn job(id: &str, opened_unix_ms: u64, rows: u64) -> Job {
+    Job {
+        job_id: id.into(),
+        opened_unix_ms,
+        rows,
+        ..Job::default()
+    }
+}
+
+fn worker(id: &str, host: &str) -> Worker {
+    Worker {
+        heartbeat: Some(Heartbeat {
+            worker_id: id.into(),
+            host: host.into(),
+            ..Heartbeat::default()
+        }),
+        ..Worker::default()
+    }
+}
+
+fn event(change: Change) -> WatchEvent {
+    WatchEvent {
+        change: Some(change),
+        ..WatchEvent::default()
+    }
+}
+
+fn ids(state: &State) -> Vec<&str> {
+    state.jobs().iter().map(|job| job.job_id.as_str()).collect()
+}
+
+fn with_two_jobs() -> State {
+    let mut state = State::default();
+    let snapshot = Snapshot {
+        jobs: vec![job("b", 20, 5), job("a", 10, 1)],
+        jobs_total: 2,
+        workers: vec![worker("w2", "two"), worker("w1", "one")],
+        ..Snapshot::default()
+    };
+    state.apply("", event(Change::Snapshot(snapshot)));
+    state
+}
+
+#[test]
+fn a_delta_changes_adds_and_removes_by_id() {
+    let mut state = with_two_jobs();
+    let delta = Delta {
+        jobs: vec![job("a", 10, 9), job("c", 15, 0)],
+        jobs_gone: vec!["b".into()],
+        jobs_total: 3,
+        workers: vec![worker("w3", "three")],
+        workers_gone: vec!["w2".into()],
+        ..Delta::default()
+    };
+    state.apply("", event(Change::Delta(delta)));
+    assert_eq!(ids(&state), ["c", "a"]);
+    assert_eq!(state.job("a").map(|job| job.rows), Some(9));
+    assert_eq!(state.jobs_total(), 3);
+    let hosts: Vec<&str> = state.workers().iter().map(|w| place(w).0).collect();
+    assert_eq!(hosts, ["one", "three"]);
+}
+
+#[test]
+fn an_empty_delta_changes_nothing_but_the_time() {
+    let mut state = with_two_jobs();
+    let mut empty = event(Change::Delta(Delta::default()));
+    empty.sent_unix_ms = 77;
+    state.apply("", empty);
+    assert_eq!(ids(&state), ["b", "a"]);
+    assert_eq!((state.jobs_total(), state.sent_unix_ms), (2, 77));
+}
+
+#[test]
+fn a_profile_stays_while_no_job_is_asked_for_and_goes_with_the_next() {
+    let mut state = State::default();
+    let snapshot = |profile| {
+        event(Change::Snapshot(Snapshot {
+            profile,
+            ..Snapshot::default()
+        }))
+    };
+    state.apply("a", snapshot(Some(Profile::default())));
+    state.apply("", snapshot(None));
+    assert!(state.profile("a").is_some() && state.profile("b").is_none());
+    state.apply("b", snapshot(None));
+    assert!(state.profile("a").is_none());
+}
+
+#[test]
+fn hostile_text_is_harmless_before_anything_is_drawn() {
+    let mut state = State::default();
+    let rows = LatestRows {
+        columns: vec!["a\x1b[31m".into()],
+        rows: vec![SampleRow {
+            record: 0,
+            cells: vec!["x\u{202e}y\n".into()],
+        }],
+        ..LatestRows::default()
+    };
+    let delta = Delta {
+        rows: Some(rows),
+        ..Delta::default()
+    };
+    state.apply("", event(Change::Delta(delta)));
+    let rows = state.rows().unwrap();
+    assert_eq!(rows.columns, ["a␛[31m"]);
+    assert_eq!(rows.rows[0].cells, ["x\\u{202e}y↵"]);
+}
