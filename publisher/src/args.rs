@@ -12,10 +12,11 @@ use proto::JobId;
 use proto::v1::{OperationSpec, ProfileSpec, operation_spec::Kind};
 use tokio_util::sync::CancellationToken;
 
+use crate::going_on::GoingOnArgs;
 use crate::input::Source;
-use crate::journal::{JournalError, Shelf};
+use crate::journal::JournalError;
 use crate::progress::Progress;
-use crate::resume::{Found, Rest, ResumeError, Resumed};
+use crate::resume::{Found, ResumeError};
 use crate::run::{Config, PublishError, Published};
 use crate::start::Keeping;
 
@@ -36,34 +37,6 @@ pub struct Args {
 
     #[command(flatten)]
     going_on: GoingOnArgs,
-}
-
-/// What outlives the process, and how to go on with it.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Going on after an end that was not meant")]
-struct GoingOnArgs {
-    /// Go on with a publish that was stopped or killed, on the host where it began: a job's id, the
-    /// beginning of it, or "last". Refused where the file was changed since. For standard input
-    /// that was kept with --spool, FILE - gives the rest of it
-    #[arg(long, value_name = "JOB",
-          conflicts_with_all = ["name", "delimiter", "no_headers", "chunk_bytes", "spool"])]
-    resume: Option<String>,
-
-    /// With --resume: the rest of a spooled standard input is lost; finish the job without it. A
-    /// record that was cut off becomes a reject
-    #[arg(long, requires = "resume", conflicts_with = "file")]
-    seal: bool,
-
-    /// Keep what is read of standard input in DIR until the broker has all of it, so that it can be
-    /// gone on with. Needs room for the whole input, and waits for the disk [default: nothing is
-    /// kept, and what a killed process had read is lost]
-    #[arg(long, value_name = "DIR")]
-    spool: Option<PathBuf>,
-
-    /// Where to note how far each publish has come [default: rowmill/journal in XDG_STATE_HOME, or
-    /// in ~/.local/state]
-    #[arg(long, value_name = "DIR", env = "ROWMILL_JOURNAL")]
-    journal: Option<PathBuf>,
 }
 
 /// What a publish came to.
@@ -170,55 +143,19 @@ impl Args {
     fn config(&self) -> Result<Result<Config, JobId>, Failure> {
         let broker = self.broker.broker().or_exit(Exit::Usage)?;
         let first_connect = Duration::from_secs(self.connect_timeout);
-        let Some(text) = &self.going_on.resume else {
-            let mut config = self.input.config(broker, first_connect);
-            config.keeping = self.keeping(&config.source)?;
-            return Ok(Ok(config));
-        };
-        match self.resumed(text)? {
-            Found::Sealed(job) => Ok(Err(job)),
-            Found::Unfinished(unfinished) => {
+        let more = self.input.file.as_ref().map(|_| self.input.source());
+        match self.going_on.found(more.as_ref())? {
+            None => {
+                let mut config = self.input.config(broker, first_connect);
+                config.keeping = self.going_on.keeping(&config.source)?;
+                Ok(Ok(config))
+            }
+            Some(Found::Sealed(job)) => Ok(Err(job)),
+            Some(Found::Unfinished(unfinished)) => {
                 eprintln!("rowmill: {}", unfinished.summary());
                 Ok(Ok(unfinished.config(broker, first_connect)))
             }
         }
-    }
-
-    fn resumed(&self, text: &str) -> Result<Found, Failure> {
-        let rest = match (&self.input.file, self.going_on.seal) {
-            (None, false) => Rest::Waits,
-            (None, true) => Rest::Lost,
-            (Some(_), _) if self.input.source() == Source::Stdin => Rest::Comes,
-            (Some(_), _) => {
-                let said = "with --resume, FILE can only be -; the journal knows which file it was";
-                return Err(Failure::message(Exit::Usage, said));
-            }
-        };
-        let found = self.shelf().ok_or_else(no_shelf)?;
-        Resumed::find(found, text, rest).map_err(|error| failure(error.into()))
-    }
-
-    fn keeping(&self, source: &Source) -> Result<Keeping, Failure> {
-        let journals = self.shelf();
-        if let Some(dir) = &self.going_on.spool {
-            if *source != Source::Stdin {
-                let said = "--spool is for standard input; a file is there to be read again";
-                return Err(Failure::message(Exit::Usage, said));
-            }
-            return Ok(Keeping::Spool(journals.ok_or_else(no_shelf)?, dir.clone()));
-        }
-        if journals.is_none() && *source != Source::Stdin {
-            tracing::warn!(
-                "there is no home directory to keep a journal in, so this publish could not be \
-                 resumed; --journal DIR names another place"
-            );
-        }
-        Ok(journals.map_or(Keeping::Nothing, Keeping::Journal))
-    }
-
-    fn shelf(&self) -> Option<Shelf> {
-        let named = self.going_on.journal.clone().map(Shelf::new);
-        named.or_else(Shelf::of_user)
     }
 
     /// Publishes as the command line says, with progress on stderr; calls `opened` once the broker
@@ -340,12 +277,7 @@ fn says_how_to_go_on(error: &PublishError) -> bool {
     }
 }
 
-fn no_shelf() -> Failure {
-    let said = "there is no home directory to keep a journal in; name one with --journal DIR";
-    Failure::message(Exit::Usage, said)
-}
-
-fn failure(error: PublishError) -> Failure {
+pub(crate) fn failure(error: PublishError) -> Failure {
     let exit = match &error {
         PublishError::Resume(ResumeError::Changed { .. })
         | PublishError::Input(_)

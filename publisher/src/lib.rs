@@ -4,6 +4,7 @@
 
 mod args;
 mod frontier;
+mod going_on;
 mod identity;
 mod input;
 mod job;

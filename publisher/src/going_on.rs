@@ -1,0 +1,90 @@
+//! The flags that say what outlives a publish, and how to go on with it.
+
+use std::path::PathBuf;
+
+use cli::{Exit, Failure};
+
+use crate::args::failure;
+use crate::input::Source;
+use crate::journal::Shelf;
+use crate::resume::{Found, Rest, Resumed};
+use crate::start::Keeping;
+
+/// What outlives the process, and how to go on with it.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Going on after an end that was not meant")]
+pub(crate) struct GoingOnArgs {
+    /// Go on with a publish that was stopped or killed, on the host where it began: a job's id, the
+    /// beginning of it, or "last". Refused where the file was changed since. For standard input
+    /// that was kept with --spool, FILE - gives the rest of it
+    #[arg(long, value_name = "JOB",
+          conflicts_with_all = ["name", "delimiter", "no_headers", "chunk_bytes", "spool"])]
+    resume: Option<String>,
+
+    /// With --resume: the rest of a spooled standard input is lost; finish the job without it. A
+    /// record that was cut off becomes a reject
+    #[arg(long, requires = "resume", conflicts_with = "file")]
+    seal: bool,
+
+    /// Keep what is read of standard input in DIR until the broker has all of it, so that it can be
+    /// gone on with. Needs room for the whole input, and waits for the disk [default: nothing is
+    /// kept, and what a killed process had read is lost]
+    #[arg(long, value_name = "DIR")]
+    spool: Option<PathBuf>,
+
+    /// Where to note how far each publish has come [default: rowmill/journal in XDG_STATE_HOME, or
+    /// in ~/.local/state]
+    #[arg(long, value_name = "DIR", env = "ROWMILL_JOURNAL")]
+    journal: Option<PathBuf>,
+}
+
+impl GoingOnArgs {
+    /// The publish to go on with; `more` is what FILE says. `None`: it is a new one.
+    pub(crate) fn found(&self, more: Option<&Source>) -> Result<Option<Found>, Failure> {
+        let Some(text) = &self.resume else {
+            return Ok(None);
+        };
+        let rest = match more {
+            None if self.seal => Rest::Lost,
+            None => Rest::Waits,
+            Some(Source::Stdin) => Rest::Comes,
+            Some(Source::File(_)) => {
+                let said = "with --resume, FILE can only be -; the journal knows which file it was";
+                return Err(Failure::message(Exit::Usage, said));
+            }
+        };
+        let journals = self.shelf().ok_or_else(no_shelf)?;
+        let found = Resumed::find(journals, text, rest);
+        found.map(Some).map_err(|error| failure(error.into()))
+    }
+
+    /// What a new publish of `source` keeps.
+    pub(crate) fn keeping(&self, source: &Source) -> Result<Keeping, Failure> {
+        let journals = self.shelf();
+        if let Some(dir) = &self.spool {
+            if *source != Source::Stdin {
+                let said = "--spool is for standard input; a file is there to be read again";
+                return Err(Failure::message(Exit::Usage, said));
+            }
+            let journals = journals.ok_or_else(no_shelf)?;
+            return Ok(Keeping::Spool(journals, dir.clone()));
+        }
+        if journals.is_none() && *source != Source::Stdin {
+            tracing::warn!(
+                "there is no home directory to keep a journal in, so this publish could not be \
+                 resumed; --journal DIR names another place"
+            );
+        }
+        Ok(journals.map_or(Keeping::Nothing, Keeping::Journal))
+    }
+
+    fn shelf(&self) -> Option<Shelf> {
+        let named = self.journal.clone().map(Shelf::new);
+        named.or_else(Shelf::of_user)
+    }
+}
+
+fn no_shelf() -> Failure {
+    let said = "there is no home directory to keep a journal in; name one with --journal DIR";
+    Failure::message(Exit::Usage, said)
+}
