@@ -175,6 +175,7 @@ async fn next_batch(
 async fn settle(receipts: Vec<Receipt>) -> Result<(), BrokerError> {
     for receipt in receipts {
         receipt.ack().await?;
+        failpoint::pass(failpoint::Point::MasterAfterAck);
     }
     Ok(())
 }

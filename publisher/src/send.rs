@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use broker::{Backoff, Broker, BrokerError, Confirm, Route, Session};
+use failpoint::Point;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use proto::{Envelope, Payload};
@@ -148,6 +149,7 @@ impl<'a> Sender<'a> {
     fn confirmed(&mut self, ticket: Ticket) {
         self.progress.moving();
         if let Some(envelope) = self.window.confirmed(ticket) {
+            failpoint::pass(after(&envelope));
             match envelope.payload.as_ref() {
                 Payload::Open(_) => self.progress.confirm_open(),
                 Payload::Chunk(chunk) => {
@@ -173,5 +175,20 @@ async fn publish(
         Payload::Chunk(_) => Route::Tasks,
         _ => Route::Results,
     };
+    failpoint::pass(before(&envelope));
     (ticket, session.publish(route, &envelope).await)
+}
+
+fn before(envelope: &Envelope) -> Point {
+    match envelope.payload.as_ref() {
+        Payload::Seal(_) => Point::PublisherBeforeSeal,
+        _ => Point::PublisherBeforePublish,
+    }
+}
+
+fn after(envelope: &Envelope) -> Point {
+    match envelope.payload.as_ref() {
+        Payload::Seal(_) => Point::PublisherAfterSeal,
+        _ => Point::PublisherAfterConfirm,
+    }
 }
