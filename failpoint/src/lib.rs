@@ -59,7 +59,9 @@ impl Point {
 }
 
 /// Whether this build looks at `ROWMILL_FAILPOINT`.
-pub const ARMED: bool = cfg!(any(debug_assertions, feature = "armed"));
+pub fn is_armed() -> bool {
+    cfg!(any(debug_assertions, feature = "armed"))
+}
 
 /// Passes `point`: nothing, or the end of the process.
 #[inline]
@@ -95,9 +97,11 @@ mod armed {
         let Some(order) = ORDER.get_or_init(order) else {
             return;
         };
-        if order.point == point && PASSED.fetch_add(1, Ordering::SeqCst) + 1 == order.passage {
-            // There is nobody to tell if this fails, and then the process simply lives on.
-            drop(kill_process(getpid(), Signal::KILL));
+        if order.point == point
+            && PASSED.fetch_add(1, Ordering::SeqCst) + 1 == order.passage
+            && let Err(error) = kill_process(getpid(), Signal::KILL)
+        {
+            eprintln!("ROWMILL_FAILPOINT: this process cannot kill itself: {error}");
         }
     }
 

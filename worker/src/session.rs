@@ -133,8 +133,12 @@ async fn one(bench: &Bench, session: &Session, delivery: Delivery) -> Result<(),
         message,
         receipt,
         delivery_count,
+        redelivered,
         ..
     } = delivery;
+    if redelivered {
+        tracing::debug!(delivery_count, "took a redelivered message");
+    }
     let envelope = match message {
         Ok(envelope) => envelope,
         Err(error) => {
