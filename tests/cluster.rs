@@ -67,6 +67,7 @@ fn named<'a>(nodes: &'a [Node], name: &str) -> &'a Node {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes a minute and three brokers: scripts/cluster-test"]
 async fn the_leader_of_the_queues_is_killed_in_the_middle_and_nothing_is_lost() {
     let (seed, began) = (seed(), Instant::now());
     let say = |what: &str| println!("cluster: {:>5.1} s  {what}", began.elapsed().as_secs_f64());
