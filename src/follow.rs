@@ -55,7 +55,7 @@ where
                     note: status.message().to_owned(),
                     ..Reading::default()
                 });
-                pause().await;
+                pause(status.code()).await;
                 if status.code() == Code::Unavailable {
                     client = reconnect(&connect, patience, meter).await?;
                 }
@@ -84,15 +84,16 @@ where
                     note: failure.to_string(),
                     ..Reading::default()
                 });
-                pause().await;
+                pause(Code::Unavailable).await;
             }
         }
     }
 }
 
-/// Between two attempts to ask a master that does not know yet.
-async fn pause() {
-    tokio::time::sleep(Duration::from_millis(200)).await;
+/// Between two attempts: short where the opening is on its way, longer where the master is away.
+async fn pause(code: Code) {
+    let ms = if code == Code::NotFound { 10 } else { 200 };
+    tokio::time::sleep(Duration::from_millis(ms)).await;
 }
 
 impl Patience {
@@ -124,14 +125,17 @@ fn check(patience: Patience, job: Option<&Job>, job_id: &str) -> Result<(), Fail
 
 fn reading(job: &Job) -> Reading {
     let note = match job.state() {
-        _ if job.no_workers => "NO WORKERS: start one with `rowmill worker`",
-        JobState::Stalled => "STALLED: its publisher is gone",
-        _ => "",
+        _ if job.no_workers => "NO WORKERS: start one with `rowmill worker`".to_owned(),
+        JobState::Stalled => format!(
+            "STALLED: its publisher is gone; where it ran: rowmill publish --resume {}",
+            job.job_id
+        ),
+        _ => String::new(),
     };
     Reading {
         bytes: job.bytes,
         total_bytes: job.source_bytes,
         rows: job.rows,
-        note: note.to_owned(),
+        note,
     }
 }

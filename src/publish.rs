@@ -46,7 +46,7 @@ impl Args {
             never = saying => match never {},
         };
         publisher::report(&published);
-        let job_id = published.job.to_string();
+        let job_id = published.job().to_string();
         let mut meter = Meter::new(self.publish.input().is_quiet());
         let patience = Patience {
             deadline: None,

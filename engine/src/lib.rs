@@ -17,4 +17,4 @@ mod sample;
 pub mod split;
 
 pub use dialect::Dialect;
-pub use split::{Limits, Piece, SplitError, Splitter};
+pub use split::{Limits, Piece, Place, SplitError, Splitter};

@@ -16,6 +16,9 @@ pub(crate) fn raw(record: &[u8]) -> Vec<u8> {
     record[..record.len().min(RAW_BYTES)].to_vec()
 }
 
+/// The reason for a record whose end is lost.
+pub(crate) const TORN: &str = "the input was cut off within this record";
+
 /// The reason for a record over the cap.
 pub(crate) fn too_long(cap_bytes: u64, quote_line: Option<u64>) -> String {
     let cap = bytes(cap_bytes);

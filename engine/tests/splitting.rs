@@ -90,6 +90,31 @@ fn take(splitter: &mut Splitter, pieces: &mut Vec<Piece>) -> Result<(), SplitErr
     Ok(())
 }
 
+/// What is split of `input` by a splitter that starts after the first `taken` pieces, and by one that
+/// went all the way.
+fn split_from(
+    dialect: Dialect,
+    limits: Limits,
+    input: &[u8],
+    taken: usize,
+) -> Option<(Vec<Piece>, Vec<Piece>, [Splitter; 2])> {
+    let mut whole = Splitter::new(dialect, limits);
+    whole.push(input);
+    whole.finish();
+    for _ in 0..taken {
+        whole.next_piece().ok()??;
+    }
+    let header = whole.header().map(<[String]>::to_vec);
+    let place = whole.place();
+    let mut rest = Splitter::resume(dialect, limits, header, place);
+    rest.push(&input[place.byte as usize..]);
+    rest.finish();
+    let (mut expected, mut found) = (Vec::new(), Vec::new());
+    take(&mut whole, &mut expected).ok()?;
+    take(&mut rest, &mut found).unwrap();
+    Some((expected, found, [whole, rest]))
+}
+
 fn line_of(input: &[u8], at: usize) -> u64 {
     let mut line = 1;
     for (i, &byte) in input[..at].iter().enumerate() {
@@ -287,6 +312,35 @@ fn nothing_and_a_header_alone_are_told_apart() {
 }
 
 #[test]
+fn an_input_that_was_cut_off_loses_its_last_record_only_and_says_so() {
+    let limits = Limits {
+        target_bytes: 10,
+        cap_bytes: 100,
+    };
+    let torn = |input: &str| {
+        let mut splitter = Splitter::new(Dialect::default(), limits);
+        splitter.push(input.as_bytes());
+        splitter.finish_torn();
+        let mut pieces = Vec::new();
+        take(&mut splitter, &mut pieces).unwrap();
+        let rejects: Vec<_> = pieces.iter().flat_map(|p| p.rejects.clone()).collect();
+        assert_eq!(splitter.rejected(), rejects.len() as u64);
+        (splitter.rows(), rejects, splitter.bytes())
+    };
+    assert_eq!(torn("a,b\n1,2\n3,4\n"), (2, vec![], 12));
+    for tail in ["5", "5,\"x\ny", "5,a tail longer than the target"] {
+        let (rows, rejects, bytes) = torn(&format!("a,b\n1,2\n3,4\n{tail}"));
+        assert_eq!((rows, bytes), (2, 12 + tail.len() as u64));
+        let [reject] = &rejects[..] else {
+            panic!("{rejects:?}")
+        };
+        assert_eq!((reject.record, reject.line, reject.byte), (2, 4, 12));
+        assert_eq!(reject.reason, "the input was cut off within this record");
+        assert_eq!(reject.raw, tail.as_bytes());
+    }
+}
+
+#[test]
 fn rejects_never_pile_up() {
     let mut splitter = Splitter::new(
         Dialect::default(),
@@ -321,6 +375,20 @@ proptest! {
         dialect in dialects(), input in sound(120), target in 1_usize..3000, feed in 1_usize..3000,
     ) {
         check(dialect, target, &input, feed);
+    }
+
+    #[test]
+    fn a_resumed_splitter_cuts_as_the_first_one_would_have(
+        dialect in dialects(), input in nasty(60), target in 1_usize..100, cap in 1_usize..100,
+        taken in 1_usize..30,
+    ) {
+        let limits = Limits { target_bytes: target, cap_bytes: cap };
+        if let Some((expected, found, [whole, rest])) = split_from(dialect, limits, &input, taken) {
+            prop_assert_eq!(found, expected);
+            prop_assert_eq!(rest.header(), whole.header());
+            prop_assert_eq!((rest.place(), rest.bytes()), (whole.place(), whole.bytes()));
+            prop_assert_eq!((rest.rows(), rest.rejected()), (whole.rows(), whole.rejected()));
+        }
     }
 
     #[test]

@@ -13,11 +13,15 @@ use proto::v1::{OperationSpec, ProfileSpec, operation_spec::Kind};
 use tokio_util::sync::CancellationToken;
 
 use crate::input::Source;
+use crate::journal::{JournalError, Shelf};
 use crate::progress::Progress;
+use crate::resume::{Found, Rest, ResumeError, Resumed};
 use crate::run::{Config, PublishError, Published};
+use crate::start::Keeping;
 
 /// Cut CSV into chunks and hand them to the broker; prints the job's id
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("file", |file| file.required(false).required_unless_present("resume")))]
 pub struct Args {
     #[command(flatten)]
     input: InputArgs,
@@ -29,14 +33,64 @@ pub struct Args {
     /// waited for as long as it takes
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     connect_timeout: u64,
+
+    #[command(flatten)]
+    going_on: GoingOnArgs,
+}
+
+/// What outlives the process, and how to go on with it.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Going on after an end that was not meant")]
+struct GoingOnArgs {
+    /// Go on with a publish that was stopped or killed, on the host where it began: a job's id, the
+    /// beginning of it, or "last". Refused where the file was changed since. For standard input
+    /// that was kept with --spool, FILE - gives the rest of it
+    #[arg(long, value_name = "JOB",
+          conflicts_with_all = ["name", "delimiter", "no_headers", "chunk_bytes", "spool"])]
+    resume: Option<String>,
+
+    /// With --resume: the rest of a spooled standard input is lost; finish the job without it. A
+    /// record that was cut off becomes a reject
+    #[arg(long, requires = "resume", conflicts_with = "file")]
+    seal: bool,
+
+    /// Keep what is read of standard input in DIR until the broker has all of it, so that it can be
+    /// gone on with. Needs room for the whole input, and waits for the disk [default: nothing is
+    /// kept, and what a killed process had read is lost]
+    #[arg(long, value_name = "DIR")]
+    spool: Option<PathBuf>,
+
+    /// Where to note how far each publish has come [default: rowmill/journal in XDG_STATE_HOME, or
+    /// in ~/.local/state]
+    #[arg(long, value_name = "DIR", env = "ROWMILL_JOURNAL")]
+    journal: Option<PathBuf>,
+}
+
+/// What a publish came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The broker has all of it.
+    Published(Published),
+    /// The broker had all of it before.
+    Sealed(JobId),
+}
+
+impl Outcome {
+    /// The job.
+    pub fn job(&self) -> JobId {
+        match self {
+            Self::Published(published) => published.job,
+            Self::Sealed(job) => *job,
+        }
+    }
 }
 
 /// What to read, and how: the same for `publish` and `run`.
 #[derive(Debug, clap::Args)]
 pub struct InputArgs {
     /// The CSV to read; - is standard input
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    #[arg(value_name = "FILE", required = true)]
+    file: Option<PathBuf>,
 
     /// What to call the job [default: the file's name]
     #[arg(long, value_name = "TEXT")]
@@ -76,7 +130,7 @@ impl InputArgs {
 
     /// A publish of this input to `broker`, which may be away for `first_connect` at the start.
     pub fn config(&self, broker: Broker, first_connect: Duration) -> Config {
-        let source = Source::new(&self.file);
+        let source = self.source();
         Config {
             broker,
             name: self.name.clone().unwrap_or_else(|| source.name()),
@@ -96,7 +150,13 @@ impl InputArgs {
             },
             first_connect,
             progress: Arc::new(Progress::default()),
+            keeping: Keeping::Nothing,
         }
+    }
+
+    /// Only where another publish is gone on with may there be no file.
+    fn source(&self) -> Source {
+        self.file.as_deref().map_or(Source::Stdin, Source::new)
     }
 }
 
@@ -104,6 +164,56 @@ impl Args {
     /// What to read, and how.
     pub fn input(&self) -> &InputArgs {
         &self.input
+    }
+
+    /// The publish that is asked for, or the job that needs no more of it.
+    fn config(&self) -> Result<Result<Config, JobId>, Failure> {
+        let broker = self.broker.broker().or_exit(Exit::Usage)?;
+        let first_connect = Duration::from_secs(self.connect_timeout);
+        let Some(text) = &self.going_on.resume else {
+            let mut config = self.input.config(broker, first_connect);
+            config.keeping = self.keeping(&config.source)?;
+            return Ok(Ok(config));
+        };
+        match self.resumed(text)? {
+            Found::Sealed(job) => Ok(Err(job)),
+            Found::Unfinished(resumed) => {
+                eprintln!("rowmill: {}", resumed.summary());
+                Ok(Ok(resumed.config(broker, first_connect)))
+            }
+        }
+    }
+
+    fn resumed(&self, text: &str) -> Result<Found, Failure> {
+        let rest = match (&self.input.file, self.going_on.seal) {
+            (None, false) => Rest::Waits,
+            (None, true) => Rest::Lost,
+            (Some(_), _) if self.input.source() == Source::Stdin => Rest::Comes,
+            (Some(_), _) => {
+                let said = "with --resume, FILE can only be -; the journal knows which file it was";
+                return Err(Failure::message(Exit::Usage, said));
+            }
+        };
+        let found = self.shelf().ok_or_else(no_shelf)?;
+        Resumed::find(found, text, rest).map_err(|error| failure(error.into()))
+    }
+
+    fn keeping(&self, source: &Source) -> Result<Keeping, Failure> {
+        match (self.shelf(), &self.going_on.spool) {
+            (_, Some(_)) if *source != Source::Stdin => {
+                let said = "--spool is for standard input; a file is there to be read again";
+                Err(Failure::message(Exit::Usage, said))
+            }
+            (Some(shelf), Some(dir)) => Ok(Keeping::Spool(shelf, dir.clone())),
+            (Some(shelf), None) => Ok(Keeping::Journal(shelf)),
+            (None, Some(_)) => Err(no_shelf()),
+            (None, None) => Ok(Keeping::Nothing),
+        }
+    }
+
+    fn shelf(&self) -> Option<Shelf> {
+        let named = self.going_on.journal.clone().map(Shelf::new);
+        named.or_else(Shelf::of_user)
     }
 
     /// Publishes as the command line says, with progress on stderr; calls `opened` once the broker
@@ -116,11 +226,14 @@ impl Args {
         &self,
         opened: impl FnOnce(JobId),
         shutdown: CancellationToken,
-    ) -> Result<Published, Failure> {
-        let broker = self.broker.broker().or_exit(Exit::Usage)?;
-        let config = self
-            .input
-            .config(broker, Duration::from_secs(self.connect_timeout));
+    ) -> Result<Outcome, Failure> {
+        let config = match self.config()? {
+            Ok(config) => config,
+            Err(job) => {
+                opened(job);
+                return Ok(Outcome::Sealed(job));
+            }
+        };
         let (progress, job) = (Arc::clone(&config.progress), config.job);
         let mut meter = Meter::new(self.input.quiet);
         let mut ticks = tokio::time::interval(Meter::EVERY);
@@ -142,7 +255,10 @@ impl Args {
         {
             tell(job);
         }
-        outcome.map_err(failure)
+        outcome.map(Outcome::Published).map_err(|error| {
+            say_how_to_go_on(&error, &progress, job);
+            failure(error)
+        })
     }
 
     /// `rowmill publish`, without waiting for the result: the id on stdout, the rest on stderr.
@@ -151,8 +267,8 @@ impl Args {
     ///
     /// As [`publish`](Self::publish).
     pub async fn run(self, shutdown: CancellationToken) -> Result<Exit, Failure> {
-        let published = self.publish(print_id, shutdown).await?;
-        report(&published);
+        let outcome = self.publish(print_id, shutdown).await?;
+        report(&outcome);
         Ok(Exit::Ok)
     }
 }
@@ -166,20 +282,26 @@ fn print_id(job: JobId) {
 }
 
 /// Says on stderr what was published.
-pub fn report(published: &Published) {
+pub fn report(outcome: &Outcome) {
     let Published {
         chunks,
         rows,
         rejects,
         bytes,
         ..
-    } = published;
+    } = match outcome {
+        Outcome::Published(published) => published,
+        Outcome::Sealed(job) => {
+            eprintln!("rowmill: job {job} is sealed already: the broker has all of it");
+            return;
+        }
+    };
     eprintln!(
         "rowmill: published {rows} rows in {chunks} chunks ({bytes} bytes), each confirmed by the broker"
     );
     if *rejects > 0 {
         eprintln!(
-            "rowmill: {rejects} records were too long to carry; `rowmill rejects` lists them"
+            "rowmill: {rejects} records were too long to carry, or cut off; `rowmill rejects` lists them"
         );
     }
 }
@@ -194,9 +316,30 @@ fn reading(progress: &Progress) -> Reading {
     }
 }
 
+/// Where the error itself does not say it.
+fn say_how_to_go_on(error: &PublishError, progress: &Progress, job: JobId) {
+    let fits = matches!(
+        error,
+        PublishError::Input(_) | PublishError::Broker(_) | PublishError::Panic(_)
+    );
+    if fits && progress.is_kept() {
+        eprintln!("rowmill: when that is mended: rowmill publish --resume {job}");
+    }
+}
+
+fn no_shelf() -> Failure {
+    let said = "there is no home directory to keep a journal in; name one with --journal DIR";
+    Failure::message(Exit::Usage, said)
+}
+
 fn failure(error: PublishError) -> Failure {
     let exit = match &error {
-        PublishError::Input(_) | PublishError::Panic(_) => Exit::UnreadableInput,
+        PublishError::Resume(ResumeError::Changed { .. })
+        | PublishError::Input(_)
+        | PublishError::Unsealed { .. }
+        | PublishError::Panic(_)
+        | PublishError::Journal(JournalError::Io { .. }) => Exit::UnreadableInput,
+        PublishError::Resume(_) | PublishError::Journal(_) => Exit::Usage,
         PublishError::Broker(_) => Exit::Unreachable,
         PublishError::Interrupted { .. } => Exit::Cancelled,
     };

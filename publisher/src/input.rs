@@ -5,8 +5,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use engine::split::{Piece, SplitError, Splitter};
+use engine::split::{Piece, Place, SplitError, Splitter};
 use tokio::sync::mpsc;
+
+use crate::journal::Ended;
+use crate::spool::Spool;
 
 /// Where to read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +46,7 @@ impl Source {
     pub(crate) fn open(&self) -> Result<Opened, InputError> {
         match self {
             Self::Stdin => Ok(Opened {
-                reader: Box::new(io::stdin()),
+                reader: Reader::Stdin(io::stdin()),
                 bytes: None,
             }),
             Self::File(path) => {
@@ -55,14 +58,14 @@ impl Source {
                 // A named pipe or a device has no length that means anything.
                 let bytes = Some(metadata.len()).filter(|_| metadata.is_file());
                 Ok(Opened {
-                    reader: Box::new(file),
+                    reader: Reader::File(file),
                     bytes,
                 })
             }
         }
     }
 
-    fn error(&self, source: io::Error) -> InputError {
+    pub(crate) fn error(&self, source: io::Error) -> InputError {
         InputError::Read {
             name: self.name(),
             source,
@@ -72,9 +75,27 @@ impl Source {
 
 /// An open input.
 pub(crate) struct Opened {
-    pub(crate) reader: Box<dyn Read + Send>,
+    pub(crate) reader: Reader,
     /// Its length. `None`: not known before it ends.
     pub(crate) bytes: Option<u64>,
+}
+
+/// What is read from.
+pub(crate) enum Reader {
+    Stdin(io::Stdin),
+    File(File),
+    Spool(Spool),
+}
+
+/// What the end of what can be read means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tail {
+    /// The input has ended.
+    Ends,
+    /// There was more, which is lost; what there is, is all that there will be.
+    Torn,
+    /// More may come, to another process.
+    Stays,
 }
 
 /// Why the input cannot be read.
@@ -85,6 +106,14 @@ pub enum InputError {
     Read {
         /// The file, or "-".
         name: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The disk did not keep it, or no longer has it.
+    #[error("cannot spool to {}: {source}", path.display())]
+    Spool {
+        /// The spool.
+        path: PathBuf,
         /// What the system said.
         source: io::Error,
     },
@@ -103,80 +132,150 @@ pub enum InputError {
 pub(crate) enum Found {
     /// The columns, once, before anything else.
     Header(Vec<String>),
-    /// A run of records.
-    Piece(Piece),
+    /// A run of records, and where the input stands behind it.
+    Piece(Piece, Place),
+    /// The spool is whole; what is found from now on depends on that.
+    Ended(Ended),
     /// The whole was read.
     End(Totals),
 }
 
 /// What was read in all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Totals {
-    pub(crate) rows: u64,
-    pub(crate) rejects: u64,
-    pub(crate) bytes: u64,
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Records in all pieces.
+    pub rows: u64,
+    /// Records that were too large to carry.
+    pub rejects: u64,
+    /// Bytes of input.
+    pub bytes: u64,
 }
 
-/// Reads `opened` to its end, into `pieces`. Ends early, without an error, when nobody takes them.
-///
-/// # Errors
-///
-/// When the input cannot be read or split.
-pub(crate) fn read_all(
-    source: &Source,
-    mut opened: Opened,
-    mut splitter: Splitter,
-    pieces: &mpsc::Sender<Found>,
-) -> Result<(), InputError> {
-    let mut has_header = false;
-    loop {
-        let is_end = fill(&mut splitter, &mut opened.reader).map_err(|e| source.error(e))?;
-        loop {
-            let piece = splitter.next_piece().map_err(|error| InputError::Split {
-                name: source.name(),
-                source: error,
-            })?;
-            if !has_header && let Some(header) = splitter.header() {
-                has_header = true;
-                if pieces
-                    .blocking_send(Found::Header(header.to_vec()))
-                    .is_err()
-                {
-                    return Ok(());
-                }
-            }
-            let Some(piece) = piece else { break };
-            if pieces.blocking_send(Found::Piece(piece)).is_err() {
-                return Ok(());
-            }
-        }
-        if is_end {
-            let totals = Totals {
-                rows: splitter.rows(),
-                rejects: splitter.rejected(),
-                bytes: splitter.bytes(),
-            };
-            // Whoever no longer takes pieces has stopped, and knows why.
-            drop(pieces.blocking_send(Found::End(totals)));
-            return Ok(());
+/// One input on its way into pieces.
+pub(crate) struct Reading {
+    source: Source,
+    opened: Opened,
+    splitter: Splitter,
+    tail: Tail,
+    has_header: bool,
+}
+
+impl Reading {
+    pub(crate) fn new(source: Source, opened: Opened, splitter: Splitter, tail: Tail) -> Self {
+        Self {
+            source,
+            opened,
+            splitter,
+            tail,
+            has_header: false,
         }
     }
-}
 
-/// Reads once; whether that was the end.
-fn fill(splitter: &mut Splitter, reader: &mut dyn Read) -> io::Result<bool> {
-    loop {
-        match reader.read(splitter.space()) {
-            Ok(0) => {
-                splitter.finish();
-                return Ok(true);
+    /// Reads to the end, into `found`. Ends early, without an error, when nobody takes it. Says how
+    /// many bytes there were where their end is not the input's.
+    ///
+    /// # Errors
+    ///
+    /// When the input cannot be read, spooled or split.
+    pub(crate) fn run(mut self, found: &mpsc::Sender<Found>) -> Result<Option<u64>, InputError> {
+        loop {
+            let is_end = self.fill()?;
+            if is_end && !self.end(found) {
+                return Ok(None);
             }
-            Ok(bytes) => {
-                splitter.filled(bytes);
+            if !self.give(found)? {
+                return Ok(None);
+            }
+            if is_end {
+                return Ok(self.finished(found));
+            }
+        }
+    }
+
+    fn finished(&self, found: &mpsc::Sender<Found>) -> Option<u64> {
+        if self.tail == Tail::Stays {
+            return Some(self.splitter.bytes());
+        }
+        let totals = Totals {
+            rows: self.splitter.rows(),
+            rejects: self.splitter.rejected(),
+            bytes: self.splitter.bytes(),
+        };
+        // Whoever no longer takes what is found has stopped, and knows why.
+        drop(found.blocking_send(Found::End(totals)));
+        None
+    }
+
+    /// Reads once; whether that was the end.
+    fn fill(&mut self) -> Result<bool, InputError> {
+        loop {
+            match self.read() {
+                Ok(bytes) => {
+                    self.splitter.filled(bytes);
+                    return Ok(bytes == 0);
+                }
+                Err(InputError::Read { source, .. })
+                    if source.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn read(&mut self) -> Result<usize, InputError> {
+        let space = self.splitter.space();
+        let read = match &mut self.opened.reader {
+            Reader::Stdin(stdin) => stdin.read(space),
+            Reader::File(file) => file.read(space),
+            Reader::Spool(spool) => return spool.read(space),
+        };
+        read.map_err(|source| self.source.error(source))
+    }
+
+    /// Nothing more can be read; whether anybody wants to know.
+    fn end(&mut self, found: &mpsc::Sender<Found>) -> bool {
+        let torn = match self.tail {
+            Tail::Stays => return true,
+            Tail::Ends => false,
+            Tail::Torn => true,
+        };
+        if torn {
+            self.splitter.finish_torn();
+        } else {
+            self.splitter.finish();
+        }
+        let Reader::Spool(spool) = &self.opened.reader else {
+            return true;
+        };
+        let bytes = spool.bytes();
+        let ended = Found::Ended(Ended { bytes, torn });
+        found.blocking_send(ended).is_ok()
+    }
+
+    /// Gives what can be said before more is read; whether it is wanted. A piece is given when it is
+    /// where it can be read again.
+    fn give(&mut self, found: &mpsc::Sender<Found>) -> Result<bool, InputError> {
+        loop {
+            let split = self.splitter.next_piece();
+            let piece = split.map_err(|source| InputError::Split {
+                name: self.source.name(),
+                source,
+            })?;
+            if !self.has_header
+                && let Some(header) = self.splitter.header()
+            {
+                self.has_header = true;
+                if found.blocking_send(Found::Header(header.to_vec())).is_err() {
+                    return Ok(false);
+                }
+            }
+            let Some(piece) = piece else { return Ok(true) };
+            if let Reader::Spool(spool) = &mut self.opened.reader {
+                spool.sync()?;
+            }
+            let piece = Found::Piece(piece, self.splitter.place());
+            if found.blocking_send(piece).is_err() {
                 return Ok(false);
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
         }
     }
 }

@@ -9,18 +9,22 @@ use crate::input::Totals;
 
 /// Makes a job's messages, in their order.
 #[derive(Debug)]
-pub(crate) struct Job {
-    pub(crate) id: JobId,
-    pub(crate) dialect: Dialect,
-    pub(crate) operation: OperationSpec,
-    pub(crate) columns: Vec<String>,
+pub struct Job {
+    /// The job's id.
+    pub id: JobId,
+    /// How the input is written.
+    pub dialect: Dialect,
+    /// What workers are to do.
+    pub operation: OperationSpec,
+    /// The header's cells, once they are known.
+    pub columns: Vec<String>,
     /// The next chunk's seq: how many there are so far.
-    pub(crate) chunks: u64,
+    pub chunks: u64,
 }
 
 impl Job {
     /// The opening.
-    pub(crate) fn open(&self, name: &str, source_bytes: Option<u64>) -> Envelope {
+    pub fn open(&self, name: &str, source_bytes: Option<u64>) -> Envelope {
         let open = JobOpen {
             job_id: self.id.to_string(),
             name: name.chars().take(200).collect(),
@@ -35,7 +39,7 @@ impl Job {
     }
 
     /// The next chunk.
-    pub(crate) fn chunk(&mut self, piece: Piece) -> Envelope {
+    pub fn chunk(&mut self, piece: Piece) -> Envelope {
         let seq = self.chunks;
         self.chunks += 1;
         let chunk = Chunk {
@@ -56,7 +60,7 @@ impl Job {
     }
 
     /// The seal.
-    pub(crate) fn seal(&self, totals: Totals) -> Envelope {
+    pub fn seal(&self, totals: Totals) -> Envelope {
         let seal = JobSeal {
             job_id: self.id.to_string(),
             chunks: self.chunks,

@@ -1,15 +1,31 @@
 //! The publisher: reads CSV, cuts it into chunks, and hands each to the broker until the broker has
-//! confirmed it. It forgets a chunk only then.
+//! confirmed it. It forgets a chunk only then. What it has to remember beyond its own end is in a
+//! journal.
 
 mod args;
+mod frontier;
+mod identity;
 mod input;
 mod job;
+mod journal;
+mod notes;
+mod outbox;
+mod pace;
 mod progress;
+mod resume;
 mod run;
 mod send;
+mod spool;
+mod start;
 mod window;
 
-pub use args::{Args, InputArgs, report};
-pub use input::Source;
+pub use args::{Args, InputArgs, Outcome, report};
+pub use input::{Source, Totals};
+pub use job::Job;
+pub use journal::{JournalError, Shelf};
+pub use outbox::{Answered, Outbox};
 pub use progress::Progress;
+pub use resume::{Found, Rest, ResumeError, Resumed};
 pub use run::{Config, PublishError, Published, run};
+pub use start::Keeping;
+pub use window::Ticket;

@@ -1,6 +1,6 @@
 //! How far a publish has come, for whoever shows it.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -14,6 +14,8 @@ pub struct Progress {
     confirmed_rows: AtomicU64,
     /// Bytes of input; 0 where that is not known.
     total_bytes: AtomicU64,
+    /// Whether another process could go on with it.
+    kept: AtomicBool,
     opened: watch::Sender<bool>,
     waiting: watch::Sender<Option<String>>,
 }
@@ -24,6 +26,7 @@ impl Default for Progress {
             confirmed_bytes: AtomicU64::new(0),
             confirmed_rows: AtomicU64::new(0),
             total_bytes: AtomicU64::new(0),
+            kept: AtomicBool::new(false),
             opened: watch::Sender::new(false),
             waiting: watch::Sender::new(None),
         }
@@ -49,6 +52,21 @@ impl Progress {
         self.waiting.borrow().clone()
     }
 
+    /// Whether the publish could be gone on with, should it end here.
+    pub fn is_kept(&self) -> bool {
+        self.kept.load(Relaxed)
+    }
+
+    pub(crate) fn set_kept(&self, kept: bool) {
+        self.kept.store(kept, Relaxed);
+    }
+
+    /// So much was confirmed to an earlier process.
+    pub(crate) fn set_confirmed(&self, bytes: u64, rows: u64) {
+        self.confirmed_bytes.store(bytes, Relaxed);
+        self.confirmed_rows.store(rows, Relaxed);
+    }
+
     /// Waits until the broker has the job's opening.
     pub async fn opened(&self) {
         // The sender lives as long as `self`, so this ends with the opening.
@@ -72,6 +90,11 @@ impl Progress {
     pub(crate) fn moving(&self) {
         self.waiting
             .send_if_modified(|waiting| waiting.take().is_some());
+    }
+
+    /// Nothing moves, because of `reason`; the log knows already.
+    pub(crate) fn wait_quietly(&self, reason: &str) {
+        self.waiting.send_replace(Some(reason.to_owned()));
     }
 
     /// Nothing moves, because of `reason`; the log says it once.

@@ -5,16 +5,21 @@ use std::time::Duration;
 
 use broker::{Broker, BrokerError};
 use engine::Dialect;
-use engine::split::{Limits, Splitter};
-use proto::JobId;
-use proto::v1::OperationSpec;
+use engine::split::Limits;
+use proto::v1::{JobOpen, OperationSpec};
+use proto::{Envelope, JobId, Payload};
 use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
-use crate::input::{Found, InputError, Source, Totals, read_all};
+use crate::input::{Found, InputError, Source, Totals};
 use crate::job::Job;
+use crate::journal::{JournalError, Mark};
+use crate::notes::{Book, Notes};
 use crate::progress::Progress;
-use crate::send::Sender;
+use crate::resume::ResumeError;
+use crate::send::{Outgoing, Sender};
+use crate::start::{Keeping, Start};
 
 /// Pieces read ahead of the sender. When it is full the reader waits, and with it whoever writes
 /// into our standard input.
@@ -41,6 +46,8 @@ pub struct Config {
     pub first_connect: Duration,
     /// Where to tell how far it has come.
     pub progress: Arc<Progress>,
+    /// What to keep for a process that has to go on with it.
+    pub keeping: Keeping,
 }
 
 /// What a publish came to.
@@ -68,18 +75,44 @@ pub enum PublishError {
     #[error(transparent)]
     Broker(#[from] BrokerError),
     /// Told to stop.
-    #[error(
-        "interrupted after {rows} rows; job {job} stays unsealed, and its chunks so far are processed"
-    )]
+    #[error("interrupted after {rows} rows; {}", how_to_go_on(*job, *is_kept))]
     Interrupted {
         /// The job.
         job: JobId,
         /// Records that the broker has.
         rows: u64,
+        /// Whether another process can go on with it.
+        is_kept: bool,
+    },
+    /// It cannot be gone on with.
+    #[error(transparent)]
+    Resume(#[from] ResumeError),
+    /// A spool needs a journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// What was spooled is with the broker, but for the beginning of a chunk, and the rest is not
+    /// there.
+    #[error(
+        "job {job} stays unsealed, because its standard input was cut off after {bytes} bytes; give \
+         the rest, from byte {} on, to `rowmill publish --resume {job} -`, or do without it: \
+         rowmill publish --resume {job} --seal", bytes + 1
+    )]
+    Unsealed {
+        /// The job.
+        job: JobId,
+        /// Bytes of input that are known.
+        bytes: u64,
     },
     /// The reading thread ended in a panic.
     #[error("reading the input panicked: {0}")]
     Panic(tokio::task::JoinError),
+}
+
+fn how_to_go_on(job: JobId, is_kept: bool) -> String {
+    if is_kept {
+        return format!("to go on: rowmill publish --resume {job}");
+    }
+    format!("job {job} stays unsealed, and its chunks so far are processed")
 }
 
 /// Publishes one job, and returns when the broker has all of it.
@@ -88,91 +121,145 @@ pub enum PublishError {
 ///
 /// When the input cannot be read, the broker refuses, or `shutdown` comes first. Chunks sent so far
 /// stay with the broker; without its seal the job does not finish.
-pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Published, PublishError> {
-    let opened = config.source.open()?;
-    config.progress.set_total(opened.bytes);
-    let source_bytes = opened.bytes;
+pub async fn run(
+    mut config: Config,
+    shutdown: CancellationToken,
+) -> Result<Published, PublishError> {
+    let Start {
+        reading,
+        job,
+        open,
+        source_bytes,
+        book,
+    } = Start::new(&mut config)?;
+    config.progress.set_total(source_bytes);
     let (found_sender, found) = mpsc::channel(READ_AHEAD);
-    let splitter = Splitter::new(config.dialect, config.limits);
-    let source = config.source.clone();
-    let reading =
-        tokio::task::spawn_blocking(move || read_all(&source, opened, splitter, &found_sender));
-
-    let publishing = publish(&config, source_bytes, found);
-    let published = tokio::select! {
-        published = publishing => published?,
+    let reading = spawn_blocking(move || reading.run(&found_sender));
+    let (notes, keeping) = match book.map(Book::keep) {
+        Some((notes, keep)) => (notes, Some(spawn_blocking(keep))),
+        None => (Notes::nowhere(), None),
+    };
+    let making = Making {
+        job,
+        open,
+        source_bytes,
+        notes,
+    };
+    let outcome = tokio::select! {
+        outcome = publish(&config, making, found) => outcome,
         () = shutdown.cancelled() => {
             let (_, rows) = config.progress.confirmed();
-            return Err(PublishError::Interrupted { job: config.job, rows });
+            let is_kept = config.progress.is_kept();
+            return Err(PublishError::Interrupted { job: config.job, rows, is_kept });
         }
     };
+    if let Some(keeping) = keeping {
+        keeping.await.map_err(PublishError::Panic)?;
+    }
+    let published = outcome?;
     // The reader's own error explains a missing end, and comes first.
-    reading.await.map_err(PublishError::Panic)??;
-    Ok(published)
+    match reading.await.map_err(PublishError::Panic)?? {
+        None => Ok(published),
+        Some(bytes) => Err(PublishError::Unsealed {
+            job: config.job,
+            bytes,
+        }),
+    }
 }
 
 /// Turns what is read into messages, and sends them.
 async fn publish(
     config: &Config,
-    source_bytes: Option<u64>,
+    mut making: Making,
     found: mpsc::Receiver<Found>,
 ) -> Result<Published, PublishError> {
-    let job = Job {
-        id: config.job,
-        dialect: config.dialect,
-        operation: config.operation,
-        columns: Vec::new(),
-        chunks: 0,
-    };
+    let notes = making.notes.clone();
     // One message: the reader's channel is the read-ahead.
     let (messages_sender, messages) = mpsc::channel(1);
-    let mut sender = Sender::new(&config.broker, &config.progress, config.first_connect);
-    let (published, sent) = tokio::join!(
-        make_messages(job, &config.name, source_bytes, found, messages_sender),
+    let mut sender = Sender::new(
+        &config.broker,
+        &config.progress,
+        notes.clone(),
+        config.first_connect,
+    );
+    let (made, sent) = tokio::join!(
+        making.make_messages(config, found, messages_sender),
         sender.send_all(messages),
     );
+    if sent.is_err() && !sender.has_connected() {
+        config.progress.set_kept(notes.void().await);
+    }
     sent?;
-    Ok(published)
+    let totals = made?;
+    if totals.is_some() {
+        notes.sealed().await;
+    }
+    let totals = totals.unwrap_or_default();
+    Ok(Published {
+        job: config.job,
+        chunks: making.job.chunks,
+        rows: totals.rows,
+        rejects: totals.rejects,
+        bytes: totals.bytes,
+    })
 }
 
-async fn make_messages(
-    mut job: Job,
-    name: &str,
+/// Makes the messages of what is found, each when what it depends on is noted.
+struct Making {
+    job: Job,
+    /// The opening as it was sent before.
+    open: Option<JobOpen>,
     source_bytes: Option<u64>,
-    mut found: mpsc::Receiver<Found>,
-    messages: mpsc::Sender<proto::Envelope>,
-) -> Published {
-    let mut totals = Totals {
-        rows: 0,
-        rejects: 0,
-        bytes: 0,
-    };
-    while let Some(next) = found.recv().await {
-        let message = match next {
-            Found::Header(columns) => {
-                job.columns = columns;
-                job.open(name, source_bytes)
+    notes: Notes,
+}
+
+impl Making {
+    /// What was read in all; `None` where the end was not found.
+    async fn make_messages(
+        &mut self,
+        config: &Config,
+        mut found: mpsc::Receiver<Found>,
+        messages: mpsc::Sender<Outgoing>,
+    ) -> Result<Option<Totals>, JournalError> {
+        let mut totals = None;
+        while let Some(next) = found.recv().await {
+            let (envelope, behind) = match next {
+                Found::Header(columns) => {
+                    self.job.columns = columns;
+                    (self.open(config).await?, None)
+                }
+                Found::Piece(piece, place) => {
+                    let envelope = self.job.chunk(piece);
+                    (envelope, Some(Mark::new(self.job.chunks, place)))
+                }
+                Found::Ended(ended) => {
+                    self.notes.ended(ended).await?;
+                    continue;
+                }
+                Found::End(read) => {
+                    totals = Some(read);
+                    (self.job.seal(read), None)
+                }
+            };
+            if messages.send(Outgoing { envelope, behind }).await.is_err() {
+                break; // the sender has failed, and says why
             }
-            Found::Piece(piece) => job.chunk(piece),
-            Found::End(read) => {
-                totals = read;
-                job.seal(read)
-            }
-        };
-        if messages.send(message).await.is_err() {
-            break; // the sender has failed, and says why
         }
+        Ok(totals)
     }
-    let Totals {
-        rows,
-        rejects,
-        bytes,
-    } = totals;
-    Published {
-        job: job.id,
-        chunks: job.chunks,
-        rows,
-        rejects,
-        bytes,
+
+    async fn open(&mut self, config: &Config) -> Result<Envelope, JournalError> {
+        let envelope = match self.open.take() {
+            Some(open) => Envelope::new(
+                format!("{}.open", self.job.id),
+                self.job.id,
+                Payload::Open(open),
+            ),
+            None => self.job.open(&config.name, self.source_bytes),
+        };
+        if let Payload::Open(open) = envelope.payload.as_ref() {
+            config.progress.set_kept(self.notes.begin(open).await?);
+        }
+        Ok(envelope)
     }
 }

@@ -10,34 +10,68 @@ use proto::{Envelope, Payload};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::frontier::Frontier;
+use crate::journal::Mark;
+use crate::notes::Notes;
+use crate::outbox::{Answered, Outbox};
+use crate::pace::Pace;
 use crate::progress::Progress;
-use crate::window::{Ticket, Window};
+use crate::window::Ticket;
+
+/// How often the place up to which everything is confirmed is noted.
+const NOTE_EVERY: Duration = Duration::from_millis(200);
+/// How often the log says that the queue is full, while it is full again and again.
+const SAY_EVERY: Duration = Duration::from_secs(60);
+
+const FULL: &str = "the queue of chunks is full until workers take some";
+
+/// A message, and where the input stands behind it. `None`: it is no chunk.
+pub(crate) struct Outgoing {
+    pub(crate) envelope: Envelope,
+    pub(crate) behind: Option<Mark>,
+}
 
 /// The sending side of one publish.
 pub(crate) struct Sender<'a> {
     broker: &'a Broker,
     progress: &'a Progress,
-    window: Window<Envelope>,
-    /// The next message, while the window does not admit it.
-    next: Option<Envelope>,
-    /// Whether there are no further ones.
-    ended: bool,
+    outbox: Outbox,
+    frontier: Frontier,
+    notes: Notes,
+    /// A place that is not noted yet.
+    reached: Option<Mark>,
+    noted: Instant,
+    /// When the log last said that the queue is full.
+    said_full: Option<Instant>,
     connected_before: bool,
     /// How long the very first connection may take; later ones take as long as they need.
     first_connect: Duration,
 }
 
 impl<'a> Sender<'a> {
-    pub(crate) fn new(broker: &'a Broker, progress: &'a Progress, first_connect: Duration) -> Self {
+    pub(crate) fn new(
+        broker: &'a Broker,
+        progress: &'a Progress,
+        notes: Notes,
+        first_connect: Duration,
+    ) -> Self {
         Self {
             broker,
             progress,
-            window: Window::new(),
-            next: None,
-            ended: false,
+            outbox: Outbox::new(),
+            frontier: Frontier::default(),
+            notes,
+            reached: None,
+            noted: Instant::now(),
+            said_full: None,
             connected_before: false,
             first_connect,
         }
+    }
+
+    /// Whether the broker was ever there.
+    pub(crate) fn has_connected(&self) -> bool {
+        self.connected_before
     }
 
     /// Connects, and sends what comes out of `messages` until that ends and everything is
@@ -48,13 +82,13 @@ impl<'a> Sender<'a> {
     /// When the broker refuses for good, or is not there at the start.
     pub(crate) async fn send_all(
         &mut self,
-        mut messages: mpsc::Receiver<Envelope>,
+        mut messages: mpsc::Receiver<Outgoing>,
     ) -> Result<(), BrokerError> {
         // Input that cannot be read is an error of its own; the broker is not bothered with it.
-        self.next = messages.recv().await;
-        if self.next.is_none() {
+        let Some(first) = messages.recv().await else {
             return Ok(());
-        }
+        };
+        self.put(Some(first));
         let mut backoff = Backoff::new();
         let give_up = Instant::now() + self.first_connect;
         loop {
@@ -74,7 +108,7 @@ impl<'a> Sender<'a> {
             if !error.is_retryable() || is_too_late {
                 return Err(error);
             }
-            self.window.session_lost();
+            self.outbox.session_lost();
             self.progress.wait(&error.to_string(), pause);
             tokio::time::sleep(pause).await;
         }
@@ -83,46 +117,48 @@ impl<'a> Sender<'a> {
     async fn session(
         &mut self,
         session: &Session,
-        messages: &mut mpsc::Receiver<Envelope>,
+        messages: &mut mpsc::Receiver<Outgoing>,
         backoff: &mut Backoff,
     ) -> Result<(), BrokerError> {
         let mut blocked = session.watch_blocked();
         let mut under_way = FuturesUnordered::new();
+        let mut pace = Pace::new();
         // After a refusal nothing is sent before this.
         let mut resume = Instant::now();
         loop {
-            self.admit();
             while Instant::now() >= resume
-                && let Some((ticket, envelope)) = self.window.send_next()
+                && pace.admits(under_way.len())
+                && let Some((ticket, route, envelope)) = self.outbox.send_next()
             {
-                under_way.push(publish(session, ticket, envelope));
+                under_way.push(publish(session, ticket, route, envelope));
             }
-            if self.ended && self.next.is_none() && self.window.is_empty() {
+            if self.outbox.is_done() {
                 session.close().await;
                 return Ok(());
             }
+            let note_at = self.noted + NOTE_EVERY;
             tokio::select! {
-                Some((ticket, outcome)) = under_way.next() => match outcome? {
-                    Confirm::Acked => {
+                Some((ticket, outcome)) = under_way.next() => match self.outbox.answered(ticket, outcome?) {
+                    Answered::Forgotten(envelope) => {
                         backoff.reset();
-                        self.confirmed(ticket);
+                        pace.confirmed();
+                        self.confirmed(envelope.as_ref());
                     }
-                    Confirm::Nacked => {
-                        let pause = backoff.next();
-                        resume = Instant::now() + pause;
-                        self.window.refused(ticket);
-                        self.progress.wait("the queue of chunks is full until workers take some", pause);
+                    Answered::Refused => {
+                        pace.refused();
+                        // The others of a refused window are no further reason to wait longer.
+                        if Instant::now() >= resume {
+                            resume = Instant::now() + backoff.next();
+                        }
+                        self.queue_is_full();
                     }
-                    Confirm::Returned => {
-                        // A new session declares the queues again.
+                    Answered::SessionOver => {
                         return Err(BrokerError::Closed { address: self.broker.address() });
                     }
                 },
-                message = messages.recv(), if self.next.is_none() && !self.ended => match message {
-                    Some(envelope) => self.next = Some(envelope),
-                    None => self.ended = true,
-                },
+                message = messages.recv(), if self.outbox.wants_message() => self.put(message),
                 () = tokio::time::sleep_until(resume), if Instant::now() < resume => {}
+                () = tokio::time::sleep_until(note_at), if self.reached.is_some() => self.note(),
                 Ok(()) = blocked.changed() => {
                     let reason = blocked.borrow_and_update().clone();
                     if let Some(reason) = reason {
@@ -134,47 +170,56 @@ impl<'a> Sender<'a> {
         }
     }
 
-    /// Moves the next message into the window where it may enter.
-    fn admit(&mut self) {
-        if let Some(envelope) = self
-            .next
-            .take_if(|next| self.window.admits(goes_alone(next)))
+    fn put(&mut self, message: Option<Outgoing>) {
+        let envelope = message.map(|message| {
+            self.frontier.push(message.behind);
+            message.envelope
+        });
+        self.outbox.put(envelope);
+    }
+
+    fn queue_is_full(&mut self) {
+        if self.said_full.is_none_or(|said| said.elapsed() > SAY_EVERY) {
+            self.said_full = Some(Instant::now());
+            tracing::warn!("{FULL}; waiting");
+        }
+        self.progress.wait_quietly(FULL);
+    }
+
+    /// Notes the place up to which everything is confirmed. A note that is late or lost costs
+    /// nothing but chunks that are sent twice.
+    fn note(&mut self) {
+        let moved = self.frontier.advance(self.outbox.settled());
+        self.reached = moved.or(self.reached);
+        if let Some(mark) = self.reached
+            && self.noted.elapsed() >= NOTE_EVERY
         {
-            let bytes = envelope.payload.encoded_len();
-            let alone = goes_alone(&envelope);
-            self.window.push(envelope, bytes, alone);
+            self.noted = Instant::now();
+            self.reached = Some(mark).filter(|mark| !self.notes.reached(*mark));
         }
     }
 
-    fn confirmed(&mut self, ticket: Ticket) {
+    fn confirmed(&mut self, envelope: Option<&Envelope>) {
+        envelope.map(after).map(failpoint::pass);
         self.progress.moving();
-        if let Some(envelope) = self.window.confirmed(ticket) {
-            failpoint::pass(after(&envelope));
-            match envelope.payload.as_ref() {
-                Payload::Open(_) => self.progress.confirm_open(),
-                Payload::Chunk(chunk) => {
-                    self.progress
-                        .confirm_chunk(chunk.body.len() as u64, chunk.rows);
-                }
-                _ => {}
+        self.note();
+        match envelope.map(|envelope| envelope.payload.as_ref()) {
+            Some(Payload::Open(_)) => self.progress.confirm_open(),
+            Some(Payload::Chunk(chunk)) => {
+                self.progress
+                    .confirm_chunk(chunk.body.len() as u64, chunk.rows);
             }
+            _ => {}
         }
     }
-}
-
-fn goes_alone(envelope: &Envelope) -> bool {
-    !matches!(envelope.payload.as_ref(), Payload::Chunk(_))
 }
 
 async fn publish(
     session: &Session,
     ticket: Ticket,
+    route: Route,
     envelope: Envelope,
 ) -> (Ticket, Result<Confirm, BrokerError>) {
-    let route = match envelope.payload.as_ref() {
-        Payload::Chunk(_) => Route::Tasks,
-        _ => Route::Results,
-    };
     failpoint::pass(before(&envelope));
     (ticket, session.publish(route, &envelope).await)
 }

@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, VecDeque};
 
 /// How much may be under way, whichever is reached first.
-const MESSAGES: usize = 64;
+pub(crate) const MESSAGES: usize = 64;
 const BYTES: usize = 64 << 20;
 
 /// A message's place in the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Ticket(u64);
+pub struct Ticket(u64);
 
 /// Messages that are not confirmed yet.
 #[derive(Debug)]
@@ -101,6 +101,17 @@ impl<M: Clone> Window<M> {
             .sort_by_key(|(ticket, _)| *ticket);
     }
 
+    /// How many messages were confirmed with none before them that was not.
+    pub(crate) fn settled(&self) -> u64 {
+        let sent = self.sent.first_key_value().map(|(ticket, _)| ticket.0);
+        let waiting = self.waiting.front().map(|(ticket, _)| ticket.0);
+        [sent, waiting]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(self.next)
+    }
+
     /// Whether everything was confirmed.
     pub(crate) fn is_empty(&self) -> bool {
         self.sent.is_empty() && self.waiting.is_empty()
@@ -146,6 +157,30 @@ mod tests {
         assert!(window.confirmed(ticket).is_none());
         window.refused(ticket);
         assert!(window.is_empty());
+    }
+
+    #[test]
+    fn what_is_settled_ends_before_the_first_message_without_a_confirm() {
+        let mut window = Window::new();
+        assert_eq!(window.settled(), 0);
+        (0..5).for_each(|message| window.push(message, 1, false));
+        assert_eq!(window.settled(), 0, "nothing was sent");
+        let sent = drain(&mut window);
+        window.confirmed(sent[1].0);
+        window.confirmed(sent[0].0);
+        assert_eq!(window.settled(), 2);
+        window.confirmed(sent[3].0);
+        assert_eq!(window.settled(), 2, "2 is missing");
+        window.refused(sent[2].0);
+        assert_eq!(window.settled(), 2);
+        window.session_lost();
+        let again = drain(&mut window);
+        window.confirmed(again[0].0);
+        assert_eq!(window.settled(), 4);
+        window.confirmed(again[1].0);
+        assert_eq!(window.settled(), 5, "everything that was ever pushed");
+        window.push(5, 1, false);
+        assert_eq!(window.settled(), 5);
     }
 
     #[test]

@@ -1,16 +1,18 @@
 //! A broker, a master and two workers that are killed and started again, and jobs that go through
 //! them all the while.
 
-use std::process::{Child, Stdio};
+use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::Duration;
 
 use broker::{Broker, Queue, RabbitConfig};
+use proto::JobId;
 use proto::v1::{GetJobRequest, GetJobResponse, JobState};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::plan::{Kind, Plan};
-use crate::role::Role;
+use crate::role::{Fate, Role};
 use crate::support::node::{self, Node};
 use crate::support::random::Random;
 use crate::support::truth::{Outcome, Truth};
@@ -57,17 +59,14 @@ impl Mill {
         mill
     }
 
+    /// A worker, or the master.
     fn role(&self, kind: Kind, plan: Plan) -> Role {
         let data = self.stage.dir.path().join("master");
-        let args = match kind {
-            Kind::Worker => vec!["worker", "--threads", "1"],
-            Kind::Master => vec![
-                "master",
-                "--listen",
-                self.stage.address(),
-                "--data",
-                data.to_str().unwrap(),
-            ],
+        let (address, data) = (self.stage.address(), data.to_str().unwrap());
+        let args = if kind == Kind::Master {
+            vec!["master", "--listen", address, "--data", data]
+        } else {
+            vec!["worker", "--threads", "1"]
         };
         let mut command = self.stage.command(&args);
         Role::start(kind, plan, &mut command, &self.tally.redelivered)
@@ -78,11 +77,13 @@ impl Mill {
         let truth = Truth::new(orders, &mut self.random);
         let file = self.stage.file("orders.csv", &truth.csv);
         let chunk_bytes = self.random.between(4_000, 12_000).to_string();
-        let file = file.to_str().unwrap();
-        let args = ["publish", "--chunk-bytes", &chunk_bytes, file];
-        let publisher = self.stage.command(&args).stdout(Stdio::piped()).spawn();
-        let job_id = self.published(publisher.unwrap()).await;
-        self.arm();
+        let args = [
+            "publish",
+            "--chunk-bytes",
+            &chunk_bytes,
+            file.to_str().unwrap(),
+        ];
+        let job_id = self.published(&args).await;
         let (stage_address, id) = (self.stage.address().to_owned(), job_id.clone());
         let mut finishing = tokio::spawn(async move { until_finished(&stage_address, &id).await });
         self.until("the job's end", |_| finishing.is_finished())
@@ -91,16 +92,48 @@ impl Mill {
         self.check(job_id, truth.result).await;
     }
 
-    /// Lets the publisher end; the job's id.
-    async fn published(&mut self, mut publisher: Child) -> String {
+    /// One publisher after the other, each going on where the last one was killed, until one has
+    /// nothing left to do; the job's id.
+    async fn published(&mut self, first: &[&str]) -> String {
         self.arm();
-        self.until("the publisher's end", |_| {
-            publisher.try_wait().unwrap().is_some()
-        })
-        .await;
-        let output = publisher.wait_with_output().unwrap();
-        assert!(output.status.success(), "the publisher: {}", output.status);
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        let mut job_id: Option<String> = None;
+        loop {
+            let plan = Plan::draw(Kind::Publisher, &mut self.random);
+            let mut command = match &job_id {
+                Some(job_id) => self.stage.command(&["publish", "--resume", job_id]),
+                None => self.stage.command(first),
+            };
+            // The broker may be away when a publisher begins.
+            command.args(["--connect-timeout", "120"]);
+            command.env("ROWMILL_JOURNAL", self.journal());
+            let redelivered = &self.tally.redelivered;
+            let mut publisher = Role::start(Kind::Publisher, plan, &mut command, redelivered);
+            let mut fate = Fate::Lives;
+            self.until("the publisher's end", |mill| {
+                fate = publisher.look(mill.restarting.is_none());
+                fate != Fate::Lives
+            })
+            .await;
+            // Its journal stands before its opening is sent, and the id is printed after that.
+            let printed = publisher.printed().trim().to_owned();
+            let printed = Some(printed).filter(|printed| !printed.is_empty());
+            job_id = self.unfinished().or(printed).or(job_id);
+            match fate {
+                Fate::Lives | Fate::Dead => self.tally.kill(Kind::Publisher.name(), plan),
+                Fate::Done => return job_id.unwrap(),
+            }
+        }
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.stage.dir.path().join("journal")
+    }
+
+    /// The job that has a journal.
+    fn unfinished(&self) -> Option<String> {
+        let entries = std::fs::read_dir(self.journal()).ok()?;
+        let mut names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.find(|name| name.parse::<JobId>().is_ok())
     }
 
     /// Gives whoever lives for ever a death.
@@ -131,7 +164,7 @@ impl Mill {
     async fn glance(&mut self) {
         let broker_is_up = self.broker_is_up().await;
         for at in 0..self.roles.len() {
-            if self.roles[at].is_dead(broker_is_up) {
+            if self.roles[at].look(broker_is_up) == Fate::Dead {
                 let (kind, plan) = (self.roles[at].kind, self.roles[at].plan);
                 self.tally.kill(kind.name(), plan);
                 let next = Plan::draw(kind, &mut self.random);

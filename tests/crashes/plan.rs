@@ -7,6 +7,7 @@ use crate::support::random::Random;
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
+    Publisher,
     Worker,
     Master,
 }
@@ -14,6 +15,7 @@ pub(crate) enum Kind {
 impl Kind {
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::Publisher => "publisher",
             Self::Worker => "worker",
             Self::Master => "master",
         }
@@ -24,6 +26,13 @@ impl Kind {
     /// what the broker takes for poison.
     fn points(self) -> &'static [(&'static str, u64, u64)] {
         match self {
+            Self::Publisher => &[
+                ("publisher.before-publish", 1, 200),
+                ("session.after-publish", 1, 200),
+                ("publisher.after-confirm", 1, 200),
+                ("publisher.before-seal", 1, 1),
+                ("publisher.after-seal", 1, 1),
+            ],
             Self::Worker => &[
                 ("worker.after-take", 4, 16),
                 ("worker.before-publish", 2, 16),
@@ -49,8 +58,8 @@ pub(crate) enum Plan {
     Live,
     /// It kills itself at a named place, at a certain passage.
     Failpoint(&'static str, u64),
-    /// It is killed so long after it said that it is connected; a master, after its start, so that
-    /// its recovery is met too.
+    /// It is killed so long after its start; a worker, after it said that it is connected, so that
+    /// it has a chunk in hand.
     After(Duration),
 }
 
@@ -59,6 +68,7 @@ impl Plan {
     pub(crate) fn draw(kind: Kind, random: &mut Random) -> Self {
         if random.between(1, 3) == 1 {
             let (low, high) = match kind {
+                Kind::Publisher => (5, 600),
                 Kind::Worker => (50, 500),
                 Kind::Master => (20, 900),
             };
@@ -71,6 +81,8 @@ impl Plan {
     /// Every failpoint that is drawn from.
     pub(crate) fn all_points() -> impl Iterator<Item = (Kind, &'static str)> {
         let of = |kind: Kind| kind.points().iter().map(move |(name, ..)| (kind, *name));
-        [Kind::Worker, Kind::Master].into_iter().flat_map(of)
+        [Kind::Publisher, Kind::Worker, Kind::Master]
+            .into_iter()
+            .flat_map(of)
     }
 }

@@ -1,7 +1,7 @@
 //! One process and its death.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,6 +17,16 @@ use crate::plan::{Kind, Plan};
 struct Said {
     is_connected: AtomicBool,
     last: Mutex<VecDeque<String>>,
+}
+
+/// How a process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Lives,
+    /// As planned.
+    Dead,
+    /// It has done all that it had to do. Only a publisher comes to that.
+    Done,
 }
 
 /// A running process.
@@ -42,7 +52,7 @@ impl Role {
         }
         let mut child = command
             .env("ROWMILL_LOG", "info,worker=debug,master=debug,lapin=off")
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -59,31 +69,42 @@ impl Role {
             plan,
             child,
             said,
-            alive: (kind == Kind::Master).then(Instant::now),
+            alive: (kind != Kind::Worker).then(Instant::now),
         }
     }
 
-    /// Whether it is dead, as planned. `may_kill` says whether a death of no special place is wanted now.
-    pub(crate) fn is_dead(&mut self, may_kill: bool) -> bool {
+    /// How it is. `may_kill` says whether a death of no special place is wanted now.
+    pub(crate) fn look(&mut self, may_kill: bool) -> Fate {
         if let Some(status) = self.child.try_wait().unwrap() {
+            if self.kind == Kind::Publisher && status.success() {
+                return Fate::Done;
+            }
             let is_planned = matches!(self.plan, Plan::Failpoint(..))
                 && status.signal() == Some(Signal::KILL.as_raw());
-            assert!(
-                is_planned,
-                "a {} ended: {status}\n{}",
-                self.kind.name(),
-                self.last_words()
-            );
-            return true;
+            let (name, words) = (self.kind.name(), self.last_words());
+            assert!(is_planned, "a {name} ended: {status}\n{words}");
+            return Fate::Dead;
         }
         if self.alive.is_none() && self.said.is_connected.load(Ordering::Relaxed) {
             self.alive = Some(Instant::now());
         }
-        let is_due = matches!(self.plan, Plan::After(life) if self.alive.is_some_and(|since| since.elapsed() >= life));
+        let lived = self.alive.map(|since| since.elapsed());
+        let is_due =
+            matches!(self.plan, Plan::After(life) if lived.is_some_and(|lived| lived >= life));
         if is_due && may_kill {
             self.kill();
+            return Fate::Dead;
         }
-        is_due && may_kill
+        Fate::Lives
+    }
+
+    /// What it wrote on its standard output, once it has ended.
+    pub(crate) fn printed(&mut self) -> String {
+        let mut printed = String::new();
+        if let Some(mut stdout) = self.child.stdout.take() {
+            stdout.read_to_string(&mut printed).unwrap();
+        }
+        printed
     }
 
     /// SIGKILL, at once.

@@ -31,6 +31,7 @@ pub(crate) fn rowmill() -> Command {
         "ROWMILL_NAMESPACE",
         "ROWMILL_MASTER",
         "ROWMILL_LOG",
+        "ROWMILL_JOURNAL",
     ] {
         command.env_remove(name);
     }
@@ -183,6 +184,7 @@ impl Stage {
             .env("AMQP_URL", &self.url)
             .env("ROWMILL_NAMESPACE", &self.namespace)
             .env("ROWMILL_MASTER", format!("http://{}", self.address))
+            .env("ROWMILL_JOURNAL", self.dir.path().join("journal"))
             .args(args);
         command
     }

@@ -60,6 +60,12 @@ impl Splitter {
 
     /// The end of the input ends a record that no line end does.
     fn cut_rest(&mut self) -> Result<Step, SplitError> {
+        if self.torn && !self.progress.state.is_start() {
+            return match self.progress.boundary {
+                0 => Ok(self.reject_torn()),
+                boundary => self.cut_records(boundary),
+            };
+        }
         self.number_columns(self.buffer.len())?;
         let rows = self.progress.rows + u64::from(!self.progress.state.is_start());
         Ok(Step::Piece(self.cut(self.buffer.len(), rows)))
@@ -89,7 +95,6 @@ impl Splitter {
         self.place.record += rows;
         self.place.line += lines;
         self.place.byte += end as u64;
-        self.rows += rows;
         self.progress = Progress::START;
         piece
     }
@@ -103,15 +108,7 @@ impl Splitter {
             .scanner
             .open_quote(record)
             .map(|line_ends| self.place.line + line_ends);
-        self.rejects.push(Reject {
-            record: self.place.record,
-            line: self.place.line,
-            byte: self.place.byte,
-            reason: reject::too_long(cap as u64, quote_line),
-            raw: reject::raw(record),
-        });
-        self.rejected += 1;
-        self.place.record += 1;
+        self.reject(reject::too_long(cap as u64, quote_line), cap);
         let Progress {
             line_ends,
             after_cr,
@@ -120,6 +117,27 @@ impl Splitter {
         self.consume(cap, line_ends);
         self.phase = Phase::Skipping { after_cr };
         Step::Again
+    }
+
+    /// All that is left is the beginning of a record.
+    fn reject_torn(&mut self) -> Step {
+        let known = self.buffer.len();
+        self.reject(reject::TORN.to_owned(), known);
+        self.consume(known, self.progress.line_ends);
+        Step::Again
+    }
+
+    /// Notes the record at the buffer's start, of which the first `known` bytes are at hand.
+    fn reject(&mut self, reason: String, known: usize) {
+        self.rejects.push(Reject {
+            record: self.place.record,
+            line: self.place.line,
+            byte: self.place.byte,
+            reason,
+            raw: reject::raw(&self.buffer[..known]),
+        });
+        self.place.rejected += 1;
+        self.place.record += 1;
     }
 
     /// Drops the rest of a record over the cap, up to and with the next line end.

@@ -81,12 +81,27 @@ pub enum SplitError {
     },
 }
 
-/// A place in the input.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    record: u64,
-    line: u64,
-    byte: u64,
+/// A place in the input, between two records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Records before it, header not counted, rejects counted.
+    pub record: u64,
+    /// The line, from 1 and header included, on which it is.
+    pub line: u64,
+    /// Bytes of input before it.
+    pub byte: u64,
+    /// Those of `record` that were rejected.
+    pub rejected: u64,
+}
+
+impl Place {
+    /// Before the first byte.
+    const START: Self = Self {
+        record: 0,
+        line: 1,
+        byte: 0,
+        rejected: 0,
+    };
 }
 
 /// Splits one input. Fill it ([`space`](Self::space) and [`filled`](Self::filled), or
@@ -109,8 +124,8 @@ pub struct Splitter {
     /// Where `buffer` starts.
     place: Place,
     finished: bool,
-    rows: u64,
-    rejected: u64,
+    /// Whether the input's end is not where its writer meant it to end.
+    torn: bool,
     /// Rejects for the next piece.
     rejects: Vec<Reject>,
 }
@@ -161,16 +176,34 @@ impl Splitter {
             memory: Memory::default(),
             lent: 0,
             progress: Progress::START,
-            place: Place {
-                record: 0,
-                line: 1,
-                byte: 0,
-            },
+            place: Place::START,
             finished: false,
-            rows: 0,
-            rejected: 0,
+            torn: false,
             rejects: Vec::new(),
         }
+    }
+
+    /// A splitter for the rest of an input that another one, of the same dialect and limits, had cut
+    /// up to `place` and had found `header` in. To be filled from `place.byte` on; the pieces are
+    /// those that the other would have given.
+    pub fn resume(
+        dialect: Dialect,
+        limits: Limits,
+        header: Option<Vec<String>>,
+        place: Place,
+    ) -> Self {
+        Self {
+            phase: Phase::Body,
+            header,
+            place,
+            ..Self::new(dialect, limits)
+        }
+    }
+
+    /// Where the next piece is looked for: right after a piece was taken, the place to
+    /// [`resume`](Self::resume) from.
+    pub fn place(&self) -> Place {
+        self.place
     }
 
     /// The columns: the header's cells in their order (equal names are kept), or "column 1",
@@ -181,12 +214,12 @@ impl Splitter {
 
     /// Records in the pieces given so far.
     pub fn rows(&self) -> u64 {
-        self.rows
+        self.place.record - self.place.rejected
     }
 
     /// Records rejected so far.
     pub fn rejected(&self) -> u64 {
-        self.rejected
+        self.place.rejected
     }
 
     /// Bytes of input taken so far.
@@ -225,6 +258,13 @@ impl Splitter {
     pub fn finish(&mut self) {
         self.take_back(0);
         self.finished = true;
+    }
+
+    /// No input is to come, though there was more: what stands behind the last line end is the
+    /// beginning of a record that nobody has the rest of, and is rejected.
+    pub fn finish_torn(&mut self) {
+        self.finish();
+        self.torn = true;
     }
 
     fn take_back(&mut self, used: usize) {

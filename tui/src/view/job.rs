@@ -10,7 +10,9 @@ use super::jobs::{about, eta, name, share, state_of};
 use super::pen::{Ink, Pen};
 use super::table::{Cell, Column, table};
 use super::{cut_bottom, cut_top, screens};
-use crate::format::{grouped, grouped_decimal, megabytes_per_s, number, percent, plural, rate};
+use crate::format::{
+    duration, grouped, grouped_decimal, megabytes_per_s, number, percent, plural, rate,
+};
 use crate::model::Model;
 use crate::theme::{Theme, Tone};
 
@@ -77,20 +79,39 @@ fn heading(model: &Model, pen: &mut Pen, area: Rect, job: &Job) {
     pen.text(x, rest.y, 14, &state, tone);
     let wide = rest.width.saturating_sub(58).clamp(14, 40);
     gauge(pen, (x + 14, rest.y), wide, share(job), tone);
-    let figures = [
-        (format!("{:>9}", rate(job.rows_per_s, 7)), Tone::Strong),
-        (" rows/s".to_owned(), Tone::Faint),
-        (
-            format!("{:>7}", megabytes_per_s(job.bytes_per_s)),
-            Tone::Strong,
-        ),
-        (" MB/s".to_owned(), Tone::Faint),
-        ("   eta ".to_owned(), Tone::Faint),
-        (format!("{:>6}", eta(model.theme, job)), Tone::Strong),
-    ];
-    pen.inks(x + 14 + wide, rest.y, rest.right() - 1, &figures);
+    pen.inks(
+        x + 14 + wide,
+        rest.y,
+        rest.right() - 1,
+        &pace(model.theme, job),
+    );
     let (_, rest) = cut_top(rest, 1);
     facts(pen, rest, &about(model, job));
+}
+
+/// How fast it goes and how long still; once finished, how fast it was on the whole.
+fn pace(theme: Theme, job: &Job) -> [Ink; 6] {
+    let took = job
+        .finished_unix_ms
+        .map(|at| at.saturating_sub(job.opened_unix_ms).max(1));
+    let average = |n: u64, took: u64| n as f64 * 1000.0 / took as f64;
+    let (rows, bytes, label, time) = match took {
+        Some(took) => (
+            average(job.rows, took),
+            average(job.bytes, took),
+            "  took ",
+            duration(took).replace(' ', ""),
+        ),
+        None => (job.rows_per_s, job.bytes_per_s, "   eta ", eta(theme, job)),
+    };
+    [
+        (format!("{:>9}", rate(rows, 7)), Tone::Strong),
+        (" rows/s".to_owned(), Tone::Faint),
+        (format!("{:>7}", megabytes_per_s(bytes)), Tone::Strong),
+        (" MB/s".to_owned(), Tone::Faint),
+        (label.to_owned(), Tone::Faint),
+        (format!("{time:>6}"), Tone::Strong),
+    ]
 }
 
 /// What must be said of numbers that are not final; nothing of those that are.

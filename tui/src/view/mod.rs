@@ -106,6 +106,7 @@ fn banners(model: &Model, pen: &mut Pen, area: Rect) -> Rect {
     let mut rest = area;
     let texts = [
         screens::disconnected_line(model, area.width),
+        screens::broker_line(model),
         screens::no_workers_line(model, area.width),
     ];
     for text in texts.into_iter().flatten() {

@@ -1,7 +1,7 @@
 //! The screens for when there is nothing to show, and the lines for when something is wrong. Each
 //! says what is the case and what to do next.
 
-use proto::v1::Job;
+use proto::v1::{BrokerState, Job};
 use ratatui::layout::Rect;
 
 use super::LEAST;
@@ -205,6 +205,25 @@ pub(super) fn disconnected_line(model: &Model, columns: u16) -> Option<String> {
         let age = duration(model.age_ms());
         format!("DISCONNECTED{dot}data {age} old{dot}{retry}{dot}{reason}")
     })
+}
+
+/// What to say while the master is without its broker, or has to wait.
+pub(super) fn broker_line(model: &Model) -> Option<String> {
+    let broker = model.state.as_ref()?.broker()?;
+    let (what, meaning) = match broker.state() {
+        BrokerState::Reconnecting => ("BROKER AWAY", "the master reconnects to it"),
+        BrokerState::Blocked => ("BROKER BLOCKED", "it is short of memory or disk"),
+        BrokerState::Standby => ("STANDBY", "another master holds the results"),
+        BrokerState::Connected | BrokerState::Unspecified => return None,
+    };
+    let detail = match broker.detail.as_str() {
+        "" => String::new(),
+        detail => format!(": {detail}"),
+    };
+    let dash = model.theme.sign("—", "-");
+    model
+        .is_live()
+        .then(|| format!("{what} {dash} {meaning}{detail}"))
 }
 
 /// What to say where chunks wait and nobody takes them.

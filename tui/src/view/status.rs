@@ -1,7 +1,6 @@
 //! The status line, which always says: the master, how it stands with it, how old the data is; then
 //! the broker, and what waits there.
 
-use proto::v1::BrokerState;
 use ratatui::layout::Rect;
 
 use super::pen::{Ink, Pen, inks_width};
@@ -26,8 +25,8 @@ pub(super) fn draw(model: &Model, pen: &mut Pen, area: Rect) {
         if at + 1 + inks_width(&part) > right {
             part.retain(|(text, _)| text != AGE_OF);
         }
-        let wide = inks_width(&part);
         // Each part whole, or not at all; where it is tight, it comes closer.
+        let wide = inks_width(&part);
         if wide == 0 {
             continue;
         }
@@ -78,15 +77,10 @@ fn broker(model: &Model) -> Vec<Ink> {
         return Vec::new();
     }
     let (sign, word, tone) = model.theme.broker_state(broker.state());
-    let mut inks = vec![
+    vec![
         ("broker ".into(), Tone::Faint),
         (format!("{sign} {word}"), tone),
-    ];
-    if broker.state() != BrokerState::Connected && !broker.detail.is_empty() {
-        let detail = crate::text::fit_in(&broker.detail, 40, model.theme.charset);
-        inks.push((format!(": {detail}"), Tone::Plain));
-    }
-    inks
+    ]
 }
 
 fn waiting(model: &Model) -> Vec<Ink> {

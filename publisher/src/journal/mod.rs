@@ -1,0 +1,181 @@
+//! A journal: a small file that says how far one publish has come, so that another process can go
+//! on. Only the place up to which everything is confirmed is noted, and late: what was confirmed
+//! behind it is sent again, and has no effect twice. So nothing here waits for a disk, but the end of
+//! a spooled input, behind which the last chunk depends on it. When to note what is for `notes`.
+
+mod frame;
+mod record;
+mod shelf;
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use proto::JobId;
+pub(crate) use record::{Begin, Ended, Identity, Mark, Record, VERSION};
+pub use shelf::Shelf;
+pub(crate) use shelf::Unfinished;
+
+/// Why there is no journal to write to, or to go on from.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The system refused.
+    #[error("cannot keep the journal {}: {source}", path.display())]
+    Io {
+        /// The journal, or its directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Its first record is not there.
+    #[error("{} is no journal, or was cut off before its first record", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// Another version of this program wrote it.
+    #[error("{} is a journal of version {found}, and this is {VERSION}", path.display())]
+    Version {
+        /// Which file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+    },
+    /// The publisher is alive.
+    #[error("job {job} is being published by another process just now")]
+    InUse {
+        /// Which job.
+        job: JobId,
+    },
+    /// Nothing of that name.
+    #[error(
+        "no unfinished publish {text:?} is known in {}; it is known on the host and to the user that \
+         began it, until it is sealed", dir.display()
+    )]
+    Unknown {
+        /// What was asked for.
+        text: String,
+        /// Where was looked.
+        dir: PathBuf,
+    },
+    /// Several of that name.
+    #[error("{text:?} is the beginning of several unfinished publishes: {jobs}")]
+    Ambiguous {
+        /// What was asked for.
+        text: String,
+        /// Which ones.
+        jobs: String,
+    },
+}
+
+/// An open journal, which this process alone writes.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    file: File,
+    path: PathBuf,
+    pub(crate) job: JobId,
+}
+
+/// All that a journal says.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Told {
+    pub(crate) begin: Begin,
+    /// The last place. Absent: no chunk is known to be confirmed.
+    pub(crate) mark: Option<Mark>,
+    pub(crate) ended: Option<Ended>,
+    pub(crate) sealed: bool,
+}
+
+impl Journal {
+    fn create(dir: &Path, job: JobId, begin: Begin) -> Result<Self, JournalError> {
+        let path = dir.join(job.to_string());
+        let mut options = OpenOptions::new();
+        options.append(true).create_new(true).mode(0o600);
+        let file = options.open(&path).map_err(|e| failed(&path, e))?;
+        let mut journal = Self { file, path, job };
+        journal.lock()?;
+        journal.append(&begin.into())?;
+        Ok(journal)
+    }
+
+    /// Opens it to go on, and cuts off what a crash tore.
+    fn open(path: PathBuf, job: JobId) -> Result<(Self, Told), JournalError> {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).append(true).open(&path);
+        let file = file.map_err(|e| failed(&path, e))?;
+        let mut journal = Self { file, path, job };
+        journal.lock()?;
+        let (told, bytes) = journal.read()?;
+        journal
+            .file
+            .set_len(bytes as u64)
+            .map_err(|e| failed(&journal.path, e))?;
+        Ok((journal, told))
+    }
+
+    fn lock(&self) -> Result<(), JournalError> {
+        match self.file.try_lock() {
+            Ok(()) => Ok(()),
+            Err(TryLockError::WouldBlock) => Err(JournalError::InUse { job: self.job }),
+            Err(TryLockError::Error(error)) => Err(failed(&self.path, error)),
+        }
+    }
+
+    fn read(&mut self) -> Result<(Told, usize), JournalError> {
+        let mut bytes = Vec::new();
+        let read = self.file.seek(SeekFrom::Start(0));
+        read.and_then(|_| self.file.read_to_end(&mut bytes))
+            .map_err(|e| failed(&self.path, e))?;
+        let (records, bytes) = frame::decode(&bytes);
+        Ok((self.told(records)?, bytes))
+    }
+
+    fn told(&self, records: Vec<Record>) -> Result<Told, JournalError> {
+        let path = self.path.clone();
+        let mut records = records.into_iter();
+        let Some(begin) = records.next().and_then(|first| first.begin) else {
+            return Err(JournalError::Unreadable { path });
+        };
+        if begin.version != VERSION {
+            let found = begin.version;
+            return Err(JournalError::Version { path, found });
+        }
+        let mut told = Told {
+            begin,
+            mark: None,
+            ended: None,
+            sealed: false,
+        };
+        for record in records {
+            told.mark = record.mark.or(told.mark);
+            told.ended = record.ended.or(told.ended);
+            told.sealed |= record.sealed;
+        }
+        Ok(told)
+    }
+
+    /// Writes a record behind the others.
+    pub(crate) fn append(&mut self, record: &Record) -> Result<(), JournalError> {
+        self.file
+            .write_all(&frame::encode(record))
+            .map_err(|e| failed(&self.path, e))
+    }
+
+    /// Returns when everything is on the disk.
+    pub(crate) fn sync(&self) -> Result<(), JournalError> {
+        self.file.sync_data().map_err(|e| failed(&self.path, e))
+    }
+
+    /// There is nothing left to go on with.
+    pub(crate) fn remove(self) -> Result<(), JournalError> {
+        std::fs::remove_file(&self.path).map_err(|e| failed(&self.path, e))
+    }
+}
+
+fn failed(path: &Path, source: io::Error) -> JournalError {
+    JournalError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}

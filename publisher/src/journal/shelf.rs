@@ -1,0 +1,237 @@
+//! The directory of journals: one of each unfinished publish, and the ids of the finished ones, so
+//! that whoever asks for one of these is told.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::PathBuf;
+
+use proto::JobId;
+
+use super::{Begin, Journal, JournalError, Record, Told, failed};
+
+/// The file of the ids of sealed jobs, and the one that it is moved to when it is long.
+const SEALED: &str = "sealed";
+const SEALED_BEFORE: &str = "sealed.before";
+/// Some 28,000 ids.
+const SEALED_BYTES: u64 = 1 << 20;
+
+/// Where journals are kept.
+#[derive(Debug, Clone)]
+pub struct Shelf {
+    dir: PathBuf,
+}
+
+/// What is known of a publish.
+#[derive(Debug)]
+pub(crate) enum Unfinished {
+    /// It can be gone on with.
+    Yes(Journal, Box<Told>),
+    /// The broker has its seal.
+    No(JobId),
+}
+
+impl Shelf {
+    /// Journals in `dir`, which is made when it is needed.
+    pub fn new(dir: PathBuf) -> Self {
+        Self { dir }
+    }
+
+    /// `rowmill/journal` in `XDG_STATE_HOME`, or in `~/.local/state`. `None`: neither is known.
+    pub fn of_user() -> Option<Self> {
+        let set = |name| {
+            std::env::var_os(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
+        let base =
+            set("XDG_STATE_HOME").or_else(|| set("HOME").map(|home| home.join(".local/state")));
+        base.map(|base| Self::new(base.join("rowmill/journal")))
+    }
+
+    /// A new journal.
+    pub(crate) fn begin(&self, job: JobId, begin: Begin) -> Result<Journal, JournalError> {
+        fs::create_dir_all(&self.dir).map_err(|e| failed(&self.dir, e))?;
+        Journal::create(&self.dir, job, begin)
+    }
+
+    /// The publish that `text` names: an id, the beginning of one, or `last`.
+    pub(crate) fn find(&self, text: &str) -> Result<Unfinished, JournalError> {
+        let mut jobs = self.jobs()?;
+        if text == "last" {
+            return self.last(jobs);
+        }
+        let wanted = text.to_ascii_lowercase();
+        jobs.retain(|job| job.to_string().starts_with(&wanted));
+        match jobs[..] {
+            [job] => self.open(job),
+            [] => self
+                .sealed(&wanted)
+                .map(Unfinished::No)
+                .ok_or_else(|| self.unknown(text)),
+            _ => Err(JournalError::Ambiguous {
+                text: text.to_owned(),
+                jobs: jobs.iter().map(|job| format!("\n  {job}")).collect(),
+            }),
+        }
+    }
+
+    /// The newest whose publisher is not alive.
+    fn last(&self, jobs: Vec<JobId>) -> Result<Unfinished, JournalError> {
+        let mut in_use = None;
+        for job in jobs.into_iter().rev() {
+            match self.open(job) {
+                Err(error @ JournalError::InUse { .. }) => in_use = in_use.or(Some(error)),
+                // Its publisher ended well in this moment, or did not come to remove it.
+                Ok(Unfinished::No(_)) => {}
+                found => return found,
+            }
+        }
+        Err(in_use.unwrap_or_else(|| self.unknown("last")))
+    }
+
+    fn open(&self, job: JobId) -> Result<Unfinished, JournalError> {
+        let (journal, told) = Journal::open(self.dir.join(job.to_string()), job)?;
+        if told.sealed {
+            self.seal(journal)?;
+            return Ok(Unfinished::No(job));
+        }
+        Ok(Unfinished::Yes(journal, Box::new(told)))
+    }
+
+    /// Ids of unfinished publishes, oldest first, since a job's id begins with its time.
+    fn jobs(&self) -> Result<Vec<JobId>, JournalError> {
+        let entries = match fs::read_dir(&self.dir) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(|e| failed(&self.dir, e))?,
+        };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut jobs: Vec<JobId> = names.filter_map(|name| name.parse().ok()).collect();
+        jobs.sort_unstable();
+        Ok(jobs)
+    }
+
+    /// The broker has the seal: the journal goes, the id is remembered.
+    pub(crate) fn seal(&self, mut journal: Journal) -> Result<(), JournalError> {
+        // For whoever opened the file just before it is removed.
+        journal.append(&Record::sealed())?;
+        let path = self.dir.join(SEALED);
+        if fs::metadata(&path).is_ok_and(|file| file.len() > SEALED_BYTES) {
+            fs::rename(&path, self.dir.join(SEALED_BEFORE)).map_err(|e| failed(&path, e))?;
+        }
+        let mut options = OpenOptions::new();
+        let file = options.append(true).create(true).open(&path);
+        file.and_then(|mut file| file.write_all(format!("{}\n", journal.job).as_bytes()))
+            .map_err(|e| failed(&path, e))?;
+        journal.remove()
+    }
+
+    /// The sealed job whose id begins with `text`.
+    fn sealed(&self, text: &str) -> Option<JobId> {
+        if text.is_empty() {
+            return None;
+        }
+        [SEALED, SEALED_BEFORE].iter().find_map(|name| {
+            let ids = fs::read_to_string(self.dir.join(name)).ok()?;
+            ids.lines()
+                .rev()
+                .find(|id| id.starts_with(text))?
+                .parse()
+                .ok()
+        })
+    }
+
+    fn unknown(&self, text: &str) -> JournalError {
+        JournalError::Unknown {
+            text: text.to_owned(),
+            dir: self.dir.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Mark, VERSION};
+    use super::*;
+
+    fn shelf() -> (tempfile::TempDir, Shelf) {
+        let dir = tempfile::tempdir().unwrap();
+        let shelf = Shelf::new(dir.path().join("made/when/needed"));
+        (dir, shelf)
+    }
+
+    fn begin(version: u32) -> Begin {
+        Begin {
+            version,
+            ..Begin::default()
+        }
+    }
+
+    #[test]
+    fn what_was_written_before_a_crash_is_found_again_and_written_on_behind_a_torn_tail() {
+        let (_dir, shelf) = shelf();
+        let job = JobId::new();
+        let mut journal = shelf.begin(job, begin(VERSION)).unwrap();
+        let mark = |chunks| Mark {
+            chunks,
+            ..Mark::default()
+        };
+        journal.append(&mark(3).into()).unwrap();
+        journal.file.write_all(b"torn").unwrap();
+        drop(journal);
+        let Unfinished::Yes(mut journal, told) = shelf.find("last").unwrap() else {
+            panic!("it is not sealed")
+        };
+        assert_eq!((told.begin, told.mark), (begin(VERSION), Some(mark(3))));
+        journal.append(&mark(4).into()).unwrap();
+        drop(journal);
+        let Unfinished::Yes(_, told) = shelf.find(&job.to_string()[..20]).unwrap() else {
+            panic!("it is not sealed")
+        };
+        assert_eq!(told.mark, Some(mark(4)));
+    }
+
+    #[test]
+    fn a_sealed_job_is_known_as_such_and_an_unknown_one_is_not() {
+        let (_dir, shelf) = shelf();
+        assert!(matches!(
+            shelf.find("last"),
+            Err(JournalError::Unknown { .. })
+        ));
+        let job = JobId::new();
+        let journal = shelf.begin(job, begin(VERSION)).unwrap();
+        shelf.seal(journal).unwrap();
+        assert!(matches!(shelf.find(&job.to_string()), Ok(Unfinished::No(id)) if id == job));
+        assert!(matches!(
+            shelf.find("last"),
+            Err(JournalError::Unknown { .. })
+        ));
+        assert!(matches!(
+            shelf.find("ffff"),
+            Err(JournalError::Unknown { .. })
+        ));
+    }
+
+    #[test]
+    fn one_that_is_being_written_is_left_alone() {
+        let (_dir, shelf) = shelf();
+        let _alive = shelf.begin(JobId::new(), begin(VERSION)).unwrap();
+        assert!(matches!(
+            shelf.find("last"),
+            Err(JournalError::InUse { .. })
+        ));
+        let other = shelf.begin(JobId::new(), begin(VERSION)).unwrap().job;
+        assert!(matches!(shelf.find("last"), Ok(Unfinished::Yes(found, _)) if found.job == other));
+        assert!(matches!(
+            shelf.find(""),
+            Err(JournalError::Ambiguous { .. })
+        ));
+    }
+
+    #[test]
+    fn another_version_is_refused_and_named() {
+        let (_dir, shelf) = shelf();
+        drop(shelf.begin(JobId::new(), begin(7)).unwrap());
+        let error = shelf.find("last").unwrap_err().to_string();
+        assert!(error.contains("of version 7, and this is 1"), "{error}");
+    }
+}

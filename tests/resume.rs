@@ -1,0 +1,367 @@
+//! Publishers that are killed and gone on with, and brokers that take nothing for a while, with real
+//! processes and a real RabbitMQ.
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+
+#[path = "../examples/orders/generate.rs"]
+mod generate;
+mod support;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, Command, Output, Stdio};
+use std::time::Duration;
+
+use engine::Dialect;
+use proto::Client;
+use proto::v1::{JobState, ListJobsRequest, Profile};
+use rustix::process::Signal;
+use support::{Process, Stage, finished, job_when, run_with_input, stderr};
+use tempfile::TempDir;
+
+/// Orders, some of them with quoted commas, quotes and line ends: about `bytes` of them.
+fn orders(bytes: u64) -> String {
+    let mut csv = Vec::new();
+    generate::write(&mut csv, bytes, generate::SEED).unwrap();
+    String::from_utf8(csv).unwrap()
+}
+
+/// The profile of `csv` computed in one piece.
+fn oracle(csv: &str) -> (u64, Profile) {
+    let whole = engine::oracle::profile_in_one_piece(csv.as_bytes(), &Dialect::default()).unwrap();
+    let profile = engine::profile::finish(&whole.partial, &whole.columns).unwrap();
+    (whole.partial.rows, profile)
+}
+
+/// A broker whose policies a test may set: `scripts/test`'s, or one of its own.
+struct Ruled {
+    dir: PathBuf,
+    own: Option<TempDir>,
+}
+
+impl Ruled {
+    fn any() -> Self {
+        match std::env::var_os("ROWMILL_TEST_BROKER_DIR") {
+            Some(dir) => Self {
+                dir: dir.into(),
+                own: None,
+            },
+            None => Self::own(),
+        }
+    }
+
+    fn own() -> Self {
+        let own = support::node_directory();
+        let ruled = Self {
+            dir: own.path().to_owned(),
+            own: Some(own),
+        };
+        ruled.script("start", &[]);
+        ruled
+    }
+
+    fn stage(&self) -> Stage {
+        let env = std::fs::read_to_string(self.dir.join("env")).unwrap();
+        let url = env.trim().strip_prefix("AMQP_URL=").unwrap();
+        Stage::at(url.to_owned())
+    }
+
+    fn script(&self, verb: &str, args: &[&str]) {
+        let script = env!("CARGO_MANIFEST_DIR").to_owned() + "/scripts/broker";
+        let mut command = Command::new(script);
+        let status = command.arg(verb).arg(&self.dir).args(args).status();
+        assert!(status.unwrap().success(), "scripts/broker {verb} {args:?}");
+    }
+
+    /// Makes the stage's queue of chunks full beyond so many.
+    fn limit_tasks(&self, stage: &Stage, chunks: usize) {
+        let namespace = stage.namespace();
+        let pattern = format!("^{namespace}\\.v1\\.tasks$");
+        let policy = format!("{{\"max-length\":{chunks}}}");
+        self.script("ctl", &["-q", "set_policy", namespace, &pattern, &policy]);
+    }
+}
+
+impl Drop for Ruled {
+    fn drop(&mut self) {
+        if self.own.is_some() {
+            self.script("stop", &[]);
+        }
+    }
+}
+
+/// The only journal of the stage, once a place is noted in it: its path, and the bytes of its first
+/// record, which says nothing of places.
+async fn noted(stage: &Stage) -> (PathBuf, usize) {
+    loop {
+        let path = unfinished(stage).pop();
+        let bytes = path.as_ref().and_then(|path| std::fs::read(path).ok());
+        if let (Some(path), Some(bytes)) = (path, bytes)
+            && let Some(length) = bytes.first_chunk()
+        {
+            let first = 12 + u32::from_le_bytes(*length) as usize;
+            if bytes.len() > first {
+                return (path, first);
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The journals of the stage.
+fn unfinished(stage: &Stage) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(stage.dir.path().join("journal")) else {
+        return Vec::new();
+    };
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.filter(|path| !path.ends_with("sealed")).collect()
+}
+
+/// The id of the only job, once so many of its chunks are done.
+async fn moving(client: &mut Client, chunks: u64) -> String {
+    loop {
+        let jobs = client.list_jobs(ListJobsRequest::default()).await.unwrap();
+        let mut jobs = jobs.into_inner().jobs.into_iter();
+        if let Some(job) = jobs.find(|job| job.chunks_done >= chunks) {
+            return job.job_id;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn check(client: &mut Client, job_id: &str, csv: &str) -> proto::v1::Job {
+    let result = finished(client, job_id).await;
+    let (rows, profile) = oracle(csv);
+    let job = result.job.unwrap();
+    assert_eq!((job.state(), job.rows), (JobState::Done, rows));
+    assert_eq!(result.profile, Some(profile));
+    job
+}
+
+fn resume(stage: &Stage, args: &[&str]) -> Output {
+    let args = [&["publish", "--resume"], args].concat();
+    stage.command(&args).output().unwrap()
+}
+
+/// The number behind `text`.
+fn number_after(said: &str, text: &str) -> u64 {
+    let (_, rest) = said.split_once(text).unwrap_or_else(|| panic!("{said}"));
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap();
+    rest[..digits].parse().unwrap()
+}
+
+/// A publish of `path` that stands still because nobody takes its chunks. RabbitMQ notices late that
+/// a queue is full, so the file has to be larger than what the window lets out at once.
+async fn stuck(stage: &Stage, path: &Path) -> (Process, PathBuf, usize) {
+    let path = path.to_str().unwrap();
+    let publish = Process::start(&mut stage.command(&["publish", "--chunk-bytes", "20000", path]));
+    publish.wait_for("the queue of chunks is full until workers take some");
+    let (journal, first) = noted(stage).await;
+    (publish, journal, first)
+}
+
+/// A publish of standard input that is spooled.
+fn spooled(stage: &Stage) -> (Process, ChildStdin, PathBuf) {
+    let dir = stage.dir.path().join("spool");
+    let args = ["publish", "--chunk-bytes", "20000", "-", "--spool"];
+    let mut command = stage.command(&args);
+    let mut publish = Process::start(command.arg(&dir).stdin(Stdio::piped()));
+    let stdin = publish.stdin();
+    (publish, stdin, dir)
+}
+
+fn in_directory(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).unwrap();
+    entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+#[tokio::test]
+async fn a_killed_publish_of_a_file_goes_on_where_it_stopped() {
+    let broker = Ruled::any();
+    let stage = broker.stage();
+    broker.limit_tasks(&stage, 20);
+    let _master = stage.master();
+    let csv = orders(4_000_000);
+    let path = stage.file("rows.csv", csv.as_bytes());
+    let (mut publish, journal, _) = stuck(&stage, &path).await;
+    let alive = resume(&stage, &["last"]);
+    assert_eq!(alive.status.code(), Some(2), "{}", stderr(&alive));
+    publish.kill();
+
+    let _worker = stage.worker();
+    let resumed = resume(&stage, &["last"]);
+    let said = stderr(&resumed);
+    assert!(resumed.status.success(), "{said}");
+    let job_id = String::from_utf8(resumed.stdout).unwrap().trim().to_owned();
+    assert!(journal.ends_with(&job_id));
+    assert!(number_after(&said, "from byte ") > 100_000, "{said}");
+    let mut client = stage.client().await;
+    check(&mut client, &job_id, &csv).await;
+
+    assert_eq!(unfinished(&stage), [PathBuf::new(); 0]);
+    let again = resume(&stage, &[&job_id[..20]]);
+    assert_eq!(again.status.code(), Some(0), "{}", stderr(&again));
+    assert!(
+        stderr(&again).contains("is sealed already"),
+        "{}",
+        stderr(&again)
+    );
+    stage.erase().await;
+}
+
+#[tokio::test]
+async fn places_that_a_crash_lost_cost_duplicates_and_nothing_else() {
+    let broker = Ruled::any();
+    let stage = broker.stage();
+    broker.limit_tasks(&stage, 20);
+    let _master = stage.master();
+    let csv = orders(2_000_000);
+    let path = stage.file("rows.csv", csv.as_bytes());
+    let (mut publish, journal, first) = stuck(&stage, &path).await;
+    publish.kill();
+    let mut left = std::fs::read(&journal).unwrap();
+    left.truncate(first + 5); // a torn record
+    std::fs::write(&journal, left).unwrap();
+
+    let mut worker = stage.worker();
+    let mut client = stage.client().await;
+    let job_id = moving(&mut client, 20).await;
+    // Another one does not remember what the first has done.
+    worker.kill();
+    let _other = stage.worker();
+    let resumed = resume(&stage, &[&job_id]);
+    assert!(resumed.status.success(), "{}", stderr(&resumed));
+    assert!(stderr(&resumed).contains("from byte 0: 0 rows in 0 chunks"));
+    let job = check(&mut client, &job_id, &csv).await;
+    assert!(job.duplicates >= 20, "{}", job.duplicates);
+    stage.erase().await;
+}
+
+#[tokio::test]
+async fn an_interrupted_publish_says_how_to_go_on_and_a_changed_file_is_refused() {
+    let broker = Ruled::any();
+    let stage = broker.stage();
+    broker.limit_tasks(&stage, 5);
+    let _master = stage.master();
+    let csv = orders(4_000_000);
+    let path = stage.file("rows.csv", csv.as_bytes());
+    let (publish, _, _) = stuck(&stage, &path).await;
+    publish.signal(Signal::INT);
+    let said = publish.wait_for("to go on: rowmill publish --resume ");
+    assert_eq!(publish.end().1, 7);
+    let job_id = said.rsplit(' ').next().unwrap();
+
+    let mut file = std::fs::File::options().append(true).open(&path).unwrap();
+    file.write_all(b"one more\n").unwrap();
+    let refused = resume(&stage, &[job_id]);
+    assert_eq!(refused.status.code(), Some(5));
+    let changed = format!("it had {} bytes and has {}", csv.len(), csv.len() + 9);
+    assert!(stderr(&refused).contains(&changed), "{}", stderr(&refused));
+    let refused = resume(&stage, &[job_id, "--seal"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+    stage.erase().await;
+}
+
+#[tokio::test]
+async fn a_killed_publish_of_standard_input_goes_on_with_its_spool_and_the_rest() {
+    let stage = Stage::new();
+    let (_master, _worker) = (stage.master(), stage.worker());
+    let csv = orders(3_000_000);
+    let (mut publish, mut stdin, spools) = spooled(&stage);
+    stdin.write_all(&csv.as_bytes()[..csv.len() / 2]).unwrap();
+    let mut client = stage.client().await;
+    let job_id = moving(&mut client, 20).await;
+    publish.kill();
+
+    // Without the rest it sends what it has, and says from where on the rest is wanted.
+    let waiting = resume(&stage, &[&job_id]);
+    assert_eq!(waiting.status.code(), Some(5));
+    let said = stderr(&waiting);
+    let known = number_after(&said, "was cut off after ") as usize;
+    assert!(known > 20 * 20_000 / 2 && known <= csv.len() / 2, "{said}");
+    assert!(
+        said.contains(&format!("the rest, from byte {} on", known + 1)),
+        "{said}"
+    );
+    let [spool] = &in_directory(&spools)[..] else {
+        panic!("one spool is expected")
+    };
+    assert_eq!(std::fs::read(spool).unwrap(), &csv.as_bytes()[..known]);
+
+    let mut command = stage.command(&["publish", "--resume", &job_id, "-"]);
+    let resumed = run_with_input(&mut command, &csv.as_bytes()[known..]);
+    assert!(resumed.status.success(), "{}", stderr(&resumed));
+    check(&mut client, &job_id, &csv).await;
+    assert_eq!(in_directory(&spools), [PathBuf::new(); 0]);
+    assert_eq!(unfinished(&stage), [PathBuf::new(); 0]);
+    stage.erase().await;
+}
+
+#[tokio::test]
+async fn a_spooled_input_whose_rest_is_lost_is_sealed_without_its_torn_record() {
+    let stage = Stage::new();
+    let (_master, _worker) = (stage.master(), stage.worker());
+    let rows = (0..50_000_u64).map(|n| format!("{n},{}\n", n * n));
+    let csv = format!("n,square\n{}", rows.collect::<String>());
+    let (mut publish, mut stdin, spools) = spooled(&stage);
+    stdin.write_all(csv.as_bytes()).unwrap();
+    stdin.write_all(b"50000,25").unwrap();
+    let whole = csv.len() as u64 + 8;
+    let is_whole = |path: &PathBuf| path.metadata().is_ok_and(|file| file.len() == whole);
+    while !spools.is_dir() || !in_directory(&spools).iter().any(is_whole) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let mut client = stage.client().await;
+    let job_id = moving(&mut client, 5).await;
+    publish.kill();
+
+    let sealed = resume(&stage, &[&job_id, "--seal"]);
+    assert!(sealed.status.success(), "{}", stderr(&sealed));
+    let job = check(&mut client, &job_id, &csv).await;
+    assert_eq!((job.rows, job.rejects), (50_000, 1));
+    stage.erase().await;
+}
+
+#[tokio::test]
+async fn a_full_queue_is_waited_for_and_gone_on_with() {
+    let broker = Ruled::any();
+    let stage = broker.stage();
+    broker.limit_tasks(&stage, 5);
+    let _master = stage.master();
+    let csv = orders(4_000_000);
+    let path = stage.file("rows.csv", csv.as_bytes());
+    let (publish, _, _) = stuck(&stage, &path).await;
+    let _worker = stage.worker();
+    let (job_id, exit) = publish.end();
+    assert_eq!(exit, 0);
+    check(&mut stage.client().await, job_id.trim(), &csv).await;
+    stage.erase().await;
+}
+
+#[tokio::test]
+async fn a_broker_that_blocks_is_waited_for_and_gone_on_with() {
+    let broker = Ruled::own();
+    let stage = broker.stage();
+    let (_master, _worker) = (stage.master(), stage.worker());
+    let csv = orders(2_000_000);
+    let mut publish = Process::start(
+        stage
+            .command(&["publish", "--chunk-bytes", "20000", "-"])
+            .stdin(Stdio::piped()),
+    );
+    let mut stdin = publish.stdin();
+    let (first, second) = csv.as_bytes().split_at(csv.len() / 2);
+    stdin.write_all(first).unwrap();
+    let mut client = stage.client().await;
+    let job_id = moving(&mut client, 20).await;
+    broker.script("ctl", &["-q", "set_vm_memory_high_watermark", "0.0000001"]);
+    let second = second.to_owned();
+    let writing = std::thread::spawn(move || stdin.write_all(&second));
+    publish.wait_for("blocked by the broker");
+    let blocked = job_when(&mut client, &job_id, |_| true).await;
+    assert!(blocked.job.unwrap().finished_unix_ms.is_none());
+    broker.script("ctl", &["-q", "set_vm_memory_high_watermark", "0.4"]);
+    writing.join().unwrap().unwrap();
+    assert_eq!(publish.end().1, 0);
+    check(&mut client, &job_id, &csv).await;
+}
