@@ -31,7 +31,7 @@ fn together(nodes: &[Node]) -> String {
 #[derive(Debug)]
 struct Members {
     leader: String,
-    members: usize,
+    size: usize,
     online: usize,
 }
 
@@ -55,7 +55,7 @@ fn members(node: &Node, queue: &str) -> Option<Members> {
         leader: Some(cells[1])
             .filter(|leader| !leader.is_empty())?
             .to_owned(),
-        members: count(cells[2]),
+        size: count(cells[2]),
         online: count(cells[3]),
     })
 }
@@ -82,7 +82,7 @@ async fn the_leader_of_the_queues_is_killed_in_the_middle_and_nothing_is_lost() 
     let results = format!("{}.v1.results", stage.namespace());
     for queue in [&tasks, &results] {
         let found = members(&nodes[0], queue).unwrap();
-        assert_eq!((found.members, found.online), (3, 3), "{queue}: {found:?}");
+        assert_eq!((found.size, found.online), (3, 3), "{queue}: {found:?}");
     }
 
     let mut orders = Vec::new();
@@ -135,7 +135,7 @@ async fn the_leader_of_the_queues_is_killed_in_the_middle_and_nothing_is_lost() 
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
-    assert_eq!((next.members, next.online), (3, 2));
+    assert_eq!((next.size, next.online), (3, 2));
     say(&format!(
         "{} leads the tasks now, two members of three are up",
         next.leader

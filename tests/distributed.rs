@@ -7,7 +7,6 @@ mod generate;
 mod support;
 
 use std::io::Write as _;
-use std::time::Duration;
 
 use engine::Dialect;
 use proto::v1::JobState;

@@ -155,10 +155,8 @@ async fn connections_to_the_broker_that_fall_silent_are_given_up_and_made_again(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_network_that_slices_everything_changes_nothing() {
-    let scene = Scene::begin(300_000, |proxy| {
-        proxy.slow_down(97, Duration::from_millis(2))
-    })
-    .await;
+    let slow = |proxy: &Proxy| proxy.slow_down(97, Duration::from_millis(2));
+    let scene = Scene::begin(300_000, slow).await;
     scene.disturb(Proxy::cut).await;
     scene.end().await;
 }

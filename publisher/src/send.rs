@@ -200,7 +200,9 @@ impl<'a> Sender<'a> {
     }
 
     fn confirmed(&mut self, envelope: Option<&Envelope>) {
-        envelope.map(after).map(failpoint::pass);
+        if let Some(envelope) = envelope {
+            failpoint::pass(after(envelope));
+        }
         self.progress.moving();
         self.note();
         match envelope.map(|envelope| envelope.payload.as_ref()) {

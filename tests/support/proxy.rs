@@ -131,11 +131,8 @@ async fn pass(
     let mut turn = 0;
     loop {
         let stalled = async {
-            drop(
-                weather
-                    .wait_for(|weather| weather.stalls > met.stalls)
-                    .await,
-            )
+            let stall = weather.wait_for(|weather| weather.stalls > met.stalls);
+            drop(stall.await);
         };
         let read = tokio::select! {
             () = stalled => None,
