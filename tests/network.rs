@@ -180,11 +180,13 @@ async fn a_wait_outlives_a_cut_and_a_silent_connection_to_the_master() {
     let (stage, _master, proxy, job_id) = waiting_master().await;
     let mut wait = stage.command(&["wait", "--quiet", "--json", &job_id]);
     let wait = Process::start(wait.env("ROWMILL_MASTER", proxy.address()));
-    proxy.has_accepted_more_than(0).await;
-    for disturb in [Proxy::cut, Proxy::stall, Proxy::cut] {
+    // Some questions and answers each time, so that the next blow meets one half-way.
+    proxy.has_answered(10).await;
+    for disturb in [Proxy::cut, Proxy::cut, Proxy::cut, Proxy::stall, Proxy::cut] {
         let before = proxy.accepted();
         disturb(&proxy);
         proxy.has_accepted_more_than(before).await;
+        proxy.has_answered(10).await;
     }
     proxy.slow_down(50, Duration::from_millis(1));
     let _worker = stage.worker();

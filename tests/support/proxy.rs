@@ -31,6 +31,8 @@ pub(crate) struct Proxy {
     weather: watch::Sender<Weather>,
     /// How many connections were made.
     accepted: watch::Receiver<u64>,
+    /// How often something came back from the target.
+    answers: watch::Sender<u64>,
     _accepting: JoinSet<()>,
 }
 
@@ -41,13 +43,21 @@ impl Proxy {
         let address = listener.local_addr().unwrap();
         let (weather, forecast) = watch::channel(Weather::default());
         let (count, accepted) = watch::channel(0);
+        let answers = watch::Sender::new(0);
+        let heard = answers.clone();
         let mut accepting = JoinSet::new();
         accepting.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((near, _)) = listener.accept().await {
                 // From here on it is one of those that a cut or a stall is for.
                 let met = *forecast.borrow();
-                connections.spawn(connection(near, target, met, forecast.clone()));
+                connections.spawn(connection(
+                    near,
+                    target,
+                    met,
+                    forecast.clone(),
+                    heard.clone(),
+                ));
                 count.send_modify(|count| *count += 1);
             }
         });
@@ -55,6 +65,7 @@ impl Proxy {
             address,
             weather,
             accepted,
+            answers,
             _accepting: accepting,
         }
     }
@@ -88,6 +99,14 @@ impl Proxy {
         *self.accepted.borrow()
     }
 
+    /// Waits until the target has said something `times` more, whatever it was.
+    pub(crate) async fn has_answered(&self, times: u64) {
+        let mut answers = self.answers.subscribe();
+        let due = *answers.borrow() + times;
+        let answered = tokio::time::timeout(PATIENCE, answers.wait_for(|count| *count >= due));
+        assert!(answered.await.is_ok(), "the target has nothing to say");
+    }
+
     /// Waits until more than `before` connections were made.
     pub(crate) async fn has_accepted_more_than(&self, before: u64) {
         let mut accepted = self.accepted.clone();
@@ -103,6 +122,7 @@ async fn connection(
     target: SocketAddr,
     met: Weather,
     mut weather: watch::Receiver<Weather>,
+    answers: watch::Sender<u64>,
 ) {
     let Ok(far) = TcpStream::connect(target).await else {
         return;
@@ -114,18 +134,19 @@ async fn connection(
     let (near_read, near_write) = near.into_split();
     let (far_read, far_write) = far.into_split();
     tokio::select! {
-        () = pass(near_read, far_write, met, weather.clone()) => {}
-        () = pass(far_read, near_write, met, weather.clone()) => {}
+        () = pass(near_read, far_write, met, weather.clone(), || {}) => {}
+        () = pass(far_read, near_write, met, weather.clone(), || answers.send_modify(|count| *count += 1)) => {}
         _ = weather.wait_for(|weather| weather.cuts > met.cuts) => {}
     }
 }
 
-/// One way: until one side ends.
+/// One way, until one side ends; calls `passed` after each read that was passed on.
 async fn pass(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     met: Weather,
     mut weather: watch::Receiver<Weather>,
+    passed: impl Fn(),
 ) {
     let mut buffer = vec![0; 16 << 10];
     let mut turn = 0;
@@ -160,5 +181,6 @@ async fn pass(
             }
             rest = &rest[length..];
         }
+        passed();
     }
 }
