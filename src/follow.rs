@@ -56,7 +56,7 @@ where
                     ..Reading::default()
                 });
                 pause(status.code()).await;
-                if status.code() == Code::Unavailable {
+                if status.code() != Code::NotFound {
                     client = reconnect(&connect, patience, meter).await?;
                 }
             }
@@ -103,10 +103,13 @@ impl Patience {
     }
 }
 
+/// A status that has a source was made on this side, of a connection that failed; the master's own
+/// have none. A connection that ends in the middle of an answer makes an `Unknown` without one.
 fn is_passing(status: &Status, patience: Patience) -> bool {
     match status.code() {
         Code::NotFound => patience.is_expected,
-        code => code == Code::Unavailable,
+        Code::Unavailable | Code::Unknown => true,
+        _ => std::error::Error::source(status).is_some(),
     }
 }
 

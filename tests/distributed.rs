@@ -7,13 +7,11 @@ mod generate;
 mod support;
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
 
 use engine::Dialect;
 use proto::v1::JobState;
 use rustix::process::Signal;
+use support::node::Node;
 use support::{Process, Stage, finished, job_when, rowmill, stderr};
 
 /// Orders, some of them with quoted commas, quotes and line ends: about `bytes` of them.
@@ -225,75 +223,10 @@ fn a_second_master_on_the_same_directory_is_refused() {
     );
 }
 
-/// A broker node of this test's own, so that it can be killed.
-struct Node {
-    dir: tempfile::TempDir,
-}
-
-impl Node {
-    fn start() -> (Self, String) {
-        let node = Self {
-            dir: tempfile::tempdir().unwrap(),
-        };
-        node.script("start");
-        let env = std::fs::read_to_string(node.dir.path().join("env")).unwrap();
-        let url = env
-            .lines()
-            .find_map(|line| line.strip_prefix("AMQP_URL="))
-            .unwrap();
-        (node, url.to_owned())
-    }
-
-    fn script(&self, verb: &str) {
-        let script = env!("CARGO_MANIFEST_DIR").to_owned() + "/scripts/broker";
-        let status = Command::new(script)
-            .arg(verb)
-            .arg(self.dir.path())
-            .status()
-            .unwrap();
-        assert!(status.success(), "scripts/broker {verb}");
-    }
-}
-
-impl Node {
-    /// Waits until the node's register of queues has those of `namespace` on disk. RabbitMQ 3.10
-    /// writes it every half second; a node that is killed before then comes back without them.
-    async fn has_registered(&self, namespace: &str) {
-        let names = ["tasks", "results", "dead"].map(|queue| format!("{namespace}.v1.{queue}"));
-        let is_registered = || {
-            let register = register(&self.dir.path().join("data")).unwrap_or_default();
-            let text = String::from_utf8_lossy(&register);
-            names.iter().all(|name| text.contains(name))
-        };
-        while !is_registered() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-}
-
-/// `NODE/quorum/NODE/names.dets`
-fn register(data: &Path) -> Option<Vec<u8>> {
-    let only = |dir: PathBuf| Some(std::fs::read_dir(dir).ok()?.next()?.ok()?.path());
-    let nodes = std::fs::read_dir(data)
-        .ok()?
-        .filter_map(Result::ok)
-        .map(|entry| entry.path());
-    let quorum = nodes
-        .map(|node| node.join("quorum"))
-        .find(|quorum| quorum.is_dir())?;
-    std::fs::read(only(quorum)?.join("names.dets")).ok()
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        self.script("stop");
-    }
-}
-
 #[tokio::test]
 async fn a_broker_that_goes_away_in_the_middle_is_waited_for_by_everybody() {
-    let (node, url) = Node::start();
-    let stage = Stage::at(url);
+    let node = Node::start();
+    let stage = Stage::at(node.url().to_owned());
     let (master, worker) = (stage.master(), stage.worker());
     let csv = orders(4_000_000);
     let mut publish = Process::start(

@@ -141,6 +141,9 @@ async fn commit_batches(
         let mut receipts = Vec::new();
         let mut arrivals = Vec::new();
         for delivery in next_batch(&mut consumer, gather).await? {
+            if delivery.redelivered {
+                tracing::debug!("took a redelivered message");
+            }
             match Arrival::read(&delivery) {
                 Ok(arrival) => arrivals.push(arrival),
                 // Nothing could ever be made of it; kept, it would come back for ever.
@@ -175,6 +178,7 @@ async fn next_batch(
 async fn settle(receipts: Vec<Receipt>) -> Result<(), BrokerError> {
     for receipt in receipts {
         receipt.ack().await?;
+        failpoint::pass(failpoint::Point::MasterAfterAck);
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use broker::{Backoff, Broker, BrokerError, Confirm, Route, Session};
+use failpoint::Point;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use proto::{Envelope, Payload};
@@ -199,6 +200,9 @@ impl<'a> Sender<'a> {
     }
 
     fn confirmed(&mut self, envelope: Option<&Envelope>) {
+        if let Some(envelope) = envelope {
+            failpoint::pass(after(envelope));
+        }
         self.progress.moving();
         self.note();
         match envelope.map(|envelope| envelope.payload.as_ref()) {
@@ -227,5 +231,20 @@ async fn publish(
     route: Route,
     envelope: Envelope,
 ) -> (Ticket, Result<Confirm, BrokerError>) {
+    failpoint::pass(before(&envelope));
     (ticket, session.publish(route, &envelope).await)
+}
+
+fn before(envelope: &Envelope) -> Point {
+    match envelope.payload.as_ref() {
+        Payload::Seal(_) => Point::PublisherBeforeSeal,
+        _ => Point::PublisherBeforePublish,
+    }
+}
+
+fn after(envelope: &Envelope) -> Point {
+    match envelope.payload.as_ref() {
+        Payload::Seal(_) => Point::PublisherAfterSeal,
+        _ => Point::PublisherAfterConfirm,
+    }
 }

@@ -4,6 +4,11 @@
 #![allow(dead_code)] // each test file uses its own part
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on stops
 
+pub(crate) mod node;
+pub(crate) mod proxy;
+pub(crate) mod random;
+pub(crate) mod truth;
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -165,6 +170,11 @@ impl Stage {
 
     pub(crate) fn namespace(&self) -> &str {
         &self.namespace
+    }
+
+    /// Where the master listens: `HOST:PORT`.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     /// `rowmill ARGS`, at this stage's broker and master.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use broker::{Backoff, BrokerError, Confirm, Consumer, Delivery, Queue, Receipt, Route, Session};
+use failpoint::Point;
 use proto::v1::{Chunk, DeadChunk, WorkerState};
 use proto::{ChunkId, Envelope, JobId, Payload};
 use tokio::sync::Semaphore;
@@ -127,12 +128,17 @@ fn end(ended: Result<Result<(), BrokerError>, tokio::task::JoinError>) -> Result
 
 /// One delivery, from the queue to its receipt.
 async fn one(bench: &Bench, session: &Session, delivery: Delivery) -> Result<(), BrokerError> {
+    failpoint::pass(Point::WorkerAfterTake);
     let Delivery {
         message,
         receipt,
         delivery_count,
+        redelivered,
         ..
     } = delivery;
+    if redelivered {
+        tracing::debug!(delivery_count, "took a redelivered message");
+    }
     let envelope = match message {
         Ok(envelope) => envelope,
         Err(error) => {
@@ -206,11 +212,15 @@ async fn settle(
     id: ChunkId,
     (route, outcome): (Route, Envelope),
 ) -> Result<(), BrokerError> {
+    failpoint::pass(Point::WorkerBeforePublish);
     let mut backoff = Backoff::new();
     while session.publish(route, &outcome).await? != Confirm::Acked {
         tracing::warn!(chunk = %id, "the broker refused a result for now; sending it again");
         tokio::time::sleep(backoff.next()).await;
     }
+    failpoint::pass(Point::WorkerAfterConfirm);
     bench.finish(id);
-    receipt.ack().await
+    receipt.ack().await?;
+    failpoint::pass(Point::WorkerAfterAck);
+    Ok(())
 }

@@ -97,6 +97,7 @@ impl Publishing {
             .basic_publish(self.exchange(route), key(route), options, body, properties)
             .await
             .map_err(failed)?;
+        failpoint::pass(failpoint::Point::AfterPublish);
         let confirmation = confirm.await.map_err(failed)?;
         Ok((channel, confirmation))
     }

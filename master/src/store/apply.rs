@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use engine::profile::PartialError;
+use failpoint::Point;
 use prost::Message;
 use proto::JobId;
 use proto::v1::chunk_result::Partial;
@@ -50,7 +51,9 @@ impl Store {
         let Batch {
             jobs, duplicates, ..
         } = batch;
+        failpoint::pass(Point::MasterBeforeCommit);
         transaction.commit()?;
+        failpoint::pass(Point::MasterAfterCommit);
         let touched = jobs.keys().copied().collect();
         self.jobs.extend(jobs);
         Ok(Applied {
@@ -189,8 +192,10 @@ impl Batch<'_> {
 
     fn spill(&self, spill: &mut Spill) -> Result<(), StoreError> {
         for (id, (offset, bytes)) in self.spilled.iter().filter(|(_, (_, b))| !b.is_empty()) {
+            failpoint::pass(Point::MasterBeforeSpill);
             spill.write(*id, *offset, bytes)?;
             spill.sync(*id)?;
+            failpoint::pass(Point::MasterAfterSpill);
         }
         Ok(())
     }

@@ -1,0 +1,88 @@
+//! How each process is to die: at a failpoint, or at any moment.
+
+use std::time::Duration;
+
+use crate::support::random::Random;
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Publisher,
+    Worker,
+    Master,
+}
+
+impl Kind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Publisher => "publisher",
+            Self::Worker => "worker",
+            Self::Master => "master",
+        }
+    }
+
+    /// Its failpoints, each with the passages at which to die. A worker gets at least one chunk done
+    /// in a life that ends at a failpoint, lest one chunk be in hand at six deaths in a row, which is
+    /// what the broker takes for poison.
+    fn points(self) -> &'static [(&'static str, u64, u64)] {
+        match self {
+            Self::Publisher => &[
+                ("publisher.before-publish", 1, 200),
+                ("session.after-publish", 1, 200),
+                ("publisher.after-confirm", 1, 200),
+                ("publisher.before-seal", 1, 1),
+                ("publisher.after-seal", 1, 1),
+            ],
+            Self::Worker => &[
+                ("worker.after-take", 4, 16),
+                ("worker.before-publish", 2, 16),
+                ("session.after-publish", 2, 16),
+                ("worker.after-confirm", 2, 16),
+                ("worker.after-ack", 2, 16),
+            ],
+            Self::Master => &[
+                ("master.before-spill", 1, 5),
+                ("master.after-spill", 1, 5),
+                ("master.before-commit", 1, 5),
+                ("master.after-commit", 1, 5),
+                ("master.after-ack", 1, 60),
+            ],
+        }
+    }
+}
+
+/// The death that a process is meant for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Plan {
+    /// It lives.
+    Live,
+    /// It kills itself at a named place, at a certain passage.
+    Failpoint(&'static str, u64),
+    /// It is killed so long after its start; a worker, after it said that it is connected, so that
+    /// it has a chunk in hand.
+    After(Duration),
+}
+
+impl Plan {
+    /// A death for a process of that kind: at a failpoint in two cases of three.
+    pub(crate) fn draw(kind: Kind, random: &mut Random) -> Self {
+        if random.between(1, 3) == 1 {
+            let (low, high) = match kind {
+                Kind::Publisher => (5, 600),
+                Kind::Worker => (50, 500),
+                Kind::Master => (20, 900),
+            };
+            return Self::After(Duration::from_millis(random.between(low, high)));
+        }
+        let (name, low, high) = random.pick(kind.points());
+        Self::Failpoint(name, random.between(low, high))
+    }
+
+    /// Every failpoint that is drawn from.
+    pub(crate) fn all_points() -> impl Iterator<Item = (Kind, &'static str)> {
+        let of = |kind: Kind| kind.points().iter().map(move |(name, ..)| (kind, *name));
+        [Kind::Publisher, Kind::Worker, Kind::Master]
+            .into_iter()
+            .flat_map(of)
+    }
+}

@@ -1,0 +1,225 @@
+//! A bad network between the processes: connections to the broker and to the master are cut, fall
+//! silent half-open, are late and come in slices. Everybody connects again, and the result is the
+//! oracle's.
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+
+#[path = "../examples/orders/generate.rs"]
+mod generate;
+#[path = "../tui/tests/pty/mod.rs"]
+mod pty;
+mod support;
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::process::{ChildStdin, Stdio};
+use std::time::Duration;
+
+use proto::Client;
+use pty::Pty;
+use support::proxy::Proxy;
+use support::random::{Random, seed};
+use support::truth::{Outcome, Truth};
+use support::{Process, Stage, finished, job_when};
+
+/// Where `AMQP_URL` leads, and the text before and after that.
+fn broker() -> (String, SocketAddr, String) {
+    let url = std::env::var("AMQP_URL").unwrap();
+    let (before, rest) = url.rsplit_once('@').unwrap();
+    let (host, vhost) = rest.split_once('/').unwrap();
+    let address = std::net::ToSocketAddrs::to_socket_addrs(host)
+        .unwrap()
+        .next();
+    (format!("{before}@"), address.unwrap(), format!("/{vhost}"))
+}
+
+/// A publisher, a worker and a master, each behind a proxy of its own, half-way through a job.
+struct Scene {
+    stage: Stage,
+    truth: Truth,
+    proxies: [Proxy; 3],
+    publisher: Process,
+    stdin: ChildStdin,
+    _others: [Process; 2],
+    client: Client,
+    job_id: String,
+}
+
+impl Scene {
+    /// Begins a job of about `bytes`, and comes back when some of it has gone all the way.
+    async fn begin(bytes: u64, weather: impl Fn(&Proxy)) -> Self {
+        let seed = seed();
+        println!("ROWMILL_SEED={seed}");
+        let mut orders = Vec::new();
+        generate::write(&mut orders, bytes, generate::SEED ^ seed).unwrap();
+        let orders = String::from_utf8(orders).unwrap();
+        let truth = Truth::new(&orders, &mut Random::new(seed));
+        let stage = Stage::new();
+        let (before, target, after) = broker();
+        let proxies = [
+            Proxy::start(target).await,
+            Proxy::start(target).await,
+            Proxy::start(target).await,
+        ];
+        proxies.iter().for_each(weather);
+        let start = |proxy: &Proxy, args: &[&str]| {
+            let url = format!("{before}{}{after}", proxy.address());
+            let mut command = stage.command(args);
+            Process::start(command.env("AMQP_URL", url).stdin(Stdio::piped()))
+        };
+        let data = stage.dir.path().join("master");
+        let data = data.to_str().unwrap();
+        let master = start(
+            &proxies[2],
+            &["master", "--listen", stage.address(), "--data", data],
+        );
+        master.wait_for("connected");
+        let worker = start(&proxies[1], &["worker", "--threads", "1"]);
+        let mut publisher = start(&proxies[0], &["publish", "--chunk-bytes", "8000", "-"]);
+        let mut stdin = publisher.stdin();
+        stdin.write_all(&truth.csv[..truth.csv.len() / 2]).unwrap();
+        let mut client = stage.client().await;
+        let job_id = begun(&mut client).await;
+        Self {
+            stage,
+            truth,
+            proxies,
+            publisher,
+            stdin,
+            _others: [worker, master],
+            client,
+            job_id,
+        }
+    }
+
+    /// Does something to every proxy, and waits until everybody has connected again.
+    async fn disturb(&self, disturb: impl Fn(&Proxy)) {
+        let before: Vec<u64> = self.proxies.iter().map(Proxy::accepted).collect();
+        self.proxies.iter().for_each(disturb);
+        for (proxy, before) in self.proxies.iter().zip(before) {
+            proxy.has_accepted_more_than(before).await;
+        }
+    }
+
+    /// Publishes the other half, and compares the result with the oracle's.
+    async fn end(mut self) {
+        self.stdin
+            .write_all(&self.truth.csv[self.truth.csv.len() / 2..])
+            .unwrap();
+        drop(self.stdin);
+        let (printed, exit) = self.publisher.end();
+        assert_eq!((printed.trim(), exit), (self.job_id.as_str(), 0));
+        let result = finished(&mut self.client, &self.job_id).await;
+        let came = Outcome::read(&mut self.client, &result).await.unwrap();
+        assert_eq!(came, self.truth.result);
+        assert_eq!(came.sha256(), self.truth.result.sha256());
+        println!("{} duplicates", result.job.unwrap().duplicates);
+        self.stage.erase().await;
+    }
+}
+
+/// The only job's id, once some chunks of it are done.
+async fn begun(client: &mut Client) -> String {
+    loop {
+        let jobs = client
+            .list_jobs(proto::v1::ListJobsRequest::default())
+            .await
+            .unwrap();
+        if let Some(job) = jobs
+            .into_inner()
+            .jobs
+            .into_iter()
+            .find(|job| job.chunks_done > 5)
+        {
+            return job.job_id;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_to_the_broker_that_are_cut_again_and_again_are_made_again() {
+    let scene = Scene::begin(1_000_000, |_| {}).await;
+    for _ in 0..3 {
+        scene.disturb(Proxy::cut).await;
+    }
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_to_the_broker_that_fall_silent_are_given_up_and_made_again() {
+    let scene = Scene::begin(1_000_000, |_| {}).await;
+    scene.disturb(Proxy::stall).await;
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_network_that_slices_everything_changes_nothing() {
+    let slow = |proxy: &Proxy| proxy.slow_down(97, Duration::from_millis(2));
+    let scene = Scene::begin(300_000, slow).await;
+    scene.disturb(Proxy::cut).await;
+    scene.end().await;
+}
+
+/// A master with a job that nobody works on, and a proxy before it.
+async fn waiting_master() -> (Stage, Process, Proxy, String) {
+    let stage = Stage::new();
+    let master = stage.master();
+    let proxy = Proxy::start(stage.address().parse().unwrap()).await;
+    let job_id = stage.publish(&stage.file("a.csv", b"a\n1\n"));
+    let mut client = stage.client().await;
+    job_when(&mut client, &job_id, |r| {
+        r.job.as_ref().is_some_and(|j| j.chunks_total.is_some())
+    })
+    .await;
+    (stage, master, proxy, job_id)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_outlives_a_cut_and_a_silent_connection_to_the_master() {
+    let (stage, _master, proxy, job_id) = waiting_master().await;
+    let mut wait = stage.command(&["wait", "--quiet", "--json", &job_id]);
+    let wait = Process::start(wait.env("ROWMILL_MASTER", proxy.address()));
+    // Some questions and answers each time, so that the next blow meets one half-way.
+    proxy.has_answered(10).await;
+    for disturb in [Proxy::cut, Proxy::cut, Proxy::cut, Proxy::stall, Proxy::cut] {
+        let before = proxy.accepted();
+        disturb(&proxy);
+        proxy.has_accepted_more_than(before).await;
+        proxy.has_answered(10).await;
+    }
+    proxy.slow_down(50, Duration::from_millis(1));
+    let _worker = stage.worker();
+    let (printed, exit) = wait.end();
+    assert_eq!(exit, 0);
+    let printed: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(
+        (&printed["state"], &printed["rows"]),
+        (&"done".into(), &1.into())
+    );
+    stage.erase().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_dashboard_outlives_a_cut_and_a_silent_connection_to_the_master() {
+    let (stage, _master, proxy, _job_id) = waiting_master().await;
+    let address = proxy.address();
+    let args = ["tui", "--master", &address];
+    let mut pty = Pty::run(env!("CARGO_BIN_EXE_rowmill"), &args, (100, 30));
+    pty.until(|screen| screen.contains("● connected") && screen.contains("a.csv"))
+        .await;
+    for disturb in [Proxy::cut, Proxy::stall] {
+        let before = proxy.accepted();
+        disturb(&proxy);
+        pty.until(|screen| screen.contains("DISCONNECTED")).await;
+        proxy.has_accepted_more_than(before).await;
+        pty.until(|screen| screen.contains("● connected") && !screen.contains("DISCONNECTED"))
+            .await;
+    }
+    // What comes now comes through the new connection.
+    let _worker = stage.worker();
+    pty.until(|screen| screen.contains("done")).await;
+    pty.press("q");
+    assert!(pty.ended().await);
+    stage.erase().await;
+}

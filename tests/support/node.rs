@@ -1,0 +1,113 @@
+//! A RabbitMQ node of a test's own, so that it can be killed and brought back, alone or in a cluster.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::node_directory;
+
+/// A broker node; it stops, and its directory goes, when this is dropped.
+pub(crate) struct Node {
+    dir: TempDir,
+    url: String,
+}
+
+impl Node {
+    /// A node alone.
+    pub(crate) fn start() -> Self {
+        Self::started(None)
+    }
+
+    /// A node in the cluster of another.
+    pub(crate) fn join(other: &Self) -> Self {
+        Self::started(Some(other))
+    }
+
+    fn started(other: Option<&Self>) -> Self {
+        let mut node = Self {
+            dir: node_directory(),
+            url: String::new(),
+        };
+        let mut start = node.command("start");
+        if let Some(other) = other {
+            start.arg(other.dir.path());
+        }
+        assert!(start.status().unwrap().success(), "scripts/broker start");
+        let env = std::fs::read_to_string(node.dir.path().join("env")).unwrap();
+        let url = env.lines().find_map(|l| l.strip_prefix("AMQP_URL="));
+        url.unwrap().clone_into(&mut node.url);
+        node
+    }
+
+    /// `amqp://USER:PASSWORD@HOST:PORT/VHOST`
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its directory, to which `scripts/broker` leads.
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// `scripts/broker VERB` of this node: start, stop or kill.
+    pub(crate) fn script(&self, verb: &str) {
+        let status = self.command(verb).status().unwrap();
+        assert!(status.success(), "scripts/broker {verb}");
+    }
+
+    /// What `rabbitmqctl ARGS` says on this node.
+    pub(crate) fn ctl(&self, args: &[&str]) -> String {
+        let output = self.command("ctl").args(args).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "rabbitmqctl {args:?}: {said}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn command(&self, verb: &str) -> Command {
+        script(verb, self.dir.path())
+    }
+}
+
+/// `scripts/broker VERB DIR`
+pub(crate) fn script(verb: &str, dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_MANIFEST_DIR").to_owned() + "/scripts/broker");
+    command.arg(verb).arg(dir);
+    command
+}
+
+impl Node {
+    /// Waits until the node's register of queues has those of `namespace` on disk. RabbitMQ 3.10
+    /// writes it every half second; a node that is killed before then comes back without them.
+    pub(crate) async fn has_registered(&self, namespace: &str) {
+        let names = ["tasks", "results", "dead"].map(|queue| format!("{namespace}.v1.{queue}"));
+        let is_registered = || {
+            let register = register(&self.dir.path().join("data")).unwrap_or_default();
+            let text = String::from_utf8_lossy(&register);
+            names.iter().all(|name| text.contains(name))
+        };
+        while !is_registered() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// `NODE/quorum/NODE/names.dets`
+fn register(data: &Path) -> Option<Vec<u8>> {
+    let only = |dir: PathBuf| Some(std::fs::read_dir(dir).ok()?.next()?.ok()?.path());
+    let nodes = std::fs::read_dir(data)
+        .ok()?
+        .filter_map(Result::ok)
+        .map(|entry| entry.path());
+    let quorum = nodes
+        .map(|node| node.join("quorum"))
+        .find(|quorum| quorum.is_dir())?;
+    std::fs::read(only(quorum)?.join("names.dets")).ok()
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.script("stop");
+    }
+}
