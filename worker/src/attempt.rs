@@ -1,17 +1,11 @@
-//! The work on one chunk: computed off the reactor, tried again with a pause, and in the end either
-//! a result or the reason why there is none.
+//! One attempt at a chunk, computed off the reactor: a result, or the reason why there is none.
+//! Whether there is another attempt is the desk's to decide.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use broker::Backoff;
 use proto::v1::{Chunk, ChunkResult};
-use proto::{Envelope, Payload, WorkerId};
-
-use crate::tally::Tally;
-
-/// How often a chunk is tried before it counts as dead.
-pub(crate) const ATTEMPTS: u32 = 3;
+use proto::{Payload, WorkerId};
 
 /// Why an attempt failed.
 #[derive(Debug, thiserror::Error)]
@@ -27,33 +21,12 @@ pub(crate) enum AttemptError {
     Panic(String),
 }
 
-/// Tries the chunk in `envelope` up to [`ATTEMPTS`] times.
+/// Tries the chunk in `payload` once, on a thread.
 ///
 /// # Errors
 ///
-/// The last attempt's error.
-pub(crate) async fn result_of(
-    envelope: &Envelope,
-    worker_id: WorkerId,
-    tally: &Tally,
-) -> Result<ChunkResult, AttemptError> {
-    let mut backoff = Backoff::new();
-    let mut attempt = 1;
-    loop {
-        match try_once(Arc::clone(&envelope.payload), worker_id, attempt).await {
-            Ok(result) => return Ok(result),
-            Err(error) if attempt == ATTEMPTS => return Err(error),
-            Err(error) => {
-                tracing::warn!(chunk = envelope.message_id, attempt, %error, "an attempt failed");
-            }
-        }
-        attempt += 1;
-        tally.retried();
-        tokio::time::sleep(backoff.next().min(Duration::from_secs(2))).await;
-    }
-}
-
-async fn try_once(
+/// Why it failed.
+pub(crate) async fn in_thread(
     payload: Arc<Payload>,
     worker_id: WorkerId,
     attempt: u32,

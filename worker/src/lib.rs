@@ -5,9 +5,11 @@
 mod args;
 mod attempt;
 mod beat;
+pub mod desk;
 mod finished;
 mod run;
 mod session;
+mod shift;
 mod tally;
 
 pub use args::{Args, cores};

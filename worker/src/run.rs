@@ -1,14 +1,12 @@
 //! The worker from start to stop: one session after the other.
 
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex};
 
 use broker::{Backoff, Broker, BrokerError};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::beat::Identity;
-use crate::finished::Finished;
+use crate::desk::{Desk, Rules};
 use crate::session::{Bench, work};
 use crate::tally::Tally;
 
@@ -40,17 +38,21 @@ pub enum WorkerError {
 /// When the broker refuses for good.
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), WorkerError> {
     let threads = config.threads.get().min(u32::MAX as usize / 2);
-    let bench = Arc::new(Bench {
+    let bench = Bench {
         identity: Identity::new(threads),
         tally: Tally::default(),
-        finished: Mutex::new(Finished::new(FINISHED_REMEMBERED)),
-        seats: Semaphore::new(threads),
         threads: threads as u32,
+        broker_address: config.broker.address(),
         draining: shutdown,
+    };
+    let mut desk = Desk::new(Rules {
+        seats: bench.threads,
+        has_processes: false,
+        finished_remembered: FINISHED_REMEMBERED,
     });
     let mut backoff = Backoff::new();
     while !bench.draining.is_cancelled() {
-        match session(&bench, &config.broker, &mut backoff).await {
+        match session(&bench, &mut desk, &config.broker, &mut backoff).await {
             Ok(()) => break,
             Err(error) if !error.is_retryable() => return Err(error.into()),
             Err(error) => wait(&error, &mut backoff, &bench.draining).await,
@@ -60,7 +62,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Work
 }
 
 async fn session(
-    bench: &Arc<Bench>,
+    bench: &Bench,
+    desk: &mut Desk,
     broker: &Broker,
     backoff: &mut Backoff,
 ) -> Result<(), BrokerError> {
@@ -71,7 +74,7 @@ async fn session(
     };
     backoff.reset();
     tracing::info!(broker = %broker.address(), worker = %bench.identity.id, threads = bench.threads, "connected");
-    work(bench, session).await
+    work(bench, desk, session).await
 }
 
 async fn wait(error: &BrokerError, backoff: &mut Backoff, draining: &CancellationToken) {
