@@ -266,7 +266,8 @@ impl Desk {
         };
         match confirm {
             Confirm::Acked => {
-                if !matches!(answer, Answer::Again { .. }) {
+                // A dead chunk is not remembered: when it is replayed it comes as the same chunk.
+                if answer == Answer::Result {
                     self.finished.insert(hand.seen.chunk);
                 }
                 self.hands.remove(&ticket);

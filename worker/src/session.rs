@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::beat::{self, Identity};
 use crate::desk::{Desk, Event};
+use crate::room::Rooms;
 use crate::shift::Shift;
 use crate::tally::Tally;
 
@@ -23,6 +24,10 @@ pub(crate) struct Bench {
     pub(crate) threads: u32,
     /// The broker's, for messages to people.
     pub(crate) broker_address: String,
+    /// How long a chunk may be worked on under one delivery.
+    pub(crate) chunk_limit: Option<Duration>,
+    /// Where suspects are run.
+    pub(crate) rooms: Option<Rooms>,
     pub(crate) draining: CancellationToken,
 }
 
@@ -36,7 +41,16 @@ impl Bench {
     }
 }
 
-/// Works until `bench.draining`, then finishes what is in hand.
+/// How a session ends that was not lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// As it was told to.
+    Drained,
+    /// A thread hangs that nothing can stop; all else is finished.
+    Stuck,
+}
+
+/// Works until `bench.draining`, or until a thread hangs; then finishes what is in hand.
 ///
 /// # Errors
 ///
@@ -45,7 +59,7 @@ pub(crate) async fn work(
     bench: &Bench,
     desk: &mut Desk,
     session: Session,
-) -> Result<(), BrokerError> {
+) -> Result<Ended, BrokerError> {
     // One chunk a thread in work, and one more on its way to each.
     let prefetch = u16::try_from(bench.threads * 2).unwrap_or(u16::MAX);
     let consumer = session.consume(Queue::Tasks, prefetch).await?;
@@ -60,7 +74,12 @@ pub(crate) async fn work(
         beat::send(&session, &bench.identity, WorkerState::Left, &bench.tally).await?;
     }
     session.close().await;
-    outcome
+    let ended = if shift.is_stuck {
+        Ended::Stuck
+    } else {
+        Ended::Drained
+    };
+    outcome.map(|()| ended)
 }
 
 /// Takes chunks until draining, then waits for those in hand.
@@ -69,7 +88,7 @@ async fn take_all(
     mut consumer: Consumer,
     shift: &mut Shift<'_>,
 ) -> Result<(), BrokerError> {
-    loop {
+    while !shift.is_stuck {
         tokio::select! {
             () = bench.draining.cancelled() => break,
             ended = shift.step() => ended?,

@@ -7,9 +7,11 @@ use broker::{Backoff, BrokerError, Confirm, Delivery, Receipt, Route, Session};
 use proto::v1::{Chunk, ChunkResult, DeadChunk};
 use proto::{Envelope, JobId, Payload};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::attempt::{AttemptError, in_thread};
 use crate::desk::{Action, Answer, Attempt, Desk, Event, Room, Seen, Ticket};
+use crate::room::in_process;
 use crate::session::Bench;
 use crate::tally::InHand;
 
@@ -22,6 +24,8 @@ pub(crate) struct Shift<'a> {
     last_ticket: Ticket,
     /// Every wait for a thread, the broker or the clock. Bounded by what is in hand.
     tasks: JoinSet<Result<Ended, BrokerError>>,
+    /// Whether a thread hangs that nothing can stop.
+    pub(crate) is_stuck: bool,
 }
 
 /// One delivery in hand.
@@ -31,6 +35,9 @@ struct Hand<'a> {
     backoff: Backoff,
     /// Of the attempt that ended last.
     outcome: Option<Result<ChunkResult, AttemptError>>,
+    /// When its time here is over, counted from its first run: the broker does not let it be held
+    /// for ever. Absent before that.
+    deadline: Option<Instant>,
     /// While it is run.
     running: Option<InHand<'a>>,
     /// What is sent, and sent again where the broker refused it.
@@ -39,7 +46,7 @@ struct Hand<'a> {
 
 /// What a task came to.
 enum Ended {
-    Attempt(Ticket, Box<Result<ChunkResult, AttemptError>>),
+    Attempt(Ticket, Room, Box<Result<ChunkResult, AttemptError>>),
     Publish(Ticket, Confirm),
     Wait(Ticket),
     Settle,
@@ -54,6 +61,7 @@ impl<'a> Shift<'a> {
             hands: HashMap::new(),
             last_ticket: 0,
             tasks: JoinSet::new(),
+            is_stuck: false,
         }
     }
 
@@ -100,6 +108,7 @@ impl<'a> Shift<'a> {
             receipt: delivery.receipt,
             backoff: Backoff::new(),
             outcome: None,
+            deadline: None,
             running: None,
             answer: None,
         };
@@ -131,7 +140,7 @@ impl<'a> Shift<'a> {
 
     fn ended(&mut self, ended: Ended) -> Result<(), BrokerError> {
         match ended {
-            Ended::Attempt(ticket, outcome) => self.attempted(ticket, *outcome),
+            Ended::Attempt(ticket, room, outcome) => self.attempted(ticket, room, *outcome),
             Ended::Publish(ticket, confirm) => {
                 if confirm != Confirm::Acked {
                     tracing::warn!(?confirm, "the broker refused an answer for now");
@@ -146,6 +155,7 @@ impl<'a> Shift<'a> {
     fn attempted(
         &mut self,
         ticket: Ticket,
+        room: Room,
         outcome: Result<ChunkResult, AttemptError>,
     ) -> Result<(), BrokerError> {
         let attempt = match &outcome {
@@ -155,13 +165,23 @@ impl<'a> Shift<'a> {
             }
             Err(error) => {
                 tracing::warn!(chunk = self.name(ticket), %error, "an attempt failed");
-                Attempt::Failed
+                self.failure(error, room)
             }
         };
         if let Some(hand) = self.hands.get_mut(&ticket) {
             hand.outcome = Some(outcome);
         }
         self.handle(Event::Attempted(ticket, attempt))
+    }
+
+    /// What the desk is told of an error.
+    fn failure(&mut self, error: &AttemptError, room: Room) -> Attempt {
+        let keeps_seat = matches!(error, AttemptError::Slow(_)) && room == Room::Thread;
+        self.is_stuck |= keeps_seat;
+        match error {
+            AttemptError::Slow(_) | AttemptError::Died(_) => Attempt::Broke { keeps_seat },
+            _ => Attempt::Failed,
+        }
     }
 
     /// Tells the desk, and does what it says.
@@ -195,12 +215,31 @@ impl<'a> Shift<'a> {
             hand.running = Some(self.bench.tally.begin(chunk));
         }
         let payload = Arc::clone(&hand.envelope.payload);
+        let limit = self.bench.chunk_limit;
+        let deadline = *hand
+            .deadline
+            .get_or_insert_with(|| Instant::now() + limit.unwrap_or_default());
+        let left = limit.map(|_| deadline.saturating_duration_since(Instant::now()));
         let worker_id = self.bench.identity.id;
-        // The desk was told that there are no other rooms.
-        let (Room::Thread | Room::Process) = room;
+        let rooms = self.bench.rooms.clone();
         self.tasks.spawn(async move {
-            let outcome = in_thread(payload, worker_id, attempt).await;
-            Ok(Ended::Attempt(ticket, Box::new(outcome)))
+            let outcome = match (room, rooms, left) {
+                (Room::Process, Some(rooms), Some(left)) => in_process(&rooms, payload, left).await,
+                (_, _, left) => in_thread(payload, left).await,
+            };
+            let outcome = match outcome {
+                Ok(result) => Ok(ChunkResult {
+                    worker_id: worker_id.to_string(),
+                    attempt,
+                    ..result
+                }),
+                // What is said is the whole limit, not what was left of it.
+                Err(AttemptError::Slow(_)) => {
+                    Err(AttemptError::Slow(limit.unwrap_or_default().as_secs()))
+                }
+                Err(error) => Err(error),
+            };
+            Ok(Ended::Attempt(ticket, room, Box::new(outcome)))
         });
     }
 
