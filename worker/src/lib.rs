@@ -5,10 +5,15 @@
 mod args;
 mod attempt;
 mod beat;
+pub mod desk;
 mod finished;
+mod poison;
+mod room;
 mod run;
 mod session;
+mod shift;
 mod tally;
 
 pub use args::{Args, cores};
+pub use room::Rooms;
 pub use run::{Config, WorkerError, run};
