@@ -9,7 +9,7 @@ use proto::v1::{Chunk, ChunkResult};
 
 /// Why an attempt failed.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum AttemptError {
+pub enum AttemptError {
     /// The body is not what the publisher sent.
     #[error(transparent)]
     Damaged(#[from] engine::chunk::HashError),
@@ -32,6 +32,9 @@ pub(crate) enum AttemptError {
     #[error("took longer than {0} s")]
     Slow(u64),
 }
+
+/// What an attempt came to.
+pub type Outcome = Result<ChunkResult, AttemptError>;
 
 /// Tries the chunk in `payload` once, on a thread, for at most `limit` where there is one. A thread
 /// that takes longer cannot be stopped, and is left to itself.
@@ -60,7 +63,11 @@ pub(crate) async fn in_thread(
 }
 
 /// The chunk's result; whose it is, and of which attempt, is for the caller to say.
-pub(crate) fn compute(chunk: &Chunk) -> Result<ChunkResult, AttemptError> {
+///
+/// # Errors
+///
+/// Why there is none.
+pub fn compute(chunk: &Chunk) -> Result<ChunkResult, AttemptError> {
     let began = Instant::now();
     engine::chunk::verify(chunk)?;
     crate::poison::strike(chunk.seq);

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use broker::{Backoff, BrokerError, Confirm, Delivery, Receipt, Route, Session};
-use proto::v1::{Chunk, ChunkResult, DeadChunk};
+use proto::v1::ChunkResult;
 use proto::{Envelope, JobId, Payload};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::answer::answer_of;
 use crate::attempt::{AttemptError, in_thread};
 use crate::desk::{Action, Answer, Attempt, Desk, Event, Room, Seen, Ticket};
 use crate::room::in_process;
@@ -253,7 +254,12 @@ impl<'a> Shift<'a> {
         }
         let (route, envelope) = match hand.answer.take() {
             Some(same) => same,
-            None => hand.compose(bench, answer),
+            None => answer_of(
+                &hand.envelope,
+                answer,
+                hand.outcome.take(),
+                bench.identity.id,
+            ),
         };
         hand.answer = Some((route, envelope.clone()));
         let session = self.session.clone();
@@ -302,52 +308,6 @@ impl Hand<'_> {
     fn seq(&self) -> u64 {
         chunk_of(&self.envelope).map_or(0, |(_, seq)| seq)
     }
-
-    fn compose(&mut self, bench: &Bench, answer: Answer) -> (Route, Envelope) {
-        let outcome = self.outcome.take();
-        let old = &self.envelope;
-        let new = |payload| Envelope::new(&old.message_id, &old.correlation_id, payload);
-        match (answer, outcome) {
-            (Answer::Result, Some(Ok(result))) => (Route::Results, new(Payload::Result(result))),
-            (Answer::Again { attempts }, _) => {
-                let again = Envelope {
-                    attempts,
-                    ..old.clone()
-                };
-                (Route::Tasks, again)
-            }
-            (Answer::Result, outcome) => {
-                let dead = obituary(bench, old, outcome, old.attempts);
-                (Route::Dead, new(dead))
-            }
-            (Answer::Dead { attempts }, outcome) => {
-                let dead = obituary(bench, old, outcome, attempts);
-                (Route::Dead, new(dead))
-            }
-        }
-    }
-}
-
-fn obituary(
-    bench: &Bench,
-    envelope: &Envelope,
-    outcome: Option<Result<ChunkResult, AttemptError>>,
-    attempts: u32,
-) -> Payload {
-    let chunk: Option<Chunk> = match envelope.payload.as_ref() {
-        Payload::Chunk(chunk) => Some(chunk.clone()),
-        _ => None,
-    };
-    let reason = match outcome {
-        Some(Err(error)) => error.to_string(),
-        Some(Ok(_)) | None => "no attempt ended with a result".to_owned(),
-    };
-    Payload::Dead(DeadChunk {
-        chunk,
-        reason,
-        worker_id: bench.identity.id.to_string(),
-        attempts,
-    })
 }
 
 /// Counts and says what is told once, not each time that it is sent.

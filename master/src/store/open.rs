@@ -71,6 +71,11 @@ impl Store {
         (self.connection, self.spill)
     }
 
+    /// What outlives the store, to be looked at or troubled while it is open.
+    pub fn parts(&mut self) -> (&Connection, &mut Disk) {
+        (&self.connection, &mut self.spill)
+    }
+
     fn recovered(
         mut connection: Connection,
         spill: Disk,
