@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use broker::{Queue, Route};
-use proto::v1::Chunk;
+use proto::v1::{Chunk, ChunkResult};
 use proto::{Envelope, JobId, Payload, WorkerId};
 use worker::desk::{ATTEMPTS, Action, Answer, Attempt, Desk, Event, Room, Rules, Seen, Ticket};
 use worker::{Outcome, answer_of, compute};
@@ -241,7 +241,11 @@ impl Worker {
     }
 
     fn compute(&mut self, ticket: Ticket, chunk: &Chunk, attempt: u32) -> Attempt {
-        let outcome = compute(chunk, self.id, attempt);
+        let outcome = compute(chunk).map(|result| ChunkResult {
+            worker_id: self.id.to_string(),
+            attempt,
+            ..result
+        });
         let ended = outcome.as_ref().map_or(Attempt::Failed, |_| Attempt::Done);
         if let Some(hand) = self.hands.get_mut(&ticket) {
             hand.outcome = Some(outcome);
