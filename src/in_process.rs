@@ -60,6 +60,9 @@ impl InProcess {
         let worker = worker::Config {
             broker: broker.clone(),
             threads,
+            // One process is the promise here: nothing is killed, and a Ctrl-C ends what hangs.
+            chunk_limit: None,
+            rooms: None,
         };
         let stop = shutdown.clone();
         roles.spawn(async move { Ok(worker::run(worker, stop).await?) });

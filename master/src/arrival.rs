@@ -2,7 +2,7 @@
 
 use broker::Delivery;
 use proto::v1::{Chunk, ChunkResult, DeadChunk, JobOpen, JobSeal};
-use proto::{IdError, JobId, Payload};
+use proto::{Envelope, IdError, JobId, Payload};
 
 /// One message for the store.
 #[derive(Debug, Clone)]
@@ -60,6 +60,19 @@ impl Arrival {
             .message
             .as_ref()
             .map_err(|error| ArrivalError::Foreign(error.to_string()))?;
+        Self::read_message(envelope, delivery.death.as_ref())
+    }
+
+    /// Reads a message that was handed out; `death` says how the broker moved it to the dead queue,
+    /// if it did.
+    ///
+    /// # Errors
+    ///
+    /// When it is not a message that the master keeps.
+    pub fn read_message(
+        envelope: &Envelope,
+        death: Option<&broker::Death>,
+    ) -> Result<Self, ArrivalError> {
         let kind = envelope.payload.type_name();
         let job = |id: &str| {
             id.parse()
@@ -73,7 +86,7 @@ impl Arrival {
             }
             Payload::Dead(dead) => Ok(Self::Death(dead_job(dead, job)?, Box::new(dead.into()))),
             Payload::Chunk(chunk) => {
-                let death = Death::by_broker(chunk, delivery);
+                let death = Death::by_broker(chunk, death);
                 Ok(Self::Death(job(&chunk.job_id)?, Box::new(death)))
             }
             Payload::Heartbeat(_) => Err(ArrivalError::Misplaced(kind)),
@@ -101,8 +114,8 @@ impl From<&DeadChunk> for Death {
 
 impl Death {
     /// A chunk that the broker itself gave up on: workers died under it, or could not read it.
-    fn by_broker(chunk: &Chunk, delivery: &Delivery) -> Self {
-        let (reason, attempts) = match &delivery.death {
+    fn by_broker(chunk: &Chunk, death: Option<&broker::Death>) -> Self {
+        let (reason, attempts) = match death {
             Some(death) if death.reason == "delivery_limit" => (
                 "every worker that took it went away before it was done".to_owned(),
                 broker::Queue::Tasks.delivery_limit() + 1,

@@ -15,12 +15,11 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::arrival::Arrival;
+use crate::batch::{BATCH, Batch};
 use crate::keeper::Handle;
 use crate::run::MasterError;
 use crate::store::{Place, StoreError};
 
-/// The most results of one commit.
-const BATCH: usize = 256;
 /// Two batches under way: one is committed while the next one comes.
 const PREFETCH: u16 = 2 * BATCH as u16;
 /// Dead chunks carry their bodies; few are held at once.
@@ -138,23 +137,15 @@ async fn commit_batches(
     gather: Duration,
 ) -> Result<Infallible, SessionError> {
     loop {
-        let mut receipts = Vec::new();
-        let mut arrivals = Vec::new();
+        let mut batch = Batch::default();
         for delivery in next_batch(&mut consumer, gather).await? {
             if delivery.redelivered {
                 tracing::debug!("took a redelivered message");
             }
-            match Arrival::read(&delivery) {
-                Ok(arrival) => arrivals.push(arrival),
-                // Nothing could ever be made of it; kept, it would come back for ever.
-                Err(error) => tracing::warn!(%error, "a message was dropped"),
-            }
-            receipts.push(delivery.receipt);
+            batch.take(Arrival::read(&delivery), delivery.receipt);
         }
-        if !arrivals.is_empty() {
-            keeper.commit(arrivals).await??;
-        }
-        settle(receipts).await?;
+        let keep = async |arrivals| Ok::<(), SessionError>(keeper.commit(arrivals).await??);
+        settle(batch.commit(keep).await?).await?;
     }
 }
 

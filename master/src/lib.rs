@@ -7,6 +7,7 @@
 
 mod args;
 mod arrival;
+mod batch;
 mod board;
 mod intake;
 mod job;
@@ -22,4 +23,7 @@ mod watch;
 mod workers;
 
 pub use args::Args;
+pub use arrival::{Arrival, ArrivalError, Death};
+pub use batch::{BATCH, Batch};
+pub use job::{Job, Tally};
 pub use run::{Config, Listen, MasterError, Place, run};

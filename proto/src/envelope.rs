@@ -17,6 +17,9 @@ pub struct Envelope {
     pub correlation_id: String,
     /// When it was made, milliseconds since 1970.
     pub made_unix_ms: u64,
+    /// Of a chunk: attempts that broke what they ran in, counted by whoever survived them. 0 in
+    /// everything that is sent for the first time.
+    pub attempts: u32,
     /// What it says.
     pub payload: Arc<Payload>,
 }
@@ -60,6 +63,7 @@ impl Envelope {
             message_id: message_id.to_string(),
             correlation_id: correlation_id.to_string(),
             made_unix_ms: crate::unix_ms(),
+            attempts: 0,
             payload: Arc::new(payload),
         }
     }

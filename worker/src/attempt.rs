@@ -1,21 +1,15 @@
-//! The work on one chunk: computed off the reactor, tried again with a pause, and in the end either
-//! a result or the reason why there is none.
+//! One attempt at a chunk, computed off the reactor: a result, or the reason why there is none.
+//! Whether there is another attempt is the desk's to decide.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use broker::Backoff;
+use proto::Payload;
 use proto::v1::{Chunk, ChunkResult};
-use proto::{Envelope, Payload, WorkerId};
-
-use crate::tally::Tally;
-
-/// How often a chunk is tried before it counts as dead.
-pub(crate) const ATTEMPTS: u32 = 3;
 
 /// Why an attempt failed.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum AttemptError {
+pub enum AttemptError {
     /// The body is not what the publisher sent.
     #[error(transparent)]
     Damaged(#[from] engine::chunk::HashError),
@@ -25,59 +19,64 @@ pub(crate) enum AttemptError {
     /// The operation panicked: a bug of ours, which must not take other chunks along.
     #[error("the operation panicked: {0}")]
     Panic(String),
+    /// Caught in a process of its own, and told.
+    #[error("{0}")]
+    Reported(String),
+    /// A process of its own could not be made, or not talked to.
+    #[error("no process for the chunk: {0}")]
+    NoRoom(#[source] std::io::Error),
+    /// Its own process died of it.
+    #[error("{0}")]
+    Died(String),
+    /// It was not done in time; so many seconds.
+    #[error("took longer than {0} s")]
+    Slow(u64),
 }
 
-/// Tries the chunk in `envelope` up to [`ATTEMPTS`] times.
+/// What an attempt came to.
+pub type Outcome = Result<ChunkResult, AttemptError>;
+
+/// Tries the chunk in `payload` once, on a thread, for at most `limit` where there is one. A thread
+/// that takes longer cannot be stopped, and is left to itself.
 ///
 /// # Errors
 ///
-/// The last attempt's error.
-pub(crate) async fn result_of(
-    envelope: &Envelope,
-    worker_id: WorkerId,
-    tally: &Tally,
-) -> Result<ChunkResult, AttemptError> {
-    let mut backoff = Backoff::new();
-    let mut attempt = 1;
-    loop {
-        match try_once(Arc::clone(&envelope.payload), worker_id, attempt).await {
-            Ok(result) => return Ok(result),
-            Err(error) if attempt == ATTEMPTS => return Err(error),
-            Err(error) => {
-                tracing::warn!(chunk = envelope.message_id, attempt, %error, "an attempt failed");
-            }
-        }
-        attempt += 1;
-        tally.retried();
-        tokio::time::sleep(backoff.next().min(Duration::from_secs(2))).await;
-    }
-}
-
-async fn try_once(
+/// Why it failed.
+pub(crate) async fn in_thread(
     payload: Arc<Payload>,
-    worker_id: WorkerId,
-    attempt: u32,
+    limit: Option<Duration>,
 ) -> Result<ChunkResult, AttemptError> {
     let computed = tokio::task::spawn_blocking(move || {
         let Payload::Chunk(chunk) = payload.as_ref() else {
             return Ok(ChunkResult::default());
         };
-        compute(chunk, worker_id, attempt)
+        compute(chunk)
     });
-    computed
-        .await
-        .unwrap_or_else(|panic| Err(AttemptError::Panic(panic_text(panic))))
+    let computed = match limit {
+        None => computed.await,
+        Some(limit) => match tokio::time::timeout(limit, computed).await {
+            Ok(computed) => computed,
+            Err(_elapsed) => return Err(AttemptError::Slow(limit.as_secs())),
+        },
+    };
+    computed.unwrap_or_else(|panic| Err(AttemptError::Panic(panic_text(panic))))
 }
 
-fn compute(chunk: &Chunk, worker_id: WorkerId, attempt: u32) -> Result<ChunkResult, AttemptError> {
+/// The chunk's result; whose it is, and of which attempt, is for the caller to say.
+///
+/// # Errors
+///
+/// Why there is none.
+pub fn compute(chunk: &Chunk) -> Result<ChunkResult, AttemptError> {
     let began = Instant::now();
     engine::chunk::verify(chunk)?;
+    crate::poison::strike(chunk.seq);
     let observed = engine::operation::observe(chunk)?;
     Ok(ChunkResult {
         job_id: chunk.job_id.clone(),
         seq: chunk.seq,
-        worker_id: worker_id.to_string(),
-        attempt,
+        worker_id: String::new(),
+        attempt: 0,
         rows: observed.rows,
         rejected: observed.rejected,
         bytes: chunk.body.len() as u64,
@@ -88,7 +87,7 @@ fn compute(chunk: &Chunk, worker_id: WorkerId, attempt: u32) -> Result<ChunkResu
     })
 }
 
-fn panic_text(error: tokio::task::JoinError) -> String {
+pub(crate) fn panic_text(error: tokio::task::JoinError) -> String {
     match error.try_into_panic() {
         Ok(panic) => panic
             .downcast_ref::<&str>()

@@ -2,13 +2,21 @@
 //! acknowledges a chunk only once its result is the broker's. It holds no state that matters; any
 //! number of them may run, anywhere, and any of them may be killed.
 
+mod answer;
 mod args;
 mod attempt;
 mod beat;
+pub mod desk;
 mod finished;
+mod poison;
+mod room;
 mod run;
 mod session;
+mod shift;
 mod tally;
 
+pub use answer::answer_of;
 pub use args::{Args, cores};
+pub use attempt::{AttemptError, Outcome, compute};
+pub use room::Rooms;
 pub use run::{Config, WorkerError, run};

@@ -1,15 +1,15 @@
 //! The worker from start to stop: one session after the other.
 
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use broker::{Backoff, Broker, BrokerError};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::beat::Identity;
-use crate::finished::Finished;
-use crate::session::{Bench, work};
+use crate::desk::{Desk, Rules};
+use crate::room::Rooms;
+use crate::session::{Bench, Ended, work};
 use crate::tally::Tally;
 
 /// How many finished chunks are remembered: some 10 MB at the most.
@@ -22,6 +22,10 @@ pub struct Config {
     pub broker: Broker,
     /// How many chunks are worked on at once.
     pub threads: NonZeroUsize,
+    /// How long a chunk may be worked on under one delivery. Absent: as long as it takes.
+    pub chunk_limit: Option<Duration>,
+    /// How a suspect gets a process of its own. Absent: it does not.
+    pub rooms: Option<Rooms>,
 }
 
 /// Why a worker ends other than by being told to.
@@ -30,6 +34,10 @@ pub enum WorkerError {
     /// The broker refused, in a way that waiting does not mend.
     #[error(transparent)]
     Broker(#[from] BrokerError),
+    /// A chunk hangs in a thread, which nothing can stop; all else in hand was finished. Whoever
+    /// owns the process should replace it.
+    #[error("a chunk hangs in a thread of this process, which only the process's end can stop")]
+    Stuck,
 }
 
 /// Runs a worker until `shutdown`; it then finishes what it has in hand, gives the rest back, and
@@ -37,21 +45,28 @@ pub enum WorkerError {
 ///
 /// # Errors
 ///
-/// When the broker refuses for good.
+/// When the broker refuses for good, or a thread hangs.
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), WorkerError> {
     let threads = config.threads.get().min(u32::MAX as usize / 2);
-    let bench = Arc::new(Bench {
+    let bench = Bench {
         identity: Identity::new(threads),
         tally: Tally::default(),
-        finished: Mutex::new(Finished::new(FINISHED_REMEMBERED)),
-        seats: Semaphore::new(threads),
         threads: threads as u32,
+        broker_address: config.broker.address(),
+        chunk_limit: config.chunk_limit,
+        rooms: config.rooms,
         draining: shutdown,
+    };
+    let mut desk = Desk::new(Rules {
+        seats: bench.threads,
+        has_processes: bench.rooms.is_some() && bench.chunk_limit.is_some(),
+        finished_remembered: FINISHED_REMEMBERED,
     });
     let mut backoff = Backoff::new();
     while !bench.draining.is_cancelled() {
-        match session(&bench, &config.broker, &mut backoff).await {
-            Ok(()) => break,
+        match session(&bench, &mut desk, &config.broker, &mut backoff).await {
+            Ok(Ended::Drained) => break,
+            Ok(Ended::Stuck) => return Err(WorkerError::Stuck),
             Err(error) if !error.is_retryable() => return Err(error.into()),
             Err(error) => wait(&error, &mut backoff, &bench.draining).await,
         }
@@ -60,18 +75,19 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Work
 }
 
 async fn session(
-    bench: &Arc<Bench>,
+    bench: &Bench,
+    desk: &mut Desk,
     broker: &Broker,
     backoff: &mut Backoff,
-) -> Result<(), BrokerError> {
+) -> Result<Ended, BrokerError> {
     let connecting = broker.connect("rowmill worker");
     let session = tokio::select! {
         session = connecting => session?,
-        () = bench.draining.cancelled() => return Ok(()),
+        () = bench.draining.cancelled() => return Ok(Ended::Drained),
     };
     backoff.reset();
     tracing::info!(broker = %broker.address(), worker = %bench.identity.id, threads = bench.threads, "connected");
-    work(bench, session).await
+    work(bench, desk, session).await
 }
 
 async fn wait(error: &BrokerError, backoff: &mut Backoff, draining: &CancellationToken) {

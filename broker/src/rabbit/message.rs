@@ -14,6 +14,8 @@ use crate::error::BrokerError;
 const CONTENT_TYPE: &str = "application/x-protobuf";
 /// AMQP's timestamp counts seconds; this header has the milliseconds since 1970.
 const MADE_MS: &str = "rowmill-made-ms";
+/// [`Envelope::attempts`]; left out where it is 0.
+const ATTEMPTS: &str = "rowmill-attempts";
 
 /// AMQP's delivery modes.
 const TRANSIENT: u8 = 1;
@@ -29,6 +31,12 @@ pub(super) fn properties(
         MADE_MS.into(),
         AMQPValue::LongLongInt(envelope.made_unix_ms as i64),
     );
+    if envelope.attempts > 0 {
+        headers.insert(
+            ATTEMPTS.into(),
+            AMQPValue::LongLongInt(envelope.attempts.into()),
+        );
+    }
     Ok(BasicProperties::default()
         .with_content_type(CONTENT_TYPE.into())
         .with_type(envelope.payload.type_name().into())
@@ -53,12 +61,14 @@ pub(super) fn envelope(incoming: &mut Incoming) -> Result<Envelope, Unreadable> 
     let made_unix_ms = header(incoming, MADE_MS)
         .or_else(|| properties.timestamp().map(|seconds| seconds * 1000))
         .unwrap_or(0);
+    let attempts = count(incoming, ATTEMPTS);
     let bytes = Bytes::from(std::mem::take(&mut incoming.data));
     match Payload::decode(&kind, bytes.clone()) {
         Ok(payload) => Ok(Envelope {
             message_id,
             correlation_id,
             made_unix_ms,
+            attempts,
             payload: payload.into(),
         }),
         Err(error) => Err(Unreadable {
@@ -72,7 +82,7 @@ pub(super) fn envelope(incoming: &mut Incoming) -> Result<Envelope, Unreadable> 
 
 /// How often the broker says that the message came back.
 pub(super) fn delivery_count(incoming: &Incoming) -> u32 {
-    header(incoming, "x-delivery-count").map_or(0, |count| count.try_into().unwrap_or(u32::MAX))
+    count(incoming, "x-delivery-count")
 }
 
 /// The last of the deaths that the broker noted; it puts the newest first.
@@ -91,6 +101,11 @@ pub(super) fn death(incoming: &Incoming) -> Option<Death> {
         queue: text("queue"),
         count: field("count").and_then(integer).unwrap_or(1),
     })
+}
+
+/// A header that counts; 0 where it is missing.
+fn count(incoming: &Incoming, name: &str) -> u32 {
+    header(incoming, name).map_or(0, |count| count.try_into().unwrap_or(u32::MAX))
 }
 
 fn header(incoming: &Incoming, name: &str) -> Option<u64> {

@@ -42,7 +42,8 @@ pub(crate) async fn every_kind_of_message_arrives_as_it_was_sent(bench: Bench) {
     let session = bench.session().await;
     let mut consumer = session.consume(Queue::Results, 10).await.unwrap();
     for (number, payload) in payloads().into_iter().enumerate() {
-        let sent = Envelope::new(number, "the job", payload);
+        let mut sent = Envelope::new(number, "the job", payload);
+        sent.attempts = number as u32;
         let confirm = session.publish(Route::Results, &sent).await.unwrap();
         assert_eq!(confirm, Confirm::Acked);
 
@@ -52,6 +53,7 @@ pub(crate) async fn every_kind_of_message_arrives_as_it_was_sent(bench: Bench) {
         assert_eq!(got.message_id, sent.message_id);
         assert_eq!(got.correlation_id, sent.correlation_id);
         assert_eq!(got.made_unix_ms, sent.made_unix_ms);
+        assert_eq!(got.attempts, sent.attempts);
         assert_eq!((delivery.redelivered, delivery.delivery_count), (false, 0));
         assert_eq!(delivery.death, None);
         delivery.receipt.ack().await.unwrap();

@@ -10,7 +10,7 @@ use proto::v1::chunk_result::Partial;
 use proto::v1::{ChunkResult, JobOpen, JobSeal};
 use rusqlite::{Transaction, params};
 
-use super::spill::Spill;
+use super::disk::Disk;
 use super::{Store, StoreError};
 use crate::arrival::{Arrival, Death};
 use crate::job::Job;
@@ -190,7 +190,7 @@ impl Batch<'_> {
         Ok((offset, (bytes.len() - before) as u64))
     }
 
-    fn spill(&self, spill: &mut Spill) -> Result<(), StoreError> {
+    fn spill(&self, spill: &mut Disk) -> Result<(), StoreError> {
         for (id, (offset, bytes)) in self.spilled.iter().filter(|(_, (_, b))| !b.is_empty()) {
             failpoint::pass(Point::MasterBeforeSpill);
             spill.write(*id, *offset, bytes)?;

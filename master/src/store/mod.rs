@@ -6,7 +6,9 @@
 //! it comes again.
 
 mod apply;
+mod disk;
 mod lock;
+mod model;
 mod open;
 mod read;
 mod schema;
@@ -19,18 +21,19 @@ use proto::JobId;
 use rusqlite::Connection;
 
 pub use apply::Applied;
+pub use disk::Disk;
+pub use model::{ModelDisk, Trouble};
 pub use open::Place;
 pub use read::{DeadRow, RejectPage};
 
 use crate::job::Job;
 use lock::DirectoryLock;
-use spill::Spill;
 
 /// The durable state, and a copy of each job in memory.
 #[derive(Debug)]
 pub struct Store {
     connection: Connection,
-    spill: Spill,
+    spill: Disk,
     jobs: HashMap<JobId, Job>,
     /// Held as long as the store lives.
     _lock: Option<DirectoryLock>,

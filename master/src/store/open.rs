@@ -8,6 +8,7 @@ use proto::JobId;
 use proto::v1::ChunkResult;
 use rusqlite::{Connection, Row};
 
+use super::disk::Disk;
 use super::lock::DirectoryLock;
 use super::schema::migrate;
 use super::spill::Spill;
@@ -33,7 +34,7 @@ impl Store {
     ///
     /// When another master holds it, a newer rowmill wrote it, or the disk refuses.
     pub fn open(place: &Place) -> Result<Self, StoreError> {
-        let (mut connection, spill, lock) = match place {
+        let (connection, spill, lock) = match place {
             Place::Memory { spill } => (
                 Connection::open_in_memory()?,
                 Spill::new(spill.clone(), false)?,
@@ -52,6 +53,34 @@ impl Store {
                 )
             }
         };
+        Self::recovered(connection, Disk::Files(spill), lock)
+    }
+
+    /// Opens the store that is in `connection` and on `disk`, whatever state a crash left them in:
+    /// for the simulation, whose database and disk outlive its master.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open).
+    pub fn open_parts(connection: Connection, disk: Disk) -> Result<Self, StoreError> {
+        Self::recovered(connection, disk, None)
+    }
+
+    /// What outlives the store.
+    pub fn into_parts(self) -> (Connection, Disk) {
+        (self.connection, self.spill)
+    }
+
+    /// What outlives the store, to be looked at or troubled while it is open.
+    pub fn parts(&mut self) -> (&Connection, &mut Disk) {
+        (&self.connection, &mut self.spill)
+    }
+
+    fn recovered(
+        mut connection: Connection,
+        spill: Disk,
+        lock: Option<DirectoryLock>,
+    ) -> Result<Self, StoreError> {
         migrate(&mut connection)?;
         let mut store = Self {
             connection,

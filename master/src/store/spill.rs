@@ -1,4 +1,4 @@
-//! Spill files: one a job, appended to, cut back to the committed length after a crash.
+//! Spill files in the file system: one a job, appended to.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -11,7 +11,7 @@ use super::StoreError;
 
 /// The directory of spill files, and the open ones.
 #[derive(Debug)]
-pub(super) struct Spill {
+pub struct Spill {
     directory: PathBuf,
     /// Whether an append is on disk before the commit that refers to it. In process, nothing
     /// outlives the process, so nothing waits.
@@ -67,26 +67,22 @@ impl Spill {
         Ok(bytes)
     }
 
-    /// Cuts the job's file back to its committed length. A missing file is an empty one; a file
-    /// shorter than what was committed is an error, since committed bytes are gone.
-    pub(super) fn cut_back(&mut self, job: JobId, committed: u64) -> Result<(), StoreError> {
+    /// How long the job's file is; a missing one is empty.
+    pub(super) fn length(&self, job: JobId) -> Result<u64, StoreError> {
         let path = self.path(job);
-        let length = match std::fs::metadata(&path) {
-            Ok(metadata) => metadata.len(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
-            Err(error) => return Err(StoreError::file(path)(error)),
-        };
-        if length < committed {
-            let lost = format!("{length} bytes where {committed} were committed");
-            return Err(StoreError::file(path)(std::io::Error::other(lost)));
+        match std::fs::metadata(&path) {
+            Ok(metadata) => Ok(metadata.len()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(StoreError::file(path)(error)),
         }
-        if length > committed {
-            tracing::info!(%job, length, committed, "cutting back an uncommitted spill tail");
-            self.file(job)?
-                .set_len(committed)
-                .map_err(StoreError::file(path))?;
-        }
-        Ok(())
+    }
+
+    /// Cuts the job's file to `length`.
+    pub(super) fn truncate(&mut self, job: JobId, length: u64) -> Result<(), StoreError> {
+        let path = self.path(job);
+        self.file(job)?
+            .set_len(length)
+            .map_err(StoreError::file(path))
     }
 
     fn file(&mut self, job: JobId) -> Result<&File, StoreError> {
@@ -103,7 +99,7 @@ impl Spill {
         }
     }
 
-    fn path(&self, job: JobId) -> PathBuf {
+    pub(super) fn path(&self, job: JobId) -> PathBuf {
         self.directory.join(format!("{job}.rejects"))
     }
 }

@@ -1,0 +1,63 @@
+//! A batch of messages on its way to disk: the order of its commit and its acknowledgements, without
+//! I/O. The intake and the simulation send their messages through the same one.
+//!
+//! Its invariant: a receipt comes out only after the commit of everything that came in with it.
+
+use crate::arrival::{Arrival, ArrivalError};
+
+/// The most messages of one commit.
+pub const BATCH: usize = 256;
+
+/// Messages that are committed together, with the receipts (of whatever kind) that settle them.
+#[derive(Debug)]
+pub struct Batch<R> {
+    arrivals: Vec<Arrival>,
+    receipts: Vec<R>,
+}
+
+impl<R> Default for Batch<R> {
+    fn default() -> Self {
+        Self {
+            arrivals: Vec::new(),
+            receipts: Vec::new(),
+        }
+    }
+}
+
+impl<R> Batch<R> {
+    /// Takes a message in. What can never be read has no effect; kept, it would come back for ever,
+    /// so its receipt is treated like the others.
+    pub fn take(&mut self, read: Result<Arrival, ArrivalError>, receipt: R) {
+        match read {
+            Ok(arrival) => self.arrivals.push(arrival),
+            Err(error) => tracing::warn!(%error, "a message was dropped"),
+        }
+        self.receipts.push(receipt);
+    }
+
+    /// How many messages are in it.
+    pub fn len(&self) -> usize {
+        self.receipts.len()
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.receipts.is_empty()
+    }
+
+    /// Has `keep` put everything on disk, and gives the receipts to acknowledge. They are gone with
+    /// an error: the session must end, so that everything comes again.
+    ///
+    /// # Errors
+    ///
+    /// What `keep` says.
+    pub async fn commit<E, F>(self, keep: impl FnOnce(Vec<Arrival>) -> F) -> Result<Vec<R>, E>
+    where
+        F: Future<Output = Result<(), E>>,
+    {
+        if !self.arrivals.is_empty() {
+            keep(self.arrivals).await?;
+        }
+        Ok(self.receipts)
+    }
+}

@@ -1,0 +1,229 @@
+//! A model of the spill files' disk, for the simulation: it knows of every byte whether a sync has
+//! made it durable, fails where it is told to, and loses at a crash what was not durable. What is
+//! decided at random, the caller decides.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+
+use proto::JobId;
+
+use super::StoreError;
+
+/// The files of one disk.
+#[derive(Debug, Default)]
+pub struct ModelDisk {
+    files: BTreeMap<JobId, ModelFile>,
+    trouble: Option<Trouble>,
+    /// Whether the machine died under the operation that failed last.
+    died: bool,
+}
+
+/// One file as a reader sees it, and what of it would outlive a crash.
+#[derive(Debug, Default)]
+struct ModelFile {
+    bytes: Vec<u8>,
+    /// One for each byte.
+    kept: Vec<Kept>,
+    /// How long the file may come back after a crash: a cut that was not synced may be undone.
+    longest: usize,
+}
+
+/// What is known of a byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    Durable,
+    /// The next sync makes it durable.
+    Written,
+    /// A sync of it failed. The system has forgotten that it is to be written, so that no later
+    /// sync makes it durable; only writing it again does.
+    Forgotten,
+}
+
+/// What befalls one of the operations to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trouble {
+    /// Writes and syncs that go well before it.
+    pub after: u32,
+    /// Of a write, so many bytes are written before it fails.
+    pub written: usize,
+    /// Whether the machine dies there. Else the disk is full.
+    pub dies: bool,
+}
+
+impl ModelDisk {
+    /// Lets one operation to come fail. A trouble that was set before, and has not come yet, is
+    /// replaced; `None` removes it.
+    pub fn set_trouble(&mut self, trouble: Option<Trouble>) {
+        self.trouble = trouble;
+    }
+
+    /// Whether the machine died: the master is to be taken for dead, and to be opened anew after
+    /// [`crash`](Self::crash).
+    pub fn died(&self) -> bool {
+        self.died
+    }
+
+    /// How long the job's file is; a missing one is empty.
+    pub fn length(&self, job: JobId) -> u64 {
+        self.files
+            .get(&job)
+            .map_or(0, |file| file.bytes.len() as u64)
+    }
+
+    /// The machine dies and comes back. `pick(n)` gives a number below `n`: of each file it says how
+    /// much of what was not durable is there afterwards, how much of that is as it was written, and
+    /// what the rest is. Gives how many files came back with a tail that is torn.
+    pub fn crash(&mut self, mut pick: impl FnMut(u64) -> u64) -> u64 {
+        self.trouble = None;
+        self.died = false;
+        self.files
+            .values_mut()
+            .map(|file| u64::from(file.crash(&mut pick)))
+            .sum()
+    }
+
+    pub(super) fn write(
+        &mut self,
+        job: JobId,
+        offset: u64,
+        bytes: &[u8],
+    ) -> Result<(), StoreError> {
+        let trouble = self.next_trouble();
+        let file = self.files.entry(job).or_default();
+        let Some(trouble) = trouble else {
+            file.write(offset as usize, bytes);
+            return Ok(());
+        };
+        file.write(offset as usize, &bytes[..trouble.written.min(bytes.len())]);
+        Err(self.fail(job, trouble))
+    }
+
+    pub(super) fn sync(&mut self, job: JobId) -> Result<(), StoreError> {
+        let trouble = self.next_trouble();
+        let file = self.files.entry(job).or_default();
+        let Some(trouble) = trouble else {
+            file.become_of_written(Kept::Durable);
+            file.longest = file.bytes.len();
+            return Ok(());
+        };
+        file.become_of_written(Kept::Forgotten);
+        Err(self.fail(job, trouble))
+    }
+
+    pub(super) fn read(&self, job: JobId, offset: u64, length: u64) -> Result<Vec<u8>, StoreError> {
+        let range = offset as usize..(offset + length) as usize;
+        let bytes = self.files.get(&job).and_then(|file| file.bytes.get(range));
+        bytes
+            .map(<[u8]>::to_vec)
+            .ok_or_else(|| StoreError::file(path(job))(io::ErrorKind::UnexpectedEof.into()))
+    }
+
+    pub(super) fn truncate(&mut self, job: JobId, length: u64) {
+        let file = self.files.entry(job).or_default();
+        file.bytes.truncate(length as usize);
+        file.kept.truncate(length as usize);
+    }
+
+    fn next_trouble(&mut self) -> Option<Trouble> {
+        let trouble = self.trouble.as_mut()?;
+        if trouble.after == 0 {
+            return self.trouble.take();
+        }
+        trouble.after -= 1;
+        None
+    }
+
+    fn fail(&mut self, job: JobId, trouble: Trouble) -> StoreError {
+        self.died = trouble.dies;
+        let error = if trouble.dies {
+            io::Error::other("the machine died")
+        } else {
+            io::ErrorKind::StorageFull.into()
+        };
+        StoreError::file(path(job))(error)
+    }
+}
+
+impl ModelFile {
+    fn write(&mut self, offset: usize, bytes: &[u8]) {
+        let end = offset + bytes.len();
+        if self.bytes.len() < end {
+            self.bytes.resize(end, 0);
+            self.kept.resize(end, Kept::Written);
+        }
+        self.bytes[offset..end].copy_from_slice(bytes);
+        self.kept[offset..end].fill(Kept::Written);
+        self.longest = self.longest.max(self.bytes.len());
+    }
+
+    fn become_of_written(&mut self, becomes: Kept) {
+        for kept in self.kept.iter_mut().filter(|kept| **kept == Kept::Written) {
+            *kept = becomes;
+        }
+    }
+
+    /// Whether a torn tail is left behind.
+    fn crash(&mut self, pick: &mut impl FnMut(u64) -> u64) -> bool {
+        let durable = self.kept.iter().rposition(|kept| *kept == Kept::Durable);
+        let least = durable.map_or(0, |last| last + 1);
+        let length = least + pick((self.longest - least + 1) as u64) as usize;
+        // As written up to here; what lies behind and was not durable may be anything.
+        let whole = pick(length as u64 + 1) as usize;
+        self.bytes.resize(length, 0);
+        self.kept.resize(length, Kept::Written);
+        for (at, (byte, kept)) in self.bytes.iter_mut().zip(&self.kept).enumerate() {
+            if at >= whole && *kept != Kept::Durable {
+                *byte = pick(256) as u8;
+            }
+        }
+        self.kept.fill(Kept::Durable);
+        self.longest = length;
+        length > least
+    }
+}
+
+/// What errors call the job's file.
+pub(super) fn path(job: JobId) -> PathBuf {
+    PathBuf::from(format!("{job}.rejects"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crash_spares_what_was_synced_and_only_that() {
+        let job = JobId::new();
+        let mut disk = ModelDisk::default();
+        disk.write(job, 0, b"safe").unwrap();
+        disk.sync(job).unwrap();
+        disk.write(job, 4, b"tail").unwrap();
+        // The longest that may be left, with nothing as it was written.
+        let torn = disk.crash(|n| if n == 5 { 4 } else { 0 });
+        assert_eq!((torn, disk.length(job)), (1, 8));
+        assert_eq!(disk.read(job, 0, 8).unwrap(), b"safe\0\0\0\0");
+        disk.truncate(job, 4);
+        assert_eq!(disk.crash(|_| 0), 0);
+        assert_eq!(disk.length(job), 4);
+    }
+
+    #[test]
+    fn what_a_failed_sync_forgot_is_durable_only_when_it_is_written_again() {
+        let job = JobId::new();
+        let full = Trouble {
+            after: 1,
+            written: 0,
+            dies: false,
+        };
+        let mut disk = ModelDisk::default();
+        disk.set_trouble(Some(full));
+        disk.write(job, 0, b"ab").unwrap();
+        assert!(disk.sync(job).is_err() && !disk.died());
+        disk.write(job, 0, b"c").unwrap();
+        disk.sync(job).unwrap();
+        disk.crash(|_| 0);
+        assert_eq!(disk.length(job), 1);
+        assert_eq!(disk.read(job, 0, 1).unwrap(), b"c");
+    }
+}

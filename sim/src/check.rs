@@ -1,0 +1,176 @@
+//! What must hold in the end: the master's state is, byte for byte, what the oracle makes of the
+//! input in one piece; and where chunks are dead, of the input without them.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+
+use engine::Dialect;
+use engine::oracle::{Whole, profile_in_one_piece};
+use engine::split::Limits;
+use master::store::Store;
+use master::{Job, Tally};
+use prost::Message;
+use proto::v1::chunk_result::Partial;
+use proto::v1::{Chunk, JobState, Reject};
+use proto::{Envelope, JobId};
+
+use crate::failure::Wrong;
+use crate::fate::Fate;
+use crate::input::Input;
+use crate::model::Ledger;
+use crate::publisher::{chunks, messages};
+
+/// More than any input here has.
+const MANY: usize = 1 << 20;
+
+/// One job's final check.
+pub(crate) struct Check<'a> {
+    pub(crate) number: usize,
+    pub(crate) id: JobId,
+    pub(crate) input: &'a Input,
+    /// As they were cut.
+    pub(crate) messages: &'a [Envelope],
+    pub(crate) store: &'a Store,
+    pub(crate) ledger: &'a Ledger,
+}
+
+impl Check<'_> {
+    pub(crate) fn run(&self, fate: &mut Fate) -> Result<(), Wrong> {
+        let job = self.job()?;
+        let dead = self.check_dead(job)?;
+        let expected = self.oracle(&dead)?;
+        let done: Vec<&Chunk> = chunks(self.messages)
+            .filter(|chunk| !dead.contains(&chunk.seq))
+            .collect();
+        self.check_tally(&job.tally, &expected, &done, dead.len())?;
+        self.same(
+            "profile",
+            &profile_bytes(job),
+            &expected.partial.encode_to_vec(),
+        )?;
+        let rejects = self.store.rejects(job, (0, 0), MANY)?.rejects;
+        self.same("list of rejects", &rejects, &self.rejects(&dead, fate)?)
+    }
+
+    fn job(&self) -> Result<&Job, Wrong> {
+        let job = self.store.job(self.id);
+        job.filter(|job| job.finished_unix_ms.is_some())
+            .ok_or_else(|| Wrong::Lost {
+                job: self.number,
+                tally: format!("{:?}", job.map(|job| job.tally)),
+            })
+    }
+
+    /// The dead are those that were given up and of which no result was ever kept: exactly those.
+    fn check_dead(&self, job: &Job) -> Result<BTreeSet<u64>, Wrong> {
+        let expected: BTreeSet<u64> = self
+            .ledger
+            .buried
+            .difference(&self.ledger.answered)
+            .filter(|(id, _)| *id == self.id.to_string())
+            .map(|(_, seq)| *seq)
+            .collect();
+        let rows = self.store.dead(job, MANY)?;
+        let found: BTreeSet<u64> = rows.iter().map(|row| row.seq).collect();
+        self.same("set of dead chunks", &found, &expected)?;
+        let state = if found.is_empty() {
+            JobState::Done
+        } else {
+            JobState::DoneWithFailures
+        };
+        self.same("state", &job.state(0, 0), &state)?;
+        Ok(found)
+    }
+
+    fn check_tally(
+        &self,
+        tally: &Tally,
+        expected: &Whole,
+        done: &[&Chunk],
+        dead: usize,
+    ) -> Result<(), Wrong> {
+        let bytes = done.iter().map(|chunk| chunk.body.len() as u64).sum();
+        self.same("count of rows", &tally.rows, &expected.rows)?;
+        self.same("count of rejects", &tally.rejects, &expected.rejected)?;
+        self.same("count of bytes", &tally.bytes, &bytes)?;
+        self.same(
+            "count of chunks done",
+            &tally.chunks_done,
+            &(done.len() as u64),
+        )?;
+        self.same("count of dead chunks", &tally.chunks_dead, &(dead as u64))
+    }
+
+    /// The whole input; or a header of as many columns, and what is not dead of the rest.
+    fn oracle(&self, dead: &BTreeSet<u64>) -> Result<Whole, Wrong> {
+        if dead.is_empty() {
+            return Ok(profile_in_one_piece(
+                &self.input.bytes[..],
+                &self.input.dialect,
+            )?);
+        }
+        let columns = chunks(self.messages).next().map_or(0, |c| c.columns.len());
+        let delimiter = char::from(self.input.dialect.delimiter).to_string();
+        let mut rest = vec!["c"; columns].join(&delimiter).into_bytes();
+        rest.push(b'\n');
+        for chunk in chunks(self.messages).filter(|chunk| !dead.contains(&chunk.seq)) {
+            rest.extend_from_slice(&chunk.body);
+        }
+        let dialect = Dialect {
+            has_header: true,
+            ..self.input.dialect
+        };
+        Ok(profile_in_one_piece(&rest[..], &dialect)?)
+    }
+
+    /// The rejects of the whole input as one chunk, without those of dead chunks.
+    fn rejects(&self, dead: &BTreeSet<u64>, fate: &mut Fate) -> Result<Vec<Reject>, Wrong> {
+        let whole = Input {
+            bytes: self.input.bytes.clone(),
+            dialect: self.input.dialect,
+            limits: Limits {
+                target_bytes: MANY,
+                cap_bytes: MANY,
+            },
+        };
+        let mut rejects = Vec::new();
+        for chunk in chunks(&messages(self.id, &whole, fate)?) {
+            rejects.extend(engine::operation::observe(chunk)?.rejects);
+        }
+        let lost: Vec<&Chunk> = chunks(self.messages)
+            .filter(|chunk| dead.contains(&chunk.seq))
+            .collect();
+        rejects.retain(|reject| {
+            let holds = |chunk: &&&Chunk| {
+                let from = chunk.first_byte;
+                (from..from + chunk.body.len() as u64).contains(&reject.byte)
+            };
+            lost.iter().find(holds).is_none()
+        });
+        Ok(rejects)
+    }
+
+    fn same<T: PartialEq + Debug>(
+        &self,
+        what: &'static str,
+        found: &T,
+        expected: &T,
+    ) -> Result<(), Wrong> {
+        if found == expected {
+            return Ok(());
+        }
+        Err(Wrong::Differs {
+            job: self.number,
+            what,
+            found: format!("{found:?}"),
+            expected: format!("{expected:?}"),
+        })
+    }
+}
+
+fn profile_bytes(job: &Job) -> Vec<u8> {
+    match &job.partial {
+        Some(Partial::Profile(profile)) => profile.encode_to_vec(),
+        None => Vec::new(),
+    }
+}

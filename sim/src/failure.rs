@@ -1,0 +1,56 @@
+//! What a run can find.
+
+use engine::split::SplitError;
+use master::store::StoreError;
+
+/// What is wrong, before it is known under which seed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Wrong {
+    #[error("the input cannot be split: {0}")]
+    Split(#[from] SplitError),
+    #[error("the oracle cannot read the input: {0}")]
+    Oracle(#[from] csv::Error),
+    #[error("a chunk cannot be worked on: {0}")]
+    Observe(#[from] engine::operation::ObserveError),
+    #[error("the store does not open, or cannot be read: {0}")]
+    Store(#[from] StoreError),
+    #[error("the database cannot be made or limited: {0}")]
+    Database(#[from] rusqlite::Error),
+    #[error("not done {steps} steps after the last fault")]
+    Stuck { steps: u64 },
+    #[error(transparent)]
+    Id(#[from] proto::IdError),
+    #[error("the store is not there")]
+    NoStore,
+    #[error("job {job}: nothing is under way any more, and it is not finished: {tally}")]
+    Lost { job: usize, tally: String },
+    #[error("job {job}: its {what} is {found} where the oracle says {expected}")]
+    Differs {
+        job: usize,
+        what: &'static str,
+        found: String,
+        expected: String,
+    },
+    #[error(
+        "the spill of job {job} has {length} bytes after recovery where {committed} are committed"
+    )]
+    Tail {
+        job: String,
+        length: u64,
+        committed: u64,
+    },
+    #[error("chunks are dead that should not be: {0:?}")]
+    Dead(Vec<(String, u64)>),
+}
+
+/// A seed under which something is wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("seed {seed}: {what}")]
+pub struct Failure {
+    /// Which seed.
+    pub seed: u64,
+    /// What is wrong.
+    pub what: String,
+    /// What happened, step by step.
+    pub trace: Vec<String>,
+}

@@ -1,0 +1,54 @@
+//! What a seed sets up: how many of each, how tight, how often what goes wrong.
+
+use crate::random::Random;
+
+/// One run's setting.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) jobs: usize,
+    pub(crate) workers: usize,
+    pub(crate) seats: u32,
+    /// Whether a worker can run a suspect in a process of its own.
+    pub(crate) has_processes: bool,
+    /// How many finished chunks a worker remembers.
+    pub(crate) finished_remembered: usize,
+    pub(crate) tasks_limit: usize,
+    pub(crate) results_limit: usize,
+    /// Whether faults may drive a chunk over the broker's delivery limit.
+    pub(crate) may_die: bool,
+    /// One job's chunk, by its seq, that kills what it is run in.
+    pub(crate) poison: Option<u64>,
+    pub(crate) faults: u64,
+    /// A role crashes, or a session is cut, once in so many steps.
+    pub(crate) crash_every: u64,
+    /// A message meets with trouble once in so many times.
+    pub(crate) trouble_every: u64,
+    /// A commit meets with trouble once in so many times.
+    pub(crate) disk_every: u64,
+}
+
+impl Plan {
+    pub(crate) fn draw(random: &mut Random) -> Self {
+        let has_processes = random.one_in(2);
+        let poison = random.one_in(12).then(|| random.below(6));
+        Self {
+            jobs: if random.one_in(4) { 2 } else { 1 },
+            workers: random.between(1, 3) as usize,
+            seats: random.between(1, 3) as u32,
+            has_processes,
+            finished_remembered: random.between(1, 50) as usize,
+            tasks_limit: random.between(1, 60) as usize,
+            results_limit: random.between(1, 60) as usize,
+            may_die: random.one_in(8) || poison.is_some(),
+            poison,
+            faults: if random.one_in(10) {
+                0
+            } else {
+                random.between(1, 40)
+            },
+            crash_every: random.between(8, 120),
+            trouble_every: random.between(4, 60),
+            disk_every: random.between(2, 12),
+        }
+    }
+}

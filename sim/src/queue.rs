@@ -1,0 +1,80 @@
+//! One queue of the model broker: what waits in it, and what comes back to it.
+
+use broker::{Death, Queue};
+use proto::Envelope;
+
+use crate::fate::{Fate, Fault};
+
+/// A message with what the broker knows of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Message {
+    pub(crate) envelope: Envelope,
+    /// How often it came back.
+    pub(crate) returns: u32,
+    pub(crate) death: Option<Death>,
+}
+
+/// Messages that wait.
+#[derive(Debug)]
+pub(crate) struct MessageQueue {
+    which: Queue,
+    limit: usize,
+    ready: Vec<Message>,
+}
+
+impl MessageQueue {
+    pub(crate) fn new(which: Queue, limit: usize) -> Self {
+        Self {
+            which,
+            limit,
+            ready: Vec::new(),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ready.is_empty()
+    }
+
+    /// Whether a publish is refused. What comes back is always taken.
+    pub(crate) fn is_full(&self) -> bool {
+        self.ready.len() >= self.limit
+    }
+
+    pub(crate) fn push(&mut self, envelope: Envelope, death: Option<Death>) {
+        self.ready.push(Message {
+            envelope,
+            returns: 0,
+            death,
+        });
+    }
+
+    /// The next message: the oldest, or where fate says so another one.
+    pub(crate) fn take(&mut self, fate: &mut Fate, trouble_every: u64) -> Option<Message> {
+        if self.ready.is_empty() {
+            return None;
+        }
+        let mut at = 0;
+        if self.ready.len() > 1 && fate.strikes(trouble_every) {
+            fate.struck(Fault::Reordered);
+            at = fate.random.index(self.ready.len());
+        }
+        Some(self.ready.remove(at))
+    }
+
+    /// Takes a message back, mostly to the head; gives it to the caller instead if it came back once
+    /// too often.
+    #[must_use]
+    pub(crate) fn give_back(&mut self, mut message: Message, fate: &mut Fate) -> Option<Message> {
+        message.returns += 1;
+        if message.returns > self.which.delivery_limit() {
+            return Some(message);
+        }
+        let at = match fate.random.below(4) {
+            0 => fate.random.index(self.ready.len() + 1),
+            1 => self.ready.len(),
+            _ => 0,
+        };
+        self.ready.insert(at, message);
+        None
+    }
+}

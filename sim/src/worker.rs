@@ -1,0 +1,355 @@
+//! A worker in the simulation: the real desk, the real computing and the real answers, driven step by
+//! step. Threads, child processes and waits end whenever chance says so.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use broker::{Queue, Route};
+use proto::v1::{Chunk, ChunkResult};
+use proto::{Envelope, JobId, Payload, WorkerId};
+use worker::desk::{ATTEMPTS, Action, Answer, Attempt, Desk, Event, Room, Rules, Seen, Ticket};
+use worker::{Outcome, answer_of, compute};
+
+use crate::fate::{Fate, Fault, name};
+use crate::link::{Link, Number, Tag, Verdict};
+use crate::model::{LinkId, ModelBroker};
+use crate::plan::Plan;
+
+#[derive(Debug)]
+pub(crate) struct Worker {
+    number: usize,
+    id: WorkerId,
+    rules: Rules,
+    poison: Option<u64>,
+    may_die: bool,
+    trouble_every: u64,
+    desk: Desk,
+    link: Option<LinkId>,
+    hands: BTreeMap<Ticket, Hand>,
+    last_ticket: Ticket,
+    /// What the desk has said and is not done yet: nothing else happens before it is.
+    todo: VecDeque<Action>,
+    running: Vec<(Ticket, u32, Room)>,
+    waiting: Vec<Ticket>,
+    publishing: BTreeMap<Number, Ticket>,
+    /// Whether it has confirmed answers whose acknowledgements are not on their way yet.
+    owes_ack: bool,
+}
+
+/// One delivery in hand.
+#[derive(Debug)]
+struct Hand {
+    tag: Tag,
+    envelope: Envelope,
+    outcome: Option<Outcome>,
+    /// What was said last: a refused answer is sent again as it was.
+    said: Option<(Route, Envelope)>,
+}
+
+/// What a step came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Stepped {
+    Alive,
+    /// What it ran has killed it.
+    Killed,
+}
+
+impl Worker {
+    pub(crate) fn new(number: usize, plan: &Plan) -> Self {
+        let rules = Rules {
+            seats: plan.seats,
+            has_processes: plan.has_processes,
+            finished_remembered: plan.finished_remembered,
+        };
+        Self {
+            number,
+            id: WorkerId::new(),
+            rules,
+            poison: plan.poison,
+            may_die: plan.may_die,
+            trouble_every: plan.trouble_every,
+            desk: Desk::new(rules),
+            link: None,
+            hands: BTreeMap::new(),
+            last_ticket: 0,
+            todo: VecDeque::new(),
+            running: Vec::new(),
+            waiting: Vec::new(),
+            publishing: BTreeMap::new(),
+            owes_ack: false,
+        }
+    }
+
+    pub(crate) fn link(&self) -> Option<LinkId> {
+        self.link
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.desk.in_hand() == 0 && self.todo.is_empty()
+    }
+
+    pub(crate) fn step(&mut self, broker: &mut ModelBroker, fate: &mut Fate) -> Stepped {
+        let may_return = broker.may_return();
+        let Some(link) = self.link.and_then(|id| broker.link(id)) else {
+            self.forget();
+            self.desk.handle(Event::Lost);
+            if self.desk.is_draining() {
+                self.begin_anew();
+            }
+            // One chunk a seat in work, and one more on its way to each.
+            let prefetch = 2 * self.rules.seats as usize;
+            self.link = Some(broker.connect(&[(Queue::Tasks, prefetch)]));
+            return Stepped::Alive;
+        };
+        if let Some(action) = self.todo.pop_front() {
+            if !self.act(action, link, fate) {
+                broker.cut(self.link.unwrap_or_default(), fate);
+            }
+            return Stepped::Alive;
+        }
+        self.owes_ack = false;
+        if self.desk.is_draining() && self.desk.in_hand() == 0 && link.is_idle() {
+            broker.cut(self.link.unwrap_or_default(), fate);
+            return Stepped::Alive;
+        }
+        // A drain has a deadline: what is not finished by then is for others.
+        if self.desk.is_draining() && may_return && fate.random.one_in(100) {
+            fate.note(Fault::DrainLate);
+            broker.cut(self.link.unwrap_or_default(), fate);
+            return Stepped::Alive;
+        }
+        match fate.random.below(4) {
+            0 => self.receive(link, fate),
+            1 if !self.running.is_empty() => return self.end_run(link, may_return, fate),
+            2 if !self.waiting.is_empty() => {
+                let at = fate.random.index(self.waiting.len());
+                let ticket = self.waiting.swap_remove(at);
+                self.happened(Event::Waited(ticket));
+            }
+            _ => self.hear_confirm(link, fate),
+        }
+        Stepped::Alive
+    }
+
+    /// Does what the desk says; no where the session is to end.
+    fn act(&mut self, action: Action, link: &mut Link, fate: &mut Fate) -> bool {
+        match action {
+            Action::Run {
+                ticket,
+                attempt,
+                room,
+            } => self.running.push((ticket, attempt, room)),
+            Action::Wait(ticket) => self.waiting.push(ticket),
+            Action::Publish(ticket, answer) => self.publish(ticket, answer, link, fate),
+            Action::Ack(ticket) => self.settle(ticket, Verdict::Ack, link),
+            Action::Requeue(ticket) => self.settle(ticket, Verdict::Requeue, link),
+            Action::NewSession => return false,
+        }
+        true
+    }
+
+    fn publish(&mut self, ticket: Ticket, answer: Answer, link: &mut Link, fate: &mut Fate) {
+        let Some(hand) = self.hands.get_mut(&ticket) else {
+            return;
+        };
+        let (route, envelope) = match hand.said.take() {
+            Some(same) => same,
+            None => answer_of(&hand.envelope, answer, hand.outcome.take(), self.id),
+        };
+        hand.said = Some((route, envelope.clone()));
+        fate.tell(|| {
+            format!(
+                "worker {}: says {answer:?} of {}",
+                self.number,
+                name(&envelope)
+            )
+        });
+        if matches!(answer, Answer::Dead { .. }) {
+            fate.note(Fault::DeadByWorker);
+        }
+        self.publishing
+            .insert(link.publish(route, envelope), ticket);
+    }
+
+    fn settle(&mut self, ticket: Ticket, verdict: Verdict, link: &mut Link) {
+        if let Some(hand) = self.hands.remove(&ticket) {
+            link.settle(0, hand.tag, verdict);
+        }
+    }
+
+    fn receive(&mut self, link: &mut Link, fate: &mut Fate) {
+        let Some((tag, message)) = link.receive(0) else {
+            return;
+        };
+        let Some((job, seq)) = chunk_of(&message.envelope) else {
+            return;
+        };
+        fate.tell(|| {
+            let what = name(&message.envelope);
+            format!(
+                "worker {}: takes {what}, returned {}",
+                self.number, message.returns
+            )
+        });
+        self.last_ticket += 1;
+        let seen = Seen {
+            job,
+            chunk: job.chunk(seq),
+            delivery_count: message.returns,
+            attempts: message.envelope.attempts,
+        };
+        let hand = Hand {
+            tag,
+            envelope: message.envelope,
+            outcome: None,
+            said: None,
+        };
+        self.hands.insert(self.last_ticket, hand);
+        self.happened(Event::Delivered(self.last_ticket, seen));
+    }
+
+    /// A run ends: in its result, or in trouble.
+    fn end_run(&mut self, link: &mut Link, may_return: bool, fate: &mut Fate) -> Stepped {
+        let at = fate.random.index(self.running.len());
+        let (ticket, attempt, room) = self.running.swap_remove(at);
+        let Some(hand) = self.hands.get(&ticket) else {
+            return Stepped::Alive;
+        };
+        let payload = Arc::clone(&hand.envelope.payload);
+        let Payload::Chunk(chunk) = payload.as_ref() else {
+            return Stepped::Alive;
+        };
+        let is_poison = self.poison == Some(chunk.seq);
+        if is_poison && room == Room::Thread {
+            return Stepped::Killed;
+        }
+        let ended = if is_poison {
+            fate.note(Fault::AttemptBroke);
+            Attempt::Broke { keeps_seat: false }
+        } else if let Some(trouble) = self.trouble(attempt, room, may_return, fate) {
+            trouble
+        } else {
+            self.compute(ticket, chunk, attempt)
+        };
+        self.happened(Event::Attempted(ticket, ended));
+        if ended == (Attempt::Broke { keeps_seat: true }) && !self.desk.is_draining() {
+            // Only the end of the process ends that thread; all else is finished before.
+            link.cancel();
+            self.happened(Event::Draining);
+        }
+        Stepped::Alive
+    }
+
+    fn compute(&mut self, ticket: Ticket, chunk: &Chunk, attempt: u32) -> Attempt {
+        let outcome = compute(chunk).map(|result| ChunkResult {
+            worker_id: self.id.to_string(),
+            attempt,
+            ..result
+        });
+        let ended = outcome.as_ref().map_or(Attempt::Failed, |_| Attempt::Done);
+        if let Some(hand) = self.hands.get_mut(&ticket) {
+            hand.outcome = Some(outcome);
+        }
+        ended
+    }
+
+    /// How the attempt goes wrong, if it does. A last one does only where chunks may die.
+    fn trouble(
+        &self,
+        attempt: u32,
+        room: Room,
+        may_return: bool,
+        fate: &mut Fate,
+    ) -> Option<Attempt> {
+        if !fate.strikes(self.trouble_every) || (attempt >= ATTEMPTS && !self.may_die) {
+            return None;
+        }
+        match (fate.random.below(3), room) {
+            (0, Room::Process) => {
+                fate.struck(Fault::AttemptBroke);
+                Some(Attempt::Broke { keeps_seat: false })
+            }
+            (1, Room::Thread) if may_return => {
+                fate.struck(Fault::AttemptHung);
+                Some(Attempt::Broke { keeps_seat: true })
+            }
+            _ => {
+                fate.struck(Fault::AttemptFailed);
+                Some(Attempt::Failed)
+            }
+        }
+    }
+
+    fn hear_confirm(&mut self, link: &mut Link, fate: &mut Fate) {
+        if link.confirms.is_empty() {
+            return;
+        }
+        let at = fate.random.index(link.confirms.len());
+        let (number, confirm) = link.confirms.swap_remove(at);
+        if let Some(ticket) = self.publishing.remove(&number) {
+            self.happened(Event::Published(ticket, confirm));
+            self.owes_ack = true;
+        }
+    }
+
+    fn happened(&mut self, event: Event) {
+        self.todo.extend(self.desk.handle(event));
+    }
+
+    /// Told to stop: it finishes what is in hand, and another worker takes its place.
+    pub(crate) fn drain(&mut self, broker: &mut ModelBroker, fate: &mut Fate) {
+        let Some(link) = self.link.and_then(|id| broker.link(id)) else {
+            return;
+        };
+        if !self.desk.is_draining() && self.todo.is_empty() {
+            fate.struck(Fault::WorkerDrained);
+            link.cancel();
+            self.happened(Event::Draining);
+        }
+    }
+
+    /// The process dies, and another worker takes its place.
+    pub(crate) fn crash(&mut self, broker: &mut ModelBroker, fate: &mut Fate) {
+        let fault = if self.owes_ack && !self.todo.is_empty() {
+            Fault::WorkerCrashBeforeAck
+        } else if !self.publishing.is_empty() {
+            Fault::WorkerCrashPublishing
+        } else if self.desk.in_hand() > 0 {
+            Fault::WorkerCrashHolding
+        } else {
+            Fault::WorkerCrashIdle
+        };
+        fate.struck(fault);
+        self.die(broker, fate);
+    }
+
+    pub(crate) fn die(&mut self, broker: &mut ModelBroker, fate: &mut Fate) {
+        if let Some(id) = self.link.take() {
+            broker.cut(id, fate);
+        }
+        self.forget();
+        self.begin_anew();
+    }
+
+    fn forget(&mut self) {
+        self.hands.clear();
+        self.todo.clear();
+        self.running.clear();
+        self.waiting.clear();
+        self.publishing.clear();
+        self.owes_ack = false;
+    }
+
+    fn begin_anew(&mut self) {
+        self.id = WorkerId::new();
+        self.desk = Desk::new(self.rules);
+    }
+}
+
+/// Whose chunk it is, and its seq.
+fn chunk_of(envelope: &Envelope) -> Option<(JobId, u64)> {
+    match envelope.payload.as_ref() {
+        Payload::Chunk(chunk) => Some((chunk.job_id.parse().ok()?, chunk.seq)),
+        _ => None,
+    }
+}

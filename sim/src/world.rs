@@ -1,0 +1,200 @@
+//! One run: roles and broker take steps in an order that chance decides, faults strike until there
+//! are no more, and then everything has to come to its end by itself.
+
+use proto::JobId;
+use rusqlite::Connection;
+
+use crate::check::Check;
+use crate::failure::Wrong;
+use crate::fate::{Fate, Fault};
+use crate::input::Input;
+use crate::master::Master;
+use crate::model::{LinkId, ModelBroker};
+use crate::plan::Plan;
+use crate::publisher::{Publisher, chunks};
+use crate::worker::{Stepped, Worker};
+
+/// Far more steps than any run needs that gets anywhere.
+const STEPS: u64 = 200_000;
+
+/// Everything there is in one run.
+pub(crate) struct World {
+    plan: Plan,
+    broker: ModelBroker,
+    jobs: Vec<(JobId, Input)>,
+    publishers: Vec<Publisher>,
+    workers: Vec<Worker>,
+    master: Master,
+}
+
+/// What a run came to, beside its faults.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Size {
+    pub(crate) steps: u64,
+    pub(crate) chunks: u64,
+}
+
+impl World {
+    pub(crate) fn new(connection: Connection, fate: &mut Fate) -> Result<Self, Wrong> {
+        let plan = Plan::draw(&mut fate.random);
+        fate.tell(|| format!("{plan:?}"));
+        let mut jobs = Vec::new();
+        let mut publishers = Vec::new();
+        for number in 0..plan.jobs {
+            let input = Input::generate(&mut fate.random);
+            let id = job_id(number)?;
+            publishers.push(Publisher::new(id, &input, fate)?);
+            jobs.push((id, input));
+        }
+        fate.faults_left = plan.faults;
+        Ok(Self {
+            broker: ModelBroker::new(&plan),
+            workers: (0..plan.workers).map(|n| Worker::new(n, &plan)).collect(),
+            master: Master::new(connection, plan.disk_every)?,
+            plan,
+            jobs,
+            publishers,
+        })
+    }
+
+    pub(crate) fn run(&mut self, fate: &mut Fate) -> Result<Size, Wrong> {
+        let mut size = Size::default();
+        let mut quiet = 0;
+        while !self.is_over() {
+            self.step(fate)?;
+            self.strike(fate)?;
+            size.steps += 1;
+            quiet = if fate.faults_left > 0 { 0 } else { quiet + 1 };
+            // Faults may be left that found no occasion; there is an end to waiting for one.
+            if size.steps == STEPS {
+                fate.faults_left = 0;
+            }
+            if quiet == STEPS {
+                return Err(Wrong::Stuck { steps: quiet });
+            }
+        }
+        // What counts is on disk: another master sees the same.
+        fate.faults_left = 0;
+        self.master.crash(&mut self.broker, fate)?;
+        self.check(fate)?;
+        size.chunks = self
+            .publishers
+            .iter()
+            .map(|publisher| chunks(&publisher.messages).count() as u64)
+            .sum();
+        Ok(size)
+    }
+
+    /// Whether nothing is under way any more.
+    fn is_over(&self) -> bool {
+        self.publishers.iter().all(Publisher::is_done)
+            && self.workers.iter().all(Worker::is_idle)
+            && self.master.is_idle()
+            && self.broker.is_empty()
+    }
+
+    fn step(&mut self, fate: &mut Fate) -> Result<(), Wrong> {
+        match fate.random.below(10) {
+            0 | 1 => {
+                let at = fate.random.index(self.publishers.len());
+                self.publishers[at].step(&mut self.broker, fate);
+            }
+            2..=4 => {
+                let at = fate.random.index(self.workers.len());
+                let worker = &mut self.workers[at];
+                if worker.step(&mut self.broker, fate) == Stepped::Killed {
+                    fate.note(Fault::PoisonCrash);
+                    worker.die(&mut self.broker, fate);
+                }
+            }
+            5 | 6 => self.master.step(&mut self.broker, fate)?,
+            _ => self.broker.step(fate),
+        }
+        Ok(())
+    }
+
+    /// Lets a role crash or drain, cuts a session, or restarts the broker.
+    fn strike(&mut self, fate: &mut Fate) -> Result<(), Wrong> {
+        if !fate.strikes(self.plan.crash_every) {
+            return Ok(());
+        }
+        let publisher = fate.random.index(self.publishers.len());
+        let worker = fate.random.index(self.workers.len());
+        match fate.random.below(8) {
+            0 if !self.publishers[publisher].is_done() => {
+                self.publishers[publisher].crash(&mut self.broker, fate);
+            }
+            1 => {
+                let link = self.publishers[publisher].link();
+                self.cut(link, Fault::PublisherCut, fate);
+            }
+            2 if self.broker.may_return() => self.workers[worker].crash(&mut self.broker, fate),
+            3 if self.broker.may_return() => self.workers[worker].drain(&mut self.broker, fate),
+            4 if self.broker.may_return() => {
+                let link = self.workers[worker].link();
+                self.cut(link, Fault::WorkerCut, fate);
+            }
+            5 => self.master.crash(&mut self.broker, fate)?,
+            6 => {
+                let link = self.master.link();
+                self.cut(link, Fault::MasterCut, fate);
+            }
+            7 if self.broker.may_return() && fate.random.one_in(3) => {
+                fate.struck(Fault::BrokerRestart);
+                self.broker.restart(fate);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn cut(&mut self, link: Option<LinkId>, fault: Fault, fate: &mut Fate) {
+        if let Some(id) = link.filter(|id| self.broker.link(*id).is_some()) {
+            fate.struck(fault);
+            self.broker.cut(id, fate);
+        }
+    }
+
+    fn check(&self, fate: &mut Fate) -> Result<(), Wrong> {
+        self.check_who_may_die()?;
+        let store = self.master.store()?;
+        for (number, ((id, input), publisher)) in self.jobs.iter().zip(&self.publishers).enumerate()
+        {
+            let check = Check {
+                number,
+                id: *id,
+                input,
+                messages: &publisher.messages,
+                store,
+                ledger: &self.broker.ledger,
+            };
+            check.run(fate)?;
+        }
+        Ok(())
+    }
+
+    /// Nobody where faults were kept from it; and where workers can run a suspect in a process of its
+    /// own and nothing else goes wrong, the poison alone.
+    fn check_who_may_die(&self) -> Result<(), Wrong> {
+        let buried = &self.broker.ledger.buried;
+        let is_poison_alone = self.plan.faults == 0 && self.plan.has_processes;
+        let wrong: Vec<_> = match self.plan.poison {
+            None if self.plan.may_die => Vec::new(),
+            Some(seq) if is_poison_alone => {
+                let innocent = buried.iter().filter(|(_, dead)| *dead != seq);
+                innocent.cloned().collect()
+            }
+            Some(_) => Vec::new(),
+            None => buried.iter().cloned().collect(),
+        };
+        if wrong.is_empty() {
+            return Ok(());
+        }
+        Err(Wrong::Dead(wrong))
+    }
+}
+
+/// The same in every run, unlike a new one.
+fn job_id(number: usize) -> Result<JobId, Wrong> {
+    Ok(format!("00000000-0000-7000-8000-{number:012x}").parse()?)
+}

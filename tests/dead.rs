@@ -1,0 +1,138 @@
+//! Chunks that nobody can do, with real workers and a real RabbitMQ: what they break, and what
+//! becomes of them.
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+
+mod support;
+
+use proto::v1::{GetJobResponse, JobState};
+use rustix::process::Signal;
+use support::{Process, Stage, finished, job_when, stderr};
+
+/// Rows that make more than eight chunks of 2000 bytes.
+fn numbers() -> Vec<u8> {
+    let rows: String = (0..4000).map(|n| format!("{n}\n")).collect();
+    format!("n\n{rows}").into_bytes()
+}
+
+fn publish(stage: &Stage) -> String {
+    let path = stage.file("numbers.csv", &numbers());
+    let output = stage
+        .command(&["publish", "--chunk-bytes", "2000", path.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// A worker for which `poison` is poison.
+fn worker(stage: &Stage, poison: &str, more: &[&str]) -> Process {
+    let args = [&["worker", "--threads", "2"], more].concat();
+    let worker = Process::start(stage.command(&args).env("ROWMILL_POISON", poison));
+    worker.wait_for("connected");
+    worker
+}
+
+/// All but the chunks `seqs` are done, and those say why they are dead.
+fn only_dead(result: &GetJobResponse, seqs: &[u64], reason: &str) {
+    let job = result.job.as_ref().unwrap();
+    assert_eq!(job.state(), JobState::DoneWithFailures);
+    let dead: Vec<u64> = result.dead.iter().map(|dead| dead.seq).collect();
+    assert_eq!(dead, seqs);
+    assert_eq!(job.chunks_done + job.chunks_dead, job.chunks_total.unwrap());
+    for dead in &result.dead {
+        assert!(dead.reason.contains(reason), "{}", dead.reason);
+        assert_eq!(dead.attempts, 3);
+        assert!(dead.first_line > 1 && dead.rows > 0 && !dead.worker_id.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_chunk_that_aborts_kills_one_worker_and_is_dead_and_the_others_complete() {
+    let stage = Stage::new();
+    let _master = stage.master();
+    let _workers = [
+        worker(&stage, "abort:3", &[]),
+        worker(&stage, "abort:3", &[]),
+    ];
+    let job_id = publish(&stage);
+    let result = finished(&mut stage.client().await, &job_id).await;
+    only_dead(&result, &[3], "killed by signal 6");
+    let wait = stage.command(&["wait", &job_id]).output().unwrap();
+    assert_eq!(wait.status.code(), Some(3), "{}", stderr(&wait));
+    stage.erase().await;
+}
+
+#[tokio::test]
+async fn a_chunk_that_hangs_is_dead_after_its_time_and_its_worker_begins_anew() {
+    let stage = Stage::new();
+    let _master = stage.master();
+    let limit = ["--chunk-timeout", "2"];
+    let one = worker(&stage, "hang:3", &limit);
+    let job_id = publish(&stage);
+    one.wait_for("begins anew");
+    one.wait_for("connected");
+    let result = finished(&mut stage.client().await, &job_id).await;
+    only_dead(&result, &[3], "took longer than 2 s");
+    stage.erase().await;
+}
+
+#[tokio::test]
+async fn a_chunk_that_eats_memory_is_dead_and_the_others_complete() {
+    let stage = Stage::new();
+    let _master = stage.master();
+    let limit = ["--chunk-memory", "512"];
+    let _workers = [
+        worker(&stage, "memory:5", &limit),
+        worker(&stage, "memory:5", &limit),
+    ];
+    let job_id = publish(&stage);
+    let result = finished(&mut stage.client().await, &job_id).await;
+    only_dead(&result, &[5], "out of memory (limit 512 MiB)");
+    stage.erase().await;
+}
+
+#[tokio::test]
+async fn a_worker_told_twice_to_stop_quits_at_once_and_its_chunk_comes_again() {
+    let stage = Stage::new();
+    let _master = stage.master();
+    let stuck = worker(&stage, "hang:0", &[]);
+    let job_id = publish(&stage);
+    job_when(&mut stage.client().await, &job_id, |r| {
+        // All but what waits behind the hanging chunk's seat and the chunk itself.
+        r.job
+            .as_ref()
+            .is_some_and(|job| job.chunks_total == Some(job.chunks_done + 1))
+    })
+    .await;
+    stuck.signal(Signal::TERM);
+    stuck.wait_for("draining");
+    stuck.signal(Signal::TERM);
+    assert_eq!(stuck.end().1, 130);
+    let _worker = worker(&stage, "", &[]);
+    let job = finished(&mut stage.client().await, &job_id)
+        .await
+        .job
+        .unwrap();
+    assert_eq!((job.state(), job.rows), (JobState::Done, 4000));
+    stage.erase().await;
+}
+
+#[tokio::test]
+async fn a_worker_told_to_stop_finishes_what_is_in_hand_and_the_rest_is_for_others() {
+    let stage = Stage::new();
+    let _master = stage.master();
+    let one = worker(&stage, "", &[]);
+    let job_id = publish(&stage);
+    one.signal(Signal::TERM);
+    assert_eq!(one.end().1, 0);
+    let _two = worker(&stage, "", &[]);
+    let job = finished(&mut stage.client().await, &job_id)
+        .await
+        .job
+        .unwrap();
+    assert_eq!((job.state(), job.rows), (JobState::Done, 4000));
+    // Nothing that was finished was handed out once more.
+    assert_eq!((job.duplicates, job.retries), (0, 0));
+    stage.erase().await;
+}

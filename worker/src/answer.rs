@@ -1,0 +1,59 @@
+//! What is said of a chunk, as a message and where it goes: the words for what the desk has decided.
+
+use broker::Route;
+use proto::v1::{Chunk, DeadChunk};
+use proto::{Envelope, Payload, WorkerId};
+
+use crate::attempt::Outcome;
+use crate::desk::Answer;
+
+/// The message that gives `answer` to the chunk in `asked`, whose last attempt came to `outcome`.
+/// It carries the chunk's own id, so that whoever says it again says the same.
+pub fn answer_of(
+    asked: &Envelope,
+    answer: Answer,
+    outcome: Option<Outcome>,
+    worker_id: WorkerId,
+) -> (Route, Envelope) {
+    let new = |payload| Envelope::new(&asked.message_id, &asked.correlation_id, payload);
+    match (answer, outcome) {
+        (Answer::Result, Some(Ok(result))) => (Route::Results, new(Payload::Result(result))),
+        (Answer::Again { attempts }, _) => {
+            let again = Envelope {
+                attempts,
+                ..asked.clone()
+            };
+            (Route::Tasks, again)
+        }
+        (Answer::Result, outcome) => {
+            let dead = obituary(asked, outcome, worker_id, asked.attempts);
+            (Route::Dead, new(dead))
+        }
+        (Answer::Dead { attempts }, outcome) => {
+            let dead = obituary(asked, outcome, worker_id, attempts);
+            (Route::Dead, new(dead))
+        }
+    }
+}
+
+fn obituary(
+    asked: &Envelope,
+    outcome: Option<Outcome>,
+    worker_id: WorkerId,
+    attempts: u32,
+) -> Payload {
+    let chunk: Option<Chunk> = match asked.payload.as_ref() {
+        Payload::Chunk(chunk) => Some(chunk.clone()),
+        _ => None,
+    };
+    let reason = match outcome {
+        Some(Err(error)) => error.to_string(),
+        Some(Ok(_)) | None => "no attempt ended with a result".to_owned(),
+    };
+    Payload::Dead(DeadChunk {
+        chunk,
+        reason,
+        worker_id: worker_id.to_string(),
+        attempts,
+    })
+}

@@ -1,0 +1,374 @@
+//! The worker's decisions, as a state machine without I/O, clock or thread: what happens to each
+//! chunk in hand. The session drives it with real messages, the simulation with imagined ones.
+//!
+//! Feed it every [`Event`] in the order in which it happened, and do every [`Action`] that comes
+//! back, in order. An action that takes time ends in an event: [`Action::Run`] in
+//! [`Event::Attempted`], [`Action::Publish`] in [`Event::Published`], [`Action::Wait`] in
+//! [`Event::Waited`]. A ticket ends with [`Action::Ack`] or [`Action::Requeue`].
+//!
+//! # How attempts are counted
+//!
+//! The broker's own counters differ between its versions, and a redelivered message comes back
+//! unchanged, so neither can count attempts. They are counted in the header `rowmill-attempts` of
+//! the chunk's message ([`proto::Envelope::attempts`]), by whoever survived the attempt:
+//!
+//! - An error that was caught is tried again here, after a pause, under the same delivery.
+//! - An attempt that broke what it ran in (it hung, or its process died) is not tried again under
+//!   the same delivery, whose time with the broker is limited: the chunk is published anew with one
+//!   attempt more, and only when the broker has that is the old message acknowledged. A crash in
+//!   between leaves two messages of one chunk; the master counts one result.
+//! - A worker that died could count nothing. The broker's count of returns then only raises
+//!   suspicion: a chunk that came back is run in a process of its own, where it can break nothing
+//!   else, and whoever runs it there survives and counts.
+
+use std::collections::{HashMap, VecDeque};
+
+use broker::Confirm;
+use proto::{ChunkId, JobId};
+
+use crate::finished::Finished;
+
+/// One delivery, for as long as it is in hand: the driver's number for it, used once in a session.
+pub type Ticket = u64;
+
+/// How often a chunk is tried before it counts as dead.
+pub const ATTEMPTS: u32 = 3;
+/// A chunk that came back this often is run in a process of its own: it may be what killed its
+/// last worker.
+const SUSPECT_AFTER: u32 = 1;
+/// A chunk that came back this often is run alone as well, so that no other chunk's end can be
+/// taken for its own, nor its return be caused by another's.
+const ALONE_AFTER: u32 = 2;
+
+/// What a worker can do, and remembers.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// Chunks that are run at once.
+    pub seats: u32,
+    /// Whether a suspect can be run in a process of its own. Else it is run alone, in a thread.
+    pub has_processes: bool,
+    /// Finished chunks that are remembered.
+    pub finished_remembered: usize,
+}
+
+/// What is known of a chunk when it is handed out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Whose it is.
+    pub job: JobId,
+    /// Which it is.
+    pub chunk: ChunkId,
+    /// How often the broker says that it came back.
+    pub delivery_count: u32,
+    /// Attempts counted in its message's header.
+    pub attempts: u32,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attempt {
+    /// With a result.
+    Done,
+    /// With an error that was caught.
+    Failed,
+    /// It broke what it ran in: it hung, or its process died.
+    Broke {
+        /// Its thread cannot be stopped, and keeps its seat for ever.
+        keeps_seat: bool,
+    },
+}
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// A chunk was handed out.
+    Delivered(Ticket, Seen),
+    /// A run ended.
+    Attempted(Ticket, Attempt),
+    /// The broker answered a publish.
+    Published(Ticket, Confirm),
+    /// A wait is over.
+    Waited(Ticket),
+    /// This worker was told to stop: it finishes what is in hand.
+    Draining,
+    /// The session is over; whatever is in hand comes again, to somebody.
+    Lost,
+}
+
+/// Where a chunk is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// On a thread of this process.
+    Thread,
+    /// In a process of its own, which it may break.
+    Process,
+}
+
+/// What is said of a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// The result of the last attempt, to the results.
+    Result,
+    /// That it is dead after so many attempts, to the dead queue.
+    Dead {
+        /// All that were made, here and elsewhere.
+        attempts: u32,
+    },
+    /// The chunk itself, to the tail of the tasks, for another attempt.
+    Again {
+        /// What its header says from now on.
+        attempts: u32,
+    },
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Run the chunk.
+    Run {
+        /// Which delivery.
+        ticket: Ticket,
+        /// From 1: which attempt of this chunk it is, here and elsewhere.
+        attempt: u32,
+        /// Where.
+        room: Room,
+    },
+    /// Send the answer and await the broker's confirm.
+    Publish(Ticket, Answer),
+    /// Wait a while, longer each time for the same ticket.
+    Wait(Ticket),
+    /// The broker may forget the delivery.
+    Ack(Ticket),
+    /// The delivery is for somebody else.
+    Requeue(Ticket),
+    /// Give up this session, with everything in it, and begin another: it declares what is missing.
+    NewSession,
+}
+
+/// The chunks in hand, and the decisions about them.
+#[derive(Debug)]
+pub struct Desk {
+    rules: Rules,
+    free_seats: u32,
+    hands: HashMap<Ticket, Hand>,
+    /// Those that wait for a seat, first come first served.
+    line: VecDeque<Ticket>,
+    finished: Finished,
+    draining: bool,
+}
+
+#[derive(Debug)]
+struct Hand {
+    seen: Seen,
+    /// The attempt that runs, or ran last; before the first, those made elsewhere.
+    attempt: u32,
+    seats_held: u32,
+    stage: Stage,
+}
+
+/// Where a chunk in hand stands.
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    InLine,
+    Running,
+    /// Between two attempts; it keeps its seat.
+    Resting,
+    Publishing(Answer),
+    /// Before the same answer is sent again.
+    Refused(Answer),
+}
+
+impl Desk {
+    /// An empty desk.
+    pub fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            free_seats: rules.seats,
+            hands: HashMap::new(),
+            line: VecDeque::new(),
+            finished: Finished::new(rules.finished_remembered),
+            draining: false,
+        }
+    }
+
+    /// How many deliveries are in hand.
+    pub fn in_hand(&self) -> usize {
+        self.hands.len()
+    }
+
+    /// Whether this worker takes no more chunks.
+    pub fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    /// Takes what happened; gives what is to be done. An event for a ticket that is not in hand has
+    /// no effect: it belongs to a session that is over.
+    pub fn handle(&mut self, event: Event) -> Vec<Action> {
+        let mut actions = Vec::new();
+        match event {
+            Event::Delivered(ticket, seen) => self.delivered(ticket, seen, &mut actions),
+            Event::Attempted(ticket, attempt) => self.attempted(ticket, attempt, &mut actions),
+            Event::Published(ticket, confirm) => self.published(ticket, confirm, &mut actions),
+            Event::Waited(ticket) => self.waited(ticket, &mut actions),
+            Event::Draining => self.drain(&mut actions),
+            Event::Lost => self.lose(),
+        }
+        self.seat(&mut actions);
+        actions
+    }
+
+    fn delivered(&mut self, ticket: Ticket, seen: Seen, actions: &mut Vec<Action>) {
+        if self.finished.contains(seen.chunk) {
+            return actions.push(Action::Ack(ticket));
+        }
+        if self.draining {
+            return actions.push(Action::Requeue(ticket));
+        }
+        let hand = Hand {
+            seen,
+            attempt: seen.attempts,
+            seats_held: 0,
+            stage: Stage::InLine,
+        };
+        self.hands.insert(ticket, hand);
+        self.line.push_back(ticket);
+    }
+
+    fn attempted(&mut self, ticket: Ticket, attempt: Attempt, actions: &mut Vec<Action>) {
+        let Some(hand) = self.hands.get_mut(&ticket) else {
+            return;
+        };
+        let attempts = hand.attempt;
+        let is_last = attempts >= ATTEMPTS;
+        let answer = match attempt {
+            Attempt::Done => Answer::Result,
+            Attempt::Failed if !is_last => {
+                hand.stage = Stage::Resting;
+                return actions.push(Action::Wait(ticket));
+            }
+            Attempt::Broke { .. } if !is_last => Answer::Again { attempts },
+            Attempt::Failed | Attempt::Broke { .. } => Answer::Dead { attempts },
+        };
+        hand.stage = Stage::Publishing(answer);
+        let seats = std::mem::take(&mut hand.seats_held);
+        if attempt != (Attempt::Broke { keeps_seat: true }) {
+            self.free_seats += seats;
+        }
+        actions.push(Action::Publish(ticket, answer));
+    }
+
+    fn published(&mut self, ticket: Ticket, confirm: Confirm, actions: &mut Vec<Action>) {
+        let Some(hand) = self.hands.get_mut(&ticket) else {
+            return;
+        };
+        let Stage::Publishing(answer) = hand.stage else {
+            return;
+        };
+        match confirm {
+            Confirm::Acked => {
+                // A dead chunk is not remembered: when it is replayed it comes as the same chunk.
+                if answer == Answer::Result {
+                    self.finished.insert(hand.seen.chunk);
+                }
+                self.hands.remove(&ticket);
+                actions.push(Action::Ack(ticket));
+            }
+            Confirm::Nacked => {
+                hand.stage = Stage::Refused(answer);
+                actions.push(Action::Wait(ticket));
+            }
+            // Only a new session declares the queue that is missing.
+            Confirm::Returned => actions.push(Action::NewSession),
+        }
+    }
+
+    fn waited(&mut self, ticket: Ticket, actions: &mut Vec<Action>) {
+        let Some(hand) = self.hands.get_mut(&ticket) else {
+            return;
+        };
+        match hand.stage {
+            Stage::Resting => actions.push(hand.run(ticket, self.rules)),
+            Stage::Refused(answer) => {
+                hand.stage = Stage::Publishing(answer);
+                actions.push(Action::Publish(ticket, answer));
+            }
+            Stage::InLine | Stage::Running | Stage::Publishing(_) => {}
+        }
+    }
+
+    /// What has not begun is for others.
+    fn drain(&mut self, actions: &mut Vec<Action>) {
+        self.draining = true;
+        for ticket in std::mem::take(&mut self.line) {
+            self.hands.remove(&ticket);
+            actions.push(Action::Requeue(ticket));
+        }
+    }
+
+    /// A thread that still runs ends by itself, with nobody to hear of it: the next session begins
+    /// with every seat but those that a hang keeps.
+    fn lose(&mut self) {
+        self.line.clear();
+        for (_, hand) in self.hands.drain() {
+            self.free_seats += hand.seats_held;
+        }
+    }
+
+    /// Begins those at the head of the line for whom there is room.
+    fn seat(&mut self, actions: &mut Vec<Action>) {
+        while let Some(&ticket) = self.line.front() {
+            let Some(hand) = self.hands.get_mut(&ticket) else {
+                self.line.pop_front();
+                continue;
+            };
+            // Another message of the same chunk may have been finished in the meantime.
+            if self.finished.contains(hand.seen.chunk) {
+                self.line.pop_front();
+                self.hands.remove(&ticket);
+                actions.push(Action::Ack(ticket));
+                continue;
+            }
+            let seats = hand.seats(self.rules);
+            if seats > self.free_seats {
+                return;
+            }
+            self.line.pop_front();
+            self.free_seats -= seats;
+            hand.seats_held = seats;
+            actions.push(hand.run(ticket, self.rules));
+        }
+    }
+}
+
+impl Hand {
+    fn run(&mut self, ticket: Ticket, rules: Rules) -> Action {
+        self.attempt = self.attempt.saturating_add(1);
+        self.stage = Stage::Running;
+        let room = if rules.has_processes && self.is_suspect() {
+            Room::Process
+        } else {
+            Room::Thread
+        };
+        Action::Run {
+            ticket,
+            attempt: self.attempt,
+            room,
+        }
+    }
+
+    /// Only what broke something is published anew, so attempts made elsewhere are suspicious too.
+    fn is_suspect(&self) -> bool {
+        self.seen.delivery_count >= SUSPECT_AFTER || self.seen.attempts > 0
+    }
+
+    fn seats(&self, rules: Rules) -> u32 {
+        if self.seen.delivery_count >= ALONE_AFTER {
+            rules.seats
+        } else {
+            1
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,206 @@
+//! What the desk decides.
+
+use super::*;
+
+const RULES: Rules = Rules {
+    seats: 2,
+    has_processes: true,
+    finished_remembered: 10,
+};
+
+fn desk() -> (Desk, JobId) {
+    (Desk::new(RULES), JobId::new())
+}
+
+fn fresh(job: JobId, seq: u64) -> Seen {
+    Seen {
+        job,
+        chunk: job.chunk(seq),
+        delivery_count: 0,
+        attempts: 0,
+    }
+}
+
+fn run(ticket: Ticket, attempt: u32, room: Room) -> Action {
+    Action::Run {
+        ticket,
+        attempt,
+        room,
+    }
+}
+
+#[test]
+fn a_chunk_is_acknowledged_only_after_its_result_is_the_brokers_and_is_not_run_again() {
+    let (mut desk, job) = desk();
+    assert_eq!(
+        desk.handle(Event::Delivered(1, fresh(job, 0))),
+        [run(1, 1, Room::Thread)]
+    );
+    let publish = Action::Publish(1, Answer::Result);
+    assert_eq!(desk.handle(Event::Attempted(1, Attempt::Done)), [publish]);
+    assert_eq!(
+        desk.handle(Event::Published(1, Confirm::Nacked)),
+        [Action::Wait(1)]
+    );
+    assert_eq!(desk.handle(Event::Waited(1)), [publish]);
+    assert_eq!(
+        desk.handle(Event::Published(1, Confirm::Acked)),
+        [Action::Ack(1)]
+    );
+    assert_eq!(desk.in_hand(), 0);
+    desk.handle(Event::Lost);
+    assert_eq!(
+        desk.handle(Event::Delivered(2, fresh(job, 0))),
+        [Action::Ack(2)]
+    );
+}
+
+#[test]
+fn an_error_is_tried_again_here_and_then_the_chunk_is_dead() {
+    let (mut desk, job) = desk();
+    desk.handle(Event::Delivered(1, fresh(job, 0)));
+    for attempt in 2..=ATTEMPTS {
+        let failed = desk.handle(Event::Attempted(1, Attempt::Failed));
+        assert_eq!(failed, [Action::Wait(1)]);
+        assert_eq!(
+            desk.handle(Event::Waited(1)),
+            [run(1, attempt, Room::Thread)]
+        );
+    }
+    let dead = Answer::Dead { attempts: ATTEMPTS };
+    assert_eq!(
+        desk.handle(Event::Attempted(1, Attempt::Failed)),
+        [Action::Publish(1, dead)]
+    );
+}
+
+#[test]
+fn what_broke_its_room_is_published_anew_with_one_attempt_more_until_it_is_dead() {
+    let (mut desk, job) = desk();
+    let mut seen = fresh(job, 0);
+    let broke = Attempt::Broke { keeps_seat: false };
+    for attempts in 1..ATTEMPTS {
+        let ticket = u64::from(attempts);
+        desk.handle(Event::Delivered(ticket, seen));
+        let again = Answer::Again { attempts };
+        assert_eq!(
+            desk.handle(Event::Attempted(ticket, broke)),
+            [Action::Publish(ticket, again)]
+        );
+        assert_eq!(
+            desk.handle(Event::Published(ticket, Confirm::Acked)),
+            [Action::Ack(ticket)]
+        );
+        seen.attempts = attempts;
+    }
+    assert_eq!(
+        desk.handle(Event::Delivered(9, seen)),
+        [run(9, ATTEMPTS, Room::Process)]
+    );
+    let dead = Answer::Dead { attempts: ATTEMPTS };
+    assert_eq!(
+        desk.handle(Event::Attempted(9, broke)),
+        [Action::Publish(9, dead)]
+    );
+}
+
+#[test]
+fn a_chunk_that_came_back_gets_a_process_and_one_that_came_back_twice_every_seat() {
+    let (mut desk, job) = desk();
+    let back = |seq, delivery_count| Seen {
+        delivery_count,
+        ..fresh(job, seq)
+    };
+    assert_eq!(
+        desk.handle(Event::Delivered(1, back(0, 1))),
+        [run(1, 1, Room::Process)]
+    );
+    // It waits for the other, and who comes after it waits for it.
+    assert_eq!(desk.handle(Event::Delivered(2, back(1, 2))), []);
+    assert_eq!(desk.handle(Event::Delivered(3, fresh(job, 2))), []);
+    let actions = desk.handle(Event::Attempted(1, Attempt::Done));
+    assert_eq!(actions[1..], [run(2, 1, Room::Process)]);
+    let actions = desk.handle(Event::Attempted(2, Attempt::Done));
+    assert_eq!(actions[1..], [run(3, 1, Room::Thread)]);
+}
+
+#[test]
+fn without_processes_a_suspect_is_run_in_a_thread() {
+    let mut desk = Desk::new(Rules {
+        has_processes: false,
+        ..RULES
+    });
+    let seen = Seen {
+        delivery_count: 3,
+        ..fresh(JobId::new(), 0)
+    };
+    assert_eq!(
+        desk.handle(Event::Delivered(1, seen)),
+        [run(1, 1, Room::Thread)]
+    );
+}
+
+#[test]
+fn a_drain_gives_back_what_has_not_begun_and_finishes_the_rest() {
+    let (mut desk, job) = desk();
+    for ticket in 1..=4 {
+        desk.handle(Event::Delivered(ticket, fresh(job, ticket)));
+    }
+    assert_eq!(
+        desk.handle(Event::Draining),
+        [Action::Requeue(3), Action::Requeue(4)]
+    );
+    assert_eq!(
+        desk.handle(Event::Delivered(5, fresh(job, 5))),
+        [Action::Requeue(5)]
+    );
+    assert_eq!(
+        desk.handle(Event::Attempted(1, Attempt::Done)),
+        [Action::Publish(1, Answer::Result)]
+    );
+    assert_eq!(desk.in_hand(), 2);
+}
+
+#[test]
+fn a_second_message_of_a_chunk_that_was_finished_while_it_waited_is_not_run() {
+    let (mut desk, job) = desk();
+    for (ticket, seq) in [(1, 0), (2, 1), (3, 0)] {
+        desk.handle(Event::Delivered(ticket, fresh(job, seq)));
+    }
+    desk.handle(Event::Attempted(1, Attempt::Done));
+    // The third began when the first left its seat; another one of the same chunk does not.
+    desk.handle(Event::Delivered(4, fresh(job, 0)));
+    assert_eq!(
+        desk.handle(Event::Published(1, Confirm::Acked)),
+        [Action::Ack(1), Action::Ack(4)]
+    );
+}
+
+#[test]
+fn a_hang_keeps_its_seat_and_a_lost_session_frees_the_others() {
+    let (mut desk, job) = desk();
+    for ticket in 1..=2 {
+        desk.handle(Event::Delivered(ticket, fresh(job, ticket)));
+    }
+    desk.handle(Event::Attempted(1, Attempt::Broke { keeps_seat: true }));
+    desk.handle(Event::Lost);
+    assert_eq!(
+        desk.handle(Event::Delivered(3, fresh(job, 3))),
+        [run(3, 1, Room::Thread)]
+    );
+    assert_eq!(desk.handle(Event::Delivered(4, fresh(job, 4))), []);
+}
+
+#[test]
+fn an_answer_without_a_queue_asks_for_a_new_session() {
+    let (mut desk, job) = desk();
+    desk.handle(Event::Delivered(1, fresh(job, 0)));
+    desk.handle(Event::Attempted(1, Attempt::Done));
+    assert_eq!(
+        desk.handle(Event::Published(1, Confirm::Returned)),
+        [Action::NewSession]
+    );
+    // What is not known any more has no effect.
+    desk.handle(Event::Lost);
+    assert_eq!(desk.handle(Event::Published(1, Confirm::Acked)), []);
+}

@@ -1,0 +1,364 @@
+//! The desk at work: does what it decides in one session, and tells it what came of it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use broker::{Backoff, BrokerError, Confirm, Delivery, Receipt, Route, Session};
+use failpoint::Point;
+use proto::v1::ChunkResult;
+use proto::{Envelope, JobId, Payload};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::answer::answer_of;
+use crate::attempt::{AttemptError, in_thread};
+use crate::desk::{Action, Answer, Attempt, Desk, Event, Room, Seen, Ticket};
+use crate::room::in_process;
+use crate::session::Bench;
+use crate::tally::InHand;
+
+/// What is in hand in one session, and what goes on about it.
+pub(crate) struct Shift<'a> {
+    bench: &'a Bench,
+    desk: &'a mut Desk,
+    session: Session,
+    hands: HashMap<Ticket, Hand<'a>>,
+    last_ticket: Ticket,
+    /// Every wait for a thread, the broker or the clock. Bounded by what is in hand.
+    tasks: JoinSet<Result<Ended, BrokerError>>,
+    /// Whether a thread hangs that nothing can stop.
+    pub(crate) is_stuck: bool,
+}
+
+/// One delivery in hand.
+struct Hand<'a> {
+    envelope: Envelope,
+    receipt: Receipt,
+    backoff: Backoff,
+    /// Of the attempt that ended last.
+    outcome: Option<Result<ChunkResult, AttemptError>>,
+    /// When its time here is over, counted from its first run: the broker does not let it be held
+    /// for ever. Absent before that.
+    deadline: Option<Instant>,
+    /// While it is run.
+    running: Option<InHand<'a>>,
+    /// What is sent, and sent again where the broker refused it.
+    answer: Option<(Route, Envelope)>,
+}
+
+/// What a task came to.
+enum Ended {
+    Attempt(Ticket, Room, Box<Result<ChunkResult, AttemptError>>),
+    Publish(Ticket, Confirm),
+    Wait(Ticket),
+    Settle,
+}
+
+impl<'a> Shift<'a> {
+    pub(crate) fn new(bench: &'a Bench, desk: &'a mut Desk, session: Session) -> Self {
+        Self {
+            bench,
+            desk,
+            session,
+            hands: HashMap::new(),
+            last_ticket: 0,
+            tasks: JoinSet::new(),
+            is_stuck: false,
+        }
+    }
+
+    pub(crate) fn in_hand(&self) -> usize {
+        self.desk.in_hand()
+    }
+
+    /// Whether anything is still to be waited for.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.tasks.is_empty()
+    }
+
+    /// Ends the session's part of the desk, and everything that goes on.
+    pub(crate) async fn end(&mut self) {
+        self.tasks.shutdown().await;
+        self.hands.clear();
+        self.desk.handle(Event::Lost);
+    }
+
+    /// Puts a delivery on the desk.
+    pub(crate) fn take(&mut self, delivery: Delivery) -> Result<(), BrokerError> {
+        failpoint::pass(Point::WorkerAfterTake);
+        if delivery.redelivered {
+            let delivery_count = delivery.delivery_count;
+            tracing::debug!(delivery_count, "took a redelivered message");
+        }
+        let envelope = match delivery.message {
+            Ok(envelope) => envelope,
+            Err(error) => {
+                tracing::warn!(%error, "not a chunk: to the dead queue");
+                self.bury(delivery.receipt);
+                return Ok(());
+            }
+        };
+        let Some((job, seq)) = chunk_of(&envelope) else {
+            let kind = envelope.payload.type_name();
+            tracing::warn!(kind, "not a chunk: to the dead queue");
+            self.bury(delivery.receipt);
+            return Ok(());
+        };
+        let seen = Seen {
+            job,
+            chunk: job.chunk(seq),
+            delivery_count: delivery.delivery_count,
+            attempts: envelope.attempts,
+        };
+        let hand = Hand {
+            envelope,
+            receipt: delivery.receipt,
+            backoff: Backoff::new(),
+            outcome: None,
+            deadline: None,
+            running: None,
+            answer: None,
+        };
+        self.last_ticket += 1;
+        self.hands.insert(self.last_ticket, hand);
+        self.handle(Event::Delivered(self.last_ticket, seen))
+    }
+
+    fn bury(&mut self, receipt: Receipt) {
+        self.tasks.spawn(async move {
+            receipt.reject().await?;
+            Ok(Ended::Settle)
+        });
+    }
+
+    /// Waits for the next thing to end, and goes on with it; for ever where nothing goes on.
+    /// Cancel-safe.
+    pub(crate) async fn step(&mut self) -> Result<(), BrokerError> {
+        match self.tasks.join_next().await {
+            None => std::future::pending().await,
+            Some(Ok(ended)) => self.ended(ended?),
+            Some(Err(panic)) => {
+                // Its chunk stays unacknowledged and comes again when this session ends.
+                tracing::error!(%panic, "the work on a chunk panicked");
+                Ok(())
+            }
+        }
+    }
+
+    fn ended(&mut self, ended: Ended) -> Result<(), BrokerError> {
+        match ended {
+            Ended::Attempt(ticket, room, outcome) => self.attempted(ticket, room, *outcome),
+            Ended::Publish(ticket, confirm) => {
+                if confirm != Confirm::Acked {
+                    tracing::warn!(?confirm, "the broker refused an answer for now");
+                }
+                self.handle(Event::Published(ticket, confirm))
+            }
+            Ended::Wait(ticket) => self.handle(Event::Waited(ticket)),
+            Ended::Settle => Ok(()),
+        }
+    }
+
+    fn attempted(
+        &mut self,
+        ticket: Ticket,
+        room: Room,
+        outcome: Result<ChunkResult, AttemptError>,
+    ) -> Result<(), BrokerError> {
+        let attempt = match &outcome {
+            Ok(result) => {
+                self.bench.tally.done(result);
+                Attempt::Done
+            }
+            Err(error) => {
+                tracing::warn!(chunk = self.name(ticket), %error, "an attempt failed");
+                self.failure(error, room)
+            }
+        };
+        if let Some(hand) = self.hands.get_mut(&ticket) {
+            hand.outcome = Some(outcome);
+        }
+        self.handle(Event::Attempted(ticket, attempt))
+    }
+
+    /// What the desk is told of an error.
+    fn failure(&mut self, error: &AttemptError, room: Room) -> Attempt {
+        let keeps_seat = matches!(error, AttemptError::Slow(_)) && room == Room::Thread;
+        self.is_stuck |= keeps_seat;
+        match error {
+            AttemptError::Slow(_) | AttemptError::Died(_) => Attempt::Broke { keeps_seat },
+            _ => Attempt::Failed,
+        }
+    }
+
+    /// Tells the desk, and does what it says.
+    pub(crate) fn handle(&mut self, event: Event) -> Result<(), BrokerError> {
+        for action in self.desk.handle(event) {
+            match action {
+                Action::Run {
+                    ticket,
+                    attempt,
+                    room,
+                } => self.run(ticket, attempt, room),
+                Action::Publish(ticket, answer) => self.publish(ticket, answer),
+                Action::Wait(ticket) => self.wait(ticket),
+                Action::Ack(ticket) => self.settle(ticket, async |receipt| {
+                    receipt.ack().await?;
+                    failpoint::pass(Point::WorkerAfterAck);
+                    Ok(())
+                }),
+                Action::Requeue(ticket) => {
+                    self.settle(ticket, async |receipt| receipt.requeue().await);
+                }
+                Action::NewSession => return Err(returned(&self.bench.broker_address)),
+            }
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, ticket: Ticket, attempt: u32, room: Room) {
+        let Some(hand) = self.hands.get_mut(&ticket) else {
+            return;
+        };
+        if let Payload::Chunk(chunk) = hand.envelope.payload.as_ref()
+            && hand.running.is_none()
+        {
+            hand.running = Some(self.bench.tally.begin(chunk));
+        }
+        let payload = Arc::clone(&hand.envelope.payload);
+        let limit = self.bench.chunk_limit;
+        let deadline = *hand
+            .deadline
+            .get_or_insert_with(|| Instant::now() + limit.unwrap_or_default());
+        let left = limit.map(|_| deadline.saturating_duration_since(Instant::now()));
+        let worker_id = self.bench.identity.id;
+        let rooms = self.bench.rooms.clone();
+        self.tasks.spawn(async move {
+            let outcome = match (room, rooms, left) {
+                (Room::Process, Some(rooms), Some(left)) => in_process(&rooms, payload, left).await,
+                (_, _, left) => in_thread(payload, left).await,
+            };
+            let outcome = match outcome {
+                Ok(result) => Ok(ChunkResult {
+                    worker_id: worker_id.to_string(),
+                    attempt,
+                    ..result
+                }),
+                // What is said is the whole limit, not what was left of it.
+                Err(AttemptError::Slow(_)) => {
+                    Err(AttemptError::Slow(limit.unwrap_or_default().as_secs()))
+                }
+                Err(error) => Err(error),
+            };
+            Ok(Ended::Attempt(ticket, room, Box::new(outcome)))
+        });
+    }
+
+    fn publish(&mut self, ticket: Ticket, answer: Answer) {
+        let (bench, name) = (self.bench, self.name(ticket));
+        let Some(hand) = self.hands.get_mut(&ticket) else {
+            return;
+        };
+        if hand.running.take().is_some() {
+            note(bench, answer, hand, &name);
+        }
+        let (route, envelope) = match hand.answer.take() {
+            Some(same) => same,
+            None => answer_of(
+                &hand.envelope,
+                answer,
+                hand.outcome.take(),
+                bench.identity.id,
+            ),
+        };
+        hand.answer = Some((route, envelope.clone()));
+        let session = self.session.clone();
+        self.tasks.spawn(async move {
+            failpoint::pass(Point::WorkerBeforePublish);
+            let confirm = session.publish(route, &envelope).await?;
+            failpoint::pass(Point::WorkerAfterConfirm);
+            Ok(Ended::Publish(ticket, confirm))
+        });
+    }
+
+    fn wait(&mut self, ticket: Ticket) {
+        let Some(hand) = self.hands.get_mut(&ticket) else {
+            return;
+        };
+        if hand.running.is_some() {
+            self.bench.tally.retried();
+        }
+        let pause = hand.backoff.next();
+        self.tasks.spawn(async move {
+            tokio::time::sleep(pause).await;
+            Ok(Ended::Wait(ticket))
+        });
+    }
+
+    fn settle<F>(&mut self, ticket: Ticket, settle: impl FnOnce(Receipt) -> F)
+    where
+        F: Future<Output = Result<(), BrokerError>> + Send + 'static,
+    {
+        if let Some(hand) = self.hands.remove(&ticket) {
+            let settled = settle(hand.receipt);
+            self.tasks.spawn(async move {
+                settled.await?;
+                Ok(Ended::Settle)
+            });
+        }
+    }
+
+    /// What logs call the chunk.
+    fn name(&self, ticket: Ticket) -> String {
+        let hand = self.hands.get(&ticket);
+        let chunk = hand.map(|hand| (&hand.envelope.correlation_id, hand.seq()));
+        chunk.map_or_else(String::new, |(job, seq)| format!("{job}/{seq}"))
+    }
+}
+
+impl Hand<'_> {
+    fn seq(&self) -> u64 {
+        chunk_of(&self.envelope).map_or(0, |(_, seq)| seq)
+    }
+}
+
+/// Counts and says what is told once, not each time that it is sent.
+fn note(bench: &Bench, answer: Answer, hand: &Hand<'_>, name: &str) {
+    let reason = match &hand.outcome {
+        Some(Err(error)) => error.to_string(),
+        Some(Ok(_)) | None => String::new(),
+    };
+    match answer {
+        Answer::Result => {}
+        Answer::Dead { attempts } => {
+            tracing::error!(chunk = name, attempts, reason, "a chunk is dead");
+            bench.tally.failed();
+        }
+        Answer::Again { attempts } => {
+            tracing::warn!(
+                chunk = name,
+                attempts,
+                reason,
+                "a chunk goes back for another attempt"
+            );
+            bench.tally.retried();
+        }
+    }
+}
+
+/// Whose chunk it is, and its seq; nothing where it is something else.
+fn chunk_of(envelope: &Envelope) -> Option<(JobId, u64)> {
+    match envelope.payload.as_ref() {
+        Payload::Chunk(chunk) => Some((chunk.job_id.parse().ok()?, chunk.seq)),
+        _ => None,
+    }
+}
+
+/// An answer found no queue.
+fn returned(address: &str) -> BrokerError {
+    BrokerError::Failed {
+        address: address.to_owned(),
+        what: "publish an answer",
+        source: Arc::new(std::io::Error::other("its queue is gone")),
+    }
+}
