@@ -11,7 +11,7 @@ use support::{Process, Stage, finished, job_when, stderr};
 
 /// Rows that make more than eight chunks of 2000 bytes.
 fn numbers() -> Vec<u8> {
-    let rows: String = (0..4000).map(|n| format!("{n}\n")).collect();
+    let rows: String = (0..4000).map(|n| n.to_string() + "\n").collect();
     format!("n\n{rows}").into_bytes()
 }
 
