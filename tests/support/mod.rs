@@ -158,8 +158,11 @@ impl Stage {
 
     /// At another broker.
     pub(crate) fn at(url: String) -> Self {
-        // A port that was free a moment ago; the master keeps it across its restarts.
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        // A port that was free a moment ago; the master keeps it across its restarts. On a loopback
+        // address of this process's own, lest another test's connection takes it meanwhile.
+        let [_, b, c, d] = std::process::id().to_be_bytes();
+        let own = std::net::Ipv4Addr::new(127, 1 + b % 64, c, d);
+        let free = std::net::TcpListener::bind((own, 0)).unwrap();
         Self {
             dir: tempfile::tempdir().unwrap(),
             url,
