@@ -273,6 +273,12 @@ impl Desk {
                 self.hands.remove(&ticket);
                 actions.push(Action::Ack(ticket));
             }
+            // Only those who take from the tasks make room there, and they might all be waiting for
+            // it with their hands full. Given back, the chunk needs none, and the broker counts.
+            Confirm::Nacked if matches!(answer, Answer::Again { .. }) => {
+                self.hands.remove(&ticket);
+                actions.push(Action::Requeue(ticket));
+            }
             Confirm::Nacked => {
                 hand.stage = Stage::Refused(answer);
                 actions.push(Action::Wait(ticket));

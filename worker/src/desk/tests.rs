@@ -204,3 +204,16 @@ fn an_answer_without_a_queue_asks_for_a_new_session() {
     desk.handle(Event::Lost);
     assert_eq!(desk.handle(Event::Published(1, Confirm::Acked)), []);
 }
+
+#[test]
+fn broken_chunks_that_find_the_tasks_full_do_not_hold_the_worker_for_ever() {
+    let (mut desk, job) = desk();
+    let broke = Attempt::Broke { keeps_seat: false };
+    desk.handle(Event::Delivered(1, fresh(job, 0)));
+    desk.handle(Event::Attempted(1, broke));
+    assert_eq!(
+        desk.handle(Event::Published(1, Confirm::Nacked)),
+        [Action::Requeue(1)]
+    );
+    assert_eq!(desk.in_hand(), 0);
+}
