@@ -8,6 +8,8 @@
 mod args;
 mod arrival;
 mod board;
+mod control;
+mod dead;
 mod intake;
 mod job;
 mod keeper;

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::attempt::{AttemptError, in_thread};
-use crate::desk::{Action, Answer, Attempt, Desk, Event, Room, Seen, Ticket};
+use crate::desk::{Action, Answer, Attempt, Desk, Event, Room, Seen, Standing, Ticket};
 use crate::room::in_process;
 use crate::session::Bench;
 use crate::tally::InHand;
@@ -186,7 +186,28 @@ impl<'a> Shift<'a> {
 
     /// Tells the desk, and does what it says.
     pub(crate) fn handle(&mut self, event: Event) -> Result<(), BrokerError> {
-        for action in self.desk.handle(event) {
+        let actions = self.desk.handle(event);
+        self.act(actions)
+    }
+
+    /// Tells the desk what the master says; what is no such message has no effect.
+    pub(crate) fn control(&mut self, delivery: &Delivery) -> Result<(), BrokerError> {
+        let Ok(envelope) = &delivery.message else {
+            return Ok(());
+        };
+        let Payload::Control(control) = envelope.payload.as_ref() else {
+            return Ok(());
+        };
+        let ids = |ids: &[String]| ids.iter().filter_map(|id| id.parse().ok()).collect();
+        let actions = self.desk.control(Standing {
+            cancelled: ids(&control.cancelled),
+            paused: ids(&control.paused),
+        });
+        self.act(actions)
+    }
+
+    fn act(&mut self, actions: Vec<Action>) -> Result<(), BrokerError> {
+        for action in actions {
             match action {
                 Action::Run {
                     ticket,
@@ -316,6 +337,20 @@ impl Hand<'_> {
                 };
                 (Route::Tasks, again)
             }
+            (Answer::Parked, _) => {
+                let chunk = match old.payload.as_ref() {
+                    Payload::Chunk(chunk) => Some(chunk.clone()),
+                    _ => None,
+                };
+                let parked = DeadChunk {
+                    chunk,
+                    reason: "its job is paused".into(),
+                    worker_id: bench.identity.id.to_string(),
+                    attempts: old.attempts,
+                    parked: true,
+                };
+                (Route::Dead, new(Payload::Dead(parked)))
+            }
             (Answer::Result, outcome) => {
                 let dead = obituary(bench, old, outcome, old.attempts);
                 (Route::Dead, new(dead))
@@ -347,6 +382,7 @@ fn obituary(
         reason,
         worker_id: bench.identity.id.to_string(),
         attempts,
+        parked: false,
     })
 }
 
@@ -357,7 +393,7 @@ fn note(bench: &Bench, answer: Answer, hand: &Hand<'_>, name: &str) {
         Some(Ok(_)) | None => String::new(),
     };
     match answer {
-        Answer::Result => {}
+        Answer::Result | Answer::Parked => {}
         Answer::Dead { attempts } => {
             tracing::error!(chunk = name, attempts, reason, "a chunk is dead");
             bench.tally.failed();

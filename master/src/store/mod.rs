@@ -6,6 +6,7 @@
 //! it comes again.
 
 mod apply;
+mod dead;
 mod lock;
 mod open;
 mod read;
@@ -19,8 +20,9 @@ use proto::JobId;
 use rusqlite::Connection;
 
 pub use apply::Applied;
+pub use dead::{DeadRow, DeadState};
 pub use open::Place;
-pub use read::{DeadRow, RejectPage};
+pub use read::RejectPage;
 
 use crate::job::Job;
 use lock::DirectoryLock;
