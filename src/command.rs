@@ -30,6 +30,13 @@ enum Role {
     Jobs(crate::jobs::Args),
     Show(crate::show::Args),
     Wait(crate::wait::Args),
+    /// End an unfinished job for good: workers forget its chunks
+    Cancel(crate::control::Args),
+    /// Hold an unfinished job's chunks back; other jobs go on
+    Pause(crate::control::Args),
+    /// Let a paused job go on
+    Resume(crate::control::Args),
+    Dead(crate::dead::Args),
 }
 
 impl Command {
@@ -53,6 +60,10 @@ impl Command {
             Role::Jobs(args) => args.run().await,
             Role::Show(args) => args.run().await,
             Role::Wait(args) => args.run(shutdown).await,
+            Role::Cancel(args) => args.cancel().await,
+            Role::Pause(args) => args.pause().await,
+            Role::Resume(args) => args.resume().await,
+            Role::Dead(args) => args.run().await,
         }
     }
 }

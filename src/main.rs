@@ -1,6 +1,8 @@
 //! The `rowmill` command: picks a role, or runs them all in one process, or reads from a master.
 
 mod command;
+mod control;
+mod dead;
 mod follow;
 mod in_process;
 mod jobs;

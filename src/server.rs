@@ -24,7 +24,7 @@ impl MasterArgs {
 /// What the master refused, with its exit code.
 pub(crate) fn refused(status: &Status) -> Failure {
     let exit = match status.code() {
-        Code::NotFound | Code::InvalidArgument => Exit::Usage,
+        Code::NotFound | Code::InvalidArgument | Code::FailedPrecondition => Exit::Usage,
         _ => Exit::Unreachable,
     };
     Failure::message(exit, status.message().to_owned())

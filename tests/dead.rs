@@ -136,3 +136,81 @@ async fn a_worker_told_to_stop_finishes_what_is_in_hand_and_the_rest_is_for_othe
     assert_eq!((job.duplicates, job.retries), (0, 0));
     stage.erase().await;
 }
+
+#[tokio::test]
+async fn dead_chunks_are_listed_shown_dropped_and_replayed_until_the_job_is_done() {
+    let stage = Stage::new();
+    let _master = stage.master();
+    let poisoned = worker(&stage, "hang:3,hang:5", &["--chunk-timeout", "1"]);
+    let job_id = publish(&stage);
+    let mut client = stage.client().await;
+    only_dead(
+        &finished(&mut client, &job_id).await,
+        &[3, 5],
+        "took longer",
+    );
+    drop(poisoned);
+
+    let dead = |args: &[&str]| stage.command(&[&["dead"], args].concat()).output().unwrap();
+    let listed = dead(&["list", "--json"]);
+    let lines: Vec<serde_json::Value> = String::from_utf8_lossy(&listed.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(
+        (&lines[0]["job_id"], &lines[0]["seq"], &lines[0]["state"]),
+        (&job_id.as_str().into(), &3.into(), &"dead".into())
+    );
+    let shown = dead(&["show", &job_id, "3"]);
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    let first_row = lines[0]["first_line"].as_u64().unwrap() - 2;
+    assert!(shown.contains(&format!("\n\nn\n{first_row}\n")), "{shown}");
+
+    // With no worker there, the job runs again as soon as the broker has the chunk.
+    let replayed = dead(&["replay", &job_id, "3"]);
+    assert!(
+        stderr(&replayed).contains("replayed: 1"),
+        "{}",
+        stderr(&replayed)
+    );
+    let again = dead(&["replay", &job_id, "3"]);
+    assert_eq!(again.status.code(), Some(2), "{}", stderr(&again));
+    let is_running =
+        |r: &GetJobResponse| r.job.as_ref().map(proto::v1::Job::state) == Some(JobState::Running);
+    job_when(&mut client, &job_id, is_running).await;
+
+    let _worker = worker(&stage, "", &[]);
+    let result = finished(&mut client, &job_id).await;
+    assert_eq!(result.job.unwrap().state(), JobState::DoneWithFailures);
+    let replayed = dead(&["replay", &job_id]);
+    assert!(replayed.status.success(), "{}", stderr(&replayed));
+    let is_done =
+        |r: &GetJobResponse| r.job.as_ref().map(proto::v1::Job::state) == Some(JobState::Done);
+    let job = job_when(&mut client, &job_id, is_done).await.job.unwrap();
+    assert_eq!((job.rows, job.chunks_dead), (4000, 0));
+    stage.erase().await;
+}
+
+#[tokio::test]
+async fn a_dropped_chunk_stays_dead_and_cannot_be_replayed() {
+    let stage = Stage::new();
+    let _master = stage.master();
+    let _worker = worker(&stage, "hang:0", &["--chunk-timeout", "1"]);
+    let job_id = publish(&stage);
+    finished(&mut stage.client().await, &job_id).await;
+    let dropped = stage.command(&["dead", "drop", &job_id]).output().unwrap();
+    assert!(
+        stderr(&dropped).contains("dropped: 1"),
+        "{}",
+        stderr(&dropped)
+    );
+    let replayed = stage
+        .command(&["dead", "replay", &job_id])
+        .output()
+        .unwrap();
+    assert_eq!(replayed.status.code(), Some(2));
+    let result = finished(&mut stage.client().await, &job_id).await;
+    assert_eq!(result.job.unwrap().state(), JobState::DoneWithFailures);
+    stage.erase().await;
+}

@@ -109,7 +109,7 @@ enum SessionKind {
 impl Session {
     /// Sends a message and waits until the broker has confirmed it, however long the broker blocks
     /// its publishers (see [`blocked`](Self::blocked)). Calls may run side by side; each waits for
-    /// its own confirm. [`Route::Telemetry`] waits for nothing: it says [`Confirm::Acked`] where the
+    /// its own confirm. [`Route::Telemetry`] and [`Route::Control`] wait for nothing: they say [`Confirm::Acked`] where the
     /// message was handed over, [`Confirm::Nacked`] where it was dropped.
     ///
     /// # Errors
@@ -135,7 +135,7 @@ impl Session {
         }
     }
 
-    /// How full `queue` is. [`Queue::Telemetry`] is not one queue, and is always empty.
+    /// How full `queue` is. [`Queue::Telemetry`] and [`Queue::Control`] are not one queue each, and always empty.
     ///
     /// # Errors
     ///

@@ -12,6 +12,8 @@ pub enum Route {
     Dead,
     /// Heartbeats, to whoever listens; lossy.
     Telemetry,
+    /// Which jobs are not to be run, to every worker; lossy.
+    Control,
 }
 
 /// Where messages are taken from.
@@ -26,9 +28,13 @@ pub enum Queue {
     Dead,
     /// Heartbeats since this consumer began. Every consumer gets every one, unless it is slow.
     Telemetry,
+    /// What masters say to workers, since this consumer began; as lossy as telemetry.
+    Control,
 }
 
 impl Queue {
+    /// Those that keep nothing: whoever listens gets a queue of its own.
+    pub(crate) const LOSSY: [Self; 2] = [Self::Telemetry, Self::Control];
     /// The queues that keep their messages, in the order in which they must be declared.
     pub(crate) const DURABLE: [Self; 3] = [Self::Dead, Self::Tasks, Self::Results];
 
@@ -38,7 +44,7 @@ impl Queue {
         match self {
             Self::Tasks => 5,
             Self::Results => 1000,
-            Self::Dead | Self::Telemetry => 1_000_000,
+            Self::Dead | Self::Telemetry | Self::Control => 1_000_000,
         }
     }
 
@@ -52,6 +58,11 @@ impl Queue {
         matches!(self, Self::Results)
     }
 
+    /// Whether it keeps nothing, and every listener has its own.
+    pub(crate) fn is_lossy(self) -> bool {
+        Self::LOSSY.contains(&self)
+    }
+
     /// The last part of its name.
     pub(crate) fn word(self) -> &'static str {
         match self {
@@ -59,6 +70,7 @@ impl Queue {
             Self::Results => "results",
             Self::Dead => "dead",
             Self::Telemetry => "telemetry",
+            Self::Control => "control",
         }
     }
 }
@@ -71,6 +83,7 @@ impl Route {
             Self::Results => Queue::Results,
             Self::Dead => Queue::Dead,
             Self::Telemetry => Queue::Telemetry,
+            Self::Control => Queue::Control,
         }
     }
 }

@@ -28,6 +28,8 @@ pub struct Death {
     pub worker_id: String,
     /// How often it was tried.
     pub attempts: u32,
+    /// It is not dead, but held back: its job is paused.
+    pub is_parked: bool,
 }
 
 /// Why a message is not for the store.
@@ -50,6 +52,11 @@ pub enum ArrivalError {
 }
 
 impl Arrival {
+    /// Whether it is a chunk of a paused job.
+    pub(crate) fn is_parked(&self) -> bool {
+        matches!(self, Self::Death(_, death) if death.is_parked)
+    }
+
     /// Reads a delivery from the results queue or the dead queue.
     ///
     /// # Errors
@@ -89,7 +96,7 @@ impl Arrival {
                 let death = Death::by_broker(chunk, death);
                 Ok(Self::Death(job(&chunk.job_id)?, Box::new(death)))
             }
-            Payload::Heartbeat(_) => Err(ArrivalError::Misplaced(kind)),
+            Payload::Heartbeat(_) | Payload::Control(_) => Err(ArrivalError::Misplaced(kind)),
         }
     }
 }
@@ -108,6 +115,7 @@ impl From<&DeadChunk> for Death {
             reason: dead.reason.clone(),
             worker_id: dead.worker_id.clone(),
             attempts: dead.attempts,
+            is_parked: dead.parked,
         }
     }
 }
@@ -128,6 +136,7 @@ impl Death {
             reason,
             worker_id: String::new(),
             attempts,
+            is_parked: false,
         }
     }
 }

@@ -3,12 +3,15 @@
 //! Any error ends the session with all its receipts; what was not acknowledged comes again in the
 //! next one, and what of it was committed has no effect then.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use broker::{Backoff, Broker, BrokerError, Consumer, Delivery, Queue, Receipt, Session};
 use proto::Payload;
 use proto::v1::{BrokerState, BrokerStatus};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +19,7 @@ use tonic::Status;
 
 use crate::arrival::Arrival;
 use crate::batch::{BATCH, Batch};
+use crate::control;
 use crate::keeper::Handle;
 use crate::run::MasterError;
 use crate::store::{Place, StoreError};
@@ -37,7 +41,7 @@ pub(crate) struct Intake {
 
 /// Why a session ended.
 #[derive(Debug, thiserror::Error)]
-enum SessionError {
+pub(crate) enum SessionError {
     #[error(transparent)]
     Broker(#[from] BrokerError),
     #[error("results cannot be committed: {0}")]
@@ -96,16 +100,24 @@ impl Intake {
     async fn session(&self, backoff: &mut Backoff) -> Result<Infallible, SessionError> {
         let session = self.broker.connect("rowmill master").await?;
         backoff.reset();
+        tracing::info!(broker = %self.broker.address(), "connected");
+        self.stand_by(&session).await?;
         let results = session.consume(Queue::Results, PREFETCH).await?;
         let dead = session.consume(Queue::Dead, DEAD_PREFETCH).await?;
         let telemetry = session.consume(Queue::Telemetry, 0).await?;
-        tracing::info!(broker = %self.broker.address(), "connected");
         self.keeper.broker(self.status()).await?;
 
         let mut parts = JoinSet::new();
         parts.spawn(commit_batches(results, self.keeper.clone(), self.gather));
         parts.spawn(commit_batches(dead, self.keeper.clone(), self.gather));
-        parts.spawn(hear(telemetry, self.keeper.clone()));
+        let newcomer = Arc::new(Notify::new());
+        parts.spawn(hear(telemetry, self.keeper.clone(), Arc::clone(&newcomer)));
+        parts.spawn(control::broadcast(
+            session.clone(),
+            self.keeper.clone(),
+            newcomer,
+        ));
+        parts.spawn(control::unpark(session.clone(), self.keeper.clone()));
         parts.spawn(measure(session.clone(), self.keeper.clone(), self.status()));
         let error = tokio::select! {
             Some(ended) = parts.join_next() => match ended {
@@ -121,6 +133,34 @@ impl Intake {
 }
 
 impl Intake {
+    /// Waits while another master takes the results, and says so. Nobody waits long who is the only
+    /// one. Two that wait may both find the place empty: then the broker lets one in
+    /// (single-active-consumer), and the other gets nothing until its turn comes.
+    async fn stand_by(&self, session: &Session) -> Result<(), SessionError> {
+        let mut ticks = tokio::time::interval(DEPTHS_EVERY);
+        let mut has_waited = false;
+        loop {
+            ticks.tick().await;
+            if session.depth(Queue::Results).await?.consumers == 0 {
+                break;
+            }
+            if !has_waited {
+                let status = BrokerStatus {
+                    state: BrokerState::Standby.into(),
+                    detail: "another master takes the results; this one waits for it to go".into(),
+                    ..self.status()
+                };
+                self.keeper.broker(status).await?;
+                tracing::info!("standby: another master takes the results; waiting for it to go");
+            }
+            has_waited = true;
+        }
+        if has_waited {
+            tracing::info!("active: the other master has gone, and this one takes the results");
+        }
+        Ok(())
+    }
+
     fn status(&self) -> BrokerStatus {
         BrokerStatus {
             state: BrokerState::Connected.into(),
@@ -175,12 +215,22 @@ async fn settle(receipts: Vec<Receipt>) -> Result<(), BrokerError> {
 }
 
 /// Passes heartbeats on.
-async fn hear(mut telemetry: Consumer, keeper: Handle) -> Result<Infallible, SessionError> {
+async fn hear(
+    mut telemetry: Consumer,
+    keeper: Handle,
+    newcomer: Arc<Notify>,
+) -> Result<Infallible, SessionError> {
+    let mut known = HashSet::new();
     loop {
         let delivery = telemetry.next().await?;
         match delivery.message {
             Ok(envelope) => {
                 if let Payload::Heartbeat(beat) = envelope.payload.as_ref() {
+                    // It waits to be told which jobs are not to be run.
+                    if !known.contains(&beat.worker_id) {
+                        known.insert(beat.worker_id.clone());
+                        newcomer.notify_one();
+                    }
                     keeper.beat(beat.clone());
                 }
             }

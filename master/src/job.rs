@@ -25,6 +25,31 @@ pub struct Job {
     pub heard_unix_ms: u64,
     /// When it finished, by the master's clock.
     pub finished_unix_ms: Option<u64>,
+    /// Whether its chunks are to be run.
+    pub control: Control,
+}
+
+/// What people want of a job: the store's column `control`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(i64)]
+pub enum Control {
+    /// Its chunks are run.
+    #[default]
+    Run = 0,
+    /// They are held back.
+    Paused = 1,
+    /// They are forgotten, and so is what comes of them.
+    Cancelled = 2,
+}
+
+impl Control {
+    pub(crate) fn of(column: i64) -> Self {
+        match column {
+            1 => Self::Paused,
+            2 => Self::Cancelled,
+            _ => Self::Run,
+        }
+    }
 }
 
 /// A job's counters. Each is changed only in the transaction that inserts the chunk's key.
@@ -59,6 +84,7 @@ impl Job {
             tally: Tally::default(),
             heard_unix_ms: now_ms,
             finished_unix_ms: None,
+            control: Control::Run,
         }
     }
 
@@ -81,6 +107,9 @@ impl Job {
 
     /// Where it stands at `now_ms`, having last been heard of at `last_ms`.
     pub fn state(&self, last_ms: u64, now_ms: u64) -> JobState {
+        if self.control == Control::Cancelled {
+            return JobState::Cancelled;
+        }
         if self.finished_unix_ms.is_some() {
             return match self.tally.chunks_dead {
                 0 => JobState::Done,
@@ -88,6 +117,7 @@ impl Job {
             };
         }
         match self.seal {
+            _ if self.control == Control::Paused => JobState::Paused,
             Some(_) => JobState::Running,
             None if now_ms.saturating_sub(last_ms) > STALLED_AFTER_MS => JobState::Stalled,
             None => JobState::Publishing,

@@ -39,16 +39,19 @@ enum Message {
 pub(crate) struct Handle {
     mailbox: mpsc::Sender<Message>,
     finished: watch::Receiver<u64>,
+    controlled: watch::Receiver<u64>,
 }
 
 /// The owner of all state.
 pub(crate) struct Keeper {
-    store: Store,
-    board: Board,
+    pub(crate) store: Store,
+    pub(crate) board: Board,
     /// The view made last, and when.
-    view: Option<(u64, View)>,
+    pub(crate) view: Option<(u64, View)>,
     /// How many jobs have finished since the start.
-    finished: watch::Sender<u64>,
+    pub(crate) finished: watch::Sender<u64>,
+    /// How often it was decided which jobs run, or a chunk was parked, since the start.
+    pub(crate) controlled: watch::Sender<u64>,
 }
 
 /// The keeper is gone: the process is stopping.
@@ -61,11 +64,13 @@ impl Handle {
     pub(crate) fn start(store: Store, master: MasterStatus) -> std::io::Result<Self> {
         let (mailbox, mut messages) = mpsc::channel(MAILBOX);
         let (finished_sender, finished) = watch::channel(0);
+        let (controlled_sender, controlled) = watch::channel(0);
         let mut keeper = Keeper {
             store,
             board: Board::new(master),
             view: None,
             finished: finished_sender,
+            controlled: controlled_sender,
         };
         std::thread::Builder::new()
             .name("keeper".into())
@@ -74,7 +79,11 @@ impl Handle {
                     keeper.take(message);
                 }
             })?;
-        Ok(Self { mailbox, finished })
+        Ok(Self {
+            mailbox,
+            finished,
+            controlled,
+        })
     }
 
     /// Commits a batch: when this returns well, it may be acknowledged. The outer error says that
@@ -103,6 +112,11 @@ impl Handle {
     /// A receiver that changes whenever a job finishes.
     pub(crate) fn finished(&self) -> watch::Receiver<u64> {
         self.finished.clone()
+    }
+
+    /// A receiver that changes whenever other jobs are to be run, or a chunk was parked.
+    pub(crate) fn controlled(&self) -> watch::Receiver<u64> {
+        self.controlled.clone()
     }
 
     /// Asks the keeper, and waits for its answer.
@@ -146,6 +160,9 @@ impl Keeper {
         }
         for job in &applied.finished {
             tracing::info!(%job, "job finished");
+        }
+        if arrivals.iter().any(Arrival::is_parked) {
+            self.controlled.send_modify(|count| *count += 1);
         }
         if !applied.finished.is_empty() {
             self.finished
@@ -307,7 +324,7 @@ fn no_job(text: &str) -> Status {
     Status::not_found(format!("there is no job {shown:?}"))
 }
 
-fn internal(error: &StoreError) -> Status {
+pub(crate) fn internal(error: &StoreError) -> Status {
     tracing::error!(%error, "the store cannot answer");
     Status::internal(error.to_string())
 }

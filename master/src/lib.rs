@@ -9,6 +9,8 @@ mod args;
 mod arrival;
 mod batch;
 mod board;
+mod control;
+mod dead;
 mod intake;
 mod job;
 mod keeper;

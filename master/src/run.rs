@@ -67,6 +67,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Mast
     tasks.spawn(crate::server::serve(
         listen,
         keeper.clone(),
+        broker.clone(),
         shutdown.clone(),
     ));
     let intake = Intake::new(broker, keeper, &place);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use broker::Broker;
 use proto::v1::rowmill_server::RowmillServer;
 use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
@@ -29,10 +30,11 @@ pub enum Listen {
 pub(crate) async fn serve(
     listen: Listen,
     keeper: Handle,
+    broker: Broker,
     shutdown: CancellationToken,
 ) -> Result<(), MasterError> {
     let streams = TaskTracker::new();
-    let service = Service::new(keeper, streams.clone(), shutdown.clone());
+    let service = Service::new(keeper, broker, streams.clone(), shutdown.clone());
     let service = RowmillServer::new(service);
     let (health_reporter, health) = tonic_health::server::health_reporter();
     health_reporter

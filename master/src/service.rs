@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use broker::Broker;
 use proto::v1::rowmill_server::Rowmill;
 use proto::v1::{
-    DeadChunkInfo, GetJobRequest, GetJobResponse, GetMasterRequest, GetMasterResponse,
-    ListJobsRequest, ListJobsResponse, ListRejectsRequest, ListRejectsResponse, ListRowsRequest,
-    ListRowsResponse, ListWorkersRequest, ListWorkersResponse, WatchEvent, WatchRequest,
+    self, CancelJobRequest, CancelJobResponse, DropDeadRequest, DropDeadResponse, GetDeadRequest,
+    GetDeadResponse, GetJobRequest, GetJobResponse, GetMasterRequest, GetMasterResponse,
+    ListDeadRequest, ListDeadResponse, ListJobsRequest, ListJobsResponse, ListRejectsRequest,
+    ListRejectsResponse, ListRowsRequest, ListRowsResponse, ListWorkersRequest,
+    ListWorkersResponse, PauseJobRequest, PauseJobResponse, ReplayDeadRequest, ReplayDeadResponse,
+    ResumeJobRequest, ResumeJobResponse, WatchEvent, WatchRequest,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -14,8 +18,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status};
 
+use crate::dead;
+use crate::job::Control;
 use crate::keeper::Handle;
-use crate::store::DeadRow;
 use crate::watch;
 
 /// The longest that one GetJob waits; a client that waits longer asks again.
@@ -24,15 +29,22 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// `rowmill.v1.Rowmill`, answered by the keeper.
 pub(crate) struct Service {
     keeper: Handle,
+    broker: Broker,
     streams: TaskTracker,
     shutdown: CancellationToken,
 }
 
 impl Service {
     /// `streams` owns the tasks of open streams, which end with `shutdown`.
-    pub(crate) fn new(keeper: Handle, streams: TaskTracker, shutdown: CancellationToken) -> Self {
+    pub(crate) fn new(
+        keeper: Handle,
+        broker: Broker,
+        streams: TaskTracker,
+        shutdown: CancellationToken,
+    ) -> Self {
         Self {
             keeper,
+            broker,
             streams,
             shutdown,
         }
@@ -162,19 +174,93 @@ impl Rowmill for Service {
             .await??;
         Ok(Response::new(ListRowsResponse { rows }))
     }
+
+    async fn list_dead(
+        &self,
+        request: Request<ListDeadRequest>,
+    ) -> Result<Response<ListDeadResponse>, Status> {
+        let ListDeadRequest {
+            job_id,
+            page_size,
+            page_token,
+        } = request.into_inner();
+        let limit = page_limit(page_size);
+        let page = self
+            .keeper
+            .ask(move |keeper| keeper.list_dead(&job_id, &page_token, limit))
+            .await??;
+        Ok(Response::new(page))
+    }
+
+    async fn get_dead(
+        &self,
+        request: Request<GetDeadRequest>,
+    ) -> Result<Response<GetDeadResponse>, Status> {
+        let GetDeadRequest { job_id, seq } = request.into_inner();
+        let dead = self
+            .keeper
+            .ask(move |keeper| keeper.get_dead(&job_id, seq))
+            .await??;
+        Ok(Response::new(dead))
+    }
+
+    async fn replay_dead(
+        &self,
+        request: Request<ReplayDeadRequest>,
+    ) -> Result<Response<ReplayDeadResponse>, Status> {
+        let ReplayDeadRequest { job_id, seqs } = request.into_inner();
+        let replayed = dead::replay(&self.keeper, &self.broker, job_id, seqs).await?;
+        Ok(Response::new(ReplayDeadResponse { replayed }))
+    }
+
+    async fn drop_dead(
+        &self,
+        request: Request<DropDeadRequest>,
+    ) -> Result<Response<DropDeadResponse>, Status> {
+        let DropDeadRequest { job_id, seqs } = request.into_inner();
+        let dropped = self
+            .keeper
+            .ask(move |keeper| keeper.drop_dead(&job_id, &seqs))
+            .await??;
+        Ok(Response::new(DropDeadResponse { dropped }))
+    }
+
+    async fn cancel_job(
+        &self,
+        request: Request<CancelJobRequest>,
+    ) -> Result<Response<CancelJobResponse>, Status> {
+        let job = self
+            .control(request.into_inner().job_id, Control::Cancelled)
+            .await?;
+        Ok(Response::new(CancelJobResponse { job: Some(job) }))
+    }
+
+    async fn pause_job(
+        &self,
+        request: Request<PauseJobRequest>,
+    ) -> Result<Response<PauseJobResponse>, Status> {
+        let job = self
+            .control(request.into_inner().job_id, Control::Paused)
+            .await?;
+        Ok(Response::new(PauseJobResponse { job: Some(job) }))
+    }
+
+    async fn resume_job(
+        &self,
+        request: Request<ResumeJobRequest>,
+    ) -> Result<Response<ResumeJobResponse>, Status> {
+        let job = self
+            .control(request.into_inner().job_id, Control::Run)
+            .await?;
+        Ok(Response::new(ResumeJobResponse { job: Some(job) }))
+    }
 }
 
-impl From<DeadRow> for DeadChunkInfo {
-    fn from(row: DeadRow) -> Self {
-        Self {
-            seq: row.seq,
-            reason: row.reason,
-            worker_id: row.worker_id,
-            attempts: row.attempts,
-            first_line: row.first_line,
-            rows: row.rows,
-            died_unix_ms: row.died_unix_ms,
-        }
+impl Service {
+    async fn control(&self, job_id: String, control: Control) -> Result<v1::Job, Status> {
+        self.keeper
+            .ask(move |keeper| keeper.control(&job_id, control))
+            .await?
     }
 }
 

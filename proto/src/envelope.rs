@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message;
 
-use crate::v1::{Chunk, ChunkResult, DeadChunk, Heartbeat, JobOpen, JobSeal};
+use crate::v1::{Chunk, ChunkResult, Control, DeadChunk, Heartbeat, JobOpen, JobSeal};
 
 /// A message with the properties that it carries through the broker. Cheap to clone: the payload is
 /// shared, and a chunk's body is never copied.
@@ -34,6 +34,7 @@ pub enum Payload {
     Result(ChunkResult),
     Dead(DeadChunk),
     Heartbeat(Heartbeat),
+    Control(Control),
 }
 
 /// Why a message's bytes are not one of ours.
@@ -112,6 +113,7 @@ payloads! {
     Result => ChunkResult, "rowmill.v1.ChunkResult";
     Dead => DeadChunk, "rowmill.v1.DeadChunk";
     Heartbeat => Heartbeat, "rowmill.v1.Heartbeat";
+    Control => Control, "rowmill.v1.Control";
 }
 
 #[cfg(test)]

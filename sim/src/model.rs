@@ -148,7 +148,7 @@ impl ModelBroker {
         match which {
             Queue::Tasks => &self.tasks,
             Queue::Results => &self.results,
-            Queue::Dead | Queue::Telemetry => &self.dead,
+            Queue::Dead | Queue::Telemetry | Queue::Control => &self.dead,
         }
     }
 
@@ -156,7 +156,7 @@ impl ModelBroker {
         match which {
             Queue::Tasks => &mut self.tasks,
             Queue::Results => &mut self.results,
-            Queue::Dead | Queue::Telemetry => &mut self.dead,
+            Queue::Dead | Queue::Telemetry | Queue::Control => &mut self.dead,
         }
     }
 
@@ -302,5 +302,6 @@ fn queue_of(route: Route) -> Queue {
         Route::Results => Queue::Results,
         Route::Dead => Queue::Dead,
         Route::Telemetry => Queue::Telemetry,
+        Route::Control => Queue::Control,
     }
 }

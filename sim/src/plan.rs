@@ -16,8 +16,7 @@ pub(crate) struct Plan {
     pub(crate) results_limit: usize,
     /// Whether faults may drive a chunk over the broker's delivery limit.
     pub(crate) may_die: bool,
-    /// One job's chunk, by its seq, that kills what it is run in.
-    pub(crate) poison: Option<u64>,
+    pub(crate) poison: Poison,
     pub(crate) faults: u64,
     /// A role crashes, or a session is cut, once in so many steps.
     pub(crate) crash_every: u64,
@@ -27,10 +26,33 @@ pub(crate) struct Plan {
     pub(crate) disk_every: u64,
 }
 
+/// Which chunks kill what they are run in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Poison {
+    None,
+    /// Of each job, the one of that seq.
+    One(u64),
+    All,
+}
+
+impl Poison {
+    pub(crate) fn is_in(self, seq: u64) -> bool {
+        match self {
+            Self::None => false,
+            Self::One(poison) => poison == seq,
+            Self::All => true,
+        }
+    }
+}
+
 impl Plan {
     pub(crate) fn draw(random: &mut Random) -> Self {
         let has_processes = random.one_in(2);
-        let poison = random.one_in(12).then(|| random.below(6));
+        let poison = match random.below(48) {
+            0 => Poison::All,
+            1..=4 => Poison::One(random.below(6)),
+            _ => Poison::None,
+        };
         Self {
             jobs: if random.one_in(4) { 2 } else { 1 },
             workers: random.between(1, 3) as usize,
@@ -39,7 +61,7 @@ impl Plan {
             finished_remembered: random.between(1, 50) as usize,
             tasks_limit: random.between(1, 60) as usize,
             results_limit: random.between(1, 60) as usize,
-            may_die: random.one_in(8) || poison.is_some(),
+            may_die: random.one_in(8) || poison != Poison::None,
             poison,
             faults: if random.one_in(10) {
                 0

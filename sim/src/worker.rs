@@ -13,14 +13,14 @@ use worker::{Outcome, answer_of, compute};
 use crate::fate::{Fate, Fault, name};
 use crate::link::{Link, Number, Tag, Verdict};
 use crate::model::{LinkId, ModelBroker};
-use crate::plan::Plan;
+use crate::plan::{Plan, Poison};
 
 #[derive(Debug)]
 pub(crate) struct Worker {
     number: usize,
     id: WorkerId,
     rules: Rules,
-    poison: Option<u64>,
+    poison: Poison,
     may_die: bool,
     trouble_every: u64,
     desk: Desk,
@@ -219,7 +219,7 @@ impl Worker {
         let Payload::Chunk(chunk) = payload.as_ref() else {
             return Stepped::Alive;
         };
-        let is_poison = self.poison == Some(chunk.seq);
+        let is_poison = self.poison.is_in(chunk.seq);
         if is_poison && room == Room::Thread {
             return Stepped::Killed;
         }

@@ -10,7 +10,7 @@ use crate::fate::{Fate, Fault};
 use crate::input::Input;
 use crate::master::Master;
 use crate::model::{LinkId, ModelBroker};
-use crate::plan::Plan;
+use crate::plan::{Plan, Poison};
 use crate::publisher::{Publisher, chunks};
 use crate::worker::{Stepped, Worker};
 
@@ -178,15 +178,15 @@ impl World {
     fn check_who_may_die(&self) -> Result<(), Wrong> {
         let buried = &self.broker.ledger.buried;
         let is_poison_alone = self.plan.faults == 0 && self.plan.has_processes;
-        let wrong: Vec<_> = match self.plan.poison {
-            None if self.plan.may_die => Vec::new(),
-            Some(seq) if is_poison_alone => {
-                let innocent = buried.iter().filter(|(_, dead)| *dead != seq);
-                innocent.cloned().collect()
-            }
-            Some(_) => Vec::new(),
-            None => buried.iter().cloned().collect(),
+        let may_die = |seq: u64| match self.plan.poison {
+            Poison::None => self.plan.may_die,
+            poison => !is_poison_alone || poison.is_in(seq),
         };
+        let wrong: Vec<_> = buried
+            .iter()
+            .filter(|(_, seq)| !may_die(*seq))
+            .cloned()
+            .collect();
         if wrong.is_empty() {
             return Ok(());
         }

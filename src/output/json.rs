@@ -159,5 +159,6 @@ pub(crate) fn state_name(state: JobState) -> &'static str {
         JobState::Done => "done",
         JobState::DoneWithFailures => "done with failures",
         JobState::Cancelled => "cancelled",
+        JobState::Paused => "paused",
     }
 }

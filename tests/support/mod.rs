@@ -237,9 +237,14 @@ impl Stage {
 
     /// Deletes this stage's queues.
     pub(crate) async fn erase(&self) {
+        self.broker().erase().await.unwrap();
+    }
+
+    /// This stage's broker, for tests that look into it.
+    pub(crate) fn broker(&self) -> broker::Broker {
         let uri = self.url.clone().into();
         let config = broker::RabbitConfig::new(uri, &self.namespace).unwrap();
-        broker::Broker::rabbit(config).erase().await.unwrap();
+        broker::Broker::rabbit(config)
     }
 }
 

@@ -83,6 +83,7 @@ impl Theme {
             JobState::Running => (self.sign("▸", ">"), "running", Tone::Accent),
             JobState::Done => (self.sign("✓", "+"), "done", Tone::Good),
             JobState::DoneWithFailures => ("!", "failures", Tone::Bad),
+            JobState::Paused => (self.sign("‖", "="), "paused", Tone::Faint),
             JobState::Cancelled => (self.sign("×", "x"), "cancelled", Tone::Faint),
         }
     }

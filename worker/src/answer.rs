@@ -25,6 +25,7 @@ pub fn answer_of(
             };
             (Route::Tasks, again)
         }
+        (Answer::Parked, _) => (Route::Dead, new(parked(asked, worker_id))),
         (Answer::Result, outcome) => {
             let dead = obituary(asked, outcome, worker_id, asked.attempts);
             (Route::Dead, new(dead))
@@ -42,18 +43,33 @@ fn obituary(
     worker_id: WorkerId,
     attempts: u32,
 ) -> Payload {
-    let chunk: Option<Chunk> = match asked.payload.as_ref() {
-        Payload::Chunk(chunk) => Some(chunk.clone()),
-        _ => None,
-    };
     let reason = match outcome {
         Some(Err(error)) => error.to_string(),
         Some(Ok(_)) | None => "no attempt ended with a result".to_owned(),
     };
     Payload::Dead(DeadChunk {
-        chunk,
+        chunk: chunk_in(asked),
         reason,
         worker_id: worker_id.to_string(),
         attempts,
+        parked: false,
     })
+}
+
+/// The chunk of a paused job, for the master to keep until the job goes on.
+fn parked(asked: &Envelope, worker_id: WorkerId) -> Payload {
+    Payload::Dead(DeadChunk {
+        chunk: chunk_in(asked),
+        reason: "its job is paused".into(),
+        worker_id: worker_id.to_string(),
+        attempts: asked.attempts,
+        parked: true,
+    })
+}
+
+fn chunk_in(asked: &Envelope) -> Option<Chunk> {
+    match asked.payload.as_ref() {
+        Payload::Chunk(chunk) => Some(chunk.clone()),
+        _ => None,
+    }
 }

@@ -21,7 +21,7 @@
 //!   suspicion: a chunk that came back is run in a process of its own, where it can break nothing
 //!   else, and whoever runs it there survives and counts.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use broker::Confirm;
 use proto::{ChunkId, JobId};
@@ -62,6 +62,16 @@ pub struct Seen {
     pub delivery_count: u32,
     /// Attempts counted in its message's header.
     pub attempts: u32,
+}
+
+/// The jobs that are not to be run, as the master said last.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Their chunks are forgotten.
+    pub cancelled: HashSet<JobId>,
+    /// Their chunks go back to the master, which keeps them until their job goes on: held here, or
+    /// given back to the queue, they would keep other jobs from being run.
+    pub paused: HashSet<JobId>,
 }
 
 /// How an attempt ended.
@@ -119,6 +129,8 @@ pub enum Answer {
         /// What its header says from now on.
         attempts: u32,
     },
+    /// The chunk itself, to the master, because its job is paused.
+    Parked,
 }
 
 /// What is to be done.
@@ -154,6 +166,7 @@ pub struct Desk {
     /// Those that wait for a seat, first come first served.
     line: VecDeque<Ticket>,
     finished: Finished,
+    standing: Standing,
     draining: bool,
 }
 
@@ -187,6 +200,7 @@ impl Desk {
             hands: HashMap::new(),
             line: VecDeque::new(),
             finished: Finished::new(rules.finished_remembered),
+            standing: Standing::default(),
             draining: false,
         }
     }
@@ -217,6 +231,37 @@ impl Desk {
         actions
     }
 
+    /// Takes what the master says, until it says something else. What runs is run to its end; what
+    /// waits in line is not begun.
+    pub fn control(&mut self, standing: Standing) -> Vec<Action> {
+        self.standing = standing;
+        let mut actions = Vec::new();
+        let mut line = std::mem::take(&mut self.line);
+        line.retain(|ticket| {
+            let seen = self.hands.get(ticket).map(|hand| hand.seen);
+            seen.is_some_and(|seen| !self.is_refused(*ticket, seen, &mut actions))
+        });
+        self.line = line;
+        self.seat(&mut actions);
+        actions
+    }
+
+    /// Whether the chunk is not to be run; then it is decided what becomes of it.
+    fn is_refused(&mut self, ticket: Ticket, seen: Seen, actions: &mut Vec<Action>) -> bool {
+        if self.standing.cancelled.contains(&seen.job) {
+            self.hands.remove(&ticket);
+            actions.push(Action::Ack(ticket));
+            return true;
+        }
+        if self.standing.paused.contains(&seen.job) {
+            self.hands
+                .insert(ticket, Hand::new(seen, Stage::Publishing(Answer::Parked)));
+            actions.push(Action::Publish(ticket, Answer::Parked));
+            return true;
+        }
+        false
+    }
+
     fn delivered(&mut self, ticket: Ticket, seen: Seen, actions: &mut Vec<Action>) {
         if self.finished.contains(seen.chunk) {
             return actions.push(Action::Ack(ticket));
@@ -224,13 +269,10 @@ impl Desk {
         if self.draining {
             return actions.push(Action::Requeue(ticket));
         }
-        let hand = Hand {
-            seen,
-            attempt: seen.attempts,
-            seats_held: 0,
-            stage: Stage::InLine,
-        };
-        self.hands.insert(ticket, hand);
+        if self.is_refused(ticket, seen, actions) {
+            return;
+        }
+        self.hands.insert(ticket, Hand::new(seen, Stage::InLine));
         self.line.push_back(ticket);
     }
 
@@ -272,6 +314,12 @@ impl Desk {
                 }
                 self.hands.remove(&ticket);
                 actions.push(Action::Ack(ticket));
+            }
+            // Only those who take from the tasks make room there, and they might all be waiting for
+            // it with their hands full. Given back, the chunk needs none, and the broker counts.
+            Confirm::Nacked if matches!(answer, Answer::Again { .. }) => {
+                self.hands.remove(&ticket);
+                actions.push(Action::Requeue(ticket));
             }
             Confirm::Nacked => {
                 hand.stage = Stage::Refused(answer);
@@ -341,6 +389,15 @@ impl Desk {
 }
 
 impl Hand {
+    fn new(seen: Seen, stage: Stage) -> Self {
+        Self {
+            seen,
+            attempt: seen.attempts,
+            seats_held: 0,
+            stage,
+        }
+    }
+
     fn run(&mut self, ticket: Ticket, rules: Rules) -> Action {
         self.attempt = self.attempt.saturating_add(1);
         self.stage = Stage::Running;

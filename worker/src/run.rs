@@ -15,6 +15,9 @@ use crate::tally::Tally;
 /// How many finished chunks are remembered: some 10 MB at the most.
 const FINISHED_REMEMBERED: usize = 100_000;
 
+/// A master that is there answers at once, and speaks once a second anyway.
+const CONTROL_WAIT: Duration = Duration::from_secs(2);
+
 /// What a worker needs.
 #[derive(Debug)]
 pub struct Config {
@@ -55,6 +58,11 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Work
         broker_address: config.broker.address(),
         chunk_limit: config.chunk_limit,
         rooms: config.rooms,
+        // In one process there is nobody who could have cancelled anything before.
+        control_wait: match &config.broker {
+            Broker::Memory(_) => Duration::ZERO,
+            Broker::Rabbit(_) => CONTROL_WAIT,
+        },
         draining: shutdown,
     };
     let mut desk = Desk::new(Rules {

@@ -28,6 +28,8 @@ pub(crate) struct Bench {
     pub(crate) chunk_limit: Option<Duration>,
     /// Where suspects are run.
     pub(crate) rooms: Option<Rooms>,
+    /// How long the first word of a master is waited for.
+    pub(crate) control_wait: Duration,
     pub(crate) draining: CancellationToken,
 }
 
@@ -62,10 +64,12 @@ pub(crate) async fn work(
 ) -> Result<Ended, BrokerError> {
     // One chunk a thread in work, and one more on its way to each.
     let prefetch = u16::try_from(bench.threads * 2).unwrap_or(u16::MAX);
-    let consumer = session.consume(Queue::Tasks, prefetch).await?;
+    let mut control = session.consume(Queue::Control, 1).await?;
     let mut shift = Shift::new(bench, desk, session.clone());
+    hear_first(bench, &session, &mut control, &mut shift).await?;
+    let consumer = session.consume(Queue::Tasks, prefetch).await?;
     let outcome = tokio::select! {
-        outcome = take_all(bench, consumer, &mut shift) => outcome,
+        outcome = take_all(bench, consumer, control, &mut shift) => outcome,
         error = session.lost() => Err(error),
         error = beat::send_all(&session, &bench.identity, || bench.state(), &bench.tally) => Err(error),
     };
@@ -82,16 +86,39 @@ pub(crate) async fn work(
     outcome.map(|()| ended)
 }
 
+/// Lets the master hear of this worker, and waits a moment for its answer: a job that was cancelled
+/// or paused before this worker began is not run by it. Without a master it begins all the same.
+async fn hear_first(
+    bench: &Bench,
+    session: &Session,
+    control: &mut Consumer,
+    shift: &mut Shift<'_>,
+) -> Result<(), BrokerError> {
+    if bench.control_wait.is_zero() {
+        return Ok(());
+    }
+    beat::send(session, &bench.identity, bench.state(), &bench.tally).await?;
+    match tokio::time::timeout(bench.control_wait, control.next()).await {
+        Ok(said) => shift.control(&said?),
+        Err(_elapsed) => {
+            tracing::info!("no master says which jobs are cancelled or paused; beginning with all");
+            Ok(())
+        }
+    }
+}
+
 /// Takes chunks until draining, then waits for those in hand.
 async fn take_all(
     bench: &Bench,
     mut consumer: Consumer,
+    mut control: Consumer,
     shift: &mut Shift<'_>,
 ) -> Result<(), BrokerError> {
     while !shift.is_stuck {
         tokio::select! {
             () = bench.draining.cancelled() => break,
             ended = shift.step() => ended?,
+            said = control.next() => shift.control(&said?)?,
             delivery = consumer.next() => shift.take(delivery?)?,
         }
     }

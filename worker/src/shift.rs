@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::answer::answer_of;
 use crate::attempt::{AttemptError, in_thread};
-use crate::desk::{Action, Answer, Attempt, Desk, Event, Room, Seen, Ticket};
+use crate::desk::{Action, Answer, Attempt, Desk, Event, Room, Seen, Standing, Ticket};
 use crate::room::in_process;
 use crate::session::Bench;
 use crate::tally::InHand;
@@ -193,7 +193,28 @@ impl<'a> Shift<'a> {
 
     /// Tells the desk, and does what it says.
     pub(crate) fn handle(&mut self, event: Event) -> Result<(), BrokerError> {
-        for action in self.desk.handle(event) {
+        let actions = self.desk.handle(event);
+        self.act(actions)
+    }
+
+    /// Tells the desk what the master says; what is no such message has no effect.
+    pub(crate) fn control(&mut self, delivery: &Delivery) -> Result<(), BrokerError> {
+        let Ok(envelope) = &delivery.message else {
+            return Ok(());
+        };
+        let Payload::Control(control) = envelope.payload.as_ref() else {
+            return Ok(());
+        };
+        let ids = |ids: &[String]| ids.iter().filter_map(|id| id.parse().ok()).collect();
+        let actions = self.desk.control(Standing {
+            cancelled: ids(&control.cancelled),
+            paused: ids(&control.paused),
+        });
+        self.act(actions)
+    }
+
+    fn act(&mut self, actions: Vec<Action>) -> Result<(), BrokerError> {
+        for action in actions {
             match action {
                 Action::Run {
                     ticket,
@@ -329,7 +350,7 @@ fn note(bench: &Bench, answer: Answer, hand: &Hand<'_>, name: &str) {
         Some(Ok(_)) | None => String::new(),
     };
     match answer {
-        Answer::Result => {}
+        Answer::Result | Answer::Parked => {}
         Answer::Dead { attempts } => {
             tracing::error!(chunk = name, attempts, reason, "a chunk is dead");
             bench.tally.failed();

@@ -66,7 +66,7 @@ impl MemoryReceipt {
     }
 }
 
-/// Hears every heartbeat that is sent while it exists.
+/// Hears all that is lossy, heartbeats or control, and sent while it exists.
 #[derive(Debug)]
 pub(crate) struct TelemetryConsumer {
     pub(super) heartbeats: broadcast::Receiver<Envelope>,

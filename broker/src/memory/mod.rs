@@ -38,6 +38,8 @@ const TASKS_LIMIT: usize = 64;
 const RESULTS_LIMIT: usize = 1024;
 /// Heartbeats that a slow listener may be behind; of more, it loses the oldest.
 const TELEMETRY_LIMIT: usize = 1024;
+/// What masters say that a slow worker may be behind; the newest says all.
+const CONTROL_LIMIT: usize = 16;
 
 impl Default for Memory {
     fn default() -> Self {
@@ -48,6 +50,7 @@ impl Default for Memory {
             // Never full, as in the topology: a dead chunk must have a place.
             dead: queue(Queue::Dead, Limit::Wait(usize::MAX)),
             telemetry: broadcast::Sender::new(TELEMETRY_LIMIT),
+            control: broadcast::Sender::new(CONTROL_LIMIT),
             last_id: AtomicU64::new(0),
         }))
     }
@@ -83,17 +86,27 @@ struct Node {
     results: Arc<MessageQueue>,
     dead: Arc<MessageQueue>,
     telemetry: broadcast::Sender<Envelope>,
+    control: broadcast::Sender<Envelope>,
     last_id: AtomicU64,
 }
 
 impl Node {
-    /// The queue that keeps messages for `queue`; absent for telemetry, which nobody keeps.
+    /// The queue that keeps messages for `queue`; absent for what is lossy, which nobody keeps.
     fn queue(&self, queue: Queue) -> Option<&Arc<MessageQueue>> {
         match queue {
             Queue::Tasks => Some(&self.tasks),
             Queue::Results => Some(&self.results),
             Queue::Dead => Some(&self.dead),
-            Queue::Telemetry => None,
+            Queue::Telemetry | Queue::Control => None,
+        }
+    }
+
+    /// Where those listen who listen to `queue`.
+    fn lossy(&self, queue: Queue) -> &broadcast::Sender<Envelope> {
+        if queue == Queue::Control {
+            &self.control
+        } else {
+            &self.telemetry
         }
     }
 

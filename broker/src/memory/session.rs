@@ -48,8 +48,8 @@ impl MemorySession {
         if let Some(queue) = self.0.node.queue(route.queue()) {
             return self.enqueue(queue, envelope).await;
         }
-        // Nobody listening is no failure: telemetry is for whoever is there.
-        drop(self.0.node.telemetry.send(envelope.clone()));
+        // Nobody listening is no failure: what is lossy is for whoever is there.
+        drop(self.0.node.lossy(route.queue()).send(envelope.clone()));
         Ok(Confirm::Acked)
     }
 
@@ -83,7 +83,7 @@ impl MemorySession {
                 channel: self.keep(channel)?,
             }),
             None => ConsumerKind::Telemetry(TelemetryConsumer {
-                heartbeats: self.0.node.telemetry.subscribe(),
+                heartbeats: self.0.node.lossy(queue).subscribe(),
                 ended: self.0.ended.subscribe(),
                 _session: self.clone(),
             }),

@@ -23,7 +23,7 @@ use crate::topology::Queue;
 pub(crate) struct RabbitConsumer {
     incoming: lapin::Consumer,
     source: Arc<Source>,
-    telemetry: bool,
+    lossy: bool,
 }
 
 /// What a consumer and its receipts share. When the last of them is gone the channel closes, and
@@ -51,7 +51,7 @@ impl RabbitConsumer {
         Ok(Self {
             incoming,
             source: Arc::new(Source { channel, session }),
-            telemetry: queue == Queue::Telemetry,
+            lossy: queue.is_lossy(),
         })
     }
 
@@ -62,7 +62,9 @@ impl RabbitConsumer {
         prefetch: u16,
     ) -> Result<lapin::Consumer, lapin::Error> {
         let name = match queue {
-            Queue::Telemetry => session.names.declare_listener(channel).await?,
+            Queue::Telemetry | Queue::Control => {
+                session.names.declare_listener(channel, queue).await?
+            }
             Queue::Tasks | Queue::Results | Queue::Dead => session.names.of(queue),
         };
         channel
@@ -89,7 +91,7 @@ impl RabbitConsumer {
 
     fn delivery(&self, mut incoming: Incoming) -> Delivery {
         let message = message::envelope(&mut incoming);
-        let receipt = if self.telemetry {
+        let receipt = if self.lossy {
             // The ack is queued when it is first polled. Its outcome matters to nobody, and waiting
             // for it would make `next` lose a message when it is cancelled.
             drop(

@@ -32,7 +32,7 @@ impl Names {
         format!("{}.v1.{}", self.namespace, queue.word()).into()
     }
 
-    /// Declares what keeps messages, and the exchange for telemetry.
+    /// Declares what keeps messages, and the exchanges for what is lossy.
     pub(super) async fn declare(&self, link: &Link) -> Result<(), BrokerError> {
         let channel = link.channel().await?;
         for queue in Queue::DURABLE {
@@ -45,11 +45,13 @@ impl Names {
             .await?
             .map_err(|error| link.peer.declaring(error))?;
         }
-        let telemetry = self.of(Queue::Telemetry);
-        let declared = exchange(&channel, telemetry, ExchangeKind::Fanout);
-        link.answered("declare its queues", declared)
-            .await?
-            .map_err(|error| link.peer.declaring(error))
+        for queue in Queue::LOSSY {
+            let declared = exchange(&channel, self.of(queue), ExchangeKind::Fanout);
+            link.answered("declare its queues", declared)
+                .await?
+                .map_err(|error| link.peer.declaring(error))?;
+        }
+        Ok(())
     }
 
     fn arguments(&self, queue: Queue) -> FieldTable {
@@ -78,13 +80,14 @@ impl Names {
         arguments
     }
 
-    /// Declares a queue for one listener to telemetry: it goes when its connection goes. It holds
+    /// Declares a queue for one listener to `lossy`: it goes when its connection goes. It holds
     /// the newest thousand, so that a listener that stopped reading costs the broker little.
     pub(super) async fn declare_listener(
         &self,
         channel: &Channel,
+        lossy: Queue,
     ) -> Result<ShortString, lapin::Error> {
-        let exchange = self.of(Queue::Telemetry);
+        let exchange = self.of(lossy);
         let queue: ShortString = format!("{exchange}.{}", Uuid::now_v7()).into();
         let mut arguments = FieldTable::default();
         arguments.insert("x-max-length".into(), AMQPValue::LongLongInt(1000));
@@ -116,7 +119,7 @@ impl Names {
     /// Deletes all of it.
     pub(super) async fn erase(&self, link: &Link) -> Result<(), BrokerError> {
         let channel = link.channel().await?;
-        for queue in Queue::DURABLE.into_iter().chain([Queue::Telemetry]) {
+        for queue in Queue::DURABLE.into_iter().chain(Queue::LOSSY) {
             let name = self.of(queue);
             link.answered("delete its queues", delete(&channel, name))
                 .await?

@@ -61,7 +61,7 @@ impl RabbitSession {
     ) -> Result<Confirm, BrokerError> {
         let publishing = self.0.publishing().await?;
         let published = match route {
-            Route::Telemetry => publishing.hint(route, envelope).await,
+            Route::Telemetry | Route::Control => publishing.hint(route, envelope).await,
             Route::Tasks | Route::Results | Route::Dead => {
                 publishing.confirmed(route, envelope).await
             }
@@ -80,7 +80,7 @@ impl RabbitSession {
 
     /// Asks on a channel of its own, because a queue that is not there closes the channel.
     pub(crate) async fn depth(&self, queue: Queue) -> Result<Depth, BrokerError> {
-        if queue == Queue::Telemetry {
+        if queue.is_lossy() {
             return Ok(Depth::default());
         }
         let link = self.0.consuming().await?;

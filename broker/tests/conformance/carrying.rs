@@ -2,7 +2,7 @@
 
 use broker::{Confirm, Queue, Route};
 use futures_util::future::join_all;
-use proto::v1::{ChunkResult, DeadChunk, Heartbeat, JobOpen, JobSeal, SampleRow};
+use proto::v1::{ChunkResult, Control, DeadChunk, Heartbeat, JobOpen, JobSeal, SampleRow};
 use proto::{Envelope, Payload};
 
 use crate::bench::{Bench, chunk, is_quiet, next, publish};
@@ -120,6 +120,29 @@ pub(crate) async fn telemetry_reaches_every_listener_and_nobody_else(bench: Benc
         assert!(is_quiet(consumer).await);
     }
     assert_eq!(first.depth(Queue::Telemetry).await.unwrap().ready, 0);
+    first.close().await;
+    second.close().await;
+}
+
+pub(crate) async fn control_reaches_every_listener_and_is_not_telemetry(bench: Bench) {
+    let (first, second) = (bench.session().await, bench.session().await);
+    let control = Control {
+        cancelled: vec!["a job".into()],
+        paused: vec!["another".into()],
+    };
+    let sent = Envelope::new("control", "", Payload::Control(control));
+    // Nobody listens yet, which is nobody's error.
+    first.publish(Route::Control, &sent).await.unwrap();
+    let mut one = first.consume(Queue::Control, 2).await.unwrap();
+    let mut two = second.consume(Queue::Control, 2).await.unwrap();
+    let mut other = second.consume(Queue::Telemetry, 2).await.unwrap();
+    first.publish(Route::Control, &sent).await.unwrap();
+    for consumer in [&mut one, &mut two] {
+        let (_, delivery) = next(consumer).await;
+        assert_eq!(delivery.message.unwrap().payload, sent.payload);
+        assert!(is_quiet(consumer).await);
+    }
+    assert!(is_quiet(&mut other).await);
     first.close().await;
     second.close().await;
 }

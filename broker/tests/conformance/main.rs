@@ -34,6 +34,7 @@ both! {
     carrying::large_bodies_arrive_whole,
     carrying::many_at_once_are_each_confirmed,
     carrying::telemetry_reaches_every_listener_and_nobody_else,
+    carrying::control_reaches_every_listener_and_is_not_telemetry,
     carrying::depth_counts_what_waits,
     settling::what_was_not_acked_comes_again_when_the_session_is_closed,
     settling::what_was_not_acked_comes_again_when_everything_is_dropped,

@@ -8,12 +8,13 @@ use prost::Message;
 use proto::JobId;
 use proto::v1::chunk_result::Partial;
 use proto::v1::{ChunkResult, JobOpen, JobSeal};
-use rusqlite::{Transaction, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
+use super::dead::DeadState;
 use super::disk::Disk;
 use super::{Store, StoreError};
 use crate::arrival::{Arrival, Death};
-use crate::job::Job;
+use crate::job::{Control, Job};
 
 /// What a batch did.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -104,7 +105,10 @@ impl Batch<'_> {
     }
 
     fn result(&mut self, id: JobId, result: &ChunkResult) -> Result<(), StoreError> {
-        let key = self.job(id)?.key;
+        let (key, control) = self.job(id).map(|job| (job.key, job.control))?;
+        if control == Control::Cancelled {
+            return Ok(());
+        }
         if self.is_known(key, result.seq)? {
             self.duplicates += 1;
             self.job(id)?.tally.duplicates += 1;
@@ -115,8 +119,8 @@ impl Batch<'_> {
         {
             return self.death(id, &unmergeable(result, &error));
         }
-        let revived = self
-            .transaction
+        let revived = self.dead_state(key, result.seq)?;
+        self.transaction
             .prepare_cached("DELETE FROM dead WHERE job = ? AND seq = ?")?
             .execute(params![key, result.seq as i64])?;
         let (offset, length) = self.stage_rejects(id, result)?;
@@ -131,7 +135,7 @@ impl Batch<'_> {
                 length as i64
             ])?;
         let job = self.job(id)?;
-        job.tally.chunks_dead -= revived as u64;
+        job.tally.chunks_dead -= u64::from(revived.is_some_and(DeadState::is_counted));
         job.tally.chunks_done += 1;
         job.tally.rows += result.rows;
         job.tally.rejects += result.rejected;
@@ -141,31 +145,54 @@ impl Batch<'_> {
         Ok(())
     }
 
+    /// Notes a dead chunk, or parks one of a paused job. What is dead or dropped already stays what
+    /// it is; a chunk that was replayed and died again is dead again, for the newer reason.
     fn death(&mut self, id: JobId, death: &Death) -> Result<(), StoreError> {
-        let key = self.job(id)?.key;
-        let chunk = &death.chunk;
-        // A worker may die after its result was committed: the chunk is done, not dead.
-        let inserted = !self.is_known(key, chunk.seq)?
-            && 1 == self
-                .transaction
-                .prepare_cached("INSERT OR IGNORE INTO dead VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")?
-                .execute(params![
-                    key,
-                    chunk.seq as i64,
-                    death.reason,
-                    death.worker_id,
-                    death.attempts,
-                    chunk.first_line as i64,
-                    chunk.rows as i64,
-                    self.now_ms as i64,
-                    chunk.encode_to_vec(),
-                ])?;
-        if inserted {
-            self.job(id)?.tally.chunks_dead += 1;
-        } else {
-            self.duplicates += 1;
+        let (key, control) = self.job(id).map(|job| (job.key, job.control))?;
+        if control == Control::Cancelled {
+            return Ok(());
         }
+        let chunk = &death.chunk;
+        let before = self.dead_state(key, chunk.seq)?;
+        // A worker may die after its result was committed: the chunk is done, not dead.
+        if self.is_known(key, chunk.seq)? || before.is_some_and(DeadState::is_counted) {
+            self.duplicates += 1;
+            return Ok(());
+        }
+        let state = if death.is_parked {
+            DeadState::Parked
+        } else {
+            DeadState::Dead
+        };
+        self.transaction
+            .prepare_cached("INSERT OR REPLACE INTO dead VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?
+            .execute(params![
+                key,
+                chunk.seq as i64,
+                death.reason,
+                death.worker_id,
+                death.attempts,
+                chunk.first_line as i64,
+                chunk.rows as i64,
+                self.now_ms as i64,
+                chunk.encode_to_vec(),
+                state as i64,
+            ])?;
+        self.job(id)?.tally.chunks_dead += u64::from(state.is_counted());
         Ok(())
+    }
+
+    /// Where the chunk stands among the dead; absent where it is not there.
+    fn dead_state(&self, key: i64, seq: u64) -> Result<Option<DeadState>, StoreError> {
+        let mut statement = self
+            .transaction
+            .prepare_cached("SELECT state FROM dead WHERE job = ? AND seq = ?")?;
+        let state = statement
+            .query_row(params![key, seq as i64], |row| {
+                row.get(0).map(DeadState::of)
+            })
+            .optional()?;
+        Ok(state)
     }
 
     /// Whether the result of that chunk was committed, or is in this batch.
@@ -250,6 +277,7 @@ fn unmergeable(result: &ChunkResult, error: &PartialError) -> Death {
         reason: format!("its result does not fit the job's others: {error}"),
         worker_id: result.worker_id.clone(),
         attempts: result.attempt,
+        is_parked: false,
     }
 }
 
@@ -260,7 +288,7 @@ fn insert(transaction: &Transaction<'_>, id: JobId, now_ms: u64) -> Result<i64, 
     Ok(transaction.last_insert_rowid())
 }
 
-fn save(transaction: &Transaction<'_>, job: &Job) -> Result<(), StoreError> {
+pub(super) fn save(transaction: &Transaction<'_>, job: &Job) -> Result<(), StoreError> {
     let partial = job.partial.clone().map(|partial| {
         ChunkResult {
             partial: Some(partial),
@@ -273,7 +301,7 @@ fn save(transaction: &Transaction<'_>, job: &Job) -> Result<(), StoreError> {
         .prepare_cached(
             "UPDATE job SET finished_unix_ms = ?, open = ?, seal = ?, partial = ?, chunks_done = ?, \
              chunks_dead = ?, rows = ?, rejects = ?, bytes = ?, retries = ?, duplicates = ?, \
-             spilled = ? WHERE key = ?",
+             spilled = ?, control = ? WHERE key = ?",
         )?
         .execute(params![
             job.finished_unix_ms.map(|ms| ms as i64),
@@ -288,6 +316,7 @@ fn save(transaction: &Transaction<'_>, job: &Job) -> Result<(), StoreError> {
             tally.retries as i64,
             tally.duplicates as i64,
             tally.spilled as i64,
+            job.control as i64,
             job.key,
         ])?;
     Ok(())

@@ -6,6 +6,7 @@
 //! it comes again.
 
 mod apply;
+mod dead;
 mod disk;
 mod lock;
 mod model;
@@ -21,10 +22,11 @@ use proto::JobId;
 use rusqlite::Connection;
 
 pub use apply::Applied;
+pub use dead::{DeadRow, DeadState};
 pub use disk::Disk;
 pub use model::{ModelDisk, Trouble};
 pub use open::Place;
-pub use read::{DeadRow, RejectPage};
+pub use read::RejectPage;
 
 use crate::job::Job;
 use lock::DirectoryLock;

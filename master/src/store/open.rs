@@ -13,7 +13,7 @@ use super::lock::DirectoryLock;
 use super::schema::migrate;
 use super::spill::Spill;
 use super::{Store, StoreError};
-use crate::job::{Job, Tally};
+use crate::job::{Control, Job, Tally};
 
 /// Where a store lives.
 #[derive(Debug, Clone)]
@@ -120,6 +120,7 @@ fn read_job(row: &Row<'_>) -> Result<Job, StoreError> {
     job.finished_unix_ms = row
         .get::<_, Option<i64>>("finished_unix_ms")?
         .map(|ms| ms as u64);
+    job.control = Control::of(row.get("control")?);
     job.open = blob(row, "open", "JobOpen")?;
     job.seal = blob(row, "seal", "JobSeal")?;
     job.partial = blob::<ChunkResult>(row, "partial", "partial")?.and_then(|r| r.partial);

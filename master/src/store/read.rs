@@ -7,25 +7,6 @@ use rusqlite::params;
 use super::{Store, StoreError};
 use crate::job::Job;
 
-/// A dead chunk, without its body.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeadRow {
-    /// Which chunk of the job.
-    pub seq: u64,
-    /// Why it died, for a person.
-    pub reason: String,
-    /// Who tried last; empty where only the broker knows.
-    pub worker_id: String,
-    /// How often it was tried.
-    pub attempts: u32,
-    /// The line, from 1, on which it starts.
-    pub first_line: u64,
-    /// Records in it.
-    pub rows: u64,
-    /// When the master heard of it.
-    pub died_unix_ms: u64,
-}
-
 /// Some of a job's rejects, in input order.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RejectPage {
@@ -36,30 +17,6 @@ pub struct RejectPage {
 }
 
 impl Store {
-    /// The job's dead chunks, by seq, at most `limit`.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
-    pub fn dead(&self, job: &Job, limit: usize) -> Result<Vec<DeadRow>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT seq, reason, worker_id, attempts, first_line, rows, died_unix_ms \
-             FROM dead WHERE job = ? ORDER BY seq LIMIT ?",
-        )?;
-        let rows = statement.query_map(params![job.key, limit as i64], |row| {
-            Ok(DeadRow {
-                seq: row.get::<_, i64>(0)? as u64,
-                reason: row.get(1)?,
-                worker_id: row.get(2)?,
-                attempts: row.get(3)?,
-                first_line: row.get::<_, i64>(4)? as u64,
-                rows: row.get::<_, i64>(5)? as u64,
-                died_unix_ms: row.get::<_, i64>(6)? as u64,
-            })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
     /// At most `limit` of the job's rejects, from the reject `from.1` of chunk `from.0` on.
     ///
     /// # Errors

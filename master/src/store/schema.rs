@@ -5,7 +5,8 @@ use rusqlite::Connection;
 use super::StoreError;
 
 /// Each entry takes the database one version up; `user_version` says how many were taken.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
 CREATE TABLE job (
   key INTEGER PRIMARY KEY,
   job_id TEXT NOT NULL UNIQUE,
@@ -45,7 +46,12 @@ CREATE TABLE dead (
   chunk BLOB NOT NULL,
   PRIMARY KEY (job, seq)
 );
-"];
+",
+    "
+ALTER TABLE dead ADD COLUMN state INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE job ADD COLUMN control INTEGER NOT NULL DEFAULT 0;
+",
+];
 
 /// Brings the database to the newest schema.
 ///

@@ -12,6 +12,7 @@ pub mod world;
 use std::net::SocketAddr;
 use std::pin::Pin;
 
+use proto::v1;
 use proto::v1::rowmill_server::{Rowmill, RowmillServer};
 use proto::v1::{
     Delta, GetJobRequest, GetJobResponse, GetMasterRequest, GetMasterResponse, ListJobsRequest,
@@ -196,6 +197,55 @@ impl Rowmill for Service {
         &self,
         _: Request<ListRowsRequest>,
     ) -> Result<Response<ListRowsResponse>, Status> {
+        Err(unasked())
+    }
+
+    async fn list_dead(
+        &self,
+        _: Request<v1::ListDeadRequest>,
+    ) -> Result<Response<v1::ListDeadResponse>, Status> {
+        Err(unasked())
+    }
+
+    async fn get_dead(
+        &self,
+        _: Request<v1::GetDeadRequest>,
+    ) -> Result<Response<v1::GetDeadResponse>, Status> {
+        Err(unasked())
+    }
+
+    async fn replay_dead(
+        &self,
+        _: Request<v1::ReplayDeadRequest>,
+    ) -> Result<Response<v1::ReplayDeadResponse>, Status> {
+        Err(unasked())
+    }
+
+    async fn drop_dead(
+        &self,
+        _: Request<v1::DropDeadRequest>,
+    ) -> Result<Response<v1::DropDeadResponse>, Status> {
+        Err(unasked())
+    }
+
+    async fn cancel_job(
+        &self,
+        _: Request<v1::CancelJobRequest>,
+    ) -> Result<Response<v1::CancelJobResponse>, Status> {
+        Err(unasked())
+    }
+
+    async fn pause_job(
+        &self,
+        _: Request<v1::PauseJobRequest>,
+    ) -> Result<Response<v1::PauseJobResponse>, Status> {
+        Err(unasked())
+    }
+
+    async fn resume_job(
+        &self,
+        _: Request<v1::ResumeJobRequest>,
+    ) -> Result<Response<v1::ResumeJobResponse>, Status> {
         Err(unasked())
     }
 }

@@ -204,3 +204,51 @@ fn an_answer_without_a_queue_asks_for_a_new_session() {
     desk.handle(Event::Lost);
     assert_eq!(desk.handle(Event::Published(1, Confirm::Acked)), []);
 }
+
+#[test]
+fn broken_chunks_that_find_the_tasks_full_do_not_hold_the_worker_for_ever() {
+    let (mut desk, job) = desk();
+    let broke = Attempt::Broke { keeps_seat: false };
+    desk.handle(Event::Delivered(1, fresh(job, 0)));
+    desk.handle(Event::Attempted(1, broke));
+    assert_eq!(
+        desk.handle(Event::Published(1, Confirm::Nacked)),
+        [Action::Requeue(1)]
+    );
+    assert_eq!(desk.in_hand(), 0);
+}
+
+#[test]
+fn a_cancelled_jobs_chunks_are_forgotten_and_a_paused_jobs_go_to_the_master() {
+    let (mut desk, job) = desk();
+    let (cancelled, paused) = (JobId::new(), JobId::new());
+    for (ticket, job) in [(1, job), (2, cancelled), (3, cancelled), (4, paused)] {
+        desk.handle(Event::Delivered(ticket, fresh(job, ticket)));
+    }
+    let standing = Standing {
+        cancelled: [cancelled].into(),
+        paused: [paused].into(),
+    };
+    // What runs is run to its end, of whatever job.
+    let park = |ticket| Action::Publish(ticket, Answer::Parked);
+    assert_eq!(desk.control(standing), [Action::Ack(3), park(4)]);
+    assert_eq!(
+        desk.handle(Event::Published(4, Confirm::Acked)),
+        [Action::Ack(4)]
+    );
+    assert_eq!(
+        desk.handle(Event::Delivered(5, fresh(cancelled, 5))),
+        [Action::Ack(5)]
+    );
+    assert_eq!(
+        desk.handle(Event::Delivered(6, fresh(paused, 4))),
+        [park(6)]
+    );
+    // Resumed: the same chunk is run, for it was never finished.
+    desk.handle(Event::Attempted(1, Attempt::Done));
+    desk.control(Standing::default());
+    assert_eq!(
+        desk.handle(Event::Delivered(7, fresh(paused, 4))),
+        [run(7, 1, Room::Thread)]
+    );
+}

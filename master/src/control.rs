@@ -1,0 +1,112 @@
+//! Which jobs run: what people decide is committed first, then told to the workers again and again,
+//! because the telling is lossy; and parked chunks go back to them when their job goes on.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker::{Confirm, Route, Session};
+use proto::v1;
+use proto::{Envelope, JobId, Payload, WorkerId};
+use tokio::sync::Notify;
+use tonic::Status;
+
+use crate::intake::SessionError;
+use crate::job::{Control, Job};
+use crate::keeper::{Handle, Keeper, internal};
+
+/// How often workers are told, when nothing changes.
+const EVERY: Duration = Duration::from_secs(1);
+/// Jobs named of a kind: some 40 KB at the most. A worker that is not told of an older one works in
+/// vain on what it may still find of it, and no more.
+const NAMED_AT_MOST: usize = 1000;
+
+impl Keeper {
+    /// Commits what people want of a job.
+    pub(crate) fn control(&mut self, text: &str, control: Control) -> Result<v1::Job, Status> {
+        let now_ms = proto::unix_ms();
+        let job = self.find(text)?;
+        let id = job.id;
+        if job.finished_unix_ms.is_some() && job.control != control {
+            return Err(Status::failed_precondition(format!(
+                "job {id} is finished; only an unfinished job can be cancelled, paused or resumed"
+            )));
+        }
+        if job.control != control {
+            self.store
+                .control(id, control, now_ms)
+                .map_err(|error| internal(&error))?;
+            tracing::info!(job = %id, ?control, "a job is controlled");
+            self.view = None;
+            self.controlled.send_modify(|count| *count += 1);
+            if control == Control::Cancelled {
+                self.finished.send_modify(|count| *count += 1);
+            }
+        }
+        let job = self.find(&id.to_string())?;
+        Ok(self.board.job(job, now_ms))
+    }
+
+    /// What workers are told.
+    fn standing(&self) -> v1::Control {
+        let named = |control| {
+            let jobs = self.store.jobs().filter(|job| job.control == control);
+            let mut ids: Vec<JobId> = jobs.map(|job: &Job| job.id).collect();
+            // Ids sort by when they were made.
+            ids.sort_unstable_by(|a, b| b.cmp(a));
+            let newest = ids.into_iter().take(NAMED_AT_MOST);
+            newest.map(|id| id.to_string()).collect()
+        };
+        v1::Control {
+            cancelled: named(Control::Cancelled),
+            paused: named(Control::Paused),
+        }
+    }
+}
+
+/// Tells the workers: once a second, at every change, and whenever a new worker is heard.
+pub(crate) async fn broadcast(
+    session: Session,
+    keeper: Handle,
+    newcomer: Arc<Notify>,
+) -> Result<Infallible, SessionError> {
+    let mut controlled = keeper.controlled();
+    loop {
+        controlled.mark_unchanged();
+        let standing = keeper.ask(|keeper| keeper.standing()).await?;
+        let message = Envelope::new(WorkerId::new(), "", Payload::Control(standing));
+        session.publish(Route::Control, &message).await?;
+        tokio::select! {
+            // The keeper's end is noticed by the question above.
+            _ = controlled.changed() => {}
+            () = newcomer.notified() => {}
+            () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+}
+
+/// Gives parked chunks of jobs that go on back to the workers: publishes, awaits the confirm, then
+/// forgets. A crash in between leaves one of them in both places, and its result counts once.
+pub(crate) async fn unpark(session: Session, keeper: Handle) -> Result<Infallible, SessionError> {
+    let mut controlled = keeper.controlled();
+    loop {
+        controlled.mark_unchanged();
+        let parked = keeper.ask(|keeper| keeper.store.parked()).await??;
+        if let Some((chunk, attempts)) = parked
+            && let Ok(job) = chunk.job_id.parse::<JobId>()
+        {
+            let seq = chunk.seq;
+            let mut message = Envelope::new(job.chunk(seq), job, Payload::Chunk(chunk));
+            message.attempts = attempts;
+            if session.publish(Route::Tasks, &message).await? == Confirm::Acked {
+                let forget = move |keeper: &mut Keeper| keeper.store.unparked(job, seq);
+                keeper.ask(forget).await??;
+                continue;
+            }
+        }
+        tokio::select! {
+            _ = controlled.changed() => {}
+            () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+}

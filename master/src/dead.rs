@@ -1,0 +1,222 @@
+//! Dead chunks for people: listed, shown, replayed, dropped.
+
+use broker::{Backoff, Broker, BrokerError, Confirm, Route, Session};
+use proto::v1::{self, DeadChunkInfo, GetDeadResponse, ListDeadResponse};
+use proto::{Envelope, JobId, Payload};
+use tonic::Status;
+
+use crate::job::{Control, Job};
+use crate::keeper::{Handle, Keeper, internal};
+use crate::store::{DeadRow, DeadState, StoreError};
+
+/// How much of a body is shown.
+const BODY_SHOWN: usize = 64 << 10;
+/// A replayed chunk counts as tried once elsewhere, so that it is run in a process of its own: it
+/// may do again what it did.
+const REPLAY_ATTEMPTS: u32 = 1;
+/// A full queue is asked again so often, for half a minute or more.
+const ASKED_AT_MOST: u32 = 10;
+
+impl Keeper {
+    pub(crate) fn list_dead(
+        &self,
+        text: &str,
+        token: &str,
+        limit: usize,
+    ) -> Result<ListDeadResponse, Status> {
+        let job = match text {
+            "" => None,
+            text => Some(self.find(text)?),
+        };
+        let after = read_token(token)?;
+        let page = self
+            .store
+            .dead_page(job, after, limit)
+            .map_err(|error| internal(&error))?;
+        let next_page_token = match page.last() {
+            Some((key, last)) if page.len() == limit => format!("{key}.{}", last.seq),
+            _ => String::new(),
+        };
+        let ids: std::collections::HashMap<i64, JobId> =
+            self.store.jobs().map(|job| (job.key, job.id)).collect();
+        let info = |(key, row): (i64, DeadRow)| DeadChunkInfo {
+            job_id: ids.get(&key).map(ToString::to_string).unwrap_or_default(),
+            ..row.into()
+        };
+        Ok(ListDeadResponse {
+            dead: page.into_iter().map(info).collect(),
+            next_page_token,
+        })
+    }
+
+    pub(crate) fn get_dead(&self, text: &str, seq: u64) -> Result<GetDeadResponse, Status> {
+        let job = self.find(text)?;
+        let found = self.store.dead_chunk(job, seq);
+        let (row, chunk) = found
+            .map_err(|error| internal(&error))?
+            .ok_or_else(|| not_dead(job, seq))?;
+        Ok(GetDeadResponse {
+            dead: Some(DeadChunkInfo {
+                job_id: job.id.to_string(),
+                ..row.into()
+            }),
+            columns: chunk.columns,
+            body: chunk.body[..chunk.body.len().min(BODY_SHOWN)].to_vec(),
+            body_bytes: chunk.body.len() as u64,
+        })
+    }
+
+    pub(crate) fn drop_dead(&mut self, text: &str, seqs: &[u64]) -> Result<u64, Status> {
+        let id = self.find(text)?.id;
+        let dropped = self.store.drop_dead(id, seqs);
+        let dropped = dropped.map_err(|error| internal(&error))?;
+        if dropped == 0 {
+            return Err(Status::failed_precondition(format!(
+                "job {id} has no such chunk that is dead"
+            )));
+        }
+        Ok(dropped)
+    }
+
+    /// Those of `seqs` (empty: of all) that are dead and can be replayed.
+    fn replayable(&self, text: &str, seqs: &[u64]) -> Result<(JobId, Vec<u64>), Status> {
+        let job = self.find(text)?;
+        let refuse = |why: &str| {
+            Err(Status::failed_precondition(format!(
+                "job {}: {why}",
+                job.id
+            )))
+        };
+        if job.control == Control::Cancelled {
+            return refuse("it is cancelled");
+        }
+        let rows = self.store.dead(job, usize::MAX >> 1);
+        let rows = rows.map_err(|error| internal(&error))?;
+        let can = |row: &&DeadRow| {
+            row.state == DeadState::Dead && (seqs.is_empty() || seqs.contains(&row.seq))
+        };
+        let found: Vec<u64> = rows.iter().filter(can).map(|row| row.seq).collect();
+        if found.is_empty() {
+            return refuse("no such chunk is dead and can be replayed");
+        }
+        Ok((job.id, found))
+    }
+
+    fn replay_message(&self, id: JobId, seq: u64) -> Result<Option<Envelope>, StoreError> {
+        let Some(job) = self.store.job(id) else {
+            return Ok(None);
+        };
+        let found = self.store.dead_chunk(job, seq)?;
+        // One whose result did not fit the others' left no body.
+        let chunk = found
+            .filter(|(row, chunk)| row.state == DeadState::Dead && chunk.operation.is_some())
+            .map(|(_, chunk)| chunk);
+        Ok(chunk.map(|chunk| {
+            let mut message = Envelope::new(id.chunk(seq), id, Payload::Chunk(chunk));
+            message.attempts = REPLAY_ATTEMPTS;
+            message
+        }))
+    }
+
+    fn replayed(&mut self, id: JobId, seq: u64) -> Result<bool, StoreError> {
+        self.view = None;
+        self.store.replayed(id, seq)
+    }
+}
+
+/// Sends dead chunks to the workers: publishes one, awaits the confirm, marks it, goes on to the
+/// next. Where it breaks off, the rest is still dead, and at most one is both dead and with the
+/// workers; its result revives it.
+pub(crate) async fn replay(
+    keeper: &Handle,
+    broker: &Broker,
+    text: String,
+    seqs: Vec<u64>,
+) -> Result<u64, Status> {
+    let (id, seqs) = keeper
+        .ask(move |keeper| keeper.replayable(&text, &seqs))
+        .await??;
+    let session = broker
+        .connect("rowmill replay")
+        .await
+        .map_err(|error| away(&error))?;
+    let mut replayed = 0;
+    for seq in seqs {
+        let message = keeper
+            .ask(move |keeper| keeper.replay_message(id, seq))
+            .await?;
+        let Some(message) = message.map_err(|error| internal(&error))? else {
+            continue;
+        };
+        send(&session, &message).await?;
+        let marked = keeper.ask(move |keeper| keeper.replayed(id, seq)).await?;
+        replayed += u64::from(marked.map_err(|error| internal(&error))?);
+    }
+    session.close().await;
+    if replayed == 0 {
+        return Err(Status::failed_precondition(format!(
+            "job {id}: nothing was replayed; what is dead left no body to replay, or was done \
+             meanwhile"
+        )));
+    }
+    Ok(replayed)
+}
+
+async fn send(session: &Session, message: &Envelope) -> Result<(), Status> {
+    let mut backoff = Backoff::new();
+    for _ in 0..ASKED_AT_MOST {
+        if session
+            .publish(Route::Tasks, message)
+            .await
+            .map_err(|error| away(&error))?
+            == Confirm::Acked
+        {
+            return Ok(());
+        }
+        tokio::time::sleep(backoff.next()).await;
+    }
+    Err(Status::unavailable(
+        "the queue of tasks is full; what was not replayed is still dead",
+    ))
+}
+
+fn away(error: &BrokerError) -> Status {
+    Status::unavailable(error.to_string())
+}
+
+fn not_dead(job: &Job, seq: u64) -> Status {
+    Status::not_found(format!("job {} has no dead chunk {seq}", job.id))
+}
+
+fn read_token(token: &str) -> Result<Option<(i64, u64)>, Status> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    token
+        .split_once('.')
+        .and_then(|(key, seq)| Some(Some((key.parse().ok()?, seq.parse().ok()?))))
+        .ok_or_else(|| Status::invalid_argument("that page token is none of ours"))
+}
+
+impl From<DeadRow> for DeadChunkInfo {
+    fn from(row: DeadRow) -> Self {
+        let state = match row.state {
+            DeadState::Dead => v1::DeadState::Dead,
+            DeadState::Replaying => v1::DeadState::Replaying,
+            DeadState::Dropped => v1::DeadState::Dropped,
+            // Never listed.
+            DeadState::Parked => v1::DeadState::Unspecified,
+        };
+        Self {
+            seq: row.seq,
+            reason: row.reason,
+            worker_id: row.worker_id,
+            attempts: row.attempts,
+            first_line: row.first_line,
+            rows: row.rows,
+            died_unix_ms: row.died_unix_ms,
+            job_id: String::new(),
+            state: state.into(),
+        }
+    }
+}

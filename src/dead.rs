@@ -1,0 +1,227 @@
+//! `rowmill dead`: chunks that failed every attempt, and what to do about them.
+
+use std::io::Write;
+
+use cli::{Exit, Failure, OrExit};
+use proto::v1::{
+    DeadChunkInfo, DeadState, DropDeadRequest, GetDeadRequest, GetDeadResponse, ListDeadRequest,
+    ReplayDeadRequest,
+};
+use serde::Serialize;
+use tui::{format, text};
+
+use crate::output::{Align, Table, width};
+use crate::server::{MasterArgs, refused};
+
+/// Look at chunks that failed every attempt, and replay or drop them
+#[derive(Debug, clap::Args)]
+#[group(id = "dead_args")] // its own name: each verb's arguments are a group of their own
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+
+    #[command(flatten)]
+    master: MasterArgs,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// List dead chunks, of one job or of all
+    List {
+        /// The job's id, or the beginning of it [default: every job]
+        #[arg(value_name = "JOB")]
+        job: Option<String>,
+        /// Write JSON, one chunk a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one dead chunk with its first rows
+    Show {
+        /// The job's id, or the beginning of it
+        #[arg(value_name = "JOB")]
+        job: String,
+        /// Which chunk, as `dead list` counts them
+        #[arg(value_name = "SEQ")]
+        seq: u64,
+    },
+    /// Send dead chunks to the workers again, each in a process of its own
+    Replay {
+        /// The job's id, or the beginning of it
+        #[arg(value_name = "JOB")]
+        job: String,
+        /// Which chunks [default: all]
+        #[arg(value_name = "SEQ")]
+        seqs: Vec<u64>,
+    },
+    /// Delete the bodies of dead chunks; they stay counted as dead and cannot be replayed any more
+    Drop {
+        /// The job's id, or the beginning of it
+        #[arg(value_name = "JOB")]
+        job: String,
+        /// Which chunks [default: all]
+        #[arg(value_name = "SEQ")]
+        seqs: Vec<u64>,
+    },
+}
+
+/// Rows of a body that are shown.
+const ROWS_SHOWN: usize = 10;
+const COLUMNS: [(&str, Align); 8] = [
+    ("job", Align::Left),
+    ("seq", Align::Right),
+    ("state", Align::Left),
+    ("from line", Align::Right),
+    ("rows", Align::Right),
+    ("attempts", Align::Right),
+    ("died", Align::Right),
+    ("reason", Align::Left),
+];
+
+#[derive(Debug, Serialize)]
+struct DeadJson {
+    job_id: String,
+    seq: u64,
+    state: &'static str,
+    reason: String,
+    worker_id: String,
+    attempts: u32,
+    first_line: u64,
+    rows: u64,
+    died_unix_ms: u64,
+}
+
+impl Args {
+    pub(crate) async fn run(self) -> Result<Exit, Failure> {
+        let mut client = self.master.connect().await?;
+        match self.verb {
+            Verb::List { job, json } => list(client, job.unwrap_or_default(), json).await,
+            Verb::Show { job, seq } => {
+                let request = GetDeadRequest { job_id: job, seq };
+                let shown = client.get_dead(request).await;
+                let shown = shown.map_err(|status| refused(&status))?.into_inner();
+                let mut out = std::io::stdout().lock();
+                show(&mut out, &shown).or_exit(Exit::Usage)?;
+                Ok(Exit::Ok)
+            }
+            Verb::Replay { job, seqs } => {
+                let request = ReplayDeadRequest { job_id: job, seqs };
+                let replayed = client.replay_dead(request).await;
+                let replayed = replayed.map_err(|status| refused(&status))?.into_inner();
+                eprintln!("rowmill: replayed: {}", replayed.replayed);
+                Ok(Exit::Ok)
+            }
+            Verb::Drop { job, seqs } => {
+                let request = DropDeadRequest { job_id: job, seqs };
+                let dropped = client.drop_dead(request).await;
+                let dropped = dropped.map_err(|status| refused(&status))?.into_inner();
+                eprintln!("rowmill: dropped: {}", dropped.dropped);
+                Ok(Exit::Ok)
+            }
+        }
+    }
+}
+
+async fn list(mut client: proto::Client, job_id: String, json: bool) -> Result<Exit, Failure> {
+    let mut out = std::io::stdout().lock();
+    let mut table = Table::new(&COLUMNS);
+    let (mut page_token, mut listed) = (String::new(), 0);
+    loop {
+        let request = ListDeadRequest {
+            job_id: job_id.clone(),
+            page_size: 1000,
+            page_token,
+        };
+        let page = client.list_dead(request).await;
+        let page = page.map_err(|status| refused(&status))?.into_inner();
+        listed += page.dead.len();
+        for dead in page.dead {
+            if json {
+                serde_json::to_writer(&mut out, &DeadJson::from(dead)).or_exit(Exit::Usage)?;
+                writeln!(out).or_exit(Exit::Usage)?;
+            } else {
+                table.row(cells(&dead));
+            }
+        }
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    if listed == 0 {
+        eprintln!("rowmill: no dead chunks");
+    } else if !json {
+        table.write(&mut out, width()).or_exit(Exit::Usage)?;
+    }
+    out.flush().or_exit(Exit::Usage)?;
+    Ok(Exit::Ok)
+}
+
+fn cells(dead: &DeadChunkInfo) -> [String; 8] {
+    let age_ms = proto::unix_ms().saturating_sub(dead.died_unix_ms);
+    [
+        dead.job_id.clone(),
+        dead.seq.to_string(),
+        state_name(dead.state()).to_owned(),
+        format::grouped(dead.first_line),
+        format::grouped(dead.rows),
+        dead.attempts.to_string(),
+        format!("{} ago", format::duration(age_ms)),
+        dead.reason.clone(),
+    ]
+}
+
+/// Facts, then the header and the first rows as they are in the input, harmless on a terminal.
+fn show(out: &mut impl Write, shown: &GetDeadResponse) -> std::io::Result<()> {
+    let dead = shown.dead.clone().unwrap_or_default();
+    let facts = [
+        ("job", dead.job_id.clone()),
+        ("chunk", dead.seq.to_string()),
+        ("state", state_name(dead.state()).to_owned()),
+        ("reason", dead.reason.clone()),
+        ("attempts", dead.attempts.to_string()),
+        ("worker", dead.worker_id.clone()),
+        ("from line", format::grouped(dead.first_line)),
+        ("rows", format::grouped(dead.rows)),
+        ("bytes", format::grouped(shown.body_bytes)),
+    ];
+    for (name, value) in facts {
+        writeln!(out, "{name:<10} {}", text::visible(&value))?;
+    }
+    if shown.body.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{}", text::visible(&shown.columns.join(",")))?;
+    let body = String::from_utf8_lossy(&shown.body);
+    for line in body.lines().take(ROWS_SHOWN) {
+        writeln!(out, "{}", text::visible(line))?;
+    }
+    if body.lines().count() > ROWS_SHOWN || shown.body_bytes > shown.body.len() as u64 {
+        writeln!(out, "...")?;
+    }
+    out.flush()
+}
+
+fn state_name(state: DeadState) -> &'static str {
+    match state {
+        DeadState::Unspecified => "unknown",
+        DeadState::Dead => "dead",
+        DeadState::Replaying => "replaying",
+        DeadState::Dropped => "dropped",
+    }
+}
+
+impl From<DeadChunkInfo> for DeadJson {
+    fn from(dead: DeadChunkInfo) -> Self {
+        Self {
+            state: state_name(dead.state()),
+            job_id: dead.job_id,
+            seq: dead.seq,
+            reason: dead.reason,
+            worker_id: dead.worker_id,
+            attempts: dead.attempts,
+            first_line: dead.first_line,
+            rows: dead.rows,
+            died_unix_ms: dead.died_unix_ms,
+        }
+    }
+}
