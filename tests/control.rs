@@ -11,8 +11,8 @@ use proto::v1::{BrokerState, GetJobResponse, GetMasterRequest, JobState};
 use support::{Process, Stage, finished, job_when, stderr};
 
 fn publish(stage: &Stage, name: &str) -> String {
-    let rows: String = (0..4000).map(|n| format!("{n}\n")).collect();
-    let path = stage.file(name, format!("n\n{rows}").as_bytes());
+    let rows: Vec<String> = (0..4000).map(|n| n.to_string()).collect();
+    let path = stage.file(name, format!("n\n{}\n", rows.join("\n")).as_bytes());
     let output = stage
         .command(&["publish", "--chunk-bytes", "2000", path.to_str().unwrap()])
         .output()
@@ -122,8 +122,8 @@ async fn a_standby_master_says_so_and_takes_over_when_the_first_is_killed() {
         protocol: proto::PROTOCOL,
     };
     let status = client.get_master(request).await.unwrap().into_inner();
-    let state = status.master.unwrap().broker.unwrap().state();
-    assert_eq!(state, BrokerState::Standby);
+    let standing = status.master.unwrap().broker.unwrap().state();
+    assert_eq!(standing, BrokerState::Standby);
 
     first.kill();
     standby.wait_for("active: the other master has gone");

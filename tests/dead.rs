@@ -11,8 +11,8 @@ use support::{Process, Stage, finished, job_when, stderr};
 
 /// Rows that make more than eight chunks of 2000 bytes.
 fn numbers() -> Vec<u8> {
-    let rows: String = (0..4000).map(|n| n.to_string() + "\n").collect();
-    format!("n\n{rows}").into_bytes()
+    let rows: Vec<String> = (0..4000).map(|n| n.to_string()).collect();
+    format!("n\n{}\n", rows.join("\n")).into_bytes()
 }
 
 fn publish(stage: &Stage) -> String {

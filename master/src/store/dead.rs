@@ -253,3 +253,6 @@ fn dead_row(row: &Row<'_>) -> Result<DeadRow, rusqlite::Error> {
 fn decode(bytes: &[u8]) -> Result<Chunk, StoreError> {
     Chunk::decode(bytes).map_err(StoreError::unreadable("chunk"))
 }
+
+#[cfg(test)]
+mod tests;
