@@ -78,12 +78,11 @@ pub(crate) async fn work(
         beat::send(&session, &bench.identity, WorkerState::Left, &bench.tally).await?;
     }
     session.close().await;
-    let ended = if shift.is_stuck {
-        Ended::Stuck
-    } else {
-        Ended::Drained
-    };
-    outcome.map(|()| ended)
+    // Also where the session was lost meanwhile: the next one would begin without that seat.
+    if shift.is_stuck {
+        return Ok(Ended::Stuck);
+    }
+    outcome.map(|()| Ended::Drained)
 }
 
 /// Lets the master hear of this worker, and waits a moment for its answer: a job that was cancelled
