@@ -5,10 +5,12 @@
 mod client;
 mod envelope;
 mod id;
+mod words;
 
 pub use client::{Client, ConnectError, client, connect, is_loopback};
 pub use envelope::{Envelope, Payload, PayloadError};
 pub use id::{ChunkId, IdError, JobId, WorkerId};
+pub use words::type_name;
 
 /// The version of the messages and of what is expected of those who exchange them. It changes
 /// whenever an old process could misread a new one; both sides compare it at first contact.

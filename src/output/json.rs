@@ -4,8 +4,6 @@ use proto::v1::{ColumnProfile, ColumnType, DeadChunkInfo, GetJobResponse, Job, J
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::profile::type_name;
-
 /// A job, with its profile where one was asked for.
 #[derive(Debug, Serialize)]
 pub(crate) struct JobJson {
@@ -116,7 +114,7 @@ fn column(column: &ColumnProfile) -> ColumnJson {
     let scalar = |text: &Option<String>| text.as_ref().map(|text| scalar(text, is_number));
     ColumnJson {
         name: column.name.clone(),
-        r#type: type_name(kind),
+        r#type: proto::type_name(kind),
         fit: column.fit,
         count: column.count,
         empty: column.empty,

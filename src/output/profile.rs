@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use proto::v1::{ColumnProfile, ColumnType, GetJobResponse};
+use proto::v1::{ColumnProfile, GetJobResponse};
 use tui::format;
 
 use super::{Align, Table};
@@ -50,7 +50,7 @@ fn cells(column: &ColumnProfile) -> [String; 10] {
 
 /// The type, and how many cells fit it where not all do.
 fn kind(column: &ColumnProfile) -> String {
-    let name = type_name(column.r#type());
+    let name = proto::type_name(column.r#type());
     if column.fit < 1.0 {
         format!("{name} {}", format::percent(column.fit))
     } else {
@@ -73,23 +73,5 @@ fn length(column: &ColumnProfile) -> String {
         (Some(least), Some(most)) if least == most => least.to_string(),
         (Some(least), Some(most)) => format!("{least}-{most}"),
         _ => String::new(),
-    }
-}
-
-/// The type's name, the same in tables and JSON.
-pub(super) fn type_name(kind: ColumnType) -> &'static str {
-    match kind {
-        ColumnType::Unspecified => "unknown",
-        ColumnType::Empty => "empty",
-        ColumnType::Integer => "integer",
-        ColumnType::Decimal => "decimal",
-        ColumnType::Boolean => "boolean",
-        ColumnType::Date => "date",
-        ColumnType::Datetime => "datetime",
-        ColumnType::Time => "time",
-        ColumnType::Uuid => "uuid",
-        ColumnType::Email => "email",
-        ColumnType::Url => "url",
-        ColumnType::Text => "text",
     }
 }

@@ -1,7 +1,7 @@
 //! The Job tab: the profile of the chosen job, one line a column, and what is known of the chosen
 //! column. Whatever is not final says so.
 
-use proto::v1::{ColumnProfile, ColumnType, Job, JobState, Profile};
+use proto::v1::{ColumnProfile, Job, JobState, Profile};
 use ratatui::layout::Rect;
 
 use super::facts::{Fact, facts, height};
@@ -170,7 +170,7 @@ fn cells(theme: Theme, column: &ColumnProfile) -> Vec<Cell> {
     };
     vec![
         Cell::Text((column.name.clone(), Tone::Strong)),
-        Cell::Text((type_name(column.r#type()).to_owned(), Tone::Accent)),
+        Cell::Text((proto::type_name(column.r#type()).to_owned(), Tone::Accent)),
         Cell::Count(column.count, Tone::Plain),
         Cell::Count(
             column.empty,
@@ -209,23 +209,6 @@ fn lengths(theme: Theme, column: &ColumnProfile) -> String {
     }
 }
 
-fn type_name(kind: ColumnType) -> &'static str {
-    match kind {
-        ColumnType::Unspecified => "?",
-        ColumnType::Empty => "empty",
-        ColumnType::Integer => "integer",
-        ColumnType::Decimal => "decimal",
-        ColumnType::Boolean => "boolean",
-        ColumnType::Date => "date",
-        ColumnType::Datetime => "datetime",
-        ColumnType::Time => "time",
-        ColumnType::Uuid => "uuid",
-        ColumnType::Email => "email",
-        ColumnType::Url => "url",
-        ColumnType::Text => "text",
-    }
-}
-
 /// All that is known of one column, uncut where there is room.
 fn column(theme: Theme, pen: &mut Pen, area: Rect, column: &ColumnProfile) {
     if area.height == 0 {
@@ -235,7 +218,7 @@ fn column(theme: Theme, pen: &mut Pen, area: Rect, column: &ColumnProfile) {
     pen.rule(
         area,
         &title,
-        &[(type_name(column.r#type()).to_owned(), Tone::Faint)],
+        &[(proto::type_name(column.r#type()).to_owned(), Tone::Faint)],
     );
     let (_, area) = cut_top(area, 1);
     facts(pen, area, &column_facts(theme, column));
@@ -266,7 +249,7 @@ fn column_facts(theme: Theme, column: &ColumnProfile) -> Vec<Fact> {
             "type",
             format!(
                 "{}, {} fit",
-                type_name(column.r#type()),
+                proto::type_name(column.r#type()),
                 percent(column.fit)
             ),
             Tone::Plain,
