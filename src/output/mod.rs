@@ -94,7 +94,10 @@ fn summary(job: &Job, columns: &[String]) -> String {
     match job.finished_unix_ms {
         Some(finished_ms) => {
             let ms = finished_ms.saturating_sub(job.opened_unix_ms);
-            line += &format!(", in {}", format::short_duration(ms));
+            line += &match ms {
+                0..1000 => format!(", in {ms} ms"),
+                _ => format!(", in {}", format::short_duration(ms)),
+            };
             let bytes_per_s = job.bytes as f64 / (ms.max(1) as f64 / 1e3);
             line += &format!(" ({} MB/s)", format::megabytes_per_s(bytes_per_s));
         }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use proto::v1::{ColumnProfile, GetJobResponse};
-use tui::format;
+use tui::{format, text};
 
 use super::{Align, Table};
 
@@ -39,13 +39,21 @@ fn cells(column: &ColumnProfile) -> [String; 10] {
         kind(column),
         format::grouped(column.count),
         empty(column),
-        column.min.clone().unwrap_or_default(),
-        column.max.clone().unwrap_or_default(),
+        extreme(column.min.as_deref()),
+        extreme(column.max.as_deref()),
         column.mean.map(format::number).unwrap_or_default(),
         column.stddev.map(format::number).unwrap_or_default(),
         column.sum.clone().unwrap_or_default(),
         length(column),
     ]
+}
+
+/// So much of a long text is enough to know it by; JSON has all of it.
+const EXTREME_WIDTH: usize = 40;
+
+fn extreme(text: Option<&str>) -> String {
+    let visible = text::visible(text.unwrap_or_default());
+    text::fit(&visible, EXTREME_WIDTH).into_owned()
 }
 
 /// The type, and how many cells fit it where not all do.
