@@ -265,7 +265,8 @@ impl Worker {
             return None;
         }
         match (fate.random.below(3), room) {
-            (0, Room::Process) => {
+            // A broken one is published anew; where the queue is full it is given back instead.
+            (0, Room::Process) if may_return => {
                 fate.struck(Fault::AttemptBroke);
                 Some(Attempt::Broke { keeps_seat: false })
             }
