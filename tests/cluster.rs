@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use support::node::Node;
 use support::random::{Random, seed};
 use support::truth::{Outcome, Truth};
-use support::{PATIENCE, Process, Stage, finished, job_when};
+use support::{PATIENCE, Process, Stage, begun, finished, job_when};
 
 /// The node part of a node's URL: `127.0.0.1:5672`.
 fn host(node: &Node) -> &str {
@@ -96,21 +96,7 @@ async fn the_leader_of_the_queues_is_killed_in_the_middle_and_nothing_is_lost() 
     let mut stdin = publish.stdin();
     stdin.write_all(&truth.csv[..truth.csv.len() / 2]).unwrap();
     let mut client = stage.client().await;
-    let job_id = loop {
-        let jobs = client
-            .list_jobs(proto::v1::ListJobsRequest::default())
-            .await
-            .unwrap();
-        if let Some(job) = jobs
-            .into_inner()
-            .jobs
-            .into_iter()
-            .find(|job| job.chunks_done > 10)
-        {
-            break job.job_id;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
+    let job_id = begun(&mut client, 10).await;
 
     let leader = members(&nodes[0], &tasks).unwrap().leader;
     let done = job_when(&mut client, &job_id, |_| true)

@@ -20,7 +20,7 @@ use pty::Pty;
 use support::proxy::Proxy;
 use support::random::{Random, seed};
 use support::truth::{Outcome, Truth};
-use support::{Process, Stage, finished, job_when};
+use support::{Process, Stage, begun, finished, job_when};
 
 /// Where `AMQP_URL` leads, and the text before and after that.
 fn broker() -> (String, SocketAddr, String) {
@@ -79,7 +79,7 @@ impl Scene {
         let mut stdin = publisher.stdin();
         stdin.write_all(&truth.csv[..truth.csv.len() / 2]).unwrap();
         let mut client = stage.client().await;
-        let job_id = begun(&mut client).await;
+        let job_id = begun(&mut client, 5).await;
         Self {
             stage,
             truth,
@@ -115,25 +115,6 @@ impl Scene {
         assert_eq!(came.sha256(), self.truth.result.sha256());
         println!("{} duplicates", result.job.unwrap().duplicates);
         self.stage.erase().await;
-    }
-}
-
-/// The only job's id, once some chunks of it are done.
-async fn begun(client: &mut Client) -> String {
-    loop {
-        let jobs = client
-            .list_jobs(proto::v1::ListJobsRequest::default())
-            .await
-            .unwrap();
-        if let Some(job) = jobs
-            .into_inner()
-            .jobs
-            .into_iter()
-            .find(|job| job.chunks_done > 5)
-        {
-            return job.job_id;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

@@ -248,6 +248,21 @@ impl Stage {
     }
 }
 
+/// The id of the first job of which more than `chunks` are done.
+pub(crate) async fn begun(client: &mut Client, chunks: u64) -> String {
+    loop {
+        let jobs = client
+            .list_jobs(proto::v1::ListJobsRequest::default())
+            .await
+            .unwrap();
+        let mut jobs = jobs.into_inner().jobs.into_iter();
+        if let Some(job) = jobs.find(|job| job.chunks_done > chunks) {
+            return job.job_id;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// The job, once `is_so` holds for it.
 pub(crate) async fn job_when(
     client: &mut Client,
