@@ -129,7 +129,7 @@ fn csv_core_pass(input: &[u8]) -> u64 {
 
 fn chunks(columns: &[String], pieces: Vec<Piece>) -> Vec<Chunk> {
     let operation = OperationSpec {
-        kind: Some(Kind::Profile(ProfileSpec {})),
+        kind: Some(Kind::Profile(ProfileSpec::default())),
     };
     let chunk = |(seq, piece): (usize, Piece)| Chunk {
         seq: seq as u64,

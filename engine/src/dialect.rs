@@ -174,6 +174,7 @@ impl From<&Dialect> for proto::v1::Dialect {
             double_quote: dialect.double_quote,
             has_header: dialect.has_header,
             comment: dialect.comment.map(u32::from),
+            ..Self::default()
         }
     }
 }

@@ -145,6 +145,7 @@ impl<'c> Walk<'c> {
                 self.dialect.has_header,
             ),
             raw: reject::raw(&body[start..end]),
+            file: self.chunk.file.clone(),
         });
     }
 }

@@ -14,7 +14,7 @@ use proto::v1::{Chunk, ColumnProfile, ColumnType, OperationSpec, ProfilePartial,
 
 fn spec() -> OperationSpec {
     OperationSpec {
-        kind: Some(Kind::Profile(ProfileSpec {})),
+        kind: Some(Kind::Profile(ProfileSpec::default())),
     }
 }
 

@@ -136,6 +136,7 @@ impl Board {
             },
             progress: job.progress(),
             no_workers: self.lacks_workers(state, now_ms),
+            ..v1::Job::default()
         }
     }
 

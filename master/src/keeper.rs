@@ -268,6 +268,7 @@ impl Keeper {
             profile: profile(job),
             partial: job.finished_unix_ms.is_none() || job.tally.chunks_dead > 0,
             dead: dead.into_iter().map(Into::into).collect(),
+            input: open.and_then(|open| open.input.clone()),
         })
     }
 

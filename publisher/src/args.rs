@@ -110,7 +110,7 @@ impl InputArgs {
             source,
             job: JobId::new(),
             operation: OperationSpec {
-                kind: Some(Kind::Profile(ProfileSpec {})),
+                kind: Some(Kind::Profile(ProfileSpec::default())),
             },
             dialect: Dialect {
                 delimiter: self.delimiter,

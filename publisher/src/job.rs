@@ -34,6 +34,7 @@ impl Job {
             source_bytes,
             opened_unix_ms: proto::unix_ms(),
             publisher: publisher(),
+            ..Default::default()
         };
         Envelope::new(format!("{}.open", self.id), self.id, Payload::Open(open))
     }
@@ -55,6 +56,7 @@ impl Job {
             body: piece.body,
             rows: piece.rows,
             rejects: piece.rejects,
+            ..Default::default()
         };
         Envelope::new(self.id.chunk(seq), self.id, Payload::Chunk(chunk))
     }
@@ -68,6 +70,7 @@ impl Job {
             rejects: totals.rejects,
             bytes: totals.bytes,
             sealed_unix_ms: proto::unix_ms(),
+            ..Default::default()
         };
         Envelope::new(format!("{}.seal", self.id), self.id, Payload::Seal(seal))
     }

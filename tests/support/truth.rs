@@ -62,6 +62,7 @@ fn spoil(orders: &str, random: &mut Random) -> (Vec<u8>, Vec<Reject>) {
             byte: csv.len() as u64,
             reason: format!("{fields} field{plural} where the header has {COLUMNS}"),
             raw: bad.clone().into_bytes(),
+            ..Default::default()
         });
         csv.extend_from_slice(bad.as_bytes());
         csv.push(b'\n');

@@ -38,6 +38,7 @@ pub fn finish(partial: &ProfilePartial, names: &[String]) -> Result<Profile, Par
         columns: profiled
             .map(|(name, column)| profile(name, column))
             .collect(),
+        ..Profile::default()
     })
 }
 
@@ -67,6 +68,7 @@ fn profile(name: &str, column: &Column) -> ColumnProfile {
         length_min: (filled > 0).then_some(column.lengths.min),
         length_max: (filled > 0).then_some(column.lengths.max),
         length_mean: (filled > 0).then(|| column.lengths.sum as f64 / filled as f64),
+        ..ColumnProfile::default()
     }
 }
 

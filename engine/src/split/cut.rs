@@ -135,6 +135,7 @@ impl Splitter {
             byte: self.place.byte,
             reason,
             raw: reject::raw(&self.buffer[..known]),
+            file: String::new(),
         });
         self.place.rejected += 1;
         self.place.record += 1;

@@ -340,5 +340,6 @@ pub fn profile(ms: u64) -> Profile {
                 )
             },
         ],
+        ..Default::default()
     }
 }
