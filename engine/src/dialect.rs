@@ -1,5 +1,5 @@
 //! How bytes split into records and fields, as a checked domain type. Guessing a dialect from data
-//! is not done here.
+//! is for `sniff`.
 
 use std::fmt;
 
@@ -19,6 +19,19 @@ pub struct Dialect {
     pub has_header: bool,
     /// Lines that start with it are comments, up to the next line feed. `None`: there are none.
     pub comment: Option<u8>,
+    /// What becomes of a record with fewer fields than there are columns.
+    pub ragged: Ragged,
+}
+
+/// What becomes of a record with fewer fields than there are columns. One with more is always a
+/// reject: there is no column to put them in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Ragged {
+    /// It is a reject.
+    #[default]
+    Reject,
+    /// It is good, and its missing cells are empty.
+    Pad,
 }
 
 impl Default for Dialect {
@@ -31,6 +44,7 @@ impl Default for Dialect {
             double_quote: true,
             has_header: true,
             comment: None,
+            ragged: Ragged::Reject,
         }
     }
 }
@@ -65,6 +79,9 @@ pub enum DialectError {
         /// What both are.
         byte: u8,
     },
+    /// A newer publisher knows more than this version.
+    #[error("the dialect treats ragged records in a way that this version does not know: {0}")]
+    Ragged(i32),
 }
 
 /// What one of a dialect's bytes is for.
@@ -155,6 +172,7 @@ impl TryFrom<&proto::v1::Dialect> for Dialect {
             double_quote: wire.double_quote,
             has_header: wire.has_header,
             comment: optional(Role::Comment, wire.comment)?,
+            ragged: ragged(wire.ragged)?,
         };
         dialect.check()?;
         Ok(dialect)
@@ -163,6 +181,25 @@ impl TryFrom<&proto::v1::Dialect> for Dialect {
 
 fn byte(role: Role, value: u32) -> Result<u8, DialectError> {
     u8::try_from(value).map_err(|_| DialectError::NotAByte { role, value })
+}
+
+fn ragged(value: i32) -> Result<Ragged, DialectError> {
+    use proto::v1::Ragged as Wire;
+
+    match Wire::try_from(value) {
+        Ok(Wire::Unspecified) => Ok(Ragged::Reject),
+        Ok(Wire::Pad) => Ok(Ragged::Pad),
+        Err(_) => Err(DialectError::Ragged(value)),
+    }
+}
+
+impl From<Ragged> for proto::v1::Ragged {
+    fn from(ragged: Ragged) -> Self {
+        match ragged {
+            Ragged::Reject => Self::Unspecified,
+            Ragged::Pad => Self::Pad,
+        }
+    }
 }
 
 impl From<&Dialect> for proto::v1::Dialect {
@@ -174,7 +211,7 @@ impl From<&Dialect> for proto::v1::Dialect {
             double_quote: dialect.double_quote,
             has_header: dialect.has_header,
             comment: dialect.comment.map(u32::from),
-            ..Self::default()
+            ragged: proto::v1::Ragged::from(dialect.ragged).into(),
         }
     }
 }
@@ -192,6 +229,7 @@ mod tests {
             double_quote: false,
             has_header: false,
             comment: Some(b'#'),
+            ragged: Ragged::Pad,
         };
         let wire = proto::v1::Dialect::from(&dialect);
         assert_eq!(Dialect::try_from(&wire), Ok(dialect));

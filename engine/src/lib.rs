@@ -6,7 +6,9 @@
 #![allow(clippy::inline_always)]
 
 mod block;
+pub mod check;
 pub mod chunk;
+pub mod columns;
 pub mod dialect;
 pub mod operation;
 pub mod oracle;
@@ -14,7 +16,10 @@ pub mod profile;
 pub mod records;
 mod reject;
 mod sample;
+pub mod sniff;
 pub mod split;
+mod utf8;
+mod walk;
 
 pub use dialect::Dialect;
 pub use split::{Limits, Piece, Place, SplitError, Splitter};

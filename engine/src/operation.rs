@@ -1,16 +1,19 @@
 //! What workers do with a chunk, and the master with their results, whichever operation it is: so
 //! that neither needs to know operations one by one.
 
+use std::ops::ControlFlow;
+
 use proto::v1::chunk_result::Partial;
 use proto::v1::operation_spec::Kind;
 use proto::v1::{Chunk, OperationSpec, Profile, ProfilePartial, Reject, SampleRow};
 
 use crate::dialect::{Dialect, DialectError};
 use crate::profile::{self, PartialError, Profiler};
-use crate::records::{Record, Records};
+use crate::records::Record;
 use crate::reject::{self, Rejects};
 use crate::sample::Sample;
-use crate::split::line_ends;
+use crate::utf8;
+use crate::walk::{Body, Teller};
 
 /// What a worker says of a chunk.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +28,8 @@ pub struct Observed {
     pub rejects: Vec<Reject>,
     /// The last few good records.
     pub sample: Vec<SampleRow>,
+    /// Malformed UTF-8 sequences in the body, each shown as U+FFFD.
+    pub replaced: u64,
 }
 
 /// What a job's result is.
@@ -64,89 +69,72 @@ pub fn observe(chunk: &Chunk) -> Result<Observed, ObserveError> {
         return Err(ObserveError::NoOperation);
     };
     let dialect = chunk.dialect.as_ref().ok_or(DialectError::NoDelimiter)?;
+    let dialect = dialect.try_into()?;
     let mut profiler = Profiler::new(chunk.columns.len());
-    let walked = Walk::new(chunk, dialect.try_into()?).run(|record| profiler.add(record.iter()));
-    let found = walked.records;
-    if found != chunk.rows {
-        let expected = chunk.rows;
+    let seen = Seen::of(chunk, &dialect, |record| profiler.add(record.iter()));
+    if seen.records != chunk.rows {
+        let (found, expected) = (seen.records, chunk.rows);
         return Err(ObserveError::Rows { found, expected });
     }
     Ok(Observed {
         partial: Partial::Profile(profiler.partial()),
-        rows: walked.rows,
-        rejected: walked.rejects.count,
-        sample: walked
-            .sample
-            .rows(&walked.dialect, &chunk.body, chunk.first_record),
-        rejects: walked.rejects.kept,
+        rows: seen.rows,
+        rejected: seen.rejects.count,
+        sample: seen.sample.rows(&dialect, chunk),
+        rejects: seen.rejects.kept,
+        replaced: utf8::malformed(&chunk.body),
     })
 }
 
-/// One pass over a chunk's records.
-struct Walk<'c> {
-    chunk: &'c Chunk,
-    dialect: Dialect,
+/// What one pass over a chunk's records found, beside what the operation makes of them.
+#[derive(Debug, Default)]
+struct Seen {
     /// All records of the body, and the good ones.
     records: u64,
     rows: u64,
     rejects: Rejects,
     sample: Sample,
-    /// A place in the body, and the line it is on.
-    place: (usize, u64),
 }
 
-impl<'c> Walk<'c> {
-    fn new(chunk: &'c Chunk, dialect: Dialect) -> Self {
-        let mut rejects = Rejects::default();
-        for reject in &chunk.rejects {
-            rejects.add(|| reject.clone());
-        }
-        Self {
-            chunk,
-            dialect,
-            records: 0,
-            rows: 0,
-            rejects,
-            sample: Sample::default(),
-            place: (0, chunk.first_line),
-        }
-    }
-
+impl Seen {
     /// Hands every good record to `add`.
-    fn run(mut self, mut add: impl FnMut(&Record<'_>)) -> Self {
-        let columns = self.chunk.columns.len();
-        let mut records = Records::new(&self.dialect, &self.chunk.body);
-        while let Some(record) = records.read() {
-            if record.len() == columns {
-                add(&record);
-                self.sample.add(self.records, &record);
-                self.rows += 1;
-            } else {
-                self.reject(&record);
+    fn of(chunk: &Chunk, dialect: &Dialect, mut add: impl FnMut(&Record<'_>)) -> Self {
+        let columns = chunk.columns.len();
+        let body = Body {
+            bytes: &chunk.body,
+            first_record: chunk.first_record,
+            first_line: chunk.first_line,
+            first_byte: chunk.first_byte,
+            file: &chunk.file,
+        };
+        let mut seen = Self::default();
+        seen.carried(chunk);
+        let mut teller = Teller::new(body);
+        seen.records = body.walk(dialect, columns, |number, record| {
+            match record {
+                Ok(record) => {
+                    add(record);
+                    seen.sample.add(number, record);
+                    seen.rows += 1;
+                }
+                Err(record) => seen.rejects.add(|| {
+                    let reason = reject::ragged(record.len(), columns, dialect.has_header);
+                    teller.tell(number, record, reason)
+                }),
             }
-            self.records += 1;
-        }
-        self
+            ControlFlow::Continue(())
+        });
+        seen
     }
 
-    #[cold]
-    fn reject(&mut self, record: &Record<'_>) {
-        let (start, end) = (record.start(), record.end());
-        let body = &self.chunk.body;
-        let (known, line) = self.place;
-        self.place = (start, line.saturating_add(line_ends(&body[known..start])));
-        self.rejects.add(|| Reject {
-            record: self.chunk.first_record.saturating_add(self.records),
-            line: self.place.1,
-            byte: self.chunk.first_byte.saturating_add(start as u64),
-            reason: reject::ragged(
-                record.len(),
-                self.chunk.columns.len(),
-                self.dialect.has_header,
-            ),
-            raw: reject::raw(&body[start..end]),
-            file: self.chunk.file.clone(),
-        });
+    /// What the publisher could not carry, of the chunk's file as all of it.
+    fn carried(&mut self, chunk: &Chunk) {
+        for reject in &chunk.rejects {
+            self.rejects.add(|| Reject {
+                file: chunk.file.clone(),
+                ..reject.clone()
+            });
+        }
     }
 }
 

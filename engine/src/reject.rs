@@ -37,6 +37,16 @@ pub(crate) fn ragged(fields: usize, columns: usize, has_header: bool) -> String 
     format!("{fields} field{plural} where the {other} has {columns}")
 }
 
+/// The reason for a record with bytes that are no UTF-8, which start `from`.
+pub(crate) fn malformed(from: &[u8]) -> String {
+    let sequence = from
+        .utf8_chunks()
+        .next()
+        .map_or(from, |chunk| chunk.invalid());
+    let bytes: Vec<String> = sequence.iter().map(|byte| format!("{byte:02X}")).collect();
+    format!("bytes that are no UTF-8: {}", bytes.join(" "))
+}
+
 /// A size for people: whole MiB or KiB where it is one, else bytes.
 pub(crate) fn bytes(bytes: u64) -> String {
     match bytes {

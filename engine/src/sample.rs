@@ -1,6 +1,6 @@
 //! A few of a chunk's last good records, cut short, for people to look at.
 
-use proto::v1::SampleRow;
+use proto::v1::{Chunk, SampleRow};
 
 use crate::Dialect;
 use crate::records::{Record, Records};
@@ -26,21 +26,26 @@ impl Sample {
         self.seen += 1;
     }
 
-    /// The rows, in input order, when `first_record` is the number of the body's first record.
-    pub(crate) fn rows(&self, dialect: &Dialect, body: &[u8], first_record: u64) -> Vec<SampleRow> {
+    /// The rows of `chunk`, in input order, each with a cell for every column that is shown.
+    pub(crate) fn rows(&self, dialect: &Dialect, chunk: &Chunk) -> Vec<SampleRow> {
+        let columns = chunk.columns.len().min(CELLS);
         let oldest = self.seen.saturating_sub(ROWS);
         (oldest..self.seen)
             .filter_map(|at| {
                 let (number, start, end) = self.last[at % ROWS];
-                let mut records = Records::new(dialect, &body[start..end]);
-                let record = records.read()?;
-                Some(SampleRow {
-                    record: first_record.saturating_add(number),
-                    cells: record.iter().take(CELLS).map(short).collect(),
-                })
+                let mut records = Records::new(dialect, &chunk.body[start..end]);
+                let mut cells = shown(&records.read()?);
+                cells.resize(columns, String::new()); // where it was padded
+                let record = chunk.first_record.saturating_add(number);
+                Some(SampleRow { record, cells })
             })
             .collect()
     }
+}
+
+/// The first cells of a record, for people.
+pub(crate) fn shown(record: &Record<'_>) -> Vec<String> {
+    record.iter().take(CELLS).map(short).collect()
 }
 
 /// The start of a cell as text, on a character boundary, with what is no UTF-8 replaced.

@@ -84,7 +84,7 @@ pub fn compute(chunk: &Chunk) -> Result<ChunkResult, AttemptError> {
         partial: Some(observed.partial),
         rejects: observed.rejects,
         sample: observed.sample,
-        ..Default::default()
+        replaced: observed.replaced,
     })
 }
 

@@ -10,6 +10,7 @@ use super::PartialError;
 use super::column::Column;
 use super::kind::Kind;
 use super::moments::Moments;
+use crate::columns;
 
 /// The share of cells that must fit a type.
 const FIT: f64 = 0.95;
@@ -21,18 +22,19 @@ const FIT: f64 = 0.95;
 /// When the partial is not what workers make, or is not of these columns.
 pub fn finish(partial: &ProfilePartial, names: &[String]) -> Result<Profile, PartialError> {
     let is_nothing = partial.columns.is_empty() && partial.rows == 0;
-    let columns = if is_nothing {
+    let seen = if is_nothing {
         vec![Column::new(); names.len()]
     } else {
         super::columns(partial)?
     };
-    if columns.len() != names.len() {
+    if seen.len() != names.len() {
         return Err(PartialError::Columns {
-            found: columns.len(),
+            found: seen.len(),
             expected: names.len(),
         });
     }
-    let profiled = names.iter().zip(&columns);
+    let names = columns::shown(names);
+    let profiled = names.iter().zip(&seen);
     Ok(Profile {
         rows: partial.rows,
         columns: profiled

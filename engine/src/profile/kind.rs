@@ -7,7 +7,7 @@ use super::word::has_byte;
 
 /// The kinds of cells, as `KindCounts` counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Integer,
     Decimal,
     Boolean,

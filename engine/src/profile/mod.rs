@@ -19,6 +19,12 @@ use proto::v1::{ColumnPartial, ProfilePartial};
 
 use column::Column;
 pub use finish::finish;
+pub(crate) use kind::Kind;
+
+/// The kind of a cell with bytes.
+pub(crate) fn kind_of(cell: &[u8]) -> Kind {
+    number::parse(cell).map_or_else(|| kind::of_text(cell), |(kind, _)| kind)
+}
 
 /// Why a partial cannot be merged or finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

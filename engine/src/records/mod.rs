@@ -37,6 +37,10 @@ struct Cell {
     end: usize,
 }
 
+/// Room for the cells of a record that is padded.
+#[derive(Debug, Default)]
+pub(crate) struct Cells(Vec<Cell>);
+
 /// One record; it lives until the next is read.
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'r> {
@@ -72,6 +76,21 @@ impl<'r> Record<'r> {
         }
         let behind = self.body.len();
         &self.scratch[cell.start - behind..cell.end - behind]
+    }
+
+    /// The same record with empty cells added until there are `columns`.
+    #[cold]
+    pub(crate) fn padded<'p>(&self, columns: usize, cells: &'p mut Cells) -> Record<'p>
+    where
+        'r: 'p,
+    {
+        cells.0.clear();
+        cells.0.extend_from_slice(self.cells);
+        cells.0.resize(columns, Cell { start: 0, end: 0 });
+        Record {
+            cells: &cells.0,
+            ..*self
+        }
     }
 
     /// Where in the body it starts.

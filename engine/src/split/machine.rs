@@ -5,7 +5,7 @@ use crate::Dialect;
 
 /// Where in a record the next byte stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+pub(crate) enum State {
     /// After a line feed that ended a record, or at the very start.
     RecordStart,
     /// As `RecordStart`, after a carriage return: a line feed belongs to the same line end.
@@ -38,24 +38,24 @@ impl State {
 
     /// Whether no byte of a record has been seen. At the end of input, any other state ends a
     /// record: so csv-core has it, also for a comment that no line feed ends.
-    pub(super) fn is_start(self) -> bool {
+    pub(crate) fn is_start(self) -> bool {
         matches!(self, Self::RecordStart | Self::AfterCr)
     }
 
     /// Whether the bytes in hand are part of a record that a line end here would complete.
-    pub(super) fn is_record(self) -> bool {
+    pub(crate) fn is_record(self) -> bool {
         !self.is_start() && self != Self::Comment
     }
 }
 
 /// The transitions of one dialect.
 #[derive(Debug, Clone)]
-pub(super) struct Machine {
+pub(crate) struct Machine {
     next: Box<[[State; 256]; 8]>,
 }
 
 impl Machine {
-    pub(super) fn new(dialect: &Dialect) -> Self {
+    pub(crate) fn new(dialect: &Dialect) -> Self {
         let mut next = Box::new([[State::InField; 256]; 8]);
         for state in State::ALL {
             for byte in 0..=u8::MAX {
@@ -67,7 +67,7 @@ impl Machine {
 
     /// The state after `byte`.
     #[inline]
-    pub(super) fn step(&self, state: State, byte: u8) -> State {
+    pub(crate) fn step(&self, state: State, byte: u8) -> State {
         self.next[state as usize][usize::from(byte)]
     }
 }

@@ -4,7 +4,7 @@
 
 mod cut;
 mod header;
-mod machine;
+pub(crate) mod machine;
 mod memory;
 mod scan;
 

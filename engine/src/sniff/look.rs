@@ -1,0 +1,167 @@
+//! What a cell looks like, as far as it says whether it was cut out rightly, and whether it is a name or
+//! a value. More forgiving than a profile's kinds: numbers and dates as people write them count too.
+
+use crate::profile::{Kind, kind_of};
+
+/// What a cell looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    Empty,
+    /// Numbers, also as money, shares, or with a decimal comma.
+    Number,
+    /// Dates and times of day, also as 9/30/1990 0:00:00.
+    Moment,
+    Boolean,
+    Uuid,
+    Email,
+    Url,
+    /// Letters and digits with what usually stands between them.
+    Words,
+    /// Anything else: often a sign that it was cut out wrongly.
+    Odd,
+}
+
+impl Look {
+    pub(super) fn of(cell: &[u8]) -> Self {
+        let cell = cell.trim_ascii();
+        if cell.is_empty() {
+            return Self::Empty;
+        }
+        match kind_of(cell) {
+            Kind::Integer | Kind::Decimal => Self::Number,
+            Kind::Date | Kind::DateTime | Kind::Time => Self::Moment,
+            Kind::Boolean => Self::Boolean,
+            Kind::Uuid => Self::Uuid,
+            Kind::Email => Self::Email,
+            Kind::Url => Self::Url,
+            Kind::Text => of_text(cell),
+        }
+    }
+
+    /// Whether it is a value rather than a name: a column's name seldom looks like it.
+    pub(super) fn is_value(self) -> bool {
+        !matches!(self, Self::Empty | Self::Words | Self::Odd)
+    }
+}
+
+fn of_text(cell: &[u8]) -> Look {
+    if is_number(cell) {
+        return Look::Number;
+    }
+    if is_moment(cell) {
+        return Look::Moment;
+    }
+    if is_words(cell) {
+        Look::Words
+    } else {
+        Look::Odd
+    }
+}
+
+/// 1,5 or 1.234,56 or 1,234.56, with a sign, a currency or a percent sign before or after.
+fn is_number(cell: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(cell) else {
+        return false;
+    };
+    let is_mark = |c: char| matches!(c, '$' | '€' | '£' | '¥' | '%' | '+' | '-' | ' ' | '\u{a0}');
+    let digits = text.trim_matches(is_mark);
+    let marks = text.chars().count() - digits.chars().count();
+    let mut groups = digits.split(['.', ',']);
+    let is_digits = |group: &str| !group.is_empty() && group.bytes().all(|b| b.is_ascii_digit());
+    let Some(first) = groups.next() else {
+        return false;
+    };
+    let rest: Vec<&str> = groups.collect();
+    let Some((_, thousands)) = rest.split_last() else {
+        return marks <= 3 && is_digits(first);
+    };
+    marks <= 3
+        && is_digits(first)
+        && rest.iter().all(|group| is_digits(group))
+        && thousands.iter().all(|group| group.len() == 3)
+        && (thousands.is_empty() || first.len() <= 3)
+}
+
+/// Digits in groups, as 9/30/1990 or 30.09.1990 or 12:30, or two of those with a space between.
+fn is_moment(cell: &[u8]) -> bool {
+    let mut parts = cell.splitn(2, |&byte| byte == b' ');
+    let (first, second) = (parts.next().unwrap_or_default(), parts.next());
+    match second {
+        None => is_grouped(first, b"/.-") || is_grouped(first, b":"),
+        Some(second) => is_grouped(first, b"/.-") && is_grouped(second, b":"),
+    }
+}
+
+/// Three groups of at most four digits with one of `separators` between, or two at a colon.
+fn is_grouped(cell: &[u8], separators: &[u8]) -> bool {
+    let is_separator = |byte: &u8| separators.contains(byte);
+    let mut groups = 0;
+    for group in cell.split(is_separator) {
+        groups += 1;
+        if !(1..=4).contains(&group.len()) || !group.iter().all(u8::is_ascii_digit) {
+            return false;
+        }
+    }
+    groups == 3 || (groups == 2 && separators == b":")
+}
+
+fn is_words(cell: &[u8]) -> bool {
+    let inner = |byte: &u8| {
+        byte.is_ascii_alphanumeric() || !byte.is_ascii() || b" .-&/'()_+@#%:!?*=$".contains(byte)
+    };
+    let is_apostrophe = |byte: Option<&u8>| byte == Some(&b'\'');
+    cell.iter().all(inner) && !is_apostrophe(cell.first()) && !is_apostrophe(cell.last())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(cell: &str) -> Look {
+        Look::of(cell.as_bytes())
+    }
+
+    #[test]
+    fn numbers_are_known_as_people_write_them() {
+        for number in [
+            "1",
+            "-1.5",
+            "1,5",
+            "1.234,56",
+            "1,234,567.8",
+            "$ 5",
+            "12 %",
+            "€1.5",
+        ] {
+            assert_eq!(look(number), Look::Number, "{number}");
+        }
+        for other in ["1,2,3", "1.5.2", "a1", "1 2", "-", "1,", "$$$$5"] {
+            assert_ne!(look(other), Look::Number, "{other}");
+        }
+    }
+
+    #[test]
+    fn moments_are_known_as_people_write_them() {
+        for moment in [
+            "9/30/1990 0:00:00",
+            "30.09.1990",
+            "12:30",
+            "2024-01-01T00:00:00Z",
+        ] {
+            assert_eq!(look(moment), Look::Moment, "{moment}");
+        }
+        for other in ["1/2", "12:30:15:10", "9/30/1990 noon", "1 2 3"] {
+            assert_ne!(look(other), Look::Moment, "{other}");
+        }
+    }
+
+    #[test]
+    fn what_was_cut_out_wrongly_looks_odd() {
+        for odd in ["\"a", "a,b", "{\"a\":1", "'a'", "a|b"] {
+            assert_eq!(look(odd), Look::Odd, "{odd}");
+        }
+        for words in ["São Paulo", "rock'n'roll", "R&D (old)"] {
+            assert_eq!(look(words), Look::Words, "{words}");
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! How the quotes of a record's fields open and close: whether what is taken for quotes are some.
+
+use crate::Dialect;
+use crate::split::machine::{Machine, State};
+
+/// How a field is quoted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Quoting {
+    /// Not at all.
+    Bare,
+    /// From its first byte to its last.
+    Whole,
+    /// It starts with a quote, but something stands behind the one that closes, or none does.
+    Broken,
+}
+
+/// Looks at records of one dialect.
+#[derive(Debug)]
+pub(super) struct Quotings {
+    machine: Machine,
+}
+
+impl Quotings {
+    pub(super) fn new(dialect: &Dialect) -> Self {
+        Self {
+            machine: Machine::new(dialect),
+        }
+    }
+
+    /// That of each field of `record`, one after the other.
+    pub(super) fn of(&self, record: &[u8], fields: &mut Vec<Quoting>) {
+        fields.clear();
+        let mut state = State::RecordStart;
+        let mut field = Quoting::Bare;
+        for &byte in record {
+            let before = state;
+            state = self.machine.step(before, byte);
+            field = match (before, state) {
+                (State::Quoted | State::Escaped | State::QuoteInQuoted, State::InField) => {
+                    Quoting::Broken
+                }
+                (_, State::Quoted) => Quoting::Whole,
+                _ => field,
+            };
+            if state == State::FieldStart || state.is_start() {
+                fields.push(field);
+                field = Quoting::Bare;
+            }
+        }
+        if !state.is_start() {
+            let is_open = matches!(state, State::Quoted | State::Escaped);
+            fields.push(if is_open { Quoting::Broken } else { field });
+        }
+    }
+}

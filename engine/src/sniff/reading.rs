@@ -1,0 +1,98 @@
+//! What a text is like when it is read in one dialect: how much its records are alike, and how many of
+//! its cells look like something.
+
+use std::collections::BTreeMap;
+
+use super::SAMPLE_ROWS;
+use super::look::Look;
+use super::quoting::{Quoting, Quotings};
+use crate::Dialect;
+use crate::records::Records;
+
+/// A text as one dialect reads it.
+#[derive(Debug, Clone)]
+pub(super) struct Reading {
+    pub(super) dialect: Dialect,
+    pub(super) rows: usize,
+    /// How many records have so many fields.
+    widths: BTreeMap<usize, usize>,
+    cells: usize,
+    /// Cells that look like something, and like a value.
+    known: usize,
+    values: usize,
+}
+
+impl Reading {
+    pub(super) fn of(text: &[u8], dialect: Dialect) -> Self {
+        let mut reading = Self {
+            dialect,
+            rows: 0,
+            widths: BTreeMap::new(),
+            cells: 0,
+            known: 0,
+            values: 0,
+        };
+        let quotings = Quotings::new(&dialect);
+        let mut quoting = Vec::new();
+        let mut records = Records::new(&dialect, text);
+        while reading.rows < SAMPLE_ROWS
+            && let Some(record) = records.read()
+        {
+            reading.rows += 1;
+            *reading.widths.entry(record.len()).or_default() += 1;
+            reading.cells += record.len();
+            quotings.of(&text[record.start()..record.end()], &mut quoting);
+            for (cell, &quoting) in record.iter().zip(&quoting) {
+                let look = Look::of(cell);
+                let is_known = match quoting {
+                    Quoting::Bare => look != Look::Odd,
+                    Quoting::Whole => true,
+                    Quoting::Broken => false,
+                };
+                reading.known += usize::from(is_known);
+                reading.values += usize::from(look.is_value());
+            }
+        }
+        reading
+    }
+
+    /// The consistency of van den Burg et al. 2019: the pattern score (their equation 2) times the type
+    /// score (their equation 4). A record's pattern is its number of fields here.
+    pub(super) fn score(&self) -> f64 {
+        self.pattern_score() * self.type_score()
+    }
+
+    fn pattern_score(&self) -> f64 {
+        /// What a record of one field is worth, in their paper.
+        const ALPHA: f64 = 1e-3;
+        let of = |(&width, &count): (&usize, &usize)| {
+            count as f64 * (width as f64 - 1.0).max(ALPHA) / width as f64
+        };
+        let sum: f64 = self.widths.iter().map(of).sum();
+        sum / self.widths.len().max(1) as f64
+    }
+
+    /// The share of cells that look like something.
+    pub(super) fn type_score(&self) -> f64 {
+        /// What it is at least, in their paper.
+        const BETA: f64 = 1e-10;
+        (self.known as f64 / self.cells.max(1) as f64).max(BETA)
+    }
+
+    /// The share of cells that look like values.
+    pub(super) fn value_share(&self) -> f64 {
+        self.values as f64 / self.cells.max(1) as f64
+    }
+
+    /// How many fields most records have; of equals, the most.
+    pub(super) fn width(&self) -> usize {
+        let most = self.widths.iter().max_by_key(|&(_, count)| count);
+        most.map_or(0, |(&width, _)| width)
+    }
+
+    /// The share of records with so many.
+    pub(super) fn agreement(&self) -> f64 {
+        let most = self.widths.values().max().copied().unwrap_or_default();
+        most as f64 / self.rows.max(1) as f64
+    }
+}
