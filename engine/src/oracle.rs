@@ -1,8 +1,12 @@
 //! The truth that tests and checks compare with: a whole input profiled in one piece, in the simplest
 //! way, by the csv crate. It shares with the real path only what is counted of a cell, not how
-//! records are found, cut, carried or merged. It knows no cap on a record's length.
+//! records are found, cut, carried or merged. It knows no cap on a record's length, and must not be
+//! given a header with a quote that never closes.
 
 use std::io::Read;
+use std::ops::Range;
+
+use csv::ByteRecord;
 
 use proto::v1::ProfilePartial;
 
@@ -18,7 +22,8 @@ pub struct Whole {
     pub partial: ProfilePartial,
     /// Good records.
     pub rows: u64,
-    /// Records with another number of fields than there are columns.
+    /// Records with another number of fields than there are columns, and those with a quote that never
+    /// closes.
     pub rejected: u64,
 }
 
@@ -27,10 +32,37 @@ pub struct Whole {
 /// # Errors
 ///
 /// When it cannot be read.
-pub fn profile_in_one_piece(input: impl Read, dialect: &Dialect) -> Result<Whole, csv::Error> {
-    let mut reader = reader(input, dialect);
-    let mut record = csv::ByteRecord::new();
-    let mut more = reader.read_byte_record(&mut record)?;
+pub fn profile_in_one_piece(mut input: impl Read, dialect: &Dialect) -> Result<Whole, csv::Error> {
+    let mut bytes = Vec::new();
+    input.read_to_end(&mut bytes)?;
+    let mut columns: Option<Vec<String>> = None;
+    let mut profiler = Profiler::new(0);
+    let (mut rows, mut rejected) = (0, 0);
+    let unclosed = records(&bytes, dialect, |record| {
+        let is_header = columns.is_none() && dialect.has_header;
+        let names = columns.get_or_insert_with(|| {
+            profiler = Profiler::new(record.len());
+            names(record, dialect)
+        });
+        if is_header {
+            return;
+        }
+        if record.len() == names.len() {
+            profiler.add(record.iter());
+            rows += 1;
+        } else {
+            rejected += 1;
+        }
+    })?;
+    Ok(Whole {
+        columns: columns.unwrap_or_default(),
+        partial: profiler.partial(),
+        rows,
+        rejected: rejected + unclosed.len() as u64,
+    })
+}
+
+fn names(record: &ByteRecord, dialect: &Dialect) -> Vec<String> {
     let name = |(at, cell): (usize, &[u8])| {
         if dialect.has_header {
             String::from_utf8_lossy(cell).into_owned()
@@ -38,27 +70,92 @@ pub fn profile_in_one_piece(input: impl Read, dialect: &Dialect) -> Result<Whole
             format!("column {}", at + 1)
         }
     };
-    let columns: Vec<_> = record.iter().enumerate().map(name).collect();
-    if dialect.has_header {
-        more = reader.read_byte_record(&mut record)?;
-    }
-    let mut profiler = Profiler::new(columns.len());
-    let (mut rows, mut rejected) = (0, 0);
-    while more {
-        if record.len() == columns.len() {
-            profiler.add(record.iter());
-            rows += 1;
-        } else {
-            rejected += 1;
+    record.iter().enumerate().map(name).collect()
+}
+
+/// Hands every record of `input`, the header too, to `visit`. Where the lines are that are given up for
+/// a quote that never closes; what stands behind them is read as if they were not there.
+///
+/// # Errors
+///
+/// When it cannot be read.
+pub fn records(
+    input: &[u8],
+    dialect: &Dialect,
+    mut visit: impl FnMut(&ByteRecord),
+) -> Result<Vec<Range<usize>>, csv::Error> {
+    let mut unclosed = Vec::new();
+    let mut start = if input.starts_with(b"\xef\xbb\xbf") {
+        3
+    } else {
+        0
+    };
+    while let Some((at, fields)) = read(input, start, dialect, &mut visit)? {
+        // The quote opened with the last field. The first line that opens it is the one to give up.
+        let mut end = at;
+        loop {
+            end += line(&input[end..]);
+            let open = read(&input[..end], at, dialect, |_| {})?;
+            if end == input.len() || open.is_some_and(|(_, found)| found == fields) {
+                break;
+            }
         }
-        more = reader.read_byte_record(&mut record)?;
+        unclosed.push(at..end);
+        start = end;
     }
-    Ok(Whole {
-        columns,
-        partial: profiler.partial(),
-        rows,
-        rejected,
-    })
+    Ok(unclosed)
+}
+
+/// Reads on from `start`. Where the record starts, and how many fields it has, that a quote keeps open to
+/// the end; blank lines before it may be among it.
+fn read(
+    input: &[u8],
+    start: usize,
+    dialect: &Dialect,
+    mut visit: impl FnMut(&ByteRecord),
+) -> Result<Option<(usize, usize)>, csv::Error> {
+    // Behind all else stands a line of its own, unless a quote is open. A line end before all else has
+    // no meaning, but keeps what looks like a byte order mark from being taken for one.
+    let last = last_line(dialect);
+    let tail = [b'\n', last];
+    let text = b"\n".chain(&input[start..]).chain(&tail[..]);
+    let mut reader = reader(text, dialect);
+    let (mut record, mut next) = (ByteRecord::new(), ByteRecord::new());
+    let mut more = reader.read_byte_record(&mut record)?;
+    while more {
+        more = reader.read_byte_record(&mut next)?;
+        if more {
+            visit(&record);
+            std::mem::swap(&mut record, &mut next);
+        }
+    }
+    if record.len() == 1 && record[0] == [last] {
+        return Ok(None);
+    }
+    let byte = record.position().map_or(0, csv::Position::byte) as usize;
+    Ok(Some((start + byte.saturating_sub(1), record.len())))
+}
+
+/// A byte that means nothing in the dialect.
+fn last_line(dialect: &Dialect) -> u8 {
+    let meant = [
+        Some(dialect.delimiter),
+        dialect.quote,
+        dialect.escape,
+        dialect.comment,
+    ];
+    (b'a'..=b'z')
+        .find(|byte| !meant.contains(&Some(*byte)))
+        .unwrap_or(b'a')
+}
+
+/// The length of the first line, with its line end.
+fn line(text: &[u8]) -> usize {
+    match memchr::memchr2(b'\r', b'\n', text) {
+        Some(at) if text[at..].starts_with(b"\r\n") => at + 2,
+        Some(at) => at + 1,
+        None => text.len(),
+    }
 }
 
 fn reader<R: Read>(input: R, dialect: &Dialect) -> csv::Reader<R> {

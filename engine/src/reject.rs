@@ -20,14 +20,43 @@ pub(crate) fn raw(record: &[u8]) -> Vec<u8> {
 pub(crate) const TORN: &str = "the input was cut off within this record";
 
 /// The reason for a record over the cap.
-pub(crate) fn too_long(cap_bytes: u64, quote_line: Option<u64>) -> String {
-    let cap = bytes(cap_bytes);
-    match quote_line {
-        Some(line) => {
-            format!("record is longer than {cap} (a quote opened on line {line} may never close)")
+pub(crate) fn too_long(cap_bytes: u64) -> String {
+    format!("record is longer than {}", bytes(cap_bytes))
+}
+
+/// The reason for a record with a quote that never closes, which opened on the line that reads `text`.
+pub(crate) fn open_quote(line: u64, text: &[u8]) -> String {
+    let text = excerpt(text);
+    format!(
+        "a quote opened on line {line} never closes: `{text}`; if quotes mean nothing in this file, pass \
+         --quote none"
+    )
+}
+
+/// The start of a line, with nothing in it that would do something to a terminal.
+fn excerpt(line: &[u8]) -> String {
+    const CHARACTERS: usize = 40;
+    let line = line.trim_ascii_end();
+    // No character has more than four bytes.
+    let text = String::from_utf8_lossy(&line[..line.len().min(4 * CHARACTERS + 4)]);
+    let mut shown = String::new();
+    for (at, character) in text.chars().enumerate() {
+        if at == CHARACTERS {
+            shown.push('…');
+            break;
         }
-        None => format!("record is longer than {cap}"),
+        if character.is_control() || is_direction(character) {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
     }
+    shown
+}
+
+/// Whether it turns the direction of text around.
+fn is_direction(character: char) -> bool {
+    matches!(character, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The reason for a record with another number of fields than there are columns.
@@ -93,9 +122,11 @@ mod tests {
     fn reasons_read_as_sentences() {
         assert_eq!(ragged(5, 10, true), "5 fields where the header has 10");
         assert_eq!(ragged(1, 2, false), "1 field where the first record has 2");
+        assert_eq!(too_long(4 << 20), "record is longer than 4 MiB");
         assert_eq!(
-            too_long(4 << 20, Some(7)),
-            "record is longer than 4 MiB (a quote opened on line 7 may never close)"
+            open_quote(7, b"3,\"12\tinch,a text that goes on and on and on\r\n"),
+            "a quote opened on line 7 never closes: `3,\"12\\tinch,a text that goes on and on an…`; if \
+             quotes mean nothing in this file, pass --quote none"
         );
     }
 

@@ -1,30 +1,25 @@
 //! The splitter against the csv crate: for any bytes, any feed and any target, the pieces joined are
-//! the input and their records are those of `csv::Reader`.
+//! the input, but for rejects, and their records are those of `csv::Reader`.
 
 #![allow(clippy::unwrap_used)] // a helper of a test may panic
 
+use std::ops::Range;
+
+use engine::oracle;
 use engine::records::Records;
 use engine::{Dialect, Limits, Piece, SplitError, Splitter};
 use proptest::prelude::*;
+use proto::v1::Reject;
 
 type Row = Vec<Vec<u8>>;
 
-fn reference(dialect: &Dialect, input: &[u8]) -> Vec<Row> {
-    let mut builder = csv::ReaderBuilder::new();
-    builder
-        .has_headers(false)
-        .flexible(true)
-        .delimiter(dialect.delimiter)
-        .double_quote(dialect.double_quote)
-        .escape(dialect.escape)
-        .comment(dialect.comment)
-        .quoting(dialect.quote.is_some())
-        .quote(dialect.quote.unwrap_or(b'"'));
-    let reader = builder.from_reader(input);
-    reader
-        .into_byte_records()
-        .map(|record| record.unwrap().iter().map(<[u8]>::to_vec).collect())
-        .collect()
+/// The records of the csv crate, and the lines given up for a quote that never closes.
+fn reference(dialect: &Dialect, input: &[u8]) -> (Vec<Row>, Vec<Range<usize>>) {
+    let mut rows = Vec::new();
+    let unclosed = oracle::records(input, dialect, |record| {
+        rows.push(record.iter().map(<[u8]>::to_vec).collect());
+    });
+    (rows, unclosed.unwrap())
 }
 
 fn read(dialect: &Dialect, body: &[u8]) -> Vec<Row> {
@@ -135,30 +130,39 @@ fn check(dialect: Dialect, target_bytes: usize, input: &[u8], feed: usize) {
         pieces,
         error,
     } = split(dialect, limits, input, feed);
-    let mut expected = reference(&dialect, input);
-    if expected.is_empty() {
+    if let Some(SplitError::OpenHeader { .. }) = error {
+        // No record is complete before the lines that are given up.
+        let first = reference(&dialect, input).1[0].clone();
+        let (before, _) = reference(&dialect, &input[..first.start]);
+        return assert_eq!((before, dialect.has_header), (vec![], true));
+    }
+    let (mut expected, unclosed) = reference(&dialect, input);
+    if expected.is_empty() && unclosed.is_empty() {
         assert_eq!((header, error), (None, Some(SplitError::Empty)));
     } else {
-        let first = &expected[0];
-        let names: Vec<String> = if dialect.has_header {
-            first
-                .iter()
-                .map(|cell| String::from_utf8_lossy(cell).into_owned())
-                .collect()
-        } else {
-            (1..=first.len()).map(|n| format!("column {n}")).collect()
-        };
-        assert_eq!(header, Some(names));
+        let first = expected.first().map_or(&[][..], Vec::as_slice);
+        assert_eq!((header, error), (Some(names(&dialect, first)), None));
         if dialect.has_header {
             expected.remove(0);
         }
     }
     let mut rows = Vec::new();
-    let mut byte = pieces.first().map_or(0, |piece| piece.first_byte);
+    let mut rejects: Vec<Range<usize>> = Vec::new();
+    let mut byte = pieces.first().map_or(0, start);
     for piece in &pieces {
-        assert!(!piece.body.is_empty() && piece.rejects.is_empty());
+        for reject in &piece.rejects {
+            assert_eq!(reject.byte, byte, "rejects stand between the bodies");
+            assert_eq!(reject.line, line_of(input, byte as usize), "line");
+            let found = unclosed[rejects.len()].clone();
+            // The reference may count blank lines before the record to what is given up.
+            assert!(found.start as u64 <= byte && byte < found.end as u64);
+            assert!(input[byte as usize..found.end].starts_with(&reject.raw));
+            rejects.push(found.clone());
+            byte = found.end as u64;
+        }
+        assert!(!piece.body.is_empty() || !piece.rejects.is_empty());
         assert_eq!(piece.first_byte, byte);
-        assert_eq!(piece.first_record, rows.len() as u64);
+        assert_eq!(piece.first_record, (rows.len() + rejects.len()) as u64);
         assert_eq!(piece.first_line, line_of(input, byte as usize), "line");
         let end = byte as usize + piece.body.len();
         assert_eq!(piece.body, input[byte as usize..end]);
@@ -171,7 +175,25 @@ fn check(dialect: Dialect, target_bytes: usize, input: &[u8], feed: usize) {
     if !pieces.is_empty() {
         assert_eq!(byte, input.len() as u64);
     }
+    assert_eq!(rejects, unclosed);
     assert_eq!(rows, expected);
+}
+
+/// Where a piece starts, with the rejects before its body.
+fn start(piece: &Piece) -> u64 {
+    let reject = piece.rejects.first();
+    reject.map_or(piece.first_byte, |reject| reject.byte)
+}
+
+fn names(dialect: &Dialect, first: &[Vec<u8>]) -> Vec<String> {
+    let name = |(at, cell): (usize, &Vec<u8>)| {
+        if dialect.has_header {
+            String::from_utf8_lossy(cell).into_owned()
+        } else {
+            format!("column {}", at + 1)
+        }
+    };
+    first.iter().enumerate().map(name).collect()
 }
 
 /// Bytes that matter, most of the time.
@@ -241,37 +263,127 @@ fn capped(dialect: Dialect, target_bytes: usize, input: &str) -> Split {
     split(dialect, limits, input.as_bytes(), input.len().max(1))
 }
 
+fn rejects(split: &Split) -> Vec<&Reject> {
+    let pieces = split.pieces.iter();
+    pieces.flat_map(|piece| &piece.rejects).collect()
+}
+
+fn bodies(split: &Split) -> String {
+    let bodies: Vec<u8> = split.pieces.iter().flat_map(|p| p.body.to_vec()).collect();
+    String::from_utf8(bodies).unwrap()
+}
+
 #[test]
 fn a_record_over_the_cap_is_rejected_and_the_next_sound_one_is_found() {
-    let open = format!("1,\"never closed\r\n{}\n2,sound\r\n", "x,y\n".repeat(40));
-    let input = format!("a,b\n0,before\n{open}3,sound\n");
+    let long = format!("1,\"closed\",{}\r\n", "x,y".repeat(40));
+    let input = format!("a,b\n0,before\n{long}3,sound\n");
     for target in [1, 40, 100] {
-        let Split { pieces, error, .. } = capped(Dialect::default(), target, &input);
-        assert_eq!(error, None);
-        let rejects: Vec<_> = pieces.iter().flat_map(|piece| &piece.rejects).collect();
-        let [reject] = rejects[..] else {
-            panic!("{rejects:?}")
+        let split = capped(Dialect::default(), target, &input);
+        let [reject] = rejects(&split)[..] else {
+            panic!("{split:?}")
         };
         assert_eq!((reject.record, reject.line, reject.byte), (1, 3, 13));
-        assert_eq!(
-            reject.reason,
-            "record is longer than 100 bytes (a quote opened on line 3 may never close)"
-        );
-        assert_eq!(reject.raw, &open.as_bytes()[..100]);
-        let bodies: Vec<u8> = pieces
-            .iter()
-            .flat_map(|piece| piece.body.to_vec())
-            .collect();
-        let bodies = String::from_utf8(bodies).unwrap();
-        // Records are looked for again from the first line end behind the cap.
-        let rest = &open[100..];
-        let rest = &rest[rest.find('\n').unwrap() + 1..];
-        assert_eq!(bodies, format!("0,before\n{rest}3,sound\n"));
-        for piece in &pieces {
+        assert_eq!(reject.reason, "record is longer than 100 bytes");
+        assert_eq!(reject.raw, &long.as_bytes()[..100]);
+        assert_eq!(bodies(&split), "0,before\n3,sound\n");
+        for piece in &split.pieces {
             let line = line_of(input.as_bytes(), piece.first_byte as usize);
             assert_eq!(piece.first_line, line);
         }
     }
+}
+
+#[test]
+fn a_quote_that_never_closes_costs_its_line_and_no_more() {
+    for (end, filler) in [("\n", 3), ("\r\n", 3), ("\r", 3), ("\n", 60)] {
+        // Fewer bytes than the cap to the end of the input, or more.
+        let rest = format!("2,sound{end}").repeat(filler);
+        let input = format!("a,b{end}0,\"be{end}fore\"{end}1,\"12 inch{end}{rest}");
+        for target in [1, 40, 100] {
+            let split = capped(Dialect::default(), target, &input);
+            let [reject] = rejects(&split)[..] else {
+                panic!("{split:?}")
+            };
+            let byte = input.find("1,").unwrap() as u64;
+            assert_eq!((reject.record, reject.line, reject.byte), (1, 4, byte));
+            assert_eq!(
+                reject.reason,
+                "a quote opened on line 4 never closes: `1,\"12 inch`; if quotes mean nothing in this \
+                 file, pass --quote none"
+            );
+            assert_eq!(reject.raw, b"1,\"12 inch");
+            assert_eq!(bodies(&split), format!("0,\"be{end}fore\"{end}{rest}"));
+        }
+    }
+}
+
+#[test]
+fn the_lines_before_a_quote_that_never_closes_are_given_up_with_it() {
+    let split = capped(Dialect::default(), 50, "a,b\n1,\"x\ny\",\"z\n2,3\n");
+    let [reject] = rejects(&split)[..] else {
+        panic!("{split:?}")
+    };
+    assert_eq!((reject.line, &reject.raw[..]), (2, &b"1,\"x\ny\",\"z"[..]));
+    assert!(
+        reject.reason.contains("line 3 never closes: `y\",\"z`"),
+        "{}",
+        reject.reason
+    );
+    assert_eq!(bodies(&split), "2,3\n");
+}
+
+#[test]
+fn a_quote_that_never_closes_in_a_line_without_end_takes_that_line() {
+    let input = format!("a,b\n1,\"{}\n2,3\n", "x".repeat(200));
+    let split = capped(Dialect::default(), 50, &input);
+    assert_eq!(
+        (rejects(&split).len(), bodies(&split)),
+        (1, "2,3\n".to_owned())
+    );
+    assert_eq!(split.pieces.last().unwrap().first_line, 3);
+    let split = capped(Dialect::default(), 50, "a,b\n1,\"x");
+    assert_eq!((rejects(&split).len(), bodies(&split)), (1, String::new()));
+}
+
+#[test]
+fn lone_quotes_are_looked_at_no_more_than_twice() {
+    let cap = 100;
+    let lines = [
+        "\n\"x", "\"\"", "\"\"\"\"", "a,\\\"", ",\"y", "\"", "a\"b,\"c",
+    ];
+    let (mut random, mut seen) = (7_u64, 0);
+    for dialect in [
+        Dialect::default(),
+        Dialect {
+            escape: Some(b'\\'),
+            double_quote: false,
+            ..Dialect::default()
+        },
+    ] {
+        for _ in 0..300 {
+            let mut input = "a,b\n".to_owned();
+            for _ in 0..300 {
+                random = random
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
+                // Mostly the same few lines, so that a quote seldom finds another.
+                let at = (random >> 33) as usize % 64;
+                input.push_str(lines.get(at).unwrap_or(&lines[at % 3]));
+                input.push('\n');
+            }
+            let split = capped(dialect, 50, &input);
+            let rejects = rejects(&split);
+            let open: Vec<_> = rejects
+                .iter()
+                .filter(|r| r.reason.contains("never closes"))
+                .collect();
+            for three in open.windows(3) {
+                seen += 1;
+                assert!(three[2].byte - three[0].byte >= cap, "{input}");
+            }
+        }
+    }
+    assert!(seen > 100, "{seen}");
 }
 
 #[test]
@@ -288,12 +400,22 @@ fn a_record_without_end_is_told_of_though_no_body_comes_after_it() {
 }
 
 #[test]
-fn a_header_over_the_cap_is_an_error_that_says_where_a_quote_opened() {
-    let input = format!("\n\na,\"b\n{}", "x".repeat(1000));
-    let error = capped(Dialect::default(), 50, &input).error.unwrap();
+fn a_header_without_end_is_an_error_that_says_where_a_quote_opened() {
+    for rest in [10, 1000] {
+        let input = format!("\n\na,\"b\n{}", "x".repeat(rest));
+        let error = capped(Dialect::default(), 50, &input).error.unwrap();
+        assert_eq!(
+            error.to_string(),
+            "the header, on line 3, does not end: a quote opened on line 3 never closes: `a,\"b`; if quotes \
+         mean nothing in this file, pass --quote none"
+        );
+    }
+    let error = capped(Dialect::default(), 50, &"x".repeat(1000))
+        .error
+        .unwrap();
     assert_eq!(
         error.to_string(),
-        "the header, on line 3, is longer than 100 bytes (a quote opened on line 3 may never close)"
+        "the header, on line 1, is longer than 100 bytes"
     );
 }
 

@@ -113,14 +113,18 @@ impl Check<'_> {
         let delimiter = char::from(self.input.dialect.delimiter).to_string();
         let mut rest = vec!["c"; columns].join(&delimiter).into_bytes();
         rest.push(b'\n');
+        let mut carried = 0;
         for chunk in chunks(self.messages).filter(|chunk| !dead.contains(&chunk.seq)) {
             rest.extend_from_slice(&chunk.body);
+            carried += chunk.rejects.len() as u64;
         }
         let dialect = Dialect {
             has_header: true,
             ..self.input.dialect
         };
-        Ok(profile_in_one_piece(&rest[..], &dialect)?)
+        let mut whole = profile_in_one_piece(&rest[..], &dialect)?;
+        whole.rejected += carried;
+        Ok(whole)
     }
 
     /// The rejects of the whole input as one chunk, without those of dead chunks.
@@ -144,6 +148,10 @@ impl Check<'_> {
             let holds = |chunk: &&&Chunk| {
                 let from = chunk.first_byte;
                 (from..from + chunk.body.len() as u64).contains(&reject.byte)
+                    || chunk
+                        .rejects
+                        .iter()
+                        .any(|carried| carried.byte == reject.byte)
             };
             lost.iter().find(holds).is_none()
         });

@@ -73,10 +73,8 @@ impl Core {
         while let Some(&byte) = body.get(at) {
             if byte == b'\r' || byte == b'\n' {
                 at += 1;
-            } else if Some(byte) == self.comment
-                && let Some(end) = memchr(b'\n', &body[at..])
-            {
-                at += end + 1;
+            } else if Some(byte) == self.comment {
+                at = memchr(b'\n', &body[at..]).map_or(body.len(), |end| at + end + 1);
             } else {
                 break;
             }

@@ -1,12 +1,8 @@
-//! Where pieces are cut, and what becomes of a record over the cap.
-
-use memchr::memchr2;
-use proto::v1::Reject;
+//! Where pieces are cut. What becomes of what cannot be cut is for `refuse`.
 
 use super::header;
 use super::scan::{Progress, line_ends};
-use super::{MAX_WAITING_REJECTS, Phase, Piece, SplitError, Splitter, Step};
-use crate::reject;
+use super::{MAX_WAITING_REJECTS, Piece, SplitError, Splitter, Step};
 
 impl Splitter {
     /// Cuts at the last line end within the target. For that the byte behind the target must be
@@ -42,7 +38,7 @@ impl Splitter {
             return self.cut_records(self.progress.boundary);
         }
         if known > cap {
-            return Ok(self.reject_long());
+            return Ok(self.reject_endless(cap));
         }
         if self.finished {
             return self.cut_rest();
@@ -60,14 +56,16 @@ impl Splitter {
 
     /// The end of the input ends a record that no line end does.
     fn cut_rest(&mut self) -> Result<Step, SplitError> {
-        if self.torn && !self.progress.state.is_start() {
+        let state = self.progress.state;
+        if (self.torn && state.is_record()) || state.is_open() {
             return match self.progress.boundary {
-                0 => Ok(self.reject_torn()),
+                0 if self.torn => Ok(self.reject_torn()),
+                0 => Ok(self.reject_endless(self.buffer.len())),
                 boundary => self.cut_records(boundary),
             };
         }
         self.number_columns(self.buffer.len())?;
-        let rows = self.progress.rows + u64::from(!self.progress.state.is_start());
+        let rows = self.progress.rows + u64::from(state.is_record());
         Ok(Step::Piece(self.cut(self.buffer.len(), rows)))
     }
 
@@ -97,66 +95,5 @@ impl Splitter {
         self.place.byte += end as u64;
         self.progress = Progress::START;
         piece
-    }
-
-    /// The buffer starts with a record that has no end within the cap. What is kept of it is told;
-    /// from behind the cap on, the next line end is where records are looked for again.
-    fn reject_long(&mut self) -> Step {
-        let cap = self.limits.cap_bytes;
-        let record = &self.buffer[..cap];
-        let quote_line = self
-            .scanner
-            .open_quote(record)
-            .map(|line_ends| self.place.line + line_ends);
-        self.reject(reject::too_long(cap as u64, quote_line), cap);
-        let Progress {
-            line_ends,
-            after_cr,
-            ..
-        } = self.progress;
-        self.consume(cap, line_ends);
-        self.phase = Phase::Skipping { after_cr };
-        Step::Again
-    }
-
-    /// All that is left is the beginning of a record.
-    fn reject_torn(&mut self) -> Step {
-        let known = self.buffer.len();
-        self.reject(reject::TORN.to_owned(), known);
-        self.consume(known, self.progress.line_ends);
-        Step::Again
-    }
-
-    /// Notes the record at the buffer's start, of which the first `known` bytes are at hand.
-    fn reject(&mut self, reason: String, known: usize) {
-        self.rejects.push(Reject {
-            record: self.place.record,
-            line: self.place.line,
-            byte: self.place.byte,
-            reason,
-            raw: reject::raw(&self.buffer[..known]),
-            file: String::new(),
-        });
-        self.place.rejected += 1;
-        self.place.record += 1;
-    }
-
-    /// Drops the rest of a record over the cap, up to and with the next line end.
-    pub(super) fn skip(&mut self, after_cr: bool) -> Step {
-        let Some(at) = memchr2(b'\r', b'\n', &self.buffer) else {
-            if !self.buffer.is_empty() {
-                self.phase = Phase::Skipping { after_cr: false };
-                self.consume(self.buffer.len(), 0);
-            }
-            return Step::Wait;
-        };
-        let Some(end) = self.whole_line_end(at + 1) else {
-            return Step::Wait;
-        };
-        // A line feed behind the carriage return before it ends a line that is counted already.
-        let counted = after_cr && at == 0 && self.buffer[0] == b'\n';
-        self.consume(end, u64::from(!counted));
-        self.phase = Phase::Body;
-        Step::Again
     }
 }

@@ -26,7 +26,10 @@ impl Splitter {
         if known > cap {
             return self.drop_blank(cap);
         }
-        if self.finished && !self.progress.state.is_start() {
+        if self.finished && self.progress.state.is_open() {
+            return Err(self.endless(known));
+        }
+        if self.finished && self.progress.state.is_record() {
             return self.take_header(known);
         }
         Ok(Step::Wait)
@@ -50,12 +53,24 @@ impl Splitter {
             self.consume(boundary, line_ends);
             return Ok(Step::Again);
         }
-        let opened = self.scanner.open_quote(&self.buffer[..cap_bytes]);
-        Err(SplitError::LongHeader {
-            line: self.place.line,
-            cap_bytes,
-            quote_line: opened.map(|line_ends| self.place.line + line_ends),
-        })
+        Err(self.endless(cap_bytes))
+    }
+
+    /// The header has no end within the first `known` bytes.
+    fn endless(&self, known: usize) -> SplitError {
+        let blank = self.progress.boundary;
+        let line = self.place.line + super::scan::line_ends(&self.buffer[..blank]);
+        let bytes = &self.buffer[..known];
+        match self.scanner.open_quote(bytes) {
+            Some(quote) => SplitError::OpenHeader {
+                line,
+                reason: self.open_reason(bytes, quote),
+            },
+            None => SplitError::LongHeader {
+                line,
+                cap_bytes: known,
+            },
+        }
     }
 }
 

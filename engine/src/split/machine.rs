@@ -36,15 +36,20 @@ impl State {
         Self::Comment,
     ];
 
-    /// Whether no byte of a record has been seen. At the end of input, any other state ends a
-    /// record: so csv-core has it, also for a comment that no line feed ends.
+    /// Whether no byte of a record, nor of a comment, has been seen.
     pub(crate) fn is_start(self) -> bool {
         matches!(self, Self::RecordStart | Self::AfterCr)
     }
 
-    /// Whether the bytes in hand are part of a record that a line end here would complete.
+    /// Whether the bytes in hand are part of a record that a line end here, or the end of the input,
+    /// would complete.
     pub(crate) fn is_record(self) -> bool {
         !self.is_start() && self != Self::Comment
+    }
+
+    /// Whether a quote has opened that a line end does not close.
+    pub(crate) fn is_open(self) -> bool {
+        matches!(self, Self::Quoted | Self::Escaped)
     }
 }
 

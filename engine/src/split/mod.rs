@@ -1,11 +1,17 @@
 //! Cuts input into chunks of whole records, in bounded memory: push bytes in, take pieces out.
-//! Records end where csv-core 0.1.13 says they do. Where a cut falls depends on the bytes alone, never
-//! on how they arrived. Reading, decoding and sending are for the publisher.
+//! Where a cut falls depends on the bytes alone, never on how they arrived. Reading, decoding and
+//! sending are for the publisher.
+//!
+//! Records end where csv-core 0.1.13 says they do, with two exceptions. A quote that never closes,
+//! within the cap or before the end of the input, would make one record of all that follows: here it
+//! costs no more than the lines of its record up to its own. And a comment is none the less one where
+//! no line feed ends it.
 
 mod cut;
 mod header;
 pub(crate) mod machine;
 mod memory;
+mod refuse;
 mod scan;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -47,7 +53,7 @@ pub struct Piece {
     pub first_line: u64,
     /// Bytes of the input before `body`.
     pub first_byte: u64,
-    /// Records over the cap that stood before `body`, and behind the body of the piece before.
+    /// Records without an end that stood before `body`, and behind the body of the piece before.
     pub rejects: Vec<Reject>,
 }
 
@@ -58,17 +64,20 @@ pub enum SplitError {
     #[error("the input is empty")]
     Empty,
     /// The header does not end.
-    #[error("the header, on line {line}, is longer than {cap}{}", match quote_line {
-        Some(line) => format!(" (a quote opened on line {line} may never close)"),
-        None => String::new(),
-    }, cap = crate::reject::bytes(*cap_bytes as u64))]
+    #[error("the header, on line {line}, is longer than {}", crate::reject::bytes(*cap_bytes as u64))]
     LongHeader {
         /// The line on which it starts.
         line: u64,
         /// How long a header may be.
         cap_bytes: usize,
-        /// The line on which a quote opened that had not closed by then.
-        quote_line: Option<u64>,
+    },
+    /// A quote in the header never closes.
+    #[error("the header, on line {line}, does not end: {reason}")]
+    OpenHeader {
+        /// The line on which it starts.
+        line: u64,
+        /// Where the quote opened, and what to do.
+        reason: String,
     },
     /// More columns than can be carried.
     #[error(

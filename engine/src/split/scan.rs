@@ -2,6 +2,8 @@
 //! Blocks of 64 bytes are read at once where the dialect and the bytes allow, the rest by the state
 //! machine; both always agree. What is cut where is for `Splitter`.
 
+use memchr::{memchr2, memrchr2};
+
 use super::machine::{Machine, State};
 use crate::Dialect;
 use crate::block::{BLOCK, Block, prefix_xor};
@@ -107,19 +109,40 @@ impl Scanner {
         }
     }
 
-    /// The line end, counted from the start of `bytes` (a record's), on whose line the last quote
-    /// opened that was never closed. `None`: the bytes do not end within quotes.
-    pub(super) fn open_quote(&self, bytes: &[u8]) -> Option<u64> {
-        let mut progress = Progress::START;
+    /// The last quote that opens in `bytes`, which start with a record. `None`: it closes.
+    pub(super) fn open_quote(&self, bytes: &[u8]) -> Option<OpenQuote> {
+        let mut state = State::RecordStart;
         let mut opened = 0;
-        for &byte in bytes {
-            let before = progress.state;
-            self.step(&mut progress, byte);
-            if progress.state == State::Quoted && !is_quoted(before) {
-                opened = progress.line_ends;
+        for (at, &byte) in bytes.iter().enumerate() {
+            let before = state;
+            state = self.machine.step(before, byte);
+            if state == State::Quoted && !before.is_open() && before != State::QuoteInQuoted {
+                opened = at;
             }
         }
-        is_quoted(progress.state).then_some(opened)
+        state.is_open().then(|| OpenQuote::at(bytes, opened))
+    }
+}
+
+/// A quote that opens and does not close, by places in the bytes that were looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct OpenQuote {
+    /// Where its line starts.
+    pub(super) line_start: usize,
+    /// Line ends before it.
+    pub(super) line_ends: u64,
+    /// Where its line ends, the first byte of the line end included. `None`: it does not.
+    pub(super) line_end: Option<usize>,
+}
+
+impl OpenQuote {
+    fn at(bytes: &[u8], opened: usize) -> Self {
+        let (before, behind) = bytes.split_at(opened);
+        Self {
+            line_start: memrchr2(b'\r', b'\n', before).map_or(0, |at| at + 1),
+            line_ends: line_ends(before),
+            line_end: memchr2(b'\r', b'\n', behind).map(|at| opened + at + 1),
+        }
     }
 }
 
@@ -132,10 +155,6 @@ pub(crate) fn line_ends(bytes: &[u8]) -> u64 {
         after_cr = byte == b'\r';
     }
     ends
-}
-
-fn is_quoted(state: State) -> bool {
-    matches!(state, State::Quoted | State::QuoteInQuoted | State::Escaped)
 }
 
 /// Reads a block at once; false, with nothing changed, where a quote stands at no field's start.
