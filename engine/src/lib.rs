@@ -13,6 +13,7 @@ pub mod dialect;
 pub mod operation;
 pub mod oracle;
 pub mod profile;
+pub mod rearrange;
 pub mod records;
 mod reject;
 mod sample;

@@ -136,7 +136,8 @@ impl Board {
             },
             progress: job.progress(),
             no_workers: self.lacks_workers(state, now_ms),
-            ..v1::Job::default()
+            replaced: job.replaced(),
+            reason: job.stopped().to_owned(),
         }
     }
 

@@ -71,6 +71,8 @@ pub struct Tally {
     pub duplicates: u64,
     /// Committed bytes of the job's spill file.
     pub spilled: u64,
+    /// Malformed sequences in the chunks done.
+    pub replaced: u64,
 }
 
 impl Job {
@@ -122,6 +124,16 @@ impl Job {
             None if now_ms.saturating_sub(last_ms) > STALLED_AFTER_MS => JobState::Stalled,
             None => JobState::Publishing,
         }
+    }
+
+    /// Malformed sequences that were taken for U+FFFD: in chunks, and before they were cut.
+    pub fn replaced(&self) -> u64 {
+        self.tally.replaced + self.seal.as_ref().map_or(0, |seal| seal.replaced)
+    }
+
+    /// Why its publisher ended it before its end. Empty: it did not.
+    pub fn stopped(&self) -> &str {
+        self.seal.as_ref().map_or("", |seal| &seal.stopped)
     }
 
     /// Bytes of input: as read by the publisher, or else as it expected.

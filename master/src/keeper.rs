@@ -164,9 +164,16 @@ impl Keeper {
         if arrivals.iter().any(Arrival::is_parked) {
             self.controlled.send_modify(|count| *count += 1);
         }
-        if !applied.finished.is_empty() {
-            self.finished
-                .send_modify(|count| *count += applied.finished.len() as u64);
+        for job in &applied.stopped {
+            tracing::info!(%job, "a job's publisher stopped it");
+        }
+        if !applied.stopped.is_empty() {
+            self.view = None;
+            self.controlled.send_modify(|count| *count += 1);
+        }
+        let ended = (applied.finished.len() + applied.stopped.len()) as u64;
+        if ended > 0 {
+            self.finished.send_modify(|count| *count += ended);
         }
         Ok(())
     }

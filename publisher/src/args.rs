@@ -1,24 +1,20 @@
 //! The publisher's command line.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker::{Broker, BrokerArgs};
+use broker::BrokerArgs;
 use cli::{Exit, Failure, Meter, OrExit, Reading};
-use engine::Dialect;
-use engine::split::Limits;
 use proto::JobId;
-use proto::v1::{OperationSpec, ProfileSpec, operation_spec::Kind};
 use tokio_util::sync::CancellationToken;
 
 use crate::going_on::GoingOnArgs;
-use crate::input::Source;
+use crate::input::Described;
+use crate::input_args::InputArgs;
 use crate::journal::JournalError;
 use crate::progress::Progress;
 use crate::resume::{Found, ResumeError};
 use crate::run::{Config, PublishError, Published};
-use crate::start::Keeping;
 
 /// Cut CSV into chunks and hand them to the broker; prints the job's id
 #[derive(Debug, clap::Args)]
@@ -58,81 +54,6 @@ impl Outcome {
     }
 }
 
-/// What to read, and how: the same for `publish` and `run`.
-#[derive(Debug, clap::Args)]
-pub struct InputArgs {
-    /// The CSV to read; - is standard input
-    #[arg(value_name = "FILE", required = true)]
-    file: Option<PathBuf>,
-
-    /// What to call the job [default: the file's name]
-    #[arg(long, value_name = "TEXT")]
-    name: Option<String>,
-
-    /// What stands between fields: one byte, or \t
-    #[arg(long, value_name = "CHAR", default_value = ",", value_parser = delimiter)]
-    delimiter: u8,
-
-    /// The first record is data; columns are called "column 1", "column 2", …
-    #[arg(long)]
-    no_headers: bool,
-
-    /// Bytes of CSV in a chunk, 1 to 4194304; a record that is longer has one to itself
-    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20,
-          value_parser = clap::value_parser!(u32).range(1..=4 << 20))]
-    chunk_bytes: u32,
-
-    /// Show no progress
-    #[arg(long, short)]
-    quiet: bool,
-}
-
-fn delimiter(text: &str) -> Result<u8, String> {
-    match text.as_bytes() {
-        b"\\t" => Ok(b'\t'),
-        [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n') => Ok(*byte),
-        _ => Err("one ASCII character is expected, not a quote or a line end".into()),
-    }
-}
-
-impl InputArgs {
-    /// Whether no progress is to be shown.
-    pub fn is_quiet(&self) -> bool {
-        self.quiet
-    }
-
-    /// A publish of this input to `broker`, which may be away for `first_connect` at the start.
-    pub fn config(&self, broker: Broker, first_connect: Duration) -> Config {
-        let source = self.source();
-        Config {
-            broker,
-            name: self.name.clone().unwrap_or_else(|| source.name()),
-            source,
-            job: JobId::new(),
-            operation: OperationSpec {
-                kind: Some(Kind::Profile(ProfileSpec::default())),
-            },
-            dialect: Dialect {
-                delimiter: self.delimiter,
-                has_header: !self.no_headers,
-                ..Dialect::default()
-            },
-            limits: Limits {
-                target_bytes: self.chunk_bytes as usize,
-                ..Limits::default()
-            },
-            first_connect,
-            progress: Arc::new(Progress::default()),
-            keeping: Keeping::Nothing,
-        }
-    }
-
-    /// Only where another publish is gone on with may there be no file.
-    fn source(&self) -> Source {
-        self.file.as_deref().map_or(Source::Stdin, Source::new)
-    }
-}
-
 impl Args {
     /// What to read, and how.
     pub fn input(&self) -> &InputArgs {
@@ -143,11 +64,10 @@ impl Args {
     fn config(&self) -> Result<Result<Config, JobId>, Failure> {
         let broker = self.broker.broker().or_exit(Exit::Usage)?;
         let first_connect = Duration::from_secs(self.connect_timeout);
-        let more = self.input.file.as_ref().map(|_| self.input.source());
-        match self.going_on.found(more.as_ref())? {
+        match self.going_on.found(self.input.files())? {
             None => {
-                let mut config = self.input.config(broker, first_connect);
-                config.keeping = self.going_on.keeping(&config.source)?;
+                let mut config = self.input.config(broker, first_connect)?;
+                config.keeping = self.going_on.keeping(&config.wanted.sources)?;
                 Ok(Ok(config))
             }
             Some(Found::Sealed(job)) => Ok(Err(job)),
@@ -177,9 +97,12 @@ impl Args {
             }
         };
         let (progress, job) = (Arc::clone(&config.progress), config.job);
-        let mut meter = Meter::new(self.input.quiet);
+        let mut meter = Meter::new(self.input.is_quiet());
         let mut ticks = tokio::time::interval(Meter::EVERY);
-        let mut opened = Some(opened);
+        let mut opened = Some(|job| {
+            say_described(&progress, self.input.is_quiet());
+            opened(job);
+        });
         let mut publishing = std::pin::pin!(crate::run(config, shutdown));
         let outcome = loop {
             tokio::select! {
@@ -215,9 +138,20 @@ impl Args {
     ///
     /// As [`publish`](Self::publish).
     pub async fn run(self, shutdown: CancellationToken) -> Result<Exit, Failure> {
+        if self.input.is_dry_run() {
+            return self.input.dry_run(shutdown).await;
+        }
         let outcome = self.publish(print_id, shutdown).await?;
         report(&outcome);
         Ok(Exit::Ok)
+    }
+}
+
+/// Says on stderr what was found out about the input, where it is worth a line.
+pub fn say_described(progress: &Progress, is_quiet: bool) {
+    let line = progress.described().and_then(Described::line);
+    if let Some(line) = line.filter(|_| !is_quiet) {
+        eprintln!("rowmill: {line}");
     }
 }
 
@@ -232,6 +166,7 @@ fn print_id(job: JobId) {
 /// Says on stderr what was published.
 pub fn report(outcome: &Outcome) {
     let Published {
+        job,
         chunks,
         rows,
         rejects,
@@ -249,7 +184,7 @@ pub fn report(outcome: &Outcome) {
     );
     if *rejects > 0 {
         eprintln!(
-            "rowmill: {rejects} records were too long to carry, or cut off; `rowmill rejects` lists them"
+            "rowmill: {rejects} bad records were left out already; rowmill rejects {job} lists all"
         );
     }
 }

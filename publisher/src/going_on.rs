@@ -18,7 +18,7 @@ pub(crate) struct GoingOnArgs {
     /// beginning of it, or "last". Refused where the file was changed since. For standard input
     /// that was kept with --spool, FILE - gives the rest of it
     #[arg(long, value_name = "JOB",
-          conflicts_with_all = ["name", "delimiter", "no_headers", "chunk_bytes", "spool"])]
+          conflicts_with_all = ["name", "InputFormat", "union", "ragged", "strict", "chunk_bytes", "spool"])]
     resume: Option<String>,
 
     /// With --resume: the rest of a spooled standard input is lost; finish the job without it. A
@@ -40,16 +40,16 @@ pub(crate) struct GoingOnArgs {
 
 impl GoingOnArgs {
     /// The publish to go on with; `more` is what FILE says. `None`: it is a new one.
-    pub(crate) fn found(&self, more: Option<&Source>) -> Result<Option<Found>, Failure> {
+    pub(crate) fn found(&self, more: &[PathBuf]) -> Result<Option<Found>, Failure> {
         let Some(text) = &self.resume else {
             return Ok(None);
         };
         let rest = match more {
-            None if self.seal => Rest::Lost,
-            None => Rest::Waits,
-            Some(Source::Stdin) => Rest::Comes,
-            Some(Source::File(_)) => {
-                let said = "with --resume, FILE can only be -; the journal knows which file it was";
+            [] if self.seal => Rest::Lost,
+            [] => Rest::Waits,
+            [file] if file.as_os_str() == "-" => Rest::Comes,
+            _ => {
+                let said = "with --resume, FILE can only be -; the journal knows which files it were";
                 return Err(Failure::message(Exit::Usage, said));
             }
         };
@@ -58,18 +58,18 @@ impl GoingOnArgs {
         found.map(Some).map_err(|error| failure(error.into()))
     }
 
-    /// What a new publish of `source` keeps.
-    pub(crate) fn keeping(&self, source: &Source) -> Result<Keeping, Failure> {
+    /// What a new publish of `sources` keeps.
+    pub(crate) fn keeping(&self, sources: &[Source]) -> Result<Keeping, Failure> {
         let journals = self.shelf();
         if let Some(dir) = &self.spool {
-            if *source != Source::Stdin {
+            if sources != [Source::Stdin] {
                 let said = "--spool is for standard input; a file is there to be read again";
                 return Err(Failure::message(Exit::Usage, said));
             }
             let journals = journals.ok_or_else(no_shelf)?;
             return Ok(Keeping::Spool(journals, dir.clone()));
         }
-        if journals.is_none() && *source != Source::Stdin {
+        if journals.is_none() && !sources.contains(&Source::Stdin) {
             tracing::warn!(
                 "there is no home directory to keep a journal in, so this publish could not be \
                  resumed; --journal DIR names another place"

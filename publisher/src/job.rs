@@ -5,7 +5,7 @@ use engine::split::Piece;
 use proto::v1::{Chunk, JobOpen, JobSeal, OperationSpec};
 use proto::{Envelope, JobId, Payload};
 
-use crate::input::Totals;
+use crate::input::{Described, Totals};
 
 /// Makes a job's messages, in their order.
 #[derive(Debug)]
@@ -23,26 +23,29 @@ pub struct Job {
 }
 
 impl Job {
-    /// The opening.
-    pub fn open(&self, name: &str, source_bytes: Option<u64>) -> Envelope {
+    /// The opening of a job that reads what is `described`.
+    pub fn open(&self, name: &str, described: &Described) -> Envelope {
         let open = JobOpen {
             job_id: self.id.to_string(),
             name: name.chars().take(200).collect(),
             operation: Some(self.operation),
             dialect: Some((&self.dialect).into()),
             columns: self.columns.clone(),
-            source_bytes,
+            source_bytes: described.source_bytes,
             opened_unix_ms: proto::unix_ms(),
             publisher: publisher(),
-            ..Default::default()
+            input: Some(described.input.clone()),
         };
         Envelope::new(format!("{}.open", self.id), self.id, Payload::Open(open))
     }
 
-    /// The next chunk.
-    pub fn chunk(&mut self, piece: Piece) -> Envelope {
+    /// The next chunk, of the file called so; empty, where the job has one input.
+    pub fn chunk(&mut self, mut piece: Piece, file: &str) -> Envelope {
         let seq = self.chunks;
         self.chunks += 1;
+        for reject in &mut piece.rejects {
+            file.clone_into(&mut reject.file);
+        }
         let chunk = Chunk {
             job_id: self.id.to_string(),
             seq,
@@ -56,7 +59,7 @@ impl Job {
             body: piece.body,
             rows: piece.rows,
             rejects: piece.rejects,
-            ..Default::default()
+            file: file.to_owned(),
         };
         Envelope::new(self.id.chunk(seq), self.id, Payload::Chunk(chunk))
     }
@@ -70,7 +73,8 @@ impl Job {
             rejects: totals.rejects,
             bytes: totals.bytes,
             sealed_unix_ms: proto::unix_ms(),
-            ..Default::default()
+            replaced: totals.replaced,
+            stopped: totals.stopped,
         };
         Envelope::new(format!("{}.seal", self.id), self.id, Payload::Seal(seal))
     }

@@ -3,10 +3,13 @@
 //! journal.
 
 mod args;
+mod dry_run;
+mod format_args;
 mod frontier;
 mod going_on;
 mod identity;
 mod input;
+mod input_args;
 mod job;
 mod journal;
 mod notes;
@@ -20,8 +23,12 @@ mod spool;
 mod start;
 mod window;
 
-pub use args::{Args, InputArgs, Outcome, report};
-pub use input::{Source, Totals};
+pub use args::{Args, Outcome, report, say_described};
+pub use format_args::FormatArgs;
+pub use input::{
+    Described, InputError, Label, Look, Source, StopAt, Totals, Wanted, expand, look, write_look,
+};
+pub use input_args::InputArgs;
 pub use job::Job;
 pub use journal::{JournalError, Shelf};
 pub use outbox::{Answered, Outbox};

@@ -1,9 +1,12 @@
 //! How far a publish has come, for whoever shows it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use tokio::sync::watch;
+
+use crate::input::Described;
 
 /// Counters of one publish. The publisher writes them, others read.
 #[derive(Debug)]
@@ -16,6 +19,7 @@ pub struct Progress {
     total_bytes: AtomicU64,
     /// Whether another process could go on with it.
     kept: AtomicBool,
+    described: OnceLock<Described>,
     opened: watch::Sender<bool>,
     waiting: watch::Sender<Option<String>>,
 }
@@ -27,6 +31,7 @@ impl Default for Progress {
             confirmed_rows: AtomicU64::new(0),
             total_bytes: AtomicU64::new(0),
             kept: AtomicBool::new(false),
+            described: OnceLock::new(),
             opened: watch::Sender::new(false),
             waiting: watch::Sender::new(None),
         }
@@ -55,6 +60,17 @@ impl Progress {
     /// Whether the publish could be gone on with, should it end here.
     pub fn is_kept(&self) -> bool {
         self.kept.load(Relaxed)
+    }
+
+    /// How the input is written. `None`: it was not looked at yet.
+    pub fn described(&self) -> Option<&Described> {
+        self.described.get()
+    }
+
+    /// The input was looked at.
+    pub(crate) fn describe(&self, described: Described) {
+        // It is looked at once.
+        drop(self.described.set(described));
     }
 
     pub(crate) fn set_kept(&self, kept: bool) {

@@ -2,6 +2,7 @@
 //! still the one that it was, and from where it is read.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -10,13 +11,14 @@ use std::time::Duration;
 
 use broker::Broker;
 use engine::Dialect;
-use engine::split::{Limits, Splitter};
+use engine::sniff::Given;
+use engine::split::Limits;
 use proto::JobId;
 use proto::v1::{JobOpen, OperationSpec};
 
 use crate::identity::{change, identity};
-use crate::input::{Opened, Reader, Reading, Source, Tail};
-use crate::journal::{Identity, Journal, JournalError, Mark, Shelf, Told, Unfinished};
+use crate::input::{InputError, Reading, Resumption, Source, Tail, Wanted};
+use crate::journal::{Begin, Journal, JournalError, Mark, Shelf, Told, Unfinished};
 use crate::notes::Book;
 use crate::progress::Progress;
 use crate::run::{Config, PublishError};
@@ -87,8 +89,7 @@ pub struct Resumed {
     told: Box<Told>,
     open: JobOpen,
     operation: OperationSpec,
-    dialect: Dialect,
-    path: PathBuf,
+    wanted: Wanted,
     rest: Rest,
 }
 
@@ -124,8 +125,11 @@ impl Resumed {
         let dialect = dialect
             .and_then(Result::ok)
             .ok_or_else(|| unusable("a dialect"))?;
-        let path = PathBuf::from(OsStr::from_bytes(&told.begin.path));
-        if told.begin.identity.is_some() && rest != Rest::Waits {
+        let wanted = wanted(&told.begin, dialect).ok_or_else(|| unusable("an encoding"))?;
+        if let [file, ..] = &told.begin.files[..]
+            && rest != Rest::Waits
+        {
+            let path = path(&file.path);
             return Err(ResumeError::NotSpooled { job, path });
         }
         if told.ended.is_some() && rest == Rest::Comes {
@@ -137,8 +141,7 @@ impl Resumed {
             told,
             open,
             operation,
-            dialect,
-            path,
+            wanted,
             rest,
         })))
     }
@@ -146,8 +149,14 @@ impl Resumed {
     /// Where it goes on, for a person.
     pub fn summary(&self) -> String {
         let mark = self.mark();
+        let file = match &self.told.begin.files[..] {
+            [] | [_] => String::new(),
+            files => files
+                .get(mark.file as usize)
+                .map_or_else(String::new, |file| format!(" of {}", file.name)),
+        };
         format!(
-            "going on with job {} ({}) from byte {}: {} rows in {} chunks are with the broker",
+            "going on with job {} ({}) from byte {}{file}: {} rows in {} chunks are with the broker",
             self.journal.job,
             self.open.name,
             mark.byte,
@@ -160,11 +169,10 @@ impl Resumed {
     pub fn config(self: Box<Self>, broker: Broker, first_connect: Duration) -> Config {
         Config {
             broker,
-            source: Source::File(self.path.clone()),
+            wanted: self.wanted.clone(),
             name: self.open.name.clone(),
             job: self.journal.job,
             operation: self.operation,
-            dialect: self.dialect,
             limits: Limits {
                 target_bytes: self.told.begin.target_bytes as usize,
                 cap_bytes: self.told.begin.cap_bytes as usize,
@@ -181,67 +189,68 @@ impl Resumed {
 
     pub(crate) fn start(self: Box<Self>, config: &Config) -> Result<Start, PublishError> {
         let mark = self.mark();
-        let opened = match &self.told.begin.identity {
-            Some(before) => self.file(before, mark.byte)?,
-            None => self.spool(mark.byte)?,
-        };
+        let spool = self.spool()?;
+        self.check_files()?;
         config.progress.set_kept(true);
-        config.progress.set_confirmed(mark.byte, mark.rows());
-        let spool = self.told.begin.identity.is_none().then_some(self.path);
-        // Without a mark nothing is known to be confirmed, and the header is read again as well.
-        let splitter = match self.told.mark {
-            None => Splitter::new(config.dialect, config.limits),
-            Some(mark) => {
-                let header = self.open.columns.clone();
-                Splitter::resume(config.dialect, config.limits, Some(header), mark.place())
-            }
-        };
+        config
+            .progress
+            .set_confirmed(mark.bytes_before + mark.byte, mark.rows());
         let tail = match (self.told.ended.map(|ended| ended.torn), self.rest) {
             _ if spool.is_none() => Tail::Ends,
             (Some(false), _) | (None, Rest::Comes) => Tail::Ends,
             (Some(true), _) | (None, Rest::Lost) => Tail::Torn,
             (None, Rest::Waits) => Tail::Stays,
         };
+        let path = spool.as_ref().map(|spool| spool.kept().path().to_owned());
+        // Without a mark nothing is known to be confirmed, and the header is read again as well.
+        let columns = self.open.columns.clone();
+        let resumed = self.told.mark.map(|mark| Resumption { mark, columns });
         Ok(Start {
-            source_bytes: opened.bytes,
-            reading: Reading::new(config.source.clone(), opened, splitter, tail),
+            reading: Reading {
+                wanted: self.wanted,
+                limits: config.limits,
+                spool,
+                tail,
+                resumed,
+            },
             job: start::job(config, mark.chunks),
             open: Some(self.open),
-            book: Some(Book::resumed(self.shelf, self.journal, spool)),
+            book: Some(Book::resumed(self.shelf, self.journal, path)),
         })
     }
 
-    fn file(&self, before: &Identity, byte: u64) -> Result<Opened, PublishError> {
-        let source = Source::File(self.path.clone());
-        let opened = source.open()?;
-        let failed = |error| source.error(error);
-        let Reader::File(file) = opened.reader else {
-            return Err(failed(io::Error::from(io::ErrorKind::Unsupported)).into());
-        };
-        let now = identity(&file).map_err(failed)?;
-        if let Some(what) = change(before, &now) {
-            return Err(self.changed(&self.path, what).into());
+    /// Every file has to be what it was, those that were read as well: their headers are looked at
+    /// again.
+    fn check_files(&self) -> Result<(), PublishError> {
+        for file in &self.told.begin.files {
+            let path = path(&file.path);
+            let now = File::open(&path).and_then(|file| identity(&file));
+            let now = now.map_err(|error| InputError::of(&file.name, error))?;
+            let before = file.identity.clone().unwrap_or_default();
+            if let Some(what) = change(&before, &now) {
+                return Err(self.changed(&path, what).into());
+            }
         }
-        Ok(Opened {
-            reader: start::from(file, byte).map_err(failed)?,
-            bytes: opened.bytes,
-        })
+        Ok(())
     }
 
-    fn spool(&self, byte: u64) -> Result<Opened, PublishError> {
+    /// Absent: it reads files.
+    fn spool(&self) -> Result<Option<Spool>, PublishError> {
+        if self.told.begin.spool.is_empty() {
+            return Ok(None);
+        }
+        let path = path(&self.told.begin.spool);
         let input =
             (self.rest == Rest::Comes).then(|| Box::new(io::stdin()) as Box<dyn Read + Send>);
-        let spool = Spool::resume(&self.path, byte, input)?;
+        let spool = Spool::resume(&path, input)?;
+        let bytes = spool.kept().bytes();
         if let Some(ended) = self.told.ended
-            && ended.bytes != spool.bytes()
+            && ended.bytes != bytes
         {
-            let what = format!("it had {} bytes and has {}", ended.bytes, spool.bytes());
-            return Err(self.changed(&self.path, what).into());
+            let what = format!("it had {} bytes and has {bytes}", ended.bytes);
+            return Err(self.changed(&path, what).into());
         }
-        Ok(Opened {
-            reader: Reader::Spool(spool),
-            bytes: None,
-        })
+        Ok(Some(spool))
     }
 
     fn changed(&self, path: &Path, what: String) -> ResumeError {
@@ -251,4 +260,47 @@ impl Resumed {
             what,
         }
     }
+}
+
+/// What is to be read, as the journal says; `None`: its encoding is not known here.
+fn wanted(begin: &Begin, dialect: Dialect) -> Option<Wanted> {
+    let sources = match &begin.files[..] {
+        [] => vec![Source::Stdin],
+        files => files
+            .iter()
+            .map(|file| Source::File {
+                path: path(&file.path),
+                name: file.name.clone(),
+            })
+            .collect(),
+    };
+    let encoding = match &begin.encoding[..] {
+        "" => None,
+        name => Some(name.parse().ok()?),
+    };
+    Some(Wanted {
+        sources,
+        given: given(&dialect),
+        ragged: dialect.ragged,
+        skip_lines: begin.skip_lines,
+        encoding,
+        union: begin.union,
+        stop_at: begin.stop_at().into(),
+    })
+}
+
+/// The whole dialect: nothing is sniffed again.
+fn given(dialect: &Dialect) -> Given {
+    Given {
+        delimiter: Some(dialect.delimiter),
+        quote: Some(dialect.quote),
+        escape: Some(dialect.escape),
+        double_quote: Some(dialect.double_quote),
+        has_header: Some(dialect.has_header),
+        comment: Some(dialect.comment),
+    }
+}
+
+fn path(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(bytes))
 }

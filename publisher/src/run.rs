@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker::{Broker, BrokerError};
-use engine::Dialect;
 use engine::split::Limits;
 use proto::v1::{JobOpen, OperationSpec};
 use proto::{Envelope, JobId, Payload};
@@ -12,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
-use crate::input::{Found, InputError, Source, Totals};
+use crate::input::{Found, FoundPiece, Head, InputError, Totals, Wanted};
 use crate::job::Job;
 use crate::journal::{JournalError, Mark};
 use crate::notes::{Book, Notes};
@@ -23,23 +22,21 @@ use crate::start::{Keeping, Start};
 
 /// Pieces read ahead of the sender. When it is full the reader waits, and with it whoever writes
 /// into our standard input.
-const READ_AHEAD: usize = 4;
+pub(crate) const READ_AHEAD: usize = 4;
 
 /// What a publish needs.
 #[derive(Debug)]
 pub struct Config {
     /// Where chunks go.
     pub broker: Broker,
-    /// Where they come from.
-    pub source: Source,
+    /// Where they come from, and how to read that.
+    pub wanted: Wanted,
     /// What people call the job.
     pub name: String,
     /// The job's id; a new one for every publish.
     pub job: JobId,
     /// What workers are to do.
     pub operation: OperationSpec,
-    /// How the input is written.
-    pub dialect: Dialect,
     /// How large chunks are.
     pub limits: Limits,
     /// How long the broker may be away at the start.
@@ -59,9 +56,9 @@ pub struct Published {
     pub chunks: u64,
     /// Records in them.
     pub rows: u64,
-    /// Records that were too large to carry.
+    /// Records that were rejected before they became part of one.
     pub rejects: u64,
-    /// Bytes of input.
+    /// Bytes of text.
     pub bytes: u64,
 }
 
@@ -129,10 +126,8 @@ pub async fn run(
         reading,
         job,
         open,
-        source_bytes,
         book,
     } = Start::new(&mut config)?;
-    config.progress.set_total(source_bytes);
     let (found_sender, found) = mpsc::channel(READ_AHEAD);
     let reading = spawn_blocking(move || reading.run(&found_sender));
     let (notes, keeping) = match book.map(Book::keep) {
@@ -142,7 +137,6 @@ pub async fn run(
     let making = Making {
         job,
         open,
-        source_bytes,
         notes,
     };
     let outcome = tokio::select! {
@@ -209,7 +203,6 @@ struct Making {
     job: Job,
     /// The opening as it was sent before.
     open: Option<JobOpen>,
-    source_bytes: Option<u64>,
     notes: Notes,
 }
 
@@ -224,20 +217,22 @@ impl Making {
         let mut totals = None;
         while let Some(next) = found.recv().await {
             let (envelope, behind) = match next {
-                Found::Header(columns) => {
-                    self.job.columns = columns;
-                    (self.open(config).await?, None)
-                }
-                Found::Piece(piece, place) => {
-                    let envelope = self.job.chunk(piece);
-                    (envelope, Some(Mark::new(self.job.chunks, place)))
+                Found::Head(head) => (self.open(config, *head).await?, None),
+                Found::Piece(FoundPiece {
+                    piece,
+                    file,
+                    behind,
+                }) => {
+                    let envelope = self.job.chunk(piece, &file);
+                    let mark = behind.map(|standing| Mark::new(self.job.chunks, standing));
+                    (envelope, mark)
                 }
                 Found::Ended(ended) => {
                     self.notes.ended(ended).await?;
                     continue;
                 }
                 Found::End(read) => {
-                    totals = Some(read);
+                    totals = Some(read.clone());
                     (self.job.seal(read), None)
                 }
             };
@@ -248,15 +243,20 @@ impl Making {
         Ok(totals)
     }
 
-    async fn open(&mut self, config: &Config) -> Result<Envelope, JournalError> {
+    async fn open(&mut self, config: &Config, head: Head) -> Result<Envelope, JournalError> {
+        let Head { described, columns } = head;
+        self.job.columns = columns;
+        self.job.dialect = described.dialect;
+        config.progress.set_total(described.source_bytes);
         let envelope = match self.open.take() {
             Some(open) => Envelope::new(
                 format!("{}.open", self.job.id),
                 self.job.id,
                 Payload::Open(open),
             ),
-            None => self.job.open(&config.name, self.source_bytes),
+            None => self.job.open(&config.name, &described),
         };
+        config.progress.describe(described);
         if let Payload::Open(open) = envelope.payload.as_ref() {
             config.progress.set_kept(self.notes.begin(open).await?);
         }

@@ -5,6 +5,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{AcqRel, Relaxed},
+};
 
 use proto::JobId;
 
@@ -12,16 +17,22 @@ use crate::input::InputError;
 
 /// An input that goes through a file.
 pub(crate) struct Spool {
-    path: PathBuf,
-    /// Bytes go to its end.
-    file: File,
-    bytes: u64,
-    /// Whether there are bytes that may not be on the disk yet.
-    dirty: bool,
+    kept: Kept,
     /// What was spooled before and is to be read first.
     replay: Option<File>,
     /// Where more comes from. `None`: nowhere.
     input: Option<Box<dyn Read + Send>>,
+}
+
+/// What a spool has in its file; whoever has to know that it is on the disk has a clone.
+#[derive(Clone)]
+pub(crate) struct Kept {
+    path: PathBuf,
+    /// Bytes go to its end.
+    file: Arc<File>,
+    bytes: Arc<AtomicU64>,
+    /// Whether there are bytes that may not be on the disk yet.
+    dirty: Arc<AtomicBool>,
 }
 
 impl Spool {
@@ -50,23 +61,19 @@ impl Spool {
         });
         let (file, path) = made.map_err(|source| InputError::Spool { path, source })?;
         Ok(Self {
-            path,
-            file,
-            bytes: 0,
-            dirty: false,
+            kept: Kept::new(path, file, 0, false),
             replay: None,
             input: Some(input),
         })
     }
 
-    /// What an earlier process spooled, from `byte` on, and then `input`.
+    /// What an earlier process spooled, and then `input`.
     ///
     /// # Errors
     ///
-    /// When the file is not there, or has not so much in it.
+    /// When the file is not there.
     pub(crate) fn resume(
         path: &Path,
-        byte: u64,
         input: Option<Box<dyn Read + Send>>,
     ) -> Result<Self, InputError> {
         let failed = |source| InputError::Spool {
@@ -75,24 +82,66 @@ impl Spool {
         };
         let open = || {
             let file = OpenOptions::new().append(true).open(path)?;
-            let mut replay = File::open(path)?;
-            replay.seek(SeekFrom::Start(byte))?;
-            Ok((file.metadata()?.len(), file, replay))
+            Ok((file.metadata()?.len(), file, File::open(path)?))
         };
         let (bytes, file, replay) = open().map_err(failed)?;
-        if bytes < byte {
-            let said = format!("it has {bytes} bytes, and {byte} were sent from it");
-            return Err(failed(io::Error::other(said)));
-        }
         Ok(Self {
-            path: path.to_owned(),
-            file,
-            bytes,
-            // The process that wrote it may not have come to it.
-            dirty: true,
+            // The process that wrote it may not have come to the disk.
+            kept: Kept::new(path.to_owned(), file, bytes, true),
             replay: Some(replay),
             input,
         })
+    }
+
+    /// What it keeps.
+    pub(crate) fn kept(&self) -> Kept {
+        self.kept.clone()
+    }
+
+    /// Goes on at `byte` of what is spooled so far; what comes behind that is read from the input.
+    pub(crate) fn go_to(&mut self, byte: u64) -> io::Result<()> {
+        let bytes = self.kept.bytes();
+        if bytes < byte {
+            let said = format!("it has {bytes} bytes, and {byte} were sent from it");
+            return Err(self.kept.failed(io::Error::other(said)).into_io());
+        }
+        let open = || {
+            let mut replay = File::open(&self.kept.path)?;
+            replay.seek(SeekFrom::Start(byte))?;
+            Ok(replay)
+        };
+        let replay = open().map_err(|source| self.kept.failed(source).into_io())?;
+        self.replay = Some(replay);
+        Ok(())
+    }
+}
+
+impl Read for Spool {
+    /// What comes from the input is in the file before it is anywhere else.
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if let Some(replay) = &mut self.replay {
+            match replay.read(into) {
+                Ok(0) => self.replay = None,
+                read => return read.map_err(|source| self.kept.failed(source).into_io()),
+            }
+        }
+        let Some(input) = &mut self.input else {
+            return Ok(0);
+        };
+        let bytes = input.read(into)?;
+        self.kept.append(&into[..bytes])?;
+        Ok(bytes)
+    }
+}
+
+impl Kept {
+    fn new(path: PathBuf, file: File, bytes: u64, dirty: bool) -> Self {
+        Self {
+            path,
+            file: Arc::new(file),
+            bytes: Arc::new(AtomicU64::new(bytes)),
+            dirty: Arc::new(AtomicBool::new(dirty)),
+        }
     }
 
     /// Where it is.
@@ -102,40 +151,22 @@ impl Spool {
 
     /// How many bytes of input it has.
     pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
+        self.bytes.load(Relaxed)
     }
 
-    /// As `Read::read`. What comes from the input is in the file before it is anywhere else.
-    pub(crate) fn read(&mut self, into: &mut [u8]) -> Result<usize, InputError> {
-        if let Some(replay) = &mut self.replay {
-            match replay.read(into) {
-                Ok(0) => self.replay = None,
-                Ok(bytes) => return Ok(bytes),
-                Err(source) => return Err(self.failed(source)),
-            }
-        }
-        let Some(input) = &mut self.input else {
-            return Ok(0);
-        };
-        let bytes = input.read(into).map_err(|source| InputError::Read {
-            name: "-".to_owned(),
-            source,
-        })?;
-        self.dirty |= bytes > 0;
-        self.file
-            .write_all(&into[..bytes])
-            .map_err(|source| self.failed(source))?;
-        self.bytes += bytes as u64;
-        Ok(bytes)
+    fn append(&self, bytes: &[u8]) -> io::Result<()> {
+        let written = (&*self.file).write_all(bytes);
+        written.map_err(|source| self.failed(source).into_io())?;
+        self.bytes.fetch_add(bytes.len() as u64, Relaxed);
+        // Behind the write, so that a sync that does not see it does not miss it.
+        self.dirty.fetch_or(!bytes.is_empty(), AcqRel);
+        Ok(())
     }
 
     /// Returns when all that was read is on the disk.
-    pub(crate) fn sync(&mut self) -> Result<(), InputError> {
-        if self.dirty {
-            self.file
-                .sync_data()
-                .map_err(|source| self.failed(source))?;
-            self.dirty = false;
+    pub(crate) fn sync(&self) -> Result<(), InputError> {
+        if self.dirty.swap(false, AcqRel) {
+            self.file.sync_data().map_err(|source| self.failed(source))?;
         }
         Ok(())
     }
@@ -172,18 +203,17 @@ mod tests {
         let mut spool =
             Spool::create(&dir.path().join("new"), JobId::new(), input("a,b\n1,2\n")).unwrap();
         assert_eq!(read_all(&mut spool), "a,b\n1,2\n");
-        let path = spool.path().to_owned();
+        let path = spool.kept().path().to_owned();
         drop(spool);
-        let mut again = Spool::resume(&path, 4, Some(input("3,4\n"))).unwrap();
+        let mut again = Spool::resume(&path, Some(input("3,4\n"))).unwrap();
+        again.go_to(4).unwrap();
         assert_eq!(read_all(&mut again), "1,2\n3,4\n");
-        assert_eq!(again.bytes(), 12);
+        assert_eq!(again.kept().bytes(), 12);
         assert_eq!(
-            read_all(&mut Spool::resume(&path, 0, None).unwrap()),
+            read_all(&mut Spool::resume(&path, None).unwrap()),
             "a,b\n1,2\n3,4\n"
         );
-        let Err(error) = Spool::resume(&path, 13, None) else {
-            panic!("it has 12 bytes")
-        };
+        let error = Spool::resume(&path, None).unwrap().go_to(13).unwrap_err();
         assert!(
             error
                 .to_string()
@@ -196,18 +226,20 @@ mod tests {
     #[test]
     fn a_full_disk_is_an_error_of_the_spool() {
         let mut spool = Spool {
-            path: "/dev/full".into(),
-            file: OpenOptions::new().append(true).open("/dev/full").unwrap(),
-            bytes: 0,
-            dirty: false,
+            kept: Kept::new(
+                "/dev/full".into(),
+                OpenOptions::new().append(true).open("/dev/full").unwrap(),
+                0,
+                false,
+            ),
             replay: None,
             input: Some(input("a\n1\n")),
         };
-        let error = spool.read(&mut [0; 10]).unwrap_err().to_string();
+        let error = InputError::of("-", spool.read(&mut [0; 10]).unwrap_err()).to_string();
         assert!(
             error.starts_with("cannot spool to /dev/full: No space left"),
             "{error}"
         );
-        assert_eq!(spool.bytes(), 0);
+        assert_eq!(spool.kept().bytes(), 0);
     }
 }

@@ -2,17 +2,17 @@
 //! two are the same.
 
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use engine::split::Splitter;
+use engine::Dialect;
 use proto::v1::JobOpen;
 
 use crate::identity::identity;
-use crate::input::{Opened, Reader, Reading, Source, Tail};
+use crate::input::{InputError, Reading, Source, Tail};
 use crate::job::Job;
-use crate::journal::{Begin, Shelf, VERSION};
+use crate::journal::{Begin, FileSeen, Shelf, Stopper, VERSION};
 use crate::notes::Book;
 use crate::resume::Resumed;
 use crate::run::{Config, PublishError};
@@ -38,7 +38,6 @@ pub(crate) struct Start {
     pub(crate) job: Job,
     /// The opening as it was sent before. Absent: it was not.
     pub(crate) open: Option<JobOpen>,
-    pub(crate) source_bytes: Option<u64>,
     pub(crate) book: Option<Book>,
 }
 
@@ -46,74 +45,93 @@ impl Start {
     /// Takes `config.keeping` out of it.
     pub(crate) fn new(config: &mut Config) -> Result<Self, PublishError> {
         match std::mem::take(&mut config.keeping) {
-            Keeping::Nothing => Ok(fresh(config, config.source.open()?, None)),
+            Keeping::Nothing => Ok(fresh(config, None, None)),
             Keeping::Journal(shelf) => journaled(config, shelf),
             Keeping::Spool(shelf, dir) => {
                 let spool = Spool::create(&dir, config.job, Box::new(io::stdin()))?;
-                let path = spool.path().to_owned();
+                let path = spool.kept().path().to_owned();
                 let mut begin = begin(config);
-                begin.path = path.as_os_str().as_bytes().to_vec();
+                begin.spool = path.as_os_str().as_bytes().to_vec();
                 let book = Book::new(shelf, config.job, begin, Some(path));
-                let opened = Opened {
-                    reader: Reader::Spool(spool),
-                    bytes: None,
-                };
-                Ok(fresh(config, opened, Some(book)))
+                Ok(fresh(config, Some(spool), Some(book)))
             }
             Keeping::Resumed(resumed) => resumed.start(config),
         }
     }
 }
 
+/// With a journal where every file can be read again.
 fn journaled(config: &Config, shelf: Shelf) -> Result<Start, PublishError> {
-    let opened = config.source.open()?;
-    let book = match (&config.source, &opened.reader) {
-        (Source::File(path), Reader::File(file)) if opened.bytes.is_some() => {
-            let failed = |source| config.source.error(source);
-            let mut begin = begin(config);
-            begin.identity = Some(identity(file).map_err(failed)?);
-            let path = path.canonicalize().map_err(failed)?;
-            begin.path = path.as_os_str().as_bytes().to_vec();
-            Some(Book::new(shelf, config.job, begin, None))
-        }
-        _ => None,
+    let files = config.wanted.sources.iter().map(seen);
+    let files: Option<Vec<FileSeen>> = files.collect::<Result<_, InputError>>()?;
+    let book = files.map(|files| {
+        let begin = Begin {
+            files,
+            ..begin(config)
+        };
+        Book::new(shelf, config.job, begin, None)
+    });
+    Ok(fresh(config, None, book))
+}
+
+/// What a file is like. `None`: it can be read once only.
+fn seen(source: &Source) -> Result<Option<FileSeen>, InputError> {
+    let Source::File { path, name } = source else {
+        return Ok(None);
     };
-    Ok(fresh(config, opened, book))
+    // To open a named pipe is to read from it.
+    let metadata = path.metadata().map_err(|error| source.error(error))?;
+    if !metadata.is_file() {
+        return Ok(None);
+    }
+    let look = || {
+        let identity = identity(&File::open(path)?)?;
+        Ok((identity, path.canonicalize()?))
+    };
+    let (identity, path) = look().map_err(|error| source.error(error))?;
+    Ok(Some(FileSeen {
+        path: path.as_os_str().as_bytes().to_vec(),
+        identity: Some(identity),
+        name: name.clone(),
+    }))
 }
 
 fn begin(config: &Config) -> Begin {
+    let wanted = &config.wanted;
     Begin {
         version: VERSION,
         target_bytes: config.limits.target_bytes as u64,
         cap_bytes: config.limits.cap_bytes as u64,
+        skip_lines: wanted.skip_lines,
+        encoding: wanted.encoding.map_or_else(String::new, |label| label.name()),
+        union: wanted.union,
+        stop_at: Stopper::from(wanted.stop_at).into(),
         ..Begin::default()
     }
 }
 
-fn fresh(config: &Config, opened: Opened, book: Option<Book>) -> Start {
-    let splitter = Splitter::new(config.dialect, config.limits);
+fn fresh(config: &Config, spool: Option<Spool>, book: Option<Book>) -> Start {
     Start {
-        source_bytes: opened.bytes,
-        reading: Reading::new(config.source.clone(), opened, splitter, Tail::Ends),
+        reading: Reading {
+            wanted: config.wanted.clone(),
+            limits: config.limits,
+            spool,
+            tail: Tail::Ends,
+            resumed: None,
+        },
         job: job(config, 0),
         open: None,
         book,
     }
 }
 
-/// A job that has so many chunks already.
+/// A job that has so many chunks already; its dialect and columns are known when it is read.
 pub(crate) fn job(config: &Config, chunks: u64) -> Job {
     Job {
         id: config.job,
-        dialect: config.dialect,
+        dialect: Dialect::default(),
         operation: config.operation,
         columns: Vec::new(),
         chunks,
     }
-}
-
-/// `file` from `byte` on.
-pub(crate) fn from(mut file: File, byte: u64) -> io::Result<Reader> {
-    file.seek(SeekFrom::Start(byte))?;
-    Ok(Reader::File(file))
 }

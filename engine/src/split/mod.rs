@@ -19,7 +19,7 @@ use proto::v1::Reject;
 
 use crate::Dialect;
 use memory::Memory;
-pub(crate) use scan::line_ends;
+pub use scan::line_ends;
 use scan::{Progress, Scanner};
 
 /// How large pieces and records may be.
@@ -207,6 +207,13 @@ impl Splitter {
             place,
             ..Self::new(dialect, limits)
         }
+    }
+
+    /// The same, of an input that begins at `place`: behind lines that were passed over, or behind the
+    /// other files of its job.
+    #[must_use]
+    pub fn starting_at(self, place: Place) -> Self {
+        Self { place, ..self }
     }
 
     /// Where the next piece is looked for: right after a piece was taken, the place to

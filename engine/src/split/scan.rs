@@ -147,7 +147,7 @@ impl OpenQuote {
 }
 
 /// Line ends in `bytes`, which do not start within a CRLF: LF, CRLF and a lone CR each are one.
-pub(crate) fn line_ends(bytes: &[u8]) -> u64 {
+pub fn line_ends(bytes: &[u8]) -> u64 {
     let mut ends = 0;
     let mut after_cr = false;
     for &byte in bytes {

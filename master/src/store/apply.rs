@@ -23,6 +23,8 @@ pub struct Applied {
     pub touched: Vec<JobId>,
     /// Those of them that it finished.
     pub finished: Vec<JobId>,
+    /// Those of them whose publisher ended them: they are cancelled.
+    pub stopped: Vec<JobId>,
     /// Messages whose effect was committed before.
     pub duplicates: u64,
 }
@@ -42,6 +44,7 @@ impl Store {
             jobs: BTreeMap::new(),
             spilled: BTreeMap::new(),
             duplicates: 0,
+            stopped: Vec::new(),
             now_ms,
         };
         for arrival in arrivals {
@@ -50,7 +53,10 @@ impl Store {
         batch.spill(&mut self.spill)?;
         let finished = batch.save_jobs()?;
         let Batch {
-            jobs, duplicates, ..
+            jobs,
+            duplicates,
+            stopped,
+            ..
         } = batch;
         failpoint::pass(Point::MasterBeforeCommit);
         transaction.commit()?;
@@ -60,6 +66,7 @@ impl Store {
         Ok(Applied {
             touched,
             finished,
+            stopped,
             duplicates,
         })
     }
@@ -73,6 +80,7 @@ struct Batch<'a> {
     /// Bytes for each job's spill file, and where they go.
     spilled: BTreeMap<JobId, (u64, Vec<u8>)>,
     duplicates: u64,
+    stopped: Vec<JobId>,
     now_ms: u64,
 }
 
@@ -96,10 +104,21 @@ impl Batch<'_> {
     }
 
     fn seal(&mut self, id: JobId, seal: &JobSeal) -> Result<(), StoreError> {
+        let now_ms = self.now_ms;
         let job = self.job(id)?;
-        match job.seal {
-            Some(_) => self.duplicates += 1,
-            None => job.seal = Some(seal.clone()),
+        if job.seal.is_some() {
+            self.duplicates += 1;
+            return Ok(());
+        }
+        job.seal = Some(seal.clone());
+        // Its publisher has found what it was told not to accept.
+        if !seal.stopped.is_empty() && job.finished_unix_ms.is_none() {
+            job.control = Control::Cancelled;
+            job.finished_unix_ms = Some(now_ms);
+            let key = job.key;
+            self.stopped.push(id);
+            self.transaction
+                .execute("DELETE FROM dead WHERE job = ? AND state = 3", [key])?;
         }
         Ok(())
     }
@@ -142,6 +161,7 @@ impl Batch<'_> {
         job.tally.bytes += result.bytes;
         job.tally.retries += u64::from(result.attempt.saturating_sub(1));
         job.tally.spilled += length;
+        job.tally.replaced += result.replaced;
         Ok(())
     }
 
@@ -301,7 +321,7 @@ pub(super) fn save(transaction: &Transaction<'_>, job: &Job) -> Result<(), Store
         .prepare_cached(
             "UPDATE job SET finished_unix_ms = ?, open = ?, seal = ?, partial = ?, chunks_done = ?, \
              chunks_dead = ?, rows = ?, rejects = ?, bytes = ?, retries = ?, duplicates = ?, \
-             spilled = ?, control = ? WHERE key = ?",
+             spilled = ?, control = ?, replaced = ? WHERE key = ?",
         )?
         .execute(params![
             job.finished_unix_ms.map(|ms| ms as i64),
@@ -317,6 +337,7 @@ pub(super) fn save(transaction: &Transaction<'_>, job: &Job) -> Result<(), Store
             tally.duplicates as i64,
             tally.spilled as i64,
             job.control as i64,
+            tally.replaced as i64,
             job.key,
         ])?;
     Ok(())

@@ -133,6 +133,7 @@ fn read_job(row: &Row<'_>) -> Result<Job, StoreError> {
         retries: count(row, "retries")?,
         duplicates: count(row, "duplicates")?,
         spilled: count(row, "spilled")?,
+        replaced: count(row, "replaced")?,
     };
     Ok(job)
 }

@@ -51,6 +51,9 @@ CREATE TABLE dead (
 ALTER TABLE dead ADD COLUMN state INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE job ADD COLUMN control INTEGER NOT NULL DEFAULT 0;
 ",
+    "
+ALTER TABLE job ADD COLUMN replaced INTEGER NOT NULL DEFAULT 0;
+",
 ];
 
 /// Brings the database to the newest schema.

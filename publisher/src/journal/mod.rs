@@ -13,7 +13,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use proto::JobId;
-pub(crate) use record::{Begin, Ended, Identity, Mark, Record, VERSION};
+pub(crate) use record::{Begin, Ended, FileSeen, Identity, Mark, Record, Stopper, VERSION};
 pub use shelf::Shelf;
 pub(crate) use shelf::Unfinished;
 
@@ -35,7 +35,10 @@ pub enum JournalError {
         path: PathBuf,
     },
     /// Another version of this program wrote it.
-    #[error("{} is a journal of version {found}, and this is {VERSION}", path.display())]
+    #[error(
+        "{} is a journal of version {found}, and this rowmill writes version {VERSION}: go on with the \
+         rowmill that began the publish", path.display()
+    )]
     Version {
         /// Which file.
         path: PathBuf,

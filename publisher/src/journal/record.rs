@@ -5,8 +5,10 @@ use engine::split::Place;
 use prost::Message;
 use proto::v1::JobOpen;
 
+use crate::input::{Standing, StopAt};
+
 /// The version of what follows; a journal of another one is refused.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// One record: one of its fields is set.
 #[derive(Clone, PartialEq, Message)]
@@ -33,12 +35,45 @@ pub(crate) struct Begin {
     pub(crate) target_bytes: u64,
     #[prost(uint64, tag = "4")]
     pub(crate) cap_bytes: u64,
-    /// The file, or the spool of standard input: an absolute path, as the system has it.
-    #[prost(bytes = "vec", tag = "5")]
+    /// The spool of standard input: an absolute path, as the system has it. Empty: there is none.
+    #[prost(bytes = "vec", tag = "7")]
+    pub(crate) spool: Vec<u8>,
+    /// The files, in their order. Empty: it is a spool.
+    #[prost(message, repeated, tag = "8")]
+    pub(crate) files: Vec<FileSeen>,
+    /// Lines that are passed over at the start of each.
+    #[prost(uint64, tag = "9")]
+    pub(crate) skip_lines: u64,
+    /// The encoding that was given, by its name. Empty: none was.
+    #[prost(string, tag = "10")]
+    pub(crate) encoding: String,
+    /// Whether the columns are the union over all files.
+    #[prost(bool, tag = "11")]
+    pub(crate) union: bool,
+    /// What ends it early.
+    #[prost(enumeration = "Stopper", tag = "12")]
+    pub(crate) stop_at: i32,
+}
+
+/// What ends a publish early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, prost::Enumeration)]
+pub(crate) enum Stopper {
+    Nothing = 0,
+    Ragged = 1,
+    AnyBad = 2,
+}
+
+/// A file, and what it was like when the publish began.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct FileSeen {
+    /// An absolute path, as the system has it.
+    #[prost(bytes = "vec", tag = "1")]
     pub(crate) path: Vec<u8>,
-    /// What the file was like when it was opened. Absent: it is a spool.
-    #[prost(message, optional, tag = "6")]
+    #[prost(message, optional, tag = "2")]
     pub(crate) identity: Option<Identity>,
+    /// What people called it.
+    #[prost(string, tag = "3")]
+    pub(crate) name: String,
 }
 
 /// By what a file is known again. Its inode is not asked: a file that was moved back, restored or
@@ -71,6 +106,14 @@ pub(crate) struct Mark {
     pub(crate) byte: u64,
     #[prost(uint64, tag = "5")]
     pub(crate) rejected: u64,
+    /// Which of the files `line` and `byte` are of, from 0.
+    #[prost(uint64, tag = "6")]
+    pub(crate) file: u64,
+    /// Bytes of text of the files before it, and malformed sequences replaced in them.
+    #[prost(uint64, tag = "7")]
+    pub(crate) bytes_before: u64,
+    #[prost(uint64, tag = "8")]
+    pub(crate) replaced: u64,
 }
 
 /// A spool has all that it will ever have.
@@ -84,19 +127,22 @@ pub(crate) struct Ended {
 }
 
 impl Mark {
-    pub(crate) fn new(chunks: u64, place: Place) -> Self {
-        let Place {
-            record,
-            line,
-            byte,
-            rejected,
-        } = place;
+    pub(crate) fn new(chunks: u64, standing: Standing) -> Self {
+        let Standing {
+            file,
+            place,
+            bytes_before,
+            replaced,
+        } = standing;
         Self {
             chunks,
-            record,
-            line,
-            byte,
-            rejected,
+            record: place.record,
+            line: place.line,
+            byte: place.byte,
+            rejected: place.rejected,
+            file,
+            bytes_before,
+            replaced,
         }
     }
 
@@ -112,6 +158,26 @@ impl Mark {
     /// Records that chunks before it carry.
     pub(crate) fn rows(self) -> u64 {
         self.record.saturating_sub(self.rejected)
+    }
+}
+
+impl From<StopAt> for Stopper {
+    fn from(stop_at: StopAt) -> Self {
+        match stop_at {
+            StopAt::Nothing => Self::Nothing,
+            StopAt::Ragged => Self::Ragged,
+            StopAt::AnyBad => Self::AnyBad,
+        }
+    }
+}
+
+impl From<Stopper> for StopAt {
+    fn from(stopper: Stopper) -> Self {
+        match stopper {
+            Stopper::Nothing => Self::Nothing,
+            Stopper::Ragged => Self::Ragged,
+            Stopper::AnyBad => Self::AnyBad,
+        }
     }
 }
 

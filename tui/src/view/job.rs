@@ -125,7 +125,8 @@ fn label(job: &Job) -> Vec<Ink> {
     let text = match job.state() {
         JobState::Done => return Vec::new(),
         JobState::DoneWithFailures => format!("partial, {} dead", plural(job.chunks_dead, "chunk")),
-        JobState::Cancelled => format!("partial{so_far}, cancelled"),
+        JobState::Cancelled if job.reason.is_empty() => format!("partial{so_far}, cancelled"),
+        JobState::Cancelled => format!("partial{so_far}, {}", job.reason),
         _ => format!("partial{so_far}"),
     };
     vec![(text, Tone::Warn)]

@@ -201,8 +201,8 @@ pub(super) fn about(model: &Model, job: &Job) -> Vec<Fact> {
         when(model, job),
         (
             "rejects",
-            grouped(job.rejects),
-            bad(job.rejects, Tone::Warn),
+            rejects(model.theme, job),
+            bad(job.rejects + job.replaced, Tone::Warn),
         ),
         (
             "dead",
@@ -212,6 +212,15 @@ pub(super) fn about(model: &Model, job: &Job) -> Vec<Fact> {
         ("retries", again(model.theme, job), Tone::Plain),
         ("from", job.publisher.clone(), Tone::Plain),
     ]
+}
+
+/// With what is malformed in good records beside it.
+fn rejects(theme: Theme, job: &Job) -> String {
+    let rejects = grouped(job.rejects);
+    match job.replaced {
+        0 => rejects,
+        replaced => format!("{rejects}{}{} malformed", theme.dot(), grouped(replaced)),
+    }
 }
 
 fn again(theme: Theme, job: &Job) -> String {

@@ -1,0 +1,237 @@
+//! Puts the records of one file into the columns of a job that has others, or the same in another
+//! order. Which column is where is for the publisher.
+
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+use proto::v1::Reject;
+
+use crate::Dialect;
+use crate::reject;
+use crate::split::Piece;
+use crate::walk::{Body, Teller};
+
+/// For one file, how its records become the job's.
+#[derive(Debug, Clone)]
+pub struct Arrangement {
+    /// How both are written.
+    pub dialect: Dialect,
+    /// How many columns the file has.
+    pub columns: usize,
+    /// For each of the job's columns, the file's column; `None`: it has none such, and the cell is
+    /// empty.
+    pub places: Vec<Option<usize>>,
+    /// A piece is ended behind the record with which it exceeds this.
+    pub target_bytes: usize,
+}
+
+impl Arrangement {
+    /// The records of `piece` in the job's columns: in one piece or, where empty cells made it grow,
+    /// in several. A record that is ragged in its own file becomes a reject of the piece that it
+    /// would have been in, since only here its own header is known; so the records behind it in that
+    /// piece are counted one too low. Lines and bytes stay those of the file.
+    pub fn rearrange(&self, piece: Piece) -> Vec<Piece> {
+        let body = Body {
+            bytes: &piece.body,
+            first_record: piece.first_record,
+            first_line: piece.first_line,
+            first_byte: piece.first_byte,
+            file: "",
+        };
+        let mut making = Making::new(self, &piece);
+        making.rejects = piece.rejects;
+        let mut teller = Teller::new(body);
+        body.walk(&self.dialect, self.columns, |number, record| {
+            match record {
+                Ok(record) => making.write(|place| record.get(place)),
+                Err(record) => {
+                    let has_header = self.dialect.has_header;
+                    let reason = reject::ragged(record.len(), self.columns, has_header);
+                    making.rejects.push(teller.tell(number, record, reason));
+                }
+            }
+            if making.is_full() {
+                making.cut();
+            }
+            ControlFlow::Continue(())
+        });
+        making.finish()
+    }
+
+    fn writer(&self) -> csv::Writer<Vec<u8>> {
+        let mut builder = csv::WriterBuilder::new();
+        builder
+            .delimiter(self.dialect.delimiter)
+            .double_quote(self.dialect.double_quote)
+            .comment(self.dialect.comment)
+            .buffer_capacity(8 << 10);
+        if let Some(escape) = self.dialect.escape {
+            builder.escape(escape);
+        }
+        match self.dialect.quote {
+            Some(quote) => builder.quote(quote),
+            // What was read without quotes holds nothing that would need some.
+            None => builder.quote_style(csv::QuoteStyle::Never),
+        };
+        builder.from_writer(Vec::new())
+    }
+}
+
+/// Pieces in the making. All stand where the piece stood that they are made of: a place within it
+/// would cost a count of lines, and nobody looks for good records by their line.
+struct Making<'a> {
+    arrangement: &'a Arrangement,
+    done: Vec<Piece>,
+    writer: csv::Writer<Vec<u8>>,
+    rows: u64,
+    rejects: Vec<Reject>,
+    /// Records before the piece in the making.
+    record: u64,
+    line: u64,
+    byte: u64,
+}
+
+impl<'a> Making<'a> {
+    fn new(arrangement: &'a Arrangement, piece: &Piece) -> Self {
+        Self {
+            arrangement,
+            done: Vec::new(),
+            writer: arrangement.writer(),
+            rows: 0,
+            rejects: Vec::new(),
+            record: piece.first_record,
+            line: piece.first_line,
+            byte: piece.first_byte,
+        }
+    }
+
+    /// Writes a record with the cells that `cell` has at the file's places.
+    fn write<'r>(&mut self, cell: impl Fn(usize) -> Option<&'r [u8]>) {
+        let places = self.arrangement.places.iter();
+        let cells = places.map(|place| place.and_then(&cell).unwrap_or_default());
+        // Into a vector nothing fails, and every record has the same number of cells.
+        self.rows += u64::from(self.writer.write_record(cells).is_ok());
+    }
+
+    /// Up to what the writer still holds back.
+    fn is_full(&self) -> bool {
+        self.writer.get_ref().len() >= self.arrangement.target_bytes
+    }
+
+    fn cut(&mut self) {
+        let writer = std::mem::replace(&mut self.writer, self.arrangement.writer());
+        let piece = Piece {
+            body: Bytes::from(writer.into_inner().unwrap_or_default()),
+            rows: std::mem::take(&mut self.rows),
+            first_record: self.record,
+            first_line: self.line,
+            first_byte: self.byte,
+            rejects: std::mem::take(&mut self.rejects),
+        };
+        self.record += piece.rows + piece.rejects.len() as u64;
+        self.done.push(piece);
+    }
+
+    fn finish(mut self) -> Vec<Piece> {
+        self.cut();
+        self.done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::Ragged;
+    use crate::records::Records;
+
+    fn arrangement(dialect: Dialect, target_bytes: usize) -> Arrangement {
+        Arrangement {
+            dialect,
+            columns: 3,
+            places: vec![Some(2), None, Some(0)],
+            target_bytes,
+        }
+    }
+
+    fn piece(body: &'static str) -> Piece {
+        Piece {
+            body: body.into(),
+            rows: 3,
+            first_record: 10,
+            first_line: 5,
+            first_byte: 40,
+            rejects: Vec::new(),
+        }
+    }
+
+    fn cells(dialect: &Dialect, pieces: &[Piece]) -> Vec<Vec<Vec<u8>>> {
+        let mut all = Vec::new();
+        for piece in pieces {
+            let mut records = Records::new(dialect, &piece.body);
+            while let Some(record) = records.read() {
+                all.push(record.iter().map(<[u8]>::to_vec).collect());
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn cells_go_to_their_columns_whatever_stands_in_them() {
+        let plain = Dialect::default();
+        let backslash = Dialect {
+            quote: Some(b'\''),
+            escape: Some(b'\\'),
+            double_quote: false,
+            comment: Some(b'#'),
+            ..plain
+        };
+        for (dialect, body) in [
+            (plain, "a,b,\"c,\"\"\n\"\n1,2,\n"),
+            (backslash, "a,b,'#c,\\'\n'\n1,2,\n"),
+        ] {
+            let pieces = arrangement(dialect, 1 << 20).rearrange(piece(body));
+            assert_eq!((pieces.len(), pieces[0].rows), (1, 2));
+            let third: &[u8] = if dialect == plain { b"c,\"\n" } else { b"#c,'\n" };
+            assert_eq!(
+                cells(&dialect, &pieces),
+                [[third, b"", b"a"], [b"", b"", b"1"]]
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_ragged_in_its_own_file_is_told_of_where_it_stands() {
+        let body = "a,b,c\n1\n2,3,4\n";
+        let pieces = arrangement(Dialect::default(), 1 << 20).rearrange(piece(body));
+        let [reject] = &pieces[0].rejects[..] else {
+            panic!("{pieces:?}")
+        };
+        assert_eq!((reject.record, reject.line, reject.byte), (11, 6, 46));
+        assert_eq!(reject.reason, "1 field where the header has 3");
+        assert_eq!(pieces[0].rows, 2);
+
+        let padding = Dialect {
+            ragged: Ragged::Pad,
+            ..Dialect::default()
+        };
+        let pieces = arrangement(padding, 1 << 20).rearrange(piece(body));
+        assert_eq!(pieces[0].body, "c,,a\n,,1\n4,,2\n");
+    }
+
+    #[test]
+    fn a_piece_that_grows_is_cut_and_nothing_is_lost() {
+        let body: String = (0..5000).map(|n| format!("{n},x,y\n")).collect();
+        let whole = Piece {
+            body: body.into(),
+            ..piece("")
+        };
+        let pieces = arrangement(Dialect::default(), 10_000).rearrange(whole);
+        assert!(pieces.len() > 2, "{}", pieces.len());
+        assert_eq!(cells(&Dialect::default(), &pieces).len(), 5000);
+        let mut record = 10;
+        for piece in &pieces {
+            assert_eq!(piece.first_record, record);
+            record += piece.rows;
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! A publish that sends nothing: what would come of it, for a person.
+
+use std::io::Write;
+
+use cli::{Exit, Failure, Meter, OrExit, Reading as Shown};
+use engine::operation::observe;
+use engine::split::Limits;
+use proto::v1::{OperationSpec, ProfileSpec, Reject, operation_spec::Kind};
+use proto::{JobId, Payload};
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
+
+use crate::args::failure;
+use crate::input::{Found, FoundPiece, Head, Reading, Tail, Totals, Wanted, write_look};
+use crate::job::Job;
+use crate::run::{PublishError, READ_AHEAD};
+
+/// Rejects that are shown.
+const SHOWN: usize = 5;
+
+/// What came of it.
+struct Tried {
+    job: Job,
+    head: Option<Head>,
+    bytes: u64,
+    good: u64,
+    rejected: u64,
+    replaced: u64,
+    rejects: Vec<Reject>,
+}
+
+/// Reads all that is wanted, as a publish does, and looks at each chunk as a worker does.
+pub(crate) async fn dry_run(
+    wanted: Wanted,
+    limits: Limits,
+    is_quiet: bool,
+    shutdown: CancellationToken,
+) -> Result<Exit, Failure> {
+    let reading = Reading {
+        wanted,
+        limits,
+        spool: None,
+        tail: Tail::Ends,
+        resumed: None,
+    };
+    let (sender, mut found) = mpsc::channel(READ_AHEAD);
+    let reading = spawn_blocking(move || reading.run(&sender));
+    let trying = spawn_blocking(move || {
+        let mut tried = Tried::new();
+        let mut meter = Meter::new(is_quiet);
+        while let Some(next) = found.blocking_recv() {
+            tried.take(next);
+            meter.show(&tried.shown());
+        }
+        meter.clear();
+        tried
+    });
+    let tried = tokio::select! {
+        tried = trying => tried.or_exit(Exit::UnreadableInput)?,
+        () = shutdown.cancelled() => return Err(Failure::message(Exit::Cancelled, "interrupted")),
+    };
+    let read = reading.await.or_exit(Exit::UnreadableInput)?;
+    read.map_err(|error| failure(PublishError::Input(error)))?;
+    let mut out = std::io::stdout().lock();
+    tried.write(&mut out).or_exit(Exit::Usage)?;
+    Ok(Exit::Ok)
+}
+
+impl Tried {
+    fn new() -> Self {
+        Self {
+            job: Job {
+                id: JobId::new(),
+                dialect: engine::Dialect::default(),
+                operation: OperationSpec {
+                    kind: Some(Kind::Profile(ProfileSpec::default())),
+                },
+                columns: Vec::new(),
+                chunks: 0,
+            },
+            head: None,
+            bytes: 0,
+            good: 0,
+            rejected: 0,
+            replaced: 0,
+            rejects: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, found: Found) {
+        match found {
+            Found::Head(head) => {
+                self.job.dialect = head.described.dialect;
+                self.job.columns.clone_from(&head.columns);
+                self.head = Some(*head);
+            }
+            Found::Piece(piece) => self.piece(piece),
+            Found::End(Totals { replaced, .. }) => self.replaced += replaced,
+            Found::Ended(_) => {}
+        }
+    }
+
+    fn piece(&mut self, found: FoundPiece) {
+        self.bytes += found.piece.body.len() as u64;
+        let envelope = self.job.chunk(found.piece, &found.file);
+        let Payload::Chunk(chunk) = envelope.payload.as_ref() else {
+            return;
+        };
+        // What a publisher makes, a worker can work on.
+        if let Ok(observed) = observe(chunk) {
+            self.good += observed.rows;
+            self.rejected += observed.rejected;
+            self.replaced += observed.replaced;
+            let room = SHOWN - self.rejects.len();
+            self.rejects.extend(observed.rejects.into_iter().take(room));
+        }
+    }
+
+    fn shown(&self) -> Shown {
+        let described = self.head.as_ref().map(|head| &head.described);
+        Shown {
+            rows: self.good,
+            bytes: self.bytes,
+            total_bytes: described.and_then(|described| described.source_bytes),
+            ..Shown::default()
+        }
+    }
+
+    fn write(&self, out: &mut impl Write) -> std::io::Result<()> {
+        if let Some(head) = &self.head {
+            write_look(out, &head.described, &head.columns)?;
+        }
+        writeln!(out, "chunks       {}", self.job.chunks)?;
+        writeln!(out, "rows         {}", self.good)?;
+        writeln!(out, "bad records  {}", self.rejected)?;
+        if self.replaced > 0 {
+            writeln!(out, "malformed    {} sequences, read as U+FFFD", self.replaced)?;
+        }
+        for Reject {
+            line,
+            reason,
+            raw,
+            file,
+            ..
+        } in &self.rejects
+        {
+            let place = match &file[..] {
+                "" => format!("line {line}"),
+                file => format!("{file}, line {line}"),
+            };
+            let text: String = String::from_utf8_lossy(raw).chars().take(100).collect();
+            writeln!(out, "  {place}: {reason}: {text:?}")?;
+        }
+        let more = self.rejected.saturating_sub(self.rejects.len() as u64);
+        if more > 0 {
+            writeln!(out, "  and {more} more")?;
+        }
+        out.flush()
+    }
+}

@@ -1,0 +1,101 @@
+//! The flags that say how CSV is written: for every command that reads some.
+
+use engine::sniff::Given;
+
+use crate::input::Label;
+
+/// How the input is written.
+#[derive(Debug, clap::Args)]
+#[group(id = "InputFormat", multiple = true)]
+#[command(next_help_heading = "How the input is written")]
+pub struct FormatArgs {
+    /// What stands between fields: one byte, \t or tab [default: sniffed]
+    #[arg(long, value_name = "CHAR", value_parser = delimiter)]
+    delimiter: Option<u8>,
+
+    /// What stands around fields, or none [default: sniffed]
+    #[arg(long, value_name = "CHAR|none", value_parser = byte_or_none)]
+    quote: Option<ByteOrNone>,
+
+    /// What makes the next byte literal within quotes, or none [default: sniffed]
+    #[arg(long, value_name = "CHAR|none", value_parser = byte_or_none)]
+    escape: Option<ByteOrNone>,
+
+    /// A quote that is doubled within quotes ends them, and stands for nothing
+    #[arg(long)]
+    no_double_quote: bool,
+
+    /// What lines start with that are comments, or none [default: sniffed]
+    #[arg(long, value_name = "CHAR|none", value_parser = byte_or_none)]
+    comment: Option<ByteOrNone>,
+
+    /// The first record names the columns [default: sniffed]
+    #[arg(long)]
+    headers: bool,
+
+    /// The first record is data; columns are called "column 1", "column 2", …
+    #[arg(long, conflicts_with = "headers")]
+    no_headers: bool,
+
+    /// Lines of each file to pass over before anything is read; line numbers count them
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    skip: u64,
+
+    /// The encoding of files that do not start with a byte order mark: latin1, windows-1252,
+    /// utf-16le, or any other label of the Encoding Standard [default: UTF-8, or UTF-16 where half
+    /// of the bytes are zero]
+    #[arg(long, value_name = "NAME")]
+    encoding: Option<Label>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct ByteOrNone(Option<u8>);
+
+fn delimiter(text: &str) -> Result<u8, String> {
+    match text {
+        "tab" => Ok(b'\t'),
+        _ => byte(text),
+    }
+}
+
+fn byte_or_none(text: &str) -> Result<ByteOrNone, String> {
+    match text {
+        "none" => Ok(ByteOrNone(None)),
+        _ => byte(text).map(|byte| ByteOrNone(Some(byte))),
+    }
+}
+
+fn byte(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        b"\\t" => Ok(b'\t'),
+        [byte] if byte.is_ascii() && !matches!(byte, b'\r' | b'\n') => Ok(*byte),
+        _ => Err("one ASCII character is expected, and no line end".into()),
+    }
+}
+
+impl FormatArgs {
+    /// What was said of the dialect.
+    pub(crate) fn given(&self) -> Given {
+        let has_header = match (self.headers, self.no_headers) {
+            (true, _) => Some(true),
+            (_, true) => Some(false),
+            _ => None,
+        };
+        Given {
+            delimiter: self.delimiter,
+            quote: self.quote.map(|quote| quote.0),
+            escape: self.escape.map(|escape| escape.0),
+            double_quote: self.no_double_quote.then_some(false),
+            comment: self.comment.map(|comment| comment.0),
+            has_header,
+        }
+    }
+
+    pub(crate) fn skip_lines(&self) -> u64 {
+        self.skip
+    }
+
+    pub(crate) fn encoding(&self) -> Option<Label> {
+        self.encoding
+    }
+}

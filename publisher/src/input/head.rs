@@ -1,0 +1,235 @@
+//! What is known of an input before its records are read, for the job's opening and for people.
+
+use engine::Dialect;
+use proto::v1::{Input, Sniffed};
+
+/// How the input is written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Described {
+    /// How its bytes split.
+    pub dialect: Dialect,
+    /// Where it comes from, its encoding and compression, and what was not given but found.
+    pub input: Input,
+    /// The first records of its first file, header included, cut short.
+    pub rows: Vec<Vec<String>>,
+    /// Bytes of text. `None`: not known before it is read, as of a pipe or what is packed.
+    pub source_bytes: Option<u64>,
+}
+
+/// What the opening says.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Head {
+    pub(crate) described: Described,
+    pub(crate) columns: Vec<String>,
+}
+
+/// Someone who pipes ordinary CSV is not told so, where it is as sure as this.
+const SURE: f64 = 0.6;
+/// Less sure than this, people are told what to pass.
+const UNSURE: f64 = 0.5;
+
+impl Described {
+    /// One line for a person: what was found and not given, how sure, and what to pass where that
+    /// is not much. `None`: all of it is what anybody would expect.
+    pub fn line(&self) -> Option<String> {
+        let told: Vec<&Sniffed> = self.worth_telling().collect();
+        if told.is_empty() {
+            return None;
+        }
+        let parts: Vec<String> = told.iter().map(|found| part(found)).collect();
+        let unsure = told.iter().find(|found| found.confidence < UNSURE);
+        let advice = unsure.and_then(|found| flag(&found.what)).map(|flag| {
+            format!("; if that is wrong, pass {flag}")
+        });
+        Some(format!(
+            "sniffed: {}{}",
+            parts.join(", "),
+            advice.unwrap_or_default()
+        ))
+    }
+
+    fn worth_telling(&self) -> impl Iterator<Item = &Sniffed> {
+        self.input
+            .sniffed
+            .iter()
+            .filter(|found| !self.is_expected(&found.what) || found.confidence < SURE)
+    }
+
+    /// Whether what was found is what nobody has to be told.
+    fn is_expected(&self, what: &str) -> bool {
+        let (found, usual) = (&self.dialect, Dialect::default());
+        match what {
+            "delimiter" => found.delimiter == usual.delimiter,
+            "quote" => found.quote == usual.quote,
+            "escape" => found.escape == usual.escape,
+            "double quote" => found.double_quote == usual.double_quote,
+            "header" => found.has_header == usual.has_header,
+            "comment" => found.comment == usual.comment,
+            _ => false,
+        }
+    }
+
+    /// How it is written, for people who asked: what it is called, and its value with how sure that
+    /// is where it was found.
+    pub fn facts(&self) -> Vec<(&'static str, String)> {
+        let dialect = &self.dialect;
+        let packed = match &self.input.compression[..] {
+            "" => "none",
+            packed => packed,
+        };
+        let yes = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
+        let facts = [
+            ("delimiter", byte(Some(dialect.delimiter))),
+            ("quote", byte(dialect.quote)),
+            ("escape", byte(dialect.escape)),
+            ("double quote", yes(dialect.double_quote)),
+            ("comment", byte(dialect.comment)),
+            ("header", yes(dialect.has_header)),
+            ("encoding", self.input.encoding.clone()),
+            ("compression", packed.to_owned()),
+        ];
+        let facts = facts.into_iter().map(|(what, value)| {
+            let found = self.input.sniffed.iter().find(|found| found.what == what);
+            match found.filter(|found| what != "compression" && found.confidence < 1.0) {
+                Some(found) => (what, format!("{value} ({})", percent(found.confidence))),
+                None => (what, value),
+            }
+        });
+        facts.collect()
+    }
+
+    /// The flags that say what was found, so that it is not left to chance.
+    pub fn flags(&self) -> String {
+        let (found, usual) = (&self.dialect, Dialect::default());
+        let mut flags = vec![format!("--delimiter {}", argument(Some(found.delimiter)))];
+        for (flag, value, usual) in [
+            ("--quote", found.quote, usual.quote),
+            ("--escape", found.escape, usual.escape),
+            ("--comment", found.comment, usual.comment),
+        ] {
+            if value != usual {
+                flags.push(format!("{flag} {}", argument(value)));
+            }
+        }
+        if !found.double_quote {
+            flags.push("--no-double-quote".to_owned());
+        }
+        let header = if found.has_header {
+            "--headers"
+        } else {
+            "--no-headers"
+        };
+        flags.push(header.to_owned());
+        if self.input.sniffed.iter().any(|found| found.what == "encoding") {
+            flags.push(format!("--encoding {}", self.input.encoding));
+        }
+        flags.join(" ")
+    }
+}
+
+/// `delimiter ';' (99 %)`.
+fn part(found: &Sniffed) -> String {
+    let Sniffed {
+        what,
+        value,
+        confidence,
+    } = found;
+    match &what[..] {
+        "compression" => value.clone(),
+        "header" if value == "no" => format!("no header ({})", percent(*confidence)),
+        "header" => format!("header ({})", percent(*confidence)),
+        _ if value.chars().count() == 1 => {
+            format!("{what} '{value}' ({})", percent(*confidence))
+        }
+        _ => format!("{what} {value} ({})", percent(*confidence)),
+    }
+}
+
+fn flag(what: &str) -> Option<&'static str> {
+    match what {
+        "delimiter" => Some("--delimiter CHAR"),
+        "quote" => Some("--quote CHAR"),
+        "escape" => Some("--escape CHAR"),
+        "header" => Some("--headers or --no-headers"),
+        "comment" => Some("--comment CHAR"),
+        "encoding" => Some("--encoding NAME"),
+        _ => None,
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.0} %", share * 100.0)
+}
+
+/// A byte as a person would write it down.
+fn byte(byte: Option<u8>) -> String {
+    match byte {
+        None => "none".to_owned(),
+        Some(b'\t') => "tab".to_owned(),
+        Some(byte) => format!("'{}'", char::from(byte).escape_default()),
+    }
+}
+
+/// A byte as a shell takes it.
+fn argument(byte: Option<u8>) -> String {
+    match byte {
+        None => "none".to_owned(),
+        Some(b'\t') => "tab".to_owned(),
+        Some(b'\'') => "\"'\"".to_owned(),
+        Some(byte) => format!("'{}'", char::from(byte)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn described(dialect: Dialect, sniffed: &[(&str, &str, f64)]) -> Described {
+        let sniffed = sniffed.iter().map(|&(what, value, confidence)| Sniffed {
+            what: what.to_owned(),
+            value: value.to_owned(),
+            confidence,
+        });
+        Described {
+            dialect,
+            input: Input {
+                sniffed: sniffed.collect(),
+                ..Input::default()
+            },
+            rows: Vec::new(),
+            source_bytes: None,
+        }
+    }
+
+    #[test]
+    fn what_anybody_would_expect_is_not_told() {
+        let usual = [("delimiter", ",", 0.99), ("header", "yes", 0.9)];
+        assert_eq!(described(Dialect::default(), &usual).line(), None);
+        let doubtful = [("delimiter", ",", 0.4), ("header", "yes", 0.9)];
+        assert_eq!(
+            described(Dialect::default(), &doubtful).line().unwrap(),
+            "sniffed: delimiter ',' (40 %); if that is wrong, pass --delimiter CHAR"
+        );
+    }
+
+    #[test]
+    fn what_is_told_is_what_was_found_and_how_sure() {
+        let dialect = Dialect {
+            delimiter: b';',
+            has_header: false,
+            ..Dialect::default()
+        };
+        let sniffed = [
+            ("delimiter", ";", 0.99),
+            ("header", "no", 0.87),
+            ("encoding", "UTF-16LE", 1.0),
+            ("compression", "gzip", 1.0),
+        ];
+        let described = described(dialect, &sniffed);
+        assert_eq!(
+            described.line().unwrap(),
+            "sniffed: delimiter ';' (99 %), no header (87 %), encoding UTF-16LE (100 %), gzip"
+        );
+        assert!(described.flags().starts_with("--delimiter ';' --no-headers"));
+    }
+}

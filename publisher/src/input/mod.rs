@@ -1,0 +1,37 @@
+//! From files and standard input to pieces of whole records: what is read in which order, taken out
+//! of its compression, and turned into UTF-8. Where records end is for the engine, and what becomes
+//! of the pieces for `run`.
+
+mod ahead;
+mod compression;
+mod encoding;
+mod error;
+mod head;
+mod lines;
+mod look;
+mod peek;
+mod plan;
+mod raw;
+mod reading;
+mod source;
+mod stream;
+mod strict;
+mod survey;
+mod union;
+mod walk;
+
+pub(crate) use compression::Compression;
+pub use encoding::Label;
+pub use error::InputError;
+pub(crate) use head::Head;
+pub use head::Described;
+pub use look::{Look, look, write_look};
+pub(crate) use plan::Plan;
+pub use plan::Wanted;
+pub(crate) use raw::Raw;
+pub use reading::Totals;
+pub(crate) use reading::{Found, FoundPiece, Reading, Resumption, Standing, Tail};
+pub(crate) use source::name;
+pub use source::{Source, expand};
+pub(crate) use stream::Stream;
+pub use strict::StopAt;

@@ -1,0 +1,105 @@
+//! A look at what comes next without taking it.
+
+use std::io::{self, Read};
+
+/// How much is read at once into what is looked at.
+const STEP_BYTES: usize = 64 << 10;
+
+/// A reader whose next bytes can be looked at first.
+pub(crate) struct Peek<R> {
+    /// What was read and is not taken yet.
+    seen: Vec<u8>,
+    /// Where in `seen` that starts.
+    at: usize,
+    ended: bool,
+    rest: R,
+}
+
+impl<R: Read> Peek<R> {
+    pub(crate) fn new(rest: R) -> Self {
+        Self {
+            seen: Vec::new(),
+            at: 0,
+            ended: false,
+            rest,
+        }
+    }
+
+    /// The next `bytes`, or fewer where the input ends before that. What was asked for before is
+    /// not read again.
+    pub(crate) fn peek(&mut self, bytes: usize) -> io::Result<&[u8]> {
+        self.seen.drain(..self.at);
+        self.at = 0;
+        while self.seen.len() < bytes && !self.ended {
+            let known = self.seen.len();
+            self.seen.resize(known + STEP_BYTES.min(bytes - known), 0);
+            let read = read_once(&mut self.rest, &mut self.seen[known..]);
+            self.seen.truncate(known + *read.as_ref().unwrap_or(&0));
+            self.ended = read? == 0;
+        }
+        Ok(&self.seen[..self.seen.len().min(bytes)])
+    }
+
+    /// Takes the first `bytes` of what was peeked at.
+    pub(crate) fn consume(&mut self, bytes: usize) {
+        self.at = (self.at + bytes).min(self.seen.len());
+    }
+
+    pub(crate) fn rest_mut(&mut self) -> &mut R {
+        &mut self.rest
+    }
+
+    /// Forgets what was peeked at: the rest was moved to another place.
+    pub(crate) fn forget(&mut self) {
+        self.seen.clear();
+        self.at = 0;
+        self.ended = false;
+    }
+}
+
+impl<R: Read> Read for Peek<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.at < self.seen.len() {
+            let bytes = into.len().min(self.seen.len() - self.at);
+            into[..bytes].copy_from_slice(&self.seen[self.at..self.at + bytes]);
+            self.at += bytes;
+            return Ok(bytes);
+        }
+        if self.seen.capacity() > 0 {
+            self.seen = Vec::new(); // it will not be needed again
+            self.at = 0;
+        }
+        if self.ended {
+            return Ok(0);
+        }
+        self.rest.read(into)
+    }
+}
+
+/// As `read`, but for interruptions.
+pub(crate) fn read_once(from: &mut impl Read, into: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match from.read(into) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => return read,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_peeked_at_is_read_once() {
+        let mut peek = Peek::new(&b"header,and rows"[..]);
+        assert_eq!(peek.peek(3).unwrap(), b"hea");
+        assert_eq!(peek.peek(6).unwrap(), b"header");
+        peek.consume(2);
+        assert_eq!(peek.peek(4).unwrap(), b"ader");
+        let mut all = String::new();
+        peek.read_to_string(&mut all).unwrap();
+        assert_eq!(all, "ader,and rows");
+        assert_eq!(peek.peek(4).unwrap(), b"");
+    }
+}

@@ -1,0 +1,123 @@
+//! What is to be read, and how, settled before the first record is: the dialect, and for several
+//! files that they belong together.
+
+use engine::dialect::Ragged;
+use engine::sniff::Given;
+use engine::split::Limits;
+
+use super::source::Opened;
+use super::stream::Reads;
+use super::survey::Survey;
+use super::union::Places;
+use super::{Described, InputError, Label, Raw, Source, StopAt, Stream};
+
+/// What a person wants to be read, and how.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// From where, in this order.
+    pub sources: Vec<Source>,
+    /// What was said of the dialect; the rest is sniffed.
+    pub given: Given,
+    /// What becomes of a record with fewer fields than there are columns.
+    pub ragged: Ragged,
+    /// Lines of each file that are passed over before anything is read.
+    pub skip_lines: u64,
+    /// How the files are encoded, where nothing at their start says otherwise.
+    pub encoding: Option<Label>,
+    /// Whether the job has the columns of all files, whichever has which.
+    pub union: bool,
+    /// What ends it early.
+    pub stop_at: StopAt,
+}
+
+/// One of the job's files.
+pub(crate) struct Planned {
+    pub(crate) source: Source,
+    /// Opened already: the only one, or one that can be read once only.
+    stream: Option<Stream>,
+    /// Its own header. Empty where it is the only one: not looked at yet.
+    pub(crate) columns: Vec<String>,
+    /// Where the job's columns are in it. `None`: they are its own.
+    pub(crate) places: Option<Places>,
+}
+
+/// All of the job's files.
+pub(crate) struct Plan {
+    pub(crate) files: Vec<Planned>,
+    pub(crate) described: Described,
+    /// The job's columns, where there are several files. `None`: the only one's.
+    pub(crate) columns: Option<Vec<String>>,
+    reads: Reads,
+}
+
+impl Plan {
+    /// Opens what is `wanted`, the first as `spool` where it is one, and looks at the start of each
+    /// file.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be read, or has another header than the first.
+    pub(crate) fn new(
+        wanted: &Wanted,
+        spool: Option<Raw>,
+        limits: Limits,
+    ) -> Result<Self, InputError> {
+        let reads = Reads {
+            encoding: wanted.encoding,
+            skip_lines: wanted.skip_lines,
+        };
+        let mut files: Vec<Planned> = wanted.sources.iter().map(Planned::new).collect();
+        let mut survey = Survey::new(wanted);
+        let mut raw = spool;
+        for at in 0..files.len() {
+            let file = &mut files[at];
+            let opened = match raw.take() {
+                Some(raw) => Opened { raw, bytes: None },
+                None => file.source.open()?,
+            };
+            let bytes = opened.bytes;
+            let mut stream = Stream::open(file.source.name().to_owned(), opened.raw, reads)?;
+            survey.look(&mut stream, bytes)?;
+            if wanted.sources.len() > 1 {
+                file.columns = survey.header(&mut stream, limits)?;
+            }
+            // The others are opened again in their turn, so that there are never many open files.
+            file.stream = Some(stream).filter(|_| at == 0 || bytes.is_none());
+        }
+        let columns = survey.settle(&mut files)?;
+        Ok(Self {
+            files,
+            described: survey.described(),
+            columns,
+            reads,
+        })
+    }
+
+    /// The file `at`, from its start.
+    pub(crate) fn open(&mut self, at: usize) -> Result<Stream, InputError> {
+        let file = &mut self.files[at];
+        match file.stream.take() {
+            Some(stream) => Ok(stream),
+            None => Stream::open(file.source.name().to_owned(), file.source.open()?.raw, self.reads),
+        }
+    }
+
+    /// What the file `at` is called in chunks and rejects: nothing, where there is only one.
+    pub(crate) fn name(&self, at: usize) -> String {
+        match &self.files[..] {
+            [_] => String::new(),
+            files => files[at].source.name().to_owned(),
+        }
+    }
+}
+
+impl Planned {
+    fn new(source: &Source) -> Self {
+        Self {
+            source: source.clone(),
+            stream: None,
+            columns: Vec::new(),
+            places: None,
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What is read, and in which order: files, patterns that the shell did not expand, and standard
+//! input.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{InputError, Raw};
+
+/// Where to read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A file.
+    File {
+        /// Where it is.
+        path: PathBuf,
+        /// What people call it.
+        name: String,
+    },
+    /// Standard input.
+    Stdin,
+}
+
+impl Source {
+    /// A file, called as it was named.
+    pub fn file(path: &Path) -> Self {
+        Self::File {
+            path: path.to_owned(),
+            name: path.display().to_string(),
+        }
+    }
+
+    /// What people call it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::File { name, .. } => name,
+            Self::Stdin => "-",
+        }
+    }
+
+    /// Opens it.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such file, it may not be read, or it is a directory.
+    pub(crate) fn open(&self) -> Result<Opened, InputError> {
+        match self {
+            Self::Stdin => Ok(Opened {
+                raw: Raw::Stdin(io::stdin()),
+                bytes: None,
+            }),
+            Self::File { path, .. } => {
+                let file = File::open(path).map_err(|source| self.error(source))?;
+                let metadata = file.metadata().map_err(|source| self.error(source))?;
+                if metadata.is_dir() {
+                    return Err(self.error(io::Error::from(io::ErrorKind::IsADirectory)));
+                }
+                // A named pipe or a device has no length that means anything.
+                let bytes = Some(metadata.len()).filter(|_| metadata.is_file());
+                Ok(Opened {
+                    raw: Raw::File(file),
+                    bytes,
+                })
+            }
+        }
+    }
+
+    pub(crate) fn error(&self, source: io::Error) -> InputError {
+        InputError::Read {
+            name: self.name().to_owned(),
+            source,
+        }
+    }
+}
+
+/// An open input, nothing of it read.
+pub(crate) struct Opened {
+    pub(crate) raw: Raw,
+    /// Its length. `None`: it is no regular file, and can be read once only.
+    pub(crate) bytes: Option<u64>,
+}
+
+/// What the arguments name, in their order: `-` is standard input, a pattern stands for the files
+/// that match it, sorted by name, and anything else is a file.
+///
+/// # Errors
+///
+/// When nothing matches a pattern, or standard input is named twice.
+pub fn expand(arguments: &[PathBuf]) -> Result<Vec<Source>, InputError> {
+    let mut sources = Vec::new();
+    for argument in arguments {
+        match argument.to_str() {
+            Some("-") if sources.contains(&Source::Stdin) => return Err(InputError::StdinTwice),
+            Some("-") => sources.push(Source::Stdin),
+            // A file may be called like a pattern; then it is meant.
+            Some(pattern) if is_pattern(pattern) && !argument.exists() => {
+                sources.extend(matches(pattern)?);
+            }
+            _ => sources.push(Source::file(argument)),
+        }
+    }
+    Ok(sources)
+}
+
+fn is_pattern(text: &str) -> bool {
+    text.contains(['*', '?', '['])
+}
+
+fn matches(pattern: &str) -> Result<Vec<Source>, InputError> {
+    let no_match = || InputError::NoMatch {
+        pattern: pattern.to_owned(),
+    };
+    // A pattern that cannot be one is the name of a file that is not there.
+    let paths = glob::glob(pattern).map_err(|_| no_match())?;
+    let mut sources = Vec::new();
+    for path in paths {
+        let path = path.map_err(|error| InputError::Read {
+            name: error.path().display().to_string(),
+            source: error.into(),
+        })?;
+        if !path.is_dir() {
+            sources.push(Source::file(&path));
+        }
+    }
+    if sources.is_empty() {
+        return Err(no_match());
+    }
+    Ok(sources)
+}
+
+/// What a job of these sources is called by itself.
+pub(crate) fn name(sources: &[Source]) -> String {
+    match sources {
+        [] => String::new(),
+        [one] => one.name().to_owned(),
+        [first, rest @ ..] => format!("{} and {} more", file_name(first), rest.len()),
+    }
+}
+
+fn file_name(source: &Source) -> String {
+    let name = Path::new(source.name()).file_name();
+    name.map_or_else(|| source.name().to_owned(), |name| name.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_keep_their_order_and_a_patterns_files_are_sorted() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["b2.csv", "b1.csv", "a.csv", "b[1].csv"] {
+            std::fs::write(dir.path().join(name), "").unwrap();
+        }
+        std::fs::create_dir(dir.path().join("b3.csv")).unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let sources = expand(&[path("b?.csv"), "-".into(), path("a.csv"), path("b[1].csv")]);
+        let names: Vec<_> = sources
+            .unwrap()
+            .iter()
+            .map(file_name)
+            .collect();
+        assert_eq!(names, ["b1.csv", "b2.csv", "-", "a.csv", "b[1].csv"]);
+        let error = expand(&[path("c*.csv")]).unwrap_err().to_string();
+        assert!(error.starts_with("no file matches "), "{error}");
+        assert!(expand(&["-".into(), "-".into()]).is_err());
+        assert_eq!(name(&expand(&[path("b?.csv")]).unwrap()), "b1.csv and 1 more");
+    }
+}

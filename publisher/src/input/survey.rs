@@ -1,0 +1,212 @@
+//! A look at the start of every file: how it is written, and whether it belongs to the others.
+
+use engine::Dialect;
+use engine::sniff::sniff;
+use engine::split::{Limits, Splitter};
+use proto::v1::{Input, Sniffed};
+
+use super::encoding::Detected;
+use super::plan::{Planned, Wanted};
+use super::union::{Union, difference, places};
+use super::{Compression, Described, InputError, Source, Stream};
+
+/// So much of the first file is looked at to find out its dialect.
+const SNIFF_BYTES: usize = 64 << 10;
+/// At most so many files are named in a job's opening.
+const NAMED: usize = 1000;
+
+/// What is found out by looking at every file.
+pub(super) struct Survey<'w> {
+    wanted: &'w Wanted,
+    /// The first file's.
+    dialect: Option<Dialect>,
+    input: Input,
+    /// Bytes of all. `None`: of one of them it is not known.
+    bytes: Option<u64>,
+    /// The first records of the first file, header included.
+    rows: Vec<Vec<String>>,
+    encodings: Vec<&'static str>,
+    compressions: Vec<&'static str>,
+}
+
+impl<'w> Survey<'w> {
+    pub(super) fn new(wanted: &'w Wanted) -> Self {
+        let names = wanted.sources.iter().take(NAMED).map(Source::name);
+        Self {
+            wanted,
+            dialect: None,
+            input: Input {
+                files: names.map(str::to_owned).collect(),
+                files_total: wanted.sources.len() as u64,
+                ..Input::default()
+            },
+            bytes: Some(0),
+            rows: Vec::new(),
+            encodings: Vec::new(),
+            compressions: Vec::new(),
+        }
+    }
+
+    /// Takes note of how a file is written, of which `bytes` is the length if that is known; the first
+    /// one's dialect is the job's.
+    pub(super) fn look(
+        &mut self,
+        stream: &mut Stream,
+        bytes: Option<u64>,
+    ) -> Result<(), InputError> {
+        let known = bytes.filter(|_| stream.is_plain());
+        self.bytes = self.bytes.zip(known).map(|(sum, bytes)| sum + bytes);
+        note(&mut self.encodings, stream.encoding.encoding.name());
+        let compression = stream.compression.map_or(NOT_PACKED, Compression::name);
+        note(&mut self.compressions, compression);
+        if self.dialect.is_none() {
+            self.sniff(stream)?;
+        }
+        Ok(())
+    }
+
+    fn sniff(&mut self, stream: &mut Stream) -> Result<(), InputError> {
+        let head = stream.peek(SNIFF_BYTES)?;
+        let sniffed = sniff(head, head.len() < SNIFF_BYTES, &self.wanted.given);
+        let dialect = Dialect {
+            ragged: self.wanted.ragged,
+            ..sniffed.dialect
+        };
+        dialect.check()?;
+        self.dialect = Some(dialect);
+        self.input.sniffed = sniffed.traits;
+        self.rows = sniffed.rows;
+        let Detected {
+            encoding,
+            confidence,
+        } = stream.encoding;
+        if let Some(confidence) = confidence {
+            self.found("encoding", encoding.name(), confidence);
+        }
+        if let Some(compression) = stream.compression {
+            self.found("compression", compression.name(), 1.0);
+        }
+        Ok(())
+    }
+
+    fn found(&mut self, what: &str, value: &str, confidence: f64) {
+        self.input.sniffed.push(Sniffed {
+            what: what.to_owned(),
+            value: value.to_owned(),
+            confidence,
+        });
+    }
+
+    /// A file's columns, of which nothing is read yet but what was peeked at.
+    pub(super) fn header(
+        &self,
+        stream: &mut Stream,
+        limits: Limits,
+    ) -> Result<Vec<String>, InputError> {
+        header(stream, self.dialect.unwrap_or_default(), limits)
+    }
+
+    /// Settles the columns of several files. `None`: there is one.
+    pub(super) fn settle(&self, files: &mut [Planned]) -> Result<Option<Vec<String>>, InputError> {
+        if files.len() < 2 {
+            return Ok(None);
+        }
+        if !self.wanted.union {
+            return same(files).map(Some);
+        }
+        if !self.dialect.unwrap_or_default().has_header {
+            let first = files[0].source.name().to_owned();
+            return Err(InputError::UnionOfNameless { first });
+        }
+        let mut union = Union::default();
+        for file in files.iter() {
+            union.add(&file.columns);
+        }
+        for file in files {
+            file.places = places(union.columns(), &file.columns);
+        }
+        Ok(Some(union.columns().to_vec()))
+    }
+
+    pub(super) fn described(self) -> Described {
+        let compression = match self.compressions[..] {
+            [NOT_PACKED] => String::new(),
+            _ => self.compressions.join(", "),
+        };
+        Described {
+            dialect: self.dialect.unwrap_or_default(),
+            source_bytes: self.bytes,
+            rows: self.rows,
+            input: Input {
+                encoding: self.encodings.join(", "),
+                compression,
+                ..self.input
+            },
+        }
+    }
+}
+
+/// The columns of a file, of which nothing is read yet but what was peeked at.
+pub(super) fn header(
+    stream: &mut Stream,
+    dialect: Dialect,
+    limits: Limits,
+) -> Result<Vec<String>, InputError> {
+        let mut bytes = SNIFF_BYTES;
+        loop {
+            let head = stream.peek(bytes)?;
+            let is_whole = head.len() < bytes;
+            match columns(head, is_whole, dialect, limits) {
+                Ok(Some(columns)) => return Ok(columns),
+                Ok(None) => bytes *= 2,
+                Err(source) => {
+                    return Err(InputError::Split {
+                        name: stream.name().to_owned(),
+                        source,
+                    });
+                }
+            }
+        }
+}
+
+const NOT_PACKED: &str = "none";
+
+/// The header in `head`, or as many numbered columns as the first record has fields; `None`: it does
+/// not end in it.
+fn columns(
+    head: &[u8],
+    is_whole: bool,
+    dialect: Dialect,
+    limits: Limits,
+) -> Result<Option<Vec<String>>, engine::SplitError> {
+    // A piece is one record, so that the first one is enough.
+    let target_bytes = 1;
+    let mut splitter = Splitter::new(dialect, Limits { target_bytes, ..limits });
+    splitter.push(head);
+    if is_whole {
+        splitter.finish();
+    }
+    while splitter.header().is_none() && splitter.next_piece()?.is_some() {}
+    Ok(splitter.header().map(<[String]>::to_vec))
+}
+
+/// The header that all files have.
+fn same(files: &[Planned]) -> Result<Vec<String>, InputError> {
+    let Some((first, others)) = files.split_first() else {
+        return Ok(Vec::new());
+    };
+    match others.iter().find(|file| file.columns != first.columns) {
+        None => Ok(first.columns.clone()),
+        Some(other) => Err(InputError::OtherHeader {
+            name: other.source.name().to_owned(),
+            first: first.source.name().to_owned(),
+            difference: difference(&first.columns, &other.columns),
+        }),
+    }
+}
+
+fn note(names: &mut Vec<&'static str>, name: &'static str) {
+    if !names.contains(&name) {
+        names.push(name);
+    }
+}

@@ -1,0 +1,153 @@
+//! What to read, and how, as the command line says it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker::Broker;
+use cli::{Exit, Failure, OrExit};
+use engine::dialect::Ragged;
+use engine::split::Limits;
+use proto::JobId;
+use proto::v1::{OperationSpec, ProfileSpec, operation_spec::Kind};
+use tokio_util::sync::CancellationToken;
+
+use crate::dry_run::dry_run;
+use crate::format_args::FormatArgs;
+use crate::input::{self, StopAt, Wanted, expand};
+use crate::progress::Progress;
+use crate::run::Config;
+use crate::start::Keeping;
+
+/// What to read, and how: the same for `publish` and `run`.
+#[derive(Debug, clap::Args)]
+pub struct InputArgs {
+    /// The CSV to read: files, or patterns like 'day-*.csv.gz'; - is standard input. Files packed
+    /// with gzip, zstd, bzip2 or xz are unpacked
+    #[arg(value_name = "FILE", required = true)]
+    file: Vec<PathBuf>,
+
+    /// What to call the job [default: the file's name]
+    #[arg(long, value_name = "TEXT")]
+    name: Option<String>,
+
+    #[command(flatten)]
+    format: FormatArgs,
+
+    /// Let files have different columns: the job has all of them, and what a file lacks is empty
+    /// [default: all files have the first one's header]
+    #[arg(long, help_heading = "What is bad, and what becomes of it")]
+    union: bool,
+
+    /// What becomes of a record with fewer fields than there are columns; one with more is bad in
+    /// any case
+    #[arg(long, value_name = "WHAT", default_value = "reject",
+          help_heading = "What is bad, and what becomes of it")]
+    ragged: OnRagged,
+
+    /// Stop at the first bad record of any kind, malformed text included, with exit code 5
+    #[arg(long, help_heading = "What is bad, and what becomes of it")]
+    strict: bool,
+
+    /// Read all of it, say how it is written, how it would be cut and what is bad, and send nothing;
+    /// needs no broker
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Bytes of CSV in a chunk, 1 to 4194304; a record that is longer has one to itself
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20,
+          value_parser = clap::value_parser!(u32).range(1..=4 << 20))]
+    chunk_bytes: u32,
+
+    /// Show no progress, and say nothing of what was sniffed
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// What becomes of a record with fewer fields than there are columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum OnRagged {
+    /// It is left out, counted and kept as a reject
+    Reject,
+    /// It is good, and its missing fields are empty
+    Pad,
+    /// It ends the job, with exit code 5
+    Error,
+}
+
+impl InputArgs {
+    /// Whether no progress is to be shown.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Whether nothing is to be sent.
+    pub fn is_dry_run(&self) -> bool {
+        self.dry_run
+    }
+
+    /// Reads all of it, says what would come of it, and sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the input cannot be read, or has a bad record where none may be.
+    pub async fn dry_run(&self, shutdown: CancellationToken) -> Result<Exit, Failure> {
+        let wanted = self.wanted()?;
+        dry_run(wanted, self.limits(), self.quiet, shutdown).await
+    }
+
+    /// What FILE says. Empty only where another publish is gone on with.
+    pub(crate) fn files(&self) -> &[PathBuf] {
+        &self.file
+    }
+
+    /// A publish of this input to `broker`, which may be away for `first_connect` at the start.
+    ///
+    /// # Errors
+    ///
+    /// When no file matches a pattern.
+    pub fn config(&self, broker: Broker, first_connect: Duration) -> Result<Config, Failure> {
+        let wanted = self.wanted()?;
+        let name = self.name.clone();
+        Ok(Config {
+            broker,
+            name: name.unwrap_or_else(|| input::name(&wanted.sources)),
+            wanted,
+            job: JobId::new(),
+            operation: OperationSpec {
+                kind: Some(Kind::Profile(ProfileSpec::default())),
+            },
+            limits: self.limits(),
+            first_connect,
+            progress: Arc::new(Progress::default()),
+            keeping: Keeping::Nothing,
+        })
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            target_bytes: self.chunk_bytes as usize,
+            ..Limits::default()
+        }
+    }
+
+    fn wanted(&self) -> Result<Wanted, Failure> {
+        let stop_at = match self.ragged {
+            _ if self.strict => StopAt::AnyBad,
+            OnRagged::Error => StopAt::Ragged,
+            OnRagged::Reject | OnRagged::Pad => StopAt::Nothing,
+        };
+        Ok(Wanted {
+            sources: expand(&self.file).or_exit(Exit::UnreadableInput)?,
+            given: self.format.given(),
+            ragged: match self.ragged {
+                OnRagged::Pad => Ragged::Pad,
+                OnRagged::Reject | OnRagged::Error => Ragged::Reject,
+            },
+            skip_lines: self.format.skip_lines(),
+            encoding: self.format.encoding(),
+            union: self.union,
+            stop_at,
+        })
+    }
+}
