@@ -24,12 +24,14 @@ pub(crate) struct Command {
 enum Role {
     Run(crate::run::Args),
     Publish(crate::publish::Args),
+    Sniff(crate::sniff::Args),
     Worker(worker::Args),
     Master(master::Args),
     Tui(tui::Args),
     Jobs(crate::jobs::Args),
     Show(crate::show::Args),
     Wait(crate::wait::Args),
+    Rejects(crate::rejects::Args),
     /// End an unfinished job for good: workers forget its chunks
     Cancel(crate::control::Args),
     /// Hold an unfinished job's chunks back; other jobs go on
@@ -54,12 +56,14 @@ impl Command {
         match self.role {
             Role::Run(args) => args.run(shutdown).await,
             Role::Publish(args) => args.run(shutdown).await,
+            Role::Sniff(args) => args.run().await,
             Role::Worker(args) => args.run(shutdown).await,
             Role::Master(args) => args.run(shutdown).await,
             Role::Tui(args) => args.run(shutdown).await,
             Role::Jobs(args) => args.run().await,
             Role::Show(args) => args.run().await,
             Role::Wait(args) => args.run(shutdown).await,
+            Role::Rejects(args) => args.run().await,
             Role::Cancel(args) => args.cancel().await,
             Role::Pause(args) => args.pause().await,
             Role::Resume(args) => args.resume().await,

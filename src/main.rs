@@ -8,9 +8,11 @@ mod in_process;
 mod jobs;
 mod output;
 mod publish;
+mod rejects;
 mod run;
 mod server;
 mod show;
+mod sniff;
 mod wait;
 
 use std::process::ExitCode;

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 use crate::follow::{Patience, follow};
 use crate::output::OutputArgs;
 use crate::server::MasterArgs;
+use crate::show::write;
 
 /// Cut CSV into chunks and hand them to the broker; prints the job's id
 #[derive(Debug, clap::Args)]
@@ -28,7 +29,7 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) async fn run(self, shutdown: CancellationToken) -> Result<Exit, Failure> {
-        if !self.wait {
+        if !self.wait || self.publish.input().is_dry_run() {
             return self.publish.run(shutdown).await;
         }
         // The first signal ends the waiting, not the publishing.
@@ -57,7 +58,7 @@ impl Args {
             () = shutdown.cancelled() => Err(detached(&job_id)),
         };
         meter.clear();
-        self.output.write(&outcome?)
+        write(&self.output, &self.master, &outcome?).await
     }
 }
 

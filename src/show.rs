@@ -1,9 +1,9 @@
 //! `rowmill show`: one job with its result so far.
 
 use cli::{Exit, Failure};
-use proto::v1::GetJobRequest;
+use proto::v1::{GetJobRequest, GetJobResponse};
 
-use crate::output::OutputArgs;
+use crate::output::{OutputArgs, say_bad};
 use crate::server::{MasterArgs, refused};
 
 /// Print a job's result as it stands
@@ -31,6 +31,21 @@ impl Args {
             .get_job(request)
             .await
             .map_err(|status| refused(&status))?;
-        self.output.write(response.get_ref())
+        write(&self.output, &self.master, response.get_ref()).await
     }
+}
+
+/// Writes a job's result, and says on stderr what was bad in it.
+pub(crate) async fn write(
+    output: &OutputArgs,
+    master: &MasterArgs,
+    response: &GetJobResponse,
+) -> Result<Exit, Failure> {
+    let exit = output.write(response)?;
+    let job = response.job.clone().unwrap_or_default();
+    if job.rejects + job.replaced > 0 || !job.reason.is_empty() {
+        let hint = format!("rowmill rejects {} lists them", job.job_id);
+        say_bad(&mut master.connect().await?, &job, &hint).await?;
+    }
+    Ok(exit)
 }

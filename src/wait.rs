@@ -10,6 +10,7 @@ use crate::follow::{Patience, follow};
 use crate::output::OutputArgs;
 use crate::publish::detached;
 use crate::server::MasterArgs;
+use crate::show::write;
 
 /// Wait until a job is finished and print its result
 #[derive(Debug, clap::Args)]
@@ -48,6 +49,6 @@ impl Args {
             () = shutdown.cancelled() => Err(detached(&self.job)),
         };
         meter.clear();
-        self.output.write(&outcome?)
+        write(&self.output, &self.master, &outcome?).await
     }
 }

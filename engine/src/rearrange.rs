@@ -191,7 +191,11 @@ mod tests {
         ] {
             let pieces = arrangement(dialect, 1 << 20).rearrange(piece(body));
             assert_eq!((pieces.len(), pieces[0].rows), (1, 2));
-            let third: &[u8] = if dialect == plain { b"c,\"\n" } else { b"#c,'\n" };
+            let third: &[u8] = if dialect == plain {
+                b"c,\"\n"
+            } else {
+                b"#c,'\n"
+            };
             assert_eq!(
                 cells(&dialect, &pieces),
                 [[third, b"", b"a"], [b"", b"", b"1"]]

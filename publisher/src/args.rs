@@ -9,7 +9,7 @@ use proto::JobId;
 use tokio_util::sync::CancellationToken;
 
 use crate::going_on::GoingOnArgs;
-use crate::input::Described;
+use crate::input::{Described, InputError};
 use crate::input_args::InputArgs;
 use crate::journal::JournalError;
 use crate::progress::Progress;
@@ -212,8 +212,12 @@ fn says_how_to_go_on(error: &PublishError) -> bool {
     }
 }
 
-pub(crate) fn failure(error: PublishError) -> Failure {
+/// A publish's end before its seal, with the exit code that it deserves.
+pub fn failure(error: PublishError) -> Failure {
     let exit = match &error {
+        PublishError::Input(InputError::Dialect(_) | InputError::UnionOfNameless { .. }) => {
+            Exit::Usage
+        }
         PublishError::Resume(ResumeError::Changed { .. })
         | PublishError::Input(_)
         | PublishError::Unsealed { .. }

@@ -1,8 +1,9 @@
 //! The flags that say how CSV is written: for every command that reads some.
 
+use engine::dialect::Ragged;
 use engine::sniff::Given;
 
-use crate::input::Label;
+use crate::input::{Label, Source, StopAt, Wanted};
 
 /// How the input is written.
 #[derive(Debug, clap::Args)]
@@ -10,7 +11,7 @@ use crate::input::Label;
 #[command(next_help_heading = "How the input is written")]
 pub struct FormatArgs {
     /// What stands between fields: one byte, \t or tab [default: sniffed]
-    #[arg(long, value_name = "CHAR", value_parser = delimiter)]
+    #[arg(long, value_name = "CHAR", value_parser = byte)]
     delimiter: Option<u8>,
 
     /// What stands around fields, or none [default: sniffed]
@@ -51,13 +52,6 @@ pub struct FormatArgs {
 #[derive(Debug, Clone, Copy)]
 struct ByteOrNone(Option<u8>);
 
-fn delimiter(text: &str) -> Result<u8, String> {
-    match text {
-        "tab" => Ok(b'\t'),
-        _ => byte(text),
-    }
-}
-
 fn byte_or_none(text: &str) -> Result<ByteOrNone, String> {
     match text {
         "none" => Ok(ByteOrNone(None)),
@@ -67,15 +61,27 @@ fn byte_or_none(text: &str) -> Result<ByteOrNone, String> {
 
 fn byte(text: &str) -> Result<u8, String> {
     match text.as_bytes() {
-        b"\\t" => Ok(b'\t'),
+        b"\\t" | b"tab" => Ok(b'\t'),
         [byte] if byte.is_ascii() && !matches!(byte, b'\r' | b'\n') => Ok(*byte),
         _ => Err("one ASCII character is expected, and no line end".into()),
     }
 }
 
 impl FormatArgs {
-    /// What was said of the dialect.
-    pub(crate) fn given(&self) -> Given {
+    /// To read `sources` so, with nothing said of what is bad.
+    pub fn wanted(&self, sources: Vec<Source>) -> Wanted {
+        Wanted {
+            sources,
+            given: self.given(),
+            ragged: Ragged::Reject,
+            skip_lines: self.skip,
+            encoding: self.encoding,
+            union: false,
+            stop_at: StopAt::Nothing,
+        }
+    }
+
+    fn given(&self) -> Given {
         let has_header = match (self.headers, self.no_headers) {
             (true, _) => Some(true),
             (_, true) => Some(false),
@@ -89,13 +95,5 @@ impl FormatArgs {
             comment: self.comment.map(|comment| comment.0),
             has_header,
         }
-    }
-
-    pub(crate) fn skip_lines(&self) -> u64 {
-        self.skip
-    }
-
-    pub(crate) fn encoding(&self) -> Option<Label> {
-        self.encoding
     }
 }

@@ -49,7 +49,8 @@ impl GoingOnArgs {
             [] => Rest::Waits,
             [file] if file.as_os_str() == "-" => Rest::Comes,
             _ => {
-                let said = "with --resume, FILE can only be -; the journal knows which files it were";
+                let said =
+                    "with --resume, FILE can only be -; the journal knows which files it were";
                 return Err(Failure::message(Exit::Usage, said));
             }
         };

@@ -41,8 +41,12 @@ pub struct InputArgs {
 
     /// What becomes of a record with fewer fields than there are columns; one with more is bad in
     /// any case
-    #[arg(long, value_name = "WHAT", default_value = "reject",
-          help_heading = "What is bad, and what becomes of it")]
+    #[arg(
+        long,
+        value_name = "WHAT",
+        default_value = "reject",
+        help_heading = "What is bad, and what becomes of it"
+    )]
     ragged: OnRagged,
 
     /// Stop at the first bad record of any kind, malformed text included, with exit code 5
@@ -137,17 +141,16 @@ impl InputArgs {
             OnRagged::Error => StopAt::Ragged,
             OnRagged::Reject | OnRagged::Pad => StopAt::Nothing,
         };
+        let ragged = match self.ragged {
+            OnRagged::Pad => Ragged::Pad,
+            OnRagged::Reject | OnRagged::Error => Ragged::Reject,
+        };
+        let sources = expand(&self.file).or_exit(Exit::UnreadableInput)?;
         Ok(Wanted {
-            sources: expand(&self.file).or_exit(Exit::UnreadableInput)?,
-            given: self.format.given(),
-            ragged: match self.ragged {
-                OnRagged::Pad => Ragged::Pad,
-                OnRagged::Reject | OnRagged::Error => Ragged::Reject,
-            },
-            skip_lines: self.format.skip_lines(),
-            encoding: self.format.encoding(),
+            ragged,
             union: self.union,
             stop_at,
+            ..self.format.wanted(sources)
         })
     }
 }

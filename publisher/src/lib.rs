@@ -23,7 +23,7 @@ mod spool;
 mod start;
 mod window;
 
-pub use args::{Args, Outcome, report, say_described};
+pub use args::{Args, Outcome, failure, report, say_described};
 pub use format_args::FormatArgs;
 pub use input::{
     Described, InputError, Label, Look, Source, StopAt, Totals, Wanted, expand, look, write_look,

@@ -134,11 +134,7 @@ pub async fn run(
         Some((notes, keep)) => (notes, Some(spawn_blocking(keep))),
         None => (Notes::nowhere(), None),
     };
-    let making = Making {
-        job,
-        open,
-        notes,
-    };
+    let making = Making { job, open, notes };
     let outcome = tokio::select! {
         outcome = publish(&config, making, found) => outcome,
         () = shutdown.cancelled() => {

@@ -166,7 +166,9 @@ impl Kept {
     /// Returns when all that was read is on the disk.
     pub(crate) fn sync(&self) -> Result<(), InputError> {
         if self.dirty.swap(false, AcqRel) {
-            self.file.sync_data().map_err(|source| self.failed(source))?;
+            self.file
+                .sync_data()
+                .map_err(|source| self.failed(source))?;
         }
         Ok(())
     }

@@ -103,7 +103,9 @@ fn begin(config: &Config) -> Begin {
         target_bytes: config.limits.target_bytes as u64,
         cap_bytes: config.limits.cap_bytes as u64,
         skip_lines: wanted.skip_lines,
-        encoding: wanted.encoding.map_or_else(String::new, |label| label.name()),
+        encoding: wanted
+            .encoding
+            .map_or_else(String::new, |label| label.name()),
         union: wanted.union,
         stop_at: Stopper::from(wanted.stop_at).into(),
         ..Begin::default()

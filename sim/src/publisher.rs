@@ -7,7 +7,7 @@ use engine::split::Splitter;
 use proto::v1::operation_spec::Kind;
 use proto::v1::{OperationSpec, ProfileSpec};
 use proto::{Envelope, JobId, Payload};
-use publisher::{Answered, Job, Outbox, Ticket, Totals};
+use publisher::{Answered, Described, Job, Outbox, Ticket, Totals};
 
 use crate::failure::Wrong;
 use crate::fate::{Fate, Fault, name};
@@ -150,12 +150,19 @@ pub(crate) fn messages(id: JobId, input: &Input, fate: &mut Fate) -> Result<Vec<
         columns: splitter.header().unwrap_or_default().to_vec(),
         chunks: 0,
     };
-    let mut messages = vec![job.open("simulated", Some(input.bytes.len() as u64))];
-    messages.extend(pieces.into_iter().map(|piece| job.chunk(piece)));
+    let described = Described {
+        dialect: input.dialect,
+        input: proto::v1::Input::default(),
+        rows: Vec::new(),
+        source_bytes: Some(input.bytes.len() as u64),
+    };
+    let mut messages = vec![job.open("simulated", &described)];
+    messages.extend(pieces.into_iter().map(|piece| job.chunk(piece, "")));
     messages.push(job.seal(Totals {
         rows: splitter.rows(),
         rejects: splitter.rejected(),
         bytes: splitter.bytes(),
+        ..Totals::default()
     }));
     Ok(messages)
 }

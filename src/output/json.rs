@@ -1,6 +1,8 @@
 //! A job and its result as JSON. Numbers are raw: no grouping, no rounding.
 
-use proto::v1::{ColumnProfile, ColumnType, DeadChunkInfo, GetJobResponse, Job, JobState};
+use proto::v1::{
+    ColumnProfile, ColumnType, DeadChunkInfo, GetJobResponse, Input, Job, JobState, Sniffed,
+};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -27,10 +29,34 @@ pub(crate) struct JobJson {
     duplicates: u64,
     progress: Option<f64>,
     no_workers: bool,
+    /// Malformed sequences that were taken for U+FFFD.
+    replaced: u64,
+    /// Why it was cancelled, where that was not by a person.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    reason: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input: Option<InputJson>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     columns: Vec<ColumnJson>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     dead: Vec<DeadJson>,
+}
+
+#[derive(Debug, Serialize)]
+struct InputJson {
+    files: Vec<String>,
+    files_total: u64,
+    encoding: String,
+    compression: Option<String>,
+    sniffed: Vec<SniffedJson>,
+}
+
+/// Something about the input that was not given but found.
+#[derive(Debug, Serialize)]
+pub(crate) struct SniffedJson {
+    what: String,
+    value: String,
+    confidence: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -74,6 +100,7 @@ pub(crate) fn job_json(response: &GetJobResponse) -> JobJson {
     let columns = response.profile.iter().flat_map(|profile| &profile.columns);
     JobJson {
         partial: response.partial,
+        input: response.input.as_ref().map(input),
         columns: columns.map(column).collect(),
         dead: response.dead.iter().map(dead).collect(),
         ..job.into()
@@ -102,8 +129,31 @@ impl From<Job> for JobJson {
             duplicates: job.duplicates,
             progress: job.progress,
             no_workers: job.no_workers,
+            replaced: job.replaced,
+            reason: job.reason,
+            input: None,
             columns: Vec::new(),
             dead: Vec::new(),
+        }
+    }
+}
+
+fn input(input: &Input) -> InputJson {
+    InputJson {
+        files: input.files.clone(),
+        files_total: input.files_total,
+        encoding: input.encoding.clone(),
+        compression: Some(input.compression.clone()).filter(|name| !name.is_empty()),
+        sniffed: input.sniffed.iter().map(Into::into).collect(),
+    }
+}
+
+impl From<&Sniffed> for SniffedJson {
+    fn from(sniffed: &Sniffed) -> Self {
+        Self {
+            what: sniffed.what.clone(),
+            value: sniffed.value.clone(),
+            confidence: sniffed.confidence,
         }
     }
 }

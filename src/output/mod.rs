@@ -1,5 +1,6 @@
 //! Results on stdout: tables for people, JSON for programs.
 
+mod bad;
 mod json;
 mod max_bad;
 mod profile;
@@ -11,7 +12,8 @@ use cli::{Exit, Failure, OrExit};
 use proto::v1::{GetJobResponse, Job, JobState};
 use tui::format;
 
-pub(crate) use json::{JobJson, job_json, state_name};
+pub(crate) use bad::say_bad;
+pub(crate) use json::{JobJson, SniffedJson, job_json, state_name};
 pub(crate) use max_bad::MaxBad;
 pub(crate) use table::{Align, Table};
 

@@ -96,12 +96,24 @@ mod tests {
     fn everything_comes_in_order_and_an_error_comes_behind_what_was_read_before_it() {
         let bytes: Vec<u8> = (0..3_000_000u32).map(|n| n as u8).collect();
         let mut read = Vec::new();
-        Ahead::new(io::Cursor::new(bytes.clone())).unwrap().read_to_end(&mut read).unwrap();
+        Ahead::new(io::Cursor::new(bytes.clone()))
+            .unwrap()
+            .read_to_end(&mut read)
+            .unwrap();
         assert!(read == bytes);
 
         let mut read = Vec::new();
-        let failing = Failing { good: 700_001, failed: false };
-        let error = Ahead::new(failing).unwrap().read_to_end(&mut read).unwrap_err();
-        assert_eq!((read.len(), error.to_string().as_str()), (700_001, "bad sector"));
+        let failing = Failing {
+            good: 700_001,
+            failed: false,
+        };
+        let error = Ahead::new(failing)
+            .unwrap()
+            .read_to_end(&mut read)
+            .unwrap_err();
+        assert_eq!(
+            (read.len(), error.to_string().as_str()),
+            (700_001, "bad sector")
+        );
     }
 }

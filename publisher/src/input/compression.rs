@@ -258,7 +258,10 @@ mod tests {
             assert_eq!(Compression::of(&packed), Some(compression));
             packed.extend(pack(compression, b"second\n"));
             let whole = [&text()[..], b"second\n"].concat();
-            assert!(unpack(compression, &packed).unwrap() == whole, "{compression}");
+            assert!(
+                unpack(compression, &packed).unwrap() == whole,
+                "{compression}"
+            );
             assert_eq!(Compression::of(&pack(compression, b"")), Some(compression));
         }
         assert_eq!(Compression::of(b"BZh1,name\n"), None);

@@ -196,11 +196,9 @@ impl<R: Read> Transcoder<R> {
         let source = &self.input[self.pending.clone()];
         // Room for a replacement is kept back.
         let room = self.output.len() - 3;
-        let (result, read, mut written) = self.decoder.decode_to_utf8_without_replacement(
-            source,
-            &mut self.output[..room],
-            last,
-        );
+        let (result, read, mut written) =
+            self.decoder
+                .decode_to_utf8_without_replacement(source, &mut self.output[..room], last);
         self.pending.start += read;
         match result {
             DecoderResult::Malformed(..) => {

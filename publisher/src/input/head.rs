@@ -38,9 +38,9 @@ impl Described {
         }
         let parts: Vec<String> = told.iter().map(|found| part(found)).collect();
         let unsure = told.iter().find(|found| found.confidence < UNSURE);
-        let advice = unsure.and_then(|found| flag(&found.what)).map(|flag| {
-            format!("; if that is wrong, pass {flag}")
-        });
+        let advice = unsure
+            .and_then(|found| flag(&found.what))
+            .map(|flag| format!("; if that is wrong, pass {flag}"));
         Some(format!(
             "sniffed: {}{}",
             parts.join(", "),
@@ -120,7 +120,12 @@ impl Described {
             "--no-headers"
         };
         flags.push(header.to_owned());
-        if self.input.sniffed.iter().any(|found| found.what == "encoding") {
+        if self
+            .input
+            .sniffed
+            .iter()
+            .any(|found| found.what == "encoding")
+        {
             flags.push(format!("--encoding {}", self.input.encoding));
         }
         flags.join(" ")
@@ -230,6 +235,10 @@ mod tests {
             described.line().unwrap(),
             "sniffed: delimiter ';' (99 %), no header (87 %), encoding UTF-16LE (100 %), gzip"
         );
-        assert!(described.flags().starts_with("--delimiter ';' --no-headers"));
+        assert!(
+            described
+                .flags()
+                .starts_with("--delimiter ';' --no-headers")
+        );
     }
 }

@@ -98,7 +98,11 @@ impl Plan {
         let file = &mut self.files[at];
         match file.stream.take() {
             Some(stream) => Ok(stream),
-            None => Stream::open(file.source.name().to_owned(), file.source.open()?.raw, self.reads),
+            None => Stream::open(
+                file.source.name().to_owned(),
+                file.source.open()?.raw,
+                self.reads,
+            ),
         }
     }
 

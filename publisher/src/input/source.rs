@@ -139,7 +139,10 @@ pub(crate) fn name(sources: &[Source]) -> String {
 
 fn file_name(source: &Source) -> String {
     let name = Path::new(source.name()).file_name();
-    name.map_or_else(|| source.name().to_owned(), |name| name.display().to_string())
+    name.map_or_else(
+        || source.name().to_owned(),
+        |name| name.display().to_string(),
+    )
 }
 
 #[cfg(test)]
@@ -155,15 +158,14 @@ mod tests {
         std::fs::create_dir(dir.path().join("b3.csv")).unwrap();
         let path = |name: &str| dir.path().join(name);
         let sources = expand(&[path("b?.csv"), "-".into(), path("a.csv"), path("b[1].csv")]);
-        let names: Vec<_> = sources
-            .unwrap()
-            .iter()
-            .map(file_name)
-            .collect();
+        let names: Vec<_> = sources.unwrap().iter().map(file_name).collect();
         assert_eq!(names, ["b1.csv", "b2.csv", "-", "a.csv", "b[1].csv"]);
         let error = expand(&[path("c*.csv")]).unwrap_err().to_string();
         assert!(error.starts_with("no file matches "), "{error}");
         assert!(expand(&["-".into(), "-".into()]).is_err());
-        assert_eq!(name(&expand(&[path("b?.csv")]).unwrap()), "b1.csv and 1 more");
+        assert_eq!(
+            name(&expand(&[path("b?.csv")]).unwrap()),
+            "b1.csv and 1 more"
+        );
     }
 }

@@ -117,12 +117,21 @@ mod tests {
         let piece = piece("1,\u{fffd}\n2\n");
         assert_eq!(strict(StopAt::Nothing).first_bad(&piece, 2, Some(6)), None);
         assert_eq!(
-            strict(StopAt::Ragged).first_bad(&piece, 2, Some(6)).unwrap(),
+            strict(StopAt::Ragged)
+                .first_bad(&piece, 2, Some(6))
+                .unwrap(),
             "a.csv, line 3 (byte 10): 1 field where the header has 2: \"2\""
         );
-        let said = strict(StopAt::AnyBad).first_bad(&piece, 2, Some(6)).unwrap();
-        assert!(said.starts_with("a.csv, line 2 (byte 4): bytes that are malformed"), "{said}");
-        let said = strict(StopAt::AnyBad).first_bad(&piece, 2, Some(99)).unwrap();
+        let said = strict(StopAt::AnyBad)
+            .first_bad(&piece, 2, Some(6))
+            .unwrap();
+        assert!(
+            said.starts_with("a.csv, line 2 (byte 4): bytes that are malformed"),
+            "{said}"
+        );
+        let said = strict(StopAt::AnyBad)
+            .first_bad(&piece, 2, Some(99))
+            .unwrap();
         assert!(said.contains("line 3"), "{said}");
     }
 }

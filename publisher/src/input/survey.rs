@@ -152,21 +152,21 @@ pub(super) fn header(
     dialect: Dialect,
     limits: Limits,
 ) -> Result<Vec<String>, InputError> {
-        let mut bytes = SNIFF_BYTES;
-        loop {
-            let head = stream.peek(bytes)?;
-            let is_whole = head.len() < bytes;
-            match columns(head, is_whole, dialect, limits) {
-                Ok(Some(columns)) => return Ok(columns),
-                Ok(None) => bytes *= 2,
-                Err(source) => {
-                    return Err(InputError::Split {
-                        name: stream.name().to_owned(),
-                        source,
-                    });
-                }
+    let mut bytes = SNIFF_BYTES;
+    loop {
+        let head = stream.peek(bytes)?;
+        let is_whole = head.len() < bytes;
+        match columns(head, is_whole, dialect, limits) {
+            Ok(Some(columns)) => return Ok(columns),
+            Ok(None) => bytes *= 2,
+            Err(source) => {
+                return Err(InputError::Split {
+                    name: stream.name().to_owned(),
+                    source,
+                });
             }
         }
+    }
 }
 
 const NOT_PACKED: &str = "none";
@@ -181,7 +181,13 @@ fn columns(
 ) -> Result<Option<Vec<String>>, engine::SplitError> {
     // A piece is one record, so that the first one is enough.
     let target_bytes = 1;
-    let mut splitter = Splitter::new(dialect, Limits { target_bytes, ..limits });
+    let mut splitter = Splitter::new(
+        dialect,
+        Limits {
+            target_bytes,
+            ..limits
+        },
+    );
     splitter.push(head);
     if is_whole {
         splitter.finish();

@@ -63,7 +63,10 @@ pub(crate) fn difference(first: &[String], other: &[String]) -> String {
     }
     if said.is_empty() {
         let names: Vec<String> = other.iter().map(|name| format!("{name:?}")).collect();
-        said.push(format!("its columns stand in another order: {}", list(&names)));
+        said.push(format!(
+            "its columns stand in another order: {}",
+            list(&names)
+        ));
     }
     if other.len() == 1 && first.len() > 1 {
         return format!(
@@ -121,9 +124,10 @@ mod tests {
             difference(&first, &header("id,age,\u{1b}x")),
             "it lacks \"name\" and it has 1 more: \"\\u{1b}x\"; --union puts such files together"
         );
-        assert!(difference(&first, &header("age,id,name")).starts_with(
-            "its columns stand in another order: \"age\", \"id\", \"name\""
-        ));
+        assert!(
+            difference(&first, &header("age,id,name"))
+                .starts_with("its columns stand in another order: \"age\", \"id\", \"name\"")
+        );
         assert!(difference(&first, &header("id;name;age")).contains("another delimiter"));
     }
 }

@@ -134,9 +134,7 @@ impl<'a> Walk<'a> {
     }
 
     fn send(&self, found: Found) -> Result<(), Stop> {
-        self.found
-            .blocking_send(found)
-            .map_err(|_| Stop::Unwanted)
+        self.found.blocking_send(found).map_err(|_| Stop::Unwanted)
     }
 
     /// Says what the columns are, before the first piece is given.

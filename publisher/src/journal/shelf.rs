@@ -236,6 +236,9 @@ mod tests {
         let (_dir, shelf) = shelf();
         drop(shelf.begin(JobId::new(), begin(7)).unwrap());
         let error = shelf.find("last").unwrap_err().to_string();
-        assert!(error.contains("of version 7, and this rowmill writes version 2"), "{error}");
+        assert!(
+            error.contains("of version 7, and this rowmill writes version 2"),
+            "{error}"
+        );
     }
 }

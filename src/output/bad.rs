@@ -1,0 +1,55 @@
+//! What is said on stderr of records and text that were bad, below the summary.
+
+use cli::Failure;
+use proto::Client;
+use proto::v1::{Job, Reject};
+use tui::{format, text};
+
+use crate::rejects::page;
+
+/// Bad records that are shown at once.
+const SHOWN: u32 = 3;
+const RAW_CHARS: usize = 60;
+
+/// Says what was bad in a job, shows the first bad records, and says with `hint` how to see all.
+pub(crate) async fn say_bad(client: &mut Client, job: &Job, hint: &str) -> Result<(), Failure> {
+    if !job.reason.is_empty() {
+        eprintln!("rowmill: {}", text::visible(&job.reason));
+    }
+    if job.replaced > 0 {
+        let replaced = format::grouped(job.replaced);
+        eprintln!("rowmill: malformed text, read as U+FFFD: {replaced} sequences");
+    }
+    if job.rejects == 0 {
+        return Ok(());
+    }
+    let first = page(client, &job.job_id, String::new(), SHOWN).await?;
+    let plural = if job.rejects == 1 { "" } else { "s" };
+    let count = format::grouped(job.rejects);
+    eprintln!("rowmill: {count} bad record{plural}; {hint}");
+    for reject in &first.rejects {
+        eprintln!("  {}", line(reject));
+    }
+    if job.rejects > first.rejects.len() as u64 {
+        eprintln!("  …");
+    }
+    Ok(())
+}
+
+/// `line 7: 5 fields where the header has 10: a,b,c,d,e`.
+fn line(reject: &Reject) -> String {
+    let place = match &reject.file[..] {
+        "" => format!("line {}", reject.line),
+        file => format!("{}, line {}", text::visible(file), reject.line),
+    };
+    let raw = String::from_utf8_lossy(&reject.raw);
+    let mut shown: String = raw.chars().take(RAW_CHARS).collect();
+    if raw.chars().nth(RAW_CHARS).is_some() {
+        shown.push('…');
+    }
+    format!(
+        "{place}: {}: {}",
+        text::visible(&reject.reason),
+        text::visible(&shown)
+    )
+}

@@ -1,0 +1,120 @@
+//! `rowmill sniff`: how files are written, as far as that can be told from their start.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use cli::{Exit, Failure, OrExit};
+use engine::columns::shown;
+use publisher::{FormatArgs, InputError, Look, Source, expand, look, write_look};
+use serde::Serialize;
+
+/// Say how CSV is written: dialect, encoding, compression, columns, first rows
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The files to look at, or patterns for them; - is standard input
+    #[arg(value_name = "FILE", required = true)]
+    file: Vec<PathBuf>,
+
+    #[command(flatten)]
+    format: FormatArgs,
+
+    /// Write JSON, one file a line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct LookJson {
+    file: String,
+    delimiter: String,
+    quote: Option<String>,
+    escape: Option<String>,
+    double_quote: bool,
+    comment: Option<String>,
+    has_header: bool,
+    encoding: String,
+    compression: Option<String>,
+    sniffed: Vec<crate::output::SniffedJson>,
+    columns: Vec<String>,
+    rows: Vec<Vec<String>>,
+    flags: String,
+}
+
+impl Args {
+    pub(crate) async fn run(self) -> Result<Exit, Failure> {
+        let sources = expand(&self.file).or_exit(Exit::UnreadableInput)?;
+        let several = sources.len() > 1;
+        for (at, source) in sources.into_iter().enumerate() {
+            let wanted = self.format.wanted(vec![source.clone()]);
+            let looking = tokio::task::spawn_blocking(move || look(&wanted));
+            let seen = looking.await.or_exit(Exit::UnreadableInput)?;
+            let seen = seen.map_err(failure)?;
+            let mut out = std::io::stdout().lock();
+            let written = if self.json {
+                write_json(&mut out, &source, &seen)
+            } else {
+                let title = several.then_some(at > 0);
+                write_human(&mut out, &source, &seen, title)
+            };
+            written.and_then(|()| out.flush()).or_exit(Exit::Usage)?;
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+fn failure(error: InputError) -> Failure {
+    let exit = match error {
+        InputError::Dialect(_) => Exit::Usage,
+        _ => Exit::UnreadableInput,
+    };
+    Failure::new(exit, error)
+}
+
+/// `title`: there are several files, and whether this is not the first.
+fn write_human(
+    out: &mut impl Write,
+    source: &Source,
+    seen: &Look,
+    title: Option<bool>,
+) -> std::io::Result<()> {
+    let name = tui::text::visible(source.name());
+    if let Some(is_later) = title {
+        let gap = if is_later { "\n" } else { "" };
+        writeln!(out, "{gap}{name}")?;
+    }
+    write_look(out, &seen.described, &seen.columns)?;
+    let flags = seen.described.flags();
+    writeln!(out, "to have it so: rowmill run {flags} {}", quoted(&name))
+}
+
+/// A name as a shell takes it.
+fn quoted(name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    if !name.is_empty() && name.chars().all(is_plain) {
+        return name.to_owned();
+    }
+    format!("'{}'", name.replace('\'', "'\\''"))
+}
+
+fn write_json(out: &mut impl Write, source: &Source, seen: &Look) -> std::io::Result<()> {
+    let text = |byte: Option<u8>| byte.map(|byte| char::from(byte).to_string());
+    let described = &seen.described;
+    let dialect = &described.dialect;
+    let json = LookJson {
+        file: source.name().to_owned(),
+        delimiter: char::from(dialect.delimiter).to_string(),
+        quote: text(dialect.quote),
+        escape: text(dialect.escape),
+        double_quote: dialect.double_quote,
+        comment: text(dialect.comment),
+        has_header: dialect.has_header,
+        encoding: described.input.encoding.clone(),
+        compression: Some(described.input.compression.clone()).filter(|name| !name.is_empty()),
+        sniffed: described.input.sniffed.iter().map(Into::into).collect(),
+        columns: shown(&seen.columns),
+        rows: described.rows.clone(),
+        flags: described.flags(),
+    };
+    serde_json::to_writer(&mut *out, &json)?;
+    writeln!(out)
+}
