@@ -31,7 +31,7 @@ pub(crate) struct Args {
     #[arg(
         long,
         value_name = "FILE",
-        help_heading = "What is bad, and what becomes of it"
+        help_heading = publisher::BAD
     )]
     rejects: Option<PathBuf>,
 

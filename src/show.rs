@@ -2,6 +2,7 @@
 
 use cli::{Exit, Failure};
 use proto::v1::{GetJobRequest, GetJobResponse};
+use publisher::Described;
 
 use crate::output::{OutputArgs, say_bad};
 use crate::server::{MasterArgs, refused};
@@ -31,8 +32,22 @@ impl Args {
             .get_job(request)
             .await
             .map_err(|status| refused(&status))?;
-        write(&self.output, &self.master, response.get_ref()).await
+        let response = response.get_ref();
+        if let Some(line) = described(response).and_then(|described| described.line()) {
+            eprintln!("rowmill: {line}");
+        }
+        write(&self.output, &self.master, response).await
     }
+}
+
+/// How the job's input is written. `None`: the master does not know.
+fn described(response: &GetJobResponse) -> Option<Described> {
+    Some(Described {
+        dialect: response.dialect.as_ref()?.try_into().ok()?,
+        input: response.input.clone()?,
+        rows: Vec::new(),
+        source_bytes: None,
+    })
 }
 
 /// Writes a job's result, and says on stderr what was bad in it.

@@ -131,9 +131,9 @@ impl Tried {
         if let Some(head) = &self.head {
             write_look(out, &head.described, &head.columns)?;
         }
-        writeln!(out, "chunks       {}", self.job.chunks)?;
-        writeln!(out, "rows         {}", self.good)?;
-        writeln!(out, "bad records  {}", self.rejected)?;
+        writeln!(out, "chunks        {}", self.job.chunks)?;
+        writeln!(out, "rows          {}", self.good)?;
+        writeln!(out, "bad records   {}", self.rejected)?;
         if self.replaced > 0 {
             writeln!(
                 out,

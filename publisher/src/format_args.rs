@@ -5,47 +5,49 @@ use engine::sniff::Given;
 
 use crate::input::{Label, Source, StopAt, Wanted};
 
+/// Where help lists them.
+const HEADING: &str = "How the input is written";
+
 /// How the input is written.
 #[derive(Debug, clap::Args)]
 #[group(id = "InputFormat", multiple = true)]
-#[command(next_help_heading = "How the input is written")]
 pub struct FormatArgs {
     /// What stands between fields: one byte, \t or tab [default: sniffed]
-    #[arg(long, value_name = "CHAR", value_parser = byte)]
+    #[arg(long, help_heading = HEADING, value_name = "CHAR", value_parser = byte)]
     delimiter: Option<u8>,
 
     /// What stands around fields, or none [default: sniffed]
-    #[arg(long, value_name = "CHAR|none", value_parser = byte_or_none)]
+    #[arg(long, help_heading = HEADING, value_name = "CHAR|none", value_parser = byte_or_none)]
     quote: Option<ByteOrNone>,
 
     /// What makes the next byte literal within quotes, or none [default: sniffed]
-    #[arg(long, value_name = "CHAR|none", value_parser = byte_or_none)]
+    #[arg(long, help_heading = HEADING, value_name = "CHAR|none", value_parser = byte_or_none)]
     escape: Option<ByteOrNone>,
 
     /// A quote that is doubled within quotes ends them, and stands for nothing
-    #[arg(long)]
+    #[arg(long, help_heading = HEADING)]
     no_double_quote: bool,
 
     /// What lines start with that are comments, or none [default: sniffed]
-    #[arg(long, value_name = "CHAR|none", value_parser = byte_or_none)]
+    #[arg(long, help_heading = HEADING, value_name = "CHAR|none", value_parser = byte_or_none)]
     comment: Option<ByteOrNone>,
 
     /// The first record names the columns [default: sniffed]
-    #[arg(long)]
+    #[arg(long, help_heading = HEADING)]
     headers: bool,
 
     /// The first record is data; columns are called "column 1", "column 2", …
-    #[arg(long, conflicts_with = "headers")]
+    #[arg(long, help_heading = HEADING, conflicts_with = "headers")]
     no_headers: bool,
 
     /// Lines of each file to pass over before anything is read; line numbers count them
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, help_heading = HEADING, value_name = "N", default_value_t = 0)]
     skip: u64,
 
     /// The encoding of files that do not start with a byte order mark: latin1, windows-1252,
     /// utf-16le, or any other label of the Encoding Standard [default: UTF-8, or UTF-16 where half
     /// of the bytes are zero]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, help_heading = HEADING, value_name = "NAME")]
     encoding: Option<Label>,
 }
 

@@ -19,6 +19,9 @@ use crate::progress::Progress;
 use crate::run::Config;
 use crate::start::Keeping;
 
+/// Where help lists flags about what is bad.
+pub const BAD: &str = "What is bad, and what becomes of it";
+
 /// What to read, and how: the same for `publish` and `run`.
 #[derive(Debug, clap::Args)]
 pub struct InputArgs {
@@ -36,7 +39,7 @@ pub struct InputArgs {
 
     /// Let files have different columns: the job has all of them, and what a file lacks is empty
     /// [default: all files have the first one's header]
-    #[arg(long, help_heading = "What is bad, and what becomes of it")]
+    #[arg(long)]
     union: bool,
 
     /// What becomes of a record with fewer fields than there are columns; one with more is bad in
@@ -45,12 +48,12 @@ pub struct InputArgs {
         long,
         value_name = "WHAT",
         default_value = "reject",
-        help_heading = "What is bad, and what becomes of it"
+        help_heading = BAD
     )]
     ragged: OnRagged,
 
     /// Stop at the first bad record of any kind, malformed text included, with exit code 5
-    #[arg(long, help_heading = "What is bad, and what becomes of it")]
+    #[arg(long, help_heading = BAD)]
     strict: bool,
 
     /// Read all of it, say how it is written, how it would be cut and what is bad, and send nothing;

@@ -28,7 +28,7 @@ pub use format_args::FormatArgs;
 pub use input::{
     Described, InputError, Label, Look, Source, StopAt, Totals, Wanted, expand, look, write_look,
 };
-pub use input_args::InputArgs;
+pub use input_args::{BAD, InputArgs};
 pub use job::Job;
 pub use journal::{JournalError, Shelf};
 pub use outbox::{Answered, Outbox};

@@ -17,16 +17,19 @@ pub(crate) async fn say_bad(client: &mut Client, job: &Job, hint: &str) -> Resul
         eprintln!("rowmill: {}", text::visible(&job.reason));
     }
     if job.replaced > 0 {
-        let replaced = format::grouped(job.replaced);
-        eprintln!("rowmill: malformed text, read as U+FFFD: {replaced} sequences");
+        let sequences = format::plural(job.replaced, "malformed sequence");
+        eprintln!(
+            "rowmill: {sequences} of bytes read as U+FFFD; --encoding NAME, if it is not UTF-8"
+        );
     }
     if job.rejects == 0 {
         return Ok(());
     }
     let first = page(client, &job.job_id, String::new(), SHOWN).await?;
-    let plural = if job.rejects == 1 { "" } else { "s" };
-    let count = format::grouped(job.rejects);
-    eprintln!("rowmill: {count} bad record{plural}; {hint}");
+    eprintln!(
+        "rowmill: {}; {hint}",
+        format::plural(job.rejects, "bad record")
+    );
     for reject in &first.rejects {
         eprintln!("  {}", line(reject));
     }

@@ -26,7 +26,7 @@ pub(crate) struct OutputArgs {
 
     /// Exit with 1 when there are more bad records than N, or than N% of all records [default: any
     /// number is allowed]
-    #[arg(long, value_name = "N|N%")]
+    #[arg(long, value_name = "N|N%", help_heading = publisher::BAD)]
     max_bad: Option<MaxBad>,
 }
 

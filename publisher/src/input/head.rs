@@ -23,9 +23,8 @@ pub(crate) struct Head {
     pub(crate) columns: Vec<String>,
 }
 
-/// Someone who pipes ordinary CSV is not told so, where it is as sure as this.
-const SURE: f64 = 0.6;
-/// Less sure than this, people are told what to pass.
+/// Less sure than this, people are told, and told what to pass. What the sniffer falls back to
+/// without any evidence, as in a file of two lines, it calls 0.5.
 const UNSURE: f64 = 0.5;
 
 impl Described {
@@ -36,8 +35,8 @@ impl Described {
         if told.is_empty() {
             return None;
         }
-        let parts: Vec<String> = told.iter().map(|found| part(found)).collect();
-        let unsure = told.iter().find(|found| found.confidence < UNSURE);
+        let parts: Vec<String> = told.iter().map(|found| self.part(found)).collect();
+        let unsure = told.iter().find(|found| is_unsure(found));
         let advice = unsure
             .and_then(|found| flag(&found.what))
             .map(|flag| format!("; if that is wrong, pass {flag}"));
@@ -48,11 +47,27 @@ impl Described {
         ))
     }
 
+    /// `delimiter ';' (99 %)`.
+    fn part(&self, found: &Sniffed) -> String {
+        let how_sure = percent(found.confidence);
+        let value = match &found.what[..] {
+            "compression" => return found.value.clone(),
+            "header" if self.dialect.has_header => return format!("header ({how_sure})"),
+            "header" => return format!("no header ({how_sure})"),
+            "delimiter" => byte(Some(self.dialect.delimiter)),
+            "quote" => byte(self.dialect.quote),
+            "escape" => byte(self.dialect.escape),
+            "comment" => byte(self.dialect.comment),
+            _ => found.value.clone(),
+        };
+        format!("{} {value} ({how_sure})", found.what)
+    }
+
     fn worth_telling(&self) -> impl Iterator<Item = &Sniffed> {
         self.input
             .sniffed
             .iter()
-            .filter(|found| !self.is_expected(&found.what) || found.confidence < SURE)
+            .filter(|found| !self.is_expected(&found.what) || is_unsure(found))
     }
 
     /// Whether what was found is what nobody has to be told.
@@ -132,22 +147,10 @@ impl Described {
     }
 }
 
-/// `delimiter ';' (99 %)`.
-fn part(found: &Sniffed) -> String {
-    let Sniffed {
-        what,
-        value,
-        confidence,
-    } = found;
-    match &what[..] {
-        "compression" => value.clone(),
-        "header" if value == "no" => format!("no header ({})", percent(*confidence)),
-        "header" => format!("header ({})", percent(*confidence)),
-        _ if value.chars().count() == 1 => {
-            format!("{what} '{value}' ({})", percent(*confidence))
-        }
-        _ => format!("{what} {value} ({})", percent(*confidence)),
-    }
+/// Whether a person should rather say it. There may be nothing to tell a quote by, and nothing that
+/// depends on it.
+fn is_unsure(found: &Sniffed) -> bool {
+    matches!(&found.what[..], "delimiter" | "header" | "encoding") && found.confidence < UNSURE
 }
 
 fn flag(what: &str) -> Option<&'static str> {
@@ -171,6 +174,7 @@ fn byte(byte: Option<u8>) -> String {
     match byte {
         None => "none".to_owned(),
         Some(b'\t') => "tab".to_owned(),
+        Some(byte) if byte.is_ascii_graphic() => format!("'{}'", char::from(byte)),
         Some(byte) => format!("'{}'", char::from(byte).escape_default()),
     }
 }

@@ -48,9 +48,9 @@ pub fn write_look(
     columns: &[String],
 ) -> io::Result<()> {
     for (what, value) in described.facts() {
-        writeln!(out, "{what:<11}  {value}")?;
+        writeln!(out, "{what:<12}  {value}")?;
     }
-    writeln!(out, "columns      {}", columns.len())?;
+    writeln!(out, "columns       {}", columns.len())?;
     for row in &described.rows {
         let cells: Vec<String> = row.iter().map(|cell| harmless(cell)).collect();
         writeln!(out, "  {}", cells.join(" | "))?;

@@ -1,0 +1,136 @@
+//! How records and fields are written.
+
+use super::{column, result, run, stderr};
+
+#[test]
+fn lf_crlf_cr_and_mixtures_of_them() {
+    for ends in [
+        ["\n", "\n"],
+        ["\r\n", "\r\n"],
+        ["\r", "\r"],
+        ["\r\n", "\n"],
+        ["\r", "\n"],
+    ] {
+        let text = format!("a,b{}1,2{}3,4\n", ends[0], ends[1]);
+        let result = result(&["--headers"], text.as_bytes());
+        assert_eq!(result["rows"], 2, "{text:?}");
+        assert_eq!(column(&result, 1), ["b", "2", "4"], "{text:?}");
+    }
+}
+
+#[test]
+fn no_line_end_at_the_end() {
+    assert_eq!(column(&result(&[], b"a,b\n1,2\n3,4"), 1), ["b", "2", "4"]);
+}
+
+#[test]
+fn empty_lines() {
+    let result = result(&[], b"\n\na,b\n\n1,2\n\r\n\n3,4\n\n");
+    assert_eq!(
+        (&result["rows"], &result["rejects"]),
+        (&2.into(), &0.into())
+    );
+}
+
+#[test]
+fn nul_bytes() {
+    let result = result(&[], b"a,b\nx\0y,1\nz,2\n");
+    assert_eq!(result["rows"], 2);
+    assert_eq!(column(&result, 0), ["a", "x\0y", "z"]);
+}
+
+#[test]
+fn lines_before_the_header() {
+    let input = b"Report of May\r\n\r\na,b\r\n1,2\r\n3\r\n";
+    let result = result(&["--skip", "2"], input);
+    assert_eq!(
+        (&result["rows"], &result["columns"][0]["name"]),
+        (&1.into(), &"a".into())
+    );
+    let said = stderr(&run(&["--skip", "2"], input));
+    assert!(said.contains("line 5: 1 field where"), "{said}");
+}
+
+#[test]
+fn comments() {
+    let input = b"#made by hand\na,b\n#half of it\n1,2\n3,4\n";
+    assert_eq!(result(&["--comment", "#"], input)["rows"], 2);
+    assert_eq!(result(&[], input)["rows"], 2);
+    let kept = result(&["--comment", "none", "--no-headers"], input);
+    assert_eq!(column(&kept, 0)[0], "column 1");
+    assert!(kept["rejects"].as_u64() > Some(0) || kept["rows"] != 2);
+}
+
+#[test]
+fn another_delimiter() {
+    for (delimiter, name) in [(";", "';'"), ("\t", "tab"), ("|", "'|'")] {
+        let row = |n: u32| format!("{n}{delimiter}x{n}{delimiter}{n}.5\n");
+        let rows: String = (0..50).map(row).collect();
+        let text = format!("id{delimiter}name{delimiter}price\n{rows}");
+        let output = run(&[], text.as_bytes());
+        let said = stderr(&output);
+        assert!(
+            said.contains(&format!("sniffed: delimiter {name} (")),
+            "{said}"
+        );
+        let given = if delimiter == "\t" { "tab" } else { delimiter };
+        let result = result(&["--delimiter", given], text.as_bytes());
+        assert_eq!(column(&result, 2), ["price", "0.5", "49.5"]);
+        let said = stderr(&run(&["--delimiter", given], text.as_bytes()));
+        assert!(!said.contains("delimiter"), "{said}");
+    }
+}
+
+#[test]
+fn ordinary_csv() {
+    let output = run(&[], b"id,name,price\n1,x,2.5\n2,\"y, z\",3.5\n3,w,1.5\n");
+    let said = stderr(&output);
+    assert!(!said.contains("sniffed"), "{said}");
+}
+
+#[test]
+fn another_quote() {
+    let input = b"a,b\n1,'x,y'\n2,'z'\n";
+    let result = result(&["--quote", "'"], input);
+    assert_eq!(column(&result, 1), ["b", "x,y", "z"]);
+    let plain = b"a,b\n1,\"x\n2,y\n";
+    let unquoted = super::result(&["--quote", "none"], plain);
+    assert_eq!(column(&unquoted, 1), ["b", "\"x", "y"]);
+}
+
+#[test]
+fn quotes_within_quotes() {
+    let doubled = result(&[], b"a,b\n1,\"say \"\"hi\"\"\"\n");
+    assert_eq!(column(&doubled, 1)[1], "say \"hi\"");
+    let escaped = result(
+        &["--escape", "\\", "--no-double-quote"],
+        b"a,b\n1,\"say \\\"hi\\\"\"\n",
+    );
+    assert_eq!(column(&escaped, 1)[1], "say \"hi\"");
+}
+
+#[test]
+fn no_header() {
+    let rows: String = (1..40)
+        .map(|n| format!("{n},{n}.5,2024-01-{:02}\n", n % 28 + 1))
+        .collect();
+    let output = run(&[], rows.as_bytes());
+    assert!(
+        stderr(&output).contains("no header ("),
+        "{}",
+        stderr(&output)
+    );
+    let result = result(&["--no-headers"], rows.as_bytes());
+    assert_eq!(
+        (&result["rows"], &column(&result, 0)[0][..]),
+        (&39.into(), "column 1")
+    );
+    assert_eq!(super::result(&["--headers"], rows.as_bytes())["rows"], 38);
+}
+
+#[test]
+fn empty_and_equal_column_names() {
+    let result = result(&["--headers"], b"a,,a\n1,2,3\n");
+    let names: Vec<_> = (0..3).map(|at| column(&result, at)[0].clone()).collect();
+    assert_eq!(names, ["a", "column 2", "a#2"]);
+}
