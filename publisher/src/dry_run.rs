@@ -135,11 +135,7 @@ impl Tried {
         writeln!(out, "rows          {}", self.good)?;
         writeln!(out, "bad records   {}", self.rejected)?;
         if self.replaced > 0 {
-            writeln!(
-                out,
-                "malformed    {} sequences, read as U+FFFD",
-                self.replaced
-            )?;
+            writeln!(out, "malformed     {}, read as U+FFFD", self.replaced)?;
         }
         for Reject {
             line,

@@ -43,7 +43,8 @@ fn too_many_fields() {
 #[test]
 fn a_quote_that_never_closes() {
     let rows: String = (0..1000).map(|n| format!("{n},\"x, {n}\"\n")).collect();
-    let input = format!("a,b\n{rows}7,\"open\n{rows}");
+    let rest: String = (0..1000).map(|n| format!("{n},x\n")).collect();
+    let input = format!("a,b\n{rows}7,\"open\n{rest}");
     let result = result(&[], input.as_bytes());
     assert_eq!(result["rows"], 2000);
     let said = stderr(&run(&[], input.as_bytes()));
@@ -70,8 +71,9 @@ fn a_record_over_4_mib() {
         (&1.into(), &1.into())
     );
     assert_eq!(column(&result, 1), ["b", "y", "y"]);
+    let files = Files::new(&[("a.csv", &input)]);
     refused(
-        &run(&["--strict"], &input),
+        &files.rowmill(&["run", "--strict", "a.csv"]),
         "line 2 (byte 4): record is longer than 4 MiB",
     );
 }

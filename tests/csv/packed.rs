@@ -61,8 +61,9 @@ fn a_name_that_says_something_else() {
 fn packed_data_that_is_cut_off() {
     for (name, pack) in ALL {
         let packed = pack(text(50_000).as_bytes());
-        let said = format!("cannot read -: its {name} data ends too early, at byte ");
-        refused(&run(&[], &packed[..packed.len() * 2 / 3]), &said);
+        let said = format!("cannot read a: its {name} data ends too early, at byte ");
+        let files = Files::new(&[("a", &packed[..packed.len() * 2 / 3])]);
+        refused(&files.rowmill(&["run", "a"]), &said);
     }
 }
 
@@ -71,9 +72,10 @@ fn packed_data_that_is_damaged() {
     let mut packed = gzip(text(50_000).as_bytes());
     let middle = packed.len() / 2;
     packed[middle..middle + 50].fill(0x55);
+    let files = Files::new(&[("a.csv", &packed)]);
     refused(
-        &run(&[], &packed),
-        "cannot read -: its gzip data is damaged near byte ",
+        &files.rowmill(&["run", "a.csv"]),
+        "cannot read a.csv: its gzip data is damaged near byte ",
     );
 }
 

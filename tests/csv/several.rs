@@ -6,10 +6,12 @@ use crate::support::{rowmill, run_with_input};
 
 #[test]
 fn several_files_with_one_header() {
+    let utf16 = "\u{feff}a,b\n8,9".encode_utf16().flat_map(u16::to_le_bytes);
+    let utf16: Vec<u8> = utf16.collect();
     let files = Files::new(&[
         ("a.csv", b"a,b\n1,2\n3,4"),
         ("b.csv", &gzip(b"a,b\r\n5,6\r\n7\r\n")),
-        ("c.csv", b"\xff\xfea\0,\0b\0\n\0008\0,\x009\0"),
+        ("c.csv", &utf16),
     ]);
     let args = ["run", "a.csv", "b.csv", "c.csv", "--chunk-bytes", "8"];
     let result = files.result(&args);

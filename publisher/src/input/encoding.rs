@@ -88,11 +88,12 @@ pub(crate) fn detect(head: &[u8], given: Option<Label>) -> io::Result<Detected> 
 /// is zero. In UTF-8 a zero byte is a rarity, and has no reason to prefer odd places.
 fn wide(head: &[u8]) -> Option<Detected> {
     let (pairs, _) = head.as_chunks::<2>();
-    if pairs.len() < 2 {
-        return None;
-    }
     let zeros = |at: usize| pairs.iter().filter(|pair| pair[at] == 0).count();
     let (first, second) = (zeros(0), zeros(1));
+    // One or two of them say nothing.
+    if first.max(second) < 3 {
+        return None;
+    }
     let share = |zeros: usize| zeros as f64 / pairs.len() as f64;
     let (encoding, more, less) = if second > first {
         (UTF_16LE, share(second), share(first))
