@@ -209,3 +209,34 @@ fn scan_block(
     };
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn blocks_and_the_state_machine_agree(
+            bytes in prop::collection::vec(prop_oneof![4 => prop::sample::select(&b",\"\n\r\\#'a"[..]), 1 => any::<u8>()], 0..400),
+            spread in 0_usize..9, double_quote in any::<bool>(), escape in any::<bool>(), comment in any::<bool>(),
+            quote in prop::sample::select(vec![None, Some(b'"')]),
+        ) {
+            let dialect = Dialect {
+                quote,
+                double_quote,
+                escape: escape.then_some(b'\\'),
+                comment: comment.then_some(b'#'),
+                ..Dialect::default()
+            };
+            // Oddities at any distance, so that blocks are met with none, one and many of them.
+            let bytes: Vec<u8> = bytes.iter().flat_map(|&byte| [vec![byte], vec![b'x'; spread]].concat()).collect();
+            let scanner = Scanner::new(&dialect);
+            let (mut by_block, mut by_byte) = (Progress::START, Progress::START);
+            scanner.scan(&mut by_block, &bytes);
+            scanner.scan_by_byte(&mut by_byte, &bytes);
+            prop_assert_eq!(by_block, by_byte);
+        }
+    }
+}
