@@ -60,7 +60,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 pub fn sniff(start: &[u8], is_whole: bool, given: &Given) -> Sniffed {
     let text = whole_lines(start, is_whole);
     let (remarks, rest) = comment::leading(text, given);
-    let choice = Choice::make(rest, given);
+    let choice = Choice::make(rest, &comment::supposed(remarks, given));
     let comment = comment::decide(remarks, &choice, given);
     let dialect = Dialect {
         comment: comment.found,
