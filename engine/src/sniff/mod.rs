@@ -108,7 +108,8 @@ fn name(byte: Option<u8>) -> String {
         None => "none".to_owned(),
         Some(b'\t') => "tab".to_owned(),
         Some(b' ') => "space".to_owned(),
-        Some(byte) => char::from(byte).escape_default().to_string(),
+        Some(byte) if byte.is_ascii_graphic() => char::from(byte).to_string(),
+        Some(byte) => format!("byte {byte}"),
     }
 }
 
