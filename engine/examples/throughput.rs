@@ -12,23 +12,46 @@ use proto::v1::{Chunk, OperationSpec, ProfileSpec};
 /// Each is timed so often, in turns; the best counts.
 const ROUNDS: usize = 5;
 
+/// What all are compared with.
+const PEER: &str = "csv-core, bare pass";
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = std::env::args().nth(1).ok_or("usage: throughput FILE")?;
     let input = std::fs::read(path)?;
     let (columns, pieces) = split(&input)?;
     let chunks = chunks(&columns, pieces);
-    let parts: [(&str, &dyn Fn() -> u64); 6] = [
+    let plain = Dialect::default();
+    let commented = Dialect {
+        comment: Some(b'#'),
+        ..plain
+    };
+    let escaped = Dialect {
+        escape: Some(b'\\'),
+        ..plain
+    };
+    let parts: [(&str, &dyn Fn() -> u64); 12] = [
+        (PEER, &|| csv_core_pass(&input)),
+        ("csv's ByteRecord", &|| byte_records(&input)),
         ("memchr newline count", &|| {
             memchr::memchr_iter(b'\n', &input).count() as u64
         }),
-        ("csv-core, bare pass", &|| csv_core_pass(&input)),
-        ("splitter, filled by push", &|| rows_by_push(&input)),
         ("splitter, filled in place", &|| rows_in_flight(&input)),
-        ("records and fields", &|| fields(&chunks)),
+        ("splitter, filled by push", &|| rows_by_push(&input, plain)),
+        ("  with comments", &|| rows_by_push(&input, commented)),
+        ("  with escapes", &|| rows_by_push(&input, escaped)),
+        ("records and fields", &|| fields(&chunks, plain)),
+        ("  with comments", &|| fields(&chunks, commented)),
+        ("  with escapes", &|| fields(&chunks, escaped)),
+        ("UTF-8 check by the standard library", &|| {
+            chunks
+                .iter()
+                .map(|chunk| u64::from(std::str::from_utf8(&chunk.body).is_ok()))
+                .sum()
+        }),
         ("observe (profile)", &|| observe(&chunks)),
     ];
-    let mut best = [f64::INFINITY; 6];
-    let mut said = [0; 6];
+    let mut best = [f64::INFINITY; 12];
+    let mut said = [0; 12];
     for _ in 0..ROUNDS {
         for (at, (_, part)) in parts.iter().enumerate() {
             let start = Instant::now();
@@ -36,9 +59,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             best[at] = best[at].min(start.elapsed().as_secs_f64());
         }
     }
+    println!("{:<36} {:>10} {:>14}", "", "GB/s", "x csv-core");
     for (at, (name, _)) in parts.iter().enumerate() {
-        let rate = input.len() as f64 / best[at] / 1e6;
-        println!("{name:<28} {rate:>8.0} MB/s   ({})", said[at]);
+        let rate = input.len() as f64 / best[at] / 1e9;
+        let ratio = best[0] / best[at];
+        println!("{name:<36} {rate:>10.2} {ratio:>14.2}   ({})", said[at]);
     }
     Ok(())
 }
@@ -62,8 +87,8 @@ fn split(input: &[u8]) -> Result<(Vec<String>, Vec<Piece>), engine::SplitError> 
 
 /// The splitter with every piece dropped at once: its buffer is filled again and again, so that this
 /// is little more than a copy of the input and the scan.
-fn rows_by_push(input: &[u8]) -> u64 {
-    let mut splitter = Splitter::new(Dialect::default(), Limits::default());
+fn rows_by_push(input: &[u8], dialect: Dialect) -> u64 {
+    let mut splitter = Splitter::new(dialect, Limits::default());
     let mut rows = 0;
     for slice in input.chunks(1 << 20) {
         splitter.push(slice);
@@ -127,6 +152,18 @@ fn csv_core_pass(input: &[u8]) -> u64 {
     }
 }
 
+fn byte_records(input: &[u8]) -> u64 {
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .from_reader(input);
+    let mut record = csv::ByteRecord::new();
+    let mut rows = 0;
+    while matches!(reader.read_byte_record(&mut record), Ok(true)) {
+        rows += 1;
+    }
+    rows
+}
+
 fn chunks(columns: &[String], pieces: Vec<Piece>) -> Vec<Chunk> {
     let operation = OperationSpec {
         kind: Some(Kind::Profile(ProfileSpec::default())),
@@ -148,10 +185,10 @@ fn chunks(columns: &[String], pieces: Vec<Piece>) -> Vec<Chunk> {
     pieces.into_iter().enumerate().map(chunk).collect()
 }
 
-fn fields(chunks: &[Chunk]) -> u64 {
+fn fields(chunks: &[Chunk], dialect: Dialect) -> u64 {
     let mut fields = 0;
     for chunk in chunks {
-        let mut records = Records::new(&Dialect::default(), &chunk.body);
+        let mut records = Records::new(&dialect, &chunk.body);
         while let Some(record) = records.read() {
             fields += record.len() as u64;
         }

@@ -133,28 +133,6 @@ impl Dialect {
         }
         Ok(())
     }
-
-    /// A csv-core reader of this dialect. It drops a byte order mark at the start of its input.
-    pub fn reader(&self) -> csv_core::Reader {
-        let mut builder = csv_core::ReaderBuilder::new();
-        builder
-            .delimiter(self.delimiter)
-            .double_quote(self.double_quote)
-            .escape(self.escape)
-            .comment(self.comment);
-        match self.quote {
-            Some(quote) => builder.quote(quote),
-            None => builder.quoting(false),
-        };
-        builder.build()
-    }
-
-    /// Whether the dialect is one that blocks of bytes can be read in at once: quotes are doubled or
-    /// there are none, and there are no escapes and no comments.
-    pub(crate) fn is_plain(&self) -> bool {
-        self.comment.is_none()
-            && (self.quote.is_none() || (self.double_quote && self.escape.is_none()))
-    }
 }
 
 impl TryFrom<&proto::v1::Dialect> for Dialect {

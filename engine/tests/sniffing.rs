@@ -110,6 +110,7 @@ fn a_first_record_of_values_over_values_is_no_header() {
         "a,b\nc,d\n",
         "when,what\n2024-01-02,y\n",
         ",,\n1,2,3\n",
+        "land,2019,2020\nDE,1.5,2.5\nFR,2,3\n",
     ] {
         assert!(sniffed(text).dialect.has_header, "{text}");
     }
@@ -140,6 +141,8 @@ fn seldom_delimiters_are_found_where_they_are_plain_to_see() {
 fn quotes_that_mean_nothing_are_told_from_quotes() {
     let inches = "id,size,price\n1,\"12 inch,5\n2,\"14 inch,6\n3,\"9 inch,7\n4,\"8 inch,2\n";
     assert_eq!(sniffed(inches).dialect.quote, None);
+    let lines = "id,text\n1,\"a\nb\nc, d\n\"\n2,\"x \"\"y\"\" z\n\n\"\n3,\"q\"\n";
+    assert!((confidence(&sniffed(lines), "quote") - 1.0).abs() < 1e-9);
     let single = "id,name\n1,'Smith, John'\n2,'Doe, Jane'\n3,'O''Hara, Jo'\n";
     assert_eq!(sniffed(single).dialect.quote, Some(b'\''));
     let escaped = "id,name\n1,\"a \\\"b\\\", c\"\n2,\"d \\\", e\"\n3,\"f\"\n";

@@ -1,14 +1,12 @@
 //! Reads records and their fields from whole records in memory, exactly as csv-core 0.1.13 does but
-//! without copying: a cell is a slice of the body wherever no doubled quote is in it. Finding where a
+//! without copying: a cell is a slice of the body wherever no doubled quote or escape is in it. Finding where a
 //! stream can be cut is for `split`.
 
-mod core;
-mod plain;
+mod reader;
 mod specials;
 
 use crate::Dialect;
-use core::Core;
-use plain::Plain;
+use reader::Reader;
 
 /// Reads one body of whole records. Unlike a bare csv-core reader it takes no byte order mark away:
 /// only the input's start can have one, and the splitter drops it there.
@@ -20,14 +18,7 @@ pub struct Records<'a> {
     cells: Vec<Cell>,
     /// Cells that are not as they stand in the body.
     scratch: Vec<u8>,
-    how: How,
-}
-
-/// Plain dialects are read by blocks; the others by csv-core itself.
-#[derive(Debug)]
-enum How {
-    Plain(Plain),
-    Core(Box<Core>),
+    reader: Reader,
 }
 
 /// A slice of the body followed by the scratch: what starts behind the body is in the scratch.
@@ -112,11 +103,7 @@ impl<'a> Records<'a> {
             at: 0,
             cells: Vec::new(),
             scratch: Vec::new(),
-            how: if dialect.is_plain() {
-                How::Plain(Plain::new(dialect, body))
-            } else {
-                How::Core(Box::new(Core::new(dialect)))
-            },
+            reader: Reader::new(dialect, body),
         }
     }
 
@@ -126,10 +113,7 @@ impl<'a> Records<'a> {
         self.cells.clear();
         self.scratch.clear();
         let (body, cells, scratch) = (self.body, &mut self.cells, &mut self.scratch);
-        let (start, end) = match &mut self.how {
-            How::Plain(plain) => plain.read(body, self.at, cells, scratch),
-            How::Core(core) => core.read(body, self.at, cells, scratch),
-        }?;
+        let (start, end) = self.reader.read(body, self.at, cells, scratch)?;
         self.at = end;
         Some(Record {
             body,

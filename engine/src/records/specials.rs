@@ -1,5 +1,5 @@
 //! Where delimiters and line ends stand, found 64 bytes at once. Which of them are within quotes is for
-//! `plain`.
+//! `reader`.
 
 use crate::block::{BLOCK, Block};
 

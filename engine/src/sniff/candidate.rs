@@ -13,7 +13,7 @@ const USUAL: [u8; 4] = *b",;\t|";
 const SELDOM: [u8; 4] = *b"^~: ";
 
 const QUOTES: [Option<u8>; 3] = [Some(b'"'), Some(b'\''), None];
-const ESCAPES: [Option<u8>; 2] = [None, Some(b'\\')];
+const ESCAPE: u8 = b'\\';
 
 /// How sure one is of what is taken because nothing speaks for or against it.
 const UNDECIDED: f64 = 0.5;
@@ -37,14 +37,15 @@ impl Choice {
             .into_iter()
             .map(|dialect| Reading::of(text, dialect))
             .collect();
-        let usual = readings.iter().filter(|reading| {
-            !SELDOM.contains(&reading.dialect.delimiter) || given.delimiter.is_some()
-        });
-        let usual = best(usual.filter(|reading| given.delimiter.is_some() || is_table(reading)));
+        let is_said = given.delimiter.is_some();
+        let is_seldom = |reading: &Reading| SELDOM.contains(&reading.dialect.delimiter);
+        let usual = readings
+            .iter()
+            .filter(|&reading| is_said || !is_seldom(reading));
+        let usual = best(usual.filter(|reading| is_said || is_table(reading)));
         let line = one_column(&readings, text, given);
-        let seldom = best(readings.iter().filter(|reading| {
-            SELDOM.contains(&reading.dialect.delimiter) && is_surely_table(reading, line.as_ref())
-        }));
+        let seldom = readings.iter().filter(|&reading| is_seldom(reading));
+        let seldom = best(seldom.filter(|reading| is_surely_table(reading, line.as_ref())));
         let taken = match (usual, seldom) {
             (Some(usual), Some(seldom)) if seldom.score() > usual.score() => Some(seldom),
             (usual, seldom) => usual.or(seldom),
@@ -55,7 +56,7 @@ impl Choice {
         Self {
             dialect: taken.dialect,
             delimiter: delimiter_confidence(taken, &readings),
-            quote: quote_confidence(taken, text),
+            quote: quote_confidence(taken, &readings),
             escape: escape_confidence(taken, &readings),
             reading: taken.clone(),
         }
@@ -105,36 +106,44 @@ fn with_given(dialect: Dialect, given: &Given) -> Dialect {
 
 /// Those that could matter: of bytes that are there at all. Of equal ones, the first is to be taken.
 fn dialects(text: &[u8], given: &Given) -> Vec<Dialect> {
-    let mut dialects = Vec::new();
     let is_there = |byte: u8| memchr(byte, text).is_some();
-    for delimiter in USUAL.into_iter().chain(SELDOM) {
-        if delimiter != USUAL[0] && given.delimiter.is_none() && !is_there(delimiter) {
-            continue;
-        }
-        for quote in QUOTES {
-            if quote != QUOTES[0] && !quote.or(QUOTES[0]).is_some_and(is_there) {
-                continue;
-            }
-            for escape in ESCAPES {
-                if let (Some(escape), Some(quote)) = (escape, quote)
-                    && memmem::find(text, &[escape, quote]).is_none()
-                {
-                    continue;
-                }
-                let dialect = Dialect {
-                    delimiter,
-                    quote,
-                    escape: escape.filter(|_| quote.is_some()),
-                    ..Dialect::default()
-                };
-                let dialect = with_given(dialect, given);
-                if dialect.check().is_ok() && !dialects.contains(&dialect) {
-                    dialects.push(dialect);
-                }
+    let delimiters = USUAL.into_iter().chain(SELDOM).filter(|&delimiter| {
+        delimiter == USUAL[0] || given.delimiter.is_some() || is_there(delimiter)
+    });
+    let mut dialects = Vec::new();
+    for delimiter in delimiters {
+        for (quote, escape) in quotings(text) {
+            let dialect = Dialect {
+                delimiter,
+                quote,
+                escape,
+                ..Dialect::default()
+            };
+            let dialect = with_given(dialect, given);
+            if dialect.check().is_ok() && !dialects.contains(&dialect) {
+                dialects.push(dialect);
             }
         }
     }
     dialects
+}
+
+/// Quotes and escapes that could matter.
+fn quotings(text: &[u8]) -> Vec<(Option<u8>, Option<u8>)> {
+    let mut quotings = vec![(QUOTES[0], None)];
+    for quote in QUOTES {
+        let Some(byte) = quote.or(QUOTES[0]) else {
+            continue;
+        };
+        if memchr(byte, text).is_none() {
+            continue;
+        }
+        quotings.push((quote, None));
+        if quote.is_some() && memmem::find(text, &[ESCAPE, byte]).is_some() {
+            quotings.push((quote, Some(ESCAPE)));
+        }
+    }
+    quotings
 }
 
 /// The one of the highest score; of equals, the first.
@@ -197,29 +206,16 @@ fn delimiter_confidence(taken: &Reading, readings: &[Reading]) -> f64 {
     taken.agreement() * taken.type_score() * ahead * rows
 }
 
-/// The share of fields that open with the quote and close with it too.
-fn quote_confidence(taken: &Reading, text: &[u8]) -> f64 {
-    let evidence = |quote: u8| {
-        let is_edge = |byte: Option<&u8>| {
-            byte.is_none_or(|&b| b == taken.dialect.delimiter || b == b'\n' || b == b'\r')
-        };
-        let (mut opened, mut closed) = (0_usize, 0_usize);
-        for at in memchr::memchr_iter(quote, text) {
-            opened += usize::from(is_edge(at.checked_sub(1).and_then(|at| text.get(at))));
-            closed += usize::from(is_edge(text.get(at + 1)));
-        }
-        (opened.min(closed), opened.max(closed))
-    };
-    let (paired, seen) = evidence(taken.dialect.quote.unwrap_or(b'"'));
-    if seen == 0 {
-        return UNDECIDED;
-    }
-    let share = paired as f64 / seen as f64;
+/// What the fields say that start with a quote: of the kind that was taken, or that was passed over.
+fn quote_confidence(taken: &Reading, readings: &[Reading]) -> f64 {
     if taken.dialect.quote.is_some() {
-        share
-    } else {
-        1.0 - share
+        return taken.quoted_share().unwrap_or(UNDECIDED);
     }
+    let passed_over = readings.iter().find(|reading| {
+        reading.dialect.delimiter == taken.dialect.delimiter && reading.dialect.quote == QUOTES[0]
+    });
+    let share = passed_over.and_then(Reading::quoted_share);
+    share.map_or(UNDECIDED, |share| 1.0 - share)
 }
 
 fn escape_confidence(taken: &Reading, readings: &[Reading]) -> f64 {

@@ -22,6 +22,15 @@ pub(super) fn leading<'t>(text: &'t [u8], given: &Given) -> (&'t [u8], &'t [u8])
     text.split_at(end)
 }
 
+/// What is given to those who read the rest: that the lines are comments, where there are any.
+pub(super) fn supposed(remarks: &[u8], given: &Given) -> Given {
+    let mut supposed = *given;
+    if !remarks.is_empty() {
+        supposed.comment = Some(Some(PREFIX));
+    }
+    supposed
+}
+
 /// They are if the rest is a table and they are no part of it: a header may start with a `#` too.
 pub(super) fn decide(remarks: &[u8], choice: &Choice, given: &Given) -> Found<Option<u8>> {
     if let Some(found) = given.comment {
@@ -41,12 +50,8 @@ pub(super) fn decide(remarks: &[u8], choice: &Choice, given: &Given) -> Found<Op
     if width < 2 || choice.reading.agreement() < 0.8 {
         return none(0.5);
     }
-    let dialect = Dialect {
-        comment: Some(PREFIX),
-        ..choice.dialect
-    };
     let (lines, fitting) = fitting(remarks, &choice.dialect, width);
-    if dialect.check().is_err() || (lines == 1 && fitting == 1) {
+    if choice.dialect.check().is_err() || (lines == 1 && fitting == 1) {
         return none(0.6);
     }
     Found {
@@ -55,9 +60,13 @@ pub(super) fn decide(remarks: &[u8], choice: &Choice, given: &Given) -> Found<Op
     }
 }
 
-/// How many records there are, and how many of them have `width` fields.
+/// How many records the lines would be, and how many of them have `width` fields.
 fn fitting(remarks: &[u8], dialect: &Dialect, width: usize) -> (usize, usize) {
-    let mut records = Records::new(dialect, remarks);
+    let dialect = Dialect {
+        comment: None,
+        ..*dialect
+    };
+    let mut records = Records::new(&dialect, remarks);
     let (mut lines, mut fitting) = (0, 0);
     while let Some(record) = records.read() {
         lines += 1;

@@ -60,7 +60,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 pub fn sniff(start: &[u8], is_whole: bool, given: &Given) -> Sniffed {
     let text = whole_lines(start, is_whole);
     let (remarks, rest) = comment::leading(text, given);
-    let choice = Choice::make(rest, given);
+    let choice = Choice::make(rest, &comment::supposed(remarks, given));
     let comment = comment::decide(remarks, &choice, given);
     let dialect = Dialect {
         comment: comment.found,
@@ -108,7 +108,8 @@ fn name(byte: Option<u8>) -> String {
         None => "none".to_owned(),
         Some(b'\t') => "tab".to_owned(),
         Some(b' ') => "space".to_owned(),
-        Some(byte) => char::from(byte).escape_default().to_string(),
+        Some(byte) if byte.is_ascii_graphic() => char::from(byte).to_string(),
+        Some(byte) => format!("byte {byte}"),
     }
 }
 

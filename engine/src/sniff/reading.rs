@@ -20,6 +20,9 @@ pub(super) struct Reading {
     /// Cells that look like something, and like a value.
     known: usize,
     values: usize,
+    /// Fields that quotes enclose wholly, and those that start with a quote but are not.
+    whole: usize,
+    broken: usize,
 }
 
 impl Reading {
@@ -31,6 +34,8 @@ impl Reading {
             cells: 0,
             known: 0,
             values: 0,
+            whole: 0,
+            broken: 0,
         };
         let quotings = Quotings::new(&dialect);
         let mut quoting = Vec::new();
@@ -44,16 +49,29 @@ impl Reading {
             quotings.of(&text[record.start()..record.end()], &mut quoting);
             for (cell, &quoting) in record.iter().zip(&quoting) {
                 let look = Look::of(cell);
-                let is_known = match quoting {
-                    Quoting::Bare => look != Look::Odd,
-                    Quoting::Whole => true,
-                    Quoting::Broken => false,
-                };
-                reading.known += usize::from(is_known);
-                reading.values += usize::from(look.is_value());
+                reading.add(look, quoting);
             }
         }
         reading
+    }
+
+    fn add(&mut self, look: Look, quoting: Quoting) {
+        let is_known = match quoting {
+            Quoting::Bare => look != Look::Odd,
+            Quoting::Whole => true,
+            Quoting::Broken => false,
+        };
+        self.known += usize::from(is_known);
+        self.values += usize::from(look.is_value());
+        self.whole += usize::from(quoting == Quoting::Whole);
+        self.broken += usize::from(quoting == Quoting::Broken);
+    }
+
+    /// Of the fields that start with a quote, the share that quotes enclose wholly. `None`: there are
+    /// no such fields.
+    pub(super) fn quoted_share(&self) -> Option<f64> {
+        let seen = self.whole + self.broken;
+        (seen > 0).then(|| self.whole as f64 / seen as f64)
     }
 
     /// The consistency of van den Burg et al. 2019: the pattern score (their equation 2) times the type

@@ -27,7 +27,7 @@ impl Splitter {
     /// a cap further on.
     fn reject_open(&mut self, known: usize, quote: OpenQuote) -> Step {
         let reason = self.open_reason(&self.buffer[..known], quote);
-        let Some(line_end) = quote.line_end else {
+        let Some(line_end) = quote.end else {
             self.reject(reason, known);
             return self.skip_line(known);
         };
@@ -41,8 +41,8 @@ impl Splitter {
 
     /// Why a record, or a header, that starts with `bytes` has no end.
     pub(super) fn open_reason(&self, bytes: &[u8], quote: OpenQuote) -> String {
-        let line = &bytes[quote.line_start..quote.line_end.unwrap_or(bytes.len())];
-        reject::open_quote(self.place.line + quote.line_ends, line)
+        let line = &bytes[quote.line_start..quote.end.unwrap_or(bytes.len())];
+        reject::open_quote(self.place.line + quote.before, line)
     }
 
     /// What is kept of it is told; from behind the cap on, the next line end is where records are

@@ -1,6 +1,6 @@
 //! Runs over input and counts: records, line ends, and where the last record or empty line ended.
-//! Blocks of 64 bytes are read at once where the dialect and the bytes allow, the rest by the state
-//! machine; both always agree. What is cut where is for `Splitter`.
+//! Blocks of 64 bytes are read at once where the bytes allow, the rest by the state machine; both always
+//! agree. What is cut where is for `Splitter`.
 
 use memchr::{memchr2, memrchr2};
 
@@ -40,28 +40,23 @@ impl Progress {
 #[derive(Debug, Clone)]
 pub(super) struct Scanner {
     machine: Machine,
-    /// Set where blocks can be read at once: the delimiter, and the quote if there is one.
-    plain: Option<(u8, Option<u8>)>,
+    dialect: Dialect,
 }
 
 impl Scanner {
     pub(super) fn new(dialect: &Dialect) -> Self {
         Self {
             machine: Machine::new(dialect),
-            plain: dialect
-                .is_plain()
-                .then_some((dialect.delimiter, dialect.quote)),
+            dialect: *dialect,
         }
     }
 
     /// Goes on from `progress` over `bytes`.
     pub(super) fn scan(&self, progress: &mut Progress, bytes: &[u8]) {
-        let Some((delimiter, quote)) = self.plain else {
-            return self.scan_by_byte(progress, bytes);
-        };
+        let dialect = self.dialect; // in registers
         let (blocks, rest) = bytes.as_chunks::<BLOCK>();
         for block in blocks {
-            if !scan_block(progress, block, delimiter, quote) {
+            if !scan_block(progress, block, &dialect) {
                 self.scan_by_byte(progress, block);
             }
         }
@@ -130,9 +125,9 @@ pub(super) struct OpenQuote {
     /// Where its line starts.
     pub(super) line_start: usize,
     /// Line ends before it.
-    pub(super) line_ends: u64,
+    pub(super) before: u64,
     /// Where its line ends, the first byte of the line end included. `None`: it does not.
-    pub(super) line_end: Option<usize>,
+    pub(super) end: Option<usize>,
 }
 
 impl OpenQuote {
@@ -140,8 +135,8 @@ impl OpenQuote {
         let (before, behind) = bytes.split_at(opened);
         Self {
             line_start: memrchr2(b'\r', b'\n', before).map_or(0, |at| at + 1),
-            line_ends: line_ends(before),
-            line_end: memchr2(b'\r', b'\n', behind).map(|at| opened + at + 1),
+            before: line_ends(before),
+            end: memchr2(b'\r', b'\n', behind).map(|at| opened + at + 1),
         }
     }
 }
@@ -157,36 +152,37 @@ pub fn line_ends(bytes: &[u8]) -> u64 {
     ends
 }
 
-/// Reads a block at once; false, with nothing changed, where a quote stands at no field's start.
+/// Reads a block at once; false, with nothing changed, where a byte in it may mean something else than
+/// it does here.
 ///
 /// Between quotes counted by parity is where csv-core is within quotes, as long as every opening
 /// quote stands at a field's start or right behind a closing one (which makes the two a literal
-/// quote). The first quote for which that fails is the first at which the two could differ.
+/// quote, where quotes are doubled), nothing is escaped, and no line is a comment. The first byte for
+/// which that fails is the first at which the two could differ.
 #[inline(always)]
-fn scan_block(
-    progress: &mut Progress,
-    bytes: &[u8; BLOCK],
-    delimiter: u8,
-    quote: Option<u8>,
-) -> bool {
+fn scan_block(progress: &mut Progress, bytes: &[u8; BLOCK], dialect: &Dialect) -> bool {
     let block = Block::new(bytes);
     let line_feeds = block.eq(b'\n');
     let returns = block.eq(b'\r');
-    let quotes = quote.map_or(0, |quote| block.eq(quote));
+    let quotes = dialect.quote.map_or(0, |quote| block.eq(quote));
+    let is_open = progress.state.is_open();
     let mut ends = line_feeds | returns;
     let mut inside = 0;
-    if quotes != 0 || progress.state == State::Quoted {
-        inside = prefix_xor(quotes)
-            ^ if progress.state == State::Quoted {
-                !0
-            } else {
-                0
-            };
+    if quotes != 0 || is_open {
+        inside = prefix_xor(quotes) ^ if is_open { !0 } else { 0 };
         ends &= !inside;
         let at_start = progress.state.is_start() || progress.state == State::FieldStart;
-        let starts = (ends | block.eq(delimiter) & !inside) << 1 | u64::from(at_start);
+        let starts = (ends | block.eq(dialect.delimiter) & !inside) << 1 | u64::from(at_start);
         let closed = (quotes & !inside) << 1 | u64::from(progress.state == State::QuoteInQuoted);
-        if quotes & inside & !(starts | closed) != 0 {
+        let opens = starts | if dialect.double_quote { closed } else { 0 };
+        let escapes = dialect.escape.map_or(0, |escape| block.eq(escape) & inside);
+        if quotes & inside & !opens | escapes != 0 || progress.state == State::Escaped {
+            return false;
+        }
+    }
+    if let Some(comment) = dialect.comment {
+        let starts = ends << 1 | u64::from(progress.state.is_start());
+        if block.eq(comment) & starts != 0 || progress.state == State::Comment {
             return false;
         }
     }
@@ -203,9 +199,40 @@ fn scan_block(
         _ if inside >> (BLOCK - 1) != 0 => State::Quoted,
         b'\n' => State::RecordStart,
         b'\r' => State::AfterCr,
-        byte if byte == delimiter => State::FieldStart,
-        byte if Some(byte) == quote => State::QuoteInQuoted,
+        byte if byte == dialect.delimiter => State::FieldStart,
+        byte if Some(byte) == dialect.quote => State::QuoteInQuoted,
         _ => State::InField,
     };
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn blocks_and_the_state_machine_agree(
+            bytes in prop::collection::vec(prop_oneof![4 => prop::sample::select(&b",\"\n\r\\#'a"[..]), 1 => any::<u8>()], 0..400),
+            spread in 0_usize..9, double_quote in any::<bool>(), escape in any::<bool>(), comment in any::<bool>(),
+            quote in prop::sample::select(vec![None, Some(b'"')]),
+        ) {
+            let dialect = Dialect {
+                quote,
+                double_quote,
+                escape: escape.then_some(b'\\'),
+                comment: comment.then_some(b'#'),
+                ..Dialect::default()
+            };
+            // Oddities at any distance, so that blocks are met with none, one and many of them.
+            let bytes: Vec<u8> = bytes.iter().flat_map(|&byte| [vec![byte], vec![b'x'; spread]].concat()).collect();
+            let scanner = Scanner::new(&dialect);
+            let (mut by_block, mut by_byte) = (Progress::START, Progress::START);
+            scanner.scan(&mut by_block, &bytes);
+            scanner.scan_by_byte(&mut by_byte, &bytes);
+            prop_assert_eq!(by_block, by_byte);
+        }
+    }
 }

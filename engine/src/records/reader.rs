@@ -1,26 +1,24 @@
-//! Records of a plain dialect (quotes doubled or none, no escapes, no comments): from one delimiter or
-//! line end to the next, and over quoted fields from quote to quote.
+//! Reads records: from one delimiter or line end to the next, and over quoted fields from quote to
+//! quote.
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 use super::Cell;
 use super::specials::Specials;
 use crate::Dialect;
 
-/// Reads records of a plain dialect.
+/// Reads records of one dialect.
 #[derive(Debug)]
-pub(super) struct Plain {
-    delimiter: u8,
-    quote: Option<u8>,
+pub(super) struct Reader {
+    dialect: Dialect,
     /// Those before the next record are taken.
     specials: Specials,
 }
 
-impl Plain {
+impl Reader {
     pub(super) fn new(dialect: &Dialect, body: &[u8]) -> Self {
         Self {
-            delimiter: dialect.delimiter,
-            quote: dialect.quote,
+            dialect: *dialect,
             specials: Specials::new(dialect.delimiter, body),
         }
     }
@@ -35,14 +33,22 @@ impl Plain {
         scratch: &mut Vec<u8>,
     ) -> Option<(usize, usize)> {
         let mut specials = self.specials; // in registers while a record is read
-        while matches!(body.get(at)?, b'\r' | b'\n') {
-            at = specials.next(body) + 1;
+        loop {
+            let first = *body.get(at)?;
+            if matches!(first, b'\r' | b'\n') {
+                at = specials.next(body) + 1;
+            } else if Some(first) == self.dialect.comment {
+                at = behind_comment(body, at, &mut specials);
+            } else {
+                break;
+            }
         }
         let start = at;
         loop {
-            let is_quoted = self.quote.is_some() && body.get(at).copied() == self.quote;
+            let is_quoted =
+                self.dialect.quote.is_some() && body.get(at).copied() == self.dialect.quote;
             let end = if is_quoted {
-                let (cell, end) = quoted(body, at, &mut specials, scratch);
+                let (cell, end) = quoted(&self.dialect, body, at, &mut specials, scratch);
                 cells.push(cell);
                 end
             } else {
@@ -51,7 +57,7 @@ impl Plain {
                 end
             };
             at = (end + 1).min(body.len());
-            if body.get(end) != Some(&self.delimiter) {
+            if body.get(end) != Some(&self.dialect.delimiter) {
                 self.specials = specials;
                 return Some((start, at));
             }
@@ -59,37 +65,49 @@ impl Plain {
     }
 }
 
+/// Where the line of a comment ends that starts at `at`. Only a line feed ends it.
+#[cold]
+fn behind_comment(body: &[u8], at: usize, specials: &mut Specials) -> usize {
+    let end = memchr(b'\n', &body[at..]).map_or(body.len(), |end| at + end + 1);
+    specials.seek(body, end);
+    end
+}
+
 /// The field whose opening quote stands at `open`, and where it ends.
 #[inline(never)]
 fn quoted(
+    dialect: &Dialect,
     body: &[u8],
     open: usize,
     specials: &mut Specials,
     scratch: &mut Vec<u8>,
 ) -> (Cell, usize) {
     let quote = body[open];
+    let escape = dialect.escape.unwrap_or(quote);
     let start = open + 1;
     let mut from = start;
-    let mut is_doubled = false;
+    let mut is_literal = true;
     let close = loop {
-        let Some(found) = memchr(quote, &body[from..]) else {
+        let Some(found) = memchr2(quote, escape, &body[from.min(body.len())..]) else {
             break body.len();
         };
         let close = from + found;
-        if body.get(close + 1) != Some(&quote) {
+        let is_escape = body[close] != quote;
+        let is_doubled = dialect.double_quote && body.get(close + 1) == Some(&quote);
+        if !is_escape && !is_doubled {
             break close;
         }
-        is_doubled = true;
+        is_literal = false;
         from = close + 2;
     };
     let behind = (close + 1).min(body.len());
     specials.seek(body, behind);
     let end = specials.next(body);
-    if !is_doubled && end == behind {
+    if is_literal && end == behind {
         return (Cell { start, end: close }, end);
     }
     let start_in_scratch = body.len() + scratch.len();
-    undouble(&body[start..close], quote, scratch);
+    unescape(&body[start..close], quote, escape, scratch);
     scratch.extend_from_slice(&body[behind..end]); // what stands between quote and delimiter
     let cell = Cell {
         start: start_in_scratch,
@@ -98,11 +116,12 @@ fn quoted(
     (cell, end)
 }
 
-/// Copies `cell` with one quote for two.
-fn undouble(cell: &[u8], quote: u8, scratch: &mut Vec<u8>) {
+/// Copies `cell` with one quote for two, and what is escaped without its escape.
+fn unescape(cell: &[u8], quote: u8, escape: u8, scratch: &mut Vec<u8>) {
     let mut rest = cell;
-    while let Some(at) = memchr(quote, rest) {
-        scratch.extend_from_slice(&rest[..=at]);
+    while let Some(at) = memchr2(quote, escape, rest) {
+        scratch.extend_from_slice(&rest[..at]);
+        scratch.extend(rest.get(at + 1)); // the second quote, or what is escaped
         rest = &rest[(at + 2).min(rest.len())..];
     }
     scratch.extend_from_slice(rest);

@@ -1,0 +1,129 @@
+//! 100,000 small inputs as nasty as can be made up, in any dialect, cut at any size and fed in any way:
+//! the pieces and rejects joined are the input, and the records those of the csv crate. More with
+//! `ENGINE_CASES=N`; `ENGINE_CASE=N` runs one again.
+
+mod support;
+
+use engine::Dialect;
+
+/// As many as are to be run at least.
+const CASES: u64 = 100_000;
+
+/// What means something in some dialect, and what has often been taken for something.
+const NASTY: [&[u8]; 28] = [
+    b",",
+    b",",
+    b";",
+    b"\t",
+    b"\n",
+    b"\n",
+    b"\n",
+    b"\r\n",
+    b"\r",
+    b"\"",
+    b"\"",
+    b"\"\"",
+    b"'",
+    b"\\",
+    b"\\\"",
+    b"#",
+    b"\n#",
+    b",\"",
+    b"\",",
+    b"\"\n",
+    b"\n\"",
+    b"\"a\"\"b,\n\"",
+    b"\0",
+    b"\xef\xbb\xbf",
+    b"\xff",
+    b"\xe2\x82",
+    b" ",
+    b"a",
+];
+
+/// Tells which case it was that failed.
+struct Case {
+    number: u64,
+    dialect: Dialect,
+    input: Vec<u8>,
+}
+
+impl Drop for Case {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let input = self.input.escape_ascii();
+            eprintln!(
+                "ENGINE_CASE={}: \"{input}\" as {:?}",
+                self.number, self.dialect
+            );
+        }
+    }
+}
+
+#[test]
+fn nasty_bytes_split_as_the_csv_crate_reads_them() {
+    let setting = |name| {
+        std::env::var(name)
+            .ok()
+            .and_then(|value| value.parse().ok())
+    };
+    if let Some(number) = setting("ENGINE_CASE") {
+        return try_case(number);
+    }
+    for number in 0..setting("ENGINE_CASES").unwrap_or(CASES) {
+        try_case(number);
+    }
+}
+
+fn try_case(number: u64) {
+    let mut random = Random(number);
+    let case = Case {
+        number,
+        dialect: dialect(&mut random),
+        input: input(&mut random),
+    };
+    let target = 1 + random.below(300);
+    let feed = 1 + random.below(200);
+    support::check(case.dialect, target, &case.input, feed);
+}
+
+fn dialect(random: &mut Random) -> Dialect {
+    let quote = [Some(b'"'), Some(b'"'), Some(b'"'), Some(b'\''), None][random.below(5)];
+    Dialect {
+        delimiter: [b',', b',', b';', b'\t'][random.below(4)],
+        quote,
+        escape: (random.below(4) == 0).then_some(b'\\'),
+        double_quote: random.below(4) > 0,
+        has_header: random.below(2) == 0,
+        comment: (random.below(4) == 0).then_some(b'#'),
+        ..Dialect::default()
+    }
+}
+
+/// Mostly short, sometimes of several blocks, with more or fewer bytes that mean nothing.
+fn input(random: &mut Random) -> Vec<u8> {
+    let longest = [8, 20, 60, 160][random.below(4)];
+    let plain = random.below(4);
+    let mut input = Vec::new();
+    for _ in 0..random.below(longest) {
+        input.extend_from_slice(NASTY[random.below(NASTY.len())]);
+        for _ in 0..random.below(1 + 3 * plain) {
+            input.push(b'a' + random.below(26) as u8);
+        }
+    }
+    input
+}
+
+/// SplitMix64, as in G. L. Steele, D. Lea and C. H. Flood, "Fast splittable pseudorandom number
+/// generators", 2014: good from any seed on.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % end.max(1) as u64) as usize
+    }
+}

@@ -1,0 +1,19 @@
+//! The splitter against the csv crate, cut at any size and fed in any way.
+
+#![no_main]
+
+#[path = "../../../engine/tests/support/mod.rs"]
+mod support;
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let Some((dialect, data)) = fuzz::dialect(data) else {
+        return;
+    };
+    let Some((&[target, feed], input)) = data.split_first_chunk() else {
+        return;
+    };
+    let (target, feed) = (1 + usize::from(target), 1 + usize::from(feed));
+    support::check(dialect, target, input, feed);
+});

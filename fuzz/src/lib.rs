@@ -1,0 +1,20 @@
+//! Fuzz targets: each file in `src/bin` is one, and its corpus is the folder of its name in `corpus`.
+//! `scripts/soak fuzz` runs each for a while. Here is what they share.
+
+use engine::Dialect;
+
+/// A dialect made of the first two bytes, and what is left.
+pub fn dialect(data: &[u8]) -> Option<(Dialect, &[u8])> {
+    let (&[delimiter, flags], rest) = data.split_first_chunk()?;
+    let has = |bit: u8| flags & (1 << bit) != 0;
+    let dialect = Dialect {
+        delimiter: b",;\t|"[usize::from(delimiter) % 4],
+        quote: [Some(b'"'), Some(b'\''), None, Some(b'"')][usize::from(flags >> 6)],
+        escape: has(0).then_some(b'\\'),
+        double_quote: !has(1),
+        has_header: !has(2),
+        comment: has(3).then_some(b'#'),
+        ..Dialect::default()
+    };
+    Some((dialect, rest))
+}
