@@ -169,8 +169,13 @@ fn number_after(said: &str, text: &str) -> u64 {
 /// A publish of `path` that stands still because nobody takes its chunks. RabbitMQ notices late that
 /// a queue is full, so the file has to be larger than what the window lets out at once.
 async fn stuck(stage: &Stage, path: &Path) -> (Process, PathBuf, usize) {
-    let path = path.to_str().unwrap();
-    let publish = Process::start(&mut stage.command(&["publish", "--chunk-bytes", "20000", path]));
+    stuck_at(stage, &[path.to_str().unwrap()]).await
+}
+
+/// The same of whatever is to be read.
+async fn stuck_at(stage: &Stage, args: &[&str]) -> (Process, PathBuf, usize) {
+    let args = [&["publish", "--chunk-bytes", "20000"], args].concat();
+    let publish = Process::start(&mut stage.command(&args));
     publish.wait_for("the queue of chunks is full until workers take some");
     let (journal, first) = noted(stage, REACHED).await;
     (publish, journal, first)
@@ -222,6 +227,69 @@ async fn a_killed_publish_of_a_file_goes_on_where_it_stopped() {
         "{}",
         stderr(&again)
     );
+    stage.erase().await;
+}
+
+/// As somebody's system might export it: below a title, in UTF-16, packed.
+fn exported(csv: &str) -> Vec<u8> {
+    let text = format!("\u{feff}All orders\r\n{csv}");
+    let text: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    zstd::encode_all(&text[..], 1).unwrap()
+}
+
+#[tokio::test]
+async fn a_killed_publish_of_several_packed_files_goes_on_within_the_right_one() {
+    let broker = Ruled::any();
+    let stage = broker.stage();
+    broker.limit_tasks(&stage, 20);
+    let _master = stage.master();
+    let parts = [orders(200_000), orders(4_000_000), orders(100_000)];
+    let mut paths = Vec::new();
+    for (at, part) in parts.iter().enumerate() {
+        paths.push(stage.file(&format!("{at}.csv.zst"), &exported(part)));
+    }
+    let names: Vec<&str> = paths.iter().map(|path| path.to_str().unwrap()).collect();
+    let args = [&["--skip", "1"], &names[..]].concat();
+    let (mut publish, _, _) = stuck_at(&stage, &args).await;
+    publish.kill();
+
+    let _worker = stage.worker();
+    let resumed = resume(&stage, &["last"]);
+    let said = stderr(&resumed);
+    assert!(resumed.status.success(), "{said}");
+    assert!(said.contains(&format!(" of {}: ", names[1])), "{said}");
+    let job_id = String::from_utf8(resumed.stdout).unwrap().trim().to_owned();
+    let without_header = |csv: &str| csv.split_once('\n').unwrap().1.to_owned();
+    let whole = [
+        parts[0].clone(),
+        without_header(&parts[1]),
+        without_header(&parts[2]),
+    ];
+    let mut client = stage.client().await;
+    check(&mut client, &job_id, &whole.concat()).await;
+    stage.erase().await;
+}
+
+#[tokio::test]
+async fn a_killed_publish_of_a_packed_spool_goes_on_with_what_was_not_unpacked() {
+    let stage = Stage::new();
+    let (_master, _worker) = (stage.master(), stage.worker());
+    let csv = orders(3_000_000);
+    let packed = zstd::encode_all(csv.as_bytes(), 1).unwrap();
+    let (mut publish, mut stdin, _) = spooled(&stage);
+    let (now, later) = packed.split_at(packed.len() / 2);
+    stdin.write_all(now).unwrap();
+    let mut client = stage.client().await;
+    let job_id = moving(&mut client, 5).await;
+    publish.kill();
+
+    let said = stderr(&resume(&stage, &[&job_id]));
+    let bytes = number_after(&said, "was cut off after ");
+    assert_eq!(bytes, now.len() as u64, "{said}");
+    let mut command = stage.command(&["publish", "--resume", &job_id, "-"]);
+    let resumed = run_with_input(&mut command, later);
+    assert!(resumed.status.success(), "{}", stderr(&resumed));
+    check(&mut client, &job_id, &csv).await;
     stage.erase().await;
 }
 

@@ -252,5 +252,3 @@ fn what_is_no_table() {
         assert!(sniffed.traits[0].confidence < 0.5, "{:?}", sniffed.traits);
     }
 }
-
-/// The rows of the table are the tests here and those of the command.
