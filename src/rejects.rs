@@ -76,20 +76,16 @@ impl Args {
         };
         let job = client.get_job(request).await;
         let job = job.map_err(|status| refused(&status))?.into_inner();
-        let exported = match &self.output {
-            Some(path) => {
-                let file = File::create(path).map_err(|error| cannot_write(path, &error))?;
-                let format = if self.json { Format::Json } else { Format::Csv };
-                export(client, &job, format, &mut BufWriter::new(file)).await?
-            }
-            None => {
-                let format = match (self.csv, self.json) {
-                    (true, _) => Format::Csv,
-                    (_, true) => Format::Json,
-                    _ => Format::Table,
-                };
-                export(client, &job, format, &mut io::stdout()).await?
-            }
+        let format = match (self.json, self.csv || self.output.is_some()) {
+            (true, _) => Format::Json,
+            (_, true) => Format::Csv,
+            _ => Format::Table,
+        };
+        let exported = if let Some(path) = &self.output {
+            let file = File::create(path).map_err(|error| cannot_write(path, &error))?;
+            export(client, &job, format, &mut BufWriter::new(file)).await?
+        } else {
+            export(client, &job, format, &mut io::stdout()).await?
         };
         exported.say();
         Ok(Exit::Ok)

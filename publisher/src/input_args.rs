@@ -24,6 +24,7 @@ pub const BAD: &str = "What is bad, and what becomes of it";
 
 /// What to read, and how: the same for `publish` and `run`.
 #[derive(Debug, clap::Args)]
+#[allow(clippy::struct_excessive_bools)] // each is a flag of its own
 pub struct InputArgs {
     /// The CSV to read: files, or patterns like 'day-*.csv.gz'; - is standard input. Files packed
     /// with gzip, zstd, bzip2 or xz are unpacked

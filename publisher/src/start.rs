@@ -10,7 +10,7 @@ use engine::Dialect;
 use proto::v1::JobOpen;
 
 use crate::identity::identity;
-use crate::input::{InputError, Reading, Source, Tail};
+use crate::input::{InputError, Label, Reading, Source, Tail};
 use crate::job::Job;
 use crate::journal::{Begin, FileSeen, Shelf, Stopper, VERSION};
 use crate::notes::Book;
@@ -103,9 +103,7 @@ fn begin(config: &Config) -> Begin {
         target_bytes: config.limits.target_bytes as u64,
         cap_bytes: config.limits.cap_bytes as u64,
         skip_lines: wanted.skip_lines,
-        encoding: wanted
-            .encoding
-            .map_or_else(String::new, |label| label.name()),
+        encoding: wanted.encoding.map_or_else(String::new, Label::name),
         union: wanted.union,
         stop_at: Stopper::from(wanted.stop_at).into(),
         ..Begin::default()

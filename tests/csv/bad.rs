@@ -1,6 +1,6 @@
 //! What is bad, and what becomes of it.
 
-use super::{Files, column, refused, result, run, stderr};
+use super::{Files, column, refused, result, rows, run, stderr};
 
 #[test]
 fn too_few_fields() {
@@ -42,9 +42,9 @@ fn too_many_fields() {
 
 #[test]
 fn a_quote_that_never_closes() {
-    let rows: String = (0..1000).map(|n| format!("{n},\"x, {n}\"\n")).collect();
-    let rest: String = (0..1000).map(|n| format!("{n},x\n")).collect();
-    let input = format!("a,b\n{rows}7,\"open\n{rest}");
+    let before = rows(0..1000, |n| format!("{n},\"x, {n}\"\n"));
+    let behind = rows(0..1000, |n| format!("{n},x\n"));
+    let input = format!("a,b\n{before}7,\"open\n{behind}");
     let result = result(&[], input.as_bytes());
     assert_eq!(result["rows"], 2000);
     let said = stderr(&run(&[], input.as_bytes()));

@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::packed::gzip;
-use super::{Files, refused, stderr};
+use super::{Files, refused, rows, stderr};
 
 fn semicolons() -> Vec<u8> {
-    let rows: String = (0..50).map(|n| format!("{n};x {n};{n}.5\n")).collect();
+    let rows = rows(0..50, |n| format!("{n};x {n};{n}.5\n"));
     format!("id;name;price\n{rows}").into_bytes()
 }
 

@@ -1,6 +1,6 @@
 //! How records and fields are written.
 
-use super::{column, result, run, stderr};
+use super::{column, result, rows, run, stderr};
 
 #[test]
 fn lf_crlf_cr_and_mixtures_of_them() {
@@ -112,9 +112,7 @@ fn quotes_within_quotes() {
 
 #[test]
 fn no_header() {
-    let rows: String = (1..40)
-        .map(|n| format!("{n},{n}.5,2024-01-{:02}\n", n % 28 + 1))
-        .collect();
+    let rows = rows(1..40, |n| format!("{n},{n}.5,2024-01-{:02}\n", n % 28 + 1));
     let output = run(&[], rows.as_bytes());
     assert!(
         stderr(&output).contains("no header ("),

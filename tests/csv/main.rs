@@ -13,6 +13,7 @@ mod jobs;
 mod packed;
 mod several;
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::Output;
 
@@ -39,6 +40,11 @@ fn column(result: &Value, at: usize) -> [String; 3] {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     })
+}
+
+/// So many rows.
+fn rows(numbers: Range<u32>, row: impl Fn(u32) -> String) -> String {
+    numbers.map(row).collect()
 }
 
 /// Files in a directory of their own.

@@ -69,8 +69,7 @@ impl Plan {
         let mut files: Vec<Planned> = wanted.sources.iter().map(Planned::new).collect();
         let mut survey = Survey::new(wanted);
         let mut raw = spool;
-        for at in 0..files.len() {
-            let file = &mut files[at];
+        for (at, file) in files.iter_mut().enumerate() {
             let opened = match raw.take() {
                 Some(raw) => Opened { raw, bytes: None },
                 None => file.source.open()?,

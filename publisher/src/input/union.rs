@@ -1,6 +1,6 @@
 //! The columns of a job of several files: the same in all, or the union over all.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// For each of the job's columns, the file's column; `None`: the file has none such.
 pub(crate) type Places = Vec<Option<usize>>;
@@ -47,9 +47,9 @@ pub(crate) fn places(job: &[String], header: &[String]) -> Option<Places> {
 /// the files.
 pub(crate) fn difference(first: &[String], other: &[String]) -> String {
     let without = |from: &[String], these: &[String]| -> Vec<String> {
-        let these: HashMap<Key<'_>, ()> = keys(these).map(|key| (key, ())).collect();
+        let these: HashSet<Key<'_>> = keys(these).collect();
         keys(from)
-            .filter(|key| !these.contains_key(key))
+            .filter(|key| !these.contains(key))
             .map(|(name, _)| format!("{name:?}"))
             .collect()
     };

@@ -97,21 +97,19 @@ impl<'a> Walk<'a> {
         let (dialect, limits) = (self.plan.described.dialect, self.reading.limits);
         let planned = &self.plan.files[at];
         let resumed = self.reading.resumed.as_ref();
-        let splitter = match resumed.filter(|resumed| resumed.mark.file == at as u64) {
-            Some(resumed) => {
-                stream.go_to(resumed.mark.byte)?;
-                // Of several files each has its own, which the plan has looked at.
-                let header = match &planned.columns[..] {
-                    [] => resumed.columns.clone(),
-                    columns => columns.to_vec(),
-                };
-                Splitter::resume(dialect, limits, Some(header), resumed.mark.place())
-            }
-            None => {
-                let record = self.totals.rows + self.totals.rejects;
-                let start = stream.start(record, self.totals.rejects);
-                Splitter::new(dialect, limits).starting_at(start)
-            }
+        let here = resumed.filter(|resumed| resumed.mark.file == at as u64);
+        let splitter = if let Some(resumed) = here {
+            stream.go_to(resumed.mark.byte)?;
+            // Of several files each has its own, which the plan has looked at.
+            let header = match &planned.columns[..] {
+                [] => resumed.columns.clone(),
+                columns => columns.to_vec(),
+            };
+            Splitter::resume(dialect, limits, Some(header), resumed.mark.place())
+        } else {
+            let record = self.totals.rows + self.totals.rejects;
+            let start = stream.start(record, self.totals.rejects);
+            Splitter::new(dialect, limits).starting_at(start)
         };
         let places = planned.places.clone();
         let arrangement = places.map(|places| Arrangement {
