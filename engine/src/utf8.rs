@@ -4,7 +4,8 @@
 /// How many malformed sequences there are: as many U+FFFD as `String::from_utf8_lossy` would put in
 /// their places (the Unicode Standard's "substitution of maximal subparts").
 pub(crate) fn malformed(bytes: &[u8]) -> u64 {
-    if std::str::from_utf8(bytes).is_ok() {
+    // On text without ASCII the standard library's check would take as long as a third of a profile.
+    if simdutf8::basic::from_utf8(bytes).is_ok() {
         return 0;
     }
     let chunks = bytes.utf8_chunks();

@@ -213,6 +213,8 @@ mod tests {
     use super::*;
 
     proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn blocks_and_the_state_machine_agree(
             bytes in prop::collection::vec(prop_oneof![4 => prop::sample::select(&b",\"\n\r\\#'a"[..]), 1 => any::<u8>()], 0..400),
