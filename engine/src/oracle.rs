@@ -4,7 +4,7 @@
 
 use std::io::Read;
 
-use proto::v1::ProfilePartial;
+use proto::v1::{ProfilePartial, ProfileSpec};
 
 use crate::Dialect;
 use crate::profile::Profiler;
@@ -42,7 +42,7 @@ pub fn profile_in_one_piece(input: impl Read, dialect: &Dialect) -> Result<Whole
     if dialect.has_header {
         more = reader.read_byte_record(&mut record)?;
     }
-    let mut profiler = Profiler::new(columns.len());
+    let mut profiler = Profiler::new(columns.len(), &ProfileSpec::default(), 0);
     let (mut rows, mut rejected) = (0, 0);
     while more {
         if record.len() == columns.len() {
@@ -55,7 +55,7 @@ pub fn profile_in_one_piece(input: impl Read, dialect: &Dialect) -> Result<Whole
     }
     Ok(Whole {
         columns,
-        partial: profiler.partial(),
+        partial: profiler.merged().partial(),
         rows,
         rejected,
     })
