@@ -5,7 +5,10 @@ use std::collections::VecDeque;
 use std::hint::black_box;
 use std::time::Instant;
 
-use engine::{Dialect, Limits, Piece, Splitter, chunk, operation, records::Records};
+use engine::operation::{self, Merged};
+use engine::{Dialect, Limits, Piece, Splitter, chunk, records::Records};
+use prost::Message;
+use proto::v1::chunk_result::Partial;
 use proto::v1::operation_spec::Kind;
 use proto::v1::{Chunk, OperationSpec, ProfileSpec};
 
@@ -17,7 +20,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let input = std::fs::read(path)?;
     let (columns, pieces) = split(&input)?;
     let chunks = chunks(&columns, pieces);
-    let parts: [(&str, &dyn Fn() -> u64); 6] = [
+    let basic = ProfileSpec {
+        no_distinct: true,
+        no_quantiles: true,
+        no_top: true,
+        no_checks: true,
+        exact: false,
+    };
+    let sketches = ProfileSpec {
+        no_distinct: false,
+        no_quantiles: false,
+        ..basic
+    };
+    let all = ProfileSpec::default();
+    let parts: [(&str, &dyn Fn() -> u64); 8] = [
         ("memchr newline count", &|| {
             memchr::memchr_iter(b'\n', &input).count() as u64
         }),
@@ -25,10 +41,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("splitter, filled by push", &|| rows_by_push(&input)),
         ("splitter, filled in place", &|| rows_in_flight(&input)),
         ("records and fields", &|| fields(&chunks)),
-        ("observe (profile)", &|| observe(&chunks)),
+        ("observe, basic", &|| observe(&chunks, basic)),
+        ("observe, distinct, quantiles", &|| {
+            observe(&chunks, sketches)
+        }),
+        ("observe, all", &|| observe(&chunks, all)),
     ];
-    let mut best = [f64::INFINITY; 6];
-    let mut said = [0; 6];
+    let mut best = [f64::INFINITY; 8];
+    let mut said = [0; 8];
     for _ in 0..ROUNDS {
         for (at, (_, part)) in parts.iter().enumerate() {
             let start = Instant::now();
@@ -40,6 +60,48 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let rate = input.len() as f64 / best[at] / 1e6;
         println!("{name:<28} {rate:>8.0} MB/s   ({})", said[at]);
     }
+    sizes(&chunks[chunks.len() / 2], &columns)?;
+    merges(&chunks)
+}
+
+/// How large a chunk's partial is, column by column.
+fn sizes(chunk: &Chunk, columns: &[String]) -> Result<(), Box<dyn std::error::Error>> {
+    let Partial::Profile(partial) = operation::observe(chunk)?.partial;
+    println!(
+        "\na chunk of {} bytes: {} bytes of partial",
+        chunk.body.len(),
+        partial.encoded_len()
+    );
+    for (name, column) in columns.iter().zip(&partial.columns) {
+        println!("{name:<28} {:>8} bytes", column.encoded_len());
+    }
+    Ok(())
+}
+
+/// How long the master takes for a chunk, and how large a whole is.
+fn merges(chunks: &[Chunk]) -> Result<(), Box<dyn std::error::Error>> {
+    let mut partials = Vec::new();
+    for chunk in chunks.iter().take(100) {
+        partials.push(operation::observe(chunk)?.partial);
+    }
+    let start = Instant::now();
+    let mut merged: Option<Merged> = None;
+    for partial in &partials {
+        let more = Merged::try_from(partial)?;
+        match &mut merged {
+            Some(merged) => merged.merge(&more)?,
+            None => merged = Some(more),
+        }
+    }
+    let each = start.elapsed().as_secs_f64() * 1e6 / partials.len() as f64;
+    let Some(Partial::Profile(whole)) = merged.map(|merged| merged.partial()) else {
+        return Ok(());
+    };
+    println!(
+        "\nmerging: {each:.0} us a chunk; {} merged: {} bytes",
+        partials.len(),
+        whole.encoded_len()
+    );
     Ok(())
 }
 
@@ -159,7 +221,13 @@ fn fields(chunks: &[Chunk]) -> u64 {
     fields
 }
 
-fn observe(chunks: &[Chunk]) -> u64 {
-    let rows = |chunk: &Chunk| operation::observe(chunk).map_or(0, |observed| observed.rows);
+fn observe(chunks: &[Chunk], spec: ProfileSpec) -> u64 {
+    let rows = |chunk: &Chunk| {
+        let mut chunk = chunk.clone();
+        chunk.operation = Some(OperationSpec {
+            kind: Some(Kind::Profile(spec)),
+        });
+        operation::observe(&chunk).map_or(0, |observed| observed.rows)
+    };
     chunks.iter().map(rows).sum()
 }

@@ -9,12 +9,13 @@ use cli::{Exit, Failure, Meter, OrExit, Reading};
 use engine::Dialect;
 use engine::split::Limits;
 use proto::JobId;
-use proto::v1::{OperationSpec, ProfileSpec, operation_spec::Kind};
+use proto::v1::{OperationSpec, operation_spec::Kind};
 use tokio_util::sync::CancellationToken;
 
 use crate::going_on::GoingOnArgs;
 use crate::input::Source;
 use crate::journal::JournalError;
+use crate::profile_args::ProfileArgs;
 use crate::progress::Progress;
 use crate::resume::{Found, ResumeError};
 use crate::run::{Config, PublishError, Published};
@@ -82,6 +83,9 @@ pub struct InputArgs {
           value_parser = clap::value_parser!(u32).range(1..=4 << 20))]
     chunk_bytes: u32,
 
+    #[command(flatten)]
+    profile: ProfileArgs,
+
     /// Show no progress
     #[arg(long, short)]
     quiet: bool,
@@ -110,7 +114,7 @@ impl InputArgs {
             source,
             job: JobId::new(),
             operation: OperationSpec {
-                kind: Some(Kind::Profile(ProfileSpec::default())),
+                kind: Some(Kind::Profile(self.profile.spec())),
             },
             dialect: Dialect {
                 delimiter: self.delimiter,

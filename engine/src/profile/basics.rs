@@ -154,7 +154,9 @@ impl Basics {
         self.extremes.merge(&other.extremes);
         self.lengths.merge(&other.lengths);
         self.leading_zeros = self.leading_zeros.saturating_add(other.leading_zeros);
-        let spaces = self.surrounding_space.saturating_add(other.surrounding_space);
+        let spaces = self
+            .surrounding_space
+            .saturating_add(other.surrounding_space);
         self.surrounding_space = spaces;
     }
 

@@ -53,7 +53,9 @@ impl Decimals {
     #[inline(never)]
     fn add_large(&mut self, mantissa: i64, times: u64) {
         let size = mantissa.unsigned_abs();
-        self.sum = self.sum.wrapping_add(i128::from(mantissa) * i128::from(times));
+        self.sum = self
+            .sum
+            .wrapping_add(i128::from(mantissa) * i128::from(times));
         let square = Wide::product(size as i64, [size, times, 1]);
         self.square_high = self.square_high.wrapping_add(square.high as u64);
         self.add_square(square.low);
@@ -108,7 +110,10 @@ impl TryFrom<&DecimalSums> for Decimals {
         let scale = scale.filter(|&scale| usize::from(scale) <= MAX_DIGITS);
         let limit = 10_i64.pow(MAX_DIGITS as u32);
         let is_mantissa = |number: i64| (1 - limit..limit).contains(&number);
-        if wire.count == 0 || wire.min > wire.max || !is_mantissa(wire.min) || !is_mantissa(wire.max)
+        if wire.count == 0
+            || wire.min > wire.max
+            || !is_mantissa(wire.min)
+            || !is_mantissa(wire.max)
         {
             return Err(PartialError::Malformed("decimals without a number"));
         }

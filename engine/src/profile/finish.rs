@@ -5,9 +5,7 @@
 //! taken. Least, greatest, moments, quantiles and order of a number column are those of its numbers
 //! alone.
 
-use proto::v1::{
-    ColumnProfile, ColumnType, Estimate, Order, Profile, TopValue, Uniqueness,
-};
+use proto::v1::{ColumnProfile, ColumnType, Estimate, Order, Profile, TopValue, Uniqueness};
 
 use super::PartialError;
 use super::basics::Basics;
@@ -159,7 +157,11 @@ impl<'c> Finish<'c> {
             Values::Sketches(sketches) => {
                 let estimate = |distinct: &Distinct| distinct.registers.estimate().round() as u64;
                 Estimate {
-                    count: sketches.distinct.as_ref().map_or(0, estimate).min(self.basics.filled()),
+                    count: sketches
+                        .distinct
+                        .as_ref()
+                        .map_or(0, estimate)
+                        .min(self.basics.filled()),
                     error: hyperloglog::ERROR,
                 }
             }

@@ -57,7 +57,13 @@ impl Floats {
         // Of the square's 106 bits, half at once, so that the cube's parts fit.
         let (high, low) = (square >> 53, square & ((1 << 53) - 1));
         spread(&mut self.cube, low * size, 3 * exponent, is_negative, times);
-        spread(&mut self.cube, high * size, 3 * exponent + 53, is_negative, times);
+        spread(
+            &mut self.cube,
+            high * size,
+            3 * exponent + 53,
+            is_negative,
+            times,
+        );
         self.min = self.min.min(number);
         self.max = self.max.max(number);
     }
@@ -236,7 +242,11 @@ mod tests {
             let expected = times_two_to(mantissa, 0) * mantissa * mantissa;
             let expected = expected * if number < 0.0 { -1 } else { 1 };
             let shift = 3 * exponent + bits as i32;
-            let expected = if shift < 0 { expected >> -shift } else { expected << shift };
+            let expected = if shift < 0 {
+                expected >> -shift
+            } else {
+                expected << shift
+            };
             assert_eq!(cube, expected, "{number}");
             assert_eq!(Floats::try_from(&FloatSums::from(&floats)), Ok(floats));
         }

@@ -69,7 +69,9 @@ impl Frequent {
             }
             if entry.rank >= LEAST_RANK {
                 let cell = table.cell(entry);
-                frequent.nominees.push(Nominee::new(cell, entry.hash, entry.rank));
+                frequent
+                    .nominees
+                    .push(Nominee::new(cell, entry.hash, entry.rank));
             }
         }
         frequent.settle();
@@ -77,7 +79,8 @@ impl Frequent {
     }
 
     pub(super) fn nominate(&mut self, nominees: impl Iterator<Item = Nominee>) {
-        self.nominees.extend(nominees.filter(|nominee| nominee.rank >= LEAST_RANK));
+        self.nominees
+            .extend(nominees.filter(|nominee| nominee.rank >= LEAST_RANK));
         self.settle();
     }
 

@@ -80,6 +80,9 @@ mod tests {
             }
         }
         // Five standard deviations of 10,000 fair coins.
-        assert!(ones.iter().all(|ones| ones.abs_diff(5000) < 250), "{ones:?}");
+        assert!(
+            ones.iter().all(|ones| ones.abs_diff(5000) < 250),
+            "{ones:?}"
+        );
     }
 }

@@ -57,7 +57,11 @@ impl Moments {
             moments.sum = moments.sum.plus(&dyadic(floats.sum()));
             moments.square = moments.square.plus(&dyadic(floats.square()));
             moments.cube = moments.cube.plus(&dyadic(floats.cube()));
-            numbers.extend([floats.min, floats.max].into_iter().filter_map(Number::float));
+            numbers.extend(
+                [floats.min, floats.max]
+                    .into_iter()
+                    .filter_map(Number::float),
+            );
         }
         moments.extremes = extremes(&numbers);
         moments

@@ -126,7 +126,9 @@ impl Sample {
         for (&step, &count) in wire.steps.iter().zip(&wire.counts) {
             let hash = match before {
                 None => Some(step),
-                Some(before) => before.checked_add(1).and_then(|hash| hash.checked_add(step)),
+                Some(before) => before
+                    .checked_add(1)
+                    .and_then(|hash| hash.checked_add(step)),
             };
             let hash = hash.filter(|_| count > 0).ok_or(malformed)?;
             sample.hashes.push((hash, count));

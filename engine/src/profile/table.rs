@@ -100,8 +100,7 @@ impl Table {
 
     #[inline(never)]
     fn insert(&mut self, cell: &[u8], start: u64, hash: u64, count: u64, rank: u64) -> bool {
-        let is_full =
-            self.entries.len() == MOST || self.bytes.len() + cell.len() > MOST_BYTES;
+        let is_full = self.entries.len() == MOST || self.bytes.len() + cell.len() > MOST_BYTES;
         if is_full && !self.is_exact {
             return false;
         }
