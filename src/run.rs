@@ -14,7 +14,9 @@ use crate::in_process::InProcess;
 use crate::output::OutputArgs;
 
 /// Profile a file in this process, with no broker
+// Chunks are as large as they may be: nothing carries them, and what is done once a chunk counts.
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("chunk_bytes", |bytes| bytes.default_value("4194304")))]
 pub(crate) struct Args {
     #[command(flatten)]
     input: InputArgs,

@@ -52,7 +52,7 @@ impl Basics {
         self.extremes.add(cell, start);
         match self.last {
             Kind::Integer | Kind::Decimal => {
-                if let Some((kind, mantissa, scale)) = number::short(cell) {
+                if let Some((kind, mantissa, scale)) = number::shortest(cell, start) {
                     self.decimals_of(scale).add(mantissa, times);
                     if let Some(pages) = pages {
                         pages.add(number::to_f64(mantissa, scale), times);

@@ -4,6 +4,8 @@
 //! the end. When they become too many, what was counted goes where it belongs, and from then on each
 //! cell is looked at by itself.
 
+use std::mem;
+
 use super::basics::Basics;
 use super::buckets::Pages;
 use super::column::Column;
@@ -30,9 +32,15 @@ enum Counting {
     Table(Table),
     /// Not told apart any more.
     Sketches(Box<Growing>),
-    /// Nobody asked.
+    /// One by one, though nobody asked, because that is quicker while they are few; none of these
+    /// cells is in `basics` yet. Beside it, how many cells it has.
+    Memo(Table, usize),
+    /// Nobody asked, and each cell is looked at by itself.
     Untold,
 }
+
+/// With more values than this, a memo is worth keeping only where a value comes four times.
+const MEMO_VALUES: usize = 32;
 
 /// Sketches while cells come.
 #[derive(Debug, Clone)]
@@ -49,13 +57,14 @@ impl Gather {
             watch: taken.has(Groups::CHECKS).then(|| Watch::new(seq)),
             values: match Values::new(taken) {
                 Values::Table(table) => Counting::Table(table),
-                Values::Untold | Values::Sketches(_) => Counting::Untold,
+                Values::Untold | Values::Sketches(_) => Counting::Memo(Table::new(false), 0),
             },
         }
     }
 
     /// Adds a cell; gives its hash, where values are told apart.
-    #[inline(always)]
+    // A function of its own: within the loop over a record's cells it would not fit into registers.
+    #[inline(never)]
     pub(super) fn add(&mut self, cell: &[u8], taken: Groups) -> u64 {
         if cell.is_empty() {
             self.basics.empty += 1;
@@ -78,6 +87,15 @@ impl Gather {
                 self.basics.add(cell, start, 1, growing.pages.as_mut());
                 return hash;
             }
+            Counting::Memo(table, cells) => {
+                *cells += 1;
+                let is_few = table.entries().len() <= MEMO_VALUES.max(*cells / 4);
+                if !is_few || !table.add(cell, start, hash::of(cell, start)) {
+                    self.end_memo();
+                    self.basics.add(cell, start, 1, None);
+                }
+                return hash::EMPTY;
+            }
             Counting::Table(table) => table,
         };
         let hash = hash::of(cell, start);
@@ -96,6 +114,13 @@ impl Gather {
         }
     }
 
+    #[cold]
+    fn end_memo(&mut self) {
+        if let Counting::Memo(table, _) = mem::replace(&mut self.values, Counting::Untold) {
+            add_all(&mut self.basics, &table, None);
+        }
+    }
+
     /// Moves what the table has counted to where it belongs.
     #[cold]
     fn overflow(&mut self, taken: Groups) {
@@ -110,6 +135,10 @@ impl Gather {
     pub(super) fn column(mut self) -> Column {
         let values = match self.values {
             Counting::Untold => Values::Untold,
+            Counting::Memo(table, _) => {
+                add_all(&mut self.basics, &table, None);
+                Values::Untold
+            }
             Counting::Table(table) => {
                 add_all(&mut self.basics, &table, None);
                 Values::Table(table.ranked())

@@ -149,13 +149,18 @@ impl Profiler {
     #[inline(always)]
     pub fn add<'r>(&mut self, cells: impl Iterator<Item = &'r [u8]>) {
         self.rows += 1;
+        let columns = self.columns.iter_mut().zip(cells);
+        let Some(records) = &mut self.records else {
+            for (column, cell) in columns {
+                column.add(cell, self.taken);
+            }
+            return;
+        };
         let mut record = 0;
-        for (column, cell) in self.columns.iter_mut().zip(cells) {
+        for (column, cell) in columns {
             record = hash::join(record, column.add(cell, self.taken));
         }
-        if let Some(records) = &mut self.records {
-            records.add(record, 1);
-        }
+        records.add(record, 1);
     }
 
     /// What was seen, to be merged. Of no records it is nothing, whatever the columns, so that chunks

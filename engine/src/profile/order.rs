@@ -178,7 +178,10 @@ impl Watch {
         if self.bytes.is_alive() {
             self.add_bytes(&cell[..cell.len().min(KEPT_BYTES)], start);
         }
+        // Every number ends like this, and most of what is none does not.
+        let may_be_number = matches!(cell.last(), Some(b'0'..=b'9' | b'.'));
         if self.numbers.is_alive()
+            && may_be_number
             && let Some((_, value)) = number::parse(cell)
         {
             self.add_number(value);

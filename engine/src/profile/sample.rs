@@ -45,7 +45,7 @@ impl Sample {
 
     /// Sorts, joins what is equal, and cuts.
     fn settle(&mut self) {
-        self.hashes.sort_unstable();
+        self.hashes.sort_unstable_by_key(|&(hash, _)| hash);
         self.hashes.dedup_by(|next, kept| {
             let is_equal = next.0 == kept.0;
             if is_equal {

@@ -7,7 +7,7 @@ use super::{PartialError, hash, text};
 
 /// More values than this, or more bytes in them, are too many.
 const MOST: usize = 1024;
-const MOST_BYTES: usize = 64 << 10;
+const MOST_BYTES: usize = 16 << 10;
 
 /// An open-addressed table over values that lie one after the other.
 #[derive(Debug, Clone)]
