@@ -62,56 +62,57 @@ impl Gather {
         }
     }
 
-    /// Adds a cell; gives its hash, where values are told apart.
-    // A function of its own: within the loop over a record's cells it would not fit into registers.
-    #[inline(never)]
-    pub(super) fn add(&mut self, cell: &[u8], taken: Groups) -> u64 {
+    /// Adds a cell where no values are told apart.
+    #[inline(always)]
+    pub(super) fn add(&mut self, cell: &[u8]) {
         if cell.is_empty() {
             self.basics.empty += 1;
-            return hash::EMPTY;
+            return;
         }
         let start = text::start(cell);
+        self.watch(cell, start);
+        if let Counting::Memo(table, cells) = &mut self.values {
+            *cells += 1;
+            let is_few = table.entries().len() <= MEMO_VALUES.max(*cells / 4);
+            if is_few && table.add(cell, start, hash::of(cell, start)) {
+                return;
+            }
+            self.end_memo();
+        }
+        self.basics.add(cell, start, 1, None);
+    }
+
+    #[inline(always)]
+    fn watch(&mut self, cell: &[u8], start: u64) {
         if let Some(watch) = &mut self.watch
             && watch.is_alive
         {
             watch.add(cell, start);
         }
-        let table = match &mut self.values {
-            Counting::Untold => {
-                self.basics.add(cell, start, 1, None);
-                return hash::EMPTY;
-            }
-            Counting::Sketches(growing) => {
-                let hash = hash::of(cell, start);
-                growing.add(hash, cell);
-                self.basics.add(cell, start, 1, growing.pages.as_mut());
-                return hash;
-            }
-            Counting::Memo(table, cells) => {
-                *cells += 1;
-                let is_few = table.entries().len() <= MEMO_VALUES.max(*cells / 4);
-                if !is_few || !table.add(cell, start, hash::of(cell, start)) {
-                    self.end_memo();
-                    self.basics.add(cell, start, 1, None);
-                }
-                return hash::EMPTY;
-            }
-            Counting::Table(table) => table,
-        };
-        let hash = hash::of(cell, start);
-        if !table.add(cell, start, hash) {
-            self.overflow(taken);
-            self.add_to_sketches(cell, start, hash);
-        }
-        hash
     }
 
+    /// Adds a cell where values are told apart; gives its hash.
+    // A function of its own: within the loop over a record's cells it would not fit into registers.
     #[inline(never)]
-    fn add_to_sketches(&mut self, cell: &[u8], start: u64, hash: u64) {
+    pub(super) fn add_value(&mut self, cell: &[u8], taken: Groups) -> u64 {
+        if cell.is_empty() {
+            self.basics.empty += 1;
+            return hash::EMPTY;
+        }
+        let start = text::start(cell);
+        self.watch(cell, start);
+        let hash = hash::of(cell, start);
+        if let Counting::Table(table) = &mut self.values {
+            if table.add(cell, start, hash) {
+                return hash;
+            }
+            self.overflow(taken);
+        }
         if let Counting::Sketches(growing) = &mut self.values {
             growing.add(hash, cell);
             self.basics.add(cell, start, 1, growing.pages.as_mut());
         }
+        hash
     }
 
     #[cold]

@@ -150,17 +150,16 @@ impl Profiler {
     pub fn add<'r>(&mut self, cells: impl Iterator<Item = &'r [u8]>) {
         self.rows += 1;
         let columns = self.columns.iter_mut().zip(cells);
-        let Some(records) = &mut self.records else {
-            for (column, cell) in columns {
-                column.add(cell, self.taken);
-            }
+        if !self.taken.has_values() {
+            columns.for_each(|(column, cell)| column.add(cell));
             return;
-        };
-        let mut record = 0;
-        for (column, cell) in columns {
-            record = hash::join(record, column.add(cell, self.taken));
         }
-        records.add(record, 1);
+        let record = columns.fold(0, |record, (column, cell)| {
+            hash::join(record, column.add_value(cell, self.taken))
+        });
+        if let Some(records) = &mut self.records {
+            records.add(record, 1);
+        }
     }
 
     /// What was seen, to be merged. Of no records it is nothing, whatever the columns, so that chunks
