@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use proto::v1::chunk_result::Partial;
 use proto::v1::operation_spec::Kind;
-use proto::v1::{Chunk, OperationSpec, Profile, ProfilePartial, Reject, SampleRow};
+use proto::v1::{Chunk, OperationSpec, Profile, Reject, SampleRow};
 
 use crate::dialect::{Dialect, DialectError};
 use crate::profile::{self, PartialError, Profiler};
@@ -64,20 +64,20 @@ pub enum ObserveError {
 ///
 /// When the chunk is not one that can be worked on.
 pub fn observe(chunk: &Chunk) -> Result<Observed, ObserveError> {
-    let Some(Kind::Profile(_)) = chunk.operation.as_ref().and_then(|spec| spec.kind.as_ref())
+    let Some(Kind::Profile(spec)) = chunk.operation.as_ref().and_then(|spec| spec.kind.as_ref())
     else {
         return Err(ObserveError::NoOperation);
     };
     let dialect = chunk.dialect.as_ref().ok_or(DialectError::NoDelimiter)?;
     let dialect = dialect.try_into()?;
-    let mut profiler = Profiler::new(chunk.columns.len());
+    let mut profiler = Profiler::new(chunk.columns.len(), spec, chunk.seq);
     let seen = Seen::of(chunk, &dialect, |record| profiler.add(record.iter()));
     if seen.records != chunk.rows {
         let (found, expected) = (seen.records, chunk.rows);
         return Err(ObserveError::Rows { found, expected });
     }
     Ok(Observed {
-        partial: Partial::Profile(profiler.partial()),
+        partial: Partial::Profile(profiler.merged().partial()),
         rows: seen.rows,
         rejected: seen.rejects.count,
         sample: seen.sample.rows(&dialect, chunk),
@@ -138,52 +138,75 @@ impl Seen {
     }
 }
 
-/// The partial of no records at all.
-///
-/// # Errors
-///
-/// When the operation is not one that is known here.
-pub fn nothing(operation: &OperationSpec) -> Result<Partial, ObserveError> {
-    match operation.kind {
-        Some(Kind::Profile(_)) => Ok(Partial::Profile(ProfilePartial::default())),
-        None => Err(ObserveError::NoOperation),
+/// What is known of any set of a job's chunks. Merging is exact, whatever the grouping and the order.
+#[derive(Debug, Clone)]
+pub enum Merged {
+    /// Of `profile`.
+    Profile(profile::Merged),
+}
+
+impl Merged {
+    /// Of no chunk at all.
+    ///
+    /// # Errors
+    ///
+    /// When the operation is not one that is known here.
+    pub fn nothing(operation: &OperationSpec) -> Result<Self, ObserveError> {
+        match operation.kind {
+            Some(Kind::Profile(_)) => Ok(Self::Profile(profile::Merged::default())),
+            None => Err(ObserveError::NoOperation),
+        }
+    }
+
+    /// Adds what `other` has seen. Nothing is changed on an error.
+    ///
+    /// # Errors
+    ///
+    /// When the two do not belong together.
+    pub fn merge(&mut self, other: &Self) -> Result<(), PartialError> {
+        match (self, other) {
+            (Self::Profile(own), Self::Profile(other)) => own.merge(other),
+        }
+    }
+
+    /// Whether [`merge`](Self::merge) would go well.
+    ///
+    /// # Errors
+    ///
+    /// When it would not.
+    pub fn check(&self, other: &Self) -> Result<(), PartialError> {
+        match (self, other) {
+            (Self::Profile(own), Self::Profile(other)) => own.check(other),
+        }
+    }
+
+    /// As it is stored and carried: of the same chunks always the same bytes.
+    pub fn partial(&self) -> Partial {
+        match self {
+            Self::Profile(own) => Partial::Profile(own.partial()),
+        }
+    }
+
+    /// What people read, of a job whose columns are called `columns`.
+    ///
+    /// # Errors
+    ///
+    /// When it is not of these columns.
+    pub fn finish(&self, columns: &[String]) -> Result<Finished, PartialError> {
+        match self {
+            Self::Profile(own) => own.finish(columns).map(Finished::Profile),
+        }
     }
 }
 
-/// Adds to `into` what `other` has seen: exact, whatever the grouping. `into` is left as it was on an
-/// error.
-///
-/// # Errors
-///
-/// When the two do not belong together, or one is not what a worker makes.
-pub fn merge(into: &mut Partial, other: &Partial) -> Result<(), PartialError> {
-    match (into, other) {
-        (Partial::Profile(into), Partial::Profile(other)) => profile::merge(into, other),
-    }
-}
+impl TryFrom<&Partial> for Merged {
+    type Error = PartialError;
 
-/// What people read, of a job whose columns are called `columns`.
-///
-/// # Errors
-///
-/// When the partial is not what workers make, or is not of these columns.
-pub fn finish(partial: &Partial, columns: &[String]) -> Result<Finished, PartialError> {
-    match partial {
-        Partial::Profile(partial) => profile::finish(partial, columns).map(Finished::Profile),
+    fn try_from(partial: &Partial) -> Result<Self, PartialError> {
+        match partial {
+            Partial::Profile(partial) => Ok(Self::Profile(partial.try_into()?)),
+        }
     }
-}
-
-/// Starts a job's partial with its first result's: checked as by [`merge`].
-///
-/// # Errors
-///
-/// When it is not what a worker makes.
-pub fn first(other: &Partial) -> Result<Partial, PartialError> {
-    let mut into = match other {
-        Partial::Profile(_) => Partial::Profile(ProfilePartial::default()),
-    };
-    merge(&mut into, other)?;
-    Ok(into)
 }
 
 /// What people call it: `profile`; empty where it is none that is known here.

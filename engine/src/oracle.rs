@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use csv::ByteRecord;
 
-use proto::v1::ProfilePartial;
+use proto::v1::{ProfilePartial, ProfileSpec};
 
 use crate::Dialect;
 use crate::profile::Profiler;
@@ -36,12 +36,12 @@ pub fn profile_in_one_piece(mut input: impl Read, dialect: &Dialect) -> Result<W
     let mut bytes = Vec::new();
     input.read_to_end(&mut bytes)?;
     let mut columns: Option<Vec<String>> = None;
-    let mut profiler = Profiler::new(0);
+    let mut profiler = Profiler::new(0, &ProfileSpec::default(), 0);
     let (mut rows, mut rejected) = (0, 0);
     let unclosed = records(&bytes, dialect, |record| {
         let is_header = columns.is_none() && dialect.has_header;
         let names = columns.get_or_insert_with(|| {
-            profiler = Profiler::new(record.len());
+            profiler = Profiler::new(record.len(), &ProfileSpec::default(), 0);
             names(record, dialect)
         });
         if is_header {
@@ -56,7 +56,7 @@ pub fn profile_in_one_piece(mut input: impl Read, dialect: &Dialect) -> Result<W
     })?;
     Ok(Whole {
         columns: columns.unwrap_or_default(),
-        partial: profiler.partial(),
+        partial: profiler.merged().partial(),
         rows,
         rejected: rejected + unclosed.len() as u64,
     })

@@ -1,7 +1,10 @@
 //! What the master remembers of one job, and what it makes of it.
 
+use std::sync::Arc;
+
+use engine::operation::Merged;
 use proto::JobId;
-use proto::v1::{JobOpen, JobSeal, JobState, chunk_result::Partial};
+use proto::v1::{JobOpen, JobSeal, JobState};
 
 /// After this long without a message, an unsealed job's publisher is taken to be gone.
 const STALLED_AFTER_MS: u64 = 30_000;
@@ -18,7 +21,10 @@ pub struct Job {
     /// Absent while the publisher still sends.
     pub seal: Option<JobSeal>,
     /// Everything merged so far. Merging is exact in any order, so this is final once the job is.
-    pub partial: Option<Partial>,
+    /// Shared with whoever reads it, and with copies of the job.
+    pub merged: Option<Arc<Merged>>,
+    /// How much of it the store has in one piece, and how much in pieces behind that.
+    pub(crate) stored: Stored,
     /// What was counted.
     pub tally: Tally,
     /// When the first message came, by the master's clock.
@@ -27,6 +33,15 @@ pub struct Job {
     pub finished_unix_ms: Option<u64>,
     /// Whether its chunks are to be run.
     pub control: Control,
+}
+
+/// How many bytes of a job's merged state lie in the store, and where.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Stored {
+    /// Of the whole.
+    pub(crate) whole: u64,
+    /// Of the pieces that came since.
+    pub(crate) pieces: u64,
 }
 
 /// What people want of a job: the store's column `control`.
@@ -82,7 +97,8 @@ impl Job {
             key,
             open: None,
             seal: None,
-            partial: None,
+            merged: None,
+            stored: Stored::default(),
             tally: Tally::default(),
             heard_unix_ms: now_ms,
             finished_unix_ms: None,

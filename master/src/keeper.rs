@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use engine::operation::Finished;
+use engine::operation::{Finished, Merged};
 use proto::JobId;
 use proto::v1::{self, BrokerStatus, Heartbeat, LatestRows, MasterStatus, Profile};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -304,11 +304,11 @@ impl Keeper {
 
 fn profile(job: &Job) -> Option<Profile> {
     let columns = &job.open.as_ref()?.columns;
-    let partial = match &job.partial {
-        Some(partial) => partial.clone(),
-        None => engine::operation::nothing(job.open.as_ref()?.operation.as_ref()?).ok()?,
+    let merged = match &job.merged {
+        Some(merged) => Arc::clone(merged),
+        None => Arc::new(Merged::nothing(job.open.as_ref()?.operation.as_ref()?).ok()?),
     };
-    match engine::operation::finish(&partial, columns) {
+    match merged.finish(columns) {
         Ok(Finished::Profile(profile)) => Some(profile),
         Err(error) => {
             tracing::error!(job = %job.id, %error, "the job's result cannot be read");

@@ -9,12 +9,13 @@ use cli::{Exit, Failure, OrExit};
 use engine::dialect::Ragged;
 use engine::split::Limits;
 use proto::JobId;
-use proto::v1::{OperationSpec, ProfileSpec, operation_spec::Kind};
+use proto::v1::{OperationSpec, operation_spec::Kind};
 use tokio_util::sync::CancellationToken;
 
 use crate::dry_run::dry_run;
 use crate::format_args::FormatArgs;
 use crate::input::{self, StopAt, Wanted, expand};
+use crate::profile_args::ProfileArgs;
 use crate::progress::Progress;
 use crate::run::Config;
 use crate::start::Keeping;
@@ -66,6 +67,9 @@ pub struct InputArgs {
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 20,
           value_parser = clap::value_parser!(u32).range(1..=4 << 20))]
     chunk_bytes: u32,
+
+    #[command(flatten)]
+    profile: ProfileArgs,
 
     /// Show no progress, and say nothing of what was sniffed
     #[arg(long, short)]
@@ -123,7 +127,7 @@ impl InputArgs {
             wanted,
             job: JobId::new(),
             operation: OperationSpec {
-                kind: Some(Kind::Profile(ProfileSpec::default())),
+                kind: Some(Kind::Profile(self.profile.spec())),
             },
             limits: self.limits(),
             first_connect,

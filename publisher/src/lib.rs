@@ -15,6 +15,7 @@ mod journal;
 mod notes;
 mod outbox;
 mod pace;
+mod profile_args;
 mod progress;
 mod resume;
 mod run;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use engine::Dialect;
+use engine::operation::{Finished, Merged};
 use engine::oracle::{Whole, profile_in_one_piece};
 use engine::split::Limits;
 use master::store::Store;
@@ -43,11 +44,14 @@ impl Check<'_> {
             .filter(|chunk| !dead.contains(&chunk.seq))
             .collect();
         self.check_tally(&job.tally, &expected, &done, dead.len())?;
-        self.same(
-            "profile",
-            &profile_bytes(job),
-            &expected.partial.encode_to_vec(),
-        )?;
+        let profile = |merged: &Merged| match merged.finish(&expected.columns) {
+            Ok(Finished::Profile(profile)) => Ok(profile.encode_to_vec()),
+            Err(error) => Err(Wrong::Partial(error)),
+        };
+        let one_piece = Merged::try_from(&Partial::Profile(expected.partial.clone()))?;
+        let nothing = Merged::Profile(engine::profile::Merged::default());
+        let merged = job.merged.as_deref().unwrap_or(&nothing);
+        self.same("profile", &profile(merged)?, &profile(&one_piece)?)?;
         let rejects = self.store.rejects(job, (0, 0), MANY)?.rejects;
         self.same("list of rejects", &rejects, &self.rejects(&dead, fate)?)
     }
@@ -173,12 +177,5 @@ impl Check<'_> {
             found: format!("{found:?}"),
             expected: format!("{expected:?}"),
         })
-    }
-}
-
-fn profile_bytes(job: &Job) -> Vec<u8> {
-    match &job.partial {
-        Some(Partial::Profile(profile)) => profile.encode_to_vec(),
-        None => Vec::new(),
     }
 }

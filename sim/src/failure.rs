@@ -12,6 +12,8 @@ pub(crate) enum Wrong {
     Oracle(#[from] csv::Error),
     #[error("a chunk cannot be worked on: {0}")]
     Observe(#[from] engine::operation::ObserveError),
+    #[error("a result cannot be merged or finished: {0}")]
+    Partial(#[from] engine::profile::PartialError),
     #[error("the store does not open, or cannot be read: {0}")]
     Store(#[from] StoreError),
     #[error("the database cannot be made or limited: {0}")]

@@ -35,11 +35,23 @@ impl Truth {
         assert_eq!(whole.rejected, rejects.len() as u64);
         let result = Outcome {
             rows: whole.rows,
-            profile: engine::profile::finish(&whole.partial, &whole.columns).unwrap(),
+            profile: cut_free(engine::profile::finish(&whole.partial, &whole.columns).unwrap()),
             rejects,
         };
         Self { csv, result }
     }
+}
+
+/// A profile without the most frequent values of columns that have too many values to count each:
+/// which of them are nominated depends on where chunks were cut.
+pub(crate) fn cut_free(mut profile: Profile) -> Profile {
+    for column in &mut profile.columns {
+        if column.distinct.is_some_and(|distinct| distinct.count > 500) {
+            column.top.clear();
+            column.top_rest = None;
+        }
+    }
+    profile
 }
 
 /// The orders with bad records between them, and what the master must say of those.
@@ -118,7 +130,7 @@ impl Outcome {
         }
         Ok(Self {
             rows: summary.rows,
-            profile: job.profile.clone().unwrap_or_default(),
+            profile: cut_free(job.profile.clone().unwrap_or_default()),
             rejects,
         })
     }

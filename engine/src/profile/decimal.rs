@@ -4,8 +4,9 @@ use proto::v1::DecimalSums;
 
 use super::PartialError;
 use super::number::MAX_DIGITS;
+use super::wide::Wide;
 
-/// How many, their sum, their squares' sum, the least and the greatest; all of mantissas.
+/// How many, their sum, their squares' and cubes' sums, the least and the greatest; all of mantissas.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Decimals {
     pub(super) scale: u8,
@@ -14,6 +15,7 @@ pub(super) struct Decimals {
     /// An unsigned 192-bit integer: 2^64 squares of 18-digit mantissas (2^120) fit.
     pub(super) square_high: u64,
     pub(super) square_low: u128,
+    pub(super) cube: Wide,
     pub(super) min: i64,
     pub(super) max: i64,
 }
@@ -26,38 +28,57 @@ impl Decimals {
             sum: 0,
             square_high: 0,
             square_low: 0,
+            cube: Wide::default(),
             min: i64::MAX,
             max: i64::MIN,
         }
     }
 
+    /// Adds a mantissa, so many times.
     #[inline(always)]
-    pub(super) fn add(&mut self, mantissa: i64) {
-        self.count += 1;
-        self.sum += i128::from(mantissa);
-        let size = u128::from(mantissa.unsigned_abs());
-        let (low, carry) = self.square_low.overflowing_add(size * size);
-        self.square_low = low;
-        self.square_high += u64::from(carry);
+    pub(super) fn add(&mut self, mantissa: i64, times: u64) {
+        self.count += times;
         self.min = self.min.min(mantissa);
         self.max = self.max.max(mantissa);
+        if times == 1 && i32::try_from(mantissa).is_ok() {
+            let square = mantissa * mantissa;
+            self.sum += i128::from(mantissa);
+            self.add_square(square as u128);
+            self.cube.add(i128::from(square) * i128::from(mantissa));
+        } else {
+            self.add_large(mantissa, times);
+        }
     }
 
-    /// The sums of both; `None` where a count or a sum overflows, which no real input can reach.
-    pub(super) fn merged(&self, other: &Self) -> Option<Self> {
-        let (low, carry) = self.square_low.overflowing_add(other.square_low);
-        Some(Self {
-            scale: self.scale,
-            count: self.count.checked_add(other.count)?,
-            sum: self.sum.checked_add(other.sum)?,
-            square_high: self
-                .square_high
-                .checked_add(other.square_high)?
-                .checked_add(carry.into())?,
-            square_low: low,
-            min: self.min.min(other.min),
-            max: self.max.max(other.max),
-        })
+    #[inline(never)]
+    fn add_large(&mut self, mantissa: i64, times: u64) {
+        let size = mantissa.unsigned_abs();
+        self.sum = self
+            .sum
+            .wrapping_add(i128::from(mantissa) * i128::from(times));
+        let square = Wide::product(size as i64, [size, times, 1]);
+        self.square_high = self.square_high.wrapping_add(square.high as u64);
+        self.add_square(square.low);
+        self.cube = self.cube.plus(Wide::product(mantissa, [size, size, times]));
+    }
+
+    #[inline(always)]
+    fn add_square(&mut self, square: u128) {
+        let (low, carry) = self.square_low.overflowing_add(square);
+        self.square_low = low;
+        self.square_high = self.square_high.wrapping_add(carry.into());
+    }
+
+    /// Adds the sums of others with the same scale. What a count of at most 2^56 can come to fits by
+    /// far; counts saturate and sums wrap where somebody sends more than any input can have.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.count = self.count.saturating_add(other.count);
+        self.sum = self.sum.wrapping_add(other.sum);
+        self.square_high = self.square_high.wrapping_add(other.square_high);
+        self.add_square(other.square_low);
+        self.cube = self.cube.plus(other.cube);
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
     }
 }
 
@@ -73,6 +94,10 @@ impl From<&Decimals> for DecimalSums {
             square_low: sums.square_low as u64,
             min: sums.min,
             max: sums.max,
+            cube_high: (sums.cube.high >> 64) as i64,
+            cube_upper: sums.cube.high as u64,
+            cube_middle: (sums.cube.low >> 64) as u64,
+            cube_low: sums.cube.low as u64,
         }
     }
 }
@@ -83,7 +108,13 @@ impl TryFrom<&DecimalSums> for Decimals {
     fn try_from(wire: &DecimalSums) -> Result<Self, PartialError> {
         let scale = u8::try_from(wire.scale).ok();
         let scale = scale.filter(|&scale| usize::from(scale) <= MAX_DIGITS);
-        if wire.count == 0 || wire.min > wire.max {
+        let limit = 10_i64.pow(MAX_DIGITS as u32);
+        let is_mantissa = |number: i64| (1 - limit..limit).contains(&number);
+        if wire.count == 0
+            || wire.min > wire.max
+            || !is_mantissa(wire.min)
+            || !is_mantissa(wire.max)
+        {
             return Err(PartialError::Malformed("decimals without a number"));
         }
         Ok(Self {
@@ -92,6 +123,10 @@ impl TryFrom<&DecimalSums> for Decimals {
             sum: i128::from(wire.sum_high) << 64 | i128::from(wire.sum_low),
             square_high: wire.square_high,
             square_low: u128::from(wire.square_middle) << 64 | u128::from(wire.square_low),
+            cube: Wide {
+                high: i128::from(wire.cube_high) << 64 | i128::from(wire.cube_upper),
+                low: u128::from(wire.cube_middle) << 64 | u128::from(wire.cube_low),
+            },
             min: wire.min,
             max: wire.max,
         })
@@ -106,7 +141,7 @@ mod tests {
     fn sums_survive_the_trip_at_their_extremes() {
         let mut sums = Decimals::new(18);
         for mantissa in [-999_999_999_999_999_999, 1, -999_999_999_999_999_999] {
-            sums.add(mantissa);
+            sums.add(mantissa, 1);
         }
         assert_eq!(sums.sum, -1_999_999_999_999_999_997);
         sums.square_high = 7;

@@ -19,6 +19,35 @@ impl Fraction {
         }
     }
 
+    /// The difference.
+    pub(super) fn minus(&self, other: &Self) -> Self {
+        self.plus(&other.scaled(&BigInt::from(-1)))
+    }
+
+    /// The product.
+    pub(super) fn times(&self, other: &Self) -> Self {
+        Self {
+            numerator: &self.numerator * &other.numerator,
+            denominator: &self.denominator * &other.denominator,
+        }
+    }
+
+    /// The product with an integer.
+    pub(super) fn scaled(&self, factor: &BigInt) -> Self {
+        Self {
+            numerator: &self.numerator * factor,
+            denominator: self.denominator.clone(),
+        }
+    }
+
+    /// The quotient by a fraction that is greater than 0.
+    pub(super) fn divided_by(&self, other: &Self) -> Self {
+        Self {
+            numerator: self.across(other),
+            denominator: &self.denominator * other.numerator.magnitude(),
+        }
+    }
+
     /// The numerator, over the product of both denominators.
     pub(super) fn across(&self, other: &Self) -> BigInt {
         &self.numerator * BigInt::from(other.denominator.clone())

@@ -2,80 +2,315 @@
 //!
 //! A column has the type that most of its cells with bytes fit, if at least 95 % do, else it is text.
 //! Integers fit decimal, and dates fit datetime; of types that fit equally well, the narrower is
-//! taken. Least, greatest, sum, mean and stddev of a number column are those of its numbers alone.
+//! taken. Least, greatest, moments, quantiles and order of a number column are those of its numbers
+//! alone.
 
-use proto::v1::{ColumnProfile, ColumnType, Profile, ProfilePartial};
+use proto::v1::{ColumnProfile, ColumnType, Estimate, Order, Profile, TopValue, Uniqueness};
 
 use super::PartialError;
+use super::basics::Basics;
 use super::column::Column;
+use super::distribution::Distribution;
+use super::frequent;
+use super::groups::Groups;
+use super::hyperloglog;
 use super::kind::Kind;
+use super::merged::Merged;
 use super::moments::Moments;
+use super::table::Table;
+use super::text::KEPT_BYTES;
+use super::values::{Distinct, Values};
 use crate::columns;
 
 /// The share of cells that must fit a type.
 const FIT: f64 = 0.95;
 
-/// The profile of the columns called `names`.
-///
-/// # Errors
-///
-/// When the partial is not what workers make, or is not of these columns.
-pub fn finish(partial: &ProfilePartial, names: &[String]) -> Result<Profile, PartialError> {
-    let is_nothing = partial.columns.is_empty() && partial.rows == 0;
-    let seen = if is_nothing {
-        vec![Column::new(); names.len()]
-    } else {
-        super::columns(partial)?
-    };
-    if seen.len() != names.len() {
-        return Err(PartialError::Columns {
-            found: seen.len(),
-            expected: names.len(),
-        });
+/// So many of the most frequent values are told.
+const TOP: usize = 10;
+
+impl Merged {
+    /// The profile of the columns called `names`.
+    ///
+    /// # Errors
+    ///
+    /// When it is not of these columns.
+    pub fn finish(&self, names: &[String]) -> Result<Profile, PartialError> {
+        let nothing = Groups::from_bits(0);
+        let taken = self.taken.unwrap_or(nothing);
+        let none = Column::new(nothing);
+        let columns: Vec<_> = if self.taken.is_none() {
+            names.iter().map(|_| &none).collect()
+        } else {
+            self.columns.iter().collect()
+        };
+        if columns.len() != names.len() {
+            return Err(PartialError::Columns {
+                found: columns.len(),
+                expected: names.len(),
+            });
+        }
+        let names = columns::shown(names);
+        let of = |(name, column): (&String, &&Column)| Finish::new(column, taken).profile(name);
+        Ok(Profile {
+            rows: self.rows,
+            columns: names.iter().zip(&columns).map(of).collect(),
+            duplicate_rows: self.records.as_ref().map(|records| {
+                let (count, error) = records.repeated(self.rows);
+                Estimate { count, error }
+            }),
+        })
     }
-    let names = columns::shown(names);
-    let profiled = names.iter().zip(&seen);
-    Ok(Profile {
-        rows: partial.rows,
-        columns: profiled
-            .map(|(name, column)| profile(name, column))
-            .collect(),
-        ..Profile::default()
-    })
 }
 
-fn profile(name: &str, column: &Column) -> ColumnProfile {
-    let filled = column.filled();
-    let (kind, fit) = infer(column);
-    let is_number = matches!(kind, ColumnType::Integer | ColumnType::Decimal);
-    let moments = is_number.then(|| Moments::of(column));
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    ColumnProfile {
-        name: name.to_owned(),
-        r#type: kind.into(),
-        fit,
-        count: filled.saturating_add(column.empty),
-        empty: column.empty,
-        min: match &moments {
-            Some(moments) => moments.min(),
-            None => column.extremes.min().map(text),
-        },
-        max: match &moments {
-            Some(moments) => moments.max(),
-            None => column.extremes.max().map(text),
-        },
-        sum: moments.as_ref().and_then(Moments::sum),
-        mean: moments.as_ref().and_then(Moments::mean),
-        stddev: moments.as_ref().and_then(Moments::stddev),
-        length_min: (filled > 0).then_some(column.lengths.min),
-        length_max: (filled > 0).then_some(column.lengths.max),
-        length_mean: (filled > 0).then(|| column.lengths.sum as f64 / filled as f64),
-        ..ColumnProfile::default()
+/// A column on its way to people.
+struct Finish<'c> {
+    column: &'c Column,
+    basics: &'c Basics,
+    taken: Groups,
+    kind: ColumnType,
+    fit: f64,
+    /// Of a number column.
+    moments: Option<Moments>,
+}
+
+impl<'c> Finish<'c> {
+    fn new(column: &'c Column, taken: Groups) -> Self {
+        let (kind, fit) = infer(&column.basics);
+        let is_number = matches!(kind, ColumnType::Integer | ColumnType::Decimal);
+        Self {
+            column,
+            basics: &column.basics,
+            taken,
+            kind,
+            fit,
+            moments: is_number.then(|| Moments::of(&column.basics)),
+        }
     }
+
+    fn profile(&self, name: &str) -> ColumnProfile {
+        let profile = ColumnProfile {
+            name: name.to_owned(),
+            r#type: self.kind.into(),
+            fit: self.fit,
+            count: self.basics.filled().saturating_add(self.basics.empty),
+            empty: self.basics.empty,
+            ..ColumnProfile::default()
+        };
+        let profile = self.with_extremes(profile);
+        let profile = self.with_moments(profile);
+        let profile = self.with_values(profile);
+        self.with_distribution(self.with_checks(profile))
+    }
+
+    fn with_extremes(&self, profile: ColumnProfile) -> ColumnProfile {
+        let filled = self.basics.filled();
+        let (extremes, lengths) = (&self.basics.extremes, &self.basics.lengths);
+        let lossy = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        let (min, max) = match &self.moments {
+            Some(moments) => (moments.min(), moments.max()),
+            None => (extremes.min().map(lossy), extremes.max().map(lossy)),
+        };
+        let shape = |cell: Option<Vec<u8>>| {
+            let cell = cell.filter(|_| self.taken.has(Groups::SHAPE))?;
+            Some(text(&cell))
+        };
+        ColumnProfile {
+            min,
+            max,
+            length_min: (filled > 0).then_some(lengths.min),
+            length_max: (filled > 0).then_some(lengths.max),
+            length_mean: (filled > 0).then(|| lengths.sum as f64 / filled as f64),
+            shortest: shape(lengths.shortest()),
+            longest: shape(lengths.longest()),
+            ..profile
+        }
+    }
+
+    fn with_moments(&self, profile: ColumnProfile) -> ColumnProfile {
+        let Some(moments) = &self.moments else {
+            return profile;
+        };
+        let has_cubes = self.taken.has(Groups::SHAPE);
+        ColumnProfile {
+            sum: moments.sum(),
+            mean: moments.mean(),
+            stddev: moments.stddev(),
+            skewness: has_cubes.then(|| moments.skewness()).flatten(),
+            ..profile
+        }
+    }
+
+    fn with_values(&self, mut profile: ColumnProfile) -> ColumnProfile {
+        if self.taken.has(Groups::DISTINCT) {
+            profile.distinct = Some(self.distinct());
+            profile.set_unique(self.uniqueness());
+        }
+        if self.taken.has(Groups::TOP) {
+            (profile.top, profile.top_rest) = self.top();
+        }
+        profile
+    }
+
+    fn distinct(&self) -> Estimate {
+        let exact = |count| Estimate { count, error: 0.0 };
+        match &self.column.values {
+            Values::Table(table) => exact(table.entries().len() as u64),
+            _ if self.is_strict() => exact(self.basics.filled()),
+            Values::Sketches(sketches) => {
+                let estimate = |distinct: &Distinct| distinct.registers.estimate().round() as u64;
+                Estimate {
+                    count: sketches
+                        .distinct
+                        .as_ref()
+                        .map_or(0, estimate)
+                        .min(self.basics.filled()),
+                    error: hyperloglog::ERROR,
+                }
+            }
+            Values::Untold => exact(0),
+        }
+    }
+
+    fn uniqueness(&self) -> Uniqueness {
+        let repeats = |table: &Table| table.entries().iter().any(|entry| entry.count > 1);
+        match &self.column.values {
+            _ if self.basics.cells() == Some(0) => Uniqueness::Unspecified,
+            _ if self.basics.empty > 0 => Uniqueness::No,
+            Values::Table(table) if repeats(table) => Uniqueness::No,
+            Values::Table(_) => Uniqueness::Yes,
+            _ if self.is_strict() => Uniqueness::Yes,
+            Values::Sketches(sketches) => match &sketches.distinct {
+                Some(distinct) if distinct.sample.has_repeated() => Uniqueness::No,
+                _ => Uniqueness::Likely,
+            },
+            Values::Untold => Uniqueness::Unspecified,
+        }
+    }
+
+    /// Whether the order says of all cells with bytes that no two are equal.
+    fn is_strict(&self) -> bool {
+        let is_strict = matches!(
+            self.order(),
+            Order::StrictlyAscending | Order::StrictlyDescending
+        );
+        // Cells that are no finite number have no place in the order of numbers.
+        let compared = match &self.moments {
+            Some(moments) => moments.count(),
+            None => self.basics.filled(),
+        };
+        is_strict && compared == self.basics.filled()
+    }
+
+    fn order(&self) -> Order {
+        let Some(sorting) = &self.column.sorting else {
+            return Order::Unspecified;
+        };
+        match &self.moments {
+            _ if self.basics.filled() == 0 => Order::Unspecified,
+            Some(_) => sorting.by_numbers(),
+            // What is equal in the bytes that are kept may differ behind them.
+            None if self.basics.lengths.max > KEPT_BYTES as u64 => match sorting.by_bytes() {
+                strict @ (Order::StrictlyAscending | Order::StrictlyDescending) => strict,
+                _ => Order::None,
+            },
+            None => sorting.by_bytes(),
+        }
+    }
+
+    /// The most frequent values, and how frequent the others can be at most.
+    fn top(&self) -> (Vec<TopValue>, Option<u64>) {
+        match &self.column.values {
+            Values::Untold => (Vec::new(), None),
+            Values::Table(table) => top_of_table(table),
+            Values::Sketches(sketches) => match &sketches.frequent {
+                Some(frequent) => {
+                    let (listed, rest) = frequent.top(TOP);
+                    let value = |(nominee, count, over): (&frequent::Nominee, u64, u64)| TopValue {
+                        value: text(&nominee.cell),
+                        count,
+                        over,
+                    };
+                    (listed.into_iter().map(value).collect(), Some(rest))
+                }
+                None => (Vec::new(), None),
+            },
+        }
+    }
+
+    fn with_checks(&self, mut profile: ColumnProfile) -> ColumnProfile {
+        if self.taken.has(Groups::CHECKS) {
+            profile.leading_zeros = self.basics.leading_zeros;
+            profile.surrounding_space = self.basics.surrounding_space;
+            profile.set_order(self.order());
+            if let Values::Table(table) = &self.column.values {
+                profile.mixed_case = mixed_case(table);
+            }
+        }
+        profile
+    }
+
+    fn with_distribution(&self, profile: ColumnProfile) -> ColumnProfile {
+        let range = self.moments.as_ref().and_then(Moments::range);
+        let Some(range) = range.filter(|_| self.taken.has(Groups::QUANTILES)) else {
+            return profile;
+        };
+        let is_integer = self.kind == ColumnType::Integer;
+        let distribution = match &self.column.values {
+            Values::Table(table) => Distribution::of_table(table, range, is_integer),
+            Values::Sketches(sketches) => match &sketches.buckets {
+                Some(buckets) => Distribution::of_buckets(buckets, range, is_integer),
+                None => return profile,
+            },
+            Values::Untold => return profile,
+        };
+        ColumnProfile {
+            quantiles: distribution.quantiles(),
+            quantile_error: distribution.error,
+            histogram: distribution.histogram(),
+            ..profile
+        }
+    }
+}
+
+fn top_of_table(table: &Table) -> (Vec<TopValue>, Option<u64>) {
+    let mut entries = table.sorted(); // of equally frequent ones the least comes first
+    entries.sort_by_key(|entry| u64::MAX - entry.count);
+    let rest = entries.get(TOP).map(|entry| entry.count);
+    entries.truncate(TOP);
+    let value = |entry| TopValue {
+        value: text(table.cell(entry)),
+        count: entry.count,
+        over: 0,
+    };
+    (entries.into_iter().map(value).collect(), rest)
+}
+
+/// How many values differ from another only in the case of ASCII letters.
+fn mixed_case(table: &Table) -> u64 {
+    let cells = table.entries().iter().map(|entry| table.cell(entry));
+    let mut lower: Vec<_> = cells.map(<[u8]>::to_ascii_lowercase).collect();
+    lower.sort_unstable();
+    let alike = lower.chunk_by(|a, b| a == b).map(<[_]>::len);
+    alike.filter(|&alike| alike > 1).sum::<usize>() as u64
+}
+
+/// A cell's start as text, on a character boundary, with what is no UTF-8 replaced.
+fn text(cell: &[u8]) -> String {
+    let kept = &cell[..cell.len().min(KEPT_BYTES)];
+    // A character that was cut at the end is no broken one.
+    let kept = match std::str::from_utf8(kept) {
+        Err(error) if kept.len() == KEPT_BYTES && error.error_len().is_none() => {
+            &kept[..error.valid_up_to()]
+        }
+        _ => kept,
+    };
+    let mut text = String::from_utf8_lossy(kept).into_owned();
+    text.truncate(text.floor_char_boundary(KEPT_BYTES));
+    text
 }
 
 /// The type of a column, and the share of its cells with bytes that fit.
-fn infer(column: &Column) -> (ColumnType, f64) {
+fn infer(column: &Basics) -> (ColumnType, f64) {
     let filled = column.filled();
     if filled == 0 {
         return (ColumnType::Empty, 1.0);

@@ -15,18 +15,19 @@ use super::PartialError;
 /// Bits of a place.
 const PLACE_BITS: i32 = 32;
 
-/// Squares of doubles reach from 2^-2148 to 2^2048; no place lies beyond this one, either way.
-const MAX_PLACE: i32 = 80;
+/// Cubes of doubles reach from 2^-3222 to 2^3072; no place lies beyond this one, either way.
+const MAX_PLACE: i32 = 110;
 
 /// By place: an integer times 2^(32 * place). Never zero.
 type Places = BTreeMap<i32, i128>;
 
-/// How many, their sum, their squares' sum, the least and the greatest.
+/// How many, their sum, their squares' and cubes' sums, the least and the greatest.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Floats {
     pub(super) count: u64,
     sum: Places,
     square: Places,
+    cube: Places,
     pub(super) min: f64,
     pub(super) max: f64,
 }
@@ -38,31 +39,43 @@ impl Floats {
             count: 0,
             sum: Places::new(),
             square: Places::new(),
+            cube: Places::new(),
             min: f64::INFINITY,
             max: f64::NEG_INFINITY,
         }
     }
 
-    /// Adds a finite number.
-    pub(super) fn add(&mut self, number: f64) {
+    /// Adds a finite number, so many times.
+    pub(super) fn add(&mut self, number: f64, times: u64) {
         let (mantissa, exponent) = parts(number);
         let size = u128::from(mantissa);
-        self.count += 1;
-        spread(&mut self.sum, size, exponent, number < 0.0);
-        spread(&mut self.square, size * size, 2 * exponent, false);
+        let square = size * size;
+        let is_negative = number < 0.0;
+        self.count += times;
+        spread(&mut self.sum, size, exponent, is_negative, times);
+        spread(&mut self.square, square, 2 * exponent, false, times);
+        // Of the square's 106 bits, half at once, so that the cube's parts fit.
+        let (high, low) = (square >> 53, square & ((1 << 53) - 1));
+        spread(&mut self.cube, low * size, 3 * exponent, is_negative, times);
+        spread(
+            &mut self.cube,
+            high * size,
+            3 * exponent + 53,
+            is_negative,
+            times,
+        );
         self.min = self.min.min(number);
         self.max = self.max.max(number);
     }
 
-    /// The sums of both; `None` where one overflows, which no real input can reach.
-    pub(super) fn merged(&self, other: &Self) -> Option<Self> {
-        Some(Self {
-            count: self.count.checked_add(other.count)?,
-            sum: merged(&self.sum, &other.sum)?,
-            square: merged(&self.square, &other.square)?,
-            min: self.min.min(other.min),
-            max: self.max.max(other.max),
-        })
+    /// Adds the sums of others.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.count = self.count.saturating_add(other.count);
+        merge(&mut self.sum, &other.sum);
+        merge(&mut self.square, &other.square);
+        merge(&mut self.cube, &other.cube);
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
     }
 
     /// The sum, as an integer over 2^bits.
@@ -73,6 +86,11 @@ impl Floats {
     /// The sum of squares, as an integer over 2^bits.
     pub(super) fn square(&self) -> (BigInt, u32) {
         total(&self.square)
+    }
+
+    /// The sum of cubes, as an integer over 2^bits.
+    pub(super) fn cube(&self) -> (BigInt, u32) {
+        total(&self.cube)
     }
 }
 
@@ -86,8 +104,8 @@ pub(super) fn parts(number: f64) -> (u64, i32) {
     }
 }
 
-/// Adds size * 2^exponent, negated or not, digit by digit.
-fn spread(places: &mut Places, size: u128, exponent: i32, is_negative: bool) {
+/// Adds size * 2^exponent, negated or not, so many times, digit by digit.
+fn spread(places: &mut Places, size: u128, exponent: i32, is_negative: bool, times: u64) {
     let mut place = exponent.div_euclid(PLACE_BITS);
     let shift = exponent.rem_euclid(PLACE_BITS);
     // The lowest digit is short, so that the others stand at whole places.
@@ -96,7 +114,7 @@ fn spread(places: &mut Places, size: u128, exponent: i32, is_negative: bool) {
     let mut rest = size >> first;
     loop {
         if digit != 0 {
-            let digit = digit as i128; // 32 bits
+            let digit = digit as i128 * i128::from(times); // 32 bits, and 64
             add(places, place, if is_negative { -digit } else { digit });
         }
         if rest == 0 {
@@ -110,22 +128,16 @@ fn spread(places: &mut Places, size: u128, exponent: i32, is_negative: bool) {
 
 fn add(places: &mut Places, place: i32, digit: i128) {
     let sum = places.entry(place).or_insert(0);
-    *sum += digit; // 2^95 digits fit: more than a chunk has
+    *sum = sum.wrapping_add(digit); // 2^95 digits fit: more than any input has
     if *sum == 0 {
         places.remove(&place);
     }
 }
 
-fn merged(a: &Places, b: &Places) -> Option<Places> {
-    let mut places = a.clone();
-    for (&place, &digits) in b {
-        let sum = places.entry(place).or_insert(0);
-        *sum = sum.checked_add(digits)?;
-        if *sum == 0 {
-            places.remove(&place);
-        }
+fn merge(into: &mut Places, other: &Places) {
+    for (&place, &digits) in other {
+        add(into, place, digits);
     }
-    Some(places)
 }
 
 fn total(places: &Places) -> (BigInt, u32) {
@@ -143,6 +155,7 @@ impl From<&Floats> for FloatSums {
             count: floats.count,
             sum: buckets(&floats.sum),
             square: buckets(&floats.square),
+            cube: buckets(&floats.cube),
             min: floats.min,
             max: floats.max,
         }
@@ -169,6 +182,7 @@ impl TryFrom<&FloatSums> for Floats {
             count: wire.count,
             sum: places(&wire.sum)?,
             square: places(&wire.square)?,
+            cube: places(&wire.cube)?,
             min: wire.min + 0.0,
             max: wire.max + 0.0,
         })
@@ -204,7 +218,7 @@ mod tests {
     fn sums_of_doubles_lose_nothing() {
         let mut floats = Floats::new();
         for number in [1e300, 1.0, -1e300, f64::MIN_POSITIVE, 0.1] {
-            floats.add(number);
+            floats.add(number, 1);
         }
         let (sum, bits) = floats.sum();
         let expected = [1.0, f64::MIN_POSITIVE, 0.1].map(|number| {
@@ -218,12 +232,22 @@ mod tests {
     fn squares_reach_the_ends_of_the_range() {
         for number in [f64::MAX, -f64::MAX, 5e-324, 0.0, 3.0] {
             let mut floats = Floats::new();
-            floats.add(number);
+            floats.add(number, 1);
             let (square, bits) = floats.square();
             let (mantissa, exponent) = parts(number);
             let mantissa = u128::from(mantissa);
             let expected = times_two_to(mantissa * mantissa, 2 * exponent + bits as i32);
             assert_eq!(square, expected, "{number}");
+            let (cube, bits) = floats.cube();
+            let expected = times_two_to(mantissa, 0) * mantissa * mantissa;
+            let expected = expected * if number < 0.0 { -1 } else { 1 };
+            let shift = 3 * exponent + bits as i32;
+            let expected = if shift < 0 {
+                expected >> -shift
+            } else {
+                expected << shift
+            };
+            assert_eq!(cube, expected, "{number}");
             assert_eq!(Floats::try_from(&FloatSums::from(&floats)), Ok(floats));
         }
     }

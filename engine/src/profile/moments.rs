@@ -1,11 +1,11 @@
-//! Least, greatest, sum, mean and stddev of a column's numbers, from exact sums: compared as exact
+//! Least, greatest, sum, mean, stddev and skewness of a column's numbers, from exact sums: compared as exact
 //! fractions, and rounded once.
 
 use num_bigint::{BigInt, BigUint};
 
-use super::column::Column;
+use super::basics::Basics;
 use super::exact::Fraction;
-use super::float;
+use super::number::{self, Value};
 
 /// The exact sums of all numbers of a column, over one denominator.
 #[derive(Debug)]
@@ -13,6 +13,7 @@ pub(super) struct Moments {
     count: u64,
     sum: Fraction,
     square: Fraction,
+    cube: Fraction,
     /// Digits after the decimal point of `sum`, where no double is among the numbers.
     scale: Option<u8>,
     extremes: Option<(Number, Number)>,
@@ -26,12 +27,12 @@ struct Number {
 }
 
 impl Moments {
-    pub(super) fn of(column: &Column) -> Self {
+    pub(super) fn of(column: &Basics) -> Self {
         let decimals = column.decimals();
         let floats = &column.floats;
         let scale = decimals.last().map_or(0, |sums| sums.scale);
         let mut count = 0_u64;
-        let (mut sum, mut square) = (BigInt::ZERO, BigInt::ZERO);
+        let (mut sum, mut square, mut cube) = (BigInt::ZERO, BigInt::ZERO, BigInt::ZERO);
         let mut numbers = Vec::new();
         for sums in decimals {
             let up = ten_to(scale - sums.scale);
@@ -39,13 +40,15 @@ impl Moments {
             sum += BigInt::from(sums.sum) * BigInt::from(up.clone());
             let squares = (BigUint::from(sums.square_high) << 128_u32) + sums.square_low;
             square += BigInt::from(squares * &up * &up);
-            numbers
-                .extend([sums.min, sums.max].map(|mantissa| Number::decimal(mantissa, sums.scale)));
+            cube += BigInt::from(sums.cube) * BigInt::from(up.pow(3));
+            let ends = [sums.min, sums.max].into_iter();
+            numbers.extend(ends.filter_map(|mantissa| Number::decimal(mantissa, sums.scale)));
         }
         let mut moments = Self {
             count,
             sum: over(sum, ten_to(scale)),
             square: over(square, ten_to(2 * scale)),
+            cube: over(cube, ten_to(3 * scale)),
             scale: (floats.count == 0).then_some(scale),
             extremes: None,
         };
@@ -53,7 +56,12 @@ impl Moments {
             moments.count = moments.count.saturating_add(floats.count);
             moments.sum = moments.sum.plus(&dyadic(floats.sum()));
             moments.square = moments.square.plus(&dyadic(floats.square()));
-            numbers.extend([floats.min, floats.max].map(Number::float));
+            moments.cube = moments.cube.plus(&dyadic(floats.cube()));
+            numbers.extend(
+                [floats.min, floats.max]
+                    .into_iter()
+                    .filter_map(Number::float),
+            );
         }
         moments.extremes = extremes(&numbers);
         moments
@@ -110,32 +118,56 @@ impl Moments {
         );
         Some(variance.sqrt())
     }
+
+    /// The sample skewness G1 of D. N. Joanes and C. A. Gill, "Comparing measures of sample skewness
+    /// and kurtosis", 1998: √(n(n − 1)) / (n − 2) · M3 / √M2³, with M2 = n·Σx² − (Σx)² and M3 =
+    /// n²·Σx³ − 3n·Σx·Σx² + 2(Σx)³. Its square is a fraction, and exact until the root is taken.
+    pub(super) fn skewness(&self) -> Option<f64> {
+        if self.count < 3 {
+            return None;
+        }
+        let (n, one) = (BigInt::from(self.count), &self.sum);
+        let squared_sum = one.times(one);
+        let second = self.square.scaled(&n).minus(&squared_sum);
+        let third = self.cube.scaled(&(&n * &n));
+        let third = third.minus(&one.times(&self.square).scaled(&(&n * 3)));
+        let third = third.plus(&squared_sum.times(one).scaled(&BigInt::from(2)));
+        let cubed = second.times(&second).times(&second);
+        if cubed.numerator == BigInt::ZERO {
+            return None;
+        }
+        let factor = over(&n * (&n - 1), BigUint::from(self.count - 2).pow(2));
+        let square = third.times(&third).times(&factor).divided_by(&cubed);
+        let size = square.sqrt();
+        let is_negative = third.numerator.sign() == num_bigint::Sign::Minus;
+        Some(if is_negative { -size } else { size })
+    }
+
+    /// How many numbers there are.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The least and the greatest number, nearly.
+    pub(super) fn range(&self) -> Option<(f64, f64)> {
+        let (min, max) = self.extremes.as_ref()?;
+        Some((min.worth.to_f64(), max.worth.to_f64()))
+    }
 }
 
 impl Number {
-    fn decimal(mantissa: i64, scale: u8) -> Self {
-        Self {
+    fn decimal(mantissa: i64, scale: u8) -> Option<Self> {
+        Some(Self {
             text: decimal_text(&mantissa.into(), scale),
-            worth: over(mantissa.into(), ten_to(scale)),
-        }
+            worth: number::worth(Value::Decimal { mantissa, scale })?,
+        })
     }
 
-    fn float(number: f64) -> Self {
-        let (mantissa, exponent) = float::parts(number);
-        let mantissa = if number < 0.0 {
-            -BigInt::from(mantissa)
-        } else {
-            BigInt::from(mantissa)
-        };
-        let worth = if exponent < 0 {
-            dyadic((mantissa, exponent.unsigned_abs()))
-        } else {
-            dyadic((mantissa << exponent.unsigned_abs(), 0))
-        };
-        Self {
+    fn float(number: f64) -> Option<Self> {
+        Some(Self {
             text: float_text(number),
-            worth,
-        }
+            worth: number::worth(Value::Float(number))?,
+        })
     }
 
     fn is_less(&self, other: &Self) -> bool {

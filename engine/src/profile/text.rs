@@ -1,10 +1,10 @@
-//! The least and the greatest cell by byte order, and how long cells are.
+//! The least and the greatest cell by byte order, and how long cells are, with examples.
 
 use std::cmp::Ordering;
 
 /// Extremes keep so many bytes. What is cut off never matters to what is kept: if a ≤ b, then so are
 /// their starts.
-const KEPT_BYTES: usize = 256;
+pub(super) const KEPT_BYTES: usize = 256;
 
 /// The least and the greatest cell. Most cells are told apart from both by their first 8 bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -112,12 +112,15 @@ pub(super) fn start(cell: &[u8]) -> u64 {
     byte(0) << 56 | byte(1) << 48 | byte(2) << 40
 }
 
-/// How long cells with bytes are, in bytes.
+/// How long cells with bytes are, in bytes; and the least by byte order of those that are shortest
+/// and longest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Lengths {
     pub(super) min: u64,
     pub(super) max: u64,
     pub(super) sum: u64,
+    shortest: Extreme,
+    longest: Extreme,
 }
 
 impl Lengths {
@@ -126,23 +129,71 @@ impl Lengths {
             min: u64::MAX,
             max: 0,
             sum: 0,
+            shortest: Extreme::default(),
+            longest: Extreme::default(),
         }
     }
 
+    /// Adds a cell with bytes, and its [`start`], so many times.
     #[inline(always)]
-    pub(super) fn add(&mut self, bytes: usize) {
-        let bytes = bytes as u64;
-        self.min = self.min.min(bytes);
-        self.max = self.max.max(bytes);
-        self.sum += bytes;
+    pub(super) fn add(&mut self, cell: &[u8], start: u64, times: u64) {
+        let bytes = cell.len() as u64;
+        self.sum += bytes * times;
+        let is_shortest = bytes < self.min || bytes == self.min && start <= self.shortest.start;
+        let is_longest = bytes > self.max || bytes == self.max && start <= self.longest.start;
+        if is_shortest || is_longest {
+            self.compare(cell, start, bytes);
+        }
     }
 
-    pub(super) fn merged(&self, other: &Self) -> Option<Self> {
-        Some(Self {
-            min: self.min.min(other.min),
-            max: self.max.max(other.max),
-            sum: self.sum.checked_add(other.sum)?,
-        })
+    #[inline(never)]
+    fn compare(&mut self, cell: &[u8], start: u64, bytes: u64) {
+        let cell = &cell[..cell.len().min(KEPT_BYTES)];
+        if bytes < self.min || bytes == self.min && self.shortest.compare(cell, start).is_lt() {
+            self.min = bytes;
+            self.shortest.set(cell, start);
+        }
+        if bytes > self.max || bytes == self.max && self.longest.compare(cell, start).is_lt() {
+            self.max = bytes;
+            self.longest.set(cell, start);
+        }
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.sum = self.sum.saturating_add(other.sum);
+        if let Some((shortest, longest)) = other.shortest().zip(other.longest()) {
+            self.compare(&shortest, other.shortest.start, other.min);
+            self.compare(&longest, other.longest.start, other.max);
+        }
+        // Where examples were not taken.
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+    }
+
+    /// The lengths that were told of; without examples, where none were taken.
+    pub(super) fn of(lengths: [u64; 3], shortest: &[u8], longest: &[u8]) -> Self {
+        let [min, max, sum] = lengths;
+        let mut own = Self::new();
+        if !shortest.is_empty() && !longest.is_empty() {
+            own.compare(shortest, start(shortest), min);
+            own.compare(longest, start(longest), max);
+        }
+        Self {
+            min,
+            max,
+            sum,
+            ..own
+        }
+    }
+
+    /// The least of the shortest cells. `None`: there was none.
+    pub(super) fn shortest(&self) -> Option<Vec<u8>> {
+        self.shortest.bytes()
+    }
+
+    /// The least of the longest cells. `None`: there was none.
+    pub(super) fn longest(&self) -> Option<Vec<u8>> {
+        self.longest.bytes()
     }
 }
 

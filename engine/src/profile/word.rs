@@ -1,9 +1,10 @@
-//! Eight bytes at once in one integer.
+//! Eight bytes at once in one integer, after S. E. Anderson's "Bit Twiddling Hacks" and D. Lemire's
+//! "Quickly parsing eight digits", 2018.
 
 const ONES: u64 = u64::from_ne_bytes([1; 8]);
 const HIGH: u64 = ONES << 7;
 
-/// Whether one of the word's bytes is `byte`, after S. E. Anderson's "Bit Twiddling Hacks".
+/// Whether one of the word's bytes is `byte`.
 #[inline(always)]
 pub(super) fn has_byte(word: u64, byte: u8) -> bool {
     let zero_where_equal = word ^ (ONES * u64::from(byte));
@@ -23,6 +24,49 @@ pub(super) fn is_hex(digits: [u8; 8]) -> bool {
     let low = word & !HIGH; // so that no addition carries into the next byte
     let hex = within(low, b'0', b'9') | within(low | ONES << 5, b'a', b'f');
     hex & !word & HIGH == HIGH
+}
+
+/// The highest bit of each byte that is `byte`, and no other bit.
+#[inline(always)]
+fn equal(word: u64, byte: u8) -> u64 {
+    let other = word ^ (ONES * u64::from(byte));
+    !((other & !HIGH).wrapping_add(!HIGH) | other) & HIGH
+}
+
+/// The number that up to eight digits are, with at most one point among them, and how many digits
+/// stand behind the point, if there is one. The first byte is the highest, as
+/// [`text::start`](super::text::start) has it.
+#[inline(always)]
+pub(super) fn decimal(start: u64, length: usize) -> Option<(u64, Option<u8>)> {
+    if !(1..=8).contains(&length) {
+        return None;
+    }
+    let missing = 8 * (8 - length as u32);
+    let zeros = ONES * u64::from(b'0');
+    // Zeros in front, so that the last byte is the lowest.
+    let text = (start >> missing) | zeros.checked_shl(64 - missing).unwrap_or(0);
+    let points = equal(text, b'.');
+    let (digits, behind) = if points == 0 {
+        (text, None)
+    } else {
+        let at = points.trailing_zeros() / 8;
+        let low = (1 << (8 * at)) - 1;
+        // A second point stays, and is no digit.
+        let digits = (text >> 8 & !low) | (text & low) | u64::from(b'0') << 56;
+        (digits, Some(at as u8))
+    };
+    let is_digits = digits & (digits.wrapping_add(ONES * 6)) & (ONES * 0xf0) == zeros;
+    let is_number = is_digits && (length > 1 || behind.is_none());
+    is_number.then(|| (eight_digits(digits), behind))
+}
+
+#[inline(always)]
+fn eight_digits(text: u64) -> u64 {
+    let ones = text.swap_bytes() & (ONES * 0x0f);
+    let pairs = ones.wrapping_mul(10) + (ones >> 8);
+    let even = (pairs & 0x0000_00ff_0000_00ff).wrapping_mul(100 + (1_000_000 << 32));
+    let odd = (pairs >> 16 & 0x0000_00ff_0000_00ff).wrapping_mul(1 + (10_000 << 32));
+    even.wrapping_add(odd) >> 32
 }
 
 #[cfg(test)]

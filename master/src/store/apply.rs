@@ -1,7 +1,10 @@
 //! A batch of arrivals, committed whole.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
+use engine::operation::Merged;
 use engine::profile::PartialError;
 use failpoint::Point;
 use prost::Message;
@@ -12,7 +15,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::dead::DeadState;
 use super::disk::Disk;
-use super::{Store, StoreError};
+use super::{Store, StoreError, merged};
 use crate::arrival::{Arrival, Death};
 use crate::job::{Control, Job};
 
@@ -42,6 +45,7 @@ impl Store {
             transaction: &transaction,
             committed: &self.jobs,
             jobs: BTreeMap::new(),
+            merged: BTreeMap::new(),
             spilled: BTreeMap::new(),
             duplicates: 0,
             stopped: Vec::new(),
@@ -51,9 +55,13 @@ impl Store {
             batch.take(arrival)?;
         }
         batch.spill(&mut self.spill)?;
+        if self.is_durable {
+            batch.save_merged()?;
+        }
         let finished = batch.save_jobs()?;
         let Batch {
             jobs,
+            merged,
             duplicates,
             stopped,
             ..
@@ -63,6 +71,9 @@ impl Store {
         failpoint::pass(Point::MasterAfterCommit);
         let touched = jobs.keys().copied().collect();
         self.jobs.extend(jobs);
+        for (id, more) in merged {
+            self.add_merged(id, more)?;
+        }
         Ok(Applied {
             touched,
             finished,
@@ -70,13 +81,30 @@ impl Store {
             duplicates,
         })
     }
+
+    /// What is committed becomes part of the job's state; that the two fit was checked before.
+    fn add_merged(&mut self, id: JobId, more: Merged) -> Result<(), StoreError> {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return Ok(());
+        };
+        match &mut job.merged {
+            Some(whole) => merged::add(whole, &more),
+            none @ None => {
+                *none = Some(Arc::new(more));
+                Ok(())
+            }
+        }
+    }
 }
 
-/// A transaction in the making. Its jobs are copies, so that an error leaves nothing behind.
+/// A transaction in the making. Its jobs are copies, and what it merges stands beside what is
+/// committed, so that an error leaves nothing behind.
 struct Batch<'a> {
     transaction: &'a Transaction<'a>,
     committed: &'a HashMap<JobId, Job>,
     jobs: BTreeMap<JobId, Job>,
+    /// Of each job, the results of this transaction alone.
+    merged: BTreeMap<JobId, Merged>,
     /// Bytes for each job's spill file, and where they go.
     spilled: BTreeMap<JobId, (u64, Vec<u8>)>,
     duplicates: u64,
@@ -133,8 +161,8 @@ impl Batch<'_> {
             self.job(id)?.tally.duplicates += 1;
             return Ok(());
         }
-        if let Some(more) = &result.partial
-            && let Err(error) = merge(&mut self.job(id)?.partial, more)
+        if let Some(partial) = &result.partial
+            && let Err(error) = self.merge(id, partial)
         {
             return self.death(id, &unmergeable(result, &error));
         }
@@ -163,6 +191,22 @@ impl Batch<'_> {
         job.tally.spilled += length;
         job.tally.replaced += result.replaced;
         Ok(())
+    }
+
+    /// Merges a result's partial with those of this transaction. Nothing is changed on an error.
+    fn merge(&mut self, id: JobId, partial: &Partial) -> Result<(), PartialError> {
+        let more = Merged::try_from(partial)?;
+        let committed = self.committed.get(&id).and_then(|job| job.merged.as_ref());
+        if let Some(committed) = committed {
+            committed.check(&more)?;
+        }
+        match self.merged.entry(id) {
+            Entry::Occupied(merged) => merged.into_mut().merge(&more),
+            Entry::Vacant(place) => {
+                place.insert(more);
+                Ok(())
+            }
+        }
     }
 
     /// Notes a dead chunk, or parks one of a paused job. What is dead or dropped already stays what
@@ -247,6 +291,15 @@ impl Batch<'_> {
         Ok(())
     }
 
+    fn save_merged(&mut self) -> Result<(), StoreError> {
+        for (id, more) in &self.merged {
+            if let Some(job) = self.jobs.get_mut(id) {
+                merged::save(self.transaction, job, more)?;
+            }
+        }
+        Ok(())
+    }
+
     fn save_jobs(&mut self) -> Result<Vec<JobId>, StoreError> {
         let mut finished = Vec::new();
         for job in self.jobs.values_mut() {
@@ -275,15 +328,6 @@ impl Batch<'_> {
     }
 }
 
-/// Leaves `into` as it was on an error.
-fn merge(into: &mut Option<Partial>, more: &Partial) -> Result<(), PartialError> {
-    if let Some(into) = into {
-        return engine::operation::merge(into, more);
-    }
-    *into = Some(engine::operation::first(more)?);
-    Ok(())
-}
-
 /// A result that contradicts the job's others: its chunk counts as dead, and says why.
 fn unmergeable(result: &ChunkResult, error: &PartialError) -> Death {
     let chunk = proto::v1::Chunk {
@@ -309,25 +353,17 @@ fn insert(transaction: &Transaction<'_>, id: JobId, now_ms: u64) -> Result<i64, 
 }
 
 pub(super) fn save(transaction: &Transaction<'_>, job: &Job) -> Result<(), StoreError> {
-    let partial = job.partial.clone().map(|partial| {
-        ChunkResult {
-            partial: Some(partial),
-            ..Default::default()
-        }
-        .encode_to_vec()
-    });
     let tally = &job.tally;
     transaction
         .prepare_cached(
-            "UPDATE job SET finished_unix_ms = ?, open = ?, seal = ?, partial = ?, chunks_done = ?, \
-             chunks_dead = ?, rows = ?, rejects = ?, bytes = ?, retries = ?, duplicates = ?, \
+            "UPDATE job SET finished_unix_ms = ?, open = ?, seal = ?, chunks_done = ?, chunks_dead = ?, \
+             rows = ?, rejects = ?, bytes = ?, retries = ?, duplicates = ?, \
              spilled = ?, control = ?, replaced = ? WHERE key = ?",
         )?
         .execute(params![
             job.finished_unix_ms.map(|ms| ms as i64),
             job.open.as_ref().map(Message::encode_to_vec),
             job.seal.as_ref().map(Message::encode_to_vec),
-            partial,
             tally.chunks_done as i64,
             tally.chunks_dead as i64,
             tally.rows as i64,

@@ -9,6 +9,7 @@ mod apply;
 mod dead;
 mod disk;
 mod lock;
+mod merged;
 mod model;
 mod open;
 mod read;
@@ -37,6 +38,8 @@ pub struct Store {
     connection: Connection,
     spill: Disk,
     jobs: HashMap<JobId, Job>,
+    /// Whether it outlives the process: else merged state is nowhere but in memory.
+    is_durable: bool,
     /// Held as long as the store lives.
     _lock: Option<DirectoryLock>,
 }
@@ -81,6 +84,9 @@ pub enum StoreError {
         /// What protobuf said.
         source: prost::DecodeError,
     },
+    /// A committed result cannot be merged with its job's others.
+    #[error("the store holds a result that cannot be merged: {0}")]
+    Unmergeable(#[source] engine::profile::PartialError),
 }
 
 impl StoreError {

@@ -5,14 +5,13 @@ use std::path::PathBuf;
 
 use prost::Message;
 use proto::JobId;
-use proto::v1::ChunkResult;
 use rusqlite::{Connection, Row};
 
 use super::disk::Disk;
 use super::lock::DirectoryLock;
 use super::schema::migrate;
 use super::spill::Spill;
-use super::{Store, StoreError};
+use super::{Store, StoreError, merged};
 use crate::job::{Control, Job, Tally};
 
 /// Where a store lives.
@@ -35,11 +34,13 @@ impl Store {
     /// When another master holds it, a newer rowmill wrote it, or the disk refuses.
     pub fn open(place: &Place) -> Result<Self, StoreError> {
         let (connection, spill, lock) = match place {
-            Place::Memory { spill } => (
-                Connection::open_in_memory()?,
-                Spill::new(spill.clone(), false)?,
-                None,
-            ),
+            Place::Memory { spill } => {
+                let spill = Spill::new(spill.clone(), false)?;
+                let connection = Connection::open_in_memory()?;
+                let mut store = Self::recovered(connection, Disk::Files(spill), None)?;
+                store.is_durable = false;
+                return Ok(store);
+            }
             Place::Directory(directory) => {
                 std::fs::create_dir_all(directory).map_err(StoreError::file(directory))?;
                 let lock = DirectoryLock::take(directory)?;
@@ -86,6 +87,7 @@ impl Store {
             connection,
             spill,
             jobs: HashMap::new(),
+            is_durable: true,
             _lock: lock,
         };
         store.recover()?;
@@ -106,7 +108,8 @@ fn read_jobs(connection: &Connection) -> Result<HashMap<JobId, Job>, StoreError>
     let mut rows = statement.query([])?;
     let mut jobs = HashMap::new();
     while let Some(row) = rows.next()? {
-        let job = read_job(row)?;
+        let mut job = read_job(row)?;
+        merged::read(connection, &mut job, row.get("partial")?)?;
         jobs.insert(job.id, job);
     }
     Ok(jobs)
@@ -123,7 +126,6 @@ fn read_job(row: &Row<'_>) -> Result<Job, StoreError> {
     job.control = Control::of(row.get("control")?);
     job.open = blob(row, "open", "JobOpen")?;
     job.seal = blob(row, "seal", "JobSeal")?;
-    job.partial = blob::<ChunkResult>(row, "partial", "partial")?.and_then(|r| r.partial);
     job.tally = Tally {
         chunks_done: count(row, "chunks_done")?,
         chunks_dead: count(row, "chunks_dead")?,

@@ -1,0 +1,276 @@
+//! The statistics of one column that are always taken: what a worker adds cell by cell, and what the
+//! master merges. Which values there are is for `values`.
+
+use proto::v1::{ColumnPartial, KindCounts};
+
+use super::PartialError;
+use super::buckets::Pages;
+use super::decimal::Decimals;
+use super::float::Floats;
+use super::kind::{self, KINDS, Kind};
+use super::number::{self, Value};
+use super::text::{Extremes, Lengths};
+
+/// Counts, kinds, sums and extremes of a column's cells.
+#[derive(Debug, Clone)]
+pub(super) struct Basics {
+    /// The kind of the last cell with bytes: most likely that of the next, so it is tried first.
+    last: Kind,
+    pub(super) empty: u64,
+    kinds: [u64; KINDS],
+    /// By scale, in the order of their first number.
+    decimals: Vec<Decimals>,
+    /// The one that the last number went to.
+    last_decimals: usize,
+    pub(super) floats: Floats,
+    pub(super) extremes: Extremes,
+    pub(super) lengths: Lengths,
+    pub(super) leading_zeros: u64,
+    pub(super) surrounding_space: u64,
+}
+
+impl Basics {
+    pub(super) fn new() -> Self {
+        Self {
+            last: Kind::Integer,
+            empty: 0,
+            kinds: [0; KINDS],
+            decimals: Vec::new(),
+            last_decimals: 0,
+            floats: Floats::new(),
+            extremes: Extremes::default(),
+            lengths: Lengths::new(),
+            leading_zeros: 0,
+            surrounding_space: 0,
+        }
+    }
+
+    /// Adds a cell with bytes and its start, so many times; what it is worth goes to `pages` too.
+    #[inline(always)]
+    pub(super) fn add(&mut self, cell: &[u8], start: u64, times: u64, pages: Option<&mut Pages>) {
+        self.lengths.add(cell, start, times);
+        self.extremes.add(cell, start);
+        match self.last {
+            Kind::Integer | Kind::Decimal => {
+                if let Some((kind, mantissa, scale)) = number::shortest(cell, start) {
+                    self.decimals_of(scale).add(mantissa, times);
+                    if let Some(pages) = pages {
+                        pages.add(number::to_f64(mantissa, scale), times);
+                    }
+                    self.last = kind;
+                    self.kinds[kind as usize] += times;
+                    self.check_zero(cell, start, times);
+                    return;
+                }
+            }
+            Kind::Text => {
+                if kind::is_plain_text(cell, start) {
+                    self.kinds[Kind::Text as usize] += times;
+                    self.check_space(cell, start, times);
+                    return;
+                }
+            }
+            kind => {
+                if kind::fits(kind, cell) {
+                    self.kinds[kind as usize] += times;
+                    return;
+                }
+            }
+        }
+        self.add_as_found(cell, start, times, pages);
+    }
+
+    #[inline(never)]
+    fn add_as_found(&mut self, cell: &[u8], start: u64, times: u64, pages: Option<&mut Pages>) {
+        self.last = match number::parse(cell) {
+            Some((kind, value)) => {
+                self.add_number(value, times);
+                if let (Some(pages), Some(number)) = (pages, value.to_f64()) {
+                    pages.add(number, times);
+                }
+                self.check_zero(cell, start, times);
+                kind
+            }
+            None => kind::of_text(cell),
+        };
+        if self.last == Kind::Text {
+            self.check_space(cell, start, times);
+        }
+        self.kinds[self.last as usize] += times;
+    }
+
+    /// A number's cell: are there only digits, with a zero before another?
+    #[inline(always)]
+    fn check_zero(&mut self, cell: &[u8], start: u64, times: u64) {
+        let is_long_zero = start >> 48 & 0xfff0 == 0x3030 && cell.len() > 1; // "00" to "0?"
+        if is_long_zero && cell.iter().all(u8::is_ascii_digit) {
+            self.leading_zeros += times;
+        }
+    }
+
+    /// A text's cell: no other kind has a space at an end.
+    #[inline(always)]
+    fn check_space(&mut self, cell: &[u8], start: u64, times: u64) {
+        let is_space = |byte: u8| byte == b' ' || byte == b'\t';
+        let ends_so = cell.last().is_some_and(|&byte| is_space(byte));
+        self.surrounding_space += times * u64::from(is_space((start >> 56) as u8) | ends_so);
+    }
+
+    fn add_number(&mut self, value: Value, times: u64) {
+        match value {
+            Value::Decimal { mantissa, scale } => self.decimals_of(scale).add(mantissa, times),
+            Value::Float(number) => self.floats.add(number, times),
+            Value::Infinite => {}
+        }
+    }
+
+    #[inline(always)]
+    fn decimals_of(&mut self, scale: u8) -> &mut Decimals {
+        let at = self.last_decimals;
+        if self.decimals.get(at).is_none_or(|sums| sums.scale != scale) {
+            self.find_decimals(scale);
+        }
+        &mut self.decimals[self.last_decimals]
+    }
+
+    fn find_decimals(&mut self, scale: u8) {
+        let found = self.decimals.iter().position(|sums| sums.scale == scale);
+        self.last_decimals = found.unwrap_or(self.decimals.len());
+        if found.is_none() {
+            self.decimals.push(Decimals::new(scale));
+        }
+    }
+
+    /// Adds what `other` has seen.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.empty = self.empty.saturating_add(other.empty);
+        for (kind, count) in self.kinds.iter_mut().zip(other.kinds) {
+            *kind = kind.saturating_add(count);
+        }
+        for sums in &other.decimals {
+            self.decimals_of(sums.scale).merge(sums);
+        }
+        self.floats.merge(&other.floats);
+        self.extremes.merge(&other.extremes);
+        self.lengths.merge(&other.lengths);
+        self.leading_zeros = self.leading_zeros.saturating_add(other.leading_zeros);
+        let spaces = self
+            .surrounding_space
+            .saturating_add(other.surrounding_space);
+        self.surrounding_space = spaces;
+    }
+
+    /// How many cells are of `kind`.
+    pub(super) fn kind(&self, kind: Kind) -> u64 {
+        self.kinds[kind as usize]
+    }
+
+    /// Cells with bytes.
+    pub(super) fn filled(&self) -> u64 {
+        self.kinds.iter().copied().fold(0, u64::saturating_add)
+    }
+
+    /// All cells; `None` where they are more than can be counted.
+    pub(super) fn cells(&self) -> Option<u64> {
+        let mut counts = self.kinds.iter();
+        counts.try_fold(self.empty, |sum, &count| sum.checked_add(count))
+    }
+
+    /// The decimals by scale, least scale first.
+    pub(super) fn decimals(&self) -> Vec<&Decimals> {
+        let mut decimals: Vec<_> = self.decimals.iter().collect();
+        decimals.sort_by_key(|sums| sums.scale);
+        decimals
+    }
+}
+
+impl Basics {
+    /// What is always in a partial, in one with nothing else.
+    pub(super) fn to_wire(&self) -> ColumnPartial {
+        let is_filled = self.filled() > 0;
+        ColumnPartial {
+            empty: self.empty,
+            kinds: is_filled.then(|| counts(self)),
+            decimals: self.decimals().into_iter().map(Into::into).collect(),
+            floats: (self.floats.count > 0).then(|| (&self.floats).into()),
+            text_min: self.extremes.min(),
+            text_max: self.extremes.max(),
+            length_min: if is_filled { self.lengths.min } else { 0 },
+            length_max: self.lengths.max,
+            length_sum: self.lengths.sum,
+            shortest: self.lengths.shortest().unwrap_or_default(),
+            longest: self.lengths.longest().unwrap_or_default(),
+            leading_zeros: self.leading_zeros,
+            surrounding_space: self.surrounding_space,
+            ..ColumnPartial::default()
+        }
+    }
+}
+
+fn counts(column: &Basics) -> KindCounts {
+    KindCounts {
+        integer: column.kind(Kind::Integer),
+        decimal: column.kind(Kind::Decimal),
+        boolean: column.kind(Kind::Boolean),
+        date: column.kind(Kind::Date),
+        datetime: column.kind(Kind::DateTime),
+        time: column.kind(Kind::Time),
+        uuid: column.kind(Kind::Uuid),
+        email: column.kind(Kind::Email),
+        url: column.kind(Kind::Url),
+        text: column.kind(Kind::Text),
+    }
+}
+
+impl TryFrom<&ColumnPartial> for Basics {
+    type Error = PartialError;
+
+    fn try_from(wire: &ColumnPartial) -> Result<Self, PartialError> {
+        let mut column = Self::new();
+        column.empty = wire.empty;
+        column.leading_zeros = wire.leading_zeros;
+        column.surrounding_space = wire.surrounding_space;
+        if let Some(counts) = &wire.kinds {
+            column.kinds = kinds(counts);
+        }
+        for sums in &wire.decimals {
+            let sums = Decimals::try_from(sums)?;
+            if column.decimals.iter().any(|own| own.scale == sums.scale) {
+                return Err(PartialError::Malformed("a scale twice"));
+            }
+            column.decimals.push(sums);
+        }
+        if let Some(floats) = &wire.floats {
+            column.floats = floats.try_into()?;
+        }
+        match (&wire.text_min, &wire.text_max) {
+            (Some(min), Some(max)) if !min.is_empty() && min <= max => {
+                column.extremes = Extremes::of(min, max);
+            }
+            (None, None) => return Ok(column),
+            _ => return Err(PartialError::Malformed("no least and greatest cell")),
+        }
+        let lengths = [wire.length_min, wire.length_max, wire.length_sum];
+        column.lengths = Lengths::of(lengths, &wire.shortest, &wire.longest);
+        Ok(column)
+    }
+}
+
+fn kinds(counts: &KindCounts) -> [u64; KINDS] {
+    let mut kinds = [0; KINDS];
+    for (kind, count) in [
+        (Kind::Integer, counts.integer),
+        (Kind::Decimal, counts.decimal),
+        (Kind::Boolean, counts.boolean),
+        (Kind::Date, counts.date),
+        (Kind::DateTime, counts.datetime),
+        (Kind::Time, counts.time),
+        (Kind::Uuid, counts.uuid),
+        (Kind::Email, counts.email),
+        (Kind::Url, counts.url),
+        (Kind::Text, counts.text),
+    ] {
+        kinds[kind as usize] = count;
+    }
+    kinds
+}

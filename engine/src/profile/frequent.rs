@@ -1,0 +1,266 @@
+//! Which values are frequent, where there are too many to count each: a Count-Min sketch (G. Cormode,
+//! S. Muthukrishnan, "An improved data stream summary", 2005), which is linear, so that its counts do
+//! not depend on how the cells were cut; and of each chunk the values that were frequent in it.
+//!
+//! Counters and nominees are chosen by different bits of the hash.
+
+use proto::v1;
+
+use super::PartialError;
+use super::table::Table;
+
+const ROWS: usize = 2;
+const WIDTH_BITS: u32 = 10;
+const WIDTH: usize = 1 << WIDTH_BITS;
+
+/// So many nominees are kept.
+const NOMINEES: usize = 64;
+/// A value that came less often in a chunk is not worth a place on the wire.
+const LEAST_RANK: u64 = 4;
+/// So much of a nominee is kept.
+pub(super) const KEPT_BYTES: usize = 256;
+
+/// Which counter of each row a hash belongs to.
+#[inline(always)]
+fn places(hash: u64) -> [usize; ROWS] {
+    let second = WIDTH + (hash >> WIDTH_BITS) as usize % WIDTH;
+    [hash as usize % WIDTH, second]
+}
+
+/// Counters, and who is worth asking them about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Frequent {
+    counters: Box<[u64]>,
+    /// Greatest rank first, then by hash.
+    nominees: Vec<Nominee>,
+}
+
+/// A value that was frequent in some chunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Nominee {
+    pub(super) cell: Vec<u8>,
+    pub(super) hash: u64,
+    /// How often it came for certain in the chunk where it was most frequent.
+    pub(super) rank: u64,
+}
+
+impl Frequent {
+    pub(super) fn new() -> Self {
+        Self {
+            counters: vec![0; ROWS * WIDTH].into_boxed_slice(),
+            nominees: Vec::new(),
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn count(&mut self, hash: u64, times: u64) {
+        for place in places(hash) {
+            self.counters[place] += times;
+        }
+    }
+
+    /// The table's values, as a chunk that had them all would have nominated them.
+    pub(super) fn of_table(table: &Table) -> Self {
+        let mut frequent = Self::new();
+        for entry in table.entries() {
+            for place in places(entry.hash) {
+                let counter = &mut frequent.counters[place];
+                *counter = counter.saturating_add(entry.count);
+            }
+            if entry.rank >= LEAST_RANK {
+                let cell = table.cell(entry);
+                frequent
+                    .nominees
+                    .push(Nominee::new(cell, entry.hash, entry.rank));
+            }
+        }
+        frequent.settle();
+        frequent
+    }
+
+    pub(super) fn nominate(&mut self, nominees: impl Iterator<Item = Nominee>) {
+        self.nominees
+            .extend(nominees.filter(|nominee| nominee.rank >= LEAST_RANK));
+        self.settle();
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        for (own, &other) in self.counters.iter_mut().zip(&other.counters) {
+            *own = own.saturating_add(other);
+        }
+        self.nominees.extend_from_slice(&other.nominees);
+        self.settle();
+    }
+
+    /// Leaves each nominee once, with its greatest rank, and the greatest of them. One that is left
+    /// out here has as many above it in any set that includes this one.
+    fn settle(&mut self) {
+        let key = |nominee: &Nominee| (u64::MAX - nominee.rank, nominee.hash);
+        self.nominees
+            .sort_by(|a, b| (a.hash, key(a)).cmp(&(b.hash, key(b))));
+        self.nominees.dedup_by_key(|nominee| nominee.hash);
+        self.nominees.sort_by_key(key);
+        self.nominees.truncate(NOMINEES);
+    }
+
+    /// The most frequent of the nominees, each with a count that is not too low, and by how much it
+    /// may be too high; and what no other value can come more often than.
+    pub(super) fn top(&self, most: usize) -> (Vec<(&Nominee, u64, u64)>, u64) {
+        let mut counted: Vec<_> = self
+            .nominees
+            .iter()
+            .map(|nominee| (nominee, self.estimate(nominee.hash)))
+            .collect();
+        counted.sort_by(|a, b| (b.1, &a.0.cell, a.0.hash).cmp(&(a.1, &b.0.cell, b.0.hash)));
+        counted.truncate(most);
+        let rest = self.without(&counted);
+        let over = over(&rest);
+        let listed = counted
+            .into_iter()
+            .map(|(nominee, count)| (nominee, count, over.min(count - nominee.rank.min(count))))
+            .collect();
+        let row_most = |row: &[u64]| row.iter().copied().max().unwrap_or(0);
+        // A value's counter has all of it in each row.
+        let rest_most = rest.chunks(WIDTH).map(row_most).min().unwrap_or(0);
+        (listed, rest_most.saturating_add(over))
+    }
+
+    fn estimate(&self, hash: u64) -> u64 {
+        let counts = places(hash).map(|place| self.counters[place]);
+        counts.into_iter().min().unwrap_or(0)
+    }
+
+    /// The counters less what the listed values have in them.
+    fn without(&self, listed: &[(&Nominee, u64)]) -> Vec<u64> {
+        let mut rest = self.counters.to_vec();
+        for (nominee, count) in listed {
+            for place in places(nominee.hash) {
+                rest[place] = rest[place].saturating_sub(*count);
+            }
+        }
+        rest
+    }
+
+    pub(super) fn to_wire(&self) -> v1::Frequent {
+        v1::Frequent {
+            counters: self.counters.to_vec(),
+            nominees: self.nominees.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+/// What a value's counter holds of others is distributed as what any counter holds: of each row 95 %
+/// hold no more than some number, and one row of two does with 99.75 %.
+fn over(rest: &[u64]) -> u64 {
+    let row_over = |row: &[u64]| {
+        let mut row = row.to_vec();
+        let at = WIDTH * 95 / 100;
+        *row.select_nth_unstable(at).1
+    };
+    rest.chunks(WIDTH).map(row_over).max().unwrap_or(0)
+}
+
+impl Nominee {
+    fn new(cell: &[u8], hash: u64, rank: u64) -> Self {
+        Self {
+            cell: cell[..cell.len().min(KEPT_BYTES)].to_vec(),
+            hash,
+            rank,
+        }
+    }
+}
+
+impl From<&Nominee> for v1::Nominee {
+    fn from(nominee: &Nominee) -> Self {
+        Self {
+            cell: nominee.cell.clone(),
+            hash: nominee.hash,
+            rank: nominee.rank,
+        }
+    }
+}
+
+impl TryFrom<&v1::Frequent> for Frequent {
+    type Error = PartialError;
+
+    fn try_from(wire: &v1::Frequent) -> Result<Self, PartialError> {
+        if wire.counters.len() != ROWS * WIDTH || wire.nominees.len() > NOMINEES {
+            return Err(PartialError::Malformed("counters that are none"));
+        }
+        let mut frequent = Self {
+            counters: wire.counters.clone().into_boxed_slice(),
+            nominees: Vec::with_capacity(wire.nominees.len()),
+        };
+        let nominees = wire.nominees.iter();
+        frequent.nominate(nominees.map(|wire| Nominee::new(&wire.cell, wire.hash, wire.rank)));
+        Ok(frequent)
+    }
+}
+
+/// Who is frequent in one chunk: a slot for each of some bits of the hash, which the value holds that
+/// most of the slot's cells have, if there is one (R. S. Boyer, J S. Moore, "MJRTY", 1981).
+#[derive(Debug, Clone)]
+pub(super) struct Slots(Box<[Slot]>);
+
+#[derive(Debug, Clone, Default)]
+struct Slot {
+    hash: u64,
+    count: u64,
+    /// Kept once the count says that it may be needed.
+    cell: Vec<u8>,
+}
+
+const SLOT_BITS: u32 = 8;
+
+impl Slots {
+    pub(super) fn new() -> Self {
+        Self(vec![Slot::default(); 1 << SLOT_BITS].into_boxed_slice())
+    }
+
+    #[inline(always)]
+    pub(super) fn add(&mut self, hash: u64, cell: &[u8]) {
+        let slot = &mut self.0[(hash >> (2 * WIDTH_BITS)) as usize % (1 << SLOT_BITS)];
+        if slot.hash == hash {
+            slot.count += 1;
+            if slot.count == LEAST_RANK {
+                slot.keep(cell);
+            }
+        } else if slot.count == 0 {
+            slot.hash = hash;
+            slot.count = 1;
+        } else {
+            slot.count -= 1;
+        }
+    }
+
+    /// Starts with what a table had.
+    pub(super) fn of_table(table: &Table) -> Self {
+        let mut slots = Self::new();
+        for entry in table.entries() {
+            let slot = &mut slots.0[(entry.hash >> (2 * WIDTH_BITS)) as usize % (1 << SLOT_BITS)];
+            if slot.count < entry.count {
+                slot.count = entry.count - slot.count;
+                slot.hash = entry.hash;
+                slot.keep(table.cell(entry));
+            } else {
+                slot.count -= entry.count;
+            }
+        }
+        slots
+    }
+
+    /// Each with a count that is not too high.
+    pub(super) fn nominees(&self) -> impl Iterator<Item = Nominee> {
+        let kept = self.0.iter().filter(|slot| slot.count >= LEAST_RANK);
+        kept.map(|slot| Nominee::new(&slot.cell, slot.hash, slot.count))
+    }
+}
+
+impl Slot {
+    #[cold]
+    fn keep(&mut self, cell: &[u8]) {
+        self.cell.clear();
+        self.cell
+            .extend_from_slice(&cell[..cell.len().min(KEPT_BYTES)]);
+    }
+}

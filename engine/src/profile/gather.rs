@@ -1,0 +1,207 @@
+//! A column while its cells come one by one, in a worker.
+//!
+//! While its values are few they are only counted, and everything else is worked out once a value in
+//! the end. When they become too many, what was counted goes where it belongs, and from then on each
+//! cell is looked at by itself.
+
+use std::mem;
+
+use super::basics::Basics;
+use super::buckets::Pages;
+use super::column::Column;
+use super::frequent::{Frequent, Slots};
+use super::groups::Groups;
+use super::hash;
+use super::order::Watch;
+use super::table::Table;
+use super::text;
+use super::values::{Distinct, Sketches, Values};
+
+/// One column of one chunk.
+#[derive(Debug, Clone)]
+pub(super) struct Gather {
+    basics: Basics,
+    watch: Option<Watch>,
+    values: Counting,
+}
+
+/// How its values are counted.
+#[derive(Debug, Clone)]
+enum Counting {
+    /// One by one; none of the cells is in `basics` yet.
+    Table(Table),
+    /// Not told apart any more.
+    Sketches(Box<Growing>),
+    /// One by one, though nobody asked, because that is quicker while they are few; none of these
+    /// cells is in `basics` yet. Beside it, how many cells it has.
+    Memo(Table, usize),
+    /// Nobody asked, and each cell is looked at by itself.
+    Untold,
+}
+
+/// With more values than this, a memo is worth keeping only where a value comes four times.
+const MEMO_VALUES: usize = 32;
+
+/// Sketches while cells come.
+#[derive(Debug, Clone)]
+struct Growing {
+    distinct: Option<Distinct>,
+    pages: Option<Pages>,
+    frequent: Option<(Frequent, Slots)>,
+}
+
+impl Gather {
+    pub(super) fn new(taken: Groups, seq: u64) -> Self {
+        Self {
+            basics: Basics::new(),
+            watch: taken.has(Groups::CHECKS).then(|| Watch::new(seq)),
+            values: match Values::new(taken) {
+                Values::Table(table) => Counting::Table(table),
+                Values::Untold | Values::Sketches(_) => Counting::Memo(Table::new(false), 0),
+            },
+        }
+    }
+
+    /// Adds a cell where no values are told apart.
+    #[inline(always)]
+    pub(super) fn add(&mut self, cell: &[u8]) {
+        if cell.is_empty() {
+            self.basics.empty += 1;
+            return;
+        }
+        let start = text::start(cell);
+        self.watch(cell, start);
+        if let Counting::Memo(table, cells) = &mut self.values {
+            *cells += 1;
+            let is_few = table.entries().len() <= MEMO_VALUES.max(*cells / 4);
+            if is_few && table.add(cell, start, hash::of(cell, start)) {
+                return;
+            }
+            self.end_memo();
+        }
+        self.basics.add(cell, start, 1, None);
+    }
+
+    #[inline(always)]
+    fn watch(&mut self, cell: &[u8], start: u64) {
+        if let Some(watch) = &mut self.watch
+            && watch.is_alive
+        {
+            watch.add(cell, start);
+        }
+    }
+
+    /// Adds a cell where values are told apart; gives its hash.
+    // A function of its own: within the loop over a record's cells it would not fit into registers.
+    #[inline(never)]
+    pub(super) fn add_value(&mut self, cell: &[u8], taken: Groups) -> u64 {
+        if cell.is_empty() {
+            self.basics.empty += 1;
+            return hash::EMPTY;
+        }
+        let start = text::start(cell);
+        self.watch(cell, start);
+        let hash = hash::of(cell, start);
+        if let Counting::Table(table) = &mut self.values {
+            if table.add(cell, start, hash) {
+                return hash;
+            }
+            self.overflow(taken);
+        }
+        if let Counting::Sketches(growing) = &mut self.values {
+            growing.add(hash, cell);
+            self.basics.add(cell, start, 1, growing.pages.as_mut());
+        }
+        hash
+    }
+
+    #[cold]
+    fn end_memo(&mut self) {
+        if let Counting::Memo(table, _) = mem::replace(&mut self.values, Counting::Untold) {
+            add_all(&mut self.basics, &table, None);
+        }
+    }
+
+    /// Moves what the table has counted to where it belongs.
+    #[cold]
+    fn overflow(&mut self, taken: Groups) {
+        if let Counting::Table(table) = &self.values {
+            let mut growing = Growing::of_table(table, taken);
+            add_all(&mut self.basics, table, growing.pages.as_mut());
+            self.values = Counting::Sketches(Box::new(growing));
+        }
+    }
+
+    /// All that was seen.
+    pub(super) fn column(mut self) -> Column {
+        let values = match self.values {
+            Counting::Untold => Values::Untold,
+            Counting::Memo(table, _) => {
+                add_all(&mut self.basics, &table, None);
+                Values::Untold
+            }
+            Counting::Table(table) => {
+                add_all(&mut self.basics, &table, None);
+                Values::Table(table.ranked())
+            }
+            Counting::Sketches(growing) => Values::Sketches(Box::new(growing.grown())),
+        };
+        Column {
+            basics: self.basics,
+            sorting: self.watch.map(Watch::sorting),
+            values,
+        }
+    }
+}
+
+fn add_all(basics: &mut Basics, table: &Table, mut pages: Option<&mut Pages>) {
+    for entry in table.entries() {
+        let cell = table.cell(entry);
+        basics.add(cell, entry.start, entry.count, pages.as_deref_mut());
+    }
+}
+
+impl Growing {
+    /// Of a table's values; the numbers are left to whoever reads them.
+    fn of_table(table: &Table, taken: Groups) -> Self {
+        let frequent = || {
+            let mut frequent = Frequent::new();
+            for entry in table.entries() {
+                frequent.count(entry.hash, entry.count);
+            }
+            (frequent, Slots::of_table(table))
+        };
+        Self {
+            distinct: taken
+                .has(Groups::DISTINCT)
+                .then(|| Distinct::of_table(table)),
+            pages: taken.has(Groups::QUANTILES).then(Pages::new),
+            frequent: taken.has(Groups::TOP).then(frequent),
+        }
+    }
+
+    #[inline(always)]
+    fn add(&mut self, hash: u64, cell: &[u8]) {
+        if let Some(distinct) = &mut self.distinct {
+            distinct.add(hash, 1);
+        }
+        if let Some((frequent, slots)) = &mut self.frequent {
+            frequent.count(hash, 1);
+            slots.add(hash, cell);
+        }
+    }
+
+    fn grown(self) -> Sketches {
+        Sketches {
+            distinct: self.distinct.map(|distinct| Distinct {
+                sample: distinct.sample.settled(),
+                ..distinct
+            }),
+            buckets: self.pages.map(|pages| pages.buckets()),
+            frequent: self.frequent.map(|(mut frequent, slots)| {
+                frequent.nominate(slots.nominees());
+                frequent
+            }),
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! How many distinct hashes there are, nearly: HyperLogLog (Flajolet et al. 2007) of 2^14 registers,
+//! read by the improved estimator of O. Ertl, "New cardinality estimation algorithms for HyperLogLog
+//! sketches", 2017. Its relative standard error is 1.04 / √2^14, 0.81 %, at any size.
+
+use super::PartialError;
+
+const BITS: u32 = 14;
+const REGISTERS: usize = 1 << BITS;
+
+/// The bits of a hash that no register's number takes.
+const RANKED_BITS: usize = 64 - BITS as usize;
+
+/// The relative standard error.
+pub(super) const ERROR: f64 = 1.04 / 128.0;
+
+/// The registers: of the hashes that begin with a register's number, the greatest rank, which is one
+/// more than the zeros that follow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct HyperLogLog(Box<[u8]>);
+
+impl HyperLogLog {
+    pub(super) fn new() -> Self {
+        Self(vec![0; REGISTERS].into_boxed_slice())
+    }
+
+    #[inline(always)]
+    pub(super) fn add(&mut self, hash: u64) {
+        // A one behind the ranked bits ends the zeros.
+        let rank = (hash << BITS | 1 << (BITS - 1)).leading_zeros() as u8 + 1;
+        let register = &mut self.0[(hash >> RANKED_BITS) as usize];
+        // Soon most ranks are too small: a branch that is not taken costs less than a store.
+        if rank > *register {
+            *register = rank;
+        }
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        for (own, &other) in self.0.iter_mut().zip(&other.0) {
+            *own = other.max(*own);
+        }
+    }
+
+    /// How many distinct hashes were added, nearly.
+    pub(super) fn estimate(&self) -> f64 {
+        let mut counts = [0.0_f64; RANKED_BITS + 2];
+        for &register in &self.0 {
+            counts[usize::from(register)] += 1.0;
+        }
+        let registers = REGISTERS as f64;
+        let mut sum = registers * tau(1.0 - counts[RANKED_BITS + 1] / registers);
+        for &count in counts[1..=RANKED_BITS].iter().rev() {
+            sum = (sum + count) / 2.0;
+        }
+        sum += registers * sigma(counts[0] / registers);
+        registers * registers / (2.0 * std::f64::consts::LN_2) / sum
+    }
+
+    /// The registers in few bytes: the most frequent of them, then of each register how far down the
+    /// list of likely values it stands, as that many zero bits and a one, lowest bit first. A chunk
+    /// takes about 4 KB, more cells about 7 KB.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut counts = [0; RANKED_BITS + 2];
+        for &register in &self.0 {
+            counts[usize::from(register)] += 1;
+        }
+        let commonest = (0..counts.len()).max_by_key(|&value| counts[value]);
+        let middle = commonest.unwrap_or(0) as u32;
+        let mut bytes = Vec::with_capacity(REGISTERS / 2);
+        bytes.push(middle as u8);
+        let (mut word, mut used) = (0_u128, 0);
+        for &register in &self.0 {
+            let mut place = place(register.into(), middle);
+            if place >= 64 {
+                bytes.extend_from_slice(&(word as u64).to_le_bytes());
+                word = 0;
+                place -= 64;
+            }
+            word |= 1 << (used + place);
+            used += place + 1;
+            if used >= 64 {
+                bytes.extend_from_slice(&(word as u64).to_le_bytes());
+                word >>= 64;
+                used -= 64;
+            }
+        }
+        let left = (used as usize).div_ceil(8);
+        bytes.extend_from_slice(&(word as u64).to_le_bytes()[..left]);
+        bytes
+    }
+
+    /// What [`encode`](Self::encode) made.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, PartialError> {
+        let malformed = PartialError::Malformed("registers that are none");
+        let (&middle, bits) = bytes.split_first().ok_or(malformed)?;
+        let mut registers = Self::new();
+        let mut next = registers.0.iter_mut();
+        let mut zeros = 0_u32;
+        let (words, rest) = bits.as_chunks::<8>();
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        for &word in words.iter().chain([&last]) {
+            let mut word = u64::from_le_bytes(word);
+            let mut left = 64;
+            while word != 0 {
+                let more = word.trailing_zeros();
+                let value = value(zeros.saturating_add(more), middle.into());
+                if value as usize > RANKED_BITS + 1 {
+                    return Err(malformed);
+                }
+                *next.next().ok_or(malformed)? = value as u8;
+                // In two steps, because a word can be shifted by at most 63 bits.
+                word = word >> more >> 1;
+                left -= more + 1;
+                zeros = 0;
+            }
+            zeros = zeros.saturating_add(left);
+        }
+        match next.next() {
+            None => Ok(registers),
+            Some(_) => Err(malformed),
+        }
+    }
+}
+
+/// Where a register's value stands on the list that begins with `middle` and goes up and down in
+/// turns; below 0 there is nothing, so that in the end it only goes up.
+fn place(value: u32, middle: u32) -> u32 {
+    if value < middle {
+        2 * (middle - value) - 1
+    } else {
+        value - middle + (value - middle).min(middle)
+    }
+}
+
+/// What stands there.
+fn value(place: u32, middle: u32) -> u32 {
+    if place > 2 * middle {
+        place
+    } else if place % 2 == 1 {
+        middle - place.div_ceil(2)
+    } else {
+        middle + place / 2
+    }
+}
+
+/// σ of Ertl's estimator, for the registers that are still 0.
+fn sigma(mut x: f64) -> f64 {
+    if x >= 1.0 {
+        return f64::INFINITY;
+    }
+    let (mut y, mut z) = (1.0, x);
+    loop {
+        x *= x;
+        let before = z;
+        z += x * y;
+        y += y;
+        if z <= before {
+            return z;
+        }
+    }
+}
+
+/// τ of Ertl's estimator, for the registers that can grow no more.
+fn tau(mut x: f64) -> f64 {
+    if x <= 0.0 || x >= 1.0 {
+        return 0.0;
+    }
+    let (mut y, mut z) = (1.0, 1.0 - x);
+    loop {
+        x = x.sqrt();
+        let before = z;
+        y *= 0.5;
+        z -= (1.0 - x) * (1.0 - x) * y;
+        if z >= before {
+            return z / 3.0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::hash;
+    use super::*;
+
+    fn of(numbers: std::ops::Range<u32>) -> HyperLogLog {
+        let mut sketch = HyperLogLog::new();
+        for number in numbers {
+            sketch.add(hash::whole(number.to_string().as_bytes()));
+        }
+        sketch
+    }
+
+    #[test]
+    fn estimates_keep_their_bound_from_few_to_many() {
+        for count in [1, 10, 1000, 20_000, 60_000, 400_000] {
+            let estimate = of(0..count).estimate();
+            let error = (estimate - f64::from(count)).abs() / f64::from(count);
+            assert!(error < 4.0 * ERROR, "{count}: {estimate}");
+        }
+        assert!(HyperLogLog::new().estimate() < f64::EPSILON);
+    }
+
+    #[test]
+    fn every_value_has_a_place_of_its_own() {
+        for middle in 0..=51 {
+            for expected in 0..=51 {
+                assert_eq!(value(place(expected, middle), middle), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn registers_survive_the_trip_and_nothing_else_does() {
+        for count in [0, 1, 7000, 500_000] {
+            let sketch = of(0..count);
+            let bytes = sketch.encode();
+            assert_eq!(HyperLogLog::decode(&bytes), Ok(sketch));
+            assert!(bytes.len() < REGISTERS / 2, "{count}: {}", bytes.len());
+            assert!(HyperLogLog::decode(&bytes[..bytes.len() - 1]).is_err());
+            let longer = [&bytes[..], &[1]].concat();
+            assert!(HyperLogLog::decode(&longer).is_err());
+        }
+        assert!(HyperLogLog::decode(&[60, 255, 255]).is_err());
+    }
+
+    #[test]
+    fn registers_that_no_input_fills_survive_too() {
+        let mut sketch = HyperLogLog::new();
+        sketch.0.fill(51);
+        sketch.0[7] = 0;
+        sketch.0[9] = 20;
+        assert_eq!(HyperLogLog::decode(&sketch.encode()), Ok(sketch));
+    }
+
+    #[test]
+    fn merging_is_adding_to_one() {
+        let mut both = of(0..5000);
+        both.merge(&of(3000..9000));
+        assert_eq!(both, of(0..9000));
+    }
+}

@@ -1,0 +1,178 @@
+//! What is known of any set of a job's chunks: merged exactly, so that neither grouping nor order
+//! shows.
+
+use proto::v1::{ProfilePartial, ProfileSpec};
+
+use super::PartialError;
+use super::column::Column;
+use super::gather::Gather;
+use super::groups::Groups;
+use super::hash;
+use super::sample::Sample;
+
+/// So many hashes of records are kept to see how many come twice.
+const SAMPLED_RECORDS: usize = 1024;
+
+/// The statistics of a set of chunks, ready to be merged with others.
+#[derive(Debug, Clone, Default)]
+pub struct Merged {
+    pub(super) rows: u64,
+    /// None while there is no row.
+    pub(super) columns: Vec<Column>,
+    pub(super) taken: Option<Groups>,
+    /// Where distinct values are taken.
+    pub(super) records: Option<Sample>,
+}
+
+impl Merged {
+    /// Adds what `other` has seen. Nothing is changed on an error.
+    ///
+    /// # Errors
+    ///
+    /// When the two are of different columns.
+    pub fn merge(&mut self, other: &Self) -> Result<(), PartialError> {
+        let Some(theirs) = other.taken else {
+            return Ok(());
+        };
+        let Some(ours) = self.taken else {
+            *self = other.clone();
+            return Ok(());
+        };
+        self.check(other)?;
+        if ours == theirs {
+            self.add(other, ours);
+        } else {
+            let taken = ours.common(theirs);
+            let mut other = other.clone();
+            other.leave_out(taken);
+            self.leave_out(taken);
+            self.add(&other, taken);
+        }
+        Ok(())
+    }
+
+    /// Whether the two are of the same columns, as far as either has any.
+    ///
+    /// # Errors
+    ///
+    /// When they are not.
+    pub fn check(&self, other: &Self) -> Result<(), PartialError> {
+        let is_nothing = self.taken.is_none() || other.taken.is_none();
+        if is_nothing || self.columns.len() == other.columns.len() {
+            return Ok(());
+        }
+        Err(PartialError::Columns {
+            found: other.columns.len(),
+            expected: self.columns.len(),
+        })
+    }
+
+    fn leave_out(&mut self, taken: Groups) {
+        for column in &mut self.columns {
+            column.leave_out(taken);
+        }
+        self.records.take_if(|_| !taken.has(Groups::DISTINCT));
+        self.taken = Some(taken);
+    }
+
+    fn add(&mut self, other: &Self, taken: Groups) {
+        self.rows = self.rows.saturating_add(other.rows);
+        for (own, other) in self.columns.iter_mut().zip(&other.columns) {
+            own.merge(other, taken);
+        }
+        if let (Some(own), Some(other)) = (&mut self.records, &other.records) {
+            own.merge(other);
+        }
+    }
+
+    /// The same for the wire: of the same set of chunks always the same bytes.
+    pub fn partial(&self) -> ProfilePartial {
+        ProfilePartial {
+            rows: self.rows,
+            columns: self.columns.iter().map(Column::to_wire).collect(),
+            taken: self.taken.map_or(0, Groups::bits),
+            records: self.records.as_ref().map(Sample::to_wire),
+        }
+    }
+}
+
+impl TryFrom<&ProfilePartial> for Merged {
+    type Error = PartialError;
+
+    fn try_from(wire: &ProfilePartial) -> Result<Self, PartialError> {
+        if wire.rows == 0 && wire.columns.is_empty() {
+            return Ok(Self::default());
+        }
+        if wire.rows == 0 || wire.columns.is_empty() {
+            return Err(PartialError::Malformed("records without columns"));
+        }
+        let taken = Groups::from_bits(wire.taken);
+        let column = |column| Column::of_wire(column, wire.rows, taken);
+        let records = match &wire.records {
+            _ if !taken.has(Groups::DISTINCT) => None,
+            Some(records) => Some(Sample::of_wire(records, SAMPLED_RECORDS)?),
+            None => return Err(PartialError::Malformed("the records' hashes are missing")),
+        };
+        Ok(Self {
+            rows: wire.rows,
+            columns: wire.columns.iter().map(column).collect::<Result<_, _>>()?,
+            taken: Some(taken),
+            records,
+        })
+    }
+}
+
+/// Profiles the records of one chunk one by one.
+#[derive(Debug)]
+pub struct Profiler {
+    rows: u64,
+    columns: Vec<Gather>,
+    taken: Groups,
+    records: Option<Sample>,
+}
+
+impl Profiler {
+    /// A profiler of records with so many fields, which are those of chunk `seq`.
+    pub fn new(columns: usize, spec: &ProfileSpec, seq: u64) -> Self {
+        let taken = Groups::of(spec);
+        Self {
+            rows: 0,
+            columns: vec![Gather::new(taken, seq); columns],
+            taken,
+            records: taken
+                .has(Groups::DISTINCT)
+                .then(|| Sample::new(SAMPLED_RECORDS)),
+        }
+    }
+
+    /// Adds a record. Its fields are as many as there are columns; whoever calls has seen to that.
+    #[inline(always)]
+    pub fn add<'r>(&mut self, cells: impl Iterator<Item = &'r [u8]>) {
+        self.rows += 1;
+        let columns = self.columns.iter_mut().zip(cells);
+        if !self.taken.has_values() {
+            columns.for_each(|(column, cell)| column.add(cell));
+            return;
+        }
+        let record = columns.fold(0, |record, (column, cell)| {
+            hash::join(record, column.add_value(cell, self.taken))
+        });
+        if let Some(records) = &mut self.records {
+            records.add(record, 1);
+        }
+    }
+
+    /// What was seen, to be merged. Of no records it is nothing, whatever the columns, so that chunks
+    /// without a good record leave no trace in what is merged.
+    pub fn merged(self) -> Merged {
+        if self.rows == 0 {
+            return Merged::default();
+        }
+        Merged {
+            rows: self.rows,
+            columns: self.columns.into_iter().map(Gather::column).collect(),
+            taken: Some(self.taken),
+            records: self.records.map(Sample::settled),
+        }
+    }
+}

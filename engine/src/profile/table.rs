@@ -1,0 +1,243 @@
+//! Every distinct cell of a column with how often it came, while they are few. Whether they are few
+//! is asked of the set of all of them, so that it is the same in whatever order they came.
+
+use proto::v1::ValueTable;
+
+use super::{PartialError, hash, text};
+
+/// More values than this, or more bytes in them, are too many.
+const MOST: usize = 1024;
+const MOST_BYTES: usize = 16 << 10;
+
+/// An open-addressed table over values that lie one after the other.
+#[derive(Debug, Clone)]
+pub(super) struct Table {
+    entries: Vec<Entry>,
+    /// An entry's number from 1, or 0. A power of two, at least twice the entries.
+    slots: Vec<u32>,
+    bytes: Vec<u8>,
+    /// Whether it takes any number of values.
+    pub(super) is_exact: bool,
+}
+
+/// One value.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    pub(super) hash: u64,
+    pub(super) start: u64,
+    pub(super) count: u64,
+    /// How often it came at most in one chunk.
+    pub(super) rank: u64,
+    offset: usize,
+    length: usize,
+}
+
+impl Table {
+    /// An empty one; an exact one takes any number of values.
+    pub(super) fn new(is_exact: bool) -> Self {
+        Self {
+            entries: Vec::new(),
+            slots: vec![0; 64],
+            bytes: Vec::new(),
+            is_exact,
+        }
+    }
+
+    pub(super) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    pub(super) fn cell(&self, entry: &Entry) -> &[u8] {
+        &self.bytes[entry.offset..entry.offset + entry.length]
+    }
+
+    /// Counts a cell; `false`, and nothing done, where it is one value too many.
+    #[inline(always)]
+    pub(super) fn add(&mut self, cell: &[u8], start: u64, hash: u64) -> bool {
+        let mask = self.slots.len() - 1;
+        let mut at = hash as usize & mask;
+        loop {
+            let slot = self.slots[at];
+            if slot == 0 {
+                return self.insert(cell, start, hash, 1, 0);
+            }
+            let entry = &mut self.entries[slot as usize - 1];
+            if entry.hash == hash && entry.start == start && entry.length == cell.len() {
+                let rest = &self.bytes[entry.offset..entry.offset + entry.length];
+                if cell.len() <= 8 || rest == cell {
+                    entry.count += 1;
+                    return true;
+                }
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    /// Adds what is known of a value; `false` where it is one too many.
+    fn put(&mut self, cell: &[u8], hash: u64, count: u64, rank: u64) -> bool {
+        let Some(number) = self.find(cell, hash) else {
+            return self.insert(cell, text::start(cell), hash, count, rank);
+        };
+        let entry = &mut self.entries[number];
+        entry.count = entry.count.saturating_add(count);
+        entry.rank = entry.rank.max(rank);
+        true
+    }
+
+    /// The value's number, if it is there.
+    fn find(&self, cell: &[u8], hash: u64) -> Option<usize> {
+        let mask = self.slots.len() - 1;
+        let mut at = hash as usize & mask;
+        while let Some(number) = (self.slots[at] as usize).checked_sub(1) {
+            let entry = &self.entries[number];
+            if entry.hash == hash && self.cell(entry) == cell {
+                return Some(number);
+            }
+            at = (at + 1) & mask;
+        }
+        None
+    }
+
+    #[inline(never)]
+    fn insert(&mut self, cell: &[u8], start: u64, hash: u64, count: u64, rank: u64) -> bool {
+        let is_full = self.entries.len() == MOST || self.bytes.len() + cell.len() > MOST_BYTES;
+        if is_full && !self.is_exact {
+            return false;
+        }
+        self.entries.push(Entry {
+            hash,
+            start,
+            count,
+            rank,
+            offset: self.bytes.len(),
+            length: cell.len(),
+        });
+        self.bytes.extend_from_slice(cell);
+        if 2 * self.entries.len() > self.slots.len() {
+            self.grow();
+        } else {
+            self.seat(self.entries.len(), hash);
+        }
+        true
+    }
+
+    fn grow(&mut self) {
+        self.slots = vec![0; 2 * self.slots.len()];
+        for number in 1..=self.entries.len() {
+            self.seat(number, self.entries[number - 1].hash);
+        }
+    }
+
+    fn seat(&mut self, number: usize, hash: u64) {
+        let mask = self.slots.len() - 1;
+        let mut at = hash as usize & mask;
+        while self.slots[at] != 0 {
+            at = (at + 1) & mask;
+        }
+        // A chunk, and a table on the wire, has fewer values than 2^32.
+        self.slots[at] = number as u32;
+    }
+
+    /// The table as one chunk's: all that was counted was counted there.
+    pub(super) fn ranked(mut self) -> Self {
+        for entry in &mut self.entries {
+            entry.rank = entry.count;
+        }
+        self
+    }
+
+    /// Adds what `other` has seen; `false`, and nothing done, where those are too many values.
+    pub(super) fn merge(&mut self, other: &Self) -> bool {
+        if !self.is_exact && !self.has_room_for(other) {
+            return false;
+        }
+        other
+            .entries
+            .iter()
+            .all(|entry| self.put(other.cell(entry), entry.hash, entry.count, entry.rank))
+    }
+
+    fn has_room_for(&self, other: &Self) -> bool {
+        let (mut values, mut bytes) = (self.entries.len(), self.bytes.len());
+        for entry in &other.entries {
+            let cell = other.cell(entry);
+            if self.find(cell, entry.hash).is_none() {
+                values += 1;
+                bytes += cell.len();
+            }
+        }
+        values <= MOST && bytes <= MOST_BYTES
+    }
+
+    /// Whether the values are so few that they need not be exact.
+    pub(super) fn is_few(&self) -> bool {
+        self.entries.len() <= MOST && self.bytes.len() <= MOST_BYTES
+    }
+
+    /// How many cells were counted.
+    pub(super) fn count(&self) -> u64 {
+        let counts = self.entries.iter().map(|entry| entry.count);
+        counts.fold(0, u64::saturating_add)
+    }
+
+    /// The values by byte order.
+    pub(super) fn sorted(&self) -> Vec<&Entry> {
+        let mut entries: Vec<_> = self.entries.iter().collect();
+        entries.sort_unstable_by(|a, b| {
+            let starts = a.start.cmp(&b.start);
+            starts.then_with(|| self.cell(a).cmp(self.cell(b)))
+        });
+        entries
+    }
+
+    pub(super) fn to_wire(&self) -> ValueTable {
+        let entries = self.sorted();
+        let mut cells = Vec::with_capacity(self.bytes.len());
+        for entry in &entries {
+            cells.extend_from_slice(self.cell(entry));
+        }
+        let numbers = |of: fn(&Entry) -> u64| entries.iter().map(|entry| of(entry)).collect();
+        let (counts, ranks): (Vec<_>, Vec<_>) = (numbers(|e| e.count), numbers(|e| e.rank));
+        ValueTable {
+            cells,
+            lengths: numbers(|entry| entry.length as u64),
+            ranks: if ranks == counts { Vec::new() } else { ranks },
+            counts,
+        }
+    }
+
+    /// A table from the wire, exact or capped.
+    pub(super) fn of_wire(wire: &ValueTable, is_exact: bool) -> Result<Self, PartialError> {
+        let malformed = PartialError::Malformed("a table of values that is none");
+        let ranks = if wire.ranks.is_empty() {
+            &wire.counts
+        } else {
+            &wire.ranks
+        };
+        if wire.lengths.len() != wire.counts.len() || wire.lengths.len() != ranks.len() {
+            return Err(malformed);
+        }
+        let mut table = Self::new(is_exact);
+        let mut rest = wire.cells.as_slice();
+        for ((&length, &count), &rank) in wire.lengths.iter().zip(&wire.counts).zip(ranks) {
+            let (cell, behind) = usize::try_from(length)
+                .ok()
+                .and_then(|length| rest.split_at_checked(length))
+                .ok_or(malformed)?;
+            rest = behind;
+            let is_value = !cell.is_empty() && (1..=count).contains(&rank);
+            let known = table.entries.len();
+            if !is_value
+                || !table.put(cell, hash::whole(cell), count, rank)
+                || table.entries.len() == known
+            {
+                return Err(malformed);
+            }
+        }
+        if rest.is_empty() {
+            Ok(table)
+        } else {
+            Err(malformed)
+        }
+    }
+}

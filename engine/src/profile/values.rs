@@ -1,0 +1,221 @@
+//! Which values a column has: all of them while they are few, sketches of them when they are not.
+
+use std::mem;
+
+use proto::v1::ColumnPartial;
+
+use super::PartialError;
+use super::buckets::Buckets;
+use super::frequent::Frequent;
+use super::groups::Groups;
+use super::hyperloglog::HyperLogLog;
+use super::number;
+use super::sample::Sample;
+use super::table::Table;
+
+/// So many hashes of a column are kept to see whether values come twice.
+const SAMPLED: usize = 256;
+
+/// What is known of a column's values.
+#[derive(Debug, Clone)]
+pub(super) enum Values {
+    /// Nobody asked.
+    Untold,
+    /// All of them.
+    Table(Table),
+    /// Too many for a table.
+    Sketches(Box<Sketches>),
+}
+
+/// A sketch for each group of statistics that is taken.
+#[derive(Debug, Clone)]
+pub(super) struct Sketches {
+    pub(super) distinct: Option<Distinct>,
+    pub(super) buckets: Option<Buckets>,
+    pub(super) frequent: Option<Frequent>,
+}
+
+/// How many distinct values there are, and whether some came twice.
+#[derive(Debug, Clone)]
+pub(super) struct Distinct {
+    pub(super) registers: HyperLogLog,
+    pub(super) sample: Sample,
+}
+
+impl Distinct {
+    pub(super) fn new() -> Self {
+        Self {
+            registers: HyperLogLog::new(),
+            sample: Sample::new(SAMPLED),
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn add(&mut self, hash: u64, times: u64) {
+        self.registers.add(hash);
+        self.sample.add(hash, times);
+    }
+
+    pub(super) fn of_table(table: &Table) -> Self {
+        let mut distinct = Self::new();
+        for entry in table.entries() {
+            distinct.add(entry.hash, entry.count);
+        }
+        distinct.sample = distinct.sample.settled();
+        distinct
+    }
+}
+
+impl Sketches {
+    pub(super) fn of_table(table: &Table, taken: Groups) -> Self {
+        let has = |group| taken.has(group);
+        Self {
+            distinct: has(Groups::DISTINCT).then(|| Distinct::of_table(table)),
+            buckets: has(Groups::QUANTILES).then(|| Buckets::of(numbers(table))),
+            frequent: has(Groups::TOP).then(|| Frequent::of_table(table)),
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        if let (Some(own), Some(other)) = (&mut self.distinct, &other.distinct) {
+            own.registers.merge(&other.registers);
+            own.sample.merge(&other.sample);
+        }
+        if let (Some(own), Some(other)) = (&mut self.buckets, &other.buckets) {
+            own.merge(other);
+        }
+        if let (Some(own), Some(other)) = (&mut self.frequent, &other.frequent) {
+            own.merge(other);
+        }
+    }
+
+    fn leave_out(&mut self, taken: Groups) {
+        self.distinct.take_if(|_| !taken.has(Groups::DISTINCT));
+        self.buckets.take_if(|_| !taken.has(Groups::QUANTILES));
+        self.frequent.take_if(|_| !taken.has(Groups::TOP));
+    }
+}
+
+/// What the numbers in a table are worth, and how often each comes.
+pub(super) fn numbers(table: &Table) -> impl Iterator<Item = (f64, u64)> {
+    table.entries().iter().filter_map(|entry| {
+        let (_, value) = number::parse(table.cell(entry))?;
+        Some((value.to_f64()?, entry.count))
+    })
+}
+
+impl Values {
+    /// Of no cell at all.
+    pub(super) fn new(taken: Groups) -> Self {
+        if taken.has_values() {
+            Self::Table(Table::new(taken.has(Groups::EXACT)))
+        } else {
+            Self::Untold
+        }
+    }
+
+    /// Makes of it what a worker would have made that took only these groups.
+    pub(super) fn leave_out(&mut self, taken: Groups) {
+        if !taken.has_values() {
+            *self = Self::Untold;
+            return;
+        }
+        match self {
+            Self::Untold => {}
+            Self::Table(table) if !taken.has(Groups::EXACT) && !table.is_few() => {
+                *self = Self::Sketches(Box::new(Sketches::of_table(table, taken)));
+            }
+            Self::Table(table) => table.is_exact = taken.has(Groups::EXACT),
+            Self::Sketches(sketches) => sketches.leave_out(taken),
+        }
+    }
+
+    /// Adds the values of `other`, both with the groups that are taken.
+    pub(super) fn merge(&mut self, other: &Self, taken: Groups) {
+        *self = match (mem::replace(self, Self::Untold), other) {
+            (Self::Untold, _) | (_, Self::Untold) => Self::Untold,
+            (Self::Table(mut own), Self::Table(other)) => {
+                if own.merge(other) {
+                    Self::Table(own)
+                } else {
+                    let mut sketches = Sketches::of_table(&own, taken);
+                    sketches.merge(&Sketches::of_table(other, taken));
+                    Self::Sketches(Box::new(sketches))
+                }
+            }
+            (Self::Table(own), Self::Sketches(other)) => {
+                let mut sketches = Sketches::of_table(&own, taken);
+                sketches.merge(other);
+                Self::Sketches(Box::new(sketches))
+            }
+            (Self::Sketches(mut own), Self::Table(other)) => {
+                own.merge(&Sketches::of_table(other, taken));
+                Self::Sketches(own)
+            }
+            (Self::Sketches(mut own), Self::Sketches(other)) => {
+                own.merge(other);
+                Self::Sketches(own)
+            }
+        }
+    }
+
+    /// How many cells each of what is here has counted; `None` where nothing counts cells.
+    pub(super) fn count(&self) -> Option<u64> {
+        match self {
+            Self::Table(table) => Some(table.count()),
+            Self::Untold | Self::Sketches(_) => None,
+        }
+    }
+
+    pub(super) fn to_wire(&self, wire: &mut ColumnPartial) {
+        match self {
+            Self::Untold => {}
+            Self::Table(table) => wire.table = Some(table.to_wire()),
+            Self::Sketches(sketches) => {
+                if let Some(distinct) = &sketches.distinct {
+                    wire.registers = distinct.registers.encode();
+                    wire.sample = Some(distinct.sample.to_wire());
+                }
+                wire.buckets = sketches.buckets.as_ref().map(Buckets::to_wire);
+                wire.frequent = sketches.frequent.as_ref().map(Frequent::to_wire);
+            }
+        }
+    }
+
+    pub(super) fn of_wire(wire: &ColumnPartial, taken: Groups) -> Result<Self, PartialError> {
+        if !taken.has_values() {
+            return Ok(Self::Untold);
+        }
+        if let Some(table) = &wire.table {
+            let table = Table::of_wire(table, taken.has(Groups::EXACT))?;
+            return Ok(Self::Table(table));
+        }
+        let missing = PartialError::Malformed("a sketch is missing");
+        let sketches = Sketches {
+            distinct: taken
+                .has(Groups::DISTINCT)
+                .then(|| distinct(wire))
+                .transpose()?,
+            buckets: match &wire.buckets {
+                _ if !taken.has(Groups::QUANTILES) => None,
+                Some(buckets) => Some(buckets.try_into()?),
+                None => return Err(missing),
+            },
+            frequent: match &wire.frequent {
+                _ if !taken.has(Groups::TOP) => None,
+                Some(frequent) => Some(frequent.try_into()?),
+                None => return Err(missing),
+            },
+        };
+        Ok(Self::Sketches(Box::new(sketches)))
+    }
+}
+
+fn distinct(wire: &ColumnPartial) -> Result<Distinct, PartialError> {
+    let sample = wire.sample.as_ref();
+    let sample = sample.ok_or(PartialError::Malformed("a sketch is missing"))?;
+    Ok(Distinct {
+        registers: HyperLogLog::decode(&wire.registers)?,
+        sample: Sample::of_wire(sample, SAMPLED)?,
+    })
+}

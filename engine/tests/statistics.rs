@@ -1,0 +1,465 @@
+//! The statistics of a profile against the plainest way to compute them, within the bounds that they
+//! state; and merges of pieces in any order, for data that is made to be hard.
+
+#![allow(clippy::unwrap_used, clippy::float_cmp)] // a helper of a test may panic; exact figures are compared
+
+use std::collections::{BTreeMap, HashSet};
+
+use engine::profile::{self, Merged, Profiler};
+use proptest::prelude::*;
+use prost::Message;
+use proto::v1::{ColumnProfile, Order, Profile, ProfilePartial, ProfileSpec, Uniqueness};
+
+const ALL: ProfileSpec = ProfileSpec {
+    no_distinct: false,
+    no_quantiles: false,
+    no_top: false,
+    no_checks: false,
+    exact: false,
+};
+
+type Rows = Vec<Vec<String>>;
+
+fn piece(rows: &[Vec<String>], spec: &ProfileSpec, seq: u64) -> Merged {
+    let columns = rows.first().map_or(0, Vec::len);
+    let mut profiler = Profiler::new(columns, spec, seq);
+    for row in rows {
+        profiler.add(row.iter().map(String::as_bytes));
+    }
+    profiler.merged()
+}
+
+fn names(columns: usize) -> Vec<String> {
+    (0..columns).map(|column| format!("c{column}")).collect()
+}
+
+fn profile(rows: &[Vec<String>], spec: &ProfileSpec) -> Profile {
+    let columns = names(rows[0].len());
+    piece(rows, spec, 0).finish(&columns).unwrap()
+}
+
+/// One column of cells.
+fn column(cells: impl IntoIterator<Item = impl ToString>) -> Rows {
+    cells
+        .into_iter()
+        .map(|cell| vec![cell.to_string()])
+        .collect()
+}
+
+fn of(cells: impl IntoIterator<Item = impl ToString>) -> ColumnProfile {
+    profile(&column(cells), &ALL).columns.remove(0)
+}
+
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed ^ mixed >> 29
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        (self.next() >> 11) as usize % end
+    }
+}
+
+/// The rows in pieces of at most `most`, each as a worker makes it.
+fn pieces(
+    rows: &[Vec<String>],
+    most: usize,
+    spec: &ProfileSpec,
+    random: &mut Random,
+) -> Vec<Merged> {
+    let mut pieces = Vec::new();
+    let mut rest = rows;
+    while !rest.is_empty() {
+        let (now, later) = rest.split_at((1 + random.below(most)).min(rest.len()));
+        pieces.push(piece(now, spec, pieces.len() as u64));
+        rest = later;
+    }
+    pieces
+}
+
+/// All pieces as one, merged in an order and a grouping made up at random; some go over the wire.
+fn merged(mut pieces: Vec<Merged>, random: &mut Random) -> Merged {
+    while pieces.len() > 1 {
+        let other = pieces.swap_remove(random.below(pieces.len()));
+        let at = random.below(pieces.len());
+        if random.below(2) == 0 {
+            pieces[at] = Merged::try_from(&carried(&pieces[at])).unwrap();
+        }
+        pieces[at].merge(&other).unwrap();
+    }
+    pieces.pop().unwrap_or_default()
+}
+
+fn carried(merged: &Merged) -> ProfilePartial {
+    ProfilePartial::decode(merged.partial().encode_to_vec().as_slice()).unwrap()
+}
+
+/// Whatever depends on nothing but the set of cells: the nominees depend on where chunks were cut.
+fn cut_free(mut profile: Profile) -> Profile {
+    for column in &mut profile.columns {
+        if column
+            .distinct
+            .is_some_and(|distinct| distinct.count > 1000)
+        {
+            column.top.clear();
+            column.top_rest = None;
+        }
+    }
+    profile
+}
+
+/// Merges in several orders, sees that no order shows, and that one piece comes to the same.
+fn check_merges(rows: &Rows, most: usize, seed: u64) -> Profile {
+    let mut random = Random(seed);
+    let pieces = pieces(rows, most, &ALL, &mut random);
+    let first = merged(pieces.clone(), &mut random);
+    let bytes = first.partial().encode_to_vec();
+    for _ in 0..2 {
+        let again = merged(pieces.clone(), &mut random);
+        assert_eq!(again.partial().encode_to_vec(), bytes);
+    }
+    let profile = first.finish(&names(rows[0].len())).unwrap();
+    assert_eq!(
+        cut_free(profile.clone()),
+        cut_free(self::profile(rows, &ALL))
+    );
+    profile
+}
+
+#[test]
+fn hard_columns_merge_to_the_same_in_any_order() {
+    let mut random = Random(7);
+    let rows: Rows = (0..6000_u64)
+        .map(|n| {
+            let any = random.next();
+            vec![
+                n.to_string(),                                      // sorted, all distinct
+                (100_000 - n).to_string(),                          // reversed
+                "same".into(),                                      // all equal
+                String::new(),                                      // empty
+                (n % 1000).to_string(),                             // sorted within pieces
+                (any % 5).to_string(),                              // few
+                format!("{:.2}", (any % 1_000_000) as f64 / 100.0), // many numbers
+                format!("{}e{}", any % 9 + 1, any % 600),           // up to beyond a double
+                format!("-0.{any}{any}"),                           // long numbers
+                ["NaN", "inf", "-", "1e", "+", "0x1f"][any as usize % 6].into(),
+                format!("{}{}", "x".repeat(any as usize % 300), any % 700), // long, nearly too many
+                if any % 3 == 0 {
+                    "hot".into()
+                } else {
+                    any.to_string()
+                }, // one frequent value
+            ]
+        })
+        .collect();
+    let profile = check_merges(&rows, 900, 11);
+    let [sorted, reversed, equal, empty, within, ..] = &profile.columns[..] else {
+        panic!("{} columns", profile.columns.len());
+    };
+    assert_eq!(sorted.order(), Order::StrictlyAscending);
+    assert_eq!(sorted.unique(), Uniqueness::Yes);
+    assert_eq!(sorted.distinct.unwrap().count, 6000);
+    assert_eq!(reversed.order(), Order::StrictlyDescending);
+    assert_eq!(equal.order(), Order::Constant);
+    assert_eq!(
+        (empty.order(), empty.unique()),
+        (Order::Unspecified, Uniqueness::No)
+    );
+    assert_eq!(within.order(), Order::None);
+    let hot = &profile.columns[11].top[0];
+    let truth = rows.iter().filter(|row| row[11] == "hot").count() as u64;
+    assert_eq!(hot.value, "hot");
+    assert!(
+        hot.count >= truth && hot.count - hot.over <= truth,
+        "{hot:?} of {truth}"
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn small_tables_and_their_overflow_merge_to_the_same(
+        values in 1_usize..3000, count in 1_usize..4000, most in 1_usize..3000, seed in any::<u64>(),
+    ) {
+        let mut random = Random(seed);
+        let rows = (0..count).map(|_| {
+            let value = random.below(values);
+            vec![value.to_string(), format!("v{}", value * value % 1999)]
+        });
+        check_merges(&rows.collect(), most, seed);
+    }
+
+    #[test]
+    fn specs_that_differ_leave_in_what_both_have(first in 0_u32..32, second in 0_u32..32, seed in any::<u64>()) {
+        let spec = |bits: u32| ProfileSpec {
+            no_distinct: bits & 1 > 0, no_quantiles: bits & 2 > 0, no_top: bits & 4 > 0,
+            no_checks: bits & 8 > 0, exact: bits & 16 > 0,
+        };
+        let mut random = Random(seed);
+        let (few, many) = (column(0..30), column((0..1500).map(|_| random.below(9999))));
+        let [a, b] = [piece(&few, &spec(first), 0), piece(&many, &spec(second), 1)];
+        let [mut ab, mut ba] = [a.clone(), b.clone()];
+        ab.merge(&b).unwrap();
+        ba.merge(&a).unwrap();
+        prop_assert_eq!(ab.partial(), ba.partial());
+        let carried = Merged::try_from(&carried(&ab)).unwrap();
+        prop_assert_eq!(carried.partial(), ab.partial());
+        let profile = ab.finish(&names(1)).unwrap();
+        let both = first | second;
+        prop_assert_eq!(profile.columns[0].distinct.is_none(), both & 1 > 0);
+        prop_assert_eq!(profile.columns[0].quantiles.is_empty(), both & 2 > 0);
+        prop_assert_eq!(profile.columns[0].top_rest.is_none(), both & 4 > 0);
+        prop_assert_eq!(profile.columns[0].order() == Order::Unspecified, both & 8 > 0);
+    }
+
+    #[test]
+    fn a_partial_that_was_tampered_with_never_panics(at in any::<usize>(), byte in any::<u8>(), seed in any::<u64>()) {
+        let mut random = Random(seed);
+        let rows = (0..1300).map(|_| vec![random.below(2000).to_string(), random.below(9).to_string()]);
+        let own = piece(&rows.collect::<Rows>(), &ALL, 3);
+        let mut bytes = own.partial().encode_to_vec();
+        let at = at % bytes.len();
+        bytes[at] = byte;
+        if let Ok(wire) = ProfilePartial::decode(bytes.as_slice()) && let Ok(hostile) = Merged::try_from(&wire) {
+            let mut into = own.clone();
+            let _done = into.merge(&hostile);
+            drop(into.finish(&names(2)));
+            let mut into = hostile.clone();
+            let _done = into.merge(&hostile);
+            drop(into.finish(&names(2)));
+        }
+    }
+}
+
+/// Values with counts, most frequent first, then by byte order.
+fn frequencies(cells: &[String]) -> Vec<(&str, u64)> {
+    let mut counts = BTreeMap::new();
+    for cell in cells.iter().filter(|cell| !cell.is_empty()) {
+        *counts.entry(cell.as_str()).or_insert(0) += 1;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|&(_, count)| u64::MAX - count);
+    counts
+}
+
+#[test]
+fn frequent_values_keep_their_bounds() {
+    let mut random = Random(3);
+    // Zipf-like: the value n comes about 1 / n times as often as the first.
+    let cells: Vec<String> = (0..60_000)
+        .map(|_| {
+            let share = (random.next() >> 11) as f64 / (1_u64 << 53) as f64;
+            format!("value {}", (20_000_f64.powf(share)) as u64)
+        })
+        .collect();
+    let truth = frequencies(&cells);
+    let pieces = pieces(&column(&cells), 9000, &ALL, &mut random);
+    let profile = merged(pieces, &mut random).finish(&names(1)).unwrap();
+    let column = &profile.columns[0];
+    assert_eq!(column.top.len(), 10);
+    let counts: BTreeMap<_, _> = truth.iter().copied().collect();
+    for value in &column.top {
+        let count = counts[value.value.as_str()];
+        assert!(
+            value.count >= count && value.count - value.over <= count,
+            "{value:?} of {count}"
+        );
+    }
+    let listed: HashSet<_> = column
+        .top
+        .iter()
+        .map(|value| value.value.as_str())
+        .collect();
+    let rest = truth
+        .iter()
+        .find(|(value, _)| !listed.contains(value))
+        .unwrap();
+    assert!(column.top_rest.unwrap() >= rest.1);
+    let first: Vec<_> = truth[..5].iter().map(|(value, _)| *value).collect();
+    let found: Vec<_> = column.top[..5]
+        .iter()
+        .map(|value| value.value.as_str())
+        .collect();
+    assert_eq!(found, first);
+    let distinct = column.distinct.unwrap();
+    let error = (distinct.count as f64 - truth.len() as f64).abs() / truth.len() as f64;
+    assert!(
+        error < 4.0 * distinct.error,
+        "{distinct:?} of {}",
+        truth.len()
+    );
+}
+
+#[test]
+fn exact_statistics_are_exact() {
+    let mut random = Random(5);
+    let cells: Vec<String> = (0..9000).map(|_| random.below(5000).to_string()).collect();
+    let exact = ProfileSpec { exact: true, ..ALL };
+    let pieces = pieces(&column(&cells), 4000, &exact, &mut random);
+    let profile = merged(pieces, &mut random).finish(&names(1)).unwrap();
+    let column = &profile.columns[0];
+    let truth = frequencies(&cells);
+    assert_eq!(
+        (
+            column.distinct.unwrap().count,
+            column.distinct.unwrap().error
+        ),
+        (truth.len() as u64, 0.0)
+    );
+    let top: Vec<_> = column
+        .top
+        .iter()
+        .map(|value| (value.value.as_str(), value.count))
+        .collect();
+    assert_eq!(top, truth[..10]);
+    assert_eq!(column.top_rest, Some(truth[10].1));
+    assert_eq!(column.unique(), Uniqueness::No);
+    assert_eq!(column.quantile_error, 0.0);
+    check_quantiles(&cells, column);
+}
+
+/// Each quantile within the stated error of the number at its rank.
+fn check_quantiles(cells: &[String], column: &ColumnProfile) {
+    let mut numbers: Vec<f64> = cells.iter().filter_map(|cell| cell.parse().ok()).collect();
+    numbers.sort_by(f64::total_cmp);
+    assert_eq!(column.quantiles.len(), 7);
+    for quantile in &column.quantiles {
+        let rank = (quantile.rank * numbers.len() as f64).ceil() as usize;
+        let truth = numbers[rank.max(1) - 1];
+        let error = (quantile.value - truth).abs();
+        let bound = truth.abs() * column.quantile_error * (1.0 + 1e-9);
+        assert!(error <= bound, "{quantile:?} where {truth} is");
+    }
+    let bars = &column.histogram;
+    assert!(
+        bars.len() <= 32 && bars.iter().map(|bar| bar.count).sum::<u64>() == numbers.len() as u64
+    );
+    assert_eq!(
+        (bars[0].from, bars[bars.len() - 1].to),
+        (numbers[0], numbers[numbers.len() - 1])
+    );
+    assert!(bars.windows(2).all(|pair| pair[0].to == pair[1].from));
+}
+
+#[test]
+fn quantiles_keep_their_bound() {
+    let mut random = Random(9);
+    let kinds: [&dyn Fn(u64) -> String; 5] = [
+        &|any| (any % 1_000_000).to_string(),
+        &|any| format!("-{}.{:03}", any % 70, any % 1000),
+        &|any| format!("{}e-{}", any % 99_991, any % 40),
+        &|any| format!("{}{}.5", if any % 2 == 0 { "-" } else { "" }, any % 5000),
+        &|any| format!("{}e{}", any % 7 + 1, (any % 500) as i64 - 250),
+    ];
+    for kind in kinds {
+        let cells: Vec<String> = (0..5000).map(|_| kind(random.next() >> 8)).collect();
+        check_quantiles(&cells, &of(&cells));
+    }
+}
+
+#[test]
+fn integers_that_lie_close_have_a_bar_each() {
+    let column = of((1..=12).flat_map(|n| vec![n; n]));
+    let bars: Vec<_> = column.histogram.iter().map(|bar| bar.count).collect();
+    assert_eq!(bars, (1..=12).collect::<Vec<_>>());
+    assert_eq!(column.quantiles[3].value, 9.0);
+    assert_eq!(of([7, 7, 7]).histogram.len(), 1);
+}
+
+#[test]
+fn skewness_is_that_of_the_formula() {
+    // By scipy.stats.skew(x, bias=False).
+    let skewness = of([2, 8, 0, 4, 1, 9, 9, 0]).skewness.unwrap();
+    assert!((skewness - 0.330_582_2).abs() < 1e-6, "{skewness}");
+    assert_eq!(of([1, 2, 3]).skewness, Some(0.0));
+    assert_eq!(of([-5, -5, -5]).skewness, None);
+    assert_eq!(of([1, 2]).skewness, None);
+    let (right, left) = (of(["0.1", "0.25", "1e30"]), of(["-0.1", "-0.25", "-1e30"]));
+    assert_eq!(right.skewness, left.skewness.map(|skewness| -skewness));
+    assert!((right.skewness.unwrap() - 3_f64.sqrt()).abs() < 1e-9);
+}
+
+#[test]
+fn checks_see_what_people_want_to_know() {
+    let column = of(["007", "0", "10", "0.5", "00", "1"]);
+    assert_eq!((column.leading_zeros, column.order()), (2, Order::None));
+    let text = of([" a", "b\t", "c", "C", "c d", "Äb", "äb"]);
+    assert_eq!((text.surrounding_space, text.mixed_case), (2, 2));
+    assert_eq!(of(["1", "2.0", "2.00", "10"]).order(), Order::Ascending);
+    assert_eq!(of(["b", "b", "a"]).order(), Order::Descending);
+    assert_eq!(of(["1e400", "5", "4"]).order(), Order::StrictlyDescending);
+    assert_eq!(
+        of(["bb", "a", "ccc", "b", "aaa"]).shortest.as_deref(),
+        Some("a")
+    );
+    assert_eq!(
+        of(["bb", "a", "ccc", "b", "aaa"]).longest.as_deref(),
+        Some("aaa")
+    );
+    let long = of(["é".repeat(200)]);
+    assert_eq!(long.longest, Some("é".repeat(128)));
+    assert_eq!(long.top[0].value, "é".repeat(128));
+}
+
+#[test]
+fn keys_are_told_from_what_repeats() {
+    assert_eq!(of(0..5000).unique(), Uniqueness::Yes); // sorted
+    let mut random = Random(1);
+    let shuffled = of((0..5000).map(|_| random.next()));
+    assert_eq!(shuffled.unique(), Uniqueness::Likely);
+    let mut random = Random(1);
+    assert_eq!(
+        of((0..5000).map(|_| random.next() % 4000)).unique(),
+        Uniqueness::No
+    );
+    assert_eq!(of(["b", "a", ""]).unique(), Uniqueness::No);
+    assert_eq!(of(["b", "a"]).unique(), Uniqueness::Yes);
+}
+
+#[test]
+fn records_that_come_twice_are_counted_nearly() {
+    let row = |n: u64| vec![(n * 7 % 9973).to_string(), (n * 7 % 9973 / 3).to_string()];
+    let duplicates = |rows: Rows| check_merges(&rows, 1500, 5).duplicate_rows.unwrap();
+    let few = duplicates((0..100).map(|n| row(n % 90)).collect());
+    assert_eq!((few.count, few.error), (10, 0.0));
+    let many = duplicates((0..9000).map(|n| row(n % 6000)).collect());
+    let error = (many.count as f64 - 3000.0).abs() / 3000.0;
+    assert!(many.error > 0.0 && error < 4.0 * many.error, "{many:?}");
+    let none = duplicates((0..9000).map(row).collect());
+    assert_eq!(none.count, 0);
+}
+
+#[test]
+fn five_hundred_columns_are_no_trouble() {
+    let rows: Rows = (0..40)
+        .map(|row| (0..500).map(|column| (row * column).to_string()).collect())
+        .collect();
+    let profile = check_merges(&rows, 10, 2);
+    assert_eq!(profile.columns[499].max.as_deref(), Some("19461"));
+}
+
+#[test]
+fn a_partial_of_an_older_worker_still_merges() {
+    let rows = column([3, 1, 2]);
+    let mut old = piece(&rows, &ALL, 0).partial();
+    old.taken = 0;
+    old.records = None;
+    for column in &mut old.columns {
+        (column.order, column.table) = (None, None);
+        (column.shortest, column.longest) = (Vec::new(), Vec::new());
+    }
+    let mut merged = Merged::try_from(&old).unwrap();
+    merged.merge(&piece(&rows, &ALL, 1)).unwrap();
+    let column = &merged.finish(&names(1)).unwrap().columns[0];
+    assert_eq!((column.count, column.sum.as_deref()), (6, Some("12")));
+    assert_eq!(
+        (column.skewness, &column.shortest, column.distinct),
+        (None, &None, None)
+    );
+    assert!(profile::finish(&old, &names(1)).is_ok());
+}
