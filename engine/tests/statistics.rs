@@ -180,7 +180,7 @@ fn hard_columns_merge_to_the_same_in_any_order() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn small_tables_and_their_overflow_merge_to_the_same(
