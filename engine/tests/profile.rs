@@ -83,7 +83,7 @@ fn by_pieces(
         let other = partials.swap_remove((order >> 33) as usize % partials.len());
         let at = (order >> 17) as usize % partials.len();
         // Once in a while it goes over the wire, as the master's state does to its disk.
-        if order & 3 == 0 {
+        if order.is_multiple_of(4) {
             partials[at] = Merged::try_from(&partials[at].partial()).unwrap();
         }
         partials[at].merge(&other).unwrap();

@@ -203,7 +203,7 @@ impl TryFrom<&v1::Buckets> for Buckets {
 pub(super) struct Pages {
     /// By sign and exponent: the page's number, from 1.
     numbers: Box<[u16]>,
-    pages: Vec<[u64; 1 << FRACTION_BITS]>,
+    counters: Vec<[u64; 1 << FRACTION_BITS]>,
     zeros: u64,
 }
 
@@ -211,7 +211,7 @@ impl Pages {
     pub(super) fn new() -> Self {
         Self {
             numbers: vec![0; 1 << 12].into_boxed_slice(),
-            pages: Vec::new(),
+            counters: Vec::new(),
             zeros: 0,
         }
     }
@@ -226,10 +226,10 @@ impl Pages {
         let head = number.to_bits() >> DROPPED_BITS;
         let at = &mut self.numbers[(head >> FRACTION_BITS) as usize];
         if *at == 0 {
-            self.pages.push([0; 1 << FRACTION_BITS]);
-            *at = self.pages.len() as u16; // at most 4096
+            self.counters.push([0; 1 << FRACTION_BITS]);
+            *at = self.counters.len() as u16; // at most 4096
         }
-        let page = &mut self.pages[usize::from(*at) - 1];
+        let page = &mut self.counters[usize::from(*at) - 1];
         page[head as usize & ((1 << FRACTION_BITS) - 1)] += times;
     }
 
@@ -243,7 +243,7 @@ impl Pages {
         {
             let is_negative = head >> 11 == 1;
             let first = ((head & 0x7ff) << FRACTION_BITS) as i32;
-            for (at, &count) in self.pages[usize::from(page) - 1].iter().enumerate() {
+            for (at, &count) in self.counters[usize::from(page) - 1].iter().enumerate() {
                 let size = first + at as i32;
                 if count > 0 {
                     counts.push((if is_negative { -1 - size } else { size }, count));

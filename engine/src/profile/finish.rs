@@ -1,9 +1,6 @@
-//! From a merged partial to what people read.
+//! From what was merged to what people read. Which type a column has is for `infer`.
 //!
-//! A column has the type that most of its cells with bytes fit, if at least 95 % do, else it is text.
-//! Integers fit decimal, and dates fit datetime; of types that fit equally well, the narrower is
-//! taken. Least, greatest, moments, quantiles and order of a number column are those of its numbers
-//! alone.
+//! Least, greatest, moments, quantiles and order of a number column are those of its numbers alone.
 
 use proto::v1::{ColumnProfile, ColumnType, Estimate, Order, Profile, TopValue, Uniqueness};
 
@@ -14,16 +11,13 @@ use super::distribution::Distribution;
 use super::frequent;
 use super::groups::Groups;
 use super::hyperloglog;
-use super::kind::Kind;
+use super::infer::infer;
 use super::merged::Merged;
 use super::moments::Moments;
 use super::table::Table;
 use super::text::KEPT_BYTES;
 use super::values::{Distinct, Values};
 use crate::columns;
-
-/// The share of cells that must fit a type.
-const FIT: f64 = 0.95;
 
 /// So many of the most frequent values are told.
 const TOP: usize = 10;
@@ -307,43 +301,4 @@ fn text(cell: &[u8]) -> String {
     let mut text = String::from_utf8_lossy(kept).into_owned();
     text.truncate(text.floor_char_boundary(KEPT_BYTES));
     text
-}
-
-/// The type of a column, and the share of its cells with bytes that fit.
-fn infer(column: &Basics) -> (ColumnType, f64) {
-    let filled = column.filled();
-    if filled == 0 {
-        return (ColumnType::Empty, 1.0);
-    }
-    let count = |kind| column.kind(kind);
-    // Narrower types first: of equals, the first is taken.
-    let types = [
-        (ColumnType::Integer, count(Kind::Integer)),
-        (
-            ColumnType::Decimal,
-            count(Kind::Integer).saturating_add(count(Kind::Decimal)),
-        ),
-        (ColumnType::Boolean, count(Kind::Boolean)),
-        (ColumnType::Date, count(Kind::Date)),
-        (
-            ColumnType::Datetime,
-            count(Kind::Date).saturating_add(count(Kind::DateTime)),
-        ),
-        (ColumnType::Time, count(Kind::Time)),
-        (ColumnType::Uuid, count(Kind::Uuid)),
-        (ColumnType::Email, count(Kind::Email)),
-        (ColumnType::Url, count(Kind::Url)),
-    ];
-    let mut best = types[0];
-    for other in types {
-        if other.1 > best.1 {
-            best = other;
-        }
-    }
-    let fit = best.1 as f64 / filled as f64;
-    if fit >= FIT {
-        (best.0, fit)
-    } else {
-        (ColumnType::Text, 1.0)
-    }
 }

@@ -97,7 +97,7 @@ impl Frequent {
     fn settle(&mut self) {
         let key = |nominee: &Nominee| (u64::MAX - nominee.rank, nominee.hash);
         self.nominees
-            .sort_by(|a, b| (a.hash, key(a)).cmp(&(b.hash, key(b))));
+            .sort_by_key(|nominee| (nominee.hash, key(nominee)));
         self.nominees.dedup_by_key(|nominee| nominee.hash);
         self.nominees.sort_by_key(key);
         self.nominees.truncate(NOMINEES);

@@ -18,7 +18,7 @@ impl Groups {
 
     const ALL: u32 = 63;
 
-    pub(super) fn of(spec: &ProfileSpec) -> Self {
+    pub(super) fn of(spec: ProfileSpec) -> Self {
         let none = Self(0);
         let unless = |is_left_out, group: Self| if is_left_out { none } else { group };
         let taken = [

@@ -28,10 +28,8 @@ impl HyperLogLog {
         // A one behind the ranked bits ends the zeros.
         let rank = (hash << BITS | 1 << (BITS - 1)).leading_zeros() as u8 + 1;
         let register = &mut self.0[(hash >> RANKED_BITS) as usize];
-        // Soon most ranks are too small: a branch that is not taken costs less than a store.
-        if rank > *register {
-            *register = rank;
-        }
+        // No branch: within a chunk nobody could foresee it.
+        *register = rank.max(*register);
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
@@ -49,7 +47,7 @@ impl HyperLogLog {
         let registers = REGISTERS as f64;
         let mut sum = registers * tau(1.0 - counts[RANKED_BITS + 1] / registers);
         for &count in counts[1..=RANKED_BITS].iter().rev() {
-            sum = (sum + count) / 2.0;
+            sum = f64::midpoint(sum, count);
         }
         sum += registers * sigma(counts[0] / registers);
         registers * registers / (2.0 * std::f64::consts::LN_2) / sum

@@ -134,7 +134,7 @@ pub struct Profiler {
 impl Profiler {
     /// A profiler of records with so many fields, which are those of chunk `seq`.
     pub fn new(columns: usize, spec: &ProfileSpec, seq: u64) -> Self {
-        let taken = Groups::of(spec);
+        let taken = Groups::of(*spec);
         Self {
             rows: 0,
             columns: vec![Gather::new(taken, seq); columns],

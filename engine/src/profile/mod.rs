@@ -16,6 +16,7 @@ mod gather;
 mod groups;
 mod hash;
 mod hyperloglog;
+mod infer;
 mod kind;
 mod merged;
 mod moments;

@@ -68,7 +68,7 @@ struct Run {
 /// Joins what comes behind to the ends of a run, noting how the two compare where they meet.
 fn join<T: Clone>(
     ends: &mut Option<(T, T)>,
-    behind: &Option<(T, T)>,
+    behind: Option<&(T, T)>,
     seen: &mut Seen,
     compare: impl Fn(&T, &T) -> Ordering,
 ) {
@@ -78,7 +78,7 @@ fn join<T: Clone>(
             seen.note(compare(next, last));
             *last = behind.clone();
         }
-        (ends @ None, Some(_)) => ends.clone_from(behind),
+        (ends @ None, Some(behind)) => *ends = Some(behind.clone()),
     }
 }
 
@@ -103,9 +103,19 @@ impl Sorting {
             match joined.last_mut().filter(|last| meet(last, &run)) {
                 Some(last) => {
                     last.last_seq = run.last_seq;
-                    join(&mut last.bytes, &run.bytes, &mut self.bytes, Ord::cmp);
+                    join(
+                        &mut last.bytes,
+                        run.bytes.as_ref(),
+                        &mut self.bytes,
+                        Ord::cmp,
+                    );
                     let compare = |a: &Value, b: &Value| number::compare(*a, *b);
-                    join(&mut last.numbers, &run.numbers, &mut self.numbers, compare);
+                    join(
+                        &mut last.numbers,
+                        run.numbers.as_ref(),
+                        &mut self.numbers,
+                        compare,
+                    );
                 }
                 None => joined.push(run),
             }

@@ -100,3 +100,62 @@ fn decode(bytes: &[u8]) -> Result<Option<Merged>, StoreError> {
     let merged = result.partial.as_ref().map(Merged::try_from);
     merged.transpose().map_err(StoreError::Unmergeable)
 }
+
+#[cfg(test)]
+mod tests {
+    use engine::profile::Profiler;
+    use proto::JobId;
+    use proto::v1::ProfileSpec;
+    use proto::v1::chunk_result::Partial;
+
+    use super::super::{Place, Store};
+    use super::*;
+    use crate::arrival::Arrival;
+
+    /// Too many values for a table, so that every piece has sketches.
+    fn result(seq: u64) -> ChunkResult {
+        let mut profiler = Profiler::new(1, &ProfileSpec::default(), seq);
+        for number in seq * 2000..seq * 2000 + 1500 {
+            profiler.add(std::iter::once(number.to_string().as_bytes()));
+        }
+        ChunkResult {
+            seq,
+            partial: Some(Partial::Profile(profiler.merged().partial())),
+            ..Default::default()
+        }
+    }
+
+    fn state(store: &Store, id: JobId) -> Option<Partial> {
+        store
+            .job(id)?
+            .merged
+            .as_ref()
+            .map(|merged| merged.partial())
+    }
+
+    #[test]
+    fn a_restart_finds_what_was_merged_in_the_whole_and_in_the_pieces() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place::Directory(dir.path().into());
+        let id = JobId::new();
+        let mut folds = 0;
+        for seq in 0..24 {
+            let mut store = Store::open(&place).unwrap();
+            let before = state(&store, id);
+            let arrival = Arrival::Result(id, Box::new(result(seq)));
+            store.apply(std::slice::from_ref(&arrival), 1).unwrap();
+            let merged = state(&store, id).unwrap();
+            assert_ne!(Some(&merged), before.as_ref());
+            // It comes again, and has no effect.
+            store.apply(&[arrival], 1).unwrap();
+            assert_eq!(state(&store, id).as_ref(), Some(&merged));
+            let stored = store.job(id).unwrap().stored;
+            folds += u64::from(stored.pieces == 0);
+            drop(store);
+            let store = Store::open(&place).unwrap();
+            assert_eq!(state(&store, id), Some(merged));
+            assert_eq!(store.job(id).unwrap().stored, stored);
+        }
+        assert!((1..12).contains(&folds), "{folds} folds");
+    }
+}
