@@ -224,7 +224,8 @@ mod tests {
 
     #[test]
     fn a_piece_that_grows_is_cut_and_nothing_is_lost() {
-        let body: String = (0..5000).map(|n| format!("{n},x,y\n")).collect();
+        let row = |n: u32| format!("{n},x,y\n");
+        let body: String = (0..5000).map(row).collect();
         let whole = Piece {
             body: body.into(),
             ..piece("")

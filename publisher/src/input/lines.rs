@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn each_kind_of_line_end_is_one() {
-        let long = [&[b'x'; LOOK_BYTES - 1][..], b"\r\nrest"].concat();
+        let long = ["x".repeat(LOOK_BYTES - 1).as_bytes(), b"\r\nrest"].concat();
         for (input, lines, rest, line_ends) in [
             (&b"title\r\n\ra,b\n"[..], 2, &b"a,b\n"[..], 2),
             (b"title\n\na,b\n", 1, b"\na,b\n", 1),
