@@ -30,6 +30,7 @@ enum Role {
     Jobs(crate::jobs::Args),
     Show(crate::show::Args),
     Wait(crate::wait::Args),
+    Diff(crate::diff::Args),
     /// End an unfinished job for good: workers forget its chunks
     Cancel(crate::control::Args),
     /// Hold an unfinished job's chunks back; other jobs go on
@@ -60,6 +61,7 @@ impl Command {
             Role::Jobs(args) => args.run().await,
             Role::Show(args) => args.run().await,
             Role::Wait(args) => args.run(shutdown).await,
+            Role::Diff(args) => args.run().await,
             Role::Cancel(args) => args.cancel().await,
             Role::Pause(args) => args.pause().await,
             Role::Resume(args) => args.resume().await,
