@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 
 import tools
@@ -16,8 +17,7 @@ PATIENCE_S = 60
 @contextlib.contextmanager
 def broker():
     """Its AMQP address; it is gone afterwards, with all that it kept."""
-    directory = tools.BENCH / "broker"
-    shutil.rmtree(directory, ignore_errors=True)
+    directory = tempfile.mkdtemp(prefix="broker-", dir=tools.BENCH)
     subprocess.run([BROKER, "install"], check=True)
     said = subprocess.run([BROKER, "start", directory], stdout=subprocess.PIPE, text=True, check=True).stdout
     try:
@@ -31,8 +31,8 @@ def broker():
 def mill(url, workers):
     """A master and workers (one per entry: its number of threads): the environment in which a publish finds them,
     and the roles' process ids."""
-    data = tools.BENCH / "master"
-    shutil.rmtree(data, ignore_errors=True)
+    directory = tempfile.mkdtemp(prefix="mill-", dir=tools.BENCH)
+    data, talk = f"{directory}/master", f"{directory}/roles.log"
     listen = f"127.0.0.1:{free_port()}"
     env = {
         **os.environ,
@@ -41,11 +41,11 @@ def mill(url, workers):
         "ROWMILL_NAMESPACE": f"bench-{os.getpid()}-{free_port()}",
     }
     roles = [["master", "--listen", listen, "--data", data], *(["worker", "--threads", n] for n in workers)]
-    log = (tools.BENCH / "roles.log").open("wb")
-    running = [
-        subprocess.Popen([str(part) for part in [tools.ROWMILL, *role]], env=env, stdout=log, stderr=log)
-        for role in roles
-    ]
+    with open(talk, "wb") as log:
+        running = [
+            subprocess.Popen([str(part) for part in [tools.ROWMILL, *role]], env=env, stdout=log, stderr=log)
+            for role in roles
+        ]
     try:
         until_there(env, len(workers))
         yield env, [role.pid for role in running]
@@ -54,8 +54,7 @@ def mill(url, workers):
             role.terminate()
         for role in running:
             role.wait()
-        log.close()
-        shutil.rmtree(data, ignore_errors=True)
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def until_there(env, workers):
