@@ -57,7 +57,7 @@ def xan():
         name = " ".join(["xan stats", *parallel, *more])
         yield name, [program, "stats", *parallel, *more, file]
 
-    return program and (tools.first_line(program, "--version"), commands)
+    return program and (f"xan {tools.first_line(program, '--version')}", commands)
 
 
 def qsv(file):
