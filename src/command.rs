@@ -32,6 +32,7 @@ enum Role {
     Show(crate::show::Args),
     Wait(crate::wait::Args),
     Rejects(crate::rejects::Args),
+    Diff(crate::diff::Args),
     /// End an unfinished job for good: workers forget its chunks
     Cancel(crate::control::Args),
     /// Hold an unfinished job's chunks back; other jobs go on
@@ -64,6 +65,7 @@ impl Command {
             Role::Show(args) => args.run().await,
             Role::Wait(args) => args.run(shutdown).await,
             Role::Rejects(args) => args.run().await,
+            Role::Diff(args) => args.run().await,
             Role::Cancel(args) => args.cancel().await,
             Role::Pause(args) => args.pause().await,
             Role::Resume(args) => args.resume().await,

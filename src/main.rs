@@ -3,6 +3,7 @@
 mod command;
 mod control;
 mod dead;
+mod diff;
 mod follow;
 mod in_process;
 mod jobs;

@@ -22,15 +22,20 @@ fn json(args: &[&str], input: &[u8]) -> Value {
 
 #[test]
 fn a_table_has_one_row_a_column() {
-    let output = run_with_input(rowmill().args(["run", "-"]), PETS.as_bytes());
+    let mut command = rowmill();
+    command
+        .args(["run", "-"])
+        .env("LC_ALL", "C.UTF-8")
+        .env("COLUMNS", "100");
+    let output = run_with_input(&mut command, PETS.as_bytes());
     assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(
         String::from_utf8_lossy(&output.stdout),
-        "column  type     count     empty  min         max           mean  stddev    sum  length\n\
-         name    text         3         0  Ada         Tom, \"Tiger\"                         3-12\n\
-         age     integer      3  1 (33 %)  3           11            7.00    5.66     14     1-2\n\
-         weight  decimal      3         0  3.75        12.5          6.83    4.91  20.50       4\n\
-         since   date         3         0  2013-10-30  2021-04-01                             10\n"
+        "column  type     empty  distinct  min         median  max           mean  stddev  values    length\n\
+         name    text         0         3  Ada                 Tom, \"Tiger\"                            3-12\n\
+         age     integer   33 %         2  3             3.00  11            7.00    5.66  ▇      ▇     1-2\n\
+         weight  decimal      0         3  3.75          4.25  12.5          6.83    4.91  ▇      ▄       4\n\
+         since   date         0         3  2013-10-30          2021-04-01                                10\n"
     );
     assert!(
         stderr(&output).contains("3 rows, 4 columns"),

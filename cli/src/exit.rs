@@ -25,6 +25,11 @@ pub enum Exit {
     Cancelled = 7,
 }
 
+impl Exit {
+    /// Two results differ, and whoever asked wants to know by the code.
+    pub const DIFFERENT: Self = Self::BadRecords;
+}
+
 /// An error with the exit code that it deserves.
 #[derive(Debug)]
 pub struct Failure {

@@ -10,7 +10,9 @@ mod words;
 pub use client::{Client, ConnectError, client, connect, is_loopback};
 pub use envelope::{Envelope, Payload, PayloadError};
 pub use id::{ChunkId, IdError, JobId, WorkerId};
-pub use words::type_name;
+pub use words::{
+    order_name, order_named, type_name, type_named, uniqueness_name, uniqueness_named,
+};
 
 /// The version of the messages and of what is expected of those who exchange them. It changes
 /// whenever an old process could misread a new one; both sides compare it at first contact.

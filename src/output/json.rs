@@ -1,10 +1,14 @@
-//! A job and its result as JSON. Numbers are raw: no grouping, no rounding.
+//! A job and its result as JSON, and a profile read from it again. Numbers are raw: no grouping, no
+//! rounding.
+
+use std::io::{self, Write};
 
 use proto::v1::{
-    ColumnProfile, ColumnType, DeadChunkInfo, GetJobResponse, Input, Job, JobState, Sniffed,
+    ColumnProfile, DeadChunkInfo, GetJobResponse, Input, Job, JobState, Profile, Sniffed,
 };
-use serde::Serialize;
-use serde_json::value::RawValue;
+use serde::{Deserialize, Serialize};
+
+use super::column_json::{ColumnJson, EstimateJson};
 
 /// A job, with its profile where one was asked for.
 #[derive(Debug, Serialize)]
@@ -36,6 +40,9 @@ pub(crate) struct JobJson {
     reason: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     input: Option<InputJson>,
+    /// Records that are equal to one before them; only with a profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duplicate_rows: Option<EstimateJson>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     columns: Vec<ColumnJson>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -60,23 +67,6 @@ pub(crate) struct SniffedJson {
 }
 
 #[derive(Debug, Serialize)]
-struct ColumnJson {
-    name: String,
-    r#type: &'static str,
-    fit: f64,
-    count: u64,
-    empty: u64,
-    min: Option<Scalar>,
-    max: Option<Scalar>,
-    sum: Option<Scalar>,
-    mean: Option<f64>,
-    stddev: Option<f64>,
-    length_min: Option<u64>,
-    length_max: Option<u64>,
-    length_mean: Option<f64>,
-}
-
-#[derive(Debug, Serialize)]
 struct DeadJson {
     seq: u64,
     reason: String,
@@ -86,25 +76,67 @@ struct DeadJson {
     rows: u64,
 }
 
-/// A number with all its digits, or text.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum Scalar {
-    Number(Box<RawValue>),
-    Text(String),
+/// What is read again of a [`JobJson`].
+#[derive(Debug, Deserialize)]
+struct ProfileJson {
+    #[serde(default)]
+    name: String,
+    rows: u64,
+    #[serde(default)]
+    rejects: u64,
+    #[serde(default)]
+    partial: bool,
+    #[serde(default)]
+    duplicate_rows: Option<EstimateJson>,
+    columns: Vec<ColumnJson>,
+}
+
+/// Writes one job's answer.
+pub(super) fn write(out: &mut impl Write, response: &GetJobResponse) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, &job_json(response))?;
+    writeln!(out)
 }
 
 /// One job's answer as JSON.
 pub(crate) fn job_json(response: &GetJobResponse) -> JobJson {
     let job = response.job.clone().unwrap_or_default();
-    let columns = response.profile.iter().flat_map(|profile| &profile.columns);
+    let profile = response.profile.as_ref();
+    let columns = profile.into_iter().flat_map(|profile| &profile.columns);
+    let duplicates = profile.and_then(|profile| profile.duplicate_rows);
     JobJson {
         partial: response.partial,
         input: response.input.as_ref().map(input),
-        columns: columns.map(column).collect(),
+        duplicate_rows: duplicates.map(EstimateJson::from),
+        columns: columns.map(ColumnJson::from).collect(),
         dead: response.dead.iter().map(dead).collect(),
         ..job.into()
     }
+}
+
+/// A job's answer from what [`write()`] wrote of it: its name, counts and profile.
+///
+/// # Errors
+///
+/// When the text is not such JSON.
+pub(crate) fn read(text: &str) -> serde_json::Result<GetJobResponse> {
+    let json: ProfileJson = serde_json::from_str(text)?;
+    let columns: Vec<ColumnProfile> = json.columns.into_iter().map(Into::into).collect();
+    Ok(GetJobResponse {
+        columns: columns.iter().map(|column| column.name.clone()).collect(),
+        job: Some(Job {
+            name: json.name,
+            rows: json.rows,
+            rejects: json.rejects,
+            ..Job::default()
+        }),
+        profile: Some(Profile {
+            rows: json.rows,
+            columns,
+            duplicate_rows: json.duplicate_rows.map(Into::into),
+        }),
+        partial: json.partial,
+        ..GetJobResponse::default()
+    })
 }
 
 impl From<Job> for JobJson {
@@ -132,6 +164,7 @@ impl From<Job> for JobJson {
             replaced: job.replaced,
             reason: job.reason,
             input: None,
+            duplicate_rows: None,
             columns: Vec::new(),
             dead: Vec::new(),
         }
@@ -156,34 +189,6 @@ impl From<&Sniffed> for SniffedJson {
             confidence: sniffed.confidence,
         }
     }
-}
-
-fn column(column: &ColumnProfile) -> ColumnJson {
-    let kind = column.r#type();
-    let is_number = matches!(kind, ColumnType::Integer | ColumnType::Decimal);
-    let scalar = |text: &Option<String>| text.as_ref().map(|text| scalar(text, is_number));
-    ColumnJson {
-        name: column.name.clone(),
-        r#type: proto::type_name(kind),
-        fit: column.fit,
-        count: column.count,
-        empty: column.empty,
-        min: scalar(&column.min),
-        max: scalar(&column.max),
-        sum: scalar(&column.sum),
-        mean: column.mean,
-        stddev: column.stddev,
-        length_min: column.length_min,
-        length_max: column.length_max,
-        length_mean: column.length_mean,
-    }
-}
-
-fn scalar(text: &str, is_number: bool) -> Scalar {
-    let number = is_number
-        .then(|| RawValue::from_string(text.to_owned()).ok())
-        .flatten();
-    number.map_or_else(|| Scalar::Text(text.to_owned()), Scalar::Number)
 }
 
 fn dead(dead: &DeadChunkInfo) -> DeadJson {

@@ -1,28 +1,41 @@
-//! Results on stdout: tables for people, JSON for programs.
+//! Results: tables for people, JSON and CSV for programs, Markdown and pages for those who are not here.
 
 mod bad;
+mod column_json;
+mod csv;
+mod html;
 mod json;
+mod markdown;
 mod max_bad;
 mod profile;
+mod remarks;
+#[cfg(test)]
+pub(crate) mod sample;
+mod summary;
 mod table;
 
 use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
 
 use cli::{Exit, Failure, OrExit};
 use proto::v1::{GetJobResponse, Job, JobState};
-use tui::format;
+use tui::text::Charset;
 
 pub(crate) use bad::say_bad;
-pub(crate) use json::{JobJson, SniffedJson, job_json, state_name};
+pub(crate) use json::{JobJson, SniffedJson, job_json, read as read_json, state_name};
 pub(crate) use max_bad::MaxBad;
-pub(crate) use table::{Align, Table};
+pub(crate) use summary::partial_label;
+pub(crate) use table::{Align, Column, Table};
 
 /// How results are written, and when bad records make them a failure
 #[derive(Debug, clap::Args)]
 pub(crate) struct OutputArgs {
-    /// Write JSON instead of a table
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    shape: Shape,
+
+    /// Also write one page with charts, for a browser; it holds all that it needs
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 
     /// Exit with 1 when there are more bad records than N, or than N% of all records [default: any
     /// number is allowed]
@@ -30,18 +43,36 @@ pub(crate) struct OutputArgs {
     max_bad: Option<MaxBad>,
 }
 
+/// What stdout gets. Without any of these: a table as wide as the terminal; where there is none, as
+/// wide as it needs, or as the variable COLUMNS says.
+#[derive(Debug, clap::Args)]
+#[group(id = "shape", multiple = false)]
+struct Shape {
+    /// Write JSON instead of a table, with every digit
+    #[arg(long)]
+    json: bool,
+
+    /// Write CSV instead of a table, one record a column, with every digit
+    #[arg(long)]
+    csv: bool,
+
+    /// Write Markdown instead of a table, for people
+    #[arg(long)]
+    markdown: bool,
+}
+
 impl OutputArgs {
-    /// Writes the job's result on stdout and a summary on stderr; gives the exit code.
+    /// Writes the job's result on stdout, its page where one is asked for, and a summary on stderr;
+    /// gives the exit code.
     pub(crate) fn write(&self, response: &GetJobResponse) -> Result<Exit, Failure> {
-        let mut out = std::io::stdout().lock();
-        let written = if self.json {
-            write_json(&mut out, response)
-        } else {
-            profile::write(&mut out, response, width())
-        };
-        written.and_then(|()| out.flush()).or_exit(Exit::Usage)?;
         let job = response.job.clone().unwrap_or_default();
-        eprintln!("rowmill: {}", summary(&job, &response.columns));
+        let mut out = std::io::stdout().lock();
+        let written = self.shape.write(&mut out, response);
+        written.and_then(|()| out.flush()).or_exit(Exit::Usage)?;
+        if let Some(file) = &self.html {
+            write_page(file, response)?;
+        }
+        eprintln!("rowmill: {}", summary::summary(response));
         for dead in &response.dead {
             let reason = tui::text::visible(&dead.reason);
             eprintln!(
@@ -67,54 +98,36 @@ impl OutputArgs {
     }
 }
 
-fn write_json(out: &mut impl Write, response: &GetJobResponse) -> std::io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, &job_json(response))?;
-    writeln!(out)
+impl Shape {
+    fn write(&self, out: &mut impl Write, response: &GetJobResponse) -> std::io::Result<()> {
+        let profile = response.profile.clone().unwrap_or_default();
+        if self.json {
+            json::write(out, response)
+        } else if self.csv {
+            csv::write(out, &profile)
+        } else if self.markdown {
+            markdown::write(out, &profile, &summary::summary(response))
+        } else {
+            profile::write(out, &profile, width(), Charset::from_env())
+        }
+    }
 }
 
-/// Columns of the terminal; no bound where stdout is none.
+fn write_page(file: &std::path::Path, response: &GetJobResponse) -> Result<(), Failure> {
+    std::fs::write(file, html::page(response)).map_err(|error| {
+        let message = format!("cannot write {}: {error}", file.display());
+        Failure::message(Exit::Usage, message)
+    })
+}
+
+/// Columns of the terminal. Where stdout is none: what COLUMNS says, else no bound.
 pub(crate) fn width() -> usize {
     let stdout = std::io::stdout();
-    if !stdout.is_terminal() {
-        return usize::MAX;
+    if stdout.is_terminal() {
+        let size = rustix::termios::tcgetwinsize(&stdout);
+        return size.map_or(80, |size| usize::from(size.ws_col).max(40));
     }
-    rustix::termios::tcgetwinsize(&stdout).map_or(80, |size| usize::from(size.ws_col).max(40))
-}
-
-/// One line: what the job came to, and how fast.
-fn summary(job: &Job, columns: &[String]) -> String {
-    let rows = format::grouped(job.rows);
-    let mut line = format!(
-        "{}: {rows} rows, {} columns, {}",
-        tui::text::visible(&job.name),
-        columns.len(),
-        format::bytes(job.source_bytes.unwrap_or(job.bytes)),
-    );
-    if job.rejects > 0 {
-        line += &format!(", {} bad records left out", format::grouped(job.rejects));
-    }
-    match job.finished_unix_ms {
-        Some(finished_ms) => {
-            let ms = finished_ms.saturating_sub(job.opened_unix_ms);
-            line += &match ms {
-                0..1000 => format!(", in {ms} ms"),
-                _ => format!(", in {}", format::short_duration(ms)),
-            };
-            let bytes_per_s = job.bytes as f64 / (ms.max(1) as f64 / 1e3);
-            line += &format!(" ({} MB/s)", format::megabytes_per_s(bytes_per_s));
-        }
-        None => line += &format!(", {}", partial_label(job)),
-    }
-    if job.chunks_dead > 0 {
-        line += &format!(", DEAD CHUNKS: {}", job.chunks_dead);
-    }
-    line
-}
-
-/// `partial, 66 %`.
-pub(crate) fn partial_label(job: &Job) -> String {
-    match job.progress {
-        Some(share) => format!("partial, {}", format::percent(share)),
-        None => "partial".to_owned(),
-    }
+    let columns = std::env::var("COLUMNS").ok();
+    let columns = columns.and_then(|columns| columns.parse().ok());
+    columns.map_or(usize::MAX, |columns: usize| columns.max(40))
 }

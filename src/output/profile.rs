@@ -1,85 +1,194 @@
-//! A profile as a table, one row a column.
+//! A profile as a table for a terminal, one row a column, and below it what is worth a look. Where all
+//! of it fits, all is shown; else numbers are shortened and the least telling columns left out.
 
 use std::io::{self, Write};
 
-use proto::v1::{ColumnProfile, GetJobResponse};
-use tui::{format, text};
+use proto::v1::{ColumnProfile, ColumnType, Profile};
+use tui::text::{self, Charset};
+use tui::{format, words};
 
-use super::{Align, Table};
+use super::remarks;
+use super::table::{Column, Table};
 
-const COLUMNS: [(&str, Align); 10] = [
-    ("column", Align::Left),
-    ("type", Align::Left),
-    ("count", Align::Right),
-    ("empty", Align::Right),
-    ("min", Align::Left),
-    ("max", Align::Left),
-    ("mean", Align::Right),
-    ("stddev", Align::Right),
-    ("sum", Align::Right),
-    ("length", Align::Right),
+/// Where there is room for everything.
+const FULL: [Column; 16] = [
+    Column::text("column", 8, 0),
+    Column::text("type", 8, 0),
+    Column::number("empty", 1),
+    Column::number("distinct", 1),
+    Column::text("min", 8, 1),
+    Column::number("q1", 1),
+    Column::number("median", 1),
+    Column::number("q3", 1),
+    Column::text("max", 8, 1),
+    Column::number("mean", 1),
+    Column::number("stddev", 1),
+    Column::number("skewness", 1),
+    Column::number("sum", 1),
+    Column::text("histogram", 16, 1),
+    Column::text("top value", 8, 1),
+    Column::number("length", 1),
 ];
 
-/// Writes the job's profile, at most `width` wide.
+/// Where there is not: the highest numbers go first.
+const BRIEF: [Column; 13] = [
+    Column::text("column", 10, 0),
+    Column::text("type", 8, 0),
+    Column::number("empty", 1),
+    Column::number("distinct", 2),
+    Column::text("min", 9, 3),
+    Column::number("q1", 10),
+    Column::number("median", 7),
+    Column::number("q3", 10),
+    Column::text("max", 9, 3),
+    Column::number("mean", 6),
+    Column::number("stddev", 8),
+    Column::text("values", BARS, 5),
+    Column::number("length", 9),
+];
+
+/// A histogram in a table.
+const BARS: usize = 8;
+const WIDE_BARS: usize = 16;
+/// So much of a long text is enough to know it by; JSON has all of it.
+const EXTREME_WIDTH: usize = 40;
+const TOP_WIDTH: usize = 28;
+
+/// Writes the profile, at most `width` wide.
 pub(super) fn write(
     out: &mut impl Write,
-    response: &GetJobResponse,
+    profile: &Profile,
     width: usize,
+    charset: Charset,
 ) -> io::Result<()> {
-    let mut table = Table::new(&COLUMNS);
-    for column in response.profile.iter().flat_map(|profile| &profile.columns) {
-        table.row(cells(column));
+    let full = table(profile, &FULL, charset, full_cells);
+    if full.natural_width() <= width {
+        full.write(out, width)?;
+    } else {
+        table(profile, &BRIEF, charset, brief_cells).write(out, width)?;
+        how_near(out, profile, charset)?;
     }
-    table.write(out, width)
+    remarks::write(out, profile, width, charset)
 }
 
-fn cells(column: &ColumnProfile) -> [String; 10] {
+fn table<const N: usize>(
+    profile: &Profile,
+    columns: &[Column; N],
+    charset: Charset,
+    cells: fn(&ColumnProfile, Charset) -> [String; N],
+) -> Table {
+    let mut table = Table::ranked(columns, charset);
+    for column in &profile.columns {
+        table.row(cells(column, charset));
+    }
+    table
+}
+
+fn full_cells(column: &ColumnProfile, charset: Charset) -> [String; 16] {
+    let distinct = column.distinct.as_ref();
+    let number = |number: Option<f64>| number.map(format::number).unwrap_or_default();
+    let top = words::top(column, charset).unwrap_or_default();
     [
         column.name.clone(),
         kind(column),
-        format::grouped(column.count),
         empty(column),
-        extreme(column.min.as_deref()),
-        extreme(column.max.as_deref()),
-        column.mean.map(format::number).unwrap_or_default(),
-        column.stddev.map(format::number).unwrap_or_default(),
+        distinct.map_or_else(String::new, |distinct| words::estimate(distinct, charset)),
+        extreme(column.min.as_deref(), charset),
+        number(quantile(column, 0.25)),
+        number(quantile(column, 0.5)),
+        number(quantile(column, 0.75)),
+        extreme(column.max.as_deref(), charset),
+        number(column.mean),
+        number(column.stddev),
+        number(column.skewness),
         column.sum.clone().unwrap_or_default(),
+        words::bars(column, WIDE_BARS, charset),
+        text::fit_in(&top, TOP_WIDTH, charset).into_owned(),
         length(column),
     ]
 }
 
-/// So much of a long text is enough to know it by; JSON has all of it.
-const EXTREME_WIDTH: usize = 40;
+fn brief_cells(column: &ColumnProfile, charset: Charset) -> [String; 13] {
+    let distinct = column.distinct.as_ref();
+    let number = |number: Option<f64>| number.map(format::narrow_number).unwrap_or_default();
+    [
+        column.name.clone(),
+        proto::type_name(column.r#type()).to_owned(),
+        words::share(column.empty, column.count),
+        distinct.map_or_else(String::new, |distinct| {
+            words::brief_estimate(distinct, 8, charset)
+        }),
+        extreme(column.min.as_deref(), charset),
+        number(quantile(column, 0.25)),
+        number(quantile(column, 0.5)),
+        number(quantile(column, 0.75)),
+        extreme(column.max.as_deref(), charset),
+        number(column.mean),
+        number(column.stddev),
+        values(column, charset),
+        length(column),
+    ]
+}
 
-fn extreme(text: Option<&str>) -> String {
-    let visible = text::visible(text.unwrap_or_default());
-    text::fit(&visible, EXTREME_WIDTH).into_owned()
+/// How a column's cells are spread: numbers as bars, others by their most frequent value.
+fn values(column: &ColumnProfile, charset: Charset) -> String {
+    let bars = words::bars(column, BARS, charset);
+    if !bars.is_empty() {
+        return bars;
+    }
+    let top = words::top(column, charset).unwrap_or_default();
+    text::fit_in(&top, TOP_WIDTH, charset).into_owned()
+}
+
+pub(super) fn quantile(column: &ColumnProfile, rank: f64) -> Option<f64> {
+    let mut quantiles = column.quantiles.iter();
+    let at = quantiles.find(|quantile| (quantile.rank - rank).abs() < 1e-9);
+    at.map(|quantile| quantile.value)
+}
+
+fn extreme(text: Option<&str>, charset: Charset) -> String {
+    let visible = text::visible_in(text.unwrap_or_default(), charset);
+    text::fit_in(&visible, EXTREME_WIDTH, charset).into_owned()
 }
 
 /// The type, and how many cells fit it where not all do.
-fn kind(column: &ColumnProfile) -> String {
+pub(super) fn kind(column: &ColumnProfile) -> String {
     let name = proto::type_name(column.r#type());
-    if column.fit < 1.0 {
+    if column.fit < 1.0 && column.r#type() != ColumnType::Empty {
         format!("{name} {}", format::percent(column.fit))
     } else {
         name.into()
     }
 }
 
-fn empty(column: &ColumnProfile) -> String {
+pub(super) fn empty(column: &ColumnProfile) -> String {
     match column.empty {
         0 => "0".to_owned(),
         some => {
-            let share = some as f64 / column.count.max(1) as f64;
-            format!("{} ({})", format::grouped(some), format::percent(share))
+            let share = words::share(some, column.count);
+            format!("{} ({share})", format::grouped(some))
         }
     }
 }
 
-fn length(column: &ColumnProfile) -> String {
+pub(super) fn length(column: &ColumnProfile) -> String {
     match (column.length_min, column.length_max) {
         (Some(least), Some(most)) if least == most => least.to_string(),
         (Some(least), Some(most)) => format!("{least}-{most}"),
         _ => String::new(),
     }
 }
+
+/// What the brief table leaves out of its counts.
+fn how_near(out: &mut impl Write, profile: &Profile, charset: Charset) -> io::Result<()> {
+    let errors = profile.columns.iter().filter_map(|column| column.distinct);
+    let worst = errors.map(|distinct| distinct.error).fold(0.0, f64::max);
+    if worst > 0.0 {
+        let (about, error) = (words::about(charset), words::error(worst, charset));
+        writeln!(out, "{about} estimated, standard error {error}")?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,5 @@
-//! A table for a terminal: columns as wide as their cells, cut to fit, hostile text made harmless.
+//! A table for a terminal: columns as wide as their cells, the least important left out and the widest
+//! cut where there is no room, hostile text made harmless.
 
 use std::io::{self, Write};
 
@@ -11,89 +12,200 @@ pub(crate) enum Align {
     Right,
 }
 
+/// One column of a table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Column {
+    title: &'static str,
+    align: Align,
+    /// It is not cut below this many characters.
+    least: usize,
+    /// The highest go first where there is no room. 0 always stays.
+    rank: u8,
+}
+
+impl Column {
+    /// Text, which may be cut.
+    pub(crate) const fn text(title: &'static str, least: usize, rank: u8) -> Self {
+        Self {
+            title,
+            align: Align::Left,
+            least,
+            rank,
+        }
+    }
+
+    /// Numbers, which say something else when they are cut.
+    pub(crate) const fn number(title: &'static str, rank: u8) -> Self {
+        Self {
+            title,
+            align: Align::Right,
+            least: usize::MAX,
+            rank,
+        }
+    }
+}
+
 /// Rows of cells under a header.
 #[derive(Debug)]
 pub(crate) struct Table {
-    columns: Vec<(&'static str, Align)>,
+    columns: Vec<Column>,
     rows: Vec<Vec<String>>,
+    charset: Charset,
 }
 
 /// Between columns.
 const GAP: usize = 2;
-/// No column is cut below this many characters.
+/// A column that is none of [`Column`]'s is not cut below this many characters.
 const NARROWEST: usize = 6;
+/// Columns of this rank and above go before text is cut below [`COMFORTABLE`].
+const ADDITIONAL: u8 = 7;
+const COMFORTABLE: usize = 14;
 
 impl Table {
+    /// Columns that all stay, whatever the width.
     pub(crate) fn new(columns: &[(&'static str, Align)]) -> Self {
+        let column = |&(title, align)| Column {
+            title,
+            align,
+            least: NARROWEST,
+            rank: 0,
+        };
+        let columns: Vec<Column> = columns.iter().map(column).collect();
+        Self::ranked(&columns, Charset::from_env())
+    }
+
+    /// Columns that give way by their rank. One in which no row has anything is left out, but for those
+    /// of rank 0.
+    pub(crate) fn ranked(columns: &[Column], charset: Charset) -> Self {
         Self {
             columns: columns.to_vec(),
             rows: Vec::new(),
+            charset,
         }
     }
 
     /// Adds a row of one cell a column.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(
-            cells
-                .into_iter()
-                .map(|cell| text::visible(&cell).into_owned())
-                .collect(),
-        );
+        let visible = |cell: String| text::visible_in(&cell, self.charset).into_owned();
+        self.rows.push(cells.into_iter().map(visible).collect());
+    }
+
+    /// How wide it is with nothing left out or cut.
+    pub(crate) fn natural_width(&self) -> usize {
+        let kept = self.filled();
+        let widths: usize = kept.iter().map(|&at| self.widest(at)).sum();
+        widths + gaps(kept.len())
     }
 
     /// Writes it, at most `width` wide where that is possible.
     pub(crate) fn write(&self, out: &mut impl Write, width: usize) -> io::Result<()> {
-        let widths = self.widths(width);
-        let header: Vec<String> = self
-            .columns
-            .iter()
-            .map(|(name, _)| (*name).to_owned())
-            .collect();
-        for row in std::iter::once(&header).chain(&self.rows) {
-            writeln!(out, "{}", self.line(row, &widths))?;
+        let kept = self.kept(width);
+        let widths = self.widths(&kept, width);
+        writeln!(
+            out,
+            "{}",
+            self.line(&kept, &widths, |at| self.columns[at].title)
+        )?;
+        for row in &self.rows {
+            let cell = |at: usize| row.get(at).map_or("", String::as_str);
+            writeln!(out, "{}", self.line(&kept, &widths, cell))?;
         }
         Ok(())
     }
 
-    fn line(&self, row: &[String], widths: &[usize]) -> String {
+    fn line<'c>(
+        &self,
+        kept: &[usize],
+        widths: &[usize],
+        cell: impl Fn(usize) -> &'c str,
+    ) -> String {
         let mut line = String::new();
-        for ((cell, width), (_, align)) in row.iter().zip(widths).zip(&self.columns) {
-            let cell = match align {
-                Align::Left => text::pad(cell, *width, Charset::Utf8),
-                Align::Right => text::pad_left(cell, *width, Charset::Utf8),
+        for (&at, &width) in kept.iter().zip(widths) {
+            line += &match self.columns[at].align {
+                Align::Left => text::pad(cell(at), width, self.charset),
+                Align::Right => text::pad_left(cell(at), width, self.charset),
             };
-            line += &cell;
             line += &" ".repeat(GAP);
         }
         line.truncate(line.trim_end().len());
         line
     }
 
-    /// As wide as the widest cell; where that is too wide in all, the widest columns give way.
-    fn widths(&self, width: usize) -> Vec<usize> {
-        let widest = |at: usize, name: &str| {
-            let cells = self.rows.iter().filter_map(|row| row.get(at));
-            cells
-                .map(|cell| text::width(cell))
-                .chain([name.len()])
-                .max()
-                .unwrap_or(0)
+    /// The columns that have something to say.
+    fn filled(&self) -> Vec<usize> {
+        let says = |&at: &usize| {
+            let mut cells = self.rows.iter().filter_map(|row| row.get(at));
+            self.columns[at].rank == 0 || cells.any(|cell| !cell.is_empty())
         };
-        let mut widths: Vec<usize> = self
-            .columns
-            .iter()
-            .enumerate()
-            .map(|(at, (name, _))| widest(at, name))
+        (0..self.columns.len()).filter(says).collect()
+    }
+
+    /// The columns that fit in `width`: first the additional ones go, before any text is cut much; then
+    /// others, when all is cut as far as it may be.
+    fn kept(&self, width: usize) -> Vec<usize> {
+        let comfortable = |at: usize| self.least(at).max(COMFORTABLE);
+        let kept = self.fitting(self.filled(), width, ADDITIONAL, comfortable);
+        self.fitting(kept, width, 1, |at| self.least(at))
+    }
+
+    /// Without the highest ranks, down to `lowest`, until those left fit when none is wider than `most`.
+    fn fitting(
+        &self,
+        mut kept: Vec<usize>,
+        width: usize,
+        lowest: u8,
+        most: impl Fn(usize) -> usize,
+    ) -> Vec<usize> {
+        let needs: Vec<usize> = (0..self.columns.len())
+            .map(|at| self.widest(at).min(most(at)))
             .collect();
-        let gaps = GAP * widths.len().saturating_sub(1);
+        loop {
+            let needed: usize = kept.iter().map(|&at| needs[at]).sum();
+            if needed.saturating_add(gaps(kept.len())) <= width {
+                return kept;
+            }
+            let worst = kept
+                .iter()
+                .copied()
+                .max_by_key(|&at| self.columns[at].rank)
+                .filter(|&at| self.columns[at].rank >= lowest);
+            match worst {
+                Some(worst) => kept.retain(|&at| at != worst),
+                None => return kept,
+            }
+        }
+    }
+
+    fn least(&self, at: usize) -> usize {
+        self.columns[at].least
+    }
+
+    /// As wide as the widest cell; where that is too wide in all, the widest that may be cut give way.
+    fn widths(&self, kept: &[usize], width: usize) -> Vec<usize> {
+        let mut widths: Vec<usize> = kept.iter().map(|&at| self.widest(at)).collect();
+        let gaps = gaps(kept.len());
         while widths.iter().sum::<usize>().saturating_add(gaps) > width {
-            match widths.iter_mut().max() {
-                Some(most) if *most > NARROWEST => *most -= 1,
-                _ => break,
+            let cut = kept.iter().zip(&mut widths);
+            let widest = cut
+                .filter(|(at, width)| **width > self.columns[**at].least)
+                .max_by_key(|(_, width)| **width);
+            match widest {
+                Some((_, width)) => *width -= 1,
+                None => break,
             }
         }
         widths
     }
+
+    fn widest(&self, at: usize) -> usize {
+        let cells = self.rows.iter().filter_map(|row| row.get(at));
+        let widest = cells.map(|cell| text::width(cell)).max().unwrap_or(0);
+        widest.max(self.columns[at].title.len())
+    }
+}
+
+fn gaps(columns: usize) -> usize {
+    GAP * columns.saturating_sub(1)
 }
 
 #[cfg(test)]
@@ -106,9 +218,16 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
+    const RANKED: [Column; 3] = [
+        Column::text("name", 6, 0),
+        Column::number("rows", 1),
+        Column::text("note", 4, 2),
+    ];
+
     #[test]
     fn columns_align_and_the_widest_gives_way() {
-        let mut table = Table::new(&[("name", Align::Left), ("rows", Align::Right)]);
+        let columns = [Column::text("name", 6, 0), Column::number("rows", 0)];
+        let mut table = Table::ranked(&columns, Charset::Utf8);
         table.row(["a rather long name".into(), "12".into()]);
         table.row(["b".into(), "3,456".into()]);
         assert_eq!(
@@ -119,6 +238,26 @@ mod tests {
             written(&table, 17),
             "name         rows\na rather …     12\nb           3,456\n"
         );
+    }
+
+    #[test]
+    fn the_highest_rank_goes_first_and_numbers_are_never_cut() {
+        let mut table = Table::ranked(&RANKED, Charset::Ascii);
+        table.row(["first".into(), "1234567".into(), "something".into()]);
+        assert_eq!(table.natural_width(), 25);
+        assert_eq!(
+            written(&table, 20),
+            "name      rows  note\nfirst  1234567  som~\n"
+        );
+        assert_eq!(written(&table, 19), "name      rows\nfirst  1234567\n");
+        assert_eq!(written(&table, 13), "name\nfirst\n");
+    }
+
+    #[test]
+    fn a_column_without_cells_is_left_out() {
+        let mut table = Table::ranked(&RANKED, Charset::Utf8);
+        table.row(["first".into(), String::new(), "x".into()]);
+        assert_eq!(written(&table, 80), "name   note\nfirst  x\n");
     }
 
     #[test]

@@ -124,6 +124,21 @@ pub fn number(x: f64) -> String {
     }
 }
 
+/// As [`number`], in at most ten columns: `1,234,568`, `1.235e12`.
+pub fn narrow_number(x: f64) -> String {
+    let text = number(x);
+    if text.len() <= 10 {
+        return text;
+    }
+    let whole = format!("{x:.0}");
+    let whole = grouped_decimal(&whole);
+    if whole.len() <= 10 {
+        whole.into_owned()
+    } else {
+        format!("{x:.3e}")
+    }
+}
+
 /// The first 13 characters of an id, `019344a0-1234`: UUIDv7 begins with the time, so fewer would
 /// be the same for all that was made within a minute; and commands take a prefix.
 pub fn short_id(id: &str) -> &str {
@@ -224,6 +239,9 @@ mod tests {
         assert_eq!(number(-12_345.678), "-12,345.68");
         assert_eq!(number(0.001_234), "0.00123");
         assert_eq!(number(1.2345e12), "1.234e12");
+        assert_eq!(narrow_number(-12_345.678), "-12,345.68");
+        assert_eq!(narrow_number(1_234_567.8), "1,234,568");
+        assert_eq!(narrow_number(123_456_789.8), "1.235e8");
     }
 
     #[test]

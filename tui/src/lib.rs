@@ -29,6 +29,7 @@ pub mod text;
 mod theme;
 mod update;
 mod view;
+pub mod words;
 
 pub use args::{Args, Config, Source, Tab};
 pub use error::TuiError;

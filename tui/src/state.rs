@@ -145,8 +145,15 @@ impl State {
         let Some(mut profile) = profile else { return };
         for column in &mut profile.columns {
             self.clean(&mut column.name);
-            let texts = [&mut column.min, &mut column.max, &mut column.sum];
-            for text in texts.into_iter().flatten() {
+            let texts = [
+                &mut column.min,
+                &mut column.max,
+                &mut column.sum,
+                &mut column.shortest,
+                &mut column.longest,
+            ];
+            let values = column.top.iter_mut().map(|top| &mut top.value);
+            for text in texts.into_iter().flatten().chain(values) {
                 self.clean(text);
             }
         }

@@ -11,22 +11,33 @@ use super::pen::{Ink, Pen};
 use super::table::{Cell, Column, table};
 use super::{cut_bottom, cut_top, screens};
 use crate::format::{
-    duration, grouped, grouped_decimal, megabytes_per_s, number, percent, plural, rate,
+    duration, grouped, grouped_decimal, megabytes_per_s, narrow_number, number, percent, plural,
+    rate,
 };
 use crate::model::Model;
 use crate::theme::{Theme, Tone};
+use crate::words;
 
-const COLUMNS: [Column; 9] = [
+const COLUMNS: [Column; 11] = [
     Column::text("COLUMN", 10, 32, 0),
     Column::text("TYPE", 8, 8, 1),
-    Column::figure("COUNT", 7, 10, 3),
     Column::figure("EMPTY", 7, 10, 2),
-    Column::text("MIN", 8, 26, 4),
+    Column::figure("DISTINCT", 8, 9, 3),
+    Column::text("MIN", 8, 26, 5),
     Column::text("MAX", 8, 26, 5),
+    Column::text("VALUES", BARS, 20, 4),
     Column::number("MEAN", 10, 6),
-    Column::number("STDDEV", 10, 7),
-    Column::text("LENGTH", 9, 12, 8),
+    Column::number("MEDIAN", 10, 7),
+    Column::number("STDDEV", 10, 8),
+    Column::text("LENGTH", 9, 12, 9),
 ];
+
+/// Bars of a histogram in the table, and in what is known of one column.
+const BARS: u16 = 8;
+const WIDE_BARS: usize = 24;
+/// What is known of one column, and how much of it stands where there is little room.
+const FACTS: usize = 12;
+const FEW_FACTS: usize = 6;
 
 pub(super) fn draw(model: &Model, pen: &mut Pen, area: Rect) {
     let Some(job) = model.picked_job() else {
@@ -64,7 +75,8 @@ fn head_height(area: Rect) -> u16 {
 fn detail_height(area: Rect) -> u16 {
     match area.height {
         0..9 => 0,
-        _ => 1 + height(6, area.width.saturating_sub(2)),
+        9..20 => 1 + height(FEW_FACTS, area.width.saturating_sub(2)),
+        _ => 1 + height(FACTS, area.width.saturating_sub(2)),
     }
 }
 
@@ -166,40 +178,50 @@ fn profile_table(
 fn cells(theme: Theme, column: &ColumnProfile) -> Vec<Cell> {
     let dash = || theme.sign("–", "-").to_owned();
     let figure = |x: Option<f64>| match x {
-        Some(x) => Cell::plain(narrow(x)),
+        Some(x) => Cell::plain(narrow_number(x)),
         None => Cell::Text((dash(), Tone::Faint)),
+    };
+    let empty_tone = if column.empty == 0 {
+        Tone::Faint
+    } else {
+        Tone::Plain
     };
     vec![
         Cell::Text((column.name.clone(), Tone::Strong)),
         Cell::Text((proto::type_name(column.r#type()).to_owned(), Tone::Accent)),
-        Cell::Count(column.count, Tone::Plain),
-        Cell::Count(
-            column.empty,
-            if column.empty == 0 {
-                Tone::Faint
-            } else {
-                Tone::Plain
-            },
-        ),
+        Cell::Count(column.empty, empty_tone),
+        distinct(theme, column),
         Cell::plain(column.min.clone().unwrap_or_else(dash)),
         Cell::plain(column.max.clone().unwrap_or_else(dash)),
+        values(theme, column),
         figure(column.mean),
+        figure(quantile(column, 0.5)),
         figure(column.stddev),
         Cell::plain(lengths(theme, column)),
     ]
 }
 
-/// A number in at most ten columns.
-fn narrow(x: f64) -> String {
-    let text = number(x);
-    let whole = format!("{x:.0}");
-    if text.len() <= 10 {
-        text
-    } else if grouped_decimal(&whole).len() <= 10 {
-        grouped_decimal(&whole).into_owned()
-    } else {
-        format!("{x:.3e}")
+fn distinct(theme: Theme, column: &ColumnProfile) -> Cell {
+    match &column.distinct {
+        Some(distinct) => Cell::plain(words::brief_estimate(distinct, 8, theme.charset)),
+        None => Cell::Text((theme.sign("–", "-").to_owned(), Tone::Faint)),
     }
+}
+
+/// How the cells are spread: numbers as bars, others by their most frequent value.
+fn values(theme: Theme, column: &ColumnProfile) -> Cell {
+    let bars = words::bars(column, BARS.into(), theme.charset);
+    if bars.is_empty() {
+        Cell::plain(words::top(column, theme.charset).unwrap_or_default())
+    } else {
+        Cell::Text((bars, Tone::Accent))
+    }
+}
+
+fn quantile(column: &ColumnProfile, rank: f64) -> Option<f64> {
+    let mut quantiles = column.quantiles.iter();
+    let at = quantiles.find(|quantile| (quantile.rank - rank).abs() < 1e-9);
+    at.map(|quantile| quantile.value)
 }
 
 fn lengths(theme: Theme, column: &ColumnProfile) -> String {
@@ -222,43 +244,76 @@ fn column(theme: Theme, pen: &mut Pen, area: Rect, column: &ColumnProfile) {
         &[(proto::type_name(column.r#type()).to_owned(), Tone::Faint)],
     );
     let (_, area) = cut_top(area, 1);
-    facts(pen, area, &column_facts(theme, column));
+    let mut known = column_facts(theme, column);
+    if area.height < height(known.len(), area.width.saturating_sub(2)) {
+        known.truncate(FEW_FACTS);
+    }
+    facts(pen, area, &known);
 }
 
+/// What tells most stands first.
 fn column_facts(theme: Theme, column: &ColumnProfile) -> Vec<Fact> {
     let dash = || theme.sign("–", "-").to_owned();
     let text = |text: &Option<String>| text.clone().unwrap_or_else(dash);
-    let empty = if column.count == 0 {
-        grouped(column.empty)
-    } else {
-        let share = column.empty as f64 / column.count as f64;
-        format!("{} ({:.1} %)", grouped(column.empty), share * 100.0)
+    let known = |text: String| if text.is_empty() { dash() } else { text };
+    let distinct = column.distinct.as_ref();
+    let distinct = distinct.map(|distinct| words::estimate(distinct, theme.charset));
+    let sum = grouped_decimal(&text(&column.sum)).into_owned();
+    let top = words::top(column, theme.charset);
+    let facts = [
+        ("min", text(&column.min)),
+        ("max", text(&column.max)),
+        ("top value", top.unwrap_or_else(dash)),
+        (
+            "spread",
+            known(words::bars(column, WIDE_BARS, theme.charset)),
+        ),
+        ("quartiles", quartiles(theme, column)),
+        ("remarks", known(words::remarks(column).join("; "))),
+        ("distinct", distinct.unwrap_or_else(dash)),
+        ("empty", empty(column)),
+        ("sum", sum),
+        ("skewness", column.skewness.map_or_else(dash, number)),
+        ("type", kind(column)),
+        ("length", length(theme, column)),
+    ];
+    let tone = |label| {
+        if label == "spread" {
+            Tone::Accent
+        } else {
+            Tone::Plain
+        }
     };
-    let mean_length = column
-        .length_mean
-        .map(|mean| format!(", mean {}", number(mean)));
-    vec![
-        ("min", text(&column.min), Tone::Plain),
-        ("max", text(&column.max), Tone::Plain),
-        (
-            "sum",
-            grouped_decimal(&text(&column.sum)).into_owned(),
-            Tone::Plain,
-        ),
-        ("empty", empty, Tone::Plain),
-        (
-            "type",
-            format!(
-                "{}, {} fit",
-                proto::type_name(column.r#type()),
-                percent(column.fit)
-            ),
-            Tone::Plain,
-        ),
-        (
-            "length",
-            lengths(theme, column) + &mean_length.unwrap_or_default() + " bytes",
-            Tone::Plain,
-        ),
-    ]
+    facts
+        .map(|(label, value)| (label, value, tone(label)))
+        .into()
+}
+
+fn empty(column: &ColumnProfile) -> String {
+    let share = words::share(column.empty, column.count);
+    match column.empty {
+        0 => share,
+        some => format!("{} ({share})", grouped(some)),
+    }
+}
+
+fn quartiles(theme: Theme, column: &ColumnProfile) -> String {
+    let values = [0.25, 0.5, 0.75].map(|rank| quantile(column, rank));
+    let shown: Vec<String> = values.into_iter().flatten().map(narrow_number).collect();
+    if shown.is_empty() {
+        theme.sign("–", "-").to_owned()
+    } else {
+        shown.join(theme.dot())
+    }
+}
+
+fn kind(column: &ColumnProfile) -> String {
+    let name = proto::type_name(column.r#type());
+    format!("{name}, {} fit", percent(column.fit))
+}
+
+fn length(theme: Theme, column: &ColumnProfile) -> String {
+    let mean = column.length_mean;
+    let mean = mean.map(|mean| format!(", mean {}", number(mean)));
+    lengths(theme, column) + &mean.unwrap_or_default() + " bytes"
 }

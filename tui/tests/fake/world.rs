@@ -1,8 +1,9 @@
 //! A mill in full swing, as of any second: what the tests show on the screen.
 
 use proto::v1::{
-    BrokerState, BrokerStatus, ChunkInHand, ColumnProfile, ColumnType, Delta, Heartbeat, Job,
-    JobState, LatestRows, MasterStatus, Profile, SampleRow, Snapshot, Worker, WorkerState,
+    Bin, BrokerState, BrokerStatus, ChunkInHand, ColumnProfile, ColumnType, Delta, Estimate,
+    Heartbeat, Job, JobState, LatestRows, MasterStatus, Profile, Quantile, SampleRow, Snapshot,
+    TopValue, Worker, WorkerState,
 };
 
 /// When the world began, milliseconds since 1970.
@@ -313,9 +314,17 @@ pub fn profile(ms: u64) -> Profile {
                 "2025-10-01T00:00:07Z",
                 "2025-10-28T23:59:07Z",
             ),
-            column("country", ColumnType::Text, "BR", "US"),
+            ColumnProfile {
+                distinct: Some(estimate(7, 0.0)),
+                top: vec![top("US", rows / 3), top("BR\u{7}", rows / 4)],
+                mixed_case: 2,
+                ..column("country", ColumnType::Text, "BR", "US")
+            },
             column("category", ColumnType::Text, "books", "toys"),
-            number("quantity", integer, "1", "9", 5.0002, 2.5819),
+            spread(
+                number("quantity", integer, "1", "9", 5.0002, 2.5819),
+                &[1.0, 3.0, 5.0, 7.0, 9.0],
+            ),
             number("unit_price", decimal, "0.00", "498.99", 249.4851, 144.0517),
             ColumnProfile {
                 empty: rows / 10,
@@ -341,5 +350,40 @@ pub fn profile(ms: u64) -> Profile {
             },
         ],
         ..Default::default()
+    }
+}
+
+fn estimate(count: u64, error: f64) -> Estimate {
+    Estimate { count, error }
+}
+
+fn top(value: &str, count: u64) -> TopValue {
+    TopValue {
+        value: value.into(),
+        count,
+        over: 0,
+    }
+}
+
+/// The column with a histogram, and these as its quartiles, from least to greatest.
+fn spread(column: ColumnProfile, quartiles: &[f64; 5]) -> ColumnProfile {
+    let bins = 16;
+    let wide = (quartiles[4] - quartiles[0]) / f64::from(bins);
+    let bin = |at: u32| Bin {
+        from: quartiles[0] + wide * f64::from(at),
+        to: quartiles[0] + wide * f64::from(at + 1),
+        count: u64::from(at % 8 * 1000),
+    };
+    let quantile = |(rank, &value)| Quantile { rank, value };
+    ColumnProfile {
+        histogram: (0..bins).map(bin).collect(),
+        quantiles: [0.0, 0.25, 0.5, 0.75, 1.0]
+            .into_iter()
+            .zip(quartiles)
+            .map(quantile)
+            .collect(),
+        skewness: Some(-0.0312),
+        distinct: Some(estimate(1_021_234, 0.0081)),
+        ..column
     }
 }

@@ -1,0 +1,231 @@
+//! What changed in one column. Every statistic that differs is a change; its weight says whether anybody
+//! need look.
+
+use proto::v1::{ColumnProfile, ColumnType, Estimate, Order, Uniqueness};
+use tui::words::filled;
+
+use super::value::{Change, Value, beyond_chance, chance};
+use super::{spread, top};
+
+/// A type that is another breaks whoever reads it.
+const RETYPED: f64 = 0.95;
+/// So does a key that is none any more.
+const KEY_LOST: f64 = 0.8;
+/// A fault that was not there before.
+const NEW_FAULT: f64 = 0.5;
+/// What follows from other changes, or changes with every file.
+const LITTLE: f64 = 0.005;
+
+/// Everything that differs, in the order in which one reads a profile.
+pub(super) fn changes(before: &ColumnProfile, after: &ColumnProfile) -> Vec<Change> {
+    let mut found = Found {
+        column: &before.name,
+        changes: Vec::new(),
+    };
+    kind(&mut found, before, after);
+    counts(&mut found, before, after);
+    faults(&mut found, before, after);
+    numbers(&mut found, before, after);
+    texts(&mut found, before, after);
+    let mut changes = found.changes;
+    changes.extend(spread::change(before, after));
+    changes.extend(top::changes(before, after));
+    changes
+}
+
+/// Changes of one column.
+struct Found<'c> {
+    column: &'c str,
+    changes: Vec<Change>,
+}
+
+impl Found<'_> {
+    /// A change, if it is one.
+    fn add(&mut self, what: &'static str, before: Value, after: Value, weight: f64) {
+        if before != after {
+            self.changes.push(Change {
+                column: Some(self.column.to_owned()),
+                what,
+                before,
+                after,
+                weight: weight.clamp(0.0, 1.0),
+            });
+        }
+    }
+}
+
+fn kind(found: &mut Found<'_>, before: &ColumnProfile, after: &ColumnProfile) {
+    let name = |column: &ColumnProfile| Value::Text(proto::type_name(column.r#type()).to_owned());
+    found.add("type", name(before), name(after), RETYPED);
+    if before.r#type == after.r#type {
+        let weight = (before.fit - after.fit).abs();
+        let fit = |column: &ColumnProfile| Value::Share(column.fit);
+        found.add("share that fits the type", fit(before), fit(after), weight);
+    }
+    let unique = |column: &ColumnProfile| Value::text(proto::uniqueness_name(column.unique()));
+    let weight = match (before.unique(), after.unique()) {
+        (Uniqueness::Yes | Uniqueness::Likely, Uniqueness::No) => KEY_LOST,
+        _ => LITTLE,
+    };
+    found.add("could be a key", unique(before), unique(after), weight);
+    let order = |column: &ColumnProfile| Value::text(proto::order_name(column.order()));
+    let weight = if after.order() == Order::None {
+        0.3
+    } else {
+        LITTLE
+    };
+    found.add("order", order(before), order(after), weight);
+}
+
+fn counts(found: &mut Found<'_>, before: &ColumnProfile, after: &ColumnProfile) {
+    let share = |column: &ColumnProfile| column.empty as f64 / column.count.max(1) as f64;
+    let (empty, empty_after) = (share(before), share(after));
+    let weight = match (before.empty, after.empty) {
+        // Whoever reads it may not be ready for the first one.
+        (0, 1..) => NEW_FAULT.min(0.1 + empty_after),
+        _ => beyond_chance(empty, empty_after, chance(before.count, after.count)),
+    };
+    found.add(
+        "empty",
+        Value::Share(empty),
+        Value::Share(empty_after),
+        weight,
+    );
+    let distinct = |column: &ColumnProfile| column.distinct.map(|Estimate { count, .. }| count);
+    let weight = match (before.distinct, after.distinct) {
+        (Some(some), Some(others)) => {
+            let share =
+                |column, Estimate { count, .. }| count as f64 / filled(column).max(1) as f64;
+            grown(some, others).min(
+                (share(before, some) - share(after, others))
+                    .abs()
+                    .max(LITTLE),
+            )
+        }
+        _ => LITTLE,
+    };
+    let (before, after) = (distinct(before), distinct(after));
+    found.add(
+        "distinct",
+        Value::count(before),
+        Value::count(after),
+        weight,
+    );
+}
+
+/// How much a count of distinct values changed (of a column in which nearly every value is distinct,
+/// their share of the cells tells more: whoever asks takes the lesser), beyond what its estimates may be off: two standard
+/// errors of each.
+fn grown(before: Estimate, after: Estimate) -> f64 {
+    let most = before.count.max(after.count).max(1) as f64;
+    let change = before.count.abs_diff(after.count) as f64 / most;
+    let doubt = 2.0 * (before.error + after.error);
+    // Half: new values among as many old ones are usual where rows are added.
+    ((change - doubt) / 2.0).max(LITTLE)
+}
+
+fn faults(found: &mut Found<'_>, before: &ColumnProfile, after: &ColumnProfile) {
+    let faults = [
+        (
+            "cells with leading zeros",
+            before.leading_zeros,
+            after.leading_zeros,
+        ),
+        (
+            "cells with space around",
+            before.surrounding_space,
+            after.surrounding_space,
+        ),
+        ("values in mixed case", before.mixed_case, after.mixed_case),
+    ];
+    let all = filled(before).max(filled(after)).max(1) as f64;
+    for (what, before, after) in faults {
+        let weight = match before {
+            0 => NEW_FAULT,
+            _ => before.abs_diff(after) as f64 / all,
+        };
+        found.add(what, Value::Count(before), Value::Count(after), weight);
+    }
+}
+
+fn numbers(found: &mut Found<'_>, before: &ColumnProfile, after: &ColumnProfile) {
+    let deviation = before.stddev.or(after.stddev).unwrap_or(0.0);
+    let doubt = 2.0 * chance(filled(before), filled(after));
+    let shift = |a: Option<f64>, b: Option<f64>| match (a, b) {
+        // A shift by two standard deviations is as much as can matter; less than two standard errors
+        // may be chance.
+        (Some(a), Some(b)) if deviation > 0.0 => ((a - b).abs() / deviation - doubt) / 2.0,
+        (Some(a), Some(b)) => f64::from(u8::from(a.to_bits() != b.to_bits())),
+        _ => LITTLE,
+    };
+    let pairs = [
+        ("mean", before.mean, after.mean),
+        ("stddev", before.stddev, after.stddev),
+    ];
+    for (what, a, b) in pairs {
+        found.add(what, Value::number(a), Value::number(b), shift(a, b));
+    }
+    let (skewness, skewness_after) = (before.skewness, after.skewness);
+    found.add(
+        "skewness",
+        Value::number(skewness),
+        Value::number(skewness_after),
+        LITTLE,
+    );
+    let sum = |column: &ColumnProfile| column.sum.clone().map_or(Value::Nothing, Value::Decimal);
+    found.add("sum", sum(before), sum(after), LITTLE);
+    for (quantile, other) in before.quantiles.iter().zip(&after.quantiles) {
+        let what = match (quantile.rank * 100.0).round() as u32 {
+            25 => "first quartile",
+            50 => "median",
+            75 => "third quartile",
+            // The tails are in the spread.
+            _ => continue,
+        };
+        let (a, b) = (quantile.value, other.value);
+        let doubt = before.quantile_error.max(after.quantile_error) * a.abs().max(b.abs());
+        let is_sure = (a - b).abs() > 2.0 * doubt;
+        let weight = if is_sure {
+            shift(Some(a), Some(b))
+        } else {
+            0.0
+        };
+        found.add(what, Value::Number(a), Value::Number(b), weight);
+    }
+}
+
+fn texts(found: &mut Found<'_>, before: &ColumnProfile, after: &ColumnProfile) {
+    let is_number = |column: &ColumnProfile| {
+        matches!(column.r#type(), ColumnType::Integer | ColumnType::Decimal)
+    };
+    let both_numbers = is_number(before) && is_number(after);
+    let extreme = |text: &Option<String>| match text {
+        Some(text) if both_numbers => Value::Decimal(text.clone()),
+        text => Value::text(text.as_deref()),
+    };
+    let (min, min_after) = (extreme(&before.min), extreme(&after.min));
+    let (max, max_after) = (extreme(&before.max), extreme(&after.max));
+    let range = width(&min, &max);
+    let beyond = |a: &Value, b: &Value| match (a.magnitude(), b.magnitude(), range) {
+        // Half: one outlier is one row.
+        (Some(a), Some(b), Some(range)) if range > 0.0 => ((a - b).abs() / range / 2.0).min(0.5),
+        _ => 0.1,
+    };
+    let (low, high) = (beyond(&min, &min_after), beyond(&max, &max_after));
+    found.add("min", min, min_after, low);
+    found.add("max", max, max_after, high);
+    let lengths = [
+        ("shortest, bytes", before.length_min, after.length_min),
+        ("longest, bytes", before.length_max, after.length_max),
+    ];
+    for (what, a, b) in lengths {
+        let weight = if both_numbers { LITTLE } else { 0.1 };
+        found.add(what, Value::count(a), Value::count(b), weight);
+    }
+    let length = |column: &ColumnProfile| Value::number(column.length_mean);
+    found.add("mean length, bytes", length(before), length(after), LITTLE);
+}
+
+fn width(min: &Value, max: &Value) -> Option<f64> {
+    Some(max.magnitude()? - min.magnitude()?)
+}

@@ -1,0 +1,98 @@
+//! `rowmill diff`: what changed from one profile to another. Each is a job that the master remembers, or
+//! a file that `--json` wrote.
+
+mod column;
+mod compare;
+mod spread;
+mod top;
+mod value;
+mod write;
+
+use std::path::Path;
+
+use cli::{Exit, Failure, OrExit};
+use proto::v1::{GetJobRequest, GetJobResponse};
+use tui::text::{Charset, visible};
+
+use crate::output::{read_json, width};
+use crate::server::{MasterArgs, refused};
+
+/// Show what changed between two profiles, what matters most first
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The earlier job's id, or the beginning of it, or a file that --json wrote
+    #[arg(value_name = "BEFORE")]
+    before: String,
+
+    /// The later one
+    #[arg(value_name = "AFTER")]
+    after: String,
+
+    /// Show small changes too
+    #[arg(long)]
+    all: bool,
+
+    /// Write JSON instead of a table, with every change
+    #[arg(long)]
+    json: bool,
+
+    /// Exit with 1 when anything differs, as git does
+    #[arg(long)]
+    exit_code: bool,
+
+    #[command(flatten)]
+    master: MasterArgs,
+}
+
+impl Args {
+    pub(crate) async fn run(self) -> Result<Exit, Failure> {
+        let before = self.profile(&self.before).await?;
+        let after = self.profile(&self.after).await?;
+        let changes = compare::changes(&before, &after);
+        let mut out = std::io::stdout().lock();
+        let written = if self.json {
+            write::json(&mut out, &before, &after, &changes)
+        } else {
+            let charset = Charset::from_env();
+            write::table(&mut out, &changes, self.all, width(), charset)
+        };
+        written.or_exit(Exit::Usage)?;
+        if self.exit_code && !changes.is_empty() {
+            Ok(Exit::DIFFERENT)
+        } else {
+            Ok(Exit::Ok)
+        }
+    }
+
+    /// One side. A file is taken for a file, whatever ids there are.
+    async fn profile(&self, side: &str) -> Result<GetJobResponse, Failure> {
+        let response = if Path::new(side).is_file() {
+            read_file(side)?
+        } else {
+            self.job(side).await?
+        };
+        if response.partial {
+            eprintln!("rowmill: {} is partial: it may still change", visible(side));
+        }
+        Ok(response)
+    }
+
+    async fn job(&self, id: &str) -> Result<GetJobResponse, Failure> {
+        let mut client = self.master.connect().await?;
+        let request = GetJobRequest {
+            job_id: id.to_owned(),
+            wait_ms: 0,
+        };
+        let response = client.get_job(request).await;
+        Ok(response.map_err(|status| refused(&status))?.into_inner())
+    }
+}
+
+fn read_file(path: &str) -> Result<GetJobResponse, Failure> {
+    let cannot = |why: &dyn std::fmt::Display| {
+        let message = format!("cannot read {}: {why}", visible(path));
+        Failure::message(Exit::UnreadableInput, message)
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| cannot(&error))?;
+    read_json(&text).map_err(|error| cannot(&format!("not a profile that --json wrote: {error}")))
+}

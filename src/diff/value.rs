@@ -1,0 +1,120 @@
+//! One change: of what, from what to what, and how much it matters.
+
+use serde::{Serialize, Serializer};
+use tui::format;
+
+/// A change from one profile to another.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Change {
+    /// The column's name. Absent: it is the table's.
+    pub(super) column: Option<String>,
+    /// Which statistic, or what became of the column.
+    pub(super) what: &'static str,
+    pub(super) before: Value,
+    pub(super) after: Value,
+    /// How much it matters, 0 to 1: where that is known, how large a part of the rows, or of the spread
+    /// of the values, is not as it was.
+    pub(super) weight: f64,
+}
+
+/// A statistic, as JSON raw, on a terminal for people.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Value {
+    Nothing,
+    Count(u64),
+    /// 0 to 1.
+    Share(f64),
+    Number(f64),
+    /// A decimal number with all its digits.
+    Decimal(String),
+    Text(String),
+    /// A value, and its share of the cells with bytes.
+    Frequent(String, f64),
+    /// Bars of a histogram.
+    Bars(String),
+}
+
+impl Value {
+    /// For people; not yet harmless to a terminal.
+    pub(super) fn shown(&self) -> String {
+        match self {
+            Self::Nothing => String::new(),
+            Self::Count(count) => format::grouped(*count),
+            Self::Share(share) => fine_percent(*share),
+            Self::Number(number) => format::number(*number),
+            Self::Decimal(text) => format::grouped_decimal(text).into_owned(),
+            Self::Text(text) | Self::Bars(text) => text.clone(),
+            Self::Frequent(text, share) => format!("{text} {}", fine_percent(*share)),
+        }
+    }
+
+    pub(super) fn text(text: Option<&str>) -> Self {
+        text.map_or(Self::Nothing, |text| Self::Text(text.to_owned()))
+    }
+
+    pub(super) fn number(number: Option<f64>) -> Self {
+        number.map_or(Self::Nothing, Self::Number)
+    }
+
+    pub(super) fn count(count: Option<u64>) -> Self {
+        count.map_or(Self::Nothing, Self::Count)
+    }
+
+    /// As a number, where it is one.
+    pub(super) fn magnitude(&self) -> Option<f64> {
+        match self {
+            Self::Count(count) => Some(*count as f64),
+            Self::Share(number) | Self::Number(number) => Some(*number),
+            Self::Decimal(text) => text.parse().ok(),
+            Self::Nothing | Self::Text(_) | Self::Frequent(..) | Self::Bars(_) => None,
+        }
+    }
+}
+
+/// What two samples of so many cells may differ by, though they are of the same: times a standard
+/// deviation, the standard error of the difference of their means.
+pub(super) fn chance(cells: u64, cells_after: u64) -> f64 {
+    let variance = |cells: u64| 1.0 / cells.max(1) as f64;
+    (variance(cells) + variance(cells_after)).sqrt()
+}
+
+/// How much the difference of two shares is beyond what chance makes of it: two standard errors.
+pub(super) fn beyond_chance(before: f64, after: f64, chance: f64) -> f64 {
+    let middle = f64::midpoint(before, after);
+    let error = (middle * (1.0 - middle)).max(0.0).sqrt() * chance;
+    ((before - after).abs() - 2.0 * error).max(0.0)
+}
+
+/// `0 %`, `0.020 %`, `11.3 %`: fine enough that a small share shows its change.
+pub(super) fn fine_percent(share: f64) -> String {
+    let percent = share * 100.0;
+    match percent.abs() {
+        0.0 => "0 %".to_owned(),
+        p if p < 0.001 => "<0.001 %".to_owned(),
+        p if p < 0.995 => format!("{percent:.3} %"),
+        100.0 => format!("{percent:.0} %"),
+        _ => format!("{percent:.1} %"),
+    }
+}
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Nothing => serializer.serialize_none(),
+            Self::Count(count) => serializer.serialize_u64(*count),
+            Self::Share(number) | Self::Number(number) => serializer.serialize_f64(*number),
+            Self::Text(text) | Self::Decimal(text) | Self::Bars(text) => {
+                serializer.serialize_str(text)
+            }
+            Self::Frequent(text, share) => {
+                #[derive(Serialize)]
+                struct Frequent<'a> {
+                    value: &'a str,
+                    share: f64,
+                }
+                let share = *share;
+                Frequent { value: text, share }.serialize(serializer)
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Changes on stdout: a table for people, JSON for programs.
+
+use std::io::{self, Write};
+
+use proto::v1::GetJobResponse;
+use serde::Serialize;
+use tui::format;
+use tui::text::Charset;
+
+use super::value::{Change, Value, fine_percent};
+use crate::output::{Column, Table};
+
+const COLUMNS: [Column; 5] = [
+    Column::text("column", 8, 0),
+    Column::text("what", 12, 0),
+    Column::text("before", 8, 0),
+    Column::text("after", 8, 0),
+    Column::text("change", 8, 1),
+];
+
+/// Changes that weigh less are counted and not shown, unless all are asked for.
+const SMALL: f64 = 0.01;
+
+/// Writes a line a change, what matters most first.
+pub(super) fn table(
+    out: &mut impl Write,
+    changes: &[Change],
+    all: bool,
+    width: usize,
+    charset: Charset,
+) -> io::Result<()> {
+    // What is of the table stands above, whatever it weighs.
+    let is_shown = |change: &&Change| all || change.column.is_none() || change.weight >= SMALL;
+    let mut shown: Vec<&Change> = changes.iter().filter(is_shown).collect();
+    shown.sort_by_key(|change| change.column.is_some());
+    if !shown.is_empty() {
+        let mut table = Table::ranked(&COLUMNS, charset);
+        for change in &shown {
+            table.row(cells(change));
+        }
+        table.write(out, width)?;
+    }
+    let small = (changes.len() - shown.len()) as u64;
+    match (shown.is_empty(), small) {
+        (true, 0) => writeln!(out, "no difference"),
+        (_, 0) => Ok(()),
+        (true, _) => writeln!(
+            out,
+            "{}; --all shows them",
+            format::plural(small, "small change")
+        ),
+        (false, _) => writeln!(
+            out,
+            "and {}; --all shows them",
+            format::plural(small, "small change")
+        ),
+    }
+}
+
+fn cells(change: &Change) -> [String; 5] {
+    [
+        change
+            .column
+            .clone()
+            .unwrap_or_else(|| "(table)".to_owned()),
+        change.what.to_owned(),
+        change.before.shown(),
+        change.after.shown(),
+        difference(&change.before, &change.after),
+    ]
+}
+
+/// By how much: shares in points, other numbers relative to what they were.
+fn difference(before: &Value, after: &Value) -> String {
+    let signed = |share: f64| {
+        let sign = if share >= 0.0 { "+" } else { "-" };
+        format!("{sign}{}", fine_percent(share.abs()))
+    };
+    match (before, after) {
+        (Value::Share(a), Value::Share(b)) | (Value::Frequent(_, a), Value::Frequent(_, b)) => {
+            signed(b - a).replace('%', "points")
+        }
+        _ => match (before.magnitude(), after.magnitude()) {
+            (Some(a), Some(b)) if a != 0.0 => signed((b - a) / a.abs()),
+            _ => String::new(),
+        },
+    }
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    same: bool,
+    before: &'a str,
+    after: &'a str,
+    changes: &'a [Change],
+}
+
+/// Writes every change.
+pub(super) fn json(
+    out: &mut impl Write,
+    before: &GetJobResponse,
+    after: &GetJobResponse,
+    changes: &[Change],
+) -> io::Result<()> {
+    fn name(response: &GetJobResponse) -> &str {
+        response.job.as_ref().map_or("", |job| &job.name)
+    }
+    let report = Report {
+        same: changes.is_empty(),
+        before: name(before),
+        after: name(after),
+        changes,
+    };
+    serde_json::to_writer_pretty(&mut *out, &report)?;
+    writeln!(out)
+}

@@ -1,0 +1,37 @@
+//! Text from outside made harmless in a page: no sign of it is markup, none turns the writing around.
+
+use tui::text::{fit, visible};
+
+/// Longer text is cut: JSON has all of it.
+const TEXT_WIDTH: usize = 300;
+
+/// `text` as it can stand between tags, and within a quoted attribute.
+pub(super) fn escaped(text: &str) -> String {
+    let visible = visible(text);
+    let mut out = String::with_capacity(text.len());
+    for c in fit(&visible, TEXT_WIDTH).chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_markup_and_nothing_is_hidden() {
+        assert_eq!(
+            escaped("</title><script>\"&'\u{202e}\0"),
+            "&lt;/title&gt;&lt;script&gt;&quot;&amp;&#39;\\u{202e}␀"
+        );
+        assert!(escaped(&"x".repeat(10_000)).len() < 400);
+    }
+}

@@ -1,0 +1,150 @@
+//! A profile as Markdown, for a person who reads it in an issue or a wiki: a table of the columns, and
+//! what is worth a look.
+
+use std::io::{self, Write};
+
+use proto::v1::{ColumnProfile, Profile};
+use tui::text::{Charset, fit, visible};
+use tui::{format, words};
+
+use super::profile::{empty, kind, quantile};
+
+/// Title, and whether it stands on the right.
+const COLUMNS: [(&str, bool); 12] = [
+    ("column", false),
+    ("type", false),
+    ("empty", true),
+    ("distinct", true),
+    ("min", false),
+    ("q1", true),
+    ("median", true),
+    ("q3", true),
+    ("max", false),
+    ("mean", true),
+    ("stddev", true),
+    ("values", false),
+];
+
+/// So much of a long text is enough to know it by.
+const TEXT_WIDTH: usize = 60;
+/// Bars in a cell.
+const BARS: usize = 12;
+
+/// Writes it; `summary` is the line above.
+pub(super) fn write(out: &mut impl Write, profile: &Profile, summary: &str) -> io::Result<()> {
+    writeln!(out, "{}\n", escaped(summary))?;
+    row(out, &COLUMNS.map(|(title, _)| title.to_owned()))?;
+    row(
+        out,
+        &COLUMNS.map(|(_, is_right)| if is_right { "---:" } else { "---" }.to_owned()),
+    )?;
+    for column in &profile.columns {
+        row(out, &cells(column))?;
+    }
+    remarks(out, profile)
+}
+
+fn row(out: &mut impl Write, cells: &[String; 12]) -> io::Result<()> {
+    writeln!(out, "| {} |", cells.join(" | "))
+}
+
+fn cells(column: &ColumnProfile) -> [String; 12] {
+    let number = |number: Option<f64>| number.map(format::number).unwrap_or_default();
+    let extreme = |text: &Option<String>| escaped(text.as_deref().unwrap_or_default());
+    let distinct = column.distinct.as_ref();
+    let bars = words::bars(column, BARS, Charset::Utf8);
+    let values = if bars.is_empty() {
+        let top = words::top(column, Charset::Utf8);
+        escaped(&top.unwrap_or_default())
+    } else {
+        // Spaces between bars would be drawn together.
+        bars.replace(' ', "\u{2003}")
+    };
+    [
+        escaped(&column.name),
+        kind(column),
+        escaped(&empty(column)),
+        distinct.map_or_else(String::new, |distinct| {
+            words::estimate(distinct, Charset::Utf8)
+        }),
+        extreme(&column.min),
+        number(quantile(column, 0.25)),
+        number(quantile(column, 0.5)),
+        number(quantile(column, 0.75)),
+        extreme(&column.max),
+        number(column.mean),
+        number(column.stddev),
+        values,
+    ]
+}
+
+fn remarks(out: &mut impl Write, profile: &Profile) -> io::Result<()> {
+    let columns = profile
+        .columns
+        .iter()
+        .map(|column| (column, words::remarks(column)));
+    let worth: Vec<_> = columns.filter(|(_, remarks)| !remarks.is_empty()).collect();
+    if !worth.is_empty() {
+        writeln!(out)?;
+    }
+    for (column, remarks) in worth {
+        writeln!(
+            out,
+            "- **{}**: {}",
+            escaped(&column.name),
+            remarks.join("; ")
+        )?;
+    }
+    Ok(())
+}
+
+/// Text that Markdown shows as it is: on one line, and no character a sign of its own.
+fn escaped(text: &str) -> String {
+    let visible = visible(text);
+    let mut out = String::new();
+    for c in fit(&visible, TEXT_WIDTH).chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '!' | '~' | '$' => {
+                out.extend(['\\', c]);
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::sample;
+
+    fn written(profile: &Profile) -> String {
+        let mut out = Vec::new();
+        write(&mut out, profile, "x.csv: 1,000 rows").unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_profile_in_markdown() {
+        insta::assert_snapshot!(written(&sample::profile()));
+    }
+
+    #[test]
+    fn every_row_has_as_many_cells_whatever_is_in_them() {
+        let mut profile = sample::profile();
+        for column in &mut profile.columns {
+            column.name = "a|b\n| <script>`".into();
+            column.min = Some("|".into());
+        }
+        let text = written(&profile);
+        let rows: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).collect();
+        assert_eq!(rows.len(), profile.columns.len() + 2);
+        for row in rows {
+            let bars = row.replace("\\|", "").matches('|').count();
+            assert_eq!(bars, COLUMNS.len() + 1, "{row}");
+            assert!(!row.contains('<'), "{row}");
+        }
+    }
+}

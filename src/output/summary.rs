@@ -1,0 +1,63 @@
+//! One line for people: what a job came to, and how fast.
+
+use proto::v1::{GetJobResponse, Job};
+use tui::text::Charset;
+use tui::{format, words};
+
+/// `orders.csv: 677 rows, 10 columns, 99.9 kB, in 2 ms (49.9 MB/s)`.
+pub(super) fn summary(response: &GetJobResponse) -> String {
+    let job = response.job.clone().unwrap_or_default();
+    let mut line = format!(
+        "{}: {}, {}, {}",
+        tui::text::visible(&job.name),
+        format::plural(job.rows, "row"),
+        format::plural(response.columns.len() as u64, "column"),
+        format::bytes(job.source_bytes.unwrap_or(job.bytes)),
+    );
+    line += &duplicates(response);
+    if job.rejects > 0 {
+        let rejects = format::plural(job.rejects, "bad record");
+        line += &format!(", {rejects} left out");
+    }
+    line += &pace(&job);
+    if job.chunks_dead > 0 {
+        line += &format!(", DEAD CHUNKS: {}", job.chunks_dead);
+    }
+    line
+}
+
+/// How many rows come again. Nothing where none does, or it is not known.
+fn duplicates(response: &GetJobResponse) -> String {
+    let profile = response.profile.as_ref();
+    match profile.and_then(|profile| profile.duplicate_rows) {
+        Some(duplicates) if duplicates.count > 0 => {
+            let count = words::estimate(&duplicates, Charset::from_env());
+            let noun = if duplicates.count == 1 { "row" } else { "rows" };
+            format!(", {count} duplicate {noun}")
+        }
+        _ => String::new(),
+    }
+}
+
+/// How long it took; where it is not finished, how far it is.
+fn pace(job: &Job) -> String {
+    let Some(finished_ms) = job.finished_unix_ms else {
+        return format!(", {}", partial_label(job));
+    };
+    let ms = finished_ms.saturating_sub(job.opened_unix_ms);
+    let took = match ms {
+        0..1000 => format!("{ms} ms"),
+        _ => format::short_duration(ms),
+    };
+    let bytes_per_s = job.bytes as f64 / (ms.max(1) as f64 / 1e3);
+    let rate = format::megabytes_per_s(bytes_per_s);
+    format!(", in {took} ({rate} MB/s)")
+}
+
+/// `partial, 66 %`.
+pub(crate) fn partial_label(job: &Job) -> String {
+    match job.progress {
+        Some(share) => format!("partial, {}", format::percent(share)),
+        None => "partial".to_owned(),
+    }
+}

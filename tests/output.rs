@@ -1,0 +1,215 @@
+//! What `rowmill run` writes in each of its shapes, and `rowmill diff` of what it wrote.
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+
+mod support;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use support::{rowmill, run_with_input, stderr};
+
+/// The rows that follow come so often, or chance could have made any difference.
+const TIMES: usize = 100;
+
+fn before() -> String {
+    let rows = "1,AT,1.50,007\n2,US,2.25,1010\n3,US,3.00,1020\n4,DE,2.75,1030\n";
+    format!("id,country,price,zip\n{}", rows.repeat(TIMES))
+}
+
+fn after() -> String {
+    let rows = "1,AT,10.50,x\n2,FR,,y\n3,US,30.00,z\n4,FR,,\n5,FR,25,\n";
+    format!("id,country,price,note\n{}", rows.repeat(TIMES))
+}
+
+/// In a locale of its own, so that the machine's does not show.
+fn run(args: &[&str], input: &str) -> Output {
+    let mut command = rowmill();
+    command
+        .args(["run", "-"])
+        .args(args)
+        .env("LC_ALL", "C.UTF-8");
+    let output = run_with_input(&mut command, input.as_bytes());
+    assert!(output.status.success(), "{}", stderr(&output));
+    output
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn diff(before: &Path, after: &Path) -> Command {
+    let mut command = rowmill();
+    command
+        .arg("diff")
+        .arg(before)
+        .arg(after)
+        .env("LC_ALL", "C.UTF-8");
+    command
+}
+
+/// Two profiles as `--json` writes them.
+fn profiles(directory: &Path) -> [std::path::PathBuf; 2] {
+    [("before.json", before()), ("after.json", after())].map(|(name, input)| {
+        let file = directory.join(name);
+        std::fs::write(&file, run(&["--json"], &input).stdout).unwrap();
+        file
+    })
+}
+
+#[test]
+fn csv_says_what_json_says() {
+    let json: Value = serde_json::from_slice(&run(&["--json"], &before()).stdout).unwrap();
+    let written = run(&["--csv"], &before()).stdout;
+    let mut reader = csv::Reader::from_reader(written.as_slice());
+    let header = reader.headers().unwrap().clone();
+    let records: Vec<_> = reader.records().map(Result::unwrap).collect();
+    assert_eq!(records.len(), 4);
+    for (record, column) in records.iter().zip(json["columns"].as_array().unwrap()) {
+        for (name, field) in header.iter().zip(record) {
+            match &column[name] {
+                Value::String(text) => assert_eq!(field, text, "{name}"),
+                // JSON says 0 where CSV says nothing: that there are no quantiles.
+                Value::Number(_) if name == "quantile_error" => {}
+                Value::Number(number) => {
+                    let field: f64 = field.parse().unwrap();
+                    assert_eq!(Some(field), number.as_f64(), "{name}");
+                }
+                // Absent, or in several fields.
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn markdown_is_a_table_below_a_summary() {
+    let written = stdout(&run(&["--markdown"], &before()));
+    let lines: Vec<&str> = written.lines().collect();
+    assert!(lines[0].starts_with("-: 400 rows, 4 columns"), "{written}");
+    assert!(lines[2].starts_with("| column | type |"), "{written}");
+    assert!(lines[4].starts_with("| id | integer |"), "{written}");
+}
+
+#[test]
+fn html_is_one_page_beside_the_table() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("page.html");
+    let output = run(&["--html", file.to_str().unwrap()], "<script>,b\n1,</td>\n");
+    assert!(stdout(&output).starts_with("column"), "{}", stdout(&output));
+    let page = std::fs::read_to_string(&file).unwrap();
+    assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
+    assert!(page.contains("&lt;script&gt;") && !page.contains("<script"));
+}
+
+#[test]
+fn a_page_that_cannot_be_written_is_said_and_the_result_still_printed() {
+    let mut command = rowmill();
+    command.args(["run", "-", "--html", "/nonexistent/page.html"]);
+    let output = run_with_input(&mut command, before().as_bytes());
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stdout(&output).starts_with("column"));
+    assert!(
+        stderr(&output).contains("cannot write /nonexistent/page.html"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn only_one_shape_at_a_time() {
+    let output = rowmill()
+        .args(["run", "--json", "--csv", "-"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn without_a_terminal_the_variable_columns_is_the_width() {
+    let mut command = rowmill();
+    command
+        .args(["run", "-"])
+        .env("COLUMNS", "60")
+        .env("LC_ALL", "C");
+    let output = run_with_input(&mut command, before().as_bytes());
+    let text = stdout(&output);
+    assert!(
+        text.is_ascii() && text.lines().all(|line| line.len() <= 60),
+        "{text}"
+    );
+}
+
+#[test]
+fn diff_of_a_profile_with_itself_is_no_difference() {
+    let directory = tempfile::tempdir().unwrap();
+    let [before, _] = profiles(directory.path());
+    let output = diff(&before, &before).arg("--exit-code").output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(stdout(&output), "no difference\n");
+}
+
+#[test]
+fn diff_says_what_changed_and_exits_with_1_only_where_asked() {
+    let directory = tempfile::tempdir().unwrap();
+    let [before, after] = profiles(directory.path());
+    let output = diff(&before, &after).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = stdout(&output);
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .map(|line| {
+            line.split("  ")
+                .map(str::trim)
+                .filter(|cell| !cell.is_empty())
+                .collect()
+        })
+        .collect();
+    assert_eq!(
+        rows[1],
+        ["(table)", "rows", "400", "500", "+25.0 %"],
+        "{text}"
+    );
+    for whole in [
+        ["zip", "column removed", "integer"],
+        ["note", "column added", "text"],
+    ] {
+        assert!(rows.contains(&whole.into()), "{text}");
+    }
+    let empty = vec!["price", "empty", "0 %", "40.0 %", "+40.0 points"];
+    assert!(rows.contains(&empty), "{text}");
+    let output = diff(&before, &after).arg("--exit-code").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn diff_in_json_has_every_change_with_raw_numbers() {
+    let directory = tempfile::tempdir().unwrap();
+    let [before, after] = profiles(directory.path());
+    let output = diff(&before, &after).arg("--json").output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["same"], false);
+    let changes = report["changes"].as_array().unwrap();
+    let empty = |change: &&Value| change["column"] == "price" && change["what"] == "empty";
+    let empty = changes.iter().find(empty).unwrap();
+    assert_eq!(
+        (&empty["before"], &empty["after"]),
+        (&0.0.into(), &0.4.into())
+    );
+    assert!(changes.iter().any(|change| change["what"] == "sum"));
+}
+
+#[test]
+fn diff_of_what_is_no_profile_names_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("x.json");
+    std::fs::write(&file, "{\"rows\": 3}").unwrap();
+    let output = diff(&file, &file).output().unwrap();
+    assert_eq!(output.status.code(), Some(5));
+    let said = stderr(&output);
+    assert!(
+        said.contains("x.json: not a profile that --json wrote: missing field"),
+        "{said}"
+    );
+}

@@ -1,0 +1,273 @@
+//! What is said of a column, the same on the dashboard and in reports: how sure a count is, how its
+//! numbers lie, its most frequent value, and what is worth a look. How single numbers read is
+//! `format`'s; where the words stand is for those who call.
+
+use proto::v1::{ColumnProfile, ColumnType, Estimate, Order, TopValue, Uniqueness};
+
+use crate::format::{count, grouped, percent, plural};
+use crate::text::{Charset, visible_in};
+
+/// Fewer rows than this make almost any column look like a key, or sorted.
+const TELLING_ROWS: u64 = 10;
+
+/// `1,234,567`, or `≈ 1.02 M ± 0.8 %` where the count is known only nearly: the standard error.
+pub fn estimate(estimate: &Estimate, charset: Charset) -> String {
+    let short = brief_estimate(estimate, usize::MAX, charset);
+    if estimate.error > 0.0 {
+        format!("{short} {}", error(estimate.error, charset))
+    } else {
+        short
+    }
+}
+
+/// As [`estimate`], without the error; shortened to `1.02 M` beyond `width` columns.
+pub fn brief_estimate(estimate: &Estimate, width: usize, charset: Charset) -> String {
+    if estimate.error > 0.0 {
+        format!("{} {}", about(charset), count(estimate.count, 6))
+    } else {
+        count(estimate.count, width)
+    }
+}
+
+/// `± 0.8 %`.
+pub fn error(relative: f64, charset: Charset) -> String {
+    let sign = match charset {
+        Charset::Utf8 => "±",
+        Charset::Ascii => "+-",
+    };
+    // Two digits of an error are enough, and it is never shown as none.
+    let percent = (relative * 1e3).ceil() / 10.0;
+    format!("{sign} {percent} %")
+}
+
+/// What stands before a number that is known only nearly.
+pub fn about(charset: Charset) -> &'static str {
+    match charset {
+        Charset::Utf8 => "≈",
+        Charset::Ascii => "~",
+    }
+}
+
+/// A share of a whole, so that some is never shown as none: `0`, `<1 %`, `11 %`.
+pub fn share(some: u64, all: u64) -> String {
+    let share = some as f64 / all.max(1) as f64;
+    match some {
+        0 => "0".to_owned(),
+        _ if share < 0.01 => "<1 %".to_owned(),
+        _ => percent(share),
+    }
+}
+
+/// The most frequent value with its share of the cells with bytes: `AT 12 %`. One that comes only once
+/// is not said: every other does too. The value is made visible.
+pub fn top(column: &ColumnProfile, charset: Charset) -> Option<String> {
+    let TopValue { value, count, .. } = column.top.first()?;
+    let all = filled(column);
+    let says_something = *count > 1 || all == 1;
+    says_something.then(|| format!("{} {}", visible_in(value, charset), share(*count, all)))
+}
+
+/// Cells with bytes.
+pub fn filled(column: &ColumnProfile) -> u64 {
+    column.count.saturating_sub(column.empty)
+}
+
+/// Bars in at most `width` columns: how the numbers lie between the least and the greatest. Empty where
+/// that is not known. A bar above nothing is never flat.
+pub fn bars(column: &ColumnProfile, width: usize, charset: Charset) -> String {
+    const UTF8: [char; 8] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇'];
+    const ASCII: [char; 8] = [' ', '_', '.', ':', '-', '=', '+', '#'];
+    let signs = match charset {
+        Charset::Utf8 => UTF8,
+        Charset::Ascii => ASCII,
+    };
+    let heights = heights(column, width);
+    let most = heights.iter().copied().fold(0.0, f64::max);
+    let level = |height: f64| match height {
+        h if h <= 0.0 => 0,
+        h => ((h / most * 7.0).round() as usize).clamp(1, 7),
+    };
+    heights
+        .into_iter()
+        .map(|height| signs[level(height)])
+        .collect()
+}
+
+/// The histogram in at most `width` bars. A bin that falls into two bars is shared out between them by
+/// how much of it lies in each.
+pub fn heights(column: &ColumnProfile, width: usize) -> Vec<f64> {
+    let bins = &column.histogram;
+    if bins.len() <= width {
+        return bins.iter().map(|bin| bin.count as f64).collect();
+    }
+    let mut heights = vec![0.0; width];
+    let per_bin = width as f64 / bins.len() as f64;
+    for (at, bin) in bins.iter().enumerate() {
+        let (from, to) = (at as f64 * per_bin, (at + 1) as f64 * per_bin);
+        let first = from as usize;
+        // A bin is narrower than a bar, so it lies in two bars at most.
+        let within = (to.min((first + 1) as f64) - from) / per_bin;
+        heights[first] += bin.count as f64 * within;
+        if let Some(next) = heights.get_mut(first + 1) {
+            *next += bin.count as f64 * (1.0 - within);
+        }
+    }
+    heights
+}
+
+/// What is worth a look in a column, in plain words.
+pub fn remarks(column: &ColumnProfile) -> Vec<String> {
+    let mut remarks = faults(column);
+    remarks.extend(virtues(column));
+    remarks
+}
+
+/// What may bite whoever uses the column.
+pub fn faults(column: &ColumnProfile) -> Vec<String> {
+    let mut faults = Vec::new();
+    let filled = filled(column);
+    if column.r#type() == ColumnType::Empty && column.count > 0 {
+        faults.push("empty in every row".to_owned());
+    }
+    if column.fit < 1.0 {
+        let misfits = ((1.0 - column.fit) * filled as f64).round() as u64;
+        let kind = proto::type_name(column.r#type());
+        let (cells, of) = (plural(misfits.max(1), "cell"), grouped(filled));
+        faults.push(format!("{cells} of {of} cannot be read as {kind}"));
+    }
+    let cells = [
+        (
+            column.leading_zeros,
+            "with leading zeros, which a number would lose",
+        ),
+        (
+            column.surrounding_space,
+            "with a space or tab at the start or end",
+        ),
+    ];
+    for (n, what) in cells {
+        if n > 0 {
+            faults.push(format!("{} {what}", plural(n, "cell")));
+        }
+    }
+    match column.mixed_case {
+        0 => {}
+        1 => faults.push("1 value differs from another only in upper and lower case".to_owned()),
+        n => faults.push(format!(
+            "{} values differ from others only in upper and lower case",
+            grouped(n)
+        )),
+    }
+    faults
+}
+
+/// What can be built upon.
+fn virtues(column: &ColumnProfile) -> Option<String> {
+    let key = match column.unique() {
+        Uniqueness::Yes => Some("could be a key: no value comes twice"),
+        Uniqueness::Likely => Some("likely a key: no value was seen twice"),
+        Uniqueness::Unspecified | Uniqueness::No => None,
+    };
+    let order = match column.order() {
+        Order::Unspecified | Order::None => None,
+        Order::Ascending | Order::StrictlyAscending => Some("sorted, ascending"),
+        Order::Descending | Order::StrictlyDescending => Some("sorted, descending"),
+        Order::Constant => Some("the same value in every cell that is not empty"),
+    };
+    let said: Vec<&str> = [key, order].into_iter().flatten().collect();
+    (column.count >= TELLING_ROWS && !said.is_empty()).then(|| said.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::v1::Bin;
+
+    use super::*;
+
+    fn histogram(counts: &[u64]) -> ColumnProfile {
+        let bin = |&count| Bin {
+            count,
+            ..Bin::default()
+        };
+        ColumnProfile {
+            histogram: counts.iter().map(bin).collect(),
+            ..ColumnProfile::default()
+        }
+    }
+
+    #[test]
+    fn a_count_says_how_sure_it_is() {
+        let exact = Estimate {
+            count: 1_234_567,
+            error: 0.0,
+        };
+        let near = Estimate {
+            count: 1_021_234,
+            error: 0.0081,
+        };
+        assert_eq!(estimate(&exact, Charset::Utf8), "1,234,567");
+        assert_eq!(estimate(&near, Charset::Utf8), "≈ 1.02 M ± 0.9 %");
+        assert_eq!(estimate(&near, Charset::Ascii), "~ 1.02 M +- 0.9 %");
+        assert_eq!(brief_estimate(&exact, 7, Charset::Utf8), "1.23 M");
+    }
+
+    #[test]
+    fn bars_keep_the_sum_and_show_the_least_of_something() {
+        let column = histogram(&[1, 0, 0, 1000, 4, 5]);
+        assert_eq!(bars(&column, 6, Charset::Utf8), "▁  ▇▁▁");
+        assert_eq!(bars(&column, 6, Charset::Ascii), "_  #__");
+        for width in 1..=6 {
+            let sum: f64 = heights(&column, width).iter().sum();
+            assert!((sum - 1010.0).abs() < 1e-6, "{width}: {sum}");
+        }
+        assert_eq!(bars(&histogram(&[]), 8, Charset::Utf8), "");
+        assert_eq!(bars(&histogram(&[0, 0]), 8, Charset::Utf8), "  ");
+    }
+
+    #[test]
+    fn some_is_never_none_and_not_all_is_never_all() {
+        assert_eq!(share(0, 10), "0");
+        assert_eq!(share(1, 1_000_000), "<1 %");
+        assert_eq!(share(999_999, 1_000_000), "99 %");
+        assert_eq!(share(0, 0), "0");
+    }
+
+    #[test]
+    fn faults_come_before_virtues_and_few_rows_prove_nothing() {
+        let mut column = ColumnProfile {
+            r#type: ColumnType::Integer.into(),
+            fit: 0.97,
+            count: 100,
+            leading_zeros: 1,
+            unique: Uniqueness::Yes.into(),
+            order: Order::StrictlyAscending.into(),
+            ..ColumnProfile::default()
+        };
+        assert_eq!(
+            remarks(&column),
+            [
+                "3 cells of 100 cannot be read as integer",
+                "1 cell with leading zeros, which a number would lose",
+                "could be a key: no value comes twice; sorted, ascending",
+            ]
+        );
+        column.count = 9;
+        assert_eq!(remarks(&column).len(), 2);
+    }
+
+    #[test]
+    fn a_top_value_is_harmless_and_says_something() {
+        let mut column = ColumnProfile {
+            count: 4,
+            top: vec![TopValue {
+                value: "\u{1b}[2J".into(),
+                count: 2,
+                over: 0,
+            }],
+            ..ColumnProfile::default()
+        };
+        assert_eq!(top(&column, Charset::Utf8).unwrap(), "␛[2J 50 %");
+        column.top[0].count = 1;
+        assert_eq!(top(&column, Charset::Utf8), None);
+    }
+}
