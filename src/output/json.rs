@@ -98,7 +98,7 @@ pub(super) fn write(out: &mut impl Write, response: &GetJobResponse) -> io::Resu
 }
 
 /// One job's answer as JSON.
-pub(crate) fn job_json(response: &GetJobResponse) -> JobJson {
+fn job_json(response: &GetJobResponse) -> JobJson {
     let job = response.job.clone().unwrap_or_default();
     let profile = response.profile.as_ref();
     let columns = profile.into_iter().flat_map(|profile| &profile.columns);

@@ -22,7 +22,7 @@ use proto::v1::{GetJobResponse, Job, JobState};
 use tui::text::Charset;
 
 pub(crate) use bad::say_bad;
-pub(crate) use json::{JobJson, SniffedJson, job_json, read as read_json, state_name};
+pub(crate) use json::{JobJson, SniffedJson, read as read_json, state_name};
 pub(crate) use max_bad::MaxBad;
 pub(crate) use summary::partial_label;
 pub(crate) use table::{Align, Column, Table};
