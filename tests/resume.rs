@@ -106,14 +106,15 @@ fn records(journal: &[u8]) -> Vec<&[u8]> {
     records
 }
 
-/// The journal of the stage in which a record begins with this byte, its field's tag, once there is
-/// one; and the bytes that its first record takes, which says nothing of places.
-async fn noted(stage: &Stage, tag: u8) -> (PathBuf, usize) {
+/// The journal of the stage in which so many records begin with this byte, their field's tag, once
+/// there is one; and the bytes that its first record takes, which says nothing of places.
+async fn noted(stage: &Stage, tag: u8, times: usize) -> (PathBuf, usize) {
     loop {
         for path in unfinished(stage) {
             let journal = std::fs::read(&path).unwrap_or_default();
             let records = records(&journal);
-            if records.iter().any(|record| record.first() == Some(&tag)) {
+            let told = records.iter().filter(|record| record.first() == Some(&tag));
+            if told.count() >= times {
                 return (path, 12 + records[0].len());
             }
         }
@@ -178,7 +179,7 @@ async fn stuck_at(stage: &Stage, args: &[&str]) -> (Process, PathBuf, usize) {
     let args = [&["publish", "--chunk-bytes", "20000"], args].concat();
     let publish = Process::start(&mut stage.command(&args));
     publish.wait_for("the queue of chunks is full until workers take some");
-    let (journal, first) = noted(stage, REACHED).await;
+    let (journal, first) = noted(stage, REACHED, 1).await;
     (publish, journal, first)
 }
 
@@ -252,6 +253,7 @@ async fn a_killed_publish_of_several_packed_files_goes_on_within_the_right_one()
     let names: Vec<&str> = paths.iter().map(|path| path.to_str().unwrap()).collect();
     let args = [&["--skip", "1"], &names[..]].concat();
     let (mut publish, _, _) = stuck_at(&stage, &args).await;
+    noted(&stage, REACHED, 15).await; // more chunks than the first file has
     publish.kill();
 
     let _worker = stage.worker();
@@ -433,7 +435,7 @@ async fn a_spooled_input_that_was_read_to_its_end_needs_no_rest() {
     stdin.write_all(csv.as_bytes()).unwrap();
     drop(stdin);
     publish.wait_for("the queue of chunks is full until workers take some");
-    noted(&stage, ENDED).await;
+    noted(&stage, ENDED, 1).await;
     publish.kill();
     other.kill();
 

@@ -153,6 +153,21 @@ fn quotes_that_mean_nothing_are_told_from_quotes() {
 }
 
 #[test]
+fn bad_records_do_not_make_quotes_meaningless() {
+    let mut text = String::from("id,city,note\n");
+    for id in 0..200 {
+        text += &format!("{id},Köln,\"left, then\nright\"\n");
+        if id % 20 == 3 {
+            text += &format!("bad {id}{}\n", ",\"two\nlines, and a comma\"".repeat(29));
+        }
+    }
+    let found = sniffed(&text);
+    assert_eq!(found.dialect.quote, Some(b'"'));
+    assert_eq!(found.dialect.delimiter, b',');
+    assert!(confidence(&found, "quote") > 0.9);
+}
+
+#[test]
 fn comments_are_found_where_they_are_no_header() {
     let found = sniffed("# made by hand, and so on\n#\nid,name\n1,a\n2,b\n");
     assert_eq!(found.dialect.comment, Some(b'#'));

@@ -60,6 +60,8 @@ const NARROWEST: usize = 6;
 /// Columns of this rank and above go before text is cut below [`COMFORTABLE`].
 const ADDITIONAL: u8 = 7;
 const COMFORTABLE: usize = 14;
+/// So much of what names a row is kept while anything else can be cut.
+const NAME: usize = 20;
 
 impl Table {
     /// Columns that all stay, whatever the width.
@@ -180,20 +182,16 @@ impl Table {
         self.columns[at].least
     }
 
-    /// As wide as the widest cell; where that is too wide in all, the widest that may be cut give way.
+    /// As wide as the widest cell; where that is too wide in all, the widest that may be cut give way:
+    /// those that always stay, which name their row, only when the others cannot.
     fn widths(&self, kept: &[usize], width: usize) -> Vec<usize> {
         let mut widths: Vec<usize> = kept.iter().map(|&at| self.widest(at)).collect();
-        let gaps = gaps(kept.len());
-        while widths.iter().sum::<usize>().saturating_add(gaps) > width {
-            let cut = kept.iter().zip(&mut widths);
-            let widest = cut
-                .filter(|(at, width)| **width > self.columns[**at].least)
-                .max_by_key(|(_, width)| **width);
-            match widest {
-                Some((_, width)) => *width -= 1,
-                None => break,
-            }
-        }
+        let names = |at: usize| match self.columns[at].rank {
+            0 => self.least(at).max(NAME),
+            _ => self.least(at),
+        };
+        cut_to(&mut widths, kept, width, names);
+        cut_to(&mut widths, kept, width, |at| self.least(at));
         widths
     }
 
@@ -201,6 +199,25 @@ impl Table {
         let cells = self.rows.iter().filter_map(|row| row.get(at));
         let widest = cells.map(|cell| text::width(cell)).max().unwrap_or(0);
         widest.max(self.columns[at].title.len())
+    }
+}
+
+/// Cuts the widest of the columns `kept` again and again, none below its `least`, until all fit.
+fn cut_to(widths: &mut [usize], kept: &[usize], width: usize, least: impl Fn(usize) -> usize) {
+    while widths
+        .iter()
+        .sum::<usize>()
+        .saturating_add(gaps(kept.len()))
+        > width
+    {
+        let cut = kept.iter().zip(&mut *widths);
+        let widest = cut
+            .filter(|(at, width)| **width > least(**at))
+            .max_by_key(|(_, width)| **width);
+        match widest {
+            Some((_, width)) => *width -= 1,
+            None => return,
+        }
     }
 }
 

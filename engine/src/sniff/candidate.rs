@@ -15,6 +15,11 @@ const SELDOM: [u8; 4] = *b"^~: ";
 const QUOTES: [Option<u8>; 3] = [Some(b'"'), Some(b'\''), None];
 const ESCAPE: u8 = b'\\';
 
+/// Of the fields that start with a quote, the share that are quoted: fewer, and it is none; so many, and
+/// an unusual one is.
+const HALF: f64 = 0.5;
+const MOSTLY: f64 = 0.9;
+
 /// How sure one is of what is taken because nothing speaks for or against it.
 const UNDECIDED: f64 = 0.5;
 /// And where nothing looks like a table.
@@ -37,6 +42,7 @@ impl Choice {
             .into_iter()
             .map(|dialect| Reading::of(text, dialect))
             .collect();
+        let readings = sound_quotes(&readings);
         let is_said = given.delimiter.is_some();
         let is_seldom = |reading: &Reading| SELDOM.contains(&reading.dialect.delimiter);
         let usual = readings
@@ -144,6 +150,34 @@ fn quotings(text: &[u8]) -> Vec<(Option<u8>, Option<u8>)> {
         }
     }
     quotings
+}
+
+/// Without those that read quotes in another way than usual, where the quotes themselves do not ask for
+/// it: a few bad records make records of lines, and lines more alike, than a score can tell.
+fn sound_quotes(readings: &[Reading]) -> Vec<Reading> {
+    let usual = |reading: &Reading| {
+        let is_usual = |other: &&Reading| {
+            other.dialect.delimiter == reading.dialect.delimiter
+                && other.dialect.quote == QUOTES[0]
+                && other.dialect.escape.is_none()
+        };
+        readings.iter().find(is_usual).cloned()
+    };
+    let is_sound = |reading: &&Reading| {
+        let Some(usual) = usual(reading) else {
+            return true; // the quote or the escape was given
+        };
+        let share = usual.quoted_share();
+        match (reading.dialect.quote, reading.dialect.escape) {
+            (quote, None) if quote == QUOTES[0] => true,
+            (quote, Some(_)) if quote == QUOTES[0] => reading.quoted_share() > share,
+            (Some(_), _) => {
+                reading.quoted_share() >= Some(MOSTLY) && share.is_none_or(|share| share < HALF)
+            }
+            (None, _) => share.is_some_and(|share| share < HALF),
+        }
+    };
+    readings.iter().filter(is_sound).cloned().collect()
 }
 
 /// The one of the highest score; of equals, the first.
