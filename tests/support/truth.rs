@@ -46,7 +46,10 @@ impl Truth {
 /// which of them are nominated depends on where chunks were cut.
 pub(crate) fn cut_free(mut profile: Profile) -> Profile {
     for column in &mut profile.columns {
-        if column.distinct.is_some_and(|distinct| distinct.count > 500) {
+        if column
+            .distinct
+            .is_some_and(|distinct| distinct.error > 0.0 || distinct.count > 500)
+        {
             column.top.clear();
             column.top_rest = None;
         }

@@ -270,8 +270,10 @@ mod tests {
             }],
             ..ColumnProfile::default()
         };
-        assert_eq!(top(&column, Charset::Utf8).unwrap(), "␛[2J 50 %");
+        assert_eq!(top(&column, Charset::Utf8).unwrap(), "50 % ␛[2J");
         column.top[0].count = 1;
+        assert_eq!(top(&column, Charset::Utf8), None);
+        (column.count, column.top[0].count) = (1000, 4);
         assert_eq!(top(&column, Charset::Utf8), None);
     }
 }
