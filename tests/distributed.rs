@@ -149,7 +149,7 @@ async fn the_first_interrupt_of_a_wait_detaches_and_says_how_to_come_back() {
     let _master = stage.master();
     let path = stage.file("a.csv", b"a\n1\n");
     let wait = Process::start(&mut stage.command(&["publish", "--wait", path.to_str().unwrap()]));
-    wait.wait_for("published 1 rows");
+    wait.wait_for("published 1 row in");
     wait.signal(Signal::INT);
     wait.wait_for("the job goes on: rowmill wait ");
     assert_eq!(wait.end().1, 7);

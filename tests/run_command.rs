@@ -103,7 +103,7 @@ fn an_empty_input_is_an_input_error() {
     let output = run_with_input(rowmill().args(["run", "-"]), b"");
     assert_eq!(output.status.code(), Some(5));
     assert!(
-        stderr(&output).contains("cannot read -: the input is empty"),
+        stderr(&output).contains("cannot read standard input: the input is empty"),
         "{}",
         stderr(&output)
     );

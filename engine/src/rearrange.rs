@@ -28,8 +28,8 @@ pub struct Arrangement {
 impl Arrangement {
     /// The records of `piece` in the job's columns: in one piece or, where empty cells made it grow,
     /// in several. A record that is ragged in its own file becomes a reject of the piece that it
-    /// would have been in, since only here its own header is known; so the records behind it in that
-    /// piece are counted one too low. Lines and bytes stay those of the file.
+    /// would have been in, since only here its own header is known. Lines and bytes stay those of the
+    /// file.
     pub fn rearrange(&self, piece: Piece) -> Vec<Piece> {
         let body = Body {
             bytes: &piece.body,
@@ -50,6 +50,7 @@ impl Arrangement {
                     making.rejects.push(teller.tell(number, record, reason));
                 }
             }
+            making.record = body.first_record + number + 1;
             if making.is_full() {
                 making.cut();
             }
@@ -85,7 +86,8 @@ struct Making<'a> {
     writer: csv::Writer<Vec<u8>>,
     rows: u64,
     rejects: Vec<Reject>,
-    /// Records before the piece in the making.
+    /// Records before the piece in the making, and before what comes next.
+    first_record: u64,
     record: u64,
     line: u64,
     byte: u64,
@@ -99,6 +101,7 @@ impl<'a> Making<'a> {
             writer: arrangement.writer(),
             rows: 0,
             rejects: Vec::new(),
+            first_record: piece.first_record,
             record: piece.first_record,
             line: piece.first_line,
             byte: piece.first_byte,
@@ -123,12 +126,11 @@ impl<'a> Making<'a> {
         let piece = Piece {
             body: Bytes::from(writer.into_inner().unwrap_or_default()),
             rows: std::mem::take(&mut self.rows),
-            first_record: self.record,
+            first_record: std::mem::replace(&mut self.first_record, self.record),
             first_line: self.line,
             first_byte: self.byte,
             rejects: std::mem::take(&mut self.rejects),
         };
-        self.record += piece.rows + piece.rejects.len() as u64;
         self.done.push(piece);
     }
 
@@ -220,6 +222,42 @@ mod tests {
         };
         let pieces = arrangement(padding, 1 << 20).rearrange(piece(body));
         assert_eq!(pieces[0].body, "c,,a\n,,1\n4,,2\n");
+    }
+
+    #[test]
+    fn records_behind_what_was_ragged_keep_their_numbers() {
+        use proto::v1::operation_spec::Kind;
+        use proto::v1::{Chunk, OperationSpec, ProfileSpec};
+        let before = Reject {
+            record: 9,
+            ..Reject::default()
+        };
+        let whole = Piece {
+            rows: 5,
+            rejects: vec![before],
+            ..piece("1\na,b,c\n2\n3\nd,e,f\n")
+        };
+        let dialect = Dialect::default();
+        // In one piece, and in one for each good record.
+        for target_bytes in [1 << 20, 1] {
+            let mut numbers = Vec::new();
+            for piece in arrangement(dialect, target_bytes).rearrange(whole.clone()) {
+                let kind = Some(Kind::Profile(ProfileSpec::default()));
+                let chunk = Chunk {
+                    operation: Some(OperationSpec { kind }),
+                    dialect: Some((&dialect).into()),
+                    columns: ["x", "y", "z"].map(str::to_owned).to_vec(),
+                    first_record: piece.first_record,
+                    body: piece.body,
+                    rows: piece.rows,
+                    rejects: piece.rejects,
+                    ..Chunk::default()
+                };
+                let observed = crate::operation::observe(&chunk).unwrap();
+                numbers.extend(observed.sample.into_iter().map(|row| row.record));
+            }
+            assert_eq!(numbers, [11, 14]);
+        }
     }
 
     #[test]

@@ -24,11 +24,16 @@ pub(crate) fn too_long(cap_bytes: u64) -> String {
     format!("record is longer than {}", bytes(cap_bytes))
 }
 
-/// The reason for a record with a quote that never closes, which opened on the line that reads `text`.
-pub(crate) fn open_quote(line: u64, text: &[u8]) -> String {
+/// The reason for a record with a quote that never closes, which opened on the line that reads `text`;
+/// `within`: more than so many bytes were not looked at.
+pub(crate) fn open_quote(line: u64, text: &[u8], within: Option<u64>) -> String {
     let text = excerpt(text);
+    let closes = match within {
+        Some(cap_bytes) => format!("does not close within {}", bytes(cap_bytes)),
+        None => "never closes".to_owned(),
+    };
     format!(
-        "a quote opened on line {line} never closes: `{text}`; if quotes mean nothing in this file, pass \
+        "a quote opened on line {line} {closes}: `{text}`; if quotes mean nothing in this file, pass \
          --quote none"
     )
 }
@@ -123,8 +128,14 @@ mod tests {
         assert_eq!(ragged(5, 10, true), "5 fields where the header has 10");
         assert_eq!(ragged(1, 2, false), "1 field where the first record has 2");
         assert_eq!(too_long(4 << 20), "record is longer than 4 MiB");
+        let capped = open_quote(7, b"\"", Some(4 << 20));
+        assert!(capped.starts_with("a quote opened on line 7 does not close within 4 MiB: `\"`"));
         assert_eq!(
-            open_quote(7, b"3,\"12\tinch,a text that goes on and on and on\r\n"),
+            open_quote(
+                7,
+                b"3,\"12\tinch,a text that goes on and on and on\r\n",
+                None
+            ),
             "a quote opened on line 7 never closes: `3,\"12\\tinch,a text that goes on and on an…`; if \
              quotes mean nothing in this file, pass --quote none"
         );

@@ -36,11 +36,22 @@ impl Sample {
                 let mut records = Records::new(dialect, &chunk.body[start..end]);
                 let mut cells = shown(&records.read()?);
                 cells.resize(columns, String::new()); // where it was padded
-                let record = chunk.first_record.saturating_add(number);
+                let record = numbered(chunk, number);
                 Some(SampleRow { record, cells })
             })
             .collect()
     }
+}
+
+/// The job's number of the record `number` of the body: some of those before it may have been rejected
+/// already when the body was made.
+fn numbered(chunk: &Chunk, number: u64) -> u64 {
+    let mut record = chunk.first_record.saturating_add(number);
+    let rejects = chunk.rejects.iter().map(|reject| reject.record);
+    for reject in rejects.filter(|&reject| reject >= chunk.first_record) {
+        record = record.saturating_add(u64::from(reject <= record));
+    }
+    record
 }
 
 /// The first cells of a record, for people.

@@ -1,6 +1,8 @@
 //! Fuzz targets: each file in `src/bin` is one, and its corpus is the folder of its name in `corpus`.
 //! `scripts/soak fuzz` runs each for a while. Here is what they share.
 
+use std::io::{self, Read};
+
 use engine::Dialect;
 
 /// A dialect made of the first two bytes, and what is left.
@@ -17,4 +19,23 @@ pub fn dialect(data: &[u8]) -> Option<(Dialect, &[u8])> {
         ..Dialect::default()
     };
     Some((dialect, rest))
+}
+
+/// All of `from`, read in bites of so many bytes, up to about `most` in all.
+///
+/// # Errors
+///
+/// When it cannot be read.
+pub fn read_in_bites(from: &mut impl Read, bite: usize, most: usize) -> io::Result<Vec<u8>> {
+    let mut read = Vec::new();
+    let mut buffer = vec![0; bite];
+    loop {
+        match from.read(&mut buffer)? {
+            0 => return Ok(read),
+            bytes => read.extend(&buffer[..bytes]),
+        }
+        if read.len() >= most {
+            return Ok(read);
+        }
+    }
 }

@@ -180,13 +180,23 @@ pub fn report(outcome: &Outcome) {
         }
     };
     eprintln!(
-        "rowmill: published {rows} rows in {chunks} chunks ({bytes} bytes), each confirmed by the broker"
+        "rowmill: published {} in {}, {} in all, each confirmed by the broker",
+        count(*rows, "row"),
+        count(*chunks, "chunk"),
+        count(*bytes, "byte")
     );
     if *rejects > 0 {
         eprintln!(
-            "rowmill: {rejects} bad records were left out already; rowmill rejects {job} lists all"
+            "rowmill: {} left out already; rowmill rejects {job} lists all",
+            count(*rejects, "bad record")
         );
     }
+}
+
+/// `1 row`, `2 rows`.
+fn count(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
 }
 
 fn reading(progress: &Progress) -> Reading {
@@ -202,7 +212,9 @@ fn reading(progress: &Progress) -> Reading {
 /// Whether the error's own words are enough for a person who wants to go on.
 fn says_how_to_go_on(error: &PublishError) -> bool {
     match error {
-        PublishError::Interrupted { .. }
+        // What was stopped is cancelled, and not to be gone on with.
+        PublishError::Input(InputError::Stopped(_))
+        | PublishError::Interrupted { .. }
         | PublishError::Unsealed { .. }
         | PublishError::Resume(_) => true,
         PublishError::Input(_)

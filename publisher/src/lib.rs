@@ -27,7 +27,8 @@ mod window;
 pub use args::{Args, Outcome, failure, report, say_described};
 pub use format_args::FormatArgs;
 pub use input::{
-    Described, InputError, Label, Look, Source, StopAt, Totals, Wanted, expand, look, write_look,
+    Described, InputError, Label, Look, Source, StopAt, Text, Totals, Wanted, expand, look,
+    write_look,
 };
 pub use input_args::{BAD, InputArgs};
 pub use job::Job;

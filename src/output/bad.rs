@@ -19,7 +19,8 @@ pub(crate) async fn say_bad(client: &mut Client, job: &Job, hint: &str) -> Resul
     if job.replaced > 0 {
         let sequences = format::plural(job.replaced, "malformed sequence");
         eprintln!(
-            "rowmill: {sequences} of bytes read as U+FFFD; --encoding NAME, if it is not UTF-8"
+            "rowmill: {sequences} of bytes read as U+FFFD; if another encoding is meant, pass \
+             --encoding NAME, such as windows-1252"
         );
     }
     if job.rejects == 0 {

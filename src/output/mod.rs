@@ -80,7 +80,11 @@ impl OutputArgs {
                 dead.seq, dead.first_line
             );
         }
-        Ok(self.exit(&job))
+        let exit = self.exit(&job);
+        if exit == Exit::BadRecords {
+            eprintln!("rowmill: more bad records than --max-bad allows");
+        }
+        Ok(exit)
     }
 
     fn exit(&self, job: &Job) -> Exit {

@@ -49,7 +49,11 @@ fn pace(job: &Job) -> String {
         0..1000 => format!("{ms} ms"),
         _ => format::short_duration(ms),
     };
-    let bytes_per_s = job.bytes as f64 / (ms.max(1) as f64 / 1e3);
+    // What was rejected was read as well.
+    let bytes = job
+        .source_bytes
+        .map_or(job.bytes, |bytes| bytes.max(job.bytes));
+    let bytes_per_s = bytes as f64 / (ms.max(1) as f64 / 1e3);
     let rate = format::megabytes_per_s(bytes_per_s);
     format!(", in {took} ({rate} MB/s)")
 }

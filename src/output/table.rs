@@ -86,6 +86,11 @@ impl Table {
         }
     }
 
+    /// Whether there is nothing below the header.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// Adds a row of one cell a column.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         let visible = |cell: String| text::visible_in(&cell, self.charset).into_owned();

@@ -84,6 +84,8 @@ fn more_bad_records_than_are_put_up_with() {
     for (most, exit) in [("2", 0), ("1", 1), ("50%", 0), ("49%", 1)] {
         let output = run(&["--max-bad", most], input);
         assert_eq!(output.status.code(), Some(exit), "{most}");
+        let is_said = stderr(&output).contains("more bad records than --max-bad allows");
+        assert_eq!(is_said, exit == 1, "{most}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! How records and fields are written.
 
-use super::{column, result, rows, run, stderr};
+use super::packed::gzip;
+use super::{column, refused, result, rows, run, stderr};
 
 #[test]
 fn lf_crlf_cr_and_mixtures_of_them() {
@@ -49,6 +50,58 @@ fn lines_before_the_header() {
     );
     let said = stderr(&run(&["--skip", "2"], input));
     assert!(said.contains("line 5: 1 field where"), "{said}");
+    let said = stderr(&run(
+        &[],
+        b"Report of May\r\n\r\na,b\r\n1,2\r\n3,4\r\n5,6\r\n",
+    ));
+    let advice = "most records have 2 fields, and the first, which is taken for the header, has 1: if the \
+                  header is on line 3, pass --skip 2";
+    assert!(said.contains(advice), "{said}");
+}
+
+#[test]
+fn a_first_line_sep() {
+    let input = b"sep=;\r\nid;price\r\n1;2,5\r\n2;3,5\r\n3\r\n";
+    let found = result(&[], input);
+    assert_eq!(column(&found, 1), ["price", "2,5", "3,5"]);
+    let said = stderr(&run(&[], input));
+    assert!(said.contains("sniffed: delimiter ';' (100 %)"), "{said}");
+    assert!(said.contains("line 5: 1 field where"), "{said}");
+    // Whoever gives another delimiter is believed.
+    let given = result(&["--delimiter", ",", "--no-headers"], input);
+    assert_eq!(column(&given, 0)[0], "column 1");
+    assert_eq!(given["rows"], 2);
+    let utf16 = "\u{feff}sep=\t\na\tb\n1\t2\n".encode_utf16();
+    let utf16: Vec<u8> = utf16.flat_map(u16::to_le_bytes).collect();
+    assert_eq!(column(&result(&[], &utf16), 1), ["b", "2", "2"]);
+}
+
+#[test]
+fn what_is_no_csv() {
+    for (input, what) in [
+        (
+            &b"PK\x03\x04\x14\0\0\0\x08\0"[..],
+            "a zip archive; unzip -p FILE | rowmill run -",
+        ),
+        (b"PAR1\x15\0\x15", "Parquet; export"),
+        (b"\x89PNG\r\n\x1a\n\0\0", "a PNG image"),
+        (b"{\"a\":1}\n{\"a\":2}\n", "JSON lines; jq"),
+        (b"<!DOCTYPE html>\n", "a web page"),
+        (b"\x01\x02\x03\x04\x05\x06\x07\x08", "binary data"),
+    ] {
+        let said = format!("cannot read standard input: this is no CSV: it looks like {what}");
+        refused(&run(&[], input), &said);
+        refused(&run(&[], &gzip(input)), &said);
+    }
+    // It may be CSV all the same.
+    let lines = b"{\"a\":1}\n{\"a\":2}\n";
+    assert_eq!(
+        result(&["--delimiter", ";", "--no-headers"], lines)["rows"],
+        2
+    );
+    let controls: Vec<u8> = (1..9).chain(*b"\n").collect();
+    let args = ["--encoding", "utf-8", "--no-headers"];
+    assert_eq!(result(&args, &controls)["rows"], 1);
 }
 
 #[test]

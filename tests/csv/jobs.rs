@@ -83,6 +83,7 @@ async fn a_strict_publish_cancels_its_job_with_the_reason_for_good() {
     assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));
     let place = "a.csv, line 4 (byte 12): 1 field where the header has 2: \"5\"";
     assert!(stderr(&output).contains(place), "{}", stderr(&output));
+    assert!(!stderr(&output).contains("--resume"), "{}", stderr(&output));
     let id = String::from_utf8(output.stdout).unwrap().trim().to_owned();
     let is_cancelled = |r: &proto::v1::GetJobResponse| {
         r.job

@@ -103,6 +103,29 @@ fn missing_and_extra_columns() {
 }
 
 #[test]
+fn bad_records_of_a_union() {
+    let files = Files::new(&[
+        ("a.csv", b"id,name\n1,x\n2\n"),
+        ("b.csv", b"size,id\n5,2\n6\n7,8\n8,9,10\n"),
+        ("c.csv", b"id,name\n3\n4,z\n"),
+    ]);
+    let args = ["run", "--union", "a.csv", "b.csv", "c.csv"];
+    let output = files.rowmill(&[&args[..], &["--rejects", "bad.csv"]].concat());
+    let said = stderr(&output);
+    assert!(said.contains("publish --union bad.csv bad-2.csv"), "{said}");
+    let read = |name: &str| std::fs::read_to_string(files.path(name)).unwrap();
+    assert_eq!(read("bad.csv"), "id,name\n2\n3\n");
+    assert_eq!(read("bad-2.csv"), "size,id\n6\n8,9,10\n");
+    std::fs::write(files.path("bad.csv"), "id,name\n2,y\n3,w\n").unwrap();
+    std::fs::write(files.path("bad-2.csv"), "size,id\n6,4\n8,9\n").unwrap();
+    let mended = files.result(&["run", "--union", "bad.csv", "bad-2.csv"]);
+    assert_eq!(
+        (&mended["rows"], &mended["rejects"]),
+        (&4.into(), &0.into())
+    );
+}
+
+#[test]
 fn standard_input_among_files() {
     let files = Files::new(&[("b.csv", b"b,a\n2,1\n")]);
     let path = files.path("b.csv");

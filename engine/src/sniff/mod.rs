@@ -12,6 +12,7 @@ mod candidate;
 mod comment;
 mod header;
 mod look;
+mod narrow;
 mod quoting;
 mod reading;
 
@@ -21,6 +22,7 @@ use crate::Dialect;
 use crate::records::Records;
 use crate::sample;
 use candidate::Choice;
+pub use narrow::Narrow;
 
 /// What the user said of the dialect; never overridden. `Some(None)`: there is none of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -43,6 +45,8 @@ pub struct Sniffed {
     pub dialect: Dialect,
     /// What was not given but found, for people, each with how sure it is.
     pub traits: Vec<v1::Sniffed>,
+    /// What speaks against the first record, which is read as the header or the first row all the same.
+    pub narrow: Option<Narrow>,
     /// The first records as the dialect reads them, header included: at most 5, each with at most 64
     /// cells of at most 64 bytes, invalid UTF-8 replaced.
     pub rows: Vec<Vec<String>>,
@@ -83,6 +87,7 @@ pub fn sniff(start: &[u8], is_whole: bool, given: &Given) -> Sniffed {
     Sniffed {
         dialect,
         traits,
+        narrow: narrow::decide(text, &dialect),
         rows,
     }
 }

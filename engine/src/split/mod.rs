@@ -53,7 +53,8 @@ pub struct Piece {
     pub first_line: u64,
     /// Bytes of the input before `body`.
     pub first_byte: u64,
-    /// Records without an end that stood before `body`, and behind the body of the piece before.
+    /// Records without an end that stood before `body`, and behind the body of the piece before; and
+    /// where it was rearranged, those that could not be, from among its own.
     pub rejects: Vec<Reject>,
 }
 

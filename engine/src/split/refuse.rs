@@ -42,7 +42,9 @@ impl Splitter {
     /// Why a record, or a header, that starts with `bytes` has no end.
     pub(super) fn open_reason(&self, bytes: &[u8], quote: OpenQuote) -> String {
         let line = &bytes[quote.line_start..quote.end.unwrap_or(bytes.len())];
-        reject::open_quote(self.place.line + quote.before, line)
+        let is_all = self.finished && bytes.len() == self.buffer.len();
+        let within = (!is_all).then_some(bytes.len() as u64);
+        reject::open_quote(self.place.line + quote.before, line, within)
     }
 
     /// What is kept of it is told; from behind the cap on, the next line end is where records are

@@ -10,7 +10,7 @@ use engine::split::SplitError;
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
     /// The system refused, or what is there is damaged.
-    #[error("cannot read {name}: {source}")]
+    #[error("cannot read {}: {source}", called(name))]
     Read {
         /// The file, or "-".
         name: String,
@@ -26,7 +26,7 @@ pub enum InputError {
         source: io::Error,
     },
     /// It is no CSV that could be split.
-    #[error("cannot read {name}: {source}")]
+    #[error("cannot read {}: {source}", called(name))]
     Split {
         /// The file, or "-".
         name: String,
@@ -64,6 +64,11 @@ pub enum InputError {
     /// Told to stop at the first bad record.
     #[error("stopped at the first bad record: {0}")]
     Stopped(String),
+}
+
+/// What people call an input of this name in a sentence.
+fn called(name: &str) -> &str {
+    if name == "-" { "standard input" } else { name }
 }
 
 impl InputError {

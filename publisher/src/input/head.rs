@@ -23,6 +23,9 @@ pub(crate) struct Head {
     pub(crate) columns: Vec<String>,
 }
 
+/// Something found that is no trait but a sentence.
+pub(super) const NOTE: &str = "note";
+
 /// Less sure than this, people are told, and told what to pass. What the sniffer falls back to
 /// without any evidence, as in a file of two lines, it calls 0.5.
 const UNSURE: f64 = 0.5;
@@ -31,20 +34,23 @@ impl Described {
     /// One line for a person: what was found and not given, how sure, and what to pass where that
     /// is not much. `None`: all of it is what anybody would expect.
     pub fn line(&self) -> Option<String> {
-        let told: Vec<&Sniffed> = self.worth_telling().collect();
+        let (notes, told): (Vec<&Sniffed>, Vec<&Sniffed>) =
+            self.worth_telling().partition(|found| found.what == NOTE);
+        let notes: Vec<&str> = notes.iter().map(|note| &note.value[..]).collect();
         if told.is_empty() {
-            return None;
+            return Some(notes.join("; ")).filter(|line| !line.is_empty());
         }
         let parts: Vec<String> = told.iter().map(|found| self.part(found)).collect();
         let unsure = told.iter().find(|found| is_unsure(found));
         let advice = unsure
             .and_then(|found| flag(&found.what))
             .map(|flag| format!("; if that is wrong, pass {flag}"));
-        Some(format!(
-            "sniffed: {}{}",
-            parts.join(", "),
-            advice.unwrap_or_default()
-        ))
+        let mut line = format!("sniffed: {}", parts.join(", "));
+        line += &advice.unwrap_or_default();
+        for note in notes {
+            line = format!("{line}; {note}");
+        }
+        Some(line)
     }
 
     /// `delimiter ';' (99 %)`.
@@ -110,7 +116,9 @@ impl Described {
                 None => (what, value),
             }
         });
-        facts.collect()
+        let notes = self.input.sniffed.iter().filter(|found| found.what == NOTE);
+        let notes = notes.map(|note| (NOTE, note.value.clone()));
+        facts.chain(notes).collect()
     }
 
     /// The flags that say what was found, so that it is not left to chance.
@@ -174,6 +182,7 @@ fn byte(byte: Option<u8>) -> String {
     match byte {
         None => "none".to_owned(),
         Some(b'\t') => "tab".to_owned(),
+        Some(b'\'') => "\"'\"".to_owned(),
         Some(byte) if byte.is_ascii_graphic() => format!("'{}'", char::from(byte)),
         Some(byte) => format!("'{}'", char::from(byte).escape_default()),
     }
@@ -219,6 +228,19 @@ mod tests {
             described(Dialect::default(), &doubtful).line().unwrap(),
             "sniffed: delimiter ',' (40 %); if that is wrong, pass --delimiter CHAR"
         );
+    }
+
+    #[test]
+    fn a_note_is_told_behind_what_was_found() {
+        let found = [("delimiter", ",", 0.99), (NOTE, "look here", 1.0)];
+        let usual = described(Dialect::default(), &found);
+        assert_eq!(usual.line().unwrap(), "look here");
+        let semicolon = Dialect {
+            delimiter: b';',
+            ..Dialect::default()
+        };
+        let line = described(semicolon, &found).line().unwrap();
+        assert_eq!(line, "sniffed: delimiter ';' (99 %); look here");
     }
 
     #[test]

@@ -10,6 +10,8 @@ pub(crate) enum Raw {
     Stdin(io::Stdin),
     File(File),
     Spool(Spool),
+    /// Anything else that gives bytes, once.
+    Reader(Box<dyn Read + Send>),
     /// Bytes that are at hand already.
     #[cfg(test)]
     Bytes(io::Cursor<Vec<u8>>),
@@ -21,6 +23,7 @@ impl Read for Raw {
             Self::Stdin(stdin) => stdin.read(into),
             Self::File(file) => file.read(into),
             Self::Spool(spool) => spool.read(into),
+            Self::Reader(reader) => reader.read(into),
             #[cfg(test)]
             Self::Bytes(bytes) => bytes.read(into),
         }
@@ -31,7 +34,7 @@ impl Raw {
     /// Goes on at `byte` of the input; false, with nothing done, where that is not possible.
     pub(crate) fn go_to(&mut self, byte: u64) -> io::Result<bool> {
         match self {
-            Self::Stdin(_) => return Ok(false),
+            Self::Stdin(_) | Self::Reader(_) => return Ok(false),
             Self::File(file) => file.seek(SeekFrom::Start(byte))?,
             Self::Spool(spool) => return spool.go_to(byte).map(|()| true),
             #[cfg(test)]

@@ -1,4 +1,4 @@
-//! One file as text: unpacked, decoded, and with its first lines passed over. A plain UTF-8 file
+//! One file as text: unpacked, decoded, and with its first lines passed over; and whether it is text. A plain UTF-8 file
 //! passes through untouched, without a copy.
 
 use std::io::{self, Read};
@@ -10,8 +10,9 @@ use engine::split::Place;
 use super::ahead::Ahead;
 use super::compression::MAGIC_BYTES;
 use super::encoding::{Detected, HEAD_BYTES, Replaced, Transcoder, detect};
+use super::lines::Passed;
 use super::peek::Peek;
-use super::{Compression, InputError, Label, Raw, lines};
+use super::{Compression, InputError, Label, Raw, foreign, lines};
 
 /// How a person says that files are to be read.
 #[derive(Debug, Clone, Copy, Default)]
@@ -26,19 +27,15 @@ pub(crate) struct Stream {
     from: Layers,
     pub(crate) encoding: Detected,
     pub(crate) compression: Option<Compression>,
+    /// What its first line says that stands between fields.
+    pub(crate) separator: Option<u8>,
     replaced: Arc<Replaced>,
     /// Where the text begins that is read: behind the lines passed over.
-    start: Start,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Start {
-    bytes: u64,
-    line_ends: u64,
+    start: Passed,
 }
 
 /// What the text comes through.
-enum Layers {
+pub(super) enum Layers {
     /// As it lies there.
     Plain(Peek<Raw>),
     /// Unpacked or decoded.
@@ -53,21 +50,23 @@ impl Stream {
     /// When it cannot be read, or is written in a way that is not known.
     pub(crate) fn open(name: String, raw: Raw, reads: Reads) -> Result<Self, InputError> {
         let replaced = Arc::new(Replaced::default());
-        let opened = layers(raw, reads, &replaced);
+        let opened = layers(raw, reads.encoding, &replaced);
         let (mut from, encoding, compression) =
             opened.map_err(|error| InputError::of(&name, error))?;
         let skipped = match &mut from {
-            Layers::Plain(from) => lines::skip(from, reads.skip_lines),
-            Layers::Made(from) => lines::skip(from, reads.skip_lines),
+            Layers::Plain(from) => lines::pass(from, reads.skip_lines),
+            Layers::Made(from) => lines::pass(from, reads.skip_lines),
         };
-        let (bytes, line_ends) = skipped.map_err(|error| InputError::of(&name, error))?;
+        let (Passed { bytes, line_ends }, separator) =
+            skipped.map_err(|error| InputError::of(&name, error))?;
         Ok(Self {
             name,
             from,
             encoding,
             compression,
+            separator,
             replaced,
-            start: Start { bytes, line_ends },
+            start: Passed { bytes, line_ends },
         })
     }
 
@@ -120,9 +119,14 @@ impl Stream {
     }
 }
 
-type Opened = (Layers, Detected, Option<Compression>);
+pub(super) type Opened = (Layers, Detected, Option<Compression>);
 
-fn layers(raw: Raw, reads: Reads, replaced: &Arc<Replaced>) -> io::Result<Opened> {
+/// The text of `raw`, of which nothing was read before. What is replaced in it is noted.
+pub(super) fn layers(
+    raw: Raw,
+    given: Option<Label>,
+    replaced: &Arc<Replaced>,
+) -> io::Result<Opened> {
     let mut raw = Peek::new(raw);
     let compression = Compression::of(raw.peek(MAGIC_BYTES)?);
     let mut from = match compression {
@@ -133,8 +137,15 @@ fn layers(raw: Raw, reads: Reads, replaced: &Arc<Replaced>) -> io::Result<Opened
         Layers::Plain(from) => from.peek(HEAD_BYTES)?,
         Layers::Made(from) => from.peek(HEAD_BYTES)?,
     };
-    let encoding = detect(head, reads.encoding)?;
-    if encoding.encoding != UTF_8 {
+    if let Some(foreign) = foreign::known(head) {
+        return Err(io::Error::other(foreign));
+    }
+    let encoding = detect(head, given)?;
+    if encoding.encoding == UTF_8 && given.is_none() {
+        if let Some(foreign) = foreign::binary(head) {
+            return Err(io::Error::other(foreign));
+        }
+    } else if encoding.encoding != UTF_8 {
         from = made(Transcoder::new(
             from,
             encoding.encoding,

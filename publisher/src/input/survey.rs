@@ -1,19 +1,24 @@
 //! A look at the start of every file: how it is written, and whether it belongs to the others.
 
+use std::collections::HashMap;
+
 use engine::Dialect;
-use engine::sniff::sniff;
+use engine::sniff::{Narrow, sniff};
 use engine::split::{Limits, Splitter};
-use proto::v1::{Input, Sniffed};
+use proto::v1::{FileHeader, Input, Sniffed};
 
 use super::encoding::Detected;
+use super::head::NOTE;
 use super::plan::{Planned, Wanted};
 use super::union::{Union, difference, places};
-use super::{Compression, Described, InputError, Source, Stream};
+use super::{Compression, Described, InputError, Source, Stream, foreign};
 
 /// So much of the first file is looked at to find out its dialect.
 const SNIFF_BYTES: usize = 64 << 10;
 /// At most so many files are named in a job's opening.
 const NAMED: usize = 1000;
+/// More of their headers is not told.
+const HEADERS_BYTES: usize = 256 << 10;
 
 /// What is found out by looking at every file.
 pub(super) struct Survey<'w> {
@@ -66,8 +71,21 @@ impl<'w> Survey<'w> {
     }
 
     fn sniff(&mut self, stream: &mut Stream) -> Result<(), InputError> {
+        let separator = stream.separator;
+        let passed = stream.start(0, 0).line - 1;
         let head = stream.peek(SNIFF_BYTES)?;
-        let sniffed = sniff(head, head.len() < SNIFF_BYTES, &self.wanted.given);
+        let mut given = self.wanted.given;
+        if given.delimiter.is_none() {
+            // Whoever says what stands between fields says that it is a table.
+            if separator.is_none()
+                && let Some(foreign) = foreign::markup(head)
+            {
+                let error = std::io::Error::other(foreign);
+                return Err(InputError::of(stream.name(), error));
+            }
+            given.delimiter = separator;
+        }
+        let sniffed = sniff(head, head.len() < SNIFF_BYTES, &given);
         let dialect = Dialect {
             ragged: self.wanted.ragged,
             ..sniffed.dialect
@@ -76,6 +94,11 @@ impl<'w> Survey<'w> {
         self.dialect = Some(dialect);
         self.input.sniffed = sniffed.traits;
         self.rows = sniffed.rows;
+        if self.wanted.given.delimiter.is_none()
+            && let Some(separator) = separator
+        {
+            self.found("delimiter", &char::from(separator).to_string(), 1.0);
+        }
         let Detected {
             encoding,
             confidence,
@@ -85,6 +108,9 @@ impl<'w> Survey<'w> {
         }
         if let Some(compression) = stream.compression {
             self.found("compression", compression.name(), 1.0);
+        }
+        if let Some(narrow) = sniffed.narrow {
+            self.found(NOTE, &note_of(narrow, &dialect, passed), 1.0);
         }
         Ok(())
     }
@@ -107,7 +133,10 @@ impl<'w> Survey<'w> {
     }
 
     /// Settles the columns of several files. `None`: there is one.
-    pub(super) fn settle(&self, files: &mut [Planned]) -> Result<Option<Vec<String>>, InputError> {
+    pub(super) fn settle(
+        &mut self,
+        files: &mut [Planned],
+    ) -> Result<Option<Vec<String>>, InputError> {
         if files.len() < 2 {
             return Ok(None);
         }
@@ -122,9 +151,10 @@ impl<'w> Survey<'w> {
         for file in files.iter() {
             union.add(&file.columns);
         }
-        for file in files {
+        for file in files.iter_mut() {
             file.places = places(union.columns(), &file.columns);
         }
+        self.input.headers = headers(files);
         Ok(Some(union.columns().to_vec()))
     }
 
@@ -169,6 +199,29 @@ pub(super) fn header(
     }
 }
 
+/// What to think of when the first record is not like the others. `passed`: lines passed over before
+/// it.
+fn note_of(narrow: Narrow, dialect: &Dialect, passed: u64) -> String {
+    let Narrow {
+        first_fields,
+        fields,
+        lines,
+        is_header,
+    } = narrow;
+    let taken = if dialect.has_header {
+        ", which is taken for the header,"
+    } else {
+        ""
+    };
+    let skip = passed + lines;
+    let advice = if is_header {
+        format!("if the header is on line {}, pass --skip {skip}", skip + 1)
+    } else {
+        format!("--skip {skip} --no-headers reads them without it")
+    };
+    format!("most records have {fields} fields, and the first{taken} has {first_fields}: {advice}")
+}
+
 const NOT_PACKED: &str = "none";
 
 /// The header in `head`, or as many numbered columns as the first record has fields; `None`: it does
@@ -194,6 +247,36 @@ fn columns(
     }
     while splitter.header().is_none() && splitter.next_piece()?.is_some() {}
     Ok(splitter.header().map(<[String]>::to_vec))
+}
+
+/// Every header once, of the files that are named, for whoever shows records as they came. None: all
+/// files have the job's columns, or they are too much to be told.
+fn headers(files: &[Planned]) -> Vec<FileHeader> {
+    if files.iter().all(|file| file.places.is_none()) {
+        return Vec::new();
+    }
+    let mut headers: Vec<FileHeader> = Vec::new();
+    let mut known: HashMap<&[String], usize> = HashMap::new();
+    let mut bytes = 0;
+    for (at, file) in (0..).zip(files.iter().take(NAMED)) {
+        let place = *known.entry(&file.columns).or_insert(headers.len());
+        if place == headers.len() {
+            bytes += file
+                .columns
+                .iter()
+                .map(|name| name.len() + 2)
+                .sum::<usize>();
+            headers.push(FileHeader {
+                columns: file.columns.clone(),
+                files: Vec::new(),
+            });
+        }
+        headers[place].files.push(at);
+    }
+    if bytes > HEADERS_BYTES {
+        headers.clear();
+    }
+    headers
 }
 
 /// The header that all files have.

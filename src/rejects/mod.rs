@@ -1,17 +1,19 @@
 //! `rowmill rejects`: a job's bad records, to be looked at or to be mended and published again.
 
+mod sheets;
+
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use cli::{Exit, Failure, OrExit};
-use engine::Dialect;
 use proto::Client;
 use proto::v1::{GetJobRequest, GetJobResponse, ListRejectsRequest, Reject};
 use serde::Serialize;
 
 use crate::output::{Align, Table, width};
 use crate::server::{MasterArgs, refused};
+use sheets::{Sheets, Target};
 
 /// List a job's bad records, or export them so that they can be mended and published again
 #[derive(Debug, clap::Args)]
@@ -20,7 +22,7 @@ pub(crate) struct Args {
     #[arg(value_name = "JOB")]
     job: String,
 
-    /// Write the records as they came, under the job's header
+    /// Write the records as they came, under their file's header
     #[arg(long, conflicts_with = "json")]
     csv: bool,
 
@@ -28,7 +30,8 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
 
-    /// Write to FILE instead of stdout; as CSV, where --json does not say otherwise
+    /// Write to FILE instead of stdout; as CSV, where --json does not say otherwise. Where files of a
+    /// job have different headers, further files are called FILE-2, FILE-3, …
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 
@@ -65,6 +68,8 @@ pub(crate) struct Exported {
     pub(crate) total: u64,
     /// Of those written, which are not whole.
     pub(crate) cut: u64,
+    /// The files of CSV that there are.
+    pub(crate) files: Vec<PathBuf>,
 }
 
 impl Args {
@@ -76,19 +81,21 @@ impl Args {
         };
         let job = client.get_job(request).await;
         let job = job.map_err(|status| refused(&status))?.into_inner();
-        let format = match (self.json, self.csv || self.output.is_some()) {
-            (true, _) => Format::Json,
-            (_, true) => Format::Csv,
-            _ => Format::Table,
-        };
-        let exported = if let Some(path) = &self.output {
-            let file = File::create(path).map_err(|error| cannot_write(path, &error))?;
-            export(client, &job, format, &mut BufWriter::new(file)).await?
-        } else {
-            export(client, &job, format, &mut io::stdout()).await?
-        };
+        let job_id = job.job.as_ref().map_or("", |job| &job.job_id);
+        let place = self.place(&job)?;
+        let exported = export(client, job_id, place).await?;
         exported.say();
         Ok(Exit::Ok)
+    }
+
+    fn place<'p>(&'p self, job: &'p GetJobResponse) -> Result<Place<'p>, Failure> {
+        Ok(match &self.output {
+            Some(path) if self.json => Place::Json(Box::new(BufWriter::new(create(path)?))),
+            Some(path) => Place::Csv(Sheets::new(job, Target::File(path))?),
+            None if self.json => Place::Json(Box::new(io::stdout())),
+            None if self.csv => Place::Csv(Sheets::new(job, Target::Stdout)?),
+            None => Place::Table(Table::new(&COLUMNS)),
+        })
     }
 }
 
@@ -99,6 +106,7 @@ impl Exported {
             written,
             total,
             cut,
+            files,
         } = self;
         if *total == 0 {
             eprintln!("rowmill: no bad records");
@@ -110,14 +118,18 @@ impl Exported {
                 "rowmill: {cut} of them are longer than the {KEPT_BYTES} bytes that are kept"
             );
         }
+        if files.len() > 1 {
+            let files: Vec<_> = files
+                .iter()
+                .map(|file| file.display().to_string())
+                .collect();
+            let files = files.join(" ");
+            eprintln!(
+                "rowmill: the job's files have different headers, so there are as many of bad records; \
+                 mend them, and publish --union {files}"
+            );
+        }
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    Table,
-    Csv,
-    Json,
 }
 
 /// Writes the job's bad records, as they came and under its header, to a new file.
@@ -126,8 +138,13 @@ pub(crate) async fn export_csv(
     job: &GetJobResponse,
     path: &Path,
 ) -> Result<Exported, Failure> {
-    let file = File::create(path).map_err(|error| cannot_write(path, &error))?;
-    export(client, job, Format::Csv, &mut BufWriter::new(file)).await
+    let job_id = job.job.as_ref().map_or("", |job| &job.job_id);
+    let sheets = Sheets::new(job, Target::File(path))?;
+    export(client, job_id, Place::Csv(sheets)).await
+}
+
+fn create(path: &Path) -> Result<File, Failure> {
+    File::create(path).map_err(|error| cannot_write(path, &error))
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {
@@ -137,18 +154,47 @@ fn cannot_write(path: &Path, error: &io::Error) -> Failure {
     )
 }
 
+/// Where bad records go.
+enum Place<'p> {
+    Csv(Sheets<'p>),
+    Json(Box<dyn Write + Send>),
+    Table(Table),
+}
+
+impl Place<'_> {
+    fn take(&mut self, reject: &Reject) -> Result<(), Failure> {
+        match self {
+            Self::Csv(sheets) => sheets.write(reject),
+            Self::Json(out) => write_json(out, reject).or_exit(Exit::Usage),
+            Self::Table(table) => {
+                table.row(cells(reject));
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes what is held back. The files that there are, if they are told of.
+    fn finish(self) -> Result<Vec<PathBuf>, Failure> {
+        match self {
+            Self::Csv(sheets) => return sheets.finish(),
+            Self::Json(mut out) => out.flush().or_exit(Exit::Usage)?,
+            Self::Table(table) if table.is_empty() => {}
+            Self::Table(table) => {
+                let mut out = io::stdout();
+                table.write(&mut out, width()).or_exit(Exit::Usage)?;
+                out.flush().or_exit(Exit::Usage)?;
+            }
+        }
+        Ok(Vec::new())
+    }
+}
+
 async fn export(
     mut client: Client,
-    job: &GetJobResponse,
-    format: Format,
-    out: &mut impl Write,
+    job_id: &str,
+    mut place: Place<'_>,
 ) -> Result<Exported, Failure> {
-    let job_id = job.job.as_ref().map_or("", |job| &job.job_id);
-    if format == Format::Csv {
-        write_header(out, job).or_exit(Exit::Usage)?;
-    }
     let mut exported = Exported::default();
-    let mut table = Table::new(&COLUMNS);
     let mut page_token = String::new();
     loop {
         let page = page(&mut client, job_id, page_token, PAGE).await?;
@@ -156,21 +202,14 @@ async fn export(
         for reject in &page.rejects {
             exported.written += 1;
             exported.cut += u64::from(reject.raw.len() >= KEPT_BYTES);
-            match format {
-                Format::Table => table.row(cells(reject)),
-                Format::Csv => write_raw(out, reject).or_exit(Exit::Usage)?,
-                Format::Json => write_json(out, reject).or_exit(Exit::Usage)?,
-            }
+            place.take(reject)?;
         }
         page_token = page.next_page_token;
         if page_token.is_empty() {
             break;
         }
     }
-    if format == Format::Table && exported.written > 0 {
-        table.write(out, width()).or_exit(Exit::Usage)?;
-    }
-    out.flush().or_exit(Exit::Usage)?;
+    exported.files = place.finish()?;
     Ok(exported)
 }
 
@@ -197,35 +236,6 @@ fn cells(reject: &Reject) -> [String; 4] {
         reject.reason.clone(),
         String::from_utf8_lossy(&reject.raw).into_owned(),
     ]
-}
-
-/// The header as the job's dialect writes it; none where the input had none.
-fn write_header(out: &mut impl Write, job: &GetJobResponse) -> io::Result<()> {
-    let dialect = job.dialect.as_ref().map(Dialect::try_from);
-    let dialect = dialect.and_then(Result::ok).unwrap_or_default();
-    if !dialect.has_header {
-        return Ok(());
-    }
-    let mut builder = csv::WriterBuilder::new();
-    builder
-        .delimiter(dialect.delimiter)
-        .double_quote(dialect.double_quote)
-        .comment(dialect.comment);
-    if let Some(escape) = dialect.escape {
-        builder.escape(escape);
-    }
-    match dialect.quote {
-        Some(quote) => builder.quote(quote),
-        None => builder.quote_style(csv::QuoteStyle::Never),
-    };
-    let mut writer = builder.from_writer(out);
-    writer.write_record(&job.columns)?;
-    writer.flush()
-}
-
-fn write_raw(out: &mut impl Write, reject: &Reject) -> io::Result<()> {
-    out.write_all(&reject.raw)?;
-    out.write_all(b"\n")
 }
 
 fn write_json(out: &mut impl Write, reject: &Reject) -> io::Result<()> {
