@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::hint::black_box;
+use std::io::{ErrorKind, Write};
 use std::sync::LazyLock;
 use std::time::Instant;
 
@@ -21,6 +22,18 @@ const ROUNDS: usize = 5;
 const PEER: &str = "csv-core, bare pass";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    match run(&mut std::io::stdout().lock()) {
+        Err(error) if is_closed_pipe(error.as_ref()) => Ok(()), // whoever reads has seen enough
+        result => result,
+    }
+}
+
+fn is_closed_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+    let error = error.downcast_ref::<std::io::Error>();
+    error.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}
+
+fn run(out: &mut impl Write) -> Result<(), Box<dyn std::error::Error>> {
     let path = std::env::args()
         .nth(1)
         .ok_or("usage: throughput FILE [PART [CHUNK]]")?;
@@ -97,14 +110,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
     }
-    println!("{:<36} {:>10} {:>14}", "", "GB/s", "x csv-core");
+    writeln!(out, "{:<36} {:>10} {:>14}", "", "GB/s", "x csv-core")?;
     for (at, (name, _)) in parts.iter().enumerate().filter(|(at, _)| said[*at] > 0) {
         let rate = input.len() as f64 / best[at] / 1e9;
         let ratio = best[0] / best[at];
-        println!("{name:<36} {rate:>10.2} {ratio:>14.2}   ({})", said[at]);
+        writeln!(
+            out,
+            "{name:<36} {rate:>10.2} {ratio:>14.2}   ({})",
+            said[at]
+        )?;
     }
-    sizes(&chunks[chunks.len() / 2], &columns)?;
-    merges(&chunks)
+    sizes(out, &chunks[chunks.len() / 2], &columns)?;
+    merges(out, &chunks)
 }
 
 /// Seconds of this thread's processor time, or of any clock.
@@ -116,21 +133,26 @@ fn clock() -> f64 {
 }
 
 /// How large a chunk's partial is, column by column.
-fn sizes(chunk: &Chunk, columns: &[String]) -> Result<(), Box<dyn std::error::Error>> {
+fn sizes(
+    out: &mut impl Write,
+    chunk: &Chunk,
+    columns: &[String],
+) -> Result<(), Box<dyn std::error::Error>> {
     let Partial::Profile(partial) = operation::observe(chunk)?.partial;
-    println!(
+    writeln!(
+        out,
         "\na chunk of {} bytes: {} bytes of partial",
         chunk.body.len(),
         partial.encoded_len()
-    );
+    )?;
     for (name, column) in columns.iter().zip(&partial.columns) {
-        println!("{name:<28} {:>8} bytes", column.encoded_len());
+        writeln!(out, "{name:<28} {:>8} bytes", column.encoded_len())?;
     }
     Ok(())
 }
 
 /// How long the master takes for a chunk, and how large a whole is.
-fn merges(chunks: &[Chunk]) -> Result<(), Box<dyn std::error::Error>> {
+fn merges(out: &mut impl Write, chunks: &[Chunk]) -> Result<(), Box<dyn std::error::Error>> {
     let mut partials = Vec::new();
     for chunk in chunks.iter().take(100) {
         partials.push(operation::observe(chunk)?.partial);
@@ -148,11 +170,12 @@ fn merges(chunks: &[Chunk]) -> Result<(), Box<dyn std::error::Error>> {
     let Some(Partial::Profile(whole)) = merged.map(|merged| merged.partial()) else {
         return Ok(());
     };
-    println!(
+    writeln!(
+        out,
         "\nmerging: {each:.0} us a chunk; {} merged: {} bytes",
         partials.len(),
         whole.encoded_len()
-    );
+    )?;
     Ok(())
 }
 

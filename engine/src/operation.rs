@@ -9,7 +9,7 @@ use proto::v1::{Chunk, OperationSpec, Profile, Reject, SampleRow};
 
 use crate::dialect::{Dialect, DialectError};
 use crate::profile::{self, PartialError, Profiler};
-use crate::records::Record;
+use crate::records::Batch;
 use crate::reject::{self, Rejects};
 use crate::sample::Sample;
 use crate::utf8;
@@ -71,7 +71,7 @@ pub fn observe(chunk: &Chunk) -> Result<Observed, ObserveError> {
     let dialect = chunk.dialect.as_ref().ok_or(DialectError::NoDelimiter)?;
     let dialect = dialect.try_into()?;
     let mut profiler = Profiler::new(chunk.columns.len(), spec, chunk.seq);
-    let seen = Seen::of(chunk, &dialect, |record| profiler.add(record.iter()));
+    let seen = Seen::of(chunk, &dialect, &mut profiler);
     if seen.records != chunk.rows {
         let (found, expected) = (seen.records, chunk.rows);
         return Err(ObserveError::Rows { found, expected });
@@ -97,8 +97,8 @@ struct Seen {
 }
 
 impl Seen {
-    /// Hands every good record to `add`.
-    fn of(chunk: &Chunk, dialect: &Dialect, mut add: impl FnMut(&Record<'_>)) -> Self {
+    /// Hands every good record to the profiler.
+    fn of(chunk: &Chunk, dialect: &Dialect, profiler: &mut Profiler) -> Self {
         let columns = chunk.columns.len();
         let body = Body {
             bytes: &chunk.body,
@@ -110,10 +110,17 @@ impl Seen {
         let mut seen = Self::default();
         seen.carried(chunk);
         let mut teller = Teller::new(body);
+        let is_batched = profiler.is_quicker_by_batch();
+        let mut batch = Batch::new(&chunk.body, columns);
         seen.records = body.walk(dialect, columns, |number, record| {
             match record {
                 Ok(record) => {
-                    add(record);
+                    if !is_batched {
+                        profiler.add(record.iter());
+                    } else if batch.push(record) {
+                        profiler.add_batch(&batch);
+                        batch.clear();
+                    }
                     seen.sample.add(number, record);
                     seen.rows += 1;
                 }
@@ -124,6 +131,7 @@ impl Seen {
             }
             ControlFlow::Continue(())
         });
+        profiler.add_batch(&batch);
         seen
     }
 

@@ -4,13 +4,17 @@
 #![allow(clippy::unwrap_used, clippy::float_cmp)] // a helper of a test may panic; exact figures are compared
 
 use engine::oracle::{self, Whole};
+use engine::profile::Profiler;
+use engine::records::Records;
 use engine::{Dialect, Limits, Piece, Splitter, chunk, operation, profile};
 use operation::{Finished, Merged};
 use proptest::prelude::*;
 use prost::Message;
 use proto::v1::chunk_result::Partial;
 use proto::v1::operation_spec::Kind;
-use proto::v1::{Chunk, ColumnProfile, ColumnType, OperationSpec, ProfilePartial, ProfileSpec};
+use proto::v1::{
+    Chunk, ColumnProfile, ColumnType, OperationSpec, ProfilePartial, ProfileSpec, Uniqueness,
+};
 
 fn spec() -> OperationSpec {
     OperationSpec {
@@ -102,6 +106,83 @@ fn without_chunks(mut partial: ProfilePartial) -> Vec<u8> {
         }
     }
     partial.encode_to_vec()
+}
+
+/// Of a column with too many values, whoever was nominated as frequent depends on how its cells came.
+fn without_nominees(mut partial: ProfilePartial) -> ProfilePartial {
+    let frequent = partial
+        .columns
+        .iter_mut()
+        .filter_map(|column| column.frequent.as_mut());
+    frequent.for_each(|frequent| frequent.nominees.clear());
+    partial
+}
+
+/// Five thousand records with columns of all sorts.
+fn all_sorts() -> String {
+    let mixed = [
+        "12",
+        "1.5",
+        "",
+        "x y",
+        "true",
+        "2024-02-29",
+        "1e400",
+        "-99999999999",
+        "a@b.org",
+    ];
+    let mut input = "id,few,mixed,long,stamp,mail,uuid,number,quoted\n".to_owned();
+    for row in 0_u64..5000 {
+        let random = row.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
+        let cells = [
+            row.to_string(),
+            (random % 7).to_string(),
+            mixed[random as usize % if row < 2000 { 1 } else { 9 }].to_owned(),
+            format!("{}{row}", "long".repeat(random as usize % 90)),
+            format!("2024-01-01T00:{:02}:{:02}Z", row / 60 % 60, row % 60),
+            format!("m{random}@example.org"),
+            format!("{:08x}-0000-4000-8000-{row:012x}", random as u32),
+            format!("{}.{}", random % 100_000, row % 13),
+            format!("\"{}\"\"{}\"", random % 3, row % 1200),
+        ];
+        input += &cells.join(",");
+        input.push('\n');
+    }
+    input
+}
+
+#[test]
+fn many_records_at_once_are_the_same_as_one_by_one() {
+    let (dialect, input) = (Dialect::default(), all_sorts());
+    for (no_distinct, no_checks) in [(false, false), (true, false), (false, true)] {
+        let spec = ProfileSpec {
+            no_distinct,
+            no_checks,
+            ..ProfileSpec::default()
+        };
+        for mut chunk in chunks(dialect, 600_000, input.as_bytes()) {
+            chunk.operation = Some(OperationSpec {
+                kind: Some(Kind::Profile(spec)),
+            });
+            let mut profiler = Profiler::new(chunk.columns.len(), &spec, chunk.seq);
+            let mut records = Records::new(&dialect, &chunk.body);
+            while let Some(record) = records.read() {
+                profiler.add(record.iter());
+            }
+            let Partial::Profile(batched) = operation::observe(&chunk).unwrap().partial;
+            let plain = profiler.merged().partial();
+            assert_eq!(without_nominees(batched), without_nominees(plain));
+        }
+    }
+}
+
+#[test]
+fn few_long_values_are_counted_exactly() {
+    let rows = (0..677).map(|row| format!("{:040}\n", row * 100 % 677));
+    let column = column(&format!("id\n{}", rows.collect::<String>()));
+    let distinct = column.distinct.unwrap();
+    assert_eq!((distinct.count, distinct.error), (677, 0.0));
+    assert_eq!(column.unique(), Uniqueness::Yes);
 }
 
 fn whole(dialect: Dialect, input: &[u8]) -> Whole {

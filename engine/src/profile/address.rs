@@ -8,6 +8,15 @@ pub(super) fn is_email(cell: &[u8]) -> bool {
     is_common_email(cell) || is_any_email(cell)
 }
 
+/// The same of the first bytes of `tail`: what stands behind saves the copy to a block of its own.
+#[inline(always)]
+pub(super) fn is_email_before(tail: &[u8], length: usize) -> bool {
+    match tail.first_chunk::<BLOCK>() {
+        Some(bytes) if length <= BLOCK && is_common(bytes, length) => true,
+        _ => is_email(&tail[..length]),
+    }
+}
+
 /// Whether a cell is an address as most are: of at most 64 letters, digits, dots and dashes.
 fn is_common_email(cell: &[u8]) -> bool {
     let mut padded = [0; BLOCK];
@@ -15,19 +24,25 @@ fn is_common_email(cell: &[u8]) -> bool {
         return false;
     };
     bytes.copy_from_slice(cell);
-    let block = Block::new(&padded);
-    let at = block.eq(b'@');
-    let dots = block.eq(b'.');
-    let letters = block.lower_case().within(b'a', b'z');
+    is_common(&padded, cell.len())
+}
+
+/// The same of a block's first bytes.
+#[inline(always)]
+fn is_common(bytes: &[u8; BLOCK], length: usize) -> bool {
+    let block = Block::new(bytes);
+    let all = u64::MAX >> (BLOCK - length.clamp(1, BLOCK));
+    let at = block.eq(b'@') & all;
+    let dots = block.eq(b'.') & all;
+    let letters = block.lower_case().within(b'a', b'z') & all;
     let names = letters | dots | block.eq(b'-') | block.within(b'0', b'9');
-    let all = u64::MAX >> (BLOCK - cell.len().clamp(1, BLOCK));
     let dots_behind = dots & !(at | at.wrapping_sub(1));
     if !at.is_power_of_two() || dots_behind == 0 {
         return false;
     }
     let at_place = at.trailing_zeros() as usize;
     let dot_place = BLOCK - 1 - dots_behind.leading_zeros() as usize;
-    let is_filled = at_place > 0 && dot_place > at_place + 1 && cell.len() > dot_place + 2;
+    let is_filled = at_place > 0 && dot_place > at_place + 1 && length > dot_place + 2;
     let letters_behind = u64::MAX << dot_place << 1;
     is_filled && (names | at) & all == all && letters & letters_behind == all & letters_behind
 }

@@ -4,12 +4,15 @@
 use proto::v1::{ColumnPartial, KindCounts};
 
 use super::PartialError;
+use super::address;
 use super::buckets::Pages;
-use super::decimal::Decimals;
+use super::decimal::{Decimals, Small};
 use super::float::Floats;
 use super::kind::{self, KINDS, Kind};
+use super::lanes::Slice;
 use super::number::{self, Value};
 use super::text::{Extremes, Lengths};
+use crate::records::Span;
 
 /// Counts, kinds, sums and extremes of a column's cells.
 #[derive(Debug, Clone)]
@@ -78,6 +81,87 @@ impl Basics {
             }
         }
         self.add_as_found(cell, start, times, pages);
+    }
+
+    /// Adds cells with bytes, each kind in a loop of its own.
+    pub(super) fn add_all(&mut self, cells: Slice<'_, '_>, mut pages: Option<&mut Pages>) {
+        let least = self.extremes.add_all(cells);
+        self.lengths.add_all(cells, least);
+        let mut rest = cells;
+        while let (Some(span), Some(&start)) = (rest.cells.first(), rest.starts.first()) {
+            let fitting = match self.last {
+                Kind::Integer | Kind::Decimal => self.add_numbers(rest, pages.as_deref_mut()),
+                Kind::Text => self.add_texts(rest),
+                kind => self.add_shapes(kind, rest),
+            };
+            rest = rest.from(fitting);
+            if fitting == 0 {
+                self.add_as_found(span.cell(), start, 1, pages.as_deref_mut());
+                rest = rest.from(1);
+            }
+        }
+    }
+
+    /// Adds the numbers that come first; how many they are.
+    fn add_numbers(&mut self, cells: Slice<'_, '_>, mut pages: Option<&mut Pages>) -> usize {
+        let scale = self
+            .decimals
+            .get(self.last_decimals)
+            .map_or(0, |sums| sums.scale);
+        let (mut small, mut integers, mut numbers) = (Small::new(), 0, 0);
+        for (span, &start) in cells.cells.iter().zip(cells.starts) {
+            let Some((kind, mantissa, own)) = number::shortest(span.cell(), start) else {
+                break;
+            };
+            if own != scale || !small.add(mantissa) {
+                self.decimals_of(own).add(mantissa, 1);
+            }
+            if let Some(pages) = &mut pages {
+                pages.add(number::to_f64(mantissa, own), 1);
+            }
+            self.check_zero(span.cell(), start, 1);
+            integers += u64::from(kind == Kind::Integer);
+            self.last = kind;
+            numbers += 1;
+        }
+        if small.count > 0 {
+            self.decimals_of(scale).add_small(&small);
+        }
+        self.kinds[Kind::Integer as usize] += integers;
+        self.kinds[Kind::Decimal as usize] += numbers as u64 - integers;
+        numbers
+    }
+
+    /// Adds the plain texts that come first; how many they are.
+    fn add_texts(&mut self, cells: Slice<'_, '_>) -> usize {
+        let mut texts = 0;
+        for (span, &start) in cells.cells.iter().zip(cells.starts) {
+            if !kind::is_plain_text(span.cell(), start) {
+                break;
+            }
+            self.check_space(span.cell(), start, 1);
+            texts += 1;
+        }
+        self.kinds[Kind::Text as usize] += texts as u64;
+        texts
+    }
+
+    /// Adds the cells of a kind that come first; how many they are.
+    fn add_shapes(&mut self, kind: Kind, cells: Slice<'_, '_>) -> usize {
+        let until =
+            |fits: fn(&Span<'_>) -> bool| cells.cells.iter().take_while(|&span| fits(span)).count();
+        let fitting = match kind {
+            Kind::DateTime => until(|span| kind::fits(Kind::DateTime, span.cell())),
+            Kind::Uuid => until(|span| kind::fits(Kind::Uuid, span.cell())),
+            Kind::Email => until(|span| address::is_email_before(span.tail(), span.len())),
+            kind => cells
+                .cells
+                .iter()
+                .take_while(|span| kind::fits(kind, span.cell()))
+                .count(),
+        };
+        self.kinds[kind as usize] += fitting as u64;
+        fitting
     }
 
     #[inline(never)]

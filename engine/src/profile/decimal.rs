@@ -20,6 +20,46 @@ pub(super) struct Decimals {
     pub(super) max: i64,
 }
 
+/// The same of at most 2^16 mantissas of 32 bits: sums of 48 bits, squares of 78, cubes of 109.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Small {
+    pub(super) count: u64,
+    sum: i64,
+    square: u128,
+    cube: i128,
+    min: i64,
+    max: i64,
+}
+
+impl Small {
+    pub(super) fn new() -> Self {
+        Self {
+            count: 0,
+            sum: 0,
+            square: 0,
+            cube: 0,
+            min: i64::MAX,
+            max: i64::MIN,
+        }
+    }
+
+    /// Adds a mantissa; `false`, and nothing done, where it is too large.
+    #[inline(always)]
+    pub(super) fn add(&mut self, mantissa: i64) -> bool {
+        if i32::try_from(mantissa).is_err() {
+            return false;
+        }
+        let square = mantissa * mantissa;
+        self.count += 1;
+        self.sum += mantissa;
+        self.square += square as u128;
+        self.cube += i128::from(square) * i128::from(mantissa);
+        self.min = self.min.min(mantissa);
+        self.max = self.max.max(mantissa);
+        true
+    }
+}
+
 impl Decimals {
     pub(super) fn new(scale: u8) -> Self {
         Self {
@@ -48,6 +88,16 @@ impl Decimals {
         } else {
             self.add_large(mantissa, times);
         }
+    }
+
+    /// Adds what a few thousand small mantissas come to.
+    pub(super) fn add_small(&mut self, small: &Small) {
+        self.count += small.count;
+        self.sum += i128::from(small.sum);
+        self.add_square(small.square);
+        self.cube.add(small.cube);
+        self.min = self.min.min(small.min);
+        self.max = self.max.max(small.max);
     }
 
     #[inline(never)]

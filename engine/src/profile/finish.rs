@@ -150,18 +150,23 @@ impl<'c> Finish<'c> {
         match &self.column.values {
             Values::Table(table) => exact(table.entries().len() as u64),
             _ if self.is_strict() => exact(self.basics.filled()),
-            Values::Sketches(sketches) => {
-                let estimate = |distinct: &Distinct| distinct.registers.estimate().round() as u64;
-                Estimate {
-                    count: sketches
-                        .distinct
-                        .as_ref()
-                        .map_or(0, estimate)
-                        .min(self.basics.filled()),
-                    error: hyperloglog::ERROR,
-                }
-            }
+            Values::Sketches(sketches) => match &sketches.distinct {
+                Some(distinct) => self.counted(distinct),
+                None => exact(0),
+            },
             Values::Untold => exact(0),
+        }
+    }
+
+    fn counted(&self, distinct: &Distinct) -> Estimate {
+        let estimate = || distinct.registers.estimate().round() as u64;
+        let (count, error) = match distinct.sample.whole() {
+            Some(count) => (count, 0.0),
+            None => (estimate(), hyperloglog::ERROR),
+        };
+        Estimate {
+            count: count.min(self.basics.filled()),
+            error,
         }
     }
 
@@ -175,6 +180,8 @@ impl<'c> Finish<'c> {
             _ if self.is_strict() => Uniqueness::Yes,
             Values::Sketches(sketches) => match &sketches.distinct {
                 Some(distinct) if distinct.sample.has_repeated() => Uniqueness::No,
+                // Values with different hashes differ.
+                Some(distinct) if distinct.sample.whole().is_some() => Uniqueness::Yes,
                 _ => Uniqueness::Likely,
             },
             Values::Untold => Uniqueness::Unspecified,

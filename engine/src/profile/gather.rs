@@ -12,6 +12,7 @@ use super::column::Column;
 use super::frequent::{Frequent, Slots};
 use super::groups::Groups;
 use super::hash;
+use super::lanes::{Lanes, Slice};
 use super::order::Watch;
 use super::table::Table;
 use super::text;
@@ -91,9 +92,8 @@ impl Gather {
         }
     }
 
-    /// Adds a cell where values are told apart; gives its hash.
-    // A function of its own: within the loop over a record's cells it would not fit into registers.
-    #[inline(never)]
+    /// Adds a cell where values are told apart; gives its hash. This is the plain way:
+    /// [`add_all`](Self::add_all) comes to the same.
     pub(super) fn add_value(&mut self, cell: &[u8], taken: Groups) -> u64 {
         if cell.is_empty() {
             self.basics.empty += 1;
@@ -113,6 +113,26 @@ impl Gather {
             self.basics.add(cell, start, 1, growing.pages.as_mut());
         }
         hash
+    }
+
+    /// Adds many cells where values are told apart, step by step: each step is a short loop over all.
+    pub(super) fn add_all(&mut self, lanes: &Lanes<'_>, taken: Groups) {
+        self.basics.empty += lanes.empty;
+        let mut rest = lanes.all();
+        if let Some(watch) = &mut self.watch {
+            watch.add_all(rest);
+        }
+        if let Counting::Table(table) = &mut self.values {
+            rest = rest.from(table.add_all(rest));
+            if rest.cells.is_empty() {
+                return;
+            }
+            self.overflow(taken);
+        }
+        if let Counting::Sketches(growing) = &mut self.values {
+            growing.add_all(rest);
+            self.basics.add_all(rest, growing.pages.as_mut());
+        }
     }
 
     #[cold]
@@ -180,10 +200,23 @@ impl Growing {
         }
     }
 
-    #[inline(always)]
+    fn add_all(&mut self, cells: Slice<'_, '_>) {
+        if let Some(distinct) = &mut self.distinct {
+            distinct.add_all(cells.hashes);
+        }
+        if let Some((frequent, slots)) = &mut self.frequent {
+            for &hash in cells.hashes {
+                frequent.count(hash, 1);
+            }
+            for (span, &hash) in cells.cells.iter().zip(cells.hashes) {
+                slots.add(hash, span.cell());
+            }
+        }
+    }
+
     fn add(&mut self, hash: u64, cell: &[u8]) {
         if let Some(distinct) = &mut self.distinct {
-            distinct.add(hash, 1);
+            distinct.add(hash);
         }
         if let Some((frequent, slots)) = &mut self.frequent {
             frequent.count(hash, 1);

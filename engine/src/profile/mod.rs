@@ -18,6 +18,7 @@ mod hash;
 mod hyperloglog;
 mod infer;
 mod kind;
+mod lanes;
 mod merged;
 mod moments;
 mod number;

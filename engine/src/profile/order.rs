@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 use proto::v1::{Order, OrderNumber, OrderPartial, OrderRun};
 
 use super::PartialError;
+use super::lanes::Slice;
 use super::number::{self, Value};
 use super::text::KEPT_BYTES;
 
@@ -180,6 +181,16 @@ impl Watch {
             last_start: 0,
             ends: None,
             is_alive: true,
+        }
+    }
+
+    /// Cells with bytes, until no order is left.
+    pub(super) fn add_all(&mut self, cells: Slice<'_, '_>) {
+        for (span, &start) in cells.cells.iter().zip(cells.starts) {
+            if !self.is_alive {
+                return;
+            }
+            self.add(span.cell(), start);
         }
     }
 

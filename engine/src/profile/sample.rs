@@ -3,77 +3,148 @@
 //! of every part (P. B. Gibbons, "Distinct sampling for highly-accurate answers to distinct values
 //! queries and event reports", 2001; here with a fixed size, as bottom-k sketches have it).
 
+use std::cmp::Ordering;
+use std::mem;
+
 use proto::v1::HashSample;
 
 use super::PartialError;
 
-/// At most `size` hashes.
+/// All hashes while they are few, else the least of them.
 #[derive(Debug, Clone)]
 pub(super) struct Sample {
-    size: usize,
-    /// Those kept, in their order, each once; then those that came since, in no order.
+    size: Size,
+    /// Those kept, in their order, each once.
     hashes: Vec<(u64, u64)>,
-    sorted: usize,
+    /// Those that came once more each since, in no order.
+    new: Vec<u64>,
     /// No hash above this one is among the least.
     bound: u64,
+    /// Whether there are more hashes than those kept.
+    is_thinned: bool,
+}
+
+/// How many hashes are kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Size {
+    /// All, while they are no more than this.
+    pub(super) most: usize,
+    /// So many of the least ones otherwise.
+    pub(super) kept: usize,
 }
 
 impl Sample {
-    pub(super) fn new(size: usize) -> Self {
+    pub(super) fn new(size: Size) -> Self {
         Self {
             size,
             hashes: Vec::new(),
-            sorted: 0,
+            new: Vec::new(),
             bound: u64::MAX,
+            is_thinned: false,
         }
     }
 
+    /// Adds a hash once more.
     #[inline(always)]
-    pub(super) fn add(&mut self, hash: u64, count: u64) {
+    pub(super) fn add(&mut self, hash: u64) {
         if hash <= self.bound {
-            self.keep(hash, count);
+            self.new.push(hash);
+            if self.new.len() >= self.room() {
+                self.settle();
+            }
         }
     }
 
-    #[inline(never)]
-    fn keep(&mut self, hash: u64, count: u64) {
-        self.hashes.push((hash, count));
-        if self.hashes.len() >= 2 * self.size.max(self.sorted) {
-            self.settle();
-        }
-    }
-
-    /// Sorts, joins what is equal, and cuts.
-    fn settle(&mut self) {
-        self.hashes.sort_unstable_by_key(|&(hash, _)| hash);
-        self.hashes.dedup_by(|next, kept| {
+    /// Adds hashes with how often each came, in any order.
+    pub(super) fn count_all(&mut self, mut counted: Vec<(u64, u64)>) {
+        counted.sort_unstable();
+        counted.dedup_by(|next, kept| {
             let is_equal = next.0 == kept.0;
             if is_equal {
                 kept.1 = kept.1.saturating_add(next.1);
             }
             is_equal
         });
-        self.hashes.truncate(self.size);
-        self.sorted = self.hashes.len();
-        if self.sorted == self.size {
+        self.join(&counted);
+    }
+
+    fn room(&self) -> usize {
+        if self.is_thinned {
+            self.size.kept
+        } else {
+            self.size.most
+        }
+    }
+
+    /// Joins what came since to what is kept.
+    #[inline(never)]
+    fn settle(&mut self) {
+        let mut new = mem::take(&mut self.new);
+        new.sort_unstable();
+        let counted = new.chunk_by(|a, b| a == b);
+        let counted: Vec<_> = counted
+            .map(|alike| (alike[0], alike.len() as u64))
+            .collect();
+        self.join(&counted);
+        new.clear();
+        self.new = new;
+    }
+
+    /// Joins hashes in their order, each once, to those that are kept, and cuts.
+    fn join(&mut self, others: &[(u64, u64)]) {
+        if others.is_empty() {
+            return;
+        }
+        let own = mem::take(&mut self.hashes);
+        let mut joined = Vec::with_capacity(own.len() + others.len());
+        let (mut own, mut others) = (own.as_slice(), others);
+        while let (Some((a, rest)), Some((b, other_rest))) =
+            (own.split_first(), others.split_first())
+        {
+            let order = a.0.cmp(&b.0);
+            joined.push(match order {
+                Ordering::Less => *a,
+                Ordering::Greater => *b,
+                Ordering::Equal => (a.0, a.1.saturating_add(b.1)),
+            });
+            if order.is_le() {
+                own = rest;
+            }
+            if order.is_ge() {
+                others = other_rest;
+            }
+        }
+        joined.extend_from_slice(own);
+        joined.extend_from_slice(others);
+        self.hashes = joined;
+        self.cut();
+    }
+
+    fn cut(&mut self) {
+        self.is_thinned |= self.hashes.len() > self.size.most;
+        if self.is_thinned {
+            self.hashes.truncate(self.size.kept);
             self.bound = self.hashes.last().map_or(u64::MAX, |last| last.0);
         }
     }
 
+    /// Adds what `other` has; both are settled.
     pub(super) fn merge(&mut self, other: &Self) {
-        self.hashes.extend_from_slice(&other.hashes);
-        self.settle();
+        self.is_thinned |= other.is_thinned;
+        self.join(&other.hashes);
+        self.cut();
     }
 
     /// The same with nothing left to settle.
     pub(super) fn settled(mut self) -> Self {
         self.settle();
+        self.new = Vec::new();
         self
     }
 
-    /// Whether every hash is in it. Only of a settled one.
-    fn is_whole(&self) -> bool {
-        self.hashes.len() < self.size
+    /// How many hashes there are, where every one is in it. Only of a settled one.
+    pub(super) fn whole(&self) -> Option<u64> {
+        (!self.is_thinned).then_some(self.hashes.len() as u64)
     }
 
     /// Whether a value came twice, by the sample.
@@ -87,8 +158,8 @@ impl Sample {
     pub(super) fn repeated(&self, total: u64) -> (u64, f64) {
         let size = self.hashes.len() as f64;
         let sum: f64 = self.hashes.iter().map(|&(_, count)| count as f64).sum();
-        if self.is_whole() {
-            return (total.saturating_sub(self.hashes.len() as u64), 0.0);
+        if let Some(distinct) = self.whole() {
+            return (total.saturating_sub(distinct), 0.0);
         }
         let mean = sum / size;
         let square = |&(_, count): &(u64, u64)| (count as f64 - mean).powi(2);
@@ -113,15 +184,23 @@ impl Sample {
         HashSample {
             steps: self.hashes.iter().map(step).collect(),
             counts: self.hashes.iter().map(|&(_, count)| count).collect(),
+            is_thinned: self.is_thinned,
         }
     }
 
-    pub(super) fn of_wire(wire: &HashSample, size: usize) -> Result<Self, PartialError> {
+    pub(super) fn of_wire(wire: &HashSample, size: Size) -> Result<Self, PartialError> {
         let malformed = PartialError::Malformed("a sample of hashes that is none");
-        if wire.steps.len() != wire.counts.len() || wire.steps.len() > size {
+        let fits = if wire.is_thinned {
+            wire.steps.len() == size.kept
+        } else {
+            wire.steps.len() <= size.most
+        };
+        if wire.steps.len() != wire.counts.len() || !fits {
             return Err(malformed);
         }
         let mut sample = Self::new(size);
+        sample.is_thinned = wire.is_thinned;
+        sample.hashes.reserve(wire.steps.len());
         let mut before: Option<u64> = None;
         for (&step, &count) in wire.steps.iter().zip(&wire.counts) {
             let hash = match before {
@@ -134,7 +213,7 @@ impl Sample {
             sample.hashes.push((hash, count));
             before = Some(hash);
         }
-        sample.settle();
+        sample.cut();
         Ok(sample)
     }
 }

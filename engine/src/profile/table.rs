@@ -3,6 +3,7 @@
 
 use proto::v1::ValueTable;
 
+use super::lanes::Slice;
 use super::{PartialError, hash, text};
 
 /// More values than this, or more bytes in them, are too many.
@@ -32,6 +33,23 @@ pub(super) struct Entry {
     length: usize,
 }
 
+/// Whether these cells alone are too many values, as far as a short look tells: hashes fall into bins,
+/// and there are at least as many values as bins that have one.
+fn are_too_many(cells: Slice<'_, '_>) -> bool {
+    const BITS: u32 = 14;
+    let mut bins = [0_u64; 1 << (BITS - 6)];
+    let (mut values, mut bytes) = (0, 0);
+    for (span, _, hash) in cells.iter() {
+        let bin = hash >> (64 - BITS);
+        let word = &mut bins[(bin >> 6) as usize];
+        let is_new = !(*word >> (bin & 63)) as usize & 1;
+        *word |= 1 << (bin & 63);
+        values += is_new;
+        bytes += is_new * span.len();
+    }
+    values > MOST || bytes > MOST_BYTES
+}
+
 impl Table {
     /// An empty one; an exact one takes any number of values.
     pub(super) fn new(is_exact: bool) -> Self {
@@ -49,6 +67,17 @@ impl Table {
 
     pub(super) fn cell(&self, entry: &Entry) -> &[u8] {
         &self.bytes[entry.offset..entry.offset + entry.length]
+    }
+
+    /// Counts cells, until one is a value too many; how many were counted.
+    pub(super) fn add_all(&mut self, cells: Slice<'_, '_>) -> usize {
+        if self.entries.is_empty() && !self.is_exact && are_too_many(cells) {
+            return 0;
+        }
+        let counted = cells
+            .iter()
+            .position(|(span, start, hash)| !self.add(span.cell(), start, hash));
+        counted.unwrap_or(cells.cells.len())
     }
 
     /// Counts a cell; `false`, and nothing done, where it is one value too many.

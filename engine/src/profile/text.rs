@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use super::lanes::Slice;
+
 /// Extremes keep so many bytes. What is cut off never matters to what is kept: if a ≤ b, then so are
 /// their starts.
 pub(super) const KEPT_BYTES: usize = 256;
@@ -58,6 +60,26 @@ impl Extremes {
         }
     }
 
+    /// Adds cells with bytes. Gives the least of their starts, and the least of the cells where it had
+    /// to be looked for.
+    pub(super) fn add_all<'b>(&mut self, cells: Slice<'_, 'b>) -> (u64, Option<&'b [u8]>) {
+        let ends = |(low, high): (u64, u64), &start: &u64| (low.min(start), high.max(start));
+        let (low, high) = cells.starts.iter().fold((u64::MAX, 0), ends);
+        if (self.greatest.length == 0 || high >= self.greatest.start)
+            && let Some(greatest) = cells.starting_with(high).max()
+        {
+            self.compare(greatest, high);
+        }
+        if low > self.least.start {
+            return (low, None);
+        }
+        let least = cells.starting_with(low).min();
+        if let Some(least) = least {
+            self.compare(least, low);
+        }
+        (low, least)
+    }
+
     #[inline(never)]
     fn compare(&mut self, cell: &[u8], start: u64) {
         let cell = &cell[..cell.len().min(KEPT_BYTES)];
@@ -112,6 +134,18 @@ pub(super) fn start(cell: &[u8]) -> u64 {
     byte(0) << 56 | byte(1) << 48 | byte(2) << 40
 }
 
+/// The same of the first bytes of `tail`, at least one, read as one word where enough stands behind.
+#[inline(always)]
+pub(super) fn start_before(tail: &[u8], length: usize) -> u64 {
+    match tail.first_chunk::<8>() {
+        Some(bytes) => {
+            let missing = 8 * (8 - length.clamp(1, 8));
+            u64::from_be_bytes(*bytes) >> missing << missing
+        }
+        None => start(&tail[..length]),
+    }
+}
+
 /// How long cells with bytes are, in bytes; and the least by byte order of those that are shortest
 /// and longest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,6 +177,43 @@ impl Lengths {
         let is_longest = bytes > self.max || bytes == self.max && start <= self.longest.start;
         if is_shortest || is_longest {
             self.compare(cell, start, bytes);
+        }
+    }
+
+    /// Adds cells with bytes, of which [`Extremes::add_all`] has said `low` and `least`.
+    pub(super) fn add_all(&mut self, cells: Slice<'_, '_>, (low, least): (u64, Option<&[u8]>)) {
+        let (mut min, mut max) = (u64::MAX, 0);
+        for span in cells.cells {
+            let bytes = span.len() as u64;
+            self.sum += bytes;
+            min = min.min(bytes);
+            max = max.max(bytes);
+        }
+        match least {
+            Some(least) if min == max => self.compare(least, low, min),
+            _ => {
+                if min < self.min || min == self.min && low <= self.shortest.start {
+                    self.search(cells, min);
+                }
+                if max > self.max || max == self.max && low <= self.longest.start {
+                    self.search(cells, max);
+                }
+            }
+        }
+    }
+
+    /// Compares with cells of one length.
+    fn search(&mut self, cells: Slice<'_, '_>, bytes: u64) {
+        for (span, &start) in cells.cells.iter().zip(cells.starts) {
+            if span.len() as u64 == bytes {
+                let is_shortest =
+                    bytes < self.min || bytes == self.min && start <= self.shortest.start;
+                let is_longest =
+                    bytes > self.max || bytes == self.max && start <= self.longest.start;
+                if is_shortest || is_longest {
+                    self.compare(span.cell(), start, bytes);
+                }
+            }
         }
     }
 

@@ -10,11 +10,15 @@ use super::frequent::Frequent;
 use super::groups::Groups;
 use super::hyperloglog::HyperLogLog;
 use super::number;
-use super::sample::Sample;
+use super::sample::{Sample, Size};
 use super::table::Table;
 
-/// So many hashes of a column are kept to see whether values come twice.
-const SAMPLED: usize = 256;
+/// So many hashes of a column are kept: all of them to count few but long values exactly, else some to
+/// see whether values come twice.
+const SAMPLED: Size = Size {
+    most: 1024,
+    kept: 256,
+};
 
 /// What is known of a column's values.
 #[derive(Debug, Clone)]
@@ -50,18 +54,30 @@ impl Distinct {
         }
     }
 
-    #[inline(always)]
-    pub(super) fn add(&mut self, hash: u64, times: u64) {
+    pub(super) fn add(&mut self, hash: u64) {
         self.registers.add(hash);
-        self.sample.add(hash, times);
+        self.sample.add(hash);
+    }
+
+    pub(super) fn add_all(&mut self, hashes: &[u64]) {
+        for &hash in hashes {
+            self.registers.add(hash);
+        }
+        for &hash in hashes {
+            self.sample.add(hash);
+        }
     }
 
     pub(super) fn of_table(table: &Table) -> Self {
         let mut distinct = Self::new();
         for entry in table.entries() {
-            distinct.add(entry.hash, entry.count);
+            distinct.registers.add(entry.hash);
         }
-        distinct.sample = distinct.sample.settled();
+        let counted = table
+            .entries()
+            .iter()
+            .map(|entry| (entry.hash, entry.count));
+        distinct.sample.count_all(counted.collect());
         distinct
     }
 }

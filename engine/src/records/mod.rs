@@ -2,10 +2,12 @@
 //! without copying: a cell is a slice of the body wherever no doubled quote or escape is in it. Finding where a
 //! stream can be cut is for `split`.
 
+mod batch;
 mod reader;
 mod specials;
 
 use crate::Dialect;
+pub(crate) use batch::{Batch, Span};
 use reader::Reader;
 
 /// Reads one body of whole records. Unlike a bare csv-core reader it takes no byte order mark away:
