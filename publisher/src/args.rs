@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker::BrokerArgs;
+use broker::{Broker, BrokerArgs};
 use cli::{Exit, Failure, Meter, OrExit, Reading};
+use engine::chunk::Packing;
 use proto::JobId;
 use tokio_util::sync::CancellationToken;
 
@@ -31,8 +32,23 @@ pub struct Args {
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     connect_timeout: u64,
 
+    /// How chunks are packed on their way to the workers; zstd makes a third of most CSV, for some
+    /// 3 ms of a core a MiB here and 1 ms there [default: zstd, or none where the broker is on this
+    /// host]
+    #[arg(long, value_name = "HOW")]
+    compress: Option<Compress>,
+
     #[command(flatten)]
     going_on: GoingOnArgs,
+}
+
+/// How chunks are packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Compress {
+    /// Not at all
+    None,
+    /// With zstd, at its level 1
+    Zstd,
 }
 
 /// What a publish came to.
@@ -60,20 +76,37 @@ impl Args {
         &self.input
     }
 
+    /// Where no network is in between, packing costs more than it saves.
+    fn packing(&self, broker: &Broker) -> Packing {
+        let compress = self.compress.unwrap_or(if broker.is_on_this_host() {
+            Compress::None
+        } else {
+            Compress::Zstd
+        });
+        match compress {
+            Compress::None => Packing::Hash,
+            Compress::Zstd => Packing::Zstd,
+        }
+    }
+
     /// The publish that is asked for, or the job that needs no more of it.
     fn config(&self) -> Result<Result<Config, JobId>, Failure> {
         let broker = self.broker.broker().or_exit(Exit::Usage)?;
         let first_connect = Duration::from_secs(self.connect_timeout);
+        let packing = self.packing(&broker);
         match self.going_on.found(self.input.files())? {
             None => {
                 let mut config = self.input.config(broker, first_connect)?;
                 config.keeping = self.going_on.keeping(&config.wanted.sources)?;
+                config.packing = packing;
                 Ok(Ok(config))
             }
             Some(Found::Sealed(job)) => Ok(Err(job)),
             Some(Found::Unfinished(unfinished)) => {
                 eprintln!("rowmill: {}", unfinished.summary());
-                Ok(Ok(unfinished.config(broker, first_connect)))
+                let mut config = unfinished.config(broker, first_connect);
+                config.packing = packing;
+                Ok(Ok(config))
             }
         }
     }
