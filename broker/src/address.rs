@@ -3,7 +3,6 @@
 //! `args`'.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use lapin::uri::AMQPUri;
 use secrecy::{ExposeSecret, SecretString};
@@ -62,11 +61,6 @@ impl RabbitConfig {
         shown(&self.hosts.join(","), &self.vhost)
     }
 
-    /// Whether all nodes are on this host.
-    pub(crate) fn is_on_this_host(&self) -> bool {
-        self.hosts.iter().all(|host| is_loopback(host))
-    }
-
     /// The first part of every queue's name.
     pub fn namespace(&self) -> &str {
         &self.namespace
@@ -99,13 +93,6 @@ impl fmt::Debug for RabbitConfig {
             .field("namespace", &self.namespace)
             .finish_non_exhaustive()
     }
-}
-
-/// Of a `HOST:PORT`.
-fn is_loopback(host: &str) -> bool {
-    let host = host.rsplit_once(':').map_or(host, |(host, _port)| host);
-    let host = host.trim_matches(['[', ']']);
-    host == "localhost" || host.parse().is_ok_and(|host: IpAddr| host.is_loopback())
 }
 
 /// An address for people.
@@ -221,24 +208,6 @@ mod tests {
                 .all(|uri| uri.authority.userinfo.password == "p")
         );
         assert!(uris.iter().all(|uri| uri.query.heartbeat == Some(5)));
-    }
-
-    #[test]
-    fn this_host_is_known_by_its_own_addresses() {
-        for here in [
-            "amqp://localhost",
-            "amqp://u:p@127.0.0.1:5673/v",
-            "amqp://[::1]:7,127.0.0.2",
-        ] {
-            assert!(config(here).unwrap().is_on_this_host(), "{here}");
-        }
-        for elsewhere in [
-            "amqp://mq.example",
-            "amqp://localhost,10.0.0.1",
-            "amqp://[2001:db8::1]",
-        ] {
-            assert!(!config(elsewhere).unwrap().is_on_this_host(), "{elsewhere}");
-        }
     }
 
     #[test]

@@ -75,15 +75,6 @@ impl Broker {
         }
     }
 
-    /// Whether no network is in between: every node's address is this host's own. What listens there
-    /// may lead elsewhere, as a tunnel does.
-    pub fn is_on_this_host(&self) -> bool {
-        match self {
-            Self::Rabbit(rabbit) => rabbit.is_on_this_host(),
-            Self::Memory(_) => true,
-        }
-    }
-
     /// Deletes the queues and exchanges of this namespace, with every message in them.
     ///
     /// # Errors

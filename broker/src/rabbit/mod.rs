@@ -39,10 +39,6 @@ impl Rabbit {
         self.config.address()
     }
 
-    pub(crate) fn is_on_this_host(&self) -> bool {
-        self.config.is_on_this_host()
-    }
-
     /// What it was made from.
     pub fn config(&self) -> &RabbitConfig {
         &self.config
