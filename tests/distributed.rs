@@ -93,7 +93,7 @@ async fn publish_wait_prints_the_result_and_the_reading_commands_agree() {
     let table = String::from_utf8(published.stdout.clone()).unwrap();
     assert!(table.starts_with("column  type"), "{table}");
     assert!(
-        stderr(&published).contains("1 bad records left out"),
+        stderr(&published).contains("1 bad record left out"),
         "{}",
         stderr(&published)
     );
