@@ -10,6 +10,12 @@ use tonic::{Code, Status};
 
 use crate::server::refused;
 
+/// Between two attempts while the job's opening is on its way: in one process hardly any time.
+const UNHEARD_FIRST: Duration = Duration::from_millis(1);
+const UNHEARD_MOST: Duration = Duration::from_millis(100);
+/// Between two attempts while the master is away.
+const AWAY: Duration = Duration::from_millis(200);
+
 /// What a wait allows.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
@@ -31,6 +37,7 @@ where
 {
     let mut last = None;
     let mut client = connect().await?;
+    let mut unheard = UNHEARD_FIRST;
     loop {
         let wait_ms = Meter::EVERY.as_millis() as u64;
         let request = GetJobRequest {
@@ -55,8 +62,11 @@ where
                     note: status.message().to_owned(),
                     ..Reading::default()
                 });
-                pause(status.code()).await;
-                if status.code() != Code::NotFound {
+                if status.code() == Code::NotFound {
+                    tokio::time::sleep(unheard).await;
+                    unheard = (2 * unheard).min(UNHEARD_MOST);
+                } else {
+                    tokio::time::sleep(AWAY).await;
                     client = reconnect(&connect, patience, meter).await?;
                 }
             }
@@ -84,16 +94,10 @@ where
                     note: failure.to_string(),
                     ..Reading::default()
                 });
-                pause(Code::Unavailable).await;
+                tokio::time::sleep(AWAY).await;
             }
         }
     }
-}
-
-/// Between two attempts: short where the opening is on its way, longer where the master is away.
-async fn pause(code: Code) {
-    let ms = if code == Code::NotFound { 10 } else { 200 };
-    tokio::time::sleep(Duration::from_millis(ms)).await;
 }
 
 impl Patience {

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use broker::Broker;
+use broker::{Broker, Limit, Memory, Queue};
 use cli::{Exit, Failure, OrExit};
 use hyper_util::rt::TokioIo;
 use master::{Listen, MasterError, Place};
@@ -17,6 +17,11 @@ use worker::WorkerError;
 
 /// Bytes under way in a pipe between client and master.
 const PIPE_BYTES: usize = 256 << 10;
+
+/// Chunks that wait between the reader, who has some more ready, and the worker, who holds one more
+/// than it works on for each thread. What waits longer is no longer in the processor's cache, and is
+/// read into memory that was never used before.
+const WAITING: Limit = Limit::Wait(1);
 
 /// A master and a worker, running.
 pub(crate) struct InProcess {
@@ -39,7 +44,7 @@ enum RoleError {
 impl InProcess {
     /// Starts a master and a worker of so many threads.
     pub(crate) async fn start(threads: NonZeroUsize) -> Result<Self, Failure> {
-        let broker = Broker::memory();
+        let broker = Broker::Memory(Memory::default().with_limit(Queue::Tasks, WAITING));
         let shutdown = CancellationToken::new();
         let spill = tempfile::Builder::new()
             .prefix("rowmill-")

@@ -17,9 +17,7 @@ use crate::output::{OutputArgs, say_bad};
 use crate::rejects::export_csv;
 
 /// Profile a file in this process, with no broker
-// Chunks are as large as they may be: nothing carries them, and what is done once a chunk counts.
 #[derive(Debug, clap::Args)]
-#[command(mut_arg("chunk_bytes", |bytes| bytes.default_value("4194304")))]
 pub(crate) struct Args {
     #[command(flatten)]
     input: InputArgs,

@@ -15,10 +15,12 @@ fn numbers() -> Vec<u8> {
     format!("n\n{}\n", rows.join("\n")).into_bytes()
 }
 
+/// Its chunks are packed, so that each test shows as well that nobody minds.
 fn publish(stage: &Stage) -> String {
     let path = stage.file("numbers.csv", &numbers());
     let output = stage
-        .command(&["publish", "--chunk-bytes", "2000", path.to_str().unwrap()])
+        .command(&["publish", "--compress", "zstd", "--chunk-bytes", "2000"])
+        .arg(path)
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
@@ -166,6 +168,14 @@ async fn dead_chunks_are_listed_shown_dropped_and_replayed_until_the_job_is_done
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
     let first_row = lines[0]["first_line"].as_u64().unwrap() - 2;
     assert!(shown.contains(&format!("\n\nn\n{first_row}\n")), "{shown}");
+    // A row has five bytes, and a chunk is cut before it exceeds 2000.
+    let whole = ["2,000", "1,999", "1,998", "1,997", "1,996"];
+    assert!(
+        whole
+            .iter()
+            .any(|bytes| shown.contains(&format!("\nbytes      {bytes}\n"))),
+        "{shown}"
+    );
 
     // With no worker there, the job runs again as soon as the broker has the chunk.
     let replayed = dead(&["replay", &job_id, "3"]);

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use std::time::Instant;
 
 use engine::operation::{self, Merged};
-use engine::{Dialect, Limits, Piece, Splitter, chunk, records::Records};
+use engine::{Dialect, Limits, Piece, Splitter, records::Records};
 use prost::Message;
 use proto::v1::chunk_result::Partial;
 use proto::v1::operation_spec::Kind;
@@ -294,7 +294,7 @@ fn chunks(columns: &[String], pieces: Vec<Piece>) -> Vec<Chunk> {
         first_record: piece.first_record,
         first_line: piece.first_line,
         first_byte: piece.first_byte,
-        body_hash: chunk::hash(&piece.body),
+
         body: piece.body,
         rows: piece.rows,
         rejects: piece.rejects,

@@ -55,14 +55,17 @@ impl Keeper {
         let (row, chunk) = found
             .map_err(|error| internal(&error))?
             .ok_or_else(|| not_dead(job, seq))?;
+        // What is too damaged to be unpacked has nothing that could be shown.
+        let body_bytes = engine::chunk::body_bytes(&chunk);
+        let body = engine::chunk::body(&chunk).unwrap_or_default();
         Ok(GetDeadResponse {
             dead: Some(DeadChunkInfo {
                 job_id: job.id.to_string(),
                 ..row.into()
             }),
             columns: chunk.columns,
-            body: chunk.body[..chunk.body.len().min(BODY_SHOWN)].to_vec(),
-            body_bytes: chunk.body.len() as u64,
+            body: body[..body.len().min(BODY_SHOWN)].to_vec(),
+            body_bytes,
         })
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use broker::BrokerArgs;
 use cli::{Exit, Failure, Meter, OrExit, Reading};
+use engine::chunk::Packing;
 use proto::JobId;
 use tokio_util::sync::CancellationToken;
 
@@ -31,8 +32,31 @@ pub struct Args {
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     connect_timeout: u64,
 
+    /// How chunks are packed on their way to the workers; zstd makes a third of most CSV, for some
+    /// 3 ms of a core a MiB here and 1 ms there, which the broker spends less
+    #[arg(long, value_name = "HOW", default_value = "zstd")]
+    compress: Compress,
+
     #[command(flatten)]
     going_on: GoingOnArgs,
+}
+
+/// How chunks are packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Compress {
+    /// Not at all
+    None,
+    /// With zstd, at its level 1
+    Zstd,
+}
+
+impl From<Compress> for Packing {
+    fn from(compress: Compress) -> Self {
+        match compress {
+            Compress::None => Self::Hash,
+            Compress::Zstd => Self::Zstd,
+        }
+    }
 }
 
 /// What a publish came to.
@@ -64,16 +88,20 @@ impl Args {
     fn config(&self) -> Result<Result<Config, JobId>, Failure> {
         let broker = self.broker.broker().or_exit(Exit::Usage)?;
         let first_connect = Duration::from_secs(self.connect_timeout);
+        let packing = self.compress.into();
         match self.going_on.found(self.input.files())? {
             None => {
                 let mut config = self.input.config(broker, first_connect)?;
                 config.keeping = self.going_on.keeping(&config.wanted.sources)?;
+                config.packing = packing;
                 Ok(Ok(config))
             }
             Some(Found::Sealed(job)) => Ok(Err(job)),
             Some(Found::Unfinished(unfinished)) => {
                 eprintln!("rowmill: {}", unfinished.summary());
-                Ok(Ok(unfinished.config(broker, first_connect)))
+                let mut config = unfinished.config(broker, first_connect);
+                config.packing = packing;
+                Ok(Ok(config))
             }
         }
     }

@@ -5,8 +5,8 @@ use std::io::Write;
 use cli::{Exit, Failure, Meter, OrExit, Reading as Shown};
 use engine::operation::observe;
 use engine::split::Limits;
+use proto::JobId;
 use proto::v1::{OperationSpec, ProfileSpec, Reject, operation_spec::Kind};
-use proto::{JobId, Payload};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
@@ -103,12 +103,9 @@ impl Tried {
 
     fn piece(&mut self, found: FoundPiece) {
         self.bytes += found.piece.body.len() as u64;
-        let envelope = self.job.chunk(found.piece, &found.file);
-        let Payload::Chunk(chunk) = envelope.payload.as_ref() else {
-            return;
-        };
+        let chunk = self.job.chunk(found.piece, &found.file);
         // What a publisher makes, a worker can work on.
-        if let Ok(observed) = observe(chunk) {
+        if let Ok(observed) = observe(&chunk) {
             self.good += observed.rows;
             self.rejected += observed.rejected;
             self.replaced += observed.replaced;

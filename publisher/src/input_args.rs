@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use broker::Broker;
 use cli::{Exit, Failure, OrExit};
+use engine::chunk::Packing;
 use engine::dialect::Ragged;
 use engine::split::Limits;
 use proto::JobId;
@@ -64,7 +65,7 @@ pub struct InputArgs {
     dry_run: bool,
 
     /// Bytes of CSV in a chunk, 1 to 4194304; a record that is longer has one to itself
-    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20,
+    #[arg(long, value_name = "BYTES", default_value_t = Limits::default().target_bytes as u32,
           value_parser = clap::value_parser!(u32).range(1..=4 << 20))]
     chunk_bytes: u32,
 
@@ -122,6 +123,7 @@ impl InputArgs {
         let wanted = self.wanted()?;
         let name = self.name.clone();
         Ok(Config {
+            packing: packing(&broker),
             broker,
             name: name.unwrap_or_else(|| input::name(&wanted.sources)),
             wanted,
@@ -160,5 +162,13 @@ impl InputArgs {
             stop_at,
             ..self.format.wanted(sources)
         })
+    }
+}
+
+/// What a body needs to be carried so far.
+fn packing(broker: &Broker) -> Packing {
+    match broker {
+        Broker::Memory(_) => Packing::Nothing,
+        Broker::Rabbit(_) => Packing::Hash,
     }
 }

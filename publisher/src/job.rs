@@ -1,6 +1,7 @@
 //! The messages of one job, made from what is read.
 
 use engine::Dialect;
+use engine::chunk::Packing;
 use engine::split::Piece;
 use proto::v1::{Chunk, JobOpen, JobSeal, OperationSpec};
 use proto::{Envelope, JobId, Payload};
@@ -39,14 +40,15 @@ impl Job {
         Envelope::new(format!("{}.open", self.id), self.id, Payload::Open(open))
     }
 
-    /// The next chunk, of the file called so; empty, where the job has one input.
-    pub fn chunk(&mut self, mut piece: Piece, file: &str) -> Envelope {
+    /// The next chunk, of the file called so; empty, where the job has one input. To be made a
+    /// message of by [`message`].
+    pub fn chunk(&mut self, mut piece: Piece, file: &str) -> Chunk {
         let seq = self.chunks;
         self.chunks += 1;
         for reject in &mut piece.rejects {
             file.clone_into(&mut reject.file);
         }
-        let chunk = Chunk {
+        Chunk {
             job_id: self.id.to_string(),
             seq,
             operation: Some(self.operation),
@@ -55,13 +57,12 @@ impl Job {
             first_record: piece.first_record,
             first_line: piece.first_line,
             first_byte: piece.first_byte,
-            body_hash: engine::chunk::hash(&piece.body),
             body: piece.body,
             rows: piece.rows,
             rejects: piece.rejects,
             file: file.to_owned(),
-        };
-        Envelope::new(self.id.chunk(seq), self.id, Payload::Chunk(chunk))
+            ..Chunk::default()
+        }
     }
 
     /// The seal.
@@ -78,6 +79,12 @@ impl Job {
         };
         Envelope::new(format!("{}.seal", self.id), self.id, Payload::Seal(seal))
     }
+}
+
+/// The message of a chunk of job `id`. Takes milliseconds where there is something to pack.
+pub fn message(id: JobId, mut chunk: Chunk, packing: Packing) -> Envelope {
+    engine::chunk::pack(&mut chunk, packing);
+    Envelope::new(id.chunk(chunk.seq), id, Payload::Chunk(chunk))
 }
 
 /// `user@host` of this process.

@@ -12,6 +12,7 @@ mod input;
 mod input_args;
 mod job;
 mod journal;
+mod line;
 mod notes;
 mod outbox;
 mod pace;
@@ -31,7 +32,7 @@ pub use input::{
     write_look,
 };
 pub use input_args::{BAD, InputArgs};
-pub use job::Job;
+pub use job::{Job, message};
 pub use journal::{JournalError, Shelf};
 pub use outbox::{Answered, Outbox};
 pub use progress::Progress;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use broker::Broker;
 use engine::Dialect;
+use engine::chunk::Packing;
 use engine::sniff::Given;
 use engine::split::Limits;
 use proto::JobId;
@@ -177,6 +178,7 @@ impl Resumed {
                 target_bytes: self.told.begin.target_bytes as usize,
                 cap_bytes: self.told.begin.cap_bytes as usize,
             },
+            packing: Packing::Hash,
             first_connect,
             progress: Arc::new(Progress::default()),
             keeping: Keeping::Resumed(self),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker::{Broker, BrokerError};
+use engine::chunk::Packing;
 use engine::split::Limits;
 use proto::v1::{JobOpen, OperationSpec};
 use proto::{Envelope, JobId, Payload};
@@ -14,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::input::{Found, FoundPiece, Head, InputError, Totals, Wanted};
 use crate::job::Job;
 use crate::journal::{JournalError, Mark};
+use crate::line::Line;
 use crate::notes::{Book, Notes};
 use crate::progress::Progress;
 use crate::resume::ResumeError;
@@ -39,6 +41,8 @@ pub struct Config {
     pub operation: OperationSpec,
     /// How large chunks are.
     pub limits: Limits,
+    /// What is done to their bodies before they are sent.
+    pub packing: Packing,
     /// How long the broker may be away at the start.
     pub first_connect: Duration,
     /// Where to tell how far it has come.
@@ -209,19 +213,21 @@ impl Making {
         config: &Config,
         mut found: mpsc::Receiver<Found>,
         messages: mpsc::Sender<Outgoing>,
-    ) -> Result<Option<Totals>, JournalError> {
+    ) -> Result<Option<Totals>, PublishError> {
         let mut totals = None;
-        while let Some(next) = found.recv().await {
-            let (envelope, behind) = match next {
-                Found::Head(head) => (self.open(config, *head).await?, None),
+        let mut line = Line::new(messages, config.packing);
+        while let Some(next) = line.next(&mut found).await? {
+            let envelope = match next {
+                Found::Head(head) => self.open(config, *head).await?,
                 Found::Piece(FoundPiece {
                     piece,
                     file,
                     behind,
                 }) => {
-                    let envelope = self.job.chunk(piece, &file);
+                    let chunk = self.job.chunk(piece, &file);
                     let mark = behind.map(|standing| Mark::new(self.job.chunks, standing));
-                    (envelope, mark)
+                    line.pack(self.job.id, chunk, mark).await;
+                    continue;
                 }
                 Found::Ended(ended) => {
                     self.notes.ended(ended).await?;
@@ -229,12 +235,10 @@ impl Making {
                 }
                 Found::End(read) => {
                     totals = Some(read.clone());
-                    (self.job.seal(read), None)
+                    self.job.seal(read)
                 }
             };
-            if messages.send(Outgoing { envelope, behind }).await.is_err() {
-                break; // the sender has failed, and says why
-            }
+            line.end(envelope).await?;
         }
         Ok(totals)
     }

@@ -209,7 +209,7 @@ impl<'a> Sender<'a> {
             Some(Payload::Open(_)) => self.progress.confirm_open(),
             Some(Payload::Chunk(chunk)) => {
                 self.progress
-                    .confirm_chunk(chunk.body.len() as u64, chunk.rows);
+                    .confirm_chunk(engine::chunk::body_bytes(chunk), chunk.rows);
             }
             _ => {}
         }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// How much may be under way, whichever is reached first.
 pub(crate) const MESSAGES: usize = 64;
-const BYTES: usize = 64 << 20;
+const BYTES: usize = 32 << 20;
 
 /// A message's place in the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

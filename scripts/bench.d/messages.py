@@ -1,5 +1,5 @@
 """What the defaults come from: how fast RabbitMQ alone carries messages, by size, confirm window and prefetch; and a
-whole job through it, by chunk size."""
+whole job through it, by chunk size, and packed or not."""
 
 import os
 import subprocess
@@ -11,6 +11,7 @@ import tools
 
 SIZES = [256 << 10, 512 << 10, 1 << 20, 2 << 20, 4 << 20]
 WINDOWS = [1, 8, 16, 32, 64, 128]
+PACKED = ["none", "zstd"]
 PREFETCHES = [1, 2, 4, 8, 16]
 
 
@@ -30,6 +31,7 @@ def measure(file, rounds):
             tables["whole, by chunk size"] = whole(
                 file, mill, {name(size): ["--chunk-bytes", size] for size in SIZES}, rounds
             )
+            tables["whole, packed"] = whole(file, mill, {how: ["--compress", how] for how in PACKED}, rounds)
     return {"bytes": file.stat().st_size, "tables": tables, "versions": pipeline.versions()[:2]}
 
 

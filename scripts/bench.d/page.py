@@ -98,6 +98,7 @@ TITLES = {
     "by window": "RabbitMQ alone, by confirm window (1 MiB, prefetch 4)",
     "by prefetch": "RabbitMQ alone, by prefetch (1 MiB, window 64)",
     "whole, by chunk size": "A whole job, by `--chunk-bytes`",
+    "whole, packed": "A whole job, by `--compress`, with no network in between",
 }
 
 

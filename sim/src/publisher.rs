@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use broker::Confirm;
+use engine::chunk::Packing;
 use engine::split::Splitter;
 use proto::v1::operation_spec::Kind;
 use proto::v1::{OperationSpec, ProfileSpec};
 use proto::{Envelope, JobId, Payload};
-use publisher::{Answered, Described, Job, Outbox, Ticket, Totals};
+use publisher::{Answered, Described, Job, Outbox, Ticket, Totals, message};
 
 use crate::failure::Wrong;
 use crate::fate::{Fate, Fault, name};
@@ -157,7 +158,8 @@ pub(crate) fn messages(id: JobId, input: &Input, fate: &mut Fate) -> Result<Vec<
         source_bytes: Some(input.bytes.len() as u64),
     };
     let mut messages = vec![job.open("simulated", &described)];
-    messages.extend(pieces.into_iter().map(|piece| job.chunk(piece, "")));
+    let chunks = pieces.into_iter().map(|piece| job.chunk(piece, ""));
+    messages.extend(chunks.map(|chunk| message(id, chunk, Packing::Hash)));
     messages.push(job.seal(Totals {
         rows: splitter.rows(),
         rejects: splitter.rejected(),

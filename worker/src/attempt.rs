@@ -12,7 +12,7 @@ use proto::v1::{Chunk, ChunkResult};
 pub enum AttemptError {
     /// The body is not what the publisher sent.
     #[error(transparent)]
-    Damaged(#[from] engine::chunk::HashError),
+    Damaged(#[from] engine::chunk::Damage),
     /// The operation cannot make anything of it.
     #[error(transparent)]
     Operation(#[from] engine::operation::ObserveError),
@@ -69,9 +69,9 @@ pub(crate) async fn in_thread(
 /// Why there is none.
 pub fn compute(chunk: &Chunk) -> Result<ChunkResult, AttemptError> {
     let began = Instant::now();
-    engine::chunk::verify(chunk)?;
+    let chunk = engine::chunk::unpack(chunk)?;
     crate::poison::strike(chunk.seq);
-    let observed = engine::operation::observe(chunk)?;
+    let observed = engine::operation::observe(&chunk)?;
     Ok(ChunkResult {
         job_id: chunk.job_id.clone(),
         seq: chunk.seq,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::ShortString;
 use lapin::{BasicProperties, Channel, Confirmation};
-use proto::Envelope;
+use proto::{Envelope, Payload};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::timeout;
 
@@ -60,11 +60,10 @@ impl Publishing {
         envelope: &Envelope,
     ) -> Result<Confirm, BrokerError> {
         let properties = message::properties(envelope, true)?;
-        let body = envelope.payload.encode();
         // The semaphore is never closed; an error would only mean no limit.
         let _place = self.window.acquire().await;
         let (channel, confirmation) = self
-            .patiently(self.send(route, &body, properties))
+            .patiently(self.send(route, &envelope.payload, properties))
             .await??;
         self.idle().push(channel);
         match confirmation {
@@ -80,7 +79,7 @@ impl Publishing {
     async fn send(
         &self,
         route: Route,
-        body: &[u8],
+        payload: &Payload,
         properties: BasicProperties,
     ) -> Result<(Channel, Confirmation), BrokerError> {
         let idle = self.idle().pop();
@@ -93,10 +92,14 @@ impl Publishing {
             ..Default::default()
         };
         let failed = |error| self.link.peer.failed("publish", error);
+        let exchange = self.exchange(route);
+        // Its bytes are not kept while the confirm is awaited.
+        let body = payload.encode();
         let confirm = channel
-            .basic_publish(self.exchange(route), key(route), options, body, properties)
+            .basic_publish(exchange, key(route), options, &body, properties)
             .await
             .map_err(failed)?;
+        drop(body);
         failpoint::pass(failpoint::Point::AfterPublish);
         let confirmation = confirm.await.map_err(failed)?;
         Ok((channel, confirmation))

@@ -34,7 +34,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            target_bytes: 1 << 20,
+            target_bytes: 4 << 20,
             cap_bytes: 4 << 20,
         }
     }
