@@ -48,7 +48,7 @@ pub(crate) fn cut_free(mut profile: Profile) -> Profile {
     for column in &mut profile.columns {
         if column
             .distinct
-            .is_some_and(|distinct| distinct.error > 0.0 || distinct.count > 500)
+            .is_some_and(|distinct| distinct.error > 0.0 || distinct.count > 100)
         {
             column.top.clear();
             column.top_rest = None;
