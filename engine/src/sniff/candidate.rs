@@ -168,13 +168,12 @@ fn sound_quotes(readings: &[Reading]) -> Vec<Reading> {
             return true; // the quote or the escape was given
         };
         let share = usual.quoted_share();
-        match (reading.dialect.quote, reading.dialect.escape) {
-            (quote, None) if quote == QUOTES[0] => true,
-            (quote, Some(_)) if quote == QUOTES[0] => reading.quoted_share() > share,
-            (Some(_), _) => {
+        match reading.dialect.quote {
+            quote if quote == QUOTES[0] => true,
+            Some(_) => {
                 reading.quoted_share() >= Some(MOSTLY) && share.is_none_or(|share| share < HALF)
             }
-            (None, _) => share.is_some_and(|share| share < HALF),
+            None => share.is_some_and(|share| share < HALF),
         }
     };
     readings.iter().filter(is_sound).cloned().collect()

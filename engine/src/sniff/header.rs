@@ -17,18 +17,24 @@ pub(super) fn decide(text: &[u8], dialect: &Dialect, given: &Given) -> Found<boo
         };
     }
     let (first, columns) = looks(text, dialect);
-    let (mut names, mut values) = (0_u32, 0_u32);
+    let (mut names, mut values, mut years) = (0_u32, 0_u32, 0_u32);
     for (cell, column) in first.iter().zip(&columns) {
         let Some(usual) = usual(column) else {
             continue;
         };
         if cell.is_year && !column.iter().all(|cell| cell.is_year) {
-            names += 1; // what was counted in each year is often a column of its own
+            years += 1; // what was counted in each year is often a column of its own
         } else if cell.look == usual {
             values += 1;
         } else if matches!(cell.look, Look::Words | Look::Odd) {
             names += 1;
         }
+    }
+    // One year beside another value is a number like any other.
+    if years == 1 && values > 0 {
+        values += years;
+    } else {
+        names += years;
     }
     if names + values == 0 {
         // All is text. Where all of the first record are words, they may well be names.
