@@ -155,17 +155,9 @@ fn quotings(text: &[u8]) -> Vec<(Option<u8>, Option<u8>)> {
 /// Without those that read quotes in another way than usual, where the quotes themselves do not ask for
 /// it: a few bad records make records of lines, and lines more alike, than a score can tell.
 fn sound_quotes(readings: &[Reading]) -> Vec<Reading> {
-    let usual = |reading: &Reading| {
-        let is_usual = |other: &&Reading| {
-            other.dialect.delimiter == reading.dialect.delimiter
-                && other.dialect.quote == QUOTES[0]
-                && other.dialect.escape.is_none()
-        };
-        readings.iter().find(is_usual).cloned()
-    };
     let is_sound = |reading: &&Reading| {
-        let Some(usual) = usual(reading) else {
-            return true; // the quote or the escape was given
+        let Some(usual) = usual_quotes(readings, reading.dialect.delimiter) else {
+            return true; // the quote was given
         };
         let share = usual.quoted_share();
         match reading.dialect.quote {
@@ -177,6 +169,13 @@ fn sound_quotes(readings: &[Reading]) -> Vec<Reading> {
         }
     };
     readings.iter().filter(is_sound).cloned().collect()
+}
+
+/// The text in that delimiter and the usual quotes. `None`: the quote was given, and is another.
+fn usual_quotes(readings: &[Reading], delimiter: u8) -> Option<&Reading> {
+    readings.iter().find(|reading| {
+        reading.dialect.delimiter == delimiter && reading.dialect.quote == QUOTES[0]
+    })
 }
 
 /// The one of the highest score; of equals, the first.
@@ -244,9 +243,7 @@ fn quote_confidence(taken: &Reading, readings: &[Reading]) -> f64 {
     if taken.dialect.quote.is_some() {
         return taken.quoted_share().unwrap_or(UNDECIDED);
     }
-    let passed_over = readings.iter().find(|reading| {
-        reading.dialect.delimiter == taken.dialect.delimiter && reading.dialect.quote == QUOTES[0]
-    });
+    let passed_over = usual_quotes(readings, taken.dialect.delimiter);
     let share = passed_over.and_then(Reading::quoted_share);
     share.map_or(UNDECIDED, |share| 1.0 - share)
 }
