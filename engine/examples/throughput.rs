@@ -138,7 +138,9 @@ fn sizes(
     chunk: &Chunk,
     columns: &[String],
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let Partial::Profile(partial) = operation::observe(chunk)?.partial;
+    let Partial::Profile(partial) = operation::observe(chunk)?.partial else {
+        return Ok(());
+    };
     writeln!(
         out,
         "\na chunk of {} bytes: {} bytes of partial",
@@ -285,10 +287,11 @@ fn byte_records(input: &[u8]) -> u64 {
 fn chunks(columns: &[String], pieces: Vec<Piece>) -> Vec<Chunk> {
     let operation = OperationSpec {
         kind: Some(Kind::Profile(ProfileSpec::default())),
+        ..OperationSpec::default()
     };
     let chunk = |(seq, piece): (usize, Piece)| Chunk {
         seq: seq as u64,
-        operation: Some(operation),
+        operation: Some(operation.clone()),
         dialect: Some((&Dialect::default()).into()),
         columns: columns.to_vec(),
         first_record: piece.first_record,
@@ -319,6 +322,7 @@ fn observe(chunks: &[Chunk], spec: ProfileSpec) -> u64 {
         let mut chunk = chunk.clone();
         chunk.operation = Some(OperationSpec {
             kind: Some(Kind::Profile(spec)),
+            ..OperationSpec::default()
         });
         operation::observe(&chunk).map_or(0, |observed| observed.rows)
     };

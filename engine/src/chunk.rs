@@ -7,78 +7,11 @@ use bytes::Bytes;
 use proto::v1::{Chunk, Compression};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// What is done to a body before it is carried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Packing {
-    /// Nothing: it stays in this process.
-    Nothing,
-    /// It gets a hash.
-    Hash,
-    /// It gets a hash, and is packed with zstd.
-    Zstd,
-}
+pub use crate::packed::{Damage, Packing};
+use crate::packed::{Packed, Which};
 
 /// The largest body that is unpacked: twice what anybody cuts.
 const MAX_BODY_BYTES: u64 = 8 << 20;
-
-/// zstd's fastest level but for the negative ones. Of orders data it makes a third at 400 MB/s a
-/// core; the negative levels, and lz4, make a half at twice the speed, and only a network of more
-/// than 2 Gbit/s would be faster with them.
-const LEVEL: i32 = 1;
-
-/// A chunk's body is not the one that was sent.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Damage {
-    /// It was changed on its way.
-    #[error(
-        "the body of chunk {seq} is damaged: its hash is {found:016x} where {expected:016x} was sent"
-    )]
-    Hash {
-        /// The chunk's number within its job.
-        seq: u64,
-        /// What the chunk says.
-        expected: u64,
-        /// What its body hashes to.
-        found: u64,
-    },
-    /// It cannot be unpacked.
-    #[error("the body of chunk {seq} is damaged: {reason}")]
-    Packed {
-        /// The chunk's number within its job.
-        seq: u64,
-        /// What zstd said.
-        reason: String,
-    },
-    /// It unpacks into something else than the chunk says.
-    #[error("the body of chunk {seq} is damaged: it unpacks into {found} bytes of {expected}")]
-    Length {
-        /// The chunk's number within its job.
-        seq: u64,
-        /// What the chunk says.
-        expected: u64,
-        /// What came out.
-        found: u64,
-    },
-    /// It would unpack into more than anybody cuts.
-    #[error(
-        "the body of chunk {seq} is not unpacked: it says that it has {bytes} bytes, and at most \
-         {MAX_BODY_BYTES} are carried"
-    )]
-    Large {
-        /// The chunk's number within its job.
-        seq: u64,
-        /// What the chunk says.
-        bytes: u64,
-    },
-    /// A newer publisher packed it.
-    #[error("the body of chunk {seq} is packed in a way ({compression}) that is not known here")]
-    Unknown {
-        /// The chunk's number within its job.
-        seq: u64,
-        /// What the chunk says.
-        compression: i32,
-    },
-}
 
 /// XXH3-64, as [`Chunk::body_hash`] carries it.
 pub fn hash(body: &[u8]) -> u64 {
@@ -90,18 +23,11 @@ pub fn pack(chunk: &mut Chunk, packing: Packing) {
     if packing == Packing::Nothing {
         return;
     }
-    chunk.body_hash = Some(hash(&chunk.body));
-    if packing == Packing::Hash {
-        return;
-    }
-    // Without memory for it, or where nothing is won, it goes as it is.
-    if let Ok(packed) = zstd::bulk::compress(&chunk.body, LEVEL)
-        && packed.len() < chunk.body.len()
-    {
-        chunk.body_bytes = chunk.body.len() as u64;
-        chunk.set_compression(Compression::Zstd);
-        chunk.body = packed.into();
-    }
+    let packed = Packed::new(std::mem::take(&mut chunk.body), packing);
+    chunk.body_hash = packed.hash;
+    chunk.body_bytes = packed.unpacked;
+    chunk.compression = packed.compression;
+    chunk.body = packed.bytes;
 }
 
 /// The chunk with its body as it was cut, which is checked.
@@ -110,8 +36,7 @@ pub fn pack(chunk: &mut Chunk, packing: Packing) {
 ///
 /// When it is not the one that was sent.
 pub fn unpack(chunk: &Chunk) -> Result<Cow<'_, Chunk>, Damage> {
-    let body = body(chunk)?;
-    verify(chunk, &body)?;
+    let body = packed(chunk).checked(which(chunk))?;
     if chunk.compression() == Compression::Unspecified {
         return Ok(Cow::Borrowed(chunk));
     }
@@ -125,10 +50,7 @@ pub fn unpack(chunk: &Chunk) -> Result<Cow<'_, Chunk>, Damage> {
 
 /// Bytes of the chunk's body as it was cut.
 pub fn body_bytes(chunk: &Chunk) -> u64 {
-    match chunk.compression() {
-        Compression::Unspecified => chunk.body.len() as u64,
-        Compression::Zstd => chunk.body_bytes,
-    }
+    packed(chunk).len()
 }
 
 /// The body out of what it is packed in; whether it is the one that was sent is not checked.
@@ -137,49 +59,24 @@ pub fn body_bytes(chunk: &Chunk) -> u64 {
 ///
 /// When it does not come out.
 pub fn body(chunk: &Chunk) -> Result<Bytes, Damage> {
-    let (seq, expected) = (chunk.seq, chunk.body_bytes);
-    match Compression::try_from(chunk.compression) {
-        Ok(Compression::Unspecified) => return Ok(chunk.body.clone()),
-        Ok(Compression::Zstd) => {}
-        Err(_) => {
-            let compression = chunk.compression;
-            return Err(Damage::Unknown { seq, compression });
-        }
-    }
-    if expected > MAX_BODY_BYTES {
-        let bytes = expected;
-        return Err(Damage::Large { seq, bytes });
-    }
-    let body = zstd::bulk::decompress(&chunk.body, expected as usize).map_err(|error| {
-        let reason = error.to_string();
-        Damage::Packed { seq, reason }
-    })?;
-    let found = body.len() as u64;
-    if found != expected {
-        return Err(Damage::Length {
-            seq,
-            expected,
-            found,
-        });
-    }
-    Ok(body.into())
+    packed(chunk).unpack(which(chunk))
 }
 
-/// Checks that the body is the one that its hash was made of.
-fn verify(chunk: &Chunk, body: &[u8]) -> Result<(), Damage> {
-    let Some(expected) = chunk.body_hash else {
-        return Ok(());
-    };
-    let found = hash(body);
-    if found == expected {
-        return Ok(());
+fn packed(chunk: &Chunk) -> Packed {
+    Packed {
+        bytes: chunk.body.clone(),
+        compression: chunk.compression,
+        unpacked: chunk.body_bytes,
+        hash: chunk.body_hash,
     }
-    let seq = chunk.seq;
-    Err(Damage::Hash {
-        seq,
-        expected,
-        found,
-    })
+}
+
+fn which(chunk: &Chunk) -> Which {
+    Which {
+        what: "body",
+        seq: chunk.seq,
+        most: MAX_BODY_BYTES,
+    }
 }
 
 #[cfg(test)]

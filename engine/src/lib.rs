@@ -10,8 +10,12 @@ pub mod check;
 pub mod chunk;
 pub mod columns;
 pub mod dialect;
+pub mod exec;
 pub mod operation;
 pub mod oracle;
+pub mod output;
+mod packed;
+mod partial;
 pub mod profile;
 pub mod rearrange;
 pub mod records;
@@ -23,4 +27,5 @@ mod utf8;
 mod walk;
 
 pub use dialect::Dialect;
+pub use partial::PartialError;
 pub use split::{Limits, Piece, Place, SplitError, Splitter};

@@ -5,10 +5,12 @@ use std::ops::ControlFlow;
 
 use proto::v1::chunk_result::Partial;
 use proto::v1::operation_spec::Kind;
-use proto::v1::{Chunk, OperationSpec, Profile, Reject, SampleRow};
+use proto::v1::{Chunk, ExecReport, OperationSpec, Profile, Reject, SampleRow};
 
 use crate::dialect::{Dialect, DialectError};
-use crate::profile::{self, PartialError, Profiler};
+use crate::exec;
+use crate::partial::PartialError;
+use crate::profile::{self, Profiler};
 use crate::records::Batch;
 use crate::reject::{self, Rejects};
 use crate::sample::Sample;
@@ -37,6 +39,8 @@ pub struct Observed {
 pub enum Finished {
     /// Of `profile`.
     Profile(Profile),
+    /// Of `exec`.
+    Exec(ExecReport),
 }
 
 /// Why a chunk cannot be worked on. None of these goes away by trying again.
@@ -151,6 +155,8 @@ impl Seen {
 pub enum Merged {
     /// Of `profile`.
     Profile(profile::Merged),
+    /// Of `exec`.
+    Exec(exec::Merged),
 }
 
 impl Merged {
@@ -162,7 +168,8 @@ impl Merged {
     pub fn nothing(operation: &OperationSpec) -> Result<Self, ObserveError> {
         match operation.kind {
             Some(Kind::Profile(_)) => Ok(Self::Profile(profile::Merged::default())),
-            None => Err(ObserveError::NoOperation),
+            Some(Kind::Exec(_)) => Ok(Self::Exec(exec::Merged::default())),
+            Some(Kind::Validate(_)) | None => Err(ObserveError::NoOperation),
         }
     }
 
@@ -174,6 +181,8 @@ impl Merged {
     pub fn merge(&mut self, other: &Self) -> Result<(), PartialError> {
         match (self, other) {
             (Self::Profile(own), Self::Profile(other)) => own.merge(other),
+            (Self::Exec(own), Self::Exec(other)) => own.merge(other),
+            _ => Err(PartialError::Operation),
         }
     }
 
@@ -185,6 +194,8 @@ impl Merged {
     pub fn check(&self, other: &Self) -> Result<(), PartialError> {
         match (self, other) {
             (Self::Profile(own), Self::Profile(other)) => own.check(other),
+            (Self::Exec(own), Self::Exec(other)) => own.check(other),
+            _ => Err(PartialError::Operation),
         }
     }
 
@@ -192,17 +203,24 @@ impl Merged {
     pub fn partial(&self) -> Partial {
         match self {
             Self::Profile(own) => Partial::Profile(own.partial()),
+            Self::Exec(own) => Partial::Exec(own.partial()),
         }
     }
 
-    /// What people read, of a job whose columns are called `columns`.
+    /// What people read, of a job that does `operation` to columns called `columns`.
     ///
     /// # Errors
     ///
-    /// When it is not of these columns.
-    pub fn finish(&self, columns: &[String]) -> Result<Finished, PartialError> {
-        match self {
-            Self::Profile(own) => own.finish(columns).map(Finished::Profile),
+    /// When it is not of these.
+    pub fn finish(
+        &self,
+        operation: &OperationSpec,
+        columns: &[String],
+    ) -> Result<Finished, PartialError> {
+        match (self, &operation.kind) {
+            (Self::Profile(own), _) => own.finish(columns).map(Finished::Profile),
+            (Self::Exec(own), Some(Kind::Exec(spec))) => Ok(Finished::Exec(own.finish(spec))),
+            (Self::Exec(_), _) => Err(PartialError::Operation),
         }
     }
 }
@@ -213,14 +231,18 @@ impl TryFrom<&Partial> for Merged {
     fn try_from(partial: &Partial) -> Result<Self, PartialError> {
         match partial {
             Partial::Profile(partial) => Ok(Self::Profile(partial.try_into()?)),
+            Partial::Exec(partial) => Ok(Self::Exec(partial.into())),
+            Partial::Validate(_) => Err(PartialError::Operation),
         }
     }
 }
 
-/// What people call it: `profile`; empty where it is none that is known here.
+/// What people call it: `profile`, `exec`, `validate`; empty where it is none that is known here.
 pub fn name(operation: Option<&OperationSpec>) -> &'static str {
     match operation.and_then(|spec| spec.kind.as_ref()) {
         Some(Kind::Profile(_)) => "profile",
+        Some(Kind::Exec(_)) => "exec",
+        Some(Kind::Validate(_)) => "validate",
         None => "",
     }
 }

@@ -244,7 +244,10 @@ mod tests {
             for piece in arrangement(dialect, target_bytes).rearrange(whole.clone()) {
                 let kind = Some(Kind::Profile(ProfileSpec::default()));
                 let chunk = Chunk {
-                    operation: Some(OperationSpec { kind }),
+                    operation: Some(OperationSpec {
+                        kind,
+                        ..OperationSpec::default()
+                    }),
                     dialect: Some((&dialect).into()),
                     columns: ["x", "y", "z"].map(str::to_owned).to_vec(),
                     first_record: piece.first_record,

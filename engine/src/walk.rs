@@ -84,6 +84,7 @@ impl<'b> Teller<'b> {
             reason,
             raw: reject::raw(&body.bytes[start..end]),
             file: body.file.to_owned(),
+            violations: Vec::new(),
         }
     }
 }

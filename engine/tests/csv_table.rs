@@ -34,6 +34,7 @@ fn read(dialect: Dialect, input: &[u8]) -> Result<Outcome, String> {
         let chunk = Chunk {
             operation: Some(OperationSpec {
                 kind: Some(Kind::Profile(ProfileSpec::default())),
+                ..OperationSpec::default()
             }),
             dialect: Some((&dialect).into()),
             columns: splitter.header().unwrap_or_default().to_vec(),

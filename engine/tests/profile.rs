@@ -16,9 +16,17 @@ use proto::v1::{
     Chunk, ColumnProfile, ColumnType, OperationSpec, ProfilePartial, ProfileSpec, Uniqueness,
 };
 
+fn profile_of(partial: Partial) -> ProfilePartial {
+    match partial {
+        Partial::Profile(partial) => partial,
+        other => panic!("of another operation: {other:?}"),
+    }
+}
+
 fn spec() -> OperationSpec {
     OperationSpec {
         kind: Some(Kind::Profile(ProfileSpec::default())),
+        ..OperationSpec::default()
     }
 }
 
@@ -92,8 +100,7 @@ fn by_pieces(
         partials[at].merge(&other).unwrap();
     }
     let merged = partials.pop().unwrap_or(Merged::nothing(&spec()).unwrap());
-    let Partial::Profile(merged) = merged.partial();
-    (rows, rejected, merged)
+    (rows, rejected, profile_of(merged.partial()))
 }
 
 /// A partial without what tells of the chunks that it is made of.
@@ -162,13 +169,14 @@ fn many_records_at_once_are_the_same_as_one_by_one() {
         for mut chunk in chunks(dialect, 600_000, input.as_bytes()) {
             chunk.operation = Some(OperationSpec {
                 kind: Some(Kind::Profile(spec)),
+                ..OperationSpec::default()
             });
             let mut profiler = Profiler::new(chunk.columns.len(), &spec, chunk.seq);
             let mut records = Records::new(&dialect, &chunk.body);
             while let Some(record) = records.read() {
                 profiler.add(record.iter());
             }
-            let Partial::Profile(batched) = operation::observe(&chunk).unwrap().partial;
+            let batched = profile_of(operation::observe(&chunk).unwrap().partial);
             let plain = profiler.merged().partial();
             assert_eq!(without_nominees(batched), without_nominees(plain));
         }
@@ -334,7 +342,9 @@ fn text_columns_order_by_bytes_and_are_measured() {
 fn nothing_has_a_profile_too() {
     let nothing = Merged::nothing(&spec()).unwrap();
     let names = ["a".to_owned(), "b".to_owned()];
-    let Finished::Profile(profile) = nothing.finish(&names).unwrap();
+    let Finished::Profile(profile) = nothing.finish(&spec(), &names).unwrap() else {
+        panic!("of another operation");
+    };
     assert_eq!((profile.rows, profile.columns.len()), (0, 2));
     assert_eq!(profile.columns[1].r#type(), ColumnType::Empty);
 }

@@ -138,6 +138,10 @@ impl Board {
             no_workers: self.lacks_workers(state, now_ms),
             replaced: job.replaced(),
             reason: job.stopped().to_owned(),
+            lane: open.map_or_else(String::new, |open| open.lane.clone()),
+            output_rows: 0,
+            output_bytes: 0,
+            expired_unix_ms: None,
         }
     }
 

@@ -60,6 +60,7 @@ impl Keeper {
         v1::Control {
             cancelled: named(Control::Cancelled),
             paused: named(Control::Paused),
+            shares: Vec::new(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use engine::operation::{Finished, Merged};
 use proto::JobId;
-use proto::v1::{self, BrokerStatus, Heartbeat, LatestRows, MasterStatus, Profile};
+use proto::v1::{self, BrokerStatus, Heartbeat, LatestRows, MasterStatus};
 use tokio::sync::{mpsc, oneshot, watch};
 use tonic::Status;
 
@@ -187,7 +187,10 @@ impl Keeper {
             Some(self.find(focus)?)
         };
         let rows = self.board.rows(job.map(|job| job.id), &self.store);
-        let profile = job.and_then(profile);
+        let profile = match job.and_then(result) {
+            Some(Finished::Profile(profile)) => Some(profile),
+            Some(Finished::Exec(_)) | None => None,
+        };
         Ok(Sight {
             view: self.view(now_ms),
             rows,
@@ -268,14 +271,22 @@ impl Keeper {
             .dead(job, DEAD_LISTED)
             .map_err(|error| internal(&error))?;
         let open = job.open.as_ref();
+        let (profile, exec) = match result(job) {
+            Some(Finished::Profile(profile)) => (Some(profile), None),
+            Some(Finished::Exec(report)) => (None, Some(report)),
+            None => (None, None),
+        };
         Ok(v1::GetJobResponse {
             job: Some(self.board.job(job, proto::unix_ms())),
             dialect: open.and_then(|open| open.dialect),
             columns: open.map_or_else(Vec::new, |open| open.columns.clone()),
-            profile: profile(job),
+            profile,
             partial: job.finished_unix_ms.is_none() || job.tally.chunks_dead > 0,
             dead: dead.into_iter().map(Into::into).collect(),
             input: open.and_then(|open| open.input.clone()),
+            exec,
+            validate: None,
+            operation: open.and_then(|open| open.operation.clone()),
         })
     }
 
@@ -302,14 +313,16 @@ impl Keeper {
     }
 }
 
-fn profile(job: &Job) -> Option<Profile> {
-    let columns = &job.open.as_ref()?.columns;
+/// The job's result so far.
+fn result(job: &Job) -> Option<Finished> {
+    let open = job.open.as_ref()?;
+    let operation = open.operation.as_ref()?;
     let merged = match &job.merged {
         Some(merged) => Arc::clone(merged),
-        None => Arc::new(Merged::nothing(job.open.as_ref()?.operation.as_ref()?).ok()?),
+        None => Arc::new(Merged::nothing(operation).ok()?),
     };
-    match merged.finish(columns) {
-        Ok(Finished::Profile(profile)) => Some(profile),
+    match merged.finish(operation, &open.columns) {
+        Ok(finished) => Some(finished),
         Err(error) => {
             tracing::error!(job = %job.id, %error, "the job's result cannot be read");
             None

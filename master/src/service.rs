@@ -9,8 +9,9 @@ use proto::v1::{
     GetDeadResponse, GetJobRequest, GetJobResponse, GetMasterRequest, GetMasterResponse,
     ListDeadRequest, ListDeadResponse, ListJobsRequest, ListJobsResponse, ListRejectsRequest,
     ListRejectsResponse, ListRowsRequest, ListRowsResponse, ListWorkersRequest,
-    ListWorkersResponse, PauseJobRequest, PauseJobResponse, ReplayDeadRequest, ReplayDeadResponse,
-    ResumeJobRequest, ResumeJobResponse, WatchEvent, WatchRequest,
+    ListWorkersResponse, OutputPart, PauseJobRequest, PauseJobResponse, ReadOutputRequest,
+    ReplayDeadRequest, ReplayDeadResponse, ResumeJobRequest, ResumeJobResponse, WatchEvent,
+    WatchRequest,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -173,6 +174,15 @@ impl Rowmill for Service {
             .ask(move |keeper| keeper.rows(&job_id))
             .await??;
         Ok(Response::new(ListRowsResponse { rows }))
+    }
+
+    type ReadOutputStream = ReceiverStream<Result<OutputPart, Status>>;
+
+    async fn read_output(
+        &self,
+        _request: Request<ReadOutputRequest>,
+    ) -> Result<Response<Self::ReadOutputStream>, Status> {
+        Err(Status::unimplemented("no rows are kept yet"))
     }
 
     async fn list_dead(

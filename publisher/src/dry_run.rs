@@ -75,7 +75,9 @@ impl Tried {
                 dialect: engine::Dialect::default(),
                 operation: OperationSpec {
                     kind: Some(Kind::Profile(ProfileSpec::default())),
+                    no_rows: false,
                 },
+                lane: String::new(),
                 columns: Vec::new(),
                 chunks: 0,
             },

@@ -130,7 +130,9 @@ impl InputArgs {
             job: JobId::new(),
             operation: OperationSpec {
                 kind: Some(Kind::Profile(self.profile.spec())),
+                no_rows: false,
             },
+            lane: String::new(),
             limits: self.limits(),
             first_connect,
             progress: Arc::new(Progress::default()),

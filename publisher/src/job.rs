@@ -17,6 +17,8 @@ pub struct Job {
     pub dialect: Dialect,
     /// What workers are to do.
     pub operation: OperationSpec,
+    /// Which workers. Empty: those that serve no lane.
+    pub lane: String,
     /// The header's cells, once they are known.
     pub columns: Vec<String>,
     /// The next chunk's seq: how many there are so far.
@@ -29,13 +31,14 @@ impl Job {
         let open = JobOpen {
             job_id: self.id.to_string(),
             name: name.chars().take(200).collect(),
-            operation: Some(self.operation),
+            operation: Some(self.operation.clone()),
             dialect: Some((&self.dialect).into()),
             columns: self.columns.clone(),
             source_bytes: described.source_bytes,
             opened_unix_ms: proto::unix_ms(),
             publisher: publisher(),
             input: Some(described.input.clone()),
+            lane: self.lane.clone(),
         };
         Envelope::new(format!("{}.open", self.id), self.id, Payload::Open(open))
     }
@@ -51,7 +54,7 @@ impl Job {
         Chunk {
             job_id: self.id.to_string(),
             seq,
-            operation: Some(self.operation),
+            operation: Some(self.operation.clone()),
             dialect: Some((&self.dialect).into()),
             columns: self.columns.clone(),
             first_record: piece.first_record,
@@ -61,6 +64,7 @@ impl Job {
             rows: piece.rows,
             rejects: piece.rejects,
             file: file.to_owned(),
+            lane: self.lane.clone(),
             ..Chunk::default()
         }
     }

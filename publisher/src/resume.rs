@@ -121,7 +121,8 @@ impl Resumed {
             .open
             .clone()
             .ok_or_else(|| unusable("no opening"))?;
-        let operation = open.operation.ok_or_else(|| unusable("an operation"))?;
+        let operation = open.operation.clone();
+        let operation = operation.ok_or_else(|| unusable("an operation"))?;
         let dialect = open.dialect.as_ref().map(Dialect::try_from);
         let dialect = dialect
             .and_then(Result::ok)
@@ -173,7 +174,8 @@ impl Resumed {
             wanted: self.wanted.clone(),
             name: self.open.name.clone(),
             job: self.journal.job,
-            operation: self.operation,
+            operation: self.operation.clone(),
+            lane: self.open.lane.clone(),
             limits: Limits {
                 target_bytes: self.told.begin.target_bytes as usize,
                 cap_bytes: self.told.begin.cap_bytes as usize,

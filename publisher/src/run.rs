@@ -39,6 +39,8 @@ pub struct Config {
     pub job: JobId,
     /// What workers are to do.
     pub operation: OperationSpec,
+    /// Which workers. Empty: those that serve no lane.
+    pub lane: String,
     /// How large chunks are.
     pub limits: Limits,
     /// What is done to their bodies before they are sent.

@@ -130,7 +130,8 @@ pub(crate) fn job(config: &Config, chunks: u64) -> Job {
     Job {
         id: config.job,
         dialect: Dialect::default(),
-        operation: config.operation,
+        operation: config.operation.clone(),
+        lane: config.lane.clone(),
         columns: Vec::new(),
         chunks,
     }

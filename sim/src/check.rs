@@ -19,7 +19,7 @@ use crate::failure::Wrong;
 use crate::fate::Fate;
 use crate::input::Input;
 use crate::model::Ledger;
-use crate::publisher::{chunks, messages};
+use crate::publisher::{chunks, messages, profile};
 
 /// More than any input here has.
 const MANY: usize = 1 << 20;
@@ -44,14 +44,15 @@ impl Check<'_> {
             .filter(|chunk| !dead.contains(&chunk.seq))
             .collect();
         self.check_tally(&job.tally, &expected, &done, dead.len())?;
-        let profile = |merged: &Merged| match merged.finish(&expected.columns) {
+        let finished = |merged: &Merged| match merged.finish(&profile(), &expected.columns) {
             Ok(Finished::Profile(profile)) => Ok(profile.encode_to_vec()),
+            Ok(Finished::Exec(_)) => Err(Wrong::Partial(engine::PartialError::Operation)),
             Err(error) => Err(Wrong::Partial(error)),
         };
         let one_piece = Merged::try_from(&Partial::Profile(expected.partial.clone()))?;
         let nothing = Merged::Profile(engine::profile::Merged::default());
         let merged = job.merged.as_deref().unwrap_or(&nothing);
-        self.same("profile", &profile(merged)?, &profile(&one_piece)?)?;
+        self.same("profile", &finished(merged)?, &finished(&one_piece)?)?;
         let rejects = self.store.rejects(job, (0, 0), MANY)?.rejects;
         self.same("list of rejects", &rejects, &self.rejects(&dead, fate)?)
     }

@@ -13,7 +13,7 @@ pub(crate) enum Wrong {
     #[error("a chunk cannot be worked on: {0}")]
     Observe(#[from] engine::operation::ObserveError),
     #[error("a result cannot be merged or finished: {0}")]
-    Partial(#[from] engine::profile::PartialError),
+    Partial(#[from] engine::PartialError),
     #[error("the store does not open, or cannot be read: {0}")]
     Store(#[from] StoreError),
     #[error("the database cannot be made or limited: {0}")]

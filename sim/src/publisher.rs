@@ -148,6 +148,7 @@ pub(crate) fn messages(id: JobId, input: &Input, fate: &mut Fate) -> Result<Vec<
         id,
         dialect: input.dialect,
         operation: profile(),
+        lane: String::new(),
         columns: splitter.header().unwrap_or_default().to_vec(),
         chunks: 0,
     };
@@ -169,9 +170,11 @@ pub(crate) fn messages(id: JobId, input: &Input, fate: &mut Fate) -> Result<Vec<
     Ok(messages)
 }
 
-fn profile() -> OperationSpec {
+/// What every simulated job does.
+pub(crate) fn profile() -> OperationSpec {
     OperationSpec {
         kind: Some(Kind::Profile(ProfileSpec::default())),
+        ..OperationSpec::default()
     }
 }
 

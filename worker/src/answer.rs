@@ -53,6 +53,7 @@ fn obituary(
         worker_id: worker_id.to_string(),
         attempts,
         parked: false,
+        stderr: String::new(),
     })
 }
 
@@ -64,6 +65,7 @@ fn parked(asked: &Envelope, worker_id: WorkerId) -> Payload {
         worker_id: worker_id.to_string(),
         attempts: asked.attempts,
         parked: true,
+        stderr: String::new(),
     })
 }
 

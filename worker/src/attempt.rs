@@ -85,6 +85,8 @@ pub fn compute(chunk: &Chunk) -> Result<ChunkResult, AttemptError> {
         rejects: observed.rejects,
         sample: observed.sample,
         replaced: observed.replaced,
+        output: None,
+        keys: Vec::new(),
     })
 }
 

@@ -51,6 +51,8 @@ impl Identity {
             bytes: counts.bytes,
             retries: counts.retries,
             failures: counts.failures,
+            lane: String::new(),
+            commands: Vec::new(),
         }
     }
 }

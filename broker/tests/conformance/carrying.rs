@@ -129,6 +129,7 @@ pub(crate) async fn control_reaches_every_listener_and_is_not_telemetry(bench: B
     let control = Control {
         cancelled: vec!["a job".into()],
         paused: vec!["another".into()],
+        shares: Vec::new(),
     };
     let sent = Envelope::new("control", "", Payload::Control(control));
     // Nobody listens yet, which is nobody's error.

@@ -173,20 +173,20 @@ impl TryFrom<&v1::Buckets> for Buckets {
     type Error = PartialError;
 
     fn try_from(wire: &v1::Buckets) -> Result<Self, PartialError> {
-        let malformed = PartialError::Malformed("buckets that are none");
+        const MALFORMED: PartialError = PartialError::Malformed("buckets that are none");
         if wire.level > MAX_LEVEL
             || wire.steps.len() != wire.counts.len()
             || wire.steps.len() > MOST
         {
-            return Err(malformed);
+            return Err(MALFORMED);
         }
         let mut counts = Vec::with_capacity(wire.steps.len());
         let mut at = 0_i32;
         for (index, (&step, &count)) in wire.steps.iter().zip(&wire.counts).enumerate() {
-            at = at.checked_add(step).ok_or(malformed)?;
+            at = at.checked_add(step).ok_or(MALFORMED)?;
             let ends = (-END - 1) >> wire.level..=END >> wire.level;
             if !ends.contains(&at) || count == 0 || (index > 0 && step < 1) {
-                return Err(malformed);
+                return Err(MALFORMED);
             }
             counts.push((at, count));
         }

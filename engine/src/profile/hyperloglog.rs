@@ -100,10 +100,10 @@ impl HyperLogLog {
 
     /// What [`encode`](Self::encode) made.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, PartialError> {
-        let malformed = PartialError::Malformed("registers that are none");
-        let (&middle, bits) = bytes.split_first().ok_or(malformed)?;
+        const MALFORMED: PartialError = PartialError::Malformed("registers that are none");
+        let (&middle, bits) = bytes.split_first().ok_or(MALFORMED)?;
         if usize::from(middle) >= VALUES {
-            return Err(malformed);
+            return Err(MALFORMED);
         }
         let values: [u8; PLACES] = array::from_fn(|place| value(place as u32, middle.into()) as u8);
         let mut registers = Self::new();
@@ -117,11 +117,11 @@ impl HyperLogLog {
             let mut from = 0;
             while word != 0 {
                 let at = word.trailing_zeros() as usize;
-                let value = *values.get(zeros + at - from).ok_or(malformed)?;
+                let value = *values.get(zeros + at - from).ok_or(MALFORMED)?;
                 if usize::from(value) >= VALUES {
-                    return Err(malformed);
+                    return Err(MALFORMED);
                 }
-                *registers.0.get_mut(next).ok_or(malformed)? = value;
+                *registers.0.get_mut(next).ok_or(MALFORMED)? = value;
                 next += 1;
                 word &= word - 1;
                 from = at + 1;
@@ -132,7 +132,7 @@ impl HyperLogLog {
         if next == REGISTERS {
             Ok(registers)
         } else {
-            Err(malformed)
+            Err(MALFORMED)
         }
     }
 }

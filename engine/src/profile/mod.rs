@@ -36,25 +36,11 @@ use proto::v1::{Profile, ProfilePartial};
 pub(crate) use kind::Kind;
 pub use merged::{Merged, Profiler};
 
+use crate::partial::PartialError;
+
 /// The kind of a cell with bytes.
 pub(crate) fn kind_of(cell: &[u8]) -> Kind {
     number::parse(cell).map_or_else(|| kind::of_text(cell), |(kind, _)| kind)
-}
-
-/// Why a partial cannot be merged or finished.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum PartialError {
-    /// Two partials are not of the same job.
-    #[error("the partial has {found} columns where {expected} are expected")]
-    Columns {
-        /// How many it has.
-        found: usize,
-        /// How many it should have.
-        expected: usize,
-    },
-    /// No worker of ours made it.
-    #[error("the partial is malformed: {0}")]
-    Malformed(&'static str),
 }
 
 /// The profile of the columns called `names`, from a partial as the wire has it.

@@ -189,14 +189,14 @@ impl Sample {
     }
 
     pub(super) fn of_wire(wire: &HashSample, size: Size) -> Result<Self, PartialError> {
-        let malformed = PartialError::Malformed("a sample of hashes that is none");
+        const MALFORMED: PartialError = PartialError::Malformed("a sample of hashes that is none");
         let fits = if wire.is_thinned {
             wire.steps.len() == size.kept
         } else {
             wire.steps.len() <= size.most
         };
         if wire.steps.len() != wire.counts.len() || !fits {
-            return Err(malformed);
+            return Err(MALFORMED);
         }
         let mut sample = Self::new(size);
         sample.is_thinned = wire.is_thinned;
@@ -209,7 +209,7 @@ impl Sample {
                     .checked_add(1)
                     .and_then(|hash| hash.checked_add(step)),
             };
-            let hash = hash.filter(|_| count > 0).ok_or(malformed)?;
+            let hash = hash.filter(|_| count > 0).ok_or(MALFORMED)?;
             sample.hashes.push((hash, count));
             before = Some(hash);
         }

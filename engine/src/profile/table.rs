@@ -237,14 +237,14 @@ impl Table {
 
     /// A table from the wire, exact or capped.
     pub(super) fn of_wire(wire: &ValueTable, is_exact: bool) -> Result<Self, PartialError> {
-        let malformed = PartialError::Malformed("a table of values that is none");
+        const MALFORMED: PartialError = PartialError::Malformed("a table of values that is none");
         let ranks = if wire.ranks.is_empty() {
             &wire.counts
         } else {
             &wire.ranks
         };
         if wire.lengths.len() != wire.counts.len() || wire.lengths.len() != ranks.len() {
-            return Err(malformed);
+            return Err(MALFORMED);
         }
         let mut table = Self::new(is_exact);
         let mut rest = wire.cells.as_slice();
@@ -252,7 +252,7 @@ impl Table {
             let (cell, behind) = usize::try_from(length)
                 .ok()
                 .and_then(|length| rest.split_at_checked(length))
-                .ok_or(malformed)?;
+                .ok_or(MALFORMED)?;
             rest = behind;
             let is_value = !cell.is_empty() && (1..=count).contains(&rank);
             let known = table.entries.len();
@@ -260,13 +260,13 @@ impl Table {
                 || !table.put(cell, hash::whole(cell), count, rank)
                 || table.entries.len() == known
             {
-                return Err(malformed);
+                return Err(MALFORMED);
             }
         }
         if rest.is_empty() {
             Ok(table)
         } else {
-            Err(malformed)
+            Err(MALFORMED)
         }
     }
 }

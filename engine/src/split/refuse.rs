@@ -83,6 +83,7 @@ impl Splitter {
             reason,
             raw: reject::raw(&self.buffer[..known]),
             file: String::new(),
+            violations: Vec::new(),
         });
         self.place.rejected += 1;
         self.place.record += 1;

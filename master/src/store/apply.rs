@@ -4,8 +4,8 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use engine::PartialError;
 use engine::operation::Merged;
-use engine::profile::PartialError;
 use failpoint::Point;
 use prost::Message;
 use proto::JobId;

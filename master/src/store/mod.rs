@@ -86,7 +86,7 @@ pub enum StoreError {
     },
     /// A committed result cannot be merged with its job's others.
     #[error("the store holds a result that cannot be merged: {0}")]
-    Unmergeable(#[source] engine::profile::PartialError),
+    Unmergeable(#[source] engine::PartialError),
 }
 
 impl StoreError {

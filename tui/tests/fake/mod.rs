@@ -200,6 +200,15 @@ impl Rowmill for Service {
         Err(unasked())
     }
 
+    type ReadOutputStream = ReceiverStream<Result<v1::OutputPart, Status>>;
+
+    async fn read_output(
+        &self,
+        _: Request<v1::ReadOutputRequest>,
+    ) -> Result<Response<Self::ReadOutputStream>, Status> {
+        Err(unasked())
+    }
+
     async fn list_dead(
         &self,
         _: Request<v1::ListDeadRequest>,

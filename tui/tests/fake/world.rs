@@ -58,6 +58,7 @@ fn master(ms: u64) -> MasterStatus {
             tasks_ready: Some(34 + ms / 1000 % 7),
             results_ready: Some(2),
             task_consumers: Some(3),
+            lanes: Vec::new(),
         }),
         duplicates: 0,
     }
@@ -194,6 +195,8 @@ fn worker(n: u64, host: &str, state: WorkerState, ms: u64) -> Worker {
             retries: n % 3,
             failures: 0,
             in_hand: vec![hand(seq, 840 + ms % 300), hand(seq + 3, 120)],
+            lane: String::new(),
+            commands: Vec::new(),
         }),
         heard_unix_ms: now.saturating_sub(silent),
         state: state.into(),
