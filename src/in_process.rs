@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use broker::{Broker, Limit, Memory, Queue};
 use cli::{Exit, Failure, OrExit};
 use hyper_util::rt::TokioIo;
-use master::{Listen, MasterError, Place};
+use master::{Keep, Listen, MasterError, Place};
 use proto::Client;
 use tempfile::TempDir;
 use tokio::io::DuplexStream;
@@ -59,6 +59,8 @@ impl InProcess {
                 spill: spill.path().to_owned(),
             },
             listen: Listen::InProcess(accepted),
+            // The directory goes with the process.
+            keep: Keep::default(),
         };
         let stop = shutdown.clone();
         roles.spawn(async move { Ok(master::run(master, stop).await?) });

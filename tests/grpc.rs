@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on stops
 
 use broker::{Broker, Route};
-use master::{Config, Listen, Place};
+use master::{Config, Keep, Listen, Place};
 use proto::v1::watch_event::Change;
 use proto::v1::{GetMasterRequest, JobOpen, JobSeal, WatchEvent, WatchRequest};
 use proto::{Client, Envelope, JobId, Payload};
@@ -39,6 +39,7 @@ impl Master {
                 spill: spill.path().to_owned(),
             },
             listen: Listen::Tcp(listener),
+            keep: Keep::default(),
         };
         let running = tokio::spawn(master::run(config, shutdown.clone()));
         Self {

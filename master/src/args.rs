@@ -8,6 +8,7 @@ use cli::{Exit, Failure, OrExit};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::keep::Keep;
 use crate::run::{Config, Listen, MasterError, Place};
 
 /// Collect what workers make of chunks, and answer those who ask
@@ -29,6 +30,17 @@ pub struct Args {
     /// XDG_DATA_HOME, or in ~/.local/share]
     #[arg(long, value_name = "DIR", env = "ROWMILL_DATA")]
     data: Option<PathBuf>,
+
+    /// How long, and how much of, the rows and bad records of finished jobs are kept: an age (12h, 7d,
+    /// 4w), a size (500MB, 20GB), both with a comma between, or forever; the oldest go first, and
+    /// results stay
+    #[arg(
+        long,
+        value_name = "AGE,SIZE",
+        env = "ROWMILL_KEEP",
+        default_value = "30d"
+    )]
+    keep: Keep,
 }
 
 /// What is wrong with the arguments, or with what they name.
@@ -89,6 +101,7 @@ impl Args {
             broker: self.broker.broker()?,
             place: Place::Directory(data),
             listen: Listen::Tcp(self.bind().await?),
+            keep: self.keep,
         })
     }
 

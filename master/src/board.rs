@@ -139,9 +139,13 @@ impl Board {
             replaced: job.replaced(),
             reason: job.stopped().to_owned(),
             lane: open.map_or_else(String::new, |open| open.lane.clone()),
-            output_rows: 0,
-            output_bytes: 0,
-            expired_unix_ms: None,
+            output_rows: job.tally.output_rows,
+            output_bytes: job.tally.output_bytes,
+            expired_unix_ms: job.expired.as_ref().map(|expired| expired.unix_ms),
+            expired_reason: job
+                .expired
+                .as_ref()
+                .map_or_else(String::new, |expired| expired.reason.clone()),
         }
     }
 

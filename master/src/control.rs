@@ -38,6 +38,7 @@ impl Keeper {
                 .map_err(|error| internal(&error))?;
             tracing::info!(job = %id, ?control, "a job is controlled");
             self.view = None;
+            self.moved.send_modify(|count| *count += 1);
             self.controlled.send_modify(|count| *count += 1);
             if control == Control::Cancelled {
                 self.finished.send_modify(|count| *count += 1);

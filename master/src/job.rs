@@ -33,6 +33,19 @@ pub struct Job {
     pub finished_unix_ms: Option<u64>,
     /// Whether its chunks are to be run.
     pub control: Control,
+    /// Whether its rows and rejects were removed.
+    pub expired: Option<Expired>,
+    /// How often one of its chunks died, since the master started.
+    pub(crate) deaths: u64,
+}
+
+/// That a job's rows and rejects were removed to make room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expired {
+    /// When, by the master's clock.
+    pub unix_ms: u64,
+    /// Why, for a person.
+    pub reason: String,
 }
 
 /// How many bytes of a job's merged state lie in the store, and where.
@@ -84,10 +97,14 @@ pub struct Tally {
     pub retries: u64,
     /// Results that came again.
     pub duplicates: u64,
-    /// Committed bytes of the job's spill file.
+    /// Committed bytes of the job's file of rejects.
     pub spilled: u64,
     /// Malformed sequences in the chunks done.
     pub replaced: u64,
+    /// Rows that came of the chunks and are kept.
+    pub output_rows: u64,
+    /// Committed bytes of the job's file of rows.
+    pub output_bytes: u64,
 }
 
 impl Job {
@@ -103,6 +120,8 @@ impl Job {
             heard_unix_ms: now_ms,
             finished_unix_ms: None,
             control: Control::Run,
+            expired: None,
+            deaths: 0,
         }
     }
 
@@ -140,6 +159,11 @@ impl Job {
             None if now_ms.saturating_sub(last_ms) > STALLED_AFTER_MS => JobState::Stalled,
             None => JobState::Publishing,
         }
+    }
+
+    /// Bytes of its spill files.
+    pub fn kept_bytes(&self) -> u64 {
+        self.tally.spilled + self.tally.output_bytes
     }
 
     /// Malformed sequences that were taken for U+FFFD: in chunks, and before they were cut.

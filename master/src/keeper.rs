@@ -40,6 +40,7 @@ pub(crate) struct Handle {
     mailbox: mpsc::Sender<Message>,
     finished: watch::Receiver<u64>,
     controlled: watch::Receiver<u64>,
+    moved: watch::Receiver<u64>,
 }
 
 /// The owner of all state.
@@ -52,6 +53,8 @@ pub(crate) struct Keeper {
     pub(crate) finished: watch::Sender<u64>,
     /// How often it was decided which jobs run, or a chunk was parked, since the start.
     pub(crate) controlled: watch::Sender<u64>,
+    /// How often a job moved, or was ended, since the start.
+    pub(crate) moved: watch::Sender<u64>,
 }
 
 /// The keeper is gone: the process is stopping.
@@ -65,12 +68,14 @@ impl Handle {
         let (mailbox, mut messages) = mpsc::channel(MAILBOX);
         let (finished_sender, finished) = watch::channel(0);
         let (controlled_sender, controlled) = watch::channel(0);
+        let (moved_sender, moved) = watch::channel(0);
         let mut keeper = Keeper {
             store,
             board: Board::new(master),
             view: None,
             finished: finished_sender,
             controlled: controlled_sender,
+            moved: moved_sender,
         };
         std::thread::Builder::new()
             .name("keeper".into())
@@ -83,6 +88,7 @@ impl Handle {
             mailbox,
             finished,
             controlled,
+            moved,
         })
     }
 
@@ -117,6 +123,11 @@ impl Handle {
     /// A receiver that changes whenever other jobs are to be run, or a chunk was parked.
     pub(crate) fn controlled(&self) -> watch::Receiver<u64> {
         self.controlled.clone()
+    }
+
+    /// A receiver that changes whenever something was committed of any job.
+    pub(crate) fn moved(&self) -> watch::Receiver<u64> {
+        self.moved.clone()
     }
 
     /// Asks the keeper, and waits for its answer.
@@ -175,6 +186,7 @@ impl Keeper {
         if ended > 0 {
             self.finished.send_modify(|count| *count += ended);
         }
+        self.moved.send_modify(|count| *count += 1);
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::intake::Intake;
+use crate::keep::{Keep, see_to};
 use crate::keeper::Handle;
 pub use crate::server::Listen;
 pub use crate::store::Place;
@@ -20,6 +21,8 @@ pub struct Config {
     pub place: Place,
     /// Where clients come from.
     pub listen: Listen,
+    /// How much of the rows and rejects of finished jobs stays.
+    pub keep: Keep,
 }
 
 /// Why a master ends other than by being told to.
@@ -52,6 +55,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Mast
         broker,
         place,
         listen,
+        keep,
     } = config;
     let store = Store::open(&place)?;
     if let Listen::Tcp(listener) = &listen
@@ -70,6 +74,13 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Mast
         broker.clone(),
         shutdown.clone(),
     ));
+    let (old, stop) = (keeper.clone(), shutdown.clone());
+    tasks.spawn(async move {
+        tokio::select! {
+            Err(status) = see_to(old, keep) => Err(MasterError::Machinery(status.message().into())),
+            () = stop.cancelled() => Ok(()),
+        }
+    });
     let intake = Intake::new(broker, keeper, &place);
     let stop = shutdown.clone();
     tasks.spawn(async move { intake.run(stop).await });

@@ -22,6 +22,7 @@ use tonic::{Request, Response, Status};
 use crate::dead;
 use crate::job::Control;
 use crate::keeper::Handle;
+use crate::output;
 use crate::watch;
 
 /// The longest that one GetJob waits; a client that waits longer asks again.
@@ -180,9 +181,17 @@ impl Rowmill for Service {
 
     async fn read_output(
         &self,
-        _request: Request<ReadOutputRequest>,
+        request: Request<ReadOutputRequest>,
     ) -> Result<Response<Self::ReadOutputStream>, Status> {
-        Err(Status::unimplemented("no rows are kept yet"))
+        // One part: the next is made when there is room, so that a slow reader is not read for.
+        let (parts, stream) = mpsc::channel(1);
+        self.streams.spawn(output::stream(
+            self.keeper.clone(),
+            request.into_inner(),
+            parts,
+            self.shutdown.clone(),
+        ));
+        Ok(Response::new(ReceiverStream::new(stream)))
     }
 
     async fn list_dead(

@@ -7,14 +7,16 @@ use std::fmt::Debug;
 use engine::Dialect;
 use engine::operation::{Finished, Merged};
 use engine::oracle::{Whole, profile_in_one_piece};
+use engine::output::unpack;
 use engine::split::Limits;
-use master::store::Store;
+use master::store::{Passage, Store};
 use master::{Job, Tally};
 use prost::Message;
 use proto::v1::chunk_result::Partial;
-use proto::v1::{Chunk, JobState, Reject};
+use proto::v1::{Chunk, ExecPartial, JobState, Reject};
 use proto::{Envelope, JobId};
 
+use crate::command::{is_exec, rows_of};
 use crate::failure::Wrong;
 use crate::fate::Fate;
 use crate::input::Input;
@@ -39,10 +41,13 @@ impl Check<'_> {
     pub(crate) fn run(&self, fate: &mut Fate) -> Result<(), Wrong> {
         let job = self.job()?;
         let dead = self.check_dead(job)?;
-        let expected = self.oracle(&dead)?;
         let done: Vec<&Chunk> = chunks(self.messages)
             .filter(|chunk| !dead.contains(&chunk.seq))
             .collect();
+        if is_exec(Some(&self.input.operation)) {
+            return self.check_rows(job, &done, &dead);
+        }
+        let expected = self.oracle(&dead)?;
         self.check_tally(&job.tally, &expected, &done, dead.len())?;
         let finished = |merged: &Merged| match merged.finish(&profile(), &expected.columns) {
             Ok(Finished::Profile(profile)) => Ok(profile.encode_to_vec()),
@@ -55,6 +60,52 @@ impl Check<'_> {
         self.same("profile", &finished(merged)?, &finished(&one_piece)?)?;
         let rejects = self.store.rejects(job, (0, 0), MANY)?.rejects;
         self.same("list of rejects", &rejects, &self.rejects(&dead, fate)?)
+    }
+
+    /// The rows that came of the chunks are, in input order, those that the command makes of each;
+    /// and in the order of commits they are the same chunks'.
+    fn check_rows(&self, job: &Job, done: &[&Chunk], dead: &BTreeSet<u64>) -> Result<(), Wrong> {
+        let (mut expected, mut rows_out) = (Vec::new(), 0);
+        for chunk in done {
+            let (rows, count) = rows_of(chunk);
+            expected.extend_from_slice(&rows);
+            rows_out += count;
+        }
+        let (mut found, mut passed) = (Vec::new(), BTreeSet::new());
+        let passages = self.store.passages(job, 0, MANY)?;
+        for passage in &passages {
+            match passage {
+                Passage::Rows(at) => {
+                    let rows = unpack(&self.store.output(job, at)?, at.seq)?;
+                    found.extend_from_slice(&rows);
+                }
+                Passage::Nothing(_) => {}
+                Passage::Dead(seq) => drop(passed.insert(*seq)),
+            }
+        }
+        self.same("output", &found, &expected)?;
+        self.same("set of chunks passed over", &passed, dead)?;
+        let mut seqs: Vec<u64> = passages.iter().map(Passage::seq).collect();
+        seqs.retain(|seq| !dead.contains(seq));
+        let outputs = self.store.outputs(job, 0, MANY)?;
+        let mut unordered: Vec<u64> = outputs.iter().map(|at| at.seq).collect();
+        unordered.sort_unstable();
+        self.same("set of outputs", &unordered, &seqs)?;
+        let tally = &job.tally;
+        let rows_in: u64 = done.iter().map(|chunk| chunk.rows).sum();
+        self.same("count of rows", &tally.rows, &rows_in)?;
+        self.same(
+            "count of rows that came of it",
+            &tally.output_rows,
+            &rows_out,
+        )?;
+        let merged = match job.merged.as_deref() {
+            Some(Merged::Exec(merged)) => merged.partial(),
+            _ => ExecPartial::default(),
+        };
+        let merged = (merged.chunks, merged.rows_in, merged.rows_out);
+        let expected = (done.len() as u64, rows_in, rows_out);
+        self.same("sum of what commands said", &merged, &expected)
     }
 
     fn job(&self) -> Result<&Job, Wrong> {
@@ -136,6 +187,7 @@ impl Check<'_> {
     fn rejects(&self, dead: &BTreeSet<u64>, fate: &mut Fate) -> Result<Vec<Reject>, Wrong> {
         let whole = Input {
             bytes: self.input.bytes.clone(),
+            operation: self.input.operation.clone(),
             dialect: self.input.dialect,
             limits: Limits {
                 target_bytes: MANY,

@@ -34,13 +34,15 @@ pub(crate) enum Wrong {
         expected: String,
     },
     #[error(
-        "the spill of job {job} has {length} bytes after recovery where {committed} are committed"
+        "the spill file {file} has {length} bytes after recovery where {committed} are committed"
     )]
     Tail {
-        job: String,
+        file: String,
         length: u64,
         committed: u64,
     },
+    #[error("rows are not as they were sent: {0}")]
+    Damage(#[from] engine::chunk::Damage),
     #[error("chunks are dead that should not be: {0:?}")]
     Dead(Vec<(String, u64)>),
 }

@@ -4,6 +4,10 @@
 use engine::Dialect;
 use engine::split::Limits;
 
+use proto::v1::OperationSpec;
+
+use crate::command::exec;
+use crate::publisher::profile;
 use crate::random::Random;
 
 /// What one job reads.
@@ -12,6 +16,8 @@ pub(crate) struct Input {
     pub(crate) bytes: Vec<u8>,
     pub(crate) dialect: Dialect,
     pub(crate) limits: Limits,
+    /// What is done to it.
+    pub(crate) operation: OperationSpec,
 }
 
 /// No record comes near it: records over the cap are for the splitter's own tests, and the oracle
@@ -30,7 +36,9 @@ impl Input {
         let bytes = Writer::new(random, dialect.delimiter).write();
         let least = bytes.len() / CHUNKS + 1;
         let target_bytes = least + random.index(200);
+        let operation = if random.one_in(3) { exec() } else { profile() };
         Self {
+            operation,
             bytes,
             dialect,
             limits: Limits {

@@ -7,6 +7,7 @@
 //! processes keep to the same rules is for the tests that kill real ones.
 
 mod check;
+mod command;
 mod failure;
 mod fate;
 mod input;

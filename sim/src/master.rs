@@ -6,8 +6,8 @@ use std::future::ready;
 
 use broker::Queue;
 use futures_util::FutureExt;
-use master::store::{Disk, ModelDisk, Store, Trouble};
-use master::{Arrival, BATCH, Batch};
+use master::store::{Disk, ModelDisk, SpillFile, Store, Trouble};
+use master::{Arrival, BATCH, Batch, Job};
 use rusqlite::Connection;
 
 use crate::failure::Wrong;
@@ -164,18 +164,19 @@ fn dead(store: &Store) -> u64 {
 
 /// A recovered spill is exactly as long as what was committed.
 fn check_tails(store: &mut Store) -> Result<(), Wrong> {
-    let committed: Vec<_> = store
-        .jobs()
-        .map(|job| (job.id, job.tally.spilled))
-        .collect();
+    let files = |job: &Job| {
+        let (rejects, rows) = (SpillFile::rejects(job.id), SpillFile::rows(job.id));
+        [(rejects, job.tally.spilled), (rows, job.tally.output_bytes)]
+    };
+    let committed: Vec<_> = store.jobs().flat_map(files).collect();
     let (_, Disk::Model(disk)) = store.parts() else {
         return Ok(());
     };
-    for (job, committed) in committed {
-        let length = disk.length(job);
+    for (file, committed) in committed {
+        let length = disk.length(file);
         if length != committed {
             return Err(Wrong::Tail {
-                job: job.to_string(),
+                file: file.to_string(),
                 length,
                 committed,
             });

@@ -147,7 +147,7 @@ pub(crate) fn messages(id: JobId, input: &Input, fate: &mut Fate) -> Result<Vec<
     let mut job = Job {
         id,
         dialect: input.dialect,
-        operation: profile(),
+        operation: input.operation.clone(),
         lane: String::new(),
         columns: splitter.header().unwrap_or_default().to_vec(),
         chunks: 0,
@@ -170,7 +170,7 @@ pub(crate) fn messages(id: JobId, input: &Input, fate: &mut Fate) -> Result<Vec<
     Ok(messages)
 }
 
-/// What every simulated job does.
+/// What most simulated jobs do.
 pub(crate) fn profile() -> OperationSpec {
     OperationSpec {
         kind: Some(Kind::Profile(ProfileSpec::default())),

@@ -4,17 +4,19 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use engine::PartialError;
 use engine::operation::Merged;
 use failpoint::Point;
 use prost::Message;
 use proto::JobId;
 use proto::v1::chunk_result::Partial;
-use proto::v1::{ChunkResult, JobOpen, JobSeal};
+use proto::v1::{ChunkResult, JobOpen, JobSeal, Output};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::dead::DeadState;
 use super::disk::Disk;
+use super::file::SpillFile;
 use super::{Store, StoreError, merged};
 use crate::arrival::{Arrival, Death};
 use crate::job::{Control, Job};
@@ -105,8 +107,8 @@ struct Batch<'a> {
     jobs: BTreeMap<JobId, Job>,
     /// Of each job, the results of this transaction alone.
     merged: BTreeMap<JobId, Merged>,
-    /// Bytes for each job's spill file, and where they go.
-    spilled: BTreeMap<JobId, (u64, Vec<u8>)>,
+    /// Bytes for each spill file, and where they go.
+    spilled: BTreeMap<SpillFile, (u64, Vec<u8>)>,
     duplicates: u64,
     stopped: Vec<JobId>,
     now_ms: u64,
@@ -171,15 +173,24 @@ impl Batch<'_> {
             .prepare_cached("DELETE FROM dead WHERE job = ? AND seq = ?")?
             .execute(params![key, result.seq as i64])?;
         let (offset, length) = self.stage_rejects(id, result)?;
+        let (rows_offset, rows_bytes, output) = self.stage_rows(id, result)?;
+        let place = self.job(id)?.tally.chunks_done;
         self.transaction
-            .prepare_cached("INSERT INTO result VALUES (?, ?, ?, ?, ?, ?)")?
+            .prepare_cached(
+                "INSERT INTO result (job, seq, worker_id, attempt, spill_offset, spill_bytes, \
+                 place, rows_offset, rows_bytes, output) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )?
             .execute(params![
                 key,
                 result.seq as i64,
                 result.worker_id,
                 result.attempt,
                 offset as i64,
-                length as i64
+                length as i64,
+                place as i64,
+                rows_offset as i64,
+                rows_bytes as i64,
+                output.as_ref().map(Message::encode_to_vec),
             ])?;
         let job = self.job(id)?;
         job.tally.chunks_dead -= u64::from(revived.is_some_and(DeadState::is_counted));
@@ -190,6 +201,8 @@ impl Batch<'_> {
         job.tally.retries += u64::from(result.attempt.saturating_sub(1));
         job.tally.spilled += length;
         job.tally.replaced += result.replaced;
+        job.tally.output_bytes += rows_bytes;
+        job.tally.output_rows += output.map_or(0, |output| output.rows);
         Ok(())
     }
 
@@ -242,7 +255,9 @@ impl Batch<'_> {
                 chunk.encode_to_vec(),
                 state as i64,
             ])?;
-        self.job(id)?.tally.chunks_dead += u64::from(state.is_counted());
+        let job = self.job(id)?;
+        job.tally.chunks_dead += u64::from(state.is_counted());
+        job.deaths += u64::from(state.is_counted());
         Ok(())
     }
 
@@ -267,25 +282,56 @@ impl Batch<'_> {
         Ok(statement.query_row(params![key, seq as i64], |row| row.get(0))?)
     }
 
-    /// Keeps the result's rejects for the spill file; gives where they will lie.
+    /// Keeps the result's rejects for the spill file; gives where they will lie. Of a job whose
+    /// files were removed nothing is kept any more.
     fn stage_rejects(&mut self, id: JobId, result: &ChunkResult) -> Result<(u64, u64), StoreError> {
-        let offset = self.job(id)?.tally.spilled;
-        let (_, bytes) = self
-            .spilled
-            .entry(id)
-            .or_insert_with(|| (offset, Vec::new()));
-        let before = bytes.len();
+        let job = self.job(id)?;
+        let offset = job.tally.spilled;
+        if job.expired.is_some() {
+            return Ok((offset, 0));
+        }
+        let mut bytes = Vec::new();
         for reject in &result.rejects {
             bytes.extend_from_slice(&reject.encode_length_delimited_to_vec());
         }
-        Ok((offset, (bytes.len() - before) as u64))
+        Ok((offset, self.stage(SpillFile::rejects(id), offset, &bytes)))
+    }
+
+    /// The same with the rows that came of the chunk, packed as they are, and with what is known of
+    /// them; absent where none came.
+    fn stage_rows(
+        &mut self,
+        id: JobId,
+        result: &ChunkResult,
+    ) -> Result<(u64, u64, Option<Output>), StoreError> {
+        let job = self.job(id)?;
+        let offset = job.tally.output_bytes;
+        let Some(output) = result.output.as_ref().filter(|_| job.expired.is_none()) else {
+            return Ok((offset, 0, None));
+        };
+        let length = self.stage(SpillFile::rows(id), offset, &output.body);
+        let known = Output {
+            body: Bytes::new(),
+            ..output.clone()
+        };
+        Ok((offset, length, Some(known)))
+    }
+
+    /// Puts bytes behind those that the transaction has for that file already; how many they are.
+    fn stage(&mut self, file: SpillFile, offset: u64, bytes: &[u8]) -> u64 {
+        if !bytes.is_empty() {
+            let staged = self.spilled.entry(file);
+            let (_, staged) = staged.or_insert_with(|| (offset, Vec::new()));
+            staged.extend_from_slice(bytes);
+        }
+        bytes.len() as u64
     }
 
     fn spill(&self, spill: &mut Disk) -> Result<(), StoreError> {
-        for (id, (offset, bytes)) in self.spilled.iter().filter(|(_, (_, b))| !b.is_empty()) {
+        for (file, (offset, bytes)) in &self.spilled {
             failpoint::pass(Point::MasterBeforeSpill);
-            spill.write(*id, *offset, bytes)?;
-            spill.sync(*id)?;
+            spill.write(*file, *offset, bytes)?;
+            spill.sync(*file)?;
             failpoint::pass(Point::MasterAfterSpill);
         }
         Ok(())
@@ -358,7 +404,8 @@ pub(super) fn save(transaction: &Transaction<'_>, job: &Job) -> Result<(), Store
         .prepare_cached(
             "UPDATE job SET finished_unix_ms = ?, open = ?, seal = ?, chunks_done = ?, chunks_dead = ?, \
              rows = ?, rejects = ?, bytes = ?, retries = ?, duplicates = ?, \
-             spilled = ?, control = ?, replaced = ? WHERE key = ?",
+             spilled = ?, control = ?, replaced = ?, output_rows = ?, output_bytes = ?, \
+             expired_unix_ms = ?, expired_reason = ? WHERE key = ?",
         )?
         .execute(params![
             job.finished_unix_ms.map(|ms| ms as i64),
@@ -374,6 +421,10 @@ pub(super) fn save(transaction: &Transaction<'_>, job: &Job) -> Result<(), Store
             tally.spilled as i64,
             job.control as i64,
             tally.replaced as i64,
+            tally.output_rows as i64,
+            tally.output_bytes as i64,
+            job.expired.as_ref().map(|expired| expired.unix_ms as i64),
+            job.expired.as_ref().map_or("", |expired| &expired.reason),
             job.key,
         ])?;
     Ok(())

@@ -1,5 +1,5 @@
-//! What the master remembers: SQLite for keys, counters and merged partials, and a spill file a job
-//! for bad records.
+//! What the master remembers: SQLite for keys, counters and merged partials, and two spill files a
+//! job: for bad records, and for the rows that came of its chunks.
 //!
 //! The one invariant: an effect lives only in the transaction that inserts the unique key
 //! (job, seq). A batch is committed whole or leaves no trace; what was committed has no effect when
@@ -8,10 +8,13 @@
 mod apply;
 mod dead;
 mod disk;
+mod expire;
+mod file;
 mod lock;
 mod merged;
 mod model;
 mod open;
+mod output;
 mod read;
 mod schema;
 mod spill;
@@ -25,8 +28,11 @@ use rusqlite::Connection;
 pub use apply::Applied;
 pub use dead::{DeadRow, DeadState};
 pub use disk::Disk;
+pub(crate) use expire::remove;
+pub use file::{Kind, SpillFile};
 pub use model::{ModelDisk, Trouble};
 pub use open::Place;
+pub use output::{OutputPlace, Passage};
 pub use read::RejectPage;
 
 use crate::job::Job;

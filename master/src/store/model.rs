@@ -6,14 +6,13 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
-use proto::JobId;
-
 use super::StoreError;
+use super::file::SpillFile;
 
 /// The files of one disk.
 #[derive(Debug, Default)]
 pub struct ModelDisk {
-    files: BTreeMap<JobId, ModelFile>,
+    files: BTreeMap<SpillFile, ModelFile>,
     trouble: Option<Trouble>,
     /// Whether the machine died under the operation that failed last.
     died: bool,
@@ -64,11 +63,10 @@ impl ModelDisk {
         self.died
     }
 
-    /// How long the job's file is; a missing one is empty.
-    pub fn length(&self, job: JobId) -> u64 {
-        self.files
-            .get(&job)
-            .map_or(0, |file| file.bytes.len() as u64)
+    /// How long the file is; a missing one is empty.
+    pub fn length(&self, file: SpillFile) -> u64 {
+        let kept = self.files.get(&file);
+        kept.map_or(0, |kept| kept.bytes.len() as u64)
     }
 
     /// The machine dies and comes back. `pick(n)` gives a number below `n`: of each file it says how
@@ -85,44 +83,53 @@ impl ModelDisk {
 
     pub(super) fn write(
         &mut self,
-        job: JobId,
+        file: SpillFile,
         offset: u64,
         bytes: &[u8],
     ) -> Result<(), StoreError> {
         let trouble = self.next_trouble();
-        let file = self.files.entry(job).or_default();
+        let kept = self.files.entry(file).or_default();
         let Some(trouble) = trouble else {
-            file.write(offset as usize, bytes);
+            kept.write(offset as usize, bytes);
             return Ok(());
         };
-        file.write(offset as usize, &bytes[..trouble.written.min(bytes.len())]);
-        Err(self.fail(job, trouble))
+        kept.write(offset as usize, &bytes[..trouble.written.min(bytes.len())]);
+        Err(self.fail(file, trouble))
     }
 
-    pub(super) fn sync(&mut self, job: JobId) -> Result<(), StoreError> {
+    pub(super) fn sync(&mut self, file: SpillFile) -> Result<(), StoreError> {
         let trouble = self.next_trouble();
-        let file = self.files.entry(job).or_default();
+        let kept = self.files.entry(file).or_default();
         let Some(trouble) = trouble else {
-            file.become_of_written(Kept::Durable);
-            file.longest = file.bytes.len();
+            kept.become_of_written(Kept::Durable);
+            kept.longest = kept.bytes.len();
             return Ok(());
         };
-        file.become_of_written(Kept::Forgotten);
-        Err(self.fail(job, trouble))
+        kept.become_of_written(Kept::Forgotten);
+        Err(self.fail(file, trouble))
     }
 
-    pub(super) fn read(&self, job: JobId, offset: u64, length: u64) -> Result<Vec<u8>, StoreError> {
+    pub(super) fn read(
+        &self,
+        file: SpillFile,
+        offset: u64,
+        length: u64,
+    ) -> Result<Vec<u8>, StoreError> {
         let range = offset as usize..(offset + length) as usize;
-        let bytes = self.files.get(&job).and_then(|file| file.bytes.get(range));
+        let bytes = self.files.get(&file).and_then(|file| file.bytes.get(range));
         bytes
             .map(<[u8]>::to_vec)
-            .ok_or_else(|| StoreError::file(path(job))(io::ErrorKind::UnexpectedEof.into()))
+            .ok_or_else(|| StoreError::file(path(file))(io::ErrorKind::UnexpectedEof.into()))
     }
 
-    pub(super) fn truncate(&mut self, job: JobId, length: u64) {
-        let file = self.files.entry(job).or_default();
-        file.bytes.truncate(length as usize);
-        file.kept.truncate(length as usize);
+    pub(super) fn truncate(&mut self, file: SpillFile, length: u64) {
+        let kept = self.files.entry(file).or_default();
+        kept.bytes.truncate(length as usize);
+        kept.kept.truncate(length as usize);
+    }
+
+    pub(super) fn remove(&mut self, file: SpillFile) {
+        self.files.remove(&file);
     }
 
     fn next_trouble(&mut self) -> Option<Trouble> {
@@ -134,14 +141,14 @@ impl ModelDisk {
         None
     }
 
-    fn fail(&mut self, job: JobId, trouble: Trouble) -> StoreError {
+    fn fail(&mut self, file: SpillFile, trouble: Trouble) -> StoreError {
         self.died = trouble.dies;
         let error = if trouble.dies {
             io::Error::other("the machine died")
         } else {
             io::ErrorKind::StorageFull.into()
         };
-        StoreError::file(path(job))(error)
+        StoreError::file(path(file))(error)
     }
 }
 
@@ -183,34 +190,36 @@ impl ModelFile {
     }
 }
 
-/// What errors call the job's file.
-pub(super) fn path(job: JobId) -> PathBuf {
-    PathBuf::from(format!("{job}.rejects"))
+/// What errors call the file.
+pub(super) fn path(file: SpillFile) -> PathBuf {
+    PathBuf::from(file.to_string())
 }
 
 #[cfg(test)]
 mod tests {
+    use proto::JobId;
+
     use super::*;
 
     #[test]
     fn a_crash_spares_what_was_synced_and_only_that() {
-        let job = JobId::new();
+        let rows = SpillFile::rows(JobId::new());
         let mut disk = ModelDisk::default();
-        disk.write(job, 0, b"safe").unwrap();
-        disk.sync(job).unwrap();
-        disk.write(job, 4, b"tail").unwrap();
+        disk.write(rows, 0, b"safe").unwrap();
+        disk.sync(rows).unwrap();
+        disk.write(rows, 4, b"tail").unwrap();
         // The longest that may be left, with nothing as it was written.
         let torn = disk.crash(|n| if n == 5 { 4 } else { 0 });
-        assert_eq!((torn, disk.length(job)), (1, 8));
-        assert_eq!(disk.read(job, 0, 8).unwrap(), b"safe\0\0\0\0");
-        disk.truncate(job, 4);
+        assert_eq!((torn, disk.length(rows)), (1, 8));
+        assert_eq!(disk.read(rows, 0, 8).unwrap(), b"safe\0\0\0\0");
+        disk.truncate(rows, 4);
         assert_eq!(disk.crash(|_| 0), 0);
-        assert_eq!(disk.length(job), 4);
+        assert_eq!(disk.length(rows), 4);
     }
 
     #[test]
     fn what_a_failed_sync_forgot_is_durable_only_when_it_is_written_again() {
-        let job = JobId::new();
+        let rows = SpillFile::rows(JobId::new());
         let full = Trouble {
             after: 1,
             written: 0,
@@ -218,12 +227,12 @@ mod tests {
         };
         let mut disk = ModelDisk::default();
         disk.set_trouble(Some(full));
-        disk.write(job, 0, b"ab").unwrap();
-        assert!(disk.sync(job).is_err() && !disk.died());
-        disk.write(job, 0, b"c").unwrap();
-        disk.sync(job).unwrap();
+        disk.write(rows, 0, b"ab").unwrap();
+        assert!(disk.sync(rows).is_err() && !disk.died());
+        disk.write(rows, 0, b"c").unwrap();
+        disk.sync(rows).unwrap();
         disk.crash(|_| 0);
-        assert_eq!(disk.length(job), 1);
-        assert_eq!(disk.read(job, 0, 1).unwrap(), b"c");
+        assert_eq!(disk.length(rows), 1);
+        assert_eq!(disk.read(rows, 0, 1).unwrap(), b"c");
     }
 }

@@ -8,11 +8,13 @@ use proto::JobId;
 use rusqlite::{Connection, Row};
 
 use super::disk::Disk;
+use super::expire::remove;
+use super::file::SpillFile;
 use super::lock::DirectoryLock;
 use super::schema::migrate;
 use super::spill::Spill;
 use super::{Store, StoreError, merged};
-use crate::job::{Control, Job, Tally};
+use crate::job::{Control, Expired, Job, Tally};
 
 /// Where a store lives.
 #[derive(Debug, Clone)]
@@ -97,7 +99,16 @@ impl Store {
     fn recover(&mut self) -> Result<(), StoreError> {
         self.jobs = read_jobs(&self.connection)?;
         for job in self.jobs.values() {
-            self.spill.cut_back(job.id, job.tally.spilled)?;
+            if job.expired.is_some() {
+                // The commit that said so may have been the last thing before a crash.
+                for path in SpillFile::all(job.id).map(|file| self.spill.give_up(file)) {
+                    remove(path.as_deref())?;
+                }
+                continue;
+            }
+            let (rejects, rows) = (SpillFile::rejects(job.id), SpillFile::rows(job.id));
+            self.spill.cut_back(rejects, job.tally.spilled)?;
+            self.spill.cut_back(rows, job.tally.output_bytes)?;
         }
         Ok(())
     }
@@ -136,6 +147,15 @@ fn read_job(row: &Row<'_>) -> Result<Job, StoreError> {
         duplicates: count(row, "duplicates")?,
         spilled: count(row, "spilled")?,
         replaced: count(row, "replaced")?,
+        output_rows: count(row, "output_rows")?,
+        output_bytes: count(row, "output_bytes")?,
+    };
+    job.expired = match row.get::<_, Option<i64>>("expired_unix_ms")? {
+        None => None,
+        Some(ms) => Some(Expired {
+            unix_ms: ms as u64,
+            reason: row.get("expired_reason")?,
+        }),
     };
     Ok(job)
 }

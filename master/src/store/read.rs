@@ -4,6 +4,7 @@ use prost::Message;
 use proto::v1::Reject;
 use rusqlite::params;
 
+use super::file::SpillFile;
 use super::{Store, StoreError};
 use crate::job::Job;
 
@@ -17,7 +18,8 @@ pub struct RejectPage {
 }
 
 impl Store {
-    /// At most `limit` of the job's rejects, from the reject `from.1` of chunk `from.0` on.
+    /// At most `limit` of the job's rejects, from the reject `from.1` of chunk `from.0` on. None where
+    /// they were removed.
     ///
     /// # Errors
     ///
@@ -28,6 +30,9 @@ impl Store {
         from: (u64, u64),
         limit: usize,
     ) -> Result<RejectPage, StoreError> {
+        if job.expired.is_some() {
+            return Ok(RejectPage::default());
+        }
         let mut statement = self.connection.prepare_cached(
             "SELECT seq, spill_offset, spill_bytes FROM result \
              WHERE job = ? AND seq >= ? AND spill_bytes > 0 ORDER BY seq",
@@ -38,7 +43,9 @@ impl Store {
             let seq = row.get::<_, i64>(0)? as u64;
             let (offset, length) = (row.get::<_, i64>(1)? as u64, row.get::<_, i64>(2)? as u64);
             let skip = if seq == from.0 { from.1 } else { 0 };
-            let bytes = self.spill.read(job.id, offset, length)?;
+            let bytes = self
+                .spill
+                .read(SpillFile::rejects(job.id), offset, length)?;
             for (index, reject) in decode_all(&bytes)?
                 .into_iter()
                 .enumerate()

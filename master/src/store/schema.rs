@@ -61,6 +61,19 @@ CREATE TABLE piece (
 );
 CREATE INDEX piece_job ON piece (job);
 ",
+    "
+-- Where the rows of a chunk lie in the job's file of them, and an Output without its body; NULL where
+-- none came. `place` numbers a job's results in the order of their commits, from 0.
+ALTER TABLE result ADD COLUMN place INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE result ADD COLUMN rows_offset INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE result ADD COLUMN rows_bytes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE result ADD COLUMN output BLOB;
+CREATE UNIQUE INDEX result_place ON result (job, place) WHERE output IS NOT NULL;
+ALTER TABLE job ADD COLUMN output_rows INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE job ADD COLUMN output_bytes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE job ADD COLUMN expired_unix_ms INTEGER;
+ALTER TABLE job ADD COLUMN expired_reason TEXT NOT NULL DEFAULT '';
+",
 ];
 
 /// Brings the database to the newest schema.
@@ -98,9 +111,15 @@ mod tests {
                 .pragma_update(None, "user_version", version as i64)
                 .unwrap();
             migrate(&mut connection).unwrap();
-            let pieces = "SELECT count(*) FROM piece";
-            let pieces = connection.query_row(pieces, [], |row| row.get(0));
-            assert_eq!(pieces, Ok(0), "from {version}");
+            for table in [
+                "piece",
+                "result WHERE output IS NOT NULL",
+                "job WHERE output_rows > 0",
+            ] {
+                let count = format!("SELECT count(*) FROM {table}");
+                let count = connection.query_row(&count, [], |row| row.get(0));
+                assert_eq!(count, Ok(0), "{table} from {version}");
+            }
         }
     }
 }

@@ -1,13 +1,12 @@
-//! Spill files in the file system: one a job, appended to.
+//! Spill files in the file system, each appended to.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use proto::JobId;
-
 use super::StoreError;
+use super::file::SpillFile;
 
 /// The directory of spill files, and the open ones.
 #[derive(Debug)]
@@ -16,7 +15,7 @@ pub struct Spill {
     /// Whether an append is on disk before the commit that refers to it. In process, nothing
     /// outlives the process, so nothing waits.
     durable: bool,
-    open: HashMap<JobId, File>,
+    open: HashMap<SpillFile, File>,
 }
 
 /// A spill file stays open while its job is busy; the table of open ones is emptied beyond this.
@@ -32,25 +31,25 @@ impl Spill {
         })
     }
 
-    /// Writes `bytes` at `offset`, the job's committed length: whatever an aborted batch left
+    /// Writes `bytes` at `offset`, the file's committed length: whatever an aborted batch left
     /// behind is written over.
     pub(super) fn write(
         &mut self,
-        job: JobId,
+        file: SpillFile,
         offset: u64,
         bytes: &[u8],
     ) -> Result<(), StoreError> {
-        let path = self.path(job);
-        self.file(job)?
+        let path = self.path(file);
+        self.file(file)?
             .write_all_at(bytes, offset)
             .map_err(StoreError::file(path))
     }
 
     /// Puts what was written on disk.
-    pub(super) fn sync(&mut self, job: JobId) -> Result<(), StoreError> {
+    pub(super) fn sync(&mut self, file: SpillFile) -> Result<(), StoreError> {
         if self.durable {
-            let path = self.path(job);
-            self.file(job)?
+            let path = self.path(file);
+            self.file(file)?
                 .sync_data()
                 .map_err(StoreError::file(path))?;
         }
@@ -58,18 +57,23 @@ impl Spill {
     }
 
     /// Reads `length` bytes at `offset`.
-    pub(super) fn read(&self, job: JobId, offset: u64, length: u64) -> Result<Vec<u8>, StoreError> {
-        let path = self.path(job);
-        let file = File::open(&path).map_err(StoreError::file(&path))?;
+    pub(super) fn read(
+        &self,
+        file: SpillFile,
+        offset: u64,
+        length: u64,
+    ) -> Result<Vec<u8>, StoreError> {
+        let path = self.path(file);
+        let open = File::open(&path).map_err(StoreError::file(&path))?;
         let mut bytes = vec![0; length as usize];
-        file.read_exact_at(&mut bytes, offset)
+        open.read_exact_at(&mut bytes, offset)
             .map_err(StoreError::file(&path))?;
         Ok(bytes)
     }
 
-    /// How long the job's file is; a missing one is empty.
-    pub(super) fn length(&self, job: JobId) -> Result<u64, StoreError> {
-        let path = self.path(job);
+    /// How long the file is; a missing one is empty.
+    pub(super) fn length(&self, file: SpillFile) -> Result<u64, StoreError> {
+        let path = self.path(file);
         match std::fs::metadata(&path) {
             Ok(metadata) => Ok(metadata.len()),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
@@ -77,30 +81,46 @@ impl Spill {
         }
     }
 
-    /// Cuts the job's file to `length`.
-    pub(super) fn truncate(&mut self, job: JobId, length: u64) -> Result<(), StoreError> {
-        let path = self.path(job);
-        self.file(job)?
+    /// Cuts the file to `length`.
+    pub(super) fn truncate(&mut self, file: SpillFile, length: u64) -> Result<(), StoreError> {
+        let path = self.path(file);
+        self.file(file)?
             .set_len(length)
             .map_err(StoreError::file(path))
     }
 
-    fn file(&mut self, job: JobId) -> Result<&File, StoreError> {
-        if self.open.len() >= OPEN_AT_MOST && !self.open.contains_key(&job) {
+    /// Opens the file to be read. Absent: it is not there.
+    pub(super) fn open_to_read(&self, file: SpillFile) -> Result<Option<File>, StoreError> {
+        let path = self.path(file);
+        match File::open(&path) {
+            Ok(open) => Ok(Some(open)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StoreError::file(path)(error)),
+        }
+    }
+
+    /// Closes the file; where it lies.
+    pub(super) fn give_up(&mut self, file: SpillFile) -> PathBuf {
+        self.open.remove(&file);
+        self.path(file)
+    }
+
+    fn file(&mut self, file: SpillFile) -> Result<&File, StoreError> {
+        if self.open.len() >= OPEN_AT_MOST && !self.open.contains_key(&file) {
             self.open.clear();
         }
-        let path = self.path(job);
-        match self.open.entry(job) {
+        let path = self.path(file);
+        match self.open.entry(file) {
             std::collections::hash_map::Entry::Occupied(entry) => Ok(entry.into_mut()),
             std::collections::hash_map::Entry::Vacant(entry) => {
-                let file = create(&path, self.durable).map_err(StoreError::file(path))?;
-                Ok(entry.insert(file))
+                let open = create(&path, self.durable).map_err(StoreError::file(path))?;
+                Ok(entry.insert(open))
             }
         }
     }
 
-    pub(super) fn path(&self, job: JobId) -> PathBuf {
-        self.directory.join(format!("{job}.rejects"))
+    pub(super) fn path(&self, file: SpillFile) -> PathBuf {
+        self.directory.join(file.to_string())
     }
 }
 

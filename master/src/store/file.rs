@@ -1,0 +1,52 @@
+//! Which spill files a job has, and what they are called. What is in them, the store knows.
+
+use std::fmt;
+
+use proto::JobId;
+
+/// What a spill file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Bad records.
+    Rejects,
+    /// The rows that came of chunks.
+    Rows,
+}
+
+/// One spill file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SpillFile {
+    /// Whose it is.
+    pub job: JobId,
+    /// What is in it.
+    pub kind: Kind,
+}
+
+impl SpillFile {
+    /// The job's bad records.
+    pub fn rejects(job: JobId) -> Self {
+        let kind = Kind::Rejects;
+        Self { job, kind }
+    }
+
+    /// The job's rows.
+    pub fn rows(job: JobId) -> Self {
+        let kind = Kind::Rows;
+        Self { job, kind }
+    }
+
+    /// All that the job has.
+    pub(super) fn all(job: JobId) -> [Self; 2] {
+        [Self::rejects(job), Self::rows(job)]
+    }
+}
+
+impl fmt::Display for SpillFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            Kind::Rejects => "rejects",
+            Kind::Rows => "rows",
+        };
+        write!(f, "{}.{kind}", self.job)
+    }
+}

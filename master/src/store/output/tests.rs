@@ -1,0 +1,207 @@
+//! Rows in the store.
+
+use engine::chunk::Packing;
+use engine::exec::Merged;
+use engine::output::{pack, unpack};
+use proto::JobId;
+use proto::v1::chunk_result::Partial;
+use proto::v1::operation_spec::Kind;
+use proto::v1::{Chunk, ChunkResult, ExecSpec, JobOpen, JobSeal, OperationSpec, Reject};
+
+use super::*;
+use crate::arrival::{Arrival, Death};
+use crate::store::{Place, remove};
+
+fn open(dir: &tempfile::TempDir) -> Store {
+    Store::open(&Place::Directory(dir.path().into())).unwrap()
+}
+
+fn opening(id: JobId) -> Arrival {
+    let operation = OperationSpec {
+        kind: Some(Kind::Exec(ExecSpec::default())),
+        ..Default::default()
+    };
+    let open = JobOpen {
+        operation: Some(operation),
+        ..Default::default()
+    };
+    Arrival::Open(id, open)
+}
+
+fn seal(id: JobId, chunks: u64) -> Arrival {
+    let seal = JobSeal {
+        chunks,
+        ..Default::default()
+    };
+    Arrival::Seal(id, seal)
+}
+
+fn text(seq: u64) -> String {
+    format!("{seq},row\n").repeat(seq as usize)
+}
+
+fn result(id: JobId, seq: u64) -> Arrival {
+    let merged = Merged::of_chunk(vec!["n".into(), "what".into()], 1, seq);
+    let result = ChunkResult {
+        seq,
+        partial: Some(Partial::Exec(merged.partial())),
+        output: Some(pack(text(seq).into(), seq, Packing::Zstd)),
+        rejects: vec![Reject::default()],
+        rejected: 1,
+        ..Default::default()
+    };
+    Arrival::Result(id, Box::new(result))
+}
+
+fn death(id: JobId, seq: u64) -> Arrival {
+    let chunk = Chunk {
+        seq,
+        ..Default::default()
+    };
+    let death = Death {
+        chunk,
+        reason: "it hurt".into(),
+        worker_id: String::new(),
+        attempts: 3,
+        is_parked: false,
+    };
+    Arrival::Death(id, Box::new(death))
+}
+
+/// What a reader in input order gets: the rows, and the chunks that it passes over.
+fn read(store: &Store, id: JobId) -> (String, Vec<u64>) {
+    let job = store.job(id).unwrap();
+    let (mut rows, mut dead) = (String::new(), Vec::new());
+    for passage in store.passages(job, 0, 1000).unwrap() {
+        match passage {
+            Passage::Rows(at) => {
+                let body = unpack(&store.output(job, &at).unwrap(), at.seq).unwrap();
+                rows += std::str::from_utf8(&body).unwrap();
+            }
+            Passage::Nothing(seq) => panic!("chunk {seq} has rows"),
+            Passage::Dead(seq) => dead.push(seq),
+        }
+    }
+    (rows, dead)
+}
+
+#[test]
+fn rows_come_in_input_order_up_to_the_first_gap_whatever_the_order_of_commits() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut store, id) = (open(&dir), JobId::new());
+    store
+        .apply(&[opening(id), result(id, 4), result(id, 0)], 1)
+        .unwrap();
+    store.apply(&[result(id, 2), result(id, 2)], 1).unwrap();
+    assert_eq!(read(&store, id), (text(0), vec![]));
+    store.apply(&[death(id, 1), seal(id, 5)], 1).unwrap();
+    assert_eq!(read(&store, id), (text(0) + &text(2), vec![1]));
+    drop(store);
+    let mut store = open(&dir);
+    store.apply(&[result(id, 3), result(id, 0)], 2).unwrap();
+    assert_eq!(
+        read(&store, id),
+        (text(0) + &text(2) + &text(3) + &text(4), vec![1])
+    );
+    let job = store.job(id).unwrap();
+    assert_eq!((job.tally.output_rows, job.tally.duplicates), (9, 2));
+    let outputs = store.outputs(job, 0, 100).unwrap();
+    let seqs: Vec<u64> = outputs.iter().map(|at| at.seq).collect();
+    assert_eq!(seqs, [4, 0, 2, 3], "in the order of commits");
+    let places: Vec<u64> = outputs.iter().map(|at| at.place).collect();
+    assert_eq!(places, [0, 1, 2, 3]);
+    assert_eq!(store.outputs(job, 3, 100).unwrap()[0].seq, 3);
+    assert_eq!(store.dead_seqs(job, 0, 10).unwrap(), [1]);
+    assert_eq!(store.dead_seqs(job, 2, 10).unwrap(), [0; 0]);
+}
+
+#[test]
+fn a_tail_that_no_commit_refers_to_is_cut_off_both_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut store, id) = (open(&dir), JobId::new());
+    store.apply(&[opening(id), result(id, 3)], 1).unwrap();
+    drop(store);
+    for kind in ["rows", "rejects"] {
+        let path = dir.path().join(format!("spill/{id}.{kind}"));
+        let committed = std::fs::metadata(&path).unwrap().len();
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes.extend(b"of an aborted batch");
+        std::fs::write(&path, bytes).unwrap();
+        drop(open(&dir));
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), committed, "{kind}");
+    }
+    let mut store = open(&dir);
+    store
+        .apply(&[result(id, 0), result(id, 1), result(id, 2)], 1)
+        .unwrap();
+    let rows: String = (0..4).map(text).collect();
+    assert_eq!(read(&store, id), (rows, vec![]));
+}
+
+#[test]
+fn what_expired_is_gone_for_good_and_the_result_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut store, id) = (open(&dir), JobId::new());
+    store
+        .apply(&[opening(id), result(id, 1), result(id, 2)], 1)
+        .unwrap();
+    let why = || "too much".to_owned();
+    assert!(store.expire(id, why(), 5).unwrap().is_empty(), "it runs");
+    store
+        .apply(&[result(id, 0), death(id, 3), seal(id, 4)], 2)
+        .unwrap();
+    let paths = store.expire(id, why(), 5).unwrap();
+    assert_eq!(paths.len(), 2);
+    assert!(
+        paths.iter().all(|path| path.exists()),
+        "the commit comes first"
+    );
+    // A crash before the files are removed is mended at the next start.
+    remove(Some(&paths[0])).unwrap();
+    drop(store);
+    let mut store = open(&dir);
+    assert!(!paths[0].exists() && !paths[1].exists());
+    let job = store.job(id).unwrap();
+    assert_eq!(job.expired.as_ref().unwrap().reason, "too much");
+    assert_eq!((job.kept_bytes(), job.tally.rejects), (0, 3));
+    assert!(matches!(
+        job.merged.as_deref(),
+        Some(engine::operation::Merged::Exec(_))
+    ));
+    assert!(store.rejects(job, (0, 0), 10).unwrap().rejects.is_empty());
+    // What a replay brings is counted, and not kept.
+    assert!(store.replayed(id, 3).unwrap());
+    store.apply(&[result(id, 3)], 7).unwrap();
+    let job = store.job(id).unwrap();
+    assert_eq!((job.tally.chunks_done, job.kept_bytes()), (4, 0));
+    assert!(!paths[1].exists());
+}
+
+#[test]
+fn the_oldest_finished_job_goes_first_and_one_that_runs_never() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(&dir);
+    let [running, old, new] = [JobId::new(), JobId::new(), JobId::new()];
+    store
+        .apply(&[opening(running), result(running, 9)], 1)
+        .unwrap();
+    store
+        .apply(&[opening(new), result(new, 0), seal(new, 1)], 20)
+        .unwrap();
+    store
+        .apply(&[opening(old), result(old, 0), seal(old, 1)], 10)
+        .unwrap();
+    let keep = |text: &str| text.parse().unwrap();
+    assert_eq!(store.too_much(keep("forever"), 1 << 40), None);
+    assert_eq!(store.too_much(keep("1s,1GB"), 1010), None);
+    let (id, why) = store.too_much(keep("1s"), 1011).unwrap();
+    assert!(id == old && why.contains("1 s"), "{why}");
+    let (id, why) = store.too_much(keep("1d,1B"), 1011).unwrap();
+    assert!(id == old && why.contains("1 B"), "{why}");
+    store.expire(old, why, 1011).unwrap();
+    let (id, why) = store.too_much(keep("1B"), 1011).unwrap();
+    assert_eq!(id, new);
+    store.expire(new, why, 1011).unwrap();
+    assert_eq!(store.too_much(keep("1s,1B"), 1 << 40), None, "one runs");
+    assert!(store.job(running).unwrap().kept_bytes() > 0);
+}
