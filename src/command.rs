@@ -31,6 +31,7 @@ enum Role {
     Jobs(crate::jobs::Args),
     Show(crate::show::Args),
     Wait(crate::wait::Args),
+    Rows(crate::rows::Args),
     Rejects(crate::rejects::Args),
     Diff(crate::diff::Args),
     /// End an unfinished job for good: workers forget its chunks
@@ -64,6 +65,7 @@ impl Command {
             Role::Jobs(args) => args.run().await,
             Role::Show(args) => args.run().await,
             Role::Wait(args) => args.run(shutdown).await,
+            Role::Rows(args) => args.run(shutdown).await,
             Role::Rejects(args) => args.run().await,
             Role::Diff(args) => args.run().await,
             Role::Cancel(args) => args.cancel().await,

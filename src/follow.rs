@@ -11,10 +11,10 @@ use tonic::{Code, Status};
 use crate::server::refused;
 
 /// Between two attempts while the job's opening is on its way: in one process hardly any time.
-const UNHEARD_FIRST: Duration = Duration::from_millis(1);
-const UNHEARD_MOST: Duration = Duration::from_millis(100);
+pub(crate) const UNHEARD_FIRST: Duration = Duration::from_millis(1);
+pub(crate) const UNHEARD_MOST: Duration = Duration::from_millis(100);
 /// Between two attempts while the master is away.
-const AWAY: Duration = Duration::from_millis(200);
+pub(crate) const AWAY: Duration = Duration::from_millis(200);
 
 /// What a wait allows.
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +67,13 @@ where
                     unheard = (2 * unheard).min(UNHEARD_MOST);
                 } else {
                     tokio::time::sleep(AWAY).await;
-                    client = reconnect(&connect, patience, meter).await?;
+                    client = reconnect(&connect, patience, |note| {
+                        meter.show(&Reading {
+                            note: note.to_owned(),
+                            ..Reading::default()
+                        });
+                    })
+                    .await?;
                 }
             }
             Err(status) => return Err(refused(&status)),
@@ -76,11 +82,11 @@ where
     }
 }
 
-/// A master that was there comes back.
-async fn reconnect<F>(
+/// A master that was there comes back. Until then `tell` is told why it is not there.
+pub(crate) async fn reconnect<F>(
     connect: &impl Fn() -> F,
     patience: Patience,
-    meter: &mut Meter,
+    mut tell: impl FnMut(&str),
 ) -> Result<Client, Failure>
 where
     F: Future<Output = Result<Client, Failure>>,
@@ -90,10 +96,7 @@ where
             Ok(client) => return Ok(client),
             Err(failure) if patience.is_over() => return Err(failure),
             Err(failure) => {
-                meter.show(&Reading {
-                    note: failure.to_string(),
-                    ..Reading::default()
-                });
+                tell(&failure.to_string());
                 tokio::time::sleep(AWAY).await;
             }
         }
@@ -101,6 +104,12 @@ where
 }
 
 impl Patience {
+    /// A job that was just published, however long it takes.
+    pub(crate) const EXPECTED: Self = Self {
+        deadline: None,
+        is_expected: true,
+    };
+
     fn is_over(self) -> bool {
         self.deadline
             .is_some_and(|deadline| Instant::now() >= deadline)
@@ -109,7 +118,7 @@ impl Patience {
 
 /// A status that has a source was made on this side, of a connection that failed; the master's own
 /// have none. A connection that ends in the middle of an answer makes an `Unknown` without one.
-fn is_passing(status: &Status, patience: Patience) -> bool {
+pub(crate) fn is_passing(status: &Status, patience: Patience) -> bool {
     match status.code() {
         Code::NotFound => patience.is_expected,
         Code::Unavailable | Code::Unknown => true,

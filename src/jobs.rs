@@ -53,6 +53,7 @@ impl Args {
                 table.row(cells(job));
             }
             table.write(&mut out, width()).or_exit(Exit::Usage)?;
+            say_gone(&jobs);
         }
         if left_out > 0 {
             eprintln!("rowmill: {left_out} more; --limit N lists more of them");
@@ -82,6 +83,22 @@ impl Args {
                 return Ok((jobs, page.jobs_total));
             }
         }
+    }
+}
+
+/// Says of which jobs the rows and bad records are no longer there.
+fn say_gone(jobs: &[Job]) {
+    let gone: Vec<&Job> = jobs
+        .iter()
+        .filter(|job| job.expired_unix_ms.is_some())
+        .collect();
+    if let [first, ..] = gone[..] {
+        eprintln!(
+            "rowmill: the rows and bad records of {} of these were removed (rowmill master --keep); \
+             rowmill show {} says when and why",
+            gone.len(),
+            first.job_id
+        );
     }
 }
 

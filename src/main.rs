@@ -10,6 +10,7 @@ mod jobs;
 mod output;
 mod publish;
 mod rejects;
+mod rows;
 mod run;
 mod server;
 mod show;

@@ -36,6 +36,9 @@ pub(crate) struct Args {
     rejects: Option<PathBuf>,
 
     #[command(flatten)]
+    rows: RowsArgs,
+
+    #[command(flatten)]
     output: OutputArgs,
 }
 

@@ -4,7 +4,7 @@ use cli::{Exit, Failure};
 use proto::v1::{GetJobRequest, GetJobResponse};
 use publisher::Described;
 
-use crate::output::{OutputArgs, say_bad};
+use crate::output::{OutputArgs, gone, say_bad};
 use crate::server::{MasterArgs, refused};
 
 /// Print a job's result as it stands
@@ -57,10 +57,30 @@ pub(crate) async fn write(
     response: &GetJobResponse,
 ) -> Result<Exit, Failure> {
     let exit = output.write(response)?;
+    say(master, response).await?;
+    Ok(exit)
+}
+
+/// The same of a job whose rows have stdout: only what is for a person.
+pub(crate) async fn tell(
+    output: &OutputArgs,
+    master: &MasterArgs,
+    response: &GetJobResponse,
+) -> Result<Exit, Failure> {
+    let exit = output.tell(response)?;
+    say(master, response).await?;
+    Ok(exit)
+}
+
+/// Says on stderr what was bad in a job, and what is gone.
+async fn say(master: &MasterArgs, response: &GetJobResponse) -> Result<(), Failure> {
     let job = response.job.clone().unwrap_or_default();
     if job.rejects + job.replaced > 0 || !job.reason.is_empty() {
         let hint = format!("rowmill rejects {} lists them", job.job_id);
         say_bad(&mut master.connect().await?, &job, &hint).await?;
     }
-    Ok(exit)
+    if let Some(line) = gone(&job) {
+        eprintln!("rowmill: {line}");
+    }
+    Ok(())
 }

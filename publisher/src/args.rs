@@ -7,8 +7,11 @@ use broker::BrokerArgs;
 use cli::{Exit, Failure, Meter, OrExit, Reading};
 use engine::chunk::Packing;
 use proto::JobId;
+use proto::v1::operation_spec::Kind;
 use tokio_util::sync::CancellationToken;
 
+use crate::ahead::Ahead;
+use crate::exec_args::ExecArgs;
 use crate::going_on::GoingOnArgs;
 use crate::input::{Described, InputError};
 use crate::input_args::InputArgs;
@@ -36,6 +39,9 @@ pub struct Args {
     /// 3 ms of a core a MiB here and 1 ms there, which the broker spends less
     #[arg(long, value_name = "HOW", default_value = "zstd")]
     compress: Compress,
+
+    #[command(flatten)]
+    exec: ExecArgs,
 
     #[command(flatten)]
     going_on: GoingOnArgs,
@@ -84,6 +90,11 @@ impl Args {
         &self.input
     }
 
+    /// Whether rows may come of it. Of a publish that is gone on with, its journal knows.
+    pub fn makes_rows(&self) -> bool {
+        self.exec.spec().is_some() || self.going_on.is_resumed()
+    }
+
     /// The publish that is asked for, or the job that needs no more of it.
     fn config(&self) -> Result<Result<Config, JobId>, Failure> {
         let broker = self.broker.broker().or_exit(Exit::Usage)?;
@@ -94,6 +105,9 @@ impl Args {
                 let mut config = self.input.config(broker, first_connect)?;
                 config.keeping = self.going_on.keeping(&config.wanted.sources)?;
                 config.packing = packing;
+                if let Some(spec) = self.exec.spec() {
+                    config.operation.kind = Some(Kind::Exec(spec));
+                }
                 Ok(Ok(config))
             }
             Some(Found::Sealed(job)) => Ok(Err(job)),
@@ -107,7 +121,8 @@ impl Args {
     }
 
     /// Publishes as the command line says, with progress on stderr; calls `opened` once the broker
-    /// has the job's opening.
+    /// has the job's opening. With `ahead` it is no further ahead of whoever takes the rows that come
+    /// of it.
     ///
     /// # Errors
     ///
@@ -115,10 +130,11 @@ impl Args {
     pub async fn publish(
         &self,
         opened: impl FnOnce(JobId),
+        ahead: Option<Arc<Ahead>>,
         shutdown: CancellationToken,
     ) -> Result<Outcome, Failure> {
         let config = match self.config()? {
-            Ok(config) => config,
+            Ok(config) => Config { ahead, ..config },
             Err(job) => {
                 opened(job);
                 return Ok(Outcome::Sealed(job));
@@ -169,7 +185,7 @@ impl Args {
         if self.input.is_dry_run() {
             return self.input.dry_run(shutdown).await;
         }
-        let outcome = self.publish(print_id, shutdown).await?;
+        let outcome = self.publish(print_id, None, shutdown).await?;
         report(&outcome);
         Ok(Exit::Ok)
     }

@@ -39,6 +39,11 @@ pub(crate) struct GoingOnArgs {
 }
 
 impl GoingOnArgs {
+    /// Whether another publish is gone on with.
+    pub(crate) fn is_resumed(&self) -> bool {
+        self.resume.is_some()
+    }
+
     /// The publish to go on with; `more` is what FILE says. `None`: it is a new one.
     pub(crate) fn found(&self, more: &[PathBuf]) -> Result<Option<Found>, Failure> {
         let Some(text) = &self.resume else {

@@ -137,6 +137,7 @@ impl InputArgs {
             first_connect,
             progress: Arc::new(Progress::default()),
             keeping: Keeping::Nothing,
+            ahead: None,
         })
     }
 

@@ -2,8 +2,10 @@
 //! confirmed it. It forgets a chunk only then. What it has to remember beyond its own end is in a
 //! journal.
 
+mod ahead;
 mod args;
 mod dry_run;
+mod exec_args;
 mod format_args;
 mod frontier;
 mod going_on;
@@ -25,6 +27,7 @@ mod spool;
 mod start;
 mod window;
 
+pub use ahead::Ahead;
 pub use args::{Args, Outcome, failure, report, say_described};
 pub use format_args::FormatArgs;
 pub use input::{

@@ -184,6 +184,7 @@ impl Resumed {
             first_connect,
             progress: Arc::new(Progress::default()),
             keeping: Keeping::Resumed(self),
+            ahead: None,
         }
     }
 

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
+use crate::ahead::Ahead;
 use crate::input::{Found, FoundPiece, Head, InputError, Totals, Wanted};
 use crate::job::Job;
 use crate::journal::{JournalError, Mark};
@@ -51,6 +52,8 @@ pub struct Config {
     pub progress: Arc<Progress>,
     /// What to keep for a process that has to go on with it.
     pub keeping: Keeping,
+    /// How far it may be ahead of whoever takes what comes of it. Absent: nobody does.
+    pub ahead: Option<Arc<Ahead>>,
 }
 
 /// What a publish came to.
@@ -170,6 +173,20 @@ async fn publish(
     found: mpsc::Receiver<Found>,
 ) -> Result<Published, PublishError> {
     let notes = making.notes.clone();
+    let (found, passing) = match &config.ahead {
+        None => (found, None),
+        Some(ahead) => {
+            // One more: what is let through is on its way.
+            let (out, through) = mpsc::channel(1);
+            let passing = ahead.pass(making.job.chunks, found, out, &config.progress);
+            (through, Some(passing))
+        }
+    };
+    let passing = async {
+        if let Some(passing) = passing {
+            passing.await;
+        }
+    };
     // One message: the reader's channel is the read-ahead.
     let (messages_sender, messages) = mpsc::channel(1);
     let mut sender = Sender::new(
@@ -178,9 +195,10 @@ async fn publish(
         notes.clone(),
         config.first_connect,
     );
-    let (made, sent) = tokio::join!(
+    let (made, sent, ()) = tokio::join!(
         making.make_messages(config, found, messages_sender),
         sender.send_all(messages),
+        passing,
     );
     if sent.is_err() && !sender.has_connected() {
         config.progress.set_kept(notes.void().await);

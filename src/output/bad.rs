@@ -11,6 +11,16 @@ use crate::rejects::page;
 const SHOWN: u32 = 3;
 const RAW_CHARS: usize = 60;
 
+/// Since when, and why, a job's rows and bad records are no longer there. Absent: they are.
+pub(crate) fn gone(job: &Job) -> Option<String> {
+    let ago_ms = proto::unix_ms().saturating_sub(job.expired_unix_ms?);
+    Some(format!(
+        "its rows and bad records were removed {} ago, because {} (rowmill master --keep)",
+        format::duration(ago_ms),
+        text::visible(&job.expired_reason)
+    ))
+}
+
 /// Says what was bad in a job, shows the first bad records, and says with `hint` how to see all.
 pub(crate) async fn say_bad(client: &mut Client, job: &Job, hint: &str) -> Result<(), Failure> {
     if !job.reason.is_empty() {
@@ -23,7 +33,7 @@ pub(crate) async fn say_bad(client: &mut Client, job: &Job, hint: &str) -> Resul
              --encoding NAME, such as windows-1252"
         );
     }
-    if job.rejects == 0 {
+    if job.rejects == 0 || job.expired_unix_ms.is_some() {
         return Ok(());
     }
     let first = page(client, &job.job_id, String::new(), SHOWN).await?;

@@ -38,6 +38,16 @@ pub(crate) struct JobJson {
     /// Why it was cancelled, where that was not by a person.
     #[serde(skip_serializing_if = "String::is_empty")]
     reason: String,
+    /// Records that came of it and are kept, and their bytes as they are kept.
+    #[serde(skip_serializing_if = "is_nothing")]
+    output_rows: u64,
+    #[serde(skip_serializing_if = "is_nothing")]
+    output_bytes: u64,
+    /// When and why its rows and bad records were removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expired_unix_ms: Option<u64>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    expired_reason: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     input: Option<InputJson>,
     /// Records that are equal to one before them; only with a profile.
@@ -163,12 +173,21 @@ impl From<Job> for JobJson {
             no_workers: job.no_workers,
             replaced: job.replaced,
             reason: job.reason,
+            output_rows: job.output_rows,
+            output_bytes: job.output_bytes,
+            expired_unix_ms: job.expired_unix_ms,
+            expired_reason: job.expired_reason,
             input: None,
             duplicate_rows: None,
             columns: Vec::new(),
             dead: Vec::new(),
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_nothing(number: &u64) -> bool {
+    *number == 0
 }
 
 fn input(input: &Input) -> InputJson {

@@ -21,7 +21,7 @@ use cli::{Exit, Failure, OrExit};
 use proto::v1::{GetJobResponse, Job, JobState};
 use tui::text::Charset;
 
-pub(crate) use bad::say_bad;
+pub(crate) use bad::{gone, say_bad};
 pub(crate) use json::{JobJson, SniffedJson, read as read_json, state_name};
 pub(crate) use max_bad::MaxBad;
 pub(crate) use summary::partial_label;
@@ -65,10 +65,20 @@ impl OutputArgs {
     /// Writes the job's result on stdout, its page where one is asked for, and a summary on stderr;
     /// gives the exit code.
     pub(crate) fn write(&self, response: &GetJobResponse) -> Result<Exit, Failure> {
-        let job = response.job.clone().unwrap_or_default();
         let mut out = std::io::stdout().lock();
         let written = self.shape.write(&mut out, response);
         written.and_then(|()| out.flush()).or_exit(Exit::Usage)?;
+        self.tell(response)
+    }
+
+    /// Whether stdout is to get a result.
+    pub(crate) fn is_shaped(&self) -> bool {
+        self.shape.json || self.shape.csv || self.shape.markdown
+    }
+
+    /// The same without stdout, which has the job's rows.
+    pub(crate) fn tell(&self, response: &GetJobResponse) -> Result<Exit, Failure> {
+        let job = response.job.clone().unwrap_or_default();
         if let Some(file) = &self.html {
             write_page(file, response)?;
         }

@@ -11,7 +11,7 @@ use proto::Client;
 use proto::v1::{GetJobRequest, GetJobResponse, ListRejectsRequest, Reject};
 use serde::Serialize;
 
-use crate::output::{Align, Table, width};
+use crate::output::{Align, Table, gone, width};
 use crate::server::{MasterArgs, refused};
 use sheets::{Sheets, Target};
 
@@ -81,6 +81,9 @@ impl Args {
         };
         let job = client.get_job(request).await;
         let job = job.map_err(|status| refused(&status))?.into_inner();
+        if let Some(line) = job.job.as_ref().and_then(gone) {
+            return Err(Failure::message(Exit::Usage, line));
+        }
         let job_id = job.job.as_ref().map_or("", |job| &job.job_id);
         let place = self.place(&job)?;
         let exported = export(client, job_id, place).await?;

@@ -1,0 +1,222 @@
+//! Where rows are written: stdout, or a file that gets its name when it is whole. Writing waits for
+//! whoever reads, on a thread, so that nothing else does.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cli::{Exit, Failure};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::task::spawn_blocking;
+
+/// A place for rows.
+#[derive(Debug)]
+pub(crate) struct Sink {
+    file: Arc<File>,
+    /// What to call it in an error.
+    name: String,
+    /// Where the file is, and what it is to be called. Absent: it is written as it is.
+    part: Option<Part>,
+}
+
+#[derive(Debug)]
+struct Part {
+    path: PathBuf,
+    whole: PathBuf,
+}
+
+impl Sink {
+    /// `-` is stdout. A file is written beside its name, and what is there under that name stays until
+    /// it is replaced; what is no file, like a named pipe, is written as it is.
+    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
+        if path.as_os_str() == "-" {
+            let stdout = io::stdout().as_fd().try_clone_to_owned();
+            let stdout = stdout.map_err(|error| cannot("stdout", error))?;
+            return Ok(Self {
+                file: Arc::new(stdout.into()),
+                name: "stdout".to_owned(),
+                part: None,
+            });
+        }
+        let name = path.display().to_string();
+        let is_file = path.metadata().map_or(true, |metadata| metadata.is_file());
+        let (file, part) = if is_file {
+            let part = Part::beside(path);
+            (
+                part.open().map_err(|error| cannot(&name, error))?,
+                Some(part),
+            )
+        } else {
+            let file = OpenOptions::new().write(true).open(path);
+            (file.map_err(|error| cannot(&name, error))?, None)
+        };
+        Ok(Self {
+            file: Arc::new(file),
+            name,
+            part,
+        })
+    }
+
+    /// Whether it is this process's stdout.
+    pub(crate) fn is_stdout(path: &Path) -> bool {
+        path.as_os_str() == "-"
+    }
+
+    /// Writes bytes; when this returns well, whoever reads can have them.
+    pub(crate) async fn write(&self, bytes: Bytes) -> Result<(), Failure> {
+        let file = Arc::clone(&self.file);
+        let written = spawn_blocking(move || (&*file).write_all(&bytes)).await;
+        let written = written.map_err(|panic| Failure::new(Exit::Usage, panic))?;
+        written.map_err(|error| cannot(&self.name, error))
+    }
+
+    /// Waits until nobody reads any more, which is told by a write otherwise; of a file for ever.
+    pub(crate) fn closed(&self) -> impl Future<Output = Failure> + use<> {
+        let pipe = self.watched();
+        let name = self.name.clone();
+        async move {
+            let Some(pipe) = pipe else {
+                return std::future::pending().await;
+            };
+            loop {
+                match pipe.ready(Interest::ERROR).await {
+                    Ok(ready) if ready.ready().is_error() || ready.ready().is_write_closed() => {
+                        return cannot(&name, io::ErrorKind::BrokenPipe.into());
+                    }
+                    // Nothing that matters; it is looked at again when something changes.
+                    Ok(mut ready) => ready.clear_ready(),
+                    Err(_) => return std::future::pending().await,
+                }
+            }
+        }
+    }
+
+    /// Where the system tells of a reader that goes away: of pipes and the like.
+    fn watched(&self) -> Option<AsyncFd<OwnedFd>> {
+        let own = self.file.as_fd().try_clone_to_owned().ok()?;
+        AsyncFd::with_interest(own, Interest::ERROR).ok()
+    }
+
+    /// All of it is there: it is put on disk, and gets its name.
+    pub(crate) async fn keep(self) -> Result<(), Failure> {
+        let Some(part) = self.part else {
+            return Ok(());
+        };
+        let file = self.file;
+        let keeping = spawn_blocking(move || {
+            file.sync_all()?;
+            std::fs::rename(&part.path, &part.whole)
+        });
+        let kept = keeping
+            .await
+            .map_err(|panic| Failure::new(Exit::Usage, panic))?;
+        kept.map_err(|error| cannot(&self.name, error))
+    }
+
+    /// It is not whole: says where it is.
+    pub(crate) fn leave(self) {
+        if let Some(part) = self.part {
+            eprintln!(
+                "rowmill: the rows are not whole; what there is is in {}",
+                part.path.display()
+            );
+        }
+    }
+}
+
+impl Part {
+    fn beside(whole: &Path) -> Self {
+        let mut name = whole.as_os_str().to_owned();
+        name.push(".part");
+        Self {
+            path: name.into(),
+            whole: whole.to_owned(),
+        }
+    }
+
+    /// Emptied only when nobody else writes it.
+    fn open(&self) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create(true).truncate(false);
+        let file = file.open(&self.path)?;
+        match file.try_lock() {
+            Ok(()) => file.set_len(0).map(|()| file),
+            Err(TryLockError::WouldBlock) => {
+                let path = self.path.display();
+                Err(io::Error::other(format!("another rowmill writes {path}")))
+            }
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+/// Why rows cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {name}: {source}")]
+struct WriteError {
+    name: String,
+    source: io::Error,
+}
+
+fn cannot(name: &str, source: io::Error) -> Failure {
+    let name = name.to_owned();
+    Failure::new(Exit::Usage, WriteError { name, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_has_its_name_only_when_it_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out.csv");
+        std::fs::write(&path, "old").unwrap();
+        let sink = Sink::open(&path).unwrap();
+        sink.write(Bytes::from("half")).await.unwrap();
+        assert!(Sink::open(&path).is_err(), "another one writes it");
+        sink.leave();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "old");
+        let sink = Sink::open(&path).unwrap();
+        sink.write(Bytes::from("new")).await.unwrap();
+        sink.keep().await.unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "new");
+        assert!(!dir.path().join("out.csv.part").exists());
+        assert!(Sink::open(&dir.path().join("none/out.csv")).is_err());
+    }
+
+    #[tokio::test]
+    async fn what_is_no_file_is_written_as_it_is() {
+        let sink = Sink::open(Path::new("/dev/null")).unwrap();
+        sink.write(Bytes::from("a")).await.unwrap();
+        sink.keep().await.unwrap();
+        assert!(!Path::new("/dev/null.part").exists());
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_goes_away_is_noticed_without_a_write() {
+        let (reader, writer) = io::pipe().unwrap();
+        let sink = Sink {
+            file: Arc::new(OwnedFd::from(writer).into()),
+            name: "a pipe".to_owned(),
+            part: None,
+        };
+        let mut closed = Box::pin(sink.closed());
+        sink.write(Bytes::from("a,b\n")).await.unwrap();
+        tokio::select! {
+            biased;
+            failure = &mut closed => panic!("{failure}"),
+            () = tokio::task::yield_now() => {}
+        }
+        drop(reader);
+        let failure = closed.await;
+        assert!(
+            failure.to_string().contains("cannot write a pipe"),
+            "{failure}"
+        );
+    }
+}

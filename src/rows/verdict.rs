@@ -1,0 +1,136 @@
+//! What rows came to: whether they are whole, what is not in them, and the exit code that this
+//! deserves.
+
+use cli::{Exit, Failure};
+use proto::v1::{GetJobResponse, Job, JobState, OutputEnd};
+
+use super::Sink;
+
+/// Chunks that are named, of those that are dead.
+const NAMED: usize = 20;
+
+/// The rows of a job as they were written.
+#[derive(Debug)]
+pub(crate) struct Came {
+    end: OutputEnd,
+    job: Job,
+}
+
+impl Came {
+    /// Of what the master said at the stream's end, and of the job then.
+    pub(crate) fn new(end: OutputEnd, job: &GetJobResponse) -> Self {
+        let job = job.job.clone().unwrap_or_default();
+        Self { end, job }
+    }
+
+    /// Whether the job was ended before its end.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.job.state() == JobState::Cancelled
+    }
+
+    /// What the rows deserve; what else the job deserves is for others.
+    fn exit(&self) -> Exit {
+        if self.is_cancelled() {
+            Exit::Cancelled
+        } else if self.end.dead_total > 0 {
+            Exit::DeadChunks
+        } else if !self.end.is_whole {
+            Exit::NoWorkers
+        } else {
+            Exit::Ok
+        }
+    }
+
+    /// What a person has to know. Empty: all is well.
+    fn lines(&self) -> Vec<String> {
+        let (id, mut lines) = (&self.job.job_id, Vec::new());
+        let OutputEnd {
+            dead,
+            dead_total,
+            is_whole,
+        } = &self.end;
+        if *dead_total > 0 {
+            let named: Vec<String> = dead.iter().take(NAMED).map(u64::to_string).collect();
+            let more = dead_total.saturating_sub(named.len() as u64);
+            let more = if more == 0 {
+                String::new()
+            } else {
+                format!(" and {more} more")
+            };
+            lines.push(format!(
+                "{} dead, so that its rows are missing: {}{more}; rowmill dead list {id} says why, and \
+                 when they are replayed, rowmill rows {id} has them",
+                if *dead_total == 1 {
+                    "1 chunk is".to_owned()
+                } else {
+                    format!("{dead_total} chunks are")
+                },
+                named.join(", ")
+            ));
+        }
+        if self.is_cancelled() {
+            lines.push(format!(
+                "job {id} was cancelled: these are the rows up to then"
+            ));
+        } else if !is_whole {
+            lines.push(format!(
+                "job {id} is not finished: these are the rows so far; --follow waits for the others"
+            ));
+        }
+        lines
+    }
+}
+
+/// Gives the rows their name where they are whole, and says what is missing where they are not.
+pub(crate) async fn finish(sink: Sink, came: &Came) -> Result<Exit, Failure> {
+    for line in came.lines() {
+        eprintln!("rowmill: {line}");
+    }
+    let exit = came.exit();
+    if exit == Exit::Ok {
+        sink.keep().await?;
+    } else {
+        sink.leave();
+    }
+    Ok(exit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn came(state: JobState, dead: &[u64], is_whole: bool) -> Came {
+        let job = Job {
+            job_id: "j".into(),
+            state: state.into(),
+            ..Job::default()
+        };
+        let end = OutputEnd {
+            dead: dead.to_vec(),
+            dead_total: dead.len() as u64,
+            is_whole,
+        };
+        Came { end, job }
+    }
+
+    #[test]
+    fn only_what_is_whole_is_well() {
+        let whole = came(JobState::Done, &[], true);
+        assert_eq!((whole.exit(), whole.lines().len()), (Exit::Ok, 0));
+        // The chunk was replayed after it was passed over: the job is well, and these rows are not.
+        let dead = came(JobState::Done, &[7], true);
+        assert_eq!(dead.exit(), Exit::DeadChunks);
+        assert!(dead.lines()[0].starts_with("1 chunk is dead"), "{dead:?}");
+        let many: Vec<u64> = (0..30).collect();
+        let said = came(JobState::DoneWithFailures, &many, true).lines()[0].clone();
+        assert!(said.contains("18, 19 and 10 more;"), "{said}");
+        let cancelled = came(JobState::Cancelled, &[7], true);
+        assert_eq!(
+            (cancelled.exit(), cancelled.lines().len()),
+            (Exit::Cancelled, 2)
+        );
+        let so_far = came(JobState::Running, &[], false);
+        assert_eq!(so_far.exit(), Exit::NoWorkers);
+        assert!(so_far.lines()[0].contains("not finished"));
+    }
+}
