@@ -197,6 +197,7 @@ impl Worker {
             chunk: job.chunk(seq),
             delivery_count: message.returns,
             attempts: message.envelope.attempts,
+            is_for_others: false,
         };
         let hand = Hand {
             tag,
