@@ -30,6 +30,8 @@ pub struct Death {
     pub attempts: u32,
     /// It is not dead, but held back: its job is paused.
     pub is_parked: bool,
+    /// The last that the command of the last attempt said on stderr. Empty: nothing.
+    pub stderr: String,
 }
 
 /// Why a message is not for the store.
@@ -116,6 +118,7 @@ impl From<&DeadChunk> for Death {
             worker_id: dead.worker_id.clone(),
             attempts: dead.attempts,
             is_parked: dead.parked,
+            stderr: dead.stderr.clone(),
         }
     }
 }
@@ -137,6 +140,7 @@ impl Death {
             worker_id: String::new(),
             attempts,
             is_parked: false,
+            stderr: String::new(),
         }
     }
 }

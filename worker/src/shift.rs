@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::answer::answer_of;
 use crate::attempt::{AttemptError, in_thread};
 use crate::desk::{Action, Answer, Attempt, Desk, Event, Room, Seen, Standing, Ticket};
-use crate::exec::{self, Limit, Refusal, Trouble, spec_of};
+use crate::exec::{self, Limit, Refusal, spec_of};
 use crate::room::in_process;
 use crate::session::Bench;
 use crate::tally::InHand;
@@ -210,7 +210,7 @@ impl<'a> Shift<'a> {
             }
             Err(error) => {
                 tracing::warn!(chunk = self.name(ticket), %error, "an attempt failed");
-                self.failure(error, room)
+                self.failure(ticket, error, room)
             }
         };
         if let Some(hand) = self.hands.get_mut(&ticket) {
@@ -219,14 +219,25 @@ impl<'a> Shift<'a> {
         self.handle(Event::Attempted(ticket, attempt))
     }
 
+    /// Whether more than half of the time of this delivery is left.
+    fn has_time(&self, ticket: Ticket) -> bool {
+        let deadline = self.hands.get(&ticket).and_then(|hand| hand.deadline);
+        match (deadline, self.bench.chunk_limit) {
+            (Some(deadline), Some(limit)) => {
+                deadline.saturating_duration_since(Instant::now()) > limit / 2
+            }
+            _ => true,
+        }
+    }
+
     /// What the desk is told of an error.
-    fn failure(&mut self, error: &AttemptError, room: Room) -> Attempt {
+    fn failure(&mut self, ticket: Ticket, error: &AttemptError, room: Room) -> Attempt {
         let keeps_seat = matches!(error, AttemptError::Slow(_)) && room == Room::Thread;
         self.is_stuck |= keeps_seat;
         match error {
             AttemptError::Slow(_) | AttemptError::Died(_) => Attempt::Broke { keeps_seat },
-            // It took the time that this delivery has; the next attempt needs its own.
-            AttemptError::Command(failed) if matches!(failed.error, Trouble::Slow(_)) => {
+            // Commands may take long: the next attempt gets a delivery, and its time, of its own.
+            AttemptError::Command(_) if !self.has_time(ticket) => {
                 Attempt::Broke { keeps_seat: false }
             }
             _ => Attempt::Failed,

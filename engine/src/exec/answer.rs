@@ -31,7 +31,10 @@ pub enum AnswerError {
     #[error("it wrote nothing on standard output, where a header is expected")]
     Nothing,
     /// A record with other cells than the header.
-    #[error("line {line} of its output has {fields} fields where its header has {columns}")]
+    #[error(
+        "line {line} of its output has {fields} {} where its header has {columns}",
+        if *fields == 1 { "field" } else { "fields" }
+    )]
     Fields {
         /// Where the record starts.
         line: u64,

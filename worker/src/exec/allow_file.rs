@@ -58,7 +58,7 @@ impl Allowed {
     /// # Errors
     ///
     /// When it cannot be read, or one of them is not right.
-    pub(crate) fn add_file(&mut self, path: &Path) -> Result<(), AllowError> {
+    pub fn add_file(&mut self, path: &Path) -> Result<(), AllowError> {
         let wrong =
             |error: &dyn std::fmt::Display| AllowError(format!("{}: {error}", path.display()));
         let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;

@@ -7,12 +7,14 @@
 //! fails the attempt and keeps the process.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, ChildStdout};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use engine::output::MAX_OUTPUT_BYTES;
+use rustix::process::Signal;
 
 use super::error::Trouble;
 use super::launch::{Group, Started};
@@ -72,6 +74,7 @@ impl Resident {
         let (Some(stdin), Some(stdout)) = (&mut self.stdin, &mut self.stdout) else {
             return Err(Trouble::Run(std::io::Error::other("it has no pipes")));
         };
+        let mut was_running = false;
         let answered = std::thread::scope(|scope| {
             // It may answer while it still reads.
             let handed_in = scope.spawn(|| {
@@ -81,6 +84,7 @@ impl Resident {
             });
             let answered = answer(stdout);
             if !matches!(answered, Ok(_) | Err(Trouble::Told(_))) {
+                was_running = self.group.is_running(&self.child);
                 // What does not read on would be waited for.
                 self.group.kill();
             }
@@ -92,17 +96,21 @@ impl Resident {
             }
         });
         match answered {
-            Err(Trouble::Ended(_)) => Err(self.end(memory_mib)),
+            Err(Trouble::Ended(_)) => Err(self.end(was_running, memory_mib)),
             answered => answered,
         }
     }
 
     /// It closed its standard output; why, its end says.
-    fn end(&mut self, memory_mib: u64) -> Trouble {
+    fn end(&mut self, was_running: bool, memory_mib: u64) -> Trouble {
         self.stdin = None;
         let ended = self.group.wait(&mut self.child);
         self.silence.wait();
         match ended {
+            // Else it was on its way out, and the kill came too late to change how it went.
+            Ok(status) if was_running && status.signal() == Some(Signal::KILL.as_raw()) => {
+                Trouble::Frame("it closed its standard output".into())
+            }
             Ok(status) if status.success() => Trouble::Frame("it ended without an answer".into()),
             Ok(status) => Trouble::ended(status, &self.tail.text(), memory_mib),
             Err(error) => Trouble::Run(error),
