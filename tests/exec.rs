@@ -150,11 +150,26 @@ async fn a_dead_chunk_says_what_its_command_said_and_is_replayed_when_that_is_me
     let path = stage.file("check.py", script.as_bytes());
     let line = format!("check=python3 {}", path.display());
     let _worker = worker(&stage, &[&line]);
-    let job_id = publish(&stage, &["--exec", "check", "--wait"]);
-    assert!(job_id.contains("check"), "a report: {job_id}");
-    let jobs = stage.command(&["jobs", "--json"]).output().unwrap();
-    let jobs: Value = serde_json::from_slice(&jobs.stdout).unwrap();
-    let job_id = jobs["job_id"].as_str().unwrap().to_owned();
+    let path_in = stage.file("numbers.csv", &numbers());
+    let mut publish = stage.command(&["publish", "--exec", "check", "--wait", "--quiet"]);
+    let output = publish
+        .arg("--chunk-bytes=2000")
+        .arg(path_in)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    let table = String::from_utf8(output.stdout.clone()).unwrap();
+    assert!(
+        table.starts_with("command  rows in  rows out  columns\ncheck "),
+        "{table}"
+    );
+    let said = stderr(&output);
+    assert!(
+        said.contains("is dead: `check` ended with exit code 1: row 700 is bad"),
+        "{said}"
+    );
+    assert!(!said.contains('\u{1b}'));
+    let job_id = said.split_whitespace().nth(2).unwrap().to_owned();
     let mut client = stage.client().await;
     let result = finished(&mut client, &job_id).await;
     assert_eq!(result.dead.len(), 1);
