@@ -8,7 +8,7 @@ use proto::{Envelope, IdError, JobId, Payload};
 #[derive(Debug, Clone)]
 pub enum Arrival {
     /// A job begins.
-    Open(JobId, JobOpen),
+    Open(JobId, Box<JobOpen>),
     /// A job has no further chunks.
     Seal(JobId, JobSeal),
     /// A chunk was done.
@@ -88,7 +88,7 @@ impl Arrival {
                 .map_err(|source| ArrivalError::Job { kind, source })
         };
         match envelope.payload.as_ref() {
-            Payload::Open(open) => Ok(Self::Open(job(&open.job_id)?, open.clone())),
+            Payload::Open(open) => Ok(Self::Open(job(&open.job_id)?, Box::new(open.clone()))),
             Payload::Seal(seal) => Ok(Self::Seal(job(&seal.job_id)?, seal.clone())),
             Payload::Result(result) => {
                 Ok(Self::Result(job(&result.job_id)?, Box::new(result.clone())))

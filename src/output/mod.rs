@@ -126,9 +126,10 @@ impl Shape {
             return json::write(out, response);
         }
         if let Some(report) = &response.exec {
-            return match self.csv {
-                true => exec::write_csv(out, report),
-                false => exec::write(out, report, width()),
+            return if self.csv {
+                exec::write_csv(out, report)
+            } else {
+                exec::write(out, report, width())
             };
         }
         if self.csv {

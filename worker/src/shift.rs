@@ -152,12 +152,8 @@ impl<'a> Shift<'a> {
         };
         let is_ours = self.bench.exec.as_ref().is_some_and(|exec| exec.has(spec));
         if !is_ours && self.passed.insert(chunk.job_id.clone()) {
-            let (job, name) = (&chunk.job_id, &spec.command);
-            tracing::warn!(
-                job,
-                "passing chunks on: {}",
-                Refusal::Unknown { name: name.clone() }
-            );
+            let (job, refusal) = (&chunk.job_id, Refusal::unknown(&spec.command));
+            tracing::warn!(job, "passing chunks on: {refusal}");
         }
         !is_ours
     }

@@ -144,8 +144,7 @@ fn check(stdout: &[u8]) -> Result<(), AnswerError> {
         place = match (place, byte) {
             (Place::FieldStart, b'"') => Place::Quoted(at),
             (Place::Quoted(open), b'"') => Place::Closed(open),
-            (Place::Closed(open), b'"') => Place::Quoted(open),
-            (Place::Quoted(open), _) => Place::Quoted(open),
+            (Place::Closed(open), b'"') | (Place::Quoted(open), _) => Place::Quoted(open),
             (_, b',' | b'\n' | b'\r') => Place::FieldStart,
             (Place::Closed(_), _) => {
                 let line = line(stdout, at);

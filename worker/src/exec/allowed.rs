@@ -91,6 +91,15 @@ pub enum Refusal {
     },
 }
 
+impl Refusal {
+    /// Of a name that anybody may have sent.
+    pub(crate) fn unknown(name: &str) -> Self {
+        Self::Unknown {
+            name: engine::excerpt(name.as_bytes(), NAME_BYTES),
+        }
+    }
+}
+
 impl Allowed {
     /// One command that is the person's own, word for word: for a process that works for nobody else.
     ///
@@ -164,7 +173,7 @@ impl Allowed {
     pub(super) fn find(&self, spec: &ExecSpec) -> Result<Invocation, Refusal> {
         let name = spec.command.clone();
         let Some(command) = self.commands.get(&name) else {
-            return Err(Refusal::Unknown { name });
+            return Err(Refusal::unknown(&name));
         };
         let words = command.fill(spec);
         let words = words.map_err(|why| Refusal::Argument {

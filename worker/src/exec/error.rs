@@ -12,8 +12,8 @@ const REFUSED_MEMORY: [&str; 4] = [
     "memory allocation of",
     "out of memory",
 ];
-/// How much of the last line of stderr a reason repeats.
-const LINE_CHARACTERS: usize = 200;
+/// How much of what a command said a reason repeats.
+const EXCERPT_CHARACTERS: usize = 200;
 
 /// An attempt of a command that failed.
 #[derive(Debug, thiserror::Error)]
@@ -83,12 +83,14 @@ impl Trouble {
 fn last_words(stderr: &str) -> String {
     let lines = stderr.lines().map(str::trim);
     match lines.rev().find(|line| !line.is_empty()) {
-        Some(line) => format!(
-            ": {}",
-            line.chars().take(LINE_CHARACTERS).collect::<String>()
-        ),
+        Some(line) => format!(": {}", excerpt(line)),
         None => String::new(),
     }
+}
+
+/// As much of a line as a reason needs, harmless on a terminal.
+pub(super) fn excerpt(line: &str) -> String {
+    engine::excerpt(line.as_bytes(), EXCERPT_CHARACTERS)
 }
 
 #[cfg(test)]
@@ -105,6 +107,10 @@ mod tests {
             "ended with exit code 1: ValueError: bad row"
         );
         assert_eq!(ended(11, ""), "was killed by signal 11");
+        assert_eq!(
+            ended(9 << 8, "\u{1b}[31mred\u{202e}\n"),
+            "ended with exit code 9: \\u{1b}[31mred\\u{202e}"
+        );
         assert_eq!(
             ended(1 << 8, "MemoryError"),
             "ended with exit code 1, out of memory (limit 64 MiB): MemoryError"

@@ -47,8 +47,8 @@ impl Guard {
         }
         // There is none yet, or somebody killed it: a new one hears of all.
         watch.process = Some(self.open()?);
-        let all: String = watch.groups.iter().map(|id| format!("+{id}\n")).collect();
-        tell(&mut watch, &all)
+        let all: Vec<String> = watch.groups.iter().map(|id| format!("+{id}\n")).collect();
+        tell(&mut watch, &all.concat())
     }
 
     /// A group that is gone.

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use engine::output::MAX_OUTPUT_BYTES;
 use rustix::process::Signal;
 
-use super::error::Trouble;
+use super::error::{Trouble, excerpt};
 use super::launch::{Group, Started};
 use super::stderr::{Silence, Tail};
 
@@ -163,11 +163,6 @@ fn answer(stdout: &mut BufReader<ChildStdout>) -> Result<Bytes, Trouble> {
         )));
     }
     Ok(output.into())
-}
-
-/// As much of what it wrote as a reason needs.
-fn excerpt(text: &str) -> String {
-    text.chars().take(200).collect()
 }
 
 /// Those that wait for a chunk, the longest first. At most as many as there are seats: only what had

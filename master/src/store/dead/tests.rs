@@ -15,10 +15,7 @@ fn store() -> (tempfile::TempDir, Store, JobId) {
         chunks: 2,
         ..Default::default()
     };
-    let arrivals = [
-        Arrival::Open(id, JobOpen::default()),
-        Arrival::Seal(id, seal),
-    ];
+    let arrivals = [Arrival::Open(id, Box::default()), Arrival::Seal(id, seal)];
     store.apply(&arrivals, 1).unwrap();
     (dir, store, id)
 }
