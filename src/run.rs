@@ -77,9 +77,11 @@ impl Args {
         let client = roles.client.clone();
 
         let publishing = async {
-            publisher::run(config, shutdown).await.map_err(failure)?;
-            // Where publishing fails there is no result to wait for.
-            Ok(std::future::pending::<std::convert::Infallible>().await)
+            let published = publisher::run(config, shutdown.clone()).await;
+            published.map_err(failure)?;
+            // All is read, but commands may take long over it.
+            shutdown.cancelled().await;
+            Err::<std::convert::Infallible, _>(interrupted())
         };
         let following = async {
             progress.opened().await;
@@ -159,10 +161,14 @@ impl Args {
     }
 }
 
+fn interrupted() -> Failure {
+    Failure::message(Exit::Cancelled, "interrupted")
+}
+
 fn failure(error: PublishError) -> Failure {
     match error {
         // The job lives in this process: nothing of it stays.
-        PublishError::Interrupted { .. } => Failure::message(Exit::Cancelled, "interrupted"),
+        PublishError::Interrupted { .. } => interrupted(),
         error => publisher::failure(error),
     }
 }

@@ -282,6 +282,27 @@ fn run_says_what_a_command_got_wrong_and_exits_with_3() {
 }
 
 #[test]
+fn a_run_that_is_interrupted_ends_its_commands() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = format!(
+        "sleep 1000 & echo $! > {0}/child; echo $$ > {0}/self; wait",
+        dir.path().display()
+    );
+    let input = dir.path().join("in.csv");
+    std::fs::write(&input, "n\n1\n").unwrap();
+    let mut command = rowmill();
+    command
+        .arg("run")
+        .arg(&input)
+        .args(["--", "sh", "-c", &script]);
+    let run = Process::start(&mut command);
+    let pids = ["child", "self"].map(|name| line_of(&dir.path().join(name)));
+    run.signal(rustix::process::Signal::INT);
+    assert_eq!(run.end().1, 7);
+    pids.iter().for_each(|pid| gone(pid));
+}
+
+#[test]
 fn run_pays_for_one_start_a_seat_where_a_process_persists() {
     let dir = tempfile::tempdir().unwrap();
     let starts = dir.path().join("starts");
