@@ -55,24 +55,24 @@ fn show(stage: &Stage, job_id: &str) -> Value {
 }
 
 /// Waits until the file has a line, and gives it.
-fn line_of(path: &Path) -> String {
+async fn line_of(path: &Path) -> String {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match std::fs::read_to_string(path) {
             Ok(text) if text.ends_with('\n') => return text.trim().to_owned(),
-            other => assert!(Instant::now() < deadline, "{path:?}: {other:?}"),
+            other => assert!(Instant::now() < deadline, "{}: {other:?}", path.display()),
         }
-        std::thread::sleep(Duration::from_millis(10));
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
 /// Waits until no process has that number any more.
-fn gone(pid: &str) {
+async fn gone(pid: &str) {
     let deadline = Instant::now() + PATIENCE;
     let stat = format!("/proc/{pid}/stat");
     while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
         assert!(Instant::now() < deadline, "{pid} is still there");
-        std::thread::sleep(Duration::from_millis(10));
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
@@ -128,10 +128,12 @@ async fn a_worker_that_is_killed_leaves_no_process_and_another_does_its_chunk() 
     let line = format!("hang=sh {}", script.display());
     let mut killed = worker(&stage, &[&line]);
     let job_id = publish(&stage, &["--exec", "hang"]);
-    let (child, own) = (line_of(&dir.join("child")), line_of(&dir.join("self")));
+    let (child, own) = (dir.join("child"), dir.join("self"));
+    let pids = [line_of(&child).await, line_of(&own).await];
     killed.kill();
-    gone(&child);
-    gone(&own);
+    for pid in &pids {
+        gone(pid).await;
+    }
     let _worker = worker(&stage, &[&line]);
     let job = finished(&mut stage.client().await, &job_id)
         .await
@@ -281,8 +283,8 @@ fn run_says_what_a_command_got_wrong_and_exits_with_3() {
     assert!(said.contains("\n    why\n"), "{said}");
 }
 
-#[test]
-fn a_run_that_is_interrupted_ends_its_commands() {
+#[tokio::test]
+async fn a_run_that_is_interrupted_ends_its_commands() {
     let dir = tempfile::tempdir().unwrap();
     let script = format!(
         "sleep 1000 & echo $! > {0}/child; echo $$ > {0}/self; wait",
@@ -296,10 +298,13 @@ fn a_run_that_is_interrupted_ends_its_commands() {
         .arg(&input)
         .args(["--", "sh", "-c", &script]);
     let run = Process::start(&mut command);
-    let pids = ["child", "self"].map(|name| line_of(&dir.path().join(name)));
+    let (child, own) = (dir.path().join("child"), dir.path().join("self"));
+    let pids = [line_of(&child).await, line_of(&own).await];
     run.signal(rustix::process::Signal::INT);
     assert_eq!(run.end().1, 7);
-    pids.iter().for_each(|pid| gone(pid));
+    for pid in &pids {
+        gone(pid).await;
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Dead chunks in the store.
 
-use proto::v1::{ChunkResult, JobOpen, JobSeal, JobState, OperationSpec};
+use proto::v1::{ChunkResult, JobSeal, JobState, OperationSpec};
 
 use super::*;
 use crate::arrival::{Arrival, Death};
@@ -33,6 +33,7 @@ fn death(id: JobId, seq: u64, is_parked: bool) -> Arrival {
         worker_id: "w".into(),
         attempts: 3,
         is_parked,
+        stderr: "its last words".to_owned(),
     };
     Arrival::Death(id, Box::new(death))
 }
@@ -56,6 +57,8 @@ fn a_replay_makes_the_job_run_again_and_its_result_makes_it_done() {
         .apply(&[result(id, 0), death(id, 1, false)], 1)
         .unwrap();
     assert_eq!(state(&store, id), JobState::DoneWithFailures);
+    let dead = store.dead(store.job(id).unwrap(), 9).unwrap();
+    assert_eq!(dead[0].stderr, "last words of 1");
     assert!(store.replayed(id, 1).unwrap());
     assert!(!store.replayed(id, 1).unwrap());
     assert_eq!(state(&store, id), JobState::Running);
