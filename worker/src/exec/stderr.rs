@@ -80,11 +80,11 @@ mod tests {
     #[test]
     fn the_end_is_kept_and_never_more_than_is_carried() {
         let tail = Tail::default();
-        tail.add(&[b'a'; 20 << 10]);
+        tail.add(&vec![b'a'; 20 << 10]);
         tail.add(b"the end");
         assert_eq!(tail.text().len(), KEPT_BYTES);
         assert!(tail.text().ends_with("aathe end"));
-        tail.add(&[0xff; KEPT_BYTES]);
+        tail.add(&vec![0xff; KEPT_BYTES]);
         assert!(tail.text().len() <= KEPT_BYTES);
         tail.clear();
         assert_eq!(tail.text(), "");
