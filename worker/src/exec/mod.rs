@@ -4,6 +4,7 @@
 
 mod allow_file;
 mod allowed;
+mod chunk;
 mod error;
 mod guard;
 mod launch;
@@ -20,10 +21,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use engine::chunk::Packing;
-use engine::exec::{Feed, Merged, answer};
 use proto::Payload;
-use proto::v1::chunk_result::Partial;
-use proto::v1::operation_spec::Kind;
 use proto::v1::{Chunk, ChunkResult, ExecMode, ExecSpec};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +29,8 @@ use tokio_util::sync::CancellationToken;
 use crate::attempt::{AttemptError, panic_text};
 use allowed::Invocation;
 pub use allowed::{AllowError, Allowed, Refusal};
+pub(crate) use chunk::spec_of;
+use chunk::{give, result};
 pub use error::{ExecError, Trouble};
 use guard::Guard;
 pub(crate) use guard::stand;
@@ -84,14 +84,6 @@ pub(crate) struct Limit {
     pub(crate) left: Duration,
     /// What there was before other attempts under the same delivery.
     pub(crate) whole: Duration,
-}
-
-/// What a chunk asks to be run, if that is what it asks.
-pub(crate) fn spec_of(chunk: &Chunk) -> Option<&ExecSpec> {
-    match chunk.operation.as_ref()?.kind.as_ref()? {
-        Kind::Exec(spec) => Some(spec),
-        _ => None,
-    }
 }
 
 impl Exec {
@@ -159,7 +151,7 @@ impl Exec {
         let mut feed = on_thread(move || give(&given)).await?;
         let input = std::mem::take(&mut feed.csv);
         let (output, tail) = self.run(&invocation, &attempt, chunk, input).await?;
-        let packing = (!no_rows(chunk)).then_some(self.packing);
+        let packing = self.packing;
         let result = on_thread(move || {
             let Payload::Chunk(chunk) = payload.as_ref() else {
                 return Ok(ChunkResult::default());
@@ -284,45 +276,6 @@ fn limit(invocation: &Invocation, chunks: Option<Limit>) -> Option<Limit> {
         (Some(own), Some(chunks)) if own.left > chunks.left => Some(chunks),
         (own, chunks) => own.or(chunks),
     }
-}
-
-fn no_rows(chunk: &Chunk) -> bool {
-    chunk.operation.as_ref().is_some_and(|spec| spec.no_rows)
-}
-
-/// What the command is given of a chunk, which is checked first.
-fn give(payload: &Payload) -> Result<Feed, AttemptError> {
-    let Payload::Chunk(chunk) = payload else {
-        return Err(AttemptError::Reported("it was given no chunk".into()));
-    };
-    let chunk = engine::chunk::unpack(chunk)?;
-    crate::poison::strike(chunk.seq);
-    Ok(engine::exec::feed(&chunk)?)
-}
-
-/// What the worker says of a chunk of which a command made `output`; with its rows, where they are to
-/// be packed.
-fn result(
-    chunk: &Chunk,
-    feed: Feed,
-    output: &Bytes,
-    packing: Option<Packing>,
-) -> Result<ChunkResult, answer::AnswerError> {
-    let answer = answer::read(output, chunk.first_record)?;
-    let merged = Merged::of_chunk(answer.columns, feed.rows, answer.rows);
-    Ok(ChunkResult {
-        job_id: chunk.job_id.clone(),
-        seq: chunk.seq,
-        rows: feed.rows,
-        rejected: feed.rejected,
-        bytes: engine::chunk::body_bytes(chunk),
-        partial: Some(Partial::Exec(merged.partial())),
-        rejects: feed.rejects,
-        sample: answer.sample,
-        replaced: feed.replaced,
-        output: packing.map(|packing| engine::output::pack(answer.body, answer.rows, packing)),
-        ..ChunkResult::default()
-    })
 }
 
 fn failed(invocation: &Invocation, error: Trouble, tail: &Tail) -> ExecError {

@@ -154,13 +154,17 @@ fn answer(stdout: &mut BufReader<ChildStdout>) -> Result<Bytes, Trouble> {
         return Err(Trouble::Flood);
     }
     let mut output = Vec::new();
-    let read = stdout.take(length).read_to_end(&mut output);
+    let read = stdout.by_ref().take(length).read_to_end(&mut output);
     read.map_err(Trouble::Run)?;
     if (output.len() as u64) < length {
         return Err(Trouble::Frame(format!(
             "it ended after {} of {length} bytes",
             output.len()
         )));
+    }
+    // It would be taken for the answer to the next chunk.
+    if !stdout.buffer().is_empty() {
+        return Err(Trouble::Frame(format!("it wrote more than {length} bytes")));
     }
     Ok(output.into())
 }

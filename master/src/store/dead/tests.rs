@@ -58,7 +58,7 @@ fn a_replay_makes_the_job_run_again_and_its_result_makes_it_done() {
         .unwrap();
     assert_eq!(state(&store, id), JobState::DoneWithFailures);
     let dead = store.dead(store.job(id).unwrap(), 9).unwrap();
-    assert_eq!(dead[0].stderr, "last words of 1");
+    assert_eq!(dead[0].stderr, "its last words");
     assert!(store.replayed(id, 1).unwrap());
     assert!(!store.replayed(id, 1).unwrap());
     assert_eq!(state(&store, id), JobState::Running);
