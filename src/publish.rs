@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::follow::{Patience, follow};
 use crate::output::OutputArgs;
-use crate::rows::{Came, RowsArgs, Sink, Wanted, copy, finish};
+use crate::rows::{Came, Later, RowsArgs, Sink, Wanted, copy, finish};
 use crate::server::MasterArgs;
 use crate::show::{tell, write};
 
@@ -92,7 +92,7 @@ impl Args {
             write(&self.output, &self.master, &response).await?
         };
         // The rows may be less than the job is by now.
-        let rows = finish(sink, &came).await?;
+        let rows = finish(sink, &came, Later::Yes).await?;
         Ok(if rows == Exit::Ok { said } else { rows })
     }
 

@@ -1,23 +1,33 @@
 //! `rowmill run`: one file, one machine, no broker.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cli::{Exit, Failure, Meter};
+use cli::{Exit, Failure, Meter, OrExit};
 use proto::Client;
-use proto::v1::GetJobResponse;
-use publisher::{InputArgs, PublishError, say_described};
+use proto::v1::{ExecMode, ExecSpec, GetJobResponse, OutputEnd};
+use publisher::{ExecModeArg, InputArgs, PublishError, Work, say_described};
 use tokio_util::sync::CancellationToken;
+use worker::exec::{Allowed, Commands};
 
 use crate::follow::{Patience, follow};
 use crate::in_process::InProcess;
 use crate::output::{OutputArgs, say_bad};
 use crate::rejects::export_csv;
+use crate::rows::{Came, Later, RowsArgs, Sink, Wanted, copy, finish};
 
-/// Profile a file in this process, with no broker
+/// Profile a file in this process, with no broker; or run a command on every chunk of it
+///
+/// With a command: rowmill run in.csv -- python3 clean.py
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("stats", |arg| arg.conflicts_with("command")))]
+#[command(mut_arg("exact", |arg| arg.conflicts_with("command")))]
+#[command(mut_arg("json", |arg| arg.conflicts_with("command")))]
+#[command(mut_arg("csv", |arg| arg.conflicts_with("command")))]
+#[command(mut_arg("markdown", |arg| arg.conflicts_with("command")))]
+#[command(mut_arg("html", |arg| arg.conflicts_with("command")))]
 pub(crate) struct Args {
     #[command(flatten)]
     input: InputArgs,
@@ -40,59 +50,147 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     output: OutputArgs,
+
+    /// How chunks meet the command [default: chunk]
+    #[arg(long, value_name = "HOW", requires = "command")]
+    exec_mode: Option<ExecModeArg>,
+
+    /// Count the rows that come of the command, and do not write them
+    #[arg(long, requires = "command")]
+    no_rows: bool,
+
+    /// A command and its arguments: every chunk is CSV with a header on its standard input, and CSV
+    /// with a header is expected on its standard output
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<String>,
 }
 
 impl Args {
     pub(crate) async fn run(self, shutdown: CancellationToken) -> Result<Exit, Failure> {
+        let (work, commands) = self.work()?;
+        let mut sink = self.sink()?;
         if self.input.is_dry_run() {
-            return self.input.dry_run(shutdown).await;
+            return self.input.dry_run(&work, shutdown).await;
         }
-        let mut roles = InProcess::start(self.workers.unwrap_or_else(worker::cores)).await?;
-        let config = self.input.config(roles.broker.clone(), Duration::ZERO)?;
+        let threads = self.workers.unwrap_or_else(worker::cores);
+        let mut roles = InProcess::start(threads, commands).await?;
+        let broker = roles.broker.clone();
+        let mut config = self.input.config(broker, Duration::ZERO, work)?;
+        let ahead = self.rows.ahead();
+        config.ahead = sink.is_some().then(|| Arc::clone(&ahead));
         let progress = Arc::clone(&config.progress);
         let job_id = config.job.to_string();
         let mut meter = Meter::new(self.input.is_quiet());
         let client = roles.client.clone();
 
         let publishing = async {
-            publisher::run(config, shutdown).await.map_err(failure)?;
-            // Where publishing fails there is no result to wait for.
-            Ok(std::future::pending::<std::convert::Infallible>().await)
+            let published = publisher::run(config, shutdown.clone()).await;
+            published.map_err(failure)?;
+            // All is read, but commands may take long over it.
+            shutdown.cancelled().await;
+            Err::<std::convert::Infallible, _>(interrupted())
         };
+        let connect = || std::future::ready(Ok(client.clone()));
         let following = async {
             progress.opened().await;
             say_described(&progress, self.input.is_quiet());
-            let patience = Patience {
-                deadline: None,
-                is_expected: true,
-            };
-            follow(
-                || std::future::ready(Ok(client.clone())),
-                &job_id,
-                patience,
-                &mut meter,
-            )
-            .await
+            follow(connect, &job_id, Patience::EXPECTED, &mut meter).await
         };
-        let outcome: Result<GetJobResponse, Failure> = tokio::select! {
-            outcome = following => outcome,
+        let closed = sink.as_ref().map(Sink::closed);
+        let copying = async {
+            let Some(sink) = &mut sink else {
+                return Ok(None);
+            };
+            progress.opened().await;
+            let wanted = Wanted {
+                job_id: &job_id,
+                unordered: self.rows.is_unordered(),
+                follow: true,
+                patience: Patience::EXPECTED,
+            };
+            copy(connect, wanted, sink, |seq| ahead.settle(seq))
+                .await
+                .map(Some)
+        };
+        let outcome = tokio::select! {
+            both = async { tokio::try_join!(following, copying) } => both,
             Err(failure) = publishing => Err(failure),
             failure = roles.failed() => Err(failure),
+            // Nobody wants the rows, so nothing is left to be done.
+            Some(failure) = async { Some(closed?.await) } => Err(failure),
         };
         meter.clear();
-        let response = outcome?;
-        let said = self.finish(client, &response).await;
+        let said = match outcome {
+            Ok((response, end)) => self.finish(client, &response, sink.zip(end)).await,
+            Err(failure) => {
+                sink.into_iter().for_each(Sink::leave);
+                return Err(failure);
+            }
+        };
         roles.stop().await;
         said
     }
 
-    async fn finish(&self, mut client: Client, response: &GetJobResponse) -> Result<Exit, Failure> {
+    /// Where the rows go, if any come: those of a command to stdout, where no flag says otherwise.
+    fn sink(&self) -> Result<Option<Sink>, Failure> {
+        let makes_rows = !self.command.is_empty() && !self.no_rows;
+        let otherwise = makes_rows.then_some(Path::new("-"));
+        let target = self.rows.target(otherwise);
+        if target.is_some() && !makes_rows {
+            let said = "-o is for the rows that come of a command, as in: rowmill run in.csv -o \
+                        out.csv -- python3 clean.py";
+            return Err(Failure::message(Exit::Usage, said));
+        }
+        if self.input.is_dry_run() {
+            return Ok(None);
+        }
+        target.map(Sink::open).transpose()
+    }
+
+    /// What is done with every chunk, and the command that does it, which is the person's own: it has
+    /// their environment, and no limits but theirs.
+    fn work(&self) -> Result<(Work, Option<Commands>), Failure> {
+        if self.command.is_empty() {
+            return Ok((Work::default(), None));
+        }
+        let (allowed, name) = Allowed::own(&self.command).or_exit(Exit::Usage)?;
+        let mode = self.exec_mode.map_or(ExecMode::Chunk, Into::into);
+        let spec = ExecSpec {
+            command: name,
+            mode: mode.into(),
+            ..ExecSpec::default()
+        };
+        let work = Work {
+            exec: Some(spec),
+            no_rows: self.no_rows,
+        };
+        let commands = Commands {
+            allowed,
+            program: std::env::current_exe().or_exit(Exit::Usage)?,
+            args: vec!["worker".into()],
+            memory_mib: None,
+        };
+        Ok((work, Some(commands)))
+    }
+
+    async fn finish(
+        &self,
+        mut client: Client,
+        response: &GetJobResponse,
+        rows: Option<(Sink, OutputEnd)>,
+    ) -> Result<Exit, Failure> {
         let job = response.job.clone().unwrap_or_default();
         // The publisher says the same, but may not have come to it.
         if !job.reason.is_empty() {
+            rows.into_iter().for_each(|(sink, _)| sink.leave());
             return Err(Failure::message(Exit::UnreadableInput, job.reason));
         }
-        let exit = self.output.write(response)?;
+        let exit = if self.command.is_empty() {
+            self.output.write(response)?
+        } else {
+            // Standard output is for the rows.
+            self.output.report(response)?
+        };
         let hint = match &self.rejects {
             Some(path) => {
                 let exported = export_csv(client.clone(), response, path).await?;
@@ -102,14 +200,22 @@ impl Args {
             None => "--rejects FILE keeps them".to_owned(),
         };
         say_bad(&mut client, &job, &hint).await?;
-        Ok(exit)
+        let Some((sink, end)) = rows else {
+            return Ok(exit);
+        };
+        let rows = finish(sink, &Came::new(end, response), Later::No).await?;
+        Ok(if rows == Exit::Ok { exit } else { rows })
     }
+}
+
+fn interrupted() -> Failure {
+    Failure::message(Exit::Cancelled, "interrupted")
 }
 
 fn failure(error: PublishError) -> Failure {
     match error {
         // The job lives in this process: nothing of it stays.
-        PublishError::Interrupted { .. } => Failure::message(Exit::Cancelled, "interrupted"),
+        PublishError::Interrupted { .. } => interrupted(),
         error => publisher::failure(error),
     }
 }

@@ -67,7 +67,7 @@ pub(crate) async fn tell(
     master: &MasterArgs,
     response: &GetJobResponse,
 ) -> Result<Exit, Failure> {
-    let exit = output.tell(response)?;
+    let exit = output.report(response)?;
     say(master, response).await?;
     Ok(exit)
 }

@@ -5,8 +5,10 @@
 
 use crate::arrival::{Arrival, ArrivalError};
 
-/// The most messages of one commit.
-pub const BATCH: usize = 256;
+/// The most messages of one commit. Twice as many are in memory at the most, and results may have
+/// rows in them, megabytes of them each; beyond so many, a commit's wait for the disk is shared by
+/// enough.
+pub const BATCH: usize = 64;
 
 /// Messages that are committed together, with the receipts (of whatever kind) that settle them.
 #[derive(Debug)]

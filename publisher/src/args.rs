@@ -7,14 +7,13 @@ use broker::BrokerArgs;
 use cli::{Exit, Failure, Meter, OrExit, Reading};
 use engine::chunk::Packing;
 use proto::JobId;
-use proto::v1::operation_spec::Kind;
 use tokio_util::sync::CancellationToken;
 
 use crate::ahead::Ahead;
 use crate::exec_args::ExecArgs;
 use crate::going_on::GoingOnArgs;
 use crate::input::{Described, InputError};
-use crate::input_args::InputArgs;
+use crate::input_args::{InputArgs, Work};
 use crate::journal::JournalError;
 use crate::progress::Progress;
 use crate::resume::{Found, ResumeError};
@@ -28,6 +27,9 @@ pub struct Args {
     input: InputArgs,
 
     #[command(flatten)]
+    exec: ExecArgs,
+
+    #[command(flatten)]
     broker: BrokerArgs,
 
     /// How long the broker may be away at the start, in seconds; once connected, a lost broker is
@@ -39,9 +41,6 @@ pub struct Args {
     /// 3 ms of a core a MiB here and 1 ms there, which the broker spends less
     #[arg(long, value_name = "HOW", default_value = "zstd")]
     compress: Compress,
-
-    #[command(flatten)]
-    exec: ExecArgs,
 
     #[command(flatten)]
     going_on: GoingOnArgs,
@@ -92,7 +91,15 @@ impl Args {
 
     /// Whether rows may come of it. Of a publish that is gone on with, its journal knows.
     pub fn makes_rows(&self) -> bool {
-        self.exec.spec().is_some() || self.going_on.is_resumed()
+        let makes_rows = self.exec.spec().is_some() && !self.exec.no_rows();
+        makes_rows || self.going_on.is_resumed()
+    }
+
+    fn work(&self) -> Work {
+        Work {
+            exec: self.exec.spec(),
+            no_rows: self.exec.no_rows(),
+        }
     }
 
     /// The publish that is asked for, or the job that needs no more of it.
@@ -102,12 +109,9 @@ impl Args {
         let packing = self.compress.into();
         match self.going_on.found(self.input.files())? {
             None => {
-                let mut config = self.input.config(broker, first_connect)?;
+                let mut config = self.input.config(broker, first_connect, self.work())?;
                 config.keeping = self.going_on.keeping(&config.wanted.sources)?;
                 config.packing = packing;
-                if let Some(spec) = self.exec.spec() {
-                    config.operation.kind = Some(Kind::Exec(spec));
-                }
                 Ok(Ok(config))
             }
             Some(Found::Sealed(job)) => Ok(Err(job)),
@@ -183,7 +187,7 @@ impl Args {
     /// As [`publish`](Self::publish).
     pub async fn run(self, shutdown: CancellationToken) -> Result<Exit, Failure> {
         if self.input.is_dry_run() {
-            return self.input.dry_run(shutdown).await;
+            return self.input.dry_run(&self.work(), shutdown).await;
         }
         let outcome = self.publish(print_id, None, shutdown).await?;
         report(&outcome);

@@ -29,12 +29,13 @@ mod window;
 
 pub use ahead::Ahead;
 pub use args::{Args, Outcome, failure, report, say_described};
+pub use exec_args::Mode as ExecModeArg;
 pub use format_args::FormatArgs;
 pub use input::{
     Described, InputError, Label, Look, Source, StopAt, Text, Totals, Wanted, expand, look,
     write_look,
 };
-pub use input_args::{BAD, InputArgs};
+pub use input_args::{BAD, InputArgs, Work};
 pub use job::{Job, message};
 pub use journal::{JournalError, Shelf};
 pub use outbox::{Answered, Outbox};

@@ -3,6 +3,7 @@
 mod bad;
 mod column_json;
 mod csv;
+mod exec;
 mod html;
 mod json;
 mod markdown;
@@ -26,6 +27,9 @@ pub(crate) use json::{JobJson, SniffedJson, read as read_json, state_name};
 pub(crate) use max_bad::MaxBad;
 pub(crate) use summary::partial_label;
 pub(crate) use table::{Align, Column, Table};
+
+/// How much is shown of what a command said before it failed.
+const STDERR_LINES: usize = 12;
 
 /// How results are written, and when bad records make them a failure
 #[derive(Debug, clap::Args)]
@@ -68,7 +72,7 @@ impl OutputArgs {
         let mut out = std::io::stdout().lock();
         let written = self.shape.write(&mut out, response);
         written.and_then(|()| out.flush()).or_exit(Exit::Usage)?;
-        self.tell(response)
+        self.report(response)
     }
 
     /// Whether stdout is to get a result.
@@ -76,8 +80,8 @@ impl OutputArgs {
         self.shape.json || self.shape.csv || self.shape.markdown
     }
 
-    /// The same without stdout, which has the job's rows.
-    pub(crate) fn tell(&self, response: &GetJobResponse) -> Result<Exit, Failure> {
+    /// The same without stdout: for a job whose rows are there.
+    pub(crate) fn report(&self, response: &GetJobResponse) -> Result<Exit, Failure> {
         let job = response.job.clone().unwrap_or_default();
         if let Some(file) = &self.html {
             write_page(file, response)?;
@@ -89,6 +93,14 @@ impl OutputArgs {
                 "rowmill: chunk {} (from line {}) is dead: {reason}",
                 dead.seq, dead.first_line
             );
+        }
+        // One is enough to see what is wrong; `rowmill dead show` has them all.
+        if let Some(dead) = response.dead.iter().find(|dead| !dead.stderr.is_empty()) {
+            eprintln!("rowmill: what the command said last of chunk {}:", dead.seq);
+            let lines: Vec<&str> = dead.stderr.lines().collect();
+            for line in &lines[lines.len().saturating_sub(STDERR_LINES)..] {
+                eprintln!("    {}", tui::text::visible(line));
+            }
         }
         let exit = self.exit(&job);
         if exit == Exit::BadRecords {
@@ -116,8 +128,16 @@ impl Shape {
     fn write(&self, out: &mut impl Write, response: &GetJobResponse) -> std::io::Result<()> {
         let profile = response.profile.clone().unwrap_or_default();
         if self.json {
-            json::write(out, response)
-        } else if self.csv {
+            return json::write(out, response);
+        }
+        if let Some(report) = &response.exec {
+            return if self.csv {
+                exec::write_csv(out, report)
+            } else {
+                exec::write(out, report, width())
+            };
+        }
+        if self.csv {
             csv::write(out, &profile)
         } else if self.markdown {
             markdown::write(out, &profile, &summary::summary(response))

@@ -17,7 +17,7 @@ use crate::follow::Patience;
 use crate::server::{MasterArgs, refused};
 pub(crate) use copy::{Wanted, copy};
 pub(crate) use sink::Sink;
-pub(crate) use verdict::{Came, finish};
+pub(crate) use verdict::{Came, Later, finish};
 
 /// Write a job's rows, in input order, to stdout or a file
 #[derive(Debug, clap::Args)]
@@ -121,7 +121,7 @@ impl Args {
             }
         };
         let job = self.job().await?;
-        finish(sink, &Came::new(end, &job)).await
+        finish(sink, &Came::new(end, &job), Later::Yes).await
     }
 
     async fn job(&self) -> Result<GetJobResponse, Failure> {

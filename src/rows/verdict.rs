@@ -9,6 +9,14 @@ use super::Sink;
 /// Chunks that are named, of those that are dead.
 const NAMED: usize = 20;
 
+/// Whether the job can be asked for later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Later {
+    Yes,
+    /// It lives in this process.
+    No,
+}
+
 /// The rows of a job as they were written.
 #[derive(Debug)]
 pub(crate) struct Came {
@@ -42,7 +50,7 @@ impl Came {
     }
 
     /// What a person has to know. Empty: all is well.
-    fn lines(&self) -> Vec<String> {
+    fn lines(&self, later: Later) -> Vec<String> {
         let (id, mut lines) = (&self.job.job_id, Vec::new());
         let OutputEnd {
             dead,
@@ -57,14 +65,18 @@ impl Came {
             } else {
                 format!(" and {more} more")
             };
+            let chunks = match dead_total {
+                1 => "1 chunk is dead and its rows are".to_owned(),
+                many => format!("{many} chunks are dead and their rows are"),
+            };
+            let hint = match later {
+                Later::Yes => format!(
+                    "; when they are replayed (rowmill dead replay {id}), rowmill rows {id} has them"
+                ),
+                Later::No => String::new(),
+            };
             lines.push(format!(
-                "{} dead, so that its rows are missing: {}{more}; rowmill dead list {id} says why, and \
-                 when they are replayed, rowmill rows {id} has them",
-                if *dead_total == 1 {
-                    "1 chunk is".to_owned()
-                } else {
-                    format!("{dead_total} chunks are")
-                },
+                "{chunks} missing: {}{more}{hint}",
                 named.join(", ")
             ));
         }
@@ -82,8 +94,8 @@ impl Came {
 }
 
 /// Gives the rows their name where they are whole, and says what is missing where they are not.
-pub(crate) async fn finish(sink: Sink, came: &Came) -> Result<Exit, Failure> {
-    for line in came.lines() {
+pub(crate) async fn finish(sink: Sink, came: &Came, later: Later) -> Result<Exit, Failure> {
+    for line in came.lines(later) {
         eprintln!("rowmill: {line}");
     }
     let exit = came.exit();
@@ -116,21 +128,27 @@ mod tests {
     #[test]
     fn only_what_is_whole_is_well() {
         let whole = came(JobState::Done, &[], true);
-        assert_eq!((whole.exit(), whole.lines().len()), (Exit::Ok, 0));
+        assert_eq!((whole.exit(), whole.lines(Later::Yes).len()), (Exit::Ok, 0));
         // The chunk was replayed after it was passed over: the job is well, and these rows are not.
         let dead = came(JobState::Done, &[7], true);
         assert_eq!(dead.exit(), Exit::DeadChunks);
-        assert!(dead.lines()[0].starts_with("1 chunk is dead"), "{dead:?}");
+        assert!(
+            dead.lines(Later::Yes)[0]
+                .starts_with("1 chunk is dead and its rows are missing: 7; when"),
+            "{dead:?}"
+        );
         let many: Vec<u64> = (0..30).collect();
-        let said = came(JobState::DoneWithFailures, &many, true).lines()[0].clone();
+        let said = came(JobState::DoneWithFailures, &many, true).lines(Later::Yes)[0].clone();
         assert!(said.contains("18, 19 and 10 more;"), "{said}");
+        let here = dead.lines(Later::No)[0].clone();
+        assert!(here.ends_with("missing: 7"), "{here}");
         let cancelled = came(JobState::Cancelled, &[7], true);
         assert_eq!(
-            (cancelled.exit(), cancelled.lines().len()),
+            (cancelled.exit(), cancelled.lines(Later::Yes).len()),
             (Exit::Cancelled, 2)
         );
         let so_far = came(JobState::Running, &[], false);
         assert_eq!(so_far.exit(), Exit::NoWorkers);
-        assert!(so_far.lines()[0].contains("not finished"));
+        assert!(so_far.lines(Later::Yes)[0].contains("not finished"));
     }
 }

@@ -242,7 +242,7 @@ impl Batch<'_> {
             DeadState::Dead
         };
         self.transaction
-            .prepare_cached("INSERT OR REPLACE INTO dead VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?
+            .prepare_cached("INSERT OR REPLACE INTO dead VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?
             .execute(params![
                 key,
                 chunk.seq as i64,
@@ -254,6 +254,7 @@ impl Batch<'_> {
                 self.now_ms as i64,
                 chunk.encode_to_vec(),
                 state as i64,
+                death.stderr,
             ])?;
         let job = self.job(id)?;
         job.tally.chunks_dead += u64::from(state.is_counted());
@@ -388,6 +389,7 @@ fn unmergeable(result: &ChunkResult, error: &PartialError) -> Death {
         worker_id: result.worker_id.clone(),
         attempts: result.attempt,
         is_parked: false,
+        stderr: String::new(),
     }
 }
 

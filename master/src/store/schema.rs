@@ -62,6 +62,9 @@ CREATE TABLE piece (
 CREATE INDEX piece_job ON piece (job);
 ",
     "
+ALTER TABLE dead ADD COLUMN stderr TEXT NOT NULL DEFAULT '';
+",
+    "
 -- Where the rows of a chunk lie in the job's file of them, and an Output without its body; NULL where
 -- none came. `place` numbers a job's results in the order of their commits, from 0.
 ALTER TABLE result ADD COLUMN place INTEGER NOT NULL DEFAULT 0;

@@ -25,7 +25,7 @@ fn opening(id: JobId) -> Arrival {
         operation: Some(operation),
         ..Default::default()
     };
-    Arrival::Open(id, open)
+    Arrival::Open(id, Box::new(open))
 }
 
 fn seal(id: JobId, chunks: u64) -> Arrival {
@@ -64,6 +64,7 @@ fn death(id: JobId, seq: u64) -> Arrival {
         worker_id: String::new(),
         attempts: 3,
         is_parked: false,
+        stderr: String::new(),
     };
     Arrival::Death(id, Box::new(death))
 }
