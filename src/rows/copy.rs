@@ -54,7 +54,10 @@ where
                 unheard = (2 * unheard).min(UNHEARD_MOST);
             }
             Err(Stop::Lost(status)) => {
-                tracing::debug!(%status, "the stream of rows broke");
+                eprintln!(
+                    "rowmill: the rows wait for the master: {}",
+                    status.message()
+                );
                 tokio::time::sleep(AWAY).await;
                 client = reconnect(&connect, wanted.patience, |_| {}).await?;
             }

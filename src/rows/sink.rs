@@ -3,15 +3,18 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use cli::{Exit, Failure};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::task::spawn_blocking;
+
+/// How often it is looked whether anybody reads.
+const GLANCE: Duration = Duration::from_millis(100);
 
 /// A place for rows.
 #[derive(Debug)]
@@ -74,31 +77,19 @@ impl Sink {
         written.map_err(|error| cannot(&self.name, error))
     }
 
-    /// Waits until nobody reads any more, which is told by a write otherwise; of a file for ever.
+    /// Waits until nobody reads any more, which a write would notice, were there anything to write;
+    /// of a file for ever.
     pub(crate) fn closed(&self) -> impl Future<Output = Failure> + use<> {
-        let pipe = self.watched();
-        let name = self.name.clone();
+        let (file, name) = (Arc::clone(&self.file), self.name.clone());
         async move {
-            let Some(pipe) = pipe else {
-                return std::future::pending().await;
-            };
+            let mut glances = tokio::time::interval(GLANCE);
             loop {
-                match pipe.ready(Interest::ERROR).await {
-                    Ok(ready) if ready.ready().is_error() || ready.ready().is_write_closed() => {
-                        return cannot(&name, io::ErrorKind::BrokenPipe.into());
-                    }
-                    // Nothing that matters; it is looked at again when something changes.
-                    Ok(mut ready) => ready.clear_ready(),
-                    Err(_) => return std::future::pending().await,
+                glances.tick().await;
+                if is_closed(&file) {
+                    return cannot(&name, io::ErrorKind::BrokenPipe.into());
                 }
             }
         }
-    }
-
-    /// Where the system tells of a reader that goes away: of pipes and the like.
-    fn watched(&self) -> Option<AsyncFd<OwnedFd>> {
-        let own = self.file.as_fd().try_clone_to_owned().ok()?;
-        AsyncFd::with_interest(own, Interest::ERROR).ok()
     }
 
     /// All of it is there: it is put on disk, and gets its name.
@@ -126,6 +117,16 @@ impl Sink {
             );
         }
     }
+}
+
+/// Whether the system says that what is written goes nowhere.
+fn is_closed(file: &File) -> bool {
+    let mut polled = [PollFd::new(file, PollFlags::empty())];
+    // A poll that fails tells nothing; the next one may.
+    let told = poll(&mut polled, Some(&Timespec::default())).is_ok_and(|told| told > 0);
+    told && polled[0]
+        .revents()
+        .intersects(PollFlags::ERR | PollFlags::HUP)
 }
 
 impl Part {
@@ -201,7 +202,7 @@ mod tests {
     async fn a_reader_that_goes_away_is_noticed_without_a_write() {
         let (reader, writer) = io::pipe().unwrap();
         let sink = Sink {
-            file: Arc::new(OwnedFd::from(writer).into()),
+            file: Arc::new(std::os::fd::OwnedFd::from(writer).into()),
             name: "a pipe".to_owned(),
             part: None,
         };
