@@ -88,6 +88,9 @@ struct DeadJson {
     first_line: u64,
     rows: u64,
     died_unix_ms: u64,
+    /// The last that a command said.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    stderr: String,
 }
 
 impl Args {
@@ -187,6 +190,12 @@ fn show(out: &mut impl Write, shown: &GetDeadResponse) -> std::io::Result<()> {
     for (name, value) in facts {
         writeln!(out, "{name:<10} {}", text::visible(&value))?;
     }
+    if !dead.stderr.is_empty() {
+        writeln!(out, "\nstderr")?;
+        for line in dead.stderr.lines() {
+            writeln!(out, "  {}", text::visible(line))?;
+        }
+    }
     if shown.body.is_empty() {
         return Ok(());
     }
@@ -222,6 +231,7 @@ impl From<DeadChunkInfo> for DeadJson {
             first_line: dead.first_line,
             rows: dead.rows,
             died_unix_ms: dead.died_unix_ms,
+            stderr: dead.stderr,
         }
     }
 }

@@ -122,6 +122,9 @@ fn check(patience: Patience, job: Option<&Job>, job_id: &str) -> Result<(), Fail
         return Ok(());
     }
     let why = match job {
+        Some(job) if job.no_workers && job.operation == "exec" => {
+            "no worker is alive that allows its command; start one with `rowmill worker --allow`"
+        }
         Some(job) if job.no_workers => "no workers are alive; start one with `rowmill worker`",
         Some(_) => "it is not finished",
         None => "the master has not heard of it",
@@ -132,6 +135,9 @@ fn check(patience: Patience, job: Option<&Job>, job_id: &str) -> Result<(), Fail
 
 fn reading(job: &Job) -> Reading {
     let note = match job.state() {
+        _ if job.no_workers && job.operation == "exec" => {
+            "NO WORKERS that allow its command: start one with `rowmill worker --allow`".to_owned()
+        }
         _ if job.no_workers => "NO WORKERS: start one with `rowmill worker`".to_owned(),
         JobState::Stalled => format!(
             "STALLED: its publisher is gone; where it ran: rowmill publish --resume {}",

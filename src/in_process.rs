@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Endpoint, Uri};
 use worker::WorkerError;
+use worker::exec::Commands;
 
 /// Bytes under way in a pipe between client and master.
 const PIPE_BYTES: usize = 256 << 10;
@@ -42,8 +43,11 @@ enum RoleError {
 }
 
 impl InProcess {
-    /// Starts a master and a worker of so many threads.
-    pub(crate) async fn start(threads: NonZeroUsize) -> Result<Self, Failure> {
+    /// Starts a master and a worker of so many threads, which may run `commands`.
+    pub(crate) async fn start(
+        threads: NonZeroUsize,
+        commands: Option<Commands>,
+    ) -> Result<Self, Failure> {
         let broker = Broker::Memory(Memory::default().with_limit(Queue::Tasks, WAITING));
         let shutdown = CancellationToken::new();
         let spill = tempfile::Builder::new()
@@ -68,6 +72,7 @@ impl InProcess {
             // One process is the promise here: nothing is killed, and a Ctrl-C ends what hangs.
             chunk_limit: None,
             rooms: None,
+            commands,
         };
         let stop = shutdown.clone();
         roles.spawn(async move { Ok(worker::run(worker, stop).await?) });

@@ -5,19 +5,28 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cli::{Exit, Failure, Meter};
+use cli::{Exit, Failure, Meter, OrExit};
 use proto::Client;
-use proto::v1::GetJobResponse;
-use publisher::{InputArgs, PublishError, say_described};
+use proto::v1::{ExecMode, ExecSpec, GetJobResponse};
+use publisher::{ExecModeArg, InputArgs, PublishError, Work, say_described};
 use tokio_util::sync::CancellationToken;
+use worker::exec::{Allowed, Commands};
 
 use crate::follow::{Patience, follow};
 use crate::in_process::InProcess;
 use crate::output::{OutputArgs, say_bad};
 use crate::rejects::export_csv;
 
-/// Profile a file in this process, with no broker
+/// Profile a file in this process, with no broker; or run a command on every chunk of it
+///
+/// With a command: rowmill run in.csv -- python3 clean.py
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("stats", |arg| arg.conflicts_with("command")))]
+#[command(mut_arg("exact", |arg| arg.conflicts_with("command")))]
+#[command(mut_arg("json", |arg| arg.conflicts_with("command")))]
+#[command(mut_arg("csv", |arg| arg.conflicts_with("command")))]
+#[command(mut_arg("markdown", |arg| arg.conflicts_with("command")))]
+#[command(mut_arg("html", |arg| arg.conflicts_with("command")))]
 pub(crate) struct Args {
     #[command(flatten)]
     input: InputArgs,
@@ -37,24 +46,42 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     output: OutputArgs,
+
+    /// How chunks meet the command [default: chunk]
+    #[arg(long, value_name = "HOW", requires = "command")]
+    exec_mode: Option<ExecModeArg>,
+
+    /// Count the rows that come of the command, and do not write them
+    #[arg(long, requires = "command")]
+    no_rows: bool,
+
+    /// A command and its arguments: every chunk is CSV with a header on its standard input, and CSV
+    /// with a header is expected on its standard output
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<String>,
 }
 
 impl Args {
     pub(crate) async fn run(self, shutdown: CancellationToken) -> Result<Exit, Failure> {
+        let (work, commands) = self.work()?;
         if self.input.is_dry_run() {
-            return self.input.dry_run(shutdown).await;
+            return self.input.dry_run(&work, shutdown).await;
         }
-        let mut roles = InProcess::start(self.workers.unwrap_or_else(worker::cores)).await?;
-        let config = self.input.config(roles.broker.clone(), Duration::ZERO)?;
+        let threads = self.workers.unwrap_or_else(worker::cores);
+        let mut roles = InProcess::start(threads, commands).await?;
+        let broker = roles.broker.clone();
+        let config = self.input.config(broker, Duration::ZERO, work)?;
         let progress = Arc::clone(&config.progress);
         let job_id = config.job.to_string();
         let mut meter = Meter::new(self.input.is_quiet());
         let client = roles.client.clone();
 
         let publishing = async {
-            publisher::run(config, shutdown).await.map_err(failure)?;
-            // Where publishing fails there is no result to wait for.
-            Ok(std::future::pending::<std::convert::Infallible>().await)
+            let published = publisher::run(config, shutdown.clone()).await;
+            published.map_err(failure)?;
+            // All is read, but commands may take long over it.
+            shutdown.cancelled().await;
+            Err::<std::convert::Infallible, _>(interrupted())
         };
         let following = async {
             progress.opened().await;
@@ -83,13 +110,44 @@ impl Args {
         said
     }
 
+    /// What is done with every chunk, and the command that does it, which is the person's own: it has
+    /// their environment, and no limits but theirs.
+    fn work(&self) -> Result<(Work, Option<Commands>), Failure> {
+        if self.command.is_empty() {
+            return Ok((Work::default(), None));
+        }
+        let (allowed, name) = Allowed::own(&self.command).or_exit(Exit::Usage)?;
+        let mode = self.exec_mode.map_or(ExecMode::Chunk, Into::into);
+        let spec = ExecSpec {
+            command: name,
+            mode: mode.into(),
+            ..ExecSpec::default()
+        };
+        let work = Work {
+            exec: Some(spec),
+            no_rows: self.no_rows,
+        };
+        let commands = Commands {
+            allowed,
+            program: std::env::current_exe().or_exit(Exit::Usage)?,
+            args: vec!["worker".into()],
+            memory_mib: None,
+        };
+        Ok((work, Some(commands)))
+    }
+
     async fn finish(&self, mut client: Client, response: &GetJobResponse) -> Result<Exit, Failure> {
         let job = response.job.clone().unwrap_or_default();
         // The publisher says the same, but may not have come to it.
         if !job.reason.is_empty() {
             return Err(Failure::message(Exit::UnreadableInput, job.reason));
         }
-        let exit = self.output.write(response)?;
+        let exit = if self.command.is_empty() {
+            self.output.write(response)?
+        } else {
+            // Standard output is for the rows.
+            self.output.report(response)
+        };
         let hint = match &self.rejects {
             Some(path) => {
                 let exported = export_csv(client.clone(), response, path).await?;
@@ -103,10 +161,14 @@ impl Args {
     }
 }
 
+fn interrupted() -> Failure {
+    Failure::message(Exit::Cancelled, "interrupted")
+}
+
 fn failure(error: PublishError) -> Failure {
     match error {
         // The job lives in this process: nothing of it stays.
-        PublishError::Interrupted { .. } => Failure::message(Exit::Cancelled, "interrupted"),
+        PublishError::Interrupted { .. } => interrupted(),
         error => publisher::failure(error),
     }
 }

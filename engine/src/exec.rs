@@ -1,9 +1,14 @@
-//! What is known of the rows that commands made of chunks. Running a command is not for the engine:
-//! a worker does that, and says what came of it with [`Merged::of_chunk`].
+//! Chunks that go through commands: what a command is given ([`feed()`]), what it may answer
+//! ([`answer`]), and what is known of the rows that came of chunks. Running a command is not for the
+//! engine: a worker does that, and says what came of it with [`Merged::of_chunk`].
+
+pub mod answer;
+mod feed;
 
 use proto::v1::{ExecPartial, ExecReport, ExecSpec};
 
 use crate::partial::PartialError;
+pub use feed::{Feed, feed};
 
 /// Of any set of a job's chunks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

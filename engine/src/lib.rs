@@ -28,4 +28,5 @@ mod walk;
 
 pub use dialect::Dialect;
 pub use partial::PartialError;
+pub use reject::excerpt;
 pub use split::{Limits, Piece, Place, SplitError, Splitter};

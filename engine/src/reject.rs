@@ -27,7 +27,7 @@ pub(crate) fn too_long(cap_bytes: u64) -> String {
 /// The reason for a record with a quote that never closes, which opened on the line that reads `text`;
 /// `within`: more than so many bytes were not looked at.
 pub(crate) fn open_quote(line: u64, text: &[u8], within: Option<u64>) -> String {
-    let text = excerpt(text);
+    let text = excerpt(text, EXCERPT_CHARACTERS);
     let closes = match within {
         Some(cap_bytes) => format!("does not close within {}", bytes(cap_bytes)),
         None => "never closes".to_owned(),
@@ -38,15 +38,18 @@ pub(crate) fn open_quote(line: u64, text: &[u8], within: Option<u64>) -> String 
     )
 }
 
-/// The start of a line, with nothing in it that would do something to a terminal.
-fn excerpt(line: &[u8]) -> String {
-    const CHARACTERS: usize = 40;
+/// How much of a line a reason repeats.
+const EXCERPT_CHARACTERS: usize = 40;
+
+/// The start of a line, so many characters of it, with nothing in it that would do something to a
+/// terminal.
+pub fn excerpt(line: &[u8], characters: usize) -> String {
     let line = line.trim_ascii_end();
     // No character has more than four bytes.
-    let text = String::from_utf8_lossy(&line[..line.len().min(4 * CHARACTERS + 4)]);
+    let text = String::from_utf8_lossy(&line[..line.len().min(4 * characters + 4)]);
     let mut shown = String::new();
     for (at, character) in text.chars().enumerate() {
-        if at == CHARACTERS {
+        if at == characters {
             shown.push('…');
             break;
         }

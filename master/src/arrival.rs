@@ -8,7 +8,7 @@ use proto::{Envelope, IdError, JobId, Payload};
 #[derive(Debug, Clone)]
 pub enum Arrival {
     /// A job begins.
-    Open(JobId, JobOpen),
+    Open(JobId, Box<JobOpen>),
     /// A job has no further chunks.
     Seal(JobId, JobSeal),
     /// A chunk was done.
@@ -30,6 +30,8 @@ pub struct Death {
     pub attempts: u32,
     /// It is not dead, but held back: its job is paused.
     pub is_parked: bool,
+    /// The last that the command of the last attempt said on stderr. Empty: nothing.
+    pub stderr: String,
 }
 
 /// Why a message is not for the store.
@@ -86,7 +88,7 @@ impl Arrival {
                 .map_err(|source| ArrivalError::Job { kind, source })
         };
         match envelope.payload.as_ref() {
-            Payload::Open(open) => Ok(Self::Open(job(&open.job_id)?, open.clone())),
+            Payload::Open(open) => Ok(Self::Open(job(&open.job_id)?, Box::new(open.clone()))),
             Payload::Seal(seal) => Ok(Self::Seal(job(&seal.job_id)?, seal.clone())),
             Payload::Result(result) => {
                 Ok(Self::Result(job(&result.job_id)?, Box::new(result.clone())))
@@ -116,6 +118,7 @@ impl From<&DeadChunk> for Death {
             worker_id: dead.worker_id.clone(),
             attempts: dead.attempts,
             is_parked: dead.parked,
+            stderr: dead.stderr.clone(),
         }
     }
 }
@@ -137,6 +140,7 @@ impl Death {
             worker_id: String::new(),
             attempts,
             is_parked: false,
+            stderr: String::new(),
         }
     }
 }

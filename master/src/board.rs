@@ -94,7 +94,11 @@ impl Board {
     pub(crate) fn rows(&self, focus: Option<JobId>, store: &Store) -> Option<v1::LatestRows> {
         let id = focus.or(self.moved)?;
         let (lately, job) = (self.lately.get(&id)?, store.job(id)?);
-        Some(lately.latest.message(id, job.open.as_ref(), job.tally.rows))
+        Some(
+            lately
+                .latest
+                .message(id, job.shown_columns(), job.tally.rows),
+        )
     }
 
     /// One job as the dashboard shows it.
@@ -135,7 +139,7 @@ impl Board {
                 eta_ms(job, bytes_per_s)
             },
             progress: job.progress(),
-            no_workers: self.lacks_workers(state, now_ms),
+            no_workers: self.lacks_workers(job, state, now_ms),
             replaced: job.replaced(),
             reason: job.stopped().to_owned(),
             lane: open.map_or_else(String::new, |open| open.lane.clone()),
@@ -172,13 +176,17 @@ impl Board {
         })
     }
 
-    fn lacks_workers(&self, state: JobState, now_ms: u64) -> bool {
+    /// Whether chunks wait and nobody could run them: no worker is alive, or none that allows the
+    /// command that they ask for.
+    fn lacks_workers(&self, job: &Job, state: JobState, now_ms: u64) -> bool {
         let waits = matches!(
             state,
             JobState::Publishing | JobState::Running | JobState::Stalled
         );
         let listened_ms = now_ms.saturating_sub(self.master.started_unix_ms);
-        waits && listened_ms > WORKERS_HEARD_AFTER_MS && self.roster.alive(now_ms) == 0
+        waits
+            && listened_ms > WORKERS_HEARD_AFTER_MS
+            && self.roster.alive(job.command(), now_ms) == 0
     }
 }
 

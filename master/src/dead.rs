@@ -220,7 +220,7 @@ impl From<DeadRow> for DeadChunkInfo {
             died_unix_ms: row.died_unix_ms,
             job_id: String::new(),
             state: state.into(),
-            stderr: String::new(),
+            stderr: row.stderr,
         }
     }
 }

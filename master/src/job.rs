@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use engine::operation::Merged;
 use proto::JobId;
+use proto::v1::operation_spec::Kind;
 use proto::v1::{JobOpen, JobSeal, JobState};
 
 /// After this long without a message, an unsealed job's publisher is taken to be gone.
@@ -140,6 +141,25 @@ impl Job {
             None if now_ms.saturating_sub(last_ms) > STALLED_AFTER_MS => JobState::Stalled,
             None => JobState::Publishing,
         }
+    }
+
+    /// The command that its chunks go through, if they go through one.
+    pub(crate) fn command(&self) -> Option<&str> {
+        match self.open.as_ref()?.operation.as_ref()?.kind.as_ref()? {
+            Kind::Exec(spec) => Some(&spec.command),
+            Kind::Profile(_) | Kind::Validate(_) => None,
+        }
+    }
+
+    /// What the columns of its rows are called as they were processed: by the command that made them,
+    /// where one did.
+    pub(crate) fn shown_columns(&self) -> &[String] {
+        if let Some(Merged::Exec(merged)) = self.merged.as_deref()
+            && let Some(columns) = merged.columns()
+        {
+            return columns;
+        }
+        self.open.as_ref().map_or(&[], |open| &open.columns)
     }
 
     /// Malformed sequences that were taken for U+FFFD: in chunks, and before they were cut.

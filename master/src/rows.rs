@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use proto::JobId;
-use proto::v1::{JobOpen, LatestRows, SampleRow};
+use proto::v1::{LatestRows, SampleRow};
 
 /// How many rows, and of each how many columns, are kept.
 const ROWS: usize = 50;
@@ -24,8 +24,7 @@ impl Latest {
     }
 
     /// As the dashboard takes it.
-    pub(crate) fn message(&self, job: JobId, open: Option<&JobOpen>, rows: u64) -> LatestRows {
-        let columns = open.map_or(&[][..], |open| &open.columns);
+    pub(crate) fn message(&self, job: JobId, columns: &[String], rows: u64) -> LatestRows {
         LatestRows {
             job_id: job.to_string(),
             columns: columns.iter().take(COLUMNS).map(|name| cap(name)).collect(),

@@ -62,13 +62,15 @@ impl Roster {
         heard.at_ms = now_ms;
     }
 
-    /// How many take or finish chunks.
-    pub(crate) fn alive(&self, now_ms: u64) -> usize {
+    /// How many take or finish chunks; where a `command` is asked for, of those that allow it.
+    pub(crate) fn alive(&self, command: Option<&str>, now_ms: u64) -> usize {
         let is_alive = |worker: &&Heard| {
-            matches!(
-                worker.state(now_ms),
-                WorkerState::Running | WorkerState::Draining
-            )
+            let allows = |name: &str| worker.last.commands.iter().any(|other| other == name);
+            command.is_none_or(allows)
+                && matches!(
+                    worker.state(now_ms),
+                    WorkerState::Running | WorkerState::Draining
+                )
         };
         self.workers.values().filter(is_alive).count()
     }
@@ -134,8 +136,23 @@ mod tests {
         roster.hear(beat("a", WorkerState::Running), 0);
         assert_eq!(states(&roster, 9_000), [WorkerState::Running]);
         assert_eq!(states(&roster, 11_000), [WorkerState::Lost]);
-        assert_eq!(roster.alive(11_000), 0);
+        assert_eq!(roster.alive(None, 11_000), 0);
         assert_eq!(states(&roster, LOST_SHOWN_MS), []);
+    }
+
+    #[test]
+    fn a_worker_counts_for_the_commands_that_it_allows() {
+        let mut roster = Roster::default();
+        roster.hear(beat("a", WorkerState::Running), 0);
+        let allowing = Heartbeat {
+            commands: vec!["clean".into()],
+            ..beat("b", WorkerState::Running)
+        };
+        assert_eq!(roster.alive(Some("clean"), 0), 0);
+        roster.hear(allowing, 0);
+        assert_eq!(roster.alive(Some("clean"), 0), 1);
+        assert_eq!(roster.alive(Some("clear"), 0), 0);
+        assert_eq!(roster.alive(None, 0), 2);
     }
 
     #[test]

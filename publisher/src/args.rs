@@ -9,9 +9,10 @@ use engine::chunk::Packing;
 use proto::JobId;
 use tokio_util::sync::CancellationToken;
 
+use crate::exec_args::ExecArgs;
 use crate::going_on::GoingOnArgs;
 use crate::input::{Described, InputError};
-use crate::input_args::InputArgs;
+use crate::input_args::{InputArgs, Work};
 use crate::journal::JournalError;
 use crate::progress::Progress;
 use crate::resume::{Found, ResumeError};
@@ -23,6 +24,9 @@ use crate::run::{Config, PublishError, Published};
 pub struct Args {
     #[command(flatten)]
     input: InputArgs,
+
+    #[command(flatten)]
+    exec: ExecArgs,
 
     #[command(flatten)]
     broker: BrokerArgs,
@@ -84,6 +88,13 @@ impl Args {
         &self.input
     }
 
+    fn work(&self) -> Work {
+        Work {
+            exec: self.exec.spec(),
+            no_rows: self.exec.no_rows(),
+        }
+    }
+
     /// The publish that is asked for, or the job that needs no more of it.
     fn config(&self) -> Result<Result<Config, JobId>, Failure> {
         let broker = self.broker.broker().or_exit(Exit::Usage)?;
@@ -91,7 +102,7 @@ impl Args {
         let packing = self.compress.into();
         match self.going_on.found(self.input.files())? {
             None => {
-                let mut config = self.input.config(broker, first_connect)?;
+                let mut config = self.input.config(broker, first_connect, self.work())?;
                 config.keeping = self.going_on.keeping(&config.wanted.sources)?;
                 config.packing = packing;
                 Ok(Ok(config))
@@ -167,7 +178,7 @@ impl Args {
     /// As [`publish`](Self::publish).
     pub async fn run(self, shutdown: CancellationToken) -> Result<Exit, Failure> {
         if self.input.is_dry_run() {
-            return self.input.dry_run(shutdown).await;
+            return self.input.dry_run(&self.work(), shutdown).await;
         }
         let outcome = self.publish(print_id, shutdown).await?;
         report(&outcome);

@@ -10,7 +10,7 @@ use engine::chunk::Packing;
 use engine::dialect::Ragged;
 use engine::split::Limits;
 use proto::JobId;
-use proto::v1::{OperationSpec, operation_spec::Kind};
+use proto::v1::{ExecSpec, OperationSpec, operation_spec::Kind};
 use tokio_util::sync::CancellationToken;
 
 use crate::dry_run::dry_run;
@@ -23,6 +23,19 @@ use crate::start::Keeping;
 
 /// Where help lists flags about what is bad.
 pub const BAD: &str = "What is bad, and what becomes of it";
+
+/// Bytes of CSV in a chunk for a command: its rows are slow, and with many chunks they are shared out
+/// better and less is done again when one fails.
+const EXEC_CHUNK_BYTES: usize = 64 << 10;
+
+/// What workers are to do.
+#[derive(Debug, Clone, Default)]
+pub struct Work {
+    /// The command that every chunk goes through. Absent: a profile.
+    pub exec: Option<ExecSpec>,
+    /// What comes of it is not sent back.
+    pub no_rows: bool,
+}
 
 /// What to read, and how: the same for `publish` and `run`.
 #[derive(Debug, clap::Args)]
@@ -64,10 +77,10 @@ pub struct InputArgs {
     #[arg(long)]
     dry_run: bool,
 
-    /// Bytes of CSV in a chunk, 1 to 4194304; a record that is longer has one to itself
-    #[arg(long, value_name = "BYTES", default_value_t = Limits::default().target_bytes as u32,
-          value_parser = clap::value_parser!(u32).range(1..=4 << 20))]
-    chunk_bytes: u32,
+    /// Bytes of CSV in a chunk, 1 to 4194304; a record that is longer has one to itself [default:
+    /// 4194304; with a command 65536]
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..=4 << 20))]
+    chunk_bytes: Option<u32>,
 
     #[command(flatten)]
     profile: ProfileArgs,
@@ -104,9 +117,9 @@ impl InputArgs {
     /// # Errors
     ///
     /// When the input cannot be read, or has a bad record where none may be.
-    pub async fn dry_run(&self, shutdown: CancellationToken) -> Result<Exit, Failure> {
+    pub async fn dry_run(&self, work: &Work, shutdown: CancellationToken) -> Result<Exit, Failure> {
         let wanted = self.wanted()?;
-        dry_run(wanted, self.limits(), self.quiet, shutdown).await
+        dry_run(wanted, self.limits(work), self.quiet, shutdown).await
     }
 
     /// What FILE says. Empty only where another publish is gone on with.
@@ -114,13 +127,20 @@ impl InputArgs {
         &self.file
     }
 
-    /// A publish of this input to `broker`, which may be away for `first_connect` at the start.
+    /// A publish of this input to `broker`, which may be away for `first_connect` at the start, for
+    /// workers to do `work`.
     ///
     /// # Errors
     ///
     /// When no file matches a pattern.
-    pub fn config(&self, broker: Broker, first_connect: Duration) -> Result<Config, Failure> {
+    pub fn config(
+        &self,
+        broker: Broker,
+        first_connect: Duration,
+        work: Work,
+    ) -> Result<Config, Failure> {
         let wanted = self.wanted()?;
+        let limits = self.limits(&work);
         let name = self.name.clone();
         Ok(Config {
             packing: packing(&broker),
@@ -129,21 +149,30 @@ impl InputArgs {
             wanted,
             job: JobId::new(),
             operation: OperationSpec {
-                kind: Some(Kind::Profile(self.profile.spec())),
-                no_rows: false,
+                kind: Some(match work.exec {
+                    Some(spec) => Kind::Exec(spec),
+                    None => Kind::Profile(self.profile.spec()),
+                }),
+                no_rows: work.no_rows,
             },
             lane: String::new(),
-            limits: self.limits(),
+            limits,
             first_connect,
             progress: Arc::new(Progress::default()),
             keeping: Keeping::Nothing,
         })
     }
 
-    fn limits(&self) -> Limits {
+    fn limits(&self, work: &Work) -> Limits {
+        let usual = Limits::default();
+        let target_bytes = match self.chunk_bytes {
+            Some(bytes) => bytes as usize,
+            None if work.exec.is_some() => EXEC_CHUNK_BYTES,
+            None => usual.target_bytes,
+        };
         Limits {
-            target_bytes: self.chunk_bytes as usize,
-            ..Limits::default()
+            target_bytes,
+            ..usual
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod args;
 mod dry_run;
+mod exec_args;
 mod format_args;
 mod frontier;
 mod going_on;
@@ -26,12 +27,13 @@ mod start;
 mod window;
 
 pub use args::{Args, Outcome, failure, report, say_described};
+pub use exec_args::Mode as ExecModeArg;
 pub use format_args::FormatArgs;
 pub use input::{
     Described, InputError, Label, Look, Source, StopAt, Text, Totals, Wanted, expand, look,
     write_look,
 };
-pub use input_args::{BAD, InputArgs};
+pub use input_args::{BAD, InputArgs, Work};
 pub use job::{Job, message};
 pub use journal::{JournalError, Shelf};
 pub use outbox::{Answered, Outbox};

@@ -59,6 +59,7 @@ faults! {
     AttemptFailed => "attempt failed and was tried again",
     AttemptBroke => "attempt broke its process",
     AttemptHung => "attempt hung, and kept its thread",
+    PassedOn => "chunk passed on by a worker that may not run it",
     PoisonCrash => "poison chunk killed its worker",
     DeadByLimit => "chunk dead by the broker's delivery limit",
     DeadByWorker => "chunk dead by a worker's word",

@@ -119,7 +119,7 @@ impl Worker {
             return Stepped::Alive;
         }
         match fate.random.below(4) {
-            0 => self.receive(link, fate),
+            0 => self.receive(link, may_return, fate),
             1 if !self.running.is_empty() => return self.end_run(link, may_return, fate),
             2 if !self.waiting.is_empty() => {
                 let at = fate.random.index(self.waiting.len());
@@ -177,7 +177,7 @@ impl Worker {
         }
     }
 
-    fn receive(&mut self, link: &mut Link, fate: &mut Fate) {
+    fn receive(&mut self, link: &mut Link, may_return: bool, fate: &mut Fate) {
         let Some((tag, message)) = link.receive(0) else {
             return;
         };
@@ -191,12 +191,18 @@ impl Worker {
                 self.number, message.returns
             )
         });
+        // One is published anew; where the queue is full it is given back instead.
+        let is_for_others = may_return && fate.strikes(self.trouble_every);
+        if is_for_others {
+            fate.struck(Fault::PassedOn);
+        }
         self.last_ticket += 1;
         let seen = Seen {
             job,
             chunk: job.chunk(seq),
             delivery_count: message.returns,
             attempts: message.envelope.attempts,
+            is_for_others,
         };
         let hand = Hand {
             tag,

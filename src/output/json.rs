@@ -4,7 +4,8 @@
 use std::io::{self, Write};
 
 use proto::v1::{
-    ColumnProfile, DeadChunkInfo, GetJobResponse, Input, Job, JobState, Profile, Sniffed,
+    ColumnProfile, DeadChunkInfo, ExecReport, GetJobResponse, Input, Job, JobState, Profile,
+    Sniffed,
 };
 use serde::{Deserialize, Serialize};
 
@@ -45,8 +46,20 @@ pub(crate) struct JobJson {
     duplicate_rows: Option<EstimateJson>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     columns: Vec<ColumnJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exec: Option<ExecJson>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     dead: Vec<DeadJson>,
+}
+
+/// What came of a command.
+#[derive(Debug, Serialize)]
+struct ExecJson {
+    command: String,
+    /// The header that it gave.
+    columns: Vec<String>,
+    rows_in: u64,
+    rows_out: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -108,6 +121,7 @@ fn job_json(response: &GetJobResponse) -> JobJson {
         input: response.input.as_ref().map(input),
         duplicate_rows: duplicates.map(EstimateJson::from),
         columns: columns.map(ColumnJson::from).collect(),
+        exec: response.exec.as_ref().map(exec),
         dead: response.dead.iter().map(dead).collect(),
         ..job.into()
     }
@@ -166,6 +180,7 @@ impl From<Job> for JobJson {
             input: None,
             duplicate_rows: None,
             columns: Vec::new(),
+            exec: None,
             dead: Vec::new(),
         }
     }
@@ -188,6 +203,15 @@ impl From<&Sniffed> for SniffedJson {
             value: sniffed.value.clone(),
             confidence: sniffed.confidence,
         }
+    }
+}
+
+fn exec(report: &ExecReport) -> ExecJson {
+    ExecJson {
+        command: report.command.clone(),
+        columns: report.columns.clone(),
+        rows_in: report.rows_in,
+        rows_out: report.rows_out,
     }
 }
 

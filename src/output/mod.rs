@@ -3,6 +3,7 @@
 mod bad;
 mod column_json;
 mod csv;
+mod exec;
 mod html;
 mod json;
 mod markdown;
@@ -26,6 +27,9 @@ pub(crate) use json::{JobJson, SniffedJson, read as read_json, state_name};
 pub(crate) use max_bad::MaxBad;
 pub(crate) use summary::partial_label;
 pub(crate) use table::{Align, Column, Table};
+
+/// How much is shown of what a command said before it failed.
+const STDERR_LINES: usize = 12;
 
 /// How results are written, and when bad records make them a failure
 #[derive(Debug, clap::Args)]
@@ -65,13 +69,18 @@ impl OutputArgs {
     /// Writes the job's result on stdout, its page where one is asked for, and a summary on stderr;
     /// gives the exit code.
     pub(crate) fn write(&self, response: &GetJobResponse) -> Result<Exit, Failure> {
-        let job = response.job.clone().unwrap_or_default();
         let mut out = std::io::stdout().lock();
         let written = self.shape.write(&mut out, response);
         written.and_then(|()| out.flush()).or_exit(Exit::Usage)?;
         if let Some(file) = &self.html {
             write_page(file, response)?;
         }
+        Ok(self.report(response))
+    }
+
+    /// Writes a summary on stderr and gives the exit code: for a job whose rows are on stdout.
+    pub(crate) fn report(&self, response: &GetJobResponse) -> Exit {
+        let job = response.job.clone().unwrap_or_default();
         eprintln!("rowmill: {}", summary::summary(response));
         for dead in &response.dead {
             let reason = tui::text::visible(&dead.reason);
@@ -80,11 +89,19 @@ impl OutputArgs {
                 dead.seq, dead.first_line
             );
         }
+        // One is enough to see what is wrong; `rowmill dead show` has them all.
+        if let Some(dead) = response.dead.iter().find(|dead| !dead.stderr.is_empty()) {
+            eprintln!("rowmill: what the command said last of chunk {}:", dead.seq);
+            let lines: Vec<&str> = dead.stderr.lines().collect();
+            for line in &lines[lines.len().saturating_sub(STDERR_LINES)..] {
+                eprintln!("    {}", tui::text::visible(line));
+            }
+        }
         let exit = self.exit(&job);
         if exit == Exit::BadRecords {
             eprintln!("rowmill: more bad records than --max-bad allows");
         }
-        Ok(exit)
+        exit
     }
 
     fn exit(&self, job: &Job) -> Exit {
@@ -106,8 +123,16 @@ impl Shape {
     fn write(&self, out: &mut impl Write, response: &GetJobResponse) -> std::io::Result<()> {
         let profile = response.profile.clone().unwrap_or_default();
         if self.json {
-            json::write(out, response)
-        } else if self.csv {
+            return json::write(out, response);
+        }
+        if let Some(report) = &response.exec {
+            return if self.csv {
+                exec::write_csv(out, report)
+            } else {
+                exec::write(out, report, width())
+            };
+        }
+        if self.csv {
             csv::write(out, &profile)
         } else if self.markdown {
             markdown::write(out, &profile, &summary::summary(response))

@@ -7,11 +7,18 @@ use tui::{format, words};
 /// `orders.csv: 677 rows, 10 columns, 99.9 kB, in 2 ms (49.9 MB/s)`.
 pub(super) fn summary(response: &GetJobResponse) -> String {
     let job = response.job.clone().unwrap_or_default();
+    let made = match &response.exec {
+        Some(report) => format!(
+            "`{}` made {}",
+            tui::text::visible(&report.command),
+            format::plural(report.rows_out, "row")
+        ),
+        None => format::plural(response.columns.len() as u64, "column"),
+    };
     let mut line = format!(
-        "{}: {}, {}, {}",
+        "{}: {}, {made}, {}",
         tui::text::visible(&job.name),
         format::plural(job.rows, "row"),
-        format::plural(response.columns.len() as u64, "column"),
         format::bytes(job.source_bytes.unwrap_or(job.bytes)),
     );
     line += &duplicates(response);

@@ -230,6 +230,12 @@ impl State {
     pub(crate) fn no_workers(&self) -> bool {
         self.jobs.iter().any(|job| job.no_workers)
     }
+
+    /// Whether all that wait so do it for workers that allow their commands.
+    pub(crate) fn no_commands(&self) -> bool {
+        let mut waiting = self.jobs.iter().filter(|job| job.no_workers);
+        self.no_workers() && waiting.all(|job| job.operation == "exec")
+    }
 }
 
 fn place(worker: &Worker) -> (&str, u32, &str) {

@@ -43,9 +43,9 @@ fn obituary(
     worker_id: WorkerId,
     attempts: u32,
 ) -> Payload {
-    let reason = match outcome {
-        Some(Err(error)) => error.to_string(),
-        Some(Ok(_)) | None => "no attempt ended with a result".to_owned(),
+    let (reason, stderr) = match outcome {
+        Some(Err(error)) => (error.to_string(), error.stderr().to_owned()),
+        Some(Ok(_)) | None => ("no attempt ended with a result".to_owned(), String::new()),
     };
     Payload::Dead(DeadChunk {
         chunk: chunk_in(asked),
@@ -53,7 +53,7 @@ fn obituary(
         worker_id: worker_id.to_string(),
         attempts,
         parked: false,
-        stderr: String::new(),
+        stderr,
     })
 }
 

@@ -1,7 +1,9 @@
 //! The worker's command line.
 
+use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -9,8 +11,12 @@ use broker::BrokerArgs;
 use cli::{Exit, Failure, OrExit};
 use tokio_util::sync::CancellationToken;
 
+use crate::exec::{self, Allowed, Commands};
 use crate::room::{self, Rooms};
 use crate::run::{Config, WorkerError};
+
+/// Where help lists what is about commands.
+const COMMANDS: &str = "Commands that publishers may run";
 
 /// Take chunks from the broker and send back their results; start as many as you like
 #[derive(Debug, clap::Args)]
@@ -28,10 +34,31 @@ pub struct Args {
           value_parser = clap::value_parser!(u64).range(1..=800))]
     chunk_timeout: u64,
 
-    /// Memory for a chunk that came back and is run in a process of its own, in MiB of address space
+    /// Memory for a chunk that came back and is run in a process of its own, and for each process of a
+    /// command, in MiB of address space
     #[arg(long, value_name = "MIB", env = "ROWMILL_CHUNK_MEMORY", default_value_t = 2048,
           value_parser = clap::value_parser!(u64).range(128..))]
     chunk_memory: u64,
+
+    /// Allow publishers to run this command on their chunks, by its name: --allow clean='python3
+    /// clean.py'. No shell reads it. {lang} in a word is a parameter that they set; may be repeated
+    #[arg(long, value_name = "NAME=COMMAND", help_heading = COMMANDS)]
+    allow: Vec<String>,
+
+    /// Allow the commands in this TOML file, with limits, parameters and environment of their own
+    #[arg(long, value_name = "FILE", env = "ROWMILL_ALLOW_FILE", help_heading = COMMANDS)]
+    allow_file: Option<PathBuf>,
+
+    /// Be a command: with at most so much address space in MiB, 0 for any, turn into WORDS
+    #[arg(long, hide = true, value_name = "MIB", requires = "words")]
+    exec_child: Option<u64>,
+
+    /// Be the process that ends commands when the worker is gone
+    #[arg(long, hide = true)]
+    exec_guard: bool,
+
+    #[arg(last = true, hide = true, requires = "exec_child")]
+    words: Vec<OsString>,
 
     /// Be such a process: a chunk on standard input, its result on standard output
     #[arg(long, hide = true)]
@@ -51,22 +78,55 @@ impl Args {
             lived.or_exit(Exit::Usage)?.or_exit(Exit::Usage)?;
             return Ok(Exit::Ok);
         }
+        if let Some(memory_mib) = self.exec_child {
+            let error = exec::become_command(memory_mib, &self.words);
+            return Err(Failure::new(Exit::Usage, error));
+        }
+        if self.exec_guard {
+            let stood = tokio::task::spawn_blocking(exec::stand).await;
+            stood.or_exit(Exit::Usage)?.or_exit(Exit::Usage)?;
+            return Ok(Exit::Ok);
+        }
         let rooms = Rooms {
             program: std::env::current_exe().or_exit(Exit::Usage)?,
             args: std::env::args_os().skip(1).collect(),
             memory_mib: self.chunk_memory,
         };
+        let commands = self.commands(&rooms)?;
         let config = Config {
             broker: self.broker.broker().or_exit(Exit::Usage)?,
             threads: self.threads.unwrap_or_else(cores),
             chunk_limit: Some(Duration::from_secs(self.chunk_timeout)),
             rooms: Some(rooms.clone()),
+            commands,
         };
         match crate::run(config, shutdown).await {
             Ok(()) => Ok(Exit::Ok),
             Err(WorkerError::Stuck) => Err(begin_anew(&rooms)),
             Err(error) => Err(Failure::new(Exit::Unreachable, error)),
         }
+    }
+
+    /// What publishers may ask for. Nothing where the operator allows nothing.
+    fn commands(&self, rooms: &Rooms) -> Result<Option<Commands>, Failure> {
+        let mut allowed = Allowed::default();
+        for line in &self.allow {
+            allowed.add_line(line).or_exit(Exit::Usage)?;
+        }
+        if let Some(path) = &self.allow_file {
+            allowed.add_file(path).or_exit(Exit::Usage)?;
+        }
+        let names = allowed.names();
+        if names.is_empty() {
+            return Ok(None);
+        }
+        tracing::info!(commands = names.join(", "), "allowed");
+        Ok(Some(Commands {
+            allowed,
+            program: rooms.program.clone(),
+            args: rooms.args.clone(),
+            memory_mib: Some(self.chunk_memory),
+        }))
     }
 }
 

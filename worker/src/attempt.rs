@@ -16,6 +16,12 @@ pub enum AttemptError {
     /// The operation cannot make anything of it.
     #[error(transparent)]
     Operation(#[from] engine::operation::ObserveError),
+    /// The command that it asks for is not run here.
+    #[error(transparent)]
+    Refused(#[from] crate::exec::Refusal),
+    /// The command made nothing of it.
+    #[error(transparent)]
+    Command(#[from] crate::exec::ExecError),
     /// The operation panicked: a bug of ours, which must not take other chunks along.
     #[error("the operation panicked: {0}")]
     Panic(String),
@@ -31,6 +37,16 @@ pub enum AttemptError {
     /// It was not done in time; so many seconds.
     #[error("took longer than {0} s")]
     Slow(u64),
+}
+
+impl AttemptError {
+    /// The last that a command said on stderr. Empty: nothing, or there was none.
+    pub fn stderr(&self) -> &str {
+        match self {
+            Self::Command(error) => &error.stderr,
+            _ => "",
+        }
+    }
 }
 
 /// What an attempt came to.

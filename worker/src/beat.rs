@@ -18,10 +18,11 @@ pub(crate) struct Identity {
     host: String,
     started_unix_ms: u64,
     threads: usize,
+    commands: Vec<String>,
 }
 
 impl Identity {
-    pub(crate) fn new(threads: usize) -> Self {
+    pub(crate) fn new(threads: usize, commands: Vec<String>) -> Self {
         let host = rustix::system::uname()
             .nodename()
             .to_string_lossy()
@@ -31,6 +32,7 @@ impl Identity {
             host,
             started_unix_ms: proto::unix_ms(),
             threads,
+            commands,
         }
     }
 
@@ -52,7 +54,7 @@ impl Identity {
             retries: counts.retries,
             failures: counts.failures,
             lane: String::new(),
-            commands: Vec::new(),
+            commands: self.commands.clone(),
         }
     }
 }

@@ -17,6 +17,8 @@
 //!   the same delivery, whose time with the broker is limited: the chunk is published anew with one
 //!   attempt more, and only when the broker has that is the old message acknowledged. A crash in
 //!   between leaves two messages of one chunk; the master counts one result.
+//! - A chunk that asks for what is not to be had here is not tried: after a pause it is published anew
+//!   with as many attempts as it had, so that it comes to another worker, and no broker counts it.
 //! - A worker that died could count nothing. The broker's count of returns then only raises
 //!   suspicion: a chunk that came back is run in a process of its own, where it can break nothing
 //!   else, and whoever runs it there survives and counts.
@@ -62,6 +64,8 @@ pub struct Seen {
     pub delivery_count: u32,
     /// Attempts counted in its message's header.
     pub attempts: u32,
+    /// Whether it asks for what is not to be had here: a command that only others allow.
+    pub is_for_others: bool,
 }
 
 /// The jobs that are not to be run, as the master said last.
@@ -183,6 +187,8 @@ struct Hand {
 #[derive(Debug, Clone, Copy)]
 enum Stage {
     InLine,
+    /// For others to do, after a pause.
+    Passing,
     Running,
     /// Between two attempts; it keeps its seat.
     Resting,
@@ -272,6 +278,10 @@ impl Desk {
         if self.is_refused(ticket, seen, actions) {
             return;
         }
+        if seen.is_for_others {
+            self.hands.insert(ticket, Hand::new(seen, Stage::Passing));
+            return actions.push(Action::Wait(ticket));
+        }
         self.hands.insert(ticket, Hand::new(seen, Stage::InLine));
         self.line.push_back(ticket);
     }
@@ -280,6 +290,10 @@ impl Desk {
         let Some(hand) = self.hands.get_mut(&ticket) else {
             return;
         };
+        if attempt != Attempt::Done && self.standing.cancelled.contains(&hand.seen.job) {
+            let keeps_seat = attempt == (Attempt::Broke { keeps_seat: true });
+            return self.forget(ticket, keeps_seat, actions);
+        }
         let attempts = hand.attempt;
         let is_last = attempts >= ATTEMPTS;
         let answer = match attempt {
@@ -335,7 +349,16 @@ impl Desk {
             return;
         };
         match hand.stage {
+            Stage::Resting if self.standing.cancelled.contains(&hand.seen.job) => {
+                self.forget(ticket, false, actions);
+            }
             Stage::Resting => actions.push(hand.run(ticket, self.rules)),
+            Stage::Passing => {
+                let seen = hand.seen;
+                if !self.is_refused(ticket, seen, actions) {
+                    self.pass(ticket, seen, actions);
+                }
+            }
             Stage::Refused(answer) => {
                 hand.stage = Stage::Publishing(answer);
                 actions.push(Action::Publish(ticket, answer));
@@ -344,10 +367,35 @@ impl Desk {
         }
     }
 
+    /// What failed is not tried again where nobody waits for it.
+    fn forget(&mut self, ticket: Ticket, keeps_seat: bool, actions: &mut Vec<Action>) {
+        if let Some(hand) = self.hands.remove(&ticket)
+            && !keeps_seat
+        {
+            self.free_seats += hand.seats_held;
+        }
+        actions.push(Action::Ack(ticket));
+    }
+
+    /// Lets another worker have the chunk.
+    fn pass(&mut self, ticket: Ticket, seen: Seen, actions: &mut Vec<Action>) {
+        let answer = Answer::Again {
+            attempts: seen.attempts,
+        };
+        self.hands
+            .insert(ticket, Hand::new(seen, Stage::Publishing(answer)));
+        actions.push(Action::Publish(ticket, answer));
+    }
+
     /// What has not begun is for others.
     fn drain(&mut self, actions: &mut Vec<Action>) {
         self.draining = true;
-        for ticket in std::mem::take(&mut self.line) {
+        let is_passing = |hand: &Hand| matches!(hand.stage, Stage::Passing);
+        let passing = self.hands.iter().filter(|(_, hand)| is_passing(hand));
+        let mut unbegun: Vec<Ticket> = passing.map(|(&ticket, _)| ticket).collect();
+        unbegun.sort_unstable(); // so that a run of the simulation can be repeated
+        unbegun.extend(std::mem::take(&mut self.line));
+        for ticket in unbegun {
             self.hands.remove(&ticket);
             actions.push(Action::Requeue(ticket));
         }

@@ -7,6 +7,7 @@ mod args;
 mod attempt;
 mod beat;
 pub mod desk;
+pub mod exec;
 mod finished;
 mod poison;
 mod room;

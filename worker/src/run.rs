@@ -1,13 +1,16 @@
 //! The worker from start to stop: one session after the other.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use broker::{Backoff, Broker, BrokerError};
+use engine::chunk::Packing;
 use tokio_util::sync::CancellationToken;
 
 use crate::beat::Identity;
 use crate::desk::{Desk, Rules};
+use crate::exec::{Commands, Exec};
 use crate::room::Rooms;
 use crate::session::{Bench, Ended, work};
 use crate::tally::Tally;
@@ -29,6 +32,8 @@ pub struct Config {
     pub chunk_limit: Option<Duration>,
     /// How a suspect gets a process of its own. Absent: it does not.
     pub rooms: Option<Rooms>,
+    /// The commands that chunks may ask for. Absent: none.
+    pub commands: Option<Commands>,
 }
 
 /// Why a worker ends other than by being told to.
@@ -51,13 +56,22 @@ pub enum WorkerError {
 /// When the broker refuses for good, or a thread hangs.
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), WorkerError> {
     let threads = config.threads.get().min(u32::MAX as usize / 2);
+    let packing = match &config.broker {
+        Broker::Memory(_) => Packing::Nothing,
+        Broker::Rabbit(_) => Packing::Zstd,
+    };
+    let exec = config
+        .commands
+        .map(|commands| Arc::new(Exec::new(commands, threads, packing)));
+    let names = exec.as_ref().map_or_else(Vec::new, |exec| exec.names());
     let bench = Bench {
-        identity: Identity::new(threads),
+        identity: Identity::new(threads, names),
         tally: Tally::default(),
         threads: threads as u32,
         broker_address: config.broker.address(),
         chunk_limit: config.chunk_limit,
         rooms: config.rooms,
+        exec,
         // In one process there is nobody who could have cancelled anything before.
         control_wait: match &config.broker {
             Broker::Memory(_) => Duration::ZERO,
@@ -70,9 +84,23 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Work
         has_processes: bench.rooms.is_some() && bench.chunk_limit.is_some(),
         finished_remembered: FINISHED_REMEMBERED,
     });
+    let tending = async {
+        match bench.exec.clone() {
+            Some(exec) => exec.tend().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        ended = work_on(&bench, &mut desk, &config.broker) => ended,
+        never = tending => match never {},
+    }
+}
+
+/// One session after the other.
+async fn work_on(bench: &Bench, desk: &mut Desk, broker: &Broker) -> Result<(), WorkerError> {
     let mut backoff = Backoff::new();
     while !bench.draining.is_cancelled() {
-        match session(&bench, &mut desk, &config.broker, &mut backoff).await {
+        match session(bench, desk, broker, &mut backoff).await {
             Ok(Ended::Drained) => break,
             Ok(Ended::Stuck) => return Err(WorkerError::Stuck),
             Err(error) if !error.is_retryable() => return Err(error.into()),

@@ -1,6 +1,7 @@
 //! One session with the broker: chunks in, results out, as the desk decides. Any error ends the
 //! session with everything in it; the broker then hands out again what was not acknowledged.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use broker::{BrokerError, Consumer, Queue, Session};
@@ -9,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::beat::{self, Identity};
 use crate::desk::{Desk, Event};
+use crate::exec::Exec;
 use crate::room::Rooms;
 use crate::shift::Shift;
 use crate::tally::Tally;
@@ -28,6 +30,8 @@ pub(crate) struct Bench {
     pub(crate) chunk_limit: Option<Duration>,
     /// Where suspects are run.
     pub(crate) rooms: Option<Rooms>,
+    /// What runs commands.
+    pub(crate) exec: Option<Arc<Exec>>,
     /// How long the first word of a master is waited for.
     pub(crate) control_wait: Duration,
     pub(crate) draining: CancellationToken,

@@ -1,21 +1,28 @@
 //! The desk at work: does what it decides in one session, and tells it what came of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use broker::{Backoff, BrokerError, Confirm, Delivery, Receipt, Route, Session};
 use failpoint::Point;
-use proto::v1::ChunkResult;
+use proto::v1::{ChunkResult, ExecSpec};
 use proto::{Envelope, JobId, Payload};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::answer::answer_of;
 use crate::attempt::{AttemptError, in_thread};
 use crate::desk::{Action, Answer, Attempt, Desk, Event, Room, Seen, Standing, Ticket};
+use crate::exec::{self, Limit, Refusal, spec_of};
 use crate::room::in_process;
 use crate::session::Bench;
 use crate::tally::InHand;
+
+/// How long a chunk rests here that only other workers may run: long enough that two workers do not
+/// wear the broker out by handing it to and fro.
+const PASSING: Duration = Duration::from_secs(2);
 
 /// What is in hand in one session, and what goes on about it.
 pub(crate) struct Shift<'a> {
@@ -24,6 +31,8 @@ pub(crate) struct Shift<'a> {
     session: Session,
     hands: HashMap<Ticket, Hand<'a>>,
     last_ticket: Ticket,
+    /// The jobs whose chunks are for others, as far as that was said.
+    passed: HashSet<String>,
     /// Every wait for a thread, the broker or the clock. Bounded by what is in hand.
     tasks: JoinSet<Result<Ended, BrokerError>>,
     /// Whether a thread hangs that nothing can stop.
@@ -42,6 +51,10 @@ struct Hand<'a> {
     deadline: Option<Instant>,
     /// While it is run.
     running: Option<InHand<'a>>,
+    /// It is for others, and waits a moment before it goes to them.
+    is_passed_on: bool,
+    /// Ends a command that works on it.
+    stop: CancellationToken,
     /// What is sent, and sent again where the broker refused it.
     answer: Option<(Route, Envelope)>,
 }
@@ -62,6 +75,7 @@ impl<'a> Shift<'a> {
             session,
             hands: HashMap::new(),
             last_ticket: 0,
+            passed: HashSet::new(),
             tasks: JoinSet::new(),
             is_stuck: false,
         }
@@ -104,11 +118,13 @@ impl<'a> Shift<'a> {
             self.bury(delivery.receipt);
             return Ok(());
         };
+        let is_for_others = self.is_for_others(&envelope);
         let seen = Seen {
             job,
             chunk: job.chunk(seq),
             delivery_count: delivery.delivery_count,
             attempts: envelope.attempts,
+            is_for_others,
         };
         let hand = Hand {
             envelope,
@@ -117,11 +133,29 @@ impl<'a> Shift<'a> {
             outcome: None,
             deadline: None,
             running: None,
+            is_passed_on: is_for_others,
+            stop: CancellationToken::new(),
             answer: None,
         };
         self.last_ticket += 1;
         self.hands.insert(self.last_ticket, hand);
         self.handle(Event::Delivered(self.last_ticket, seen))
+    }
+
+    /// Whether it asks for a command that this worker does not allow; then it says so, once a job.
+    fn is_for_others(&mut self, envelope: &Envelope) -> bool {
+        let Payload::Chunk(chunk) = envelope.payload.as_ref() else {
+            return false;
+        };
+        let Some(spec) = spec_of(chunk) else {
+            return false;
+        };
+        let is_ours = self.bench.exec.as_ref().is_some_and(|exec| exec.has(spec));
+        if !is_ours && self.passed.insert(chunk.job_id.clone()) {
+            let (job, refusal) = (&chunk.job_id, Refusal::unknown(&spec.command));
+            tracing::warn!(job, "passing chunks on: {refusal}");
+        }
+        !is_ours
     }
 
     fn bury(&mut self, receipt: Receipt) {
@@ -172,7 +206,7 @@ impl<'a> Shift<'a> {
             }
             Err(error) => {
                 tracing::warn!(chunk = self.name(ticket), %error, "an attempt failed");
-                self.failure(error, room)
+                self.failure(ticket, error, room)
             }
         };
         if let Some(hand) = self.hands.get_mut(&ticket) {
@@ -181,12 +215,27 @@ impl<'a> Shift<'a> {
         self.handle(Event::Attempted(ticket, attempt))
     }
 
+    /// Whether more than half of the time of this delivery is left.
+    fn has_time(&self, ticket: Ticket) -> bool {
+        let deadline = self.hands.get(&ticket).and_then(|hand| hand.deadline);
+        match (deadline, self.bench.chunk_limit) {
+            (Some(deadline), Some(limit)) => {
+                deadline.saturating_duration_since(Instant::now()) > limit / 2
+            }
+            _ => true,
+        }
+    }
+
     /// What the desk is told of an error.
-    fn failure(&mut self, error: &AttemptError, room: Room) -> Attempt {
+    fn failure(&mut self, ticket: Ticket, error: &AttemptError, room: Room) -> Attempt {
         let keeps_seat = matches!(error, AttemptError::Slow(_)) && room == Room::Thread;
         self.is_stuck |= keeps_seat;
         match error {
             AttemptError::Slow(_) | AttemptError::Died(_) => Attempt::Broke { keeps_seat },
+            // Commands may take long: the next attempt gets a delivery, and its time, of its own.
+            AttemptError::Command(_) if !self.has_time(ticket) => {
+                Attempt::Broke { keeps_seat: false }
+            }
             _ => Attempt::Failed,
         }
     }
@@ -206,6 +255,11 @@ impl<'a> Shift<'a> {
             return Ok(());
         };
         let ids = |ids: &[String]| ids.iter().filter_map(|id| id.parse().ok()).collect();
+        for hand in self.hands.values() {
+            if control.cancelled.contains(&hand.envelope.correlation_id) {
+                hand.stop.cancel();
+            }
+        }
         let actions = self.desk.control(Standing {
             cancelled: ids(&control.cancelled),
             paused: ids(&control.paused),
@@ -254,10 +308,26 @@ impl<'a> Shift<'a> {
         let left = limit.map(|_| deadline.saturating_duration_since(Instant::now()));
         let worker_id = self.bench.identity.id;
         let rooms = self.bench.rooms.clone();
+        let exec = self.bench.exec.clone().filter(|_| hand.spec().is_some());
+        let stop = hand.stop.clone();
         self.tasks.spawn(async move {
-            let outcome = match (room, rooms, left) {
-                (Room::Process, Some(rooms), Some(left)) => in_process(&rooms, payload, left).await,
-                (_, _, left) => in_thread(payload, left).await,
+            let outcome = match (exec, room, rooms, left) {
+                // A command is a process of its own already.
+                (Some(exec), ..) => {
+                    let limit = left.zip(limit);
+                    let limit = limit.map(|(left, whole)| Limit { left, whole });
+                    let attempt = exec::Attempt {
+                        payload,
+                        number: attempt,
+                        limit,
+                        stop,
+                    };
+                    exec.attempt(attempt).await
+                }
+                (None, Room::Process, Some(rooms), Some(left)) => {
+                    in_process(&rooms, payload, left).await
+                }
+                (None, _, _, left) => in_thread(payload, left).await,
             };
             let outcome = match outcome {
                 Ok(result) => Ok(ChunkResult {
@@ -309,7 +379,11 @@ impl<'a> Shift<'a> {
         if hand.running.is_some() {
             self.bench.tally.retried();
         }
-        let pause = hand.backoff.next();
+        let pause = if hand.is_passed_on {
+            PASSING
+        } else {
+            hand.backoff.next()
+        };
         self.tasks.spawn(async move {
             tokio::time::sleep(pause).await;
             Ok(Ended::Wait(ticket))
@@ -340,6 +414,14 @@ impl<'a> Shift<'a> {
 impl Hand<'_> {
     fn seq(&self) -> u64 {
         chunk_of(&self.envelope).map_or(0, |(_, seq)| seq)
+    }
+
+    /// The command that it asks for, if it asks for one.
+    fn spec(&self) -> Option<&ExecSpec> {
+        match self.envelope.payload.as_ref() {
+            Payload::Chunk(chunk) => spec_of(chunk),
+            _ => None,
+        }
     }
 }
 

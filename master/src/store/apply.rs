@@ -229,7 +229,7 @@ impl Batch<'_> {
             DeadState::Dead
         };
         self.transaction
-            .prepare_cached("INSERT OR REPLACE INTO dead VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?
+            .prepare_cached("INSERT OR REPLACE INTO dead VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?
             .execute(params![
                 key,
                 chunk.seq as i64,
@@ -241,6 +241,7 @@ impl Batch<'_> {
                 self.now_ms as i64,
                 chunk.encode_to_vec(),
                 state as i64,
+                death.stderr,
             ])?;
         self.job(id)?.tally.chunks_dead += u64::from(state.is_counted());
         Ok(())
@@ -342,6 +343,7 @@ fn unmergeable(result: &ChunkResult, error: &PartialError) -> Death {
         worker_id: result.worker_id.clone(),
         attempts: result.attempt,
         is_parked: false,
+        stderr: String::new(),
     }
 }
 

@@ -59,10 +59,12 @@ pub struct DeadRow {
     pub died_unix_ms: u64,
     /// Where it stands.
     pub state: DeadState,
+    /// The last that the command of the last attempt said on stderr. Empty: nothing.
+    pub stderr: String,
 }
 
 const COLUMNS: &str =
-    "seq, reason, worker_id, attempts, first_line, rows, died_unix_ms, state, job, chunk";
+    "seq, reason, worker_id, attempts, first_line, rows, died_unix_ms, state, job, chunk, stderr";
 
 impl Store {
     /// Dead, replaying and dropped chunks, of one job or of all, after the row `after` (a job's key
@@ -247,6 +249,7 @@ fn dead_row(row: &Row<'_>) -> Result<DeadRow, rusqlite::Error> {
         rows: row.get::<_, i64>(5)? as u64,
         died_unix_ms: row.get::<_, i64>(6)? as u64,
         state: DeadState::of(row.get(7)?),
+        stderr: row.get(10)?,
     })
 }
 

@@ -61,6 +61,9 @@ CREATE TABLE piece (
 );
 CREATE INDEX piece_job ON piece (job);
 ",
+    "
+ALTER TABLE dead ADD COLUMN stderr TEXT NOT NULL DEFAULT '';
+",
 ];
 
 /// Brings the database to the newest schema.

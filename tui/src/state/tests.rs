@@ -112,3 +112,24 @@ fn hostile_text_is_harmless_before_anything_is_drawn() {
     assert_eq!(rows.columns, ["a␛[31m"]);
     assert_eq!(rows.rows[0].cells, ["x\\u{202e}y↵"]);
 }
+
+#[test]
+fn what_lacks_only_workers_that_allow_its_command_is_told_from_what_lacks_any() {
+    let waiting = |operation: &str| Job {
+        operation: operation.into(),
+        no_workers: true,
+        ..job(operation, 1, 0)
+    };
+    let state = |jobs| {
+        let snapshot = Snapshot {
+            jobs,
+            ..Snapshot::default()
+        };
+        let mut state = State::default();
+        state.apply("", event(Change::Snapshot(snapshot)));
+        state
+    };
+    assert!(state(vec![waiting("exec")]).no_commands());
+    assert!(!state(vec![waiting("exec"), waiting("profile")]).no_commands());
+    assert!(!state(vec![job("exec", 1, 0)]).no_commands());
+}

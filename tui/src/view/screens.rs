@@ -244,7 +244,10 @@ pub(super) fn no_workers_line(model: &Model, columns: u16) -> Option<String> {
     } else {
         ("chunks are waiting; ", "start one on any host:")
     };
-    (waits && model.is_live()).then(|| format!("NO WORKERS {dash} {what}{how} rowmill worker"))
+    let needs_command = model.state.as_ref().is_some_and(State::no_commands);
+    let allow = if needs_command { " --allow" } else { "" };
+    (waits && model.is_live())
+        .then(|| format!("NO WORKERS {dash} {what}{how} rowmill worker{allow}"))
 }
 
 fn next_try(model: &Model, retry_at_ms: u64) -> String {

@@ -18,6 +18,7 @@ fn fresh(job: JobId, seq: u64) -> Seen {
         chunk: job.chunk(seq),
         delivery_count: 0,
         attempts: 0,
+        is_for_others: false,
     }
 }
 
@@ -251,4 +252,67 @@ fn a_cancelled_jobs_chunks_are_forgotten_and_a_paused_jobs_go_to_the_master() {
         desk.handle(Event::Delivered(7, fresh(paused, 4))),
         [run(7, 1, Room::Thread)]
     );
+}
+
+#[test]
+fn what_only_others_can_do_is_passed_on_after_a_pause_and_takes_no_seat_and_no_attempt() {
+    let (mut desk, job) = desk();
+    let foreign = |seq| Seen {
+        is_for_others: true,
+        attempts: 1,
+        ..fresh(job, seq)
+    };
+    for ticket in 1..=3 {
+        let waits = desk.handle(Event::Delivered(ticket, foreign(ticket)));
+        assert_eq!(waits, [Action::Wait(ticket)]);
+    }
+    assert_eq!(
+        desk.handle(Event::Delivered(4, fresh(job, 4))),
+        [run(4, 1, Room::Thread)]
+    );
+    let again = Answer::Again { attempts: 1 };
+    assert_eq!(desk.handle(Event::Waited(1)), [Action::Publish(1, again)]);
+    assert_eq!(
+        desk.handle(Event::Published(1, Confirm::Acked)),
+        [Action::Ack(1)]
+    );
+    // Nothing of it was done: when it comes again it is passed on again.
+    let waits = desk.handle(Event::Delivered(5, foreign(1)));
+    assert_eq!(waits, [Action::Wait(5)]);
+    desk.control(Standing {
+        cancelled: [job].into(),
+        ..Standing::default()
+    });
+    assert_eq!(desk.handle(Event::Waited(2)), [Action::Ack(2)]);
+    assert_eq!(
+        desk.handle(Event::Draining),
+        [Action::Requeue(3), Action::Requeue(5)]
+    );
+    assert_eq!(desk.handle(Event::Waited(3)), []);
+}
+
+#[test]
+fn an_attempt_of_a_cancelled_job_that_fails_is_the_last() {
+    let (mut desk, job) = desk();
+    desk.handle(Event::Delivered(1, fresh(job, 0)));
+    desk.handle(Event::Delivered(2, fresh(job, 1)));
+    desk.control(Standing {
+        cancelled: [job].into(),
+        ..Standing::default()
+    });
+    assert_eq!(
+        desk.handle(Event::Attempted(1, Attempt::Failed)),
+        [Action::Ack(1)]
+    );
+    assert_eq!(
+        desk.handle(Event::Attempted(2, Attempt::Broke { keeps_seat: false })),
+        [Action::Ack(2)]
+    );
+    desk.control(Standing::default());
+    for ticket in 3..=4 {
+        assert_eq!(
+            desk.handle(Event::Delivered(ticket, fresh(job, ticket))),
+            [run(ticket, 1, Room::Thread)]
+        );
+    }
 }

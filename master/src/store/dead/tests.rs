@@ -1,6 +1,6 @@
 //! Dead chunks in the store.
 
-use proto::v1::{ChunkResult, JobOpen, JobSeal, JobState, OperationSpec};
+use proto::v1::{ChunkResult, JobSeal, JobState, OperationSpec};
 
 use super::*;
 use crate::arrival::{Arrival, Death};
@@ -15,10 +15,7 @@ fn store() -> (tempfile::TempDir, Store, JobId) {
         chunks: 2,
         ..Default::default()
     };
-    let arrivals = [
-        Arrival::Open(id, JobOpen::default()),
-        Arrival::Seal(id, seal),
-    ];
+    let arrivals = [Arrival::Open(id, Box::default()), Arrival::Seal(id, seal)];
     store.apply(&arrivals, 1).unwrap();
     (dir, store, id)
 }
@@ -36,6 +33,7 @@ fn death(id: JobId, seq: u64, is_parked: bool) -> Arrival {
         worker_id: "w".into(),
         attempts: 3,
         is_parked,
+        stderr: "its last words".to_owned(),
     };
     Arrival::Death(id, Box::new(death))
 }
@@ -59,6 +57,8 @@ fn a_replay_makes_the_job_run_again_and_its_result_makes_it_done() {
         .apply(&[result(id, 0), death(id, 1, false)], 1)
         .unwrap();
     assert_eq!(state(&store, id), JobState::DoneWithFailures);
+    let dead = store.dead(store.job(id).unwrap(), 9).unwrap();
+    assert_eq!(dead[0].stderr, "its last words");
     assert!(store.replayed(id, 1).unwrap());
     assert!(!store.replayed(id, 1).unwrap());
     assert_eq!(state(&store, id), JobState::Running);

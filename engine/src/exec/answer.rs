@@ -1,0 +1,217 @@
+//! What a command answers: CSV with a header. It is held to that more strictly than an input is: a
+//! program wrote it, and what it got wrong it got wrong for a reason.
+
+use bytes::Bytes;
+use proto::v1::{Chunk, SampleRow};
+
+use crate::Dialect;
+use crate::output::MAX_OUTPUT_BYTES;
+use crate::records::{Record, Records};
+use crate::sample::Sample;
+use crate::split::line_ends;
+use crate::utf8;
+
+/// The rows that a command made of one chunk.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The header's cells.
+    pub columns: Vec<String>,
+    /// The records below it: commas, quotes where they are needed, LF.
+    pub body: Bytes,
+    /// How many there are.
+    pub rows: u64,
+    /// The last few.
+    pub sample: Vec<SampleRow>,
+}
+
+/// Why what a command wrote is no answer. Lines are those of its output, from 1.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AnswerError {
+    /// Not even a header.
+    #[error("it wrote nothing on standard output, where a header is expected")]
+    Nothing,
+    /// A record with other cells than the header.
+    #[error(
+        "line {line} of its output has {fields} {} where its header has {columns}",
+        if *fields == 1 { "field" } else { "fields" }
+    )]
+    Fields {
+        /// Where the record starts.
+        line: u64,
+        /// Of the record.
+        fields: usize,
+        /// Of the header.
+        columns: usize,
+    },
+    /// The end came within quotes.
+    #[error("its output is broken CSV: a quote opens on line {line} and never closes")]
+    OpenQuote {
+        /// Where it opens.
+        line: u64,
+    },
+    /// Something stands between a closing quote and the next comma.
+    #[error("its output is broken CSV: on line {line} something follows a closing quote")]
+    BehindQuote {
+        /// Where.
+        line: u64,
+    },
+    /// Something else than UTF-8.
+    #[error("line {line} of its output is no UTF-8")]
+    Text {
+        /// Where.
+        line: u64,
+    },
+    /// More than is carried.
+    #[error("it wrote more than {} MiB", MAX_OUTPUT_BYTES >> 20)]
+    Large,
+}
+
+/// Reads all that a command wrote on standard output. `first_record` numbers the rows for people.
+///
+/// # Errors
+///
+/// When it is no answer.
+pub fn read(stdout: &Bytes, first_record: u64) -> Result<Answer, AnswerError> {
+    let stdout = match stdout.strip_prefix(b"\xef\xbb\xbf") {
+        Some(rest) => stdout.slice_ref(rest),
+        None => stdout.clone(),
+    };
+    check(&stdout)?;
+    let dialect = Dialect::default();
+    let mut records = Records::new(&dialect, &stdout);
+    let columns = header(&records.read().ok_or(AnswerError::Nothing)?);
+    let mut writer = csv::Writer::from_writer(Vec::with_capacity(stdout.len()));
+    let (mut sample, mut rows) = (Sample::default(), 0);
+    while let Some(record) = records.read() {
+        if record.len() != columns.len() {
+            return Err(AnswerError::Fields {
+                line: line(&stdout, record.start()),
+                fields: record.len(),
+                columns: columns.len(),
+            });
+        }
+        sample.add(rows, &record);
+        // Into a vector nothing fails, and every record has as many cells as the header.
+        rows += u64::from(writer.write_record(record.iter()).is_ok());
+    }
+    let body = writer.into_inner().unwrap_or_default();
+    if body.len() as u64 > MAX_OUTPUT_BYTES {
+        return Err(AnswerError::Large);
+    }
+    let shown = Chunk {
+        columns,
+        first_record,
+        body: stdout,
+        ..Chunk::default()
+    };
+    Ok(Answer {
+        sample: sample.rows(&dialect, &shown),
+        columns: shown.columns,
+        body: body.into(),
+        rows,
+    })
+}
+
+fn header(record: &Record<'_>) -> Vec<String> {
+    let text = |cell| String::from_utf8_lossy(cell).into_owned();
+    record.iter().map(text).collect()
+}
+
+/// The line on which the byte at `at` stands.
+fn line(stdout: &[u8], at: usize) -> u64 {
+    1 + line_ends(&stdout[..at])
+}
+
+/// Where a byte stands.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    FieldStart,
+    Field,
+    /// In quotes that open there.
+    Quoted(usize),
+    /// Behind a quote that closes, or is the first of two.
+    Closed(usize),
+}
+
+/// Finds what a reader would make something of, and its writer did not mean.
+fn check(stdout: &[u8]) -> Result<(), AnswerError> {
+    if let Some(at) = utf8::first_malformed(stdout) {
+        let line = line(stdout, at);
+        return Err(AnswerError::Text { line });
+    }
+    let mut place = Place::FieldStart;
+    for (at, &byte) in stdout.iter().enumerate() {
+        place = match (place, byte) {
+            (Place::FieldStart, b'"') => Place::Quoted(at),
+            (Place::Quoted(open), b'"') => Place::Closed(open),
+            (Place::Closed(open), b'"') | (Place::Quoted(open), _) => Place::Quoted(open),
+            (_, b',' | b'\n' | b'\r') => Place::FieldStart,
+            (Place::Closed(_), _) => {
+                let line = line(stdout, at);
+                return Err(AnswerError::BehindQuote { line });
+            }
+            (Place::FieldStart | Place::Field, _) => Place::Field,
+        };
+    }
+    match place {
+        Place::Quoted(open) => {
+            let line = line(stdout, open);
+            Err(AnswerError::OpenQuote { line })
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(stdout: &'static [u8]) -> Result<Answer, AnswerError> {
+        read(&Bytes::from_static(stdout), 100)
+    }
+
+    #[test]
+    fn what_a_program_writes_comes_out_in_one_way_of_writing() {
+        let answer =
+            answer(b"\xef\xbb\xbfa,\"b\"\r\n\"1\",\"x, \"\"y\"\"\"\r\n2,\"\n\"\r\n").unwrap();
+        assert_eq!(answer.columns, ["a", "b"]);
+        assert_eq!(answer.body, "1,\"x, \"\"y\"\"\"\n2,\"\n\"\n");
+        assert_eq!(answer.rows, 2);
+        let rows: Vec<u64> = answer.sample.iter().map(|row| row.record).collect();
+        assert_eq!(rows, [100, 101]);
+        assert_eq!(answer.sample[1].cells, ["2", "\n"]);
+    }
+
+    #[test]
+    fn a_header_alone_is_an_answer_of_no_rows_and_the_last_line_needs_no_end() {
+        let answer = |stdout| answer(stdout).unwrap();
+        assert_eq!((answer(b"a,b\n").rows, answer(b"a,b").rows), (0, 0));
+        assert_eq!(answer(b"a,b\n1,2").body, "1,2\n");
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_line() {
+        let line = |stdout| answer(stdout).unwrap_err();
+        assert_eq!(line(b""), AnswerError::Nothing);
+        assert_eq!(line(b"\n\n"), AnswerError::Nothing);
+        assert_eq!(
+            line(b"a,b\n1,2\n3\n"),
+            AnswerError::Fields {
+                line: 3,
+                fields: 1,
+                columns: 2
+            }
+        );
+        assert_eq!(line(b"a\n\"x\ny\n"), AnswerError::OpenQuote { line: 2 });
+        assert_eq!(
+            line(b"a\n\"x\ny\"z\n"),
+            AnswerError::BehindQuote { line: 3 }
+        );
+        assert_eq!(line(b"a\nx\ncaf\xe9\n"), AnswerError::Text { line: 3 });
+    }
+
+    #[test]
+    fn a_quote_within_a_field_is_a_character() {
+        assert_eq!(answer(b"a\n5\" disk\n").unwrap().body, "\"5\"\" disk\"\n");
+    }
+}

@@ -1,0 +1,366 @@
+//! Commands on chunks, as people run them: with the built binary, real programs, and a real RabbitMQ
+//! where more than one process is in it.
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+
+mod support;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use proto::v1::{GetJobResponse, JobState};
+use serde_json::Value;
+use support::{PATIENCE, Process, Stage, finished, job_when, rowmill, run_with_input, stderr};
+
+/// Rows that make several chunks of 2000 bytes.
+fn numbers() -> Vec<u8> {
+    let rows: Vec<String> = (0..2000)
+        .map(|n| format!("{n},\"a, \"\"{n}\"\"\""))
+        .collect();
+    format!("n,text\n{}\n", rows.join("\n")).into_bytes()
+}
+
+fn publish(stage: &Stage, args: &[&str]) -> String {
+    let path = stage.file("numbers.csv", &numbers());
+    let output = stage
+        .command(&["publish", "--chunk-bytes", "2000"])
+        .args(args)
+        .arg(path)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn worker(stage: &Stage, allow: &[&str]) -> Process {
+    let mut command = stage.command(&["worker", "--threads", "2"]);
+    for line in allow {
+        command.args(["--allow", line]);
+    }
+    let worker = Process::start(&mut command);
+    worker.wait_for("connected");
+    worker
+}
+
+fn example(name: &str) -> String {
+    format!(
+        "python3 {}/examples/exec/{name}",
+        env!("CARGO_MANIFEST_DIR")
+    )
+}
+
+fn show(stage: &Stage, job_id: &str) -> Value {
+    let output = stage.command(&["show", job_id, "--json"]).output().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Waits until the file has a line, and gives it.
+async fn line_of(path: &Path) -> String {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match std::fs::read_to_string(path) {
+            Ok(text) if text.ends_with('\n') => return text.trim().to_owned(),
+            other => assert!(Instant::now() < deadline, "{}: {other:?}", path.display()),
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Waits until no process has that number any more.
+async fn gone(pid: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    let stat = format!("/proc/{pid}/stat");
+    while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
+        assert!(Instant::now() < deadline, "{pid} is still there");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_job_waits_for_a_worker_that_allows_its_command_and_no_attempt_is_lost_meanwhile() {
+    let stage = Stage::new();
+    let _master = stage.master();
+    let other = worker(&stage, &["clear=cat"]);
+    let job_id = publish(&stage, &["--exec", "clean"]);
+    other.wait_for("this worker does not allow `clean`");
+    let mut client = stage.client().await;
+    job_when(&mut client, &job_id, |r| {
+        r.job.as_ref().is_some_and(|job| job.no_workers)
+    })
+    .await;
+    let waited = stage.command(&["wait", &job_id, "--timeout", "0"]).output();
+    let waited = waited.unwrap();
+    assert_eq!(waited.status.code(), Some(6));
+    assert!(
+        stderr(&waited).contains("allows its command"),
+        "{}",
+        stderr(&waited)
+    );
+
+    let clean = format!("clean={}", example("clean.py"));
+    let _worker = worker(&stage, &[&clean]);
+    let result = finished(&mut client, &job_id).await;
+    let job = result.job.unwrap();
+    assert_eq!((job.state(), job.rows), (JobState::Done, 2000));
+    assert_eq!((job.retries, job.duplicates), (0, 0));
+    let shown = show(&stage, &job_id);
+    assert_eq!(shown["operation"], "exec");
+    assert_eq!(
+        shown["exec"],
+        serde_json::json!({
+            "command": "clean", "columns": ["n", "text"], "rows_in": 2000, "rows_out": 2000
+        })
+    );
+    stage.erase().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_is_killed_leaves_no_process_and_another_does_its_chunk() {
+    let stage = Stage::new();
+    let _master = stage.master();
+    let dir = stage.dir.path().to_owned();
+    let script = format!(
+        "if mkdir {0}/first 2>/dev/null; then sleep 1000 & echo $! > {0}/child; echo $$ > {0}/self; \
+         wait; else cat; fi",
+        dir.display()
+    );
+    let script = stage.file("hang.sh", script.as_bytes());
+    let line = format!("hang=sh {}", script.display());
+    let mut killed = worker(&stage, &[&line]);
+    let job_id = publish(&stage, &["--exec", "hang"]);
+    let (child, own) = (dir.join("child"), dir.join("self"));
+    let pids = [line_of(&child).await, line_of(&own).await];
+    killed.kill();
+    for pid in &pids {
+        gone(pid).await;
+    }
+    let _worker = worker(&stage, &[&line]);
+    let job = finished(&mut stage.client().await, &job_id)
+        .await
+        .job
+        .unwrap();
+    assert_eq!((job.state(), job.rows), (JobState::Done, 2000));
+    stage.erase().await;
+}
+
+#[tokio::test]
+async fn a_dead_chunk_says_what_its_command_said_and_is_replayed_when_that_is_mended() {
+    let stage = Stage::new();
+    let _master = stage.master();
+    let script = "import sys\ntext = sys.stdin.read()\nprint('\\33[31mlooking', file=sys.stderr)\n\
+        if '\\n700,' in text: sys.exit('row 700 is bad')\nsys.stdout.write(text)\n";
+    let path = stage.file("check.py", script.as_bytes());
+    let line = format!("check=python3 {}", path.display());
+    let _worker = worker(&stage, &[&line]);
+    let path_in = stage.file("numbers.csv", &numbers());
+    let mut publish = stage.command(&["publish", "--exec", "check", "--wait", "--quiet"]);
+    let output = publish
+        .arg("--chunk-bytes=2000")
+        .arg(path_in)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    let table = String::from_utf8(output.stdout.clone()).unwrap();
+    assert!(
+        table.starts_with("command  rows in  rows out  columns\ncheck "),
+        "{table}"
+    );
+    let said = stderr(&output);
+    assert!(
+        said.contains("is dead: `check` ended with exit code 1: row 700 is bad"),
+        "{said}"
+    );
+    assert!(!said.contains('\u{1b}'));
+    let job_id = said.split_whitespace().nth(2).unwrap().to_owned();
+    let mut client = stage.client().await;
+    let result = finished(&mut client, &job_id).await;
+    assert_eq!(result.dead.len(), 1);
+    let dead = &result.dead[0];
+    assert_eq!(
+        (dead.reason.as_str(), dead.attempts),
+        ("`check` ended with exit code 1: row 700 is bad", 3)
+    );
+    assert_eq!(dead.stderr, "\u{1b}[31mlooking\nrow 700 is bad\n");
+    let seq = dead.seq.to_string();
+    let shown = stage
+        .command(&["dead", "show", &job_id, &seq])
+        .output()
+        .unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(
+        shown.contains("\nstderr\n") && shown.contains("row 700 is bad\n"),
+        "{shown}"
+    );
+    assert!(!shown.contains('\u{1b}'));
+
+    std::fs::write(&path, script.replace("700,", "none")).unwrap();
+    let replayed = stage
+        .command(&["dead", "replay", &job_id])
+        .output()
+        .unwrap();
+    assert!(replayed.status.success(), "{}", stderr(&replayed));
+    let is_done =
+        |r: &GetJobResponse| r.job.as_ref().map(proto::v1::Job::state) == Some(JobState::Done);
+    let job = job_when(&mut client, &job_id, is_done).await.job.unwrap();
+    assert_eq!((job.rows, job.chunks_dead), (2000, 0));
+    stage.erase().await;
+}
+
+#[tokio::test]
+async fn a_file_of_commands_sets_parameters_and_modes() {
+    let stage = Stage::new();
+    let _master = stage.master();
+    let toml = "[only]\ncommand = [\"awk\", \"-F,\", \"-v\", \"n={n}\", \"NR == 1 || $1 == n\"]\n\
+        [only.parameters]\nn = \"[0-9]+\"\n";
+    let path = stage.file("allow.toml", toml.as_bytes());
+    let mut command = stage.command(&["worker", "--allow-file", path.to_str().unwrap()]);
+    let worker = Process::start(&mut command);
+    worker.wait_for("connected");
+    let mut client = stage.client().await;
+    let job_id = publish(
+        &stage,
+        &["--exec", "only", "--exec-arg", "n=77", "--no-rows"],
+    );
+    let result = finished(&mut client, &job_id).await;
+    let report = result.exec.unwrap();
+    assert_eq!((report.rows_in, report.rows_out), (2000, 1));
+    let job_id = publish(&stage, &["--exec", "only", "--exec-arg", "n=x; id"]);
+    let result = finished(&mut client, &job_id).await;
+    assert_eq!(result.job.unwrap().state(), JobState::DoneWithFailures);
+    assert!(
+        result.dead[0]
+            .reason
+            .contains("it may be what matches [0-9]+"),
+        "{}",
+        result.dead[0].reason
+    );
+    stage.erase().await;
+}
+
+#[test]
+fn run_takes_a_command_of_ones_own_with_ones_own_environment() {
+    let script = "import os, sys; os.environ['MINE']; sys.stdout.write(sys.stdin.read())";
+    let mut command = rowmill();
+    command
+        .args([
+            "run",
+            "-",
+            "--chunk-bytes",
+            "2000",
+            "--",
+            "python3",
+            "-c",
+            script,
+        ])
+        .env("MINE", "1");
+    let output = run_with_input(&mut command, &numbers());
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("2,000 rows, `python3` made 2,000 rows"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn run_says_what_a_command_got_wrong_and_exits_with_3() {
+    let mut command = rowmill();
+    command.args([
+        "run",
+        "-",
+        "--",
+        "sh",
+        "-c",
+        "echo a,b; echo why >&2; echo 1",
+    ]);
+    let output = run_with_input(&mut command, b"n\n1\n");
+    assert_eq!(output.status.code(), Some(3));
+    let said = stderr(&output);
+    assert!(
+        said.contains("is dead: `sh` ended well, but line 2 of its output has 1 field"),
+        "{said}"
+    );
+    assert!(said.contains("\n    why\n"), "{said}");
+}
+
+#[tokio::test]
+async fn a_run_that_is_interrupted_ends_its_commands() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = format!(
+        "sleep 1000 & echo $! > {0}/child; echo $$ > {0}/self; wait",
+        dir.path().display()
+    );
+    let input = dir.path().join("in.csv");
+    std::fs::write(&input, "n\n1\n").unwrap();
+    let mut command = rowmill();
+    command
+        .arg("run")
+        .arg(&input)
+        .args(["--", "sh", "-c", &script]);
+    let run = Process::start(&mut command);
+    let (child, own) = (dir.path().join("child"), dir.path().join("self"));
+    let pids = [line_of(&child).await, line_of(&own).await];
+    run.signal(rustix::process::Signal::INT);
+    assert_eq!(run.end().1, 7);
+    for pid in &pids {
+        gone(pid).await;
+    }
+}
+
+#[test]
+fn run_pays_for_one_start_a_seat_where_a_process_persists() {
+    let dir = tempfile::tempdir().unwrap();
+    let starts = dir.path().join("starts");
+    let script = format!(
+        "echo x >> {}; exec {}",
+        starts.display(),
+        example("persistent.py")
+    );
+    let mut command = rowmill();
+    command.args(["run", "-", "--chunk-bytes", "500", "--workers", "2"]);
+    command.args(["--exec-mode", "persistent", "--", "sh", "-c", &script]);
+    let output = run_with_input(&mut command, &numbers());
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("made 2,000 rows"),
+        "{}",
+        stderr(&output)
+    );
+    let starts = std::fs::read_to_string(starts).unwrap();
+    assert!(starts.lines().count() <= 2, "{starts}");
+}
+
+#[test]
+fn flags_that_make_no_sense_with_a_command_are_refused() {
+    let refused = |args: &[&str]| {
+        let output = rowmill().args(args).output().unwrap();
+        assert_eq!(
+            output.status.code(),
+            Some(2),
+            "{args:?}: {}",
+            stderr(&output)
+        );
+        stderr(&output)
+    };
+    for args in [
+        &["publish", "x.csv", "--exec", "a", "--stats", "basic"][..],
+        &["publish", "x.csv", "--exec", "a", "--exact"],
+        &["publish", "x.csv", "--exec-arg", "a=b"],
+        &["publish", "x.csv", "--exec", "a", "--exec-arg", "ab"],
+        &["publish", "x.csv", "--exec-mode", "persistent"],
+        &["publish", "x.csv", "--no-rows"],
+        &["run", "x.csv", "--exact", "--", "cat"],
+        &["run", "x.csv", "--json", "--", "cat"],
+        &["run", "x.csv", "--exec-mode", "chunk"],
+        &["worker", "cat"],
+    ] {
+        refused(args);
+    }
+    let said = refused(&["run", "x.csv", "--", "no-such-program"]);
+    assert!(
+        said.contains("there is no program \"no-such-program\""),
+        "{said}"
+    );
+    let said = refused(&["worker", "--allow", "clean=pyhton3 clean.py"]);
+    assert!(said.contains("pyhton3"), "{said}");
+}

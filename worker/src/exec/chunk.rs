@@ -1,0 +1,60 @@
+//! A chunk on its way through a command: what is asked for, what the command is given, and what the
+//! worker says of it in the end.
+
+use bytes::Bytes;
+use engine::chunk::Packing;
+use engine::exec::answer::{self, AnswerError};
+use engine::exec::{Feed, Merged};
+use proto::Payload;
+use proto::v1::chunk_result::Partial;
+use proto::v1::operation_spec::Kind;
+use proto::v1::{Chunk, ChunkResult, ExecSpec};
+
+use crate::attempt::AttemptError;
+
+/// What a chunk asks to be run, if that is what it asks.
+pub(crate) fn spec_of(chunk: &Chunk) -> Option<&ExecSpec> {
+    match chunk.operation.as_ref()?.kind.as_ref()? {
+        Kind::Exec(spec) => Some(spec),
+        _ => None,
+    }
+}
+
+/// What the command is given of a chunk, which is checked first.
+pub(super) fn give(payload: &Payload) -> Result<Feed, AttemptError> {
+    let Payload::Chunk(chunk) = payload else {
+        return Err(AttemptError::Reported("it was given no chunk".into()));
+    };
+    let chunk = engine::chunk::unpack(chunk)?;
+    crate::poison::strike(chunk.seq);
+    Ok(engine::exec::feed(&chunk)?)
+}
+
+/// What the worker says of a chunk of which a command made `output`, with its rows packed, if they are
+/// wanted.
+pub(super) fn result(
+    chunk: &Chunk,
+    feed: Feed,
+    output: &Bytes,
+    packing: Packing,
+) -> Result<ChunkResult, AnswerError> {
+    let answer = answer::read(output, chunk.first_record)?;
+    let merged = Merged::of_chunk(answer.columns, feed.rows, answer.rows);
+    Ok(ChunkResult {
+        job_id: chunk.job_id.clone(),
+        seq: chunk.seq,
+        rows: feed.rows,
+        rejected: feed.rejected,
+        bytes: engine::chunk::body_bytes(chunk),
+        partial: Some(Partial::Exec(merged.partial())),
+        rejects: feed.rejects,
+        sample: answer.sample,
+        replaced: feed.replaced,
+        output: wants_rows(chunk).then(|| engine::output::pack(answer.body, answer.rows, packing)),
+        ..ChunkResult::default()
+    })
+}
+
+fn wants_rows(chunk: &Chunk) -> bool {
+    chunk.operation.as_ref().is_some_and(|spec| !spec.no_rows)
+}

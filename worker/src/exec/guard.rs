@@ -1,0 +1,146 @@
+//! A process that outlives the worker by a moment: when the worker is gone, however it went, it kills
+//! the groups of the commands that were running, which nobody else would do after a SIGKILL. It hears
+//! of them on its standard input, whose end is the worker's end.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::io::{BufRead, Write};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+use rustix::process::Pid;
+
+use super::launch::kill;
+
+/// The worker's side: begun with the first command.
+#[derive(Debug)]
+pub(super) struct Guard {
+    program: PathBuf,
+    args: Vec<OsString>,
+    watch: Mutex<Watch>,
+}
+
+#[derive(Debug, Default)]
+struct Watch {
+    groups: BTreeSet<i32>,
+    process: Option<(Child, ChildStdin)>,
+}
+
+impl Guard {
+    pub(super) fn new(program: PathBuf, args: Vec<OsString>) -> Self {
+        Self {
+            program,
+            args,
+            watch: Mutex::default(),
+        }
+    }
+
+    /// A group to be killed if the worker ends.
+    pub(super) fn add(&self, group: Pid) -> std::io::Result<()> {
+        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let group = group.as_raw_pid();
+        watch.groups.insert(group);
+        if tell(&mut watch, &format!("+{group}\n")).is_ok() {
+            return Ok(());
+        }
+        // There is none yet, or somebody killed it: a new one hears of all.
+        watch.process = Some(self.open()?);
+        let all: Vec<String> = watch.groups.iter().map(|id| format!("+{id}\n")).collect();
+        tell(&mut watch, &all.concat())
+    }
+
+    /// A group that is gone.
+    pub(super) fn remove(&self, group: Pid) {
+        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let group = group.as_raw_pid();
+        watch.groups.remove(&group);
+        if let Err(error) = tell(&mut watch, &format!("-{group}\n")) {
+            tracing::debug!(%error, "the guard of commands is gone");
+        }
+    }
+
+    fn open(&self) -> std::io::Result<(Child, ChildStdin)> {
+        let mut child = Command::new(&self.program)
+            .args(&self.args)
+            .arg("--exec-guard")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // A Ctrl-C is not for it.
+            .process_group(0)
+            .spawn()?;
+        let stdin = child.stdin.take();
+        let stdin = stdin.ok_or_else(|| std::io::Error::other("no pipe to the guard"))?;
+        Ok((child, stdin))
+    }
+}
+
+/// One write, which a pipe takes whole or, when the guard is gone, not at all.
+fn tell(watch: &mut Watch, lines: &str) -> std::io::Result<()> {
+    match &mut watch.process {
+        Some((_, stdin)) => stdin.write_all(lines.as_bytes()),
+        None => Err(std::io::ErrorKind::NotConnected.into()),
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let watch = self.watch.get_mut();
+        let watch = watch.unwrap_or_else(PoisonError::into_inner);
+        if let Some((mut child, stdin)) = watch.process.take() {
+            drop(stdin);
+            // It ends as soon as it has killed what is left.
+            if let Err(error) = child.wait() {
+                tracing::debug!(%error, "the guard of commands was not waited for");
+            }
+        }
+    }
+}
+
+/// The guard's life.
+///
+/// # Errors
+///
+/// When its standard input cannot be read; what it knows is killed all the same.
+pub(crate) fn stand() -> std::io::Result<()> {
+    let mut groups = BTreeSet::new();
+    let mut failed = Ok(());
+    for line in std::io::stdin().lock().lines() {
+        match line {
+            Ok(line) => note(&mut groups, &line),
+            Err(error) => {
+                failed = Err(error);
+                break;
+            }
+        }
+    }
+    for group in groups.into_iter().filter_map(Pid::from_raw) {
+        kill(group);
+    }
+    failed
+}
+
+fn note(groups: &mut BTreeSet<i32>, line: &str) {
+    let (sign, number) = line.split_at_checked(1).unwrap_or(("", ""));
+    match (sign, number.parse()) {
+        ("+", Ok(group)) if group > 1 => drop(groups.insert(group)),
+        ("-", Ok(group)) => drop(groups.remove(&group)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_groups_that_are_still_there_are_remembered_and_never_ones_own() {
+        let mut groups = BTreeSet::new();
+        for line in ["+7", "+8", "-7", "+0", "+1", "+-5", "", "é", "+x", "-9"] {
+            note(&mut groups, line);
+        }
+        assert_eq!(groups, [8].into());
+    }
+}

@@ -1,0 +1,112 @@
+//! The words of a command, with places in them that a publisher may fill. A value fills a place within
+//! its word: whatever is in it, it never becomes another word, for no shell ever reads it.
+
+use std::collections::BTreeMap;
+
+/// One word of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Word(Vec<Piece>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Parameter(String),
+}
+
+impl Word {
+    /// A word as it is, braces and all.
+    pub(super) fn plain(text: &str) -> Self {
+        Self(vec![Piece::Text(text.to_owned())])
+    }
+
+    /// A word in which `{name}` is a parameter and `{{name}}` stands for `{name}`. All other braces are
+    /// what they are, so that most programs of awk and jq can be written as ever.
+    pub(super) fn parse(text: &str) -> Self {
+        let mut pieces = Vec::new();
+        let mut plain = String::new();
+        let mut rest = text;
+        while let Some(open) = rest.find('{') {
+            plain.push_str(&rest[..open]);
+            rest = &rest[open..];
+            if let Some(name) = rest.strip_prefix("{{").and_then(|rest| name(rest, "}}")) {
+                plain.push_str(&format!("{{{name}}}"));
+                rest = &rest[name.len() + 4..];
+            } else if let Some(name) = name(&rest[1..], "}") {
+                pieces.push(Piece::Text(std::mem::take(&mut plain)));
+                pieces.push(Piece::Parameter(name.to_owned()));
+                rest = &rest[name.len() + 2..];
+            } else {
+                plain.push('{');
+                rest = &rest[1..];
+            }
+        }
+        plain.push_str(rest);
+        pieces.push(Piece::Text(plain));
+        Self(pieces)
+    }
+
+    /// The parameters in it.
+    pub(super) fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|piece| match piece {
+            Piece::Parameter(name) => Some(name.as_str()),
+            Piece::Text(_) => None,
+        })
+    }
+
+    /// The word with its places filled; one without a value stays empty.
+    pub(super) fn fill(&self, values: &BTreeMap<&str, &str>) -> String {
+        let piece = |piece: &Piece| match piece {
+            Piece::Text(text) => text.clone(),
+            Piece::Parameter(name) => values.get(name.as_str()).copied().unwrap_or("").to_owned(),
+        };
+        self.0.iter().map(piece).collect()
+    }
+}
+
+/// The parameter's name at the start of `text`, where `end` closes it.
+fn name<'t>(text: &'t str, end: &str) -> Option<&'t str> {
+    let name = &text[..text.find(end)?];
+    is_name(name).then_some(name)
+}
+
+/// Whether parameters may be called so: `lang`, `max_rows`, `q2`.
+pub(super) fn is_name(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    bytes.next().is_some_and(|first| first.is_ascii_lowercase())
+        && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(word: &str) -> String {
+        Word::parse(word).fill(&[("lang", "de fr; $(x)")].into())
+    }
+
+    #[test]
+    fn a_value_stays_within_its_word_whatever_is_in_it() {
+        assert_eq!(filled("--lang={lang}!"), "--lang=de fr; $(x)!");
+        assert_eq!(
+            Word::parse("a{b}c{d}").parameters().collect::<Vec<_>>(),
+            ["b", "d"]
+        );
+    }
+
+    #[test]
+    fn braces_of_other_languages_are_left_alone() {
+        for word in [
+            "{ print $1 }",
+            "{print $1}",
+            "{}",
+            "{\"a\":1}",
+            "}{",
+            "{{ x }}",
+            "a{1,2}",
+            "{é}",
+        ] {
+            assert_eq!(filled(word), word);
+        }
+        assert_eq!(filled("{{print}} {{lang}}"), "{print} {lang}");
+    }
+}

@@ -1,0 +1,234 @@
+//! A worker that runs, chunks for it, and what it answers.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::time::Duration;
+
+use broker::{Broker, Memory, Queue, Route, Session};
+use engine::Dialect;
+use proto::v1::operation_spec::Kind;
+use proto::v1::{Chunk, ChunkResult, DeadChunk, ExecArgument, ExecMode, ExecSpec, OperationSpec};
+use proto::{Envelope, JobId, Payload};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use worker::exec::{Allowed, Commands};
+use worker::{Config, WorkerError};
+
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) struct Mill {
+    pub(crate) broker: Broker,
+    pub(crate) job: JobId,
+    pub(crate) dir: TempDir,
+    session: Session,
+    shutdown: CancellationToken,
+    worker: JoinHandle<Result<(), WorkerError>>,
+}
+
+/// What the worker said of a chunk.
+#[derive(Debug)]
+pub(crate) enum Said {
+    Result(Box<ChunkResult>),
+    Dead(Box<DeadChunk>),
+}
+
+/// How a mill differs from the usual.
+pub(crate) struct Setup<'s> {
+    pub(crate) threads: usize,
+    pub(crate) limit: Option<Duration>,
+    pub(crate) memory_mib: Option<u64>,
+    /// The lines of `--allow`, as a file: name and TOML.
+    pub(crate) commands: &'s [(&'s str, &'s str)],
+}
+
+impl Default for Setup<'_> {
+    fn default() -> Self {
+        Self {
+            threads: 1,
+            limit: Some(PATIENCE),
+            memory_mib: Some(2048),
+            commands: &[],
+        }
+    }
+}
+
+impl Mill {
+    /// A worker that allows `do` to be this shell script, which reads `$DIR` for its own files.
+    pub(crate) async fn of_shell(script: &str) -> Self {
+        Self::with(|_| script.to_owned(), Setup::default()).await
+    }
+
+    /// A worker that allows `do` to be the shell script that `script` makes of a directory.
+    pub(crate) async fn with(script: impl Fn(&Path) -> String, setup: Setup<'_>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("do.sh");
+        std::fs::write(&path, script(dir.path())).unwrap();
+        let mut allowed = Allowed::default();
+        allowed
+            .add_line(&format!("do=sh {}", path.display()))
+            .unwrap();
+        for (name, command) in setup.commands {
+            allowed.add_line(&format!("{name}={command}")).unwrap();
+        }
+        Self::start(dir, allowed, &setup).await
+    }
+
+    pub(crate) async fn start(dir: TempDir, allowed: Allowed, setup: &Setup<'_>) -> Self {
+        let broker = Broker::Memory(Memory::default());
+        let shutdown = CancellationToken::new();
+        let config = Config {
+            broker: broker.clone(),
+            threads: NonZeroUsize::new(setup.threads).unwrap(),
+            chunk_limit: setup.limit,
+            rooms: None,
+            commands: Some(Commands {
+                allowed,
+                program: env!("CARGO_BIN_EXE_worker").into(),
+                args: Vec::new(),
+                memory_mib: setup.memory_mib,
+            }),
+        };
+        let session = broker.connect("test").await.unwrap();
+        let worker = tokio::spawn(worker::run(config, shutdown.clone()));
+        Self {
+            broker,
+            job: JobId::new(),
+            dir,
+            session,
+            shutdown,
+            worker,
+        }
+    }
+
+    /// Sends a chunk of two columns, `n` and `text`.
+    pub(crate) async fn send(&self, seq: u64, spec: ExecSpec, body: &str) {
+        let chunk = Chunk {
+            job_id: self.job.to_string(),
+            seq,
+            operation: Some(OperationSpec {
+                kind: Some(Kind::Exec(spec)),
+                no_rows: false,
+            }),
+            dialect: Some((&Dialect::default()).into()),
+            columns: vec!["n".into(), "text".into()],
+            first_record: 10 * seq,
+            first_line: 2 + 10 * seq,
+            body: body.to_owned().into(),
+            rows: body.lines().count() as u64,
+            ..Chunk::default()
+        };
+        let envelope = Envelope::new(self.job.chunk(seq), self.job, Payload::Chunk(chunk));
+        self.session.publish(Route::Tasks, &envelope).await.unwrap();
+    }
+
+    /// What the worker says of so many chunks, by seq.
+    pub(crate) async fn hear(&self, chunks: usize) -> BTreeMap<u64, Said> {
+        let mut results = self.session.consume(Queue::Results, 10).await.unwrap();
+        let mut dead = self.session.consume(Queue::Dead, 10).await.unwrap();
+        let mut said = BTreeMap::new();
+        let hearing = async {
+            while said.len() < chunks {
+                let delivery = tokio::select! {
+                    delivery = results.next() => delivery.unwrap(),
+                    delivery = dead.next() => delivery.unwrap(),
+                };
+                match delivery.message.unwrap().payload.as_ref() {
+                    Payload::Result(result) => {
+                        said.insert(result.seq, Said::Result(Box::new(result.clone())));
+                    }
+                    Payload::Dead(dead) => {
+                        let seq = dead.chunk.as_ref().unwrap().seq;
+                        said.insert(seq, Said::Dead(Box::new(dead.clone())));
+                    }
+                    _ => {}
+                }
+                delivery.receipt.ack().await.unwrap();
+            }
+        };
+        tokio::time::timeout(PATIENCE, hearing).await.unwrap();
+        results.cancel().await.unwrap();
+        dead.cancel().await.unwrap();
+        said
+    }
+
+    /// What the worker says of one chunk of `do`.
+    pub(crate) async fn one(&self, body: &str) -> Said {
+        self.send(0, spec("do", &[]), body).await;
+        self.hear(1).await.remove(&0).unwrap()
+    }
+
+    pub(crate) async fn stop(self) {
+        self.shutdown.cancel();
+        self.worker.await.unwrap().unwrap();
+    }
+
+    /// Waits until the file is there, and gives what is in it.
+    pub(crate) async fn file(&self, name: &str) -> String {
+        let path = self.dir.path().join(name);
+        let waiting = async {
+            loop {
+                match std::fs::read_to_string(&path) {
+                    Ok(text) if text.ends_with('\n') => return text,
+                    _ => tokio::time::sleep(Duration::from_millis(10)).await,
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.unwrap()
+    }
+}
+
+impl Said {
+    pub(crate) fn result(self) -> ChunkResult {
+        match self {
+            Self::Result(result) => *result,
+            Self::Dead(dead) => panic!("{dead:?}"),
+        }
+    }
+
+    pub(crate) fn dead(self) -> DeadChunk {
+        match self {
+            Self::Dead(dead) => *dead,
+            Self::Result(result) => panic!("{result:?}"),
+        }
+    }
+}
+
+pub(crate) fn spec(command: &str, arguments: &[(&str, &str)]) -> ExecSpec {
+    let argument = |&(name, value): &(&str, &str)| ExecArgument {
+        name: name.into(),
+        value: value.into(),
+    };
+    ExecSpec {
+        command: command.into(),
+        arguments: arguments.iter().map(argument).collect(),
+        ..ExecSpec::default()
+    }
+}
+
+pub(crate) fn persistent(command: &str) -> ExecSpec {
+    ExecSpec {
+        mode: ExecMode::Persistent.into(),
+        ..spec(command, &[])
+    }
+}
+
+/// The rows of a result.
+pub(crate) fn rows(result: &ChunkResult) -> String {
+    let output = engine::output::unpack(result.output.as_ref().unwrap(), result.seq).unwrap();
+    String::from_utf8(output.to_vec()).unwrap()
+}
+
+/// Waits until no process has that number any more.
+pub(crate) async fn gone(pid: &str) {
+    let stat = format!("/proc/{}/stat", pid.trim());
+    let waiting = async {
+        // A zombie is gone: nobody has reaped it yet.
+        while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap();
+}
