@@ -6,6 +6,7 @@ const RULES: Rules = Rules {
     seats: 2,
     has_processes: true,
     finished_remembered: 10,
+    patience: None,
 };
 
 fn desk() -> (Desk, JobId) {
@@ -19,6 +20,7 @@ fn fresh(job: JobId, seq: u64) -> Seen {
         delivery_count: 0,
         attempts: 0,
         is_for_others: false,
+        cost: None,
     }
 }
 
@@ -229,9 +231,10 @@ fn a_cancelled_jobs_chunks_are_forgotten_and_a_paused_jobs_go_to_the_master() {
     let standing = Standing {
         cancelled: [cancelled].into(),
         paused: [paused].into(),
+        ..Standing::default()
     };
     // What runs is run to its end, of whatever job.
-    let park = |ticket| Action::Publish(ticket, Answer::Parked);
+    let park = |ticket| Action::Publish(ticket, Answer::Parked { attempts: 0 });
     assert_eq!(desk.control(standing), [Action::Ack(3), park(4)]);
     assert_eq!(
         desk.handle(Event::Published(4, Confirm::Acked)),
