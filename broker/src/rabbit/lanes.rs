@@ -49,6 +49,11 @@ impl Lanes {
         Ok(())
     }
 
+    /// The queue of `lane` is not where it was: it is to be looked for anew.
+    pub(super) fn forget(&self, lane: Lane) {
+        self.known(|known| known.remove(&lane));
+    }
+
     fn known<T>(&self, look: impl FnOnce(&mut HashSet<Lane>) -> T) -> T {
         // Every change under the lock is a single step, so a panic elsewhere leaves it whole.
         look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))

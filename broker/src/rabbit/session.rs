@@ -66,8 +66,13 @@ impl RabbitSession {
         let published = match route {
             Route::Telemetry | Route::Control => publishing.hint(route, envelope).await,
             Route::Lane(lane) => {
-                self.0.lanes.open(lane, &publishing.link, &self.0.names).await?;
-                publishing.confirmed(route, envelope).await
+                let (link, names) = (&publishing.link, &self.0.names);
+                self.0.lanes.open(lane, link, names).await?;
+                let confirmed = publishing.confirmed(route, envelope).await;
+                if matches!(confirmed, Ok(Confirm::Returned)) {
+                    self.0.lanes.forget(lane);
+                }
+                confirmed
             }
             Route::Tasks | Route::Results | Route::Dead => {
                 publishing.confirmed(route, envelope).await
