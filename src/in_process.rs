@@ -74,6 +74,7 @@ impl InProcess {
             // One process is the promise here: nothing is killed, and a Ctrl-C ends what hangs.
             chunk_limit: None,
             rooms: None,
+            lane: None,
             commands,
         };
         let stop = shutdown.clone();

@@ -2,7 +2,9 @@
 
 use broker::Delivery;
 use proto::v1::{Chunk, ChunkResult, DeadChunk, JobOpen, JobSeal};
-use proto::{Envelope, IdError, JobId, Payload};
+use engine::foreign::{Came, Lone};
+use engine::rate::Rate;
+use proto::{Csv, Envelope, IdError, JobId, Lane, LaneError, Payload};
 
 /// One message for the store.
 #[derive(Debug, Clone)]
@@ -45,6 +47,9 @@ pub enum ArrivalError {
         /// What is wrong with the id.
         source: IdError,
     },
+    /// It opens a job for a lane that cannot be.
+    #[error(transparent)]
+    Lane(#[from] LaneError),
     /// It is one of ours, in the wrong queue.
     #[error("a {0} does not belong here")]
     Misplaced(&'static str),
@@ -54,22 +59,31 @@ pub enum ArrivalError {
 }
 
 impl Arrival {
-    /// Whether it is a chunk of a paused job.
-    pub(crate) fn is_parked(&self) -> bool {
-        matches!(self, Self::Death(_, death) if death.is_parked)
+    /// Whether workers, or those who tell them, have to hear of it at once: a chunk that was set aside,
+    /// or a job that has a rate.
+    pub(crate) fn is_of_control(&self) -> bool {
+        match self {
+            Self::Death(_, death) => death.is_parked,
+            Self::Open(_, open) => Rate::of(open.operation.as_ref()).is_some(),
+            Self::Seal(..) | Self::Result(..) => false,
+        }
     }
 
-    /// Reads a delivery from the results queue or the dead queue.
+    /// Reads a delivery from the results queue or the dead queue. It is several where it is CSV that
+    /// somebody sent to the workers.
     ///
     /// # Errors
     ///
     /// When it is not a message that the master keeps.
-    pub fn read(delivery: &Delivery) -> Result<Self, ArrivalError> {
+    pub async fn read(delivery: &Delivery) -> Result<Vec<Self>, ArrivalError> {
         let envelope = delivery
             .message
             .as_ref()
             .map_err(|error| ArrivalError::Foreign(error.to_string()))?;
-        Self::read_message(envelope, delivery.death.as_ref())
+        match envelope.payload.as_ref() {
+            Payload::Csv(csv) => Ok(foreign(envelope, csv, delivery.death.as_ref()).await),
+            _ => Self::read_message(envelope, delivery.death.as_ref()).map(|arrival| vec![arrival]),
+        }
     }
 
     /// Reads a message that was handed out; `death` says how the broker moved it to the dead queue,
@@ -88,7 +102,10 @@ impl Arrival {
                 .map_err(|source| ArrivalError::Job { kind, source })
         };
         match envelope.payload.as_ref() {
-            Payload::Open(open) => Ok(Self::Open(job(&open.job_id)?, Box::new(open.clone()))),
+            Payload::Open(open) => {
+                Lane::named(&open.lane)?;
+                Ok(Self::Open(job(&open.job_id)?, Box::new(open.clone())))
+            }
             Payload::Seal(seal) => Ok(Self::Seal(job(&seal.job_id)?, seal.clone())),
             Payload::Result(result) => {
                 Ok(Self::Result(job(&result.job_id)?, Box::new(result.clone())))
@@ -98,9 +115,39 @@ impl Arrival {
                 let death = Death::by_broker(chunk, death);
                 Ok(Self::Death(job(&chunk.job_id)?, Box::new(death)))
             }
-            Payload::Heartbeat(_) | Payload::Control(_) => Err(ArrivalError::Misplaced(kind)),
+            Payload::Heartbeat(_) | Payload::Control(_) | Payload::Csv(_) => {
+                Err(ArrivalError::Misplaced(kind))
+            }
         }
     }
+}
+
+/// The job that a message of CSV is, dead: the broker gave up on it before any worker could say what
+/// it is.
+async fn foreign(envelope: &Envelope, csv: &Csv, death: Option<&broker::Death>) -> Vec<Arrival> {
+    let came = Came {
+        message_id: envelope.message_id.clone(),
+        made_unix_ms: envelope.made_unix_ms,
+        now_unix_ms: proto::unix_ms(),
+        lane: death.and_then(|death| broker::Queue::lane_called(&death.queue)),
+    };
+    let looked = {
+        let (csv, came) = (csv.clone(), came.clone());
+        tokio::task::spawn_blocking(move || Lone::new(&csv, &came))
+    };
+    let lone = looked.await.unwrap_or_else(|_panic| {
+        let why = "looking at it ends in a panic".to_owned();
+        Lone::broken(csv, &came, why)
+    });
+    let mut death = Death::by_broker(&lone.chunk, death);
+    if let Some(why) = lone.wrong {
+        death.reason = why;
+    }
+    vec![
+        Arrival::Open(lone.job, Box::new(lone.open)),
+        Arrival::Seal(lone.job, lone.seal),
+        Arrival::Death(lone.job, Box::new(death)),
+    ]
 }
 
 fn dead_job(

@@ -27,11 +27,11 @@ impl<R> Default for Batch<R> {
 }
 
 impl<R> Batch<R> {
-    /// Takes a message in. What can never be read has no effect; kept, it would come back for ever,
+    /// Takes in what a message says. What can never be read has no effect; kept, it would come back for ever,
     /// so its receipt is treated like the others.
-    pub fn take(&mut self, read: Result<Arrival, ArrivalError>, receipt: R) {
+    pub fn take(&mut self, read: Result<Vec<Arrival>, ArrivalError>, receipt: R) {
         match read {
-            Ok(arrival) => self.arrivals.push(arrival),
+            Ok(arrivals) => self.arrivals.extend(arrivals),
             Err(error) => tracing::warn!(%error, "a message was dropped"),
         }
         self.receipts.push(receipt);

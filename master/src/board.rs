@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use proto::JobId;
 use proto::v1::{self, BrokerStatus, Heartbeat, JobState, MasterStatus};
+use proto::{JobId, Lane};
 
 use crate::arrival::Arrival;
 use crate::job::Job;
@@ -90,6 +90,37 @@ impl Board {
         self.roster.list(now_ms)
     }
 
+    /// The lanes of workers that are alive.
+    pub(crate) fn lanes(&self, now_ms: u64) -> impl Iterator<Item = Lane> {
+        self.roster.lanes(now_ms)
+    }
+
+    /// What each worker may begin a second of a job that is to be run. Absent: its rate is not known, no
+    /// worker takes its chunks, or a master that has only begun to listen has not heard all who do, and
+    /// what it would say to a few of them would be too much for all.
+    pub(crate) fn share(&self, job: &Job, now_ms: u64) -> Option<f64> {
+        let (rate, lane) = (job.rate()?, job.lane());
+        let listened_ms = now_ms.saturating_sub(self.master.started_unix_ms);
+        let heard = self.roster.alive(lane, None, now_ms) as u64;
+        if listened_ms < WORKERS_HEARD_AFTER_MS && heard < self.consumers(lane)? {
+            return None;
+        }
+        let takers = self.roster.taking(lane, job.command(), now_ms);
+        (takers > 0).then(|| rate.per_second / takers as f64)
+    }
+
+    /// How many take from a lane's queue, as the broker said last.
+    fn consumers(&self, lane: &str) -> Option<u64> {
+        let status = self.master.broker.as_ref()?;
+        if lane.is_empty() {
+            return status.task_consumers;
+        }
+        let mut lanes = status.lanes.iter();
+        lanes
+            .find(|status| status.lane == lane)
+            .map(|status| status.task_consumers)
+    }
+
     /// The latest rows of `focus`, or of the job that moved last.
     pub(crate) fn rows(&self, focus: Option<JobId>, store: &Store) -> Option<v1::LatestRows> {
         let id = focus.or(self.moved)?;
@@ -142,7 +173,7 @@ impl Board {
             no_workers: self.lacks_workers(job, state, now_ms),
             replaced: job.replaced(),
             reason: job.stopped().to_owned(),
-            lane: open.map_or_else(String::new, |open| open.lane.clone()),
+            lane: job.lane().to_owned(),
             output_rows: job.tally.output_rows,
             output_bytes: job.tally.output_bytes,
             expired_unix_ms: job.expired.as_ref().map(|expired| expired.unix_ms),
@@ -180,8 +211,8 @@ impl Board {
         })
     }
 
-    /// Whether chunks wait and nobody could run them: no worker is alive, or none that allows the
-    /// command that they ask for.
+    /// Whether chunks wait and nobody could run them: no worker of their lane is alive, or none that
+    /// allows the command that they ask for.
     fn lacks_workers(&self, job: &Job, state: JobState, now_ms: u64) -> bool {
         let waits = matches!(
             state,
@@ -190,7 +221,7 @@ impl Board {
         let listened_ms = now_ms.saturating_sub(self.master.started_unix_ms);
         waits
             && listened_ms > WORKERS_HEARD_AFTER_MS
-            && self.roster.alive(job.command(), now_ms) == 0
+            && self.roster.alive(job.lane(), job.command(), now_ms) == 0
     }
 }
 

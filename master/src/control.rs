@@ -1,16 +1,18 @@
 //! Which jobs run: what people decide is committed first, then told to the workers again and again,
-//! because the telling is lossy; and parked chunks go back to them when their job goes on.
+//! because the telling is lossy; how much of those that have a rate each worker may begin; and parked chunks go back to them when their job goes on.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use broker::{Confirm, Route, Session};
-use proto::v1;
-use proto::{Envelope, JobId, Payload, WorkerId};
+use proto::v1::{self, RateShare};
+use proto::{Envelope, JobId, Lane, Payload, WorkerId};
 use tokio::sync::Notify;
 use tonic::Status;
 
+use crate::board::newest_first;
 use crate::intake::SessionError;
 use crate::job::{Control, Job};
 use crate::keeper::{Handle, Keeper, internal};
@@ -20,6 +22,11 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Jobs named of a kind: some 40 KB at the most. A worker that is not told of an older one works in
 /// vain on what it may still find of it, and no more.
 const NAMED_AT_MOST: usize = 1000;
+/// A job's share is named so much longer than the job takes: a chunk that was with a worker which
+/// then died comes again when the broker notices, which takes half an hour at most.
+const SHARED_AFTER_MS: u64 = 60 * 60_000;
+/// Entries that are looked through for lanes, each lane a question to the broker.
+const LANES_AT_MOST: usize = 1000;
 
 impl Keeper {
     /// Commits what people want of a job.
@@ -51,18 +58,47 @@ impl Keeper {
     /// What workers are told.
     fn standing(&self) -> v1::Control {
         let named = |control| {
-            let jobs = self.store.jobs().filter(|job| job.control == control);
-            let mut ids: Vec<JobId> = jobs.map(|job: &Job| job.id).collect();
-            // Ids sort by when they were made.
-            ids.sort_unstable_by(|a, b| b.cmp(a));
-            let newest = ids.into_iter().take(NAMED_AT_MOST);
-            newest.map(|id| id.to_string()).collect()
+            let jobs = self.newest(|job| job.control == control);
+            jobs.map(|job| job.id.to_string()).collect()
         };
         v1::Control {
             cancelled: named(Control::Cancelled),
             paused: named(Control::Paused),
-            shares: Vec::new(),
+            shares: self.shares(),
         }
+    }
+
+    fn shares(&self) -> Vec<RateShare> {
+        let now_ms = proto::unix_ms();
+        let is_shared = |job: &Job| {
+            let is_over = |at| now_ms.saturating_sub(at) > SHARED_AFTER_MS;
+            job.control == Control::Run
+                && job.rate().is_some()
+                && !job.finished_unix_ms.is_some_and(is_over)
+        };
+        let jobs = self.newest(is_shared);
+        let share = |job: &Job| {
+            Some(RateShare {
+                job_id: job.id.to_string(),
+                per_second: self.board.share(job, now_ms)?,
+            })
+        };
+        jobs.filter_map(share).collect()
+    }
+
+    fn newest(&self, which: impl Fn(&Job) -> bool) -> impl Iterator<Item = &Job> {
+        let mut jobs: Vec<&Job> = self.store.jobs().filter(|job| which(job)).collect();
+        newest_first(&mut jobs);
+        jobs.into_iter().take(NAMED_AT_MOST)
+    }
+
+    /// The lanes whose queues are looked at: of jobs that are not finished, and of workers.
+    pub(crate) fn lanes(&self) -> BTreeSet<Lane> {
+        let jobs = self.store.jobs();
+        let jobs = jobs.filter(|job| job.finished_unix_ms.is_none());
+        let of_jobs = jobs.filter_map(|job| Lane::named(job.lane()).ok().flatten());
+        let of_workers = self.board.lanes(proto::unix_ms());
+        of_jobs.chain(of_workers).take(LANES_AT_MOST).collect()
     }
 }
 
@@ -98,9 +134,10 @@ pub(crate) async fn unpark(session: Session, keeper: Handle) -> Result<Infallibl
             && let Ok(job) = chunk.job_id.parse::<JobId>()
         {
             let seq = chunk.seq;
+            let route = Route::tasks_named(&chunk.lane);
             let mut message = Envelope::new(job.chunk(seq), job, Payload::Chunk(chunk));
             message.attempts = attempts;
-            if session.publish(Route::Tasks, &message).await? == Confirm::Acked {
+            if session.publish(route, &message).await? == Confirm::Acked {
                 let forget = move |keeper: &mut Keeper| keeper.store.unparked(job, seq);
                 keeper.ask(forget).await??;
                 continue;

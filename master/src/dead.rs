@@ -105,7 +105,7 @@ impl Keeper {
         Ok((job.id, found))
     }
 
-    fn replay_message(&self, id: JobId, seq: u64) -> Result<Option<Envelope>, StoreError> {
+    fn replay_message(&self, id: JobId, seq: u64) -> Result<Option<(Route, Envelope)>, StoreError> {
         let Some(job) = self.store.job(id) else {
             return Ok(None);
         };
@@ -115,9 +115,10 @@ impl Keeper {
             .filter(|(row, chunk)| row.state == DeadState::Dead && chunk.operation.is_some())
             .map(|(_, chunk)| chunk);
         Ok(chunk.map(|chunk| {
+            let route = Route::tasks_named(&chunk.lane);
             let mut message = Envelope::new(id.chunk(seq), id, Payload::Chunk(chunk));
             message.attempts = REPLAY_ATTEMPTS;
-            message
+            (route, message)
         }))
     }
 
@@ -148,10 +149,10 @@ pub(crate) async fn replay(
         let message = keeper
             .ask(move |keeper| keeper.replay_message(id, seq))
             .await?;
-        let Some(message) = message.map_err(|error| internal(&error))? else {
+        let Some((route, message)) = message.map_err(|error| internal(&error))? else {
             continue;
         };
-        send(&session, &message).await?;
+        send(&session, route, &message).await?;
         let marked = keeper.ask(move |keeper| keeper.replayed(id, seq)).await?;
         replayed += u64::from(marked.map_err(|error| internal(&error))?);
     }
@@ -165,11 +166,11 @@ pub(crate) async fn replay(
     Ok(replayed)
 }
 
-async fn send(session: &Session, message: &Envelope) -> Result<(), Status> {
+async fn send(session: &Session, route: Route, message: &Envelope) -> Result<(), Status> {
     let mut backoff = Backoff::new();
     for _ in 0..ASKED_AT_MOST {
         if session
-            .publish(Route::Tasks, message)
+            .publish(route, message)
             .await
             .map_err(|error| away(&error))?
             == Confirm::Acked

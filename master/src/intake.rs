@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use broker::{Backoff, Broker, BrokerError, Consumer, Delivery, Queue, Receipt, Session};
 use proto::Payload;
-use proto::v1::{BrokerState, BrokerStatus};
+use proto::v1::{BrokerState, BrokerStatus, LaneStatus, WorkerState};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -182,7 +182,7 @@ async fn commit_batches(
             if delivery.redelivered {
                 tracing::debug!("took a redelivered message");
             }
-            batch.take(Arrival::read(&delivery), delivery.receipt);
+            batch.take(Arrival::read(&delivery).await, delivery.receipt);
         }
         let keep = async |arrivals| Ok::<(), SessionError>(keeper.commit(arrivals).await??);
         settle(batch.commit(keep).await?).await?;
@@ -226,12 +226,13 @@ async fn hear(
         match delivery.message {
             Ok(envelope) => {
                 if let Payload::Heartbeat(beat) = envelope.payload.as_ref() {
-                    // It waits to be told which jobs are not to be run.
-                    if !known.contains(&beat.worker_id) {
-                        known.insert(beat.worker_id.clone());
+                    keeper.beat(beat.clone());
+                    // It waits to be told which jobs are not to be run. Of one that leaves others have
+                    // more to do. What they are told is to count it, so it is passed on before.
+                    let is_new = known.insert(beat.worker_id.clone());
+                    if is_new || beat.state() == WorkerState::Left {
                         newcomer.notify_one();
                     }
-                    keeper.beat(beat.clone());
                 }
             }
             Err(error) => tracing::debug!(%error, "a foreign telemetry message"),
@@ -254,6 +255,7 @@ async fn measure(
             tasks_ready: Some(tasks.ready),
             task_consumers: Some(tasks.consumers),
             results_ready: Some(results.ready),
+            lanes: lanes(&session, &keeper).await?,
             ..connected.clone()
         };
         if let Some(reason) = session.blocked() {
@@ -262,4 +264,17 @@ async fn measure(
         }
         keeper.broker(status).await?;
     }
+}
+
+async fn lanes(session: &Session, keeper: &Handle) -> Result<Vec<LaneStatus>, SessionError> {
+    let mut lanes = Vec::new();
+    for lane in keeper.ask(|keeper| keeper.lanes()).await? {
+        let depth = session.depth(Queue::Lane(lane)).await?;
+        lanes.push(LaneStatus {
+            lane: lane.to_string(),
+            tasks_ready: depth.ready,
+            task_consumers: depth.consumers,
+        });
+    }
+    Ok(lanes)
 }

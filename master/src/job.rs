@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use engine::operation::Merged;
+use engine::rate::Rate;
 use proto::JobId;
 use proto::v1::operation_spec::Kind;
 use proto::v1::{JobOpen, JobSeal, JobState};
@@ -173,6 +174,17 @@ impl Job {
             Kind::Exec(spec) => Some(&spec.command),
             Kind::Profile(_) | Kind::Validate(_) => None,
         }
+    }
+
+    /// The lane that its chunks go to. Empty: none.
+    pub(crate) fn lane(&self) -> &str {
+        self.open.as_ref().map_or("", |open| &open.lane)
+    }
+
+    /// How much of it is begun a second. Absent: as much as can be; or what it says is none, and
+    /// nothing is.
+    pub(crate) fn rate(&self) -> Option<Rate> {
+        Rate::of(self.open.as_ref()?.operation.as_ref())?.ok()
     }
 
     /// What the columns of its rows are called as they were processed: by the command that made them,

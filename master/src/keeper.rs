@@ -172,7 +172,7 @@ impl Keeper {
         for job in &applied.finished {
             tracing::info!(%job, "job finished");
         }
-        if arrivals.iter().any(Arrival::is_parked) {
+        if arrivals.iter().any(Arrival::is_of_control) {
             self.controlled.send_modify(|count| *count += 1);
         }
         for job in &applied.stopped {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use proto::Lane;
 use proto::v1::{Heartbeat, Worker, WorkerState};
 
 use crate::rate::Rate;
@@ -62,17 +63,40 @@ impl Roster {
         heard.at_ms = now_ms;
     }
 
-    /// How many take or finish chunks; where a `command` is asked for, of those that allow it.
-    pub(crate) fn alive(&self, command: Option<&str>, now_ms: u64) -> usize {
-        let is_alive = |worker: &&Heard| {
+    /// How many take or finish chunks of a `lane`, or of none; where a `command` is asked for, of those
+    /// that allow it.
+    pub(crate) fn alive(&self, lane: &str, command: Option<&str>, now_ms: u64) -> usize {
+        let states = [WorkerState::Running, WorkerState::Draining];
+        self.count(lane, command, &states, now_ms)
+    }
+
+    /// The same of those that take chunks.
+    pub(crate) fn taking(&self, lane: &str, command: Option<&str>, now_ms: u64) -> usize {
+        self.count(lane, command, &[WorkerState::Running], now_ms)
+    }
+
+    fn count(
+        &self,
+        lane: &str,
+        command: Option<&str>,
+        states: &[WorkerState],
+        now_ms: u64,
+    ) -> usize {
+        let counts = |worker: &&Heard| {
             let allows = |name: &str| worker.last.commands.iter().any(|other| other == name);
-            command.is_none_or(allows)
-                && matches!(
-                    worker.state(now_ms),
-                    WorkerState::Running | WorkerState::Draining
-                )
+            worker.last.lane == lane
+                && command.is_none_or(allows)
+                && states.contains(&worker.state(now_ms))
         };
-        self.workers.values().filter(is_alive).count()
+        self.workers.values().filter(counts).count()
+    }
+
+    /// The lanes of those that are alive.
+    pub(crate) fn lanes(&self, now_ms: u64) -> impl Iterator<Item = Lane> {
+        let states = [WorkerState::Running, WorkerState::Draining];
+        let alive = self.workers.values();
+        let alive = alive.filter(move |worker| states.contains(&worker.state(now_ms)));
+        alive.filter_map(|worker| Lane::named(&worker.last.lane).ok().flatten())
     }
 
     /// All that are shown, by host, then pid.
@@ -136,7 +160,7 @@ mod tests {
         roster.hear(beat("a", WorkerState::Running), 0);
         assert_eq!(states(&roster, 9_000), [WorkerState::Running]);
         assert_eq!(states(&roster, 11_000), [WorkerState::Lost]);
-        assert_eq!(roster.alive(None, 11_000), 0);
+        assert_eq!(roster.alive("", None, 11_000), 0);
         assert_eq!(states(&roster, LOST_SHOWN_MS), []);
     }
 
@@ -148,11 +172,28 @@ mod tests {
             commands: vec!["clean".into()],
             ..beat("b", WorkerState::Running)
         };
-        assert_eq!(roster.alive(Some("clean"), 0), 0);
+        assert_eq!(roster.alive("", Some("clean"), 0), 0);
         roster.hear(allowing, 0);
-        assert_eq!(roster.alive(Some("clean"), 0), 1);
-        assert_eq!(roster.alive(Some("clear"), 0), 0);
-        assert_eq!(roster.alive(None, 0), 2);
+        assert_eq!(roster.alive("", Some("clean"), 0), 1);
+        assert_eq!(roster.alive("", Some("clear"), 0), 0);
+        assert_eq!(roster.alive("", None, 0), 2);
+    }
+
+    #[test]
+    fn a_worker_counts_for_its_lane_alone_and_takes_nothing_while_it_drains() {
+        let mut roster = Roster::default();
+        let in_lane = |id, state| Heartbeat {
+            lane: "gpu".into(),
+            ..beat(id, state)
+        };
+        roster.hear(in_lane("a", WorkerState::Running), 0);
+        roster.hear(in_lane("b", WorkerState::Draining), 0);
+        assert_eq!(roster.alive("", None, 0), 0);
+        assert_eq!(roster.alive("gpu", None, 0), 2);
+        assert_eq!(roster.taking("gpu", None, 0), 1);
+        let lanes: Vec<String> = roster.lanes(0).map(|lane| lane.to_string()).collect();
+        assert_eq!(lanes, ["gpu", "gpu"]);
+        assert_eq!(roster.lanes(LOST_AFTER_MS + 1).count(), 0);
     }
 
     #[test]

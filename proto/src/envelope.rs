@@ -35,6 +35,29 @@ pub enum Payload {
     Dead(DeadChunk),
     Heartbeat(Heartbeat),
     Control(Control),
+    /// What any AMQP client may send; has no protobuf.
+    Csv(Csv),
+}
+
+/// CSV in a message of its own, which is a job of one chunk. Whoever sends it need not know of rowmill:
+/// the body is the CSV, and the rest is properties and headers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Csv {
+    /// The message's whole body.
+    pub body: Bytes,
+    /// How the body is packed, as the sender says. Empty: it is not.
+    pub content_encoding: String,
+    /// What people are to call the job. Empty: the message's id.
+    pub name: String,
+    /// The command that it is for. Empty: it is profiled.
+    pub exec: String,
+    /// Who sent it. Empty: not known.
+    pub sender: String,
+}
+
+impl Csv {
+    /// The AMQP content type, which stands for a `type`.
+    pub const CONTENT_TYPE: &str = "text/csv";
 }
 
 /// Why a message's bytes are not one of ours.
@@ -73,23 +96,23 @@ impl Envelope {
 macro_rules! payloads {
     ($($variant:ident => $type:ident, $name:literal;)*) => {
         impl Payload {
-            /// The full protobuf name: the AMQP `type`.
+            /// The full protobuf name: the AMQP `type`. Of [`Csv`], its content type.
             pub fn type_name(&self) -> &'static str {
-                match self { $(Self::$variant(_) => $name,)* }
+                match self { $(Self::$variant(_) => $name,)* Self::Csv(_) => Csv::CONTENT_TYPE }
             }
 
-            /// The protobuf encoding.
+            /// The protobuf encoding; of [`Csv`], the body.
             pub fn encode(&self) -> Vec<u8> {
-                match self { $(Self::$variant(message) => message.encode_to_vec(),)* }
+                match self { $(Self::$variant(message) => message.encode_to_vec(),)* Self::Csv(csv) => csv.body.to_vec() }
             }
 
             /// How many bytes [`encode`](Self::encode) gives.
             pub fn encoded_len(&self) -> usize {
-                match self { $(Self::$variant(message) => message.encoded_len(),)* }
+                match self { $(Self::$variant(message) => message.encoded_len(),)* Self::Csv(csv) => csv.body.len() }
             }
 
-            /// Reads `body` as the message that `type_name` names. A chunk's body shares `body`'s
-            /// memory.
+            /// Reads `body` as the protobuf message that `type_name` names. A chunk's body shares
+            /// `body`'s memory.
             ///
             /// # Errors
             ///

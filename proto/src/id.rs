@@ -41,8 +41,12 @@ macro_rules! id {
     };
 }
 
+/// Of the jobs that are single messages: made once, by chance.
+const MESSAGES: Uuid = Uuid::from_u128(0x6f1d_5c0e_8a43_4b7e_9d52_1c7a_e0b3_94f6);
+
 id! {
-    /// One publish: a UUIDv7, so that ids sort by when they were made.
+    /// One publish: a UUIDv7, so that ids sort by when they were made. Of a message that any AMQP client
+    /// sent: a UUIDv5.
     JobId
 }
 id! {
@@ -60,6 +64,12 @@ impl JobId {
     #[allow(clippy::new_without_default)] // every call gives another id
     pub fn new() -> Self {
         Self(Uuid::now_v7())
+    }
+
+    /// The id of the job that is a message, of which `words` tell it from all others: the same for the
+    /// same words.
+    pub fn of_message(words: &[u8]) -> Self {
+        Self(Uuid::new_v5(&MESSAGES, words))
     }
 
     /// The id of the chunk `seq` (0, 1, 2, …) of this job.

@@ -1,15 +1,17 @@
 //! The words of rowmill: the messages of package `rowmill.v1`, the ids, the protocol version, the
-//! envelope that a message travels in, and how a client reaches the master. It knows nothing of
+//! envelope that a message travels in, the lanes, and how a client reaches the master. It knows nothing of
 //! what the messages do.
 
 mod client;
 mod envelope;
 mod id;
+mod lane;
 mod words;
 
 pub use client::{Client, ConnectError, client, connect, is_loopback};
-pub use envelope::{Envelope, Payload, PayloadError};
+pub use envelope::{Csv, Envelope, Payload, PayloadError};
 pub use id::{ChunkId, IdError, JobId, WorkerId};
+pub use lane::{Lane, LaneError};
 pub use words::{
     order_name, order_named, type_name, type_named, uniqueness_name, uniqueness_named,
 };

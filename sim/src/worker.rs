@@ -61,6 +61,7 @@ impl Worker {
             seats: plan.seats,
             has_processes: plan.has_processes,
             finished_remembered: plan.finished_remembered,
+            patience: None,
         };
         Self {
             number,
@@ -141,6 +142,7 @@ impl Worker {
                 room,
             } => self.running.push((ticket, attempt, room)),
             Action::Wait(ticket) => self.waiting.push(ticket),
+            Action::Rest(_) => {}
             Action::Publish(ticket, answer) => self.publish(ticket, answer, link, fate),
             Action::Ack(ticket) => self.settle(ticket, Verdict::Ack, link),
             Action::Requeue(ticket) => self.settle(ticket, Verdict::Requeue, link),
@@ -204,6 +206,7 @@ impl Worker {
             delivery_count: message.returns,
             attempts: message.envelope.attempts,
             is_for_others,
+            cost: None,
         };
         let hand = Hand {
             tag,

@@ -23,9 +23,12 @@ pub fn answer_of(
                 attempts,
                 ..asked.clone()
             };
-            (Route::Tasks, again)
+            (lane_of(asked), again)
         }
-        (Answer::Parked, _) => (Route::Dead, new(parked(asked, worker_id))),
+        (Answer::Parked { attempts }, _) => {
+            let parked = parked(asked, worker_id, attempts);
+            (Route::Dead, new(parked))
+        }
         (Answer::Result, outcome) => {
             let dead = obituary(asked, outcome, worker_id, asked.attempts);
             (Route::Dead, new(dead))
@@ -57,16 +60,24 @@ fn obituary(
     })
 }
 
-/// The chunk of a paused job, for the master to keep until the job goes on.
-fn parked(asked: &Envelope, worker_id: WorkerId) -> Payload {
+/// A chunk for the master to keep until its job goes on, and there is room for it.
+fn parked(asked: &Envelope, worker_id: WorkerId, attempts: u32) -> Payload {
     Payload::Dead(DeadChunk {
         chunk: chunk_in(asked),
-        reason: "its job is paused".into(),
+        reason: "its job is paused, or waits for its rate".into(),
         worker_id: worker_id.to_string(),
-        attempts: asked.attempts,
+        attempts,
         parked: true,
         stderr: String::new(),
     })
+}
+
+/// Where the chunk came from.
+fn lane_of(asked: &Envelope) -> Route {
+    match asked.payload.as_ref() {
+        Payload::Chunk(chunk) => Route::tasks_named(&chunk.lane),
+        _ => Route::Tasks,
+    }
 }
 
 fn chunk_in(asked: &Envelope) -> Option<Chunk> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use broker::BrokerArgs;
 use cli::{Exit, Failure, OrExit};
+use proto::Lane;
 use tokio_util::sync::CancellationToken;
 
 use crate::exec::{self, Allowed, Commands};
@@ -27,6 +28,11 @@ pub struct Args {
     /// Chunks to work on at once [default: this host's cores]
     #[arg(long, value_name = "N", env = "ROWMILL_THREADS")]
     threads: Option<NonZeroUsize>,
+
+    /// Take only the chunks of jobs that were published to this lane: 1 to 32 of a-z, 0-9, _ and -
+    /// [default: only those of jobs that were published to none]
+    #[arg(long, value_name = "NAME", env = "ROWMILL_LANE")]
+    lane: Option<Lane>,
 
     /// Give up an attempt at a chunk after this long, in seconds, 1 to 800; a chunk may wait as long
     /// again for its turn, and RabbitMQ wants it back after 30 minutes
@@ -98,6 +104,7 @@ impl Args {
             threads: self.threads.unwrap_or_else(cores),
             chunk_limit: Some(Duration::from_secs(self.chunk_timeout)),
             rooms: Some(rooms.clone()),
+            lane: self.lane,
             commands,
         };
         match crate::run(config, shutdown).await {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use broker::{BrokerError, Route, Session};
 use proto::v1::{Heartbeat, WorkerState};
-use proto::{Envelope, Payload, WorkerId};
+use proto::{Envelope, Lane, Payload, WorkerId};
 
 use crate::tally::Tally;
 
@@ -19,10 +19,11 @@ pub(crate) struct Identity {
     started_unix_ms: u64,
     threads: usize,
     commands: Vec<String>,
+    lane: Option<Lane>,
 }
 
 impl Identity {
-    pub(crate) fn new(threads: usize, commands: Vec<String>) -> Self {
+    pub(crate) fn new(threads: usize, commands: Vec<String>, lane: Option<Lane>) -> Self {
         let host = rustix::system::uname()
             .nodename()
             .to_string_lossy()
@@ -33,6 +34,7 @@ impl Identity {
             started_unix_ms: proto::unix_ms(),
             threads,
             commands,
+            lane,
         }
     }
 
@@ -53,7 +55,7 @@ impl Identity {
             bytes: counts.bytes,
             retries: counts.retries,
             failures: counts.failures,
-            lane: String::new(),
+            lane: self.lane.map_or_else(String::new, |lane| lane.to_string()),
             commands: self.commands.clone(),
         }
     }

@@ -4,7 +4,8 @@
 //! Feed it every [`Event`] in the order in which it happened, and do every [`Action`] that comes
 //! back, in order. An action that takes time ends in an event: [`Action::Run`] in
 //! [`Event::Attempted`], [`Action::Publish`] in [`Event::Published`], [`Action::Wait`] in
-//! [`Event::Waited`]. A ticket ends with [`Action::Ack`] or [`Action::Requeue`].
+//! [`Event::Waited`]. A ticket ends with [`Action::Ack`] or [`Action::Requeue`]. Time comes in with
+//! [`Desk::tell_time`]; without chunks of jobs that have a rate nothing depends on it.
 //!
 //! # How attempts are counted
 //!
@@ -23,12 +24,18 @@
 //!   suspicion: a chunk that came back is run in a process of its own, where it can break nothing
 //!   else, and whoever runs it there survives and counts.
 
+mod bucket;
+mod rated;
+mod rations;
+
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::Duration;
 
 use broker::Confirm;
 use proto::{ChunkId, JobId};
 
 use crate::finished::Finished;
+use rations::Rations;
 
 /// One delivery, for as long as it is in hand: the driver's number for it, used once in a session.
 pub type Ticket = u64;
@@ -51,6 +58,9 @@ pub struct Rules {
     pub has_processes: bool,
     /// Finished chunks that are remembered.
     pub finished_remembered: usize,
+    /// How long after it was handed out a chunk of a job that has a rate may still begin: the broker
+    /// wants it back some time, and others may be behind it. Absent: it waits as long as it takes.
+    pub patience: Option<Duration>,
 }
 
 /// What is known of a chunk when it is handed out.
@@ -66,16 +76,20 @@ pub struct Seen {
     pub attempts: u32,
     /// Whether it asks for what is not to be had here: a command that only others allow.
     pub is_for_others: bool,
+    /// What each attempt takes of its job's rate. Absent: the job has none.
+    pub cost: Option<u64>,
 }
 
-/// The jobs that are not to be run, as the master said last.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// The jobs that are not to be run, and how much of others, as the master said last.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Standing {
     /// Their chunks are forgotten.
     pub cancelled: HashSet<JobId>,
     /// Their chunks go back to the master, which keeps them until their job goes on: held here, or
     /// given back to the queue, they would keep other jobs from being run.
     pub paused: HashSet<JobId>,
+    /// Of jobs that have a rate, what may be begun here a second: more than 0, and finite.
+    pub shares: HashMap<JobId, f64>,
 }
 
 /// How an attempt ended.
@@ -133,8 +147,11 @@ pub enum Answer {
         /// What its header says from now on.
         attempts: u32,
     },
-    /// The chunk itself, to the master, because its job is paused.
-    Parked,
+    /// The chunk itself, to the master, because its job is paused, or nobody else has room for it.
+    Parked {
+        /// What its header says from now on.
+        attempts: u32,
+    },
 }
 
 /// What is to be done.
@@ -153,6 +170,8 @@ pub enum Action {
     Publish(Ticket, Answer),
     /// Wait a while, longer each time for the same ticket.
     Wait(Ticket),
+    /// It is not being worked on for now: when it is run again, its time begins anew.
+    Rest(Ticket),
     /// The broker may forget the delivery.
     Ack(Ticket),
     /// The delivery is for somebody else.
@@ -171,12 +190,21 @@ pub struct Desk {
     line: VecDeque<Ticket>,
     finished: Finished,
     standing: Standing,
+    rations: Rations,
+    /// As it was told last.
+    now: Duration,
+    /// How long the next chunk stays that takes others' place.
+    hold: Duration,
     draining: bool,
 }
 
 #[derive(Debug)]
 struct Hand {
     seen: Seen,
+    /// When it was handed out.
+    since: Duration,
+    /// By when it is given back, if it has not begun. Absent: its job has no rate, or nobody waits.
+    until: Option<Duration>,
     /// The attempt that runs, or ran last; before the first, those made elsewhere.
     attempt: u32,
     seats_held: u32,
@@ -207,6 +235,9 @@ impl Desk {
             line: VecDeque::new(),
             finished: Finished::new(rules.finished_remembered),
             standing: Standing::default(),
+            rations: Rations::default(),
+            now: Duration::ZERO,
+            hold: rated::FIRST_HOLD,
             draining: false,
         }
     }
@@ -240,6 +271,9 @@ impl Desk {
     /// Takes what the master says, until it says something else. What runs is run to its end; what
     /// waits in line is not begun.
     pub fn control(&mut self, standing: Standing) -> Vec<Action> {
+        let hands = &self.hands;
+        let is_waiting = |job| hands.values().any(|hand| hand.seen.job == job);
+        self.rations.hear(&standing.shares, self.now, is_waiting);
         self.standing = standing;
         let mut actions = Vec::new();
         let mut line = std::mem::take(&mut self.line);
@@ -260,9 +294,10 @@ impl Desk {
             return true;
         }
         if self.standing.paused.contains(&seen.job) {
-            self.hands
-                .insert(ticket, Hand::new(seen, Stage::Publishing(Answer::Parked)));
-            actions.push(Action::Publish(ticket, Answer::Parked));
+            let attempts = self.hands.get(&ticket).map_or(seen.attempts, |hand| hand.attempt);
+            let answer = Answer::Parked { attempts };
+            self.take(ticket, seen, Stage::Publishing(answer));
+            actions.push(Action::Publish(ticket, answer));
             return true;
         }
         false
@@ -279,11 +314,27 @@ impl Desk {
             return;
         }
         if seen.is_for_others {
-            self.hands.insert(ticket, Hand::new(seen, Stage::Passing));
+            self.take(ticket, seen, Stage::Passing);
             return actions.push(Action::Wait(ticket));
         }
-        self.hands.insert(ticket, Hand::new(seen, Stage::InLine));
+        let until = self.patience_with(seen);
+        self.take(ticket, seen, Stage::InLine).until = until;
         self.line.push_back(ticket);
+    }
+
+    /// Takes a chunk in hand, where it is not, at a stage.
+    fn take(&mut self, ticket: Ticket, seen: Seen, stage: Stage) -> &mut Hand {
+        let hand = Hand {
+            seen,
+            since: self.now,
+            until: None,
+            attempt: seen.attempts,
+            seats_held: 0,
+            stage,
+        };
+        let hand = self.hands.entry(ticket).or_insert(hand);
+        hand.stage = stage;
+        hand
     }
 
     fn attempted(&mut self, ticket: Ticket, attempt: Attempt, actions: &mut Vec<Action>) {
@@ -320,6 +371,7 @@ impl Desk {
         let Stage::Publishing(answer) = hand.stage else {
             return;
         };
+        let is_again = matches!(answer, Answer::Again { .. });
         match confirm {
             Confirm::Acked => {
                 // A dead chunk is not remembered: when it is replayed it comes as the same chunk.
@@ -329,9 +381,14 @@ impl Desk {
                 self.hands.remove(&ticket);
                 actions.push(Action::Ack(ticket));
             }
+            Confirm::Nacked if is_again && hand.seen.cost.is_some() => {
+                let aside = hand.aside();
+                hand.stage = Stage::Publishing(aside);
+                actions.push(Action::Publish(ticket, aside));
+            }
             // Only those who take from the tasks make room there, and they might all be waiting for
             // it with their hands full. Given back, the chunk needs none, and the broker counts.
-            Confirm::Nacked if matches!(answer, Answer::Again { .. }) => {
+            Confirm::Nacked if is_again => {
                 self.hands.remove(&ticket);
                 actions.push(Action::Requeue(ticket));
             }
@@ -351,6 +408,10 @@ impl Desk {
         match hand.stage {
             Stage::Resting if self.standing.cancelled.contains(&hand.seen.job) => {
                 self.forget(ticket, false, actions);
+            }
+            Stage::Resting if hand.seen.cost.is_some() => {
+                let seen = hand.seen;
+                self.wait_again(ticket, seen, actions);
             }
             Stage::Resting => actions.push(hand.run(ticket, self.rules)),
             Stage::Passing => {
@@ -382,8 +443,7 @@ impl Desk {
         let answer = Answer::Again {
             attempts: seen.attempts,
         };
-        self.hands
-            .insert(ticket, Hand::new(seen, Stage::Publishing(answer)));
+        self.take(ticket, seen, Stage::Publishing(answer));
         actions.push(Action::Publish(ticket, answer));
     }
 
@@ -410,42 +470,56 @@ impl Desk {
         }
     }
 
-    /// Begins those at the head of the line for whom there is room.
+    /// Begins those first in line for whom there is room, but for those that their job's rate holds back:
+    /// they let others pass, of other jobs.
     fn seat(&mut self, actions: &mut Vec<Action>) {
-        while let Some(&ticket) = self.line.front() {
-            let Some(hand) = self.hands.get_mut(&ticket) else {
-                self.line.pop_front();
+        let mut held = HashSet::new();
+        let mut at = 0;
+        while let Some(&ticket) = self.line.get(at) {
+            let Some(seen) = self.hands.get(&ticket).map(|hand| hand.seen) else {
+                self.line.remove(at);
                 continue;
             };
             // Another message of the same chunk may have been finished in the meantime.
-            if self.finished.contains(hand.seen.chunk) {
-                self.line.pop_front();
+            if self.finished.contains(seen.chunk) {
+                self.line.remove(at);
                 self.hands.remove(&ticket);
                 actions.push(Action::Ack(ticket));
                 continue;
             }
-            let seats = hand.seats(self.rules);
+            if held.contains(&seen.job) || !self.may_begin(seen) {
+                held.insert(seen.job);
+                at += 1;
+                continue;
+            }
+            let seats = seen.seats(self.rules);
             if seats > self.free_seats {
                 return;
             }
-            self.line.pop_front();
+            self.line.remove(at);
             self.free_seats -= seats;
-            hand.seats_held = seats;
-            actions.push(hand.run(ticket, self.rules));
+            if let Some(cost) = seen.cost {
+                self.rations.pay(seen.job, cost);
+            }
+            if let Some(hand) = self.hands.get_mut(&ticket) {
+                hand.seats_held = seats;
+                actions.push(hand.run(ticket, self.rules));
+            }
+        }
+    }
+}
+
+impl Seen {
+    fn seats(&self, rules: Rules) -> u32 {
+        if self.delivery_count >= ALONE_AFTER {
+            rules.seats
+        } else {
+            1
         }
     }
 }
 
 impl Hand {
-    fn new(seen: Seen, stage: Stage) -> Self {
-        Self {
-            seen,
-            attempt: seen.attempts,
-            seats_held: 0,
-            stage,
-        }
-    }
-
     fn run(&mut self, ticket: Ticket, rules: Rules) -> Action {
         self.attempt = self.attempt.saturating_add(1);
         self.stage = Stage::Running;
@@ -464,14 +538,6 @@ impl Hand {
     /// Only what broke something is published anew, so attempts made elsewhere are suspicious too.
     fn is_suspect(&self) -> bool {
         self.seen.delivery_count >= SUSPECT_AFTER || self.seen.attempts > 0
-    }
-
-    fn seats(&self, rules: Rules) -> u32 {
-        if self.seen.delivery_count >= ALONE_AFTER {
-            rules.seats
-        } else {
-            1
-        }
     }
 }
 

@@ -9,6 +9,7 @@ mod beat;
 pub mod desk;
 pub mod exec;
 mod finished;
+mod foreign;
 mod poison;
 mod room;
 mod run;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use broker::{Backoff, Broker, BrokerError};
 use engine::chunk::Packing;
+use proto::Lane;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::beat::Identity;
@@ -21,6 +23,9 @@ const FINISHED_REMEMBERED: usize = 100_000;
 /// A master that is there answers at once, and speaks once a second anyway.
 const CONTROL_WAIT: Duration = Duration::from_secs(2);
 
+/// RabbitMQ wants a chunk back after 30 minutes; some are for what it takes to give it back.
+const HELD_AT_MOST: Duration = Duration::from_secs(1700);
+
 /// What a worker needs.
 #[derive(Debug)]
 pub struct Config {
@@ -34,6 +39,8 @@ pub struct Config {
     pub rooms: Option<Rooms>,
     /// The commands that chunks may ask for. Absent: none.
     pub commands: Option<Commands>,
+    /// The lane whose chunks it takes. Absent: those of no lane.
+    pub lane: Option<Lane>,
 }
 
 /// Why a worker ends other than by being told to.
@@ -65,13 +72,15 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Work
         .map(|commands| Arc::new(Exec::new(commands, threads, packing)));
     let names = exec.as_ref().map_or_else(Vec::new, |exec| exec.names());
     let bench = Bench {
-        identity: Identity::new(threads, names),
+        identity: Identity::new(threads, names, config.lane),
         tally: Tally::default(),
         threads: threads as u32,
         broker_address: config.broker.address(),
         chunk_limit: config.chunk_limit,
         rooms: config.rooms,
         exec,
+        lane: config.lane,
+        started: Instant::now(),
         // In one process there is nobody who could have cancelled anything before.
         control_wait: match &config.broker {
             Broker::Memory(_) => Duration::ZERO,
@@ -83,6 +92,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Work
         seats: bench.threads,
         has_processes: bench.rooms.is_some() && bench.chunk_limit.is_some(),
         finished_remembered: FINISHED_REMEMBERED,
+        patience: patience(&config.broker, config.chunk_limit),
     });
     let tending = async {
         match bench.exec.clone() {
@@ -93,6 +103,15 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Work
     tokio::select! {
         ended = work_on(&bench, &mut desk, &config.broker) => ended,
         never = tending => match never {},
+    }
+}
+
+/// How long a chunk may wait for its job's rate, so that it may still take all its time. In one process
+/// nobody wants it back.
+fn patience(broker: &Broker, chunk_limit: Option<Duration>) -> Option<Duration> {
+    match broker {
+        Broker::Memory(_) => None,
+        Broker::Rabbit(_) => Some(HELD_AT_MOST.saturating_sub(chunk_limit.unwrap_or_default())),
     }
 }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker::{BrokerError, Consumer, Queue, Session};
+use proto::Lane;
 use proto::v1::WorkerState;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::beat::{self, Identity};
@@ -32,6 +34,10 @@ pub(crate) struct Bench {
     pub(crate) rooms: Option<Rooms>,
     /// What runs commands.
     pub(crate) exec: Option<Arc<Exec>>,
+    /// The lane whose chunks are taken. Absent: those of no lane.
+    pub(crate) lane: Option<Lane>,
+    /// What the desk's time is counted from.
+    pub(crate) started: Instant,
     /// How long the first word of a master is waited for.
     pub(crate) control_wait: Duration,
     pub(crate) draining: CancellationToken,
@@ -71,7 +77,7 @@ pub(crate) async fn work(
     let mut control = session.consume(Queue::Control, 1).await?;
     let mut shift = Shift::new(bench, desk, session.clone());
     hear_first(bench, &session, &mut control, &mut shift).await?;
-    let consumer = session.consume(Queue::Tasks, prefetch).await?;
+    let consumer = session.consume(Queue::tasks(bench.lane), prefetch).await?;
     let outcome = tokio::select! {
         outcome = take_all(bench, consumer, control, &mut shift) => outcome,
         error = session.lost() => Err(error),

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use broker::{Backoff, BrokerError, Confirm, Delivery, Receipt, Route, Session};
 use failpoint::Point;
-use proto::v1::{ChunkResult, ExecSpec};
-use proto::{Envelope, JobId, Payload};
+use engine::rate::Rate;
+use proto::v1::{ChunkResult, Control, ExecSpec};
+use proto::{Csv, Envelope, JobId, Lane, Payload};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,7 @@ use crate::answer::answer_of;
 use crate::attempt::{AttemptError, in_thread};
 use crate::desk::{Action, Answer, Attempt, Desk, Event, Room, Seen, Standing, Ticket};
 use crate::exec::{self, Limit, Refusal, spec_of};
+use crate::foreign::Maker;
 use crate::room::in_process;
 use crate::session::Bench;
 use crate::tally::InHand;
@@ -33,6 +35,8 @@ pub(crate) struct Shift<'a> {
     last_ticket: Ticket,
     /// The jobs whose chunks are for others, as far as that was said.
     passed: HashSet<String>,
+    /// The jobs that wait for their share, as far as that was said.
+    unshared: HashSet<JobId>,
     /// Every wait for a thread, the broker or the clock. Bounded by what is in hand.
     tasks: JoinSet<Result<Ended, BrokerError>>,
     /// Whether a thread hangs that nothing can stop.
@@ -56,7 +60,7 @@ struct Hand<'a> {
     /// Ends a command that works on it.
     stop: CancellationToken,
     /// What is sent, and sent again where the broker refused it.
-    answer: Option<(Route, Envelope)>,
+    answer: Option<(Answer, Route, Envelope)>,
 }
 
 /// What a task came to.
@@ -64,6 +68,8 @@ enum Ended {
     Attempt(Ticket, Room, Box<Result<ChunkResult, AttemptError>>),
     Publish(Ticket, Confirm),
     Wait(Ticket),
+    /// A message of CSV has become a chunk.
+    Made(Box<Delivery>),
     Settle,
 }
 
@@ -76,6 +82,7 @@ impl<'a> Shift<'a> {
             hands: HashMap::new(),
             last_ticket: 0,
             passed: HashSet::new(),
+            unshared: HashSet::new(),
             tasks: JoinSet::new(),
             is_stuck: false,
         }
@@ -112,20 +119,20 @@ impl<'a> Shift<'a> {
                 return Ok(());
             }
         };
-        let Some((job, seq)) = chunk_of(&envelope) else {
+        if let Payload::Csv(csv) = envelope.payload.as_ref() {
+            let (envelope, csv) = (envelope.clone(), csv.clone());
+            let message = Ok(envelope.clone());
+            self.make(envelope, csv, Delivery { message, ..delivery });
+            return Ok(());
+        }
+        let Some(mut seen) = seen(&envelope, delivery.delivery_count) else {
             let kind = envelope.payload.type_name();
             tracing::warn!(kind, "not a chunk: to the dead queue");
             self.bury(delivery.receipt);
             return Ok(());
         };
-        let is_for_others = self.is_for_others(&envelope);
-        let seen = Seen {
-            job,
-            chunk: job.chunk(seq),
-            delivery_count: delivery.delivery_count,
-            attempts: envelope.attempts,
-            is_for_others,
-        };
+        seen.is_for_others = self.is_for_others(&envelope);
+        self.say_unshared(seen);
         let hand = Hand {
             envelope,
             receipt: delivery.receipt,
@@ -133,7 +140,7 @@ impl<'a> Shift<'a> {
             outcome: None,
             deadline: None,
             running: None,
-            is_passed_on: is_for_others,
+            is_passed_on: seen.is_for_others,
             stop: CancellationToken::new(),
             answer: None,
         };
@@ -158,6 +165,37 @@ impl<'a> Shift<'a> {
         !is_ours
     }
 
+    /// Says once a job that it waits to be told how much of it may be begun.
+    fn say_unshared(&mut self, seen: Seen) {
+        let job = seen.job;
+        let waits = seen.cost.is_some() && !self.desk.has_share(job);
+        if waits && self.unshared.insert(job) {
+            tracing::info!(%job, "waiting for a master to say how much of this job may be begun here a second");
+        }
+    }
+
+    /// Makes a job of CSV that any AMQP client sent, and then takes its chunk.
+    fn make(&mut self, asked: Envelope, csv: Csv, delivery: Delivery) {
+        let maker = Maker {
+            session: self.session.clone(),
+            worker_id: self.bench.identity.id,
+            lane: self.bench.lane,
+            broker_address: self.bench.broker_address.clone(),
+        };
+        self.tasks.spawn(async move {
+            match maker.chunk_of(&asked, &csv).await? {
+                Some(chunk) => Ok(Ended::Made(Box::new(Delivery {
+                    message: Ok(chunk),
+                    ..delivery
+                }))),
+                None => {
+                    delivery.receipt.ack().await?;
+                    Ok(Ended::Settle)
+                }
+            }
+        });
+    }
+
     fn bury(&mut self, receipt: Receipt) {
         self.tasks.spawn(async move {
             receipt.reject().await?;
@@ -168,10 +206,17 @@ impl<'a> Shift<'a> {
     /// Waits for the next thing to end, and goes on with it; for ever where nothing goes on.
     /// Cancel-safe.
     pub(crate) async fn step(&mut self) -> Result<(), BrokerError> {
-        match self.tasks.join_next().await {
-            None => std::future::pending().await,
-            Some(Ok(ended)) => self.ended(ended?),
-            Some(Err(panic)) => {
+        let wake = self.desk.next_wake().map(|wake| self.bench.started + wake);
+        let ended = tokio::select! {
+            Some(ended) = self.tasks.join_next() => ended,
+            () = wait_until(wake) => {
+                let actions = self.tell_time();
+                return self.act(actions);
+            }
+        };
+        match ended {
+            Ok(ended) => self.ended(ended?),
+            Err(panic) => {
                 // Its chunk stays unacknowledged and comes again when this session ends.
                 tracing::error!(%panic, "the work on a chunk panicked");
                 Ok(())
@@ -189,6 +234,7 @@ impl<'a> Shift<'a> {
                 self.handle(Event::Published(ticket, confirm))
             }
             Ended::Wait(ticket) => self.handle(Event::Waited(ticket)),
+            Ended::Made(delivery) => self.take(*delivery),
             Ended::Settle => Ok(()),
         }
     }
@@ -242,8 +288,13 @@ impl<'a> Shift<'a> {
 
     /// Tells the desk, and does what it says.
     pub(crate) fn handle(&mut self, event: Event) -> Result<(), BrokerError> {
-        let actions = self.desk.handle(event);
+        let mut actions = self.tell_time();
+        actions.extend(self.desk.handle(event));
         self.act(actions)
+    }
+
+    fn tell_time(&mut self) -> Vec<Action> {
+        self.desk.tell_time(self.bench.started.elapsed())
     }
 
     /// Tells the desk what the master says; what is no such message has no effect.
@@ -260,10 +311,12 @@ impl<'a> Shift<'a> {
                 hand.stop.cancel();
             }
         }
-        let actions = self.desk.control(Standing {
+        let mut actions = self.tell_time();
+        actions.extend(self.desk.control(Standing {
             cancelled: ids(&control.cancelled),
             paused: ids(&control.paused),
-        });
+            shares: shares(control),
+        }));
         self.act(actions)
     }
 
@@ -277,6 +330,7 @@ impl<'a> Shift<'a> {
                 } => self.run(ticket, attempt, room),
                 Action::Publish(ticket, answer) => self.publish(ticket, answer),
                 Action::Wait(ticket) => self.wait(ticket),
+                Action::Rest(ticket) => self.rest(ticket),
                 Action::Ack(ticket) => self.settle(ticket, async |receipt| {
                     receipt.ack().await?;
                     failpoint::pass(Point::WorkerAfterAck);
@@ -354,15 +408,15 @@ impl<'a> Shift<'a> {
             note(bench, answer, hand, &name);
         }
         let (route, envelope) = match hand.answer.take() {
-            Some(same) => same,
-            None => answer_of(
+            Some((same, route, envelope)) if same == answer => (route, envelope),
+            _ => answer_of(
                 &hand.envelope,
                 answer,
                 hand.outcome.take(),
                 bench.identity.id,
             ),
         };
-        hand.answer = Some((route, envelope.clone()));
+        hand.answer = Some((answer, route, envelope.clone()));
         let session = self.session.clone();
         self.tasks.spawn(async move {
             failpoint::pass(Point::WorkerBeforePublish);
@@ -388,6 +442,14 @@ impl<'a> Shift<'a> {
             tokio::time::sleep(pause).await;
             Ok(Ended::Wait(ticket))
         });
+    }
+
+    /// It waits for its job's rate, which may take longer than a chunk may.
+    fn rest(&mut self, ticket: Ticket) {
+        if let Some(hand) = self.hands.get_mut(&ticket) {
+            hand.running = None;
+            hand.deadline = None;
+        }
     }
 
     fn settle<F>(&mut self, ticket: Ticket, settle: impl FnOnce(Receipt) -> F)
@@ -432,7 +494,7 @@ fn note(bench: &Bench, answer: Answer, hand: &Hand<'_>, name: &str) {
         Some(Ok(_)) | None => String::new(),
     };
     match answer {
-        Answer::Result | Answer::Parked => {}
+        Answer::Result | Answer::Parked { .. } => {}
         Answer::Dead { attempts } => {
             tracing::error!(chunk = name, attempts, reason, "a chunk is dead");
             bench.tally.failed();
@@ -449,6 +511,39 @@ fn note(bench: &Bench, answer: Answer, hand: &Hand<'_>, name: &str) {
     }
 }
 
+/// What the desk is told of a chunk; nothing where it is none, or none that anybody would send.
+fn seen(envelope: &Envelope, delivery_count: u32) -> Option<Seen> {
+    let (job, seq) = chunk_of(envelope)?;
+    let Payload::Chunk(chunk) = envelope.payload.as_ref() else {
+        return None;
+    };
+    Lane::named(&chunk.lane).ok()?;
+    let rate = Rate::of(chunk.operation.as_ref()).transpose().ok()?;
+    Some(Seen {
+        job,
+        chunk: job.chunk(seq),
+        delivery_count,
+        attempts: envelope.attempts,
+        is_for_others: false,
+        cost: rate.map(|rate| rate.cost(chunk.rows)),
+    })
+}
+
+/// The shares that can be ones.
+fn shares(control: &Control) -> HashMap<JobId, f64> {
+    let shares = control.shares.iter();
+    let shares = shares.filter(|share| share.per_second.is_finite() && share.per_second > 0.0);
+    let shares = shares.filter_map(|share| Some((share.job_id.parse().ok()?, share.per_second)));
+    shares.collect()
+}
+
+async fn wait_until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Whose chunk it is, and its seq; nothing where it is something else.
 fn chunk_of(envelope: &Envelope) -> Option<(JobId, u64)> {
     match envelope.payload.as_ref() {
@@ -458,7 +553,7 @@ fn chunk_of(envelope: &Envelope) -> Option<(JobId, u64)> {
 }
 
 /// An answer found no queue.
-fn returned(address: &str) -> BrokerError {
+pub(crate) fn returned(address: &str) -> BrokerError {
     BrokerError::Failed {
         address: address.to_owned(),
         what: "publish an answer",

@@ -32,7 +32,7 @@ struct Held {
 impl Channel {
     /// A channel that has joined the consumers of `which`. Absent for telemetry, which is not kept.
     pub(super) fn open(node: Arc<Node>, which: Queue, prefetch: u16) -> Option<Self> {
-        let queue = Arc::clone(node.queue(which)?);
+        let queue = node.queue(which)?;
         let consumer = node.next_id();
         queue.subscribe(consumer);
         Some(Self {

@@ -6,10 +6,11 @@ mod consumer;
 mod queue;
 mod session;
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use proto::Envelope;
+use proto::{Envelope, Lane};
 use tokio::sync::broadcast;
 
 pub(crate) use consumer::{MemoryConsumer, MemoryReceipt, TelemetryConsumer};
@@ -46,6 +47,7 @@ impl Default for Memory {
         let queue = |which, limit| Arc::new(MessageQueue::new(which, limit));
         Self(Arc::new(Node {
             tasks: queue(Queue::Tasks, Limit::Wait(TASKS_LIMIT)),
+            lanes: Mutex::default(),
             results: queue(Queue::Results, Limit::Wait(RESULTS_LIMIT)),
             // Never full, as in the topology: a dead chunk must have a place.
             dead: queue(Queue::Dead, Limit::Wait(usize::MAX)),
@@ -71,7 +73,9 @@ impl Memory {
     }
 
     pub(crate) fn erase(&self) {
-        for queue in Queue::DURABLE {
+        let lanes = self.0.lanes().keys().copied().collect::<Vec<_>>();
+        let lanes = lanes.into_iter().map(Queue::Lane);
+        for queue in Queue::DURABLE.into_iter().chain(lanes) {
             if let Some(queue) = self.0.queue(queue) {
                 queue.clear();
             }
@@ -83,6 +87,8 @@ impl Memory {
 #[derive(Debug)]
 struct Node {
     tasks: Arc<MessageQueue>,
+    /// Those that anybody ever spoke of.
+    lanes: Mutex<HashMap<Lane, Arc<MessageQueue>>>,
     results: Arc<MessageQueue>,
     dead: Arc<MessageQueue>,
     telemetry: broadcast::Sender<Envelope>,
@@ -92,13 +98,25 @@ struct Node {
 
 impl Node {
     /// The queue that keeps messages for `queue`; absent for what is lossy, which nobody keeps.
-    fn queue(&self, queue: Queue) -> Option<&Arc<MessageQueue>> {
+    fn queue(&self, queue: Queue) -> Option<Arc<MessageQueue>> {
         match queue {
-            Queue::Tasks => Some(&self.tasks),
-            Queue::Results => Some(&self.results),
-            Queue::Dead => Some(&self.dead),
+            Queue::Tasks => Some(Arc::clone(&self.tasks)),
+            Queue::Lane(lane) => Some(self.lane(lane)),
+            Queue::Results => Some(Arc::clone(&self.results)),
+            Queue::Dead => Some(Arc::clone(&self.dead)),
             Queue::Telemetry | Queue::Control => None,
         }
+    }
+
+    /// The queue of `lane`, made where it is not there yet.
+    fn lane(&self, lane: Lane) -> Arc<MessageQueue> {
+        let made = || Arc::new(MessageQueue::new(Queue::Lane(lane), Limit::Wait(TASKS_LIMIT)));
+        Arc::clone(self.lanes().entry(lane).or_insert_with(made))
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, HashMap<Lane, Arc<MessageQueue>>> {
+        // Every change under the lock is a single step, so a panic elsewhere leaves it whole.
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where those listen who listen to `queue`.
@@ -126,7 +144,7 @@ impl Node {
             returns: 0,
             death: Some(Death {
                 reason: reason.to_owned(),
-                queue: queue.word().to_owned(),
+                queue: queue.word().into_owned(),
                 count: same.map_or(0, |death| death.count) + 1,
             }),
         });

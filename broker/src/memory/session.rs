@@ -46,7 +46,7 @@ impl MemorySession {
     ) -> Result<Confirm, BrokerError> {
         self.check()?;
         if let Some(queue) = self.0.node.queue(route.queue()) {
-            return self.enqueue(queue, envelope).await;
+            return self.enqueue(&queue, envelope).await;
         }
         // Nobody listening is no failure: what is lossy is for whoever is there.
         drop(self.0.node.lossy(route.queue()).send(envelope.clone()));

@@ -40,7 +40,11 @@ impl RabbitConsumer {
         queue: Queue,
         prefetch: u16,
     ) -> Result<Self, BrokerError> {
-        let channel = session.consuming().await?.channel().await?;
+        let link = session.consuming().await?;
+        if let Queue::Lane(lane) = queue {
+            session.lanes.open(lane, link, &session.names).await?;
+        }
+        let channel = link.channel().await?;
         let started = Self::subscribe(&session, &channel, queue, prefetch.max(1));
         let incoming = session
             .consuming()
@@ -65,7 +69,9 @@ impl RabbitConsumer {
             Queue::Telemetry | Queue::Control => {
                 session.names.declare_listener(channel, queue).await?
             }
-            Queue::Tasks | Queue::Results | Queue::Dead => session.names.of(queue),
+            Queue::Tasks | Queue::Lane(_) | Queue::Results | Queue::Dead => {
+                session.names.of(queue)
+            }
         };
         channel
             .basic_qos(prefetch, BasicQosOptions::default())

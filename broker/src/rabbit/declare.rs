@@ -9,6 +9,7 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, ExchangeKind};
 use uuid::Uuid;
 
+use super::lanes;
 use super::link::Link;
 use crate::error::BrokerError;
 use crate::topology::Queue;
@@ -26,24 +27,32 @@ impl Names {
         }
     }
 
-    /// The name of a queue and of the exchange in front of it. It fits AMQP's 255 bytes, because a
-    /// namespace is at most 100.
+    /// The name of a queue. It fits AMQP's 255 bytes, because a namespace is at most 100.
     pub(super) fn of(&self, queue: Queue) -> ShortString {
-        format!("{}.v1.{}", self.namespace, queue.word()).into()
+        self.called(&queue.word())
+    }
+
+    /// The name of the exchange in front of a queue: that of the queue itself, but for lanes, which
+    /// share the one of the tasks.
+    pub(super) fn exchange(&self, queue: Queue) -> ShortString {
+        match queue {
+            Queue::Lane(_) => self.of(Queue::Tasks),
+            queue => self.of(queue),
+        }
+    }
+
+    /// The name of what has this `word` at its end.
+    pub(super) fn called(&self, word: &str) -> ShortString {
+        format!("{}.v1.{word}", self.namespace).into()
     }
 
     /// Declares what keeps messages, and the exchanges for what is lossy.
     pub(super) async fn declare(&self, link: &Link) -> Result<(), BrokerError> {
         let channel = link.channel().await?;
         for queue in Queue::DURABLE {
-            let name = self.of(queue);
-            let arguments = self.arguments(queue);
-            link.answered(
-                "declare its queues",
-                durable(&channel, queue, &name, arguments),
-            )
-            .await?
-            .map_err(|error| link.peer.declaring(error))?;
+            link.answered("declare its queues", self.durable(&channel, queue))
+                .await?
+                .map_err(|error| link.peer.declaring(error))?;
         }
         for queue in Queue::LOSSY {
             let declared = exchange(&channel, self.of(queue), ExchangeKind::Fanout);
@@ -52,6 +61,29 @@ impl Names {
                 .map_err(|error| link.peer.declaring(error))?;
         }
         Ok(())
+    }
+
+    /// Declares a queue that keeps messages, the exchange in front of it, and the way between them.
+    pub(super) async fn durable(
+        &self,
+        channel: &Channel,
+        queue: Queue,
+    ) -> Result<(), lapin::Error> {
+        let (exchange_name, name) = (self.exchange(queue), self.of(queue));
+        exchange(channel, exchange_name.clone(), ExchangeKind::Direct).await?;
+        let options = QueueDeclareOptions {
+            durable: true,
+            ..Default::default()
+        };
+        let arguments = self.arguments(queue);
+        channel
+            .queue_declare(name.clone(), options, arguments)
+            .await?;
+        let key = queue.word().into_owned().into();
+        let options = QueueBindOptions::default();
+        channel
+            .queue_bind(name, exchange_name, key, options, FieldTable::default())
+            .await
     }
 
     fn arguments(&self, queue: Queue) -> FieldTable {
@@ -71,7 +103,7 @@ impl Names {
                 "x-dead-letter-exchange",
                 text(self.of(Queue::Dead).as_str()),
             );
-            set("x-dead-letter-routing-key", text(Queue::Dead.word()));
+            set("x-dead-letter-routing-key", text(&Queue::Dead.word()));
             set("x-dead-letter-strategy", text("at-least-once"));
         }
         if queue.single_active() {
@@ -118,42 +150,18 @@ impl Names {
 
     /// Deletes all of it.
     pub(super) async fn erase(&self, link: &Link) -> Result<(), BrokerError> {
+        let lanes = lanes::known(link, self).await?;
         let channel = link.channel().await?;
-        for queue in Queue::DURABLE.into_iter().chain(Queue::LOSSY) {
-            let name = self.of(queue);
+        let lanes = lanes.into_iter().map(Queue::Lane).map(|lane| self.of(lane));
+        let queues = Queue::DURABLE.into_iter().chain(Queue::LOSSY);
+        let names = queues.map(|queue| self.of(queue)).chain(lanes);
+        for name in names.chain([lanes::register(self)]) {
             link.answered("delete its queues", delete(&channel, name))
                 .await?
                 .map_err(|error| link.peer.failed("delete its queues", error))?;
         }
         Ok(())
     }
-}
-
-async fn durable(
-    channel: &Channel,
-    queue: Queue,
-    name: &ShortString,
-    arguments: FieldTable,
-) -> Result<(), lapin::Error> {
-    exchange(channel, name.clone(), ExchangeKind::Direct).await?;
-    let options = QueueDeclareOptions {
-        durable: true,
-        ..Default::default()
-    };
-    channel
-        .queue_declare(name.clone(), options, arguments)
-        .await?;
-    let key = queue.word().into();
-    let options = QueueBindOptions::default();
-    channel
-        .queue_bind(
-            name.clone(),
-            name.clone(),
-            key,
-            options,
-            FieldTable::default(),
-        )
-        .await
 }
 
 async fn exchange(

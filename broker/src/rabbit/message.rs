@@ -1,11 +1,11 @@
 //! Envelopes as AMQP messages and back. The body is the payload's protobuf; everything else is in
-//! the properties, where other AMQP tools can see it.
+//! the properties, where other AMQP tools can see it. CSV that any program sent is its own body.
 
 use bytes::Bytes;
 use lapin::BasicProperties;
 use lapin::message::Delivery as Incoming;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
-use proto::{Envelope, PROTOCOL, Payload, VERSION};
+use proto::{Csv, Envelope, PROTOCOL, Payload, PayloadError, VERSION};
 
 use super::failure::short;
 use crate::delivery::{Death, Unreadable};
@@ -16,6 +16,10 @@ const CONTENT_TYPE: &str = "application/x-protobuf";
 const MADE_MS: &str = "rowmill-made-ms";
 /// [`Envelope::attempts`]; left out where it is 0.
 const ATTEMPTS: &str = "rowmill-attempts";
+
+/// [`Csv::name`] and [`Csv::exec`].
+const NAME: &str = "rowmill-name";
+const EXEC: &str = "rowmill-exec";
 
 /// AMQP's delivery modes.
 const TRANSIENT: u8 = 1;
@@ -37,24 +41,42 @@ pub(super) fn properties(
             AMQPValue::LongLongInt(envelope.attempts.into()),
         );
     }
-    Ok(BasicProperties::default()
-        .with_content_type(CONTENT_TYPE.into())
-        .with_type(envelope.payload.type_name().into())
+    let properties = match envelope.payload.as_ref() {
+        Payload::Csv(csv) => foreign(csv, &mut headers)?,
+        payload => BasicProperties::default()
+            .with_content_type(CONTENT_TYPE.into())
+            .with_type(payload.type_name().into())
+            .with_app_id(format!("rowmill/{VERSION} protocol/{PROTOCOL}").into()),
+    };
+    Ok(properties
         .with_message_id(short("message id", &envelope.message_id)?)
         .with_correlation_id(short("correlation id", &envelope.correlation_id)?)
         .with_timestamp(envelope.made_unix_ms / 1000)
-        .with_app_id(format!("rowmill/{VERSION} protocol/{PROTOCOL}").into())
         .with_delivery_mode(if persistent { PERSISTENT } else { TRANSIENT })
         .with_headers(headers))
+}
+
+/// What is said of CSV by whoever knows nothing of rowmill.
+fn foreign(csv: &Csv, headers: &mut FieldTable) -> Result<BasicProperties, BrokerError> {
+    for (key, value) in [(NAME, &csv.name), (EXEC, &csv.exec)] {
+        if !value.is_empty() {
+            headers.insert(key.into(), AMQPValue::LongString(value.as_str().into()));
+        }
+    }
+    let mut properties = BasicProperties::default().with_content_type(Csv::CONTENT_TYPE.into());
+    if !csv.content_encoding.is_empty() {
+        let encoding = short("content encoding", &csv.content_encoding)?;
+        properties = properties.with_content_encoding(encoding);
+    }
+    if !csv.sender.is_empty() {
+        properties = properties.with_app_id(short("app id", &csv.sender)?);
+    }
+    Ok(properties)
 }
 
 /// The envelope in `incoming`, whose body is taken out of it.
 pub(super) fn envelope(incoming: &mut Incoming) -> Result<Envelope, Unreadable> {
     let properties = &incoming.properties;
-    let text = |property: &Option<ShortString>| {
-        let text = property.as_ref().map(ShortString::as_str);
-        text.unwrap_or_default().to_owned()
-    };
     let message_id = text(properties.message_id());
     let kind = text(properties.kind());
     let correlation_id = text(properties.correlation_id());
@@ -63,7 +85,7 @@ pub(super) fn envelope(incoming: &mut Incoming) -> Result<Envelope, Unreadable> 
         .unwrap_or(0);
     let attempts = count(incoming, ATTEMPTS);
     let bytes = Bytes::from(std::mem::take(&mut incoming.data));
-    match Payload::decode(&kind, bytes.clone()) {
+    match payload(incoming, &kind, bytes.clone()) {
         Ok(payload) => Ok(Envelope {
             message_id,
             correlation_id,
@@ -78,6 +100,40 @@ pub(super) fn envelope(incoming: &mut Incoming) -> Result<Envelope, Unreadable> 
             bytes,
         }),
     }
+}
+
+/// What a message says: by its `type`, or, where it has none, by its content type.
+fn payload(incoming: &Incoming, kind: &str, body: Bytes) -> Result<Payload, PayloadError> {
+    let properties = &incoming.properties;
+    let content_type = text(properties.content_type());
+    if !kind.is_empty() || !is_csv(&content_type) {
+        return Payload::decode(kind, body);
+    }
+    let header = |name| find(incoming, name).and_then(string).unwrap_or_default();
+    // Who sent it says so in one of these; the broker checks the second.
+    let sender = match text(properties.app_id()) {
+        app if app.is_empty() => text(properties.user_id()),
+        app => app,
+    };
+    Ok(Payload::Csv(Csv {
+        body,
+        content_encoding: text(properties.content_encoding()),
+        name: header(NAME),
+        exec: header(EXEC),
+        sender,
+    }))
+}
+
+/// Whether it says `text/csv`, in whatever case and with whatever parameters (RFC 4180).
+fn is_csv(content_type: &str) -> bool {
+    let media = content_type.split(';').next().unwrap_or_default();
+    media.trim().eq_ignore_ascii_case(Csv::CONTENT_TYPE)
+}
+
+/// A property; empty where it is missing.
+fn text(property: &Option<ShortString>) -> String {
+    let text = property.as_ref().map(ShortString::as_str);
+    text.unwrap_or_default().to_owned()
 }
 
 /// How often the broker says that the message came back.

@@ -5,6 +5,7 @@ mod consume;
 mod declare;
 mod failure;
 mod health;
+mod lanes;
 mod link;
 mod message;
 mod publish;

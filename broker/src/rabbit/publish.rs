@@ -162,7 +162,7 @@ impl Publishing {
     }
 
     fn exchange(&self, route: Route) -> ShortString {
-        self.names.of(route.queue())
+        self.names.exchange(route.queue())
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Channel>> {
@@ -171,5 +171,5 @@ impl Publishing {
 }
 
 fn key(route: Route) -> ShortString {
-    route.queue().word().into()
+    route.queue().word().into_owned().into()
 }

@@ -12,6 +12,7 @@ use tokio::sync::{OnceCell, watch};
 use super::consume::RabbitConsumer;
 use super::declare::Names;
 use super::health::Health;
+use super::lanes::Lanes;
 use super::link::Link;
 use super::publish::Publishing;
 use crate::address::RabbitConfig;
@@ -30,6 +31,7 @@ pub(super) struct Shared {
     /// What people see in RabbitMQ's list of connections.
     name: String,
     pub(super) names: Names,
+    pub(super) lanes: Lanes,
     health: Arc<Health>,
     /// The connection that declared the queues, until somebody needs it.
     spare: Mutex<Option<Link>>,
@@ -47,6 +49,7 @@ impl RabbitSession {
             config,
             name: name.to_owned(),
             names,
+            lanes: Lanes::default(),
             health,
             spare: Mutex::new(Some(link)),
             publishing: OnceCell::new(),
@@ -62,6 +65,15 @@ impl RabbitSession {
         let publishing = self.0.publishing().await?;
         let published = match route {
             Route::Telemetry | Route::Control => publishing.hint(route, envelope).await,
+            Route::Lane(lane) => {
+                let (link, names) = (&publishing.link, &self.0.names);
+                self.0.lanes.open(lane, link, names).await?;
+                let confirmed = publishing.confirmed(route, envelope).await;
+                if matches!(confirmed, Ok(Confirm::Returned)) {
+                    self.0.lanes.forget(lane);
+                }
+                confirmed
+            }
             Route::Tasks | Route::Results | Route::Dead => {
                 publishing.confirmed(route, envelope).await
             }
@@ -84,6 +96,9 @@ impl RabbitSession {
             return Ok(Depth::default());
         }
         let link = self.0.consuming().await?;
+        if let Queue::Lane(lane) = queue {
+            self.0.lanes.open(lane, link, &self.0.names).await?;
+        }
         let channel = link.channel().await?;
         let options = QueueDeclareOptions {
             passive: true,

@@ -6,6 +6,7 @@ const RULES: Rules = Rules {
     seats: 2,
     has_processes: true,
     finished_remembered: 10,
+    patience: None,
 };
 
 fn desk() -> (Desk, JobId) {
@@ -19,6 +20,7 @@ fn fresh(job: JobId, seq: u64) -> Seen {
         delivery_count: 0,
         attempts: 0,
         is_for_others: false,
+        cost: None,
     }
 }
 
@@ -229,9 +231,10 @@ fn a_cancelled_jobs_chunks_are_forgotten_and_a_paused_jobs_go_to_the_master() {
     let standing = Standing {
         cancelled: [cancelled].into(),
         paused: [paused].into(),
+        ..Standing::default()
     };
     // What runs is run to its end, of whatever job.
-    let park = |ticket| Action::Publish(ticket, Answer::Parked);
+    let park = |ticket| Action::Publish(ticket, Answer::Parked { attempts: 0 });
     assert_eq!(desk.control(standing), [Action::Ack(3), park(4)]);
     assert_eq!(
         desk.handle(Event::Published(4, Confirm::Acked)),
@@ -315,4 +318,176 @@ fn an_attempt_of_a_cancelled_job_that_fails_is_the_last() {
             [run(ticket, 1, Room::Thread)]
         );
     }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A desk that a broker waits for, and a job of which `share` rows a second may be begun here.
+fn rated(share: f64) -> (Desk, JobId) {
+    let mut desk = Desk::new(Rules {
+        patience: Some(1000 * SECOND),
+        ..RULES
+    });
+    let job = JobId::new();
+    desk.control(shares(job, share));
+    (desk, job)
+}
+
+fn shares(job: JobId, share: f64) -> Standing {
+    Standing {
+        shares: [(job, share)].into(),
+        ..Standing::default()
+    }
+}
+
+fn costly(job: JobId, seq: u64, cost: u64) -> Seen {
+    Seen {
+        cost: Some(cost),
+        ..fresh(job, seq)
+    }
+}
+
+fn again(ticket: Ticket, attempts: u32) -> Action {
+    Action::Publish(ticket, Answer::Again { attempts })
+}
+
+#[test]
+fn a_rated_chunk_waits_for_its_share_and_then_for_its_tokens_and_holds_up_nobody() {
+    let mut desk = Desk::new(RULES);
+    let job = JobId::new();
+    assert_eq!(desk.handle(Event::Delivered(1, costly(job, 0, 10))), []);
+    assert!(!desk.has_share(job));
+    assert_eq!(desk.next_wake(), None);
+    // Another job's chunks pass it, on every seat.
+    let other = JobId::new();
+    for ticket in 2..=3 {
+        assert_eq!(
+            desk.handle(Event::Delivered(ticket, fresh(other, ticket))),
+            [run(ticket, 1, Room::Thread)]
+        );
+        desk.handle(Event::Attempted(ticket, Attempt::Done));
+    }
+    assert_eq!(desk.control(shares(job, 10.0)), []);
+    let wake = desk.next_wake().unwrap();
+    assert!(wake >= SECOND && wake < 2 * SECOND);
+    assert_eq!(desk.tell_time(SECOND / 2), []);
+    assert_eq!(desk.tell_time(wake), [run(1, 1, Room::Thread)]);
+    assert_eq!(desk.next_wake(), None);
+    // Nothing said keeps the last share of what is in hand: 10 more are there, and no more than that.
+    desk.control(Standing::default());
+    assert_eq!(desk.tell_time(100 * SECOND), []);
+    assert_eq!(
+        desk.handle(Event::Delivered(4, costly(job, 1, 10))),
+        [run(4, 1, Room::Thread)]
+    );
+    assert_eq!(desk.handle(Event::Delivered(5, costly(job, 2, 1))), []);
+}
+
+#[test]
+fn a_share_is_kept_while_the_master_is_away_or_names_it_no_more_but_is_needed() {
+    let (mut desk, job) = rated(10.0);
+    desk.tell_time(SECOND);
+    assert_eq!(
+        desk.handle(Event::Delivered(1, costly(job, 0, 100))),
+        [run(1, 1, Room::Thread)]
+    );
+    desk.handle(Event::Attempted(1, Attempt::Done));
+    desk.handle(Event::Published(1, Confirm::Acked));
+    // 90 are owed: that is not forgotten, whoever forgets the job, and whatever the session.
+    desk.control(Standing::default());
+    desk.handle(Event::Lost);
+    assert_eq!(desk.handle(Event::Delivered(2, costly(job, 1, 10))), []);
+    assert_eq!(desk.tell_time(9 * SECOND), []);
+    assert_eq!(
+        desk.tell_time(11 * SECOND + SECOND / 10),
+        [run(2, 1, Room::Thread)]
+    );
+}
+
+#[test]
+fn what_is_known_as_finished_costs_nothing_and_every_attempt_that_runs_costs() {
+    let (mut desk, job) = rated(10.0);
+    desk.tell_time(SECOND);
+    desk.handle(Event::Delivered(1, costly(job, 0, 10)));
+    desk.handle(Event::Attempted(1, Attempt::Failed));
+    // Its next attempt has to be paid for; it gives its seat back, and its time begins anew.
+    assert_eq!(desk.handle(Event::Waited(1)), [Action::Rest(1)]);
+    for ticket in 2..=3 {
+        desk.handle(Event::Delivered(ticket, fresh(JobId::new(), ticket)));
+        desk.handle(Event::Attempted(ticket, Attempt::Done));
+    }
+    assert_eq!(
+        desk.tell_time(2 * SECOND + SECOND / 10),
+        [run(1, 2, Room::Thread)]
+    );
+    desk.handle(Event::Attempted(1, Attempt::Done));
+    desk.handle(Event::Published(1, Confirm::Acked));
+    desk.tell_time(10 * SECOND);
+    assert_eq!(
+        desk.handle(Event::Delivered(4, costly(job, 0, 10))),
+        [Action::Ack(4)]
+    );
+    assert_eq!(
+        desk.handle(Event::Delivered(5, costly(job, 1, 10))),
+        [run(5, 1, Room::Thread)]
+    );
+}
+
+#[test]
+fn rated_chunks_that_fill_the_hands_give_way_to_what_is_behind_them() {
+    let (mut desk, job) = rated(1.0);
+    for ticket in 1..=4 {
+        assert_eq!(
+            desk.handle(Event::Delivered(ticket, costly(job, ticket, 50))),
+            []
+        );
+    }
+    // As many as there are seats stay; of the others the first goes when it has stayed a second, or
+    // begins if it is its turn.
+    let actions = desk.tell_time(SECOND + SECOND / 100);
+    assert_eq!(actions, [run(1, 1, Room::Thread), again(3, 0)]);
+    assert_eq!(
+        desk.handle(Event::Published(3, Confirm::Acked)),
+        [Action::Ack(3)]
+    );
+    // The next one stays twice as long, unless a chunk of another job has come.
+    assert_eq!(desk.tell_time(2 * SECOND), [again(4, 0)]);
+    desk.handle(Event::Delivered(5, fresh(JobId::new(), 0)));
+    desk.handle(Event::Delivered(6, costly(job, 6, 50)));
+    desk.handle(Event::Delivered(7, costly(job, 7, 50)));
+    assert_eq!(desk.tell_time(3 * SECOND + SECOND / 10), [again(7, 0)]);
+}
+
+#[test]
+fn a_rated_chunk_goes_back_in_time_and_aside_where_the_tasks_are_full() {
+    let (mut desk, job) = rated(1.0);
+    desk.tell_time(SECOND);
+    desk.handle(Event::Delivered(1, costly(job, 0, 1_000_000)));
+    desk.handle(Event::Delivered(2, costly(job, 1, 1)));
+    assert_eq!(desk.tell_time(900 * SECOND), []);
+    assert_eq!(desk.next_wake(), Some(1001 * SECOND));
+    assert_eq!(desk.tell_time(1001 * SECOND), [again(2, 0)]);
+    let aside = Action::Publish(2, Answer::Parked { attempts: 0 });
+    assert_eq!(desk.handle(Event::Published(2, Confirm::Nacked)), [aside]);
+    assert_eq!(
+        desk.handle(Event::Published(2, Confirm::Acked)),
+        [Action::Ack(2)]
+    );
+}
+
+#[test]
+fn a_rated_chunk_in_line_is_forgotten_parked_and_drained_like_others() {
+    let (mut desk, job) = rated(1.0);
+    let (cancelled, paused) = (JobId::new(), JobId::new());
+    for (ticket, job) in [(1, cancelled), (2, paused), (3, job)] {
+        desk.handle(Event::Delivered(ticket, costly(job, 0, 9)));
+    }
+    let standing = Standing {
+        cancelled: [cancelled].into(),
+        paused: [paused].into(),
+        ..shares(job, 1.0)
+    };
+    let parked = Action::Publish(2, Answer::Parked { attempts: 0 });
+    assert_eq!(desk.control(standing), [Action::Ack(1), parked]);
+    assert_eq!(desk.handle(Event::Draining), [Action::Requeue(3)]);
 }

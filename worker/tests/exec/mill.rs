@@ -84,6 +84,7 @@ impl Mill {
             threads: NonZeroUsize::new(setup.threads).unwrap(),
             chunk_limit: setup.limit,
             rooms: None,
+            lane: None,
             commands: Some(Commands {
                 allowed,
                 program: env!("CARGO_BIN_EXE_worker").into(),

@@ -1,0 +1,149 @@
+//! The queues of lanes in RabbitMQ: declared by whoever first speaks of one. AMQP cannot list queues,
+//! so a queue of its own, the register, keeps the name of every lane that ever was: whoever erases a
+//! namespace reads it there.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+use lapin::options::{
+    BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions,
+    QueueDeclareOptions,
+};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::{BasicProperties, Channel, Confirmation};
+use proto::Lane;
+
+use super::declare::Names;
+use super::link::Link;
+use crate::error::BrokerError;
+use crate::topology::Queue;
+
+const DECLARE: &str = "declare the queue of a lane";
+/// AMQP's mark of what outlives a restart.
+const PERSISTENT: u8 = 2;
+
+/// The lanes that a session has found or made.
+#[derive(Debug, Default)]
+pub(super) struct Lanes(Mutex<HashSet<Lane>>);
+
+impl Lanes {
+    /// Makes sure that the queue of `lane` is there.
+    pub(super) async fn open(
+        &self,
+        lane: Lane,
+        link: &Link,
+        names: &Names,
+    ) -> Result<(), BrokerError> {
+        // Two that come at once both declare it, which is the same as one.
+        if self.known(|known| known.contains(&lane)) {
+            return Ok(());
+        }
+        if !exists(link, names, lane).await? {
+            note(link, names, lane).await?;
+        }
+        let channel = link.channel().await?;
+        link.answered(DECLARE, names.durable(&channel, Queue::Lane(lane)))
+            .await?
+            .map_err(|error| link.peer.declaring(error))?;
+        self.known(|known| known.insert(lane));
+        Ok(())
+    }
+
+    /// The queue of `lane` is not where it was: it is to be looked for anew.
+    pub(super) fn forget(&self, lane: Lane) {
+        self.known(|known| known.remove(&lane));
+    }
+
+    fn known<T>(&self, look: impl FnOnce(&mut HashSet<Lane>) -> T) -> T {
+        // Every change under the lock is a single step, so a panic elsewhere leaves it whole.
+        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Whether the queue is there. Asked on a channel of its own, which a missing one closes.
+async fn exists(link: &Link, names: &Names, lane: Lane) -> Result<bool, BrokerError> {
+    let channel = link.channel().await?;
+    let options = QueueDeclareOptions {
+        passive: true,
+        ..Default::default()
+    };
+    let name = names.of(Queue::Lane(lane));
+    let asked = channel.queue_declare(name, options, FieldTable::default());
+    match link.answered(DECLARE, asked).await? {
+        Ok(_) => Ok(true),
+        // A lost connection, or anything else that is wrong, shows when it is declared.
+        Err(_) => Ok(false),
+    }
+}
+
+/// Puts the name of `lane` on the register, on disk, before its queue is there: so that no queue is
+/// without an entry. Of several that do so at once each leaves one.
+async fn note(link: &Link, names: &Names, lane: Lane) -> Result<(), BrokerError> {
+    let channel = link.channel().await?;
+    let noted = async {
+        declare_register(&channel, names).await?;
+        channel
+            .confirm_select(ConfirmSelectOptions::default())
+            .await?;
+        let properties = BasicProperties::default().with_delivery_mode(PERSISTENT);
+        channel
+            // Straight to the queue, by the exchange that is always there.
+            .basic_publish(
+                "".into(),
+                register(names),
+                BasicPublishOptions::default(),
+                lane.as_str().as_bytes(),
+                properties,
+            )
+            .await?
+            .await
+    };
+    let confirmation = link
+        .answered(DECLARE, noted)
+        .await?
+        .map_err(|error| link.peer.declaring(error))?;
+    if confirmation == Confirmation::Ack(None) {
+        return Ok(());
+    }
+    let refused = std::io::Error::other("the register of lanes took no entry");
+    Err(link.peer.failed(DECLARE, refused.into()))
+}
+
+/// The lanes on the register, which is empty afterwards.
+pub(super) async fn known(link: &Link, names: &Names) -> Result<HashSet<Lane>, BrokerError> {
+    let channel = link.channel().await?;
+    let read = async {
+        declare_register(&channel, names).await?;
+        let mut lanes = HashSet::new();
+        while let Some(entry) = channel
+            .basic_get(register(names), BasicGetOptions::default())
+            .await?
+        {
+            let name = str::from_utf8(&entry.data).unwrap_or_default();
+            lanes.extend(name.parse::<Lane>().ok());
+            entry.acker.ack(BasicAckOptions::default()).await?;
+        }
+        Ok::<_, lapin::Error>(lanes)
+    };
+    link.answered("read its lanes", read)
+        .await?
+        .map_err(|error| link.peer.failed("read its lanes", error))
+}
+
+/// The register's name.
+pub(super) fn register(names: &Names) -> ShortString {
+    names.called("lanes")
+}
+
+async fn declare_register(channel: &Channel, names: &Names) -> Result<(), lapin::Error> {
+    let options = QueueDeclareOptions {
+        durable: true,
+        ..Default::default()
+    };
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+    channel
+        .queue_declare(register(names), options, arguments)
+        .await
+        .map(drop)
+}

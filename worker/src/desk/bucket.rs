@@ -1,0 +1,146 @@
+//! The token bucket of a job that has a rate: what this worker may begin of it. Time comes in with
+//! every call.
+//!
+//! A bucket holds what a second brings, and is empty at first, so that workers that come and go begin
+//! no more than those that stay. A chunk that costs more than it holds begins when it is full, and
+//! leaves a debt. So in any time `t` chunks begin that cost `rate * t` and once as much as a second
+//! brings, or as the largest of them costs, whichever is more.
+
+use std::time::Duration;
+
+/// The longest time that a wait is said to take: then it is looked at again.
+const LONGEST: Duration = Duration::from_secs(3600);
+/// What is short of its cost by less than this share, by rounding alone, is paid for.
+const ROUNDING: f64 = 1e-9;
+
+/// What may be begun of one job.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bucket {
+    /// More than 0, and finite.
+    per_second: f64,
+    tokens: f64,
+    /// When it held so many.
+    at: Duration,
+}
+
+impl Bucket {
+    pub(super) fn new(per_second: f64, now: Duration) -> Self {
+        Self {
+            per_second,
+            tokens: 0.0,
+            at: now,
+        }
+    }
+
+    /// From `now` on it fills at another rate.
+    pub(super) fn set(&mut self, per_second: f64, now: Duration) {
+        self.fill(now);
+        self.per_second = per_second;
+        self.tokens = self.tokens.min(per_second);
+    }
+
+    /// Whether more was begun than it has brought so far.
+    pub(super) fn is_in_debt(&mut self, now: Duration) -> bool {
+        self.fill(now);
+        self.tokens < 0.0
+    }
+
+    /// When a chunk of this cost may begin; `now`, or before, is at once.
+    pub(super) fn ready_at(&mut self, cost: u64, now: Duration) -> Duration {
+        self.fill(now);
+        let needed = self.needed(cost);
+        if self.tokens >= needed {
+            return now;
+        }
+        let wait = Duration::try_from_secs_f64((needed - self.tokens) / self.per_second);
+        // Not a moment too early, for then it would be looked at in vain.
+        now + wait.unwrap_or(LONGEST).min(LONGEST) + Duration::from_millis(1)
+    }
+
+    /// A chunk of this cost begins.
+    pub(super) fn pay(&mut self, cost: u64) {
+        self.tokens -= cost as f64;
+    }
+
+    fn needed(&self, cost: u64) -> f64 {
+        self.per_second.min(cost as f64) * (1.0 - ROUNDING)
+    }
+
+    fn fill(&mut self, now: Duration) {
+        let passed = now.saturating_sub(self.at).as_secs_f64();
+        self.tokens = (self.tokens + passed * self.per_second).min(self.per_second);
+        self.at = self.at.max(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Begins chunks as soon as they may for a while, and gives when each began.
+    fn begun(per_second: f64, costs: impl Iterator<Item = u64>, until: Duration) -> Vec<(Duration, u64)> {
+        let mut bucket = Bucket::new(per_second, Duration::ZERO);
+        let (mut now, mut begun) = (Duration::ZERO, Vec::new());
+        for cost in costs {
+            loop {
+                let ready = bucket.ready_at(cost, now);
+                if ready <= now {
+                    break;
+                }
+                now = ready;
+            }
+            if now > until {
+                break;
+            }
+            bucket.pay(cost);
+            begun.push((now, cost));
+        }
+        begun
+    }
+
+    #[test]
+    fn in_no_window_more_is_begun_than_the_rate_and_one_burst() {
+        for (per_second, costs) in [
+            (20.0, vec![1]),
+            (20.0, vec![7, 3, 40]),
+            (0.1, vec![1]),
+            (0.1, vec![300]),
+            (1e6, vec![1000, 1]),
+        ] {
+            let largest = costs.iter().copied().max().unwrap() as f64;
+            let burst = largest.max(per_second);
+            let cycle = costs.iter().copied().cycle().take(2000);
+            let begun = begun(per_second, cycle, Duration::from_secs(100_000));
+            assert!(begun.len() > 10, "{per_second}");
+            for (first, (from, _)) in begun.iter().enumerate() {
+                let mut sum = 0;
+                for (to, cost) in &begun[first..] {
+                    sum += cost;
+                    let window = (*to - *from).as_secs_f64();
+                    let most = per_second * window + burst;
+                    assert!(sum as f64 <= most * (1.0 + 1e-6), "{per_second}: {sum} in {window} s");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn over_a_long_time_the_rate_is_reached() {
+        let begun = begun(20.0, std::iter::repeat(7), Duration::from_secs(1000));
+        let sum: u64 = begun.iter().map(|(_, cost)| cost).sum();
+        assert!((19_900..=20_020).contains(&sum), "{sum}");
+    }
+
+    #[test]
+    fn another_share_leaves_the_debt() {
+        let second = Duration::from_secs(1);
+        let mut bucket = Bucket::new(10.0, Duration::ZERO);
+        assert_eq!(bucket.ready_at(50, second), second);
+        bucket.pay(50);
+        bucket.set(40.0, second);
+        assert!(bucket.is_in_debt(second));
+        // 40 are owed, and as many again fill it.
+        let ready = bucket.ready_at(50, second);
+        assert!(ready >= 3 * second && ready < 3 * second + Duration::from_millis(5));
+    }
+}

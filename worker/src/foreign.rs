@@ -1,0 +1,90 @@
+//! CSV that any AMQP client sent, on its way to becoming a chunk: it is looked at off the reactor, and
+//! the master has the job's opening and its seal before anything comes of it. From then on it is a chunk
+//! like others; that its message is another kind matters to nobody, for it is settled by its receipt.
+
+use broker::{Backoff, BrokerError, Confirm, Route, Session};
+use engine::foreign::{Came, Lone};
+use proto::v1::DeadChunk;
+use proto::{Csv, Envelope, Lane, Payload, WorkerId};
+
+use crate::attempt::panic_text;
+use crate::shift::returned;
+
+/// Who makes jobs of messages, and of which lane.
+#[derive(Debug, Clone)]
+pub(crate) struct Maker {
+    pub(crate) session: Session,
+    pub(crate) worker_id: WorkerId,
+    pub(crate) lane: Option<Lane>,
+    /// The broker's, for messages to people.
+    pub(crate) broker_address: String,
+}
+
+impl Maker {
+    /// Makes a job of `asked`, and gives its chunk when the master is to have the rest. Nothing: the
+    /// chunk cannot be worked on, and the master is to have that too; the message is done with.
+    ///
+    /// # Errors
+    ///
+    /// When the session is lost, or has to be begun anew.
+    pub(crate) async fn chunk_of(
+        &self,
+        asked: &Envelope,
+        csv: &Csv,
+    ) -> Result<Option<Envelope>, BrokerError> {
+        let lone = self.lone(asked, csv).await;
+        for message in lone.frame() {
+            self.send(Route::Results, &message).await?;
+        }
+        let chunk_id = lone.job.chunk(0);
+        if let Some(reason) = lone.wrong {
+            tracing::error!(job = %lone.job, reason, "a message of CSV cannot be worked on");
+            let dead = DeadChunk {
+                chunk: Some(lone.chunk),
+                reason,
+                worker_id: self.worker_id.to_string(),
+                ..DeadChunk::default()
+            };
+            let message = Envelope::new(chunk_id, lone.job, Payload::Dead(dead));
+            self.send(Route::Dead, &message).await?;
+            return Ok(None);
+        }
+        tracing::info!(job = %lone.job, rows = lone.chunk.rows, "a message of CSV is a job");
+        let mut chunk = Envelope::new(chunk_id, lone.job, Payload::Chunk(lone.chunk));
+        chunk.attempts = asked.attempts;
+        Ok(Some(chunk))
+    }
+
+    async fn lone(&self, asked: &Envelope, csv: &Csv) -> Lone {
+        let came = Came {
+            message_id: asked.message_id.clone(),
+            made_unix_ms: asked.made_unix_ms,
+            now_unix_ms: proto::unix_ms(),
+            lane: self.lane,
+        };
+        let looked = {
+            // Cheap: the body is shared.
+            let (csv, came) = (csv.clone(), came.clone());
+            tokio::task::spawn_blocking(move || Lone::new(&csv, &came))
+        };
+        match looked.await {
+            Ok(lone) => lone,
+            Err(panic) => {
+                let why = format!("looking at it panicked: {}", panic_text(panic));
+                Lone::broken(csv, &came, why)
+            }
+        }
+    }
+
+    /// Sends until the broker has it.
+    async fn send(&self, route: Route, message: &Envelope) -> Result<(), BrokerError> {
+        let mut backoff = Backoff::new();
+        loop {
+            match self.session.publish(route, message).await? {
+                Confirm::Acked => return Ok(()),
+                Confirm::Nacked => tokio::time::sleep(backoff.next()).await,
+                Confirm::Returned => return Err(returned(&self.broker_address)),
+            }
+        }
+    }
+}
