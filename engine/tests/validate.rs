@@ -39,8 +39,11 @@ fn came_of(input: &str, operation: &OperationSpec, target_bytes: usize) -> Came 
     }
     let limits = Limits { target_bytes, ..Limits::default() };
     let mut splitter = Splitter::new(Dialect::default(), limits);
-    splitter.push(input.as_bytes(), &mut |piece| pieces.push(piece)).unwrap();
-    splitter.finish(&mut |piece| pieces.push(piece)).unwrap();
+    splitter.push(input.as_bytes());
+    splitter.finish();
+    while let Some(piece) = splitter.next_piece().unwrap() {
+        pieces.push(piece);
+    }
     let mut merged = Merged::nothing(operation).unwrap();
     let mut came = Came { report: ValidateReport::default(), rows: String::new(), rejects: Vec::new(), good: 0, bad: 0 };
     for (seq, piece) in pieces.into_iter().enumerate() {
@@ -53,7 +56,7 @@ fn came_of(input: &str, operation: &OperationSpec, target_bytes: usize) -> Came 
             first_line: piece.first_line,
             first_byte: piece.first_byte,
             rows: piece.rows,
-            body: piece.body.into(),
+            body: piece.body,
             ..Chunk::default()
         };
         let observed = operation::observe(&chunk).unwrap();

@@ -247,6 +247,7 @@ fn says_how_to_go_on(error: &PublishError) -> bool {
         | PublishError::Resume(_) => true,
         PublishError::Input(_)
         | PublishError::Broker(_)
+        | PublishError::Schema(_)
         | PublishError::Journal(_)
         | PublishError::Panic(_) => false,
     }
@@ -263,7 +264,7 @@ pub fn failure(error: PublishError) -> Failure {
         | PublishError::Unsealed { .. }
         | PublishError::Panic(_)
         | PublishError::Journal(JournalError::Io { .. }) => Exit::UnreadableInput,
-        PublishError::Resume(_) | PublishError::Journal(_) => Exit::Usage,
+        PublishError::Resume(_) | PublishError::Journal(_) | PublishError::Schema(_) => Exit::Usage,
         PublishError::Broker(_) => Exit::Unreachable,
         PublishError::Interrupted { .. } => Exit::Cancelled,
     };

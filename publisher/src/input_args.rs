@@ -19,6 +19,7 @@ use crate::input::{self, StopAt, Wanted, expand};
 use crate::profile_args::ProfileArgs;
 use crate::progress::Progress;
 use crate::run::Config;
+use crate::schema_args::SchemaArgs;
 use crate::start::Keeping;
 
 /// Where help lists flags about what is bad.
@@ -72,6 +73,9 @@ pub struct InputArgs {
     #[command(flatten)]
     profile: ProfileArgs,
 
+    #[command(flatten)]
+    schema: SchemaArgs,
+
     /// Show no progress, and say nothing of what was sniffed
     #[arg(long, short)]
     quiet: bool,
@@ -106,7 +110,7 @@ impl InputArgs {
     /// When the input cannot be read, or has a bad record where none may be.
     pub async fn dry_run(&self, shutdown: CancellationToken) -> Result<Exit, Failure> {
         let wanted = self.wanted()?;
-        dry_run(wanted, self.limits(), self.quiet, shutdown).await
+        dry_run(wanted, self.operation()?, self.limits(), self.quiet, shutdown).await
     }
 
     /// What FILE says. Empty only where another publish is gone on with.
@@ -128,16 +132,24 @@ impl InputArgs {
             name: name.unwrap_or_else(|| input::name(&wanted.sources)),
             wanted,
             job: JobId::new(),
-            operation: OperationSpec {
-                kind: Some(Kind::Profile(self.profile.spec())),
-                no_rows: false,
-            },
+            operation: self.operation()?,
             lane: String::new(),
             limits: self.limits(),
             first_connect,
             progress: Arc::new(Progress::default()),
             keeping: Keeping::Nothing,
         })
+    }
+
+    /// What workers are to do. Rows are not sent back: nobody asks for them.
+    fn operation(&self) -> Result<OperationSpec, Failure> {
+        let kind = match self.schema.spec()? {
+            Some(spec) => Kind::Validate(spec),
+            None => Kind::Profile(self.profile.spec()),
+        };
+        let no_rows = matches!(kind, Kind::Validate(_));
+        let kind = Some(kind);
+        Ok(OperationSpec { kind, no_rows })
     }
 
     fn limits(&self) -> Limits {

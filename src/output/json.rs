@@ -9,6 +9,7 @@ use proto::v1::{
 use serde::{Deserialize, Serialize};
 
 use super::column_json::{ColumnJson, EstimateJson};
+use super::rules::ValidateJson;
 
 /// A job, with its profile where one was asked for.
 #[derive(Debug, Serialize)]
@@ -45,6 +46,9 @@ pub(crate) struct JobJson {
     duplicate_rows: Option<EstimateJson>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     columns: Vec<ColumnJson>,
+    /// What a schema's rules came to; only of validate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validate: Option<ValidateJson>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     dead: Vec<DeadJson>,
 }
@@ -108,6 +112,7 @@ fn job_json(response: &GetJobResponse) -> JobJson {
         input: response.input.as_ref().map(input),
         duplicate_rows: duplicates.map(EstimateJson::from),
         columns: columns.map(ColumnJson::from).collect(),
+        validate: response.validate.as_ref().map(ValidateJson::from),
         dead: response.dead.iter().map(dead).collect(),
         ..job.into()
     }
@@ -166,6 +171,7 @@ impl From<Job> for JobJson {
             input: None,
             duplicate_rows: None,
             columns: Vec::new(),
+            validate: None,
             dead: Vec::new(),
         }
     }
