@@ -110,7 +110,14 @@ impl InputArgs {
     /// When the input cannot be read, or has a bad record where none may be.
     pub async fn dry_run(&self, shutdown: CancellationToken) -> Result<Exit, Failure> {
         let wanted = self.wanted()?;
-        dry_run(wanted, self.operation()?, self.limits(), self.quiet, shutdown).await
+        dry_run(
+            wanted,
+            self.operation()?,
+            self.limits(),
+            self.quiet,
+            shutdown,
+        )
+        .await
     }
 
     /// What FILE says. Empty only where another publish is gone on with.

@@ -28,7 +28,9 @@ impl SchemaArgs {
         let failure = |why: &dyn std::fmt::Display| {
             Failure::message(Exit::Usage, format!("{}: {why}", path.display()))
         };
-        let length = std::fs::metadata(path).map_err(|error| failure(&error))?.len();
+        let length = std::fs::metadata(path)
+            .map_err(|error| failure(&error))?
+            .len();
         if length > MAX_SCHEMA_BYTES as u64 {
             return Err(failure(&format!(
                 "the schema has {length} bytes, and at most {MAX_SCHEMA_BYTES} are read"
@@ -36,6 +38,8 @@ impl SchemaArgs {
         }
         let schema = std::fs::read(path).map_err(|error| failure(&error))?;
         Schema::read(&schema).map_err(|error| failure(&error))?;
-        Ok(Some(ValidateSpec { schema: schema.into() }))
+        Ok(Some(ValidateSpec {
+            schema: schema.into(),
+        }))
     }
 }

@@ -274,7 +274,12 @@ fn write_json(out: &mut impl Write, reject: &Reject) -> io::Result<()> {
         byte: reject.byte,
         reason: reject.reason.clone(),
         raw: String::from_utf8_lossy(&reject.raw).into_owned(),
-        violations: reject.violations.iter().cloned().map(ViolationJson::from).collect(),
+        violations: reject
+            .violations
+            .iter()
+            .cloned()
+            .map(ViolationJson::from)
+            .collect(),
     };
     serde_json::to_writer(&mut *out, &json)?;
     writeln!(out)

@@ -74,7 +74,9 @@ pub fn compute(chunk: &Chunk) -> Result<ChunkResult, AttemptError> {
     crate::poison::strike(chunk.seq);
     let observed = engine::operation::observe(&chunk)?;
     let rows = observed.rows;
-    let output = observed.output.map(|body| engine::output::pack(body, rows, packing));
+    let output = observed
+        .output
+        .map(|body| engine::output::pack(body, rows, packing));
     Ok(ChunkResult {
         job_id: chunk.job_id.clone(),
         seq: chunk.seq,

@@ -47,8 +47,12 @@ pub(super) enum Limit {
 }
 
 impl Limit {
-    const ALL: [Self; 4] =
-        [Self::Minimum, Self::Maximum, Self::ExclusiveMinimum, Self::ExclusiveMaximum];
+    const ALL: [Self; 4] = [
+        Self::Minimum,
+        Self::Maximum,
+        Self::ExclusiveMinimum,
+        Self::ExclusiveMaximum,
+    ];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -63,8 +67,17 @@ impl Limit {
 impl Constraints {
     /// All that there are.
     pub(super) const NAMES: [&'static str; 11] = [
-        "required", "unique", "enum", "pattern", "minimum", "maximum", "exclusiveMinimum",
-        "exclusiveMaximum", "minLength", "maxLength", "jsonSchema",
+        "required",
+        "unique",
+        "enum",
+        "pattern",
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "minLength",
+        "maxLength",
+        "jsonSchema",
     ];
 
     pub(super) fn read(properties: &Properties<'_>, kind: &Kind) -> Result<Self, SchemaError> {
@@ -91,7 +104,10 @@ impl Constraints {
 }
 
 fn not_of(properties: &Properties<'_>, name: &str, kind: &Kind) -> SchemaError {
-    properties.wrong(name, &format!("it is not known of the type {:?}", kind.expected()))
+    properties.wrong(
+        name,
+        &format!("it is not known of the type {:?}", kind.expected()),
+    )
 }
 
 /// The text of a value in a schema, as a cell would have it.
@@ -105,7 +121,11 @@ fn text(json: &Json) -> Option<String> {
 }
 
 /// Appends a schema's value in canonical bytes: a number of JSON has a point, whatever the field has.
-fn read_value<T>(json: &Json, kind: &Kind, then: impl Fn(super::value::Value<'_>) -> T) -> Option<T> {
+fn read_value<T>(
+    json: &Json,
+    kind: &Kind,
+    then: impl Fn(super::value::Value<'_>) -> T,
+) -> Option<T> {
     let text = text(json)?;
     let plain = match (json, kind) {
         (Json::Number(_), Kind::Number(style)) => {
@@ -152,7 +172,10 @@ fn one_of(properties: &Properties<'_>, kind: &Kind) -> Result<Option<OneOf>, Sch
         told.truncate(told.floor_char_boundary(TOLD_BYTES));
         told.push('…');
     }
-    Ok(Some(OneOf { values: Arc::new(set), told }))
+    Ok(Some(OneOf {
+        values: Arc::new(set),
+        told,
+    }))
 }
 
 /// A pattern is of the whole cell, as in XML Schema.
@@ -162,8 +185,12 @@ fn pattern(properties: &Properties<'_>) -> Result<Option<(Regex, String)>, Schem
     };
     let compile = |pattern: &str| {
         let mut builder = RegexBuilder::new(pattern);
-        builder.size_limit(MAX_PATTERN_BYTES).dfa_size_limit(MAX_PATTERN_BYTES);
-        builder.build().map_err(|error| properties.wrong("pattern", &error.to_string()))
+        builder
+            .size_limit(MAX_PATTERN_BYTES)
+            .dfa_size_limit(MAX_PATTERN_BYTES);
+        builder
+            .build()
+            .map_err(|error| properties.wrong("pattern", &error.to_string()))
     };
     // By itself first, so that it cannot close the group around it.
     compile(text)?;

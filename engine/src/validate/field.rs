@@ -22,7 +22,27 @@ pub(super) struct Field {
 
 /// Properties that are checked, or change how cells are read, with the types that have them.
 const PROPERTIES: [(&str, &[&str]); 10] = [
-    ("format", &["string", "number", "integer", "boolean", "date", "time", "datetime", "year", "yearmonth", "duration", "object", "array", "list", "geopoint", "geojson", "any"]),
+    (
+        "format",
+        &[
+            "string",
+            "number",
+            "integer",
+            "boolean",
+            "date",
+            "time",
+            "datetime",
+            "year",
+            "yearmonth",
+            "duration",
+            "object",
+            "array",
+            "list",
+            "geopoint",
+            "geojson",
+            "any",
+        ],
+    ),
     ("groupChar", &["integer", "number"]),
     ("bareNumber", &["integer", "number"]),
     ("decimalChar", &["number"]),
@@ -61,14 +81,23 @@ impl Field {
         };
         let constraints = Properties::new(format!("{place}, constraints"), constraints);
         let constraints = Constraints::read(&constraints, &kind)?;
-        Ok(Self { name: name.to_owned(), kind, missing, constraints })
+        Ok(Self {
+            name: name.to_owned(),
+            kind,
+            missing,
+            constraints,
+        })
     }
 }
 
 /// What only tells something is passed over; what would check something is not.
 fn refuse_unknown(properties: &Properties<'_>, kind: &str) -> Result<(), SchemaError> {
     let of_types = PROPERTIES.map(|(name, _)| name);
-    let known: Vec<&str> = of_types.into_iter().chain(OF_ALL).chain(Constraints::NAMES).collect();
+    let known: Vec<&str> = of_types
+        .into_iter()
+        .chain(OF_ALL)
+        .chain(Constraints::NAMES)
+        .collect();
     properties.refuse_near(&known)?;
     for name in properties.names_of_all() {
         if Constraints::NAMES.contains(&name) {
@@ -76,8 +105,14 @@ fn refuse_unknown(properties: &Properties<'_>, kind: &str) -> Result<(), SchemaE
         }
         let of = PROPERTIES.iter().find(|(known, _)| *known == name);
         if of.is_some_and(|(_, kinds)| !kinds.contains(&kind)) && properties.get(name).is_some() {
-            let hint = if name.starts_with("categories") { "; say enum" } else { "" };
-            return Err(properties.wrong(name, &format!("it is not known of the type {kind:?}{hint}")));
+            let hint = if name.starts_with("categories") {
+                "; say enum"
+            } else {
+                ""
+            };
+            return Err(
+                properties.wrong(name, &format!("it is not known of the type {kind:?}{hint}"))
+            );
         }
     }
     Ok(())
@@ -111,7 +146,9 @@ fn kind(properties: &Properties<'_>, name: &str) -> Result<Kind, SchemaError> {
             _ => return Err(no_format(properties, format)),
         })),
         "geojson" => match format {
-            "default" | "topojson" => Ok(Kind::GeoJson { is_topology: format == "topojson" }),
+            "default" | "topojson" => Ok(Kind::GeoJson {
+                is_topology: format == "topojson",
+            }),
             _ => Err(no_format(properties, format)),
         },
         _ => Err(properties.wrong("type", &format!("{name:?} is no type of Table Schema"))),
@@ -133,14 +170,23 @@ fn text(properties: &Properties<'_>, format: &str) -> Result<Kind, SchemaError> 
     }))
 }
 
-fn number_style(properties: &Properties<'_>, is_integer: bool) -> Result<number::Style, SchemaError> {
+fn number_style(
+    properties: &Properties<'_>,
+    is_integer: bool,
+) -> Result<number::Style, SchemaError> {
     let mut style = number::Style::new(is_integer);
-    for (name, place) in [("groupChar", &mut style.group), ("decimalChar", &mut style.decimal)] {
+    for (name, place) in [
+        ("groupChar", &mut style.group),
+        ("decimalChar", &mut style.decimal),
+    ] {
         let Some(text) = properties.text(name)? else {
             continue;
         };
         if !number::may_group(text) || (name == "decimalChar" && text.is_empty()) {
-            return Err(properties.wrong(name, "one character is expected that is no part of a number"));
+            return Err(properties.wrong(
+                name,
+                "one character is expected that is no part of a number",
+            ));
         }
         *place = text.as_bytes().into();
     }
@@ -154,7 +200,9 @@ fn number_style(properties: &Properties<'_>, is_integer: bool) -> Result<number:
 fn boolean(properties: &Properties<'_>) -> Result<Kind, SchemaError> {
     let words = |name, default: [&str; 4]| match properties.get(name) {
         None => Ok(default.map(str::to_owned).to_vec()),
-        Some(json) => strings(json).ok_or_else(|| properties.wrong(name, "an array of texts is expected")),
+        Some(json) => {
+            strings(json).ok_or_else(|| properties.wrong(name, "an array of texts is expected"))
+        }
     };
     let yes = words("trueValues", ["true", "True", "TRUE", "1"])?;
     let no = words("falseValues", ["false", "False", "FALSE", "0"])?;
@@ -170,7 +218,8 @@ fn moment(properties: &Properties<'_>, part: Part, format: &str) -> Result<Kind,
         "any" => moment::Style::Any,
         _ => {
             let format = format.strip_prefix("fmt:").unwrap_or(format); // as drafts of version 1 had it
-            let pattern = Pattern::new(format).map_err(|reason| properties.wrong("format", &reason))?;
+            let pattern =
+                Pattern::new(format).map_err(|reason| properties.wrong("format", &reason))?;
             moment::Style::Pattern(pattern)
         }
     };
@@ -185,8 +234,15 @@ fn list(properties: &Properties<'_>) -> Result<Kind, SchemaError> {
     let nothing = Map::new();
     let items = Properties::new("items".to_owned(), &nothing);
     let item = match properties.text("itemType")?.unwrap_or("string") {
-        name @ ("string" | "integer" | "number" | "boolean" | "date" | "time" | "datetime") => kind(&items, name)?,
-        other => return Err(properties.wrong("itemType", &format!("{other:?} is no type of items"))),
+        name @ ("string" | "integer" | "number" | "boolean" | "date" | "time" | "datetime") => {
+            kind(&items, name)?
+        }
+        other => {
+            return Err(properties.wrong("itemType", &format!("{other:?} is no type of items")));
+        }
     };
-    Ok(Kind::List { delimiter: delimiter.to_owned(), item: Box::new(item) })
+    Ok(Kind::List {
+        delimiter: delimiter.to_owned(),
+        item: Box::new(item),
+    })
 }

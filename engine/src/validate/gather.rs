@@ -78,9 +78,17 @@ impl<'b> Gather<'b> {
         with_rows: bool,
     ) -> Result<Self, SchemaError> {
         let plan = plan(spec, &chunk.columns, dialect.has_header)?;
-        let merged = Merged { broken: vec![0; plan.rules().len()], ..Merged::default() };
+        let merged = Merged {
+            broken: vec![0; plan.rules().len()],
+            ..Merged::default()
+        };
         let writer = with_rows.then(|| Writer::new(&chunk.body, dialect));
-        Ok(Self { plan, merged, found: Found::default(), writer })
+        Ok(Self {
+            plan,
+            merged,
+            found: Found::default(),
+            writer,
+        })
     }
 
     /// Takes a record; whether it is valid.
@@ -110,7 +118,10 @@ impl<'b> Gather<'b> {
     /// more than can be carried.
     pub(crate) fn finish(self) -> Option<(Merged, Option<Bytes>)> {
         let rows = self.writer.map(Writer::into_bytes);
-        if rows.as_ref().is_some_and(|rows| rows.len() as u64 > MAX_OUTPUT_BYTES) {
+        if rows
+            .as_ref()
+            .is_some_and(|rows| rows.len() as u64 > MAX_OUTPUT_BYTES)
+        {
             return None;
         }
         Some((self.merged, rows.map(Bytes::from)))

@@ -52,7 +52,9 @@ impl Kind {
             Self::Any => true,
             Self::Number(style) => return Number::read(cell, style).map(Value::Number),
             Self::Boolean { yes, no } => return boolean(cell, yes, no),
-            Self::Moment(part, style) => return moment::read(cell, *part, style).map(Value::Moment),
+            Self::Moment(part, style) => {
+                return moment::read(cell, *part, style).map(Value::Moment);
+            }
             Self::Year => return year(cell).map(Value::Number),
             Self::YearMonth => return moment::year_month(cell).map(Value::Moment),
             Self::Text(format) => format.fits(cell),
@@ -91,12 +93,22 @@ impl Kind {
 
     /// Whether of two values one can be the lesser.
     pub(super) fn has_order(&self) -> bool {
-        matches!(self, Self::Number(_) | Self::Moment(..) | Self::Year | Self::YearMonth)
+        matches!(
+            self,
+            Self::Number(_) | Self::Moment(..) | Self::Year | Self::YearMonth
+        )
     }
 
     /// Whether two cells of the same worth are known to be the same, however they are written.
     pub(super) fn has_values(&self) -> bool {
-        !matches!(self, Self::Object | Self::Array | Self::GeoPoint(_) | Self::GeoJson { .. } | Self::List { .. })
+        !matches!(
+            self,
+            Self::Object
+                | Self::Array
+                | Self::GeoPoint(_)
+                | Self::GeoJson { .. }
+                | Self::List { .. }
+        )
     }
 
     /// As people read it: `integer`, `date %d.%m.%Y`.
@@ -180,7 +192,9 @@ fn boolean<'c>(cell: &'c [u8], yes: &[String], no: &[String]) -> Option<Value<'c
 fn year(cell: &[u8]) -> Option<Number<'_>> {
     let digits = cell.strip_prefix(b"-").unwrap_or(cell);
     let is_year = digits.len() >= 4 && digits.iter().all(u8::is_ascii_digit);
-    is_year.then(|| Number::read(cell, &number::Style::new(true))).flatten()
+    is_year
+        .then(|| Number::read(cell, &number::Style::new(true)))
+        .flatten()
 }
 
 fn json(cell: &[u8]) -> Option<Json> {
@@ -214,14 +228,25 @@ fn is_place(longitude: Option<f64>, latitude: Option<f64>) -> bool {
 /// By its type only: what it is made of is not looked at.
 fn is_geo_json(cell: &[u8], is_topology: bool) -> bool {
     const TYPES: [&str; 9] = [
-        "Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon",
-        "GeometryCollection", "Feature", "FeatureCollection",
+        "Point",
+        "MultiPoint",
+        "LineString",
+        "MultiLineString",
+        "Polygon",
+        "MultiPolygon",
+        "GeometryCollection",
+        "Feature",
+        "FeatureCollection",
     ];
     let Some(json) = json(cell) else {
         return false;
     };
     json.get("type").and_then(Json::as_str).is_some_and(|kind| {
-        if is_topology { kind == "Topology" } else { TYPES.contains(&kind) }
+        if is_topology {
+            kind == "Topology"
+        } else {
+            TYPES.contains(&kind)
+        }
     })
 }
 
@@ -252,13 +277,18 @@ fn is_uri(cell: &[u8]) -> bool {
     scheme.first().is_some_and(u8::is_ascii_alphabetic)
         && scheme.iter().all(is_part)
         && !rest.is_empty()
-        && rest.iter().all(|byte| byte.is_ascii_graphic() || *byte >= 0x80)
+        && rest
+            .iter()
+            .all(|byte| byte.is_ascii_graphic() || *byte >= 0x80)
         && !rest.starts_with(b"//")
 }
 
 /// RFC 4648, section 4, with its padding.
 fn is_base64(cell: &[u8]) -> bool {
-    let body = cell.strip_suffix(b"==").or_else(|| cell.strip_suffix(b"=")).unwrap_or(cell);
+    let body = cell
+        .strip_suffix(b"==")
+        .or_else(|| cell.strip_suffix(b"="))
+        .unwrap_or(cell);
     let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/".contains(byte);
     cell.len().is_multiple_of(4) && body.iter().all(is_part)
 }
@@ -269,7 +299,9 @@ fn characters(cell: &[u8]) -> usize {
         return cell.len();
     }
     let chunks = cell.utf8_chunks();
-    chunks.map(|chunk| chunk.valid().chars().count() + usize::from(!chunk.invalid().is_empty())).sum()
+    chunks
+        .map(|chunk| chunk.valid().chars().count() + usize::from(!chunk.invalid().is_empty()))
+        .sum()
 }
 
 #[cfg(test)]
@@ -278,28 +310,64 @@ mod tests {
 
     fn all(kind: &Kind, good: &[&str], bad: &[&str]) {
         for cell in good {
-            assert!(kind.read(cell.as_bytes()).is_some(), "{cell} is {}", kind.expected());
+            assert!(
+                kind.read(cell.as_bytes()).is_some(),
+                "{cell} is {}",
+                kind.expected()
+            );
         }
         for cell in bad {
-            assert!(kind.read(cell.as_bytes()).is_none(), "{cell} is not {}", kind.expected());
+            assert!(
+                kind.read(cell.as_bytes()).is_none(),
+                "{cell} is not {}",
+                kind.expected()
+            );
         }
     }
 
     #[test]
     fn text_has_formats() {
-        all(&Kind::Text(TextFormat::Uri), &["http://a.example/x", "urn:isbn:1", "mailto:a@b.example"], &["a", "http://", "a b:c", "http://a b", ":x"]);
-        all(&Kind::Text(TextFormat::Email), &["a.b@c.example"], &["a@b", "@c.example"]);
-        all(&Kind::Text(TextFormat::Binary), &["", "YQ==", "YWI=", "YWJj"], &["YQ=", "YQ", "Y===", "YW-j"]);
+        all(
+            &Kind::Text(TextFormat::Uri),
+            &["http://a.example/x", "urn:isbn:1", "mailto:a@b.example"],
+            &["a", "http://", "a b:c", "http://a b", ":x"],
+        );
+        all(
+            &Kind::Text(TextFormat::Email),
+            &["a.b@c.example"],
+            &["a@b", "@c.example"],
+        );
+        all(
+            &Kind::Text(TextFormat::Binary),
+            &["", "YQ==", "YWI=", "YWJj"],
+            &["YQ=", "YQ", "Y===", "YW-j"],
+        );
     }
 
     #[test]
     fn json_and_places_are_looked_into() {
         all(&Kind::Object, &["{}", "{\"a\":1}"], &["[]", "1", "{", ""]);
         all(&Kind::Array, &["[]", "[1,{}]"], &["{}", "[1,"]);
-        all(&Kind::GeoPoint(PointFormat::Pair), &["90.5, 45.5", "-180,90"], &["181,0", "0,91", "1", "1,2,3", "a,b", "NaN,0"]);
-        all(&Kind::GeoPoint(PointFormat::Array), &["[90.5, 45.5]"], &["[1]", "[1,2,3]", "90,45", "[0,91]"]);
-        all(&Kind::GeoPoint(PointFormat::Object), &["{\"lon\":9,\"lat\":4}"], &["{\"lon\":9}", "{}", "{\"lon\":9,\"lat\":400}"]);
-        all(&Kind::GeoJson { is_topology: false }, &["{\"type\":\"Point\"}"], &["{}", "{\"type\":\"Topology\"}", "[]"]);
+        all(
+            &Kind::GeoPoint(PointFormat::Pair),
+            &["90.5, 45.5", "-180,90"],
+            &["181,0", "0,91", "1", "1,2,3", "a,b", "NaN,0"],
+        );
+        all(
+            &Kind::GeoPoint(PointFormat::Array),
+            &["[90.5, 45.5]"],
+            &["[1]", "[1,2,3]", "90,45", "[0,91]"],
+        );
+        all(
+            &Kind::GeoPoint(PointFormat::Object),
+            &["{\"lon\":9,\"lat\":4}"],
+            &["{\"lon\":9}", "{}", "{\"lon\":9,\"lat\":400}"],
+        );
+        all(
+            &Kind::GeoJson { is_topology: false },
+            &["{\"type\":\"Point\"}"],
+            &["{}", "{\"type\":\"Topology\"}", "[]"],
+        );
         let deep = "[".repeat(100_000);
         all(&Kind::Array, &[], &[&deep]);
     }
@@ -307,16 +375,26 @@ mod tests {
     #[test]
     fn lists_have_items() {
         let item = Box::new(Kind::Number(number::Style::new(true)));
-        let list = Kind::List { delimiter: ";".to_owned(), item };
+        let list = Kind::List {
+            delimiter: ";".to_owned(),
+            item,
+        };
         all(&list, &["1", "1;2;3"], &["", "1;;2", "1;a"]);
         assert_eq!(list.length(b"1;2;3"), 3);
         assert_eq!(Kind::Object.length(b"{\"a\":1,\"b\":2}"), 2);
-        assert_eq!(Kind::Text(TextFormat::Any).length("né\u{1f600}".as_bytes()), 3);
+        assert_eq!(
+            Kind::Text(TextFormat::Any).length("né\u{1f600}".as_bytes()),
+            3
+        );
         assert_eq!(Kind::Text(TextFormat::Any).length(b"a\xffb"), 3);
     }
 
     #[test]
     fn years_have_four_digits_at_least() {
-        all(&Kind::Year, &["2024", "0001", "-0044", "12024"], &["24", "2024.0", "+2024", ""]);
+        all(
+            &Kind::Year,
+            &["2024", "0001", "-0044", "12024"],
+            &["24", "2024.0", "+2024", ""],
+        );
     }
 }

@@ -27,7 +27,11 @@ impl Schema {
                 )));
             }
         }
-        let met: Vec<_> = self.fields.iter().map(|field| places.get(field.name.as_str()).copied()).collect();
+        let met: Vec<_> = self
+            .fields
+            .iter()
+            .map(|field| places.get(field.name.as_str()).copied())
+            .collect();
         self.check(columns, &met)?;
         Ok(met)
     }
@@ -37,8 +41,10 @@ impl Schema {
         let names = self.fields.iter().map(|field| &field.name);
         if is_named {
             let mut pairs = names.clone().zip(columns).enumerate();
-            if let Some((at, (field, column))) = pairs.find(|(_, (field, column))| field != column) {
-                let is_shuffled = fields == found && names.clone().all(|name| columns.contains(name));
+            if let Some((at, (field, column))) = pairs.find(|(_, (field, column))| field != column)
+            {
+                let is_shuffled =
+                    fields == found && names.clone().all(|name| columns.contains(name));
                 let hint = if is_shuffled {
                     "; the columns are the same in another order, which \"fieldsMatch\": \"equal\" allows"
                 } else {
@@ -58,7 +64,11 @@ impl Schema {
         } else {
             columns.iter().skip(fields).collect()
         };
-        let whose = if fields > found { "only the schema has" } else { "only the data has" };
+        let whose = if fields > found {
+            "only the schema has"
+        } else {
+            "only the data has"
+        };
         Err(SchemaError::Columns(format!(
             "{found} columns where the schema has {fields}: {whose} {}",
             list(more.into_iter())
@@ -67,8 +77,18 @@ impl Schema {
 
     /// Whether the columns are those that may be there, and those that must.
     fn check(&self, columns: &[String], met: &[Option<usize>]) -> Result<(), SchemaError> {
-        let lacking = || self.fields.iter().zip(met).filter(|(_, met)| met.is_none()).map(|(field, _)| field);
-        let strange = || columns.iter().filter(|column| !self.fields.iter().any(|field| field.name == **column));
+        let lacking = || {
+            self.fields
+                .iter()
+                .zip(met)
+                .filter(|(_, met)| met.is_none())
+                .map(|(field, _)| field)
+        };
+        let strange = || {
+            columns
+                .iter()
+                .filter(|column| !self.fields.iter().any(|field| field.name == **column))
+        };
         let may_lack = matches!(self.matching, Matching::Superset | Matching::Partial);
         let may_have_more = matches!(self.matching, Matching::Subset | Matching::Partial);
         if !may_lack && lacking().next().is_some() {
@@ -77,13 +97,23 @@ impl Schema {
         }
         if !may_have_more && strange().next().is_some() {
             let names = list(strange());
-            return Err(SchemaError::Columns(format!("no field of the schema is called {names}")));
+            return Err(SchemaError::Columns(format!(
+                "no field of the schema is called {names}"
+            )));
         }
         if met.iter().all(Option::is_none) {
-            return Err(SchemaError::Columns("no column has a field in the schema".to_owned()));
+            return Err(SchemaError::Columns(
+                "no column has a field in the schema".to_owned(),
+            ));
         }
-        let keys: Vec<&String> = self.unique_keys.iter().flatten().chain(&self.primary_key).collect();
-        let needed = lacking().find(|field| field.constraints.is_required || keys.contains(&&field.name));
+        let keys: Vec<&String> = self
+            .unique_keys
+            .iter()
+            .flatten()
+            .chain(&self.primary_key)
+            .collect();
+        let needed =
+            lacking().find(|field| field.constraints.is_required || keys.contains(&&field.name));
         match needed {
             Some(field) => Err(SchemaError::Columns(format!(
                 "it has no column {:?}, which is required or part of a key",
@@ -98,5 +128,9 @@ fn list<'n>(names: impl Iterator<Item = &'n String>) -> String {
     let names: Vec<String> = names.map(|name| format!("{name:?}")).collect();
     let more = names.len().saturating_sub(TOLD);
     let told = names[..names.len() - more].join(", ");
-    if more > 0 { format!("{told} and {more} more") } else { told }
+    if more > 0 {
+        format!("{told} and {more} more")
+    } else {
+        told
+    }
 }

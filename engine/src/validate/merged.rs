@@ -23,7 +23,8 @@ impl Merged {
     /// When the two are of different rules.
     pub fn merge(&mut self, other: &Self) -> Result<(), PartialError> {
         self.check(other)?;
-        self.broken.resize(self.broken.len().max(other.broken.len()), 0);
+        self.broken
+            .resize(self.broken.len().max(other.broken.len()), 0);
         self.rows = self.rows.saturating_add(other.rows);
         self.valid = self.valid.saturating_add(other.valid);
         for (own, other) in self.broken.iter_mut().zip(&other.broken) {
@@ -42,12 +43,18 @@ impl Merged {
         if is_same || self.broken.is_empty() || other.broken.is_empty() {
             return Ok(());
         }
-        Err(PartialError::Malformed("it is of other rules than those before"))
+        Err(PartialError::Malformed(
+            "it is of other rules than those before",
+        ))
     }
 
     /// As it is stored and carried.
     pub fn partial(&self) -> ValidatePartial {
-        ValidatePartial { rows: self.rows, valid: self.valid, broken: self.broken.clone() }
+        ValidatePartial {
+            rows: self.rows,
+            valid: self.valid,
+            broken: self.broken.clone(),
+        }
     }
 
     /// What people read, of rules that `plan` has.
@@ -57,15 +64,21 @@ impl Merged {
     /// When it is of others.
     pub fn finish(&self, plan: &Plan) -> Result<ValidateReport, PartialError> {
         if !self.broken.is_empty() && self.broken.len() != plan.rules().len() {
-            return Err(PartialError::Malformed("it is of other rules than the schema has"));
+            return Err(PartialError::Malformed(
+                "it is of other rules than the schema has",
+            ));
         }
         let broken = self.broken.iter().copied().chain(std::iter::repeat(0));
-        let rules = plan.rules().iter().zip(broken).map(|(rule, broken)| RuleReport {
-            column: rule.column.clone(),
-            rule: rule.name.to_owned(),
-            expected: rule.expected.clone(),
-            broken,
-        });
+        let rules = plan
+            .rules()
+            .iter()
+            .zip(broken)
+            .map(|(rule, broken)| RuleReport {
+                column: rule.column.clone(),
+                rule: rule.name.to_owned(),
+                expected: rule.expected.clone(),
+                broken,
+            });
         Ok(ValidateReport {
             rows: self.rows,
             valid: self.valid,
@@ -77,6 +90,10 @@ impl Merged {
 
 impl From<&ValidatePartial> for Merged {
     fn from(partial: &ValidatePartial) -> Self {
-        Self { rows: partial.rows, valid: partial.valid, broken: partial.broken.clone() }
+        Self {
+            rows: partial.rows,
+            valid: partial.valid,
+            broken: partial.broken.clone(),
+        }
     }
 }

@@ -54,7 +54,10 @@ pub(super) fn year_month(cell: &[u8]) -> Option<Moment<'static>> {
     let (year, rest) = number(cell, 4, 4)?;
     let (month, rest) = number(rest.strip_prefix(b"-")?, 2, 2)?;
     let is_month = (1..=12).contains(&month) && rest.is_empty();
-    is_month.then_some(Moment { whole: year * 12 + month - 1, fraction: &[] })
+    is_month.then_some(Moment {
+        whole: year * 12 + month - 1,
+        fraction: &[],
+    })
 }
 
 /// `P1Y2M3DT4H5M6.7S`, with at least one of its parts, or `P4W`.
@@ -67,9 +70,9 @@ pub(super) fn is_duration(cell: &[u8]) -> bool {
         Some(at) => (&rest[..at], Some(&rest[at + 1..])),
         None => (rest, None),
     };
-    let is_weeks = days.strip_suffix(b"W").is_some_and(|weeks| {
-        !weeks.is_empty() && weeks.iter().all(u8::is_ascii_digit)
-    });
+    let is_weeks = days
+        .strip_suffix(b"W")
+        .is_some_and(|weeks| !weeks.is_empty() && weeks.iter().all(u8::is_ascii_digit));
     match times {
         Some(times) => (days.is_empty() || steps(days, b"YMD")) && steps(times, b"HMS"),
         None => is_weeks || steps(days, b"YMD"),
@@ -85,7 +88,9 @@ fn steps(mut text: &[u8], mut units: &[u8]) -> bool {
         let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let (mut end, mut is_broken) = (digits, false);
         if text.get(digits) == Some(&b'.') {
-            let fraction = text[digits + 1..].iter().take_while(|byte| byte.is_ascii_digit());
+            let fraction = text[digits + 1..]
+                .iter()
+                .take_while(|byte| byte.is_ascii_digit());
             let fraction = fraction.count();
             (end, is_broken) = (digits + 1 + fraction, true);
             if fraction == 0 {
@@ -128,12 +133,18 @@ pub(super) fn day(year: i64, month: i64, day: i64) -> Option<i64> {
 
 /// At least and at most so many digits, as many as there are.
 pub(super) fn number(text: &[u8], least: usize, most: usize) -> Option<(i64, &[u8])> {
-    let digits = text.iter().take(most).take_while(|byte| byte.is_ascii_digit()).count();
+    let digits = text
+        .iter()
+        .take(most)
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
     if digits < least {
         return None;
     }
     let (digits, rest) = text.split_at(digits);
-    let number = digits.iter().fold(0, |number, byte| number * 10 + i64::from(byte - b'0'));
+    let number = digits
+        .iter()
+        .fold(0, |number, byte| number * 10 + i64::from(byte - b'0'));
     Some((number, rest))
 }
 
@@ -153,7 +164,10 @@ pub(super) fn offset(text: &[u8]) -> Option<(i64, &[u8])> {
 }
 
 fn whole((day, rest): (i64, &[u8])) -> Option<Moment<'static>> {
-    rest.is_empty().then_some(Moment { whole: day * DAY, fraction: &[] })
+    rest.is_empty().then_some(Moment {
+        whole: day * DAY,
+        fraction: &[],
+    })
 }
 
 fn ended<'c>((moment, rest): (Moment<'c>, &'c [u8])) -> Option<Moment<'c>> {
@@ -162,13 +176,18 @@ fn ended<'c>((moment, rest): (Moment<'c>, &'c [u8])) -> Option<Moment<'c>> {
 
 #[allow(clippy::unnecessary_wraps)] // as the others of `read` are
 fn on(day: i64, time: Moment<'_>) -> Option<Moment<'_>> {
-    Some(Moment { whole: day * DAY + time.whole, ..time })
+    Some(Moment {
+        whole: day * DAY + time.whole,
+        ..time
+    })
 }
 
 /// Year, month and day, with one of `between` between them, both times the same.
 fn date<'c>(cell: &'c [u8], between: &[u8]) -> Option<(i64, &'c [u8])> {
     let (year, rest) = number(cell, 4, 4)?;
-    let (separator, rest) = rest.split_first().filter(|(byte, _)| between.contains(byte))?;
+    let (separator, rest) = rest
+        .split_first()
+        .filter(|(byte, _)| between.contains(byte))?;
     let (month, rest) = number(rest, 2, 2)?;
     let rest = rest.strip_prefix(&[*separator])?;
     let (of_month, rest) = number(rest, 2, 2)?;
@@ -193,7 +212,10 @@ fn time(text: &[u8], with_seconds: bool) -> Option<(Moment<'_>, &[u8])> {
     if let Some(behind) = rest.strip_prefix(b":") {
         (seconds, rest) = number(behind, 2, 2)?;
         if let Some(behind) = rest.strip_prefix(b".") {
-            let digits = behind.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let digits = behind
+                .iter()
+                .take_while(|byte| byte.is_ascii_digit())
+                .count();
             if digits == 0 {
                 return None;
             }
@@ -230,8 +252,17 @@ mod tests {
         assert_eq!(day(1970, 1, 1), Some(0));
         assert_eq!(day(2000, 3, 1), Some(11_017));
         assert_eq!(day(1969, 12, 31), Some(-1));
-        assert_eq!(day(2024, 2, 29).zip(day(2024, 3, 1)).map(|(a, b)| b - a), Some(1));
-        for bad in [(2023, 2, 29), (1900, 2, 29), (2024, 13, 1), (2024, 0, 1), (2024, 4, 31)] {
+        assert_eq!(
+            day(2024, 2, 29).zip(day(2024, 3, 1)).map(|(a, b)| b - a),
+            Some(1)
+        );
+        for bad in [
+            (2023, 2, 29),
+            (1900, 2, 29),
+            (2024, 13, 1),
+            (2024, 0, 1),
+            (2024, 4, 31),
+        ] {
             assert_eq!(day(bad.0, bad.1, bad.2), None, "{bad:?}");
         }
     }
@@ -239,19 +270,39 @@ mod tests {
     #[test]
     fn the_default_is_strict_and_any_is_not() {
         for (cell, part) in [
-            ("2024-02-29", Part::Date), ("12:30:05", Part::Time), ("12:30:05.25", Part::Time), ("2024-02-29T12:30:05Z", Part::DateTime),
-            ("2024-02-29T12:30:05.5+02:00", Part::DateTime), ("2024-02-29T12:30:05", Part::DateTime),
+            ("2024-02-29", Part::Date),
+            ("12:30:05", Part::Time),
+            ("12:30:05.25", Part::Time),
+            ("2024-02-29T12:30:05Z", Part::DateTime),
+            ("2024-02-29T12:30:05.5+02:00", Part::DateTime),
+            ("2024-02-29T12:30:05", Part::DateTime),
         ] {
-            assert!(iso(cell, part).is_some() && any(cell, part).is_some(), "{cell}");
+            assert!(
+                iso(cell, part).is_some() && any(cell, part).is_some(),
+                "{cell}"
+            );
         }
         for (cell, part) in [
-            ("2024/02/29", Part::Date), ("20240229", Part::Date), ("12:30", Part::Time), ("2024-02-29 12:30", Part::DateTime), ("2024-02-29", Part::DateTime),
+            ("2024/02/29", Part::Date),
+            ("20240229", Part::Date),
+            ("12:30", Part::Time),
+            ("2024-02-29 12:30", Part::DateTime),
+            ("2024-02-29", Part::DateTime),
         ] {
-            assert!(iso(cell, part).is_none() && any(cell, part).is_some(), "{cell}");
+            assert!(
+                iso(cell, part).is_none() && any(cell, part).is_some(),
+                "{cell}"
+            );
         }
         for (cell, part) in [
-            ("2024-02-30", Part::Date), ("2024-02/29", Part::Date), ("24:00:00", Part::Time), ("12:30:05.", Part::Time), ("12:30:05+1", Part::Time),
-            ("2024-02-29T", Part::DateTime), ("2024-02-29x12:30", Part::DateTime), ("", Part::Date),
+            ("2024-02-30", Part::Date),
+            ("2024-02/29", Part::Date),
+            ("24:00:00", Part::Time),
+            ("12:30:05.", Part::Time),
+            ("12:30:05+1", Part::Time),
+            ("2024-02-29T", Part::DateTime),
+            ("2024-02-29x12:30", Part::DateTime),
+            ("", Part::Date),
         ] {
             assert!(any(cell, part).is_none(), "{cell}");
         }
@@ -261,7 +312,10 @@ mod tests {
     fn one_moment_in_two_places_is_one() {
         let (there, here) = ("2024-01-01T01:00:00+01:00", "2024-01-01T00:00:00.000Z");
         let of = |cell| super::super::value::Value::Moment(iso(cell, Part::DateTime).unwrap());
-        assert_eq!(of(there).compare(&of(here)), Some(std::cmp::Ordering::Equal));
+        assert_eq!(
+            of(there).compare(&of(here)),
+            Some(std::cmp::Ordering::Equal)
+        );
         let (mut a, mut b) = (Vec::new(), Vec::new());
         of(there).canonical(&mut a);
         of(here).canonical(&mut b);
@@ -270,10 +324,21 @@ mod tests {
 
     #[test]
     fn durations_and_months_are_told() {
-        for good in ["P1Y", "P1Y2M3DT4H5M6.7S", "PT1S", "P4W", "-P1D", "PT0.5S", "P1M", "PT1M"] {
+        for good in [
+            "P1Y",
+            "P1Y2M3DT4H5M6.7S",
+            "PT1S",
+            "P4W",
+            "-P1D",
+            "PT0.5S",
+            "P1M",
+            "PT1M",
+        ] {
             assert!(is_duration(good.as_bytes()), "{good}");
         }
-        for bad in ["", "P", "PT", "P1", "1Y", "P1S", "PT1Y", "P1M1Y", "P1.5Y", "PT.5S", "P1YT", "P1Y1Y"] {
+        for bad in [
+            "", "P", "PT", "P1", "1Y", "P1S", "PT1Y", "P1M1Y", "P1.5Y", "PT.5S", "P1YT", "P1Y1Y",
+        ] {
             assert!(!is_duration(bad.as_bytes()), "{bad}");
         }
         assert!(year_month(b"2024-12").is_some());

@@ -20,7 +20,12 @@ pub(super) struct Style {
 
 impl Style {
     pub(super) fn new(is_integer: bool) -> Self {
-        Self { group: Box::default(), decimal: b".".as_slice().into(), is_bare: true, is_integer }
+        Self {
+            group: Box::default(),
+            decimal: b".".as_slice().into(),
+            is_bare: true,
+            is_integer,
+        }
     }
 }
 
@@ -46,7 +51,11 @@ pub(super) struct Number<'c> {
 impl<'c> Number<'c> {
     /// Reads a cell. Absent: it is none.
     pub(super) fn read(cell: &'c [u8], style: &Style) -> Option<Self> {
-        let cell = if style.is_bare { cell } else { within(cell, style) };
+        let cell = if style.is_bare {
+            cell
+        } else {
+            within(cell, style)
+        };
         if !style.is_integer
             && let Some(special) = special(cell)
         {
@@ -84,7 +93,11 @@ impl<'c> Number<'c> {
                 Self {
                     size: if is_zero { Size::Zero } else { Size::Finite },
                     is_negative: is_negative && !is_zero,
-                    magnitude: if is_zero { 0 } else { exponent.saturating_sub(zeros as i64) },
+                    magnitude: if is_zero {
+                        0
+                    } else {
+                        exponent.saturating_sub(zeros as i64)
+                    },
                     digits: &fraction[zeros..],
                 }
             }
@@ -93,7 +106,11 @@ impl<'c> Number<'c> {
 
     /// The digits before the decimal point, groups and all.
     fn whole(text: &[u8], style: &Style) -> Option<Whole> {
-        let mut whole = Whole { digits: 0, first: None, end: 0 };
+        let mut whole = Whole {
+            digits: 0,
+            first: None,
+            end: 0,
+        };
         let mut first = None;
         loop {
             match text.get(whole.end) {
@@ -136,7 +153,11 @@ impl<'c> Number<'c> {
             .cmp(&is_infinite(other))
             .then(self.magnitude.cmp(&other.magnitude))
             .then_with(|| compare_digits(self.digits, other.digits));
-        Some(if self.is_negative { by_size.reverse() } else { by_size })
+        Some(if self.is_negative {
+            by_size.reverse()
+        } else {
+            by_size
+        })
     }
 
     fn sign(&self) -> i8 {
@@ -199,7 +220,9 @@ fn read_exponent(text: &[u8]) -> Option<i64> {
     // Far beyond what any number of digits in a record can make up for.
     let most = i64::MAX / 4;
     let size = text.iter().fold(0_i64, |size, byte| {
-        size.saturating_mul(10).saturating_add((byte - b'0').into()).min(most)
+        size.saturating_mul(10)
+            .saturating_add((byte - b'0').into())
+            .min(most)
     });
     Some(if is_negative { -size } else { size })
 }
@@ -211,7 +234,12 @@ fn special(cell: &[u8]) -> Option<Number<'static>> {
         b"-INF" => (Size::Infinite, true),
         _ => return None,
     };
-    Some(Number { size, is_negative, magnitude: 0, digits: &[] })
+    Some(Number {
+        size,
+        is_negative,
+        magnitude: 0,
+        digits: &[],
+    })
 }
 
 /// The number in a cell with other things around it, like `95 %` or `€ 3`.
@@ -275,8 +303,23 @@ mod tests {
     #[test]
     fn numbers_compare_by_every_digit() {
         let ascending = [
-            "-INF", "-1e400", "-10.5", "-10.25", "-1", "-0.001", "0", "1e-400", "0.1", "0.10000000000000000000000000000000001",
-            "1", "9", "10", "12345678901234567890123456789.1", "12345678901234567890123456789.2", "1e400", "INF",
+            "-INF",
+            "-1e400",
+            "-10.5",
+            "-10.25",
+            "-1",
+            "-0.001",
+            "0",
+            "1e-400",
+            "0.1",
+            "0.10000000000000000000000000000000001",
+            "1",
+            "9",
+            "10",
+            "12345678901234567890123456789.1",
+            "12345678901234567890123456789.2",
+            "1e400",
+            "INF",
         ];
         for (at, low) in ascending.iter().enumerate() {
             for (other, high) in ascending.iter().enumerate() {
@@ -290,7 +333,14 @@ mod tests {
     #[test]
     fn one_number_written_in_many_ways_is_one() {
         for same in [
-            ["1", "1.0"], ["100", "1e2"], ["0.5", ".5"], ["5", "5."], ["-0", "0.000"], ["007", "7"], ["1e-2", "0.0100"], ["+3", "3"],
+            ["1", "1.0"],
+            ["100", "1e2"],
+            ["0.5", ".5"],
+            ["5", "5."],
+            ["-0", "0.000"],
+            ["007", "7"],
+            ["1e-2", "0.0100"],
+            ["+3", "3"],
         ] {
             let [a, b] = same.map(number);
             assert_eq!(a.compare(&b), Some(Ordering::Equal), "{same:?}");
@@ -302,11 +352,22 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_refused() {
-        for text in ["", "-", ".", "1e", "1e+", "e5", "1.2.3", "1 ", " 1", "0x10", "1,000", "inf", "nan", "--1", "+-1", "٣"] {
-            assert_eq!(Number::read(text.as_bytes(), &Style::new(false)), None, "{text}");
+        for text in [
+            "", "-", ".", "1e", "1e+", "e5", "1.2.3", "1 ", " 1", "0x10", "1,000", "inf", "nan",
+            "--1", "+-1", "٣",
+        ] {
+            assert_eq!(
+                Number::read(text.as_bytes(), &Style::new(false)),
+                None,
+                "{text}"
+            );
         }
         for text in ["1.0", "1e3", "NaN", "INF"] {
-            assert_eq!(Number::read(text.as_bytes(), &Style::new(true)), None, "{text}");
+            assert_eq!(
+                Number::read(text.as_bytes(), &Style::new(true)),
+                None,
+                "{text}"
+            );
         }
     }
 
@@ -320,7 +381,11 @@ mod tests {
         };
         let read = |text: &'static str| Number::read(text.as_bytes(), &style);
         let same = |text, plain| {
-            assert_eq!(read(text).unwrap().compare(&number(plain)), Some(Ordering::Equal), "{text}");
+            assert_eq!(
+                read(text).unwrap().compare(&number(plain)),
+                Some(Ordering::Equal),
+                "{text}"
+            );
         };
         same("1.234.567,5 €", "1234567.5");
         same("EUR -12,25", "-12.25");

@@ -30,11 +30,28 @@ enum Item {
 }
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September",
-    "October", "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
-const WEEKDAYS: [&str; 7] =
-    ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+const WEEKDAYS: [&str; 7] = [
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+    "Sunday",
+];
 
 /// What was read so far.
 #[derive(Default)]
@@ -69,9 +86,14 @@ impl Pattern {
             });
         }
         if items.iter().all(|item| matches!(item, Item::Literal(_))) {
-            return Err(format!("{format:?} is no format of dates or times: it has no directive like %Y"));
+            return Err(format!(
+                "{format:?} is no format of dates or times: it has no directive like %Y"
+            ));
         }
-        Ok(Self { items, format: format.to_owned() })
+        Ok(Self {
+            items,
+            format: format.to_owned(),
+        })
     }
 
     /// As it was written.
@@ -166,7 +188,12 @@ impl<'c> Parts<'c> {
             (true, true) => self.hour % 12 + 12,
         };
         let seconds = hour * 3600 + self.minute * 60 + self.second - self.east;
-        let has_date = self.year.or(self.month).or(self.day).or(self.day_of_year).is_some();
+        let has_date = self
+            .year
+            .or(self.month)
+            .or(self.day)
+            .or(self.day_of_year)
+            .is_some();
         let year = self.year.unwrap_or(1900);
         let day = match self.day_of_year {
             _ if !has_date => 0,
@@ -180,7 +207,10 @@ impl<'c> Parts<'c> {
             }
             None => day(year, self.month.unwrap_or(1), self.day.unwrap_or(1))?,
         };
-        Some(Moment { whole: day * 86_400 + seconds, fraction: self.fraction })
+        Some(Moment {
+            whole: day * 86_400 + seconds,
+            fraction: self.fraction,
+        })
     }
 }
 
@@ -193,7 +223,9 @@ fn name<'c>(names: &[&str], is_short: bool, text: &'c [u8]) -> Option<(i64, &'c 
     names.iter().enumerate().find_map(|(at, name)| {
         let name = if is_short { &name[..3] } else { name };
         let (start, rest) = text.split_at_checked(name.len())?;
-        start.eq_ignore_ascii_case(name.as_bytes()).then_some((at as i64 + 1, rest))
+        start
+            .eq_ignore_ascii_case(name.as_bytes())
+            .then_some((at as i64 + 1, rest))
     })
 }
 
@@ -220,7 +252,11 @@ mod tests {
             ("%H:%M", "12:30", at(0, 45_000)),
             ("100%% %Y", "100% 1970", at(0, 0)),
         ] {
-            assert_eq!(read(format, cell).map(|moment| moment.whole), whole, "{format} {cell}");
+            assert_eq!(
+                read(format, cell).map(|moment| moment.whole),
+                whole,
+                "{format} {cell}"
+            );
         }
         assert_eq!(read("%S.%f", "5.250").unwrap().fraction, b"250");
     }
@@ -228,8 +264,15 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_refused() {
         for (format, cell) in [
-            ("%d.%m.%Y", "31.4.2024"), ("%d.%m.%Y", "1.2.24"), ("%d.%m.%Y", "1.2.2024 "), ("%Y-%j", "2023-366"),
-            ("%I %p", "13 pm"), ("%H", "24"), ("%b", "Foo"), ("%Y", ""), ("%p", "x"),
+            ("%d.%m.%Y", "31.4.2024"),
+            ("%d.%m.%Y", "1.2.24"),
+            ("%d.%m.%Y", "1.2.2024 "),
+            ("%Y-%j", "2023-366"),
+            ("%I %p", "13 pm"),
+            ("%H", "24"),
+            ("%b", "Foo"),
+            ("%Y", ""),
+            ("%p", "x"),
         ] {
             assert!(read(format, cell).is_none(), "{format} {cell}");
         }

@@ -67,16 +67,29 @@ impl Plan {
         let met = schema.meet(columns, is_named)?;
         let shown = crate::columns::shown(columns);
         let keyed: HashSet<&String> = schema.primary_key.iter().collect();
-        let mut plan = Self { rules: Vec::new(), columns: Vec::new() };
+        let mut plan = Self {
+            rules: Vec::new(),
+            columns: Vec::new(),
+        };
         for (field, at) in schema.fields.iter().zip(met) {
             let Some(at) = at else {
                 continue;
             };
             let mut constraints = field.constraints.clone();
             constraints.is_required |= keyed.contains(&field.name);
-            let missing = field.missing.iter().map(|text| text.as_bytes().into()).collect();
+            let missing = field
+                .missing
+                .iter()
+                .map(|text| text.as_bytes().into())
+                .collect();
             let first_rule = plan.rules.len();
-            let column = Column { at, kind: field.kind.clone(), missing, first_rule, constraints };
+            let column = Column {
+                at,
+                kind: field.kind.clone(),
+                missing,
+                first_rule,
+                constraints,
+            };
             let rules = column.rules().into_iter();
             plan.rules.extend(rules.map(|(name, expected)| Rule {
                 column: shown[at].clone(),
@@ -105,7 +118,10 @@ impl Plan {
 
     /// What is said of a record that breaks these rules: to people, and one by one.
     pub(super) fn told(&self, record: &Record<'_>, broken: &[usize]) -> (String, Vec<Violation>) {
-        let broken = broken.iter().take(TOLD).filter_map(|&at| self.rules.get(at));
+        let broken = broken
+            .iter()
+            .take(TOLD)
+            .filter_map(|&at| self.rules.get(at));
         let mut sentences = Vec::new();
         let mut violations = Vec::new();
         for rule in broken {
@@ -131,7 +147,11 @@ impl Rule {
             said.push('…');
         }
         let expected = &self.expected;
-        let article = if expected.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" };
+        let article = if expected.starts_with(['a', 'e', 'i', 'o']) {
+            "an"
+        } else {
+            "a"
+        };
         let what = match self.name {
             "required" => return format!("{}: it is missing", self.column),
             "type" => format!("is not {article} {expected}"),
@@ -152,12 +172,24 @@ impl Rule {
 impl Column {
     /// Name of, and what is expected by, each of its rules, in the order in which `check` counts.
     fn rules(&self) -> Vec<(&'static str, String)> {
-        let Constraints { is_required, one_of, pattern, bounds, min_length, max_length, .. } = &self.constraints;
+        let Constraints {
+            is_required,
+            one_of,
+            pattern,
+            bounds,
+            min_length,
+            max_length,
+            ..
+        } = &self.constraints;
         let mut rules = vec![("type", self.kind.expected())];
         rules.extend(is_required.then(|| ("required", "a value".to_owned())));
         rules.extend(one_of.as_ref().map(|one_of| ("enum", one_of.told.clone())));
         rules.extend(pattern.as_ref().map(|(_, text)| ("pattern", text.clone())));
-        rules.extend(bounds.iter().map(|(limit, _, text)| (limit.name(), text.clone())));
+        rules.extend(
+            bounds
+                .iter()
+                .map(|(limit, _, text)| (limit.name(), text.clone())),
+        );
         rules.extend(min_length.map(|length| ("minLength", length.to_string())));
         rules.extend(max_length.map(|length| ("maxLength", length.to_string())));
         rules
@@ -165,7 +197,15 @@ impl Column {
 
     #[inline]
     fn check(&self, cell: &[u8], found: &mut Found) {
-        let Constraints { is_required, one_of, pattern, bounds, min_length, max_length, .. } = &self.constraints;
+        let Constraints {
+            is_required,
+            one_of,
+            pattern,
+            bounds,
+            min_length,
+            max_length,
+            ..
+        } = &self.constraints;
         let mut next = self.first_rule + 1;
         let mut rule = || {
             next += 1;

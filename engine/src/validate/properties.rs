@@ -30,12 +30,18 @@ impl<'j> Properties<'j> {
     }
 
     pub(super) fn text(&self, name: &str) -> Result<Option<&'j str>, SchemaError> {
-        let text = |json: &'j Json| json.as_str().ok_or_else(|| self.wrong(name, "a text is expected"));
+        let text = |json: &'j Json| {
+            json.as_str()
+                .ok_or_else(|| self.wrong(name, "a text is expected"))
+        };
         self.get(name).map(text).transpose()
     }
 
     pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, SchemaError> {
-        let flag = |json: &Json| json.as_bool().ok_or_else(|| self.wrong(name, "true or false is expected"));
+        let flag = |json: &Json| {
+            json.as_bool()
+                .ok_or_else(|| self.wrong(name, "true or false is expected"))
+        };
         self.get(name).map(flag).transpose()
     }
 
@@ -50,7 +56,9 @@ impl<'j> Properties<'j> {
     /// One name, or several.
     pub(super) fn names(&self, name: &str) -> Result<Option<Vec<String>>, SchemaError> {
         let expected = || self.wrong(name, "a name or an array of names is expected");
-        self.get(name).map(|json| strings(json).ok_or_else(expected)).transpose()
+        self.get(name)
+            .map(|json| strings(json).ok_or_else(expected))
+            .transpose()
     }
 
     /// Refuses a property that looks like one of `known` but is written otherwise: it is a slip, and
@@ -77,7 +85,10 @@ fn folded(name: &str) -> String {
 pub(super) fn strings(json: &Json) -> Option<Vec<String>> {
     match json {
         Json::String(text) => Some(vec![text.clone()]),
-        Json::Array(texts) => texts.iter().map(|text| text.as_str().map(str::to_owned)).collect(),
+        Json::Array(texts) => texts
+            .iter()
+            .map(|text| text.as_str().map(str::to_owned))
+            .collect(),
         _ => None,
     }
 }

@@ -71,8 +71,8 @@ impl Schema {
         if json.len() > MAX_SCHEMA_BYTES {
             return Err(SchemaError::Long { bytes: json.len() });
         }
-        let json: Json = serde_json::from_slice(json)
-            .map_err(|error| SchemaError::Json(error.to_string()))?;
+        let json: Json =
+            serde_json::from_slice(json).map_err(|error| SchemaError::Json(error.to_string()))?;
         let Json::Object(map) = &json else {
             return Err(wrong("the schema", "it is no JSON object"));
         };
@@ -82,9 +82,17 @@ impl Schema {
     fn of(map: &Map<String, Json>) -> Result<Self, SchemaError> {
         let properties = Properties::new("the schema".to_owned(), map);
         properties.refuse_near(&[
-            "fields", "missingValues", "primaryKey", "uniqueKeys", "foreignKeys", "fieldsMatch",
+            "fields",
+            "missingValues",
+            "primaryKey",
+            "uniqueKeys",
+            "foreignKeys",
+            "fieldsMatch",
         ])?;
-        if properties.get("foreignKeys").is_some_and(|keys| keys != &Json::Array(Vec::new())) {
+        if properties
+            .get("foreignKeys")
+            .is_some_and(|keys| keys != &Json::Array(Vec::new()))
+        {
             return Err(properties.wrong("foreignKeys", "other tables are not looked at, so that foreignKeys cannot be checked; leave them out"));
         }
         let missing = missing_values(&properties)?.unwrap_or_else(|| vec![String::new()]);
@@ -92,12 +100,17 @@ impl Schema {
             return Err(properties.wrong("fields", "an array of fields is expected"));
         };
         if fields.is_empty() || fields.len() > MAX_FIELDS {
-            let reason = format!("1 to {MAX_FIELDS} fields are expected, and {} are there", fields.len());
+            let reason = format!(
+                "1 to {MAX_FIELDS} fields are expected, and {} are there",
+                fields.len()
+            );
             return Err(properties.wrong("fields", &reason));
         }
         let fields = fields.iter().enumerate();
         let schema = Self {
-            fields: fields.map(|(at, field)| Field::read(at, field, &missing)).collect::<Result<_, _>>()?,
+            fields: fields
+                .map(|(at, field)| Field::read(at, field, &missing))
+                .collect::<Result<_, _>>()?,
             matching: matching(&properties)?,
             primary_key: properties.names("primaryKey")?.unwrap_or_default(),
             unique_keys: unique_keys(&properties)?,
@@ -108,9 +121,13 @@ impl Schema {
 
     /// Uniqueness is of the whole job, and chunks are looked at one by one.
     pub(super) fn refuse_keys(&self) -> Result<(), SchemaError> {
-        let reason = "that a value comes once in a whole job is not checked by this version; leave it out";
+        let reason =
+            "that a value comes once in a whole job is not checked by this version; leave it out";
         if let Some(field) = self.fields.iter().find(|field| field.constraints.is_unique) {
-            return Err(wrong(&format!("field {:?}, constraints, unique", field.name), reason));
+            return Err(wrong(
+                &format!("field {:?}, constraints, unique", field.name),
+                reason,
+            ));
         }
         for (name, is_there) in [
             ("primaryKey", !self.primary_key.is_empty()),
@@ -128,13 +145,19 @@ impl Schema {
         let mut names = std::collections::HashSet::new();
         for field in &self.fields {
             if !names.insert(field.name.as_str()) && self.matching != Matching::Exact {
-                return Err(wrong("the schema", &format!("two fields are called {:?}", field.name)));
+                return Err(wrong(
+                    "the schema",
+                    &format!("two fields are called {:?}", field.name),
+                ));
             }
         }
         let keys = self.unique_keys.iter().flatten().chain(&self.primary_key);
         for name in keys {
             if !names.contains(name.as_str()) {
-                return Err(wrong("the schema", &format!("a key names {name:?}, which is no field")));
+                return Err(wrong(
+                    "the schema",
+                    &format!("a key names {name:?}, which is no field"),
+                ));
             }
         }
         Ok(())
@@ -147,12 +170,21 @@ pub(super) fn wrong(place: &str, reason: &str) -> SchemaError {
 }
 
 /// Texts, or objects with a `value` and a `label`.
-pub(super) fn missing_values(properties: &Properties<'_>) -> Result<Option<Vec<String>>, SchemaError> {
+pub(super) fn missing_values(
+    properties: &Properties<'_>,
+) -> Result<Option<Vec<String>>, SchemaError> {
     let Some(json) = properties.get("missingValues") else {
         return Ok(None);
     };
-    let text = |json: &Json| json.get("value").unwrap_or(json).as_str().map(str::to_owned);
-    let values = json.as_array().and_then(|values| values.iter().map(text).collect());
+    let text = |json: &Json| {
+        json.get("value")
+            .unwrap_or(json)
+            .as_str()
+            .map(str::to_owned)
+    };
+    let values = json
+        .as_array()
+        .and_then(|values| values.iter().map(text).collect());
     let Some(values) = values else {
         return Err(properties.wrong("missingValues", "an array of texts is expected"));
     };
@@ -185,7 +217,9 @@ fn unique_keys(properties: &Properties<'_>) -> Result<Vec<Vec<String>>, SchemaEr
     let Some(json) = properties.get("uniqueKeys") else {
         return Ok(Vec::new());
     };
-    let keys: Option<Vec<_>> = json.as_array().and_then(|keys| keys.iter().map(strings).collect());
+    let keys: Option<Vec<_>> = json
+        .as_array()
+        .and_then(|keys| keys.iter().map(strings).collect());
     match keys {
         Some(keys) if keys.len() <= MAX_KEYS && keys.iter().all(|key| !key.is_empty()) => Ok(keys),
         _ => {

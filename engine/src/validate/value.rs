@@ -77,7 +77,9 @@ impl Bound {
     /// Absent: such values have no order.
     pub(super) fn of(value: &Value<'_>) -> Option<Self> {
         match value {
-            Value::Number(number) => Some(Self::Number(number.without_digits(), number.digits.into())),
+            Value::Number(number) => {
+                Some(Self::Number(number.without_digits(), number.digits.into()))
+            }
             Value::Moment(moment) => Some(Self::Moment(moment.whole, moment.fraction.into())),
             Value::Text(_) | Value::Boolean(_) => None,
         }
@@ -87,7 +89,10 @@ impl Bound {
     pub(super) fn value(&self) -> Value<'_> {
         match self {
             Self::Number(number, digits) => Value::Number(number.with_digits(digits)),
-            Self::Moment(whole, fraction) => Value::Moment(Moment { whole: *whole, fraction }),
+            Self::Moment(whole, fraction) => Value::Moment(Moment {
+                whole: *whole,
+                fraction,
+            }),
         }
     }
 }

@@ -16,15 +16,21 @@ pub(super) struct Writer<'b> {
 
 impl<'b> Writer<'b> {
     pub(super) fn new(body: &'b [u8], dialect: &Dialect) -> Self {
-        let is_plain = dialect.delimiter == b',' && dialect.quote == Some(b'"') && dialect.escape.is_none();
-        Self { body, is_plain, out: Vec::new() }
+        let is_plain =
+            dialect.delimiter == b',' && dialect.quote == Some(b'"') && dialect.escape.is_none();
+        Self {
+            body,
+            is_plain,
+            out: Vec::new(),
+        }
     }
 
     pub(super) fn write(&mut self, record: &Record<'_>) {
         let raw = &self.body[record.start()..record.end()];
         let raw = raw.strip_suffix(b"\n").unwrap_or(raw);
         let raw = raw.strip_suffix(b"\r").unwrap_or(raw);
-        if self.is_plain && !raw.is_empty() && memchr(b'"', raw).is_none() && is_whole(record, raw) {
+        if self.is_plain && !raw.is_empty() && memchr(b'"', raw).is_none() && is_whole(record, raw)
+        {
             self.out.extend_from_slice(raw);
         } else {
             self.cells(record);
@@ -39,7 +45,9 @@ impl<'b> Writer<'b> {
             }
             // A record of one empty cell would be an empty line, which is no record.
             let is_alone = record.len() == 1 && cell.is_empty();
-            let is_quoted = is_alone || memchr3(b',', b'"', b'\n', cell).is_some() || memchr(b'\r', cell).is_some();
+            let is_quoted = is_alone
+                || memchr3(b',', b'"', b'\n', cell).is_some()
+                || memchr(b'\r', cell).is_some();
             if !is_quoted {
                 self.out.extend_from_slice(cell);
                 continue;
