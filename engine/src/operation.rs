@@ -87,18 +87,14 @@ pub fn observe(chunk: &Chunk) -> Result<Observed, ObserveError> {
     let dialect = chunk.dialect.as_ref().ok_or(DialectError::NoDelimiter)?;
     let dialect = dialect.try_into()?;
     match &operation.kind {
-        Some(Kind::Profile(spec)) => profiled(chunk, &dialect, spec),
+        Some(Kind::Profile(spec)) => profiled(chunk, &dialect, *spec),
         Some(Kind::Validate(spec)) => validated(chunk, &dialect, spec, !operation.no_rows),
         Some(Kind::Exec(_)) | None => Err(ObserveError::NoOperation),
     }
 }
 
-fn profiled(
-    chunk: &Chunk,
-    dialect: &Dialect,
-    spec: &ProfileSpec,
-) -> Result<Observed, ObserveError> {
-    let mut profiler = Profiler::new(chunk.columns.len(), spec, chunk.seq);
+fn profiled(chunk: &Chunk, dialect: &Dialect, spec: ProfileSpec) -> Result<Observed, ObserveError> {
+    let mut profiler = Profiler::new(chunk.columns.len(), &spec, chunk.seq);
     let seen = Seen::of(chunk, dialect, &mut profiler);
     let partial = Partial::Profile(profiler.merged().partial());
     seen.observed(chunk, dialect, partial, None)

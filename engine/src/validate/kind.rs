@@ -182,9 +182,10 @@ impl PointFormat {
 
 fn boolean<'c>(cell: &'c [u8], yes: &[String], no: &[String]) -> Option<Value<'c>> {
     let is_in = |words: &[String]| words.iter().any(|word| word.as_bytes() == cell);
-    match is_in(yes) {
-        true => Some(Value::Boolean(true)),
-        false => is_in(no).then_some(Value::Boolean(false)),
+    if is_in(yes) {
+        Some(Value::Boolean(true))
+    } else {
+        is_in(no).then_some(Value::Boolean(false))
     }
 }
 

@@ -29,12 +29,12 @@ pub(super) enum Part {
 pub(super) fn read<'c>(cell: &'c [u8], part: Part, style: &Style) -> Option<Moment<'c>> {
     match (style, part) {
         (Style::Pattern(pattern), _) => pattern.read(cell),
-        (Style::Iso, Part::Date) => whole(date(cell, &[b'-'])?),
+        (Style::Iso, Part::Date) => whole(date(cell, b"-")?),
         (Style::Any, Part::Date) => whole(any_date(cell)?),
         (Style::Iso, Part::Time) => ended(time(cell, true)?),
         (Style::Any, Part::Time) => ended(time(cell, false)?),
         (Style::Iso, Part::DateTime) => {
-            let (day, rest) = date(cell, &[b'-'])?;
+            let (day, rest) = date(cell, b"-")?;
             let rest = rest.strip_prefix(b"T")?;
             on(day, ended(time(rest, true)?)?)
         }

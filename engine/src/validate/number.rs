@@ -80,27 +80,25 @@ impl<'c> Number<'c> {
             return None;
         }
         let end = text.len() - rest.len();
-        Some(match whole.first {
-            Some((start, above)) => Self {
+        if let Some((start, above)) = whole.first {
+            return Some(Self {
                 size: Size::Finite,
                 is_negative,
                 magnitude: above.saturating_add(exponent),
                 digits: &text[start..end],
+            });
+        }
+        let zeros = fraction.iter().take_while(|&&byte| byte == b'0').count();
+        let is_zero = zeros == fraction.len();
+        Some(Self {
+            size: if is_zero { Size::Zero } else { Size::Finite },
+            is_negative: is_negative && !is_zero,
+            magnitude: if is_zero {
+                0
+            } else {
+                exponent.saturating_sub(zeros as i64)
             },
-            None => {
-                let zeros = fraction.iter().take_while(|&&byte| byte == b'0').count();
-                let is_zero = zeros == fraction.len();
-                Self {
-                    size: if is_zero { Size::Zero } else { Size::Finite },
-                    is_negative: is_negative && !is_zero,
-                    magnitude: if is_zero {
-                        0
-                    } else {
-                        exponent.saturating_sub(zeros as i64)
-                    },
-                    digits: &fraction[zeros..],
-                }
-            }
+            digits: &fraction[zeros..],
         })
     }
 
@@ -266,7 +264,6 @@ fn compare_digits(own: &[u8], other: &[u8]) -> Ordering {
         match (own.next(), other.next()) {
             (Some(a), Some(b)) if a == b => {}
             (Some(a), Some(b)) => return a.cmp(b),
-            (None, None) => return Ordering::Equal,
             (Some(a), None) if *a != b'0' || own.any(|&a| a != b'0') => return Ordering::Greater,
             (None, Some(b)) if *b != b'0' || other.any(|&b| b != b'0') => return Ordering::Less,
             _ => return Ordering::Equal,

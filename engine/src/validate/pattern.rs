@@ -200,7 +200,7 @@ impl<'c> Parts<'c> {
             Some(number) => {
                 let first = day(year, 1, 1)?;
                 // Day 366 is one of leap years only.
-                if first + number - 1 >= day(year + 1, 1, 1)? {
+                if first + number > day(year + 1, 1, 1)? {
                     return None;
                 }
                 first + number - 1
