@@ -1,6 +1,8 @@
 //! The operation `validate`, driven as a worker and a master drive it: the same rows, rejects and
 //! counts however the input is cut.
 
+#![allow(clippy::unwrap_used, clippy::float_cmp)] // a helper of a test may panic; exact figures are compared
+
 use engine::operation::{self, Finished, Merged, ObserveError};
 use engine::validate::Schema;
 use engine::{Dialect, Limits, Splitter};
