@@ -24,6 +24,7 @@ use crate::rows::{Came, Later, RowsArgs, Sink, Wanted, copy, finish};
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("stats", |arg| arg.conflicts_with("command")))]
 #[command(mut_arg("exact", |arg| arg.conflicts_with("command")))]
+#[command(mut_arg("schema", |arg| arg.conflicts_with("command")))]
 #[command(mut_arg("json", |arg| arg.conflicts_with("command")))]
 #[command(mut_arg("csv", |arg| arg.conflicts_with("command")))]
 #[command(mut_arg("markdown", |arg| arg.conflicts_with("command")))]
@@ -75,7 +76,7 @@ impl Args {
         let threads = self.workers.unwrap_or_else(worker::cores);
         let mut roles = InProcess::start(threads, commands).await?;
         let broker = roles.broker.clone();
-        let mut config = self.input.config(broker, Duration::ZERO, work)?;
+        let mut config = self.input.config(broker, Duration::ZERO, &work)?;
         let ahead = self.rows.ahead();
         config.ahead = sink.is_some().then(|| Arc::clone(&ahead));
         let progress = Arc::clone(&config.progress);
@@ -133,12 +134,13 @@ impl Args {
 
     /// Where the rows go, if any come: those of a command to stdout, where no flag says otherwise.
     fn sink(&self) -> Result<Option<Sink>, Failure> {
-        let makes_rows = !self.command.is_empty() && !self.no_rows;
-        let otherwise = makes_rows.then_some(Path::new("-"));
+        let from_command = !self.command.is_empty() && !self.no_rows;
+        let otherwise = from_command.then_some(Path::new("-"));
         let target = self.rows.target(otherwise);
-        if target.is_some() && !makes_rows {
+        if target.is_some() && !from_command && !self.input.has_schema() {
             let said = "-o is for the rows that come of a command, as in: rowmill run in.csv -o \
-                        out.csv -- python3 clean.py";
+                        out.csv -- python3 clean.py, or that hold against a schema: rowmill run \
+                        in.csv --schema schema.json -o valid.csv";
             return Err(Failure::message(Exit::Usage, said));
         }
         if self.input.is_dry_run() {
@@ -151,7 +153,11 @@ impl Args {
     /// their environment, and no limits but theirs.
     fn work(&self) -> Result<(Work, Option<Commands>), Failure> {
         if self.command.is_empty() {
-            return Ok((Work::default(), None));
+            let work = Work {
+                exec: None,
+                no_rows: self.rows.target(None).is_none(),
+            };
+            return Ok((work, None));
         }
         let (allowed, name) = Allowed::own(&self.command).or_exit(Exit::Usage)?;
         let mode = self.exec_mode.map_or(ExecMode::Chunk, Into::into);
@@ -185,7 +191,8 @@ impl Args {
             rows.into_iter().for_each(|(sink, _)| sink.leave());
             return Err(Failure::message(Exit::UnreadableInput, job.reason));
         }
-        let exit = if self.command.is_empty() {
+        let rows_on_stdout = self.rows.target(None).is_some_and(Sink::is_stdout);
+        let exit = if self.command.is_empty() && !rows_on_stdout {
             self.output.write(response)?
         } else {
             // Standard output is for the rows.

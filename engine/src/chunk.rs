@@ -48,6 +48,15 @@ pub fn unpack(chunk: &Chunk) -> Result<Cow<'_, Chunk>, Damage> {
     }))
 }
 
+/// How what comes of the chunk is to be carried: as it came itself.
+pub fn packing(chunk: &Chunk) -> Packing {
+    match chunk.body_hash {
+        None => Packing::Nothing,
+        Some(_) if chunk.compression() == Compression::Unspecified => Packing::Hash,
+        Some(_) => Packing::Zstd,
+    }
+}
+
 /// Bytes of the chunk's body as it was cut.
 pub fn body_bytes(chunk: &Chunk) -> u64 {
     packed(chunk).len()

@@ -247,7 +247,10 @@ fn check(csv: &Csv) -> Result<(), Wrong> {
     let (bytes, encoding) = (csv.body.len(), &csv.content_encoding);
     // Celery and others say what charset it is here.
     let usual = ["", "identity", "utf-8", "utf8", "us-ascii"];
-    if !usual.iter().any(|usual| encoding.eq_ignore_ascii_case(usual)) {
+    if !usual
+        .iter()
+        .any(|usual| encoding.eq_ignore_ascii_case(usual))
+    {
         let encoding = encoding.chars().take(64).collect();
         return Err(Wrong::Encoding(encoding));
     }
@@ -304,8 +307,14 @@ mod tests {
         let lone = lone("\u{feff}a;b\n1;2\n3;4\n");
         assert_eq!(lone.wrong, None);
         assert_eq!(lone.chunk.columns, ["a", "b"]);
-        assert_eq!((lone.chunk.rows, lone.seal.rows, lone.seal.chunks), (2, 2, 1));
-        assert_eq!((&lone.open.name[..], &lone.open.publisher[..]), ("m-1", "amqp"));
+        assert_eq!(
+            (lone.chunk.rows, lone.seal.rows, lone.seal.chunks),
+            (2, 2, 1)
+        );
+        assert_eq!(
+            (&lone.open.name[..], &lone.open.publisher[..]),
+            ("m-1", "amqp")
+        );
         assert_eq!(lone.open.opened_unix_ms, 5000);
         let chunk = chunk::unpack(&lone.chunk).unwrap();
         assert_eq!(observe(&chunk).unwrap().rows, 2);
@@ -368,7 +377,10 @@ mod tests {
             assert!(wrong.contains(why), "{wrong}");
             assert_eq!(lone.chunk.operation, None);
             assert!(lone.chunk.body.len() <= MAX_BODY_BYTES);
-            assert_eq!((lone.seal.chunks, lone.open.job_id), (1, lone.job.to_string()));
+            assert_eq!(
+                (lone.seal.chunks, lone.open.job_id),
+                (1, lone.job.to_string())
+            );
         }
     }
 

@@ -26,6 +26,7 @@ mod sample;
 pub mod sniff;
 pub mod split;
 mod utf8;
+pub mod validate;
 mod walk;
 
 pub use dialect::Dialect;

@@ -3,9 +3,13 @@
 
 use std::ops::ControlFlow;
 
+use bytes::Bytes;
 use proto::v1::chunk_result::Partial;
 use proto::v1::operation_spec::Kind;
-use proto::v1::{Chunk, ExecReport, OperationSpec, Profile, Reject, SampleRow};
+use proto::v1::{
+    Chunk, ExecReport, OperationSpec, Profile, ProfileSpec, Reject, SampleRow, ValidateReport,
+    ValidateSpec,
+};
 
 use crate::dialect::{Dialect, DialectError};
 use crate::exec;
@@ -15,6 +19,7 @@ use crate::records::Batch;
 use crate::reject::{self, Rejects};
 use crate::sample::Sample;
 use crate::utf8;
+use crate::validate::{self, SchemaError};
 use crate::walk::{Body, Teller};
 
 /// What a worker says of a chunk.
@@ -32,6 +37,8 @@ pub struct Observed {
     pub sample: Vec<SampleRow>,
     /// Malformed UTF-8 sequences in the body, each shown as U+FFFD.
     pub replaced: u64,
+    /// The rows that come of it, as CSV. Absent: none do, or none are to be sent back.
+    pub output: Option<Bytes>,
 }
 
 /// What a job's result is.
@@ -41,6 +48,8 @@ pub enum Finished {
     Profile(Profile),
     /// Of `exec`.
     Exec(ExecReport),
+    /// Of `validate`.
+    Validate(ValidateReport),
 }
 
 /// Why a chunk cannot be worked on. None of these goes away by trying again.
@@ -52,6 +61,12 @@ pub enum ObserveError {
     /// The chunk has no dialect, or an unusable one.
     #[error(transparent)]
     Dialect(#[from] DialectError),
+    /// The chunk's schema cannot be used, or is of other columns.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// What comes of it is too much for one message.
+    #[error("its rows come to more than {} bytes", crate::output::MAX_OUTPUT_BYTES)]
+    LongOutput,
     /// The body does not hold the records that the publisher counted.
     #[error("the chunk has {found} records where its publisher counted {expected}")]
     Rows {
@@ -68,26 +83,33 @@ pub enum ObserveError {
 ///
 /// When the chunk is not one that can be worked on.
 pub fn observe(chunk: &Chunk) -> Result<Observed, ObserveError> {
-    let Some(Kind::Profile(spec)) = chunk.operation.as_ref().and_then(|spec| spec.kind.as_ref())
-    else {
-        return Err(ObserveError::NoOperation);
-    };
+    let operation = chunk.operation.as_ref().ok_or(ObserveError::NoOperation)?;
     let dialect = chunk.dialect.as_ref().ok_or(DialectError::NoDelimiter)?;
     let dialect = dialect.try_into()?;
-    let mut profiler = Profiler::new(chunk.columns.len(), spec, chunk.seq);
-    let seen = Seen::of(chunk, &dialect, &mut profiler);
-    if seen.records != chunk.rows {
-        let (found, expected) = (seen.records, chunk.rows);
-        return Err(ObserveError::Rows { found, expected });
+    match &operation.kind {
+        Some(Kind::Profile(spec)) => profiled(chunk, &dialect, *spec),
+        Some(Kind::Validate(spec)) => validated(chunk, &dialect, spec, !operation.no_rows),
+        Some(Kind::Exec(_)) | None => Err(ObserveError::NoOperation),
     }
-    Ok(Observed {
-        partial: Partial::Profile(profiler.merged().partial()),
-        rows: seen.rows,
-        rejected: seen.rejects.count,
-        sample: seen.sample.rows(&dialect, chunk),
-        rejects: seen.rejects.kept,
-        replaced: utf8::malformed(&chunk.body),
-    })
+}
+
+fn profiled(chunk: &Chunk, dialect: &Dialect, spec: ProfileSpec) -> Result<Observed, ObserveError> {
+    let mut profiler = Profiler::new(chunk.columns.len(), &spec, chunk.seq);
+    let seen = Seen::of(chunk, dialect, &mut profiler);
+    let partial = Partial::Profile(profiler.merged().partial());
+    seen.observed(chunk, dialect, partial, None)
+}
+
+fn validated(
+    chunk: &Chunk,
+    dialect: &Dialect,
+    spec: &ValidateSpec,
+    with_rows: bool,
+) -> Result<Observed, ObserveError> {
+    let mut gather = validate::Gather::new(chunk, dialect, spec, with_rows)?;
+    let seen = Seen::of_valid(chunk, dialect, &mut gather);
+    let (merged, output) = gather.finish().ok_or(ObserveError::LongOutput)?;
+    seen.observed(chunk, dialect, Partial::Validate(merged.partial()), output)
 }
 
 /// What one pass over a chunk's records found, beside what the operation makes of them.
@@ -104,13 +126,7 @@ impl Seen {
     /// Hands every good record to the profiler.
     fn of(chunk: &Chunk, dialect: &Dialect, profiler: &mut Profiler) -> Self {
         let columns = chunk.columns.len();
-        let body = Body {
-            bytes: &chunk.body,
-            first_record: chunk.first_record,
-            first_line: chunk.first_line,
-            first_byte: chunk.first_byte,
-            file: &chunk.file,
-        };
+        let body = body_of(chunk);
         let mut seen = Self::default();
         seen.carried(chunk);
         let mut teller = Teller::new(body);
@@ -139,6 +155,60 @@ impl Seen {
         seen
     }
 
+    /// Hands every good record to the schema: those that break a rule are rejects as well.
+    fn of_valid(chunk: &Chunk, dialect: &Dialect, gather: &mut validate::Gather<'_>) -> Self {
+        let columns = chunk.columns.len();
+        let body = body_of(chunk);
+        let mut seen = Self::default();
+        seen.carried(chunk);
+        let mut teller = Teller::new(body);
+        seen.records = body.walk(dialect, columns, |number, record| {
+            match record {
+                Ok(record) if gather.add(record) => {
+                    seen.sample.add(number, record);
+                    seen.rows += 1;
+                }
+                Ok(record) => seen.rejects.add(|| {
+                    let (reason, violations) = gather.told(record);
+                    let reject = teller.tell(number, record, reason);
+                    Reject {
+                        violations,
+                        ..reject
+                    }
+                }),
+                Err(record) => seen.rejects.add(|| {
+                    let reason = reject::ragged(record.len(), columns, dialect.has_header);
+                    teller.tell(number, record, reason)
+                }),
+            }
+            ControlFlow::Continue(())
+        });
+        seen
+    }
+
+    /// What is said of the chunk, if it has as many records as its publisher counted.
+    fn observed(
+        self,
+        chunk: &Chunk,
+        dialect: &Dialect,
+        partial: Partial,
+        output: Option<Bytes>,
+    ) -> Result<Observed, ObserveError> {
+        if self.records != chunk.rows {
+            let (found, expected) = (self.records, chunk.rows);
+            return Err(ObserveError::Rows { found, expected });
+        }
+        Ok(Observed {
+            partial,
+            rows: self.rows,
+            rejected: self.rejects.count,
+            sample: self.sample.rows(dialect, chunk),
+            rejects: self.rejects.kept,
+            replaced: utf8::malformed(&chunk.body),
+            output,
+        })
+    }
+
     /// What the publisher could not carry, of the chunk's file as all of it.
     fn carried(&mut self, chunk: &Chunk) {
         for reject in &chunk.rejects {
@@ -150,6 +220,16 @@ impl Seen {
     }
 }
 
+fn body_of(chunk: &Chunk) -> Body<'_> {
+    Body {
+        bytes: &chunk.body,
+        first_record: chunk.first_record,
+        first_line: chunk.first_line,
+        first_byte: chunk.first_byte,
+        file: &chunk.file,
+    }
+}
+
 /// What is known of any set of a job's chunks. Merging is exact, whatever the grouping and the order.
 #[derive(Debug, Clone)]
 pub enum Merged {
@@ -157,6 +237,8 @@ pub enum Merged {
     Profile(profile::Merged),
     /// Of `exec`.
     Exec(exec::Merged),
+    /// Of `validate`.
+    Validate(validate::Merged),
 }
 
 impl Merged {
@@ -169,7 +251,8 @@ impl Merged {
         match operation.kind {
             Some(Kind::Profile(_)) => Ok(Self::Profile(profile::Merged::default())),
             Some(Kind::Exec(_)) => Ok(Self::Exec(exec::Merged::default())),
-            Some(Kind::Validate(_)) | None => Err(ObserveError::NoOperation),
+            Some(Kind::Validate(_)) => Ok(Self::Validate(validate::Merged::default())),
+            None => Err(ObserveError::NoOperation),
         }
     }
 
@@ -182,6 +265,7 @@ impl Merged {
         match (self, other) {
             (Self::Profile(own), Self::Profile(other)) => own.merge(other),
             (Self::Exec(own), Self::Exec(other)) => own.merge(other),
+            (Self::Validate(own), Self::Validate(other)) => own.merge(other),
             _ => Err(PartialError::Operation),
         }
     }
@@ -195,6 +279,7 @@ impl Merged {
         match (self, other) {
             (Self::Profile(own), Self::Profile(other)) => own.check(other),
             (Self::Exec(own), Self::Exec(other)) => own.check(other),
+            (Self::Validate(own), Self::Validate(other)) => own.check(other),
             _ => Err(PartialError::Operation),
         }
     }
@@ -204,6 +289,7 @@ impl Merged {
         match self {
             Self::Profile(own) => Partial::Profile(own.partial()),
             Self::Exec(own) => Partial::Exec(own.partial()),
+            Self::Validate(own) => Partial::Validate(own.partial()),
         }
     }
 
@@ -220,7 +306,13 @@ impl Merged {
         match (self, &operation.kind) {
             (Self::Profile(own), _) => own.finish(columns).map(Finished::Profile),
             (Self::Exec(own), Some(Kind::Exec(spec))) => Ok(Finished::Exec(own.finish(spec))),
-            (Self::Exec(_), _) => Err(PartialError::Operation),
+            (Self::Validate(own), Some(Kind::Validate(spec))) => {
+                // By place or by name, the rules are the same.
+                let plan = validate::plan(spec, columns, false)
+                    .map_err(|_| PartialError::Malformed("the job's schema cannot be used"))?;
+                own.finish(&plan).map(Finished::Validate)
+            }
+            (Self::Exec(_) | Self::Validate(_), _) => Err(PartialError::Operation),
         }
     }
 }
@@ -232,7 +324,7 @@ impl TryFrom<&Partial> for Merged {
         match partial {
             Partial::Profile(partial) => Ok(Self::Profile(partial.try_into()?)),
             Partial::Exec(partial) => Ok(Self::Exec(partial.into())),
-            Partial::Validate(_) => Err(PartialError::Operation),
+            Partial::Validate(partial) => Ok(Self::Validate(partial.into())),
         }
     }
 }

@@ -133,7 +133,9 @@ mod tests {
             assert!((rate.per_second - per_second).abs() < 1e-12, "{text}");
             assert_eq!(rate.to_string(), shown);
         }
-        for text in ["", "50", "/s", "0/s", "-1/s", "inf/s", "nan/s", "5/d", "5cows/s", "1e999/s"] {
+        for text in [
+            "", "50", "/s", "0/s", "-1/s", "inf/s", "nan/s", "5/d", "5cows/s", "1e999/s",
+        ] {
             assert!(text.parse::<Rate>().is_err(), "{text}");
         }
     }
@@ -150,8 +152,14 @@ mod tests {
         assert_eq!(Rate::of(None), None);
         assert_eq!(Rate::of(Some(&operation(None))), None);
         let rate: Rate = "5chunks/s".parse().unwrap();
-        assert_eq!(Rate::of(Some(&operation(Some(rate.into())))), Some(Ok(rate)));
-        assert_eq!((rate.cost(70), "5/s".parse::<Rate>().unwrap().cost(70)), (1, 70));
+        assert_eq!(
+            Rate::of(Some(&operation(Some(rate.into())))),
+            Some(Ok(rate))
+        );
+        assert_eq!(
+            (rate.cost(70), "5/s".parse::<Rate>().unwrap().cost(70)),
+            (1, 70)
+        );
         let broken = operation(Some(v1::Rate::default()));
         assert!(Rate::of(Some(&broken)).unwrap().is_err());
     }

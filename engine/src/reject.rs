@@ -1,5 +1,6 @@
 //! Bad records: how they are told of, and how many are kept.
 
+use prost::Message;
 use proto::v1::Reject;
 
 /// How much of a bad record is kept.
@@ -112,7 +113,8 @@ impl Rejects {
             return;
         }
         let reject = reject();
-        let size = reject.raw.len() + reject.reason.len();
+        let told = reject.violations.iter().map(Message::encoded_len);
+        let size = reject.raw.len() + reject.reason.len() + told.sum::<usize>();
         if self.kept_bytes + size > KEPT_BYTES {
             self.kept_bytes = KEPT_BYTES; // no later, shorter one: those kept are the first
             return;

@@ -56,14 +56,15 @@ fn numbered(chunk: &Chunk, number: u64) -> u64 {
 
 /// The first cells of a record, for people.
 pub(crate) fn shown(record: &Record<'_>) -> Vec<String> {
-    record.iter().take(CELLS).map(short).collect()
+    let cells = record.iter().take(CELLS);
+    cells.map(|cell| text(cell, CELL_BYTES)).collect()
 }
 
 /// The start of a cell as text, on a character boundary, with what is no UTF-8 replaced.
-fn short(cell: &[u8]) -> String {
+pub(crate) fn text(cell: &[u8], most_bytes: usize) -> String {
     // A few bytes more, so that a character across the boundary is not taken for a broken one.
-    let mut text = String::from_utf8_lossy(&cell[..cell.len().min(CELL_BYTES + 4)]).into_owned();
-    text.truncate(text.floor_char_boundary(CELL_BYTES));
+    let mut text = String::from_utf8_lossy(&cell[..cell.len().min(most_bytes + 4)]).into_owned();
+    text.truncate(text.floor_char_boundary(most_bytes));
     text
 }
 
@@ -73,6 +74,7 @@ mod tests {
 
     #[test]
     fn cells_are_cut_between_characters() {
+        let short = |cell: &[u8]| text(cell, CELL_BYTES);
         assert_eq!(short("é".repeat(40).as_bytes()), "é".repeat(32));
         assert_eq!(short(format!("a{}", "é".repeat(40)).as_bytes()).len(), 63);
         assert_eq!(short(b"caf\xe9"), "caf\u{fffd}");

@@ -1,9 +1,9 @@
 //! What comes from the broker, read once into what the store understands.
 
 use broker::Delivery;
-use proto::v1::{Chunk, ChunkResult, DeadChunk, JobOpen, JobSeal};
 use engine::foreign::{Came, Lone};
 use engine::rate::Rate;
+use proto::v1::{Chunk, ChunkResult, DeadChunk, JobOpen, JobSeal};
 use proto::{Csv, Envelope, IdError, JobId, Lane, LaneError, Payload};
 
 /// One message for the store.

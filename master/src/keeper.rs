@@ -201,7 +201,7 @@ impl Keeper {
         let rows = self.board.rows(job.map(|job| job.id), &self.store);
         let profile = match job.and_then(result) {
             Some(Finished::Profile(profile)) => Some(profile),
-            Some(Finished::Exec(_)) | None => None,
+            Some(Finished::Exec(_) | Finished::Validate(_)) | None => None,
         };
         Ok(Sight {
             view: self.view(now_ms),
@@ -283,11 +283,13 @@ impl Keeper {
             .dead(job, DEAD_LISTED)
             .map_err(|error| internal(&error))?;
         let open = job.open.as_ref();
-        let (profile, exec) = match result(job) {
-            Some(Finished::Profile(profile)) => (Some(profile), None),
-            Some(Finished::Exec(report)) => (None, Some(report)),
-            None => (None, None),
-        };
+        let (mut profile, mut exec, mut validate) = (None, None, None);
+        match result(job) {
+            Some(Finished::Profile(finished)) => profile = Some(finished),
+            Some(Finished::Exec(report)) => exec = Some(report),
+            Some(Finished::Validate(report)) => validate = Some(report),
+            None => {}
+        }
         Ok(v1::GetJobResponse {
             job: Some(self.board.job(job, proto::unix_ms())),
             dialect: open.and_then(|open| open.dialect),
@@ -297,7 +299,7 @@ impl Keeper {
             dead: dead.into_iter().map(Into::into).collect(),
             input: open.and_then(|open| open.input.clone()),
             exec,
-            validate: None,
+            validate,
             operation: open.and_then(|open| open.operation.clone()),
         })
     }

@@ -91,7 +91,8 @@ impl Args {
 
     /// Whether rows may come of it. Of a publish that is gone on with, its journal knows.
     pub fn makes_rows(&self) -> bool {
-        let makes_rows = self.exec.spec().is_some() && !self.exec.no_rows();
+        let makes_rows = self.exec.spec().is_some() || self.input.has_schema();
+        let makes_rows = makes_rows && !self.exec.no_rows();
         makes_rows || self.going_on.is_resumed()
     }
 
@@ -109,7 +110,7 @@ impl Args {
         let packing = self.compress.into();
         match self.going_on.found(self.input.files())? {
             None => {
-                let mut config = self.input.config(broker, first_connect, self.work())?;
+                let mut config = self.input.config(broker, first_connect, &self.work())?;
                 config.keeping = self.going_on.keeping(&config.wanted.sources)?;
                 config.packing = packing;
                 Ok(Ok(config))
@@ -267,6 +268,7 @@ fn says_how_to_go_on(error: &PublishError) -> bool {
         | PublishError::Resume(_) => true,
         PublishError::Input(_)
         | PublishError::Broker(_)
+        | PublishError::Schema(_)
         | PublishError::Journal(_)
         | PublishError::Panic(_) => false,
     }
@@ -283,7 +285,7 @@ pub fn failure(error: PublishError) -> Failure {
         | PublishError::Unsealed { .. }
         | PublishError::Panic(_)
         | PublishError::Journal(JournalError::Io { .. }) => Exit::UnreadableInput,
-        PublishError::Resume(_) | PublishError::Journal(_) => Exit::Usage,
+        PublishError::Resume(_) | PublishError::Journal(_) | PublishError::Schema(_) => Exit::Usage,
         PublishError::Broker(_) => Exit::Unreachable,
         PublishError::Interrupted { .. } => Exit::Cancelled,
     };

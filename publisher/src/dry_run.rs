@@ -5,8 +5,9 @@ use std::io::Write;
 use cli::{Exit, Failure, Meter, OrExit, Reading as Shown};
 use engine::operation::observe;
 use engine::split::Limits;
+use engine::validate::SchemaError;
 use proto::JobId;
-use proto::v1::{OperationSpec, ProfileSpec, Reject, operation_spec::Kind};
+use proto::v1::{OperationSpec, Reject};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
@@ -28,11 +29,14 @@ struct Tried {
     rejected: u64,
     replaced: u64,
     rejects: Vec<Reject>,
+    /// The schema is of other columns.
+    unfit: Option<SchemaError>,
 }
 
 /// Reads all that is wanted, as a publish does, and looks at each chunk as a worker does.
 pub(crate) async fn dry_run(
     wanted: Wanted,
+    operation: OperationSpec,
     limits: Limits,
     is_quiet: bool,
     shutdown: CancellationToken,
@@ -47,7 +51,7 @@ pub(crate) async fn dry_run(
     let (sender, mut found) = mpsc::channel(READ_AHEAD);
     let reading = spawn_blocking(move || reading.run(&sender));
     let trying = spawn_blocking(move || {
-        let mut tried = Tried::new();
+        let mut tried = Tried::new(operation);
         let mut meter = Meter::new(is_quiet);
         while let Some(next) = found.blocking_recv() {
             tried.take(next);
@@ -62,21 +66,21 @@ pub(crate) async fn dry_run(
     };
     let read = reading.await.or_exit(Exit::UnreadableInput)?;
     read.map_err(|error| failure(PublishError::Input(error)))?;
+    if let Some(error) = tried.unfit {
+        return Err(failure(PublishError::Schema(error)));
+    }
     let mut out = std::io::stdout().lock();
     tried.write(&mut out).or_exit(Exit::Usage)?;
     Ok(Exit::Ok)
 }
 
 impl Tried {
-    fn new() -> Self {
+    fn new(operation: OperationSpec) -> Self {
         Self {
             job: Job {
                 id: JobId::new(),
                 dialect: engine::Dialect::default(),
-                operation: OperationSpec {
-                    kind: Some(Kind::Profile(ProfileSpec::default())),
-                    no_rows: false,
-                },
+                operation,
                 lane: String::new(),
                 columns: Vec::new(),
                 chunks: 0,
@@ -87,6 +91,7 @@ impl Tried {
             rejected: 0,
             replaced: 0,
             rejects: Vec::new(),
+            unfit: None,
         }
     }
 
@@ -95,6 +100,7 @@ impl Tried {
             Found::Head(head) => {
                 self.job.dialect = head.described.dialect;
                 self.job.columns.clone_from(&head.columns);
+                self.unfit = self.job.check_schema().err();
                 self.head = Some(*head);
             }
             Found::Piece(piece) => self.piece(piece),

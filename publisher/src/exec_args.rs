@@ -28,7 +28,7 @@ impl From<Mode> for ExecMode {
 pub(crate) struct ExecArgs {
     /// Run every chunk through the command that workers allow by this name, instead of profiling it
     #[arg(long, value_name = "NAME", help_heading = HEADING,
-          conflicts_with_all = ["stats", "exact", "resume"])]
+          conflicts_with_all = ["stats", "exact", "resume"], group = "makes_rows")]
     exec: Option<String>,
 
     /// Set a parameter that the workers' operator left open; may be repeated
@@ -41,7 +41,7 @@ pub(crate) struct ExecArgs {
     exec_mode: Option<Mode>,
 
     /// Count the rows that come of it, and do not send them back
-    #[arg(long, requires = "exec", help_heading = HEADING)]
+    #[arg(long, requires = "makes_rows", help_heading = HEADING)]
     no_rows: bool,
 }
 

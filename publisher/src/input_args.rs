@@ -19,6 +19,7 @@ use crate::input::{self, StopAt, Wanted, expand};
 use crate::profile_args::ProfileArgs;
 use crate::progress::Progress;
 use crate::run::Config;
+use crate::schema_args::SchemaArgs;
 use crate::start::Keeping;
 
 /// Where help lists flags about what is bad.
@@ -85,6 +86,9 @@ pub struct InputArgs {
     #[command(flatten)]
     profile: ProfileArgs,
 
+    #[command(flatten)]
+    schema: SchemaArgs,
+
     /// Show no progress, and say nothing of what was sniffed
     #[arg(long, short)]
     quiet: bool,
@@ -107,6 +111,11 @@ impl InputArgs {
         self.quiet
     }
 
+    /// Whether records are held against a schema.
+    pub fn has_schema(&self) -> bool {
+        self.schema.is_given()
+    }
+
     /// Whether nothing is to be sent.
     pub fn is_dry_run(&self) -> bool {
         self.dry_run
@@ -119,7 +128,8 @@ impl InputArgs {
     /// When the input cannot be read, or has a bad record where none may be.
     pub async fn dry_run(&self, work: &Work, shutdown: CancellationToken) -> Result<Exit, Failure> {
         let wanted = self.wanted()?;
-        dry_run(wanted, self.limits(work), self.quiet, shutdown).await
+        let operation = self.operation(work)?;
+        dry_run(wanted, operation, self.limits(work), self.quiet, shutdown).await
     }
 
     /// What FILE says. Empty only where another publish is gone on with.
@@ -137,10 +147,11 @@ impl InputArgs {
         &self,
         broker: Broker,
         first_connect: Duration,
-        work: Work,
+        work: &Work,
     ) -> Result<Config, Failure> {
         let wanted = self.wanted()?;
-        let limits = self.limits(&work);
+        let limits = self.limits(work);
+        let operation = self.operation(work)?;
         let name = self.name.clone();
         Ok(Config {
             packing: packing(&broker),
@@ -148,19 +159,26 @@ impl InputArgs {
             name: name.unwrap_or_else(|| input::name(&wanted.sources)),
             wanted,
             job: JobId::new(),
-            operation: OperationSpec {
-                kind: Some(match work.exec {
-                    Some(spec) => Kind::Exec(spec),
-                    None => Kind::Profile(self.profile.spec()),
-                }),
-                no_rows: work.no_rows,
-            },
+            operation,
             lane: String::new(),
             limits,
             first_connect,
             progress: Arc::new(Progress::default()),
             keeping: Keeping::Nothing,
             ahead: None,
+        })
+    }
+
+    /// What workers are to do with each chunk.
+    fn operation(&self, work: &Work) -> Result<OperationSpec, Failure> {
+        let kind = match (&work.exec, self.schema.spec()?) {
+            (Some(spec), _) => Kind::Exec(spec.clone()),
+            (None, Some(spec)) => Kind::Validate(spec),
+            (None, None) => Kind::Profile(self.profile.spec()),
+        };
+        Ok(OperationSpec {
+            kind: Some(kind),
+            no_rows: work.no_rows,
         })
     }
 

@@ -3,6 +3,8 @@
 use engine::Dialect;
 use engine::chunk::Packing;
 use engine::split::Piece;
+use engine::validate::{Plan, Schema, SchemaError};
+use proto::v1::operation_spec::Kind;
 use proto::v1::{Chunk, JobOpen, JobSeal, OperationSpec};
 use proto::{Envelope, JobId, Payload};
 
@@ -26,6 +28,19 @@ pub struct Job {
 }
 
 impl Job {
+    /// Whether the columns are those of the schema, where there is one.
+    ///
+    /// # Errors
+    ///
+    /// When they are not, or it cannot be used.
+    pub(crate) fn check_schema(&self) -> Result<(), SchemaError> {
+        if let Some(Kind::Validate(spec)) = &self.operation.kind {
+            let schema = Schema::read(&spec.schema)?;
+            Plan::new(&schema, &self.columns, self.dialect.has_header)?;
+        }
+        Ok(())
+    }
+
     /// The opening of a job that reads what is `described`.
     pub fn open(&self, name: &str, described: &Described) -> Envelope {
         let open = JobOpen {

@@ -22,6 +22,7 @@ mod profile_args;
 mod progress;
 mod resume;
 mod run;
+mod schema_args;
 mod send;
 mod spool;
 mod start;

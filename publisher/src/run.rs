@@ -93,6 +93,9 @@ pub enum PublishError {
     /// It cannot be gone on with.
     #[error(transparent)]
     Resume(#[from] ResumeError),
+    /// The schema is of other columns than the input.
+    #[error(transparent)]
+    Schema(#[from] engine::validate::SchemaError),
     /// A spool needs a journal.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -263,10 +266,11 @@ impl Making {
         Ok(totals)
     }
 
-    async fn open(&mut self, config: &Config, head: Head) -> Result<Envelope, JournalError> {
+    async fn open(&mut self, config: &Config, head: Head) -> Result<Envelope, PublishError> {
         let Head { described, columns } = head;
         self.job.columns = columns;
         self.job.dialect = described.dialect;
+        self.job.check_schema()?;
         config.progress.set_total(described.source_bytes);
         let envelope = match self.open.take() {
             Some(open) => Envelope::new(

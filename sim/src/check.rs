@@ -51,7 +51,9 @@ impl Check<'_> {
         self.check_tally(&job.tally, &expected, &done, dead.len())?;
         let finished = |merged: &Merged| match merged.finish(&profile(), &expected.columns) {
             Ok(Finished::Profile(profile)) => Ok(profile.encode_to_vec()),
-            Ok(Finished::Exec(_)) => Err(Wrong::Partial(engine::PartialError::Operation)),
+            Ok(Finished::Exec(_) | Finished::Validate(_)) => {
+                Err(Wrong::Partial(engine::PartialError::Operation))
+            }
             Err(error) => Err(Wrong::Partial(error)),
         };
         let one_piece = Merged::try_from(&Partial::Profile(expected.partial.clone()))?;

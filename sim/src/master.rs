@@ -82,7 +82,7 @@ impl Master {
         if let Some((tag, message)) = link.receive(at) {
             fate.tell(|| format!("master: takes {}", name(&message.envelope)));
             let read = Arrival::read_message(&message.envelope, message.death.as_ref());
-            lane.batch.take(read, tag);
+            lane.batch.take(read.map(|arrival| vec![arrival]), tag);
         }
         Ok(())
     }

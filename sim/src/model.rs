@@ -146,7 +146,7 @@ impl ModelBroker {
 
     fn queue(&self, which: Queue) -> &MessageQueue {
         match which {
-            Queue::Tasks => &self.tasks,
+            Queue::Tasks | Queue::Lane(_) => &self.tasks,
             Queue::Results => &self.results,
             Queue::Dead | Queue::Telemetry | Queue::Control => &self.dead,
         }
@@ -154,7 +154,7 @@ impl ModelBroker {
 
     fn queue_mut(&mut self, which: Queue) -> &mut MessageQueue {
         match which {
-            Queue::Tasks => &mut self.tasks,
+            Queue::Tasks | Queue::Lane(_) => &mut self.tasks,
             Queue::Results => &mut self.results,
             Queue::Dead | Queue::Telemetry | Queue::Control => &mut self.dead,
         }
@@ -298,7 +298,7 @@ impl Ledger {
 
 fn queue_of(route: Route) -> Queue {
     match route {
-        Route::Tasks => Queue::Tasks,
+        Route::Tasks | Route::Lane(_) => Queue::Tasks,
         Route::Results => Queue::Results,
         Route::Dead => Queue::Dead,
         Route::Telemetry => Queue::Telemetry,

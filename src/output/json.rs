@@ -10,6 +10,7 @@ use proto::v1::{
 use serde::{Deserialize, Serialize};
 
 use super::column_json::{ColumnJson, EstimateJson};
+use super::rules::ValidateJson;
 
 /// A job, with its profile where one was asked for.
 #[derive(Debug, Serialize)]
@@ -58,6 +59,9 @@ pub(crate) struct JobJson {
     columns: Vec<ColumnJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     exec: Option<ExecJson>,
+    /// What a schema's rules came to; only of validate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validate: Option<ValidateJson>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     dead: Vec<DeadJson>,
 }
@@ -132,6 +136,7 @@ fn job_json(response: &GetJobResponse) -> JobJson {
         duplicate_rows: duplicates.map(EstimateJson::from),
         columns: columns.map(ColumnJson::from).collect(),
         exec: response.exec.as_ref().map(exec),
+        validate: response.validate.as_ref().map(ValidateJson::from),
         dead: response.dead.iter().map(dead).collect(),
         ..job.into()
     }
@@ -195,6 +200,7 @@ impl From<Job> for JobJson {
             duplicate_rows: None,
             columns: Vec::new(),
             exec: None,
+            validate: None,
             dead: Vec::new(),
         }
     }

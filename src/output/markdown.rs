@@ -99,7 +99,7 @@ fn remarks(out: &mut impl Write, profile: &Profile) -> io::Result<()> {
 }
 
 /// Text that Markdown shows as it is: on one line, and no character a sign of its own.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let visible = visible(text);
     let mut out = String::new();
     for c in fit(&visible, TEXT_WIDTH).chars() {

@@ -10,6 +10,7 @@ mod markdown;
 mod max_bad;
 mod profile;
 mod remarks;
+mod rules;
 #[cfg(test)]
 pub(crate) mod sample;
 mod summary;
@@ -126,6 +127,15 @@ impl OutputArgs {
 
 impl Shape {
     fn write(&self, out: &mut impl Write, response: &GetJobResponse) -> std::io::Result<()> {
+        if let Some(report) = response.validate.as_ref().filter(|_| !self.json) {
+            return if self.csv {
+                rules::csv(out, report)
+            } else if self.markdown {
+                rules::markdown(out, report, &summary::summary(response))
+            } else {
+                rules::table(out, report, width())
+            };
+        }
         let profile = response.profile.clone().unwrap_or_default();
         if self.json {
             return json::write(out, response);

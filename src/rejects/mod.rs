@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use cli::{Exit, Failure, OrExit};
 use proto::Client;
-use proto::v1::{GetJobRequest, GetJobResponse, ListRejectsRequest, Reject};
+use proto::v1::{GetJobRequest, GetJobResponse, ListRejectsRequest, Reject, Violation};
 use serde::Serialize;
 
 use crate::output::{Align, Table, gone, width};
@@ -58,6 +58,34 @@ struct RejectJson {
     byte: u64,
     reason: String,
     raw: String,
+    /// The rules of a schema that it breaks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    violations: Vec<ViolationJson>,
+}
+
+#[derive(Debug, Serialize)]
+struct ViolationJson {
+    column: String,
+    rule: String,
+    expected: String,
+    value: String,
+}
+
+impl From<Violation> for ViolationJson {
+    fn from(violation: Violation) -> Self {
+        let Violation {
+            column,
+            rule,
+            expected,
+            value,
+        } = violation;
+        Self {
+            column,
+            rule,
+            expected,
+            value,
+        }
+    }
 }
 
 /// What was written of a job's bad records.
@@ -249,6 +277,12 @@ fn write_json(out: &mut impl Write, reject: &Reject) -> io::Result<()> {
         byte: reject.byte,
         reason: reject.reason.clone(),
         raw: String::from_utf8_lossy(&reject.raw).into_owned(),
+        violations: reject
+            .violations
+            .iter()
+            .cloned()
+            .map(ViolationJson::from)
+            .collect(),
     };
     serde_json::to_writer(&mut *out, &json)?;
     writeln!(out)

@@ -85,9 +85,14 @@ pub(crate) async fn in_thread(
 /// Why there is none.
 pub fn compute(chunk: &Chunk) -> Result<ChunkResult, AttemptError> {
     let began = Instant::now();
+    let packing = engine::chunk::packing(chunk);
     let chunk = engine::chunk::unpack(chunk)?;
     crate::poison::strike(chunk.seq);
     let observed = engine::operation::observe(&chunk)?;
+    let rows = observed.rows;
+    let output = observed
+        .output
+        .map(|body| engine::output::pack(body, rows, packing));
     Ok(ChunkResult {
         job_id: chunk.job_id.clone(),
         seq: chunk.seq,
@@ -101,7 +106,7 @@ pub fn compute(chunk: &Chunk) -> Result<ChunkResult, AttemptError> {
         rejects: observed.rejects,
         sample: observed.sample,
         replaced: observed.replaced,
-        output: None,
+        output,
         keys: Vec::new(),
     })
 }

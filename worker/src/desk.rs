@@ -294,7 +294,10 @@ impl Desk {
             return true;
         }
         if self.standing.paused.contains(&seen.job) {
-            let attempts = self.hands.get(&ticket).map_or(seen.attempts, |hand| hand.attempt);
+            let attempts = self
+                .hands
+                .get(&ticket)
+                .map_or(seen.attempts, |hand| hand.attempt);
             let answer = Answer::Parked { attempts };
             self.take(ticket, seen, Stage::Publishing(answer));
             actions.push(Action::Publish(ticket, answer));

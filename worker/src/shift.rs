@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker::{Backoff, BrokerError, Confirm, Delivery, Receipt, Route, Session};
-use failpoint::Point;
 use engine::rate::Rate;
+use failpoint::Point;
 use proto::v1::{ChunkResult, Control, ExecSpec};
 use proto::{Csv, Envelope, JobId, Lane, Payload};
 use tokio::task::JoinSet;
@@ -122,7 +122,14 @@ impl<'a> Shift<'a> {
         if let Payload::Csv(csv) = envelope.payload.as_ref() {
             let (envelope, csv) = (envelope.clone(), csv.clone());
             let message = Ok(envelope.clone());
-            self.make(envelope, csv, Delivery { message, ..delivery });
+            self.make(
+                envelope,
+                csv,
+                Delivery {
+                    message,
+                    ..delivery
+                },
+            );
             return Ok(());
         }
         let Some(mut seen) = seen(&envelope, delivery.delivery_count) else {

@@ -110,7 +110,12 @@ impl Node {
 
     /// The queue of `lane`, made where it is not there yet.
     fn lane(&self, lane: Lane) -> Arc<MessageQueue> {
-        let made = || Arc::new(MessageQueue::new(Queue::Lane(lane), Limit::Wait(TASKS_LIMIT)));
+        let made = || {
+            Arc::new(MessageQueue::new(
+                Queue::Lane(lane),
+                Limit::Wait(TASKS_LIMIT),
+            ))
+        };
         Arc::clone(self.lanes().entry(lane).or_insert_with(made))
     }
 

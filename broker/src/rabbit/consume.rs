@@ -69,9 +69,7 @@ impl RabbitConsumer {
             Queue::Telemetry | Queue::Control => {
                 session.names.declare_listener(channel, queue).await?
             }
-            Queue::Tasks | Queue::Lane(_) | Queue::Results | Queue::Dead => {
-                session.names.of(queue)
-            }
+            Queue::Tasks | Queue::Lane(_) | Queue::Results | Queue::Dead => session.names.of(queue),
         };
         channel
             .basic_qos(prefetch, BasicQosOptions::default())

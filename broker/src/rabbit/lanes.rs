@@ -141,7 +141,10 @@ async fn declare_register(channel: &Channel, names: &Names) -> Result<(), lapin:
         ..Default::default()
     };
     let mut arguments = FieldTable::default();
-    arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+    arguments.insert(
+        "x-queue-type".into(),
+        AMQPValue::LongString("quorum".into()),
+    );
     channel
         .queue_declare(register(names), options, arguments)
         .await

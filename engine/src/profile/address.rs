@@ -4,7 +4,7 @@ use crate::block::{BLOCK, Block};
 
 /// `local@domain.tld`, by shape: no colon and no slash, so that no URL is one.
 #[inline]
-pub(super) fn is_email(cell: &[u8]) -> bool {
+pub(crate) fn is_email(cell: &[u8]) -> bool {
     is_common_email(cell) || is_any_email(cell)
 }
 
@@ -96,7 +96,7 @@ const CLASSES: [u8; 256] = {
 };
 
 /// `scheme://rest`, by shape, without white space.
-pub(super) fn is_url(cell: &[u8]) -> bool {
+pub(crate) fn is_url(cell: &[u8]) -> bool {
     let Some(colon) = memchr::memchr(b':', cell) else {
         return false;
     };

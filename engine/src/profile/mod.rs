@@ -33,8 +33,10 @@ mod word;
 
 use proto::v1::{Profile, ProfilePartial};
 
+pub(crate) use address::{is_email, is_url};
 pub(crate) use kind::Kind;
 pub use merged::{Merged, Profiler};
+pub(crate) use shape::is_uuid;
 
 use crate::partial::PartialError;
 

@@ -92,7 +92,7 @@ fn is_offset(text: &[u8]) -> bool {
 }
 
 /// 8-4-4-4-12 hexadecimal digits.
-pub(super) fn is_uuid(cell: &[u8]) -> bool {
+pub(crate) fn is_uuid(cell: &[u8]) -> bool {
     let Ok(uuid) = <&[u8; 36]>::try_from(cell) else {
         return false;
     };

@@ -55,9 +55,12 @@ pub fn split(dialect: Dialect, limits: Limits, input: &[u8], feed: usize) -> Spl
     splitter.finish();
     error = error.or(take(&mut splitter, &mut pieces).err());
     assert_eq!(splitter.bytes(), input.len() as u64);
-    assert_eq!(splitter.rows(), pieces.iter().map(|piece| piece.rows).sum());
+    assert_eq!(
+        splitter.rows(),
+        pieces.iter().map(|piece| piece.rows).sum::<u64>()
+    );
     let rejects = pieces.iter().map(|piece| piece.rejects.len() as u64);
-    assert_eq!(splitter.rejected(), rejects.sum());
+    assert_eq!(splitter.rejected(), rejects.sum::<u64>());
     Split {
         header: splitter.header().map(<[String]>::to_vec),
         pieces,

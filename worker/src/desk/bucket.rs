@@ -78,7 +78,11 @@ mod tests {
     use super::*;
 
     /// Begins chunks as soon as they may for a while, and gives when each began.
-    fn begun(per_second: f64, costs: impl Iterator<Item = u64>, until: Duration) -> Vec<(Duration, u64)> {
+    fn begun(
+        per_second: f64,
+        costs: impl Iterator<Item = u64>,
+        until: Duration,
+    ) -> Vec<(Duration, u64)> {
         let mut bucket = Bucket::new(per_second, Duration::ZERO);
         let (mut now, mut begun) = (Duration::ZERO, Vec::new());
         for cost in costs {
@@ -118,7 +122,10 @@ mod tests {
                     sum += cost;
                     let window = (*to - *from).as_secs_f64();
                     let most = per_second * window + burst;
-                    assert!(sum as f64 <= most * (1.0 + 1e-6), "{per_second}: {sum} in {window} s");
+                    assert!(
+                        sum as f64 <= most * (1.0 + 1e-6),
+                        "{per_second}: {sum} in {window} s"
+                    );
                 }
             }
         }

@@ -34,7 +34,10 @@ impl Desk {
         let held = self.held();
         let untils = held.iter().filter_map(|ticket| self.until(*ticket));
         let until = untils.min();
-        let ready = held.iter().filter_map(|ticket| self.ready_at(*ticket)).min();
+        let ready = held
+            .iter()
+            .filter_map(|ticket| self.ready_at(*ticket))
+            .min();
         let times = [until, ready].into_iter().flatten();
         // What is over has had its effect.
         times.filter(|time| *time > self.now).min()

@@ -1,0 +1,129 @@
+//! What a worker gathers of one chunk: counts, and the rows that come out. Plans are made once for
+//! the chunks of a job, and kept while there is room.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use proto::v1::{Chunk, ValidateSpec, Violation};
+
+use super::merged::Merged;
+use super::plan::{Found, Plan};
+use super::schema::{Schema, SchemaError};
+use super::writer::Writer;
+use crate::dialect::Dialect;
+use crate::output::MAX_OUTPUT_BYTES;
+use crate::records::Record;
+
+/// Plans that are kept, newest last.
+const KEPT: usize = 8;
+
+/// All that a plan depends on, and the plan. That it is kept changes nothing but time.
+static PLANS: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
+
+#[derive(Debug)]
+struct Kept {
+    schema: Bytes,
+    columns: Vec<String>,
+    is_named: bool,
+    plan: Arc<Plan>,
+}
+
+/// The plan for a job's columns.
+pub(crate) fn plan(
+    spec: &ValidateSpec,
+    columns: &[String],
+    is_named: bool,
+) -> Result<Arc<Plan>, SchemaError> {
+    let is_it = |kept: &Kept| {
+        kept.schema == spec.schema && kept.columns == columns && kept.is_named == is_named
+    };
+    let kept = || PLANS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(kept) = kept().iter().find(|kept| is_it(kept)) {
+        return Ok(Arc::clone(&kept.plan));
+    }
+    let plan = Arc::new(Plan::new(&Schema::read(&spec.schema)?, columns, is_named)?);
+    let mut kept = kept();
+    if kept.len() >= KEPT {
+        kept.remove(0);
+    }
+    kept.push(Kept {
+        schema: spec.schema.clone(),
+        columns: columns.to_vec(),
+        is_named,
+        plan: Arc::clone(&plan),
+    });
+    Ok(plan)
+}
+
+/// Gathers over the good records of one chunk.
+#[derive(Debug)]
+pub(crate) struct Gather<'b> {
+    plan: Arc<Plan>,
+    merged: Merged,
+    found: Found,
+    /// Absent: rows are not to be sent back.
+    writer: Option<Writer<'b>>,
+}
+
+impl<'b> Gather<'b> {
+    /// For `chunk`, whose rows come back only where `with_rows` says.
+    ///
+    /// # Errors
+    ///
+    /// When the schema cannot be used, or does not fit.
+    pub(crate) fn new(
+        chunk: &'b Chunk,
+        dialect: &Dialect,
+        spec: &ValidateSpec,
+        with_rows: bool,
+    ) -> Result<Self, SchemaError> {
+        let plan = plan(spec, &chunk.columns, dialect.has_header)?;
+        let merged = Merged {
+            broken: vec![0; plan.rules().len()],
+            ..Merged::default()
+        };
+        let writer = with_rows.then(|| Writer::new(&chunk.body, dialect));
+        Ok(Self {
+            plan,
+            merged,
+            found: Found::default(),
+            writer,
+        })
+    }
+
+    /// Takes a record; whether it is valid.
+    #[inline]
+    pub(crate) fn add(&mut self, record: &Record<'_>) -> bool {
+        self.merged.rows += 1;
+        self.plan.check(record, &mut self.found);
+        if !self.found.broken.is_empty() {
+            for &rule in &self.found.broken {
+                self.merged.broken[rule] += 1;
+            }
+            return false;
+        }
+        self.merged.valid += 1;
+        if let Some(writer) = &mut self.writer {
+            writer.write(record);
+        }
+        true
+    }
+
+    /// What is said of the record that was taken last and is not valid.
+    pub(crate) fn told(&self, record: &Record<'_>) -> (String, Vec<Violation>) {
+        self.plan.told(record, &self.found.broken)
+    }
+
+    /// What came of it: the counts, and the rows where they are to be sent back. Absent: they come to
+    /// more than can be carried.
+    pub(crate) fn finish(self) -> Option<(Merged, Option<Bytes>)> {
+        let rows = self.writer.map(Writer::into_bytes);
+        if rows
+            .as_ref()
+            .is_some_and(|rows| rows.len() as u64 > MAX_OUTPUT_BYTES)
+        {
+            return None;
+        }
+        Some((self.merged, rows.map(Bytes::from)))
+    }
+}

@@ -1,0 +1,99 @@
+//! What is known of any set of a job's chunks: how many records are valid, and how often each rule
+//! was broken.
+
+use proto::v1::{RuleReport, ValidatePartial, ValidateReport};
+
+use super::plan::Plan;
+use crate::partial::PartialError;
+
+/// Of any set of a job's chunks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Merged {
+    pub(super) rows: u64,
+    pub(super) valid: u64,
+    /// One a rule. Empty: of no chunk.
+    pub(super) broken: Vec<u64>,
+}
+
+impl Merged {
+    /// Adds what `other` has seen. Nothing is changed on an error.
+    ///
+    /// # Errors
+    ///
+    /// When the two are of different rules.
+    pub fn merge(&mut self, other: &Self) -> Result<(), PartialError> {
+        self.check(other)?;
+        self.broken
+            .resize(self.broken.len().max(other.broken.len()), 0);
+        self.rows = self.rows.saturating_add(other.rows);
+        self.valid = self.valid.saturating_add(other.valid);
+        for (own, other) in self.broken.iter_mut().zip(&other.broken) {
+            *own = own.saturating_add(*other);
+        }
+        Ok(())
+    }
+
+    /// Whether [`merge`](Self::merge) would go well.
+    ///
+    /// # Errors
+    ///
+    /// When it would not.
+    pub fn check(&self, other: &Self) -> Result<(), PartialError> {
+        let is_same = self.broken.len() == other.broken.len();
+        if is_same || self.broken.is_empty() || other.broken.is_empty() {
+            return Ok(());
+        }
+        Err(PartialError::Malformed(
+            "it is of other rules than those before",
+        ))
+    }
+
+    /// As it is stored and carried.
+    pub fn partial(&self) -> ValidatePartial {
+        ValidatePartial {
+            rows: self.rows,
+            valid: self.valid,
+            broken: self.broken.clone(),
+        }
+    }
+
+    /// What people read, of rules that `plan` has.
+    ///
+    /// # Errors
+    ///
+    /// When it is of others.
+    pub fn finish(&self, plan: &Plan) -> Result<ValidateReport, PartialError> {
+        if !self.broken.is_empty() && self.broken.len() != plan.rules().len() {
+            return Err(PartialError::Malformed(
+                "it is of other rules than the schema has",
+            ));
+        }
+        let broken = self.broken.iter().copied().chain(std::iter::repeat(0));
+        let rules = plan
+            .rules()
+            .iter()
+            .zip(broken)
+            .map(|(rule, broken)| RuleReport {
+                column: rule.column.clone(),
+                rule: rule.name.to_owned(),
+                expected: rule.expected.clone(),
+                broken,
+            });
+        Ok(ValidateReport {
+            rows: self.rows,
+            valid: self.valid,
+            invalid: self.rows.saturating_sub(self.valid),
+            rules: rules.collect(),
+        })
+    }
+}
+
+impl From<&ValidatePartial> for Merged {
+    fn from(partial: &ValidatePartial) -> Self {
+        Self {
+            rows: partial.rows,
+            valid: partial.valid,
+            broken: partial.broken.clone(),
+        }
+    }
+}

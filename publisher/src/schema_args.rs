@@ -1,0 +1,50 @@
+//! What records are held against, on the command line.
+
+use std::path::PathBuf;
+
+use cli::{Exit, Failure};
+use engine::validate::{MAX_SCHEMA_BYTES, Schema};
+use proto::v1::ValidateSpec;
+
+/// A schema to hold records against.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SchemaArgs {
+    /// Hold each record against the JSON Table Schema in FILE, instead of a profile: those that break
+    /// a rule are bad records
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["stats", "exact"], group = "makes_rows")]
+    schema: Option<PathBuf>,
+}
+
+impl SchemaArgs {
+    /// Whether one is asked for.
+    pub(crate) fn is_given(&self) -> bool {
+        self.schema.is_some()
+    }
+
+    /// The schema for the wire, read and found to be one. Absent: none is asked for.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or asks for what is not known.
+    pub(crate) fn spec(&self) -> Result<Option<ValidateSpec>, Failure> {
+        let Some(path) = &self.schema else {
+            return Ok(None);
+        };
+        let failure = |why: &dyn std::fmt::Display| {
+            Failure::message(Exit::Usage, format!("{}: {why}", path.display()))
+        };
+        let length = std::fs::metadata(path)
+            .map_err(|error| failure(&error))?
+            .len();
+        if length > MAX_SCHEMA_BYTES as u64 {
+            return Err(failure(&format!(
+                "the schema has {length} bytes, and at most {MAX_SCHEMA_BYTES} are read"
+            )));
+        }
+        let schema = std::fs::read(path).map_err(|error| failure(&error))?;
+        Schema::read(&schema).map_err(|error| failure(&error))?;
+        Ok(Some(ValidateSpec {
+            schema: schema.into(),
+        }))
+    }
+}
