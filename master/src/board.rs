@@ -1,17 +1,18 @@
 //! The live board: what a dashboard shows, derived from the store and from what was heard lately.
 //! Nothing on it is remembered across a restart.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use proto::v1::{self, BrokerStatus, Heartbeat, JobState, MasterStatus};
 use proto::{JobId, Lane};
 
 use crate::arrival::Arrival;
+use crate::chunk_map::Chunks;
 use crate::job::Job;
 use crate::rate::Rate;
 use crate::rows::Latest;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::view::View;
 use crate::workers::Roster;
 
@@ -20,6 +21,9 @@ const JOBS_LISTED: usize = 100;
 const WORKERS_LISTED: usize = 1000;
 /// So long after its start, a master that heard no worker knows that there is none.
 const WORKERS_HEARD_AFTER_MS: u64 = 3_000;
+
+/// How a job's chunks stand is remembered so long after somebody looked last.
+const CHUNKS_KEPT_MS: u64 = 10_000;
 
 /// What was heard since this master started.
 #[derive(Debug)]
@@ -37,6 +41,8 @@ struct Lately {
     heard_ms: u64,
     rate: Rate,
     latest: Latest,
+    /// How each chunk stands, and when somebody looked last.
+    chunks: Option<(Chunks, u64)>,
 }
 
 impl Board {
@@ -69,6 +75,9 @@ impl Board {
             | Arrival::Death(id, _)) = arrival;
             let lately = self.lately.entry(*id).or_default();
             lately.heard_ms = now_ms;
+            if let Some((chunks, _)) = &mut lately.chunks {
+                chunks.take(arrival);
+            }
             if let Arrival::Result(_, result) = arrival {
                 lately.latest.add(&result.sample);
                 self.moved = Some(*id);
@@ -130,6 +139,43 @@ impl Board {
                 .latest
                 .message(id, job.shown_columns(), job.tally.rows),
         )
+    }
+
+    /// How the chunks of a job stand.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot say.
+    pub(crate) fn chunks(
+        &mut self,
+        job: &Job,
+        store: &Store,
+        now_ms: u64,
+    ) -> Result<v1::ChunkMap, StoreError> {
+        for lately in self.lately.values_mut() {
+            lately
+                .chunks
+                .take_if(|(_, looked_ms)| now_ms.saturating_sub(*looked_ms) > CHUNKS_KEPT_MS);
+        }
+        let lately = self.lately.entry(job.id).or_default();
+        let chunks = match lately.chunks.take() {
+            Some((chunks, _)) => chunks,
+            None => store.chunks(job)?,
+        };
+        let (chunks, _) = lately.chunks.insert((chunks, now_ms));
+        let total = job.seal.as_ref().map(|seal| seal.chunks);
+        let running = match job.finished_unix_ms {
+            None => self.roster.in_hand(job.id, now_ms),
+            Some(_) => HashSet::new(),
+        };
+        Ok(chunks.map(total, &running))
+    }
+
+    /// People did something to a job's dead chunks: how they stand is to be looked up again.
+    pub(crate) fn forget_chunks(&mut self, id: JobId) {
+        if let Some(lately) = self.lately.get_mut(&id) {
+            lately.chunks = None;
+        }
     }
 
     /// One job as the dashboard shows it.

@@ -124,6 +124,7 @@ impl Keeper {
 
     fn replayed(&mut self, id: JobId, seq: u64) -> Result<bool, StoreError> {
         self.view = None;
+        self.board.forget_chunks(id);
         self.store.replayed(id, seq)
     }
 }

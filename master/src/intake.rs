@@ -249,12 +249,17 @@ async fn measure(
     let mut ticks = tokio::time::interval(DEPTHS_EVERY);
     loop {
         ticks.tick().await;
+        let asked = Instant::now();
         let tasks = session.depth(Queue::Tasks).await?;
+        let round_trip = asked.elapsed();
+        let dead = session.depth(Queue::Dead).await?;
         let results = session.depth(Queue::Results).await?;
         let mut status = BrokerStatus {
             tasks_ready: Some(tasks.ready),
             task_consumers: Some(tasks.consumers),
             results_ready: Some(results.ready),
+            dead_ready: Some(dead.ready),
+            round_trip_us: Some(round_trip.as_micros() as u64),
             lanes: lanes(&session, &keeper).await?,
             ..connected.clone()
         };

@@ -11,6 +11,7 @@ use tonic::Status;
 
 use crate::arrival::Arrival;
 use crate::board::{Board, newest_first};
+use crate::events::Events;
 use crate::job::Job;
 use crate::store::{Store, StoreError};
 use crate::view::{Sight, View};
@@ -49,6 +50,8 @@ pub(crate) struct Keeper {
     pub(crate) board: Board,
     /// The view made last, and when.
     pub(crate) view: Option<(u64, View)>,
+    /// What happened lately.
+    pub(crate) events: Events,
     /// How many jobs have finished since the start.
     pub(crate) finished: watch::Sender<u64>,
     /// How often it was decided which jobs run, or a chunk was parked, since the start.
@@ -73,6 +76,7 @@ impl Handle {
             store,
             board: Board::new(master),
             view: None,
+            events: Events::default(),
             finished: finished_sender,
             controlled: controlled_sender,
             moved: moved_sender,
@@ -157,6 +161,8 @@ impl Keeper {
             Message::Broker(status) => {
                 self.board.broker(status);
                 self.view = None;
+                // It comes once a second, so that what happens is noted though nobody watches.
+                self.view(proto::unix_ms());
             }
             Message::Ask(question) => question(self),
         }
@@ -193,20 +199,27 @@ impl Keeper {
     /// What a dashboard shows that looks at the job `focus`, or at none.
     pub(crate) fn sight(&mut self, focus: &str) -> Result<Sight, Status> {
         let now_ms = proto::unix_ms();
-        let job = if focus.is_empty() {
-            None
-        } else {
-            Some(self.find(focus)?)
+        let id = match focus {
+            "" => None,
+            focus => Some(self.find(focus)?.id),
         };
-        let rows = self.board.rows(job.map(|job| job.id), &self.store);
-        let profile = match job.and_then(result) {
-            Some(Finished::Profile(profile)) => Some(profile),
-            Some(Finished::Exec(_) | Finished::Validate(_)) | None => None,
+        let job = id.and_then(|id| self.store.job(id));
+        let rows = self.board.rows(id, &self.store);
+        let result = job.and_then(result);
+        let chunks = match job {
+            Some(job) => Some(
+                self.board
+                    .chunks(job, &self.store, now_ms)
+                    .map_err(|error| internal(&error))?,
+            ),
+            None => None,
         };
         Ok(Sight {
             view: self.view(now_ms),
             rows,
-            profile,
+            result,
+            chunks,
+            events: self.events.since(0),
         })
     }
 
@@ -217,6 +230,8 @@ impl Keeper {
             }
             _ => {
                 let view = self.board.view(&self.store, now_ms);
+                let why = |job: &v1::Job| self.store.last_reason(job.job_id.parse().ok()?);
+                self.events.note(&view, now_ms, why);
                 self.view = Some((now_ms, view.clone()));
                 view
             }

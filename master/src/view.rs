@@ -3,7 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use proto::v1::{Delta, Job, LatestRows, MasterStatus, Profile, Snapshot, Worker};
+use engine::operation::Finished;
+use proto::v1::{
+    ChunkMap, Delta, Event, ExecReport, Job, LatestRows, MasterStatus, Profile, Snapshot,
+    ValidateReport, Worker,
+};
 
 /// What every dashboard shows, at one moment. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -22,7 +26,11 @@ pub(crate) struct View {
 pub(crate) struct Sight {
     pub(crate) view: View,
     pub(crate) rows: Option<LatestRows>,
-    pub(crate) profile: Option<Profile>,
+    /// Of the job that it looks at.
+    pub(crate) result: Option<Finished>,
+    pub(crate) chunks: Option<ChunkMap>,
+    /// The last, oldest first.
+    pub(crate) events: Vec<Arc<Event>>,
 }
 
 impl Sight {
@@ -40,7 +48,11 @@ impl Sight {
                 .collect(),
             workers_total: self.view.workers_total,
             rows: self.rows.clone(),
-            profile: self.profile.clone(),
+            profile: self.profile().cloned(),
+            events: self.events.iter().map(|event| (**event).clone()).collect(),
+            chunks: self.chunks.clone(),
+            exec: self.exec().cloned(),
+            validate: self.validate().cloned(),
         }
     }
 
@@ -64,7 +76,11 @@ impl Sight {
             workers_gone,
             workers_total: self.view.workers_total,
             rows: changed(before.rows.as_ref(), self.rows.as_ref()),
-            profile: changed(before.profile.as_ref(), self.profile.as_ref()),
+            profile: changed(before.profile(), self.profile()),
+            events: self.events_since(before),
+            chunks: changed(before.chunks.as_ref(), self.chunks.as_ref()),
+            exec: changed(before.exec(), self.exec()),
+            validate: changed(before.validate(), self.validate()),
         };
         let nothing = Delta {
             jobs_total: before.view.jobs_total,
@@ -72,6 +88,33 @@ impl Sight {
             ..Default::default()
         };
         (delta != nothing).then_some(delta)
+    }
+
+    fn events_since(&self, before: &Self) -> Vec<Event> {
+        let known = before.events.last().map_or(0, |event| event.number);
+        let new = self.events.iter().filter(|event| event.number > known);
+        new.map(|event| (**event).clone()).collect()
+    }
+
+    fn profile(&self) -> Option<&Profile> {
+        match &self.result {
+            Some(Finished::Profile(profile)) => Some(profile),
+            _ => None,
+        }
+    }
+
+    fn exec(&self) -> Option<&ExecReport> {
+        match &self.result {
+            Some(Finished::Exec(report)) => Some(report),
+            _ => None,
+        }
+    }
+
+    fn validate(&self) -> Option<&ValidateReport> {
+        match &self.result {
+            Some(Finished::Validate(report)) => Some(report),
+            _ => None,
+        }
     }
 }
 

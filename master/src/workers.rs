@@ -1,10 +1,10 @@
 //! The workers heard of, and what their silence means.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use proto::Lane;
 use proto::v1::{Heartbeat, Worker, WorkerState};
+use proto::{JobId, Lane};
 
 use crate::rate::Rate;
 
@@ -89,6 +89,19 @@ impl Roster {
                 && states.contains(&worker.state(now_ms))
         };
         self.workers.values().filter(counts).count()
+    }
+
+    /// The chunks of a job that those who are alive have in hand.
+    pub(crate) fn in_hand(&self, job: JobId, now_ms: u64) -> HashSet<u64> {
+        let (states, id) = (
+            [WorkerState::Running, WorkerState::Draining],
+            job.to_string(),
+        );
+        let alive = self.workers.values();
+        let alive = alive.filter(|worker| states.contains(&worker.state(now_ms)));
+        let in_hand = alive.flat_map(|worker| &worker.last.in_hand);
+        let of_job = in_hand.filter(|chunk| chunk.job_id == id);
+        of_job.map(|chunk| chunk.seq).collect()
     }
 
     /// The lanes of those that are alive.

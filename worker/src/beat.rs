@@ -1,5 +1,6 @@
 //! The heartbeat: once a second, what this worker is doing. Lossy on purpose.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use broker::{BrokerError, Route, Session};
@@ -7,6 +8,7 @@ use proto::v1::{Heartbeat, WorkerState};
 use proto::{Envelope, Lane, Payload, WorkerId};
 
 use crate::tally::Tally;
+use crate::vitals::{Vitals, memory_bytes};
 
 /// How often a worker is heard.
 const EVERY: Duration = Duration::from_secs(1);
@@ -20,6 +22,7 @@ pub(crate) struct Identity {
     threads: usize,
     commands: Vec<String>,
     lane: Option<Lane>,
+    vitals: Arc<Vitals>,
 }
 
 impl Identity {
@@ -35,6 +38,7 @@ impl Identity {
             threads,
             commands,
             lane,
+            vitals: Arc::default(),
         }
     }
 
@@ -57,6 +61,8 @@ impl Identity {
             failures: counts.failures,
             lane: self.lane.map_or_else(String::new, |lane| lane.to_string()),
             commands: self.commands.clone(),
+            cpu: self.vitals.cpu(),
+            memory_bytes: memory_bytes(),
         }
     }
 }

@@ -16,6 +16,7 @@ mod run;
 mod session;
 mod shift;
 mod tally;
+mod vitals;
 
 pub use answer::answer_of;
 pub use args::{Args, cores};

@@ -1,11 +1,13 @@
 //! Questions to the store that memory does not answer.
 
 use prost::Message;
+use proto::JobId;
 use proto::v1::Reject;
 use rusqlite::params;
 
 use super::file::SpillFile;
 use super::{Store, StoreError};
+use crate::chunk_map::{Chunks, Stand};
 use crate::job::Job;
 
 /// Some of a job's rejects, in input order.
@@ -59,6 +61,43 @@ impl Store {
             }
         }
         Ok(page)
+    }
+
+    /// How each chunk of the job stands.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses.
+    pub(crate) fn chunks(&self, job: &Job) -> Result<Chunks, StoreError> {
+        let mut chunks = Chunks::default();
+        let mut statement = self.connection.prepare_cached(
+            "SELECT seq, attempt FROM result WHERE job = ?1 \
+             UNION ALL SELECT seq, 0 FROM dead WHERE job = ?1 AND state IN (0, 2)",
+        )?;
+        let mut rows = statement.query([job.key])?;
+        while let Some(row) = rows.next()? {
+            let (seq, attempt) = (row.get::<_, i64>(0)? as u64, row.get::<_, u32>(1)?);
+            let stand = match attempt {
+                0 => Stand::Dead,
+                attempt => Stand::after(attempt),
+            };
+            chunks.set(seq, stand);
+        }
+        Ok(chunks)
+    }
+
+    /// Why the job's chunk that died last did. Absent: none is dead, or the database refuses, and an
+    /// event is told without a reason.
+    pub(crate) fn last_reason(&self, id: JobId) -> Option<String> {
+        let job = self.job(id)?;
+        let mut statement = self
+            .connection
+            .prepare_cached(
+                "SELECT reason FROM dead WHERE job = ? AND state IN (0, 2) \
+                 ORDER BY died_unix_ms DESC LIMIT 1",
+            )
+            .ok()?;
+        statement.query_row([job.key], |row| row.get(0)).ok()
     }
 }
 

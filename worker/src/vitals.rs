@@ -1,0 +1,79 @@
+//! What this process costs its host: processor time and memory, as the system's `/proc` says, where
+//! there is one (proc(5), of Linux).
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+/// Looks at the process, again and again.
+#[derive(Debug, Default)]
+pub(crate) struct Vitals {
+    /// When it was looked at last, and the processor time up to then.
+    last: Mutex<Option<(Instant, Duration)>>,
+}
+
+impl Vitals {
+    /// Cores kept busy since the look before, by this process and by those that it waited for.
+    /// Absent at the first look, and where the system does not say.
+    pub(crate) fn cpu(&self) -> Option<f64> {
+        let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+        let used = used(&stat, rustix::param::clock_ticks_per_second())?;
+        let now = Instant::now();
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let (then, before) = last.replace((now, used))?;
+        let elapsed = now.duration_since(then).as_secs_f64();
+        (elapsed > 0.0).then(|| used.saturating_sub(before).as_secs_f64() / elapsed)
+    }
+}
+
+/// Bytes of memory that the process has.
+pub(crate) fn memory_bytes() -> Option<u64> {
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}
+
+/// User and system time, of the process and of the children that it waited for.
+fn used(stat: &str, ticks_per_second: u64) -> Option<Duration> {
+    // The program's name may have spaces and parentheses of its own.
+    let (_, fields) = stat.rsplit_once(')')?;
+    // utime is the 14th field, and the state behind the name the 3rd.
+    let times = fields.split_whitespace().skip(14 - 3).take(4);
+    let ticks: Vec<u64> = times.map(str::parse).collect::<Result<_, _>>().ok()?;
+    let ticks: u64 = (ticks.len() == 4).then(|| ticks.iter().sum())?;
+    Some(Duration::from_secs_f64(
+        ticks as f64 / ticks_per_second as f64,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_systems_words_are_read_whatever_the_program_is_called() {
+        let stat = "7 (a ) b) S 1 7 7 0 -1 4194560 100 0 0 0 50 25 20 5 20 0 8 0 100 0 0";
+        assert_eq!(used(stat, 100), Some(Duration::from_secs(1)));
+        assert_eq!(used("7 (a) S 1", 100), None);
+        assert_eq!(used("", 100), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn work_is_seen() {
+        let vitals = Vitals::default();
+        assert_eq!(vitals.cpu(), None);
+        let began = Instant::now();
+        let mut busy = None;
+        // At a hundred ticks a second, a tenth of a second of work cannot be missed.
+        while busy.is_none_or(|busy| busy < 0.01) && began.elapsed() < Duration::from_secs(30) {
+            let until = Instant::now() + Duration::from_millis(100);
+            while Instant::now() < until {
+                std::hint::spin_loop();
+            }
+            busy = vitals.cpu();
+        }
+        assert!(busy.is_some_and(|busy| busy >= 0.01), "{busy:?}");
+        assert!(memory_bytes().is_some_and(|bytes| bytes > 1 << 20));
+    }
+}
