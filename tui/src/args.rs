@@ -24,6 +24,9 @@ pub struct Args {
     /// where those are not set
     #[arg(long)]
     pub once: bool,
+    /// Offer no keys that change anything
+    #[arg(long)]
+    pub read_only: bool,
     /// Draw with ASCII only, as happens by itself where the locale is not UTF-8
     #[arg(long)]
     pub ascii: bool,
@@ -66,11 +69,25 @@ pub enum Tab {
     Rows,
     /// Every worker with its rates.
     Workers,
+    /// The dead chunks of all jobs.
+    Dead,
+    /// The broker's queues.
+    Broker,
+    /// What happened lately.
+    Log,
 }
 
 impl Tab {
     /// In the order in which they stand on the screen; the number key is the place from 1.
-    pub const ALL: [Self; 4] = [Self::Jobs, Self::Job, Self::Rows, Self::Workers];
+    pub const ALL: [Self; 7] = [
+        Self::Jobs,
+        Self::Job,
+        Self::Rows,
+        Self::Workers,
+        Self::Dead,
+        Self::Broker,
+        Self::Log,
+    ];
 
     /// What stands on the tab.
     pub fn title(self) -> &'static str {
@@ -79,13 +96,21 @@ impl Tab {
             Self::Job => "Job",
             Self::Rows => "Rows",
             Self::Workers => "Workers",
+            Self::Dead => "Dead",
+            Self::Broker => "Broker",
+            Self::Log => "Log",
         }
+    }
+
+    /// Where it stands, from 0.
+    pub(crate) fn place(self) -> usize {
+        Self::ALL.iter().position(|&tab| tab == self).unwrap_or(0)
     }
 
     /// The tab `steps` places to the right, around the end.
     #[must_use]
     pub fn step(self, steps: isize) -> Self {
-        let at = Self::ALL.iter().position(|&tab| tab == self).unwrap_or(0) as isize;
+        let at = self.place() as isize;
         Self::ALL[(at + steps).rem_euclid(Self::ALL.len() as isize) as usize]
     }
 }
@@ -124,6 +149,8 @@ pub struct Config {
     pub tab: Tab,
     /// Print one plain screen and return.
     pub once: bool,
+    /// Whether keys that change anything are left out.
+    pub read_only: bool,
     /// What the terminal can show.
     pub charset: Charset,
     /// Whether to use colours.
@@ -139,6 +166,7 @@ impl Config {
             rate_hz: 5.0,
             tab: Tab::Jobs,
             once: false,
+            read_only: false,
             charset: Charset::from_env(),
             colour: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
         }
@@ -152,6 +180,7 @@ impl From<Args> for Config {
             rate_hz: args.rate,
             tab: args.tab,
             once: args.once,
+            read_only: args.read_only,
             charset: if args.ascii {
                 Charset::Ascii
             } else {
@@ -168,8 +197,8 @@ mod tests {
 
     #[test]
     fn tabs_go_around() {
-        assert_eq!(Tab::Workers.step(1), Tab::Jobs);
-        assert_eq!(Tab::Jobs.step(-1), Tab::Workers);
+        assert_eq!(Tab::Log.step(1), Tab::Jobs);
+        assert_eq!(Tab::Jobs.step(-1), Tab::Log);
     }
 
     #[test]

@@ -64,7 +64,7 @@ pub(crate) enum Ended {
 
 /// What a status says to a person. One that the transport made up, when the other end went away,
 /// names no cause worth reading; one with a message of its own comes from the master.
-fn said(status: &Status) -> String {
+pub(crate) fn said(status: &Status) -> String {
     if std::error::Error::source(status).is_some() {
         "the master went away".to_owned()
     } else if status.message().is_empty() {

@@ -74,6 +74,8 @@ pub(crate) struct History {
     pub(crate) rows: Series,
     /// Bytes per second of all jobs.
     pub(crate) bytes: Series,
+    /// Chunks that wait, in all lanes.
+    pub(crate) waiting: Series,
     workers: HashMap<String, Series>,
 }
 
@@ -84,6 +86,11 @@ impl History {
         let (rows, bytes) = state.throughput();
         self.rows.push(second, rows as f32, TOTAL_SECONDS);
         self.bytes.push(second, bytes as f32, TOTAL_SECONDS);
+        if let Some(broker) = state.broker() {
+            let lanes = broker.lanes.iter().map(|lane| lane.tasks_ready);
+            let waiting = broker.tasks_ready.unwrap_or(0) + lanes.sum::<u64>();
+            self.waiting.push(second, waiting as f32, TOTAL_SECONDS);
+        }
         for worker in state.workers() {
             let id = State::worker_id(worker);
             if let Some(series) = self.workers.get_mut(id) {

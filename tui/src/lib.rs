@@ -1,13 +1,16 @@
 //! The dashboard: watches a master's stream and shows it in a terminal. It knows only what the
-//! stream says; it changes nothing and remembers nothing beyond its own run.
+//! master says, changes only what a person asks it to, and remembers nothing beyond its own run.
 //!
 //! Key → `Msg` → `update` → `Effect`, then `view` draws what the model says. The network is a task
-//! of its own (`feed`), which the event loop (`run`) never waits for. A further tab (Dead, Broker,
-//! Log) is a variant of [`Tab`], a file in `view/`, and its keys in `keys`.
+//! of its own (`feed`), as is what it asks beside the stream (`errand`); the event loop (`run`) never waits
+//! for either. A further tab is a variant of [`Tab`], a file in `view/`, and its keys in `keys`.
 
 mod args;
 mod clock;
+mod dead;
+mod errand;
 mod error;
+mod export;
 #[cfg(test)]
 #[path = "../tests/fake/mod.rs"]
 mod fake;

@@ -4,6 +4,7 @@
 use proto::v1::WatchEvent;
 
 use crate::args::Tab;
+use crate::errand::{Answer, Errand};
 use crate::feed::Ended;
 
 /// What can happen.
@@ -17,6 +18,8 @@ pub(crate) enum Msg {
     News(News),
     /// A key asks.
     Ask(Ask),
+    /// A file was written, or why it was not.
+    Saved(Result<String, String>),
 }
 
 /// What a key can ask for.
@@ -46,9 +49,26 @@ pub(crate) enum Ask {
     Keep,
     /// No filter.
     Clear,
-    Pause,
+    /// Holds what is on the screen, or lets it go on.
+    Hold,
+    /// Rows of the chosen job, or of whatever moved last.
     Follow,
+    /// Leaves out the first column that is shown, or shows all again.
+    Hide,
+    Unhide,
     Copy,
+    /// The table on the screen, as CSV.
+    Export,
+    Cancel,
+    /// Holds the job's chunks back, or lets them go on.
+    PauseJob,
+    Replay,
+    Drop,
+    /// To the question on the screen.
+    Yes,
+    No,
+    /// On the line so far down the screen.
+    Point(u16),
     Reconnect,
     Quit,
 }
@@ -62,6 +82,8 @@ pub(crate) enum News {
         job_id: String,
         event: Box<WatchEvent>,
     },
+    /// What came of an errand.
+    Answer(Answer),
 }
 
 /// How it stands with the master. Moments are the clock's.
@@ -130,5 +152,12 @@ pub(crate) enum Effect {
     Reconnect,
     /// Put this on the clipboard.
     Copy(String),
+    /// Ask the master.
+    Errand(Errand),
+    /// Write a file of this name, where there is none.
+    Save {
+        name: String,
+        bytes: Vec<u8>,
+    },
     Quit,
 }

@@ -1,8 +1,10 @@
 //! All that the screen depends on. `update` alone changes it; `view` alone reads it.
 
-use proto::v1::{Job, LatestRows, Worker};
+use proto::v1::{DeadChunkInfo, Event, Job, LatestRows, Reject, Worker};
 
 use crate::args::Tab;
+use crate::dead::{ChunkKey, DeadList, key_of};
+use crate::errand::Deed;
 use crate::history::History;
 use crate::message::Link;
 use crate::sheet::Sheet;
@@ -49,7 +51,55 @@ impl JobOrder {
     }
 }
 
-/// Which jobs are listed: those that have the text in name, id, publisher or state.
+/// How workers are ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum WorkerOrder {
+    #[default]
+    Host,
+    State,
+    Fastest,
+    Busiest,
+    Longest,
+}
+
+impl WorkerOrder {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Host,
+        Self::State,
+        Self::Fastest,
+        Self::Busiest,
+        Self::Longest,
+    ];
+
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Host => "by host",
+            Self::State => "by state",
+            Self::Fastest => "fastest first",
+            Self::Busiest => "busiest first",
+            Self::Longest => "longest chunk first",
+        }
+    }
+}
+
+/// A question to the person, and what is done on a yes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Question {
+    pub(crate) text: String,
+    pub(crate) deed: Deed,
+}
+
+/// The first bad records of a job, and when they were asked for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rejects {
+    pub(crate) job_id: String,
+    pub(crate) list: Vec<Reject>,
+    /// How many there were when they were asked for.
+    pub(crate) asked: u64,
+    pub(crate) asked_ms: u64,
+}
+
+/// Which lines of a list are shown: those that have the text in a cell that tells them apart.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Filter {
     pub(crate) text: String,
@@ -58,13 +108,19 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    fn passes(&self, job: &Job, theme: Theme) -> bool {
+    /// Whether any of `texts` has it, in upper or lower case.
+    pub(crate) fn passes<'t>(&self, texts: impl IntoIterator<Item = &'t str>) -> bool {
+        if self.text.is_empty() {
+            return true;
+        }
         let wanted = self.text.to_lowercase();
-        let (_, state, _) = theme.job_state(job.state());
-        let texts = [job.name.as_str(), &job.job_id, &job.publisher, state];
-        texts
-            .iter()
-            .any(|text| text.to_lowercase().contains(&wanted))
+        let mut texts = texts.into_iter();
+        texts.any(|text| text.to_lowercase().contains(&wanted))
+    }
+
+    /// Whether it is there to be seen.
+    pub(crate) fn is_shown(&self) -> bool {
+        self.typing || !self.text.is_empty()
     }
 }
 
@@ -80,6 +136,8 @@ pub(crate) struct Model {
     pub(crate) link: Link,
     /// Absent: nothing came yet.
     pub(crate) state: Option<State>,
+    /// What has come since the view is held. Absent: it is not.
+    pub(crate) ahead: Option<State>,
     /// When the last event came.
     pub(crate) heard_ms: u64,
     /// Data is fresh up to this age.
@@ -91,8 +149,15 @@ pub(crate) struct Model {
     pub(crate) watched: String,
     pub(crate) job: Picked,
     pub(crate) order: JobOrder,
-    pub(crate) filter: Filter,
+    filters: [Filter; Tab::ALL.len()],
     pub(crate) worker: Picked,
+    pub(crate) worker_order: WorkerOrder,
+    pub(crate) dead: DeadList,
+    /// The chosen event's number. Absent: the newest.
+    pub(crate) event: Option<u64>,
+    pub(crate) rejects: Rejects,
+    pub(crate) question: Option<Question>,
+    pub(crate) read_only: bool,
     /// The chosen column of the profile, from 0.
     pub(crate) column: usize,
     pub(crate) sheet: Sheet,
@@ -111,6 +176,7 @@ impl Model {
             size: (80, 24),
             link: Link::Connecting { since_ms: now_ms },
             state: None,
+            ahead: None,
             heard_ms: now_ms,
             fresh_ms: 2000,
             history: History::default(),
@@ -119,8 +185,14 @@ impl Model {
             watched: String::new(),
             job: Picked::default(),
             order: JobOrder::default(),
-            filter: Filter::default(),
+            filters: Default::default(),
             worker: Picked::default(),
+            worker_order: WorkerOrder::default(),
+            dead: DeadList::default(),
+            event: None,
+            rejects: Rejects::default(),
+            question: None,
+            read_only: false,
             column: 0,
             sheet: Sheet::default(),
             notice: None,
@@ -141,8 +213,26 @@ impl Model {
     /// The master's clock now; while it cannot be heard, as it last stood, since all that is shown
     /// is of that moment.
     pub(crate) fn master_now_ms(&self) -> u64 {
-        let said = self.state.as_ref().map_or(0, |state| state.sent_unix_ms);
+        let said = self.newest().map_or(0, |state| state.sent_unix_ms);
         said + if self.is_live() { self.age_ms() } else { 0 }
+    }
+
+    /// What is known by now, also while the view is held.
+    pub(crate) fn newest(&self) -> Option<&State> {
+        self.ahead.as_ref().or(self.state.as_ref())
+    }
+
+    /// The filter of the tab on the screen.
+    pub(crate) fn filter(&self) -> &Filter {
+        self.filter_of(self.tab)
+    }
+
+    fn filter_of(&self, tab: Tab) -> &Filter {
+        &self.filters[tab.place()]
+    }
+
+    pub(crate) fn filter_mut(&mut self) -> &mut Filter {
+        &mut self.filters[self.tab.place()]
     }
 
     /// The jobs that pass the filter, in the order chosen.
@@ -151,12 +241,13 @@ impl Model {
             return Vec::new();
         };
         let all = state.jobs().iter();
-        let mut jobs: Vec<&Job> = if self.filter.text.is_empty() {
-            all.collect()
-        } else {
-            all.filter(|job| self.filter.passes(job, self.theme))
-                .collect()
+        let passes = |job: &&Job| {
+            let (_, state, _) = self.theme.job_state(job.state());
+            let texts = [&job.name, &job.job_id, &job.publisher, &job.lane];
+            let texts = texts.into_iter().map(String::as_str);
+            self.filter_of(Tab::Jobs).passes(texts.chain([state]))
         };
+        let mut jobs: Vec<&Job> = all.filter(passes).collect();
         match self.order {
             JobOrder::Newest => {}
             JobOrder::Name => jobs.sort_by(|a, b| a.name.cmp(&b.name)),
@@ -175,8 +266,34 @@ impl Model {
         by_id.or(jobs.first()).copied()
     }
 
-    pub(crate) fn workers(&self) -> &[Worker] {
+    /// Every worker that is listed.
+    pub(crate) fn all_workers(&self) -> &[Worker] {
         self.state.as_ref().map_or(&[], State::workers)
+    }
+
+    /// The workers that pass the filter, in the order chosen.
+    pub(crate) fn workers(&self) -> Vec<&Worker> {
+        let passes = |worker: &&Worker| {
+            let (_, state, _) = self.theme.worker_state(worker.state());
+            let beat = worker.heartbeat.as_ref();
+            let texts = beat.map(|beat| {
+                let own = [&beat.host, &beat.worker_id, &beat.lane, &beat.version];
+                own.into_iter().chain(&beat.commands).map(String::as_str)
+            });
+            let texts = texts.into_iter().flatten().chain([state]);
+            self.filter_of(Tab::Workers).passes(texts)
+        };
+        let mut workers: Vec<&Worker> = self.all_workers().iter().filter(passes).collect();
+        match self.worker_order {
+            WorkerOrder::Host => {}
+            WorkerOrder::State => workers.sort_by_key(|worker| worker.state),
+            WorkerOrder::Fastest => workers.sort_by(|a, b| b.bytes_per_s.total_cmp(&a.bytes_per_s)),
+            WorkerOrder::Busiest => workers.sort_by(|a, b| cpu(b).total_cmp(&cpu(a))),
+            WorkerOrder::Longest => {
+                workers.sort_by_key(|worker| std::cmp::Reverse(longest_ms(worker)));
+            }
+        }
+        workers
     }
 
     /// The chosen worker, and its place in the list.
@@ -188,7 +305,53 @@ impl Model {
                 .position(|worker| State::worker_id(worker) == id)
         });
         let place = place.unwrap_or(0);
-        workers.get(place).map(|worker| (place, worker))
+        workers.get(place).map(|&worker| (place, worker))
+    }
+
+    /// The dead chunks that pass the filter.
+    pub(crate) fn dead_chunks(&self) -> Vec<&DeadChunkInfo> {
+        let passes = |chunk: &&DeadChunkInfo| {
+            let name = self.job_name(&chunk.job_id);
+            let texts = [name, chunk.job_id.as_str(), chunk.reason.as_str()];
+            self.filter_of(Tab::Dead).passes(texts)
+        };
+        self.dead.chunks().iter().filter(passes).collect()
+    }
+
+    /// The chosen dead chunk, and its place in the list.
+    pub(crate) fn picked_dead(&self) -> Option<(usize, &DeadChunkInfo)> {
+        let chunks = self.dead_chunks();
+        let is_picked = |chunk: &&DeadChunkInfo| Some(key_of(chunk)) == self.dead.picked;
+        let place = chunks.iter().position(is_picked).unwrap_or(0);
+        chunks.get(place).map(|&chunk| (place, chunk))
+    }
+
+    pub(crate) fn picked_key(&self) -> Option<ChunkKey> {
+        self.picked_dead().map(|(_, chunk)| key_of(chunk))
+    }
+
+    /// The events that pass the filter, newest first.
+    pub(crate) fn events(&self) -> Vec<&Event> {
+        let all = self.state.iter().flat_map(State::events).rev();
+        let passes = |event: &&Event| {
+            let texts = [event.text.as_str(), &event.job_id, &event.worker_id];
+            self.filter_of(Tab::Log).passes(texts)
+        };
+        all.filter(passes).collect()
+    }
+
+    /// The chosen event, and its place in the list.
+    pub(crate) fn picked_event(&self) -> Option<(usize, &Event)> {
+        let events = self.events();
+        let is_picked = |event: &&Event| Some(event.number) == self.event;
+        let place = events.iter().position(is_picked).unwrap_or(0);
+        events.get(place).map(|&event| (place, event))
+    }
+
+    /// What a job is called, as far as it is listed.
+    pub(crate) fn job_name(&self, job_id: &str) -> &str {
+        let job = self.state.as_ref().and_then(|state| state.job(job_id));
+        job.map_or("", |job| job.name.as_str())
     }
 
     /// The rows on the screen: those held while paused, else the latest.
@@ -202,7 +365,7 @@ impl Model {
         let wanted = match self.tab {
             Tab::Job => true,
             Tab::Rows => self.sheet.only_picked,
-            Tab::Jobs | Tab::Workers => false,
+            Tab::Jobs | Tab::Workers | Tab::Dead | Tab::Broker | Tab::Log => false,
         };
         let job = self.picked_job().filter(|_| wanted);
         job.map(|job| job.job_id.clone()).unwrap_or_default()
@@ -219,4 +382,16 @@ impl Model {
     pub(crate) fn page(&self) -> isize {
         (self.size.1 as isize - 8).max(1)
     }
+}
+
+/// Cores that a worker keeps busy.
+fn cpu(worker: &Worker) -> f64 {
+    let beat = worker.heartbeat.as_ref();
+    beat.and_then(|beat| beat.cpu).unwrap_or(0.0)
+}
+
+/// How long a worker has had the chunk that it has had longest.
+fn longest_ms(worker: &Worker) -> u64 {
+    let in_hand = worker.heartbeat.iter().flat_map(|beat| &beat.in_hand);
+    in_hand.map(|chunk| chunk.running_ms).max().unwrap_or(0)
 }

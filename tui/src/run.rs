@@ -8,15 +8,16 @@ use crossterm::event::{Event, EventStream};
 use futures_util::{Stream, StreamExt};
 use proto::ConnectError;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::args::{Config, Tab};
+use crate::args::Config;
 use crate::clock::Clock;
+use crate::errand::{self, ERRANDS_WAITING, Errand};
 use crate::error::TuiError;
 use crate::feed::{Feed, NEWS_WAITING, Wish};
-use crate::keys::{Mode, ask};
+use crate::keys::{Keyboard, Mode, ask};
 use crate::message::{Ask, Effect, Msg, News};
 use crate::model::Model;
 use crate::once;
@@ -48,12 +49,15 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), TuiE
     let clock = Clock::start();
     let theme = Theme::new(config.charset, config.colour);
     let mut model = Model::new(theme, &config.source.name(), config.tab, clock.now_ms());
+    model.read_only = config.read_only;
     model.size = screen.size().map_err(TuiError::Terminal)?;
     // A master speaks once a second at least, or as seldom as it is asked to.
     model.fresh_ms = model.fresh_ms.max((2500.0 / config.rate_hz) as u64);
 
     let (wish, wishes) = watch::channel(Wish::default());
     let (news_sender, news) = mpsc::channel(NEWS_WAITING);
+    let (errands, errands_waiting) = mpsc::channel(ERRANDS_WAITING);
+    let errands_task = errand::run(config.source.clone(), errands_waiting, news_sender.clone());
     let feed = Feed {
         source: config.source,
         rate_hz: config.rate_hz,
@@ -63,6 +67,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), TuiE
     };
     let mut tasks = JoinSet::new();
     tasks.spawn(feed.run());
+    let mut runner = JoinSet::new();
+    runner.spawn(errands_task);
 
     let mut dashboard = Dashboard {
         model,
@@ -70,6 +76,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), TuiE
         wish,
         news,
         tasks,
+        errands,
+        _runner: runner,
+        files: JoinSet::new(),
         shutdown,
     };
     dashboard.run(EventStream::new(), &mut screen).await
@@ -97,6 +106,11 @@ struct Dashboard {
     wish: watch::Sender<Wish>,
     news: mpsc::Receiver<News>,
     tasks: JoinSet<Result<(), ConnectError>>,
+    errands: mpsc::Sender<Errand>,
+    /// It goes with the dashboard.
+    _runner: JoinSet<()>,
+    /// Files that are being written, and what came of it.
+    files: JoinSet<Result<String, String>>,
     shutdown: CancellationToken,
 }
 
@@ -125,10 +139,12 @@ impl Dashboard {
                     None => return Ok(()),
                     Some(event) => self.heed(&event.map_err(TuiError::Terminal)?),
                 },
-                news = self.news.recv() => match news {
-                    Some(news) => Some(Msg::News(news)),
-                    None => return self.feed_ended().await,
-                },
+                Some(news) = self.news.recv() => Some(Msg::News(news)),
+                Some(ended) = self.tasks.join_next() => return feed_ended(ended),
+                Some(saved) = self.files.join_next() => {
+                    let saved = saved.unwrap_or_else(|panic| Err(panic.to_string()));
+                    Some(Msg::Saved(saved))
+                }
                 () = sleep_until(drawn + FRAME), if changed => continue,
                 _ = second.tick() => Some(Msg::Tick),
             };
@@ -139,6 +155,10 @@ impl Dashboard {
                 Effect::Quit => return Ok(()),
                 Effect::Watch(job_id) => self.wish.send_modify(|wish| wish.job_id = job_id),
                 Effect::Reconnect => self.wish.send_modify(|wish| wish.hurry += 1),
+                Effect::Errand(errand) => self.send(errand),
+                Effect::Save { name, bytes } => {
+                    self.files.spawn_blocking(move || save(name, &bytes));
+                }
                 Effect::Copy(text) => canvas.copy(&text).map_err(TuiError::Terminal)?,
             }
         }
@@ -148,32 +168,71 @@ impl Dashboard {
     fn heed(&self, event: &Event) -> Option<Msg> {
         let model = &self.model;
         Some(match Input::of(event)? {
-            Input::Key(key) => Msg::Ask(ask(key, model.tab, mode(model))?),
+            Input::Key(key) => {
+                let keyboard = Keyboard {
+                    tab: model.tab,
+                    mode: mode(model),
+                    read_only: model.read_only,
+                };
+                Msg::Ask(ask(key, keyboard)?)
+            }
             Input::Resize(columns, lines) => Msg::Resize(columns, lines),
             Input::Wheel(notches) => Msg::Ask(Ask::Down(notches * NOTCH)),
-            Input::Click(column, 0) => Msg::Ask(Ask::Show(tab_at(column, model.size.0)?)),
-            Input::Click(..) => return None,
+            Input::Click(column, 0) => {
+                Msg::Ask(Ask::Show(tab_at(model.tab, column, model.size.0)?))
+            }
+            // A click does not answer a question.
+            Input::Click(..) if model.question.is_some() => return None,
+            Input::Click(_, line) => Msg::Ask(Ask::Point(line)),
         })
     }
 
-    /// The network task ends before the dashboard only if it died, or nothing could come of it.
-    async fn feed_ended(&mut self) -> Result<(), TuiError> {
-        match self.tasks.join_next().await {
-            Some(Err(error)) => Err(TuiError::Feed(error)),
-            Some(Ok(ended)) => Ok(ended?),
-            None => Ok(()),
+    /// A person who asks faster than the master answers is asked to wait.
+    fn send(&mut self, errand: Errand) {
+        if self.errands.try_send(errand).is_err() {
+            let notice = "the master has not answered yet; try again".to_owned();
+            self.model.notice = Some((notice, self.clock.now_ms() + 3000));
         }
     }
 }
 
+/// The network task ends before the dashboard only if it died, or nothing could come of it.
+fn feed_ended(ended: Result<Result<(), ConnectError>, JoinError>) -> Result<(), TuiError> {
+    ended.map_err(TuiError::Feed)?.map_err(TuiError::from)
+}
+
 fn mode(model: &Model) -> Mode {
-    if model.filter.typing && model.tab == Tab::Jobs {
+    if model.question.is_some() {
+        Mode::Asked
+    } else if model.filter().typing {
         Mode::Typing
     } else if model.help {
         Mode::Help
     } else {
         Mode::Plain
     }
+}
+
+/// Writes a new file in the directory that the dashboard was started in; with a number in its name
+/// where there is one already.
+fn save(name: String, bytes: &[u8]) -> Result<String, String> {
+    for number in 1..100 {
+        let name = match number {
+            1 => name.clone(),
+            number => name.replace(".csv", &format!("-{number}.csv")),
+        };
+        match std::fs::File::create_new(&name) {
+            Ok(mut file) => {
+                let written = io::Write::write_all(&mut file, bytes);
+                return written
+                    .map(|()| name.clone())
+                    .map_err(|error| format!("cannot write {name}: {error}"));
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(format!("cannot write {name}: {error}")),
+        }
+    }
+    Err(format!("{name} and ninety-eight like it are there already"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! How the latest rows are looked at: held still or live, from which column on, and how wide each
 //! column is. A column only ever grows, so that nothing jumps while rows fly by.
 
+use std::collections::BTreeSet;
+
 use proto::v1::LatestRows;
 
 use crate::text::width;
@@ -28,6 +30,8 @@ pub(crate) struct Sheet {
     pub(crate) only_picked: bool,
     job_id: String,
     shapes: Vec<Shape>,
+    /// Columns that are left out.
+    hidden: BTreeSet<usize>,
 }
 
 impl Sheet {
@@ -64,6 +68,7 @@ impl Sheet {
         if self.job_id != latest.job_id {
             self.job_id.clone_from(&latest.job_id);
             self.shapes.clear();
+            self.hidden.clear();
             self.column = 0;
         }
         self.shapes.resize(latest.columns.len(), Shape::default());
@@ -83,10 +88,42 @@ impl Sheet {
         self.back = self.back.saturating_add_signed(by).min(most);
     }
 
-    /// Moves `by` columns to the right.
+    /// Moves `by` of the columns that are shown to the right.
     pub(crate) fn right(&mut self, by: isize, columns: usize) {
-        let most = columns.saturating_sub(1);
-        self.column = self.column.saturating_add_signed(by).min(most);
+        let shown: Vec<usize> = self.shown(0, columns).collect();
+        let at = shown.partition_point(|&column| column < self.column);
+        let to = at
+            .saturating_add_signed(by)
+            .min(shown.len().saturating_sub(1));
+        self.column = shown.get(to).copied().unwrap_or(0);
+    }
+
+    /// The columns from `first` on that are not left out.
+    pub(crate) fn shown(&self, first: usize, columns: usize) -> impl Iterator<Item = usize> {
+        (first..columns).filter(|column| !self.hidden.contains(column))
+    }
+
+    /// How many columns are left out.
+    pub(crate) fn hidden(&self) -> usize {
+        self.hidden.len()
+    }
+
+    /// Leaves out the first column that is shown, unless it is the only one.
+    pub(crate) fn hide_first(&mut self) {
+        let columns = self.shapes.len();
+        if self.shown(0, columns).count() < 2 {
+            return;
+        }
+        let first = self.shown(self.column, columns).next();
+        self.hidden.extend(first);
+        let next = self.shown(self.column, columns).next();
+        let last = self.shown(0, columns).last();
+        self.column = next.or(last).unwrap_or(0);
+    }
+
+    /// Shows all columns.
+    pub(crate) fn unhide(&mut self) {
+        self.hidden.clear();
     }
 }
 

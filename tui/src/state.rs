@@ -2,13 +2,18 @@
 //! here, where it comes in. Sequence numbers are the feed's; what is looked at is the model's.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 
 use proto::v1::watch_event::Change;
 use proto::v1::{
-    BrokerStatus, Delta, Job, LatestRows, MasterStatus, Profile, Snapshot, WatchEvent, Worker,
+    BrokerStatus, ChunkMap, Delta, Event, ExecReport, Job, LatestRows, MasterStatus, Profile,
+    Snapshot, ValidateReport, WatchEvent, Worker,
 };
 
 use crate::text::{Charset, visible_in};
+
+/// Events kept, of those that came since the dashboard began.
+const EVENTS_KEPT: usize = 1000;
 
 /// The master's world, as of the last event.
 #[derive(Debug, Clone, Default)]
@@ -24,8 +29,20 @@ pub(crate) struct State {
     workers: Vec<Worker>,
     workers_total: u64,
     rows: Option<LatestRows>,
-    /// With the id of the job that it belongs to.
-    profile: Option<(String, Profile)>,
+    /// What is known of the job that was asked for last.
+    focus: Focus,
+    /// Oldest first.
+    events: VecDeque<Event>,
+}
+
+/// What the stream says of one job alone.
+#[derive(Debug, Clone, Default)]
+struct Focus {
+    job_id: String,
+    profile: Option<Profile>,
+    exec: Option<ExecReport>,
+    validate: Option<ValidateReport>,
+    chunks: Option<ChunkMap>,
 }
 
 impl State {
@@ -43,7 +60,7 @@ impl State {
         job_id.clone_into(&mut self.asked);
         match event.change {
             Some(Change::Snapshot(snapshot)) => self.replace(job_id, snapshot),
-            Some(Change::Delta(delta)) => self.lay_over(job_id, delta),
+            Some(Change::Delta(delta)) => self.lay_over(delta),
             None => {}
         }
     }
@@ -58,14 +75,23 @@ impl State {
         self.workers_total = snapshot.workers_total;
         self.rows = None;
         self.set_rows(snapshot.rows);
-        // A stream that asks for no job says nothing of profiles: one seen before stays.
+        // A stream that asks for no job says nothing of any: what was seen before stays.
         if !job_id.is_empty() {
-            self.profile = None;
+            self.focus = Focus {
+                job_id: job_id.to_owned(),
+                ..Focus::default()
+            };
         }
-        self.set_profile(job_id, snapshot.profile);
+        self.set_profile(snapshot.profile);
+        self.set_exec(snapshot.exec);
+        self.set_validate(snapshot.validate);
+        self.set_chunks(snapshot.chunks);
+        // A master that began anew counts anew.
+        self.events.clear();
+        self.put_events(snapshot.events);
     }
 
-    fn lay_over(&mut self, job_id: &str, delta: Delta) {
+    fn lay_over(&mut self, delta: Delta) {
         if let Some(master) = delta.master {
             self.set_master(master);
         }
@@ -87,7 +113,11 @@ impl State {
             self.workers_total = delta.workers_total;
         }
         self.set_rows(delta.rows);
-        self.set_profile(job_id, delta.profile);
+        self.set_profile(delta.profile);
+        self.set_exec(delta.exec);
+        self.set_validate(delta.validate);
+        self.set_chunks(delta.chunks);
+        self.put_events(delta.events);
     }
 
     fn set_master(&mut self, mut master: MasterStatus) {
@@ -96,6 +126,9 @@ impl State {
         if let Some(broker) = &mut master.broker {
             self.clean(&mut broker.address);
             self.clean(&mut broker.detail);
+            for lane in &mut broker.lanes {
+                self.clean(&mut lane.lane);
+            }
         }
         self.master = master;
     }
@@ -106,6 +139,9 @@ impl State {
             self.clean(&mut job.name);
             self.clean(&mut job.operation);
             self.clean(&mut job.publisher);
+            self.clean(&mut job.reason);
+            self.clean(&mut job.lane);
+            self.clean(&mut job.expired_reason);
             match self.jobs.iter_mut().find(|old| old.job_id == job.job_id) {
                 Some(old) => *old = job,
                 None => self.jobs.push(job),
@@ -121,6 +157,11 @@ impl State {
             self.clean(&mut heartbeat.worker_id);
             self.clean(&mut heartbeat.host);
             self.clean(&mut heartbeat.version);
+            self.clean(&mut heartbeat.lane);
+            heartbeat
+                .commands
+                .iter_mut()
+                .for_each(|command| self.clean(command));
             // By position: lists are sorted as below, so each is found by halving.
             match self
                 .workers
@@ -141,7 +182,7 @@ impl State {
         self.rows = Some(rows);
     }
 
-    fn set_profile(&mut self, job_id: &str, profile: Option<Profile>) {
+    fn set_profile(&mut self, profile: Option<Profile>) {
         let Some(mut profile) = profile else { return };
         for column in &mut profile.columns {
             self.clean(&mut column.name);
@@ -157,7 +198,44 @@ impl State {
                 self.clean(text);
             }
         }
-        self.profile = Some((job_id.to_owned(), profile));
+        self.focus.profile = Some(profile);
+    }
+
+    fn set_exec(&mut self, report: Option<ExecReport>) {
+        let Some(mut report) = report else { return };
+        self.clean(&mut report.command);
+        report
+            .columns
+            .iter_mut()
+            .for_each(|column| self.clean(column));
+        self.focus.exec = Some(report);
+    }
+
+    fn set_validate(&mut self, report: Option<ValidateReport>) {
+        let Some(mut report) = report else { return };
+        for rule in &mut report.rules {
+            self.clean(&mut rule.column);
+            self.clean(&mut rule.rule);
+            self.clean(&mut rule.expected);
+        }
+        self.focus.validate = Some(report);
+    }
+
+    fn set_chunks(&mut self, chunks: Option<ChunkMap>) {
+        if chunks.is_some() {
+            self.focus.chunks = chunks;
+        }
+    }
+
+    fn put_events(&mut self, events: Vec<Event>) {
+        for mut event in events {
+            self.clean(&mut event.text);
+            self.clean(&mut event.job_id);
+            self.clean(&mut event.worker_id);
+            self.events.push_back(event);
+        }
+        let surplus = self.events.len().saturating_sub(EVENTS_KEPT);
+        self.events.drain(..surplus);
     }
 
     fn clean(&self, text: &mut String) {
@@ -203,12 +281,40 @@ impl State {
         self.rows.as_ref()
     }
 
-    /// The profile of `job_id`, where that was the last one asked for.
+    /// What is known of `job_id` alone, where that was the last one asked for.
+    fn focus(&self, job_id: &str) -> Option<&Focus> {
+        (self.focus.job_id == job_id).then_some(&self.focus)
+    }
+
+    /// The profile of `job_id`, where that was the last one asked for; and so on.
     pub(crate) fn profile(&self, job_id: &str) -> Option<&Profile> {
-        self.profile
-            .as_ref()
-            .filter(|(of, _)| of == job_id)
-            .map(|(_, profile)| profile)
+        self.focus(job_id)?.profile.as_ref()
+    }
+
+    pub(crate) fn exec(&self, job_id: &str) -> Option<&ExecReport> {
+        self.focus(job_id)?.exec.as_ref()
+    }
+
+    pub(crate) fn validate(&self, job_id: &str) -> Option<&ValidateReport> {
+        self.focus(job_id)?.validate.as_ref()
+    }
+
+    pub(crate) fn chunks(&self, job_id: &str) -> Option<&ChunkMap> {
+        self.focus(job_id)?.chunks.as_ref()
+    }
+
+    /// Oldest first.
+    pub(crate) fn events(&self) -> &VecDeque<Event> {
+        &self.events
+    }
+
+    pub(crate) fn master(&self) -> &MasterStatus {
+        &self.master
+    }
+
+    /// Dead chunks of all jobs that are listed.
+    pub(crate) fn dead_total(&self) -> u64 {
+        self.jobs.iter().map(|job| job.chunks_dead).sum()
     }
 
     /// Whether what is known is the answer to the question for `job_id`.

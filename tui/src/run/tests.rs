@@ -6,6 +6,7 @@ use proto::v1::watch_event::Change;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::*;
+use crate::args::Tab;
 use crate::fake::world;
 use crate::message::Link;
 use crate::text::Charset;
@@ -34,6 +35,7 @@ struct Ends {
     keys: mpsc::UnboundedSender<io::Result<Event>>,
     news: mpsc::Sender<News>,
     wishes: watch::Receiver<Wish>,
+    errands: mpsc::Receiver<Errand>,
     shutdown: CancellationToken,
 }
 
@@ -42,6 +44,7 @@ fn dashboard() -> (Dashboard, UnboundedReceiverStream<io::Result<Event>>, Ends) 
     let theme = Theme::new(Charset::Utf8, true);
     let (wish, wishes) = watch::channel(Wish::default());
     let (sender, news) = mpsc::channel(NEWS_WAITING);
+    let (errands, asked) = mpsc::channel(ERRANDS_WAITING);
     let (keys, input) = mpsc::unbounded_channel();
     let shutdown = CancellationToken::new();
     let dashboard = Dashboard {
@@ -50,12 +53,16 @@ fn dashboard() -> (Dashboard, UnboundedReceiverStream<io::Result<Event>>, Ends) 
         wish,
         news,
         tasks: JoinSet::new(),
+        errands,
+        _runner: JoinSet::new(),
+        files: JoinSet::new(),
         shutdown: shutdown.clone(),
     };
     let ends = Ends {
         keys,
         news: sender,
         wishes,
+        errands: asked,
         shutdown,
     };
     (dashboard, UnboundedReceiverStream::new(input), ends)
@@ -157,4 +164,49 @@ async fn a_terminal_that_is_gone_ends_it() {
     let (mut dashboard, input, ends) = dashboard();
     drop(ends.keys);
     dashboard.run(input, &mut Counter::default()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn errands_reach_the_network_and_their_answers_the_screen() {
+    let (mut dashboard, input, mut ends) = dashboard();
+    let script = async {
+        ends.news.send(News::Link(Link::Connected)).await.unwrap();
+        ends.news.send(snapshot()).await.unwrap();
+        while ends.news.capacity() < NEWS_WAITING {
+            tokio::task::yield_now().await;
+        }
+        ends.keys.send(Ok(key('5'))).unwrap();
+        assert_eq!(ends.errands.recv().await, Some(Errand::Dead));
+        let answer = crate::errand::Answer::Failed("the master is shutting down".into());
+        ends.news.send(News::Answer(answer)).await.unwrap();
+        while ends.news.capacity() < NEWS_WAITING {
+            tokio::task::yield_now().await;
+        }
+        ends.keys.send(Ok(key('q'))).unwrap();
+    };
+    let mut canvas = Counter::default();
+    let (ended, ()) = tokio::join!(dashboard.run(input, &mut canvas), script);
+    ended.unwrap();
+    let notice = dashboard.model.notice.unwrap().0;
+    assert_eq!(notice, "the master is shutting down");
+}
+
+#[test]
+fn a_file_that_is_there_is_not_written_over() {
+    let directory = tempdir();
+    let name = directory.join("rowmill-jobs.csv").display().to_string();
+    assert_eq!(save(name.clone(), b"one"), Ok(name.clone()));
+    let second = save(name.clone(), b"two").unwrap();
+    assert!(second.ends_with("rowmill-jobs-2.csv"), "{second}");
+    assert_eq!(std::fs::read(&name).unwrap(), b"one");
+    assert_eq!(std::fs::read(second).unwrap(), b"two");
+    assert!(save("/no/such/directory/x.csv".into(), b"").is_err());
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+fn tempdir() -> std::path::PathBuf {
+    let name = format!("rowmill-tui-{}", std::process::id());
+    let directory = std::env::temp_dir().join(name);
+    std::fs::create_dir_all(&directory).unwrap();
+    directory
 }

@@ -97,11 +97,11 @@ fn the_job_tab_turns_over_to_the_next_job() {
 #[test]
 fn rows_stand_still_while_paused_and_go_on_after() {
     let mut model = live();
-    press(&mut model, &[Ask::Show(Tab::Rows), Ask::Pause]);
+    press(&mut model, &[Ask::Show(Tab::Rows), Ask::Hold]);
     let held = model.rows().unwrap().rows_total;
     update(&mut model, event("", world::snapshot(9000, ""), 9000), 9000);
     assert_eq!(model.rows().unwrap().rows_total, held);
-    press(&mut model, &[Ask::Pause]);
+    press(&mut model, &[Ask::Hold]);
     assert!(model.rows().unwrap().rows_total > held);
 }
 
@@ -242,8 +242,8 @@ fn keys_do_no_harm_where_nothing_is_there() {
             Ask::Right(-1),
             Ask::Open,
             Ask::Sort,
-            Ask::Pause,
-            Ask::Pause,
+            Ask::Hold,
+            Ask::Hold,
             Ask::Follow,
             Ask::Copy,
             Ask::Help,
@@ -253,4 +253,135 @@ fn keys_do_no_harm_where_nothing_is_there() {
         ];
         press(&mut model, &asks);
     }
+}
+
+#[test]
+fn what_cannot_be_undone_is_asked_first_and_only_a_yes_does_it() {
+    let mut model = live();
+    assert_eq!(press(&mut model, &[Ask::Cancel]), Effect::None);
+    assert!(model.question.as_ref().unwrap().text.contains("orders.csv"));
+    assert_eq!(press(&mut model, &[Ask::No]), Effect::None);
+    assert_eq!(model.question, None);
+    let job_id = world::ORDERS.to_owned();
+    assert_eq!(
+        press(&mut model, &[Ask::Cancel, Ask::Yes]),
+        Effect::Errand(Errand::Deed(Deed::Cancel { job_id }))
+    );
+    assert_eq!(press(&mut model, &[Ask::Yes]), Effect::None, "asked once");
+}
+
+#[test]
+fn pausing_is_done_at_once_and_undone_by_the_same_key() {
+    let mut model = live();
+    let job_id = || world::ORDERS.to_owned();
+    assert_eq!(
+        press(&mut model, &[Ask::PauseJob]),
+        Effect::Errand(Errand::Deed(Deed::Pause { job_id: job_id() }))
+    );
+    let mut paused = world::snapshot(0, "");
+    paused.jobs[0].state = JobState::Paused.into();
+    update(&mut model, event("", paused, 0), 0);
+    assert_eq!(
+        press(&mut model, &[Ask::PauseJob]),
+        Effect::Errand(Errand::Deed(Deed::Resume { job_id: job_id() }))
+    );
+}
+
+#[test]
+fn what_makes_no_sense_is_said_and_not_asked() {
+    let mut model = live();
+    // The third job is done, and none of its chunks is dead.
+    press(&mut model, &[Ask::Down(2), Ask::Cancel]);
+    assert_eq!(model.question, None);
+    assert_eq!(model.notice.as_ref().unwrap().0, "this job is finished");
+    press(&mut model, &[Ask::Replay]);
+    assert_eq!(
+        model.notice.as_ref().unwrap().0,
+        "no chunk of this job is dead"
+    );
+}
+
+#[test]
+fn a_held_view_stays_as_it_is_and_then_shows_all_that_came() {
+    let mut model = live();
+    let rows = |model: &Model| model.picked_job().unwrap().rows;
+    let before = rows(&model);
+    press(&mut model, &[Ask::Hold]);
+    update(
+        &mut model,
+        event("", world::snapshot(20_000, ""), 20_000),
+        20_000,
+    );
+    assert_eq!(rows(&model), before);
+    press(&mut model, &[Ask::Hold]);
+    assert!(rows(&model) > before);
+}
+
+#[test]
+fn the_dead_are_asked_for_when_they_are_looked_at() {
+    let mut model = live();
+    assert_eq!(
+        press(&mut model, &[Ask::Show(Tab::Dead)]),
+        Effect::Errand(Errand::Dead)
+    );
+    let chunk = proto::v1::DeadChunkInfo {
+        job_id: world::ORDERS.to_owned(),
+        seq: 7,
+        ..Default::default()
+    };
+    let answer = Msg::News(News::Answer(Answer::Dead(vec![chunk])));
+    let (job_id, seqs) = (world::ORDERS.to_owned(), vec![7]);
+    assert_eq!(
+        update(&mut model, answer, 0),
+        Effect::Errand(Errand::Chunk {
+            job_id: job_id.clone(),
+            seq: 7
+        })
+    );
+    assert_eq!(
+        press(&mut model, &[Ask::Replay, Ask::Yes]),
+        Effect::Errand(Errand::Deed(Deed::Replay { job_id, seqs }))
+    );
+    // When that is done they are others.
+    let done = Msg::News(News::Answer(Answer::Done("1 chunk sent again".to_owned())));
+    assert_eq!(update(&mut model, done, 0), Effect::Errand(Errand::Dead));
+    assert_eq!(model.notice.as_ref().unwrap().0, "1 chunk sent again");
+    press(&mut model, &[Ask::Open]);
+    assert_eq!(
+        (model.tab, picked(&model)),
+        (Tab::Job, "orders.csv".to_owned())
+    );
+}
+
+#[test]
+fn the_table_on_the_screen_is_exported_whole() {
+    let mut model = live();
+    let Effect::Save { name, bytes } = press(&mut model, &[Ask::Export]) else {
+        panic!("nothing is saved");
+    };
+    let text = String::from_utf8(bytes).unwrap();
+    assert_eq!(name, "rowmill-jobs.csv");
+    assert_eq!(text.lines().count(), 1 + model.jobs().len());
+    assert!(text.starts_with("job_id,name,") && text.contains(",orders.csv,profile,running,"));
+    for tab in [Tab::Rows, Tab::Workers, Tab::Log] {
+        let effect = press(&mut model, &[Ask::Show(tab), Ask::Export]);
+        assert!(matches!(effect, Effect::Save { .. }), "{tab:?}");
+    }
+    press(&mut model, &[Ask::Show(Tab::Broker), Ask::Export]);
+    assert_eq!(model.notice.as_ref().unwrap().0, "there is no table here");
+}
+
+#[test]
+fn columns_are_left_out_and_come_back() {
+    let mut model = live();
+    let shown = |model: &Model| model.sheet.shown(model.sheet.column, 5).collect::<Vec<_>>();
+    press(
+        &mut model,
+        &[Ask::Show(Tab::Rows), Ask::Hide, Ask::Right(1), Ask::Hide],
+    );
+    assert_eq!(shown(&model), [3, 4]);
+    press(&mut model, &[Ask::Right(-1)]);
+    assert_eq!(shown(&model), [1, 3, 4]);
+    press(&mut model, &[Ask::Unhide, Ask::Right(-9)]);
+    assert_eq!(shown(&model), [0, 1, 2, 3, 4]);
 }

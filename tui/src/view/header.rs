@@ -11,22 +11,29 @@ use crate::model::Model;
 use crate::theme::Tone;
 
 /// From this width on there is room for the name.
-const NAME_FROM: u16 = 56;
+const NAME_FROM: u16 = 72;
 const NAME: &str = " rowmill ";
 
 /// Columns of the small chart of all throughput, and of the figures beside it.
 const PULSE: u16 = 8;
 const PULSE_FIGURES: u16 = 16;
 
+/// From this width on there is room for the titles of all tabs.
+const TITLES_FROM: u16 = 60;
+
 /// Each tab with its first and the column after its last, on a screen `width` columns wide.
-fn places(width: u16) -> impl Iterator<Item = (Tab, String, u16, u16)> {
+fn places(now: Tab, width: u16) -> impl Iterator<Item = (Tab, String, u16, u16)> {
     let mut x = if width >= NAME_FROM {
         NAME.len() as u16 + 1
     } else {
         0
     };
     Tab::ALL.into_iter().enumerate().map(move |(i, tab)| {
-        let label = format!(" {} {} ", i + 1, tab.title());
+        let label = if width >= TITLES_FROM || tab == now {
+            format!(" {} {} ", i + 1, tab.title())
+        } else {
+            format!(" {} ", i + 1)
+        };
         let from = x;
         x += label.len() as u16;
         (tab, label, from, x)
@@ -34,8 +41,8 @@ fn places(width: u16) -> impl Iterator<Item = (Tab, String, u16, u16)> {
 }
 
 /// The tab at column `x` of the first line.
-pub(crate) fn tab_at(x: u16, width: u16) -> Option<Tab> {
-    places(width)
+pub(crate) fn tab_at(now: Tab, x: u16, width: u16) -> Option<Tab> {
+    places(now, width)
         .find(|(_, _, from, to)| (*from..*to).contains(&x))
         .map(|(tab, ..)| tab)
 }
@@ -46,7 +53,7 @@ pub(super) fn draw(model: &Model, pen: &mut Pen, area: Rect) {
         pen.styled(area.x, area.y, area.width, NAME, style);
     }
     let mut end = area.x;
-    for (tab, label, from, to) in places(area.width) {
+    for (tab, label, from, to) in places(model.tab, area.width) {
         let style = if tab == model.tab {
             pen.theme
                 .style(Tone::Strong)
@@ -81,10 +88,13 @@ mod tests {
 
     #[test]
     fn a_click_finds_the_tab_under_it() {
-        assert_eq!(tab_at(0, 80), None);
-        assert_eq!(tab_at(11, 80), Some(Tab::Jobs));
-        assert_eq!(tab_at(0, 40), Some(Tab::Jobs));
-        assert_eq!(tab_at(39, 40), None);
-        assert_eq!(tab_at(25, 40), Some(Tab::Workers));
+        let at = |x, width| tab_at(Tab::Rows, x, width);
+        assert_eq!(at(0, 80), None);
+        assert_eq!(at(11, 80), Some(Tab::Jobs));
+        assert_eq!(at(79, 80), None);
+        assert_eq!(at(0, 40), Some(Tab::Jobs));
+        assert_eq!(at(10, 40), Some(Tab::Rows));
+        assert_eq!(at(15, 40), Some(Tab::Workers));
+        assert_eq!(at(39, 40), None);
     }
 }

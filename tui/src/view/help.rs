@@ -4,7 +4,6 @@ use ratatui::layout::Rect;
 use ratatui::widgets::{Clear, Widget};
 
 use super::pen::{Ink, Pen, inks_width};
-use crate::args::Tab;
 use crate::keys::{Binding, Hint, on};
 use crate::message::Link;
 use crate::model::Model;
@@ -17,12 +16,12 @@ fn names(pen: &Pen, binding: &Binding) -> &'static str {
 
 /// One line: `Enter open the job   s sort   ? help   q quit`. The last ones stay where not all fit.
 pub(super) fn hints(model: &Model, pen: &mut Pen, area: Rect) {
-    if model.filter.typing && model.tab == Tab::Jobs {
+    if model.filter().typing {
         return typing(pen, area);
     }
-    let nothing_there = model.picked_job().is_none() && model.workers().is_empty()
+    let nothing_there = model.picked_job().is_none() && model.all_workers().is_empty()
         || matches!(model.link, Link::VersionMismatch { .. });
-    let items: Vec<(Hint, Vec<Ink>)> = on(model.tab)
+    let items: Vec<(Hint, Vec<Ink>)> = on(model.tab, model.read_only)
         .filter(|binding| match binding.hint {
             Hint::Never => false,
             Hint::Here => !nothing_there,
@@ -74,7 +73,7 @@ fn fitting(mut items: Vec<(Hint, Vec<Ink>)>, columns: u16) -> Vec<Ink> {
 
 /// The overlay, in the middle of `area`.
 pub(super) fn overlay(model: &Model, pen: &mut Pen, area: Rect) {
-    let bindings: Vec<&Binding> = on(model.tab)
+    let bindings: Vec<&Binding> = on(model.tab, model.read_only)
         .filter(|binding| binding.hint != Hint::Cut || !model.is_live())
         .collect();
     let keys = bindings
@@ -102,6 +101,37 @@ pub(super) fn overlay(model: &Model, pen: &mut Pen, area: Rect) {
             (format!("  {}", binding.does), Tone::Plain),
         ];
         pen.inks(frame.x + 3, y, frame.right() - 1, &line);
+    }
+}
+
+/// A question in the middle of `area`.
+pub(super) fn question(pen: &mut Pen, area: Rect, text: &str) {
+    let wide = (width(text) as u16 + 6)
+        .clamp(30, area.width.max(30))
+        .min(area.width);
+    let lines = super::screens::wrap(text, wide.saturating_sub(6));
+    let high = (lines.len() as u16 + 4).min(area.height);
+    let frame = Rect {
+        x: area.x + (area.width - wide) / 2,
+        y: area.y + (area.height - high) / 2,
+        width: wide,
+        height: high,
+    };
+    border(pen, frame, " Sure? ");
+    let answers = vec![
+        ("y".to_owned(), Tone::Strong),
+        (" yes   ".to_owned(), Tone::Faint),
+        ("any other key".to_owned(), Tone::Strong),
+        (" no".to_owned(), Tone::Faint),
+    ];
+    let lines = lines.into_iter().chain([Vec::new(), answers]);
+    for (i, line) in lines.enumerate().take(high.saturating_sub(2).into()) {
+        pen.inks(
+            frame.x + 3,
+            frame.y + 1 + i as u16,
+            frame.right() - 1,
+            &line,
+        );
     }
 }
 

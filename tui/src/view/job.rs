@@ -1,5 +1,6 @@
-//! The Job tab: the profile of the chosen job, one line a column, and what is known of the chosen
-//! column. Whatever is not final says so.
+//! The Job tab: how the chosen job's chunks stand, its result (a profile, one line a column, and what
+//! is known of the chosen column; or what `report` draws), and the latest rows and bad records where
+//! there is room. Whatever is not final says so.
 
 use proto::v1::{ColumnProfile, Job, JobState, Profile};
 use ratatui::layout::Rect;
@@ -9,10 +10,10 @@ use super::gauge::gauge;
 use super::jobs::{about, eta, name, share, state_of};
 use super::pen::{Ink, Pen};
 use super::table::{Cell, Column, table};
-use super::{cut_bottom, cut_top, screens};
+use super::{chunks, cut_bottom, cut_top, report, rows, screens};
 use crate::format::{
     duration, grouped, grouped_decimal, megabytes_per_s, narrow_number, number, percent, plural,
-    rate,
+    rate, short_id,
 };
 use crate::model::Model;
 use crate::theme::{Theme, Tone};
@@ -41,19 +42,104 @@ const FEW_FACTS: usize = 6;
 
 pub(super) fn draw(model: &Model, pen: &mut Pen, area: Rect) {
     let Some(job) = model.picked_job() else {
-        if model.filter.text.is_empty() {
-            screens::no_jobs(model, pen, area);
-        } else {
+        let has_any = model
+            .state
+            .as_ref()
+            .is_some_and(|state| state.jobs_total() > 0);
+        if has_any {
             screens::no_match(pen, area);
+        } else {
+            screens::no_jobs(model, pen, area);
         }
         return;
     };
     let (head, area) = cut_top(area, head_height(area));
     heading(model, pen, head, job);
-    let profile = model
-        .state
-        .as_ref()
-        .and_then(|state| state.profile(&job.job_id));
+    let area = chunk_map(model, pen, area, job);
+    let area = rejects(model, pen, area, job);
+    let area = latest(model, pen, area, job);
+    result(model, pen, area, job);
+}
+
+/// How the chunks stand, as far as there is room. Returns what is left.
+fn chunk_map(model: &Model, pen: &mut Pen, area: Rect, job: &Job) -> Rect {
+    let state = model.state.as_ref();
+    let Some(chunks) = state
+        .and_then(|state| state.chunks(&job.job_id))
+        .filter(|chunks| chunks.chunks > 0 && area.height >= 10)
+    else {
+        return area;
+    };
+    let most = area.height / 8;
+    let width = area.width.saturating_sub(2);
+    let (top, rest) = cut_top(area, 1 + chunks::lines(chunks, width, most));
+    let legend = chunks::legend(model.theme, chunks, job.chunks_dead);
+    pen.rule(top, &chunks::title(chunks), &legend);
+    let (_, map) = cut_top(top, 1);
+    let map = Rect {
+        x: map.x + 1,
+        width,
+        ..map
+    };
+    chunks::map(pen, map, chunks);
+    rest
+}
+
+/// From this height on there is room for some of the latest rows, and for some bad records.
+const EXTRAS_FROM: u16 = 36;
+const EXTRAS: u16 = 6;
+
+/// The first bad records, at the foot. Returns what is left above.
+fn rejects(model: &Model, pen: &mut Pen, area: Rect, job: &Job) -> Rect {
+    let list = &model.rejects.list;
+    let is_shown = area.height >= EXTRAS_FROM && job.rejects > 0;
+    if !is_shown || model.rejects.job_id != job.job_id || list.is_empty() {
+        return area;
+    }
+    let (area, foot) = cut_bottom(area, EXTRAS);
+    let shown = list.len().min(usize::from(EXTRAS) - 1) as u64;
+    let title = [
+        ("Bad records".to_owned(), Tone::Strong),
+        (format!(" {shown} of {}", grouped(job.rejects)), Tone::Plain),
+    ];
+    let hint = format!("rowmill rejects {}", short_id(&job.job_id));
+    pen.rule(foot, &title, &[(hint, Tone::Faint)]);
+    for (i, reject) in list.iter().enumerate().take(shown as usize) {
+        let y = foot.y + 1 + i as u16;
+        let line = [
+            (format!("line {:>9}  ", grouped(reject.line)), Tone::Faint),
+            (reject.reason.clone(), Tone::Warn),
+        ];
+        pen.inks(foot.x + 1, y, foot.right() - 1, &line);
+    }
+    area
+}
+
+/// The rows processed last, at the foot. Returns what is left above.
+fn latest(model: &Model, pen: &mut Pen, area: Rect, job: &Job) -> Rect {
+    let rows = model.state.as_ref().and_then(|state| state.rows());
+    let is_shown = area.height >= EXTRAS_FROM - EXTRAS;
+    let Some(rows) = rows.filter(|rows| is_shown && rows.job_id == job.job_id) else {
+        return area;
+    };
+    if rows.rows.is_empty() {
+        return area;
+    }
+    let (area, foot) = cut_bottom(area, EXTRAS + 1);
+    rows::latest(model, pen, foot, rows);
+    area
+}
+
+/// What came of it so far.
+fn result(model: &Model, pen: &mut Pen, area: Rect, job: &Job) {
+    let state = model.state.as_ref();
+    if let Some(report) = state.and_then(|state| state.exec(&job.job_id)) {
+        return report::exec(pen, area, report, (job.output_bytes, &label(job)));
+    }
+    if let Some(report) = state.and_then(|state| state.validate(&job.job_id)) {
+        return report::rules(pen, area, report, (model.column, &label(job)));
+    }
+    let profile = state.and_then(|state| state.profile(&job.job_id));
     let Some(profile) = profile.filter(|profile| !profile.columns.is_empty()) else {
         pen.rule(area, &[("Profile".into(), Tone::Strong)], &label(job));
         return screens::no_profile(model, pen, cut_top(area, 1).1, job);

@@ -46,9 +46,11 @@ pub(super) fn draw(model: &Model, pen: &mut Pen, area: Rect) {
     let shown = table(pen, lines, &COLUMNS, (jobs.len(), chosen), |at| {
         cells(model, jobs[at])
     });
+    let total = model.state.as_ref().map_or(0, State::jobs_total);
+    let title = listed(model, "Jobs", &shown, jobs.len(), total);
     pen.rule(
         area,
-        &title(model, &shown),
+        &title,
         &[(model.order.word().to_owned(), Tone::Faint)],
     );
     match picked {
@@ -74,22 +76,23 @@ fn detail_height(area: Rect) -> u16 {
     }
 }
 
-fn title(model: &Model, shown: &std::ops::Range<usize>) -> Vec<Ink> {
-    let state = model.state.as_ref();
-    let total = state.map_or(0, State::jobs_total);
-    let mut title = vec![("Jobs".to_owned(), Tone::Strong)];
-    let filter = &model.filter;
-    if filter.typing || !filter.text.is_empty() {
+/// The title of a list: how many there are, which of them are on the screen, and by which filter.
+/// `len` pass it, of `total`.
+pub(super) fn listed(
+    model: &Model,
+    what: &str,
+    shown: &std::ops::Range<usize>,
+    len: usize,
+    total: u64,
+) -> Vec<Ink> {
+    let mut title = vec![(what.to_owned(), Tone::Strong)];
+    let filter = model.filter();
+    if filter.is_shown() {
         let text = visible_in(&filter.text, model.theme.charset);
         let cursor = if filter.typing { "_" } else { "" };
-        title.push((
-            format!(" {} of {}", shown.len(), grouped(total)),
-            Tone::Plain,
-        ));
+        title.push((format!(" {len} of {}", grouped(total)), Tone::Plain));
         title.push((format!("  / {text}{cursor}"), Tone::Accent));
-        return title;
-    }
-    if shown.len() as u64 == total {
+    } else if shown.len() as u64 == total {
         title.push((format!(" {total}"), Tone::Plain));
     } else {
         let range = model.theme.range(shown.start + 1, shown.end);

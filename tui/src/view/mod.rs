@@ -1,14 +1,19 @@
 //! The screen: a header with the tabs, a body, a status line, and hints where there is room. It
 //! reads the model and draws; it changes nothing and keeps nothing.
 
+mod broker;
 mod chart;
+mod chunks;
+mod dead;
 mod facts;
 mod gauge;
 mod header;
 mod help;
 mod job;
 mod jobs;
+mod log;
 mod pen;
+mod report;
 mod rows;
 mod screens;
 mod status;
@@ -39,25 +44,41 @@ pub(crate) fn view(model: &Model, frame: &mut Frame) {
     draw(model, frame.buffer_mut(), area);
 }
 
+/// The place in the list on the screen of what stands on that line.
+pub(crate) fn line_at(model: &Model, line: u16) -> Option<usize> {
+    let (columns, lines) = model.size;
+    let area = Rect::new(0, 0, columns, lines);
+    let mut buffer = Buffer::empty(area);
+    let mut pen = Pen::new(&mut buffer, model.theme);
+    draw_with(model, &mut pen, area);
+    pen.place_at(line)
+}
+
 /// As [`view`], onto any buffer.
 pub(crate) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
-    let mut pen = Pen::new(buffer, model.theme);
+    draw_with(model, &mut Pen::new(buffer, model.theme), area);
+}
+
+fn draw_with(model: &Model, pen: &mut Pen, area: Rect) {
     if area.width < LEAST.0 || area.height < LEAST.1 {
-        screens::too_small(&mut pen, area);
+        screens::too_small(pen, area);
         return;
     }
     let (top, rest) = cut_top(area, 1);
     let hints = u16::from(area.height >= HINTS_FROM && model.interactive);
     let (rest, foot) = cut_bottom(rest, hints);
     let (body, status) = cut_bottom(rest, 1);
-    header::draw(model, &mut pen, top);
-    body_of(model, &mut pen, body);
-    status::draw(model, &mut pen, status);
+    header::draw(model, pen, top);
+    body_of(model, pen, body);
+    status::draw(model, pen, status);
     if hints > 0 {
-        help::hints(model, &mut pen, foot);
+        help::hints(model, pen, foot);
     }
     if model.help {
-        help::overlay(model, &mut pen, body);
+        help::overlay(model, pen, body);
+    }
+    if let Some(question) = &model.question {
+        help::question(pen, body, &question.text);
     }
 }
 
@@ -96,6 +117,9 @@ fn body_of(model: &Model, pen: &mut Pen, area: Rect) {
         Tab::Job => job::draw(model, pen, area),
         Tab::Rows => rows::draw(model, pen, area),
         Tab::Workers => workers::draw(model, pen, area),
+        Tab::Dead => dead::draw(model, pen, area),
+        Tab::Broker => broker::draw(model, pen, area),
+        Tab::Log => log::draw(model, pen, area),
     }
     if stale {
         grey(pen.buffer(), area);
@@ -107,6 +131,7 @@ fn banners(model: &Model, pen: &mut Pen, area: Rect) -> Rect {
     let mut rest = area;
     let texts = [
         screens::disconnected_line(model, area.width),
+        screens::held_line(model),
         screens::broker_line(model),
         screens::no_workers_line(model, area.width),
     ];

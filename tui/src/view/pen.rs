@@ -12,6 +12,8 @@ use crate::theme::{Theme, Tone};
 pub(super) struct Pen<'a> {
     buffer: &'a mut Buffer,
     pub(super) theme: Theme,
+    /// Which line of a list stands on which of the screen.
+    places: Vec<(u16, usize)>,
 }
 
 /// A run of text in one tone.
@@ -19,7 +21,21 @@ pub(super) type Ink = (String, Tone);
 
 impl<'a> Pen<'a> {
     pub(super) fn new(buffer: &'a mut Buffer, theme: Theme) -> Self {
-        Self { buffer, theme }
+        Self {
+            buffer,
+            theme,
+            places: Vec::new(),
+        }
+    }
+
+    /// Notes that the line `at` of a list stands on line `y`.
+    pub(super) fn note_place(&mut self, y: u16, at: usize) {
+        self.places.push((y, at));
+    }
+
+    pub(super) fn place_at(&self, y: u16) -> Option<usize> {
+        let place = self.places.iter().find(|(line, _)| *line == y);
+        place.map(|&(_, at)| at)
     }
 
     pub(super) fn buffer(&mut self) -> &mut Buffer {

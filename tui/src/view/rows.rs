@@ -9,7 +9,7 @@ use super::pen::{Ink, Pen};
 use super::{cut_top, screens};
 use crate::format::{count, grouped, short_id};
 use crate::model::Model;
-use crate::text::width;
+use crate::text::{visible_in, width};
 use crate::theme::Tone;
 
 /// Columns for the record's number.
@@ -29,6 +29,10 @@ pub(super) fn draw(model: &Model, pen: &mut Pen, area: Rect) {
     let Some(rows) = model.rows().filter(|rows| !rows.rows.is_empty()) else {
         return screens::no_rows(pen, area);
     };
+    let found = found(model, rows);
+    if found.is_empty() {
+        return screens::filtered(model, pen, area, "none of the latest rows matches");
+    }
     let places = places(model, rows, area);
     pen.rule(
         area,
@@ -37,15 +41,40 @@ pub(super) fn draw(model: &Model, pen: &mut Pen, area: Rect) {
     );
     let (head, lines) = cut_top(cut_top(area, 1).1, 1);
     heading(pen, head, rows, &places);
-    let newest = rows.rows.len().saturating_sub(model.sheet.back);
+    let newest = found.len().saturating_sub(model.sheet.back);
     // Scrolled all the way back, the screen stays full.
-    let last = newest.max(usize::from(lines.height).min(rows.rows.len()));
+    let last = newest.max(usize::from(lines.height).min(found.len()));
     let first = last.saturating_sub(lines.height.into());
-    let shown = &rows.rows[first..last];
+    let shown = &found[first..last];
     // While they are fewer than the screen is high, they stand at its top.
     for (i, row) in shown.iter().enumerate() {
         let y = lines.y + i as u16;
         line(pen, lines, y, row, &places);
+    }
+}
+
+/// The rows that are searched for: those with the text in a cell.
+fn found<'r>(model: &Model, rows: &'r LatestRows) -> Vec<&'r SampleRow> {
+    let filter = model.filter();
+    let passes = |row: &&SampleRow| filter.passes(row.cells.iter().map(String::as_str));
+    rows.rows.iter().filter(passes).collect()
+}
+
+/// The last of `rows`, as many as fit below a rule and the header.
+pub(super) fn latest(model: &Model, pen: &mut Pen, area: Rect, rows: &LatestRows) {
+    let places = places(model, rows, area);
+    let shown = count(
+        u64::from(area.height.saturating_sub(2)).min(rows.rows.len() as u64),
+        3,
+    );
+    let remark = format!("{shown} of {}", grouped(rows.rows_total));
+    let title = [("Latest rows".to_owned(), Tone::Strong)];
+    pen.rule(area, &title, &[(remark, Tone::Faint)]);
+    let (head, lines) = cut_top(cut_top(area, 1).1, 1);
+    heading(pen, head, rows, &places);
+    let first = rows.rows.len().saturating_sub(lines.height.into());
+    for (i, row) in rows.rows[first..].iter().enumerate() {
+        line(pen, lines, lines.y + i as u16, row, &places);
     }
 }
 
@@ -56,7 +85,7 @@ fn places(model: &Model, rows: &LatestRows, area: Rect) -> Vec<Place> {
     let widest = (area.width / 4).max(22);
     let right = area.right().saturating_sub(1);
     let mut places = Vec::new();
-    for index in model.sheet.column..rows.columns.len() {
+    for index in model.sheet.shown(model.sheet.column, rows.columns.len()) {
         if x + 3 > right {
             break;
         }
@@ -86,6 +115,12 @@ fn title(model: &Model, rows: &LatestRows) -> Vec<Ink> {
         ("Rows".to_owned(), Tone::Strong),
         (format!(" of {of}"), Tone::Plain),
     ];
+    let filter = model.filter();
+    if filter.is_shown() {
+        let text = visible_in(&filter.text, model.theme.charset);
+        let cursor = if filter.typing { "_" } else { "" };
+        title.push((format!("  / {text}{cursor}"), Tone::Accent));
+    }
     if model.sheet.only_picked {
         title.push((", this job only".to_owned(), Tone::Faint));
     }
@@ -120,6 +155,9 @@ fn remark(model: &Model, rows: &LatestRows, places: &[Place], width: u16) -> Vec
         if places.len() as u64 != total {
             let range = model.theme.range(first.index + 1, last.index + 1);
             remark.push((format!("{dot}columns {range} of {total}"), Tone::Faint));
+        }
+        if model.sheet.hidden() > 0 {
+            remark.push((format!("{dot}{} hidden", model.sheet.hidden()), Tone::Warn));
         }
     }
     remark

@@ -164,6 +164,59 @@ pub(super) fn no_rows(pen: &mut Pen, area: Rect) {
     screen(pen, area, lines);
 }
 
+pub(super) fn no_dead(model: &Model, pen: &mut Pen, area: Rect) {
+    if !model.dead.is_known {
+        return pen.centred(area, &[one("asking the master", Tone::Faint)]);
+    }
+    if model.filter().is_shown() {
+        return filtered(model, pen, area, "no dead chunk matches the filter");
+    }
+    let lines = vec![
+        one("no dead chunks", Tone::Strong),
+        gap(),
+        one(
+            "a chunk that fails every attempt would be here,",
+            Tone::Faint,
+        ),
+        one("to be looked at and replayed", Tone::Faint),
+    ];
+    screen(pen, area, lines);
+}
+
+pub(super) fn no_events(model: &Model, pen: &mut Pen, area: Rect) {
+    if model.filter().is_shown() {
+        return filtered(model, pen, area, "nothing in the log matches the filter");
+    }
+    let lines = vec![
+        one("nothing happened yet", Tone::Strong),
+        gap(),
+        one("jobs, workers and the broker are told of here", Tone::Faint),
+    ];
+    screen(pen, area, lines);
+}
+
+pub(super) fn no_broker(pen: &mut Pen, area: Rect) {
+    let lines = vec![
+        one("no broker yet", Tone::Strong),
+        gap(),
+        one("the master has not said anything of it", Tone::Faint),
+    ];
+    screen(pen, area, lines);
+}
+
+/// Nothing is listed because of a filter, which is shown.
+pub(super) fn filtered(model: &Model, pen: &mut Pen, area: Rect, what: &str) {
+    let text = visible_in(&model.filter().text, model.theme.charset);
+    let cursor = if model.filter().typing { "_" } else { "" };
+    let lines = [
+        one(what, Tone::Strong),
+        one(format!("/ {text}{cursor}"), Tone::Accent),
+        gap(),
+        one("Esc clears it", Tone::Faint),
+    ];
+    pen.centred(area, &lines);
+}
+
 pub(super) fn no_workers(pen: &mut Pen, area: Rect) {
     let lines = vec![
         one("no workers yet", Tone::Strong),
@@ -216,6 +269,17 @@ pub(super) fn disconnected_line(model: &Model, columns: u16) -> Option<String> {
     })
 }
 
+/// What to say while the view is held.
+pub(super) fn held_line(model: &Model) -> Option<String> {
+    model.ahead.as_ref()?;
+    let sign = model.theme.sign("‖", "=");
+    let age = model.master_now_ms();
+    let shown = model.state.as_ref()?.sent_unix_ms;
+    let age = duration(age.saturating_sub(shown));
+    let dash = model.theme.sign("—", "-");
+    Some(format!("{sign} HELD {dash} as of {age} ago; Space goes on"))
+}
+
 /// What to say while the master is without its broker, or has to wait.
 pub(super) fn broker_line(model: &Model) -> Option<String> {
     let broker = model.state.as_ref()?.broker()?;
@@ -260,7 +324,7 @@ fn next_try(model: &Model, retry_at_ms: u64) -> String {
 }
 
 /// `text` broken between words into lines of at most `columns`, at most five.
-fn wrap(text: &str, columns: u16) -> Vec<Line> {
+pub(super) fn wrap(text: &str, columns: u16) -> Vec<Line> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
         match lines.last_mut() {

@@ -173,6 +173,9 @@ pub(super) fn table(
                 cell(pen, inner, y, *place, columns[place.index].right, content);
             }
         }
+        if chosen.is_some() {
+            pen.note_place(y, at);
+        }
         if chosen == Some(at) {
             pen.choose(Rect {
                 y,

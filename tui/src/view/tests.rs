@@ -1,10 +1,14 @@
 //! Every tab and every state as text, on a small, a usual and a wide screen.
 
 use proto::v1::watch_event::Change;
-use proto::v1::{BrokerState, JobState, SampleRow, Snapshot, WatchEvent, WorkerState};
+use proto::v1::{
+    BrokerState, DeadChunkInfo, DeadState, ExecReport, GetDeadResponse, JobState, LaneStatus,
+    Reject, RuleReport, SampleRow, Snapshot, ValidateReport, WatchEvent, WorkerState,
+};
 
 use super::*;
 use crate::args::Tab;
+use crate::errand::Answer;
 use crate::fake::world;
 use crate::message::{Ask, Msg, News, Theirs};
 use crate::once::plain;
@@ -109,6 +113,30 @@ shows! {
     job: live(Tab::Job);
     rows: live(Tab::Rows);
     workers: live(Tab::Workers);
+    dead: with_dead(live(Tab::Dead));
+    broker: live(Tab::Broker);
+    log: live(Tab::Log);
+    dead_cut_off: cut_off(with_dead(live(Tab::Dead)));
+    broker_cut_off: cut_off(live(Tab::Broker));
+    log_cut_off: cut_off(live(Tab::Log));
+    dead_ascii: with_dead(live_in(Tab::Dead, Charset::Ascii));
+    broker_ascii: live_in(Tab::Broker, Charset::Ascii);
+    log_ascii: live_in(Tab::Log, Charset::Ascii);
+    dead_asked: live(Tab::Dead);
+    no_dead: answered(live(Tab::Dead), Answer::Dead(Vec::new()));
+    dead_question: asked(with_dead(live(Tab::Dead)), &[Ask::Down(1), Ask::Drop]);
+    cancel_question: asked(live(Tab::Jobs), &[Ask::Cancel]);
+    help_read_only: read_only(asked(live(Tab::Jobs), &[Ask::Help]));
+    jobs_held: held(live(Tab::Jobs));
+    rows_searched: asked(live(Tab::Rows), &[Ask::Filter, Ask::Type('5'), Ask::Type('5'), Ask::Keep]);
+    rows_hidden: asked(live(Tab::Rows), &[Ask::Hide, Ask::Hide]);
+    workers_filtered: asked(live(Tab::Workers), &[Ask::Sort, Ask::Filter, Ask::Type('w'), Ask::Keep]);
+    log_filtered: asked(live(Tab::Log), &[Ask::Filter, Ask::Type('d'), Ask::Type('e'), Ask::Type('a'), Ask::Type('d')]);
+    job_of_a_command: changed(Tab::Job, of_a_command);
+    job_of_a_schema: changed(Tab::Job, of_a_schema);
+    job_with_bad_records: answered(live(Tab::Job), bad_records());
+    broker_with_lanes: changed(Tab::Broker, with_lanes);
+    no_events: changed(Tab::Log, |world| world.events.clear());
     jobs_cut_off: cut_off(live(Tab::Jobs));
     job_cut_off: cut_off(live(Tab::Job));
     rows_cut_off: cut_off(live(Tab::Rows));
@@ -148,8 +176,133 @@ shows! {
         world.jobs[0].state = JobState::DoneWithFailures.into();
         world.jobs[0].chunks_dead = 2;
     });
-    broker_away: changed(Tab::Jobs, |world| broker(world, BrokerState::Reconnecting, "connection refused"));
-    broker_blocked: changed(Tab::Jobs, |world| broker(world, BrokerState::Blocked, "low on disk"));
+    broker_away: changed(Tab::Jobs, |world| broker_in(world, BrokerState::Reconnecting, "connection refused"));
+    broker_blocked: changed(Tab::Jobs, |world| broker_in(world, BrokerState::Blocked, "low on disk"));
+}
+
+fn answered(mut model: Model, answer: Answer) -> Model {
+    // What is shown is asked for first.
+    let now_ms = model.now_ms + 3000;
+    update(&mut model, Msg::Tick, now_ms);
+    update(&mut model, Msg::News(News::Answer(answer)), now_ms);
+    model
+}
+
+/// Two dead chunks, of which the first is known whole.
+fn with_dead(model: Model) -> Model {
+    let jobs = world::jobs(25_000);
+    let dead = |seq: u64, reason: &str, state: DeadState| DeadChunkInfo {
+        job_id: jobs[3].job_id.clone(),
+        seq,
+        reason: reason.into(),
+        attempts: 3,
+        first_line: 1 + seq * 10_000,
+        rows: 10_000,
+        died_unix_ms: world::BEGAN + 9_000,
+        state: state.into(),
+        ..DeadChunkInfo::default()
+    };
+    let first = dead(
+        7,
+        "the command `clean` ended with exit code 1: KeyError: 'temp\x1b[31m'",
+        DeadState::Dead,
+    );
+    let second = dead(
+        31,
+        "took longer than 600 s and was killed",
+        DeadState::Dropped,
+    );
+    let whole = GetDeadResponse {
+        dead: Some(DeadChunkInfo {
+            stderr:
+                "Traceback (most recent call last):\n  File \"clean.py\", line 9\nKeyError: 'temp'"
+                    .into(),
+            ..first.clone()
+        }),
+        columns: vec!["sensor".into(), "celsius".into()],
+        body: b"k1,20.5\nk2,\x1b[2J\n".to_vec(),
+        body_bytes: 18,
+    };
+    let model = answered(model, Answer::Dead(vec![first, second]));
+    answered(model, Answer::Chunk(Box::new(whole)))
+}
+
+fn read_only(mut model: Model) -> Model {
+    model.read_only = true;
+    model
+}
+
+/// The view is held, and the world goes on.
+fn held(model: Model) -> Model {
+    let mut model = asked(model, &[Ask::Hold]);
+    update(
+        &mut model,
+        news("", world::snapshot(34_000, ""), 34_000),
+        34_000,
+    );
+    model
+}
+
+fn of_a_command(world: &mut Snapshot) {
+    world.jobs[0].operation = "exec".into();
+    world.jobs[0].output_bytes = 12_345_678;
+    world.profile = None;
+    world.exec = Some(ExecReport {
+        command: "clean".into(),
+        columns: vec!["id".into(), "city".into(), "total".into()],
+        rows_in: 2_345_678,
+        rows_out: 2_345_000,
+    });
+}
+
+fn of_a_schema(world: &mut Snapshot) {
+    world.jobs[0].operation = "validate".into();
+    world.profile = None;
+    let rule = |column: &str, rule: &str, expected: &str, broken| RuleReport {
+        column: column.into(),
+        rule: rule.into(),
+        expected: expected.into(),
+        broken,
+    };
+    world.validate = Some(ValidateReport {
+        rows: 2_345_678,
+        valid: 2_345_601,
+        invalid: 77,
+        rules: vec![
+            rule("id", "type", "integer", 0),
+            rule("id", "unique", "", 12),
+            rule("city", "enum", "Wien, Graz, Linz", 65),
+        ],
+    });
+}
+
+fn bad_records() -> Answer {
+    let reject = |line: u64, reason: &str| Reject {
+        line,
+        reason: reason.into(),
+        ..Reject::default()
+    };
+    Answer::Rejects {
+        job_id: world::ORDERS.into(),
+        rejects: vec![
+            reject(17, "2 fields where the header has 9"),
+            reject(
+                1_204_551,
+                "city: \"\x1b[2J\" is not one of Wien, Graz, Linz",
+            ),
+        ],
+    }
+}
+
+fn with_lanes(world: &mut Snapshot) {
+    let master = world.master.get_or_insert_default();
+    let broker = master.broker.get_or_insert_default();
+    broker.lanes = vec![LaneStatus {
+        lane: "gpu".into(),
+        tasks_ready: 12,
+        task_consumers: 0,
+    }];
+    broker.round_trip_us = Some(1_612_000);
 }
 
 fn asked(mut model: Model, asks: &[Ask]) -> Model {
@@ -194,7 +347,7 @@ fn without_workers(world: &mut Snapshot) {
     }
 }
 
-fn broker(world: &mut Snapshot, state: BrokerState, detail: &str) {
+fn broker_in(world: &mut Snapshot, state: BrokerState, detail: &str) {
     let broker = world
         .master
         .get_or_insert_default()
@@ -220,6 +373,11 @@ fn no_size_and_no_state_breaks_the_drawing() {
         live(Tab::Job),
         live(Tab::Rows),
         live(Tab::Workers),
+        with_dead(live(Tab::Dead)),
+        live(Tab::Broker),
+        live(Tab::Log),
+        changed(Tab::Job, of_a_schema),
+        changed(Tab::Job, of_a_command),
     ];
     let mut models: Vec<Model> = models.into_iter().flat_map(|m| [cut_off(m)]).collect();
     models.extend([
@@ -227,6 +385,7 @@ fn no_size_and_no_state_breaks_the_drawing() {
         unreachable(),
         live(Tab::Job),
         live(Tab::Rows),
+        asked(with_dead(live(Tab::Dead)), &[Ask::Replay]),
     ]);
     for mut model in models {
         model.help = true;
@@ -338,4 +497,17 @@ fn hostile_cells_stay_in_their_place() {
             );
         }
     }
+}
+
+/// A click chooses the line that it is on, wherever the list stands.
+#[test]
+fn what_is_on_a_line_can_be_pointed_at() {
+    let mut model = live(Tab::Jobs);
+    model.size = (80, 24);
+    let text = plain(&paint(&model, model.size));
+    let line = |what: &str| text.lines().position(|line| line.contains(what)).unwrap() as u16;
+    let at = line_at(&model, line("sensors.csv")).unwrap();
+    assert_eq!(model.jobs()[at].name, "sensors.csv");
+    assert_eq!(line_at(&model, 0), None);
+    assert_eq!(line_at(&model, 23), None);
 }

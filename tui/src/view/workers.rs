@@ -4,7 +4,7 @@ use proto::v1::{ChunkInHand, Heartbeat, Worker, WorkerState};
 use ratatui::layout::Rect;
 
 use super::facts::{Fact, facts, height};
-use super::jobs::name;
+use super::jobs::{listed, name};
 use super::pen::{Ink, Pen};
 use super::table::{Cell, Column, table};
 use super::{cut_bottom, cut_top, screens};
@@ -13,57 +13,55 @@ use crate::format::{
 };
 use crate::model::Model;
 use crate::state::State;
-use crate::theme::Tone;
+use crate::theme::{Theme, Tone};
 
 /// The small chart of each worker is so wide, one second a column.
 const SPARK_LEAST: u16 = 6;
 const SPARK: u16 = 20;
 
-const COLUMNS: [Column; 12] = [
+const COLUMNS: [Column; 15] = [
     Column::text("HOST", 9, 28, 0),
     Column::number("PID", 7, 7),
     Column::text("STATE", 10, 10, 0),
-    Column::number("THREADS", 7, 9),
+    Column::text("LANE", 6, 16, 11),
+    Column::number("THREADS", 7, 12),
+    Column::number("CPU", 5, 9),
+    Column::figure("MEMORY", 7, 8, 10),
     Column::text("CHUNK IN HAND", 13, 36, 2),
     Column::number("FOR", 6, 3),
     Column::number("ROWS/S", 7, 1),
     Column::number("MB/S", 5, 4),
     Column::text("TREND", SPARK_LEAST, SPARK, 6),
     Column::figure("CHUNKS", 6, 9, 8),
-    Column::number("RETRIES", 7, 10),
+    Column::number("RETRIES", 7, 13),
     Column::number("SEEN", 6, 5),
 ];
 
 pub(super) fn draw(model: &Model, pen: &mut Pen, area: Rect) {
     let workers = model.workers();
     let Some((chosen, picked)) = model.picked_worker() else {
+        if model.filter().is_shown() {
+            return screens::filtered(model, pen, area, "no worker matches the filter");
+        }
         return screens::no_workers(pen, area);
     };
     let (area, detail) = cut_bottom(area, detail_height(area));
     let (_, lines) = cut_top(area, 1);
     let shown = table(pen, lines, &COLUMNS, (workers.len(), Some(chosen)), |at| {
-        cells(model, &workers[at])
+        cells(model, workers[at])
     });
-    pen.rule(area, &title(model, &shown), &summary(model, workers));
+    let total = model.state.as_ref().map_or(0, State::workers_total);
+    let title = listed(model, "Workers", &shown, workers.len(), total);
+    pen.rule(area, &title, &summary(model, model.all_workers()));
     details(model, pen, detail, picked);
 }
 
 fn detail_height(area: Rect) -> u16 {
     match area.height {
         0..11 => 0,
-        _ => 1 + height(8, area.width.saturating_sub(2)),
+        11..20 => 1 + height(8, area.width.saturating_sub(2)),
+        _ => 1 + height(11, area.width.saturating_sub(2)),
     }
-}
-
-fn title(model: &Model, shown: &std::ops::Range<usize>) -> Vec<Ink> {
-    let total = model.state.as_ref().map_or(0, State::workers_total);
-    let text = if shown.len() as u64 == total {
-        format!(" {total}")
-    } else {
-        let range = model.theme.range(shown.start + 1, shown.end);
-        format!(" {range} of {}", grouped(total))
-    };
-    vec![("Workers".to_owned(), Tone::Strong), (text, Tone::Plain)]
 }
 
 fn summary(model: &Model, workers: &[Worker]) -> Vec<Ink> {
@@ -86,6 +84,7 @@ fn summary(model: &Model, workers: &[Worker]) -> Vec<Ink> {
     let mut inks = vec![
         (format!("{running} running"), Tone::Plain),
         (format!("{dot}{}", plural(threads, "thread")), Tone::Faint),
+        (format!("{dot}{}", model.worker_order.word()), Tone::Faint),
     ];
     if lost > 0 {
         let lost = [
@@ -116,7 +115,10 @@ fn cells(model: &Model, worker: &Worker) -> Vec<Cell> {
         text(beat.host.clone(), Tone::Strong),
         text(beat.pid.to_string(), Tone::Plain),
         Cell::Text((format!("{sign} {word}"), tone)),
+        text(lane(model.theme, beat), Tone::Plain),
         text(beat.threads.to_string(), Tone::Plain),
+        text(cpu(model.theme, beat), Tone::Plain),
+        text(memory(model.theme, beat), Tone::Plain),
         text(chunk, Tone::Plain),
         text(since, Tone::Plain),
         text(rate(worker.rows_per_s, 7), Tone::Plain),
@@ -133,6 +135,25 @@ fn cells(model: &Model, worker: &Worker) -> Vec<Cell> {
             if alive { Tone::Plain } else { Tone::Bad },
         ),
     ]
+}
+
+fn lane(theme: Theme, beat: &Heartbeat) -> String {
+    match beat.lane.as_str() {
+        "" => theme.sign("–", "-").to_owned(),
+        lane => lane.to_owned(),
+    }
+}
+
+/// `187 %`: of one core.
+fn cpu(theme: Theme, beat: &Heartbeat) -> String {
+    let dash = || theme.sign("–", "-").to_owned();
+    beat.cpu
+        .map_or_else(dash, |cpu| format!("{:.0} %", cpu * 100.0))
+}
+
+fn memory(theme: Theme, beat: &Heartbeat) -> String {
+    let dash = || theme.sign("–", "-").to_owned();
+    beat.memory_bytes.map_or_else(dash, bytes)
 }
 
 /// The chunk that is in hand for the longest.
@@ -173,7 +194,8 @@ fn details(model: &Model, pen: &mut Pen, area: Rect, worker: &Worker) {
     let Some(beat) = worker.heartbeat.as_ref().filter(|_| area.height > 0) else {
         return;
     };
-    let dot = model.theme.dot();
+    let theme = model.theme;
+    let dot = theme.dot();
     let title = [
         (format!("{} {}", beat.host, beat.pid), Tone::Strong),
         (format!("  {}", beat.worker_id), Tone::Plain),
@@ -200,8 +222,22 @@ fn details(model: &Model, pen: &mut Pen, area: Rect, worker: &Worker) {
         ),
         ("up", up, Tone::Plain),
         ("heard", format!("{ago} ago"), Tone::Plain),
+        (
+            "uses",
+            format!("{} of a core{dot}{}", cpu(theme, beat), memory(theme, beat)),
+            Tone::Plain,
+        ),
+        ("lane", lane(theme, beat), Tone::Plain),
+        ("commands", commands(theme, beat), Tone::Plain),
     ];
     facts(pen, cut_top(area, 1).1, &list);
+}
+
+fn commands(theme: Theme, beat: &Heartbeat) -> String {
+    if beat.commands.is_empty() {
+        return theme.sign("–", "-").to_owned();
+    }
+    beat.commands.join(", ")
 }
 
 fn all_in_hand(model: &Model, beat: &Heartbeat) -> String {

@@ -1,9 +1,9 @@
 //! A mill in full swing, as of any second: what the tests show on the screen.
 
 use proto::v1::{
-    Bin, BrokerState, BrokerStatus, ChunkInHand, ColumnProfile, ColumnType, Delta, Estimate,
-    Heartbeat, Job, JobState, LatestRows, MasterStatus, Profile, Quantile, SampleRow, Snapshot,
-    TopValue, Worker, WorkerState,
+    Bin, BrokerState, BrokerStatus, ChunkCell, ChunkInHand, ChunkMap, ColumnProfile, ColumnType,
+    Delta, Estimate, Event, EventLevel, Heartbeat, Job, JobState, LatestRows, MasterStatus,
+    Profile, Quantile, SampleRow, Snapshot, TopValue, Worker, WorkerState,
 };
 
 /// When the world began, milliseconds since 1970.
@@ -26,6 +26,10 @@ pub fn snapshot(ms: u64, job_id: &str) -> Snapshot {
         workers,
         rows: Some(rows(ms)),
         profile: (job_id == ORDERS).then(|| profile(ms)),
+        events: events(ms),
+        chunks: (job_id == ORDERS).then(|| chunks(ms)),
+        exec: None,
+        validate: None,
     }
 }
 
@@ -40,8 +44,70 @@ pub fn delta(ms: u64, job_id: &str) -> Delta {
         workers_total: all.workers_total,
         rows: all.rows,
         profile: all.profile,
+        chunks: all.chunks,
         ..Delta::default()
     }
+}
+
+/// Of the running job, as far as it is done; the first chunks took two attempts, and one is dead.
+fn chunks(ms: u64) -> ChunkMap {
+    let done = orders(ms).chunks_done;
+    let cell = |seq: u64| match seq {
+        41 => ChunkCell::Dead,
+        7 | 8 => ChunkCell::Retried,
+        seq if seq < done => ChunkCell::Done,
+        seq if seq < done + 6 => ChunkCell::Running,
+        _ => ChunkCell::Waiting,
+    };
+    ChunkMap {
+        chunks: 500,
+        per_cell: 1,
+        cells: (0..500)
+            .map(|seq| cell(seq) as u8)
+            .collect::<Vec<_>>()
+            .into(),
+        running: 6,
+        retried: 2,
+    }
+}
+
+fn events(ms: u64) -> Vec<Event> {
+    let told = [
+        (0, EventLevel::Info, "worker web1 12341 takes chunks"),
+        (1_000, EventLevel::Info, "orders.csv: begun by ana@web1"),
+        (
+            4_000,
+            EventLevel::Warn,
+            "worker db-3 12344 is lost: nothing was heard of it for 10 s",
+        ),
+        (
+            9_000,
+            EventLevel::Error,
+            "sensors.csv: 2 chunks are dead: the command `clean` ended with exit code 1: KeyError: 'temp'",
+        ),
+        (
+            9_500,
+            EventLevel::Error,
+            "sensors.csv: done, but for 2 dead of 96 chunks",
+        ),
+        (
+            12_000,
+            EventLevel::Info,
+            "evil\x1b[2J\u{202e}gnp.csv: begun by ci@build7",
+        ),
+    ];
+    let told = told
+        .into_iter()
+        .enumerate()
+        .filter(|(_, (at, ..))| *at <= ms);
+    told.map(|(at, (at_ms, level, text))| Event {
+        number: at as u64 + 1,
+        unix_ms: BEGAN + at_ms,
+        level: level.into(),
+        text: text.into(),
+        ..Event::default()
+    })
+    .collect()
 }
 
 fn master(ms: u64) -> MasterStatus {
@@ -59,6 +125,8 @@ fn master(ms: u64) -> MasterStatus {
             results_ready: Some(2),
             task_consumers: Some(3),
             lanes: Vec::new(),
+            dead_ready: Some(0),
+            round_trip_us: Some(2_700),
         }),
         duplicates: 0,
     }
@@ -197,6 +265,8 @@ fn worker(n: u64, host: &str, state: WorkerState, ms: u64) -> Worker {
             in_hand: vec![hand(seq, 840 + ms % 300), hand(seq + 3, 120)],
             lane: String::new(),
             commands: Vec::new(),
+            cpu: Some(1.2 + 0.1 * n as f64),
+            memory_bytes: Some(48_000_000 + n * 1_000_000),
         }),
         heard_unix_ms: now.saturating_sub(silent),
         state: state.into(),
