@@ -1,10 +1,13 @@
 //! The dead chunks of all jobs as the master listed them last, and when to ask again: the stream
 //! says how many there are, not which.
 
-use proto::v1::{DeadChunkInfo, GetDeadResponse};
+use proto::v1::{DeadChunkInfo, DeadState, GetDeadResponse};
 
 use crate::errand::Errand;
 use crate::text::{Charset, visible_in};
+
+/// How often it is asked how far replayed chunks are.
+const REPLAYING_EVERY_MS: u64 = 1000;
 
 /// Which chunk of which job.
 pub(crate) type ChunkKey = (String, u64);
@@ -16,8 +19,8 @@ pub(crate) struct DeadList {
     /// Absent: the first, whatever that is.
     pub(crate) picked: Option<ChunkKey>,
     whole: Option<Whole>,
-    /// How many there were when the list was asked for. Absent: it is to be asked for.
-    asked: Option<u64>,
+    /// How many there were when the list was asked for, and when. Absent: it is to be asked for.
+    asked: Option<(u64, u64)>,
     /// Whether an answer has come.
     pub(crate) is_known: bool,
     asked_whole: Option<ChunkKey>,
@@ -40,10 +43,20 @@ impl DeadList {
         &self.chunks
     }
 
-    /// What is to be asked, where there are `total` dead chunks and `picked` is looked at.
-    pub(crate) fn due(&mut self, total: u64, picked: Option<ChunkKey>) -> Option<Errand> {
-        if self.asked != Some(total) {
-            self.asked = Some(total);
+    /// What is to be asked at `now_ms`, where there are `total` dead chunks and `picked` is looked at.
+    pub(crate) fn due(
+        &mut self,
+        total: u64,
+        picked: Option<ChunkKey>,
+        now_ms: u64,
+    ) -> Option<Errand> {
+        // What is replayed is not among them, and will be done, or dead again.
+        let mut chunks = self.chunks.iter();
+        let is_replaying = chunks.any(|chunk| chunk.state() == DeadState::Replaying);
+        let is_old = |at_ms: u64| is_replaying && now_ms >= at_ms + REPLAYING_EVERY_MS;
+        let is_known = |(asked, at_ms)| asked == total && !is_old(at_ms);
+        if !self.asked.is_some_and(is_known) {
+            self.asked = Some((total, now_ms));
             self.asked_whole = None;
             return Some(Errand::Dead);
         }
@@ -104,18 +117,25 @@ mod tests {
     fn the_list_is_asked_for_when_their_number_changes_and_a_chunk_when_it_is_looked_at() {
         let mut dead = DeadList::default();
         let key = || Some(("j".to_owned(), 7));
-        assert_eq!(dead.due(1, key()), Some(Errand::Dead));
+        assert_eq!(dead.due(1, key(), 0), Some(Errand::Dead));
         let whole = Errand::Chunk {
             job_id: "j".to_owned(),
             seq: 7,
         };
-        assert_eq!(dead.due(1, key()), Some(whole.clone()));
-        assert_eq!(dead.due(1, key()), None);
-        assert_eq!(dead.due(0, None), Some(Errand::Dead));
-        assert_eq!(dead.due(0, None), None);
+        assert_eq!(dead.due(1, key(), 0), Some(whole.clone()));
+        assert_eq!(dead.due(1, key(), 0), None);
+        assert_eq!(dead.due(0, None, 0), Some(Errand::Dead));
+        assert_eq!(dead.due(0, None, 0), None);
+        let replayed = DeadChunkInfo {
+            state: DeadState::Replaying.into(),
+            ..DeadChunkInfo::default()
+        };
+        dead.set(vec![replayed], Charset::Utf8);
+        assert_eq!(dead.due(0, None, REPLAYING_EVERY_MS - 1), None);
+        assert_eq!(dead.due(0, None, REPLAYING_EVERY_MS), Some(Errand::Dead));
         dead.forget();
-        assert_eq!(dead.due(0, key()), Some(Errand::Dead));
-        assert_eq!(dead.due(0, key()), Some(whole));
+        assert_eq!(dead.due(0, key(), 0), Some(Errand::Dead));
+        assert_eq!(dead.due(0, key(), 0), Some(whole));
     }
 
     #[test]

@@ -85,7 +85,8 @@ pub(crate) async fn run(
     }
 }
 
-async fn answer(source: &Source, errand: Errand) -> Answer {
+/// Asks the master, and waits for its answer.
+pub(crate) async fn answer(source: &Source, errand: Errand) -> Answer {
     // Errands are rare, so each has a connection of its own, and none is kept for a night.
     let client = match connect(source).await {
         Ok(client) => client,

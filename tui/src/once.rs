@@ -8,9 +8,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::Config;
 use crate::clock::Clock;
+use crate::errand::answer;
 use crate::error::TuiError;
 use crate::feed::{Ended, check_protocol, connect, next, subscribe};
-use crate::message::{Link, Msg, News};
+use crate::message::{Effect, Link, Msg, News};
 use crate::model::Model;
 use crate::text::width;
 use crate::theme::Theme;
@@ -46,34 +47,31 @@ async fn snapshot(config: Config) -> Result<Model, TuiError> {
     model.interactive = false;
     model.size = size();
     let mut client = connect(&config.source).await?;
-    // The first snapshot tells which job is the newest; where its profile is what is asked for,
-    // a second one brings it.
-    let mut watched = String::new();
+    let link = Msg::News(News::Link(Link::Connected));
+    update(&mut model, link, clock.now_ms());
+    // The first snapshot tells which job is the newest; where more of that one is shown, a second one
+    // brings it, and what no snapshot brings is asked for.
+    let mut wanted = Effect::Watch(String::new());
     loop {
-        let event =
-            first(&mut client, &watched, config.rate_hz)
-                .await
-                .map_err(|ended| match ended {
+        let news = match wanted {
+            Effect::Watch(job_id) => {
+                let event = first(&mut client, &job_id, config.rate_hz).await;
+                let event = event.map_err(|ended| match ended {
                     Ended::Connect(error) => TuiError::Unreachable(error),
                     ended => TuiError::NoData {
                         address: address.clone(),
                         reason: ended.to_string(),
                     },
                 })?;
-        let news = News::Event {
-            job_id: watched.clone(),
-            event: Box::new(event),
+                News::Event {
+                    job_id,
+                    event: Box::new(event),
+                }
+            }
+            Effect::Errand(errand) => News::Answer(answer(&config.source, errand).await),
+            _ => return Ok(model),
         };
-        update(
-            &mut model,
-            Msg::News(News::Link(Link::Connected)),
-            clock.now_ms(),
-        );
-        update(&mut model, Msg::News(news), clock.now_ms());
-        if model.wanted() == watched {
-            return Ok(model);
-        }
-        watched = model.wanted();
+        wanted = update(&mut model, Msg::News(news), clock.now_ms());
     }
 }
 

@@ -42,7 +42,8 @@ impl Theme {
             Tone::Faint => plain.add_modifier(Modifier::DIM),
             Tone::Strong => plain.add_modifier(Modifier::BOLD),
             Tone::Accent => self.coloured(Color::Cyan),
-            Tone::Good => self.coloured(Color::Green),
+            // Not green: many tell it from red by nothing.
+            Tone::Good => self.coloured(Color::Cyan),
             Tone::Warn => self.coloured(Color::Yellow).add_modifier(Modifier::BOLD),
             Tone::Bad => self.coloured(Color::Red).add_modifier(Modifier::BOLD),
         }

@@ -73,7 +73,7 @@ fn due(model: &mut Model) -> Option<Errand> {
         Tab::Dead => {
             let total = model.state.as_ref()?.dead_total();
             let picked = model.picked_key();
-            model.dead.due(total, picked)
+            model.dead.due(total, picked, model.now_ms)
         }
         Tab::Job => due_rejects(model),
         Tab::Jobs | Tab::Rows | Tab::Workers | Tab::Broker | Tab::Log => None,

@@ -102,6 +102,8 @@ async fn a_running_job_writes_little() {
         ("workers", 8000),
         ("job", 8000),
         ("rows", 8000),
+        ("broker", 8000),
+        ("log", 8000),
     ] {
         let mut master = FakeMaster::start(0).await;
         let args = ["--master", &master.url(), "--tab", tab];
@@ -114,8 +116,7 @@ async fn a_running_job_writes_little() {
         }
         let job_id = call.request.job_id.clone();
         call.snapshot(world::snapshot(10_000, &job_id)).await;
-        pty.until(|screen| screen.contains("orders.csv") && screen.contains("live"))
-            .await;
+        pty.until(|screen| screen.contains("live")).await;
         let before = pty.bytes();
         for step in 1..=25 {
             let ms = 10_000 + step * 200;

@@ -101,7 +101,7 @@ fn about(model: &Model, state: &State, broker: &BrokerStatus) -> Vec<Fact> {
             format!("{}, protocol {}", master.version, master.protocol),
             Tone::Plain,
         ),
-        ("duplicates", grouped(master.duplicates), Tone::Plain),
+        ("repeated", grouped(master.duplicates), Tone::Plain),
     ]
 }
 

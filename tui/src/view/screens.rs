@@ -277,7 +277,9 @@ pub(super) fn held_line(model: &Model) -> Option<String> {
     let shown = model.state.as_ref()?.sent_unix_ms;
     let age = duration(age.saturating_sub(shown));
     let dash = model.theme.sign("—", "-");
-    Some(format!("{sign} HELD {dash} as of {age} ago; Space goes on"))
+    Some(format!(
+        "{sign} HELD {dash} as of {age} ago; Space lets it go on"
+    ))
 }
 
 /// What to say while the master is without its broker, or has to wait.

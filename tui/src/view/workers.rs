@@ -117,8 +117,22 @@ fn cells(model: &Model, worker: &Worker) -> Vec<Cell> {
         Cell::Text((format!("{sign} {word}"), tone)),
         text(lane(model.theme, beat), Tone::Plain),
         text(beat.threads.to_string(), Tone::Plain),
-        text(cpu(model.theme, beat), Tone::Plain),
-        text(memory(model.theme, beat), Tone::Plain),
+        text(
+            if alive {
+                cpu(model.theme, beat)
+            } else {
+                dash()
+            },
+            Tone::Plain,
+        ),
+        text(
+            if alive {
+                memory(model.theme, beat)
+            } else {
+                dash()
+            },
+            Tone::Plain,
+        ),
         text(chunk, Tone::Plain),
         text(since, Tone::Plain),
         text(rate(worker.rows_per_s, 7), Tone::Plain),
