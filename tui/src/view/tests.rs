@@ -6,6 +6,14 @@ use proto::v1::{
     Reject, RuleReport, SampleRow, Snapshot, ValidateReport, WatchEvent, WorkerState,
 };
 
+use std::cell::RefCell;
+use std::io;
+use std::num::NonZero;
+use std::rc::Rc;
+
+use ratatui::backend::CrosstermBackend;
+use ratatui::{Terminal, TerminalOptions, Viewport};
+
 use super::*;
 use crate::args::Tab;
 use crate::errand::Answer;
@@ -452,9 +460,28 @@ fn columns_stand_still_while_numbers_change() {
     assert_eq!((&early[0], &early[3]), (&late[0], &late[3]));
 }
 
-/// 10,000 nasty cells: whatever they hold, the screen has its size and no control reaches it.
+/// 10,000 nasty cells, through a terminal: whatever they hold, each line of the screen is what was drawn
+/// there, and no control reaches it.
 #[test]
 fn hostile_cells_stay_in_their_place() {
+    let size = (120, 36);
+    for batch in 0..20 {
+        let model = changed(Tab::Rows, |world| nasty_rows(world, batch));
+        let text = plain(&paint(&model, size));
+        for line in text.lines() {
+            assert!(crate::text::width(line) <= 120, "{line:?}");
+            assert!(
+                matches!(crate::text::visible(line), std::borrow::Cow::Borrowed(_)),
+                "{line:?}"
+            );
+        }
+        let shown = on_a_terminal(&model, size);
+        let drawn: Vec<&str> = text.lines().collect();
+        assert_eq!(shown, drawn);
+    }
+}
+
+fn nasty_rows(world: &mut Snapshot, batch: usize) {
     let nasty = [
         "\x1b[2J",
         "\x1b]0;title\x07",
@@ -470,32 +497,45 @@ fn hostile_cells_stay_in_their_place() {
         "❤\u{fe0f}",
     ];
     let cell = |i: usize| {
-        format!(
-            "{}{}{}",
-            nasty[i % 12],
-            nasty[i / 12 % 12],
-            nasty[i / 144 % 12]
-        )
+        let of = |by: usize| nasty[i / by % nasty.len()];
+        format!("{}{}{}", of(1), of(12), of(144))
     };
-    for batch in 0..20 {
-        let model = changed(Tab::Rows, |world| {
-            let rows = world.rows.get_or_insert_default();
-            rows.columns = (0..10).map(|i| cell(batch + i)).collect();
-            rows.rows = (0..50)
-                .map(|r| SampleRow {
-                    record: r as u64,
-                    cells: (0..10).map(|c| cell(batch * 500 + r * 10 + c)).collect(),
-                })
-                .collect();
-        });
-        let text = plain(&paint(&model, (120, 36)));
-        for line in text.lines() {
-            assert!(crate::text::width(line) <= 120, "{line:?}");
-            assert!(
-                matches!(crate::text::visible(line), std::borrow::Cow::Borrowed(_)),
-                "{line:?}"
-            );
-        }
+    let rows = world.rows.get_or_insert_default();
+    rows.columns = (0..10).map(|i| cell(batch + i)).collect();
+    rows.rows = (0..50)
+        .map(|r| SampleRow {
+            record: r as u64,
+            cells: (0..10).map(|c| cell(batch * 500 + r * 10 + c)).collect(),
+        })
+        .collect();
+}
+
+/// What a terminal shows once the model is drawn on it, line by line.
+fn on_a_terminal(model: &Model, (columns, lines): (u16, u16)) -> Vec<String> {
+    let out = Written::default();
+    let viewport = Viewport::Fixed(Rect::new(0, 0, columns, lines));
+    let backend = CrosstermBackend::new(out.clone());
+    let mut terminal = Terminal::with_options(backend, TerminalOptions { viewport }).unwrap();
+    terminal.draw(|frame| view(model, frame)).unwrap();
+    let [high, wide] = [lines, columns].map(|n| NonZero::new(n).unwrap());
+    let mut emulator = vt100::Parser::new(high, wide, 0);
+    emulator.process(&out.0.borrow());
+    let rows = emulator.screen().rows(0, columns);
+    rows.map(|row| row.trim_end().to_owned()).collect()
+}
+
+/// Bytes for a terminal.
+#[derive(Clone, Default)]
+struct Written(Rc<RefCell<Vec<u8>>>);
+
+impl io::Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
