@@ -387,7 +387,9 @@ mod tests {
     #[test]
     fn a_record_without_an_end_is_a_reject_and_the_others_are_read() {
         let good = "1,\"x, y\"\n".repeat(50);
-        let lone = lone(format!("a,b\n{good}3,\"x\n{good}"));
+        // No quote behind it closes it.
+        let plain = "1,x\n".repeat(50);
+        let lone = lone(format!("a,b\n{good}3,\"x\n{plain}"));
         assert_eq!(lone.wrong, None);
         let chunk = chunk::unpack(&lone.chunk).unwrap();
         let seen = observe(&chunk).unwrap();
