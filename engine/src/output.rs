@@ -195,7 +195,8 @@ mod tests {
 
     #[test]
     fn pieces_are_the_whole_however_large_they_are() {
-        let rows: String = (0..5000).map(|n| format!("{n},b\n")).collect();
+        let rows: Vec<String> = (0..5000).map(|n| format!("{n},b\n")).collect();
+        let rows = rows.concat();
         for packing in [Packing::Nothing, Packing::Hash, Packing::Zstd] {
             let output = pack(rows.clone().into(), 5000, packing);
             for most in [1, 7, 1000, 1 << 20] {
