@@ -9,6 +9,8 @@ use proto::v1::{Compression, Output};
 use xxhash_rust::xxh3::Xxh3;
 use zstd::stream::read::Decoder;
 
+pub use crate::sieve::Sieve;
+
 use crate::packed::{Damage, Packed, Packing, Which};
 
 /// The most that the rows of one chunk may come to, in bytes: with what is around them, and however

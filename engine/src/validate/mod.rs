@@ -14,6 +14,7 @@ mod pattern;
 mod plan;
 mod properties;
 mod schema;
+mod unique;
 mod value;
 mod writer;
 
@@ -21,3 +22,4 @@ pub(crate) use gather::{Gather, plan};
 pub use merged::Merged;
 pub use plan::{Plan, Rule};
 pub use schema::{MAX_SCHEMA_BYTES, Schema, SchemaError};
+pub use unique::{Seen, Settled, has_keys};
