@@ -138,7 +138,7 @@ impl InputArgs {
     }
 
     /// What FILE says. Empty only where another publish is gone on with.
-    pub(crate) fn files(&self) -> &[PathBuf] {
+    pub fn files(&self) -> &[PathBuf] {
         &self.file
     }
 

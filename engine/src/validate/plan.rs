@@ -73,10 +73,13 @@ impl Plan {
             columns: Vec::new(),
             keys: Vec::new(),
         };
+        let mut places = Vec::new();
         for (field, at) in schema.fields.iter().zip(met) {
             let Some(at) = at else {
+                places.push(None);
                 continue;
             };
+            places.push(Some(plan.columns.len()));
             let mut constraints = field.constraints.clone();
             constraints.is_required |= keyed.contains(&field.name);
             let missing = field
@@ -102,29 +105,22 @@ impl Plan {
             plan.columns.push(column);
         }
         for (name, fields) in keys_of(schema) {
-            plan.add_key(name, &fields, columns, &shown)?;
+            let columns = fields.into_iter().map(|field| {
+                let lacks = || {
+                    let field = &schema.fields[field].name;
+                    let said = format!("{name} is of {field:?}, which is no column of it");
+                    SchemaError::Columns(said)
+                };
+                places[field].ok_or_else(lacks)
+            });
+            let columns = columns.collect::<Result<_, _>>()?;
+            plan.add_key(name, columns, &shown);
         }
         Ok(plan)
     }
 
-    /// Adds the rule that no two rows have the same values in `fields`.
-    fn add_key(
-        &mut self,
-        name: &'static str,
-        fields: &[String],
-        columns: &[String],
-        shown: &[String],
-    ) -> Result<(), SchemaError> {
-        let mut places = Vec::new();
-        for field in fields {
-            let is_its = |column: &Column| columns[column.at] == *field;
-            let place = self.columns.iter().position(is_its);
-            let place = place.ok_or_else(|| {
-                let said = format!("{name} is of {field:?}, which is no column of it");
-                SchemaError::Columns(said)
-            })?;
-            places.push(place);
-        }
+    /// Adds the rule that no two rows have the same values in these of its columns.
+    fn add_key(&mut self, name: &'static str, places: Vec<usize>, shown: &[String]) {
         let names = places
             .iter()
             .map(|&place| shown[self.columns[place].at].as_str());
@@ -145,7 +141,6 @@ impl Plan {
             expected,
             at,
         });
-        Ok(())
     }
 
     /// What is said of a record of which a key came before.

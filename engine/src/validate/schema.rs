@@ -132,12 +132,14 @@ impl Schema {
         }
         let keys = self.unique_keys.iter().flatten().chain(&self.primary_key);
         for name in keys {
-            if !names.contains(name.as_str()) {
-                return Err(wrong(
-                    "the schema",
-                    &format!("a key names {name:?}, which is no field"),
-                ));
-            }
+            let is_its = |field: &&Field| field.name == *name;
+            let what = match self.fields.iter().filter(is_its).count() {
+                0 => "no field",
+                1 => continue,
+                _ => "several fields",
+            };
+            let said = format!("a key names {name:?}, which is {what}");
+            return Err(wrong("the schema", &said));
         }
         Ok(())
     }

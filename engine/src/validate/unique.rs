@@ -29,17 +29,18 @@ pub(super) struct Key {
     pub(super) columns: Vec<usize>,
 }
 
-/// A constraint as the schema has it: what it is called, and the fields' names.
-pub(super) fn keys_of(schema: &Schema) -> Vec<(&'static str, Vec<String>)> {
-    let unique = schema
-        .fields
-        .iter()
-        .filter(|field| field.constraints.is_unique);
-    let unique = unique.map(|field| ("unique", vec![field.name.clone()]));
+/// A constraint as the schema has it: what it is called, and the places of its fields.
+pub(super) fn keys_of(schema: &Schema) -> Vec<(&'static str, Vec<usize>)> {
+    let fields = schema.fields.iter().enumerate();
+    let unique = fields.filter(|(_, field)| field.constraints.is_unique);
+    let unique = unique.map(|(at, _)| ("unique", vec![at]));
+    // That each name is one field's was checked when the schema was read.
+    let place = |name: &String| schema.fields.iter().position(|field| field.name == *name);
+    let places = |names: &Vec<String>| names.iter().filter_map(place).collect();
     let primary = Some(&schema.primary_key).filter(|key| !key.is_empty());
-    let primary = primary.map(|key| ("primaryKey", key.clone()));
+    let primary = primary.map(|key| ("primaryKey", places(key)));
     let others = schema.unique_keys.iter();
-    let others = others.map(|key| ("uniqueKeys", key.clone()));
+    let others = others.map(|key| ("uniqueKeys", places(key)));
     unique.chain(primary).chain(others).collect()
 }
 
