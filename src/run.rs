@@ -194,7 +194,9 @@ impl Args {
         let job = response.job.clone().unwrap_or_default();
         // The publisher says the same, but may not have come to it.
         if !job.reason.is_empty() {
-            rows.into_iter().for_each(|(sink, _)| sink.leave());
+            if let Some((sink, _)) = rows {
+                sink.leave();
+            }
             return Err(Failure::message(Exit::UnreadableInput, job.reason));
         }
         let rows_on_stdout = self.rows.target(None).is_some_and(Sink::is_stdout);

@@ -1,6 +1,7 @@
 //! Messages of CSV from a client that knows nothing of rowmill: real pika, over a real RabbitMQ.
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on stops
+#![allow(clippy::format_collect, clippy::unnecessary_debug_formatting)] // inputs and scripts are made once
 
 mod support;
 
@@ -32,7 +33,8 @@ fn documented(stage: &Stage, file: &str) -> String {
 }
 
 fn python(code: &str) {
-    let python = std::env::var("ROWMILL_TEST_PIKA").expect("no pika: run scripts/test");
+    let python =
+        std::env::var("ROWMILL_TEST_PIKA").unwrap_or_else(|_| panic!("no pika: run scripts/test"));
     let output = Command::new(python).args(["-c", code]).output().unwrap();
     assert!(output.status.success(), "{}\n{code}", stderr(&output));
 }

@@ -2,6 +2,7 @@
 //! begin.
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on stops
+#![allow(clippy::format_collect, clippy::unnecessary_debug_formatting)] // inputs and scripts are made once
 
 mod support;
 
@@ -46,7 +47,7 @@ fn noting(stage: &Stage) -> (String, PathBuf) {
 }
 
 /// When chunks began, in seconds, and of how many rows; in the order of time.
-fn begun(log: &Path) -> Vec<(f64, f64)> {
+fn noted(log: &Path) -> Vec<(f64, f64)> {
     let text = std::fs::read_to_string(log).unwrap();
     let read = |line: &str| {
         let (at, rows) = line.split_once(' ').unwrap();
@@ -134,13 +135,14 @@ async fn two_workers_together_keep_to_a_jobs_rate_and_retries_count() {
     let _first = worker(&stage, &["--allow", &allow]);
     let _second = worker(&stage, &["--allow", &allow]);
     let mut client = stage.client().await;
-    let began = Instant::now();
+    let start = Instant::now();
     // Ten in a chunk, sixty a second.
     let job_id = publish(&stage, (300, 10), &["--exec", "note", "--rate", "60/s"]);
     let job = finished(&mut client, &job_id).await.job.unwrap();
     assert_eq!((job.state(), job.rows), (JobState::Done, 300));
-    let begun = begun(&log);
-    assert_eq!(begun.iter().map(|(_, rows)| rows).sum::<f64>(), 300.0);
+    let begun = noted(&log);
+    let all: f64 = begun.iter().map(|(_, rows)| rows).sum();
+    assert!((all - 300.0).abs() < 0.5, "{all} rows");
     // A second's worth for both together may have been saved up, and a chunk in debt for each.
     let saved = 60.0 + 2.0 * 10.0;
     for (i, first) in begun.iter().enumerate() {
@@ -157,7 +159,7 @@ async fn two_workers_together_keep_to_a_jobs_rate_and_retries_count() {
         }
     }
     let least = (300.0 - saved) / 60.0;
-    assert!(began.elapsed() >= Duration::from_secs_f64(least));
+    assert!(start.elapsed() >= Duration::from_secs_f64(least));
     stage.erase().await;
 }
 

@@ -2,6 +2,7 @@
 //! real RabbitMQ, and while things are killed.
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on stops
+#![allow(clippy::format_collect, clippy::unnecessary_debug_formatting)] // inputs and scripts are made once
 
 mod support;
 

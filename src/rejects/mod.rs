@@ -214,9 +214,9 @@ impl Place<'_> {
                 Ok(())
             }
             Self::Rules(table) => {
-                rule_cells(reject)
-                    .into_iter()
-                    .for_each(|cells| table.row(cells));
+                for cells in rule_cells(reject) {
+                    table.row(cells);
+                }
                 Ok(())
             }
         }

@@ -109,8 +109,8 @@ impl Gathered {
 
     pub(super) fn finish(self) -> RowKeys {
         RowKeys {
-            hashes: self.hashes.into_iter().map(Into::into).collect(),
-            places: self.places.into(),
+            hashes: self.hashes,
+            places: self.places,
             ..self.keys
         }
     }
@@ -201,7 +201,7 @@ impl Seen {
 
     /// How many rows there are.
     fn rows(&mut self, keys: &RowKeys) -> Result<usize, PartialError> {
-        let rows = keys.hashes.first().map_or(0, |hashes| hashes.len()) / HASH_BYTES;
+        let rows = keys.hashes.first().map_or(0, Vec::len) / HASH_BYTES;
         let is_whole = |hashes: &Vec<u8>| hashes.len() == rows * HASH_BYTES;
         if self.keys.is_empty() {
             self.keys.resize_with(keys.hashes.len(), HashSet::default);
