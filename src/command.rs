@@ -21,10 +21,12 @@ pub(crate) struct Command {
 }
 
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant)] // there is one, for as long as the command runs
 enum Role {
     Run(crate::run::Args),
     Publish(crate::publish::Args),
     Sniff(crate::sniff::Args),
+    Schema(crate::schema::Args),
     Worker(worker::Args),
     Master(master::Args),
     Tui(tui::Args),
@@ -56,9 +58,10 @@ impl Command {
     /// Runs it to its exit code.
     pub(crate) async fn run(self, shutdown: CancellationToken) -> Result<Exit, Failure> {
         match self.role {
-            Role::Run(args) => args.run(shutdown).await,
-            Role::Publish(args) => args.run(shutdown).await,
+            Role::Run(args) => Box::pin(args.run(shutdown)).await,
+            Role::Publish(args) => Box::pin(args.run(shutdown)).await,
             Role::Sniff(args) => args.run().await,
+            Role::Schema(args) => args.run(shutdown).await,
             Role::Worker(args) => args.run(shutdown).await,
             Role::Master(args) => args.run(shutdown).await,
             Role::Tui(args) => args.run(shutdown).await,

@@ -8,6 +8,8 @@ use proto::v1::{GetJobRequest, GetJobResponse, Job, JobState};
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
+use tui::words::worker_for;
+
 use crate::server::refused;
 
 /// Between two attempts while the job's opening is on its way: in one process hardly any time.
@@ -131,23 +133,37 @@ fn check(patience: Patience, job: Option<&Job>, job_id: &str) -> Result<(), Fail
         return Ok(());
     }
     let why = match job {
-        Some(job) if job.no_workers && job.operation == "exec" => {
-            "no worker is alive that allows its command; start one with `rowmill worker --allow`"
+        Some(job) if job.no_workers => {
+            let (who, start) = (lacking(job), worker_for(job));
+            format!("no worker is alive{who}; start one with `{start}`")
         }
-        Some(job) if job.no_workers => "no workers are alive; start one with `rowmill worker`",
-        Some(_) => "it is not finished",
-        None => "the master has not heard of it",
+        Some(_) => "it is not finished".to_owned(),
+        None => "the master has not heard of it".to_owned(),
     };
     let message = format!("timed out waiting for job {job_id}: {why}");
     Err(Failure::message(Exit::NoWorkers, message))
 }
 
+/// What makes a worker one that could take the job's chunks.
+fn lacking(job: &Job) -> String {
+    let lane = match job.lane.as_str() {
+        "" => String::new(),
+        lane => format!(" in lane {lane}"),
+    };
+    let allows = if job.operation == "exec" {
+        " that allows its command"
+    } else {
+        ""
+    };
+    format!("{lane}{allows}")
+}
+
 fn reading(job: &Job) -> Reading {
     let note = match job.state() {
-        _ if job.no_workers && job.operation == "exec" => {
-            "NO WORKERS that allow its command: start one with `rowmill worker --allow`".to_owned()
+        _ if job.no_workers => {
+            let (who, start) = (lacking(job), worker_for(job));
+            format!("NO WORKERS{who}: start one with `{start}`")
         }
-        _ if job.no_workers => "NO WORKERS: start one with `rowmill worker`".to_owned(),
         JobState::Stalled => format!(
             "STALLED: its publisher is gone; where it ran: rowmill publish --resume {}",
             job.job_id

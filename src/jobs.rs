@@ -111,7 +111,10 @@ fn cells(job: &Job) -> [String; 8] {
     let age_ms = proto::unix_ms().saturating_sub(job.opened_unix_ms);
     [
         job.job_id.clone(),
-        job.name.clone(),
+        match job.lane.as_str() {
+            "" => job.name.clone(),
+            lane => format!("{} (lane {lane})", job.name),
+        },
         state.to_owned(),
         job.progress.map_or_else(|| "?".to_owned(), format::percent),
         format::grouped(job.rows),

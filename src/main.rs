@@ -12,6 +12,7 @@ mod publish;
 mod rejects;
 mod rows;
 mod run;
+mod schema;
 mod server;
 mod show;
 mod sniff;

@@ -42,7 +42,7 @@ impl Args {
             return self.publish.run(shutdown).await;
         }
         if let Some(path) = self.rows.target(None) {
-            return self.with_rows(path, shutdown).await;
+            return Box::pin(self.with_rows(path, shutdown)).await;
         }
         if !self.wait {
             return self.publish.run(shutdown).await;
@@ -78,7 +78,7 @@ impl Args {
         // What cannot work should not be published first.
         drop(self.master.connect().await?);
         let mut sink = Sink::open(path)?;
-        let outcome = self.published_and_written(&mut sink, &shutdown).await;
+        let outcome = Box::pin(self.published_and_written(&mut sink, &shutdown)).await;
         let (came, response) = match outcome {
             Ok(outcome) => outcome,
             Err(failure) => {

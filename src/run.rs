@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cli::{Exit, Failure, Meter, OrExit};
+use engine::rate::Rate;
 use proto::Client;
 use proto::v1::{ExecMode, ExecSpec, GetJobResponse, OutputEnd};
 use publisher::{ExecModeArg, InputArgs, PublishError, Work, say_described};
@@ -55,6 +56,10 @@ pub(crate) struct Args {
     /// How chunks meet the command [default: chunk]
     #[arg(long, value_name = "HOW", requires = "command")]
     exec_mode: Option<ExecModeArg>,
+
+    /// How much of the command's work may be begun a second: 50/s, 10/m or 600/h, of rows; or 5chunks/s
+    #[arg(long, value_name = "RATE", requires = "command")]
+    rate: Option<Rate>,
 
     /// Count the rows that come of the command, and do not write them
     #[arg(long, requires = "command")]
@@ -164,6 +169,7 @@ impl Args {
         let spec = ExecSpec {
             command: name,
             mode: mode.into(),
+            rate: self.rate.map(Into::into),
             ..ExecSpec::default()
         };
         let work = Work {
@@ -188,7 +194,9 @@ impl Args {
         let job = response.job.clone().unwrap_or_default();
         // The publisher says the same, but may not have come to it.
         if !job.reason.is_empty() {
-            rows.into_iter().for_each(|(sink, _)| sink.leave());
+            if let Some((sink, _)) = rows {
+                sink.leave();
+            }
             return Err(Failure::message(Exit::UnreadableInput, job.reason));
         }
         let rows_on_stdout = self.rows.target(None).is_some_and(Sink::is_stdout);

@@ -92,7 +92,7 @@ async fn a_job_waits_for_a_worker_that_allows_its_command_and_no_attempt_is_lost
     let waited = waited.unwrap();
     assert_eq!(waited.status.code(), Some(6));
     assert!(
-        stderr(&waited).contains("allows its command"),
+        stderr(&waited).contains("that allows its command"),
         "{}",
         stderr(&waited)
     );

@@ -92,9 +92,9 @@ impl Queue {
 
     /// The lane of the queue of this name, as a [`Death`](crate::Death) gives it. Absent: it has none.
     pub fn lane_called(name: &str) -> Option<Lane> {
-        let (front, last) = name.rsplit_once('.')?;
-        let is_lane = front == "tasks" || front.ends_with(".tasks");
-        is_lane.then(|| last.parse().ok()).flatten()
+        let mut words = name.rsplit('.');
+        let (lane, tasks) = (words.next()?, words.next()?);
+        (tasks == "tasks").then(|| lane.parse().ok()).flatten()
     }
 }
 

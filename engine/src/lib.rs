@@ -23,6 +23,7 @@ pub mod rearrange;
 pub mod records;
 mod reject;
 mod sample;
+mod sieve;
 pub mod sniff;
 pub mod split;
 mod utf8;

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use proto::v1::chunk_result::Partial;
 use proto::v1::operation_spec::Kind;
 use proto::v1::{
-    Chunk, ExecReport, OperationSpec, Profile, ProfileSpec, Reject, SampleRow, ValidateReport,
-    ValidateSpec,
+    Chunk, ExecReport, OperationSpec, Profile, ProfileSpec, Reject, RowKeys, SampleRow,
+    ValidateReport, ValidateSpec,
 };
 
 use crate::dialect::{Dialect, DialectError};
@@ -39,6 +39,8 @@ pub struct Observed {
     pub replaced: u64,
     /// The rows that come of it, as CSV. Absent: none do, or none are to be sent back.
     pub output: Option<Bytes>,
+    /// What of those rows may come once in the whole job. Absent: anything may come again.
+    pub keys: Option<RowKeys>,
 }
 
 /// What a job's result is.
@@ -65,7 +67,10 @@ pub enum ObserveError {
     #[error(transparent)]
     Schema(#[from] SchemaError),
     /// What comes of it is too much for one message.
-    #[error("its rows come to more than {} bytes", crate::output::MAX_OUTPUT_BYTES)]
+    #[error(
+        "its rows, with their keys, come to more than {} bytes; smaller chunks (--chunk-bytes) help",
+        crate::output::MAX_OUTPUT_BYTES
+    )]
     LongOutput,
     /// The body does not hold the records that the publisher counted.
     #[error("the chunk has {found} records where its publisher counted {expected}")]
@@ -108,8 +113,13 @@ fn validated(
 ) -> Result<Observed, ObserveError> {
     let mut gather = validate::Gather::new(chunk, dialect, spec, with_rows)?;
     let seen = Seen::of_valid(chunk, dialect, &mut gather);
-    let (merged, output) = gather.finish().ok_or(ObserveError::LongOutput)?;
-    seen.observed(chunk, dialect, Partial::Validate(merged.partial()), output)
+    let gathering = gather.finish().ok_or(ObserveError::LongOutput)?;
+    let partial = Partial::Validate(gathering.merged.partial());
+    let observed = seen.observed(chunk, dialect, partial, gathering.rows)?;
+    Ok(Observed {
+        keys: gathering.keys,
+        ..observed
+    })
 }
 
 /// What one pass over a chunk's records found, beside what the operation makes of them.
@@ -164,7 +174,7 @@ impl Seen {
         let mut teller = Teller::new(body);
         seen.records = body.walk(dialect, columns, |number, record| {
             match record {
-                Ok(record) if gather.add(record) => {
+                Ok(record) if gather.add(record, || teller.place(number, record)) => {
                     seen.sample.add(number, record);
                     seen.rows += 1;
                 }
@@ -206,6 +216,7 @@ impl Seen {
             rejects: self.rejects.kept,
             replaced: utf8::malformed(&chunk.body),
             output,
+            keys: None,
         })
     }
 

@@ -9,6 +9,8 @@ use proto::v1::{Compression, Output};
 use xxhash_rust::xxh3::Xxh3;
 use zstd::stream::read::Decoder;
 
+pub use crate::sieve::Sieve;
+
 use crate::packed::{Damage, Packed, Packing, Which};
 
 /// The most that the rows of one chunk may come to, in bytes: with what is around them, and however
@@ -195,7 +197,8 @@ mod tests {
 
     #[test]
     fn pieces_are_the_whole_however_large_they_are() {
-        let rows: String = (0..5000).map(|n| format!("{n},b\n")).collect();
+        let rows: Vec<String> = (0..5000).map(|n| format!("{n},b\n")).collect();
+        let rows = rows.concat();
         for packing in [Packing::Nothing, Packing::Hash, Packing::Zstd] {
             let output = pack(rows.clone().into(), 5000, packing);
             for most in [1, 7, 1000, 1 << 20] {

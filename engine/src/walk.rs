@@ -70,17 +70,30 @@ impl<'b> Teller<'b> {
         }
     }
 
-    /// What is said of the record `number` (from 0) of the body.
-    pub(crate) fn tell(&mut self, number: u64, record: &Record<'_>, reason: String) -> Reject {
-        let (start, end) = (record.start(), record.end());
+    /// Where the record `number` (from 0) of the body stands: records of the job before it, its line,
+    /// and bytes of its file before it.
+    pub(crate) fn place(&mut self, number: u64, record: &Record<'_>) -> [u64; 3] {
+        let start = record.start();
         let body = &self.body;
         let (known, line) = self.place;
         let line_ends = line_ends(&body.bytes[known..start]);
         self.place = (start, line.saturating_add(line_ends));
+        [
+            body.first_record.saturating_add(number),
+            self.place.1,
+            body.first_byte.saturating_add(start as u64),
+        ]
+    }
+
+    /// What is said of the record `number` (from 0) of the body.
+    pub(crate) fn tell(&mut self, number: u64, record: &Record<'_>, reason: String) -> Reject {
+        let (start, end) = (record.start(), record.end());
+        let [number, line, byte] = self.place(number, record);
+        let body = &self.body;
         Reject {
-            record: body.first_record.saturating_add(number),
-            line: self.place.1,
-            byte: body.first_byte.saturating_add(start as u64),
+            record: number,
+            line,
+            byte,
             reason,
             raw: reject::raw(&body.bytes[start..end]),
             file: body.file.to_owned(),

@@ -41,7 +41,7 @@ impl Keeper {
             self.store.jobs().map(|job| (job.key, job.id)).collect();
         let info = |(key, row): (i64, DeadRow)| DeadChunkInfo {
             job_id: ids.get(&key).map(ToString::to_string).unwrap_or_default(),
-            ..row.into()
+            ..listed(row)
         };
         Ok(ListDeadResponse {
             dead: page.into_iter().map(info).collect(),
@@ -201,6 +201,15 @@ fn read_token(token: &str) -> Result<Option<(i64, u64)>, Status> {
         .split_once('.')
         .and_then(|(key, seq)| Some(Some((key.parse().ok()?, seq.parse().ok()?))))
         .ok_or_else(|| Status::invalid_argument("that page token is none of ours"))
+}
+
+/// As it stands in a list: what its command said is shown with the chunk alone, for of a thousand it would
+/// be more than one message may have.
+pub(crate) fn listed(row: DeadRow) -> DeadChunkInfo {
+    DeadChunkInfo {
+        stderr: String::new(),
+        ..row.into()
+    }
 }
 
 impl From<DeadRow> for DeadChunkInfo {

@@ -39,6 +39,11 @@ pub struct Job {
     pub expired: Option<Expired>,
     /// How often one of its chunks died, since the master started.
     pub(crate) deaths: u64,
+    /// Results whose rows have keys that may come once in the job, and of which it is not known yet
+    /// whether they came before.
+    pub(crate) unsettled: u64,
+    /// Every chunk before this one is settled, or was passed over because it is dead.
+    pub(crate) frontier: u64,
 }
 
 /// That a job's rows and rejects were removed to make room.
@@ -124,13 +129,17 @@ impl Job {
             control: Control::Run,
             expired: None,
             deaths: 0,
+            unsettled: 0,
+            frontier: 0,
         }
     }
 
-    /// Whether every chunk has its result or is dead. Only a sealed and opened job can be complete.
+    /// Whether every chunk has its result or is dead, and nothing of them is left to be looked at. Only
+    /// a sealed and opened job can be complete.
     pub fn is_complete(&self) -> bool {
         let settled = self.tally.chunks_done + self.tally.chunks_dead;
         self.open.is_some()
+            && self.unsettled == 0
             && self
                 .seal
                 .as_ref()

@@ -11,6 +11,7 @@ use tonic::Status;
 
 use crate::arrival::Arrival;
 use crate::board::{Board, newest_first};
+use crate::dead::listed;
 use crate::events::Events;
 use crate::job::Job;
 use crate::store::{Store, StoreError};
@@ -311,7 +312,7 @@ impl Keeper {
             columns: open.map_or_else(Vec::new, |open| open.columns.clone()),
             profile,
             partial: job.finished_unix_ms.is_none() || job.tally.chunks_dead > 0,
-            dead: dead.into_iter().map(Into::into).collect(),
+            dead: dead.into_iter().map(listed).collect(),
             input: open.and_then(|open| open.input.clone()),
             exec,
             validate,

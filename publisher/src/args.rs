@@ -6,7 +6,7 @@ use std::time::Duration;
 use broker::BrokerArgs;
 use cli::{Exit, Failure, Meter, OrExit, Reading};
 use engine::chunk::Packing;
-use proto::JobId;
+use proto::{JobId, Lane};
 use tokio_util::sync::CancellationToken;
 
 use crate::ahead::Ahead;
@@ -28,6 +28,11 @@ pub struct Args {
 
     #[command(flatten)]
     exec: ExecArgs,
+
+    /// Send the chunks to the workers of this lane only, which were started with the same: 1 to 32 of
+    /// a-z, 0-9, _ and - [default: to those that were started without]
+    #[arg(long, value_name = "NAME", conflicts_with = "resume")]
+    lane: Option<Lane>,
 
     #[command(flatten)]
     broker: BrokerArgs,
@@ -113,6 +118,7 @@ impl Args {
                 let mut config = self.input.config(broker, first_connect, &self.work())?;
                 config.keeping = self.going_on.keeping(&config.wanted.sources)?;
                 config.packing = packing;
+                config.lane = self.lane.map_or_else(String::new, |lane| lane.to_string());
                 Ok(Ok(config))
             }
             Some(Found::Sealed(job)) => Ok(Err(job)),

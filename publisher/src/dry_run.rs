@@ -3,10 +3,11 @@
 use std::io::Write;
 
 use cli::{Exit, Failure, Meter, OrExit, Reading as Shown};
-use engine::operation::observe;
+use engine::operation::{Observed, observe};
 use engine::split::Limits;
-use engine::validate::SchemaError;
+use engine::validate::{SchemaError, Seen};
 use proto::JobId;
+use proto::v1::operation_spec::Kind;
 use proto::v1::{OperationSpec, Reject};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
@@ -29,6 +30,8 @@ struct Tried {
     rejected: u64,
     replaced: u64,
     rejects: Vec<Reject>,
+    /// The keys that came so far.
+    seen: Seen,
     /// The schema is of other columns.
     unfit: Option<SchemaError>,
 }
@@ -91,6 +94,7 @@ impl Tried {
             rejected: 0,
             replaced: 0,
             rejects: Vec::new(),
+            seen: Seen::default(),
             unfit: None,
         }
     }
@@ -113,12 +117,35 @@ impl Tried {
         self.bytes += found.piece.body.len() as u64;
         let chunk = self.job.chunk(found.piece, &found.file);
         // What a publisher makes, a worker can work on.
-        if let Ok(observed) = observe(&chunk) {
+        if let Ok(mut observed) = observe(&chunk) {
+            self.settle(&mut observed);
             self.good += observed.rows;
             self.rejected += observed.rejected;
             self.replaced += observed.replaced;
             let room = SHOWN - self.rejects.len();
             self.rejects.extend(observed.rejects.into_iter().take(room));
+        }
+    }
+
+    /// Takes the rows back of which a key came before, as a master does.
+    fn settle(&mut self, observed: &mut Observed) {
+        let (Some(Kind::Validate(spec)), Some(keys), Some(rows)) =
+            (&self.job.operation.kind, &observed.keys, &observed.output)
+        else {
+            return;
+        };
+        let settled = self.seen.settle(keys);
+        let told = settled.and_then(|settled| {
+            let again = settled.left_out.len() as u64;
+            let (_, rejects) = settled.told(spec, &self.job.columns, keys, rows)?;
+            Ok((again, rejects))
+        });
+        // What this process made, it can read.
+        if let Ok((again, rejects)) = told {
+            observed.rows -= again;
+            observed.rejected += again;
+            observed.rejects.extend(rejects);
+            observed.rejects.sort_by_key(|reject| reject.record);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Which command to run on every chunk, on the command line.
 
+use engine::rate::Rate;
 use proto::v1::{ExecArgument, ExecMode, ExecSpec};
 
 /// Where help lists them.
@@ -40,6 +41,11 @@ pub(crate) struct ExecArgs {
     #[arg(long, value_name = "HOW", requires = "exec", help_heading = HEADING)]
     exec_mode: Option<Mode>,
 
+    /// How much may be begun a second, by all workers together: 50/s, 10/m or 600/h, of rows; or
+    /// 5chunks/s. What is tried again counts again
+    #[arg(long, value_name = "RATE", requires = "exec", help_heading = HEADING)]
+    rate: Option<Rate>,
+
     /// Count the rows that come of it, and do not send them back
     #[arg(long, requires = "makes_rows", help_heading = HEADING)]
     no_rows: bool,
@@ -55,7 +61,7 @@ impl ExecArgs {
                 .exec_mode
                 .map_or(ExecMode::Unspecified, Into::into)
                 .into(),
-            rate: None,
+            rate: self.rate.map(Into::into),
         })
     }
 

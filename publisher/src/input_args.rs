@@ -9,6 +9,7 @@ use cli::{Exit, Failure, OrExit};
 use engine::chunk::Packing;
 use engine::dialect::Ragged;
 use engine::split::Limits;
+use engine::validate::has_keys;
 use proto::JobId;
 use proto::v1::{ExecSpec, OperationSpec, operation_spec::Kind};
 use tokio_util::sync::CancellationToken;
@@ -28,6 +29,9 @@ pub const BAD: &str = "What is bad, and what becomes of it";
 /// Bytes of CSV in a chunk for a command: its rows are slow, and with many chunks they are shared out
 /// better and less is done again when one fails.
 const EXEC_CHUNK_BYTES: usize = 64 << 10;
+
+/// Bytes of CSV in a chunk whose rows' keys come with it: of very short rows they are many times as much.
+const KEYED_CHUNK_BYTES: usize = 1 << 20;
 
 /// What workers are to do.
 #[derive(Debug, Clone, Default)]
@@ -79,7 +83,7 @@ pub struct InputArgs {
     dry_run: bool,
 
     /// Bytes of CSV in a chunk, 1 to 4194304; a record that is longer has one to itself [default:
-    /// 4194304; with a command 65536]
+    /// 4194304; with a command 65536, with a schema that has keys 1048576]
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..=4 << 20))]
     chunk_bytes: Option<u32>,
 
@@ -129,11 +133,12 @@ impl InputArgs {
     pub async fn dry_run(&self, work: &Work, shutdown: CancellationToken) -> Result<Exit, Failure> {
         let wanted = self.wanted()?;
         let operation = self.operation(work)?;
-        dry_run(wanted, operation, self.limits(work), self.quiet, shutdown).await
+        let limits = self.limits(&operation);
+        dry_run(wanted, operation, limits, self.quiet, shutdown).await
     }
 
     /// What FILE says. Empty only where another publish is gone on with.
-    pub(crate) fn files(&self) -> &[PathBuf] {
+    pub fn files(&self) -> &[PathBuf] {
         &self.file
     }
 
@@ -150,8 +155,8 @@ impl InputArgs {
         work: &Work,
     ) -> Result<Config, Failure> {
         let wanted = self.wanted()?;
-        let limits = self.limits(work);
         let operation = self.operation(work)?;
+        let limits = self.limits(&operation);
         let name = self.name.clone();
         Ok(Config {
             packing: packing(&broker),
@@ -182,12 +187,15 @@ impl InputArgs {
         })
     }
 
-    fn limits(&self, work: &Work) -> Limits {
+    fn limits(&self, operation: &OperationSpec) -> Limits {
         let usual = Limits::default();
-        let target_bytes = match self.chunk_bytes {
-            Some(bytes) => bytes as usize,
-            None if work.exec.is_some() => EXEC_CHUNK_BYTES,
-            None => usual.target_bytes,
+        let target_bytes = match (self.chunk_bytes, &operation.kind) {
+            (Some(bytes), _) => bytes as usize,
+            (None, Some(Kind::Exec(_))) => EXEC_CHUNK_BYTES,
+            (None, Some(Kind::Validate(spec))) if has_keys(spec).unwrap_or(false) => {
+                KEYED_CHUNK_BYTES
+            }
+            (None, _) => usual.target_bytes,
         };
         Limits {
             target_bytes,

@@ -84,6 +84,13 @@ impl Job {
         }
     }
 
+    /// A chunk of no rows, where there would be none and a command is to make a header of the input's.
+    pub(crate) fn header_alone(&mut self) -> Option<Chunk> {
+        let is_exec = matches!(self.operation.kind, Some(Kind::Exec(_)));
+        let is_alone = is_exec && self.chunks == 0 && !self.columns.is_empty();
+        is_alone.then(|| self.chunk(Piece::default(), ""))
+    }
+
     /// The seal.
     pub fn seal(&self, totals: Totals) -> Envelope {
         let seal = JobSeal {

@@ -115,7 +115,7 @@ fn goes_alone(envelope: &Envelope) -> bool {
 
 fn route(envelope: &Envelope) -> Route {
     match envelope.payload.as_ref() {
-        Payload::Chunk(_) => Route::Tasks,
+        Payload::Chunk(chunk) => Route::tasks_named(&chunk.lane),
         _ => Route::Results,
     }
 }

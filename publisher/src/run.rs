@@ -257,6 +257,9 @@ impl Making {
                     continue;
                 }
                 Found::End(read) => {
+                    if let Some(chunk) = self.job.header_alone() {
+                        line.pack(self.job.id, chunk, None).await;
+                    }
                     totals = Some(read.clone());
                     self.job.seal(read)
                 }

@@ -22,6 +22,9 @@ pub(crate) struct JobJson {
     /// Whether the numbers may still change.
     partial: bool,
     publisher: String,
+    /// Which workers its chunks go to, where not to those of no lane.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    lane: String,
     opened_unix_ms: u64,
     finished_unix_ms: Option<u64>,
     rows: u64,
@@ -177,6 +180,7 @@ impl From<Job> for JobJson {
             name: job.name,
             operation: job.operation,
             publisher: job.publisher,
+            lane: job.lane,
             opened_unix_ms: job.opened_unix_ms,
             finished_unix_ms: job.finished_unix_ms,
             rows: job.rows,

@@ -98,11 +98,16 @@ fn remarks(out: &mut impl Write, profile: &Profile) -> io::Result<()> {
     Ok(())
 }
 
-/// Text that Markdown shows as it is: on one line, and no character a sign of its own.
+/// Text that Markdown shows as it is, cut where it is long: on one line, and no character a sign of its
+/// own.
 pub(super) fn escaped(text: &str) -> String {
-    let visible = visible(text);
+    escaped_whole(&fit(&visible(text), TEXT_WIDTH))
+}
+
+/// The same, uncut.
+pub(super) fn escaped_whole(text: &str) -> String {
     let mut out = String::new();
-    for c in fit(&visible, TEXT_WIDTH).chars() {
+    for c in visible(text).chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),

@@ -7,7 +7,7 @@ use proto::v1::{RuleReport, ValidateReport};
 use serde::Serialize;
 use tui::format;
 
-use super::markdown::escaped;
+use super::markdown::{escaped, escaped_whole};
 use super::table::{Align, Table};
 
 const TITLES: [&str; 4] = ["column", "rule", "expected", "broken"];
@@ -48,7 +48,7 @@ impl From<&ValidateReport> for ValidateJson {
 }
 
 /// Most often broken first, else in the schema's order.
-fn sorted(report: &ValidateReport) -> Vec<&RuleReport> {
+pub(super) fn sorted(report: &ValidateReport) -> Vec<&RuleReport> {
     let mut rules: Vec<_> = report.rules.iter().collect();
     rules.sort_by_key(|rule| std::cmp::Reverse(rule.broken));
     rules
@@ -95,7 +95,7 @@ pub(super) fn markdown(
     report: &ValidateReport,
     summary: &str,
 ) -> io::Result<()> {
-    writeln!(out, "{}\n", escaped(summary))?;
+    writeln!(out, "{}\n", escaped_whole(summary))?;
     writeln!(out, "| {} |", TITLES.join(" | "))?;
     writeln!(out, "| --- | --- | --- | ---: |")?;
     for rule in sorted(report) {

@@ -46,6 +46,16 @@ const COLUMNS: [(&str, Align); 4] = [
     ("record", Align::Left),
 ];
 
+/// The same of a job that holds records against a schema: a line for each rule that is broken.
+const RULE_COLUMNS: [(&str, Align); 6] = [
+    ("line", Align::Right),
+    ("file", Align::Left),
+    ("column", Align::Left),
+    ("rule", Align::Left),
+    ("value", Align::Left),
+    ("record", Align::Left),
+];
+
 /// The master keeps so much of a record, so that one of this length may have been longer.
 const KEPT_BYTES: usize = 1024;
 const PAGE: u32 = 1000;
@@ -125,6 +135,7 @@ impl Args {
             Some(path) => Place::Csv(Sheets::new(job, Target::File(path))?),
             None if self.json => Place::Json(Box::new(io::stdout())),
             None if self.csv => Place::Csv(Sheets::new(job, Target::Stdout)?),
+            None if job.validate.is_some() => Place::Rules(Table::new(&RULE_COLUMNS)),
             None => Place::Table(Table::new(&COLUMNS)),
         })
     }
@@ -190,6 +201,7 @@ enum Place<'p> {
     Csv(Sheets<'p>),
     Json(Box<dyn Write + Send>),
     Table(Table),
+    Rules(Table),
 }
 
 impl Place<'_> {
@@ -201,6 +213,12 @@ impl Place<'_> {
                 table.row(cells(reject));
                 Ok(())
             }
+            Self::Rules(table) => {
+                for cells in rule_cells(reject) {
+                    table.row(cells);
+                }
+                Ok(())
+            }
         }
     }
 
@@ -209,8 +227,8 @@ impl Place<'_> {
         match self {
             Self::Csv(sheets) => return sheets.finish(),
             Self::Json(mut out) => out.flush().or_exit(Exit::Usage)?,
-            Self::Table(table) if table.is_empty() => {}
-            Self::Table(table) => {
+            Self::Table(table) | Self::Rules(table) if table.is_empty() => {}
+            Self::Table(table) | Self::Rules(table) => {
                 let mut out = io::stdout();
                 table.write(&mut out, width()).or_exit(Exit::Usage)?;
                 out.flush().or_exit(Exit::Usage)?;
@@ -267,6 +285,32 @@ fn cells(reject: &Reject) -> [String; 4] {
         reject.reason.clone(),
         String::from_utf8_lossy(&reject.raw).into_owned(),
     ]
+}
+
+/// One line a rule that it breaks; or one with the reason, where it is no good record at all.
+fn rule_cells(reject: &Reject) -> Vec<[String; 6]> {
+    let [line, file, reason, record] = cells(reject);
+    let row = |told: &Violation| {
+        let Violation {
+            column,
+            rule,
+            value,
+            ..
+        } = told.clone();
+        [
+            line.clone(),
+            file.clone(),
+            column,
+            rule,
+            value,
+            record.clone(),
+        ]
+    };
+    if reject.violations.is_empty() {
+        let none = String::new;
+        return vec![[line, file, none(), reason, none(), record]];
+    }
+    reject.violations.iter().map(row).collect()
 }
 
 fn write_json(out: &mut impl Write, reject: &Reject) -> io::Result<()> {

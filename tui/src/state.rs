@@ -332,15 +332,9 @@ impl State {
         })
     }
 
-    /// Whether some job waits for a worker and none is alive.
-    pub(crate) fn no_workers(&self) -> bool {
-        self.jobs.iter().any(|job| job.no_workers)
-    }
-
-    /// Whether all that wait so do it for workers that allow their commands.
-    pub(crate) fn no_commands(&self) -> bool {
-        let mut waiting = self.jobs.iter().filter(|job| job.no_workers);
-        self.no_workers() && waiting.all(|job| job.operation == "exec")
+    /// The newest job that waits for a worker where none is alive that could take its chunks.
+    pub(crate) fn lacks_workers(&self) -> Option<&Job> {
+        self.jobs.iter().find(|job| job.no_workers)
     }
 }
 

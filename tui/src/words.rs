@@ -2,10 +2,25 @@
 //! numbers lie, its most frequent value, and what is worth a look. How single numbers read is
 //! `format`'s; where the words stand is for those who call.
 
-use proto::v1::{ColumnProfile, ColumnType, Estimate, Order, TopValue, Uniqueness};
+use proto::v1::{ColumnProfile, ColumnType, Estimate, Job, Order, TopValue, Uniqueness};
 
 use crate::format::{count, grouped, percent, plural};
 use crate::text::{Charset, visible_in};
+
+/// The command that starts a worker for a job that has none: in its lane, and where its chunks go
+/// through a command, with one to allow it.
+pub fn worker_for(job: &Job) -> String {
+    let lane = match job.lane.as_str() {
+        "" => String::new(),
+        lane => format!(" --lane {lane}"),
+    };
+    let allow = if job.operation == "exec" {
+        " --allow"
+    } else {
+        ""
+    };
+    format!("rowmill worker{lane}{allow}")
+}
 
 /// Fewer rows than this make almost any column look like a key, or sorted.
 const TELLING_ROWS: u64 = 10;

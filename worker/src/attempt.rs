@@ -107,7 +107,7 @@ pub fn compute(chunk: &Chunk) -> Result<ChunkResult, AttemptError> {
         sample: observed.sample,
         replaced: observed.replaced,
         output,
-        keys: Vec::new(),
+        keys: observed.keys,
     })
 }
 

@@ -190,16 +190,15 @@ impl<'a> Shift<'a> {
             broker_address: self.bench.broker_address.clone(),
         };
         self.tasks.spawn(async move {
-            match maker.chunk_of(&asked, &csv).await? {
-                Some(chunk) => Ok(Ended::Made(Box::new(Delivery {
-                    message: Ok(chunk),
-                    ..delivery
-                }))),
-                None => {
-                    delivery.receipt.ack().await?;
-                    Ok(Ended::Settle)
-                }
-            }
+            let Some(chunk) = maker.chunk_of(&asked, &csv).await? else {
+                delivery.receipt.ack().await?;
+                return Ok(Ended::Settle);
+            };
+            let made = Delivery {
+                message: Ok(chunk),
+                ..delivery
+            };
+            Ok(Ended::Made(Box::new(made)))
         });
     }
 

@@ -77,9 +77,9 @@ fn foreign(csv: &Csv, headers: &mut FieldTable) -> Result<BasicProperties, Broke
 /// The envelope in `incoming`, whose body is taken out of it.
 pub(super) fn envelope(incoming: &mut Incoming) -> Result<Envelope, Unreadable> {
     let properties = &incoming.properties;
-    let message_id = text(properties.message_id());
-    let kind = text(properties.kind());
-    let correlation_id = text(properties.correlation_id());
+    let message_id = text(properties.message_id().as_ref());
+    let kind = text(properties.kind().as_ref());
+    let correlation_id = text(properties.correlation_id().as_ref());
     let made_unix_ms = header(incoming, MADE_MS)
         .or_else(|| properties.timestamp().map(|seconds| seconds * 1000))
         .unwrap_or(0);
@@ -105,19 +105,19 @@ pub(super) fn envelope(incoming: &mut Incoming) -> Result<Envelope, Unreadable> 
 /// What a message says: by its `type`, or, where it has none, by its content type.
 fn payload(incoming: &Incoming, kind: &str, body: Bytes) -> Result<Payload, PayloadError> {
     let properties = &incoming.properties;
-    let content_type = text(properties.content_type());
+    let content_type = text(properties.content_type().as_ref());
     if !kind.is_empty() || !is_csv(&content_type) {
         return Payload::decode(kind, body);
     }
     let header = |name| find(incoming, name).and_then(string).unwrap_or_default();
     // Who sent it says so in one of these; the broker checks the second.
-    let sender = match text(properties.app_id()) {
-        app if app.is_empty() => text(properties.user_id()),
+    let sender = match text(properties.app_id().as_ref()) {
+        app if app.is_empty() => text(properties.user_id().as_ref()),
         app => app,
     };
     Ok(Payload::Csv(Csv {
         body,
-        content_encoding: text(properties.content_encoding()),
+        content_encoding: text(properties.content_encoding().as_ref()),
         name: header(NAME),
         exec: header(EXEC),
         sender,
@@ -131,8 +131,8 @@ fn is_csv(content_type: &str) -> bool {
 }
 
 /// A property; empty where it is missing.
-fn text(property: &Option<ShortString>) -> String {
-    let text = property.as_ref().map(ShortString::as_str);
+fn text(property: Option<&ShortString>) -> String {
+    let text = property.map(ShortString::as_str);
     text.unwrap_or_default().to_owned()
 }
 

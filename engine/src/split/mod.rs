@@ -41,7 +41,7 @@ impl Default for Limits {
 }
 
 /// A run of whole records.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Piece {
     /// The records as they came; empty where only rejects are told of.
     pub body: Bytes,

@@ -4,11 +4,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use proto::v1::{Chunk, ValidateSpec, Violation};
+use proto::v1::{Chunk, RowKeys, ValidateSpec, Violation};
 
 use super::merged::Merged;
 use super::plan::{Found, Plan};
 use super::schema::{Schema, SchemaError};
+use super::unique::Gathered;
 use super::writer::Writer;
 use crate::dialect::Dialect;
 use crate::output::MAX_OUTPUT_BYTES;
@@ -63,6 +64,18 @@ pub(crate) struct Gather<'b> {
     found: Found,
     /// Absent: rows are not to be sent back.
     writer: Option<Writer<'b>>,
+    /// Absent: the schema has no keys.
+    keys: Option<Gathered>,
+}
+
+/// What was gathered of a chunk.
+#[derive(Debug)]
+pub(crate) struct Gathering {
+    pub(crate) merged: Merged,
+    /// Absent: they are not to be sent back.
+    pub(crate) rows: Option<Bytes>,
+    /// Absent: the schema has no keys.
+    pub(crate) keys: Option<RowKeys>,
 }
 
 impl<'b> Gather<'b> {
@@ -82,18 +95,22 @@ impl<'b> Gather<'b> {
             broken: vec![0; plan.rules().len()],
             ..Merged::default()
         };
+        let keys = Gathered::of(&plan, &chunk.file);
+        // Rows that come again are told of by the master, which has to have them.
+        let with_rows = with_rows || keys.is_some();
         let writer = with_rows.then(|| Writer::new(&chunk.body, dialect));
         Ok(Self {
             plan,
             merged,
             found: Found::default(),
             writer,
+            keys,
         })
     }
 
-    /// Takes a record; whether it is valid.
+    /// Takes a record; whether it is valid, as far as one chunk knows. `place` says where it stands.
     #[inline]
-    pub(crate) fn add(&mut self, record: &Record<'_>) -> bool {
+    pub(crate) fn add(&mut self, record: &Record<'_>, place: impl FnOnce() -> [u64; 3]) -> bool {
         self.merged.rows += 1;
         self.plan.check(record, &mut self.found);
         if !self.found.broken.is_empty() {
@@ -106,6 +123,9 @@ impl<'b> Gather<'b> {
         if let Some(writer) = &mut self.writer {
             writer.write(record);
         }
+        if let Some(keys) = &mut self.keys {
+            keys.add(&self.plan, record, place());
+        }
         true
     }
 
@@ -114,16 +134,14 @@ impl<'b> Gather<'b> {
         self.plan.told(record, &self.found.broken)
     }
 
-    /// What came of it: the counts, and the rows where they are to be sent back. Absent: they come to
-    /// more than can be carried.
-    pub(crate) fn finish(self) -> Option<(Merged, Option<Bytes>)> {
+    /// What came of it. Absent: it comes to more than can be carried.
+    pub(crate) fn finish(self) -> Option<Gathering> {
         let rows = self.writer.map(Writer::into_bytes);
-        if rows
-            .as_ref()
-            .is_some_and(|rows| rows.len() as u64 > MAX_OUTPUT_BYTES)
-        {
-            return None;
-        }
-        Some((self.merged, rows.map(Bytes::from)))
+        let bytes = rows.as_ref().map_or(0, Vec::len) + self.keys.as_ref().map_or(0, Gathered::len);
+        (bytes as u64 <= MAX_OUTPUT_BYTES).then(|| Gathering {
+            merged: self.merged,
+            rows: rows.map(Bytes::from),
+            keys: self.keys.map(Gathered::finish),
+        })
     }
 }

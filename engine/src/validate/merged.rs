@@ -11,6 +11,8 @@ use crate::partial::PartialError;
 pub struct Merged {
     pub(super) rows: u64,
     pub(super) valid: u64,
+    /// Of those, the ones that are not when the chunks before are known.
+    pub(super) again: u64,
     /// One a rule. Empty: of no chunk.
     pub(super) broken: Vec<u64>,
 }
@@ -27,6 +29,7 @@ impl Merged {
             .resize(self.broken.len().max(other.broken.len()), 0);
         self.rows = self.rows.saturating_add(other.rows);
         self.valid = self.valid.saturating_add(other.valid);
+        self.again = self.again.saturating_add(other.again);
         for (own, other) in self.broken.iter_mut().zip(&other.broken) {
             *own = own.saturating_add(*other);
         }
@@ -54,6 +57,7 @@ impl Merged {
             rows: self.rows,
             valid: self.valid,
             broken: self.broken.clone(),
+            again: self.again,
         }
     }
 
@@ -79,10 +83,11 @@ impl Merged {
                 expected: rule.expected.clone(),
                 broken,
             });
+        let valid = self.valid.saturating_sub(self.again);
         Ok(ValidateReport {
             rows: self.rows,
-            valid: self.valid,
-            invalid: self.rows.saturating_sub(self.valid),
+            valid,
+            invalid: self.rows.saturating_sub(valid),
             rules: rules.collect(),
         })
     }
@@ -94,6 +99,7 @@ impl From<&ValidatePartial> for Merged {
             rows: partial.rows,
             valid: partial.valid,
             broken: partial.broken.clone(),
+            again: partial.again,
         }
     }
 }

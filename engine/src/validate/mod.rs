@@ -13,11 +13,15 @@ mod number;
 mod pattern;
 mod plan;
 mod properties;
+mod propose;
 mod schema;
+mod unique;
 mod value;
 mod writer;
 
 pub(crate) use gather::{Gather, plan};
 pub use merged::Merged;
 pub use plan::{Plan, Rule};
+pub use propose::propose;
 pub use schema::{MAX_SCHEMA_BYTES, Schema, SchemaError};
+pub use unique::{Seen, Settled, has_keys};

@@ -8,6 +8,7 @@ use proto::v1::Violation;
 use super::constraints::{Constraints, Limit, OneOf};
 use super::kind::Kind;
 use super::schema::{Schema, SchemaError};
+use super::unique::{Key, keys_of};
 use super::value::Value;
 use crate::records::Record;
 
@@ -21,7 +22,8 @@ const SAID_CHARACTERS: usize = 40;
 #[derive(Debug)]
 pub struct Plan {
     rules: Vec<Rule>,
-    columns: Vec<Column>,
+    pub(super) columns: Vec<Column>,
+    pub(super) keys: Vec<Key>,
 }
 
 /// One rule of a schema.
@@ -39,9 +41,9 @@ pub struct Rule {
 
 /// The rules of one column, as places among all rules.
 #[derive(Debug)]
-struct Column {
-    at: usize,
-    kind: Kind,
+pub(super) struct Column {
+    pub(super) at: usize,
+    pub(super) kind: Kind,
     missing: Vec<Box<[u8]>>,
     /// That of its type; the others follow in the order of [`Column::rules`].
     first_rule: usize,
@@ -63,18 +65,21 @@ impl Plan {
     ///
     /// When the two do not fit.
     pub fn new(schema: &Schema, columns: &[String], is_named: bool) -> Result<Self, SchemaError> {
-        schema.refuse_keys()?;
         let met = schema.meet(columns, is_named)?;
         let shown = crate::columns::shown(columns);
         let keyed: HashSet<&String> = schema.primary_key.iter().collect();
         let mut plan = Self {
             rules: Vec::new(),
             columns: Vec::new(),
+            keys: Vec::new(),
         };
+        let mut places = Vec::new();
         for (field, at) in schema.fields.iter().zip(met) {
             let Some(at) = at else {
+                places.push(None);
                 continue;
             };
+            places.push(Some(plan.columns.len()));
             let mut constraints = field.constraints.clone();
             constraints.is_required |= keyed.contains(&field.name);
             let missing = field
@@ -99,7 +104,65 @@ impl Plan {
             }));
             plan.columns.push(column);
         }
+        for (name, fields) in keys_of(schema) {
+            let columns = fields.into_iter().map(|field| {
+                let lacks = || {
+                    let field = &schema.fields[field].name;
+                    let said = format!("{name} is of {field:?}, which is no column of it");
+                    SchemaError::Columns(said)
+                };
+                places[field].ok_or_else(lacks)
+            });
+            let columns = columns.collect::<Result<_, _>>()?;
+            plan.add_key(name, columns, &shown);
+        }
         Ok(plan)
+    }
+
+    /// Adds the rule that no two rows have the same values in these of its columns.
+    fn add_key(&mut self, name: &'static str, places: Vec<usize>, shown: &[String]) {
+        let names = places
+            .iter()
+            .map(|&place| shown[self.columns[place].at].as_str());
+        let names = names.collect::<Vec<_>>().join(", ");
+        // A key of one column is that column's; one of several is of the record.
+        let (column, expected) = match places[..] {
+            [_] => (names, "no value twice".to_owned()),
+            _ => (String::new(), format!("no {names} twice")),
+        };
+        let at = places.first().map_or(0, |&place| self.columns[place].at);
+        self.keys.push(Key {
+            rule: self.rules.len(),
+            columns: places,
+        });
+        self.rules.push(Rule {
+            column,
+            name,
+            expected,
+            at,
+        });
+    }
+
+    /// What is said of a record of which a key came before.
+    pub(super) fn told_key(&self, key: &Key, record: &Record<'_>) -> (String, Violation) {
+        let rule = &self.rules[key.rule];
+        let cells = key.columns.iter().map(|&column| {
+            let cell = record.get(self.columns[column].at).unwrap_or_default();
+            crate::sample::text(cell, VALUE_BYTES)
+        });
+        let value = cells.collect::<Vec<_>>().join(", ");
+        let said = shortened(&value);
+        let sentence = match rule.column.as_str() {
+            "" => format!("{said:?} came before ({})", rule.expected),
+            column => format!("{column}: {said:?} came before"),
+        };
+        let violation = Violation {
+            column: rule.column.clone(),
+            rule: rule.name.to_owned(),
+            expected: rule.expected.clone(),
+            value,
+        };
+        (sentence, violation)
     }
 
     /// Every rule, in the schema's order.
@@ -142,10 +205,7 @@ impl Plan {
 impl Rule {
     /// `quantity: "x" is not an integer`.
     fn sentence(&self, value: &str) -> String {
-        let mut said: String = value.chars().take(SAID_CHARACTERS).collect();
-        if said.len() < value.len() {
-            said.push('…');
-        }
+        let said = shortened(value);
         let expected = &self.expected;
         let article = if expected.starts_with(['a', 'e', 'i', 'o']) {
             "an"
@@ -169,7 +229,22 @@ impl Rule {
     }
 }
 
+/// The start of a value, as far as it fits in a sentence.
+fn shortened(value: &str) -> String {
+    let mut said: String = value.chars().take(SAID_CHARACTERS).collect();
+    if said.len() < value.len() {
+        said.push('…');
+    }
+    said
+}
+
 impl Column {
+    /// Whether a cell stands for a missing value.
+    #[inline]
+    pub(super) fn is_missing(&self, cell: &[u8]) -> bool {
+        self.missing.iter().any(|missing| **missing == *cell)
+    }
+
     /// Name of, and what is expected by, each of its rules, in the order in which `check` counts.
     fn rules(&self) -> Vec<(&'static str, String)> {
         let Constraints {
@@ -211,7 +286,7 @@ impl Column {
             next += 1;
             next - 1
         };
-        if self.missing.iter().any(|missing| **missing == *cell) {
+        if self.is_missing(cell) {
             if *is_required {
                 found.broken.push(rule());
             }

@@ -119,27 +119,6 @@ impl Schema {
         Ok(schema)
     }
 
-    /// Uniqueness is of the whole job, and chunks are looked at one by one.
-    pub(super) fn refuse_keys(&self) -> Result<(), SchemaError> {
-        let reason =
-            "that a value comes once in a whole job is not checked by this version; leave it out";
-        if let Some(field) = self.fields.iter().find(|field| field.constraints.is_unique) {
-            return Err(wrong(
-                &format!("field {:?}, constraints, unique", field.name),
-                reason,
-            ));
-        }
-        for (name, is_there) in [
-            ("primaryKey", !self.primary_key.is_empty()),
-            ("uniqueKeys", !self.unique_keys.is_empty()),
-        ] {
-            if is_there {
-                return Err(wrong(&format!("the schema, {name}"), reason));
-            }
-        }
-        Ok(())
-    }
-
     /// Every name stands for one field, and keys are of fields.
     fn check_names(&self) -> Result<(), SchemaError> {
         let mut names = std::collections::HashSet::new();
@@ -153,12 +132,14 @@ impl Schema {
         }
         let keys = self.unique_keys.iter().flatten().chain(&self.primary_key);
         for name in keys {
-            if !names.contains(name.as_str()) {
-                return Err(wrong(
-                    "the schema",
-                    &format!("a key names {name:?}, which is no field"),
-                ));
-            }
+            let is_its = |field: &&Field| field.name == *name;
+            let what = match self.fields.iter().filter(is_its).count() {
+                0 => "no field",
+                1 => continue,
+                _ => "several fields",
+            };
+            let said = format!("a key names {name:?}, which is {what}");
+            return Err(wrong("the schema", &said));
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use engine::output::{UnpackError, Unpacking};
+use engine::output::{Sieve, UnpackError, Unpacking};
 
 use crate::store::OutputPlace;
 
@@ -16,7 +16,12 @@ const SLICE: usize = 1 << 20;
 
 /// What is left to send of a chunk's rows.
 #[derive(Debug)]
-pub(crate) struct Slices(Unpacking<Part>);
+pub(crate) struct Slices {
+    unpacking: Unpacking<Part>,
+    sieve: Sieve,
+    /// What was read and is to be sent before more is read.
+    read: Bytes,
+}
 
 /// Some bytes of a file.
 #[derive(Debug)]
@@ -27,7 +32,7 @@ struct Part {
 }
 
 impl Slices {
-    /// The rows at `place`, without the first `skip` bytes.
+    /// The rows at `place` that are not left out, without the first `skip` bytes of them.
     pub(crate) fn open(
         file: Arc<File>,
         place: &OutputPlace,
@@ -38,19 +43,34 @@ impl Slices {
             at: place.offset,
             end: place.offset + place.bytes,
         };
-        let mut unpacking = Unpacking::new(&place.output, part, place.bytes, place.seq)?;
-        let mut left = skip;
-        while left > 0 && !unpacking.is_over() {
-            let passed = unpacking.next(left.min(SLICE as u64) as usize)?;
-            left -= passed.len() as u64;
+        let unpacking = Unpacking::new(&place.output, part, place.bytes, place.seq)?;
+        let mut slices = Self {
+            unpacking,
+            sieve: Sieve::new(place.left_out.clone()),
+            read: Bytes::new(),
+        };
+        let mut left = skip as usize;
+        while left > 0 && !slices.unpacking.is_over() {
+            slices.read = slices.more()?;
+            let passed = slices.read.split_to(left.min(slices.read.len()));
+            left -= passed.len();
         }
-        Ok(Self(unpacking))
+        Ok(slices)
     }
 
     /// The next slice, and whether it is the last.
     pub(crate) fn next(&mut self) -> Result<(Bytes, bool), UnpackError> {
-        let slice = self.0.next(SLICE)?;
-        Ok((slice, self.0.is_over()))
+        let slice = if self.read.is_empty() && !self.unpacking.is_over() {
+            self.more()?
+        } else {
+            std::mem::take(&mut self.read)
+        };
+        Ok((slice, self.unpacking.is_over()))
+    }
+
+    fn more(&mut self) -> Result<Bytes, UnpackError> {
+        let piece = self.unpacking.next(SLICE)?;
+        Ok(self.sieve.pass(piece))
     }
 }
 

@@ -76,16 +76,23 @@ impl Store {
         for (id, more) in merged {
             self.add_merged(id, more)?;
         }
-        Ok(Applied {
+        let mut applied = Applied {
             touched,
             finished,
             stopped,
             duplicates,
-        })
+        };
+        for at in 0..applied.touched.len() {
+            let id = applied.touched[at];
+            if self.settle(id, now_ms)? {
+                applied.finished.push(id);
+            }
+        }
+        Ok(applied)
     }
 
     /// What is committed becomes part of the job's state; that the two fit was checked before.
-    fn add_merged(&mut self, id: JobId, more: Merged) -> Result<(), StoreError> {
+    pub(super) fn add_merged(&mut self, id: JobId, more: Merged) -> Result<(), StoreError> {
         let Some(job) = self.jobs.get_mut(&id) else {
             return Ok(());
         };
@@ -174,11 +181,14 @@ impl Batch<'_> {
             .execute(params![key, result.seq as i64])?;
         let (offset, length) = self.stage_rejects(id, result)?;
         let (rows_offset, rows_bytes, output) = self.stage_rows(id, result)?;
+        let keys_bytes = self.stage_keys(id, result, rows_offset + rows_bytes)?;
+        let is_settled = result.keys.is_none();
         let place = self.job(id)?.tally.chunks_done;
         self.transaction
             .prepare_cached(
                 "INSERT INTO result (job, seq, worker_id, attempt, spill_offset, spill_bytes, \
-                 place, rows_offset, rows_bytes, output) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 place, rows_offset, rows_bytes, output, keys_bytes, settled) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![
                 key,
@@ -191,6 +201,8 @@ impl Batch<'_> {
                 rows_offset as i64,
                 rows_bytes as i64,
                 output.as_ref().map(Message::encode_to_vec),
+                keys_bytes as i64,
+                is_settled,
             ])?;
         let job = self.job(id)?;
         job.tally.chunks_dead -= u64::from(revived.is_some_and(DeadState::is_counted));
@@ -201,7 +213,8 @@ impl Batch<'_> {
         job.tally.retries += u64::from(result.attempt.saturating_sub(1));
         job.tally.spilled += length;
         job.tally.replaced += result.replaced;
-        job.tally.output_bytes += rows_bytes;
+        job.tally.output_bytes += rows_bytes + keys_bytes;
+        job.unsettled += u64::from(!is_settled);
         job.tally.output_rows += output.map_or(0, |output| output.rows);
         Ok(())
     }
@@ -318,6 +331,20 @@ impl Batch<'_> {
         Ok((offset, length, Some(known)))
     }
 
+    /// The same with the keys of those rows, behind them.
+    fn stage_keys(
+        &mut self,
+        id: JobId,
+        result: &ChunkResult,
+        offset: u64,
+    ) -> Result<u64, StoreError> {
+        let job = self.job(id)?;
+        let Some(keys) = result.keys.as_ref().filter(|_| job.expired.is_none()) else {
+            return Ok(0);
+        };
+        Ok(self.stage(SpillFile::rows(id), offset, &keys.encode_to_vec()))
+    }
+
     /// Puts bytes behind those that the transaction has for that file already; how many they are.
     fn stage(&mut self, file: SpillFile, offset: u64, bytes: &[u8]) -> u64 {
         if !bytes.is_empty() {
@@ -407,7 +434,7 @@ pub(super) fn save(transaction: &Transaction<'_>, job: &Job) -> Result<(), Store
             "UPDATE job SET finished_unix_ms = ?, open = ?, seal = ?, chunks_done = ?, chunks_dead = ?, \
              rows = ?, rejects = ?, bytes = ?, retries = ?, duplicates = ?, \
              spilled = ?, control = ?, replaced = ?, output_rows = ?, output_bytes = ?, \
-             expired_unix_ms = ?, expired_reason = ? WHERE key = ?",
+             expired_unix_ms = ?, expired_reason = ?, frontier = ? WHERE key = ?",
         )?
         .execute(params![
             job.finished_unix_ms.map(|ms| ms as i64),
@@ -427,6 +454,7 @@ pub(super) fn save(transaction: &Transaction<'_>, job: &Job) -> Result<(), Store
             tally.output_bytes as i64,
             job.expired.as_ref().map(|expired| expired.unix_ms as i64),
             job.expired.as_ref().map_or("", |expired| &expired.reason),
+            job.frontier as i64,
             job.key,
         ])?;
     Ok(())

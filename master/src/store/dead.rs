@@ -234,6 +234,9 @@ impl Store {
         }
         save(&transaction, &job)?;
         transaction.commit()?;
+        if control == Control::Cancelled {
+            self.seen.remove(&id);
+        }
         self.jobs.insert(id, job);
         Ok(())
     }

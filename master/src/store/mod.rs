@@ -17,11 +17,13 @@ mod open;
 mod output;
 mod read;
 mod schema;
+mod settle;
 mod spill;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use engine::validate::Seen;
 use proto::JobId;
 use rusqlite::Connection;
 
@@ -44,6 +46,8 @@ pub struct Store {
     connection: Connection,
     spill: Disk,
     jobs: HashMap<JobId, Job>,
+    /// The keys of unfinished jobs that came so far; of those of which they were asked for.
+    seen: HashMap<JobId, Seen>,
     /// Whether it outlives the process: else merged state is nowhere but in memory.
     is_durable: bool,
     /// Held as long as the store lives.
@@ -90,6 +94,9 @@ pub enum StoreError {
         /// What protobuf said.
         source: prost::DecodeError,
     },
+    /// The rows of a committed result cannot be read back.
+    #[error("the store holds rows that cannot be read: {0}")]
+    Damaged(#[from] engine::chunk::Damage),
     /// A committed result cannot be merged with its job's others.
     #[error("the store holds a result that cannot be merged: {0}")]
     Unmergeable(#[source] engine::PartialError),

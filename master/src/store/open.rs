@@ -89,6 +89,7 @@ impl Store {
             connection,
             spill,
             jobs: HashMap::new(),
+            seen: HashMap::new(),
             is_durable: true,
             _lock: lock,
         };
@@ -110,7 +111,7 @@ impl Store {
             self.spill.cut_back(rejects, job.tally.spilled)?;
             self.spill.cut_back(rows, job.tally.output_bytes)?;
         }
-        Ok(())
+        self.settle_all()
     }
 }
 
@@ -121,6 +122,7 @@ fn read_jobs(connection: &Connection) -> Result<HashMap<JobId, Job>, StoreError>
     while let Some(row) = rows.next()? {
         let mut job = read_job(row)?;
         merged::read(connection, &mut job, row.get("partial")?)?;
+        job.unsettled = unsettled(connection, job.key)?;
         jobs.insert(job.id, job);
     }
     Ok(jobs)
@@ -135,6 +137,7 @@ fn read_job(row: &Row<'_>) -> Result<Job, StoreError> {
         .get::<_, Option<i64>>("finished_unix_ms")?
         .map(|ms| ms as u64);
     job.control = Control::of(row.get("control")?);
+    job.frontier = count(row, "frontier")?;
     job.open = blob(row, "open", "JobOpen")?;
     job.seal = blob(row, "seal", "JobSeal")?;
     job.tally = Tally {
@@ -158,6 +161,12 @@ fn read_job(row: &Row<'_>) -> Result<Job, StoreError> {
         }),
     };
     Ok(job)
+}
+
+fn unsettled(connection: &Connection, key: i64) -> Result<u64, rusqlite::Error> {
+    let mut statement =
+        connection.prepare_cached("SELECT count(*) FROM result WHERE job = ? AND settled = 0")?;
+    statement.query_row([key], |row| row.get::<_, i64>(0).map(|count| count as u64))
 }
 
 /// SQLite has no unsigned integers; the same 64 bits go in and come out.

@@ -25,6 +25,8 @@ pub struct OutputPlace {
     pub bytes: u64,
     /// How they are packed; without the body itself.
     pub output: Output,
+    /// The rows, from 0, that are left out because a key of theirs came before.
+    pub left_out: Vec<u64>,
 }
 
 /// What a reader in input order comes by.
@@ -38,7 +40,7 @@ pub enum Passage {
     Dead(u64),
 }
 
-const COLUMNS: &str = "seq, place, rows_offset, rows_bytes, output";
+const COLUMNS: &str = "seq, place, rows_offset, rows_bytes, output, left_out, settled";
 
 impl Store {
     /// The chunks from `seq` on, at most `limit`, up to the first that is neither done nor dead.
@@ -49,14 +51,15 @@ impl Store {
     pub fn passages(&self, job: &Job, seq: u64, limit: usize) -> Result<Vec<Passage>, StoreError> {
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM result WHERE job = ?1 AND seq >= ?2 \
-             UNION ALL SELECT seq, NULL, NULL, NULL, NULL FROM dead \
+             UNION ALL SELECT seq, NULL, NULL, NULL, NULL, NULL, 1 FROM dead \
              WHERE job = ?1 AND seq >= ?2 AND state IN (0, 2) ORDER BY seq LIMIT ?3"
         ))?;
         let mut rows = statement.query(params![job.key, seq as i64, limit as i64])?;
         let mut passages: Vec<Passage> = Vec::new();
         while let Some(row) = rows.next()? {
             let passage = passage(row)?;
-            if passage.seq() != seq + passages.len() as u64 {
+            let is_next = passage.seq() == seq + passages.len() as u64;
+            if !is_next || !is_settled(row)? {
                 break;
             }
             passages.push(passage);
@@ -82,6 +85,10 @@ impl Store {
         let mut rows = statement.query(params![job.key, place as i64, limit as i64])?;
         let mut outputs = Vec::new();
         while let Some(row) = rows.next()? {
+            // Those behind it wait, lest it be passed.
+            if !is_settled(row)? {
+                break;
+            }
             outputs.extend(output_place(row)?);
         }
         Ok(outputs)
@@ -119,8 +126,11 @@ impl Store {
     ///
     /// When the disk refuses.
     pub fn output(&self, job: &Job, at: &OutputPlace) -> Result<Output, StoreError> {
-        let file = SpillFile::rows(job.id);
-        let body = self.spill.read(file, at.offset, at.bytes)?;
+        // Where no chunk of a job has any rows, there is no file.
+        let body = match at.bytes {
+            0 => Vec::new(),
+            bytes => self.spill.read(SpillFile::rows(job.id), at.offset, bytes)?,
+        };
         Ok(Output {
             body: Bytes::from(body),
             ..at.output.clone()
@@ -146,6 +156,22 @@ fn passage(row: &Row<'_>) -> Result<Passage, StoreError> {
     Ok(output_place(row)?.map_or(Passage::Nothing(seq), Passage::Rows))
 }
 
+/// Whether it is known which of the chunk's rows are left out.
+fn is_settled(row: &Row<'_>) -> Result<bool, rusqlite::Error> {
+    row.get(6)
+}
+
+/// The list of the column `left_out`.
+pub(super) fn left_out(bytes: Option<Vec<u8>>) -> Result<Vec<u64>, StoreError> {
+    let bytes = bytes.unwrap_or_default();
+    let (mut rest, mut rows) = (&bytes[..], Vec::new());
+    while !rest.is_empty() {
+        let row = prost::decode_length_delimiter(&mut rest);
+        rows.push(row.map_err(StoreError::unreadable("list of rows"))? as u64);
+    }
+    Ok(rows)
+}
+
 fn output_place(row: &Row<'_>) -> Result<Option<OutputPlace>, StoreError> {
     let Some(output) = row.get::<_, Option<Vec<u8>>>(4)? else {
         return Ok(None);
@@ -156,6 +182,7 @@ fn output_place(row: &Row<'_>) -> Result<Option<OutputPlace>, StoreError> {
         offset: row.get::<_, i64>(2)? as u64,
         bytes: row.get::<_, i64>(3)? as u64,
         output: Output::decode(&output[..]).map_err(StoreError::unreadable("output"))?,
+        left_out: left_out(row.get(5)?)?,
     }))
 }
 

@@ -36,23 +36,25 @@ impl Store {
             return Ok(RejectPage::default());
         }
         let mut statement = self.connection.prepare_cached(
-            "SELECT seq, spill_offset, spill_bytes FROM result \
-             WHERE job = ? AND seq >= ? AND spill_bytes > 0 ORDER BY seq",
+            "SELECT seq, spill_offset, spill_bytes, again_offset, again_bytes FROM result \
+             WHERE job = ? AND seq >= ? AND spill_bytes + again_bytes > 0 ORDER BY seq",
         )?;
         let mut rows = statement.query(params![job.key, from.0 as i64])?;
         let mut page = RejectPage::default();
         while let Some(row) = rows.next()? {
             let seq = row.get::<_, i64>(0)? as u64;
-            let (offset, length) = (row.get::<_, i64>(1)? as u64, row.get::<_, i64>(2)? as u64);
             let skip = if seq == from.0 { from.1 } else { 0 };
-            let bytes = self
-                .spill
-                .read(SpillFile::rejects(job.id), offset, length)?;
-            for (index, reject) in decode_all(&bytes)?
-                .into_iter()
-                .enumerate()
-                .skip(skip as usize)
-            {
+            let place = |at: usize| -> Result<(u64, u64), rusqlite::Error> {
+                let (offset, length): (i64, i64) = (row.get(at)?, row.get(at + 1)?);
+                Ok((offset as u64, length as u64))
+            };
+            let mut rejects = self.rejects_at(job, place(1)?)?;
+            let again = self.rejects_at(job, place(3)?)?;
+            if !again.is_empty() {
+                rejects.extend(again);
+                rejects.sort_by_key(|reject| reject.record);
+            }
+            for (index, reject) in rejects.into_iter().enumerate().skip(skip as usize) {
                 if page.rejects.len() == limit {
                     page.next = Some((seq, index as u64));
                     return Ok(page);
@@ -98,6 +100,18 @@ impl Store {
             )
             .ok()?;
         statement.query_row([job.key], |row| row.get(0)).ok()
+    }
+
+    fn rejects_at(
+        &self,
+        job: &Job,
+        (offset, length): (u64, u64),
+    ) -> Result<Vec<Reject>, StoreError> {
+        if length == 0 {
+            return Ok(Vec::new());
+        }
+        let file = SpillFile::rejects(job.id);
+        decode_all(&self.spill.read(file, offset, length)?)
     }
 }
 

@@ -77,6 +77,19 @@ ALTER TABLE job ADD COLUMN output_bytes INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE job ADD COLUMN expired_unix_ms INTEGER;
 ALTER TABLE job ADD COLUMN expired_reason TEXT NOT NULL DEFAULT '';
 ",
+    "
+-- Of results whose rows have keys that may come once in a job: how many bytes the keys take in the job's
+-- file of rows, behind the rows; whether it was looked which of them came before; which rows are left
+-- out for that, as a list of varints; and where the rejects lie that came of it. Others are settled.
+ALTER TABLE result ADD COLUMN keys_bytes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE result ADD COLUMN settled INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE result ADD COLUMN left_out BLOB;
+ALTER TABLE result ADD COLUMN again_offset INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE result ADD COLUMN again_bytes INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX result_unsettled ON result (job, seq) WHERE settled = 0;
+-- Every chunk before this one is settled, or was passed over because it is dead.
+ALTER TABLE job ADD COLUMN frontier INTEGER NOT NULL DEFAULT 0;
+",
 ];
 
 /// Brings the database to the newest schema.
@@ -118,6 +131,8 @@ mod tests {
                 "piece",
                 "result WHERE output IS NOT NULL",
                 "job WHERE output_rows > 0",
+                "result WHERE settled = 0",
+                "job WHERE frontier > 0",
             ] {
                 let count = format!("SELECT count(*) FROM {table}");
                 let count = connection.query_row(&count, [], |row| row.get(0));

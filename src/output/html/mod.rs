@@ -7,6 +7,7 @@ mod card;
 mod chart;
 mod escape;
 mod overview;
+mod rules;
 
 use proto::v1::{GetJobResponse, Job, Profile};
 use tui::format;
@@ -20,31 +21,49 @@ use super::partial_label;
 pub(super) fn page(response: &GetJobResponse) -> String {
     let job = response.job.clone().unwrap_or_default();
     let profile = response.profile.clone().unwrap_or_default();
+    if let Some(report) = &response.validate {
+        return rules::page(&job, report, response.partial);
+    }
     let cards: String = profile
         .columns
         .iter()
         .enumerate()
         .map(|(at, column)| card::card(at, column))
         .collect();
+    let head = head(&job, &profile, response.partial);
+    let overview = overview::overview(&profile);
+    document(&job, "profile", &format!("{head}{overview}{cards}"))
+}
+
+/// A whole document: what it is of, and what is on it.
+fn document(job: &Job, what: &str, body: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta http-equiv=\"Content-Security-Policy\" \
          content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
-         <title>{name}: profile</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n\
-         <h1>{name}</h1>\n{head}{overview}{cards}{foot}</main>\n</body>\n</html>\n",
+         <title>{name}: {what}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n\
+         <h1>{name}</h1>\n{body}{foot}</main>\n</body>\n</html>\n",
         name = escaped(&job.name),
         style = include_str!("style.css"),
-        head = head(&job, &profile, response.partial),
-        overview = overview::overview(&profile),
-        foot = foot(&job),
+        foot = foot(job),
     )
 }
 
 /// When and by whom, what must be said of numbers that are not final, and the counts of the table.
 fn head(job: &Job, profile: &Profile, is_partial: bool) -> String {
+    head_with("Profiled", job, is_partial, tiles(job, profile))
+}
+
+/// The same of any result, with these counts.
+fn head_with(
+    what: &str,
+    job: &Job,
+    is_partial: bool,
+    tiles: Vec<(&'static str, String)>,
+) -> String {
     let mut head = format!(
-        "<p class=\"faint\">Profiled {} by {}</p>\n",
+        "<p class=\"faint\">{what} {} by {}</p>\n",
         moment(job.opened_unix_ms),
         escaped(&job.publisher)
     );
@@ -52,7 +71,7 @@ fn head(job: &Job, profile: &Profile, is_partial: bool) -> String {
         let label = escaped(&partial_label(job));
         head += &format!("<p class=\"partial\">Not all of the file: {label}.</p>\n");
     }
-    let tiles: String = tiles(job, profile)
+    let tiles: String = tiles
         .into_iter()
         .map(|(what, value)| format!("<div><dt>{what}</dt><dd>{}</dd></div>", escaped(&value)))
         .collect();

@@ -114,22 +114,29 @@ fn hostile_text_is_harmless_before_anything_is_drawn() {
 }
 
 #[test]
-fn what_lacks_only_workers_that_allow_its_command_is_told_from_what_lacks_any() {
-    let waiting = |operation: &str| Job {
+fn the_newest_job_that_lacks_workers_is_told_and_what_it_needs() {
+    let waiting = |lane: &str, operation: &str, opened_unix_ms| Job {
         operation: operation.into(),
+        lane: lane.into(),
         no_workers: true,
+        opened_unix_ms,
         ..job(operation, 1, 0)
     };
-    let state = |jobs| {
+    let needed = |jobs| {
         let snapshot = Snapshot {
             jobs,
             ..Snapshot::default()
         };
         let mut state = State::default();
         state.apply("", event(Change::Snapshot(snapshot)));
-        state
+        state.lacks_workers().map(crate::words::worker_for)
     };
-    assert!(state(vec![waiting("exec")]).no_commands());
-    assert!(!state(vec![waiting("exec"), waiting("profile")]).no_commands());
-    assert!(!state(vec![job("exec", 1, 0)]).no_commands());
+    let running = || job("exec", 1, 0);
+    assert_eq!(needed(vec![running()]), None);
+    assert_eq!(
+        needed(vec![waiting("", "profile", 1), running()]).unwrap(),
+        "rowmill worker"
+    );
+    let both = vec![waiting("", "profile", 1), waiting("gpu", "exec", 2)];
+    assert_eq!(needed(both).unwrap(), "rowmill worker --lane gpu --allow");
 }

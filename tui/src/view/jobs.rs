@@ -213,8 +213,16 @@ pub(super) fn about(model: &Model, job: &Job) -> Vec<Fact> {
             bad(job.chunks_dead, Tone::Bad),
         ),
         ("retries", again(model.theme, job), Tone::Plain),
-        ("from", job.publisher.clone(), Tone::Plain),
+        ("from", from(model.theme, job), Tone::Plain),
     ]
+}
+
+/// Who published it, and to which lane.
+fn from(theme: Theme, job: &Job) -> String {
+    match job.lane.as_str() {
+        "" => job.publisher.clone(),
+        lane => format!("{}{}lane {lane}", job.publisher, theme.dot()),
+    }
 }
 
 /// With what is malformed in good records beside it.

@@ -12,6 +12,7 @@ use crate::model::Model;
 use crate::state::State;
 use crate::text::{Charset, visible_in};
 use crate::theme::Tone;
+use crate::words;
 
 /// The name, three lines high.
 const LOGO: [&str; 3] = [
@@ -303,17 +304,17 @@ pub(super) fn broker_line(model: &Model) -> Option<String> {
 
 /// What to say where chunks wait and nobody takes them.
 pub(super) fn no_workers_line(model: &Model, columns: u16) -> Option<String> {
-    let waits = model.state.as_ref().is_some_and(State::no_workers);
+    let job = model.state.as_ref().and_then(State::lacks_workers)?;
     let dash = model.theme.sign("—", "-");
     let (what, how) = if columns < ROOMY {
         ("", "start one:")
     } else {
         ("chunks are waiting; ", "start one on any host:")
     };
-    let needs_command = model.state.as_ref().is_some_and(State::no_commands);
-    let allow = if needs_command { " --allow" } else { "" };
-    (waits && model.is_live())
-        .then(|| format!("NO WORKERS {dash} {what}{how} rowmill worker{allow}"))
+    let start = words::worker_for(job);
+    model
+        .is_live()
+        .then(|| format!("NO WORKERS {dash} {what}{how} {start}"))
 }
 
 fn next_try(model: &Model, retry_at_ms: u64) -> String {

@@ -120,7 +120,7 @@ mod tests {
                 let mut sum = 0;
                 for (to, cost) in &begun[first..] {
                     sum += cost;
-                    let window = (*to - *from).as_secs_f64();
+                    let window = to.saturating_sub(*from).as_secs_f64();
                     let most = per_second * window + burst;
                     assert!(
                         sum as f64 <= most * (1.0 + 1e-6),

@@ -1,0 +1,143 @@
+//! `rowmill schema`: proposes a Table Schema from a profile: of a file, which is profiled in this process,
+//! of a job that the master remembers, or one that `--json` wrote.
+
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cli::{Exit, Failure, Meter, OrExit};
+use engine::validate::propose;
+use proto::v1::{GetJobRequest, GetJobResponse};
+use publisher::{InputArgs, Work, say_described};
+use tokio_util::sync::CancellationToken;
+
+use crate::follow::{Patience, follow};
+use crate::in_process::InProcess;
+use crate::output::read_json;
+use crate::server::{MasterArgs, refused};
+
+/// Propose a Table Schema for --schema: types, what is required, unique or one of few values, as far as
+/// a profile proves it
+///
+/// FILE is CSV, or a profile that --json wrote; or else a job's id, or the beginning of it.
+#[derive(Debug, clap::Args)]
+#[command(mut_arg("name", |arg| arg.hide(true)))]
+#[command(mut_arg("schema", |arg| arg.hide(true)))]
+#[command(mut_arg("stats", |arg| arg.hide(true)))]
+#[command(mut_arg("dry_run", |arg| arg.hide(true)))]
+#[command(mut_arg("chunk_bytes", |arg| arg.hide(true)))]
+pub(crate) struct Args {
+    #[command(flatten)]
+    input: InputArgs,
+
+    /// Propose also the least and the greatest number, and the longest text, that there are
+    #[arg(long)]
+    bounds: bool,
+
+    /// Chunks to work on at once [default: this host's cores]
+    #[arg(long, value_name = "N")]
+    workers: Option<NonZeroUsize>,
+
+    #[command(flatten)]
+    master: MasterArgs,
+}
+
+impl Args {
+    pub(crate) async fn run(self, shutdown: CancellationToken) -> Result<Exit, Failure> {
+        let response = tokio::select! {
+            response = self.profile(&shutdown) => response?,
+            () = shutdown.cancelled() => return Err(Failure::message(Exit::Cancelled, "interrupted")),
+        };
+        let Some(profile) = &response.profile else {
+            let said =
+                "only a profile tells what a schema could say; this job is of another operation";
+            return Err(Failure::message(Exit::Usage, said));
+        };
+        if response.partial {
+            eprintln!(
+                "rowmill: the profile is partial: what is still to come may break the schema"
+            );
+        }
+        let schema = propose(profile, &response.columns, self.bounds);
+        let mut out = std::io::stdout().lock();
+        let written = serde_json::to_writer_pretty(&mut out, &schema).map_err(std::io::Error::from);
+        written.and_then(|()| writeln!(out)).or_exit(Exit::Usage)?;
+        Ok(Exit::Ok)
+    }
+
+    /// What is a file is taken for one, whatever ids there are.
+    async fn profile(&self, shutdown: &CancellationToken) -> Result<GetJobResponse, Failure> {
+        if let [path] = self.input.files()
+            && path.as_os_str() != "-"
+        {
+            if let Some(profile) = written(path) {
+                return Ok(profile);
+            }
+            let id = path.to_str().filter(|text| is_id(text) && !path.exists());
+            if let Some(id) = id {
+                return self.job(id).await;
+            }
+        }
+        self.profiled(shutdown).await
+    }
+
+    async fn job(&self, id: &str) -> Result<GetJobResponse, Failure> {
+        let request = GetJobRequest {
+            job_id: id.to_owned(),
+            wait_ms: 0,
+        };
+        let response = self.master.connect().await?.get_job(request).await;
+        Ok(response.map_err(|status| refused(&status))?.into_inner())
+    }
+
+    async fn profiled(&self, shutdown: &CancellationToken) -> Result<GetJobResponse, Failure> {
+        let threads = self.workers.unwrap_or_else(worker::cores);
+        let mut roles = InProcess::start(threads, None).await?;
+        let broker = roles.broker.clone();
+        let config = self
+            .input
+            .config(broker, Duration::ZERO, &Work::default())?;
+        let (progress, job_id) = (Arc::clone(&config.progress), config.job.to_string());
+        let mut meter = Meter::new(self.input.is_quiet());
+        let client = roles.client.clone();
+        let following = async {
+            progress.opened().await;
+            say_described(&progress, self.input.is_quiet());
+            let connect = || std::future::ready(Ok(client.clone()));
+            follow(connect, &job_id, Patience::EXPECTED, &mut meter).await
+        };
+        let publishing = async {
+            let published = publisher::run(config, shutdown.clone()).await;
+            published.map_err(publisher::failure)?;
+            // It ends with the job.
+            std::future::pending::<Result<std::convert::Infallible, Failure>>().await
+        };
+        let response = tokio::select! {
+            response = following => response,
+            Err(failure) = publishing => Err(failure),
+            failure = roles.failed() => Err(failure),
+        };
+        meter.clear();
+        roles.stop().await;
+        response
+    }
+}
+
+/// The profile in a file that `--json` wrote. Absent: it is something else, like CSV.
+fn written(path: &Path) -> Option<GetJobResponse> {
+    let is_json = path
+        .extension()
+        .is_some_and(|extension| extension == "json");
+    let text = is_json.then(|| std::fs::read_to_string(path).ok())??;
+    read_json(&text).ok()
+}
+
+/// Whether it could be a job's id, or the beginning of one.
+fn is_id(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+}
