@@ -51,6 +51,7 @@ impl Command {
         match self.role {
             Role::Worker(_) | Role::Master(_) => Log::Service,
             Role::Tui(_) => Log::Silent,
+            Role::Run(ref args) if args.has_dashboard() => Log::Silent,
             _ => Log::Command,
         }
     }

@@ -47,6 +47,10 @@ pub(crate) struct Args {
     )]
     rejects: Option<PathBuf>,
 
+    /// Show the dashboard while it runs, and until q leaves it; the result comes then
+    #[arg(long)]
+    tui: bool,
+
     #[command(flatten)]
     rows: RowsArgs,
 
@@ -86,7 +90,7 @@ impl Args {
         config.ahead = sink.is_some().then(|| Arc::clone(&ahead));
         let progress = Arc::clone(&config.progress);
         let job_id = config.job.to_string();
-        let mut meter = Meter::new(self.input.is_quiet());
+        let mut meter = Meter::new(self.input.is_quiet() || self.tui);
         let client = roles.client.clone();
 
         let publishing = async {
@@ -99,7 +103,7 @@ impl Args {
         let connect = || std::future::ready(Ok(client.clone()));
         let following = async {
             progress.opened().await;
-            say_described(&progress, self.input.is_quiet());
+            say_described(&progress, self.input.is_quiet() || self.tui);
             follow(connect, &job_id, Patience::EXPECTED, &mut meter).await
         };
         let closed = sink.as_ref().map(Sink::closed);
@@ -118,8 +122,11 @@ impl Args {
                 .await
                 .map(Some)
         };
+        let watching = self.watch(client.clone());
         let outcome = tokio::select! {
-            both = async { tokio::try_join!(following, copying) } => both,
+            all = async { tokio::try_join!(following, copying, watching) } => {
+                all.map(|(response, end, ())| (response, end))
+            }
             Err(failure) = publishing => Err(failure),
             failure = roles.failed() => Err(failure),
             // Nobody wants the rows, so nothing is left to be done.
@@ -137,6 +144,22 @@ impl Args {
         said
     }
 
+    /// The dashboard, until it is left. Whoever leaves it before the end waits for that on the plain
+    /// terminal.
+    async fn watch(&self, client: Client) -> Result<(), Failure> {
+        if !self.tui {
+            return Ok(());
+        }
+        let config = tui::Config::new(tui::Source::Client(client));
+        let watched = tui::run(config, CancellationToken::new()).await;
+        watched.or_exit(Exit::Usage)
+    }
+
+    /// Whether the terminal is the dashboard's.
+    pub(crate) fn has_dashboard(&self) -> bool {
+        self.tui
+    }
+
     /// Where the rows go, if any come: those of a command to stdout, where no flag says otherwise.
     fn sink(&self) -> Result<Option<Sink>, Failure> {
         let from_command = !self.command.is_empty() && !self.no_rows;
@@ -146,6 +169,10 @@ impl Args {
             let said = "-o is for the rows that come of a command, as in: rowmill run in.csv -o \
                         out.csv -- python3 clean.py, or that hold against a schema: rowmill run \
                         in.csv --schema schema.json -o valid.csv";
+            return Err(Failure::message(Exit::Usage, said));
+        }
+        if self.tui && target.is_some_and(Sink::is_stdout) {
+            let said = "--tui has the terminal; give the rows a file: -o FILE";
             return Err(Failure::message(Exit::Usage, said));
         }
         if self.input.is_dry_run() {

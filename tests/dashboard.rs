@@ -119,3 +119,23 @@ async fn a_dead_chunk_is_looked_at_and_replayed() {
     assert!(pty.ended().await, "q is success");
     stage.erase().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_process_has_the_same_dashboard_and_prints_its_result_then() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("here.csv");
+    let rows: Vec<String> = (0..5000).map(|n| n.to_string()).collect();
+    std::fs::write(&path, format!("number\n{}\n", rows.join("\n"))).unwrap();
+    let args = ["run", "--tui", path.to_str().unwrap()];
+    let mut pty = Pty::run(env!("CARGO_BIN_EXE_rowmill"), &args, SIZE);
+    pty.until(|screen| screen.contains("here.csv") && screen.contains("done"))
+        .await;
+    assert!(pty.is_taken());
+    pty.press("2");
+    pty.until(|screen| screen.contains("5,000 rows")).await;
+    pty.press("q");
+    assert!(pty.ended().await, "q is success");
+    pty.until(|screen| screen.contains("strictly") || screen.contains("integer"))
+        .await;
+    assert!(!pty.is_taken(), "the terminal is given back");
+}
