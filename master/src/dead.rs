@@ -11,6 +11,8 @@ use crate::store::{DeadRow, DeadState, StoreError};
 
 /// How much of a body is shown.
 const BODY_SHOWN: usize = 64 << 10;
+/// So much of the end of what a command said stands in a list, in bytes.
+const STDERR_LISTED: usize = 1 << 10;
 /// A replayed chunk counts as tried once elsewhere, so that it is run in a process of its own: it
 /// may do again what it did.
 const REPLAY_ATTEMPTS: u32 = 1;
@@ -203,13 +205,13 @@ fn read_token(token: &str) -> Result<Option<(i64, u64)>, Status> {
         .ok_or_else(|| Status::invalid_argument("that page token is none of ours"))
 }
 
-/// As it stands in a list: what its command said is shown with the chunk alone, for of a thousand it would
-/// be more than one message may have.
+/// As it stands in a list: of what its command said only the end, for of a thousand the whole would be
+/// more than one message may have.
 pub(crate) fn listed(row: DeadRow) -> DeadChunkInfo {
-    DeadChunkInfo {
-        stderr: String::new(),
-        ..row.into()
-    }
+    let mut info = DeadChunkInfo::from(row);
+    let from = info.stderr.len().saturating_sub(STDERR_LISTED);
+    info.stderr = info.stderr.split_off(info.stderr.ceil_char_boundary(from));
+    info
 }
 
 impl From<DeadRow> for DeadChunkInfo {
