@@ -198,6 +198,13 @@ pub(crate) const BINDINGS: &[Binding] = &[
         &[(key('d'), Ask::Drop)],
     ),
     looks(
+        both("b"),
+        "bad records, or the result",
+        &[Tab::Job],
+        &[(key('b'), Ask::Bad)],
+        Hint::Here,
+    ),
+    looks(
         both("f"),
         "all jobs, or the chosen one",
         &[Tab::Rows],

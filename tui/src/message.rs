@@ -56,6 +56,8 @@ pub(crate) enum Ask {
     /// Leaves out the first column that is shown, or shows all again.
     Hide,
     Unhide,
+    /// The job's bad records in place of its result, or that again.
+    Bad,
     Copy,
     /// The table on the screen, as CSV.
     Export,

@@ -156,6 +156,8 @@ pub(crate) struct Model {
     /// The chosen event's number. Absent: the newest.
     pub(crate) event: Option<u64>,
     pub(crate) rejects: Rejects,
+    /// Whether they stand in place of the job's result.
+    pub(crate) shows_bad: bool,
     pub(crate) question: Option<Question>,
     pub(crate) read_only: bool,
     /// The chosen column of the profile, from 0.
@@ -191,6 +193,7 @@ impl Model {
             dead: DeadList::default(),
             event: None,
             rejects: Rejects::default(),
+            shows_bad: false,
             question: None,
             read_only: false,
             column: 0,

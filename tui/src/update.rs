@@ -184,6 +184,7 @@ fn answer(model: &mut Model, ask: Ask) -> Effect {
         Ask::Follow => follow(model),
         Ask::Hide => model.sheet.hide_first(),
         Ask::Unhide => model.sheet.unhide(),
+        Ask::Bad => model.shows_bad = !model.shows_bad,
         Ask::Point(line) => point(model, line),
         Ask::Down(by) => down(model, by),
         Ask::Page(by) => down(model, by.saturating_mul(model.page())),

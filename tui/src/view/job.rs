@@ -57,6 +57,9 @@ pub(super) fn draw(model: &Model, pen: &mut Pen, area: Rect) {
     heading(model, pen, head, job);
     let area = chunk_map(model, pen, area, job);
     let area = rejects(model, pen, area, job);
+    if area.height == 0 {
+        return;
+    }
     let area = latest(model, pen, area, job);
     result(model, pen, area, job);
 }
@@ -89,30 +92,51 @@ fn chunk_map(model: &Model, pen: &mut Pen, area: Rect, job: &Job) -> Rect {
 const EXTRAS_FROM: u16 = 36;
 const EXTRAS: u16 = 6;
 
-/// The first bad records, at the foot. Returns what is left above.
+/// The first bad records: in all of `area` where they were asked for, else at its foot where there is
+/// room. Returns what is left above.
 fn rejects(model: &Model, pen: &mut Pen, area: Rect, job: &Job) -> Rect {
-    let list = &model.rejects.list;
-    let is_shown = area.height >= EXTRAS_FROM && job.rejects > 0;
-    if !is_shown || model.rejects.job_id != job.job_id || list.is_empty() {
+    let has_any = job.rejects > 0 && !model.rejects.list.is_empty();
+    let is_known = has_any && model.rejects.job_id == job.job_id;
+    if model.shows_bad {
+        if is_known {
+            bad_records(model, pen, area, job);
+        } else {
+            let (head, rest) = cut_top(area, 1);
+            pen.rule(head, &[("Bad records".into(), Tone::Strong)], &[]);
+            let said = if job.rejects > 0 {
+                "asking the master"
+            } else {
+                "none so far"
+            };
+            pen.centred(rest, &[vec![(said.to_owned(), Tone::Faint)]]);
+        }
+        return Rect { height: 0, ..area };
+    }
+    if area.height < EXTRAS_FROM || !is_known {
         return area;
     }
     let (area, foot) = cut_bottom(area, EXTRAS);
-    let shown = list.len().min(usize::from(EXTRAS) - 1) as u64;
+    bad_records(model, pen, foot, job);
+    area
+}
+
+fn bad_records(model: &Model, pen: &mut Pen, area: Rect, job: &Job) {
+    let list = &model.rejects.list;
+    let shown = list.len().min(usize::from(area.height.saturating_sub(1)));
     let title = [
         ("Bad records".to_owned(), Tone::Strong),
         (format!(" {shown} of {}", grouped(job.rejects)), Tone::Plain),
     ];
     let hint = format!("rowmill rejects {}", short_id(&job.job_id));
-    pen.rule(foot, &title, &[(hint, Tone::Faint)]);
-    for (i, reject) in list.iter().enumerate().take(shown as usize) {
-        let y = foot.y + 1 + i as u16;
+    pen.rule(area, &title, &[(hint, Tone::Faint)]);
+    for (i, reject) in list.iter().enumerate().take(shown) {
+        let y = area.y + 1 + i as u16;
         let line = [
             (format!("line {:>9}  ", grouped(reject.line)), Tone::Faint),
             (reject.reason.clone(), Tone::Warn),
         ];
-        pen.inks(foot.x + 1, y, foot.right() - 1, &line);
+        pen.inks(area.x + 1, y, area.right() - 1, &line);
     }
-    area
 }
 
 /// The rows processed last, at the foot. Returns what is left above.

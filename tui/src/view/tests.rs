@@ -2,7 +2,7 @@
 
 use proto::v1::watch_event::Change;
 use proto::v1::{
-    BrokerState, DeadChunkInfo, DeadState, ExecReport, GetDeadResponse, JobState, LaneStatus,
+    BrokerState, DeadChunkInfo, DeadState, ExecReport, GetDeadResponse, Job, JobState, LaneStatus,
     Reject, RuleReport, SampleRow, Snapshot, ValidateReport, WatchEvent, WorkerState,
 };
 
@@ -143,6 +143,7 @@ shows! {
     job_of_a_command: changed(Tab::Job, of_a_command);
     job_of_a_schema: changed(Tab::Job, of_a_schema);
     job_with_bad_records: answered(live(Tab::Job), bad_records());
+    job_bad_records_alone: asked(answered(live(Tab::Job), bad_records()), &[Ask::Bad]);
     broker_with_lanes: changed(Tab::Broker, with_lanes);
     no_events: changed(Tab::Log, |world| world.events.clear());
     jobs_cut_off: cut_off(live(Tab::Jobs));
@@ -550,4 +551,52 @@ fn what_is_on_a_line_can_be_pointed_at() {
     assert_eq!(model.jobs()[at].name, "sensors.csv");
     assert_eq!(line_at(&model, 0), None);
     assert_eq!(line_at(&model, 23), None);
+}
+
+/// As much as a master lists: it is drawn, and only what is on the screen costs. Prints how long a frame
+/// takes.
+#[test]
+fn a_large_mill_is_drawn_as_a_small_one() {
+    let mut model = changed(Tab::Jobs, |world| {
+        let job = world.jobs[0].clone();
+        world.jobs = (0..100u64)
+            .map(|n| Job {
+                job_id: format!("{n:08}-c000-7a1b-9c2d-000000000001"),
+                opened_unix_ms: job.opened_unix_ms - n,
+                ..job.clone()
+            })
+            .collect();
+        let worker = world.workers[0].clone();
+        world.workers = (0..1000u32)
+            .map(|n| {
+                let mut worker = worker.clone();
+                let beat = worker.heartbeat.get_or_insert_default();
+                beat.pid = n;
+                beat.worker_id = format!("{n:08}-b000-7d00-8000-000000000001");
+                worker
+            })
+            .collect();
+    });
+    let wide = changed(Tab::Job, |world| {
+        let profile = world.profile.get_or_insert_default();
+        let column = profile.columns[0].clone();
+        profile.columns = vec![column; 500];
+    });
+    for tab in [Tab::Jobs, Tab::Workers] {
+        model.tab = tab;
+        drawn_often(&model);
+    }
+    model.tab = Tab::Workers;
+    let text = plain(&paint(&model, (200, 60)));
+    assert!(text.contains("of 1,000"), "{text}");
+    drawn_often(&wide);
+    assert!(plain(&paint(&wide, (200, 60))).contains("of 500"));
+}
+
+fn drawn_often(model: &Model) {
+    let start = std::time::Instant::now();
+    for _ in 0..100 {
+        paint(model, (200, 60));
+    }
+    println!("{:?}: {:?} a frame", model.tab, start.elapsed() / 100);
 }
