@@ -88,7 +88,7 @@ impl Chunks {
         ChunkMap {
             chunks,
             per_cell,
-            cells: cells.collect::<Vec<u8>>().into(),
+            cells: cells.collect(),
             running: running.len() as u64,
             retried: self.retried,
         }
@@ -120,6 +120,8 @@ const MOST: usize = 16 << 20;
 
 #[cfg(test)]
 mod tests {
+    use ChunkCell::{Dead, Done, Partly, Retried, Running, Waiting};
+
     use super::*;
 
     fn cells(map: &ChunkMap) -> Vec<ChunkCell> {
@@ -135,7 +137,6 @@ mod tests {
         chunks.set(1, Stand::Retried);
         let map = chunks.map(Some(6), &[4, 0].into());
         assert_eq!((map.chunks, map.per_cell, map.retried), (6, 1, 1));
-        use ChunkCell::{Dead, Done, Retried, Running, Waiting};
         assert_eq!(
             cells(&map),
             [Done, Retried, Waiting, Dead, Running, Waiting]
@@ -158,11 +159,11 @@ mod tests {
         let map = chunks.map(Some(5001), &HashSet::new());
         let cells = cells(&map);
         assert_eq!((map.per_cell, cells.len()), (5, 1001));
-        assert_eq!(cells[0], ChunkCell::Partly);
-        assert_eq!(cells[1], ChunkCell::Retried);
-        assert_eq!(cells[2], ChunkCell::Done);
-        assert_eq!(cells[999], ChunkCell::Dead);
-        assert_eq!(cells[1000], ChunkCell::Waiting);
+        assert_eq!(cells[0], Partly);
+        assert_eq!(cells[1], Retried);
+        assert_eq!(cells[2], Done);
+        assert_eq!(cells[999], Dead);
+        assert_eq!(cells[1000], Waiting);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use proto::v1::{BrokerState, Event, EventLevel, Job, JobState, Worker, WorkerState};
+use proto::v1::{BrokerState, BrokerStatus, Event, EventLevel, Job, JobState, Worker, WorkerState};
 
 use crate::view::View;
 
@@ -215,7 +215,7 @@ fn broker_state(view: &View) -> BrokerState {
     view.master
         .broker
         .as_ref()
-        .map_or(BrokerState::Unspecified, |broker| broker.state())
+        .map_or(BrokerState::Unspecified, BrokerStatus::state)
 }
 
 /// Whether a job that was not listed came since, and not only up the list.
@@ -230,7 +230,7 @@ fn is_new(job: &Job, before: &Before, view: &View) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use proto::v1::{BrokerStatus, Heartbeat, MasterStatus};
+    use proto::v1::{Heartbeat, MasterStatus};
 
     use super::*;
 

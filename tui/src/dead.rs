@@ -140,7 +140,8 @@ mod tests {
 
     #[test]
     fn what_a_command_said_is_harmless_and_only_its_end_is_kept() {
-        let stderr: String = (0..100).map(|n| format!("\u{1b}[2J{n}\n")).collect();
+        let stderr: Vec<String> = (0..100).map(|n| format!("\u{1b}[2J{n}\n")).collect();
+        let stderr = stderr.concat();
         let response = GetDeadResponse {
             dead: Some(DeadChunkInfo {
                 job_id: "j".into(),

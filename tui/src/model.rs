@@ -126,6 +126,7 @@ impl Filter {
 
 /// The whole of it.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // each is a thing of its own that is or is not
 pub(crate) struct Model {
     pub(crate) theme: Theme,
     /// What the master is called on the screen.

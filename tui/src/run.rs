@@ -157,7 +157,7 @@ impl Dashboard {
                 Effect::Reconnect => self.wish.send_modify(|wish| wish.hurry += 1),
                 Effect::Errand(errand) => self.send(errand),
                 Effect::Save { name, bytes } => {
-                    self.files.spawn_blocking(move || save(name, &bytes));
+                    self.files.spawn_blocking(move || save(&name, &bytes));
                 }
                 Effect::Copy(text) => canvas.copy(&text).map_err(TuiError::Terminal)?,
             }
@@ -215,10 +215,10 @@ fn mode(model: &Model) -> Mode {
 
 /// Writes a new file in the directory that the dashboard was started in; with a number in its name
 /// where there is one already.
-fn save(name: String, bytes: &[u8]) -> Result<String, String> {
+fn save(name: &str, bytes: &[u8]) -> Result<String, String> {
     for number in 1..100 {
         let name = match number {
-            1 => name.clone(),
+            1 => name.to_owned(),
             number => name.replace(".csv", &format!("-{number}.csv")),
         };
         match std::fs::File::create_new(&name) {

@@ -41,9 +41,8 @@ impl Theme {
             Tone::Plain => plain,
             Tone::Faint => plain.add_modifier(Modifier::DIM),
             Tone::Strong => plain.add_modifier(Modifier::BOLD),
-            Tone::Accent => self.coloured(Color::Cyan),
-            // Not green: many tell it from red by nothing.
-            Tone::Good => self.coloured(Color::Cyan),
+            // What is well is not green, which many cannot tell from red.
+            Tone::Accent | Tone::Good => self.coloured(Color::Cyan),
             Tone::Warn => self.coloured(Color::Yellow).add_modifier(Modifier::BOLD),
             Tone::Bad => self.coloured(Color::Red).add_modifier(Modifier::BOLD),
         }

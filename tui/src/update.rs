@@ -258,13 +258,11 @@ fn copy(model: &mut Model) -> Effect {
 }
 
 fn exported(model: &mut Model) -> Effect {
-    match export(model) {
-        Some((name, bytes)) => Effect::Save { name, bytes },
-        None => {
-            notify(model, "there is no table here".to_owned());
-            Effect::None
-        }
+    if let Some((name, bytes)) = export(model) {
+        return Effect::Save { name, bytes };
     }
+    notify(model, "there is no table here".to_owned());
+    Effect::None
 }
 
 /// What can be undone is done without a question.

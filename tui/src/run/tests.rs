@@ -195,12 +195,12 @@ async fn errands_reach_the_network_and_their_answers_the_screen() {
 fn a_file_that_is_there_is_not_written_over() {
     let directory = tempdir();
     let name = directory.join("rowmill-jobs.csv").display().to_string();
-    assert_eq!(save(name.clone(), b"one"), Ok(name.clone()));
-    let second = save(name.clone(), b"two").unwrap();
+    assert_eq!(save(&name, b"one"), Ok(name.clone()));
+    let second = save(&name, b"two").unwrap();
     assert!(second.ends_with("rowmill-jobs-2.csv"), "{second}");
     assert_eq!(std::fs::read(&name).unwrap(), b"one");
     assert_eq!(std::fs::read(second).unwrap(), b"two");
-    assert!(save("/no/such/directory/x.csv".into(), b"").is_err());
+    assert!(save("/no/such/directory/x.csv", b"").is_err());
     std::fs::remove_dir_all(directory).unwrap();
 }
 

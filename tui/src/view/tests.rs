@@ -377,7 +377,7 @@ fn too_small() {
 
 #[test]
 fn no_size_and_no_state_breaks_the_drawing() {
-    let models = [
+    let models = vec![
         live(Tab::Jobs),
         live(Tab::Job),
         live(Tab::Rows),

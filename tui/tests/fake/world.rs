@@ -62,10 +62,7 @@ fn chunks(ms: u64) -> ChunkMap {
     ChunkMap {
         chunks: 500,
         per_cell: 1,
-        cells: (0..500)
-            .map(|seq| cell(seq) as u8)
-            .collect::<Vec<_>>()
-            .into(),
+        cells: (0..500).map(|seq| cell(seq) as u8).collect(),
         running: 6,
         retried: 2,
     }
