@@ -8,17 +8,13 @@ use std::time::Duration;
 
 use broker::Queue;
 use proto::v1::{BrokerState, GetJobResponse, GetMasterRequest, JobState};
-use support::{Process, Stage, finished, job_when, stderr};
+use support::{Process, Stage, finished, job_when, published, stderr};
 
 fn publish(stage: &Stage, name: &str) -> String {
     let rows: Vec<String> = (0..4000).map(|n| n.to_string()).collect();
     let path = stage.file(name, format!("n\n{}\n", rows.join("\n")).as_bytes());
-    let output = stage
-        .command(&["publish", "--chunk-bytes", "2000", path.to_str().unwrap()])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", stderr(&output));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    let args = ["publish", "--chunk-bytes", "2000", path.to_str().unwrap()];
+    published(&mut stage.command(&args))
 }
 
 fn told(stage: &Stage, verb: &str, job_id: &str) {

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use proto::v1::{GetJobResponse, JobState};
 use serde_json::Value;
-use support::{PATIENCE, Process, Stage, finished, job_when, rowmill, run_with_input, stderr};
+use support::{
+    PATIENCE, Process, Stage, finished, job_when, published, rowmill, run_with_input, stderr,
+};
 
 /// Rows that make several chunks of 2000 bytes.
 fn numbers() -> Vec<u8> {
@@ -22,14 +24,8 @@ fn numbers() -> Vec<u8> {
 
 fn publish(stage: &Stage, args: &[&str]) -> String {
     let path = stage.file("numbers.csv", &numbers());
-    let output = stage
-        .command(&["publish", "--chunk-bytes", "2000"])
-        .args(args)
-        .arg(path)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", stderr(&output));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    let mut command = stage.command(&["publish", "--chunk-bytes", "2000"]);
+    published(command.args(args).arg(path))
 }
 
 fn worker(stage: &Stage, allow: &[&str]) -> Process {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use proto::v1::{Job, JobState};
-use support::{Process, Stage, finished, job_when, rowmill, stderr};
+use support::{Process, Stage, finished, job_when, published, rowmill, stderr};
 
 /// `rows` rows, `per_chunk` in a chunk.
 fn publish(stage: &Stage, (rows, per_chunk): (usize, usize), args: &[&str]) -> String {
@@ -18,14 +18,8 @@ fn publish(stage: &Stage, (rows, per_chunk): (usize, usize), args: &[&str]) -> S
     let body: String = (0..rows).map(|n| format!("{n:06}\n")).collect();
     let path = stage.file("numbers.csv", format!("number\n{body}").as_bytes());
     let chunk_bytes = (7 * per_chunk).to_string();
-    let output = stage
-        .command(&["publish", "--chunk-bytes", &chunk_bytes])
-        .args(args)
-        .arg(path)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", stderr(&output));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    let mut command = stage.command(&["publish", "--chunk-bytes", &chunk_bytes]);
+    published(command.args(args).arg(path))
 }
 
 fn worker(stage: &Stage, args: &[&str]) -> Process {

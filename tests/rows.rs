@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 
 use proto::Client;
 use proto::v1::{Job, JobState, ListJobsRequest};
-use support::{PATIENCE, Process, Stage, finished, job_when, rowmill, run_with_input, stderr};
+use support::{
+    PATIENCE, Process, Stage, finished, job_when, published, rowmill, run_with_input, stderr,
+};
 
 /// CSV as the mill writes it, so that a command that changes nothing gives it back byte by byte.
 fn numbers(rows: usize) -> Vec<u8> {
@@ -48,14 +50,8 @@ fn worker(stage: &Stage) -> Process {
 
 fn publish(stage: &Stage, input: &[u8], args: &[&str]) -> String {
     let path = stage.file("numbers.csv", input);
-    let output = stage
-        .command(&["publish", "--chunk-bytes", "2000"])
-        .args(args)
-        .arg(path)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", stderr(&output));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    let mut command = stage.command(&["publish", "--chunk-bytes", "2000"]);
+    published(command.args(args).arg(path))
 }
 
 /// The command of a filter: standard input to standard output.

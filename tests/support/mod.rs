@@ -60,6 +60,13 @@ pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// The id that a publish prints.
+pub(crate) fn published(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
 /// Where a broker node of a test's own may live: `scripts/test` stops what is left there.
 pub(crate) fn node_directory() -> TempDir {
     match std::env::var_os("ROWMILL_TEST_DIR") {
@@ -220,12 +227,7 @@ impl Stage {
 
     /// Publishes a file; the job's id.
     pub(crate) fn publish(&self, path: &Path) -> String {
-        let output = self
-            .command(&["publish", path.to_str().unwrap()])
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", stderr(&output));
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        published(&mut self.command(&["publish", path.to_str().unwrap()]))
     }
 
     /// Writes a file into the stage's directory.

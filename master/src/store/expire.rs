@@ -23,7 +23,7 @@ impl Store {
     }
 
     /// Commits that the job's rows and rejects are gone; where they still lie, for whoever has the
-    /// time to [`remove`] them. A crash before that is mended when the store is opened.
+    /// time to remove them. A crash before that is mended when the store is opened.
     ///
     /// # Errors
     ///
