@@ -14,6 +14,8 @@ use crate::text::{Charset, visible_in};
 
 /// Events kept, of those that came since the dashboard began.
 const EVENTS_KEPT: usize = 1000;
+/// Rows that fly by faster are not read, and each screen of them is 5 KB over ssh.
+const ROWS_EVERY_MS: u64 = 1000;
 
 /// The master's world, as of the last event.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +31,10 @@ pub(crate) struct State {
     workers: Vec<Worker>,
     workers_total: u64,
     rows: Option<LatestRows>,
+    /// When those were sent.
+    rows_unix_ms: u64,
+    /// Newer ones, whose turn has not come.
+    rows_next: Option<LatestRows>,
     /// What is known of the job that was asked for last.
     focus: Focus,
     /// Oldest first.
@@ -74,6 +80,7 @@ impl State {
         self.jobs_total = snapshot.jobs_total;
         self.workers_total = snapshot.workers_total;
         self.rows = None;
+        self.rows_next = None;
         self.set_rows(snapshot.rows);
         // A stream that asks for no job says nothing of any: what was seen before stays.
         if !job_id.is_empty() {
@@ -179,7 +186,20 @@ impl State {
         for text in rows.columns.iter_mut().chain(cells) {
             self.clean(text);
         }
-        self.rows = Some(rows);
+        self.rows_next = Some(rows);
+        let shown = self.rows.as_ref().map(|shown| &shown.job_id);
+        let of_another = shown != self.rows_next.as_ref().map(|next| &next.job_id);
+        if of_another || self.sent_unix_ms >= self.rows_unix_ms + ROWS_EVERY_MS {
+            self.turn_rows();
+        }
+    }
+
+    /// Shows the newest rows, if they are not shown yet.
+    pub(crate) fn turn_rows(&mut self) {
+        if let Some(next) = self.rows_next.take() {
+            self.rows = Some(next);
+            self.rows_unix_ms = self.sent_unix_ms;
+        }
     }
 
     fn set_profile(&mut self, profile: Option<Profile>) {

@@ -30,6 +30,7 @@ pub(crate) fn update(model: &mut Model, msg: Msg, now_ms: u64) -> Effect {
     let effect = match msg {
         Msg::Tick => {
             sample(model);
+            turn_rows(model);
             Effect::None
         }
         Msg::Resize(columns, lines) => {
@@ -102,6 +103,18 @@ fn sample(model: &mut Model) {
         && let Some(state) = model.ahead.as_ref().or(model.state.as_ref())
     {
         model.history.sample(state, model.now_ms);
+    }
+}
+
+/// A second passed: rows that came since are shown, though nothing more came.
+fn turn_rows(model: &mut Model) {
+    let is_held = model.ahead.is_some();
+    let Some(state) = model.ahead.as_mut().or(model.state.as_mut()) else {
+        return;
+    };
+    state.turn_rows();
+    if let Some(rows) = state.rows().filter(|_| !is_held) {
+        model.sheet.observe(rows);
     }
 }
 

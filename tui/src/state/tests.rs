@@ -114,6 +114,36 @@ fn hostile_text_is_harmless_before_anything_is_drawn() {
 }
 
 #[test]
+fn rows_are_shown_a_second_at_least_unless_they_are_of_another_job() {
+    let mut state = State::default();
+    let mut show = |sent_unix_ms, job_id: &str, rows_total| {
+        let rows = LatestRows {
+            job_id: job_id.into(),
+            rows_total,
+            ..LatestRows::default()
+        };
+        let delta = Delta {
+            rows: Some(rows),
+            ..Delta::default()
+        };
+        let event = WatchEvent {
+            sent_unix_ms,
+            change: Some(Change::Delta(delta)),
+            ..WatchEvent::default()
+        };
+        state.apply("", event);
+        state.rows().unwrap().rows_total
+    };
+    assert_eq!(show(5000, "a", 1), 1);
+    assert_eq!(show(5999, "a", 2), 1);
+    assert_eq!(show(6000, "a", 3), 3);
+    assert_eq!(show(6100, "b", 4), 4);
+    assert_eq!(show(6200, "b", 5), 4);
+    state.turn_rows();
+    assert_eq!(state.rows().unwrap().rows_total, 5);
+}
+
+#[test]
 fn the_newest_job_that_lacks_workers_is_told_and_what_it_needs() {
     let waiting = |lane: &str, operation: &str, opened_unix_ms| Job {
         operation: operation.into(),

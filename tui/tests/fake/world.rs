@@ -137,7 +137,7 @@ fn speed(ms: u64) -> f64 {
 }
 
 fn orders(ms: u64) -> Job {
-    let rows: f64 = (0..ms / 1000).map(|s| speed(s * 1000)).sum();
+    let rows: f64 = (0..ms / 200).map(|step| speed(step * 200) / 5.0).sum();
     let rows = (rows as u64 + 120_000).min(ORDER_ROWS);
     let done = rows == ORDER_ROWS;
     let share = rows as f64 / ORDER_ROWS as f64;
