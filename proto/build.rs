@@ -10,6 +10,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure()
         .bytes(".rowmill.v1.Chunk.body")
+        .bytes(".rowmill.v1.Chunk.signature")
         .bytes(".rowmill.v1.Output.body")
         .bytes(".rowmill.v1.OutputRows.body")
         .bytes(".rowmill.v1.ValidateSpec.schema")

@@ -1,10 +1,11 @@
 //! `rowmill cancel`, `pause` and `resume`: whether a job's chunks are run.
 
+use access::MasterArgs;
 use cli::{Exit, Failure};
 use proto::v1::{CancelJobRequest, Job, PauseJobRequest, ResumeJobRequest};
 
 use crate::output::state_name;
-use crate::server::{MasterArgs, refused};
+use crate::server::refused;
 
 /// Which job
 #[derive(Debug, clap::Args)]

@@ -1,5 +1,6 @@
 //! `rowmill dead`: chunks that failed every attempt, and what to do about them.
 
+use access::MasterArgs;
 use std::io::Write;
 
 use cli::{Exit, Failure, OrExit};
@@ -11,7 +12,7 @@ use serde::Serialize;
 use tui::{format, text};
 
 use crate::output::{Align, Table, width};
-use crate::server::{MasterArgs, refused};
+use crate::server::refused;
 
 /// Look at chunks that failed every attempt, and replay or drop them
 #[derive(Debug, clap::Args)]
@@ -124,7 +125,7 @@ impl Args {
     }
 }
 
-async fn list(mut client: proto::Client, job_id: String, json: bool) -> Result<Exit, Failure> {
+async fn list(mut client: access::Client, job_id: String, json: bool) -> Result<Exit, Failure> {
     let mut out = std::io::stdout().lock();
     let mut table = Table::new(&COLUMNS);
     let (mut page_token, mut listed) = (String::new(), 0);

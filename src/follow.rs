@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use access::Client;
 use cli::{Exit, Failure, Meter, Reading};
-use proto::Client;
 use proto::v1::{GetJobRequest, GetJobResponse, Job, JobState};
 use tokio::time::Instant;
 use tonic::{Code, Status};

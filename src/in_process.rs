@@ -2,11 +2,11 @@
 
 use std::num::NonZeroUsize;
 
+use access::Client;
 use broker::{Broker, Limit, Memory, Queue};
 use cli::{Exit, Failure, OrExit};
 use hyper_util::rt::TokioIo;
 use master::{Keep, Listen, MasterError, Place};
-use proto::Client;
 use tempfile::TempDir;
 use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
@@ -76,6 +76,7 @@ impl InProcess {
             rooms: None,
             lane: None,
             commands,
+            signing: None,
         };
         let stop = shutdown.clone();
         roles.spawn(async move { Ok(worker::run(worker, stop).await?) });
@@ -119,5 +120,5 @@ async fn connect(pipes: mpsc::Sender<DuplexStream>) -> Result<Client, tonic::tra
     endpoint
         .connect_with_connector(connector)
         .await
-        .map(proto::client)
+        .map(access::client)
 }

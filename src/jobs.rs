@@ -1,5 +1,6 @@
 //! `rowmill jobs`: every job the master remembers, newest first.
 
+use access::MasterArgs;
 use std::io::Write;
 
 use cli::{Exit, Failure, OrExit};
@@ -7,7 +8,7 @@ use proto::v1::{Job, ListJobsRequest};
 use tui::format;
 
 use crate::output::{Align, JobJson, Table, state_name, width};
-use crate::server::{MasterArgs, refused};
+use crate::server::refused;
 
 /// List jobs, newest first
 #[derive(Debug, clap::Args)]

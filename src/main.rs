@@ -1,5 +1,6 @@
 //! The `rowmill` command: picks a role, or runs them all in one process, or reads from a master.
 
+mod cert;
 mod command;
 mod control;
 mod dead;
@@ -7,6 +8,7 @@ mod diff;
 mod follow;
 mod in_process;
 mod jobs;
+mod key;
 mod output;
 mod publish;
 mod rejects;
@@ -16,6 +18,7 @@ mod schema;
 mod server;
 mod show;
 mod sniff;
+mod token;
 mod wait;
 
 use std::process::ExitCode;

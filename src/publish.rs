@@ -1,5 +1,6 @@
 //! `rowmill publish`, with or without waiting for what comes of it.
 
+use access::MasterArgs;
 use std::path::Path;
 
 use cli::{Exit, Failure, Meter};
@@ -11,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 use crate::follow::{Patience, follow};
 use crate::output::OutputArgs;
 use crate::rows::{Came, Later, RowsArgs, Sink, Wanted, copy, finish};
-use crate::server::MasterArgs;
 use crate::show::{tell, write};
 
 /// Cut CSV into chunks and hand them to the broker; prints the job's id

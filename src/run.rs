@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::Client;
 use cli::{Exit, Failure, Meter, OrExit};
 use engine::rate::Rate;
-use proto::Client;
 use proto::v1::{ExecMode, ExecSpec, GetJobResponse, OutputEnd};
 use publisher::{ExecModeArg, InputArgs, PublishError, Work, say_described};
 use tokio_util::sync::CancellationToken;

@@ -1,6 +1,7 @@
 //! `rowmill schema`: proposes a Table Schema from a profile: of a file, which is profiled in this process,
 //! of a job that the master remembers, or one that `--json` wrote.
 
+use access::MasterArgs;
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::follow::{Patience, follow};
 use crate::in_process::InProcess;
 use crate::output::read_json;
-use crate::server::{MasterArgs, refused};
+use crate::server::refused;
 
 /// Propose a Table Schema for --schema: types, what is required, unique or one of few values, as far as
 /// a profile proves it

@@ -1,11 +1,12 @@
 //! `rowmill show`: one job with its result so far.
 
+use access::MasterArgs;
 use cli::{Exit, Failure};
 use proto::v1::{GetJobRequest, GetJobResponse};
 use publisher::Described;
 
 use crate::output::{OutputArgs, gone, say_bad};
-use crate::server::{MasterArgs, refused};
+use crate::server::refused;
 
 /// Print a job's result as it stands
 #[derive(Debug, clap::Args)]

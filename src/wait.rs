@@ -1,5 +1,6 @@
 //! `rowmill wait`: until a job is finished, then its result.
 
+use access::MasterArgs;
 use std::time::Duration;
 
 use cli::{Exit, Failure, Meter};
@@ -9,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 use crate::follow::{Patience, follow};
 use crate::output::OutputArgs;
 use crate::publish::detached;
-use crate::server::MasterArgs;
 use crate::show::write;
 
 /// Wait until a job is finished and print its result

@@ -113,7 +113,7 @@ async fn a_standby_master_says_so_and_takes_over_when_the_first_is_killed() {
     let args = ["master", "--listen", &address, "--data", data];
     let standby = Process::start(&mut stage.command(&args));
     standby.wait_for("standby: another master takes the results");
-    let mut client = proto::connect(&address).await.unwrap();
+    let mut client = access::connect(&address).await.unwrap();
     let request = GetMasterRequest {
         protocol: proto::PROTOCOL,
     };

@@ -2,11 +2,12 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on stops
 
+use access::{Client, Gate};
 use broker::{Broker, Route};
 use master::{Config, Keep, Listen, Place};
 use proto::v1::watch_event::Change;
 use proto::v1::{GetMasterRequest, JobOpen, JobSeal, WatchEvent, WatchRequest};
-use proto::{Client, Envelope, JobId, Payload};
+use proto::{Envelope, JobId, Payload};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
@@ -38,7 +39,7 @@ impl Master {
             place: Place::Memory {
                 spill: spill.path().to_owned(),
             },
-            listen: Listen::Tcp(listener),
+            listen: Listen::Tcp(listener, Gate::open()),
             keep: Keep::default(),
         };
         let running = tokio::spawn(master::run(config, shutdown.clone()));
@@ -52,7 +53,7 @@ impl Master {
     }
 
     async fn client(&self) -> Client {
-        proto::connect(&self.address).await.unwrap()
+        access::connect(&self.address).await.unwrap()
     }
 
     async fn channel(&self) -> Channel {

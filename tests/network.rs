@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::process::{ChildStdin, Stdio};
 use std::time::Duration;
 
-use proto::Client;
+use access::Client;
 use pty::Pty;
 use support::proxy::Proxy;
 use support::random::{Random, seed};

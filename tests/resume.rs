@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Output, Stdio};
 use std::time::Duration;
 
+use access::Client;
 use engine::Dialect;
-use proto::Client;
 use proto::v1::{JobState, ListJobsRequest, Profile};
 use rustix::process::Signal;
 use support::truth::cut_free;

@@ -10,7 +10,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use proto::Client;
+use access::Client;
 use proto::v1::{Job, JobState, ListJobsRequest};
 use support::{
     PATIENCE, Process, Stage, finished, job_when, published, rowmill, run_with_input, stderr,

@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
+use access::{ServeArgs, ServeError};
 use broker::BrokerArgs;
 use cli::{Exit, Failure, OrExit};
 use tokio::net::TcpListener;
@@ -17,7 +18,8 @@ pub struct Args {
     #[command(flatten)]
     broker: BrokerArgs,
 
-    /// Where to listen for the tui and the reading commands; loopback only
+    /// Where to listen for the tui and the other commands; what other hosts can reach needs TLS, and tokens
+    /// or certificates
     #[arg(
         long,
         value_name = "HOST:PORT",
@@ -41,6 +43,9 @@ pub struct Args {
         default_value = "30d"
     )]
     keep: Keep,
+
+    #[command(flatten)]
+    serve: ServeArgs,
 }
 
 /// What is wrong with the arguments, or with what they name.
@@ -57,15 +62,9 @@ pub(crate) enum ArgsError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// An address that others could reach.
-    #[error(
-        "--listen {address} can be reached from other hosts, and without TLS only loopback is served; \
-         listen at 127.0.0.1 and use ssh -L 6455:127.0.0.1:6455 HOST"
-    )]
-    NotLoopback {
-        /// As it was given.
-        address: String,
-    },
+    /// Who may ask.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
     /// No directory is known.
     #[error("there is no home directory to remember jobs in; name one with --data DIR")]
     NoData,
@@ -90,7 +89,7 @@ impl Args {
     ///
     /// # Errors
     ///
-    /// When an address cannot be read, bound, or is not loopback, or no data directory is known.
+    /// When an address cannot be read, bound, or be served as the flags say, or no data directory is known.
     async fn config(&self) -> Result<Config, ArgsError> {
         let data = self
             .data
@@ -100,23 +99,20 @@ impl Args {
         Ok(Config {
             broker: self.broker.broker()?,
             place: Place::Directory(data),
-            listen: Listen::Tcp(self.bind().await?),
+            listen: self.bind().await?,
             keep: self.keep,
         })
     }
 
-    async fn bind(&self) -> Result<TcpListener, ArgsError> {
+    async fn bind(&self) -> Result<Listen, ArgsError> {
         let failed = |source| ArgsError::Listen {
             address: self.listen.clone(),
             source,
         };
         let addresses: Vec<SocketAddr> = self.listen.to_socket_addrs().map_err(failed)?.collect();
-        if !addresses.iter().all(|address| address.ip().is_loopback()) {
-            return Err(ArgsError::NotLoopback {
-                address: self.listen.clone(),
-            });
-        }
-        TcpListener::bind(&addresses[..]).await.map_err(failed)
+        let gate = self.serve.gate(&addresses)?;
+        let listener = TcpListener::bind(&addresses[..]).await.map_err(failed)?;
+        Ok(Listen::Tcp(listener, gate))
     }
 }
 

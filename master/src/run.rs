@@ -34,6 +34,9 @@ pub enum MasterError {
     /// The broker refused, in a way that waiting does not mend, or was never there.
     #[error(transparent)]
     Broker(#[from] BrokerError),
+    /// The certificate or its key cannot be used.
+    #[error("the certificate of --tls-cert, its key or --tls-client-ca cannot be used: {0}")]
+    Tls(#[source] tonic::transport::Error),
     /// The gRPC server failed.
     #[error("the gRPC server: {0}")]
     Serve(#[source] tonic::transport::Error),
@@ -58,10 +61,11 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Mast
         keep,
     } = config;
     let store = Store::open(&place)?;
-    if let Listen::Tcp(listener) = &listen
+    if let Listen::Tcp(listener, gate) = &listen
         && let Ok(address) = listener.local_addr()
     {
-        tracing::info!("listening at http://{address}");
+        let scheme = if gate.tls.is_some() { "https" } else { "http" };
+        tracing::info!("listening at {scheme}://{address}");
     }
     let status = starting(&broker);
     let keeper =

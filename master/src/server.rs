@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use access::{Gate, Guard};
 use broker::Broker;
 use proto::v1::rowmill_server::RowmillServer;
 use tokio::io::DuplexStream;
@@ -20,8 +21,8 @@ use crate::service::Service;
 /// Where clients come from.
 #[derive(Debug)]
 pub enum Listen {
-    /// A bound socket; the caller chose the address.
-    Tcp(TcpListener),
+    /// A bound socket, and what stands before it; the caller chose the address.
+    Tcp(TcpListener, Gate),
     /// Pipes within this process, one a connection.
     InProcess(mpsc::Receiver<DuplexStream>),
 }
@@ -45,7 +46,16 @@ pub(crate) async fn serve(
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
         .map_err(MasterError::Reflection)?;
-    let router = Server::builder()
+    let (guard, tls) = match &listen {
+        Listen::Tcp(_, gate) => (gate.guard.clone(), gate.tls.clone()),
+        Listen::InProcess(_) => (Guard::open(), None),
+    };
+    let mut server = Server::builder();
+    if let Some(tls) = tls {
+        server = server.tls_config(tls).map_err(MasterError::Tls)?;
+    }
+    let router = server
+        .layer(guard)
         .http2_keepalive_interval(Some(Duration::from_secs(10)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
         .add_service(health)
@@ -53,7 +63,7 @@ pub(crate) async fn serve(
         .add_service(service);
     let ended = shutdown.cancelled_owned();
     let served = match listen {
-        Listen::Tcp(listener) => {
+        Listen::Tcp(listener, _) => {
             router
                 .serve_with_incoming_shutdown(TcpListenerStream::new(listener), ended)
                 .await

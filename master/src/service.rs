@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use access::Grant;
 use broker::Broker;
 use proto::v1::rowmill_server::Rowmill;
 use proto::v1::{
@@ -61,6 +62,7 @@ impl Rowmill for Service {
         &self,
         request: Request<WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
+        let scope = scope(&request);
         let request = request.into_inner();
         check_protocol(request.protocol)?;
         // One event: conflation happens before it, by looking only when there is room.
@@ -68,7 +70,7 @@ impl Rowmill for Service {
         let shutdown = self.shutdown.clone();
         self.streams.spawn(watch::stream(
             self.keeper.clone(),
-            request,
+            watch::Asked { request, scope },
             events,
             shutdown,
         ));
@@ -79,10 +81,13 @@ impl Rowmill for Service {
         &self,
         request: Request<GetMasterRequest>,
     ) -> Result<Response<GetMasterResponse>, Status> {
+        let scope = scope(&request);
         check_protocol(request.into_inner().protocol)?;
         let master = self.keeper.ask(|keeper| keeper.master()).await?;
         Ok(Response::new(GetMasterResponse {
             master: Some(master),
+            scope: scope.into(),
+            now_unix_ms: proto::unix_ms(),
         }))
     }
 
@@ -288,6 +293,12 @@ fn page_limit(page_size: u32) -> usize {
         0 => 100,
         asked => asked.min(1000) as usize,
     }
+}
+
+/// What the guard found that the caller may do.
+fn scope<T>(request: &Request<T>) -> v1::Scope {
+    let grant = request.extensions().get::<Grant>();
+    grant.map_or(v1::Scope::Unspecified, |grant| grant.scope.into())
 }
 
 fn check_protocol(theirs: u32) -> Result<(), Status> {

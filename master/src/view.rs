@@ -53,6 +53,8 @@ impl Sight {
             chunks: self.chunks.clone(),
             exec: self.exec().cloned(),
             validate: self.validate().cloned(),
+            // What the client may do is not the view's.
+            scope: 0,
         }
     }
 

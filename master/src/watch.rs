@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proto::v1::watch_event::Change;
-use proto::v1::{Delta, WatchEvent, WatchRequest};
+use proto::v1::{Delta, Scope, Snapshot, WatchEvent, WatchRequest};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -17,16 +17,22 @@ const MOST_RATE_HZ: f64 = 30.0;
 /// A client hears this often at least, so that it can tell silence from nothing new.
 const HEARD_EVERY: Duration = Duration::from_secs(1);
 
+/// What a client asked for, and what it may do.
+pub(crate) struct Asked {
+    pub(crate) request: WatchRequest,
+    pub(crate) scope: Scope,
+}
+
 /// Sends events until the client goes away or the master stops. The channel holds one event: a
 /// client that is slow to take it makes this wait, and then gets what is true by then.
 pub(crate) async fn stream(
     keeper: Handle,
-    request: WatchRequest,
+    asked: Asked,
     events: mpsc::Sender<Result<WatchEvent, Status>>,
     shutdown: CancellationToken,
 ) {
     let watching = async {
-        if let Err(status) = send_all(&keeper, &request, &events).await {
+        if let Err(status) = send_all(&keeper, &asked, &events).await {
             // A client that is gone does not miss the reason.
             drop(events.send(Err(status)).await);
         }
@@ -42,10 +48,10 @@ pub(crate) async fn stream(
 
 async fn send_all(
     keeper: &Handle,
-    request: &WatchRequest,
+    asked: &Asked,
     events: &mpsc::Sender<Result<WatchEvent, Status>>,
 ) -> Result<(), Status> {
-    let mut ticks = tokio::time::interval(period(request.rate_hz));
+    let mut ticks = tokio::time::interval(period(asked.request.rate_hz));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut before: Option<Sight> = None;
     let mut sequence = 0;
@@ -56,10 +62,13 @@ async fn send_all(
         let Ok(room) = events.reserve().await else {
             return Ok(());
         };
-        let focus = request.job_id.clone();
+        let focus = asked.request.job_id.clone();
         let sight = keeper.ask(move |keeper| keeper.sight(&focus)).await??;
         let change = match &before {
-            None => Some(Change::Snapshot(sight.snapshot())),
+            None => Some(Change::Snapshot(Snapshot {
+                scope: asked.scope.into(),
+                ..sight.snapshot()
+            })),
             Some(before) => match sight.delta(before) {
                 Some(delta) => Some(Change::Delta(delta)),
                 None if sent.elapsed() >= HEARD_EVERY => Some(Change::Delta(Delta {

@@ -1,14 +1,11 @@
 //! The words of rowmill: the messages of package `rowmill.v1`, the ids, the protocol version, the
-//! envelope that a message travels in, the lanes, and how a client reaches the master. It knows nothing of
-//! what the messages do.
+//! envelope that a message travels in, and the lanes. It knows nothing of what the messages do.
 
-mod client;
 mod envelope;
 mod id;
 mod lane;
 mod words;
 
-pub use client::{Client, ConnectError, client, connect, is_loopback};
 pub use envelope::{Csv, Envelope, Payload, PayloadError};
 pub use id::{ChunkId, IdError, JobId, WorkerId};
 pub use lane::{Lane, LaneError};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::SigningArgs;
 use broker::BrokerArgs;
 use cli::{Exit, Failure, Meter, OrExit, Reading};
 use engine::chunk::Packing;
@@ -36,6 +37,9 @@ pub struct Args {
 
     #[command(flatten)]
     broker: BrokerArgs,
+
+    #[command(flatten)]
+    signing: SigningArgs,
 
     /// How long the broker may be away at the start, in seconds; once connected, a lost broker is
     /// waited for as long as it takes
@@ -113,11 +117,13 @@ impl Args {
         let broker = self.broker.broker().or_exit(Exit::Usage)?;
         let first_connect = Duration::from_secs(self.connect_timeout);
         let packing = self.compress.into();
+        let signing = self.signing.key().or_exit(Exit::Usage)?;
         match self.going_on.found(self.input.files())? {
             None => {
                 let mut config = self.input.config(broker, first_connect, &self.work())?;
                 config.keeping = self.going_on.keeping(&config.wanted.sources)?;
                 config.packing = packing;
+                config.signing = signing;
                 config.lane = self.lane.map_or_else(String::new, |lane| lane.to_string());
                 Ok(Ok(config))
             }
@@ -126,6 +132,7 @@ impl Args {
                 eprintln!("rowmill: {}", unfinished.summary());
                 let mut config = unfinished.config(broker, first_connect);
                 config.packing = packing;
+                config.signing = signing;
                 Ok(Ok(config))
             }
         }

@@ -160,6 +160,7 @@ impl InputArgs {
         let name = self.name.clone();
         Ok(Config {
             packing: packing(&broker),
+            signing: None,
             broker,
             name: name.unwrap_or_else(|| input::name(&wanted.sources)),
             wanted,

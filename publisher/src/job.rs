@@ -1,5 +1,6 @@
 //! The messages of one job, made from what is read.
 
+use access::SigningKey;
 use engine::Dialect;
 use engine::chunk::Packing;
 use engine::split::Piece;
@@ -107,9 +108,17 @@ impl Job {
     }
 }
 
-/// The message of a chunk of job `id`. Takes milliseconds where there is something to pack.
-pub fn message(id: JobId, mut chunk: Chunk, packing: Packing) -> Envelope {
+/// The message of a chunk of job `id`. Takes milliseconds where there is something to pack or to sign.
+pub fn message(
+    id: JobId,
+    mut chunk: Chunk,
+    packing: Packing,
+    signing: Option<&SigningKey>,
+) -> Envelope {
     engine::chunk::pack(&mut chunk, packing);
+    if let Some(key) = signing {
+        key.sign(&mut chunk);
+    }
     Envelope::new(id.chunk(chunk.seq), id, Payload::Chunk(chunk))
 }
 

@@ -1,6 +1,7 @@
 //! Chunks in line to be sent: each is packed on a thread, several at once, and leaves in its turn.
 //! What they are made of, and what becomes of them, is for others.
 
+use access::SigningKey;
 use engine::chunk::Packing;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
@@ -21,6 +22,7 @@ const MOST_AT_ONCE: usize = 8;
 pub(crate) struct Line {
     messages: mpsc::Sender<Outgoing>,
     packing: Packing,
+    signing: Option<SigningKey>,
     /// Those that are packed, in the order in which they are sent.
     packed: FuturesOrdered<JoinHandle<Outgoing>>,
     /// How many are packed at once. When there are so many nothing further is taken from the reader.
@@ -30,11 +32,16 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    pub(crate) fn new(messages: mpsc::Sender<Outgoing>, packing: Packing) -> Self {
+    pub(crate) fn new(
+        messages: mpsc::Sender<Outgoing>,
+        packing: Packing,
+        signing: Option<SigningKey>,
+    ) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             messages,
             packing,
+            signing,
             packed: FuturesOrdered::new(),
             at_once: cores.min(MOST_AT_ONCE),
             is_over: false,
@@ -63,11 +70,11 @@ impl Line {
         Ok(None)
     }
 
-    /// Packs a chunk, and sends it in its turn.
+    /// Packs a chunk, signs it where there is a key, and sends it in its turn.
     pub(crate) async fn pack(&mut self, job: JobId, chunk: Chunk, behind: Option<Mark>) {
-        let packing = self.packing;
+        let (packing, signing) = (self.packing, self.signing.clone());
         let pack = move || Outgoing {
-            envelope: message(job, chunk, packing),
+            envelope: message(job, chunk, packing, signing.as_ref()),
             behind,
         };
         // No thread is needed to do nothing.
@@ -129,7 +136,7 @@ mod tests {
             drop(found_sender);
             let job = JobId::new();
             let making = async {
-                let mut line = Line::new(sender, packing);
+                let mut line = Line::new(sender, packing, None);
                 while let Some(chunk) = line.next(&mut found).await.unwrap() {
                     line.pack(job, chunk, None).await;
                 }
@@ -154,7 +161,7 @@ mod tests {
         let (sender, messages) = mpsc::channel(1);
         let (_found_sender, mut found) = mpsc::channel(1);
         drop(messages);
-        let mut line = Line::new(sender, Packing::Hash);
+        let mut line = Line::new(sender, Packing::Hash, None);
         line.pack(JobId::new(), Chunk::default(), None).await;
         assert_eq!(line.next::<()>(&mut found).await.unwrap(), None);
     }

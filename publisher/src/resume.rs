@@ -181,6 +181,7 @@ impl Resumed {
                 cap_bytes: self.told.begin.cap_bytes as usize,
             },
             packing: Packing::Hash,
+            signing: None,
             first_connect,
             progress: Arc::new(Progress::default()),
             keeping: Keeping::Resumed(self),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::SigningKey;
 use broker::{Broker, BrokerError};
 use engine::chunk::Packing;
 use engine::split::Limits;
@@ -46,6 +47,8 @@ pub struct Config {
     pub limits: Limits,
     /// What is done to their bodies before they are sent.
     pub packing: Packing,
+    /// What they are signed with. Absent: they are not.
+    pub signing: Option<SigningKey>,
     /// How long the broker may be away at the start.
     pub first_connect: Duration,
     /// Where to tell how far it has come.
@@ -238,7 +241,7 @@ impl Making {
         messages: mpsc::Sender<Outgoing>,
     ) -> Result<Option<Totals>, PublishError> {
         let mut totals = None;
-        let mut line = Line::new(messages, config.packing);
+        let mut line = Line::new(messages, config.packing, config.signing.clone());
         while let Some(next) = line.next(&mut found).await? {
             let envelope = match next {
                 Found::Head(head) => self.open(config, *head).await?,

@@ -160,7 +160,7 @@ pub(crate) fn messages(id: JobId, input: &Input, fate: &mut Fate) -> Result<Vec<
     };
     let mut messages = vec![job.open("simulated", &described)];
     let chunks = pieces.into_iter().map(|piece| job.chunk(piece, ""));
-    messages.extend(chunks.map(|chunk| message(id, chunk, Packing::Hash)));
+    messages.extend(chunks.map(|chunk| message(id, chunk, Packing::Hash, None)));
     messages.push(job.seal(Totals {
         rows: splitter.rows(),
         rejects: splitter.rejected(),

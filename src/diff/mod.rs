@@ -8,6 +8,7 @@ mod top;
 mod value;
 mod write;
 
+use access::MasterArgs;
 use std::path::Path;
 
 use cli::{Exit, Failure, OrExit};
@@ -15,7 +16,7 @@ use proto::v1::{GetJobRequest, GetJobResponse};
 use tui::text::{Charset, visible};
 
 use crate::output::{read_json, width};
-use crate::server::{MasterArgs, refused};
+use crate::server::refused;
 
 /// Show what changed between two profiles, what matters most first
 #[derive(Debug, clap::Args)]

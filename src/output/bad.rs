@@ -1,7 +1,7 @@
 //! What is said on stderr of records and text that were bad, below the summary.
 
+use access::Client;
 use cli::Failure;
-use proto::Client;
 use proto::v1::{Job, Reject};
 use tui::{format, text};
 

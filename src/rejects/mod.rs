@@ -2,17 +2,18 @@
 
 mod sheets;
 
+use access::MasterArgs;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use access::Client;
 use cli::{Exit, Failure, OrExit};
-use proto::Client;
 use proto::v1::{GetJobRequest, GetJobResponse, ListRejectsRequest, Reject, Violation};
 use serde::Serialize;
 
 use crate::output::{Align, Table, gone, width};
-use crate::server::{MasterArgs, refused};
+use crate::server::refused;
 use sheets::{Sheets, Target};
 
 /// List a job's bad records, or export them so that they can be mended and published again

@@ -1,9 +1,9 @@
 //! Copies a job's rows from the master to where they are wanted. A master that goes away is waited
 //! for, and the stream goes on behind what was written: no byte twice, none lost.
 
+use access::Client;
 use bytes::Bytes;
 use cli::{Exit, Failure, OrExit};
-use proto::Client;
 use proto::v1::output_part::Part;
 use proto::v1::{OutputEnd, OutputHead, OutputPart, OutputRows, ReadOutputRequest};
 use tonic::{Code, Status};

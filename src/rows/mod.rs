@@ -5,6 +5,7 @@ mod copy;
 mod sink;
 mod verdict;
 
+use access::MasterArgs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use publisher::Ahead;
 use tokio_util::sync::CancellationToken;
 
 use crate::follow::Patience;
-use crate::server::{MasterArgs, refused};
+use crate::server::refused;
 pub(crate) use copy::{Wanted, copy};
 pub(crate) use sink::Sink;
 pub(crate) use verdict::{Came, Later, finish};

@@ -274,7 +274,7 @@ impl Mill {
 /// Asks one master after the other until the job is finished.
 async fn until_finished(address: &str, job_id: &str) {
     loop {
-        if let Ok(mut client) = proto::connect(address).await {
+        if let Ok(mut client) = access::connect(address).await {
             let request = GetJobRequest {
                 job_id: job_id.to_owned(),
                 wait_ms: 1000,

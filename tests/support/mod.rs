@@ -15,7 +15,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use proto::Client;
+use access::Client;
 use proto::v1::{GetJobRequest, GetJobResponse};
 use tempfile::TempDir;
 
@@ -32,6 +32,10 @@ pub(crate) fn rowmill() -> Command {
         "ROWMILL_MASTER",
         "ROWMILL_LOG",
         "ROWMILL_JOURNAL",
+        "ROWMILL_TOKEN",
+        "ROWMILL_TOKEN_FILE",
+        "ROWMILL_CA",
+        "ROWMILL_SIGNING_KEY_FILE",
     ] {
         command.env_remove(name);
     }
@@ -118,6 +122,17 @@ impl Process {
                 return line;
             }
         }
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for its end; every line of stderr that nobody waited for.
+    pub(crate) fn said(mut self) -> String {
+        self.child.wait().unwrap();
+        self.lines.iter().map(|line| line + "\n").collect()
     }
 
     /// SIGKILL.
@@ -217,7 +232,7 @@ impl Stage {
     pub(crate) async fn client(&self) -> Client {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
-            match proto::connect(&self.address).await {
+            match access::connect(&self.address).await {
                 Ok(client) => return client,
                 Err(error) if tokio::time::Instant::now() > deadline => panic!("{error}"),
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,

@@ -1,8 +1,8 @@
 //! Orders with bad records among them, and what must come out: the profile by the engine's oracle,
 //! the rejects by whoever put them there.
 
+use access::Client;
 use engine::Dialect;
-use proto::Client;
 use proto::v1::{GetJobResponse, ListRejectsRequest, Profile, Reject};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};

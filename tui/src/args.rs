@@ -1,8 +1,8 @@
 //! What the dashboard can be told, from the command line and from whoever embeds it. How it is
 //! carried out is `run`'s.
 
+use access::{Client, MasterArgs, Target};
 use cli::{Exit, Failure};
-use proto::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::TuiError;
@@ -11,9 +11,8 @@ use crate::text::Charset;
 /// Watch jobs, workers and rows live.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// The master's address, http://HOST:PORT
-    #[arg(long, value_name = "ADDR", env = "ROWMILL_MASTER", default_value = proto::DEFAULT_MASTER)]
-    pub master: String,
+    #[command(flatten)]
+    master: MasterArgs,
     /// Updates a second that the master is asked for, at most 30
     #[arg(long, value_name = "HZ", default_value_t = 5.0, value_parser = rate_hz)]
     pub rate: f64,
@@ -40,13 +39,32 @@ impl Args {
     ///
     /// What ended it otherwise, with the exit code that it deserves.
     pub async fn run(self, shutdown: CancellationToken) -> Result<Exit, Failure> {
-        let ended = crate::run(self.into(), shutdown).await;
+        let config = self.config()?;
+        let ended = crate::run(config, shutdown).await;
         ended.map(|()| Exit::Ok).map_err(|error| {
             let exit = match &error {
                 TuiError::Unreachable(_) | TuiError::NoData { .. } => Exit::Unreachable,
                 TuiError::NotATerminal | TuiError::Terminal(_) | TuiError::Feed(_) => Exit::Usage,
             };
             Failure::new(exit, error)
+        })
+    }
+}
+
+impl Args {
+    fn config(self) -> Result<Config, Failure> {
+        let defaults = Config::new(Source::Master(self.master.target()?));
+        Ok(Config {
+            rate_hz: self.rate,
+            tab: self.tab,
+            once: self.once,
+            read_only: self.read_only,
+            charset: if self.ascii {
+                Charset::Ascii
+            } else {
+                defaults.charset
+            },
+            ..defaults
         })
     }
 }
@@ -119,7 +137,7 @@ impl Tab {
 #[derive(Debug, Clone)]
 pub enum Source {
     /// A master to connect to.
-    Address(String),
+    Master(Target),
     /// A connection that is there already, such as one to a master in this process.
     Client(Client),
 }
@@ -128,11 +146,14 @@ impl Source {
     /// What the status line calls it.
     pub fn name(&self) -> String {
         match self {
-            Self::Address(address) => address
-                .strip_prefix("http://")
-                .unwrap_or(address)
-                .trim_end_matches('/')
-                .to_owned(),
+            Self::Master(target) => {
+                let address = target.address();
+                address
+                    .strip_prefix("http://")
+                    .unwrap_or(address)
+                    .trim_end_matches('/')
+                    .to_owned()
+            }
             Self::Client(_) => "in this process".to_owned(),
         }
     }
@@ -169,24 +190,6 @@ impl Config {
             read_only: false,
             charset: Charset::from_env(),
             colour: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
-        }
-    }
-}
-
-impl From<Args> for Config {
-    fn from(args: Args) -> Self {
-        let defaults = Self::new(Source::Address(args.master));
-        Self {
-            rate_hz: args.rate,
-            tab: args.tab,
-            once: args.once,
-            read_only: args.read_only,
-            charset: if args.ascii {
-                Charset::Ascii
-            } else {
-                defaults.charset
-            },
-            ..defaults
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use proto::Client;
+use access::Client;
 use proto::v1::{
     CancelJobRequest, DeadChunkInfo, DropDeadRequest, GetDeadRequest, GetDeadResponse,
     ListDeadRequest, ListRejectsRequest, PauseJobRequest, Reject, ReplayDeadRequest,

@@ -13,9 +13,9 @@ pub enum TuiError {
     /// The terminal refused.
     #[error("the terminal cannot be used")]
     Terminal(#[source] io::Error),
-    /// The master's address is none or may not be spoken to; with `once`, also: nobody answered.
+    /// `--once`: nobody answered.
     #[error(transparent)]
-    Unreachable(#[from] proto::ConnectError),
+    Unreachable(#[from] access::ConnectError),
     /// `--once`: the master was reached, and gave no screen.
     #[error("the master at {address} gave no data: {reason}")]
     NoData {

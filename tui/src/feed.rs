@@ -4,10 +4,10 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use access::{Client, ConnectError};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use proto::v1::watch_event::Change;
 use proto::v1::{WatchEvent, WatchRequest};
-use proto::{Client, ConnectError};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tonic::{Code, Status, Streaming};
@@ -76,11 +76,7 @@ pub(crate) fn said(status: &Status) -> String {
 
 impl Feed {
     /// Runs until nobody listens.
-    ///
-    /// # Errors
-    ///
-    /// When the address is none, or may not be spoken to: no waiting will mend that.
-    pub(crate) async fn run(mut self) -> Result<(), ConnectError> {
+    pub(crate) async fn run(mut self) {
         let mut backoff = backoff();
         let mut since_ms = self.clock.now_ms();
         loop {
@@ -90,18 +86,14 @@ impl Feed {
                 backoff = self::backoff();
                 since_ms = self.clock.now_ms();
             }
-            let ended = match ended {
-                Ended::Dashboard => return Ok(()),
-                Ended::Connect(
-                    error @ (ConnectError::Address { .. } | ConnectError::NotLoopback { .. }),
-                ) => return Err(error),
-                ended => ended,
-            };
+            if matches!(ended, Ended::Dashboard) {
+                return;
+            }
             let wait = backoff.next().unwrap_or(Duration::from_secs(8));
             let retry_at_ms = self.clock.now_ms() + wait.as_millis() as u64;
             let link = Link::down(&ended, since_ms, retry_at_ms);
             if self.news.send(News::Link(link)).await.is_err() || !self.pause(wait).await {
-                return Ok(());
+                return;
             }
         }
     }
@@ -214,7 +206,7 @@ fn backoff() -> ExponentialBackoff {
 
 pub(crate) async fn connect(source: &Source) -> Result<Client, ConnectError> {
     match source {
-        Source::Address(address) => proto::connect(address).await,
+        Source::Master(target) => target.connect().await,
         Source::Client(client) => Ok(client.clone()),
     }
 }

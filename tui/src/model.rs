@@ -1,6 +1,6 @@
 //! All that the screen depends on. `update` alone changes it; `view` alone reads it.
 
-use proto::v1::{DeadChunkInfo, Event, Job, LatestRows, Reject, Worker};
+use proto::v1::{DeadChunkInfo, Event, Job, LatestRows, Reject, Scope, Worker};
 
 use crate::args::Tab;
 use crate::dead::{ChunkKey, DeadList, key_of};
@@ -202,6 +202,13 @@ impl Model {
             notice: None,
             interactive: true,
         }
+    }
+
+    /// Whether keys that change anything are left out: the person said so, or the master lets them look
+    /// and no more.
+    pub(crate) fn is_read_only(&self) -> bool {
+        let may_only_look = |state: &State| state.scope() == Scope::Read;
+        self.read_only || self.newest().is_some_and(may_only_look)
     }
 
     /// Whether what is shown is as of now.

@@ -76,7 +76,7 @@ async fn snapshot(config: Config) -> Result<Model, TuiError> {
 }
 
 async fn first(
-    client: &mut proto::Client,
+    client: &mut access::Client,
     job_id: &str,
     rate_hz: f64,
 ) -> Result<proto::v1::WatchEvent, Ended> {

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use crossterm::event::{Event, EventStream};
 use futures_util::{Stream, StreamExt};
-use proto::ConnectError;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -105,7 +104,7 @@ struct Dashboard {
     clock: Clock,
     wish: watch::Sender<Wish>,
     news: mpsc::Receiver<News>,
-    tasks: JoinSet<Result<(), ConnectError>>,
+    tasks: JoinSet<()>,
     errands: mpsc::Sender<Errand>,
     /// It goes with the dashboard.
     _runner: JoinSet<()>,
@@ -140,7 +139,7 @@ impl Dashboard {
                     Some(event) => self.heed(&event.map_err(TuiError::Terminal)?),
                 },
                 Some(news) = self.news.recv() => Some(Msg::News(news)),
-                Some(ended) = self.tasks.join_next() => return feed_ended(ended),
+                Some(ended) = self.tasks.join_next() => return ended.map_err(TuiError::Feed),
                 Some(saved) = self.files.join_next() => {
                     let saved = saved.unwrap_or_else(|panic| Err(panic.to_string()));
                     Some(Msg::Saved(saved))
@@ -172,7 +171,7 @@ impl Dashboard {
                 let keyboard = Keyboard {
                     tab: model.tab,
                     mode: mode(model),
-                    read_only: model.read_only,
+                    read_only: model.is_read_only(),
                 };
                 Msg::Ask(ask(key, keyboard)?)
             }
@@ -194,11 +193,6 @@ impl Dashboard {
             self.model.notice = Some((notice, self.clock.now_ms() + 3000));
         }
     }
-}
-
-/// The network task ends before the dashboard only if it died, or nothing could come of it.
-fn feed_ended(ended: Result<Result<(), ConnectError>, JoinError>) -> Result<(), TuiError> {
-    ended.map_err(TuiError::Feed)?.map_err(TuiError::from)
 }
 
 fn mode(model: &Model) -> Mode {

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use proto::v1::watch_event::Change;
 use proto::v1::{
     BrokerStatus, ChunkMap, Delta, Event, ExecReport, Job, LatestRows, MasterStatus, Profile,
-    Snapshot, ValidateReport, WatchEvent, Worker,
+    Scope, Snapshot, ValidateReport, WatchEvent, Worker,
 };
 
 use crate::text::{Charset, visible_in};
@@ -26,6 +26,7 @@ pub(crate) struct State {
     /// The job that the last event's stream was asked for; empty: none.
     asked: String,
     master: MasterStatus,
+    scope: Scope,
     jobs: Vec<Job>,
     jobs_total: u64,
     workers: Vec<Worker>,
@@ -72,6 +73,7 @@ impl State {
     }
 
     fn replace(&mut self, job_id: &str, snapshot: Snapshot) {
+        self.scope = snapshot.scope();
         self.set_master(snapshot.master.unwrap_or_default());
         self.jobs.clear();
         self.workers.clear();
@@ -267,6 +269,11 @@ impl State {
     /// The master's view of the broker. Absent: it said none.
     pub(crate) fn broker(&self) -> Option<&BrokerStatus> {
         self.master.broker.as_ref()
+    }
+
+    /// What the dashboard may do there.
+    pub(crate) fn scope(&self) -> Scope {
+        self.scope
     }
 
     /// Newest first.

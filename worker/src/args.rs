@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use access::SigningArgs;
 use broker::BrokerArgs;
 use cli::{Exit, Failure, OrExit};
 use proto::Lane;
@@ -24,6 +25,9 @@ const COMMANDS: &str = "Commands that publishers may run";
 pub struct Args {
     #[command(flatten)]
     broker: BrokerArgs,
+
+    #[command(flatten)]
+    signing: SigningArgs,
 
     /// Chunks to work on at once [default: this host's cores]
     #[arg(long, value_name = "N", env = "ROWMILL_THREADS")]
@@ -106,6 +110,7 @@ impl Args {
             rooms: Some(rooms.clone()),
             lane: self.lane,
             commands,
+            signing: self.signing.key().or_exit(Exit::Usage)?,
         };
         match crate::run(config, shutdown).await {
             Ok(()) => Ok(Exit::Ok),

@@ -10,12 +10,17 @@ use proto::{Csv, Envelope, Lane, Payload, WorkerId};
 use crate::attempt::panic_text;
 use crate::shift::returned;
 
+/// Of work without the signature of this worker's key.
+const UNSIGNED: &str = "refused: it is not signed with the key of --signing-key-file";
+
 /// Who makes jobs of messages, and of which lane.
 #[derive(Debug, Clone)]
 pub(crate) struct Maker {
     pub(crate) session: Session,
     pub(crate) worker_id: WorkerId,
     pub(crate) lane: Option<Lane>,
+    /// Whether unsigned work is refused.
+    pub(crate) wants_signature: bool,
     /// The broker's, for messages to people.
     pub(crate) broker_address: String,
 }
@@ -55,6 +60,27 @@ impl Maker {
         Ok(Some(chunk))
     }
 
+    /// Tells the master of a chunk that is not worked on, because it is not signed as it should be.
+    ///
+    /// # Errors
+    ///
+    /// As [`chunk_of`](Self::chunk_of).
+    pub(crate) async fn refuse(&self, envelope: &Envelope) -> Result<(), BrokerError> {
+        let Payload::Chunk(chunk) = envelope.payload.as_ref() else {
+            return Ok(());
+        };
+        tracing::error!(job = chunk.job_id, seq = chunk.seq, "{UNSIGNED}");
+        let dead = DeadChunk {
+            chunk: Some(chunk.clone()),
+            reason: UNSIGNED.to_owned(),
+            worker_id: self.worker_id.to_string(),
+            ..DeadChunk::default()
+        };
+        let id = envelope.correlation_id.clone();
+        let message = Envelope::new(&envelope.message_id, id, Payload::Dead(dead));
+        self.send(Route::Dead, &message).await
+    }
+
     async fn lone(&self, asked: &Envelope, csv: &Csv) -> Lone {
         let came = Came {
             message_id: asked.message_id.clone(),
@@ -62,6 +88,9 @@ impl Maker {
             now_unix_ms: proto::unix_ms(),
             lane: self.lane,
         };
+        if self.wants_signature {
+            return Lone::broken(csv, &came, UNSIGNED.to_owned());
+        }
         let looked = {
             // Cheap: the body is shared.
             let (csv, came) = (csv.clone(), came.clone());

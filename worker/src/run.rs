@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::SigningKey;
 use broker::{Backoff, Broker, BrokerError};
 use engine::chunk::Packing;
 use proto::Lane;
@@ -41,6 +42,8 @@ pub struct Config {
     pub commands: Option<Commands>,
     /// The lane whose chunks it takes. Absent: those of no lane.
     pub lane: Option<Lane>,
+    /// The key without whose signature no chunk is taken. Absent: all are.
+    pub signing: Option<SigningKey>,
 }
 
 /// Why a worker ends other than by being told to.
@@ -80,6 +83,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Work
         rooms: config.rooms,
         exec,
         lane: config.lane,
+        signing: config.signing,
         started: Instant::now(),
         // In one process there is nobody who could have cancelled anything before.
         control_wait: match &config.broker {

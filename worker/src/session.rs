@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::SigningKey;
 use broker::{BrokerError, Consumer, Queue, Session};
 use proto::Lane;
 use proto::v1::WorkerState;
@@ -36,6 +37,8 @@ pub(crate) struct Bench {
     pub(crate) exec: Option<Arc<Exec>>,
     /// The lane whose chunks are taken. Absent: those of no lane.
     pub(crate) lane: Option<Lane>,
+    /// The key without whose signature no chunk is taken.
+    pub(crate) signing: Option<SigningKey>,
     /// What the desk's time is counted from.
     pub(crate) started: Instant,
     /// How long the first word of a master is waited for.

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::SigningKey;
 use broker::{Backoff, BrokerError, Confirm, Delivery, Receipt, Route, Session};
 use engine::rate::Rate;
 use failpoint::Point;
@@ -68,8 +69,8 @@ enum Ended {
     Attempt(Ticket, Room, Box<Result<ChunkResult, AttemptError>>),
     Publish(Ticket, Confirm),
     Wait(Ticket),
-    /// A message of CSV has become a chunk.
-    Made(Box<Delivery>),
+    /// It is signed as it should be, or a message of CSV has become a chunk.
+    Known(Box<Delivery>),
     Settle,
 }
 
@@ -111,6 +112,36 @@ impl<'a> Shift<'a> {
             let delivery_count = delivery.delivery_count;
             tracing::debug!(delivery_count, "took a redelivered message");
         }
+        if let (Some(key), Ok(envelope)) = (&self.bench.signing, &delivery.message)
+            && matches!(envelope.payload.as_ref(), Payload::Chunk(_))
+        {
+            let (key, envelope) = (key.clone(), envelope.clone());
+            self.check(key, envelope, delivery);
+            return Ok(());
+        }
+        self.take_known(delivery)
+    }
+
+    /// Takes the chunk if it has the key's signature, and else tells the master that it is not worked on.
+    fn check(&mut self, key: SigningKey, envelope: Envelope, delivery: Delivery) {
+        let maker = self.maker();
+        self.tasks.spawn(async move {
+            let payload = Arc::clone(&envelope.payload);
+            let is_signed = tokio::task::spawn_blocking(move || match payload.as_ref() {
+                Payload::Chunk(chunk) => key.has_signed(chunk),
+                _ => false,
+            });
+            // A check that died vouches for nothing.
+            if is_signed.await.unwrap_or(false) {
+                return Ok(Ended::Known(Box::new(delivery)));
+            }
+            maker.refuse(&envelope).await?;
+            delivery.receipt.ack().await?;
+            Ok(Ended::Settle)
+        });
+    }
+
+    fn take_known(&mut self, delivery: Delivery) -> Result<(), BrokerError> {
         let envelope = match delivery.message {
             Ok(envelope) => envelope,
             Err(error) => {
@@ -183,12 +214,7 @@ impl<'a> Shift<'a> {
 
     /// Makes a job of CSV that any AMQP client sent, and then takes its chunk.
     fn make(&mut self, asked: Envelope, csv: Csv, delivery: Delivery) {
-        let maker = Maker {
-            session: self.session.clone(),
-            worker_id: self.bench.identity.id,
-            lane: self.bench.lane,
-            broker_address: self.bench.broker_address.clone(),
-        };
+        let maker = self.maker();
         self.tasks.spawn(async move {
             let Some(chunk) = maker.chunk_of(&asked, &csv).await? else {
                 delivery.receipt.ack().await?;
@@ -198,8 +224,18 @@ impl<'a> Shift<'a> {
                 message: Ok(chunk),
                 ..delivery
             };
-            Ok(Ended::Made(Box::new(made)))
+            Ok(Ended::Known(Box::new(made)))
         });
+    }
+
+    fn maker(&self) -> Maker {
+        Maker {
+            session: self.session.clone(),
+            worker_id: self.bench.identity.id,
+            lane: self.bench.lane,
+            wants_signature: self.bench.signing.is_some(),
+            broker_address: self.bench.broker_address.clone(),
+        }
     }
 
     fn bury(&mut self, receipt: Receipt) {
@@ -240,7 +276,7 @@ impl<'a> Shift<'a> {
                 self.handle(Event::Published(ticket, confirm))
             }
             Ended::Wait(ticket) => self.handle(Event::Waited(ticket)),
-            Ended::Made(delivery) => self.take(*delivery),
+            Ended::Known(delivery) => self.take_known(*delivery),
             Ended::Settle => Ok(()),
         }
     }

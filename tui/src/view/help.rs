@@ -21,7 +21,7 @@ pub(super) fn hints(model: &Model, pen: &mut Pen, area: Rect) {
     }
     let nothing_there = model.picked_job().is_none() && model.all_workers().is_empty()
         || matches!(model.link, Link::VersionMismatch { .. });
-    let items: Vec<(Hint, Vec<Ink>)> = on(model.tab, model.read_only)
+    let items: Vec<(Hint, Vec<Ink>)> = on(model.tab, model.is_read_only())
         .filter(|binding| match binding.hint {
             Hint::Never => false,
             Hint::Here => !nothing_there,
@@ -73,7 +73,7 @@ fn fitting(mut items: Vec<(Hint, Vec<Ink>)>, columns: u16) -> Vec<Ink> {
 
 /// The overlay, in the middle of `area`.
 pub(super) fn overlay(model: &Model, pen: &mut Pen, area: Rect) {
-    let bindings: Vec<&Binding> = on(model.tab, model.read_only)
+    let bindings: Vec<&Binding> = on(model.tab, model.is_read_only())
         .filter(|binding| binding.hint != Hint::Cut || !model.is_live())
         .collect();
     let keys = bindings

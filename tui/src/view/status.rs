@@ -22,7 +22,7 @@ pub(super) fn draw(model: &Model, pen: &mut Pen, area: Rect) {
     );
     at = pen.inks(at, area.y, right, &[(model.master.clone(), Tone::Plain)]);
     let separator = pen.theme.sign("  │  ", "  |  ");
-    for mut part in [age(model), broker(model), waiting(model)] {
+    for mut part in [age(model), read_only(model), broker(model), waiting(model)] {
         if at + 1 + inks_width(&part) > right {
             part.retain(|(text, _)| text != AGE_OF);
         }
@@ -67,6 +67,14 @@ fn age(model: &Model) -> Vec<Ink> {
             (AGE_OF.to_owned(), Tone::Warn),
             (format!("{} old", duration(age)), Tone::Warn),
         ]
+    }
+}
+
+fn read_only(model: &Model) -> Vec<Ink> {
+    if model.is_read_only() {
+        vec![("read only".into(), Tone::Plain)]
+    } else {
+        Vec::new()
     }
 }
 

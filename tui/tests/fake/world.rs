@@ -3,7 +3,7 @@
 use proto::v1::{
     Bin, BrokerState, BrokerStatus, ChunkCell, ChunkInHand, ChunkMap, ColumnProfile, ColumnType,
     Delta, Estimate, Event, EventLevel, Heartbeat, Job, JobState, LatestRows, MasterStatus,
-    Profile, Quantile, SampleRow, Snapshot, TopValue, Worker, WorkerState,
+    Profile, Quantile, SampleRow, Scope, Snapshot, TopValue, Worker, WorkerState,
 };
 
 /// When the world began, milliseconds since 1970.
@@ -29,6 +29,7 @@ pub fn snapshot(ms: u64, job_id: &str) -> Snapshot {
         events: events(ms),
         chunks: (job_id == ORDERS).then(|| chunks(ms)),
         exec: None,
+        scope: Scope::Admin.into(),
         validate: None,
     }
 }

@@ -85,6 +85,7 @@ impl Mill {
             chunk_limit: setup.limit,
             rooms: None,
             lane: None,
+            signing: None,
             commands: Some(Commands {
                 allowed,
                 program: env!("CARGO_BIN_EXE_worker").into(),

@@ -1,0 +1,146 @@
+//! Files with secrets in them: readable by their owner alone, or not read at all.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// No secret is longer; a certificate's key has some hundred bytes, a file of tokens a line for each.
+const LARGEST: u64 = 1 << 20;
+
+/// Why a file's secret is not to be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// It cannot be read.
+    #[error("cannot read {path:?}: {source}")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is there already, or cannot be made.
+    #[error("cannot write {path:?}: {source}")]
+    Write {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Others can read it.
+    #[error(
+        "{path:?} has a secret in it and others than its owner can read it; run: chmod 600 {path:?}"
+    )]
+    Open {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// It is longer than any secret.
+    #[error("{path:?} is longer than {LARGEST} bytes")]
+    Long {
+        /// Which file.
+        path: PathBuf,
+    },
+}
+
+/// The text of a file that only its owner can read.
+///
+/// # Errors
+///
+/// When it cannot be read, or can be read by others (its mode has a bit of 077), or is longer than 1 MiB.
+pub fn read_secret(path: &Path) -> Result<String, SecretError> {
+    let failed = |source| SecretError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let file = File::open(path).map_err(failed)?;
+    let about = file.metadata().map_err(failed)?;
+    // Pipes, as in `--token-file <(pass show rowmill)`, belong to whoever made them.
+    if about.is_file() && about.mode() & 0o077 != 0 {
+        return Err(SecretError::Open {
+            path: path.to_owned(),
+        });
+    }
+    let mut text = String::new();
+    file.take(LARGEST + 1)
+        .read_to_string(&mut text)
+        .map_err(failed)?;
+    if text.len() as u64 > LARGEST {
+        return Err(SecretError::Long {
+            path: path.to_owned(),
+        });
+    }
+    Ok(text)
+}
+
+/// Writes `text` to a new file of mode 0600.
+///
+/// # Errors
+///
+/// When it is there already, or cannot be written.
+pub fn create_secret(path: &Path, text: &str) -> Result<(), SecretError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    written(options.open(path), path, text)
+}
+
+/// Appends `text` to a file, which is made with mode 0600 where it is missing.
+pub(crate) fn append_secret(path: &Path, text: &str) -> Result<(), SecretError> {
+    if fs::exists(path).unwrap_or(false) {
+        read_secret(path)?;
+    }
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(0o600);
+    written(options.open(path), path, text)
+}
+
+fn written(opened: io::Result<File>, path: &Path, text: &str) -> Result<(), SecretError> {
+    let write = |mut file: File| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    };
+    opened.and_then(write).map_err(|source| SecretError::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn what_others_can_read_is_refused_with_what_to_run() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("token");
+        create_secret(&path, "s3cret").unwrap();
+        assert_eq!(read_secret(&path).unwrap(), "s3cret");
+        for mode in [0o640, 0o604, 0o601] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let error = read_secret(&path).unwrap_err();
+            assert!(matches!(error, SecretError::Open { .. }), "{mode:o}");
+            assert!(error.to_string().contains("chmod 600"), "{error}");
+            assert!(!error.to_string().contains("s3cret"));
+        }
+    }
+
+    #[test]
+    fn a_secret_is_never_written_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        create_secret(&path, "old").unwrap();
+        create_secret(&path, "new").unwrap_err();
+        append_secret(&path, "er").unwrap();
+        assert_eq!(read_secret(&path).unwrap(), "older");
+    }
+
+    #[test]
+    fn no_more_than_a_secret_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        create_secret(&path, &"x".repeat(LARGEST as usize + 1)).unwrap();
+        assert!(matches!(read_secret(&path), Err(SecretError::Long { .. })));
+    }
+}

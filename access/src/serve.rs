@@ -1,0 +1,195 @@
+//! The flags that say who may ask a master, and what comes of them.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use tonic::transport::{Certificate, Identity, ServerTlsConfig};
+
+use crate::admit::Calls;
+use crate::connect::use_ring;
+use crate::guard::Guard;
+use crate::secret::{SecretError, read_secret};
+use crate::tokens::{Tokens, TokensError};
+
+/// Who may ask: by default whoever is on this host.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Who may ask")]
+pub struct ServeArgs {
+    /// Serve by TLS with the certificate in this PEM file; `rowmill cert new` makes one
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "ROWMILL_TLS_CERT",
+        requires = "tls_key"
+    )]
+    tls_cert: Option<PathBuf>,
+
+    /// The certificate's private key, PEM, readable by its owner alone
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "ROWMILL_TLS_KEY",
+        requires = "tls_cert"
+    )]
+    tls_key: Option<PathBuf>,
+
+    /// Let in those with a certificate that the authority in this PEM file has signed
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "ROWMILL_TLS_CLIENT_CA",
+        requires = "tls_cert"
+    )]
+    tls_client_ca: Option<PathBuf>,
+
+    /// Let in those with a token of this file, which `rowmill token new` writes; it is read again when
+    /// it changes
+    #[arg(long, value_name = "FILE", env = "ROWMILL_TOKENS")]
+    tokens: Option<PathBuf>,
+}
+
+/// Why a master may not be asked as the flags say.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Others could reach it in the clear.
+    #[error(
+        "{address} can be reached from other hosts, and needs --tls-cert and --tls-key, with --tokens or \
+         --tls-client-ca; `rowmill cert new` and `rowmill token new` make what they name. Without them, \
+         listen at 127.0.0.1 and let others use ssh -L 6455:127.0.0.1:6455 HOST"
+    )]
+    InTheClear {
+        /// Where it was to listen.
+        address: SocketAddr,
+    },
+    /// Others could do anything.
+    #[error(
+        "{address} can be reached from other hosts, and everybody there could do anything; say who may \
+         with --tokens FILE (`rowmill token new --tokens FILE` makes it) or --tls-client-ca FILE"
+    )]
+    Anybody {
+        /// Where it was to listen.
+        address: SocketAddr,
+    },
+    /// A certificate cannot be read.
+    #[error("cannot read {path:?}: {source}")]
+    Certificate {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The key cannot be read.
+    #[error(transparent)]
+    Key(#[from] SecretError),
+    /// The tokens cannot be used.
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
+    /// The descriptors that say which call needs what are not readable.
+    #[error("the calls' own descriptions: {0}")]
+    Calls(#[from] prost::DecodeError),
+}
+
+/// What stands between a socket and the service.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    /// Absent: in the clear.
+    pub tls: Option<ServerTlsConfig>,
+    /// Who may do what.
+    pub guard: Guard,
+}
+
+impl Gate {
+    /// In the clear, and everybody may do everything.
+    pub fn open() -> Self {
+        Self {
+            tls: None,
+            guard: Guard::open(),
+        }
+    }
+}
+
+impl ServeArgs {
+    /// The gate for a socket at `addresses`.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be used, or another host could reach the socket without TLS or without proving
+    /// who it is.
+    pub fn gate(&self, addresses: &[SocketAddr]) -> Result<Gate, ServeError> {
+        let proves = self.tokens.is_some() || self.tls_client_ca.is_some();
+        let outside = addresses.iter().find(|address| !address.ip().is_loopback());
+        match outside {
+            Some(&address) if self.tls_cert.is_none() => {
+                return Err(ServeError::InTheClear { address });
+            }
+            Some(&address) if !proves => return Err(ServeError::Anybody { address }),
+            _ => {}
+        }
+        let guard = if proves {
+            let tokens = self.tokens.as_deref().map(Tokens::open).transpose()?;
+            Guard::closed(Calls::declared()?, tokens)
+        } else {
+            Guard::open()
+        };
+        Ok(Gate {
+            tls: self.tls()?,
+            guard,
+        })
+    }
+
+    fn tls(&self) -> Result<Option<ServerTlsConfig>, ServeError> {
+        let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) else {
+            return Ok(None);
+        };
+        use_ring();
+        let identity = Identity::from_pem(pem(certificate)?, read_secret(key)?);
+        let mut tls = ServerTlsConfig::new().identity(identity);
+        if let Some(authority) = &self.tls_client_ca {
+            // With tokens as well, either will do.
+            tls = tls
+                .client_ca_root(Certificate::from_pem(pem(authority)?))
+                .client_auth_optional(self.tokens.is_some());
+        }
+        Ok(Some(tls))
+    }
+}
+
+fn pem(path: &Path) -> Result<Vec<u8>, ServeError> {
+    fs::read(path).map_err(|source| ServeError::Certificate {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_is_served_without_tls_and_without_proof() {
+        let open = ServeArgs::default();
+        let gate = |args: &ServeArgs, address: &str| args.gate(&[address.parse().unwrap()]);
+        for address in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1"] {
+            assert!(gate(&open, address).is_ok(), "{address}");
+        }
+        for address in ["0.0.0.0:1", "10.0.0.1:1", "[::]:1", "[::ffff:127.0.0.1]:1"] {
+            let error = gate(&open, address).unwrap_err();
+            assert!(matches!(error, ServeError::InTheClear { .. }), "{address}");
+            for how in ["--tls-cert", "--tokens", "rowmill cert new", "ssh -L"] {
+                assert!(error.to_string().contains(how), "{error}");
+            }
+        }
+        let mut both = vec!["127.0.0.1:1".parse().unwrap()];
+        both.push("10.0.0.1:1".parse().unwrap());
+        assert!(open.gate(&both).is_err());
+        let tls = ServeArgs {
+            tls_cert: Some("cert.pem".into()),
+            tls_key: Some("key.pem".into()),
+            ..ServeArgs::default()
+        };
+        let error = gate(&tls, "10.0.0.1:1").unwrap_err();
+        assert!(matches!(error, ServeError::Anybody { .. }), "{error}");
+    }
+}

@@ -1,0 +1,216 @@
+//! Signed jobs: publishers and workers that share a key, so that who can reach the broker still cannot
+//! give the workers work.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use prost::Message;
+use prost::bytes::Bytes;
+use proto::v1::Chunk;
+use ring::hmac::{self, HMAC_SHA256};
+use ring::rand::{SecureRandom, SystemRandom};
+use subtle::ConstantTimeEq;
+
+use crate::hex;
+use crate::secret::{SecretError, create_secret, read_secret};
+
+/// What is signed begins with it, so that a signature fits nothing else that a key may be used for.
+const PURPOSE: &[u8] = b"rowmill chunk v1\0";
+/// As long as the hash's own result (RFC 2104, section 3).
+const KEY_BYTES: usize = 32;
+
+/// The key that jobs are signed with.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Signed jobs")]
+pub struct SigningArgs {
+    /// A file with the key that publishers sign chunks with, readable by its owner alone; workers that
+    /// are given one take no chunk without its signature. `rowmill key new` makes it [default: none]
+    #[arg(long, value_name = "FILE", env = "ROWMILL_SIGNING_KEY_FILE")]
+    signing_key_file: Option<PathBuf>,
+}
+
+impl SigningArgs {
+    /// The key, where one is named.
+    ///
+    /// # Errors
+    ///
+    /// When its file cannot be used.
+    pub fn key(&self) -> Result<Option<SigningKey>, SigningError> {
+        self.signing_key_file
+            .as_deref()
+            .map(SigningKey::read)
+            .transpose()
+    }
+}
+
+/// Why a key cannot be used or made.
+#[derive(Debug, thiserror::Error)]
+pub enum SigningError {
+    /// Its file cannot be read or written.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// What is in the file is no key.
+    #[error(
+        "{path:?} holds no key: 64 hexadecimal digits are expected (`rowmill key new` makes one)"
+    )]
+    NotAKey {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The system has no random bytes to give.
+    #[error("the system gives no random bytes")]
+    NoRandom,
+}
+
+/// Signs chunks, and knows its own signatures: HMAC-SHA256 (RFC 2104) over all of a chunk.
+#[derive(Clone)]
+pub struct SigningKey(hmac::Key);
+
+impl SigningKey {
+    /// Makes a key in a new file of mode 0600.
+    ///
+    /// # Errors
+    ///
+    /// When the file is there already or cannot be written, or the system gives no random bytes.
+    pub fn create(path: &Path) -> Result<(), SigningError> {
+        let mut bytes = [0; KEY_BYTES];
+        SystemRandom::new()
+            .fill(&mut bytes)
+            .map_err(|_| SigningError::NoRandom)?;
+        create_secret(path, &format!("{}\n", hex::encode(&bytes)))?;
+        Ok(())
+    }
+
+    fn read(path: &Path) -> Result<Self, SigningError> {
+        let text = read_secret(path)?;
+        let bytes: [u8; KEY_BYTES] =
+            hex::decode(text.trim()).ok_or_else(|| SigningError::NotAKey {
+                path: path.to_owned(),
+            })?;
+        Ok(Self(hmac::Key::new(HMAC_SHA256, &bytes)))
+    }
+
+    /// Puts the signature into `chunk`, which must not change afterwards. Reads all of it: 1 ms a MiB or
+    /// two.
+    pub fn sign(&self, chunk: &mut Chunk) {
+        chunk.signature = Bytes::copy_from_slice(self.signature(chunk).as_ref());
+    }
+
+    fn signature(&self, chunk: &Chunk) -> hmac::Tag {
+        let mut context = hmac::Context::with_key(&self.0);
+        parts(chunk, |part| context.update(part));
+        context.sign()
+    }
+
+    /// Whether `chunk` is as it was when its signature was made with this key. Takes as long whatever
+    /// the signature is.
+    pub fn has_signed(&self, chunk: &Chunk) -> bool {
+        self.signature(chunk)
+            .as_ref()
+            .ct_eq(&chunk.signature)
+            .into()
+    }
+}
+
+/// Everything of a chunk but its signature, in parts from which nothing can be moved to another: the
+/// length of what stands before the body comes first.
+fn parts(chunk: &Chunk, mut take: impl FnMut(&[u8])) {
+    // Cheap: the body is shared.
+    let head = Chunk {
+        body: Bytes::new(),
+        signature: Bytes::new(),
+        ..chunk.clone()
+    }
+    .encode_to_vec();
+    take(PURPOSE);
+    take(&(head.len() as u64).to_be_bytes());
+    take(&head);
+    take(&chunk.body);
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SigningKey(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::v1::operation_spec::Kind;
+    use proto::v1::{ExecSpec, OperationSpec};
+
+    use super::*;
+
+    fn key(directory: &Path, name: &str) -> SigningKey {
+        let path = directory.join(name);
+        SigningKey::create(&path).unwrap();
+        SigningKey::read(&path).unwrap()
+    }
+
+    fn chunk() -> Chunk {
+        let spec = ExecSpec {
+            command: "clean".into(),
+            ..ExecSpec::default()
+        };
+        Chunk {
+            job_id: "j".into(),
+            seq: 3,
+            columns: vec!["a".into()],
+            body: Bytes::from_static(b"1\n2\n"),
+            rows: 2,
+            operation: Some(OperationSpec {
+                kind: Some(Kind::Exec(spec)),
+                ..OperationSpec::default()
+            }),
+            ..Chunk::default()
+        }
+    }
+
+    #[test]
+    fn a_signature_is_of_the_whole_chunk_and_survives_the_trip() {
+        let directory = tempfile::tempdir().unwrap();
+        let (ours, theirs) = (key(directory.path(), "a"), key(directory.path(), "b"));
+        let mut signed = chunk();
+        assert!(!ours.has_signed(&signed));
+        ours.sign(&mut signed);
+        let sent = Bytes::from(signed.encode_to_vec());
+        let came = Chunk::decode(sent).unwrap();
+        assert!(ours.has_signed(&came));
+        assert!(!theirs.has_signed(&came));
+
+        let changes: [fn(&mut Chunk); 8] = [
+            |chunk| chunk.seq += 1,
+            |chunk| chunk.job_id.push('x'),
+            |chunk| chunk.body = Bytes::from_static(b"1\n3\n"),
+            |chunk| chunk.operation = None,
+            |chunk| chunk.lane = "gpu".into(),
+            |chunk| chunk.signature = Bytes::new(),
+            |chunk| chunk.signature = chunk.signature.slice(..31),
+            |chunk| {
+                let Some(Kind::Exec(spec)) = chunk.operation.as_mut().unwrap().kind.as_mut() else {
+                    unreachable!()
+                };
+                spec.command = "rm".into();
+            },
+        ];
+        for (i, change) in changes.iter().enumerate() {
+            let mut changed = came.clone();
+            change(&mut changed);
+            assert!(!ours.has_signed(&changed), "change {i}");
+        }
+    }
+
+    #[test]
+    fn a_file_without_a_key_is_named_and_not_shown() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        create_secret(&path, "s3cret").unwrap();
+        let error = SigningKey::read(&path).unwrap_err().to_string();
+        assert!(
+            error.contains("key") && !error.contains("s3cret"),
+            "{error}"
+        );
+        let key = key(directory.path(), "good");
+        assert_eq!(format!("{key:?}"), "SigningKey(..)");
+    }
+}

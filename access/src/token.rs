@@ -1,0 +1,98 @@
+//! A bearer token: 256 random bits that a person or a script shows to the master.
+
+use std::fmt;
+use std::str::FromStr;
+
+use ring::digest::{SHA256, digest};
+use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::hex;
+
+/// Says what the text is, to people and to tools that look for secrets where none belong.
+const PREFIX: &str = "rowmill_";
+const BYTES: usize = 32;
+
+/// A token. It prints itself only where [`secret`](Self::secret) is called.
+#[derive(Clone)]
+pub struct Token(String);
+
+/// Why a text is no token. It never repeats the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// It does not look like one.
+    #[error(
+        "not a token (rowmill_ and 64 hexadecimal digits are expected; `rowmill token new` makes one)"
+    )]
+    NotAToken,
+    /// The system has no random bytes to give.
+    #[error("the system gives no random bytes")]
+    NoRandom,
+}
+
+impl Token {
+    /// A new one.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no random bytes.
+    pub fn generate() -> Result<Self, TokenError> {
+        let mut bytes = [0; BYTES];
+        SystemRandom::new()
+            .fill(&mut bytes)
+            .map_err(|_| TokenError::NoRandom)?;
+        Ok(Self(format!("{PREFIX}{}", hex::encode(&bytes))))
+    }
+
+    /// The text that proves it.
+    pub fn secret(&self) -> &str {
+        &self.0
+    }
+
+    /// What a master keeps of it: its SHA-256, from which it cannot be had again. A slow hash, as of
+    /// passwords, would add nothing to 256 random bits.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        let digest = digest(&SHA256, self.0.as_bytes());
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest.as_ref());
+        bytes
+    }
+}
+
+impl FromStr for Token {
+    type Err = TokenError;
+
+    fn from_str(text: &str) -> Result<Self, TokenError> {
+        let digits = text.strip_prefix(PREFIX).ok_or(TokenError::NotAToken)?;
+        let bytes: [u8; BYTES] = hex::decode(digits).ok_or(TokenError::NotAToken)?;
+        Ok(Self(format!("{PREFIX}{}", hex::encode(&bytes))))
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_differ_and_are_read_again() {
+        let (one, other) = (Token::generate().unwrap(), Token::generate().unwrap());
+        assert_ne!(one.secret(), other.secret());
+        let read: Token = one.secret().parse().unwrap();
+        assert_eq!(read.digest(), one.digest());
+        assert!(!format!("{one:?}").contains(&one.secret()[8..]));
+    }
+
+    #[test]
+    fn what_is_no_token_is_refused_without_repeating_it() {
+        for text in ["", "s3cret", "rowmill_", "rowmill_s3cret", "Rowmill_00"] {
+            let error = text.parse::<Token>().unwrap_err();
+            assert_eq!(error, TokenError::NotAToken);
+            assert!(!error.to_string().contains("s3cret"));
+        }
+    }
+}

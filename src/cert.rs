@@ -1,0 +1,84 @@
+//! `rowmill cert new`: certificates of a team's own authority.
+
+use std::path::{Path, PathBuf};
+
+use access::{Issued, Scope, Team};
+use cli::{Exit, Failure, OrExit};
+
+/// Make certificates for TLS between a master and those who ask it
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Make the certificate of a master, or with --client one that a client shows; and the authority
+    /// that signs both, where there is none yet
+    New(New),
+}
+
+#[derive(Debug, clap::Args)]
+struct New {
+    /// The names and addresses that clients reach the master by
+    #[arg(value_name = "HOST", required_unless_present = "client")]
+    hosts: Vec<String>,
+
+    /// Make a certificate for NAME to show, instead of a master's
+    #[arg(long, value_name = "NAME", conflicts_with = "hosts")]
+    client: Option<String>,
+
+    /// What it allows: to look (read), or to cancel, pause, replay and drop, too (admin)
+    #[arg(long, value_enum, default_value_t = Scope::Read, requires = "client")]
+    scope: Scope,
+
+    /// Where the authority is, and the certificates go; made where it is missing
+    #[arg(long, value_name = "DIR", default_value = "rowmill-certs")]
+    dir: PathBuf,
+
+    /// How long it is good for, in days; the authority is for ten years
+    #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    days: u32,
+}
+
+impl Args {
+    pub(crate) fn run(self) -> Result<Exit, Failure> {
+        let Command::New(new) = self.command;
+        let team = Team::open(&new.dir).or_exit(Exit::Usage)?;
+        let authority = team.authority();
+        match &new.client {
+            Some(name) => {
+                let issued = team
+                    .client(name, new.scope, new.days)
+                    .or_exit(Exit::Usage)?;
+                say_client(&authority, &issued);
+            }
+            None => {
+                let issued = team.master(&new.hosts, new.days).or_exit(Exit::Usage)?;
+                say_master(&authority, &issued, &new.hosts[0]);
+            }
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+fn say_master(authority: &Path, issued: &Issued, host: &str) {
+    let Issued { certificate, key } = issued;
+    let (authority, certificate, key) = (authority.display(), certificate.display(), key.display());
+    eprintln!(
+        "on the master's host:\n  rowmill master --listen 0.0.0.0:6455 --tls-cert {certificate} \\\n    \
+         --tls-key {key} --tokens tokens\nothers have {authority}, and reach it by:\n  rowmill tui \
+         --master https://{host}:6455 --ca {authority} --token-file TOKEN\ntokens come of:\n  rowmill \
+         token new NAME --tokens tokens"
+    );
+}
+
+fn say_client(authority: &Path, issued: &Issued) {
+    let Issued { certificate, key } = issued;
+    let (authority, certificate, key) = (authority.display(), certificate.display(), key.display());
+    eprintln!(
+        "the master is given --tls-client-ca {authority}; the client reaches it by:\n  rowmill tui \
+         --master https://HOST:6455 --ca {authority} --cert {certificate} --key {key}"
+    );
+}

@@ -1,0 +1,32 @@
+//! `rowmill key new`: a key to sign jobs with.
+
+use std::path::PathBuf;
+
+use access::SigningKey;
+use cli::{Exit, Failure, OrExit};
+
+/// Make the key that publishers sign chunks with, and by which workers know them
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Make a key in a new file that its owner alone can read; publishers and workers need the same
+    New {
+        /// The file
+        file: PathBuf,
+    },
+}
+
+impl Args {
+    pub(crate) fn run(self) -> Result<Exit, Failure> {
+        let Command::New { file } = self.command;
+        SigningKey::create(&file).or_exit(Exit::Usage)?;
+        let file = file.display();
+        eprintln!("rowmill publish and rowmill worker are given --signing-key-file {file}");
+        Ok(Exit::Ok)
+    }
+}

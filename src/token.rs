@@ -1,0 +1,64 @@
+//! `rowmill token new`: a token for somebody, and the line that lets a master know it.
+
+use std::path::{Path, PathBuf};
+
+use access::{Entry, Scope, Token, append, create_secret};
+use cli::{Exit, Failure, OrExit};
+
+/// Make tokens, by which people and scripts prove to a master who they are
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Make a token; prints it, or writes it to the file of --out
+    New {
+        /// Whose it is, for the master's log
+        name: String,
+
+        /// What it allows: to look (read), or to cancel, pause, replay and drop, too (admin)
+        #[arg(long, value_enum, default_value_t = Scope::Read)]
+        scope: Scope,
+
+        /// Add it to the file that the master is given with --tokens, which is made where it is missing.
+        /// The file holds the token's hash, not the token [default: prints the line to add]
+        #[arg(long, value_name = "FILE")]
+        tokens: Option<PathBuf>,
+
+        /// Write the token to FILE, new and readable by its owner alone, for --token-file
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+}
+
+impl Args {
+    pub(crate) fn run(self) -> Result<Exit, Failure> {
+        let Command::New {
+            name,
+            scope,
+            tokens,
+            out,
+        } = self.command;
+        let token = Token::generate().or_exit(Exit::Usage)?;
+        let entry = Entry::new(&token, scope, &name).or_exit(Exit::Usage)?;
+        // What cannot be told to anybody must not be let in.
+        let told = out.as_deref().map(|path| tell(path, &token)).transpose();
+        told.or_exit(Exit::Usage)?;
+        match &tokens {
+            Some(path) => append(path, &entry).or_exit(Exit::Usage)?,
+            None => eprintln!("for the master's file of tokens: {}", entry.line()),
+        }
+        match &out {
+            Some(path) => eprintln!("{name} may {scope} with --token-file {}", path.display()),
+            None => println!("{}", token.secret()),
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+fn tell(path: &Path, token: &Token) -> Result<(), access::SecretError> {
+    create_secret(path, &format!("{}\n", token.secret()))
+}
