@@ -7,6 +7,8 @@ use std::fmt;
 use lapin::uri::AMQPUri;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::tls::Tls;
+
 /// Where RabbitMQ is, who asks, and under which names.
 #[derive(Clone)]
 pub struct RabbitConfig {
@@ -14,6 +16,7 @@ pub struct RabbitConfig {
     hosts: Vec<String>,
     vhost: String,
     namespace: String,
+    tls: Tls,
 }
 
 /// Why an address or a namespace cannot be used. It never repeats the address, which may hold a
@@ -49,11 +52,27 @@ impl RabbitConfig {
             hosts,
             vhost: String::new(),
             namespace: namespace.to_owned(),
+            tls: Tls::default(),
         };
         for host in 0..config.hosts.len() {
             config.vhost = config.parse(host)?.vhost;
         }
         Ok(config)
+    }
+
+    /// The same, with these certificates; they are of use with `amqps` alone.
+    #[must_use]
+    pub fn with_tls(self, tls: Tls) -> Self {
+        Self { tls, ..self }
+    }
+
+    pub(crate) fn tls(&self) -> &Tls {
+        &self.tls
+    }
+
+    /// Whether the connection is encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.uri.expose_secret().starts_with("amqps://")
     }
 
     /// `HOST:PORT/VHOST`, or `HOST:PORT` for the virtual host `/`, with nothing secret in it.

@@ -2,12 +2,14 @@
 //! environment or a file, never from the command line, which every user of the host can read.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use access::{SecretError, read_secret};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::address::{AddressError, RabbitConfig, has_password};
 use crate::session::Broker;
+use crate::tls::Tls;
 
 /// Where the broker is.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -29,10 +31,40 @@ pub struct BrokerArgs {
     #[arg(
         long,
         value_name = "PATH",
-        help = "A file whose first line is RabbitMQ's address, password and all [default: none] \
-                [env: ROWMILL_BROKER_FILE]"
+        help = "A file whose first line is RabbitMQ's address, password and all, readable by its owner \
+                alone [default: none] [env: ROWMILL_BROKER_FILE]"
     )]
     pub broker_file: Option<PathBuf>,
+
+    /// The authorities that may have signed RabbitMQ's certificate.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "ROWMILL_BROKER_CA",
+        help = "With amqps://, a PEM file with authorities that may have signed RabbitMQ's certificate, \
+                beside those that the system trusts"
+    )]
+    pub broker_ca: Option<PathBuf>,
+
+    /// The certificate to show RabbitMQ.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "ROWMILL_BROKER_CERT",
+        requires = "broker_key",
+        help = "With amqps://, a PEM file with the certificate to show RabbitMQ"
+    )]
+    pub broker_cert: Option<PathBuf>,
+
+    /// Its key.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "ROWMILL_BROKER_KEY",
+        requires = "broker_cert",
+        help = "That certificate's private key, PEM, readable by its owner alone"
+    )]
+    pub broker_key: Option<PathBuf>,
 
     /// The first part of every queue's name. Absent: `rowmill`.
     #[arg(
@@ -56,14 +88,17 @@ pub enum ArgsError {
          --broker-file"
     )]
     PasswordInFlag,
-    /// The file cannot be read.
-    #[error("cannot read the broker's address from {path:?}: {source}")]
-    File {
+    /// A certificate cannot be read.
+    #[error("cannot read {path:?}: {source}")]
+    Certificate {
         /// Which file.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
     },
+    /// A file with an address or a key in it cannot be read, or others can read it.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// The address or the namespace cannot be used.
     #[error("{from}: {source}")]
     Address {
@@ -85,11 +120,32 @@ impl BrokerArgs {
     ///
     /// When the address cannot be read or used, or has a password on the command line.
     pub fn broker(&self) -> Result<Broker, ArgsError> {
+        Ok(Broker::rabbit(self.config()?))
+    }
+
+    /// The same, not yet a broker.
+    ///
+    /// # Errors
+    ///
+    /// As [`broker`](Self::broker).
+    pub fn config(&self) -> Result<RabbitConfig, ArgsError> {
         let (from, uri) = self.uri(|name| std::env::var(name).ok())?;
         let namespace = self.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
         let config = RabbitConfig::new(uri, namespace)
             .map_err(|source| ArgsError::Address { from, source })?;
-        Ok(Broker::rabbit(config))
+        Ok(config.with_tls(self.tls()?))
+    }
+
+    fn tls(&self) -> Result<Tls, ArgsError> {
+        let authorities = self.broker_ca.as_deref().map(certificate).transpose()?;
+        let identity = match (&self.broker_cert, &self.broker_key) {
+            (Some(path), Some(key)) => Some((certificate(path)?, read_secret(key)?.into())),
+            _ => None,
+        };
+        Ok(Tls {
+            authorities,
+            identity,
+        })
     }
 
     /// The address and where it came from. The variables are looked up here and not by clap, which
@@ -122,14 +178,17 @@ impl BrokerArgs {
     }
 }
 
+fn certificate(path: &Path) -> Result<String, ArgsError> {
+    fs::read_to_string(path).map_err(|source| ArgsError::Certificate {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 fn from_file(path: PathBuf) -> Result<(String, SecretString), ArgsError> {
-    match fs::read_to_string(&path).map(SecretString::from) {
-        Ok(text) => {
-            let line = text.expose_secret().lines().next().unwrap_or("").trim();
-            Ok((path.display().to_string(), SecretString::from(line)))
-        }
-        Err(source) => Err(ArgsError::File { path, source }),
-    }
+    let text = SecretString::from(read_secret(&path)?);
+    let line = text.expose_secret().lines().next().unwrap_or("").trim();
+    Ok((path.display().to_string(), SecretString::from(line)))
 }
 
 #[cfg(test)]

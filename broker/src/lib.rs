@@ -14,6 +14,7 @@ mod error;
 mod memory;
 mod rabbit;
 mod session;
+mod tls;
 mod topology;
 
 pub use address::{AddressError, RabbitConfig};
@@ -24,4 +25,5 @@ pub use error::BrokerError;
 pub use memory::{Limit, Memory};
 pub use rabbit::Rabbit;
 pub use session::{Broker, Confirm, Depth, Session};
+pub use tls::Tls;
 pub use topology::{Queue, Route};

@@ -8,7 +8,7 @@ use std::sync::{Arc, Once, OnceLock, Weak};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
-use lapin::tcp::{AMQPUriTcpExt, TLSConfig};
+use lapin::tcp::{AMQPUriTcpExt, OwnedTLSConfig, TLSConfig};
 use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{AsyncTcpStream, Channel, Connection, ConnectionProperties, ConnectionStatus, Event};
 use tokio::task::JoinSet;
@@ -18,6 +18,7 @@ use super::failure::Peer;
 use super::health::Health;
 use crate::address::{RabbitConfig, shown};
 use crate::error::BrokerError;
+use crate::tls::Tls;
 
 /// For the TCP connection alone.
 const TCP_SECONDS: u64 = 5;
@@ -53,7 +54,7 @@ impl Link {
         })?;
         let mut last = None;
         for uri in uris {
-            match Self::to(uri, name, health).await {
+            match Self::to(uri, config.tls(), name, health).await {
                 Err(error) if error.is_retryable() => last = Some(error),
                 found => return found,
             }
@@ -63,7 +64,12 @@ impl Link {
         }))
     }
 
-    async fn to(mut uri: AMQPUri, name: &str, health: &Arc<Health>) -> Result<Self, BrokerError> {
+    async fn to(
+        mut uri: AMQPUri,
+        tls: &Tls,
+        name: &str,
+        health: &Arc<Health>,
+    ) -> Result<Self, BrokerError> {
         let peer = Peer {
             address: node_address(&uri),
             user: uri.authority.userinfo.username.clone(),
@@ -71,7 +77,7 @@ impl Link {
         };
         uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
         let socket = Socket::default();
-        let handshake = connect(uri, name, Arc::downgrade(&socket));
+        let handshake = connect(uri, tls.config(), name, Arc::downgrade(&socket));
         let connection = timeout(Duration::from_secs(CONNECT_SECONDS), handshake)
             .await
             .map_err(|_| peer.timed_out("answer", CONNECT_SECONDS))?
@@ -159,6 +165,7 @@ fn keep(socket: &Weak<OnceLock<Line>>, stream: &impl AsFd) -> io::Result<()> {
 
 async fn connect(
     uri: AMQPUri,
+    tls: OwnedTLSConfig,
     name: &str,
     socket: Weak<OnceLock<Line>>,
 ) -> Result<Connection, lapin::Error> {
@@ -185,7 +192,7 @@ async fn connect(
                 AMQPScheme::AMQP => Ok(stream),
                 AMQPScheme::AMQPS => {
                     let host = &uri.authority.host;
-                    Ok(stream.into_tls(host, TLSConfig::default()).await?)
+                    Ok(stream.into_tls(host, tls.as_ref()).await?)
                 }
             }
         },
