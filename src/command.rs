@@ -43,6 +43,7 @@ enum Role {
     /// Let a paused job go on
     Resume(crate::control::Args),
     Dead(crate::dead::Args),
+    Doctor(crate::doctor::Args),
     Token(crate::token::Args),
     Cert(crate::cert::Args),
     Key(crate::key::Args),
@@ -79,6 +80,7 @@ impl Command {
             Role::Pause(args) => args.pause().await,
             Role::Resume(args) => args.resume().await,
             Role::Dead(args) => args.run().await,
+            Role::Doctor(args) => args.run().await,
             Role::Token(args) => args.run(),
             Role::Cert(args) => args.run(),
             Role::Key(args) => args.run(),

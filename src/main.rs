@@ -5,6 +5,7 @@ mod command;
 mod control;
 mod dead;
 mod diff;
+mod doctor;
 mod follow;
 mod in_process;
 mod jobs;

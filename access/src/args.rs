@@ -15,30 +15,32 @@ use crate::token::{Token, TokenError};
 /// help.
 const TOKEN_VARIABLE: &str = "ROWMILL_TOKEN";
 
+/// Where help lists these flags.
+const HEADING: &str = "Master";
+
 /// Where the master is.
 #[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Master")]
 pub struct MasterArgs {
     /// The master's gRPC address, http://HOST:PORT on this host, https://HOST:PORT on another
-    #[arg(long, value_name = "ADDR", env = "ROWMILL_MASTER", default_value = proto::DEFAULT_MASTER)]
+    #[arg(long, help_heading = HEADING, value_name = "ADDR", env = "ROWMILL_MASTER", default_value = proto::DEFAULT_MASTER)]
     master: String,
 
     /// A PEM file with the authority that signed the master's certificate [default: those that the
     /// system trusts]
-    #[arg(long, value_name = "FILE", env = "ROWMILL_CA")]
+    #[arg(long, help_heading = HEADING, value_name = "FILE", env = "ROWMILL_CA")]
     ca: Option<PathBuf>,
 
     /// A file with the token to show, readable by its owner alone [env: ROWMILL_TOKEN_FILE; or the
     /// token itself in ROWMILL_TOKEN]
-    #[arg(long, value_name = "FILE", env = "ROWMILL_TOKEN_FILE", hide_env = true)]
+    #[arg(long, help_heading = HEADING, value_name = "FILE", env = "ROWMILL_TOKEN_FILE", hide_env = true)]
     token_file: Option<PathBuf>,
 
     /// A PEM file with the certificate to show, for a master that asks for one
-    #[arg(long, value_name = "FILE", env = "ROWMILL_CERT", requires = "key")]
+    #[arg(long, help_heading = HEADING, value_name = "FILE", env = "ROWMILL_CERT", requires = "key")]
     cert: Option<PathBuf>,
 
     /// Its private key, PEM, readable by its owner alone
-    #[arg(long, value_name = "FILE", env = "ROWMILL_KEY", requires = "cert")]
+    #[arg(long, help_heading = HEADING, value_name = "FILE", env = "ROWMILL_KEY", requires = "cert")]
     key: Option<PathBuf>,
 }
 

@@ -13,13 +13,16 @@ use crate::guard::Guard;
 use crate::secret::{SecretError, read_secret};
 use crate::tokens::{Tokens, TokensError};
 
+/// Where help lists these flags.
+const HEADING: &str = "Who may ask";
+
 /// Who may ask: by default whoever is on this host.
 #[derive(Debug, Clone, Default, clap::Args)]
-#[command(next_help_heading = "Who may ask")]
 pub struct ServeArgs {
     /// Serve by TLS with the certificate in this PEM file; `rowmill cert new` makes one
     #[arg(
         long,
+        help_heading = HEADING,
         value_name = "FILE",
         env = "ROWMILL_TLS_CERT",
         requires = "tls_key"
@@ -29,6 +32,7 @@ pub struct ServeArgs {
     /// The certificate's private key, PEM, readable by its owner alone
     #[arg(
         long,
+        help_heading = HEADING,
         value_name = "FILE",
         env = "ROWMILL_TLS_KEY",
         requires = "tls_cert"
@@ -38,6 +42,7 @@ pub struct ServeArgs {
     /// Let in those with a certificate that the authority in this PEM file has signed
     #[arg(
         long,
+        help_heading = HEADING,
         value_name = "FILE",
         env = "ROWMILL_TLS_CLIENT_CA",
         requires = "tls_cert"
@@ -46,7 +51,7 @@ pub struct ServeArgs {
 
     /// Let in those with a token of this file, which `rowmill token new` writes; it is read again when
     /// it changes
-    #[arg(long, value_name = "FILE", env = "ROWMILL_TOKENS")]
+    #[arg(long, help_heading = HEADING, value_name = "FILE", env = "ROWMILL_TOKENS")]
     tokens: Option<PathBuf>,
 }
 

@@ -19,13 +19,15 @@ const PURPOSE: &[u8] = b"rowmill chunk v1\0";
 /// As long as the hash's own result (RFC 2104, section 3).
 const KEY_BYTES: usize = 32;
 
+/// Where help lists these flags.
+const HEADING: &str = "Signed jobs";
+
 /// The key that jobs are signed with.
 #[derive(Debug, Clone, Default, clap::Args)]
-#[command(next_help_heading = "Signed jobs")]
 pub struct SigningArgs {
     /// A file with the key that publishers sign chunks with, readable by its owner alone; workers that
     /// are given one take no chunk without its signature. `rowmill key new` makes it [default: none]
-    #[arg(long, value_name = "FILE", env = "ROWMILL_SIGNING_KEY_FILE")]
+    #[arg(long, help_heading = HEADING, value_name = "FILE", env = "ROWMILL_SIGNING_KEY_FILE")]
     signing_key_file: Option<PathBuf>,
 }
 

@@ -70,6 +70,11 @@ impl RabbitConfig {
         &self.tls
     }
 
+    /// The `HOST:PORT`s, in the order in which they are tried.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.hosts.iter().map(String::as_str)
+    }
+
     /// Whether the connection is encrypted.
     pub fn is_encrypted(&self) -> bool {
         self.uri.expose_secret().starts_with("amqps://")

@@ -11,13 +11,16 @@ use crate::address::{AddressError, RabbitConfig, has_password};
 use crate::session::Broker;
 use crate::tls::Tls;
 
+/// Where help lists these flags.
+const HEADING: &str = "Broker";
+
 /// Where the broker is.
 #[derive(Debug, Clone, Default, clap::Args)]
-#[command(next_help_heading = "Broker")]
 pub struct BrokerArgs {
     /// RabbitMQ's address, without a password.
     #[arg(
         long,
+        help_heading = HEADING,
         value_name = "URL",
         conflicts_with = "broker_file",
         help = "RabbitMQ's address without a password, amqp://HOST:PORT/VHOST, several HOST:PORT with \
@@ -30,6 +33,7 @@ pub struct BrokerArgs {
     /// A file with RabbitMQ's address in it.
     #[arg(
         long,
+        help_heading = HEADING,
         value_name = "PATH",
         help = "A file whose first line is RabbitMQ's address, password and all, readable by its owner \
                 alone [default: none] [env: ROWMILL_BROKER_FILE]"
@@ -39,6 +43,7 @@ pub struct BrokerArgs {
     /// The authorities that may have signed RabbitMQ's certificate.
     #[arg(
         long,
+        help_heading = HEADING,
         value_name = "FILE",
         env = "ROWMILL_BROKER_CA",
         help = "With amqps://, a PEM file with authorities that may have signed RabbitMQ's certificate, \
@@ -49,6 +54,7 @@ pub struct BrokerArgs {
     /// The certificate to show RabbitMQ.
     #[arg(
         long,
+        help_heading = HEADING,
         value_name = "FILE",
         env = "ROWMILL_BROKER_CERT",
         requires = "broker_key",
@@ -59,6 +65,7 @@ pub struct BrokerArgs {
     /// Its key.
     #[arg(
         long,
+        help_heading = HEADING,
         value_name = "FILE",
         env = "ROWMILL_BROKER_KEY",
         requires = "broker_cert",
@@ -69,6 +76,7 @@ pub struct BrokerArgs {
     /// The first part of every queue's name. Absent: `rowmill`.
     #[arg(
         long,
+        help_heading = HEADING,
         value_name = "NAME",
         default_value = DEFAULT_NAMESPACE,
         env = "ROWMILL_NAMESPACE",

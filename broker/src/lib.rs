@@ -23,7 +23,7 @@ pub use backoff::Backoff;
 pub use delivery::{Consumer, Death, Delivery, Receipt, Unreadable};
 pub use error::BrokerError;
 pub use memory::{Limit, Memory};
-pub use rabbit::Rabbit;
+pub use rabbit::{Agreed, Checkup, Greeting, Need, Rabbit};
 pub use session::{Broker, Confirm, Depth, Session};
 pub use tls::Tls;
 pub use topology::{Queue, Route};

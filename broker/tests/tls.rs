@@ -86,7 +86,10 @@ async fn chunks_go_by_tls_to_a_broker_that_asks_for_a_certificate() {
         identity: Some(node.identity()),
     };
     let session = node.broker(all.clone()).connect("tls").await.unwrap();
-    let confirm = session.publish(Route::Tasks, &chunk("tls.0", "1\n")).await.unwrap();
+    let confirm = session
+        .publish(Route::Tasks, &chunk("tls.0", "1\n"))
+        .await
+        .unwrap();
     assert_eq!(confirm, Confirm::Acked);
     session.close().await;
 

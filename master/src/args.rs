@@ -116,7 +116,8 @@ impl Args {
     }
 }
 
-fn default_data() -> Option<PathBuf> {
+/// Where a master remembers, where nobody says: `rowmill` in `XDG_DATA_HOME`, or in `~/.local/share`.
+pub fn default_data() -> Option<PathBuf> {
     let set = |name| {
         std::env::var_os(name)
             .filter(|value| !value.is_empty())

@@ -28,7 +28,7 @@ mod view;
 mod watch;
 mod workers;
 
-pub use args::Args;
+pub use args::{Args, default_data};
 pub use arrival::{Arrival, ArrivalError, Death};
 pub use batch::{BATCH, Batch};
 pub use job::{Expired, Job, Tally};

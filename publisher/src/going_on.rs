@@ -10,31 +10,33 @@ use crate::journal::Shelf;
 use crate::resume::{Found, Rest, Resumed};
 use crate::start::Keeping;
 
+/// Where help lists these flags.
+const HEADING: &str = "Going on after an end that was not meant";
+
 /// What outlives the process, and how to go on with it.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Going on after an end that was not meant")]
 pub(crate) struct GoingOnArgs {
     /// Go on with a publish that was stopped or killed, on the host where it began: a job's id, the
     /// beginning of it, or "last". Refused where the file was changed since. For standard input
     /// that was kept with --spool, FILE - gives the rest of it
-    #[arg(long, value_name = "JOB",
+    #[arg(long, help_heading = HEADING, value_name = "JOB",
           conflicts_with_all = ["name", "InputFormat", "union", "ragged", "strict", "chunk_bytes", "spool"])]
     resume: Option<String>,
 
     /// With --resume: the rest of a spooled standard input is lost; finish the job without it. A
     /// record that was cut off becomes a reject
-    #[arg(long, requires = "resume", conflicts_with = "file")]
+    #[arg(long, help_heading = HEADING, requires = "resume", conflicts_with = "file")]
     seal: bool,
 
     /// Keep what is read of standard input in DIR until the broker has all of it, so that it can be
     /// gone on with. Needs room for the whole input, and waits for the disk [default: nothing is
     /// kept, and what a killed process had read is lost]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, help_heading = HEADING, value_name = "DIR")]
     spool: Option<PathBuf>,
 
     /// Where to note how far each publish has come [default: rowmill/journal in XDG_STATE_HOME, or
     /// in ~/.local/state]
-    #[arg(long, value_name = "DIR", env = "ROWMILL_JOURNAL")]
+    #[arg(long, help_heading = HEADING, value_name = "DIR", env = "ROWMILL_JOURNAL")]
     journal: Option<PathBuf>,
 }
 

@@ -9,10 +9,14 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, ExchangeKind};
 use uuid::Uuid;
 
+use super::failure::{is_forbidden, is_missing};
 use super::lanes;
 use super::link::Link;
 use crate::error::BrokerError;
+use crate::session::Depth;
 use crate::topology::Queue;
+
+const DECLARE: &str = "declare its queues";
 
 /// What everything is called under one namespace.
 #[derive(Debug, Clone)]
@@ -46,29 +50,84 @@ impl Names {
         format!("{}.v1.{word}", self.namespace).into()
     }
 
-    /// Declares what keeps messages, and the exchanges for what is lossy.
+    /// Declares what keeps messages, and the exchanges for what is lossy. A user who may not declare is
+    /// content with what is there: whoever may has declared it.
     pub(super) async fn declare(&self, link: &Link) -> Result<(), BrokerError> {
-        let channel = link.channel().await?;
-        for queue in Queue::DURABLE {
-            link.answered("declare its queues", self.durable(&channel, queue))
-                .await?
-                .map_err(|error| link.peer.declaring(error))?;
-        }
-        for queue in Queue::LOSSY {
-            let declared = exchange(&channel, self.of(queue), ExchangeKind::Fanout);
-            link.answered("declare its queues", declared)
-                .await?
-                .map_err(|error| link.peer.declaring(error))?;
+        let mut may_declare = true;
+        for queue in Queue::DURABLE.into_iter().chain(Queue::LOSSY) {
+            // Once refused, it is not tried again: each try is an error in the broker's log.
+            if may_declare || !self.is_there(link, queue).await? {
+                may_declare = self.secure(link, queue).await?;
+            }
         }
         Ok(())
     }
 
-    /// Declares a queue that keeps messages, the exchange in front of it, and the way between them.
-    pub(super) async fn durable(
+    /// Declares a queue, or finds it declared where this user may not. Whether they may.
+    pub(super) async fn secure(&self, link: &Link, queue: Queue) -> Result<bool, BrokerError> {
+        let channel = link.channel().await?;
+        let declared = link
+            .answered(DECLARE, self.declare_one(&channel, queue))
+            .await?;
+        match declared {
+            Ok(()) => Ok(true),
+            Err(error) if is_forbidden(&error) && self.is_there(link, queue).await? => Ok(false),
+            Err(error) => Err(link.peer.declaring(error)),
+        }
+    }
+
+    /// Whether it is there, as far as this user is told; anybody may ask.
+    pub(super) async fn is_there(&self, link: &Link, queue: Queue) -> Result<bool, BrokerError> {
+        // On a channel of its own, because what is not there closes the channel.
+        let channel = link.channel().await?;
+        match link.answered(DECLARE, self.state(&channel, queue)).await? {
+            Ok(_) => Ok(true),
+            Err(error) if is_missing(&error) => Ok(false),
+            Err(error) => Err(link.peer.failed(DECLARE, error)),
+        }
+    }
+
+    /// What waits in a queue that is there; nothing ever does at an exchange that tells many.
+    pub(super) async fn state(
+        &self,
+        channel: &Channel,
+        queue: Queue,
+    ) -> Result<Depth, lapin::Error> {
+        let (name, none) = (self.of(queue), FieldTable::default());
+        if queue.is_lossy() {
+            let options = ExchangeDeclareOptions {
+                passive: true,
+                ..Default::default()
+            };
+            let kind = ExchangeKind::Fanout;
+            channel.exchange_declare(name, kind, options, none).await?;
+            return Ok(Depth::default());
+        }
+        let options = QueueDeclareOptions {
+            passive: true,
+            ..Default::default()
+        };
+        let state = channel.queue_declare(name, options, none).await?;
+        Ok(Depth {
+            ready: u64::from(state.message_count()),
+            consumers: u64::from(state.consumer_count()),
+        })
+    }
+
+    pub(super) async fn declare_one(
         &self,
         channel: &Channel,
         queue: Queue,
     ) -> Result<(), lapin::Error> {
+        if queue.is_lossy() {
+            exchange(channel, self.of(queue), ExchangeKind::Fanout).await
+        } else {
+            self.durable(channel, queue).await
+        }
+    }
+
+    /// Declares a queue that keeps messages, the exchange in front of it, and the way between them.
+    async fn durable(&self, channel: &Channel, queue: Queue) -> Result<(), lapin::Error> {
         let (exchange_name, name) = (self.exchange(queue), self.of(queue));
         exchange(channel, exchange_name.clone(), ExchangeKind::Direct).await?;
         let options = QueueDeclareOptions {

@@ -91,6 +91,16 @@ impl Peer {
     }
 }
 
+/// Whether what was asked for by its name is not there.
+pub(super) fn is_missing(error: &lapin::Error) -> bool {
+    matches!(soft(error), Some((AMQPSoftError::NOTFOUND, _)))
+}
+
+/// Whether this user may not do it.
+pub(super) fn is_forbidden(error: &lapin::Error) -> bool {
+    matches!(soft(error), Some((AMQPSoftError::ACCESSREFUSED, _)))
+}
+
 /// The channel error in `error`, with the broker's words.
 fn soft(error: &lapin::Error) -> Option<(AMQPSoftError, String)> {
     let ErrorKind::ProtocolError(amqp) = error.kind() else {

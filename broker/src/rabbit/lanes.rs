@@ -38,13 +38,12 @@ impl Lanes {
         if self.known(|known| known.contains(&lane)) {
             return Ok(());
         }
-        if !exists(link, names, lane).await? {
+        let queue = Queue::Lane(lane);
+        // A lost connection, or anything else that is wrong, shows when it is declared.
+        if !names.is_there(link, queue).await.unwrap_or(false) {
             note(link, names, lane).await?;
         }
-        let channel = link.channel().await?;
-        link.answered(DECLARE, names.durable(&channel, Queue::Lane(lane)))
-            .await?
-            .map_err(|error| link.peer.declaring(error))?;
+        names.secure(link, queue).await?;
         self.known(|known| known.insert(lane));
         Ok(())
     }
@@ -57,22 +56,6 @@ impl Lanes {
     fn known<T>(&self, look: impl FnOnce(&mut HashSet<Lane>) -> T) -> T {
         // Every change under the lock is a single step, so a panic elsewhere leaves it whole.
         look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// Whether the queue is there. Asked on a channel of its own, which a missing one closes.
-async fn exists(link: &Link, names: &Names, lane: Lane) -> Result<bool, BrokerError> {
-    let channel = link.channel().await?;
-    let options = QueueDeclareOptions {
-        passive: true,
-        ..Default::default()
-    };
-    let name = names.of(Queue::Lane(lane));
-    let asked = channel.queue_declare(name, options, FieldTable::default());
-    match link.answered(DECLARE, asked).await? {
-        Ok(_) => Ok(true),
-        // A lost connection, or anything else that is wrong, shows when it is declared.
-        Err(_) => Ok(false),
     }
 }
 

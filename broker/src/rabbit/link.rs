@@ -202,7 +202,7 @@ async fn connect(
 }
 
 /// Makes ring the process's provider of cryptography, once: rustls refuses to guess.
-fn use_ring() {
+pub(super) fn use_ring() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // It fails where the process has chosen one already, which is as good.

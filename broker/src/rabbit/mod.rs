@@ -1,9 +1,11 @@
 //! RabbitMQ, by lapin, without its auto-recovery: a session that has lost a connection is over, and
 //! whoever wants another makes one.
 
+mod checkup;
 mod consume;
 mod declare;
 mod failure;
+mod greeting;
 mod health;
 mod lanes;
 mod link;
@@ -13,7 +15,9 @@ mod session;
 
 use std::sync::Arc;
 
+pub use checkup::{Agreed, Checkup, Need};
 pub(crate) use consume::{RabbitConsumer, RabbitReceipt};
+pub use greeting::Greeting;
 pub(crate) use session::RabbitSession;
 
 use crate::address::RabbitConfig;
@@ -47,6 +51,24 @@ impl Rabbit {
 
     pub(crate) async fn connect(&self, name: &str) -> Result<RabbitSession, BrokerError> {
         RabbitSession::open(Arc::clone(&self.config), name).await
+    }
+
+    /// What the broker says of itself to whoever asks, before it knows who that is.
+    ///
+    /// # Errors
+    ///
+    /// When nobody answers, or what answers is no AMQP broker.
+    pub async fn greet(&self) -> Result<Greeting, BrokerError> {
+        greeting::greet(&self.config).await
+    }
+
+    /// Connects, and declares nothing.
+    ///
+    /// # Errors
+    ///
+    /// When nobody answers, or credentials do not suffice.
+    pub async fn check_up(&self) -> Result<Checkup, BrokerError> {
+        Checkup::open(&self.config).await
     }
 
     pub(crate) async fn erase(&self) -> Result<(), BrokerError> {

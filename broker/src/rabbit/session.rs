@@ -4,8 +4,6 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lapin::options::QueueDeclareOptions;
-use lapin::types::FieldTable;
 use proto::Envelope;
 use tokio::sync::{OnceCell, watch};
 
@@ -100,17 +98,9 @@ impl RabbitSession {
             self.0.lanes.open(lane, link, &self.0.names).await?;
         }
         let channel = link.channel().await?;
-        let options = QueueDeclareOptions {
-            passive: true,
-            ..Default::default()
-        };
-        let asked = channel.queue_declare(self.0.names.of(queue), options, FieldTable::default());
+        let asked = self.0.names.state(&channel, queue);
         let answer = link.answered("tell a queue's depth", asked).await?;
-        let state = answer.map_err(|error| self.0.failed("tell a queue's depth", error))?;
-        Ok(Depth {
-            ready: u64::from(state.message_count()),
-            consumers: u64::from(state.consumer_count()),
-        })
+        answer.map_err(|error| self.0.failed("tell a queue's depth", error))
     }
 
     pub(crate) fn watch_blocked(&self) -> watch::Receiver<Option<String>> {

@@ -1,0 +1,149 @@
+//! What a broker says of itself before anybody has logged in: AMQP's first frame, `connection.start`,
+//! which lapin reads and keeps to itself (AMQP 0-9-1, sections 2.3.5 and 4.2.3).
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use lapin::tcp::{AMQPUriTcpExt, TLSConfig};
+use lapin::types::parsing::parse_field_table;
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::uri::{AMQPScheme, AMQPUri};
+use tokio::time::timeout;
+
+use super::link::use_ring;
+use crate::address::RabbitConfig;
+use crate::error::BrokerError;
+
+const PROTOCOL: &[u8] = b"AMQP\0\0\x09\x01";
+/// Class and method of `connection.start`, which begins with the protocol's two version numbers.
+const START: [u8; 4] = [0, 10, 0, 10];
+/// RabbitMQ's has some 500 bytes.
+const LARGEST_FRAME: usize = 64 << 10;
+const SECONDS: u64 = 10;
+
+/// A broker's own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Greeting {
+    /// Such as `RabbitMQ`.
+    pub product: String,
+    /// Such as `3.10.8`.
+    pub version: String,
+    /// What its nodes call themselves together. Empty: it does not say.
+    pub cluster: String,
+}
+
+/// Asks the first node that answers.
+pub(super) async fn greet(config: &RabbitConfig) -> Result<Greeting, BrokerError> {
+    let address = config.address();
+    let mut last = io::Error::from(io::ErrorKind::NotFound);
+    for uri in config
+        .uris()
+        .map_err(|error| unreachable(&address, io::Error::other(error)))?
+    {
+        let asked = timeout(Duration::from_secs(SECONDS), ask(uri, config));
+        match asked.await {
+            Ok(Ok(greeting)) => return Ok(greeting),
+            Ok(Err(error)) => last = error,
+            Err(_) => last = io::ErrorKind::TimedOut.into(),
+        }
+    }
+    Err(unreachable(&address, last))
+}
+
+fn unreachable(address: &str, source: io::Error) -> BrokerError {
+    BrokerError::Unreachable {
+        address: address.to_owned(),
+        source: Arc::new(source),
+    }
+}
+
+async fn ask(uri: AMQPUri, config: &RabbitConfig) -> io::Result<Greeting> {
+    use_ring();
+    let runtime = lapin::runtime::default_runtime().map_err(io::Error::other)?;
+    let plain = AMQPUri {
+        scheme: AMQPScheme::AMQP,
+        ..uri.clone()
+    };
+    let stream = plain
+        .connect_with_config_async(TLSConfig::default(), &runtime)
+        .await?;
+    match uri.scheme {
+        AMQPScheme::AMQP => hear(stream).await,
+        AMQPScheme::AMQPS => {
+            let tls = config.tls().config();
+            hear(stream.into_tls(&uri.authority.host, tls.as_ref()).await?).await
+        }
+    }
+}
+
+async fn hear(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<Greeting> {
+    stream.write_all(PROTOCOL).await?;
+    stream.flush().await?;
+    // Type, channel, size.
+    let mut head = [0; 7];
+    stream.read_exact(&mut head).await?;
+    let size = u32::from_be_bytes([head[3], head[4], head[5], head[6]]) as usize;
+    if size > LARGEST_FRAME {
+        return Err(no_greeting());
+    }
+    let mut frame = vec![0; size];
+    stream.read_exact(&mut frame).await?;
+    read(&frame).ok_or_else(no_greeting)
+}
+
+fn no_greeting() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        "what answers there does not speak AMQP 0-9-1",
+    )
+}
+
+fn read(frame: &[u8]) -> Option<Greeting> {
+    let properties = frame.strip_prefix(&START)?.get(2..)?;
+    let (_, properties) = parse_field_table(properties).ok()?;
+    let text = |key| text(&properties, key);
+    Some(Greeting {
+        product: text("product")?,
+        version: text("version")?,
+        cluster: text("cluster_name").unwrap_or_default(),
+    })
+}
+
+fn text(properties: &FieldTable, key: &str) -> Option<String> {
+    match properties.inner().get(key)? {
+        AMQPValue::LongString(text) => Some(text.to_string().chars().take(200).collect()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_start_is_a_greeting() {
+        let mut table = Vec::new();
+        for (key, value) in [("product", "RabbitMQ"), ("version", "3.10.8")] {
+            table.push(key.len() as u8);
+            table.extend_from_slice(key.as_bytes());
+            table.push(b'S');
+            table.extend_from_slice(&(value.len() as u32).to_be_bytes());
+            table.extend_from_slice(value.as_bytes());
+        }
+        let mut frame = [&START[..], &[0, 9]].concat();
+        frame.extend_from_slice(&(table.len() as u32).to_be_bytes());
+        frame.extend_from_slice(&table);
+        let greeting = read(&frame).unwrap();
+        assert_eq!(
+            (&*greeting.product, &*greeting.version),
+            ("RabbitMQ", "3.10.8")
+        );
+        for length in 0..frame.len() {
+            assert_eq!(read(&frame[..length]), None, "{length}");
+        }
+        frame[3] = 11;
+        assert_eq!(read(&frame), None);
+    }
+}

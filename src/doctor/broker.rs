@@ -1,0 +1,252 @@
+//! The broker: whether it answers, what it is, what it has and what it allows.
+
+use std::time::{Duration, Instant};
+
+use access::is_loopback;
+use broker::{Broker, BrokerError, Checkup, Depth, Need, Queue, Rabbit, RabbitConfig};
+
+use super::finding::Finding;
+
+/// Quorum queues hand what nobody could process to the dead queue for certain from this on
+/// (`x-dead-letter-strategy: at-least-once`).
+const OLDEST: (u32, u32) = (3, 10);
+/// Longer than this an answer makes every confirm slow.
+const SLOW: Duration = Duration::from_millis(100);
+/// RabbitMQ's own default; smaller ones cost more frames a chunk.
+const FRAME: u32 = 131_072;
+
+const ALL: [Queue; 5] = [
+    Queue::Tasks,
+    Queue::Results,
+    Queue::Dead,
+    Queue::Telemetry,
+    Queue::Control,
+];
+
+pub(super) async fn look(config: &RabbitConfig, needs: &[Need]) -> Vec<Finding> {
+    let Broker::Rabbit(rabbit) = Broker::rabbit(config.clone()) else {
+        return Vec::new();
+    };
+    let mut findings = Vec::new();
+    if let Err(finding) = reach(&rabbit, config, &mut findings).await {
+        findings.push(finding);
+        return findings;
+    }
+    let checkup = match rabbit.check_up().await {
+        Ok(checkup) => checkup,
+        Err(error) => {
+            findings.push(Finding::fail("user", error.to_string(), ""));
+            return findings;
+        }
+    };
+    findings.push(limits(&checkup));
+    findings.extend(topology(&checkup, config).await);
+    for &need in needs {
+        findings.push(permission(&checkup, need, config).await);
+    }
+    checkup.close().await;
+    findings
+}
+
+async fn reach(
+    rabbit: &Rabbit,
+    config: &RabbitConfig,
+    findings: &mut Vec<Finding>,
+) -> Result<(), Finding> {
+    let began = Instant::now();
+    let greeting = rabbit.greet().await.map_err(|error| {
+        let run = "is it this address? (--broker, ROWMILL_BROKER, AMQP_URL)\n\
+                   on its host: rabbitmqctl status";
+        Finding::unreachable("broker", error.to_string(), run)
+    })?;
+    let took = began.elapsed();
+    let said = format!("{} answers after {} ms", config.address(), took.as_millis());
+    findings.push(if took > SLOW {
+        Finding::warn("broker", said, "publishers and workers do best near it")
+    } else {
+        Finding::ok("broker", said)
+    });
+    findings.push(version(&greeting));
+    findings.push(encryption(config));
+    Ok(())
+}
+
+fn version(greeting: &broker::Greeting) -> Finding {
+    let said = format!("{} {}", greeting.product, greeting.version);
+    let mut parts = greeting.version.split('.').map(|part| part.parse().ok());
+    let (major, minor) = (parts.next().flatten(), parts.next().flatten());
+    match (greeting.product.as_str(), major.zip(minor)) {
+        ("RabbitMQ", Some(version)) if version >= OLDEST => Finding::ok("version", said),
+        ("RabbitMQ", Some(_)) => {
+            let (major, minor) = OLDEST;
+            let run = format!("rowmill needs RabbitMQ {major}.{minor} or newer");
+            Finding::fail("version", said, run)
+        }
+        _ => Finding::warn("version", said, "rowmill is tried with RabbitMQ alone"),
+    }
+}
+
+fn encryption(config: &RabbitConfig) -> Finding {
+    if config.is_encrypted() {
+        return Finding::ok("encryption", "TLS");
+    }
+    let is_here = config
+        .hosts()
+        .all(|host| is_loopback(host.rsplit_once(':').map_or(host, |(name, _)| name)));
+    if is_here {
+        return Finding::ok("encryption", "none is needed on this host");
+    }
+    let said = "none: password and rows cross the network in the clear";
+    Finding::warn("encryption", said, "use amqps:// (docs/broker.md, TLS)")
+}
+
+fn limits(checkup: &Checkup) -> Finding {
+    let agreed = checkup.agreed();
+    let frame = match agreed.frame_max {
+        0 => "frames of any size".to_owned(),
+        bytes => format!("frames of {} KiB", bytes >> 10),
+    };
+    let channels = match agreed.channel_max {
+        0 => "channels without limit".to_owned(),
+        channels => format!("{channels} channels"),
+    };
+    let said = format!(
+        "{frame}, {channels}, a sign of life every {} s",
+        agreed.heartbeat
+    );
+    // A publisher has a channel for each message that waits for its confirm, 256 at the most.
+    if (1..300).contains(&agreed.channel_max) {
+        let run = "rabbitmq.conf: channel_max = 2047";
+        return Finding::fail("limits", said, run);
+    }
+    if (1..FRAME).contains(&agreed.frame_max) {
+        return Finding::warn(
+            "limits",
+            said,
+            format!("rabbitmq.conf: frame_max = {FRAME}"),
+        );
+    }
+    Finding::ok("limits", said)
+}
+
+async fn topology(checkup: &Checkup, config: &RabbitConfig) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut waiting = Vec::new();
+    for queue in ALL {
+        let name = checkup.name(queue);
+        let was_there = match checkup.depth(queue).await {
+            Ok(depth) => depth,
+            Err(error) => {
+                findings.push(Finding::fail("queues", error.to_string(), ""));
+                continue;
+            }
+        };
+        match (checkup.declare(queue).await, was_there) {
+            (Ok(()), Some(depth)) => waiting.push((queue, depth)),
+            (Ok(()), None) => waiting.push((queue, Depth::default())),
+            // Somebody else has to make it; whether it is as it should be, they are told.
+            (Err(BrokerError::Forbidden { .. }), Some(depth)) => waiting.push((queue, depth)),
+            (Err(BrokerError::Forbidden { .. }), None) => {
+                let said = format!("{name} is not there, and this user may not make it");
+                let run = format!(
+                    "start rowmill master --namespace {} first, with its own user",
+                    config.namespace()
+                );
+                findings.push(Finding::fail("queues", said, run));
+            }
+            (Err(error), _) => {
+                let run = format!("rabbitmqctl delete_queue {name}   # with all that is in it");
+                findings.push(Finding::fail("queues", error.to_string(), run));
+            }
+        }
+    }
+    if findings.is_empty() {
+        findings.push(Finding::ok("queues", as_declared(&waiting)));
+    }
+    findings.extend(stuck(&waiting));
+    findings
+}
+
+fn as_declared(waiting: &[(Queue, Depth)]) -> String {
+    let of = |wanted| {
+        let found = waiting.iter().find(|(queue, _)| *queue == wanted);
+        found.map_or(0, |(_, depth)| depth.ready)
+    };
+    format!(
+        "as they should be: {} chunks, {} results and {} dead wait",
+        of(Queue::Tasks),
+        of(Queue::Results),
+        of(Queue::Dead)
+    )
+}
+
+/// What waits where nobody takes it.
+fn stuck(waiting: &[(Queue, Depth)]) -> Option<Finding> {
+    let (queue, depth) = waiting
+        .iter()
+        .find(|(_, depth)| depth.ready > 0 && depth.consumers == 0)?;
+    let run = match queue {
+        Queue::Tasks => "rowmill worker",
+        _ => "rowmill master",
+    };
+    let said = format!("{} messages wait, and nobody takes them", depth.ready);
+    Some(Finding::warn("queues", said, run))
+}
+
+async fn permission(checkup: &Checkup, need: Need, config: &RabbitConfig) -> Finding {
+    let (check, role) = match need {
+        Need::Publisher => ("publisher", "publisher"),
+        Need::Worker => ("worker", "worker"),
+        Need::Master => ("master", "master"),
+    };
+    match checkup.may(need).await {
+        Ok(()) => Finding::ok(check, format!("this user may do what a {role} does")),
+        Err(error @ BrokerError::Forbidden { .. }) => {
+            let run = format!(
+                "docs/broker.md, Users, has the rabbitmqctl set_permissions of a {role}, for namespace {}",
+                config.namespace()
+            );
+            Finding::fail(check, error.to_string(), run)
+        }
+        Err(error) => Finding::fail(check, error.to_string(), ""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Verdict;
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        let verdict = |product: &str, version: &str| {
+            super::version(&broker::Greeting {
+                product: product.into(),
+                version: version.into(),
+                cluster: String::new(),
+            })
+            .verdict
+        };
+        for good in ["3.10.8", "3.10", "3.13.7", "4.0.5"] {
+            assert_eq!(verdict("RabbitMQ", good), Verdict::Ok, "{good}");
+        }
+        for old in ["3.9.29", "3.8", "2.99"] {
+            assert_eq!(verdict("RabbitMQ", old), Verdict::Fail, "{old}");
+        }
+        assert_eq!(verdict("LavinMQ", "2.0.0"), Verdict::Warn);
+        assert_eq!(verdict("RabbitMQ", "?"), Verdict::Warn);
+    }
+
+    #[test]
+    fn only_what_leaves_the_host_should_be_encrypted() {
+        let verdict = |uri: &str| {
+            let config = RabbitConfig::new(uri.to_owned().into(), "x").unwrap();
+            encryption(&config).verdict
+        };
+        assert_eq!(verdict("amqp://127.0.0.1"), Verdict::Ok);
+        assert_eq!(verdict("amqp://[::1]:5672"), Verdict::Ok);
+        assert_eq!(verdict("amqps://mq.example"), Verdict::Ok);
+        assert_eq!(verdict("amqp://mq.example"), Verdict::Warn);
+        assert_eq!(verdict("amqp://127.0.0.1,mq.example"), Verdict::Warn);
+    }
+}

@@ -1,0 +1,108 @@
+//! The disk under the master's directory: how much room there is, and how fast it is for certain.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::finding::Finding;
+
+/// Syncs that are timed; the median of them counts.
+const SYNCS: usize = 21;
+/// A master commits in groups, and each group waits for one or two syncs: at 20 ms that is 25 groups a
+/// second, which the results of a busy mill still fit into.
+const SLOW: Duration = Duration::from_millis(20);
+/// Less room than this is gone in minutes.
+const LEAST_BYTES: u64 = 1 << 30;
+
+pub(super) async fn look(directory: Option<PathBuf>) -> Vec<Finding> {
+    let Some(directory) = directory.filter(|directory| directory.is_dir()) else {
+        return Vec::new();
+    };
+    let looked = tokio::task::spawn_blocking(move || vec![room(&directory), sync(&directory)]);
+    looked.await.unwrap_or_default()
+}
+
+fn room(directory: &Path) -> Finding {
+    let shown = directory.display();
+    match rustix::fs::statvfs(directory) {
+        Ok(about) => {
+            let free = about.f_bavail.saturating_mul(about.f_frsize);
+            let percent = 100 * about.f_bavail / about.f_blocks.max(1);
+            let said = format!(
+                "{shown} has room for {} ({percent} %)",
+                tui::format::bytes(free)
+            );
+            if free < LEAST_BYTES || percent < 5 {
+                let run = "rowmill master --keep 7d,20GB keeps less; or another --data DIR";
+                Finding::warn("disk", said, run)
+            } else {
+                Finding::ok("disk", said)
+            }
+        }
+        Err(error) => Finding::fail("disk", format!("{shown}: {error}"), ""),
+    }
+}
+
+fn sync(directory: &Path) -> Finding {
+    let shown = directory.display();
+    match median(directory) {
+        Ok(took) => {
+            let said = format!(
+                "{shown} is on disk for certain after {:.1} ms",
+                took.as_secs_f64() * 1e3
+            );
+            if took > SLOW {
+                let run = "results are committed no faster than that; put --data on a local SSD";
+                Finding::warn("fsync", said, run)
+            } else {
+                Finding::ok("fsync", said)
+            }
+        }
+        Err(error) => {
+            let said = format!("{shown} cannot be written: {error}");
+            Finding::fail(
+                "fsync",
+                said,
+                "the user that runs rowmill master must own it",
+            )
+        }
+    }
+}
+
+/// How long it takes to have 4 KiB on disk.
+fn median(directory: &Path) -> io::Result<Duration> {
+    let mut file: File = tempfile::tempfile_in(directory)?;
+    let mut took = [Duration::ZERO; SYNCS];
+    for took in &mut took {
+        file.write_all(&[0; 4096])?;
+        let began = Instant::now();
+        file.sync_data()?;
+        *took = began.elapsed();
+    }
+    took.sort_unstable();
+    Ok(took[SYNCS / 2])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Verdict;
+    use super::*;
+
+    #[test]
+    fn a_directory_that_cannot_be_written_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_ne!(sync(directory.path()).verdict, Verdict::Fail);
+        let gone = directory.path().join("gone");
+        assert_eq!(sync(&gone).verdict, Verdict::Fail);
+        assert_eq!(room(&gone).verdict, Verdict::Fail);
+    }
+
+    #[tokio::test]
+    async fn where_no_master_was_there_is_nothing_to_look_at() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(look(Some(directory.path().join("gone"))).await.is_empty());
+        assert!(look(None).await.is_empty());
+        assert_eq!(look(Some(directory.path().into())).await.len(), 2);
+    }
+}

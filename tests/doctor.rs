@@ -1,0 +1,248 @@
+//! `rowmill doctor` against brokers that are well and brokers that are not, and the users of
+//! `docs/broker.md`, who may do what their role does and nothing else.
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+
+mod support;
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use proto::v1::{BrokerState, GetMasterRequest};
+use serde_json::Value;
+use support::node::Node;
+use support::{Process, Stage, published, stderr};
+
+/// What doctor found: its exit code, and (check, verdict, said and run) of each finding.
+fn doctor(command: &mut Command) -> (i32, Vec<(String, String, String)>) {
+    let output = command.arg("--json").output().unwrap();
+    let stdout = String::from_utf8(output.stdout.clone()).unwrap();
+    let text = |finding: &Value, key: &str| finding[key].as_str().unwrap_or_default().to_owned();
+    let findings = stdout.lines().map(|line| {
+        let finding: Value = serde_json::from_str(line).unwrap();
+        let said = text(&finding, "said") + "\n" + &text(&finding, "run");
+        (text(&finding, "check"), text(&finding, "verdict"), said)
+    });
+    let code = output.status.code().unwrap();
+    (code, findings.collect())
+}
+
+/// What doctor says of `check`, with that verdict.
+fn told(findings: &[(String, String, String)], check: &str, verdict: &str) -> String {
+    let found = findings.iter().find(|(c, v, _)| c == check && v == verdict);
+    let (.., said) = found.unwrap_or_else(|| panic!("no {check} {verdict} in {findings:#?}"));
+    said.clone()
+}
+
+#[test]
+fn a_mill_that_is_well_has_nothing_to_mend() {
+    let stage = Stage::new();
+    let _master = stage.master();
+    let data = stage.dir.path().join("master");
+    let data = data.to_str().unwrap();
+    let (code, findings) = doctor(&mut stage.command(&["doctor", "--data", data]));
+    assert_eq!(code, 0, "{findings:#?}");
+    for check in [
+        "broker",
+        "version",
+        "limits",
+        "queues",
+        "publisher",
+        "worker",
+        "master",
+        "protocol",
+        "clock",
+        "same broker",
+        "disk",
+        "fsync",
+    ] {
+        assert!(
+            findings.iter().any(|(c, ..)| c == check),
+            "{check}: {findings:#?}"
+        );
+    }
+    assert!(findings.iter().all(|(_, verdict, _)| verdict != "fail"));
+}
+
+#[test]
+fn what_is_not_there_is_told_with_what_to_run() {
+    let stage = Stage::at("amqp://127.0.0.1:1".into());
+    let (code, findings) = doctor(&mut stage.command(&["doctor"]));
+    assert_eq!(code, 4);
+    assert!(told(&findings, "broker", "fail").contains("rabbitmqctl status"));
+    assert!(told(&findings, "master", "fail").contains("rowmill master"));
+    let (code, findings) = doctor(&mut stage.command(&["doctor", "--no-master"]));
+    assert_eq!((code, findings.len()), (4, 1), "{findings:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_elsewhere_than_at_our_broker_is_told() {
+    let stage = Stage::new();
+    let _master = stage.master();
+    let mut client = stage.client().await;
+    let request = GetMasterRequest {
+        protocol: proto::PROTOCOL,
+    };
+    loop {
+        let answer = client.get_master(request).await.unwrap().into_inner();
+        let broker = answer.master.unwrap().broker.unwrap();
+        if broker.state() == BrokerState::Connected {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let mut command = stage.command(&["doctor", "--role", "publisher"]);
+    command.env("AMQP_URL", "amqp://127.0.0.1:1");
+    let (code, findings) = doctor(&mut command);
+    assert_eq!(code, 4);
+    assert!(told(&findings, "same broker", "warn").contains("ours 127.0.0.1:1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_of_another_kind_and_one_that_nobody_empties_are_told() {
+    let stage = Stage::new();
+    let csv = stage.file("in.csv", b"a\n1\n");
+    stage.publish(&csv);
+    let alone = ["doctor", "--no-master", "--role", "publisher"];
+    let (code, findings) = doctor(&mut stage.command(&alone));
+    assert_eq!(code, 0, "{findings:#?}");
+    assert!(told(&findings, "queues", "warn").contains("nobody takes them"));
+    stage.erase().await;
+
+    let pika = std::env::var_os("ROWMILL_TEST_PIKA").expect("run scripts/test");
+    let declare = "import os, pika\n\
+                   c = pika.BlockingConnection(pika.URLParameters(os.environ['AMQP_URL']))\n\
+                   c.channel().queue_declare(os.environ['QUEUE'], durable=True)\n";
+    let declared = Command::new(pika)
+        .args(["-c", declare])
+        .env("AMQP_URL", std::env::var("AMQP_URL").unwrap())
+        .env("QUEUE", format!("{}.v1.results", stage.namespace()))
+        .status();
+    assert!(declared.unwrap().success());
+    let (code, findings) = doctor(&mut stage.command(&alone));
+    assert_eq!(code, 2, "{findings:#?}");
+    let said = told(&findings, "queues", "fail");
+    assert!(
+        said.contains("rabbitmqctl delete_queue") && said.contains("results"),
+        "{said}"
+    );
+}
+
+/// The users of the docs, made by its own commands on a node of the test's own.
+struct Users {
+    node: Node,
+    stage: Stage,
+}
+
+impl Users {
+    fn new() -> Self {
+        let node = Node::start();
+        let stage = Stage::at(node.url().to_owned());
+        let users = Self { node, stage };
+        let page = include_str!("../docs/broker.md");
+        let mut lines = 0;
+        for line in page
+            .lines()
+            .filter_map(|line| line.strip_prefix("rabbitmqctl "))
+        {
+            let namespace = users.stage.namespace().replace('.', r"\.");
+            let line = line.replace(r"rowmill\.v1", &format!(r"{namespace}\.v1"));
+            // As a shell would read it: what stands in quotes is one word.
+            let words = line.split('\'').enumerate().flat_map(|(i, part)| {
+                if i % 2 == 1 {
+                    vec![part]
+                } else {
+                    part.split_whitespace().collect()
+                }
+            });
+            users.node.ctl(&words.collect::<Vec<_>>());
+            lines += 1;
+        }
+        assert_eq!(lines, 7, "the commands of docs/broker.md");
+        users
+    }
+
+    /// `rowmill ARGS`, as the user of `role`.
+    fn command(&self, role: &str, args: &[&str]) -> Command {
+        let number = ["master", "worker", "publisher"]
+            .iter()
+            .position(|&r| r == role);
+        let user = format!("rowmill-{role}:SECRET-{}", number.unwrap() + 1);
+        let mut command = self.stage.command(args);
+        command.env("AMQP_URL", self.node.url().replace("guest:guest", &user));
+        command
+    }
+
+    fn start(&self, role: &str, args: &[&str]) -> Process {
+        let process = Process::start(self.command(role, args).stdin(Stdio::null()));
+        process.wait_for("connected");
+        process
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_users_of_the_docs_may_do_what_their_role_does_and_no_more() {
+    let users = Users::new();
+    let csv = users.stage.file("in.csv", b"a\n1\n2\n");
+    let csv = csv.to_str().unwrap();
+    // Before a master, nobody else can make the queues.
+    let output = users
+        .command("publisher", &["publish", csv])
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    assert!(
+        stderr(&output).contains("set_permissions"),
+        "{}",
+        stderr(&output)
+    );
+
+    let data = users.stage.dir.path().join("master");
+    let listen = [
+        "--listen",
+        users.stage.address(),
+        "--data",
+        data.to_str().unwrap(),
+    ];
+    let _master = users.start("master", &[&["master"], &listen[..]].concat());
+    let worker = users.start(
+        "worker",
+        &["worker", "--allow", "copy=cat", "--allow", "no=false"],
+    );
+    let mut client = users.stage.client().await;
+    let job = published(&mut users.command("publisher", &["publish", csv]));
+    let job = support::finished(&mut client, &job).await.job.unwrap();
+    assert_eq!((job.rows, job.chunks_dead), (2, 0));
+    let job = published(&mut users.command("publisher", &["publish", csv, "--exec", "copy"]));
+    let job = support::finished(&mut client, &job).await.job.unwrap();
+    assert_eq!((job.rows, job.chunks_dead), (2, 0));
+    // A dead chunk goes its way, too, and back; and a job that nobody may run waits and is cancelled.
+    let failing = published(&mut users.command("publisher", &["publish", csv, "--exec", "no"]));
+    let job = support::finished(&mut client, &failing).await.job.unwrap();
+    assert_eq!(job.chunks_dead, 1);
+    let replayed = users
+        .stage
+        .command(&["dead", "replay", &failing])
+        .output()
+        .unwrap();
+    assert!(replayed.status.success(), "{}", stderr(&replayed));
+    let other = published(&mut users.command("publisher", &["publish", csv, "--exec", "other"]));
+    worker.wait_for("passing chunks on");
+    support::job_when(&mut client, &other, |_| true).await;
+    let cancelled = users.stage.command(&["cancel", &other]).output().unwrap();
+    assert!(cancelled.status.success(), "{}", stderr(&cancelled));
+
+    for role in ["publisher", "worker", "master"] {
+        let (code, findings) = doctor(&mut users.command(role, &["doctor", "--role", role]));
+        assert_eq!(code, 0, "{role}: {findings:#?}");
+    }
+    for (user, role) in [
+        ("publisher", "worker"),
+        ("worker", "master"),
+        ("publisher", "master"),
+    ] {
+        let (code, findings) = doctor(&mut users.command(user, &["doctor", "--role", role]));
+        assert_eq!(code, 2, "{user} as {role}: {findings:#?}");
+        assert!(told(&findings, role, "fail").contains("docs/broker.md"));
+    }
+}
