@@ -19,6 +19,7 @@ mod schema;
 mod server;
 mod show;
 mod sniff;
+mod spreadsheet;
 mod token;
 mod wait;
 

@@ -77,7 +77,7 @@ impl Args {
         self.check_rows(path)?;
         // What cannot work should not be published first.
         drop(self.master.connect().await?);
-        let mut sink = Sink::open(path)?;
+        let mut sink = Sink::open(path)?.guarded(self.output.safe());
         let outcome = Box::pin(self.published_and_written(&mut sink, &shutdown)).await;
         let (came, response) = match outcome {
             Ok(outcome) => outcome,

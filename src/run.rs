@@ -178,7 +178,8 @@ impl Args {
         if self.input.is_dry_run() {
             return Ok(None);
         }
-        target.map(Sink::open).transpose()
+        let sink = target.map(Sink::open).transpose()?;
+        Ok(sink.map(|sink| sink.guarded(self.output.safe())))
     }
 
     /// What is done with every chunk, and the command that does it, which is the person's own: it has
@@ -235,7 +236,8 @@ impl Args {
         };
         let hint = match &self.rejects {
             Some(path) => {
-                let exported = export_csv(client.clone(), response, path).await?;
+                let exported =
+                    export_csv(client.clone(), response, path, self.output.safe()).await?;
                 exported.say();
                 format!("{} of them are in {}", exported.written, path.display())
             }

@@ -4,7 +4,9 @@
 mod exit;
 mod meter;
 mod process;
+mod spreadsheet;
 
 pub use exit::{Exit, Failure, OrExit};
 pub use meter::{Meter, Reading};
 pub use process::{Log, run};
+pub use spreadsheet::{Formulas, Spreadsheet};

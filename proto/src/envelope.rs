@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message;
 
+use crate::bounds::{self, Excess};
 use crate::v1::{Chunk, ChunkResult, Control, DeadChunk, Heartbeat, JobOpen, JobSeal};
 
 /// A message with the properties that it carries through the broker. Cheap to clone: the payload is
@@ -66,6 +67,14 @@ pub enum PayloadError {
     /// The AMQP `type` names no message of this protocol.
     #[error("unknown message type {0:?}")]
     UnknownType(String),
+    /// It would cost too much to read.
+    #[error("a {kind} of {source}")]
+    Excessive {
+        /// The AMQP `type`.
+        kind: &'static str,
+        /// What there is too much of.
+        source: Excess,
+    },
     /// The bytes are not what the type promises.
     #[error("not a {kind}: {source}")]
     Malformed {
@@ -116,12 +125,17 @@ macro_rules! payloads {
             ///
             /// # Errors
             ///
-            /// When the name is not one of ours or the bytes are not such a message.
+            /// When the name is not one of ours, the bytes are not such a message, or it would cost too much
+            /// to read.
             pub fn decode(type_name: &str, body: Bytes) -> Result<Self, PayloadError> {
                 match type_name {
-                    $($name => $type::decode(body)
-                        .map(Self::$variant)
-                        .map_err(|source| PayloadError::Malformed { kind: $name, source }),)*
+                    $($name => {
+                        bounds::check(&body)
+                            .map_err(|source| PayloadError::Excessive { kind: $name, source })?;
+                        $type::decode(body)
+                            .map(Self::$variant)
+                            .map_err(|source| PayloadError::Malformed { kind: $name, source })
+                    })*
                     other => Err(PayloadError::UnknownType(other.chars().take(64).collect())),
                 }
             }

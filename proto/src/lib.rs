@@ -1,6 +1,7 @@
 //! The words of rowmill: the messages of package `rowmill.v1`, the ids, the protocol version, the
 //! envelope that a message travels in, and the lanes. It knows nothing of what the messages do.
 
+pub mod bounds;
 mod envelope;
 mod id;
 mod lane;

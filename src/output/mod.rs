@@ -19,8 +19,10 @@ mod table;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
-use cli::{Exit, Failure, OrExit};
+use cli::{Exit, Failure, Formulas, OrExit, Spreadsheet};
 use proto::v1::{GetJobResponse, Job, JobState};
+
+use crate::spreadsheet::SpreadsheetArgs;
 use tui::text::Charset;
 
 pub(crate) use bad::{gone, say_bad};
@@ -46,6 +48,9 @@ pub(crate) struct OutputArgs {
     /// number is allowed]
     #[arg(long, value_name = "N|N%", help_heading = publisher::BAD)]
     max_bad: Option<MaxBad>,
+
+    #[command(flatten)]
+    safe: SpreadsheetArgs,
 }
 
 /// What stdout gets. Without any of these: a table as wide as the terminal; where there is none, as
@@ -71,9 +76,20 @@ impl OutputArgs {
     /// gives the exit code.
     pub(crate) fn write(&self, response: &GetJobResponse) -> Result<Exit, Failure> {
         let mut out = std::io::stdout().lock();
-        let written = self.shape.write(&mut out, response);
+        let written = if self.shape.csv && self.safe.safe_spreadsheet {
+            let mut sheet = Spreadsheet::new(&mut out, Formulas::default());
+            let written = self.shape.write(&mut sheet, response);
+            written.and_then(|()| sheet.finish().map(drop))
+        } else {
+            self.shape.write(&mut out, response)
+        };
         written.and_then(|()| out.flush()).or_exit(Exit::Usage)?;
         self.report(response)
+    }
+
+    /// Whether CSV is for a spreadsheet.
+    pub(crate) fn safe(&self) -> SpreadsheetArgs {
+        self.safe
     }
 
     /// Whether stdout is to get a result.

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::output::{Align, Table, gone, width};
 use crate::server::refused;
+use crate::spreadsheet::SpreadsheetArgs;
 use sheets::{Sheets, Target};
 
 /// List a job's bad records, or export them so that they can be mended and published again
@@ -35,6 +36,9 @@ pub(crate) struct Args {
     /// job have different headers, further files are called FILE-2, FILE-3, …
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+
+    #[command(flatten)]
+    safe: SpreadsheetArgs,
 
     #[command(flatten)]
     master: MasterArgs,
@@ -133,9 +137,9 @@ impl Args {
     fn place<'p>(&'p self, job: &'p GetJobResponse) -> Result<Place<'p>, Failure> {
         Ok(match &self.output {
             Some(path) if self.json => Place::Json(Box::new(BufWriter::new(create(path)?))),
-            Some(path) => Place::Csv(Sheets::new(job, Target::File(path))?),
+            Some(path) => Place::Csv(Sheets::new(job, Target::File(path), self.safe)?),
             None if self.json => Place::Json(Box::new(io::stdout())),
-            None if self.csv => Place::Csv(Sheets::new(job, Target::Stdout)?),
+            None if self.csv => Place::Csv(Sheets::new(job, Target::Stdout, self.safe)?),
             None if job.validate.is_some() => Place::Rules(Table::new(&RULE_COLUMNS)),
             None => Place::Table(Table::new(&COLUMNS)),
         })
@@ -180,9 +184,10 @@ pub(crate) async fn export_csv(
     client: Client,
     job: &GetJobResponse,
     path: &Path,
+    safe: SpreadsheetArgs,
 ) -> Result<Exported, Failure> {
     let job_id = job.job.as_ref().map_or("", |job| &job.job_id);
-    let sheets = Sheets::new(job, Target::File(path))?;
+    let sheets = Sheets::new(job, Target::File(path), safe)?;
     export(client, job_id, Place::Csv(sheets)).await
 }
 

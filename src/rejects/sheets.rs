@@ -1,14 +1,17 @@
 //! Bad records as CSV: as they came, each below the header of the file that it came from. Files of a
 //! union have different ones; what was bad in them goes into as many files.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use cli::{Exit, Failure, OrExit};
+use cli::{Exit, Failure, Formulas, OrExit};
 use engine::Dialect;
 use proto::v1::{GetJobResponse, Reject};
+
+use crate::spreadsheet::SpreadsheetArgs;
 
 /// Where CSV goes.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +37,8 @@ pub(super) struct Sheets<'j> {
     of_file: HashMap<&'j str, usize>,
     /// By header, those that something was written below.
     open: HashMap<usize, Sheet>,
+    /// Whether cells that look like formulas are guarded.
+    safe: SpreadsheetArgs,
 }
 
 impl<'j> Sheets<'j> {
@@ -42,7 +47,11 @@ impl<'j> Sheets<'j> {
     /// # Errors
     ///
     /// When they have several headers and there is one place to go.
-    pub(super) fn new(job: &'j GetJobResponse, target: Target<'j>) -> Result<Self, Failure> {
+    pub(super) fn new(
+        job: &'j GetJobResponse,
+        target: Target<'j>,
+        safe: SpreadsheetArgs,
+    ) -> Result<Self, Failure> {
         let dialect = job.dialect.as_ref().map(Dialect::try_from);
         let mut sheets = Self {
             target,
@@ -50,6 +59,7 @@ impl<'j> Sheets<'j> {
             headers: vec![&job.columns],
             of_file: HashMap::new(),
             open: HashMap::new(),
+            safe,
         };
         let input = job.input.as_ref();
         for header in input.iter().flat_map(|input| &input.headers) {
@@ -73,10 +83,28 @@ impl<'j> Sheets<'j> {
     pub(super) fn write(&mut self, reject: &Reject) -> Result<(), Failure> {
         // A file that was not looked at by itself has the job's columns.
         let header = self.of_file.get(&reject.file[..]).copied().unwrap_or(0);
+        let raw = self.guarded(&reject.raw);
         let sheet = self.sheet(header)?;
-        let written = sheet.out.write_all(&reject.raw);
+        let written = sheet.out.write_all(&raw);
         let written = written.and_then(|()| sheet.out.write_all(b"\n"));
         written.or_exit(Exit::Usage)
+    }
+
+    /// A record that begins anew, however the one before ended; and a header.
+    fn guarded<'b>(&self, record: &'b [u8]) -> Cow<'b, [u8]> {
+        if !self.safe.safe_spreadsheet {
+            return Cow::Borrowed(record);
+        }
+        let Dialect {
+            delimiter,
+            quote,
+            escape,
+            ..
+        } = self.dialect;
+        let (mut formulas, mut guarded) = (Formulas::new(delimiter, quote, escape), Vec::new());
+        formulas.feed(record, &mut guarded);
+        formulas.finish(&mut guarded);
+        Cow::Owned(guarded)
     }
 
     /// Writes what is held back; a header at least. The files that there are.
@@ -96,12 +124,14 @@ impl<'j> Sheets<'j> {
     /// What is below a header; begun, if nothing is so far.
     fn sheet(&mut self, header: usize) -> Result<&mut Sheet, Failure> {
         let number = self.open.len() + 1;
+        let mut head = Vec::new();
+        write_header(&mut head, &self.dialect, self.headers[header]).or_exit(Exit::Usage)?;
+        let head = self.guarded(&head).into_owned();
         match self.open.entry(header) {
             std::collections::hash_map::Entry::Occupied(sheet) => Ok(sheet.into_mut()),
             std::collections::hash_map::Entry::Vacant(place) => {
                 let mut sheet = Sheet::begin(self.target, number)?;
-                let columns = self.headers[header];
-                write_header(&mut sheet.out, &self.dialect, columns).or_exit(Exit::Usage)?;
+                sheet.out.write_all(&head).or_exit(Exit::Usage)?;
                 Ok(place.insert(sheet))
             }
         }

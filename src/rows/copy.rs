@@ -84,7 +84,7 @@ async fn read(
     client: &mut Client,
     wanted: Wanted<'_>,
     written: &mut Written,
-    sink: &Sink,
+    sink: &mut Sink,
     settled: &mut impl FnMut(u64),
 ) -> Result<OutputEnd, Stop> {
     let request = ReadOutputRequest {
@@ -118,7 +118,7 @@ async fn read(
 
 impl Written {
     /// A stream from the start has the header, also if one before it had it and nothing else.
-    async fn head(&mut self, head: &OutputHead, sink: &Sink) -> Result<(), Failure> {
+    async fn head(&mut self, head: &OutputHead, sink: &mut Sink) -> Result<(), Failure> {
         if !self.has_head && !head.columns.is_empty() {
             sink.write(record(&head.columns)?).await?;
         }
@@ -129,7 +129,7 @@ impl Written {
     async fn rows(
         &mut self,
         rows: OutputRows,
-        sink: &Sink,
+        sink: &mut Sink,
         settled: &mut impl FnMut(u64),
     ) -> Result<(), Failure> {
         if !rows.body.is_empty() {

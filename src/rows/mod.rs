@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::follow::Patience;
 use crate::server::refused;
+use crate::spreadsheet::SpreadsheetArgs;
 pub(crate) use copy::{Wanted, copy};
 pub(crate) use sink::Sink;
 pub(crate) use verdict::{Came, Later, finish};
@@ -45,6 +46,9 @@ pub(crate) struct Args {
     /// Wait for the rows of a job that is not finished [default: write what is there]
     #[arg(long)]
     follow: bool,
+
+    #[command(flatten)]
+    safe: SpreadsheetArgs,
 
     #[command(flatten)]
     master: MasterArgs,
@@ -97,7 +101,7 @@ impl Args {
         // A job that has no rows leaves no file behind.
         let job = self.job().await?;
         let job_id = job.job.as_ref().map_or("", |job| &job.job_id);
-        let mut sink = Sink::open(&self.output)?;
+        let mut sink = Sink::open(&self.output)?.guarded(self.safe);
         let closed = sink.closed();
         let wanted = Wanted {
             job_id,

@@ -9,9 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cli::{Exit, Failure};
+use cli::{Exit, Failure, Formulas};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::task::spawn_blocking;
+
+use crate::spreadsheet::SpreadsheetArgs;
 
 /// How often it is looked whether anybody reads.
 const GLANCE: Duration = Duration::from_millis(100);
@@ -24,6 +26,8 @@ pub(crate) struct Sink {
     name: String,
     /// Where the file is, and what it is to be called. Absent: it is written as it is.
     part: Option<Part>,
+    /// What guards cells that look like formulas. Absent: nothing does.
+    formulas: Option<Formulas>,
 }
 
 #[derive(Debug)]
@@ -43,6 +47,7 @@ impl Sink {
                 file: Arc::new(stdout.into()),
                 name: "stdout".to_owned(),
                 part: None,
+                formulas: None,
             });
         }
         let name = path.display().to_string();
@@ -61,7 +66,17 @@ impl Sink {
             file: Arc::new(file),
             name,
             part,
+            formulas: None,
         })
+    }
+
+    /// The same, and what is written is safe to be opened by a spreadsheet, if that is wanted.
+    #[must_use]
+    pub(crate) fn guarded(self, safe: SpreadsheetArgs) -> Self {
+        Self {
+            formulas: safe.safe_spreadsheet.then(Formulas::default),
+            ..self
+        }
     }
 
     /// Whether it is this process's stdout.
@@ -69,8 +84,17 @@ impl Sink {
         path.as_os_str() == "-"
     }
 
-    /// Writes bytes; when this returns well, whoever reads can have them.
-    pub(crate) async fn write(&self, bytes: Bytes) -> Result<(), Failure> {
+    /// Writes bytes of CSV; when this returns well, whoever reads can have them.
+    pub(crate) async fn write(&mut self, bytes: Bytes) -> Result<(), Failure> {
+        let Some(formulas) = &mut self.formulas else {
+            return self.write_through(bytes).await;
+        };
+        let mut guarded = Vec::new();
+        formulas.feed(&bytes, &mut guarded);
+        self.write_through(guarded.into()).await
+    }
+
+    async fn write_through(&self, bytes: Bytes) -> Result<(), Failure> {
         let file = Arc::clone(&self.file);
         let written = spawn_blocking(move || (&*file).write_all(&bytes)).await;
         let written = written.map_err(|panic| Failure::new(Exit::Usage, panic))?;
@@ -93,7 +117,12 @@ impl Sink {
     }
 
     /// All of it is there: it is put on disk, and gets its name.
-    pub(crate) async fn keep(self) -> Result<(), Failure> {
+    pub(crate) async fn keep(mut self) -> Result<(), Failure> {
+        if let Some(formulas) = &mut self.formulas {
+            let mut rest = Vec::new();
+            formulas.finish(&mut rest);
+            self.write_through(rest.into()).await?;
+        }
         let Some(part) = self.part else {
             return Ok(());
         };
@@ -177,12 +206,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("out.csv");
         std::fs::write(&path, "old").unwrap();
-        let sink = Sink::open(&path).unwrap();
+        let mut sink = Sink::open(&path).unwrap();
         sink.write(Bytes::from("half")).await.unwrap();
         assert!(Sink::open(&path).is_err(), "another one writes it");
         sink.leave();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "old");
-        let sink = Sink::open(&path).unwrap();
+        let mut sink = Sink::open(&path).unwrap();
         sink.write(Bytes::from("new")).await.unwrap();
         sink.keep().await.unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "new");
@@ -192,7 +221,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_no_file_is_written_as_it_is() {
-        let sink = Sink::open(Path::new("/dev/null")).unwrap();
+        let mut sink = Sink::open(Path::new("/dev/null")).unwrap();
         sink.write(Bytes::from("a")).await.unwrap();
         sink.keep().await.unwrap();
         assert!(!Path::new("/dev/null.part").exists());
@@ -201,7 +230,8 @@ mod tests {
     #[tokio::test]
     async fn a_reader_that_goes_away_is_noticed_without_a_write() {
         let (reader, writer) = io::pipe().unwrap();
-        let sink = Sink {
+        let mut sink = Sink {
+            formulas: None,
             file: Arc::new(std::os::fd::OwnedFd::from(writer).into()),
             name: "a pipe".to_owned(),
             part: None,

@@ -1,6 +1,7 @@
-//! The table on the screen as CSV, whole and raw, for a file. What is asked for by a key, `update`
+//! The table on the screen as CSV, whole, for a file that a spreadsheet may open. What is asked for by a key, `update`
 //! knows; the event loop writes it.
 
+use cli::{Formulas, Spreadsheet};
 use proto::v1::{ColumnProfile, DeadChunkInfo, Event, Job, LatestRows, RuleReport, Worker};
 
 use crate::args::Tab;
@@ -170,11 +171,10 @@ fn word(name: &str, prefix: &str) -> String {
 
 /// Writing to memory does not fail.
 fn csv(records: &Records) -> Option<Vec<u8>> {
-    let mut writer = csv::WriterBuilder::new()
-        .flexible(true)
-        .from_writer(Vec::new());
+    let sheet = Spreadsheet::new(Vec::new(), Formulas::default());
+    let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(sheet);
     for record in records {
         writer.write_record(record).ok()?;
     }
-    writer.into_inner().ok()
+    writer.into_inner().ok()?.finish().ok()
 }

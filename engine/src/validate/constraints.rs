@@ -13,6 +13,8 @@ use super::value::Bound;
 
 /// The most memory that one pattern takes, compiled and again while it looks.
 const MAX_PATTERN_BYTES: usize = 1 << 20;
+/// The most that all patterns of a schema take together.
+const ALL_PATTERNS_BYTES: usize = 256 << 20;
 /// At most so many bytes of an enum are told to people.
 const TOLD_BYTES: usize = 200;
 
@@ -80,7 +82,12 @@ impl Constraints {
         "jsonSchema",
     ];
 
-    pub(super) fn read(properties: &Properties<'_>, kind: &Kind) -> Result<Self, SchemaError> {
+    /// Reads them; a pattern may take `pattern_bytes` of memory.
+    pub(super) fn read(
+        properties: &Properties<'_>,
+        kind: &Kind,
+        pattern_bytes: usize,
+    ) -> Result<Self, SchemaError> {
         for name in properties.names_of_all() {
             if !Self::NAMES.contains(&name) || name == "jsonSchema" {
                 return Err(properties.wrong(name, "this constraint is not known here"));
@@ -94,7 +101,7 @@ impl Constraints {
             is_required: properties.flag("required")?.unwrap_or(false),
             is_unique: properties.flag("unique")?.unwrap_or(false),
             one_of: one_of(properties, kind)?,
-            pattern: pattern(properties)?,
+            pattern: pattern(properties, pattern_bytes)?,
             bounds: bounds(properties, kind)?,
             min_length: length("minLength")?,
             max_length: length("maxLength")?,
@@ -178,16 +185,22 @@ fn one_of(properties: &Properties<'_>, kind: &Kind) -> Result<Option<OneOf>, Sch
     }))
 }
 
+/// The most memory that each of so many patterns takes.
+pub(super) fn pattern_bytes(patterns: usize) -> usize {
+    MAX_PATTERN_BYTES.min(ALL_PATTERNS_BYTES / patterns.max(1))
+}
+
 /// A pattern is of the whole cell, as in XML Schema.
-fn pattern(properties: &Properties<'_>) -> Result<Option<(Regex, String)>, SchemaError> {
+fn pattern(
+    properties: &Properties<'_>,
+    most_bytes: usize,
+) -> Result<Option<(Regex, String)>, SchemaError> {
     let Some(text) = properties.text("pattern")? else {
         return Ok(None);
     };
     let compile = |pattern: &str| {
         let mut builder = RegexBuilder::new(pattern);
-        builder
-            .size_limit(MAX_PATTERN_BYTES)
-            .dfa_size_limit(MAX_PATTERN_BYTES);
+        builder.size_limit(most_bytes).dfa_size_limit(most_bytes);
         builder
             .build()
             .map_err(|error| properties.wrong("pattern", &error.to_string()))

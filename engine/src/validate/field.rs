@@ -58,8 +58,14 @@ const PROPERTIES: [(&str, &[&str]); 10] = [
 const OF_ALL: [&str; 5] = ["name", "type", "constraints", "missingValues", "title"];
 
 impl Field {
-    /// Reads the field at place `at`; `missing` is what the schema says of all.
-    pub(super) fn read(at: usize, json: &Json, missing: &[String]) -> Result<Self, SchemaError> {
+    /// Reads the field at place `at`; `missing` is what the schema says of all, and a pattern may take
+    /// `pattern_bytes` of memory.
+    pub(super) fn read(
+        at: usize,
+        json: &Json,
+        missing: &[String],
+        pattern_bytes: usize,
+    ) -> Result<Self, SchemaError> {
         let Json::Object(map) = json else {
             return Err(wrong(&format!("field {}", at + 1), "an object is expected"));
         };
@@ -80,7 +86,7 @@ impl Field {
             Some(_) => return Err(properties.wrong("constraints", "an object is expected")),
         };
         let constraints = Properties::new(format!("{place}, constraints"), constraints);
-        let constraints = Constraints::read(&constraints, &kind)?;
+        let constraints = Constraints::read(&constraints, &kind, pattern_bytes)?;
         Ok(Self {
             name: name.to_owned(),
             kind,

@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value as Json};
 
+use super::constraints::pattern_bytes;
 use super::field::Field;
 use super::properties::{Properties, strings};
 
@@ -106,10 +107,12 @@ impl Schema {
             );
             return Err(properties.wrong("fields", &reason));
         }
+        let has_pattern = |field: &&Json| field.pointer("/constraints/pattern").is_some();
+        let pattern_bytes = pattern_bytes(fields.iter().filter(has_pattern).count());
         let fields = fields.iter().enumerate();
         let schema = Self {
             fields: fields
-                .map(|(at, field)| Field::read(at, field, &missing))
+                .map(|(at, field)| Field::read(at, field, &missing, pattern_bytes))
                 .collect::<Result<_, _>>()?,
             matching: matching(&properties)?,
             primary_key: properties.names("primaryKey")?.unwrap_or_default(),

@@ -65,6 +65,12 @@ impl Spill {
     ) -> Result<Vec<u8>, StoreError> {
         let path = self.path(file);
         let open = File::open(&path).map_err(StoreError::file(&path))?;
+        // Before there is room made for them: a file that was cut short must not cost more than it has.
+        let there = open.metadata().map_err(StoreError::file(&path))?.len();
+        if offset.checked_add(length).is_none_or(|end| end > there) {
+            let short = std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
+            return Err(StoreError::file(&path)(short));
+        }
         let mut bytes = vec![0; length as usize];
         open.read_exact_at(&mut bytes, offset)
             .map_err(StoreError::file(&path))?;

@@ -17,6 +17,9 @@ pub(crate) use record::{Begin, Ended, FileSeen, Identity, Mark, Record, Stopper,
 pub use shelf::Shelf;
 pub(crate) use shelf::Unfinished;
 
+/// No journal is longer: a mark of some 100 bytes a chunk, for ten million chunks.
+const MAX_BYTES: u64 = 1 << 30;
+
 /// Why there is no journal to write to, or to go on from.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -128,8 +131,12 @@ impl Journal {
     fn read(&mut self) -> Result<(Told, usize), JournalError> {
         let mut bytes = Vec::new();
         let read = self.file.seek(SeekFrom::Start(0));
-        read.and_then(|_| self.file.read_to_end(&mut bytes))
+        read.and_then(|_| (&self.file).take(MAX_BYTES + 1).read_to_end(&mut bytes))
             .map_err(|e| failed(&self.path, e))?;
+        if bytes.len() as u64 > MAX_BYTES {
+            let path = self.path.clone();
+            return Err(JournalError::Unreadable { path });
+        }
         let (records, bytes) = frame::decode(&bytes);
         Ok((self.told(records)?, bytes))
     }

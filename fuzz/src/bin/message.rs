@@ -1,0 +1,80 @@
+//! Messages from the broker, as workers and the master read them: whatever comes, it is refused or worked
+//! on, and never costs more than it may.
+
+#![no_main]
+
+use bytes::Bytes;
+use engine::foreign::{Came, Lone};
+use engine::operation::{Merged, observe};
+use engine::{chunk, output};
+use libfuzzer_sys::fuzz_target;
+use proto::v1::{Chunk, ChunkResult};
+use proto::{Csv, Payload};
+
+const TYPES: [&str; 7] = [
+    "rowmill.v1.Chunk",
+    "rowmill.v1.ChunkResult",
+    "rowmill.v1.JobOpen",
+    "rowmill.v1.JobSeal",
+    "rowmill.v1.DeadChunk",
+    "rowmill.v1.Heartbeat",
+    "rowmill.v1.Control",
+];
+
+fuzz_target!(|data: &[u8]| {
+    let Some((&kind, bytes)) = data.split_first() else {
+        return;
+    };
+    let bytes = Bytes::copy_from_slice(bytes);
+    let Some(kind) = TYPES.get(usize::from(kind) % (TYPES.len() + 1)) else {
+        return foreign(bytes);
+    };
+    let Ok(payload) = Payload::decode(kind, bytes) else {
+        return;
+    };
+    // What was read can be sent on.
+    assert_eq!(Payload::decode(kind, payload.encode().into()).ok(), Some(payload.clone()));
+    match payload {
+        Payload::Chunk(chunk) => work(&chunk),
+        Payload::Result(result) => merge(&result),
+        Payload::Dead(dead) => dead.chunk.iter().for_each(work),
+        _ => {}
+    }
+});
+
+fn work(chunk: &Chunk) {
+    if let Ok(chunk) = chunk::unpack(chunk) {
+        drop(observe(&chunk));
+    }
+}
+
+fn merge(result: &ChunkResult) {
+    if let Some(output) = &result.output {
+        drop(output::unpack(output, result.seq));
+    }
+    let Some(Ok(merged)) = result.partial.as_ref().map(Merged::try_from) else {
+        return;
+    };
+    let mut twice = merged.clone();
+    if twice.merge(&merged).is_ok() {
+        // A state that could be merged can be stored and read again.
+        assert!(Merged::try_from(&twice.partial()).is_ok());
+    }
+}
+
+fn foreign(body: Bytes) {
+    let csv = Csv {
+        body,
+        ..Csv::default()
+    };
+    let came = Came {
+        message_id: "fuzz".to_owned(),
+        made_unix_ms: 1,
+        now_unix_ms: 1,
+        lane: None,
+    };
+    let lone = Lone::new(&csv, &came);
+    if lone.wrong.is_none() {
+        work(&lone.chunk);
+    }
+}

@@ -1,0 +1,42 @@
+//! Table Schemas, and cells held against them: what stands before the first zero byte is the schema, the
+//! rest is CSV.
+
+#![no_main]
+
+use bytes::Bytes;
+use engine::Dialect;
+use engine::operation::observe;
+use engine::validate::{Plan, Schema};
+use libfuzzer_sys::fuzz_target;
+use proto::v1::operation_spec::Kind;
+use proto::v1::{Chunk, OperationSpec, ValidateSpec};
+
+fuzz_target!(|data: &[u8]| {
+    let at = data.iter().position(|&byte| byte == 0);
+    let (json, csv) = data.split_at(at.unwrap_or(data.len()));
+    let Ok(schema) = Schema::read(json) else {
+        return;
+    };
+    let columns: Vec<String> = ["a", "b", "c"].map(str::to_owned).into();
+    if Plan::new(&schema, &columns, true).is_err() {
+        return;
+    }
+    let spec = ValidateSpec {
+        schema: Bytes::copy_from_slice(json),
+        ..ValidateSpec::default()
+    };
+    let body = Bytes::copy_from_slice(csv.get(1..).unwrap_or_default());
+    let chunk = Chunk {
+        operation: Some(OperationSpec {
+            kind: Some(Kind::Validate(spec)),
+            ..OperationSpec::default()
+        }),
+        dialect: Some((&Dialect::default()).into()),
+        rows: memchr::memchr_iter(b'\n', &body).count() as u64,
+        columns,
+        body,
+        ..Chunk::default()
+    };
+    // The number of rows may be wrong, and is told; a schema that had a plan has one here.
+    drop(observe(&chunk));
+});
