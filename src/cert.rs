@@ -47,17 +47,12 @@ impl Args {
         let Command::New(new) = self.command;
         let team = Team::open(&new.dir).or_exit(Exit::Usage)?;
         let authority = team.authority();
-        match &new.client {
-            Some(name) => {
-                let issued = team
-                    .client(name, new.scope, new.days)
-                    .or_exit(Exit::Usage)?;
-                say_client(&authority, &issued);
-            }
-            None => {
-                let issued = team.master(&new.hosts, new.days).or_exit(Exit::Usage)?;
-                say_master(&authority, &issued, &new.hosts[0]);
-            }
+        if let Some(name) = &new.client {
+            let issued = team.client(name, new.scope, new.days);
+            say_client(&authority, &issued.or_exit(Exit::Usage)?);
+        } else {
+            let issued = team.master(&new.hosts, new.days);
+            say_master(&authority, &issued.or_exit(Exit::Usage)?, &new.hosts[0]);
         }
         Ok(Exit::Ok)
     }

@@ -66,7 +66,7 @@ impl Command {
             Role::Run(args) => Box::pin(args.run(shutdown)).await,
             Role::Publish(args) => Box::pin(args.run(shutdown)).await,
             Role::Sniff(args) => args.run().await,
-            Role::Schema(args) => args.run(shutdown).await,
+            Role::Schema(args) => Box::pin(args.run(shutdown)).await,
             Role::Worker(args) => args.run(shutdown).await,
             Role::Master(args) => args.run(shutdown).await,
             Role::Tui(args) => args.run(shutdown).await,

@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
+use prost_types::MethodDescriptorProto;
 use proto::v1::ListDeadRequest;
 use rustix::process::Signal;
 use support::{Process, Stage, finished, published, rowmill, stderr};
@@ -166,7 +167,7 @@ async fn calls(channel: &Channel, token: &str) -> Vec<String> {
             let file: prost_types::FileDescriptorProto = prost::Message::decode(&*file).unwrap();
             for described in &file.service {
                 if format!("{}.{}", file.package(), described.name()) == service.name {
-                    let names = described.method.iter().map(|method| method.name());
+                    let names = described.method.iter().map(MethodDescriptorProto::name);
                     paths.extend(names.map(|name| format!("/{}/{name}", service.name)));
                 }
             }

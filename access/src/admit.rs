@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use prost::Message;
-use prost_types::FileDescriptorSet;
 use prost_types::method_options::IdempotencyLevel;
+use prost_types::{FileDescriptorSet, MethodOptions};
 
 use crate::scope::Scope;
 
@@ -35,7 +35,10 @@ impl Calls {
             for service in &file.service {
                 let of_service = format!("/{}.{}/", file.package(), service.name());
                 for method in &service.method {
-                    let level = method.options.as_ref().map(|o| o.idempotency_level());
+                    let level = method
+                        .options
+                        .as_ref()
+                        .map(MethodOptions::idempotency_level);
                     if level == Some(IdempotencyLevel::NoSideEffects) {
                         looking.insert(format!("{of_service}{}", method.name()));
                     }

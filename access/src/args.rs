@@ -30,9 +30,16 @@ pub struct MasterArgs {
     #[arg(long, help_heading = HEADING, value_name = "FILE", env = "ROWMILL_CA")]
     ca: Option<PathBuf>,
 
-    /// A file with the token to show, readable by its owner alone [env: ROWMILL_TOKEN_FILE; or the
-    /// token itself in ROWMILL_TOKEN]
-    #[arg(long, help_heading = HEADING, value_name = "FILE", env = "ROWMILL_TOKEN_FILE", hide_env = true)]
+    /// A file with the token to show.
+    #[arg(
+        long,
+        help_heading = HEADING,
+        value_name = "FILE",
+        env = "ROWMILL_TOKEN_FILE",
+        hide_env = true,
+        help = "A file with the token to show, readable by its owner alone [env: ROWMILL_TOKEN_FILE; or \
+                the token itself in ROWMILL_TOKEN]"
+    )]
     token_file: Option<PathBuf>,
 
     /// A PEM file with the certificate to show, for a master that asks for one

@@ -176,11 +176,11 @@ mod tests {
         assert!(!ours.has_signed(&signed));
         ours.sign(&mut signed);
         let sent = Bytes::from(signed.encode_to_vec());
-        let came = Chunk::decode(sent).unwrap();
-        assert!(ours.has_signed(&came));
-        assert!(!theirs.has_signed(&came));
+        let arrived = Chunk::decode(sent).unwrap();
+        assert!(ours.has_signed(&arrived));
+        assert!(!theirs.has_signed(&arrived));
 
-        let changes: [fn(&mut Chunk); 8] = [
+        let forgeries: [fn(&mut Chunk); 8] = [
             |chunk| chunk.seq += 1,
             |chunk| chunk.job_id.push('x'),
             |chunk| chunk.body = Bytes::from_static(b"1\n3\n"),
@@ -195,9 +195,9 @@ mod tests {
                 spec.command = "rm".into();
             },
         ];
-        for (i, change) in changes.iter().enumerate() {
-            let mut changed = came.clone();
-            change(&mut changed);
+        for (i, forge) in forgeries.iter().enumerate() {
+            let mut changed = arrived.clone();
+            forge(&mut changed);
             assert!(!ours.has_signed(&changed), "change {i}");
         }
     }

@@ -171,13 +171,13 @@ impl BrokerArgs {
             return found("--broker", uri.clone());
         }
         if let Some(path) = &self.broker_file {
-            return from_file(path.clone());
+            return from_file(path);
         }
         if let Some(uri) = set("ROWMILL_BROKER") {
             return found("ROWMILL_BROKER", uri);
         }
         if let Some(path) = set("ROWMILL_BROKER_FILE") {
-            return from_file(PathBuf::from(path));
+            return from_file(Path::new(&path));
         }
         if let Some(uri) = set("AMQP_URL") {
             return found("AMQP_URL", uri);
@@ -193,8 +193,8 @@ fn certificate(path: &Path) -> Result<String, ArgsError> {
     })
 }
 
-fn from_file(path: PathBuf) -> Result<(String, SecretString), ArgsError> {
-    let text = SecretString::from(read_secret(&path)?);
+fn from_file(path: &Path) -> Result<(String, SecretString), ArgsError> {
+    let text = SecretString::from(read_secret(path)?);
     let line = text.expose_secret().lines().next().unwrap_or("").trim();
     Ok((path.display().to_string(), SecretString::from(line)))
 }

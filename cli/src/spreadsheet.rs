@@ -81,12 +81,11 @@ impl Formulas {
         self.place = match place {
             Place::Start if is_quote => Place::QuotedStart,
             Place::Start | Place::Inside | Place::Quote if is_end => Place::Start,
-            Place::Start | Place::Inside => Place::Inside,
             Place::QuotedStart | Place::InsideQuotes if is_quote => Place::Quote,
             Place::QuotedStart | Place::InsideQuotes => Place::InsideQuotes,
             Place::Quote if is_quote => Place::InsideQuotes,
-            // Text behind the quotes, as some write it.
-            Place::Quote => Place::Inside,
+            // Also text behind the quotes, as some write it.
+            Place::Start | Place::Inside | Place::Quote => Place::Inside,
         };
         let is_content = matches!(self.place, Place::Inside | Place::InsideQuotes);
         let begins = is_content && matches!(place, Place::Start | Place::QuotedStart);

@@ -50,11 +50,11 @@ pub(crate) async fn serve(
         Listen::Tcp(_, gate) => (gate.guard.clone(), gate.tls.clone()),
         Listen::InProcess(_) => (Guard::open(), None),
     };
-    let mut server = Server::builder();
+    let mut builder = Server::builder();
     if let Some(tls) = tls {
-        server = server.tls_config(tls).map_err(MasterError::Tls)?;
+        builder = builder.tls_config(tls).map_err(MasterError::Tls)?;
     }
-    let router = server
+    let router = builder
         .layer(guard)
         .http2_keepalive_interval(Some(Duration::from_secs(10)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))

@@ -142,10 +142,11 @@ async fn topology(checkup: &Checkup, config: &RabbitConfig) -> Vec<Finding> {
             }
         };
         match (checkup.declare(queue).await, was_there) {
-            (Ok(()), Some(depth)) => waiting.push((queue, depth)),
+            // Where this user may not make it, somebody else has; whether it is as it should be, they are told.
+            (Ok(()) | Err(BrokerError::Forbidden { .. }), Some(depth)) => {
+                waiting.push((queue, depth));
+            }
             (Ok(()), None) => waiting.push((queue, Depth::default())),
-            // Somebody else has to make it; whether it is as it should be, they are told.
-            (Err(BrokerError::Forbidden { .. }), Some(depth)) => waiting.push((queue, depth)),
             (Err(BrokerError::Forbidden { .. }), None) => {
                 let said = format!("{name} is not there, and this user may not make it");
                 let run = format!(

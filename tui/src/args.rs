@@ -53,7 +53,7 @@ impl Args {
 
 impl Args {
     fn config(self) -> Result<Config, Failure> {
-        let defaults = Config::new(Source::Master(self.master.target()?));
+        let defaults = Config::new(Source::Master(Box::new(self.master.target()?)));
         Ok(Config {
             rate_hz: self.rate,
             tab: self.tab,
@@ -137,7 +137,7 @@ impl Tab {
 #[derive(Debug, Clone)]
 pub enum Source {
     /// A master to connect to.
-    Master(Target),
+    Master(Box<Target>),
     /// A connection that is there already, such as one to a master in this process.
     Client(Client),
 }

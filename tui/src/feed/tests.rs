@@ -29,7 +29,9 @@ impl Watcher {
         let (wish, wishes) = watch::channel(Wish::default());
         let (sender, news) = mpsc::channel(NEWS_WAITING);
         let feed = Feed {
-            source: Source::Master(Target::new(address, None, ClientTlsConfig::new()).unwrap()),
+            source: Source::Master(Box::new(
+                Target::new(address, None, ClientTlsConfig::new()).unwrap(),
+            )),
             rate_hz: 30.0,
             clock,
             wish: wishes,
