@@ -13,5 +13,10 @@ pub(crate) fn refused(status: &Status) -> Failure {
         | Code::PermissionDenied => Exit::Usage,
         _ => Exit::Unreachable,
     };
+    // The transport made it up: whoever answers there has said nothing.
+    if std::error::Error::source(status).is_some() {
+        let said = "the master closed the connection (one that serves TLS is reached by https://)";
+        return Failure::message(Exit::Unreachable, said);
+    }
     Failure::message(exit, status.message().to_owned())
 }

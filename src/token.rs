@@ -52,7 +52,10 @@ impl Args {
             None => eprintln!("for the master's file of tokens: {}", entry.line()),
         }
         match &out {
-            Some(path) => eprintln!("{name} may {scope} with --token-file {}", path.display()),
+            Some(path) => eprintln!(
+                "{name} has the scope {scope} with --token-file {}",
+                path.display()
+            ),
             None => println!("{}", token.secret()),
         }
         Ok(Exit::Ok)

@@ -334,6 +334,7 @@ fn a_master_that_proves_nothing_is_not_spoken_to() {
     let plain = format!("http://{}", team.stage.address());
     let output = jobs.env("ROWMILL_MASTER", plain).output().unwrap();
     assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
+    assert!(stderr(&output).contains("https://"), "{}", stderr(&output));
 }
 
 #[test]

@@ -3,12 +3,15 @@
 
 #![no_main]
 
+use std::io::Cursor;
+
 use bytes::Bytes;
 use engine::foreign::{Came, Lone};
 use engine::operation::{Merged, observe};
+use engine::output::Unpacking;
 use engine::{chunk, output};
 use libfuzzer_sys::fuzz_target;
-use proto::v1::{Chunk, ChunkResult};
+use proto::v1::{Chunk, ChunkResult, Output};
 use proto::{Csv, Payload};
 
 const TYPES: [&str; 7] = [
@@ -33,7 +36,10 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     // What was read can be sent on.
-    assert_eq!(Payload::decode(kind, payload.encode().into()).ok(), Some(payload.clone()));
+    assert_eq!(
+        Payload::decode(kind, payload.encode().into()).ok(),
+        Some(payload.clone())
+    );
     match payload {
         Payload::Chunk(chunk) => work(&chunk),
         Payload::Result(result) => merge(&result),
@@ -51,6 +57,7 @@ fn work(chunk: &Chunk) {
 fn merge(result: &ChunkResult) {
     if let Some(output) = &result.output {
         drop(output::unpack(output, result.seq));
+        spilled(output, result.seq);
     }
     let Some(Ok(merged)) = result.partial.as_ref().map(Merged::try_from) else {
         return;
@@ -60,6 +67,15 @@ fn merge(result: &ChunkResult) {
         // A state that could be merged can be stored and read again.
         assert!(Merged::try_from(&twice.partial()).is_ok());
     }
+}
+
+/// The same as it lies in a spill file, and is read piece by piece.
+fn spilled(output: &Output, seq: u64) {
+    let length = output.body.len() as u64;
+    let Ok(mut rows) = Unpacking::new(output, Cursor::new(&output.body), length, seq) else {
+        return;
+    };
+    while !rows.is_over() && rows.next(4096).is_ok() {}
 }
 
 fn foreign(body: Bytes) {
