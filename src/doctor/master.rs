@@ -1,10 +1,14 @@
 //! The master: whether it answers, by which protocol, and whether its clock is ours.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use access::Target;
 use broker::RabbitConfig;
-use proto::v1::{BrokerState, GetMasterRequest, GetMasterResponse, Scope};
+use proto::v1::{
+    BrokerState, GetMasterRequest, GetMasterResponse, ListWorkersRequest, Scope, Worker,
+    WorkerState,
+};
 use tonic::Code;
 
 use super::finding::Finding;
@@ -32,7 +36,11 @@ pub(super) async fn look(target: &Target, broker: &RabbitConfig) -> Vec<Finding>
     match client.get_master(request).await {
         Ok(response) => {
             let half_ms = asked.elapsed().as_millis() as u64 / 2;
-            found(address, &response.into_inner(), half_ms, broker)
+            let mut findings = found(address, &response.into_inner(), half_ms, broker);
+            if let Ok(workers) = client.list_workers(ListWorkersRequest::default()).await {
+                findings.extend(clocks(&workers.into_inner().workers));
+            }
+            findings
         }
         Err(status) if status.code() == Code::FailedPrecondition => {
             let run = "install the same rowmill on all hosts";
@@ -96,6 +104,39 @@ fn found(
     findings
 }
 
+/// The clocks of hosts with workers, by what the master's said when it heard of them.
+fn clocks(workers: &[Worker]) -> Option<Finding> {
+    let alive = workers
+        .iter()
+        .filter(|worker| matches!(worker.state(), WorkerState::Running | WorkerState::Draining));
+    let wrong = alive.filter_map(|worker| {
+        let beat = worker.heartbeat.as_ref()?;
+        let (sent_ms, heard_ms) = (beat.sent_unix_ms, worker.heard_unix_ms);
+        let seconds = sent_ms.abs_diff(heard_ms) / 1000;
+        let which = if sent_ms > heard_ms {
+            "ahead"
+        } else {
+            "behind"
+        };
+        (sent_ms.abs_diff(heard_ms) > SKEW_MS).then(|| (&beat.host, format!("{seconds} s {which}")))
+    });
+    // A host has one clock, however many workers.
+    let hosts: BTreeMap<_, _> = wrong.collect();
+    if hosts.is_empty() {
+        return None;
+    }
+    let hosts = hosts.iter().map(|(host, skew)| format!("{host} {skew}"));
+    let said = format!(
+        "of workers, against the master's: {}",
+        hosts.collect::<Vec<_>>().join(", ")
+    );
+    Some(Finding::warn(
+        "clock",
+        said,
+        "there: timedatectl set-ntp true",
+    ))
+}
+
 fn clock(theirs_ms: u64, ours_ms: u64) -> Finding {
     let skew_ms = theirs_ms.abs_diff(ours_ms);
     if skew_ms <= SKEW_MS {
@@ -112,8 +153,34 @@ fn clock(theirs_ms: u64, ours_ms: u64) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use proto::v1::Heartbeat;
+
     use super::super::finding::Verdict;
     use super::*;
+
+    #[test]
+    fn a_workers_clock_is_told_once_a_host() {
+        let worker = |host: &str, sent_unix_ms, state: WorkerState| Worker {
+            heartbeat: Some(Heartbeat {
+                host: host.into(),
+                sent_unix_ms,
+                ..Heartbeat::default()
+            }),
+            heard_unix_ms: 100_000,
+            state: state.into(),
+            ..Worker::default()
+        };
+        let running = WorkerState::Running;
+        assert_eq!(
+            clocks(&[worker("a", 99_000, running), worker("b", 101_500, running)]),
+            None
+        );
+        // One that is lost was heard long ago, and its last word is as old.
+        assert_eq!(clocks(&[worker("a", 1000, WorkerState::Lost)]), None);
+        let two = [worker("b", 40_000, running), worker("b", 40_001, running)];
+        let told = clocks(&two).unwrap();
+        assert!(told.said.contains("b 59 s behind"), "{}", told.said);
+    }
 
     #[test]
     fn clocks_that_differ_are_told_with_the_direction() {
