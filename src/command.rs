@@ -36,6 +36,7 @@ enum Role {
     Rows(crate::rows::Args),
     Rejects(crate::rejects::Args),
     Diff(crate::diff::Args),
+    Workers(crate::workers::Args),
     /// End an unfinished job for good: workers forget its chunks
     Cancel(crate::control::Args),
     /// Hold an unfinished job's chunks back; other jobs go on
@@ -47,6 +48,7 @@ enum Role {
     Token(crate::token::Args),
     Cert(crate::cert::Args),
     Key(crate::key::Args),
+    Man(crate::man::Args),
 }
 
 impl Command {
@@ -76,6 +78,7 @@ impl Command {
             Role::Rows(args) => args.run(shutdown).await,
             Role::Rejects(args) => args.run().await,
             Role::Diff(args) => args.run().await,
+            Role::Workers(args) => args.run().await,
             Role::Cancel(args) => args.cancel().await,
             Role::Pause(args) => args.pause().await,
             Role::Resume(args) => args.resume().await,
@@ -84,6 +87,7 @@ impl Command {
             Role::Token(args) => args.run(),
             Role::Cert(args) => args.run(),
             Role::Key(args) => args.run(),
+            Role::Man(args) => args.run(),
         }
     }
 }

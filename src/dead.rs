@@ -30,7 +30,7 @@ enum Verb {
     /// List dead chunks, of one job or of all
     List {
         /// The job's id, or the beginning of it [default: every job]
-        #[arg(value_name = "JOB")]
+        #[arg(value_name = "JOB", add = crate::complete::jobs())]
         job: Option<String>,
         /// Write JSON, one chunk a line
         #[arg(long)]
@@ -39,7 +39,7 @@ enum Verb {
     /// Show one dead chunk with its first rows
     Show {
         /// The job's id, or the beginning of it
-        #[arg(value_name = "JOB")]
+        #[arg(value_name = "JOB", add = crate::complete::jobs())]
         job: String,
         /// Which chunk, as `dead list` counts them
         #[arg(value_name = "SEQ")]
@@ -48,7 +48,7 @@ enum Verb {
     /// Send dead chunks to the workers again, each in a process of its own
     Replay {
         /// The job's id, or the beginning of it
-        #[arg(value_name = "JOB")]
+        #[arg(value_name = "JOB", add = crate::complete::jobs())]
         job: String,
         /// Which chunks [default: all]
         #[arg(value_name = "SEQ")]
@@ -57,7 +57,7 @@ enum Verb {
     /// Delete the bodies of dead chunks; they stay counted as dead and cannot be replayed any more
     Drop {
         /// The job's id, or the beginning of it
-        #[arg(value_name = "JOB")]
+        #[arg(value_name = "JOB", add = crate::complete::jobs())]
         job: String,
         /// Which chunks [default: all]
         #[arg(value_name = "SEQ")]

@@ -2,6 +2,7 @@
 
 mod cert;
 mod command;
+mod complete;
 mod control;
 mod dead;
 mod diff;
@@ -10,6 +11,7 @@ mod follow;
 mod in_process;
 mod jobs;
 mod key;
+mod man;
 mod output;
 mod publish;
 mod rejects;
@@ -22,12 +24,14 @@ mod sniff;
 mod spreadsheet;
 mod token;
 mod wait;
+mod workers;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 fn main() -> ExitCode {
+    complete::answer_shell();
     let command = command::Command::parse();
     cli::run(command.log(), |shutdown| command.run(shutdown))
 }

@@ -12,7 +12,7 @@ use crate::server::refused;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The job's id, or the beginning of it
-    #[arg(value_name = "JOB")]
+    #[arg(value_name = "JOB", add = crate::complete::jobs())]
     job: String,
 
     #[command(flatten)]

@@ -16,7 +16,7 @@ use crate::show::write;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The job's id, or the beginning of it
-    #[arg(value_name = "JOB")]
+    #[arg(value_name = "JOB", add = crate::complete::jobs())]
     job: String,
 
     /// Give up after this many seconds, with exit code 6 [default: never]

@@ -21,7 +21,7 @@ use sheets::{Sheets, Target};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The job's id, or the beginning of it
-    #[arg(value_name = "JOB")]
+    #[arg(value_name = "JOB", add = crate::complete::jobs())]
     job: String,
 
     /// Write the records as they came, under their file's header

@@ -25,7 +25,7 @@ pub(crate) use verdict::{Came, Later, finish};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The job's id, or the beginning of it
-    #[arg(value_name = "JOB")]
+    #[arg(value_name = "JOB", add = crate::complete::jobs())]
     job: String,
 
     /// Write to FILE, which is there when the rows are whole; until then they are in FILE.part

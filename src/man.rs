@@ -1,0 +1,24 @@
+//! `rowmill man`: the manual pages, made of what `--help` says.
+
+use std::path::PathBuf;
+
+use clap::CommandFactory;
+use cli::{Exit, Failure, OrExit};
+
+/// Write manual pages, one for each command
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Where they go; made where it is missing. man -M takes a directory with a man1 in it
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+}
+
+impl Args {
+    pub(crate) fn run(self) -> Result<Exit, Failure> {
+        std::fs::create_dir_all(&self.directory).or_exit(Exit::Usage)?;
+        let command = crate::command::Command::command();
+        clap_mangen::generate_to(command, &self.directory).or_exit(Exit::Usage)?;
+        eprintln!("rowmill: man {}/rowmill.1", self.directory.display());
+        Ok(Exit::Ok)
+    }
+}
