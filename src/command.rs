@@ -55,7 +55,8 @@ impl Command {
     /// How much the command logs by itself.
     pub(crate) fn log(&self) -> Log {
         match self.role {
-            Role::Worker(_) | Role::Master(_) => Log::Service,
+            Role::Worker(ref args) => args.log(),
+            Role::Master(ref args) => args.log(),
             Role::Tui(_) => Log::Silent,
             Role::Run(ref args) if args.has_dashboard() => Log::Silent,
             _ => Log::Command,

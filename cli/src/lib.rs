@@ -8,5 +8,5 @@ mod spreadsheet;
 
 pub use exit::{Exit, Failure, OrExit};
 pub use meter::{Meter, Reading};
-pub use process::{Log, run};
+pub use process::{Log, LogFormat, run};
 pub use spreadsheet::{Formulas, Spreadsheet};

@@ -1,6 +1,8 @@
 //! One process from start to exit code: runtime, logging, signals.
 
+use std::fmt;
 use std::process::ExitCode;
+use std::str::FromStr;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -12,11 +14,42 @@ use crate::{Exit, Failure};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Log {
     /// A service: what it does, a line an event.
-    Service,
+    Service(LogFormat),
     /// A command that a person waits for: warnings only.
     Command,
     /// A screen: nothing, since it would be written over.
     Silent,
+}
+
+/// How a service writes an event.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// A JSON object, for whatever collects logs: `timestamp`, `level`, `message`, and the event's own fields.
+    Json,
+}
+
+impl FromStr for LogFormat {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err("text or json is expected"),
+        }
+    }
+}
+
+impl fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        })
+    }
 }
 
 /// Runs `command` to its exit code.
@@ -76,7 +109,7 @@ async fn watch_signals(shutdown: CancellationToken) {
 
 fn start_log(log: Log) {
     let default = match log {
-        Log::Service => "info",
+        Log::Service(_) => "info",
         Log::Command => "warn",
         Log::Silent => "off",
     };
@@ -87,7 +120,11 @@ fn start_log(log: Log) {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_target(false);
-    if logger.try_init().is_err() {
+    let started = match log {
+        Log::Service(LogFormat::Json) => logger.json().flatten_event(true).try_init(),
+        _ => logger.try_init(),
+    };
+    if started.is_err() {
         eprintln!("rowmill: a logger was installed already");
     }
 }

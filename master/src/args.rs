@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use access::{ServeArgs, ServeError};
 use broker::BrokerArgs;
-use cli::{Exit, Failure, OrExit};
+use cli::{Exit, Failure, Log, LogFormat, OrExit};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -46,6 +46,18 @@ pub struct Args {
 
     #[command(flatten)]
     serve: ServeArgs,
+
+    /// How to log.
+    #[arg(
+        help = "How to log: text, or json with one object a line; ROWMILL_LOG says how much (warn, info, debug, or \
+                by module as in info,master=debug) [default: text]",
+        long,
+        value_name = "FORMAT",
+        env = "ROWMILL_LOG_FORMAT",
+        default_value_t,
+        hide_default_value = true
+    )]
+    log_format: LogFormat,
 }
 
 /// What is wrong with the arguments, or with what they name.
@@ -71,6 +83,11 @@ pub(crate) enum ArgsError {
 }
 
 impl Args {
+    /// How it logs.
+    pub fn log(&self) -> Log {
+        Log::Service(self.log_format)
+    }
+
     /// Runs a master as the command line says, to its exit code.
     ///
     /// # Errors

@@ -13,5 +13,5 @@ struct Command {
 
 fn main() -> ExitCode {
     let Command { args } = Command::parse();
-    cli::run(cli::Log::Service, |shutdown| args.run(shutdown))
+    cli::run(args.log(), |shutdown| args.run(shutdown))
 }

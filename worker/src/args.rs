@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use access::SigningArgs;
 use broker::BrokerArgs;
-use cli::{Exit, Failure, OrExit};
+use cli::{Exit, Failure, Log, LogFormat, OrExit};
 use proto::Lane;
 use tokio_util::sync::CancellationToken;
 
@@ -59,6 +59,18 @@ pub struct Args {
     #[arg(long, value_name = "FILE", env = "ROWMILL_ALLOW_FILE", help_heading = COMMANDS)]
     allow_file: Option<PathBuf>,
 
+    /// How to log.
+    #[arg(
+        help = "How to log: text, or json with one object a line; ROWMILL_LOG says how much (warn, info, debug, or \
+                by module as in info,worker=debug) [default: text]",
+        long,
+        value_name = "FORMAT",
+        env = "ROWMILL_LOG_FORMAT",
+        default_value_t,
+        hide_default_value = true
+    )]
+    log_format: LogFormat,
+
     /// Be a command: with at most so much address space in MiB, 0 for any, turn into WORDS
     #[arg(long, hide = true, value_name = "MIB", requires = "words")]
     exec_child: Option<u64>,
@@ -76,6 +88,11 @@ pub struct Args {
 }
 
 impl Args {
+    /// How it logs.
+    pub fn log(&self) -> Log {
+        Log::Service(self.log_format)
+    }
+
     /// Runs a worker as the command line says, to its exit code.
     ///
     /// # Errors

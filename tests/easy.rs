@@ -1,0 +1,195 @@
+//! What makes a mill easy to run: workers listed, logs for machines, completions in a shell, manual pages,
+//! and units for systemd.
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use support::{Process, Stage, finished, rowmill, stderr};
+
+fn stdout(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_are_listed_for_people_and_for_scripts() {
+    let stage = Stage::new();
+    let _master = stage.master();
+    assert_eq!(stdout(&mut stage.command(&["workers"])), "");
+    let args = [
+        "worker",
+        "--threads",
+        "2",
+        "--lane",
+        "gpu",
+        "--allow",
+        "copy=cat",
+    ];
+    let worker = Process::start(&mut stage.command(&args));
+    worker.wait_for("connected");
+    let json = loop {
+        let listed = stdout(&mut stage.command(&["workers", "--json"]));
+        if !listed.is_empty() {
+            break serde_json::from_str::<Value>(listed.trim()).unwrap();
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    };
+    assert_eq!(json["pid"], worker.id());
+    assert_eq!(
+        (&json["lane"], &json["threads"]),
+        (&"gpu".into(), &2.into())
+    );
+    assert_eq!(
+        (&json["state"], &json["commands"][0]),
+        (&"running".into(), &"copy".into())
+    );
+    let listed = stdout(&mut stage.command(&["workers"]));
+    assert!(
+        listed.contains("running") && listed.contains("gpu"),
+        "{listed}"
+    );
+    stage.erase().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_are_lines_of_json_if_wanted() {
+    let stage = Stage::new();
+    let data = stage.dir.path().join("master");
+    let args = [
+        "master",
+        "--listen",
+        stage.address(),
+        "--data",
+        data.to_str().unwrap(),
+    ];
+    let mut command = stage.command(&args);
+    let master = Process::start(command.args(["--log-format", "json"]));
+    let mut worker = stage.command(&["worker", "--threads", "1"]);
+    let worker = Process::start(worker.env("ROWMILL_LOG_FORMAT", "json"));
+    let connected: Value = serde_json::from_str(&worker.wait_for("connected")).unwrap();
+    assert_eq!(
+        (&connected["level"], &connected["message"]),
+        (&"INFO".into(), &"connected".into())
+    );
+    assert!(connected["worker"].is_string() && connected["timestamp"].is_string());
+    let job = stage.publish(&stage.file("in.csv", b"a\n1\n"));
+    finished(&mut stage.client().await, &job).await;
+    let finished: Value = serde_json::from_str(&master.wait_for("job finished")).unwrap();
+    assert_eq!(finished["job"], job);
+
+    let output = rowmill()
+        .args(["worker", "--log-format", "xml"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("text or json"),
+        "{}",
+        stderr(&output)
+    );
+    stage.erase().await;
+}
+
+/// What a shell is offered for the last of `words`.
+fn offered(mut command: Command, words: &[&str]) -> String {
+    let last = (words.len() - 1).to_string();
+    command.args(["--"]).args(words);
+    command
+        .env("COMPLETE", "bash")
+        .env("_CLAP_IFS", "\n")
+        .env("_CLAP_COMPLETE_INDEX", last)
+        .env("_CLAP_COMPLETE_COMP_TYPE", "9")
+        .env("_CLAP_COMPLETE_SPACE", "true");
+    stdout(&mut command)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shell_completes_commands_flags_and_jobs() {
+    let stage = Stage::new();
+    // Without a master there are no jobs, and nothing else is said.
+    assert_eq!(offered(stage.command(&[]), &["rowmill", "show", "0"]), "");
+    let _master = stage.master();
+    let job = stage.publish(&stage.file("in.csv", b"a\n1\n"));
+    support::job_when(&mut stage.client().await, &job, |_| true).await;
+
+    let commands = offered(stage.command(&[]), &["rowmill", "pu"]);
+    assert_eq!(commands.trim(), "publish");
+    let flags = offered(stage.command(&[]), &["rowmill", "worker", "--chunk-"]);
+    assert_eq!(flags.lines().count(), 2, "{flags}");
+    for words in [
+        ["rowmill", "show", &job[..8]],
+        ["rowmill", "wait", ""],
+        ["rowmill", "cancel", &job[..1]],
+    ] {
+        let jobs = offered(stage.command(&[]), &words);
+        assert!(jobs.lines().any(|line| line == job), "{words:?}: {jobs:?}");
+    }
+    assert_eq!(offered(stage.command(&[]), &["rowmill", "show", "zz"]), "");
+    for shell in ["bash", "zsh", "fish"] {
+        let script = stdout(rowmill().env("COMPLETE", shell));
+        assert!(script.contains("rowmill"), "{shell}: {script}");
+    }
+    stage.erase().await;
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = rowmill().arg("man").arg(directory.path()).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    for page in [
+        "rowmill",
+        "rowmill-publish",
+        "rowmill-dead-replay",
+        "rowmill-doctor",
+    ] {
+        let path = directory.path().join(format!("{page}.1"));
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{page}: {e}"));
+        assert!(
+            text.contains(".SH NAME") && text.contains(".SH OPTIONS"),
+            "{page}"
+        );
+    }
+}
+
+/// The units as they are, but for where the command is: systemd looks whether it is there.
+#[test]
+fn systemd_takes_the_units() {
+    let Ok(analyze) = Command::new("systemd-analyze").arg("--version").output() else {
+        eprintln!("not tried: there is no systemd-analyze here");
+        return;
+    };
+    assert!(analyze.status.success());
+    let directory = tempfile::tempdir().unwrap();
+    let units = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/systemd");
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(units).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains("ExecStart=/usr/bin/rowmill "), "{path:?}");
+        let text = text.replace("/usr/bin/rowmill", env!("CARGO_BIN_EXE_rowmill"));
+        let name = path
+            .file_name()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .replace("@.", "@1.");
+        let copy = directory.path().join(name);
+        std::fs::write(&copy, text).unwrap();
+        paths.push(copy);
+    }
+    assert_eq!(paths.len(), 2);
+    let verify = Command::new("systemd-analyze")
+        .args(["verify", "--man=no"])
+        .args(&paths)
+        .output()
+        .unwrap();
+    assert!(verify.status.success(), "{}", stderr(&verify));
+    assert_eq!(stderr(&verify), "");
+}
