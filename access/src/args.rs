@@ -1,14 +1,12 @@
 //! The flags that say where the master is and what to show it, the same for every command.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use cli::{Exit, Failure, OrExit};
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
 use crate::connect::{Client, ConnectError, Target};
-use crate::secret::{SecretError, read_secret};
+use crate::secret::{SecretError, read_certificate, read_secret};
 use crate::token::{Token, TokenError};
 
 /// A token, where no file is named. It is looked up here and not by clap, which would print it in its
@@ -54,15 +52,7 @@ pub struct MasterArgs {
 /// Why the flags name no master.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ArgsError {
-    /// A certificate cannot be read.
-    #[error("cannot read {path:?}: {source}")]
-    Certificate {
-        /// Which file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A secret's file cannot be used.
+    /// A file with a secret or a certificate cannot be used.
     #[error(transparent)]
     Secret(#[from] SecretError),
     /// What should be a token is none.
@@ -104,11 +94,14 @@ impl MasterArgs {
         let token = self.token(variable)?;
         let mut tls = ClientTlsConfig::new();
         tls = match &self.ca {
-            Some(path) => tls.ca_certificate(Certificate::from_pem(pem(path)?)),
+            Some(path) => tls.ca_certificate(Certificate::from_pem(read_certificate(path)?)),
             None => tls.with_native_roots(),
         };
         if let (Some(certificate), Some(key)) = (&self.cert, &self.key) {
-            tls = tls.identity(Identity::from_pem(pem(certificate)?, read_secret(key)?));
+            tls = tls.identity(Identity::from_pem(
+                read_certificate(certificate)?,
+                read_secret(key)?,
+            ));
         }
         Ok(Target::new(&self.master, token.as_ref(), tls)?)
     }
@@ -124,13 +117,6 @@ impl MasterArgs {
             .map(Some)
             .map_err(|source| ArgsError::Token { from, source })
     }
-}
-
-fn pem(path: &Path) -> Result<Vec<u8>, ArgsError> {
-    fs::read(path).map_err(|source| ArgsError::Certificate {
-        path: path.to_owned(),
-        source,
-    })
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Files with secrets in them: readable by their owner alone, or not read at all.
+//! Files with secrets in them: readable by their owner alone, or not read at all. And the certificates that
+//! go with them.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -71,6 +72,18 @@ pub fn read_secret(path: &Path) -> Result<String, SecretError> {
         });
     }
     Ok(text)
+}
+
+/// The text of a certificate, which everybody may read.
+///
+/// # Errors
+///
+/// When it cannot be read.
+pub fn read_certificate(path: &Path) -> Result<String, SecretError> {
+    fs::read_to_string(path).map_err(|source| SecretError::Read {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Writes `text` to a new file of mode 0600.

@@ -1,16 +1,14 @@
 //! The flags that say who may ask a master, and what comes of them.
 
-use std::fs;
-use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
 use crate::admit::Calls;
 use crate::connect::use_ring;
 use crate::guard::Guard;
-use crate::secret::{SecretError, read_secret};
+use crate::secret::{SecretError, read_certificate, read_secret};
 use crate::tokens::{Tokens, TokensError};
 
 /// Where help lists these flags.
@@ -77,15 +75,7 @@ pub enum ServeError {
         /// Where it was to listen.
         address: SocketAddr,
     },
-    /// A certificate cannot be read.
-    #[error("cannot read {path:?}: {source}")]
-    Certificate {
-        /// Which file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The key cannot be read.
+    /// A certificate or its key cannot be read.
     #[error(transparent)]
     Key(#[from] SecretError),
     /// The tokens cannot be used.
@@ -149,23 +139,16 @@ impl ServeArgs {
             return Ok(None);
         };
         use_ring();
-        let identity = Identity::from_pem(pem(certificate)?, read_secret(key)?);
+        let identity = Identity::from_pem(read_certificate(certificate)?, read_secret(key)?);
         let mut tls = ServerTlsConfig::new().identity(identity);
         if let Some(authority) = &self.tls_client_ca {
             // With tokens as well, either will do.
             tls = tls
-                .client_ca_root(Certificate::from_pem(pem(authority)?))
+                .client_ca_root(Certificate::from_pem(read_certificate(authority)?))
                 .client_auth_optional(self.tokens.is_some());
         }
         Ok(Some(tls))
     }
-}
-
-fn pem(path: &Path) -> Result<Vec<u8>, ServeError> {
-    fs::read(path).map_err(|source| ServeError::Certificate {
-        path: path.to_owned(),
-        source,
-    })
 }
 
 #[cfg(test)]

@@ -1,10 +1,9 @@
 //! The flags that say where the broker is, the same for every role. Credentials come from the
 //! environment or a file, never from the command line, which every user of the host can read.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use access::{SecretError, read_secret};
+use access::{SecretError, read_certificate, read_secret};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::address::{AddressError, RabbitConfig, has_password};
@@ -96,15 +95,7 @@ pub enum ArgsError {
          --broker-file"
     )]
     PasswordInFlag,
-    /// A certificate cannot be read.
-    #[error("cannot read {path:?}: {source}")]
-    Certificate {
-        /// Which file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A file with an address or a key in it cannot be read, or others can read it.
+    /// A file cannot be read; or others can read it, and it has an address or a key in it.
     #[error(transparent)]
     Secret(#[from] SecretError),
     /// The address or the namespace cannot be used.
@@ -145,9 +136,13 @@ impl BrokerArgs {
     }
 
     fn tls(&self) -> Result<Tls, ArgsError> {
-        let authorities = self.broker_ca.as_deref().map(certificate).transpose()?;
+        let authorities = self
+            .broker_ca
+            .as_deref()
+            .map(read_certificate)
+            .transpose()?;
         let identity = match (&self.broker_cert, &self.broker_key) {
-            (Some(path), Some(key)) => Some((certificate(path)?, read_secret(key)?.into())),
+            (Some(path), Some(key)) => Some((read_certificate(path)?, read_secret(key)?.into())),
             _ => None,
         };
         Ok(Tls {
@@ -184,13 +179,6 @@ impl BrokerArgs {
         }
         found("the default address", DEFAULT_URI.to_owned())
     }
-}
-
-fn certificate(path: &Path) -> Result<String, ArgsError> {
-    fs::read_to_string(path).map_err(|source| ArgsError::Certificate {
-        path: path.to_owned(),
-        source,
-    })
 }
 
 fn from_file(path: &Path) -> Result<(String, SecretString), ArgsError> {

@@ -4,7 +4,7 @@
 use proto::v1::{BrokerStatus, WorkerState};
 use ratatui::layout::Rect;
 
-use super::chart::{ceiling, chart, peak};
+use super::chart::{Plot, ceiling, chart, peak};
 use super::facts::{Fact, facts, height};
 use super::pen::Pen;
 use super::table::{Cell, Column, table};
@@ -172,27 +172,16 @@ fn cells(model: &Model, queue: &Queue) -> Vec<Cell> {
 
 /// How many chunks waited over the last minutes.
 fn waiting(model: &Model, pen: &mut Pen, area: Rect) {
-    if area.height < 2 {
+    let Some(plot) = Plot::below_title(area) else {
         return;
-    }
-    let (_, plot) = cut_top(area, 1);
-    let plot = Rect {
-        x: plot.x + 1,
-        width: plot.width.saturating_sub(2),
-        ..plot
     };
-    let step = 300u64.div_ceil(plot.width.into()).max(1);
-    let values = model.history.waiting.columns(plot.width.into(), step);
-    let minutes = (u64::from(plot.width) * step) / 60;
-    let title = [
-        ("Chunks that wait".to_owned(), Tone::Strong),
-        (format!(", {minutes} min"), Tone::Faint),
-    ];
+    let values = model.history.waiting.columns(plot.columns(), plot.step);
+    let title = [("Chunks that wait".to_owned(), Tone::Strong), plot.span()];
     let highest = count(peak(&values) as u64, 9);
     let remark = [
         ("most ".to_owned(), Tone::Faint),
         (format!("{highest:>9}"), Tone::Plain),
     ];
     pen.rule(area, &title, &remark);
-    chart(pen, plot, &values, ceiling(peak(&values)));
+    chart(pen, plot.area, &values, ceiling(peak(&values)));
 }

@@ -2,11 +2,50 @@
 
 use ratatui::layout::Rect;
 
-use super::pen::Pen;
+use super::cut_top;
+use super::pen::{Ink, Pen};
 use crate::theme::Tone;
 
 const BLOCKS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 const ASCII: [&str; 9] = [" ", "_", ".", ":", "-", "=", "+", "*", "#"];
+
+/// A place for a chart of the last minutes, below its title.
+pub(super) struct Plot {
+    pub(super) area: Rect,
+    /// Seconds that a column stands for: enough for five minutes at least.
+    pub(super) step: u64,
+}
+
+impl Plot {
+    /// None where there is no room for one.
+    pub(super) fn below_title(area: Rect) -> Option<Self> {
+        if area.height < 2 {
+            return None;
+        }
+        let (_, plot) = cut_top(area, 1);
+        let area = Rect {
+            x: plot.x + 1,
+            width: plot.width.saturating_sub(2),
+            ..plot
+        };
+        let step = 300u64.div_ceil(area.width.into()).max(1);
+        Some(Self { area, step })
+    }
+
+    /// What it shows in all.
+    pub(super) fn seconds(&self) -> u64 {
+        u64::from(self.area.width) * self.step
+    }
+
+    pub(super) fn columns(&self) -> usize {
+        self.area.width.into()
+    }
+
+    /// `, 6 min`.
+    pub(super) fn span(&self) -> Ink {
+        (format!(", {} min", self.seconds() / 60), Tone::Faint)
+    }
+}
 
 /// Draws `values`, newest last, on one line of `width` columns, as high as the highest of them.
 pub(super) fn spark(pen: &mut Pen, at: (u16, u16), width: u16, values: &[f32]) {

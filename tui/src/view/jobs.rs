@@ -4,7 +4,7 @@
 use proto::v1::{Job, JobState};
 use ratatui::layout::Rect;
 
-use super::chart::{ceiling, chart, peak};
+use super::chart::{Plot, ceiling, chart, peak};
 use super::facts::{Fact, facts, height};
 use super::pen::{Ink, Pen};
 use super::table::{Cell, Column, table};
@@ -261,27 +261,13 @@ fn when(model: &Model, job: &Job) -> Fact {
 }
 
 fn throughput(model: &Model, pen: &mut Pen, area: Rect) {
-    if area.height < 2 {
+    let Some(plot) = Plot::below_title(area) else {
         return;
-    }
-    let (_, plot) = cut_top(area, 1);
-    let plot = Rect {
-        x: plot.x + 1,
-        width: plot.width.saturating_sub(2),
-        ..plot
     };
-    let step = 300u64.div_ceil(plot.width.into()).max(1);
-    let values = model.history.rows.columns(plot.width.into(), step);
-    let minutes = (u64::from(plot.width) * step) / 60;
-    let title = [
-        ("Throughput".to_owned(), Tone::Strong),
-        (format!(", {minutes} min"), Tone::Faint),
-    ];
+    let values = model.history.rows.columns(plot.columns(), plot.step);
+    let title = [("Throughput".to_owned(), Tone::Strong), plot.span()];
     let (now, bytes_now) = model.state.as_ref().map_or((0.0, 0.0), State::throughput);
-    let highest = rate(
-        model.history.rows.peak(u64::from(plot.width) * step).into(),
-        7,
-    );
+    let highest = rate(model.history.rows.peak(plot.seconds()).into(), 7);
     let remark = [
         ("peak ".to_owned(), Tone::Faint),
         (format!("{highest:>7}"), Tone::Plain),
@@ -292,5 +278,5 @@ fn throughput(model: &Model, pen: &mut Pen, area: Rect) {
         (" MB/s".to_owned(), Tone::Faint),
     ];
     pen.rule(area, &title, &remark);
-    chart(pen, plot, &values, ceiling(peak(&values)));
+    chart(pen, plot.area, &values, ceiling(peak(&values)));
 }
