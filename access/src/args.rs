@@ -6,7 +6,7 @@ use cli::{Exit, Failure, OrExit};
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
 use crate::connect::{Client, ConnectError, Target};
-use crate::secret::{SecretError, read_certificate, read_secret};
+use crate::secret::{SecretError, read_certificate, read_key, read_secret};
 use crate::token::{Token, TokenError};
 
 /// A token, where no file is named. It is looked up here and not by clap, which would print it in its
@@ -100,7 +100,7 @@ impl MasterArgs {
         if let (Some(certificate), Some(key)) = (&self.cert, &self.key) {
             tls = tls.identity(Identity::from_pem(
                 read_certificate(certificate)?,
-                read_secret(key)?,
+                read_key(key)?,
             ));
         }
         Ok(Target::new(&self.master, token.as_ref(), tls)?)

@@ -21,7 +21,7 @@ pub use cert::{CertError, Issued, Team};
 pub use connect::{Client, ConnectError, Target, client, connect, is_loopback};
 pub use guard::{Guard, Guarded};
 pub use scope::Scope;
-pub use secret::{SecretError, create_secret, read_certificate, read_secret};
+pub use secret::{SecretError, create_secret, read_certificate, read_key, read_secret};
 pub use serve::{Gate, ServeArgs, ServeError};
 pub use signing::{SigningArgs, SigningError, SigningKey};
 pub use token::{Token, TokenError};

@@ -6,6 +6,9 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
 /// No secret is longer; a certificate's key has some hundred bytes, a file of tokens a line for each.
 const LARGEST: u64 = 1 << 20;
 
@@ -33,6 +36,18 @@ pub enum SecretError {
         "{path:?} has a secret in it and others than its owner can read it; run: chmod 600 {path:?}"
     )]
     Open {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// There is no certificate in it.
+    #[error("{path:?} has no certificate in it (PEM is expected: -----BEGIN CERTIFICATE-----)")]
+    NoCertificate {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// There is no private key in it.
+    #[error("{path:?} has no private key in it (PEM is expected: -----BEGIN PRIVATE KEY-----)")]
+    NoKey {
         /// Which file.
         path: PathBuf,
     },
@@ -74,16 +89,39 @@ pub fn read_secret(path: &Path) -> Result<String, SecretError> {
     Ok(text)
 }
 
-/// The text of a certificate, which everybody may read.
+/// The text of a private key, PEM, in a file that only its owner can read.
 ///
 /// # Errors
 ///
-/// When it cannot be read.
+/// As [`read_secret`], and when there is no key in it.
+pub fn read_key(path: &Path) -> Result<String, SecretError> {
+    let text = read_secret(path)?;
+    match PrivateKeyDer::from_pem_slice(text.as_bytes()) {
+        Ok(_) => Ok(text),
+        Err(_) => Err(SecretError::NoKey {
+            path: path.to_owned(),
+        }),
+    }
+}
+
+/// The text of one or more certificates, PEM, which everybody may read.
+///
+/// # Errors
+///
+/// When it cannot be read, or holds no certificate: whoever uses it would say so only when somebody
+/// connects, or never.
 pub fn read_certificate(path: &Path) -> Result<String, SecretError> {
-    fs::read_to_string(path).map_err(|source| SecretError::Read {
+    let text = fs::read_to_string(path).map_err(|source| SecretError::Read {
         path: path.to_owned(),
         source,
-    })
+    })?;
+    let mut certificates = CertificateDer::pem_slice_iter(text.as_bytes());
+    if !matches!(certificates.next(), Some(Ok(_))) {
+        return Err(SecretError::NoCertificate {
+            path: path.to_owned(),
+        });
+    }
+    Ok(text)
 }
 
 /// Writes `text` to a new file of mode 0600.
@@ -147,6 +185,33 @@ mod tests {
         create_secret(&path, "new").unwrap_err();
         append_secret(&path, "er").unwrap();
         assert_eq!(read_secret(&path).unwrap(), "older");
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_found_out_before_anybody_connects() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ca.pem");
+        for text in [
+            "",
+            "nonsense",
+            "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n",
+        ] {
+            fs::write(&path, text).unwrap();
+            let error = read_certificate(&path).unwrap_err();
+            assert!(
+                matches!(error, SecretError::NoCertificate { .. }),
+                "{text:?}"
+            );
+        }
+        let team = crate::Team::open(directory.path().join("team").as_path()).unwrap();
+        read_certificate(&team.authority()).unwrap();
+        // A key is none, and here it would be a mistake that shows a secret.
+        let key = directory.path().join("team/ca.key");
+        assert!(read_certificate(&key).is_err());
+        read_key(&key).unwrap();
+        create_secret(&directory.path().join("bad.key"), "nonsense").unwrap();
+        let error = read_key(&directory.path().join("bad.key")).unwrap_err();
+        assert!(matches!(error, SecretError::NoKey { .. }), "{error}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 use crate::admit::Calls;
 use crate::connect::use_ring;
 use crate::guard::Guard;
-use crate::secret::{SecretError, read_certificate, read_secret};
+use crate::secret::{SecretError, read_certificate, read_key};
 use crate::tokens::{Tokens, TokensError};
 
 /// Where help lists these flags.
@@ -139,7 +139,7 @@ impl ServeArgs {
             return Ok(None);
         };
         use_ring();
-        let identity = Identity::from_pem(read_certificate(certificate)?, read_secret(key)?);
+        let identity = Identity::from_pem(read_certificate(certificate)?, read_key(key)?);
         let mut tls = ServerTlsConfig::new().identity(identity);
         if let Some(authority) = &self.tls_client_ca {
             // With tokens as well, either will do.

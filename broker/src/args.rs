@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use access::{SecretError, read_certificate, read_secret};
+use access::{SecretError, read_certificate, read_key, read_secret};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::address::{AddressError, RabbitConfig, has_password};
@@ -142,7 +142,7 @@ impl BrokerArgs {
             .map(read_certificate)
             .transpose()?;
         let identity = match (&self.broker_cert, &self.broker_key) {
-            (Some(path), Some(key)) => Some((read_certificate(path)?, read_secret(key)?.into())),
+            (Some(path), Some(key)) => Some((read_certificate(path)?, read_key(key)?.into())),
             _ => None,
         };
         Ok(Tls {
