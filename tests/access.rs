@@ -264,8 +264,8 @@ async fn a_certificate_lets_in_with_its_scope_and_no_other_does() {
     assert!(output.status.success(), "{}", stderr(&output));
 }
 
-#[test]
-fn commands_show_a_token_and_say_what_it_lacks() {
+#[tokio::test]
+async fn commands_show_a_token_and_say_what_it_lacks() {
     let team = Team::new();
     let (reader, admin) = (team.token("bo", "read"), team.token("ada", "admin"));
     let master = team.master(&["--tokens", &team.path("tokens")]);
@@ -285,6 +285,10 @@ fn commands_show_a_token_and_say_what_it_lacks() {
 
     let csv = team.stage.file("in.csv", b"a\n1\n");
     let job = team.stage.publish(&csv);
+    // The broker has the job; that the master has heard of it takes a moment more.
+    while !run(Some(&reader), &["jobs"]).1.contains(&job) {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
     let (code, said) = run(Some(&reader), &["cancel", &job]);
     assert!(
         code == 2 && said.contains("bo may only look"),

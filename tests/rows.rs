@@ -383,6 +383,7 @@ async fn rows_of_a_job_that_goes_on_are_those_so_far_or_waited_for() {
     let _master = stage.master();
     let input = numbers(500);
     let job_id = publish(&stage, &input, &["--exec", "copy"]);
+    job_when(&mut stage.client().await, &job_id, |_| true).await;
     let so_far = stage.command(&["rows", &job_id]).output().unwrap();
     assert_eq!(
         (so_far.status.code(), &so_far.stdout[..]),
@@ -403,6 +404,8 @@ async fn a_cancelled_jobs_filter_says_so_and_ends() {
     let stage = Stage::new();
     let _master = stage.master();
     let job_id = publish(&stage, &numbers(500), &["--exec", "copy"]);
+    // The broker has the job; that the master has heard of it takes a moment more.
+    job_when(&mut stage.client().await, &job_id, |_| true).await;
     let mut follow = stage.command(&["rows", &job_id, "--follow"]);
     let follow = Process::start(&mut follow);
     let cancel = stage.command(&["cancel", &job_id]).output().unwrap();
