@@ -1,8 +1,8 @@
 //! `rowmill dead`: chunks that failed every attempt, and what to do about them.
 
-use access::MasterArgs;
 use std::io::Write;
 
+use access::MasterArgs;
 use cli::{Exit, Failure, OrExit};
 use proto::v1::{
     DeadChunkInfo, DeadState, DropDeadRequest, GetDeadRequest, GetDeadResponse, ListDeadRequest,

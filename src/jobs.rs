@@ -1,8 +1,8 @@
 //! `rowmill jobs`: every job the master remembers, newest first.
 
-use access::MasterArgs;
 use std::io::Write;
 
+use access::MasterArgs;
 use cli::{Exit, Failure, OrExit};
 use proto::v1::{Job, ListJobsRequest};
 use tui::format;

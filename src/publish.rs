@@ -1,8 +1,8 @@
 //! `rowmill publish`, with or without waiting for what comes of it.
 
-use access::MasterArgs;
 use std::path::Path;
 
+use access::MasterArgs;
 use cli::{Exit, Failure, Meter};
 use proto::v1::GetJobResponse;
 use publisher::Outcome;

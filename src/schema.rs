@@ -1,13 +1,13 @@
 //! `rowmill schema`: proposes a Table Schema from a profile: of a file, which is profiled in this process,
 //! of a job that the master remembers, or one that `--json` wrote.
 
-use access::MasterArgs;
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::MasterArgs;
 use cli::{Exit, Failure, Meter, OrExit};
 use engine::validate::propose;
 use proto::v1::{GetJobRequest, GetJobResponse};

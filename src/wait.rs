@@ -1,8 +1,8 @@
 //! `rowmill wait`: until a job is finished, then its result.
 
-use access::MasterArgs;
 use std::time::Duration;
 
+use access::MasterArgs;
 use cli::{Exit, Failure, Meter};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;

@@ -205,7 +205,7 @@ fn endpoint(address: &str, tls: ClientTlsConfig) -> Result<Endpoint, ConnectErro
 }
 
 /// Makes ring the process's provider of cryptography, once: rustls refuses to guess.
-pub(crate) fn use_ring() {
+pub fn use_ring() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // It fails where the process has chosen one already, which is as good.

@@ -18,7 +18,7 @@ mod tokens;
 pub use admit::Grant;
 pub use args::MasterArgs;
 pub use cert::{CertError, Issued, Team};
-pub use connect::{Client, ConnectError, Target, client, connect, is_loopback};
+pub use connect::{Client, ConnectError, Target, client, connect, is_loopback, use_ring};
 pub use guard::{Guard, Guarded};
 pub use scope::Scope;
 pub use secret::{SecretError, create_secret, read_certificate, read_key, read_secret};

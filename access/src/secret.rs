@@ -135,11 +135,8 @@ pub fn create_secret(path: &Path, text: &str) -> Result<(), SecretError> {
     written(options.open(path), path, text)
 }
 
-/// Appends `text` to a file, which is made with mode 0600 where it is missing.
+/// Appends `text` to a file that was read before, or is made with mode 0600.
 pub(crate) fn append_secret(path: &Path, text: &str) -> Result<(), SecretError> {
-    if fs::exists(path).unwrap_or(false) {
-        read_secret(path)?;
-    }
     let mut options = OpenOptions::new();
     options.append(true).create(true).mode(0o600);
     written(options.open(path), path, text)

@@ -8,9 +8,9 @@ mod top;
 mod value;
 mod write;
 
-use access::MasterArgs;
 use std::path::Path;
 
+use access::MasterArgs;
 use cli::{Exit, Failure, OrExit};
 use proto::v1::{GetJobRequest, GetJobResponse};
 use tui::text::{Charset, visible};

@@ -195,21 +195,21 @@ fn stuck(waiting: &[(Queue, Depth)]) -> Option<Finding> {
 }
 
 async fn permission(checkup: &Checkup, need: Need, config: &RabbitConfig) -> Finding {
-    let (check, role) = match need {
-        Need::Publisher => ("publisher", "publisher"),
-        Need::Worker => ("worker", "worker"),
-        Need::Master => ("master", "master"),
+    let role = match need {
+        Need::Publisher => "publisher",
+        Need::Worker => "worker",
+        Need::Master => "master",
     };
     match checkup.may(need).await {
-        Ok(()) => Finding::ok(check, format!("this user may do what a {role} does")),
+        Ok(()) => Finding::ok(role, format!("this user may do what a {role} does")),
         Err(error @ BrokerError::Forbidden { .. }) => {
             let run = format!(
                 "docs/broker.md, Users, has the rabbitmqctl set_permissions of a {role}, for namespace {}",
                 config.namespace()
             );
-            Finding::fail(check, error.to_string(), run)
+            Finding::fail(role, error.to_string(), run)
         }
-        Err(error) => Finding::fail(check, error.to_string(), ""),
+        Err(error) => Finding::fail(role, error.to_string(), ""),
     }
 }
 

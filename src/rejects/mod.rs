@@ -2,12 +2,12 @@
 
 mod sheets;
 
-use access::MasterArgs;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use access::Client;
+use access::MasterArgs;
 use cli::{Exit, Failure, OrExit};
 use proto::v1::{GetJobRequest, GetJobResponse, ListRejectsRequest, Reject, Violation};
 use serde::Serialize;

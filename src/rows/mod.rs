@@ -5,10 +5,10 @@ mod copy;
 mod sink;
 mod verdict;
 
-use access::MasterArgs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use access::MasterArgs;
 use cli::{Exit, Failure};
 use proto::v1::{GetJobRequest, GetJobResponse};
 use publisher::Ahead;

@@ -108,12 +108,16 @@ fn sample(model: &mut Model) {
 
 /// A second passed: rows that came since are shown, though nothing more came.
 fn turn_rows(model: &mut Model) {
-    let is_held = model.ahead.is_some();
-    let Some(state) = model.ahead.as_mut().or(model.state.as_mut()) else {
-        return;
-    };
-    state.turn_rows();
-    if let Some(rows) = state.rows().filter(|_| !is_held) {
+    if let Some(state) = model.ahead.as_mut().or(model.state.as_mut()) {
+        state.turn_rows();
+        observe(model);
+    }
+}
+
+/// Makes room for the rows that are shown, unless the view is held.
+fn observe(model: &mut Model) {
+    let state = model.state.as_ref().filter(|_| model.ahead.is_none());
+    if let Some(rows) = state.and_then(State::rows) {
         model.sheet.observe(rows);
     }
 }
@@ -123,16 +127,13 @@ fn hear(model: &mut Model, news: News) {
         News::Link(link) => model.link = link,
         News::Event { job_id, event } => {
             let charset = model.theme.charset;
-            let is_held = model.ahead.is_some();
             let state = match &mut model.ahead {
                 Some(ahead) => ahead,
                 None => model.state.get_or_insert_with(|| State::new(charset)),
             };
             state.apply(&job_id, *event);
             model.heard_ms = model.now_ms;
-            if let Some(rows) = state.rows().filter(|_| !is_held) {
-                model.sheet.observe(rows);
-            }
+            observe(model);
             sample(model);
         }
         News::Answer(answer) => take(model, answer),

@@ -6,7 +6,6 @@ use lapin::types::{FieldTable, ShortString};
 use lapin::{BasicProperties, Channel};
 
 use super::declare::Names;
-use super::failure::is_missing;
 use super::health::Health;
 use super::link::Link;
 use crate::address::RabbitConfig;
@@ -75,14 +74,7 @@ impl Checkup {
     ///
     /// When the broker does not say.
     pub async fn depth(&self, queue: Queue) -> Result<Option<Depth>, BrokerError> {
-        let channel = self.link.channel().await?;
-        let asked = self.names.state(&channel, queue);
-        let what = "tell a queue's depth";
-        match self.link.answered(what, asked).await? {
-            Ok(depth) => Ok(Some(depth)),
-            Err(error) if is_missing(&error) => Ok(None),
-            Err(error) => Err(self.link.peer.failed(what, error)),
-        }
+        self.names.depth(&self.link, queue).await
     }
 
     /// Whether a queue that is there is as rowmill declares it; where it is not, it is made.

@@ -76,14 +76,24 @@ impl Names {
         }
     }
 
-    /// Whether it is there, as far as this user is told; anybody may ask.
+    /// Whether it is there; anybody may ask.
     pub(super) async fn is_there(&self, link: &Link, queue: Queue) -> Result<bool, BrokerError> {
+        Ok(self.depth(link, queue).await?.is_some())
+    }
+
+    /// What waits in a queue. None: there is no such queue, or exchange where it tells many.
+    pub(super) async fn depth(
+        &self,
+        link: &Link,
+        queue: Queue,
+    ) -> Result<Option<Depth>, BrokerError> {
         // On a channel of its own, because what is not there closes the channel.
         let channel = link.channel().await?;
-        match link.answered(DECLARE, self.state(&channel, queue)).await? {
-            Ok(_) => Ok(true),
-            Err(error) if is_missing(&error) => Ok(false),
-            Err(error) => Err(link.peer.failed(DECLARE, error)),
+        let what = "tell a queue's depth";
+        match link.answered(what, self.state(&channel, queue)).await? {
+            Ok(depth) => Ok(Some(depth)),
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(link.peer.failed(what, error)),
         }
     }
 

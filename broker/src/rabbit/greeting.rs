@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::use_ring;
 use futures_util::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use lapin::tcp::{AMQPUriTcpExt, TLSConfig};
 use lapin::types::parsing::parse_field_table;
@@ -12,7 +13,6 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::uri::{AMQPScheme, AMQPUri};
 use tokio::time::timeout;
 
-use super::link::use_ring;
 use crate::address::RabbitConfig;
 use crate::error::BrokerError;
 

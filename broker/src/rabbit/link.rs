@@ -4,9 +4,10 @@
 use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd;
-use std::sync::{Arc, Once, OnceLock, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
+use access::use_ring;
 use futures_util::{Stream, StreamExt};
 use lapin::tcp::{AMQPUriTcpExt, OwnedTLSConfig, TLSConfig};
 use lapin::uri::{AMQPScheme, AMQPUri};
@@ -199,15 +200,6 @@ async fn connect(
         options,
     )
     .await
-}
-
-/// Makes ring the process's provider of cryptography, once: rustls refuses to guess.
-pub(super) fn use_ring() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // It fails where the process has chosen one already, which is as good.
-        drop(rustls::crypto::ring::default_provider().install_default());
-    });
 }
 
 fn node_address(uri: &AMQPUri) -> String {
