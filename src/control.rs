@@ -1,11 +1,13 @@
 //! `rowmill cancel`, `pause` and `resume`: whether a job's chunks are run.
 
-use access::MasterArgs;
-use cli::{Exit, Failure};
+use std::io::Write;
+
+use access::{Client, MasterArgs};
+use cli::{Exit, Failure, OrExit};
 use proto::v1::{CancelJobRequest, Job, PauseJobRequest, ResumeJobRequest};
 
-use crate::output::state_name;
-use crate::server::refused;
+use crate::output::{JobJson, state_name};
+use crate::server::ask;
 
 /// Which job
 #[derive(Debug, clap::Args)]
@@ -14,41 +16,53 @@ pub(crate) struct Args {
     #[arg(value_name = "JOB", add = crate::complete::jobs())]
     job: String,
 
+    /// Write the job as JSON, as `rowmill jobs --json` does
+    #[arg(long)]
+    json: bool,
+
     #[command(flatten)]
     master: MasterArgs,
 }
 
 impl Args {
     pub(crate) async fn cancel(self) -> Result<Exit, Failure> {
-        let mut client = self.master.connect().await?;
-        let answer = client
-            .cancel_job(CancelJobRequest { job_id: self.job })
-            .await
-            .map_err(|status| refused(&status))?;
-        Ok(say(answer.into_inner().job))
+        let request = CancelJobRequest {
+            job_id: self.job.clone(),
+        };
+        let client = self.master.connect().await?;
+        let cancel = async |mut client: Client| client.cancel_job(request.clone()).await;
+        let answer = ask(&client, &self.job, cancel).await?;
+        self.say(answer.job)
     }
 
     pub(crate) async fn pause(self) -> Result<Exit, Failure> {
-        let mut client = self.master.connect().await?;
-        let answer = client
-            .pause_job(PauseJobRequest { job_id: self.job })
-            .await
-            .map_err(|status| refused(&status))?;
-        Ok(say(answer.into_inner().job))
+        let request = PauseJobRequest {
+            job_id: self.job.clone(),
+        };
+        let client = self.master.connect().await?;
+        let pause = async |mut client: Client| client.pause_job(request.clone()).await;
+        let answer = ask(&client, &self.job, pause).await?;
+        self.say(answer.job)
     }
 
     pub(crate) async fn resume(self) -> Result<Exit, Failure> {
-        let mut client = self.master.connect().await?;
-        let answer = client
-            .resume_job(ResumeJobRequest { job_id: self.job })
-            .await
-            .map_err(|status| refused(&status))?;
-        Ok(say(answer.into_inner().job))
+        let request = ResumeJobRequest {
+            job_id: self.job.clone(),
+        };
+        let client = self.master.connect().await?;
+        let resume = async |mut client: Client| client.resume_job(request.clone()).await;
+        let answer = ask(&client, &self.job, resume).await?;
+        self.say(answer.job)
     }
-}
 
-fn say(job: Option<Job>) -> Exit {
-    let job = job.unwrap_or_default();
-    eprintln!("rowmill: job {} is {}", job.job_id, state_name(job.state()));
-    Exit::Ok
+    fn say(&self, job: Option<Job>) -> Result<Exit, Failure> {
+        let job = job.unwrap_or_default();
+        if self.json {
+            let json = serde_json::to_string(&JobJson::from(job)).or_exit(Exit::Usage)?;
+            writeln!(std::io::stdout(), "{json}").or_exit(Exit::Usage)?;
+        } else {
+            eprintln!("rowmill: job {} is {}", job.job_id, state_name(job.state()));
+        }
+        Ok(Exit::Ok)
+    }
 }

@@ -21,6 +21,10 @@ pub(crate) struct Args {
     #[command(subcommand)]
     verb: Verb,
 
+    /// Write JSON: of `list` one chunk a line
+    #[arg(long, global = true)]
+    json: bool,
+
     #[command(flatten)]
     master: MasterArgs,
 }
@@ -32,9 +36,6 @@ enum Verb {
         /// The job's id, or the beginning of it [default: every job]
         #[arg(value_name = "JOB", add = crate::complete::jobs())]
         job: Option<String>,
-        /// Write JSON, one chunk a line
-        #[arg(long)]
-        json: bool,
     },
     /// Show one dead chunk with its first rows
     Show {
@@ -94,15 +95,30 @@ struct DeadJson {
     stderr: String,
 }
 
+/// A dead chunk with what it carries.
+#[derive(Debug, Serialize)]
+struct DeadBodyJson {
+    #[serde(flatten)]
+    dead: DeadJson,
+    columns: Vec<String>,
+    /// The beginning of its CSV, without the header; what is not UTF-8 is U+FFFD.
+    body: String,
+    /// Of all of its CSV.
+    body_bytes: u64,
+}
+
 impl Args {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
         let mut client = self.master.connect().await?;
         match self.verb {
-            Verb::List { job, json } => list(client, job.unwrap_or_default(), json).await,
+            Verb::List { job } => list(client, job.unwrap_or_default(), self.json).await,
             Verb::Show { job, seq } => {
                 let request = GetDeadRequest { job_id: job, seq };
                 let shown = client.get_dead(request).await;
                 let shown = shown.map_err(|status| refused(&status))?.into_inner();
+                if self.json {
+                    return write(&DeadBodyJson::from(shown));
+                }
                 let mut out = std::io::stdout().lock();
                 show(&mut out, &shown).or_exit(Exit::Usage)?;
                 Ok(Exit::Ok)
@@ -111,6 +127,9 @@ impl Args {
                 let request = ReplayDeadRequest { job_id: job, seqs };
                 let replayed = client.replay_dead(request).await;
                 let replayed = replayed.map_err(|status| refused(&status))?.into_inner();
+                if self.json {
+                    return write(&serde_json::json!({ "replayed": replayed.replayed }));
+                }
                 eprintln!("rowmill: replayed: {}", replayed.replayed);
                 Ok(Exit::Ok)
             }
@@ -118,6 +137,9 @@ impl Args {
                 let request = DropDeadRequest { job_id: job, seqs };
                 let dropped = client.drop_dead(request).await;
                 let dropped = dropped.map_err(|status| refused(&status))?.into_inner();
+                if self.json {
+                    return write(&serde_json::json!({ "dropped": dropped.dropped }));
+                }
                 eprintln!("rowmill: dropped: {}", dropped.dropped);
                 Ok(Exit::Ok)
             }
@@ -217,6 +239,24 @@ fn state_name(state: DeadState) -> &'static str {
         DeadState::Dead => "dead",
         DeadState::Replaying => "replaying",
         DeadState::Dropped => "dropped",
+    }
+}
+
+/// Writes one JSON value, a line.
+fn write(json: &impl Serialize) -> Result<Exit, Failure> {
+    let json = serde_json::to_string(json).or_exit(Exit::Usage)?;
+    writeln!(std::io::stdout(), "{json}").or_exit(Exit::Usage)?;
+    Ok(Exit::Ok)
+}
+
+impl From<GetDeadResponse> for DeadBodyJson {
+    fn from(shown: GetDeadResponse) -> Self {
+        Self {
+            dead: shown.dead.unwrap_or_default().into(),
+            columns: shown.columns,
+            body: String::from_utf8_lossy(&shown.body).into_owned(),
+            body_bytes: shown.body_bytes,
+        }
     }
 }
 

@@ -10,11 +10,8 @@ use tonic::{Code, Status};
 
 use tui::words::worker_for;
 
-use crate::server::refused;
+use crate::server::{Unheard, is_fresh, refused};
 
-/// Between two attempts while the job's opening is on its way: in one process hardly any time.
-pub(crate) const UNHEARD_FIRST: Duration = Duration::from_millis(1);
-pub(crate) const UNHEARD_MOST: Duration = Duration::from_millis(100);
 /// Between two attempts while the master is away.
 pub(crate) const AWAY: Duration = Duration::from_millis(200);
 
@@ -39,7 +36,7 @@ where
 {
     let mut last = None;
     let mut client = connect().await?;
-    let mut unheard = UNHEARD_FIRST;
+    let mut unheard = Unheard::default();
     loop {
         let wait_ms = Meter::EVERY.as_millis() as u64;
         let request = GetJobRequest {
@@ -59,14 +56,13 @@ where
                 meter.show(&job.map(reading).unwrap_or_default());
                 last = response.job;
             }
-            Err(status) if is_passing(&status, patience) => {
+            Err(status) if is_passing(&status, patience, job_id) => {
                 meter.show(&Reading {
                     note: status.message().to_owned(),
                     ..Reading::default()
                 });
                 if status.code() == Code::NotFound {
-                    tokio::time::sleep(unheard).await;
-                    unheard = (2 * unheard).min(UNHEARD_MOST);
+                    unheard.wait().await;
                 } else {
                     tokio::time::sleep(AWAY).await;
                     client = reconnect(&connect, patience, |note| {
@@ -120,9 +116,9 @@ impl Patience {
 
 /// A status that has a source was made on this side, of a connection that failed; the master's own
 /// have none. A connection that ends in the middle of an answer makes an `Unknown` without one.
-pub(crate) fn is_passing(status: &Status, patience: Patience) -> bool {
+pub(crate) fn is_passing(status: &Status, patience: Patience, job_id: &str) -> bool {
     match status.code() {
-        Code::NotFound => patience.is_expected,
+        Code::NotFound => patience.is_expected || is_fresh(job_id),
         Code::Unavailable | Code::Unknown => true,
         _ => std::error::Error::source(status).is_some(),
     }

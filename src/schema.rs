@@ -10,14 +10,14 @@ use std::time::Duration;
 use access::MasterArgs;
 use cli::{Exit, Failure, Meter, OrExit};
 use engine::validate::propose;
-use proto::v1::{GetJobRequest, GetJobResponse};
+use proto::v1::GetJobResponse;
 use publisher::{InputArgs, Work, say_described};
 use tokio_util::sync::CancellationToken;
 
 use crate::follow::{Patience, follow};
 use crate::in_process::InProcess;
 use crate::output::read_json;
-use crate::server::refused;
+use crate::server;
 
 /// Propose a Table Schema for --schema: types, what is required, unique or one of few values, as far as
 /// a profile proves it
@@ -78,19 +78,10 @@ impl Args {
             }
             let id = path.to_str().filter(|text| is_id(text) && !path.exists());
             if let Some(id) = id {
-                return self.job(id).await;
+                return server::job(&self.master, id).await;
             }
         }
         self.profiled(shutdown).await
-    }
-
-    async fn job(&self, id: &str) -> Result<GetJobResponse, Failure> {
-        let request = GetJobRequest {
-            job_id: id.to_owned(),
-            wait_ms: 0,
-        };
-        let response = self.master.connect().await?.get_job(request).await;
-        Ok(response.map_err(|status| refused(&status))?.into_inner())
     }
 
     async fn profiled(&self, shutdown: &CancellationToken) -> Result<GetJobResponse, Failure> {

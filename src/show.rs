@@ -2,11 +2,11 @@
 
 use access::MasterArgs;
 use cli::{Exit, Failure};
-use proto::v1::{GetJobRequest, GetJobResponse};
+use proto::v1::GetJobResponse;
 use publisher::Described;
 
 use crate::output::{OutputArgs, gone, say_bad};
-use crate::server::refused;
+use crate::server;
 
 /// Print a job's result as it stands
 #[derive(Debug, clap::Args)]
@@ -24,20 +24,11 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
-        let mut client = self.master.connect().await?;
-        let request = GetJobRequest {
-            job_id: self.job,
-            wait_ms: 0,
-        };
-        let response = client
-            .get_job(request)
-            .await
-            .map_err(|status| refused(&status))?;
-        let response = response.get_ref();
-        if let Some(line) = described(response).and_then(|described| described.line()) {
+        let response = server::job(&self.master, &self.job).await?;
+        if let Some(line) = described(&response).and_then(|described| described.line()) {
             eprintln!("rowmill: {line}");
         }
-        write(&self.output, &self.master, response).await
+        write(&self.output, &self.master, &response).await
     }
 }
 

@@ -72,6 +72,13 @@ impl JobId {
         Self(Uuid::new_v5(&MESSAGES, words))
     }
 
+    /// When it was made, milliseconds since 1970 by the clock of who made it. Absent: it says nothing of
+    /// time.
+    pub fn made_unix_ms(self) -> Option<u64> {
+        let (seconds, nanos) = self.0.get_timestamp()?.to_unix();
+        Some(seconds * 1000 + u64::from(nanos / 1_000_000))
+    }
+
     /// The id of the chunk `seq` (0, 1, 2, …) of this job.
     pub fn chunk(self, seq: u64) -> ChunkId {
         ChunkId(Uuid::new_v5(&self.0, &seq.to_be_bytes()))
@@ -96,6 +103,13 @@ mod tests {
         assert_eq!(job.chunk(7), job.chunk(7));
         assert_ne!(job.chunk(7), job.chunk(8));
         assert_ne!(job.chunk(7), JobId::new().chunk(7));
+    }
+
+    #[test]
+    fn an_id_says_when_it_was_made() {
+        let made_ms = JobId::new().made_unix_ms().unwrap();
+        assert!(crate::unix_ms().abs_diff(made_ms) < 60_000, "{made_ms}");
+        assert_eq!(JobId::of_message(b"one").made_unix_ms(), None);
     }
 
     #[test]

@@ -12,11 +12,11 @@ use std::path::Path;
 
 use access::MasterArgs;
 use cli::{Exit, Failure, OrExit};
-use proto::v1::{GetJobRequest, GetJobResponse};
+use proto::v1::GetJobResponse;
 use tui::text::{Charset, visible};
 
 use crate::output::{read_json, width};
-use crate::server::refused;
+use crate::server;
 
 /// Show what changed between two profiles, what matters most first
 #[derive(Debug, clap::Args)]
@@ -70,22 +70,12 @@ impl Args {
         let response = if Path::new(side).is_file() {
             read_file(side)?
         } else {
-            self.job(side).await?
+            server::job(&self.master, side).await?
         };
         if response.partial {
             eprintln!("rowmill: {} is partial: it may still change", visible(side));
         }
         Ok(response)
-    }
-
-    async fn job(&self, id: &str) -> Result<GetJobResponse, Failure> {
-        let mut client = self.master.connect().await?;
-        let request = GetJobRequest {
-            job_id: id.to_owned(),
-            wait_ms: 0,
-        };
-        let response = client.get_job(request).await;
-        Ok(response.map_err(|status| refused(&status))?.into_inner())
     }
 }
 

@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use access::Client;
 use access::MasterArgs;
 use cli::{Exit, Failure, OrExit};
-use proto::v1::{GetJobRequest, GetJobResponse, ListRejectsRequest, Reject, Violation};
+use proto::v1::{GetJobResponse, ListRejectsRequest, Reject, Violation};
 use serde::Serialize;
 
 use crate::output::{Align, Table, gone, width};
-use crate::server::refused;
+use crate::server::{self, refused};
 use crate::spreadsheet::SpreadsheetArgs;
 use sheets::{Sheets, Target};
 
@@ -117,19 +117,13 @@ pub(crate) struct Exported {
 
 impl Args {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
-        let mut client = self.master.connect().await?;
-        let request = GetJobRequest {
-            job_id: self.job.clone(),
-            wait_ms: 0,
-        };
-        let job = client.get_job(request).await;
-        let job = job.map_err(|status| refused(&status))?.into_inner();
+        let job = server::job(&self.master, &self.job).await?;
         if let Some(line) = job.job.as_ref().and_then(gone) {
             return Err(Failure::message(Exit::Usage, line));
         }
         let job_id = job.job.as_ref().map_or("", |job| &job.job_id);
         let place = self.place(&job)?;
-        let exported = export(client, job_id, place).await?;
+        let exported = export(self.master.connect().await?, job_id, place).await?;
         exported.say();
         Ok(Exit::Ok)
     }

@@ -9,8 +9,8 @@ use proto::v1::{OutputEnd, OutputHead, OutputPart, OutputRows, ReadOutputRequest
 use tonic::{Code, Status};
 
 use super::Sink;
-use crate::follow::{AWAY, Patience, UNHEARD_FIRST, UNHEARD_MOST, is_passing, reconnect};
-use crate::server::refused;
+use crate::follow::{AWAY, Patience, is_passing, reconnect};
+use crate::server::{Unheard, refused};
 
 /// Which rows, and how.
 #[derive(Debug, Clone, Copy)]
@@ -45,13 +45,12 @@ where
 {
     let mut client = connect().await?;
     let mut written = Written::default();
-    let mut unheard = UNHEARD_FIRST;
+    let mut unheard = Unheard::default();
     loop {
         match read(&mut client, wanted, &mut written, sink, &mut settled).await {
             Ok(end) => return Ok(end),
             Err(Stop::Lost(status)) if status.code() == Code::NotFound => {
-                tokio::time::sleep(unheard).await;
-                unheard = (2 * unheard).min(UNHEARD_MOST);
+                unheard.wait().await;
             }
             Err(Stop::Lost(status)) => {
                 eprintln!(
@@ -94,7 +93,7 @@ async fn read(
         token: written.token.clone(),
     };
     let ended = |status: Status| {
-        if is_passing(&status, wanted.patience) {
+        if is_passing(&status, wanted.patience, wanted.job_id) {
             Stop::Lost(status)
         } else {
             Stop::Failed(refused(&status))

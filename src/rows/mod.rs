@@ -2,6 +2,7 @@
 //! while the job runs.
 
 mod copy;
+mod json;
 mod sink;
 mod verdict;
 
@@ -10,12 +11,11 @@ use std::sync::Arc;
 
 use access::MasterArgs;
 use cli::{Exit, Failure};
-use proto::v1::{GetJobRequest, GetJobResponse};
 use publisher::Ahead;
 use tokio_util::sync::CancellationToken;
 
 use crate::follow::Patience;
-use crate::server::refused;
+use crate::server;
 use crate::spreadsheet::SpreadsheetArgs;
 pub(crate) use copy::{Wanted, copy};
 pub(crate) use sink::Sink;
@@ -46,6 +46,10 @@ pub(crate) struct Args {
     /// Wait for the rows of a job that is not finished [default: write what is there]
     #[arg(long)]
     follow: bool,
+
+    /// Write JSON, one row a line, by the header's names; every value is a string
+    #[arg(long, conflicts_with = "safe_spreadsheet")]
+    json: bool,
 
     #[command(flatten)]
     safe: SpreadsheetArgs,
@@ -99,9 +103,12 @@ impl RowsArgs {
 impl Args {
     pub(crate) async fn run(self, shutdown: CancellationToken) -> Result<Exit, Failure> {
         // A job that has no rows leaves no file behind.
-        let job = self.job().await?;
+        let job = server::job(&self.master, &self.job).await?;
         let job_id = job.job.as_ref().map_or("", |job| &job.job_id);
         let mut sink = Sink::open(&self.output)?.guarded(self.safe);
+        if self.json {
+            sink = sink.json();
+        }
         let closed = sink.closed();
         let wanted = Wanted {
             job_id,
@@ -125,16 +132,7 @@ impl Args {
                 return Err(failure);
             }
         };
-        let job = self.job().await?;
+        let job = server::job(&self.master, &self.job).await?;
         finish(sink, &Came::new(end, &job), Later::Yes).await
-    }
-
-    async fn job(&self) -> Result<GetJobResponse, Failure> {
-        let request = GetJobRequest {
-            job_id: self.job.clone(),
-            wait_ms: 0,
-        };
-        let job = self.master.connect().await?.get_job(request).await;
-        Ok(job.map_err(|status| refused(&status))?.into_inner())
     }
 }

@@ -13,6 +13,7 @@ use cli::{Exit, Failure, Formulas};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::task::spawn_blocking;
 
+use super::json::JsonLines;
 use crate::spreadsheet::SpreadsheetArgs;
 
 /// How often it is looked whether anybody reads.
@@ -26,8 +27,16 @@ pub(crate) struct Sink {
     name: String,
     /// Where the file is, and what it is to be called. Absent: it is written as it is.
     part: Option<Part>,
-    /// What guards cells that look like formulas. Absent: nothing does.
-    formulas: Option<Formulas>,
+    shape: Shape,
+}
+
+/// What becomes of the CSV on its way.
+#[derive(Debug)]
+enum Shape {
+    AsItIs,
+    /// Cells that look like formulas are guarded.
+    Guarded(Formulas),
+    Json(Box<JsonLines>),
 }
 
 #[derive(Debug)]
@@ -47,7 +56,7 @@ impl Sink {
                 file: Arc::new(stdout.into()),
                 name: "stdout".to_owned(),
                 part: None,
-                formulas: None,
+                shape: Shape::AsItIs,
             });
         }
         let name = path.display().to_string();
@@ -66,15 +75,27 @@ impl Sink {
             file: Arc::new(file),
             name,
             part,
-            formulas: None,
+            shape: Shape::AsItIs,
         })
     }
 
     /// The same, and what is written is safe to be opened by a spreadsheet, if that is wanted.
     #[must_use]
     pub(crate) fn guarded(self, safe: SpreadsheetArgs) -> Self {
+        if !safe.safe_spreadsheet {
+            return self;
+        }
         Self {
-            formulas: safe.safe_spreadsheet.then(Formulas::default),
+            shape: Shape::Guarded(Formulas::default()),
+            ..self
+        }
+    }
+
+    /// The same, and what is written is JSON, an object a record.
+    #[must_use]
+    pub(crate) fn json(self) -> Self {
+        Self {
+            shape: Shape::Json(Box::default()),
             ..self
         }
     }
@@ -86,12 +107,13 @@ impl Sink {
 
     /// Writes bytes of CSV; when this returns well, whoever reads can have them.
     pub(crate) async fn write(&mut self, bytes: Bytes) -> Result<(), Failure> {
-        let Some(formulas) = &mut self.formulas else {
-            return self.write_through(bytes).await;
-        };
-        let mut guarded = Vec::new();
-        formulas.feed(&bytes, &mut guarded);
-        self.write_through(guarded.into()).await
+        let mut shaped = Vec::new();
+        match &mut self.shape {
+            Shape::AsItIs => return self.write_through(bytes).await,
+            Shape::Guarded(formulas) => formulas.feed(&bytes, &mut shaped),
+            Shape::Json(lines) => lines.feed(&bytes, &mut shaped),
+        }
+        self.write_through(shaped.into()).await
     }
 
     async fn write_through(&self, bytes: Bytes) -> Result<(), Failure> {
@@ -118,9 +140,13 @@ impl Sink {
 
     /// All of it is there: it is put on disk, and gets its name.
     pub(crate) async fn keep(mut self) -> Result<(), Failure> {
-        if let Some(formulas) = &mut self.formulas {
-            let mut rest = Vec::new();
-            formulas.finish(&mut rest);
+        let mut rest = Vec::new();
+        match &mut self.shape {
+            Shape::AsItIs => {}
+            Shape::Guarded(formulas) => formulas.finish(&mut rest),
+            Shape::Json(lines) => lines.finish(&mut rest),
+        }
+        if !rest.is_empty() {
             self.write_through(rest.into()).await?;
         }
         let Some(part) = self.part else {
@@ -231,7 +257,7 @@ mod tests {
     async fn a_reader_that_goes_away_is_noticed_without_a_write() {
         let (reader, writer) = io::pipe().unwrap();
         let mut sink = Sink {
-            formulas: None,
+            shape: Shape::AsItIs,
             file: Arc::new(std::os::fd::OwnedFd::from(writer).into()),
             name: "a pipe".to_owned(),
             part: None,
