@@ -1,8 +1,16 @@
 //! The command line as a whole. Each role brings its own arguments.
 
+use std::sync::LazyLock;
+
 use clap::{Parser, Subcommand};
 use cli::{Exit, Failure, Log};
 use tokio_util::sync::CancellationToken;
+
+/// Which rowmill this is, built from what, and which messages it understands.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let (version, build) = (proto::VERSION, env!("ROWMILL_BUILD"));
+    format!("{version} ({build}, protocol {})", proto::PROTOCOL)
+});
 
 /// A CSV mill: pipe CSV into a publisher, start workers on as many hosts as you like, watch it all
 /// in a terminal
@@ -11,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug, Parser)]
 #[command(
     name = "rowmill",
-    version,
+    version = VERSION.as_str(),
     propagate_version = true,
     arg_required_else_help = true
 )]
@@ -45,6 +53,7 @@ enum Role {
     Resume(crate::control::Args),
     Dead(crate::dead::Args),
     Doctor(crate::doctor::Args),
+    Config(crate::config::Args),
     Token(crate::token::Args),
     Cert(crate::cert::Args),
     Key(crate::key::Args),
@@ -85,6 +94,7 @@ impl Command {
             Role::Resume(args) => args.resume().await,
             Role::Dead(args) => args.run().await,
             Role::Doctor(args) => args.run().await,
+            Role::Config(args) => args.run(),
             Role::Token(args) => args.run(),
             Role::Cert(args) => args.run(),
             Role::Key(args) => args.run(),

@@ -8,6 +8,7 @@ use access::MasterArgs;
 use clap::{CommandFactory, Parser};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use clap_complete::env::CompleteEnv;
+use cli::Settings;
 use proto::v1::{Job, ListJobsRequest};
 
 use crate::command::Command;
@@ -42,7 +43,7 @@ fn candidate(job: &Job) -> CompletionCandidate {
     CompletionCandidate::new(&job.job_id).help(Some(told.into()))
 }
 
-/// The master that the environment names.
+/// The master that the environment names, or `rowmill.toml`.
 #[derive(Debug, Parser)]
 struct ByEnvironment {
     #[command(flatten)]
@@ -52,7 +53,8 @@ struct ByEnvironment {
 /// None where there is no master, or it does not answer in time: then there is nothing to offer, and no
 /// line of a shell is the place to say why.
 fn known() -> Option<Vec<Job>> {
-    let arguments = ByEnvironment::try_parse_from(["rowmill"]).ok()?;
+    let settings = Settings::find().ok()?;
+    let arguments: ByEnvironment = cli::try_parse_from(&settings, ["rowmill".into()]).ok()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

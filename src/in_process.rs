@@ -7,6 +7,7 @@ use broker::{Broker, Limit, Memory, Queue};
 use cli::{Exit, Failure, OrExit};
 use hyper_util::rt::TokioIo;
 use master::{Keep, Listen, MasterError, Place};
+use telemetry::Watched;
 use tempfile::TempDir;
 use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
@@ -65,6 +66,7 @@ impl InProcess {
             listen: Listen::InProcess(accepted),
             // The directory goes with the process.
             keep: Keep::default(),
+            watched: Watched::default(),
         };
         let stop = shutdown.clone();
         roles.spawn(async move { Ok(master::run(master, stop).await?) });
@@ -77,6 +79,7 @@ impl InProcess {
             lane: None,
             commands,
             signing: None,
+            watched: Watched::default(),
         };
         let stop = shutdown.clone();
         roles.spawn(async move { Ok(worker::run(worker, stop).await?) });

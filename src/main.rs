@@ -3,6 +3,7 @@
 mod cert;
 mod command;
 mod complete;
+mod config;
 mod control;
 mod dead;
 mod diff;
@@ -28,10 +29,8 @@ mod workers;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
     complete::answer_shell();
-    let command = command::Command::parse();
+    let command: command::Command = cli::parse();
     cli::run(command.log(), |shutdown| command.run(shutdown))
 }

@@ -22,7 +22,10 @@ pub(crate) async fn job(master: &MasterArgs, job: &str) -> Result<GetJobResponse
         wait_ms: 0,
     };
     let client = master.connect().await?;
-    ask(&client, job, async |mut client| client.get_job(request.clone()).await).await
+    ask(&client, job, async |mut client| {
+        client.get_job(request.clone()).await
+    })
+    .await
 }
 
 /// Asks about the job that `job` names, and asks again while it is so new that the master may not have

@@ -2,11 +2,15 @@
 //! progress. It knows nothing of jobs, and imports nothing of ours.
 
 mod exit;
+mod log;
 mod meter;
 mod process;
+mod settings;
 mod spreadsheet;
 
 pub use exit::{Exit, Failure, OrExit};
+pub use log::{Log, LogArgs, LogFormat};
 pub use meter::{Meter, Reading};
-pub use process::{Log, LogFormat, run};
+pub use process::run;
+pub use settings::{Origin, Setting, Settings, SettingsError, parse, try_parse_from};
 pub use spreadsheet::{Formulas, Spreadsheet};

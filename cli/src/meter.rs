@@ -84,7 +84,7 @@ impl Meter {
 
 fn draw(bar: &ProgressBar, reading: &Reading) {
     let template = if reading.total_bytes.is_some() {
-        "{bar:28.cyan/blue} {percent:>3} %  {bytes}  {binary_bytes_per_sec}  {msg}"
+        "{bar:28.cyan/blue} {percent:>3} %  {bytes}  {binary_bytes_per_sec}  {eta:>4}  {msg}"
     } else {
         "{spinner:.cyan} {bytes}  {binary_bytes_per_sec}  {msg}"
     };
@@ -115,10 +115,20 @@ fn line(reading: &Reading, elapsed: Duration) -> String {
         HumanBytes(rate),
         HumanDuration(elapsed)
     );
+    if let Some(left) = left(reading, elapsed) {
+        line += &format!(", {} to go", HumanDuration(left));
+    }
     if !reading.note.is_empty() {
         line += &format!("; {}", reading.note);
     }
     line
+}
+
+/// How long the rest takes, if it is as fast as what is done was on the whole.
+fn left(reading: &Reading, elapsed: Duration) -> Option<Duration> {
+    let rest = reading.total_bytes?.checked_sub(reading.bytes)?;
+    let seconds = elapsed.as_secs_f64() * rest as f64 / reading.bytes as f64;
+    Duration::try_from_secs_f64(seconds).ok()
 }
 
 #[cfg(test)]
@@ -135,7 +145,7 @@ mod tests {
         };
         assert_eq!(
             line(&reading, Duration::from_secs(3)),
-            "3.00 MiB of 4.00 MiB (75 %), 12,345 rows, 1.00 MiB/s, for 3 seconds; the queue is full"
+            "3.00 MiB of 4.00 MiB (75 %), 12,345 rows, 1.00 MiB/s, for 3 seconds, 1 second to go; the queue is full"
         );
     }
 }

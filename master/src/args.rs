@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use access::{ServeArgs, ServeError};
 use broker::BrokerArgs;
-use cli::{Exit, Failure, Log, LogFormat, OrExit};
+use cli::{Exit, Failure, Log, LogArgs, OrExit};
+use telemetry::WatchArgs;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -47,17 +48,11 @@ pub struct Args {
     #[command(flatten)]
     serve: ServeArgs,
 
-    /// How to log.
-    #[arg(
-        help = "How to log: text, or json with one object a line; ROWMILL_LOG says how much (warn, info, debug, or \
-                by module as in info,master=debug) [default: text]",
-        long,
-        value_name = "FORMAT",
-        env = "ROWMILL_LOG_FORMAT",
-        default_value_t,
-        hide_default_value = true
-    )]
-    log_format: LogFormat,
+    #[command(flatten)]
+    watch: WatchArgs,
+
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 /// What is wrong with the arguments, or with what they name.
@@ -77,6 +72,9 @@ pub(crate) enum ArgsError {
     /// Who may ask.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// How it is to be watched.
+    #[error(transparent)]
+    Watch(#[from] telemetry::ArgsError),
     /// No directory is known.
     #[error("there is no home directory to remember jobs in; name one with --data DIR")]
     NoData,
@@ -85,7 +83,7 @@ pub(crate) enum ArgsError {
 impl Args {
     /// How it logs.
     pub fn log(&self) -> Log {
-        Log::Service(self.log_format)
+        self.log.service()
     }
 
     /// Runs a master as the command line says, to its exit code.
@@ -118,6 +116,7 @@ impl Args {
             place: Place::Directory(data),
             listen: self.bind().await?,
             keep: self.keep,
+            watched: self.watch.watched("rowmill-master").await?,
         })
     }
 

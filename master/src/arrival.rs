@@ -59,6 +59,13 @@ pub enum ArrivalError {
 }
 
 impl Arrival {
+    /// The job that it is of.
+    pub(crate) fn job(&self) -> JobId {
+        let (Self::Open(id, _) | Self::Seal(id, _) | Self::Result(id, _) | Self::Death(id, _)) =
+            self;
+        *id
+    }
+
     /// Whether workers, or those who tell them, have to hear of it at once: a chunk that was set aside,
     /// or a job that has a rate.
     pub(crate) fn is_of_control(&self) -> bool {

@@ -69,18 +69,15 @@ impl Board {
     pub(crate) fn committed(&mut self, arrivals: &[Arrival], duplicates: u64, now_ms: u64) {
         self.master.duplicates += duplicates;
         for arrival in arrivals {
-            let (Arrival::Open(id, _)
-            | Arrival::Seal(id, _)
-            | Arrival::Result(id, _)
-            | Arrival::Death(id, _)) = arrival;
-            let lately = self.lately.entry(*id).or_default();
+            let id = arrival.job();
+            let lately = self.lately.entry(id).or_default();
             lately.heard_ms = now_ms;
             if let Some((chunks, _)) = &mut lately.chunks {
                 chunks.take(arrival);
             }
             if let Arrival::Result(_, result) = arrival {
                 lately.latest.add(&result.sample);
-                self.moved = Some(*id);
+                self.moved = Some(id);
             }
         }
     }
@@ -176,6 +173,15 @@ impl Board {
         if let Some(lately) = self.lately.get_mut(&id) {
             lately.chunks = None;
         }
+    }
+
+    /// Where each job stands.
+    pub(crate) fn states(&self, store: &Store, now_ms: u64) -> impl Iterator<Item = JobState> {
+        let state = move |job: &Job| {
+            let lately = self.lately.get(&job.id);
+            job.state(self.heard_ms(job, lately), now_ms)
+        };
+        store.jobs().map(state)
     }
 
     /// One job as the dashboard shows it.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use broker::{Backoff, Broker, BrokerError, Consumer, Delivery, Queue, Receipt, Session};
 use proto::Payload;
 use proto::v1::{BrokerState, BrokerStatus, LaneStatus, WorkerState};
+use telemetry::{Span, Stage, Tracer};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -21,6 +22,7 @@ use crate::arrival::Arrival;
 use crate::batch::{BATCH, Batch};
 use crate::control;
 use crate::keeper::Handle;
+use crate::metrics::Metrics;
 use crate::run::MasterError;
 use crate::store::{Place, StoreError};
 
@@ -37,6 +39,8 @@ pub(crate) struct Intake {
     keeper: Handle,
     /// How long a batch waits for company. Only a commit that waits for a disk is worth it.
     gather: Duration,
+    metrics: Metrics,
+    tracer: Tracer,
 }
 
 /// Why a session ended.
@@ -51,7 +55,13 @@ pub(crate) enum SessionError {
 }
 
 impl Intake {
-    pub(crate) fn new(broker: Broker, keeper: Handle, place: &Place) -> Self {
+    pub(crate) fn new(
+        broker: Broker,
+        keeper: Handle,
+        place: &Place,
+        metrics: Metrics,
+        tracer: Tracer,
+    ) -> Self {
         let gather = match place {
             Place::Memory { .. } => Duration::ZERO,
             Place::Directory(_) => Duration::from_millis(20),
@@ -60,6 +70,8 @@ impl Intake {
             broker,
             keeper,
             gather,
+            metrics,
+            tracer,
         }
     }
 
@@ -108,8 +120,14 @@ impl Intake {
         self.keeper.broker(self.status()).await?;
 
         let mut parts = JoinSet::new();
-        parts.spawn(commit_batches(results, self.keeper.clone(), self.gather));
-        parts.spawn(commit_batches(dead, self.keeper.clone(), self.gather));
+        let commits = Commits {
+            keeper: self.keeper.clone(),
+            gather: self.gather,
+            metrics: self.metrics.clone(),
+            tracer: self.tracer.clone(),
+        };
+        parts.spawn(commits.clone().run(results));
+        parts.spawn(commits.run(dead));
         let newcomer = Arc::new(Notify::new());
         parts.spawn(hear(telemetry, self.keeper.clone(), Arc::clone(&newcomer)));
         parts.spawn(control::broadcast(
@@ -170,22 +188,78 @@ impl Intake {
     }
 }
 
-/// Takes batches until something fails; acknowledges each message once its effect is on disk.
-async fn commit_batches(
-    mut consumer: Consumer,
+/// Takes messages from a queue and has them committed.
+#[derive(Clone)]
+struct Commits {
     keeper: Handle,
     gather: Duration,
-) -> Result<Infallible, SessionError> {
-    loop {
-        let mut batch = Batch::default();
-        for delivery in next_batch(&mut consumer, gather).await? {
-            if delivery.redelivered {
-                tracing::debug!("took a redelivered message");
+    metrics: Metrics,
+    tracer: Tracer,
+}
+
+impl Commits {
+    /// Takes batches until something fails; acknowledges each message once its effect is on disk.
+    async fn run(self, mut consumer: Consumer) -> Result<Infallible, SessionError> {
+        loop {
+            let mut batch = Batch::default();
+            let mut taken = Vec::new();
+            for delivery in next_batch(&mut consumer, self.gather).await? {
+                if delivery.redelivered {
+                    let job = delivery.message.as_ref().ok();
+                    let job = job.map(|envelope| &envelope.correlation_id);
+                    tracing::debug!(job, "took a redelivered message");
+                }
+                taken.extend(Taken::new(&delivery, &self.tracer));
+                let read = Arrival::read(&delivery).await;
+                self.metrics.unreadable.inc_by(u64::from(read.is_err()));
+                batch.take(read, delivery.receipt);
             }
-            batch.take(Arrival::read(&delivery).await, delivery.receipt);
+            let keep =
+                async |arrivals| Ok::<(), SessionError>(self.keeper.commit(arrivals).await??);
+            let kept = batch.commit(keep).await;
+            let error = kept.as_ref().err().map(ToString::to_string);
+            for taken in taken {
+                self.committed(taken, error.clone());
+            }
+            settle(kept?).await?;
         }
-        let keep = async |arrivals| Ok::<(), SessionError>(keeper.commit(arrivals).await??);
-        settle(batch.commit(keep).await?).await?;
+    }
+
+    fn committed(&self, taken: Taken, error: Option<String>) {
+        if error.is_none() {
+            let took_ms = proto::unix_ms().saturating_sub(taken.made_unix_ms);
+            self.metrics.commit_latency.observe(took_ms as f64 / 1e3);
+        }
+        if let Some(span) = taken.span {
+            self.tracer.end(span, error, []);
+        }
+    }
+}
+
+/// What became of a chunk, on its way to the disk.
+#[derive(Clone, Copy)]
+struct Taken {
+    made_unix_ms: u64,
+    /// Where somebody is told of it.
+    span: Option<Span>,
+}
+
+impl Taken {
+    /// Nothing, of a message that is of no chunk.
+    fn new(delivery: &Delivery, tracer: &Tracer) -> Option<Self> {
+        let envelope = delivery.message.as_ref().ok()?;
+        let (job, seq) = match envelope.payload.as_ref() {
+            Payload::Result(result) => (result.job_id.parse().ok()?, result.seq),
+            Payload::Dead(dead) => {
+                let chunk = dead.chunk.as_ref()?;
+                (chunk.job_id.parse().ok()?, chunk.seq)
+            }
+            _ => return None,
+        };
+        Some(Self {
+            made_unix_ms: envelope.made_unix_ms,
+            span: tracer.begin(Stage::Commit, job, seq),
+        })
     }
 }
 

@@ -148,7 +148,7 @@ impl Keeper {
                 Some(paths)
             }
             Err(error) => {
-                tracing::error!(%error, "a job's rows cannot be removed");
+                tracing::error!(job = %id, %error, "a job's rows cannot be removed");
                 None
             }
         }

@@ -1,7 +1,9 @@
 //! The keeper: one thread that owns the store and the board. Others send it messages; it alone
 //! waits for the disk, so the reactor never does.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use engine::operation::{Finished, Merged};
 use proto::JobId;
@@ -14,6 +16,7 @@ use crate::board::{Board, newest_first};
 use crate::dead::listed;
 use crate::events::Events;
 use crate::job::Job;
+use crate::metrics::{Counted, Metrics};
 use crate::store::{Store, StoreError};
 use crate::view::{Sight, View};
 
@@ -49,6 +52,7 @@ pub(crate) struct Handle {
 pub(crate) struct Keeper {
     pub(crate) store: Store,
     pub(crate) board: Board,
+    metrics: Metrics,
     /// The view made last, and when.
     pub(crate) view: Option<(u64, View)>,
     /// What happened lately.
@@ -68,7 +72,11 @@ fn gone() -> Status {
 
 impl Handle {
     /// Starts the keeper's thread; it ends when every handle is dropped.
-    pub(crate) fn start(store: Store, master: MasterStatus) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        store: Store,
+        master: MasterStatus,
+        metrics: Metrics,
+    ) -> std::io::Result<Self> {
         let (mailbox, mut messages) = mpsc::channel(MAILBOX);
         let (finished_sender, finished) = watch::channel(0);
         let (controlled_sender, controlled) = watch::channel(0);
@@ -76,6 +84,7 @@ impl Handle {
         let mut keeper = Keeper {
             store,
             board: Board::new(master),
+            metrics,
             view: None,
             events: Events::default(),
             finished: finished_sender,
@@ -160,10 +169,16 @@ impl Keeper {
             Message::Commit { arrivals, done } => drop(done.send(self.commit(&arrivals))),
             Message::Beat(beat) => self.board.hear(beat, proto::unix_ms()),
             Message::Broker(status) => {
+                self.metrics.broker(&status);
                 self.board.broker(status);
                 self.view = None;
                 // It comes once a second, so that what happens is noted though nobody watches.
-                self.view(proto::unix_ms());
+                let now_ms = proto::unix_ms();
+                self.view(now_ms);
+                self.metrics.jobs(self.board.states(&self.store, now_ms));
+                let workers = self.board.workers(now_ms);
+                self.metrics
+                    .workers(workers.iter().map(|worker| worker.state()));
             }
             Message::Ask(question) => question(self),
         }
@@ -171,7 +186,20 @@ impl Keeper {
 
     fn commit(&mut self, arrivals: &[Arrival]) -> Result<(), StoreError> {
         let now_ms = proto::unix_ms();
+        let began = Instant::now();
+        let before: HashMap<JobId, Counted> = arrivals
+            .iter()
+            .map(Arrival::job)
+            .map(|id| (id, Counted::of(self.store.job(id))))
+            .collect();
         let applied = self.store.apply(arrivals, now_ms)?;
+        self.metrics.commit.observe(began.elapsed().as_secs_f64());
+        self.metrics.messages.inc_by(arrivals.len() as u64);
+        self.metrics.duplicates.inc_by(applied.duplicates);
+        for (id, before) in before {
+            self.metrics
+                .counted(before, Counted::of(self.store.job(id)));
+        }
         self.board.committed(arrivals, applied.duplicates, now_ms);
         for job in applied.touched.iter().filter_map(|id| self.store.job(*id)) {
             self.board.moved(job, now_ms);
@@ -191,6 +219,7 @@ impl Keeper {
         }
         let ended = (applied.finished.len() + applied.stopped.len()) as u64;
         if ended > 0 {
+            self.metrics.jobs_finished.inc_by(ended);
             self.finished.send_modify(|count| *count += ended);
         }
         self.moved.send_modify(|count| *count += 1);

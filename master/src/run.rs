@@ -2,12 +2,14 @@
 
 use broker::{Broker, BrokerError};
 use proto::v1::{BrokerState, BrokerStatus, MasterStatus};
+use telemetry::Watched;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::intake::Intake;
 use crate::keep::{Keep, see_to};
 use crate::keeper::Handle;
+use crate::metrics::Metrics;
 pub use crate::server::Listen;
 pub use crate::store::Place;
 use crate::store::{Store, StoreError};
@@ -23,6 +25,8 @@ pub struct Config {
     pub listen: Listen,
     /// How much of the rows and rejects of finished jobs stays.
     pub keep: Keep,
+    /// How it is watched from outside.
+    pub watched: Watched,
 }
 
 /// Why a master ends other than by being told to.
@@ -59,6 +63,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Mast
         place,
         listen,
         keep,
+        watched,
     } = config;
     let store = Store::open(&place)?;
     if let Listen::Tcp(listener, gate) = &listen
@@ -67,9 +72,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Mast
         let scheme = if gate.tls.is_some() { "https" } else { "http" };
         tracing::info!("listening at {scheme}://{address}");
     }
+    let (metrics, catalog) = Metrics::new();
     let status = starting(&broker);
-    let keeper =
-        Handle::start(store, status).map_err(|error| MasterError::Machinery(error.to_string()))?;
+    let keeper = Handle::start(store, status, metrics.clone())
+        .map_err(|error| MasterError::Machinery(error.to_string()))?;
 
     let mut tasks = JoinSet::new();
     tasks.spawn(crate::server::serve(
@@ -85,9 +91,13 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Mast
             () = stop.cancelled() => Ok(()),
         }
     });
-    let intake = Intake::new(broker, keeper, &place);
+    let tracer = watched.tracer;
+    let intake = Intake::new(broker, keeper, &place, metrics, tracer.clone());
     let stop = shutdown.clone();
     tasks.spawn(async move { intake.run(stop).await });
+
+    let mut scraped = JoinSet::new();
+    scraped.spawn(telemetry::serve(watched.metrics, catalog));
 
     let mut outcome = Ok(());
     while let Some(ended) = tasks.join_next().await {
@@ -96,6 +106,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Mast
         shutdown.cancel();
         outcome = outcome.and(ended);
     }
+    tracer.finish().await;
     outcome
 }
 

@@ -8,7 +8,9 @@ use broker::BrokerArgs;
 use cli::{Exit, Failure, Meter, OrExit, Reading};
 use engine::chunk::Packing;
 use proto::{JobId, Lane};
+use telemetry::TraceArgs;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::ahead::Ahead;
 use crate::exec_args::ExecArgs;
@@ -50,6 +52,9 @@ pub struct Args {
     /// 3 ms of a core a MiB here and 1 ms there, which the broker spends less
     #[arg(long, value_name = "HOW", default_value = "zstd")]
     compress: Compress,
+
+    #[command(flatten)]
+    trace: TraceArgs,
 
     #[command(flatten)]
     going_on: GoingOnArgs,
@@ -118,12 +123,17 @@ impl Args {
         let first_connect = Duration::from_secs(self.connect_timeout);
         let packing = self.compress.into();
         let signing = self.signing.key().or_exit(Exit::Usage)?;
+        let tracer = self
+            .trace
+            .tracer("rowmill-publisher")
+            .or_exit(Exit::Usage)?;
         match self.going_on.found(self.input.files())? {
             None => {
                 let mut config = self.input.config(broker, first_connect, &self.work())?;
                 config.keeping = self.going_on.keeping(&config.wanted.sources)?;
                 config.packing = packing;
                 config.signing = signing;
+                config.tracer = tracer;
                 config.lane = self.lane.map_or_else(String::new, |lane| lane.to_string());
                 Ok(Ok(config))
             }
@@ -133,6 +143,7 @@ impl Args {
                 let mut config = unfinished.config(broker, first_connect);
                 config.packing = packing;
                 config.signing = signing;
+                config.tracer = tracer;
                 Ok(Ok(config))
             }
         }
@@ -159,13 +170,15 @@ impl Args {
             }
         };
         let (progress, job) = (Arc::clone(&config.progress), config.job);
+        let tracer = config.tracer.clone();
+        let span = tracing::error_span!("publish", %job);
         let mut meter = Meter::new(self.input.is_quiet());
         let mut ticks = tokio::time::interval(Meter::EVERY);
         let mut opened = Some(|job| {
             say_described(&progress, self.input.is_quiet());
             opened(job);
         });
-        let mut publishing = std::pin::pin!(crate::run(config, shutdown));
+        let mut publishing = std::pin::pin!(crate::run(config, shutdown).instrument(span));
         let outcome = loop {
             tokio::select! {
                 outcome = &mut publishing => break outcome,
@@ -176,6 +189,7 @@ impl Args {
             }
         };
         meter.clear();
+        tracer.finish().await;
         // A small input is opened and sealed before anybody looks.
         if outcome.is_ok()
             && let Some(tell) = opened

@@ -12,6 +12,7 @@ use engine::split::Limits;
 use engine::validate::has_keys;
 use proto::JobId;
 use proto::v1::{ExecSpec, OperationSpec, operation_spec::Kind};
+use telemetry::Tracer;
 use tokio_util::sync::CancellationToken;
 
 use crate::dry_run::dry_run;
@@ -161,6 +162,7 @@ impl InputArgs {
         Ok(Config {
             packing: packing(&broker),
             signing: None,
+            tracer: Tracer::default(),
             broker,
             name: name.unwrap_or_else(|| input::name(&wanted.sources)),
             wanted,

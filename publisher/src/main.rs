@@ -12,6 +12,6 @@ struct Command {
 }
 
 fn main() -> ExitCode {
-    let Command { args } = Command::parse();
+    let Command { args } = cli::parse::<Command>();
     cli::run(cli::Log::Command, |shutdown| args.run(shutdown))
 }

@@ -16,6 +16,7 @@ use engine::sniff::Given;
 use engine::split::Limits;
 use proto::JobId;
 use proto::v1::{JobOpen, OperationSpec};
+use telemetry::Tracer;
 
 use crate::identity::{change, identity};
 use crate::input::{InputError, Reading, Resumption, Source, Tail, Wanted};
@@ -182,6 +183,7 @@ impl Resumed {
             },
             packing: Packing::Hash,
             signing: None,
+            tracer: Tracer::default(),
             first_connect,
             progress: Arc::new(Progress::default()),
             keeping: Keeping::Resumed(self),

@@ -9,6 +9,7 @@ use engine::chunk::Packing;
 use engine::split::Limits;
 use proto::v1::{JobOpen, OperationSpec};
 use proto::{Envelope, JobId, Payload};
+use telemetry::Tracer;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
@@ -49,6 +50,8 @@ pub struct Config {
     pub packing: Packing,
     /// What they are signed with. Absent: they are not.
     pub signing: Option<SigningKey>,
+    /// Who is told of each chunk's way.
+    pub tracer: Tracer,
     /// How long the broker may be away at the start.
     pub first_connect: Duration,
     /// Where to tell how far it has come.
@@ -200,6 +203,7 @@ async fn publish(
         &config.progress,
         notes.clone(),
         config.first_connect,
+        config.tracer.clone(),
     );
     let (made, sent, ()) = tokio::join!(
         making.make_messages(config, found, messages_sender),

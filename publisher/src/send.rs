@@ -1,12 +1,14 @@
 //! Sends messages until the broker has confirmed each, through as many sessions as it takes.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use broker::{Backoff, Broker, BrokerError, Confirm, Route, Session};
 use failpoint::Point;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use proto::v1::Chunk;
 use proto::{Envelope, Payload};
+use telemetry::{Stage, Tracer};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -46,6 +48,7 @@ pub(crate) struct Sender<'a> {
     connected_before: bool,
     /// How long the very first connection may take; later ones take as long as they need.
     first_connect: Duration,
+    tracer: Tracer,
 }
 
 impl<'a> Sender<'a> {
@@ -54,6 +57,7 @@ impl<'a> Sender<'a> {
         progress: &'a Progress,
         notes: Notes,
         first_connect: Duration,
+        tracer: Tracer,
     ) -> Self {
         Self {
             broker,
@@ -66,6 +70,7 @@ impl<'a> Sender<'a> {
             said_full: None,
             connected_before: false,
             first_connect,
+            tracer,
         }
     }
 
@@ -199,15 +204,36 @@ impl<'a> Sender<'a> {
         }
     }
 
+    /// Tells of a chunk from when it was made until now.
+    fn trace(&self, chunk: &Chunk, envelope: &Envelope) {
+        let Ok(job) = chunk.job_id.parse() else {
+            return;
+        };
+        let made = UNIX_EPOCH + Duration::from_millis(envelope.made_unix_ms);
+        if let Some(span) = self.tracer.begin_at(made, Stage::Publish, job, chunk.seq) {
+            let bytes = engine::chunk::body_bytes(chunk) as i64;
+            let facts = [
+                ("rowmill.rows", chunk.rows as i64),
+                ("rowmill.bytes", bytes),
+            ];
+            let facts = facts.map(|(key, value)| (key, value.into()));
+            self.tracer.end(span, None, facts);
+        }
+    }
+
     fn confirmed(&mut self, envelope: Option<&Envelope>) {
         if let Some(envelope) = envelope {
             failpoint::pass(after(envelope));
         }
         self.progress.moving();
         self.note();
-        match envelope.map(|envelope| envelope.payload.as_ref()) {
-            Some(Payload::Open(_)) => self.progress.confirm_open(),
-            Some(Payload::Chunk(chunk)) => {
+        let Some(envelope) = envelope else {
+            return;
+        };
+        match envelope.payload.as_ref() {
+            Payload::Open(_) => self.progress.confirm_open(),
+            Payload::Chunk(chunk) => {
+                self.trace(chunk, envelope);
                 self.progress
                     .confirm_chunk(engine::chunk::body_bytes(chunk), chunk.rows);
             }

@@ -36,9 +36,13 @@ pub(crate) fn rowmill() -> Command {
         "ROWMILL_TOKEN_FILE",
         "ROWMILL_CA",
         "ROWMILL_SIGNING_KEY_FILE",
+        "ROWMILL_METRICS",
+        "ROWMILL_OTLP",
     ] {
         command.env_remove(name);
     }
+    // What its user has set is not for tests.
+    command.env("ROWMILL_CONFIG", "");
     command.stdin(Stdio::null());
     command
 }

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use access::SigningArgs;
 use broker::BrokerArgs;
-use cli::{Exit, Failure, Log, LogFormat, OrExit};
+use cli::{Exit, Failure, Log, LogArgs, OrExit};
 use proto::Lane;
+use telemetry::WatchArgs;
 use tokio_util::sync::CancellationToken;
 
 use crate::exec::{self, Allowed, Commands};
@@ -59,17 +60,11 @@ pub struct Args {
     #[arg(long, value_name = "FILE", env = "ROWMILL_ALLOW_FILE", help_heading = COMMANDS)]
     allow_file: Option<PathBuf>,
 
-    /// How to log.
-    #[arg(
-        help = "How to log: text, or json with one object a line; ROWMILL_LOG says how much (warn, info, debug, or \
-                by module as in info,worker=debug) [default: text]",
-        long,
-        value_name = "FORMAT",
-        env = "ROWMILL_LOG_FORMAT",
-        default_value_t,
-        hide_default_value = true
-    )]
-    log_format: LogFormat,
+    #[command(flatten)]
+    watch: WatchArgs,
+
+    #[command(flatten)]
+    log: LogArgs,
 
     /// Be a command: with at most so much address space in MiB, 0 for any, turn into WORDS
     #[arg(long, hide = true, value_name = "MIB", requires = "words")]
@@ -90,7 +85,7 @@ pub struct Args {
 impl Args {
     /// How it logs.
     pub fn log(&self) -> Log {
-        Log::Service(self.log_format)
+        self.log.service()
     }
 
     /// Runs a worker as the command line says, to its exit code.
@@ -128,6 +123,11 @@ impl Args {
             lane: self.lane,
             commands,
             signing: self.signing.key().or_exit(Exit::Usage)?,
+            watched: self
+                .watch
+                .watched("rowmill-worker")
+                .await
+                .or_exit(Exit::Usage)?,
         };
         match crate::run(config, shutdown).await {
             Ok(()) => Ok(Exit::Ok),

@@ -43,7 +43,7 @@ impl Identity {
     }
 
     fn beat(&self, state: WorkerState, tally: &Tally) -> Heartbeat {
-        let counts = tally.counts();
+        let counts = &tally.metrics;
         Heartbeat {
             worker_id: self.id.to_string(),
             host: self.host.clone(),
@@ -53,12 +53,12 @@ impl Identity {
             sent_unix_ms: proto::unix_ms(),
             threads: self.threads as u32,
             state: state.into(),
-            in_hand: counts.in_hand(),
-            chunks: counts.chunks,
-            rows: counts.rows,
-            bytes: counts.bytes,
-            retries: counts.retries,
-            failures: counts.failures,
+            in_hand: tally.in_hand(),
+            chunks: counts.chunks.get(),
+            rows: counts.rows.get(),
+            bytes: counts.bytes.get(),
+            retries: counts.retries.get(),
+            failures: counts.dead.get(),
             lane: self.lane.map_or_else(String::new, |lane| lane.to_string()),
             commands: self.commands.clone(),
             cpu: self.vitals.cpu(),

@@ -196,6 +196,8 @@ pub struct Desk {
     /// How long the next chunk stays that takes others' place.
     hold: Duration,
     draining: bool,
+    /// Chunks that came again though they were finished, and were not told of yet.
+    duplicates: u64,
 }
 
 #[derive(Debug)]
@@ -239,6 +241,7 @@ impl Desk {
             now: Duration::ZERO,
             hold: rated::FIRST_HOLD,
             draining: false,
+            duplicates: 0,
         }
     }
 
@@ -306,8 +309,14 @@ impl Desk {
         false
     }
 
+    /// How many chunks came since the last call though they were finished here.
+    pub fn take_duplicates(&mut self) -> u64 {
+        std::mem::take(&mut self.duplicates)
+    }
+
     fn delivered(&mut self, ticket: Ticket, seen: Seen, actions: &mut Vec<Action>) {
         if self.finished.contains(seen.chunk) {
+            self.duplicates += 1;
             return actions.push(Action::Ack(ticket));
         }
         if self.draining {
@@ -487,6 +496,7 @@ impl Desk {
             if self.finished.contains(seen.chunk) {
                 self.line.remove(at);
                 self.hands.remove(&ticket);
+                self.duplicates += 1;
                 actions.push(Action::Ack(ticket));
                 continue;
             }

@@ -69,7 +69,7 @@ impl Maker {
         let Payload::Chunk(chunk) = envelope.payload.as_ref() else {
             return Ok(());
         };
-        tracing::error!(job = chunk.job_id, seq = chunk.seq, "{UNSIGNED}");
+        tracing::error!(job = chunk.job_id, chunk = chunk.seq, "{UNSIGNED}");
         let dead = DeadChunk {
             chunk: Some(chunk.clone()),
             reason: UNSIGNED.to_owned(),

@@ -8,12 +8,15 @@ use access::SigningKey;
 use broker::{Backoff, Broker, BrokerError};
 use engine::chunk::Packing;
 use proto::Lane;
+use telemetry::Watched;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::beat::Identity;
 use crate::desk::{Desk, Rules};
 use crate::exec::{Commands, Exec};
+use crate::metrics::Metrics;
 use crate::room::Rooms;
 use crate::session::{Bench, Ended, work};
 use crate::tally::Tally;
@@ -44,6 +47,8 @@ pub struct Config {
     pub lane: Option<Lane>,
     /// The key without whose signature no chunk is taken. Absent: all are.
     pub signing: Option<SigningKey>,
+    /// How it is watched from outside.
+    pub watched: Watched,
 }
 
 /// Why a worker ends other than by being told to.
@@ -74,9 +79,11 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Work
         .commands
         .map(|commands| Arc::new(Exec::new(commands, threads, packing)));
     let names = exec.as_ref().map_or_else(Vec::new, |exec| exec.names());
+    let (metrics, catalog) = Metrics::new();
+    metrics.threads.set(threads as i64);
     let bench = Bench {
         identity: Identity::new(threads, names, config.lane),
-        tally: Tally::default(),
+        tally: Tally::new(metrics),
         threads: threads as u32,
         broker_address: config.broker.address(),
         chunk_limit: config.chunk_limit,
@@ -90,6 +97,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Work
             Broker::Memory(_) => Duration::ZERO,
             Broker::Rabbit(_) => CONTROL_WAIT,
         },
+        tracer: config.watched.tracer,
         draining: shutdown,
     };
     let mut desk = Desk::new(Rules {
@@ -104,10 +112,15 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Work
             None => std::future::pending().await,
         }
     };
-    tokio::select! {
-        ended = work_on(&bench, &mut desk, &config.broker) => ended,
+    // Of the highest level, so that also what little is logged says whose it is.
+    let span = tracing::error_span!("worker", worker = %bench.identity.id);
+    let outcome = tokio::select! {
+        ended = work_on(&bench, &mut desk, &config.broker).instrument(span) => ended,
         never = tending => match never {},
-    }
+        never = telemetry::serve(config.watched.metrics, catalog) => match never {},
+    };
+    bench.tracer.finish().await;
+    outcome
 }
 
 /// How long a chunk may wait for its job's rate, so that it may still take all its time. In one process
@@ -145,8 +158,12 @@ async fn session(
         () = bench.draining.cancelled() => return Ok(Ended::Drained),
     };
     backoff.reset();
-    tracing::info!(broker = %broker.address(), worker = %bench.identity.id, threads = bench.threads, "connected");
-    work(bench, desk, session).await
+    tracing::info!(broker = %broker.address(), threads = bench.threads, "connected");
+    bench.tally.metrics.sessions.inc();
+    bench.tally.metrics.connected.set(1);
+    let ended = work(bench, desk, session).await;
+    bench.tally.metrics.connected.set(0);
+    ended
 }
 
 async fn wait(error: &BrokerError, backoff: &mut Backoff, draining: &CancellationToken) {

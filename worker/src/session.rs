@@ -8,6 +8,7 @@ use access::SigningKey;
 use broker::{BrokerError, Consumer, Queue, Session};
 use proto::Lane;
 use proto::v1::WorkerState;
+use telemetry::Tracer;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -43,6 +44,8 @@ pub(crate) struct Bench {
     pub(crate) started: Instant,
     /// How long the first word of a master is waited for.
     pub(crate) control_wait: Duration,
+    /// Who is told of each chunk's way.
+    pub(crate) tracer: Tracer,
     pub(crate) draining: CancellationToken,
 }
 

@@ -10,9 +10,11 @@ use engine::rate::Rate;
 use failpoint::Point;
 use proto::v1::{ChunkResult, Control, ExecSpec};
 use proto::{Csv, Envelope, JobId, Lane, Payload};
+use telemetry::{Fact, Span, Stage, Tracer};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::answer::answer_of;
 use crate::attempt::{AttemptError, in_thread};
@@ -54,14 +56,36 @@ struct Hand<'a> {
     /// When its time here is over, counted from its first run: the broker does not let it be held
     /// for ever. Absent before that.
     deadline: Option<Instant>,
-    /// While it is run.
+    /// While it is in work.
     running: Option<InHand<'a>>,
+    /// The attempt that runs.
+    attempt: Option<Timed>,
+    /// The answer that is on its way.
+    sent: Option<Timed>,
     /// It is for others, and waits a moment before it goes to them.
     is_passed_on: bool,
     /// Ends a command that works on it.
     stop: CancellationToken,
     /// What is sent, and sent again where the broker refused it.
     answer: Option<(Answer, Route, Envelope)>,
+}
+
+/// Something that takes its time.
+#[derive(Debug, Clone, Copy)]
+struct Timed {
+    began: Instant,
+    /// Where somebody is told of it.
+    span: Option<Span>,
+}
+
+impl Timed {
+    fn begin(tracer: &Tracer, stage: Stage, envelope: &Envelope) -> Self {
+        let chunk = chunk_of(envelope);
+        Self {
+            began: Instant::now(),
+            span: chunk.and_then(|(job, seq)| tracer.begin(stage, job, seq)),
+        }
+    }
 }
 
 /// What a task came to.
@@ -110,7 +134,9 @@ impl<'a> Shift<'a> {
         failpoint::pass(Point::WorkerAfterTake);
         if delivery.redelivered {
             let delivery_count = delivery.delivery_count;
-            tracing::debug!(delivery_count, "took a redelivered message");
+            let job = delivery.message.as_ref().ok();
+            let job = job.map(|envelope| &envelope.correlation_id);
+            tracing::debug!(job, delivery_count, "took a redelivered message");
         }
         if let (Some(key), Ok(envelope)) = (&self.bench.signing, &delivery.message)
             && matches!(envelope.payload.as_ref(), Payload::Chunk(_))
@@ -178,6 +204,8 @@ impl<'a> Shift<'a> {
             outcome: None,
             deadline: None,
             running: None,
+            attempt: None,
+            sent: None,
             is_passed_on: seen.is_for_others,
             stop: CancellationToken::new(),
             answer: None,
@@ -271,8 +299,10 @@ impl<'a> Shift<'a> {
             Ended::Attempt(ticket, room, outcome) => self.attempted(ticket, room, *outcome),
             Ended::Publish(ticket, confirm) => {
                 if confirm != Confirm::Acked {
-                    tracing::warn!(?confirm, "the broker refused an answer for now");
+                    let (job, chunk) = self.ids(ticket);
+                    tracing::warn!(job, chunk, ?confirm, "the broker refused an answer for now");
                 }
+                self.answered(ticket, confirm);
                 self.handle(Event::Published(ticket, confirm))
             }
             Ended::Wait(ticket) => self.handle(Event::Waited(ticket)),
@@ -287,13 +317,15 @@ impl<'a> Shift<'a> {
         room: Room,
         outcome: Result<ChunkResult, AttemptError>,
     ) -> Result<(), BrokerError> {
+        self.timed(ticket, &outcome);
         let attempt = match &outcome {
             Ok(result) => {
                 self.bench.tally.done(result);
                 Attempt::Done
             }
             Err(error) => {
-                tracing::warn!(chunk = self.name(ticket), %error, "an attempt failed");
+                let (job, chunk) = self.ids(ticket);
+                tracing::warn!(job, chunk, %error, "an attempt failed");
                 self.failure(ticket, error, room)
             }
         };
@@ -301,6 +333,48 @@ impl<'a> Shift<'a> {
             hand.outcome = Some(outcome);
         }
         self.handle(Event::Attempted(ticket, attempt))
+    }
+
+    /// Notes how long an attempt took.
+    fn timed(&mut self, ticket: Ticket, outcome: &Result<ChunkResult, AttemptError>) {
+        let Some(hand) = self.hands.get_mut(&ticket) else {
+            return;
+        };
+        let Some(attempt) = hand.attempt.take() else {
+            return;
+        };
+        let metrics = &self.bench.tally.metrics;
+        metrics.processed(hand.operation(), attempt.began.elapsed());
+        if let Some(span) = attempt.span {
+            let worker: Fact = ("rowmill.worker", self.bench.identity.id.to_string().into());
+            let counted = outcome.as_ref().map(|result| {
+                [
+                    ("rowmill.rows", (result.rows as i64).into()),
+                    ("rowmill.bytes", (result.bytes as i64).into()),
+                    ("rowmill.attempt", i64::from(result.attempt).into()),
+                ]
+            });
+            let counted = counted.into_iter().flatten();
+            let error = outcome.as_ref().err().map(ToString::to_string);
+            self.bench.tracer.end(span, error, counted.chain([worker]));
+        }
+    }
+
+    /// Notes how long the broker took to confirm an answer.
+    fn answered(&mut self, ticket: Ticket, confirm: Confirm) {
+        let sent = self
+            .hands
+            .get_mut(&ticket)
+            .and_then(|hand| hand.sent.take());
+        let Some(sent) = sent else {
+            return;
+        };
+        let took = sent.began.elapsed().as_secs_f64();
+        self.bench.tally.metrics.answer.observe(took);
+        if let Some(span) = sent.span {
+            let error = (confirm != Confirm::Acked).then(|| format!("{confirm:?}"));
+            self.bench.tracer.end(span, error, []);
+        }
     }
 
     /// Whether more than half of the time of this delivery is left.
@@ -363,6 +437,8 @@ impl<'a> Shift<'a> {
     }
 
     fn act(&mut self, actions: Vec<Action>) -> Result<(), BrokerError> {
+        let duplicates = self.desk.take_duplicates();
+        self.bench.tally.metrics.duplicates.inc_by(duplicates);
         for action in actions {
             match action {
                 Action::Run {
@@ -388,14 +464,21 @@ impl<'a> Shift<'a> {
     }
 
     fn run(&mut self, ticket: Ticket, attempt: u32, room: Room) {
+        let bench = self.bench;
         let Some(hand) = self.hands.get_mut(&ticket) else {
             return;
         };
         if let Payload::Chunk(chunk) = hand.envelope.payload.as_ref()
             && hand.running.is_none()
         {
-            hand.running = Some(self.bench.tally.begin(chunk));
+            hand.running = Some(bench.tally.begin(chunk));
         }
+        if attempt == 1 {
+            let waited_ms = proto::unix_ms().saturating_sub(hand.envelope.made_unix_ms);
+            let queue_wait = &bench.tally.metrics.queue_wait;
+            queue_wait.observe(waited_ms as f64 / 1e3);
+        }
+        hand.attempt = Some(Timed::begin(&bench.tracer, Stage::Process, &hand.envelope));
         let payload = Arc::clone(&hand.envelope.payload);
         let limit = self.bench.chunk_limit;
         let deadline = *hand
@@ -406,7 +489,9 @@ impl<'a> Shift<'a> {
         let rooms = self.bench.rooms.clone();
         let exec = self.bench.exec.clone().filter(|_| hand.spec().is_some());
         let stop = hand.stop.clone();
-        self.tasks.spawn(async move {
+        let (job, chunk) = hand.ids();
+        let span = tracing::error_span!("chunk", job, chunk);
+        let attempting = async move {
             let outcome = match (exec, room, rooms, left) {
                 // A command is a process of its own already.
                 (Some(exec), ..) => {
@@ -438,16 +523,17 @@ impl<'a> Shift<'a> {
                 Err(error) => Err(error),
             };
             Ok(Ended::Attempt(ticket, room, Box::new(outcome)))
-        });
+        };
+        self.tasks.spawn(attempting.instrument(span));
     }
 
     fn publish(&mut self, ticket: Ticket, answer: Answer) {
-        let (bench, name) = (self.bench, self.name(ticket));
+        let bench = self.bench;
         let Some(hand) = self.hands.get_mut(&ticket) else {
             return;
         };
         if hand.running.take().is_some() {
-            note(bench, answer, hand, &name);
+            note(bench, answer, hand);
         }
         let (route, envelope) = match hand.answer.take() {
             Some((same, route, envelope)) if same == answer => (route, envelope),
@@ -459,6 +545,7 @@ impl<'a> Shift<'a> {
             ),
         };
         hand.answer = Some((answer, route, envelope.clone()));
+        hand.sent = Some(Timed::begin(&bench.tracer, Stage::Answer, &hand.envelope));
         let session = self.session.clone();
         self.tasks.spawn(async move {
             failpoint::pass(Point::WorkerBeforePublish);
@@ -473,7 +560,7 @@ impl<'a> Shift<'a> {
             return;
         };
         if hand.running.is_some() {
-            self.bench.tally.retried();
+            self.bench.tally.metrics.retries.inc();
         }
         let pause = if hand.is_passed_on {
             PASSING
@@ -507,17 +594,26 @@ impl<'a> Shift<'a> {
         }
     }
 
-    /// What logs call the chunk.
-    fn name(&self, ticket: Ticket) -> String {
+    /// Which chunk it is, for logs.
+    fn ids(&self, ticket: Ticket) -> (String, u64) {
         let hand = self.hands.get(&ticket);
-        let chunk = hand.map(|hand| (&hand.envelope.correlation_id, hand.seq()));
-        chunk.map_or_else(String::new, |(job, seq)| format!("{job}/{seq}"))
+        hand.map_or_else(Default::default, Hand::ids)
     }
 }
 
 impl Hand<'_> {
-    fn seq(&self) -> u64 {
-        chunk_of(&self.envelope).map_or(0, |(_, seq)| seq)
+    /// Its job, and its seq there.
+    fn ids(&self) -> (String, u64) {
+        let seq = chunk_of(&self.envelope).map_or(0, |(_, seq)| seq);
+        (self.envelope.correlation_id.clone(), seq)
+    }
+
+    /// What is done with it, as people call it.
+    fn operation(&self) -> &'static str {
+        match self.envelope.payload.as_ref() {
+            Payload::Chunk(chunk) => engine::operation::name(chunk.operation.as_ref()),
+            _ => "",
+        }
     }
 
     /// The command that it asks for, if it asks for one.
@@ -530,7 +626,8 @@ impl Hand<'_> {
 }
 
 /// Counts and says what is told once, not each time that it is sent.
-fn note(bench: &Bench, answer: Answer, hand: &Hand<'_>, name: &str) {
+fn note(bench: &Bench, answer: Answer, hand: &Hand<'_>) {
+    let (job, chunk) = hand.ids();
     let reason = match &hand.outcome {
         Some(Err(error)) => error.to_string(),
         Some(Ok(_)) | None => String::new(),
@@ -538,17 +635,18 @@ fn note(bench: &Bench, answer: Answer, hand: &Hand<'_>, name: &str) {
     match answer {
         Answer::Result | Answer::Parked { .. } => {}
         Answer::Dead { attempts } => {
-            tracing::error!(chunk = name, attempts, reason, "a chunk is dead");
-            bench.tally.failed();
+            tracing::error!(job, chunk, attempts, reason, "a chunk is dead");
+            bench.tally.metrics.dead.inc();
         }
         Answer::Again { attempts } => {
             tracing::warn!(
-                chunk = name,
+                job,
+                chunk,
                 attempts,
                 reason,
                 "a chunk goes back for another attempt"
             );
-            bench.tally.retried();
+            bench.tally.metrics.retries.inc();
         }
     }
 }

@@ -1,41 +1,47 @@
 //! What a worker has done and has in hand; the heartbeat tells it.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use proto::v1::{Chunk, ChunkInHand, ChunkResult};
 
+use crate::metrics::Metrics;
+
 /// In a heartbeat, at most so many chunks are named.
 const NAMED_AT_MOST: usize = 16;
 
-/// Counters since the start. The lock is held for a few instructions, never across an await.
-#[derive(Debug, Default)]
+/// Counters since the start, and what is in hand. The lock is held for a few instructions, never across
+/// an await.
+#[derive(Debug)]
 pub(crate) struct Tally {
-    inner: Mutex<Counts>,
+    pub(crate) metrics: Metrics,
+    in_hand: Mutex<Hands>,
 }
 
-/// The counters themselves.
-#[derive(Debug, Default, Clone)]
-pub(crate) struct Counts {
-    pub(crate) chunks: u64,
-    pub(crate) rows: u64,
-    pub(crate) bytes: u64,
-    pub(crate) retries: u64,
-    pub(crate) failures: u64,
-    in_hand: BTreeMap<u64, (String, u64, Instant)>,
+/// What is worked on, in the order in which it was begun.
+#[derive(Debug, Default)]
+struct Hands {
+    chunks: BTreeMap<u64, (String, u64, Instant)>,
     next_ticket: u64,
 }
 
 impl Tally {
+    pub(crate) fn new(metrics: Metrics) -> Self {
+        Self {
+            metrics,
+            in_hand: Mutex::default(),
+        }
+    }
+
     /// Notes that work on `chunk` begins; the guard's end is the end of the work.
     pub(crate) fn begin(&self, chunk: &Chunk) -> InHand<'_> {
-        let ticket = self.change(|counts| {
-            counts.next_ticket += 1;
-            let entry = (chunk.job_id.clone(), chunk.seq, Instant::now());
-            counts.in_hand.insert(counts.next_ticket, entry);
-            counts.next_ticket
-        });
+        let mut hands = self.hands();
+        hands.next_ticket += 1;
+        let ticket = hands.next_ticket;
+        let entry = (chunk.job_id.clone(), chunk.seq, Instant::now());
+        hands.chunks.insert(ticket, entry);
+        self.metrics.in_hand.inc();
         InHand {
             tally: self,
             ticket,
@@ -43,39 +49,16 @@ impl Tally {
     }
 
     pub(crate) fn done(&self, result: &ChunkResult) {
-        self.change(|counts| {
-            counts.chunks += 1;
-            counts.rows += result.rows;
-            counts.bytes += result.bytes;
-        });
+        self.metrics.chunks.inc();
+        self.metrics.rows.inc_by(result.rows);
+        self.metrics.bytes.inc_by(result.bytes);
+        self.metrics.rejects.inc_by(result.rejected);
     }
 
-    pub(crate) fn retried(&self) {
-        self.change(|counts| counts.retries += 1);
-    }
-
-    pub(crate) fn failed(&self) {
-        self.change(|counts| counts.failures += 1);
-    }
-
-    pub(crate) fn counts(&self) -> Counts {
-        self.change(|counts| counts.clone())
-    }
-
-    fn change<T>(&self, change: impl FnOnce(&mut Counts) -> T) -> T {
-        // Counters are whole between any two instructions that could panic.
-        let mut counts = self
-            .inner
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        change(&mut counts)
-    }
-}
-
-impl Counts {
     /// The chunks in hand, longest first.
     pub(crate) fn in_hand(&self) -> Vec<ChunkInHand> {
-        let named = self.in_hand.values().take(NAMED_AT_MOST);
+        let hands = self.hands();
+        let named = hands.chunks.values().take(NAMED_AT_MOST);
         named
             .map(|(job_id, seq, since)| ChunkInHand {
                 job_id: job_id.clone(),
@@ -83,6 +66,11 @@ impl Counts {
                 running_ms: since.elapsed().as_millis() as u64,
             })
             .collect()
+    }
+
+    fn hands(&self) -> MutexGuard<'_, Hands> {
+        // They are whole between any two instructions that could panic.
+        self.in_hand.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -95,7 +83,7 @@ pub(crate) struct InHand<'a> {
 
 impl Drop for InHand<'_> {
     fn drop(&mut self) {
-        self.tally
-            .change(|counts| counts.in_hand.remove(&self.ticket));
+        self.tally.hands().chunks.remove(&self.ticket);
+        self.tally.metrics.in_hand.dec();
     }
 }

@@ -1,0 +1,567 @@
+//! Settings: what a flag says, else its variable, else `rowmill.toml`, else the default.
+//!
+//! A setting is a flag that has a variable; in the file it is called like the flag. At the top of the
+//! file it is for every command that has it, and in a table like `[worker]` for that command alone. What
+//! the file says is put among the arguments of the command line, so that it is checked as they are.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Command, Parser};
+use toml::{Table, Value};
+
+/// The file, where it is not where XDG has it. Empty: there is none.
+const VARIABLE: &str = "ROWMILL_CONFIG";
+/// Where it is in each of XDG's directories.
+const PLACE: &str = "rowmill/rowmill.toml";
+
+/// A flag, and the variables that stand for it.
+type Unshown = (&'static str, &'static [&'static str]);
+
+/// Flags that clap knows not every variable of, because it would show what is in it. Those of a group
+/// are ways to say the same: one that is said silences the file on all.
+const UNSHOWN: [&[Unshown]; 2] = [
+    &[
+        ("broker", &["ROWMILL_BROKER", "AMQP_URL"]),
+        ("broker-file", &["ROWMILL_BROKER_FILE"]),
+    ],
+    &[("token-file", &["ROWMILL_TOKEN_FILE", "ROWMILL_TOKEN"])],
+];
+/// Variables whose values are not to be shown.
+const SECRET: [&str; 3] = ["ROWMILL_BROKER", "AMQP_URL", "ROWMILL_TOKEN"];
+
+/// How near another word must be to be what was meant: what clap holds to.
+const NEAR: f64 = 0.7;
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The file is not there, or not to be read.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is no TOML.
+    #[error("{}: {source}", path.display())]
+    Toml {
+        /// Which file.
+        path: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// No command has such a setting, or it cannot be that.
+    #[error("{}: {what}", path.display())]
+    Setting {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with what.
+        what: String,
+    },
+    /// The command line, as it was given.
+    #[error(transparent)]
+    CommandLine(clap::Error),
+    /// The command line with what the file adds to it.
+    #[error("{source}\nThat is said, or brought about, by {}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What clap says.
+        source: clap::Error,
+    },
+}
+
+/// What the file says.
+#[derive(Debug, Default)]
+pub struct Settings {
+    path: PathBuf,
+    table: Table,
+}
+
+/// Where a setting's value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A variable.
+    Variable(String),
+    /// The file, and the table in it where it is not at the top.
+    File(PathBuf, Option<String>),
+    /// Nobody says anything.
+    Default,
+}
+
+/// One setting as it is in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// What it is called in the file; with the command in front, where that one has a value of its own.
+    pub name: String,
+    /// Its variable.
+    pub variable: String,
+    /// As it would be given to the flag. Absent: nothing; or it is not to be shown.
+    pub value: Option<String>,
+    /// Whether there is a value that is not to be shown.
+    pub is_secret: bool,
+    /// Who says so.
+    pub origin: Origin,
+}
+
+/// Parses the command line, with what variables and the file add to it; ends the process where that
+/// cannot be.
+pub fn parse<P: Parser>() -> P {
+    let parsed = Settings::find().and_then(|settings| try_parse_from(&settings, env::args_os()));
+    match parsed {
+        Ok(parsed) => parsed,
+        Err(SettingsError::CommandLine(error)) => error.exit(),
+        Err(error) => {
+            eprintln!("rowmill: {error}");
+            std::process::exit(crate::Exit::Usage as i32);
+        }
+    }
+}
+
+/// Parses `args`, with what variables and `settings` add to them.
+///
+/// # Errors
+///
+/// When one of them is not right.
+pub fn try_parse_from<P: Parser>(
+    settings: &Settings,
+    args: impl IntoIterator<Item = OsString>,
+) -> Result<P, SettingsError> {
+    let command = P::command();
+    settings.check(&command)?;
+    let args: Vec<OsString> = args.into_iter().collect();
+    let matches = command.clone().try_get_matches_from(&args);
+    let matches = matches.map_err(SettingsError::CommandLine)?;
+    let more = settings.added(&command, &matches, &args)?;
+    let Some(args) = more else {
+        return P::from_arg_matches(&matches).map_err(SettingsError::CommandLine);
+    };
+    let parsed = command.try_get_matches_from(args);
+    let parsed = parsed.and_then(|matches| P::from_arg_matches(&matches));
+    parsed.map_err(|source| SettingsError::File {
+        path: settings.path.clone(),
+        source,
+    })
+}
+
+impl Settings {
+    /// The file that `ROWMILL_CONFIG` names; or else the first `rowmill/rowmill.toml` that is there in
+    /// `XDG_CONFIG_HOME` (`~/.config`) and `XDG_CONFIG_DIRS` (`/etc/xdg`). None is none.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, or is no TOML.
+    pub fn find() -> Result<Self, SettingsError> {
+        match env::var_os(VARIABLE) {
+            Some(path) if path.is_empty() => Ok(Self::default()),
+            Some(path) => Self::read(Path::new(&path)),
+            None => match places().find(|path| path.is_file()) {
+                Some(path) => Self::read(&path),
+                None => Ok(Self::default()),
+            },
+        }
+    }
+
+    /// The file; where there is none, where one would be read. Absent: no place is known, or none is wanted.
+    pub fn path(&self) -> Option<PathBuf> {
+        if self.path.as_os_str().is_empty() {
+            return places().next().filter(|_| env::var_os(VARIABLE).is_none());
+        }
+        Some(self.path.clone())
+    }
+
+    fn read(path: &Path) -> Result<Self, SettingsError> {
+        let text = fs::read_to_string(path).map_err(|source| SettingsError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let table = text.parse().map_err(|source| SettingsError::Toml {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            table,
+        })
+    }
+
+    /// Whether every word of the file is one that `command`, or one of its commands, knows. One that has
+    /// none is a part of the whole, and does not know the others' words.
+    fn check(&self, command: &Command) -> Result<(), SettingsError> {
+        if !command.has_subcommands() {
+            return Ok(());
+        }
+        let commands: Vec<&Command> = command.get_subcommands().collect();
+        let all = || commands.iter().copied().flat_map(settings_of);
+        for (key, value) in &self.table {
+            let Value::Table(section) = value else {
+                self.know(key, all().filter_map(Arg::get_long))?;
+                continue;
+            };
+            self.know(key, commands.iter().map(|command| command.get_name()))?;
+            let of = commands.iter().find(|command| command.get_name() == key);
+            for key in section.keys() {
+                let known = of.iter().copied().copied().flat_map(settings_of);
+                self.know(key, known.filter_map(Arg::get_long))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn know<'a>(
+        &self,
+        key: &str,
+        known: impl Iterator<Item = &'a str>,
+    ) -> Result<(), SettingsError> {
+        let known: Vec<&str> = known.collect();
+        if known.contains(&key) {
+            return Ok(());
+        }
+        let likeness = |word: &&str| strsim::jaro(word, key);
+        let near = known
+            .into_iter()
+            .max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+        let hint = match near.filter(|word| likeness(word) > NEAR) {
+            Some(word) => format!("did you mean {word:?}?"),
+            None => "`rowmill config` lists those that there are".to_owned(),
+        };
+        Err(self.wrong(format!("there is no setting {key:?}; {hint}")))
+    }
+
+    fn wrong(&self, what: String) -> SettingsError {
+        SettingsError::Setting {
+            path: self.path.clone(),
+            what,
+        }
+    }
+
+    /// The command line with what the file adds to it: behind the command that was given, so that it
+    /// stands before whatever comes after a `--`. Absent: nothing.
+    fn added(
+        &self,
+        command: &Command,
+        matches: &ArgMatches,
+        args: &[OsString],
+    ) -> Result<Option<Vec<OsString>>, SettingsError> {
+        let given = matches.subcommand();
+        let given =
+            given.and_then(|(name, matches)| Some((command.find_subcommand(name)?, matches)));
+        let (command, matches, at) = match given {
+            Some((command, matches)) => {
+                let name = OsStr::new(command.get_name());
+                let at = args.iter().skip(1).position(|arg| arg == name);
+                (command, matches, at.map_or(1, |at| at + 2))
+            }
+            None => (command, matches, 1),
+        };
+        let mut more = Vec::new();
+        for arg in settings_of(command) {
+            let name = arg.get_long().unwrap_or_default();
+            let Some((value, _)) = self.value(command.get_name(), name) else {
+                continue;
+            };
+            if !is_given(command, matches, arg) {
+                more.extend(self.words(arg, name, value)?);
+            }
+        }
+        if more.is_empty() {
+            return Ok(None);
+        }
+        let (before, behind) = args.split_at(at.min(args.len()));
+        Ok(Some([before, &more, behind].concat()))
+    }
+
+    /// The arguments that say `value`.
+    fn words(&self, arg: &Arg, name: &str, value: &Value) -> Result<Vec<OsString>, SettingsError> {
+        let word = |value: &Value| text(value).map(|text| format!("--{name}={text}").into());
+        let words = match value {
+            Value::Array(values) if matches!(arg.get_action(), ArgAction::Append) => {
+                values.iter().map(word).collect()
+            }
+            value => word(value).map(|word| vec![word]),
+        };
+        words.ok_or_else(|| self.wrong(format!("{name} cannot be {}", kind_of(value))))
+    }
+
+    /// What the file says of a setting, and in which table.
+    fn value(&self, section: &str, key: &str) -> Option<(&Value, Option<String>)> {
+        let of_command = self.table.get(section).and_then(Value::as_table);
+        if let Some(value) = of_command.and_then(|table| table.get(key)) {
+            return Some((value, Some(section.to_owned())));
+        }
+        let value = self.table.get(key).filter(|value| !value.is_table())?;
+        Some((value, None))
+    }
+
+    /// Every setting of `command`'s commands as it is in force where no flag says otherwise, by name.
+    ///
+    /// # Errors
+    ///
+    /// When the file has a word that is none.
+    pub fn in_force(&self, command: &Command) -> Result<Vec<Setting>, SettingsError> {
+        self.check(command)?;
+        let mut all: Vec<Setting> = Vec::new();
+        for command in command.get_subcommands() {
+            for arg in settings_of(command) {
+                let mut setting = self.setting(command.get_name(), arg);
+                if let Origin::File(_, Some(section)) = &setting.origin {
+                    setting.name = format!("{section}.{}", setting.name);
+                }
+                if !all.contains(&setting) {
+                    all.push(setting);
+                }
+            }
+        }
+        all.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(all)
+    }
+
+    fn setting(&self, section: &str, arg: &Arg) -> Setting {
+        let name = arg.get_long().unwrap_or_default().to_owned();
+        let variables = match unshown(&name) {
+            Some((_, variables)) => variables.to_vec(),
+            None => arg.get_env().and_then(OsStr::to_str).into_iter().collect(),
+        };
+        let (value, origin) = if let Some(variable) = variables.iter().find(|name| is_set(name)) {
+            let value = env::var(variable).ok();
+            let value = value.filter(|_| !SECRET.contains(variable));
+            (value, Origin::Variable((*variable).to_owned()))
+        } else if let Some((value, section)) = self.value(section, &name) {
+            let value = shown(value);
+            (Some(value), Origin::File(self.path.clone(), section))
+        } else {
+            let defaults = arg.get_default_values().iter();
+            let value = defaults.map(|value| value.to_string_lossy()).next();
+            (value.map(Into::into), Origin::Default)
+        };
+        Setting {
+            name,
+            variable: variables.join(", "),
+            is_secret: value.is_none() && origin != Origin::Default,
+            value,
+            origin,
+        }
+    }
+}
+
+/// Where a file may be, in the order in which they are looked at.
+fn places() -> impl Iterator<Item = PathBuf> {
+    let set = |name| env::var_os(name).filter(|value| !value.is_empty());
+    let home = set("XDG_CONFIG_HOME").map(PathBuf::from);
+    let home = home.or_else(|| set("HOME").map(|home| Path::new(&home).join(".config")));
+    let others = set("XDG_CONFIG_DIRS").unwrap_or_else(|| "/etc/xdg".into());
+    let others: Vec<PathBuf> = env::split_paths(&others).collect();
+    home.into_iter()
+        .chain(others)
+        .map(|directory| directory.join(PLACE))
+}
+
+/// The flags of a command that are settings.
+fn settings_of(command: &Command) -> impl Iterator<Item = &Arg> {
+    command.get_arguments().filter(|arg| {
+        let is_unshown = arg.get_long().and_then(unshown).is_some();
+        arg.get_long().is_some() && (arg.get_env().is_some() || is_unshown)
+    })
+}
+
+fn unshown(name: &str) -> Option<&'static Unshown> {
+    UNSHOWN
+        .iter()
+        .copied()
+        .flatten()
+        .find(|(flag, _)| *flag == name)
+}
+
+/// Whether a variable says something.
+fn is_set(name: &str) -> bool {
+    env::var_os(name).is_some_and(|value| !value.is_empty())
+}
+
+/// Whether a flag or a variable says what it is.
+fn is_given(command: &Command, matches: &ArgMatches, arg: &Arg) -> bool {
+    let is_said = |arg: &Arg| {
+        let source = matches.value_source(arg.get_id().as_str());
+        matches!(
+            source,
+            Some(ValueSource::CommandLine | ValueSource::EnvVariable)
+        )
+    };
+    let name = arg.get_long().unwrap_or_default();
+    let is_of = |group: &&&[Unshown]| group.iter().any(|(flag, _)| *flag == name);
+    let Some(group) = UNSHOWN.iter().find(is_of) else {
+        return is_said(arg);
+    };
+    let is_one = |arg: &&Arg| group.iter().any(|(flag, _)| arg.get_long() == Some(flag));
+    let mut variables = group.iter().flat_map(|(_, variables)| *variables);
+    command.get_arguments().filter(is_one).any(is_said) || variables.any(|name| is_set(name))
+}
+
+/// What sort of value it is, for a person.
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Array(_) => "several values",
+        Value::Table(_) => "a table",
+        Value::Datetime(_) => "a date",
+        _ => "that",
+    }
+}
+
+/// A value for people: several with commas between them.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Array(values) => {
+            let values: Vec<String> = values.iter().map(shown).collect();
+            values.join(", ")
+        }
+        value => text(value).unwrap_or_default(),
+    }
+}
+
+/// A value as it is given to a flag; nothing, where it is more than one.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Integer(number) => Some(number.to_string()),
+        Value::Float(number) => Some(number.to_string()),
+        Value::Boolean(truth) => Some(truth.to_string()),
+        Value::Datetime(_) | Value::Array(_) | Value::Table(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Mill {
+        #[command(subcommand)]
+        role: Role,
+    }
+
+    #[derive(Debug, clap::Subcommand)]
+    enum Role {
+        Worker {
+            #[arg(long, env = "ROWMILL_TEST_UNSET_THREADS", default_value_t = 7)]
+            threads: u32,
+            #[arg(long, env = "ROWMILL_TEST_UNSET_CERT", requires = "key")]
+            cert: Option<String>,
+            #[arg(long, env = "ROWMILL_TEST_UNSET_KEY", requires = "cert")]
+            key: Option<String>,
+            #[arg(long)]
+            once: bool,
+            #[arg(last = true)]
+            words: Vec<String>,
+        },
+        Master {
+            #[arg(long, env = "ROWMILL_TEST_UNSET_THREADS", default_value_t = 1)]
+            threads: u32,
+        },
+    }
+
+    fn settings(text: &str) -> Settings {
+        Settings {
+            path: "rowmill.toml".into(),
+            table: text.parse().unwrap(),
+        }
+    }
+
+    fn parsed(file: &str, line: &str) -> Result<Role, String> {
+        let args = line.split(' ').map(OsString::from);
+        let mill = try_parse_from::<Mill>(&settings(file), args);
+        mill.map(|mill| mill.role)
+            .map_err(|error| error.to_string())
+    }
+
+    fn threads(file: &str, line: &str) -> u32 {
+        match parsed(file, line).unwrap() {
+            Role::Worker { threads, .. } | Role::Master { threads } => threads,
+        }
+    }
+
+    #[test]
+    fn a_flag_comes_before_the_file_and_the_file_before_the_default() {
+        assert_eq!(threads("", "rowmill worker"), 7);
+        assert_eq!(threads("threads = 3", "rowmill worker"), 3);
+        assert_eq!(threads("threads = 3", "rowmill worker --threads 4"), 4);
+        let both = "threads = 3\n[worker]\nthreads = \"5\"";
+        assert_eq!(threads(both, "rowmill worker --once"), 5);
+        assert_eq!(threads(both, "rowmill master"), 3);
+    }
+
+    #[test]
+    fn what_stands_behind_two_dashes_stays_there() {
+        let Role::Worker { threads, words, .. } =
+            parsed("threads = 3", "rowmill worker --once -- worker x").unwrap()
+        else {
+            panic!("another command");
+        };
+        assert_eq!((threads, words), (3, vec!["worker".to_owned(), "x".into()]));
+    }
+
+    #[test]
+    fn what_the_file_says_is_held_to_the_same_rules_and_names_it() {
+        let error = parsed("cert = 'a'", "rowmill worker").unwrap_err();
+        assert!(
+            error.contains("--key") && error.contains("rowmill.toml"),
+            "{error}"
+        );
+        assert!(parsed("cert = 'a'\nkey = 'b'", "rowmill worker").is_ok());
+        let error = parsed("threads = 'many'", "rowmill worker").unwrap_err();
+        assert!(
+            error.contains("many") && error.contains("rowmill.toml"),
+            "{error}"
+        );
+        let error = parsed("threads = 'many'", "rowmill worker --threads x").unwrap_err();
+        assert!(!error.contains("rowmill.toml"), "{error}");
+        let error = parsed("threads = [1, 2]", "rowmill worker").unwrap_err();
+        assert!(error.contains("threads cannot be"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_setting_is_named_with_what_was_meant() {
+        for (file, hint) in [
+            ("thread = 3", "did you mean \"threads\"?"),
+            ("[workers]\nthreads = 3", "did you mean \"worker\"?"),
+            ("[master]\ncert = 'a'", "rowmill config"),
+            ("once = true", "rowmill config"),
+        ] {
+            let error = parsed(file, "rowmill worker").unwrap_err();
+            assert!(
+                error.contains("rowmill.toml: there is no setting"),
+                "{error}"
+            );
+            assert!(error.contains(hint), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_in_force_says_where_it_comes_from() {
+        use clap::CommandFactory;
+        let settings = settings("cert = 'a'\n[worker]\nthreads = 5");
+        let all = settings.in_force(&Mill::command()).unwrap();
+        let told: Vec<(&str, Option<&str>, &Origin)> = all
+            .iter()
+            .map(|it| (it.name.as_str(), it.value.as_deref(), &it.origin))
+            .collect();
+        let file = PathBuf::from("rowmill.toml");
+        assert_eq!(
+            told,
+            [
+                ("cert", Some("a"), &Origin::File(file.clone(), None)),
+                ("key", None, &Origin::Default),
+                ("threads", Some("1"), &Origin::Default),
+                (
+                    "worker.threads",
+                    Some("5"),
+                    &Origin::File(file, Some("worker".into()))
+                ),
+            ]
+        );
+    }
+}

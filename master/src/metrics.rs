@@ -1,0 +1,220 @@
+//! What a master counts and times, for whoever scrapes it.
+
+use std::collections::BTreeSet;
+
+use proto::v1::{BrokerState, BrokerStatus, JobState, WorkerState};
+use telemetry::{Catalog, Counter, Gauge, Histogram, Labelled};
+
+use crate::job::Job;
+
+/// A master's metrics. Cheap to clone: clones count together.
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics {
+    pub(crate) commit: Histogram,
+    pub(crate) commit_latency: Histogram,
+    pub(crate) messages: Counter,
+    pub(crate) unreadable: Counter,
+    pub(crate) duplicates: Counter,
+    pub(crate) jobs_finished: Counter,
+    chunks: Counter,
+    dead: Counter,
+    rows: Counter,
+    bytes: Counter,
+    rejects: Counter,
+    retries: Counter,
+    jobs: Labelled<Gauge>,
+    workers: Labelled<Gauge>,
+    broker: Labelled<Gauge>,
+    queues: Labelled<Gauge>,
+    /// The queues that have a gauge.
+    known_queues: BTreeSet<String>,
+}
+
+/// What is counted of a job, at some time.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counted {
+    chunks: u64,
+    dead: u64,
+    rows: u64,
+    bytes: u64,
+    rejects: u64,
+    retries: u64,
+}
+
+impl Counted {
+    /// Of a job as it is; nothing, of one that is not there yet.
+    pub(crate) fn of(job: Option<&Job>) -> Self {
+        job.map_or_else(Self::default, |job| Self {
+            chunks: job.tally.chunks_done,
+            dead: job.deaths,
+            rows: job.tally.rows,
+            bytes: job.tally.bytes,
+            rejects: job.tally.rejects,
+            retries: job.tally.retries,
+        })
+    }
+}
+
+impl Metrics {
+    /// New ones, at nothing, with the catalog to scrape them by.
+    pub(crate) fn new() -> (Self, Catalog) {
+        let mut list = Catalog::new("master");
+        let metrics = Self {
+            commit: list.seconds("commit", "How long a batch of messages takes to be on disk"),
+            commit_latency: list.seconds(
+                "commit_latency",
+                "From when a worker made a result until it is on disk, by the clocks of two hosts",
+            ),
+            messages: list.counter("messages", "Messages that were committed, of jobs and of chunks"),
+            unreadable: list.counter(
+                "unreadable_messages",
+                "Messages that were dropped because they cannot be read, or are not for a master",
+            ),
+            duplicates: list.counter(
+                "duplicates",
+                "Messages whose effect was on disk before, and that had none this time",
+            ),
+            jobs_finished: list.counter("jobs_finished", "Jobs that came to their end, or were stopped by their publisher"),
+            chunks: list.counter("chunks", "Chunks whose result was committed, each once"),
+            dead: list.counter("dead_chunks", "Chunks that failed every attempt"),
+            rows: list.counter("rows", "Records of the chunks that were committed"),
+            bytes: list.counter("bytes", "Bytes of CSV of the chunks that were committed"),
+            rejects: list.counter("rejects", "Bad records of the chunks that were committed"),
+            retries: list.counter("retries", "Attempts beyond the first of the chunks that were committed"),
+            jobs: list.gauges("jobs", "state", "Jobs that are remembered, by where they stand"),
+            workers: list.gauges("workers", "state", "Workers that were heard of lately: running, draining, left or lost"),
+            broker: list.gauges("broker", "state", "How the broker is: 1 for what it is, 0 for all else; standby: another master takes the results"),
+            queues: list.gauges("queue_messages", "queue", "Messages that wait in a queue: tasks, tasks.LANE, results or dead"),
+            known_queues: BTreeSet::new(),
+        };
+        (metrics, list)
+    }
+
+    /// A job's counts went from `before` to `after`.
+    pub(crate) fn counted(&self, before: Counted, after: Counted) {
+        for (counter, before, after) in [
+            (&self.chunks, before.chunks, after.chunks),
+            (&self.dead, before.dead, after.dead),
+            (&self.rows, before.rows, after.rows),
+            (&self.bytes, before.bytes, after.bytes),
+            (&self.rejects, before.rejects, after.rejects),
+            (&self.retries, before.retries, after.retries),
+        ] {
+            counter.inc_by(after.saturating_sub(before));
+        }
+    }
+
+    /// So many jobs stand so.
+    pub(crate) fn jobs(&self, states: impl Iterator<Item = JobState>) {
+        let names = all(JobState::try_from).map(|state| state.as_str_name());
+        set(&self.jobs, names, states.map(|state| state.as_str_name()));
+    }
+
+    /// So many workers are so.
+    pub(crate) fn workers(&self, states: impl Iterator<Item = WorkerState>) {
+        let names = all(WorkerState::try_from).map(|state| state.as_str_name());
+        set(
+            &self.workers,
+            names,
+            states.map(|state| state.as_str_name()),
+        );
+    }
+
+    /// The broker is so.
+    pub(crate) fn broker(&mut self, status: &BrokerStatus) {
+        let names = all(BrokerState::try_from).map(|state| state.as_str_name());
+        let is = std::iter::once(status.state().as_str_name());
+        set(&self.broker, names, is);
+        let lanes = status.lanes.iter();
+        let lanes = lanes.map(|lane| (format!("tasks.{}", lane.lane), Some(lane.tasks_ready)));
+        let queues = [
+            ("tasks".to_owned(), status.tasks_ready),
+            ("results".to_owned(), status.results_ready),
+            ("dead".to_owned(), status.dead_ready),
+        ];
+        let told = queues.into_iter().chain(lanes);
+        let told = told.filter_map(|(queue, ready)| Some((queue, ready?)));
+        let mut gone = std::mem::take(&mut self.known_queues);
+        for (queue, ready) in told {
+            gone.remove(&queue);
+            let gauge = self.queues.get_or_create(&[("queue", queue.clone())]);
+            gauge.set(ready as i64);
+            self.known_queues.insert(queue);
+        }
+        for queue in gone {
+            self.queues.remove(&[("queue", queue)]);
+        }
+    }
+}
+
+/// Every value of an enum of the protocol but the first, which says nothing.
+fn all<T, E>(of: impl Fn(i32) -> Result<T, E>) -> impl Iterator<Item = T> {
+    (1..).map_while(move |number| of(number).ok())
+}
+
+/// Sets a gauge for each of `names` to how often it comes in `states`.
+fn set(
+    gauges: &Labelled<Gauge>,
+    names: impl Iterator<Item = &'static str>,
+    states: impl Iterator<Item = &'static str>,
+) {
+    let states: Vec<&str> = states.collect();
+    for name in names {
+        let count = states.iter().filter(|state| **state == name).count();
+        let short = name.split_once("_STATE_").map_or(name, |(_, state)| state);
+        let gauge = gauges.get_or_create(&[("state", short.to_lowercase())]);
+        gauge.set(count as i64);
+    }
+}
+
+/// What there is to scrape, for those who write about it.
+pub fn catalog() -> Catalog {
+    Metrics::new().1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto::v1::LaneStatus;
+
+    #[test]
+    fn gauges_follow_what_is() {
+        let (mut metrics, catalog) = Metrics::new();
+        metrics.jobs([JobState::Done, JobState::DoneWithFailures, JobState::Done].into_iter());
+        let mut status = BrokerStatus {
+            state: BrokerState::Connected.into(),
+            tasks_ready: Some(7),
+            lanes: vec![LaneStatus {
+                lane: "gpu".into(),
+                tasks_ready: 2,
+                task_consumers: 1,
+            }],
+            ..BrokerStatus::default()
+        };
+        metrics.broker(&status);
+        let text = catalog.text();
+        for line in [
+            "rowmill_master_jobs{state=\"done\"} 2",
+            "rowmill_master_jobs{state=\"done_with_failures\"} 1",
+            "rowmill_master_jobs{state=\"stalled\"} 0",
+            "rowmill_master_broker{state=\"connected\"} 1",
+            "rowmill_master_queue_messages{queue=\"tasks.gpu\"} 2",
+        ] {
+            assert!(text.lines().any(|it| it == line), "{line} in {text}");
+        }
+        status.state = BrokerState::Reconnecting.into();
+        status.lanes.clear();
+        metrics.broker(&status);
+        metrics.jobs([JobState::Done].into_iter());
+        let text = catalog.text();
+        assert!(!text.contains("tasks.gpu"), "{text}");
+        for line in [
+            "rowmill_master_jobs{state=\"done_with_failures\"} 0",
+            "rowmill_master_broker{state=\"connected\"} 0",
+            "rowmill_master_broker{state=\"reconnecting\"} 1",
+            "rowmill_master_queue_messages{queue=\"tasks\"} 7",
+        ] {
+            assert!(text.lines().any(|it| it == line), "{line} in {text}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! `rowmill config`: every setting as it is in force, and who says so.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use broker::BrokerArgs;
+use clap::CommandFactory;
+use cli::{Exit, Failure, OrExit, Origin, Setting, Settings};
+use serde::Serialize;
+
+use crate::command::Command;
+use crate::output::{Align, Table, width};
+
+/// Print every setting as it is in force where no flag says otherwise, and where it comes from
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Write JSON, one setting a line
+    #[arg(long)]
+    json: bool,
+}
+
+const COLUMNS: [(&str, Align); 3] = [
+    ("setting", Align::Left),
+    ("value", Align::Left),
+    ("from", Align::Left),
+];
+
+#[derive(Debug, Serialize)]
+struct SettingJson {
+    setting: String,
+    /// Absent: there is none, or it is not to be shown.
+    value: Option<String>,
+    /// `environment`, `file` or `default`.
+    from: &'static str,
+    /// The variable, or several where any of them would do.
+    variable: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<PathBuf>,
+}
+
+impl Args {
+    pub(crate) fn run(self) -> Result<Exit, Failure> {
+        let settings = Settings::find().or_exit(Exit::Usage)?;
+        let mut all = settings
+            .in_force(&Command::command())
+            .or_exit(Exit::Usage)?;
+        for setting in &mut all {
+            if setting.name == "broker" && setting.value.is_none() {
+                setting.value = address();
+            }
+        }
+        let mut out = std::io::stdout().lock();
+        if self.json {
+            for setting in all {
+                serde_json::to_writer(&mut out, &SettingJson::from(setting))
+                    .or_exit(Exit::Usage)?;
+                writeln!(out).or_exit(Exit::Usage)?;
+            }
+        } else {
+            let mut table = Table::new(&COLUMNS);
+            for setting in all {
+                table.row(cells(setting));
+            }
+            table.write(&mut out, width()).or_exit(Exit::Usage)?;
+            match settings.path() {
+                Some(path) if path.is_file() => {}
+                Some(path) => {
+                    eprintln!("rowmill: a file with settings may be at {}", path.display())
+                }
+                None => {}
+            }
+        }
+        out.flush().or_exit(Exit::Usage)?;
+        Ok(Exit::Ok)
+    }
+}
+
+/// Where the broker is looked for, without what is secret in it. Absent: what is said of it is wrong.
+fn address() -> Option<String> {
+    let config = BrokerArgs::default().config().ok()?;
+    Some(format!(
+        "amqp://{}",
+        broker::Broker::rabbit(config).address()
+    ))
+}
+
+fn cells(setting: Setting) -> [String; 3] {
+    let value = match setting.value {
+        Some(value) => value,
+        None if setting.is_secret => "(set)".to_owned(),
+        None => "–".to_owned(),
+    };
+    let from = match setting.origin {
+        Origin::Variable(variable) => variable,
+        Origin::File(path, _) => path.display().to_string(),
+        Origin::Default => "default".to_owned(),
+    };
+    [setting.name, value, from]
+}
+
+impl From<Setting> for SettingJson {
+    fn from(setting: Setting) -> Self {
+        let (from, file) = match setting.origin {
+            Origin::Variable(_) => ("environment", None),
+            Origin::File(path, _) => ("file", Some(path)),
+            Origin::Default => ("default", None),
+        };
+        Self {
+            setting: setting.name,
+            value: setting.value,
+            from,
+            variable: setting.variable,
+            file,
+        }
+    }
+}

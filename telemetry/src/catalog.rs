@@ -1,0 +1,201 @@
+//! A role's metrics by name, and what is to be said of each: Prometheus reads the one, people the other.
+
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+/// Upper bounds in seconds: those that Prometheus's own clients begin with
+/// (<https://prometheus.io/docs/practices/histograms/>), from a millisecond, and beyond them the minutes
+/// that a slow chunk may take, up to the 30 after which RabbitMQ wants it back.
+const SECONDS: [f64; 17] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+    300.0, 1800.0,
+];
+
+/// One label with its value.
+type Label = [(&'static str, String); 1];
+/// The same metric once for each value of a label.
+pub type Labelled<M> = Family<Label, M>;
+/// The same histogram of durations once for each value of a label.
+pub type LabelledSeconds = Family<Label, Histogram, fn() -> Histogram>;
+
+/// What sort of metric it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows, from 0 at the start of the process.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// How many durations, of which lengths.
+    Histogram,
+}
+
+/// One metric, as people are told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// As it is scraped, prefix, unit and all.
+    pub name: String,
+    /// What sort it is.
+    pub kind: Kind,
+    /// What tells its series apart, and the values that may come. Empty: it is one series.
+    pub label: &'static str,
+    /// What it says.
+    pub help: &'static str,
+}
+
+/// The metrics of one role.
+#[derive(Debug)]
+pub struct Catalog {
+    registry: Registry,
+    prefix: String,
+    entries: Vec<Entry>,
+}
+
+impl Catalog {
+    /// One whose names begin with `rowmill_ROLE_`, and that says which build it is.
+    pub fn new(role: &str) -> Self {
+        let prefix = format!("rowmill_{role}");
+        let mut catalog = Self {
+            registry: Registry::with_prefix(&prefix),
+            prefix,
+            entries: Vec::new(),
+        };
+        let build = [
+            ("version", proto::VERSION.to_owned()),
+            ("protocol", proto::PROTOCOL.to_string()),
+        ];
+        let help = "Which rowmill this is: always 1";
+        catalog.registry.register("build", help, Info::new(build));
+        catalog.list("build_info", Kind::Gauge, "version, protocol", help);
+        catalog
+    }
+
+    /// A counter; its name gets `_total`.
+    pub fn counter(&mut self, name: &str, help: &'static str) -> Counter {
+        let counter = Counter::default();
+        self.registry.register(name, help, counter.clone());
+        self.list(&format!("{name}_total"), Kind::Counter, "", help);
+        counter
+    }
+
+    /// Counters by a label.
+    pub fn counters(
+        &mut self,
+        name: &str,
+        label: &'static str,
+        help: &'static str,
+    ) -> Labelled<Counter> {
+        let counters = Family::default();
+        self.registry.register(name, help, counters.clone());
+        self.list(&format!("{name}_total"), Kind::Counter, label, help);
+        counters
+    }
+
+    /// A gauge.
+    pub fn gauge(&mut self, name: &str, help: &'static str) -> Gauge {
+        let gauge = Gauge::default();
+        self.registry.register(name, help, gauge.clone());
+        self.list(name, Kind::Gauge, "", help);
+        gauge
+    }
+
+    /// Gauges by a label.
+    pub fn gauges(
+        &mut self,
+        name: &str,
+        label: &'static str,
+        help: &'static str,
+    ) -> Labelled<Gauge> {
+        let gauges = Family::default();
+        self.registry.register(name, help, gauges.clone());
+        self.list(name, Kind::Gauge, label, help);
+        gauges
+    }
+
+    /// A histogram of durations; its name gets `_seconds`.
+    pub fn seconds(&mut self, name: &str, help: &'static str) -> Histogram {
+        let histogram = histogram();
+        self.registry
+            .register_with_unit(name, help, Unit::Seconds, histogram.clone());
+        self.list(&format!("{name}_seconds"), Kind::Histogram, "", help);
+        histogram
+    }
+
+    /// Histograms of durations by a label.
+    pub fn seconds_by(
+        &mut self,
+        name: &str,
+        label: &'static str,
+        help: &'static str,
+    ) -> LabelledSeconds {
+        let histograms = LabelledSeconds::new_with_constructor(histogram);
+        self.registry
+            .register_with_unit(name, help, Unit::Seconds, histograms.clone());
+        self.list(&format!("{name}_seconds"), Kind::Histogram, label, help);
+        histograms
+    }
+
+    /// All of them, in the order in which they were made.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// What a scrape gets: `OpenMetrics` text, which Prometheus reads.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // A string takes whatever is written to it.
+        if let Err(error) = text::encode(&mut text, &self.registry) {
+            tracing::error!(%error, "the metrics cannot be written");
+        }
+        text
+    }
+
+    fn list(&mut self, name: &str, kind: Kind, label: &'static str, help: &'static str) {
+        self.entries.push(Entry {
+            name: format!("{}_{name}", self.prefix),
+            kind,
+            label,
+            help,
+        });
+    }
+}
+
+fn histogram() -> Histogram {
+    Histogram::new(SECONDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_listed_is_what_is_scraped() {
+        let mut catalog = Catalog::new("cook");
+        catalog.counter("eggs", "Eggs that were broken").inc_by(3);
+        catalog.gauge("pans", "Pans on the fire").set(2);
+        catalog.seconds("frying", "How long they took").observe(0.3);
+        let by = catalog.seconds_by("eating", "guest", "How long they took");
+        by.get_or_create(&[("guest", "ada".to_owned())])
+            .observe(4000.0);
+        let text = catalog.text();
+        for line in [
+            "rowmill_cook_eggs_total 3",
+            "rowmill_cook_pans 2",
+            "rowmill_cook_frying_seconds_bucket{le=\"0.25\"} 0",
+            "rowmill_cook_frying_seconds_bucket{le=\"0.5\"} 1",
+            "rowmill_cook_frying_seconds_sum 0.3",
+            "rowmill_cook_eating_seconds_bucket{le=\"1800.0\",guest=\"ada\"} 0",
+            "rowmill_cook_eating_seconds_count{guest=\"ada\"} 1",
+        ] {
+            assert!(text.lines().any(|it| it == line), "{line} in {text}");
+        }
+        for entry in catalog.entries() {
+            assert!(text.contains(&entry.name), "{} in {text}", entry.name);
+        }
+        assert_eq!(catalog.entries().len(), 5);
+    }
+}

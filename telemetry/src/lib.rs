@@ -1,0 +1,16 @@
+//! What a role tells those who watch it from outside: metrics, in Prometheus's text format over HTTP, and
+//! spans, to an OpenTelemetry collector. Which metrics there are is each role's own affair; logs are
+//! the crate `cli`'s.
+
+mod args;
+mod catalog;
+mod serve;
+mod trace;
+
+pub use args::{ArgsError, TraceArgs, WatchArgs};
+pub use catalog::{Catalog, Entry, Kind, Labelled, LabelledSeconds};
+pub use prometheus_client::metrics::counter::Counter;
+pub use prometheus_client::metrics::gauge::Gauge;
+pub use prometheus_client::metrics::histogram::Histogram;
+pub use serve::{Watched, serve};
+pub use trace::{Fact, Span, Stage, TraceError, Tracer};

@@ -1,0 +1,365 @@
+//! A mill watched from outside: metrics as they are scraped, the page that lists them, the dashboard for
+//! Grafana, and spans at an OpenTelemetry collector.
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+
+mod support;
+
+use std::collections::{BTreeSet, HashMap};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use proto::JobId;
+use rustix::process::Signal;
+use support::{PATIENCE, Process, Stage, finished, published, rowmill, stderr};
+use telemetry::{Catalog, Kind};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{Request, Response, Status};
+
+/// What a scrape of the service whose log is `said` gets: the head, and the text.
+fn scrape(said: &str, path: &str) -> (String, String) {
+    let (_, url) = said.split_once("http://").unwrap();
+    let address = url.split('/').next().unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, text) = answer.split_once("\r\n\r\n").unwrap();
+    (head.to_owned(), text.to_owned())
+}
+
+/// The value of one series.
+fn value(text: &str, series: &str) -> f64 {
+    let line = text.lines().find_map(|line| {
+        let (name, value) = line.rsplit_once(' ')?;
+        (name == series).then(|| value.parse().unwrap())
+    });
+    line.unwrap_or_else(|| panic!("no {series} in\n{text}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_done_is_scraped() {
+    let stage = Stage::new();
+    let data = stage.dir.path().join("master");
+    let data = data.to_str().unwrap();
+    let master = Process::start(&mut stage.command(&[
+        "master",
+        "--listen",
+        stage.address(),
+        "--data",
+        data,
+        "--metrics",
+        "127.0.0.1:0",
+    ]));
+    let master_said = master.wait_for("metrics at");
+    let mut worker = stage.command(&["worker", "--threads", "3", "--allow", "fail=false"]);
+    let worker = Process::start(worker.env("ROWMILL_METRICS", "127.0.0.1:0"));
+    let worker_said = worker.wait_for("metrics at");
+
+    let mut csv = String::from("a,b\n");
+    (0..1000).for_each(|row| csv += &format!("{row},x\n"));
+    csv += "ragged\n";
+    let path = stage.file("in.csv", csv.as_bytes());
+    let good = published(&mut stage.command(&[
+        "publish",
+        "--chunk-bytes",
+        "1024",
+        path.to_str().unwrap(),
+    ]));
+    let mut client = stage.client().await;
+    let job = finished(&mut client, &good).await.job.unwrap();
+    let path = stage.file("bad.csv", b"a\n1\n");
+    let args = ["publish", "--exec", "fail", path.to_str().unwrap()];
+    let bad = published(&mut stage.command(&args[..]));
+    assert_eq!(
+        finished(&mut client, &bad).await.job.unwrap().chunks_dead,
+        1
+    );
+
+    let (head, text) = scrape(&worker_said, "/metrics");
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    assert!(head.contains("application/openmetrics-text"), "{head}");
+    let chunks = job.chunks_done as f64;
+    assert!(chunks > 3.0, "{chunks}");
+    for (series, expected) in [
+        ("rowmill_worker_rows_total", 1000.0),
+        ("rowmill_worker_rejects_total", 1.0),
+        ("rowmill_worker_bytes_total", job.bytes as f64),
+        ("rowmill_worker_chunks_total", chunks),
+        ("rowmill_worker_dead_chunks_total", 1.0),
+        ("rowmill_worker_retries_total", 2.0),
+        ("rowmill_worker_duplicates_total", 0.0),
+        ("rowmill_worker_queue_wait_seconds_count", chunks + 1.0),
+        (
+            "rowmill_worker_processing_seconds_count{operation=\"profile\"}",
+            chunks,
+        ),
+        (
+            "rowmill_worker_processing_seconds_count{operation=\"exec\"}",
+            3.0,
+        ),
+        ("rowmill_worker_threads", 3.0),
+        ("rowmill_worker_connected", 1.0),
+        ("rowmill_worker_in_hand_chunks", 0.0),
+    ] {
+        assert_eq!(value(&text, series), expected, "{series}");
+    }
+    let (_, text) = scrape(&master_said, "/metrics");
+    for (series, expected) in [
+        ("rowmill_master_rows_total", 1000.0),
+        ("rowmill_master_rejects_total", 1.0),
+        ("rowmill_master_chunks_total", chunks),
+        ("rowmill_master_dead_chunks_total", 1.0),
+        ("rowmill_master_jobs_finished_total", 2.0),
+        // Of both jobs an opening and a seal, and what came of each chunk.
+        ("rowmill_master_messages_total", chunks + 5.0),
+        ("rowmill_master_commit_latency_seconds_count", chunks + 1.0),
+        ("rowmill_master_duplicates_total", 0.0),
+    ] {
+        assert_eq!(value(&text, series), expected, "{series}");
+    }
+    // Gauges come with the master's next look at the broker.
+    loop {
+        let (_, text) = scrape(&master_said, "/metrics");
+        if value(&text, "rowmill_master_jobs{state=\"done_with_failures\"}") == 1.0 {
+            assert_eq!(value(&text, "rowmill_master_jobs{state=\"done\"}"), 1.0);
+            assert_eq!(
+                value(&text, "rowmill_master_workers{state=\"running\"}"),
+                1.0
+            );
+            assert_eq!(
+                value(&text, "rowmill_master_broker{state=\"connected\"}"),
+                1.0
+            );
+            assert_eq!(
+                value(&text, "rowmill_master_queue_messages{queue=\"tasks\"}"),
+                0.0
+            );
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(scrape(&master_said, "/").0.starts_with("HTTP/1.1 404"));
+    stage.erase().await;
+}
+
+#[test]
+fn an_address_that_is_taken_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = rowmill()
+        .args(["worker", "--metrics", &address])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains(&format!("--metrics {address}: ")),
+        "{}",
+        stderr(&output)
+    );
+}
+
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn catalogs() -> [(&'static str, Catalog); 2] {
+    [("Master", master::catalog()), ("Worker", worker::catalog())]
+}
+
+/// The page of `docs/metrics.md`, as the code has it.
+fn page() -> String {
+    let mut page = include_str!("watch/metrics_head.md").to_owned();
+    for (role, catalog) in catalogs() {
+        page += &format!(
+            "\n## {role}\n\n| metric | kind | labels | what it is |\n| --- | --- | --- | --- |\n"
+        );
+        for entry in catalog.entries() {
+            let kind = match entry.kind {
+                Kind::Counter => "counter",
+                Kind::Gauge => "gauge",
+                Kind::Histogram => "histogram",
+            };
+            page += &format!(
+                "| `{}` | {kind} | {} | {} |\n",
+                entry.name, entry.label, entry.help
+            );
+        }
+    }
+    page
+}
+
+/// With `ROWMILL_WRITE_DOCS=1` it writes the page.
+#[test]
+fn the_page_of_metrics_is_what_the_code_has() {
+    let path = repository("docs/metrics.md");
+    if std::env::var_os("ROWMILL_WRITE_DOCS").is_some() {
+        std::fs::write(&path, page()).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap();
+    assert!(
+        written == page(),
+        "docs/metrics.md is not what the code has; write it with: ROWMILL_WRITE_DOCS=1 scripts/test the_page_of_metrics"
+    );
+}
+
+#[test]
+fn the_dashboard_for_grafana_asks_for_metrics_that_there_are() {
+    let text = std::fs::read_to_string(repository("deploy/grafana/rowmill.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert!(json["panels"].as_array().unwrap().len() > 5);
+    let known: BTreeSet<String> = catalogs()
+        .iter()
+        .flat_map(|(_, catalog)| catalog.entries())
+        .map(|entry| entry.name.clone())
+        .collect();
+    let word = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
+    let asked = text.split(word).filter(|name| name.starts_with("rowmill_"));
+    let asked: BTreeSet<&str> = asked.map(|name| name.trim_end_matches("_bucket")).collect();
+    assert!(asked.len() > 10, "{asked:?}");
+    for name in asked {
+        assert!(known.contains(name), "{name} in {known:?}");
+    }
+}
+
+/// A collector: every span that it is sent, with the service that sent it.
+struct Collector(mpsc::UnboundedSender<(String, Span)>);
+
+#[tonic::async_trait]
+impl TraceService for Collector {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        for of_service in request.into_inner().resource_spans {
+            let attributes = of_service.resource.unwrap().attributes;
+            let named = attributes
+                .into_iter()
+                .find(|a| a.key == "service.name")
+                .unwrap();
+            let Some(Any::StringValue(service)) = named.value.unwrap().value else {
+                panic!("a service without a name");
+            };
+            for span in of_service
+                .scope_spans
+                .into_iter()
+                .flat_map(|scope| scope.spans)
+            {
+                self.0.send((service.clone(), span)).unwrap();
+            }
+        }
+        Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_trace_follows_a_chunk_from_publish_to_commit() {
+    let stage = Stage::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (sender, mut spans) = mpsc::unbounded_channel();
+    let server = tonic::transport::Server::builder()
+        .add_service(TraceServiceServer::new(Collector(sender)))
+        .serve_with_incoming(TcpListenerStream::new(listener));
+    let collector = tokio::spawn(server);
+    let data = stage.dir.path().join("master");
+    let args = [
+        "master",
+        "--listen",
+        stage.address(),
+        "--data",
+        data.to_str().unwrap(),
+        "--otlp",
+        &url,
+    ];
+    let master = Process::start(&mut stage.command(&args));
+    let worker = Process::start(&mut stage.command(&["worker", "--otlp", &url]));
+    let path = stage.file("in.csv", b"a\n1\n2\n");
+    let id = published(
+        stage
+            .command(&["publish", path.to_str().unwrap()])
+            .env("ROWMILL_OTLP", &url),
+    );
+    finished(&mut stage.client().await, &id).await;
+    // What ends sends its last spans first.
+    for process in [worker, master] {
+        process.signal(Signal::TERM);
+        assert_eq!(process.end().1, 0);
+    }
+
+    let mut by_name = HashMap::new();
+    while by_name.len() < 4 {
+        let told = tokio::time::timeout(PATIENCE, spans.recv())
+            .await
+            .unwrap()
+            .unwrap();
+        by_name.insert(told.1.name.clone(), told);
+    }
+    let chunk = id.parse::<JobId>().unwrap().chunk(0).uuid();
+    for (name, service) in [
+        ("publish", "rowmill-publisher"),
+        ("process", "rowmill-worker"),
+        ("answer", "rowmill-worker"),
+        ("commit", "rowmill-master"),
+    ] {
+        let (from, span) = &by_name[name];
+        assert_eq!(from, service);
+        assert_eq!(span.trace_id, chunk.as_bytes(), "{name}");
+        let parent: &[u8] = if name == "publish" {
+            &[]
+        } else {
+            &by_name["publish"].1.span_id
+        };
+        assert_eq!(span.parent_span_id, parent, "{name}");
+        assert!(
+            span.start_time_unix_nano <= span.end_time_unix_nano,
+            "{name}"
+        );
+        let is_of_job = span.attributes.iter().any(|attribute| {
+            let value = attribute
+                .value
+                .as_ref()
+                .and_then(|value| value.value.as_ref());
+            attribute.key == "rowmill.job" && value == Some(&Any::StringValue(id.clone()))
+        });
+        assert!(is_of_job, "{name}: {:?}", span.attributes);
+    }
+    collector.abort();
+    stage.erase().await;
+}
+
+/// Nobody listens at the collector's address: the work goes on all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_is_not_there_stops_nothing() {
+    let stage = Stage::new();
+    let _master = stage.master();
+    let url = {
+        let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}", gone.local_addr().unwrap())
+    };
+    let worker = Process::start(stage.command(&["worker"]).env("ROWMILL_OTLP", &url));
+    let path = stage.file("in.csv", b"a\n1\n");
+    let id = published(
+        stage
+            .command(&["publish", path.to_str().unwrap()])
+            .env("ROWMILL_OTLP", &url),
+    );
+    finished(&mut stage.client().await, &id).await;
+    worker.signal(Signal::TERM);
+    assert_eq!(worker.end().1, 0);
+    stage.erase().await;
+}

@@ -1,0 +1,73 @@
+//! What a worker counts and times, for whoever scrapes it; heartbeats tell some of it to the master.
+
+use std::time::Duration;
+
+use telemetry::{Catalog, Counter, Gauge, Histogram, LabelledSeconds};
+
+/// A worker's metrics. Cheap to clone: clones count together.
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics {
+    pub(crate) queue_wait: Histogram,
+    processing: LabelledSeconds,
+    pub(crate) answer: Histogram,
+    pub(crate) chunks: Counter,
+    pub(crate) rows: Counter,
+    pub(crate) bytes: Counter,
+    pub(crate) rejects: Counter,
+    pub(crate) retries: Counter,
+    pub(crate) dead: Counter,
+    pub(crate) duplicates: Counter,
+    pub(crate) sessions: Counter,
+    pub(crate) connected: Gauge,
+    pub(crate) threads: Gauge,
+    pub(crate) in_hand: Gauge,
+}
+
+impl Metrics {
+    /// New ones, at nothing, with the catalog to scrape them by.
+    pub(crate) fn new() -> (Self, Catalog) {
+        let mut list = Catalog::new("worker");
+        let metrics = Self {
+            queue_wait: list.seconds(
+                "queue_wait",
+                "From when a publisher made a chunk until its first attempt begins, by the clocks of two hosts",
+            ),
+            processing: list.seconds_by(
+                "processing",
+                "operation",
+                "How long attempts took, those that failed too: profile, exec or validate",
+            ),
+            answer: list.seconds(
+                "answer",
+                "From sending what came of a chunk until the broker has confirmed it",
+            ),
+            chunks: list.counter("chunks", "Attempts that ended with a result"),
+            rows: list.counter("rows", "Records in them"),
+            bytes: list.counter("bytes", "Bytes of CSV in them"),
+            rejects: list.counter("rejects", "Bad records in them"),
+            retries: list.counter("retries", "Attempts that failed and were followed by another"),
+            dead: list.counter("dead_chunks", "Chunks that failed their last attempt"),
+            duplicates: list.counter(
+                "duplicates",
+                "Chunks that came again though this worker had finished them; they have no effect",
+            ),
+            sessions: list.counter("sessions", "Connections to the broker, the first one included"),
+            connected: list.gauge("connected", "Whether the broker is connected: 1 or 0"),
+            threads: list.gauge("threads", "Chunks that may be worked on at once"),
+            in_hand: list.gauge("in_hand_chunks", "Chunks that are worked on"),
+        };
+        (metrics, list)
+    }
+
+    /// An attempt took so long.
+    pub(crate) fn processed(&self, operation: &str, took: Duration) {
+        let label = [("operation", operation.to_owned())];
+        let processing = self.processing.get_or_create(&label);
+        processing.observe(took.as_secs_f64());
+    }
+}
+
+/// What there is to scrape, for those who write about it.
+pub fn catalog() -> Catalog {
+    Metrics::new().1
+}
