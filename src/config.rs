@@ -65,7 +65,7 @@ impl Args {
             match settings.path() {
                 Some(path) if path.is_file() => {}
                 Some(path) => {
-                    eprintln!("rowmill: a file with settings may be at {}", path.display())
+                    eprintln!("rowmill: a file with settings may be at {}", path.display());
                 }
                 None => {}
             }

@@ -195,9 +195,9 @@ pages! {
 fn no_page_with_commands_is_left_out() {
     let mut paths = vec!["README.md".to_owned()];
     for entry in fs::read_dir(repository("docs")).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        if name.ends_with(".md") {
-            paths.push(format!("docs/{name}"));
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "md") {
+            paths.push(format!("docs/{}", path.file_name().unwrap().display()));
         }
     }
     for path in paths {

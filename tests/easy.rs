@@ -193,3 +193,78 @@ fn systemd_takes_the_units() {
     assert!(verify.status.success(), "{}", stderr(&verify));
     assert_eq!(stderr(&verify), "");
 }
+
+/// `publish` prints an id as soon as the broker has the job, a moment before the master has.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_was_just_published_can_be_asked_about_and_cancelled() {
+    let stage = Stage::new();
+    let _master = stage.master();
+    let path = stage.file("in.csv", b"a\n1\n");
+    for _ in 0..5 {
+        let id = stage.publish(&path);
+        let cancelled = stdout(&mut stage.command(&["cancel", &id, "--json"]));
+        let cancelled: Value = serde_json::from_str(&cancelled).unwrap();
+        assert_eq!(
+            (&cancelled["job_id"], &cancelled["state"]),
+            (&id.as_str().into(), &"cancelled".into())
+        );
+        let id = stage.publish(&path);
+        let shown = stdout(&mut stage.command(&["show", &id, "--json"]));
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        assert_eq!(shown["job_id"], id);
+    }
+    // An old id, or a part of one, is not waited for.
+    let old = "01900000-0000-7000-8000-000000000001";
+    let output = stage.command(&["show", old]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    stage.erase().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_and_dead_chunks_are_json_for_scripts() {
+    let stage = Stage::new();
+    let _master = stage.master();
+    let args = [
+        "worker",
+        "--threads",
+        "1",
+        "--allow",
+        "copy=cat",
+        "--allow",
+        "fail=false",
+    ];
+    let worker = Process::start(&mut stage.command(&args));
+    worker.wait_for("connected");
+    let path = stage.file("in.csv", b"id,name\n1,\"Ada, \"\"A\"\"\"\n2,\n");
+    let path = path.to_str().unwrap();
+    let mut client = stage.client().await;
+    let good = support::published(&mut stage.command(&["publish", path, "--exec", "copy"]));
+    finished(&mut client, &good).await;
+    assert_eq!(
+        stdout(&mut stage.command(&["rows", &good, "--json"])),
+        "{\"id\":\"1\",\"name\":\"Ada, \\\"A\\\"\"}\n{\"id\":\"2\",\"name\":\"\"}\n"
+    );
+    let bad = support::published(&mut stage.command(&["publish", path, "--exec", "fail"]));
+    finished(&mut client, &bad).await;
+    let json = |args: &[&str]| -> Value {
+        let text = stdout(&mut stage.command(args));
+        serde_json::from_str(&text).unwrap()
+    };
+    let listed = json(&["dead", "list", &bad, "--json"]);
+    assert_eq!(
+        (&listed["seq"], &listed["state"]),
+        (&0.into(), &"dead".into())
+    );
+    let shown = json(&["dead", "show", &bad, "0", "--json"]);
+    assert_eq!(shown["columns"], serde_json::json!(["id", "name"]));
+    assert_eq!(shown["reason"], listed["reason"]);
+    let body = "1,\"Ada, \"\"A\"\"\"\n2,\n";
+    assert_eq!(
+        (&shown["body"], &shown["body_bytes"]),
+        (&body.into(), &body.len().into())
+    );
+    assert_eq!(json(&["dead", "replay", &bad, "--json"])["replayed"], 1);
+    finished(&mut client, &bad).await;
+    assert_eq!(json(&["dead", "drop", &bad, "--json"])["dropped"], 1);
+    stage.erase().await;
+}

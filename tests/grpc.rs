@@ -41,6 +41,7 @@ impl Master {
             },
             listen: Listen::Tcp(listener, Gate::open()),
             keep: Keep::default(),
+            watched: telemetry::Watched::default(),
         };
         let running = tokio::spawn(master::run(config, shutdown.clone()));
         Self {

@@ -45,12 +45,22 @@ pub struct Args {
 
     /// How long the broker may be away at the start, in seconds; once connected, a lost broker is
     /// waited for as long as it takes
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 10,
+        hide_short_help = true
+    )]
     connect_timeout: u64,
 
     /// How chunks are packed on their way to the workers; zstd makes a third of most CSV, for some
     /// 3 ms of a core a MiB here and 1 ms there, which the broker spends less
-    #[arg(long, value_name = "HOW", default_value = "zstd")]
+    #[arg(
+        long,
+        value_name = "HOW",
+        default_value = "zstd",
+        hide_short_help = true
+    )]
     compress: Compress,
 
     #[command(flatten)]

@@ -95,7 +95,9 @@ fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
     let mut taken: Vec<String> = Vec::new();
     for name in names {
         let again = |number: usize| format!("{name}_{number}");
-        let free = (2..).map(again).find(|name| !taken.contains(name));
+        let free = (2..=taken.len() + 2)
+            .map(again)
+            .find(|name| !taken.contains(name));
         let is_taken = taken.contains(&name);
         taken.push(free.filter(|_| is_taken).unwrap_or(name));
     }

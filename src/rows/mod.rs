@@ -67,7 +67,7 @@ pub(crate) struct RowsArgs {
     output: Option<PathBuf>,
 
     /// With -o: write rows as they are committed, not in input order
-    #[arg(long, help_heading = HEADING)]
+    #[arg(long, help_heading = HEADING, hide_short_help = true)]
     unordered: bool,
 
     /// With -o: how many chunks may be under way beyond the last one whose rows were written
@@ -76,8 +76,7 @@ pub(crate) struct RowsArgs {
         value_name = "CHUNKS",
         default_value_t = 256,
         value_parser = clap::value_parser!(u32).range(1..),
-        help_heading = HEADING
-    )]
+        help_heading = HEADING, hide_short_help = true)]
     ahead: u32,
 }
 

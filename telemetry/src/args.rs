@@ -38,8 +38,7 @@ pub struct TraceArgs {
         long,
         help_heading = HEADING,
         value_name = "URL",
-        env = "ROWMILL_OTLP"
-    )]
+        env = "ROWMILL_OTLP", hide_short_help = true)]
     otlp: Option<String>,
 }
 

@@ -48,7 +48,7 @@ pub struct Args {
     /// Memory for a chunk that came back and is run in a process of its own, and for each process of a
     /// command, in MiB of address space
     #[arg(long, value_name = "MIB", env = "ROWMILL_CHUNK_MEMORY", default_value_t = 2048,
-          value_parser = clap::value_parser!(u64).range(128..))]
+          value_parser = clap::value_parser!(u64).range(128..), hide_short_help = true)]
     chunk_memory: u64,
 
     /// Allow publishers to run this command on their chunks, by its name: --allow clean='python3

@@ -14,9 +14,11 @@ mod metrics;
 mod poison;
 mod room;
 mod run;
+mod seen;
 mod session;
 mod shift;
 mod tally;
+mod timed;
 mod vitals;
 
 pub use answer::answer_of;

@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use access::SigningKey;
 use broker::{Backoff, BrokerError, Confirm, Delivery, Receipt, Route, Session};
-use engine::rate::Rate;
 use failpoint::Point;
 use proto::v1::{ChunkResult, Control, ExecSpec};
-use proto::{Csv, Envelope, JobId, Lane, Payload};
-use telemetry::{Fact, Span, Stage, Tracer};
+use proto::{Csv, Envelope, JobId, Payload};
+use telemetry::Stage;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -22,8 +21,10 @@ use crate::desk::{Action, Answer, Attempt, Desk, Event, Room, Seen, Standing, Ti
 use crate::exec::{self, Limit, Refusal, spec_of};
 use crate::foreign::Maker;
 use crate::room::in_process;
+use crate::seen::{chunk_of, seen};
 use crate::session::Bench;
 use crate::tally::InHand;
+use crate::timed::Timed;
 
 /// How long a chunk rests here that only other workers may run: long enough that two workers do not
 /// wear the broker out by handing it to and fro.
@@ -68,24 +69,6 @@ struct Hand<'a> {
     stop: CancellationToken,
     /// What is sent, and sent again where the broker refused it.
     answer: Option<(Answer, Route, Envelope)>,
-}
-
-/// Something that takes its time.
-#[derive(Debug, Clone, Copy)]
-struct Timed {
-    began: Instant,
-    /// Where somebody is told of it.
-    span: Option<Span>,
-}
-
-impl Timed {
-    fn begin(tracer: &Tracer, stage: Stage, envelope: &Envelope) -> Self {
-        let chunk = chunk_of(envelope);
-        Self {
-            began: Instant::now(),
-            span: chunk.and_then(|(job, seq)| tracer.begin(stage, job, seq)),
-        }
-    }
 }
 
 /// What a task came to.
@@ -302,7 +285,13 @@ impl<'a> Shift<'a> {
                     let (job, chunk) = self.ids(ticket);
                     tracing::warn!(job, chunk, ?confirm, "the broker refused an answer for now");
                 }
-                self.answered(ticket, confirm);
+                let sent = self
+                    .hands
+                    .get_mut(&ticket)
+                    .and_then(|hand| hand.sent.take());
+                if let Some(sent) = sent {
+                    sent.answered(self.bench, confirm);
+                }
                 self.handle(Event::Published(ticket, confirm))
             }
             Ended::Wait(ticket) => self.handle(Event::Waited(ticket)),
@@ -317,7 +306,12 @@ impl<'a> Shift<'a> {
         room: Room,
         outcome: Result<ChunkResult, AttemptError>,
     ) -> Result<(), BrokerError> {
-        self.timed(ticket, &outcome);
+        let hand = self.hands.get_mut(&ticket);
+        if let Some((hand, attempt)) =
+            hand.and_then(|hand| hand.attempt.take().map(|it| (hand, it)))
+        {
+            attempt.attempted(self.bench, hand.operation(), &outcome);
+        }
         let attempt = match &outcome {
             Ok(result) => {
                 self.bench.tally.done(result);
@@ -333,48 +327,6 @@ impl<'a> Shift<'a> {
             hand.outcome = Some(outcome);
         }
         self.handle(Event::Attempted(ticket, attempt))
-    }
-
-    /// Notes how long an attempt took.
-    fn timed(&mut self, ticket: Ticket, outcome: &Result<ChunkResult, AttemptError>) {
-        let Some(hand) = self.hands.get_mut(&ticket) else {
-            return;
-        };
-        let Some(attempt) = hand.attempt.take() else {
-            return;
-        };
-        let metrics = &self.bench.tally.metrics;
-        metrics.processed(hand.operation(), attempt.began.elapsed());
-        if let Some(span) = attempt.span {
-            let worker: Fact = ("rowmill.worker", self.bench.identity.id.to_string().into());
-            let counted = outcome.as_ref().map(|result| {
-                [
-                    ("rowmill.rows", (result.rows as i64).into()),
-                    ("rowmill.bytes", (result.bytes as i64).into()),
-                    ("rowmill.attempt", i64::from(result.attempt).into()),
-                ]
-            });
-            let counted = counted.into_iter().flatten();
-            let error = outcome.as_ref().err().map(ToString::to_string);
-            self.bench.tracer.end(span, error, counted.chain([worker]));
-        }
-    }
-
-    /// Notes how long the broker took to confirm an answer.
-    fn answered(&mut self, ticket: Ticket, confirm: Confirm) {
-        let sent = self
-            .hands
-            .get_mut(&ticket)
-            .and_then(|hand| hand.sent.take());
-        let Some(sent) = sent else {
-            return;
-        };
-        let took = sent.began.elapsed().as_secs_f64();
-        self.bench.tally.metrics.answer.observe(took);
-        if let Some(span) = sent.span {
-            let error = (confirm != Confirm::Acked).then(|| format!("{confirm:?}"));
-            self.bench.tracer.end(span, error, []);
-        }
     }
 
     /// Whether more than half of the time of this delivery is left.
@@ -651,24 +603,6 @@ fn note(bench: &Bench, answer: Answer, hand: &Hand<'_>) {
     }
 }
 
-/// What the desk is told of a chunk; nothing where it is none, or none that anybody would send.
-fn seen(envelope: &Envelope, delivery_count: u32) -> Option<Seen> {
-    let (job, seq) = chunk_of(envelope)?;
-    let Payload::Chunk(chunk) = envelope.payload.as_ref() else {
-        return None;
-    };
-    Lane::named(&chunk.lane).ok()?;
-    let rate = Rate::of(chunk.operation.as_ref()).transpose().ok()?;
-    Some(Seen {
-        job,
-        chunk: job.chunk(seq),
-        delivery_count,
-        attempts: envelope.attempts,
-        is_for_others: false,
-        cost: rate.map(|rate| rate.cost(chunk.rows)),
-    })
-}
-
 /// The shares that can be ones.
 fn shares(control: &Control) -> HashMap<JobId, f64> {
     let shares = control.shares.iter();
@@ -681,14 +615,6 @@ async fn wait_until(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,
-    }
-}
-
-/// Whose chunk it is, and its seq; nothing where it is something else.
-fn chunk_of(envelope: &Envelope) -> Option<(JobId, u64)> {
-    match envelope.payload.as_ref() {
-        Payload::Chunk(chunk) => Some((chunk.job_id.parse().ok()?, chunk.seq)),
-        _ => None,
     }
 }
 

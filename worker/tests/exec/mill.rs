@@ -86,6 +86,7 @@ impl Mill {
             rooms: None,
             lane: None,
             signing: None,
+            watched: telemetry::Watched::default(),
             commands: Some(Commands {
                 allowed,
                 program: env!("CARGO_BIN_EXE_worker").into(),

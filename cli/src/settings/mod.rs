@@ -4,35 +4,23 @@
 //! file it is for every command that has it, and in a table like `[worker]` for that command alone. What
 //! the file says is put among the arguments of the command line, so that it is checked as they are.
 
+mod flags;
+
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, Parser};
 use toml::{Table, Value};
+
+use flags::{is_given, is_set, settings_of, shown_variable, variables_of};
 
 /// The file, where it is not where XDG has it. Empty: there is none.
 const VARIABLE: &str = "ROWMILL_CONFIG";
 /// Where it is in each of XDG's directories.
 const PLACE: &str = "rowmill/rowmill.toml";
-
-/// A flag, and the variables that stand for it.
-type Unshown = (&'static str, &'static [&'static str]);
-
-/// Flags that clap knows not every variable of, because it would show what is in it. Those of a group
-/// are ways to say the same: one that is said silences the file on all.
-const UNSHOWN: [&[Unshown]; 2] = [
-    &[
-        ("broker", &["ROWMILL_BROKER", "AMQP_URL"]),
-        ("broker-file", &["ROWMILL_BROKER_FILE"]),
-    ],
-    &[("token-file", &["ROWMILL_TOKEN_FILE", "ROWMILL_TOKEN"])],
-];
-/// Variables whose values are not to be shown.
-const SECRET: [&str; 3] = ["ROWMILL_BROKER", "AMQP_URL", "ROWMILL_TOKEN"];
 
 /// How near another word must be to be what was meant: what clap holds to.
 const NEAR: f64 = 0.7;
@@ -324,13 +312,9 @@ impl Settings {
 
     fn setting(&self, section: &str, arg: &Arg) -> Setting {
         let name = arg.get_long().unwrap_or_default().to_owned();
-        let variables = match unshown(&name) {
-            Some((_, variables)) => variables.to_vec(),
-            None => arg.get_env().and_then(OsStr::to_str).into_iter().collect(),
-        };
+        let variables = variables_of(arg);
         let (value, origin) = if let Some(variable) = variables.iter().find(|name| is_set(name)) {
-            let value = env::var(variable).ok();
-            let value = value.filter(|_| !SECRET.contains(variable));
+            let value = shown_variable(variable);
             (value, Origin::Variable((*variable).to_owned()))
         } else if let Some((value, section)) = self.value(section, &name) {
             let value = shown(value);
@@ -360,46 +344,6 @@ fn places() -> impl Iterator<Item = PathBuf> {
     home.into_iter()
         .chain(others)
         .map(|directory| directory.join(PLACE))
-}
-
-/// The flags of a command that are settings.
-fn settings_of(command: &Command) -> impl Iterator<Item = &Arg> {
-    command.get_arguments().filter(|arg| {
-        let is_unshown = arg.get_long().and_then(unshown).is_some();
-        arg.get_long().is_some() && (arg.get_env().is_some() || is_unshown)
-    })
-}
-
-fn unshown(name: &str) -> Option<&'static Unshown> {
-    UNSHOWN
-        .iter()
-        .copied()
-        .flatten()
-        .find(|(flag, _)| *flag == name)
-}
-
-/// Whether a variable says something.
-fn is_set(name: &str) -> bool {
-    env::var_os(name).is_some_and(|value| !value.is_empty())
-}
-
-/// Whether a flag or a variable says what it is.
-fn is_given(command: &Command, matches: &ArgMatches, arg: &Arg) -> bool {
-    let is_said = |arg: &Arg| {
-        let source = matches.value_source(arg.get_id().as_str());
-        matches!(
-            source,
-            Some(ValueSource::CommandLine | ValueSource::EnvVariable)
-        )
-    };
-    let name = arg.get_long().unwrap_or_default();
-    let is_of = |group: &&&[Unshown]| group.iter().any(|(flag, _)| *flag == name);
-    let Some(group) = UNSHOWN.iter().find(is_of) else {
-        return is_said(arg);
-    };
-    let is_one = |arg: &&Arg| group.iter().any(|(flag, _)| arg.get_long() == Some(flag));
-    let mut variables = group.iter().flat_map(|(_, variables)| *variables);
-    command.get_arguments().filter(is_one).any(is_said) || variables.any(|name| is_set(name))
 }
 
 /// What sort of value it is, for a person.
@@ -435,133 +379,4 @@ fn text(value: &Value) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug, Parser)]
-    struct Mill {
-        #[command(subcommand)]
-        role: Role,
-    }
-
-    #[derive(Debug, clap::Subcommand)]
-    enum Role {
-        Worker {
-            #[arg(long, env = "ROWMILL_TEST_UNSET_THREADS", default_value_t = 7)]
-            threads: u32,
-            #[arg(long, env = "ROWMILL_TEST_UNSET_CERT", requires = "key")]
-            cert: Option<String>,
-            #[arg(long, env = "ROWMILL_TEST_UNSET_KEY", requires = "cert")]
-            key: Option<String>,
-            #[arg(long)]
-            once: bool,
-            #[arg(last = true)]
-            words: Vec<String>,
-        },
-        Master {
-            #[arg(long, env = "ROWMILL_TEST_UNSET_THREADS", default_value_t = 1)]
-            threads: u32,
-        },
-    }
-
-    fn settings(text: &str) -> Settings {
-        Settings {
-            path: "rowmill.toml".into(),
-            table: text.parse().unwrap(),
-        }
-    }
-
-    fn parsed(file: &str, line: &str) -> Result<Role, String> {
-        let args = line.split(' ').map(OsString::from);
-        let mill = try_parse_from::<Mill>(&settings(file), args);
-        mill.map(|mill| mill.role)
-            .map_err(|error| error.to_string())
-    }
-
-    fn threads(file: &str, line: &str) -> u32 {
-        match parsed(file, line).unwrap() {
-            Role::Worker { threads, .. } | Role::Master { threads } => threads,
-        }
-    }
-
-    #[test]
-    fn a_flag_comes_before_the_file_and_the_file_before_the_default() {
-        assert_eq!(threads("", "rowmill worker"), 7);
-        assert_eq!(threads("threads = 3", "rowmill worker"), 3);
-        assert_eq!(threads("threads = 3", "rowmill worker --threads 4"), 4);
-        let both = "threads = 3\n[worker]\nthreads = \"5\"";
-        assert_eq!(threads(both, "rowmill worker --once"), 5);
-        assert_eq!(threads(both, "rowmill master"), 3);
-    }
-
-    #[test]
-    fn what_stands_behind_two_dashes_stays_there() {
-        let Role::Worker { threads, words, .. } =
-            parsed("threads = 3", "rowmill worker --once -- worker x").unwrap()
-        else {
-            panic!("another command");
-        };
-        assert_eq!((threads, words), (3, vec!["worker".to_owned(), "x".into()]));
-    }
-
-    #[test]
-    fn what_the_file_says_is_held_to_the_same_rules_and_names_it() {
-        let error = parsed("cert = 'a'", "rowmill worker").unwrap_err();
-        assert!(
-            error.contains("--key") && error.contains("rowmill.toml"),
-            "{error}"
-        );
-        assert!(parsed("cert = 'a'\nkey = 'b'", "rowmill worker").is_ok());
-        let error = parsed("threads = 'many'", "rowmill worker").unwrap_err();
-        assert!(
-            error.contains("many") && error.contains("rowmill.toml"),
-            "{error}"
-        );
-        let error = parsed("threads = 'many'", "rowmill worker --threads x").unwrap_err();
-        assert!(!error.contains("rowmill.toml"), "{error}");
-        let error = parsed("threads = [1, 2]", "rowmill worker").unwrap_err();
-        assert!(error.contains("threads cannot be"), "{error}");
-    }
-
-    #[test]
-    fn what_is_no_setting_is_named_with_what_was_meant() {
-        for (file, hint) in [
-            ("thread = 3", "did you mean \"threads\"?"),
-            ("[workers]\nthreads = 3", "did you mean \"worker\"?"),
-            ("[master]\ncert = 'a'", "rowmill config"),
-            ("once = true", "rowmill config"),
-        ] {
-            let error = parsed(file, "rowmill worker").unwrap_err();
-            assert!(
-                error.contains("rowmill.toml: there is no setting"),
-                "{error}"
-            );
-            assert!(error.contains(hint), "{error}");
-        }
-    }
-
-    #[test]
-    fn what_is_in_force_says_where_it_comes_from() {
-        use clap::CommandFactory;
-        let settings = settings("cert = 'a'\n[worker]\nthreads = 5");
-        let all = settings.in_force(&Mill::command()).unwrap();
-        let told: Vec<(&str, Option<&str>, &Origin)> = all
-            .iter()
-            .map(|it| (it.name.as_str(), it.value.as_deref(), &it.origin))
-            .collect();
-        let file = PathBuf::from("rowmill.toml");
-        assert_eq!(
-            told,
-            [
-                ("cert", Some("a"), &Origin::File(file.clone(), None)),
-                ("key", None, &Origin::Default),
-                ("threads", Some("1"), &Origin::Default),
-                (
-                    "worker.threads",
-                    Some("5"),
-                    &Origin::File(file, Some("worker".into()))
-                ),
-            ]
-        );
-    }
-}
+mod tests;

@@ -1,0 +1,75 @@
+//! Which flags are settings, and by which variables they are said.
+
+use std::env;
+use std::ffi::OsStr;
+
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Command};
+
+/// A flag, and the variables that stand for it.
+type Unshown = (&'static str, &'static [&'static str]);
+
+/// Flags that clap knows not every variable of, because it would show what is in it. Those of a group
+/// are ways to say the same: one that is said silences the file on all.
+const UNSHOWN: [&[Unshown]; 2] = [
+    &[
+        ("broker", &["ROWMILL_BROKER", "AMQP_URL"]),
+        ("broker-file", &["ROWMILL_BROKER_FILE"]),
+    ],
+    &[("token-file", &["ROWMILL_TOKEN_FILE", "ROWMILL_TOKEN"])],
+];
+/// Variables whose values are not to be shown.
+const SECRET: [&str; 3] = ["ROWMILL_BROKER", "AMQP_URL", "ROWMILL_TOKEN"];
+
+/// The flags of a command that are settings.
+pub(super) fn settings_of(command: &Command) -> impl Iterator<Item = &Arg> {
+    command.get_arguments().filter(|arg| {
+        let is_unshown = arg.get_long().and_then(unshown).is_some();
+        arg.get_long().is_some() && (arg.get_env().is_some() || is_unshown)
+    })
+}
+
+fn unshown(name: &str) -> Option<&'static Unshown> {
+    UNSHOWN
+        .iter()
+        .copied()
+        .flatten()
+        .find(|(flag, _)| *flag == name)
+}
+
+/// Whether a variable says something.
+pub(super) fn is_set(name: &str) -> bool {
+    env::var_os(name).is_some_and(|value| !value.is_empty())
+}
+
+/// Whether a flag or a variable says what it is.
+pub(super) fn is_given(command: &Command, matches: &ArgMatches, arg: &Arg) -> bool {
+    let is_said = |arg: &Arg| {
+        let source = matches.value_source(arg.get_id().as_str());
+        matches!(
+            source,
+            Some(ValueSource::CommandLine | ValueSource::EnvVariable)
+        )
+    };
+    let name = arg.get_long().unwrap_or_default();
+    let is_of = |group: &&&[Unshown]| group.iter().any(|(flag, _)| *flag == name);
+    let Some(group) = UNSHOWN.iter().find(is_of) else {
+        return is_said(arg);
+    };
+    let is_one = |arg: &&Arg| group.iter().any(|(flag, _)| arg.get_long() == Some(flag));
+    let mut variables = group.iter().flat_map(|(_, variables)| *variables);
+    command.get_arguments().filter(is_one).any(is_said) || variables.any(|name| is_set(name))
+}
+
+/// The variables that say what a setting is, first things first.
+pub(super) fn variables_of(arg: &Arg) -> Vec<&str> {
+    match arg.get_long().and_then(unshown) {
+        Some((_, variables)) => variables.to_vec(),
+        None => arg.get_env().and_then(OsStr::to_str).into_iter().collect(),
+    }
+}
+
+/// What a variable says, if that may be shown.
+pub(super) fn shown_variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|_| !SECRET.contains(&name))
+}

@@ -1,0 +1,141 @@
+//! `rowmill.toml`, and `rowmill config`, which says who says what.
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+
+mod support;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use support::{rowmill, stderr};
+
+/// The command of somebody who has a file with `settings` where XDG has it.
+fn with(home: &Path, settings: &str) -> Command {
+    let directory = home.join("rowmill");
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("rowmill.toml"), settings).unwrap();
+    let mut command = rowmill();
+    command.env_remove("ROWMILL_CONFIG");
+    command.env("XDG_CONFIG_HOME", home);
+    command
+}
+
+fn output(command: &mut Command, args: &[&str]) -> Output {
+    command.args(args).output().unwrap()
+}
+
+/// What `config --json` says, by name.
+fn config(command: &mut Command) -> HashMap<String, Value> {
+    let output = output(command, &["config", "--json"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let settings = lines.lines().map(|line| {
+        let setting: Value = serde_json::from_str(line).unwrap();
+        (setting["setting"].as_str().unwrap().to_owned(), setting)
+    });
+    settings.collect()
+}
+
+#[test]
+fn each_setting_says_where_it_comes_from() {
+    let home = tempfile::tempdir().unwrap();
+    let file = "master = 'http://127.0.0.1:1'\nthreads = 3\n[worker]\nlog-format = 'json'\n";
+    let command = || {
+        let mut command = with(home.path(), file);
+        command.env("ROWMILL_THREADS", "5");
+        command.env("AMQP_URL", "amqp://ada:s3cret@broker.example:5672/orders");
+        command
+    };
+    let all = config(&mut command());
+    let told = |name: &str| (all[name]["value"].clone(), all[name]["from"].clone());
+    let pair = |value: &str, from: &str| (Value::from(value), Value::from(from));
+    assert_eq!(told("master"), pair("http://127.0.0.1:1", "file"));
+    assert_eq!(told("threads"), pair("5", "environment"));
+    assert_eq!(told("worker.log-format"), pair("json", "file"));
+    assert_eq!(told("log-format"), pair("text", "default"));
+    assert_eq!(told("namespace"), pair("rowmill", "default"));
+    assert_eq!(
+        told("broker"),
+        pair("amqp://broker.example:5672/orders", "environment")
+    );
+    let path = home.path().join("rowmill/rowmill.toml");
+    assert_eq!(all["master"]["file"], path.to_str().unwrap());
+    let printed = output(&mut command(), &["config"]);
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    assert!(!printed.contains("s3cret"), "{printed}");
+    assert!(printed.contains("ROWMILL_THREADS"), "{printed}");
+}
+
+#[test]
+fn what_the_file_says_is_in_force_until_a_flag_or_a_variable_says_otherwise() {
+    let home = tempfile::tempdir().unwrap();
+    // Nobody listens at any of these: what is told is where it was asked.
+    let file = "master = 'http://127.0.0.1:1'";
+    let asked = |output: &Output| {
+        assert_eq!(output.status.code(), Some(4), "{}", stderr(output));
+        stderr(output)
+    };
+    let said = asked(&output(&mut with(home.path(), file), &["jobs"]));
+    assert!(said.contains("127.0.0.1:1"), "{said}");
+    let mut command = with(home.path(), file);
+    command.env("ROWMILL_MASTER", "http://127.0.0.1:2");
+    let said = asked(&output(&mut command, &["jobs"]));
+    assert!(said.contains("127.0.0.1:2"), "{said}");
+    let mut command = with(home.path(), file);
+    let said = asked(&output(
+        &mut command,
+        &["jobs", "--master", "http://127.0.0.1:3"],
+    ));
+    assert!(said.contains("127.0.0.1:3"), "{said}");
+    // A file with the broker's address does not meet the address that is given otherwise.
+    let file = "broker-file = '/nowhere/at/all'";
+    let args = ["publish", "--connect-timeout", "0", "examples/orders.csv"];
+    let said = output(&mut with(home.path(), file), &args);
+    assert!(
+        stderr(&said).contains("/nowhere/at/all"),
+        "{}",
+        stderr(&said)
+    );
+    let mut command = with(home.path(), file);
+    command.env("ROWMILL_BROKER", "amqp://127.0.0.1:1");
+    let said = asked(&output(&mut command, &args));
+    assert!(said.contains("127.0.0.1:1"), "{said}");
+}
+
+#[test]
+fn a_file_that_is_wrong_is_named_with_what_is_wrong() {
+    let home = tempfile::tempdir().unwrap();
+    for (file, what) in [
+        ("thread = 3", "did you mean \"threads\"?"),
+        ("threads = 'many'", "many"),
+        ("threads = ", "line 1"),
+        ("cert = 'a.pem'", "--key"),
+    ] {
+        let command = if what == "--key" { "jobs" } else { "worker" };
+        let output = output(&mut with(home.path(), file), &[command]);
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{file}: {told}");
+        assert!(
+            told.contains("rowmill.toml") && told.contains(what),
+            "{file}: {told}"
+        );
+    }
+}
+
+#[test]
+fn the_version_says_what_it_was_built_from_and_what_it_understands() {
+    let output = output(&mut rowmill(), &["--version"]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    let protocol = format!(", protocol {})\n", proto::PROTOCOL);
+    assert!(
+        said.starts_with(&format!("rowmill {} (", proto::VERSION)),
+        "{said}"
+    );
+    assert!(
+        said.contains("debug build") || said.contains("(commit "),
+        "{said}"
+    );
+    assert!(said.ends_with(&protocol), "{said}");
+}
