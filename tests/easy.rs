@@ -60,16 +60,7 @@ async fn workers_are_listed_for_people_and_for_scripts() {
 #[tokio::test(flavor = "multi_thread")]
 async fn logs_are_lines_of_json_if_wanted() {
     let stage = Stage::new();
-    let data = stage.dir.path().join("master");
-    let args = [
-        "master",
-        "--listen",
-        stage.address(),
-        "--data",
-        data.to_str().unwrap(),
-    ];
-    let mut command = stage.command(&args);
-    let master = Process::start(command.args(["--log-format", "json"]));
+    let master = stage.master_with(&["--log-format", "json"]);
     let mut worker = stage.command(&["worker", "--threads", "1"]);
     let worker = Process::start(worker.env("ROWMILL_LOG_FORMAT", "json"));
     let connected: Value = serde_json::from_str(&worker.wait_for("connected")).unwrap();

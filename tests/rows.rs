@@ -441,17 +441,7 @@ async fn what_has_no_rows_and_what_is_gone_say_why() {
 
     // A master that may keep nothing forgets the rows, and says so; the counts stay.
     master.kill();
-    let data = stage.dir.path().join("master");
-    let args = [
-        "master",
-        "--listen",
-        stage.address(),
-        "--data",
-        data.to_str().unwrap(),
-        "--keep",
-        "1B",
-    ];
-    let master = Process::start(&mut stage.command(&args));
+    let master = stage.master_with(&["--keep", "1B"]);
     master.wait_for("connected");
     let mut client = stage.client().await;
     let job = job_when(&mut client, &kept, |response| {

@@ -54,17 +54,7 @@ fn value(text: &str, series: &str) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_done_is_scraped() {
     let stage = Stage::new();
-    let data = stage.dir.path().join("master");
-    let data = data.to_str().unwrap();
-    let master = Process::start(&mut stage.command(&[
-        "master",
-        "--listen",
-        stage.address(),
-        "--data",
-        data,
-        "--metrics",
-        "127.0.0.1:0",
-    ]));
+    let master = stage.master_with(&["--metrics", "127.0.0.1:0"]);
     let master_said = master.wait_for("metrics at");
     let mut worker = stage.command(&["worker", "--threads", "3", "--allow", "fail=false"]);
     let worker = Process::start(worker.env("ROWMILL_METRICS", "127.0.0.1:0"));
@@ -273,17 +263,7 @@ async fn one_trace_follows_a_chunk_from_publish_to_commit() {
         .add_service(TraceServiceServer::new(Collector(sender)))
         .serve_with_incoming(TcpListenerStream::new(listener));
     let collector = tokio::spawn(server);
-    let data = stage.dir.path().join("master");
-    let args = [
-        "master",
-        "--listen",
-        stage.address(),
-        "--data",
-        data.to_str().unwrap(),
-        "--otlp",
-        &url,
-    ];
-    let master = Process::start(&mut stage.command(&args));
+    let master = stage.master_with(&["--otlp", &url]);
     let worker = Process::start(&mut stage.command(&["worker", "--otlp", &url]));
     let path = stage.file("in.csv", b"a\n1\n2\n");
     let id = published(

@@ -219,12 +219,17 @@ impl Stage {
     }
 
     pub(crate) fn master(&self) -> Process {
+        let master = self.master_with(&[]);
+        master.wait_for("connected");
+        master
+    }
+
+    /// Starts a master with more arguments, which nobody waited for yet.
+    pub(crate) fn master_with(&self, more: &[&str]) -> Process {
         let data = self.dir.path().join("master");
         let data = data.to_str().unwrap();
         let args = ["master", "--listen", &self.address, "--data", data];
-        let master = Process::start(&mut self.command(&args));
-        master.wait_for("connected");
-        master
+        Process::start(self.command(&args).args(more))
     }
 
     pub(crate) fn worker(&self) -> Process {
