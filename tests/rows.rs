@@ -454,7 +454,7 @@ async fn what_has_no_rows_and_what_is_gone_say_why() {
     assert_eq!((job.state(), job.rows), (JobState::Done, 100));
     let why = said(&kept);
     assert!(why.contains("more than 1 B"), "{why}");
-    let spill = std::fs::read_dir(data.join("spill")).unwrap();
+    let spill = std::fs::read_dir(stage.dir.path().join("master/spill")).unwrap();
     assert_eq!(spill.count(), 0, "files are left");
     stage.erase().await;
 }
