@@ -82,23 +82,27 @@ impl Meter {
     }
 }
 
+/// One line that fits 80 columns, and under it what a person should know.
 fn draw(bar: &ProgressBar, reading: &Reading) {
-    let template = if reading.total_bytes.is_some() {
-        "{bar:28.cyan/blue} {percent:>3} %  {bytes}  {binary_bytes_per_sec}  {eta:>4}  {msg}"
-    } else {
-        "{spinner:.cyan} {bytes}  {binary_bytes_per_sec}  {msg}"
+    let progress = match reading.total_bytes {
+        Some(_) if reading.bytes > 0 => {
+            "{bar:14.cyan/blue} {percent:>3} %  {bytes}  {binary_bytes_per_sec}  {eta} to go  {wide_msg}"
+        }
+        Some(_) => "{bar:14.cyan/blue} {percent:>3} %  {wide_msg}",
+        None => "{spinner:.cyan} {bytes}  {binary_bytes_per_sec}  {wide_msg}",
     };
-    if let Ok(style) = ProgressStyle::with_template(template) {
+    let note = if reading.note.is_empty() {
+        ""
+    } else {
+        "\n{prefix}"
+    };
+    if let Ok(style) = ProgressStyle::with_template(&format!("{progress}{note}")) {
         bar.set_style(style.progress_chars("━━╌"));
     }
     bar.set_length(reading.total_bytes.unwrap_or(0).max(reading.bytes));
     bar.set_position(reading.bytes);
-    let note = if reading.note.is_empty() {
-        String::new()
-    } else {
-        format!("  {}", reading.note)
-    };
-    bar.set_message(format!("{} rows{note}", HumanCount(reading.rows)));
+    bar.set_message(format!("{} rows", HumanCount(reading.rows)));
+    bar.set_prefix(reading.note.clone());
 }
 
 /// One line for a log: how much, of how much, how fast, and what is the matter.
