@@ -53,8 +53,7 @@ struct ByEnvironment {
 /// None where there is no master, or it does not answer in time: then there is nothing to offer, and no
 /// line of a shell is the place to say why.
 fn known() -> Option<Vec<Job>> {
-    let settings = Settings::find().ok()?;
-    let arguments: ByEnvironment = cli::try_parse_from(&settings, ["rowmill".into()]).ok()?;
+    let arguments: ByEnvironment = cli::try_parse_from(Settings::find, ["rowmill".into()]).ok()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use support::{rowmill, stderr};
+use support::{Process, Stage, finished, published, rowmill, stderr};
 
 /// The command of somebody who has a file with `settings` where XDG has it.
 fn with(home: &Path, settings: &str) -> Command {
@@ -138,4 +138,28 @@ fn the_version_says_what_it_was_built_from_and_what_it_understands() {
         "{said}"
     );
     assert!(said.ends_with(&protocol), "{said}");
+}
+
+/// The processes that a worker starts for a command are told all by the worker: what a file says meanwhile,
+/// where they would look for one, is none of theirs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_broken_while_a_worker_runs_breaks_no_chunk() {
+    let stage = Stage::new();
+    let _master = stage.master();
+    let home = stage.dir.path().join("home");
+    let place = home.join(".config/rowmill");
+    std::fs::create_dir_all(&place).unwrap();
+    std::fs::write(place.join("rowmill.toml"), "threads = 1").unwrap();
+    let mut worker = stage.command(&["worker", "--allow", "copy=cat"]);
+    worker
+        .env_remove("ROWMILL_CONFIG")
+        .env_remove("XDG_CONFIG_HOME");
+    let worker = Process::start(worker.env("HOME", &home));
+    worker.wait_for("connected");
+    std::fs::write(place.join("rowmill.toml"), "threads = ").unwrap();
+    let path = stage.file("in.csv", b"a\n1\n");
+    let id = published(&mut stage.command(&["publish", path.to_str().unwrap(), "--exec", "copy"]));
+    let job = finished(&mut stage.client().await, &id).await.job.unwrap();
+    assert_eq!((job.chunks_done, job.chunks_dead), (1, 0));
+    stage.erase().await;
 }

@@ -77,9 +77,10 @@ pub struct Args {
     #[arg(last = true, hide = true, requires = "exec_child")]
     words: Vec<OsString>,
 
-    /// Be such a process: a chunk on standard input, its result on standard output
-    #[arg(long, hide = true)]
-    one_chunk: bool,
+    /// Be a process for one chunk, with so much address space in MiB: the chunk on standard input, its result on
+    /// standard output
+    #[arg(long, hide = true, value_name = "MIB")]
+    one_chunk: Option<u64>,
 }
 
 impl Args {
@@ -94,8 +95,7 @@ impl Args {
     ///
     /// What ended it, other than `shutdown`, with the exit code that it deserves.
     pub async fn run(self, shutdown: CancellationToken) -> Result<Exit, Failure> {
-        if self.one_chunk {
-            let memory_mib = self.chunk_memory;
+        if let Some(memory_mib) = self.one_chunk {
             let lived = tokio::task::spawn_blocking(move || room::live(memory_mib)).await;
             lived.or_exit(Exit::Usage)?.or_exit(Exit::Usage)?;
             return Ok(Exit::Ok);

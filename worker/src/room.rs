@@ -70,6 +70,7 @@ impl Rooms {
         Command::new(&self.program)
             .args(&self.args)
             .arg("--one-chunk")
+            .arg(self.memory_mib.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

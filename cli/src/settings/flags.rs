@@ -69,6 +69,25 @@ pub(super) fn variables_of(arg: &Arg) -> Vec<&str> {
     }
 }
 
+/// The command that was given, and what was given to it: one of `command`'s, or itself where it has none.
+pub(super) fn chosen<'a>(
+    command: &'a Command,
+    matches: &'a ArgMatches,
+) -> (&'a Command, &'a ArgMatches) {
+    let given = matches.subcommand();
+    let given = given.and_then(|(name, matches)| Some((command.find_subcommand(name)?, matches)));
+    given.unwrap_or((command, matches))
+}
+
+/// Whether a flag is given that no person gives.
+pub(super) fn is_told_all(command: &Command, matches: &ArgMatches) -> bool {
+    let mut hidden = command.get_arguments().filter(|arg| arg.is_hide_set());
+    hidden.any(|arg| {
+        let source = matches.value_source(arg.get_id().as_str());
+        source == Some(ValueSource::CommandLine)
+    })
+}
+
 /// What a variable says, if that may be shown.
 pub(super) fn shown_variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|_| !SECRET.contains(&name))

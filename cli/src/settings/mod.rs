@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use clap::{Arg, ArgAction, ArgMatches, Command, Parser};
 use toml::{Table, Value};
 
-use flags::{is_given, is_set, settings_of, shown_variable, variables_of};
+use flags::{chosen, is_given, is_set, is_told_all, settings_of, shown_variable, variables_of};
 
 /// The file, where it is not where XDG has it. Empty: there is none.
 const VARIABLE: &str = "ROWMILL_CONFIG";
@@ -101,8 +101,7 @@ pub struct Setting {
 /// Parses the command line, with what variables and the file add to it; ends the process where that
 /// cannot be.
 pub fn parse<P: Parser>() -> P {
-    let parsed = Settings::find().and_then(|settings| try_parse_from(&settings, env::args_os()));
-    match parsed {
+    match try_parse_from(Settings::find, env::args_os()) {
         Ok(parsed) => parsed,
         Err(SettingsError::CommandLine(error)) => error.exit(),
         Err(error) => {
@@ -112,20 +111,28 @@ pub fn parse<P: Parser>() -> P {
     }
 }
 
-/// Parses `args`, with what variables and `settings` add to them.
+/// Parses `args`, with what variables and the settings that `find` gives add to them.
+///
+/// A hidden flag is for a process that another of ours starts, many a second maybe, and tells all: it has no
+/// settings, and does not look for them.
 ///
 /// # Errors
 ///
 /// When one of them is not right.
 pub fn try_parse_from<P: Parser>(
-    settings: &Settings,
+    find: impl FnOnce() -> Result<Settings, SettingsError>,
     args: impl IntoIterator<Item = OsString>,
 ) -> Result<P, SettingsError> {
     let command = P::command();
-    settings.check(&command)?;
     let args: Vec<OsString> = args.into_iter().collect();
     let matches = command.clone().try_get_matches_from(&args);
     let matches = matches.map_err(SettingsError::CommandLine)?;
+    let (given, of_command) = chosen(&command, &matches);
+    if is_told_all(given, of_command) {
+        return P::from_arg_matches(&matches).map_err(SettingsError::CommandLine);
+    }
+    let settings = find()?;
+    settings.check(&command)?;
     let more = settings.added(&command, &matches, &args)?;
     let Some(args) = more else {
         return P::from_arg_matches(&matches).map_err(SettingsError::CommandLine);
@@ -237,17 +244,13 @@ impl Settings {
         matches: &ArgMatches,
         args: &[OsString],
     ) -> Result<Option<Vec<OsString>>, SettingsError> {
-        let given = matches.subcommand();
-        let given =
-            given.and_then(|(name, matches)| Some((command.find_subcommand(name)?, matches)));
-        let (command, matches, at) = match given {
-            Some((command, matches)) => {
-                let name = OsStr::new(command.get_name());
-                let at = args.iter().skip(1).position(|arg| arg == name);
-                (command, matches, at.map_or(1, |at| at + 2))
-            }
-            None => (command, matches, 1),
-        };
+        let name = matches.subcommand_name().map(OsStr::new);
+        let at = args
+            .iter()
+            .skip(1)
+            .position(|arg| Some(arg.as_os_str()) == name);
+        let at = at.map_or(1, |at| at + 2);
+        let (command, matches) = chosen(command, matches);
         let mut more = Vec::new();
         for arg in settings_of(command) {
             let name = arg.get_long().unwrap_or_default();

@@ -17,6 +17,8 @@ enum Role {
         key: Option<String>,
         #[arg(long)]
         once: bool,
+        #[arg(long, hide = true)]
+        part: bool,
         #[arg(last = true)]
         words: Vec<String>,
     },
@@ -35,7 +37,7 @@ fn settings(text: &str) -> Settings {
 
 fn parsed(file: &str, line: &str) -> Result<Role, String> {
     let args = line.split(' ').map(OsString::from);
-    let mill = try_parse_from::<Mill>(&settings(file), args);
+    let mill = try_parse_from::<Mill>(|| Ok(settings(file)), args);
     mill.map(|mill| mill.role)
         .map_err(|error| error.to_string())
 }
@@ -83,6 +85,20 @@ fn what_the_file_says_is_held_to_the_same_rules_and_names_it() {
     assert!(!error.contains("rowmill.toml"), "{error}");
     let error = parsed("threads = [1, 2]", "rowmill worker").unwrap_err();
     assert!(error.contains("threads cannot be"), "{error}");
+}
+
+#[test]
+fn a_process_that_is_told_all_does_not_look_for_a_file() {
+    let args = ["rowmill", "worker", "--part"].map(OsString::from);
+    let mill = try_parse_from::<Mill>(|| panic!("it looked"), args).unwrap();
+    assert!(matches!(
+        mill.role,
+        Role::Worker {
+            threads: 7,
+            part: true,
+            ..
+        }
+    ));
 }
 
 #[test]
