@@ -9,7 +9,7 @@ use cli::{Exit, Failure, OrExit, Origin, Setting, Settings};
 use serde::Serialize;
 
 use crate::command::Command;
-use crate::output::{Align, Table, width};
+use crate::output::{Align, Table, json_line, width};
 
 /// Print every setting as it is in force where no flag says otherwise, and where it comes from
 #[derive(Debug, clap::Args)]
@@ -52,9 +52,7 @@ impl Args {
         let mut out = std::io::stdout().lock();
         if self.json {
             for setting in all {
-                serde_json::to_writer(&mut out, &SettingJson::from(setting))
-                    .or_exit(Exit::Usage)?;
-                writeln!(out).or_exit(Exit::Usage)?;
+                json_line(&mut out, &SettingJson::from(setting)).or_exit(Exit::Usage)?;
             }
         } else {
             let mut table = Table::new(&COLUMNS);

@@ -1,12 +1,10 @@
 //! `rowmill cancel`, `pause` and `resume`: whether a job's chunks are run.
 
-use std::io::Write;
-
 use access::{Client, MasterArgs};
 use cli::{Exit, Failure, OrExit};
 use proto::v1::{CancelJobRequest, Job, PauseJobRequest, ResumeJobRequest};
 
-use crate::output::{JobJson, state_name};
+use crate::output::{JobJson, json_line, state_name};
 use crate::server::ask;
 
 /// Which job
@@ -58,8 +56,7 @@ impl Args {
     fn say(&self, job: Option<Job>) -> Result<Exit, Failure> {
         let job = job.unwrap_or_default();
         if self.json {
-            let json = serde_json::to_string(&JobJson::from(job)).or_exit(Exit::Usage)?;
-            writeln!(std::io::stdout(), "{json}").or_exit(Exit::Usage)?;
+            json_line(&mut std::io::stdout(), &JobJson::from(job)).or_exit(Exit::Usage)?;
         } else {
             eprintln!("rowmill: job {} is {}", job.job_id, state_name(job.state()));
         }

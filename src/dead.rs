@@ -11,7 +11,7 @@ use proto::v1::{
 use serde::Serialize;
 use tui::{format, text};
 
-use crate::output::{Align, Table, width};
+use crate::output::{Align, Table, json_line, width};
 use crate::server::refused;
 
 /// Look at chunks that failed every attempt, and replay or drop them
@@ -162,8 +162,7 @@ async fn list(mut client: access::Client, job_id: String, json: bool) -> Result<
         listed += page.dead.len();
         for dead in page.dead {
             if json {
-                serde_json::to_writer(&mut out, &DeadJson::from(dead)).or_exit(Exit::Usage)?;
-                writeln!(out).or_exit(Exit::Usage)?;
+                json_line(&mut out, &DeadJson::from(dead)).or_exit(Exit::Usage)?;
             } else {
                 table.row(cells(&dead));
             }
@@ -242,10 +241,9 @@ fn state_name(state: DeadState) -> &'static str {
     }
 }
 
-/// Writes one JSON value, a line.
+/// Answers a script.
 fn write(json: &impl Serialize) -> Result<Exit, Failure> {
-    let json = serde_json::to_string(json).or_exit(Exit::Usage)?;
-    writeln!(std::io::stdout(), "{json}").or_exit(Exit::Usage)?;
+    json_line(&mut std::io::stdout(), json).or_exit(Exit::Usage)?;
     Ok(Exit::Ok)
 }
 

@@ -7,7 +7,7 @@ use cli::{Exit, Failure, OrExit};
 use proto::v1::{Job, ListJobsRequest};
 use tui::format;
 
-use crate::output::{Align, JobJson, Table, state_name, width};
+use crate::output::{Align, JobJson, Table, json_line, state_name, width};
 use crate::server::refused;
 
 /// List jobs, newest first
@@ -43,8 +43,7 @@ impl Args {
         let left_out = total.saturating_sub(jobs.len() as u64);
         if self.json {
             for job in jobs {
-                serde_json::to_writer(&mut out, &JobJson::from(job)).or_exit(Exit::Usage)?;
-                writeln!(out).or_exit(Exit::Usage)?;
+                json_line(&mut out, &JobJson::from(job)).or_exit(Exit::Usage)?;
             }
         } else if jobs.is_empty() {
             eprintln!("rowmill: no jobs yet; publish one with: cat data.csv | rowmill publish -");

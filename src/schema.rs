@@ -78,7 +78,7 @@ impl Args {
             }
             let id = path.to_str().filter(|text| is_id(text) && !path.exists());
             if let Some(id) = id {
-                return server::job(&self.master, id).await;
+                return server::job(&self.master.connect().await?, id).await;
             }
         }
         self.profiled(shutdown).await

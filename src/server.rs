@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use access::{Client, MasterArgs};
+use access::Client;
 use cli::{Exit, Failure};
 use proto::JobId;
 use proto::v1::{GetJobRequest, GetJobResponse};
@@ -16,13 +16,12 @@ const UNHEARD_MOST: Duration = Duration::from_millis(100);
 const FRESH_MS: u64 = 10_000;
 
 /// One job with its result so far.
-pub(crate) async fn job(master: &MasterArgs, job: &str) -> Result<GetJobResponse, Failure> {
+pub(crate) async fn job(client: &Client, job: &str) -> Result<GetJobResponse, Failure> {
     let request = GetJobRequest {
         job_id: job.to_owned(),
         wait_ms: 0,
     };
-    let client = master.connect().await?;
-    ask(&client, job, async |mut client| {
+    ask(client, job, async |mut client| {
         client.get_job(request.clone()).await
     })
     .await

@@ -24,7 +24,7 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
-        let response = server::job(&self.master, &self.job).await?;
+        let response = server::job(&self.master.connect().await?, &self.job).await?;
         if let Some(line) = described(&response).and_then(|described| described.line()) {
             eprintln!("rowmill: {line}");
         }

@@ -115,6 +115,5 @@ fn write_json(out: &mut impl Write, source: &Source, seen: &Look) -> std::io::Re
         rows: described.rows.clone(),
         flags: described.flags(),
     };
-    serde_json::to_writer(&mut *out, &json)?;
-    writeln!(out)
+    crate::output::json_line(out, &json)
 }

@@ -8,7 +8,7 @@ use proto::v1::{Heartbeat, ListWorkersRequest, Worker, WorkerState};
 use serde::Serialize;
 use tui::format;
 
-use crate::output::{Align, Table, width};
+use crate::output::{Align, Table, json_line, width};
 use crate::server::refused;
 
 /// List workers, by host and process id; those that were lost stay for an hour
@@ -69,8 +69,7 @@ impl Args {
         let mut out = std::io::stdout().lock();
         if self.json {
             for worker in workers {
-                serde_json::to_writer(&mut out, &WorkerJson::from(worker)).or_exit(Exit::Usage)?;
-                writeln!(out).or_exit(Exit::Usage)?;
+                json_line(&mut out, &WorkerJson::from(worker)).or_exit(Exit::Usage)?;
             }
         } else if workers.is_empty() {
             eprintln!("rowmill: no workers yet; start one with: rowmill worker");

@@ -1,5 +1,5 @@
-//! The manners that every command of rowmill shares: exit codes, signals, logging, closed pipes and
-//! progress. It knows nothing of jobs, and imports nothing of ours.
+//! The manners that every command of rowmill shares: exit codes, signals, logging, settings, closed
+//! pipes and progress. It knows nothing of jobs, and imports nothing of ours.
 
 mod exit;
 mod log;
@@ -7,6 +7,7 @@ mod meter;
 mod process;
 mod settings;
 mod spreadsheet;
+mod xdg;
 
 pub use exit::{Exit, Failure, OrExit};
 pub use log::{Log, LogArgs, LogFormat};
@@ -14,3 +15,4 @@ pub use meter::{Meter, Reading};
 pub use process::run;
 pub use settings::{Origin, Setting, Settings, SettingsError, parse, try_parse_from};
 pub use spreadsheet::{Formulas, Spreadsheet};
+pub use xdg::xdg;

@@ -134,11 +134,6 @@ impl Args {
 
 /// Where a master remembers, where nobody says: `rowmill` in `XDG_DATA_HOME`, or in `~/.local/share`.
 pub fn default_data() -> Option<PathBuf> {
-    let set = |name| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    let base = set("XDG_DATA_HOME").or_else(|| set("HOME").map(|home| home.join(".local/share")));
+    let base = cli::xdg("XDG_DATA_HOME", ".local/share");
     base.map(|base| base.join("rowmill"))
 }

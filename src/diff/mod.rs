@@ -70,7 +70,7 @@ impl Args {
         let response = if Path::new(side).is_file() {
             read_file(side)?
         } else {
-            server::job(&self.master, side).await?
+            server::job(&self.master.connect().await?, side).await?
         };
         if response.partial {
             eprintln!("rowmill: {} is partial: it may still change", visible(side));

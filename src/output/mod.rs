@@ -26,7 +26,7 @@ use crate::spreadsheet::SpreadsheetArgs;
 use tui::text::Charset;
 
 pub(crate) use bad::{gone, say_bad};
-pub(crate) use json::{JobJson, SniffedJson, read as read_json, state_name};
+pub(crate) use json::{JobJson, SniffedJson, json_line, read as read_json, state_name};
 pub(crate) use max_bad::MaxBad;
 pub(crate) use summary::partial_label;
 pub(crate) use table::{Align, Column, Table};

@@ -12,7 +12,7 @@ use cli::{Exit, Failure, OrExit};
 use proto::v1::{GetJobResponse, ListRejectsRequest, Reject, Violation};
 use serde::Serialize;
 
-use crate::output::{Align, Table, gone, width};
+use crate::output::{Align, Table, gone, json_line, width};
 use crate::server::{self, refused};
 use crate::spreadsheet::SpreadsheetArgs;
 use sheets::{Sheets, Target};
@@ -117,13 +117,14 @@ pub(crate) struct Exported {
 
 impl Args {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
-        let job = server::job(&self.master, &self.job).await?;
+        let client = self.master.connect().await?;
+        let job = server::job(&client, &self.job).await?;
         if let Some(line) = job.job.as_ref().and_then(gone) {
             return Err(Failure::message(Exit::Usage, line));
         }
         let job_id = job.job.as_ref().map_or("", |job| &job.job_id);
         let place = self.place(&job)?;
-        let exported = export(self.master.connect().await?, job_id, place).await?;
+        let exported = export(client, job_id, place).await?;
         exported.say();
         Ok(Exit::Ok)
     }
@@ -328,6 +329,5 @@ fn write_json(out: &mut impl Write, reject: &Reject) -> io::Result<()> {
             .map(ViolationJson::from)
             .collect(),
     };
-    serde_json::to_writer(&mut *out, &json)?;
-    writeln!(out)
+    json_line(out, &json)
 }

@@ -102,7 +102,7 @@ impl RowsArgs {
 impl Args {
     pub(crate) async fn run(self, shutdown: CancellationToken) -> Result<Exit, Failure> {
         // A job that has no rows leaves no file behind.
-        let job = server::job(&self.master, &self.job).await?;
+        let job = server::job(&self.master.connect().await?, &self.job).await?;
         let job_id = job.job.as_ref().map_or("", |job| &job.job_id);
         let mut sink = Sink::open(&self.output)?.guarded(self.safe);
         if self.json {
@@ -131,7 +131,7 @@ impl Args {
                 return Err(failure);
             }
         };
-        let job = server::job(&self.master, &self.job).await?;
+        let job = server::job(&self.master.connect().await?, &self.job).await?;
         finish(sink, &Came::new(end, &job), Later::Yes).await
     }
 }

@@ -6,6 +6,8 @@ use std::ffi::OsStr;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command};
 
+use crate::xdg::set;
+
 /// A flag, and the variables that stand for it.
 type Unshown = (&'static str, &'static [&'static str]);
 
@@ -37,11 +39,6 @@ fn unshown(name: &str) -> Option<&'static Unshown> {
         .find(|(flag, _)| *flag == name)
 }
 
-/// Whether a variable says something.
-pub(super) fn is_set(name: &str) -> bool {
-    env::var_os(name).is_some_and(|value| !value.is_empty())
-}
-
 /// Whether a flag or a variable says what it is.
 pub(super) fn is_given(command: &Command, matches: &ArgMatches, arg: &Arg) -> bool {
     let is_said = |arg: &Arg| {
@@ -58,7 +55,7 @@ pub(super) fn is_given(command: &Command, matches: &ArgMatches, arg: &Arg) -> bo
     };
     let is_one = |arg: &&Arg| group.iter().any(|(flag, _)| arg.get_long() == Some(flag));
     let mut variables = group.iter().flat_map(|(_, variables)| *variables);
-    command.get_arguments().filter(is_one).any(is_said) || variables.any(|name| is_set(name))
+    command.get_arguments().filter(is_one).any(is_said) || variables.any(|name| set(name).is_some())
 }
 
 /// The variables that say what a setting is, first things first.

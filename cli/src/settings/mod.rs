@@ -15,7 +15,9 @@ use std::path::{Path, PathBuf};
 use clap::{Arg, ArgAction, ArgMatches, Command, Parser};
 use toml::{Table, Value};
 
-use flags::{chosen, is_given, is_set, is_told_all, settings_of, shown_variable, variables_of};
+use crate::xdg::{set, xdg};
+
+use flags::{chosen, is_given, is_told_all, settings_of, shown_variable, variables_of};
 
 /// The file, where it is not where XDG has it. Empty: there is none.
 const VARIABLE: &str = "ROWMILL_CONFIG";
@@ -316,17 +318,18 @@ impl Settings {
     fn setting(&self, section: &str, arg: &Arg) -> Setting {
         let name = arg.get_long().unwrap_or_default().to_owned();
         let variables = variables_of(arg);
-        let (value, origin) = if let Some(variable) = variables.iter().find(|name| is_set(name)) {
-            let value = shown_variable(variable);
-            (value, Origin::Variable((*variable).to_owned()))
-        } else if let Some((value, section)) = self.value(section, &name) {
-            let value = shown(value);
-            (Some(value), Origin::File(self.path.clone(), section))
-        } else {
-            let defaults = arg.get_default_values().iter();
-            let value = defaults.map(|value| value.to_string_lossy()).next();
-            (value.map(Into::into), Origin::Default)
-        };
+        let (value, origin) =
+            if let Some(variable) = variables.iter().find(|name| set(name).is_some()) {
+                let value = shown_variable(variable);
+                (value, Origin::Variable((*variable).to_owned()))
+            } else if let Some((value, section)) = self.value(section, &name) {
+                let value = shown(value);
+                (Some(value), Origin::File(self.path.clone(), section))
+            } else {
+                let defaults = arg.get_default_values().iter();
+                let value = defaults.map(|value| value.to_string_lossy()).next();
+                (value.map(Into::into), Origin::Default)
+            };
         Setting {
             name,
             variable: variables.join(", "),
@@ -339,14 +342,11 @@ impl Settings {
 
 /// Where a file may be, in the order in which they are looked at.
 fn places() -> impl Iterator<Item = PathBuf> {
-    let set = |name| env::var_os(name).filter(|value| !value.is_empty());
-    let home = set("XDG_CONFIG_HOME").map(PathBuf::from);
-    let home = home.or_else(|| set("HOME").map(|home| Path::new(&home).join(".config")));
+    let home = xdg("XDG_CONFIG_HOME", ".config");
     let others = set("XDG_CONFIG_DIRS").unwrap_or_else(|| "/etc/xdg".into());
     let others: Vec<PathBuf> = env::split_paths(&others).collect();
-    home.into_iter()
-        .chain(others)
-        .map(|directory| directory.join(PLACE))
+    let all = home.into_iter().chain(others);
+    all.map(|directory| directory.join(PLACE))
 }
 
 /// What sort of value it is, for a person.

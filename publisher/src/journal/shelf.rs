@@ -38,13 +38,7 @@ impl Shelf {
 
     /// `rowmill/journal` in `XDG_STATE_HOME`, or in `~/.local/state`. `None`: neither is known.
     pub fn of_user() -> Option<Self> {
-        let set = |name| {
-            std::env::var_os(name)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
-        let base =
-            set("XDG_STATE_HOME").or_else(|| set("HOME").map(|home| home.join(".local/state")));
+        let base = cli::xdg("XDG_STATE_HOME", ".local/state");
         base.map(|base| Self::new(base.join("rowmill/journal")))
     }
 
