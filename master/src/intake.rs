@@ -236,7 +236,7 @@ impl Commits {
     }
 }
 
-/// What became of a chunk, on its way to the disk.
+/// What a worker has made of a chunk, on its way to the disk.
 #[derive(Clone, Copy)]
 struct Taken {
     made_unix_ms: u64,
@@ -245,20 +245,16 @@ struct Taken {
 }
 
 impl Taken {
-    /// Nothing, of a message that is of no chunk.
+    /// Nothing, of a message that no worker has made.
     fn new(delivery: &Delivery, tracer: &Tracer) -> Option<Self> {
         let envelope = delivery.message.as_ref().ok()?;
-        let (job, seq) = match envelope.payload.as_ref() {
-            Payload::Result(result) => (result.job_id.parse().ok()?, result.seq),
-            Payload::Dead(dead) => {
-                let chunk = dead.chunk.as_ref()?;
-                (chunk.job_id.parse().ok()?, chunk.seq)
-            }
-            _ => return None,
-        };
-        Some(Self {
+        let is_of_worker = matches!(
+            envelope.payload.as_ref(),
+            Payload::Result(_) | Payload::Dead(_)
+        );
+        envelope.chunk().filter(|_| is_of_worker).map(|_| Self {
             made_unix_ms: envelope.made_unix_ms,
-            span: tracer.begin(Stage::Commit, job, seq),
+            span: tracer.begin(Stage::Commit, envelope),
         })
     }
 }

@@ -15,8 +15,8 @@ use crate::arrival::Arrival;
 use crate::board::{Board, newest_first};
 use crate::dead::listed;
 use crate::events::Events;
-use crate::job::Job;
-use crate::metrics::{Counted, Metrics};
+use crate::job::{Job, Tally};
+use crate::metrics::Metrics;
 use crate::store::{Store, StoreError};
 use crate::view::{Sight, View};
 
@@ -187,18 +187,16 @@ impl Keeper {
     fn commit(&mut self, arrivals: &[Arrival]) -> Result<(), StoreError> {
         let now_ms = proto::unix_ms();
         let began = Instant::now();
-        let before: HashMap<JobId, Counted> = arrivals
+        let before: HashMap<JobId, _> = arrivals
             .iter()
-            .map(Arrival::job)
-            .map(|id| (id, Counted::of(self.store.job(id))))
+            .map(|arrival| (arrival.job(), self.counted(arrival.job())))
             .collect();
         let applied = self.store.apply(arrivals, now_ms)?;
         self.metrics.commit.observe(began.elapsed().as_secs_f64());
         self.metrics.messages.inc_by(arrivals.len() as u64);
         self.metrics.duplicates.inc_by(applied.duplicates);
         for (id, before) in before {
-            self.metrics
-                .counted(before, Counted::of(self.store.job(id)));
+            self.metrics.counted(before, self.counted(id));
         }
         self.board.committed(arrivals, applied.duplicates, now_ms);
         for job in applied.touched.iter().filter_map(|id| self.store.job(*id)) {
@@ -224,6 +222,13 @@ impl Keeper {
         }
         self.moved.send_modify(|count| *count += 1);
         Ok(())
+    }
+
+    /// What was counted of a job so far, and how often one of its chunks died since the start; nothing, of one that
+    /// is not there yet.
+    fn counted(&self, id: JobId) -> (Tally, u64) {
+        let job = self.store.job(id);
+        job.map_or_else(Default::default, |job| (job.tally, job.deaths))
     }
 
     /// What a dashboard shows that looks at the job `focus`, or at none.

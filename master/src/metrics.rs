@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proto::v1::{BrokerState, BrokerStatus, JobState, WorkerState};
 use telemetry::{Catalog, Counter, Gauge, Histogram, Labelled};
 
-use crate::job::Job;
+use crate::job::Tally;
 
 /// A master's metrics. Cheap to clone: clones count together.
 #[derive(Debug, Clone)]
@@ -28,31 +28,6 @@ pub(crate) struct Metrics {
     queues: Labelled<Gauge>,
     /// The queues that have a gauge.
     known_queues: BTreeSet<String>,
-}
-
-/// What is counted of a job, at some time.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Counted {
-    chunks: u64,
-    dead: u64,
-    rows: u64,
-    bytes: u64,
-    rejects: u64,
-    retries: u64,
-}
-
-impl Counted {
-    /// Of a job as it is; nothing, of one that is not there yet.
-    pub(crate) fn of(job: Option<&Job>) -> Self {
-        job.map_or_else(Self::default, |job| Self {
-            chunks: job.tally.chunks_done,
-            dead: job.deaths,
-            rows: job.tally.rows,
-            bytes: job.tally.bytes,
-            rejects: job.tally.rejects,
-            retries: job.tally.retries,
-        })
-    }
 }
 
 impl Metrics {
@@ -90,11 +65,12 @@ impl Metrics {
         (metrics, list)
     }
 
-    /// A job's counts went from `before` to `after`.
-    pub(crate) fn counted(&self, before: Counted, after: Counted) {
+    /// A job's counts, and how often one of its chunks died, went from `before` to `after`.
+    pub(crate) fn counted(&self, before: (Tally, u64), after: (Tally, u64)) {
+        let ((before, dead_before), (after, dead_after)) = (before, after);
         for (counter, before, after) in [
-            (&self.chunks, before.chunks, after.chunks),
-            (&self.dead, before.dead, after.dead),
+            (&self.chunks, before.chunks_done, after.chunks_done),
+            (&self.dead, dead_before, dead_after),
             (&self.rows, before.rows, after.rows),
             (&self.bytes, before.bytes, after.bytes),
             (&self.rejects, before.rejects, after.rejects),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message;
 
+use crate::JobId;
 use crate::bounds::{self, Excess};
 use crate::v1::{Chunk, ChunkResult, Control, DeadChunk, Heartbeat, JobOpen, JobSeal};
 
@@ -99,6 +100,26 @@ impl Envelope {
             attempts: 0,
             payload: Arc::new(payload),
         }
+    }
+
+    /// The job and the seq of the chunk that it is, or that it says something of. Absent: it is of none.
+    pub fn chunk(&self) -> Option<(JobId, u64)> {
+        let (job, seq) = match self.payload.as_ref() {
+            Payload::Chunk(chunk) => (&chunk.job_id, chunk.seq),
+            Payload::Result(result) => (&result.job_id, result.seq),
+            Payload::Dead(dead) => {
+                let chunk = dead.chunk.as_ref()?;
+                (&chunk.job_id, chunk.seq)
+            }
+            Payload::Open(_)
+            | Payload::Seal(_)
+            | Payload::Heartbeat(_)
+            | Payload::Control(_)
+            | Payload::Csv(_) => {
+                return None;
+            }
+        };
+        Some((job.parse().ok()?, seq))
     }
 }
 

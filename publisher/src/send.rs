@@ -1,6 +1,6 @@
 //! Sends messages until the broker has confirmed each, through as many sessions as it takes.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use broker::{Backoff, Broker, BrokerError, Confirm, Route, Session};
 use failpoint::Point;
@@ -206,11 +206,7 @@ impl<'a> Sender<'a> {
 
     /// Tells of a chunk from when it was made until now.
     fn trace(&self, chunk: &Chunk, envelope: &Envelope) {
-        let Ok(job) = chunk.job_id.parse() else {
-            return;
-        };
-        let made = UNIX_EPOCH + Duration::from_millis(envelope.made_unix_ms);
-        if let Some(span) = self.tracer.begin_at(made, Stage::Publish, job, chunk.seq) {
+        if let Some(span) = self.tracer.begin_when_made(Stage::Publish, envelope) {
             let bytes = engine::chunk::body_bytes(chunk) as i64;
             let facts = [
                 ("rowmill.rows", chunk.rows as i64),

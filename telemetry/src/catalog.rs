@@ -6,7 +6,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::{Metric, Registry, Unit};
 
 /// Upper bounds in seconds: those that Prometheus's own clients begin with
 /// (<https://prometheus.io/docs/practices/histograms/>), from a millisecond, and beyond them the minutes
@@ -76,31 +76,12 @@ impl Catalog {
 
     /// A counter; its name gets `_total`.
     pub fn counter(&mut self, name: &str, help: &'static str) -> Counter {
-        let counter = Counter::default();
-        self.registry.register(name, help, counter.clone());
-        self.list(&format!("{name}_total"), Kind::Counter, "", help);
-        counter
-    }
-
-    /// Counters by a label.
-    pub fn counters(
-        &mut self,
-        name: &str,
-        label: &'static str,
-        help: &'static str,
-    ) -> Labelled<Counter> {
-        let counters = Family::default();
-        self.registry.register(name, help, counters.clone());
-        self.list(&format!("{name}_total"), Kind::Counter, label, help);
-        counters
+        self.add(Counter::default(), Kind::Counter, name, "", help)
     }
 
     /// A gauge.
     pub fn gauge(&mut self, name: &str, help: &'static str) -> Gauge {
-        let gauge = Gauge::default();
-        self.registry.register(name, help, gauge.clone());
-        self.list(name, Kind::Gauge, "", help);
-        gauge
+        self.add(Gauge::default(), Kind::Gauge, name, "", help)
     }
 
     /// Gauges by a label.
@@ -110,19 +91,12 @@ impl Catalog {
         label: &'static str,
         help: &'static str,
     ) -> Labelled<Gauge> {
-        let gauges = Family::default();
-        self.registry.register(name, help, gauges.clone());
-        self.list(name, Kind::Gauge, label, help);
-        gauges
+        self.add(Labelled::default(), Kind::Gauge, name, label, help)
     }
 
     /// A histogram of durations; its name gets `_seconds`.
     pub fn seconds(&mut self, name: &str, help: &'static str) -> Histogram {
-        let histogram = histogram();
-        self.registry
-            .register_with_unit(name, help, Unit::Seconds, histogram.clone());
-        self.list(&format!("{name}_seconds"), Kind::Histogram, "", help);
-        histogram
+        self.add(histogram(), Kind::Histogram, name, "", help)
     }
 
     /// Histograms of durations by a label.
@@ -133,10 +107,30 @@ impl Catalog {
         help: &'static str,
     ) -> LabelledSeconds {
         let histograms = LabelledSeconds::new_with_constructor(histogram);
-        self.registry
-            .register_with_unit(name, help, Unit::Seconds, histograms.clone());
-        self.list(&format!("{name}_seconds"), Kind::Histogram, label, help);
-        histograms
+        self.add(histograms, Kind::Histogram, name, label, help)
+    }
+
+    /// Registers a metric, and lists it under the name that it is scraped by.
+    fn add<M: Metric + Clone>(
+        &mut self,
+        metric: M,
+        kind: Kind,
+        name: &str,
+        label: &'static str,
+        help: &'static str,
+    ) -> M {
+        let (ours, registry) = (metric.clone(), &mut self.registry);
+        let suffix = match kind {
+            Kind::Counter => "_total",
+            Kind::Gauge => "",
+            Kind::Histogram => "_seconds",
+        };
+        match kind {
+            Kind::Counter | Kind::Gauge => registry.register(name, help, metric),
+            Kind::Histogram => registry.register_with_unit(name, help, Unit::Seconds, metric),
+        }
+        self.list(&format!("{name}{suffix}"), kind, label, help);
+        ours
     }
 
     /// All of them, in the order in which they were made.

@@ -6,7 +6,7 @@
 //! as their parent.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use opentelemetry::trace::{
     SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState,
@@ -18,7 +18,7 @@ use opentelemetry_sdk::trace::{
     BatchSpanProcessor, IdGenerator, RandomIdGenerator, SpanData, SpanEvents, SpanLinks,
     SpanProcessor,
 };
-use proto::{ChunkId, JobId};
+use proto::{ChunkId, Envelope, JobId};
 
 /// So long the last spans may take when a process ends.
 const LAST: Duration = Duration::from_secs(2);
@@ -55,7 +55,6 @@ pub type Fact = (&'static str, Value);
 /// One stage of one chunk, that began and is not over.
 #[derive(Debug, Clone, Copy)]
 pub struct Span {
-    chunk: ChunkId,
     job: JobId,
     seq: u64,
     stage: Stage,
@@ -87,15 +86,21 @@ impl Tracer {
         Ok(Self(Some(Arc::new(processor))))
     }
 
-    /// Begins a stage now, if anybody is told.
-    pub fn begin(&self, stage: Stage, job: JobId, seq: u64) -> Option<Span> {
-        self.begin_at(SystemTime::now(), stage, job, seq)
+    /// Begins a stage of the chunk that `envelope` is of, now. Absent: nobody is told, or it is of none.
+    pub fn begin(&self, stage: Stage, envelope: &Envelope) -> Option<Span> {
+        self.begin_at(SystemTime::now(), stage, envelope)
     }
 
-    /// The same of one that began before.
-    pub fn begin_at(&self, began: SystemTime, stage: Stage, job: JobId, seq: u64) -> Option<Span> {
-        self.0.as_ref().map(|_| Span {
-            chunk: job.chunk(seq),
+    /// The same of a stage that began when the message was made.
+    pub fn begin_when_made(&self, stage: Stage, envelope: &Envelope) -> Option<Span> {
+        let made = UNIX_EPOCH + Duration::from_millis(envelope.made_unix_ms);
+        self.begin_at(made, stage, envelope)
+    }
+
+    fn begin_at(&self, began: SystemTime, stage: Stage, envelope: &Envelope) -> Option<Span> {
+        self.0.as_ref()?;
+        let (job, seq) = envelope.chunk()?;
+        Some(Span {
             job,
             seq,
             stage,
@@ -123,12 +128,13 @@ impl Tracer {
 
 impl Span {
     fn data(self, error: Option<String>, facts: impl IntoIterator<Item = Fact>) -> SpanData {
-        let first = first_span(self.chunk);
+        let chunk = self.job.chunk(self.seq);
+        let first = first_span(chunk);
         let (id, parent) = match self.stage {
             Stage::Publish => (first, SpanId::INVALID),
             _ => (RandomIdGenerator::default().new_span_id(), first),
         };
-        let trace = TraceId::from_bytes(self.chunk.uuid().into_bytes());
+        let trace = TraceId::from_bytes(chunk.uuid().into_bytes());
         let mut attributes = vec![
             KeyValue::new("rowmill.job", self.job.to_string()),
             KeyValue::new("rowmill.chunk", self.seq as i64),

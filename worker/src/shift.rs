@@ -21,7 +21,7 @@ use crate::desk::{Action, Answer, Attempt, Desk, Event, Room, Seen, Standing, Ti
 use crate::exec::{self, Limit, Refusal, spec_of};
 use crate::foreign::Maker;
 use crate::room::in_process;
-use crate::seen::{chunk_of, seen};
+use crate::seen::seen;
 use crate::session::Bench;
 use crate::tally::InHand;
 use crate::timed::Timed;
@@ -556,7 +556,7 @@ impl<'a> Shift<'a> {
 impl Hand<'_> {
     /// Its job, and its seq there.
     fn ids(&self) -> (String, u64) {
-        let seq = chunk_of(&self.envelope).map_or(0, |(_, seq)| seq);
+        let seq = self.envelope.chunk().map_or(0, |(_, seq)| seq);
         (self.envelope.correlation_id.clone(), seq)
     }
 

@@ -6,7 +6,6 @@ use telemetry::{Fact, Span, Stage, Tracer};
 use tokio::time::Instant;
 
 use crate::attempt::Outcome;
-use crate::seen::chunk_of;
 use crate::session::Bench;
 
 /// A stage that has begun.
@@ -20,10 +19,9 @@ pub(crate) struct Timed {
 impl Timed {
     /// Begins a stage of the chunk in `envelope`.
     pub(crate) fn begin(tracer: &Tracer, stage: Stage, envelope: &Envelope) -> Self {
-        let chunk = chunk_of(envelope);
         Self {
             began: Instant::now(),
-            span: chunk.and_then(|(job, seq)| tracer.begin(stage, job, seq)),
+            span: tracer.begin(stage, envelope),
         }
     }
 
