@@ -25,7 +25,13 @@ pub struct MasterArgs {
 
     /// A PEM file with the authority that signed the master's certificate [default: those that the
     /// system trusts]
-    #[arg(long, help_heading = HEADING, value_name = "FILE", env = "ROWMILL_CA", hide_short_help = true)]
+    #[arg(
+        long,
+        help_heading = HEADING,
+        value_name = "FILE",
+        env = "ROWMILL_CA",
+        hide_short_help = true
+    )]
     ca: Option<PathBuf>,
 
     /// A file with the token to show.
@@ -41,11 +47,25 @@ pub struct MasterArgs {
     token_file: Option<PathBuf>,
 
     /// A PEM file with the certificate to show, for a master that asks for one
-    #[arg(long, help_heading = HEADING, value_name = "FILE", env = "ROWMILL_CERT", requires = "key", hide_short_help = true)]
+    #[arg(
+        long,
+        help_heading = HEADING,
+        value_name = "FILE",
+        env = "ROWMILL_CERT",
+        requires = "key",
+        hide_short_help = true
+    )]
     cert: Option<PathBuf>,
 
     /// Its private key, PEM, readable by its owner alone
-    #[arg(long, help_heading = HEADING, value_name = "FILE", env = "ROWMILL_KEY", requires = "cert", hide_short_help = true)]
+    #[arg(
+        long,
+        help_heading = HEADING,
+        value_name = "FILE",
+        env = "ROWMILL_KEY",
+        requires = "cert",
+        hide_short_help = true
+    )]
     key: Option<PathBuf>,
 }
 

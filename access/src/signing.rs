@@ -27,7 +27,13 @@ const HEADING: &str = "Signed jobs";
 pub struct SigningArgs {
     /// A file with the key that publishers sign chunks with, readable by its owner alone; workers that
     /// are given one take no chunk without its signature. `rowmill key new` makes it [default: none]
-    #[arg(long, help_heading = HEADING, value_name = "FILE", env = "ROWMILL_SIGNING_KEY_FILE", hide_short_help = true)]
+    #[arg(
+        long,
+        help_heading = HEADING,
+        value_name = "FILE",
+        env = "ROWMILL_SIGNING_KEY_FILE",
+        hide_short_help = true
+    )]
     signing_key_file: Option<PathBuf>,
 }
 

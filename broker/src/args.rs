@@ -46,7 +46,9 @@ pub struct BrokerArgs {
         value_name = "FILE",
         env = "ROWMILL_BROKER_CA",
         help = "With amqps://, a PEM file with authorities that may have signed RabbitMQ's certificate, \
-                beside those that the system trusts", hide_short_help = true)]
+                beside those that the system trusts",
+        hide_short_help = true
+    )]
     pub broker_ca: Option<PathBuf>,
 
     /// The certificate to show RabbitMQ.
@@ -56,7 +58,9 @@ pub struct BrokerArgs {
         value_name = "FILE",
         env = "ROWMILL_BROKER_CERT",
         requires = "broker_key",
-        help = "With amqps://, a PEM file with the certificate to show RabbitMQ", hide_short_help = true)]
+        help = "With amqps://, a PEM file with the certificate to show RabbitMQ",
+        hide_short_help = true
+    )]
     pub broker_cert: Option<PathBuf>,
 
     /// Its key.
@@ -66,7 +70,9 @@ pub struct BrokerArgs {
         value_name = "FILE",
         env = "ROWMILL_BROKER_KEY",
         requires = "broker_cert",
-        help = "That certificate's private key, PEM, readable by its owner alone", hide_short_help = true)]
+        help = "That certificate's private key, PEM, readable by its owner alone",
+        hide_short_help = true
+    )]
     pub broker_key: Option<PathBuf>,
 
     /// The first part of every queue's name. Absent: `rowmill`.

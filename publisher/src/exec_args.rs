@@ -34,11 +34,19 @@ pub(crate) struct ExecArgs {
 
     /// Set a parameter that the workers' operator left open; may be repeated
     #[arg(long, value_name = "NAME=VALUE", requires = "exec", value_parser = argument,
-          help_heading = HEADING, hide_short_help = true)]
+          help_heading = HEADING,
+        hide_short_help = true
+    )]
     exec_arg: Vec<ExecArgument>,
 
     /// How chunks meet the command [default: as the workers' operator says, else chunk]
-    #[arg(long, value_name = "HOW", requires = "exec", help_heading = HEADING, hide_short_help = true)]
+    #[arg(
+        long,
+        value_name = "HOW",
+        requires = "exec",
+        help_heading = HEADING,
+        hide_short_help = true
+    )]
     exec_mode: Option<Mode>,
 
     /// How much may be begun a second, by all workers together: 50/s, 10/m or 600/h, of rows; or

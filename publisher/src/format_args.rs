@@ -21,7 +21,13 @@ pub struct FormatArgs {
     quote: Option<ByteOrNone>,
 
     /// What makes the next byte literal within quotes, or none [default: sniffed]
-    #[arg(long, help_heading = HEADING, value_name = "CHAR|none", value_parser = byte_or_none, hide_short_help = true)]
+    #[arg(
+        long,
+        help_heading = HEADING,
+        value_name = "CHAR|none",
+        value_parser = byte_or_none,
+        hide_short_help = true
+    )]
     escape: Option<ByteOrNone>,
 
     /// A quote that is doubled within quotes ends them, and stands for nothing
@@ -29,7 +35,13 @@ pub struct FormatArgs {
     no_double_quote: bool,
 
     /// What lines start with that are comments, or none [default: sniffed]
-    #[arg(long, help_heading = HEADING, value_name = "CHAR|none", value_parser = byte_or_none, hide_short_help = true)]
+    #[arg(
+        long,
+        help_heading = HEADING,
+        value_name = "CHAR|none",
+        value_parser = byte_or_none,
+        hide_short_help = true
+    )]
     comment: Option<ByteOrNone>,
 
     /// The first record names the columns [default: sniffed]
@@ -41,7 +53,13 @@ pub struct FormatArgs {
     no_headers: bool,
 
     /// Lines of each file to pass over before anything is read; line numbers count them
-    #[arg(long, help_heading = HEADING, value_name = "N", default_value_t = 0, hide_short_help = true)]
+    #[arg(
+        long,
+        help_heading = HEADING,
+        value_name = "N",
+        default_value_t = 0,
+        hide_short_help = true
+    )]
     skip: u64,
 
     /// The encoding of files that do not start with a byte order mark: latin1, windows-1252,

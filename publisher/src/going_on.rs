@@ -25,7 +25,13 @@ pub(crate) struct GoingOnArgs {
 
     /// With --resume: the rest of a spooled standard input is lost; finish the job without it. A
     /// record that was cut off becomes a reject
-    #[arg(long, help_heading = HEADING, requires = "resume", conflicts_with = "file", hide_short_help = true)]
+    #[arg(
+        long,
+        help_heading = HEADING,
+        requires = "resume",
+        conflicts_with = "file",
+        hide_short_help = true
+    )]
     seal: bool,
 
     /// Keep what is read of standard input in DIR until the broker has all of it, so that it can be
@@ -36,7 +42,13 @@ pub(crate) struct GoingOnArgs {
 
     /// Where to note how far each publish has come [default: rowmill/journal in XDG_STATE_HOME, or
     /// in ~/.local/state]
-    #[arg(long, help_heading = HEADING, value_name = "DIR", env = "ROWMILL_JOURNAL", hide_short_help = true)]
+    #[arg(
+        long,
+        help_heading = HEADING,
+        value_name = "DIR",
+        env = "ROWMILL_JOURNAL",
+        hide_short_help = true
+    )]
     journal: Option<PathBuf>,
 }
 

@@ -76,7 +76,9 @@ pub(crate) struct RowsArgs {
         value_name = "CHUNKS",
         default_value_t = 256,
         value_parser = clap::value_parser!(u32).range(1..),
-        help_heading = HEADING, hide_short_help = true)]
+        help_heading = HEADING,
+        hide_short_help = true
+    )]
     ahead: u32,
 }
 

@@ -38,7 +38,9 @@ pub struct TraceArgs {
         long,
         help_heading = HEADING,
         value_name = "URL",
-        env = "ROWMILL_OTLP", hide_short_help = true)]
+        env = "ROWMILL_OTLP",
+        hide_short_help = true
+    )]
     otlp: Option<String>,
 }
 
