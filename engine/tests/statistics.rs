@@ -179,6 +179,17 @@ fn hard_columns_merge_to_the_same_in_any_order() {
     );
 }
 
+/// A column whose order is lost early in one grouping and late in another, with equal neighbours between.
+#[test]
+fn pieces_of_one_row_merge_to_the_same() {
+    let mut random = Random(494_886_378_881_876);
+    let rows = (0..197).map(|_| {
+        let value = random.below(23);
+        vec![value.to_string(), format!("v{value}")]
+    });
+    check_merges(&rows.collect(), 1, 3);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 

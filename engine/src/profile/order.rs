@@ -10,7 +10,8 @@ use super::lanes::Slice;
 use super::number::{self, Value};
 use super::text::KEPT_BYTES;
 
-/// How neighbours were seen to compare: a bit each.
+/// How neighbours were seen to compare: a bit each, and all of them where no order is left, since from
+/// then on nobody looks any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Seen(u8);
 
@@ -18,15 +19,25 @@ impl Seen {
     const GREATER: u8 = 1;
     const EQUAL: u8 = 2;
     const LESS: u8 = 4;
+    const ALL: u8 = Self::GREATER | Self::EQUAL | Self::LESS;
 
     /// Notes that `next` stands to the one before it like that.
     #[inline(always)]
     fn note(&mut self, next: Ordering) {
-        self.0 |= match next {
+        self.add(Self(match next {
             Ordering::Greater => Self::GREATER,
             Ordering::Equal => Self::EQUAL,
             Ordering::Less => Self::LESS,
-        };
+        }));
+    }
+
+    /// Notes what others have seen.
+    #[inline(always)]
+    fn add(&mut self, others: Self) {
+        self.0 |= others.0;
+        if !self.is_alive() {
+            self.0 = Self::ALL;
+        }
     }
 
     /// Whether some order is left.
@@ -85,8 +96,8 @@ fn join<T: Clone>(
 
 impl Sorting {
     pub(super) fn merge(&mut self, other: &Self) {
-        self.bytes.0 |= other.bytes.0;
-        self.numbers.0 |= other.numbers.0;
+        self.bytes.add(other.bytes);
+        self.numbers.add(other.numbers);
         if !self.is_alive() {
             self.runs.clear();
             return;
@@ -299,7 +310,12 @@ impl TryFrom<&OrderPartial> for Sorting {
     type Error = PartialError;
 
     fn try_from(wire: &OrderPartial) -> Result<Self, PartialError> {
-        let seen = |bits: u32| u8::try_from(bits).ok().filter(|&bits| bits < 8).map(Seen);
+        let seen = |bits: u32| {
+            let bits = u8::try_from(bits).ok().filter(|&bits| bits <= Seen::ALL)?;
+            let mut seen = Seen::default();
+            seen.add(Seen(bits));
+            Some(seen)
+        };
         let mut sorting = Self {
             bytes: seen(wire.bytes_seen).ok_or(MALFORMED)?,
             numbers: seen(wire.numbers_seen).ok_or(MALFORMED)?,
