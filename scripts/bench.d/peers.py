@@ -88,11 +88,16 @@ def duckdb():
 
 
 def polars():
-    """describe is of the class `full`, without distinct values; the class `cheap` asks for its statistics."""
+    """describe is of the class `full`, without distinct values; the class `cheap` asks for its statistics, once as
+    Polars has them cheaply, once the same as rowmill's, which cannot come from columns whose type was guessed."""
     has = tools.package("polars")
+    names = {
+        "cheap": {"cheap": "Polars (types guessed, no lengths of numbers)", "same": "Polars (the same statistics)"},
+        "full": {"full": "Polars describe (no distinct)"},
+    }
 
     def commands(kind, one_core, file):
-        name = {"cheap": "Polars (expressions of the cheap class)", "full": "Polars describe (no distinct)"}[kind]
-        yield name, [tools.PYTHON, tools.HERE / "peer_polars.py", kind, "1" if one_core else "0", file]
+        for what, name in names[kind].items():
+            yield name, [tools.PYTHON, tools.HERE / "peer_polars.py", what, "1" if one_core else "0", file]
 
     return has and (f"Polars {tools.version('polars')}", commands)
