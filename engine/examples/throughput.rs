@@ -116,7 +116,7 @@ fn run(out: &mut impl Write) -> Result<(), Box<dyn std::error::Error>> {
         let ratio = best[0] / best[at];
         writeln!(
             out,
-            "{name:<36} {rate:>10.2} {ratio:>14.2}   ({})",
+            "{name:<36} {rate:>10.3} {ratio:>14.2}   ({})",
             said[at]
         )?;
     }

@@ -6,8 +6,9 @@ use wide::u8x16;
 /// How many bytes a block has.
 pub(crate) const BLOCK: usize = 64;
 
-/// A block in registers. `wide` makes SSE2 or NEON of it, which their architectures always have, so
-/// that there is nothing to find out at run time.
+/// A block in registers. `wide` makes SSE2 or NEON of it, which their architectures always have. The loops
+/// over many blocks and many cells are compiled twice, also for what x86-64-v3 adds; `multiversion` finds
+/// out at run time what there is. Measured: 4 to 9 % of a profile's time.
 #[derive(Clone, Copy)]
 pub(crate) struct Block([u8x16; 4]);
 

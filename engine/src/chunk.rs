@@ -11,7 +11,7 @@ pub use crate::packed::{Damage, Packing};
 use crate::packed::{Packed, Which};
 
 /// The largest body that is unpacked: twice what anybody cuts.
-const MAX_BODY_BYTES: u64 = 8 << 20;
+pub(crate) const MAX_BODY_BYTES: u64 = 8 << 20;
 
 /// XXH3-64, as [`Chunk::body_hash`] carries it.
 pub fn hash(body: &[u8]) -> u64 {

@@ -15,7 +15,6 @@ use crate::dialect::{Dialect, DialectError};
 use crate::exec;
 use crate::partial::PartialError;
 use crate::profile::{self, Profiler};
-use crate::records::Batch;
 use crate::reject::{self, Rejects};
 use crate::sample::Sample;
 use crate::utf8;
@@ -140,28 +139,18 @@ impl Seen {
         let mut seen = Self::default();
         seen.carried(chunk);
         let mut teller = Teller::new(body);
-        let is_batched = profiler.is_quicker_by_batch();
-        let mut batch = Batch::new(&chunk.body, columns);
-        seen.records = body.walk(dialect, columns, |number, record| {
-            match record {
-                Ok(record) => {
-                    if !is_batched {
-                        profiler.add(record.iter());
-                    } else if batch.push(record) {
-                        profiler.add_batch(&batch);
-                        batch.clear();
-                    }
-                    seen.sample.add(number, record);
-                    seen.rows += 1;
-                }
-                Err(record) => seen.rejects.add(|| {
-                    let reason = reject::ragged(record.len(), columns, dialect.has_header);
-                    teller.tell(number, record, reason)
-                }),
+        let mut sample = Sample::default();
+        seen.records = body.walk_batches(dialect, columns, &mut sample, |found| match found {
+            Ok(batch) => {
+                profiler.add_batch(batch);
+                seen.rows += batch.records() as u64;
             }
-            ControlFlow::Continue(())
+            Err((number, record)) => seen.rejects.add(|| {
+                let reason = reject::ragged(record.len(), columns, dialect.has_header);
+                teller.tell(number, record, reason)
+            }),
         });
-        profiler.add_batch(&batch);
+        seen.sample = sample;
         seen
     }
 

@@ -22,8 +22,33 @@ impl Sample {
     /// The record `number` (from 0) of the body is good.
     #[inline(always)]
     pub(crate) fn add(&mut self, number: u64, record: &Record<'_>) {
-        self.last[self.seen % ROWS] = (number, record.start(), record.end());
+        self.put(number, (record.start(), record.end()));
+    }
+
+    /// Many records, of which the first one is `number`, are good; `place` tells where each stands.
+    pub(crate) fn add_many(
+        &mut self,
+        number: u64,
+        many: usize,
+        place: impl Fn(usize) -> (usize, usize),
+    ) {
+        for at in many.saturating_sub(ROWS)..many {
+            self.put(number + at as u64, place(at));
+        }
+    }
+
+    #[inline(always)]
+    fn put(&mut self, number: u64, (start, end): (usize, usize)) {
+        self.last[self.seen % ROWS] = (number, start, end);
         self.seen += 1;
+    }
+
+    /// The records that are shown.
+    #[cfg(test)]
+    pub(crate) fn numbers(&self) -> Vec<u64> {
+        let oldest = self.seen.saturating_sub(ROWS);
+        let last = oldest..self.seen;
+        last.map(|at| self.last[at % ROWS].0).collect()
     }
 
     /// The rows of `chunk`, in input order, each with a cell for every column that is shown.

@@ -6,9 +6,10 @@ use std::ops::ControlFlow;
 
 use proto::v1::Reject;
 
-use crate::dialect::{Dialect, Ragged};
-use crate::records::{Cells, Record, Records};
+use crate::dialect::Dialect;
+use crate::records::{Batch, Cells, Record, Records};
 use crate::reject;
+use crate::sample::Sample;
 use crate::split::line_ends;
 
 /// A body of whole records, and where in its file it stands.
@@ -39,17 +40,52 @@ impl Body<'_> {
         let mut records = Records::new(dialect, self.bytes);
         let mut cells = Cells::default();
         let mut seen = 0;
-        while let Some(mut record) = records.read() {
-            if record.len() < columns && dialect.ragged == Ragged::Pad {
-                record = record.padded(columns, &mut cells);
-            }
-            let is_good = record.len() == columns;
-            let checked = if is_good { Ok(&record) } else { Err(&record) };
-            if visit(seen, checked).is_break() {
+        while let Some(record) = records.read() {
+            let checked = record.checked(dialect, columns, &mut cells);
+            if visit(seen, checked.as_ref()).is_break() {
                 break;
             }
             seen += 1;
         }
+        seen
+    }
+
+    /// The same of all records, but the good ones go to batches, and `visit` gets a batch when it is full
+    /// and in the end. Bad ones it gets one by one, maybe before good ones that come before them.
+    pub(crate) fn walk_batches(
+        &self,
+        dialect: &Dialect,
+        columns: usize,
+        sample: &mut Sample,
+        mut visit: impl FnMut(Result<&Batch<'_>, (u64, &Record<'_>)>),
+    ) -> u64 {
+        let mut records = Records::new(dialect, self.bytes);
+        let mut batch = Batch::new(dialect, self.bytes, columns);
+        let mut cells = Cells::default();
+        let mut seen = 0;
+        loop {
+            let many = records.read_many(&mut batch);
+            sample.add_many(seen, many.records, |record| batch.place(&many, record));
+            seen += many.records as u64;
+            if !batch.is_full() {
+                let Some(record) = records.read() else {
+                    break;
+                };
+                match record.checked(dialect, columns, &mut cells) {
+                    Ok(record) => {
+                        sample.add(seen, &record);
+                        batch.push(&record);
+                    }
+                    Err(record) => visit(Err((seen, &record))),
+                }
+                seen += 1;
+            }
+            if batch.is_full() {
+                visit(Ok(&batch));
+                batch.clear();
+            }
+        }
+        visit(Ok(&batch));
         seen
     }
 }
@@ -98,6 +134,89 @@ impl<'b> Teller<'b> {
             raw: reject::raw(&body.bytes[start..end]),
             file: body.file.to_owned(),
             violations: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::dialect::Ragged;
+
+    type Rows = Vec<Vec<Vec<u8>>>;
+
+    /// The good records, in their order; the numbers of the bad ones; the sample; how many all are.
+    type Walked = (Rows, Vec<u64>, Sample, u64);
+
+    fn one_by_one(body: &Body<'_>, dialect: &Dialect, columns: usize) -> Walked {
+        let (mut rows, mut bad, mut sample) = (Rows::new(), Vec::new(), Sample::default());
+        let seen = body.walk(dialect, columns, |number, record| {
+            match record {
+                Ok(record) => {
+                    sample.add(number, record);
+                    rows.push(record.iter().map(<[u8]>::to_vec).collect());
+                }
+                Err(_) => bad.push(number),
+            }
+            ControlFlow::Continue(())
+        });
+        (rows, bad, sample, seen)
+    }
+
+    fn by_batches(body: &Body<'_>, dialect: &Dialect, columns: usize) -> Walked {
+        let (mut rows, mut bad, mut sample) = (Rows::new(), Vec::new(), Sample::default());
+        let seen = body.walk_batches(dialect, columns, &mut sample, |found| match found {
+            Ok(batch) => {
+                for record in 0..batch.records() {
+                    let cell = |column| batch.cell(record, column).cell().to_vec();
+                    rows.push((0..columns).map(cell).collect());
+                }
+            }
+            Err((number, _)) => bad.push(number),
+        });
+        (rows, bad, sample, seen)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn batches_have_the_records_that_come_one_by_one(
+            cells in prop::collection::vec(prop_oneof![
+                30 => "[a-c]{0,9}",
+                4 => "\"[a-c,\n]{0,40}\"",
+                2 => "\"([a-c]|\"\"){0,9}\"",
+                1 => "[a-c\"\\\\#\r]{0,5}",
+            ], 0..400),
+            columns in 1_usize..5,
+            odd in 0_usize..90,
+            line_end in prop::sample::select(vec!["\n", "\r\n", "\r"]),
+            double_quote in any::<bool>(), escape in any::<bool>(), comment in any::<bool>(), pad in any::<bool>(),
+            quote in prop::sample::select(vec![None, Some(b'"'), Some(b'"')]),
+        ) {
+            let mut text = String::new();
+            for (at, cell) in cells.iter().enumerate() {
+                let is_last = (at + 1) % columns == 0 || at % 97 == odd;
+                text += cell;
+                text += if is_last { line_end } else { "," };
+            }
+            let body = Body { bytes: text.as_bytes(), first_record: 0, first_line: 1, first_byte: 0, file: "" };
+            let dialect = Dialect {
+                quote,
+                double_quote,
+                escape: escape.then_some(b'\\'),
+                comment: comment.then_some(b'#'),
+                ragged: if pad { Ragged::Pad } else { Ragged::Reject },
+                ..Dialect::default()
+            };
+            let (rows, bad, sample, seen) = by_batches(&body, &dialect, columns);
+            let expected = one_by_one(&body, &dialect, columns);
+            prop_assert_eq!(rows, expected.0);
+            prop_assert_eq!(bad, expected.1);
+            prop_assert_eq!(sample.numbers(), expected.2.numbers());
+            prop_assert_eq!(seen, expected.3);
         }
     }
 }

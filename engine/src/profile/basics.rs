@@ -11,7 +11,8 @@ use super::float::Floats;
 use super::kind::{self, KINDS, Kind};
 use super::lanes::Slice;
 use super::number::{self, Value};
-use super::text::{Extremes, Lengths};
+use super::shape;
+use super::text::{Extremes, Lengths, Range};
 use crate::records::Span;
 
 /// Counts, kinds, sums and extremes of a column's cells.
@@ -84,9 +85,11 @@ impl Basics {
     }
 
     /// Adds cells with bytes, each kind in a loop of its own.
+    #[inline(always)]
     pub(super) fn add_all(&mut self, cells: Slice<'_, '_>, mut pages: Option<&mut Pages>) {
-        let least = self.extremes.add_all(cells);
-        self.lengths.add_all(cells, least);
+        let range = Range::of(cells);
+        let least = self.extremes.add_all(cells, &range);
+        self.lengths.add_all(cells, &range, least);
         let mut rest = cells;
         while let (Some(span), Some(&start)) = (rest.cells.first(), rest.starts.first()) {
             let fitting = match self.last {
@@ -103,6 +106,7 @@ impl Basics {
     }
 
     /// Adds the numbers that come first; how many they are.
+    #[inline(always)]
     fn add_numbers(&mut self, cells: Slice<'_, '_>, mut pages: Option<&mut Pages>) -> usize {
         let scale = self
             .decimals
@@ -110,7 +114,9 @@ impl Basics {
             .map_or(0, |sums| sums.scale);
         let (mut small, mut integers, mut numbers) = (Small::new(), 0, 0);
         for (span, &start) in cells.cells.iter().zip(cells.starts) {
-            let Some((kind, mantissa, own)) = number::shortest(span.cell(), start) else {
+            let Some((kind, mantissa, own)) =
+                number::shortest_before(span.tail(), span.len(), start)
+            else {
                 break;
             };
             if own != scale || !small.add(mantissa) {
@@ -133,10 +139,11 @@ impl Basics {
     }
 
     /// Adds the plain texts that come first; how many they are.
+    #[inline(always)]
     fn add_texts(&mut self, cells: Slice<'_, '_>) -> usize {
         let mut texts = 0;
         for (span, &start) in cells.cells.iter().zip(cells.starts) {
-            if !kind::is_plain_text(span.cell(), start) {
+            if !kind::is_plain_text_before(span.tail(), span.len(), start) {
                 break;
             }
             self.check_space(span.cell(), start, 1);
@@ -147,11 +154,13 @@ impl Basics {
     }
 
     /// Adds the cells of a kind that come first; how many they are.
+    #[inline(always)]
     fn add_shapes(&mut self, kind: Kind, cells: Slice<'_, '_>) -> usize {
         let until =
             |fits: fn(&Span<'_>) -> bool| cells.cells.iter().take_while(|&span| fits(span)).count();
         let fitting = match kind {
-            Kind::DateTime => until(|span| kind::fits(Kind::DateTime, span.cell())),
+            Kind::Date => until(|span| shape::is_date_before(span.tail(), span.len())),
+            Kind::DateTime => until(|span| shape::is_datetime_before(span.tail(), span.len())),
             Kind::Uuid => until(|span| kind::fits(Kind::Uuid, span.cell())),
             Kind::Email => until(|span| address::is_email_before(span.tail(), span.len())),
             kind => cells

@@ -1,10 +1,8 @@
 //! A column while its cells come one by one, in a worker.
 //!
-//! While its values are few they are only counted, and everything else is worked out once a value in
-//! the end. When they become too many, what was counted goes where it belongs, and from then on each
+//! Where values are told apart, they are only counted while they are few, and everything else is worked
+//! out once a value in the end. When they become too many, what was counted goes where it belongs, and from then on each
 //! cell is looked at by itself.
-
-use std::mem;
 
 use super::basics::Basics;
 use super::buckets::Pages;
@@ -14,7 +12,7 @@ use super::groups::Groups;
 use super::hash;
 use super::lanes::{Lanes, Slice};
 use super::order::Watch;
-use super::table::Table;
+use super::table::{Cap, Table};
 use super::text;
 use super::values::{Distinct, Sketches, Values};
 
@@ -33,15 +31,18 @@ enum Counting {
     Table(Table),
     /// Not told apart any more.
     Sketches(Box<Growing>),
-    /// One by one, though nobody asked, because that is quicker while they are few; none of these
-    /// cells is in `basics` yet. Beside it, how many cells it has.
-    Memo(Table, usize),
-    /// Nobody asked, and each cell is looked at by itself.
+    /// One by one though nobody asked, because that is quicker while they are few; none of these cells is
+    /// in `basics` yet.
+    Memo(Table),
+    /// Nobody asked, and they are many.
     Untold,
 }
 
-/// With more values than this, a memo is worth keeping only where a value comes four times.
-const MEMO_VALUES: usize = 32;
+/// With more values than this, or more bytes in them, cells are quicker looked at than looked up.
+const MEMO: Cap = Cap {
+    values: 64,
+    bytes: 1 << 10,
+};
 
 /// Sketches while cells come.
 #[derive(Debug, Clone)]
@@ -58,29 +59,9 @@ impl Gather {
             watch: taken.has(Groups::CHECKS).then(|| Watch::new(seq)),
             values: match Values::new(taken) {
                 Values::Table(table) => Counting::Table(table),
-                Values::Untold | Values::Sketches(_) => Counting::Memo(Table::new(false), 0),
+                Values::Untold | Values::Sketches(_) => Counting::Memo(Table::new(MEMO)),
             },
         }
-    }
-
-    /// Adds a cell where no values are told apart.
-    #[inline(always)]
-    pub(super) fn add(&mut self, cell: &[u8]) {
-        if cell.is_empty() {
-            self.basics.empty += 1;
-            return;
-        }
-        let start = text::start(cell);
-        self.watch(cell, start);
-        if let Counting::Memo(table, cells) = &mut self.values {
-            *cells += 1;
-            let is_few = table.entries().len() <= MEMO_VALUES.max(*cells / 4);
-            if is_few && table.add(cell, start, hash::of(cell, start)) {
-                return;
-            }
-            self.end_memo();
-        }
-        self.basics.add(cell, start, 1, None);
     }
 
     #[inline(always)]
@@ -92,9 +73,13 @@ impl Gather {
         }
     }
 
-    /// Adds a cell where values are told apart; gives its hash. This is the plain way:
-    /// [`add_all`](Self::add_all) comes to the same.
-    pub(super) fn add_value(&mut self, cell: &[u8], taken: Groups) -> u64 {
+    /// Whether the cells' hashes matter here, though not to their records.
+    pub(super) fn asks_for_hashes(&self) -> bool {
+        matches!(self.values, Counting::Memo(_))
+    }
+
+    /// Adds a cell; gives its hash. This is the plain way: [`add_all`](Self::add_all) comes to the same.
+    pub(super) fn add(&mut self, cell: &[u8], taken: Groups) -> u64 {
         if cell.is_empty() {
             self.basics.empty += 1;
             return hash::EMPTY;
@@ -102,53 +87,60 @@ impl Gather {
         let start = text::start(cell);
         self.watch(cell, start);
         let hash = hash::of(cell, start);
-        if let Counting::Table(table) = &mut self.values {
+        if let Counting::Table(table) | Counting::Memo(table) = &mut self.values {
             if table.add(cell, start, hash) {
                 return hash;
             }
             self.overflow(taken);
         }
-        if let Counting::Sketches(growing) = &mut self.values {
-            growing.add(hash, cell);
-            self.basics.add(cell, start, 1, growing.pages.as_mut());
+        match &mut self.values {
+            Counting::Sketches(growing) => {
+                growing.add(hash, cell);
+                self.basics.add(cell, start, 1, growing.pages.as_mut());
+            }
+            _ => self.basics.add(cell, start, 1, None),
         }
         hash
     }
 
-    /// Adds many cells where values are told apart, step by step: each step is a short loop over all.
+    /// Adds many cells, step by step: each step is a short loop over all.
+    #[inline(always)]
     pub(super) fn add_all(&mut self, lanes: &Lanes<'_>, taken: Groups) {
         self.basics.empty += lanes.empty;
         let mut rest = lanes.all();
         if let Some(watch) = &mut self.watch {
             watch.add_all(rest);
         }
-        if let Counting::Table(table) = &mut self.values {
+        if let Counting::Table(table) | Counting::Memo(table) = &mut self.values {
             rest = rest.from(table.add_all(rest));
             if rest.cells.is_empty() {
                 return;
             }
             self.overflow(taken);
         }
-        if let Counting::Sketches(growing) = &mut self.values {
-            growing.add_all(rest);
-            self.basics.add_all(rest, growing.pages.as_mut());
-        }
-    }
-
-    #[cold]
-    fn end_memo(&mut self) {
-        if let Counting::Memo(table, _) = mem::replace(&mut self.values, Counting::Untold) {
-            add_all(&mut self.basics, &table, None);
+        match &mut self.values {
+            Counting::Sketches(growing) => {
+                growing.add_all(rest);
+                self.basics.add_all(rest, growing.pages.as_mut());
+            }
+            _ => self.basics.add_all(rest, None),
         }
     }
 
     /// Moves what the table has counted to where it belongs.
     #[cold]
     fn overflow(&mut self, taken: Groups) {
-        if let Counting::Table(table) = &self.values {
-            let mut growing = Growing::of_table(table, taken);
-            add_all(&mut self.basics, table, growing.pages.as_mut());
-            self.values = Counting::Sketches(Box::new(growing));
+        match &self.values {
+            Counting::Table(table) => {
+                let mut growing = Growing::of_table(table, taken);
+                add_all(&mut self.basics, table, growing.pages.as_mut());
+                self.values = Counting::Sketches(Box::new(growing));
+            }
+            Counting::Memo(table) => {
+                add_all(&mut self.basics, table, None);
+                self.values = Counting::Untold;
+            }
+            Counting::Sketches(_) | Counting::Untold => {}
         }
     }
 
@@ -156,7 +148,7 @@ impl Gather {
     pub(super) fn column(mut self) -> Column {
         let values = match self.values {
             Counting::Untold => Values::Untold,
-            Counting::Memo(table, _) => {
+            Counting::Memo(table) => {
                 add_all(&mut self.basics, &table, None);
                 Values::Untold
             }
@@ -200,6 +192,7 @@ impl Growing {
         }
     }
 
+    #[inline(always)]
     fn add_all(&mut self, cells: Slice<'_, '_>) {
         if let Some(distinct) = &mut self.distinct {
             distinct.add_all(cells.hashes);
@@ -226,10 +219,7 @@ impl Growing {
 
     fn grown(self) -> Sketches {
         Sketches {
-            distinct: self.distinct.map(|distinct| Distinct {
-                sample: distinct.sample.settled(),
-                ..distinct
-            }),
+            distinct: self.distinct.map(Distinct::settled),
             buckets: self.pages.map(|pages| pages.buckets()),
             frequent: self.frequent.map(|(mut frequent, slots)| {
                 frequent.nominate(slots.nominees());

@@ -46,6 +46,14 @@ impl HyperLogLog {
         }
     }
 
+    /// So many distinct hashes were added at least.
+    pub(super) fn filled(&self) -> usize {
+        self.0
+            .iter()
+            .map(|&register| usize::from(register > 0))
+            .sum()
+    }
+
     /// How many distinct hashes were added, nearly.
     pub(super) fn estimate(&self) -> f64 {
         let mut counts = [0.0_f64; RANKED_BITS + 2];

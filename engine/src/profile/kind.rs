@@ -4,6 +4,7 @@
 use super::address::{is_email, is_url};
 use super::shape::{is_boolean, is_date, is_datetime, is_time, is_uuid};
 use super::word::has_byte;
+use crate::block::{BLOCK, Block};
 
 /// The kinds of cells, as `KindCounts` counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,11 +43,30 @@ pub(super) fn of_text(cell: &[u8]) -> Kind {
 /// bytes, as `text::start` has them.
 #[inline(always)]
 pub(super) fn is_plain_text(cell: &[u8], start: u64) -> bool {
+    is_plain_start(start, cell.len()) && !has_mark(cell, start)
+}
+
+/// The same of the first bytes of `tail`, read at once where enough stands behind.
+#[inline(always)]
+pub(super) fn is_plain_text_before(tail: &[u8], length: usize, start: u64) -> bool {
+    match tail.first_chunk() {
+        Some(bytes) if length <= BLOCK => {
+            let block = Block::new(bytes);
+            let marks = block.eq_any([b'@', b':', b':']) << (BLOCK - length);
+            is_plain_start(start, length) && marks == 0
+        }
+        _ => is_plain_text(&tail[..length], start),
+    }
+}
+
+/// Whether a cell that starts so, of that length, is text if it has neither a colon nor an @.
+#[inline(always)]
+fn is_plain_start(start: u64, length: usize) -> bool {
     let first = (start >> 56) as u8;
-    let is_short_word = matches!(cell.len(), 4 | 5) && matches!(first | 0x20, b't' | b'f');
+    let is_short_word = matches!(length, 4 | 5) && matches!(first | 0x20, b't' | b'f');
     // Numbers, dates, times and half of all UUIDs start with one of these.
     let is_numeric = matches!(first, b'0'..=b'9' | b'+' | b'-' | b'.');
-    !is_numeric && !is_short_word && cell.len() != 36 && !has_mark(cell, start)
+    !is_numeric && !is_short_word && length != 36
 }
 
 /// Whether there is a colon or an @, which every URL and every address has.

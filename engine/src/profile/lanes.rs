@@ -1,9 +1,11 @@
 //! The cells with bytes of a column's part, beside what is worked out of each once and used by all.
 
-use super::{hash, text};
-use crate::records::Span;
+use std::cmp::Ordering;
 
-/// One list a property, all of one length, so that loops over some of them stay tight.
+use super::{hash, text};
+use crate::records::{Batch, Span};
+
+/// One list a property, all of one length (but no hashes where nobody asked for them), so that loops over some of them stay tight.
 #[derive(Debug, Default)]
 pub(super) struct Lanes<'b> {
     cells: Vec<Span<'b>>,
@@ -22,32 +24,55 @@ pub(super) struct Slice<'l, 'b> {
 }
 
 impl<'b> Lanes<'b> {
-    /// Takes other cells, one a record, and joins their hashes to those of the records.
-    pub(super) fn fill(&mut self, cells: impl Iterator<Item = Span<'b>>, records: &mut [u64]) {
-        self.cells.clear();
-        self.starts.clear();
+    /// Takes the cells of a column, one a record.
+    #[inline(always)]
+    pub(super) fn fill(&mut self, batch: &'b Batch<'_>, column: usize) {
+        let records = batch.records();
         self.hashes.clear();
-        self.cells.extend(cells);
-        let start = |span: &Span<'_>| text::start_before(span.tail(), span.len());
-        self.starts.extend(self.cells.iter().map(start));
-        let lanes = self.cells.iter().zip(&self.starts);
-        self.hashes
-            .extend(lanes.map(|(span, &start)| hash::of(span.cell(), start)));
-        for ((record, span), &hash) in records.iter_mut().zip(&self.cells).zip(&self.hashes) {
-            let hash = if span.is_empty() { hash::EMPTY } else { hash };
-            *record = hash::join(*record, hash);
-        }
-        self.empty = self
-            .cells
-            .iter()
-            .map(|span| u64::from(span.is_empty()))
-            .sum();
-        if self.empty > 0 {
-            self.drop_empty();
+        self.cells.resize(records, Span::EMPTY);
+        self.starts.resize(records, 0);
+        self.empty = 0;
+        let lanes = self.cells.iter_mut().zip(&mut self.starts);
+        for (record, (cell, start)) in lanes.enumerate() {
+            let span = batch.cell(record, column);
+            *start = text::start_before(span.tail(), span.len());
+            self.empty += u64::from(span.is_empty());
+            *cell = span;
         }
     }
 
-    fn drop_empty(&mut self) {
+    /// Hashes the cells, and joins them to those of their records.
+    #[inline(always)]
+    pub(super) fn hash_records(&mut self, records: &mut [u64]) {
+        self.hashes.resize(self.cells.len(), 0);
+        let lanes = self.cells.iter().zip(&self.starts).zip(&mut self.hashes);
+        for (((span, &start), hash), record) in lanes.zip(records) {
+            *hash = hash::of_before(span.tail(), span.len(), start);
+            let joined = if span.is_empty() { hash::EMPTY } else { *hash };
+            *record = hash::join(*record, joined);
+        }
+    }
+
+    /// Hashes the cells.
+    #[inline(always)]
+    pub(super) fn hash(&mut self) {
+        let lanes = self.cells.iter().zip(&self.starts);
+        self.hashes.clear();
+        self.hashes
+            .extend(lanes.map(|(span, &start)| hash::of_before(span.tail(), span.len(), start)));
+    }
+
+    /// Leaves out the cells without bytes.
+    #[inline(always)]
+    pub(super) fn drop_empty(&mut self) {
+        if self.empty > 0 {
+            self.hashes.resize(self.cells.len(), 0);
+            self.keep_filled();
+        }
+    }
+
+    #[inline(always)]
+    fn keep_filled(&mut self) {
         let mut kept = 0;
         for at in 0..self.cells.len() {
             self.cells[kept] = self.cells[at];
@@ -75,7 +100,7 @@ impl<'b> Slice<'_, 'b> {
         Self {
             cells: &self.cells[at..],
             starts: &self.starts[at..],
-            hashes: &self.hashes[at..],
+            hashes: self.hashes.get(at..).unwrap_or_default(),
         }
     }
 
@@ -85,11 +110,32 @@ impl<'b> Slice<'_, 'b> {
         lanes.map(|((&span, &start), &hash)| (span, start, hash))
     }
 
-    /// The cells with this start.
-    pub(super) fn starting_with(self, wanted: u64) -> impl Iterator<Item = &'b [u8]> {
-        let lanes = self.cells.iter().zip(self.starts);
-        lanes
-            .filter(move |(_, start)| **start == wanted)
-            .map(|(span, _)| span.cell())
+    /// Of the cells with this start the least, where `wanted` is `Less`, or the greatest.
+    #[inline(always)]
+    pub(super) fn extreme_with(self, start: u64, wanted: Ordering) -> Option<&'b [u8]> {
+        let mut best: Option<(u64, &[u8])> = None;
+        for (span, &own) in self.cells.iter().zip(self.starts) {
+            if own != start {
+                continue;
+            }
+            let follows = second(*span);
+            let is_better = best.is_none_or(|(known, cell)| {
+                let order = follows.cmp(&known);
+                order.then_with(|| span.cell().cmp(cell)) == wanted
+            });
+            if is_better {
+                best = Some((follows, span.cell()));
+            }
+        }
+        best.map(|(_, cell)| cell)
+    }
+}
+
+/// The eight bytes behind the start, as the start has the first eight.
+#[inline(always)]
+fn second(span: Span<'_>) -> u64 {
+    match span.len().checked_sub(8) {
+        None | Some(0) => 0,
+        Some(length) => text::start_before(&span.tail()[8..], length),
     }
 }

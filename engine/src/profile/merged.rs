@@ -1,6 +1,7 @@
 //! What is known of any set of a job's chunks: merged exactly, so that neither grouping nor order
 //! shows.
 
+use multiversion::multiversion;
 use proto::v1::{ProfilePartial, ProfileSpec};
 
 use super::PartialError;
@@ -155,38 +156,26 @@ impl Profiler {
     pub fn add<'r>(&mut self, cells: impl Iterator<Item = &'r [u8]>) {
         self.rows += 1;
         let columns = self.columns.iter_mut().zip(cells);
-        if !self.taken.has_values() {
-            columns.for_each(|(column, cell)| column.add(cell));
-            return;
-        }
         let record = columns.fold(0, |record, (column, cell)| {
-            hash::join(record, column.add_value(cell, self.taken))
+            hash::join(record, column.add(cell, self.taken))
         });
         if let Some(records) = &mut self.records {
             records.add(record);
         }
     }
 
-    /// Whether many records at once are quicker: where values are told apart, the few steps more that it
-    /// takes to put cells together are worth it.
-    pub(crate) fn is_quicker_by_batch(&self) -> bool {
-        self.taken.has_values()
-    }
-
     /// Adds all records of a batch, column by column: the same as one by one, but for who is nominated
     /// as frequent.
     pub(crate) fn add_batch(&mut self, batch: &Batch<'_>) {
         self.rows += batch.records() as u64;
-        let mut records = vec![0; batch.records()];
-        let mut lanes = Lanes::default();
-        for (at, column) in self.columns.iter_mut().enumerate() {
-            lanes.fill(batch.column(at), &mut records);
-            column.add_all(&lanes, self.taken);
-        }
+        let mut records = if self.taken.has_values() {
+            vec![0; batch.records()]
+        } else {
+            Vec::new()
+        };
+        add(&mut self.columns, batch, self.taken, &mut records);
         if let Some(kept) = &mut self.records {
-            for &record in &records {
-                kept.add(record);
-            }
+            kept.add_all(&records, || 0);
         }
     }
 
@@ -200,7 +189,24 @@ impl Profiler {
             rows: self.rows,
             columns: self.columns.into_iter().map(Gather::column).collect(),
             taken: Some(self.taken),
-            records: self.records.map(Sample::settled),
+            records: self.records.map(|records| records.settled(0)),
         }
+    }
+}
+
+/// Adds the cells of a batch, and joins their hashes to those of the records where values are told apart.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+movbe+popcnt"))]
+fn add(columns: &mut [Gather], batch: &Batch<'_>, taken: Groups, records: &mut [u64]) {
+    let mut lanes = Lanes::default();
+    for (at, column) in columns.iter_mut().enumerate() {
+        lanes.fill(batch, at);
+        if taken.has_values() {
+            lanes.hash_records(records);
+        }
+        lanes.drop_empty();
+        if column.asks_for_hashes() {
+            lanes.hash();
+        }
+        column.add_all(&lanes, taken);
     }
 }

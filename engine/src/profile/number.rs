@@ -112,9 +112,37 @@ pub(super) fn parse(cell: &[u8]) -> Option<(Kind, Value)> {
 #[inline(always)]
 pub(super) fn shortest(cell: &[u8], start: u64) -> Option<(Kind, i64, u8)> {
     match word::decimal(start, cell.len()) {
-        Some((mantissa, None)) => Some((Kind::Integer, mantissa as i64, 0)),
-        Some((mantissa, Some(scale))) => Some((Kind::Decimal, mantissa as i64, scale)),
+        Some((mantissa, scale)) => Some(typed(mantissa as i64, scale)),
         None => short(cell),
+    }
+}
+
+/// The same of the first bytes of `tail`, where enough stands behind also of one with a sign and up to
+/// sixteen bytes.
+#[inline(always)]
+pub(super) fn shortest_before(tail: &[u8], length: usize, start: u64) -> Option<(Kind, i64, u8)> {
+    if let Some((mantissa, scale)) = word::decimal(start, length) {
+        return Some(typed(mantissa as i64, scale));
+    }
+    let first = (start >> 56) as u8;
+    let is_signed = first == b'-' || first == b'+';
+    let digits = tail.get(usize::from(is_signed)..)?;
+    let length_unsigned = length - usize::from(is_signed);
+    match digits.first_chunk::<16>() {
+        Some(bytes) if length_unsigned <= 16 => {
+            let start = u128::from_be_bytes(*bytes);
+            let (mantissa, scale) = word::long_decimal(start, length_unsigned)?;
+            Some(typed(signed(mantissa, first == b'-'), scale))
+        }
+        _ => short(&tail[..length]),
+    }
+}
+
+#[inline(always)]
+fn typed(mantissa: i64, scale: Option<u8>) -> (Kind, i64, u8) {
+    match scale {
+        None => (Kind::Integer, mantissa, 0),
+        Some(scale) => (Kind::Decimal, mantissa, scale),
     }
 }
 
@@ -269,6 +297,17 @@ mod tests {
         fn eight_bytes_at_once_are_read_as_one_by_one(cell in "[-+]?[0-9a/:;.]{0,5}[0-9.]{0,5}") {
             let cell = cell.as_bytes();
             prop_assert_eq!(shortest(cell, text::start(cell)), short(cell));
+        }
+
+        #[test]
+        fn sixteen_bytes_at_once_are_read_as_one_by_one(
+            cell in "[-+]?[0-9]{0,9}[0-9a/:;.]?[0-9]{0,9}\\.?",
+            behind in "[0-9.-]{0,20}",
+        ) {
+            prop_assume!(!cell.is_empty());
+            let tail = cell.clone() + &behind;
+            let cell = cell.as_bytes();
+            prop_assert_eq!(shortest_before(tail.as_bytes(), cell.len(), text::start(cell)), short(cell));
         }
     }
 

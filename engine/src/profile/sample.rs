@@ -10,6 +10,9 @@ use proto::v1::HashSample;
 
 use super::PartialError;
 
+/// So many hashes are looked at at once: far more than are kept, so that few have to be sorted.
+const MOST_NEW: usize = 1 << 12;
+
 /// All hashes while they are few, else the least of them.
 #[derive(Debug, Clone)]
 pub(super) struct Sample {
@@ -45,13 +48,26 @@ impl Sample {
     }
 
     /// Adds a hash once more.
-    #[inline(always)]
     pub(super) fn add(&mut self, hash: u64) {
-        if hash <= self.bound {
-            self.new.push(hash);
-            if self.new.len() >= self.room() {
-                self.settle();
+        self.add_all(&[hash], || 0);
+    }
+
+    /// Adds hashes, each once more. If it matters, `distinct` tells how many are distinct at least, these
+    /// and those before.
+    #[inline(always)]
+    pub(super) fn add_all(&mut self, hashes: &[u64], distinct: impl FnOnce() -> usize) {
+        if self.bound == u64::MAX {
+            self.new.extend_from_slice(hashes);
+        } else {
+            let bound = self.bound;
+            for &hash in hashes {
+                if hash <= bound {
+                    self.new.push(hash);
+                }
             }
+        }
+        if self.new.len() >= MOST_NEW {
+            self.settle(distinct());
         }
     }
 
@@ -68,26 +84,40 @@ impl Sample {
         self.join(&counted);
     }
 
-    fn room(&self) -> usize {
-        if self.is_thinned {
+    /// Joins what came since to what is kept; at least so many hashes are distinct.
+    #[inline(never)]
+    fn settle(&mut self, distinct: usize) {
+        self.is_thinned |= distinct > self.size.most;
+        let mut new = mem::take(&mut self.new);
+        let least = self.least(&new);
+        self.join(&least);
+        self.cut();
+        new.clear();
+        self.new = new;
+    }
+
+    /// Those of new hashes that may be among the least, in their order, each with how often it came.
+    fn least(&self, new: &[u64]) -> Vec<(u64, u64)> {
+        let wanted = if self.is_thinned {
             self.size.kept
         } else {
             self.size.most
+        };
+        // Hashes are spread evenly: were all distinct, more than are wanted would be below this bound,
+        // short of six standard deviations.
+        let enough = wanted as u64 + 6 * wanted.isqrt() as u64 + 1;
+        let mut bound = (u64::MAX / new.len().max(1) as u64).saturating_mul(enough);
+        loop {
+            let below = new.iter().copied().filter(|&hash| hash <= bound);
+            let mut below: Vec<_> = below.collect();
+            below.sort_unstable();
+            let alike = below.chunk_by(|a, b| a == b);
+            let counted: Vec<_> = alike.map(|alike| (alike[0], alike.len() as u64)).collect();
+            if counted.len() > wanted || below.len() == new.len() {
+                return counted;
+            }
+            bound = bound.saturating_mul(4);
         }
-    }
-
-    /// Joins what came since to what is kept.
-    #[inline(never)]
-    fn settle(&mut self) {
-        let mut new = mem::take(&mut self.new);
-        new.sort_unstable();
-        let counted = new.chunk_by(|a, b| a == b);
-        let counted: Vec<_> = counted
-            .map(|alike| (alike[0], alike.len() as u64))
-            .collect();
-        self.join(&counted);
-        new.clear();
-        self.new = new;
     }
 
     /// Joins hashes in their order, each once, to those that are kept, and cuts.
@@ -135,9 +165,9 @@ impl Sample {
         self.cut();
     }
 
-    /// The same with nothing left to settle.
-    pub(super) fn settled(mut self) -> Self {
-        self.settle();
+    /// The same with nothing left to settle. At least so many hashes are distinct, as is known from elsewhere.
+    pub(super) fn settled(mut self, distinct: usize) -> Self {
+        self.settle(distinct);
         self.new = Vec::new();
         self
     }

@@ -6,9 +6,25 @@ use proto::v1::ValueTable;
 use super::lanes::Slice;
 use super::{PartialError, hash, text};
 
-/// More values than this, or more bytes in them, are too many.
-const MOST: usize = 1024;
-const MOST_BYTES: usize = 16 << 10;
+/// How many values a table takes at most, and how many bytes in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cap {
+    pub(super) values: usize,
+    pub(super) bytes: usize,
+}
+
+impl Cap {
+    /// More are too many for whoever asks for values.
+    pub(super) const FEW: Self = Self {
+        values: 1024,
+        bytes: 16 << 10,
+    };
+    /// Any number.
+    pub(super) const NONE: Self = Self {
+        values: usize::MAX,
+        bytes: usize::MAX,
+    };
+}
 
 /// An open-addressed table over values that lie one after the other.
 #[derive(Debug, Clone)]
@@ -17,8 +33,7 @@ pub(super) struct Table {
     /// An entry's number from 1, or 0. A power of two, at least twice the entries.
     slots: Vec<u32>,
     bytes: Vec<u8>,
-    /// Whether it takes any number of values.
-    pub(super) is_exact: bool,
+    pub(super) cap: Cap,
 }
 
 /// One value.
@@ -35,7 +50,7 @@ pub(super) struct Entry {
 
 /// Whether these cells alone are too many values, as far as a short look tells: hashes fall into bins,
 /// and there are at least as many values as bins that have one.
-fn are_too_many(cells: Slice<'_, '_>) -> bool {
+fn are_too_many(cells: Slice<'_, '_>, cap: Cap) -> bool {
     const BITS: u32 = 14;
     let mut bins = [0_u64; 1 << (BITS - 6)];
     let (mut values, mut bytes) = (0, 0);
@@ -47,17 +62,17 @@ fn are_too_many(cells: Slice<'_, '_>) -> bool {
         values += is_new;
         bytes += is_new * span.len();
     }
-    values > MOST || bytes > MOST_BYTES
+    values > cap.values || bytes > cap.bytes
 }
 
 impl Table {
-    /// An empty one; an exact one takes any number of values.
-    pub(super) fn new(is_exact: bool) -> Self {
+    /// An empty one.
+    pub(super) fn new(cap: Cap) -> Self {
         Self {
             entries: Vec::new(),
             slots: vec![0; 64],
             bytes: Vec::new(),
-            is_exact,
+            cap,
         }
     }
 
@@ -70,8 +85,9 @@ impl Table {
     }
 
     /// Counts cells, until one is a value too many; how many were counted.
+    #[inline(always)]
     pub(super) fn add_all(&mut self, cells: Slice<'_, '_>) -> usize {
-        if self.entries.is_empty() && !self.is_exact && are_too_many(cells) {
+        if self.entries.is_empty() && self.cap != Cap::NONE && are_too_many(cells, self.cap) {
             return 0;
         }
         let counted = cells
@@ -129,8 +145,8 @@ impl Table {
 
     #[inline(never)]
     fn insert(&mut self, cell: &[u8], start: u64, hash: u64, count: u64, rank: u64) -> bool {
-        let is_full = self.entries.len() == MOST || self.bytes.len() + cell.len() > MOST_BYTES;
-        if is_full && !self.is_exact {
+        let bytes = self.bytes.len() + cell.len();
+        if self.entries.len() == self.cap.values || bytes > self.cap.bytes {
             return false;
         }
         self.entries.push(Entry {
@@ -177,7 +193,7 @@ impl Table {
 
     /// Adds what `other` has seen; `false`, and nothing done, where those are too many values.
     pub(super) fn merge(&mut self, other: &Self) -> bool {
-        if !self.is_exact && !self.has_room_for(other) {
+        if self.cap != Cap::NONE && !self.has_room_for(other) {
             return false;
         }
         other
@@ -195,12 +211,12 @@ impl Table {
                 bytes += cell.len();
             }
         }
-        values <= MOST && bytes <= MOST_BYTES
+        values <= self.cap.values && bytes <= self.cap.bytes
     }
 
     /// Whether the values are so few that they need not be exact.
     pub(super) fn is_few(&self) -> bool {
-        self.entries.len() <= MOST && self.bytes.len() <= MOST_BYTES
+        self.entries.len() <= Cap::FEW.values && self.bytes.len() <= Cap::FEW.bytes
     }
 
     /// How many cells were counted.
@@ -235,8 +251,8 @@ impl Table {
         }
     }
 
-    /// A table from the wire, exact or capped.
-    pub(super) fn of_wire(wire: &ValueTable, is_exact: bool) -> Result<Self, PartialError> {
+    /// A table from the wire.
+    pub(super) fn of_wire(wire: &ValueTable, cap: Cap) -> Result<Self, PartialError> {
         const MALFORMED: PartialError = PartialError::Malformed("a table of values that is none");
         let ranks = if wire.ranks.is_empty() {
             &wire.counts
@@ -246,7 +262,7 @@ impl Table {
         if wire.lengths.len() != wire.counts.len() || wire.lengths.len() != ranks.len() {
             return Err(MALFORMED);
         }
-        let mut table = Self::new(is_exact);
+        let mut table = Self::new(cap);
         let mut rest = wire.cells.as_slice();
         for ((&length, &count), &rank) in wire.lengths.iter().zip(&wire.counts).zip(ranks) {
             let (cell, behind) = usize::try_from(length)

@@ -8,6 +8,38 @@ use super::lanes::Slice;
 /// their starts.
 pub(super) const KEPT_BYTES: usize = 256;
 
+/// Between what the starts and the lengths of some cells are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Range {
+    low: u64,
+    high: u64,
+    shortest: usize,
+    longest: usize,
+    /// Of all lengths.
+    bytes: u64,
+}
+
+impl Range {
+    #[inline(always)]
+    pub(super) fn of(cells: Slice<'_, '_>) -> Self {
+        let mut range = Self {
+            low: u64::MAX,
+            high: 0,
+            shortest: usize::MAX,
+            longest: 0,
+            bytes: 0,
+        };
+        for (span, &start) in cells.cells.iter().zip(cells.starts) {
+            range.low = range.low.min(start);
+            range.high = range.high.max(start);
+            range.shortest = range.shortest.min(span.len());
+            range.longest = range.longest.max(span.len());
+            range.bytes += span.len() as u64;
+        }
+        range
+    }
+}
+
 /// The least and the greatest cell. Most cells are told apart from both by their first 8 bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Extremes {
@@ -60,24 +92,29 @@ impl Extremes {
         }
     }
 
-    /// Adds cells with bytes. Gives the least of their starts, and the least of the cells where it had
-    /// to be looked for.
-    pub(super) fn add_all<'b>(&mut self, cells: Slice<'_, 'b>) -> (u64, Option<&'b [u8]>) {
-        let ends = |(low, high): (u64, u64), &start: &u64| (low.min(start), high.max(start));
-        let (low, high) = cells.starts.iter().fold((u64::MAX, 0), ends);
-        if (self.greatest.length == 0 || high >= self.greatest.start)
-            && let Some(greatest) = cells.starting_with(high).max()
-        {
-            self.compare(greatest, high);
+    /// Adds cells with bytes, of which `range` is known. Gives the least of the cells where it had to be
+    /// looked for.
+    #[inline(always)]
+    pub(super) fn add_all<'b>(&mut self, cells: Slice<'_, 'b>, range: &Range) -> Option<&'b [u8]> {
+        // With the same start, one of at most 8 bytes is how the other one begins.
+        let (least, greatest) = (&self.least, &self.greatest);
+        let is_short = range.longest <= 8;
+        let is_less = least.length == 0
+            || range.low < least.start
+            || range.low == least.start && !(is_short && range.shortest >= least.length);
+        let is_greater = greatest.length == 0
+            || range.high > greatest.start
+            || range.high == greatest.start && !(is_short && range.longest <= greatest.length);
+        if is_greater && let Some(cell) = cells.extreme_with(range.high, Ordering::Greater) {
+            self.compare(cell, range.high);
         }
-        if low > self.least.start {
-            return (low, None);
+        let least = is_less
+            .then(|| cells.extreme_with(range.low, Ordering::Less))
+            .flatten();
+        if let Some(cell) = least {
+            self.compare(cell, range.low);
         }
-        let least = cells.starting_with(low).min();
-        if let Some(least) = least {
-            self.compare(least, low);
-        }
-        (low, least)
+        least
     }
 
     #[inline(never)]
@@ -180,22 +217,18 @@ impl Lengths {
         }
     }
 
-    /// Adds cells with bytes, of which [`Extremes::add_all`] has said `low` and `least`.
-    pub(super) fn add_all(&mut self, cells: Slice<'_, '_>, (low, least): (u64, Option<&[u8]>)) {
-        let (mut min, mut max) = (u64::MAX, 0);
-        for span in cells.cells {
-            let bytes = span.len() as u64;
-            self.sum += bytes;
-            min = min.min(bytes);
-            max = max.max(bytes);
-        }
+    /// Adds cells with bytes, of which `range` is known, and what [`Extremes::add_all`] has said.
+    #[inline(always)]
+    pub(super) fn add_all(&mut self, cells: Slice<'_, '_>, range: &Range, least: Option<&[u8]>) {
+        self.sum += range.bytes;
+        let (min, max) = (range.shortest as u64, range.longest as u64);
         match least {
-            Some(least) if min == max => self.compare(least, low, min),
+            Some(least) if min == max => self.compare(least, range.low, min),
             _ => {
-                if min < self.min || min == self.min && low <= self.shortest.start {
+                if min < self.min || min == self.min && range.low <= self.shortest.start {
                     self.search(cells, min);
                 }
-                if max > self.max || max == self.max && low <= self.longest.start {
+                if max > self.max || max == self.max && range.low <= self.longest.start {
                     self.search(cells, max);
                 }
             }
@@ -203,6 +236,7 @@ impl Lengths {
     }
 
     /// Compares with cells of one length.
+    #[inline(always)]
     fn search(&mut self, cells: Slice<'_, '_>, bytes: u64) {
         for (span, &start) in cells.cells.iter().zip(cells.starts) {
             if span.len() as u64 == bytes {

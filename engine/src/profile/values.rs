@@ -11,7 +11,7 @@ use super::groups::Groups;
 use super::hyperloglog::HyperLogLog;
 use super::number;
 use super::sample::{Sample, Size};
-use super::table::Table;
+use super::table::{Cap, Table};
 
 /// So many hashes of a column are kept: all of them to count few but long values exactly, else some to
 /// see whether values come twice.
@@ -59,12 +59,21 @@ impl Distinct {
         self.sample.add(hash);
     }
 
+    #[inline(always)]
     pub(super) fn add_all(&mut self, hashes: &[u64]) {
         for &hash in hashes {
             self.registers.add(hash);
         }
-        for &hash in hashes {
-            self.sample.add(hash);
+        let registers = &self.registers;
+        self.sample.add_all(hashes, || registers.filled());
+    }
+
+    /// The same with nothing left to settle.
+    pub(super) fn settled(self) -> Self {
+        let distinct = self.registers.filled();
+        Self {
+            sample: self.sample.settled(distinct),
+            ..self
         }
     }
 
@@ -120,11 +129,20 @@ pub(super) fn numbers(table: &Table) -> impl Iterator<Item = (f64, u64)> {
     })
 }
 
+/// How many values are told apart.
+fn cap(taken: Groups) -> Cap {
+    if taken.has(Groups::EXACT) {
+        Cap::NONE
+    } else {
+        Cap::FEW
+    }
+}
+
 impl Values {
     /// Of no cell at all.
     pub(super) fn new(taken: Groups) -> Self {
         if taken.has_values() {
-            Self::Table(Table::new(taken.has(Groups::EXACT)))
+            Self::Table(Table::new(cap(taken)))
         } else {
             Self::Untold
         }
@@ -141,7 +159,7 @@ impl Values {
             Self::Table(table) if !taken.has(Groups::EXACT) && !table.is_few() => {
                 *self = Self::Sketches(Box::new(Sketches::of_table(table, taken)));
             }
-            Self::Table(table) => table.is_exact = taken.has(Groups::EXACT),
+            Self::Table(table) => table.cap = cap(taken),
             Self::Sketches(sketches) => sketches.leave_out(taken),
         }
     }
@@ -203,7 +221,7 @@ impl Values {
             return Ok(Self::Untold);
         }
         if let Some(table) = &wire.table {
-            let table = Table::of_wire(table, taken.has(Groups::EXACT))?;
+            let table = Table::of_wire(table, cap(taken))?;
             return Ok(Self::Table(table));
         }
         let missing = PartialError::Malformed("a sketch is missing");

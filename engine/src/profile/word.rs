@@ -60,6 +60,33 @@ pub(super) fn decimal(start: u64, length: usize) -> Option<(u64, Option<u8>)> {
     is_number.then(|| (eight_digits(digits), behind))
 }
 
+/// The same of up to sixteen bytes, of which the first is the highest.
+#[inline(always)]
+pub(super) fn long_decimal(start: u128, length: usize) -> Option<(u64, Option<u8>)> {
+    const ONES: u128 = u128::from_ne_bytes([1; 16]);
+    const ZEROS: u128 = ONES * b'0' as u128;
+    if !(1..=16).contains(&length) {
+        return None;
+    }
+    let missing = 8 * (16 - length as u32);
+    let text = (start >> missing) | ZEROS.checked_shl(128 - missing).unwrap_or(0);
+    let [high, low] = [(text >> 64) as u64, text as u64].map(|word| equal(word, b'.'));
+    let points = u128::from(high) << 64 | u128::from(low);
+    let (digits, behind) = if points == 0 {
+        (text, None)
+    } else {
+        let at = points.trailing_zeros() / 8;
+        let below = (1 << (8 * at)) - 1;
+        let digits = (text >> 8 & !below) | (text & below) | u128::from(b'0') << 120;
+        (digits, Some(at as u8))
+    };
+    let is_digits = digits & (digits.wrapping_add(ONES * 6)) & (ONES * 0xf0) == ZEROS;
+    let is_number = is_digits && (length > 1 || behind.is_none());
+    let halves = [(digits >> 64) as u64, digits as u64];
+    let [high, low] = halves.map(eight_digits);
+    is_number.then_some((high * 100_000_000 + low, behind))
+}
+
 #[inline(always)]
 fn eight_digits(text: u64) -> u64 {
     let ones = text.swap_bytes() & (ONES * 0x0f);

@@ -1,7 +1,9 @@
 //! The cells of some hundred records, put together so that they can be gone through column by column:
 //! what is done with a column then stays in registers, and its branches are foreseen.
 
-use super::{Cell, Record};
+use super::Record;
+use super::places::Places;
+use crate::Dialect;
 
 /// At most so many records, so that their cells lie in the nearest cache; in the first batch more, which
 /// show whether a column has many values. And so many cells, unless one record has more.
@@ -12,13 +14,20 @@ const CELLS: usize = 16 << 10;
 /// Records of one body, all with the same number of cells.
 #[derive(Debug)]
 pub(crate) struct Batch<'b> {
-    body: &'b [u8],
     /// Record after record.
-    cells: Vec<Cell>,
-    /// Cells that are not as they stand in the body, of all records.
-    scratch: Vec<u8>,
+    places: Places<'b>,
     columns: usize,
     most: usize,
+}
+
+/// The last records of a batch, which stand in a row.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Many {
+    /// How many they are.
+    pub(crate) records: usize,
+    /// The first one's place in the batch, and in the body.
+    first: usize,
+    start: usize,
 }
 
 /// A cell, with what stands behind it in memory, so that its ends can be read as whole words.
@@ -29,65 +38,69 @@ pub(crate) struct Span<'b> {
 }
 
 impl<'b> Batch<'b> {
-    pub(crate) fn new(body: &'b [u8], columns: usize) -> Self {
+    /// An empty one, of records of `body` with so many columns.
+    pub(crate) fn new(dialect: &Dialect, body: &'b [u8], columns: usize) -> Self {
         let columns = columns.max(1);
+        let most = most(columns, FIRST_RECORDS);
         Self {
-            body,
-            cells: Vec::new(),
-            scratch: Vec::new(),
+            places: Places::new(dialect, body, most + columns),
             columns,
-            most: most(columns, FIRST_RECORDS),
+            most,
         }
     }
 
-    /// Adds a record of the body; whether that was the last for which there is room.
-    #[inline(always)]
-    pub(crate) fn push(&mut self, record: &Record<'_>) -> bool {
-        let from = self.cells.len();
-        self.cells.extend_from_slice(record.cells);
-        if !record.scratch.is_empty() {
-            self.push_scratch(record.scratch, from);
-        }
-        self.cells.len() >= self.most
+    /// Whether there is no room for another record.
+    pub(crate) fn is_full(&self) -> bool {
+        self.places.cells() >= self.most
     }
 
-    /// Puts a record's scratch behind those of the records before.
-    #[inline(never)]
-    fn push_scratch(&mut self, scratch: &[u8], from: usize) {
-        let by = self.scratch.len();
-        for cell in &mut self.cells[from..] {
-            if cell.start >= self.body.len() {
-                cell.start += by;
-                cell.end += by;
+    /// Adds a record of the body. There has to be room.
+    pub(crate) fn push(&mut self, record: &Record<'_>) {
+        for &cell in record.cells {
+            if cell.start < record.body.len() {
+                self.places.push(cell.start, cell.end);
+            } else {
+                self.places.push_bytes(record.cell(cell));
             }
         }
-        self.scratch.extend_from_slice(scratch);
+    }
+
+    /// Adds records from a record's start on, as long as they are regular and there is room.
+    pub(super) fn read(&mut self, start: usize) -> Many {
+        let first = self.records();
+        self.places.read(start, self.columns, self.most);
+        Many {
+            records: self.records() - first,
+            first,
+            start,
+        }
+    }
+
+    /// Where one of many records starts in the body, and where it ends, line end included.
+    pub(crate) fn place(&self, many: &Many, record: usize) -> (usize, usize) {
+        let end = |record: usize| {
+            let last = (many.first + record + 1) * self.columns - 1;
+            self.places.special(last) + 1
+        };
+        let start = record.checked_sub(1).map_or(many.start, end);
+        (start, end(record))
     }
 
     pub(crate) fn clear(&mut self) {
-        self.cells.clear();
-        self.scratch.clear();
+        self.places.clear();
         self.most = most(self.columns, RECORDS);
     }
 
     /// How many records there are.
     pub(crate) fn records(&self) -> usize {
-        self.cells.len() / self.columns
+        self.places.cells() / self.columns
     }
 
-    /// A column's cells, record by record.
-    pub(crate) fn column(&self, column: usize) -> impl Iterator<Item = Span<'_>> {
-        let behind = self.body.len();
-        let records = self.cells.chunks_exact(self.columns);
-        records.map(move |record| {
-            let cell = record[column];
-            let length = cell.end - cell.start;
-            let tail = match self.body.get(cell.start..) {
-                Some(tail) if length <= tail.len() => tail,
-                _ => &self.scratch[cell.start - behind..],
-            };
-            Span { tail, length }
-        })
+    /// A record's cell in a column.
+    #[inline(always)]
+    pub(crate) fn cell(&self, record: usize, column: usize) -> Span<'_> {
+        let (tail, length) = self.places.cell(record * self.columns + column);
+        Span { tail, length }
     }
 }
 
@@ -97,6 +110,11 @@ fn most(columns: usize, records: usize) -> usize {
 }
 
 impl<'b> Span<'b> {
+    pub(crate) const EMPTY: Self = Self {
+        tail: &[],
+        length: 0,
+    };
+
     #[inline(always)]
     pub(crate) fn cell(&self) -> &'b [u8] {
         &self.tail[..self.length]
@@ -129,18 +147,17 @@ mod tests {
     fn columns_have_the_records_cells() {
         let body = b"a,\"b\"\"1\",\n\"\"\"\",,c\nd,\"e\"f,\"\"\"\"\n,,";
         let dialect = Dialect::default();
-        let (mut records, mut batch) = (Records::new(&dialect, body), Batch::new(body, 3));
+        let (mut records, mut batch) =
+            (Records::new(&dialect, body), Batch::new(&dialect, body, 3));
         let mut rows: Vec<Vec<Vec<u8>>> = Vec::new();
         while let Some(record) = records.read() {
-            assert!(!batch.push(&record));
+            batch.push(&record);
             rows.push(record.iter().map(<[u8]>::to_vec).collect());
         }
         assert_eq!(batch.records(), rows.len());
         for column in 0..3 {
-            let cells: Vec<_> = batch
-                .column(column)
-                .map(|span| span.cell().to_vec())
-                .collect();
+            let cell = |record| batch.cell(record, column).cell().to_vec();
+            let cells: Vec<_> = (0..batch.records()).map(cell).collect();
             let expected: Vec<_> = rows.iter().map(|row| row[column].clone()).collect();
             assert_eq!(cells, expected);
         }

@@ -3,11 +3,12 @@
 //! stream can be cut is for `split`.
 
 mod batch;
+mod places;
 mod reader;
 mod specials;
 
-use crate::Dialect;
-pub(crate) use batch::{Batch, Span};
+use crate::dialect::{Dialect, Ragged};
+pub(crate) use batch::{Batch, Many, Span};
 use reader::Reader;
 
 /// Reads one body of whole records. Unlike a bare csv-core reader it takes no byte order mark away:
@@ -21,6 +22,11 @@ pub struct Records<'a> {
     /// Cells that are not as they stand in the body.
     scratch: Vec<u8>,
     reader: Reader,
+    dialect: Dialect,
+    /// So many records are read one by one before many are tried,
+    patience: u32,
+    /// of which so many are left.
+    wait: u32,
 }
 
 /// A slice of the body followed by the scratch: what starts behind the body is in the scratch.
@@ -33,6 +39,9 @@ struct Cell {
 /// Room for the cells of a record that is padded.
 #[derive(Debug, Default)]
 pub(crate) struct Cells(Vec<Cell>);
+
+/// After how many odd records others are tried, at most.
+const MOST_PATIENCE: u32 = 64;
 
 /// One record; it lives until the next is read.
 #[derive(Debug, Clone, Copy)]
@@ -71,9 +80,29 @@ impl<'r> Record<'r> {
         &self.scratch[cell.start - behind..cell.end - behind]
     }
 
+    /// As `Ok` where it has as many cells as there are columns, or is padded to them.
+    #[inline(always)]
+    pub(crate) fn checked<'p>(
+        self,
+        dialect: &Dialect,
+        columns: usize,
+        cells: &'p mut Cells,
+    ) -> Result<Record<'p>, Record<'p>>
+    where
+        'r: 'p,
+    {
+        if self.len() == columns {
+            Ok(self)
+        } else if self.len() < columns && dialect.ragged == Ragged::Pad {
+            Ok(self.padded(columns, cells))
+        } else {
+            Err(self)
+        }
+    }
+
     /// The same record with empty cells added until there are `columns`.
     #[cold]
-    pub(crate) fn padded<'p>(&self, columns: usize, cells: &'p mut Cells) -> Record<'p>
+    fn padded<'p>(&self, columns: usize, cells: &'p mut Cells) -> Record<'p>
     where
         'r: 'p,
     {
@@ -106,7 +135,33 @@ impl<'a> Records<'a> {
             cells: Vec::new(),
             scratch: Vec::new(),
             reader: Reader::new(dialect, body),
+            dialect: *dialect,
+            patience: 1,
+            wait: 0,
         }
+    }
+
+    /// Adds the next records to `batch`, which has room, as long as they have as many cells as it has
+    /// columns and nothing odd is in them. The one behind them is for [`read`](Self::read).
+    pub(crate) fn read_many(&mut self, batch: &mut Batch<'_>) -> Many {
+        let is_plain = self.dialect.comment.is_none() && self.dialect.escape.is_none();
+        if !is_plain || self.wait > 0 {
+            self.wait = self.wait.saturating_sub(1);
+            return Many::default();
+        }
+        let is_after_cr = self.at > 0 && self.body[self.at - 1] == b'\r';
+        let is_within_crlf = is_after_cr && self.body.get(self.at) == Some(&b'\n');
+        let many = batch.read(self.at + usize::from(is_within_crlf));
+        if let Some(last) = many.records.checked_sub(1) {
+            (_, self.at) = batch.place(&many, last);
+            self.reader.seek(self.body, self.at);
+            self.patience = 1;
+        } else {
+            // Where every record is odd, looking first would double the work.
+            self.wait = self.patience;
+            self.patience = MOST_PATIENCE.min(2 * self.patience);
+        }
+        many
     }
 
     /// The next record. `None`: there is no more.

@@ -23,6 +23,11 @@ impl Reader {
         }
     }
 
+    /// Leaves out what stands before `at`.
+    pub(super) fn seek(&mut self, body: &[u8], at: usize) {
+        self.specials.seek(body, at);
+    }
+
     /// Reads a record's cells from `at` on; where it starts and ends.
     #[inline(always)]
     pub(super) fn read(
@@ -117,7 +122,7 @@ fn quoted(
 }
 
 /// Copies `cell` with one quote for two, and what is escaped without its escape.
-fn unescape(cell: &[u8], quote: u8, escape: u8, scratch: &mut Vec<u8>) {
+pub(super) fn unescape(cell: &[u8], quote: u8, escape: u8, scratch: &mut Vec<u8>) {
     let mut rest = cell;
     while let Some(at) = memchr2(quote, escape, rest) {
         scratch.extend_from_slice(&rest[..at]);

@@ -3,6 +3,7 @@
 //! agree. What is cut where is for `Splitter`.
 
 use memchr::{memchr2, memrchr2};
+use multiversion::multiversion;
 
 use super::machine::{Machine, State};
 use crate::Dialect;
@@ -53,14 +54,7 @@ impl Scanner {
 
     /// Goes on from `progress` over `bytes`.
     pub(super) fn scan(&self, progress: &mut Progress, bytes: &[u8]) {
-        let dialect = self.dialect; // in registers
-        let (blocks, rest) = bytes.as_chunks::<BLOCK>();
-        for block in blocks {
-            if !scan_block(progress, block, &dialect) {
-                self.scan_by_byte(progress, block);
-            }
-        }
-        self.scan_by_byte(progress, rest);
+        scan(self, progress, bytes);
     }
 
     fn scan_by_byte(&self, progress: &mut Progress, bytes: &[u8]) {
@@ -143,13 +137,38 @@ impl OpenQuote {
 
 /// Line ends in `bytes`, which do not start within a CRLF: LF, CRLF and a lone CR each are one.
 pub fn line_ends(bytes: &[u8]) -> u64 {
-    let mut ends = 0;
-    let mut after_cr = false;
-    for &byte in bytes {
+    let (blocks, rest) = bytes.as_chunks::<BLOCK>();
+    let (mut ends, mut after_cr) = (0, false);
+    for block in blocks {
+        let block = Block::new(block);
+        let returns = block.eq(b'\r');
+        ends += line_ends_of(block.eq(b'\n'), returns, after_cr);
+        after_cr = returns >> (BLOCK - 1) != 0;
+    }
+    for &byte in rest {
         ends += u64::from(byte == b'\r' || (byte == b'\n' && !after_cr));
         after_cr = byte == b'\r';
     }
     ends
+}
+
+/// Line ends in a block with these line feeds and carriage returns.
+#[inline(always)]
+fn line_ends_of(feeds: u64, returns: u64, after_cr: bool) -> u64 {
+    let behind_cr = returns << 1 | u64::from(after_cr);
+    (returns | feeds & !behind_cr).count_ones().into()
+}
+
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+movbe+popcnt"))]
+fn scan(scanner: &Scanner, progress: &mut Progress, bytes: &[u8]) {
+    let dialect = scanner.dialect; // in registers
+    let (blocks, rest) = bytes.as_chunks::<BLOCK>();
+    for block in blocks {
+        if !scan_block(progress, block, &dialect) {
+            scanner.scan_by_byte(progress, block);
+        }
+    }
+    scanner.scan_by_byte(progress, rest);
 }
 
 /// Reads a block at once; false, with nothing changed, where a byte in it may mean something else than
@@ -187,9 +206,8 @@ fn scan_block(progress: &mut Progress, bytes: &[u8; BLOCK], dialect: &Dialect) -
         }
     }
     let after_end = ends << 1 | u64::from(progress.state.is_start());
-    let after_cr = returns << 1 | u64::from(progress.after_cr);
     progress.rows += u64::from((ends & !after_end).count_ones());
-    progress.line_ends += u64::from((returns | line_feeds & !after_cr).count_ones());
+    progress.line_ends += line_ends_of(line_feeds, returns, progress.after_cr);
     if ends != 0 {
         progress.boundary = progress.bytes + BLOCK - ends.leading_zeros() as usize;
     }
@@ -235,6 +253,7 @@ mod tests {
             scanner.scan(&mut by_block, &bytes);
             scanner.scan_by_byte(&mut by_byte, &bytes);
             prop_assert_eq!(by_block, by_byte);
+            prop_assert_eq!(line_ends(&bytes), by_byte.line_ends);
         }
     }
 }
