@@ -5,7 +5,8 @@ use std::cmp::Ordering;
 use super::{hash, text};
 use crate::records::{Batch, Span};
 
-/// One list a property, all of one length (but no hashes where nobody asked for them), so that loops over some of them stay tight.
+/// One list a property, all of one length (but no hashes where nobody asked for them), so that loops over
+/// some of them stay tight.
 #[derive(Debug, Default)]
 pub(super) struct Lanes<'b> {
     cells: Vec<Span<'b>>,

@@ -40,13 +40,17 @@ pub(crate) struct Span<'b> {
 impl<'b> Batch<'b> {
     /// An empty one, of records of `body` with so many columns.
     pub(crate) fn new(dialect: &Dialect, body: &'b [u8], columns: usize) -> Self {
-        let columns = columns.max(1);
         let most = most(columns, FIRST_RECORDS);
         Self {
             places: Places::new(dialect, body, most + columns),
             columns,
             most,
         }
+    }
+
+    /// Whether no record can belong here.
+    pub(super) fn has_no_columns(&self) -> bool {
+        self.columns == 0
     }
 
     /// Whether there is no room for another record.
@@ -93,7 +97,7 @@ impl<'b> Batch<'b> {
 
     /// How many records there are.
     pub(crate) fn records(&self) -> usize {
-        self.places.cells() / self.columns
+        self.places.cells() / self.columns.max(1)
     }
 
     /// A record's cell in a column.
@@ -106,6 +110,7 @@ impl<'b> Batch<'b> {
 
 /// How many cells there is room for.
 fn most(columns: usize, records: usize) -> usize {
+    let columns = columns.max(1);
     columns * (CELLS / columns).clamp(1, records)
 }
 

@@ -145,7 +145,7 @@ impl<'a> Records<'a> {
     /// columns and nothing odd is in them. The one behind them is for [`read`](Self::read).
     pub(crate) fn read_many(&mut self, batch: &mut Batch<'_>) -> Many {
         let is_plain = self.dialect.comment.is_none() && self.dialect.escape.is_none();
-        if !is_plain || self.wait > 0 {
+        if !is_plain || batch.has_no_columns() || self.wait > 0 {
             self.wait = self.wait.saturating_sub(1);
             return Many::default();
         }
