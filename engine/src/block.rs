@@ -27,11 +27,14 @@ impl Block {
         self.mask(|lane| lane.simd_eq(splat))
     }
 
-    /// A bit for each byte that equals one of three.
+    /// A bit for each byte that equals one of these.
     #[inline(always)]
-    pub(crate) fn eq_any(&self, bytes: [u8; 3]) -> u64 {
-        let [a, b, c] = bytes.map(u8x16::splat);
-        self.mask(|lane| lane.simd_eq(a) | lane.simd_eq(b) | lane.simd_eq(c))
+    pub(crate) fn eq_any<const N: usize>(&self, bytes: [u8; N]) -> u64 {
+        let splats = bytes.map(u8x16::splat);
+        self.mask(|lane| {
+            let equal = splats.iter().map(|&splat| lane.simd_eq(splat));
+            equal.fold(u8x16::ZERO, |any, one| any | one)
+        })
     }
 
     /// A bit for each byte from `first` to `last`.

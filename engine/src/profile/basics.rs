@@ -56,7 +56,7 @@ impl Basics {
         self.extremes.add(cell, start);
         match self.last {
             Kind::Integer | Kind::Decimal => {
-                if let Some((kind, mantissa, scale)) = number::shortest(cell, start) {
+                if let Some((kind, mantissa, scale)) = number::shortest(cell, cell.len(), start) {
                     self.decimals_of(scale).add(mantissa, times);
                     if let Some(pages) = pages {
                         pages.add(number::to_f64(mantissa, scale), times);
@@ -114,8 +114,7 @@ impl Basics {
             .map_or(0, |sums| sums.scale);
         let (mut small, mut integers, mut numbers) = (Small::new(), 0, 0);
         for (span, &start) in cells.cells.iter().zip(cells.starts) {
-            let Some((kind, mantissa, own)) =
-                number::shortest_before(span.tail(), span.len(), start)
+            let Some((kind, mantissa, own)) = number::shortest(span.tail(), span.len(), start)
             else {
                 break;
             };

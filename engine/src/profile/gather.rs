@@ -1,7 +1,7 @@
 //! A column while its cells come one by one, in a worker.
 //!
-//! Where values are told apart, they are only counted while they are few, and everything else is worked
-//! out once a value in the end. When they become too many, what was counted goes where it belongs, and from then on each
+//! While its values are few they are only counted, and everything else is worked out once a value in
+//! the end. When they become too many, what was counted goes where it belongs, and from then on each
 //! cell is looked at by itself.
 
 use super::basics::Basics;

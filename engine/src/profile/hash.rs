@@ -27,35 +27,7 @@ pub(super) fn of(cell: &[u8], start: u64) -> u64 {
     let last = cell.last_chunk::<8>();
     let end = last.map_or(0, |bytes| u64::from_be_bytes(*bytes));
     let inner = if cell.len() > 16 { long(cell) } else { 0 };
-    mix(start, end ^ inner, length)
-}
-
-/// The same of the first bytes of `tail`: where enough stands behind, a cell of up to 48 bytes needs no loop,
-/// whose end nobody could foresee where lengths differ.
-#[inline(always)]
-pub(super) fn of_before(tail: &[u8], length: usize, start: u64) -> u64 {
-    const WORDS: usize = 4;
-    let cell = &tail[..length];
-    let words = length.saturating_sub(9) / 8;
-    let (inner, end) = match tail.get(8..8 + 8 * WORDS) {
-        Some(bytes) if (1..=WORDS).contains(&words) => {
-            let (all, _) = bytes.as_chunks::<8>();
-            let mut inner = 0;
-            for (at, &word) in all.iter().enumerate() {
-                let more = fold(inner ^ u64::from_le_bytes(word) ^ SECRET[2], SECRET[3]);
-                inner = if at < words { more } else { inner };
-            }
-            (inner, cell.last_chunk::<8>())
-        }
-        _ => return of(cell, start),
-    };
-    let end = end.map_or(0, |bytes| u64::from_be_bytes(*bytes));
-    mix(start, end ^ inner, length as u64)
-}
-
-#[inline(always)]
-fn mix(start: u64, rest: u64, length: u64) -> u64 {
-    let mixed = fold(start ^ SECRET[0], rest ^ SECRET[1]);
+    let mixed = fold(start ^ SECRET[0], end ^ inner ^ SECRET[1]);
     fold(mixed ^ SECRET[2], length ^ SECRET[3])
 }
 

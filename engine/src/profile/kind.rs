@@ -52,7 +52,7 @@ pub(super) fn is_plain_text_before(tail: &[u8], length: usize, start: u64) -> bo
     match tail.first_chunk() {
         Some(bytes) if length <= BLOCK => {
             let block = Block::new(bytes);
-            let marks = block.eq_any([b'@', b':', b':']) << (BLOCK - length);
+            let marks = block.eq_any([b'@', b':']) << (BLOCK - length);
             is_plain_start(start, length) && marks == 0
         }
         _ => is_plain_text(&tail[..length], start),

@@ -48,7 +48,7 @@ impl<'b> Lanes<'b> {
         self.hashes.resize(self.cells.len(), 0);
         let lanes = self.cells.iter().zip(&self.starts).zip(&mut self.hashes);
         for (((span, &start), hash), record) in lanes.zip(records) {
-            *hash = hash::of_before(span.tail(), span.len(), start);
+            *hash = hash::of(span.cell(), start);
             let joined = if span.is_empty() { hash::EMPTY } else { *hash };
             *record = hash::join(*record, joined);
         }
@@ -60,7 +60,7 @@ impl<'b> Lanes<'b> {
         let lanes = self.cells.iter().zip(&self.starts);
         self.hashes.clear();
         self.hashes
-            .extend(lanes.map(|(span, &start)| hash::of_before(span.tail(), span.len(), start)));
+            .extend(lanes.map(|(span, &start)| hash::of(span.cell(), start)));
     }
 
     /// Leaves out the cells without bytes.

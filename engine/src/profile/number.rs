@@ -107,31 +107,20 @@ pub(super) fn parse(cell: &[u8]) -> Option<(Kind, Value)> {
     long(cell)
 }
 
-/// As [`short`] does, at once where the cell has no sign and at most eight bytes, as most numbers.
-/// `start` is its [`text::start`](super::text::start).
+/// As [`short`] does of the first bytes of `tail`: at once where there is no sign and at most eight of them,
+/// as in most numbers, or, where enough stands behind, up to sixteen behind a sign. `start` is their
+/// [`text::start`](super::text::start).
 #[inline(always)]
-pub(super) fn shortest(cell: &[u8], start: u64) -> Option<(Kind, i64, u8)> {
-    match word::decimal(start, cell.len()) {
-        Some((mantissa, scale)) => Some(typed(mantissa as i64, scale)),
-        None => short(cell),
-    }
-}
-
-/// The same of the first bytes of `tail`, where enough stands behind also of one with a sign and up to
-/// sixteen bytes.
-#[inline(always)]
-pub(super) fn shortest_before(tail: &[u8], length: usize, start: u64) -> Option<(Kind, i64, u8)> {
+pub(super) fn shortest(tail: &[u8], length: usize, start: u64) -> Option<(Kind, i64, u8)> {
     if let Some((mantissa, scale)) = word::decimal(start, length) {
         return Some(typed(mantissa as i64, scale));
     }
     let first = (start >> 56) as u8;
-    let is_signed = first == b'-' || first == b'+';
-    let digits = tail.get(usize::from(is_signed)..)?;
-    let length_unsigned = length - usize::from(is_signed);
-    match digits.first_chunk::<16>() {
-        Some(bytes) if length_unsigned <= 16 => {
+    let signs = usize::from(first == b'-' || first == b'+');
+    match tail.get(signs..)?.first_chunk::<16>() {
+        Some(bytes) if length - signs <= 16 => {
             let start = u128::from_be_bytes(*bytes);
-            let (mantissa, scale) = word::long_decimal(start, length_unsigned)?;
+            let (mantissa, scale) = word::long_decimal(start, length - signs)?;
             Some(typed(signed(mantissa, first == b'-'), scale))
         }
         _ => short(&tail[..length]),
@@ -296,7 +285,7 @@ mod tests {
         #[test]
         fn eight_bytes_at_once_are_read_as_one_by_one(cell in "[-+]?[0-9a/:;.]{0,5}[0-9.]{0,5}") {
             let cell = cell.as_bytes();
-            prop_assert_eq!(shortest(cell, text::start(cell)), short(cell));
+            prop_assert_eq!(shortest(cell, cell.len(), text::start(cell)), short(cell));
         }
 
         #[test]
@@ -307,7 +296,7 @@ mod tests {
             prop_assume!(!cell.is_empty());
             let tail = cell.clone() + &behind;
             let cell = cell.as_bytes();
-            prop_assert_eq!(shortest_before(tail.as_bytes(), cell.len(), text::start(cell)), short(cell));
+            prop_assert_eq!(shortest(tail.as_bytes(), cell.len(), text::start(cell)), short(cell));
         }
     }
 

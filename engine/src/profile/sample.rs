@@ -91,7 +91,6 @@ impl Sample {
         let mut new = mem::take(&mut self.new);
         let least = self.least(&new);
         self.join(&least);
-        self.cut();
         new.clear();
         self.new = new;
     }

@@ -3,6 +3,7 @@
 
 const ONES: u64 = u64::from_ne_bytes([1; 8]);
 const HIGH: u64 = ONES << 7;
+const ZEROS: u64 = u64::from_ne_bytes([b'0'; 8]);
 
 /// Whether one of the word's bytes is `byte`.
 #[inline(always)]
@@ -42,9 +43,8 @@ pub(super) fn decimal(start: u64, length: usize) -> Option<(u64, Option<u8>)> {
         return None;
     }
     let missing = 8 * (8 - length as u32);
-    let zeros = ONES * u64::from(b'0');
     // Zeros in front, so that the last byte is the lowest.
-    let text = (start >> missing) | zeros.checked_shl(64 - missing).unwrap_or(0);
+    let text = (start >> missing) | ZEROS.checked_shl(64 - missing).unwrap_or(0);
     let points = equal(text, b'.');
     let (digits, behind) = if points == 0 {
         (text, None)
@@ -55,16 +55,14 @@ pub(super) fn decimal(start: u64, length: usize) -> Option<(u64, Option<u8>)> {
         let digits = (text >> 8 & !low) | (text & low) | u64::from(b'0') << 56;
         (digits, Some(at as u8))
     };
-    let is_digits = digits & (digits.wrapping_add(ONES * 6)) & (ONES * 0xf0) == zeros;
-    let is_number = is_digits && (length > 1 || behind.is_none());
-    is_number.then(|| (eight_digits(digits), behind))
+    let number = eight_digits(digits)?;
+    (length > 1 || behind.is_none()).then_some((number, behind))
 }
 
 /// The same of up to sixteen bytes, of which the first is the highest.
 #[inline(always)]
 pub(super) fn long_decimal(start: u128, length: usize) -> Option<(u64, Option<u8>)> {
-    const ONES: u128 = u128::from_ne_bytes([1; 16]);
-    const ZEROS: u128 = ONES * b'0' as u128;
+    const ZEROS: u128 = u128::from_ne_bytes([b'0'; 16]);
     if !(1..=16).contains(&length) {
         return None;
     }
@@ -80,20 +78,22 @@ pub(super) fn long_decimal(start: u128, length: usize) -> Option<(u64, Option<u8
         let digits = (text >> 8 & !below) | (text & below) | u128::from(b'0') << 120;
         (digits, Some(at as u8))
     };
-    let is_digits = digits & (digits.wrapping_add(ONES * 6)) & (ONES * 0xf0) == ZEROS;
-    let is_number = is_digits && (length > 1 || behind.is_none());
-    let halves = [(digits >> 64) as u64, digits as u64];
-    let [high, low] = halves.map(eight_digits);
-    is_number.then_some((high * 100_000_000 + low, behind))
+    let high = eight_digits((digits >> 64) as u64)?;
+    let number = high * 100_000_000 + eight_digits(digits as u64)?;
+    (length > 1 || behind.is_none()).then_some((number, behind))
 }
 
+/// The number that eight digits are; `None` where one of the bytes is no digit.
 #[inline(always)]
-fn eight_digits(text: u64) -> u64 {
+fn eight_digits(text: u64) -> Option<u64> {
+    if text & (text.wrapping_add(ONES * 6)) & (ONES * 0xf0) != ZEROS {
+        return None;
+    }
     let ones = text.swap_bytes() & (ONES * 0x0f);
     let pairs = ones.wrapping_mul(10) + (ones >> 8);
     let even = (pairs & 0x0000_00ff_0000_00ff).wrapping_mul(100 + (1_000_000 << 32));
     let odd = (pairs >> 16 & 0x0000_00ff_0000_00ff).wrapping_mul(1 + (10_000 << 32));
-    even.wrapping_add(odd) >> 32
+    Some(even.wrapping_add(odd) >> 32)
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ mod reader;
 mod specials;
 
 use crate::dialect::{Dialect, Ragged};
-pub(crate) use batch::{Batch, Many, Span};
+use batch::Many;
+pub(crate) use batch::{Batch, Span};
 use reader::Reader;
 
 /// Reads one body of whole records. Unlike a bare csv-core reader it takes no byte order mark away:

@@ -159,6 +159,7 @@ fn line_ends_of(feeds: u64, returns: u64, after_cr: bool) -> u64 {
     (returns | feeds & !behind_cr).count_ones().into()
 }
 
+/// As [`Scanner::scan`]; what is compiled for several machines cannot be a method.
 #[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+movbe+popcnt"))]
 fn scan(scanner: &Scanner, progress: &mut Progress, bytes: &[u8]) {
     let dialect = scanner.dialect; // in registers
