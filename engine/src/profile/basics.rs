@@ -13,7 +13,6 @@ use super::lanes::Slice;
 use super::number::{self, Value};
 use super::shape;
 use super::text::{Extremes, Lengths, Range};
-use crate::records::Span;
 
 /// Counts, kinds, sums and extremes of a column's cells.
 #[derive(Debug, Clone)]
@@ -155,18 +154,29 @@ impl Basics {
     /// Adds the cells of a kind that come first; how many they are.
     #[inline(always)]
     fn add_shapes(&mut self, kind: Kind, cells: Slice<'_, '_>) -> usize {
-        let until =
-            |fits: fn(&Span<'_>) -> bool| cells.cells.iter().take_while(|&span| fits(span)).count();
+        // A macro, since a closure would be compiled apart from its caller, for any processor.
+        macro_rules! count_while {
+            ($span:ident => $fits:expr) => {{
+                let mut fitting = 0;
+                for $span in cells.cells {
+                    if !$fits {
+                        break;
+                    }
+                    fitting += 1;
+                }
+                fitting
+            }};
+        }
         let fitting = match kind {
-            Kind::Date => until(|span| shape::is_date_before(span.tail(), span.len())),
-            Kind::DateTime => until(|span| shape::is_datetime_before(span.tail(), span.len())),
-            Kind::Uuid => until(|span| kind::fits(Kind::Uuid, span.cell())),
-            Kind::Email => until(|span| address::is_email_before(span.tail(), span.len())),
-            kind => cells
-                .cells
-                .iter()
-                .take_while(|span| kind::fits(kind, span.cell()))
-                .count(),
+            Kind::Date => count_while!(span => shape::is_date_before(span.tail(), span.len())),
+            Kind::DateTime => {
+                count_while!(span => shape::is_datetime_before(span.tail(), span.len()))
+            }
+            Kind::Uuid => count_while!(span => shape::is_uuid(span.cell())),
+            Kind::Email => {
+                count_while!(span => address::is_email_before(span.tail(), span.len()))
+            }
+            kind => count_while!(span => kind::fits(kind, span.cell())),
         };
         self.kinds[kind as usize] += fitting as u64;
         fitting

@@ -11,6 +11,8 @@ use crate::records::{Batch, Span};
 pub(super) struct Lanes<'b> {
     cells: Vec<Span<'b>>,
     starts: Vec<u64>,
+    /// Of the cells, so that those of several are compared at once.
+    lengths: Vec<u32>,
     hashes: Vec<u64>,
     /// How many cells without bytes there are beside.
     pub(super) empty: u64,
@@ -21,6 +23,7 @@ pub(super) struct Lanes<'b> {
 pub(super) struct Slice<'l, 'b> {
     pub(super) cells: &'l [Span<'b>],
     pub(super) starts: &'l [u64],
+    pub(super) lengths: &'l [u32],
     pub(super) hashes: &'l [u64],
 }
 
@@ -32,14 +35,16 @@ impl<'b> Lanes<'b> {
         self.hashes.clear();
         self.cells.resize(records, Span::EMPTY);
         self.starts.resize(records, 0);
-        self.empty = 0;
+        self.lengths.resize(records, 0);
         let lanes = self.cells.iter_mut().zip(&mut self.starts);
-        for (record, (cell, start)) in lanes.enumerate() {
+        for (record, ((cell, start), length)) in lanes.zip(&mut self.lengths).enumerate() {
             let span = batch.cell(record, column);
             *start = text::start_before(span.tail(), span.len());
-            self.empty += u64::from(span.is_empty());
+            *length = span.len() as u32; // as places in a body
             *cell = span;
         }
+        let empty = |&length: &u32| u64::from(length == 0);
+        self.empty = self.lengths.iter().map(empty).sum();
     }
 
     /// Hashes the cells, and joins them to those of their records.
@@ -57,10 +62,11 @@ impl<'b> Lanes<'b> {
     /// Hashes the cells.
     #[inline(always)]
     pub(super) fn hash(&mut self) {
-        let lanes = self.cells.iter().zip(&self.starts);
-        self.hashes.clear();
-        self.hashes
-            .extend(lanes.map(|(span, &start)| hash::of(span.cell(), start)));
+        self.hashes.resize(self.cells.len(), 0);
+        let lanes = self.cells.iter().zip(&self.starts).zip(&mut self.hashes);
+        for ((span, &start), hash) in lanes {
+            *hash = hash::of(span.cell(), start);
+        }
     }
 
     /// Leaves out the cells without bytes.
@@ -78,11 +84,13 @@ impl<'b> Lanes<'b> {
         for at in 0..self.cells.len() {
             self.cells[kept] = self.cells[at];
             self.starts[kept] = self.starts[at];
+            self.lengths[kept] = self.lengths[at];
             self.hashes[kept] = self.hashes[at];
             kept += usize::from(!self.cells[at].is_empty());
         }
         self.cells.truncate(kept);
         self.starts.truncate(kept);
+        self.lengths.truncate(kept);
         self.hashes.truncate(kept);
     }
 
@@ -90,6 +98,7 @@ impl<'b> Lanes<'b> {
         Slice {
             cells: &self.cells,
             starts: &self.starts,
+            lengths: &self.lengths,
             hashes: &self.hashes,
         }
     }
@@ -101,6 +110,7 @@ impl<'b> Slice<'_, 'b> {
         Self {
             cells: &self.cells[at..],
             starts: &self.starts[at..],
+            lengths: &self.lengths[at..],
             hashes: self.hashes.get(at..).unwrap_or_default(),
         }
     }

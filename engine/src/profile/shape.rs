@@ -56,11 +56,13 @@ pub(super) fn is_datetime(cell: &[u8]) -> bool {
 /// [`is_date`] of the first bytes of `tail`, at once where it is a day as nearly all are.
 #[inline(always)]
 pub(super) fn is_date_before(tail: &[u8], length: usize) -> bool {
-    let is_common = length == 10
-        && tail.first_chunk::<16>().is_some_and(|bytes| {
+    let is_common = match tail.first_chunk() {
+        Some(bytes) if length == 10 => {
             let (month, day) = halves(*bytes);
             is_common_day(month, day & !(u64::MAX >> 16))
-        });
+        }
+        _ => false,
+    };
     is_common || is_date(&tail[..length])
 }
 
@@ -68,23 +70,30 @@ pub(super) fn is_date_before(tail: &[u8], length: usize) -> bool {
 /// with nothing or a Z behind.
 #[inline(always)]
 pub(super) fn is_datetime_before(tail: &[u8], length: usize) -> bool {
-    let is_common = (length == 19 || length == 20)
-        && tail.first_chunk::<20>().is_some_and(|bytes| {
-            let [.., middle, _, _, _, _, _, colon, s1, s2, zone] = *bytes;
-            let (month, minute) = halves(*bytes.first_chunk().unwrap_or(&[0; 16]));
-            let digits = minute & !(0xff << 40) ^ u64::from_be_bytes(*b"00\x0000:00");
-            let is_time = are_digits(digits, 0x0606_0006_060f_0606)
-                && two_of(digits >> 24) < 24
-                && digits >> 8 & 0xff < 6;
-            let is_second = colon == b':' && two(s1, s2).is_some_and(|seconds| seconds <= 60);
-            let is_zone = length == 19 || zone | 0x20 == b'z';
-            matches!(middle, b'T' | b't' | b' ')
-                && is_common_day(month, minute & !(u64::MAX >> 16))
-                && is_time
-                && is_second
-                && is_zone
-        });
+    let is_common = match tail.first_chunk() {
+        Some(bytes) if length == 19 || length == 20 => is_common_datetime(bytes, length),
+        _ => false,
+    };
     is_common || is_datetime(&tail[..length])
+}
+
+/// Whether these are a day that every year has, and a time to the second; the last byte counts if the
+/// length says so.
+#[inline(always)]
+fn is_common_datetime(bytes: &[u8; 20], length: usize) -> bool {
+    let [.., middle, _, _, _, _, _, colon, s1, s2, zone] = *bytes;
+    let (month, minute) = halves(*bytes.first_chunk().unwrap_or(&[0; 16]));
+    let digits = minute & !(0xff << 40) ^ u64::from_be_bytes(*b"00\x0000:00");
+    let is_time = are_digits(digits, 0x0606_0006_060f_0606)
+        && two_of(digits >> 24) < 24
+        && digits >> 8 & 0xff < 6;
+    let is_second = colon == b':' && two(s1, s2).is_some_and(|seconds| seconds <= 60);
+    let is_zone = length == 19 || zone | 0x20 == b'z';
+    matches!(middle, b'T' | b't' | b' ')
+        && is_common_day(month, minute & !(u64::MAX >> 16))
+        && is_time
+        && is_second
+        && is_zone
 }
 
 /// The first eight bytes and the next, the first byte highest.

@@ -90,10 +90,14 @@ impl Table {
         if self.entries.is_empty() && self.cap != Cap::NONE && are_too_many(cells, self.cap) {
             return 0;
         }
-        let counted = cells
-            .iter()
-            .position(|(span, start, hash)| !self.add(span.cell(), start, hash));
-        counted.unwrap_or(cells.cells.len())
+        let mut counted = 0;
+        for (span, start, hash) in cells.iter() {
+            if !self.add(span.cell(), start, hash) {
+                break;
+            }
+            counted += 1;
+        }
+        counted
     }
 
     /// Counts a cell; `false`, and nothing done, where it is one value too many.

@@ -22,21 +22,24 @@ pub(super) struct Range {
 impl Range {
     #[inline(always)]
     pub(super) fn of(cells: Slice<'_, '_>) -> Self {
-        let mut range = Self {
-            low: u64::MAX,
-            high: 0,
-            shortest: usize::MAX,
-            longest: 0,
-            bytes: 0,
-        };
-        for (span, &start) in cells.cells.iter().zip(cells.starts) {
-            range.low = range.low.min(start);
-            range.high = range.high.max(start);
-            range.shortest = range.shortest.min(span.len());
-            range.longest = range.longest.max(span.len());
-            range.bytes += span.len() as u64;
+        let (mut low, mut high) = (u64::MAX, 0);
+        for &start in cells.starts {
+            low = low.min(start);
+            high = high.max(start);
         }
-        range
+        let (mut shortest, mut longest, mut bytes) = (u32::MAX, 0, 0);
+        for &length in cells.lengths {
+            shortest = shortest.min(length);
+            longest = longest.max(length);
+            bytes += u64::from(length);
+        }
+        Self {
+            low,
+            high,
+            shortest: shortest as usize,
+            longest: longest as usize,
+            bytes,
+        }
     }
 }
 
@@ -171,14 +174,23 @@ pub(super) fn start(cell: &[u8]) -> u64 {
     byte(0) << 56 | byte(1) << 48 | byte(2) << 40
 }
 
-/// The same of the first bytes of `tail`, at least one, read as one word where enough stands behind.
+/// The same of the first bytes of `tail`, read as one word where enough stands behind.
 #[inline(always)]
 pub(super) fn start_before(tail: &[u8], length: usize) -> u64 {
+    /// Of a word the first so many bytes.
+    const FIRST: [u64; 9] = [
+        0,
+        0xff << 56,
+        0xffff << 48,
+        0xff_ffff << 40,
+        0xffff_ffff << 32,
+        u64::MAX << 24,
+        u64::MAX << 16,
+        u64::MAX << 8,
+        u64::MAX,
+    ];
     match tail.first_chunk::<8>() {
-        Some(bytes) => {
-            let missing = 8 * (8 - length.clamp(1, 8));
-            u64::from_be_bytes(*bytes) >> missing << missing
-        }
+        Some(bytes) => u64::from_be_bytes(*bytes) & FIRST[length.min(8)],
         None => start(&tail[..length]),
     }
 }
