@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use worker::exec::{Allowed, Commands};
 
 use crate::follow::{Patience, follow};
-use crate::in_process::InProcess;
+use crate::in_process::{InProcess, threads};
 use crate::output::{OutputArgs, say_bad};
 use crate::rejects::export_csv;
 use crate::rows::{Came, Later, RowsArgs, Sink, Wanted, copy, finish};
@@ -34,7 +34,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     input: InputArgs,
 
-    /// Chunks to work on at once [default: this host's cores]
+    /// Chunks to work on at once [default: one more than this host has cores; with a command, its cores]
     #[arg(long, value_name = "N")]
     workers: Option<NonZeroUsize>,
 
@@ -82,7 +82,11 @@ impl Args {
         if self.input.is_dry_run() {
             return self.input.dry_run(&work, shutdown).await;
         }
-        let threads = self.workers.unwrap_or_else(worker::cores);
+        let threads = self.workers.unwrap_or_else(if self.command.is_empty() {
+            threads
+        } else {
+            worker::cores
+        });
         let mut roles = InProcess::start(threads, commands).await?;
         let broker = roles.broker.clone();
         let mut config = self.input.config(broker, Duration::ZERO, &work)?;

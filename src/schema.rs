@@ -15,7 +15,7 @@ use publisher::{InputArgs, Work, say_described};
 use tokio_util::sync::CancellationToken;
 
 use crate::follow::{Patience, follow};
-use crate::in_process::InProcess;
+use crate::in_process::{InProcess, threads};
 use crate::output::read_json;
 use crate::server;
 
@@ -37,7 +37,7 @@ pub(crate) struct Args {
     #[arg(long)]
     bounds: bool,
 
-    /// Chunks to work on at once [default: this host's cores]
+    /// Chunks to work on at once [default: one more than this host has cores]
     #[arg(long, value_name = "N")]
     workers: Option<NonZeroUsize>,
 
@@ -85,7 +85,7 @@ impl Args {
     }
 
     async fn profiled(&self, shutdown: &CancellationToken) -> Result<GetJobResponse, Failure> {
-        let threads = self.workers.unwrap_or_else(worker::cores);
+        let threads = self.workers.unwrap_or_else(threads);
         let mut roles = InProcess::start(threads, None).await?;
         let broker = roles.broker.clone();
         let config = self

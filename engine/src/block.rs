@@ -1,61 +1,81 @@
 //! Sixty-four bytes at once: which of them equal a given byte, as a bit mask (bit 0 is the first
 //! byte). What the masks mean is for the splitter and the record reader.
 
-use wide::u8x16;
+use fearless_simd::prelude::*;
+use fearless_simd::u8x64;
 
 /// How many bytes a block has.
 pub(crate) const BLOCK: usize = 64;
 
-/// A block in registers. `wide` makes SSE2 or NEON of it, which their architectures always have. The loops
-/// over many blocks and many cells are compiled twice, also for what x86-64-v3 adds; `multiversion` finds
-/// out at run time what there is. Measured: 4 to 9 % of a profile's time.
-#[derive(Clone, Copy)]
-pub(crate) struct Block([u8x16; 4]);
+/// Evaluates `$op`, a call of a function that is generic over [`Simd`], with the registers of this
+/// machine as `$simd`. It is compiled for what every machine of the architecture has and, on x86-64, for
+/// AVX2 and what comes with it; which one runs is found out at run time. All that `$op` calls has to be
+/// `#[inline(always)]` to be compiled with it, closures left out: they have to be so small that they are
+/// inlined anyway. Measured with AVX-512, too: no faster than AVX2.
+macro_rules! on_this_machine {
+    ($simd:ident => $op:expr) => {{
+        #[cfg(target_arch = "x86_64")]
+        match fearless_simd::Level::new().as_avx2() {
+            Some($simd) => fearless_simd::Simd::vectorize(
+                $simd,
+                #[inline(always)]
+                || $op,
+            ),
+            None => crate::block::on_any_machine!($simd => $op),
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        crate::block::on_any_machine!($simd => $op)
+    }};
+}
 
-impl Block {
+/// The same with what every machine of the architecture has: for what is too small to look first.
+macro_rules! on_any_machine {
+    ($simd:ident => $op:expr) => {{
+        #[cfg(target_arch = "x86_64")]
+        match fearless_simd::Level::baseline().as_sse2() {
+            Some($simd) => $op,
+            None => unreachable!("every x86-64 has SSE2"),
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        fearless_simd::dispatch!(fearless_simd::Level::baseline(), $simd => $op)
+    }};
+}
+
+pub(crate) use {on_any_machine, on_this_machine};
+
+/// A block in registers, which are those of the machine `S`.
+#[derive(Clone, Copy)]
+pub(crate) struct Block<S: Simd>(u8x64<S>);
+
+impl<S: Simd> Block<S> {
     #[inline(always)]
-    pub(crate) fn new(bytes: &[u8; BLOCK]) -> Self {
-        let (lanes, _) = bytes.as_chunks::<16>();
-        let lane = |at: usize| u8x16::new(lanes[at]);
-        Self([lane(0), lane(1), lane(2), lane(3)])
+    pub(crate) fn new(simd: S, bytes: &[u8; BLOCK]) -> Self {
+        Self(u8x64::from_slice(simd, bytes))
     }
 
     /// A bit for each byte that equals `byte`.
     #[inline(always)]
-    pub(crate) fn eq(&self, byte: u8) -> u64 {
-        let splat = u8x16::splat(byte);
-        self.mask(|lane| lane.simd_eq(splat))
+    pub(crate) fn eq(self, byte: u8) -> u64 {
+        self.0.simd_eq(byte).to_bitmask()
     }
 
     /// A bit for each byte that equals one of these.
     #[inline(always)]
-    pub(crate) fn eq_any<const N: usize>(&self, bytes: [u8; N]) -> u64 {
-        let splats = bytes.map(u8x16::splat);
-        self.mask(|lane| {
-            let equal = splats.iter().map(|&splat| lane.simd_eq(splat));
-            equal.fold(u8x16::ZERO, |any, one| any | one)
-        })
+    pub(crate) fn eq_any<const N: usize>(self, bytes: [u8; N]) -> u64 {
+        bytes.into_iter().fold(0, |any, byte| any | self.eq(byte))
     }
 
     /// A bit for each byte from `first` to `last`.
     #[inline(always)]
-    pub(crate) fn within(&self, first: u8, last: u8) -> u64 {
-        let (first, last) = (u8x16::splat(first), u8x16::splat(last));
-        self.mask(|lane| lane.max(first).min(last).simd_eq(lane))
+    pub(crate) fn within(self, first: u8, last: u8) -> u64 {
+        (self.0 - first).simd_le(last - first).to_bitmask()
     }
 
     /// The same with every ASCII letter in lower case; some other bytes change too, but into no
     /// letter.
     #[inline(always)]
-    pub(crate) fn lower_case(&self) -> Self {
-        let bit = u8x16::splat(0x20);
-        Self(self.0.map(|lane| lane | bit))
-    }
-
-    #[inline(always)]
-    fn mask(&self, test: impl Fn(u8x16) -> u8x16) -> u64 {
-        let [a, b, c, d] = self.0.map(|lane| u64::from(test(lane).to_bitmask()));
-        a | b << 16 | c << 32 | d << 48
+    pub(crate) fn lower_case(self) -> Self {
+        Self(self.0 | 0x20)
     }
 }
 
@@ -73,6 +93,17 @@ pub(crate) fn prefix_xor(mut mask: u64) -> u64 {
 mod tests {
     use super::*;
 
+    /// Of both ways to compile it, which have to agree.
+    macro_rules! both {
+        ($block:ident = $bytes:expr => $op:expr) => {{
+            let bytes = $bytes;
+            let wide = on_this_machine!(simd => { let $block = Block::new(simd, bytes); $op });
+            let narrow = on_any_machine!(simd => { let $block = Block::new(simd, bytes); $op });
+            assert_eq!(wide, narrow);
+            wide
+        }};
+    }
+
     #[test]
     fn a_mask_has_a_bit_for_every_byte_that_equals() {
         let mut bytes = [b'x'; BLOCK];
@@ -82,20 +113,23 @@ mod tests {
                 .iter()
                 .enumerate()
                 .fold(0, |mask, (at, &b)| mask | u64::from(b == 0xfe) << at);
-            assert_eq!(Block::new(&bytes).eq(0xfe), expected);
-            assert_eq!(Block::new(&bytes).eq_any([b'y', 0xfe, b'z']), expected);
+            assert_eq!(both!(block = &bytes => block.eq(0xfe)), expected);
+            assert_eq!(
+                both!(block = &bytes => block.eq_any([b'y', 0xfe, b'z'])),
+                expected
+            );
         }
-        assert_eq!(Block::new(&bytes).eq(b'y'), 0);
-        let ranges = Block::new(&bytes);
-        assert_eq!(ranges.within(b'a', b'x'), !ranges.eq(0xfe));
-        assert_eq!(ranges.within(0xfe, 0xff), ranges.eq(0xfe));
-        assert_eq!(ranges.within(b'y', b'z'), 0);
+        assert_eq!(both!(block = &bytes => block.eq(b'y')), 0);
+        let other = both!(block = &bytes => block.eq(0xfe));
+        assert_eq!(both!(block = &bytes => block.within(b'a', b'x')), !other);
+        assert_eq!(both!(block = &bytes => block.within(0xfe, 0xff)), other);
+        assert_eq!(both!(block = &bytes => block.within(b'y', b'z')), 0);
     }
 
     #[test]
     fn no_byte_becomes_a_letter_that_was_none() {
         for byte in 0..=u8::MAX {
-            let letters = Block::new(&[byte; BLOCK]).lower_case().within(b'a', b'z');
+            let letters = both!(block = &[byte; BLOCK] => block.lower_case().within(b'a', b'z'));
             assert_eq!(letters != 0, byte.is_ascii_alphabetic(), "{byte}");
         }
     }

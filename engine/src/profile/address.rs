@@ -1,6 +1,8 @@
 //! Shapes of addresses: e-mail and URL, told by the bytes that may stand in them and no more.
 
-use crate::block::{BLOCK, Block};
+use fearless_simd::Simd;
+
+use crate::block::{BLOCK, Block, on_any_machine};
 
 /// `local@domain.tld`, by shape: no colon and no slash, so that no URL is one.
 #[inline]
@@ -10,9 +12,9 @@ pub(crate) fn is_email(cell: &[u8]) -> bool {
 
 /// The same of the first bytes of `tail`: what stands behind saves the copy to a block of its own.
 #[inline(always)]
-pub(super) fn is_email_before(tail: &[u8], length: usize) -> bool {
+pub(super) fn is_email_before<S: Simd>(simd: S, tail: &[u8], length: usize) -> bool {
     match tail.first_chunk::<BLOCK>() {
-        Some(bytes) if length <= BLOCK && is_common(bytes, length) => true,
+        Some(bytes) if length <= BLOCK && is_common(simd, bytes, length) => true,
         _ => is_email(&tail[..length]),
     }
 }
@@ -24,13 +26,13 @@ fn is_common_email(cell: &[u8]) -> bool {
         return false;
     };
     bytes.copy_from_slice(cell);
-    is_common(&padded, cell.len())
+    on_any_machine!(simd => is_common(simd, &padded, cell.len()))
 }
 
 /// The same of a block's first bytes.
 #[inline(always)]
-fn is_common(bytes: &[u8; BLOCK], length: usize) -> bool {
-    let block = Block::new(bytes);
+fn is_common<S: Simd>(simd: S, bytes: &[u8; BLOCK], length: usize) -> bool {
+    let block = Block::new(simd, bytes);
     let all = u64::MAX >> (BLOCK - length.clamp(1, BLOCK));
     let at = block.eq(b'@') & all;
     let dots = block.eq(b'.') & all;

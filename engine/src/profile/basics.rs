@@ -1,6 +1,7 @@
 //! The statistics of one column that are always taken: what a worker adds cell by cell, and what the
 //! master merges. Which values there are is for `values`.
 
+use fearless_simd::Simd;
 use proto::v1::{ColumnPartial, KindCounts};
 
 use super::PartialError;
@@ -85,7 +86,12 @@ impl Basics {
 
     /// Adds cells with bytes, each kind in a loop of its own.
     #[inline(always)]
-    pub(super) fn add_all(&mut self, cells: Slice<'_, '_>, mut pages: Option<&mut Pages>) {
+    pub(super) fn add_all<S: Simd>(
+        &mut self,
+        simd: S,
+        cells: Slice<'_, '_>,
+        mut pages: Option<&mut Pages>,
+    ) {
         let range = Range::of(cells);
         let least = self.extremes.add_all(cells, &range);
         self.lengths.add_all(cells, &range, least);
@@ -93,8 +99,8 @@ impl Basics {
         while let (Some(span), Some(&start)) = (rest.cells.first(), rest.starts.first()) {
             let fitting = match self.last {
                 Kind::Integer | Kind::Decimal => self.add_numbers(rest, pages.as_deref_mut()),
-                Kind::Text => self.add_texts(rest),
-                kind => self.add_shapes(kind, rest),
+                Kind::Text => self.add_texts(simd, rest),
+                kind => self.add_shapes(simd, kind, rest),
             };
             rest = rest.from(fitting);
             if fitting == 0 {
@@ -138,10 +144,10 @@ impl Basics {
 
     /// Adds the plain texts that come first; how many they are.
     #[inline(always)]
-    fn add_texts(&mut self, cells: Slice<'_, '_>) -> usize {
+    fn add_texts<S: Simd>(&mut self, simd: S, cells: Slice<'_, '_>) -> usize {
         let mut texts = 0;
         for (span, &start) in cells.cells.iter().zip(cells.starts) {
-            if !kind::is_plain_text_before(span.tail(), span.len(), start) {
+            if !kind::is_plain_text_before(simd, span.tail(), span.len(), start) {
                 break;
             }
             self.check_space(span.cell(), start, 1);
@@ -153,7 +159,7 @@ impl Basics {
 
     /// Adds the cells of a kind that come first; how many they are.
     #[inline(always)]
-    fn add_shapes(&mut self, kind: Kind, cells: Slice<'_, '_>) -> usize {
+    fn add_shapes<S: Simd>(&mut self, simd: S, kind: Kind, cells: Slice<'_, '_>) -> usize {
         // A macro, since a closure would be compiled apart from its caller, for any processor.
         macro_rules! count_while {
             ($span:ident => $fits:expr) => {{
@@ -174,7 +180,7 @@ impl Basics {
             }
             Kind::Uuid => count_while!(span => shape::is_uuid(span.cell())),
             Kind::Email => {
-                count_while!(span => address::is_email_before(span.tail(), span.len()))
+                count_while!(span => address::is_email_before(simd, span.tail(), span.len()))
             }
             kind => count_while!(span => kind::fits(kind, span.cell())),
         };

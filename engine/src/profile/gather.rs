@@ -4,6 +4,8 @@
 //! the end. When they become too many, what was counted goes where it belongs, and from then on each
 //! cell is looked at by itself.
 
+use fearless_simd::Simd;
+
 use super::basics::Basics;
 use super::buckets::Pages;
 use super::column::Column;
@@ -105,7 +107,7 @@ impl Gather {
 
     /// Adds many cells, step by step: each step is a short loop over all.
     #[inline(always)]
-    pub(super) fn add_all(&mut self, lanes: &Lanes<'_>, taken: Groups) {
+    pub(super) fn add_all<S: Simd>(&mut self, simd: S, lanes: &Lanes<'_>, taken: Groups) {
         self.basics.empty += lanes.empty;
         let mut rest = lanes.all();
         if let Some(watch) = &mut self.watch {
@@ -121,9 +123,9 @@ impl Gather {
         match &mut self.values {
             Counting::Sketches(growing) => {
                 growing.add_all(rest);
-                self.basics.add_all(rest, growing.pages.as_mut());
+                self.basics.add_all(simd, rest, growing.pages.as_mut());
             }
-            _ => self.basics.add_all(rest, None),
+            _ => self.basics.add_all(simd, rest, None),
         }
     }
 

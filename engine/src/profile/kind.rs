@@ -1,6 +1,8 @@
 //! What a cell with bytes looks like. The shapes exclude one another, so that it does not matter
 //! which is tried first. Numbers are for `number`.
 
+use fearless_simd::Simd;
+
 use super::address::{is_email, is_url};
 use super::shape::{is_boolean, is_date, is_datetime, is_time, is_uuid};
 use super::word::has_byte;
@@ -48,10 +50,15 @@ pub(super) fn is_plain_text(cell: &[u8], start: u64) -> bool {
 
 /// The same of the first bytes of `tail`, read at once where enough stands behind.
 #[inline(always)]
-pub(super) fn is_plain_text_before(tail: &[u8], length: usize, start: u64) -> bool {
+pub(super) fn is_plain_text_before<S: Simd>(
+    simd: S,
+    tail: &[u8],
+    length: usize,
+    start: u64,
+) -> bool {
     match tail.first_chunk() {
         Some(bytes) if length <= BLOCK => {
-            let block = Block::new(bytes);
+            let block = Block::new(simd, bytes);
             let marks = block.eq_any([b'@', b':']) << (BLOCK - length);
             is_plain_start(start, length) && marks == 0
         }

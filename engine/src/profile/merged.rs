@@ -1,7 +1,7 @@
 //! What is known of any set of a job's chunks: merged exactly, so that neither grouping nor order
 //! shows.
 
-use multiversion::multiversion;
+use fearless_simd::Simd;
 use proto::v1::{ProfilePartial, ProfileSpec};
 
 use super::PartialError;
@@ -11,6 +11,7 @@ use super::groups::Groups;
 use super::hash;
 use super::lanes::Lanes;
 use super::sample::{Sample, Size};
+use crate::block::on_this_machine;
 use crate::records::Batch;
 
 /// So many hashes of records are kept to see how many come twice.
@@ -173,7 +174,8 @@ impl Profiler {
         } else {
             Vec::new()
         };
-        add(&mut self.columns, batch, self.taken, &mut records);
+        let (columns, taken) = (&mut self.columns, self.taken);
+        on_this_machine!(simd => add(simd, columns, batch, taken, &mut records));
         if let Some(kept) = &mut self.records {
             kept.add_all(&records, || 0);
         }
@@ -195,8 +197,14 @@ impl Profiler {
 }
 
 /// Adds the cells of a batch, and joins their hashes to those of the records where values are told apart.
-#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+movbe+popcnt"))]
-fn add(columns: &mut [Gather], batch: &Batch<'_>, taken: Groups, records: &mut [u64]) {
+#[inline(always)]
+fn add<S: Simd>(
+    simd: S,
+    columns: &mut [Gather],
+    batch: &Batch<'_>,
+    taken: Groups,
+    records: &mut [u64],
+) {
     let mut lanes = Lanes::default();
     for (at, column) in columns.iter_mut().enumerate() {
         lanes.fill(batch, at);
@@ -207,6 +215,6 @@ fn add(columns: &mut [Gather], batch: &Batch<'_>, taken: Groups, records: &mut [
         if column.asks_for_hashes() {
             lanes.hash();
         }
-        column.add_all(&lanes, taken);
+        column.add_all(simd, &lanes, taken);
     }
 }

@@ -112,8 +112,8 @@ impl Table {
             }
             let entry = &mut self.entries[slot as usize - 1];
             if entry.hash == hash && entry.start == start && entry.length == cell.len() {
-                let rest = &self.bytes[entry.offset..entry.offset + entry.length];
-                if cell.len() <= 8 || rest == cell {
+                let is_whole = cell.len() <= 8;
+                if is_whole || self.bytes[entry.offset..entry.offset + entry.length] == *cell {
                     entry.count += 1;
                     return true;
                 }

@@ -2,12 +2,12 @@
 //! within a cell that is not doubled, an empty line. What is odd is for `reader`, which reads record by
 //! record, as is the end of a body.
 
+use fearless_simd::Simd;
 use memchr::memchr;
-use multiversion::multiversion;
 
 use super::reader::unescape;
 use crate::Dialect;
-use crate::block::{BLOCK, Block, prefix_xor};
+use crate::block::{BLOCK, Block, on_this_machine, prefix_xor};
 use crate::chunk::MAX_BODY_BYTES;
 
 /// So many places are written at once, whether there are as many or not.
@@ -108,7 +108,7 @@ impl<'b> Places<'b> {
     /// `most` or something odd comes: also a record with fewer or more.
     pub(super) fn read(&mut self, at: usize, columns: usize, most: usize) {
         let from = self.cells;
-        let line_ends = read(self, at, most);
+        let line_ends = on_this_machine!(simd => read(simd, self, at, most));
         let records = (self.cells - from) / columns;
         let ends_line = |&special: &u32| matches!(self.body[special as usize], b'\n' | b'\r');
         let specials = &self.specials[from..self.cells];
@@ -214,8 +214,8 @@ impl<'b> Places<'b> {
 }
 
 /// Adds the cells of records of any lengths; gives how many end.
-#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+movbe+popcnt"))]
-fn read(places: &mut Places<'_>, at: usize, most: usize) -> usize {
+#[inline(always)]
+fn read<S: Simd>(simd: S, places: &mut Places<'_>, at: usize, most: usize) -> usize {
     let (body, dialect) = (places.body, places.dialect); // in registers
     let (blocks, _) = body[at..].as_chunks::<BLOCK>();
     let mut before = Before::START;
@@ -223,7 +223,7 @@ fn read(places: &mut Places<'_>, at: usize, most: usize) -> usize {
     let mut base = at as u32;
     places.starts[places.cells] = base;
     for block in blocks {
-        let Some(found) = before.step(block, &dialect) else {
+        let Some(found) = before.step(simd, block, &dialect) else {
             break;
         };
         let from = places.cells;
@@ -253,9 +253,9 @@ impl Before {
 
     /// Goes on over a block; `None` where something odd is in it.
     #[inline(always)]
-    fn step(&mut self, bytes: &[u8; BLOCK], dialect: &Dialect) -> Option<Found> {
+    fn step<S: Simd>(&mut self, simd: S, bytes: &[u8; BLOCK], dialect: &Dialect) -> Option<Found> {
         const LAST: u32 = BLOCK as u32 - 1;
-        let block = Block::new(bytes);
+        let block = Block::new(simd, bytes);
         let (feeds, returns) = (block.eq(b'\n'), block.eq(b'\r'));
         let delimiters = block.eq(dialect.delimiter);
         let quotes = dialect.quote.map_or(0, |quote| block.eq(quote));

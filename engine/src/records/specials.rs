@@ -1,7 +1,7 @@
 //! Where delimiters and line ends stand, found 64 bytes at once. Which of them are within quotes is for
 //! `reader`.
 
-use crate::block::{BLOCK, Block};
+use crate::block::{BLOCK, Block, on_any_machine};
 
 /// The delimiters and line ends of a body, one after the other.
 #[derive(Debug, Clone, Copy)]
@@ -54,12 +54,15 @@ impl Specials {
     fn load(&mut self, body: &[u8]) {
         let rest = &body[self.base..];
         let wanted = [self.delimiter, b'\n', b'\r'];
+        // One block at a time is too little for a look at the machine.
+        let look =
+            |block: &[u8; BLOCK]| on_any_machine!(simd => Block::new(simd, block).eq_any(wanted));
         if let Some(block) = rest.first_chunk::<BLOCK>() {
-            self.mask = Block::new(block).eq_any(wanted);
+            self.mask = look(block);
             return;
         }
         let mut padded = [0; BLOCK];
         padded[..rest.len()].copy_from_slice(rest);
-        self.mask = Block::new(&padded).eq_any(wanted) & ((1 << rest.len()) - 1);
+        self.mask = look(&padded) & ((1 << rest.len()) - 1);
     }
 }

@@ -2,12 +2,12 @@
 //! Blocks of 64 bytes are read at once where the bytes allow, the rest by the state machine; both always
 //! agree. What is cut where is for `Splitter`.
 
+use fearless_simd::Simd;
 use memchr::{memchr2, memrchr2};
-use multiversion::multiversion;
 
 use super::machine::{Machine, State};
 use crate::Dialect;
-use crate::block::{BLOCK, Block, prefix_xor};
+use crate::block::{BLOCK, Block, on_this_machine, prefix_xor};
 
 /// What is known of the bytes scanned so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl Scanner {
 
     /// Goes on from `progress` over `bytes`.
     pub(super) fn scan(&self, progress: &mut Progress, bytes: &[u8]) {
-        scan(self, progress, bytes);
+        on_this_machine!(simd => scan(simd, self, progress, bytes));
     }
 
     fn scan_by_byte(&self, progress: &mut Progress, bytes: &[u8]) {
@@ -137,10 +137,15 @@ impl OpenQuote {
 
 /// Line ends in `bytes`, which do not start within a CRLF: LF, CRLF and a lone CR each are one.
 pub fn line_ends(bytes: &[u8]) -> u64 {
+    on_this_machine!(simd => line_ends_by_blocks(simd, bytes))
+}
+
+#[inline(always)]
+fn line_ends_by_blocks<S: Simd>(simd: S, bytes: &[u8]) -> u64 {
     let (blocks, rest) = bytes.as_chunks::<BLOCK>();
     let (mut ends, mut after_cr) = (0, false);
     for block in blocks {
-        let block = Block::new(block);
+        let block = Block::new(simd, block);
         let returns = block.eq(b'\r');
         ends += line_ends_of(block.eq(b'\n'), returns, after_cr);
         after_cr = returns >> (BLOCK - 1) != 0;
@@ -159,13 +164,13 @@ fn line_ends_of(feeds: u64, returns: u64, after_cr: bool) -> u64 {
     (returns | feeds & !behind_cr).count_ones().into()
 }
 
-/// As [`Scanner::scan`]; what is compiled for several machines cannot be a method.
-#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+movbe+popcnt"))]
-fn scan(scanner: &Scanner, progress: &mut Progress, bytes: &[u8]) {
+/// As [`Scanner::scan`].
+#[inline(always)]
+fn scan<S: Simd>(simd: S, scanner: &Scanner, progress: &mut Progress, bytes: &[u8]) {
     let dialect = scanner.dialect; // in registers
     let (blocks, rest) = bytes.as_chunks::<BLOCK>();
     for block in blocks {
-        if !scan_block(progress, block, &dialect) {
+        if !scan_block(simd, progress, block, &dialect) {
             scanner.scan_by_byte(progress, block);
         }
     }
@@ -180,8 +185,13 @@ fn scan(scanner: &Scanner, progress: &mut Progress, bytes: &[u8]) {
 /// quote, where quotes are doubled), nothing is escaped, and no line is a comment. The first byte for
 /// which that fails is the first at which the two could differ.
 #[inline(always)]
-fn scan_block(progress: &mut Progress, bytes: &[u8; BLOCK], dialect: &Dialect) -> bool {
-    let block = Block::new(bytes);
+fn scan_block<S: Simd>(
+    simd: S,
+    progress: &mut Progress,
+    bytes: &[u8; BLOCK],
+    dialect: &Dialect,
+) -> bool {
+    let block = Block::new(simd, bytes);
     let line_feeds = block.eq(b'\n');
     let returns = block.eq(b'\r');
     let quotes = dialect.quote.map_or(0, |quote| block.eq(quote));
