@@ -13,9 +13,10 @@ pub(crate) fn is_email(cell: &[u8]) -> bool {
 /// The same of the first bytes of `tail`: what stands behind saves the copy to a block of its own.
 #[inline(always)]
 pub(super) fn is_email_before<S: Simd>(simd: S, tail: &[u8], length: usize) -> bool {
+    let cell = &tail[..length];
     match tail.first_chunk::<BLOCK>() {
-        Some(bytes) if length <= BLOCK && is_common(simd, bytes, length) => true,
-        _ => is_email(&tail[..length]),
+        Some(bytes) if length <= BLOCK => is_common(simd, bytes, length) || is_any_email(cell),
+        _ => is_email(cell),
     }
 }
 
