@@ -233,6 +233,8 @@ impl Board {
                 .expired
                 .as_ref()
                 .map_or_else(String::new, |expired| expired.reason.clone()),
+            damage: String::new(),
+            chunks_lost: 0,
         }
     }
 

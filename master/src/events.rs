@@ -162,7 +162,9 @@ impl Events {
 
     fn job(&mut self, job: &Job, was: Option<JobState>, now_ms: u64) {
         let level = match job.state() {
-            JobState::DoneWithFailures => EventLevel::Error,
+            JobState::DoneWithFailures | JobState::Damaged | JobState::ChunksLost => {
+                EventLevel::Error
+            }
             JobState::Stalled | JobState::Cancelled | JobState::Paused => EventLevel::Warn,
             _ => EventLevel::Info,
         };
@@ -185,6 +187,8 @@ impl Events {
             JobState::Cancelled if job.reason.is_empty() => "cancelled".to_owned(),
             JobState::Cancelled => format!("stopped: {}", job.reason),
             JobState::Paused => "paused".to_owned(),
+            JobState::Damaged => format!("damaged: {}", job.damage),
+            JobState::ChunksLost => format!("{} chunks are lost", job.chunks_lost),
         };
         let text = format!("{}: {what}", job.name);
         self.tell(now_ms, level, text, Of::job(job));

@@ -272,5 +272,7 @@ pub(crate) fn state_name(state: JobState) -> &'static str {
         JobState::DoneWithFailures => "done with failures",
         JobState::Cancelled => "cancelled",
         JobState::Paused => "paused",
+        JobState::Damaged => "damaged",
+        JobState::ChunksLost => "chunks lost",
     }
 }

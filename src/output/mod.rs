@@ -128,7 +128,9 @@ impl OutputArgs {
 
     fn exit(&self, job: &Job) -> Exit {
         match job.state() {
-            JobState::DoneWithFailures => Exit::DeadChunks,
+            JobState::DoneWithFailures | JobState::Damaged | JobState::ChunksLost => {
+                Exit::DeadChunks
+            }
             JobState::Cancelled => Exit::Cancelled,
             _ if self
                 .max_bad

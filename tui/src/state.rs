@@ -151,6 +151,7 @@ impl State {
             self.clean(&mut job.reason);
             self.clean(&mut job.lane);
             self.clean(&mut job.expired_reason);
+            self.clean(&mut job.damage);
             match self.jobs.iter_mut().find(|old| old.job_id == job.job_id) {
                 Some(old) => *old = job,
                 None => self.jobs.push(job),

@@ -85,6 +85,8 @@ impl Theme {
             JobState::DoneWithFailures => ("!", "failures", Tone::Bad),
             JobState::Paused => (self.sign("‖", "="), "paused", Tone::Faint),
             JobState::Cancelled => (self.sign("×", "x"), "cancelled", Tone::Faint),
+            JobState::Damaged => ("!", "damaged", Tone::Bad),
+            JobState::ChunksLost => ("!", "chunks lost", Tone::Bad),
         }
     }
 

@@ -249,6 +249,10 @@ fn label(job: &Job) -> Vec<Ink> {
         JobState::DoneWithFailures => format!("partial, {} dead", plural(job.chunks_dead, "chunk")),
         JobState::Cancelled if job.reason.is_empty() => format!("partial{so_far}, cancelled"),
         JobState::Cancelled => format!("partial{so_far}, {}", job.reason),
+        JobState::Damaged => format!("partial{so_far}, damaged: {}", job.damage),
+        JobState::ChunksLost => {
+            format!("partial{so_far}, {} lost", plural(job.chunks_lost, "chunk"))
+        }
         _ => format!("partial{so_far}"),
     };
     vec![(text, Tone::Warn)]
