@@ -81,7 +81,7 @@ impl Args {
                 return server::job(&self.master.connect().await?, id).await;
             }
         }
-        self.profiled(shutdown).await
+        Box::pin(self.profiled(shutdown)).await
     }
 
     async fn profiled(&self, shutdown: &CancellationToken) -> Result<GetJobResponse, Failure> {
