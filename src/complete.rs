@@ -37,7 +37,7 @@ pub(crate) fn jobs() -> ArgValueCompleter {
 fn candidate(job: &Job) -> CompletionCandidate {
     let told = format!(
         "{}, {}",
-        tui::text::visible(&job.name),
+        tui::text::for_message(&job.name),
         state_name(job.state())
     );
     CompletionCandidate::new(&job.job_id).help(Some(told.into()))

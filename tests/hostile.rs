@@ -131,3 +131,96 @@ async fn no_escape_reaches_a_terminal() {
     }
     stage.erase().await;
 }
+
+/// Header, cells, names and reasons of a size for which a formatter's width, which ends at 65,535, is too
+/// small: every command that prints one cuts it, and none panics.
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_of_any_size_are_cut_by_every_command() {
+    let stage = Stage::new();
+    let _master = stage.master();
+    let fails = "fails=sh -c 'head -c 70000 /dev/zero | tr \"\\0\" x >&2; exit 3'";
+    let args = ["worker", "--threads", "1", "--allow", fails];
+    let worker = support::Process::start(&mut stage.command(&args));
+    worker.wait_for("connected");
+    let name = "n".repeat(70_000);
+    let mut files = Vec::new();
+    for (at, (unit, size)) in [
+        ("x", 70_000),
+        ("x", 1_000_000),
+        ("東", 70_000),
+        ("\u{301}", 70_000),
+        ("\u{202e}\u{1b}", 70_000),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let long = unit.repeat(size);
+        // The last record is bad.
+        let csv = format!("{long},b\n{long},1\n2,3\n{long}\n");
+        files.push(stage.file(&format!("{at}.csv"), csv.as_bytes()));
+    }
+    let [first, ..] = &files[..] else {
+        unreachable!()
+    };
+    let schema = format!(
+        r#"{{"fields": [{{"name": "{}", "type": "integer"}}, {{"name": "b"}}]}}"#,
+        "x".repeat(70_000)
+    );
+    let schema = stage.file("schema.json", schema.as_bytes());
+    let (first, schema) = (first.to_str().unwrap(), schema.to_str().unwrap());
+    let mut jobs = Vec::new();
+    for more in [&[][..], &["--exec", "fails"], &["--schema", schema]] {
+        let args = [&["publish", first, "--name", &name], more].concat();
+        jobs.push(support::published(&mut stage.command(&args)));
+    }
+    let mut client = stage.client().await;
+    for job in &jobs {
+        support::finished(&mut client, job).await;
+    }
+    let [profiled, failed, validated] = &jobs[..] else {
+        unreachable!()
+    };
+    let page = stage.dir.path().join("page.html");
+    let page = page.to_str().unwrap();
+    let mut all = vec![
+        vec!["jobs"],
+        vec!["show", profiled],
+        vec!["show", failed],
+        vec!["show", validated],
+        vec!["show", profiled, "--markdown", "--html", page],
+        vec!["show", validated, "--markdown"],
+        vec!["wait", failed],
+        vec!["rejects", profiled],
+        vec!["rejects", validated],
+        vec!["dead", "list"],
+        vec!["dead", "show", failed, "0"],
+        vec!["diff", profiled, validated],
+        vec!["workers"],
+        vec!["publish", first, "--wait", "--name", &name],
+        vec!["run", first, "--name", &name],
+        vec!["run", first, "--schema", schema],
+    ];
+    let tabs = ["jobs", "job", "rows", "workers", "dead", "broker", "log"];
+    all.extend(tabs.map(|tab| vec!["tui", "--once", "--tab", tab]));
+    for file in &files {
+        let file = file.to_str().unwrap();
+        all.push(vec!["run", file]);
+        all.push(vec!["run", file, "--markdown", "--html", page]);
+        all.push(vec!["sniff", file]);
+        all.push(vec!["publish", file, "--dry-run"]);
+    }
+    for args in all {
+        let mut command = stage.command(&args);
+        let output = command.env("LC_ALL", "C.UTF-8").output().unwrap();
+        let said = stderr(&output);
+        let code = output.status.code();
+        assert!(matches!(code, Some(0 | 3)), "{args:?}: {code:?} {said}");
+        for text in [stdout(&output), said] {
+            let longest = text.lines().map(str::len).max().unwrap_or(0);
+            // A body's lines, and JSON, are what they are.
+            let is_cut = longest < 10_000 || args[..2] == ["dead", "show"];
+            assert!(is_cut, "{args:?} prints a line of {longest} bytes");
+        }
+    }
+    stage.erase().await;
+}

@@ -1,12 +1,15 @@
 //! The manners that every command of rowmill shares: exit codes, signals, logging, settings, closed
-//! pipes and progress. It knows nothing of jobs, and imports nothing of ours.
+//! pipes, progress, and how numbers and text from outside are written for people. It knows nothing of
+//! jobs, and imports nothing of ours.
 
 mod exit;
+pub mod format;
 mod log;
 mod meter;
 mod process;
 mod settings;
 mod spreadsheet;
+pub mod text;
 mod xdg;
 
 pub use exit::{Exit, Failure, OrExit};

@@ -6,6 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::log::{Log, start_log};
+use crate::text::for_message;
 use crate::{Exit, Failure};
 
 /// Runs `command` to its exit code.
@@ -39,7 +40,10 @@ where
 }
 
 fn report(failure: &Failure) -> ExitCode {
-    eprintln!("rowmill: {failure}");
+    // A name, a cell or what a peer said may stand in it.
+    let said = failure.to_string();
+    let lines: Vec<_> = said.lines().map(for_message).collect();
+    eprintln!("rowmill: {}", lines.join("\n"));
     ExitCode::from(failure.exit as u8)
 }
 

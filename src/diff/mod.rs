@@ -13,7 +13,7 @@ use std::path::Path;
 use access::MasterArgs;
 use cli::{Exit, Failure, OrExit};
 use proto::v1::GetJobResponse;
-use tui::text::{Charset, visible};
+use tui::text::{Charset, for_message};
 
 use crate::output::{read_json, width};
 use crate::server;
@@ -73,7 +73,10 @@ impl Args {
             server::job(&self.master.connect().await?, side).await?
         };
         if response.partial {
-            eprintln!("rowmill: {} is partial: it may still change", visible(side));
+            eprintln!(
+                "rowmill: {} is partial: it may still change",
+                for_message(side)
+            );
         }
         Ok(response)
     }
@@ -81,7 +84,7 @@ impl Args {
 
 fn read_file(path: &str) -> Result<GetJobResponse, Failure> {
     let cannot = |why: &dyn std::fmt::Display| {
-        let message = format!("cannot read {}: {why}", visible(path));
+        let message = format!("cannot read {}: {why}", for_message(path));
         Failure::message(Exit::UnreadableInput, message)
     };
     let text = std::fs::read_to_string(path).map_err(|error| cannot(&error))?;

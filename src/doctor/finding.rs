@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use tui::text::for_message;
+
 /// How it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -85,9 +87,9 @@ impl fmt::Display for Finding {
             Verdict::Fail => "MEND",
         };
         // What a broker says of itself is somebody else's text.
-        let said = tui::text::visible(&self.said);
+        let said = for_message(&self.said);
         write!(f, "{word:<5} {:<12} {said}", self.check)?;
-        for line in self.run.lines() {
+        for line in self.run.lines().map(for_message) {
             write!(f, "\n                     {line}")?;
         }
         Ok(())

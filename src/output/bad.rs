@@ -17,14 +17,14 @@ pub(crate) fn gone(job: &Job) -> Option<String> {
     Some(format!(
         "its rows and bad records were removed {} ago, because {} (rowmill master --keep)",
         format::duration(ago_ms),
-        text::visible(&job.expired_reason)
+        text::for_message(&job.expired_reason)
     ))
 }
 
 /// Says what was bad in a job, shows the first bad records, and says with `hint` how to see all.
 pub(crate) async fn say_bad(client: &mut Client, job: &Job, hint: &str) -> Result<(), Failure> {
     if !job.reason.is_empty() {
-        eprintln!("rowmill: {}", text::visible(&job.reason));
+        eprintln!("rowmill: {}", text::for_message(&job.reason));
     }
     if job.replaced > 0 {
         let sequences = format::plural(job.replaced, "malformed sequence");
@@ -54,7 +54,7 @@ pub(crate) async fn say_bad(client: &mut Client, job: &Job, hint: &str) -> Resul
 fn line(reject: &Reject) -> String {
     let place = match &reject.file[..] {
         "" => format!("line {}", reject.line),
-        file => format!("{}, line {}", text::visible(file), reject.line),
+        file => format!("{}, line {}", text::for_message(file), reject.line),
     };
     let raw = String::from_utf8_lossy(&reject.raw);
     let mut shown: String = raw.chars().take(RAW_CHARS).collect();
@@ -63,7 +63,7 @@ fn line(reject: &Reject) -> String {
     }
     format!(
         "{place}: {}: {}",
-        text::visible(&reject.reason),
-        text::visible(&shown)
+        text::for_message(&reject.reason),
+        text::for_message(&shown)
     )
 }

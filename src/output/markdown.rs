@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use proto::v1::{ColumnProfile, Profile};
-use tui::text::{Charset, fit, visible};
+use tui::text::{Charset, brief, visible};
 use tui::{format, words};
 
 use super::profile::{empty, kind, quantile};
@@ -101,7 +101,7 @@ fn remarks(out: &mut impl Write, profile: &Profile) -> io::Result<()> {
 /// Text that Markdown shows as it is, cut where it is long: on one line, and no character a sign of its
 /// own.
 pub(super) fn escaped(text: &str) -> String {
-    escaped_whole(&fit(&visible(text), TEXT_WIDTH))
+    escaped_whole(&brief(text, TEXT_WIDTH, Charset::Utf8))
 }
 
 /// The same, uncut.

@@ -105,7 +105,7 @@ impl OutputArgs {
         }
         eprintln!("rowmill: {}", summary::summary(response));
         for dead in &response.dead {
-            let reason = tui::text::visible(&dead.reason);
+            let reason = tui::text::for_message(&dead.reason);
             eprintln!(
                 "rowmill: chunk {} (from line {}) is dead: {reason}",
                 dead.seq, dead.first_line
@@ -116,7 +116,7 @@ impl OutputArgs {
             eprintln!("rowmill: what the command said last of chunk {}:", dead.seq);
             let lines: Vec<&str> = dead.stderr.lines().collect();
             for line in &lines[lines.len().saturating_sub(STDERR_LINES)..] {
-                eprintln!("    {}", tui::text::visible(line));
+                eprintln!("    {}", tui::text::for_message(line));
             }
         }
         let exit = self.exit(&job);

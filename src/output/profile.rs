@@ -147,8 +147,7 @@ pub(super) fn quantile(column: &ColumnProfile, rank: f64) -> Option<f64> {
 }
 
 fn extreme(text: Option<&str>, charset: Charset) -> String {
-    let visible = text::visible_in(text.unwrap_or_default(), charset);
-    text::fit_in(&visible, EXTREME_WIDTH, charset).into_owned()
+    text::brief(text.unwrap_or_default(), EXTREME_WIDTH, charset).into_owned()
 }
 
 /// The type, and how many cells fit it where not all do.

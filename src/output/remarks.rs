@@ -24,8 +24,7 @@ pub(super) fn write(
     charset: Charset,
 ) -> io::Result<()> {
     let columns = profile.columns.iter().map(|column| {
-        let name = text::visible_in(&column.name, charset);
-        let name = text::fit_in(&name, NAME_WIDTH, charset).into_owned();
+        let name = text::brief(&column.name, NAME_WIDTH, charset).into_owned();
         (name, words::remarks(column))
     });
     let worth: Vec<_> = columns.filter(|(_, remarks)| !remarks.is_empty()).collect();

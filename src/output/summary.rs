@@ -10,14 +10,14 @@ pub(super) fn summary(response: &GetJobResponse) -> String {
     let made = match &response.exec {
         Some(report) => format!(
             "`{}` made {}",
-            tui::text::visible(&report.command),
+            tui::text::for_message(&report.command),
             format::plural(report.rows_out, "row")
         ),
         None => format::plural(response.columns.len() as u64, "column"),
     };
     let mut line = format!(
         "{}: {}, {made}, {}",
-        tui::text::visible(&job.name),
+        tui::text::for_message(&job.name),
         format::plural(job.rows, "row"),
         format::bytes(job.source_bytes.unwrap_or(job.bytes)),
     );

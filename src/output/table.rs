@@ -60,6 +60,8 @@ const NARROWEST: usize = 6;
 /// Columns of this rank and above go before text is cut below [`COMFORTABLE`].
 const ADDITIONAL: u8 = 7;
 const COMFORTABLE: usize = 14;
+/// No cell is wider, also where there is no terminal: every row would be as wide. JSON has all of it.
+const WIDEST: usize = 256;
 /// So much of what names a row is kept while anything else can be cut.
 const NAME: usize = 20;
 
@@ -91,10 +93,10 @@ impl Table {
         self.rows.is_empty()
     }
 
-    /// Adds a row of one cell a column.
+    /// Adds a row of one cell a column; a cell of more than [`WIDEST`] columns is cut.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        let visible = |cell: String| text::visible_in(&cell, self.charset).into_owned();
-        self.rows.push(cells.into_iter().map(visible).collect());
+        let brief = |cell: String| text::brief(&cell, WIDEST, self.charset).into_owned();
+        self.rows.push(cells.into_iter().map(brief).collect());
     }
 
     /// How wide it is with nothing left out or cut.

@@ -15,7 +15,6 @@ mod export;
 #[path = "../tests/fake/mod.rs"]
 mod fake;
 mod feed;
-pub mod format;
 mod history;
 mod keys;
 mod message;
@@ -28,12 +27,12 @@ mod run;
 mod sheet;
 mod state;
 mod terminal;
-pub mod text;
 mod theme;
 mod update;
 mod view;
 pub mod words;
 
 pub use args::{Args, Config, Source, Tab};
+pub use cli::{format, text};
 pub use error::TuiError;
 pub use run::run;

@@ -10,7 +10,7 @@ use proto::v1::{
     Scope, Snapshot, ValidateReport, WatchEvent, Worker,
 };
 
-use crate::text::{Charset, visible_in};
+use crate::text::{Charset, LONGEST, brief};
 
 /// Events kept, of those that came since the dashboard began.
 const EVENTS_KEPT: usize = 1000;
@@ -262,7 +262,7 @@ impl State {
     }
 
     fn clean(&self, text: &mut String) {
-        if let Cow::Owned(cleaned) = visible_in(text, self.charset) {
+        if let Cow::Owned(cleaned) = brief(text, LONGEST, self.charset) {
             *text = cleaned;
         }
     }

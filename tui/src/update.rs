@@ -9,7 +9,7 @@ use crate::export::export;
 use crate::message::{Ask, Effect, Msg, News};
 use crate::model::{Filter, JobOrder, Model, Question, Rejects, WorkerOrder};
 use crate::state::State;
-use crate::text::visible_in;
+use crate::text::{LONGEST, brief};
 use crate::view::line_at;
 
 /// How long a notice stands.
@@ -151,8 +151,7 @@ fn take(model: &mut Model, answer: Answer) {
         } => {
             if job_id == model.rejects.job_id {
                 for reject in &mut rejects {
-                    let visible = visible_in(&reject.reason, charset);
-                    reject.reason = visible.into_owned();
+                    reject.reason = brief(&reject.reason, LONGEST, charset).into_owned();
                 }
                 model.rejects.list = rejects;
             }
@@ -162,7 +161,7 @@ fn take(model: &mut Model, answer: Answer) {
             notify(model, what);
         }
         Answer::Failed(why) => {
-            let why = visible_in(&why, charset).into_owned();
+            let why = brief(&why, LONGEST, charset).into_owned();
             notify(model, why);
         }
     }

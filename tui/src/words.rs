@@ -5,7 +5,7 @@
 use proto::v1::{ColumnProfile, ColumnType, Estimate, Job, Order, TopValue, Uniqueness};
 
 use crate::format::{count, grouped, percent, plural};
-use crate::text::{Charset, visible_in};
+use crate::text::{Charset, brief};
 
 /// The command that starts a worker for a job that has none: in its lane, and where its chunks go
 /// through a command, with one to allow it.
@@ -73,6 +73,9 @@ pub fn share(some: u64, all: u64) -> String {
     }
 }
 
+/// A value is cut here; where it stands has less room.
+const WIDEST_TOP: usize = 256;
+
 /// A value is worth telling where it is one of so many cells.
 const TELLING: u64 = 200;
 
@@ -83,7 +86,13 @@ pub fn top(column: &ColumnProfile, charset: Charset) -> Option<String> {
     let TopValue { value, count, .. } = column.top.first()?;
     let all = filled(column);
     let says_something = (*count > 1 && count.saturating_mul(TELLING) >= all) || all == 1;
-    says_something.then(|| format!("{} {}", share(*count, all), visible_in(value, charset)))
+    says_something.then(|| {
+        format!(
+            "{} {}",
+            share(*count, all),
+            brief(value, WIDEST_TOP, charset)
+        )
+    })
 }
 
 /// Cells with bytes.

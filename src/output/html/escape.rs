@@ -1,15 +1,14 @@
 //! Text from outside made harmless in a page: no sign of it is markup, none turns the writing around.
 
-use tui::text::{fit, visible};
+use tui::text::{Charset, brief};
 
 /// Longer text is cut: JSON has all of it.
 const TEXT_WIDTH: usize = 300;
 
 /// `text` as it can stand between tags, and within a quoted attribute.
 pub(super) fn escaped(text: &str) -> String {
-    let visible = visible(text);
-    let mut out = String::with_capacity(text.len());
-    for c in fit(&visible, TEXT_WIDTH).chars() {
+    let mut out = String::new();
+    for c in brief(text, TEXT_WIDTH, Charset::Utf8).chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),

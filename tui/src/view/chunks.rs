@@ -31,7 +31,7 @@ pub(super) fn map(pen: &mut Pen, area: Rect, chunks: &ChunkMap) {
 /// How many lines the map needs at that width, at most `most`.
 pub(super) fn lines(chunks: &ChunkMap, width: u16, most: u16) -> u16 {
     let lines = chunks.cells.len().div_ceil(usize::from(width.max(1)));
-    (lines as u16).clamp(1, most.max(1))
+    lines.clamp(1, most.max(1).into()) as u16
 }
 
 /// What the signs mean, and how many are out of the ordinary.

@@ -68,16 +68,21 @@ pub fn visible_in(text: &str, charset: Charset) -> Cow<'_, str> {
     let mut out = String::with_capacity(text.len() + 16);
     let mut marks = 0;
     for c in text.chars() {
-        marks = if is_mark(c) { marks + 1 } else { 0 };
-        match charset {
-            Charset::Utf8 => push_utf8(&mut out, c, marks),
-            Charset::Ascii => push_ascii(&mut out, c),
-        }
+        push(&mut out, c, &mut marks, charset);
     }
     if out == text {
         Cow::Borrowed(text)
     } else {
         Cow::Owned(out)
+    }
+}
+
+/// Appends `c`, made visible; `marks` counts the combining marks since the last letter.
+fn push(out: &mut String, c: char, marks: &mut usize, charset: Charset) {
+    *marks = if is_mark(c) { *marks + 1 } else { 0 };
+    match charset {
+        Charset::Utf8 => push_utf8(out, c, *marks),
+        Charset::Ascii => push_ascii(out, c),
     }
 }
 
@@ -150,36 +155,88 @@ pub fn fit(text: &str, columns: usize) -> Cow<'_, str> {
 
 /// As [`fit`], with the charset's own sign for what was cut.
 pub fn fit_in(text: &str, columns: usize, charset: Charset) -> Cow<'_, str> {
-    if text.len() <= columns && text.is_ascii() || width(text) <= columns {
+    if end_within(text, columns) == text.len() {
         return Cow::Borrowed(text);
     }
     let Some(room) = columns.checked_sub(1) else {
         return Cow::Borrowed("");
     };
-    let mut end = 0;
-    for (at, c) in text.char_indices() {
-        let next = at + c.len_utf8();
-        // Measured as a string: marks and joined characters are narrower together than apart.
-        if width(&text[..next]) > room {
-            break;
-        }
-        end = next;
-    }
+    let end = end_within(text, room);
     Cow::Owned(format!("{}{}", &text[..end], charset.ellipsis()))
+}
+
+/// Where the longest start of `text` ends that takes at most `columns` columns. It reads little more
+/// than that, however long `text` is.
+fn end_within(text: &str, columns: usize) -> usize {
+    // Measured as a string: marks and joined characters are narrower together than apart.
+    let fits = |end: usize| width(&text[..end]) <= columns;
+    let (mut low, mut high) = (0, text.ceil_char_boundary(columns));
+    while fits(high) {
+        if high == text.len() {
+            return high;
+        }
+        low = high;
+        high = text.ceil_char_boundary((2 * high).max(1));
+    }
+    // `low` fits, `high` does not.
+    loop {
+        let middle = match text.floor_char_boundary(low.midpoint(high)) {
+            middle if middle > low => middle,
+            _ => text.ceil_char_boundary(low + 1),
+        };
+        if middle >= high {
+            return low;
+        }
+        if fits(middle) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+}
+
+/// A letter with its marks, twice where two are joined to one, has at most so many characters and takes a
+/// column.
+const CHARACTERS_A_COLUMN: usize = 2 * (1 + MARKS_KEPT);
+
+/// `text` made visible and cut to at most `columns` columns. It reads little more than it shows, so
+/// that a text of megabytes costs no more than one line.
+pub fn brief(text: &str, columns: usize, charset: Charset) -> Cow<'_, str> {
+    let enough = columns
+        .saturating_add(1)
+        .saturating_mul(CHARACTERS_A_COLUMN);
+    let start = match text.char_indices().nth(enough) {
+        Some((end, _)) => &text[..end],
+        None => text,
+    };
+    match visible_in(start, charset) {
+        Cow::Borrowed(plain) => fit_in(plain, columns, charset),
+        Cow::Owned(visible) => Cow::Owned(fit_in(&visible, columns, charset).into_owned()),
+    }
+}
+
+/// What a text from outside may take of a message, or of the dashboard: more than one that is meant
+/// well needs.
+pub const LONGEST: usize = 1000;
+
+/// `text` for a message: made visible, and cut where it is longer than [`LONGEST`].
+pub fn for_message(text: &str) -> Cow<'_, str> {
+    brief(text, LONGEST, Charset::Utf8)
 }
 
 /// `text` fitted to exactly `columns` columns: cut, or filled with spaces on the right.
 pub fn pad(text: &str, columns: usize, charset: Charset) -> String {
     let fitted = fit_in(text, columns, charset);
     let missing = columns.saturating_sub(width(&fitted));
-    format!("{fitted}{:missing$}", "")
+    // A formatter's width ends at 65,535, with a panic.
+    format!("{fitted}{}", " ".repeat(missing))
 }
 
 /// As [`pad`], filled on the left.
 pub fn pad_left(text: &str, columns: usize, charset: Charset) -> String {
     let fitted = fit_in(text, columns, charset);
     let missing = columns.saturating_sub(width(&fitted));
-    format!("{:missing$}{fitted}", "")
+    format!("{}{fitted}", " ".repeat(missing))
 }
 
 #[cfg(test)]
@@ -244,6 +301,23 @@ mod tests {
         assert_eq!(fit_in("abcdef", 3, Charset::Ascii), "ab~");
         assert_eq!(pad("東京都", 4, Charset::Utf8), "東… ");
         assert_eq!(pad_left("7", 3, Charset::Utf8), "  7");
+    }
+
+    #[test]
+    fn text_of_any_length_is_padded_and_cut_without_a_panic() {
+        assert_eq!(pad("a", 70_000, Charset::Utf8).len(), 70_000);
+        assert_eq!(pad_left("a", 70_000, Charset::Utf8).len(), 70_000);
+        for piece in ["x", "東", "\u{202e}", "\u{301}", "\u{1b}", "لا", "👨‍👩‍👧"] {
+            let long = piece.repeat(1_000_000);
+            for columns in [0, 1, 2, 40, 256] {
+                let cut = brief(&long, columns, Charset::Utf8);
+                assert!(width(&cut) <= columns, "{piece:?} in {columns}: {cut}");
+                let has_end = columns == 0 || cut.ends_with('…');
+                assert!(has_end, "{piece:?} in {columns}: {cut}");
+                assert!(brief(&long, columns, Charset::Ascii).is_ascii());
+            }
+        }
+        assert_eq!(brief("a\u{1b}b", 9, Charset::Utf8), "a␛b");
     }
 
     #[test]
