@@ -1,5 +1,6 @@
 //! Numbers as people read them, in widths that do not jump about. Units are decimal (1 MB is
-//! 1,000,000 bytes). What the numbers mean is for those who call.
+//! 1,000,000 bytes), and what is shortened is rounded to the nearest. What the numbers mean is for
+//! those who call.
 
 use std::borrow::Cow;
 
@@ -15,7 +16,7 @@ pub fn count(n: u64, width: usize) -> String {
     if full.len() <= width || n < 1000 {
         full
     } else {
-        scaled(n as f64, "")
+        scaled(n, "")
     }
 }
 
@@ -34,7 +35,7 @@ pub fn bytes(n: u64) -> String {
     if n < 1000 {
         format!("{n} B")
     } else {
-        scaled(n as f64, "B")
+        scaled(n, "B")
     }
 }
 
@@ -52,29 +53,26 @@ fn sound(x: f64) -> f64 {
     if x.is_finite() { x.max(0.0) } else { 0.0 }
 }
 
-/// Three digits and a decimal unit: `999 k`, `1.00 M`. Digits beyond the third are cut, not
-/// rounded up, so that nothing ever shows as more than it is.
-fn scaled(x: f64, suffix: &str) -> String {
+/// Three digits, rounded, and a decimal unit: `999 k`, `1.00 M`. `n` has at least four.
+fn scaled(n: u64, suffix: &str) -> String {
     const UNITS: [&str; 7] = ["", "k", "M", "G", "T", "P", "E"];
-    let mut value = x;
-    let mut unit = 0;
-    while value >= 1000.0 && unit + 1 < UNITS.len() {
-        value /= 1000.0;
-        unit += 1;
+    let mut digits = n.max(1000).ilog10() as usize + 1;
+    let dropped = 10u128.pow(digits as u32 - 3);
+    let mut three = (u128::from(n) + dropped / 2) / dropped;
+    if three == 1000 {
+        three = 100;
+        digits += 1;
     }
-    let decimals = if value >= 100.0 {
-        0
-    } else if value >= 10.0 {
-        1
-    } else {
-        2
+    let unit = UNITS[((digits - 1) / 3).min(UNITS.len() - 1)];
+    let number = match digits % 3 {
+        1 => format!("{}.{:02}", three / 100, three % 100),
+        2 => format!("{}.{}", three / 10, three % 10),
+        _ => three.to_string(),
     };
-    let step = 10f64.powi(decimals);
-    let cut = (value * step + 1e-9).floor() / step;
-    format!("{cut:.*} {}{suffix}", decimals as usize, UNITS[unit])
+    format!("{number} {unit}{suffix}")
 }
 
-/// A time span of `ms` milliseconds, in whole seconds and at most two units: `0s`, `42s`,
+/// A time span of `ms` milliseconds, as a clock counts it: in whole seconds and at most two units: `0s`, `42s`,
 /// `3m 12s`, `1h 03m`, `2d 04h`.
 pub fn duration(ms: u64) -> String {
     let s = ms / 1000;
@@ -88,18 +86,23 @@ pub fn duration(ms: u64) -> String {
 
 /// As [`duration`], with tenths below ten seconds: `0.8s`.
 pub fn short_duration(ms: u64) -> String {
-    if ms < 10_000 {
-        format!("{}.{}s", ms / 1000, ms % 1000 / 100)
+    let tenths = (ms + 50) / 100;
+    if tenths < 100 {
+        format!("{}.{}s", tenths / 10, tenths % 10)
     } else {
-        duration(ms)
+        duration(ms.max(10_000))
     }
 }
 
-/// A share from 0 to 1 as `66 %`: cut, so that `100 %` means all.
+/// A share from 0 to 1 as `66 %`, rounded; but `0 %` is none at all, and `100 %` is all: what is near
+/// them is `<1 %` and `>99 %`.
 pub fn percent(share: f64) -> String {
     let share = sound(share).min(1.0);
-    // Cut from the ninth decimal, so that 0.29 is not 28 % for having no exact double.
-    format!("{} %", (share * 100.0 + 1e-9).floor())
+    match (share * 100.0).round() {
+        0.0 if share > 0.0 => "<1 %".to_owned(),
+        100.0 if share < 1.0 => ">99 %".to_owned(),
+        percent => format!("{percent} %"),
+    }
 }
 
 /// A number that is not a count, such as a mean, in about seven digits: `0.00123`, `12.35`,
@@ -183,7 +186,10 @@ mod tests {
         assert_eq!(count(0, 3), "0");
         assert_eq!(count(1_234_567, 9), "1,234,567");
         assert_eq!(count(1_234_567, 8), "1.23 M");
-        assert_eq!(count(999_999, 6), "999 k");
+        assert_eq!(count(999_499, 6), "999 k");
+        assert_eq!(count(999_500, 6), "1.00 M");
+        assert_eq!(count(9_996, 4), "10.0 k");
+        assert_eq!(count(99_950, 4), "100 k");
         assert_eq!(count(12_345_678, 6), "12.3 M");
         assert_eq!(count(u64::MAX, 7), "18.4 E");
     }
@@ -212,6 +218,9 @@ mod tests {
         assert_eq!(bytes(999), "999 B");
         assert_eq!(bytes(1000), "1.00 kB");
         assert_eq!(bytes(52_428_800), "52.4 MB");
+        assert_eq!(bytes(299_999_852), "300 MB");
+        assert_eq!(bytes(999_999), "1.00 MB");
+        assert_eq!(bytes(u64::MAX), "18.4 EB");
     }
 
     #[test]
@@ -221,12 +230,19 @@ mod tests {
         assert_eq!(duration(3_780_000), "1h 03m");
         assert_eq!(duration(187_200_000), "2d 04h");
         assert_eq!(short_duration(840), "0.8s");
+        assert_eq!(short_duration(3190), "3.2s");
+        assert_eq!(short_duration(9990), "10s");
         assert_eq!(short_duration(12_000), "12s");
     }
 
     #[test]
-    fn a_hundred_percent_means_all() {
-        assert_eq!(percent(0.999_999), "99 %");
+    fn shares_are_rounded_but_some_is_not_none_and_not_all_is_not_all() {
+        assert_eq!(percent(0.0), "0 %");
+        assert_eq!(percent(1e-9), "<1 %");
+        assert_eq!(percent(0.005), "1 %");
+        assert_eq!(percent(0.099_96), "10 %");
+        assert_eq!(percent(0.994), "99 %");
+        assert_eq!(percent(0.999_999), ">99 %");
         assert_eq!(percent(1.0), "100 %");
         assert_eq!(percent(0.29), "29 %");
         assert_eq!(percent(f64::NAN), "0 %");

@@ -1,9 +1,13 @@
 //! Progress on stderr: a bar where that is a terminal, a plain line every ten seconds elsewhere.
 
+use std::fmt::Write;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+
+use crate::format::{bytes, duration, grouped, percent};
+use crate::text::for_message;
 
 /// How far something has come.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -86,10 +90,10 @@ impl Meter {
 fn draw(bar: &ProgressBar, reading: &Reading) {
     let progress = match reading.total_bytes {
         Some(_) if reading.bytes > 0 => {
-            "{bar:14.cyan/blue} {percent:>3} %  {bytes}  {binary_bytes_per_sec}  {eta} to go  {wide_msg}"
+            "{bar:14.cyan/blue} {share:>5}  {done}  {rate}  {eta} to go  {wide_msg}"
         }
-        Some(_) => "{bar:14.cyan/blue} {percent:>3} %  {wide_msg}",
-        None => "{spinner:.cyan} {bytes}  {binary_bytes_per_sec}  {wide_msg}",
+        Some(_) => "{bar:14.cyan/blue} {share:>5}  {wide_msg}",
+        None => "{spinner:.cyan} {done}  {rate}  {wide_msg}",
     };
     let note = if reading.note.is_empty() {
         ""
@@ -97,33 +101,48 @@ fn draw(bar: &ProgressBar, reading: &Reading) {
         "\n{prefix}"
     };
     if let Ok(style) = ProgressStyle::with_template(&format!("{progress}{note}")) {
+        let style = style
+            .with_key("share", written(|state| percent(state.fraction().into())))
+            .with_key("done", written(|state| bytes(state.pos())))
+            .with_key("rate", written(|state| format!("{}/s", bytes(state.per_sec() as u64))));
         bar.set_style(style.progress_chars("━━╌"));
     }
     bar.set_length(reading.total_bytes.unwrap_or(0).max(reading.bytes));
     bar.set_position(reading.bytes);
-    bar.set_message(format!("{} rows", HumanCount(reading.rows)));
-    bar.set_prefix(reading.note.clone());
+    bar.set_message(format!("{} rows", grouped(reading.rows)));
+    bar.set_prefix(for_message(&reading.note).into_owned());
+}
+
+/// A part of the bar that is written as the same number is elsewhere.
+fn written(
+    part: fn(&ProgressState) -> String,
+) -> impl Fn(&ProgressState, &mut dyn Write) + Clone + Send + Sync + 'static {
+    move |state, out| {
+        // Writing into a String cannot fail.
+        let written = out.write_str(&part(state));
+        debug_assert!(written.is_ok());
+    }
 }
 
 /// One line for a log: how much, of how much, how fast, and what is the matter.
 fn line(reading: &Reading, elapsed: Duration) -> String {
-    let mut line = HumanBytes(reading.bytes).to_string();
+    let mut line = bytes(reading.bytes);
     if let Some(total) = reading.total_bytes.filter(|&total| total > 0) {
-        let percent = reading.bytes.min(total) * 100 / total;
-        line += &format!(" of {} ({percent} %)", HumanBytes(total));
+        let share = percent(reading.bytes as f64 / total as f64);
+        line += &format!(" of {} ({share})", bytes(total));
     }
     let rate = (reading.bytes as f64 / elapsed.as_secs_f64().max(1e-3)) as u64;
     line += &format!(
         ", {} rows, {}/s, for {}",
-        HumanCount(reading.rows),
-        HumanBytes(rate),
-        HumanDuration(elapsed)
+        grouped(reading.rows),
+        bytes(rate),
+        duration(elapsed.as_millis() as u64)
     );
     if let Some(left) = left(reading, elapsed) {
-        line += &format!(", {} to go", HumanDuration(left));
+        line += &format!(", {} to go", duration(left.as_millis() as u64));
     }
     if !reading.note.is_empty() {
-        line += &format!("; {}", reading.note);
+        line += &format!("; {}", for_message(&reading.note));
     }
     line
 }
@@ -142,14 +161,14 @@ mod tests {
     #[test]
     fn a_line_says_how_much_how_fast_and_what_is_the_matter() {
         let reading = Reading {
-            bytes: 3 << 20,
-            total_bytes: Some(4 << 20),
+            bytes: 2_999_852,
+            total_bytes: Some(4_000_000),
             rows: 12_345,
             note: "the queue is full".into(),
         };
         assert_eq!(
             line(&reading, Duration::from_secs(3)),
-            "3.00 MiB of 4.00 MiB (75 %), 12,345 rows, 1.00 MiB/s, for 3 seconds, 1 second to go; the queue is full"
+            "3.00 MB of 4.00 MB (75 %), 12,345 rows, 1.00 MB/s, for 3s, 1s to go; the queue is full"
         );
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use access::SigningArgs;
 use broker::BrokerArgs;
+use cli::format::{self, plural};
 use cli::{Exit, Failure, Meter, OrExit, Reading};
 use engine::chunk::Packing;
 use proto::{JobId, Lane};
@@ -267,22 +268,16 @@ pub fn report(outcome: &Outcome) {
     };
     eprintln!(
         "rowmill: published {} in {}, {} in all, each confirmed by the broker",
-        count(*rows, "row"),
-        count(*chunks, "chunk"),
-        count(*bytes, "byte")
+        plural(*rows, "row"),
+        plural(*chunks, "chunk"),
+        format::bytes(*bytes)
     );
     if *rejects > 0 {
         eprintln!(
             "rowmill: {} left out already; rowmill rejects {job} lists all",
-            count(*rejects, "bad record")
+            plural(*rejects, "bad record")
         );
     }
-}
-
-/// `1 row`, `2 rows`.
-fn count(number: u64, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {noun}{plural}")
 }
 
 fn reading(progress: &Progress) -> Reading {

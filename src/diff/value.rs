@@ -40,11 +40,11 @@ impl Value {
         match self {
             Self::Nothing => String::new(),
             Self::Count(count) => format::grouped(*count),
-            Self::Share(share) => fine_percent(*share),
+            Self::Share(share) => fine_share(*share),
             Self::Number(number) => format::number(*number),
             Self::Decimal(text) => format::grouped_decimal(text).into_owned(),
             Self::Text(text) | Self::Bars(text) => text.clone(),
-            Self::Frequent(text, share) => format!("{text} {}", fine_percent(*share)),
+            Self::Frequent(text, share) => format!("{text} {}", fine_share(*share)),
         }
     }
 
@@ -83,6 +83,14 @@ pub(super) fn beyond_chance(before: f64, after: f64, chance: f64) -> f64 {
     let middle = f64::midpoint(before, after);
     let error = (middle * (1.0 - middle)).max(0.0).sqrt() * chance;
     ((before - after).abs() - 2.0 * error).max(0.0)
+}
+
+/// As [`fine_percent`]; what is not all is never `100.0 %`.
+fn fine_share(share: f64) -> String {
+    match share {
+        0.9995..1.0 => ">99.9 %".to_owned(),
+        share => fine_percent(share),
+    }
 }
 
 /// `0 %`, `0.020 %`, `11.3 %`: fine enough that a small share shows its change.

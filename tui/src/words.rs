@@ -63,13 +63,11 @@ pub fn about(charset: Charset) -> &'static str {
     }
 }
 
-/// A share of a whole, so that some is never shown as none: `0`, `<1 %`, `11 %`.
+/// A share of a whole, so that some is never shown as none, nor most as all: `0`, `<1 %`, `11 %`.
 pub fn share(some: u64, all: u64) -> String {
-    let share = some as f64 / all.max(1) as f64;
     match some {
         0 => "0".to_owned(),
-        _ if share < 0.01 => "<1 %".to_owned(),
-        _ => percent(share),
+        some => percent(some as f64 / all.max(1) as f64),
     }
 }
 
@@ -256,7 +254,8 @@ mod tests {
     fn some_is_never_none_and_not_all_is_never_all() {
         assert_eq!(share(0, 10), "0");
         assert_eq!(share(1, 1_000_000), "<1 %");
-        assert_eq!(share(999_999, 1_000_000), "99 %");
+        assert_eq!(share(9_996, 100_000), "10 %");
+        assert_eq!(share(999_999, 1_000_000), ">99 %");
         assert_eq!(share(0, 0), "0");
     }
 

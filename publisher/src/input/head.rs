@@ -1,5 +1,6 @@
 //! What is known of an input before its records are read, for the job's opening and for people.
 
+use cli::format::percent;
 use engine::Dialect;
 use proto::v1::{Input, Sniffed};
 
@@ -171,10 +172,6 @@ fn flag(what: &str) -> Option<&'static str> {
         "encoding" => Some("--encoding NAME"),
         _ => None,
     }
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.0} %", share * 100.0)
 }
 
 /// A byte as a person would write it down.

@@ -8,8 +8,9 @@ use super::cut_top;
 use super::facts::{Fact, facts};
 use super::pen::{Ink, Pen};
 use super::table::{Cell, Column, table};
-use crate::format::{bytes, count, grouped, percent};
+use crate::format::{bytes, count, grouped};
 use crate::theme::{Theme, Tone};
+use crate::words::share;
 
 const RULES: [Column; 4] = [
     Column::text("COLUMN", 12, 32, 0),
@@ -64,12 +65,7 @@ fn title(theme: Theme, report: &ValidateReport) -> Vec<Ink> {
     );
     let mut title = vec![("Rules".to_owned(), Tone::Strong), (valid, Tone::Plain)];
     if report.invalid > 0 {
-        let share = report.invalid as f64 / report.rows.max(1) as f64;
-        let share = if share < 0.01 {
-            "<1 %".to_owned()
-        } else {
-            percent(share)
-        };
+        let share = share(report.invalid, report.rows);
         let invalid = format!(
             "{}{} invalid, {share}",
             theme.dot(),
