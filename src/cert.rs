@@ -45,14 +45,14 @@ struct New {
 impl Args {
     pub(crate) fn run(self) -> Result<Exit, Failure> {
         let Command::New(new) = self.command;
-        let team = Team::open(&new.dir).or_exit(Exit::Usage)?;
+        let team = Team::open(&new.dir).or_exit_by_cause()?;
         let authority = team.authority();
         if let Some(name) = &new.client {
             let issued = team.client(name, new.scope, new.days);
-            say_client(&authority, &issued.or_exit(Exit::Usage)?);
+            say_client(&authority, &issued.or_exit_by_cause()?);
         } else {
             let issued = team.master(&new.hosts, new.days);
-            say_master(&authority, &issued.or_exit(Exit::Usage)?, &new.hosts[0]);
+            say_master(&authority, &issued.or_exit_by_cause()?, &new.hosts[0]);
         }
         Ok(Exit::Ok)
     }

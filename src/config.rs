@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use broker::BrokerArgs;
 use clap::CommandFactory;
-use cli::{Exit, Failure, OrExit, Origin, Setting, Settings};
+use cli::{Exit, Failure, OrExit, OrUnwritable, Origin, STDOUT, Setting, Settings};
 use serde::Serialize;
 
 use crate::command::Command;
@@ -52,14 +52,14 @@ impl Args {
         let mut out = std::io::stdout().lock();
         if self.json {
             for setting in all {
-                json_line(&mut out, &SettingJson::from(setting)).or_exit(Exit::Usage)?;
+                json_line(&mut out, &SettingJson::from(setting)).or_unwritable(STDOUT)?;
             }
         } else {
             let mut table = Table::new(&COLUMNS);
             for setting in all {
                 table.row(cells(setting));
             }
-            table.write(&mut out, width()).or_exit(Exit::Usage)?;
+            table.write(&mut out, width()).or_unwritable(STDOUT)?;
             match settings.path() {
                 Some(path) if path.is_file() => {}
                 Some(path) => {
@@ -68,7 +68,7 @@ impl Args {
                 None => {}
             }
         }
-        out.flush().or_exit(Exit::Usage)?;
+        out.flush().or_unwritable(STDOUT)?;
         Ok(Exit::Ok)
     }
 }

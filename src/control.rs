@@ -1,7 +1,7 @@
 //! `rowmill cancel`, `pause` and `resume`: whether a job's chunks are run.
 
 use access::{Client, MasterArgs};
-use cli::{Exit, Failure, OrExit};
+use cli::{Exit, Failure, OrUnwritable, STDOUT};
 use proto::v1::{CancelJobRequest, Job, PauseJobRequest, ResumeJobRequest};
 
 use crate::output::{JobJson, json_line, state_name};
@@ -56,7 +56,7 @@ impl Args {
     fn say(&self, job: Option<Job>) -> Result<Exit, Failure> {
         let job = job.unwrap_or_default();
         if self.json {
-            json_line(&mut std::io::stdout(), &JobJson::from(job)).or_exit(Exit::Usage)?;
+            json_line(&mut std::io::stdout(), &JobJson::from(job)).or_unwritable(STDOUT)?;
         } else {
             eprintln!("rowmill: job {} is {}", job.job_id, state_name(job.state()));
         }

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use access::MasterArgs;
-use cli::{Exit, Failure, OrExit};
+use cli::{Exit, Failure, OrUnwritable, STDOUT};
 use proto::v1::{
     DeadChunkInfo, DeadState, DropDeadRequest, GetDeadRequest, GetDeadResponse, ListDeadRequest,
     ReplayDeadRequest,
@@ -120,7 +120,7 @@ impl Args {
                     return write(&DeadBodyJson::from(shown));
                 }
                 let mut out = std::io::stdout().lock();
-                show(&mut out, &shown).or_exit(Exit::Usage)?;
+                show(&mut out, &shown).or_unwritable(STDOUT)?;
                 Ok(Exit::Ok)
             }
             Verb::Replay { job, seqs } => {
@@ -162,7 +162,7 @@ async fn list(mut client: access::Client, job_id: String, json: bool) -> Result<
         listed += page.dead.len();
         for dead in page.dead {
             if json {
-                json_line(&mut out, &DeadJson::from(dead)).or_exit(Exit::Usage)?;
+                json_line(&mut out, &DeadJson::from(dead)).or_unwritable(STDOUT)?;
             } else {
                 table.row(cells(&dead));
             }
@@ -175,9 +175,9 @@ async fn list(mut client: access::Client, job_id: String, json: bool) -> Result<
     if listed == 0 {
         eprintln!("rowmill: no dead chunks");
     } else if !json {
-        table.write(&mut out, width()).or_exit(Exit::Usage)?;
+        table.write(&mut out, width()).or_unwritable(STDOUT)?;
     }
-    out.flush().or_exit(Exit::Usage)?;
+    out.flush().or_unwritable(STDOUT)?;
     Ok(Exit::Ok)
 }
 
@@ -243,7 +243,7 @@ fn state_name(state: DeadState) -> &'static str {
 
 /// Answers a script.
 fn write(json: &impl Serialize) -> Result<Exit, Failure> {
-    json_line(&mut std::io::stdout(), json).or_exit(Exit::Usage)?;
+    json_line(&mut std::io::stdout(), json).or_unwritable(STDOUT)?;
     Ok(Exit::Ok)
 }
 

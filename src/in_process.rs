@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use access::Client;
 use broker::{Broker, Limit, Memory, Queue};
-use cli::{Exit, Failure, OrExit};
+use cli::{Exit, Failure, OrExit, OrUnwritable};
 use hyper_util::rt::TokioIo;
 use master::{Keep, Listen, MasterError, Place};
 use telemetry::Watched;
@@ -58,10 +58,12 @@ impl InProcess {
     ) -> Result<Self, Failure> {
         let broker = Broker::Memory(Memory::default().with_limit(Queue::Tasks, WAITING));
         let shutdown = CancellationToken::new();
-        let spill = tempfile::Builder::new()
-            .prefix("rowmill-")
-            .tempdir()
-            .or_exit(Exit::Usage)?;
+        let place = std::env::temp_dir();
+        let spill = tempfile::Builder::new().prefix("rowmill-").tempdir();
+        let spill = spill.or_unwritable(format_args!(
+            "a temporary directory in {} (the variable TMPDIR names another place)",
+            place.display()
+        ))?;
         // A client makes one connection; a second one would wait for the first to be accepted.
         let (pipes, accepted) = mpsc::channel(1);
         let mut roles = JoinSet::new();
@@ -90,7 +92,7 @@ impl InProcess {
         };
         let stop = shutdown.clone();
         roles.spawn(async move { Ok(worker::run(worker, stop).await?) });
-        let client = connect(pipes).await.or_exit(Exit::Usage)?;
+        let client = connect(pipes).await.or_exit(Exit::Defect)?;
         Ok(Self {
             broker,
             client,
@@ -103,9 +105,10 @@ impl InProcess {
     /// Waits until a role ends before its time, and says why.
     pub(crate) async fn failed(&mut self) -> Failure {
         match self.roles.join_next().await {
-            Some(Ok(Err(error))) => Failure::new(Exit::Usage, error),
-            Some(Err(panic)) => Failure::new(Exit::Usage, panic),
-            Some(Ok(Ok(()))) | None => Failure::message(Exit::Usage, "a role ended too early"),
+            Some(Ok(Err(RoleError::Master(error)))) => master::failure(error),
+            Some(Ok(Err(RoleError::Worker(error)))) => worker::failure(error),
+            Some(Err(panic)) => Failure::new(Exit::Defect, panic),
+            Some(Ok(Ok(()))) | None => Failure::message(Exit::Defect, "a role ended too early"),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use access::MasterArgs;
-use cli::{Exit, Failure, OrExit};
+use cli::{Exit, Failure, OrUnwritable, STDOUT};
 use proto::v1::{Job, ListJobsRequest};
 use tui::format;
 
@@ -43,7 +43,7 @@ impl Args {
         let left_out = total.saturating_sub(jobs.len() as u64);
         if self.json {
             for job in jobs {
-                json_line(&mut out, &JobJson::from(job)).or_exit(Exit::Usage)?;
+                json_line(&mut out, &JobJson::from(job)).or_unwritable(STDOUT)?;
             }
         } else if jobs.is_empty() {
             eprintln!("rowmill: no jobs yet; publish one with: cat data.csv | rowmill publish -");
@@ -52,13 +52,13 @@ impl Args {
             for job in &jobs {
                 table.row(cells(job));
             }
-            table.write(&mut out, width()).or_exit(Exit::Usage)?;
+            table.write(&mut out, width()).or_unwritable(STDOUT)?;
             say_gone(&jobs);
         }
         if left_out > 0 {
             eprintln!("rowmill: {left_out} more; --limit N lists more of them");
         }
-        out.flush().or_exit(Exit::Usage)?;
+        out.flush().or_unwritable(STDOUT)?;
         Ok(Exit::Ok)
     }
 

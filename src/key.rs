@@ -24,7 +24,7 @@ enum Command {
 impl Args {
     pub(crate) fn run(self) -> Result<Exit, Failure> {
         let Command::New { file } = self.command;
-        SigningKey::create(&file).or_exit(Exit::Usage)?;
+        SigningKey::create(&file).or_exit_by_cause()?;
         let file = file.display();
         eprintln!("rowmill publish and rowmill worker are given --signing-key-file {file}");
         Ok(Exit::Ok)

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::CommandFactory;
-use cli::{Exit, Failure, OrExit};
+use cli::{Exit, Failure, OrUnwritable};
 
 /// Write manual pages, one for each command
 #[derive(Debug, clap::Args)]
@@ -15,10 +15,11 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn run(self) -> Result<Exit, Failure> {
-        std::fs::create_dir_all(&self.directory).or_exit(Exit::Usage)?;
+        let name = self.directory.display();
+        std::fs::create_dir_all(&self.directory).or_unwritable(&name)?;
         let command = crate::command::Command::command();
-        clap_mangen::generate_to(command, &self.directory).or_exit(Exit::Usage)?;
-        eprintln!("rowmill: man {}/rowmill.1", self.directory.display());
+        clap_mangen::generate_to(command, &self.directory).or_unwritable(&name)?;
+        eprintln!("rowmill: man {}/rowmill.1", name);
         Ok(Exit::Ok)
     }
 }

@@ -156,7 +156,7 @@ impl Args {
         }
         let config = tui::Config::new(tui::Source::Client(client));
         let watched = tui::run(config, CancellationToken::new()).await;
-        watched.or_exit(Exit::Usage)
+        watched.map_err(tui::failure)
     }
 
     /// Whether the terminal is the dashboard's.
@@ -210,7 +210,7 @@ impl Args {
         };
         let commands = Commands {
             allowed,
-            program: std::env::current_exe().or_exit(Exit::Usage)?,
+            program: std::env::current_exe().or_exit(Exit::Defect)?,
             args: vec!["worker".into()],
             memory_mib: None,
         };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::MasterArgs;
-use cli::{Exit, Failure, Meter, OrExit};
+use cli::{Exit, Failure, Meter, OrUnwritable, STDOUT};
 use engine::validate::propose;
 use proto::v1::GetJobResponse;
 use publisher::{InputArgs, Work, say_described};
@@ -64,7 +64,7 @@ impl Args {
         let schema = propose(profile, &response.columns, self.bounds);
         let mut out = std::io::stdout().lock();
         let written = serde_json::to_writer_pretty(&mut out, &schema).map_err(std::io::Error::from);
-        written.and_then(|()| writeln!(out)).or_exit(Exit::Usage)?;
+        written.and_then(|()| writeln!(out)).or_unwritable(STDOUT)?;
         Ok(Exit::Ok)
     }
 

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use cli::{Exit, Failure, OrExit};
+use cli::{Exit, Failure, OrExit, OrUnwritable, STDOUT};
 use engine::columns::shown;
 use publisher::{FormatArgs, InputError, Look, Source, expand, look, write_look};
 use serde::Serialize;
@@ -47,7 +47,7 @@ impl Args {
         for (at, source) in sources.into_iter().enumerate() {
             let wanted = self.format.wanted(vec![source.clone()]);
             let looking = tokio::task::spawn_blocking(move || look(&wanted));
-            let seen = looking.await.or_exit(Exit::UnreadableInput)?;
+            let seen = looking.await.or_exit(Exit::Defect)?;
             let seen = seen.map_err(failure)?;
             let mut out = std::io::stdout().lock();
             let written = if self.json {
@@ -56,7 +56,7 @@ impl Args {
                 let title = several.then_some(at > 0);
                 write_human(&mut out, &source, &seen, title)
             };
-            written.and_then(|()| out.flush()).or_exit(Exit::Usage)?;
+            written.and_then(|()| out.flush()).or_unwritable(STDOUT)?;
         }
         Ok(Exit::Ok)
     }

@@ -1,9 +1,10 @@
 //! `rowmill token new`: a token for somebody, and the line that lets a master know it.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use access::{Entry, Scope, Token, append, create_secret};
-use cli::{Exit, Failure, OrExit};
+use cli::{Exit, Failure, OrExit, OrUnwritable, STDOUT};
 
 /// Make tokens, by which people and scripts prove to a master who they are
 #[derive(Debug, clap::Args)]
@@ -42,13 +43,13 @@ impl Args {
             tokens,
             out,
         } = self.command;
-        let token = Token::generate().or_exit(Exit::Usage)?;
+        let token = Token::generate().or_exit(Exit::Defect)?;
         let entry = Entry::new(&token, scope, &name).or_exit(Exit::Usage)?;
         // What cannot be told to anybody must not be let in.
         let told = out.as_deref().map(|path| tell(path, &token)).transpose();
-        told.or_exit(Exit::Usage)?;
+        told.or_exit_by_cause()?;
         match &tokens {
-            Some(path) => append(path, &entry).or_exit(Exit::Usage)?,
+            Some(path) => append(path, &entry).or_exit_by_cause()?,
             None => eprintln!("for the master's file of tokens: {}", entry.line()),
         }
         match &out {
@@ -56,7 +57,7 @@ impl Args {
                 "{name} has the scope {scope} with --token-file {}",
                 path.display()
             ),
-            None => println!("{}", token.secret()),
+            None => writeln!(std::io::stdout(), "{}", token.secret()).or_unwritable(STDOUT)?,
         }
         Ok(Exit::Ok)
     }

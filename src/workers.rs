@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use access::MasterArgs;
-use cli::{Exit, Failure, OrExit};
+use cli::{Exit, Failure, OrUnwritable, STDOUT};
 use proto::v1::{Heartbeat, ListWorkersRequest, Worker, WorkerState};
 use serde::Serialize;
 use tui::format;
@@ -69,7 +69,7 @@ impl Args {
         let mut out = std::io::stdout().lock();
         if self.json {
             for worker in workers {
-                json_line(&mut out, &WorkerJson::from(worker)).or_exit(Exit::Usage)?;
+                json_line(&mut out, &WorkerJson::from(worker)).or_unwritable(STDOUT)?;
             }
         } else if workers.is_empty() {
             eprintln!("rowmill: no workers yet; start one with: rowmill worker");
@@ -78,9 +78,9 @@ impl Args {
             for worker in &workers {
                 table.row(cells(worker));
             }
-            table.write(&mut out, width()).or_exit(Exit::Usage)?;
+            table.write(&mut out, width()).or_unwritable(STDOUT)?;
         }
-        out.flush().or_exit(Exit::Usage)?;
+        out.flush().or_unwritable(STDOUT)?;
         Ok(Exit::Ok)
     }
 }
@@ -95,7 +95,7 @@ fn cells(worker: &Worker) -> [String; 10] {
         beat.lane,
         beat.threads.to_string(),
         beat.in_hand.len().to_string(),
-        format::grouped(worker.rows_per_s.max(0.0) as u64),
+        format::rate(worker.rows_per_s, usize::MAX),
         format::grouped(beat.rows),
         format::grouped(beat.failures),
         format!("{} ago", format::duration(age_ms)),

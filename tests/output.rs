@@ -108,7 +108,7 @@ fn a_page_that_cannot_be_written_is_said_and_the_result_still_printed() {
     let mut command = rowmill();
     command.args(["run", "-", "--html", "/nonexistent/page.html"]);
     let output = run_with_input(&mut command, before().as_bytes());
-    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(output.status.code(), Some(8));
     assert!(stdout(&output).starts_with("column"));
     assert!(
         stderr(&output).contains("cannot write /nonexistent/page.html"),
@@ -212,4 +212,107 @@ fn diff_of_what_is_no_profile_names_the_file() {
         said.contains("x.json: not a profile that --json wrote: missing field"),
         "{said}"
     );
+}
+
+/// A full disk, a directory that is not there: exit code 8, and a message with the name of what was to be
+/// written and the system's reason.
+#[test]
+fn a_failed_write_has_a_code_of_its_own_and_names_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let [json, other] = profiles(directory.path());
+    let (json, other) = (json.to_str().unwrap(), other.to_str().unwrap());
+    let csv = directory.path().join("in.csv");
+    std::fs::write(&csv, "a,b\n1,2\n3\n").unwrap();
+    let csv = csv.to_str().unwrap();
+    let master = [
+        "master",
+        "--listen",
+        "127.0.0.1:0",
+        "--data",
+        "/dev/full/data",
+    ];
+    for (args, is_on_stdout, name) in [
+        (&["run", csv][..], true, "standard output"),
+        (&["run", csv, "--json"], true, "standard output"),
+        (&["run", csv, "--csv"], true, "standard output"),
+        (&["run", csv, "--markdown"], true, "standard output"),
+        (&["run", csv, "--", "cat"], true, "standard output"),
+        (&["publish", csv, "--dry-run"], true, "standard output"),
+        (&["sniff", csv], true, "standard output"),
+        (&["sniff", csv, "--json"], true, "standard output"),
+        (&["schema", csv], true, "standard output"),
+        (&["diff", json, other], true, "standard output"),
+        (&["config"], true, "standard output"),
+        (&["token", "new", "ada"], true, "standard output"),
+        (
+            &["run", csv, "-o", "/dev/full", "--", "cat"],
+            false,
+            "/dev/full",
+        ),
+        (
+            &["run", csv, "-o", "/nonexistent/x", "--", "cat"],
+            false,
+            "/nonexistent/x",
+        ),
+        (&["run", csv, "--rejects", "/dev/full"], false, "/dev/full"),
+        (&["run", csv, "--html", "/dev/full"], false, "/dev/full"),
+        (&["man", "/dev/full/man"], false, "/dev/full/man"),
+        (
+            &["key", "new", "/nonexistent/key"],
+            false,
+            "/nonexistent/key",
+        ),
+        (
+            &["token", "new", "ada", "--out", "/nonexistent/t"],
+            false,
+            "/nonexistent/t",
+        ),
+        (
+            &["cert", "new", "host", "--dir", "/dev/full/c"],
+            false,
+            "/dev/full/c",
+        ),
+        (&master, false, "/dev/full/data"),
+    ] {
+        let mut command = rowmill();
+        command.args(args);
+        if is_on_stdout {
+            command.stdout(std::fs::File::create("/dev/full").unwrap());
+        }
+        let output = command.output().unwrap();
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(8), "{args:?}: {said}");
+        let reasons = ["No space left on device", "No such file", "Not a directory"];
+        let says_why = reasons.iter().any(|reason| said.contains(reason));
+        assert!(said.contains(name) && says_why, "{args:?}: {said}");
+    }
+    let mut command = rowmill();
+    let output = command.args(["run", csv]).env("TMPDIR", "/nonexistent/tmp");
+    let output = output.output().unwrap();
+    assert_eq!(output.status.code(), Some(8), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("/nonexistent/tmp"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn a_reader_that_closed_the_pipe_is_no_failure() {
+    let directory = tempfile::tempdir().unwrap();
+    let csv = directory.path().join("in.csv");
+    std::fs::write(&csv, before()).unwrap();
+    for more in [&[][..], &["--json"], &["--csv"], &["--", "cat"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = rowmill();
+        let output = command.arg("run").arg(&csv).args(more).stdout(writer);
+        let output = output.output().unwrap();
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{more:?}: {}",
+            stderr(&output)
+        );
+    }
 }

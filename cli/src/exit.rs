@@ -23,6 +23,12 @@ pub enum Exit {
     NoWorkers = 6,
     /// Cancelled, by a person or by a signal.
     Cancelled = 7,
+    /// A file or standard output cannot be written, or a master's files not be used: a full disk, no
+    /// permission, a broken disk.
+    Unwritable = 8,
+    /// A defect of rowmill, like a panic; or the system refuses a thread or a process. The number is
+    /// `EX_SOFTWARE` of `sysexits.h`.
+    Defect = 70,
 }
 
 impl Exit {
@@ -85,6 +91,25 @@ impl fmt::Display for Failure {
     }
 }
 
+/// What standard output is called in messages.
+pub const STDOUT: &str = "standard output";
+
+/// A failed write: where to, and what the system said.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {name}: {source}")]
+pub struct WriteError {
+    /// The file, or [`STDOUT`].
+    pub name: String,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        Self::new(Exit::Unwritable, error)
+    }
+}
+
 /// Gives a result's error its exit code.
 pub trait OrExit<T> {
     /// Turns an error into a [`Failure`] that exits with `exit`.
@@ -93,11 +118,51 @@ pub trait OrExit<T> {
     ///
     /// The same errors, with the code.
     fn or_exit(self, exit: Exit) -> Result<T, Failure>;
+
+    /// Of what makes files: exits with [`Exit::Unwritable`] where the system refused one, and with
+    /// [`Exit::Usage`] where what was asked for cannot be made.
+    ///
+    /// # Errors
+    ///
+    /// The same errors, with the code.
+    fn or_exit_by_cause(self) -> Result<T, Failure>;
+}
+
+/// Gives a failed write its message and its exit code.
+pub trait OrUnwritable<T> {
+    /// Turns an error of writing to `name`, a file or [`STDOUT`], into a [`Failure`].
+    ///
+    /// # Errors
+    ///
+    /// The same errors, with the name and the code.
+    fn or_unwritable(self, name: impl fmt::Display) -> Result<T, Failure>;
+}
+
+impl<T> OrUnwritable<T> for io::Result<T> {
+    fn or_unwritable(self, name: impl fmt::Display) -> Result<T, Failure> {
+        self.map_err(|source| {
+            let name = name.to_string();
+            WriteError { name, source }.into()
+        })
+    }
 }
 
 impl<T, E: Into<anyhow::Error>> OrExit<T> for Result<T, E> {
     fn or_exit(self, exit: Exit) -> Result<T, Failure> {
         self.map_err(|error| Failure::new(exit, error))
+    }
+
+    fn or_exit_by_cause(self) -> Result<T, Failure> {
+        self.map_err(|error| {
+            let error = error.into();
+            let is_system = error.chain().any(|cause| cause.is::<io::Error>());
+            let exit = if is_system {
+                Exit::Unwritable
+            } else {
+                Exit::Usage
+            };
+            Failure::new(exit, error)
+        })
     }
 }
 
@@ -126,5 +191,7 @@ mod tests {
         let error =
             anyhow::Error::new(io::Error::from(io::ErrorKind::BrokenPipe)).context("writing");
         assert!(Failure::new(Exit::Usage, error).is_broken_pipe());
+        let closed: io::Result<()> = Err(io::ErrorKind::BrokenPipe.into());
+        assert!(closed.or_unwritable(STDOUT).unwrap_err().is_broken_pipe());
     }
 }

@@ -12,7 +12,7 @@ mod spreadsheet;
 pub mod text;
 mod xdg;
 
-pub use exit::{Exit, Failure, OrExit};
+pub use exit::{Exit, Failure, OrExit, OrUnwritable, STDOUT, WriteError};
 pub use log::{Log, LogArgs, LogFormat};
 pub use meter::{Meter, Reading};
 pub use process::run;

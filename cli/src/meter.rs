@@ -104,7 +104,10 @@ fn draw(bar: &ProgressBar, reading: &Reading) {
         let style = style
             .with_key("share", written(|state| percent(state.fraction().into())))
             .with_key("done", written(|state| bytes(state.pos())))
-            .with_key("rate", written(|state| format!("{}/s", bytes(state.per_sec() as u64))));
+            .with_key(
+                "rate",
+                written(|state| format!("{}/s", bytes(state.per_sec() as u64))),
+            );
         bar.set_style(style.progress_chars("━━╌"));
     }
     bar.set_length(reading.total_bytes.unwrap_or(0).max(reading.bytes));

@@ -1,5 +1,6 @@
 //! One process from start to exit code: runtime, signals.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,7 +13,8 @@ use crate::{Exit, Failure};
 /// Runs `command` to its exit code.
 ///
 /// The first SIGINT or SIGTERM cancels the token that `command` was given; a second one ends the
-/// process at once with 130. An error is one line on stderr. A closed pipe is no error.
+/// process at once with 130. An error is one line on stderr. A closed pipe is no error; a panic exits
+/// with [`Exit::Defect`].
 pub fn run<F>(log: Log, command: impl FnOnce(CancellationToken) -> F) -> ExitCode
 where
     F: Future<Output = Result<Exit, Failure>>,
@@ -23,19 +25,25 @@ where
         .build()
     {
         Ok(runtime) => runtime,
-        Err(error) => return report(&Failure::new(Exit::Usage, error)),
+        Err(error) => return report(&Failure::new(Exit::Defect, error)),
     };
-    let outcome = runtime.block_on(async {
-        let shutdown = CancellationToken::new();
-        tokio::spawn(watch_signals(shutdown.clone()));
-        command(shutdown).await
-    });
+    let running = || {
+        runtime.block_on(async {
+            let shutdown = CancellationToken::new();
+            tokio::spawn(watch_signals(shutdown.clone()));
+            command(shutdown).await
+        })
+    };
+    // Nothing of what a panic may have left half done is used again: the process ends.
+    let outcome = panic::catch_unwind(AssertUnwindSafe(running));
     // A read of standard input cannot be called back; the process does not wait for it.
     runtime.shutdown_background();
     match outcome {
-        Ok(exit) => ExitCode::from(exit as u8),
-        Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
-        Err(failure) => report(&failure),
+        Ok(Ok(exit)) => ExitCode::from(exit as u8),
+        Ok(Err(failure)) if failure.is_broken_pipe() => ExitCode::SUCCESS,
+        Ok(Err(failure)) => report(&failure),
+        // The panic has said where it was.
+        Err(_) => ExitCode::from(Exit::Defect as u8),
     }
 }
 
@@ -64,5 +72,18 @@ async fn watch_signals(shutdown: CancellationToken) {
             std::process::exit(130);
         }
         shutdown.cancel();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_has_an_exit_code_of_its_own() {
+        let code = run(Log::Silent, async |_| -> Result<Exit, Failure> {
+            panic!("as a defect would")
+        });
+        assert_eq!(code, ExitCode::from(70));
     }
 }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::keep::Keep;
 use crate::run::{Config, Listen, MasterError, Place};
+use crate::store::StoreError;
 
 /// Collect what workers make of chunks, and answer those who ask
 #[derive(Debug, clap::Args)]
@@ -93,11 +94,8 @@ impl Args {
     /// What ended it, other than `shutdown`, with the exit code that it deserves.
     pub async fn run(self, shutdown: CancellationToken) -> Result<Exit, Failure> {
         let config = self.config().await.or_exit(Exit::Usage)?;
-        match crate::run(config, shutdown).await {
-            Ok(()) => Ok(Exit::Ok),
-            Err(error @ MasterError::Broker(_)) => Err(Failure::new(Exit::Unreachable, error)),
-            Err(error) => Err(Failure::new(Exit::Usage, error)),
-        }
+        let ended = crate::run(config, shutdown).await;
+        ended.map(|()| Exit::Ok).map_err(failure)
     }
 
     /// Binds the socket and reads the rest.
@@ -130,6 +128,18 @@ impl Args {
         let listener = TcpListener::bind(&addresses[..]).await.map_err(failed)?;
         Ok(Listen::Tcp(listener, gate))
     }
+}
+
+/// Why a master ended, with the exit code that it deserves.
+pub fn failure(error: MasterError) -> Failure {
+    let exit = match &error {
+        MasterError::Broker(_) | MasterError::Serve(_) => Exit::Unreachable,
+        MasterError::Tls(_)
+        | MasterError::Store(StoreError::InUse { .. } | StoreError::Newer { .. }) => Exit::Usage,
+        MasterError::Store(_) => Exit::Unwritable,
+        MasterError::Reflection(_) | MasterError::Machinery(_) => Exit::Defect,
+    };
+    Failure::new(exit, error)
 }
 
 /// Where a master remembers, where nobody says: `rowmill` in `XDG_DATA_HOME`, or in `~/.local/share`.

@@ -29,7 +29,7 @@ mod view;
 mod watch;
 mod workers;
 
-pub use args::{Args, default_data};
+pub use args::{Args, default_data, failure};
 pub use arrival::{Arrival, ArrivalError, Death};
 pub use batch::{BATCH, Batch};
 pub use job::{Expired, Job, Tally};

@@ -1,12 +1,13 @@
 //! The publisher's command line.
 
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
 use access::SigningArgs;
 use broker::BrokerArgs;
 use cli::format::{self, plural};
-use cli::{Exit, Failure, Meter, OrExit, Reading};
+use cli::{Exit, Failure, Meter, OrExit, OrUnwritable, Reading, STDOUT};
 use engine::chunk::Packing;
 use proto::{JobId, Lane};
 use telemetry::TraceArgs;
@@ -228,9 +229,12 @@ impl Args {
         if self.input.is_dry_run() {
             return self.input.dry_run(&self.work(), shutdown).await;
         }
+        let mut printed = Ok(());
+        let print_id = |job| printed = print_id(job);
         let outcome = self.publish(print_id, None, shutdown).await?;
         report(&outcome);
-        Ok(Exit::Ok)
+        // The job is what counts: also where the id cannot be printed, all of it is published.
+        printed.map(|()| Exit::Ok)
     }
 }
 
@@ -242,12 +246,8 @@ pub fn say_described(progress: &Progress, is_quiet: bool) {
     }
 }
 
-/// A reader that closed the pipe does not stop the publish: the job is what counts.
-fn print_id(job: JobId) {
-    use std::io::Write;
-    if let Err(error) = writeln!(std::io::stdout(), "{job}") {
-        tracing::debug!(%error, "nobody reads the id");
-    }
+fn print_id(job: JobId) -> Result<(), Failure> {
+    writeln!(std::io::stdout(), "{job}").or_unwritable(STDOUT)
 }
 
 /// Says on stderr what was published.
@@ -312,12 +312,14 @@ pub fn failure(error: PublishError) -> Failure {
         PublishError::Input(InputError::Dialect(_) | InputError::UnionOfNameless { .. }) => {
             Exit::Usage
         }
+        PublishError::Input(InputError::Spool { .. })
+        | PublishError::Journal(JournalError::Io { .. })
+        | PublishError::Resume(ResumeError::Journal(JournalError::Io { .. })) => Exit::Unwritable,
         PublishError::Resume(ResumeError::Changed { .. })
         | PublishError::Input(_)
-        | PublishError::Unsealed { .. }
-        | PublishError::Panic(_)
-        | PublishError::Journal(JournalError::Io { .. }) => Exit::UnreadableInput,
+        | PublishError::Unsealed { .. } => Exit::UnreadableInput,
         PublishError::Resume(_) | PublishError::Journal(_) | PublishError::Schema(_) => Exit::Usage,
+        PublishError::Panic(_) => Exit::Defect,
         PublishError::Broker(_) => Exit::Unreachable,
         PublishError::Interrupted { .. } => Exit::Cancelled,
     };

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use cli::{Exit, Failure, Meter, OrExit, Reading as Shown};
+use cli::{Exit, Failure, Meter, OrExit, OrUnwritable, Reading as Shown, STDOUT};
 use engine::operation::{Observed, observe};
 use engine::split::Limits;
 use engine::validate::{SchemaError, Seen};
@@ -64,16 +64,16 @@ pub(crate) async fn dry_run(
         tried
     });
     let tried = tokio::select! {
-        tried = trying => tried.or_exit(Exit::UnreadableInput)?,
+        tried = trying => tried.or_exit(Exit::Defect)?,
         () = shutdown.cancelled() => return Err(Failure::message(Exit::Cancelled, "interrupted")),
     };
-    let read = reading.await.or_exit(Exit::UnreadableInput)?;
+    let read = reading.await.or_exit(Exit::Defect)?;
     read.map_err(|error| failure(PublishError::Input(error)))?;
     if let Some(error) = tried.unfit {
         return Err(failure(PublishError::Schema(error)));
     }
     let mut out = std::io::stdout().lock();
-    tried.write(&mut out).or_exit(Exit::Usage)?;
+    tried.write(&mut out).or_unwritable(STDOUT)?;
     Ok(Exit::Ok)
 }
 

@@ -11,7 +11,7 @@ mod write;
 use std::path::Path;
 
 use access::MasterArgs;
-use cli::{Exit, Failure, OrExit};
+use cli::{Exit, Failure, OrUnwritable, STDOUT};
 use proto::v1::GetJobResponse;
 use tui::text::{Charset, for_message};
 
@@ -57,7 +57,7 @@ impl Args {
             let charset = Charset::from_env();
             write::table(&mut out, &changes, self.all, width(), charset)
         };
-        written.or_exit(Exit::Usage)?;
+        written.or_unwritable(STDOUT)?;
         if self.exit_code && !changes.is_empty() {
             Ok(Exit::DIFFERENT)
         } else {

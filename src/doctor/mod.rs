@@ -5,12 +5,14 @@ mod disk;
 mod finding;
 mod master;
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use ::broker::{BrokerArgs, Need};
 use access::MasterArgs;
-use cli::{Exit, Failure, OrExit};
+use cli::{Exit, Failure, OrExit, OrUnwritable, STDOUT};
 
+use crate::output::json_line;
 use finding::{Finding, Verdict};
 
 /// Look at the broker, the master and this host's disk, and say what to mend and how
@@ -80,13 +82,14 @@ impl Args {
 }
 
 fn say(findings: &[Finding], json: bool) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
     for finding in findings {
-        if json {
-            let line = serde_json::to_string(finding).or_exit(Exit::Usage)?;
-            println!("{line}");
+        let written = if json {
+            json_line(&mut out, finding)
         } else {
-            println!("{finding}");
-        }
+            writeln!(out, "{finding}")
+        };
+        written.or_unwritable(STDOUT)?;
     }
     let wrong = |verdict| findings.iter().filter(|f| f.verdict == verdict).count();
     let (failed, warned) = (wrong(Verdict::Fail), wrong(Verdict::Warn));

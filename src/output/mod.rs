@@ -19,7 +19,7 @@ mod table;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
-use cli::{Exit, Failure, Formulas, OrExit, Spreadsheet};
+use cli::{Exit, Failure, Formulas, OrUnwritable, STDOUT, Spreadsheet};
 use proto::v1::{GetJobResponse, Job, JobState};
 
 use crate::spreadsheet::SpreadsheetArgs;
@@ -83,7 +83,7 @@ impl OutputArgs {
         } else {
             self.shape.write(&mut out, response)
         };
-        written.and_then(|()| out.flush()).or_exit(Exit::Usage)?;
+        written.and_then(|()| out.flush()).or_unwritable(STDOUT)?;
         self.report(response)
     }
 
@@ -176,10 +176,7 @@ impl Shape {
 }
 
 fn write_page(file: &std::path::Path, response: &GetJobResponse) -> Result<(), Failure> {
-    std::fs::write(file, html::page(response)).map_err(|error| {
-        let message = format!("cannot write {}: {error}", file.display());
-        Failure::message(Exit::Usage, message)
-    })
+    std::fs::write(file, html::page(response)).or_unwritable(file.display())
 }
 
 /// Columns of the terminal. Where stdout is none: what COLUMNS says, else no bound.

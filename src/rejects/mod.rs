@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use access::Client;
 use access::MasterArgs;
-use cli::{Exit, Failure, OrExit};
+use cli::{Exit, Failure, OrUnwritable, STDOUT};
 use proto::v1::{GetJobResponse, ListRejectsRequest, Reject, Violation};
 use serde::Serialize;
 
@@ -131,9 +131,12 @@ impl Args {
 
     fn place<'p>(&'p self, job: &'p GetJobResponse) -> Result<Place<'p>, Failure> {
         Ok(match &self.output {
-            Some(path) if self.json => Place::Json(Box::new(BufWriter::new(create(path)?))),
+            Some(path) if self.json => Place::Json(
+                path.display().to_string(),
+                Box::new(BufWriter::new(create(path)?)),
+            ),
             Some(path) => Place::Csv(Sheets::new(job, Target::File(path), self.safe)?),
-            None if self.json => Place::Json(Box::new(io::stdout())),
+            None if self.json => Place::Json(STDOUT.to_owned(), Box::new(io::stdout())),
             None if self.csv => Place::Csv(Sheets::new(job, Target::Stdout, self.safe)?),
             None if job.validate.is_some() => Place::Rules(Table::new(&RULE_COLUMNS)),
             None => Place::Table(Table::new(&COLUMNS)),
@@ -187,20 +190,14 @@ pub(crate) async fn export_csv(
 }
 
 fn create(path: &Path) -> Result<File, Failure> {
-    File::create(path).map_err(|error| cannot_write(path, &error))
-}
-
-fn cannot_write(path: &Path, error: &io::Error) -> Failure {
-    Failure::message(
-        Exit::Usage,
-        format!("cannot write {}: {error}", path.display()),
-    )
+    File::create(path).or_unwritable(path.display())
 }
 
 /// Where bad records go.
 enum Place<'p> {
     Csv(Sheets<'p>),
-    Json(Box<dyn Write + Send>),
+    /// What it is called, and where it is.
+    Json(String, Box<dyn Write + Send>),
     Table(Table),
     Rules(Table),
 }
@@ -209,7 +206,7 @@ impl Place<'_> {
     fn take(&mut self, reject: &Reject) -> Result<(), Failure> {
         match self {
             Self::Csv(sheets) => sheets.write(reject),
-            Self::Json(out) => write_json(out, reject).or_exit(Exit::Usage),
+            Self::Json(name, out) => write_json(out, reject).or_unwritable(name),
             Self::Table(table) => {
                 table.row(cells(reject));
                 Ok(())
@@ -227,12 +224,12 @@ impl Place<'_> {
     fn finish(self) -> Result<Vec<PathBuf>, Failure> {
         match self {
             Self::Csv(sheets) => return sheets.finish(),
-            Self::Json(mut out) => out.flush().or_exit(Exit::Usage)?,
+            Self::Json(name, mut out) => out.flush().or_unwritable(name)?,
             Self::Table(table) | Self::Rules(table) if table.is_empty() => {}
             Self::Table(table) | Self::Rules(table) => {
                 let mut out = io::stdout();
-                table.write(&mut out, width()).or_exit(Exit::Usage)?;
-                out.flush().or_exit(Exit::Usage)?;
+                let written = table.write(&mut out, width());
+                written.and_then(|()| out.flush()).or_unwritable(STDOUT)?;
             }
         }
         Ok(Vec::new())

@@ -3,11 +3,10 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use cli::{Exit, Failure, Formulas, OrExit};
+use cli::{Exit, Failure, Formulas, OrExit, OrUnwritable, STDOUT};
 use engine::Dialect;
 use proto::v1::{GetJobResponse, Reject};
 
@@ -87,7 +86,7 @@ impl<'j> Sheets<'j> {
         let sheet = self.sheet(header)?;
         let written = sheet.out.write_all(&raw);
         let written = written.and_then(|()| sheet.out.write_all(b"\n"));
-        written.or_exit(Exit::Usage)
+        written.or_unwritable(sheet.name())
     }
 
     /// A record that begins anew, however the one before ended; and a header.
@@ -114,7 +113,7 @@ impl<'j> Sheets<'j> {
         }
         let mut paths = Vec::new();
         for mut sheet in self.open.into_values() {
-            sheet.out.flush().or_exit(Exit::Usage)?;
+            sheet.out.flush().or_unwritable(sheet.name())?;
             paths.extend(sheet.path);
         }
         paths.sort_by_key(|path| (path.as_os_str().len(), path.clone()));
@@ -125,13 +124,13 @@ impl<'j> Sheets<'j> {
     fn sheet(&mut self, header: usize) -> Result<&mut Sheet, Failure> {
         let number = self.open.len() + 1;
         let mut head = Vec::new();
-        write_header(&mut head, &self.dialect, self.headers[header]).or_exit(Exit::Usage)?;
+        write_header(&mut head, &self.dialect, self.headers[header]).or_exit(Exit::Defect)?;
         let head = self.guarded(&head).into_owned();
         match self.open.entry(header) {
             std::collections::hash_map::Entry::Occupied(sheet) => Ok(sheet.into_mut()),
             std::collections::hash_map::Entry::Vacant(place) => {
                 let mut sheet = Sheet::begin(self.target, number)?;
-                sheet.out.write_all(&head).or_exit(Exit::Usage)?;
+                sheet.out.write_all(&head).or_unwritable(sheet.name())?;
                 Ok(place.insert(sheet))
             }
         }
@@ -139,6 +138,11 @@ impl<'j> Sheets<'j> {
 }
 
 impl Sheet {
+    fn name(&self) -> String {
+        let path = self.path.as_ref().map(|path| path.display().to_string());
+        path.unwrap_or_else(|| STDOUT.to_owned())
+    }
+
     fn begin(target: Target<'_>, number: usize) -> Result<Self, Failure> {
         let Target::File(path) = target else {
             return Ok(Self {
@@ -147,7 +151,7 @@ impl Sheet {
             });
         };
         let path = numbered(path, number);
-        let file = File::create(&path).map_err(|error| super::cannot_write(&path, &error))?;
+        let file = super::create(&path)?;
         Ok(Self {
             path: Some(path),
             out: Box::new(BufWriter::new(file)),

@@ -145,8 +145,8 @@ impl Written {
 /// One record of CSV, written as the rows are.
 fn record(cells: &[String]) -> Result<Bytes, Failure> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(cells).or_exit(Exit::Usage)?;
-    let bytes = writer.into_inner().or_exit(Exit::Usage)?;
+    writer.write_record(cells).or_exit(Exit::Defect)?;
+    let bytes = writer.into_inner().or_exit(Exit::Defect)?;
     Ok(bytes.into())
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cli::{Exit, Failure, Formulas};
+use cli::{Exit, Failure, Formulas, STDOUT, WriteError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::task::spawn_blocking;
 
@@ -51,10 +51,10 @@ impl Sink {
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
         if path.as_os_str() == "-" {
             let stdout = io::stdout().as_fd().try_clone_to_owned();
-            let stdout = stdout.map_err(|error| cannot("stdout", error))?;
+            let stdout = stdout.map_err(|error| cannot(STDOUT, error))?;
             return Ok(Self {
                 file: Arc::new(stdout.into()),
-                name: "stdout".to_owned(),
+                name: STDOUT.to_owned(),
                 part: None,
                 shape: Shape::AsItIs,
             });
@@ -119,7 +119,7 @@ impl Sink {
     async fn write_through(&self, bytes: Bytes) -> Result<(), Failure> {
         let file = Arc::clone(&self.file);
         let written = spawn_blocking(move || (&*file).write_all(&bytes)).await;
-        let written = written.map_err(|panic| Failure::new(Exit::Usage, panic))?;
+        let written = written.map_err(|panic| Failure::new(Exit::Defect, panic))?;
         written.map_err(|error| cannot(&self.name, error))
     }
 
@@ -159,7 +159,7 @@ impl Sink {
         });
         let kept = keeping
             .await
-            .map_err(|panic| Failure::new(Exit::Usage, panic))?;
+            .map_err(|panic| Failure::new(Exit::Defect, panic))?;
         kept.map_err(|error| cannot(&self.name, error))
     }
 
@@ -210,17 +210,9 @@ impl Part {
     }
 }
 
-/// Why rows cannot be written.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot write {name}: {source}")]
-struct WriteError {
-    name: String,
-    source: io::Error,
-}
-
 fn cannot(name: &str, source: io::Error) -> Failure {
     let name = name.to_owned();
-    Failure::new(Exit::Usage, WriteError { name, source })
+    WriteError { name, source }.into()
 }
 
 #[cfg(test)]

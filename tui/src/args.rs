@@ -41,14 +41,19 @@ impl Args {
     pub async fn run(self, shutdown: CancellationToken) -> Result<Exit, Failure> {
         let config = self.config()?;
         let ended = crate::run(config, shutdown).await;
-        ended.map(|()| Exit::Ok).map_err(|error| {
-            let exit = match &error {
-                TuiError::Unreachable(_) | TuiError::NoData { .. } => Exit::Unreachable,
-                TuiError::NotATerminal | TuiError::Terminal(_) | TuiError::Feed(_) => Exit::Usage,
-            };
-            Failure::new(exit, error)
-        })
+        ended.map(|()| Exit::Ok).map_err(failure)
     }
+}
+
+/// Why the dashboard ended, with the exit code that it deserves.
+pub fn failure(error: TuiError) -> Failure {
+    let exit = match &error {
+        TuiError::Unreachable(_) | TuiError::NoData { .. } => Exit::Unreachable,
+        TuiError::NotATerminal => Exit::Usage,
+        TuiError::Terminal(_) | TuiError::Write(_) => Exit::Unwritable,
+        TuiError::Feed(_) => Exit::Defect,
+    };
+    Failure::new(exit, error)
 }
 
 impl Args {

@@ -13,6 +13,9 @@ pub enum TuiError {
     /// The terminal refused.
     #[error("the terminal cannot be used")]
     Terminal(#[source] io::Error),
+    /// `--once`: the screen cannot be written.
+    #[error(transparent)]
+    Write(#[from] cli::WriteError),
     /// `--once`: nobody answered.
     #[error(transparent)]
     Unreachable(#[from] access::ConnectError),

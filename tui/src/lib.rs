@@ -32,7 +32,7 @@ mod update;
 mod view;
 pub mod words;
 
-pub use args::{Args, Config, Source, Tab};
+pub use args::{Args, Config, Source, Tab, failure};
 pub use cli::{format, text};
 pub use error::TuiError;
 pub use run::run;

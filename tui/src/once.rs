@@ -35,7 +35,10 @@ pub(crate) async fn print(config: Config, shutdown: CancellationToken) -> Result
     {
         // Whoever read has read enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(TuiError::Terminal),
+        written => written.map_err(|source| {
+            let name = cli::STDOUT.to_owned();
+            cli::WriteError { name, source }.into()
+        }),
     }
 }
 

@@ -97,7 +97,7 @@ impl Args {
     pub async fn run(self, shutdown: CancellationToken) -> Result<Exit, Failure> {
         if let Some(memory_mib) = self.one_chunk {
             let lived = tokio::task::spawn_blocking(move || room::live(memory_mib)).await;
-            lived.or_exit(Exit::Usage)?.or_exit(Exit::Usage)?;
+            lived.or_exit(Exit::Defect)?.or_exit(Exit::Defect)?;
             return Ok(Exit::Ok);
         }
         if let Some(memory_mib) = self.exec_child {
@@ -106,11 +106,11 @@ impl Args {
         }
         if self.exec_guard {
             let stood = tokio::task::spawn_blocking(exec::stand).await;
-            stood.or_exit(Exit::Usage)?.or_exit(Exit::Usage)?;
+            stood.or_exit(Exit::Defect)?.or_exit(Exit::Defect)?;
             return Ok(Exit::Ok);
         }
         let rooms = Rooms {
-            program: std::env::current_exe().or_exit(Exit::Usage)?,
+            program: std::env::current_exe().or_exit(Exit::Defect)?,
             args: std::env::args_os().skip(1).collect(),
             memory_mib: self.chunk_memory,
         };
@@ -132,7 +132,7 @@ impl Args {
         match crate::run(config, shutdown).await {
             Ok(()) => Ok(Exit::Ok),
             Err(WorkerError::Stuck) => Err(begin_anew(&rooms)),
-            Err(error) => Err(Failure::new(Exit::Unreachable, error)),
+            Err(error) => Err(failure(error)),
         }
     }
 
@@ -159,12 +159,21 @@ impl Args {
     }
 }
 
+/// Why a worker ended, with the exit code that it deserves.
+pub fn failure(error: WorkerError) -> Failure {
+    let exit = match &error {
+        WorkerError::Broker(_) => Exit::Unreachable,
+        WorkerError::Stuck => Exit::Defect,
+    };
+    Failure::new(exit, error)
+}
+
 /// Replaces this process, hanging thread and all, by a fresh one with the same arguments: a worker
 /// in a terminal has nobody to start it again. Comes back only where that fails.
 fn begin_anew(rooms: &Rooms) -> Failure {
     tracing::warn!("{}; this worker begins anew", WorkerError::Stuck);
     let error = Command::new(&rooms.program).args(&rooms.args).exec();
-    Failure::new(Exit::Unreachable, error)
+    Failure::new(Exit::Defect, error)
 }
 
 /// This host's cores, as far as this process may use them; one where that is not known.

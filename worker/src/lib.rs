@@ -22,7 +22,7 @@ mod timed;
 mod vitals;
 
 pub use answer::answer_of;
-pub use args::{Args, cores};
+pub use args::{Args, cores, failure};
 pub use attempt::{AttemptError, Outcome, compute};
 pub use metrics::catalog;
 pub use room::Rooms;
