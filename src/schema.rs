@@ -63,8 +63,8 @@ impl Args {
         }
         let schema = propose(profile, &response.columns, self.bounds);
         let mut out = std::io::stdout().lock();
-        let written = serde_json::to_writer_pretty(&mut out, &schema).map_err(std::io::Error::from);
-        written.and_then(|()| writeln!(out)).or_unwritable(STDOUT)?;
+        let written = cli::json::write_pretty(&mut out, &schema);
+        written.and_then(|()| out.flush()).or_unwritable(STDOUT)?;
         Ok(Exit::Ok)
     }
 

@@ -119,9 +119,27 @@ async fn no_escape_reaches_a_terminal() {
         vec!["run", csv, "--max-bad", "0"],
         vec!["sniff", csv],
         vec!["publish", csv, "--dry-run"],
+        vec!["jobs", "--json"],
+        vec!["show", profiled, "--json"],
+        vec!["rejects", profiled, "--json"],
+        vec!["dead", "list", "--json"],
+        vec!["dead", "show", failed, "0", "--json"],
+        vec!["workers", "--json"],
+        vec!["sniff", csv, "--json"],
+        vec!["schema", csv],
+        vec!["schema", profiled],
+        vec!["diff", profiled, failed, "--json"],
+        vec!["config", "--json"],
+        vec!["run", csv, "--json"],
     ] {
         let mut command = stage.command(&args);
         let output = command.env("LC_ALL", "C.UTF-8").output().unwrap();
+        if args == ["jobs", "--json"] {
+            let lines = stdout(&output);
+            let job: serde_json::Value =
+                serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+            assert_eq!(job["name"], format!("job {evil}"), "the value is the same");
+        }
         for (which, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
             let text = String::from_utf8_lossy(bytes);
             let control = |c: char| c.is_control() && !matches!(c, '\n' | '\t' | '\r');
@@ -223,4 +241,45 @@ async fn texts_of_any_size_are_cut_by_every_command() {
         }
     }
     stage.erase().await;
+}
+
+/// What a command writes where its standard output is a terminal.
+fn on_a_terminal(args: &[&str]) -> String {
+    let pty = portable_pty::native_pty_system();
+    let pair = pty.openpty(portable_pty::PtySize::default()).unwrap();
+    let mut command = portable_pty::CommandBuilder::new(env!("CARGO_BIN_EXE_rowmill"));
+    command.args(args);
+    command.env("ROWMILL_CONFIG", "");
+    command.env("LC_ALL", "C.UTF-8");
+    let mut child = pair.slave.spawn_command(command).unwrap();
+    drop(pair.slave);
+    let mut reader = pair.master.try_clone_reader().unwrap();
+    let mut seen = Vec::new();
+    // A terminal whose last writer is gone answers with an error.
+    drop(std::io::Read::read_to_end(&mut reader, &mut seen));
+    child.wait().unwrap();
+    String::from_utf8_lossy(&seen).into_owned()
+}
+
+#[test]
+fn csv_is_made_visible_on_a_terminal_and_stays_as_it_is_elsewhere() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("in.csv");
+    let csv = "a\u{1b}[31m,b\n\u{9b}31m\u{202e}x,1\n";
+    std::fs::write(&path, csv).unwrap();
+    let path = path.to_str().unwrap();
+    let rows = ["run", path, "-q", "--", "cat"];
+    let profile = ["run", path, "-q", "--csv"];
+    for args in [&rows[..], &profile] {
+        let shown = on_a_terminal(args);
+        assert!(shown.contains("a␛[31m,"), "{args:?}: {shown:?}");
+        assert!(shown.contains("\\x9b31m\\u{202e}x"), "{args:?}: {shown:?}");
+        assert!(
+            !shown.contains(['\u{1b}', '\u{9b}', '\u{202e}']),
+            "{args:?}: {shown:?}"
+        );
+        let piped = stdout(&run(args, ""));
+        assert!(piped.contains("a\u{1b}[31m"), "{args:?}: {piped:?}");
+    }
+    assert_eq!(stdout(&run(&rows, "")), csv);
 }

@@ -3,7 +3,9 @@
 //! jobs, and imports nothing of ours.
 
 mod exit;
+mod filter;
 pub mod format;
+pub mod json;
 mod log;
 mod meter;
 mod process;
@@ -13,9 +15,10 @@ pub mod text;
 mod xdg;
 
 pub use exit::{Exit, Failure, OrExit, OrUnwritable, STDOUT, WriteError};
+pub use filter::{Filter, Filtered, Filters};
 pub use log::{Log, LogArgs, LogFormat};
 pub use meter::{Meter, Reading};
 pub use process::run;
 pub use settings::{Origin, Setting, Settings, SettingsError, parse, try_parse_from};
-pub use spreadsheet::{Formulas, Spreadsheet};
+pub use spreadsheet::Formulas;
 pub use xdg::xdg;

@@ -1,8 +1,6 @@
 //! CSV that a spreadsheet may open: cells that it would take for a formula get an apostrophe in front, as
 //! OWASP advises (<https://owasp.org/www-community/attacks/CSV_Injection>). Numbers with a sign stay.
 
-use std::io::{self, Write};
-
 /// The longest number that is looked for; what is longer and begins with a sign is no number.
 const LONGEST_NUMBER: usize = 64;
 /// Full-width `=`, `+`, `-` and `@`, which some spreadsheets take for the narrow ones.
@@ -148,51 +146,6 @@ fn is_formula(cell: &[u8]) -> bool {
     }
 }
 
-/// Writes CSV through [`Formulas`].
-#[derive(Debug)]
-pub struct Spreadsheet<W: Write> {
-    formulas: Formulas,
-    inner: W,
-    /// What was made of the bytes last written.
-    made: Vec<u8>,
-}
-
-impl<W: Write> Spreadsheet<W> {
-    /// Writes to `inner`.
-    pub fn new(inner: W, formulas: Formulas) -> Self {
-        Self {
-            formulas,
-            inner,
-            made: Vec::new(),
-        }
-    }
-
-    /// Writes what was held back, and gives back what it wrote to.
-    ///
-    /// # Errors
-    ///
-    /// As the writer's.
-    pub fn finish(mut self) -> io::Result<W> {
-        self.made.clear();
-        self.formulas.finish(&mut self.made);
-        self.inner.write_all(&self.made)?;
-        Ok(self.inner)
-    }
-}
-
-impl<W: Write> Write for Spreadsheet<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.made.clear();
-        self.formulas.feed(bytes, &mut self.made);
-        self.inner.write_all(&self.made)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,13 +207,5 @@ mod tests {
         let (mut formulas, mut out) = (Formulas::new(b',', Some(b'"'), Some(b'\\')), Vec::new());
         formulas.feed(b"\"a\\\"\",=1\n", &mut out);
         assert_eq!(out, b"\"a\\\"\",'=1\n");
-    }
-
-    #[test]
-    fn a_writer_writes_all_of_it() {
-        let mut sheet = Spreadsheet::new(Vec::new(), Formulas::default());
-        sheet.write_all(b"=1,-").unwrap();
-        sheet.write_all(b"2").unwrap();
-        assert_eq!(sheet.finish().unwrap(), b"'=1,-2");
     }
 }

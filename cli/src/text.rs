@@ -142,6 +142,83 @@ fn is_invisible(c: char) -> bool {
         | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// Whether a terminal would obey or hide `c`: a control, or a character that is not seen or turns the
+/// writing around.
+pub fn is_harmful(c: char) -> bool {
+    c.is_control() || is_invisible(c)
+}
+
+/// Makes lines of text visible on their way to a terminal, in pieces cut anywhere, as [`visible_in`]
+/// does; but ends of lines and tabs stay what they are, and bytes that are no UTF-8 become `\xff`.
+#[derive(Debug)]
+pub struct Harmless {
+    charset: Charset,
+    /// Combining marks since the last letter.
+    marks: usize,
+    /// The beginning of a character, and a carriage return that may belong to the end of a line.
+    held: Vec<u8>,
+}
+
+impl Harmless {
+    /// For a terminal that shows `charset`.
+    pub fn new(charset: Charset) -> Self {
+        Self {
+            charset,
+            marks: 0,
+            held: Vec::new(),
+        }
+    }
+
+    /// Appends what comes of `bytes` to `out`. What may be cut in two is held back.
+    pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        self.held.extend_from_slice(bytes);
+        let bytes = std::mem::take(&mut self.held);
+        let whole = bytes.len() - cut_off(&bytes);
+        self.make(&bytes[..whole], out);
+        self.held.extend_from_slice(&bytes[whole..]);
+    }
+
+    /// Appends what was held back: there is no more.
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
+        let rest = std::mem::take(&mut self.held);
+        self.make(&rest, out);
+    }
+
+    fn make(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        let mut text = String::with_capacity(bytes.len());
+        for chunk in bytes.utf8_chunks() {
+            let mut chars = chunk.valid().chars().peekable();
+            while let Some(c) = chars.next() {
+                match c {
+                    '\n' | '\t' => text.push(c),
+                    '\r' if chars.peek() == Some(&'\n') => text.push(c),
+                    c => push(&mut text, c, &mut self.marks, self.charset),
+                }
+            }
+            for &byte in chunk.invalid() {
+                push_escape(&mut text, char::from(byte));
+            }
+        }
+        out.extend_from_slice(text.as_bytes());
+    }
+}
+
+/// How many of the last bytes may belong to something of which the rest is still to come: a character, or
+/// the end of a line.
+fn cut_off(bytes: &[u8]) -> usize {
+    if bytes.last() == Some(&b'\r') {
+        return 1;
+    }
+    let start = bytes.iter().rev().take(4).position(|&byte| byte >= 0xc0);
+    start.map_or(0, |back| {
+        let (last, at) = (&bytes[bytes.len() - back - 1..], bytes.len() - back - 1);
+        match str::from_utf8(last) {
+            Err(error) if error.error_len().is_none() => bytes.len() - at,
+            _ => 0,
+        }
+    })
+}
+
 /// How many columns `text` takes on a terminal.
 pub fn width(text: &str) -> usize {
     text.width()
@@ -288,6 +365,20 @@ mod tests {
     fn ascii_has_no_byte_beyond_seven_bits() {
         let shown = visible_in("é\n\x1b東", Charset::Ascii).into_owned();
         assert_eq!(shown, "\\xe9\\n\\x1b\\u{6771}");
+    }
+
+    #[test]
+    fn lines_are_made_harmless_wherever_they_are_cut() {
+        let lines =
+            b"a\tb\xc3\xa9\r\n\x1b[2J\x9b\rc\r\n\xe2\x80\xaeo\xcc\x81\xf0\x9f\x91\x8d\xe2\x80";
+        let expected = "a\tb\u{e9}\r\n␛[2J\\x9b␍c\r\n\\u{202e}o\u{301}👍\\xe2\\x80";
+        for cut in 0..=lines.len() {
+            let (mut harmless, mut out) = (Harmless::new(Charset::Utf8), Vec::new());
+            harmless.feed(&lines[..cut], &mut out);
+            harmless.feed(&lines[cut..], &mut out);
+            harmless.finish(&mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), expected, "cut at {cut}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use cli::text::{Charset, brief, for_message};
 use cli::{Exit, Failure, Meter, OrExit, OrUnwritable, Reading as Shown, STDOUT};
 use engine::operation::{Observed, observe};
 use engine::split::Limits;
@@ -18,8 +19,9 @@ use crate::input::{Found, FoundPiece, Head, Reading, Tail, Totals, Wanted, write
 use crate::job::Job;
 use crate::run::{PublishError, READ_AHEAD};
 
-/// Rejects that are shown.
+/// Rejects that are shown, and how much of each.
 const SHOWN: usize = 5;
+const RAW_COLUMNS: usize = 100;
 
 /// What came of it.
 struct Tried {
@@ -179,10 +181,11 @@ impl Tried {
         {
             let place = match &file[..] {
                 "" => format!("line {line}"),
-                file => format!("{file}, line {line}"),
+                file => format!("{}, line {line}", for_message(file)),
             };
-            let text: String = String::from_utf8_lossy(raw).chars().take(100).collect();
-            writeln!(out, "  {place}: {reason}: {text:?}")?;
+            let text = String::from_utf8_lossy(raw);
+            let text = brief(&text, RAW_COLUMNS, Charset::Utf8);
+            writeln!(out, "  {place}: {}: {text}", for_message(reason))?;
         }
         let more = self.rejected.saturating_sub(self.rejects.len() as u64);
         if more > 0 {

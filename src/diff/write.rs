@@ -111,6 +111,5 @@ pub(super) fn json(
         after: name(after),
         changes,
     };
-    serde_json::to_writer_pretty(&mut *out, &report)?;
-    writeln!(out)
+    cli::json::write_pretty(out, &report)
 }

@@ -121,16 +121,9 @@ struct ProfileJson {
     columns: Vec<ColumnJson>,
 }
 
-/// Writes one value for scripts, a line.
-pub(crate) fn json_line(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, value)?;
-    writeln!(out)
-}
-
 /// Writes one job's answer.
 pub(super) fn write(out: &mut impl Write, response: &GetJobResponse) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, &job_json(response))?;
-    writeln!(out)
+    cli::json::write_pretty(out, &job_json(response))
 }
 
 /// One job's answer as JSON.

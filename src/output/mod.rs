@@ -19,14 +19,15 @@ mod table;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
-use cli::{Exit, Failure, Formulas, OrUnwritable, STDOUT, Spreadsheet};
+use cli::{Exit, Failure, Filtered, Filters, Formulas, OrUnwritable, STDOUT};
 use proto::v1::{GetJobResponse, Job, JobState};
 
 use crate::spreadsheet::SpreadsheetArgs;
 use tui::text::Charset;
 
 pub(crate) use bad::{gone, say_bad};
-pub(crate) use json::{JobJson, SniffedJson, json_line, read as read_json, state_name};
+pub(crate) use cli::json::write_line as json_line;
+pub(crate) use json::{JobJson, SniffedJson, read as read_json, state_name};
 pub(crate) use max_bad::MaxBad;
 pub(crate) use summary::partial_label;
 pub(crate) use table::{Align, Column, Table};
@@ -75,15 +76,16 @@ impl OutputArgs {
     /// Writes the job's result on stdout, its page where one is asked for, and a summary on stderr;
     /// gives the exit code.
     pub(crate) fn write(&self, response: &GetJobResponse) -> Result<Exit, Failure> {
-        let mut out = std::io::stdout().lock();
-        let written = if self.shape.csv && self.safe.safe_spreadsheet {
-            let mut sheet = Spreadsheet::new(&mut out, Formulas::default());
-            let written = self.shape.write(&mut sheet, response);
-            written.and_then(|()| sheet.finish().map(drop))
+        let filters = if self.shape.csv {
+            let guarded = self.safe.filters(Formulas::default());
+            guarded.then_all(Filters::of_stdout())
         } else {
-            self.shape.write(&mut out, response)
+            Filters::default()
         };
-        written.and_then(|()| out.flush()).or_unwritable(STDOUT)?;
+        let mut out = Filtered::new(std::io::stdout().lock(), filters);
+        let written = self.shape.write(&mut out, response);
+        let written = written.and_then(|()| out.finish()?.flush());
+        written.or_unwritable(STDOUT)?;
         self.report(response)
     }
 

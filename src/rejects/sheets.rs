@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use cli::{Exit, Failure, Formulas, OrExit, OrUnwritable, STDOUT};
+use cli::{Exit, Failure, Filtered, Filters, Formulas, OrExit, OrUnwritable, STDOUT};
 use engine::Dialect;
 use proto::v1::{GetJobResponse, Reject};
 
@@ -147,7 +147,7 @@ impl Sheet {
         let Target::File(path) = target else {
             return Ok(Self {
                 path: None,
-                out: Box::new(io::stdout()),
+                out: Box::new(Filtered::new(io::stdout(), Filters::of_stdout())),
             });
         };
         let path = numbered(path, number);

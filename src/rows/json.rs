@@ -1,8 +1,8 @@
 //! Rows as JSON: an object a record, by the header's names, a line each. Every value is a string, as it
 //! stands in the CSV.
 
+use cli::Filter;
 use csv_core::{ReadRecordResult, Reader};
-use serde_json::Value;
 
 /// What a buffer grows by, in bytes and in cells.
 const ROOM: usize = 4096;
@@ -32,9 +32,9 @@ impl Default for JsonLines {
     }
 }
 
-impl JsonLines {
+impl Filter for JsonLines {
     /// Appends a line for each record that ends in `bytes` to `out`.
-    pub(super) fn feed(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) {
+    fn feed(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) {
         while !bytes.is_empty() {
             let read = self.read(bytes, out);
             bytes = &bytes[read..];
@@ -42,11 +42,13 @@ impl JsonLines {
     }
 
     /// Appends the last record, where it has no end of line: there is no more.
-    pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
+    fn finish(&mut self, out: &mut Vec<u8>) {
         // Nothing to read means the end of the input to the reader.
         self.read(&[], out);
     }
+}
 
+impl JsonLines {
     /// One step of the reader; gives how much of `bytes` it took.
     fn read(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> usize {
         let (result, read, filled, ended) = self.reader.read_record(
@@ -81,13 +83,24 @@ impl JsonLines {
         };
         out.push(b'{');
         for (at, cell) in cells.enumerate() {
-            let name = names.get(at).cloned();
-            let name = Value::from(name.unwrap_or_else(|| format!("column_{}", at + 1)));
-            let comma = if at > 0 { "," } else { "" };
-            out.extend_from_slice(format!("{comma}{name}:{}", Value::from(cell)).as_bytes());
+            if at > 0 {
+                out.push(b',');
+            }
+            match names.get(at) {
+                Some(name) => push(out, name),
+                None => push(out, &format!("column_{}", at + 1)),
+            }
+            out.push(b':');
+            push(out, &cell);
         }
         out.extend_from_slice(b"}\n");
     }
+}
+
+fn push(out: &mut Vec<u8>, text: &str) {
+    // Writing into memory cannot fail.
+    let written = cli::json::write(out, text);
+    debug_assert!(written.is_ok());
 }
 
 /// Names that are keys of one object: what comes again gets a number behind it.

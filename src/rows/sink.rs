@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cli::{Exit, Failure, Formulas, STDOUT, WriteError};
+use cli::{Exit, Failure, Filters, Formulas, STDOUT, WriteError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::task::spawn_blocking;
 
@@ -27,16 +27,8 @@ pub(crate) struct Sink {
     name: String,
     /// Where the file is, and what it is to be called. Absent: it is written as it is.
     part: Option<Part>,
-    shape: Shape,
-}
-
-/// What becomes of the CSV on its way.
-#[derive(Debug)]
-enum Shape {
-    AsItIs,
-    /// Cells that look like formulas are guarded.
-    Guarded(Formulas),
-    Json(Box<JsonLines>),
+    /// What becomes of the CSV on its way.
+    filters: Filters,
 }
 
 #[derive(Debug)]
@@ -56,7 +48,7 @@ impl Sink {
                 file: Arc::new(stdout.into()),
                 name: STDOUT.to_owned(),
                 part: None,
-                shape: Shape::AsItIs,
+                filters: Filters::of_stdout(),
             });
         }
         let name = path.display().to_string();
@@ -75,18 +67,16 @@ impl Sink {
             file: Arc::new(file),
             name,
             part,
-            shape: Shape::AsItIs,
+            filters: Filters::default(),
         })
     }
 
     /// The same, and what is written is safe to be opened by a spreadsheet, if that is wanted.
     #[must_use]
     pub(crate) fn guarded(self, safe: SpreadsheetArgs) -> Self {
-        if !safe.safe_spreadsheet {
-            return self;
-        }
+        let guarded = safe.filters(Formulas::default());
         Self {
-            shape: Shape::Guarded(Formulas::default()),
+            filters: guarded.then_all(self.filters),
             ..self
         }
     }
@@ -94,8 +84,9 @@ impl Sink {
     /// The same, and what is written is JSON, an object a record.
     #[must_use]
     pub(crate) fn json(self) -> Self {
+        // It is harmless on a terminal by itself.
         Self {
-            shape: Shape::Json(Box::default()),
+            filters: Filters::default().then(JsonLines::default()),
             ..self
         }
     }
@@ -107,13 +98,11 @@ impl Sink {
 
     /// Writes bytes of CSV; when this returns well, whoever reads can have them.
     pub(crate) async fn write(&mut self, bytes: Bytes) -> Result<(), Failure> {
-        let mut shaped = Vec::new();
-        match &mut self.shape {
-            Shape::AsItIs => return self.write_through(bytes).await,
-            Shape::Guarded(formulas) => formulas.feed(&bytes, &mut shaped),
-            Shape::Json(lines) => lines.feed(&bytes, &mut shaped),
+        if self.filters.is_empty() {
+            return self.write_through(bytes).await;
         }
-        self.write_through(shaped.into()).await
+        let made = self.filters.feed(&bytes);
+        self.write_through(made.into()).await
     }
 
     async fn write_through(&self, bytes: Bytes) -> Result<(), Failure> {
@@ -140,12 +129,7 @@ impl Sink {
 
     /// All of it is there: it is put on disk, and gets its name.
     pub(crate) async fn keep(mut self) -> Result<(), Failure> {
-        let mut rest = Vec::new();
-        match &mut self.shape {
-            Shape::AsItIs => {}
-            Shape::Guarded(formulas) => formulas.finish(&mut rest),
-            Shape::Json(lines) => lines.finish(&mut rest),
-        }
+        let rest = self.filters.finish();
         if !rest.is_empty() {
             self.write_through(rest.into()).await?;
         }
@@ -249,7 +233,7 @@ mod tests {
     async fn a_reader_that_goes_away_is_noticed_without_a_write() {
         let (reader, writer) = io::pipe().unwrap();
         let mut sink = Sink {
-            shape: Shape::AsItIs,
+            filters: Filters::default(),
             file: Arc::new(std::os::fd::OwnedFd::from(writer).into()),
             name: "a pipe".to_owned(),
             part: None,

@@ -1,7 +1,7 @@
 //! The table on the screen as CSV, whole, for a file that a spreadsheet may open. What is asked for by a key, `update`
 //! knows; the event loop writes it.
 
-use cli::{Formulas, Spreadsheet};
+use cli::{Filtered, Filters, Formulas};
 use proto::v1::{ColumnProfile, DeadChunkInfo, Event, Job, LatestRows, RuleReport, Worker};
 
 use crate::args::Tab;
@@ -171,7 +171,8 @@ fn word(name: &str, prefix: &str) -> String {
 
 /// Writing to memory does not fail.
 fn csv(records: &Records) -> Option<Vec<u8>> {
-    let sheet = Spreadsheet::new(Vec::new(), Formulas::default());
+    let guarded = Filters::default().then(Formulas::default());
+    let sheet = Filtered::new(Vec::new(), guarded);
     let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(sheet);
     for record in records {
         writer.write_record(record).ok()?;

@@ -2,13 +2,14 @@
 
 use std::io::{self, Write};
 
+use cli::text::{Charset, brief, for_message};
 use engine::split::Limits;
 
 use super::survey::header;
 use super::{Described, InputError, Plan, Wanted};
 
 /// A cell is shown up to here.
-const CELL_CHARS: usize = 40;
+const CELL_COLUMNS: usize = 40;
 
 /// What the start of an input shows.
 #[derive(Debug, Clone)]
@@ -48,28 +49,13 @@ pub fn write_look(
     columns: &[String],
 ) -> io::Result<()> {
     for (what, value) in described.facts() {
-        writeln!(out, "{what:<12}  {value}")?;
+        writeln!(out, "{what:<12}  {}", for_message(&value))?;
     }
     writeln!(out, "columns       {}", columns.len())?;
     for row in &described.rows {
-        let cells: Vec<String> = row.iter().map(|cell| harmless(cell)).collect();
+        let cell = |cell| brief(cell, CELL_COLUMNS, Charset::Utf8);
+        let cells: Vec<_> = row.iter().map(|text| cell(text)).collect();
         writeln!(out, "  {}", cells.join(" | "))?;
     }
     Ok(())
-}
-
-/// A cell that a terminal can be shown: short, and nothing in it that a terminal would obey.
-fn harmless(cell: &str) -> String {
-    let mut shown: String = cell
-        .chars()
-        .take(CELL_CHARS)
-        .flat_map(|c| match c {
-            '"' | '\'' | '\\' => c.to_string().chars().collect::<Vec<_>>(),
-            _ => c.escape_debug().collect(),
-        })
-        .collect();
-    if cell.chars().nth(CELL_CHARS).is_some() {
-        shown.push('…');
-    }
-    shown
 }
