@@ -35,7 +35,7 @@ pub(crate) struct Args {
     input: InputArgs,
 
     /// Chunks to work on at once [default: one more than this host has cores; with a command, its cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = cli::at_least_one)]
     workers: Option<NonZeroUsize>,
 
     /// Write the bad records to FILE, as they came and under the header, so that they can be mended

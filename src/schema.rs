@@ -38,7 +38,7 @@ pub(crate) struct Args {
     bounds: bool,
 
     /// Chunks to work on at once [default: one more than this host has cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = cli::at_least_one)]
     workers: Option<NonZeroUsize>,
 
     #[command(flatten)]

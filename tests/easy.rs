@@ -259,3 +259,151 @@ async fn rows_and_dead_chunks_are_json_for_scripts() {
     assert_eq!(json(&["dead", "drop", &bad, "--json"])["dropped"], 1);
     stage.erase().await;
 }
+
+/// Wrong command lines, as a new user writes them: each is told the cause, and advice that works.
+#[test]
+fn what_is_wrong_is_told_with_advice_that_works() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    std::fs::write(path("-x.csv"), "a,b\n1,2\n").unwrap();
+    std::fs::write(path("in.csv"), "a,b\n1,2\n").unwrap();
+    std::fs::write(
+        path("schema.json"),
+        "\u{feff}{\"fields\": [{\"name\": \"a\"}, {\"name\": \"b\"}]}",
+    )
+    .unwrap();
+    let nobody = "http://127.0.0.1:1";
+    for (args, code, says, never) in [
+        (&["run", "-x.csv"][..], 2, "./-x.csv", "-- -x"),
+        (&["run", "./-x.csv", "-q"], 0, "1 row", "error"),
+        (
+            &["run", "--workerz", "1", "in.csv"],
+            2,
+            "--workers",
+            "-- --workerz",
+        ),
+        (
+            &["worker", "--threads", "0"],
+            2,
+            "a number from 1 on",
+            "non-zero type",
+        ),
+        (
+            &["run", "in.csv", "--workers", "0"],
+            2,
+            "a number from 1 on",
+            "non-zero type",
+        ),
+        (
+            &["dead", "list", "--master", nobody],
+            4,
+            "no master answers at http://127.0.0.1:1",
+            "unexpected",
+        ),
+        (
+            &["dead", "--master", nobody, "list"],
+            4,
+            "no master answers at http://127.0.0.1:1",
+            "unexpected",
+        ),
+        (
+            &["run", "in.csv", "--schema", "schema.json", "-q"],
+            0,
+            "1 row",
+            "JSON",
+        ),
+        (
+            &["run", "http://host/a.csv"],
+            5,
+            "curl -sSfL 'http://host/a.csv' | rowmill run -",
+            "No such file",
+        ),
+        (
+            &["sniff", "s3://b/a.csv"],
+            5,
+            "aws s3 cp s3://b/a.csv -",
+            "No such file",
+        ),
+        (
+            &["run", "in.csv", "--", "./in.csv"],
+            2,
+            "chmod +x ./in.csv",
+            "no program",
+        ),
+        (
+            &["run", "in.csv", "--", "/"],
+            2,
+            "/ is a directory",
+            "no program",
+        ),
+    ] {
+        let mut command = rowmill();
+        let output = command.args(args).current_dir(&directory).output().unwrap();
+        let said = support::stderr(&output);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+        assert!(said.contains(says), "{args:?}: {said}");
+        assert!(!said.contains(never), "{args:?}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_does_not_answer_as_asked_is_told_apart() {
+    let stage = Stage::new();
+    let url = std::env::var("AMQP_URL").unwrap();
+    let host = url.rsplit('@').next().unwrap().split('/').next().unwrap();
+    let csv = stage.file("in.csv", b"a,b\n1,2\n");
+    let csv = csv.to_str().unwrap();
+    for (address, says, never) in [
+        (
+            format!("amqps://{host}"),
+            "does not speak TLS",
+            "is RabbitMQ running",
+        ),
+        (format!("amqp://{host}/"), "leave it out", "add_vhost"),
+        (
+            "amqp://no-such-host.invalid".to_owned(),
+            "is the host's name right?",
+            "is RabbitMQ running",
+        ),
+    ] {
+        let args = [
+            "publish",
+            csv,
+            "--connect-timeout",
+            "0",
+            "--broker",
+            &address,
+        ];
+        let output = stage.command(&args).output().unwrap();
+        let said = support::stderr(&output);
+        assert_eq!(output.status.code(), Some(4), "{address}: {said}");
+        assert!(
+            said.contains(says) && !said.contains(never),
+            "{address}: {said}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_that_begin_alike_are_listed() {
+    let stage = Stage::new();
+    let _master = stage.master();
+    let path = stage.file("day.csv", b"a,b\n1,2\n");
+    let ids: Vec<String> = (0..10).map(|_| stage.publish(&path)).collect();
+    let mut client = stage.client().await;
+    for id in &ids {
+        support::job_when(&mut client, id, |_| true).await;
+    }
+    // UUIDv7 begins with the time.
+    let output = stage.command(&["show", &ids[0][..6]]).output().unwrap();
+    let said = support::stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("10 jobs begin with"), "{said}");
+    assert!(said.contains("and 2 more"), "{said}");
+    let listed = said.lines().find(|line| line.contains(&ids[9])).unwrap();
+    assert!(
+        listed.contains("day.csv, running, ") && listed.ends_with("s ago"),
+        "{listed}"
+    );
+    stage.erase().await;
+}

@@ -354,7 +354,7 @@ fn flags_that_make_no_sense_with_a_command_are_refused() {
     }
     let said = refused(&["run", "x.csv", "--", "no-such-program"]);
     assert!(
-        said.contains("there is no program \"no-such-program\""),
+        said.contains("\"no-such-program\" cannot be run: no directory of PATH has it"),
         "{said}"
     );
     let said = refused(&["worker", "--allow", "clean=pyhton3 clean.py"]);

@@ -16,17 +16,20 @@ const TOKEN_VARIABLE: &str = "ROWMILL_TOKEN";
 /// Where help lists these flags.
 const HEADING: &str = "Master";
 
-/// Where the master is.
+/// Where the master is. The flags are global: of a command that has commands, they may stand before and
+/// behind these.
 #[derive(Debug, Clone, clap::Args)]
 pub struct MasterArgs {
     /// The master's gRPC address, http://HOST:PORT on this host, https://HOST:PORT on another
-    #[arg(long, help_heading = HEADING, value_name = "ADDR", env = "ROWMILL_MASTER", default_value = proto::DEFAULT_MASTER)]
+    #[arg(long, global = true,
+        help_heading = HEADING, value_name = "ADDR", env = "ROWMILL_MASTER", default_value = proto::DEFAULT_MASTER)]
     master: String,
 
     /// A PEM file with the authority that signed the master's certificate [default: those that the
     /// system trusts]
     #[arg(
         long,
+        global = true,
         help_heading = HEADING,
         value_name = "FILE",
         env = "ROWMILL_CA",
@@ -37,6 +40,7 @@ pub struct MasterArgs {
     /// A file with the token to show.
     #[arg(
         long,
+        global = true,
         help_heading = HEADING,
         value_name = "FILE",
         env = "ROWMILL_TOKEN_FILE",
@@ -49,6 +53,7 @@ pub struct MasterArgs {
     /// A PEM file with the certificate to show, for a master that asks for one
     #[arg(
         long,
+        global = true,
         help_heading = HEADING,
         value_name = "FILE",
         env = "ROWMILL_CERT",
@@ -60,6 +65,7 @@ pub struct MasterArgs {
     /// Its private key, PEM, readable by its owner alone
     #[arg(
         long,
+        global = true,
         help_heading = HEADING,
         value_name = "FILE",
         env = "ROWMILL_KEY",

@@ -52,7 +52,7 @@ pub enum ConnectError {
     #[error("the token cannot be sent")]
     Token,
     /// Nobody answered.
-    #[error("no master answers at {address} (is `rowmill master` running there?)")]
+    #[error("no master answers at {address} ({})", advice(source))]
     Unreachable {
         /// What was tried.
         address: String,
@@ -60,6 +60,25 @@ pub enum ConnectError {
         #[source]
         source: tonic::transport::Error,
     },
+}
+
+/// What to look at where nobody answers, by what the transport said.
+fn advice(source: &tonic::transport::Error) -> &'static str {
+    let mut said = String::new();
+    let mut cause = Some(source as &dyn std::error::Error);
+    while let Some(error) = cause {
+        said += &error.to_string();
+        cause = error.source();
+    }
+    if said.contains("dns error") {
+        "is the host's name right? no address is known for it"
+    } else if said.contains("InvalidContentType") {
+        "that port does not speak TLS: a master without --tls-cert is reached by http://, from its own host"
+    } else if said.contains("UnknownIssuer") {
+        "--ca FILE names the authority that signed its certificate"
+    } else {
+        "is `rowmill master` running there?"
+    }
 }
 
 /// Puts the token, where there is one, into every call.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum BrokerError {
     /// Nobody answers.
-    #[error("no broker answers at {address}: {source} (is RabbitMQ running there?)")]
+    #[error("no broker answers at {address}: {source} ({})", advice(source))]
     Unreachable {
         /// Where.
         address: String,
@@ -40,8 +40,8 @@ pub enum BrokerError {
     },
     /// There is no such virtual host, or it is closed to this user.
     #[error(
-        "the broker at {address} does not let user {user:?} into virtual host {vhost:?}: {said}; \
-         rabbitmqctl add_vhost and set_permissions open one"
+        "the broker at {address} does not let user {user:?} into virtual host {vhost:?}: {said}; {}",
+        advice_on_vhost(vhost)
     )]
     VirtualHost {
         /// Where.
@@ -116,5 +116,70 @@ impl BrokerError {
             | Self::Topology { .. }
             | Self::Unsendable { .. } => false,
         }
+    }
+}
+
+/// What to look at where nobody answers, by what the system or TLS said.
+fn advice(source: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let said = source.to_string();
+    if said.contains("lookup address") {
+        "is the host's name right? no address is known for it"
+    } else if said.contains("InvalidContentType") {
+        "that port does not speak TLS; without TLS the address begins with amqp://, and RabbitMQ's port for \
+         amqps:// is usually 5671"
+    } else if said.contains("UnknownIssuer") {
+        "--broker-ca FILE names the authority that signed its certificate"
+    } else if matches!(
+        source.kind(),
+        ConnectionAborted | ConnectionReset | UnexpectedEof
+    ) {
+        "is RabbitMQ running there? if the port speaks TLS, the address begins with amqps://"
+    } else {
+        "is RabbitMQ running there?"
+    }
+}
+
+fn advice_on_vhost(vhost: &str) -> &'static str {
+    if vhost.is_empty() {
+        "the '/' at the address's end names a virtual host of no name: leave it out, or write /%2F, for the \
+         virtual host /"
+    } else {
+        "rabbitmqctl add_vhost and set_permissions open one"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn the_advice_fits_what_was_said() {
+        let of = |source: io::Error| {
+            let (address, source) = ("mq:1".to_owned(), Arc::new(source));
+            BrokerError::Unreachable { address, source }.to_string()
+        };
+        let dns = of(io::Error::other("failed to lookup address information: x"));
+        assert!(
+            dns.contains("host's name") && !dns.contains("running"),
+            "{dns}"
+        );
+        let plain = of(io::Error::other(
+            "received corrupt message of type InvalidContentType",
+        ));
+        assert!(plain.contains("does not speak TLS"), "{plain}");
+        let tls = of(io::ErrorKind::UnexpectedEof.into());
+        assert!(tls.contains("amqps://"), "{tls}");
+        let down = of(io::ErrorKind::ConnectionRefused.into());
+        assert!(down.ends_with("(is RabbitMQ running there?)"), "{down}");
+        let nameless = BrokerError::VirtualHost {
+            address: "mq:1/".to_owned(),
+            user: "u".to_owned(),
+            vhost: String::new(),
+            said: "vhost  not found".to_owned(),
+        };
+        assert!(nameless.to_string().contains("leave it out"), "{nameless}");
     }
 }

@@ -19,6 +19,6 @@ pub use filter::{Filter, Filtered, Filters};
 pub use log::{Log, LogArgs, LogFormat};
 pub use meter::{Meter, Reading};
 pub use process::run;
-pub use settings::{Origin, Setting, Settings, SettingsError, parse, try_parse_from};
+pub use settings::{Origin, Setting, Settings, SettingsError, at_least_one, parse, try_parse_from};
 pub use spreadsheet::Formulas;
 pub use xdg::xdg;

@@ -13,6 +13,7 @@ use tonic::Status;
 
 use crate::arrival::Arrival;
 use crate::board::{Board, newest_first};
+use crate::candidates::several;
 use crate::dead::listed;
 use crate::events::Events;
 use crate::job::{Job, Tally};
@@ -278,16 +279,21 @@ impl Keeper {
         if let Ok(id) = text.parse::<JobId>() {
             return self.store.job(id).ok_or_else(|| no_job(text));
         }
-        let mut fits = self
-            .store
-            .jobs()
-            .filter(|job| job.id.to_string().starts_with(text));
-        match (text.is_empty(), fits.next(), fits.next()) {
-            (false, Some(job), None) => Ok(job),
-            (false, Some(_), Some(_)) => Err(Status::invalid_argument(format!(
-                "several jobs begin with {text:?}; give more of the id"
+        if text.is_empty() {
+            return Err(no_job(text));
+        }
+        let jobs = self.store.jobs();
+        let fits: Vec<&Job> = jobs
+            .filter(|job| job.id.to_string().starts_with(text))
+            .collect();
+        match fits[..] {
+            [] => Err(no_job(text)),
+            [job] => Ok(job),
+            _ => Err(Status::invalid_argument(several(
+                text,
+                fits,
+                proto::unix_ms(),
             ))),
-            _ => Err(no_job(text)),
         }
     }
 

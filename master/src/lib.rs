@@ -9,6 +9,7 @@ mod args;
 mod arrival;
 mod batch;
 mod board;
+mod candidates;
 mod chunk_map;
 mod control;
 mod dead;

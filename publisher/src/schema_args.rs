@@ -43,8 +43,10 @@ impl SchemaArgs {
         }
         let schema = std::fs::read(path).map_err(|error| failure(&error))?;
         Schema::read(&schema).map_err(|error| failure(&error))?;
+        // Workers of an earlier version take a byte order mark for no JSON.
+        let schema = schema.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&schema);
         Ok(Some(ValidateSpec {
-            schema: schema.into(),
+            schema: schema.to_vec().into(),
         }))
     }
 }

@@ -150,6 +150,8 @@ fn job_json(response: &GetJobResponse) -> JobJson {
 ///
 /// When the text is not such JSON.
 pub(crate) fn read(text: &str) -> serde_json::Result<GetJobResponse> {
+    // Some shells put a byte order mark first into what they redirect.
+    let text = text.trim_start_matches('\u{feff}');
     let json: ProfileJson = serde_json::from_str(text)?;
     let columns: Vec<ColumnProfile> = json.columns.into_iter().map(Into::into).collect();
     Ok(GetJobResponse {

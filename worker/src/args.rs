@@ -31,7 +31,7 @@ pub struct Args {
     signing: SigningArgs,
 
     /// Chunks to work on at once [default: this host's cores]
-    #[arg(long, value_name = "N", env = "ROWMILL_THREADS")]
+    #[arg(long, value_name = "N", env = "ROWMILL_THREADS", value_parser = cli::at_least_one)]
     threads: Option<NonZeroUsize>,
 
     /// Take only the chunks of jobs that were published to this lane: 1 to 32 of a-z, 0-9, _ and -

@@ -10,8 +10,11 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command, Parser};
 use toml::{Table, Value};
 
@@ -113,6 +116,16 @@ pub fn parse<P: Parser>() -> P {
     }
 }
 
+/// A number of things at work, for clap: `Option<NonZeroUsize>` would speak of types.
+///
+/// # Errors
+///
+/// When it is no number from 1 on.
+pub fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
+    let number = text.trim().parse();
+    number.map_err(|_| "a number from 1 on is expected".to_owned())
+}
+
 /// Parses `args`, with what variables and the settings that `find` gives add to them.
 ///
 /// A hidden flag is for a process that another of ours starts, many a second maybe, and tells all: it has no
@@ -128,7 +141,7 @@ pub fn try_parse_from<P: Parser>(
     let command = P::command();
     let args: Vec<OsString> = args.into_iter().collect();
     let matches = command.clone().try_get_matches_from(&args);
-    let matches = matches.map_err(SettingsError::CommandLine)?;
+    let matches = matches.map_err(|error| SettingsError::CommandLine(advised(error, &args)))?;
     let (given, of_command) = chosen(&command, &matches);
     if is_told_all(given, of_command) {
         return P::from_arg_matches(&matches).map_err(SettingsError::CommandLine);
@@ -145,6 +158,31 @@ pub fn try_parse_from<P: Parser>(
         path: settings.path.clone(),
         source,
     })
+}
+
+/// The error with advice that works: `run` and its like take what follows `--` for a command, so a file
+/// whose name begins with a dash is not given behind one, and a flag that is not known is no value.
+fn advised(mut error: clap::Error, args: &[OsString]) -> clap::Error {
+    let Some(ContextValue::String(unknown)) = error.get(ContextKind::InvalidArg) else {
+        return error;
+    };
+    if error.kind() != ErrorKind::UnknownArgument || !unknown.starts_with('-') {
+        return error;
+    }
+    let texts = args.iter().map(|arg| arg.to_string_lossy());
+    let file = texts.into_iter().find(|arg| {
+        let is_file = arg.contains('.') || Path::new(arg.as_ref()).exists();
+        is_file && arg.starts_with(unknown) && !arg.starts_with("--")
+    });
+    let advice = file.map(|file| {
+        let text = format!("a file of that name is given as ./{file}");
+        StyledStr::from(text)
+    });
+    error.insert(
+        ContextKind::Suggested,
+        ContextValue::StyledStrs(advice.into_iter().collect()),
+    );
+    error
 }
 
 impl Settings {
@@ -178,6 +216,7 @@ impl Settings {
             path: path.to_owned(),
             source,
         })?;
+        let text = text.trim_start_matches('\u{feff}');
         let table = text.parse().map_err(|source| SettingsError::Toml {
             path: path.to_owned(),
             source: Box::new(source),

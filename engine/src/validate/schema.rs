@@ -72,6 +72,8 @@ impl Schema {
         if json.len() > MAX_SCHEMA_BYTES {
             return Err(SchemaError::Long { bytes: json.len() });
         }
+        // Some editors put a byte order mark first.
+        let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
         let json: Json =
             serde_json::from_slice(json).map_err(|error| SchemaError::Json(error.to_string()))?;
         let Json::Object(map) = &json else {

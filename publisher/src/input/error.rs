@@ -33,6 +33,16 @@ pub enum InputError {
         /// What the splitter said.
         source: SplitError,
     },
+    /// An address, not a file.
+    #[error(
+        "{url} is an address, and only files and standard input are read: {fetch} | rowmill run -"
+    )]
+    Address {
+        /// What was given.
+        url: String,
+        /// The command that writes what is there to standard output.
+        fetch: String,
+    },
     /// A pattern that no file is called like.
     #[error("no file matches {pattern}")]
     NoMatch {

@@ -92,6 +92,7 @@ pub fn expand(arguments: &[PathBuf]) -> Result<Vec<Source>, InputError> {
         match argument.to_str() {
             Some("-") if sources.contains(&Source::Stdin) => return Err(InputError::StdinTwice),
             Some("-") => sources.push(Source::Stdin),
+            Some(url) if url.contains("://") && !argument.exists() => return Err(address(url)),
             // A file may be called like a pattern; then it is meant.
             Some(pattern) if is_pattern(pattern) && !argument.exists() => {
                 sources.extend(matches(pattern)?);
@@ -100,6 +101,19 @@ pub fn expand(arguments: &[PathBuf]) -> Result<Vec<Source>, InputError> {
         }
     }
     Ok(sources)
+}
+
+/// How what is at an address comes to standard input.
+fn address(url: &str) -> InputError {
+    let fetch = match url.split_once("://") {
+        Some(("s3", _)) => format!("aws s3 cp {url} -"),
+        Some(("gs", _)) => format!("gcloud storage cat {url}"),
+        _ => format!("curl -sSfL '{url}'"),
+    };
+    InputError::Address {
+        url: url.to_owned(),
+        fetch,
+    }
 }
 
 fn is_pattern(text: &str) -> bool {
@@ -163,6 +177,19 @@ mod tests {
         let error = expand(&[path("c*.csv")]).unwrap_err().to_string();
         assert!(error.starts_with("no file matches "), "{error}");
         assert!(expand(&["-".into(), "-".into()]).is_err());
+        for (url, command) in [
+            (
+                "https://host/a.csv?x=1",
+                "curl -sSfL 'https://host/a.csv?x=1'",
+            ),
+            ("s3://bucket/a.csv", "aws s3 cp s3://bucket/a.csv -"),
+        ] {
+            let error = expand(&[url.into()]).unwrap_err().to_string();
+            assert!(
+                error.contains(&format!("{command} | rowmill run -")),
+                "{error}"
+            );
+        }
         assert_eq!(
             name(&expand(&[path("b?.csv")]).unwrap()),
             "b1.csv and 1 more"

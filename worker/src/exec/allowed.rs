@@ -2,6 +2,7 @@
 //! one that a publisher asks for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -223,11 +224,9 @@ impl Command {
             ));
         }
         let program = program.fill(&BTreeMap::new());
-        if !is_program(&program, self.directory.as_deref()) {
-            let message = format!("there is no program {program:?} that can be run");
-            return Err(AllowError(message));
-        }
-        Ok(())
+        why_not_run(&program, self.directory.as_deref()).map_or(Ok(()), |why| {
+            Err(AllowError(format!("{program:?} cannot be run: {why}")))
+        })
     }
 
     /// The words with the publisher's values in their places; or which value is wrong, and what is
@@ -271,13 +270,64 @@ impl Command {
 }
 
 /// Whether the system would find the program.
-fn is_program(program: &str, directory: Option<&Path>) -> bool {
-    let can_run = |path: &Path| path.is_file() && rustix::fs::access(path, Access::EXEC_OK).is_ok();
+/// Why a program cannot be run, and what to do. `None`: it can.
+fn why_not_run(program: &str, directory: Option<&Path>) -> Option<String> {
     if program.contains('/') {
-        return can_run(&directory.unwrap_or(Path::new("")).join(program));
+        return why_not_file(&directory.unwrap_or(Path::new("")).join(program));
+    }
+    if program.is_empty() {
+        return Some("it has no name".to_owned());
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    !program.is_empty() && std::env::split_paths(&path).any(|dir| can_run(&dir.join(program)))
+    let places = std::env::split_paths(&path).map(|dir| dir.join(program));
+    let there: Vec<PathBuf> = places.filter(|path| path.is_file()).collect();
+    if there.iter().any(|path| why_not_file(path).is_none()) {
+        return None;
+    }
+    if let Some(why) = there.first().and_then(|path| why_not_file(path)) {
+        return Some(why);
+    }
+    let here = directory.unwrap_or(Path::new("")).join(program);
+    Some(if here.is_file() {
+        format!("no directory of PATH has it; the one here is ./{program}")
+    } else {
+        "no directory of PATH has it".to_owned()
+    })
+}
+
+/// The same of a file.
+fn why_not_file(path: &Path) -> Option<String> {
+    let shown = path.display();
+    match std::fs::metadata(path) {
+        Err(error) => return Some(error.to_string()),
+        Ok(about) if about.is_dir() => return Some(format!("{shown} is a directory")),
+        Ok(_) => {}
+    }
+    if let Err(error) = rustix::fs::access(path, Access::EXEC_OK) {
+        let error = std::io::Error::from(error);
+        return Some(format!("{error}; if it is a program: chmod +x {shown}"));
+    }
+    let interpreter = interpreter(path)?;
+    let is_missing = !interpreter.exists();
+    is_missing.then(|| {
+        let interpreter = interpreter.display();
+        format!("the first line of {shown} asks for {interpreter}, which is not there")
+    })
+}
+
+/// What the first line of a script names: `#!/bin/sh`.
+fn interpreter(path: &Path) -> Option<PathBuf> {
+    let mut start = Vec::new();
+    let file = std::fs::File::open(path).ok()?;
+    file.take(256).read_to_end(&mut start).ok()?;
+    let line = start
+        .strip_prefix(b"#!")?
+        .split(|&byte| byte == b'\n')
+        .next()?;
+    let line = String::from_utf8_lossy(line);
+    line.split([' ', '\t'])
+        .find(|word| !word.is_empty())
+        .map(PathBuf::from)
 }
 
 #[cfg(test)]
@@ -331,6 +381,34 @@ mod tests {
         assert!(flag.contains("does not begin with -"), "{flag}");
         let unknown = allowed.find(&spec("clear", &[])).unwrap_err();
         assert!(matches!(unknown, Refusal::Unknown { .. }));
+    }
+
+    #[test]
+    fn a_program_that_cannot_be_run_is_not_called_missing() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("clean");
+        let why = |words: &str| Allowed::own(&[words.to_owned()]).unwrap_err().to_string();
+        let mode = |mode| std::fs::Permissions::from_mode(mode);
+        let program = path.to_str().unwrap();
+        assert!(why(program).contains("No such file"), "{}", why(program));
+        std::fs::write(&path, "#!/no/such/python\n").unwrap();
+        std::fs::set_permissions(&path, mode(0o644)).unwrap();
+        assert!(why(program).contains("chmod +x"), "{}", why(program));
+        std::fs::set_permissions(&path, mode(0o755)).unwrap();
+        assert!(
+            why(program).contains("asks for /no/such/python"),
+            "{}",
+            why(program)
+        );
+        let directory = directory.path().to_str().unwrap();
+        assert!(
+            why(directory).contains("is a directory"),
+            "{}",
+            why(directory)
+        );
+        assert!(why("no-such-program").contains("no directory of PATH"));
     }
 
     #[test]
