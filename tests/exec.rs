@@ -5,7 +5,10 @@
 
 mod support;
 
+use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use proto::v1::{GetJobResponse, JobState};
@@ -359,4 +362,137 @@ fn flags_that_make_no_sense_with_a_command_are_refused() {
     );
     let said = refused(&["worker", "--allow", "clean=pyhton3 clean.py"]);
     assert!(said.contains("pyhton3"), "{said}");
+}
+
+/// A command that lists the rowmills of its user, and each process that it can read the secret of, its own first
+/// argument, or the memory of.
+const SPY: &str = r#"
+import os, sys
+sys.stdin.read()
+secret, own = sys.argv[1].encode(), str(os.getuid())
+print("kind,pid")
+for pid in filter(str.isdigit, os.listdir("/proc")):
+    place = "/proc/" + pid
+    try:
+        status = dict(line.split(":", 1) for line in open(place + "/status"))
+    except OSError:
+        continue
+    is_rowmill = status["Name"].strip() == "rowmill" and status["Uid"].split()[0] == own
+    if is_rowmill:
+        print("rowmill,%s" % pid)
+    try:
+        if secret in open(place + "/environ", "rb").read():
+            print("environ,%s" % pid)
+    except OSError:
+        pass
+    try:
+        open(place + "/mem", "rb").close()
+        print("mem,%s" % pid) if is_rowmill else None
+    except OSError:
+        pass
+"#;
+
+const SECRET: &str = "s3cret-of-the-broker";
+
+/// The user that commands run as, where this is not to be root, who may read everything. `None`: ours.
+fn unprivileged() -> Option<u32> {
+    rustix::process::getuid().is_root().then_some(65_534)
+}
+
+/// Starts it as that user. `None`, and said, where that user cannot run it.
+fn as_unprivileged(command: &mut Command) -> Option<Process> {
+    if let Some(uid) = unprivileged() {
+        command.uid(uid).gid(uid).current_dir("/");
+        let program = Path::new(command.get_program());
+        let is_runnable = Command::new(program)
+            .arg("--version")
+            .uid(uid)
+            .gid(uid)
+            .output();
+        if let Err(error) = is_runnable {
+            eprintln!(
+                "SKIPPED: user {uid} cannot run {}: {error}",
+                program.display()
+            );
+            return None;
+        }
+    }
+    Some(Process::start(command))
+}
+
+/// What the spy found, but for `bait`, which it must have found. There must have been rowmills to look into.
+fn found_by_spy(rows: &str, bait: &Process) -> Vec<String> {
+    let rows: Vec<&str> = rows.lines().collect();
+    assert!(
+        rows.contains(&format!("environ,{}", bait.id()).as_str()),
+        "{rows:?}"
+    );
+    let rowmills = rows
+        .iter()
+        .filter(|row| row.starts_with("rowmill,"))
+        .count();
+    assert!(
+        rowmills >= 2,
+        "the one that started it, and its guard: {rows:?}"
+    );
+    let is_bait = |row: &&&str| row.ends_with(&format!(",{}", bait.id()));
+    let is_found = |row: &&&str| row.starts_with("environ,") || row.starts_with("mem,");
+    rows.iter()
+        .filter(is_found)
+        .filter(|row| !is_bait(row))
+        .map(ToString::to_string)
+        .collect()
+}
+
+/// A process of the same user that can be looked into.
+fn bait() -> Process {
+    let mut bait = Command::new("sleep");
+    bait.arg("600").env("BAIT", SECRET);
+    if let Some(uid) = unprivileged() {
+        bait.uid(uid).gid(uid);
+    }
+    Process::start(&mut bait)
+}
+
+#[tokio::test]
+async fn a_command_cannot_read_the_brokers_password_of_its_worker() {
+    let stage = Stage::new();
+    let _master = stage.master();
+    let bait = bait();
+    let allow = format!("spy=python3 -c '{SPY}' {SECRET}");
+    let mut worker = stage.command(&["worker", "--threads", "1", "--allow", &allow]);
+    // Its address is such a variable too, but the password in it is everybody's.
+    worker.env("ROWMILL_TEST_SECRET", SECRET);
+    let Some(worker) = as_unprivileged(&mut worker) else {
+        return;
+    };
+    worker.wait_for("connected");
+    let path = stage.file("in.csv", b"a\n1\n");
+    let path = path.to_str().unwrap();
+    let output = stage
+        .command(&["publish", path, "--exec", "spy", "-o", "-"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let rows = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(found_by_spy(&rows, &bait), [""; 0]);
+    stage.erase().await;
+}
+
+#[test]
+fn a_command_of_run_is_not_told_the_brokers_password_and_cannot_read_it() {
+    let bait = bait();
+    let mut run = rowmill();
+    run.args(["run", "-", "--quiet", "--", "python3", "-c", SPY, SECRET]);
+    for name in ["ROWMILL_BROKER", "AMQP_URL", "ROWMILL_TOKEN"] {
+        run.env(name, format!("amqp://ada:{SECRET}@localhost"));
+    }
+    run.stdin(Stdio::piped());
+    let Some(mut run) = as_unprivileged(&mut run) else {
+        return;
+    };
+    run.stdin().write_all(b"a\n1\n").unwrap();
+    let (rows, exit) = run.end();
+    assert_eq!(exit, 0);
+    assert_eq!(found_by_spy(&rows, &bait), [""; 0]);
 }

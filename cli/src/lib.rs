@@ -2,12 +2,14 @@
 //! pipes, progress, and how numbers and text from outside are written for people. It knows nothing of
 //! jobs, and imports nothing of ours.
 
+mod dumpable;
 mod exit;
 mod filter;
 pub mod format;
 pub mod json;
 mod log;
 mod meter;
+mod private;
 mod process;
 mod settings;
 mod spreadsheet;
@@ -18,7 +20,10 @@ pub use exit::{Exit, Failure, OrExit, OrUnwritable, STDOUT, WriteError};
 pub use filter::{Filter, Filtered, Filters};
 pub use log::{Log, LogArgs, LogFormat};
 pub use meter::{Meter, Reading};
+pub use private::{check_private_dir, create_private_dir, exposed, open_private};
 pub use process::run;
-pub use settings::{Origin, Setting, Settings, SettingsError, at_least_one, parse, try_parse_from};
+pub use settings::{
+    Origin, SECRET_VARIABLES, Setting, Settings, SettingsError, at_least_one, parse, try_parse_from,
+};
 pub use spreadsheet::Formulas;
 pub use xdg::xdg;

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -111,7 +111,7 @@ impl Args {
         }
         let rooms = Rooms {
             program: std::env::current_exe().or_exit(Exit::Defect)?,
-            args: std::env::args_os().skip(1).collect(),
+            args: role(),
             memory_mib: self.chunk_memory,
         };
         let commands = self.commands(&rooms)?;
@@ -131,7 +131,7 @@ impl Args {
         };
         match crate::run(config, shutdown).await {
             Ok(()) => Ok(Exit::Ok),
-            Err(WorkerError::Stuck) => Err(begin_anew(&rooms)),
+            Err(WorkerError::Stuck) => Err(begin_anew(&rooms.program)),
             Err(error) => Err(failure(error)),
         }
     }
@@ -170,10 +170,19 @@ pub fn failure(error: WorkerError) -> Failure {
 
 /// Replaces this process, hanging thread and all, by a fresh one with the same arguments: a worker
 /// in a terminal has nobody to start it again. Comes back only where that fails.
-fn begin_anew(rooms: &Rooms) -> Failure {
+fn begin_anew(program: &Path) -> Failure {
     tracing::warn!("{}; this worker begins anew", WorkerError::Stuck);
-    let error = Command::new(&rooms.program).args(&rooms.args).exec();
+    let error = Command::new(program)
+        .args(std::env::args_os().skip(1))
+        .exec();
     Failure::new(Exit::Defect, error)
+}
+
+/// What makes this program a worker: its subcommand, where it has some. The flags behind it are not for the
+/// processes that it starts, which have no environment either: a flag may need another that is a variable.
+fn role() -> Vec<OsString> {
+    let first = std::env::args_os().nth(1);
+    first.filter(|word| word == "worker").into_iter().collect()
 }
 
 /// This host's cores, as far as this process may use them; one where that is not known.

@@ -29,7 +29,7 @@ const REFUSED_MEMORY: &str = "memory allocation of ";
 pub struct Rooms {
     /// This program.
     pub program: PathBuf,
-    /// What it was called with.
+    /// What makes it read a worker's arguments.
     pub args: Vec<OsString>,
     /// Its address space is limited to so many MiB.
     pub memory_mib: u64,
@@ -71,6 +71,8 @@ impl Rooms {
             .args(&self.args)
             .arg("--one-chunk")
             .arg(self.memory_mib.to_string())
+            // A command that runs beside it could read what is in it.
+            .env_clear()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -20,8 +20,8 @@ const UNSHOWN: [&[Unshown]; 2] = [
     ],
     &[("token-file", &["ROWMILL_TOKEN_FILE", "ROWMILL_TOKEN"])],
 ];
-/// Variables whose values are not to be shown.
-const SECRET: [&str; 3] = ["ROWMILL_BROKER", "AMQP_URL", "ROWMILL_TOKEN"];
+/// Variables whose values are not to be shown, nor told to other programs.
+pub const SECRET_VARIABLES: [&str; 3] = ["ROWMILL_BROKER", "AMQP_URL", "ROWMILL_TOKEN"];
 
 /// The flags of a command that are settings.
 pub(super) fn settings_of(command: &Command) -> impl Iterator<Item = &Arg> {
@@ -87,5 +87,7 @@ pub(super) fn is_told_all(command: &Command, matches: &ArgMatches) -> bool {
 
 /// What a variable says, if that may be shown.
 pub(super) fn shown_variable(name: &str) -> Option<String> {
-    env::var(name).ok().filter(|_| !SECRET.contains(&name))
+    env::var(name)
+        .ok()
+        .filter(|_| !SECRET_VARIABLES.contains(&name))
 }

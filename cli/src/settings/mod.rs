@@ -18,8 +18,10 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command, Parser};
 use toml::{Table, Value};
 
+use crate::dumpable::forbid_dumps;
 use crate::xdg::{set, xdg};
 
+pub use flags::SECRET_VARIABLES;
 use flags::{chosen, is_given, is_told_all, settings_of, shown_variable, variables_of};
 
 /// The file, where it is not where XDG has it. Empty: there is none.
@@ -104,8 +106,9 @@ pub struct Setting {
 }
 
 /// Parses the command line, with what variables and the file add to it; ends the process where that
-/// cannot be.
+/// cannot be. Before anything else it closes this process to others of the same user.
 pub fn parse<P: Parser>() -> P {
+    forbid_dumps();
     match try_parse_from(Settings::find, env::args_os()) {
         Ok(parsed) => parsed,
         Err(SettingsError::CommandLine(error)) => error.exit(),

@@ -52,7 +52,7 @@ pub(super) enum Memory {
 pub(super) enum Environment {
     /// PATH, HOME, LANG, and these.
     Only(Vec<String>),
-    /// All of it: the command is the person's own.
+    /// All of it but what is secret of rowmill's: the command is the person's own.
     Own,
 }
 

@@ -65,6 +65,8 @@ impl Guard {
         let mut child = Command::new(&self.program)
             .args(&self.args)
             .arg("--exec-guard")
+            // Any command could read what is in it.
+            .env_clear()
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

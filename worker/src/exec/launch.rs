@@ -53,10 +53,17 @@ impl Launcher {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
-        if let Environment::Only(names) = &invocation.environment {
-            command.env_clear();
-            let names = ALWAYS.into_iter().chain(names.iter().map(String::as_str));
-            command.envs(names.filter_map(|name| Some((name, std::env::var_os(name)?))));
+        match &invocation.environment {
+            Environment::Only(names) => {
+                command.env_clear();
+                let names = ALWAYS.into_iter().chain(names.iter().map(String::as_str));
+                command.envs(names.filter_map(|name| Some((name, std::env::var_os(name)?))));
+            }
+            Environment::Own => {
+                for name in cli::SECRET_VARIABLES {
+                    command.env_remove(name);
+                }
+            }
         }
         command.envs(more.iter().map(|(name, value)| (name, value)));
         if let Some(directory) = &invocation.directory {
