@@ -1,6 +1,8 @@
 //! All roles in this process, over the in-process broker: the same `run`s, the same client.
 
+use std::fs::Permissions;
 use std::num::NonZeroUsize;
+use std::os::unix::fs::PermissionsExt;
 
 use access::Client;
 use broker::{Broker, Limit, Memory, Queue};
@@ -59,7 +61,10 @@ impl InProcess {
         let broker = Broker::Memory(Memory::default().with_limit(Queue::Tasks, WAITING));
         let shutdown = CancellationToken::new();
         let place = std::env::temp_dir();
-        let spill = tempfile::Builder::new().prefix("rowmill-").tempdir();
+        let spill = tempfile::Builder::new()
+            .prefix("rowmill-")
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir();
         let spill = spill.or_unwritable(format_args!(
             "a temporary directory in {} (the variable TMPDIR names another place)",
             place.display()

@@ -5,9 +5,10 @@
 
 mod support;
 
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 
 use prost_types::MethodDescriptorProto;
 use proto::v1::ListDeadRequest;
@@ -457,6 +458,132 @@ async fn workers_with_a_key_take_signed_chunks_alone() {
 }
 
 /// Logs, errors, help and the arguments of processes, and no secret in any of them.
+/// What is in a directory, and below it, itself included, with its mode.
+fn modes(directory: &Path) -> Vec<(PathBuf, u32)> {
+    let mut all = vec![(directory.to_owned(), mode(directory))];
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all.extend(modes(&path));
+        } else {
+            all.push((path.clone(), mode(&path)));
+        }
+    }
+    all
+}
+
+fn mode(path: &Path) -> u32 {
+    path.metadata().unwrap().permissions().mode() & 0o7777
+}
+
+#[tokio::test]
+async fn data_is_for_its_user_alone_whatever_the_umask() {
+    let stage = Stage::new();
+    let open = |command: &Command| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "umask 0; exec \"$0\" \"$@\""]);
+        shell.arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        shell
+    };
+    let (data, spool) = (
+        stage.dir.path().join("data/of/master"),
+        stage.dir.path().join("spool/dir"),
+    );
+    let args = [
+        "master",
+        "--listen",
+        stage.address(),
+        "--data",
+        data.to_str().unwrap(),
+    ];
+    let master = Process::start(&mut open(&stage.command(&args)));
+    master.wait_for("connected");
+    let _worker = stage.worker();
+    // One bad record, for a spill file; and one publish that goes on meanwhile.
+    let path = stage.file("in.csv", b"a,b\n1,2\n3\n");
+    let id = published(&mut open(
+        &stage.command(&["publish", path.to_str().unwrap()]),
+    ));
+    finished(&mut stage.client().await, &id).await;
+    let args = [
+        "publish",
+        "-",
+        "--chunk-bytes",
+        "1",
+        "--spool",
+        spool.to_str().unwrap(),
+    ];
+    let mut publish = Process::start(open(&stage.command(&args)).stdin(Stdio::piped()));
+    let mut stdin = publish.stdin();
+    stdin.write_all(b"a,b\n1,2\n3,4\n5,6\n").unwrap();
+    support::begun(&mut stage.client().await, 1).await;
+
+    let journal = stage.dir.path().join("journal");
+    let mut all = Vec::new();
+    for directory in [
+        &stage.dir.path().join("data"),
+        &stage.dir.path().join("spool"),
+        &journal,
+    ] {
+        all.extend(modes(directory));
+    }
+    for (path, mode) in &all {
+        let right = if path.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(*mode, right, "{}: {mode:o}", path.display());
+    }
+    let names: Vec<String> = all
+        .iter()
+        .map(|(path, _)| path.file_name().unwrap().to_string_lossy().into_owned())
+        .collect();
+    for name in [
+        "rowmill.sqlite",
+        "rowmill.sqlite-wal",
+        "rowmill.sqlite-shm",
+        "lock",
+        "sealed",
+    ] {
+        assert!(
+            names.iter().any(|there| there == name),
+            "{name} in {names:?}"
+        );
+    }
+    assert!(names.contains(&format!("{id}.rejects")), "{names:?}");
+    drop((stdin, publish));
+    stage.erase().await;
+}
+
+#[test]
+fn links_in_the_place_of_data_are_not_followed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (data, target) = (
+        directory.path().join("data"),
+        directory.path().join("target"),
+    );
+    std::fs::create_dir(&data).unwrap();
+    for name in ["lock", "rowmill.sqlite"] {
+        std::os::unix::fs::symlink(&target, data.join(name)).unwrap();
+        let output = rowmill()
+            .args(["master", "--listen", "127.0.0.1:0", "--data"])
+            .arg(&data)
+            .output()
+            .unwrap();
+        let said = stderr(&output);
+        assert!(!output.status.success());
+        assert!(
+            said.contains(name) && said.contains("it is a symbolic link"),
+            "{said}"
+        );
+        assert!(!target.exists());
+        std::fs::remove_file(data.join(name)).unwrap();
+    }
+}
+
 #[test]
 fn no_secret_is_ever_shown() {
     let team = Team::new();

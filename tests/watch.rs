@@ -145,6 +145,30 @@ async fn what_was_done_is_scraped() {
 }
 
 #[test]
+fn metrics_that_other_hosts_could_reach_are_refused_until_that_is_wanted() {
+    let refused = |args: &[&str]| {
+        let output = rowmill().args(args).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        stderr(&output)
+    };
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path().to_str().unwrap();
+    for role in [
+        &["worker"][..],
+        &["master", "--listen", "127.0.0.1:0", "--data", data],
+    ] {
+        let said = refused(&[role, &["--metrics", "0.0.0.0:0"]].concat());
+        assert!(said.contains("--metrics-allow-remote"), "{said}");
+        assert!(said.contains("ROWMILL_METRICS_ALLOW_REMOTE=true"), "{said}");
+    }
+    // With it, what stands in the way is another thing.
+    let taken = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let said = refused(&["worker", "--metrics", &address, "--metrics-allow-remote"]);
+    assert!(said.contains("in use"), "{said}");
+}
+
+#[test]
 fn an_address_that_is_taken_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

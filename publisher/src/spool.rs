@@ -1,9 +1,8 @@
 //! Standard input, kept in a file as it is read, so that what was read of it outlives this process.
 //! What has to be kept, and until when, is for others.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{
@@ -47,13 +46,9 @@ impl Spool {
         input: Box<dyn Read + Send>,
     ) -> Result<Self, InputError> {
         let path = dir.join(format!("{job}.csv"));
-        let made = fs::create_dir_all(dir).and_then(|()| {
+        let made = cli::create_private_dir(dir).and_then(|()| {
             let mut options = OpenOptions::new();
-            let file = options
-                .append(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(&path)?;
+            let file = cli::open_private(&path, options.append(true).create_new(true))?;
             // So that the file's name is on the disk as well.
             File::open(dir)?.sync_all()?;
             // A journal names it for whoever goes on, wherever that one stands.
@@ -81,8 +76,8 @@ impl Spool {
             source,
         };
         let open = || {
-            let file = OpenOptions::new().append(true).open(path)?;
-            Ok((file.metadata()?.len(), file, File::open(path)?))
+            let file = cli::open_private(path, OpenOptions::new().append(true))?;
+            Ok((file.metadata()?.len(), file, open_to_read(path)?))
         };
         let (bytes, file, replay) = open().map_err(failed)?;
         Ok(Self {
@@ -106,7 +101,7 @@ impl Spool {
             return Err(self.kept.failed(io::Error::other(said)).into_io());
         }
         let open = || {
-            let mut replay = File::open(&self.kept.path)?;
+            let mut replay = open_to_read(&self.kept.path)?;
             replay.seek(SeekFrom::Start(byte))?;
             Ok(replay)
         };
@@ -114,6 +109,10 @@ impl Spool {
         self.replay = Some(replay);
         Ok(())
     }
+}
+
+fn open_to_read(path: &Path) -> io::Result<File> {
+    cli::open_private(path, OpenOptions::new().read(true))
 }
 
 impl Read for Spool {

@@ -1,8 +1,10 @@
 //! The flags that say how a role is watched.
 
 use std::io;
+use std::net::SocketAddr;
 
-use tokio::net::TcpListener;
+use clap::ArgAction;
+use tokio::net::{TcpListener, lookup_host};
 
 use crate::serve::Watched;
 use crate::trace::{TraceError, Tracer};
@@ -15,14 +17,31 @@ const HEADING: &str = "Watching it";
 pub struct WatchArgs {
     /// Where metrics are scraped.
     #[arg(
-        help = "Serve metrics for Prometheus at http://HOST:PORT/metrics, to whoever can reach it \
-                [default: serve none]",
+        help = "Serve metrics for Prometheus at http://HOST:PORT/metrics, in the clear; an address that \
+                other hosts can reach needs --metrics-allow-remote [default: serve none]",
         long,
         help_heading = HEADING,
         value_name = "HOST:PORT",
         env = "ROWMILL_METRICS"
     )]
     metrics: Option<String>,
+
+    /// Whether other hosts may scrape them. A value, so that it can be a setting.
+    #[arg(
+        help = "Let other hosts scrape the metrics too, without TLS and without a token [default: only this one]",
+        long,
+        help_heading = HEADING,
+        value_name = "true|false",
+        env = "ROWMILL_METRICS_ALLOW_REMOTE",
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = false,
+        default_missing_value = "true",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    metrics_allow_remote: bool,
 
     #[command(flatten)]
     trace: TraceArgs,
@@ -55,6 +74,18 @@ pub enum ArgsError {
         /// What the system said.
         source: io::Error,
     },
+    /// Other hosts could read them.
+    #[error(
+        "--metrics {address}: {reached} can be reached from other hosts, and the metrics are served in the clear to \
+         all of them; if that is meant, pass --metrics-allow-remote (ROWMILL_METRICS_ALLOW_REMOTE=true). Without \
+         it, serve them at 127.0.0.1"
+    )]
+    Remote {
+        /// As it was given.
+        address: String,
+        /// What it stands for.
+        reached: SocketAddr,
+    },
     /// The collector.
     #[error(transparent)]
     Trace(#[from] TraceError),
@@ -65,10 +96,11 @@ impl WatchArgs {
     ///
     /// # Errors
     ///
-    /// When the address cannot be bound, or the collector's cannot be read.
+    /// When the address cannot be bound, or other hosts could reach it and nobody said that they may; or when
+    /// the collector's cannot be read.
     pub async fn watched(&self, service: &'static str) -> Result<Watched, ArgsError> {
         let metrics = match &self.metrics {
-            Some(address) => Some(bind(address).await?),
+            Some(address) => Some(bind(address, self.metrics_allow_remote).await?),
             None => None,
         };
         Ok(Watched {
@@ -92,11 +124,41 @@ impl TraceArgs {
     }
 }
 
-async fn bind(address: &str) -> Result<TcpListener, ArgsError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| ArgsError::Metrics {
+async fn bind(address: &str, allows_remote: bool) -> Result<TcpListener, ArgsError> {
+    let failed = |source| ArgsError::Metrics {
+        address: address.to_owned(),
+        source,
+    };
+    let addresses: Vec<SocketAddr> = lookup_host(address).await.map_err(failed)?.collect();
+    let reached = addresses.iter().find(|reached| !reached.ip().is_loopback());
+    if let Some(&reached) = reached
+        && !allows_remote
+    {
+        return Err(ArgsError::Remote {
             address: address.to_owned(),
-            source,
-        })
+            reached,
+        });
+    }
+    TcpListener::bind(&addresses[..]).await.map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn metrics_are_for_this_host_alone_until_somebody_says_otherwise() {
+        for address in ["127.0.0.1:0", "localhost:0"] {
+            assert!(bind(address, false).await.is_ok(), "{address}");
+        }
+        for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:6456"] {
+            let error = bind(address, false).await.unwrap_err();
+            assert!(matches!(error, ArgsError::Remote { .. }), "{error}");
+            assert!(
+                error.to_string().contains("--metrics-allow-remote"),
+                "{error}"
+            );
+        }
+        assert!(bind("0.0.0.0:0", true).await.is_ok());
+    }
 }

@@ -37,6 +37,7 @@ pub(crate) fn rowmill() -> Command {
         "ROWMILL_CA",
         "ROWMILL_SIGNING_KEY_FILE",
         "ROWMILL_METRICS",
+        "ROWMILL_METRICS_ALLOW_REMOTE",
         "ROWMILL_OTLP",
     ] {
         command.env_remove(name);

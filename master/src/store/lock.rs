@@ -22,13 +22,9 @@ impl DirectoryLock {
     /// When another process holds it, or the lock file cannot be made.
     pub(super) fn take(directory: &Path) -> Result<Self, StoreError> {
         let path = directory.join("lock");
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(StoreError::file(&path))?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let mut file = cli::open_private(&path, &mut options).map_err(StoreError::file(&path))?;
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
             let mut pid = String::new();
             file.read_to_string(&mut pid)

@@ -1,7 +1,8 @@
 //! Opening a store: lock, schema, recovery.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
 
 use prost::Message;
 use proto::JobId;
@@ -44,9 +45,11 @@ impl Store {
                 return Ok(store);
             }
             Place::Directory(directory) => {
-                std::fs::create_dir_all(directory).map_err(StoreError::file(directory))?;
+                cli::create_private_dir(directory).map_err(StoreError::file(directory))?;
                 let lock = DirectoryLock::take(directory)?;
-                let connection = Connection::open(directory.join("rowmill.sqlite"))?;
+                let database = directory.join("rowmill.sqlite");
+                make_private(directory, &database).map_err(StoreError::file(&database))?;
+                let connection = Connection::open(&database)?;
                 connection.pragma_update(None, "journal_mode", "WAL")?;
                 connection.pragma_update(None, "synchronous", "FULL")?;
                 (
@@ -113,6 +116,21 @@ impl Store {
         }
         self.settle_all()
     }
+}
+
+/// Makes the database where it is missing. What SQLite makes beside it (WAL, shared memory) has its mode.
+fn make_private(directory: &Path, database: &Path) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    cli::open_private(database, &mut options)?;
+    if let Some(mode) = cli::exposed(directory, database) {
+        let (database, directory) = (database.display(), directory.display());
+        tracing::warn!(
+            "others than its owner can read {database} (mode {mode:o}), and what is beside it; if they should \
+             not: chmod -R go= {directory}"
+        );
+    }
+    Ok(())
 }
 
 fn read_jobs(connection: &Connection) -> Result<HashMap<JobId, Job>, StoreError> {

@@ -23,7 +23,7 @@ const OPEN_AT_MOST: usize = 64;
 
 impl Spill {
     pub(super) fn new(directory: PathBuf, durable: bool) -> Result<Self, StoreError> {
-        std::fs::create_dir_all(&directory).map_err(StoreError::file(&directory))?;
+        cli::create_private_dir(&directory).map_err(StoreError::file(&directory))?;
         Ok(Self {
             directory,
             durable,
@@ -64,7 +64,7 @@ impl Spill {
         length: u64,
     ) -> Result<Vec<u8>, StoreError> {
         let path = self.path(file);
-        let open = File::open(&path).map_err(StoreError::file(&path))?;
+        let open = open_to_read(&path).map_err(StoreError::file(&path))?;
         // Before there is room made for them: a file that was cut short must not cost more than it has.
         let there = open.metadata().map_err(StoreError::file(&path))?.len();
         if offset.checked_add(length).is_none_or(|end| end > there) {
@@ -98,7 +98,7 @@ impl Spill {
     /// Opens the file to be read. Absent: it is not there.
     pub(super) fn open_to_read(&self, file: SpillFile) -> Result<Option<File>, StoreError> {
         let path = self.path(file);
-        match File::open(&path) {
+        match open_to_read(&path) {
             Ok(open) => Ok(Some(open)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(StoreError::file(path)(error)),
@@ -133,11 +133,9 @@ impl Spill {
 /// Opens the file, and makes a new one's name durable too.
 fn create(path: &Path, durable: bool) -> std::io::Result<File> {
     let is_new = !path.exists();
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    let file = cli::open_private(path, &mut options)?;
     if is_new
         && durable
         && let Some(parent) = path.parent()
@@ -145,4 +143,8 @@ fn create(path: &Path, durable: bool) -> std::io::Result<File> {
         File::open(parent)?.sync_all()?;
     }
     Ok(file)
+}
+
+fn open_to_read(path: &Path) -> std::io::Result<File> {
+    cli::open_private(path, OpenOptions::new().read(true))
 }

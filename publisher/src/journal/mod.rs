@@ -9,7 +9,6 @@ mod shelf;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use proto::JobId;
@@ -97,8 +96,8 @@ impl Journal {
     fn create(dir: &Path, job: JobId, begin: Begin) -> Result<Self, JournalError> {
         let path = dir.join(job.to_string());
         let mut options = OpenOptions::new();
-        options.append(true).create_new(true).mode(0o600);
-        let file = options.open(&path).map_err(|e| failed(&path, e))?;
+        options.append(true).create_new(true);
+        let file = cli::open_private(&path, &mut options).map_err(|e| failed(&path, e))?;
         let mut journal = Self { file, path, job };
         journal.lock()?;
         journal.append(&begin.into())?;
@@ -108,7 +107,7 @@ impl Journal {
     /// Opens it to go on, and cuts off what a crash tore.
     fn open(path: PathBuf, job: JobId) -> Result<(Self, Told), JournalError> {
         let mut options = OpenOptions::new();
-        let file = options.read(true).append(true).open(&path);
+        let file = cli::open_private(&path, options.read(true).append(true));
         let file = file.map_err(|e| failed(&path, e))?;
         let mut journal = Self { file, path, job };
         journal.lock()?;

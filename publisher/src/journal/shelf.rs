@@ -44,7 +44,7 @@ impl Shelf {
 
     /// A new journal.
     pub(crate) fn begin(&self, job: JobId, begin: Begin) -> Result<Journal, JournalError> {
-        fs::create_dir_all(&self.dir).map_err(|e| failed(&self.dir, e))?;
+        cli::create_private_dir(&self.dir).map_err(|e| failed(&self.dir, e))?;
         Journal::create(&self.dir, job, begin)
     }
 
@@ -102,6 +102,7 @@ impl Shelf {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries.map_err(|e| failed(&self.dir, e))?,
         };
+        cli::check_private_dir(&self.dir).map_err(|e| failed(&self.dir, e))?;
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         let mut jobs: Vec<JobId> = names.filter_map(|name| name.parse().ok()).collect();
         jobs.sort_unstable();
@@ -117,7 +118,7 @@ impl Shelf {
             fs::rename(&path, self.dir.join(SEALED_BEFORE)).map_err(|e| failed(&path, e))?;
         }
         let mut options = OpenOptions::new();
-        let file = options.append(true).create(true).open(&path);
+        let file = cli::open_private(&path, options.append(true).create(true));
         file.and_then(|mut file| file.write_all(format!("{}\n", journal.job).as_bytes()))
             .map_err(|e| failed(&path, e))?;
         journal.remove()
@@ -129,7 +130,9 @@ impl Shelf {
             return None;
         }
         [SEALED, SEALED_BEFORE].iter().find_map(|name| {
-            let ids = fs::read_to_string(self.dir.join(name)).ok()?;
+            let path = self.dir.join(name);
+            let file = cli::open_private(&path, OpenOptions::new().read(true)).ok()?;
+            let ids = std::io::read_to_string(file).ok()?;
             ids.lines()
                 .rev()
                 .find(|id| id.starts_with(text))?
