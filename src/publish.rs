@@ -157,6 +157,10 @@ impl Args {
             copied = &mut copying => match copied {
                 // The last confirm may come after the last row.
                 Ok(copied) if !copied.0.is_cancelled() => (publishing.await?, Some(copied)),
+                // The publisher has stopped it, and knows why.
+                Ok((_, response)) if response.job.as_ref().is_some_and(|job| !job.reason.is_empty()) => {
+                    return Err(publishing.await.err().unwrap_or_else(|| cancelled(&response)));
+                }
                 Ok((_, response)) => {
                     stop.cancel();
                     drop(publishing.await);

@@ -113,7 +113,14 @@ impl Args {
         };
         meter.clear();
         roles.stop().await;
-        response
+        let response = response?;
+        match &response.job {
+            // The publisher says the same, but may not have come to it.
+            Some(job) if !job.reason.is_empty() => {
+                Err(Failure::message(Exit::UnreadableInput, job.reason.clone()))
+            }
+            _ => Ok(response),
+        }
     }
 }
 

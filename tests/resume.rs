@@ -386,6 +386,42 @@ async fn an_interrupted_publish_says_how_to_go_on_and_a_changed_file_is_refused(
 }
 
 #[tokio::test]
+async fn a_file_that_is_written_to_while_it_is_published_cancels_its_job_with_the_reason() {
+    let broker = Ruled::any();
+    let csv = orders(4_000_000);
+    for is_resumed in [false, true] {
+        let stage = broker.stage();
+        broker.limit_tasks(&stage, 5);
+        let _master = stage.master();
+        let path = stage.file("rows.csv", csv.as_bytes());
+        let (mut publish, journal, _) = stuck(&stage, &path).await;
+        let job_id = journal.file_name().unwrap().to_str().unwrap().to_owned();
+        if is_resumed {
+            publish.kill();
+            publish = Process::start(&mut stage.command(&["publish", "--resume", &job_id]));
+            publish.wait_for("the queue of chunks is full until workers take some");
+        }
+        std::fs::write(&path, csv.replacen(',', ";", 1)).unwrap();
+        let _worker = stage.worker();
+        let said = publish.wait_for("rows.csv changed while it was read: it was written to since");
+        assert_eq!(publish.end().1, 5);
+        assert!(!said.contains("--resume"), "{said}");
+        let job = finished(&mut stage.client().await, &job_id)
+            .await
+            .job
+            .unwrap();
+        assert_eq!(job.state(), JobState::Cancelled);
+        assert!(
+            job.reason.contains("rows.csv changed while it was read"),
+            "{}",
+            job.reason
+        );
+        assert!(unfinished(&stage).is_empty());
+        stage.erase().await;
+    }
+}
+
+#[tokio::test]
 async fn a_killed_publish_of_standard_input_goes_on_with_its_spool_and_the_rest() {
     let stage = Stage::new();
     let (_master, _worker) = (stage.master(), stage.worker());

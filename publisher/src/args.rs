@@ -294,7 +294,7 @@ fn reading(progress: &Progress) -> Reading {
 fn says_how_to_go_on(error: &PublishError) -> bool {
     match error {
         // What was stopped is cancelled, and not to be gone on with.
-        PublishError::Input(InputError::Stopped(_))
+        PublishError::Input(InputError::Stopped(_) | InputError::Changed { .. })
         | PublishError::Interrupted { .. }
         | PublishError::Unsealed { .. }
         | PublishError::Resume(_) => true,

@@ -67,6 +67,11 @@ pub struct FormatArgs {
     /// of the bytes are zero]
     #[arg(long, help_heading = HEADING, value_name = "NAME")]
     encoding: Option<Label>,
+
+    /// Pass over bytes behind the data of a packed file that are no packed data [default: refuse the file; zeros
+    /// behind it are passed over in any case]
+    #[arg(long, help_heading = HEADING, hide_short_help = true)]
+    ignore_trailing: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -96,6 +101,7 @@ impl FormatArgs {
             ragged: Ragged::Reject,
             skip_lines: self.skip,
             encoding: self.encoding,
+            ignore_trailing: self.ignore_trailing,
             union: false,
             stop_at: StopAt::Nothing,
         }

@@ -1,6 +1,7 @@
-//! Whether a file is still the one that a publish began with.
+//! Which version of a file this is: whether it is still the one that was looked at before, in this process or in an
+//! earlier one.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 
@@ -8,9 +9,71 @@ use crate::journal::Identity;
 
 const HEAD_BYTES: usize = 64 << 10;
 
-/// What `file` is known by; its position stays.
+/// One version of a file, as far as its file system tells versions apart: two writes within one tick of its clock,
+/// some milliseconds, are the same to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Version {
+    /// Its length when it was looked at.
+    pub(crate) bytes: u64,
+    device: u64,
+    inode: u64,
+    modified_s: i64,
+    modified_ns: i64,
+}
+
+/// What became of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// It is longer, by so much that it has as many bytes now. Whether the others are what they were, is not known.
+    Grown(u64),
+    /// It is another one, for the reason given.
+    Other(String),
+}
+
+impl Version {
+    /// `None`: it has none, like a pipe, a device, or a file of `/proc`, whose length is 0 whatever is in it.
+    pub(crate) fn of(metadata: &Metadata) -> Option<Self> {
+        let has_one = metadata.is_file() && metadata.len() > 0;
+        has_one.then(|| Self::any(metadata))
+    }
+
+    fn any(metadata: &Metadata) -> Self {
+        Self {
+            bytes: metadata.len(),
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            modified_s: metadata.mtime(),
+            modified_ns: metadata.mtime_nsec(),
+        }
+    }
+
+    /// What became of the file, of which `now` is said today. `None`: it is the same.
+    pub(crate) fn change(&self, now: &Metadata) -> Option<Change> {
+        let now = Self::any(now);
+        if (self.device, self.inode) != (now.device, now.inode) {
+            return Some(Change::Other("another file took its place".to_owned()));
+        }
+        if now.bytes > self.bytes {
+            return Some(Change::Grown(now.bytes));
+        }
+        if now.bytes < self.bytes {
+            return Some(Change::Other(lengths(self.bytes, now.bytes)));
+        }
+        let written = |version: &Self| (version.modified_s, version.modified_ns);
+        (written(self) != written(&now)).then(|| Change::Other(WRITTEN.to_owned()))
+    }
+}
+
+const WRITTEN: &str = "it was written to since";
+
+/// How a length changed, for a person.
+pub(crate) fn lengths(before: u64, now: u64) -> String {
+    format!("it had {before} bytes and has {now}")
+}
+
+/// What `file` is known by in another process; its position stays.
 pub(crate) fn identity(file: &File) -> io::Result<Identity> {
-    let metadata = file.metadata()?;
+    let version = Version::any(&file.metadata()?);
     let mut head = vec![0; HEAD_BYTES];
     let mut known = 0;
     while known < head.len() {
@@ -22,9 +85,9 @@ pub(crate) fn identity(file: &File) -> io::Result<Identity> {
         }
     }
     Ok(Identity {
-        bytes: metadata.len(),
-        modified_s: metadata.mtime(),
-        modified_ns: metadata.mtime_nsec(),
+        bytes: version.bytes,
+        modified_s: version.modified_s,
+        modified_ns: version.modified_ns,
         head_hash: engine::chunk::hash(&head[..known]),
     })
 }
@@ -32,16 +95,13 @@ pub(crate) fn identity(file: &File) -> io::Result<Identity> {
 /// What is no longer as it was, for a person. `None`: it is the same file.
 pub(crate) fn change(before: &Identity, now: &Identity) -> Option<String> {
     if before.bytes != now.bytes {
-        return Some(format!(
-            "it had {} bytes and has {}",
-            before.bytes, now.bytes
-        ));
+        return Some(lengths(before.bytes, now.bytes));
     }
     if before.head_hash != now.head_hash {
         return Some("its first 64 KiB are not what they were".to_owned());
     }
     let written = |identity: &Identity| (identity.modified_s, identity.modified_ns);
-    (written(before) != written(now)).then(|| "it was written to since".to_owned())
+    (written(before) != written(now)).then(|| WRITTEN.to_owned())
 }
 
 #[cfg(test)]

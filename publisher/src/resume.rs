@@ -3,7 +3,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use proto::JobId;
 use proto::v1::{JobOpen, OperationSpec};
 use telemetry::Tracer;
 
-use crate::identity::{change, identity};
+use crate::identity::{Version, change, identity};
 use crate::input::{InputError, Reading, Resumption, Source, Tail, Wanted};
 use crate::journal::{Begin, Journal, JournalError, Mark, Shelf, Told, Unfinished};
 use crate::notes::Book;
@@ -195,10 +195,15 @@ impl Resumed {
         self.told.mark.unwrap_or_default()
     }
 
-    pub(crate) fn start(self: Box<Self>, config: &Config) -> Result<Start, PublishError> {
+    pub(crate) fn start(mut self: Box<Self>, config: &Config) -> Result<Start, PublishError> {
         let mark = self.mark();
         let spool = self.spool()?;
-        self.check_files()?;
+        let versions = self.check_files()?;
+        for (source, now) in self.wanted.sources.iter_mut().zip(versions) {
+            if let Source::File { version, .. } = source {
+                *version = now;
+            }
+        }
         config.progress.set_kept(true);
         config
             .progress
@@ -228,18 +233,23 @@ impl Resumed {
     }
 
     /// Every file has to be what it was, those that were read as well: their headers are looked at
-    /// again.
-    fn check_files(&self) -> Result<(), PublishError> {
+    /// again. What they are now, so that they are that as well when they are opened to be read.
+    fn check_files(&self) -> Result<Vec<Option<Version>>, PublishError> {
+        let mut versions = Vec::new();
         for file in &self.told.begin.files {
             let path = path(&file.path);
-            let now = File::open(&path).and_then(|file| identity(&file));
-            let now = now.map_err(|error| InputError::of(&file.name, error))?;
+            let look = || {
+                let file = File::open(&path)?;
+                Ok((Version::of(&file.metadata()?), identity(&file)?))
+            };
+            let (version, now) = look().map_err(|error| InputError::of(&file.name, error))?;
             let before = file.identity.clone().unwrap_or_default();
             if let Some(what) = change(&before, &now) {
                 return Err(self.changed(&path, what).into());
             }
+            versions.push(version);
         }
-        Ok(())
+        Ok(versions)
     }
 
     /// Absent: it reads files.
@@ -248,8 +258,10 @@ impl Resumed {
             return Ok(None);
         }
         let path = path(&self.told.begin.spool);
-        let input =
-            (self.rest == Rest::Comes).then(|| Box::new(io::stdin()) as Box<dyn Read + Send>);
+        let input = match self.rest {
+            Rest::Comes => Some(Box::new(start::standard_input()?) as Box<dyn Read + Send>),
+            Rest::Waits | Rest::Lost => None,
+        };
         let spool = Spool::resume(&path, input)?;
         let bytes = spool.kept().bytes();
         if let Some(ended) = self.told.ended
@@ -279,6 +291,7 @@ fn wanted(begin: &Begin, dialect: Dialect) -> Option<Wanted> {
             .map(|file| Source::File {
                 path: path(&file.path),
                 name: file.name.clone(),
+                version: None,
             })
             .collect(),
     };
@@ -293,6 +306,7 @@ fn wanted(begin: &Begin, dialect: Dialect) -> Option<Wanted> {
         skip_lines: begin.skip_lines,
         encoding,
         union: begin.union,
+        ignore_trailing: begin.ignore_trailing,
         stop_at: begin.stop_at().into(),
     })
 }

@@ -2,7 +2,6 @@
 //! two are the same.
 
 use std::fs::File;
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -10,7 +9,7 @@ use engine::Dialect;
 use proto::v1::JobOpen;
 
 use crate::identity::identity;
-use crate::input::{InputError, Label, Reading, Source, Tail};
+use crate::input::{self, InputError, Label, Raw, Reading, Source, Tail};
 use crate::job::Job;
 use crate::journal::{Begin, FileSeen, Shelf, Stopper, VERSION};
 use crate::notes::Book;
@@ -48,7 +47,7 @@ impl Start {
             Keeping::Nothing => Ok(fresh(config, None, None)),
             Keeping::Journal(shelf) => journaled(config, shelf),
             Keeping::Spool(shelf, dir) => {
-                let spool = Spool::create(&dir, config.job, Box::new(io::stdin()))?;
+                let spool = Spool::create(&dir, config.job, Box::new(standard_input()?))?;
                 let path = spool.kept().path().to_owned();
                 let mut begin = begin(config);
                 begin.spool = path.as_os_str().as_bytes().to_vec();
@@ -58,6 +57,11 @@ impl Start {
             Keeping::Resumed(resumed) => resumed.start(config),
         }
     }
+}
+
+/// Standard input, to be spooled.
+pub(crate) fn standard_input() -> Result<Raw, InputError> {
+    input::stdin().map_err(|error| Source::Stdin.error(error))
 }
 
 /// With a journal where every file can be read again.
@@ -76,7 +80,7 @@ fn journaled(config: &Config, shelf: Shelf) -> Result<Start, PublishError> {
 
 /// What a file is like. `None`: it can be read once only.
 fn seen(source: &Source) -> Result<Option<FileSeen>, InputError> {
-    let Source::File { path, name } = source else {
+    let Source::File { path, name, .. } = source else {
         return Ok(None);
     };
     // To open a named pipe is to read from it.
@@ -105,6 +109,7 @@ fn begin(config: &Config) -> Begin {
         skip_lines: wanted.skip_lines,
         encoding: wanted.encoding.map_or_else(String::new, Label::name),
         union: wanted.union,
+        ignore_trailing: wanted.ignore_trailing,
         stop_at: Stopper::from(wanted.stop_at).into(),
         ..Begin::default()
     }

@@ -6,6 +6,7 @@
 mod support;
 
 mod bad;
+mod changing;
 mod commands;
 mod dialects;
 mod encodings;
@@ -93,6 +94,7 @@ fn every_case_of_the_page_has_its_test() {
     let page = include_str!("../../docs/csv.md");
     let tests = [
         include_str!("bad.rs"),
+        include_str!("changing.rs"),
         include_str!("dialects.rs"),
         include_str!("encodings.rs"),
         include_str!("packed.rs"),

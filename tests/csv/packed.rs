@@ -80,6 +80,35 @@ fn packed_data_that_is_damaged() {
 }
 
 #[test]
+fn zeros_behind_packed_data() {
+    for (name, pack) in ALL {
+        let mut packed = pack(text(100).as_bytes());
+        packed.resize(packed.len() + 4096, 0);
+        assert_eq!(result(&[], &packed)["rows"], 100, "{name}");
+    }
+}
+
+#[test]
+fn other_bytes_behind_packed_data() {
+    for (name, pack) in ALL {
+        let packed = pack(text(100).as_bytes());
+        let end = packed.len();
+        let files = Files::new(&[("a", &[&packed[..], b"garbage"].concat())]);
+        let said = format!(
+            "cannot read a: its {name} data ends at byte {end}, and there are 7 bytes behind it that are no {name} \
+             data"
+        );
+        refused(&files.rowmill(&["run", "a"]), &said);
+        let output = files.rowmill(&["run", "a", "--ignore-trailing"]);
+        let said = stderr(&output);
+        assert!(output.status.success(), "{said}");
+        let remark =
+            format!("a: its {name} data ends at byte {end}, and there are 7 bytes behind it");
+        assert_eq!(said.matches(&remark).count(), 1, "{said}");
+    }
+}
+
+#[test]
 fn a_window_above_128_mib() {
     let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
     encoder.window_log(28).unwrap();

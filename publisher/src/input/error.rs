@@ -71,6 +71,18 @@ pub enum InputError {
     /// What was said of the dialect contradicts itself.
     #[error(transparent)]
     Dialect(#[from] DialectError),
+    /// What was read is not of one version.
+    #[error(
+        "{} changed while it was read: {what}; a result would be of two versions of it: start again when nothing \
+         writes to it any more",
+        called(name)
+    )]
+    Changed {
+        /// The file, or "-".
+        name: String,
+        /// What is no longer as it was.
+        what: String,
+    },
     /// Told to stop at the first bad record.
     #[error("stopped at the first bad record: {0}")]
     Stopped(String),

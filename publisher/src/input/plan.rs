@@ -10,6 +10,7 @@ use super::stream::Reads;
 use super::survey::Survey;
 use super::union::Places;
 use super::{Described, InputError, Label, Raw, Source, StopAt, Stream};
+use crate::identity::{Change, Version};
 
 /// What a person wants to be read, and how.
 #[derive(Debug, Clone)]
@@ -24,6 +25,8 @@ pub struct Wanted {
     pub skip_lines: u64,
     /// How the files are encoded, where nothing at their start says otherwise.
     pub encoding: Option<Label>,
+    /// Whether bytes behind packed data that are no packed data are passed over.
+    pub ignore_trailing: bool,
     /// Whether the job has the columns of all files, whichever has which.
     pub union: bool,
     /// What ends it early.
@@ -35,6 +38,8 @@ pub(crate) struct Planned {
     pub(crate) source: Source,
     /// Opened already: the only one, or one that can be read once only.
     stream: Option<Stream>,
+    /// What it was when it was looked at. `None`: it has no versions.
+    version: Option<Version>,
     /// Its own header. Empty where it is the only one: not looked at yet.
     pub(crate) columns: Vec<String>,
     /// Where the job's columns are in it. `None`: they are its own.
@@ -65,23 +70,31 @@ impl Plan {
         let reads = Reads {
             encoding: wanted.encoding,
             skip_lines: wanted.skip_lines,
+            ignore_trailing: wanted.ignore_trailing,
         };
         let mut files: Vec<Planned> = wanted.sources.iter().map(Planned::new).collect();
         let mut survey = Survey::new(wanted);
         let mut raw = spool;
         for (at, file) in files.iter_mut().enumerate() {
             let opened = match raw.take() {
-                Some(raw) => Opened { raw, bytes: None },
+                Some(raw) => Opened {
+                    raw,
+                    metadata: None,
+                    is_lasting: false,
+                },
                 None => file.source.open()?,
             };
-            let bytes = opened.bytes;
+            let is_lasting = opened.is_lasting;
+            let version = opened.metadata.as_ref().and_then(Version::of);
+            let bytes = version.map(|version| version.bytes);
             let mut stream = Stream::open(file.source.name().to_owned(), opened.raw, reads)?;
             survey.look(&mut stream, bytes)?;
             if wanted.sources.len() > 1 {
                 file.columns = survey.header(&mut stream, limits)?;
             }
             // The others are opened again in their turn, so that there are never many open files.
-            file.stream = Some(stream).filter(|_| at == 0 || bytes.is_none());
+            file.stream = Some(stream).filter(|_| at == 0 || !is_lasting);
+            file.version = version;
         }
         let columns = survey.settle(&mut files)?;
         Ok(Self {
@@ -92,17 +105,26 @@ impl Plan {
         })
     }
 
-    /// The file `at`, from its start.
+    /// The file `at`, from its start. One that has grown since it was looked at is read up to the length that it has
+    /// now; of a file of which nothing but its header was read that is a whole version.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or was written to since in another way.
     pub(crate) fn open(&mut self, at: usize) -> Result<Stream, InputError> {
         let file = &mut self.files[at];
-        match file.stream.take() {
-            Some(stream) => Ok(stream),
-            None => Stream::open(
-                file.source.name().to_owned(),
-                file.source.open()?.raw,
-                self.reads,
-            ),
+        if let Some(stream) = file.stream.take() {
+            return Ok(stream);
         }
+        let source = &file.source;
+        let Opened { raw, metadata, .. } = source.open()?;
+        if let (Some(before), Some(now)) = (&file.version, &metadata) {
+            match before.change(now) {
+                None | Some(Change::Grown(_)) => {}
+                Some(change) => return Err(source.changed(before, change)),
+            }
+        }
+        Stream::open(source.name().to_owned(), raw, self.reads)
     }
 
     /// What the file `at` is called in chunks and rejects: nothing, where there is only one.
@@ -119,6 +141,7 @@ impl Planned {
         Self {
             source: source.clone(),
             stream: None,
+            version: None,
             columns: Vec::new(),
             places: None,
         }

@@ -1,16 +1,17 @@
 //! Bytes as they come: from a file, from standard input, or from standard input through a spool.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
+use std::sync::Arc;
 
+use super::file::{InputFile, Watched};
+use super::remarks::Remarks;
 use crate::spool::Spool;
 
 /// What is read from.
 pub(crate) enum Raw {
-    Stdin(io::Stdin),
-    File(File),
+    File(InputFile),
     Spool(Spool),
-    /// Anything else that gives bytes, once.
+    /// Anything else that gives bytes: a pipe, a device, standard input.
     Reader(Box<dyn Read + Send>),
     /// Bytes that are at hand already.
     #[cfg(test)]
@@ -20,7 +21,6 @@ pub(crate) enum Raw {
 impl Read for Raw {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Stdin(stdin) => stdin.read(into),
             Self::File(file) => file.read(into),
             Self::Spool(spool) => spool.read(into),
             Self::Reader(reader) => reader.read(into),
@@ -34,12 +34,28 @@ impl Raw {
     /// Goes on at `byte` of the input; false, with nothing done, where that is not possible.
     pub(crate) fn go_to(&mut self, byte: u64) -> io::Result<bool> {
         match self {
-            Self::Stdin(_) | Self::Reader(_) => return Ok(false),
-            Self::File(file) => file.seek(SeekFrom::Start(byte))?,
-            Self::Spool(spool) => return spool.go_to(byte).map(|()| true),
+            Self::Reader(_) => return Ok(false),
+            Self::File(file) => file.go_to(byte)?,
+            Self::Spool(spool) => spool.go_to(byte)?,
             #[cfg(test)]
-            Self::Bytes(bytes) => bytes.seek(SeekFrom::Start(byte))?,
-        };
+            Self::Bytes(bytes) => bytes.set_position(byte),
+        }
         Ok(true)
+    }
+
+    /// The file, to be looked at while it is read. `None`: it is none that could change.
+    pub(super) fn watched(&self) -> Option<Arc<Watched>> {
+        match self {
+            Self::File(file) => Some(file.watched()),
+            _ => None,
+        }
+    }
+
+    /// What there is to say of it.
+    pub(super) fn remarks(&self) -> Remarks {
+        match self {
+            Self::File(file) => file.remarks(),
+            _ => Remarks::default(),
+        }
     }
 }

@@ -105,12 +105,17 @@ impl Reading {
             Ok(()) if walk.reading.tail == Tail::Stays => return Ok(kept.map(|kept| kept.bytes())),
             Ok(()) => None,
             Err(Stop::Unwanted) => return Ok(None),
+            // What was sent of it is of no use. Without its head there is no job yet that it could be said of.
+            Err(Stop::Failed(error @ InputError::Changed { .. })) if walk.has_head => {
+                Some((error.to_string(), error))
+            }
             Err(Stop::Failed(error)) => return Err(error),
-            Err(Stop::Bad(said)) => Some(said),
+            Err(Stop::Bad(said)) => Some((said.clone(), InputError::Stopped(said))),
         };
-        walk.totals.stopped = stopped.clone().unwrap_or_default();
+        let (said, error) = stopped.unzip();
+        walk.totals.stopped = said.unwrap_or_default();
         // Whoever no longer takes what is found has stopped, and knows why.
         drop(found.blocking_send(Found::End(walk.totals)));
-        stopped.map_or(Ok(None), |said| Err(InputError::Stopped(said)))
+        error.map_or(Ok(None), Err)
     }
 }

@@ -1,11 +1,14 @@
 //! What is read, and in which order: files, patterns that the shell did not expand, and standard
 //! input.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
+use super::file::InputFile;
 use super::{InputError, Raw};
+use crate::identity::{Change, Version, lengths};
 
 /// Where to read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +19,8 @@ pub enum Source {
         path: PathBuf,
         /// What people call it.
         name: String,
+        /// What it has to be: an earlier look at it. Absent: whatever it is.
+        version: Option<Version>,
     },
     /// Standard input.
     Stdin,
@@ -27,6 +32,7 @@ impl Source {
         Self::File {
             path: path.to_owned(),
             name: path.display().to_string(),
+            version: None,
         }
     }
 
@@ -42,26 +48,48 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// When there is no such file, it may not be read, or it is a directory.
+    /// When there is no such file, it may not be read, is a directory, or is not what it was.
     pub(crate) fn open(&self) -> Result<Opened, InputError> {
         match self {
-            Self::Stdin => Ok(Opened {
-                raw: Raw::Stdin(io::stdin()),
-                bytes: None,
-            }),
-            Self::File { path, .. } => {
+            Self::Stdin => {
+                let input = stdin().map_err(|source| self.error(source))?;
+                // Even a file is read from where whoever else has it open left it, and so only once.
+                Ok(Opened {
+                    raw: input,
+                    metadata: None,
+                    is_lasting: false,
+                })
+            }
+            Self::File { path, version, .. } => {
                 let file = File::open(path).map_err(|source| self.error(source))?;
                 let metadata = file.metadata().map_err(|source| self.error(source))?;
                 if metadata.is_dir() {
                     return Err(self.error(io::Error::from(io::ErrorKind::IsADirectory)));
                 }
-                // A named pipe or a device has no length that means anything.
-                let bytes = Some(metadata.len()).filter(|_| metadata.is_file());
+                if let Some(before) = version
+                    && let Some(change) = before.change(&metadata)
+                {
+                    return Err(self.changed(before, change));
+                }
+                let raw = raw(file, &metadata, self.name());
                 Ok(Opened {
-                    raw: Raw::File(file),
-                    bytes,
+                    raw: raw.map_err(|source| self.error(source))?,
+                    is_lasting: metadata.is_file(),
+                    metadata: Some(metadata),
                 })
             }
+        }
+    }
+
+    /// What an open file of which an earlier look gave `before` is to be refused for.
+    pub(super) fn changed(&self, before: &Version, change: Change) -> InputError {
+        let what = match change {
+            Change::Grown(now) => lengths(before.bytes, now),
+            Change::Other(what) => what,
+        };
+        InputError::Changed {
+            name: self.name().to_owned(),
+            what,
         }
     }
 
@@ -76,8 +104,26 @@ impl Source {
 /// An open input, nothing of it read.
 pub(crate) struct Opened {
     pub(crate) raw: Raw,
-    /// Its length. `None`: it is no regular file, and can be read once only.
-    pub(crate) bytes: Option<u64>,
+    /// What was said of the file when it was opened. `None`: it is no file of a name.
+    pub(crate) metadata: Option<Metadata>,
+    /// Whether it can be opened and read again.
+    pub(crate) is_lasting: bool,
+}
+
+/// Standard input, from where it stands.
+pub(crate) fn stdin() -> io::Result<Raw> {
+    let stdin = io::stdin();
+    let file = File::from(stdin.as_fd().try_clone_to_owned()?);
+    let metadata = file.metadata()?;
+    raw(file, &metadata, Source::Stdin.name())
+}
+
+/// What is read from `file`, of which `metadata` was said just now.
+fn raw(file: File, metadata: &Metadata, name: &str) -> io::Result<Raw> {
+    Ok(match Version::of(metadata) {
+        Some(version) => Raw::File(InputFile::new(file, name, version)?),
+        None => Raw::Reader(Box::new(file)),
+    })
 }
 
 /// What the arguments name, in their order: `-` is standard input, a pattern stands for the files

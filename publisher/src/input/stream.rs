@@ -10,8 +10,11 @@ use engine::split::Place;
 use super::ahead::Ahead;
 use super::compression::MAGIC_BYTES;
 use super::encoding::{Detected, HEAD_BYTES, Replaced, Transcoder, detect};
+use super::file::Watched;
 use super::lines::Passed;
 use super::peek::Peek;
+use super::remarks::Remarks;
+use super::unpack::Trailing;
 use super::{Compression, InputError, Label, Raw, foreign, lines};
 
 /// How a person says that files are to be read.
@@ -19,6 +22,8 @@ use super::{Compression, InputError, Label, Raw, foreign, lines};
 pub(crate) struct Reads {
     pub(crate) encoding: Option<Label>,
     pub(crate) skip_lines: u64,
+    /// Whether bytes behind packed data that are no packed data are passed over.
+    pub(crate) ignore_trailing: bool,
 }
 
 /// The text of one file.
@@ -30,6 +35,9 @@ pub(crate) struct Stream {
     /// What its first line says that stands between fields.
     pub(crate) separator: Option<u8>,
     replaced: Arc<Replaced>,
+    /// The file. `None`: it is none that could change.
+    watched: Option<Arc<Watched>>,
+    remarks: Remarks,
     /// Where the text begins that is read: behind the lines passed over.
     start: Passed,
 }
@@ -50,7 +58,8 @@ impl Stream {
     /// When it cannot be read, or is written in a way that is not known.
     pub(crate) fn open(name: String, raw: Raw, reads: Reads) -> Result<Self, InputError> {
         let replaced = Arc::new(Replaced::default());
-        let opened = layers(raw, reads.encoding, &replaced);
+        let (watched, remarks) = (raw.watched(), raw.remarks());
+        let opened = layers(raw, reads, &replaced, &remarks);
         let (mut from, encoding, compression) =
             opened.map_err(|error| InputError::of(&name, error))?;
         let skipped = match &mut from {
@@ -66,6 +75,8 @@ impl Stream {
             compression,
             separator,
             replaced,
+            watched,
+            remarks,
             start: Passed { bytes, line_ends },
         })
     }
@@ -93,6 +104,19 @@ impl Stream {
     /// What was replaced so far.
     pub(crate) fn replaced(&self) -> &Replaced {
         &self.replaced
+    }
+
+    /// What changed the file since it was opened, if anything did but that it became longer: whatever else is wrong
+    /// with it may come of that.
+    pub(crate) fn changed(&self) -> Option<InputError> {
+        let watched = self.watched.as_ref()?;
+        // Where the system does not say, it is not known to have changed.
+        watched.changed().ok().flatten()
+    }
+
+    /// What there is to say of it that was not said.
+    pub(crate) fn remarks(&self) -> Vec<String> {
+        self.remarks.take()
     }
 
     /// The next `bytes`, or fewer where the text ends before; they are read again.
@@ -124,14 +148,23 @@ pub(super) type Opened = (Layers, Detected, Option<Compression>);
 /// The text of `raw`, of which nothing was read before. What is replaced in it is noted.
 pub(super) fn layers(
     raw: Raw,
-    given: Option<Label>,
+    reads: Reads,
     replaced: &Arc<Replaced>,
+    remarks: &Remarks,
 ) -> io::Result<Opened> {
+    let given = reads.encoding;
     let mut raw = Peek::new(raw);
     let compression = Compression::of(raw.peek(MAGIC_BYTES)?);
     let mut from = match compression {
         None => Layers::Plain(raw),
-        Some(compression) => made(Ahead::new(compression.unpack(raw)?)?),
+        Some(compression) => {
+            let trailing = if reads.ignore_trailing {
+                Trailing::Ignored(remarks.clone())
+            } else {
+                Trailing::Refused
+            };
+            made(Ahead::new(compression.unpack(raw, trailing))?)
+        }
     };
     let head = match &mut from {
         Layers::Plain(from) => from.peek(HEAD_BYTES)?,

@@ -5,7 +5,8 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use super::encoding::{Detected, Replaced};
-use super::stream::{Layers, layers};
+use super::remarks::Remarks;
+use super::stream::{Layers, Reads, layers};
 use super::{Compression, InputError, Label, Raw};
 
 /// What bytes say, unpacked and as UTF-8. What is UTF-8 already comes as it is, checked by nobody, with
@@ -30,7 +31,12 @@ impl Text {
         encoding: Option<Label>,
     ) -> Result<Self, InputError> {
         let replaced = Arc::new(Replaced::default());
-        let opened = layers(Raw::Reader(Box::new(bytes)), encoding, &replaced);
+        let reads = Reads {
+            encoding,
+            ..Reads::default()
+        };
+        let raw = Raw::Reader(Box::new(bytes));
+        let opened = layers(raw, reads, &replaced, &Remarks::default());
         let (from, encoding, compression) = opened.map_err(|error| InputError::of(name, error))?;
         Ok(Self {
             from,

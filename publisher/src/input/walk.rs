@@ -31,7 +31,7 @@ pub(super) struct Walk<'a> {
     plan: Plan,
     kept: Option<Kept>,
     found: &'a mpsc::Sender<Found>,
-    has_head: bool,
+    pub(super) has_head: bool,
     /// Of the files that were read to their end, and of the one in hand up to its last piece.
     pub(super) totals: Totals,
 }
@@ -84,7 +84,10 @@ impl<'a> Walk<'a> {
         let first = resumed.map_or(0, |resumed| resumed.mark.file as usize);
         for at in first..self.plan.files.len() {
             let mut file = self.begin(at)?;
-            while !file.step(self)? {}
+            while !file.step(self).map_err(|stop| file.explained(stop))? {}
+            for remark in file.stream.remarks() {
+                tracing::warn!("{}: {remark}", file.stream.name());
+            }
             self.totals.bytes = file.bytes_before + file.splitter.bytes();
             self.totals.replaced = file.replaced + file.stream.replaced().count();
         }
@@ -157,6 +160,14 @@ impl InHand {
         }
         self.give(walk)?;
         Ok(is_end)
+    }
+
+    /// Why it ends: whatever is wrong with a file that was changed meanwhile is so because of that.
+    fn explained(&self, stop: Stop) -> Stop {
+        match stop {
+            Stop::Unwanted => stop,
+            Stop::Failed(_) | Stop::Bad(_) => self.stream.changed().map_or(stop, Stop::Failed),
+        }
     }
 
     fn fill(&mut self, tail: Tail) -> Result<bool, InputError> {

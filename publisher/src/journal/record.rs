@@ -53,6 +53,9 @@ pub(crate) struct Begin {
     /// What ends it early.
     #[prost(enumeration = "Stopper", tag = "12")]
     pub(crate) stop_at: i32,
+    /// Whether bytes behind packed data that are no packed data are passed over.
+    #[prost(bool, tag = "13")]
+    pub(crate) ignore_trailing: bool,
 }
 
 /// What ends a publish early.

@@ -1,0 +1,301 @@
+//! A file that others may write to while it is read. All that is read of it is of one version, or the reading fails:
+//! a result that is half of one version and half of another is the result of no file at all.
+//!
+//! After every read the file is looked at. One that is shorter than it was, or was written to, is another version. One
+//! that has become longer may only have been appended to: then the bytes that it had at the start are read a second
+//! time at the end. Where both passes give the same, those bytes were so, all of them, at the moment between the two,
+//! whatever was written meanwhile; so they are the beginning of one version.
+//!
+//! A file in whose place another one is put, as `mv` does, is not changed by that: the one that is open stays whole.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::Xxh3;
+
+use super::InputError;
+use super::remarks::Remarks;
+use crate::identity::{Change, Version, lengths};
+
+/// How much is read at once for the second time.
+const AGAIN_BYTES: usize = 1 << 20;
+
+/// An open file, and what it was like when it was opened.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    file: File,
+    name: String,
+    version: Version,
+}
+
+/// A file that is read from where it stands to the end that it had at the start.
+pub(crate) struct InputFile {
+    watched: Arc<Watched>,
+    /// Where the reading began, and where it is.
+    start: u64,
+    at: u64,
+    /// Of all that was read. `None`: not everything was read from the start on, because the reading went to another
+    /// place.
+    hash: Option<Box<Xxh3>>,
+    /// How long it is now, if it is longer than it was.
+    grown: Option<u64>,
+    is_over: bool,
+    remarks: Remarks,
+}
+
+impl Watched {
+    /// What changed it since it was opened, if anything did but that it became longer.
+    pub(crate) fn changed(&self) -> io::Result<Option<InputError>> {
+        Ok(match self.version.change(&self.file.metadata()?) {
+            Some(Change::Other(what)) => Some(self.error(what)),
+            None | Some(Change::Grown(_)) => None,
+        })
+    }
+
+    fn error(&self, what: String) -> InputError {
+        InputError::Changed {
+            name: self.name.clone(),
+            what,
+        }
+    }
+}
+
+impl InputFile {
+    /// Reads `file`, which people call `name` and which is of `version`, from where it stands.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not say where it stands.
+    pub(crate) fn new(mut file: File, name: &str, version: Version) -> io::Result<Self> {
+        let start = file.stream_position()?;
+        let name = name.to_owned();
+        Ok(Self {
+            watched: Arc::new(Watched {
+                file,
+                name,
+                version,
+            }),
+            start,
+            at: start,
+            hash: Some(Box::default()),
+            grown: None,
+            is_over: false,
+            remarks: Remarks::default(),
+        })
+    }
+
+    /// For whoever has to know whether it changed while somebody else reads it.
+    pub(crate) fn watched(&self) -> Arc<Watched> {
+        Arc::clone(&self.watched)
+    }
+
+    /// What there is to say of it.
+    pub(crate) fn remarks(&self) -> Remarks {
+        self.remarks.clone()
+    }
+
+    /// Goes on at `byte` of it.
+    pub(crate) fn go_to(&mut self, byte: u64) -> io::Result<()> {
+        (&self.watched.file).seek(SeekFrom::Start(byte))?;
+        if byte != self.at {
+            self.hash = None;
+        }
+        self.at = byte;
+        Ok(())
+    }
+
+    /// Looks at the file as it is now.
+    fn look(&mut self) -> io::Result<()> {
+        let Watched { file, version, .. } = &*self.watched;
+        match version.change(&file.metadata()?) {
+            None => Ok(()),
+            Some(Change::Grown(bytes)) => {
+                self.grown = Some(bytes);
+                Ok(())
+            }
+            Some(Change::Other(what)) => Err(self.watched.error(what).into_io()),
+        }
+    }
+
+    /// All is read that it had at the start.
+    fn end(&mut self) -> io::Result<()> {
+        if std::mem::replace(&mut self.is_over, true) {
+            return Ok(());
+        }
+        self.look()?;
+        let Some(now) = self.grown else {
+            return Ok(());
+        };
+        let before = self.watched.version.bytes;
+        let Some(read) = self.hash.as_ref().map(|hash| hash.digest()) else {
+            return Err(self.watched.error(lengths(before, now)).into_io());
+        };
+        if read != self.hash_again()? {
+            let what = format!("{}, and not only its end is new", lengths(before, now));
+            return Err(self.watched.error(what).into_io());
+        }
+        self.remarks.add(format!(
+            "it grew from {before} to {now} bytes while it was read; the first {before} were read, and are unchanged"
+        ));
+        Ok(())
+    }
+
+    fn hash_again(&self) -> io::Result<u64> {
+        let Watched { file, version, .. } = &*self.watched;
+        let (mut hash, mut at) = (Xxh3::new(), self.start);
+        let mut block = vec![0; AGAIN_BYTES];
+        while at < version.bytes {
+            let room = usize::try_from(version.bytes - at)
+                .map_or(AGAIN_BYTES, |left| left.min(AGAIN_BYTES));
+            match file.read_at(&mut block[..room], at) {
+                Ok(0) => break,
+                Ok(bytes) => {
+                    hash.update(&block[..bytes]);
+                    at += bytes as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(hash.digest())
+    }
+}
+
+impl Read for InputFile {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let left = self.watched.version.bytes.saturating_sub(self.at);
+        let room = usize::try_from(left).map_or(into.len(), |left| left.min(into.len()));
+        if left == 0 {
+            self.end()?;
+            return Ok(0);
+        }
+        let bytes = (&self.watched.file).read(&mut into[..room])?;
+        self.look()?;
+        if let Some(hash) = &mut self.hash {
+            hash.update(&into[..bytes]);
+        }
+        // Where it ends before its length, and has that length all the same, its file system does not know better.
+        self.at += bytes as u64;
+        Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::path::Path;
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+
+    fn open(path: &Path) -> InputFile {
+        let file = File::open(path).unwrap();
+        let version = Version::of(&file.metadata().unwrap()).unwrap();
+        InputFile::new(file, "a.csv", version).unwrap()
+    }
+
+    /// Reads the first `bytes`, does `what`, and reads the rest.
+    fn around(
+        before: &str,
+        bytes: usize,
+        what: impl FnOnce(&Path),
+    ) -> (io::Result<String>, Vec<String>) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.csv");
+        std::fs::write(&path, before).unwrap();
+        let mut file = open(&path);
+        let mut text = vec![0; bytes];
+        file.read_exact(&mut text).unwrap();
+        what(&path);
+        let read = file
+            .read_to_end(&mut text)
+            .map(|_| String::from_utf8(text).unwrap());
+        (read, file.remarks().take())
+    }
+
+    fn write(path: &Path, text: &str) {
+        std::fs::write(path, text).unwrap();
+        // The file system's clock may not have moved on since it was first written.
+        let later = SystemTime::now() + Duration::from_secs(9);
+        let file = File::options().append(true).open(path).unwrap();
+        file.set_modified(later).unwrap();
+    }
+
+    fn append(path: &Path, text: &str) {
+        let file = File::options().append(true).open(path).unwrap();
+        (&file).write_all(text.as_bytes()).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_is_cut_or_rewritten_while_it_is_read_is_no_result() {
+        let before = "a,b\n1,2\n3,4\n";
+        for (what, said) in [
+            ("", "it had 12 bytes and has 0"),
+            ("a,b\n1,2\n", "it had 12 bytes and has 8"),
+            ("a,b\n1,2\n5,6\n", "it was written to since"),
+            ("a,b\n9,2\n3,4\n", "it was written to since"),
+            (
+                "a,b\n9,2\n3,4\n5,6\n",
+                "it had 12 bytes and has 16, and not only its end is new",
+            ),
+        ] {
+            for read in [0, 8, 12] {
+                let (outcome, _) = around(before, read, |path| write(path, what));
+                match outcome {
+                    Err(error) => {
+                        let error = InputError::of("", error).to_string();
+                        assert!(
+                            error.contains(said) && error.starts_with("a.csv changed"),
+                            "{error}"
+                        );
+                    }
+                    // Nothing was read of the version before, and all of the beginning of this one.
+                    Ok(text) => assert_eq!((text.as_str(), read), (&what[..12], 0)),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_only_grows_is_read_up_to_the_length_that_it_had_and_that_is_said() {
+        let before = "a,b\n1,2\n";
+        for read in [0, 4, 8] {
+            let (text, remarks) = around(before, read, |path| append(path, "3,4\n"));
+            assert_eq!(text.unwrap(), before);
+            assert!(
+                remarks[0].starts_with("it grew from 8 to 12 bytes"),
+                "{remarks:?}"
+            );
+        }
+        let (text, remarks) = around(before, 4, |_| ());
+        assert_eq!((text.unwrap(), remarks.len()), (before.to_owned(), 0));
+    }
+
+    #[test]
+    fn a_file_that_another_takes_the_place_of_stays_whole() {
+        let before = "a,b\n1,2\n";
+        let (text, remarks) = around(before, 4, |path| {
+            let new = path.with_extension("new");
+            std::fs::write(&new, "c\n1\n").unwrap();
+            std::fs::rename(new, path).unwrap();
+        });
+        assert_eq!((text.unwrap(), remarks.len()), (before.to_owned(), 0));
+    }
+
+    #[test]
+    fn growth_is_not_put_up_with_where_not_all_of_it_was_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.csv");
+        std::fs::write(&path, "a,b\n1,2\n").unwrap();
+        let mut file = open(&path);
+        file.go_to(4).unwrap();
+        append(&path, "3,4\n");
+        let error = file.read_to_end(&mut Vec::new()).unwrap_err();
+        assert!(
+            error.to_string().contains("it had 8 bytes and has 12;"),
+            "{error}"
+        );
+    }
+}
