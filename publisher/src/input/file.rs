@@ -13,9 +13,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use xxhash_rust::xxh3::Xxh3;
-
 use super::InputError;
+use super::checksum::Checksum;
 use super::remarks::Remarks;
 use crate::identity::{Change, Version, lengths};
 
@@ -38,7 +37,7 @@ pub(crate) struct InputFile {
     at: u64,
     /// Of all that was read. `None`: not everything was read from the start on, because the reading went to another
     /// place.
-    hash: Option<Box<Xxh3>>,
+    checksum: Option<Checksum>,
     /// How long it is now, if it is longer than it was.
     grown: Option<u64>,
     is_over: bool,
@@ -79,7 +78,7 @@ impl InputFile {
             }),
             start,
             at: start,
-            hash: Some(Box::default()),
+            checksum: Some(Checksum::new()),
             grown: None,
             is_over: false,
             remarks: Remarks::default(),
@@ -100,7 +99,7 @@ impl InputFile {
     pub(crate) fn go_to(&mut self, byte: u64) -> io::Result<()> {
         (&self.watched.file).seek(SeekFrom::Start(byte))?;
         if byte != self.at {
-            self.hash = None;
+            self.checksum = None;
         }
         self.at = byte;
         Ok(())
@@ -129,10 +128,10 @@ impl InputFile {
             return Ok(());
         };
         let before = self.watched.version.bytes;
-        let Some(read) = self.hash.as_ref().map(|hash| hash.digest()) else {
+        let Some(read) = &self.checksum else {
             return Err(self.watched.error(lengths(before, now)).into_io());
         };
-        if read != self.hash_again()? {
+        if *read != self.read_again()? {
             let what = format!("{}, and not only its end is new", lengths(before, now));
             return Err(self.watched.error(what).into_io());
         }
@@ -142,9 +141,9 @@ impl InputFile {
         Ok(())
     }
 
-    fn hash_again(&self) -> io::Result<u64> {
+    fn read_again(&self) -> io::Result<Checksum> {
         let Watched { file, version, .. } = &*self.watched;
-        let (mut hash, mut at) = (Xxh3::new(), self.start);
+        let (mut checksum, mut at) = (Checksum::new(), self.start);
         let mut block = vec![0; AGAIN_BYTES];
         while at < version.bytes {
             let room = usize::try_from(version.bytes - at)
@@ -152,14 +151,14 @@ impl InputFile {
             match file.read_at(&mut block[..room], at) {
                 Ok(0) => break,
                 Ok(bytes) => {
-                    hash.update(&block[..bytes]);
+                    checksum.update(&block[..bytes]);
                     at += bytes as u64;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(hash.digest())
+        Ok(checksum)
     }
 }
 
@@ -173,8 +172,8 @@ impl Read for InputFile {
         }
         let bytes = (&self.watched.file).read(&mut into[..room])?;
         self.look()?;
-        if let Some(hash) = &mut self.hash {
-            hash.update(&into[..bytes]);
+        if let Some(checksum) = &mut self.checksum {
+            checksum.update(&into[..bytes]);
         }
         // Where it ends before its length, and has that length all the same, its file system does not know better.
         self.at += bytes as u64;

@@ -3,6 +3,7 @@
 //! of the pieces for `run`.
 
 mod ahead;
+mod checksum;
 mod compression;
 mod encoding;
 mod error;

@@ -298,6 +298,8 @@ mod tests {
         (bytes, remarks.take())
     }
 
+    const SHORT: &[u8] = b"a,b\n1,2\n";
+
     /// Text that does not pack into nothing.
     fn text() -> Vec<u8> {
         let line = |n: u32| format!("{n},{}\n", n.wrapping_mul(2_654_435_761));
@@ -337,15 +339,15 @@ mod tests {
     fn zeros_behind_the_data_are_nothing() {
         for compression in ALL {
             for zeros in [4, 8, 512, BLOCK_BYTES, 3 * BLOCK_BYTES + 20] {
-                let mut packed = pack(compression, &text());
+                let mut packed = pack(compression, SHORT);
                 packed.resize(packed.len() + zeros, 0);
                 assert!(
-                    unpack(compression, &packed).unwrap() == text(),
+                    unpack(compression, &packed).unwrap() == SHORT,
                     "{compression} {zeros}"
                 );
                 // As tapes have it.
                 packed.extend(pack(compression, b"second\n"));
-                let whole = [&text()[..], b"second\n"].concat();
+                let whole = [SHORT, b"second\n"].concat();
                 assert!(
                     unpack(compression, &packed).unwrap() == whole,
                     "{compression} {zeros}"
@@ -370,7 +372,7 @@ mod tests {
                     "more than a million bytes are behind it",
                 ),
             ] {
-                let mut packed = pack(compression, &text());
+                let mut packed = pack(compression, SHORT);
                 let end = packed.len();
                 packed.extend(behind);
                 let error = unpack(compression, &packed).unwrap_err().to_string();
@@ -378,7 +380,7 @@ mod tests {
                 assert!(error.starts_with(&said), "{error}");
                 assert!(error.contains("--ignore-trailing"), "{error}");
                 let (bytes, remarks) = unpack_ignoring(compression, &packed);
-                assert!(bytes == text(), "{compression}");
+                assert!(bytes == SHORT, "{compression}");
                 let said = format!("there are {} bytes", behind.len());
                 assert!(
                     remarks[0].contains(&said) || behind.len() == 1,
@@ -397,7 +399,7 @@ mod tests {
     #[test]
     fn a_second_member_that_is_cut_off_is_no_trailing_byte() {
         for compression in ALL {
-            let first = pack(compression, &text());
+            let first = pack(compression, SHORT);
             let second = pack(compression, b"second\n");
             for length in [1, 2, 3, second.len() - 2] {
                 let packed = [&first[..], &second[..length]].concat();
