@@ -134,7 +134,7 @@ fn written(path: &Path) -> Option<GetJobResponse> {
 }
 
 /// Whether it could be a job's id, or the beginning of one.
-fn is_id(text: &str) -> bool {
+pub(crate) fn is_id(text: &str) -> bool {
     !text.is_empty()
         && text
             .bytes()

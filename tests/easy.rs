@@ -331,6 +331,24 @@ fn what_is_wrong_is_told_with_advice_that_works() {
             "no program",
         ),
         (
+            &["run", "."],
+            5,
+            "is a directory; its files are named by './*.csv'",
+            "os error",
+        ),
+        (
+            &["diff", "no.json", "in.csv"],
+            5,
+            "cannot read no.json: No such file",
+            "master",
+        ),
+        (
+            &["master", "--listen", "6455"],
+            2,
+            "HOST:PORT is expected",
+            "no master",
+        ),
+        (
             &["run", "in.csv", "--", "/"],
             2,
             "/ is a directory",

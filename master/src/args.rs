@@ -1,5 +1,6 @@
 //! The master's command line.
 
+use std::io::ErrorKind;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
@@ -63,7 +64,7 @@ pub(crate) enum ArgsError {
     #[error(transparent)]
     Broker(#[from] broker::ArgsError),
     /// The address to listen at.
-    #[error("--listen {address}: {source}")]
+    #[error("--listen {address}: {source}{}", advice(source))]
     Listen {
         /// As it was given.
         address: String,
@@ -79,6 +80,17 @@ pub(crate) enum ArgsError {
     /// No directory is known.
     #[error("there is no home directory to remember jobs in; name one with --data DIR")]
     NoData,
+}
+
+fn advice(source: &std::io::Error) -> &'static str {
+    match source.kind() {
+        ErrorKind::InvalidInput => " (HOST:PORT is expected, as in 127.0.0.1:6455)",
+        ErrorKind::AddrInUse => {
+            "; is a master running there? another one needs another --listen and --data"
+        }
+        ErrorKind::PermissionDenied => "; ports below 1024 are for root",
+        _ => "",
+    }
 }
 
 impl Args {

@@ -31,7 +31,7 @@ impl SchemaArgs {
             return Ok(None);
         };
         let failure = |why: &dyn std::fmt::Display| {
-            Failure::message(Exit::Usage, format!("{}: {why}", path.display()))
+            Failure::message(Exit::Usage, format!("--schema {}: {why}", path.display()))
         };
         let length = std::fs::metadata(path)
             .map_err(|error| failure(&error))?

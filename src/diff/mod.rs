@@ -16,6 +16,7 @@ use proto::v1::GetJobResponse;
 use tui::text::{Charset, for_message};
 
 use crate::output::{read_json, width};
+use crate::schema::is_id;
 use crate::server;
 
 /// Show what changed between two profiles, what matters most first
@@ -67,7 +68,7 @@ impl Args {
 
     /// One side. A file is taken for a file, whatever ids there are.
     async fn profile(&self, side: &str) -> Result<GetJobResponse, Failure> {
-        let response = if Path::new(side).is_file() {
+        let response = if Path::new(side).is_file() || !is_id(side) {
             read_file(side)?
         } else {
             server::job(&self.master.connect().await?, side).await?
@@ -88,5 +89,9 @@ fn read_file(path: &str) -> Result<GetJobResponse, Failure> {
         Failure::message(Exit::UnreadableInput, message)
     };
     let text = std::fs::read_to_string(path).map_err(|error| cannot(&error))?;
-    read_json(&text).map_err(|error| cannot(&format!("not a profile that --json wrote: {error}")))
+    read_json(&text).map_err(|error| {
+        cannot(&format!(
+            "not a profile, as rowmill run FILE --json writes one: {error}"
+        ))
+    })
 }

@@ -73,7 +73,7 @@ fn a_dry_run_counts_and_sends_nothing() {
         "rows          51",
         "bad records   1",
         "malformed     1, read as U+FFFD",
-        "  line 52: 2 fields where the header has 3: \"50;y\"",
+        "  line 52: 2 fields where the header has 3: 50;y",
     ] {
         assert!(said.contains(line), "{line}: {said}");
     }

@@ -64,7 +64,12 @@ impl Source {
                 let file = File::open(path).map_err(|source| self.error(source))?;
                 let metadata = file.metadata().map_err(|source| self.error(source))?;
                 if metadata.is_dir() {
-                    return Err(self.error(io::Error::from(io::ErrorKind::IsADirectory)));
+                    let files = path.join("*.csv");
+                    let said = format!(
+                        "is a directory; its files are named by '{}'",
+                        files.display()
+                    );
+                    return Err(self.error(io::Error::new(io::ErrorKind::IsADirectory, said)));
                 }
                 if let Some(before) = version
                     && let Some(change) = before.change(&metadata)
