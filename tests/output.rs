@@ -209,7 +209,9 @@ fn diff_of_what_is_no_profile_names_the_file() {
     assert_eq!(output.status.code(), Some(5));
     let said = stderr(&output);
     assert!(
-        said.contains("x.json: not a profile, as rowmill run FILE --json writes one: missing field"),
+        said.contains(
+            "x.json: not a profile, as rowmill run FILE --json writes one: missing field"
+        ),
         "{said}"
     );
 }

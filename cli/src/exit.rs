@@ -155,7 +155,7 @@ impl<T, E: Into<anyhow::Error>> OrExit<T> for Result<T, E> {
     fn or_exit_by_cause(self) -> Result<T, Failure> {
         self.map_err(|error| {
             let error = error.into();
-            let is_system = error.chain().any(|cause| cause.is::<io::Error>());
+            let is_system = error.chain().any(<dyn std::error::Error>::is::<io::Error>);
             let exit = if is_system {
                 Exit::Unwritable
             } else {
