@@ -515,13 +515,15 @@ async fn data_is_for_its_user_alone_whatever_the_umask() {
         "publish",
         "-",
         "--chunk-bytes",
-        "1",
+        "20000",
         "--spool",
         spool.to_str().unwrap(),
     ];
     let mut publish = Process::start(open(&stage.command(&args)).stdin(Stdio::piped()));
     let mut stdin = publish.stdin();
-    stdin.write_all(b"a,b\n1,2\n3,4\n5,6\n").unwrap();
+    // More than is looked at before anything is sent.
+    let rows = "a,b\n".to_owned() + &"1,2\n".repeat(100_000);
+    stdin.write_all(rows.as_bytes()).unwrap();
     support::begun(&mut stage.client().await, 1).await;
 
     let journal = stage.dir.path().join("journal");
