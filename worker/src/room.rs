@@ -24,6 +24,9 @@ const STDERR_KEPT: usize = 64 << 10;
 /// What Rust says, and aborts, where memory is refused.
 const REFUSED_MEMORY: &str = "memory allocation of ";
 
+/// What such a process is told of the environment: how much to log, and what tests ask of it.
+const TOLD: [&str; 2] = ["ROWMILL_LOG", "ROWMILL_POISON"];
+
 /// How a chunk's process is made.
 #[derive(Debug, Clone)]
 pub struct Rooms {
@@ -73,6 +76,10 @@ impl Rooms {
             .arg(self.memory_mib.to_string())
             // A command that runs beside it could read what is in it.
             .env_clear()
+            .envs(
+                TOLD.iter()
+                    .filter_map(|name| Some((name, std::env::var_os(name)?))),
+            )
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
