@@ -11,6 +11,7 @@ const HEADING: &str = "How the input is written";
 /// How the input is written.
 #[derive(Debug, clap::Args)]
 #[group(id = "InputFormat", multiple = true)]
+#[allow(clippy::struct_excessive_bools)] // each is a flag of its own
 pub struct FormatArgs {
     /// What stands between fields: one byte, \t or tab [default: sniffed]
     #[arg(long, help_heading = HEADING, value_name = "CHAR", value_parser = byte)]
