@@ -318,3 +318,74 @@ fn a_reader_that_closed_the_pipe_is_no_failure() {
         );
     }
 }
+
+/// Identifiers of nineteen digits, which no double has.
+fn identifiers(greatest: &str) -> String {
+    let rows = (0..20).map(|n| format!("12345678901234567{n:02}\n"));
+    let rows: String = rows.collect();
+    format!("id\n{rows}{greatest}\n")
+}
+
+#[test]
+fn long_numbers_come_out_in_every_digit_and_diff_sees_the_last() {
+    let directory = tempfile::tempdir().unwrap();
+    let inputs = ["1234567890123456790", "1234567890123456840"];
+    let files = inputs.map(|greatest| {
+        let json = stdout(&run(&["--json"], &identifiers(greatest)));
+        for raw in [
+            format!("\"max\": {greatest},"),
+            "\"min\": 1234567890123456700,".to_owned(),
+            "\"order\": \"strictly ascending\"".to_owned(),
+        ] {
+            assert!(json.contains(&raw), "{raw} in {json}");
+        }
+        let file = directory.path().join(greatest);
+        std::fs::write(&file, json).unwrap();
+        file
+    });
+    let csv = stdout(&run(&["--csv"], &identifiers(inputs[0])));
+    assert!(
+        csv.contains(",1234567890123456700,1234567890123456790,"),
+        "{csv}"
+    );
+    let [before, after] = files;
+    let output = diff(&before, &after).arg("--exit-code").output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
+    let max = "1,234,567,890,123,456,790  1,234,567,890,123,456,840";
+    assert!(stdout(&output).contains(max), "{}", stdout(&output));
+    let same = diff(&before, &before).arg("--exit-code").output().unwrap();
+    assert_eq!(same.status.code(), Some(0), "{}", stdout(&same));
+}
+
+#[test]
+fn numbers_out_of_range_are_said_in_every_shape() {
+    let input = "v\n1e5000\n2\n";
+    let table = stdout(&run(&[], input));
+    assert!(table.contains("1 number out of range"), "{table}");
+    let json: Value = serde_json::from_slice(&run(&["--json"], input).stdout).unwrap();
+    assert_eq!(json["columns"][0]["out_of_range"], 1);
+    assert_eq!(json["columns"][0]["order"], "strictly descending");
+    let markdown = stdout(&run(&["--markdown"], input));
+    assert!(markdown.contains("1 number out of range"), "{markdown}");
+}
+
+#[test]
+fn an_estimated_quantile_is_marked_and_an_exact_one_is_not() {
+    let numbers = |most: u32| -> String {
+        let rows = (0..most).map(|n| format!("{}\n", n * 10));
+        format!("length\n{}", rows.collect::<String>())
+    };
+    let table = |most| stdout(&run(&[], &numbers(most)));
+    let exact = table(1000);
+    assert!(!exact.contains('≈') && exact.contains(" 4,990 "), "{exact}");
+    let nearly = table(6000);
+    assert!(
+        nearly.contains("≈ 30,") && nearly.contains("≈ estimated"),
+        "{nearly}"
+    );
+    assert!(!nearly.contains(".00"), "{nearly}");
+    let json: Value = serde_json::from_slice(&run(&["--json"], &numbers(6000)).stdout).unwrap();
+    let column = &json["columns"][0];
+    assert!(column["quantile_error"].as_f64().unwrap() > 0.0);
+    assert!(column["quantiles"][3]["value"].is_u64(), "{column}");
+}

@@ -168,6 +168,42 @@ pub fn grouped_decimal(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// A decimal number's text with commas between the thousands, in at most `width` columns (but at least
+/// eleven): one with more digits is rounded to four, `-1.235e1099`.
+pub fn short_decimal(text: &str, width: usize) -> Cow<'_, str> {
+    let grouped = grouped_decimal(text);
+    if grouped.len() <= width {
+        return grouped;
+    }
+    rounded(text).map_or(grouped, Cow::Owned)
+}
+
+/// The first four digits of a decimal number, rounded, and its size. None where it is no such number.
+fn rounded(text: &str) -> Option<String> {
+    const DIGITS: usize = 4;
+    let size = text.strip_prefix('-').unwrap_or(text);
+    let (size, exponent) = size.split_once(['e', 'E']).unwrap_or((size, "0"));
+    let (whole, fraction) = size.split_once('.').unwrap_or((size, ""));
+    let digits = whole.bytes().chain(fraction.bytes());
+    let zeros = digits.clone().take_while(|&digit| digit == b'0').count();
+    let mut exponent = exponent.parse::<i64>().ok()? + whole.len() as i64 - 1 - zeros as i64;
+    let mut number = 0_u32;
+    for digit in digits
+        .skip(zeros)
+        .chain(std::iter::repeat(b'0'))
+        .take(DIGITS + 1)
+    {
+        number = number * 10 + char::from(digit).to_digit(10)?;
+    }
+    let mut number = (number + 5) / 10;
+    if number == 10_u32.pow(DIGITS as u32) {
+        (number, exponent) = (number / 10, exponent + 1);
+    }
+    let sign = if text.starts_with('-') { "-" } else { "" };
+    let (first, rest) = (number / 1000, number % 1000);
+    Some(format!("{sign}{first}.{rest:03}e{exponent}"))
+}
+
 /// `1 row`, `2 rows`.
 pub fn plural(n: u64, one: &str) -> String {
     if n == 1 {
@@ -200,6 +236,21 @@ mod tests {
         assert_eq!(grouped_decimal("123"), "123");
         assert_eq!(grouped_decimal("1e300"), "1e300");
         assert_eq!(grouped_decimal("2025-10-01"), "2025-10-01");
+    }
+
+    #[test]
+    fn long_decimals_are_rounded_to_their_size() {
+        assert_eq!(short_decimal("1234567", 9), "1,234,567");
+        assert_eq!(short_decimal("1234567890123456789", 20), "1.235e18");
+        assert_eq!(short_decimal("-99999999999999999999.5", 20), "-1.000e20");
+        assert_eq!(
+            short_decimal("0.00000000000000000000123456", 20),
+            "1.235e-21"
+        );
+        let long = "9".repeat(1000);
+        assert_eq!(short_decimal(&long, 40), "1.000e1000");
+        assert_eq!(short_decimal("2.5e400", 5), "2.500e400");
+        assert_eq!(short_decimal("no number at all", 5), "no number at all");
     }
 
     #[test]

@@ -6,9 +6,13 @@
 use std::collections::{BTreeMap, HashSet};
 
 use engine::profile::{self, Merged, Profiler};
+use num_bigint::BigInt;
 use proptest::prelude::*;
 use prost::Message;
-use proto::v1::{ColumnProfile, Order, Profile, ProfilePartial, ProfileSpec, Uniqueness};
+use proto::v1::{
+    ColumnProfile, FloatBucket, FloatSums, KindCounts, Order, Profile, ProfilePartial, ProfileSpec,
+    Uniqueness,
+};
 
 const ALL: ProfileSpec = ProfileSpec {
     no_distinct: false,
@@ -473,4 +477,268 @@ fn a_partial_of_an_older_worker_still_merges() {
         (None, &None, None)
     );
     assert!(profile::finish(&old, &names(1)).is_ok());
+}
+
+/// A number read in the plainest way: times 10^4000, all numbers of these tests are integers.
+fn scaled(cell: &str) -> BigInt {
+    let (digits, exponent) = cell.split_once(['e', 'E']).unwrap_or((cell, "0"));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let power = 4000 + exponent.parse::<i32>().unwrap() - fraction.len() as i32;
+    let integer: BigInt = format!("{whole}{fraction}").parse().unwrap();
+    integer * BigInt::from(10).pow(power as u32)
+}
+
+/// Everything exact that is told of a column of numbers, against the plainest way to compute it.
+fn check_numbers(cells: &[String], column: &ColumnProfile) {
+    let numbers: Vec<BigInt> = cells.iter().map(|cell| scaled(cell)).collect();
+    let told = |text: &Option<String>| scaled(text.as_deref().unwrap());
+    assert_eq!(Some(&told(&column.min)), numbers.iter().min(), "{cells:?}");
+    assert_eq!(Some(&told(&column.max)), numbers.iter().max(), "{cells:?}");
+    let sum: BigInt = numbers.iter().sum();
+    assert_eq!(told(&column.sum), sum, "{cells:?}");
+    if let Some(mean) = &column.mean_decimal {
+        let count = BigInt::from(cells.len());
+        let digits = cells.iter().map(|cell| {
+            let (digits, exponent) = cell.split_once(['e', 'E']).unwrap_or((cell, "0"));
+            let fraction = digits
+                .split_once('.')
+                .map_or(0, |(_, fraction)| fraction.len());
+            fraction as i32 - exponent.parse::<i32>().unwrap()
+        });
+        // Half a unit of the last digit, and that is six behind the last of the numbers, or of zeros there.
+        let last = digits.max().unwrap_or(0).max(0) + 6;
+        let most = BigInt::from(10).pow((4000 - last) as u32) * &count;
+        let off = scaled(mean) * &count - &sum;
+        let off = BigInt::from(off.magnitude().clone()) * 2;
+        assert!(
+            off <= most || cells.iter().any(|cell| cell.ends_with('0')),
+            "{mean} of {cells:?}"
+        );
+    }
+    let pairs = || numbers.windows(2).map(|pair| pair[1].cmp(&pair[0]));
+    let (less, greater) = (
+        pairs().any(|order| order.is_lt()),
+        pairs().any(|order| order.is_gt()),
+    );
+    let equal = pairs().any(|order| order.is_eq());
+    let order = match (less, greater, equal) {
+        (true, true, _) => Order::None,
+        (false, false, _) => Order::Constant,
+        (false, true, false) => Order::StrictlyAscending,
+        (false, true, true) => Order::Ascending,
+        (true, false, false) => Order::StrictlyDescending,
+        (true, false, true) => Order::Descending,
+    };
+    assert_eq!(column.order(), order, "{cells:?}");
+    let mut sorted = numbers;
+    sorted.sort();
+    assert_eq!((column.quantiles.len(), column.quantile_error), (7, 0.0));
+    for quantile in &column.quantiles {
+        let rank = (quantile.rank * sorted.len() as f64).ceil() as usize;
+        assert_eq!(
+            scaled(&quantile.decimal),
+            sorted[rank.max(1) - 1],
+            "{cells:?}"
+        );
+    }
+    let bars = column.histogram.iter().map(|bar| bar.count);
+    assert!(column.histogram.is_empty() || bars.sum::<u64>() == cells.len() as u64);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn numbers_of_any_length_are_exact_in_any_grouping(
+        cells in prop::collection::vec(prop_oneof![
+            4 => "[-+]?[0-9]{1,45}",
+            4 => "-?[0-9]{1,25}\\.[0-9]{0,40}",
+            2 => "12345678901234567[0-9]{2}",
+            2 => "-?0\\.1[0-9]{30}",
+            1 => "[0-9]{900,1000}",
+            1 => "-?[0-9]\\.[0-9]{1,3}[eE]-?[0-9]{1,3}",
+            1 => "0{0,3}[0-9]{1,3}",
+            1 => "-0\\.?0*",
+        ], 1..40),
+        most in 1_usize..9, is_sorted in any::<bool>(), seed in any::<u64>(),
+    ) {
+        let mut cells = cells;
+        if is_sorted {
+            cells.sort_by_key(|cell| scaled(cell));
+        }
+        let profile = check_merges(&column(&cells), most, seed);
+        check_numbers(&cells, &profile.columns[0]);
+    }
+}
+
+#[test]
+fn integers_of_nineteen_digits_are_exact() {
+    let ids = ["1234567890123456789", "1234567890123456790"];
+    let column = of(ids);
+    assert_eq!(
+        [column.min.as_deref(), column.max.as_deref()],
+        ids.map(Some)
+    );
+    assert_eq!(column.order(), Order::StrictlyAscending);
+    assert_eq!(column.sum.as_deref(), Some("2469135780246913579"));
+    assert_eq!(
+        column.mean_decimal.as_deref(),
+        Some("1234567890123456789.5")
+    );
+    assert_eq!(column.quantiles[6].decimal, ids[1]);
+    assert_eq!(column.histogram.len(), 2);
+    assert_eq!(column.stddev, Some(0.5_f64.sqrt()));
+    // Eighteen digits have more than a double as well; fifteen have not.
+    let mean = of(["123456789012345678", "123456789012345679"]).mean_decimal;
+    assert_eq!(mean.as_deref(), Some("123456789012345678.5"));
+    assert_eq!(of(["123456789012345", "1"]).mean_decimal, None);
+    assert_eq!(
+        of(["-1e20", "0", "0"]).mean_decimal.as_deref(),
+        Some("-33333333333333333333.333333")
+    );
+}
+
+#[test]
+fn numbers_greater_than_all_doubles_are_exact() {
+    let column = of(["1e400", "2"]);
+    assert_eq!(column.order(), Order::StrictlyDescending);
+    assert_eq!(column.max.as_deref(), Some("1e400"));
+    assert_eq!(column.out_of_range, 0);
+    let digits = format!("5{}1", "0".repeat(398));
+    assert_eq!((column.mean, column.mean_decimal), (None, Some(digits)));
+    assert_eq!(column.stddev, None);
+    assert!(column.histogram.is_empty());
+    // Estimates are of doubles: what is beyond them is not told.
+    let many = of((1..=2000).map(|n| format!("{n}e{}", if n > 1500 { 400 } else { 0 })));
+    assert!(many.quantile_error > 0.0);
+    let ranks: Vec<f64> = many
+        .quantiles
+        .iter()
+        .map(|quantile| quantile.rank)
+        .collect();
+    assert_eq!(ranks, [0.01, 0.05, 0.25, 0.5, 0.75]);
+}
+
+#[test]
+fn numbers_out_of_range_are_counted_and_compared_as_infinite() {
+    let huge = ["-1e5000", "3", "4", "1e5000"];
+    let column = of(huge);
+    assert_eq!((column.out_of_range, column.fit), (2, 1.0));
+    assert_eq!(
+        (column.sum.as_deref(), column.max.as_deref()),
+        (Some("7"), Some("4"))
+    );
+    assert_eq!(column.order(), Order::StrictlyAscending);
+    // Which of these is greater is not known.
+    assert_eq!(of(["1e5000", "1e6000"]).order(), Order::None);
+    assert_eq!(of(["1e6000", "1e5000", "1"]).order(), Order::None);
+    let fine = format!("0.{}", "3".repeat(2000));
+    let column = of(["0.1", &fine[..], "0.4"]);
+    assert_eq!(
+        (column.out_of_range, column.order()),
+        (1, Order::StrictlyAscending)
+    );
+    let rows = column_of_many(&huge);
+    let profile = check_merges(&rows, 20, 5);
+    assert_eq!(profile.columns[0].out_of_range, 150);
+}
+
+fn column_of_many(cells: &[&str]) -> Rows {
+    column(cells.iter().cycle().take(300))
+}
+
+#[test]
+fn a_partial_of_long_numbers_is_bounded() {
+    let most = format!("{}.{}", "9".repeat(1100), "9".repeat(1100));
+    let least = format!("-{most}");
+    let rows = column((0..40).flat_map(|_| [&most, &least]));
+    let basic = ProfileSpec {
+        no_distinct: true,
+        no_quantiles: true,
+        no_top: true,
+        ..ALL
+    };
+    let partial = piece(&rows, basic, 0).partial();
+    assert!(partial.encoded_len() < 10_000, "{}", partial.encoded_len());
+    assert!(Merged::try_from(&partial).is_ok());
+}
+
+#[test]
+fn sums_of_doubles_from_an_older_worker_stay_what_they_were() {
+    // 2^64 + 0.5 of them: half in the place -1, one in the place 2.
+    let bucket = |exponent, low| FloatBucket {
+        exponent,
+        high: 0,
+        low,
+    };
+    let floats = FloatSums {
+        count: 2,
+        sum: vec![bucket(-1, 1 << 31), bucket(2, 1)],
+        square: vec![bucket(-1, 1 << 30), bucket(4, 1)],
+        min: 0.5,
+        max: 18_446_744_073_709_551_616.0,
+        cube: vec![bucket(-1, 1 << 29), bucket(6, 1)],
+    };
+    let basic = ProfileSpec {
+        no_distinct: true,
+        no_quantiles: true,
+        no_top: true,
+        no_checks: true,
+        exact: false,
+    };
+    let mut old = piece(&column([1, 1]), basic, 0).partial();
+    old.columns[0].decimals.clear();
+    old.columns[0].floats = Some(floats);
+    old.columns[0].kinds = Some(KindCounts {
+        decimal: 2,
+        ..KindCounts::default()
+    });
+    let mut merged = Merged::try_from(&old).unwrap();
+    let again = Merged::try_from(&carried(&merged)).unwrap();
+    assert_eq!(again.partial(), merged.partial());
+    merged.merge(&piece(&column(["1e19"]), basic, 1)).unwrap();
+    let column = &merged.finish(&names(1)).unwrap().columns[0];
+    let sum = scaled("18446744073709551616.5") + scaled("1e19");
+    assert_eq!(scaled(column.sum.as_deref().unwrap()), sum);
+    assert_eq!(column.min.as_deref(), Some("0.5"));
+    assert_eq!(column.max.as_deref(), Some("18446744073709552000"));
+}
+
+#[test]
+fn differences_of_long_numbers_are_exact() {
+    let difference = profile::difference;
+    assert_eq!(
+        difference("1234567890123456840", "1234567890123456790"),
+        Some(50.0)
+    );
+    assert_eq!(difference("0.5", "1e-30"), Some(0.5));
+    assert_eq!(difference("1", "x"), None);
+}
+
+#[test]
+fn quantiles_are_the_values_of_the_file_while_the_table_has_them_all() {
+    let decimals = |column: ColumnProfile| -> Vec<String> {
+        column
+            .quantiles
+            .into_iter()
+            .map(|quantile| quantile.decimal)
+            .collect()
+    };
+    let quartiles = decimals(of([2650, 40, 9000]));
+    assert_eq!(
+        quartiles,
+        ["40", "40", "40", "2650", "9000", "9000", "9000"]
+    );
+    let prices = decimals(of(["12.50", "1.00", "-3.10"]));
+    assert_eq!(prices[3], "1.00");
+    // Too many for the table: an integer all the same, near the truth.
+    let many = of((0..6000).map(|n| n * 10));
+    assert!(many.quantile_error > 0.0);
+    assert!(
+        decimals(many)
+            .iter()
+            .all(|text| text.parse::<u64>().is_ok())
+    );
+    let mixed = of((0..6000).map(|n| if n == 0 { "0.5".into() } else { n.to_string() }));
+    assert!(decimals(mixed).iter().all(String::is_empty));
 }

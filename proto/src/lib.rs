@@ -16,7 +16,7 @@ pub use words::{
 
 /// The version of the messages and of what is expected of those who exchange them. It changes
 /// whenever an old process could misread a new one; both sides compare it at first contact.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 
 /// rowmill's own version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,8 +1,8 @@
 //! What changed in one column. Every statistic that differs is a change; its weight says whether anybody
 //! need look.
 
-use proto::v1::{ColumnProfile, ColumnType, Estimate, Order, Uniqueness};
-use tui::words::filled;
+use proto::v1::{ColumnProfile, Estimate, Order, Quantile, Uniqueness};
+use tui::words::{self, filled};
 
 use super::value::{Change, Value, beyond_chance, chance};
 use super::{spread, top};
@@ -137,6 +137,11 @@ fn faults(found: &mut Found<'_>, before: &ColumnProfile, after: &ColumnProfile) 
             after.surrounding_space,
         ),
         ("values in mixed case", before.mixed_case, after.mixed_case),
+        (
+            "numbers out of range",
+            before.out_of_range,
+            after.out_of_range,
+        ),
     ];
     let all = filled(before).max(filled(after)).max(1) as f64;
     for (what, before, after) in faults {
@@ -151,19 +156,28 @@ fn faults(found: &mut Found<'_>, before: &ColumnProfile, after: &ColumnProfile) 
 fn numbers(found: &mut Found<'_>, before: &ColumnProfile, after: &ColumnProfile) {
     let deviation = before.stddev.or(after.stddev).unwrap_or(0.0);
     let doubt = 2.0 * chance(filled(before), filled(after));
-    let shift = |a: Option<f64>, b: Option<f64>| match (a, b) {
+    let shift = |a: &Value, b: &Value| match a.distance(b) {
         // A shift by two standard deviations is as much as can matter; less than two standard errors
         // may be chance.
-        (Some(a), Some(b)) if deviation > 0.0 => ((a - b).abs() / deviation - doubt) / 2.0,
-        (Some(a), Some(b)) => f64::from(u8::from(a.to_bits() != b.to_bits())),
-        _ => LITTLE,
+        Some(distance) if deviation > 0.0 => (distance / deviation - doubt) / 2.0,
+        Some(_) => f64::from(u8::from(a != b)),
+        None => LITTLE,
+    };
+    let mean = |column: &ColumnProfile| match &column.mean_decimal {
+        Some(decimal) => Value::Decimal(decimal.clone()),
+        None => Value::number(column.mean),
     };
     let pairs = [
-        ("mean", before.mean, after.mean),
-        ("stddev", before.stddev, after.stddev),
+        ("mean", mean(before), mean(after)),
+        (
+            "stddev",
+            Value::number(before.stddev),
+            Value::number(after.stddev),
+        ),
     ];
     for (what, a, b) in pairs {
-        found.add(what, Value::number(a), Value::number(b), shift(a, b));
+        let weight = shift(&a, &b);
+        found.add(what, a, b, weight);
     }
     let (skewness, skewness_after) = (before.skewness, after.skewness);
     found.add(
@@ -174,41 +188,47 @@ fn numbers(found: &mut Found<'_>, before: &ColumnProfile, after: &ColumnProfile)
     );
     let sum = |column: &ColumnProfile| column.sum.clone().map_or(Value::Nothing, Value::Decimal);
     found.add("sum", sum(before), sum(after), LITTLE);
-    for (quantile, other) in before.quantiles.iter().zip(&after.quantiles) {
-        let what = match (quantile.rank * 100.0).round() as u32 {
-            25 => "first quartile",
-            50 => "median",
-            75 => "third quartile",
-            // The tails are in the spread.
-            _ => continue,
+    let quartiles = [
+        ("first quartile", 0.25),
+        ("median", 0.5),
+        ("third quartile", 0.75),
+    ];
+    for (what, rank) in quartiles {
+        // The tails are in the spread.
+        let (Some(quantile), Some(other)) =
+            (words::quantile(before, rank), words::quantile(after, rank))
+        else {
+            continue;
         };
-        let (a, b) = (quantile.value, other.value);
-        let doubt = before.quantile_error.max(after.quantile_error) * a.abs().max(b.abs());
-        let is_sure = (a - b).abs() > 2.0 * doubt;
-        let weight = if is_sure {
-            shift(Some(a), Some(b))
-        } else {
-            0.0
-        };
-        found.add(what, Value::Number(a), Value::Number(b), weight);
+        let largest = quantile.value.abs().max(other.value.abs());
+        let doubt = before.quantile_error.max(after.quantile_error) * largest;
+        let (a, b) = (value(quantile), value(other));
+        let is_sure = a.distance(&b).is_none_or(|distance| distance > 2.0 * doubt);
+        let weight = if is_sure { shift(&a, &b) } else { 0.0 };
+        found.add(what, a, b, weight);
+    }
+}
+
+/// In all its digits, where it has them.
+fn value(quantile: &Quantile) -> Value {
+    match &quantile.decimal[..] {
+        "" => Value::Number(quantile.value),
+        decimal => Value::Decimal(decimal.to_owned()),
     }
 }
 
 fn texts(found: &mut Found<'_>, before: &ColumnProfile, after: &ColumnProfile) {
-    let is_number = |column: &ColumnProfile| {
-        matches!(column.r#type(), ColumnType::Integer | ColumnType::Decimal)
-    };
-    let both_numbers = is_number(before) && is_number(after);
+    let both_numbers = words::is_number(before) && words::is_number(after);
     let extreme = |text: &Option<String>| match text {
         Some(text) if both_numbers => Value::Decimal(text.clone()),
         text => Value::text(text.as_deref()),
     };
     let (min, min_after) = (extreme(&before.min), extreme(&after.min));
     let (max, max_after) = (extreme(&before.max), extreme(&after.max));
-    let range = width(&min, &max);
-    let beyond = |a: &Value, b: &Value| match (a.magnitude(), b.magnitude(), range) {
+    let range = min.distance(&max);
+    let beyond = |a: &Value, b: &Value| match (a.distance(b), range) {
         // Half: one outlier is one row.
-        (Some(a), Some(b), Some(range)) if range > 0.0 => ((a - b).abs() / range / 2.0).min(0.5),
+        (Some(distance), Some(range)) if range > 0.0 => (distance / range / 2.0).min(0.5),
         _ => 0.1,
     };
     let (low, high) = (beyond(&min, &min_after), beyond(&max, &max_after));
@@ -224,8 +244,4 @@ fn texts(found: &mut Found<'_>, before: &ColumnProfile, after: &ColumnProfile) {
     }
     let length = |column: &ColumnProfile| Value::number(column.length_mean);
     found.add("mean length, bytes", length(before), length(after), LITTLE);
-}
-
-fn width(min: &Value, max: &Value) -> Option<f64> {
-    Some(max.magnitude()? - min.magnitude()?)
 }

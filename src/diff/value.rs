@@ -34,6 +34,9 @@ pub(super) enum Value {
     Bars(String),
 }
 
+/// A longer number is rounded in a table.
+const DECIMAL_WIDTH: usize = 60;
+
 impl Value {
     /// For people; not yet harmless to a terminal.
     pub(super) fn shown(&self) -> String {
@@ -42,7 +45,7 @@ impl Value {
             Self::Count(count) => format::grouped(*count),
             Self::Share(share) => fine_share(*share),
             Self::Number(number) => format::number(*number),
-            Self::Decimal(text) => format::grouped_decimal(text).into_owned(),
+            Self::Decimal(text) => format::short_decimal(text, DECIMAL_WIDTH).into_owned(),
             Self::Text(text) | Self::Bars(text) => text.clone(),
             Self::Frequent(text, share) => format!("{text} {}", fine_share(*share)),
         }
@@ -58,6 +61,21 @@ impl Value {
 
     pub(super) fn count(count: Option<u64>) -> Self {
         count.map_or(Self::Nothing, Self::Count)
+    }
+
+    /// By how much two numbers differ; of decimals that differ little, too. None where one of them is no
+    /// number, or it is more than a double can say.
+    pub(super) fn distance(&self, other: &Self) -> Option<f64> {
+        self.less(other).map(f64::abs)
+    }
+
+    /// This number less another one.
+    pub(super) fn less(&self, other: &Self) -> Option<f64> {
+        let difference = match (self, other) {
+            (Self::Decimal(a), Self::Decimal(b)) => engine::profile::difference(a, b)?,
+            _ => self.magnitude()? - other.magnitude()?,
+        };
+        Some(difference).filter(|difference| difference.is_finite())
     }
 
     /// As a number, where it is one.

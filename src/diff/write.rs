@@ -80,8 +80,8 @@ fn difference(before: &Value, after: &Value) -> String {
         (Value::Share(a), Value::Share(b)) | (Value::Frequent(_, a), Value::Frequent(_, b)) => {
             signed(b - a).replace('%', "points")
         }
-        _ => match (before.magnitude(), after.magnitude()) {
-            (Some(a), Some(b)) if a != 0.0 => signed((b - a) / a.abs()),
+        _ => match (before.magnitude(), after.less(before)) {
+            (Some(a), Some(difference)) if a != 0.0 => signed(difference / a.abs()),
             _ => String::new(),
         },
     }

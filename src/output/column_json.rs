@@ -21,7 +21,7 @@ pub(super) struct ColumnJson {
     min: Option<Scalar>,
     max: Option<Scalar>,
     sum: Option<Scalar>,
-    mean: Option<f64>,
+    mean: Option<Scalar>,
     stddev: Option<f64>,
     #[serde(default)]
     skewness: Option<f64>,
@@ -48,6 +48,8 @@ pub(super) struct ColumnJson {
     surrounding_space: u64,
     #[serde(default)]
     mixed_case: u64,
+    #[serde(default)]
+    out_of_range: u64,
 }
 
 /// A count, and its relative standard error.
@@ -60,7 +62,7 @@ pub(super) struct EstimateJson {
 #[derive(Debug, Serialize, Deserialize)]
 struct QuantileJson {
     rank: f64,
-    value: f64,
+    value: Scalar,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -90,6 +92,19 @@ impl Scalar {
         number.flatten().or_else(quoted).map(Self)
     }
 
+    /// A number in all its digits, where it has more than the double.
+    fn number(decimal: Option<&str>, double: f64) -> Option<Self> {
+        match decimal {
+            Some(decimal) => Self::new(decimal, true),
+            None => serde_json::value::to_raw_value(&double).ok().map(Self),
+        }
+    }
+
+    /// The nearest double, if it is a number.
+    fn double(&self) -> Option<f64> {
+        self.0.get().parse().ok()
+    }
+
     fn text(&self) -> String {
         let raw = self.0.get();
         serde_json::from_str(raw).unwrap_or_else(|_| raw.to_owned())
@@ -114,10 +129,10 @@ impl From<&ColumnProfile> for ColumnJson {
             min: scalar(&column.min),
             max: scalar(&column.max),
             sum: scalar(&column.sum),
-            mean: column.mean,
+            mean: mean(column),
             stddev: column.stddev,
             skewness: column.skewness,
-            quantiles: column.quantiles.iter().map(QuantileJson::from).collect(),
+            quantiles: column.quantiles.iter().filter_map(quantile_json).collect(),
             quantile_error: column.quantile_error,
             histogram: column.histogram.iter().map(BinJson::from).collect(),
             top: column.top.iter().map(TopJson::from).collect(),
@@ -130,6 +145,7 @@ impl From<&ColumnProfile> for ColumnJson {
             leading_zeros: column.leading_zeros,
             surrounding_space: column.surrounding_space,
             mixed_case: column.mixed_case,
+            out_of_range: column.out_of_range,
         }
     }
 }
@@ -150,14 +166,23 @@ impl From<ColumnJson> for ColumnProfile {
             min: text(json.min),
             max: text(json.max),
             sum: text(json.sum),
-            mean: json.mean,
+            mean: json
+                .mean
+                .as_ref()
+                .and_then(Scalar::double)
+                .filter(|mean| mean.is_finite()),
+            mean_decimal: json.mean.as_ref().and_then(mean_decimal),
             stddev: json.stddev,
             length_min: json.length_min,
             length_max: json.length_max,
             length_mean: json.length_mean,
             distinct: json.distinct.map(Estimate::from),
             skewness: json.skewness,
-            quantiles: json.quantiles.into_iter().map(Quantile::from).collect(),
+            quantiles: json
+                .quantiles
+                .iter()
+                .filter_map(|told| quantile(told, json.quantile_error))
+                .collect(),
             quantile_error: json.quantile_error,
             histogram: json.histogram.into_iter().map(Bin::from).collect(),
             top: json.top.into_iter().map(TopValue::from).collect(),
@@ -165,12 +190,51 @@ impl From<ColumnJson> for ColumnProfile {
             leading_zeros: json.leading_zeros,
             surrounding_space: json.surrounding_space,
             mixed_case: json.mixed_case,
+            out_of_range: json.out_of_range,
             order: order.unwrap_or(Order::Unspecified).into(),
             unique: unique.unwrap_or(Uniqueness::Unspecified).into(),
             shortest: json.shortest,
             longest: json.longest,
         }
     }
+}
+
+fn mean(column: &ColumnProfile) -> Option<Scalar> {
+    let decimal = column.mean_decimal.as_deref();
+    let double = column.mean.or(decimal.map(|_| f64::INFINITY))?;
+    Scalar::number(decimal, double)
+}
+
+/// The digits of a mean that is not written as a double is.
+fn mean_decimal(mean: &Scalar) -> Option<String> {
+    let double = serde_json::to_string(&mean.double()?).ok()?;
+    let text = mean.text();
+    (text != double).then_some(text)
+}
+
+fn quantile_json(quantile: &Quantile) -> Option<QuantileJson> {
+    let decimal = Some(&quantile.decimal[..]).filter(|decimal| !decimal.is_empty());
+    Some(QuantileJson {
+        rank: quantile.rank,
+        value: Scalar::number(decimal, quantile.value)?,
+    })
+}
+
+/// All the digits of one that is exact or an integer mean something.
+fn quantile(json: &QuantileJson, error: f64) -> Option<Quantile> {
+    let text = json.value.text();
+    let is_whole = text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'-');
+    Some(Quantile {
+        rank: json.rank,
+        value: json.value.double()?,
+        decimal: if is_whole || error <= 0.0 {
+            text
+        } else {
+            String::new()
+        },
+    })
 }
 
 /// The same fields on both sides.
@@ -189,7 +253,6 @@ macro_rules! alike {
     };
 }
 
-alike!(QuantileJson, Quantile, rank, value);
 alike!(BinJson, Bin, from, to, count);
 alike!(TopJson, TopValue, value, count, over);
 

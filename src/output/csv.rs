@@ -4,8 +4,7 @@
 use std::io::{self, Write};
 
 use proto::v1::{ColumnProfile, Profile};
-
-use super::profile::quantile;
+use tui::words;
 
 /// The quantiles that have a field.
 const RANKS: [(&str, f64); 7] = [
@@ -59,6 +58,7 @@ fn counts(column: &ColumnProfile) -> Vec<(&'static str, String)> {
         ("leading_zeros", column.leading_zeros.to_string()),
         ("surrounding_space", column.surrounding_space.to_string()),
         ("mixed_case", column.mixed_case.to_string()),
+        ("out_of_range", column.out_of_range.to_string()),
     ]
 }
 
@@ -67,11 +67,20 @@ fn numbers(column: &ColumnProfile) -> Vec<(&'static str, String)> {
         ("min", text(column.min.as_ref())),
         ("max", text(column.max.as_ref())),
         ("sum", text(column.sum.as_ref())),
-        ("mean", text(column.mean)),
+        ("mean", digits(column.mean_decimal.as_deref(), column.mean)),
         ("stddev", text(column.stddev)),
         ("skewness", text(column.skewness)),
     ];
-    fields.extend(RANKS.map(|(name, rank)| (name, text(quantile(column, rank)))));
+    let quantile = |(name, rank)| {
+        let quantile = words::quantile(column, rank);
+        let decimal = quantile.map(|quantile| &quantile.decimal[..]);
+        let decimal = decimal.filter(|decimal| !decimal.is_empty());
+        (
+            name,
+            digits(decimal, quantile.map(|quantile| quantile.value)),
+        )
+    };
+    fields.extend(RANKS.map(quantile));
     let error = (!column.quantiles.is_empty()).then_some(column.quantile_error);
     fields.push(("quantile_error", text(error)));
     fields
@@ -89,6 +98,11 @@ fn texts(column: &ColumnProfile) -> Vec<(&'static str, String)> {
         ("top_count", text(top.map(|top| top.count))),
         ("top_over", text(top.map(|top| top.over))),
     ]
+}
+
+/// A number in all its digits, where it has more than the double.
+fn digits(decimal: Option<&str>, double: Option<f64>) -> String {
+    decimal.map_or_else(|| text(double), str::to_owned)
 }
 
 fn text(value: Option<impl ToString>) -> String {
@@ -114,7 +128,8 @@ mod tests {
             assert_eq!(record[at("name")], column.name);
             assert_eq!(record[at("max")], column.max.clone().unwrap_or_default());
             assert_eq!(record[at("mean")].parse().ok(), column.mean);
-            assert_eq!(record[at("q50")].parse().ok(), quantile(column, 0.5));
+            let median = words::quantile(column, 0.5).map(|median| median.value);
+            assert_eq!(record[at("q50")].parse().ok(), median);
             let distinct = column.distinct.map(|distinct| distinct.count);
             assert_eq!(record[at("distinct")].parse().ok(), distinct);
         }

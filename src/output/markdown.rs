@@ -7,7 +7,7 @@ use proto::v1::{ColumnProfile, Profile};
 use tui::text::{Charset, brief, visible};
 use tui::{format, words};
 
-use super::profile::{empty, kind, quantile};
+use super::profile::{empty, kind};
 
 /// Title, and whether it stands on the right.
 const COLUMNS: [(&str, bool); 12] = [
@@ -50,7 +50,17 @@ fn row(out: &mut impl Write, cells: &[String; 12]) -> io::Result<()> {
 
 fn cells(column: &ColumnProfile) -> [String; 12] {
     let number = |number: Option<f64>| number.map(format::number).unwrap_or_default();
-    let extreme = |text: &Option<String>| escaped(text.as_deref().unwrap_or_default());
+    let extreme = |text: &Option<String>| {
+        escaped(&words::extreme(
+            column,
+            text.as_deref().unwrap_or_default(),
+            TEXT_WIDTH,
+        ))
+    };
+    let quantile = |rank| {
+        let shape = (TEXT_WIDTH, format::number as fn(f64) -> String);
+        words::quantile_text(column, rank, shape, Charset::Utf8).unwrap_or_default()
+    };
     let distinct = column.distinct.as_ref();
     let bars = words::bars(column, BARS, Charset::Utf8);
     let values = if bars.is_empty() {
@@ -68,11 +78,11 @@ fn cells(column: &ColumnProfile) -> [String; 12] {
             words::estimate(distinct, Charset::Utf8)
         }),
         extreme(&column.min),
-        number(quantile(column, 0.25)),
-        number(quantile(column, 0.5)),
-        number(quantile(column, 0.75)),
+        quantile(0.25),
+        quantile(0.5),
+        quantile(0.75),
         extreme(&column.max),
-        number(column.mean),
+        words::mean_text(column, format::number).unwrap_or_default(),
         number(column.stddev),
         values,
     ]

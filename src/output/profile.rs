@@ -53,6 +53,8 @@ const WIDE_BARS: usize = 16;
 /// So much of a long text is enough to know it by; JSON has all of it.
 const EXTREME_WIDTH: usize = 40;
 const TOP_WIDTH: usize = 28;
+/// As wide as a number is where there is not room for everything.
+const NARROW: usize = 10;
 
 /// Writes the profile, at most `width` wide.
 pub(super) fn write(
@@ -64,9 +66,10 @@ pub(super) fn write(
     let full = table(profile, &FULL, charset, full_cells);
     if full.natural_width() <= width {
         full.write(out, width)?;
+        how_near(out, profile, false, charset)?;
     } else {
         table(profile, &BRIEF, charset, brief_cells).write(out, width)?;
-        how_near(out, profile, charset)?;
+        how_near(out, profile, true, charset)?;
     }
     remarks::write(out, profile, width, charset)
 }
@@ -87,18 +90,22 @@ fn table<const N: usize>(
 fn full_cells(column: &ColumnProfile, charset: Charset) -> [String; 16] {
     let distinct = column.distinct.as_ref();
     let number = |number: Option<f64>| number.map(format::number).unwrap_or_default();
+    let quantile = |rank| {
+        let shape = (EXTREME_WIDTH, format::number as fn(f64) -> String);
+        words::quantile_text(column, rank, shape, charset).unwrap_or_default()
+    };
     let top = words::top(column, charset).unwrap_or_default();
     [
         column.name.clone(),
         kind(column),
         empty(column),
         distinct.map_or_else(String::new, |distinct| words::estimate(distinct, charset)),
-        extreme(column.min.as_deref(), charset),
-        number(quantile(column, 0.25)),
-        number(quantile(column, 0.5)),
-        number(quantile(column, 0.75)),
-        extreme(column.max.as_deref(), charset),
-        number(column.mean),
+        extreme(column, column.min.as_deref(), charset),
+        quantile(0.25),
+        quantile(0.5),
+        quantile(0.75),
+        extreme(column, column.max.as_deref(), charset),
+        words::mean_text(column, format::number).unwrap_or_default(),
         number(column.stddev),
         number(column.skewness),
         column.sum.clone().unwrap_or_default(),
@@ -111,6 +118,10 @@ fn full_cells(column: &ColumnProfile, charset: Charset) -> [String; 16] {
 fn brief_cells(column: &ColumnProfile, charset: Charset) -> [String; 13] {
     let distinct = column.distinct.as_ref();
     let number = |number: Option<f64>| number.map(format::narrow_number).unwrap_or_default();
+    let quantile = |rank| {
+        let shape = (NARROW, format::narrow_number as fn(f64) -> String);
+        words::quantile_text(column, rank, shape, charset).unwrap_or_default()
+    };
     [
         column.name.clone(),
         proto::type_name(column.r#type()).to_owned(),
@@ -118,12 +129,12 @@ fn brief_cells(column: &ColumnProfile, charset: Charset) -> [String; 13] {
         distinct.map_or_else(String::new, |distinct| {
             words::brief_estimate(distinct, 8, charset)
         }),
-        extreme(column.min.as_deref(), charset),
-        number(quantile(column, 0.25)),
-        number(quantile(column, 0.5)),
-        number(quantile(column, 0.75)),
-        extreme(column.max.as_deref(), charset),
-        number(column.mean),
+        extreme(column, column.min.as_deref(), charset),
+        quantile(0.25),
+        quantile(0.5),
+        quantile(0.75),
+        extreme(column, column.max.as_deref(), charset),
+        words::mean_text(column, format::narrow_number).unwrap_or_default(),
         number(column.stddev),
         values(column, charset),
         length(column),
@@ -140,14 +151,9 @@ fn values(column: &ColumnProfile, charset: Charset) -> String {
     text::fit_in(&top, TOP_WIDTH, charset).into_owned()
 }
 
-pub(super) fn quantile(column: &ColumnProfile, rank: f64) -> Option<f64> {
-    let mut quantiles = column.quantiles.iter();
-    let at = quantiles.find(|quantile| (quantile.rank - rank).abs() < 1e-9);
-    at.map(|quantile| quantile.value)
-}
-
-fn extreme(text: Option<&str>, charset: Charset) -> String {
-    text::brief(text.unwrap_or_default(), EXTREME_WIDTH, charset).into_owned()
+fn extreme(column: &ColumnProfile, text: Option<&str>, charset: Charset) -> String {
+    let text = words::extreme(column, text.unwrap_or_default(), EXTREME_WIDTH);
+    text::brief(&text, EXTREME_WIDTH, charset).into_owned()
 }
 
 /// The type, and how many cells fit it where not all do.
@@ -178,15 +184,36 @@ pub(super) fn length(column: &ColumnProfile) -> String {
     }
 }
 
-/// What the brief table leaves out of its counts.
-fn how_near(out: &mut impl Write, profile: &Profile, charset: Charset) -> io::Result<()> {
-    let errors = profile.columns.iter().filter_map(|column| column.distinct);
-    let worst = errors.map(|distinct| distinct.error).fold(0.0, f64::max);
-    if worst > 0.0 {
-        let (about, error) = (words::about(charset), words::error(worst, charset));
-        writeln!(out, "{about} estimated, standard error {error}")?;
+/// By how much what is marked as an estimate may be off: `counts` are without their errors.
+fn how_near(
+    out: &mut impl Write,
+    profile: &Profile,
+    counts: bool,
+    charset: Charset,
+) -> io::Result<()> {
+    let worst = |errors: &mut dyn Iterator<Item = f64>| errors.fold(0.0, f64::max);
+    let columns = || profile.columns.iter().filter(|_| counts);
+    let distinct = worst(&mut columns().filter_map(|column| Some(column.distinct?.error)));
+    let told = profile
+        .columns
+        .iter()
+        .filter(|column| !column.quantiles.is_empty());
+    let quantile = worst(&mut told.map(|column| column.quantile_error));
+    let error = |error| words::error(error, charset);
+    let said = [
+        (distinct > 0.0).then(|| format!("distinct: standard error {}", error(distinct))),
+        (quantile > 0.0).then(|| format!("quartiles: at most {}", error(quantile))),
+    ];
+    let said: Vec<String> = said.into_iter().flatten().collect();
+    if said.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    writeln!(
+        out,
+        "{} estimated; {}",
+        words::about(charset),
+        said.join("; ")
+    )
 }
 
 #[cfg(test)]

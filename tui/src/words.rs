@@ -2,9 +2,11 @@
 //! numbers lie, its most frequent value, and what is worth a look. How single numbers read is
 //! `format`'s; where the words stand is for those who call.
 
-use proto::v1::{ColumnProfile, ColumnType, Estimate, Job, Order, TopValue, Uniqueness};
+use std::borrow::Cow;
 
-use crate::format::{count, grouped, percent, plural};
+use proto::v1::{ColumnProfile, ColumnType, Estimate, Job, Order, Quantile, TopValue, Uniqueness};
+
+use crate::format::{count, grouped, grouped_decimal, percent, plural, short_decimal};
 use crate::text::{Charset, brief};
 
 /// The command that starts a worker for a job that has none: in its lane, and where its chunks go
@@ -60,6 +62,55 @@ pub fn about(charset: Charset) -> &'static str {
     match charset {
         Charset::Utf8 => "≈",
         Charset::Ascii => "~",
+    }
+}
+
+/// The quantile at a rank from 0 to 1, if it is known.
+pub fn quantile(column: &ColumnProfile, rank: f64) -> Option<&Quantile> {
+    let mut quantiles = column.quantiles.iter();
+    quantiles.find(|quantile| (quantile.rank - rank).abs() < 1e-9)
+}
+
+/// The same for people: `2,650`, or `≈ 2,648` where it is an estimate. In more than `width` columns a number
+/// is shortened, where it has no digits of its own by `number`.
+pub fn quantile_text(
+    column: &ColumnProfile,
+    rank: f64,
+    (width, number): (usize, fn(f64) -> String),
+    charset: Charset,
+) -> Option<String> {
+    let Quantile { value, decimal, .. } = quantile(column, rank)?;
+    let grouped = grouped_decimal(decimal);
+    let text = if decimal.is_empty() || (grouped.len() > width && value.is_finite()) {
+        number(*value)
+    } else {
+        short_decimal(decimal, width).into_owned()
+    };
+    Some(if column.quantile_error > 0.0 {
+        format!("{} {text}", about(charset))
+    } else {
+        text
+    })
+}
+
+/// The mean for people: by `number`, unless it is greater than all doubles.
+pub fn mean_text(column: &ColumnProfile, number: fn(f64) -> String) -> Option<String> {
+    let decimal = || Some(short_decimal(column.mean_decimal.as_deref()?, 0).into_owned());
+    column.mean.map(number).or_else(decimal)
+}
+
+/// Whether its cells are numbers.
+pub fn is_number(column: &ColumnProfile) -> bool {
+    matches!(column.r#type(), ColumnType::Integer | ColumnType::Decimal)
+}
+
+/// A column's least or greatest value as it is, but for a number of more than `width` columns, of which a
+/// part would be another number.
+pub fn extreme<'t>(column: &ColumnProfile, text: &'t str, width: usize) -> Cow<'t, str> {
+    if text.len() > width && is_number(column) {
+        short_decimal(text, 0)
+    } else {
+        Cow::Borrowed(text)
     }
 }
 
@@ -176,6 +227,13 @@ pub fn faults(column: &ColumnProfile) -> Vec<String> {
             faults.push(format!("{} {what}", plural(n, "cell")));
         }
     }
+    if column.out_of_range > 0 {
+        faults.push(format!(
+            "{} out of range, with more than 1,100 digits before or behind the decimal point, and left out \
+             of min, max, sum, mean and quantiles",
+            plural(column.out_of_range, "number")
+        ));
+    }
     match column.mixed_case {
         0 => {}
         1 => faults.push("1 value differs from another only in upper and lower case".to_owned()),
@@ -235,6 +293,30 @@ mod tests {
         assert_eq!(estimate(&near, Charset::Utf8), "≈ 1.02 M ± 0.9 %");
         assert_eq!(estimate(&near, Charset::Ascii), "~ 1.02 M +- 0.9 %");
         assert_eq!(brief_estimate(&exact, 7, Charset::Utf8), "1.23 M");
+    }
+
+    #[test]
+    fn an_estimated_quantile_says_so_and_an_integer_stays_one() {
+        let text = |value, decimal: &str, quantile_error| {
+            let column = ColumnProfile {
+                quantiles: vec![Quantile {
+                    rank: 0.5,
+                    value,
+                    decimal: decimal.into(),
+                }],
+                quantile_error,
+                ..ColumnProfile::default()
+            };
+            let narrow = (10, crate::format::narrow_number as fn(f64) -> String);
+            quantile_text(&column, 0.5, narrow, Charset::Utf8).unwrap()
+        };
+        assert_eq!(text(2650.0, "2650", 0.0), "2,650");
+        assert_eq!(text(2648.0, "2648", 0.0039), "≈ 2,648");
+        assert_eq!(text(0.1, "0.10", 0.0), "0.10");
+        assert_eq!(text(2647.976, "", 0.0039), "≈ 2,647.98");
+        assert_eq!(text(1.5e18, "1500000000000000001", 0.0), "1.500e18");
+        assert_eq!(text(f64::INFINITY, "1e400", 0.0), "1e400");
+        assert_eq!(text(f64::INFINITY, &"9".repeat(400), 0.0), "1.000e400");
     }
 
     #[test]

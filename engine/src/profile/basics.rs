@@ -6,9 +6,10 @@ use proto::v1::{ColumnPartial, KindCounts};
 
 use super::PartialError;
 use super::address;
+use super::big_decimal::BigDecimal;
+use super::big_sums::BigSums;
 use super::buckets::Pages;
 use super::decimal::{Decimals, Small};
-use super::float::Floats;
 use super::kind::{self, KINDS, Kind};
 use super::lanes::Slice;
 use super::number::{self, Value};
@@ -26,7 +27,10 @@ pub(super) struct Basics {
     decimals: Vec<Decimals>,
     /// The one that the last number went to.
     last_decimals: usize,
-    pub(super) floats: Floats,
+    /// Of the numbers that are too long for `decimals`. None where there is none.
+    pub(super) big: Option<Box<BigSums>>,
+    /// Numbers that are too long for any sum.
+    pub(super) out_of_range: u64,
     pub(super) extremes: Extremes,
     pub(super) lengths: Lengths,
     pub(super) leading_zeros: u64,
@@ -41,7 +45,8 @@ impl Basics {
             kinds: [0; KINDS],
             decimals: Vec::new(),
             last_decimals: 0,
-            floats: Floats::new(),
+            big: None,
+            out_of_range: 0,
             extremes: Extremes::default(),
             lengths: Lengths::new(),
             leading_zeros: 0,
@@ -192,10 +197,10 @@ impl Basics {
     fn add_as_found(&mut self, cell: &[u8], start: u64, times: u64, pages: Option<&mut Pages>) {
         self.last = match number::parse(cell) {
             Some((kind, value)) => {
-                self.add_number(value, times);
-                if let (Some(pages), Some(number)) = (pages, value.to_f64()) {
-                    pages.add(number, times);
+                if let (Some(pages), false) = (pages, matches!(value, Value::OutOfRange(_))) {
+                    pages.add(value.to_f64(cell), times);
                 }
+                self.add_number(value, times);
                 self.check_zero(cell, start, times);
                 kind
             }
@@ -227,8 +232,15 @@ impl Basics {
     fn add_number(&mut self, value: Value, times: u64) {
         match value {
             Value::Decimal { mantissa, scale } => self.decimals_of(scale).add(mantissa, times),
-            Value::Float(number) => self.floats.add(number, times),
-            Value::Infinite => {}
+            Value::Big(number) => self.add_big(&number, times),
+            Value::OutOfRange(_) => self.out_of_range += times,
+        }
+    }
+
+    fn add_big(&mut self, number: &BigDecimal, times: u64) {
+        match &mut self.big {
+            Some(sums) => sums.add(number, times),
+            big @ None => *big = Some(Box::new(BigSums::of(number, times))),
         }
     }
 
@@ -258,7 +270,12 @@ impl Basics {
         for sums in &other.decimals {
             self.decimals_of(sums.scale).merge(sums);
         }
-        self.floats.merge(&other.floats);
+        match (&mut self.big, &other.big) {
+            (_, None) => {}
+            (Some(own), Some(other)) => own.merge(other),
+            (own @ None, other) => own.clone_from(other),
+        }
+        self.out_of_range = self.out_of_range.saturating_add(other.out_of_range);
         self.extremes.merge(&other.extremes);
         self.lengths.merge(&other.lengths);
         self.leading_zeros = self.leading_zeros.saturating_add(other.leading_zeros);
@@ -300,7 +317,8 @@ impl Basics {
             empty: self.empty,
             kinds: is_filled.then(|| counts(self)),
             decimals: self.decimals().into_iter().map(Into::into).collect(),
-            floats: (self.floats.count > 0).then(|| (&self.floats).into()),
+            big: self.big.as_deref().map(Into::into),
+            out_of_range: self.out_of_range,
             text_min: self.extremes.min(),
             text_max: self.extremes.max(),
             length_min: if is_filled { self.lengths.min } else { 0 },
@@ -348,9 +366,8 @@ impl TryFrom<&ColumnPartial> for Basics {
             }
             column.decimals.push(sums);
         }
-        if let Some(floats) = &wire.floats {
-            column.floats = floats.try_into()?;
-        }
+        column.big = big(wire)?.map(Box::new);
+        column.out_of_range = wire.out_of_range;
         match (&wire.text_min, &wire.text_max) {
             (Some(min), Some(max)) if !min.is_empty() && min <= max => {
                 column.extremes = Extremes::of(min, max);
@@ -362,6 +379,18 @@ impl TryFrom<&ColumnPartial> for Basics {
         column.lengths = Lengths::of(lengths, &wire.shortest, &wire.longest);
         Ok(column)
     }
+}
+
+fn big(wire: &ColumnPartial) -> Result<Option<BigSums>, PartialError> {
+    let big = wire.big.as_ref().map(BigSums::try_from).transpose()?;
+    let doubles = wire.floats.as_ref().map(BigSums::try_from).transpose()?;
+    Ok(match (big, doubles) {
+        (Some(mut sums), Some(doubles)) => {
+            sums.merge(&doubles);
+            Some(sums)
+        }
+        (sums, doubles) => sums.or(doubles),
+    })
 }
 
 fn kinds(counts: &KindCounts) -> [u64; KINDS] {

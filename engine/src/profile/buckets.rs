@@ -165,6 +165,27 @@ pub(super) fn middle(from: f64, to: f64) -> f64 {
     from * (half_to / (half_from + half_to)) * 2.0
 }
 
+/// Of the integers that a bucket with these bounds can have, the one whose relative distance to the first
+/// and the last of them is least. The bound that is farther from zero belongs to the next bucket.
+pub(super) fn middle_integer(from: f64, to: f64) -> f64 {
+    if from < 0.0 {
+        return -middle_integer(-to, -from);
+    }
+    if to <= 0.0 {
+        return 0.0;
+    }
+    let first = from.ceil().max(1.0); // zero has a bucket of its own
+    let last = (to.ceil() - 1.0).max(first);
+    let middle = middle(first, last);
+    let distance = |integer: f64| ((integer - first) / first).max((last - integer) / last);
+    let [below, above] = [middle.floor(), middle.ceil()];
+    if distance(below) <= distance(above) {
+        below
+    } else {
+        above
+    }
+}
+
 fn middle_error(from: f64, to: f64) -> f64 {
     (to - from) / (to + from)
 }
@@ -287,6 +308,25 @@ mod tests {
                 error <= buckets.error() * (1.0 + 1e-12) && error < 1.0 / 256.0,
                 "{number}: {error}"
             );
+        }
+    }
+
+    #[test]
+    fn a_middle_integer_is_as_near_to_every_integer_of_its_bucket() {
+        for integer in (1..3000).chain((3000..9_000_000).step_by(997)).map(f64::from) {
+            for number in [integer, -integer] {
+                let mut buckets = Buckets::of([(number, 1)].into_iter());
+                for level in 0..4 {
+                    buckets.raise(level);
+                    let [(from, to, 1)] = buckets.ranges()[..] else {
+                        panic!("{number}: {:?}", buckets.ranges());
+                    };
+                    let middle = middle_integer(from, to);
+                    let error = (middle - number).abs() / integer;
+                    assert!(error <= buckets.error() * (1.0 + 1e-12), "{number}: {middle}");
+                    assert!(middle.fract() == 0.0, "{number}: {middle}");
+                }
+            }
         }
     }
 

@@ -7,11 +7,12 @@ use proto::v1::{ColumnProfile, ColumnType, Estimate, Order, Profile, TopValue, U
 use super::PartialError;
 use super::basics::Basics;
 use super::column::Column;
-use super::distribution::Distribution;
+use super::distribution::{Distribution, Known};
 use super::frequent;
 use super::groups::Groups;
 use super::hyperloglog;
 use super::infer::infer;
+use super::kind::Kind;
 use super::merged::Merged;
 use super::moments::Moments;
 use super::table::Table;
@@ -128,6 +129,8 @@ impl<'c> Finish<'c> {
         ColumnProfile {
             sum: moments.sum(),
             mean: moments.mean(),
+            mean_decimal: moments.mean_decimal(),
+            out_of_range: self.basics.out_of_range,
             stddev: moments.stddev(),
             skewness: has_cubes.then(|| moments.skewness()).flatten(),
             ..profile
@@ -194,9 +197,9 @@ impl<'c> Finish<'c> {
             self.order(),
             Order::StrictlyAscending | Order::StrictlyDescending
         );
-        // Cells that are no finite number have no place in the order of numbers.
+        // Cells that are no number have no place in the order of numbers.
         let compared = match &self.moments {
-            Some(moments) => moments.count(),
+            Some(moments) => moments.count().saturating_add(self.basics.out_of_range),
             None => self.basics.filled(),
         };
         is_strict && compared == self.basics.filled()
@@ -208,12 +211,10 @@ impl<'c> Finish<'c> {
         };
         match &self.moments {
             _ if self.basics.filled() == 0 => Order::Unspecified,
+            // What is equal in what was compared of it may differ in the rest.
+            Some(_) if self.basics.out_of_range > 0 => strict(sorting.by_numbers()),
             Some(_) => sorting.by_numbers(),
-            // What is equal in the bytes that are kept may differ behind them.
-            None if self.basics.lengths.max > KEPT_BYTES as u64 => match sorting.by_bytes() {
-                strict @ (Order::StrictlyAscending | Order::StrictlyDescending) => strict,
-                _ => Order::None,
-            },
+            None if self.basics.lengths.max > KEPT_BYTES as u64 => strict(sorting.by_bytes()),
             None => sorting.by_bytes(),
         }
     }
@@ -255,21 +256,33 @@ impl<'c> Finish<'c> {
         let Some(range) = range.filter(|_| self.taken.has(Groups::QUANTILES)) else {
             return profile;
         };
-        let is_integer = self.kind == ColumnType::Integer;
+        let known = Known {
+            range,
+            is_integer: self.kind == ColumnType::Integer,
+            are_integers: self.basics.kind(Kind::Decimal) == 0,
+        };
         let distribution = match &self.column.values {
-            Values::Table(table) => Distribution::of_table(table, range, is_integer),
+            Values::Table(table) => Distribution::of_table(table, known),
             Values::Sketches(sketches) => match &sketches.buckets {
-                Some(buckets) => Distribution::of_buckets(buckets, range, is_integer),
+                Some(buckets) => Distribution::of_buckets(buckets, known),
                 None => return profile,
             },
             Values::Untold => return profile,
         };
         ColumnProfile {
-            quantiles: distribution.quantiles(),
+            quantiles: distribution.quantiles,
             quantile_error: distribution.error,
-            histogram: distribution.histogram(),
+            histogram: distribution.histogram,
             ..profile
         }
+    }
+}
+
+/// The order, where it says that no two are equal; else none.
+fn strict(order: Order) -> Order {
+    match order {
+        Order::StrictlyAscending | Order::StrictlyDescending => order,
+        _ => Order::None,
     }
 }
 

@@ -4,13 +4,14 @@
 
 mod address;
 mod basics;
+mod big_decimal;
+mod big_sums;
 mod buckets;
 mod column;
 mod decimal;
 mod distribution;
 mod exact;
 mod finish;
-mod float;
 mod frequent;
 mod gather;
 mod groups;
@@ -38,11 +39,22 @@ pub(crate) use kind::Kind;
 pub use merged::{Merged, Profiler};
 pub(crate) use shape::is_uuid;
 
+use self::number::Value;
 use crate::partial::PartialError;
 
 /// The kind of a cell with bytes.
 pub(crate) fn kind_of(cell: &[u8]) -> Kind {
-    number::parse(cell).map_or_else(|| kind::of_text(cell), |(kind, _)| kind)
+    number::kind(cell).unwrap_or_else(|| kind::of_text(cell))
+}
+
+/// The first of two numbers in text less the second, exact until it is rounded to a double. None where one
+/// of them is no number in range.
+pub fn difference(first: &str, second: &str) -> Option<f64> {
+    let worth = |text: &str| match number::parse(text.as_bytes())? {
+        (_, Value::OutOfRange(_)) => None,
+        (_, value) => Some(number::worth(&value).fraction()),
+    };
+    Some(worth(first)?.minus(&worth(second)?).to_f64())
 }
 
 /// The profile of the columns called `names`, from a partial as the wire has it.

@@ -1,94 +1,109 @@
 //! Least, greatest, sum, mean, stddev and skewness of a column's numbers, from exact sums: compared as exact
 //! fractions, and rounded once.
 
-use num_bigint::{BigInt, BigUint};
+use num_bigint::{BigInt, BigUint, Sign};
 
 use super::basics::Basics;
+use super::big_decimal::{self, BigDecimal, ten_to};
 use super::exact::Fraction;
-use super::number::{self, Value};
 
-/// The exact sums of all numbers of a column, over one denominator.
+/// The exact sums of all numbers of a column that are in range, and its least and greatest.
 #[derive(Debug)]
 pub(super) struct Moments {
     count: u64,
     sum: Fraction,
     square: Fraction,
     cube: Fraction,
-    /// Digits after the decimal point of `sum`, where no double is among the numbers.
-    scale: Option<u8>,
-    extremes: Option<(Number, Number)>,
+    /// Digits after the decimal point of `sum`.
+    scale: u32,
+    extremes: Option<(BigDecimal, BigDecimal)>,
+    /// Whether a double has fewer digits than some of the numbers.
+    has_long: bool,
 }
 
-/// A number as it is shown, and what it is worth.
-#[derive(Debug, Clone)]
-struct Number {
-    text: String,
-    worth: Fraction,
-}
+/// The mean is told to so many digits more behind the point than the numbers have.
+const MEAN_DIGITS: u32 = 6;
 
 impl Moments {
     pub(super) fn of(column: &Basics) -> Self {
         let decimals = column.decimals();
-        let floats = &column.floats;
-        let scale = decimals.last().map_or(0, |sums| sums.scale);
+        let big = column.big.as_deref();
+        let scales = decimals.iter().map(|sums| u32::from(sums.scale));
+        let scales = scales.chain(big.map(|sums| sums.scale));
+        let scale = scales.max().unwrap_or(0);
         let mut count = 0_u64;
         let (mut sum, mut square, mut cube) = (BigInt::ZERO, BigInt::ZERO, BigInt::ZERO);
         let mut numbers = Vec::new();
+        let mut has_long = big.is_some();
         for sums in decimals {
-            let up = ten_to(scale - sums.scale);
+            let up = BigInt::from(ten_to(scale - u32::from(sums.scale)));
             count = count.saturating_add(sums.count);
-            sum += BigInt::from(sums.sum) * BigInt::from(up.clone());
+            sum += BigInt::from(sums.sum) * &up;
             let squares = (BigUint::from(sums.square_high) << 128_u32) + sums.square_low;
-            square += BigInt::from(squares * &up * &up);
-            cube += BigInt::from(sums.cube) * BigInt::from(up.pow(3));
-            let ends = [sums.min, sums.max].into_iter();
-            numbers.extend(ends.filter_map(|mantissa| Number::decimal(mantissa, sums.scale)));
+            square += BigInt::from(squares) * &up * &up;
+            cube += BigInt::from(sums.cube) * up.pow(3);
+            has_long |=
+                sums.min.unsigned_abs().max(sums.max.unsigned_abs()) >= 1 << f64::MANTISSA_DIGITS;
+            numbers.extend([sums.min, sums.max].map(|mantissa| BigDecimal {
+                unscaled: mantissa.into(),
+                scale: sums.scale.into(),
+            }));
         }
-        let mut moments = Self {
+        if let Some(sums) = big {
+            let up = BigInt::from(ten_to(scale - sums.scale));
+            count = count.saturating_add(sums.count);
+            sum += &sums.sum * &up;
+            square += &sums.square * &up * &up;
+            cube += &sums.cube * up.pow(3);
+            numbers.extend([sums.min.clone(), sums.max.clone()]);
+        }
+        let least = numbers.iter().min().cloned();
+        // Of equals the first, as of the least.
+        let greatest = numbers.into_iter().rev().max();
+        Self {
             count,
             sum: over(sum, ten_to(scale)),
             square: over(square, ten_to(2 * scale)),
             cube: over(cube, ten_to(3 * scale)),
-            scale: (floats.count == 0).then_some(scale),
-            extremes: None,
-        };
-        if floats.count > 0 {
-            moments.count = moments.count.saturating_add(floats.count);
-            moments.sum = moments.sum.plus(&dyadic(floats.sum()));
-            moments.square = moments.square.plus(&dyadic(floats.square()));
-            moments.cube = moments.cube.plus(&dyadic(floats.cube()));
-            numbers.extend(
-                [floats.min, floats.max]
-                    .into_iter()
-                    .filter_map(Number::float),
-            );
+            scale,
+            extremes: least.zip(greatest),
+            has_long,
         }
-        moments.extremes = extremes(&numbers);
-        moments
     }
 
     /// The least number, as text.
     pub(super) fn min(&self) -> Option<String> {
-        self.extremes.as_ref().map(|(min, _)| min.text.clone())
+        self.extremes.as_ref().map(|(min, _)| min.text())
     }
 
     /// The greatest number, as text.
     pub(super) fn max(&self) -> Option<String> {
-        self.extremes.as_ref().map(|(_, max)| max.text.clone())
+        self.extremes.as_ref().map(|(_, max)| max.text())
     }
 
-    /// The sum, in all its digits; where doubles are among the numbers, the double nearest to it.
+    /// The sum, in all its digits.
     pub(super) fn sum(&self) -> Option<String> {
-        if self.count == 0 {
+        (self.count > 0).then(|| big_decimal::text(&self.sum.numerator, self.scale))
+    }
+
+    /// The arithmetic mean in decimal digits, where the nearest double has too few.
+    pub(super) fn mean_decimal(&self) -> Option<String> {
+        if self.count == 0 || !self.has_long {
             return None;
         }
-        Some(match self.scale {
-            Some(scale) => decimal_text(&self.sum.numerator, scale),
-            None => float_text(self.sum.to_f64()),
-        })
+        let twice: BigInt = &self.sum.numerator * BigInt::from(ten_to(MEAN_DIGITS)) * 2;
+        let (count, is_negative) = (BigUint::from(self.count), twice.sign() == Sign::Minus);
+        // Rounded half up, without the sign.
+        let rounded = (twice.magnitude() + &count) / (count * 2_u8);
+        let sign = if is_negative { Sign::Minus } else { Sign::Plus };
+        let mean = BigDecimal {
+            unscaled: BigInt::from_biguint(sign, rounded),
+            scale: self.scale + MEAN_DIGITS,
+        };
+        Some(mean.without_last_zeros().text())
     }
 
-    /// The arithmetic mean.
+    /// The arithmetic mean: the nearest double, if it is finite.
     pub(super) fn mean(&self) -> Option<f64> {
         if self.count == 0 {
             return None;
@@ -97,7 +112,7 @@ impl Moments {
             self.sum.numerator.clone(),
             &self.sum.denominator * self.count,
         );
-        Some(mean.to_f64())
+        Some(mean.to_f64()).filter(|mean| mean.is_finite())
     }
 
     /// The sample standard deviation: the root of (n·Σx² − (Σx)²) / (n·(n − 1)).
@@ -116,7 +131,7 @@ impl Moments {
             spread,
             &self.square.denominator * &squared_sum.denominator * pairs,
         );
-        Some(variance.sqrt())
+        Some(variance.sqrt()).filter(|root| root.is_finite())
     }
 
     /// The sample skewness G1 of D. N. Joanes and C. A. Gill, "Comparing measures of sample skewness
@@ -139,7 +154,7 @@ impl Moments {
         let factor = over(&n * (&n - 1), BigUint::from(self.count - 2).pow(2));
         let square = third.times(&third).times(&factor).divided_by(&cubed);
         let size = square.sqrt();
-        let is_negative = third.numerator.sign() == num_bigint::Sign::Minus;
+        let is_negative = third.numerator.sign() == Sign::Minus;
         Some(if is_negative { -size } else { size })
     }
 
@@ -148,45 +163,13 @@ impl Moments {
         self.count
     }
 
-    /// The least and the greatest number, nearly.
+    /// The nearest doubles to the least and the greatest number; infinite where they are greater than all.
     pub(super) fn range(&self) -> Option<(f64, f64)> {
-        let (min, max) = self.extremes.as_ref()?;
-        Some((min.worth.to_f64(), max.worth.to_f64()))
+        let near = |number: &BigDecimal| number.fraction().to_f64();
+        self.extremes
+            .as_ref()
+            .map(|(min, max)| (near(min), near(max)))
     }
-}
-
-impl Number {
-    fn decimal(mantissa: i64, scale: u8) -> Option<Self> {
-        Some(Self {
-            text: decimal_text(&mantissa.into(), scale),
-            worth: number::worth(Value::Decimal { mantissa, scale })?,
-        })
-    }
-
-    fn float(number: f64) -> Option<Self> {
-        Some(Self {
-            text: float_text(number),
-            worth: number::worth(Value::Float(number))?,
-        })
-    }
-
-    fn is_less(&self, other: &Self) -> bool {
-        self.worth.across(&other.worth) < other.worth.across(&self.worth)
-    }
-}
-
-fn extremes(numbers: &[Number]) -> Option<(Number, Number)> {
-    let (first, rest) = numbers.split_first()?;
-    let (mut min, mut max) = (first, first);
-    for number in rest {
-        if number.is_less(min) {
-            min = number;
-        }
-        if max.is_less(number) {
-            max = number;
-        }
-    }
-    Some((min.clone(), max.clone()))
 }
 
 fn over(numerator: BigInt, denominator: BigUint) -> Fraction {
@@ -194,39 +177,4 @@ fn over(numerator: BigInt, denominator: BigUint) -> Fraction {
         numerator,
         denominator,
     }
-}
-
-fn dyadic((numerator, bits): (BigInt, u32)) -> Fraction {
-    over(numerator, BigUint::from(1_u8) << bits)
-}
-
-fn ten_to(power: u8) -> BigUint {
-    BigUint::from(10_u8).pow(power.into())
-}
-
-/// mantissa / 10^scale with all its digits.
-fn decimal_text(mantissa: &BigInt, scale: u8) -> String {
-    let scale = usize::from(scale);
-    let sign = if mantissa.sign() == num_bigint::Sign::Minus {
-        "-"
-    } else {
-        ""
-    };
-    let digits = format!(
-        "{:0>width$}",
-        mantissa.magnitude().to_string(),
-        width = scale + 1
-    );
-    let (whole, fraction) = digits.split_at(digits.len() - scale);
-    let point = if scale == 0 { "" } else { "." };
-    format!("{sign}{whole}{point}{fraction}")
-}
-
-/// The shortest text that reads back as `number`, with an exponent where it would be long.
-fn float_text(number: f64) -> String {
-    let size = number.abs();
-    if size != 0.0 && !(1e-6..1e21).contains(&size) {
-        return format!("{number:e}");
-    }
-    number.to_string()
 }

@@ -1,17 +1,15 @@
-//! Reads a cell as a number: as an integer and a power of ten where it fits, so that sums stay exact,
-//! else as the nearest double. Summing is for `decimal` and `float`.
+//! Reads a cell as a number, exactly: as an integer and a power of ten in few bits where it fits, else in
+//! as many as it takes. Summing is for `decimal` and `big_sums`.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use num_bigint::{BigInt, BigUint};
-
-use super::exact::Fraction;
-use super::float;
+use super::big_decimal::{BigDecimal, Digits};
 use super::kind::Kind;
 use super::word;
 
 /// What a number is worth.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
     /// mantissa / 10^scale: the mantissa has at most 18 digits, and so has the scale's range.
     Decimal {
@@ -20,42 +18,49 @@ pub(super) enum Value {
         /// Digits after the decimal point, 0 to 18.
         scale: u8,
     },
-    /// Too long or too large for that.
-    Float(f64),
-    /// Too large for a double.
-    Infinite,
+    /// Too long for that.
+    Big(Box<BigDecimal>),
+    /// Too long for any statistic but the order, where this number stands in its place: see
+    /// [`BigDecimal::read`].
+    OutOfRange(Box<BigDecimal>),
 }
 
 impl Value {
-    /// The nearest double, or one next to it: the same on every machine. `None`: infinite.
-    pub(super) fn to_f64(self) -> Option<f64> {
+    /// The nearest double, or one next to it: the same on every machine. `cell` is where the value was
+    /// read.
+    pub(super) fn to_f64(&self, cell: &[u8]) -> f64 {
         match self {
-            Self::Decimal { mantissa, scale } => Some(to_f64(mantissa, scale)),
-            Self::Float(number) => Some(number),
-            Self::Infinite => None,
+            Self::Decimal { mantissa, scale } => to_f64(*mantissa, *scale),
+            Self::Big(_) | Self::OutOfRange(_) => double(cell),
         }
     }
 }
 
-/// How two numbers compare, exactly. An infinite one is greater than all others.
-pub(super) fn compare(a: Value, b: Value) -> Ordering {
-    let decimal = |value| match value {
-        Value::Decimal { mantissa, scale } => Some((mantissa, scale)),
-        Value::Float(_) | Value::Infinite => None,
+/// The double nearest to the number in a cell; infinite where it is greater than all.
+fn double(cell: &[u8]) -> f64 {
+    let text = std::str::from_utf8(cell).ok();
+    text.and_then(|text| text.parse().ok()).unwrap_or(0.0)
+}
+
+/// How two numbers compare, exactly, where both are in range.
+pub(super) fn compare(a: &Value, b: &Value) -> Ordering {
+    let decimal = |value: &Value| match value {
+        Value::Decimal { mantissa, scale } => Some((*mantissa, *scale)),
+        Value::Big(_) | Value::OutOfRange(_) => None,
     };
     if let (Some((a, a_scale)), Some((b, b_scale))) = (decimal(a), decimal(b)) {
         if a_scale == b_scale {
             return a.cmp(&b);
         }
-        // 18 digits, and 18 zeros at most: 36 of the 38 that fit.
-        let up = |mantissa: i64, zeros: u8| i128::from(mantissa) * 10_i128.pow(zeros.into());
-        let zeros = |own: u8| a_scale.max(b_scale) - own;
-        return up(a, zeros(a_scale)).cmp(&up(b, zeros(b_scale)));
+        let scale = a_scale.max(b_scale);
+        return up(a, scale - a_scale).cmp(&up(b, scale - b_scale));
     }
-    match (worth(a), worth(b)) {
-        (Some(a), Some(b)) => a.across(&b).cmp(&b.across(&a)),
-        (a, b) => b.is_some().cmp(&a.is_some()),
-    }
+    worth(a).cmp(&worth(b))
+}
+
+/// mantissa * 10^zeros: 18 digits, and 18 zeros at most, are 36 of the 38 that fit.
+pub(super) fn up(mantissa: i64, zeros: u8) -> i128 {
+    i128::from(mantissa) * 10_i128.pow(zeros.into())
 }
 
 /// The decimal that was told of, where it is one.
@@ -65,24 +70,29 @@ pub(super) fn decimal_of(mantissa: i64, scale: u32) -> Option<Value> {
     (fits && usize::from(scale) <= MAX_DIGITS).then_some(Value::Decimal { mantissa, scale })
 }
 
-/// The exact worth of a finite number.
-pub(super) fn worth(value: Value) -> Option<Fraction> {
-    let (numerator, denominator) = match value {
-        Value::Decimal { mantissa, scale } => {
-            (mantissa.into(), BigUint::from(10_u8).pow(scale.into()))
-        }
-        Value::Float(number) => {
-            let (mantissa, exponent) = float::parts(number);
-            let size = BigInt::from(mantissa) << exponent.max(0).unsigned_abs();
-            let denominator = BigUint::from(1_u8) << exponent.min(0).unsigned_abs();
-            (if number < 0.0 { -size } else { size }, denominator)
-        }
-        Value::Infinite => return None,
-    };
-    Some(Fraction {
-        numerator,
-        denominator,
-    })
+/// The number that a finite double is written as in the fewest digits.
+pub(super) fn of_double(number: f64) -> Option<BigDecimal> {
+    let (_, value) = parse(format!("{number:e}").as_bytes())?;
+    Some(worth(&value).into_owned())
+}
+
+/// Digits behind the decimal point.
+pub(super) fn scale(value: &Value) -> u32 {
+    match value {
+        Value::Decimal { scale, .. } => (*scale).into(),
+        Value::Big(number) | Value::OutOfRange(number) => number.scale,
+    }
+}
+
+/// What a value is worth.
+pub(super) fn worth(value: &Value) -> Cow<'_, BigDecimal> {
+    match value {
+        Value::Decimal { mantissa, scale } => Cow::Owned(BigDecimal {
+            unscaled: (*mantissa).into(),
+            scale: (*scale).into(),
+        }),
+        Value::Big(number) | Value::OutOfRange(number) => Cow::Borrowed(number),
+    }
 }
 
 /// The double that a decimal is nearly worth: the same on every machine.
@@ -182,8 +192,28 @@ fn signed(mantissa: u64, is_negative: bool) -> i64 {
 
 /// Numbers with exponents or many digits, and all that is no number.
 fn long(cell: &[u8]) -> Option<(Kind, Value)> {
-    let (is_negative, digits) = sign(cell);
-    let (whole, rest) = split_digits(digits);
+    let (kind, digits) = digits(cell)?;
+    let value = match decimal(digits) {
+        Some((mantissa, scale)) => Value::Decimal {
+            mantissa: signed(mantissa, digits.is_negative),
+            scale,
+        },
+        None => match BigDecimal::read(digits) {
+            Ok(number) => Value::Big(Box::new(number)),
+            Err(stand_in) => Value::OutOfRange(Box::new(stand_in)),
+        },
+    };
+    Some((kind, value))
+}
+
+/// The kind of number that a cell is, without what it is worth.
+pub(super) fn kind(cell: &[u8]) -> Option<Kind> {
+    digits(cell).map(|(kind, _)| kind)
+}
+
+fn digits(cell: &[u8]) -> Option<(Kind, Digits<'_>)> {
+    let (is_negative, rest) = sign(cell);
+    let (whole, rest) = split_digits(rest);
     let (fraction, rest, has_point) = match rest.split_first() {
         Some((b'.', rest)) => {
             let (fraction, rest) = split_digits(rest);
@@ -200,15 +230,13 @@ fn long(cell: &[u8]) -> Option<(Kind, Value)> {
     } else {
         Kind::Integer
     };
-    let exact = decimal(whole, fraction, exponent.unwrap_or(0));
-    let value = match exact {
-        Some((mantissa, scale)) => Value::Decimal {
-            mantissa: signed(mantissa, is_negative),
-            scale,
-        },
-        None => nearest(cell)?,
+    let digits = Digits {
+        is_negative,
+        whole,
+        fraction,
+        exponent: exponent.unwrap_or(0),
     };
-    Some((kind, value))
+    Some((kind, digits))
 }
 
 fn split_digits(text: &[u8]) -> (&[u8], &[u8]) {
@@ -238,11 +266,11 @@ fn exponent(text: &[u8]) -> Option<Option<i64>> {
 }
 
 /// The mantissa and the scale, without zeros at either end, where they fit.
-fn decimal(whole: &[u8], fraction: &[u8], exponent: i64) -> Option<(u64, u8)> {
-    let mut scale = (fraction.len() as i64).saturating_sub(exponent);
+fn decimal(digits: Digits<'_>) -> Option<(u64, u8)> {
+    let mut scale = (digits.fraction.len() as i64).saturating_sub(digits.exponent);
     let mut mantissa = 0_u64;
     let mut zeros = 0_u32; // not yet part of the mantissa: they may be the last ones
-    for &byte in whole.iter().chain(fraction) {
+    for &byte in digits.whole.iter().chain(digits.fraction) {
         if byte == b'0' {
             zeros += u32::from(mantissa != 0);
             continue;
@@ -264,14 +292,6 @@ fn decimal(whole: &[u8], fraction: &[u8], exponent: i64) -> Option<(u64, u8)> {
     let scale = u8::try_from(scale).ok()?;
     let fits = usize::from(scale) <= MAX_DIGITS && mantissa < 10_u64.pow(MAX_DIGITS as u32);
     fits.then_some((mantissa, scale))
-}
-
-fn nearest(cell: &[u8]) -> Option<Value> {
-    let number: f64 = std::str::from_utf8(cell).ok()?.parse().ok()?;
-    if number.is_infinite() {
-        return Some(Value::Infinite);
-    }
-    Some(Value::Float(number + 0.0)) // minus zero is zero
 }
 
 #[cfg(test)]
@@ -344,18 +364,33 @@ mod tests {
     }
 
     #[test]
-    fn long_numbers_become_doubles() {
-        let float = |text: &str| parse(text.as_bytes());
+    fn long_numbers_keep_every_digit() {
+        let big = |text: &str| match parse(text.as_bytes())? {
+            (kind, Value::Big(number)) => Some((kind, number.text())),
+            other => panic!("{text}: {other:?}"),
+        };
+        let kept = |kind, text: &str| Some((kind, text.to_owned()));
         assert_eq!(
-            float("1234567890123456789"),
-            Some((Kind::Integer, Value::Float(1_234_567_890_123_456_789.0)))
+            big("1234567890123456789"),
+            kept(Kind::Integer, "1234567890123456789")
         );
-        assert_eq!(float("1e300"), Some((Kind::Decimal, Value::Float(1e300))));
         assert_eq!(
-            float("-1e-300"),
-            Some((Kind::Decimal, Value::Float(-1e-300)))
+            big("-000.1000000000000000000010"),
+            kept(Kind::Decimal, "-0.100000000000000000001")
         );
-        assert_eq!(float("1e999"), Some((Kind::Decimal, Value::Infinite)));
+        assert_eq!(big("1e400"), kept(Kind::Decimal, "1e400"));
+        assert_eq!(big("-1.5E-300"), kept(Kind::Decimal, "-1.5e-300"));
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_known_as_such() {
+        let place = |text: &str| match parse(text.as_bytes()) {
+            Some((_, Value::OutOfRange(number))) => number,
+            other => panic!("{text}: {other:?}"),
+        };
+        assert!(place("-1e2000") < place("1e-2000"));
+        assert!(place("1e-2000") < place("1e2000"));
+        assert_eq!(place("1e2000"), place("1e99999999999999999999"));
     }
 
     #[test]
@@ -383,6 +418,7 @@ mod tests {
             "1234567890123456789x",
         ] {
             assert_eq!(parse(text.as_bytes()), None, "{text}");
+            assert_eq!(kind(text.as_bytes()), None, "{text}");
         }
     }
 }

@@ -121,12 +121,11 @@ impl Sorting {
                         &mut self.bytes,
                         Ord::cmp,
                     );
-                    let compare = |a: &Value, b: &Value| number::compare(*a, *b);
                     join(
                         &mut last.numbers,
                         run.numbers.as_ref(),
                         &mut self.numbers,
-                        compare,
+                        number::compare,
                     );
                 }
                 None => joined.push(run),
@@ -234,13 +233,10 @@ impl Watch {
     }
 
     fn add_number(&mut self, value: Value) {
-        if value == Value::Infinite {
-            return;
-        }
         match &mut self.ends {
-            None => self.ends = Some((value, value)),
+            None => self.ends = Some((value.clone(), value)),
             Some((_, last)) => {
-                self.numbers.note(number::compare(value, *last));
+                self.numbers.note(number::compare(&value, last));
                 *last = value;
             }
         }
@@ -275,31 +271,30 @@ impl From<&Sorting> for OrderPartial {
 impl From<&Run> for OrderRun {
     fn from(run: &Run) -> Self {
         let (first, last) = run.bytes.clone().unzip();
-        let (first_number, last_number) = run.numbers.unzip();
+        let ends = run.numbers.as_ref();
         Self {
             first_seq: run.first_seq,
             last_seq: run.last_seq,
             first,
             last,
-            first_number: first_number.map(Into::into),
-            last_number: last_number.map(Into::into),
+            first_number: ends.map(|(first, _)| first.into()),
+            last_number: ends.map(|(_, last)| last.into()),
         }
     }
 }
 
-impl From<Value> for OrderNumber {
-    fn from(value: Value) -> Self {
+impl From<&Value> for OrderNumber {
+    fn from(value: &Value) -> Self {
         match value {
             Value::Decimal { mantissa, scale } => Self {
-                mantissa,
-                scale: scale.into(),
-                float: None,
-            },
-            Value::Float(number) => Self {
-                float: Some(number),
+                mantissa: *mantissa,
+                scale: (*scale).into(),
                 ..Self::default()
             },
-            Value::Infinite => Self::default(), // never kept
+            Value::Big(number) | Value::OutOfRange(number) => Self {
+                big: Some(number.as_ref().into()),
+                ..Self::default()
+            },
         }
     }
 }
@@ -345,9 +340,10 @@ fn run(wire: &OrderRun) -> Result<Run, PartialError> {
 }
 
 fn value(wire: &OrderNumber) -> Result<Value, PartialError> {
-    match wire.float {
-        Some(number) if number.is_finite() => Ok(Value::Float(number + 0.0)),
-        Some(_) => Err(MALFORMED),
-        None => number::decimal_of(wire.mantissa, wire.scale).ok_or(MALFORMED),
+    let big = |number| Value::Big(Box::new(number));
+    match (&wire.big, wire.float) {
+        (Some(number), _) => number.try_into().map(big),
+        (None, Some(number)) => number::of_double(number).map(big).ok_or(MALFORMED),
+        (None, None) => number::decimal_of(wire.mantissa, wire.scale).ok_or(MALFORMED),
     }
 }

@@ -9,7 +9,7 @@ use super::buckets::Buckets;
 use super::frequent::Frequent;
 use super::groups::Groups;
 use super::hyperloglog::HyperLogLog;
-use super::number;
+use super::number::{self, Value};
 use super::sample::{Sample, Size};
 use super::table::{Cap, Table};
 
@@ -96,7 +96,7 @@ impl Sketches {
         let has = |group| taken.has(group);
         Self {
             distinct: has(Groups::DISTINCT).then(|| Distinct::of_table(table)),
-            buckets: has(Groups::QUANTILES).then(|| Buckets::of(numbers(table))),
+            buckets: has(Groups::QUANTILES).then(|| Buckets::of(doubles(table))),
             frequent: has(Groups::TOP).then(|| Frequent::of_table(table)),
         }
     }
@@ -121,12 +121,20 @@ impl Sketches {
     }
 }
 
-/// What the numbers in a table are worth, and how often each comes.
-pub(super) fn numbers(table: &Table) -> impl Iterator<Item = (f64, u64)> {
+/// The numbers in a table that are in range, and how often each comes.
+pub(super) fn numbers(table: &Table) -> impl Iterator<Item = (&[u8], Value, u64)> {
     table.entries().iter().filter_map(|entry| {
-        let (_, value) = number::parse(table.cell(entry))?;
-        Some((value.to_f64()?, entry.count))
+        let cell = table.cell(entry);
+        match number::parse(cell)? {
+            (_, Value::OutOfRange(_)) => None,
+            (_, value) => Some((cell, value, entry.count)),
+        }
     })
+}
+
+/// What they are nearly worth.
+fn doubles(table: &Table) -> impl Iterator<Item = (f64, u64)> {
+    numbers(table).map(|(cell, value, count)| (value.to_f64(cell), count))
 }
 
 /// How many values are told apart.

@@ -6,7 +6,7 @@ use tui::{format, words};
 
 use super::chart::{histogram, top_values};
 use super::escape::escaped;
-use crate::output::profile::{empty, kind, length, quantile};
+use crate::output::profile::{empty, kind, length};
 
 /// The card of the column that is number `at`.
 pub(super) fn card(at: usize, column: &ColumnProfile) -> String {
@@ -29,11 +29,14 @@ pub(super) fn card(at: usize, column: &ColumnProfile) -> String {
     )
 }
 
+/// Longer numbers are rounded: JSON has all their digits.
+const DECIMAL_WIDTH: usize = 200;
+
 fn facts(column: &ColumnProfile) -> Vec<(&'static str, String)> {
     let number = |number: Option<f64>| number.map(format::number).unwrap_or_default();
     let decimal = |text: &Option<String>| {
         let text = text.as_deref().unwrap_or_default();
-        format::grouped_decimal(text).into_owned()
+        format::short_decimal(text, DECIMAL_WIDTH).into_owned()
     };
     let distinct = column.distinct.as_ref();
     let distinct = distinct.map(|distinct| words::estimate(distinct, Charset::Utf8));
@@ -48,7 +51,10 @@ fn facts(column: &ColumnProfile) -> Vec<(&'static str, String)> {
         ("least", decimal(&column.min)),
         ("greatest", decimal(&column.max)),
         ("sum", decimal(&column.sum)),
-        ("mean", number(column.mean)),
+        (
+            "mean",
+            words::mean_text(column, format::number).unwrap_or_default(),
+        ),
         ("standard deviation", number(column.stddev)),
         ("skewness", number(column.skewness)),
     ];
@@ -77,8 +83,9 @@ fn quantiles(column: &ColumnProfile) -> Vec<(&'static str, String)> {
         ("99 %", 0.99),
     ];
     let known = RANKS.into_iter().filter_map(|(label, rank)| {
-        let value = quantile(column, rank)?;
-        Some((label, format::number(value)))
+        let shape = (DECIMAL_WIDTH, format::number as fn(f64) -> String);
+        let text = words::quantile_text(column, rank, shape, Charset::Utf8)?;
+        Some((label, text))
     });
     let mut facts: Vec<_> = known.collect();
     if column.quantile_error > 0.0 && !facts.is_empty() {

@@ -5,11 +5,12 @@ use tui::text::Charset;
 use tui::{format, words};
 
 use super::escape::escaped;
-use crate::output::profile::quantile;
 
 /// A drawing is stretched to its place, so these are only proportions.
 const WIDTH: f64 = 320.0;
 const HEIGHT: f64 = 96.0;
+/// A longer number is rounded.
+const AXIS_WIDTH: usize = 40;
 /// Bars of the small histogram in the overview.
 const SMALL_BARS: usize = 24;
 
@@ -87,7 +88,7 @@ fn quartiles(column: &ColumnProfile) -> String {
     };
     let range = last.to - first.from;
     let place = |rank: f64| {
-        let value = quantile(column, rank)?;
+        let value = words::quantile(column, rank)?.value;
         let share = (value - first.from) / range;
         share.is_finite().then_some(share.clamp(0.0, 1.0) * WIDTH)
     };
@@ -110,7 +111,7 @@ fn quartiles(column: &ColumnProfile) -> String {
 fn axis(column: &ColumnProfile) -> String {
     let end = |text: &Option<String>| {
         let text = text.as_deref().unwrap_or_default();
-        escaped(&format::grouped_decimal(text))
+        escaped(&format::short_decimal(text, AXIS_WIDTH))
     };
     format!(
         "<div class=\"axis\"><span>{}</span><span>{}</span></div>",

@@ -6,7 +6,7 @@ use tui::{format, words};
 
 use super::chart::small_histogram;
 use super::escape::escaped;
-use crate::output::profile::{empty, quantile};
+use crate::output::profile::empty;
 
 /// Title, and whether it stands on the right.
 const COLUMNS: [(&str, bool); 8] = [
@@ -19,6 +19,9 @@ const COLUMNS: [(&str, bool); 8] = [
     ("median", true),
     ("max", false),
 ];
+
+/// A longer number is rounded.
+const EXTREME_WIDTH: usize = 40;
 
 /// Both, of all columns.
 pub(super) fn overview(profile: &Profile) -> String {
@@ -48,7 +51,15 @@ fn row((at, column): (usize, &ColumnProfile)) -> String {
 
 /// The cells of a line, as markup.
 fn cells(at: usize, column: &ColumnProfile) -> [String; 8] {
-    let extreme = |text: &Option<String>| escaped(text.as_deref().unwrap_or_default());
+    let extreme = |text: &Option<String>| {
+        escaped(&words::extreme(
+            column,
+            text.as_deref().unwrap_or_default(),
+            EXTREME_WIDTH,
+        ))
+    };
+    let shape = (EXTREME_WIDTH, format::narrow_number as fn(f64) -> String);
+    let median = words::quantile_text(column, 0.5, shape, Charset::Utf8);
     let distinct = column.distinct.as_ref();
     let distinct = distinct.map(|distinct| words::estimate(distinct, Charset::Utf8));
     [
@@ -58,9 +69,7 @@ fn cells(at: usize, column: &ColumnProfile) -> [String; 8] {
         escaped(&empty(column)),
         distinct.unwrap_or_default(),
         extreme(&column.min),
-        quantile(column, 0.5)
-            .map(format::narrow_number)
-            .unwrap_or_default(),
+        escaped(&median.unwrap_or_default()),
         extreme(&column.max),
     ]
 }

@@ -28,7 +28,7 @@ const COLUMNS: [Column; 11] = [
     Column::text("MAX", 8, 26, 5),
     Column::text("VALUES", BARS, 20, 4),
     Column::number("MEAN", 10, 6),
-    Column::number("MEDIAN", 10, 7),
+    Column::number("MEDIAN", 12, 7),
     Column::number("STDDEV", 10, 8),
     Column::text("LENGTH", 9, 12, 9),
 ];
@@ -258,6 +258,11 @@ fn label(job: &Job) -> Vec<Ink> {
     vec![(text, Tone::Warn)]
 }
 
+/// A number that is longer is rounded.
+const EXTREME_WIDTH: usize = 20;
+/// A quantile in a table, and what is without digits of its own.
+const NARROW: (usize, fn(f64) -> String) = (10, narrow_number);
+
 fn profile_table(
     model: &Model,
     pen: &mut Pen,
@@ -295,6 +300,14 @@ fn cells(theme: Theme, column: &ColumnProfile) -> Vec<Cell> {
         Some(x) => Cell::plain(narrow_number(x)),
         None => Cell::Text((dash(), Tone::Faint)),
     };
+    let known = |text: Option<String>| match text {
+        Some(text) => Cell::plain(text),
+        None => Cell::Text((dash(), Tone::Faint)),
+    };
+    let extreme = |text: &Option<String>| match text {
+        Some(text) => words::extreme(column, text, EXTREME_WIDTH).into_owned(),
+        None => dash(),
+    };
     let empty_tone = if column.empty == 0 {
         Tone::Faint
     } else {
@@ -305,11 +318,11 @@ fn cells(theme: Theme, column: &ColumnProfile) -> Vec<Cell> {
         Cell::Text((proto::type_name(column.r#type()).to_owned(), Tone::Accent)),
         Cell::Count(column.empty, empty_tone),
         distinct(theme, column),
-        Cell::plain(column.min.clone().unwrap_or_else(dash)),
-        Cell::plain(column.max.clone().unwrap_or_else(dash)),
+        Cell::plain(extreme(&column.min)),
+        Cell::plain(extreme(&column.max)),
         values(theme, column),
-        figure(column.mean),
-        figure(quantile(column, 0.5)),
+        known(words::mean_text(column, narrow_number)),
+        known(words::quantile_text(column, 0.5, NARROW, theme.charset)),
         figure(column.stddev),
         Cell::plain(lengths(theme, column)),
     ]
@@ -330,12 +343,6 @@ fn values(theme: Theme, column: &ColumnProfile) -> Cell {
     } else {
         Cell::Text((bars, Tone::Accent))
     }
-}
-
-fn quantile(column: &ColumnProfile, rank: f64) -> Option<f64> {
-    let mut quantiles = column.quantiles.iter();
-    let at = quantiles.find(|quantile| (quantile.rank - rank).abs() < 1e-9);
-    at.map(|quantile| quantile.value)
 }
 
 fn lengths(theme: Theme, column: &ColumnProfile) -> String {
@@ -368,7 +375,10 @@ fn column(theme: Theme, pen: &mut Pen, area: Rect, column: &ColumnProfile) {
 /// What tells most stands first.
 fn column_facts(theme: Theme, column: &ColumnProfile) -> Vec<Fact> {
     let dash = || theme.sign("–", "-").to_owned();
-    let text = |text: &Option<String>| text.clone().unwrap_or_else(dash);
+    let text = |text: &Option<String>| match text {
+        Some(text) => words::extreme(column, text, 2 * EXTREME_WIDTH).into_owned(),
+        None => dash(),
+    };
     let known = |text: String| if text.is_empty() { dash() } else { text };
     let distinct = column.distinct.as_ref();
     let distinct = distinct.map(|distinct| words::estimate(distinct, theme.charset));
@@ -412,8 +422,8 @@ fn empty(column: &ColumnProfile) -> String {
 }
 
 fn quartiles(theme: Theme, column: &ColumnProfile) -> String {
-    let values = [0.25, 0.5, 0.75].map(|rank| quantile(column, rank));
-    let shown: Vec<String> = values.into_iter().flatten().map(narrow_number).collect();
+    let text = |rank| words::quantile_text(column, rank, NARROW, theme.charset);
+    let shown: Vec<String> = [0.25, 0.5, 0.75].into_iter().filter_map(text).collect();
     if shown.is_empty() {
         theme.sign("–", "-").to_owned()
     } else {
