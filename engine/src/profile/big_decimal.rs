@@ -44,20 +44,21 @@ impl BigDecimal {
     /// with too many digits before the point, the first 1100 behind the point of one with too many there.
     /// Of two numbers, the lesser never has the greater one in its place.
     pub(super) fn read(digits: Digits<'_>) -> Result<Self, Self> {
-        let all = || digits.whole.iter().chain(digits.fraction);
-        let significant = all().skip_while(|&&digit| digit == b'0');
-        let mut significant: Vec<u8> = significant.map(|digit| digit - b'0').collect();
-        let zeros = significant.iter().rev().take_while(|&&digit| digit == 0);
-        let zeros = zeros.count();
-        significant.truncate(significant.len() - zeros);
+        let (whole, fraction) = (digits.whole, digits.fraction);
+        let is_zero = |digit: &&u8| **digit == b'0';
+        let all = || whole.iter().chain(fraction);
+        let first = all().take_while(is_zero).count();
+        let zeros = all().rev().take_while(is_zero).count();
+        let count = (whole.len() + fraction.len() - zeros).saturating_sub(first);
+        let significant = all().skip(first).map(|digit| digit - b'0');
         // The place of the last digit, as a power of ten, and that before the first.
         let last = digits
             .exponent
-            .saturating_sub(digits.fraction.len() as i64)
+            .saturating_sub(fraction.len() as i64)
             .saturating_add(zeros as i64);
-        let end = last.saturating_add(significant.len() as i64);
+        let end = last.saturating_add(count as i64);
         let most = i64::from(MAX_DIGITS);
-        if end > most && !significant.is_empty() {
+        if end > most && count > 0 {
             let bound = BigInt::from(ten_to(MAX_DIGITS));
             return Err(Self {
                 unscaled: if digits.is_negative { -bound } else { bound },
@@ -65,16 +66,17 @@ impl BigDecimal {
             });
         }
         let excess = (-most).saturating_sub(last).max(0) as u64;
-        let kept = (significant.len() as u64).saturating_sub(excess) as usize;
-        let unscaled = integer(&significant[..kept]);
-        let unscaled = BigInt::from_biguint(
-            if digits.is_negative {
-                Sign::Minus
-            } else {
-                Sign::Plus
-            },
-            unscaled * ten_to(last.max(0).unsigned_abs() as u32),
-        );
+        let kept = (count as u64).saturating_sub(excess) as usize;
+        let mut size = integer(significant.take(kept), kept);
+        if last > 0 {
+            size *= ten_to(last as u32); // no more than 1100
+        }
+        let sign = if digits.is_negative {
+            Sign::Minus
+        } else {
+            Sign::Plus
+        };
+        let unscaled = BigInt::from_biguint(sign, size);
         let number = Self {
             unscaled,
             scale: last.clamp(-most, 0).unsigned_abs() as u32,
@@ -132,13 +134,15 @@ impl PartialOrd for BigDecimal {
     }
 }
 
-/// The integer that these digits are, the first of which is the highest.
-fn integer(digits: &[u8]) -> BigUint {
-    if digits.len() <= SHORT_DIGITS {
-        let add = |number: u128, &digit: &u8| number * 10 + u128::from(digit);
-        return digits.iter().fold(0, add).into();
+/// The integer that so many digits are, the first of which is the highest.
+fn integer(digits: impl Iterator<Item = u8>, count: usize) -> BigUint {
+    if count <= SHORT_DIGITS {
+        return digits
+            .fold(0, |number, digit| number * 10 + u128::from(digit))
+            .into();
     }
-    BigUint::from_radix_be(digits, 10).unwrap_or_default()
+    let digits: Vec<u8> = digits.collect();
+    BigUint::from_radix_be(&digits, 10).unwrap_or_default()
 }
 
 pub(super) fn ten_to(power: u32) -> BigUint {

@@ -95,6 +95,7 @@ impl Buckets {
         self.counts.sort_by_key(|&(at, _)| at);
         self.join();
         self.settle();
+        self.counts.shrink_to_fit();
     }
 
     /// How many numbers there are.
@@ -313,7 +314,10 @@ mod tests {
 
     #[test]
     fn a_middle_integer_is_as_near_to_every_integer_of_its_bucket() {
-        for integer in (1..3000).chain((3000..9_000_000).step_by(997)).map(f64::from) {
+        for integer in (1..3000)
+            .chain((3000..9_000_000).step_by(997))
+            .map(f64::from)
+        {
             for number in [integer, -integer] {
                 let mut buckets = Buckets::of([(number, 1)].into_iter());
                 for level in 0..4 {
@@ -323,7 +327,10 @@ mod tests {
                     };
                     let middle = middle_integer(from, to);
                     let error = (middle - number).abs() / integer;
-                    assert!(error <= buckets.error() * (1.0 + 1e-12), "{number}: {middle}");
+                    assert!(
+                        error <= buckets.error() * (1.0 + 1e-12),
+                        "{number}: {middle}"
+                    );
                     assert!(middle.fract() == 0.0, "{number}: {middle}");
                 }
             }

@@ -27,10 +27,65 @@ fn places(hash: u64) -> [usize; ROWS] {
     [hash as usize % WIDTH, second]
 }
 
+/// Counters while cells come, row after row.
+#[derive(Debug, Clone)]
+pub(super) struct Counters(Box<[u64]>);
+
+impl Counters {
+    pub(super) fn new() -> Self {
+        Self(vec![0; ROWS * WIDTH].into_boxed_slice())
+    }
+
+    #[inline(always)]
+    pub(super) fn count(&mut self, hash: u64, times: u64) {
+        for place in places(hash) {
+            self.0[place] += times;
+        }
+    }
+}
+
+/// Counters in as few bytes each as the greatest of them needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Packed {
+    /// 1, 2, 4 or 8.
+    width: usize,
+    /// Lowest first.
+    bytes: Box<[u8]>,
+}
+
+impl Packed {
+    fn of(counters: &[u64]) -> Self {
+        let most = counters.iter().copied().max().unwrap_or(0);
+        let width = match most {
+            0..=0xff => 1,
+            0x100..=0xffff => 2,
+            0x1_0000..=0xffff_ffff => 4,
+            _ => 8,
+        };
+        let mut bytes = Vec::with_capacity(width * counters.len());
+        for counter in counters {
+            bytes.extend_from_slice(&counter.to_le_bytes()[..width]);
+        }
+        Self {
+            width,
+            bytes: bytes.into_boxed_slice(),
+        }
+    }
+
+    fn unpacked(&self) -> Vec<u64> {
+        let counter = |packed: &[u8]| {
+            let mut bytes = [0; 8];
+            bytes[..packed.len()].copy_from_slice(packed);
+            u64::from_le_bytes(bytes)
+        };
+        self.bytes.chunks_exact(self.width).map(counter).collect()
+    }
+}
+
 /// Counters, and who is worth asking them about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Frequent {
-    counters: Box<[u64]>,
+    counters: Packed,
     /// Greatest rank first, then by hash.
     nominees: Vec<Nominee>,
 }
@@ -45,49 +100,43 @@ pub(super) struct Nominee {
 }
 
 impl Frequent {
-    pub(super) fn new() -> Self {
-        Self {
-            counters: vec![0; ROWS * WIDTH].into_boxed_slice(),
-            nominees: Vec::new(),
-        }
+    pub(super) fn new(counters: &Counters, nominees: impl Iterator<Item = Nominee>) -> Self {
+        Self::of(&counters.0, nominees)
     }
 
-    #[inline(always)]
-    pub(super) fn count(&mut self, hash: u64, times: u64) {
-        for place in places(hash) {
-            self.counters[place] += times;
-        }
-    }
-
-    /// The table's values, as a chunk that had them all would have nominated them.
-    pub(super) fn of_table(table: &Table) -> Self {
-        let mut frequent = Self::new();
-        for entry in table.entries() {
-            for place in places(entry.hash) {
-                let counter = &mut frequent.counters[place];
-                *counter = counter.saturating_add(entry.count);
-            }
-            if entry.rank >= LEAST_RANK {
-                let cell = table.cell(entry);
-                frequent
-                    .nominees
-                    .push(Nominee::new(cell, entry.hash, entry.rank));
-            }
-        }
+    fn of(counters: &[u64], nominees: impl Iterator<Item = Nominee>) -> Self {
+        let mut frequent = Self {
+            counters: Packed::of(counters),
+            nominees: nominees
+                .filter(|nominee| nominee.rank >= LEAST_RANK)
+                .collect(),
+        };
         frequent.settle();
         frequent
     }
 
-    pub(super) fn nominate(&mut self, nominees: impl Iterator<Item = Nominee>) {
-        self.nominees
-            .extend(nominees.filter(|nominee| nominee.rank >= LEAST_RANK));
-        self.settle();
+    /// The table's values, as a chunk that had them all would have nominated them.
+    pub(super) fn of_table(table: &Table) -> Self {
+        let mut counters = Counters::new();
+        for entry in table.entries() {
+            for place in places(table.hash(entry)) {
+                let counter = &mut counters.0[place];
+                *counter = counter.saturating_add(entry.count);
+            }
+        }
+        let nominees = table.entries().iter().filter_map(|entry| {
+            let rank = u64::from(entry.rank);
+            (rank >= LEAST_RANK).then(|| Nominee::new(table.cell(entry), table.hash(entry), rank))
+        });
+        Self::new(&counters, nominees)
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
-        for (own, &other) in self.counters.iter_mut().zip(&other.counters) {
+        let mut counters = self.counters.unpacked();
+        for (own, other) in counters.iter_mut().zip(other.counters.unpacked()) {
             *own = own.saturating_add(other);
         }
+        self.counters = Packed::of(&counters);
         self.nominees.extend_from_slice(&other.nominees);
         self.settle();
     }
@@ -101,19 +150,21 @@ impl Frequent {
         self.nominees.dedup_by_key(|nominee| nominee.hash);
         self.nominees.sort_by_key(key);
         self.nominees.truncate(NOMINEES);
+        self.nominees.shrink_to_fit();
     }
 
     /// The most frequent of the nominees, each with a count that is not too low, and by how much it
     /// may be too high; and what no other value can come more often than.
     pub(super) fn top(&self, most: usize) -> (Vec<(&Nominee, u64, u64)>, u64) {
+        let counters = self.counters.unpacked();
         let mut counted: Vec<_> = self
             .nominees
             .iter()
-            .map(|nominee| (nominee, self.estimate(nominee.hash)))
+            .map(|nominee| (nominee, estimate(&counters, nominee.hash)))
             .collect();
         counted.sort_by(|a, b| (b.1, &a.0.cell, a.0.hash).cmp(&(a.1, &b.0.cell, b.0.hash)));
         counted.truncate(most);
-        let rest = self.without(&counted);
+        let rest = without(counters, &counted);
         let over = over(&rest);
         let listed = counted
             .into_iter()
@@ -125,28 +176,27 @@ impl Frequent {
         (listed, rest_most.saturating_add(over))
     }
 
-    fn estimate(&self, hash: u64) -> u64 {
-        let counts = places(hash).map(|place| self.counters[place]);
-        counts.into_iter().min().unwrap_or(0)
-    }
-
-    /// The counters less what the listed values have in them.
-    fn without(&self, listed: &[(&Nominee, u64)]) -> Vec<u64> {
-        let mut rest = self.counters.to_vec();
-        for (nominee, count) in listed {
-            for place in places(nominee.hash) {
-                rest[place] = rest[place].saturating_sub(*count);
-            }
-        }
-        rest
-    }
-
     pub(super) fn to_wire(&self) -> v1::Frequent {
         v1::Frequent {
-            counters: self.counters.to_vec(),
+            counters: self.counters.unpacked(),
             nominees: self.nominees.iter().map(Into::into).collect(),
         }
     }
+}
+
+fn estimate(counters: &[u64], hash: u64) -> u64 {
+    let counts = places(hash).map(|place| counters[place]);
+    counts.into_iter().min().unwrap_or(0)
+}
+
+/// The counters less what the listed values have in them.
+fn without(mut counters: Vec<u64>, listed: &[(&Nominee, u64)]) -> Vec<u64> {
+    for (nominee, count) in listed {
+        for place in places(nominee.hash) {
+            counters[place] = counters[place].saturating_sub(*count);
+        }
+    }
+    counters
 }
 
 /// What a value's counter holds of others is distributed as what any counter holds: of each row 95 %
@@ -187,13 +237,9 @@ impl TryFrom<&v1::Frequent> for Frequent {
         if wire.counters.len() != ROWS * WIDTH || wire.nominees.len() > NOMINEES {
             return Err(PartialError::Malformed("counters that are none"));
         }
-        let mut frequent = Self {
-            counters: wire.counters.clone().into_boxed_slice(),
-            nominees: Vec::with_capacity(wire.nominees.len()),
-        };
         let nominees = wire.nominees.iter();
-        frequent.nominate(nominees.map(|wire| Nominee::new(&wire.cell, wire.hash, wire.rank)));
-        Ok(frequent)
+        let nominees = nominees.map(|wire| Nominee::new(&wire.cell, wire.hash, wire.rank));
+        Ok(Self::of(&wire.counters, nominees))
     }
 }
 
@@ -237,10 +283,11 @@ impl Slots {
     pub(super) fn of_table(table: &Table) -> Self {
         let mut slots = Self::new();
         for entry in table.entries() {
-            let slot = &mut slots.0[(entry.hash >> (2 * WIDTH_BITS)) as usize % (1 << SLOT_BITS)];
+            let hash = table.hash(entry);
+            let slot = &mut slots.0[(hash >> (2 * WIDTH_BITS)) as usize % (1 << SLOT_BITS)];
             if slot.count < entry.count {
                 slot.count = entry.count - slot.count;
-                slot.hash = entry.hash;
+                slot.hash = hash;
                 slot.keep(table.cell(entry));
             } else {
                 slot.count -= entry.count;
@@ -262,5 +309,28 @@ impl Slot {
         self.cell.clear();
         self.cell
             .extend_from_slice(&cell[..cell.len().min(KEPT_BYTES)]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_take_as_many_bytes_as_the_greatest_needs() {
+        for (most, width) in [
+            (0, 1),
+            (255, 1),
+            (256, 2),
+            (1 << 16, 4),
+            (1 << 32, 8),
+            (u64::MAX, 8),
+        ] {
+            let mut counters = vec![7; ROWS * WIDTH];
+            counters[3] = most;
+            let packed = Packed::of(&counters);
+            assert_eq!(packed.bytes.len(), width * counters.len(), "{most}");
+            assert_eq!(packed.unpacked(), counters);
+        }
     }
 }

@@ -9,7 +9,7 @@ use fearless_simd::Simd;
 use super::basics::Basics;
 use super::buckets::Pages;
 use super::column::Column;
-use super::frequent::{Frequent, Slots};
+use super::frequent::{Counters, Frequent, Slots};
 use super::groups::Groups;
 use super::hash;
 use super::lanes::{Lanes, Slice};
@@ -51,7 +51,7 @@ const MEMO: Cap = Cap {
 struct Growing {
     distinct: Option<Distinct>,
     pages: Option<Pages>,
-    frequent: Option<(Frequent, Slots)>,
+    frequent: Option<(Counters, Slots)>,
 }
 
 impl Gather {
@@ -179,11 +179,11 @@ impl Growing {
     /// Of a table's values; the numbers are left to whoever reads them.
     fn of_table(table: &Table, taken: Groups) -> Self {
         let frequent = || {
-            let mut frequent = Frequent::new();
+            let mut counters = Counters::new();
             for entry in table.entries() {
-                frequent.count(entry.hash, entry.count);
+                counters.count(table.hash(entry), entry.count);
             }
-            (frequent, Slots::of_table(table))
+            (counters, Slots::of_table(table))
         };
         Self {
             distinct: taken
@@ -199,9 +199,9 @@ impl Growing {
         if let Some(distinct) = &mut self.distinct {
             distinct.add_all(cells.hashes);
         }
-        if let Some((frequent, slots)) = &mut self.frequent {
+        if let Some((counters, slots)) = &mut self.frequent {
             for &hash in cells.hashes {
-                frequent.count(hash, 1);
+                counters.count(hash, 1);
             }
             for (span, &hash) in cells.cells.iter().zip(cells.hashes) {
                 slots.add(hash, span.cell());
@@ -213,8 +213,8 @@ impl Growing {
         if let Some(distinct) = &mut self.distinct {
             distinct.add(hash);
         }
-        if let Some((frequent, slots)) = &mut self.frequent {
-            frequent.count(hash, 1);
+        if let Some((counters, slots)) = &mut self.frequent {
+            counters.count(hash, 1);
             slots.add(hash, cell);
         }
     }
@@ -223,10 +223,9 @@ impl Growing {
         Sketches {
             distinct: self.distinct.map(Distinct::settled),
             buckets: self.pages.map(|pages| pages.buckets()),
-            frequent: self.frequent.map(|(mut frequent, slots)| {
-                frequent.nominate(slots.nominees());
-                frequent
-            }),
+            frequent: self
+                .frequent
+                .map(|(counters, slots)| Frequent::new(&counters, slots.nominees())),
         }
     }
 }

@@ -47,6 +47,7 @@ pub(super) fn join(record: u64, cell: u64) -> u64 {
 }
 
 /// The hash of a cell alone.
+#[cfg(test)]
 pub(super) fn whole(cell: &[u8]) -> u64 {
     of(cell, super::text::start(cell))
 }

@@ -3,6 +3,8 @@
 //! sketches", 2017. Its relative standard error is 1.04 / √2^14, 0.81 %, at any size.
 
 use std::array;
+use std::borrow::Cow;
+use std::mem;
 
 use super::PartialError;
 
@@ -21,43 +23,95 @@ const PLACES: usize = 2 * VALUES;
 /// The relative standard error.
 pub(super) const ERROR: f64 = 1.04 / 128.0;
 
+/// With more registers in use than this, all of them take no more memory than a list of these.
+const MOST_LISTED: usize = REGISTERS / 4;
+
 /// The registers: of the hashes that begin with a register's number, the greatest rank, which is one
 /// more than the zeros that follow.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct HyperLogLog(Box<[u8]>);
+#[derive(Debug, Clone)]
+pub(super) struct HyperLogLog {
+    /// All of them, or none while there is a list.
+    dense: Box<[u8]>,
+    /// The registers in use, by number.
+    list: Vec<(u16, u8)>,
+}
 
 impl HyperLogLog {
     pub(super) fn new() -> Self {
-        Self(vec![0; REGISTERS].into_boxed_slice())
+        Self::of_dense(vec![0; REGISTERS].into_boxed_slice())
     }
 
+    fn of_dense(dense: Box<[u8]>) -> Self {
+        Self {
+            dense,
+            list: Vec::new(),
+        }
+    }
+
+    /// Adds a hash, to one that is not packed.
     #[inline(always)]
     pub(super) fn add(&mut self, hash: u64) {
         // A one behind the ranked bits ends the zeros.
         let rank = (hash << BITS | 1 << (BITS - 1)).leading_zeros() as u8 + 1;
-        let register = &mut self.0[(hash >> RANKED_BITS) as usize];
+        let register = &mut self.dense[(hash >> RANKED_BITS) as usize];
         // No branch: within a chunk nobody could foresee it.
         *register = rank.max(*register);
     }
 
+    /// The same in the least memory, to be merged and no longer added to.
+    pub(super) fn packed(self) -> Self {
+        if self.dense.is_empty() || self.filled() > MOST_LISTED {
+            return self;
+        }
+        let used = (0..)
+            .zip(&self.dense)
+            .filter(|(_, register)| **register > 0);
+        let list = used.map(|(number, &register)| (number, register));
+        let mut list: Vec<_> = list.collect();
+        list.shrink_to_fit();
+        Self {
+            dense: Box::default(),
+            list,
+        }
+    }
+
+    /// All registers, packed or not.
+    fn registers(&self) -> Cow<'_, [u8]> {
+        if !self.dense.is_empty() {
+            return Cow::Borrowed(&self.dense);
+        }
+        let mut dense = vec![0; REGISTERS];
+        for &(number, register) in &self.list {
+            dense[usize::from(number)] = register;
+        }
+        Cow::Owned(dense)
+    }
+
     pub(super) fn merge(&mut self, other: &Self) {
-        for (own, &other) in self.0.iter_mut().zip(&other.0) {
+        if self.dense.is_empty() {
+            self.dense = self.registers().into();
+            self.list = Vec::new();
+        }
+        for (own, &other) in self.dense.iter_mut().zip(&other.dense) {
             *own = other.max(*own);
         }
+        for &(number, register) in &other.list {
+            let own = &mut self.dense[usize::from(number)];
+            *own = register.max(*own);
+        }
+        *self = mem::replace(self, Self::of_dense(Box::default())).packed();
     }
 
     /// So many distinct hashes were added at least.
     pub(super) fn filled(&self) -> usize {
-        self.0
-            .iter()
-            .map(|&register| usize::from(register > 0))
-            .sum()
+        let used = self.dense.iter().map(|&register| usize::from(register > 0));
+        self.list.len() + used.sum::<usize>()
     }
 
     /// How many distinct hashes were added, nearly.
     pub(super) fn estimate(&self) -> f64 {
         let mut counts = [0.0_f64; RANKED_BITS + 2];
-        for &register in &self.0 {
+        for &register in self.registers().iter() {
             counts[usize::from(register)] += 1.0;
         }
         let registers = REGISTERS as f64;
@@ -73,10 +127,11 @@ impl HyperLogLog {
     /// list of likely values it stands, as that many zero bits and a one, lowest bit first. A chunk
     /// takes about 4 KB, more cells about 7 KB.
     pub(super) fn encode(&self) -> Vec<u8> {
-        let middle = self.commonest();
+        let registers = self.registers();
+        let middle = commonest(&registers);
         let places: [u8; VALUES] = array::from_fn(|value| place(value as u32, middle.into()) as u8);
         let mut bits = Bits::new(middle);
-        let (fours, _) = self.0.as_chunks::<4>();
+        let (fours, _) = registers.as_chunks::<4>();
         for four in fours {
             let [a, b, c, d] =
                 four.map(|register| u32::from(places[usize::from(register) % VALUES]));
@@ -90,20 +145,6 @@ impl HyperLogLog {
             }
         }
         bits.bytes()
-    }
-
-    /// The most frequent register's value.
-    fn commonest(&self) -> u8 {
-        // Four counts each, because neighbours are often equal, and would wait for one another.
-        let mut counts = [[0_u32; VALUES]; 4];
-        let (fours, _) = self.0.as_chunks::<4>();
-        for four in fours {
-            for (counts, &register) in counts.iter_mut().zip(four) {
-                counts[usize::from(register) % VALUES] += 1;
-            }
-        }
-        let count = |value: usize| counts.iter().map(|counts| counts[value]).sum::<u32>();
-        (0..VALUES).max_by_key(|&value| count(value)).unwrap_or(0) as u8
     }
 
     /// What [`encode`](Self::encode) made.
@@ -129,7 +170,7 @@ impl HyperLogLog {
                 if usize::from(value) >= VALUES {
                     return Err(MALFORMED);
                 }
-                *registers.0.get_mut(next).ok_or(MALFORMED)? = value;
+                *registers.dense.get_mut(next).ok_or(MALFORMED)? = value;
                 next += 1;
                 word &= word - 1;
                 from = at + 1;
@@ -138,11 +179,25 @@ impl HyperLogLog {
             zeros += 64 - from;
         }
         if next == REGISTERS {
-            Ok(registers)
+            Ok(registers.packed())
         } else {
             Err(MALFORMED)
         }
     }
+}
+
+/// The most frequent register's value.
+fn commonest(registers: &[u8]) -> u8 {
+    // Four counts each, because neighbours are often equal, and would wait for one another.
+    let mut counts = [[0_u32; VALUES]; 4];
+    let (fours, _) = registers.as_chunks::<4>();
+    for four in fours {
+        for (counts, &register) in counts.iter_mut().zip(four) {
+            counts[usize::from(register) % VALUES] += 1;
+        }
+    }
+    let count = |value: usize| counts.iter().map(|counts| counts[value]).sum::<u32>();
+    (0..VALUES).max_by_key(|&value| count(value)).unwrap_or(0) as u8
 }
 
 /// Bits one after the other, lowest first.
@@ -253,6 +308,13 @@ mod tests {
     use super::super::hash;
     use super::*;
 
+    impl PartialEq for HyperLogLog {
+        /// Packed or not, they say the same.
+        fn eq(&self, other: &Self) -> bool {
+            self.registers() == other.registers()
+        }
+    }
+
     fn of(numbers: std::ops::Range<u32>) -> HyperLogLog {
         let mut sketch = HyperLogLog::new();
         for number in numbers {
@@ -297,16 +359,36 @@ mod tests {
     #[test]
     fn registers_that_no_input_fills_survive_too() {
         let mut sketch = HyperLogLog::new();
-        sketch.0.fill(51);
-        sketch.0[7] = 0;
-        sketch.0[9] = 20;
+        sketch.dense.fill(51);
+        sketch.dense[7] = 0;
+        sketch.dense[9] = 20;
         assert_eq!(HyperLogLog::decode(&sketch.encode()), Ok(sketch));
     }
 
     #[test]
+    fn a_column_of_few_values_has_a_short_list_of_registers() {
+        let memory = |sketch: &HyperLogLog| sketch.dense.len() + 4 * sketch.list.capacity();
+        let few = of(0..1000).packed();
+        assert!(memory(&few) <= 4000, "{}", memory(&few));
+        let mut more = few.clone();
+        more.merge(&of(900..1800).packed());
+        assert!(memory(&more) <= 7200, "{}", memory(&more));
+        more.merge(&of(0..60_000).packed());
+        assert_eq!(memory(&more), REGISTERS);
+    }
+
+    #[test]
     fn merging_is_adding_to_one() {
-        let mut both = of(0..5000);
-        both.merge(&of(3000..9000));
-        assert_eq!(both, of(0..9000));
+        for [first, second] in [[0..5000, 3000..9000], [0..10, 5..2000], [0..9000, 5..20]] {
+            let whole = of(0..first.end.max(second.end));
+            let (first, second) = (of(first), of(second));
+            let (packed, other) = (first.clone().packed(), second.clone().packed());
+            for mut both in [first, packed] {
+                both.merge(&second);
+                assert_eq!(both, whole);
+                both.merge(&other);
+                assert_eq!(both.encode(), whole.encode());
+            }
+        }
     }
 }

@@ -153,6 +153,7 @@ impl Sample {
         self.is_thinned |= self.hashes.len() > self.size.most;
         if self.is_thinned {
             self.hashes.truncate(self.size.kept);
+            self.hashes.shrink_to_fit();
             self.bound = self.hashes.last().map_or(u64::MAX, |last| last.0);
         }
     }

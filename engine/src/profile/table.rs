@@ -36,16 +36,15 @@ pub(super) struct Table {
     pub(super) cap: Cap,
 }
 
-/// One value.
+/// One value. There are many of them: its hash is worked out again where it is needed.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
-    pub(super) hash: u64,
     pub(super) start: u64,
     pub(super) count: u64,
-    /// How often it came at most in one chunk.
-    pub(super) rank: u64,
     offset: usize,
-    length: usize,
+    length: u32,
+    /// How often it came at most in one chunk.
+    pub(super) rank: u32,
 }
 
 /// Whether these cells alone are too many values, as far as a short look tells: hashes fall into bins,
@@ -65,6 +64,19 @@ fn are_too_many(cells: Slice<'_, '_>, cap: Cap) -> bool {
     values > cap.values || bytes > cap.bytes
 }
 
+/// Of more than 2^32 cells it does not matter how many they are.
+fn rank(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// Makes room for so many more, and for a quarter at least: twice as much as is needed would be too much of
+/// a table for each of thousands of columns.
+fn reserve<T>(list: &mut Vec<T>, more: usize) {
+    if list.capacity() - list.len() < more {
+        list.reserve_exact(more.max(list.len() / 4));
+    }
+}
+
 impl Table {
     /// An empty one.
     pub(super) fn new(cap: Cap) -> Self {
@@ -81,7 +93,11 @@ impl Table {
     }
 
     pub(super) fn cell(&self, entry: &Entry) -> &[u8] {
-        &self.bytes[entry.offset..entry.offset + entry.length]
+        &self.bytes[entry.offset..][..entry.length as usize]
+    }
+
+    pub(super) fn hash(&self, entry: &Entry) -> u64 {
+        hash::of(self.cell(entry), entry.start)
     }
 
     /// Counts cells, until one is a value too many; how many were counted.
@@ -111,9 +127,9 @@ impl Table {
                 return self.insert(cell, start, hash, 1, 0);
             }
             let entry = &mut self.entries[slot as usize - 1];
-            if entry.hash == hash && entry.start == start && entry.length == cell.len() {
+            if entry.start == start && entry.length as usize == cell.len() {
                 let is_whole = cell.len() <= 8;
-                if is_whole || self.bytes[entry.offset..entry.offset + entry.length] == *cell {
+                if is_whole || self.bytes[entry.offset..][..cell.len()] == *cell {
                     entry.count += 1;
                     return true;
                 }
@@ -123,9 +139,10 @@ impl Table {
     }
 
     /// Adds what is known of a value; `false` where it is one too many.
-    fn put(&mut self, cell: &[u8], hash: u64, count: u64, rank: u64) -> bool {
-        let Some(number) = self.find(cell, hash) else {
-            return self.insert(cell, text::start(cell), hash, count, rank);
+    fn put(&mut self, cell: &[u8], start: u64, count: u64, rank: u32) -> bool {
+        let hash = hash::of(cell, start);
+        let Some(number) = self.find(cell, start, hash) else {
+            return self.insert(cell, start, hash, count, rank);
         };
         let entry = &mut self.entries[number];
         entry.count = entry.count.saturating_add(count);
@@ -134,12 +151,12 @@ impl Table {
     }
 
     /// The value's number, if it is there.
-    fn find(&self, cell: &[u8], hash: u64) -> Option<usize> {
+    fn find(&self, cell: &[u8], start: u64, hash: u64) -> Option<usize> {
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
         while let Some(number) = (self.slots[at] as usize).checked_sub(1) {
             let entry = &self.entries[number];
-            if entry.hash == hash && self.cell(entry) == cell {
+            if entry.start == start && self.cell(entry) == cell {
                 return Some(number);
             }
             at = (at + 1) & mask;
@@ -148,18 +165,17 @@ impl Table {
     }
 
     #[inline(never)]
-    fn insert(&mut self, cell: &[u8], start: u64, hash: u64, count: u64, rank: u64) -> bool {
+    fn insert(&mut self, cell: &[u8], start: u64, hash: u64, count: u64, rank: u32) -> bool {
         let bytes = self.bytes.len() + cell.len();
         if self.entries.len() == self.cap.values || bytes > self.cap.bytes {
             return false;
         }
         self.entries.push(Entry {
-            hash,
             start,
             count,
-            rank,
             offset: self.bytes.len(),
-            length: cell.len(),
+            length: cell.len() as u32, // a message, and so a cell, is shorter than 2^32 bytes
+            rank,
         });
         self.bytes.extend_from_slice(cell);
         if 2 * self.entries.len() > self.slots.len() {
@@ -173,7 +189,7 @@ impl Table {
     fn grow(&mut self) {
         self.slots = vec![0; 2 * self.slots.len()];
         for number in 1..=self.entries.len() {
-            self.seat(number, self.entries[number - 1].hash);
+            self.seat(number, self.hash(&self.entries[number - 1]));
         }
     }
 
@@ -190,32 +206,32 @@ impl Table {
     /// The table as one chunk's: all that was counted was counted there.
     pub(super) fn ranked(mut self) -> Self {
         for entry in &mut self.entries {
-            entry.rank = entry.count;
+            entry.rank = rank(entry.count);
         }
         self
     }
 
     /// Adds what `other` has seen; `false`, and nothing done, where those are too many values.
     pub(super) fn merge(&mut self, other: &Self) -> bool {
-        if self.cap != Cap::NONE && !self.has_room_for(other) {
-            return false;
-        }
-        other
-            .entries
-            .iter()
-            .all(|entry| self.put(other.cell(entry), entry.hash, entry.count, entry.rank))
-    }
-
-    fn has_room_for(&self, other: &Self) -> bool {
-        let (mut values, mut bytes) = (self.entries.len(), self.bytes.len());
+        let (mut values, mut bytes) = (0, 0);
         for entry in &other.entries {
             let cell = other.cell(entry);
-            if self.find(cell, entry.hash).is_none() {
+            if self.find(cell, entry.start, other.hash(entry)).is_none() {
                 values += 1;
                 bytes += cell.len();
             }
         }
-        values <= self.cap.values && bytes <= self.cap.bytes
+        let is_over = self.entries.len().saturating_add(values) > self.cap.values
+            || self.bytes.len().saturating_add(bytes) > self.cap.bytes;
+        if is_over {
+            return false;
+        }
+        reserve(&mut self.entries, values);
+        reserve(&mut self.bytes, bytes);
+        other
+            .entries
+            .iter()
+            .all(|entry| self.put(other.cell(entry), entry.start, entry.count, entry.rank))
     }
 
     /// Whether the values are so few that they need not be exact.
@@ -246,10 +262,10 @@ impl Table {
             cells.extend_from_slice(self.cell(entry));
         }
         let numbers = |of: fn(&Entry) -> u64| entries.iter().map(|entry| of(entry)).collect();
-        let (counts, ranks): (Vec<_>, Vec<_>) = (numbers(|e| e.count), numbers(|e| e.rank));
+        let (counts, ranks): (Vec<_>, Vec<_>) = (numbers(|e| e.count), numbers(|e| e.rank.into()));
         ValueTable {
             cells,
-            lengths: numbers(|entry| entry.length as u64),
+            lengths: numbers(|entry| entry.length.into()),
             ranks: if ranks == counts { Vec::new() } else { ranks },
             counts,
         }
@@ -267,17 +283,19 @@ impl Table {
             return Err(MALFORMED);
         }
         let mut table = Self::new(cap);
+        table.entries.reserve_exact(wire.lengths.len());
+        table.bytes.reserve_exact(wire.cells.len());
         let mut rest = wire.cells.as_slice();
-        for ((&length, &count), &rank) in wire.lengths.iter().zip(&wire.counts).zip(ranks) {
+        for ((&length, &count), &told) in wire.lengths.iter().zip(&wire.counts).zip(ranks) {
             let (cell, behind) = usize::try_from(length)
                 .ok()
                 .and_then(|length| rest.split_at_checked(length))
                 .ok_or(MALFORMED)?;
             rest = behind;
-            let is_value = !cell.is_empty() && (1..=count).contains(&rank);
+            let is_value = !cell.is_empty() && (1..=count).contains(&told);
             let known = table.entries.len();
             if !is_value
-                || !table.put(cell, hash::whole(cell), count, rank)
+                || !table.put(cell, text::start(cell), count, rank(told))
                 || table.entries.len() == known
             {
                 return Err(MALFORMED);

@@ -77,15 +77,23 @@ impl Distinct {
         }
     }
 
+    /// The same in the least memory, to be merged and no longer added to.
+    fn packed(self) -> Self {
+        Self {
+            registers: self.registers.packed(),
+            ..self
+        }
+    }
+
     pub(super) fn of_table(table: &Table) -> Self {
         let mut distinct = Self::new();
         for entry in table.entries() {
-            distinct.registers.add(entry.hash);
+            distinct.registers.add(table.hash(entry));
         }
         let counted = table
             .entries()
             .iter()
-            .map(|entry| (entry.hash, entry.count));
+            .map(|entry| (table.hash(entry), entry.count));
         distinct.sample.count_all(counted.collect());
         distinct
     }
@@ -95,7 +103,7 @@ impl Sketches {
     pub(super) fn of_table(table: &Table, taken: Groups) -> Self {
         let has = |group| taken.has(group);
         Self {
-            distinct: has(Groups::DISTINCT).then(|| Distinct::of_table(table)),
+            distinct: has(Groups::DISTINCT).then(|| Distinct::of_table(table).packed()),
             buckets: has(Groups::QUANTILES).then(|| Buckets::of(doubles(table))),
             frequent: has(Groups::TOP).then(|| Frequent::of_table(table)),
         }
