@@ -380,7 +380,7 @@ fn an_estimated_quantile_is_marked_and_an_exact_one_is_not() {
     assert!(!exact.contains('≈') && exact.contains(" 4,990 "), "{exact}");
     let nearly = table(6000);
     assert!(
-        nearly.contains("≈ 30,") && nearly.contains("≈ estimated"),
+        nearly.contains("≈ 30,") && nearly.contains("≈ quartiles: within"),
         "{nearly}"
     );
     assert!(!nearly.contains(".00"), "{nearly}");

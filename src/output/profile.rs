@@ -184,36 +184,37 @@ pub(super) fn length(column: &ColumnProfile) -> String {
     }
 }
 
-/// By how much what is marked as an estimate may be off: `counts` are without their errors.
+/// By how much what is marked as an estimate may be off; of counts only `with_counts`, where they stand
+/// without their errors.
 fn how_near(
     out: &mut impl Write,
     profile: &Profile,
-    counts: bool,
+    with_counts: bool,
     charset: Charset,
 ) -> io::Result<()> {
-    let worst = |errors: &mut dyn Iterator<Item = f64>| errors.fold(0.0, f64::max);
-    let columns = || profile.columns.iter().filter(|_| counts);
-    let distinct = worst(&mut columns().filter_map(|column| Some(column.distinct?.error)));
-    let told = profile
-        .columns
-        .iter()
-        .filter(|column| !column.quantiles.is_empty());
-    let quantile = worst(&mut told.map(|column| column.quantile_error));
-    let error = |error| words::error(error, charset);
-    let said = [
-        (distinct > 0.0).then(|| format!("distinct: standard error {}", error(distinct))),
-        (quantile > 0.0).then(|| format!("quartiles: at most {}", error(quantile))),
-    ];
-    let said: Vec<String> = said.into_iter().flatten().collect();
-    if said.is_empty() {
-        return Ok(());
+    let worst = |error: fn(&ColumnProfile) -> f64| {
+        let errors = profile.columns.iter().map(error);
+        errors.fold(0.0, f64::max)
+    };
+    let distinct = if with_counts {
+        worst(|column| column.distinct.map_or(0.0, |distinct| distinct.error))
+    } else {
+        0.0
+    };
+    let quantile = worst(|column| match column.quantiles[..] {
+        [] => 0.0,
+        _ => column.quantile_error,
+    });
+    let about = words::about(charset);
+    if distinct > 0.0 {
+        let error = words::error(distinct, charset);
+        writeln!(out, "{about} counts: standard error {error}")?;
     }
-    writeln!(
-        out,
-        "{} estimated; {}",
-        words::about(charset),
-        said.join("; ")
-    )
+    if quantile > 0.0 {
+        let error = words::error(quantile, charset);
+        writeln!(out, "{about} quartiles: within {error}")?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

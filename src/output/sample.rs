@@ -95,6 +95,7 @@ fn spread(column: &mut ColumnProfile, from: f64, to: f64, weight: impl Fn(u64) -
         .map(|rank| Quantile {
             rank,
             value: at(rank * rank),
+            decimal: String::new(),
         })
         .to_vec();
     column.quantile_error = 0.01;

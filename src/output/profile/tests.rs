@@ -64,6 +64,7 @@ fn an_exact_count_is_not_called_an_estimate() {
             count: 7,
             error: 0.0,
         });
+        column.quantile_error = 0.0;
     }
     let mut out = Vec::new();
     write(&mut out, &profile, 80, Charset::Utf8).unwrap();

@@ -445,7 +445,11 @@ fn spread(column: ColumnProfile, quartiles: &[f64; 5]) -> ColumnProfile {
         to: quartiles[0] + wide * f64::from(at + 1),
         count: u64::from(at % 8 * 1000),
     };
-    let quantile = |(rank, &value)| Quantile { rank, value };
+    let quantile = |(rank, &value)| Quantile {
+        rank,
+        value,
+        decimal: String::new(),
+    };
     ColumnProfile {
         histogram: (0..bins).map(bin).collect(),
         quantiles: [0.0, 0.25, 0.5, 0.75, 1.0]
