@@ -36,6 +36,21 @@ impl Merged {
         self.columns.as_deref()
     }
 
+    /// How many chunks these are.
+    pub fn chunks(&self) -> u64 {
+        self.chunks
+    }
+
+    /// Records that commands were given.
+    pub fn rows_in(&self) -> u64 {
+        self.rows_in
+    }
+
+    /// Records that they made.
+    pub fn rows_out(&self) -> u64 {
+        self.rows_out
+    }
+
     /// Adds what `other` has seen. Nothing is changed on an error.
     ///
     /// # Errors

@@ -22,6 +22,7 @@ pub mod rate;
 pub mod rearrange;
 pub mod records;
 mod reject;
+pub mod result;
 mod sample;
 mod sieve;
 pub mod sniff;

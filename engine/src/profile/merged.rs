@@ -74,6 +74,24 @@ impl Merged {
         })
     }
 
+    /// How many records were seen.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Whether it is of so many columns, as far as it has any.
+    ///
+    /// # Errors
+    ///
+    /// When it is not.
+    pub fn check_columns(&self, expected: usize) -> Result<(), PartialError> {
+        let found = self.columns.len();
+        if self.taken.is_none() || found == expected {
+            return Ok(());
+        }
+        Err(PartialError::Columns { found, expected })
+    }
+
     fn leave_out(&mut self, taken: Groups) {
         for column in &mut self.columns {
             column.leave_out(taken);

@@ -51,6 +51,55 @@ impl Merged {
         ))
     }
 
+    /// Records that break no rule, as far as one chunk knows.
+    pub fn valid(&self) -> u64 {
+        self.valid
+    }
+
+    /// Of one chunk: the records that break a rule.
+    ///
+    /// # Errors
+    ///
+    /// When its counts contradict each other.
+    pub fn invalid(&self) -> Result<u64, PartialError> {
+        let invalid = self.rows.checked_sub(self.valid);
+        let invalid = invalid.ok_or(PartialError::Malformed(
+            "more rows are valid than there are",
+        ))?;
+        if self.again > 0 {
+            return Err(PartialError::Malformed(
+                "it counts keys that came before, which one chunk cannot know",
+            ));
+        }
+        let broken = self.broken.iter().copied();
+        if broken.clone().any(|broken| broken > invalid) {
+            return Err(PartialError::Malformed(
+                "a rule is broken by more rows than are invalid",
+            ));
+        }
+        if broken.fold(0, u64::saturating_add) < invalid {
+            return Err(PartialError::Malformed(
+                "rows are invalid that break no rule",
+            ));
+        }
+        Ok(invalid)
+    }
+
+    /// Whether it is of so many rules, as far as it has any.
+    ///
+    /// # Errors
+    ///
+    /// When it is not.
+    pub fn check_rules(&self, rules: usize) -> Result<(), PartialError> {
+        let is_nothing = self.broken.is_empty() && self.rows == 0;
+        if is_nothing || self.broken.len() == rules {
+            return Ok(());
+        }
+        Err(PartialError::Malformed(
+            "it is of other rules than the schema has",
+        ))
+    }
+
     /// As it is stored and carried.
     pub fn partial(&self) -> ValidatePartial {
         ValidatePartial {
@@ -67,11 +116,7 @@ impl Merged {
     ///
     /// When it is of others.
     pub fn finish(&self, plan: &Plan) -> Result<ValidateReport, PartialError> {
-        if !self.broken.is_empty() && self.broken.len() != plan.rules().len() {
-            return Err(PartialError::Malformed(
-                "it is of other rules than the schema has",
-            ));
-        }
+        self.check_rules(plan.rules().len())?;
         let broken = self.broken.iter().copied().chain(std::iter::repeat(0));
         let rules = plan
             .rules()

@@ -24,4 +24,5 @@ pub use merged::Merged;
 pub use plan::{Plan, Rule};
 pub use propose::propose;
 pub use schema::{MAX_SCHEMA_BYTES, Schema, SchemaError};
+pub(crate) use unique::check_keys;
 pub use unique::{Seen, Settled, has_keys};

@@ -119,6 +119,11 @@ impl Plan {
         Ok(plan)
     }
 
+    /// How many rules only all chunks together keep or break.
+    pub fn key_rules(&self) -> usize {
+        self.keys.len()
+    }
+
     /// Adds the rule that no two rows have the same values in these of its columns.
     fn add_key(&mut self, name: &'static str, places: Vec<usize>, shown: &[String]) {
         let names = places

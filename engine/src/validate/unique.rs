@@ -138,7 +138,7 @@ fn canonical<'p>(
     true
 }
 
-/// Every key that came so far, of each constraint.
+/// Every key that came so far, of each constraint. By default, of as many as the first chunk has.
 #[derive(Debug, Default)]
 pub struct Seen {
     keys: Vec<HashSet<u128, BuildHasherDefault<Already>>>,
@@ -153,7 +153,36 @@ pub struct Settled {
     broken: Vec<Vec<usize>>,
 }
 
+/// Whether `keys` are of so many rows: one key of each rule, and one place, a row.
+///
+/// # Errors
+///
+/// What is wrong with them.
+pub(crate) fn check_keys(keys: &RowKeys, rows: usize) -> Result<(), &'static str> {
+    let is_whole = |hashes: &Vec<u8>| hashes.len() == rows * HASH_BYTES;
+    if !keys.hashes.iter().all(is_whole) {
+        return Err("there are not 16 bytes a row");
+    }
+    let mut places = Places(&keys.places);
+    let mut place = [0; 3];
+    for _ in 0..rows {
+        place = places.next(place).ok_or("a row has no place")?;
+    }
+    if places.0.is_empty() {
+        Ok(())
+    } else {
+        Err("there are more places than rows")
+    }
+}
+
 impl Seen {
+    /// Of a job of which each result has so many lists of keys.
+    pub fn new(rules: usize) -> Self {
+        let mut keys = Vec::new();
+        keys.resize_with(rules, HashSet::default);
+        Self { keys }
+    }
+
     /// Settles the next chunk: which of its rows have a key that came before, in it or in those before.
     ///
     /// # Errors

@@ -1,0 +1,234 @@
+//! Whether a result is one that its job can have, before anything of it is kept: whose operation it is
+//! of, whether its counts agree with each other, and whether its rows and keys can be read back.
+
+use std::sync::Arc;
+
+use proto::v1::operation_spec::Kind;
+use proto::v1::{ChunkResult, JobOpen};
+
+use crate::dialect::Dialect;
+use crate::operation::Merged;
+use crate::output;
+use crate::packed::Damage;
+use crate::partial::PartialError;
+use crate::records::Records;
+use crate::validate::{self, Plan};
+
+/// No chunk has as many records, or bytes: sums of such counts stay far from overflowing.
+const MOST: u64 = 1 << 40;
+
+/// Why a result is none of its job's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ResultError {
+    /// Nothing that could be merged.
+    #[error("it has no partial")]
+    NoPartial,
+    /// What is to be merged is malformed, or of another operation or other columns.
+    #[error(transparent)]
+    Partial(#[from] PartialError),
+    /// Two of its counts cannot both be right.
+    #[error("its counts contradict each other: {first_count} {first}, {second_count} {second}")]
+    Contradiction {
+        /// What is counted.
+        first: &'static str,
+        /// How often.
+        first_count: u64,
+        /// What is counted there.
+        second: &'static str,
+        /// How often.
+        second_count: u64,
+    },
+    /// A count is beyond what one chunk can have.
+    #[error("it counts {count} {what}, which is more than a chunk can have")]
+    Count {
+        /// What is counted.
+        what: &'static str,
+        /// How often.
+        count: u64,
+    },
+    /// Rows where none come of the operation, or none where they do; the same with keys.
+    #[error("it has {what}, unlike the other results of its job")]
+    Shape {
+        /// What it has, or lacks.
+        what: &'static str,
+    },
+    /// The rows are not those that were sent.
+    #[error(transparent)]
+    Output(#[from] Damage),
+    /// The keys are not those of its rows.
+    #[error("its keys are not those of its rows: {0}")]
+    Keys(&'static str),
+    /// The job's schema cannot be used, so that no worker can have held rows against it.
+    #[error("the job's schema cannot be used")]
+    Schema,
+}
+
+/// What `result` adds to the job that `open` opened. `None`: the opening has not come yet, and what
+/// depends on it is for [`check_merged`] and [`key_rules`], when it comes.
+///
+/// # Errors
+///
+/// When no worker can have made the result for this job.
+pub fn check(result: &ChunkResult, open: Option<&JobOpen>) -> Result<Merged, ResultError> {
+    let partial = result.partial.as_ref().ok_or(ResultError::NoPartial)?;
+    let merged = Merged::try_from(partial)?;
+    if let Some(open) = open {
+        check_merged(&merged, open)?;
+        check_shape(result, open)?;
+    }
+    check_counts(result, &merged)?;
+    check_output(result)?;
+    Ok(merged)
+}
+
+/// Whether what was merged of some chunks can be of the job that `open` opened.
+///
+/// # Errors
+///
+/// When it is of another operation, or of other columns or rules.
+pub fn check_merged(merged: &Merged, open: &JobOpen) -> Result<(), ResultError> {
+    let kind = open.operation.as_ref().and_then(|spec| spec.kind.as_ref());
+    match (merged, kind) {
+        (Merged::Profile(merged), Some(Kind::Profile(_))) => {
+            Ok(merged.check_columns(open.columns.len())?)
+        }
+        (Merged::Exec(_), Some(Kind::Exec(_))) => Ok(()),
+        (Merged::Validate(merged), Some(Kind::Validate(_))) => {
+            let plan = plan(open)?;
+            Ok(merged.check_rules(plan.as_ref().map_or(0, |plan| plan.rules().len()))?)
+        }
+        _ => Err(PartialError::Operation.into()),
+    }
+}
+
+/// How many lists of keys each result of the job has. 0: its results have no keys.
+///
+/// # Errors
+///
+/// When the job's schema cannot be used.
+pub fn key_rules(open: &JobOpen) -> Result<usize, ResultError> {
+    Ok(plan(open)?.map_or(0, |plan| plan.key_rules()))
+}
+
+/// What records are held against, as workers do. `None`: the operation is not `validate`.
+fn plan(open: &JobOpen) -> Result<Option<Arc<Plan>>, ResultError> {
+    let kind = open.operation.as_ref().and_then(|spec| spec.kind.as_ref());
+    let Some(Kind::Validate(spec)) = kind else {
+        return Ok(None);
+    };
+    // By place or by name, the rules are the same.
+    let plan = validate::plan(spec, &open.columns, false);
+    plan.map(Some).map_err(|_| ResultError::Schema)
+}
+
+/// Whether it has rows and keys where they come of the operation, and nowhere else.
+fn check_shape(result: &ChunkResult, open: &JobOpen) -> Result<(), ResultError> {
+    let rules = key_rules(open)?;
+    let operation = open.operation.as_ref();
+    let is_profile = matches!(
+        operation.and_then(|spec| spec.kind.as_ref()),
+        Some(Kind::Profile(_)) | None
+    );
+    let no_rows = operation.is_none_or(|spec| spec.no_rows);
+    // Rows that have keys come in any case: the master has to tell of those that come again.
+    let wants_rows = !is_profile && (!no_rows || rules > 0);
+    let what = match (&result.output, wants_rows, &result.keys, rules) {
+        (None, true, ..) => "no rows",
+        (Some(_), false, ..) => "rows",
+        (_, _, None, 1..) => "no keys",
+        (_, _, Some(_), 0) => "keys",
+        (_, _, Some(keys), rules) if keys.hashes.len() != rules => "keys of other rules",
+        _ => return Ok(()),
+    };
+    Err(ResultError::Shape { what })
+}
+
+fn check_counts(result: &ChunkResult, merged: &Merged) -> Result<(), ResultError> {
+    for (what, count) in [
+        ("rows", result.rows),
+        ("bad records", result.rejected),
+        ("bytes", result.bytes),
+        ("malformed sequences", result.replaced),
+    ] {
+        if count > MOST {
+            return Err(ResultError::Count { what, count });
+        }
+    }
+    let listed = result.rejects.len() as u64;
+    at_most(("bad records listed", listed), ("counted", result.rejected))?;
+    let rows = ("rows", result.rows);
+    let mut made = rows;
+    match merged {
+        Merged::Profile(merged) => same(rows, ("in its partial", merged.rows()))?,
+        Merged::Exec(merged) => {
+            same(("chunk", 1), ("in its partial", merged.chunks()))?;
+            same(rows, ("in its partial", merged.rows_in()))?;
+            made = ("rows made", merged.rows_out());
+            if made.1 > MOST {
+                let (what, count) = made;
+                return Err(ResultError::Count { what, count });
+            }
+        }
+        Merged::Validate(merged) => {
+            same(rows, ("valid in its partial", merged.valid()))?;
+            let invalid = ("invalid rows in its partial", merged.invalid()?);
+            at_most(invalid, ("bad records counted", result.rejected))?;
+        }
+    }
+    match &result.output {
+        Some(output) => same(made, ("sent", output.rows)),
+        None => Ok(()),
+    }
+}
+
+type Counted = (&'static str, u64);
+
+fn same(first: Counted, second: Counted) -> Result<(), ResultError> {
+    if first.1 == second.1 {
+        return Ok(());
+    }
+    Err(contradiction(first, second))
+}
+
+fn at_most(first: Counted, second: Counted) -> Result<(), ResultError> {
+    if first.1 <= second.1 {
+        return Ok(());
+    }
+    Err(contradiction(first, second))
+}
+
+fn contradiction((first, first_count): Counted, (second, second_count): Counted) -> ResultError {
+    ResultError::Contradiction {
+        first,
+        first_count,
+        second,
+        second_count,
+    }
+}
+
+/// Unpacks the rows, as those who read them later will, and holds the keys against them.
+fn check_output(result: &ChunkResult) -> Result<(), ResultError> {
+    let body = match &result.output {
+        Some(output) => output::unpack(output, result.seq)?,
+        None if result.keys.is_some() => {
+            return Err(ResultError::Shape {
+                what: "keys without rows",
+            });
+        }
+        None => return Ok(()),
+    };
+    let Some(keys) = &result.keys else {
+        return Ok(());
+    };
+    let dialect = Dialect::default();
+    let mut records = Records::new(&dialect, &body);
+    let mut found = 0;
+    while records.read().is_some() {
+        found += 1;
+    }
+    same(("rows sent", found), ("counted", result.rows))?;
+    validate::check_keys(keys, found as usize).map_err(ResultError::Keys)
+}
+
+#[cfg(test)]
+mod tests;
