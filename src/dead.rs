@@ -238,6 +238,7 @@ fn state_name(state: DeadState) -> &'static str {
         DeadState::Dead => "dead",
         DeadState::Replaying => "replaying",
         DeadState::Dropped => "dropped",
+        DeadState::SetAside => "set aside",
     }
 }
 

@@ -233,7 +233,7 @@ impl Board {
                 .expired
                 .as_ref()
                 .map_or_else(String::new, |expired| expired.reason.clone()),
-            damage: String::new(),
+            damage: job.damage.clone(),
             chunks_lost: 0,
         }
     }

@@ -95,6 +95,14 @@ impl Keeper {
         if job.control == Control::Cancelled {
             return refuse("it is cancelled");
         }
+        if let Some(expired) = &job.expired {
+            let why = format!(
+                "its rows and bad records were removed, because {} (rowmill master --keep), so that what comes of \
+                 a replay has nothing to go with; publish it again",
+                expired.reason
+            );
+            return refuse(&why);
+        }
         let rows = self.store.dead(job, usize::MAX >> 1);
         let rows = rows.map_err(|error| internal(&error))?;
         let can = |row: &&DeadRow| {
@@ -222,6 +230,7 @@ impl From<DeadRow> for DeadChunkInfo {
             DeadState::Dropped => v1::DeadState::Dropped,
             // Never listed.
             DeadState::Parked => v1::DeadState::Unspecified,
+            DeadState::SetAside => v1::DeadState::SetAside,
         };
         Self {
             seq: row.seq,

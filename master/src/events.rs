@@ -80,6 +80,11 @@ impl Events {
         }
     }
 
+    /// Tells what is of no job and no worker.
+    pub(crate) fn say(&mut self, now_ms: u64, level: EventLevel, text: String) {
+        self.tell(now_ms, level, text, Of::default());
+    }
+
     /// Those behind the first `count`, oldest first, as far as they are kept.
     pub(crate) fn since(&self, count: u64) -> Vec<Arc<Event>> {
         let new = self.count.saturating_sub(count);

@@ -11,6 +11,11 @@ use proto::v1::{JobOpen, JobSeal, JobState};
 /// After this long without a message, an unsealed job's publisher is taken to be gone.
 const STALLED_AFTER_MS: u64 = 30_000;
 
+/// No job has as many chunks: of 1 byte each they would be a terabyte.
+const MOST_CHUNKS: u64 = 1 << 40;
+/// So much is said of what is damaged, in bytes.
+const LONGEST_DAMAGE: usize = 4 << 10;
+
 /// One job, as committed.
 #[derive(Debug, Clone)]
 pub struct Job {
@@ -33,10 +38,19 @@ pub struct Job {
     pub heard_unix_ms: u64,
     /// When it finished, by the master's clock.
     pub finished_unix_ms: Option<u64>,
+    /// When that was by the store's age clock, which no jump of the system's clock moves. `None`: it is not
+    /// finished, or did so before there was such a clock.
+    pub(crate) finished_age_ms: Option<u64>,
     /// Whether its chunks are to be run.
     pub control: Control,
     /// Whether its rows and rejects were removed.
     pub expired: Option<Expired>,
+    /// What of it is gone or broken, for a person. Empty: nothing. It goes on with what is left.
+    pub damage: String,
+    /// Messages of chunks that it never had, as far as they are kept for people.
+    pub(crate) set_aside: u64,
+    /// The place of the next result in the order of commits.
+    pub(crate) next_place: u64,
     /// How often one of its chunks died, since the master started.
     pub(crate) deaths: u64,
     /// Results whose rows have keys that may come once in the job, and of which it is not known yet
@@ -126,16 +140,54 @@ impl Job {
             tally: Tally::default(),
             heard_unix_ms: now_ms,
             finished_unix_ms: None,
+            finished_age_ms: None,
             control: Control::Run,
             expired: None,
+            damage: String::new(),
+            set_aside: 0,
+            next_place: 0,
             deaths: 0,
             unsettled: 0,
             frontier: 0,
         }
     }
 
+    /// Why the job has no chunk of that number. `None`: it has, or may have while it is not sealed.
+    pub(crate) fn never_had(&self, seq: u64) -> Option<String> {
+        let chunks = self.seal.as_ref().map_or(MOST_CHUNKS, |seal| seal.chunks);
+        (seq >= chunks).then(|| match self.seal {
+            Some(_) => format!("the job has {chunks} chunks, from 0, and this is of chunk {seq}"),
+            None => format!("no job has so many chunks that one is the number {seq}"),
+        })
+    }
+
+    /// Notes something that is gone or broken; what was noted before stays.
+    pub(crate) fn damaged(&mut self, reason: &str) {
+        if self.damage.contains(reason) || self.damage.len() + reason.len() > LONGEST_DAMAGE {
+            return;
+        }
+        tracing::error!(job = %self.id, "damaged: {reason}");
+        if !self.damage.is_empty() {
+            self.damage.push_str("; ");
+        }
+        self.damage.push_str(reason);
+    }
+
+    /// It ends now, by the system's clock and by the store's age clock.
+    pub(crate) fn finish(&mut self, now_ms: u64, age_ms: u64) {
+        self.finished_unix_ms = Some(now_ms);
+        self.finished_age_ms = Some(age_ms);
+    }
+
+    /// From when on its age is counted, by the store's age clock. One that finished before there was such a
+    /// clock is as old as the system's clock says: that is where the age clock began.
+    pub(crate) fn age_from_ms(&self) -> Option<u64> {
+        self.finished_age_ms.or(self.finished_unix_ms)
+    }
+
     /// Whether every chunk has its result or is dead, and nothing of them is left to be looked at. Only
-    /// a sealed and opened job can be complete.
+    /// a sealed and opened job can be complete. Results and dead chunks of other numbers than the job has
+    /// are not counted (`store/strays.rs`), so that it is about which chunks are in.
     pub fn is_complete(&self) -> bool {
         let settled = self.tally.chunks_done + self.tally.chunks_dead;
         self.open.is_some()
@@ -157,6 +209,9 @@ impl Job {
     pub fn state(&self, last_ms: u64, now_ms: u64) -> JobState {
         if self.control == Control::Cancelled {
             return JobState::Cancelled;
+        }
+        if !self.damage.is_empty() {
+            return JobState::Damaged;
         }
         if self.finished_unix_ms.is_some() {
             return match self.tally.chunks_dead {

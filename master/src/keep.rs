@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::str::FromStr;
 use std::time::Duration;
 
+use proto::v1::EventLevel;
 use tokio::time::MissedTickBehavior;
 use tonic::Status;
 
@@ -139,7 +140,17 @@ impl Keeper {
     /// Gives up the rows of one job that may not stay; the files that are left to be removed.
     fn expire_one(&mut self, keep: Keep) -> Option<Vec<std::path::PathBuf>> {
         let now_ms = proto::unix_ms();
-        let (id, reason) = self.store.too_much(keep, now_ms)?;
+        if let Some(jump_ms) = self.store.clock_jump_ms() {
+            let which = if jump_ms > 0 { "forward" } else { "back" };
+            let minutes = jump_ms.unsigned_abs() / 60_000;
+            let text = format!(
+                "the system's clock went {which} by {minutes} min at once; what --keep counts as a job's age does \
+                 not"
+            );
+            tracing::warn!("{text}");
+            self.events.say(now_ms, EventLevel::Warn, text);
+        }
+        let (id, reason) = self.store.too_much(keep)?;
         tracing::info!(job = %id, "its rows and bad records are removed: {reason}");
         match self.store.expire(id, reason, now_ms) {
             Ok(paths) => {

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use engine::operation::{Finished, Merged};
 use proto::JobId;
-use proto::v1::{self, BrokerStatus, Heartbeat, LatestRows, MasterStatus};
+use proto::v1::{self, BrokerStatus, EventLevel, Heartbeat, LatestRows, MasterStatus};
 use tokio::sync::{mpsc, oneshot, watch};
 use tonic::Status;
 
@@ -82,12 +82,20 @@ impl Handle {
         let (finished_sender, finished) = watch::channel(0);
         let (controlled_sender, controlled) = watch::channel(0);
         let (moved_sender, moved) = watch::channel(0);
+        let mut events = Events::default();
+        for loss in store.losses() {
+            events.say(proto::unix_ms(), EventLevel::Error, loss.clone());
+        }
+        let master = MasterStatus {
+            losses: store.losses().to_vec(),
+            ..master
+        };
         let mut keeper = Keeper {
             store,
             board: Board::new(master),
             metrics,
             view: None,
-            events: Events::default(),
+            events,
             finished: finished_sender,
             controlled: controlled_sender,
             moved: moved_sender,
@@ -180,6 +188,11 @@ impl Keeper {
                 let workers = self.board.workers(now_ms);
                 self.metrics
                     .workers(workers.iter().map(|worker| worker.state()));
+                let finished = self.store.settle_late(now_ms);
+                if !finished.is_empty() {
+                    self.ended(&finished, &[]);
+                    self.moved.send_modify(|count| *count += 1);
+                }
             }
             Message::Ask(question) => question(self),
         }
@@ -203,26 +216,31 @@ impl Keeper {
         for job in applied.touched.iter().filter_map(|id| self.store.job(*id)) {
             self.board.moved(job, now_ms);
         }
-        for job in &applied.finished {
-            tracing::info!(%job, "job finished");
-        }
         if arrivals.iter().any(Arrival::is_of_control) {
             self.controlled.send_modify(|count| *count += 1);
         }
-        for job in &applied.stopped {
+        self.ended(&applied.finished, &applied.stopped);
+        self.moved.send_modify(|count| *count += 1);
+        Ok(())
+    }
+
+    /// Tells of jobs that are finished, or were stopped by their publishers.
+    fn ended(&mut self, finished: &[JobId], stopped: &[JobId]) {
+        for job in finished {
+            tracing::info!(%job, "job finished");
+        }
+        for job in stopped {
             tracing::info!(%job, "a job's publisher stopped it");
         }
-        if !applied.stopped.is_empty() {
+        if !stopped.is_empty() {
             self.view = None;
             self.controlled.send_modify(|count| *count += 1);
         }
-        let ended = (applied.finished.len() + applied.stopped.len()) as u64;
+        let ended = (finished.len() + stopped.len()) as u64;
         if ended > 0 {
             self.metrics.jobs_finished.inc_by(ended);
             self.finished.send_modify(|count| *count += ended);
         }
-        self.moved.send_modify(|count| *count += 1);
-        Ok(())
     }
 
     /// What was counted of a job so far, and how often one of its chunks died since the start; nothing, of one that
@@ -351,7 +369,9 @@ impl Keeper {
             dialect: open.and_then(|open| open.dialect),
             columns: open.map_or_else(Vec::new, |open| open.columns.clone()),
             profile,
-            partial: job.finished_unix_ms.is_none() || job.tally.chunks_dead > 0,
+            partial: job.finished_unix_ms.is_none()
+                || job.tally.chunks_dead > 0
+                || !job.damage.is_empty(),
             dead: dead.into_iter().map(listed).collect(),
             input: open.and_then(|open| open.input.clone()),
             exec,

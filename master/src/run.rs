@@ -124,5 +124,6 @@ fn starting(broker: &Broker) -> MasterStatus {
             ..Default::default()
         }),
         duplicates: 0,
+        losses: Vec::new(),
     }
 }

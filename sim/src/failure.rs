@@ -41,6 +41,8 @@ pub(crate) enum Wrong {
         length: u64,
         committed: u64,
     },
+    #[error("after a crash the store says that something is gone: {0}")]
+    Loss(String),
     #[error("rows are not as they were sent: {0}")]
     Damage(#[from] engine::chunk::Damage),
     #[error("chunks are dead that should not be: {0:?}")]

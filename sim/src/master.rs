@@ -152,6 +152,13 @@ impl Master {
         }
         let mut store = Store::open_parts(connection, disk)?;
         check_tails(&mut store)?;
+        // Nothing that a crash leaves behind is taken for commits that are gone, or for a damaged job.
+        if let Some(loss) = store.losses().first() {
+            return Err(Wrong::Loss(loss.clone()));
+        }
+        if let Some(job) = store.jobs().find(|job| !job.damage.is_empty()) {
+            return Err(Wrong::Loss(job.damage.clone()));
+        }
         self.store = Some(store);
         Ok(())
     }

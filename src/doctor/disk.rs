@@ -19,8 +19,43 @@ pub(super) async fn look(directory: Option<PathBuf>) -> Vec<Finding> {
     let Some(directory) = directory.filter(|directory| directory.is_dir()) else {
         return Vec::new();
     };
-    let looked = tokio::task::spawn_blocking(move || vec![room(&directory), sync(&directory)]);
+    let looked = tokio::task::spawn_blocking(move || {
+        let mut findings = vec![room(&directory), sync(&directory)];
+        findings.extend(kept(&directory));
+        findings
+    });
     looked.await.unwrap_or_default()
+}
+
+/// What a master found to be gone of its own data, as it says itself or as it wrote it down.
+pub(super) fn losses(losses: &[String]) -> Vec<Finding> {
+    let losses = losses.iter().map(|loss| {
+        let run = "once it is dealt with: remove the file `lost` in the master's directory";
+        Finding::warn("data", loss, run)
+    });
+    losses.collect()
+}
+
+/// What the master's directory says, where it is on this host.
+fn kept(directory: &Path) -> Vec<Finding> {
+    match ::master::store::losses(directory) {
+        Ok(kept) if kept.is_empty() => {
+            let shown = directory.display();
+            vec![Finding::ok(
+                "data",
+                format!("nothing is known to be gone from {shown}"),
+            )]
+        }
+        Ok(kept) => losses(&kept),
+        Err(error) => {
+            let said = format!("{}: {error}", directory.join("lost").display());
+            vec![Finding::fail(
+                "data",
+                said,
+                "the user that runs rowmill master must own it",
+            )]
+        }
+    }
 }
 
 fn room(directory: &Path) -> Finding {
@@ -103,6 +138,6 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         assert!(look(Some(directory.path().join("gone"))).await.is_empty());
         assert!(look(None).await.is_empty());
-        assert_eq!(look(Some(directory.path().into())).await.len(), 2);
+        assert_eq!(look(Some(directory.path().into())).await.len(), 3);
     }
 }

@@ -83,6 +83,7 @@ fn found(
             proto::unix_ms().saturating_sub(half_ms),
         ),
     ];
+    findings.extend(super::disk::losses(&master.losses));
     let broker = master.broker.unwrap_or_default();
     findings.push(match broker.state() {
         BrokerState::Connected if broker.address != ours.address() => Finding::warn(

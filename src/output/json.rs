@@ -53,6 +53,9 @@ pub(crate) struct JobJson {
     expired_unix_ms: Option<u64>,
     #[serde(skip_serializing_if = "String::is_empty")]
     expired_reason: String,
+    /// What of it is gone or broken.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    damage: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     input: Option<InputJson>,
     /// Records that are equal to one before them; only with a profile.
@@ -176,7 +179,9 @@ impl From<Job> for JobJson {
     fn from(job: Job) -> Self {
         Self {
             state: state_name(job.state()),
-            partial: job.finished_unix_ms.is_none() || job.chunks_dead > 0,
+            partial: job.finished_unix_ms.is_none()
+                || job.chunks_dead > 0
+                || !job.damage.is_empty(),
             job_id: job.job_id,
             name: job.name,
             operation: job.operation,
@@ -201,6 +206,7 @@ impl From<Job> for JobJson {
             output_bytes: job.output_bytes,
             expired_unix_ms: job.expired_unix_ms,
             expired_reason: job.expired_reason,
+            damage: job.damage,
             input: None,
             duplicate_rows: None,
             columns: Vec::new(),

@@ -30,6 +30,9 @@ pub(super) fn summary(response: &GetJobResponse) -> String {
     if job.chunks_dead > 0 {
         line += &format!(", DEAD CHUNKS: {}", job.chunks_dead);
     }
+    if !job.damage.is_empty() {
+        line += &format!(", DAMAGED: {}", tui::text::visible(&job.damage));
+    }
     line
 }
 

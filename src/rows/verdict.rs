@@ -4,6 +4,8 @@
 use cli::{Exit, Failure};
 use proto::v1::{GetJobResponse, Job, JobState, OutputEnd};
 
+use tui::text::visible;
+
 use super::Sink;
 
 /// Chunks that are named, of those that are dead.
@@ -40,7 +42,7 @@ impl Came {
     fn exit(&self) -> Exit {
         if self.is_cancelled() {
             Exit::Cancelled
-        } else if self.end.dead_total > 0 {
+        } else if self.end.dead_total > 0 || self.job.state() == JobState::Damaged {
             Exit::DeadChunks
         } else if !self.end.is_whole {
             Exit::NoWorkers
@@ -78,6 +80,12 @@ impl Came {
             lines.push(format!(
                 "{chunks} missing: {}{more}{hint}",
                 named.join(", ")
+            ));
+        }
+        if self.job.state() == JobState::Damaged {
+            lines.push(format!(
+                "job {id} is damaged, so that rows may be missing: {}",
+                visible(&self.job.damage)
             ));
         }
         if self.is_cancelled() {

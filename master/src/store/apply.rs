@@ -4,19 +4,17 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use engine::PartialError;
 use engine::operation::Merged;
 use failpoint::Point;
-use prost::Message;
 use proto::JobId;
-use proto::v1::chunk_result::Partial;
-use proto::v1::{ChunkResult, JobOpen, JobSeal, Output};
-use rusqlite::{OptionalExtension, Transaction, params};
+use proto::v1::{ChunkResult, JobOpen, JobSeal};
+use rusqlite::{Transaction, params};
 
 use super::dead::DeadState;
-use super::disk::Disk;
-use super::file::SpillFile;
+use super::job_row::{insert, save};
+use super::staging::Staging;
+use super::strays::of_result;
 use super::{Store, StoreError, merged};
 use crate::arrival::{Arrival, Death};
 use crate::job::{Control, Job};
@@ -38,6 +36,9 @@ impl Store {
     /// Commits `arrivals` at `now_ms`. When this returns, they are on disk and may be
     /// acknowledged; on an error nothing of them is left, and they must come again.
     ///
+    /// What does not fit its job is set aside, and what is wrong with one job's own data marks that job: no
+    /// message, and no job, makes this fail.
+    ///
     /// # Errors
     ///
     /// When the disk or the database refuses.
@@ -48,15 +49,16 @@ impl Store {
             committed: &self.jobs,
             jobs: BTreeMap::new(),
             merged: BTreeMap::new(),
-            spilled: BTreeMap::new(),
+            staging: Staging::default(),
             duplicates: 0,
             stopped: Vec::new(),
             now_ms,
+            age_ms: self.commits.age.now_ms(),
         };
         for arrival in arrivals {
             batch.take(arrival)?;
         }
-        batch.spill(&mut self.spill)?;
+        batch.staging.write(&mut self.spill)?;
         if self.is_durable {
             batch.save_merged()?;
         }
@@ -69,12 +71,12 @@ impl Store {
             ..
         } = batch;
         failpoint::pass(Point::MasterBeforeCommit);
-        transaction.commit()?;
+        self.commits.commit(transaction, &mut self.spill)?;
         failpoint::pass(Point::MasterAfterCommit);
-        let touched = jobs.keys().copied().collect();
+        let touched: Vec<JobId> = jobs.keys().copied().collect();
         self.jobs.extend(jobs);
         for (id, more) in merged {
-            self.add_merged(id, more)?;
+            self.add_merged(id, more);
         }
         let mut applied = Applied {
             touched,
@@ -82,43 +84,43 @@ impl Store {
             stopped,
             duplicates,
         };
-        for at in 0..applied.touched.len() {
-            let id = applied.touched[at];
-            if self.settle(id, now_ms)? {
-                applied.finished.push(id);
-            }
-        }
+        applied
+            .finished
+            .extend(self.settle(&applied.touched, now_ms));
         Ok(applied)
     }
 
-    /// What is committed becomes part of the job's state; that the two fit was checked before.
-    pub(super) fn add_merged(&mut self, id: JobId, more: Merged) -> Result<(), StoreError> {
+    /// What is committed becomes part of the job's state. That the two fit was checked before; where they do
+    /// not, the job is damaged.
+    pub(super) fn add_merged(&mut self, id: JobId, more: Merged) {
         let Some(job) = self.jobs.get_mut(&id) else {
-            return Ok(());
+            return;
         };
         match &mut job.merged {
-            Some(whole) => merged::add(whole, &more),
-            none @ None => {
-                *none = Some(Arc::new(more));
-                Ok(())
+            Some(whole) => {
+                if let Err(error) = merged::add(whole, &more) {
+                    job.damaged(&error.to_string());
+                }
             }
+            none @ None => *none = Some(Arc::new(more)),
         }
     }
 }
 
 /// A transaction in the making. Its jobs are copies, and what it merges stands beside what is
 /// committed, so that an error leaves nothing behind.
-struct Batch<'a> {
-    transaction: &'a Transaction<'a>,
+pub(super) struct Batch<'a> {
+    pub(super) transaction: &'a Transaction<'a>,
     committed: &'a HashMap<JobId, Job>,
     jobs: BTreeMap<JobId, Job>,
     /// Of each job, the results of this transaction alone.
-    merged: BTreeMap<JobId, Merged>,
-    /// Bytes for each spill file, and where they go.
-    spilled: BTreeMap<SpillFile, (u64, Vec<u8>)>,
-    duplicates: u64,
+    pub(super) merged: BTreeMap<JobId, Merged>,
+    staging: Staging,
+    pub(super) duplicates: u64,
     stopped: Vec<JobId>,
-    now_ms: u64,
+    pub(super) now_ms: u64,
+    /// The store's age clock.
+    age_ms: u64,
 }
 
 impl Batch<'_> {
@@ -133,15 +135,16 @@ impl Batch<'_> {
 
     fn open(&mut self, id: JobId, open: &JobOpen) -> Result<(), StoreError> {
         let job = self.job(id)?;
-        match job.open {
-            Some(_) => self.duplicates += 1,
-            None => job.open = Some(open.clone()),
+        if job.open.is_some() {
+            self.duplicates += 1;
+            return Ok(());
         }
-        Ok(())
+        job.open = Some(open.clone());
+        self.check_early(id, open)
     }
 
     fn seal(&mut self, id: JobId, seal: &JobSeal) -> Result<(), StoreError> {
-        let now_ms = self.now_ms;
+        let (now_ms, age_ms) = (self.now_ms, self.age_ms);
         let job = self.job(id)?;
         if job.seal.is_some() {
             self.duplicates += 1;
@@ -151,77 +154,81 @@ impl Batch<'_> {
         // Its publisher has found what it was told not to accept.
         if !seal.stopped.is_empty() && job.finished_unix_ms.is_none() {
             job.control = Control::Cancelled;
-            job.finished_unix_ms = Some(now_ms);
+            job.finish(now_ms, age_ms);
             let key = job.key;
             self.stopped.push(id);
             self.transaction
                 .execute("DELETE FROM dead WHERE job = ? AND state = 3", [key])?;
         }
-        Ok(())
+        self.leave_out_beyond(id, seal.chunks)
     }
 
     fn result(&mut self, id: JobId, result: &ChunkResult) -> Result<(), StoreError> {
-        let (key, control) = self.job(id).map(|job| (job.key, job.control))?;
-        if control == Control::Cancelled {
+        let job = self.job(id)?;
+        let (key, place) = (job.key, job.next_place);
+        if job.control == Control::Cancelled {
             return Ok(());
+        }
+        if let Some(reason) = job.never_had(result.seq) {
+            return self.set_aside(
+                id,
+                &of_result(result, format!("a result came, but {reason}")),
+            );
         }
         if self.is_known(key, result.seq)? {
             self.duplicates += 1;
             self.job(id)?.tally.duplicates += 1;
             return Ok(());
         }
-        if let Some(partial) = &result.partial
-            && let Err(error) = self.merge(id, partial)
-        {
-            return self.death(id, &unmergeable(result, &error));
+        if let Err(reason) = self.accept(id, result) {
+            return self.death(id, &of_result(result, reason));
         }
         let revived = self.dead_state(key, result.seq)?;
         self.transaction
             .prepare_cached("DELETE FROM dead WHERE job = ? AND seq = ?")?
             .execute(params![key, result.seq as i64])?;
-        let (offset, length) = self.stage_rejects(id, result)?;
-        let (rows_offset, rows_bytes, output) = self.stage_rows(id, result)?;
-        let keys_bytes = self.stage_keys(id, result, rows_offset + rows_bytes)?;
-        let is_settled = result.keys.is_none();
-        let place = self.job(id)?.tally.chunks_done;
-        self.transaction
-            .prepare_cached(
-                "INSERT INTO result (job, seq, worker_id, attempt, spill_offset, spill_bytes, \
-                 place, rows_offset, rows_bytes, output, keys_bytes, settled) \
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            )?
-            .execute(params![
-                key,
-                result.seq as i64,
-                result.worker_id,
-                result.attempt,
-                offset as i64,
-                length as i64,
-                place as i64,
-                rows_offset as i64,
-                rows_bytes as i64,
-                output.as_ref().map(Message::encode_to_vec),
-                keys_bytes as i64,
-                is_settled,
-            ])?;
+        let job = self
+            .jobs
+            .get(&id)
+            .ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+        let staged = self.staging.keep(job, result);
+        self.insert_result(key, place, result, &staged)?;
         let job = self.job(id)?;
+        job.next_place += 1;
         job.tally.chunks_dead -= u64::from(revived.is_some_and(DeadState::is_counted));
         job.tally.chunks_done += 1;
         job.tally.rows += result.rows;
         job.tally.rejects += result.rejected;
         job.tally.bytes += result.bytes;
         job.tally.retries += u64::from(result.attempt.saturating_sub(1));
-        job.tally.spilled += length;
+        job.tally.spilled += staged.rejects_bytes;
         job.tally.replaced += result.replaced;
-        job.tally.output_bytes += rows_bytes + keys_bytes;
-        job.unsettled += u64::from(!is_settled);
-        job.tally.output_rows += output.map_or(0, |output| output.rows);
+        job.tally.output_bytes += staged.rows_bytes + staged.keys_bytes;
+        job.unsettled += u64::from(staged.keys_bytes > 0);
+        job.tally.output_rows += staged.output.map_or(0, |output| output.rows);
         Ok(())
     }
 
-    /// Merges a result's partial with those of this transaction. Nothing is changed on an error.
-    fn merge(&mut self, id: JobId, partial: &Partial) -> Result<(), PartialError> {
-        let more = Merged::try_from(partial)?;
+    /// Checks a result against its job, and merges it with those of this transaction. Nothing is changed
+    /// where the outcome is the reason for which it cannot be kept.
+    fn accept(&mut self, id: JobId, result: &ChunkResult) -> Result<(), String> {
+        let does_not_fit =
+            |error: &dyn std::fmt::Display| format!("its result does not fit: {error}");
+        let job = self.jobs.get(&id);
+        if job.is_some_and(|job| job.expired.is_some()) && result.keys.is_some() {
+            return Err(
+                "its result came after the job's rows were removed, so that nobody can tell \
+                        which of its keys came before"
+                    .to_owned(),
+            );
+        }
+        let open = job.and_then(|job| job.open.as_ref());
+        let merged = engine::result::check(result, open).map_err(|error| does_not_fit(&error))?;
+        self.merge(id, merged).map_err(|error| does_not_fit(&error))
+    }
+
+    /// Merges with what this transaction has of the job. Nothing is changed on an error.
+    fn merge(&mut self, id: JobId, more: Merged) -> Result<(), PartialError> {
         let committed = self.committed.get(&id).and_then(|job| job.merged.as_ref());
         if let Some(committed) = committed {
             committed.check(&more)?;
@@ -238,14 +245,25 @@ impl Batch<'_> {
     /// Notes a dead chunk, or parks one of a paused job. What is dead or dropped already stays what
     /// it is; a chunk that was replayed and died again is dead again, for the newer reason.
     fn death(&mut self, id: JobId, death: &Death) -> Result<(), StoreError> {
-        let (key, control) = self.job(id).map(|job| (job.key, job.control))?;
-        if control == Control::Cancelled {
+        let seq = death.chunk.seq;
+        let job = self.job(id)?;
+        let key = job.key;
+        if job.control == Control::Cancelled {
             return Ok(());
         }
-        let chunk = &death.chunk;
-        let before = self.dead_state(key, chunk.seq)?;
+        if let Some(reason) = job.never_had(seq) {
+            let reason = format!("{}; but {reason}", death.reason);
+            return self.set_aside(
+                id,
+                &Death {
+                    reason,
+                    ..death.clone()
+                },
+            );
+        }
+        let before = self.dead_state(key, seq)?;
         // A worker may die after its result was committed: the chunk is done, not dead.
-        if self.is_known(key, chunk.seq)? || before.is_some_and(DeadState::is_counted) {
+        if self.is_known(key, seq)? || before.is_some_and(DeadState::is_counted) {
             self.duplicates += 1;
             return Ok(());
         }
@@ -254,121 +272,19 @@ impl Batch<'_> {
         } else {
             DeadState::Dead
         };
-        self.transaction
-            .prepare_cached("INSERT OR REPLACE INTO dead VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?
-            .execute(params![
-                key,
-                chunk.seq as i64,
-                death.reason,
-                death.worker_id,
-                death.attempts,
-                chunk.first_line as i64,
-                chunk.rows as i64,
-                self.now_ms as i64,
-                chunk.encode_to_vec(),
-                state as i64,
-                death.stderr,
-            ])?;
+        self.insert_dead(key, death, state)?;
         let job = self.job(id)?;
         job.tally.chunks_dead += u64::from(state.is_counted());
         job.deaths += u64::from(state.is_counted());
         Ok(())
     }
 
-    /// Where the chunk stands among the dead; absent where it is not there.
-    fn dead_state(&self, key: i64, seq: u64) -> Result<Option<DeadState>, StoreError> {
-        let mut statement = self
-            .transaction
-            .prepare_cached("SELECT state FROM dead WHERE job = ? AND seq = ?")?;
-        let state = statement
-            .query_row(params![key, seq as i64], |row| {
-                row.get(0).map(DeadState::of)
-            })
-            .optional()?;
-        Ok(state)
-    }
-
-    /// Whether the result of that chunk was committed, or is in this batch.
-    fn is_known(&self, key: i64, seq: u64) -> Result<bool, StoreError> {
-        let mut statement = self
-            .transaction
-            .prepare_cached("SELECT EXISTS (SELECT 1 FROM result WHERE job = ? AND seq = ?)")?;
-        Ok(statement.query_row(params![key, seq as i64], |row| row.get(0))?)
-    }
-
-    /// Keeps the result's rejects for the spill file; gives where they will lie. Of a job whose
-    /// files were removed nothing is kept any more.
-    fn stage_rejects(&mut self, id: JobId, result: &ChunkResult) -> Result<(u64, u64), StoreError> {
-        let job = self.job(id)?;
-        let offset = job.tally.spilled;
-        if job.expired.is_some() {
-            return Ok((offset, 0));
-        }
-        let mut bytes = Vec::new();
-        for reject in &result.rejects {
-            bytes.extend_from_slice(&reject.encode_length_delimited_to_vec());
-        }
-        Ok((offset, self.stage(SpillFile::rejects(id), offset, &bytes)))
-    }
-
-    /// The same with the rows that came of the chunk, packed as they are, and with what is known of
-    /// them; absent where none came.
-    fn stage_rows(
-        &mut self,
-        id: JobId,
-        result: &ChunkResult,
-    ) -> Result<(u64, u64, Option<Output>), StoreError> {
-        let job = self.job(id)?;
-        let offset = job.tally.output_bytes;
-        let Some(output) = result.output.as_ref().filter(|_| job.expired.is_none()) else {
-            return Ok((offset, 0, None));
-        };
-        let length = self.stage(SpillFile::rows(id), offset, &output.body);
-        let known = Output {
-            body: Bytes::new(),
-            ..output.clone()
-        };
-        Ok((offset, length, Some(known)))
-    }
-
-    /// The same with the keys of those rows, behind them.
-    fn stage_keys(
-        &mut self,
-        id: JobId,
-        result: &ChunkResult,
-        offset: u64,
-    ) -> Result<u64, StoreError> {
-        let job = self.job(id)?;
-        let Some(keys) = result.keys.as_ref().filter(|_| job.expired.is_none()) else {
-            return Ok(0);
-        };
-        Ok(self.stage(SpillFile::rows(id), offset, &keys.encode_to_vec()))
-    }
-
-    /// Puts bytes behind those that the transaction has for that file already; how many they are.
-    fn stage(&mut self, file: SpillFile, offset: u64, bytes: &[u8]) -> u64 {
-        if !bytes.is_empty() {
-            let staged = self.spilled.entry(file);
-            let (_, staged) = staged.or_insert_with(|| (offset, Vec::new()));
-            staged.extend_from_slice(bytes);
-        }
-        bytes.len() as u64
-    }
-
-    fn spill(&self, spill: &mut Disk) -> Result<(), StoreError> {
-        for (file, (offset, bytes)) in &self.spilled {
-            failpoint::pass(Point::MasterBeforeSpill);
-            spill.write(*file, *offset, bytes)?;
-            spill.sync(*file)?;
-            failpoint::pass(Point::MasterAfterSpill);
-        }
-        Ok(())
-    }
-
     fn save_merged(&mut self) -> Result<(), StoreError> {
         for (id, more) in &self.merged {
-            if let Some(job) = self.jobs.get_mut(id) {
-                merged::save(self.transaction, job, more)?;
+            if let Some(job) = self.jobs.get_mut(id)
+                && let Err(error) = merged::save(self.transaction, job, more)
+            {
+                job.damaged(&error.of_job()?.to_string());
             }
         }
         Ok(())
@@ -378,7 +294,7 @@ impl Batch<'_> {
         let mut finished = Vec::new();
         for job in self.jobs.values_mut() {
             if job.finished_unix_ms.is_none() && job.is_complete() {
-                job.finished_unix_ms = Some(self.now_ms);
+                job.finish(self.now_ms, self.age_ms);
                 finished.push(job.id);
             }
             save(self.transaction, job)?;
@@ -387,7 +303,7 @@ impl Batch<'_> {
     }
 
     /// The batch's copy of a job; a job never heard of gets its row.
-    fn job(&mut self, id: JobId) -> Result<&mut Job, StoreError> {
+    pub(super) fn job(&mut self, id: JobId) -> Result<&mut Job, StoreError> {
         // Two look-ups, because the borrow checker does not see that the first one returned.
         if !self.jobs.contains_key(&id) {
             let job = match self.committed.get(&id) {
@@ -400,62 +316,4 @@ impl Batch<'_> {
             .get_mut(&id)
             .ok_or_else(|| rusqlite::Error::QueryReturnedNoRows.into())
     }
-}
-
-/// A result that contradicts the job's others: its chunk counts as dead, and says why.
-fn unmergeable(result: &ChunkResult, error: &PartialError) -> Death {
-    let chunk = proto::v1::Chunk {
-        job_id: result.job_id.clone(),
-        seq: result.seq,
-        rows: result.rows,
-        ..Default::default()
-    };
-    Death {
-        chunk,
-        reason: format!("its result does not fit the job's others: {error}"),
-        worker_id: result.worker_id.clone(),
-        attempts: result.attempt,
-        is_parked: false,
-        stderr: String::new(),
-    }
-}
-
-fn insert(transaction: &Transaction<'_>, id: JobId, now_ms: u64) -> Result<i64, StoreError> {
-    transaction
-        .prepare_cached("INSERT INTO job (job_id, heard_unix_ms) VALUES (?, ?)")?
-        .execute(params![id.to_string(), now_ms as i64])?;
-    Ok(transaction.last_insert_rowid())
-}
-
-pub(super) fn save(transaction: &Transaction<'_>, job: &Job) -> Result<(), StoreError> {
-    let tally = &job.tally;
-    transaction
-        .prepare_cached(
-            "UPDATE job SET finished_unix_ms = ?, open = ?, seal = ?, chunks_done = ?, chunks_dead = ?, \
-             rows = ?, rejects = ?, bytes = ?, retries = ?, duplicates = ?, \
-             spilled = ?, control = ?, replaced = ?, output_rows = ?, output_bytes = ?, \
-             expired_unix_ms = ?, expired_reason = ?, frontier = ? WHERE key = ?",
-        )?
-        .execute(params![
-            job.finished_unix_ms.map(|ms| ms as i64),
-            job.open.as_ref().map(Message::encode_to_vec),
-            job.seal.as_ref().map(Message::encode_to_vec),
-            tally.chunks_done as i64,
-            tally.chunks_dead as i64,
-            tally.rows as i64,
-            tally.rejects as i64,
-            tally.bytes as i64,
-            tally.retries as i64,
-            tally.duplicates as i64,
-            tally.spilled as i64,
-            job.control as i64,
-            tally.replaced as i64,
-            tally.output_rows as i64,
-            tally.output_bytes as i64,
-            job.expired.as_ref().map(|expired| expired.unix_ms as i64),
-            job.expired.as_ref().map_or("", |expired| &expired.reason),
-            job.frontier as i64,
-            job.key,
-        ])?;
-    Ok(())
 }

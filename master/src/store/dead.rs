@@ -6,7 +6,7 @@ use proto::JobId;
 use proto::v1::Chunk;
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::apply::save;
+use super::job_row::save;
 use super::{Store, StoreError};
 use crate::job::{Control, Job};
 
@@ -22,6 +22,8 @@ pub enum DeadState {
     Dropped = 2,
     /// Its job is paused, or was when it came; not counted.
     Parked = 3,
+    /// Its job never had a chunk of that number; not counted, and not replayed.
+    SetAside = 4,
 }
 
 impl DeadState {
@@ -30,6 +32,7 @@ impl DeadState {
             1 => Self::Replaying,
             2 => Self::Dropped,
             3 => Self::Parked,
+            4 => Self::SetAside,
             _ => Self::Dead,
         }
     }
@@ -146,39 +149,45 @@ impl Store {
         job.tally.chunks_dead -= 1;
         if job.control != Control::Cancelled {
             job.finished_unix_ms = None;
+            job.finished_age_ms = None;
         }
         save(&transaction, &job)?;
-        transaction.commit()?;
+        self.commits.commit(transaction, &mut self.spill)?;
         self.jobs.insert(id, job);
         Ok(true)
     }
 
     /// Deletes the bodies of those of `seqs` that are dead (empty: of all that are). They stay
-    /// counted as dead. Gives how many there were; the database uses their room again.
+    /// counted as dead. What was set aside is deleted whole. Gives how many there were; the database uses
+    /// their room again.
     ///
     /// # Errors
     ///
     /// When the database refuses.
-    pub fn drop_dead(&mut self, job: JobId, seqs: &[u64]) -> Result<u64, StoreError> {
-        let Some(key) = self.jobs.get(&job).map(|job| job.key) else {
+    pub fn drop_dead(&mut self, id: JobId, seqs: &[u64]) -> Result<u64, StoreError> {
+        let Some(key) = self.jobs.get(&id).map(|job| job.key) else {
             return Ok(0);
         };
         let transaction = self.connection.transaction()?;
-        let mut dropped = 0;
-        if seqs.is_empty() {
-            dropped = transaction.execute(
-                "UPDATE dead SET state = 2, chunk = x'' WHERE job = ? AND state = 0",
-                [key],
-            )?;
-        }
-        for seq in seqs {
+        let (mut dropped, mut aside) = (0, 0);
+        let one_by_one = seqs.iter().map(|seq| Some(*seq as i64));
+        let all = seqs.is_empty().then_some(None);
+        for seq in one_by_one.chain(all) {
             dropped += transaction.execute(
-                "UPDATE dead SET state = 2, chunk = x'' WHERE job = ? AND seq = ? AND state = 0",
-                params![key, *seq as i64],
+                "UPDATE dead SET state = 2, chunk = x'' \
+                 WHERE job = ?1 AND (?2 IS NULL OR seq = ?2) AND state = 0",
+                params![key, seq],
+            )?;
+            aside += transaction.execute(
+                "DELETE FROM dead WHERE job = ?1 AND (?2 IS NULL OR seq = ?2) AND state = 4",
+                params![key, seq],
             )?;
         }
-        transaction.commit()?;
-        Ok(dropped as u64)
+        self.commits.commit(transaction, &mut self.spill)?;
+        if let Some(job) = self.jobs.get_mut(&id) {
+            job.set_aside = job.set_aside.saturating_sub(aside as u64);
+        }
+        Ok((dropped + aside) as u64)
     }
 
     /// A parked chunk whose job may go on, with the attempts counted so far; nothing where there is
@@ -229,11 +238,11 @@ impl Store {
         job.control = control;
         let transaction = self.connection.transaction()?;
         if control == Control::Cancelled {
-            job.finished_unix_ms = Some(now_ms);
+            job.finish(now_ms, self.commits.age.now_ms());
             transaction.execute("DELETE FROM dead WHERE job = ? AND state = 3", [job.key])?;
         }
         save(&transaction, &job)?;
-        transaction.commit()?;
+        self.commits.commit(transaction, &mut self.spill)?;
         if control == Control::Cancelled {
             self.seen.remove(&id);
         }

@@ -5,8 +5,12 @@
 use std::fs::File;
 use std::path::PathBuf;
 
+use proto::JobId;
+
 use super::StoreError;
 use super::file::SpillFile;
+use super::generation::Generation;
+use super::loss::Orphans;
 use super::model::ModelDisk;
 use super::spill::Spill;
 
@@ -55,19 +59,21 @@ impl Disk {
         }
     }
 
-    /// Cuts the file back to its committed length. A missing file is an empty one; a file
-    /// shorter than what was committed is an error, since committed bytes are gone.
-    pub(super) fn cut_back(&mut self, file: SpillFile, committed: u64) -> Result<(), StoreError> {
-        let length = match self {
-            Self::Files(files) => files.length(file)?,
-            Self::Model(model) => model.length(file),
-        };
-        if length < committed {
-            return Err(self.lost(file, length, committed));
+    /// How long the file is; a missing one is empty.
+    pub(super) fn length(&self, file: SpillFile) -> Result<u64, StoreError> {
+        match self {
+            Self::Files(files) => files.length(file),
+            Self::Model(model) => Ok(model.length(file)),
         }
-        if length == committed {
-            return Ok(());
-        }
+    }
+
+    /// Cuts the file, which is longer, back to its committed length.
+    pub(super) fn cut_back(
+        &mut self,
+        file: SpillFile,
+        committed: u64,
+        length: u64,
+    ) -> Result<(), StoreError> {
         tracing::info!(%file, length, committed, "cutting back an uncommitted spill tail");
         match self {
             Self::Files(files) => files.truncate(file, committed),
@@ -75,6 +81,34 @@ impl Disk {
                 model.truncate(file, committed);
                 Ok(())
             }
+        }
+    }
+
+    /// The generation that was noted last. `None`: none, or it is torn.
+    pub(super) fn noted(&self) -> Result<Option<Generation>, StoreError> {
+        match self {
+            Self::Files(files) => files.noted(),
+            Self::Model(model) => Ok(model.noted()),
+        }
+    }
+
+    /// Notes a generation that is committed: the first one since the start for certain, others when the system
+    /// comes to it.
+    pub(super) fn note(&mut self, generation: &Generation) -> Result<(), StoreError> {
+        match self {
+            Self::Files(files) => files.note(generation),
+            Self::Model(model) => {
+                model.note(generation);
+                Ok(())
+            }
+        }
+    }
+
+    /// The files of jobs that are not known.
+    pub(super) fn orphans(&self, is_known: impl Fn(JobId) -> bool) -> Result<Orphans, StoreError> {
+        match self {
+            Self::Files(files) => files.orphans(is_known),
+            Self::Model(_) => Ok(Orphans::default()),
         }
     }
 
@@ -99,12 +133,11 @@ impl Disk {
         }
     }
 
-    fn lost(&self, file: SpillFile, length: u64, committed: u64) -> StoreError {
-        let path = match self {
+    /// Where the file lies, for people.
+    pub(super) fn path(&self, file: SpillFile) -> PathBuf {
+        match self {
             Self::Files(files) => files.path(file),
             Self::Model(_) => super::model::path(file),
-        };
-        let lost = format!("{length} bytes where {committed} were committed");
-        StoreError::file(path)(std::io::Error::other(lost))
+        }
     }
 }

@@ -5,21 +5,32 @@ use std::path::{Path, PathBuf};
 
 use proto::JobId;
 
-use super::apply::save;
 use super::file::SpillFile;
+use super::job_row::save;
 use super::{Store, StoreError};
 use crate::job::{Expired, Job};
 use crate::keep::Keep;
 
 impl Store {
-    /// A finished job whose rows and rejects are to go at `now_ms`, the oldest first, and why.
-    pub fn too_much(&self, keep: Keep, now_ms: u64) -> Option<(JobId, String)> {
+    /// A finished job whose rows and rejects are to go, the oldest first, and why. Ages are by the store's
+    /// age clock.
+    pub fn too_much(&self, keep: Keep) -> Option<(JobId, String)> {
         let finished = |job: &&Job| job.finished_unix_ms.is_some() && job.kept_bytes() > 0;
         let oldest = self.jobs.values().filter(finished);
-        let oldest = oldest.min_by_key(|job| (job.finished_unix_ms, job.id))?;
+        let oldest = oldest.min_by_key(|job| (job.age_from_ms(), job.id))?;
         let kept_bytes = self.jobs.values().map(Job::kept_bytes).sum();
-        let age_ms = now_ms.saturating_sub(oldest.finished_unix_ms?);
+        let age_ms = self
+            .commits
+            .age
+            .now_ms()
+            .saturating_sub(oldest.age_from_ms()?);
         Some((oldest.id, keep.why_not(age_ms, kept_bytes)?))
+    }
+
+    /// By how much the system's clock has jumped since this was asked last, milliseconds; negative: back.
+    /// `None`: it goes as it should.
+    pub(crate) fn clock_jump_ms(&mut self) -> Option<i64> {
+        self.commits.age.jump_ms(proto::unix_ms())
     }
 
     /// Commits that the job's rows and rejects are gone; where they still lie, for whoever has the
@@ -47,7 +58,7 @@ impl Store {
         });
         let transaction = self.connection.transaction()?;
         save(&transaction, &job)?;
-        transaction.commit()?;
+        self.commits.commit(transaction, &mut self.spill)?;
         self.jobs.insert(id, job);
         let left = SpillFile::all(id).map(|file| self.spill.give_up(file));
         Ok(left.into_iter().flatten().collect())

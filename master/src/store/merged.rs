@@ -120,6 +120,7 @@ mod tests {
         }
         ChunkResult {
             seq,
+            rows: 1500,
             partial: Some(Partial::Profile(profiler.merged().partial())),
             ..Default::default()
         }

@@ -3,14 +3,23 @@
 //!
 //! The one invariant: an effect lives only in the transaction that inserts the unique key
 //! (job, seq). A batch is committed whole or leaves no trace; what was committed has no effect when
-//! it comes again.
+//! it comes again. What does not fit its job is set aside, and what is wrong with one job's own data marks
+//! that job: only a disk or a database that refuses makes the store fail.
 
 mod apply;
+mod chunk_row;
+mod clock;
+mod damage;
 mod dead;
 mod disk;
 mod expire;
 mod file;
+#[cfg(test)]
+mod fixture;
+mod generation;
+mod job_row;
 mod lock;
+mod loss;
 mod merged;
 mod model;
 mod open;
@@ -19,6 +28,8 @@ mod read;
 mod schema;
 mod settle;
 mod spill;
+mod staging;
+mod strays;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -32,13 +43,16 @@ pub use dead::{DeadRow, DeadState};
 pub use disk::Disk;
 pub(crate) use expire::remove;
 pub use file::{Kind, SpillFile};
+pub use loss::kept as losses;
 pub use model::{ModelDisk, Trouble};
 pub use open::Place;
 pub use output::{OutputPlace, Passage};
 pub use read::RejectPage;
 
 use crate::job::Job;
+use generation::Commits;
 use lock::DirectoryLock;
+use settle::Late;
 
 /// The durable state, and a copy of each job in memory.
 #[derive(Debug)]
@@ -48,6 +62,11 @@ pub struct Store {
     jobs: HashMap<JobId, Job>,
     /// The keys of unfinished jobs that came so far; of those of which they were asked for.
     seen: HashMap<JobId, Seen>,
+    /// When jobs are settled that could not be.
+    late: HashMap<JobId, Late>,
+    commits: Commits,
+    /// What was found to be gone, at this start and before; each for a person.
+    losses: Vec<String>,
     /// Whether it outlives the process: else merged state is nowhere but in memory.
     is_durable: bool,
     /// Held as long as the store lives.
@@ -108,6 +127,24 @@ impl StoreError {
         move |source| Self::File { path, source }
     }
 
+    /// The same, where it is about one job's own data; the error itself, where the process or the database
+    /// lacks something, and other jobs would meet with it too. For what reading that data came to.
+    fn of_job(self) -> Result<Self, Self> {
+        use rustix::io::Errno;
+        let lacks = |source: &std::io::Error| {
+            let errno = source.raw_os_error().map(Errno::from_raw_os_error);
+            matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
+        };
+        match self {
+            Self::File { ref source, .. } if lacks(source) => Err(self),
+            Self::File { .. }
+            | Self::Unreadable { .. }
+            | Self::Damaged(_)
+            | Self::Unmergeable(_) => Ok(self),
+            Self::Database(_) | Self::InUse { .. } | Self::Newer { .. } => Err(self),
+        }
+    }
+
     fn unreadable(what: &'static str) -> impl FnOnce(prost::DecodeError) -> Self {
         move |source| Self::Unreadable { what, source }
     }
@@ -117,6 +154,12 @@ impl Store {
     /// The job of that id.
     pub fn job(&self, id: JobId) -> Option<&Job> {
         self.jobs.get(&id)
+    }
+
+    /// What was found to be gone when this store was opened, or before, and is not dealt with yet: each
+    /// for a person.
+    pub fn losses(&self) -> &[String] {
+        &self.losses
     }
 
     /// Every job, in no order.

@@ -8,12 +8,18 @@ use std::path::PathBuf;
 
 use super::StoreError;
 use super::file::SpillFile;
+use super::generation::Generation;
 
 /// The files of one disk.
 #[derive(Debug, Default)]
 pub struct ModelDisk {
     files: BTreeMap<SpillFile, ModelFile>,
     trouble: Option<Trouble>,
+    /// The generations that may be found noted after a crash: the one that was noted for certain, and those
+    /// since. None before the first.
+    noted: Vec<Generation>,
+    /// Whether a generation was noted for certain since the last crash.
+    notes: bool,
     /// Whether the machine died under the operation that failed last.
     died: bool,
 }
@@ -75,6 +81,11 @@ impl ModelDisk {
     pub fn crash(&mut self, mut pick: impl FnMut(u64) -> u64) -> u64 {
         self.trouble = None;
         self.died = false;
+        if !self.noted.is_empty() {
+            let at = pick(self.noted.len() as u64) as usize;
+            self.noted = vec![self.noted.swap_remove(at)];
+        }
+        self.notes = false;
         self.files
             .values_mut()
             .map(|file| u64::from(file.crash(&mut pick)))
@@ -130,6 +141,17 @@ impl ModelDisk {
 
     pub(super) fn remove(&mut self, file: SpillFile) {
         self.files.remove(&file);
+    }
+
+    pub(super) fn noted(&self) -> Option<Generation> {
+        self.noted.last().cloned()
+    }
+
+    pub(super) fn note(&mut self, generation: &Generation) {
+        if !std::mem::replace(&mut self.notes, true) {
+            self.noted.clear();
+        }
+        self.noted.push(generation.clone());
     }
 
     fn next_trouble(&mut self) -> Option<Trouble> {

@@ -4,18 +4,19 @@ use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 
-use prost::Message;
 use proto::JobId;
-use rusqlite::{Connection, Row};
+use rusqlite::Connection;
 
 use super::disk::Disk;
 use super::expire::remove;
 use super::file::SpillFile;
+use super::generation::Commits;
+use super::job_row;
 use super::lock::DirectoryLock;
+use super::loss::{self, Loss};
 use super::schema::migrate;
 use super::spill::Spill;
-use super::{Store, StoreError, merged};
-use crate::job::{Control, Expired, Job, Tally};
+use super::{Store, StoreError};
 
 /// Where a store lives.
 #[derive(Debug, Clone)]
@@ -30,19 +31,20 @@ pub enum Place {
 }
 
 impl Store {
-    /// Opens the store at `place` and recovers it: spill tails that no commit refers to are cut.
+    /// Opens the store at `place` and recovers it: spill tails that no commit refers to are cut, jobs whose
+    /// own data is gone or broken are marked, and commits that are gone are told of.
     ///
     /// # Errors
     ///
-    /// When another master holds it, a newer rowmill wrote it, or the disk refuses.
+    /// When another master holds it, a newer rowmill wrote it, or the disk or the database refuses.
     pub fn open(place: &Place) -> Result<Self, StoreError> {
-        let (connection, spill, lock) = match place {
+        match place {
             Place::Memory { spill } => {
                 let spill = Spill::new(spill.clone(), false)?;
                 let connection = Connection::open_in_memory()?;
-                let mut store = Self::recovered(connection, Disk::Files(spill), None)?;
+                let mut store = Self::recovered(connection, Disk::Files(spill), None, None)?;
                 store.is_durable = false;
-                return Ok(store);
+                Ok(store)
             }
             Place::Directory(directory) => {
                 cli::create_private_dir(directory).map_err(StoreError::file(directory))?;
@@ -52,14 +54,11 @@ impl Store {
                 let connection = Connection::open(&database)?;
                 connection.pragma_update(None, "journal_mode", "WAL")?;
                 connection.pragma_update(None, "synchronous", "FULL")?;
-                (
-                    connection,
-                    Spill::new(directory.join("spill"), true)?,
-                    Some(lock),
-                )
+                let spill = Spill::new(directory.join("spill"), true)?;
+                let directory = Some(directory.clone());
+                Self::recovered(connection, Disk::Files(spill), Some(lock), directory)
             }
-        };
-        Self::recovered(connection, Disk::Files(spill), lock)
+        }
     }
 
     /// Opens the store that is in `connection` and on `disk`, whatever state a crash left them in:
@@ -69,7 +68,7 @@ impl Store {
     ///
     /// As for [`open`](Self::open).
     pub fn open_parts(connection: Connection, disk: Disk) -> Result<Self, StoreError> {
-        Self::recovered(connection, disk, None)
+        Self::recovered(connection, disk, None, None)
     }
 
     /// What outlives the store.
@@ -86,35 +85,84 @@ impl Store {
         mut connection: Connection,
         spill: Disk,
         lock: Option<DirectoryLock>,
+        directory: Option<PathBuf>,
     ) -> Result<Self, StoreError> {
         migrate(&mut connection)?;
+        let (commits, doubted_ms) = Commits::read(&connection)?;
+        if doubted_ms > 0 {
+            let days = doubted_ms / 86_400_000;
+            tracing::warn!(
+                days,
+                "no master ran, or the clock was set: of the time since the last commit --keep counts one day, \
+                 and not these"
+            );
+        }
         let mut store = Self {
+            jobs: job_row::read_all(&connection)?,
             connection,
             spill,
-            jobs: HashMap::new(),
             seen: HashMap::new(),
+            late: HashMap::new(),
+            commits,
+            losses: Vec::new(),
             is_durable: true,
             _lock: lock,
         };
-        store.recover()?;
+        store.recover(directory.as_deref())?;
         Ok(store)
     }
 
-    fn recover(&mut self) -> Result<(), StoreError> {
-        self.jobs = read_jobs(&self.connection)?;
-        for job in self.jobs.values() {
-            if job.expired.is_some() {
-                // The commit that said so may have been the last thing before a crash.
-                for path in SpillFile::all(job.id).map(|file| self.spill.give_up(file)) {
-                    remove(path.as_deref())?;
-                }
+    fn recover(&mut self, directory: Option<&Path>) -> Result<(), StoreError> {
+        let has_lost = self.look_for_loss(directory)?;
+        let jobs: Vec<JobId> = self.jobs.keys().copied().collect();
+        for id in jobs {
+            let expired = self.jobs.get(&id).is_some_and(|job| job.expired.is_some());
+            if !expired {
+                self.recover_files(id, has_lost)?;
                 continue;
             }
-            let (rejects, rows) = (SpillFile::rejects(job.id), SpillFile::rows(job.id));
-            self.spill.cut_back(rejects, job.tally.spilled)?;
-            self.spill.cut_back(rows, job.tally.output_bytes)?;
+            // The commit that said so may have been the last thing before a crash.
+            for path in SpillFile::all(id).map(|file| self.spill.give_up(file)) {
+                if let Err(error) = remove(path.as_deref()) {
+                    tracing::warn!(%error, "a file stays until the next start");
+                }
+            }
         }
-        self.settle_all()
+        self.settle_late(proto::unix_ms());
+        Ok(())
+    }
+
+    /// Whether commits are gone. What is known of it is kept before anything is committed on top.
+    fn look_for_loss(&mut self, directory: Option<&Path>) -> Result<bool, StoreError> {
+        let noted = self.spill.noted()?;
+        let orphans = self.spill.orphans(|id| self.jobs.contains_key(&id))?;
+        let has_jobs = !self.jobs.is_empty();
+        let loss = Loss::look(&self.commits.generation, has_jobs, noted.as_ref(), &orphans);
+        if let Some(loss) = &loss {
+            tracing::error!("{loss}");
+            match directory {
+                Some(directory) => loss::keep(directory, loss)?,
+                None => self.losses.push(loss.to_string()),
+            }
+            // Later commits come behind those that are gone, also in number.
+            let gone_to = noted.as_ref().map_or(0, |noted| noted.number);
+            let number = &mut self.commits.generation.number;
+            *number = gone_to.max(*number);
+            let transaction = self.connection.transaction()?;
+            self.commits.commit(transaction, &mut self.spill)?;
+        } else if orphans.files > 0 {
+            tracing::info!(
+                files = orphans.files,
+                bytes = orphans.bytes,
+                "spill files of jobs that are not known: of batches that were never committed; they are kept"
+            );
+        }
+        if let Some(directory) = directory {
+            self.losses =
+                loss::kept(directory).map_err(StoreError::file(directory.join("lost")))?;
+        }
+        self.spill.note(&self.commits.generation)?;
+        Ok(loss.is_some())
     }
 }
 
@@ -131,74 +179,4 @@ fn make_private(directory: &Path, database: &Path) -> std::io::Result<()> {
         );
     }
     Ok(())
-}
-
-fn read_jobs(connection: &Connection) -> Result<HashMap<JobId, Job>, StoreError> {
-    let mut statement = connection.prepare("SELECT * FROM job")?;
-    let mut rows = statement.query([])?;
-    let mut jobs = HashMap::new();
-    while let Some(row) = rows.next()? {
-        let mut job = read_job(row)?;
-        merged::read(connection, &mut job, row.get("partial")?)?;
-        job.unsettled = unsettled(connection, job.key)?;
-        jobs.insert(job.id, job);
-    }
-    Ok(jobs)
-}
-
-fn read_job(row: &Row<'_>) -> Result<Job, StoreError> {
-    let id: String = row.get("job_id")?;
-    let id = id.parse().map_err(|_| rusqlite::Error::InvalidQuery)?;
-    let key = row.get("key")?;
-    let mut job = Job::new(id, key, count(row, "heard_unix_ms")?);
-    job.finished_unix_ms = row
-        .get::<_, Option<i64>>("finished_unix_ms")?
-        .map(|ms| ms as u64);
-    job.control = Control::of(row.get("control")?);
-    job.frontier = count(row, "frontier")?;
-    job.open = blob(row, "open", "JobOpen")?;
-    job.seal = blob(row, "seal", "JobSeal")?;
-    job.tally = Tally {
-        chunks_done: count(row, "chunks_done")?,
-        chunks_dead: count(row, "chunks_dead")?,
-        rows: count(row, "rows")?,
-        rejects: count(row, "rejects")?,
-        bytes: count(row, "bytes")?,
-        retries: count(row, "retries")?,
-        duplicates: count(row, "duplicates")?,
-        spilled: count(row, "spilled")?,
-        replaced: count(row, "replaced")?,
-        output_rows: count(row, "output_rows")?,
-        output_bytes: count(row, "output_bytes")?,
-    };
-    job.expired = match row.get::<_, Option<i64>>("expired_unix_ms")? {
-        None => None,
-        Some(ms) => Some(Expired {
-            unix_ms: ms as u64,
-            reason: row.get("expired_reason")?,
-        }),
-    };
-    Ok(job)
-}
-
-fn unsettled(connection: &Connection, key: i64) -> Result<u64, rusqlite::Error> {
-    let mut statement =
-        connection.prepare_cached("SELECT count(*) FROM result WHERE job = ? AND settled = 0")?;
-    statement.query_row([key], |row| row.get::<_, i64>(0).map(|count| count as u64))
-}
-
-/// SQLite has no unsigned integers; the same 64 bits go in and come out.
-fn count(row: &Row<'_>, column: &str) -> Result<u64, rusqlite::Error> {
-    row.get::<_, i64>(column).map(|signed| signed as u64)
-}
-
-fn blob<T: Message + Default>(
-    row: &Row<'_>,
-    column: &str,
-    what: &'static str,
-) -> Result<Option<T>, StoreError> {
-    let bytes: Option<Vec<u8>> = row.get(column)?;
-    bytes
-        .map(|bytes| T::decode(&bytes[..]).map_err(StoreError::unreadable(what)))
-        .transpose()
 }

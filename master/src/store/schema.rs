@@ -90,6 +90,21 @@ CREATE INDEX result_unsettled ON result (job, seq) WHERE settled = 0;
 -- Every chunk before this one is settled, or was passed over because it is dead.
 ALTER TABLE job ADD COLUMN frontier INTEGER NOT NULL DEFAULT 0;
 ",
+    "
+-- What of the job is gone or broken, for a person; empty: nothing. When it finished by the store's age
+-- clock; NULL: before there was one.
+ALTER TABLE job ADD COLUMN damage TEXT NOT NULL DEFAULT '';
+ALTER TABLE job ADD COLUMN finished_age_ms INTEGER;
+-- One row: which database this is, how many transactions were committed to it, and the age clock and the
+-- system's clock at the last of them; see the modules `generation` and `clock`.
+CREATE TABLE store (
+  id TEXT NOT NULL,
+  generation INTEGER NOT NULL,
+  age_ms INTEGER NOT NULL,
+  noted_unix_ms INTEGER NOT NULL
+);
+INSERT INTO store VALUES (lower(hex(randomblob(16))), 0, 0, 0);
+",
 ];
 
 /// Brings the database to the newest schema.
@@ -133,6 +148,8 @@ mod tests {
                 "job WHERE output_rows > 0",
                 "result WHERE settled = 0",
                 "job WHERE frontier > 0",
+                "job WHERE damage <> ''",
+                "store WHERE generation > 0",
             ] {
                 let count = format!("SELECT count(*) FROM {table}");
                 let count = connection.query_row(&count, [], |row| row.get(0));

@@ -5,8 +5,12 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use proto::JobId;
+
 use super::StoreError;
 use super::file::SpillFile;
+use super::generation::Generation;
+use super::loss::Orphans;
 
 /// The directory of spill files, and the open ones.
 #[derive(Debug)]
@@ -16,7 +20,12 @@ pub struct Spill {
     /// outlives the process, so nothing waits.
     durable: bool,
     open: HashMap<SpillFile, File>,
+    /// The file of the generation, from the first note on.
+    generation: Option<File>,
 }
+
+/// What the file of the generation is called.
+const GENERATION: &str = "generation";
 
 /// A spill file stays open while its job is busy; the table of open ones is emptied beyond this.
 const OPEN_AT_MOST: usize = 64;
@@ -28,6 +37,7 @@ impl Spill {
             directory,
             durable,
             open: HashMap::new(),
+            generation: None,
         })
     }
 
@@ -109,6 +119,67 @@ impl Spill {
     pub(super) fn give_up(&mut self, file: SpillFile) -> PathBuf {
         self.open.remove(&file);
         self.path(file)
+    }
+
+    /// See [`Disk`](super::disk::Disk::noted).
+    pub(super) fn noted(&self) -> Result<Option<Generation>, StoreError> {
+        let path = self.directory.join(GENERATION);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::file(path)(error)),
+        };
+        match String::from_utf8_lossy(&bytes).parse() {
+            Ok(generation) => Ok(Some(generation)),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), error, "cannot be read, and is written anew");
+                Ok(None)
+            }
+        }
+    }
+
+    /// See [`Disk`](super::disk::Disk::note). In process nothing outlives the process, so nothing is noted.
+    pub(super) fn note(&mut self, generation: &Generation) -> Result<(), StoreError> {
+        if !self.durable {
+            return Ok(());
+        }
+        let path = self.directory.join(GENERATION);
+        let text = generation.to_string();
+        if let Some(file) = &self.generation {
+            return file
+                .write_all_at(text.as_bytes(), 0)
+                .map_err(StoreError::file(path));
+        }
+        let begin = || -> std::io::Result<File> {
+            let file = create(&path, true)?;
+            file.write_all_at(text.as_bytes(), 0)?;
+            file.sync_all()?;
+            Ok(file)
+        };
+        self.generation = Some(begin().map_err(StoreError::file(path.clone()))?);
+        Ok(())
+    }
+
+    /// The files of jobs that are not known.
+    pub(super) fn orphans(&self, is_known: impl Fn(JobId) -> bool) -> Result<Orphans, StoreError> {
+        let failed = || StoreError::file(&self.directory);
+        let mut orphans = Orphans::default();
+        for entry in std::fs::read_dir(&self.directory).map_err(failed())? {
+            let entry = entry.map_err(failed())?;
+            let name = entry.file_name();
+            let Some((id, "rows" | "rejects")) = name.to_str().and_then(|n| n.split_once('.'))
+            else {
+                continue;
+            };
+            if id.parse().is_ok_and(|id| !is_known(id)) {
+                orphans.files += 1;
+                orphans.bytes += entry.metadata().map_or(0, |metadata| metadata.len());
+                orphans.jobs.push(id.to_owned());
+            }
+        }
+        orphans.jobs.sort_unstable();
+        orphans.jobs.dedup();
+        Ok(orphans)
     }
 
     fn file(&mut self, file: SpillFile) -> Result<&File, StoreError> {

@@ -71,6 +71,7 @@ fn state(theme: Theme, chunk: &DeadChunkInfo) -> (String, Tone) {
     let (sign, word, tone) = match chunk.state() {
         DeadState::Replaying => (theme.sign("▸", ">"), "replaying", Tone::Accent),
         DeadState::Dropped => (theme.sign("×", "x"), "dropped", Tone::Faint),
+        DeadState::SetAside => (theme.sign("×", "x"), "set aside", Tone::Faint),
         _ => ("!", "dead", Tone::Bad),
     };
     (format!("{sign} {word}"), tone)

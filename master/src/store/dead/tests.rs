@@ -1,49 +1,27 @@
 //! Dead chunks in the store.
 
-use proto::v1::{ChunkResult, JobSeal, JobState, OperationSpec};
+use proto::v1::JobState;
 
+use super::super::fixture::{opening, result, seal};
 use super::*;
-use crate::arrival::{Arrival, Death};
-use crate::store::Place;
+use crate::arrival::Arrival;
+use crate::store::{Place, fixture};
 
 /// A store with one sealed job of two chunks.
 fn store() -> (tempfile::TempDir, Store, JobId) {
     let dir = tempfile::tempdir().unwrap();
-    let mut store = Store::open(&Place::Directory(dir.path().into())).unwrap();
+    let mut store = fixture::open(&dir);
     let id = JobId::new();
-    let seal = JobSeal {
-        chunks: 2,
-        ..Default::default()
-    };
-    let arrivals = [Arrival::Open(id, Box::default()), Arrival::Seal(id, seal)];
-    store.apply(&arrivals, 1).unwrap();
+    store.apply(&[opening(id), seal(id, 2)], 1).unwrap();
     (dir, store, id)
 }
 
 fn death(id: JobId, seq: u64, is_parked: bool) -> Arrival {
-    let chunk = Chunk {
-        job_id: id.to_string(),
-        seq,
-        operation: Some(OperationSpec::default()),
-        ..Default::default()
-    };
-    let death = Death {
-        chunk,
-        reason: "it hurt".into(),
-        worker_id: "w".into(),
-        attempts: 3,
-        is_parked,
-        stderr: "its last words".to_owned(),
-    };
-    Arrival::Death(id, Box::new(death))
-}
-
-fn result(id: JobId, seq: u64) -> Arrival {
-    let result = ChunkResult {
-        seq,
-        ..Default::default()
-    };
-    Arrival::Result(id, Box::new(result))
+    let mut death = fixture::death(id, seq);
+    if let Arrival::Death(_, death) = &mut death {
+        death.is_parked = is_parked;
+    }
+    death
 }
 
 fn state(store: &Store, id: JobId) -> JobState {

@@ -12,6 +12,8 @@ use super::*;
 use crate::arrival::{Arrival, Death};
 use crate::store::{Place, remove};
 
+const HOUR_MS: u64 = 3_600_000;
+
 fn open(dir: &tempfile::TempDir) -> Store {
     Store::open(&Place::Directory(dir.path().into())).unwrap()
 }
@@ -44,6 +46,7 @@ fn result(id: JobId, seq: u64) -> Arrival {
     let merged = Merged::of_chunk(vec!["n".into(), "what".into()], 1, seq);
     let result = ChunkResult {
         seq,
+        rows: 1,
         partial: Some(Partial::Exec(merged.partial())),
         output: Some(pack(text(seq).into(), seq, Packing::Zstd)),
         rejects: vec![Reject::default()],
@@ -170,7 +173,7 @@ fn what_expired_is_gone_for_good_and_the_result_stays() {
         Some(engine::operation::Merged::Exec(_))
     ));
     assert!(store.rejects(job, (0, 0), 10).unwrap().rejects.is_empty());
-    // What a replay brings is counted, and not kept.
+    // What comes of a chunk after all is counted, and not kept.
     assert!(store.replayed(id, 3).unwrap());
     store.apply(&[result(id, 3)], 7).unwrap();
     let job = store.job(id).unwrap();
@@ -182,27 +185,59 @@ fn what_expired_is_gone_for_good_and_the_result_stays() {
 fn the_oldest_finished_job_goes_first_and_one_that_runs_never() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = open(&dir);
+    store.commits.age.set(HOUR_MS);
     let [running, old, new] = [JobId::new(), JobId::new(), JobId::new()];
     store
         .apply(&[opening(running), result(running, 9)], 1)
         .unwrap();
+    // By the system's clock the newer one is the older one.
+    store.commits.age.set(20 * HOUR_MS);
     store
         .apply(&[opening(new), result(new, 0), seal(new, 1)], 20)
         .unwrap();
+    store.commits.age.set(10 * HOUR_MS);
     store
-        .apply(&[opening(old), result(old, 0), seal(old, 1)], 10)
+        .apply(&[opening(old), result(old, 0), seal(old, 1)], 30)
         .unwrap();
     let keep = |text: &str| text.parse().unwrap();
-    assert_eq!(store.too_much(keep("forever"), 1 << 40), None);
-    assert_eq!(store.too_much(keep("1s,1GB"), 1010), None);
-    let (id, why) = store.too_much(keep("1s"), 1011).unwrap();
-    assert!(id == old && why.contains("1 s"), "{why}");
-    let (id, why) = store.too_much(keep("1d,1B"), 1011).unwrap();
+    store.commits.age.set(1000 * HOUR_MS);
+    assert_eq!(store.too_much(keep("forever")), None);
+    assert_eq!(store.too_much(keep("991h,1GB")), None);
+    let (id, why) = store.too_much(keep("989h")).unwrap();
+    assert!(id == old && why.contains("989 h"), "{why}");
+    let (id, why) = store.too_much(keep("52w,1B")).unwrap();
     assert!(id == old && why.contains("1 B"), "{why}");
     store.expire(old, why, 1011).unwrap();
-    let (id, why) = store.too_much(keep("1B"), 1011).unwrap();
+    let (id, why) = store.too_much(keep("1B")).unwrap();
     assert_eq!(id, new);
     store.expire(new, why, 1011).unwrap();
-    assert_eq!(store.too_much(keep("1s,1B"), 1 << 40), None, "one runs");
+    assert_eq!(store.too_much(keep("1s,1B")), None, "one runs");
     assert!(store.job(running).unwrap().kept_bytes() > 0);
+}
+
+#[test]
+fn no_jump_of_the_systems_clock_expires_a_job_and_none_of_the_time_without_a_master_beyond_a_day() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut store, id) = (open(&dir), JobId::new());
+    // The system's clock says whatever it says: the age is by another.
+    store
+        .apply(&[opening(id), result(id, 0), seal(id, 1)], 1)
+        .unwrap();
+    let month = || "30d".parse().unwrap();
+    assert_eq!(store.too_much(month()), None, "it stood in 1970 then");
+    // As if the last commit were 60 days ago.
+    let (connection, _) = store.parts();
+    let ago_ms = (60 * 24 * HOUR_MS) as i64;
+    connection
+        .execute(
+            "UPDATE store SET noted_unix_ms = noted_unix_ms - ?",
+            [ago_ms],
+        )
+        .unwrap();
+    drop(store);
+    let mut store = open(&dir);
+    assert_eq!(store.too_much(month()), None, "60 days without a master");
+    let now_ms = store.commits.age.now_ms();
+    store.commits.age.set(now_ms + 31 * 24 * HOUR_MS);
+    assert_eq!(store.too_much(month()).unwrap().0, id);
 }

@@ -7,7 +7,8 @@ use engine::operation::{Finished, observe};
 use engine::output::{Sieve, pack, unpack};
 use engine::{Dialect, Limits, Splitter};
 use proto::v1::{
-    Chunk, ChunkResult, JobSeal, OperationSpec, RuleReport, ValidateReport, operation_spec,
+    Chunk, ChunkResult, JobSeal, JobState, OperationSpec, RuleReport, ValidateReport,
+    operation_spec,
 };
 
 use super::*;
@@ -309,4 +310,153 @@ fn a_dead_chunk_is_passed_over_and_settles_when_it_is_done_after_all() {
     assert!(without.rows.iter().all(|row| kept.contains(row)));
     assert_eq!(report.valid, found.rows.len() as u64);
     assert_eq!(report.rows, 200);
+}
+
+/// The result of chunk `seq` of these messages, changed.
+fn changed(arrivals: &[Arrival], seq: u64, change: impl Fn(&mut ChunkResult)) -> Arrival {
+    let of_it = |arrival: &&Arrival| matches!(arrival, Arrival::Result(_, r) if r.seq == seq);
+    let mut arrival = arrivals.iter().find(of_it).unwrap().clone();
+    if let Arrival::Result(_, result) = &mut arrival {
+        change(result);
+    }
+    arrival
+}
+
+fn state(store: &Store, id: JobId) -> JobState {
+    store.job(id).unwrap().state(7, 7)
+}
+
+#[test]
+fn a_result_with_keys_of_another_length_is_dead_and_the_right_one_settles() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = Place::Directory(dir.path().into());
+    let mut store = Store::open(&place).unwrap();
+    for opened_first in [true, false] {
+        let id = JobId::new();
+        let (mut arrivals, _) = arrivals(id, 400);
+        if opened_first {
+            arrivals.reverse();
+        }
+        let forged = changed(&arrivals, 1, |result| {
+            result.keys.as_mut().unwrap().hashes[0].truncate(5);
+        });
+        store.apply(&[forged], 7).unwrap();
+        let dead = store.dead(store.job(id).unwrap(), 9).unwrap();
+        assert!(
+            dead[0].reason.contains("16 bytes a row"),
+            "{}",
+            dead[0].reason
+        );
+        store.apply(&arrivals, 7).unwrap();
+        assert_eq!(state(&store, id), JobState::Done);
+        assert_eq!(found(&store, id).0, right(&HashSet::new()));
+    }
+    drop(store);
+    Store::open(&place).unwrap();
+}
+
+#[test]
+fn keys_that_only_the_opening_shows_to_be_forged_damage_their_job_and_the_others_settle() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = Place::Directory(dir.path().into());
+    let id = JobId::new();
+    let (arrivals, _) = arrivals(id, 400);
+    // Before the opening nobody knows that the schema has two rules.
+    let forged = changed(&arrivals, 1, |result| {
+        result.keys.as_mut().unwrap().hashes.truncate(1);
+    });
+    let mut store = Store::open(&place).unwrap();
+    store.apply(&[forged], 7).unwrap();
+    let applied = store.apply(&arrivals, 7).unwrap();
+    assert_eq!(applied.finished, [id]);
+    for _ in 0..2 {
+        let job = store.job(id).unwrap();
+        assert_eq!((state(&store, id), job.unsettled), (JobState::Damaged, 0));
+        assert!(job.damage.contains("rows of chunk 1"), "{}", job.damage);
+        drop(store);
+        store = Store::open(&place).unwrap();
+    }
+}
+
+#[test]
+fn keys_and_rows_that_cannot_be_read_damage_their_job_and_never_the_master() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = Place::Directory(dir.path().into());
+    let [broken, whole] = [JobId::new(), JobId::new()];
+    let mut store = Store::open(&place).unwrap();
+    let all = [broken, whole].map(|id| arrivals(id, 400).0);
+    for arrivals in &all {
+        // Chunk 0 is missing, so that nothing can be settled yet.
+        store.apply(&arrivals[1..], 7).unwrap();
+    }
+    drop(store);
+    let path = dir.path().join(format!("spill/{broken}.rows"));
+    let length = std::fs::metadata(&path).unwrap().len();
+    std::fs::write(&path, vec![0xff; length as usize]).unwrap();
+    let mut store = Store::open(&place).unwrap();
+    for arrivals in &all {
+        store.apply(&arrivals[..1], 8).unwrap();
+    }
+    assert_eq!(state(&store, broken), JobState::Damaged);
+    assert!(store.job(broken).unwrap().finished_unix_ms.is_some());
+    assert_eq!(state(&store, whole), JobState::Done);
+    assert_eq!(found(&store, whole).0, right(&HashSet::new()));
+}
+
+#[test]
+fn a_full_disk_while_settling_fails_no_commit_and_is_made_up_for() {
+    let connection = rusqlite::Connection::open_in_memory().unwrap();
+    let disk = Disk::Model(crate::store::ModelDisk::default());
+    let mut store = Store::open_parts(connection, disk).unwrap();
+    let id = JobId::new();
+    let (arrivals, _) = arrivals(id, 400);
+    store.apply(&arrivals[1..], 7).unwrap();
+    // The rejects and the rows of the last result are written and synced; those of the settling are not.
+    let trouble = crate::store::Trouble {
+        after: 4,
+        written: 0,
+        dies: false,
+    };
+    let fail = |store: &mut Store, trouble| {
+        if let (_, Disk::Model(disk)) = store.parts() {
+            disk.set_trouble(trouble);
+        }
+    };
+    fail(&mut store, Some(trouble));
+    let applied = store.apply(&arrivals[..1], 7).unwrap();
+    assert_eq!(applied.finished, []);
+    assert!(store.job(id).unwrap().unsettled > 0);
+    assert_eq!(store.settle_late(8), [], "not before its pause is over");
+    store.late.clear();
+    assert_eq!(store.settle_late(8), [id]);
+    assert_eq!(state(&store, id), JobState::Done);
+    assert_eq!(found(&store, id).0, right(&HashSet::new()));
+}
+
+#[test]
+fn a_result_of_an_expired_job_with_keys_leaves_its_chunk_dead() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = Place::Directory(dir.path().into());
+    let id = JobId::new();
+    let (arrivals, chunks) = arrivals(id, 400);
+    let mut store = Store::open(&place).unwrap();
+    store.apply(&arrivals[1..], 7).unwrap();
+    let death = Death {
+        chunk: chunks[0].clone(),
+        reason: "it hurt".into(),
+        worker_id: String::new(),
+        attempts: 3,
+        is_parked: false,
+        stderr: String::new(),
+    };
+    store
+        .apply(&[Arrival::Death(id, Box::new(death))], 8)
+        .unwrap();
+    store.expire(id, "it was old".into(), 9).unwrap();
+    let applied = store.apply(&arrivals[..1], 10).unwrap();
+    assert_eq!(applied.duplicates, 1);
+    drop(store);
+    let store = Store::open(&place).unwrap();
+    assert_eq!(state(&store, id), JobState::DoneWithFailures);
+    assert_eq!(store.job(id).unwrap().unsettled, 0);
 }

@@ -1,0 +1,90 @@
+//! The tables `result` and `dead`: one row for each chunk that is done, or that nobody could do.
+
+use prost::Message;
+use proto::v1::ChunkResult;
+use rusqlite::{OptionalExtension, params};
+
+use super::StoreError;
+use super::apply::Batch;
+use super::dead::DeadState;
+use super::staging::Staged;
+use crate::arrival::Death;
+
+impl Batch<'_> {
+    /// Adds the unique key of a result, and where what is kept of it lies.
+    pub(super) fn insert_result(
+        &self,
+        key: i64,
+        place: u64,
+        result: &ChunkResult,
+        staged: &Staged,
+    ) -> Result<(), StoreError> {
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO result (job, seq, worker_id, attempt, spill_offset, spill_bytes, \
+                 place, rows_offset, rows_bytes, output, keys_bytes, settled) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![
+                key,
+                result.seq as i64,
+                result.worker_id,
+                result.attempt,
+                staged.rejects_offset as i64,
+                staged.rejects_bytes as i64,
+                place as i64,
+                staged.rows_offset as i64,
+                staged.rows_bytes as i64,
+                staged.output.as_ref().map(Message::encode_to_vec),
+                staged.keys_bytes as i64,
+                staged.keys_bytes == 0,
+            ])?;
+        Ok(())
+    }
+
+    pub(super) fn insert_dead(
+        &self,
+        key: i64,
+        death: &Death,
+        state: DeadState,
+    ) -> Result<(), StoreError> {
+        let chunk = &death.chunk;
+        self.transaction
+            .prepare_cached("INSERT OR REPLACE INTO dead VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?
+            .execute(params![
+                key,
+                chunk.seq as i64,
+                death.reason,
+                death.worker_id,
+                death.attempts,
+                chunk.first_line as i64,
+                chunk.rows as i64,
+                self.now_ms as i64,
+                chunk.encode_to_vec(),
+                state as i64,
+                death.stderr,
+            ])?;
+        Ok(())
+    }
+
+    /// Where the chunk stands among the dead; absent where it is not there.
+    pub(super) fn dead_state(&self, key: i64, seq: u64) -> Result<Option<DeadState>, StoreError> {
+        let mut statement = self
+            .transaction
+            .prepare_cached("SELECT state FROM dead WHERE job = ? AND seq = ?")?;
+        let state = statement
+            .query_row(params![key, seq as i64], |row| {
+                row.get(0).map(DeadState::of)
+            })
+            .optional()?;
+        Ok(state)
+    }
+
+    /// Whether the result of that chunk was committed, or is in this batch.
+    pub(super) fn is_known(&self, key: i64, seq: u64) -> Result<bool, StoreError> {
+        let mut statement = self
+            .transaction
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM result WHERE job = ? AND seq = ?)")?;
+        Ok(statement.query_row(params![key, seq as i64], |row| row.get(0))?)
+    }
+}

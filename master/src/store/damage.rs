@@ -1,0 +1,152 @@
+//! A job whose own files are gone or broken: it is marked, its references are cut back to what is there, and
+//! it goes on with that. Other jobs do not notice.
+
+use proto::JobId;
+
+use super::file::{Kind, SpillFile};
+use super::job_row::{save, unsettled};
+use super::strays::rows_of;
+use super::{Store, StoreError};
+use crate::job::Job;
+
+impl Store {
+    /// Makes a job's files and its committed lengths agree again after a crash. A tail that no commit refers to is
+    /// cut off the file; where commits are gone (`keeps_tails`) it may be theirs, and stays where it is. A
+    /// file that is shorter than what was committed has lost something: the job is damaged.
+    pub(super) fn recover_files(&mut self, id: JobId, keeps_tails: bool) -> Result<(), StoreError> {
+        for file in SpillFile::all(id) {
+            let Some(committed) = self.jobs.get(&id).map(|job| committed(job, file.kind)) else {
+                continue;
+            };
+            let length = match self.spill.length(file) {
+                Ok(length) => length,
+                Err(error) => {
+                    self.mark_damaged(id, &error.of_job()?.to_string())?;
+                    continue;
+                }
+            };
+            if length < committed {
+                self.cut_references(file, length, committed)?;
+            } else if length > committed && keeps_tails {
+                self.pass_tail(file, length)?;
+            } else if length > committed {
+                // Whatever is left there is written over.
+                if let Err(error) = self.spill.cut_back(file, committed, length) {
+                    tracing::warn!(%error, "an uncommitted spill tail stays");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Marks a job, for good.
+    pub(super) fn mark_damaged(&mut self, id: JobId, reason: &str) -> Result<(), StoreError> {
+        self.change(id, |job, _| {
+            job.damaged(reason);
+            Ok(())
+        })
+    }
+
+    /// What is committed from now on comes behind what lies in the file.
+    fn pass_tail(&mut self, file: SpillFile, length: u64) -> Result<(), StoreError> {
+        self.change(file.job, |job, _| {
+            set_committed(job, file.kind, length);
+            Ok(())
+        })
+    }
+
+    /// Nothing refers any more to what is not in the file.
+    fn cut_references(
+        &mut self,
+        file: SpillFile,
+        length: u64,
+        committed: u64,
+    ) -> Result<(), StoreError> {
+        let path = self.spill.path(file).display().to_string();
+        self.change(file.job, |job, transaction| {
+            let at = (job.key, length as i64);
+            let (chunks, what) = match file.kind {
+                Kind::Rejects => {
+                    let own = transaction.execute(
+                        "UPDATE result SET spill_bytes = 0 \
+                         WHERE job = ? AND spill_bytes > 0 AND spill_offset + spill_bytes > ?",
+                        at,
+                    )?;
+                    let again = transaction.execute(
+                        "UPDATE result SET again_bytes = 0 \
+                         WHERE job = ? AND again_bytes > 0 AND again_offset + again_bytes > ?",
+                        at,
+                    )?;
+                    (own.max(again), "bad records")
+                }
+                Kind::Rows => {
+                    let keys = transaction.execute(
+                        "UPDATE result SET keys_bytes = 0, settled = 1 \
+                         WHERE job = ? AND keys_bytes > 0 \
+                         AND rows_offset + rows_bytes + keys_bytes > ?",
+                        at,
+                    )?;
+                    let mut statement = transaction.prepare(
+                        "SELECT output, left_out FROM result \
+                         WHERE job = ? AND rows_bytes > 0 AND rows_offset + rows_bytes > ?",
+                    )?;
+                    let mut rows = statement.query(at)?;
+                    let mut gone = 0;
+                    while let Some(row) = rows.next()? {
+                        gone += rows_of(row.get(0)?, row.get(1)?);
+                    }
+                    job.tally.output_rows = job.tally.output_rows.saturating_sub(gone);
+                    let rows = transaction.execute(
+                        "UPDATE result SET rows_bytes = 0, output = NULL, left_out = NULL \
+                         WHERE job = ? AND rows_bytes > 0 AND rows_offset + rows_bytes > ?",
+                        at,
+                    )?;
+                    job.unsettled = unsettled(transaction, job.key)?;
+                    match rows {
+                        0 => (keys, "keys, which tell rows that come twice,"),
+                        rows => (rows, "rows"),
+                    }
+                }
+            };
+            set_committed(job, file.kind, length);
+            job.damaged(&format!(
+                "{path} has {length} bytes where {committed} were committed; chunks whose {what} are gone: {chunks}"
+            ));
+            Ok(())
+        })
+    }
+
+    /// Changes one job in a transaction of its own.
+    fn change(
+        &mut self,
+        id: JobId,
+        change: impl FnOnce(&mut Job, &rusqlite::Transaction<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let Some(mut job) = self.jobs.get(&id).cloned() else {
+            return Ok(());
+        };
+        let transaction = self.connection.transaction()?;
+        change(&mut job, &transaction)?;
+        save(&transaction, &job)?;
+        self.commits.commit(transaction, &mut self.spill)?;
+        self.jobs.insert(id, job);
+        Ok(())
+    }
+}
+
+fn committed(job: &Job, kind: Kind) -> u64 {
+    match kind {
+        Kind::Rejects => job.tally.spilled,
+        Kind::Rows => job.tally.output_bytes,
+    }
+}
+
+fn set_committed(job: &mut Job, kind: Kind, length: u64) {
+    match kind {
+        Kind::Rejects => job.tally.spilled = length,
+        Kind::Rows => job.tally.output_bytes = length,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! Jobs whose own data is gone or broken: they are marked, what is left of them is read, and the others do
+//! not notice.
+
+use std::fs;
+
+use proto::v1::JobState;
+
+use super::super::fixture::{lines, open, opening, result, seal};
+use super::*;
+
+fn state(store: &Store, id: JobId) -> JobState {
+    store.job(id).unwrap().state(1, 1)
+}
+
+/// A store with three finished jobs of two chunks.
+fn three() -> (tempfile::TempDir, [JobId; 3]) {
+    let dir = tempfile::tempdir().unwrap();
+    let jobs = [JobId::new(), JobId::new(), JobId::new()];
+    let mut store = open(&dir);
+    for id in jobs {
+        let all = [opening(id), seal(id, 2), result(id, 0), result(id, 1)];
+        store.apply(&all, 1).unwrap();
+    }
+    (dir, jobs)
+}
+
+fn rejects(dir: &tempfile::TempDir, id: JobId) -> std::path::PathBuf {
+    dir.path().join(format!("spill/{id}.rejects"))
+}
+
+#[test]
+fn a_missing_and_a_short_file_make_their_jobs_damaged_and_no_other() {
+    let (dir, [missing, short, whole]) = three();
+    fs::remove_file(rejects(&dir, missing)).unwrap();
+    let path = rejects(&dir, short);
+    let length = fs::metadata(&path).unwrap().len();
+    fs::File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(length - 1)
+        .unwrap();
+    let mut damages = Vec::new();
+    for _ in 0..2 {
+        let store = open(&dir);
+        assert_eq!(state(&store, missing), JobState::Damaged);
+        assert_eq!(state(&store, short), JobState::Damaged);
+        assert_eq!(state(&store, whole), JobState::Done);
+        assert_eq!(lines(&store, missing), [0; 0]);
+        assert_eq!(lines(&store, short), [0]);
+        assert_eq!(lines(&store, whole), [0, 1]);
+        assert_eq!(
+            store.job(short).unwrap().tally.rejects,
+            2,
+            "they were counted"
+        );
+        damages.push(store.job(short).unwrap().damage.clone());
+    }
+    assert!(
+        damages[0].contains("chunks whose bad records are gone: 1"),
+        "{}",
+        damages[0]
+    );
+    assert_eq!(damages[0], damages[1], "it is said once");
+}
+
+#[test]
+fn a_damaged_job_goes_on_with_what_it_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut store, id) = (open(&dir), JobId::new());
+    store
+        .apply(&[opening(id), seal(id, 3), result(id, 0)], 1)
+        .unwrap();
+    drop(store);
+    fs::remove_file(rejects(&dir, id)).unwrap();
+    let mut store = open(&dir);
+    let applied = store.apply(&[result(id, 1), result(id, 2)], 2).unwrap();
+    assert_eq!(applied.finished, [id]);
+    assert_eq!(
+        (state(&store, id), lines(&store, id)),
+        (JobState::Damaged, vec![1, 2])
+    );
+}
+
+#[test]
+fn messages_that_cannot_be_decoded_make_their_job_damaged_and_no_other() {
+    for (column, table) in [("open", "job"), ("seal", "job"), ("partial", "piece")] {
+        let (dir, [broken, others @ ..]) = three();
+        let mut store = open(&dir);
+        let key = store.job(broken).unwrap().key;
+        let which = if table == "job" { "key" } else { "job" };
+        let (connection, _) = store.parts();
+        let sql = format!("UPDATE {table} SET {column} = x'ffff' WHERE {which} = ?");
+        assert!(connection.execute(&sql, [key]).unwrap() > 0);
+        drop(store);
+        let mut store = open(&dir);
+        assert_eq!(state(&store, broken), JobState::Damaged, "{column}");
+        assert_eq!(lines(&store, broken), [0, 1], "{column}");
+        for id in others {
+            assert_eq!(state(&store, id), JobState::Done, "{column}");
+        }
+        // What could not be read is not written over.
+        store
+            .control(broken, crate::job::Control::Paused, 1)
+            .unwrap();
+        let (connection, _) = store.parts();
+        let sql = format!("SELECT count(*) FROM {table} WHERE {column} = x'ffff'");
+        let left: i64 = connection.query_row(&sql, [], |row| row.get(0)).unwrap();
+        assert!(left > 0, "{column}");
+    }
+}

@@ -1,0 +1,128 @@
+//! Which database this is, and how many transactions were committed to it: in the database, and once more
+//! in the file `generation` beside the spill files, so that an older database is known for what it is.
+//!
+//! The invariant: the file never says more than the database has on disk. It is written after the commit
+//! that it tells of, and not synced, so that it costs no wait; a crash can leave it behind, never ahead.
+//! Where it is ahead when a store is opened, commits are gone: the WAL was deleted or cut, or an older copy
+//! was restored. It is created, for certain, before the first spill file, so that spill files without it
+//! beside a new database tell of a database that is gone.
+
+use std::fmt;
+use std::str::FromStr;
+
+use rusqlite::{Connection, Transaction, params};
+
+use super::clock::AgeClock;
+use super::disk::Disk;
+
+/// A database at one of its commits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Generation {
+    /// Made at random with the database.
+    pub(super) id: String,
+    /// Transactions committed.
+    pub(super) number: u64,
+}
+
+/// How far the database is: what every commit counts on.
+#[derive(Debug)]
+pub(super) struct Commits {
+    pub(super) generation: Generation,
+    pub(super) age: AgeClock,
+}
+
+impl Commits {
+    /// Reads the table `store`. Also gives how many milliseconds of the time since the last commit are not
+    /// believed.
+    pub(super) fn read(connection: &Connection) -> Result<(Self, u64), rusqlite::Error> {
+        connection.query_row(
+            "SELECT id, generation, age_ms, noted_unix_ms FROM store",
+            [],
+            |row| {
+                let generation = Generation {
+                    id: row.get(0)?,
+                    number: row.get::<_, i64>(1)? as u64,
+                };
+                let (age_ms, noted_unix_ms): (i64, i64) = (row.get(2)?, row.get(3)?);
+                let (age, doubted_ms) =
+                    AgeClock::resume(age_ms as u64, noted_unix_ms as u64, proto::unix_ms());
+                Ok((Self { generation, age }, doubted_ms))
+            },
+        )
+    }
+
+    /// Commits a transaction: the one way in which the store does.
+    pub(super) fn commit(
+        &mut self,
+        transaction: Transaction<'_>,
+        spill: &mut Disk,
+    ) -> Result<(), rusqlite::Error> {
+        let next = self.generation.number + 1;
+        transaction
+            .prepare_cached("UPDATE store SET generation = ?, age_ms = ?, noted_unix_ms = ?")?
+            .execute(params![
+                next as i64,
+                self.age.now_ms() as i64,
+                proto::unix_ms() as i64
+            ])?;
+        transaction.commit()?;
+        self.generation.number = next;
+        if let Err(error) = spill.note(&self.generation) {
+            // It stays behind, which raises no alarm; it only sees less.
+            tracing::debug!(%error, "the generation is not noted");
+        }
+        Ok(())
+    }
+}
+
+/// As in the file: always as many bytes, so that a later one is written over it in place. The number stands
+/// there twice, so that one that is torn is none.
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, number } = self;
+        writeln!(f, "{id} {number:020} {number:020}")
+    }
+}
+
+impl FromStr for Generation {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const TORN: &str = "it is torn, or none that a master wrote";
+        let words: Vec<&str> = text.split_ascii_whitespace().collect();
+        let [id, number, again] = words[..] else {
+            return Err(TORN);
+        };
+        if number != again || id.is_empty() {
+            return Err(TORN);
+        }
+        Ok(Self {
+            id: id.to_owned(),
+            number: number.parse().map_err(|_| TORN)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_reads_back_and_a_torn_one_is_none() {
+        let generation = Generation {
+            id: "5f".repeat(16),
+            number: 1234,
+        };
+        let text = generation.to_string();
+        assert_eq!(text.parse(), Ok(generation.clone()));
+        let later = Generation {
+            number: u64::MAX,
+            ..generation
+        };
+        assert_eq!(later.to_string().len(), text.len());
+        let torn = later.to_string()[..50].to_owned() + &text[50..];
+        for bad in ["", "x", "x 1", "x 1 2", &torn] {
+            assert!(bad.parse::<Generation>().is_err(), "{bad:?}");
+        }
+    }
+}

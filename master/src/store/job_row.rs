@@ -1,0 +1,172 @@
+//! The table `job`: one row a job, written anew by every transaction that touches it.
+
+use std::collections::HashMap;
+
+use prost::Message;
+use proto::JobId;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use super::{StoreError, merged};
+use crate::job::{Control, Expired, Job, Tally};
+
+/// Adds the row of a job that was never heard of; its key.
+pub(super) fn insert(
+    transaction: &Transaction<'_>,
+    id: JobId,
+    now_ms: u64,
+) -> Result<i64, StoreError> {
+    transaction
+        .prepare_cached("INSERT INTO job (job_id, heard_unix_ms) VALUES (?, ?)")?
+        .execute(params![id.to_string(), now_ms as i64])?;
+    Ok(transaction.last_insert_rowid())
+}
+
+/// Writes all of a job but what was merged. An opening or a seal that could not be read stays as it is.
+pub(super) fn save(transaction: &Transaction<'_>, job: &Job) -> Result<(), StoreError> {
+    let tally = &job.tally;
+    transaction
+        .prepare_cached(
+            "UPDATE job SET finished_unix_ms = ?, finished_age_ms = ?, open = coalesce(?, open), \
+             seal = coalesce(?, seal), chunks_done = ?, chunks_dead = ?, \
+             rows = ?, rejects = ?, bytes = ?, retries = ?, duplicates = ?, \
+             spilled = ?, control = ?, replaced = ?, output_rows = ?, output_bytes = ?, \
+             expired_unix_ms = ?, expired_reason = ?, frontier = ?, damage = ? WHERE key = ?",
+        )?
+        .execute(params![
+            job.finished_unix_ms.map(|ms| ms as i64),
+            job.finished_age_ms.map(|ms| ms as i64),
+            job.open.as_ref().map(Message::encode_to_vec),
+            job.seal.as_ref().map(Message::encode_to_vec),
+            tally.chunks_done as i64,
+            tally.chunks_dead as i64,
+            tally.rows as i64,
+            tally.rejects as i64,
+            tally.bytes as i64,
+            tally.retries as i64,
+            tally.duplicates as i64,
+            tally.spilled as i64,
+            job.control as i64,
+            tally.replaced as i64,
+            tally.output_rows as i64,
+            tally.output_bytes as i64,
+            job.expired.as_ref().map(|expired| expired.unix_ms as i64),
+            job.expired.as_ref().map_or("", |expired| &expired.reason),
+            job.frontier as i64,
+            job.damage,
+            job.key,
+        ])?;
+    Ok(())
+}
+
+/// Every job that the table has. One of which a part cannot be read is damaged, and the rest of it is there.
+pub(super) fn read_all(connection: &Connection) -> Result<HashMap<JobId, Job>, StoreError> {
+    let mut statement = connection.prepare("SELECT * FROM job")?;
+    let mut rows = statement.query([])?;
+    let mut jobs = HashMap::new();
+    while let Some(row) = rows.next()? {
+        let text: String = row.get("job_id")?;
+        let Ok(id) = text.parse() else {
+            tracing::error!(
+                id = text,
+                "the database has a job whose id is none; it is not shown"
+            );
+            continue;
+        };
+        let mut job = read(row, id)?;
+        if let Err(error) = merged::read(connection, &mut job, row.get("partial")?) {
+            job.damaged(&error.of_job()?.to_string());
+        }
+        job.unsettled = unsettled(connection, job.key)?;
+        job.set_aside = set_aside(connection, job.key)?;
+        job.next_place = next_place(connection, &job)?;
+        jobs.insert(id, job);
+    }
+    Ok(jobs)
+}
+
+fn read(row: &Row<'_>, id: JobId) -> Result<Job, StoreError> {
+    let mut job = Job::new(id, row.get("key")?, count(row, "heard_unix_ms")?);
+    job.finished_unix_ms = optional(row, "finished_unix_ms")?;
+    job.finished_age_ms = optional(row, "finished_age_ms")?;
+    job.control = Control::of(row.get("control")?);
+    job.frontier = count(row, "frontier")?;
+    job.damage = row.get("damage")?;
+    job.open = blob(row, "open", "JobOpen", &mut job)?;
+    job.seal = blob(row, "seal", "JobSeal", &mut job)?;
+    job.tally = Tally {
+        chunks_done: count(row, "chunks_done")?,
+        chunks_dead: count(row, "chunks_dead")?,
+        rows: count(row, "rows")?,
+        rejects: count(row, "rejects")?,
+        bytes: count(row, "bytes")?,
+        retries: count(row, "retries")?,
+        duplicates: count(row, "duplicates")?,
+        spilled: count(row, "spilled")?,
+        replaced: count(row, "replaced")?,
+        output_rows: count(row, "output_rows")?,
+        output_bytes: count(row, "output_bytes")?,
+    };
+    job.expired = match optional(row, "expired_unix_ms")? {
+        None => None,
+        Some(unix_ms) => Some(Expired {
+            unix_ms,
+            reason: row.get("expired_reason")?,
+        }),
+    };
+    Ok(job)
+}
+
+/// Results of the job that are not settled.
+pub(super) fn unsettled(connection: &Connection, key: i64) -> Result<u64, rusqlite::Error> {
+    let mut statement =
+        connection.prepare_cached("SELECT count(*) FROM result WHERE job = ? AND settled = 0")?;
+    statement.query_row([key], |row| row.get::<_, i64>(0).map(|count| count as u64))
+}
+
+fn set_aside(connection: &Connection, key: i64) -> Result<u64, rusqlite::Error> {
+    let mut statement =
+        connection.prepare_cached("SELECT count(*) FROM dead WHERE job = ? AND state = 4")?;
+    statement.query_row([key], |row| row.get::<_, i64>(0).map(|count| count as u64))
+}
+
+/// The place of the next result: behind all that have one, also where some of them were left out.
+fn next_place(connection: &Connection, job: &Job) -> Result<u64, rusqlite::Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT place FROM result WHERE job = ? AND output IS NOT NULL \
+         ORDER BY place DESC LIMIT 1",
+    )?;
+    let last: Option<i64> = statement
+        .query_row([job.key], |row| row.get(0))
+        .optional()?;
+    let next = last.map_or(0, |last| last as u64 + 1);
+    Ok(next.max(job.tally.chunks_done))
+}
+
+/// SQLite has no unsigned integers; the same 64 bits go in and come out.
+fn count(row: &Row<'_>, column: &str) -> Result<u64, rusqlite::Error> {
+    row.get::<_, i64>(column).map(|signed| signed as u64)
+}
+
+fn optional(row: &Row<'_>, column: &str) -> Result<Option<u64>, rusqlite::Error> {
+    let signed: Option<i64> = row.get(column)?;
+    Ok(signed.map(|signed| signed as u64))
+}
+
+fn blob<T: Message + Default>(
+    row: &Row<'_>,
+    column: &str,
+    what: &'static str,
+    job: &mut Job,
+) -> Result<Option<T>, StoreError> {
+    let bytes: Option<Vec<u8>> = row.get(column)?;
+    let Some(bytes) = bytes else {
+        return Ok(None);
+    };
+    match T::decode(&bytes[..]) {
+        Ok(message) => Ok(Some(message)),
+        Err(error) => {
+            job.damaged(&StoreError::unreadable(what)(error).to_string());
+            Ok(None)
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Whether commits are gone: looked at when a store is opened, before anything of it is changed, and kept in
+//! the file `lost` of the data directory until somebody removes it.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::StoreError;
+use super::generation::Generation;
+
+/// The most that is read of the file of losses.
+const LONGEST: u64 = 64 << 10;
+/// So many jobs are named.
+const NAMED: usize = 5;
+
+/// What is gone, for a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Loss {
+    what: What,
+    /// Spill files of jobs that the database does not have, and their bytes.
+    orphans: Orphans,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum What {
+    /// There is no database, or one that nothing was committed to.
+    Missing,
+    /// It is another one.
+    Other,
+    /// It has fewer commits than were made.
+    Older { commits: u64, gone: u64 },
+}
+
+/// Spill files that no job of the database has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Orphans {
+    pub(super) files: u64,
+    pub(super) bytes: u64,
+    /// Whose they are, each once, in order.
+    pub(super) jobs: Vec<String>,
+}
+
+impl Loss {
+    /// Holds the database against what is noted beside the spill files.
+    pub(super) fn look(
+        database: &Generation,
+        has_jobs: bool,
+        noted: Option<&Generation>,
+        orphans: &Orphans,
+    ) -> Option<Self> {
+        let is_new = database.number == 0 && !has_jobs;
+        let what = match noted {
+            Some(noted) if noted.id != database.id && is_new => What::Missing,
+            Some(noted) if noted.id != database.id => What::Other,
+            Some(noted) if noted.number > database.number => What::Older {
+                commits: noted.number,
+                gone: noted.number - database.number,
+            },
+            Some(_) => return None,
+            // The note is made before the first spill file.
+            None if is_new && orphans.files > 0 => What::Missing,
+            None => return None,
+        };
+        let orphans = orphans.clone();
+        Some(Self { what, orphans })
+    }
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.what {
+            What::Missing => write!(
+                f,
+                "the database rowmill.sqlite is missing beside files of rows and bad records; the master began \
+                 with a new one"
+            ),
+            What::Other => write!(
+                f,
+                "the database rowmill.sqlite is another one than the files of rows and bad records are of"
+            ),
+            What::Older { commits, gone } => write!(
+                f,
+                "the last {gone} of {commits} commits are gone: rowmill.sqlite-wal was deleted or cut, or an \
+                 older copy of rowmill.sqlite was restored"
+            ),
+        }?;
+        write!(f, ". Results and jobs that were only in there are lost")?;
+        let Orphans { files, bytes, jobs } = &self.orphans;
+        if *files > 0 {
+            let named = jobs[..jobs.len().min(NAMED)].join(", ");
+            let more = match jobs.len().saturating_sub(NAMED) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            write!(
+                f,
+                "; {files} files in spill/ ({bytes} bytes) belong to jobs that are not known any more, and are \
+                 kept: {named}{more}"
+            )?;
+        }
+        write!(
+            f,
+            ". Stop the master and put the newest rowmill.sqlite and rowmill.sqlite-wal back, or publish those \
+             jobs again; then remove the file `lost`"
+        )
+    }
+}
+
+/// Adds a loss to the file of them, for certain.
+pub(super) fn keep(directory: &Path, loss: &Loss) -> Result<(), StoreError> {
+    let path = file(directory);
+    let add = || -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        options.append(true).create(true);
+        let mut file = cli::open_private(&path, &mut options)?;
+        writeln!(file, "{loss}")?;
+        file.sync_all()?;
+        File::open(directory)?.sync_all()
+    };
+    add().map_err(StoreError::file(&path))
+}
+
+/// The losses that nobody has removed from a master's data directory, the oldest first.
+///
+/// # Errors
+///
+/// When the file of them cannot be read.
+pub fn kept(directory: &Path) -> io::Result<Vec<String>> {
+    let file = match File::open(file(directory)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = Vec::new();
+    io::Read::read_to_end(&mut io::Read::take(file, LONGEST), &mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
+fn file(directory: &Path) -> PathBuf {
+    directory.join("lost")
+}
+
+#[cfg(test)]
+mod tests;
