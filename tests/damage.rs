@@ -1,0 +1,349 @@
+//! What a message, a user or a disk does to a master's own data: the master goes on, and says what is wrong
+//! and with which job.
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use broker::{Confirm, Queue, Route};
+use proto::v1::chunk_result::Partial;
+use proto::v1::{
+    ChunkResult, DeadChunk, Job, JobState, ListDeadRequest, Output as Rows, RowKeys,
+    ValidatePartial,
+};
+use proto::{Envelope, JobId, Payload};
+use support::{Process, Stage, finished, job_when, published, stderr};
+
+const SCHEMA: &str =
+    r#"{"fields": [{"name": "id", "type": "integer", "constraints": {"unique": true}}]}"#;
+
+/// Publishes numbers in chunks of at most `chunk_bytes`, to be held against the schema or profiled.
+fn publish(stage: &Stage, name: &str, rows: u64, chunk_bytes: &str, validate: bool) -> String {
+    let numbers: Vec<String> = (0..rows).map(|n| format!("{}\n", 100 + n)).collect();
+    let input = stage.file(name, format!("id\n{}", numbers.concat()).as_bytes());
+    let schema = stage.file("schema.json", SCHEMA.as_bytes());
+    let mut command = stage.command(&["publish", "--chunk-bytes", chunk_bytes]);
+    if validate {
+        command.arg("--schema").arg(schema);
+    }
+    published(command.arg(input))
+}
+
+/// Sends messages as somebody with the permissions of a publisher.
+async fn send(stage: &Stage, route: Route, payloads: Vec<(JobId, u64, Payload)>) {
+    let session = stage.broker().connect("forger").await.unwrap();
+    for (job, seq, payload) in payloads {
+        let envelope = Envelope::new(job.chunk(seq), job, payload);
+        let confirm = session.publish(route, &envelope).await.unwrap();
+        assert_eq!(confirm, Confirm::Acked);
+    }
+    session.close().await;
+}
+
+/// Takes a task as a worker does, and gives up on it.
+async fn give_up_on_one(stage: &Stage) -> u64 {
+    let session = stage.broker().connect("worker").await.unwrap();
+    let mut tasks = session.consume(Queue::Tasks, 1).await.unwrap();
+    let delivery = tasks.next().await.unwrap();
+    let envelope = delivery.message.unwrap();
+    let Payload::Chunk(chunk) = envelope.payload.as_ref() else {
+        panic!("it is no chunk");
+    };
+    let dead = DeadChunk {
+        chunk: Some(chunk.clone()),
+        reason: "it hurt".into(),
+        attempts: 3,
+        ..DeadChunk::default()
+    };
+    let (job, seq) = (chunk.job_id.parse().unwrap(), chunk.seq);
+    send(stage, Route::Dead, vec![(job, seq, Payload::Dead(dead))]).await;
+    delivery.receipt.ack().await.unwrap();
+    session.close().await;
+    seq
+}
+
+/// A result of one valid row, with so many bytes of its key.
+fn keyed(job_id: &str, seq: u64, key_bytes: usize) -> ChunkResult {
+    ChunkResult {
+        job_id: job_id.to_owned(),
+        seq,
+        attempt: 1,
+        rows: 1,
+        partial: Some(Partial::Validate(ValidatePartial {
+            rows: 1,
+            valid: 1,
+            broken: vec![0; 2],
+            again: 0,
+        })),
+        output: Some(Rows {
+            body: "1\n".into(),
+            rows: 1,
+            ..Rows::default()
+        }),
+        keys: Some(RowKeys {
+            hashes: vec![vec![7; key_bytes]],
+            places: vec![0, 2, 0],
+            ..RowKeys::default()
+        }),
+        ..ChunkResult::default()
+    }
+}
+
+fn run(stage: &Stage, args: &[&str]) -> Output {
+    stage.command(args).output().unwrap()
+}
+
+fn data(stage: &Stage) -> PathBuf {
+    stage.dir.path().join("master")
+}
+
+fn spill(stage: &Stage, job_id: &str, kind: &str) -> PathBuf {
+    data(stage).join(format!("spill/{job_id}.{kind}"))
+}
+
+async fn job(stage: &Stage, job_id: &str) -> Job {
+    let mut client = stage.client().await;
+    job_when(&mut client, job_id, |_| true).await.job.unwrap()
+}
+
+fn master(stage: &Stage) -> Process {
+    let master = stage.master_with(&[]);
+    master.wait_for("connected");
+    master
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_of_an_expired_job_is_refused_and_the_master_goes_on() {
+    let stage = Stage::new();
+    let mut keeping = stage.master_with(&["--keep", "1B"]);
+    keeping.wait_for("connected");
+    let job_id = publish(&stage, "in.csv", 30, "40", true);
+    let seq = give_up_on_one(&stage).await;
+    let _worker = stage.worker();
+    let mut client = stage.client().await;
+    let done = finished(&mut client, &job_id).await.job.unwrap();
+    assert_eq!(done.state(), JobState::DoneWithFailures);
+    job_when(&mut client, &job_id, |response| {
+        let job = response.job.as_ref();
+        job.is_some_and(|job| job.expired_unix_ms.is_some())
+            && !spill(&stage, &job_id, "rows").exists()
+    })
+    .await;
+    let replay = run(
+        &stage,
+        &[
+            "dead",
+            "--master",
+            &format!("http://{}", stage.address()),
+            "replay",
+            &job_id,
+        ],
+    );
+    assert_ne!(replay.status.code(), Some(0));
+    let said = stderr(&replay);
+    assert!(
+        said.contains("were removed") && said.contains("--keep"),
+        "{said}"
+    );
+
+    // Somebody sends it to the workers all the same: it stays dead, and the master goes on, also anew.
+    let late = keyed(&job_id, seq, 16);
+    let id: JobId = job_id.parse().unwrap();
+    send(
+        &stage,
+        Route::Results,
+        vec![(id, seq, Payload::Result(late))],
+    )
+    .await;
+    let other = publish(&stage, "other.csv", 30, "40", true);
+    finished(&mut client, &other).await;
+    keeping.kill();
+    let _master = master(&stage);
+    assert_eq!(
+        job(&stage, &job_id).await.state(),
+        JobState::DoneWithFailures
+    );
+    stage.erase().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forged_results_are_set_aside_and_neither_stop_the_master_nor_finish_a_job() {
+    let stage = Stage::new();
+    let mut first = stage.master();
+    let validated = publish(&stage, "keys.csv", 30, "40", true);
+    let sixty = publish(&stage, "sixty.csv", 240, "16", false);
+    let total = job(&stage, &sixty).await.chunks_total.unwrap();
+    assert_eq!(total, 60);
+    let [validated_id, sixty_id]: [JobId; 2] = [&validated, &sixty].map(|id| id.parse().unwrap());
+    // Keys that are not 16 bytes a row.
+    let forged = keyed(&validated, 0, 5);
+    let mut payloads = vec![(validated_id, 0, Payload::Result(forged))];
+    for seq in total..2 * total {
+        let bare = ChunkResult {
+            job_id: sixty.clone(),
+            seq,
+            ..ChunkResult::default()
+        };
+        payloads.push((sixty_id, seq, Payload::Result(bare)));
+    }
+    send(&stage, Route::Results, payloads).await;
+    let mut client = stage.client().await;
+    let deadline = std::time::Instant::now() + support::PATIENCE;
+    loop {
+        let request = ListDeadRequest {
+            page_size: 1000,
+            ..ListDeadRequest::default()
+        };
+        let listed = client.list_dead(request).await.unwrap().into_inner().dead;
+        if listed.len() == 61 {
+            assert!(listed.iter().all(|dead| !dead.reason.is_empty()));
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "{listed:#?}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let forged = job(&stage, &sixty).await;
+    assert_eq!((forged.state(), forged.chunks_done), (JobState::Running, 0));
+    let list = run(&stage, &["dead", "list", &validated]);
+    let said = String::from_utf8(list.stdout).unwrap();
+    assert!(said.contains("16 bytes a row"), "{said}");
+
+    first.kill();
+    let _master = master(&stage);
+    let _worker = stage.worker();
+    let mut client = stage.client().await;
+    for (id, rows) in [(&validated, 30), (&sixty, 240)] {
+        let is_done = |response: &proto::v1::GetJobResponse| {
+            response
+                .job
+                .as_ref()
+                .is_some_and(|job| job.state() == JobState::Done)
+        };
+        let done = job_when(&mut client, id, is_done).await.job.unwrap();
+        assert_eq!((done.rows, done.chunks_dead), (rows, 0));
+    }
+    stage.erase().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_spill_file_is_gone_is_damaged_and_all_others_are_there() {
+    let stage = Stage::new();
+    let mut first = stage.master();
+    let _worker = stage.worker();
+    let jobs = ["missing", "short", "whole"].map(|name| publish(&stage, name, 30, "40", true));
+    let mut client = stage.client().await;
+    for job_id in &jobs {
+        assert_eq!(
+            finished(&mut client, job_id).await.job.unwrap().state(),
+            JobState::Done
+        );
+    }
+    first.kill();
+    let [missing, short, whole] = &jobs;
+    fs::remove_file(spill(&stage, missing, "rows")).unwrap();
+    let path = spill(&stage, short, "rows");
+    let length = fs::metadata(&path).unwrap().len();
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    file.set_len(length / 2).unwrap();
+
+    let _master = master(&stage);
+    for (job_id, state) in [
+        (missing, JobState::Damaged),
+        (short, JobState::Damaged),
+        (whole, JobState::Done),
+    ] {
+        let job = job(&stage, job_id).await;
+        assert_eq!((job.state(), job.rows), (state, 30));
+        let show = run(&stage, &["wait", job_id]);
+        let code = if state == JobState::Done { 0 } else { 3 };
+        assert_eq!(show.status.code(), Some(code), "{}", stderr(&show));
+        assert_eq!(
+            stderr(&show).contains("DAMAGED"),
+            code == 3,
+            "{}",
+            stderr(&show)
+        );
+    }
+    let rows = |job_id: &str| {
+        let rows = run(&stage, &["rows", job_id]);
+        (
+            rows.stdout.len(),
+            rows.status.code().unwrap(),
+            stderr(&rows),
+        )
+    };
+    let (all, code, _) = rows(whole);
+    assert_eq!(code, 0);
+    let (some, code, said) = rows(short);
+    assert!(
+        some > 3 && some < all && code == 3,
+        "{some} of {all}, {said}"
+    );
+    assert!(said.contains("damaged"), "{said}");
+    assert_eq!(rows(missing).0, 3, "the header alone");
+    stage.erase().await;
+}
+
+/// Copies a database as it lies there.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for name in ["rowmill.sqlite", "rowmill.sqlite-wal"] {
+        match fs::copy(from.join(name), to.join(name)) {
+            Ok(_) => {}
+            // A database that was closed has none.
+            Err(_) => drop(fs::remove_file(to.join(name))),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_wal_and_an_older_copy_are_told_by_the_master_and_by_doctor() {
+    let stage = Stage::new();
+    let older = stage.dir.path().join("older");
+    let mut first = stage.master();
+    let _worker = stage.worker();
+    let mut client = stage.client().await;
+    let early = publish(&stage, "early", 30, "40", true);
+    finished(&mut client, &early).await;
+    first.kill();
+    copy(&data(&stage), &older);
+    let mut second = master(&stage);
+    let mut client = stage.client().await;
+    let late = publish(&stage, "late", 30, "40", true);
+    finished(&mut client, &late).await;
+    second.kill();
+
+    let directory = data(&stage);
+    let doctor = |more: &[&str]| {
+        let args = [&["doctor", "--data", directory.to_str().unwrap()], more].concat();
+        String::from_utf8(run(&stage, &args).stdout).unwrap()
+    };
+    let wal = directory.join("rowmill.sqlite-wal");
+    let length = fs::metadata(&wal).unwrap().len();
+    let file = fs::File::options().write(true).open(&wal).unwrap();
+    file.set_len(length / 2).unwrap();
+    let mut third = stage.master_with(&[]);
+    third.wait_for("commits are gone");
+    third.wait_for("connected");
+    assert!(doctor(&[]).contains("commits are gone"));
+    third.kill();
+    assert!(doctor(&["--no-master"]).contains("commits are gone"));
+    fs::remove_file(directory.join("lost")).unwrap();
+
+    copy(&older, &directory);
+    let kept = fs::metadata(spill(&stage, &late, "rows")).unwrap().len();
+    let fourth = stage.master_with(&[]);
+    let told = fourth.wait_for("commits are gone");
+    assert!(told.contains(&late), "{told}");
+    fourth.wait_for("connected");
+    assert_eq!(
+        fs::metadata(spill(&stage, &late, "rows")).unwrap().len(),
+        kept
+    );
+    assert_eq!(job(&stage, &early).await.state(), JobState::Done);
+    stage.erase().await;
+}
