@@ -13,6 +13,7 @@ use tui::{format, text};
 
 use crate::output::{Align, Table, json_line, width};
 use crate::server::refused;
+use crate::unreadable;
 
 /// Look at chunks that failed every attempt, and replay or drop them
 #[derive(Debug, clap::Args)]
@@ -31,18 +32,18 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// List dead chunks, of one job or of all
+    /// List dead chunks, of one job or of all; of all, also messages that could not be used
     List {
         /// The job's id, or the beginning of it [default: every job]
         #[arg(value_name = "JOB", add = crate::complete::jobs())]
         job: Option<String>,
     },
-    /// Show one dead chunk with its first rows
+    /// Show one dead chunk with its first rows, or a message that could not be used
     Show {
-        /// The job's id, or the beginning of it
+        /// The job's id, or the beginning of it; or the word `message`
         #[arg(value_name = "JOB", add = crate::complete::jobs())]
         job: String,
-        /// Which chunk, as `dead list` counts them
+        /// Which chunk, or which message, as `dead list` counts them
         #[arg(value_name = "SEQ")]
         seq: u64,
     },
@@ -66,6 +67,8 @@ enum Verb {
     },
 }
 
+/// What stands for a job before the number of a message; no id begins so.
+const MESSAGE: &str = "message";
 /// Rows of a body that are shown.
 const ROWS_SHOWN: usize = 10;
 const COLUMNS: [(&str, Align); 8] = [
@@ -112,6 +115,9 @@ impl Args {
         let mut client = self.master.connect().await?;
         match self.verb {
             Verb::List { job } => list(client, job.unwrap_or_default(), self.json).await,
+            Verb::Show { job, seq } if job == MESSAGE => {
+                unreadable::show(&mut client, seq, self.json).await
+            }
             Verb::Show { job, seq } => {
                 let request = GetDeadRequest { job_id: job, seq };
                 let shown = client.get_dead(request).await;
@@ -176,6 +182,9 @@ async fn list(mut client: access::Client, job_id: String, json: bool) -> Result<
         eprintln!("rowmill: no dead chunks");
     } else if !json {
         table.write(&mut out, width()).or_unwritable(STDOUT)?;
+    }
+    if job_id.is_empty() {
+        unreadable::list(&mut client, &mut out, json).await?;
     }
     out.flush().or_unwritable(STDOUT)?;
     Ok(Exit::Ok)

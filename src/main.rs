@@ -24,6 +24,7 @@ mod show;
 mod sniff;
 mod spreadsheet;
 mod token;
+mod unreadable;
 mod wait;
 mod workers;
 

@@ -63,9 +63,17 @@ struct WorkerJson {
 impl Args {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
         let mut client = self.master.connect().await?;
-        let answer = client.list_workers(ListWorkersRequest::default()).await;
-        let answer = answer.map_err(|status| refused(&status))?;
-        let workers = answer.into_inner().workers;
+        let mut workers = Vec::new();
+        let mut page_token = String::new();
+        loop {
+            let answer = client.list_workers(ListWorkersRequest { page_token }).await;
+            let page = answer.map_err(|status| refused(&status))?.into_inner();
+            workers.extend(page.workers);
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                break;
+            }
+        }
         let mut out = std::io::stdout().lock();
         if self.json {
             for worker in workers {

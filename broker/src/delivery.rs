@@ -36,6 +36,12 @@ pub struct Unreadable {
     pub message_id: String,
     /// The AMQP `type`; empty where it had none.
     pub kind: String,
+    /// The AMQP properties of these names; empty where it had none.
+    pub content_type: String,
+    /// The job's id, of a message of ours.
+    pub correlation_id: String,
+    /// What its sender calls itself.
+    pub app_id: String,
     /// The body as it came.
     pub bytes: Bytes,
 }

@@ -98,6 +98,13 @@ impl Queue {
     }
 }
 
+impl std::fmt::Display for Queue {
+    /// The last part of its name.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.word())
+    }
+}
+
 impl Route {
     /// To the workers of `lane`, or to those that serve none.
     pub fn tasks(lane: Option<Lane>) -> Self {

@@ -89,7 +89,7 @@ impl Lone {
         let lane = came.lane.map_or_else(String::new, |lane| lane.to_string());
         let opened_unix_ms = match came.made_unix_ms {
             0 => came.now_unix_ms,
-            made => made,
+            made => made.min(came.now_unix_ms),
         };
         let name = name(csv, &came.message_id);
         let operation = operation(csv);

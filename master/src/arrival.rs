@@ -86,7 +86,7 @@ impl Arrival {
         let envelope = delivery
             .message
             .as_ref()
-            .map_err(|error| ArrivalError::Foreign(error.to_string()))?;
+            .map_err(|unreadable| ArrivalError::Foreign(unreadable.error.to_string()))?;
         match envelope.payload.as_ref() {
             Payload::Csv(csv) => Ok(foreign(envelope, csv, delivery.death.as_ref()).await),
             _ => Self::read_message(envelope, delivery.death.as_ref()).map(|arrival| vec![arrival]),

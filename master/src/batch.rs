@@ -3,7 +3,8 @@
 //!
 //! Its invariant: a receipt comes out only after the commit of everything that came in with it.
 
-use crate::arrival::{Arrival, ArrivalError};
+use crate::arrival::Arrival;
+use crate::unreadable::UnreadableMessage;
 
 /// The most messages of one commit. Twice as many are in memory at the most, and results may have
 /// rows in them, megabytes of them each; beyond so many, a commit's wait for the disk is shared by
@@ -14,6 +15,7 @@ pub const BATCH: usize = 64;
 #[derive(Debug)]
 pub struct Batch<R> {
     arrivals: Vec<Arrival>,
+    unreadable: Vec<UnreadableMessage>,
     receipts: Vec<R>,
 }
 
@@ -21,18 +23,19 @@ impl<R> Default for Batch<R> {
     fn default() -> Self {
         Self {
             arrivals: Vec::new(),
+            unreadable: Vec::new(),
             receipts: Vec::new(),
         }
     }
 }
 
 impl<R> Batch<R> {
-    /// Takes in what a message says. What can never be read has no effect; kept, it would come back for ever,
-    /// so its receipt is treated like the others.
-    pub fn take(&mut self, read: Result<Vec<Arrival>, ArrivalError>, receipt: R) {
+    /// Takes in what a message says. What can never be used has no effect but that it is kept for people to
+    /// look at; left with the broker it would come back for ever.
+    pub fn take(&mut self, read: Result<Vec<Arrival>, UnreadableMessage>, receipt: R) {
         match read {
             Ok(arrivals) => self.arrivals.extend(arrivals),
-            Err(error) => tracing::warn!(%error, "a message was dropped"),
+            Err(unreadable) => self.unreadable.push(unreadable),
         }
         self.receipts.push(receipt);
     }
@@ -53,12 +56,15 @@ impl<R> Batch<R> {
     /// # Errors
     ///
     /// What `keep` says.
-    pub async fn commit<E, F>(self, keep: impl FnOnce(Vec<Arrival>) -> F) -> Result<Vec<R>, E>
+    pub async fn commit<E, F>(
+        self,
+        keep: impl FnOnce(Vec<Arrival>, Vec<UnreadableMessage>) -> F,
+    ) -> Result<Vec<R>, E>
     where
         F: Future<Output = Result<(), E>>,
     {
-        if !self.arrivals.is_empty() {
-            keep(self.arrivals).await?;
+        if !self.is_empty() {
+            keep(self.arrivals, self.unreadable).await?;
         }
         Ok(self.receipts)
     }

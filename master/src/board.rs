@@ -1,12 +1,13 @@
 //! The live board: what a dashboard shows, derived from the store and from what was heard lately.
 //! Nothing on it is remembered across a restart.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use proto::v1::{self, BrokerStatus, Heartbeat, JobState, MasterStatus};
-use proto::{JobId, Lane};
+use proto::{JobId, Lane, bounds};
 
+use crate::answer::fitting;
 use crate::arrival::Arrival;
 use crate::chunk_map::Chunks;
 use crate::job::Job;
@@ -19,6 +20,12 @@ use crate::workers::Roster;
 /// How many jobs and workers a view lists.
 const JOBS_LISTED: usize = 100;
 const WORKERS_LISTED: usize = 1000;
+/// The workers of a view, in bytes.
+const WORKERS_BYTES: usize = 1 << 20;
+/// The jobs whose latest rows are remembered: 200 kB each at most.
+const JOBS_WITH_ROWS: usize = 64;
+/// The longest text of a job in a list, in bytes.
+const TEXT_BYTES: usize = 1 << 10;
 /// So long after its start, a master that heard no worker knows that there is none.
 const WORKERS_HEARD_AFTER_MS: u64 = 3_000;
 
@@ -33,6 +40,8 @@ pub(crate) struct Board {
     lately: HashMap<JobId, Lately>,
     /// The job that moved last.
     moved: Option<JobId>,
+    /// The jobs whose latest rows are remembered; the one that moved last comes last.
+    with_rows: VecDeque<JobId>,
 }
 
 /// What was heard of one job since this master started.
@@ -52,6 +61,7 @@ impl Board {
             roster: Roster::default(),
             lately: HashMap::new(),
             moved: None,
+            with_rows: VecDeque::new(),
         }
     }
 
@@ -67,9 +77,14 @@ impl Board {
 
     /// Takes a batch that the store has committed.
     pub(crate) fn committed(&mut self, arrivals: &[Arrival], duplicates: u64, now_ms: u64) {
-        self.master.duplicates += duplicates;
+        self.master.duplicates = self.master.duplicates.saturating_add(duplicates);
         for arrival in arrivals {
             let id = arrival.job();
+            if let Arrival::Result(_, result) = arrival
+                && !result.sample.is_empty()
+            {
+                self.make_room_for_rows(id);
+            }
             let lately = self.lately.entry(id).or_default();
             lately.heard_ms = now_ms;
             if let Some((chunks, _)) = &mut lately.chunks {
@@ -82,10 +97,30 @@ impl Board {
         }
     }
 
+    /// Lets go of the rows of the job that moved longest ago, where too many have some.
+    fn make_room_for_rows(&mut self, id: JobId) {
+        if self.with_rows.back() == Some(&id) {
+            return;
+        }
+        self.with_rows.retain(|other| *other != id);
+        self.with_rows.push_back(id);
+        if self.with_rows.len() > JOBS_WITH_ROWS
+            && let Some(oldest) = self.with_rows.pop_front()
+            && let Some(lately) = self.lately.get_mut(&oldest)
+        {
+            lately.latest = Latest::default();
+        }
+    }
+
     /// Notes how far a job has come.
     pub(crate) fn moved(&mut self, job: &Job, now_ms: u64) {
         let lately = self.lately.entry(job.id).or_default();
         lately.rate.note(now_ms, job.tally.rows, job.tally.bytes);
+    }
+
+    /// Takes how many messages were set aside.
+    pub(crate) fn set_unreadable(&mut self, total: u64) {
+        self.master.unreadable = total;
     }
 
     pub(crate) fn master(&self) -> &MasterStatus {
@@ -196,12 +231,12 @@ impl Board {
         let open = job.open.as_ref();
         v1::Job {
             job_id: job.id.to_string(),
-            name: open.map_or_else(String::new, |open| open.name.clone()),
+            name: open.map_or_else(String::new, |open| listed(&open.name)),
             operation: open
                 .map_or("", |o| engine::operation::name(o.operation.as_ref()))
                 .into(),
             state: state.into(),
-            publisher: open.map_or_else(String::new, |open| open.publisher.clone()),
+            publisher: open.map_or_else(String::new, |open| listed(&open.publisher)),
             opened_unix_ms: job.opened_unix_ms(),
             finished_unix_ms: job.finished_unix_ms,
             source_bytes: job.source_bytes(),
@@ -224,8 +259,8 @@ impl Board {
             progress: job.progress(),
             no_workers: self.lacks_workers(job, state, now_ms),
             replaced: job.replaced(),
-            reason: job.stopped().to_owned(),
-            lane: job.lane().to_owned(),
+            reason: listed(job.stopped()),
+            lane: listed(job.lane()),
             output_rows: job.tally.output_rows,
             output_bytes: job.tally.output_bytes,
             expired_unix_ms: job.expired.as_ref().map(|expired| expired.unix_ms),
@@ -245,6 +280,8 @@ impl Board {
         let mut workers = self.workers(now_ms);
         let workers_total = workers.len() as u64;
         workers.truncate(WORKERS_LISTED);
+        let fitting = fitting(workers.iter().map(AsRef::as_ref), WORKERS_BYTES);
+        workers.truncate(fitting);
         View {
             master: Arc::new(self.master.clone()),
             jobs_total: jobs.len() as u64,
@@ -277,6 +314,13 @@ impl Board {
             && listened_ms > WORKERS_HEARD_AFTER_MS
             && self.roster.alive(job.lane(), job.command(), now_ms) == 0
     }
+}
+
+/// A text as it stands in a list. Those that came through a broker are bounded already.
+fn listed(text: &str) -> String {
+    let mut text = text.to_owned();
+    bounds::cut(&mut text, TEXT_BYTES);
+    text
 }
 
 /// By opening time, then id.

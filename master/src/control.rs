@@ -25,8 +25,8 @@ const NAMED_AT_MOST: usize = 1000;
 /// A job's share is named so much longer than the job takes: a chunk that was with a worker which
 /// then died comes again when the broker notices, which takes half an hour at most.
 const SHARED_AFTER_MS: u64 = 60 * 60_000;
-/// Entries that are looked through for lanes, each lane a question to the broker.
-const LANES_AT_MOST: usize = 1000;
+/// Lanes that are looked at, each of them a question to the broker, and a queue there.
+const LANES_AT_MOST: usize = 100;
 
 impl Keeper {
     /// Commits what people want of a job.
@@ -92,13 +92,19 @@ impl Keeper {
         jobs.into_iter().take(NAMED_AT_MOST)
     }
 
-    /// The lanes whose queues are looked at: of jobs that are not finished, and of workers.
+    /// The lanes whose queues are looked at: of workers, and of the newest jobs that are not finished.
     pub(crate) fn lanes(&self) -> BTreeSet<Lane> {
-        let jobs = self.store.jobs();
-        let jobs = jobs.filter(|job| job.finished_unix_ms.is_none());
+        let jobs = self.newest(|job| job.finished_unix_ms.is_none() && !job.lane().is_empty());
         let of_jobs = jobs.filter_map(|job| Lane::named(job.lane()).ok().flatten());
         let of_workers = self.board.lanes(proto::unix_ms());
-        of_jobs.chain(of_workers).take(LANES_AT_MOST).collect()
+        let mut lanes = BTreeSet::new();
+        for lane in of_workers.chain(of_jobs) {
+            if lanes.len() == LANES_AT_MOST {
+                break;
+            }
+            lanes.insert(lane);
+        }
+        lanes
     }
 }
 

@@ -2,9 +2,10 @@
 
 use broker::{Backoff, Broker, BrokerError, Confirm, Route, Session};
 use proto::v1::{self, DeadChunkInfo, GetDeadResponse, ListDeadResponse};
-use proto::{Envelope, JobId, Payload};
+use proto::{Envelope, JobId, Payload, bounds};
 use tonic::Status;
 
+use crate::answer::{PAGE_BYTES, fitting};
 use crate::job::{Control, Job};
 use crate::keeper::{Handle, Keeper, internal};
 use crate::store::{DeadRow, DeadState, StoreError};
@@ -13,6 +14,8 @@ use crate::store::{DeadRow, DeadState, StoreError};
 const BODY_SHOWN: usize = 64 << 10;
 /// So much of the end of what a command said stands in a list, in bytes.
 const STDERR_LISTED: usize = 1 << 10;
+/// So much of the reason, in bytes.
+const REASON_LISTED: usize = 1 << 10;
 /// A replayed chunk counts as tried once elsewhere, so that it is run in a process of its own: it
 /// may do again what it did.
 const REPLAY_ATTEMPTS: u32 = 1;
@@ -35,18 +38,23 @@ impl Keeper {
             .store
             .dead_page(job, after, limit)
             .map_err(|error| internal(&error))?;
-        let next_page_token = match page.last() {
-            Some((key, last)) if page.len() == limit => format!("{key}.{}", last.seq),
-            _ => String::new(),
-        };
+        let places: Vec<_> = page.iter().map(|(key, row)| (*key, row.seq)).collect();
         let ids: std::collections::HashMap<i64, JobId> =
             self.store.jobs().map(|job| (job.key, job.id)).collect();
         let info = |(key, row): (i64, DeadRow)| DeadChunkInfo {
             job_id: ids.get(&key).map(ToString::to_string).unwrap_or_default(),
             ..listed(row)
         };
+        let mut dead: Vec<DeadChunkInfo> = page.into_iter().map(info).collect();
+        dead.truncate(fitting(&dead, PAGE_BYTES));
+        let is_last = dead.len() == places.len() && dead.len() < limit;
+        let last = dead.len().checked_sub(1).and_then(|last| places.get(last));
+        let next_page_token = match last {
+            Some((key, seq)) if !is_last => format!("{key}.{seq}"),
+            _ => String::new(),
+        };
         Ok(ListDeadResponse {
-            dead: page.into_iter().map(info).collect(),
+            dead,
             next_page_token,
         })
     }
@@ -219,6 +227,7 @@ pub(crate) fn listed(row: DeadRow) -> DeadChunkInfo {
     let mut info = DeadChunkInfo::from(row);
     let from = info.stderr.len().saturating_sub(STDERR_LISTED);
     info.stderr = info.stderr.split_off(info.stderr.ceil_char_boundary(from));
+    bounds::cut(&mut info.reason, REASON_LISTED);
     info
 }
 

@@ -4,12 +4,15 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use proto::bounds;
 use proto::v1::{BrokerState, BrokerStatus, Event, EventLevel, Job, JobState, Worker, WorkerState};
 
 use crate::view::View;
 
 /// How many are kept.
 const KEPT: usize = 200;
+/// The longest text of one.
+const TEXT_BYTES: usize = 1 << 10;
 
 /// The last events, and what they were told from.
 #[derive(Debug, Default)]
@@ -27,6 +30,7 @@ struct Before {
     jobs: HashMap<String, (JobState, u64)>,
     workers: HashMap<String, WorkerState>,
     broker: BrokerState,
+    unreadable: u64,
 }
 
 impl Before {
@@ -37,6 +41,7 @@ impl Before {
             jobs: view.jobs.iter().map(job).collect(),
             workers: view.workers.iter().map(worker).collect(),
             broker: broker_state(view),
+            unreadable: view.master.unreadable,
         }
     }
 }
@@ -55,6 +60,13 @@ impl Events {
         };
         if before.broker != broker_state(view) {
             self.broker(view, now_ms);
+        }
+        if view.master.unreadable > before.unreadable {
+            let text = match view.master.unreadable - before.unreadable {
+                1 => "a message cannot be used; see: rowmill dead list".to_owned(),
+                many => format!("{many} messages cannot be used; see: rowmill dead list"),
+            };
+            self.tell(now_ms, EventLevel::Warn, text, Of::default());
         }
         for worker in &view.workers {
             let was = before.workers.get(worker_id(worker)).copied();
@@ -92,7 +104,8 @@ impl Events {
         self.last.iter().skip(skipped).cloned().collect()
     }
 
-    fn tell(&mut self, now_ms: u64, level: EventLevel, text: String, of: Of<'_>) {
+    fn tell(&mut self, now_ms: u64, level: EventLevel, mut text: String, of: Of<'_>) {
+        bounds::cut(&mut text, TEXT_BYTES);
         self.count += 1;
         if self.last.len() == KEPT {
             self.last.pop_front();

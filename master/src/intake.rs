@@ -25,11 +25,16 @@ use crate::keeper::Handle;
 use crate::metrics::Metrics;
 use crate::run::MasterError;
 use crate::store::{Place, StoreError};
+use crate::unreadable::UnreadableMessage;
 
 /// Two batches under way: one is committed while the next one comes.
 const PREFETCH: u16 = 2 * BATCH as u16;
 /// Dead chunks carry their bodies; few are held at once.
 const DEAD_PREFETCH: u16 = 16;
+/// So much memory may the messages of a batch take before it is committed without waiting for more.
+const BATCH_BYTES: usize = 32 << 20;
+/// Workers that are remembered to have been told which jobs run.
+const KNOWN_WORKERS: usize = 4096;
 /// How often queue depths are asked for.
 const DEPTHS_EVERY: Duration = Duration::from_secs(1);
 
@@ -126,8 +131,8 @@ impl Intake {
             metrics: self.metrics.clone(),
             tracer: self.tracer.clone(),
         };
-        parts.spawn(commits.clone().run(results));
-        parts.spawn(commits.run(dead));
+        parts.spawn(commits.clone().run(Queue::Results, results));
+        parts.spawn(commits.run(Queue::Dead, dead));
         let newcomer = Arc::new(Notify::new());
         parts.spawn(hear(telemetry, self.keeper.clone(), Arc::clone(&newcomer)));
         parts.spawn(control::broadcast(
@@ -199,7 +204,7 @@ struct Commits {
 
 impl Commits {
     /// Takes batches until something fails; acknowledges each message once its effect is on disk.
-    async fn run(self, mut consumer: Consumer) -> Result<Infallible, SessionError> {
+    async fn run(self, queue: Queue, mut consumer: Consumer) -> Result<Infallible, SessionError> {
         loop {
             let mut batch = Batch::default();
             let mut taken = Vec::new();
@@ -212,10 +217,15 @@ impl Commits {
                 taken.extend(Taken::new(&delivery, &self.tracer));
                 let read = Arrival::read(&delivery).await;
                 self.metrics.unreadable.inc_by(u64::from(read.is_err()));
+                let read = read.map_err(|error| {
+                    tracing::warn!(%error, "a message was set aside; see `rowmill dead list`");
+                    UnreadableMessage::of(&delivery, queue, &error)
+                });
                 batch.take(read, delivery.receipt);
             }
-            let keep =
-                async |arrivals| Ok::<(), SessionError>(self.keeper.commit(arrivals).await??);
+            let keep = async |arrivals, unreadable| {
+                Ok::<(), SessionError>(self.keeper.commit(arrivals, unreadable).await??)
+            };
             let kept = batch.commit(keep).await;
             let error = kept.as_ref().err().map(ToString::to_string);
             for taken in taken {
@@ -259,21 +269,34 @@ impl Taken {
     }
 }
 
-/// At least one message; as many more as come within `gather`, or are there already.
+/// At least one message; as many more as come within `gather`, or are there already, until they take much
+/// memory.
 async fn next_batch(
     consumer: &mut Consumer,
     gather: Duration,
 ) -> Result<Vec<Delivery>, BrokerError> {
     let mut batch = vec![consumer.next().await?];
     let deadline = Instant::now() + gather;
-    while batch.len() < BATCH {
+    let mut bytes = batch.first().map_or(0, memory_bytes);
+    while batch.len() < BATCH && bytes < BATCH_BYTES {
         // `next` is cancel-safe: a message is handed out whole or not at all.
         match tokio::time::timeout_at(deadline, consumer.next()).await {
-            Ok(delivery) => batch.push(delivery?),
+            Ok(delivery) => {
+                let delivery = delivery?;
+                bytes += memory_bytes(&delivery);
+                batch.push(delivery);
+            }
             Err(_elapsed) => break,
         }
     }
     Ok(batch)
+}
+
+fn memory_bytes(delivery: &Delivery) -> usize {
+    match &delivery.message {
+        Ok(envelope) => envelope.payload.memory_bytes(),
+        Err(unreadable) => unreadable.bytes.len(),
+    }
 }
 
 async fn settle(receipts: Vec<Receipt>) -> Result<(), BrokerError> {
@@ -299,6 +322,10 @@ async fn hear(
                     keeper.beat(beat.clone());
                     // It waits to be told which jobs are not to be run. Of one that leaves others have
                     // more to do. What they are told is to count it, so it is passed on before.
+                    if known.len() >= KNOWN_WORKERS {
+                        // Each is told once more.
+                        known.clear();
+                    }
                     let is_new = known.insert(beat.worker_id.clone());
                     if is_new || beat.state() == WorkerState::Left {
                         newcomer.notify_one();

@@ -30,6 +30,8 @@ pub struct Job {
     /// Everything merged so far. Merging is exact in any order, so this is final once the job is.
     /// Shared with whoever reads it, and with copies of the job.
     pub merged: Option<Arc<Merged>>,
+    /// How often something became part of it, since the master started.
+    pub(crate) merges: u64,
     /// How much of it the store has in one piece, and how much in pieces behind that.
     pub(crate) stored: Stored,
     /// What was counted.
@@ -136,6 +138,7 @@ impl Job {
             open: None,
             seal: None,
             merged: None,
+            merges: 0,
             stored: Stored::default(),
             tally: Tally::default(),
             heard_unix_ms: now_ms,

@@ -2,15 +2,15 @@
 //! waits for the disk, so the reactor never does.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Instant;
 
-use engine::operation::{Finished, Merged};
+use engine::operation::Finished;
 use proto::JobId;
 use proto::v1::{self, BrokerStatus, EventLevel, Heartbeat, LatestRows, MasterStatus};
 use tokio::sync::{mpsc, oneshot, watch};
 use tonic::Status;
 
+use crate::answer::{PAGE_BYTES, fitting};
 use crate::arrival::Arrival;
 use crate::board::{Board, newest_first};
 use crate::candidates::several;
@@ -18,7 +18,9 @@ use crate::dead::listed;
 use crate::events::Events;
 use crate::job::{Job, Tally};
 use crate::metrics::Metrics;
+use crate::reports::{Look, Report, Reports, Task};
 use crate::store::{Store, StoreError};
+use crate::unreadable::UnreadableMessage;
 use crate::view::{Sight, View};
 
 /// Messages under way to the keeper. When it is full, whoever asks waits: results stay with the
@@ -33,6 +35,7 @@ const DEAD_LISTED: usize = 1000;
 enum Message {
     Commit {
         arrivals: Vec<Arrival>,
+        unreadable: Vec<UnreadableMessage>,
         done: oneshot::Sender<Result<(), StoreError>>,
     },
     Beat(Heartbeat),
@@ -53,6 +56,7 @@ pub(crate) struct Handle {
 pub(crate) struct Keeper {
     pub(crate) store: Store,
     pub(crate) board: Board,
+    pub(crate) reports: Reports,
     metrics: Metrics,
     /// The view made last, and when.
     pub(crate) view: Option<(u64, View)>,
@@ -88,11 +92,16 @@ impl Handle {
         }
         let master = MasterStatus {
             losses: store.losses().to_vec(),
+            unreadable: store.unreadable_total().unwrap_or_else(|error| {
+                tracing::error!(%error, "the store cannot count the messages that were set aside");
+                0
+            }),
             ..master
         };
         let mut keeper = Keeper {
             store,
             board: Board::new(master),
+            reports: Reports::default(),
             metrics,
             view: None,
             events,
@@ -120,9 +129,15 @@ impl Handle {
     pub(crate) async fn commit(
         &self,
         arrivals: Vec<Arrival>,
+        unreadable: Vec<UnreadableMessage>,
     ) -> Result<Result<(), StoreError>, Status> {
         let (done, outcome) = oneshot::channel();
-        self.send(Message::Commit { arrivals, done }).await?;
+        let commit = Message::Commit {
+            arrivals,
+            unreadable,
+            done,
+        };
+        self.send(commit).await?;
         outcome.await.map_err(|_| gone())
     }
 
@@ -175,7 +190,17 @@ impl Handle {
 impl Keeper {
     fn take(&mut self, message: Message) {
         match message {
-            Message::Commit { arrivals, done } => drop(done.send(self.commit(&arrivals))),
+            Message::Commit {
+                arrivals,
+                unreadable,
+                done,
+            } => {
+                let mut outcome = self.set_aside(&unreadable);
+                if outcome.is_ok() && !arrivals.is_empty() {
+                    outcome = self.commit(&arrivals);
+                }
+                drop(done.send(outcome));
+            }
             Message::Beat(beat) => self.board.hear(beat, proto::unix_ms()),
             Message::Broker(status) => {
                 self.metrics.broker(&status);
@@ -196,6 +221,16 @@ impl Keeper {
             }
             Message::Ask(question) => question(self),
         }
+    }
+
+    /// Keeps what cannot be used for people to look at.
+    fn set_aside(&mut self, unreadable: &[UnreadableMessage]) -> Result<(), StoreError> {
+        if unreadable.is_empty() {
+            return Ok(());
+        }
+        self.store.keep_unreadable(unreadable, proto::unix_ms())?;
+        self.board.set_unreadable(self.store.unreadable_total()?);
+        Ok(())
     }
 
     fn commit(&mut self, arrivals: &[Arrival]) -> Result<(), StoreError> {
@@ -250,8 +285,9 @@ impl Keeper {
         job.map_or_else(Default::default, |job| (job.tally, job.deaths))
     }
 
-    /// What a dashboard shows that looks at the job `focus`, or at none.
-    pub(crate) fn sight(&mut self, focus: &str) -> Result<Sight, Status> {
+    /// What a dashboard shows that looks at the job `focus`, or at none; and what there is to compute for a
+    /// newer report.
+    pub(crate) fn sight(&mut self, focus: &str) -> Result<(Sight, Option<Task>), Status> {
         let now_ms = proto::unix_ms();
         let id = match focus {
             "" => None,
@@ -259,7 +295,7 @@ impl Keeper {
         };
         let job = id.and_then(|id| self.store.job(id));
         let rows = self.board.rows(id, &self.store);
-        let result = job.and_then(result);
+        let look = job.map_or_else(Look::default, |job| self.reports.look(job));
         let chunks = match job {
             Some(job) => Some(
                 self.board
@@ -268,13 +304,14 @@ impl Keeper {
             ),
             None => None,
         };
-        Ok(Sight {
+        let sight = Sight {
             view: self.view(now_ms),
             rows,
-            result,
+            report: look.report,
             chunks,
             events: self.events.since(0),
-        })
+        };
+        Ok((sight, look.task))
     }
 
     fn view(&mut self, now_ms: u64) -> View {
@@ -319,8 +356,29 @@ impl Keeper {
         self.board.master().clone()
     }
 
-    pub(crate) fn workers(&self) -> Vec<Arc<v1::Worker>> {
-        self.board.workers(proto::unix_ms())
+    /// A page of the workers, from the place that `token` names.
+    pub(crate) fn workers(&self, token: &str) -> Result<v1::ListWorkersResponse, Status> {
+        let from: usize = match token {
+            "" => 0,
+            token => token
+                .parse()
+                .map_err(|_| Status::invalid_argument("that page token is none of ours"))?,
+        };
+        let all = self.board.workers(proto::unix_ms());
+        let rest = all.iter().skip(from);
+        let mut workers: Vec<v1::Worker> = rest.map(|worker| (**worker).clone()).collect();
+        let fitting = fitting(&workers, PAGE_BYTES);
+        let is_last = fitting == workers.len();
+        workers.truncate(fitting);
+        Ok(v1::ListWorkersResponse {
+            workers,
+            next_page_token: if is_last {
+                String::new()
+            } else {
+                (from + fitting).to_string()
+            },
+            workers_total: all.len() as u64,
+        })
     }
 
     pub(crate) fn rows(&self, focus: &str) -> Result<Option<LatestRows>, Status> {
@@ -332,8 +390,8 @@ impl Keeper {
         Ok(self.board.rows(job, &self.store))
     }
 
-    /// `limit` jobs, newest first, after the one whose id is `after`; and how many there are.
-    pub(crate) fn jobs(&self, after: &str, limit: usize) -> (Vec<v1::Job>, u64) {
+    /// At most `limit` jobs, newest first, after the one whose id is `after`; and how many there are.
+    pub(crate) fn jobs(&self, after: &str, limit: usize) -> v1::ListJobsResponse {
         let now_ms = proto::unix_ms();
         let mut jobs: Vec<&Job> = self.store.jobs().collect();
         newest_first(&mut jobs);
@@ -346,38 +404,49 @@ impl Keeper {
                 .map_or(jobs.len(), |at| at + 1),
         };
         let page = jobs.into_iter().skip(start).take(limit);
-        (page.map(|job| self.board.job(job, now_ms)).collect(), total)
+        let mut jobs: Vec<v1::Job> = page.map(|job| self.board.job(job, now_ms)).collect();
+        jobs.truncate(fitting(&jobs, PAGE_BYTES));
+        let next_page_token = match jobs.last() {
+            Some(last) if start as u64 + (jobs.len() as u64) < total => last.job_id.clone(),
+            _ => String::new(),
+        };
+        v1::ListJobsResponse {
+            jobs,
+            next_page_token,
+            jobs_total: total,
+        }
     }
 
-    /// One job with its result so far.
-    pub(crate) fn job(&self, text: &str) -> Result<v1::GetJobResponse, Status> {
-        let job = self.find(text)?;
+    /// One job, without its result, which [`complete`] puts in.
+    pub(crate) fn job(&mut self, text: &str) -> Result<(v1::GetJobResponse, Look), Status> {
+        let id = self.find(text)?.id;
+        let job = self.store.job(id).ok_or_else(|| no_job(text))?;
+        let look = self.reports.newest(job);
         let dead = self
             .store
             .dead(job, DEAD_LISTED)
             .map_err(|error| internal(&error))?;
         let open = job.open.as_ref();
-        let (mut profile, mut exec, mut validate) = (None, None, None);
-        match result(job) {
-            Some(Finished::Profile(finished)) => profile = Some(finished),
-            Some(Finished::Exec(report)) => exec = Some(report),
-            Some(Finished::Validate(report)) => validate = Some(report),
-            None => {}
-        }
-        Ok(v1::GetJobResponse {
+        let mut dead: Vec<_> = dead.into_iter().map(listed).collect();
+        dead.truncate(fitting(&dead, PAGE_BYTES));
+        let response = v1::GetJobResponse {
             job: Some(self.board.job(job, proto::unix_ms())),
             dialect: open.and_then(|open| open.dialect),
             columns: open.map_or_else(Vec::new, |open| open.columns.clone()),
-            profile,
             partial: job.finished_unix_ms.is_none()
                 || job.tally.chunks_dead > 0
                 || !job.damage.is_empty(),
-            dead: dead.into_iter().map(listed).collect(),
+            dead,
             input: open.and_then(|open| open.input.clone()),
-            exec,
-            validate,
             operation: open.and_then(|open| open.operation.clone()),
-        })
+            ..v1::GetJobResponse::default()
+        };
+        Ok((response, look))
+    }
+
+    /// Whether the job has come to its end.
+    pub(crate) fn is_finished(&self, text: &str) -> Result<bool, Status> {
+        Ok(self.find(text)?.finished_unix_ms.is_some())
     }
 
     /// Some of a job's rejects, from the place that `token` names.
@@ -403,20 +472,13 @@ impl Keeper {
     }
 }
 
-/// The job's result so far.
-fn result(job: &Job) -> Option<Finished> {
-    let open = job.open.as_ref()?;
-    let operation = open.operation.as_ref()?;
-    let merged = match &job.merged {
-        Some(merged) => Arc::clone(merged),
-        None => Arc::new(Merged::nothing(operation).ok()?),
-    };
-    match merged.finish(operation, &open.columns) {
-        Ok(finished) => Some(finished),
-        Err(error) => {
-            tracing::error!(job = %job.id, %error, "the job's result cannot be read");
-            None
-        }
+/// Puts the result so far into the answer about a job.
+pub(crate) fn complete(response: &mut v1::GetJobResponse, report: Option<&Report>) {
+    match report.map(|report| &report.whole) {
+        Some(Finished::Profile(profile)) => response.profile = Some(profile.clone()),
+        Some(Finished::Exec(report)) => response.exec = Some(report.clone()),
+        Some(Finished::Validate(report)) => response.validate = Some(report.clone()),
+        None => {}
     }
 }
 

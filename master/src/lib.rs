@@ -5,6 +5,7 @@
 //! carries results from the broker to it and acknowledges what it committed; the gRPC service
 //! carries questions to it.
 
+mod answer;
 mod args;
 mod arrival;
 mod batch;
@@ -21,11 +22,13 @@ mod keeper;
 mod metrics;
 mod output;
 mod rate;
+mod reports;
 mod rows;
 mod run;
 mod server;
 mod service;
 pub mod store;
+mod unreadable;
 mod view;
 mod watch;
 mod workers;
@@ -37,3 +40,4 @@ pub use job::{Expired, Job, Tally};
 pub use keep::{Keep, KeepError};
 pub use metrics::catalog;
 pub use run::{Config, Listen, MasterError, Place, run};
+pub use unreadable::UnreadableMessage;

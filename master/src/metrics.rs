@@ -43,7 +43,7 @@ impl Metrics {
             messages: list.counter("messages", "Messages that were committed, of jobs and of chunks"),
             unreadable: list.counter(
                 "unreadable_messages",
-                "Messages that were dropped because they cannot be read, or are not for a master",
+                "Messages that were set aside because they cannot be read, or are not for a master",
             ),
             duplicates: list.counter(
                 "duplicates",

@@ -125,5 +125,6 @@ fn starting(broker: &Broker) -> MasterStatus {
         }),
         duplicates: 0,
         losses: Vec::new(),
+        unreadable: 0,
     }
 }

@@ -8,8 +8,9 @@ use proto::v1::rowmill_server::Rowmill;
 use proto::v1::{
     self, CancelJobRequest, CancelJobResponse, DropDeadRequest, DropDeadResponse, GetDeadRequest,
     GetDeadResponse, GetJobRequest, GetJobResponse, GetMasterRequest, GetMasterResponse,
-    ListDeadRequest, ListDeadResponse, ListJobsRequest, ListJobsResponse, ListRejectsRequest,
-    ListRejectsResponse, ListRowsRequest, ListRowsResponse, ListWorkersRequest,
+    GetUnreadableRequest, GetUnreadableResponse, ListDeadRequest, ListDeadResponse,
+    ListJobsRequest, ListJobsResponse, ListRejectsRequest, ListRejectsResponse, ListRowsRequest,
+    ListRowsResponse, ListUnreadableRequest, ListUnreadableResponse, ListWorkersRequest,
     ListWorkersResponse, OutputPart, PauseJobRequest, PauseJobResponse, ReadOutputRequest,
     ReplayDeadRequest, ReplayDeadResponse, ResumeJobRequest, ResumeJobResponse, WatchEvent,
     WatchRequest,
@@ -22,8 +23,9 @@ use tonic::{Request, Response, Status};
 
 use crate::dead;
 use crate::job::Control;
-use crate::keeper::Handle;
+use crate::keeper::{Handle, Keeper, complete};
 use crate::output;
+use crate::reports;
 use crate::watch;
 
 /// The longest that one GetJob waits; a client that waits longer asks again.
@@ -100,19 +102,11 @@ impl Rowmill for Service {
             page_token,
         } = request.into_inner();
         let limit = page_limit(page_size);
-        let (jobs, jobs_total) = self
+        let page = self
             .keeper
             .ask(move |keeper| keeper.jobs(&page_token, limit))
             .await?;
-        let next_page_token = match jobs.last() {
-            Some(last) if jobs.len() == limit => last.job_id.clone(),
-            _ => String::new(),
-        };
-        Ok(Response::new(ListJobsResponse {
-            jobs,
-            next_page_token,
-            jobs_total,
-        }))
+        Ok(Response::new(page))
     }
 
     async fn get_job(
@@ -126,17 +120,13 @@ impl Rowmill for Service {
         loop {
             finished.mark_unchanged();
             let text = job_id.clone();
-            let response = self.keeper.ask(move |keeper| keeper.job(&text)).await??;
-            let is_finished = response
-                .job
-                .as_ref()
-                .is_some_and(|job| job.finished_unix_ms.is_some());
-            if is_finished {
-                return Ok(Response::new(response));
+            let is_finished = move |keeper: &mut Keeper| keeper.is_finished(&text);
+            if self.keeper.ask(is_finished).await?? || tokio::time::Instant::now() >= deadline {
+                return Ok(Response::new(self.job(job_id).await?));
             }
             tokio::select! {
                 Ok(()) = finished.changed() => {}
-                () = tokio::time::sleep_until(deadline) => return Ok(Response::new(response)),
+                () = tokio::time::sleep_until(deadline) => {}
                 () = self.shutdown.cancelled() => {
                     return Err(Status::unavailable("the master is shutting down"));
                 }
@@ -146,11 +136,14 @@ impl Rowmill for Service {
 
     async fn list_workers(
         &self,
-        _request: Request<ListWorkersRequest>,
+        request: Request<ListWorkersRequest>,
     ) -> Result<Response<ListWorkersResponse>, Status> {
-        let workers = self.keeper.ask(|keeper| keeper.workers()).await?;
-        let workers = workers.iter().map(|worker| (**worker).clone()).collect();
-        Ok(Response::new(ListWorkersResponse { workers }))
+        let token = request.into_inner().page_token;
+        let page = self
+            .keeper
+            .ask(move |keeper| keeper.workers(&token))
+            .await??;
+        Ok(Response::new(page))
     }
 
     async fn list_rejects(
@@ -228,6 +221,26 @@ impl Rowmill for Service {
         Ok(Response::new(dead))
     }
 
+    async fn list_unreadable(
+        &self,
+        _request: Request<ListUnreadableRequest>,
+    ) -> Result<Response<ListUnreadableResponse>, Status> {
+        let list = self.keeper.ask(|keeper| keeper.list_unreadable()).await??;
+        Ok(Response::new(list))
+    }
+
+    async fn get_unreadable(
+        &self,
+        request: Request<GetUnreadableRequest>,
+    ) -> Result<Response<GetUnreadableResponse>, Status> {
+        let number = request.into_inner().number;
+        let found = self
+            .keeper
+            .ask(move |keeper| keeper.get_unreadable(number))
+            .await??;
+        Ok(Response::new(found))
+    }
+
     async fn replay_dead(
         &self,
         request: Request<ReplayDeadRequest>,
@@ -281,6 +294,17 @@ impl Rowmill for Service {
 }
 
 impl Service {
+    /// One job with its result so far.
+    async fn job(&self, text: String) -> Result<GetJobResponse, Status> {
+        let (mut response, look) = self.keeper.ask(move |keeper| keeper.job(&text)).await??;
+        let report = match look.task {
+            Some(task) => reports::make(&self.keeper, task).await,
+            None => look.report,
+        };
+        complete(&mut response, report.as_deref());
+        Ok(response)
+    }
+
     async fn control(&self, job_id: String, control: Control) -> Result<v1::Job, Status> {
         self.keeper
             .ask(move |keeper| keeper.control(&job_id, control))

@@ -9,6 +9,8 @@ use proto::v1::{
     ValidateReport, Worker,
 };
 
+use crate::reports::Report;
+
 /// What every dashboard shows, at one moment. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct View {
@@ -27,7 +29,7 @@ pub(crate) struct Sight {
     pub(crate) view: View,
     pub(crate) rows: Option<LatestRows>,
     /// Of the job that it looks at.
-    pub(crate) result: Option<Finished>,
+    pub(crate) report: Option<Arc<Report>>,
     pub(crate) chunks: Option<ChunkMap>,
     /// The last, oldest first.
     pub(crate) events: Vec<Arc<Event>>,
@@ -53,6 +55,7 @@ impl Sight {
             chunks: self.chunks.clone(),
             exec: self.exec().cloned(),
             validate: self.validate().cloned(),
+            result_left_out: self.left_out(),
             // What the client may do is not the view's.
             scope: 0,
         }
@@ -69,6 +72,7 @@ impl Sight {
                 .as_ref()
                 .map_or("", |beat| beat.worker_id.as_str())
         });
+        let fresh = self.has_other_report(before).then_some(self);
         let delta = Delta {
             master: changed(Some(&*before.view.master), Some(&*self.view.master)),
             jobs,
@@ -78,11 +82,12 @@ impl Sight {
             workers_gone,
             workers_total: self.view.workers_total,
             rows: changed(before.rows.as_ref(), self.rows.as_ref()),
-            profile: changed(before.profile(), self.profile()),
+            profile: fresh.and_then(Self::profile).cloned(),
             events: self.events_since(before),
             chunks: changed(before.chunks.as_ref(), self.chunks.as_ref()),
-            exec: changed(before.exec(), self.exec()),
-            validate: changed(before.validate(), self.validate()),
+            exec: fresh.and_then(Self::exec).cloned(),
+            validate: fresh.and_then(Self::validate).cloned(),
+            result_left_out: fresh.map_or(0, Self::left_out),
         };
         let nothing = Delta {
             jobs_total: before.view.jobs_total,
@@ -98,22 +103,40 @@ impl Sight {
         new.map(|event| (**event).clone()).collect()
     }
 
+    /// Whether its report is another than that of `before`.
+    fn has_other_report(&self, before: &Self) -> bool {
+        match (&before.report, &self.report) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            // A report is made anew at most once a change; most changes leave some of it as it was.
+            (Some(before), Some(now)) => !Arc::ptr_eq(before, now) && before.shown() != now.shown(),
+        }
+    }
+
+    fn left_out(&self) -> u64 {
+        self.report.as_ref().map_or(0, |report| report.left_out)
+    }
+
+    fn shown(&self) -> Option<&Finished> {
+        self.report.as_ref().map(|report| report.shown())
+    }
+
     fn profile(&self) -> Option<&Profile> {
-        match &self.result {
+        match self.shown() {
             Some(Finished::Profile(profile)) => Some(profile),
             _ => None,
         }
     }
 
     fn exec(&self) -> Option<&ExecReport> {
-        match &self.result {
+        match self.shown() {
             Some(Finished::Exec(report)) => Some(report),
             _ => None,
         }
     }
 
     fn validate(&self) -> Option<&ValidateReport> {
-        match &self.result {
+        match self.shown() {
             Some(Finished::Validate(report)) => Some(report),
             _ => None,
         }

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::keeper::Handle;
+use crate::reports;
 use crate::view::Sight;
 
 const DEFAULT_RATE_HZ: f64 = 5.0;
@@ -63,7 +64,10 @@ async fn send_all(
             return Ok(());
         };
         let focus = asked.request.job_id.clone();
-        let sight = keeper.ask(move |keeper| keeper.sight(&focus)).await??;
+        let (mut sight, task) = keeper.ask(move |keeper| keeper.sight(&focus)).await??;
+        if let Some(task) = task {
+            sight.report = reports::make(keeper, task).await.or(sight.report);
+        }
         let change = match &before {
             None => Some(Change::Snapshot(Snapshot {
                 scope: asked.scope.into(),

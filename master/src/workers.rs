@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use prost::Message;
 use proto::v1::{Heartbeat, Worker, WorkerState};
 use proto::{JobId, Lane};
 
@@ -14,10 +15,16 @@ const LOST_AFTER_MS: u64 = 10_000;
 const LEFT_SHOWN_MS: u64 = 5 * 60_000;
 const LOST_SHOWN_MS: u64 = 60 * 60_000;
 
+/// The most that are remembered, and what their heartbeats may come to.
+const MOST: usize = 1000;
+const MOST_BYTES: usize = 16 << 20;
+
 /// Every worker by its id.
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
     workers: HashMap<String, Heard>,
+    /// Of their heartbeats.
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -36,6 +43,10 @@ impl Heard {
         }
     }
 
+    fn is_alive(&self, now_ms: u64) -> bool {
+        !matches!(self.state(now_ms), WorkerState::Left | WorkerState::Lost)
+    }
+
     fn is_shown(&self, now_ms: u64) -> bool {
         let silent_ms = now_ms.saturating_sub(self.at_ms);
         match self.state(now_ms) {
@@ -49,7 +60,15 @@ impl Heard {
 impl Roster {
     /// Takes a heartbeat that arrived at `now_ms`.
     pub(crate) fn hear(&mut self, beat: Heartbeat, now_ms: u64) {
-        self.workers.retain(|_, worker| worker.is_shown(now_ms));
+        self.forget(now_ms);
+        let is_full = self.workers.len() >= MOST || self.bytes + beat.encoded_len() > MOST_BYTES;
+        if is_full && !self.workers.contains_key(&beat.worker_id) && !self.make_room(now_ms) {
+            return;
+        }
+        if let Some(before) = self.workers.get(&beat.worker_id) {
+            self.bytes -= before.last.encoded_len();
+        }
+        self.bytes += beat.encoded_len();
         let heard = self
             .workers
             .entry(beat.worker_id.clone())
@@ -61,6 +80,35 @@ impl Roster {
         heard.rate.note(now_ms, beat.rows, beat.bytes);
         heard.last = beat;
         heard.at_ms = now_ms;
+    }
+
+    fn forget(&mut self, now_ms: u64) {
+        let bytes = &mut self.bytes;
+        self.workers.retain(|_, worker| {
+            let is_shown = worker.is_shown(now_ms);
+            *bytes -= if is_shown {
+                0
+            } else {
+                worker.last.encoded_len()
+            };
+            is_shown
+        });
+    }
+
+    /// Forgets the one of those that are gone that was heard longest ago. False where all are alive.
+    fn make_room(&mut self, now_ms: u64) -> bool {
+        let gone = self
+            .workers
+            .iter()
+            .filter(|(_, worker)| !worker.is_alive(now_ms));
+        let oldest = gone.min_by_key(|(_, worker)| worker.at_ms);
+        let Some(id) = oldest.map(|(id, _)| id.clone()) else {
+            return false;
+        };
+        if let Some(worker) = self.workers.remove(&id) {
+            self.bytes -= worker.last.encoded_len();
+        }
+        true
     }
 
     /// How many take or finish chunks of a `lane`, or of none; where a `command` is asked for, of those
@@ -207,6 +255,26 @@ mod tests {
         let lanes: Vec<String> = roster.lanes(0).map(|lane| lane.to_string()).collect();
         assert_eq!(lanes, ["gpu", "gpu"]);
         assert_eq!(roster.lanes(LOST_AFTER_MS + 1).count(), 0);
+    }
+
+    #[test]
+    fn their_number_is_bounded_and_those_that_are_gone_make_room() {
+        let mut roster = Roster::default();
+        roster.hear(beat("real", WorkerState::Running), 0);
+        for number in 0..MOST as u64 + 500 {
+            roster.hear(beat(&number.to_string(), WorkerState::Running), 0);
+        }
+        assert_eq!(roster.workers.len(), MOST);
+        // The forged ones fall silent.
+        let now_ms = LOST_AFTER_MS + 1;
+        roster.hear(beat("real", WorkerState::Running), now_ms);
+        roster.hear(beat("another", WorkerState::Running), now_ms);
+        assert_eq!(
+            (roster.workers.len(), roster.alive("", None, now_ms)),
+            (MOST, 2)
+        );
+        let bytes: usize = roster.workers.values().map(|w| w.last.encoded_len()).sum();
+        assert_eq!(roster.bytes, bytes);
     }
 
     #[test]

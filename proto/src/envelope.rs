@@ -6,8 +6,11 @@ use bytes::Bytes;
 use prost::Message;
 
 use crate::JobId;
-use crate::bounds::{self, Excess};
-use crate::v1::{Chunk, ChunkResult, Control, DeadChunk, Heartbeat, JobOpen, JobSeal};
+use crate::bounds::{self, Bounded, Excess};
+use crate::v1::chunk_result::Partial;
+use crate::v1::{
+    Chunk, ChunkResult, ColumnPartial, Control, DeadChunk, Heartbeat, JobOpen, JobSeal,
+};
 
 /// A message with the properties that it carries through the broker. Cheap to clone: the payload is
 /// shared, and a chunk's body is never copied.
@@ -60,6 +63,19 @@ pub struct Csv {
 impl Csv {
     /// The AMQP content type, which stands for a `type`.
     pub const CONTENT_TYPE: &str = "text/csv";
+
+    /// As the payload of a message that came, bounded.
+    ///
+    /// # Errors
+    ///
+    /// When it asks for a command whose name no command can have.
+    pub fn received(mut self) -> Result<Payload, PayloadError> {
+        let kind = Self::CONTENT_TYPE;
+        match self.bound() {
+            Ok(()) => Ok(Payload::Csv(self)),
+            Err(source) => Err(PayloadError::Excessive { kind, source }),
+        }
+    }
 }
 
 /// Why a message's bytes are not one of ours.
@@ -68,12 +84,15 @@ pub enum PayloadError {
     /// The AMQP `type` names no message of this protocol.
     #[error("unknown message type {0:?}")]
     UnknownType(String),
-    /// It would cost too much to read.
-    #[error("a {kind} of {source}")]
+    /// It has no AMQP `type`, and is no CSV of another client either.
+    #[error("it has no type, and its content type is {0:?} (CSV of other clients says text/csv)")]
+    Untyped(String),
+    /// It is larger, or says larger numbers, than any message of this protocol.
+    #[error("a {kind} with {source}")]
     Excessive {
         /// The AMQP `type`.
         kind: &'static str,
-        /// What there is too much of.
+        /// What is too large.
         source: Excess,
     },
     /// The bytes are not what the type promises.
@@ -123,6 +142,20 @@ impl Envelope {
     }
 }
 
+impl Payload {
+    /// About how much memory it takes, in bytes: columns of a profile take much more than their encoding.
+    pub fn memory_bytes(&self) -> usize {
+        let columns = match self {
+            Self::Result(result) => match &result.partial {
+                Some(Partial::Profile(partial)) => partial.columns.len(),
+                _ => 0,
+            },
+            _ => 0,
+        };
+        self.encoded_len() + columns * size_of::<ColumnPartial>()
+    }
+}
+
 macro_rules! payloads {
     ($($variant:ident => $type:ident, $name:literal;)*) => {
         impl Payload {
@@ -141,21 +174,22 @@ macro_rules! payloads {
                 match self { $(Self::$variant(message) => message.encoded_len(),)* Self::Csv(csv) => csv.body.len() }
             }
 
-            /// Reads `body` as the protobuf message that `type_name` names. A chunk's body shares
-            /// `body`'s memory.
+            /// Reads `body` as the protobuf message that `type_name` names, and bounds it: texts for people are
+            /// cut, and times in the future are now. A chunk's body shares `body`'s memory.
             ///
             /// # Errors
             ///
-            /// When the name is not one of ours, the bytes are not such a message, or it would cost too much
-            /// to read.
+            /// When the name is not one of ours, the bytes are not such a message, or it is larger, or says
+            /// larger numbers, than any of this protocol.
             pub fn decode(type_name: &str, body: Bytes) -> Result<Self, PayloadError> {
                 match type_name {
                     $($name => {
-                        bounds::check(&body)
-                            .map_err(|source| PayloadError::Excessive { kind: $name, source })?;
-                        $type::decode(body)
-                            .map(Self::$variant)
-                            .map_err(|source| PayloadError::Malformed { kind: $name, source })
+                        let excessive = |source| PayloadError::Excessive { kind: $name, source };
+                        bounds::check(&body, $type::LISTS).map_err(excessive)?;
+                        let mut message = $type::decode(body)
+                            .map_err(|source| PayloadError::Malformed { kind: $name, source })?;
+                        message.bound(crate::unix_ms()).map_err(excessive)?;
+                        Ok(Self::$variant(message))
                     })*
                     other => Err(PayloadError::UnknownType(other.chars().take(64).collect())),
                 }

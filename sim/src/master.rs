@@ -7,7 +7,7 @@ use std::future::ready;
 use broker::Queue;
 use futures_util::FutureExt;
 use master::store::{Disk, ModelDisk, SpillFile, Store, Trouble};
-use master::{Arrival, BATCH, Batch, Job};
+use master::{Arrival, BATCH, Batch, Job, UnreadableMessage};
 use rusqlite::Connection;
 
 use crate::failure::Wrong;
@@ -82,6 +82,8 @@ impl Master {
         if let Some((tag, message)) = link.receive(at) {
             fate.tell(|| format!("master: takes {}", name(&message.envelope)));
             let read = Arrival::read_message(&message.envelope, message.death.as_ref());
+            let read =
+                read.map_err(|error| UnreadableMessage::misplaced(&message.envelope, &error));
             lane.batch.take(read.map(|arrival| vec![arrival]), tag);
         }
         Ok(())
@@ -99,7 +101,7 @@ impl Master {
         trouble.set(store)?;
         let batch = std::mem::take(&mut self.lanes[at].batch);
         let (mut duplicates, dead_before) = (0, dead(store));
-        let keep = |arrivals: Vec<Arrival>| {
+        let keep = |arrivals: Vec<Arrival>, _unreadable| {
             fate.tell(|| format!("master: commits {} messages", arrivals.len()));
             let applied = store.apply(&arrivals, self.now_ms);
             ready(applied.map(|applied| duplicates = applied.duplicates))

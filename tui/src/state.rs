@@ -49,6 +49,8 @@ struct Focus {
     profile: Option<Profile>,
     exec: Option<ExecReport>,
     validate: Option<ValidateReport>,
+    /// Columns, or rules, of the result that are too many for the stream.
+    left_out: u64,
     chunks: Option<ChunkMap>,
 }
 
@@ -94,6 +96,7 @@ impl State {
         self.set_profile(snapshot.profile);
         self.set_exec(snapshot.exec);
         self.set_validate(snapshot.validate);
+        self.focus.left_out = snapshot.result_left_out;
         self.set_chunks(snapshot.chunks);
         // A master that began anew counts anew.
         self.events.clear();
@@ -122,6 +125,11 @@ impl State {
             self.workers_total = delta.workers_total;
         }
         self.set_rows(delta.rows);
+        let has_result =
+            delta.profile.is_some() || delta.exec.is_some() || delta.validate.is_some();
+        if has_result {
+            self.focus.left_out = delta.result_left_out;
+        }
         self.set_profile(delta.profile);
         self.set_exec(delta.exec);
         self.set_validate(delta.validate);
@@ -317,6 +325,11 @@ impl State {
     /// The profile of `job_id`, where that was the last one asked for; and so on.
     pub(crate) fn profile(&self, job_id: &str) -> Option<&Profile> {
         self.focus(job_id)?.profile.as_ref()
+    }
+
+    /// Columns, or rules, of the job's result that the stream leaves out.
+    pub(crate) fn left_out(&self, job_id: &str) -> u64 {
+        self.focus(job_id).map_or(0, |focus| focus.left_out)
     }
 
     pub(crate) fn exec(&self, job_id: &str) -> Option<&ExecReport> {

@@ -81,8 +81,14 @@ pub(super) fn envelope(incoming: &mut Incoming) -> Result<Envelope, Unreadable> 
     let kind = text(properties.kind().as_ref());
     let correlation_id = text(properties.correlation_id().as_ref());
     let made_unix_ms = header(incoming, MADE_MS)
-        .or_else(|| properties.timestamp().map(|seconds| seconds * 1000))
+        .or_else(|| {
+            properties
+                .timestamp()
+                .map(|seconds| seconds.saturating_mul(1000))
+        })
         .unwrap_or(0);
+    let content_type = text(properties.content_type().as_ref());
+    let app_id = text(properties.app_id().as_ref());
     let attempts = count(incoming, ATTEMPTS);
     let bytes = Bytes::from(std::mem::take(&mut incoming.data));
     match payload(incoming, &kind, bytes.clone()) {
@@ -97,6 +103,9 @@ pub(super) fn envelope(incoming: &mut Incoming) -> Result<Envelope, Unreadable> 
             error,
             message_id,
             kind,
+            content_type,
+            correlation_id,
+            app_id,
             bytes,
         }),
     }
@@ -106,7 +115,10 @@ pub(super) fn envelope(incoming: &mut Incoming) -> Result<Envelope, Unreadable> 
 fn payload(incoming: &Incoming, kind: &str, body: Bytes) -> Result<Payload, PayloadError> {
     let properties = &incoming.properties;
     let content_type = text(properties.content_type().as_ref());
-    if !kind.is_empty() || !is_csv(&content_type) {
+    if kind.is_empty() && !is_csv(&content_type) {
+        return Err(PayloadError::Untyped(content_type));
+    }
+    if !kind.is_empty() {
         return Payload::decode(kind, body);
     }
     let header = |name| find(incoming, name).and_then(string).unwrap_or_default();
@@ -115,13 +127,14 @@ fn payload(incoming: &Incoming, kind: &str, body: Bytes) -> Result<Payload, Payl
         app if app.is_empty() => text(properties.user_id().as_ref()),
         app => app,
     };
-    Ok(Payload::Csv(Csv {
+    let csv = Csv {
         body,
         content_encoding: text(properties.content_encoding().as_ref()),
         name: header(NAME),
         exec: header(EXEC),
         sender,
-    }))
+    };
+    csv.received()
 }
 
 /// Whether it says `text/csv`, in whatever case and with whatever parameters (RFC 4180).

@@ -2,6 +2,7 @@
 //! program wrote it, and what it got wrong it got wrong for a reason.
 
 use bytes::Bytes;
+use proto::bounds::MOST_COLUMNS;
 use proto::v1::{Chunk, SampleRow};
 
 use crate::Dialect;
@@ -10,6 +11,9 @@ use crate::records::{Record, Records};
 use crate::sample::Sample;
 use crate::split::line_ends;
 use crate::utf8;
+
+/// As of an input.
+const MAX_HEADER_BYTES: usize = 1 << 20;
 
 /// The rows that a command made of one chunk.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +65,15 @@ pub enum AnswerError {
         /// Where.
         line: u64,
     },
+    /// A header that is more than is carried.
+    #[error("its header has {columns} columns, where {MOST_COLUMNS} are the most")]
+    Columns {
+        /// How many it has.
+        columns: usize,
+    },
+    /// A header that is longer than is carried.
+    #[error("its header is longer than {} MiB", MAX_HEADER_BYTES >> 20)]
+    LongHeader,
     /// More than is carried.
     #[error("it wrote more than {} MiB", MAX_OUTPUT_BYTES >> 20)]
     Large,
@@ -80,6 +93,13 @@ pub fn read(stdout: &Bytes, first_record: u64) -> Result<Answer, AnswerError> {
     let dialect = Dialect::default();
     let mut records = Records::new(&dialect, &stdout);
     let columns = header(&records.read().ok_or(AnswerError::Nothing)?);
+    if columns.len() > MOST_COLUMNS {
+        let columns = columns.len();
+        return Err(AnswerError::Columns { columns });
+    }
+    if columns.iter().map(String::len).sum::<usize>() > MAX_HEADER_BYTES {
+        return Err(AnswerError::LongHeader);
+    }
     let mut writer = csv::Writer::from_writer(Vec::with_capacity(stdout.len()));
     let (mut sample, mut rows) = (Sample::default(), 0);
     while let Some(record) = records.read() {
@@ -168,6 +188,15 @@ mod tests {
 
     fn answer(stdout: &'static [u8]) -> Result<Answer, AnswerError> {
         read(&Bytes::from_static(stdout), 100)
+    }
+
+    #[test]
+    fn a_header_of_more_columns_than_are_carried_is_refused() {
+        let wide = Bytes::from(",".repeat(MOST_COLUMNS));
+        let columns = MOST_COLUMNS + 1;
+        assert_eq!(read(&wide, 0), Err(AnswerError::Columns { columns }));
+        let long = Bytes::from("x".repeat(MAX_HEADER_BYTES + 1));
+        assert_eq!(read(&long, 0), Err(AnswerError::LongHeader));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::records::Records;
 
 /// At most so many columns are carried: with their names in every chunk, and their statistics in
 /// one message of at most 4 MiB.
-pub(super) const MAX_COLUMNS: usize = 16_384;
+pub(super) const MAX_COLUMNS: usize = proto::bounds::MOST_COLUMNS;
 
 /// A header has to end within this many bytes: every chunk carries it.
 const MAX_HEADER_BYTES: usize = 1 << 20;

@@ -96,6 +96,7 @@ impl Store {
         let Some(job) = self.jobs.get_mut(&id) else {
             return;
         };
+        job.merges += 1;
         match &mut job.merged {
             Some(whole) => {
                 if let Err(error) = merged::add(whole, &more) {

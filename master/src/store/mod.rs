@@ -30,6 +30,7 @@ mod settle;
 mod spill;
 mod staging;
 mod strays;
+mod unreadable;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -48,6 +49,7 @@ pub use model::{ModelDisk, Trouble};
 pub use open::Place;
 pub use output::{OutputPlace, Passage};
 pub use read::RejectPage;
+pub use unreadable::UnreadableRow;
 
 use crate::job::Job;
 use generation::Commits;

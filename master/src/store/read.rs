@@ -7,6 +7,7 @@ use rusqlite::params;
 
 use super::file::SpillFile;
 use super::{Store, StoreError};
+use crate::answer::PAGE_BYTES;
 use crate::chunk_map::{Chunks, Stand};
 use crate::job::Job;
 
@@ -40,7 +41,7 @@ impl Store {
              WHERE job = ? AND seq >= ? AND spill_bytes + again_bytes > 0 ORDER BY seq",
         )?;
         let mut rows = statement.query(params![job.key, from.0 as i64])?;
-        let mut page = RejectPage::default();
+        let (mut page, mut bytes) = (RejectPage::default(), 0);
         while let Some(row) = rows.next()? {
             let seq = row.get::<_, i64>(0)? as u64;
             let skip = if seq == from.0 { from.1 } else { 0 };
@@ -55,7 +56,9 @@ impl Store {
                 rejects.sort_by_key(|reject| reject.record);
             }
             for (index, reject) in rejects.into_iter().enumerate().skip(skip as usize) {
-                if page.rejects.len() == limit {
+                bytes += reject.encoded_len();
+                let is_full = bytes > PAGE_BYTES && !page.rejects.is_empty();
+                if page.rejects.len() == limit || is_full {
                     page.next = Some((seq, index as u64));
                     return Ok(page);
                 }

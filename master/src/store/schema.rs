@@ -105,6 +105,24 @@ CREATE TABLE store (
 );
 INSERT INTO store VALUES (lower(hex(randomblob(16))), 0, 0, 0);
 ",
+    "
+-- Messages that cannot be used, as they came, for people to look at; numbers are never used again.
+CREATE TABLE unreadable (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  received_unix_ms INTEGER NOT NULL,
+  times INTEGER NOT NULL DEFAULT 1,
+  body_bytes INTEGER NOT NULL,
+  type TEXT NOT NULL,
+  content_type TEXT NOT NULL,
+  message_id TEXT NOT NULL,
+  correlation_id TEXT NOT NULL,
+  app_id TEXT NOT NULL,
+  queue TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  body BLOB NOT NULL
+);
+CREATE INDEX unreadable_body_bytes ON unreadable (body_bytes, type, message_id);
+",
 ];
 
 /// Brings the database to the newest schema.
@@ -150,6 +168,7 @@ mod tests {
                 "job WHERE frontier > 0",
                 "job WHERE damage <> ''",
                 "store WHERE generation > 0",
+                "unreadable",
             ] {
                 let count = format!("SELECT count(*) FROM {table}");
                 let count = connection.query_row(&count, [], |row| row.get(0));

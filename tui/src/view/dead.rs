@@ -36,8 +36,20 @@ pub(super) fn draw(model: &Model, pen: &mut Pen, area: Rect) {
     });
     let total = model.dead.chunks().len() as u64;
     let title = listed(model, "Dead chunks", &shown, chunks.len(), total);
-    pen.rule(area, &title, &[]);
+    pen.rule(area, &title, &unusable(model));
     details(model, pen, detail, picked);
+}
+
+/// Messages that are no chunks, which a command shows.
+pub(super) fn unusable(model: &Model) -> Vec<Ink> {
+    let state = model.state.as_ref();
+    match state.map_or(0, |state| state.master().unreadable) {
+        0 => Vec::new(),
+        count => {
+            let messages = plural(count, "unusable message");
+            vec![(format!("{messages}: rowmill dead list"), Tone::Warn)]
+        }
+    }
 }
 
 fn detail_height(area: Rect) -> u16 {

@@ -158,14 +158,18 @@ fn latest(model: &Model, pen: &mut Pen, area: Rect, job: &Job) -> Rect {
 fn result(model: &Model, pen: &mut Pen, area: Rect, job: &Job) {
     let state = model.state.as_ref();
     if let Some(report) = state.and_then(|state| state.exec(&job.job_id)) {
-        return report::exec(pen, area, report, (job.output_bytes, &label(job)));
+        return report::exec(pen, area, report, (job.output_bytes, &label(model, job)));
     }
     if let Some(report) = state.and_then(|state| state.validate(&job.job_id)) {
-        return report::rules(pen, area, report, (model.column, &label(job)));
+        return report::rules(pen, area, report, (model.column, &label(model, job)));
     }
     let profile = state.and_then(|state| state.profile(&job.job_id));
     let Some(profile) = profile.filter(|profile| !profile.columns.is_empty()) else {
-        pen.rule(area, &[("Profile".into(), Tone::Strong)], &label(job));
+        pen.rule(
+            area,
+            &[("Profile".into(), Tone::Strong)],
+            &label(model, job),
+        );
         return screens::no_profile(model, pen, cut_top(area, 1).1, job);
     };
     let chosen = model.column.min(profile.columns.len() - 1);
@@ -242,7 +246,18 @@ fn pace(theme: Theme, job: &Job) -> [Ink; 6] {
 }
 
 /// What must be said of numbers that are not final; nothing of those that are.
-fn label(job: &Job) -> Vec<Ink> {
+fn label(model: &Model, job: &Job) -> Vec<Ink> {
+    let mut label = partial(job);
+    let state = model.state.as_ref();
+    let left_out = state.map_or(0, |state| state.left_out(&job.job_id));
+    if left_out > 0 {
+        let more = format!("{} more: rowmill show", grouped(left_out));
+        label.push((more, Tone::Warn));
+    }
+    label
+}
+
+fn partial(job: &Job) -> Vec<Ink> {
     let so_far = share(job).map_or_else(String::new, |share| format!(", {}", percent(share)));
     let text = match job.state() {
         JobState::Done => return Vec::new(),
@@ -291,7 +306,7 @@ fn profile_table(
             Tone::Faint,
         ),
     ];
-    pen.rule(area, &title, &label(job));
+    pen.rule(area, &title, &label(model, job));
 }
 
 fn cells(theme: Theme, column: &ColumnProfile) -> Vec<Cell> {

@@ -172,7 +172,7 @@ pub(super) fn no_dead(model: &Model, pen: &mut Pen, area: Rect) {
     if model.filter().is_shown() {
         return filtered(model, pen, area, "no dead chunk matches the filter");
     }
-    let lines = vec![
+    let mut lines = vec![
         one("no dead chunks", Tone::Strong),
         gap(),
         one(
@@ -181,6 +181,10 @@ pub(super) fn no_dead(model: &Model, pen: &mut Pen, area: Rect) {
         ),
         one("to be looked at and replayed", Tone::Faint),
     ];
+    let unusable = super::dead::unusable(model);
+    if !unusable.is_empty() {
+        lines.extend([gap(), unusable]);
+    }
     screen(pen, area, lines);
 }
 

@@ -223,6 +223,20 @@ impl Rowmill for Service {
         Err(unasked())
     }
 
+    async fn list_unreadable(
+        &self,
+        _: Request<v1::ListUnreadableRequest>,
+    ) -> Result<Response<v1::ListUnreadableResponse>, Status> {
+        Err(unasked())
+    }
+
+    async fn get_unreadable(
+        &self,
+        _: Request<v1::GetUnreadableRequest>,
+    ) -> Result<Response<v1::GetUnreadableResponse>, Status> {
+        Err(unasked())
+    }
+
     async fn replay_dead(
         &self,
         _: Request<v1::ReplayDeadRequest>,

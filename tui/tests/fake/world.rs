@@ -31,6 +31,7 @@ pub fn snapshot(ms: u64, job_id: &str) -> Snapshot {
         exec: None,
         scope: Scope::Admin.into(),
         validate: None,
+        result_left_out: 0,
     }
 }
 
@@ -127,6 +128,7 @@ fn master(ms: u64) -> MasterStatus {
             round_trip_us: Some(2_700),
         }),
         duplicates: 0,
+        unreadable: 0,
     }
 }
 

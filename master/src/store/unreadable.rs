@@ -1,0 +1,279 @@
+//! Messages that cannot be used, kept as they came. The oldest make room for the newest.
+
+use proto::v1;
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+
+use super::{Store, StoreError};
+use crate::unreadable::UnreadableMessage;
+
+/// How many are kept, and how many bytes of their bodies. The largest message has 16 MiB.
+const MOST: i64 = 1000;
+const MOST_BYTES: i64 = 64 << 20;
+
+/// One of them, without its body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadableRow {
+    /// 1, 2, … in the order in which they came.
+    pub number: u64,
+    /// When it came last.
+    pub received_unix_ms: u64,
+    /// How often the same came.
+    pub times: u64,
+    /// Bytes of its body.
+    pub body_bytes: u64,
+    /// What it said of itself, without a body here.
+    pub message: UnreadableMessage,
+}
+
+/// All that are kept.
+#[derive(Debug)]
+pub(crate) struct UnreadableList {
+    /// Newest first.
+    pub(crate) rows: Vec<UnreadableRow>,
+    /// Older ones, which made room.
+    pub(crate) forgotten: u64,
+}
+
+const COLUMNS: &str = "number, received_unix_ms, times, body_bytes, type, content_type, message_id, \
+                       correlation_id, app_id, queue, reason";
+
+impl Store {
+    /// Commits messages that came at `now_ms`. One that is there already is counted once more.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses.
+    pub fn keep_unreadable(
+        &mut self,
+        messages: &[UnreadableMessage],
+        now_ms: u64,
+    ) -> Result<(), StoreError> {
+        let transaction = self.connection.transaction()?;
+        for message in messages {
+            keep(&transaction, message, now_ms)?;
+        }
+        make_room(&transaction)?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// How many are kept.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses.
+    pub fn unreadable_total(&self) -> Result<u64, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT count(*) FROM unreadable")?;
+        Ok(statement.query_row([], |row| row.get::<_, i64>(0))? as u64)
+    }
+
+    pub(crate) fn unreadable(&self) -> Result<UnreadableList, StoreError> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM unreadable ORDER BY number DESC"
+        ))?;
+        let rows = statement.query_map([], read)?;
+        let rows = rows.collect::<Result<Vec<_>, _>>()?;
+        let numbered: Option<i64> = self
+            .connection
+            .query_row(
+                "SELECT seq FROM sqlite_sequence WHERE name = 'unreadable'",
+                [],
+                |row| row.get(0),
+            )
+            .optional()?;
+        let numbered = numbered.unwrap_or(0) as u64;
+        Ok(UnreadableList {
+            forgotten: numbered.saturating_sub(rows.len() as u64),
+            rows,
+        })
+    }
+
+    /// One of them, with at most `most_bytes` of its body. None where it is not kept.
+    pub(crate) fn unreadable_message(
+        &self,
+        number: u64,
+        most_bytes: usize,
+    ) -> Result<Option<(UnreadableRow, Vec<u8>)>, StoreError> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {COLUMNS}, substr(body, 1, ?2) FROM unreadable WHERE number = ?1"
+        ))?;
+        let found = statement.query_row(params![number as i64, most_bytes as i64], |row| {
+            Ok((read(row)?, row.get(11)?))
+        });
+        Ok(found.optional()?)
+    }
+}
+
+fn keep(
+    transaction: &Transaction<'_>,
+    message: &UnreadableMessage,
+    now_ms: u64,
+) -> Result<(), StoreError> {
+    let body: &[u8] = &message.body;
+    let again = transaction
+        .prepare_cached(
+            "UPDATE unreadable SET times = times + 1, received_unix_ms = ?1 \
+             WHERE body_bytes = ?2 AND type = ?3 AND message_id = ?4 AND body = ?5",
+        )?
+        .execute(params![
+            now_ms as i64,
+            body.len() as i64,
+            message.kind,
+            message.message_id,
+            body,
+        ])?;
+    if again > 0 {
+        return Ok(());
+    }
+    transaction
+        .prepare_cached(
+            "INSERT INTO unreadable (received_unix_ms, body_bytes, type, content_type, message_id, \
+             correlation_id, app_id, queue, reason, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            now_ms as i64,
+            body.len() as i64,
+            message.kind,
+            message.content_type,
+            message.message_id,
+            message.correlation_id,
+            message.app_id,
+            message.queue,
+            message.reason,
+            body,
+        ])?;
+    Ok(())
+}
+
+fn make_room(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    let mut statement = transaction
+        .prepare_cached("SELECT count(*), coalesce(sum(body_bytes), 0) FROM unreadable")?;
+    loop {
+        let (count, bytes): (i64, i64) =
+            statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        if count <= 1 || count <= MOST && bytes <= MOST_BYTES {
+            return Ok(());
+        }
+        transaction.execute(
+            "DELETE FROM unreadable WHERE number = (SELECT min(number) FROM unreadable)",
+            [],
+        )?;
+    }
+}
+
+fn read(row: &Row<'_>) -> Result<UnreadableRow, rusqlite::Error> {
+    let number = |at| row.get::<_, i64>(at).map(|number| number as u64);
+    Ok(UnreadableRow {
+        number: number(0)?,
+        received_unix_ms: number(1)?,
+        times: number(2)?,
+        body_bytes: number(3)?,
+        message: UnreadableMessage {
+            kind: row.get(4)?,
+            content_type: row.get(5)?,
+            message_id: row.get(6)?,
+            correlation_id: row.get(7)?,
+            app_id: row.get(8)?,
+            queue: row.get(9)?,
+            reason: row.get(10)?,
+            ..UnreadableMessage::default()
+        },
+    })
+}
+
+impl From<UnreadableRow> for v1::UnreadableMessage {
+    fn from(row: UnreadableRow) -> Self {
+        let UnreadableMessage {
+            kind,
+            content_type,
+            message_id,
+            correlation_id,
+            app_id,
+            queue,
+            reason,
+            ..
+        } = row.message;
+        Self {
+            number: row.number,
+            r#type: kind,
+            content_type,
+            message_id,
+            correlation_id,
+            app_id,
+            queue,
+            reason,
+            received_unix_ms: row.received_unix_ms,
+            body_bytes: row.body_bytes,
+            times: row.times,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Place;
+    use super::*;
+
+    fn message(id: u64, bytes: usize) -> UnreadableMessage {
+        UnreadableMessage {
+            message_id: id.to_string(),
+            reason: "unknown message type \"x\"".into(),
+            body: vec![b'x'; bytes].into(),
+            ..UnreadableMessage::default()
+        }
+    }
+
+    #[test]
+    fn the_newest_are_kept_within_their_number_and_their_bytes_and_the_rest_is_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place::Directory(dir.path().into());
+        let mut store = Store::open(&place).unwrap();
+        let many: Vec<_> = (0..MOST as u64 + 50).map(|id| message(id, 3)).collect();
+        store.keep_unreadable(&many, 7).unwrap();
+        let list = store.unreadable().unwrap();
+        assert_eq!((list.rows.len() as i64, list.forgotten), (MOST, 50));
+        assert_eq!(list.rows[0].message.message_id, "1049");
+        // Each of these takes a quarter of the room.
+        for id in 0..6 {
+            store.keep_unreadable(&[message(id, 16 << 20)], 8).unwrap();
+        }
+        drop(store);
+        let store = Store::open(&place).unwrap();
+        let list = store.unreadable().unwrap();
+        let ids: Vec<&str> = list
+            .rows
+            .iter()
+            .map(|row| row.message.message_id.as_str())
+            .collect();
+        assert_eq!(ids, ["5", "4", "3", "2"]);
+        assert_eq!(list.forgotten, MOST as u64 + 52);
+        let (row, body) = store
+            .unreadable_message(list.rows[0].number, 10)
+            .unwrap()
+            .unwrap();
+        assert_eq!((row.body_bytes, body), (16 << 20, vec![b'x'; 10]));
+        assert!(store.unreadable_message(1, 10).unwrap().is_none());
+    }
+
+    #[test]
+    fn one_that_is_handed_out_again_is_kept_once() {
+        let spill = tempfile::tempdir().unwrap();
+        let place = Place::Memory {
+            spill: spill.path().into(),
+        };
+        let mut store = Store::open(&place).unwrap();
+        store.keep_unreadable(&[message(1, 3)], 7).unwrap();
+        store
+            .keep_unreadable(&[message(1, 3), message(2, 3)], 9)
+            .unwrap();
+        let list = store.unreadable().unwrap();
+        let told: Vec<_> = list
+            .rows
+            .iter()
+            .map(|row| (row.number, row.times, row.received_unix_ms))
+            .collect();
+        assert_eq!(told, [(2, 1, 9), (1, 2, 9)]);
+    }
+}

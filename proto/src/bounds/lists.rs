@@ -1,0 +1,99 @@
+//! How many entries the lists of a message have, counted on its bytes: what is decoded takes memory for each.
+
+use prost::encoding::decode_key;
+
+use super::Excess;
+
+/// A list within a message.
+#[derive(Debug, Clone, Copy)]
+pub struct List {
+    /// What is in it, for people.
+    what: &'static str,
+    /// The tags that lead to it, from the outermost.
+    path: &'static [u32],
+    /// The most entries; where a message of the path comes several times, of all together.
+    most: usize,
+}
+
+impl List {
+    pub(super) const fn new(what: &'static str, path: &'static [u32], most: usize) -> Self {
+        Self { what, path, most }
+    }
+}
+
+/// Whether no list is too long.
+pub(super) fn check(bytes: &[u8], lists: &[List]) -> Result<(), Excess> {
+    let mut counted: Vec<(&List, usize)> = lists.iter().map(|list| (list, 0)).collect();
+    count(bytes, &mut Vec::new(), &mut counted)
+}
+
+/// Counts up to the first field that is none: what cannot be read is found by decoding.
+fn count(
+    mut bytes: &[u8],
+    path: &mut Vec<u32>,
+    lists: &mut [(&List, usize)],
+) -> Result<(), Excess> {
+    while !bytes.is_empty() {
+        let Some((tag, content)) = field(&mut bytes) else {
+            return Ok(());
+        };
+        path.push(tag);
+        let mut leads_on = false;
+        for (list, entries) in &mut *lists {
+            if list.path == path.as_slice() {
+                *entries += 1;
+                if *entries > list.most {
+                    let (what, most) = (list.what, list.most);
+                    return Err(Excess::Entries { what, most });
+                }
+            }
+            leads_on |= list.path.len() > path.len() && list.path.starts_with(path);
+        }
+        if leads_on {
+            count(content, path, lists)?;
+        }
+        path.pop();
+    }
+    Ok(())
+}
+
+/// Takes a field off the front: its tag, and what is in it, where it has a length of its own.
+fn field<'b>(bytes: &mut &'b [u8]) -> Option<(u32, &'b [u8])> {
+    let (tag, _) = decode_key(&mut &**bytes).ok()?;
+    let content = super::field(bytes)?;
+    Some((tag, content))
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+
+    use super::*;
+    use crate::v1::chunk_result::Partial;
+    use crate::v1::{ChunkResult, ColumnPartial, ProfilePartial};
+
+    #[test]
+    fn entries_of_lists_within_messages_are_counted_before_they_are_decoded() {
+        const LISTS: &[List] = &[List::new("columns", &[9, 2], 100)];
+        let of = |columns| {
+            let partial = ProfilePartial {
+                columns: vec![ColumnPartial::default(); columns],
+                ..ProfilePartial::default()
+            };
+            let result = ChunkResult {
+                seq: 3,
+                partial: Some(Partial::Profile(partial)),
+                ..ChunkResult::default()
+            };
+            result.encode_to_vec()
+        };
+        assert_eq!(check(&of(100), LISTS), Ok(()));
+        let (what, most) = ("columns", 100);
+        let refused = Err(Excess::Entries { what, most });
+        assert_eq!(check(&of(101), LISTS), refused);
+        // A message that comes twice is merged.
+        let twice = [of(60), of(60)].concat();
+        assert_eq!(check(&twice, LISTS), refused);
+        assert_eq!(check(b"no message", LISTS), Ok(()));
+    }
+}

@@ -1,0 +1,176 @@
+//! Messages that the master cannot use, as `rowmill dead` lists and shows them.
+
+use std::io::Write;
+
+use access::Client;
+use cli::{Exit, Failure, OrUnwritable, STDOUT};
+use proto::v1::{
+    GetUnreadableRequest, GetUnreadableResponse, ListUnreadableRequest, UnreadableMessage,
+};
+use serde::Serialize;
+use tui::{format, text};
+
+use crate::output::{Align, Table, json_line, width};
+use crate::server::refused;
+
+/// Lines of a body that are shown, and their length.
+const LINES_SHOWN: usize = 10;
+const LINE_BYTES: usize = 400;
+
+const COLUMNS: [(&str, Align); 8] = [
+    ("message", Align::Right),
+    ("type", Align::Left),
+    ("content type", Align::Left),
+    ("from", Align::Left),
+    ("queue", Align::Left),
+    ("bytes", Align::Right),
+    ("came", Align::Right),
+    ("reason", Align::Left),
+];
+
+/// A message, as scripts see it; no field ever changes its meaning.
+#[derive(Debug, Serialize)]
+struct MessageJson {
+    /// Its number; chunks have none of these.
+    message: u64,
+    r#type: String,
+    content_type: String,
+    message_id: String,
+    correlation_id: String,
+    app_id: String,
+    queue: String,
+    reason: String,
+    received_unix_ms: u64,
+    body_bytes: u64,
+    times: u64,
+}
+
+/// A message with what it carries.
+#[derive(Debug, Serialize)]
+struct MessageBodyJson {
+    #[serde(flatten)]
+    message: MessageJson,
+    /// The beginning of it; what is not UTF-8 is U+FFFD.
+    body: String,
+}
+
+/// Lists them behind the dead chunks; how many there are.
+pub(crate) async fn list(
+    client: &mut Client,
+    out: &mut impl Write,
+    json: bool,
+) -> Result<usize, Failure> {
+    let answer = client.list_unreadable(ListUnreadableRequest {}).await;
+    let list = answer.map_err(|status| refused(&status))?.into_inner();
+    let count = list.messages.len();
+    if json {
+        for message in list.messages {
+            json_line(out, &MessageJson::from(message)).or_unwritable(STDOUT)?;
+        }
+        return Ok(count);
+    }
+    if count > 0 {
+        let mut table = Table::new(&COLUMNS);
+        for message in &list.messages {
+            table.row(cells(message));
+        }
+        table.write(out, width()).or_unwritable(STDOUT)?;
+        eprintln!(
+            "rowmill: messages that cannot be used: {count}; to see one: rowmill dead show message NUMBER"
+        );
+    }
+    if list.forgotten > 0 {
+        eprintln!(
+            "rowmill: {} older messages that could not be used were forgotten: the newest 1,000 are kept, \
+             of at most 67 MB",
+            format::grouped(list.forgotten)
+        );
+    }
+    Ok(count)
+}
+
+/// Shows one with its first bytes.
+pub(crate) async fn show(client: &mut Client, number: u64, json: bool) -> Result<Exit, Failure> {
+    let answer = client.get_unreadable(GetUnreadableRequest { number }).await;
+    let shown = answer.map_err(|status| refused(&status))?.into_inner();
+    let mut out = std::io::stdout().lock();
+    if json {
+        let body = String::from_utf8_lossy(&shown.body).into_owned();
+        let message = shown.message.unwrap_or_default().into();
+        json_line(&mut out, &MessageBodyJson { message, body }).or_unwritable(STDOUT)?;
+    } else {
+        write(&mut out, &shown).or_unwritable(STDOUT)?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn cells(message: &UnreadableMessage) -> [String; 8] {
+    [
+        message.number.to_string(),
+        message.r#type.clone(),
+        message.content_type.clone(),
+        message.app_id.clone(),
+        message.queue.clone(),
+        format::grouped(message.body_bytes),
+        came(message),
+        message.reason.clone(),
+    ]
+}
+
+fn came(message: &UnreadableMessage) -> String {
+    let age_ms = proto::unix_ms().saturating_sub(message.received_unix_ms);
+    let ago = format!("{} ago", format::duration(age_ms));
+    match message.times {
+        0 | 1 => ago,
+        times => format!("{ago}, {} times", format::grouped(times)),
+    }
+}
+
+/// Facts, then the first lines of the body, harmless on a terminal.
+fn write(out: &mut impl Write, shown: &GetUnreadableResponse) -> std::io::Result<()> {
+    let message = shown.message.clone().unwrap_or_default();
+    let facts = [
+        ("message", message.number.to_string()),
+        ("reason", message.reason.clone()),
+        ("type", message.r#type.clone()),
+        ("content type", message.content_type.clone()),
+        ("message id", message.message_id.clone()),
+        ("correlation", message.correlation_id.clone()),
+        ("from", message.app_id.clone()),
+        ("queue", message.queue.clone()),
+        ("came", came(&message)),
+        ("bytes", format::grouped(message.body_bytes)),
+    ];
+    for (name, value) in facts {
+        writeln!(out, "{name:<12} {}", text::visible(&value))?;
+    }
+    writeln!(out)?;
+    let body = String::from_utf8_lossy(&shown.body);
+    for line in body.lines().take(LINES_SHOWN) {
+        let mut line = line.to_owned();
+        proto::bounds::cut(&mut line, LINE_BYTES);
+        writeln!(out, "{}", text::visible(&line))?;
+    }
+    if body.lines().count() > LINES_SHOWN || message.body_bytes > shown.body.len() as u64 {
+        writeln!(out, "...")?;
+    }
+    out.flush()
+}
+
+impl From<UnreadableMessage> for MessageJson {
+    fn from(message: UnreadableMessage) -> Self {
+        Self {
+            message: message.number,
+            r#type: message.r#type,
+            content_type: message.content_type,
+            message_id: message.message_id,
+            correlation_id: message.correlation_id,
+            app_id: message.app_id,
+            queue: message.queue,
+            reason: message.reason,
+            received_unix_ms: message.received_unix_ms,
+            body_bytes: message.body_bytes,
+            times: message.times,
+        }
+    }
+}

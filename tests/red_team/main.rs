@@ -1,0 +1,248 @@
+//! Thousands of forged messages, of every kind, size and number, from somebody with the permissions that
+//! docs/broker.md gives to a publisher and to a worker, at a live master: none of them may stop it, let it grow,
+//! keep people from looking, or change the result of an honest job beside.
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+
+mod forge;
+#[path = "../../examples/orders/generate.rs"]
+mod generate;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use access::Client;
+use forge::{Forged, Forger, OF_PUBLISHER, OF_WORKER};
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{Channel, Connection, ConnectionProperties};
+use proto::v1::{GetMasterRequest, JobState};
+use rustix::process::Signal;
+use support::node::Node;
+use support::random::{Random, seed, setting};
+use support::truth::{Outcome, Truth};
+use support::{PATIENCE, Process, Stage, finished, published, stderr};
+
+/// What the master may ever have in memory, in kB.
+const MOST_MEMORY_KB: u64 = 300_000;
+/// Messages sent before their confirms are awaited.
+const WINDOW: usize = 200;
+
+/// A broker that was set up as docs/broker.md says, and what goes on at it.
+struct Field {
+    stage: Stage,
+    etc: PathBuf,
+    _node: Node,
+}
+
+impl Field {
+    fn new() -> Self {
+        let node = Node::start();
+        let stage = Stage::at(node.url().to_owned());
+        let etc = stage.dir.path().join("etc");
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let broker = repository.join("scripts/broker");
+        let ctl = format!("{} ctl {}", broker.display(), node.path().display());
+        let host = node.url().rsplit_once('@').unwrap().1;
+        let host = host.split('/').next().unwrap();
+        let output = Command::new(repository.join("deploy/rabbitmq/set-up"))
+            .args([
+                "--host",
+                host,
+                "--namespace",
+                stage.namespace(),
+                "--limit",
+                "0",
+            ])
+            .arg(&etc)
+            .env("RABBITMQCTL", ctl)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        Self {
+            stage,
+            etc,
+            _node: node,
+        }
+    }
+
+    fn command(&self, role: &str, args: &[&str]) -> Command {
+        let mut command = self.stage.command(args);
+        command.env("ROWMILL_BROKER_FILE", self.etc.join(role));
+        command
+    }
+
+    fn master(&self) -> Process {
+        let data = self.stage.dir.path().join("data");
+        let data = data.to_str().unwrap();
+        let args = ["master", "--listen", self.stage.address(), "--data", data];
+        let mut command = self.command("master", &args);
+        // What it says of each message is read by nobody.
+        let master =
+            Process::start(command.env("ROWMILL_LOG", "warn,master::run=info,master::intake=info"));
+        master.wait_for("connected");
+        master
+    }
+
+    /// A channel of the attacker, as that user.
+    async fn channel(&self, role: &str) -> (Connection, Channel) {
+        let uri = std::fs::read_to_string(self.etc.join(role)).unwrap();
+        let connection = Connection::connect(uri.trim(), ConnectionProperties::default())
+            .await
+            .unwrap();
+        let channel = connection.create_channel().await.unwrap();
+        let options = ConfirmSelectOptions::default();
+        channel.confirm_select(options).await.unwrap();
+        (connection, channel)
+    }
+
+    /// Everything that people look with works, and in time.
+    fn is_seen(&self, job: &str) {
+        for args in [
+            &["jobs"][..],
+            &["jobs", "--json"],
+            &["workers"],
+            &["workers", "--json"],
+            &["dead", "list"],
+            &["dead", "list", "--json"],
+            &["show", job],
+            &["tui", "--once"],
+        ] {
+            let output = self.command("publisher", args).output().unwrap();
+            let said = stderr(&output);
+            assert!(output.status.success(), "{args:?}: {said}");
+            assert!(!said.contains("panicked"), "{args:?}: {said}");
+            let shown = String::from_utf8_lossy(&output.stdout);
+            let is_harmless = !shown.contains('\u{1b}') && !shown.contains('\u{202e}');
+            assert!(is_harmless || args.contains(&"--json"), "{args:?}");
+        }
+    }
+}
+
+/// The most memory that a process ever had, in kB.
+fn peak_kb(process: &Process) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM:"))
+        .unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Waits until the master has taken all that was sent to it.
+async fn is_taken(client: &mut Client) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let request = GetMasterRequest {
+            protocol: proto::PROTOCOL,
+        };
+        let master = client.get_master(request).await.unwrap().into_inner();
+        let broker = master.master.unwrap().broker.unwrap();
+        if broker.results_ready == Some(0) && broker.dead_ready == Some(0) {
+            return;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{broker:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Sends forged messages as a publisher and as a worker, half of them where they belong.
+async fn attack(field: &Field, forger: &mut Forger, count: usize) {
+    let (publisher, worker) = (
+        field.channel("publisher").await,
+        field.channel("worker").await,
+    );
+    let mut confirms = Vec::new();
+    for number in 0..count {
+        let is_publisher = forger.random().between(0, 1) == 0;
+        let (channel, may): (&Channel, &[&str]) = if is_publisher {
+            (&publisher.1, &OF_PUBLISHER)
+        } else {
+            (&worker.1, &OF_WORKER)
+        };
+        let Forged {
+            belongs_to,
+            properties,
+            body,
+        } = forger.message();
+        // Little goes to the workers: they take their time with each.
+        let elsewhere = [may[1], may[may.len() - 1]];
+        let word = if may.contains(&belongs_to) {
+            belongs_to
+        } else {
+            forger.random().pick(&elsewhere)
+        };
+        let exchange = format!("{}.v1.{word}", field.stage.namespace());
+        let options = BasicPublishOptions::default();
+        let sent = channel
+            .basic_publish(exchange.into(), word.into(), options, &body, properties)
+            .await;
+        confirms.push(sent.unwrap());
+        if confirms.len() == WINDOW || number + 1 == count {
+            for confirm in confirms.drain(..) {
+                confirm.await.unwrap();
+            }
+        }
+    }
+    for (connection, _) in [publisher, worker] {
+        connection.close(200, "".into()).await.unwrap();
+    }
+}
+
+async fn equals_the_truth(client: &mut Client, id: &str, truth: &Truth) {
+    let job = finished(client, id).await;
+    assert_eq!(job.job.as_ref().unwrap().state(), JobState::Done);
+    let outcome = Outcome::read(client, &job).await.unwrap();
+    assert_eq!(outcome.sha256(), truth.result.sha256());
+    assert_eq!(outcome, truth.result);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_forged_message_stops_the_master_or_lets_it_grow_or_changes_another_job() {
+    let seed = seed();
+    let messages = setting("ROWMILL_FORGED", 5_000) as usize;
+    println!("ROWMILL_SEED={seed} ROWMILL_FORGED={messages}");
+    let field = Field::new();
+    let master = field.master();
+    let args = ["worker", "--threads", "2"];
+    let worker = Process::start(
+        field
+            .command("worker", &args)
+            .env("ROWMILL_LOG", "error,worker=info"),
+    );
+    worker.wait_for("connected");
+    let mut orders = Vec::new();
+    generate::write(&mut orders, 200_000, generate::SEED ^ seed).unwrap();
+    let orders = String::from_utf8(orders).unwrap();
+    let truth = Truth::new(&orders, &mut Random::new(seed));
+    let path = field.stage.file("orders.csv", &truth.csv);
+    let args = ["publish", path.to_str().unwrap(), "--chunk-bytes", "4096"];
+
+    let mut forger = Forger::new(seed);
+    attack(&field, &mut forger, messages / 4).await;
+    let honest = published(&mut field.command("publisher", &args));
+    attack(&field, &mut forger, messages / 4).await;
+    field.is_seen(&honest);
+    let mut client = field.stage.client().await;
+    attack(&field, &mut forger, messages - 2 * (messages / 4)).await;
+    is_taken(&mut client).await;
+    equals_the_truth(&mut client, &honest, &truth).await;
+    field.is_seen(&honest);
+    let peak = peak_kb(&master);
+    println!("the master had {peak} kB at most");
+    assert!(peak < MOST_MEMORY_KB, "{peak} kB");
+
+    drop(client);
+    master.signal(Signal::TERM);
+    let (_, code) = master.end();
+    assert_eq!(code, 0);
+    let master = field.master();
+    let mut client = field.stage.client().await;
+    equals_the_truth(&mut client, &honest, &truth).await;
+    field.is_seen(&honest);
+    let peak = peak_kb(&master);
+    println!("started again on that data, it had {peak} kB at most");
+    assert!(peak < MOST_MEMORY_KB, "{peak} kB");
+}
