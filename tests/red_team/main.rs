@@ -179,12 +179,15 @@ async fn attack(field: &Field, forger: &mut Forger, count: usize) {
         let sent = channel
             .basic_publish(exchange.into(), word.into(), options, &body, properties)
             .await;
-        confirms.push(sent.unwrap());
-        if confirms.len() == WINDOW || number + 1 == count {
+        // Why a channel is closed, the first of those that waited says.
+        let is_sent = sent.is_ok();
+        confirms.extend(sent);
+        if confirms.len() == WINDOW || number + 1 == count || !is_sent {
             for confirm in confirms.drain(..) {
                 confirm.await.unwrap();
             }
         }
+        assert!(is_sent, "message {number} to {word}");
     }
     for (connection, _) in [publisher, worker] {
         connection.close(200, "".into()).await.unwrap();

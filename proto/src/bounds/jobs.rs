@@ -210,7 +210,7 @@ mod tests {
             ..JobOpen::default()
         };
         open.bound(NOW_MS).unwrap();
-        assert_eq!((open.name.len(), &open.name[1020..]), (1023, "n…"));
+        assert_eq!((open.name.len(), &open.name[1020..]), (1024, "n…"));
         assert!(open.publisher.len() <= PUBLISHER_BYTES && open.publisher.ends_with('…'));
         assert_eq!((open.opened_unix_ms, open.source_bytes), (NOW_MS, None));
         let input = open.input.unwrap();
@@ -245,7 +245,7 @@ mod tests {
             ..ExecSpec::default()
         };
         let schema = ValidateSpec {
-            schema: vec![b' '; SCHEMA_BYTES + 1],
+            schema: vec![b' '; SCHEMA_BYTES + 1].into(),
         };
         let chunk = Chunk::default;
         let chunks = [
