@@ -117,6 +117,49 @@ impl BrokerError {
             | Self::Unsendable { .. } => false,
         }
     }
+
+    /// Whether the broker refused it to this user.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Credentials { .. }
+            | Self::VirtualHost { .. }
+            | Self::Forbidden { .. }
+            | Self::Topology { .. } => true,
+            Self::Unreachable { .. }
+            | Self::TimedOut { .. }
+            | Self::Failed { .. }
+            | Self::Closed { .. }
+            | Self::Unsendable { .. } => false,
+        }
+    }
+
+    /// Whether to give up. A refusal at the start means that a setting is wrong. A refusal of a process that has worked
+    /// with the broker before means that something changes there: a password is rotated, or the service that checks
+    /// passwords is away. That passes, so it is tried again.
+    pub fn is_final(&self, has_worked: bool) -> bool {
+        !self.is_retryable() && !(has_worked && self.is_refusal())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_final_only_before_the_first_work() {
+        let address = || "mill:5672".to_owned();
+        let refused = BrokerError::Credentials {
+            address: address(),
+            user: "ada".into(),
+            said: "ACCESS_REFUSED".into(),
+        };
+        assert!(refused.is_final(false) && !refused.is_final(true));
+        let away = BrokerError::Closed { address: address() };
+        assert!(!away.is_final(false) && !away.is_final(true));
+        // It would fail in the same way for ever.
+        let unsendable = BrokerError::Unsendable { what: "message id" };
+        assert!(unsendable.is_final(false) && unsendable.is_final(true));
+    }
 }
 
 /// What to look at where nobody answers, by what the system or TLS said.

@@ -110,7 +110,8 @@ impl<'a> Sender<'a> {
             };
             let pause = backoff.next();
             let is_too_late = !self.connected_before && Instant::now() + pause > give_up;
-            if !error.is_retryable() || is_too_late {
+            let has_worked = self.outbox.settled() > 0;
+            if error.is_final(has_worked) || is_too_late {
                 return Err(error);
             }
             self.outbox.session_lost();

@@ -203,6 +203,7 @@ impl Worker {
         let seen = Seen {
             job,
             chunk: job.chunk(seq),
+            made_unix_ms: message.envelope.made_unix_ms,
             delivery_count: message.returns,
             attempts: message.envelope.attempts,
             is_for_others,

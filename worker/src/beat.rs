@@ -63,6 +63,7 @@ impl Identity {
             commands: self.commands.clone(),
             cpu: self.vitals.cpu(),
             memory_bytes: memory_bytes(),
+            unsettled: Some(tally.unsettled()),
         }
     }
 }

@@ -34,7 +34,7 @@ use std::time::Duration;
 use broker::Confirm;
 use proto::{ChunkId, JobId};
 
-use crate::finished::Finished;
+use crate::finished::{Finished, Made};
 use rations::Rations;
 
 /// One delivery, for as long as it is in hand: the driver's number for it, used once in a session.
@@ -70,6 +70,8 @@ pub struct Seen {
     pub job: JobId,
     /// Which it is.
     pub chunk: ChunkId,
+    /// When its message was made, milliseconds since 1970. A message that replaces a lost one has another time.
+    pub made_unix_ms: u64,
     /// How often the broker says that it came back.
     pub delivery_count: u32,
     /// Attempts counted in its message's header.
@@ -315,7 +317,7 @@ impl Desk {
     }
 
     fn delivered(&mut self, ticket: Ticket, seen: Seen, actions: &mut Vec<Action>) {
-        if self.finished.contains(seen.chunk) {
+        if self.finished.contains(seen.made()) {
             self.duplicates += 1;
             return actions.push(Action::Ack(ticket));
         }
@@ -388,7 +390,7 @@ impl Desk {
             Confirm::Acked => {
                 // A dead chunk is not remembered: when it is replayed it comes as the same chunk.
                 if answer == Answer::Result {
-                    self.finished.insert(hand.seen.chunk);
+                    self.finished.insert(hand.seen.made());
                 }
                 self.hands.remove(&ticket);
                 actions.push(Action::Ack(ticket));
@@ -493,7 +495,7 @@ impl Desk {
                 continue;
             };
             // Another message of the same chunk may have been finished in the meantime.
-            if self.finished.contains(seen.chunk) {
+            if self.finished.contains(seen.made()) {
                 self.line.remove(at);
                 self.hands.remove(&ticket);
                 self.duplicates += 1;
@@ -523,6 +525,10 @@ impl Desk {
 }
 
 impl Seen {
+    fn made(&self) -> Made {
+        (self.chunk, self.made_unix_ms)
+    }
+
     fn seats(&self, rules: Rules) -> u32 {
         if self.delivery_count >= ALONE_AFTER {
             rules.seats

@@ -1,17 +1,24 @@
 //! The chunks that this worker has finished lately: a redelivered one is acknowledged without being
 //! run again. Forgetting one costs a second run, whose result the master ignores.
+//!
+//! The key is the chunk's id and the time at which its message was made. The broker redelivers a message with the same
+//! time, and so does a publisher that sends an unconfirmed message again. A message with another time was made to
+//! replace a lost one, so its chunk is run again.
 
 use std::collections::{HashSet, VecDeque};
 
 use proto::ChunkId;
 
-/// Remembers the last `capacity` ids.
+/// Remembers the last `capacity` chunks.
 #[derive(Debug)]
 pub(crate) struct Finished {
     capacity: usize,
-    order: VecDeque<ChunkId>,
-    known: HashSet<ChunkId>,
+    order: VecDeque<Made>,
+    known: HashSet<Made>,
 }
+
+/// A chunk, and when its message was made, milliseconds since 1970.
+pub(crate) type Made = (ChunkId, u64);
 
 impl Finished {
     pub(crate) fn new(capacity: usize) -> Self {
@@ -22,16 +29,16 @@ impl Finished {
         }
     }
 
-    pub(crate) fn contains(&self, id: ChunkId) -> bool {
-        self.known.contains(&id)
+    pub(crate) fn contains(&self, made: Made) -> bool {
+        self.known.contains(&made)
     }
 
-    /// Remembers `id`, and forgets the oldest beyond the capacity.
-    pub(crate) fn insert(&mut self, id: ChunkId) {
-        if !self.known.insert(id) {
+    /// Remembers `made`, and forgets the oldest beyond the capacity.
+    pub(crate) fn insert(&mut self, made: Made) {
+        if !self.known.insert(made) {
             return;
         }
-        self.order.push_back(id);
+        self.order.push_back(made);
         if self.order.len() > self.capacity
             && let Some(oldest) = self.order.pop_front()
         {
@@ -51,10 +58,10 @@ mod tests {
         let job = JobId::new();
         let mut finished = Finished::new(2);
         for seq in [0, 1, 1, 2] {
-            finished.insert(job.chunk(seq));
+            finished.insert((job.chunk(seq), 7));
         }
-        assert!(!finished.contains(job.chunk(0)));
-        assert!(finished.contains(job.chunk(1)) && finished.contains(job.chunk(2)));
+        assert!(!finished.contains((job.chunk(0), 7)));
+        assert!(finished.contains((job.chunk(1), 7)) && finished.contains((job.chunk(2), 7)));
         assert_eq!((finished.order.len(), finished.known.len()), (2, 2));
     }
 }

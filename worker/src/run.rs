@@ -135,33 +135,45 @@ fn patience(broker: &Broker, chunk_limit: Option<Duration>) -> Option<Duration> 
 /// One session after the other.
 async fn work_on(bench: &Bench, desk: &mut Desk, broker: &Broker) -> Result<(), WorkerError> {
     let mut backoff = Backoff::new();
+    let mut has_worked = false;
     while !bench.draining.is_cancelled() {
-        match session(bench, desk, broker, &mut backoff).await {
+        let mut is_set_up = false;
+        let error = match session(bench, desk, broker, &mut is_set_up).await {
             Ok(Ended::Drained) => break,
             Ok(Ended::Stuck) => return Err(WorkerError::Stuck),
-            Err(error) if !error.is_retryable() => return Err(error.into()),
-            Err(error) => wait(&error, &mut backoff, &bench.draining).await,
+            Err(error) => error,
+        };
+        let is_lost = error.is_retryable();
+        // The broker checks the permission to write only at the first answer.
+        has_worked |= is_set_up && (is_lost || bench.tally.has_answered());
+        if error.is_final(has_worked) {
+            return Err(error.into());
         }
+        // Pauses after refusals go on growing, also if the connection itself succeeds.
+        if is_set_up && is_lost {
+            backoff.reset();
+        }
+        wait(&error, &mut backoff, &bench.draining).await;
     }
     Ok(())
 }
 
+/// Connects and works. Sets `is_set_up` when chunks are consumed.
 async fn session(
     bench: &Bench,
     desk: &mut Desk,
     broker: &Broker,
-    backoff: &mut Backoff,
+    is_set_up: &mut bool,
 ) -> Result<Ended, BrokerError> {
     let connecting = broker.connect("rowmill worker");
     let session = tokio::select! {
         session = connecting => session?,
         () = bench.draining.cancelled() => return Ok(Ended::Drained),
     };
-    backoff.reset();
     tracing::info!(broker = %broker.address(), threads = bench.threads, "connected");
     bench.tally.metrics.sessions.inc();
     bench.tally.metrics.connected.set(1);
-    let ended = work(bench, desk, session).await;
+    let ended = work(bench, desk, session, is_set_up).await;
     bench.tally.metrics.connected.set(0);
     ended
 }

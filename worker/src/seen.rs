@@ -16,6 +16,7 @@ pub(crate) fn seen(envelope: &Envelope, delivery_count: u32) -> Option<Seen> {
     Some(Seen {
         job,
         chunk: job.chunk(seq),
+        made_unix_ms: envelope.made_unix_ms,
         delivery_count,
         attempts: envelope.attempts,
         is_for_others: false,

@@ -68,7 +68,8 @@ pub(crate) enum Ended {
     Stuck,
 }
 
-/// Works until `bench.draining`, or until a thread hangs; then finishes what is in hand.
+/// Works until `bench.draining`, or until a thread hangs; then finishes what is in hand. Sets `is_set_up` when
+/// chunks are consumed.
 ///
 /// # Errors
 ///
@@ -77,6 +78,7 @@ pub(crate) async fn work(
     bench: &Bench,
     desk: &mut Desk,
     session: Session,
+    is_set_up: &mut bool,
 ) -> Result<Ended, BrokerError> {
     // One chunk a thread in work, and one more on its way to each.
     let prefetch = u16::try_from(bench.threads * 2).unwrap_or(u16::MAX);
@@ -84,12 +86,14 @@ pub(crate) async fn work(
     let mut shift = Shift::new(bench, desk, session.clone());
     hear_first(bench, &session, &mut control, &mut shift).await?;
     let consumer = session.consume(Queue::tasks(bench.lane), prefetch).await?;
+    *is_set_up = true;
     let outcome = tokio::select! {
         outcome = take_all(bench, consumer, control, &mut shift) => outcome,
         error = session.lost() => Err(error),
         error = beat::send_all(&session, &bench.identity, || bench.state(), &bench.tally) => Err(error),
     };
     shift.end().await;
+    bench.tally.set_unsettled(0);
     if outcome.is_ok() {
         beat::send(&session, &bench.identity, WorkerState::Left, &bench.tally).await?;
     }
@@ -136,6 +140,7 @@ async fn take_all(
             said = control.next() => shift.control(&said?)?,
             delivery = consumer.next() => shift.take(delivery?)?,
         }
+        bench.tally.set_unsettled(shift.unsettled());
     }
     consumer.cancel().await?;
     shift.handle(Event::Draining)?;
@@ -143,6 +148,7 @@ async fn take_all(
     let drained = async {
         while shift.is_busy() {
             shift.step().await?;
+            bench.tally.set_unsettled(shift.unsettled());
         }
         Ok(())
     };

@@ -100,6 +100,11 @@ impl<'a> Shift<'a> {
         self.desk.in_hand()
     }
 
+    /// How many deliveries are not settled, at least: each is on the desk, or in a task, or both.
+    pub(crate) fn unsettled(&self) -> usize {
+        self.desk.in_hand().max(self.tasks.len())
+    }
+
     /// Whether anything is still to be waited for.
     pub(crate) fn is_busy(&self) -> bool {
         !self.tasks.is_empty()
@@ -281,7 +286,9 @@ impl<'a> Shift<'a> {
         match ended {
             Ended::Attempt(ticket, room, outcome) => self.attempted(ticket, room, *outcome),
             Ended::Publish(ticket, confirm) => {
-                if confirm != Confirm::Acked {
+                if confirm == Confirm::Acked {
+                    self.bench.tally.answered();
+                } else {
                     let (job, chunk) = self.ids(ticket);
                     tracing::warn!(job, chunk, ?confirm, "the broker refused an answer for now");
                 }

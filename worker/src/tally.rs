@@ -1,6 +1,8 @@
 //! What a worker has done and has in hand; the heartbeat tells it.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -17,6 +19,10 @@ const NAMED_AT_MOST: usize = 16;
 pub(crate) struct Tally {
     pub(crate) metrics: Metrics,
     in_hand: Mutex<Hands>,
+    /// Whether the broker has confirmed an answer to any chunk.
+    has_answered: AtomicBool,
+    /// Deliveries that are not settled.
+    unsettled: AtomicU64,
 }
 
 /// What is worked on, in the order in which it was begun.
@@ -31,6 +37,8 @@ impl Tally {
         Self {
             metrics,
             in_hand: Mutex::default(),
+            has_answered: AtomicBool::new(false),
+            unsettled: AtomicU64::new(0),
         }
     }
 
@@ -46,6 +54,25 @@ impl Tally {
             tally: self,
             ticket,
         }
+    }
+
+    /// So many deliveries are here and not settled.
+    pub(crate) fn set_unsettled(&self, deliveries: usize) {
+        self.unsettled.store(deliveries as u64, Relaxed);
+    }
+
+    pub(crate) fn unsettled(&self) -> u64 {
+        self.unsettled.load(Relaxed)
+    }
+
+    /// The broker has confirmed an answer.
+    pub(crate) fn answered(&self) {
+        self.has_answered.store(true, Relaxed);
+    }
+
+    /// Whether the broker has confirmed an answer to any chunk.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.has_answered.load(Relaxed)
     }
 
     pub(crate) fn done(&self, result: &ChunkResult) {

@@ -17,6 +17,7 @@ fn fresh(job: JobId, seq: u64) -> Seen {
     Seen {
         job,
         chunk: job.chunk(seq),
+        made_unix_ms: 7,
         delivery_count: 0,
         attempts: 0,
         is_for_others: false,
