@@ -8,7 +8,7 @@ use proto::v1::{GetJobRequest, GetJobResponse, Job, JobState};
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
-use tui::words::worker_for;
+use tui::words::{incomplete_reason, worker_for};
 
 use crate::server::{Unheard, is_fresh, refused};
 
@@ -50,7 +50,10 @@ where
         {
             Ok(response) => {
                 let job = response.job.as_ref();
-                if job.is_some_and(|job| job.finished_unix_ms.is_some()) {
+                // A job that will not become complete by itself is not waited for.
+                if job.is_some_and(|job| {
+                    job.finished_unix_ms.is_some() || incomplete_reason(job).is_some()
+                }) {
                     return Ok(response);
                 }
                 meter.show(&job.map(reading).unwrap_or_default());

@@ -80,6 +80,8 @@ impl InProcess {
             listen: Listen::InProcess(accepted),
             // The directory goes with the process.
             keep: Keep::default(),
+            // Nobody can take anything out of queues in memory.
+            lost_after: None,
             watched: Watched::default(),
         };
         let stop = shutdown.clone();

@@ -2,10 +2,11 @@
 
 use std::io::Write;
 
-use access::MasterArgs;
+use access::{Client, MasterArgs};
 use cli::{Exit, Failure, OrUnwritable, STDOUT};
-use proto::v1::{Job, ListJobsRequest};
+use proto::v1::{GetMasterRequest, Job, ListJobsRequest};
 use tui::format;
+use tui::words::incomplete_reason;
 
 use crate::output::{Align, JobJson, Table, json_line, state_name, width};
 use crate::server::refused;
@@ -25,6 +26,9 @@ pub(crate) struct Args {
     json: bool,
 }
 
+/// How many incomplete jobs are explained.
+const INCOMPLETE_NAMED: usize = 3;
+
 const COLUMNS: [(&str, Align); 8] = [
     ("job", Align::Left),
     ("name", Align::Left),
@@ -38,7 +42,9 @@ const COLUMNS: [(&str, Align); 8] = [
 
 impl Args {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
-        let (jobs, total) = self.list().await?;
+        let mut client = self.master.connect().await?;
+        let trouble = trouble(&mut client).await?;
+        let (jobs, total) = self.list(client).await?;
         let mut out = std::io::stdout().lock();
         let left_out = total.saturating_sub(jobs.len() as u64);
         if self.json {
@@ -54,6 +60,19 @@ impl Args {
             }
             table.write(&mut out, width()).or_unwritable(STDOUT)?;
             say_gone(&jobs);
+            for line in jobs
+                .iter()
+                .filter_map(incomplete_reason)
+                .take(INCOMPLETE_NAMED)
+            {
+                eprintln!("rowmill: {}", tui::text::visible(&line));
+            }
+        }
+        if !trouble.is_empty() {
+            eprintln!(
+                "rowmill: {}; they wait at the broker",
+                tui::text::visible(&trouble)
+            );
         }
         if left_out > 0 {
             eprintln!("rowmill: {left_out} more; --limit N lists more of them");
@@ -62,8 +81,7 @@ impl Args {
         Ok(Exit::Ok)
     }
 
-    async fn list(&self) -> Result<(Vec<Job>, u64), Failure> {
-        let mut client = self.master.connect().await?;
+    async fn list(&self, mut client: Client) -> Result<(Vec<Job>, u64), Failure> {
         let (mut jobs, mut page_token) = (Vec::new(), String::new());
         loop {
             let page_size = (self.limit - jobs.len()).clamp(1, 1000) as u32;
@@ -84,6 +102,16 @@ impl Args {
             }
         }
     }
+}
+
+/// Why the master cannot store results. Empty if it can.
+async fn trouble(client: &mut Client) -> Result<String, Failure> {
+    let request = GetMasterRequest {
+        protocol: proto::PROTOCOL,
+    };
+    let response = client.get_master(request).await;
+    let master = response.map_err(|status| refused(&status))?.into_inner();
+    Ok(master.master.unwrap_or_default().store_trouble)
 }
 
 /// Says of which jobs the rows and bad records are no longer there.
@@ -111,9 +139,11 @@ fn cells(job: &Job) -> [String; 8] {
     let age_ms = proto::unix_ms().saturating_sub(job.opened_unix_ms);
     [
         job.job_id.clone(),
-        match job.lane.as_str() {
-            "" => job.name.clone(),
-            lane => format!("{} (lane {lane})", job.name),
+        match (job.name.as_str(), job.lane.as_str()) {
+            // Its opening has not come.
+            ("", _) => "(no name)".to_owned(),
+            (name, "") => name.to_owned(),
+            (name, lane) => format!("{name} (lane {lane})"),
         },
         state.to_owned(),
         job.progress.map_or_else(|| "?".to_owned(), format::percent),

@@ -41,6 +41,7 @@ impl Master {
             },
             listen: Listen::Tcp(listener, Gate::open()),
             keep: Keep::default(),
+            lost_after: None,
             watched: telemetry::Watched::default(),
         };
         let running = tokio::spawn(master::run(config, shutdown.clone()));

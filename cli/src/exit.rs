@@ -13,7 +13,7 @@ pub enum Exit {
     BadRecords = 1,
     /// The command line, or a setting, is not right.
     Usage = 2,
-    /// The job finished, with dead chunks.
+    /// The job is incomplete: it has dead or lost chunks, or is damaged.
     DeadChunks = 3,
     /// The broker or the master is unreachable, or refused us.
     Unreachable = 4,

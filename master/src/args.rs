@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use access::{ServeArgs, ServeError};
 use broker::BrokerArgs;
@@ -46,6 +47,16 @@ pub struct Args {
         default_value = "30d"
     )]
     keep: Keep,
+
+    /// After how many seconds a chunk of a sealed job is lost that is in no queue and with no worker
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 30,
+        value_parser = clap::value_parser!(u64).range(1..=86_400),
+        hide_short_help = true
+    )]
+    lost_after: u64,
 
     #[command(flatten)]
     serve: ServeArgs,
@@ -126,6 +137,7 @@ impl Args {
             place: Place::Directory(data),
             listen: self.bind().await?,
             keep: self.keep,
+            lost_after: Some(Duration::from_secs(self.lost_after)),
             watched: self.watch.watched("rowmill-master").await?,
         })
     }

@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use proto::v1::{self, BrokerStatus, Heartbeat, JobState, MasterStatus};
 use proto::{JobId, Lane, bounds};
@@ -11,6 +12,7 @@ use crate::answer::fitting;
 use crate::arrival::Arrival;
 use crate::chunk_map::Chunks;
 use crate::job::Job;
+use crate::missing::{LossDetector, Lost, Progress};
 use crate::rate::Rate;
 use crate::rows::Latest;
 use crate::store::{Store, StoreError};
@@ -42,6 +44,7 @@ pub(crate) struct Board {
     moved: Option<JobId>,
     /// The jobs whose latest rows are remembered; the one that moved last comes last.
     with_rows: VecDeque<JobId>,
+    missing: LossDetector,
 }
 
 /// What was heard of one job since this master started.
@@ -55,8 +58,10 @@ struct Lately {
 }
 
 impl Board {
-    pub(crate) fn new(master: MasterStatus) -> Self {
+    /// `lost_after` is how long a chunk is missed before it is lost. `None`: it never is.
+    pub(crate) fn new(master: MasterStatus, lost_after: Option<Duration>) -> Self {
         Self {
+            missing: LossDetector::new(lost_after),
             master,
             roster: Roster::default(),
             lately: HashMap::new(),
@@ -70,9 +75,41 @@ impl Board {
         self.roster.hear(beat, now_ms);
     }
 
-    /// Takes what the intake says of the broker.
-    pub(crate) fn broker(&mut self, status: BrokerStatus) {
+    /// Takes the state of the broker, and looks for lost chunks. Returns whether it found a loss.
+    pub(crate) fn broker(&mut self, status: BrokerStatus, store: &Store, now_ms: u64) -> bool {
+        let now = Instant::now();
+        let has_news = if self.master.store_trouble.is_empty() {
+            let (lately, roster) = (&self.lately, &self.roster);
+            let progress = |job: &Job| Progress {
+                tally: job.tally,
+                control: job.control,
+                heard_ms: lately.get(&job.id).map_or(0, |lately| lately.heard_ms),
+            };
+            let jobs = store.jobs().filter(|job| job.finished_unix_ms.is_none());
+            self.missing.look(
+                now,
+                &status,
+                |lane| roster.lane_workers(lane, now_ms),
+                jobs.map(|job| (job, progress(job))),
+                // If the store cannot say, assume that nothing is missing.
+                |job| store.parked_count(job).unwrap_or(u64::MAX),
+            )
+        } else {
+            self.missing.restart(now);
+            false
+        };
         self.master.broker = Some(status);
+        has_news
+    }
+
+    /// The publisher of a job has asked which chunks are missing.
+    pub(crate) fn expect(&mut self, id: JobId) {
+        self.missing.expect(id, Instant::now());
+    }
+
+    /// Sets why results cannot be stored. Empty if they can.
+    pub(crate) fn store_trouble(&mut self, trouble: String) {
+        self.master.store_trouble = trouble;
     }
 
     /// Takes a batch that the store has committed.
@@ -212,17 +249,27 @@ impl Board {
 
     /// Where each job stands.
     pub(crate) fn states(&self, store: &Store, now_ms: u64) -> impl Iterator<Item = JobState> {
-        let state = move |job: &Job| {
-            let lately = self.lately.get(&job.id);
-            job.state(self.heard_ms(job, lately), now_ms)
-        };
-        store.jobs().map(state)
+        store.jobs().map(move |job| self.state(job, now_ms))
+    }
+
+    /// Where a job stands.
+    pub(crate) fn state(&self, job: &Job, now_ms: u64) -> JobState {
+        let lately = self.lately.get(&job.id);
+        let state = job.state(self.heard_ms(job, lately), now_ms);
+        match (state, self.missing.lost(job.id)) {
+            (JobState::Running, Some(Lost::Chunks(_))) => JobState::ChunksLost,
+            (JobState::Publishing | JobState::Stalled | JobState::Running, Some(Lost::Opening)) => {
+                JobState::Damaged
+            }
+            (state, _) => state,
+        }
     }
 
     /// One job as the dashboard shows it.
     pub(crate) fn job(&self, job: &Job, now_ms: u64) -> v1::Job {
         let lately = self.lately.get(&job.id);
-        let state = job.state(self.heard_ms(job, lately), now_ms);
+        let state = self.state(job, now_ms);
+        let lost = self.missing.lost(job.id);
         let is_finished = job.finished_unix_ms.is_some();
         let (rows_per_s, bytes_per_s) = match lately {
             Some(lately) if !is_finished => lately.rate.per_second(now_ms),
@@ -268,8 +315,16 @@ impl Board {
                 .expired
                 .as_ref()
                 .map_or_else(String::new, |expired| expired.reason.clone()),
-            damage: job.damage.clone(),
-            chunks_lost: 0,
+            damage: match (state, lost) {
+                (JobState::Damaged, Some(Lost::Opening)) if job.damage.is_empty() => {
+                    opening_lost(job)
+                }
+                _ => job.damage.clone(),
+            },
+            chunks_lost: match (state, lost) {
+                (JobState::ChunksLost, Some(Lost::Chunks(chunks))) => chunks,
+                _ => 0,
+            },
         }
     }
 
@@ -321,6 +376,15 @@ fn listed(text: &str) -> String {
     let mut text = text.to_owned();
     bounds::cut(&mut text, TEXT_BYTES);
     text
+}
+
+/// The damage of a job whose opening is lost, with the remedy.
+fn opening_lost(job: &Job) -> String {
+    format!(
+        "its opening did not reach this master: it was lost, or another master has the first part of the job; \
+         on the host that published it: rowmill publish --resume {}",
+        job.id
+    )
 }
 
 /// By opening time, then id.

@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker::{Confirm, Route, Session};
+use broker::{Backoff, Confirm, Queue, Route, Session};
 use proto::v1::{self, RateShare};
 use proto::{Envelope, JobId, Lane, Payload, WorkerId};
 use tokio::sync::Notify;
@@ -144,14 +144,30 @@ pub(crate) async fn unpark(session: Session, keeper: Handle) -> Result<Infallibl
             let mut message = Envelope::new(job.chunk(seq), job, Payload::Chunk(chunk));
             message.attempts = attempts;
             if session.publish(route, &message).await? == Confirm::Acked {
-                let forget = move |keeper: &mut Keeper| keeper.store.unparked(job, seq);
-                keeper.ask(forget).await??;
+                forget_parked(&keeper, job, seq).await?;
                 continue;
             }
         }
         tokio::select! {
             _ = controlled.changed() => {}
             () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+}
+
+/// Forgets a parked chunk, and tries again while the disk refuses it. Without that, the chunk would be sent again and
+/// again.
+async fn forget_parked(keeper: &Handle, job: JobId, seq: u64) -> Result<(), SessionError> {
+    let mut backoff = Backoff::default();
+    loop {
+        let forget = move |keeper: &mut Keeper| {
+            let forgotten = keeper.store.unparked(job, seq);
+            keeper.note_disk(Queue::Tasks, forgotten.as_ref().err());
+            forgotten
+        };
+        match keeper.ask(forget).await? {
+            Err(error) if error.is_of_disk() => tokio::time::sleep(backoff.next()).await,
+            outcome => return Ok(outcome?),
         }
     }
 }

@@ -194,6 +194,9 @@ impl Events {
             JobState::Publishing => format!("begun by {}", job.publisher),
             JobState::Stalled => "nothing comes from its publisher".to_owned(),
             JobState::Running if was == Some(JobState::Paused) => "goes on".to_owned(),
+            JobState::Running if was == Some(JobState::ChunksLost) => {
+                "its lost chunks are expected again".to_owned()
+            }
             JobState::Running => "published whole".to_owned(),
             JobState::Done => format!("done: {} rows, {} bad", job.rows, job.rejects),
             JobState::DoneWithFailures => format!(
@@ -206,10 +209,23 @@ impl Events {
             JobState::Cancelled => format!("stopped: {}", job.reason),
             JobState::Paused => "paused".to_owned(),
             JobState::Damaged => format!("damaged: {}", job.damage),
-            JobState::ChunksLost => format!("{} chunks are lost", job.chunks_lost),
+            JobState::ChunksLost => {
+                let chunks = match job.chunks_lost {
+                    1 => "a chunk is".to_owned(),
+                    many => format!("{many} chunks are"),
+                };
+                format!(
+                    "{chunks} lost: in no queue and with no worker; on the host that published it: rowmill \
+                     publish --resume {}",
+                    job.job_id
+                )
+            }
         };
-        let text = format!("{}: {what}", job.name);
-        self.tell(now_ms, level, text, Of::job(job));
+        let name = match job.name.as_str() {
+            "" => "a job without its opening",
+            name => name,
+        };
+        self.tell(now_ms, level, format!("{name}: {what}"), Of::job(job));
     }
 }
 

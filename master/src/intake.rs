@@ -35,6 +35,12 @@ const DEAD_PREFETCH: u16 = 16;
 const BATCH_BYTES: usize = 32 << 20;
 /// Workers that are remembered to have been told which jobs run.
 const KNOWN_WORKERS: usize = 4096;
+/// A refusal this soon in the first session is final too: the broker checks the permission to write only at the first
+/// message.
+const SETTING_UP: Duration = Duration::from_secs(10);
+/// RabbitMQ wants a message back after 30 minutes, and closes the channel of a consumer that keeps it longer. A batch
+/// that cannot be stored is given back before: at this rate the results' delivery limit is reached after weeks.
+const HELD_AT_MOST: Duration = Duration::from_secs(1700);
 /// How often queue depths are asked for.
 const DEPTHS_EVERY: Duration = Duration::from_secs(1);
 
@@ -46,6 +52,8 @@ pub(crate) struct Intake {
     gather: Duration,
     metrics: Metrics,
     tracer: Tracer,
+    /// Whether this process has worked with the broker before, so that a refusal is not final.
+    has_worked: bool,
 }
 
 /// Why a session ended.
@@ -77,21 +85,35 @@ impl Intake {
             gather,
             metrics,
             tracer,
+            has_worked: false,
         }
     }
 
     /// One session after the other until `shutdown`.
-    pub(crate) async fn run(self, shutdown: CancellationToken) -> Result<(), MasterError> {
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<(), MasterError> {
         let work = async {
             let mut backoff = Backoff::default();
             loop {
-                let Err(error) = self.session(&mut backoff).await;
+                let began = Instant::now();
+                let mut is_set_up = false;
+                let Err(error) = self.session(&mut is_set_up).await;
                 match error {
-                    SessionError::Broker(error) if !error.is_retryable() => {
-                        return Err(error.into());
-                    }
                     SessionError::Keeper(_) => return Ok(()),
-                    error => self.wait(&error.to_string(), &mut backoff).await,
+                    SessionError::Broker(error) => {
+                        let is_lost = error.is_retryable();
+                        self.has_worked |= is_set_up && (is_lost || began.elapsed() > SETTING_UP);
+                        if error.is_final(self.has_worked) {
+                            return Err(error.into());
+                        }
+                        // Pauses after refusals go on growing, also if the connection itself succeeds.
+                        if is_set_up && is_lost {
+                            backoff.reset();
+                        }
+                        self.wait(&error.to_string(), &mut backoff).await;
+                    }
+                    error @ SessionError::Store(_) => {
+                        self.wait(&error.to_string(), &mut backoff).await;
+                    }
                 }
             }
         };
@@ -114,14 +136,15 @@ impl Intake {
     }
 
     /// One session, to its end: there is no good end but `shutdown`.
-    async fn session(&self, backoff: &mut Backoff) -> Result<Infallible, SessionError> {
+    /// Sets `is_set_up` when everything is declared and consumed.
+    async fn session(&self, is_set_up: &mut bool) -> Result<Infallible, SessionError> {
         let session = self.broker.connect("rowmill master").await?;
-        backoff.reset();
         tracing::info!(broker = %self.broker.address(), "connected");
         self.stand_by(&session).await?;
         let results = session.consume(Queue::Results, PREFETCH).await?;
         let dead = session.consume(Queue::Dead, DEAD_PREFETCH).await?;
         let telemetry = session.consume(Queue::Telemetry, 0).await?;
+        *is_set_up = true;
         self.keeper.broker(self.status()).await?;
 
         let mut parts = JoinSet::new();
@@ -223,8 +246,8 @@ impl Commits {
                 });
                 batch.take(read, delivery.receipt);
             }
-            let keep = async |arrivals, unreadable| {
-                Ok::<(), SessionError>(self.keeper.commit(arrivals, unreadable).await??)
+            let keep = |arrivals, unreadable| {
+                self.store(queue, Arc::new(arrivals), Arc::new(unreadable))
             };
             let kept = batch.commit(keep).await;
             let error = kept.as_ref().err().map(ToString::to_string);
@@ -232,6 +255,27 @@ impl Commits {
                 self.committed(taken, error.clone());
             }
             settle(kept?).await?;
+        }
+    }
+
+    /// Commits a batch. While the disk refuses it, it is held and tried again, and no further messages are taken. If it
+    /// were given back, it would come again at once, until the broker's delivery limit moved it to the dead queue.
+    async fn store(
+        &self,
+        from: Queue,
+        arrivals: Arc<Vec<Arrival>>,
+        unreadable: Arc<Vec<UnreadableMessage>>,
+    ) -> Result<(), SessionError> {
+        let mut backoff = Backoff::default();
+        let give_back = Instant::now() + HELD_AT_MOST;
+        loop {
+            let (arrivals, unreadable) = (Arc::clone(&arrivals), Arc::clone(&unreadable));
+            match self.keeper.commit(from, arrivals, unreadable).await? {
+                Err(error) if error.is_of_disk() && Instant::now() < give_back => {
+                    tokio::time::sleep(backoff.next()).await;
+                }
+                outcome => return Ok(outcome?),
+            }
         }
     }
 
@@ -354,7 +398,9 @@ async fn measure(
         let mut status = BrokerStatus {
             tasks_ready: Some(tasks.ready),
             task_consumers: Some(tasks.consumers),
-            results_ready: Some(results.ready),
+            // This master consumes the queue. If the answer does not count it, the queue has no leader just now, and
+            // the broker answers with zeros.
+            results_ready: (results.consumers > 0).then_some(results.ready),
             dead_ready: Some(dead.ready),
             round_trip_us: Some(round_trip.as_micros() as u64),
             lanes: lanes(&session, &keeper).await?,

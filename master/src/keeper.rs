@@ -1,9 +1,11 @@
 //! The keeper: one thread that owns the store and the board. Others send it messages; it alone
 //! waits for the disk, so the reactor never does.
 
-use std::collections::HashMap;
-use std::time::Instant;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use broker::Queue;
 use engine::operation::Finished;
 use proto::JobId;
 use proto::v1::{self, BrokerStatus, EventLevel, Heartbeat, LatestRows, MasterStatus};
@@ -34,8 +36,9 @@ const DEAD_LISTED: usize = 1000;
 /// What the keeper is told and asked.
 enum Message {
     Commit {
-        arrivals: Vec<Arrival>,
-        unreadable: Vec<UnreadableMessage>,
+        from: Queue,
+        arrivals: Arc<Vec<Arrival>>,
+        unreadable: Arc<Vec<UnreadableMessage>>,
         done: oneshot::Sender<Result<(), StoreError>>,
     },
     Beat(Heartbeat),
@@ -68,6 +71,8 @@ pub(crate) struct Keeper {
     pub(crate) controlled: watch::Sender<u64>,
     /// How often a job moved, or was ended, since the start.
     pub(crate) moved: watch::Sender<u64>,
+    /// The queues whose last batch the disk has refused.
+    refused: HashSet<Queue>,
 }
 
 /// The keeper is gone: the process is stopping.
@@ -81,6 +86,7 @@ impl Handle {
         store: Store,
         master: MasterStatus,
         metrics: Metrics,
+        lost_after: Option<Duration>,
     ) -> std::io::Result<Self> {
         let (mailbox, mut messages) = mpsc::channel(MAILBOX);
         let (finished_sender, finished) = watch::channel(0);
@@ -100,7 +106,7 @@ impl Handle {
         };
         let mut keeper = Keeper {
             store,
-            board: Board::new(master),
+            board: Board::new(master, lost_after),
             reports: Reports::default(),
             metrics,
             view: None,
@@ -108,6 +114,7 @@ impl Handle {
             finished: finished_sender,
             controlled: controlled_sender,
             moved: moved_sender,
+            refused: HashSet::new(),
         };
         std::thread::Builder::new()
             .name("keeper".into())
@@ -124,15 +131,17 @@ impl Handle {
         })
     }
 
-    /// Commits a batch: when this returns well, it may be acknowledged. The outer error says that
-    /// the keeper has stopped.
+    /// Commits a batch that came `from` a queue: when this returns well, it may be acknowledged. The outer error
+    /// says that the keeper has stopped.
     pub(crate) async fn commit(
         &self,
-        arrivals: Vec<Arrival>,
-        unreadable: Vec<UnreadableMessage>,
+        from: Queue,
+        arrivals: Arc<Vec<Arrival>>,
+        unreadable: Arc<Vec<UnreadableMessage>>,
     ) -> Result<Result<(), StoreError>, Status> {
         let (done, outcome) = oneshot::channel();
         let commit = Message::Commit {
+            from,
             arrivals,
             unreadable,
             done,
@@ -191,6 +200,7 @@ impl Keeper {
     fn take(&mut self, message: Message) {
         match message {
             Message::Commit {
+                from,
                 arrivals,
                 unreadable,
                 done,
@@ -199,15 +209,19 @@ impl Keeper {
                 if outcome.is_ok() && !arrivals.is_empty() {
                     outcome = self.commit(&arrivals);
                 }
+                self.note_disk(from, outcome.as_ref().err());
                 drop(done.send(outcome));
             }
             Message::Beat(beat) => self.board.hear(beat, proto::unix_ms()),
             Message::Broker(status) => {
                 self.metrics.broker(&status);
-                self.board.broker(status);
+                let now_ms = proto::unix_ms();
+                if self.board.broker(status, &self.store, now_ms) {
+                    // Readers that wait for rows of the job have to learn that none will come.
+                    self.moved.send_modify(|count| *count += 1);
+                }
                 self.view = None;
                 // It comes once a second, so that what happens is noted though nobody watches.
-                let now_ms = proto::unix_ms();
                 self.view(now_ms);
                 self.metrics.jobs(self.board.states(&self.store, now_ms));
                 let workers = self.board.workers(now_ms);
@@ -276,6 +290,57 @@ impl Keeper {
             self.metrics.jobs_finished.inc_by(ended);
             self.finished.send_modify(|count| *count += ended);
         }
+    }
+
+    /// Notes whether the disk takes the messages of a queue, and logs when that changes.
+    pub(crate) fn note_disk(&mut self, from: Queue, error: Option<&StoreError>) {
+        let was_well = self.refused.is_empty();
+        match error.filter(|error| error.is_of_disk()) {
+            Some(error) => {
+                self.refused.insert(from);
+                if was_well {
+                    let trouble = format!("results cannot be stored: {error}");
+                    tracing::error!("{trouble}; they wait at the broker, and are tried again");
+                    self.board.store_trouble(trouble);
+                    self.view = None;
+                }
+            }
+            None if self.refused.remove(&from) && self.refused.is_empty() => {
+                tracing::info!("results are stored again");
+                self.board.store_trouble(String::new());
+                self.view = None;
+            }
+            None => {}
+        }
+    }
+
+    /// The chunks of a job that are missing, for its publisher, which may send them again. Until they have been missed
+    /// for a while once more, the job has lost nothing.
+    pub(crate) fn missing(
+        &mut self,
+        text: &str,
+        from: u64,
+    ) -> Result<v1::ListMissingResponse, Status> {
+        let now_ms = proto::unix_ms();
+        let job = self.find(text)?;
+        let page = self.store.missing(job, from);
+        let page = page.map_err(|error| internal(&error))?;
+        let range = |(first_seq, last_seq)| v1::ChunkRange {
+            first_seq,
+            last_seq,
+        };
+        let response = v1::ListMissingResponse {
+            state: self.board.state(job, now_ms).into(),
+            has_open: job.open.is_some(),
+            has_seal: job.seal.is_some(),
+            missing: page.ranges.into_iter().map(range).collect(),
+            next_seq: page.next,
+        };
+        let id = job.id;
+        if response.next_seq.is_none() {
+            self.board.expect(id);
+        }
+        Ok(response)
     }
 
     /// What was counted of a job so far, and how often one of its chunks died since the start; nothing, of one that

@@ -20,6 +20,7 @@ mod job;
 mod keep;
 mod keeper;
 mod metrics;
+mod missing;
 mod output;
 mod rate;
 mod reports;

@@ -1,5 +1,7 @@
 //! The master from start to stop.
 
+use std::time::Duration;
+
 use broker::{Broker, BrokerError};
 use proto::v1::{BrokerState, BrokerStatus, MasterStatus};
 use telemetry::Watched;
@@ -25,6 +27,8 @@ pub struct Config {
     pub listen: Listen,
     /// How much of the rows and rejects of finished jobs stays.
     pub keep: Keep,
+    /// How long a chunk of a sealed job is missed before it is lost. `None`: it never is.
+    pub lost_after: Option<Duration>,
     /// How it is watched from outside.
     pub watched: Watched,
 }
@@ -63,6 +67,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Mast
         place,
         listen,
         keep,
+        lost_after,
         watched,
     } = config;
     let store = Store::open(&place)?;
@@ -74,7 +79,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Mast
     }
     let (metrics, catalog) = Metrics::new();
     let status = starting(&broker);
-    let keeper = Handle::start(store, status, metrics.clone())
+    let keeper = Handle::start(store, status, metrics.clone(), lost_after)
         .map_err(|error| MasterError::Machinery(error.to_string()))?;
 
     let mut tasks = JoinSet::new();
@@ -126,5 +131,6 @@ fn starting(broker: &Broker) -> MasterStatus {
         duplicates: 0,
         losses: Vec::new(),
         unreadable: 0,
+        store_trouble: String::new(),
     }
 }

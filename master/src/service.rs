@@ -9,7 +9,7 @@ use proto::v1::{
     self, CancelJobRequest, CancelJobResponse, DropDeadRequest, DropDeadResponse, GetDeadRequest,
     GetDeadResponse, GetJobRequest, GetJobResponse, GetMasterRequest, GetMasterResponse,
     GetUnreadableRequest, GetUnreadableResponse, ListDeadRequest, ListDeadResponse,
-    ListJobsRequest, ListJobsResponse, ListRejectsRequest, ListRejectsResponse, ListRowsRequest,
+    ListJobsRequest, ListJobsResponse, ListMissingRequest, ListMissingResponse, ListRejectsRequest, ListRejectsResponse, ListRowsRequest,
     ListRowsResponse, ListUnreadableRequest, ListUnreadableResponse, ListWorkersRequest,
     ListWorkersResponse, OutputPart, PauseJobRequest, PauseJobResponse, ReadOutputRequest,
     ReplayDeadRequest, ReplayDeadResponse, ResumeJobRequest, ResumeJobResponse, WatchEvent,
@@ -190,6 +190,18 @@ impl Rowmill for Service {
             self.shutdown.clone(),
         ));
         Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn list_missing(
+        &self,
+        request: Request<ListMissingRequest>,
+    ) -> Result<Response<ListMissingResponse>, Status> {
+        let ListMissingRequest { job_id, from_seq } = request.into_inner();
+        let missing = self
+            .keeper
+            .ask(move |keeper| keeper.missing(&job_id, from_seq))
+            .await??;
+        Ok(Response::new(missing))
     }
 
     async fn list_dead(

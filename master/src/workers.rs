@@ -1,6 +1,6 @@
 //! The workers heard of, and what their silence means.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use prost::Message;
@@ -11,6 +11,8 @@ use crate::rate::Rate;
 
 /// Without a heartbeat for this long, a worker counts as lost.
 const LOST_AFTER_MS: u64 = 10_000;
+/// How old a heartbeat may be to count as current: three of them fit in.
+const FRESH_MS: u64 = 3_000;
 /// One that said goodbye is shown this much longer, a lost one this much.
 const LEFT_SHOWN_MS: u64 = 5 * 60_000;
 const LOST_SHOWN_MS: u64 = 60 * 60_000;
@@ -55,6 +57,17 @@ impl Heard {
             _ => true,
         }
     }
+}
+
+/// The workers of a lane that are alive, and the chunks that they hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LaneWorkers {
+    /// Their ids.
+    pub(crate) workers: BTreeSet<String>,
+    /// How many of them take chunks.
+    pub(crate) taking: u64,
+    /// How many chunks they hold. `None` if one of them has not said it in the last seconds.
+    pub(crate) unsettled: Option<u64>,
 }
 
 impl Roster {
@@ -150,6 +163,32 @@ impl Roster {
         let in_hand = alive.flat_map(|worker| &worker.last.in_hand);
         let of_job = in_hand.filter(|chunk| chunk.job_id == id);
         of_job.map(|chunk| chunk.seq).collect()
+    }
+
+    /// The workers of a `lane`, or of none if it is empty.
+    pub(crate) fn lane_workers(&self, lane: &str, now_ms: u64) -> LaneWorkers {
+        let states = [WorkerState::Running, WorkerState::Draining];
+        let alive = self.workers.values();
+        let alive: Vec<&Heard> = alive
+            .filter(|worker| worker.last.lane == lane && states.contains(&worker.state(now_ms)))
+            .collect();
+        let taking = alive
+            .iter()
+            .filter(|worker| worker.state(now_ms) == WorkerState::Running);
+        let unsettled = |worker: &&Heard| {
+            let is_fresh = now_ms.saturating_sub(worker.at_ms) <= FRESH_MS;
+            worker.last.unsettled.filter(|_| is_fresh)
+        };
+        LaneWorkers {
+            taking: taking.count() as u64,
+            unsettled: alive
+                .iter()
+                .try_fold(0_u64, |sum, worker| sum.checked_add(unsettled(worker)?)),
+            workers: alive
+                .iter()
+                .map(|worker| worker.last.worker_id.clone())
+                .collect(),
+        }
     }
 
     /// The lanes of those that are alive.
@@ -275,6 +314,28 @@ mod tests {
         );
         let bytes: usize = roster.workers.values().map(|w| w.last.encoded_len()).sum();
         assert_eq!(roster.bytes, bytes);
+    }
+
+    #[test]
+    fn what_the_workers_of_a_lane_hold_is_known_while_all_of_them_say_so() {
+        let mut roster = Roster::default();
+        let holding = |id, state, unsettled| Heartbeat {
+            unsettled,
+            ..beat(id, state)
+        };
+        roster.hear(holding("a", WorkerState::Running, Some(2)), 0);
+        roster.hear(holding("b", WorkerState::Draining, Some(1)), 0);
+        roster.hear(holding("c", WorkerState::Left, None), 0);
+        let lane_workers = roster.lane_workers("", 0);
+        assert_eq!((lane_workers.taking, lane_workers.unsettled), (1, Some(3)));
+        assert_eq!(
+            lane_workers.workers,
+            ["a".to_owned(), "b".to_owned()].into()
+        );
+        assert_eq!(roster.lane_workers("", FRESH_MS + 1).unsettled, None);
+        assert_eq!(roster.lane_workers("gpu", 0).unsettled, Some(0));
+        roster.hear(holding("d", WorkerState::Running, None), 0);
+        assert_eq!(roster.lane_workers("", 0).unsettled, None);
     }
 
     #[test]

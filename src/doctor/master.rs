@@ -3,18 +3,22 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use access::Target;
+use access::{Client, Target};
 use broker::RabbitConfig;
 use proto::v1::{
-    BrokerState, GetMasterRequest, GetMasterResponse, ListWorkersRequest, Scope, Worker,
-    WorkerState,
+    BrokerState, GetMasterRequest, GetMasterResponse, ListJobsRequest, ListWorkersRequest, Scope,
+    Worker, WorkerState,
 };
 use tonic::Code;
+use tui::words::incomplete_reason;
 
 use super::finding::Finding;
 
 /// Ages and rates are told by two clocks; more than this is seen.
 const SKEW_MS: u64 = 2000;
+/// Jobs that are looked at, and those that are named.
+const LOOKED_AT: u32 = 1000;
+const NAMED: usize = 10;
 
 pub(super) async fn look(target: &Target, broker: &RabbitConfig) -> Vec<Finding> {
     let address = target.address();
@@ -37,6 +41,7 @@ pub(super) async fn look(target: &Target, broker: &RabbitConfig) -> Vec<Finding>
         Ok(response) => {
             let half_ms = asked.elapsed().as_millis() as u64 / 2;
             let mut findings = found(address, &response.into_inner(), half_ms, broker);
+            findings.extend(incomplete(&mut client).await);
             if let Ok(workers) = client.list_workers(ListWorkersRequest::default()).await {
                 findings.extend(clocks(&workers.into_inner().workers));
             }
@@ -84,6 +89,13 @@ fn found(
         ),
     ];
     findings.extend(super::disk::losses(&master.losses));
+    if !master.store_trouble.is_empty() {
+        findings.push(Finding::fail(
+            "storing",
+            format!("{}; they wait at the broker", master.store_trouble),
+            "make room on the master's disk: it goes on by itself",
+        ));
+    }
     let broker = master.broker.unwrap_or_default();
     findings.push(match broker.state() {
         BrokerState::Connected if broker.address != ours.address() => Finding::warn(
@@ -103,6 +115,27 @@ fn found(
         ),
     });
     findings
+}
+
+/// Jobs that will not become complete by themselves, among the newest.
+async fn incomplete(client: &mut Client) -> Vec<Finding> {
+    let request = ListJobsRequest {
+        page_size: LOOKED_AT,
+        ..ListJobsRequest::default()
+    };
+    let Ok(response) = client.list_jobs(request).await else {
+        return Vec::new();
+    };
+    let jobs = response.into_inner().jobs;
+    let incomplete = jobs.iter().filter_map(|job| {
+        let line = incomplete_reason(job)?;
+        let run = format!(
+            "on the host that published it: rowmill publish --resume {}",
+            job.job_id
+        );
+        Some(Finding::fail("chunks", line, run))
+    });
+    incomplete.take(NAMED).collect()
 }
 
 /// The clocks of hosts with workers, by what the master's said when it heard of them.

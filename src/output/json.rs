@@ -38,6 +38,12 @@ pub(crate) struct JobJson {
     duplicates: u64,
     progress: Option<f64>,
     no_workers: bool,
+    /// Chunks without a result that are in no queue and with no worker.
+    #[serde(skip_serializing_if = "is_nothing")]
+    chunks_lost: u64,
+    /// What of it is gone or broken.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    damage: String,
     /// Malformed sequences that were taken for U+FFFD.
     replaced: u64,
     /// Why it was cancelled, where that was not by a person.
@@ -200,6 +206,8 @@ impl From<Job> for JobJson {
             duplicates: job.duplicates,
             progress: job.progress,
             no_workers: job.no_workers,
+            chunks_lost: job.chunks_lost,
+            damage: job.damage,
             replaced: job.replaced,
             reason: job.reason,
             output_rows: job.output_rows,

@@ -106,6 +106,9 @@ impl OutputArgs {
             write_page(file, response)?;
         }
         eprintln!("rowmill: {}", summary::summary(response));
+        if let Some(line) = tui::words::incomplete_reason(&job) {
+            eprintln!("rowmill: {}", tui::text::visible(&line));
+        }
         for dead in &response.dead {
             let reason = tui::text::for_message(&dead.reason);
             eprintln!(

@@ -5,6 +5,7 @@ use cli::{Exit, Failure};
 use proto::v1::{GetJobResponse, Job, JobState, OutputEnd};
 
 use tui::text::visible;
+use tui::words::incomplete_reason;
 
 use super::Sink;
 
@@ -38,11 +39,16 @@ impl Came {
         self.job.state() == JobState::Cancelled
     }
 
+    /// Whether the job will not become complete by itself.
+    pub(crate) fn is_stuck(&self) -> bool {
+        incomplete_reason(&self.job).is_some()
+    }
+
     /// What the rows deserve; what else the job deserves is for others.
     fn exit(&self) -> Exit {
         if self.is_cancelled() {
             Exit::Cancelled
-        } else if self.end.dead_total > 0 || self.job.state() == JobState::Damaged {
+        } else if self.end.dead_total > 0 || self.is_stuck() {
             Exit::DeadChunks
         } else if !self.end.is_whole {
             Exit::NoWorkers
@@ -92,6 +98,8 @@ impl Came {
             lines.push(format!(
                 "job {id} was cancelled: these are the rows up to then"
             ));
+        } else if let Some(line) = incomplete_reason(&self.job) {
+            lines.push(format!("{}; these are the rows so far", visible(&line)));
         } else if !is_whole {
             lines.push(format!(
                 "job {id} is not finished: these are the rows so far; --follow waits for the others"
@@ -155,6 +163,9 @@ mod tests {
             (cancelled.exit(), cancelled.lines(Later::Yes).len()),
             (Exit::Cancelled, 2)
         );
+        let lost = came(JobState::ChunksLost, &[], false);
+        assert_eq!(lost.exit(), Exit::DeadChunks);
+        assert!(lost.lines(Later::Yes)[0].contains("publish --resume j; these are"));
         let so_far = came(JobState::Running, &[], false);
         assert_eq!(so_far.exit(), Exit::NoWorkers);
         assert!(so_far.lines(Later::Yes)[0].contains("not finished"));

@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 
 use proto::v1::watch_event::Change;
 use proto::v1::{
-    BrokerStatus, ChunkMap, Delta, Event, ExecReport, Job, LatestRows, MasterStatus, Profile,
-    Scope, Snapshot, ValidateReport, WatchEvent, Worker,
+    BrokerStatus, ChunkMap, Delta, Event, ExecReport, Job, JobState, LatestRows, MasterStatus,
+    Profile, Scope, Snapshot, ValidateReport, WatchEvent, Worker,
 };
 
 use crate::text::{Charset, LONGEST, brief};
@@ -140,6 +140,7 @@ impl State {
     fn set_master(&mut self, mut master: MasterStatus) {
         self.clean(&mut master.version);
         self.clean(&mut master.host);
+        self.clean(&mut master.store_trouble);
         if let Some(broker) = &mut master.broker {
             self.clean(&mut broker.address);
             self.clean(&mut broker.detail);
@@ -376,6 +377,16 @@ impl State {
     /// The newest job that waits for a worker where none is alive that could take its chunks.
     pub(crate) fn lacks_workers(&self) -> Option<&Job> {
         self.jobs.iter().find(|job| job.no_workers)
+    }
+
+    /// The newest unfinished job that has lost chunks, or its opening.
+    pub(crate) fn incomplete(&self) -> Option<&Job> {
+        let has_lost = |job: &Job| matches!(job.state(), JobState::ChunksLost | JobState::Damaged);
+        let mut unfinished = self
+            .jobs
+            .iter()
+            .filter(|job| job.finished_unix_ms.is_none());
+        unfinished.find(|job| has_lost(job))
     }
 }
 

@@ -4,7 +4,9 @@
 
 use std::borrow::Cow;
 
-use proto::v1::{ColumnProfile, ColumnType, Estimate, Job, Order, Quantile, TopValue, Uniqueness};
+use proto::v1::{
+    ColumnProfile, ColumnType, Estimate, Job, JobState, Order, Quantile, TopValue, Uniqueness,
+};
 
 use crate::format::{count, grouped, grouped_decimal, percent, plural, short_decimal};
 use crate::text::{Charset, brief};
@@ -22,6 +24,22 @@ pub fn worker_for(job: &Job) -> String {
         ""
     };
     format!("rowmill worker{lane}{allow}")
+}
+
+/// Why a job will not become complete by itself, and what to do. `None` if nothing is known that prevents it.
+pub fn incomplete_reason(job: &Job) -> Option<String> {
+    let id = &job.job_id;
+    match job.state() {
+        JobState::ChunksLost => {
+            let lost = plural(job.chunks_lost, "chunk");
+            Some(format!(
+                "job {id} has lost {lost}: without a result, in no queue and with no worker; on the host that \
+                 published it: rowmill publish --resume {id}"
+            ))
+        }
+        JobState::Damaged => Some(format!("job {id} is damaged: {}", job.damage)),
+        _ => None,
+    }
 }
 
 /// Fewer rows than this make almost any column look like a key, or sorted.

@@ -83,6 +83,7 @@ impl Mill {
                 place: Place::Memory { spill },
                 listen: Listen::Tcp(listener, Gate::open()),
                 keep: Keep::default(),
+                lost_after: None,
             };
             tokio::spawn(master::run(config, CancellationToken::new()));
             publish(&broker).await;

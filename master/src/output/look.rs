@@ -4,8 +4,8 @@
 use std::fs::File;
 
 use engine::operation::Merged;
-use proto::v1::OperationSpec;
 use proto::v1::operation_spec::Kind;
+use proto::v1::{JobState, OperationSpec};
 use tonic::Status;
 
 use super::token::Cursor;
@@ -29,6 +29,8 @@ pub(crate) struct Look {
     pub(crate) file: Option<File>,
     /// Whether the job is finished.
     pub(crate) is_finished: bool,
+    /// Whether it cannot be finished as it stands: chunks of it are lost, or its opening is.
+    pub(crate) is_stuck: bool,
     /// How often chunks of it died.
     pub(crate) deaths: u64,
     /// How many are dead.
@@ -44,9 +46,14 @@ impl Keeper {
         needs_file: bool,
     ) -> Result<Look, Status> {
         let job = self.find(text)?;
+        let state = self.board.state(job, proto::unix_ms());
+        let is_stuck = matches!(state, JobState::ChunksLost | JobState::Damaged);
         // Before its opening nothing is known of the job but that it exists.
         let Some(open) = &job.open else {
-            return Ok(Look::default());
+            return Ok(Look {
+                is_stuck,
+                ..Look::default()
+            });
         };
         check_kept(job, open.operation.as_ref())?;
         let next = match cursor {
@@ -66,6 +73,7 @@ impl Keeper {
             next: next.map_err(|error| internal(&error))?,
             file,
             is_finished: job.finished_unix_ms.is_some(),
+            is_stuck,
             deaths: job.deaths,
             chunks_dead: job.tally.chunks_dead,
         })

@@ -121,7 +121,7 @@ impl<'p> Reader<'p> {
             self.send_head(&mut look).await?;
             self.tell_dead(&look).await?;
             if look.next.is_empty() {
-                if look.is_finished || !self.follow {
+                if look.is_finished || look.is_stuck || !self.follow {
                     return self.send_end(&look).await;
                 }
                 let gone = |_| Status::unavailable("the master is shutting down");

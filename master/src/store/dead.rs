@@ -190,6 +190,19 @@ impl Store {
         Ok((dropped + aside) as u64)
     }
 
+    /// How many chunks of a job are parked.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses.
+    pub fn parked_count(&self, job: &Job) -> Result<u64, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT count(*) FROM dead WHERE job = ? AND state = 3")?;
+        let count: i64 = statement.query_row([job.key], |row| row.get(0))?;
+        Ok(count as u64)
+    }
+
     /// A parked chunk whose job may go on, with the attempts counted so far; nothing where there is
     /// none.
     ///

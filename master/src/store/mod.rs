@@ -21,6 +21,7 @@ mod job_row;
 mod lock;
 mod loss;
 mod merged;
+mod missing;
 mod model;
 mod open;
 mod output;
@@ -33,11 +34,12 @@ mod strays;
 mod unreadable;
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use engine::validate::Seen;
 use proto::JobId;
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
 pub use apply::Applied;
 pub use dead::{DeadRow, DeadState};
@@ -45,6 +47,7 @@ pub use disk::Disk;
 pub(crate) use expire::remove;
 pub use file::{Kind, SpillFile};
 pub use loss::kept as losses;
+pub use missing::MissingPage;
 pub use model::{ModelDisk, Trouble};
 pub use open::Place;
 pub use output::{OutputPlace, Passage};
@@ -144,6 +147,27 @@ impl StoreError {
             | Self::Damaged(_)
             | Self::Unmergeable(_) => Ok(self),
             Self::Database(_) | Self::InUse { .. } | Self::Newer { .. } => Err(self),
+        }
+    }
+
+    /// Whether the disk is at fault and not what was to be stored: it is full, or cannot be written just now. The
+    /// same may be stored later.
+    pub(crate) fn is_of_disk(&self) -> bool {
+        match self {
+            Self::File { source, .. } => !matches!(
+                source.kind(),
+                ErrorKind::NotFound | ErrorKind::UnexpectedEof | ErrorKind::InvalidData
+            ),
+            Self::Database(error) => matches!(
+                error.sqlite_error_code(),
+                Some(
+                    ErrorCode::DiskFull
+                        | ErrorCode::SystemIoFailure
+                        | ErrorCode::ReadOnly
+                        | ErrorCode::CannotOpen
+                )
+            ),
+            _ => false,
         }
     }
 

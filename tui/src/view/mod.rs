@@ -133,7 +133,9 @@ fn banners(model: &Model, pen: &mut Pen, area: Rect) -> Rect {
         screens::disconnected_line(model, area.width),
         screens::held_line(model),
         screens::broker_line(model),
+        screens::store_line(model),
         screens::no_workers_line(model, area.width),
+        screens::incomplete_line(model, area.width),
     ];
     for text in texts.into_iter().flatten() {
         let (line, below) = cut_top(rest, 1);

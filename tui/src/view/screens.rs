@@ -1,11 +1,11 @@
 //! The screens for when there is nothing to show, and the lines for when something is wrong. Each
 //! says what is the case and what to do next.
 
-use proto::v1::{BrokerState, Job};
+use proto::v1::{BrokerState, Job, JobState};
 use ratatui::layout::Rect;
 
-use super::LEAST;
 use super::pen::{Ink, Pen};
+use super::{LEAST, jobs};
 use crate::format::{duration, plural};
 use crate::message::{Link, Theirs};
 use crate::model::Model;
@@ -319,6 +319,32 @@ pub(super) fn no_workers_line(model: &Model, columns: u16) -> Option<String> {
     model
         .is_live()
         .then(|| format!("NO WORKERS {dash} {what}{how} {start}"))
+}
+
+/// What to say about a job that has lost chunks or its opening.
+pub(super) fn incomplete_line(model: &Model, columns: u16) -> Option<String> {
+    let job = model.state.as_ref().and_then(State::incomplete)?;
+    let dash = model.theme.sign("—", "-");
+    let what = match job.state() {
+        JobState::ChunksLost => "CHUNKS LOST",
+        _ => "OPENING LOST",
+    };
+    let how = if columns < ROOMY {
+        String::new()
+    } else {
+        format!("{}; on the host that published it: ", jobs::name(job))
+    };
+    model
+        .is_live()
+        .then(|| format!("{what} {dash} {how}rowmill publish --resume {}", job.job_id))
+}
+
+/// What to say while the master cannot store results.
+pub(super) fn store_line(model: &Model) -> Option<String> {
+    let trouble = &model.state.as_ref()?.master().store_trouble;
+    let dash = model.theme.sign("—", "-");
+    (model.is_live() && !trouble.is_empty())
+        .then(|| format!("NOTHING IS STORED {dash} {trouble}; they wait at the broker"))
 }
 
 fn next_try(model: &Model, retry_at_ms: u64) -> String {

@@ -175,6 +175,16 @@ shows! {
     no_worker_ever: changed(Tab::Workers, |world| world.workers.clear());
     no_profile_yet: changed(Tab::Job, |world| world.profile = None);
     jobs_without_workers: changed(Tab::Jobs, without_workers);
+    jobs_with_lost_chunks: changed(Tab::Jobs, |world| {
+        world.jobs[0].state = JobState::ChunksLost.into();
+        world.jobs[0].chunks_lost = 12;
+        world.jobs[0].rows_per_s = 0.0;
+        world.jobs[0].eta_ms = None;
+    });
+    jobs_not_stored: changed(Tab::Jobs, |world| {
+        let master = world.master.get_or_insert_default();
+        master.store_trouble = "results cannot be stored: /data/rowmill.db: no space left on device".into();
+    });
     workers_all_lost: changed(Tab::Workers, without_workers);
     final_profile: changed(Tab::Job, |world| {
         world.jobs[0].state = JobState::Done.into();

@@ -1,0 +1,140 @@
+//! The chunks of a job that are neither done nor dead, for a publisher that sends them again.
+
+use rusqlite::params;
+
+use super::{Store, StoreError};
+use crate::job::Job;
+
+/// The most ranges of one answer.
+const RANGES: usize = 1000;
+/// The most chunks that one answer looks at, so that it does not hold up the store's thread for long.
+const LOOKED_AT: i64 = 100_000;
+
+/// Some of the chunks that are missing of a job.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MissingPage {
+    /// First and last seq of each range. The last one is `None` if the job has no seal: then all further chunks are
+    /// missing.
+    pub ranges: Vec<(u64, Option<u64>)>,
+    /// Where the next page begins. `None` if there is none.
+    pub next: Option<u64>,
+}
+
+impl Store {
+    /// The chunks of `job` from `from` on that have no result and are not dead. Parked chunks are not missing, since the
+    /// store has them. Replayed chunks are, since the workers have them, or they are lost.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses.
+    pub fn missing(&self, job: &Job, from: u64) -> Result<MissingPage, StoreError> {
+        let end = job.seal.as_ref().map(|seal| seal.chunks);
+        // A number beyond SQLite's is beyond every job's chunks.
+        let first = i64::try_from(from).unwrap_or(i64::MAX);
+        let mut statement = self.connection.prepare_cached(
+            "SELECT seq FROM result WHERE job = ?1 AND seq >= ?2 \
+             UNION SELECT seq FROM dead WHERE job = ?1 AND seq >= ?2 AND state <> 1 \
+             ORDER BY seq LIMIT ?3",
+        )?;
+        let seqs = statement.query_map(params![job.key, first, LOOKED_AT], |row| {
+            row.get::<_, i64>(0).map(|seq| seq as u64)
+        })?;
+        let mut page = MissingPage::default();
+        let (mut at, mut looked_at) = (from, 0);
+        for seq in seqs {
+            let seq = seq?;
+            if end.is_some_and(|end| seq >= end) {
+                break;
+            }
+            if seq > at {
+                page.ranges.push((at, Some(seq - 1)));
+            }
+            at = seq + 1;
+            looked_at += 1;
+            if page.ranges.len() == RANGES || looked_at == LOOKED_AT {
+                page.next = Some(at);
+                return Ok(page);
+            }
+        }
+        match end {
+            Some(end) if at < end => page.ranges.push((at, Some(end - 1))),
+            Some(_) => {}
+            None => page.ranges.push((at, None)),
+        }
+        Ok(page)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::JobId;
+    use proto::v1::{Chunk, JobSeal, OperationSpec};
+
+    use super::*;
+    use crate::arrival::{Arrival, Death};
+    use crate::store::Place;
+
+    fn dead(id: JobId, seq: u64, is_parked: bool) -> Arrival {
+        let chunk = Chunk {
+            job_id: id.to_string(),
+            seq,
+            operation: Some(OperationSpec::default()),
+            ..Chunk::default()
+        };
+        let death = Death {
+            chunk,
+            reason: "it hurt".into(),
+            worker_id: "w".into(),
+            attempts: 3,
+            is_parked,
+            stderr: String::new(),
+        };
+        Arrival::Death(id, Box::new(death))
+    }
+
+    #[test]
+    fn what_is_missing_is_told_in_ranges_up_to_the_jobs_end() {
+        let spill = tempfile::tempdir().unwrap();
+        let place = Place::Memory {
+            spill: spill.path().to_owned(),
+        };
+        let mut store = Store::open(&place).unwrap();
+        let id = JobId::new();
+        let missing = |store: &Store, from| store.missing(store.job(id).unwrap(), from).unwrap();
+        let known = [dead(id, 2, false), dead(id, 3, false), dead(id, 5, true)];
+        store.apply(&known, 1).unwrap();
+        let open_ended = [(0, Some(1)), (4, Some(4)), (6, None)];
+        assert_eq!(missing(&store, 0).ranges, open_ended);
+        let seal = JobSeal {
+            chunks: 8,
+            ..JobSeal::default()
+        };
+        store.apply(&[Arrival::Seal(id, seal)], 2).unwrap();
+        let page = missing(&store, 1);
+        assert_eq!(page.ranges, [(1, Some(1)), (4, Some(4)), (6, Some(7))]);
+        assert_eq!(page.next, None);
+        assert_eq!(missing(&store, 7).ranges, [(7, Some(7))]);
+        assert_eq!(missing(&store, u64::MAX).ranges, []);
+        // One that was replayed is with the workers: nobody here has it.
+        store.replayed(id, 3).unwrap();
+        assert_eq!(missing(&store, 3).ranges, [(3, Some(4)), (6, Some(7))]);
+    }
+
+    #[test]
+    fn many_ranges_come_in_pages() {
+        let spill = tempfile::tempdir().unwrap();
+        let place = Place::Memory {
+            spill: spill.path().to_owned(),
+        };
+        let mut store = Store::open(&place).unwrap();
+        let id = JobId::new();
+        let seqs = (0..=RANGES as u64).map(|n| dead(id, 2 * n + 1, false));
+        store.apply(&seqs.collect::<Vec<_>>(), 1).unwrap();
+        let job = store.job(id).unwrap();
+        let first = store.missing(job, 0).unwrap();
+        assert_eq!(first.ranges.len(), RANGES);
+        let rest = store.missing(job, first.next.unwrap()).unwrap();
+        assert_eq!(rest.ranges, [(2000, Some(2000)), (2002, None)]);
+        assert_eq!(rest.next, None);
+    }
+}
