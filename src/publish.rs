@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use access::MasterArgs;
 use cli::{Exit, Failure, Meter};
 use proto::v1::GetJobResponse;
 use publisher::Outcome;
@@ -28,9 +27,6 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     rows: RowsArgs,
-
-    #[command(flatten, next_help_heading = "Result")]
-    master: MasterArgs,
 
     #[command(flatten)]
     output: OutputArgs,
@@ -69,14 +65,14 @@ impl Args {
             outcome = self.finished(&job_id, is_quiet) => outcome,
             () = shutdown.cancelled() => Err(detached(&job_id)),
         };
-        write(&self.output, &self.master, &outcome?).await
+        write(&self.output, self.publish.master(), &outcome?).await
     }
 
     /// Publishes, and writes the rows that come of it meanwhile.
     async fn with_rows(&self, path: &Path, shutdown: CancellationToken) -> Result<Exit, Failure> {
         self.check_rows(path)?;
         // What cannot work should not be published first.
-        drop(self.master.connect().await?);
+        drop(self.publish.master().connect().await?);
         let mut sink = Sink::open(path)?.guarded(self.output.safe());
         let outcome = Box::pin(self.published_and_written(&mut sink, &shutdown)).await;
         let (came, response) = match outcome {
@@ -87,9 +83,9 @@ impl Args {
             }
         };
         let said = if Sink::is_stdout(path) || !(self.wait || self.output.is_shaped()) {
-            tell(&self.output, &self.master, &response).await?
+            tell(&self.output, self.publish.master(), &response).await?
         } else {
-            write(&self.output, &self.master, &response).await?
+            write(&self.output, self.publish.master(), &response).await?
         };
         // The rows may be less than the job is by now.
         let rows = finish(sink, &came, Later::Yes).await?;
@@ -141,7 +137,7 @@ impl Args {
                 patience: Patience::EXPECTED,
             };
             let end = copy(
-                || self.master.connect(),
+                || self.publish.master().connect(),
                 wanted,
                 sink,
                 |seq| ahead.settle(seq),
@@ -155,6 +151,14 @@ impl Args {
         let (published, copied) = tokio::select! {
             published = &mut publishing => (published?, None),
             copied = &mut copying => match copied {
+                // Rows that do not come would keep the publisher waiting for ever.
+                Ok(copied) if copied.0.is_stuck() => {
+                    stop.cancel();
+                    if let Err(stopped) = publishing.await {
+                        eprintln!("rowmill: {stopped}");
+                    }
+                    return Ok(copied);
+                }
                 // The last confirm may come after the last row.
                 Ok(copied) if !copied.0.is_cancelled() => (publishing.await?, Some(copied)),
                 // The publisher has stopped it, and knows why.
@@ -208,7 +212,7 @@ impl Args {
     /// The job when it is finished, with its progress on stderr until then.
     async fn finished(&self, job_id: &str, is_quiet: bool) -> Result<GetJobResponse, Failure> {
         let mut meter = Meter::new(is_quiet);
-        let connect = || self.master.connect();
+        let connect = || self.publish.master().connect();
         let response = follow(connect, job_id, Patience::EXPECTED, &mut meter).await;
         meter.clear();
         response

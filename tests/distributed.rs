@@ -11,9 +11,9 @@ use std::io::Write as _;
 use engine::Dialect;
 use proto::v1::JobState;
 use rustix::process::Signal;
-use support::node::Node;
+use support::node::{Node, Ruled};
 use support::truth::cut_free;
-use support::{Process, Stage, finished, job_when, rowmill, stderr};
+use support::{PATIENCE, Process, Stage, begun, finished, job_when, rowmill, stderr};
 
 /// Orders, some of them with quoted commas, quotes and line ends: about `bytes` of them.
 fn orders(bytes: u64) -> String {
@@ -264,4 +264,131 @@ async fn a_broker_that_goes_away_in_the_middle_is_waited_for_by_everybody() {
     let (rows, profile) = oracle(&csv);
     assert_eq!(result.job.map(|job| job.rows), Some(rows));
     assert_eq!(result.profile.map(cut_free), Some(profile));
+}
+
+#[tokio::test]
+async fn a_password_that_is_wrong_for_a_while_ends_nobody_who_was_let_in_before() {
+    let broker = Ruled::any();
+    let user = format!("user-{}", proto::JobId::new());
+    broker.ctl(&["add_user", &user, "first"]);
+    broker.ctl(&["set_permissions", &user, ".*", ".*", ".*"]);
+    let stage = Stage::at(format!("amqp://{user}:first@{}/%2f", broker.address()));
+    let (master, worker) = (stage.master(), stage.worker());
+    let csv = orders(400_000);
+    let mut publish = Process::start(
+        stage
+            .command(&["publish", "--chunk-bytes", "20000", "-"])
+            .stdin(std::process::Stdio::piped()),
+    );
+    let mut stdin = publish.stdin();
+    let (first, second) = csv.as_bytes().split_at(csv.len() / 2);
+    stdin.write_all(first).unwrap();
+    let mut client = stage.client().await;
+    let job_id = begun(&mut client, 3).await;
+    broker.ctl(&["change_password", &user, "second"]);
+    broker.ctl(&["close_all_user_connections", &user, "password rotation"]);
+    let refused = format!("refused user {user:?}");
+    for process in [&master, &worker, &publish] {
+        process.wait_for(&refused);
+    }
+    // Who comes now was never let in.
+    let other = stage.dir.path().join("other");
+    let args = ["master", "--listen", "127.0.0.1:0", "--data"];
+    let late = stage.command(&args).arg(other).output().unwrap();
+    assert_eq!(late.status.code(), Some(4), "{}", stderr(&late));
+    broker.ctl(&["change_password", &user, "first"]);
+    stdin.write_all(second).unwrap();
+    drop(stdin);
+    let (printed, exit) = publish.end();
+    assert_eq!((printed.trim(), exit), (job_id.as_str(), 0));
+    let result = finished(&mut client, &job_id).await;
+    let (rows, profile) = oracle(&csv);
+    assert_eq!(result.job.map(|job| job.rows), Some(rows));
+    assert_eq!(result.profile.map(cut_free), Some(profile));
+    stage.erase().await;
+    broker.ctl(&["delete_user", &user]);
+}
+
+/// A master whose data lies on a small file system, in a mount namespace of its own; and where that file system
+/// is to be seen. Absent: this system lets nobody have one.
+fn master_on_a_small_disk(stage: &Stage) -> Option<(Process, std::path::PathBuf)> {
+    let disk = stage.dir.path().join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let mount = ["--user", "--map-root-user", "--mount", "sh", "-c"];
+    let script = "mount -t tmpfs -o size=32m none \"$0\" && exec \"$@\"";
+    let mounted = |command: &mut std::process::Command| {
+        command.args(mount).arg(script).arg(&disk);
+    };
+    let mut probe = std::process::Command::new("unshare");
+    mounted(&mut probe);
+    if !probe
+        .arg("true")
+        .status()
+        .is_ok_and(|status| status.success())
+    {
+        return None;
+    }
+    let as_is = stage.command(&[]);
+    let mut command = std::process::Command::new("unshare");
+    mounted(&mut command);
+    for (name, value) in as_is.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command.arg(as_is.get_program());
+    command.args(["master", "--listen", stage.address(), "--data"]);
+    let master = Process::start(command.arg(&disk));
+    master.wait_for("connected");
+    let root = std::path::PathBuf::from(format!("/proc/{}/root", master.id()));
+    let disk = root.join(disk.strip_prefix("/").unwrap());
+    Some((master, disk))
+}
+
+#[tokio::test]
+async fn while_the_masters_disk_is_full_it_says_so_holds_what_came_and_goes_on_when_there_is_room()
+{
+    let stage = Stage::new();
+    let Some((master, disk)) = master_on_a_small_disk(&stage) else {
+        eprintln!("not tried: this system mounts no file system for a test");
+        return;
+    };
+    let _worker = stage.worker();
+    let filler = disk.join("filler");
+    let mut file = std::fs::File::create(&filler).unwrap();
+    while file.write_all(&[0; 4096]).is_ok() {}
+    let csv = orders(400_000);
+    let path = stage.file("rows.csv", csv.as_bytes());
+    let args = ["publish", "--chunk-bytes", "20000", path.to_str().unwrap()];
+    let job_id = support::published(&mut stage.command(&args));
+    master.wait_for("results cannot be stored: ");
+    // It is tried again in vain, for longer than a few of the shortest pauses.
+    let mut client = stage.client().await;
+    let session = stage.broker().connect("test").await.unwrap();
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while session.depth(broker::Queue::Tasks).await.unwrap().ready > 0 {
+        assert!(std::time::Instant::now() < deadline);
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let jobs = stage.command(&["jobs"]).output().unwrap();
+    let table = String::from_utf8_lossy(&jobs.stdout).into_owned();
+    assert!(!table.contains("NO WORKERS"), "{table}");
+    let said = stderr(&jobs);
+    assert!(said.contains("results cannot be stored: "), "{said}");
+    let doctor = stage.command(&["doctor"]).output().unwrap();
+    let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(said.contains("results cannot be stored: "), "{said}");
+
+    drop(file);
+    std::fs::remove_file(filler).unwrap();
+    master.wait_for("results are stored again");
+    let result = finished(&mut client, &job_id).await;
+    let (rows, profile) = oracle(&csv);
+    // Nothing was given back meanwhile, to come again.
+    let job = result.job.unwrap();
+    assert_eq!((job.rows, job.duplicates), (rows, 0));
+    assert_eq!(result.profile.map(cut_free), Some(profile));
+    session.close().await;
+    stage.erase().await;
 }

@@ -16,9 +16,9 @@ use access::Client;
 use engine::Dialect;
 use proto::v1::{JobState, ListJobsRequest, Profile};
 use rustix::process::Signal;
+use support::node::Ruled;
 use support::truth::cut_free;
 use support::{Process, Stage, finished, job_when, run_with_input, stderr};
-use tempfile::TempDir;
 
 /// Orders, some of them with quoted commas, quotes and line ends: about `bytes` of them.
 fn orders(bytes: u64) -> String {
@@ -34,61 +34,12 @@ fn oracle(csv: &str) -> (u64, Profile) {
     (whole.partial.rows, cut_free(profile))
 }
 
-/// A broker whose policies a test may set: `scripts/test`'s, or one of its own.
-struct Ruled {
-    dir: PathBuf,
-    own: Option<TempDir>,
-}
-
-impl Ruled {
-    fn any() -> Self {
-        match std::env::var_os("ROWMILL_TEST_BROKER_DIR") {
-            Some(dir) => Self {
-                dir: dir.into(),
-                own: None,
-            },
-            None => Self::own(),
-        }
-    }
-
-    fn own() -> Self {
-        let own = support::node_directory();
-        let ruled = Self {
-            dir: own.path().to_owned(),
-            own: Some(own),
-        };
-        ruled.script("start", &[]);
-        ruled
-    }
-
-    fn stage(&self) -> Stage {
-        let env = std::fs::read_to_string(self.dir.join("env")).unwrap();
-        let url = env.trim().strip_prefix("AMQP_URL=").unwrap();
-        Stage::at(url.to_owned())
-    }
-
-    fn script(&self, verb: &str, args: &[&str]) {
-        let script = env!("CARGO_MANIFEST_DIR").to_owned() + "/scripts/broker";
-        let mut command = Command::new(script);
-        let status = command.arg(verb).arg(&self.dir).args(args).status();
-        assert!(status.unwrap().success(), "scripts/broker {verb} {args:?}");
-    }
-
-    /// Makes the stage's queue of chunks full beyond so many.
-    fn limit_tasks(&self, stage: &Stage, chunks: usize) {
-        let namespace = stage.namespace();
-        let pattern = format!("^{namespace}\\.v1\\.tasks$");
-        let policy = format!("{{\"max-length\":{chunks}}}");
-        self.script("ctl", &["-q", "set_policy", namespace, &pattern, &policy]);
-    }
-}
-
-impl Drop for Ruled {
-    fn drop(&mut self) {
-        if self.own.is_some() {
-            self.script("stop", &[]);
-        }
-    }
+/// Makes the stage's queue of chunks full beyond so many.
+fn limit_tasks(broker: &Ruled, stage: &Stage, chunks: usize) {
+    let namespace = stage.namespace();
+    let pattern = format!("^{namespace}\\.v1\\.tasks$");
+    let policy = format!("{{\"max-length\":{chunks}}}");
+    broker.ctl(&["set_policy", namespace, &pattern, &policy]);
 }
 
 /// The records of a journal: each has its length, a hash, and then what it says.
@@ -132,7 +83,8 @@ fn unfinished(stage: &Stage) -> Vec<PathBuf> {
         return Vec::new();
     };
     let paths = entries.map(|entry| entry.unwrap().path());
-    paths.filter(|path| !path.ends_with("sealed")).collect()
+    let is_journal = |path: &PathBuf| !path.ends_with("sealed") && !path.ends_with("published");
+    paths.filter(is_journal).collect()
 }
 
 /// The id of the only job, once so many of its chunks are done.
@@ -202,7 +154,7 @@ fn in_directory(dir: &Path) -> Vec<PathBuf> {
 async fn a_killed_publish_of_a_file_goes_on_where_it_stopped() {
     let broker = Ruled::any();
     let stage = broker.stage();
-    broker.limit_tasks(&stage, 20);
+    limit_tasks(&broker, &stage, 20);
     let _master = stage.master();
     let csv = orders(4_000_000);
     let path = stage.file("rows.csv", csv.as_bytes());
@@ -243,7 +195,7 @@ fn exported(csv: &str) -> Vec<u8> {
 async fn a_killed_publish_of_several_packed_files_goes_on_within_the_right_one() {
     let broker = Ruled::any();
     let stage = broker.stage();
-    broker.limit_tasks(&stage, 20);
+    limit_tasks(&broker, &stage, 20);
     let _master = stage.master();
     let parts = [orders(10_000), orders(4_000_000), orders(100_000)];
     let mut paths = Vec::new();
@@ -254,7 +206,7 @@ async fn a_killed_publish_of_several_packed_files_goes_on_within_the_right_one()
     let args = [&["--skip", "1"], &names[..]].concat();
     let (mut publish, _, _) = stuck_at(&stage, &args).await;
     // With room for more it gets beyond the first file, which is one chunk, and is stuck again.
-    broker.limit_tasks(&stage, 100);
+    limit_tasks(&broker, &stage, 100);
     noted(&stage, REACHED, 2).await;
     publish.kill();
 
@@ -302,7 +254,7 @@ async fn a_killed_publish_of_a_packed_spool_goes_on_with_what_was_not_unpacked()
 async fn a_publish_that_is_killed_again_and_again_comes_to_its_end() {
     let broker = Ruled::any();
     let stage = broker.stage();
-    broker.limit_tasks(&stage, 10);
+    limit_tasks(&broker, &stage, 10);
     let (_master, _worker) = (stage.master(), stage.worker());
     let csv = orders(6_000_000);
     let path = stage.file("rows.csv", csv.as_bytes());
@@ -336,7 +288,7 @@ async fn a_publish_that_is_killed_again_and_again_comes_to_its_end() {
 async fn places_that_a_crash_lost_cost_duplicates_and_nothing_else() {
     let broker = Ruled::any();
     let stage = broker.stage();
-    broker.limit_tasks(&stage, 20);
+    limit_tasks(&broker, &stage, 20);
     let _master = stage.master();
     let csv = orders(2_000_000);
     let path = stage.file("rows.csv", csv.as_bytes());
@@ -364,7 +316,7 @@ async fn places_that_a_crash_lost_cost_duplicates_and_nothing_else() {
 async fn an_interrupted_publish_says_how_to_go_on_and_a_changed_file_is_refused() {
     let broker = Ruled::any();
     let stage = broker.stage();
-    broker.limit_tasks(&stage, 5);
+    limit_tasks(&broker, &stage, 5);
     let _master = stage.master();
     let csv = orders(4_000_000);
     let path = stage.file("rows.csv", csv.as_bytes());
@@ -465,7 +417,7 @@ async fn a_killed_publish_of_standard_input_goes_on_with_its_spool_and_the_rest(
 async fn a_spooled_input_that_was_read_to_its_end_needs_no_rest() {
     let broker = Ruled::any();
     let stage = broker.stage();
-    broker.limit_tasks(&stage, 5);
+    limit_tasks(&broker, &stage, 5);
     let _master = stage.master();
     // Chunks of another job, so that none of this one's is taken; and it is read to its end all the
     // same, because its few chunks fit between reader and sender.
@@ -520,7 +472,7 @@ async fn a_spooled_input_whose_rest_is_lost_is_sealed_without_its_torn_record() 
 async fn a_full_queue_is_waited_for_and_gone_on_with() {
     let broker = Ruled::any();
     let stage = broker.stage();
-    broker.limit_tasks(&stage, 5);
+    limit_tasks(&broker, &stage, 5);
     let _master = stage.master();
     let csv = orders(4_000_000);
     let path = stage.file("rows.csv", csv.as_bytes());
@@ -548,13 +500,13 @@ async fn a_broker_that_blocks_is_waited_for_and_gone_on_with() {
     stdin.write_all(first).unwrap();
     let mut client = stage.client().await;
     let job_id = moving(&mut client, 20).await;
-    broker.script("ctl", &["-q", "set_vm_memory_high_watermark", "0.0000001"]);
+    broker.ctl(&["set_vm_memory_high_watermark", "0.0000001"]);
     let second = second.to_owned();
     let writing = std::thread::spawn(move || stdin.write_all(&second));
     publish.wait_for("blocked by the broker");
     let blocked = job_when(&mut client, &job_id, |_| true).await;
     assert!(blocked.job.unwrap().finished_unix_ms.is_none());
-    broker.script("ctl", &["-q", "set_vm_memory_high_watermark", "0.4"]);
+    broker.ctl(&["set_vm_memory_high_watermark", "0.4"]);
     writing.join().unwrap().unwrap();
     assert_eq!(publish.end().1, 0);
     check(&mut client, &job_id, &csv).await;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::SigningArgs;
+use access::{MasterArgs, SigningArgs};
 use broker::BrokerArgs;
 use cli::format::{self, plural};
 use cli::{Exit, Failure, Meter, OrExit, OrUnwritable, Reading, STDOUT};
@@ -20,8 +20,9 @@ use crate::going_on::GoingOnArgs;
 use crate::input::{Described, InputError};
 use crate::input_args::{InputArgs, Work};
 use crate::journal::JournalError;
+use crate::missing;
 use crate::progress::Progress;
-use crate::resume::{Found, ResumeError};
+use crate::resume::{Decision, Found, ResumeError};
 use crate::run::{Config, PublishError, Published};
 
 /// Cut CSV into chunks and hand them to the broker; prints the job's id
@@ -70,6 +71,9 @@ pub struct Args {
 
     #[command(flatten)]
     going_on: GoingOnArgs,
+
+    #[command(flatten)]
+    master: MasterArgs,
 }
 
 /// How chunks are packed.
@@ -91,12 +95,12 @@ impl From<Compress> for Packing {
 }
 
 /// What a publish came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The broker has all of it.
     Published(Published),
-    /// The broker had all of it before.
-    Sealed(JobId),
+    /// The broker had all of it before; what more there is to say.
+    Sealed(JobId, String),
 }
 
 impl Outcome {
@@ -104,7 +108,7 @@ impl Outcome {
     pub fn job(&self) -> JobId {
         match self {
             Self::Published(published) => published.job,
-            Self::Sealed(job) => *job,
+            Self::Sealed(job, _) => *job,
         }
     }
 }
@@ -113,6 +117,11 @@ impl Args {
     /// What to read, and how.
     pub fn input(&self) -> &InputArgs {
         &self.input
+    }
+
+    /// The master, which is asked which chunks of a resumed publish it lacks.
+    pub fn master(&self) -> &MasterArgs {
+        &self.master
     }
 
     /// Whether rows may come of it. Of a publish that is gone on with, its journal knows.
@@ -129,8 +138,8 @@ impl Args {
         }
     }
 
-    /// The publish that is asked for, or the job that needs no more of it.
-    fn config(&self) -> Result<Result<Config, JobId>, Failure> {
+    /// The publish to run, or a sealed job of which nothing is sent, with the reason.
+    async fn config(&self) -> Result<Result<Config, (JobId, String)>, Failure> {
         let broker = self.broker.broker().or_exit(Exit::Usage)?;
         let first_connect = Duration::from_secs(self.connect_timeout);
         let packing = self.compress.into();
@@ -149,8 +158,18 @@ impl Args {
                 config.lane = self.lane.map_or_else(String::new, |lane| lane.to_string());
                 Ok(Ok(config))
             }
-            Some(Found::Sealed(job)) => Ok(Err(job)),
+            Some(Found::Sealed(job)) => {
+                let said = "the broker has all of it; its input is not known any more, so nothing of it can be \
+                            sent again";
+                Ok(Err((job, said.to_owned())))
+            }
             Some(Found::Unfinished(unfinished)) => {
+                let job = unfinished.job();
+                let report = missing::ask(&self.master, job).await;
+                let unfinished = match unfinished.decide(report) {
+                    Decision::Send(unfinished) => unfinished,
+                    Decision::Nothing(said) => return Ok(Err((job, said))),
+                };
                 eprintln!("rowmill: {}", unfinished.summary());
                 let mut config = unfinished.config(broker, first_connect);
                 config.packing = packing;
@@ -174,11 +193,11 @@ impl Args {
         ahead: Option<Arc<Ahead>>,
         shutdown: CancellationToken,
     ) -> Result<Outcome, Failure> {
-        let config = match self.config()? {
+        let config = match self.config().await? {
             Ok(config) => Config { ahead, ..config },
-            Err(job) => {
+            Err((job, said)) => {
                 opened(job);
-                return Ok(Outcome::Sealed(job));
+                return Ok(Outcome::Sealed(job, said));
             }
         };
         let (progress, job) = (Arc::clone(&config.progress), config.job);
@@ -258,14 +277,21 @@ pub fn report(outcome: &Outcome) {
         rows,
         rejects,
         bytes,
-        ..
+        again,
     } = match outcome {
         Outcome::Published(published) => published,
-        Outcome::Sealed(job) => {
-            eprintln!("rowmill: job {job} is sealed already: the broker has all of it");
+        Outcome::Sealed(job, said) => {
+            eprintln!("rowmill: job {job} is sealed already: {said}");
             return;
         }
     };
+    if let Some(again) = again {
+        eprintln!(
+            "rowmill: sent {} of {chunks} again, which the master lacked, each confirmed by the broker",
+            count(*again, "chunk")
+        );
+        return;
+    }
     eprintln!(
         "rowmill: published {} in {}, {} in all, each confirmed by the broker",
         plural(*rows, "row"),

@@ -15,6 +15,7 @@ mod input_args;
 mod job;
 mod journal;
 mod line;
+mod missing;
 mod notes;
 mod outbox;
 mod pace;

@@ -15,12 +15,13 @@ use engine::chunk::Packing;
 use engine::sniff::Given;
 use engine::split::Limits;
 use proto::JobId;
-use proto::v1::{JobOpen, OperationSpec};
+use proto::v1::{JobOpen, JobState, OperationSpec};
 use telemetry::Tracer;
 
 use crate::identity::{Version, change, identity};
 use crate::input::{InputError, Reading, Resumption, Source, Tail, Wanted};
 use crate::journal::{Begin, Journal, JournalError, Mark, Shelf, Told, Unfinished};
+use crate::missing::{ChunkRanges, MasterReport};
 use crate::notes::Book;
 use crate::progress::Progress;
 use crate::run::{Config, PublishError};
@@ -93,15 +94,26 @@ pub struct Resumed {
     operation: OperationSpec,
     wanted: Wanted,
     rest: Rest,
+    /// The chunks that are sent again, cut from the start of the input. `None` if it goes on at the journal's mark.
+    again: Option<ChunkRanges>,
 }
 
 /// What was found under a name.
 #[derive(Debug)]
 pub enum Found {
-    /// A publish to go on with.
+    /// A publish to go on with, or a sealed one whose chunks can be sent again.
     Unfinished(Box<Resumed>),
-    /// The broker has all of it.
+    /// A sealed one whose input cannot be read again.
     Sealed(JobId),
+}
+
+/// What to do with a publish that was found.
+#[derive(Debug)]
+pub(crate) enum Decision {
+    /// Send the rest, or the chunks that the master lacks.
+    Send(Box<Resumed>),
+    /// Send nothing: it is sealed. With the reason, for a person.
+    Nothing(String),
 }
 
 impl Resumed {
@@ -146,11 +158,66 @@ impl Resumed {
             operation,
             wanted,
             rest,
+            again: None,
         })))
+    }
+
+    /// The job.
+    pub(crate) fn job(&self) -> JobId {
+        self.journal.job
+    }
+
+    /// Decides what to send. An unsealed publish goes on at its journal's mark. If its opening is lost, chunks before the
+    /// mark may be lost as well, so all that the master lacks is sent.
+    pub(crate) fn decide(mut self: Box<Self>, report: MasterReport) -> Decision {
+        let nothing = |why: &str| Decision::Nothing(why.to_owned());
+        let missing = match report {
+            MasterReport::NotFound => ChunkRanges::all(),
+            MasterReport::Found {
+                has_open: false,
+                missing,
+                ..
+            } => missing,
+            _ if !self.told.sealed => return Decision::Send(self),
+            MasterReport::Unanswered(why) => {
+                let said = format!(
+                    "the broker has all of it; whether anything was lost since is not known: {why}"
+                );
+                return Decision::Nothing(said);
+            }
+            MasterReport::Found {
+                state,
+                has_seal,
+                missing,
+                ..
+            } => match state {
+                JobState::Done | JobState::DoneWithFailures => {
+                    return nothing(
+                        "the broker had all of it, and the master has every chunk's outcome",
+                    );
+                }
+                JobState::Cancelled => return nothing("the job is cancelled"),
+                state if state == JobState::ChunksLost || !has_seal => missing,
+                _ => {
+                    return nothing(
+                        "the broker has all of it, and nothing is known to be lost; should a chunk be lost, \
+                         rowmill jobs says so half a minute later",
+                    );
+                }
+            },
+        };
+        self.again = Some(missing);
+        Decision::Send(self)
     }
 
     /// Where it goes on, for a person.
     pub fn summary(&self) -> String {
+        if self.again.is_some() {
+            return format!(
+                "sending again what the master lacks of job {} ({})",
+                self.journal.job, self.open.name
+            );
+        }
         let mark = self.mark();
         let file = match &self.told.begin.files[..] {
             [] | [_] => String::new(),
@@ -196,7 +263,7 @@ impl Resumed {
     }
 
     pub(crate) fn start(mut self: Box<Self>, config: &Config) -> Result<Start, PublishError> {
-        let mark = self.mark();
+        let mark = self.told.mark.filter(|_| self.again.is_none());
         let spool = self.spool()?;
         let versions = self.check_files()?;
         for (source, now) in self.wanted.sources.iter_mut().zip(versions) {
@@ -205,9 +272,11 @@ impl Resumed {
             }
         }
         config.progress.set_kept(true);
-        config
-            .progress
-            .set_confirmed(mark.bytes_before + mark.byte, mark.rows());
+        if let Some(mark) = mark {
+            config
+                .progress
+                .set_confirmed(mark.bytes_before + mark.byte, mark.rows());
+        }
         let tail = match (self.told.ended.map(|ended| ended.torn), self.rest) {
             _ if spool.is_none() => Tail::Ends,
             (Some(false), _) | (None, Rest::Comes) => Tail::Ends,
@@ -217,7 +286,13 @@ impl Resumed {
         let path = spool.as_ref().map(|spool| spool.kept().path().to_owned());
         // Without a mark nothing is known to be confirmed, and the header is read again as well.
         let columns = self.open.columns.clone();
-        let resumed = self.told.mark.map(|mark| Resumption { mark, columns });
+        let resumed = mark.map(|mark| Resumption { mark, columns });
+        // A sealed publish needs no further notes: what is sent again can be sent once more.
+        let book = if self.told.sealed {
+            None
+        } else {
+            Some(Book::resumed(self.shelf, self.journal, path))
+        };
         Ok(Start {
             reading: Reading {
                 wanted: self.wanted,
@@ -226,9 +301,10 @@ impl Resumed {
                 tail,
                 resumed,
             },
-            job: start::job(config, mark.chunks),
+            job: start::job(config, mark.map_or(0, |mark| mark.chunks)),
             open: Some(self.open),
-            book: Some(Book::resumed(self.shelf, self.journal, path)),
+            book,
+            again: self.again,
         })
     }
 

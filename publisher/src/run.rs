@@ -19,6 +19,7 @@ use crate::input::{Found, FoundPiece, Head, InputError, Totals, Wanted};
 use crate::job::Job;
 use crate::journal::{JournalError, Mark};
 use crate::line::Line;
+use crate::missing::ChunkRanges;
 use crate::notes::{Book, Notes};
 use crate::progress::Progress;
 use crate::resume::ResumeError;
@@ -75,6 +76,8 @@ pub struct Published {
     pub rejects: u64,
     /// Bytes of text.
     pub bytes: u64,
+    /// How many chunks were sent again. `None` if this was no resend.
+    pub again: Option<u64>,
 }
 
 /// Why a publish ends before its seal.
@@ -145,6 +148,7 @@ pub async fn run(
         job,
         open,
         book,
+        again,
     } = Start::new(&mut config)?;
     let (found_sender, found) = mpsc::channel(READ_AHEAD);
     let reading = spawn_blocking(move || reading.run(&found_sender));
@@ -152,7 +156,12 @@ pub async fn run(
         Some((notes, keep)) => (notes, Some(spawn_blocking(keep))),
         None => (Notes::nowhere(), None),
     };
-    let making = Making { job, open, notes };
+    let making = Making {
+        job,
+        open,
+        notes,
+        again: again.map(|missing| Resend { missing, sent: 0 }),
+    };
     let outcome = tokio::select! {
         outcome = publish(&config, making, found) => outcome,
         () = shutdown.cancelled() => {
@@ -225,6 +234,7 @@ async fn publish(
         rows: totals.rows,
         rejects: totals.rejects,
         bytes: totals.bytes,
+        again: making.again.map(|again| again.sent),
     })
 }
 
@@ -234,6 +244,23 @@ struct Making {
     /// The opening as it was sent before.
     open: Option<JobOpen>,
     notes: Notes,
+    /// `None` if every chunk is sent.
+    again: Option<Resend>,
+}
+
+/// Sends only missing chunks.
+struct Resend {
+    missing: ChunkRanges,
+    sent: u64,
+}
+
+impl Resend {
+    /// Whether to send this chunk. Counts those that are sent.
+    fn takes(&mut self, seq: u64) -> bool {
+        let takes = self.missing.has(seq);
+        self.sent += u64::from(takes);
+        takes
+    }
 }
 
 impl Making {
@@ -255,6 +282,14 @@ impl Making {
                     behind,
                 }) => {
                     let chunk = self.job.chunk(piece, &file);
+                    if let Some(again) = &mut self.again
+                        && !again.takes(chunk.seq)
+                    {
+                        config
+                            .progress
+                            .confirm_chunk(chunk.body.len() as u64, chunk.rows);
+                        continue;
+                    }
                     let mark = behind.map(|standing| Mark::new(self.job.chunks, standing));
                     line.pack(self.job.id, chunk, mark).await;
                     continue;
@@ -292,7 +327,8 @@ impl Making {
         };
         config.progress.describe(described);
         if let Payload::Open(open) = envelope.payload.as_ref() {
-            config.progress.set_kept(self.notes.begin(open).await?);
+            let is_kept = self.notes.begin(open).await?;
+            config.progress.set_kept(is_kept || self.again.is_some());
         }
         Ok(envelope)
     }

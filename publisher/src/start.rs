@@ -12,6 +12,7 @@ use crate::identity::identity;
 use crate::input::{self, InputError, Label, Raw, Reading, Source, Tail};
 use crate::job::Job;
 use crate::journal::{Begin, FileSeen, Shelf, Stopper, VERSION};
+use crate::missing::ChunkRanges;
 use crate::notes::Book;
 use crate::resume::Resumed;
 use crate::run::{Config, PublishError};
@@ -38,6 +39,8 @@ pub(crate) struct Start {
     /// The opening as it was sent before. Absent: it was not.
     pub(crate) open: Option<JobOpen>,
     pub(crate) book: Option<Book>,
+    /// The chunks to send. `None` if every chunk is sent.
+    pub(crate) again: Option<ChunkRanges>,
 }
 
 impl Start {
@@ -127,6 +130,7 @@ fn fresh(config: &Config, spool: Option<Spool>, book: Option<Book>) -> Start {
         job: job(config, 0),
         open: None,
         book,
+        again: None,
     }
 }
 

@@ -65,6 +65,8 @@ faults! {
     DeadByWorker => "chunk dead by a worker's word",
     Revived => "result of a chunk that was dead",
     Duplicate => "result had been committed before",
+    Purged => "queue purged with messages in it",
+    SentAgain => "chunk sent again, because the master lacked it",
 }
 
 /// How often each fault occurred, in one run or in many.

@@ -30,6 +30,9 @@ use random::Random;
 use rusqlite::Connection;
 use world::{Size, World};
 
+/// In one of so many seeds somebody purges queues, and publishers send again what the master lacks.
+const PURGED_EVERY: u64 = 20;
+
 /// What one run came to.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
@@ -80,7 +83,8 @@ fn report(size: Size, counts: Counts) -> Report {
 fn attempt(seed: u64, tells: bool) -> (Result<Size, Wrong>, Counts, Vec<String>) {
     let mut fate = Fate::new(Random::new(seed), tells);
     let outcome = database().and_then(|connection| {
-        let mut world = World::new(connection, &mut fate)?;
+        let has_purges = seed % PURGED_EVERY == PURGED_EVERY - 1;
+        let mut world = World::new(connection, has_purges, &mut fate)?;
         world.run(&mut fate)
     });
     let (counts, trace) = fate.into_trace();

@@ -90,6 +90,11 @@ impl ModelBroker {
         }
     }
 
+    /// Somebody drops what waits in a queue. Whether there was anything.
+    pub(crate) fn purge(&mut self, which: Queue) -> bool {
+        self.queue_mut(which).purge() > 0
+    }
+
     /// Whether nothing is kept, held or on its way.
     pub(crate) fn is_empty(&self) -> bool {
         self.tasks.is_empty()

@@ -24,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) trouble_every: u64,
     /// A commit meets with trouble once in so many times.
     pub(crate) disk_every: u64,
+    /// A queue is purged once in so many steps. Absent: never.
+    pub(crate) purge_every: Option<u64>,
 }
 
 /// Which chunks kill what they are run in.
@@ -71,6 +73,19 @@ impl Plan {
             crash_every: random.between(8, 120),
             trouble_every: random.between(4, 60),
             disk_every: random.between(2, 12),
+            purge_every: None,
+        }
+    }
+
+    /// The same with queues that are purged. No chunk dies: of one whose result was purged behind its death, the
+    /// master could not know that there was a result.
+    pub(crate) fn with_purges(self, random: &mut Random) -> Self {
+        Self {
+            purge_every: Some(random.between(8, 60)),
+            faults: self.faults.max(10),
+            may_die: false,
+            poison: Poison::None,
+            ..self
         }
     }
 }

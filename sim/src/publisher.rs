@@ -27,6 +27,8 @@ pub(crate) struct Publisher {
     outbox: Outbox,
     link: Option<LinkId>,
     under_way: BTreeMap<Number, Ticket>,
+    /// How often it sent again what was lost.
+    rounds: u64,
 }
 
 impl Publisher {
@@ -39,6 +41,7 @@ impl Publisher {
             outbox: Outbox::new(),
             link: None,
             under_way: BTreeMap::new(),
+            rounds: 0,
         })
     }
 
@@ -97,6 +100,27 @@ impl Publisher {
             Answered::Forgotten(None) | Answered::Refused => false,
             Answered::SessionOver => true,
         }
+    }
+
+    /// What the master lacks is sent again, by a process that knows the input and what that is: the opening, the
+    /// chunks and the seal, in messages that are made anew.
+    pub(crate) fn send_again(&mut self, is_missing: impl Fn(u64) -> bool, fate: &mut Fate) {
+        self.rounds += 1;
+        self.outbox = Outbox::new();
+        self.under_way.clear();
+        let is_sent = |message: &&Envelope| match message.payload.as_ref() {
+            Payload::Chunk(chunk) => is_missing(chunk.seq),
+            _ => true,
+        };
+        let again = self.messages.iter().filter(is_sent);
+        self.ahead = again
+            .map(|message| Envelope {
+                made_unix_ms: message.made_unix_ms + self.rounds,
+                ..message.clone()
+            })
+            .collect();
+        let chunks = self.ahead.len().saturating_sub(2);
+        (0..chunks).for_each(|_| fate.note(Fault::SentAgain));
     }
 
     /// The process dies, and another one goes on from a journal: with the opening, and then from any

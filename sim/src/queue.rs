@@ -35,6 +35,11 @@ impl MessageQueue {
         self.ready.is_empty()
     }
 
+    /// Drops all that waits; how much that was.
+    pub(crate) fn purge(&mut self) -> usize {
+        self.ready.drain(..).count()
+    }
+
     /// Whether a publish is refused. What comes back is always taken.
     pub(crate) fn is_full(&self) -> bool {
         self.ready.len() >= self.limit

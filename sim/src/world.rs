@@ -1,6 +1,7 @@
 //! One run: roles and broker take steps in an order that chance decides, faults strike until there
 //! are no more, and then everything has to come to its end by itself.
 
+use broker::Queue;
 use proto::JobId;
 use rusqlite::Connection;
 
@@ -35,8 +36,15 @@ pub(crate) struct Size {
 }
 
 impl World {
-    pub(crate) fn new(connection: Connection, fate: &mut Fate) -> Result<Self, Wrong> {
-        let plan = Plan::draw(&mut fate.random);
+    pub(crate) fn new(
+        connection: Connection,
+        has_purges: bool,
+        fate: &mut Fate,
+    ) -> Result<Self, Wrong> {
+        let mut plan = Plan::draw(&mut fate.random);
+        if has_purges {
+            plan = plan.with_purges(&mut fate.random);
+        }
         fate.tell(|| format!("{plan:?}"));
         let mut jobs = Vec::new();
         let mut publishers = Vec::new();
@@ -60,7 +68,7 @@ impl World {
     pub(crate) fn run(&mut self, fate: &mut Fate) -> Result<Size, Wrong> {
         let mut size = Size::default();
         let mut quiet = 0;
-        while !self.is_over() {
+        while !self.is_over() || self.send_again(fate)? {
             self.step(fate)?;
             self.strike(fate)?;
             size.steps += 1;
@@ -93,6 +101,36 @@ impl World {
             && self.broker.is_empty()
     }
 
+    /// Where everything has come to rest and the master lacks something of a job, its publisher sends that again.
+    /// Whether one does.
+    fn send_again(&mut self, fate: &mut Fate) -> Result<bool, Wrong> {
+        if self.plan.purge_every.is_none() {
+            return Ok(false);
+        }
+        let store = self.master.store()?;
+        let mut is_sent = false;
+        for ((id, _), publisher) in self.jobs.iter().zip(&mut self.publishers) {
+            let Some(job) = store.job(*id) else {
+                publisher.send_again(|_| true, fate);
+                is_sent = true;
+                continue;
+            };
+            if job.finished_unix_ms.is_some() {
+                continue;
+            }
+            let missing = store.missing(job, 0)?.ranges;
+            let has = |seq: u64| {
+                let is_in = |&(first, last): &(u64, Option<u64>)| {
+                    first <= seq && last.is_none_or(|last| seq <= last)
+                };
+                missing.iter().any(is_in)
+            };
+            publisher.send_again(has, fate);
+            is_sent = true;
+        }
+        Ok(is_sent)
+    }
+
     fn step(&mut self, fate: &mut Fate) -> Result<(), Wrong> {
         match fate.random.below(10) {
             0 | 1 => {
@@ -113,8 +151,16 @@ impl World {
         Ok(())
     }
 
-    /// Lets a role crash or drain, cuts a session, or restarts the broker.
+    /// Purges a queue, lets a role crash or drain, cuts a session, or restarts the broker.
     fn strike(&mut self, fate: &mut Fate) -> Result<(), Wrong> {
+        if let Some(every) = self.plan.purge_every
+            && fate.strikes(every)
+        {
+            let which = [Queue::Tasks, Queue::Results][fate.random.index(2)];
+            if self.broker.purge(which) {
+                fate.struck(Fault::Purged);
+            }
+        }
         if !fate.strikes(self.plan.crash_every) {
             return Ok(());
         }

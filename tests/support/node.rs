@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::node_directory;
+use super::{Stage, node_directory};
 
 /// A broker node; it stops, and its directory goes, when this is dropped.
 pub(crate) struct Node {
@@ -67,6 +67,58 @@ impl Node {
 
     fn command(&self, verb: &str) -> Command {
         script(verb, self.dir.path())
+    }
+}
+
+/// A broker that a test may rule with rabbitmqctl: `scripts/test`'s, or one of its own.
+pub(crate) struct Ruled {
+    dir: PathBuf,
+    /// Stopped when this is dropped.
+    _own: Option<Node>,
+}
+
+impl Ruled {
+    /// What a test does to it must not reach beyond its own namespace or user.
+    pub(crate) fn any() -> Self {
+        match std::env::var_os("ROWMILL_TEST_BROKER_DIR") {
+            Some(dir) => Self {
+                dir: dir.into(),
+                _own: None,
+            },
+            None => Self::own(),
+        }
+    }
+
+    /// One that nobody else uses.
+    pub(crate) fn own() -> Self {
+        let node = Node::start();
+        Self {
+            dir: node.path().to_owned(),
+            _own: Some(node),
+        }
+    }
+
+    /// `HOST:PORT` of it.
+    pub(crate) fn address(&self) -> String {
+        let url = self.url();
+        let (_, rest) = url.rsplit_once('@').unwrap();
+        rest.split_once('/').unwrap().0.to_owned()
+    }
+
+    /// A stage at it.
+    pub(crate) fn stage(&self) -> Stage {
+        Stage::at(self.url())
+    }
+
+    /// `rabbitmqctl ARGS`.
+    pub(crate) fn ctl(&self, args: &[&str]) {
+        let status = script("ctl", &self.dir).arg("-q").args(args).status();
+        assert!(status.unwrap().success(), "rabbitmqctl {args:?}");
+    }
+
+    fn url(&self) -> String {
+        let env = std::fs::read_to_string(self.dir.join("env")).unwrap();
+        env.trim().strip_prefix("AMQP_URL=").unwrap().to_owned()
     }
 }
 

@@ -96,7 +96,7 @@ impl Journal {
     fn create(dir: &Path, job: JobId, begin: Begin) -> Result<Self, JournalError> {
         let path = dir.join(job.to_string());
         let mut options = OpenOptions::new();
-        options.append(true).create_new(true);
+        options.read(true).append(true).create_new(true);
         let file = cli::open_private(&path, &mut options).map_err(|e| failed(&path, e))?;
         let mut journal = Self { file, path, job };
         journal.lock()?;

@@ -1,9 +1,10 @@
-//! The directory of journals: one of each unfinished publish, and the ids of the finished ones, so
-//! that whoever asks for one of these is told.
+//! The directory of journals: one of each unfinished publish, and below it those of sealed ones whose files can
+//! be read again, so that what is lost of them can be sent again. Of older ones only the ids are kept, so that
+//! whoever asks for one of these is told.
 
 use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::path::PathBuf;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
 
 use proto::JobId;
 
@@ -15,6 +16,10 @@ const SEALED_BEFORE: &str = "sealed.before";
 /// Some 28,000 ids.
 const SEALED_BYTES: u64 = 1 << 20;
 
+/// The directory of the journals of sealed jobs, and how many of them are kept, the newest.
+const PUBLISHED: &str = "published";
+const PUBLISHED_KEPT: usize = 500;
+
 /// Where journals are kept.
 #[derive(Debug, Clone)]
 pub struct Shelf {
@@ -24,9 +29,9 @@ pub struct Shelf {
 /// What is known of a publish.
 #[derive(Debug)]
 pub(crate) enum Unfinished {
-    /// It can be gone on with.
+    /// It can be gone on with; or, where it is sealed, sent again.
     Yes(Journal, Box<Told>),
-    /// The broker has its seal.
+    /// The broker has its seal, and its journal is not kept.
     No(JobId),
 }
 
@@ -50,10 +55,13 @@ impl Shelf {
 
     /// The publish that `text` names: an id, the beginning of one, or `last`.
     pub(crate) fn find(&self, text: &str) -> Result<Unfinished, JournalError> {
-        let mut jobs = self.jobs()?;
+        let mut jobs = jobs(&self.dir)?;
         if text == "last" {
             return self.last(jobs);
         }
+        jobs.extend(self::jobs(&self.published())?);
+        jobs.sort_unstable();
+        jobs.dedup();
         let wanted = text.to_ascii_lowercase();
         jobs.retain(|job| job.to_string().starts_with(&wanted));
         match jobs[..] {
@@ -81,6 +89,7 @@ impl Shelf {
                 Err(error @ JournalError::InUse { .. }) => in_use = in_use.or(Some(error)),
                 // Its publisher ended well in this moment, or did not come to remove it.
                 Ok(Unfinished::No(_)) => {}
+                Ok(Unfinished::Yes(_, told)) if told.sealed => {}
                 found => return found,
             }
         }
@@ -88,28 +97,29 @@ impl Shelf {
     }
 
     fn open(&self, job: JobId) -> Result<Unfinished, JournalError> {
-        let (journal, told) = Journal::open(self.dir.join(job.to_string()), job)?;
-        if told.sealed {
+        let path = self.dir.join(job.to_string());
+        if path.exists() {
+            let (journal, told) = Journal::open(path, job)?;
+            if !told.sealed {
+                return Ok(Unfinished::Yes(journal, Box::new(told)));
+            }
+            // Its publisher ended before it could put the journal away.
             self.seal(journal)?;
-            return Ok(Unfinished::No(job));
         }
-        Ok(Unfinished::Yes(journal, Box::new(told)))
+        match Journal::open(self.published().join(job.to_string()), job) {
+            Ok((journal, told)) => Ok(Unfinished::Yes(journal, Box::new(told))),
+            Err(JournalError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                Ok(Unfinished::No(job))
+            }
+            Err(error) => Err(error),
+        }
     }
 
-    /// Ids of unfinished publishes, oldest first, since a job's id begins with its time.
-    fn jobs(&self) -> Result<Vec<JobId>, JournalError> {
-        let entries = match fs::read_dir(&self.dir) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(|e| failed(&self.dir, e))?,
-        };
-        cli::check_private_dir(&self.dir).map_err(|e| failed(&self.dir, e))?;
-        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        let mut jobs: Vec<JobId> = names.filter_map(|name| name.parse().ok()).collect();
-        jobs.sort_unstable();
-        Ok(jobs)
+    fn published(&self) -> PathBuf {
+        self.dir.join(PUBLISHED)
     }
 
-    /// The broker has the seal: the journal goes, the id is remembered.
+    /// The broker has the seal: the id is remembered, and the journal where its files can be read again.
     pub(crate) fn seal(&self, mut journal: Journal) -> Result<(), JournalError> {
         // For whoever opened the file just before it is removed.
         journal.append(&Record::sealed())?;
@@ -121,7 +131,31 @@ impl Shelf {
         let file = cli::open_private(&path, options.append(true).create(true));
         file.and_then(|mut file| file.write_all(format!("{}\n", journal.job).as_bytes()))
             .map_err(|e| failed(&path, e))?;
+        self.keep_published(&mut journal)?;
         journal.remove()
+    }
+
+    /// Keeps what is needed to cut the same chunks again, if the input is files.
+    fn keep_published(&self, journal: &mut Journal) -> Result<(), JournalError> {
+        let (told, _) = journal.read()?;
+        if told.begin.files.is_empty() {
+            return Ok(());
+        }
+        let dir = self.published();
+        cli::create_private_dir(&dir).map_err(|e| failed(&dir, e))?;
+        let path = dir.join(journal.job.to_string());
+        // Another process may have been stopped here before.
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(&path, error)),
+            _ => {}
+        }
+        Journal::create(&dir, journal.job, told.begin)?.append(&Record::sealed())?;
+        let kept = jobs(&dir)?;
+        for old in &kept[..kept.len().saturating_sub(PUBLISHED_KEPT)] {
+            let path = dir.join(old.to_string());
+            fs::remove_file(&path).map_err(|e| failed(&path, e))?;
+        }
+        Ok(())
     }
 
     /// The sealed job whose id begins with `text`.
@@ -149,9 +183,22 @@ impl Shelf {
     }
 }
 
+/// Ids of the publishes whose journals are in a directory, oldest first, since a job's id begins with its time.
+fn jobs(dir: &Path) -> Result<Vec<JobId>, JournalError> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(|e| failed(dir, e))?,
+    };
+    cli::check_private_dir(dir).map_err(|e| failed(dir, e))?;
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut jobs: Vec<JobId> = names.filter_map(|name| name.parse().ok()).collect();
+    jobs.sort_unstable();
+    Ok(jobs)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::{Mark, VERSION};
+    use super::super::{FileSeen, Mark, VERSION};
     use super::*;
 
     fn shelf() -> (tempfile::TempDir, Shelf) {
@@ -210,6 +257,36 @@ mod tests {
             shelf.find("ffff"),
             Err(JournalError::Unknown { .. })
         ));
+    }
+
+    #[test]
+    fn the_journals_of_the_newest_sealed_jobs_are_kept_where_their_files_can_be_read_again() {
+        let (_dir, shelf) = shelf();
+        let of_file = || Begin {
+            files: vec![FileSeen::default()],
+            ..begin(VERSION)
+        };
+        let first = shelf.begin(JobId::new(), of_file()).unwrap();
+        let id = first.job;
+        shelf.seal(first).unwrap();
+        let Unfinished::Yes(journal, told) = shelf.find(&id.to_string()).unwrap() else {
+            panic!("it is kept")
+        };
+        assert_eq!(
+            (journal.job, told.sealed, told.begin),
+            (id, true, of_file())
+        );
+        drop(journal);
+        assert!(matches!(
+            shelf.find("last"),
+            Err(JournalError::Unknown { .. })
+        ));
+        for _ in 0..PUBLISHED_KEPT {
+            let next = shelf.begin(JobId::new(), of_file()).unwrap();
+            shelf.seal(next).unwrap();
+        }
+        assert!(matches!(shelf.find(&id.to_string()), Ok(Unfinished::No(found)) if found == id));
+        assert_eq!(jobs(&shelf.published()).unwrap().len(), PUBLISHED_KEPT);
     }
 
     #[test]
