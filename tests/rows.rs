@@ -473,7 +473,7 @@ fn a_file_that_cannot_be_written_is_said_before_anything_is_done() {
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
-    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(output.status.code(), Some(8));
     assert!(stderr(&output).contains("/no/such/place/out.csv"));
 }
 
