@@ -9,7 +9,7 @@ mod support;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Output, Stdio};
+use std::process::{ChildStdin, Output, Stdio};
 use std::time::Duration;
 
 use access::Client;
@@ -343,7 +343,7 @@ async fn a_file_that_is_written_to_while_it_is_published_cancels_its_job_with_th
     let csv = orders(4_000_000);
     for is_resumed in [false, true] {
         let stage = broker.stage();
-        broker.limit_tasks(&stage, 5);
+        limit_tasks(&broker, &stage, 5);
         let _master = stage.master();
         let path = stage.file("rows.csv", csv.as_bytes());
         let (mut publish, journal, _) = stuck(&stage, &path).await;

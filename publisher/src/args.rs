@@ -288,7 +288,7 @@ pub fn report(outcome: &Outcome) {
     if let Some(again) = again {
         eprintln!(
             "rowmill: sent {} of {chunks} again, which the master lacked, each confirmed by the broker",
-            count(*again, "chunk")
+            plural(*again, "chunk")
         );
         return;
     }
