@@ -19,8 +19,8 @@ fn documented(stage: &Stage, file: &str) -> String {
     let replaced = [
         ("amqp://guest:guest@127.0.0.1:5672/%2f", url.as_str()),
         (
-            "rowmill.v1.tasks",
-            &format!("{}.v1.tasks", stage.namespace()),
+            "rowmill.v2.tasks",
+            &format!("{}.v2.tasks", stage.namespace()),
         ),
         ("orders.csv", file),
     ];

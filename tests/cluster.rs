@@ -78,8 +78,8 @@ async fn the_leader_of_the_queues_is_killed_in_the_middle_and_nothing_is_lost() 
     let stage = Stage::at(together(&nodes));
     say("three nodes run as one cluster");
     let (_master, _one, _two) = (stage.master(), stage.worker(), stage.worker());
-    let tasks = format!("{}.v1.tasks", stage.namespace());
-    let results = format!("{}.v1.results", stage.namespace());
+    let tasks = format!("{}.v2.tasks", stage.namespace());
+    let results = format!("{}.v2.results", stage.namespace());
     for queue in [&tasks, &results] {
         let found = members(&nodes[0], queue).unwrap();
         assert_eq!((found.size, found.online), (3, 3), "{queue}: {found:?}");

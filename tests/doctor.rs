@@ -116,7 +116,7 @@ async fn a_queue_of_another_kind_and_one_that_nobody_empties_are_told() {
     let declared = Command::new(pika)
         .args(["-c", declare])
         .env("AMQP_URL", std::env::var("AMQP_URL").unwrap())
-        .env("QUEUE", format!("{}.v1.results", stage.namespace()))
+        .env("QUEUE", format!("{}.v2.results", stage.namespace()))
         .status();
     assert!(declared.unwrap().success());
     let (code, findings) = doctor(&mut stage.command(&alone));
@@ -146,7 +146,7 @@ impl Users {
             .filter_map(|line| line.strip_prefix("rabbitmqctl "))
         {
             let namespace = users.stage.namespace().replace('.', r"\.");
-            let line = line.replace(r"rowmill\.v1", &format!(r"{namespace}\.v1"));
+            let line = line.replace(r"rowmill\.v2", &format!(r"{namespace}\.v2"));
             // As a shell would read it: what stands in quotes is one word.
             let words = line.split('\'').enumerate().flat_map(|(i, part)| {
                 if i % 2 == 1 {

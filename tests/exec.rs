@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use proto::v1::{GetJobResponse, JobState};
+use proto::v1::{GetJobRequest, GetJobResponse, JobState};
 use serde_json::Value;
 use support::{
     PATIENCE, Process, Stage, finished, job_when, published, rowmill, run_with_input, stderr,
@@ -110,6 +110,64 @@ async fn a_job_waits_for_a_worker_that_allows_its_command_and_no_attempt_is_lost
             "command": "clean", "columns": ["n", "text"], "rows_in": 2000, "rows_out": 2000
         })
     );
+    stage.erase().await;
+}
+
+#[tokio::test]
+async fn a_command_that_kills_its_worker_is_dead_after_its_attempts_and_no_chunk_behind_it_is() {
+    let stage = Stage::new();
+    let _master = stage.master();
+    let script = "rows=$(cat); case $rows in *guilty*) kill -9 $PPID; sleep 60;; esac; \
+                  printf '%s\\n' \"$rows\"";
+    let script = stage.file("kill.sh", script.as_bytes());
+    let allow = format!("kill=sh {}", script.display());
+    // Two guilty chunks among six, all of which lie in the prefetch of a worker of four threads.
+    let word = |n| if n % 300 == 0 { "guilty" } else { "innocent" };
+    let rows: Vec<String> = (0..600).map(|n| format!("{n},{}", word(n))).collect();
+    let csv = stage.file(
+        "rows.csv",
+        format!("n,word\n{}\n", rows.join("\n")).as_bytes(),
+    );
+    let mut publish = stage.command(&["publish", "--chunk-bytes", "1400", "--exec", "kill"]);
+    let job_id = published(publish.arg(csv));
+    let mut client = stage.client().await;
+
+    let mut deaths = 0;
+    let result = 'job: loop {
+        let args = ["worker", "--threads", "4", "--allow", &allow];
+        let mut worker = Process::start(&mut stage.command(&args));
+        let begun = Instant::now();
+        loop {
+            let request = GetJobRequest {
+                job_id: job_id.clone(),
+                wait_ms: 20,
+            };
+            let result = client.get_job(request).await.unwrap().into_inner();
+            let job = result.job.as_ref().unwrap();
+            if job.finished_unix_ms.is_some() {
+                break 'job result;
+            }
+            if worker.has_ended() {
+                deaths += 1;
+                assert!(deaths <= 10, "it still kills workers: {result:#?}");
+                break;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{result:#?}");
+        }
+    };
+    let job = result.job.unwrap();
+    assert_eq!(job.state(), JobState::DoneWithFailures);
+    assert!(job.chunks_total.unwrap() >= 6, "{:?}", job.chunks_total);
+    assert_eq!(result.dead.len(), 2, "{:#?}", result.dead);
+    assert_eq!(job.chunks_done, job.chunks_total.unwrap() - 2);
+    for dead in &result.dead {
+        let reason = &dead.reason;
+        assert!(reason.contains("worker died"), "{reason}");
+        assert!(reason.contains("`kill`"), "{reason}");
+        assert_eq!(dead.attempts, 3);
+    }
+    // Each chunk killed three workers alone, and up to two before that, maybe together.
+    assert!((6..=10).contains(&deaths), "{deaths}");
     stage.erase().await;
 }
 

@@ -37,7 +37,7 @@ fn oracle(csv: &str) -> (u64, Profile) {
 /// Makes the stage's queue of chunks full beyond so many.
 fn limit_tasks(broker: &Ruled, stage: &Stage, chunks: usize) {
     let namespace = stage.namespace();
-    let pattern = format!("^{namespace}\\.v1\\.tasks$");
+    let pattern = format!("^{namespace}\\.v2\\.tasks$");
     let policy = format!("{{\"max-length\":{chunks}}}");
     broker.ctl(&["set_policy", namespace, &pattern, &policy]);
 }

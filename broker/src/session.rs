@@ -4,7 +4,7 @@ use proto::Envelope;
 use tokio::sync::watch;
 
 use crate::address::RabbitConfig;
-use crate::delivery::Consumer;
+use crate::delivery::{Consumer, Delivery};
 use crate::error::BrokerError;
 use crate::memory::{Memory, MemorySession};
 use crate::rabbit::{Rabbit, RabbitSession};
@@ -132,6 +132,19 @@ impl Session {
         match &self.0 {
             SessionKind::Rabbit(session) => session.consume(queue, prefetch).await,
             SessionKind::Memory(session) => session.consume(queue, prefetch),
+        }
+    }
+
+    /// The first message of `queue`, if there is one, however many are unsettled: for messages that are
+    /// to be taken only when there is time for them.
+    ///
+    /// # Errors
+    ///
+    /// When the session is lost or closed, or this user may not read.
+    pub async fn take_one(&self, queue: Queue) -> Result<Option<Delivery>, BrokerError> {
+        match &self.0 {
+            SessionKind::Rabbit(session) => session.take_one(queue).await,
+            SessionKind::Memory(session) => session.take_one(queue),
         }
     }
 

@@ -5,6 +5,12 @@ use std::borrow::Cow;
 
 use proto::Lane;
 
+/// The version in every name: queues of one version are declared with the same arguments for ever, since
+/// a broker refuses to change them. Version 1 had a delivery limit of 5 on the tasks.
+pub(crate) const VERSION: u32 = 2;
+/// The version before, whose queues may still hold messages after an upgrade.
+pub(crate) const OLD_VERSION: u32 = 1;
+
 /// Where a message is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Route {
@@ -12,6 +18,8 @@ pub enum Route {
     Tasks,
     /// Chunks, to the workers of a lane.
     Lane(Lane),
+    /// Chunks that came back more than once, to the workers of a lane, or to those that serve none.
+    Retry(Option<Lane>),
     /// Openings, seals and results, to the master.
     Results,
     /// Chunks that failed every attempt, to the master.
@@ -30,6 +38,10 @@ pub enum Queue {
     /// Chunks of a lane, by the same rules. It is there from the first time that somebody sends to it,
     /// takes from it or asks for its depth; those without a lane never hear of it.
     Lane(Lane),
+    /// Chunks of a lane, or of none, that came back more than once: a worker takes them one by one
+    /// ([`Session::take_one`](crate::Session::take_one)), while it runs nothing else. That of a lane
+    /// is there as long as the lane's queue.
+    Retry(Option<Lane>),
     /// Openings, seals and results. One consumer at a time gets them; others wait their turn.
     Results,
     /// Dead chunks: sent by workers, or by the broker itself when a delivery limit is reached or a
@@ -46,26 +58,39 @@ impl Queue {
     pub(crate) const LOSSY: [Self; 2] = [Self::Telemetry, Self::Control];
     /// The queues that keep their messages and are always there, in the order in which they must be
     /// declared.
-    pub(crate) const DURABLE: [Self; 3] = [Self::Dead, Self::Tasks, Self::Results];
+    pub(crate) const DURABLE: [Self; 4] =
+        [Self::Dead, Self::Tasks, Self::Retry(None), Self::Results];
 
     /// The queue of `lane`'s workers, or of those that serve none.
     pub fn tasks(lane: Option<Lane>) -> Self {
         lane.map_or(Self::Tasks, Self::Lane)
     }
 
-    /// How often a message may come back before the broker takes it for poison: on the return after
-    /// this many it goes to the dead queue.
+    /// The lane whose queue it is. None: it is the queue of no lane.
+    pub(crate) fn lane(self) -> Option<Lane> {
+        match self {
+            Self::Lane(lane) => Some(lane),
+            Self::Retry(lane) => lane,
+            Self::Tasks | Self::Results | Self::Dead | Self::Telemetry | Self::Control => None,
+        }
+    }
+
+    /// How often a message may come back before the broker moves it to the dead queue: on the return
+    /// after this many. It is a last resort, far above what workers count themselves: a broker counts
+    /// the messages that waited in a consumer's prefetch as well, and RabbitMQ 4.3 does not count all.
     pub fn delivery_limit(self) -> u32 {
         match self {
-            Self::Tasks | Self::Lane(_) => 5,
-            Self::Results => 1000,
+            Self::Tasks | Self::Lane(_) | Self::Retry(_) | Self::Results => 1000,
             Self::Dead | Self::Telemetry | Self::Control => 1_000_000,
         }
     }
 
     /// Whether messages that are rejected or come back too often go to the dead queue.
     pub(crate) fn dead_letters(self) -> bool {
-        matches!(self, Self::Tasks | Self::Lane(_) | Self::Results)
+        matches!(
+            self,
+            Self::Tasks | Self::Lane(_) | Self::Retry(_) | Self::Results
+        )
     }
 
     /// Whether only one consumer gets messages while the others wait.
@@ -83,6 +108,8 @@ impl Queue {
         match self {
             Self::Tasks => "tasks".into(),
             Self::Lane(lane) => format!("tasks.{lane}").into(),
+            Self::Retry(None) => "retry".into(),
+            Self::Retry(Some(lane)) => format!("retry.{lane}").into(),
             Self::Results => "results".into(),
             Self::Dead => "dead".into(),
             Self::Telemetry => "telemetry".into(),
@@ -93,8 +120,10 @@ impl Queue {
     /// The lane of the queue of this name, as a [`Death`](crate::Death) gives it. Absent: it has none.
     pub fn lane_called(name: &str) -> Option<Lane> {
         let mut words = name.rsplit('.');
-        let (lane, tasks) = (words.next()?, words.next()?);
-        (tasks == "tasks").then(|| lane.parse().ok()).flatten()
+        let (lane, kind) = (words.next()?, words.next()?);
+        matches!(kind, "tasks" | "retry")
+            .then(|| lane.parse().ok())
+            .flatten()
     }
 }
 
@@ -117,11 +146,17 @@ impl Route {
         Self::tasks(Lane::named(lane).unwrap_or_default())
     }
 
+    /// To the workers that take one chunk at a time, of the lane that a message names.
+    pub fn retry_named(lane: &str) -> Self {
+        Self::Retry(Lane::named(lane).unwrap_or_default())
+    }
+
     /// The queue that it leads to.
     pub fn queue(self) -> Queue {
         match self {
             Self::Tasks => Queue::Tasks,
             Self::Lane(lane) => Queue::Lane(lane),
+            Self::Retry(lane) => Queue::Retry(lane),
             Self::Results => Queue::Results,
             Self::Dead => Queue::Dead,
             Self::Telemetry => Queue::Telemetry,
@@ -137,12 +172,18 @@ mod tests {
     #[test]
     fn a_lane_is_known_by_the_name_of_its_queue() {
         let gpu = "gpu".parse().unwrap();
-        for name in ["tasks.gpu", "rowmill.v1.tasks.gpu", "a.tasks.v1.tasks.gpu"] {
+        for name in [
+            "tasks.gpu",
+            "rowmill.v2.tasks.gpu",
+            "a.tasks.v2.tasks.gpu",
+            "rowmill.v2.retry.gpu",
+        ] {
             assert_eq!(Queue::lane_called(name), Some(gpu), "{name}");
         }
-        for name in ["tasks", "rowmill.v1.tasks", "rowmill.v1.dead", "tasks.G"] {
+        for name in ["tasks", "rowmill.v2.tasks", "rowmill.v2.dead", "tasks.G"] {
             assert_eq!(Queue::lane_called(name), None, "{name}");
         }
         assert_eq!(Queue::Lane(gpu).word(), "tasks.gpu");
+        assert_eq!(Queue::Retry(Some(gpu)).word(), "retry.gpu");
     }
 }

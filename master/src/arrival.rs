@@ -181,10 +181,15 @@ impl Death {
     /// A chunk that the broker itself gave up on: workers died under it, or could not read it.
     fn by_broker(chunk: &Chunk, death: Option<&broker::Death>) -> Self {
         let (reason, attempts) = match death {
-            Some(death) if death.reason == "delivery_limit" => (
-                "every worker that took it went away before it was done".to_owned(),
-                broker::Queue::Tasks.delivery_limit() + 1,
-            ),
+            // Only where a policy lowers the limit: workers count attempts, and far fewer.
+            Some(death) if death.reason == "delivery_limit" => {
+                let why = format!(
+                    "it came back to {} more often than the broker's delivery limit, begun or not: is there a \
+                     policy with a delivery-limit?",
+                    death.queue
+                );
+                (why, 0)
+            }
             Some(death) => (format!("the broker gave up on it: {}", death.reason), 1),
             None => ("found in the dead queue".to_owned(), 0),
         };

@@ -393,10 +393,11 @@ async fn measure(
         let asked = Instant::now();
         let tasks = session.depth(Queue::Tasks).await?;
         let round_trip = asked.elapsed();
+        let retry = session.depth(Queue::Retry(None)).await?;
         let dead = session.depth(Queue::Dead).await?;
         let results = session.depth(Queue::Results).await?;
         let mut status = BrokerStatus {
-            tasks_ready: Some(tasks.ready),
+            tasks_ready: Some(tasks.ready + retry.ready),
             task_consumers: Some(tasks.consumers),
             // This master consumes the queue. If the answer does not count it, the queue has no leader just now, and
             // the broker answers with zeros.
@@ -418,9 +419,10 @@ async fn lanes(session: &Session, keeper: &Handle) -> Result<Vec<LaneStatus>, Se
     let mut lanes = Vec::new();
     for lane in keeper.ask(|keeper| keeper.lanes()).await? {
         let depth = session.depth(Queue::Lane(lane)).await?;
+        let retry = session.depth(Queue::Retry(Some(lane))).await?;
         lanes.push(LaneStatus {
             lane: lane.to_string(),
-            tasks_ready: depth.ready,
+            tasks_ready: depth.ready + retry.ready,
             task_consumers: depth.consumers,
         });
     }

@@ -59,7 +59,7 @@ impl Metrics {
             jobs: list.gauges("jobs", "state", "Jobs that are remembered, by where they stand"),
             workers: list.gauges("workers", "state", "Workers that were heard of lately: running, draining, left or lost"),
             broker: list.gauges("broker", "state", "How the broker is: 1 for what it is, 0 for all else; standby: another master takes the results"),
-            queues: list.gauges("queue_messages", "queue", "Messages that wait in a queue: tasks, tasks.LANE, results or dead"),
+            queues: list.gauges("queue_messages", "queue", "Messages that wait in a queue: tasks and tasks.LANE, with those of retry and retry.LANE, results or dead"),
             known_queues: BTreeSet::new(),
         };
         (metrics, list)

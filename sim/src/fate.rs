@@ -61,7 +61,7 @@ faults! {
     AttemptHung => "attempt hung, and kept its thread",
     PassedOn => "chunk passed on by a worker that may not run it",
     PoisonCrash => "poison chunk killed its worker",
-    DeadByLimit => "chunk dead by the broker's delivery limit",
+    Retried => "chunk taken from the retry queue",
     DeadByWorker => "chunk dead by a worker's word",
     Revived => "result of a chunk that was dead",
     Duplicate => "result had been committed before",

@@ -46,6 +46,10 @@ pub(crate) struct Lane {
     pub(crate) held: BTreeMap<Tag, Message>,
     /// Of those, what the role has not received yet.
     pub(crate) arriving: VecDeque<Tag>,
+    /// Requests for one message that the broker has not answered.
+    pub(crate) asked: usize,
+    /// Answers that there is none, which the role has not received yet.
+    empty: usize,
     last_tag: Tag,
 }
 
@@ -57,6 +61,8 @@ impl Link {
             is_cancelled: false,
             held: BTreeMap::new(),
             arriving: VecDeque::new(),
+            asked: 0,
+            empty: 0,
             last_tag: 0,
         };
         Self {
@@ -89,9 +95,26 @@ impl Link {
         Some((tag, lane.held.get(&tag)?.clone()))
     }
 
+    /// Asks for one message of a lane.
+    pub(crate) fn ask(&mut self, lane: usize) {
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            lane.asked += 1;
+        }
+    }
+
+    /// Whether an answer has arrived that there is no message.
+    pub(crate) fn hear_empty(&mut self, lane: usize) -> bool {
+        let Some(lane) = self.lanes.get_mut(lane).filter(|lane| lane.empty > 0) else {
+            return false;
+        };
+        lane.empty -= 1;
+        true
+    }
+
     /// Takes no more; what has not been received goes back at once.
     pub(crate) fn cancel(&mut self) {
-        for (at, lane) in self.lanes.iter_mut().enumerate() {
+        let consuming = self.lanes.iter_mut().enumerate();
+        for (at, lane) in consuming.filter(|(_, lane)| lane.prefetch > 0) {
             lane.is_cancelled = true;
             let unseen = std::mem::take(&mut lane.arriving);
             self.settles
@@ -103,20 +126,35 @@ impl Link {
     pub(crate) fn is_idle(&self) -> bool {
         self.publishes.is_empty()
             && self.settles.is_empty()
-            && self.lanes.iter().all(|lane| lane.held.is_empty())
+            && self
+                .lanes
+                .iter()
+                .all(|lane| lane.held.is_empty() && lane.asked == 0 && lane.empty == 0)
     }
 
-    /// The highest count of returns among the chunks that are held.
-    pub(crate) fn most_returns(&self) -> u32 {
-        let tasks = self.lanes.iter().filter(|lane| lane.queue == Queue::Tasks);
-        let held = tasks.flat_map(|lane| lane.held.values());
-        held.map(|message| message.returns).max().unwrap_or(0)
+    /// The highest number of attempts that chunks will have had that are held and come back.
+    pub(crate) fn most_attempts(&self) -> u32 {
+        let is_retry = |lane: &&Lane| matches!(lane.queue, Queue::Retry(_));
+        let retries = self.lanes.iter().filter(is_retry);
+        let held = retries.flat_map(|lane| lane.held.values());
+        held.map(|message| message.envelope.attempts + 1)
+            .max()
+            .unwrap_or(0)
     }
 }
 
 impl Lane {
     pub(crate) fn has_room(&self) -> bool {
         !self.is_cancelled && self.held.len() < self.prefetch
+    }
+
+    /// Answers a request, with a message or with none.
+    pub(crate) fn answer(&mut self, message: Option<Message>) {
+        self.asked -= 1;
+        match message {
+            Some(message) => self.hand_out(message),
+            None => self.empty += 1,
+        }
     }
 
     pub(crate) fn hand_out(&mut self, message: Message) {

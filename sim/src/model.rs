@@ -3,13 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use broker::{Confirm, Death, Queue, Route};
+use broker::{Confirm, Queue, Route};
 use proto::{Envelope, Payload};
+use worker::desk::ATTEMPTS;
 
 use crate::fate::{Fate, Fault, name};
 use crate::link::{Link, Verdict};
-use crate::plan::Plan;
-use crate::queue::{Message, MessageQueue};
+use crate::plan::{Counting, Plan};
+use crate::queue::MessageQueue;
 
 /// Names a session; never used twice.
 pub(crate) type LinkId = u64;
@@ -18,12 +19,14 @@ pub(crate) type LinkId = u64;
 #[derive(Debug)]
 pub(crate) struct ModelBroker {
     tasks: MessageQueue,
+    retry: MessageQueue,
     results: MessageQueue,
     dead: MessageQueue,
     links: BTreeMap<LinkId, Link>,
     last_link: LinkId,
     trouble_every: u64,
     may_die: bool,
+    counting: Counting,
     pub(crate) ledger: Ledger,
 }
 
@@ -42,6 +45,7 @@ enum Move {
     Publish(LinkId),
     Settle(LinkId),
     HandOut(LinkId, usize),
+    Answer(LinkId, usize),
     /// It notices that a session is over.
     Reap(LinkId),
 }
@@ -49,13 +53,15 @@ enum Move {
 impl ModelBroker {
     pub(crate) fn new(plan: &Plan) -> Self {
         Self {
-            tasks: MessageQueue::new(Queue::Tasks, plan.tasks_limit),
-            results: MessageQueue::new(Queue::Results, plan.results_limit),
-            dead: MessageQueue::new(Queue::Dead, usize::MAX),
+            tasks: MessageQueue::new(plan.tasks_limit),
+            retry: MessageQueue::new(usize::MAX),
+            results: MessageQueue::new(plan.results_limit),
+            dead: MessageQueue::new(usize::MAX),
             links: BTreeMap::new(),
             last_link: 0,
             trouble_every: plan.trouble_every,
             may_die: plan.may_die,
+            counting: plan.counting,
             ledger: Ledger::default(),
         }
     }
@@ -98,6 +104,7 @@ impl ModelBroker {
     /// Whether nothing is kept, held or on its way.
     pub(crate) fn is_empty(&self) -> bool {
         self.tasks.is_empty()
+            && self.retry.is_empty()
             && self.results.is_empty()
             && self.dead.is_empty()
             && self.links.values().all(Link::is_idle)
@@ -105,8 +112,13 @@ impl ModelBroker {
 
     /// Whether what workers hold may come back once more without dying of it, where that matters.
     pub(crate) fn may_return(&self) -> bool {
-        let most = self.links.values().map(Link::most_returns).max();
-        self.may_die || most.unwrap_or(0) < Queue::Tasks.delivery_limit()
+        let most = self.links.values().map(Link::most_attempts).max();
+        self.may_die || most.unwrap_or(0) < ATTEMPTS
+    }
+
+    /// Whether chunks wait in the retry queue.
+    pub(crate) fn has_retries(&self) -> bool {
+        !self.retry.is_empty()
     }
 
     /// Does one thing, if there is any to do.
@@ -119,6 +131,7 @@ impl ModelBroker {
             Move::Publish(id) => self.take_publish(id, fate),
             Move::Settle(id) => self.take_settle(id, fate),
             Move::HandOut(id, lane) => self.hand_out(id, lane, fate),
+            Move::Answer(id, lane) => self.answer(id, lane, fate),
             Move::Reap(id) => self.reap(id, fate),
         }
     }
@@ -137,6 +150,9 @@ impl ModelBroker {
                 moves.push(Move::Reap(id));
             }
             for (at, lane) in link.lanes.iter().enumerate() {
+                if link.is_open && lane.asked > 0 {
+                    moves.push(Move::Answer(id, at));
+                }
                 // A single consumer is active at the results, also while it is dead and not reaped.
                 let is_turn = lane.queue != Queue::Results || !results_taken;
                 results_taken |= lane.queue == Queue::Results;
@@ -152,6 +168,7 @@ impl ModelBroker {
     fn queue(&self, which: Queue) -> &MessageQueue {
         match which {
             Queue::Tasks | Queue::Lane(_) => &self.tasks,
+            Queue::Retry(_) => &self.retry,
             Queue::Results => &self.results,
             Queue::Dead | Queue::Telemetry | Queue::Control => &self.dead,
         }
@@ -160,6 +177,7 @@ impl ModelBroker {
     fn queue_mut(&mut self, which: Queue) -> &mut MessageQueue {
         match which {
             Queue::Tasks | Queue::Lane(_) => &mut self.tasks,
+            Queue::Retry(_) => &mut self.retry,
             Queue::Results => &mut self.results,
             Queue::Dead | Queue::Telemetry | Queue::Control => &mut self.dead,
         }
@@ -232,7 +250,8 @@ impl ModelBroker {
         if let Some(message) = lane.held.remove(&tag)
             && verdict == Verdict::Requeue
         {
-            self.give_back(which, message, fate);
+            let is_counted = self.counting == Counting::All;
+            self.queue_mut(which).give_back(message, is_counted, fate);
         }
     }
 
@@ -245,6 +264,21 @@ impl ModelBroker {
         let message = self.queue_mut(which).take(fate, every);
         if let (Some(message), Some(link)) = (message, self.links.get_mut(&id)) {
             link.lanes[lane].hand_out(message);
+        }
+    }
+
+    fn answer(&mut self, id: LinkId, lane: usize, fate: &mut Fate) {
+        let Some(link) = self.links.get(&id) else {
+            return;
+        };
+        let which = link.lanes[lane].queue;
+        let every = self.trouble_every;
+        let message = self.queue_mut(which).take(fate, every);
+        if message.is_some() {
+            fate.note(Fault::Retried);
+        }
+        if let Some(link) = self.links.get_mut(&id) {
+            link.lanes[lane].answer(message);
         }
     }
 
@@ -262,23 +296,11 @@ impl ModelBroker {
             .for_each(|_| fate.note(Fault::LostReceipt));
         for lane in link.lanes {
             for message in lane.held.into_values().rev() {
-                self.give_back(lane.queue, message, fate);
+                let is_counted = self.counting != Counting::None;
+                let queue = self.queue_mut(lane.queue);
+                queue.give_back(message, is_counted, fate);
             }
         }
-    }
-
-    fn give_back(&mut self, which: Queue, message: Message, fate: &mut Fate) {
-        let Some(message) = self.queue_mut(which).give_back(message, fate) else {
-            return;
-        };
-        fate.note(Fault::DeadByLimit);
-        self.ledger.enter(Queue::Dead, &message.envelope);
-        let death = Death {
-            reason: "delivery_limit".to_owned(),
-            queue: "tasks".to_owned(),
-            count: 1,
-        };
-        self.dead.push(message.envelope, Some(death));
     }
 }
 
@@ -304,6 +326,7 @@ impl Ledger {
 fn queue_of(route: Route) -> Queue {
     match route {
         Route::Tasks | Route::Lane(_) => Queue::Tasks,
+        Route::Retry(_) => Queue::Retry(None),
         Route::Results => Queue::Results,
         Route::Dead => Queue::Dead,
         Route::Telemetry => Queue::Telemetry,

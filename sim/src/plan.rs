@@ -14,9 +14,12 @@ pub(crate) struct Plan {
     pub(crate) finished_remembered: usize,
     pub(crate) tasks_limit: usize,
     pub(crate) results_limit: usize,
-    /// Whether faults may drive a chunk over the broker's delivery limit.
+    /// Whether faults may take a chunk its last attempt.
     pub(crate) may_die: bool,
+    pub(crate) counting: Counting,
     pub(crate) poison: Poison,
+    /// Whether poison kills the worker even from a process of its own.
+    pub(crate) poison_escapes: bool,
     pub(crate) faults: u64,
     /// A role crashes, or a session is cut, once in so many steps.
     pub(crate) crash_every: u64,
@@ -28,12 +31,25 @@ pub(crate) struct Plan {
     pub(crate) purge_every: Option<u64>,
 }
 
+/// Which returns of a message the broker counts; brokers differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counting {
+    /// RabbitMQ before 4.3.
+    All,
+    /// RabbitMQ from 4.3 on: not those that a consumer asked for.
+    Lost,
+    /// It only says that a message came back.
+    None,
+}
+
 /// Which chunks kill what they are run in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Poison {
     None,
     /// Of each job, the one of that seq.
     One(u64),
+    /// Every other one.
+    Odd,
     All,
 }
 
@@ -42,6 +58,7 @@ impl Poison {
         match self {
             Self::None => false,
             Self::One(poison) => poison == seq,
+            Self::Odd => seq % 2 == 1,
             Self::All => true,
         }
     }
@@ -52,7 +69,8 @@ impl Plan {
         let has_processes = random.one_in(2);
         let poison = match random.below(48) {
             0 => Poison::All,
-            1..=4 => Poison::One(random.below(6)),
+            1..=3 => Poison::One(random.below(6)),
+            4 => Poison::Odd,
             _ => Poison::None,
         };
         Self {
@@ -64,8 +82,15 @@ impl Plan {
             tasks_limit: random.between(1, 60) as usize,
             results_limit: random.between(1, 60) as usize,
             may_die: random.one_in(8) || poison != Poison::None,
+            counting: match random.below(3) {
+                0 => Counting::All,
+                1 => Counting::Lost,
+                _ => Counting::None,
+            },
             poison,
-            faults: if random.one_in(10) {
+            poison_escapes: random.one_in(2),
+            // Where nothing else goes wrong, poison alone may die.
+            faults: if random.one_in(if poison == Poison::None { 10 } else { 2 }) {
                 0
             } else {
                 random.between(1, 40)

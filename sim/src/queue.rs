@@ -1,6 +1,6 @@
 //! One queue of the model broker: what waits in it, and what comes back to it.
 
-use broker::{Death, Queue};
+use broker::Death;
 use proto::Envelope;
 
 use crate::fate::{Fate, Fault};
@@ -9,7 +9,8 @@ use crate::fate::{Fate, Fault};
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
     pub(crate) envelope: Envelope,
-    /// How often it came back.
+    pub(crate) is_redelivered: bool,
+    /// How often the broker says that it came back.
     pub(crate) returns: u32,
     pub(crate) death: Option<Death>,
 }
@@ -17,15 +18,13 @@ pub(crate) struct Message {
 /// Messages that wait.
 #[derive(Debug)]
 pub(crate) struct MessageQueue {
-    which: Queue,
     limit: usize,
     ready: Vec<Message>,
 }
 
 impl MessageQueue {
-    pub(crate) fn new(which: Queue, limit: usize) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         Self {
-            which,
             limit,
             ready: Vec::new(),
         }
@@ -48,6 +47,7 @@ impl MessageQueue {
     pub(crate) fn push(&mut self, envelope: Envelope, death: Option<Death>) {
         self.ready.push(Message {
             envelope,
+            is_redelivered: false,
             returns: 0,
             death,
         });
@@ -66,20 +66,15 @@ impl MessageQueue {
         Some(self.ready.remove(at))
     }
 
-    /// Takes a message back, mostly to the head; gives it to the caller instead if it came back once
-    /// too often.
-    #[must_use]
-    pub(crate) fn give_back(&mut self, mut message: Message, fate: &mut Fate) -> Option<Message> {
-        message.returns += 1;
-        if message.returns > self.which.delivery_limit() {
-            return Some(message);
-        }
+    /// Takes a message back, mostly to the head.
+    pub(crate) fn give_back(&mut self, mut message: Message, is_counted: bool, fate: &mut Fate) {
+        message.is_redelivered = true;
+        message.returns += u32::from(is_counted);
         let at = match fate.random.below(4) {
             0 => fate.random.index(self.ready.len() + 1),
             1 => self.ready.len(),
             _ => 0,
         };
         self.ready.insert(at, message);
-        None
     }
 }

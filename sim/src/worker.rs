@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use broker::{Queue, Route};
 use proto::v1::{Chunk, ChunkResult};
@@ -16,12 +17,17 @@ use crate::link::{Link, Number, Tag, Verdict};
 use crate::model::{LinkId, ModelBroker};
 use crate::plan::{Plan, Poison};
 
+/// The consumers of a worker's session.
+const TASKS: usize = 0;
+const RETRY: usize = 1;
+
 #[derive(Debug)]
 pub(crate) struct Worker {
     number: usize,
     id: WorkerId,
     rules: Rules,
     poison: Poison,
+    poison_escapes: bool,
     may_die: bool,
     trouble_every: u64,
     desk: Desk,
@@ -40,6 +46,8 @@ pub(crate) struct Worker {
 /// One delivery in hand.
 #[derive(Debug)]
 struct Hand {
+    /// The consumer that it came from.
+    lane: usize,
     tag: Tag,
     envelope: Envelope,
     outcome: Option<Outcome>,
@@ -62,12 +70,14 @@ impl Worker {
             has_processes: plan.has_processes,
             finished_remembered: plan.finished_remembered,
             patience: None,
+            retry_patience: Duration::ZERO,
         };
         Self {
             number,
             id: WorkerId::new(),
             rules,
             poison: plan.poison,
+            poison_escapes: plan.poison_escapes,
             may_die: plan.may_die,
             trouble_every: plan.trouble_every,
             desk: Desk::new(rules),
@@ -91,7 +101,7 @@ impl Worker {
     }
 
     pub(crate) fn step(&mut self, broker: &mut ModelBroker, fate: &mut Fate) -> Stepped {
-        let may_return = broker.may_return();
+        let (may_return, has_retries) = (broker.may_return(), broker.has_retries());
         let Some(link) = self.link.and_then(|id| broker.link(id)) else {
             self.forget();
             self.desk.handle(Event::Lost);
@@ -100,7 +110,8 @@ impl Worker {
             }
             // One chunk a seat in work, and one more on its way to each.
             let prefetch = 2 * self.rules.seats as usize;
-            self.link = Some(broker.connect(&[(Queue::Tasks, prefetch)]));
+            let consumes = [(Queue::Tasks, prefetch), (Queue::Retry(None), 0)];
+            self.link = Some(broker.connect(&consumes));
             return Stepped::Alive;
         };
         if let Some(action) = self.todo.pop_front() {
@@ -120,14 +131,17 @@ impl Worker {
             broker.cut(self.link.unwrap_or_default(), fate);
             return Stepped::Alive;
         }
-        match fate.random.below(4) {
-            0 => self.receive(link, may_return, fate),
+        match fate.random.below(6) {
+            0 => self.receive(TASKS, link, may_return, fate),
             1 if !self.running.is_empty() => return self.end_run(link, may_return, fate),
             2 if !self.waiting.is_empty() => {
                 let at = fate.random.index(self.waiting.len());
                 let ticket = self.waiting.swap_remove(at);
                 self.happened(Event::Waited(ticket));
             }
+            3 => self.happened(Event::RetryWaiting(has_retries)),
+            4 if link.hear_empty(RETRY) => self.happened(Event::RetryEmpty),
+            4 => self.receive(RETRY, link, may_return, fate),
             _ => self.hear_confirm(link, fate),
         }
         Stepped::Alive
@@ -146,6 +160,7 @@ impl Worker {
             Action::Publish(ticket, answer) => self.publish(ticket, answer, link, fate),
             Action::Ack(ticket) => self.settle(ticket, Verdict::Ack, link),
             Action::Requeue(ticket) => self.settle(ticket, Verdict::Requeue, link),
+            Action::TakeRetry => link.ask(RETRY),
             Action::NewSession => return false,
         }
         true
@@ -176,12 +191,12 @@ impl Worker {
 
     fn settle(&mut self, ticket: Ticket, verdict: Verdict, link: &mut Link) {
         if let Some(hand) = self.hands.remove(&ticket) {
-            link.settle(0, hand.tag, verdict);
+            link.settle(hand.lane, hand.tag, verdict);
         }
     }
 
-    fn receive(&mut self, link: &mut Link, may_return: bool, fate: &mut Fate) {
-        let Some((tag, message)) = link.receive(0) else {
+    fn receive(&mut self, lane: usize, link: &mut Link, may_return: bool, fate: &mut Fate) {
+        let Some((tag, message)) = link.receive(lane) else {
             return;
         };
         let Some((job, seq)) = chunk_of(&message.envelope) else {
@@ -204,12 +219,15 @@ impl Worker {
             job,
             chunk: job.chunk(seq),
             made_unix_ms: message.envelope.made_unix_ms,
+            is_redelivered: message.is_redelivered,
             delivery_count: message.returns,
+            is_retry: lane == RETRY,
             attempts: message.envelope.attempts,
             is_for_others,
             cost: None,
         };
         let hand = Hand {
+            lane,
             tag,
             envelope: message.envelope,
             outcome: None,
@@ -231,7 +249,7 @@ impl Worker {
             return Stepped::Alive;
         };
         let is_poison = self.poison.is_in(chunk.seq);
-        if is_poison && room == Room::Thread {
+        if is_poison && (room == Room::Thread || self.poison_escapes) {
             return Stepped::Killed;
         }
         let ended = if is_poison {

@@ -219,20 +219,18 @@ impl World {
         Ok(())
     }
 
-    /// Nobody where faults were kept from it; and where workers can run a suspect in a process of its
-    /// own and nothing else goes wrong, the poison alone.
+    /// Nobody where faults were kept from it; and where nothing else goes wrong, the poison alone, whatever
+    /// waited behind it.
     fn check_who_may_die(&self) -> Result<(), Wrong> {
-        let buried = &self.broker.ledger.buried;
-        let is_poison_alone = self.plan.faults == 0 && self.plan.has_processes;
+        // Who has an answer is not dead, whatever is said later.
+        let ledger = &self.broker.ledger;
+        let buried = ledger.buried.difference(&ledger.answered);
+        let is_poison_alone = self.plan.faults == 0;
         let may_die = |seq: u64| match self.plan.poison {
             Poison::None => self.plan.may_die,
             poison => !is_poison_alone || poison.is_in(seq),
         };
-        let wrong: Vec<_> = buried
-            .iter()
-            .filter(|(_, seq)| !may_die(*seq))
-            .cloned()
-            .collect();
+        let wrong: Vec<_> = buried.filter(|(_, seq)| !may_die(*seq)).cloned().collect();
         if wrong.is_empty() {
             return Ok(());
         }

@@ -15,8 +15,9 @@ const SLOW: Duration = Duration::from_millis(100);
 /// RabbitMQ's own default; smaller ones cost more frames a chunk.
 const FRAME: u32 = 131_072;
 
-const ALL: [Queue; 5] = [
+const ALL: [Queue; 6] = [
     Queue::Tasks,
+    Queue::Retry(None),
     Queue::Results,
     Queue::Dead,
     Queue::Telemetry,
@@ -41,6 +42,7 @@ pub(super) async fn look(config: &RabbitConfig, needs: &[Need]) -> Vec<Finding> 
     };
     findings.push(limits(&checkup));
     findings.extend(topology(&checkup, config).await);
+    findings.extend(leftovers(&checkup).await);
     for &need in needs {
         findings.push(permission(&checkup, need, config).await);
     }
@@ -168,6 +170,23 @@ async fn topology(checkup: &Checkup, config: &RabbitConfig) -> Vec<Finding> {
     findings
 }
 
+/// Messages in queues of an older version, which nobody of this one takes.
+async fn leftovers(checkup: &Checkup) -> Vec<Finding> {
+    let left = match checkup.leftovers().await {
+        Ok(left) => left,
+        Err(error) => return vec![Finding::fail("queues", error.to_string(), "")],
+    };
+    let finding = |(name, ready): (String, u64)| {
+        let said = format!("{name}, of an older version, holds {ready} messages");
+        let run = format!(
+            "run the older version until it is empty (docs/operations.md, Upgrade)\n\
+             rabbitmqctl delete_queue {name}   # with all that is in it"
+        );
+        Finding::warn("queues", said, run)
+    };
+    left.into_iter().map(finding).collect()
+}
+
 fn as_declared(waiting: &[(Queue, Depth)]) -> String {
     let of = |wanted| {
         let found = waiting.iter().find(|(queue, _)| *queue == wanted);
@@ -175,7 +194,7 @@ fn as_declared(waiting: &[(Queue, Depth)]) -> String {
     };
     format!(
         "as they should be: {} chunks, {} results and {} dead wait",
-        of(Queue::Tasks),
+        of(Queue::Tasks) + of(Queue::Retry(None)),
         of(Queue::Results),
         of(Queue::Dead)
     )
@@ -185,6 +204,8 @@ fn as_declared(waiting: &[(Queue, Depth)]) -> String {
 fn stuck(waiting: &[(Queue, Depth)]) -> Option<Finding> {
     let (queue, depth) = waiting
         .iter()
+        // Nobody consumes retries; workers take them one by one.
+        .filter(|(queue, _)| *queue != Queue::Retry(None))
         .find(|(_, depth)| depth.ready > 0 && depth.consumers == 0)?;
     let run = match queue {
         Queue::Tasks => "rowmill worker",

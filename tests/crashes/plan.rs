@@ -22,8 +22,8 @@ impl Kind {
     }
 
     /// Its failpoints, each with the passages at which to die. A worker gets at least one chunk done
-    /// in a life that ends at a failpoint, lest one chunk be in hand at six deaths in a row, which is
-    /// what the broker takes for poison.
+    /// in a life that ends at a failpoint, lest one chunk be begun in five lives and finished in none,
+    /// which nobody can tell from a chunk that kills its workers.
     fn points(self) -> &'static [(&'static str, u64, u64)] {
         match self {
             Self::Publisher => &[

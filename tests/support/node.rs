@@ -133,7 +133,7 @@ impl Node {
     /// Waits until the node's register of queues has those of `namespace` on disk. RabbitMQ 3.10
     /// writes it every half second; a node that is killed before then comes back without them.
     pub(crate) async fn has_registered(&self, namespace: &str) {
-        let names = ["tasks", "results", "dead"].map(|queue| format!("{namespace}.v1.{queue}"));
+        let names = ["tasks", "results", "dead"].map(|queue| format!("{namespace}.v2.{queue}"));
         let is_registered = || {
             let register = register(&self.dir.path().join("data")).unwrap_or_default();
             let text = String::from_utf8_lossy(&register);

@@ -6,6 +6,7 @@ use proto::{Envelope, Payload, WorkerId};
 
 use crate::attempt::Outcome;
 use crate::desk::Answer;
+use crate::exec::spec_of;
 
 /// The message that gives `answer` to the chunk in `asked`, whose last attempt came to `outcome`.
 /// It carries the chunk's own id, so that whoever says it again says the same.
@@ -23,7 +24,14 @@ pub fn answer_of(
                 attempts,
                 ..asked.clone()
             };
-            (lane_of(asked), again)
+            (Route::tasks_named(lane_of(asked)), again)
+        }
+        (Answer::Retry { attempts }, _) => {
+            let again = Envelope {
+                attempts,
+                ..asked.clone()
+            };
+            (Route::retry_named(lane_of(asked)), again)
         }
         (Answer::Parked { attempts }, _) => {
             let parked = parked(asked, worker_id, attempts);
@@ -48,7 +56,8 @@ fn obituary(
 ) -> Payload {
     let (reason, stderr) = match outcome {
         Some(Err(error)) => (error.to_string(), error.stderr().to_owned()),
-        Some(Ok(_)) | None => ("no attempt ended with a result".to_owned(), String::new()),
+        Some(Ok(_)) => ("no attempt ended with a result".to_owned(), String::new()),
+        None => (worker_died(asked, attempts), String::new()),
     };
     Payload::Dead(DeadChunk {
         chunk: chunk_in(asked),
@@ -58,6 +67,20 @@ fn obituary(
         parked: false,
         stderr,
     })
+}
+
+/// Why a chunk is dead that nobody survived to tell of.
+fn worker_died(asked: &Envelope, attempts: u32) -> String {
+    let spec = match asked.payload.as_ref() {
+        Payload::Chunk(chunk) => spec_of(chunk),
+        _ => None,
+    };
+    let suspect = spec.map_or_else(String::new, |spec| {
+        format!(": does the command `{}` kill it?", spec.command)
+    });
+    format!(
+        "its worker died, or lost the broker, in each of {attempts} attempts, in which it ran nothing else{suspect}"
+    )
 }
 
 /// A chunk for the master to keep until its job goes on, and there is room for it.
@@ -72,11 +95,11 @@ fn parked(asked: &Envelope, worker_id: WorkerId, attempts: u32) -> Payload {
     })
 }
 
-/// Where the chunk came from.
-fn lane_of(asked: &Envelope) -> Route {
+/// The lane of the chunk; empty where it has none.
+fn lane_of(asked: &Envelope) -> &str {
     match asked.payload.as_ref() {
-        Payload::Chunk(chunk) => Route::tasks_named(&chunk.lane),
-        _ => Route::Tasks,
+        Payload::Chunk(chunk) => &chunk.lane,
+        _ => "",
     }
 }
 

@@ -20,13 +20,20 @@
 //!   between leaves two messages of one chunk; the master counts one result.
 //! - A chunk that asks for what is not to be had here is not tried: after a pause it is published anew
 //!   with as many attempts as it had, so that it comes to another worker, and no broker counts it.
-//! - A worker that died could count nothing. The broker's count of returns then only raises
-//!   suspicion: a chunk that came back is run in a process of its own, where it can break nothing
-//!   else, and whoever runs it there survives and counts.
+//! - A worker that died could count nothing. A chunk that came back once is run in a process of its
+//!   own, where it can break nothing else, unless it kills the worker on purpose.
+//! - A chunk that came back more often may have killed its workers, or merely have waited behind one
+//!   that did: the broker counts a return of either. It is moved to the retry queue, as often as it
+//!   comes, with nothing counted. From there a worker takes one chunk at a time, only while it runs
+//!   nothing else, begins it at once, and begins nothing beside it. So a chunk that comes back from
+//!   the retry queue had begun, and nothing but itself can have killed the worker: it is put there
+//!   anew with one attempt more in its header, or is dead when that was its last. Which queue it came
+//!   from and whether it was redelivered is all that this asks of a broker, not how often.
 
 mod bucket;
 mod rated;
 mod rations;
+mod retry;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
@@ -36,6 +43,7 @@ use proto::{ChunkId, JobId};
 
 use crate::finished::{Finished, Made};
 use rations::Rations;
+use retry::Retry;
 
 /// One delivery, for as long as it is in hand: the driver's number for it, used once in a session.
 pub type Ticket = u64;
@@ -45,9 +53,8 @@ pub const ATTEMPTS: u32 = 3;
 /// A chunk that came back this often is run in a process of its own: it may be what killed its
 /// last worker.
 const SUSPECT_AFTER: u32 = 1;
-/// A chunk that came back this often is run alone as well, so that no other chunk's end can be
-/// taken for its own, nor its return be caused by another's.
-const ALONE_AFTER: u32 = 2;
+/// A chunk that came back this often goes to the retry queue.
+const RETRY_AFTER: u32 = 2;
 
 /// What a worker can do, and remembers.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +68,9 @@ pub struct Rules {
     /// How long after it was handed out a chunk of a job that has a rate may still begin: the broker
     /// wants it back some time, and others may be behind it. Absent: it waits as long as it takes.
     pub patience: Option<Duration>,
+    /// How long chunks wait in the retry queue for a worker that happens to run nothing, before this one
+    /// begins nothing else so that it can take one.
+    pub retry_patience: Duration,
 }
 
 /// What is known of a chunk when it is handed out.
@@ -72,8 +82,12 @@ pub struct Seen {
     pub chunk: ChunkId,
     /// When its message was made, milliseconds since 1970. A message that replaces a lost one has another time.
     pub made_unix_ms: u64,
+    /// Whether it was handed out before.
+    pub is_redelivered: bool,
     /// How often the broker says that it came back.
     pub delivery_count: u32,
+    /// Whether it was taken from the retry queue.
+    pub is_retry: bool,
     /// Attempts counted in its message's header.
     pub attempts: u32,
     /// Whether it asks for what is not to be had here: a command that only others allow.
@@ -119,6 +133,10 @@ pub enum Event {
     Published(Ticket, Confirm),
     /// A wait is over.
     Waited(Ticket),
+    /// Whether chunks wait in the retry queue.
+    RetryWaiting(bool),
+    /// [`Action::TakeRetry`] came to nothing that could be delivered.
+    RetryEmpty,
     /// This worker was told to stop: it finishes what is in hand.
     Draining,
     /// The session is over; whatever is in hand comes again, to somebody.
@@ -146,6 +164,11 @@ pub enum Answer {
     },
     /// The chunk itself, to the tail of the tasks, for another attempt.
     Again {
+        /// What its header says from now on.
+        attempts: u32,
+    },
+    /// The chunk itself, to the tail of the retry queue.
+    Retry {
         /// What its header says from now on.
         attempts: u32,
     },
@@ -178,6 +201,8 @@ pub enum Action {
     Ack(Ticket),
     /// The delivery is for somebody else.
     Requeue(Ticket),
+    /// Take a chunk from the retry queue, if one is there.
+    TakeRetry,
     /// Give up this session, with everything in it, and begin another: it declares what is missing.
     NewSession,
 }
@@ -197,6 +222,7 @@ pub struct Desk {
     now: Duration,
     /// How long the next chunk stays that takes others' place.
     hold: Duration,
+    retry: Retry,
     draining: bool,
     /// Chunks that came again though they were finished, and were not told of yet.
     duplicates: u64,
@@ -242,6 +268,7 @@ impl Desk {
             rations: Rations::default(),
             now: Duration::ZERO,
             hold: rated::FIRST_HOLD,
+            retry: Retry::default(),
             draining: false,
             duplicates: 0,
         }
@@ -266,6 +293,8 @@ impl Desk {
             Event::Attempted(ticket, attempt) => self.attempted(ticket, attempt, &mut actions),
             Event::Published(ticket, confirm) => self.published(ticket, confirm, &mut actions),
             Event::Waited(ticket) => self.waited(ticket, &mut actions),
+            Event::RetryWaiting(waits) => self.retry.hear(waits, self.now),
+            Event::RetryEmpty => self.retry_empty(),
             Event::Draining => self.drain(&mut actions),
             Event::Lost => self.lose(),
         }
@@ -302,7 +331,7 @@ impl Desk {
             let attempts = self
                 .hands
                 .get(&ticket)
-                .map_or(seen.attempts, |hand| hand.attempt);
+                .map_or(seen.counted(), |hand| hand.attempt);
             let answer = Answer::Parked { attempts };
             self.take(ticket, seen, Stage::Publishing(answer));
             actions.push(Action::Publish(ticket, answer));
@@ -317,9 +346,15 @@ impl Desk {
     }
 
     fn delivered(&mut self, ticket: Ticket, seen: Seen, actions: &mut Vec<Action>) {
+        if seen.is_retry {
+            self.retry_delivered();
+        }
         if self.finished.contains(seen.made()) {
             self.duplicates += 1;
             return actions.push(Action::Ack(ticket));
+        }
+        if seen.is_retry {
+            return self.delivered_retry(ticket, seen, actions);
         }
         if self.draining {
             return actions.push(Action::Requeue(ticket));
@@ -330,6 +365,9 @@ impl Desk {
         if seen.is_for_others {
             self.take(ticket, seen, Stage::Passing);
             return actions.push(Action::Wait(ticket));
+        }
+        if seen.is_for_retry() {
+            return self.put_to_retry(ticket, seen, seen.attempts, actions);
         }
         let until = self.patience_with(seen);
         self.take(ticket, seen, Stage::InLine).until = until;
@@ -342,7 +380,7 @@ impl Desk {
             seen,
             since: self.now,
             until: None,
-            attempt: seen.attempts,
+            attempt: seen.counted(),
             seats_held: 0,
             stage,
         };
@@ -367,13 +405,16 @@ impl Desk {
                 hand.stage = Stage::Resting;
                 return actions.push(Action::Wait(ticket));
             }
+            Attempt::Broke { .. } if !is_last && hand.seen.is_retry => Answer::Retry { attempts },
             Attempt::Broke { .. } if !is_last => Answer::Again { attempts },
             Attempt::Failed | Attempt::Broke { .. } => Answer::Dead { attempts },
         };
         hand.stage = Stage::Publishing(answer);
-        let seats = std::mem::take(&mut hand.seats_held);
-        if attempt != (Attempt::Broke { keeps_seat: true }) {
-            self.free_seats += seats;
+        let keeps_seat = attempt == (Attempt::Broke { keeps_seat: true });
+        // Nothing begins beside a chunk of the retry queue before it is settled.
+        if keeps_seat || !hand.seen.is_retry {
+            let seats = std::mem::take(&mut hand.seats_held);
+            self.free_seats += if keeps_seat { 0 } else { seats };
         }
         actions.push(Action::Publish(ticket, answer));
     }
@@ -392,6 +433,13 @@ impl Desk {
                 if answer == Answer::Result {
                     self.finished.insert(hand.seen.made());
                 }
+                // One that was only put back is left for others.
+                if let Answer::Retry { attempts } = answer
+                    && (!hand.seen.is_retry || attempts > hand.seen.attempts)
+                {
+                    self.retry.hear(true, self.now);
+                }
+                self.free_seats += hand.seats_held;
                 self.hands.remove(&ticket);
                 actions.push(Action::Ack(ticket));
             }
@@ -424,7 +472,10 @@ impl Desk {
                 self.forget(ticket, false, actions);
             }
             Stage::Resting if hand.seen.cost.is_some() => {
-                let seen = hand.seen;
+                let (seen, attempts) = (hand.seen, hand.attempt);
+                if seen.is_retry {
+                    return self.put_to_retry(ticket, seen, attempts, actions);
+                }
                 self.wait_again(ticket, seen, actions);
             }
             Stage::Resting => actions.push(hand.run(ticket, self.rules)),
@@ -479,6 +530,7 @@ impl Desk {
     /// with every seat but those that a hang keeps.
     fn lose(&mut self) {
         self.line.clear();
+        self.retry_empty();
         for (_, hand) in self.hands.drain() {
             self.free_seats += hand.seats_held;
         }
@@ -487,6 +539,9 @@ impl Desk {
     /// Begins those first in line for whom there is room, but for those that their job's rate holds back:
     /// they let others pass, of other jobs.
     fn seat(&mut self, actions: &mut Vec<Action>) {
+        if self.takes_retry(actions) || self.waits_for_retry() {
+            return;
+        }
         let mut held = HashSet::new();
         let mut at = 0;
         while let Some(&ticket) = self.line.get(at) {
@@ -507,17 +562,16 @@ impl Desk {
                 at += 1;
                 continue;
             }
-            let seats = seen.seats(self.rules);
-            if seats > self.free_seats {
+            if self.free_seats == 0 {
                 return;
             }
             self.line.remove(at);
-            self.free_seats -= seats;
+            self.free_seats -= 1;
             if let Some(cost) = seen.cost {
                 self.rations.pay(seen.job, cost);
             }
             if let Some(hand) = self.hands.get_mut(&ticket) {
-                hand.seats_held = seats;
+                hand.seats_held = 1;
                 actions.push(hand.run(ticket, self.rules));
             }
         }
@@ -527,14 +581,6 @@ impl Desk {
 impl Seen {
     fn made(&self) -> Made {
         (self.chunk, self.made_unix_ms)
-    }
-
-    fn seats(&self, rules: Rules) -> u32 {
-        if self.delivery_count >= ALONE_AFTER {
-            rules.seats
-        } else {
-            1
-        }
     }
 }
 
@@ -556,7 +602,7 @@ impl Hand {
 
     /// Only what broke something is published anew, so attempts made elsewhere are suspicious too.
     fn is_suspect(&self) -> bool {
-        self.seen.delivery_count >= SUSPECT_AFTER || self.seen.attempts > 0
+        self.seen.is_retry || self.seen.delivery_count >= SUSPECT_AFTER || self.seen.attempts > 0
     }
 }
 

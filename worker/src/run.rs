@@ -105,6 +105,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Work
         has_processes: bench.rooms.is_some() && bench.chunk_limit.is_some(),
         finished_remembered: FINISHED_REMEMBERED,
         patience: patience(&config.broker, config.chunk_limit),
+        retry_patience: retry_patience(),
     });
     let tending = async {
         match bench.exec.clone() {
@@ -121,6 +122,11 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Work
     };
     bench.tracer.finish().await;
     outcome
+}
+
+/// Half a minute to a minute, not the same for all, so that not every worker stops for one chunk.
+fn retry_patience() -> Duration {
+    Duration::from_secs(30 + u64::from(std::process::id() % 30))
 }
 
 /// How long a chunk may wait for its job's rate, so that it may still take all its time. In one process

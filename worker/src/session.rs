@@ -16,9 +16,11 @@ use crate::beat::{self, Identity};
 use crate::desk::{Desk, Event};
 use crate::exec::Exec;
 use crate::room::Rooms;
-use crate::shift::Shift;
+use crate::shift::{Shift, Source};
 use crate::tally::Tally;
 
+/// How often a worker looks whether chunks wait in the retry queue, beside when its session begins.
+const RETRY_LOOK: Duration = Duration::from_secs(5);
 /// How long a draining worker waits for what it has in hand.
 const DRAIN: Duration = Duration::from_secs(30);
 
@@ -85,6 +87,9 @@ pub(crate) async fn work(
     let mut control = session.consume(Queue::Control, 1).await?;
     let mut shift = Shift::new(bench, desk, session.clone());
     hear_first(bench, &session, &mut control, &mut shift).await?;
+    // Before it runs anything else: its predecessor may have died of one.
+    shift.look_for_retries();
+    shift.step().await?;
     let consumer = session.consume(Queue::tasks(bench.lane), prefetch).await?;
     *is_set_up = true;
     let outcome = tokio::select! {
@@ -133,12 +138,14 @@ async fn take_all(
     mut control: Consumer,
     shift: &mut Shift<'_>,
 ) -> Result<(), BrokerError> {
+    let mut looks = tokio::time::interval_at(Instant::now() + RETRY_LOOK, RETRY_LOOK);
     while !shift.is_stuck {
         tokio::select! {
             () = bench.draining.cancelled() => break,
             ended = shift.step() => ended?,
             said = control.next() => shift.control(&said?)?,
-            delivery = consumer.next() => shift.take(delivery?)?,
+            delivery = consumer.next() => shift.take(Source::Tasks, delivery?)?,
+            _ = looks.tick() => shift.look_for_retries(),
         }
         bench.tally.set_unsettled(shift.unsettled());
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::SigningKey;
-use broker::{Backoff, BrokerError, Confirm, Delivery, Receipt, Route, Session};
+use broker::{Backoff, BrokerError, Confirm, Delivery, Queue, Receipt, Route, Session};
 use failpoint::Point;
 use proto::v1::{ChunkResult, Control, ExecSpec};
 use proto::{Csv, Envelope, JobId, Payload};
@@ -21,7 +21,7 @@ use crate::desk::{Action, Answer, Attempt, Desk, Event, Room, Seen, Standing, Ti
 use crate::exec::{self, Limit, Refusal, spec_of};
 use crate::foreign::Maker;
 use crate::room::in_process;
-use crate::seen::seen;
+use crate::seen::{Returns, seen};
 use crate::session::Bench;
 use crate::tally::InHand;
 use crate::timed::Timed;
@@ -41,6 +41,8 @@ pub(crate) struct Shift<'a> {
     passed: HashSet<String>,
     /// The jobs that wait for their share, as far as that was said.
     unshared: HashSet<JobId>,
+    /// Whether it is being asked how many chunks wait in the retry queue.
+    looks_for_retries: bool,
     /// Every wait for a thread, the broker or the clock. Bounded by what is in hand.
     tasks: JoinSet<Result<Ended, BrokerError>>,
     /// Whether a thread hangs that nothing can stop.
@@ -77,8 +79,21 @@ enum Ended {
     Publish(Ticket, Confirm),
     Wait(Ticket),
     /// It is signed as it should be, or a message of CSV has become a chunk.
-    Known(Box<Delivery>),
+    Known(Source, Box<Delivery>),
+    /// It was in the retry queue, or nothing was.
+    Taken(Option<Box<Delivery>>),
+    /// So many chunks wait in the retry queue.
+    RetryDepth(u64),
+    /// What was taken from a queue was no chunk for us, and is not in hand.
+    Dropped(Source),
     Settle,
+}
+
+/// Where a delivery came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    Tasks,
+    Retry,
 }
 
 impl<'a> Shift<'a> {
@@ -91,6 +106,7 @@ impl<'a> Shift<'a> {
             last_ticket: 0,
             passed: HashSet::new(),
             unshared: HashSet::new(),
+            looks_for_retries: false,
             tasks: JoinSet::new(),
             is_stuck: false,
         }
@@ -118,7 +134,7 @@ impl<'a> Shift<'a> {
     }
 
     /// Puts a delivery on the desk.
-    pub(crate) fn take(&mut self, delivery: Delivery) -> Result<(), BrokerError> {
+    pub(crate) fn take(&mut self, source: Source, delivery: Delivery) -> Result<(), BrokerError> {
         failpoint::pass(Point::WorkerAfterTake);
         if delivery.redelivered {
             let delivery_count = delivery.delivery_count;
@@ -130,14 +146,14 @@ impl<'a> Shift<'a> {
             && matches!(envelope.payload.as_ref(), Payload::Chunk(_))
         {
             let (key, envelope) = (key.clone(), envelope.clone());
-            self.check(key, envelope, delivery);
+            self.check(key, envelope, source, delivery);
             return Ok(());
         }
-        self.take_known(delivery)
+        self.take_known(source, delivery)
     }
 
     /// Takes the chunk if it has the key's signature, and else tells the master that it is not worked on.
-    fn check(&mut self, key: SigningKey, envelope: Envelope, delivery: Delivery) {
+    fn check(&mut self, key: SigningKey, envelope: Envelope, source: Source, delivery: Delivery) {
         let maker = self.maker();
         self.tasks.spawn(async move {
             let payload = Arc::clone(&envelope.payload);
@@ -147,20 +163,20 @@ impl<'a> Shift<'a> {
             });
             // A check that died vouches for nothing.
             if is_signed.await.unwrap_or(false) {
-                return Ok(Ended::Known(Box::new(delivery)));
+                return Ok(Ended::Known(source, Box::new(delivery)));
             }
             maker.refuse(&envelope).await?;
             delivery.receipt.ack().await?;
-            Ok(Ended::Settle)
+            Ok(Ended::Dropped(source))
         });
     }
 
-    fn take_known(&mut self, delivery: Delivery) -> Result<(), BrokerError> {
+    fn take_known(&mut self, source: Source, delivery: Delivery) -> Result<(), BrokerError> {
         let envelope = match delivery.message {
             Ok(envelope) => envelope,
             Err(error) => {
                 tracing::warn!(%error, "not a chunk: to the dead queue");
-                self.bury(delivery.receipt);
+                self.bury(source, delivery.receipt);
                 return Ok(());
             }
         };
@@ -170,6 +186,7 @@ impl<'a> Shift<'a> {
             self.make(
                 envelope,
                 csv,
+                source,
                 Delivery {
                     message,
                     ..delivery
@@ -177,10 +194,14 @@ impl<'a> Shift<'a> {
             );
             return Ok(());
         }
-        let Some(mut seen) = seen(&envelope, delivery.delivery_count) else {
+        let returns = Returns {
+            is_redelivered: delivery.redelivered,
+            count: delivery.delivery_count,
+        };
+        let Some(mut seen) = seen(&envelope, returns, source == Source::Retry) else {
             let kind = envelope.payload.type_name();
             tracing::warn!(kind, "not a chunk: to the dead queue");
-            self.bury(delivery.receipt);
+            self.bury(source, delivery.receipt);
             return Ok(());
         };
         seen.is_for_others = self.is_for_others(&envelope);
@@ -229,18 +250,18 @@ impl<'a> Shift<'a> {
     }
 
     /// Makes a job of CSV that any AMQP client sent, and then takes its chunk.
-    fn make(&mut self, asked: Envelope, csv: Csv, delivery: Delivery) {
+    fn make(&mut self, asked: Envelope, csv: Csv, source: Source, delivery: Delivery) {
         let maker = self.maker();
         self.tasks.spawn(async move {
             let Some(chunk) = maker.chunk_of(&asked, &csv).await? else {
                 delivery.receipt.ack().await?;
-                return Ok(Ended::Settle);
+                return Ok(Ended::Dropped(source));
             };
             let made = Delivery {
                 message: Ok(chunk),
                 ..delivery
             };
-            Ok(Ended::Known(Box::new(made)))
+            Ok(Ended::Known(source, Box::new(made)))
         });
     }
 
@@ -254,11 +275,35 @@ impl<'a> Shift<'a> {
         }
     }
 
-    fn bury(&mut self, receipt: Receipt) {
+    fn bury(&mut self, source: Source, receipt: Receipt) {
         self.tasks.spawn(async move {
             receipt.reject().await?;
-            Ok(Ended::Settle)
+            Ok(Ended::Dropped(source))
         });
+    }
+
+    /// Asks how many chunks wait in the retry queue.
+    pub(crate) fn look_for_retries(&mut self) {
+        if std::mem::replace(&mut self.looks_for_retries, true) {
+            return;
+        }
+        let (session, queue) = (self.session.clone(), self.retry_queue());
+        self.tasks.spawn(async move {
+            let depth = session.depth(queue).await?;
+            Ok(Ended::RetryDepth(depth.ready))
+        });
+    }
+
+    fn take_retry(&mut self) {
+        let (session, queue) = (self.session.clone(), self.retry_queue());
+        self.tasks.spawn(async move {
+            let taken = session.take_one(queue).await?;
+            Ok(Ended::Taken(taken.map(Box::new)))
+        });
+    }
+
+    fn retry_queue(&self) -> Queue {
+        Queue::Retry(self.bench.lane)
     }
 
     /// Waits for the next thing to end, and goes on with it; for ever where nothing goes on.
@@ -302,8 +347,14 @@ impl<'a> Shift<'a> {
                 self.handle(Event::Published(ticket, confirm))
             }
             Ended::Wait(ticket) => self.handle(Event::Waited(ticket)),
-            Ended::Known(delivery) => self.take_known(*delivery),
-            Ended::Settle => Ok(()),
+            Ended::Known(source, delivery) => self.take_known(source, *delivery),
+            Ended::Taken(Some(delivery)) => self.take(Source::Retry, *delivery),
+            Ended::Taken(None) | Ended::Dropped(Source::Retry) => self.handle(Event::RetryEmpty),
+            Ended::RetryDepth(ready) => {
+                self.looks_for_retries = false;
+                self.handle(Event::RetryWaiting(ready > 0))
+            }
+            Ended::Dropped(Source::Tasks) | Ended::Settle => Ok(()),
         }
     }
 
@@ -416,6 +467,7 @@ impl<'a> Shift<'a> {
                 Action::Requeue(ticket) => {
                     self.settle(ticket, async |receipt| receipt.requeue().await);
                 }
+                Action::TakeRetry => self.take_retry(),
                 Action::NewSession => return Err(returned(&self.bench.broker_address)),
             }
         }
@@ -491,7 +543,9 @@ impl<'a> Shift<'a> {
         let Some(hand) = self.hands.get_mut(&ticket) else {
             return;
         };
-        if hand.running.take().is_some() {
+        // A dead chunk may have been worked on by others only; it is told of all the same.
+        let is_dead = matches!(answer, Answer::Dead { .. });
+        if hand.running.take().is_some() || (is_dead && hand.answer.is_none()) {
             note(bench, answer, hand);
         }
         let (route, envelope) = match hand.answer.take() {
@@ -597,7 +651,7 @@ fn note(bench: &Bench, answer: Answer, hand: &Hand<'_>) {
             tracing::error!(job, chunk, attempts, reason, "a chunk is dead");
             bench.tally.metrics.dead.inc();
         }
-        Answer::Again { attempts } => {
+        Answer::Again { attempts } | Answer::Retry { attempts } => {
             tracing::warn!(
                 job,
                 chunk,

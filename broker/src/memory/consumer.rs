@@ -26,11 +26,17 @@ impl MemoryConsumer {
             let mut changed = pin!(self.channel.queue().changed());
             // Listens before it looks, so that no change falls between the two.
             changed.as_mut().enable();
-            if let Some((tag, message)) = self.channel.take()? {
-                return Ok(self.delivery(tag, message));
+            if let Some(delivery) = self.try_next()? {
+                return Ok(delivery);
             }
             changed.await;
         }
+    }
+
+    /// The next message, if there is one now.
+    pub(super) fn try_next(&self) -> Result<Option<Delivery>, BrokerError> {
+        let taken = self.channel.take()?;
+        Ok(taken.map(|(tag, message)| self.delivery(tag, message)))
     }
 
     fn delivery(&self, tag: u64, message: Message) -> Delivery {

@@ -47,6 +47,7 @@ impl Default for Memory {
         let queue = |which, limit| Arc::new(MessageQueue::new(which, limit));
         Self(Arc::new(Node {
             tasks: queue(Queue::Tasks, Limit::Wait(TASKS_LIMIT)),
+            retry: queue(Queue::Retry(None), Limit::Wait(usize::MAX)),
             lanes: Mutex::default(),
             results: queue(Queue::Results, Limit::Wait(RESULTS_LIMIT)),
             // Never full, as in the topology: a dead chunk must have a place.
@@ -74,7 +75,8 @@ impl Memory {
 
     pub(crate) fn erase(&self) {
         let lanes = self.0.lanes().keys().copied().collect::<Vec<_>>();
-        let lanes = lanes.into_iter().map(Queue::Lane);
+        let of_lane = |lane| [Queue::Lane(lane), Queue::Retry(Some(lane))];
+        let lanes = lanes.into_iter().flat_map(of_lane);
         for queue in Queue::DURABLE.into_iter().chain(lanes) {
             if let Some(queue) = self.0.queue(queue) {
                 queue.clear();
@@ -87,8 +89,9 @@ impl Memory {
 #[derive(Debug)]
 struct Node {
     tasks: Arc<MessageQueue>,
-    /// Those that anybody ever spoke of.
-    lanes: Mutex<HashMap<Lane, Arc<MessageQueue>>>,
+    retry: Arc<MessageQueue>,
+    /// Those that anybody ever spoke of: a lane's tasks, and what is tried again of them.
+    lanes: Mutex<HashMap<Lane, [Arc<MessageQueue>; 2]>>,
     results: Arc<MessageQueue>,
     dead: Arc<MessageQueue>,
     telemetry: broadcast::Sender<Envelope>,
@@ -101,25 +104,34 @@ impl Node {
     fn queue(&self, queue: Queue) -> Option<Arc<MessageQueue>> {
         match queue {
             Queue::Tasks => Some(Arc::clone(&self.tasks)),
-            Queue::Lane(lane) => Some(self.lane(lane)),
+            Queue::Lane(lane) => {
+                let [tasks, _] = self.lane(lane);
+                Some(tasks)
+            }
+            Queue::Retry(None) => Some(Arc::clone(&self.retry)),
+            Queue::Retry(Some(lane)) => {
+                let [_, retry] = self.lane(lane);
+                Some(retry)
+            }
             Queue::Results => Some(Arc::clone(&self.results)),
             Queue::Dead => Some(Arc::clone(&self.dead)),
             Queue::Telemetry | Queue::Control => None,
         }
     }
 
-    /// The queue of `lane`, made where it is not there yet.
-    fn lane(&self, lane: Lane) -> Arc<MessageQueue> {
+    /// The queues of `lane`, made where they are not there yet.
+    fn lane(&self, lane: Lane) -> [Arc<MessageQueue>; 2] {
+        let queue = |which, limit| Arc::new(MessageQueue::new(which, limit));
         let made = || {
-            Arc::new(MessageQueue::new(
-                Queue::Lane(lane),
-                Limit::Wait(TASKS_LIMIT),
-            ))
+            [
+                queue(Queue::Lane(lane), Limit::Wait(TASKS_LIMIT)),
+                queue(Queue::Retry(Some(lane)), Limit::Wait(usize::MAX)),
+            ]
         };
-        Arc::clone(self.lanes().entry(lane).or_insert_with(made))
+        self.lanes().entry(lane).or_insert_with(made).clone()
     }
 
-    fn lanes(&self) -> MutexGuard<'_, HashMap<Lane, Arc<MessageQueue>>> {
+    fn lanes(&self) -> MutexGuard<'_, HashMap<Lane, [Arc<MessageQueue>; 2]>> {
         // Every change under the lock is a single step, so a panic elsewhere leaves it whole.
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }

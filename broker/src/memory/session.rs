@@ -10,7 +10,7 @@ use super::Node;
 use super::channel::{Channel, closed};
 use super::consumer::{MemoryConsumer, TelemetryConsumer};
 use super::queue::{MessageQueue, Offer};
-use crate::delivery::{Consumer, ConsumerKind};
+use crate::delivery::{Consumer, ConsumerKind, Delivery};
 use crate::error::BrokerError;
 use crate::session::{Confirm, Depth};
 use crate::topology::{Queue, Route};
@@ -89,6 +89,17 @@ impl MemorySession {
             }),
         };
         Ok(Consumer(kind))
+    }
+
+    pub(crate) fn take_one(&self, queue: Queue) -> Result<Option<Delivery>, BrokerError> {
+        self.check()?;
+        let Some(channel) = Channel::open(Arc::clone(&self.0.node), queue, 1) else {
+            return Ok(None);
+        };
+        let consumer = MemoryConsumer {
+            channel: self.keep(channel)?,
+        };
+        consumer.try_next()
     }
 
     fn keep(&self, channel: Channel) -> Result<Arc<Channel>, BrokerError> {

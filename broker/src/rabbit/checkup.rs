@@ -77,6 +77,24 @@ impl Checkup {
         self.names.depth(&self.link, queue).await
     }
 
+    /// The queues of the version before that still hold messages: their names, and how many.
+    ///
+    /// # Errors
+    ///
+    /// When the broker does not say.
+    pub async fn leftovers(&self) -> Result<Vec<(String, u64)>, BrokerError> {
+        let mut left = Vec::new();
+        for queue in [Queue::Tasks, Queue::Results, Queue::Dead] {
+            let name = self.names.old(queue);
+            let depth = self.names.depth_of(&self.link, queue, name.clone()).await?;
+            let ready = depth.map_or(0, |depth| depth.ready);
+            if ready > 0 {
+                left.push((name.to_string(), ready));
+            }
+        }
+        Ok(left)
+    }
+
     /// Whether a queue that is there is as rowmill declares it; where it is not, it is made.
     ///
     /// # Errors
@@ -102,8 +120,14 @@ impl Checkup {
         let (writes, reads): (&[Queue], &[Queue]) = match need {
             Need::Publisher => (&[Queue::Tasks, Queue::Results], &[]),
             Need::Worker => (
-                &[Queue::Results, Queue::Dead, Queue::Telemetry, Queue::Tasks],
-                &[Queue::Tasks, Queue::Control],
+                &[
+                    Queue::Results,
+                    Queue::Dead,
+                    Queue::Telemetry,
+                    Queue::Tasks,
+                    Queue::Retry(None),
+                ],
+                &[Queue::Tasks, Queue::Retry(None), Queue::Control],
             ),
             Need::Master => (
                 &[Queue::Tasks, Queue::Control, Queue::Dead],

@@ -7,8 +7,8 @@ use futures_util::{FutureExt, StreamExt};
 use lapin::Channel;
 use lapin::message::Delivery as Incoming;
 use lapin::options::{
-    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
-    BasicRejectOptions,
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicNackOptions,
+    BasicQosOptions, BasicRejectOptions,
 };
 use lapin::types::FieldTable;
 
@@ -41,7 +41,7 @@ impl RabbitConsumer {
         prefetch: u16,
     ) -> Result<Self, BrokerError> {
         let link = session.consuming().await?;
-        if let Queue::Lane(lane) = queue {
+        if let Some(lane) = queue.lane() {
             session.lanes.open(lane, link, &session.names).await?;
         }
         let channel = link.channel().await?;
@@ -69,7 +69,9 @@ impl RabbitConsumer {
             Queue::Telemetry | Queue::Control => {
                 session.names.declare_listener(channel, queue).await?
             }
-            Queue::Tasks | Queue::Lane(_) | Queue::Results | Queue::Dead => session.names.of(queue),
+            Queue::Tasks | Queue::Lane(_) | Queue::Retry(_) | Queue::Results | Queue::Dead => {
+                session.names.of(queue)
+            }
         };
         channel
             .basic_qos(prefetch, BasicQosOptions::default())
@@ -84,39 +86,12 @@ impl RabbitConsumer {
 
     pub(crate) async fn next(&mut self) -> Result<Delivery, BrokerError> {
         match self.incoming.next().await {
-            Some(Ok(incoming)) => Ok(self.delivery(incoming)),
+            Some(Ok(incoming)) => Ok(self.source.delivery(incoming, self.lossy)),
             Some(Err(error)) => Err(self.source.session.failed("consume", error)),
             None => Err(self
                 .source
                 .session
                 .ended("consume", "it cancelled the consumer")),
-        }
-    }
-
-    fn delivery(&self, mut incoming: Incoming) -> Delivery {
-        let message = message::envelope(&mut incoming);
-        let receipt = if self.lossy {
-            // The ack is queued when it is first polled. Its outcome matters to nobody, and waiting
-            // for it would make `next` lose a message when it is cancelled.
-            drop(
-                incoming
-                    .acker
-                    .ack(BasicAckOptions::default())
-                    .now_or_never(),
-            );
-            ReceiptKind::Settled
-        } else {
-            ReceiptKind::Rabbit(RabbitReceipt {
-                acker: incoming.acker.clone(),
-                source: Arc::clone(&self.source),
-            })
-        };
-        Delivery {
-            message,
-            receipt: Receipt(receipt),
-            redelivered: incoming.redelivered,
-            delivery_count: message::delivery_count(&incoming),
-            death: message::death(&incoming),
         }
     }
 
@@ -142,6 +117,53 @@ impl RabbitConsumer {
         }
         Ok(())
     }
+}
+
+impl Source {
+    fn delivery(self: &Arc<Self>, mut incoming: Incoming, lossy: bool) -> Delivery {
+        let message = message::envelope(&mut incoming);
+        let receipt = if lossy {
+            // The ack is queued when it is first polled. Its outcome matters to nobody, and waiting
+            // for it would make `next` lose a message when it is cancelled.
+            drop(
+                incoming
+                    .acker
+                    .ack(BasicAckOptions::default())
+                    .now_or_never(),
+            );
+            ReceiptKind::Settled
+        } else {
+            ReceiptKind::Rabbit(RabbitReceipt {
+                acker: incoming.acker.clone(),
+                source: Arc::clone(self),
+            })
+        };
+        Delivery {
+            message,
+            receipt: Receipt(receipt),
+            redelivered: incoming.redelivered,
+            delivery_count: message::delivery_count(&incoming),
+            death: message::death(&incoming),
+        }
+    }
+}
+
+/// The first message of `queue`, if there is one. Its channel lives as long as its receipt.
+pub(super) async fn take_one(
+    session: Arc<Shared>,
+    queue: Queue,
+) -> Result<Option<Delivery>, BrokerError> {
+    const TAKE: &str = "take a message";
+    let link = session.consuming().await?;
+    if let Some(lane) = queue.lane() {
+        session.lanes.open(lane, link, &session.names).await?;
+    }
+    let channel = link.channel().await?;
+    let taken = channel.basic_get(session.names.of(queue), BasicGetOptions::default());
+    let taken = link.answered(TAKE, taken).await?;
+    let taken = taken.map_err(|error| session.failed(TAKE, error))?;
+    let source = Arc::new(Source { channel, session });
+    Ok(taken.map(|taken| source.delivery(taken.delivery, false)))
 }
 
 /// Settles one message.

@@ -14,7 +14,7 @@ use super::lanes;
 use super::link::Link;
 use crate::error::BrokerError;
 use crate::session::Depth;
-use crate::topology::Queue;
+use crate::topology::{OLD_VERSION, Queue, VERSION};
 
 const DECLARE: &str = "declare its queues";
 
@@ -37,17 +37,27 @@ impl Names {
     }
 
     /// The name of the exchange in front of a queue: that of the queue itself, but for lanes, which
-    /// share the one of the tasks.
+    /// share those of the queues without one.
     pub(super) fn exchange(&self, queue: Queue) -> ShortString {
         match queue {
             Queue::Lane(_) => self.of(Queue::Tasks),
+            Queue::Retry(_) => self.of(Queue::Retry(None)),
             queue => self.of(queue),
         }
     }
 
     /// The name of what has this `word` at its end.
     pub(super) fn called(&self, word: &str) -> ShortString {
-        format!("{}.v1.{word}", self.namespace).into()
+        self.versioned(VERSION, word)
+    }
+
+    /// The name that a queue had in the version before.
+    pub(super) fn old(&self, queue: Queue) -> ShortString {
+        self.versioned(OLD_VERSION, &queue.word())
+    }
+
+    fn versioned(&self, version: u32, word: &str) -> ShortString {
+        format!("{}.v{version}.{word}", self.namespace).into()
     }
 
     /// Declares what keeps messages, and the exchanges for what is lossy. A user who may not declare is
@@ -87,10 +97,20 @@ impl Names {
         link: &Link,
         queue: Queue,
     ) -> Result<Option<Depth>, BrokerError> {
+        self.depth_of(link, queue, self.of(queue)).await
+    }
+
+    /// [`depth`](Self::depth) of the queue that has this name.
+    pub(super) async fn depth_of(
+        &self,
+        link: &Link,
+        queue: Queue,
+        name: ShortString,
+    ) -> Result<Option<Depth>, BrokerError> {
         // On a channel of its own, because what is not there closes the channel.
         let channel = link.channel().await?;
         let what = "tell a queue's depth";
-        match link.answered(what, self.state(&channel, queue)).await? {
+        match link.answered(what, state(&channel, queue, name)).await? {
             Ok(depth) => Ok(Some(depth)),
             Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(link.peer.failed(what, error)),
@@ -103,25 +123,7 @@ impl Names {
         channel: &Channel,
         queue: Queue,
     ) -> Result<Depth, lapin::Error> {
-        let (name, none) = (self.of(queue), FieldTable::default());
-        if queue.is_lossy() {
-            let options = ExchangeDeclareOptions {
-                passive: true,
-                ..Default::default()
-            };
-            let kind = ExchangeKind::Fanout;
-            channel.exchange_declare(name, kind, options, none).await?;
-            return Ok(Depth::default());
-        }
-        let options = QueueDeclareOptions {
-            passive: true,
-            ..Default::default()
-        };
-        let state = channel.queue_declare(name, options, none).await?;
-        Ok(Depth {
-            ready: u64::from(state.message_count()),
-            consumers: u64::from(state.consumer_count()),
-        })
+        state(channel, queue, self.of(queue)).await
     }
 
     pub(super) async fn declare_one(
@@ -221,7 +223,9 @@ impl Names {
     pub(super) async fn erase(&self, link: &Link) -> Result<(), BrokerError> {
         let lanes = lanes::known(link, self).await?;
         let channel = link.channel().await?;
-        let lanes = lanes.into_iter().map(Queue::Lane).map(|lane| self.of(lane));
+        let of_lane = |lane| [Queue::Lane(lane), Queue::Retry(Some(lane))];
+        let lanes = lanes.into_iter().flat_map(of_lane);
+        let lanes = lanes.map(|queue| self.of(queue));
         let queues = Queue::DURABLE.into_iter().chain(Queue::LOSSY);
         let names = queues.map(|queue| self.of(queue)).chain(lanes);
         for name in names.chain([lanes::register(self)]) {
@@ -231,6 +235,28 @@ impl Names {
         }
         Ok(())
     }
+}
+
+async fn state(channel: &Channel, queue: Queue, name: ShortString) -> Result<Depth, lapin::Error> {
+    let none = FieldTable::default();
+    if queue.is_lossy() {
+        let options = ExchangeDeclareOptions {
+            passive: true,
+            ..Default::default()
+        };
+        let kind = ExchangeKind::Fanout;
+        channel.exchange_declare(name, kind, options, none).await?;
+        return Ok(Depth::default());
+    }
+    let options = QueueDeclareOptions {
+        passive: true,
+        ..Default::default()
+    };
+    let state = channel.queue_declare(name, options, none).await?;
+    Ok(Depth {
+        ready: u64::from(state.message_count()),
+        consumers: u64::from(state.consumer_count()),
+    })
 }
 
 async fn exchange(

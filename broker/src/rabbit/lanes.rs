@@ -27,7 +27,7 @@ const PERSISTENT: u8 = 2;
 pub(super) struct Lanes(Mutex<HashSet<Lane>>);
 
 impl Lanes {
-    /// Makes sure that the queue of `lane` is there.
+    /// Makes sure that the queues of `lane` are there.
     pub(super) async fn open(
         &self,
         lane: Lane,
@@ -43,6 +43,8 @@ impl Lanes {
         if !names.is_there(link, queue).await.unwrap_or(false) {
             note(link, names, lane).await?;
         }
+        // First, so that a chunk of the lane finds it wherever the lane is known to be.
+        names.secure(link, Queue::Retry(Some(lane))).await?;
         names.secure(link, queue).await?;
         self.known(|known| known.insert(lane));
         Ok(())

@@ -149,9 +149,15 @@ fn text(property: Option<&ShortString>) -> String {
     text.unwrap_or_default().to_owned()
 }
 
-/// How often the broker says that the message came back.
+/// How often the broker says that the message came back. From RabbitMQ 4.3 on `x-delivery-count` has
+/// only the returns that count towards the delivery limit, and `x-acquired-count` all of them.
 pub(super) fn delivery_count(incoming: &Incoming) -> u32 {
-    count(incoming, "x-delivery-count")
+    let acquired = if incoming.redelivered {
+        count(incoming, "x-acquired-count")
+    } else {
+        0
+    };
+    count(incoming, "x-delivery-count").max(acquired)
 }
 
 /// The last of the deaths that the broker noted; it puts the newest first.

@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use proto::Envelope;
 use tokio::sync::{OnceCell, watch};
 
-use super::consume::RabbitConsumer;
+use super::consume::{RabbitConsumer, take_one};
 use super::declare::Names;
 use super::health::Health;
 use super::lanes::Lanes;
 use super::link::Link;
 use super::publish::Publishing;
 use crate::address::RabbitConfig;
-use crate::delivery::{Consumer, ConsumerKind};
+use crate::delivery::{Consumer, ConsumerKind, Delivery};
 use crate::error::BrokerError;
 use crate::session::{Confirm, Depth};
 use crate::topology::{Queue, Route};
@@ -63,7 +63,7 @@ impl RabbitSession {
         let publishing = self.0.publishing().await?;
         let published = match route {
             Route::Telemetry | Route::Control => publishing.hint(route, envelope).await,
-            Route::Lane(lane) => {
+            Route::Lane(lane) | Route::Retry(Some(lane)) => {
                 let (link, names) = (&publishing.link, &self.0.names);
                 self.0.lanes.open(lane, link, names).await?;
                 let confirmed = publishing.confirmed(route, envelope).await;
@@ -72,7 +72,7 @@ impl RabbitSession {
                 }
                 confirmed
             }
-            Route::Tasks | Route::Results | Route::Dead => {
+            Route::Tasks | Route::Retry(None) | Route::Results | Route::Dead => {
                 publishing.confirmed(route, envelope).await
             }
         };
@@ -88,13 +88,17 @@ impl RabbitSession {
         Ok(Consumer(ConsumerKind::Rabbit(consumer)))
     }
 
+    pub(crate) async fn take_one(&self, queue: Queue) -> Result<Option<Delivery>, BrokerError> {
+        take_one(Arc::clone(&self.0), queue).await
+    }
+
     /// Asks on a channel of its own, because a queue that is not there closes the channel.
     pub(crate) async fn depth(&self, queue: Queue) -> Result<Depth, BrokerError> {
         if queue.is_lossy() {
             return Ok(Depth::default());
         }
         let link = self.0.consuming().await?;
-        if let Queue::Lane(lane) = queue {
+        if let Some(lane) = queue.lane() {
             self.0.lanes.open(lane, link, &self.0.names).await?;
         }
         let channel = link.channel().await?;

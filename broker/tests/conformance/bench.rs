@@ -82,7 +82,7 @@ impl Bench {
                     eprintln!("skipped: a policy is needed, and the broker is not scripts/test's");
                     return false;
                 };
-                let pattern = format!("^{}\\.v1\\.tasks$", self.namespace);
+                let pattern = format!("^{}\\.v2\\.tasks$", self.namespace);
                 let policy = format!("{{\"max-length\":{limit}}}");
                 let arguments = ["-q", "set_policy", &self.namespace, &pattern, &policy];
                 ctl(&PathBuf::from(directory), &arguments);

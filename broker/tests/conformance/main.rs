@@ -42,6 +42,7 @@ both! {
     settling::requeued_comes_again,
     settling::rejected_is_dead,
     settling::what_kills_its_consumers_is_dead_in_the_end,
+    settling::one_is_taken_at_a_time_and_comes_again_if_it_is_not_settled,
     settling::a_receipt_of_a_closed_session_says_so,
     settling::a_cancelled_consumer_gives_back_and_its_receipts_stay_good,
     limits::a_full_queue_refuses_and_accepts_again,

@@ -168,7 +168,7 @@ async fn the_second_node_is_tried_when_the_first_is_down() {
 async fn a_queue_of_the_same_name_with_other_arguments_is_not_used() {
     let test = async |bench: Bench| {
         let (_connection, channel) = stranger().await;
-        let name = format!("{}.v1.tasks", bench.namespace);
+        let name = format!("{}.v2.tasks", bench.namespace);
         let options = QueueDeclareOptions::default();
         let declared = channel.queue_declare(name.clone().into(), options, FieldTable::default());
         declared.await.unwrap();
@@ -186,7 +186,7 @@ async fn what_no_queue_takes_is_returned() {
         let session = bench.session().await;
         publish(&session, Route::Tasks, "a").await;
         let (_connection, channel) = stranger().await;
-        let name = format!("{}.v1.tasks", bench.namespace);
+        let name = format!("{}.v2.tasks", bench.namespace);
         let unbound = channel.queue_unbind(
             name.clone().into(),
             name.into(),
@@ -212,7 +212,7 @@ async fn other_programs_see_what_a_message_is() {
         let sent = chunk("the id", "a,b\n");
         session.publish(Route::Tasks, &sent).await.unwrap();
         let (_connection, channel) = stranger().await;
-        let name = format!("{}.v1.tasks", bench.namespace);
+        let name = format!("{}.v2.tasks", bench.namespace);
         let got = channel.basic_get(name.into(), BasicGetOptions::default());
         let got = got.await.unwrap().unwrap();
         let properties = &got.properties;
@@ -240,7 +240,7 @@ async fn what_is_not_ours_comes_with_its_bytes() {
         let (_connection, channel) = stranger().await;
         for kind in ["rowmill.v1.Chunk", "somebody.Else"] {
             let properties = BasicProperties::default().with_type(kind.into());
-            let name = format!("{}.v1.tasks", bench.namespace);
+            let name = format!("{}.v2.tasks", bench.namespace);
             let options = BasicPublishOptions::default();
             let bytes = b"\xff\xff";
             let sent =
@@ -266,7 +266,7 @@ async fn a_consumer_whose_queue_is_deleted_ends() {
         let session = bench.session().await;
         let mut consumer = session.consume(Queue::Tasks, 1).await.unwrap();
         let (_connection, channel) = stranger().await;
-        let name = format!("{}.v1.tasks", bench.namespace);
+        let name = format!("{}.v2.tasks", bench.namespace);
         let deleted = channel.queue_delete(name.into(), QueueDeleteOptions::default());
         deleted.await.unwrap();
         assert!(consumer.next().await.unwrap_err().is_retryable());

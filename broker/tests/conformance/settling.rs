@@ -1,6 +1,6 @@
 //! What becomes of a message once it was handed out.
 
-use broker::{Death, Queue, Route};
+use broker::{Death, Delivery, Depth, Queue, Route};
 
 use crate::bench::{Bench, is_quiet, next, publish};
 
@@ -93,6 +93,18 @@ pub(crate) async fn what_kills_its_consumers_is_dead_in_the_end(bench: Bench) {
     let mut dead = watcher.consume(Queue::Dead, 1).await.unwrap();
     publish(&watcher, Route::Tasks, "poison").await;
     let mut deaths = 0;
+    let limit = Queue::Tasks.delivery_limit();
+    // Nearly all of its returns in one session, which is quicker than a session for each.
+    let victim = bench.session().await;
+    let mut consumer = victim.consume(Queue::Tasks, 1).await.unwrap();
+    while deaths < limit - 3 {
+        let (_, body) = next(&mut consumer).await;
+        assert_eq!(body.delivery_count, deaths);
+        deaths += 1;
+        body.receipt.requeue().await.unwrap();
+    }
+    drop(consumer);
+    victim.close().await;
     let body = loop {
         let victim = bench.session().await;
         let mut consumer = victim.consume(Queue::Tasks, 1).await.unwrap();
@@ -100,7 +112,7 @@ pub(crate) async fn what_kills_its_consumers_is_dead_in_the_end(bench: Bench) {
             taken = next(&mut consumer) => {
                 assert_eq!(taken.1.delivery_count, deaths);
                 deaths += 1;
-                assert!(deaths <= 6, "it came again after {deaths} deaths");
+                assert!(deaths <= limit + 1, "it came again after {deaths} deaths");
                 // As a worker that is killed: nothing is settled, nothing said.
                 drop((taken, consumer, victim));
             }
@@ -111,13 +123,54 @@ pub(crate) async fn what_kills_its_consumers_is_dead_in_the_end(bench: Bench) {
             }
         }
     };
-    assert_eq!(deaths, 6, "the first delivery, and five more");
+    assert_eq!(
+        deaths,
+        limit + 1,
+        "the first delivery, and as many more as the limit"
+    );
     let Some(Death { reason, .. }) = body.death else {
         panic!("it is not said how it died");
     };
     assert_eq!(reason, "delivery_limit");
     body.receipt.ack().await.unwrap();
     watcher.close().await;
+}
+
+pub(crate) async fn one_is_taken_at_a_time_and_comes_again_if_it_is_not_settled(bench: Bench) {
+    let lane = "gpu".parse().unwrap();
+    for lane in [None, Some(lane)] {
+        let (queue, route) = (Queue::Retry(lane), Route::Retry(lane));
+        let first = bench.session().await;
+        assert!(first.take_one(queue).await.unwrap().is_none());
+        for id in ["a", "b"] {
+            publish(&first, route, id).await;
+        }
+        let id = |delivery: &Delivery| delivery.message.as_ref().unwrap().message_id.clone();
+        let a = first.take_one(queue).await.unwrap().unwrap();
+        assert_eq!(
+            (id(&a).as_str(), a.redelivered, a.delivery_count),
+            ("a", false, 0)
+        );
+        let b = first.take_one(queue).await.unwrap().unwrap();
+        assert_eq!(id(&b), "b");
+        assert!(first.take_one(queue).await.unwrap().is_none());
+        b.receipt.ack().await.unwrap();
+        // As a worker that is killed.
+        drop((a, first));
+        let second = bench.session().await;
+        let again = loop {
+            // The broker notices the end of a connection in its own time.
+            if let Some(again) = second.take_one(queue).await.unwrap() {
+                break again;
+            }
+            tokio::task::yield_now().await;
+        };
+        assert_eq!((id(&again).as_str(), again.redelivered), ("a", true));
+        assert_eq!(again.delivery_count, 1);
+        again.receipt.ack().await.unwrap();
+        assert_eq!(second.depth(queue).await.unwrap(), Depth::default());
+        second.close().await;
+    }
 }
 
 pub(crate) async fn a_receipt_of_a_closed_session_says_so(bench: Bench) {

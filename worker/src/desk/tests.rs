@@ -7,7 +7,10 @@ const RULES: Rules = Rules {
     has_processes: true,
     finished_remembered: 10,
     patience: None,
+    retry_patience: Duration::from_secs(30),
 };
+
+const SECOND: Duration = Duration::from_secs(1);
 
 fn desk() -> (Desk, JobId) {
     (Desk::new(RULES), JobId::new())
@@ -18,7 +21,9 @@ fn fresh(job: JobId, seq: u64) -> Seen {
         job,
         chunk: job.chunk(seq),
         made_unix_ms: 7,
+        is_redelivered: false,
         delivery_count: 0,
+        is_retry: false,
         attempts: 0,
         is_for_others: false,
         cost: None,
@@ -109,23 +114,182 @@ fn what_broke_its_room_is_published_anew_with_one_attempt_more_until_it_is_dead(
 }
 
 #[test]
-fn a_chunk_that_came_back_gets_a_process_and_one_that_came_back_twice_every_seat() {
+fn a_chunk_that_came_back_gets_a_process_and_one_that_came_back_twice_is_moved_and_not_counted() {
     let (mut desk, job) = desk();
-    let back = |seq, delivery_count| Seen {
-        delivery_count,
-        ..fresh(job, seq)
-    };
     assert_eq!(
-        desk.handle(Event::Delivered(1, back(0, 1))),
+        desk.handle(Event::Delivered(1, back(job, 0, 1))),
         [run(1, 1, Room::Process)]
     );
-    // It waits for the other, and who comes after it waits for it.
-    assert_eq!(desk.handle(Event::Delivered(2, back(1, 2))), []);
+    assert_eq!(
+        desk.handle(Event::Delivered(2, back(job, 1, 2))),
+        [retry(2, 0)]
+    );
+    // A broker that says that it came back, and not how often.
+    assert_eq!(
+        desk.handle(Event::Delivered(3, back(job, 2, 0))),
+        [retry(3, 0)]
+    );
+    assert_eq!(
+        desk.handle(Event::Delivered(4, fresh(job, 3))),
+        [run(4, 1, Room::Thread)]
+    );
+    assert_eq!(
+        desk.handle(Event::Published(2, Confirm::Acked)),
+        [Action::Ack(2)]
+    );
+    // Nothing is taken from the retry queue before nothing runs, and then nothing else begins.
+    desk.handle(Event::Attempted(1, Attempt::Done));
+    assert_eq!(
+        desk.handle(Event::Attempted(4, Attempt::Done))[1..],
+        [Action::TakeRetry]
+    );
+    assert_eq!(desk.handle(Event::Delivered(5, fresh(job, 4))), []);
+    assert_eq!(desk.handle(Event::RetryEmpty), [run(5, 1, Room::Thread)]);
+}
+
+/// A chunk that came back to the tasks.
+fn back(job: JobId, seq: u64, delivery_count: u32) -> Seen {
+    Seen {
+        is_redelivered: true,
+        delivery_count,
+        ..fresh(job, seq)
+    }
+}
+
+/// A chunk taken from the retry queue.
+fn taken(job: JobId, seq: u64, attempts: u32, is_redelivered: bool) -> Seen {
+    Seen {
+        is_retry: true,
+        is_redelivered,
+        attempts,
+        ..fresh(job, seq)
+    }
+}
+
+fn retry(ticket: Ticket, attempts: u32) -> Action {
+    Action::Publish(ticket, Answer::Retry { attempts })
+}
+
+/// A desk that is taking a chunk from the retry queue.
+fn taking() -> (Desk, JobId) {
+    let (mut desk, job) = desk();
+    assert_eq!(desk.handle(Event::RetryWaiting(true)), [Action::TakeRetry]);
+    (desk, job)
+}
+
+#[test]
+fn a_chunk_of_the_retry_queue_is_run_alone_until_its_delivery_is_settled() {
+    let (mut desk, job) = taking();
+    assert_eq!(
+        desk.handle(Event::Delivered(1, taken(job, 0, 1, false))),
+        [run(1, 2, Room::Process)]
+    );
+    assert_eq!(desk.handle(Event::Delivered(2, fresh(job, 1))), []);
+    let publish = Action::Publish(1, Answer::Result);
+    assert_eq!(desk.handle(Event::Attempted(1, Attempt::Done)), [publish]);
+    // More may wait where it came from: they go first, for nothing runs.
+    assert_eq!(
+        desk.handle(Event::Published(1, Confirm::Acked)),
+        [Action::Ack(1), Action::TakeRetry]
+    );
+    assert_eq!(desk.handle(Event::RetryEmpty), [run(2, 1, Room::Thread)]);
+}
+
+#[test]
+fn what_kills_its_worker_each_time_is_dead_after_its_attempts_and_what_waited_is_not_counted() {
+    let job = JobId::new();
+    // Each time it comes back, another worker takes it, counts, and puts it back to be begun.
+    for attempts in 0..ATTEMPTS - 1 {
+        let (mut desk, _) = taking();
+        let counted = attempts + 1;
+        assert_eq!(
+            desk.handle(Event::Delivered(1, taken(job, 0, attempts, true))),
+            [retry(1, counted), Action::TakeRetry]
+        );
+        assert_eq!(
+            desk.handle(Event::Published(1, Confirm::Acked)),
+            [Action::Ack(1)]
+        );
+        // Whatever lies in the prefetch does not begin beside it, and is not counted.
+        assert_eq!(desk.handle(Event::Delivered(2, back(job, 1, 1))), []);
+        assert_eq!(
+            desk.handle(Event::Delivered(3, taken(job, 0, counted, false))),
+            [run(3, counted + 1, Room::Process)]
+        );
+    }
+    let (mut desk, _) = taking();
+    let dead = Action::Publish(1, Answer::Dead { attempts: ATTEMPTS });
+    assert_eq!(
+        desk.handle(Event::Delivered(1, taken(job, 0, ATTEMPTS - 1, true))),
+        [dead, Action::TakeRetry]
+    );
+}
+
+#[test]
+fn a_chunk_of_the_retry_queue_that_may_not_begin_is_put_back_uncounted_with_nothing_beside_it() {
+    let for_others = |job| Seen {
+        is_for_others: true,
+        ..taken(job, 0, 1, false)
+    };
+    let (mut desk, job) = taking();
+    assert_eq!(
+        desk.handle(Event::Delivered(1, for_others(job))),
+        [retry(1, 1)]
+    );
+    assert_eq!(desk.handle(Event::Delivered(2, fresh(job, 1))), []);
+    // It is left for others, until it is heard again that chunks wait.
+    assert_eq!(
+        desk.handle(Event::Published(1, Confirm::Acked)),
+        [Action::Ack(1), run(2, 1, Room::Thread)]
+    );
+    let (mut desk, job) = taking();
+    desk.handle(Event::Draining);
+    assert_eq!(
+        desk.handle(Event::Delivered(1, taken(job, 0, 1, false))),
+        [retry(1, 1)]
+    );
+    // One whose job has no share yet.
+    let (mut desk, job) = taking();
+    let costly = Seen {
+        cost: Some(9),
+        ..taken(job, 0, 0, false)
+    };
+    assert_eq!(desk.handle(Event::Delivered(1, costly)), [retry(1, 0)]);
+}
+
+#[test]
+fn a_busy_worker_stops_beginning_chunks_when_others_have_waited_long_enough_to_be_retried() {
+    let (mut desk, job) = desk();
+    desk.handle(Event::Delivered(1, fresh(job, 0)));
+    assert_eq!(desk.handle(Event::RetryWaiting(true)), []);
+    desk.tell_time(29 * SECOND);
+    desk.handle(Event::RetryWaiting(true));
+    assert_eq!(
+        desk.handle(Event::Delivered(2, fresh(job, 1))),
+        [run(2, 1, Room::Thread)]
+    );
+    desk.tell_time(30 * SECOND);
+    desk.handle(Event::Attempted(1, Attempt::Done));
     assert_eq!(desk.handle(Event::Delivered(3, fresh(job, 2))), []);
-    let actions = desk.handle(Event::Attempted(1, Attempt::Done));
-    assert_eq!(actions[1..], [run(2, 1, Room::Process)]);
-    let actions = desk.handle(Event::Attempted(2, Attempt::Done));
-    assert_eq!(actions[1..], [run(3, 1, Room::Thread)]);
+    let done = desk.handle(Event::Attempted(2, Attempt::Done));
+    assert_eq!(done[1..], [Action::TakeRetry]);
+    desk.handle(Event::Lost);
+    assert_eq!(
+        desk.handle(Event::Delivered(4, fresh(job, 3))),
+        [run(4, 1, Room::Thread)]
+    );
+}
+
+#[test]
+fn what_broke_its_process_alone_goes_back_to_the_retry_queue() {
+    let (mut desk, job) = taking();
+    desk.handle(Event::Delivered(1, taken(job, 0, 0, false)));
+    let broke = Attempt::Broke { keeps_seat: false };
+    assert_eq!(desk.handle(Event::Attempted(1, broke)), [retry(1, 1)]);
+    assert_eq!(
+        desk.handle(Event::Published(1, Confirm::Acked)),
+        [Action::Ack(1), Action::TakeRetry]
+    );
 }
 
 #[test]
@@ -135,7 +299,8 @@ fn without_processes_a_suspect_is_run_in_a_thread() {
         ..RULES
     });
     let seen = Seen {
-        delivery_count: 3,
+        is_redelivered: true,
+        delivery_count: 1,
         ..fresh(JobId::new(), 0)
     };
     assert_eq!(
@@ -320,8 +485,6 @@ fn an_attempt_of_a_cancelled_job_that_fails_is_the_last() {
         );
     }
 }
-
-const SECOND: Duration = Duration::from_secs(1);
 
 /// A desk that a broker waits for, and a job of which `share` rows a second may be begun here.
 fn rated(share: f64) -> (Desk, JobId) {
