@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use proto::v1::{GetJobRequest, GetJobResponse, JobState};
 use serde_json::Value;
 use support::{
-    PATIENCE, Process, Stage, finished, job_when, published, rowmill, run_with_input, stderr,
+    PATIENCE, Process, Stage, begun, finished, job_when, published, rowmill, run_with_input, stderr,
 };
 
 /// Rows that make several chunks of 2000 bytes.
@@ -168,6 +168,58 @@ async fn a_command_that_kills_its_worker_is_dead_after_its_attempts_and_no_chunk
     }
     // Each chunk killed three workers alone, and up to two before that, maybe together.
     assert!((6..=10).contains(&deaths), "{deaths}");
+    stage.erase().await;
+}
+
+#[tokio::test]
+async fn the_first_chunks_header_decides_whichever_is_done_first_and_no_replay_is_promised() {
+    let stage = Stage::new();
+    let _master = stage.master();
+    // Odd chunks get their columns turned round, and the first is done when another one is.
+    let first = stage.dir.path().join("first").display().to_string();
+    let script = format!(
+        "case $ROWMILL_CHUNK in 0) until [ -e {first} ]; do sleep 0.01; done; cat;; \
+         *[13579]) awk -F, -v OFS=, '{{ print $2, $1 }}'; : >{first};; *) cat;; esac"
+    );
+    let script = stage.file("turn.sh", script.as_bytes());
+    let _worker = worker(&stage, &[&format!("turn=sh {}", script.display())]);
+    let rows: Vec<String> = (0..1000).map(|n| format!("{n},x")).collect();
+    let csv = format!("n,what\n{}\n", rows.join("\n"));
+    let path = stage.file("rows.csv", csv.as_bytes());
+    let out = stage.dir.path().join("out.csv");
+    let mut publish = stage.command(&["publish", "--chunk-bytes", "1000", "--exec", "turn"]);
+    let output = publish.arg("-o").arg(&out).arg(path).output().unwrap();
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(!said.contains("dead replay"), "{said}");
+    assert!(
+        said.contains("cannot be replayed: rowmill dead list"),
+        "{said}"
+    );
+    let mut client = stage.client().await;
+    let job_id = begun(&mut client, 0).await;
+    let result = finished(&mut client, &job_id).await;
+    let job = result.job.unwrap();
+    let odd: Vec<u64> = (0..job.chunks_total.unwrap())
+        .filter(|n| n % 2 == 1)
+        .collect();
+    let dead: Vec<u64> = result.dead.iter().map(|dead| dead.seq).collect();
+    assert_eq!(dead, odd);
+    for dead in &result.dead {
+        let line = format!("line {}: ", dead.first_line);
+        assert!(
+            dead.first_line > 1 && dead.reason.starts_with(&line),
+            "{dead:?}"
+        );
+        assert!(dead.reason.contains("`what,n`"), "{dead:?}");
+        assert!(dead.reason.contains("`n,what`"), "{dead:?}");
+    }
+    let replayed = stage
+        .command(&["dead", "replay", &job_id])
+        .output()
+        .unwrap();
+    assert!(!replayed.status.success());
+    assert!(stderr(&replayed).contains("no such chunk is dead and can be replayed"));
     stage.erase().await;
 }
 

@@ -7,7 +7,7 @@ mod feed;
 
 use proto::v1::{ExecPartial, ExecReport, ExecSpec};
 
-use crate::partial::PartialError;
+use crate::partial::{HEADER_SHOWN, PartialError};
 pub use feed::{Feed, feed};
 
 /// Of any set of a job's chunks.
@@ -75,8 +75,8 @@ impl Merged {
     pub fn check(&self, other: &Self) -> Result<(), PartialError> {
         match (&self.columns, &other.columns) {
             (Some(ours), Some(theirs)) if ours != theirs => Err(PartialError::Header {
-                found: theirs.join(","),
-                expected: ours.join(","),
+                found: shown(theirs),
+                expected: shown(ours),
             }),
             _ => Ok(()),
         }
@@ -101,6 +101,16 @@ impl Merged {
             rows_out: self.rows_out,
         }
     }
+}
+
+/// A header as it stands in an error.
+fn shown(columns: &[String]) -> String {
+    let mut header = columns.join(",");
+    if header.len() > HEADER_SHOWN {
+        header.truncate(header.floor_char_boundary(HEADER_SHOWN));
+        header.push('…');
+    }
+    header
 }
 
 impl From<&ExecPartial> for Merged {
@@ -142,5 +152,8 @@ mod tests {
         let error = merged.merge(&chunk(&["a", "c"])).unwrap_err().to_string();
         assert!(error.contains("a,c") && error.contains("a,b"), "{error}");
         assert_eq!(merged, chunk(&["a", "b"]));
+        let long = "é".repeat(70_000);
+        let error = merged.merge(&chunk(&[&long])).unwrap_err().to_string();
+        assert!(error.len() < 500, "{} bytes", error.len());
     }
 }

@@ -1,5 +1,8 @@
 //! Why what is known of some chunks does not fit to what is known of others.
 
+/// How much of a header stands in an error.
+pub(crate) const HEADER_SHOWN: usize = 200;
+
 /// Why a partial cannot be merged or finished.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PartialError {
@@ -12,11 +15,11 @@ pub enum PartialError {
         expected: usize,
     },
     /// A command made other columns of one chunk than of another.
-    #[error("its rows have the header {found:?} where the rows before have {expected:?}")]
+    #[error("the command gave it the header `{found}`, and the first chunk `{expected}`")]
     Header {
-        /// Of this chunk, with commas.
+        /// Of this chunk, with commas; at most 200 bytes of it.
         found: String,
-        /// Of the chunks before it.
+        /// Of the first chunk in input order, in the same way.
         expected: String,
     },
     /// Two partials are of different operations.

@@ -246,9 +246,8 @@ impl Commits {
                 });
                 batch.take(read, delivery.receipt);
             }
-            let keep = |arrivals, unreadable| {
-                self.store(queue, Arc::new(arrivals), Arc::new(unreadable))
-            };
+            let keep =
+                |arrivals, unreadable| self.store(queue, Arc::new(arrivals), Arc::new(unreadable));
             let kept = batch.commit(keep).await;
             let error = kept.as_ref().err().map(ToString::to_string);
             for taken in taken {

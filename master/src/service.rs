@@ -9,11 +9,11 @@ use proto::v1::{
     self, CancelJobRequest, CancelJobResponse, DropDeadRequest, DropDeadResponse, GetDeadRequest,
     GetDeadResponse, GetJobRequest, GetJobResponse, GetMasterRequest, GetMasterResponse,
     GetUnreadableRequest, GetUnreadableResponse, ListDeadRequest, ListDeadResponse,
-    ListJobsRequest, ListJobsResponse, ListMissingRequest, ListMissingResponse, ListRejectsRequest, ListRejectsResponse, ListRowsRequest,
-    ListRowsResponse, ListUnreadableRequest, ListUnreadableResponse, ListWorkersRequest,
-    ListWorkersResponse, OutputPart, PauseJobRequest, PauseJobResponse, ReadOutputRequest,
-    ReplayDeadRequest, ReplayDeadResponse, ResumeJobRequest, ResumeJobResponse, WatchEvent,
-    WatchRequest,
+    ListJobsRequest, ListJobsResponse, ListMissingRequest, ListMissingResponse, ListRejectsRequest,
+    ListRejectsResponse, ListRowsRequest, ListRowsResponse, ListUnreadableRequest,
+    ListUnreadableResponse, ListWorkersRequest, ListWorkersResponse, OutputPart, PauseJobRequest,
+    PauseJobResponse, ReadOutputRequest, ReplayDeadRequest, ReplayDeadResponse, ResumeJobRequest,
+    ResumeJobResponse, WatchEvent, WatchRequest,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;

@@ -64,6 +64,7 @@ impl Came {
             dead,
             dead_total,
             is_whole,
+            dead_without_body,
         } = &self.end;
         if *dead_total > 0 {
             let named: Vec<String> = dead.iter().take(NAMED).map(u64::to_string).collect();
@@ -78,10 +79,13 @@ impl Came {
                 many => format!("{many} chunks are dead and their rows are"),
             };
             let hint = match later {
-                Later::Yes => format!(
+                Later::No => String::new(),
+                Later::Yes if *dead_without_body == 0 => format!(
                     "; when they are replayed (rowmill dead replay {id}), rowmill rows {id} has them"
                 ),
-                Later::No => String::new(),
+                Later::Yes => format!(
+                    "; of the job's dead chunks {dead_without_body} cannot be replayed: rowmill dead list {id} says why"
+                ),
             };
             lines.push(format!(
                 "{chunks} missing: {}{more}{hint}",
@@ -137,6 +141,7 @@ mod tests {
             dead: dead.to_vec(),
             dead_total: dead.len() as u64,
             is_whole,
+            dead_without_body: 0,
         };
         Came { end, job }
     }
@@ -156,6 +161,13 @@ mod tests {
         let many: Vec<u64> = (0..30).collect();
         let said = came(JobState::DoneWithFailures, &many, true).lines(Later::Yes)[0].clone();
         assert!(said.contains("18, 19 and 10 more;"), "{said}");
+        let mut bodiless = came(JobState::DoneWithFailures, &[7, 8], true);
+        bodiless.end.dead_without_body = 1;
+        let said = bodiless.lines(Later::Yes)[0].clone();
+        assert!(
+            said.contains("1 cannot be replayed: rowmill dead list j"),
+            "{said}"
+        );
         let here = dead.lines(Later::No)[0].clone();
         assert!(here.ends_with("missing: 7"), "{here}");
         let cancelled = came(JobState::Cancelled, &[7], true);

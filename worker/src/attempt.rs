@@ -108,6 +108,7 @@ pub fn compute(chunk: &Chunk) -> Result<ChunkResult, AttemptError> {
         replaced: observed.replaced,
         output,
         keys: observed.keys,
+        first_line: chunk.first_line,
     })
 }
 

@@ -35,6 +35,8 @@ pub(crate) struct Look {
     pub(crate) deaths: u64,
     /// How many are dead.
     pub(crate) chunks_dead: u64,
+    /// Of those, how many cannot be replayed.
+    pub(crate) dead_without_body: u64,
 }
 
 impl Keeper {
@@ -68,6 +70,10 @@ impl Keeper {
         } else {
             None
         };
+        let dead_without_body = match job.tally.chunks_dead {
+            0 => Ok(0),
+            _ => self.store.dead_without_body(job),
+        };
         Ok(Look {
             columns: columns(job),
             next: next.map_err(|error| internal(&error))?,
@@ -76,6 +82,7 @@ impl Keeper {
             is_stuck,
             deaths: job.deaths,
             chunks_dead: job.tally.chunks_dead,
+            dead_without_body: dead_without_body.map_err(|error| internal(&error))?,
         })
     }
 

@@ -257,6 +257,7 @@ impl<'p> Reader<'p> {
             dead,
             dead_total,
             is_whole: look.is_finished,
+            dead_without_body: look.dead_without_body,
         };
         self.send(Part::End(end)).await
     }

@@ -8,6 +8,7 @@ use engine::PartialError;
 use engine::operation::Merged;
 use failpoint::Point;
 use proto::JobId;
+use proto::v1::chunk_result::Partial;
 use proto::v1::{ChunkResult, JobOpen, JobSeal};
 use rusqlite::{Transaction, params};
 
@@ -15,7 +16,7 @@ use super::dead::DeadState;
 use super::job_row::{insert, save};
 use super::staging::Staging;
 use super::strays::of_result;
-use super::{Store, StoreError, merged};
+use super::{Store, StoreError, headers, merged};
 use crate::arrival::{Arrival, Death};
 use crate::job::{Control, Job};
 
@@ -43,6 +44,25 @@ impl Store {
     ///
     /// When the disk or the database refuses.
     pub fn apply(&mut self, arrivals: &[Arrival], now_ms: u64) -> Result<Applied, StoreError> {
+        let mut applied = self.commit_batch(now_ms, |batch| {
+            arrivals.iter().try_for_each(|arrival| batch.take(arrival))
+        })?;
+        for at in 0..applied.touched.len() {
+            let finished = self.release(applied.touched[at], now_ms)?;
+            applied.finished.extend(finished);
+        }
+        applied
+            .finished
+            .extend(self.settle(&applied.touched, now_ms));
+        Ok(applied)
+    }
+
+    /// Commits one transaction, with what `fill` takes into it.
+    pub(super) fn commit_batch(
+        &mut self,
+        now_ms: u64,
+        fill: impl FnOnce(&mut Batch<'_>) -> Result<(), StoreError>,
+    ) -> Result<Applied, StoreError> {
         let transaction = self.connection.transaction()?;
         let mut batch = Batch {
             transaction: &transaction,
@@ -55,9 +75,7 @@ impl Store {
             now_ms,
             age_ms: self.commits.age.now_ms(),
         };
-        for arrival in arrivals {
-            batch.take(arrival)?;
-        }
+        fill(&mut batch)?;
         batch.staging.write(&mut self.spill)?;
         if self.is_durable {
             batch.save_merged()?;
@@ -78,16 +96,12 @@ impl Store {
         for (id, more) in merged {
             self.add_merged(id, more);
         }
-        let mut applied = Applied {
+        Ok(Applied {
             touched,
             finished,
             stopped,
             duplicates,
-        };
-        applied
-            .finished
-            .extend(self.settle(&applied.touched, now_ms));
-        Ok(applied)
+        })
     }
 
     /// What is committed becomes part of the job's state. That the two fit was checked before; where they do
@@ -112,7 +126,7 @@ impl Store {
 /// committed, so that an error leaves nothing behind.
 pub(super) struct Batch<'a> {
     pub(super) transaction: &'a Transaction<'a>,
-    committed: &'a HashMap<JobId, Job>,
+    pub(super) committed: &'a HashMap<JobId, Job>,
     jobs: BTreeMap<JobId, Job>,
     /// Of each job, the results of this transaction alone.
     pub(super) merged: BTreeMap<JobId, Merged>,
@@ -160,11 +174,12 @@ impl Batch<'_> {
             self.stopped.push(id);
             self.transaction
                 .execute("DELETE FROM dead WHERE job = ? AND state = 3", [key])?;
+            headers::forget(self.transaction, key)?;
         }
         self.leave_out_beyond(id, seal.chunks)
     }
 
-    fn result(&mut self, id: JobId, result: &ChunkResult) -> Result<(), StoreError> {
+    pub(super) fn result(&mut self, id: JobId, result: &ChunkResult) -> Result<(), StoreError> {
         let job = self.job(id)?;
         let (key, place) = (job.key, job.next_place);
         if job.control == Control::Cancelled {
@@ -181,8 +196,18 @@ impl Batch<'_> {
             self.job(id)?.tally.duplicates += 1;
             return Ok(());
         }
-        if let Err(reason) = self.accept(id, result) {
-            return self.death(id, &of_result(result, reason));
+        let merged = match self.check(id, result) {
+            Ok(merged) => merged,
+            Err(reason) => return self.death(id, &of_result(result, reason)),
+        };
+        if self.waits_for_header(id, key, result)? {
+            return self.keep_waiting(key, result);
+        }
+        if let Err(error) = self.merge(id, merged) {
+            return match result.partial {
+                Some(Partial::Exec(_)) => self.has_another_header(id, key, result, &error),
+                _ => self.death(id, &of_result(result, does_not_fit(&error))),
+            };
         }
         let revived = self.dead_state(key, result.seq)?;
         self.transaction
@@ -210,11 +235,8 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Checks a result against its job, and merges it with those of this transaction. Nothing is changed
-    /// where the outcome is the reason for which it cannot be kept.
-    fn accept(&mut self, id: JobId, result: &ChunkResult) -> Result<(), String> {
-        let does_not_fit =
-            |error: &dyn std::fmt::Display| format!("its result does not fit: {error}");
+    /// What a result has for its job to merge, if the job can have it; else the reason for which it cannot be kept.
+    fn check(&self, id: JobId, result: &ChunkResult) -> Result<Merged, String> {
         let job = self.jobs.get(&id);
         if job.is_some_and(|job| job.expired.is_some()) && result.keys.is_some() {
             return Err(
@@ -224,8 +246,7 @@ impl Batch<'_> {
             );
         }
         let open = job.and_then(|job| job.open.as_ref());
-        let merged = engine::result::check(result, open).map_err(|error| does_not_fit(&error))?;
-        self.merge(id, merged).map_err(|error| does_not_fit(&error))
+        engine::result::check(result, open).map_err(|error| does_not_fit(&error))
     }
 
     /// Merges with what this transaction has of the job. Nothing is changed on an error.
@@ -246,6 +267,20 @@ impl Batch<'_> {
     /// Notes a dead chunk, or parks one of a paused job. What is dead or dropped already stays what
     /// it is; a chunk that was replayed and died again is dead again, for the newer reason.
     fn death(&mut self, id: JobId, death: &Death) -> Result<(), StoreError> {
+        let state = if death.is_parked {
+            DeadState::Parked
+        } else {
+            DeadState::Dead
+        };
+        self.death_as(id, death, state)
+    }
+
+    pub(super) fn death_as(
+        &mut self,
+        id: JobId,
+        death: &Death,
+        state: DeadState,
+    ) -> Result<(), StoreError> {
         let seq = death.chunk.seq;
         let job = self.job(id)?;
         let key = job.key;
@@ -268,11 +303,6 @@ impl Batch<'_> {
             self.duplicates += 1;
             return Ok(());
         }
-        let state = if death.is_parked {
-            DeadState::Parked
-        } else {
-            DeadState::Dead
-        };
         self.insert_dead(key, death, state)?;
         let job = self.job(id)?;
         job.tally.chunks_dead += u64::from(state.is_counted());
@@ -317,4 +347,8 @@ impl Batch<'_> {
             .get_mut(&id)
             .ok_or_else(|| rusqlite::Error::QueryReturnedNoRows.into())
     }
+}
+
+fn does_not_fit(error: &dyn std::fmt::Display) -> String {
+    format!("its result does not fit: {error}")
 }

@@ -80,11 +80,12 @@ impl Batch<'_> {
         Ok(state)
     }
 
-    /// Whether the result of that chunk was committed, or is in this batch.
+    /// Whether the result of that chunk was committed, if only to wait, or is in this batch.
     pub(super) fn is_known(&self, key: i64, seq: u64) -> Result<bool, StoreError> {
-        let mut statement = self
-            .transaction
-            .prepare_cached("SELECT EXISTS (SELECT 1 FROM result WHERE job = ? AND seq = ?)")?;
+        let mut statement = self.transaction.prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM result WHERE job = ?1 AND seq = ?2) \
+                 OR EXISTS (SELECT 1 FROM waiting WHERE job = ?1 AND seq = ?2)",
+        )?;
         Ok(statement.query_row(params![key, seq as i64], |row| row.get(0))?)
     }
 }

@@ -7,7 +7,7 @@ use proto::v1::Chunk;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::job_row::save;
-use super::{Store, StoreError};
+use super::{Store, StoreError, headers};
 use crate::job::{Control, Job};
 
 /// Where a chunk of the table stands: the column `state`.
@@ -106,6 +106,19 @@ impl Store {
         ))?;
         let rows = statement.query_map(params![job.key, limit as i64], dead_row)?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// How many of the job's dead chunks cannot be replayed, because their bodies are not kept.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses.
+    pub(crate) fn dead_without_body(&self, job: &Job) -> Result<u64, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT count(*) FROM dead WHERE job = ? AND state = 2")?;
+        let count: i64 = statement.query_row([job.key], |row| row.get(0))?;
+        Ok(count as u64)
     }
 
     /// One of the table's chunks, whole.
@@ -253,6 +266,7 @@ impl Store {
         if control == Control::Cancelled {
             job.finish(now_ms, self.commits.age.now_ms());
             transaction.execute("DELETE FROM dead WHERE job = ? AND state = 3", [job.key])?;
+            headers::forget(&transaction, job.key)?;
         }
         save(&transaction, &job)?;
         self.commits.commit(transaction, &mut self.spill)?;

@@ -21,7 +21,7 @@ pub struct MissingPage {
 }
 
 impl Store {
-    /// The chunks of `job` from `from` on that have no result and are not dead. Parked chunks are not missing, since the
+    /// The chunks of `job` from `from` on that have no result and are not dead. A result that waits for its job's header counts. Parked chunks are not missing, since the
     /// store has them. Replayed chunks are, since the workers have them, or they are lost.
     ///
     /// # Errors
@@ -33,6 +33,7 @@ impl Store {
         let first = i64::try_from(from).unwrap_or(i64::MAX);
         let mut statement = self.connection.prepare_cached(
             "SELECT seq FROM result WHERE job = ?1 AND seq >= ?2 \
+             UNION SELECT seq FROM waiting WHERE job = ?1 AND seq >= ?2 \
              UNION SELECT seq FROM dead WHERE job = ?1 AND seq >= ?2 AND state <> 1 \
              ORDER BY seq LIMIT ?3",
         )?;

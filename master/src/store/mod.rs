@@ -17,6 +17,7 @@ mod file;
 #[cfg(test)]
 mod fixture;
 mod generation;
+mod headers;
 mod job_row;
 mod lock;
 mod loss;

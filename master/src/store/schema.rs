@@ -123,6 +123,16 @@ CREATE TABLE unreadable (
 );
 CREATE INDEX unreadable_body_bytes ON unreadable (body_bytes, type, message_id);
 ",
+    "
+-- Results of commands that came before it was known which header the job's rows have, each a
+-- ChunkResult; see the module `headers`.
+CREATE TABLE waiting (
+  job INTEGER NOT NULL REFERENCES job (key),
+  seq INTEGER NOT NULL,
+  result BLOB NOT NULL,
+  PRIMARY KEY (job, seq)
+);
+",
 ];
 
 /// Brings the database to the newest schema.
@@ -169,6 +179,7 @@ mod tests {
                 "job WHERE damage <> ''",
                 "store WHERE generation > 0",
                 "unreadable",
+                "waiting",
             ] {
                 let count = format!("SELECT count(*) FROM {table}");
                 let count = connection.query_row(&count, [], |row| row.get(0));

@@ -50,6 +50,7 @@ pub(super) fn result(
         rejects: feed.rejects,
         sample: answer.sample,
         replaced: feed.replaced,
+        first_line: chunk.first_line,
         output: wants_rows(chunk).then(|| engine::output::pack(answer.body, answer.rows, packing)),
         ..ChunkResult::default()
     })

@@ -1,0 +1,189 @@
+//! Which header the rows of a job have that go through a command: that which the command gave to the first
+//! chunk in input order that is not dead, whenever its result comes. So what is dead for another header does not depend
+//! on who was quicker. Results that come before it is known wait in the table `waiting`, as they came;
+//! they are committed, and acknowledged, and count as done when their turn comes.
+
+use proto::JobId;
+use proto::v1::chunk_result::Partial;
+use proto::v1::{Chunk, ChunkResult};
+
+use engine::PartialError;
+use engine::operation::Merged;
+use prost::Message;
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::apply::Batch;
+use super::dead::DeadState;
+use super::{Store, StoreError};
+use crate::arrival::Death;
+
+/// So many bytes of results that waited are taken in one transaction, or one result.
+const AT_ONCE: usize = 32 << 20;
+
+impl Store {
+    /// Takes the results of a job that waited for its header, if it is known now. The job, where it is
+    /// finished by that.
+    pub(super) fn release(&mut self, id: JobId, now_ms: u64) -> Result<Option<JobId>, StoreError> {
+        let Some(key) = self.jobs.get(&id).map(|job| job.key) else {
+            return Ok(None);
+        };
+        let mut finished = None;
+        loop {
+            let some_wait = "SELECT EXISTS (SELECT 1 FROM waiting WHERE job = ?)";
+            let mut statement = self.connection.prepare_cached(some_wait)?;
+            let some_wait: bool = statement.query_row([key], |row| row.get(0))?;
+            drop(statement);
+            if !some_wait {
+                return Ok(finished);
+            }
+            let mut taken = 0;
+            let applied = self.commit_batch(now_ms, |batch| {
+                taken = batch.release(id)?;
+                Ok(())
+            })?;
+            finished = finished.or(applied.finished.first().copied());
+            if taken == 0 {
+                return Ok(finished);
+            }
+        }
+    }
+}
+
+impl Batch<'_> {
+    /// Whether it is not known yet which header the job's rows have, and this result does not say it.
+    pub(super) fn waits_for_header(
+        &self,
+        id: JobId,
+        key: i64,
+        result: &ChunkResult,
+    ) -> Result<bool, StoreError> {
+        if !matches!(result.partial, Some(Partial::Exec(_))) || self.has_header(id) {
+            return Ok(false);
+        }
+        Ok(!self.is_first(key, result.seq)?)
+    }
+
+    fn has_header(&self, id: JobId) -> bool {
+        let committed = self
+            .committed
+            .get(&id)
+            .and_then(|job| job.merged.as_deref());
+        let of_batch = self.merged.get(&id);
+        [committed, of_batch]
+            .into_iter()
+            .flatten()
+            .any(|merged| matches!(merged, Merged::Exec(exec) if exec.columns().is_some()))
+    }
+
+    /// Whether all chunks before it are dead.
+    fn is_first(&self, key: i64, seq: u64) -> Result<bool, StoreError> {
+        let mut statement = self.transaction.prepare_cached(
+            "SELECT count(*) FROM dead WHERE job = ? AND seq < ? AND state IN (0, 2)",
+        )?;
+        let dead: i64 = statement.query_row(params![key, seq as i64], |row| row.get(0))?;
+        Ok(dead as u64 == seq)
+    }
+
+    pub(super) fn keep_waiting(&self, key: i64, result: &ChunkResult) -> Result<(), StoreError> {
+        self.transaction
+            .prepare_cached("INSERT INTO waiting (job, seq, result) VALUES (?, ?, ?)")?
+            .execute(params![key, result.seq as i64, result.encode_to_vec()])?;
+        Ok(())
+    }
+
+    /// Takes some of the results that waited, in input order; how many.
+    fn release(&mut self, id: JobId) -> Result<usize, StoreError> {
+        let key = self.job(id)?.key;
+        let (mut taken, mut bytes) = (0, 0);
+        while bytes < AT_ONCE {
+            let mut statement = self.transaction.prepare_cached(
+                "SELECT seq, result FROM waiting WHERE job = ? ORDER BY seq LIMIT 1",
+            )?;
+            let found: Option<(i64, Vec<u8>)> = statement
+                .query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            let Some(found) = found else {
+                break;
+            };
+            let (seq, found) = found;
+            let result = ChunkResult::decode(&*found);
+            if let Ok(result) = &result
+                && self.waits_for_header(id, key, result)?
+            {
+                break;
+            }
+            self.transaction
+                .prepare_cached("DELETE FROM waiting WHERE job = ? AND seq = ?")?
+                .execute([key, seq])?;
+            match result {
+                Ok(result) => self.result(id, &result)?,
+                Err(error) => {
+                    let reason = format!("the result of chunk {seq} cannot be read back: {error}");
+                    self.job(id)?.damaged(&reason);
+                }
+            }
+            taken += 1;
+            bytes += found.len();
+        }
+        Ok(taken)
+    }
+
+    /// Notes a chunk as dead whose rows have another header than the job's. A result carries no body, so the
+    /// chunk can be replayed only where it was replayed before and its body is still here.
+    pub(super) fn has_another_header(
+        &mut self,
+        id: JobId,
+        key: i64,
+        result: &ChunkResult,
+        error: &PartialError,
+    ) -> Result<(), StoreError> {
+        let kept = self.replaying(key, result.seq)?;
+        let state = if kept.is_some() {
+            DeadState::Dead
+        } else {
+            DeadState::Dropped
+        };
+        let chunk = kept.unwrap_or_else(|| Chunk {
+            job_id: result.job_id.clone(),
+            seq: result.seq,
+            rows: result.rows,
+            first_line: result.first_line,
+            ..Chunk::default()
+        });
+        let what_to_do = if state == DeadState::Dead {
+            "mend the command and replay the chunk"
+        } else {
+            "its body is not kept: mend the command and publish the input again"
+        };
+        let death = Death {
+            reason: format!("line {}: {error}; {what_to_do}", chunk.first_line),
+            chunk,
+            worker_id: result.worker_id.clone(),
+            attempts: result.attempt,
+            is_parked: false,
+            stderr: String::new(),
+        };
+        self.death_as(id, &death, state)
+    }
+
+    /// The body of a chunk that is being replayed.
+    fn replaying(&self, key: i64, seq: u64) -> Result<Option<Chunk>, StoreError> {
+        let mut statement = self
+            .transaction
+            .prepare_cached("SELECT chunk FROM dead WHERE job = ? AND seq = ? AND state = 1")?;
+        let found: Option<Vec<u8>> = statement
+            .query_row(params![key, seq as i64], |row| row.get(0))
+            .optional()?;
+        // One that cannot be decoded cannot be replayed.
+        Ok(found.and_then(|bytes| Chunk::decode(&*bytes).ok()))
+    }
+}
+
+/// Forgets what waits of a job that is cancelled.
+pub(super) fn forget(transaction: &Transaction<'_>, key: i64) -> Result<(), StoreError> {
+    transaction.execute("DELETE FROM waiting WHERE job = ?", [key])?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
