@@ -109,16 +109,11 @@ async fn a_queue_of_another_kind_and_one_that_nobody_empties_are_told() {
     assert!(told(&findings, "queues", "warn").contains("nobody takes them"));
     stage.erase().await;
 
-    let pika = std::env::var_os("ROWMILL_TEST_PIKA").expect("run scripts/test");
-    let declare = "import os, pika\n\
-                   c = pika.BlockingConnection(pika.URLParameters(os.environ['AMQP_URL']))\n\
-                   c.channel().queue_declare(os.environ['QUEUE'], durable=True)\n";
-    let declared = Command::new(pika)
-        .args(["-c", declare])
-        .env("AMQP_URL", std::env::var("AMQP_URL").unwrap())
-        .env("QUEUE", format!("{}.v2.results", stage.namespace()))
-        .status();
-    assert!(declared.unwrap().success());
+    pika(
+        &stage,
+        "v2.results",
+        "c.channel().queue_declare(queue, durable=True)",
+    );
     let (code, findings) = doctor(&mut stage.command(&alone));
     assert_eq!(code, 2, "{findings:#?}");
     let said = told(&findings, "queues", "fail");
@@ -126,6 +121,43 @@ async fn a_queue_of_another_kind_and_one_that_nobody_empties_are_told() {
         said.contains("rabbitmqctl delete_queue") && said.contains("results"),
         "{said}"
     );
+}
+
+#[test]
+fn a_queue_of_an_older_version_that_still_holds_messages_is_told() {
+    let stage = Stage::new();
+    let publish = "h = c.channel(); h.queue_declare(queue, durable=True); \
+                   h.confirm_delivery(); h.basic_publish('', queue, b'x')";
+    pika(&stage, "v1.tasks", publish);
+    let alone = ["doctor", "--no-master", "--role", "publisher"];
+    let (code, findings) = doctor(&mut stage.command(&alone));
+    assert_eq!(code, 0, "{findings:#?}");
+    let said = told(&findings, "queues", "warn");
+    let old = format!(
+        "{}.v1.tasks, of an older version, holds 1 message",
+        stage.namespace()
+    );
+    assert!(
+        said.contains(&old) && said.contains("docs/operations.md"),
+        "{said}"
+    );
+    pika(&stage, "v1.tasks", "c.channel().queue_delete(queue)");
+}
+
+/// Runs a line of Python with a connection `c` to the stage's broker and the full name of a `queue`.
+fn pika(stage: &Stage, queue: &str, line: &str) {
+    let pika = std::env::var_os("ROWMILL_TEST_PIKA").expect("run scripts/test");
+    let script = format!(
+        "import os, pika\n\
+         c = pika.BlockingConnection(pika.URLParameters(os.environ['AMQP_URL']))\n\
+         queue = os.environ['QUEUE']\n{line}\n"
+    );
+    let ran = Command::new(pika)
+        .args(["-c", &script])
+        .env("AMQP_URL", std::env::var("AMQP_URL").unwrap())
+        .env("QUEUE", format!("{}.{queue}", stage.namespace()))
+        .status();
+    assert!(ran.unwrap().success());
 }
 
 /// The users of the docs, made by its own commands on a node of the test's own.

@@ -177,7 +177,8 @@ async fn leftovers(checkup: &Checkup) -> Vec<Finding> {
         Err(error) => return vec![Finding::fail("queues", error.to_string(), "")],
     };
     let finding = |(name, ready): (String, u64)| {
-        let said = format!("{name}, of an older version, holds {ready} messages");
+        let messages = if ready == 1 { "message" } else { "messages" };
+        let said = format!("{name}, of an older version, holds {ready} {messages}");
         let run = format!(
             "run the older version until it is empty (docs/operations.md, Upgrade)\n\
              rabbitmqctl delete_queue {name}   # with all that is in it"
