@@ -380,10 +380,9 @@ fn an_estimated_quantile_is_marked_and_an_exact_one_is_not() {
     assert!(!exact.contains('≈') && exact.contains(" 4,990 "), "{exact}");
     let nearly = table(6000);
     assert!(
-        nearly.contains("≈ 30,") && nearly.contains("≈ quartiles: within"),
+        nearly.contains("≈ 30,015 ") && nearly.contains("≈ quartiles: within"),
         "{nearly}"
     );
-    assert!(!nearly.contains(".00"), "{nearly}");
     let json: Value = serde_json::from_slice(&run(&["--json"], &numbers(6000)).stdout).unwrap();
     let column = &json["columns"][0];
     assert!(column["quantile_error"].as_f64().unwrap() > 0.0);
