@@ -20,7 +20,11 @@ fn operation() -> OperationSpec {
 
 /// The result of a command that turns the columns of odd chunks round.
 fn result(id: JobId, seq: u64) -> Arrival {
-    let columns = if seq % 2 == 0 { ["a", "b"] } else { ["b", "a"] };
+    let columns = if seq.is_multiple_of(2) {
+        ["a", "b"]
+    } else {
+        ["b", "a"]
+    };
     let columns = columns.map(str::to_owned).to_vec();
     let merged = engine::exec::Merged::of_chunk(columns, 10, 1);
     let result = ChunkResult {
