@@ -77,7 +77,7 @@ fn a_file_that_is_cut_off_or_written_to_while_it_is_read() {
             let files = Files::new(&[("a.csv", before.as_bytes())]);
             let args = [command, &["a.csv"]].concat();
             let output = meanwhile(&files, &args, Stdio::null(), || {
-                rewrite(&files.path("a.csv"), now)
+                rewrite(&files.path("a.csv"), now);
             });
             is_refused(&output, "a.csv", why);
         }
@@ -125,7 +125,7 @@ fn a_later_file_that_is_not_what_its_header_was_read_of() {
         let files = Files::new(&[("a.csv", first.as_bytes()), ("b.csv", before.as_bytes())]);
         let path = files.path("b.csv");
         let output = meanwhile(&files, &["run", "a.csv", "b.csv"], Stdio::null(), || {
-            how(&path, now.as_bytes())
+            how(&path, now.as_bytes());
         });
         is_refused(&output, "b.csv", why);
     }

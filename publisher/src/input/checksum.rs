@@ -62,7 +62,9 @@ mod tests {
 
     fn of(portions: &[&[u8]]) -> Checksum {
         let mut checksum = Checksum::new();
-        portions.iter().for_each(|portion| checksum.update(portion));
+        for portion in portions {
+            checksum.update(portion);
+        }
         checksum
     }
 
