@@ -35,13 +35,13 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, shutdown: CancellationToken) -> Result<Exit, Failure> {
         if self.publish.input().is_dry_run() {
-            return self.publish.run(shutdown).await;
+            return Box::pin(self.publish.run(shutdown)).await;
         }
         if let Some(path) = self.rows.target(None) {
             return Box::pin(self.with_rows(path, shutdown)).await;
         }
         if !self.wait {
-            return self.publish.run(shutdown).await;
+            return Box::pin(self.publish.run(shutdown)).await;
         }
         // The first signal ends the waiting, not the publishing.
         let publishing = self.publish.publish(

@@ -146,7 +146,9 @@ fn a_queue_of_an_older_version_that_still_holds_messages_is_told() {
 
 /// Runs a line of Python with a connection `c` to the stage's broker and the full name of a `queue`.
 fn pika(stage: &Stage, queue: &str, line: &str) {
-    let pika = std::env::var_os("ROWMILL_TEST_PIKA").expect("run scripts/test");
+    let Some(pika) = std::env::var_os("ROWMILL_TEST_PIKA") else {
+        panic!("ROWMILL_TEST_PIKA is not set: run scripts/test");
+    };
     let script = format!(
         "import os, pika\n\
          c = pika.BlockingConnection(pika.URLParameters(os.environ['AMQP_URL']))\n\

@@ -137,28 +137,7 @@ impl BrokerError {
     /// with the broker before means that something changes there: a password is rotated, or the service that checks
     /// passwords is away. That passes, so it is tried again.
     pub fn is_final(&self, has_worked: bool) -> bool {
-        !self.is_retryable() && !(has_worked && self.is_refusal())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_refusal_is_final_only_before_the_first_work() {
-        let address = || "mill:5672".to_owned();
-        let refused = BrokerError::Credentials {
-            address: address(),
-            user: "ada".into(),
-            said: "ACCESS_REFUSED".into(),
-        };
-        assert!(refused.is_final(false) && !refused.is_final(true));
-        let away = BrokerError::Closed { address: address() };
-        assert!(!away.is_final(false) && !away.is_final(true));
-        // It would fail in the same way for ever.
-        let unsendable = BrokerError::Unsendable { what: "message id" };
-        assert!(unsendable.is_final(false) && unsendable.is_final(true));
+        !(self.is_retryable() || has_worked && self.is_refusal())
     }
 }
 
@@ -197,6 +176,22 @@ mod tests {
     use std::io;
 
     use super::*;
+
+    #[test]
+    fn a_refusal_is_final_only_before_the_first_work() {
+        let address = || "mill:5672".to_owned();
+        let refused = BrokerError::Credentials {
+            address: address(),
+            user: "ada".into(),
+            said: "ACCESS_REFUSED".into(),
+        };
+        assert!(refused.is_final(false) && !refused.is_final(true));
+        let away = BrokerError::Closed { address: address() };
+        assert!(!away.is_final(false) && !away.is_final(true));
+        // It would fail in the same way for ever.
+        let unsendable = BrokerError::Unsendable { what: "message id" };
+        assert!(unsendable.is_final(false) && unsendable.is_final(true));
+    }
 
     #[test]
     fn the_advice_fits_what_was_said() {

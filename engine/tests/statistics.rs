@@ -517,10 +517,10 @@ fn check_numbers(cells: &[String], column: &ColumnProfile) {
     }
     let pairs = || numbers.windows(2).map(|pair| pair[1].cmp(&pair[0]));
     let (less, greater) = (
-        pairs().any(|order| order.is_lt()),
-        pairs().any(|order| order.is_gt()),
+        pairs().any(std::cmp::Ordering::is_lt),
+        pairs().any(std::cmp::Ordering::is_gt),
     );
-    let equal = pairs().any(|order| order.is_eq());
+    let equal = pairs().any(std::cmp::Ordering::is_eq);
     let order = match (less, greater, equal) {
         (true, true, _) => Order::None,
         (false, false, _) => Order::Constant,

@@ -59,9 +59,6 @@ pub(crate) struct JobJson {
     expired_unix_ms: Option<u64>,
     #[serde(skip_serializing_if = "String::is_empty")]
     expired_reason: String,
-    /// What of it is gone or broken.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    damage: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     input: Option<InputJson>,
     /// Records that are equal to one before them; only with a profile.
@@ -214,7 +211,6 @@ impl From<Job> for JobJson {
             output_bytes: job.output_bytes,
             expired_unix_ms: job.expired_unix_ms,
             expired_reason: job.expired_reason,
-            damage: job.damage,
             input: None,
             duplicate_rows: None,
             columns: Vec::new(),

@@ -19,9 +19,6 @@ use super::support::random::Random;
 pub(crate) const OF_PUBLISHER: [&str; 2] = ["tasks", "results"];
 pub(crate) const OF_WORKER: [&str; 4] = ["tasks", "results", "dead", "telemetry"];
 
-/// Whether results have keys that are not 16 bytes a row. Off until the store checks a result in full before it
-/// commits anything of it: today one of them stops the master for good.
-const KEYS: bool = false;
 /// One message in so many is large.
 const LARGE_ONE_IN: u64 = 150;
 /// A large text, or list.
@@ -219,6 +216,7 @@ impl Forger {
         Payload::Result(ChunkResult {
             job_id: self.job(),
             seq: self.number(),
+            first_line: self.number(),
             worker_id: self.text(),
             attempt: self.number() as u32,
             rows: self.number(),
@@ -230,7 +228,7 @@ impl Forger {
             sample,
             replaced: self.number(),
             output: self.maybe(Self::output),
-            keys: if KEYS { self.maybe(Self::keys) } else { None },
+            keys: self.maybe(Self::keys),
         })
     }
 
@@ -274,7 +272,7 @@ impl Forger {
             length_min: self.number(),
             length_max: self.number(),
             length_sum: self.number(),
-            text_min: self.maybe(|forger| forger.word().into_bytes().into()),
+            text_min: self.maybe(|forger| forger.word().into_bytes()),
             ..ColumnPartial::default()
         }
     }
@@ -292,7 +290,7 @@ impl Forger {
             line: self.number(),
             byte: self.number(),
             reason: self.text(),
-            raw: self.text().into_bytes().into(),
+            raw: self.text().into_bytes(),
             file: self.word(),
             violations: (0..violations).map(|_| violation(self)).collect(),
         }
@@ -320,8 +318,8 @@ impl Forger {
     fn keys(&mut self) -> RowKeys {
         let keys = self.count(2);
         RowKeys {
-            hashes: (0..keys).map(|_| self.word().into_bytes().into()).collect(),
-            places: self.word().into_bytes().into(),
+            hashes: (0..keys).map(|_| self.word().into_bytes()).collect(),
+            places: self.word().into_bytes(),
             file: self.text(),
         }
     }
@@ -388,6 +386,7 @@ impl Forger {
             commands: (0..commands).map(|_| self.word()).collect(),
             cpu: self.maybe(Self::real),
             memory_bytes: self.maybe(Self::number),
+            unsettled: self.maybe(Self::number),
         })
     }
 

@@ -75,6 +75,7 @@ fn foreign(csv: &Csv, headers: &mut FieldTable) -> Result<BasicProperties, Broke
 }
 
 /// The envelope in `incoming`, whose body is taken out of it.
+#[allow(clippy::result_large_err)] // both sides of it are moved into the delivery as they are
 pub(super) fn envelope(incoming: &mut Incoming) -> Result<Envelope, Unreadable> {
     let properties = &incoming.properties;
     let message_id = text(properties.message_id().as_ref());

@@ -195,7 +195,7 @@ fn decimal(buckets: &[FloatBucket], scale: u32) -> Result<BigInt, PartialError> 
         sum += if bucket.exponent < 0 {
             // digits / 2^shift * 10^scale
             let fives = BigInt::from(5_u8).pow(scale);
-            digits * fives << scale.saturating_sub(shift)
+            (digits * fives) << scale.saturating_sub(shift)
         } else {
             (digits << shift) * BigInt::from(ten_to(scale))
         };

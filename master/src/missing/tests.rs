@@ -88,34 +88,34 @@ fn nothing_is_lost_while_anything_may_have_it() {
     let changes: [(&str, Change); 13] = [
         ("waits", |fixture| fixture.status.tasks_ready = Some(1)),
         ("is in a hand", |fixture| {
-            fixture.lane_workers.unsettled = Some(1)
+            fixture.lane_workers.unsettled = Some(1);
         }),
         ("is with an older worker", |fixture| {
-            fixture.lane_workers.unsettled = None
+            fixture.lane_workers.unsettled = None;
         }),
         ("is with somebody unheard", |fixture| {
-            fixture.status.task_consumers = Some(2)
+            fixture.status.task_consumers = Some(2);
         }),
         ("is in a queue that has no leader", |fixture| {
-            fixture.status.task_consumers = Some(0)
+            fixture.status.task_consumers = Some(0);
         }),
         ("is in a lane that was not looked at", |fixture| {
-            fixture.status.tasks_ready = None
+            fixture.status.tasks_ready = None;
         }),
         ("is a result", |fixture| {
-            fixture.status.results_ready = Some(1)
+            fixture.status.results_ready = Some(1);
         }),
         ("is dead", |fixture| fixture.status.dead_ready = Some(1)),
         ("is parked", |fixture| fixture.parked.set(1)),
         ("is not to be run", |fixture| {
-            fixture.job.control = Control::Paused
+            fixture.job.control = Control::Paused;
         }),
         ("is not sent yet", |fixture| fixture.job.seal = None),
         ("is with a broker that is away", |fixture| {
             fixture.status.state = BrokerState::Reconnecting.into();
         }),
         ("cannot be sent", |fixture| {
-            fixture.status.state = BrokerState::Blocked.into()
+            fixture.status.state = BrokerState::Blocked.into();
         }),
     ];
     for (what, change) in changes {

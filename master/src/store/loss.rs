@@ -57,10 +57,9 @@ impl Loss {
                 commits: noted.number,
                 gone: noted.number - database.number,
             },
-            Some(_) => return None,
             // The note is made before the first spill file.
             None if is_new && orphans.files > 0 => What::Missing,
-            None => return None,
+            _ => return None,
         };
         let orphans = orphans.clone();
         Some(Self { what, orphans })

@@ -56,7 +56,12 @@ impl Store {
                 connection.pragma_update(None, "synchronous", "FULL")?;
                 let spill = Spill::new(directory.join("spill"), true)?;
                 let directory = Some(directory.clone());
-                Self::recovered(connection, Disk::Files(spill), Some(lock), directory)
+                Self::recovered(
+                    connection,
+                    Disk::Files(spill),
+                    Some(lock),
+                    directory.as_deref(),
+                )
             }
         }
     }
@@ -85,7 +90,7 @@ impl Store {
         mut connection: Connection,
         spill: Disk,
         lock: Option<DirectoryLock>,
-        directory: Option<PathBuf>,
+        directory: Option<&Path>,
     ) -> Result<Self, StoreError> {
         migrate(&mut connection)?;
         let (commits, doubted_ms) = Commits::read(&connection)?;
@@ -108,7 +113,7 @@ impl Store {
             is_durable: true,
             _lock: lock,
         };
-        store.recover(directory.as_deref())?;
+        store.recover(directory)?;
         Ok(store)
     }
 

@@ -237,6 +237,13 @@ impl Rowmill for Service {
         Err(unasked())
     }
 
+    async fn list_missing(
+        &self,
+        _: Request<v1::ListMissingRequest>,
+    ) -> Result<Response<v1::ListMissingResponse>, Status> {
+        Err(unasked())
+    }
+
     async fn replay_dead(
         &self,
         _: Request<v1::ReplayDeadRequest>,

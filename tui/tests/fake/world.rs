@@ -128,6 +128,8 @@ fn master(ms: u64) -> MasterStatus {
             round_trip_us: Some(2_700),
         }),
         duplicates: 0,
+        store_trouble: String::new(),
+        losses: Vec::new(),
         unreadable: 0,
     }
 }
@@ -267,6 +269,7 @@ fn worker(n: u64, host: &str, state: WorkerState, ms: u64) -> Worker {
             commands: Vec::new(),
             cpu: Some(1.2 + 0.1 * n as f64),
             memory_bytes: Some(48_000_000 + n * 1_000_000),
+            unsettled: Some(2),
         }),
         heard_unix_ms: now.saturating_sub(silent),
         state: state.into(),
