@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::float_cmp)] // a helper of a test may panic; exact figures are compared
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashSet};
 
 use engine::profile::{self, Merged, Profiler};
@@ -516,11 +517,8 @@ fn check_numbers(cells: &[String], column: &ColumnProfile) {
         );
     }
     let pairs = || numbers.windows(2).map(|pair| pair[1].cmp(&pair[0]));
-    let (less, greater) = (
-        pairs().any(std::cmp::Ordering::is_lt),
-        pairs().any(std::cmp::Ordering::is_gt),
-    );
-    let equal = pairs().any(std::cmp::Ordering::is_eq);
+    let (less, greater) = (pairs().any(Ordering::is_lt), pairs().any(Ordering::is_gt));
+    let equal = pairs().any(Ordering::is_eq);
     let order = match (less, greater, equal) {
         (true, true, _) => Order::None,
         (false, false, _) => Order::Constant,
