@@ -159,3 +159,65 @@ async fn what_is_no_csv_is_a_dead_chunk_with_its_reason_and_no_endless_loop() {
     }
     stage.erase().await;
 }
+
+#[tokio::test]
+async fn a_message_that_is_none_of_ours_is_found_with_what_it_says_of_itself_and_its_first_bytes() {
+    let stage = Stage::new();
+    let _master = stage.master();
+    let _worker = stage.worker();
+    let file = stage.file("orders.csv", b"id,total\n1,2\n\x1b[2J,3\n");
+    let code = documented(&stage, file.to_str().unwrap());
+    let typed = "content_type=\"text/csv\"";
+    assert!(code.contains(typed));
+    python(&code.replace(typed, "app_id='shop'"));
+    python(&code.replace(typed, "content_type='application/json'"));
+    // A chunk of ours whose type was lost on the way, at the master.
+    let chunk =
+        "content_type='application/x-protobuf', type='rowmill.v1.Chunck', correlation_id='a-job'";
+    let code = code
+        .replace(typed, chunk)
+        .replace("\"tasks\",", "\"results\",");
+    python(&code.replace(".v1.tasks", ".v1.results"));
+    let listed = || {
+        let output = stage.command(&["dead", "list", "--json"]).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        let text = String::from_utf8(output.stdout).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines.collect::<Vec<serde_json::Value>>()
+    };
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let found = loop {
+        let found = listed();
+        if found.len() == 3 {
+            break found;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{found:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    };
+    let with = |key: &str, value: &str| {
+        let mut found = found.iter();
+        found.find(|message| message[key] == value).unwrap()
+    };
+    let untyped = with("app_id", "shop");
+    assert_eq!(untyped["message_id"], "orders-17");
+    assert_eq!(untyped["body_bytes"], 22);
+    assert!(untyped["queue"].as_str().unwrap().ends_with(".v1.tasks"));
+    assert!(untyped["reason"].as_str().unwrap().contains("text/csv"));
+    with("content_type", "application/json");
+    let mistyped = with("type", "rowmill.v1.Chunck");
+    assert_eq!(
+        (&mistyped["queue"], &mistyped["correlation_id"]),
+        (&"results".into(), &"a-job".into())
+    );
+    let number = untyped["message"].to_string();
+    let shown = stage
+        .command(&["dead", "show", "message", &number])
+        .output()
+        .unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains("id,total\n1,2\n␛[2J,3\n"), "{shown}");
+    let table = stage.command(&["dead", "list"]).output().unwrap();
+    let table = String::from_utf8(table.stdout).unwrap();
+    assert!(table.contains("rowmill.v1.Chunck"), "{table}");
+    stage.erase().await;
+}

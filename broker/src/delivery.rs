@@ -13,7 +13,7 @@ use crate::rabbit::{RabbitConsumer, RabbitReceipt};
 #[derive(Debug)]
 pub struct Delivery {
     /// The message, or what came in its place.
-    pub message: Result<Envelope, Unreadable>,
+    pub message: Result<Envelope, Box<Unreadable>>,
     /// What settles it.
     pub receipt: Receipt,
     /// Whether it was handed out before.

@@ -102,8 +102,8 @@ pub(crate) struct Task {
     merged: Option<Arc<Merged>>,
     operation: OperationSpec,
     columns: Vec<String>,
-    /// Others wait for this one as long as it lives: `Known::work` looks at it.
-    in_work: Arc<()>,
+    /// Others wait for this one as long as it lives.
+    work: Arc<()>,
 }
 
 /// What somebody who looks gets at once, and what there is to compute for a newer one.
@@ -152,7 +152,7 @@ impl Reports {
         }
         let task = task(job, open, revision);
         if let Some(task) = &task {
-            known.work = Arc::downgrade(&task.in_work);
+            known.work = Arc::downgrade(&task.work);
         }
         Look { report, task }
     }
@@ -182,7 +182,7 @@ fn task(job: &Job, open: &JobOpen, revision: Revision) -> Option<Task> {
         merged: job.merged.clone(),
         operation: open.operation.clone()?,
         columns: open.columns.clone(),
-        in_work: Arc::new(()),
+        work: Arc::new(()),
     })
 }
 

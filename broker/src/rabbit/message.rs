@@ -75,8 +75,7 @@ fn foreign(csv: &Csv, headers: &mut FieldTable) -> Result<BasicProperties, Broke
 }
 
 /// The envelope in `incoming`, whose body is taken out of it.
-#[allow(clippy::result_large_err)] // both sides of it are moved into the delivery as they are
-pub(super) fn envelope(incoming: &mut Incoming) -> Result<Envelope, Unreadable> {
+pub(super) fn envelope(incoming: &mut Incoming) -> Result<Envelope, Box<Unreadable>> {
     let properties = &incoming.properties;
     let message_id = text(properties.message_id().as_ref());
     let kind = text(properties.kind().as_ref());
@@ -100,7 +99,7 @@ pub(super) fn envelope(incoming: &mut Incoming) -> Result<Envelope, Unreadable> 
             attempts,
             payload: payload.into(),
         }),
-        Err(error) => Err(Unreadable {
+        Err(error) => Err(Box::new(Unreadable {
             error,
             message_id,
             kind,
@@ -108,7 +107,7 @@ pub(super) fn envelope(incoming: &mut Incoming) -> Result<Envelope, Unreadable> 
             correlation_id,
             app_id,
             bytes,
-        }),
+        })),
     }
 }
 
