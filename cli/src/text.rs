@@ -68,7 +68,8 @@ pub fn visible_in(text: &str, charset: Charset) -> Cow<'_, str> {
     let mut out = String::with_capacity(text.len() + 16);
     let mut marks = 0;
     for c in text.chars() {
-        push(&mut out, c, &mut marks, charset);
+        let is_first = out.is_empty();
+        push(&mut out, c, is_first, &mut marks, charset);
     }
     if out == text {
         Cow::Borrowed(text)
@@ -77,11 +78,12 @@ pub fn visible_in(text: &str, charset: Charset) -> Cow<'_, str> {
     }
 }
 
-/// Appends `c`, made visible; `marks` counts the combining marks since the last letter.
-fn push(out: &mut String, c: char, marks: &mut usize, charset: Charset) {
+/// Appends `c`, made visible; `is_first`: it begins a line; `marks` counts the combining marks since the
+/// last letter.
+fn push(out: &mut String, c: char, is_first: bool, marks: &mut usize, charset: Charset) {
     *marks = if is_mark(c) { *marks + 1 } else { 0 };
     match charset {
-        Charset::Utf8 => push_utf8(out, c, *marks),
+        Charset::Utf8 => push_utf8(out, c, is_first, *marks),
         Charset::Ascii => push_ascii(out, c),
     }
 }
@@ -90,7 +92,7 @@ fn push(out: &mut String, c: char, marks: &mut usize, charset: Charset) {
 /// of a hundred would climb into the lines above.
 const MARKS_KEPT: usize = 3;
 
-fn push_utf8(out: &mut String, c: char, marks: usize) {
+fn push_utf8(out: &mut String, c: char, is_first: bool, marks: usize) {
     match c {
         '\n' => out.push('↵'),
         '\t' => out.push('⇥'),
@@ -98,7 +100,7 @@ fn push_utf8(out: &mut String, c: char, marks: usize) {
         '\0'..='\x1f' => out.push(char::from_u32(0x2400 + c as u32).unwrap_or('\u{fffd}')),
         _ if c.is_control() || is_invisible(c) || marks > MARKS_KEPT => push_escape(out, c),
         // A mark with no letter before it would sit on whatever the screen has to its left.
-        _ if marks > 0 && out.is_empty() => {
+        _ if marks > 0 && is_first => {
             out.push('\u{25cc}');
             out.push(c);
         }
@@ -153,6 +155,8 @@ pub fn is_harmful(c: char) -> bool {
 #[derive(Debug)]
 pub struct Harmless {
     charset: Charset,
+    /// Whether a line begins.
+    is_first: bool,
     /// Combining marks since the last letter.
     marks: usize,
     /// The beginning of a character, and a carriage return that may belong to the end of a line.
@@ -164,6 +168,7 @@ impl Harmless {
     pub fn new(charset: Charset) -> Self {
         Self {
             charset,
+            is_first: true,
             marks: 0,
             held: Vec::new(),
         }
@@ -192,11 +197,13 @@ impl Harmless {
                 match c {
                     '\n' | '\t' => text.push(c),
                     '\r' if chars.peek() == Some(&'\n') => text.push(c),
-                    c => push(&mut text, c, &mut self.marks, self.charset),
+                    c => push(&mut text, c, self.is_first, &mut self.marks, self.charset),
                 }
+                self.is_first = c == '\n';
             }
             for &byte in chunk.invalid() {
                 push_escape(&mut text, char::from(byte));
+                self.is_first = false;
             }
         }
         out.extend_from_slice(text.as_bytes());
