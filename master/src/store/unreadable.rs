@@ -115,13 +115,14 @@ fn keep(
     let again = transaction
         .prepare_cached(
             "UPDATE unreadable SET times = times + 1, received_unix_ms = ?1 \
-             WHERE body_bytes = ?2 AND type = ?3 AND message_id = ?4 AND body = ?5",
+             WHERE body_bytes = ?2 AND type = ?3 AND message_id = ?4 AND content_type = ?5 AND body = ?6",
         )?
         .execute(params![
             now_ms as i64,
             body.len() as i64,
             message.kind,
             message.message_id,
+            message.content_type,
             body,
         ])?;
     if again > 0 {
@@ -268,12 +269,18 @@ mod tests {
         store
             .keep_unreadable(&[message(1, 3), message(2, 3)], 9)
             .unwrap();
+        // Of another content type, it is another.
+        let json = UnreadableMessage {
+            content_type: "application/json".into(),
+            ..message(2, 3)
+        };
+        store.keep_unreadable(&[json], 10).unwrap();
         let list = store.unreadable().unwrap();
         let told: Vec<_> = list
             .rows
             .iter()
             .map(|row| (row.number, row.times, row.received_unix_ms))
             .collect();
-        assert_eq!(told, [(2, 1, 9), (1, 2, 9)]);
+        assert_eq!(told, [(3, 1, 10), (2, 1, 9), (1, 2, 9)]);
     }
 }
