@@ -177,7 +177,7 @@ async fn a_message_that_is_none_of_ours_is_found_with_what_it_says_of_itself_and
     let code = code
         .replace(typed, chunk)
         .replace("\"tasks\",", "\"results\",");
-    python(&code.replace(".v1.tasks", ".v1.results"));
+    python(&code.replace(".v2.tasks", ".v2.results"));
     let listed = || {
         let output = stage.command(&["dead", "list", "--json"]).output().unwrap();
         assert!(output.status.success(), "{}", stderr(&output));
@@ -201,7 +201,7 @@ async fn a_message_that_is_none_of_ours_is_found_with_what_it_says_of_itself_and
     let untyped = with("app_id", "shop");
     assert_eq!(untyped["message_id"], "orders-17");
     assert_eq!(untyped["body_bytes"], 20);
-    assert!(untyped["queue"].as_str().unwrap().ends_with(".v1.tasks"));
+    assert!(untyped["queue"].as_str().unwrap().ends_with(".v2.tasks"));
     assert!(untyped["reason"].as_str().unwrap().contains("text/csv"));
     with("content_type", "application/json");
     let mistyped = with("type", "rowmill.v1.Chunck");

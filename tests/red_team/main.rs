@@ -174,7 +174,7 @@ async fn attack(field: &Field, forger: &mut Forger, count: usize) {
         } else {
             forger.random().pick(&elsewhere)
         };
-        let exchange = format!("{}.v1.{word}", field.stage.namespace());
+        let exchange = format!("{}.v2.{word}", field.stage.namespace());
         let options = BasicPublishOptions::default();
         let sent = channel
             .basic_publish(exchange.into(), word.into(), options, &body, properties)
