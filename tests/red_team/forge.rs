@@ -37,6 +37,8 @@ pub(crate) struct Forger {
     random: Random,
     /// Jobs that it makes up.
     jobs: Vec<String>,
+    /// A job of somebody else, sealed, of which messages are sent that do not fit it.
+    honest: Option<String>,
     made: u64,
     /// Whether the message in the making has a large part.
     is_large: bool,
@@ -47,9 +49,14 @@ impl Forger {
         Self {
             random: Random::new(seed),
             jobs: (0..100).map(|_| JobId::new().to_string()).collect(),
+            honest: None,
             made: 0,
             is_large: false,
         }
+    }
+
+    pub(crate) fn aim_at(&mut self, honest: &str) {
+        self.honest = Some(honest.to_owned());
     }
 
     pub(crate) fn random(&mut self) -> &mut Random {
@@ -69,6 +76,9 @@ impl Forger {
     }
 
     fn any(&mut self) -> Forged {
+        if self.honest.is_some() && self.random.between(0, 9) == 0 {
+            return self.misfit();
+        }
         match self.random.between(0, 99) {
             0..20 => self.typed("results", Self::open),
             20..30 => self.typed("results", Self::seal),
@@ -90,6 +100,66 @@ impl Forger {
         Forged {
             belongs_to,
             properties,
+            body: payload.encode(),
+        }
+    }
+
+    /// Something of the honest job that cannot be of it: of a chunk that it does not have, without a result, of
+    /// another operation, of other columns, or with counts that contradict each other.
+    fn misfit(&mut self) -> Forged {
+        let job_id = self.honest.clone().unwrap_or_default();
+        if self.random.between(0, 3) == 0 {
+            return self.typed("dead", |forger| {
+                let chunk = Chunk {
+                    job_id: forger.honest.clone().unwrap_or_default(),
+                    seq: forger.random.between(1_000, 1 << 40),
+                    ..Chunk::default()
+                };
+                Payload::Dead(DeadChunk {
+                    chunk: Some(chunk),
+                    ..DeadChunk::default()
+                })
+            });
+        }
+        let result = ChunkResult {
+            job_id,
+            seq: self.random.between(0, 60),
+            attempt: 1,
+            ..ChunkResult::default()
+        };
+        let profile = |columns, rows| {
+            Some(Partial::Profile(ProfilePartial {
+                rows,
+                columns: vec![ColumnPartial::default(); columns],
+                ..ProfilePartial::default()
+            }))
+        };
+        let result = match self.random.between(0, 4) {
+            0 => ChunkResult {
+                seq: self.random.between(1_000, 1 << 40),
+                partial: profile(10, 0),
+                ..result
+            },
+            1 => result,
+            2 => ChunkResult {
+                partial: Some(Partial::Exec(ExecPartial::default())),
+                ..result
+            },
+            3 => ChunkResult {
+                rows: 5,
+                partial: profile(11, 5),
+                ..result
+            },
+            _ => ChunkResult {
+                rows: 7,
+                partial: profile(10, 5),
+                ..result
+            },
+        };
+        let payload = Payload::Result(result);
+        Forged {
+            belongs_to: "results",
+            properties: self.properties().with_type(payload.type_name().into()),
             body: payload.encode(),
         }
     }

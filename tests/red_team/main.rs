@@ -226,6 +226,7 @@ async fn no_forged_message_stops_the_master_or_lets_it_grow_or_changes_another_j
     let mut forger = Forger::new(seed);
     attack(&field, &mut forger, messages / 4).await;
     let honest = published(&mut field.command("publisher", &args));
+    forger.aim_at(&honest);
     attack(&field, &mut forger, messages / 4).await;
     field.is_seen(&honest);
     let mut client = field.stage.client().await;
