@@ -86,7 +86,7 @@ impl Theme {
             JobState::Paused => (self.sign("‖", "="), "paused", Tone::Faint),
             JobState::Cancelled => (self.sign("×", "x"), "cancelled", Tone::Faint),
             JobState::Damaged => ("!", "damaged", Tone::Bad),
-            JobState::ChunksLost => ("!", "chunks lost", Tone::Bad),
+            JobState::ChunksLost => ("!", "lost", Tone::Bad),
         }
     }
 

@@ -329,14 +329,17 @@ pub(super) fn incomplete_line(model: &Model, columns: u16) -> Option<String> {
         JobState::ChunksLost => "CHUNKS LOST",
         _ => "OPENING LOST",
     };
-    let how = if columns < ROOMY {
-        String::new()
+    let remedy = format!("rowmill publish --resume {}", job.job_id);
+    let name = jobs::name(job);
+    let whole = format!("{what} {dash} {name}; on the host that published it: {remedy}");
+    // The command is what matters: it stands alone where there is no room for more.
+    let fits = whole.chars().count() + 2 <= usize::from(columns);
+    let line = if fits {
+        whole
     } else {
-        format!("{}; on the host that published it: ", jobs::name(job))
+        format!("{what} {dash} {remedy}")
     };
-    model
-        .is_live()
-        .then(|| format!("{what} {dash} {how}rowmill publish --resume {}", job.job_id))
+    model.is_live().then_some(line)
 }
 
 /// What to say while the master cannot store results.
