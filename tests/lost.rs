@@ -28,7 +28,7 @@ const SOON: [&str; 2] = ["--lost-after", "2"];
 
 /// `purge_queue` or `delete_queue`, of the stage's queue that ends with this word.
 fn empty(broker: &Ruled, stage: &Stage, verb: &str, queue: &str) {
-    let queue = format!("{}.v1.{queue}", stage.namespace());
+    let queue = format!("{}.v2.{queue}", stage.namespace());
     broker.ctl(&[verb, &queue]);
 }
 
