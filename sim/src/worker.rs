@@ -52,7 +52,7 @@ struct Hand {
     envelope: Envelope,
     outcome: Option<Outcome>,
     /// What was said last: a refused answer is sent again as it was.
-    said: Option<(Route, Envelope)>,
+    said: Option<(Answer, Route, Envelope)>,
 }
 
 /// What a step came to.
@@ -171,10 +171,10 @@ impl Worker {
             return;
         };
         let (route, envelope) = match hand.said.take() {
-            Some(same) => same,
-            None => answer_of(&hand.envelope, answer, hand.outcome.take(), self.id),
+            Some((same, route, envelope)) if same == answer => (route, envelope),
+            _ => answer_of(&hand.envelope, answer, hand.outcome.take(), self.id),
         };
-        hand.said = Some((route, envelope.clone()));
+        hand.said = Some((answer, route, envelope.clone()));
         fate.tell(|| {
             format!(
                 "worker {}: says {answer:?} of {}",

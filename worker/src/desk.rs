@@ -449,7 +449,13 @@ impl Desk {
                 actions.push(Action::Publish(ticket, aside));
             }
             // Only those who take from the tasks make room there, and they might all be waiting for
-            // it with their hands full. Given back, the chunk needs none, and the broker counts.
+            // it with their hands full. The retry queue is never full; and given back, the chunk
+            // would come again without the attempt that it had.
+            Confirm::Nacked if is_again && hand.attempt > hand.seen.attempts => {
+                let (seen, attempts) = (hand.seen, hand.attempt);
+                self.put_to_retry(ticket, seen, attempts, actions);
+            }
+            // Nothing was tried, so there is nothing to be counted.
             Confirm::Nacked if is_again => {
                 self.hands.remove(&ticket);
                 actions.push(Action::Requeue(ticket));

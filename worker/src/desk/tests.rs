@@ -375,14 +375,29 @@ fn an_answer_without_a_queue_asks_for_a_new_session() {
 }
 
 #[test]
-fn broken_chunks_that_find_the_tasks_full_do_not_hold_the_worker_for_ever() {
+fn broken_chunks_that_find_the_tasks_full_do_not_hold_the_worker_for_ever_and_are_counted() {
     let (mut desk, job) = desk();
     let broke = Attempt::Broke { keeps_seat: false };
     desk.handle(Event::Delivered(1, fresh(job, 0)));
     desk.handle(Event::Attempted(1, broke));
     assert_eq!(
         desk.handle(Event::Published(1, Confirm::Nacked)),
-        [Action::Requeue(1)]
+        [retry(1, 1)]
+    );
+    assert_eq!(
+        desk.handle(Event::Published(1, Confirm::Acked))[0],
+        Action::Ack(1)
+    );
+    // Nothing was tried of one that is for others: it is given back, and needs no room.
+    let foreign = Seen {
+        is_for_others: true,
+        ..fresh(job, 1)
+    };
+    desk.handle(Event::Delivered(2, foreign));
+    desk.handle(Event::Waited(2));
+    assert_eq!(
+        desk.handle(Event::Published(2, Confirm::Nacked)),
+        [Action::Requeue(2)]
     );
     assert_eq!(desk.in_hand(), 0);
 }
