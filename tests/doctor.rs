@@ -11,6 +11,7 @@ use std::time::Duration;
 use proto::v1::{BrokerState, GetMasterRequest};
 use serde_json::Value;
 use support::node::Node;
+use support::passive::Way;
 use support::{Process, Stage, published, stderr};
 
 /// What doctor found: its exit code, and (check, verdict, said and run) of each finding.
@@ -162,9 +163,44 @@ fn pika(stage: &Stage, queue: &str, line: &str) {
     assert!(ran.unwrap().success());
 }
 
+/// A broker warns of connections that end without a goodbye, and notes each question that it refuses as an
+/// error: neither is there where all is well.
+#[test]
+fn nothing_that_is_well_leaves_a_warning_in_the_brokers_log() {
+    let node = Node::start();
+    let stage = Stage::at(node.url().to_owned());
+    let run = |args: &[&str]| {
+        let output = stage.command(args).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", stderr(&output));
+    };
+    let csv = stage.file("in.csv", b"a\n1\n2\n");
+    let csv = csv.to_str().unwrap();
+    run(&["doctor", "--no-master"]);
+    let master = stage.master();
+    let worker = stage.worker();
+    run(&["publish", "--wait", csv]);
+    run(&["doctor"]);
+    for process in [worker, master] {
+        process.signal(rustix::process::Signal::TERM);
+        let (_, code) = process.end();
+        assert_eq!(code, 0);
+    }
+    // What has been logged is on disk when it has stopped.
+    node.script("stop");
+    let log = node.log();
+    let complaints = log.lines().filter(|line| {
+        line.contains("closing AMQP connection") && line.contains("[warning]")
+            // Whether there are queues of the version before can only be asked by their names.
+            || line.contains("caused a channel exception") && !line.contains(".v1.")
+    });
+    assert_eq!(complaints.collect::<Vec<_>>(), [""; 0]);
+}
+
 /// The users of the docs, made by its own commands on a node of the test's own.
 struct Users {
     node: Node,
+    /// Where they find the node.
+    url: String,
     stage: Stage,
 }
 
@@ -172,7 +208,8 @@ impl Users {
     fn new() -> Self {
         let node = Node::start();
         let stage = Stage::at(node.url().to_owned());
-        let users = Self { node, stage };
+        let url = node.url().to_owned();
+        let users = Self { node, url, stage };
         let page = include_str!("../docs/broker.md");
         let mut lines = 0;
         for line in page
@@ -203,7 +240,7 @@ impl Users {
             .position(|&r| r == role);
         let user = format!("rowmill-{role}:SECRET-{}", number.unwrap() + 1);
         let mut command = self.stage.command(args);
-        command.env("AMQP_URL", self.node.url().replace("guest:guest", &user));
+        command.env("AMQP_URL", self.url.replace("guest:guest", &user));
         command
     }
 
@@ -216,7 +253,7 @@ impl Users {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_users_of_the_docs_may_do_what_their_role_does_and_no_more() {
-    let users = Users::new();
+    let mut users = Users::new();
     let csv = users.stage.file("in.csv", b"a\n1\n2\n");
     let csv = csv.to_str().unwrap();
     // Before a master, nobody else can make the queues.
@@ -239,6 +276,22 @@ async fn the_users_of_the_docs_may_do_what_their_role_does_and_no_more() {
         data.to_str().unwrap(),
     ];
     let _master = users.start("master", &[&["master"], &listen[..]].concat());
+    // A lane's queue is made by the first who may.
+    published(&mut users.command("master", &["publish", csv, "--lane", "gpu"]));
+    do_what_roles_do(&users, csv).await;
+    let (code, findings) = doctor(&mut users.command("master", &["doctor", "--role", "master"]));
+    assert_eq!(code, 0, "{findings:#?}");
+
+    // The same again where only those who may declare a queue may ask for it.
+    let node = users.url.rsplit_once('@').unwrap().1.split('/').next();
+    let node = node.unwrap().to_owned();
+    let way = Way::to(node.parse().unwrap()).await;
+    users.url = users.url.replace(&node, &way.address().to_string());
+    do_what_roles_do(&users, csv).await;
+}
+
+/// Every way of a chunk, and the doctor, with the users of a publisher and a worker.
+async fn do_what_roles_do(users: &Users, csv: &str) {
     let worker = users.start(
         "worker",
         &["worker", "--allow", "copy=cat", "--allow", "no=false"],
@@ -248,6 +301,10 @@ async fn the_users_of_the_docs_may_do_what_their_role_does_and_no_more() {
     let job = support::finished(&mut client, &job).await.job.unwrap();
     assert_eq!((job.rows, job.chunks_dead), (2, 0));
     let job = published(&mut users.command("publisher", &["publish", csv, "--exec", "copy"]));
+    let job = support::finished(&mut client, &job).await.job.unwrap();
+    assert_eq!((job.rows, job.chunks_dead), (2, 0));
+    let _of_lane = users.start("worker", &["worker", "--lane", "gpu"]);
+    let job = published(&mut users.command("publisher", &["publish", csv, "--lane", "gpu"]));
     let job = support::finished(&mut client, &job).await.job.unwrap();
     assert_eq!((job.rows, job.chunks_dead), (2, 0));
     // A dead chunk goes its way, too, and back; and a job that nobody may run waits and is cancelled.
@@ -266,7 +323,7 @@ async fn the_users_of_the_docs_may_do_what_their_role_does_and_no_more() {
     let cancelled = users.stage.command(&["cancel", &other]).output().unwrap();
     assert!(cancelled.status.success(), "{}", stderr(&cancelled));
 
-    for role in ["publisher", "worker", "master"] {
+    for role in ["publisher", "worker"] {
         let (code, findings) = doctor(&mut users.command(role, &["doctor", "--role", role]));
         assert_eq!(code, 0, "{role}: {findings:#?}");
     }

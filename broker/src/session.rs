@@ -7,6 +7,7 @@ use crate::address::RabbitConfig;
 use crate::delivery::{Consumer, Delivery};
 use crate::error::BrokerError;
 use crate::memory::{Memory, MemorySession};
+use crate::need::Need;
 use crate::rabbit::{Rabbit, RabbitSession};
 use crate::topology::{Queue, Route};
 
@@ -52,15 +53,25 @@ impl Broker {
     }
 
     /// One attempt: connects, and declares the queues. `name` is what people see in RabbitMQ's list
-    /// of connections.
+    /// of connections. Its user needs what a master needs.
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect_as`](Self::connect_as).
+    pub async fn connect(&self, name: &str) -> Result<Session, BrokerError> {
+        self.connect_as(Need::Master, name).await
+    }
+
+    /// [`connect`](Self::connect), where the user may be one who can do what `need` is and no more: then
+    /// the queues that it uses must be there.
     ///
     /// # Errors
     ///
     /// When nobody answers, credentials or permissions do not suffice, or queues of the same name
     /// have other arguments; [`BrokerError::is_retryable`] tells what passes by itself.
-    pub async fn connect(&self, name: &str) -> Result<Session, BrokerError> {
+    pub async fn connect_as(&self, need: Need, name: &str) -> Result<Session, BrokerError> {
         let kind = match self {
-            Self::Rabbit(rabbit) => SessionKind::Rabbit(rabbit.connect(name).await?),
+            Self::Rabbit(rabbit) => SessionKind::Rabbit(rabbit.connect(name, need).await?),
             Self::Memory(memory) => SessionKind::Memory(memory.connect()),
         };
         Ok(Session(kind))

@@ -54,10 +54,18 @@ pub enum Queue {
 }
 
 impl Queue {
+    /// All but those of lanes, in the order in which they must be declared.
+    pub const ALL: [Self; 6] = [
+        Self::Dead,
+        Self::Tasks,
+        Self::Retry(None),
+        Self::Results,
+        Self::Telemetry,
+        Self::Control,
+    ];
     /// Those that keep nothing: whoever listens gets a queue of its own.
     pub(crate) const LOSSY: [Self; 2] = [Self::Telemetry, Self::Control];
-    /// The queues that keep their messages and are always there, in the order in which they must be
-    /// declared.
+    /// The queues that keep their messages and are always there, in that order.
     pub(crate) const DURABLE: [Self; 4] =
         [Self::Dead, Self::Tasks, Self::Retry(None), Self::Results];
 

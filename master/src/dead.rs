@@ -163,6 +163,25 @@ pub(crate) async fn replay(
         .connect("rowmill replay")
         .await
         .map_err(|error| away(&error))?;
+    let replayed = send_all(keeper, &session, id, seqs).await;
+    session.close().await;
+    let replayed = replayed?;
+    if replayed == 0 {
+        return Err(Status::failed_precondition(format!(
+            "job {id}: nothing was replayed; what is dead left no body to replay, or was done \
+             meanwhile"
+        )));
+    }
+    Ok(replayed)
+}
+
+/// How many were sent.
+async fn send_all(
+    keeper: &Handle,
+    session: &Session,
+    id: JobId,
+    seqs: Vec<u64>,
+) -> Result<u64, Status> {
     let mut replayed = 0;
     for seq in seqs {
         let message = keeper
@@ -171,16 +190,9 @@ pub(crate) async fn replay(
         let Some((route, message)) = message.map_err(|error| internal(&error))? else {
             continue;
         };
-        send(&session, route, &message).await?;
+        send(session, route, &message).await?;
         let marked = keeper.ask(move |keeper| keeper.replayed(id, seq)).await?;
         replayed += u64::from(marked.map_err(|error| internal(&error))?);
-    }
-    session.close().await;
-    if replayed == 0 {
-        return Err(Status::failed_precondition(format!(
-            "job {id}: nothing was replayed; what is dead left no body to replay, or was done \
-             meanwhile"
-        )));
     }
     Ok(replayed)
 }

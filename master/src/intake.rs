@@ -91,36 +91,58 @@ impl Intake {
 
     /// One session after the other until `shutdown`.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<(), MasterError> {
-        let work = async {
-            let mut backoff = Backoff::default();
-            loop {
-                let began = Instant::now();
-                let mut is_set_up = false;
-                let Err(error) = self.session(&mut is_set_up).await;
-                match error {
-                    SessionError::Keeper(_) => return Ok(()),
-                    SessionError::Broker(error) => {
-                        let is_lost = error.is_retryable();
-                        self.has_worked |= is_set_up && (is_lost || began.elapsed() > SETTING_UP);
-                        if error.is_final(self.has_worked) {
-                            return Err(error.into());
-                        }
-                        // Pauses after refusals go on growing, also if the connection itself succeeds.
-                        if is_set_up && is_lost {
-                            backoff.reset();
-                        }
-                        self.wait(&error.to_string(), &mut backoff).await;
+        let mut backoff = Backoff::default();
+        loop {
+            let began = Instant::now();
+            let mut is_set_up = false;
+            let Some(error) = self.serve(&mut is_set_up, &shutdown).await else {
+                return Ok(());
+            };
+            let reason = error.to_string();
+            match error {
+                SessionError::Keeper(_) => return Ok(()),
+                SessionError::Broker(error) => {
+                    let is_lost = error.is_retryable();
+                    self.has_worked |= is_set_up && (is_lost || began.elapsed() > SETTING_UP);
+                    if error.is_final(self.has_worked) {
+                        return Err(error.into());
                     }
-                    error @ SessionError::Store(_) => {
-                        self.wait(&error.to_string(), &mut backoff).await;
+                    // Pauses after refusals go on growing, also if the connection itself succeeds.
+                    if is_set_up && is_lost {
+                        backoff.reset();
                     }
                 }
+                SessionError::Store(_) => {}
             }
-        };
-        tokio::select! {
-            outcome = work => outcome,
-            () = shutdown.cancelled() => Ok(()),
+            tokio::select! {
+                () = self.wait(&reason, &mut backoff) => {}
+                () = shutdown.cancelled() => return Ok(()),
+            }
         }
+    }
+
+    /// One session, to its end and a goodbye. None: `shutdown` ended it.
+    async fn serve(
+        &self,
+        is_set_up: &mut bool,
+        shutdown: &CancellationToken,
+    ) -> Option<SessionError> {
+        let connected = tokio::select! {
+            connected = self.broker.connect("rowmill master") => connected,
+            () = shutdown.cancelled() => return None,
+        };
+        let session = match connected {
+            Ok(session) => session,
+            Err(error) => return Some(error.into()),
+        };
+        let mut parts = JoinSet::new();
+        let error = tokio::select! {
+            Err(error) = self.session(&session, &mut parts, is_set_up) => Some(error),
+            () = shutdown.cancelled() => None,
+        };
+        parts.shutdown().await;
+        session.close().await;
+        error
     }
 
     async fn wait(&self, reason: &str, backoff: &mut Backoff) {
@@ -135,19 +157,22 @@ impl Intake {
         tokio::time::sleep(pause).await;
     }
 
-    /// One session, to its end: there is no good end but `shutdown`.
-    /// Sets `is_set_up` when everything is declared and consumed.
-    async fn session(&self, is_set_up: &mut bool) -> Result<Infallible, SessionError> {
-        let session = self.broker.connect("rowmill master").await?;
+    /// What is done in a session; it ends by an error, or is dropped. Sets `is_set_up` when everything is
+    /// declared and consumed.
+    async fn session(
+        &self,
+        session: &Session,
+        parts: &mut JoinSet<Result<Infallible, SessionError>>,
+        is_set_up: &mut bool,
+    ) -> Result<Infallible, SessionError> {
         tracing::info!(broker = %self.broker.address(), "connected");
-        self.stand_by(&session).await?;
+        self.stand_by(session).await?;
         let results = session.consume(Queue::Results, PREFETCH).await?;
         let dead = session.consume(Queue::Dead, DEAD_PREFETCH).await?;
         let telemetry = session.consume(Queue::Telemetry, 0).await?;
         *is_set_up = true;
         self.keeper.broker(self.status()).await?;
 
-        let mut parts = JoinSet::new();
         let commits = Commits {
             keeper: self.keeper.clone(),
             gather: self.gather,
@@ -165,16 +190,13 @@ impl Intake {
         ));
         parts.spawn(control::unpark(session.clone(), self.keeper.clone()));
         parts.spawn(measure(session.clone(), self.keeper.clone(), self.status()));
-        let error = tokio::select! {
+        tokio::select! {
             Some(ended) = parts.join_next() => match ended {
-                Ok(Err(error)) => error,
-                Err(panic) => Status::internal(panic.to_string()).into(),
+                Ok(Err(error)) => Err(error),
+                Err(panic) => Err(Status::internal(panic.to_string()).into()),
             },
-            error = session.lost() => error.into(),
-        };
-        parts.shutdown().await;
-        session.close().await;
-        Err(error)
+            error = session.lost() => Err(error.into()),
+        }
     }
 }
 

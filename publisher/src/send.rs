@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use broker::{Backoff, Broker, BrokerError, Confirm, Route, Session};
+use broker::{Backoff, Broker, BrokerError, Confirm, Need, Route, Session};
 use failpoint::Point;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -97,7 +97,11 @@ impl<'a> Sender<'a> {
         let mut backoff = Backoff::new();
         let give_up = Instant::now() + self.first_connect;
         loop {
-            let outcome = match self.broker.connect("rowmill publish").await {
+            let outcome = match self
+                .broker
+                .connect_as(Need::Publisher, "rowmill publish")
+                .await
+            {
                 Ok(session) => {
                     self.connected_before = true;
                     self.session(&session, &mut messages, &mut backoff).await

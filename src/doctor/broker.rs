@@ -15,15 +15,6 @@ const SLOW: Duration = Duration::from_millis(100);
 /// RabbitMQ's own default; smaller ones cost more frames a chunk.
 const FRAME: u32 = 131_072;
 
-const ALL: [Queue; 6] = [
-    Queue::Tasks,
-    Queue::Retry(None),
-    Queue::Results,
-    Queue::Dead,
-    Queue::Telemetry,
-    Queue::Control,
-];
-
 pub(super) async fn look(config: &RabbitConfig, needs: &[Need]) -> Vec<Finding> {
     let Broker::Rabbit(rabbit) = Broker::rabbit(config.clone()) else {
         return Vec::new();
@@ -41,7 +32,7 @@ pub(super) async fn look(config: &RabbitConfig, needs: &[Need]) -> Vec<Finding> 
         }
     };
     findings.push(limits(&checkup));
-    findings.extend(topology(&checkup, config).await);
+    findings.extend(topology(&checkup, config, needs).await);
     findings.extend(leftovers(&checkup).await);
     for &need in needs {
         findings.push(permission(&checkup, need, config).await);
@@ -131,40 +122,38 @@ fn limits(checkup: &Checkup) -> Finding {
     Finding::ok("limits", said)
 }
 
-async fn topology(checkup: &Checkup, config: &RabbitConfig) -> Vec<Finding> {
+/// Looks at the queues that the roles use, and declares all, as every role does that may.
+async fn topology(checkup: &Checkup, config: &RabbitConfig, needs: &[Need]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut waiting = Vec::new();
-    for queue in ALL {
-        let name = checkup.name(queue);
-        let was_there = match checkup.depth(queue).await {
-            Ok(depth) => depth,
-            Err(error) => {
-                findings.push(Finding::fail("queues", error.to_string(), ""));
-                continue;
+    let mut unseen = Vec::new();
+    let mut may_declare = true;
+    for queue in Queue::ALL {
+        // Once refused, it is not tried again: each try is an error in the broker's log.
+        if may_declare {
+            match checkup.declare(queue).await {
+                Ok(()) => {}
+                Err(BrokerError::Forbidden { .. }) => may_declare = false,
+                Err(error) => {
+                    let name = checkup.name(queue);
+                    let run = format!("rabbitmqctl delete_queue {name}   # with all that is in it");
+                    findings.push(Finding::fail("queues", error.to_string(), run));
+                    continue;
+                }
             }
-        };
-        match (checkup.declare(queue).await, was_there) {
-            // Where this user may not make it, somebody else has; whether it is as it should be, they are told.
-            (Ok(()) | Err(BrokerError::Forbidden { .. }), Some(depth)) => {
-                waiting.push((queue, depth));
-            }
-            (Ok(()), None) => waiting.push((queue, Depth::default())),
-            (Err(BrokerError::Forbidden { .. }), None) => {
-                let said = format!("{name} is not there, and this user may not make it");
-                let run = format!(
-                    "start rowmill master --namespace {} first, with its own user",
-                    config.namespace()
-                );
-                findings.push(Finding::fail("queues", said, run));
-            }
-            (Err(error), _) => {
-                let run = format!("rabbitmqctl delete_queue {name}   # with all that is in it");
-                findings.push(Finding::fail("queues", error.to_string(), run));
-            }
+        }
+        if !needs.iter().any(|need| need.uses(queue)) {
+            continue;
+        }
+        match checkup.depth(queue).await {
+            Ok(Some(depth)) => waiting.push((queue, depth)),
+            Ok(None) => findings.push(missing(&checkup.name(queue), config)),
+            Err(BrokerError::Forbidden { .. }) => unseen.push(checkup.name(queue)),
+            Err(error) => findings.push(Finding::fail("queues", error.to_string(), "")),
         }
     }
     if findings.is_empty() {
-        findings.push(Finding::ok("queues", as_declared(&waiting)));
+        findings.push(Finding::ok("queues", as_declared(&waiting, &unseen, needs)));
     }
     findings.extend(stuck(&waiting));
     findings
@@ -188,17 +177,40 @@ async fn leftovers(checkup: &Checkup) -> Vec<Finding> {
     left.into_iter().map(finding).collect()
 }
 
-fn as_declared(waiting: &[(Queue, Depth)]) -> String {
-    let of = |wanted| {
-        let found = waiting.iter().find(|(queue, _)| *queue == wanted);
-        found.map_or(0, |(_, depth)| depth.ready)
-    };
-    format!(
-        "as they should be: {} chunks, {} results and {} dead wait",
-        of(Queue::Tasks) + of(Queue::Retry(None)),
-        of(Queue::Results),
-        of(Queue::Dead)
-    )
+fn missing(name: &str, config: &RabbitConfig) -> Finding {
+    let said = format!("{name} is not there, and this user may not make it");
+    let run = format!(
+        "start rowmill master --namespace {} first, with its own user",
+        config.namespace()
+    );
+    Finding::fail("queues", said, run)
+}
+
+/// What waits in the queues that the roles use, and which of them this user may not ask about.
+fn as_declared(waiting: &[(Queue, Depth)], unseen: &[String], needs: &[Need]) -> String {
+    if !unseen.is_empty() {
+        let unseen = unseen.join(", ");
+        return format!("this broker does not tell this user what is in {unseen}");
+    }
+    let words = [
+        (Queue::Tasks, "chunks"),
+        (Queue::Results, "results"),
+        (Queue::Dead, "dead chunks"),
+    ];
+    let counts = words
+        .into_iter()
+        .filter(|(queue, _)| needs.iter().any(|need| need.uses(*queue)))
+        .map(|(queue, word)| {
+            // Chunks wait in two places.
+            let is_one = |other: Queue| {
+                other == queue || (queue == Queue::Tasks && other == Queue::Retry(None))
+            };
+            let found = waiting.iter().filter(|(other, _)| is_one(*other));
+            let ready = found.map(|(_, depth)| depth.ready).sum::<u64>();
+            format!("{ready} {word}")
+        });
+    let counts = counts.collect::<Vec<_>>().join(", ");
+    format!("as they should be; waiting: {counts}")
 }
 
 /// What waits where nobody takes it.

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on stops
 
 pub(crate) mod node;
+pub(crate) mod passive;
 pub(crate) mod proxy;
 pub(crate) mod random;
 pub(crate) mod truth;

@@ -65,6 +65,13 @@ impl Node {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// What RabbitMQ has logged.
+    pub(crate) fn log(&self) -> String {
+        let files = std::fs::read_dir(self.dir.path().join("log")).unwrap();
+        let texts = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+        texts.collect()
+    }
+
     fn command(&self, verb: &str) -> Command {
         script(verb, self.dir.path())
     }

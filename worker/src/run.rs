@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::SigningKey;
-use broker::{Backoff, Broker, BrokerError};
+use broker::{Backoff, Broker, BrokerError, Need};
 use engine::chunk::Packing;
 use proto::Lane;
 use telemetry::Watched;
@@ -171,7 +171,7 @@ async fn session(
     broker: &Broker,
     is_set_up: &mut bool,
 ) -> Result<Ended, BrokerError> {
-    let connecting = broker.connect("rowmill worker");
+    let connecting = broker.connect_as(Need::Worker, "rowmill worker");
     let session = tokio::select! {
         session = connecting => session?,
         () = bench.draining.cancelled() => return Ok(Ended::Drained),

@@ -10,22 +10,12 @@ use super::health::Health;
 use super::link::Link;
 use crate::address::RabbitConfig;
 use crate::error::BrokerError;
+use crate::need::Need;
 use crate::session::Depth;
 use crate::topology::Queue;
 
 /// To a queue's exchange, but to no queue: nothing is bound by it.
 const NOWHERE: &str = "doctor";
-
-/// What a role does at the broker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Need {
-    /// To send chunks, and to tell the master of a job.
-    Publisher,
-    /// To take chunks, hear the master, and send results.
-    Worker,
-    /// To make all queues, and to take results and dead chunks.
-    Master,
-}
 
 /// A connection that looks.
 #[derive(Debug)]
@@ -72,7 +62,7 @@ impl Checkup {
     ///
     /// # Errors
     ///
-    /// When the broker does not say.
+    /// When the broker does not say; [`BrokerError::Forbidden`] where this user may not ask.
     pub async fn depth(&self, queue: Queue) -> Result<Option<Depth>, BrokerError> {
         self.names.depth(&self.link, queue).await
     }
@@ -86,7 +76,11 @@ impl Checkup {
         let mut left = Vec::new();
         for queue in [Queue::Tasks, Queue::Results, Queue::Dead] {
             let name = self.names.old(queue);
-            let depth = self.names.depth_of(&self.link, queue, name.clone()).await?;
+            let depth = match self.names.depth_of(&self.link, queue, name.clone()).await {
+                // They are not this user's to ask about.
+                Err(BrokerError::Forbidden { .. }) => continue,
+                depth => depth?,
+            };
             let ready = depth.map_or(0, |depth| depth.ready);
             if ready > 0 {
                 left.push((name.to_string(), ready));
@@ -102,10 +96,8 @@ impl Checkup {
     /// [`BrokerError::Topology`] where it is something else, [`BrokerError::Forbidden`] where this user
     /// may not declare it.
     pub async fn declare(&self, queue: Queue) -> Result<(), BrokerError> {
-        let channel = self.link.channel().await?;
-        let declared = self.names.declare_one(&channel, queue);
-        self.link
-            .answered("declare its queues", declared)
+        self.names
+            .try_declare(&self.link, queue)
             .await?
             .map_err(|error| self.link.peer.declaring(error))
     }
@@ -117,23 +109,7 @@ impl Checkup {
     ///
     /// [`BrokerError::Forbidden`], with the broker's words.
     pub async fn may(&self, need: Need) -> Result<(), BrokerError> {
-        let (writes, reads): (&[Queue], &[Queue]) = match need {
-            Need::Publisher => (&[Queue::Tasks, Queue::Results], &[]),
-            Need::Worker => (
-                &[
-                    Queue::Results,
-                    Queue::Dead,
-                    Queue::Telemetry,
-                    Queue::Tasks,
-                    Queue::Retry(None),
-                ],
-                &[Queue::Tasks, Queue::Retry(None), Queue::Control],
-            ),
-            Need::Master => (
-                &[Queue::Tasks, Queue::Control, Queue::Dead],
-                &[Queue::Results, Queue::Dead, Queue::Telemetry, Queue::Tasks],
-            ),
-        };
+        let (writes, reads) = (need.writes(), need.reads());
         for &queue in writes {
             self.write(queue).await?;
         }
@@ -144,8 +120,7 @@ impl Checkup {
     }
 
     async fn write(&self, queue: Queue) -> Result<(), BrokerError> {
-        let channel = self.link.channel().await?;
-        let sent = async {
+        let sent = async |channel: &Channel| {
             channel
                 .confirm_select(ConfirmSelectOptions::default())
                 .await?;
@@ -161,7 +136,7 @@ impl Checkup {
                 .await?;
             confirm.await
         };
-        let confirmed = self.link.answered("publish", sent).await?;
+        let confirmed = self.link.ask("publish", sent).await?;
         // That it came back, and to nobody, is what was wanted.
         confirmed
             .map(drop)
@@ -171,21 +146,20 @@ impl Checkup {
     /// RabbitMQ asks for the right to read by a name, be it a queue's or an exchange's; so a queue of our
     /// own, bound to the exchange, tells whether the queue of the same name could be consumed.
     async fn listen(&self, need: Need, reads: &[Queue]) -> Result<(), BrokerError> {
-        let channel = self.link.channel().await?;
         let lossy = if need == Need::Worker {
             Queue::Control
         } else {
             Queue::Telemetry
         };
-        let listening = async {
-            let queue = self.names.declare_listener(&channel, lossy).await?;
+        let listening = async |channel: &Channel| {
+            let queue = self.names.declare_listener(channel, lossy).await?;
             for &read in reads.iter().filter(|read| !read.is_lossy()) {
-                bind(&channel, queue.clone(), self.names.exchange(read)).await?;
+                bind(channel, queue.clone(), self.names.exchange(read)).await?;
             }
             Ok(())
         };
         self.link
-            .answered("listen", listening)
+            .ask("listen", listening)
             .await?
             .map_err(|error| self.link.peer.failed("take messages", error))
     }

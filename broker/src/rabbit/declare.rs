@@ -9,10 +9,11 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, ExchangeKind};
 use uuid::Uuid;
 
-use super::failure::{is_forbidden, is_missing};
+use super::failure::{is_forbidden, is_not_found};
 use super::lanes;
 use super::link::Link;
 use crate::error::BrokerError;
+use crate::need::Need;
 use crate::session::Depth;
 use crate::topology::{OLD_VERSION, Queue, VERSION};
 
@@ -60,35 +61,47 @@ impl Names {
         format!("{}.v{version}.{word}", self.namespace).into()
     }
 
-    /// Declares what keeps messages, and the exchanges for what is lossy. A user who may not declare is
-    /// content with what is there: whoever may has declared it.
-    pub(super) async fn declare(&self, link: &Link) -> Result<(), BrokerError> {
+    /// Declares what keeps messages, and the exchanges for what is lossy. A user who may not is content
+    /// with the queues of `need` that are there: somebody else has declared them. Whether this user may.
+    pub(super) async fn declare(&self, link: &Link, need: Need) -> Result<bool, BrokerError> {
         let mut may_declare = true;
-        for queue in Queue::DURABLE.into_iter().chain(Queue::LOSSY) {
+        for queue in Queue::ALL {
             // Once refused, it is not tried again: each try is an error in the broker's log.
-            if may_declare || !self.is_there(link, queue).await? {
-                may_declare = self.secure(link, queue).await?;
+            if !may_declare && !(need.uses(queue) && self.is_missing(link, queue).await?) {
+                continue;
+            }
+            match self.try_declare(link, queue).await? {
+                Ok(()) => {}
+                Err(error) if !is_forbidden(&error) => return Err(link.peer.declaring(error)),
+                Err(error) if need.uses(queue) && self.is_missing(link, queue).await? => {
+                    return Err(link.peer.declaring(error));
+                }
+                Err(_) => may_declare = false,
             }
         }
-        Ok(())
+        Ok(may_declare)
     }
 
-    /// Declares a queue, or finds it declared where this user may not. Whether they may.
-    pub(super) async fn secure(&self, link: &Link, queue: Queue) -> Result<bool, BrokerError> {
-        let channel = link.channel().await?;
-        let declared = link
-            .answered(DECLARE, self.declare_one(&channel, queue))
-            .await?;
-        match declared {
-            Ok(()) => Ok(true),
-            Err(error) if is_forbidden(&error) && self.is_there(link, queue).await? => Ok(false),
-            Err(error) => Err(link.peer.declaring(error)),
+    /// Declares a queue on a channel of its own, which a refusal closes.
+    pub(super) async fn try_declare(
+        &self,
+        link: &Link,
+        queue: Queue,
+    ) -> Result<Result<(), lapin::Error>, BrokerError> {
+        link.ask(DECLARE, async |channel| {
+            self.declare_one(channel, queue).await
+        })
+        .await
+    }
+
+    /// Whether it is known not to be there. RabbitMQ lets everybody ask, but 4.2.6 and 4.3.0 only who may
+    /// declare it, and later ones only who may do anything with it; then its use will tell.
+    pub(super) async fn is_missing(&self, link: &Link, queue: Queue) -> Result<bool, BrokerError> {
+        match self.depth(link, queue).await {
+            Ok(depth) => Ok(depth.is_none()),
+            Err(BrokerError::Forbidden { .. }) => Ok(false),
+            Err(error) => Err(error),
         }
-    }
-
-    /// Whether it is there; anybody may ask.
-    pub(super) async fn is_there(&self, link: &Link, queue: Queue) -> Result<bool, BrokerError> {
-        Ok(self.depth(link, queue).await?.is_some())
     }
 
     /// What waits in a queue. None: there is no such queue, or exchange where it tells many.
@@ -107,12 +120,11 @@ impl Names {
         queue: Queue,
         name: ShortString,
     ) -> Result<Option<Depth>, BrokerError> {
-        // On a channel of its own, because what is not there closes the channel.
-        let channel = link.channel().await?;
         let what = "tell a queue's depth";
-        match link.answered(what, state(&channel, queue, name)).await? {
+        let answer = link.ask(what, async |channel| state(channel, queue, name).await);
+        match answer.await? {
             Ok(depth) => Ok(Some(depth)),
-            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) if is_not_found(&error) => Ok(None),
             Err(error) => Err(link.peer.failed(what, error)),
         }
     }
@@ -222,16 +234,16 @@ impl Names {
     /// Deletes all of it.
     pub(super) async fn erase(&self, link: &Link) -> Result<(), BrokerError> {
         let lanes = lanes::known(link, self).await?;
-        let channel = link.channel().await?;
         let of_lane = |lane| [Queue::Lane(lane), Queue::Retry(Some(lane))];
         let lanes = lanes.into_iter().flat_map(of_lane);
-        let lanes = lanes.map(|queue| self.of(queue));
-        let queues = Queue::DURABLE.into_iter().chain(Queue::LOSSY);
-        let names = queues.map(|queue| self.of(queue)).chain(lanes);
+        let names = Queue::ALL.into_iter().chain(lanes);
+        let names = names.map(|queue| self.of(queue));
         for name in names.chain([lanes::register(self)]) {
-            link.answered("delete its queues", delete(&channel, name))
-                .await?
-                .map_err(|error| link.peer.failed("delete its queues", error))?;
+            link.ask("delete its queues", async |channel| {
+                delete(channel, name).await
+            })
+            .await?
+            .map_err(|error| link.peer.failed("delete its queues", error))?;
         }
         Ok(())
     }

@@ -92,7 +92,7 @@ impl Peer {
 }
 
 /// Whether what was asked for by its name is not there.
-pub(super) fn is_missing(error: &lapin::Error) -> bool {
+pub(super) fn is_not_found(error: &lapin::Error) -> bool {
     matches!(soft(error), Some((AMQPSoftError::NOTFOUND, _)))
 }
 

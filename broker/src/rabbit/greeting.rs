@@ -1,5 +1,6 @@
 //! What a broker says of itself before anybody has logged in: AMQP's first frame, `connection.start`,
-//! which lapin reads and keeps to itself (AMQP 0-9-1, sections 2.3.5 and 4.2.3).
+//! which lapin reads and keeps to itself (AMQP 0-9-1, sections 2.3.5 and 4.2.3). Then it logs in and says
+//! goodbye, because a broker warns of every connection that ends otherwise.
 
 use std::io;
 use std::sync::Arc;
@@ -19,6 +20,15 @@ use crate::error::BrokerError;
 const PROTOCOL: &[u8] = b"AMQP\0\0\x09\x01";
 /// Class and method of `connection.start`, which begins with the protocol's two version numbers.
 const START: [u8; 4] = [0, 10, 0, 10];
+const START_OK: [u8; 4] = [0, 10, 0, 11];
+const TUNE: [u8; 4] = [0, 10, 0, 30];
+const TUNE_OK: [u8; 4] = [0, 10, 0, 31];
+const OPEN: [u8; 4] = [0, 10, 0, 40];
+const OPEN_OK: [u8; 4] = [0, 10, 0, 41];
+const CLOSE: [u8; 4] = [0, 10, 0, 50];
+const CLOSE_OK: [u8; 4] = [0, 10, 0, 51];
+const METHOD_FRAME: u8 = 1;
+const FRAME_END: u8 = 0xCE;
 /// RabbitMQ's has some 500 bytes.
 const LARGEST_FRAME: usize = 64 << 10;
 const SECONDS: u64 = 10;
@@ -70,17 +80,29 @@ async fn ask(uri: AMQPUri, config: &RabbitConfig) -> io::Result<Greeting> {
         .connect_with_config_async(TLSConfig::default(), &runtime)
         .await?;
     match uri.scheme {
-        AMQPScheme::AMQP => hear(stream).await,
+        AMQPScheme::AMQP => hear(stream, &uri).await,
         AMQPScheme::AMQPS => {
             let tls = config.tls().config();
-            hear(stream.into_tls(&uri.authority.host, tls.as_ref()).await?).await
+            let stream = stream.into_tls(&uri.authority.host, tls.as_ref());
+            hear(stream.await?, &uri).await
         }
     }
 }
 
-async fn hear(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<Greeting> {
+async fn hear(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    uri: &AMQPUri,
+) -> io::Result<Greeting> {
     stream.write_all(PROTOCOL).await?;
     stream.flush().await?;
+    let greeting = read(&receive(&mut stream).await?).ok_or_else(no_greeting)?;
+    // Where it does not let us in, the connection that is made next says why.
+    drop(leave(&mut stream, uri).await);
+    Ok(greeting)
+}
+
+/// The payload of the next frame.
+async fn receive(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
     // Type, channel, size.
     let mut head = [0; 7];
     stream.read_exact(&mut head).await?;
@@ -88,9 +110,60 @@ async fn hear(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<Gre
     if size > LARGEST_FRAME {
         return Err(no_greeting());
     }
-    let mut frame = vec![0; size];
-    stream.read_exact(&mut frame).await?;
-    read(&frame).ok_or_else(no_greeting)
+    let mut payload = vec![0; size + 1];
+    stream.read_exact(&mut payload).await?;
+    payload.truncate(size);
+    Ok(payload)
+}
+
+async fn send(
+    stream: &mut (impl AsyncWrite + Unpin),
+    method: [u8; 4],
+    arguments: &[u8],
+) -> io::Result<()> {
+    let size = (method.len() + arguments.len()) as u32;
+    let head = [&[METHOD_FRAME, 0, 0][..], &size.to_be_bytes()].concat();
+    let frame = [&head, &method[..], arguments, &[FRAME_END]].concat();
+    stream.write_all(&frame).await?;
+    stream.flush().await
+}
+
+/// Waits for a method; its arguments.
+async fn expect(stream: &mut (impl AsyncRead + Unpin), method: [u8; 4]) -> io::Result<Vec<u8>> {
+    let payload = receive(stream).await?;
+    let arguments = payload.strip_prefix(&method).ok_or_else(no_greeting)?;
+    Ok(arguments.to_vec())
+}
+
+/// Logs in, and says goodbye.
+async fn leave(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    uri: &AMQPUri,
+) -> io::Result<()> {
+    let who = &uri.authority.userinfo;
+    let response = format!("\0{}\0{}", who.username, who.password);
+    let response_bytes = (response.len() as u32).to_be_bytes();
+    // No properties of ours, a mechanism, what it asks for, a locale.
+    let login = [
+        &[0; 4][..],
+        b"\x05PLAIN",
+        &response_bytes,
+        response.as_bytes(),
+        b"\x05en_US",
+    ];
+    send(stream, START_OK, &login.concat()).await?;
+    // Channels, bytes of a frame, seconds between heartbeats: as it says, but no heartbeats.
+    let mut limits = expect(stream, TUNE).await?;
+    limits.truncate(6);
+    limits.extend([0; 2]);
+    send(stream, TUNE_OK, &limits).await?;
+    let vhost_bytes = u8::try_from(uri.vhost.len()).map_err(io::Error::other)?;
+    let vhost = [&[vhost_bytes], uri.vhost.as_bytes(), &[0; 2]].concat();
+    send(stream, OPEN, &vhost).await?;
+    expect(stream, OPEN_OK).await?;
+    // 200, no text, and no method that would be the reason.
+    send(stream, CLOSE, &[0, 200, 0, 0, 0, 0, 0]).await?;
+    expect(stream, CLOSE_OK).await.map(drop)
 }
 
 fn no_greeting() -> io::Error {

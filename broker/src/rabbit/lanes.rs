@@ -2,8 +2,8 @@
 //! so a queue of its own, the register, keeps the name of every lane that ever was: whoever erases a
 //! namespace reads it there.
 
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use lapin::options::{
     BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions,
@@ -12,8 +12,10 @@ use lapin::options::{
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Confirmation};
 use proto::Lane;
+use tokio::sync::OnceCell;
 
 use super::declare::Names;
+use super::failure::is_forbidden;
 use super::link::Link;
 use crate::error::BrokerError;
 use crate::topology::Queue;
@@ -23,30 +25,53 @@ const DECLARE: &str = "declare the queue of a lane";
 const PERSISTENT: u8 = 2;
 
 /// The lanes that a session has found or made.
-#[derive(Debug, Default)]
-pub(super) struct Lanes(Mutex<HashSet<Lane>>);
+#[derive(Debug)]
+pub(super) struct Lanes {
+    known: Mutex<HashMap<Lane, Arc<OnceCell<()>>>>,
+    /// Whether this user may make one.
+    may_declare: bool,
+}
 
 impl Lanes {
-    /// Makes sure that the queues of `lane` are there.
+    pub(super) fn new(may_declare: bool) -> Self {
+        Self {
+            known: Mutex::default(),
+            may_declare,
+        }
+    }
+
+    /// Makes sure that the queues of `lane` are there. Of several calls at once one does, and the others wait.
     pub(super) async fn open(
         &self,
         lane: Lane,
         link: &Link,
         names: &Names,
     ) -> Result<(), BrokerError> {
-        // Two that come at once both declare it, which is the same as one.
-        if self.known(|known| known.contains(&lane)) {
-            return Ok(());
-        }
+        let opened = self.known(|known| Arc::clone(known.entry(lane).or_default()));
+        opened
+            .get_or_try_init(|| self.make(lane, link, names))
+            .await
+            .copied()
+    }
+
+    async fn make(&self, lane: Lane, link: &Link, names: &Names) -> Result<(), BrokerError> {
         let queue = Queue::Lane(lane);
-        // A lost connection, or anything else that is wrong, shows when it is declared.
-        if !names.is_there(link, queue).await.unwrap_or(false) {
+        let is_missing = names.is_missing(link, queue).await?;
+        if is_missing {
             note(link, names, lane).await?;
         }
-        // First, so that a chunk of the lane finds it wherever the lane is known to be.
-        names.secure(link, Queue::Retry(Some(lane))).await?;
-        names.secure(link, queue).await?;
-        self.known(|known| known.insert(lane));
+        if !is_missing && !self.may_declare {
+            return Ok(());
+        }
+        // Retries first, so that a chunk of the lane finds their queue wherever the lane is known to be.
+        for queue in [Queue::Retry(Some(lane)), queue] {
+            match names.try_declare(link, queue).await? {
+                Err(error) if is_missing || !is_forbidden(&error) => {
+                    return Err(link.peer.declaring(error));
+                }
+                Ok(()) | Err(_) => {}
+            }
+        }
         Ok(())
     }
 
@@ -55,18 +80,17 @@ impl Lanes {
         self.known(|known| known.remove(&lane));
     }
 
-    fn known<T>(&self, look: impl FnOnce(&mut HashSet<Lane>) -> T) -> T {
+    fn known<T>(&self, look: impl FnOnce(&mut HashMap<Lane, Arc<OnceCell<()>>>) -> T) -> T {
         // Every change under the lock is a single step, so a panic elsewhere leaves it whole.
-        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 /// Puts the name of `lane` on the register, on disk, before its queue is there: so that no queue is
 /// without an entry. Of several that do so at once each leaves one.
 async fn note(link: &Link, names: &Names, lane: Lane) -> Result<(), BrokerError> {
-    let channel = link.channel().await?;
-    let noted = async {
-        declare_register(&channel, names).await?;
+    let noted = async |channel: &Channel| {
+        declare_register(channel, names).await?;
         channel
             .confirm_select(ConfirmSelectOptions::default())
             .await?;
@@ -84,7 +108,7 @@ async fn note(link: &Link, names: &Names, lane: Lane) -> Result<(), BrokerError>
             .await
     };
     let confirmation = link
-        .answered(DECLARE, noted)
+        .ask(DECLARE, noted)
         .await?
         .map_err(|error| link.peer.declaring(error))?;
     if confirmation == Confirmation::Ack(None) {
@@ -96,9 +120,8 @@ async fn note(link: &Link, names: &Names, lane: Lane) -> Result<(), BrokerError>
 
 /// The lanes on the register, which is empty afterwards.
 pub(super) async fn known(link: &Link, names: &Names) -> Result<HashSet<Lane>, BrokerError> {
-    let channel = link.channel().await?;
-    let read = async {
-        declare_register(&channel, names).await?;
+    let read = async |channel: &Channel| {
+        declare_register(channel, names).await?;
         let mut lanes = HashSet::new();
         while let Some(entry) = channel
             .basic_get(register(names), BasicGetOptions::default())
@@ -110,7 +133,7 @@ pub(super) async fn known(link: &Link, names: &Names) -> Result<HashSet<Lane>, B
         }
         Ok::<_, lapin::Error>(lanes)
     };
-    link.answered("read its lanes", read)
+    link.ask("read its lanes", read)
         .await?
         .map_err(|error| link.peer.failed("read its lanes", error))
 }

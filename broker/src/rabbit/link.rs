@@ -104,6 +104,22 @@ impl Link {
             .map_err(|error| self.peer.failed("open a channel", error))
     }
 
+    /// Asks for something on a channel of its own, which a refusal closes. Else it is closed here: lapin cuts
+    /// a connection that is to be closed while a dropped channel is still on its way out.
+    pub(super) async fn ask<T>(
+        &self,
+        what: &'static str,
+        question: impl AsyncFnOnce(&Channel) -> Result<T, lapin::Error>,
+    ) -> Result<Result<T, lapin::Error>, BrokerError> {
+        let channel = self.channel().await?;
+        let answer = self.answered(what, question(&channel)).await?;
+        if channel.status().connected() {
+            // What was asked for is known by now.
+            drop(self.answered(what, channel.close(200, "OK".into())).await?);
+        }
+        Ok(answer)
+    }
+
     /// Waits for something that the broker answers at once when it is well.
     pub(super) async fn answered<T>(
         &self,

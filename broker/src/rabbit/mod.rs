@@ -15,13 +15,14 @@ mod session;
 
 use std::sync::Arc;
 
-pub use checkup::{Agreed, Checkup, Need};
+pub use checkup::{Agreed, Checkup};
 pub(crate) use consume::{RabbitConsumer, RabbitReceipt};
 pub use greeting::Greeting;
 pub(crate) use session::RabbitSession;
 
 use crate::address::RabbitConfig;
 use crate::error::BrokerError;
+use crate::need::Need;
 use declare::Names;
 use health::Health;
 use link::Link;
@@ -49,8 +50,12 @@ impl Rabbit {
         &self.config
     }
 
-    pub(crate) async fn connect(&self, name: &str) -> Result<RabbitSession, BrokerError> {
-        RabbitSession::open(Arc::clone(&self.config), name).await
+    pub(crate) async fn connect(
+        &self,
+        name: &str,
+        need: Need,
+    ) -> Result<RabbitSession, BrokerError> {
+        RabbitSession::open(Arc::clone(&self.config), name, need).await
     }
 
     /// What the broker says of itself to whoever asks, before it knows who that is.

@@ -4,6 +4,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use lapin::Channel;
 use proto::Envelope;
 use tokio::sync::{OnceCell, watch};
 
@@ -16,6 +17,7 @@ use super::publish::Publishing;
 use crate::address::RabbitConfig;
 use crate::delivery::{Consumer, ConsumerKind, Delivery};
 use crate::error::BrokerError;
+use crate::need::Need;
 use crate::session::{Confirm, Depth};
 use crate::topology::{Queue, Route};
 
@@ -38,16 +40,20 @@ pub(super) struct Shared {
 }
 
 impl RabbitSession {
-    pub(super) async fn open(config: Arc<RabbitConfig>, name: &str) -> Result<Self, BrokerError> {
+    pub(super) async fn open(
+        config: Arc<RabbitConfig>,
+        name: &str,
+        need: Need,
+    ) -> Result<Self, BrokerError> {
         let health = Health::new();
         let link = Link::open(&config, name, &health).await?;
         let names = Names::new(config.namespace());
-        names.declare(&link).await?;
+        let may_declare = names.declare(&link, need).await?;
         Ok(Self(Arc::new(Shared {
             config,
             name: name.to_owned(),
             names,
-            lanes: Lanes::default(),
+            lanes: Lanes::new(may_declare),
             health,
             spare: Mutex::new(Some(link)),
             publishing: OnceCell::new(),
@@ -92,7 +98,6 @@ impl RabbitSession {
         take_one(Arc::clone(&self.0), queue).await
     }
 
-    /// Asks on a channel of its own, because a queue that is not there closes the channel.
     pub(crate) async fn depth(&self, queue: Queue) -> Result<Depth, BrokerError> {
         if queue.is_lossy() {
             return Ok(Depth::default());
@@ -101,10 +106,10 @@ impl RabbitSession {
         if let Some(lane) = queue.lane() {
             self.0.lanes.open(lane, link, &self.0.names).await?;
         }
-        let channel = link.channel().await?;
-        let asked = self.0.names.state(&channel, queue);
-        let answer = link.answered("tell a queue's depth", asked).await?;
-        answer.map_err(|error| self.0.failed("tell a queue's depth", error))
+        let what = "tell a queue's depth";
+        let asked = async |channel: &Channel| self.0.names.state(channel, queue).await;
+        let answer = link.ask(what, asked).await?;
+        answer.map_err(|error| self.0.failed(what, error))
     }
 
     pub(crate) fn watch_blocked(&self) -> watch::Receiver<Option<String>> {
