@@ -115,6 +115,7 @@ fn column(column: &ColumnPartial) -> Result<(), Excess> {
             column.length_min,
             column.length_max,
             column.length_sum,
+            column.out_of_range,
         ],
     )?;
     if let Some(kinds) = &column.kinds {
@@ -137,6 +138,9 @@ fn column(column: &ColumnPartial) -> Result<(), Excess> {
     }
     if let Some(floats) = &column.floats {
         at_most(what, floats.count, CHUNK_COUNT)?;
+    }
+    if let Some(sums) = &column.big {
+        at_most(what, sums.count, CHUNK_COUNT)?;
     }
     if let Some(table) = &column.table {
         counts(what, &table.counts)?;

@@ -47,6 +47,7 @@ impl Bounded for Heartbeat {
         ] {
             *count = (*count).min(JOB_COUNT);
         }
+        self.unsettled = self.unsettled.map(|count| count.min(JOB_COUNT));
         // What names no job says nothing.
         self.in_hand
             .retain(|chunk| chunk.job_id.parse::<JobId>().is_ok());
