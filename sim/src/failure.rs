@@ -45,6 +45,8 @@ pub(crate) enum Wrong {
     Loss(String),
     #[error("rows are not as they were sent: {0}")]
     Damage(#[from] engine::chunk::Damage),
+    #[error("a chunk killed its worker while another of the retry queue was in hand")]
+    Beside,
     #[error("chunks are dead that should not be: {0:?}")]
     Dead(Vec<(String, u64)>),
 }

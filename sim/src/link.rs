@@ -102,6 +102,13 @@ impl Link {
         }
     }
 
+    /// Whether a message was handed out that the role has not received yet, and that did not come back.
+    pub(crate) fn is_arriving(&self, lane: usize) -> bool {
+        let lane = &self.lanes[lane];
+        let mut arriving = lane.arriving.iter().filter_map(|tag| lane.held.get(tag));
+        arriving.any(|message| !message.is_redelivered)
+    }
+
     /// Whether an answer has arrived that there is no message.
     pub(crate) fn hear_empty(&mut self, lane: usize) -> bool {
         let Some(lane) = self.lanes.get_mut(lane).filter(|lane| lane.empty > 0) else {

@@ -49,6 +49,7 @@ struct Hand {
     /// The consumer that it came from.
     lane: usize,
     tag: Tag,
+    is_redelivered: bool,
     envelope: Envelope,
     outcome: Option<Outcome>,
     /// What was said last: a refused answer is sent again as it was.
@@ -60,7 +61,10 @@ struct Hand {
 pub(crate) enum Stepped {
     Alive,
     /// What it ran has killed it.
-    Killed,
+    Killed {
+        /// Whether another chunk of the retry queue was in hand, whose return will be taken for an attempt.
+        is_beside: bool,
+    },
 }
 
 impl Worker {
@@ -229,6 +233,7 @@ impl Worker {
         let hand = Hand {
             lane,
             tag,
+            is_redelivered: message.is_redelivered,
             envelope: message.envelope,
             outcome: None,
             said: None,
@@ -250,7 +255,7 @@ impl Worker {
         };
         let is_poison = self.poison.is_in(chunk.seq);
         if is_poison && (room == Room::Thread || self.poison_escapes) {
-            return Stepped::Killed;
+            return self.killed_by(ticket, link);
         }
         let ended = if is_poison {
             fate.note(Fault::AttemptBroke);
@@ -267,6 +272,15 @@ impl Worker {
             self.happened(Event::Draining);
         }
         Stepped::Alive
+    }
+
+    fn killed_by(&self, ticket: Ticket, link: &Link) -> Stepped {
+        let is_held = |(other, hand): (&Ticket, &Hand)| {
+            *other != ticket && hand.lane == RETRY && !hand.is_redelivered
+        };
+        Stepped::Killed {
+            is_beside: self.hands.iter().any(is_held) || link.is_arriving(RETRY),
+        }
     }
 
     fn compute(&mut self, ticket: Ticket, chunk: &Chunk, attempt: u32) -> Attempt {

@@ -140,7 +140,10 @@ impl World {
             2..=4 => {
                 let at = fate.random.index(self.workers.len());
                 let worker = &mut self.workers[at];
-                if worker.step(&mut self.broker, fate) == Stepped::Killed {
+                if let Stepped::Killed { is_beside } = worker.step(&mut self.broker, fate) {
+                    if is_beside {
+                        return Err(Wrong::Beside);
+                    }
                     fate.note(Fault::PoisonCrash);
                     worker.die(&mut self.broker, fate);
                 }
