@@ -3,7 +3,7 @@
 use broker::{Confirm, Queue, Route};
 use futures_util::future::join_all;
 use proto::v1::{ChunkResult, Control, DeadChunk, Heartbeat, JobOpen, JobSeal, SampleRow};
-use proto::{Envelope, Payload};
+use proto::{Envelope, JobId, Payload};
 
 use crate::bench::{Bench, chunk, is_quiet, next, publish};
 
@@ -14,12 +14,14 @@ fn payloads() -> Vec<Payload> {
             job_id: job_id(),
             name: "orders, with ünïcode.csv".into(),
             source_bytes: Some(0),
+            opened_unix_ms: proto::unix_ms(),
             ..Default::default()
         }),
         chunk("", "a,\"b\nc\"\r\n\0\u{ff}").payload.as_ref().clone(),
         Payload::Seal(JobSeal {
             job_id: job_id(),
-            chunks: u64::MAX,
+            chunks: 1000,
+            sealed_unix_ms: proto::unix_ms(),
             ..Default::default()
         }),
         Payload::Result(ChunkResult {
@@ -127,8 +129,8 @@ pub(crate) async fn telemetry_reaches_every_listener_and_nobody_else(bench: Benc
 pub(crate) async fn control_reaches_every_listener_and_is_not_telemetry(bench: Bench) {
     let (first, second) = (bench.session().await, bench.session().await);
     let control = Control {
-        cancelled: vec!["a job".into()],
-        paused: vec!["another".into()],
+        cancelled: vec![JobId::new().to_string()],
+        paused: vec![JobId::new().to_string()],
         shares: Vec::new(),
     };
     let sent = Envelope::new("control", "", Payload::Control(control));
