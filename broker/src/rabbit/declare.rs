@@ -67,7 +67,9 @@ impl Names {
         let mut may_declare = true;
         for queue in Queue::ALL {
             // Once refused, it is not tried again: each try is an error in the broker's log.
-            if !may_declare && !(need.uses(queue) && self.is_missing(link, queue).await?) {
+            let is_tried =
+                may_declare || (need.uses(queue) && self.is_missing(link, queue).await?);
+            if !is_tried {
                 continue;
             }
             match self.try_declare(link, queue).await? {
