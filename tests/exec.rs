@@ -131,6 +131,7 @@ async fn a_command_that_kills_its_worker_is_dead_after_its_attempts_and_no_chunk
     let mut publish = stage.command(&["publish", "--chunk-bytes", "1400", "--exec", "kill"]);
     let job_id = published(publish.arg(csv));
     let mut client = stage.client().await;
+    job_when(&mut client, &job_id, |_| true).await;
 
     let mut deaths = 0;
     let result = 'job: loop {

@@ -455,7 +455,8 @@ async fn what_has_no_rows_and_what_is_gone_say_why() {
     let why = said(&kept);
     assert!(why.contains("more than 1 B"), "{why}");
     let spill = std::fs::read_dir(stage.dir.path().join("master/spill")).unwrap();
-    assert_eq!(spill.count(), 0, "files are left");
+    let of_jobs = spill.filter(|file| file.as_ref().unwrap().file_name() != "generation");
+    assert_eq!(of_jobs.count(), 0, "files are left");
     stage.erase().await;
 }
 

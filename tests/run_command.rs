@@ -33,7 +33,7 @@ fn a_table_has_one_row_a_column() {
         String::from_utf8_lossy(&output.stdout),
         "column  type     empty  distinct  min         median  max           mean  stddev  values    length\n\
          name    text         0         3  Ada                 Tom, \"Tiger\"                            3-12\n\
-         age     integer   33 %         2  3             3.00  11            7.00    5.66  ▇      ▇     1-2\n\
+         age     integer   33 %         2  3                3  11            7.00    5.66  ▇      ▇     1-2\n\
          weight  decimal      0         3  3.75          4.25  12.5          6.83    4.91  ▇      ▄       4\n\
          since   date         0         3  2013-10-30          2021-04-01                                10\n"
     );
