@@ -1,7 +1,7 @@
 //! What a message may hold. What costs too much is refused before it is decoded: in protobuf two bytes can
 //! stand for a whole empty message, which takes a hundred in memory, so what matters is not only how long the
 //! bytes are, but how many fields and list entries they hold. Then every text, list and number of a decoded
-//! message is bounded by [`Bounded`], for every kind of message, before anything else sees it: what is too
+//! message is bounded by `Bounded`, for every kind of message, before anything else sees it: what is too
 //! long is cut and marked, and what no program of this protocol sends is refused.
 
 mod jobs;
