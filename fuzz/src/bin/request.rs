@@ -84,6 +84,7 @@ impl Mill {
                 listen: Listen::Tcp(listener, Gate::open()),
                 keep: Keep::default(),
                 lost_after: None,
+                watched: telemetry::Watched::default(),
             };
             tokio::spawn(master::run(config, CancellationToken::new()));
             publish(&broker).await;
