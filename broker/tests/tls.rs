@@ -6,7 +6,6 @@
 #[allow(dead_code)] // the conformance suite uses the rest
 mod bench;
 
-use std::net::TcpListener;
 use std::path::Path;
 
 use access::{Issued, Scope, Team};
@@ -31,12 +30,9 @@ impl Node {
         let team = Team::open(&directory.path().join("certs")).unwrap();
         let broker = team.master(&["127.0.0.1".into()], 30).unwrap();
         let client = team.client("worker", Scope::Read, 30).unwrap();
-        // Free a moment ago, and bound again within seconds.
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
         let path = |path: &Path| path.display().to_string();
         let config = format!(
-            "listeners.ssl.1 = 127.0.0.1:{port}\n\
+            "listeners.ssl.1 = 127.0.0.1:FREE_PORT\n\
              ssl_options.cacertfile = {}\n\
              ssl_options.certfile = {}\n\
              ssl_options.keyfile = {}\n\
@@ -47,12 +43,16 @@ impl Node {
             path(&broker.key),
         );
         std::fs::write(directory.path().join("more.conf"), config).unwrap();
-        drop(free);
         scripts_broker(&["start", directory.path().to_str().unwrap()]);
+        let config = std::fs::read_to_string(directory.path().join("rabbitmq.conf")).unwrap();
+        let port = config
+            .lines()
+            .find_map(|line| line.strip_prefix("listeners.ssl.1 = 127.0.0.1:"))
+            .expect("a TLS listener");
         Self {
             authority: std::fs::read_to_string(team.authority()).unwrap(),
+            port: port.parse().unwrap(),
             directory,
-            port,
             client,
         }
     }
