@@ -1,5 +1,5 @@
 //! What an operator finds in `deploy/`: the script that gives rowmill a place of its own in a RabbitMQ. (The
-//! units for systemd are looked at in easy.rs, the dashboard for Grafana in watch.rs.)
+//! units for systemd are looked at in easy.rs, the dashboard for Grafana in watch.)
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on stops
 

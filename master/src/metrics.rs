@@ -168,7 +168,7 @@ mod tests {
             ..BrokerStatus::default()
         };
         metrics.broker(&status);
-        let text = catalog.text();
+        let text = catalog.text(telemetry::Format::Prometheus);
         for line in [
             "rowmill_master_jobs{state=\"done\"} 2",
             "rowmill_master_jobs{state=\"done_with_failures\"} 1",
@@ -182,7 +182,7 @@ mod tests {
         status.lanes.clear();
         metrics.broker(&status);
         metrics.jobs([JobState::Done].into_iter());
-        let text = catalog.text();
+        let text = catalog.text(telemetry::Format::Prometheus);
         assert!(!text.contains("tasks.gpu"), "{text}");
         for line in [
             "rowmill_master_jobs{state=\"done_with_failures\"} 0",

@@ -1,12 +1,14 @@
 //! A role's metrics by name, and what is to be said of each: Prometheus reads the one, people the other.
 
-use prometheus_client::encoding::text;
+use prometheus_client::encoding::{prometheus_text, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry, Unit};
+
+use crate::format::Format;
 
 /// Upper bounds in seconds: those that Prometheus's own clients begin with
 /// (<https://prometheus.io/docs/practices/histograms/>), from a millisecond, and beyond them the minutes
@@ -138,11 +140,15 @@ impl Catalog {
         &self.entries
     }
 
-    /// What a scrape gets: `OpenMetrics` text, which Prometheus reads.
-    pub fn text(&self) -> String {
+    /// All series with their values, as a scrape gets them.
+    pub fn text(&self, format: Format) -> String {
         let mut text = String::new();
+        let encoded = match format {
+            Format::Prometheus => prometheus_text::encode(&mut text, &self.registry),
+            Format::OpenMetrics => text::encode(&mut text, &self.registry),
+        };
         // A string takes whatever is written to it.
-        if let Err(error) = text::encode(&mut text, &self.registry) {
+        if let Err(error) = encoded {
             tracing::error!(%error, "the metrics cannot be written");
         }
         text
@@ -175,18 +181,40 @@ mod tests {
         let by = catalog.seconds_by("eating", "guest", "How long they took");
         by.get_or_create(&[("guest", "ada".to_owned())])
             .observe(4000.0);
-        let text = catalog.text();
+        let text = catalog.text(Format::Prometheus);
+        let open_metrics = catalog.text(Format::OpenMetrics);
         for line in [
             "rowmill_cook_eggs_total 3",
             "rowmill_cook_pans 2",
             "rowmill_cook_frying_seconds_bucket{le=\"0.25\"} 0",
             "rowmill_cook_frying_seconds_bucket{le=\"0.5\"} 1",
             "rowmill_cook_frying_seconds_sum 0.3",
-            "rowmill_cook_eating_seconds_bucket{le=\"1800.0\",guest=\"ada\"} 0",
             "rowmill_cook_eating_seconds_count{guest=\"ada\"} 1",
         ] {
             assert!(text.lines().any(|it| it == line), "{line} in {text}");
+            assert!(
+                open_metrics.lines().any(|it| it == line),
+                "{line} in {open_metrics}"
+            );
         }
+        // What the two formats differ in.
+        let bucket = "rowmill_cook_eating_seconds_bucket{guest=\"ada\",le=\"1800\"} 0\n";
+        assert!(text.contains(bucket), "{text}");
+        let bucket = "rowmill_cook_eating_seconds_bucket{le=\"1800.0\",guest=\"ada\"} 0\n";
+        assert!(open_metrics.contains(bucket), "{open_metrics}");
+        assert!(
+            text.contains("# TYPE rowmill_cook_eggs_total counter\n"),
+            "{text}"
+        );
+        assert!(
+            !text.contains("# EOF") && !text.contains("# UNIT"),
+            "{text}"
+        );
+        assert!(
+            open_metrics.contains("# TYPE rowmill_cook_eggs counter\n"),
+            "{open_metrics}"
+        );
+        assert!(open_metrics.ends_with("# EOF\n"), "{open_metrics}");
         for entry in catalog.entries() {
             assert!(text.contains(&entry.name), "{} in {text}", entry.name);
         }

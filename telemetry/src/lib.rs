@@ -4,11 +4,13 @@
 
 mod args;
 mod catalog;
+mod format;
 mod serve;
 mod trace;
 
 pub use args::{ArgsError, TraceArgs, WatchArgs};
 pub use catalog::{Catalog, Entry, Kind, Labelled, LabelledSeconds};
+pub use format::Format;
 pub use prometheus_client::metrics::counter::Counter;
 pub use prometheus_client::metrics::gauge::Gauge;
 pub use prometheus_client::metrics::histogram::Histogram;

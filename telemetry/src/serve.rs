@@ -4,15 +4,14 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_TYPE, VARY};
 use axum::routing::get;
 use tokio::net::TcpListener;
 
 use crate::catalog::Catalog;
+use crate::format::Format;
 use crate::trace::Tracer;
-
-/// What Prometheus knows the text by.
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// How a role is watched from outside. By default it is not.
 #[derive(Debug, Default)]
@@ -30,9 +29,13 @@ pub async fn serve(listener: Option<TcpListener>, catalog: Catalog) -> Infallibl
             tracing::info!("metrics at http://{address}/metrics");
         }
         let catalog = Arc::new(catalog);
-        let scrape = move || {
+        let scrape = move |headers: HeaderMap| {
             let catalog = Arc::clone(&catalog);
-            async move { ([(CONTENT_TYPE, OPEN_METRICS)], catalog.text()) }
+            async move {
+                let format = Format::asked_for(&headers);
+                let head = [(CONTENT_TYPE, format.content_type()), (VARY, "accept")];
+                (head, catalog.text(format))
+            }
         };
         let router = Router::new().route("/metrics", get(scrape));
         if let Err(error) = axum::serve(listener, router).await {

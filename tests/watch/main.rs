@@ -1,9 +1,12 @@
 //! A mill watched from outside: metrics as they are scraped, the page that lists them, the dashboard for
-//! Grafana, and spans at an OpenTelemetry collector.
+//! Grafana, a real Prometheus, and spans at an OpenTelemetry collector.
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on stops
 
+#[path = "../support/mod.rs"]
 mod support;
+
+mod prometheus;
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::{Read, Write};
@@ -28,13 +31,22 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status};
 
+/// Where the service serves its metrics that logged the line `said`: `HOST:PORT`.
+fn metrics_address(said: &str) -> &str {
+    let (_, url) = said.split_once("http://").unwrap();
+    url.split('/').next().unwrap()
+}
+
 /// What a scrape of the service whose log is `said` gets: the head, and the text.
 fn scrape(said: &str, path: &str) -> (String, String) {
-    let (_, url) = said.split_once("http://").unwrap();
-    let address = url.split('/').next().unwrap();
+    get(metrics_address(said), path, "*/*")
+}
+
+/// The head and the body of an answer. In HTTP/1.0 it comes in one piece.
+fn get(address: &str, path: &str, accept: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\nAccept: {accept}\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -81,8 +93,11 @@ async fn what_was_done_is_scraped() {
     );
 
     let (head, text) = scrape(&worker_said, "/metrics");
-    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-    assert!(head.contains("application/openmetrics-text"), "{head}");
+    assert!(head.starts_with("HTTP/1.0 200"), "{head}");
+    assert!(
+        head.contains("content-type: text/plain; version=0.0.4; charset=utf-8"),
+        "{head}"
+    );
     let chunks = job.chunks_done;
     assert!(chunks > 3, "{chunks}");
     for (series, expected) in [
@@ -140,7 +155,7 @@ async fn what_was_done_is_scraped() {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert!(scrape(&master_said, "/").0.starts_with("HTTP/1.1 404"));
+    assert!(scrape(&master_said, "/").0.starts_with("HTTP/1.0 404"));
     stage.erase().await;
 }
 
@@ -194,7 +209,7 @@ fn catalogs() -> [(&'static str, Catalog); 2] {
 
 /// The page of `docs/metrics.md`, as the code has it.
 fn page() -> String {
-    let mut page = include_str!("watch/metrics_head.md").to_owned();
+    let mut page = include_str!("metrics_head.md").to_owned();
     for (role, catalog) in catalogs() {
         page += &format!(
             "\n## {role}\n\n| metric | kind | labels | what it is |\n| --- | --- | --- | --- |\n"
