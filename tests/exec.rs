@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use proto::v1::{GetJobRequest, GetJobResponse, JobState};
 use serde_json::Value;
+use support::node::Ruled;
 use support::{
     PATIENCE, Process, Stage, begun, finished, job_when, published, rowmill, run_with_input, stderr,
 };
@@ -170,6 +171,52 @@ async fn a_command_that_kills_its_worker_is_dead_after_its_attempts_and_no_chunk
     // Each chunk killed three workers alone, and up to two before that, maybe together.
     assert!((6..=10).contains(&deaths), "{deaths}");
     stage.erase().await;
+}
+
+#[tokio::test]
+async fn a_command_that_takes_longer_than_the_broker_lets_it_is_dead_after_its_attempts() {
+    let broker = Ruled::own();
+    // Its channels read it when they open, and look once a tick.
+    let eval = "application:set_env(rabbit, consumer_timeout, 2000), \
+                application:set_env(rabbit, channel_tick_interval, 200).";
+    broker.ctl(&["eval", eval]);
+    let stage = broker.stage();
+    let _master = stage.master();
+    let begun = stage.dir.path().join("begun").display().to_string();
+    let script = format!(
+        "rows=$(cat); case $rows in *slow*) echo >>{begun}; sleep 60;; esac; printf '%s\\n' \"$rows\""
+    );
+    let script = stage.file("slow.sh", script.as_bytes());
+    let worker = worker(&stage, &[&format!("slow=sh {}", script.display())]);
+    let csv = stage.file("rows.csv", b"word\nslow\nfast\nfast\n");
+    let mut publish = stage.command(&["publish", "--chunk-bytes", "5", "--exec", "slow"]);
+    let job_id = published(publish.arg(csv));
+
+    worker.wait_for(
+        "a message was held longer than the broker's consumer_timeout of 2 s; raise it in rabbitmq.conf",
+    );
+    let result = finished(&mut stage.client().await, &job_id).await;
+    let job = result.job.unwrap();
+    assert_eq!(
+        (job.chunks_dead, job.chunks_done),
+        (1, job.chunks_total.unwrap() - 1)
+    );
+    assert!(job.chunks_done > 0);
+    let dead = &result.dead[0];
+    assert_eq!(dead.attempts, 3);
+    assert!(
+        dead.reason.contains("in each of 3 attempts"),
+        "{}",
+        dead.reason
+    );
+    assert!(
+        dead.reason.contains("consumer_timeout of 2 s"),
+        "{}",
+        dead.reason
+    );
+    // Each was counted, the first of them, too.
+    let begun = std::fs::read_to_string(begun).unwrap();
+    assert_eq!(begun.lines().count(), 3);
 }
 
 #[tokio::test]

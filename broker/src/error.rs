@@ -2,6 +2,7 @@
 //! what to do, and so that a program knows whether to try again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Why the broker did not do what was asked. Addresses in it carry no credentials.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -87,6 +88,14 @@ pub enum BrokerError {
         /// What was said of it.
         source: Arc<dyn std::error::Error + Send + Sync>,
     },
+    /// The broker hands out again what a consumer has not settled, though the connection holds.
+    #[error("the broker at {address} takes back what was not settled: {why}")]
+    TakenBack {
+        /// Where.
+        address: String,
+        /// What made it do so.
+        why: TakenBack,
+    },
     /// A message that AMQP cannot carry.
     #[error("a message cannot be sent: its {what} is longer than 255 bytes")]
     Unsendable {
@@ -101,6 +110,31 @@ pub enum BrokerError {
     },
 }
 
+/// Why a broker takes back what it has handed out. RabbitMQ up to 4.2 closes the channel of a consumer that holds a
+/// message for too long, and says so; from 4.3 on it cancels the consumer, as it does when the queue is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TakenBack {
+    /// A message was held longer than the broker's `consumer_timeout`.
+    #[error(
+        "a message was held longer than the broker's consumer_timeout{}; raise it in rabbitmq.conf, or publish \
+         smaller chunks (--chunk-bytes)",
+        seconds(*.0)
+    )]
+    HeldTooLong(Option<Duration>),
+    /// The broker cancelled the consumer.
+    #[error(
+        "the broker cancelled the consumer: its queue was deleted or, from RabbitMQ 4.3 on, a message was held longer \
+         than consumer_timeout; then raise it in rabbitmq.conf, or publish smaller chunks (--chunk-bytes)"
+    )]
+    Cancelled,
+}
+
+fn seconds(timeout: Option<Duration>) -> String {
+    timeout.map_or_else(String::new, |timeout| {
+        format!(" of {} s", timeout.as_secs_f64())
+    })
+}
+
 impl BrokerError {
     /// Whether the same may succeed later in a new session, with nobody changing anything but the
     /// broker coming back.
@@ -109,6 +143,7 @@ impl BrokerError {
             Self::Unreachable { .. }
             | Self::TimedOut { .. }
             | Self::Failed { .. }
+            | Self::TakenBack { .. }
             | Self::Closed { .. } => true,
             Self::Credentials { .. }
             | Self::VirtualHost { .. }
@@ -128,6 +163,7 @@ impl BrokerError {
             Self::Unreachable { .. }
             | Self::TimedOut { .. }
             | Self::Failed { .. }
+            | Self::TakenBack { .. }
             | Self::Closed { .. }
             | Self::Unsendable { .. } => false,
         }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use broker::TakenBack;
 use proto::Payload;
 use proto::v1::{Chunk, ChunkResult};
 
@@ -34,6 +35,17 @@ pub enum AttemptError {
     /// Its own process died of it.
     #[error("{0}")]
     Died(String),
+    /// None of so many attempts ended, and the broker takes back what is held for too long.
+    #[error(
+        "in each of {attempts} attempts its worker died, lost the broker or had to give it back; this worker had to \
+         give chunks back, because {why}"
+    )]
+    Lost {
+        /// All that were counted, here and elsewhere.
+        attempts: u32,
+        /// Why this worker had to give chunks back.
+        why: TakenBack,
+    },
     /// It was not done in time; so many seconds.
     #[error("took longer than {0} s")]
     Slow(u64),

@@ -20,6 +20,9 @@
 //!   between leaves two messages of one chunk; the master counts one result.
 //! - A chunk that asks for what is not to be had here is not tried: after a pause it is published anew
 //!   with as many attempts as it had, so that it comes to another worker, and no broker counts it.
+//! - A chunk that was being run when the broker took it back, because it was held for too long or its
+//!   consumer was cancelled, is counted when it comes here again, whether or not the broker says that it
+//!   came back: RabbitMQ 4.3 does not count such a return, so without this it would repeat without end.
 //! - A worker that died could count nothing. A chunk that came back once is run in a process of its
 //!   own, where it can break nothing else, unless it kills the worker on purpose.
 //! - A chunk that came back more often may have killed its workers, or merely have waited behind one
@@ -55,6 +58,8 @@ pub const ATTEMPTS: u32 = 3;
 const SUSPECT_AFTER: u32 = 1;
 /// A chunk that came back this often goes to the retry queue.
 const RETRY_AFTER: u32 = 2;
+/// Chunks that the broker took back are remembered until they come again: so many at most.
+const TAKEN_BACK_REMEMBERED: usize = 100;
 
 /// What a worker can do, and remembers.
 #[derive(Debug, Clone, Copy)]
@@ -141,6 +146,8 @@ pub enum Event {
     Draining,
     /// The session is over; whatever is in hand comes again, to somebody.
     Lost,
+    /// The session is over because the broker takes back what is in hand; that comes again, as above.
+    TakenBack,
 }
 
 /// Where a chunk is run.
@@ -223,6 +230,8 @@ pub struct Desk {
     /// How long the next chunk stays that takes others' place.
     hold: Duration,
     retry: Retry,
+    /// Chunks that were being run when the broker took them back, the latest last.
+    taken_back: VecDeque<Made>,
     draining: bool,
     /// Chunks that came again though they were finished, and were not told of yet.
     duplicates: u64,
@@ -269,6 +278,7 @@ impl Desk {
             now: Duration::ZERO,
             hold: rated::FIRST_HOLD,
             retry: Retry::default(),
+            taken_back: VecDeque::new(),
             draining: false,
             duplicates: 0,
         }
@@ -297,6 +307,10 @@ impl Desk {
             Event::RetryEmpty => self.retry_empty(),
             Event::Draining => self.drain(&mut actions),
             Event::Lost => self.lose(),
+            Event::TakenBack => {
+                self.remember_taken_back();
+                self.lose();
+            }
         }
         self.seat(&mut actions);
         actions
@@ -349,6 +363,11 @@ impl Desk {
         if seen.is_retry {
             self.retry_delivered();
         }
+        let is_taken_back = self.taken_back.contains(&seen.made());
+        let seen = Seen {
+            is_redelivered: seen.is_redelivered || is_taken_back,
+            ..seen
+        };
         if self.finished.contains(seen.made()) {
             self.duplicates += 1;
             return actions.push(Action::Ack(ticket));
@@ -365,6 +384,9 @@ impl Desk {
         if seen.is_for_others {
             self.take(ticket, seen, Stage::Passing);
             return actions.push(Action::Wait(ticket));
+        }
+        if is_taken_back {
+            return self.count(ticket, seen, seen.attempts.saturating_add(1), actions);
         }
         if seen.is_for_retry() {
             return self.put_to_retry(ticket, seen, seen.attempts, actions);
@@ -433,6 +455,9 @@ impl Desk {
                 if answer == Answer::Result {
                     self.finished.insert(hand.seen.made());
                 }
+                // The message that replaces it has the count.
+                let made = hand.seen.made();
+                self.taken_back.retain(|other| *other != made);
                 // One that was only put back is left for others.
                 if let Answer::Retry { attempts } = answer
                     && (!hand.seen.is_retry || attempts > hand.seen.attempts)
@@ -529,6 +554,23 @@ impl Desk {
         for ticket in unbegun {
             self.hands.remove(&ticket);
             actions.push(Action::Requeue(ticket));
+        }
+    }
+
+    /// Notes the chunk that is to be counted: of those that were being run, the one that was held longest is
+    /// what the broker had waited for.
+    fn remember_taken_back(&mut self) {
+        let begun = |hand: &Hand| matches!(hand.stage, Stage::Running | Stage::Resting);
+        let begun = self.hands.iter().filter(|(_, hand)| begun(hand));
+        let oldest = begun.min_by_key(|(ticket, hand)| (hand.since, **ticket));
+        let Some(made) = oldest.map(|(_, hand)| hand.seen.made()) else {
+            return;
+        };
+        if !self.taken_back.contains(&made) {
+            self.taken_back.push_back(made);
+        }
+        if self.taken_back.len() > TAKEN_BACK_REMEMBERED {
+            self.taken_back.pop_front();
         }
     }
 

@@ -1,7 +1,7 @@
 //! The worker from start to stop: one session after the other.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use access::SigningKey;
@@ -97,6 +97,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Work
             Broker::Memory(_) => Duration::ZERO,
             Broker::Rabbit(_) => CONTROL_WAIT,
         },
+        taken_back: Mutex::new(None),
         tracer: config.watched.tracer,
         draining: shutdown,
     };

@@ -1,19 +1,20 @@
 //! One session with the broker: chunks in, results out, as the desk decides. Any error ends the
 //! session with everything in it; the broker then hands out again what was not acknowledged.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use access::SigningKey;
-use broker::{BrokerError, Consumer, Queue, Session};
+use broker::{BrokerError, Consumer, Queue, Session, TakenBack};
 use proto::Lane;
 use proto::v1::WorkerState;
 use telemetry::Tracer;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::attempt::{AttemptError, Outcome};
 use crate::beat::{self, Identity};
-use crate::desk::{Desk, Event};
+use crate::desk::{Answer, Desk, Event};
 use crate::exec::Exec;
 use crate::room::Rooms;
 use crate::shift::{Shift, Source};
@@ -46,12 +47,31 @@ pub(crate) struct Bench {
     pub(crate) started: Instant,
     /// How long the first word of a master is waited for.
     pub(crate) control_wait: Duration,
+    /// Why the broker last took back what was in hand. None: it never did.
+    pub(crate) taken_back: Mutex<Option<TakenBack>>,
     /// Who is told of each chunk's way.
     pub(crate) tracer: Tracer,
     pub(crate) draining: CancellationToken,
 }
 
 impl Bench {
+    /// What is said of a chunk that is dead though no attempt at it ended, if this worker has met the likely cause.
+    pub(crate) fn lost_attempts(&self, answer: Answer) -> Option<Outcome> {
+        match (answer, *self.taken_back()) {
+            (Answer::Dead { attempts }, Some(why)) => {
+                Some(Err(AttemptError::Lost { attempts, why }))
+            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn taken_back(&self) -> MutexGuard<'_, Option<TakenBack>> {
+        // It is replaced whole.
+        self.taken_back
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn state(&self) -> WorkerState {
         if self.draining.is_cancelled() {
             WorkerState::Draining
@@ -97,7 +117,7 @@ pub(crate) async fn work(
         error = session.lost() => Err(error),
         error = beat::send_all(&session, &bench.identity, || bench.state(), &bench.tally) => Err(error),
     };
-    shift.end().await;
+    shift.end(outcome.as_ref().err()).await;
     bench.tally.set_unsettled(0);
     if outcome.is_ok() {
         beat::send(&session, &bench.identity, WorkerState::Left, &bench.tally).await?;

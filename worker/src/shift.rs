@@ -126,11 +126,19 @@ impl<'a> Shift<'a> {
         !self.tasks.is_empty()
     }
 
-    /// Ends the session's part of the desk, and everything that goes on.
-    pub(crate) async fn end(&mut self) {
+    /// Ends the session's part of the desk, and everything that goes on. The error is what ended it, if it was
+    /// lost.
+    pub(crate) async fn end(&mut self, error: Option<&BrokerError>) {
         self.tasks.shutdown().await;
         self.hands.clear();
-        self.desk.handle(Event::Lost);
+        let event = match error {
+            Some(BrokerError::TakenBack { why, .. }) => {
+                *self.bench.taken_back() = Some(*why);
+                Event::TakenBack
+            }
+            _ => Event::Lost,
+        };
+        self.desk.handle(event);
     }
 
     /// Puts a delivery on the desk.
@@ -554,12 +562,10 @@ impl<'a> Shift<'a> {
         }
         let (route, envelope) = match hand.answer.take() {
             Some((same, route, envelope)) if same == answer => (route, envelope),
-            _ => answer_of(
-                &hand.envelope,
-                answer,
-                hand.outcome.take(),
-                bench.identity.id,
-            ),
+            _ => {
+                let outcome = hand.outcome.take().or_else(|| bench.lost_attempts(answer));
+                answer_of(&hand.envelope, answer, outcome, bench.identity.id)
+            }
         };
         hand.answer = Some((answer, route, envelope.clone()));
         hand.sent = Some(Timed::begin(&bench.tracer, Stage::Answer, &hand.envelope));

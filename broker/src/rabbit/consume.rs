@@ -88,10 +88,7 @@ impl RabbitConsumer {
         match self.incoming.next().await {
             Some(Ok(incoming)) => Ok(self.source.delivery(incoming, self.lossy)),
             Some(Err(error)) => Err(self.source.session.failed("consume", error)),
-            None => Err(self
-                .source
-                .session
-                .ended("consume", "it cancelled the consumer")),
+            None => Err(self.source.session.cancelled()),
         }
     }
 

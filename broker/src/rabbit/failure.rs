@@ -2,12 +2,13 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lapin::ErrorKind;
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
 use lapin::types::ShortString;
 
-use crate::error::BrokerError;
+use crate::error::{BrokerError, TakenBack};
 
 /// Who asked whom: what every error message tells.
 #[derive(Debug, Clone)]
@@ -74,6 +75,10 @@ impl Peer {
                 what,
                 said,
             },
+            Some((AMQPSoftError::PRECONDITIONFAILED, said)) if is_held_too_long(&said) => {
+                let why = TakenBack::HeldTooLong(timeout_in(&said));
+                BrokerError::TakenBack { address, why }
+            }
             _ => BrokerError::Failed {
                 address,
                 what,
@@ -101,6 +106,18 @@ pub(super) fn is_forbidden(error: &lapin::Error) -> bool {
     matches!(soft(error), Some((AMQPSoftError::ACCESSREFUSED, _)))
 }
 
+/// Whether RabbitMQ says that a message was held too long: "delivery acknowledgement on channel 2 timed out. Timeout
+/// value used: 1800000 ms. ..."
+fn is_held_too_long(said: &str) -> bool {
+    said.contains("delivery acknowledgement on channel")
+}
+
+fn timeout_in(said: &str) -> Option<Duration> {
+    let (_, value) = said.split_once("Timeout value used: ")?;
+    let (milliseconds, _) = value.split_once(" ms")?;
+    milliseconds.parse().ok().map(Duration::from_millis)
+}
+
 /// The channel error in `error`, with the broker's words.
 fn soft(error: &lapin::Error) -> Option<(AMQPSoftError, String)> {
     let ErrorKind::ProtocolError(amqp) = error.kind() else {
@@ -115,4 +132,44 @@ fn soft(error: &lapin::Error) -> Option<(AMQPSoftError, String)> {
 /// A text as AMQP's short string, which holds 255 bytes; lapin panics on longer ones.
 pub(super) fn short(what: &'static str, text: &str) -> Result<ShortString, BrokerError> {
     ShortString::try_new(text).map_err(|_| BrokerError::Unsendable { what })
+}
+
+#[cfg(test)]
+mod tests {
+    use lapin::protocol::AMQPError;
+
+    use super::*;
+
+    #[test]
+    fn a_channel_that_is_closed_for_consumer_timeout_is_told_from_others() {
+        let peer = Peer {
+            address: "mill:5672".into(),
+            user: "ada".into(),
+            vhost: "/".into(),
+        };
+        let failed = |said: &str| {
+            let error = AMQPError::new(AMQPSoftError::PRECONDITIONFAILED.into(), said.into());
+            peer.failed("consume", ErrorKind::ProtocolError(error).into())
+        };
+        let error = failed(
+            "PRECONDITION_FAILED - delivery acknowledgement on channel 2 timed out. Timeout value used: 1800000 ms. \
+             This timeout value can be configured, see consumers doc guide to learn more",
+        );
+        assert_eq!(
+            error.to_string(),
+            "the broker at mill:5672 takes back what was not settled: a message was held longer than the \
+             broker's consumer_timeout of 1800 s; raise it in rabbitmq.conf, or publish smaller chunks (--chunk-bytes)"
+        );
+        assert!(error.is_retryable() && !error.is_refusal());
+        let unsaid =
+            failed("PRECONDITION_FAILED - delivery acknowledgement on channel 2 timed out");
+        assert!(
+            unsaid
+                .to_string()
+                .contains("than the broker's consumer_timeout; raise"),
+            "{unsaid}"
+        );
+        let other = failed("PRECONDITION_FAILED - unknown delivery tag 82");
+        assert!(matches!(other, BrokerError::Failed { .. }), "{other}");
+    }
 }

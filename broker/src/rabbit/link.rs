@@ -243,9 +243,13 @@ async fn watch(
         match event {
             Event::ConnectionBlocked(reason) => health.set_blocked(Some(reason)),
             Event::ConnectionUnblocked => health.set_blocked(None),
-            // Failed channels report here too, and leave the connection as it was.
-            Event::Error(error) if !status.connected() => {
-                health.lose(peer.failed("keep the connection", error));
+            Event::Error(error) => {
+                let failed = peer.failed("keep the connection", error);
+                // Failed channels report here too, and leave the connection as it was. A channel on which a message was
+                // held too long is missed by nobody else: there may be no consumer on it.
+                if !status.connected() || matches!(failed, BrokerError::TakenBack { .. }) {
+                    health.lose(failed);
+                }
             }
             _ => {}
         }

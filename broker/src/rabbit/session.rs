@@ -16,7 +16,7 @@ use super::link::Link;
 use super::publish::Publishing;
 use crate::address::RabbitConfig;
 use crate::delivery::{Consumer, ConsumerKind, Delivery};
-use crate::error::BrokerError;
+use crate::error::{BrokerError, TakenBack};
 use crate::need::Need;
 use crate::session::{Confirm, Depth};
 use crate::topology::{Queue, Route};
@@ -188,6 +188,15 @@ impl Shared {
             source: Arc::new(std::io::Error::other(why)),
         };
         self.health.check().err().unwrap_or_else(ended)
+    }
+
+    /// The error where the broker cancelled a consumer.
+    pub(super) fn cancelled(&self) -> BrokerError {
+        let cancelled = || BrokerError::TakenBack {
+            address: self.config.address(),
+            why: TakenBack::Cancelled,
+        };
+        self.health.check().err().unwrap_or_else(cancelled)
     }
 
     fn closed(&self) -> BrokerError {

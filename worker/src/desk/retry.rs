@@ -63,13 +63,8 @@ impl Desk {
             return self.hold_seats(ticket);
         }
         let attempts = seen.counted();
-        if attempts >= ATTEMPTS {
-            let answer = Answer::Dead { attempts };
-            self.take(ticket, seen, Stage::Publishing(answer));
-            return actions.push(Action::Publish(ticket, answer));
-        }
-        if seen.is_redelivered {
-            return self.put_to_retry(ticket, seen, attempts, actions);
+        if seen.is_redelivered || attempts >= ATTEMPTS {
+            return self.count(ticket, seen, attempts, actions);
         }
         let is_ready = !seen.is_for_others && !self.draining && self.may_begin(seen);
         if !is_ready || self.free_seats < self.rules.seats {
@@ -93,6 +88,22 @@ impl Desk {
         if let Some(hand) = self.hands.get_mut(&ticket) {
             hand.seats_held = std::mem::take(&mut self.free_seats);
         }
+    }
+
+    /// Sends the chunk to the retry queue for its next attempt, or says that it is dead after so many.
+    pub(super) fn count(
+        &mut self,
+        ticket: Ticket,
+        seen: Seen,
+        attempts: u32,
+        actions: &mut Vec<Action>,
+    ) {
+        if attempts < ATTEMPTS {
+            return self.put_to_retry(ticket, seen, attempts, actions);
+        }
+        let answer = Answer::Dead { attempts };
+        self.take(ticket, seen, Stage::Publishing(answer));
+        actions.push(Action::Publish(ticket, answer));
     }
 
     /// Sends the chunk to the tail of the retry queue with as many attempts in its header.

@@ -226,6 +226,62 @@ fn what_kills_its_worker_each_time_is_dead_after_its_attempts_and_what_waited_is
 }
 
 #[test]
+fn what_the_broker_takes_back_each_time_is_dead_after_its_attempts_though_no_broker_counts_it() {
+    let (mut desk, job) = desk();
+    // Begun after it, and ended with the same session: that is not its fault.
+    let neighbour = fresh(job, 1);
+    desk.tell_time(SECOND);
+    let mut seen = fresh(job, 0);
+    for attempts in 1..ATTEMPTS {
+        // The broker does not even say that it came back.
+        let room = if attempts == 1 {
+            Room::Thread
+        } else {
+            Room::Process
+        };
+        assert_eq!(
+            desk.handle(Event::Delivered(1, seen)),
+            [run(1, attempts, room)]
+        );
+        if attempts == 1 {
+            desk.tell_time(2 * SECOND);
+            let begun = desk.handle(Event::Delivered(2, neighbour));
+            assert_eq!(begun, [run(2, 1, Room::Thread)]);
+        }
+        desk.handle(Event::TakenBack);
+        if attempts == 1 {
+            let begun = desk.handle(Event::Delivered(2, neighbour));
+            assert_eq!(begun, [run(2, 1, Room::Thread)]);
+            desk.handle(Event::Attempted(2, Attempt::Done));
+            desk.handle(Event::Published(2, Confirm::Acked));
+        }
+        // A session that is lost meanwhile takes nothing from the count.
+        assert_eq!(
+            desk.handle(Event::Delivered(1, seen))[0],
+            retry(1, attempts)
+        );
+        desk.handle(Event::Lost);
+        assert_eq!(
+            desk.handle(Event::Delivered(1, seen))[0],
+            retry(1, attempts)
+        );
+        let acked = desk.handle(Event::Published(1, Confirm::Acked));
+        assert_eq!(acked, [Action::Ack(1), Action::TakeRetry]);
+        seen = taken(job, 0, attempts, false);
+    }
+    let begun = desk.handle(Event::Delivered(1, seen));
+    assert_eq!(begun, [run(1, ATTEMPTS, Room::Process)]);
+    desk.handle(Event::TakenBack);
+    let dead = Answer::Dead { attempts: ATTEMPTS };
+    let said = desk.handle(Event::Delivered(1, seen));
+    assert_eq!(said[0], Action::Publish(1, dead));
+    // When it is replayed it is a new start.
+    desk.handle(Event::Published(1, Confirm::Acked));
+    let replayed = desk.handle(Event::Delivered(3, fresh(job, 0)));
+    assert_eq!(replayed, [run(3, 1, Room::Thread)]);
+}
+
+#[test]
 fn a_chunk_of_the_retry_queue_that_may_not_begin_is_put_back_uncounted_with_nothing_beside_it() {
     let for_others = |job| Seen {
         is_for_others: true,
