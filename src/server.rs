@@ -70,11 +70,8 @@ impl Unheard {
 /// What the master refused, with its exit code.
 pub(crate) fn refused(status: &Status) -> Failure {
     let exit = match status.code() {
-        Code::NotFound
-        | Code::InvalidArgument
-        | Code::FailedPrecondition
-        | Code::Unauthenticated
-        | Code::PermissionDenied => Exit::Usage,
+        Code::NotFound | Code::InvalidArgument | Code::FailedPrecondition => Exit::Usage,
+        Code::Unauthenticated | Code::PermissionDenied => Exit::Refused,
         _ => Exit::Unreachable,
     };
     // The transport made it up: whoever answers there has said nothing.

@@ -278,7 +278,7 @@ async fn commands_show_a_token_and_say_what_it_lacks() {
     assert_eq!(run(Some(&reader), &["jobs"]).0, 0);
     let (code, said) = run(None, &["jobs"]);
     assert!(
-        code == 2 && said.contains("ROWMILL_TOKEN"),
+        code == 9 && said.contains("ROWMILL_TOKEN"),
         "{code}: {said}"
     );
     let (code, said) = run(Some("s3cret"), &["jobs"]);
@@ -292,7 +292,7 @@ async fn commands_show_a_token_and_say_what_it_lacks() {
     }
     let (code, said) = run(Some(&reader), &["cancel", &job]);
     assert!(
-        code == 2 && said.contains("bo may only look"),
+        code == 9 && said.contains("bo may only look"),
         "{code}: {said}"
     );
     let (code, said) = run(Some(&admin), &["cancel", &job]);
@@ -312,7 +312,7 @@ async fn commands_show_a_token_and_say_what_it_lacks() {
     std::fs::write(&tokens, left.join("\n")).unwrap();
     let (code, said) = run(Some(&reader), &["jobs"]);
     assert!(
-        code == 2 && said.contains("does not know this token"),
+        code == 9 && said.contains("does not know this token"),
         "{code}: {said}"
     );
     assert_eq!(run(Some(&admin), &["jobs"]).0, 0);

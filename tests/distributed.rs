@@ -295,7 +295,7 @@ async fn a_password_that_is_wrong_for_a_while_ends_nobody_who_was_let_in_before(
     let other = stage.dir.path().join("other");
     let args = ["master", "--listen", "127.0.0.1:0", "--data"];
     let late = stage.command(&args).arg(other).output().unwrap();
-    assert_eq!(late.status.code(), Some(4), "{}", stderr(&late));
+    assert_eq!(late.status.code(), Some(9), "{}", stderr(&late));
     broker.ctl(&["change_password", &user, "first"]);
     stdin.write_all(second).unwrap();
     drop(stdin);

@@ -1,11 +1,9 @@
-//! What makes a mill easy to run: workers listed, logs for machines, completions in a shell, manual pages,
-//! and units for systemd.
+//! What makes a mill easy to run: workers listed, logs for machines, completions in a shell, and manual pages.
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on stops
 
 mod support;
 
-use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -147,42 +145,6 @@ fn every_command_has_a_manual_page() {
             "{page}"
         );
     }
-}
-
-/// The units as they are, but for where the command is: systemd looks whether it is there.
-#[test]
-fn systemd_takes_the_units() {
-    let Ok(analyze) = Command::new("systemd-analyze").arg("--version").output() else {
-        eprintln!("not tried: there is no systemd-analyze here");
-        return;
-    };
-    assert!(analyze.status.success());
-    let directory = tempfile::tempdir().unwrap();
-    let units = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/systemd");
-    let mut paths = Vec::new();
-    for entry in std::fs::read_dir(units).unwrap() {
-        let path = entry.unwrap().path();
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert!(text.contains("ExecStart=/usr/bin/rowmill "), "{path:?}");
-        let text = text.replace("/usr/bin/rowmill", env!("CARGO_BIN_EXE_rowmill"));
-        let name = path
-            .file_name()
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .replace("@.", "@1.");
-        let copy = directory.path().join(name);
-        std::fs::write(&copy, text).unwrap();
-        paths.push(copy);
-    }
-    assert_eq!(paths.len(), 2);
-    let verify = Command::new("systemd-analyze")
-        .args(["verify", "--man=no"])
-        .args(&paths)
-        .output()
-        .unwrap();
-    assert!(verify.status.success(), "{}", stderr(&verify));
-    assert_eq!(stderr(&verify), "");
 }
 
 /// `publish` prints an id as soon as the broker has the job, a moment before the master has.

@@ -1,4 +1,5 @@
-//! Exit codes, in one place. The README's table says the same.
+//! Exit codes, in one place. The README's table says the same, and the units for systemd
+//! (`RestartPreventExitStatus`) name those of errors that are the same at the next start.
 
 use std::fmt;
 use std::io;
@@ -11,11 +12,11 @@ pub enum Exit {
     Ok = 0,
     /// The data has more bad records than were allowed.
     BadRecords = 1,
-    /// The command line, or a setting, is not right.
+    /// The command line, or a setting, is not right, or a file that a setting names is missing.
     Usage = 2,
     /// The job is incomplete: it has dead or lost chunks, or is damaged.
     DeadChunks = 3,
-    /// The broker or the master is unreachable, or refused us.
+    /// The broker or the master is unreachable.
     Unreachable = 4,
     /// The input cannot be read.
     UnreadableInput = 5,
@@ -26,9 +27,14 @@ pub enum Exit {
     /// A file or standard output cannot be written, or a master's files not be used: a full disk, no
     /// permission, a broken disk.
     Unwritable = 8,
+    /// The broker or the master refused us: a password, a token, a permission, or a queue that has other arguments.
+    Refused = 9,
     /// A defect of rowmill, like a panic; or the system refuses a thread or a process. The number is
     /// `EX_SOFTWARE` of `sysexits.h`.
     Defect = 70,
+    /// An address to listen at cannot be had now: it is in use, the host does not have it yet, or its name is not
+    /// resolved yet. The number is `EX_OSERR`.
+    NoAddress = 71,
 }
 
 impl Exit {
@@ -126,6 +132,14 @@ pub trait OrExit<T> {
     ///
     /// The same errors, with the code.
     fn or_exit_by_cause(self) -> Result<T, Failure>;
+
+    /// Of what makes a role ready by its settings: exits with [`Exit::NoAddress`] where an address to listen at
+    /// cannot be had now, which may pass, and with [`Exit::Usage`] where a setting is wrong.
+    ///
+    /// # Errors
+    ///
+    /// The same errors, with the code.
+    fn or_exit_of_settings(self) -> Result<T, Failure>;
 }
 
 /// Gives a failed write its message and its exit code.
@@ -164,6 +178,27 @@ impl<T, E: Into<anyhow::Error>> OrExit<T> for Result<T, E> {
             Failure::new(exit, error)
         })
     }
+
+    fn or_exit_of_settings(self) -> Result<T, Failure> {
+        self.map_err(|error| {
+            let error = error.into();
+            let mut causes = error.chain().filter_map(|cause| cause.downcast_ref());
+            let exit = if causes.any(lacks_address) {
+                Exit::NoAddress
+            } else {
+                Exit::Usage
+            };
+            Failure::new(exit, error)
+        })
+    }
+}
+
+/// Whether the system has no such address now. That a name is not resolved has no kind of its own.
+fn lacks_address(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable
+    ) || error.to_string().contains("lookup address")
 }
 
 #[cfg(test)]
@@ -184,6 +219,20 @@ mod tests {
             anyhow::Error::new(cause).context("x: no route"),
         );
         assert_eq!(failure.to_string(), "x: no route");
+    }
+
+    #[test]
+    fn an_address_that_may_be_had_later_is_no_wrong_setting() {
+        let of = |error: io::Error| {
+            let error = anyhow::Error::new(error).context("--listen mill:6455");
+            Err::<(), _>(error).or_exit_of_settings().unwrap_err().exit
+        };
+        let lookup = "failed to lookup address information: Temporary failure in name resolution";
+        assert_eq!(of(io::ErrorKind::AddrInUse.into()), Exit::NoAddress);
+        assert_eq!(of(io::ErrorKind::AddrNotAvailable.into()), Exit::NoAddress);
+        assert_eq!(of(io::Error::other(lookup)), Exit::NoAddress);
+        assert_eq!(of(io::ErrorKind::NotFound.into()), Exit::Usage);
+        assert_eq!(of(io::ErrorKind::InvalidInput.into()), Exit::Usage);
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod dumpable;
 mod exit;
 mod filter;
 pub mod format;
+mod journald;
 pub mod json;
 mod log;
 mod meter;

@@ -6,10 +6,12 @@ use std::str::FromStr;
 use serde_json::{Map, Value};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::{JsonFields, Writer};
+use tracing_subscriber::fmt::format::{Format, JsonFields, Writer};
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::{LookupSpan, Scope};
+
+use crate::journald::{self, Prefixed};
 
 /// How much a command says on stderr when `ROWMILL_LOG` is not set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +78,7 @@ impl LogArgs {
     }
 }
 
-/// Starts to log to stderr.
+/// Starts to log to stderr; for systemd's journal, with the priority of each line.
 pub(crate) fn start_log(log: Log) {
     let default = match log {
         Log::Service(_) => "info",
@@ -85,17 +87,32 @@ pub(crate) fn start_log(log: Log) {
     };
     let filter = EnvFilter::try_from_env("ROWMILL_LOG")
         .unwrap_or_else(|_| EnvFilter::new(format!("{default},lapin=off")));
+    let to_journal = journald::reads_stderr();
+    if to_journal {
+        journald::prefix_panics();
+    }
     let logger = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_target(false);
-    let started = match log {
-        Log::Service(LogFormat::Json) => logger
+    let is_json = matches!(log, Log::Service(LogFormat::Json));
+    let started = match (is_json, to_journal) {
+        (true, true) => logger
+            .fmt_fields(JsonFields::new())
+            .event_format(Prefixed(JsonLine))
+            .try_init(),
+        (true, false) => logger
             .fmt_fields(JsonFields::new())
             .event_format(JsonLine)
             .try_init(),
-        _ => logger.try_init(),
+        // The journal has its own time of every line.
+        (false, true) => logger
+            .event_format(Prefixed(
+                Format::default().without_time().with_target(false),
+            ))
+            .try_init(),
+        (false, false) => logger.try_init(),
     };
     if started.is_err() {
         eprintln!("rowmill: a logger was installed already");

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::journald;
 use crate::log::{Log, start_log};
 use crate::text::for_message;
 use crate::{Exit, Failure};
@@ -51,7 +52,7 @@ fn report(failure: &Failure) -> ExitCode {
     // A name, a cell or what a peer said may stand in it.
     let said = failure.to_string();
     let lines: Vec<_> = said.lines().map(for_message).collect();
-    eprintln!("rowmill: {}", lines.join("\n"));
+    journald::say_error(&format!("rowmill: {}", lines.join("\n")));
     ExitCode::from(failure.exit as u8)
 }
 

@@ -116,7 +116,7 @@ impl Args {
     ///
     /// What ended it, other than `shutdown`, with the exit code that it deserves.
     pub async fn run(self, shutdown: CancellationToken) -> Result<Exit, Failure> {
-        let config = self.config().await.or_exit(Exit::Usage)?;
+        let config = self.config().await.or_exit_of_settings()?;
         let ended = crate::run(config, shutdown).await;
         ended.map(|()| Exit::Ok).map_err(failure)
     }
@@ -157,6 +157,7 @@ impl Args {
 /// Why a master ended, with the exit code that it deserves.
 pub fn failure(error: MasterError) -> Failure {
     let exit = match &error {
+        MasterError::Broker(error) if error.is_refusal() => Exit::Refused,
         MasterError::Broker(_) | MasterError::Serve(_) => Exit::Unreachable,
         MasterError::Tls(_)
         | MasterError::Store(StoreError::InUse { .. } | StoreError::Newer { .. }) => Exit::Usage,

@@ -346,6 +346,7 @@ pub fn failure(error: PublishError) -> Failure {
         | PublishError::Unsealed { .. } => Exit::UnreadableInput,
         PublishError::Resume(_) | PublishError::Journal(_) | PublishError::Schema(_) => Exit::Usage,
         PublishError::Panic(_) => Exit::Defect,
+        PublishError::Broker(error) if error.is_refusal() => Exit::Refused,
         PublishError::Broker(_) => Exit::Unreachable,
         PublishError::Interrupted { .. } => Exit::Cancelled,
     };

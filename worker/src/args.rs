@@ -127,7 +127,7 @@ impl Args {
                 .watch
                 .watched("rowmill-worker")
                 .await
-                .or_exit(Exit::Usage)?,
+                .or_exit_of_settings()?,
         };
         match crate::run(config, shutdown).await {
             Ok(()) => Ok(Exit::Ok),
@@ -162,6 +162,7 @@ impl Args {
 /// Why a worker ended, with the exit code that it deserves.
 pub fn failure(error: WorkerError) -> Failure {
     let exit = match &error {
+        WorkerError::Broker(error) if error.is_refusal() => Exit::Refused,
         WorkerError::Broker(_) => Exit::Unreachable,
         WorkerError::Stuck => Exit::Defect,
     };

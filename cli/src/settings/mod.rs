@@ -19,6 +19,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, Parser};
 use toml::{Table, Value};
 
 use crate::dumpable::forbid_dumps;
+use crate::journald;
 use crate::xdg::{set, xdg};
 
 pub use flags::SECRET_VARIABLES;
@@ -111,9 +112,15 @@ pub fn parse<P: Parser>() -> P {
     forbid_dumps();
     match try_parse_from(Settings::find, env::args_os()) {
         Ok(parsed) => parsed,
+        Err(SettingsError::CommandLine(error))
+            if error.use_stderr() && journald::reads_stderr() =>
+        {
+            journald::say_error(&error.render().to_string());
+            std::process::exit(error.exit_code());
+        }
         Err(SettingsError::CommandLine(error)) => error.exit(),
         Err(error) => {
-            eprintln!("rowmill: {error}");
+            journald::say_error(&format!("rowmill: {error}"));
             std::process::exit(crate::Exit::Usage as i32);
         }
     }

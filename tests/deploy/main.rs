@@ -1,0 +1,10 @@
+//! What an operator finds in `deploy/`, and the packages that are made of it. (The dashboard for Grafana is looked at
+//! in watch.rs.)
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+
+mod package;
+mod set_up;
+#[path = "../support/mod.rs"]
+mod support;
+mod systemd;
