@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on stops
 
+mod containers;
 mod package;
 mod set_up;
 #[path = "../support/mod.rs"]
