@@ -288,6 +288,47 @@ async fn a_job_whose_spill_file_is_gone_is_damaged_and_all_others_are_there() {
     stage.erase().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_spill_file_cannot_be_written_is_damaged_and_all_others_go_on() {
+    let stage = Stage::new();
+    let master = stage.master();
+    let numbers = |name: &str, copies: usize| {
+        let rows: Vec<String> = (100..130).map(|n| format!("{n}\n")).collect();
+        let input = stage.file(
+            name,
+            format!("id\n{}", rows.concat().repeat(copies)).as_bytes(),
+        );
+        let schema = stage.file("schema.json", SCHEMA.as_bytes());
+        let mut command = stage.command(&["publish", "--chunk-bytes", "40", "--schema"]);
+        published(command.arg(schema).arg(input))
+    };
+    // Of the second job's rows half come again, and are bad records only for that.
+    let [rows, rejects, whole] =
+        [("rows", 1), ("rejects", 2), ("whole", 2)].map(|(name, copies)| numbers(name, copies));
+    fs::create_dir(spill(&stage, &rows, "rows")).unwrap();
+    fs::create_dir(spill(&stage, &rejects, "rejects")).unwrap();
+    let _worker = stage.worker();
+    let mut client = stage.client().await;
+    for (job_id, state, rejected) in [
+        (&rows, JobState::Damaged, 0),
+        (&rejects, JobState::Damaged, 30),
+        (&whole, JobState::Done, 30),
+    ] {
+        let job = finished(&mut client, job_id).await.job.unwrap();
+        assert_eq!((job.state(), job.rows, job.rejects), (state, 30, rejected));
+    }
+    let said = stderr(&run(&stage, &["wait", &rows]));
+    assert!(said.contains(&format!("{rows}.rows")), "{said}");
+    // The other parts of the second one are there.
+    let kept = run(&stage, &["rows", &rejects]);
+    assert_eq!(kept.status.code(), Some(3), "{}", stderr(&kept));
+    assert_eq!(kept.stdout, run(&stage, &["rows", &whole]).stdout);
+    let bad = run(&stage, &["rejects", &whole]);
+    assert_eq!(String::from_utf8(bad.stdout).unwrap().lines().count(), 31);
+    drop(master);
+    stage.erase().await;
+}
+
 /// Copies a database as it lies there.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();

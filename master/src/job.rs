@@ -58,6 +58,8 @@ pub struct Job {
     /// Results whose rows have keys that may come once in the job, and of which it is not known yet
     /// whether they came before.
     pub(crate) unsettled: u64,
+    /// Results that wait until it is known which header the job's rows have.
+    pub(crate) waiting: u64,
     /// Every chunk before this one is settled, or was passed over because it is dead.
     pub(crate) frontier: u64,
 }
@@ -151,6 +153,7 @@ impl Job {
             next_place: 0,
             deaths: 0,
             unsettled: 0,
+            waiting: 0,
             frontier: 0,
         }
     }

@@ -1,37 +1,20 @@
-//! A batch of arrivals, committed whole.
+//! What each message does to its job, within the transaction that commits it.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use engine::PartialError;
 use engine::operation::Merged;
-use failpoint::Point;
 use proto::JobId;
 use proto::v1::chunk_result::Partial;
 use proto::v1::{ChunkResult, JobOpen, JobSeal};
-use rusqlite::{Transaction, params};
+use rusqlite::params;
 
+use super::commit::{Applied, Batch};
 use super::dead::DeadState;
-use super::job_row::{insert, save};
-use super::staging::Staging;
 use super::strays::of_result;
-use super::{Store, StoreError, headers, merged};
+use super::{Store, StoreError, headers};
 use crate::arrival::{Arrival, Death};
-use crate::job::{Control, Job};
-
-/// What a batch did.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Applied {
-    /// The jobs that it touched.
-    pub touched: Vec<JobId>,
-    /// Those of them that it finished.
-    pub finished: Vec<JobId>,
-    /// Those of them whose publisher ended them: they are cancelled.
-    pub stopped: Vec<JobId>,
-    /// Messages whose effect was committed before.
-    pub duplicates: u64,
-}
+use crate::job::Control;
 
 impl Store {
     /// Commits `arrivals` at `now_ms`. When this returns, they are on disk and may be
@@ -47,95 +30,14 @@ impl Store {
         let mut applied = self.commit_batch(now_ms, |batch| {
             arrivals.iter().try_for_each(|arrival| batch.take(arrival))
         })?;
-        for at in 0..applied.touched.len() {
-            let finished = self.release(applied.touched[at], now_ms)?;
-            applied.finished.extend(finished);
+        for id in &applied.touched {
+            applied.finished.extend(self.release(*id, now_ms)?);
         }
         applied
             .finished
             .extend(self.settle(&applied.touched, now_ms));
         Ok(applied)
     }
-
-    /// Commits one transaction, with what `fill` takes into it.
-    pub(super) fn commit_batch(
-        &mut self,
-        now_ms: u64,
-        fill: impl FnOnce(&mut Batch<'_>) -> Result<(), StoreError>,
-    ) -> Result<Applied, StoreError> {
-        let transaction = self.connection.transaction()?;
-        let mut batch = Batch {
-            transaction: &transaction,
-            committed: &self.jobs,
-            jobs: BTreeMap::new(),
-            merged: BTreeMap::new(),
-            staging: Staging::default(),
-            duplicates: 0,
-            stopped: Vec::new(),
-            now_ms,
-            age_ms: self.commits.age.now_ms(),
-        };
-        fill(&mut batch)?;
-        batch.staging.write(&mut self.spill)?;
-        if self.is_durable {
-            batch.save_merged()?;
-        }
-        let finished = batch.save_jobs()?;
-        let Batch {
-            jobs,
-            merged,
-            duplicates,
-            stopped,
-            ..
-        } = batch;
-        failpoint::pass(Point::MasterBeforeCommit);
-        self.commits.commit(transaction, &mut self.spill)?;
-        failpoint::pass(Point::MasterAfterCommit);
-        let touched: Vec<JobId> = jobs.keys().copied().collect();
-        self.jobs.extend(jobs);
-        for (id, more) in merged {
-            self.add_merged(id, more);
-        }
-        Ok(Applied {
-            touched,
-            finished,
-            stopped,
-            duplicates,
-        })
-    }
-
-    /// What is committed becomes part of the job's state. That the two fit was checked before; where they do
-    /// not, the job is damaged.
-    pub(super) fn add_merged(&mut self, id: JobId, more: Merged) {
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return;
-        };
-        job.merges += 1;
-        match &mut job.merged {
-            Some(whole) => {
-                if let Err(error) = merged::add(whole, &more) {
-                    job.damaged(&error.to_string());
-                }
-            }
-            none @ None => *none = Some(Arc::new(more)),
-        }
-    }
-}
-
-/// A transaction in the making. Its jobs are copies, and what it merges stands beside what is
-/// committed, so that an error leaves nothing behind.
-pub(super) struct Batch<'a> {
-    pub(super) transaction: &'a Transaction<'a>,
-    pub(super) committed: &'a HashMap<JobId, Job>,
-    jobs: BTreeMap<JobId, Job>,
-    /// Of each job, the results of this transaction alone.
-    pub(super) merged: BTreeMap<JobId, Merged>,
-    staging: Staging,
-    pub(super) duplicates: u64,
-    stopped: Vec<JobId>,
-    pub(super) now_ms: u64,
-    /// The store's age clock.
-    age_ms: u64,
 }
 
 impl Batch<'_> {
@@ -174,7 +76,7 @@ impl Batch<'_> {
             self.stopped.push(id);
             self.transaction
                 .execute("DELETE FROM dead WHERE job = ? AND state = 3", [key])?;
-            headers::forget(self.transaction, key)?;
+            headers::forget(self.transaction, self.job(id)?)?;
         }
         self.leave_out_beyond(id, seal.chunks)
     }
@@ -201,7 +103,7 @@ impl Batch<'_> {
             Err(reason) => return self.death(id, &of_result(result, reason)),
         };
         if self.waits_for_header(id, key, result)? {
-            return self.keep_waiting(key, result);
+            return self.keep_waiting(id, key, result);
         }
         if let Err(error) = self.merge(id, merged) {
             return match result.partial {
@@ -308,44 +210,6 @@ impl Batch<'_> {
         job.tally.chunks_dead += u64::from(state.is_counted());
         job.deaths += u64::from(state.is_counted());
         Ok(())
-    }
-
-    fn save_merged(&mut self) -> Result<(), StoreError> {
-        for (id, more) in &self.merged {
-            if let Some(job) = self.jobs.get_mut(id)
-                && let Err(error) = merged::save(self.transaction, job, more)
-            {
-                job.damaged(&error.of_job()?.to_string());
-            }
-        }
-        Ok(())
-    }
-
-    fn save_jobs(&mut self) -> Result<Vec<JobId>, StoreError> {
-        let mut finished = Vec::new();
-        for job in self.jobs.values_mut() {
-            if job.finished_unix_ms.is_none() && job.is_complete() {
-                job.finish(self.now_ms, self.age_ms);
-                finished.push(job.id);
-            }
-            save(self.transaction, job)?;
-        }
-        Ok(finished)
-    }
-
-    /// The batch's copy of a job; a job never heard of gets its row.
-    pub(super) fn job(&mut self, id: JobId) -> Result<&mut Job, StoreError> {
-        // Two look-ups, because the borrow checker does not see that the first one returned.
-        if !self.jobs.contains_key(&id) {
-            let job = match self.committed.get(&id) {
-                Some(job) => job.clone(),
-                None => Job::new(id, insert(self.transaction, id, self.now_ms)?, self.now_ms),
-            };
-            self.jobs.insert(id, job);
-        }
-        self.jobs
-            .get_mut(&id)
-            .ok_or_else(|| rusqlite::Error::QueryReturnedNoRows.into())
     }
 }
 

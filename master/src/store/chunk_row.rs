@@ -5,7 +5,7 @@ use proto::v1::ChunkResult;
 use rusqlite::{OptionalExtension, params};
 
 use super::StoreError;
-use super::apply::Batch;
+use super::commit::Batch;
 use super::dead::DeadState;
 use super::staging::Staged;
 use crate::arrival::Death;

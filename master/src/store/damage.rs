@@ -1,10 +1,12 @@
-//! A job whose own files are gone or broken: it is marked, its references are cut back to what is there, and
-//! it goes on with that. Other jobs do not notice.
+//! A job whose own files are gone or broken, or cannot be written: it is marked, its references are cut back to
+//! what is there, and it goes on with that. Other jobs do not notice.
 
 use proto::JobId;
+use rusqlite::Transaction;
 
 use super::file::{Kind, SpillFile};
 use super::job_row::{save, unsettled};
+use super::staging::Unwritten;
 use super::strays::rows_of;
 use super::{Store, StoreError};
 use crate::job::Job;
@@ -64,53 +66,9 @@ impl Store {
     ) -> Result<(), StoreError> {
         let path = self.spill.path(file).display().to_string();
         self.change(file.job, |job, transaction| {
-            let at = (job.key, length as i64);
-            let (chunks, what) = match file.kind {
-                Kind::Rejects => {
-                    let own = transaction.execute(
-                        "UPDATE result SET spill_bytes = 0 \
-                         WHERE job = ? AND spill_bytes > 0 AND spill_offset + spill_bytes > ?",
-                        at,
-                    )?;
-                    let again = transaction.execute(
-                        "UPDATE result SET again_bytes = 0 \
-                         WHERE job = ? AND again_bytes > 0 AND again_offset + again_bytes > ?",
-                        at,
-                    )?;
-                    (own.max(again), "bad records")
-                }
-                Kind::Rows => {
-                    let keys = transaction.execute(
-                        "UPDATE result SET keys_bytes = 0, settled = 1 \
-                         WHERE job = ? AND keys_bytes > 0 \
-                         AND rows_offset + rows_bytes + keys_bytes > ?",
-                        at,
-                    )?;
-                    let mut statement = transaction.prepare(
-                        "SELECT output, left_out FROM result \
-                         WHERE job = ? AND rows_bytes > 0 AND rows_offset + rows_bytes > ?",
-                    )?;
-                    let mut rows = statement.query(at)?;
-                    let mut gone = 0;
-                    while let Some(row) = rows.next()? {
-                        gone += rows_of(row.get(0)?, row.get(1)?);
-                    }
-                    job.tally.output_rows = job.tally.output_rows.saturating_sub(gone);
-                    let rows = transaction.execute(
-                        "UPDATE result SET rows_bytes = 0, output = NULL, left_out = NULL \
-                         WHERE job = ? AND rows_bytes > 0 AND rows_offset + rows_bytes > ?",
-                        at,
-                    )?;
-                    job.unsettled = unsettled(transaction, job.key)?;
-                    match rows {
-                        0 => (keys, "keys, which tell rows that come twice,"),
-                        rows => (rows, "rows"),
-                    }
-                }
-            };
-            set_committed(job, file.kind, length);
+            let gone = cut(job, transaction, file.kind, length)?;
             job.damaged(&format!(
-                "{path} has {length} bytes where {committed} were committed; chunks whose {what} are gone: {chunks}"
+                "{path} has {length} bytes where {committed} were committed; {gone}"
             ));
             Ok(())
         })
@@ -120,7 +78,7 @@ impl Store {
     fn change(
         &mut self,
         id: JobId,
-        change: impl FnOnce(&mut Job, &rusqlite::Transaction<'_>) -> Result<(), StoreError>,
+        change: impl FnOnce(&mut Job, &Transaction<'_>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let Some(mut job) = self.jobs.get(&id).cloned() else {
             return Ok(());
@@ -132,6 +90,97 @@ impl Store {
         self.jobs.insert(id, job);
         Ok(())
     }
+}
+
+/// A job goes on without what could not be written of it in `transaction`, and is damaged.
+pub(super) fn go_without(
+    job: &mut Job,
+    transaction: &Transaction<'_>,
+    unwritten: &Unwritten,
+) -> Result<(), StoreError> {
+    let Unwritten {
+        file,
+        length,
+        committed,
+        error,
+    } = unwritten;
+    let gone = cut(job, transaction, file.kind, *length)?;
+    // Without a number as long as the fault lasts, so that it is said once.
+    let gone = if length < committed {
+        gone.to_string()
+    } else {
+        format!("what comes is not kept of {}", gone.what)
+    };
+    job.damaged(&format!("{error}; {gone}"));
+    Ok(())
+}
+
+/// The chunks of which something is not in a file any more.
+struct Gone {
+    what: &'static str,
+    chunks: usize,
+}
+
+impl std::fmt::Display for Gone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { what, chunks } = self;
+        write!(f, "chunks whose {what} are gone: {chunks}")
+    }
+}
+
+/// Removes the references to what lies behind `length` in one of a job's files.
+fn cut(
+    job: &mut Job,
+    transaction: &Transaction<'_>,
+    kind: Kind,
+    length: u64,
+) -> Result<Gone, StoreError> {
+    let at = (job.key, length as i64);
+    let (chunks, what) = match kind {
+        Kind::Rejects => {
+            let own = transaction.execute(
+                "UPDATE result SET spill_bytes = 0 \
+                 WHERE job = ? AND spill_bytes > 0 AND spill_offset + spill_bytes > ?",
+                at,
+            )?;
+            let again = transaction.execute(
+                "UPDATE result SET again_bytes = 0 \
+                 WHERE job = ? AND again_bytes > 0 AND again_offset + again_bytes > ?",
+                at,
+            )?;
+            (own.max(again), "bad records")
+        }
+        Kind::Rows => {
+            let keys = transaction.execute(
+                "UPDATE result SET keys_bytes = 0, settled = 1 \
+                 WHERE job = ? AND keys_bytes > 0 \
+                 AND rows_offset + rows_bytes + keys_bytes > ?",
+                at,
+            )?;
+            let mut statement = transaction.prepare(
+                "SELECT output, left_out FROM result \
+                 WHERE job = ? AND rows_bytes > 0 AND rows_offset + rows_bytes > ?",
+            )?;
+            let mut rows = statement.query(at)?;
+            let mut gone = 0;
+            while let Some(row) = rows.next()? {
+                gone += rows_of(row.get(0)?, row.get(1)?);
+            }
+            job.tally.output_rows = job.tally.output_rows.saturating_sub(gone);
+            let rows = transaction.execute(
+                "UPDATE result SET rows_bytes = 0, output = NULL, left_out = NULL \
+                 WHERE job = ? AND rows_bytes > 0 AND rows_offset + rows_bytes > ?",
+                at,
+            )?;
+            job.unsettled = unsettled(transaction, job.key)?;
+            match rows {
+                0 => (keys, "keys, which tell rows that come twice,"),
+                rows => (rows, "rows"),
+            }
+        }
+    };
+    set_committed(job, kind, length);
+    Ok(Gone { what, chunks })
 }
 
 fn committed(job: &Job, kind: Kind) -> u64 {

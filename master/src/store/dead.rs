@@ -266,7 +266,7 @@ impl Store {
         if control == Control::Cancelled {
             job.finish(now_ms, self.commits.age.now_ms());
             transaction.execute("DELETE FROM dead WHERE job = ? AND state = 3", [job.key])?;
-            headers::forget(&transaction, job.key)?;
+            headers::forget(&transaction, &mut job)?;
         }
         save(&transaction, &job)?;
         self.commits.commit(transaction, &mut self.spill)?;

@@ -46,6 +46,14 @@ impl Disk {
         }
     }
 
+    /// Closes a file that could not be written, and checks that others can be.
+    pub(super) fn check_others(&mut self, file: SpillFile) -> Result<(), StoreError> {
+        match self {
+            Self::Files(files) => files.check_others(file),
+            Self::Model(_) => Ok(()),
+        }
+    }
+
     /// Reads `length` bytes at `offset`.
     pub(super) fn read(
         &self,

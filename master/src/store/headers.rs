@@ -12,10 +12,11 @@ use engine::operation::Merged;
 use prost::Message;
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::apply::Batch;
+use super::commit::Batch;
 use super::dead::DeadState;
 use super::{Store, StoreError};
 use crate::arrival::Death;
+use crate::job::Job;
 
 /// So many bytes of results that waited are taken in one transaction, or one result.
 const AT_ONCE: usize = 32 << 20;
@@ -24,18 +25,8 @@ impl Store {
     /// Takes the results of a job that waited for its header, if it is known now. The job, where it is
     /// finished by that.
     pub(super) fn release(&mut self, id: JobId, now_ms: u64) -> Result<Option<JobId>, StoreError> {
-        let Some(key) = self.jobs.get(&id).map(|job| job.key) else {
-            return Ok(None);
-        };
         let mut finished = None;
-        loop {
-            let some_wait = "SELECT EXISTS (SELECT 1 FROM waiting WHERE job = ?)";
-            let mut statement = self.connection.prepare_cached(some_wait)?;
-            let some_wait: bool = statement.query_row([key], |row| row.get(0))?;
-            drop(statement);
-            if !some_wait {
-                return Ok(finished);
-            }
+        while self.jobs.get(&id).is_some_and(|job| job.waiting > 0) {
             let mut taken = 0;
             let applied = self.commit_batch(now_ms, |batch| {
                 taken = batch.release(id)?;
@@ -43,9 +34,10 @@ impl Store {
             })?;
             finished = finished.or(applied.finished.first().copied());
             if taken == 0 {
-                return Ok(finished);
+                break;
             }
         }
+        Ok(finished)
     }
 }
 
@@ -84,10 +76,16 @@ impl Batch<'_> {
         Ok(dead as u64 == seq)
     }
 
-    pub(super) fn keep_waiting(&self, key: i64, result: &ChunkResult) -> Result<(), StoreError> {
+    pub(super) fn keep_waiting(
+        &mut self,
+        id: JobId,
+        key: i64,
+        result: &ChunkResult,
+    ) -> Result<(), StoreError> {
         self.transaction
             .prepare_cached("INSERT INTO waiting (job, seq, result) VALUES (?, ?, ?)")?
             .execute(params![key, result.seq as i64, result.encode_to_vec()])?;
+        self.job(id)?.waiting += 1;
         Ok(())
     }
 
@@ -115,11 +113,13 @@ impl Batch<'_> {
             self.transaction
                 .prepare_cached("DELETE FROM waiting WHERE job = ? AND seq = ?")?
                 .execute([key, seq])?;
+            let job = self.job(id)?;
+            job.waiting = job.waiting.saturating_sub(1);
             match result {
                 Ok(result) => self.result(id, &result)?,
                 Err(error) => {
                     let reason = format!("the result of chunk {seq} cannot be read back: {error}");
-                    self.job(id)?.damaged(&reason);
+                    job.damaged(&reason);
                 }
             }
             taken += 1;
@@ -180,8 +180,9 @@ impl Batch<'_> {
 }
 
 /// Forgets what waits of a job that is cancelled.
-pub(super) fn forget(transaction: &Transaction<'_>, key: i64) -> Result<(), StoreError> {
-    transaction.execute("DELETE FROM waiting WHERE job = ?", [key])?;
+pub(super) fn forget(transaction: &Transaction<'_>, job: &mut Job) -> Result<(), StoreError> {
+    transaction.execute("DELETE FROM waiting WHERE job = ?", [job.key])?;
+    job.waiting = 0;
     Ok(())
 }
 

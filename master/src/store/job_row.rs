@@ -77,6 +77,7 @@ pub(super) fn read_all(connection: &Connection) -> Result<HashMap<JobId, Job>, S
             job.damaged(&error.of_job()?.to_string());
         }
         job.unsettled = unsettled(connection, job.key)?;
+        job.waiting = waiting(connection, job.key)?;
         job.set_aside = set_aside(connection, job.key)?;
         job.next_place = next_place(connection, &job)?;
         jobs.insert(id, job);
@@ -120,6 +121,11 @@ fn read(row: &Row<'_>, id: JobId) -> Result<Job, StoreError> {
 pub(super) fn unsettled(connection: &Connection, key: i64) -> Result<u64, rusqlite::Error> {
     let mut statement =
         connection.prepare_cached("SELECT count(*) FROM result WHERE job = ? AND settled = 0")?;
+    statement.query_row([key], |row| row.get::<_, i64>(0).map(|count| count as u64))
+}
+
+fn waiting(connection: &Connection, key: i64) -> Result<u64, rusqlite::Error> {
+    let mut statement = connection.prepare_cached("SELECT count(*) FROM waiting WHERE job = ?")?;
     statement.query_row([key], |row| row.get::<_, i64>(0).map(|count| count as u64))
 }
 

@@ -9,6 +9,7 @@
 mod apply;
 mod chunk_row;
 mod clock;
+mod commit;
 mod damage;
 mod dead;
 mod disk;
@@ -42,7 +43,7 @@ use engine::validate::Seen;
 use proto::JobId;
 use rusqlite::{Connection, ErrorCode};
 
-pub use apply::Applied;
+pub use commit::Applied;
 pub use dead::{DeadRow, DeadState};
 pub use disk::Disk;
 pub(crate) use expire::remove;
@@ -133,16 +134,11 @@ impl StoreError {
         move |source| Self::File { path, source }
     }
 
-    /// The same, where it is about one job's own data; the error itself, where the process or the database
-    /// lacks something, and other jobs would meet with it too. For what reading that data came to.
+    /// The same error if it is about one job's own data. The error itself if the process, the disk or the database
+    /// lacks something, so that other jobs fail in the same way.
     fn of_job(self) -> Result<Self, Self> {
-        use rustix::io::Errno;
-        let lacks = |source: &std::io::Error| {
-            let errno = source.raw_os_error().map(Errno::from_raw_os_error);
-            matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
-        };
         match self {
-            Self::File { ref source, .. } if lacks(source) => Err(self),
+            Self::File { ref source, .. } if concerns_all_jobs(source) => Err(self),
             Self::File { .. }
             | Self::Unreadable { .. }
             | Self::Damaged(_)
@@ -175,6 +171,20 @@ impl StoreError {
     fn unreadable(what: &'static str) -> impl FnOnce(prost::DecodeError) -> Self {
         move |source| Self::Unreadable { what, source }
     }
+}
+
+/// Whether the system refused for a reason that every file of the process meets.
+fn concerns_all_jobs(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    let is_full = matches!(
+        error.kind(),
+        ErrorKind::StorageFull
+            | ErrorKind::QuotaExceeded
+            | ErrorKind::ReadOnlyFilesystem
+            | ErrorKind::OutOfMemory
+    );
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    is_full || matches!(errno, Some(Errno::MFILE | Errno::NFILE))
 }
 
 impl Store {

@@ -165,12 +165,13 @@ impl ModelDisk {
 
     fn fail(&mut self, file: SpillFile, trouble: Trouble) -> StoreError {
         self.died = trouble.dies;
-        let error = if trouble.dies {
-            io::Error::other("the machine died")
+        // An error of the whole disk in both cases, so that the store commits nothing.
+        let said = if trouble.dies {
+            "the machine died"
         } else {
-            io::ErrorKind::StorageFull.into()
+            "no space left"
         };
-        StoreError::file(path(file))(error)
+        StoreError::file(path(file))(io::Error::new(io::ErrorKind::StorageFull, said))
     }
 }
 

@@ -22,7 +22,7 @@ use super::disk::Disk;
 use super::file::SpillFile;
 use super::job_row::save;
 use super::output::left_out;
-use super::{Store, StoreError, merged};
+use super::{Store, StoreError, damage, merged, staging};
 use crate::job::{Control, Job};
 
 /// The rows of a chunk with their keys, as they lie in the job's file of rows.
@@ -349,8 +349,9 @@ impl Settling<'_> {
         if !self.rejects.is_empty() {
             let file = SpillFile::rejects(self.job.id);
             let offset = self.job.tally.spilled - self.rejects.len() as u64;
-            self.spill.write(file, offset, &self.rejects)?;
-            self.spill.sync(file)?;
+            if let Some(unwritten) = staging::write(self.spill, file, offset, &self.rejects)? {
+                damage::go_without(&mut self.job, self.transaction, &unwritten)?;
+            }
         }
         if let Some(more) = self.merged.as_ref().filter(|_| is_durable)
             && let Err(error) = merged::save(self.transaction, &mut self.job, more)

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -27,6 +28,9 @@ pub struct Spill {
 /// What the file of the generation is called.
 const GENERATION: &str = "generation";
 
+/// A file that is written to see whether any can be.
+const PROBE: &str = "probe";
+
 /// A spill file stays open while its job is busy; the table of open ones is emptied beyond this.
 const OPEN_AT_MOST: usize = 64;
 
@@ -50,7 +54,7 @@ impl Spill {
         bytes: &[u8],
     ) -> Result<(), StoreError> {
         let path = self.path(file);
-        self.file(file)?
+        self.file(file, offset)?
             .write_all_at(bytes, offset)
             .map_err(StoreError::file(path))
     }
@@ -59,11 +63,25 @@ impl Spill {
     pub(super) fn sync(&mut self, file: SpillFile) -> Result<(), StoreError> {
         if self.durable {
             let path = self.path(file);
-            self.file(file)?
+            self.file(file, 0)?
                 .sync_data()
                 .map_err(StoreError::file(path))?;
         }
         Ok(())
+    }
+
+    /// Closes a file that could not be written, and checks that others can be: that the fault is not the
+    /// directory's.
+    ///
+    /// # Errors
+    ///
+    /// When no file can be written there.
+    pub(super) fn check_others(&mut self, file: SpillFile) -> Result<(), StoreError> {
+        self.open.remove(&file);
+        let path = self.directory.join(PROBE);
+        let probe = create(&path, false).and_then(|mut probe| probe.write_all(&[0]));
+        let removed = std::fs::remove_file(&path);
+        probe.and(removed).map_err(StoreError::file(path))
     }
 
     /// Reads `length` bytes at `offset`.
@@ -78,7 +96,7 @@ impl Spill {
         // Before there is room made for them: a file that was cut short must not cost more than it has.
         let there = open.metadata().map_err(StoreError::file(&path))?.len();
         if offset.checked_add(length).is_none_or(|end| end > there) {
-            let short = std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
+            let short = std::io::Error::from(ErrorKind::UnexpectedEof);
             return Err(StoreError::file(&path)(short));
         }
         let mut bytes = vec![0; length as usize];
@@ -92,7 +110,7 @@ impl Spill {
         let path = self.path(file);
         match std::fs::metadata(&path) {
             Ok(metadata) => Ok(metadata.len()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(0),
             Err(error) => Err(StoreError::file(path)(error)),
         }
     }
@@ -100,7 +118,7 @@ impl Spill {
     /// Cuts the file to `length`.
     pub(super) fn truncate(&mut self, file: SpillFile, length: u64) -> Result<(), StoreError> {
         let path = self.path(file);
-        self.file(file)?
+        self.file(file, length)?
             .set_len(length)
             .map_err(StoreError::file(path))
     }
@@ -110,7 +128,7 @@ impl Spill {
         let path = self.path(file);
         match open_to_read(&path) {
             Ok(open) => Ok(Some(open)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(StoreError::file(path)(error)),
         }
     }
@@ -126,7 +144,7 @@ impl Spill {
         let path = self.directory.join(GENERATION);
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(StoreError::file(path)(error)),
         };
         match String::from_utf8_lossy(&bytes).parse() {
@@ -182,7 +200,9 @@ impl Spill {
         Ok(orphans)
     }
 
-    fn file(&mut self, file: SpillFile) -> Result<&File, StoreError> {
+    /// The open file. One that is opened now must have at least `committed` bytes: writing behind its end would
+    /// leave a hole in place of what is gone.
+    fn file(&mut self, file: SpillFile, committed: u64) -> Result<&File, StoreError> {
         if self.open.len() >= OPEN_AT_MOST && !self.open.contains_key(&file) {
             self.open.clear();
         }
@@ -190,7 +210,22 @@ impl Spill {
         match self.open.entry(file) {
             std::collections::hash_map::Entry::Occupied(entry) => Ok(entry.into_mut()),
             std::collections::hash_map::Entry::Vacant(entry) => {
-                let open = create(&path, self.durable).map_err(StoreError::file(path))?;
+                let open = match create(&path, self.durable) {
+                    // Somebody removed the directory.
+                    Err(error) if error.kind() == ErrorKind::NotFound => {
+                        self.generation = None;
+                        cli::create_private_dir(&self.directory)
+                            .and_then(|()| create(&path, self.durable))
+                    }
+                    opened => opened,
+                };
+                let open = open.map_err(StoreError::file(&path))?;
+                let length = open.metadata().map_err(StoreError::file(&path))?.len();
+                if length < committed {
+                    let said = format!("it has {length} bytes where {committed} were committed");
+                    let short = std::io::Error::new(ErrorKind::UnexpectedEof, said);
+                    return Err(StoreError::file(path)(short));
+                }
                 Ok(entry.insert(open))
             }
         }

@@ -77,14 +77,51 @@ impl Staging {
         bytes.len() as u64
     }
 
-    /// Puts all of it on disk.
-    pub(super) fn write(&self, spill: &mut Disk) -> Result<(), StoreError> {
+    /// Puts all of it on disk. Returns the files that cannot be written while others can.
+    pub(super) fn write(&self, spill: &mut Disk) -> Result<Vec<Unwritten>, StoreError> {
+        let mut unwritten = Vec::new();
         for (file, (offset, bytes)) in &self.files {
             failpoint::pass(Point::MasterBeforeSpill);
-            spill.write(*file, *offset, bytes)?;
-            spill.sync(*file)?;
+            unwritten.extend(write(spill, *file, *offset, bytes)?);
             failpoint::pass(Point::MasterAfterSpill);
         }
-        Ok(())
+        Ok(unwritten)
     }
+}
+
+/// A spill file that cannot be written, through a fault of its own.
+#[derive(Debug)]
+pub(super) struct Unwritten {
+    pub(super) file: SpillFile,
+    /// How much of what was committed is there.
+    pub(super) length: u64,
+    pub(super) committed: u64,
+    pub(super) error: StoreError,
+}
+
+/// Puts bytes on disk behind what is committed of the file.
+///
+/// # Errors
+///
+/// When other files cannot be written either.
+pub(super) fn write(
+    spill: &mut Disk,
+    file: SpillFile,
+    committed: u64,
+    bytes: &[u8],
+) -> Result<Option<Unwritten>, StoreError> {
+    let written = spill.write(file, committed, bytes);
+    let Err(error) = written.and_then(|()| spill.sync(file)) else {
+        return Ok(None);
+    };
+    let error = error.of_job()?;
+    spill.check_others(file)?;
+    // Of a file whose length cannot be told it is not known that anything is gone.
+    let length = spill.length(file).unwrap_or(committed).min(committed);
+    Ok(Some(Unwritten {
+        file,
+        length,
+        committed,
+        error,
+    }))
 }

@@ -11,7 +11,7 @@ use proto::v1::{Chunk, ChunkResult, JobOpen, Output};
 use rusqlite::OptionalExtension;
 
 use super::StoreError;
-use super::apply::Batch;
+use super::commit::Batch;
 use super::dead::DeadState;
 use super::job_row::unsettled;
 use super::output::left_out;

@@ -109,3 +109,95 @@ fn messages_that_cannot_be_decoded_make_their_job_damaged_and_no_other() {
         assert!(left > 0, "{column}");
     }
 }
+
+/// Ways in which one file cannot be written, also by root.
+fn obstruct(path: &std::path::Path, how: &str) {
+    match how {
+        "a directory" => fs::create_dir(path).unwrap(),
+        "a link" => std::os::unix::fs::symlink("/dev/full", path).unwrap(),
+        _ => fs::write(path, "").unwrap(),
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_written_damages_its_job_and_no_other_of_the_same_batch() {
+    for how in ["a directory", "a link"] {
+        let dir = tempfile::tempdir().unwrap();
+        let (broken, whole) = (JobId::new(), JobId::new());
+        let mut store = open(&dir);
+        obstruct(&rejects(&dir, broken), how);
+        let batch = |seq| [broken, whole].map(|id| result(id, seq));
+        let opening = [broken, whole].map(opening);
+        store.apply(&opening, 1).unwrap();
+        store.apply(&batch(0), 1).unwrap();
+        let first = store.job(broken).unwrap().damage.clone();
+        assert!(
+            first.contains(&format!("{broken}.rejects")),
+            "{how}: {first}"
+        );
+        store.apply(&batch(1), 1).unwrap();
+        assert_eq!(store.job(broken).unwrap().damage, first, "it is said once");
+        let seals = [broken, whole].map(|id| seal(id, 2));
+        assert_eq!(store.apply(&seals, 1).unwrap().finished.len(), 2, "{how}");
+        for _ in 0..2 {
+            assert_eq!(state(&store, broken), JobState::Damaged, "{how}");
+            assert_eq!(state(&store, whole), JobState::Done, "{how}");
+            assert_eq!(lines(&store, broken), [0; 0], "{how}");
+            assert_eq!(lines(&store, whole), [0, 1], "{how}");
+            drop(store);
+            store = open(&dir);
+        }
+    }
+}
+
+#[test]
+fn a_file_that_can_be_written_again_keeps_what_comes_from_then_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut store, id) = (open(&dir), JobId::new());
+    let path = rejects(&dir, id);
+    obstruct(&path, "a directory");
+    store.apply(&[opening(id), result(id, 0)], 1).unwrap();
+    fs::remove_dir(&path).unwrap();
+    store.apply(&[result(id, 1)], 1).unwrap();
+    assert_eq!(lines(&store, id), [1]);
+    // One that lost its end meanwhile has no hole in that place.
+    drop(store);
+    let mut store = open(&dir);
+    obstruct(&path, "a short file");
+    store.apply(&[result(id, 2)], 1).unwrap();
+    store.apply(&[result(id, 3)], 1).unwrap();
+    assert_eq!(lines(&store, id), [3]);
+    let damage = &store.job(id).unwrap().damage;
+    assert!(
+        damage.contains("chunks whose bad records are gone: 2"),
+        "{damage}"
+    );
+}
+
+#[test]
+fn a_directory_that_is_gone_is_made_again_and_one_that_cannot_be_written_refuses_the_batch() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut store, [early, late, later]) = (open(&dir), [(); 3].map(|()| JobId::new()));
+    store.apply(&[opening(early), result(early, 0)], 1).unwrap();
+    drop(store);
+    let mut store = open(&dir);
+    fs::remove_dir_all(dir.path().join("spill")).unwrap();
+    let batch = [opening(late), result(early, 1), result(late, 0)];
+    store.apply(&batch, 1).unwrap();
+    assert_eq!(state(&store, early), JobState::Damaged);
+    assert_eq!(store.job(late).unwrap().damage, "");
+    assert_eq!(lines(&store, late), [0]);
+
+    drop(store);
+    let mut store = open(&dir);
+    let spill = dir.path().join("spill");
+    fs::rename(&spill, dir.path().join("elsewhere")).unwrap();
+    fs::write(&spill, "no directory").unwrap();
+    let error = store.apply(&[opening(later), result(later, 0)], 1);
+    assert!(error.unwrap_err().is_of_disk());
+    assert!(store.job(later).is_none(), "nothing is committed");
+    fs::remove_file(&spill).unwrap();
+    fs::rename(dir.path().join("elsewhere"), &spill).unwrap();
+    store.apply(&[opening(later), result(later, 0)], 1).unwrap();
+    assert_eq!(lines(&store, later), [0]);
+}
