@@ -61,7 +61,7 @@ impl Args {
 fn say_master(authority: &Path, issued: &Issued, host: &str) {
     let Issued { certificate, key } = issued;
     let (authority, certificate, key) = (authority.display(), certificate.display(), key.display());
-    eprintln!(
+    cli::stderr_line!(
         "on the master's host:\n  rowmill master --listen 0.0.0.0:6455 --tls-cert {certificate} \\\n    \
          --tls-key {key} --tokens tokens\nothers have {authority}, and reach it by:\n  rowmill tui \
          --master https://{host}:6455 --ca {authority} --token-file TOKEN\ntokens come of:\n  rowmill \
@@ -72,7 +72,7 @@ fn say_master(authority: &Path, issued: &Issued, host: &str) {
 fn say_client(authority: &Path, issued: &Issued) {
     let Issued { certificate, key } = issued;
     let (authority, certificate, key) = (authority.display(), certificate.display(), key.display());
-    eprintln!(
+    cli::stderr_line!(
         "the master is given --tls-client-ca {authority}; the client reaches it by:\n  rowmill tui \
          --master https://HOST:6455 --ca {authority} --cert {certificate} --key {key}"
     );

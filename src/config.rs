@@ -63,7 +63,7 @@ impl Args {
             match settings.path() {
                 Some(path) if path.is_file() => {}
                 Some(path) => {
-                    eprintln!("rowmill: a file with settings may be at {}", path.display());
+                    cli::stderr_line!("rowmill: a file with settings may be at {}", path.display());
                 }
                 None => {}
             }

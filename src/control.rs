@@ -58,7 +58,7 @@ impl Args {
         if self.json {
             json_line(&mut std::io::stdout(), &JobJson::from(job)).or_unwritable(STDOUT)?;
         } else {
-            eprintln!("rowmill: job {} is {}", job.job_id, state_name(job.state()));
+            cli::stderr_line!("rowmill: job {} is {}", job.job_id, state_name(job.state()));
         }
         Ok(Exit::Ok)
     }

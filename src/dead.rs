@@ -136,7 +136,7 @@ impl Args {
                 if self.json {
                     return write(&serde_json::json!({ "replayed": replayed.replayed }));
                 }
-                eprintln!("rowmill: replayed: {}", replayed.replayed);
+                cli::stderr_line!("rowmill: replayed: {}", replayed.replayed);
                 Ok(Exit::Ok)
             }
             Verb::Drop { job, seqs } => {
@@ -146,7 +146,7 @@ impl Args {
                 if self.json {
                     return write(&serde_json::json!({ "dropped": dropped.dropped }));
                 }
-                eprintln!("rowmill: dropped: {}", dropped.dropped);
+                cli::stderr_line!("rowmill: dropped: {}", dropped.dropped);
                 Ok(Exit::Ok)
             }
         }
@@ -179,7 +179,7 @@ async fn list(mut client: access::Client, job_id: String, json: bool) -> Result<
         }
     }
     if listed == 0 {
-        eprintln!("rowmill: no dead chunks");
+        cli::stderr_line!("rowmill: no dead chunks");
     } else if !json {
         table.write(&mut out, width()).or_unwritable(STDOUT)?;
     }

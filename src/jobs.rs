@@ -52,7 +52,7 @@ impl Args {
                 json_line(&mut out, &JobJson::from(job)).or_unwritable(STDOUT)?;
             }
         } else if jobs.is_empty() {
-            eprintln!("rowmill: no jobs yet; publish one with: cat data.csv | rowmill publish -");
+            cli::stderr_line!("rowmill: no jobs yet; publish one with: cat data.csv | rowmill publish -");
         } else {
             let mut table = Table::new(&COLUMNS);
             for job in &jobs {
@@ -65,17 +65,17 @@ impl Args {
                 .filter_map(incomplete_reason)
                 .take(INCOMPLETE_NAMED)
             {
-                eprintln!("rowmill: {}", tui::text::visible(&line));
+                cli::stderr_line!("rowmill: {}", tui::text::visible(&line));
             }
         }
         if !trouble.is_empty() {
-            eprintln!(
+            cli::stderr_line!(
                 "rowmill: {}; they wait at the broker",
                 tui::text::visible(&trouble)
             );
         }
         if left_out > 0 {
-            eprintln!("rowmill: {left_out} more; --limit N lists more of them");
+            cli::stderr_line!("rowmill: {left_out} more; --limit N lists more of them");
         }
         out.flush().or_unwritable(STDOUT)?;
         Ok(Exit::Ok)
@@ -121,7 +121,7 @@ fn say_gone(jobs: &[Job]) {
         .filter(|job| job.expired_unix_ms.is_some())
         .collect();
     if let [first, ..] = gone[..] {
-        eprintln!(
+        cli::stderr_line!(
             "rowmill: the rows and bad records of {} of these were removed (rowmill master --keep); \
              rowmill show {} says when and why",
             gone.len(),

@@ -19,7 +19,7 @@ impl Args {
         std::fs::create_dir_all(&self.directory).or_unwritable(&name)?;
         let command = crate::command::Command::command();
         clap_mangen::generate_to(command, &self.directory).or_unwritable(&name)?;
-        eprintln!("rowmill: man {name}/rowmill.1");
+        cli::stderr_line!("rowmill: man {name}/rowmill.1");
         Ok(Exit::Ok)
     }
 }

@@ -45,13 +45,15 @@ impl Args {
         }
         // The first signal ends the waiting, not the publishing.
         let publishing = self.publish.publish(
-            |job| eprintln!("rowmill: job {job}"),
+            |job| cli::stderr_line!("rowmill: job {job}"),
             None,
             CancellationToken::new(),
         );
         let saying = async {
             shutdown.cancelled().await;
-            eprintln!("rowmill: publishing goes on, and is not waited for; Ctrl-C again stops it");
+            cli::stderr_line!(
+                "rowmill: publishing goes on, and is not waited for; Ctrl-C again stops it"
+            );
             std::future::pending::<std::convert::Infallible>().await
         };
         let published = tokio::select! {
@@ -117,7 +119,7 @@ impl Args {
         let (opened, job_id) = oneshot::channel();
         let publishing = self.publish.publish(
             |job| {
-                eprintln!("rowmill: job {job}");
+                cli::stderr_line!("rowmill: job {job}");
                 // Whoever waits for it may be gone; then all of this is about to end.
                 drop(opened.send(job.to_string()));
             },
@@ -155,7 +157,7 @@ impl Args {
                 Ok(copied) if copied.0.is_stuck() => {
                     stop.cancel();
                     if let Err(stopped) = publishing.await {
-                        eprintln!("rowmill: {stopped}");
+                        cli::stderr_line!("rowmill: {stopped}");
                     }
                     return Ok(copied);
                 }
@@ -202,7 +204,7 @@ impl Args {
             copied = copying => copied,
             Err(failure) = showing => Err(failure),
             failure = closed => {
-                eprintln!("rowmill: nobody reads the rows any more; job {job_id} goes on");
+                cli::stderr_line!("rowmill: nobody reads the rows any more; job {job_id} goes on");
                 Err(failure)
             }
             () = shutdown.cancelled() => Err(rows_later(&job_id)),
@@ -223,7 +225,7 @@ impl Args {
 /// and how to go on.
 fn because(failure: Failure, stopped: Result<Outcome, Failure>) -> Failure {
     if let Err(stopped) = stopped {
-        eprintln!("rowmill: {stopped}");
+        cli::stderr_line!("rowmill: {stopped}");
     }
     failure
 }

@@ -57,7 +57,7 @@ impl Args {
             return Err(Failure::message(Exit::Usage, said));
         };
         if response.partial {
-            eprintln!(
+            cli::stderr_line!(
                 "rowmill: the profile is partial: what is still to come may break the schema"
             );
         }

@@ -26,7 +26,7 @@ impl Args {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
         let response = server::job(&self.master.connect().await?, &self.job).await?;
         if let Some(line) = described(&response).and_then(|described| described.line()) {
-            eprintln!("rowmill: {line}");
+            cli::stderr_line!("rowmill: {line}");
         }
         write(&self.output, &self.master, &response).await
     }
@@ -72,7 +72,7 @@ async fn say(master: &MasterArgs, response: &GetJobResponse) -> Result<(), Failu
         say_bad(&mut master.connect().await?, &job, &hint).await?;
     }
     if let Some(line) = gone(&job) {
-        eprintln!("rowmill: {line}");
+        cli::stderr_line!("rowmill: {line}");
     }
     Ok(())
 }

@@ -50,10 +50,10 @@ impl Args {
         told.or_exit_by_cause()?;
         match &tokens {
             Some(path) => append(path, &entry).or_exit_by_cause()?,
-            None => eprintln!("for the master's file of tokens: {}", entry.line()),
+            None => cli::stderr_line!("for the master's file of tokens: {}", entry.line()),
         }
         match &out {
-            Some(path) => eprintln!(
+            Some(path) => cli::stderr_line!(
                 "{name} has the scope {scope} with --token-file {}",
                 path.display()
             ),

@@ -75,12 +75,12 @@ pub(crate) async fn list(
             table.row(cells(message));
         }
         table.write(out, width()).or_unwritable(STDOUT)?;
-        eprintln!(
+        cli::stderr_line!(
             "rowmill: messages that cannot be used: {count}; to see one: rowmill dead show message NUMBER"
         );
     }
     if list.forgotten > 0 {
-        eprintln!(
+        cli::stderr_line!(
             "rowmill: {} older messages that could not be used were forgotten: the newest 1,000 are kept, \
              of at most 67 MB",
             format::grouped(list.forgotten)

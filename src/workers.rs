@@ -80,7 +80,7 @@ impl Args {
                 json_line(&mut out, &WorkerJson::from(worker)).or_unwritable(STDOUT)?;
             }
         } else if workers.is_empty() {
-            eprintln!("rowmill: no workers yet; start one with: rowmill worker");
+            cli::stderr_line!("rowmill: no workers yet; start one with: rowmill worker");
         } else {
             let mut table = Table::new(&COLUMNS);
             for worker in &workers {

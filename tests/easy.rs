@@ -1,6 +1,7 @@
 //! What makes a mill easy to run: workers listed, logs for machines, completions in a shell, and manual pages.
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on stops
+#![allow(clippy::disallowed_macros)] // eprintln!: the harness takes what a test says
 
 mod support;
 

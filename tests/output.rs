@@ -299,6 +299,60 @@ fn a_failed_write_has_a_code_of_its_own_and_names_the_file() {
     );
 }
 
+/// What a command cannot say on stderr, because that is closed or full, changes neither its output nor its exit
+/// code.
+#[test]
+fn where_stderr_cannot_be_written_a_command_does_its_work_and_exits_as_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let [json, other] = profiles(directory.path());
+    let (json, other) = (json.to_str().unwrap(), other.to_str().unwrap());
+    let csv = directory.path().join("in.csv");
+    std::fs::write(&csv, "a,b\n1,2\n3\n").unwrap();
+    let csv = csv.to_str().unwrap();
+    let master = ["--listen", "127.0.0.1:0", "--data"];
+    let data = directory.path().join("data");
+    let no_broker = ["--connect-timeout", "1", "--broker", "amqp://127.0.0.1:1"];
+    let master = [&master[..], &[data.to_str().unwrap()], &no_broker[2..]].concat();
+    for args in [
+        &["run", csv][..],
+        &["run", csv, "--max-bad", "0"],
+        &["run", csv, "--", "false"],
+        &["run", "/nonexistent"],
+        &["run", "--nonsense"],
+        &["schema", csv],
+        &["diff", json, other],
+        &["config"],
+        &["token", "new", "ada"],
+        &["jobs", "--master", "127.0.0.1:1"],
+        &[&["publish", csv], &no_broker[..]].concat(),
+        &[&["worker"], &no_broker[..]].concat(),
+        &[&["master"], &master[..]].concat(),
+    ] {
+        let command = || {
+            let mut command = rowmill();
+            command.args(args).env("LC_ALL", "C.UTF-8");
+            command
+        };
+        let said = command().output().unwrap();
+        let code = said.status.code();
+        assert_ne!(code, Some(70), "{args:?}: {}", stderr(&said));
+        let mut full = command();
+        full.stderr(std::fs::File::create("/dev/full").unwrap());
+        let mut closed = Command::new("sh");
+        closed.args(["-c", "exec \"$@\" 2>&-", "sh"]);
+        closed.arg(command().get_program()).args(args);
+        closed.env("LC_ALL", "C.UTF-8").env("ROWMILL_CONFIG", "");
+        for (how, mut command) in [("full", full), ("closed", closed)] {
+            let output = command.output().unwrap();
+            assert_eq!(output.status.code(), code, "{how}: {args:?}");
+            // A token is another one each time.
+            if args[0] != "token" {
+                assert_eq!(output.stdout, said.stdout, "{how}: {args:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_reader_that_closed_the_pipe_is_no_failure() {
     let directory = tempfile::tempdir().unwrap();

@@ -10,7 +10,7 @@ pub(crate) fn forbid_dumps() {
     use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
-        eprintln!(
+        crate::stderr_line!(
             "rowmill: other processes of this user can read this one's memory, passwords included: \
              prctl(PR_SET_DUMPABLE): {error}"
         );

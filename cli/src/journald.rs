@@ -54,9 +54,10 @@ pub(crate) fn prefixed(priority: Priority, text: &str) -> String {
 /// Writes an error for a person to standard error, for the journal with its priority.
 pub(crate) fn say_error(text: &str) {
     if reads_stderr() {
-        eprint!("{}", prefixed(Priority::Error, text));
+        let lines = prefixed(Priority::Error, text);
+        crate::stderr_line!("{}", lines.trim_end_matches('\n'));
     } else {
-        eprintln!("{}", text.trim_end_matches('\n'));
+        crate::stderr_line!("{}", text.trim_end_matches('\n'));
     }
 }
 

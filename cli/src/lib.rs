@@ -14,6 +14,7 @@ mod private;
 mod process;
 mod settings;
 mod spreadsheet;
+mod stderr;
 pub mod text;
 mod xdg;
 
@@ -27,4 +28,5 @@ pub use settings::{
     Origin, SECRET_VARIABLES, Setting, Settings, SettingsError, at_least_one, parse, try_parse_from,
 };
 pub use spreadsheet::Formulas;
+pub use stderr::write_stderr_line;
 pub use xdg::xdg;

@@ -95,7 +95,9 @@ pub(crate) fn start_log(log: Log) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .with_target(false);
+        .with_target(false)
+        // It would panic where stderr cannot be written.
+        .log_internal_errors(false);
     let is_json = matches!(log, Log::Service(LogFormat::Json));
     let started = match (is_json, to_journal) {
         (true, true) => logger
@@ -115,7 +117,7 @@ pub(crate) fn start_log(log: Log) {
         (false, false) => logger.try_init(),
     };
     if started.is_err() {
-        eprintln!("rowmill: a logger was installed already");
+        crate::stderr_line!("rowmill: a logger was installed already");
     }
 }
 

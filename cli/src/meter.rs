@@ -64,7 +64,7 @@ impl Meter {
             Display::Bar(bar) => draw(bar, reading),
             Display::Lines { next } if Instant::now() >= *next => {
                 *next += LINE_EVERY;
-                eprintln!("rowmill: {}", line(reading, self.began.elapsed()));
+                crate::stderr_line!("rowmill: {}", line(reading, self.began.elapsed()));
             }
             Display::Lines { .. } | Display::Nothing => {}
         }

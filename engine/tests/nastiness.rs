@@ -2,6 +2,8 @@
 //! the pieces and rejects joined are the input, and the records those of the csv crate. More with
 //! `ENGINE_CASES=N`; `ENGINE_CASE=N` runs one again.
 
+#![allow(clippy::disallowed_macros)] // eprintln!: the harness takes what a test says
+
 mod support;
 
 use engine::Dialect;

@@ -2,6 +2,7 @@
 //! field by field. Skipped with a message where the files are absent.
 
 #![allow(clippy::unwrap_used)] // a helper of a test may panic
+#![allow(clippy::disallowed_macros)] // eprintln!: the harness takes what a test says
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -24,6 +24,7 @@ fn main() -> ExitCode {
     match generate::write(&mut io::stdout().lock(), args.size, args.seed) {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        #[allow(clippy::disallowed_macros)] // an example stands alone
         Err(error) => {
             eprintln!("orders: {error}");
             ExitCode::FAILURE

@@ -93,6 +93,7 @@ mod armed {
     static ORDER: OnceLock<Option<Order>> = OnceLock::new();
     static PASSED: AtomicU64 = AtomicU64::new(0);
 
+    #[allow(clippy::disallowed_macros)] // eprintln!: for tests alone, which read it
     pub(super) fn pass(point: Point) {
         let Some(order) = ORDER.get_or_init(order) else {
             return;
@@ -106,6 +107,7 @@ mod armed {
     }
 
     /// A test that names no known place would test nothing, so it is told and the process ends.
+    #[allow(clippy::disallowed_macros)] // eprintln!: for tests alone, which read it
     fn order() -> Option<Order> {
         let text = std::env::var("ROWMILL_FAILPOINT").ok()?;
         let order = read(&text);

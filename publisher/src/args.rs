@@ -170,7 +170,7 @@ impl Args {
                     Decision::Send(unfinished) => unfinished,
                     Decision::Nothing(said) => return Ok(Err((job, said))),
                 };
-                eprintln!("rowmill: {}", unfinished.summary());
+                cli::stderr_line!("rowmill: {}", unfinished.summary());
                 let mut config = unfinished.config(broker, first_connect);
                 config.packing = packing;
                 config.signing = signing;
@@ -261,7 +261,7 @@ impl Args {
 pub fn say_described(progress: &Progress, is_quiet: bool) {
     let line = progress.described().and_then(Described::line);
     if let Some(line) = line.filter(|_| !is_quiet) {
-        eprintln!("rowmill: {line}");
+        cli::stderr_line!("rowmill: {line}");
     }
 }
 
@@ -281,25 +281,25 @@ pub fn report(outcome: &Outcome) {
     } = match outcome {
         Outcome::Published(published) => published,
         Outcome::Sealed(job, said) => {
-            eprintln!("rowmill: job {job} is sealed already: {said}");
+            cli::stderr_line!("rowmill: job {job} is sealed already: {said}");
             return;
         }
     };
     if let Some(again) = again {
-        eprintln!(
+        cli::stderr_line!(
             "rowmill: sent {} of {chunks} again, which the master lacked, each confirmed by the broker",
             plural(*again, "chunk")
         );
         return;
     }
-    eprintln!(
+    cli::stderr_line!(
         "rowmill: published {} in {}, {} in all, each confirmed by the broker",
         plural(*rows, "row"),
         plural(*chunks, "chunk"),
         format::bytes(*bytes)
     );
     if *rejects > 0 {
-        eprintln!(
+        cli::stderr_line!(
             "rowmill: {} left out already; rowmill rejects {job} lists all",
             plural(*rejects, "bad record")
         );

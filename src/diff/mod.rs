@@ -74,7 +74,7 @@ impl Args {
             server::job(&self.master.connect().await?, side).await?
         };
         if response.partial {
-            eprintln!(
+            cli::stderr_line!(
                 "rowmill: {} is partial: it may still change",
                 for_message(side)
             );

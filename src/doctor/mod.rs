@@ -94,9 +94,9 @@ fn say(findings: &[Finding], json: bool) -> Result<(), Failure> {
     let wrong = |verdict| findings.iter().filter(|f| f.verdict == verdict).count();
     let (failed, warned) = (wrong(Verdict::Fail), wrong(Verdict::Warn));
     match (failed, warned) {
-        (0, 0) => eprintln!("all is well"),
-        (0, warned) => eprintln!("{warned} to look at"),
-        (failed, warned) => eprintln!("{failed} to mend, {warned} to look at"),
+        (0, 0) => cli::stderr_line!("all is well"),
+        (0, warned) => cli::stderr_line!("{warned} to look at"),
+        (failed, warned) => cli::stderr_line!("{failed} to mend, {warned} to look at"),
     }
     Ok(())
 }

@@ -24,11 +24,11 @@ pub(crate) fn gone(job: &Job) -> Option<String> {
 /// Says what was bad in a job, shows the first bad records, and says with `hint` how to see all.
 pub(crate) async fn say_bad(client: &mut Client, job: &Job, hint: &str) -> Result<(), Failure> {
     if !job.reason.is_empty() {
-        eprintln!("rowmill: {}", text::for_message(&job.reason));
+        cli::stderr_line!("rowmill: {}", text::for_message(&job.reason));
     }
     if job.replaced > 0 {
         let sequences = format::plural(job.replaced, "malformed sequence");
-        eprintln!(
+        cli::stderr_line!(
             "rowmill: {sequences} of bytes read as U+FFFD; if another encoding is meant, pass \
              --encoding NAME, such as windows-1252"
         );
@@ -37,15 +37,15 @@ pub(crate) async fn say_bad(client: &mut Client, job: &Job, hint: &str) -> Resul
         return Ok(());
     }
     let first = page(client, &job.job_id, String::new(), SHOWN).await?;
-    eprintln!(
+    cli::stderr_line!(
         "rowmill: {}; {hint}",
         format::plural(job.rejects, "bad record")
     );
     for reject in &first.rejects {
-        eprintln!("  {}", line(reject));
+        cli::stderr_line!("  {}", line(reject));
     }
     if job.rejects > first.rejects.len() as u64 {
-        eprintln!("  …");
+        cli::stderr_line!("  …");
     }
     Ok(())
 }

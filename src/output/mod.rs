@@ -105,28 +105,29 @@ impl OutputArgs {
         if let Some(file) = &self.html {
             write_page(file, response)?;
         }
-        eprintln!("rowmill: {}", summary::summary(response));
+        cli::stderr_line!("rowmill: {}", summary::summary(response));
         if let Some(line) = tui::words::incomplete_reason(&job) {
-            eprintln!("rowmill: {}", tui::text::visible(&line));
+            cli::stderr_line!("rowmill: {}", tui::text::visible(&line));
         }
         for dead in &response.dead {
             let reason = tui::text::for_message(&dead.reason);
-            eprintln!(
+            cli::stderr_line!(
                 "rowmill: chunk {} (from line {}) is dead: {reason}",
-                dead.seq, dead.first_line
+                dead.seq,
+                dead.first_line
             );
         }
         // One is enough to see what is wrong; `rowmill dead show` has them all.
         if let Some(dead) = response.dead.iter().find(|dead| !dead.stderr.is_empty()) {
-            eprintln!("rowmill: what the command said last of chunk {}:", dead.seq);
+            cli::stderr_line!("rowmill: what the command said last of chunk {}:", dead.seq);
             let lines: Vec<&str> = dead.stderr.lines().collect();
             for line in &lines[lines.len().saturating_sub(STDERR_LINES)..] {
-                eprintln!("    {}", tui::text::for_message(line));
+                cli::stderr_line!("    {}", tui::text::for_message(line));
             }
         }
         let exit = self.exit(&job);
         if exit == Exit::BadRecords {
-            eprintln!("rowmill: more bad records than --max-bad allows");
+            cli::stderr_line!("rowmill: more bad records than --max-bad allows");
         }
         Ok(exit)
     }

@@ -154,12 +154,14 @@ impl Exported {
             files,
         } = self;
         if *total == 0 {
-            eprintln!("rowmill: no bad records");
+            cli::stderr_line!("rowmill: no bad records");
         } else if written < total {
-            eprintln!("rowmill: {written} of {total} bad records; the others were only counted");
+            cli::stderr_line!(
+                "rowmill: {written} of {total} bad records; the others were only counted"
+            );
         }
         if *cut > 0 {
-            eprintln!(
+            cli::stderr_line!(
                 "rowmill: {cut} of them are longer than the {KEPT_BYTES} bytes that are kept"
             );
         }
@@ -169,7 +171,7 @@ impl Exported {
                 .map(|file| file.display().to_string())
                 .collect();
             let files = files.join(" ");
-            eprintln!(
+            cli::stderr_line!(
                 "rowmill: the job's files have different headers, so there are as many of bad records; \
                  mend them, and publish --union {files}"
             );

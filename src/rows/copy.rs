@@ -53,7 +53,7 @@ where
                 unheard.wait().await;
             }
             Err(Stop::Lost(status)) => {
-                eprintln!(
+                cli::stderr_line!(
                     "rowmill: the rows wait for the master: {}",
                     status.message()
                 );

@@ -150,7 +150,7 @@ impl Sink {
     /// It is not whole: says where it is.
     pub(crate) fn leave(self) {
         if let Some(part) = self.part {
-            eprintln!(
+            cli::stderr_line!(
                 "rowmill: the rows are not whole; what there is is in {}",
                 part.path.display()
             );

@@ -116,7 +116,7 @@ impl Came {
 /// Gives the rows their name where they are whole, and says what is missing where they are not.
 pub(crate) async fn finish(sink: Sink, came: &Came, later: Later) -> Result<Exit, Failure> {
     for line in came.lines(later) {
-        eprintln!("rowmill: {line}");
+        cli::stderr_line!("rowmill: {line}");
     }
     let exit = came.exit();
     if exit == Exit::Ok {

@@ -5,6 +5,7 @@
 //! instruction a random kill meets is the machine's.
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on stops
+#![allow(clippy::disallowed_macros)] // eprintln!: the harness takes what a test says
 
 #[path = "../../examples/orders/generate.rs"]
 mod generate;

@@ -1,5 +1,5 @@
 //! What an operator finds in `deploy/`, and the packages that are made of it. (The dashboard for Grafana is looked at
-//! in watch.rs.)
+//! in tests/watch.)
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on stops
 

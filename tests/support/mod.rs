@@ -69,6 +69,18 @@ pub(crate) fn run_with_input(command: &mut Command, input: &[u8]) -> Output {
     output
 }
 
+/// Another program with the environment of a command.
+pub(crate) fn in_place_of(command: &Command, program: &str) -> Command {
+    let mut other = Command::new(program);
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => other.env(name, value),
+            None => other.env_remove(name),
+        };
+    }
+    other
+}
+
 /// What a command said on stderr.
 pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
@@ -97,6 +109,7 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts it; its stderr is read line by line.
+    #[allow(clippy::disallowed_macros)] // eprintln!: the harness takes what a test says
     pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command
             .stdout(Stdio::piped())

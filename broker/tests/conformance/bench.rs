@@ -71,6 +71,7 @@ impl Bench {
 
     /// Makes `queue` refuse what comes when it holds `limit`. False where that cannot be done, on a
     /// broker that the tests do not own.
+    #[allow(clippy::disallowed_macros)] // eprintln!: the harness takes what a test says
     pub(crate) fn refuse_beyond(&self, queue: Queue, limit: usize) -> bool {
         match &self.broker {
             Broker::Memory(memory) => {
