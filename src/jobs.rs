@@ -4,7 +4,7 @@ use std::io::Write;
 
 use access::{Client, MasterArgs};
 use cli::{Exit, Failure, OrUnwritable, STDOUT};
-use proto::v1::{GetMasterRequest, Job, ListJobsRequest};
+use proto::v1::{GetMasterRequest, Job, ListJobsRequest, MasterStatus};
 use tui::format;
 use tui::words::incomplete_reason;
 
@@ -43,7 +43,7 @@ const COLUMNS: [(&str, Align); 8] = [
 impl Args {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
         let mut client = self.master.connect().await?;
-        let trouble = trouble(&mut client).await?;
+        let master = master(&mut client).await?;
         let (jobs, total) = self.list(client).await?;
         let mut out = std::io::stdout().lock();
         let left_out = total.saturating_sub(jobs.len() as u64);
@@ -51,8 +51,12 @@ impl Args {
             for job in jobs {
                 json_line(&mut out, &JobJson::from(job)).or_unwritable(STDOUT)?;
             }
+        } else if jobs.is_empty() && !master.store_trouble.is_empty() {
+            // Which jobs there are may not be known yet.
         } else if jobs.is_empty() {
-            cli::stderr_line!("rowmill: no jobs yet; publish one with: cat data.csv | rowmill publish -");
+            cli::stderr_line!(
+                "rowmill: no jobs yet; publish one with: cat data.csv | rowmill publish -"
+            );
         } else {
             let mut table = Table::new(&COLUMNS);
             for job in &jobs {
@@ -68,11 +72,14 @@ impl Args {
                 cli::stderr_line!("rowmill: {}", tui::text::visible(&line));
             }
         }
-        if !trouble.is_empty() {
+        if !master.store_trouble.is_empty() {
             cli::stderr_line!(
                 "rowmill: {}; they wait at the broker",
-                tui::text::visible(&trouble)
+                tui::text::visible(&master.store_trouble)
             );
+        }
+        for loss in &master.losses {
+            cli::stderr_line!("rowmill: DATA LOST: {}", tui::text::visible(loss));
         }
         if left_out > 0 {
             cli::stderr_line!("rowmill: {left_out} more; --limit N lists more of them");
@@ -104,14 +111,14 @@ impl Args {
     }
 }
 
-/// Why the master cannot store results. Empty if it can.
-async fn trouble(client: &mut Client) -> Result<String, Failure> {
+/// How the master is.
+async fn master(client: &mut Client) -> Result<MasterStatus, Failure> {
     let request = GetMasterRequest {
         protocol: proto::PROTOCOL,
     };
     let response = client.get_master(request).await;
-    let master = response.map_err(|status| refused(&status))?.into_inner();
-    Ok(master.master.unwrap_or_default().store_trouble)
+    let response = response.map_err(|status| refused(&status))?.into_inner();
+    Ok(response.master.unwrap_or_default())
 }
 
 /// Says of which jobs the rows and bad records are no longer there.

@@ -367,13 +367,24 @@ async fn a_cut_wal_and_an_older_copy_are_told_by_the_master_and_by_doctor() {
     let length = fs::metadata(&wal).unwrap().len();
     let file = fs::File::options().write(true).open(&wal).unwrap();
     file.set_len(length / 2).unwrap();
+    assert!(
+        doctor(&["--no-master"]).contains("commits are gone"),
+        "also before a master was started"
+    );
     let mut third = stage.master_with(&[]);
     third.wait_for("commits are gone");
     third.wait_for("connected");
     assert!(doctor(&[]).contains("commits are gone"));
+    let jobs = || stderr(&run(&stage, &["jobs"]));
+    assert!(jobs().contains("DATA LOST: the last "), "{}", jobs());
     third.kill();
     assert!(doctor(&["--no-master"]).contains("commits are gone"));
+    let mut again = master(&stage);
+    assert!(jobs().contains("DATA LOST: the last "), "{}", jobs());
+    // It is dealt with: no start is needed for that to be seen.
     fs::remove_file(directory.join("lost")).unwrap();
+    assert!(!jobs().contains("DATA LOST"), "{}", jobs());
+    again.kill();
 
     copy(&older, &directory);
     let kept = fs::metadata(spill(&stage, &late, "rows")).unwrap().len();

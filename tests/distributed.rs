@@ -1,12 +1,14 @@
 //! The distributed way, with real processes and a real RabbitMQ.
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on stops
+#![allow(clippy::disallowed_macros)] // eprintln!: the harness takes what a test says
 
 #[path = "../examples/orders/generate.rs"]
 mod generate;
 mod support;
 
 use std::io::Write as _;
+use std::path::PathBuf;
 
 use engine::Dialect;
 use proto::v1::JobState;
@@ -224,39 +226,35 @@ fn a_second_master_on_the_same_directory_is_refused() {
     );
 }
 
-#[tokio::test]
-async fn a_broker_that_goes_away_in_the_middle_is_waited_for_by_everybody() {
-    let node = Node::start();
-    let stage = Stage::at(node.url().to_owned());
-    let (master, worker) = (stage.master(), stage.worker());
-    let csv = orders(4_000_000);
+/// Begins to publish from a pipe: the process, the pipe, and the half that was not written to it yet.
+fn publish_half<'c>(stage: &Stage, csv: &'c str) -> (Process, std::process::ChildStdin, &'c str) {
     let mut publish = Process::start(
         stage
             .command(&["publish", "--chunk-bytes", "20000", "-"])
             .stdin(std::process::Stdio::piped()),
     );
     let mut stdin = publish.stdin();
-    let (first, second) = csv.as_bytes().split_at(csv.len() / 2);
-    stdin.write_all(first).unwrap();
+    let (first, second) = csv.split_at(csv.len() / 2);
+    stdin.write_all(first.as_bytes()).unwrap();
+    (publish, stdin, second)
+}
+
+#[tokio::test]
+async fn a_broker_that_goes_away_in_the_middle_is_waited_for_by_everybody() {
+    let node = Node::start();
+    let stage = Stage::at(node.url().to_owned());
+    let (master, worker) = (stage.master(), stage.worker());
+    let csv = orders(4_000_000);
+    let (publish, mut stdin, second) = publish_half(&stage, &csv);
     let mut client = stage.client().await;
-    let is_moving = |job: &proto::v1::Job| job.chunks_done > 20;
-    let job_id = loop {
-        let jobs = client
-            .list_jobs(proto::v1::ListJobsRequest::default())
-            .await
-            .unwrap();
-        if let Some(job) = jobs.into_inner().jobs.into_iter().find(is_moving) {
-            break job.job_id;
-        }
-        tokio::task::yield_now().await;
-    };
+    let job_id = begun(&mut client, 20).await;
     node.has_registered(stage.namespace()).await;
     node.script("kill");
     publish.wait_for("waiting");
     master.wait_for("trying again");
     worker.wait_for("trying again");
     node.script("start");
-    stdin.write_all(second).unwrap();
+    stdin.write_all(second.as_bytes()).unwrap();
     drop(stdin);
     let (printed, exit) = publish.end();
     assert_eq!((printed.trim(), exit), (job_id.as_str(), 0));
@@ -275,14 +273,7 @@ async fn a_password_that_is_wrong_for_a_while_ends_nobody_who_was_let_in_before(
     let stage = Stage::at(format!("amqp://{user}:first@{}/%2f", broker.address()));
     let (master, worker) = (stage.master(), stage.worker());
     let csv = orders(400_000);
-    let mut publish = Process::start(
-        stage
-            .command(&["publish", "--chunk-bytes", "20000", "-"])
-            .stdin(std::process::Stdio::piped()),
-    );
-    let mut stdin = publish.stdin();
-    let (first, second) = csv.as_bytes().split_at(csv.len() / 2);
-    stdin.write_all(first).unwrap();
+    let (publish, mut stdin, second) = publish_half(&stage, &csv);
     let mut client = stage.client().await;
     let job_id = begun(&mut client, 3).await;
     broker.ctl(&["change_password", &user, "second"]);
@@ -297,7 +288,7 @@ async fn a_password_that_is_wrong_for_a_while_ends_nobody_who_was_let_in_before(
     let late = stage.command(&args).arg(other).output().unwrap();
     assert_eq!(late.status.code(), Some(9), "{}", stderr(&late));
     broker.ctl(&["change_password", &user, "first"]);
-    stdin.write_all(second).unwrap();
+    stdin.write_all(second.as_bytes()).unwrap();
     drop(stdin);
     let (printed, exit) = publish.end();
     assert_eq!((printed.trim(), exit), (job_id.as_str(), 0));
@@ -310,17 +301,25 @@ async fn a_password_that_is_wrong_for_a_while_ends_nobody_who_was_let_in_before(
 }
 
 /// A master whose data lies on a small file system, in a mount namespace of its own; and where that file system
-/// is to be seen. Absent: this system lets nobody have one.
-fn master_on_a_small_disk(stage: &Stage) -> Option<(Process, std::path::PathBuf)> {
+/// is to be seen. It is full but for `left` bytes, if that is given, by a file `filler`. `None` if this system lets
+/// nobody mount one.
+fn master_on_a_small_disk(stage: &Stage, left: Option<u64>) -> Option<(Process, PathBuf)> {
+    const BYTES: u64 = 32 << 20;
     let disk = stage.dir.path().join("disk");
-    std::fs::create_dir(&disk).unwrap();
+    std::fs::create_dir_all(&disk).unwrap();
     let mount = ["--user", "--map-root-user", "--mount", "sh", "-c"];
-    let script = "mount -t tmpfs -o size=32m none \"$0\" && exec \"$@\"";
-    let mounted = |command: &mut std::process::Command| {
+    let script = "mount -t tmpfs -o size=$1 none \"$0\" && \
+                  { [ $2 = 0 ] || head -c $2 /dev/zero > \"$0/filler\"; } && shift 2 && exec \"$@\"";
+    let mounted = || {
+        let mut command = stage.command(&[]);
+        let program = command.get_program().to_owned();
+        command = support::in_place_of(&command, "unshare");
+        let filler = left.map_or(0, |left| BYTES - left);
         command.args(mount).arg(script).arg(&disk);
+        command.args([BYTES, filler].map(|bytes| bytes.to_string()));
+        (command, program)
     };
-    let mut probe = std::process::Command::new("unshare");
-    mounted(&mut probe);
+    let mut probe = mounted().0;
     if !probe
         .arg("true")
         .status()
@@ -328,32 +327,69 @@ fn master_on_a_small_disk(stage: &Stage) -> Option<(Process, std::path::PathBuf)
     {
         return None;
     }
-    let as_is = stage.command(&[]);
-    let mut command = std::process::Command::new("unshare");
-    mounted(&mut command);
-    for (name, value) in as_is.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    command.arg(as_is.get_program());
-    command.args(["master", "--listen", stage.address(), "--data"]);
+    let (mut command, program) = mounted();
+    command
+        .arg(program)
+        .args(["master", "--listen", stage.address(), "--data"]);
     let master = Process::start(command.arg(&disk));
-    master.wait_for("connected");
-    let root = std::path::PathBuf::from(format!("/proc/{}/root", master.id()));
+    let root = PathBuf::from(format!("/proc/{}/root", master.id()));
     let disk = root.join(disk.strip_prefix("/").unwrap());
     Some((master, disk))
+}
+
+#[tokio::test]
+async fn a_master_that_is_started_on_a_full_disk_says_so_takes_nothing_and_goes_on_when_there_is_room()
+ {
+    // Where not even the lock, the database, or its WAL can be made.
+    for left in [0, 4 << 10, 40 << 10] {
+        let stage = Stage::new();
+        let Some((master, disk)) = master_on_a_small_disk(&stage, Some(left)) else {
+            eprintln!("not tried: this system mounts no file system for a test");
+            return;
+        };
+        let trouble = "there is no room to open the store: ";
+        master.wait_for(trouble);
+        let path = stage.file("rows.csv", b"n\n1\n2\n");
+        let job_id = stage.publish(&path);
+        let session = stage.broker().connect("test").await.unwrap();
+        let results = session.depth(broker::Queue::Results).await.unwrap();
+        assert_eq!(
+            (results.ready, results.consumers),
+            (2, 0),
+            "opening and seal"
+        );
+        session.close().await;
+
+        let jobs = stage.command(&["jobs"]).output().unwrap();
+        let said = stderr(&jobs);
+        assert!(jobs.status.success() && said.contains(trouble), "{said}");
+        let show = stage.command(&["show", &job_id]).output().unwrap();
+        let said = stderr(&show);
+        assert!(!show.status.success() && said.contains(trouble), "{said}");
+        let doctor = stage.command(&["doctor"]).output().unwrap();
+        let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+        assert!(said.contains(trouble), "{said}");
+
+        std::fs::remove_file(disk.join("filler")).unwrap();
+        master.wait_for("there is room again");
+        let _worker = stage.worker();
+        let done = finished(&mut stage.client().await, &job_id).await;
+        assert_eq!(done.job.unwrap().rows, 2);
+        let jobs = stage.command(&["jobs"]).output().unwrap();
+        assert_eq!(stderr(&jobs), "");
+        stage.erase().await;
+    }
 }
 
 #[tokio::test]
 async fn while_the_masters_disk_is_full_it_says_so_holds_what_came_and_goes_on_when_there_is_room()
 {
     let stage = Stage::new();
-    let Some((master, disk)) = master_on_a_small_disk(&stage) else {
+    let Some((master, disk)) = master_on_a_small_disk(&stage, None) else {
         eprintln!("not tried: this system mounts no file system for a test");
         return;
     };
+    master.wait_for("connected");
     let _worker = stage.worker();
     let filler = disk.join("filler");
     let mut file = std::fs::File::create(&filler).unwrap();

@@ -155,6 +155,11 @@ impl Board {
         lately.rate.note(now_ms, job.tally.rows, job.tally.bytes);
     }
 
+    /// Sets what was found to be gone of the master's own data.
+    pub(crate) fn set_losses(&mut self, losses: Vec<String>) {
+        self.master.losses = losses;
+    }
+
     /// Takes how many messages were set aside.
     pub(crate) fn set_unreadable(&mut self, total: u64) {
         self.master.unreadable = total;

@@ -73,6 +73,8 @@ pub(crate) struct Keeper {
     pub(crate) moved: watch::Sender<u64>,
     /// The queues whose last batch the disk has refused.
     refused: HashSet<Queue>,
+    /// Why the store is not open yet, and an empty one stands in for it.
+    unopened: Option<String>,
 }
 
 /// The keeper is gone: the process is stopping.
@@ -87,21 +89,14 @@ impl Handle {
         master: MasterStatus,
         metrics: Metrics,
         lost_after: Option<Duration>,
+        unopened: Option<String>,
     ) -> std::io::Result<Self> {
         let (mailbox, mut messages) = mpsc::channel(MAILBOX);
         let (finished_sender, finished) = watch::channel(0);
         let (controlled_sender, controlled) = watch::channel(0);
         let (moved_sender, moved) = watch::channel(0);
-        let mut events = Events::default();
-        for loss in store.losses() {
-            events.say(proto::unix_ms(), EventLevel::Error, loss.clone());
-        }
         let master = MasterStatus {
-            losses: store.losses().to_vec(),
-            unreadable: store.unreadable_total().unwrap_or_else(|error| {
-                tracing::error!(%error, "the store cannot count the messages that were set aside");
-                0
-            }),
+            store_trouble: unopened.clone().unwrap_or_default(),
             ..master
         };
         let mut keeper = Keeper {
@@ -110,12 +105,14 @@ impl Handle {
             reports: Reports::default(),
             metrics,
             view: None,
-            events,
+            events: Events::default(),
             finished: finished_sender,
             controlled: controlled_sender,
             moved: moved_sender,
             refused: HashSet::new(),
+            unopened,
         };
+        keeper.tell_store();
         std::thread::Builder::new()
             .name("keeper".into())
             .spawn(move || {
@@ -197,6 +194,40 @@ impl Handle {
 }
 
 impl Keeper {
+    /// Goes on with the store that can be opened now.
+    pub(crate) fn adopt(&mut self, store: Store) {
+        self.store = store;
+        self.unopened = None;
+        self.board.store_trouble(String::new());
+        self.tell_store();
+        for signal in [&self.finished, &self.controlled, &self.moved] {
+            signal.send_modify(|count| *count += 1);
+        }
+    }
+
+    /// Tells what the store was found with when it was opened.
+    fn tell_store(&mut self) {
+        for loss in self.store.losses() {
+            self.events
+                .say(proto::unix_ms(), EventLevel::Error, loss.clone());
+        }
+        self.board.set_losses(self.store.losses().to_vec());
+        let unreadable = self.store.unreadable_total().unwrap_or_else(|error| {
+            tracing::error!(%error, "the store cannot count the messages that were set aside");
+            0
+        });
+        self.board.set_unreadable(unreadable);
+        self.view = None;
+    }
+
+    /// Looks whether somebody has removed what is kept of losses.
+    fn reread_losses(&mut self) {
+        if self.store.reread_losses() {
+            self.board.set_losses(self.store.losses().to_vec());
+            self.view = None;
+        }
+    }
+
     fn take(&mut self, message: Message) {
         match message {
             Message::Commit {
@@ -215,6 +246,7 @@ impl Keeper {
             Message::Beat(beat) => self.board.hear(beat, proto::unix_ms()),
             Message::Broker(status) => {
                 self.metrics.broker(&status);
+                self.reread_losses();
                 let now_ms = proto::unix_ms();
                 if self.board.broker(status, &self.store, now_ms) {
                     // Readers that wait for rows of the job have to learn that none will come.
@@ -396,6 +428,9 @@ impl Keeper {
 
     /// The job that `text` names: its id, or the beginning of exactly one.
     pub(crate) fn find(&self, text: &str) -> Result<&Job, Status> {
+        if let Some(reason) = &self.unopened {
+            return Err(Status::unavailable(reason.clone()));
+        }
         if let Ok(id) = text.parse::<JobId>() {
             return self.store.job(id).ok_or_else(|| no_job(text));
         }
@@ -417,7 +452,8 @@ impl Keeper {
         }
     }
 
-    pub(crate) fn master(&self) -> MasterStatus {
+    pub(crate) fn master(&mut self) -> MasterStatus {
+        self.reread_losses();
         self.board.master().clone()
     }
 

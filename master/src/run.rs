@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use broker::{Broker, BrokerError};
+use broker::{Backoff, Broker, BrokerError};
 use proto::v1::{BrokerState, BrokerStatus, MasterStatus};
 use telemetry::Watched;
 use tokio::task::JoinSet;
@@ -70,7 +70,15 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Mast
         lost_after,
         watched,
     } = config;
-    let store = Store::open(&place)?;
+    let (store, unopened) = match Store::open(&place) {
+        Ok(store) => (store, None),
+        Err(error) if lacks_room(&error, &place) => {
+            let reason = unopened(&error);
+            tracing::error!("{reason}; results wait at the broker, and it is tried again");
+            (Store::empty()?, Some(reason))
+        }
+        Err(error) => return Err(error.into()),
+    };
     if let Listen::Tcp(listener, gate) = &listen
         && let Ok(address) = listener.local_addr()
     {
@@ -78,8 +86,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Mast
         tracing::info!("listening at {scheme}://{address}");
     }
     let (metrics, catalog) = Metrics::new();
-    let status = starting(&broker);
-    let keeper = Handle::start(store, status, metrics.clone(), lost_after)
+    let status = starting(&broker, unopened.is_some());
+    let is_open = unopened.is_none();
+    let keeper = Handle::start(store, status, metrics.clone(), lost_after, unopened)
         .map_err(|error| MasterError::Machinery(error.to_string()))?;
 
     let mut tasks = JoinSet::new();
@@ -89,17 +98,21 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Mast
         broker.clone(),
         shutdown.clone(),
     ));
-    let (old, stop) = (keeper.clone(), shutdown.clone());
+    let tracer = watched.tracer;
+    let intake = Intake::new(broker, keeper.clone(), &place, metrics, tracer.clone());
+    let stop = shutdown.clone();
     tasks.spawn(async move {
+        if !is_open {
+            tokio::select! {
+                opened = open_when_there_is_room(&place, &keeper) => opened?,
+                () = stop.cancelled() => return Ok(()),
+            }
+        }
         tokio::select! {
-            Err(status) = see_to(old, keep) => Err(MasterError::Machinery(status.message().into())),
-            () = stop.cancelled() => Ok(()),
+            Err(status) = see_to(keeper, keep) => Err(MasterError::Machinery(status.message().into())),
+            ended = intake.run(stop) => ended,
         }
     });
-    let tracer = watched.tracer;
-    let intake = Intake::new(broker, keeper, &place, metrics, tracer.clone());
-    let stop = shutdown.clone();
-    tasks.spawn(async move { intake.run(stop).await });
 
     let mut scraped = JoinSet::new();
     scraped.spawn(telemetry::serve(watched.metrics, catalog));
@@ -115,7 +128,45 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Mast
     outcome
 }
 
-fn starting(broker: &Broker) -> MasterStatus {
+/// Tries to open the store until there is room for it. Nothing is taken from the broker before, so that a master
+/// with room can take it.
+async fn open_when_there_is_room(place: &Place, keeper: &Handle) -> Result<(), MasterError> {
+    let mut backoff = Backoff::default();
+    loop {
+        let pause = backoff.next();
+        tokio::time::sleep(pause).await;
+        let own = place.clone();
+        let opened = tokio::task::spawn_blocking(move || Store::open(&own)).await;
+        match opened.map_err(|error| MasterError::Machinery(error.to_string()))? {
+            Ok(store) => {
+                let adopted = keeper.ask(|keeper| keeper.adopt(store)).await;
+                tracing::info!("there is room again: the store is open");
+                return adopted.map_err(|status| MasterError::Machinery(status.message().into()));
+            }
+            Err(error) if lacks_room(&error, place) => {
+                tracing::debug!(%error, pause_ms = pause.as_millis() as u64, "still no room");
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn lacks_room(error: &StoreError, place: &Place) -> bool {
+    let (Place::Memory { spill: directory } | Place::Directory(directory)) = place;
+    error.lacks_room(directory)
+}
+
+/// What people are told meanwhile.
+fn unopened(error: &StoreError) -> String {
+    format!("results cannot be stored: there is no room to open the store: {error}")
+}
+
+fn starting(broker: &Broker, is_waiting: bool) -> MasterStatus {
+    let detail = if is_waiting {
+        "it connects when there is room on its disk"
+    } else {
+        ""
+    };
     let uname = rustix::system::uname();
     MasterStatus {
         version: proto::VERSION.into(),
@@ -126,6 +177,7 @@ fn starting(broker: &Broker) -> MasterStatus {
         broker: Some(BrokerStatus {
             state: BrokerState::Reconnecting.into(),
             address: broker.address(),
+            detail: detail.to_owned(),
             ..Default::default()
         }),
         duplicates: 0,

@@ -14,14 +14,25 @@ const SYNCS: usize = 21;
 const SLOW: Duration = Duration::from_millis(20);
 /// Less room than this is gone in minutes.
 const LEAST_BYTES: u64 = 1 << 30;
+/// What to do where the directory cannot be read or written.
+const OWNER: &str = "run it as the user that runs rowmill master, who must own the directory";
 
 pub(super) async fn look(directory: Option<PathBuf>) -> Vec<Finding> {
-    let Some(directory) = directory.filter(|directory| directory.is_dir()) else {
+    let Some(directory) = directory else {
         return Vec::new();
     };
+    match std::fs::metadata(&directory) {
+        Ok(about) if about.is_dir() => {}
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let said = format!("{} cannot be looked at: {error}", directory.display());
+            return vec![Finding::warn("data", said, OWNER)];
+        }
+        // No master was here.
+        Ok(_) | Err(_) => return Vec::new(),
+    }
     let looked = tokio::task::spawn_blocking(move || {
         let mut findings = vec![room(&directory), sync(&directory)];
-        findings.extend(kept(&directory));
+        findings.extend(data(&directory));
         findings
     });
     looked.await.unwrap_or_default()
@@ -36,24 +47,24 @@ pub(super) fn losses(losses: &[String]) -> Vec<Finding> {
     losses.collect()
 }
 
-/// What the master's directory says, where it is on this host.
-fn kept(directory: &Path) -> Vec<Finding> {
+/// What is gone from the master's directory, where it is on this host.
+fn data(directory: &Path) -> Vec<Finding> {
     match ::master::store::losses(directory) {
-        Ok(kept) if kept.is_empty() => {
-            let shown = directory.display();
-            vec![Finding::ok(
-                "data",
-                format!("nothing is known to be gone from {shown}"),
-            )]
+        Ok(found) => {
+            let mut findings = losses(&found.known);
+            if let Some(loss) = found.unseen {
+                let run = "before rowmill master is started there";
+                findings.push(Finding::warn("data", loss, run));
+            }
+            if findings.is_empty() {
+                let shown = directory.display();
+                findings.push(Finding::ok("data", format!("nothing is gone from {shown}")));
+            }
+            findings
         }
-        Ok(kept) => losses(&kept),
         Err(error) => {
-            let said = format!("{}: {error}", directory.join("lost").display());
-            vec![Finding::fail(
-                "data",
-                said,
-                "the user that runs rowmill master must own it",
-            )]
+            let said = format!("whether anything is gone cannot be told: {error}");
+            vec![Finding::warn("data", said, OWNER)]
         }
     }
 }
@@ -96,11 +107,7 @@ fn sync(directory: &Path) -> Finding {
         }
         Err(error) => {
             let said = format!("{shown} cannot be written: {error}");
-            Finding::fail(
-                "fsync",
-                said,
-                "the user that runs rowmill master must own it",
-            )
+            Finding::fail("fsync", said, OWNER)
         }
     }
 }

@@ -141,6 +141,9 @@ impl State {
         self.clean(&mut master.version);
         self.clean(&mut master.host);
         self.clean(&mut master.store_trouble);
+        for loss in &mut master.losses {
+            self.clean(loss);
+        }
         if let Some(broker) = &mut master.broker {
             self.clean(&mut broker.address);
             self.clean(&mut broker.detail);

@@ -71,7 +71,7 @@ impl fmt::Display for Loss {
         match self.what {
             What::Missing => write!(
                 f,
-                "the database rowmill.sqlite is missing beside files of rows and bad records; the master began \
+                "the database rowmill.sqlite is missing beside files of rows and bad records; a master begins \
                  with a new one"
             ),
             What::Other => write!(
@@ -125,7 +125,7 @@ pub(super) fn keep(directory: &Path, loss: &Loss) -> Result<(), StoreError> {
 /// # Errors
 ///
 /// When the file of them cannot be read.
-pub fn kept(directory: &Path) -> io::Result<Vec<String>> {
+pub(super) fn kept(directory: &Path) -> io::Result<Vec<String>> {
     let file = match File::open(file(directory)) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

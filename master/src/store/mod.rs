@@ -19,6 +19,7 @@ mod file;
 mod fixture;
 mod generation;
 mod headers;
+mod inspect;
 mod job_row;
 mod lock;
 mod loss;
@@ -37,7 +38,7 @@ mod unreadable;
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use engine::validate::Seen;
 use proto::JobId;
@@ -48,7 +49,7 @@ pub use dead::{DeadRow, DeadState};
 pub use disk::Disk;
 pub(crate) use expire::remove;
 pub use file::{Kind, SpillFile};
-pub use loss::kept as losses;
+pub use inspect::{Losses, losses};
 pub use missing::MissingPage;
 pub use model::{ModelDisk, Trouble};
 pub use open::Place;
@@ -74,6 +75,8 @@ pub struct Store {
     commits: Commits,
     /// What was found to be gone, at this start and before; each for a person.
     losses: Vec<String>,
+    /// Where they are kept. `None`: nowhere.
+    directory: Option<PathBuf>,
     /// Whether it outlives the process: else merged state is nowhere but in memory.
     is_durable: bool,
     /// Held as long as the store lives.
@@ -168,9 +171,35 @@ impl StoreError {
         }
     }
 
+    /// Whether there is no room for the store in `directory`, so that waiting may help.
+    pub(crate) fn lacks_room(&self, directory: &Path) -> bool {
+        match self {
+            Self::File { source, .. } => matches!(
+                source.kind(),
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+            ),
+            Self::Database(error) => match error.sqlite_error_code() {
+                Some(ErrorCode::DiskFull) => true,
+                // What SQLite says where it cannot make the WAL and its index.
+                Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => is_full(directory),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
     fn unreadable(what: &'static str) -> impl FnOnce(prost::DecodeError) -> Self {
         move |source| Self::Unreadable { what, source }
     }
+}
+
+/// Whether a file system has less room than SQLite needs to open a database, or cannot make one more file.
+fn is_full(directory: &Path) -> bool {
+    const LEAST_BYTES: u64 = 1 << 20;
+    rustix::fs::statvfs(directory).is_ok_and(|about| {
+        let free = about.f_bavail.saturating_mul(about.f_frsize);
+        free < LEAST_BYTES || (about.f_files > 0 && about.f_favail == 0)
+    })
 }
 
 /// Whether the system refused for a reason that every file of the process meets.
@@ -197,6 +226,20 @@ impl Store {
     /// for a person.
     pub fn losses(&self) -> &[String] {
         &self.losses
+    }
+
+    /// Reads again what is kept of losses, since people remove them; whether that has changed.
+    pub(crate) fn reread_losses(&mut self) -> bool {
+        if self.losses.is_empty() {
+            return false;
+        }
+        let kept = self.directory.as_deref().map(loss::kept);
+        // What cannot be read stays as it was.
+        let Some(Ok(losses)) = kept.filter(|kept| kept.as_ref().ok() != Some(&self.losses)) else {
+            return false;
+        };
+        self.losses = losses;
+        true
     }
 
     /// Every job, in no order.

@@ -14,6 +14,7 @@ use super::generation::Commits;
 use super::job_row;
 use super::lock::DirectoryLock;
 use super::loss::{self, Loss};
+use super::model::ModelDisk;
 use super::schema::migrate;
 use super::spill::Spill;
 use super::{Store, StoreError};
@@ -76,6 +77,12 @@ impl Store {
         Self::recovered(connection, disk, None, None)
     }
 
+    /// An empty store that stands in for one that cannot be opened yet. It needs no disk.
+    pub(crate) fn empty() -> Result<Self, StoreError> {
+        let disk = Disk::Model(ModelDisk::default());
+        Self::open_parts(Connection::open_in_memory()?, disk)
+    }
+
     /// What outlives the store.
     pub fn into_parts(self) -> (Connection, Disk) {
         (self.connection, self.spill)
@@ -110,15 +117,16 @@ impl Store {
             late: HashMap::new(),
             commits,
             losses: Vec::new(),
+            directory: directory.map(Path::to_owned),
             is_durable: true,
             _lock: lock,
         };
-        store.recover(directory)?;
+        store.recover()?;
         Ok(store)
     }
 
-    fn recover(&mut self, directory: Option<&Path>) -> Result<(), StoreError> {
-        let has_lost = self.look_for_loss(directory)?;
+    fn recover(&mut self) -> Result<(), StoreError> {
+        let has_lost = self.look_for_loss()?;
         let jobs: Vec<JobId> = self.jobs.keys().copied().collect();
         for id in jobs {
             let expired = self.jobs.get(&id).is_some_and(|job| job.expired.is_some());
@@ -138,14 +146,14 @@ impl Store {
     }
 
     /// Whether commits are gone. What is known of it is kept before anything is committed on top.
-    fn look_for_loss(&mut self, directory: Option<&Path>) -> Result<bool, StoreError> {
+    fn look_for_loss(&mut self) -> Result<bool, StoreError> {
         let noted = self.spill.noted()?;
         let orphans = self.spill.orphans(|id| self.jobs.contains_key(&id))?;
         let has_jobs = !self.jobs.is_empty();
         let loss = Loss::look(&self.commits.generation, has_jobs, noted.as_ref(), &orphans);
         if let Some(loss) = &loss {
             tracing::error!("{loss}");
-            match directory {
+            match &self.directory {
                 Some(directory) => loss::keep(directory, loss)?,
                 None => self.losses.push(loss.to_string()),
             }
@@ -162,7 +170,7 @@ impl Store {
                 "spill files of jobs that are not known: of batches that were never committed; they are kept"
             );
         }
-        if let Some(directory) = directory {
+        if let Some(directory) = &self.directory {
             self.losses =
                 loss::kept(directory).map_err(StoreError::file(directory.join("lost")))?;
         }

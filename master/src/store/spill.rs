@@ -38,11 +38,19 @@ impl Spill {
     pub(super) fn new(directory: PathBuf, durable: bool) -> Result<Self, StoreError> {
         cli::create_private_dir(&directory).map_err(StoreError::file(&directory))?;
         Ok(Self {
-            directory,
             durable,
+            ..Self::as_it_is(directory)
+        })
+    }
+
+    /// To be read alone: nothing is made where it is missing.
+    pub(super) fn as_it_is(directory: PathBuf) -> Self {
+        Self {
+            directory,
+            durable: true,
             open: HashMap::new(),
             generation: None,
-        })
+        }
     }
 
     /// Writes `bytes` at `offset`, the file's committed length: whatever an aborted batch left
@@ -182,7 +190,11 @@ impl Spill {
     pub(super) fn orphans(&self, is_known: impl Fn(JobId) -> bool) -> Result<Orphans, StoreError> {
         let failed = || StoreError::file(&self.directory);
         let mut orphans = Orphans::default();
-        for entry in std::fs::read_dir(&self.directory).map_err(failed())? {
+        let entries = match std::fs::read_dir(&self.directory) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(orphans),
+            entries => entries.map_err(failed())?,
+        };
+        for entry in entries {
             let entry = entry.map_err(failed())?;
             let name = entry.file_name();
             let Some((id, "rows" | "rejects")) = name.to_str().and_then(|n| n.split_once('.'))

@@ -134,6 +134,7 @@ fn banners(model: &Model, pen: &mut Pen, area: Rect) -> Rect {
         screens::held_line(model),
         screens::broker_line(model),
         screens::store_line(model),
+        screens::losses_line(model),
         screens::no_workers_line(model, area.width),
         screens::incomplete_line(model, area.width),
     ];

@@ -350,6 +350,15 @@ pub(super) fn store_line(model: &Model) -> Option<String> {
         .then(|| format!("NOTHING IS STORED {dash} {trouble}; they wait at the broker"))
 }
 
+/// What to say of data that the master has lost, until somebody has dealt with it.
+pub(super) fn losses_line(model: &Model) -> Option<String> {
+    let loss = model.state.as_ref()?.master().losses.last()?;
+    let dash = model.theme.sign("—", "-");
+    model
+        .is_live()
+        .then(|| format!("DATA LOST {dash} rowmill doctor says what to do {dash} {loss}"))
+}
+
 fn next_try(model: &Model, retry_at_ms: u64) -> String {
     let left = retry_at_ms.saturating_sub(model.now_ms).div_ceil(1000);
     if left == 0 {

@@ -185,6 +185,10 @@ shows! {
         let master = world.master.get_or_insert_default();
         master.store_trouble = "results cannot be stored: /data/rowmill.db: no space left on device".into();
     });
+    jobs_with_lost_commits: changed(Tab::Jobs, |world| {
+        let master = world.master.get_or_insert_default();
+        master.losses = vec!["the last 3 of 120 commits are gone: rowmill.sqlite-wal was deleted or cut".into()];
+    });
     workers_all_lost: changed(Tab::Workers, without_workers);
     final_profile: changed(Tab::Job, |world| {
         world.jobs[0].state = JobState::Done.into();

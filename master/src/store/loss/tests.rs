@@ -7,6 +7,7 @@ use proto::JobId;
 use super::super::fixture::{lines, open, opening, result, seal};
 use super::*;
 use crate::store::Store;
+use crate::store::inspect::{Losses, losses};
 
 /// Copies a database as it lies there, also while it is open: as SIGKILL would leave it.
 fn copy(from: &Path, to: &Path) {
@@ -58,15 +59,23 @@ fn told(dir: &tempfile::TempDir, jobs: [JobId; 3]) -> String {
         })
     };
     let before = lengths("before");
+    let found = losses(dir.path()).unwrap();
+    assert_eq!(found.known, [""; 0]);
     let store = open(dir);
     assert_eq!(lengths("after"), before, "nothing is cut or removed");
     let told = store.losses().to_vec();
+    assert_eq!(told, Vec::from_iter(found.unseen), "it was told before");
+    let beside = losses(dir.path()).unwrap();
+    assert_eq!((beside.known, beside.unseen), (told.clone(), None));
     drop(store);
-    let again: Store = open(dir);
+    let mut again: Store = open(dir);
     assert_eq!(again.losses(), told, "until somebody removes it");
     assert_eq!(told.len(), 1, "{told:?}");
-    drop(again);
+    assert!(!again.reread_losses());
     fs::remove_file(dir.path().join("lost")).unwrap();
+    assert!(again.reread_losses());
+    assert_eq!(again.losses(), [""; 0]);
+    drop(again);
     assert_eq!(open(dir).losses(), [""; 0]);
     told[0].clone()
 }
@@ -74,6 +83,7 @@ fn told(dir: &tempfile::TempDir, jobs: [JobId; 3]) -> String {
 #[test]
 fn a_kill_leaves_nothing_to_tell() {
     let (dir, _, [first, second, third]) = killed();
+    assert_eq!(losses(dir.path()).unwrap(), Losses::default());
     let store = open(&dir);
     assert_eq!(store.losses(), [""; 0]);
     assert_eq!(lines(&store, second), [0, 1]);
