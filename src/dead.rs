@@ -56,12 +56,13 @@ enum Verb {
         #[arg(value_name = "SEQ")]
         seqs: Vec<u64>,
     },
-    /// Delete the bodies of dead chunks; they stay counted as dead and cannot be replayed any more
+    /// Delete the bodies of dead chunks, which stay counted as dead and cannot be replayed any more; or messages
+    /// that could not be used
     Drop {
-        /// The job's id, or the beginning of it
+        /// The job's id, or the beginning of it; or the word `message`
         #[arg(value_name = "JOB", add = crate::complete::jobs())]
         job: String,
-        /// Which chunks [default: all]
+        /// Which chunks, or which messages [default: all]
         #[arg(value_name = "SEQ")]
         seqs: Vec<u64>,
     },
@@ -139,15 +140,14 @@ impl Args {
                 cli::stderr_line!("rowmill: replayed: {}", replayed.replayed);
                 Ok(Exit::Ok)
             }
+            Verb::Drop { job, seqs } if job == MESSAGE => {
+                unreadable::drop(&mut client, seqs, self.json).await
+            }
             Verb::Drop { job, seqs } => {
                 let request = DropDeadRequest { job_id: job, seqs };
                 let dropped = client.drop_dead(request).await;
                 let dropped = dropped.map_err(|status| refused(&status))?.into_inner();
-                if self.json {
-                    return write(&serde_json::json!({ "dropped": dropped.dropped }));
-                }
-                cli::stderr_line!("rowmill: dropped: {}", dropped.dropped);
-                Ok(Exit::Ok)
+                say_dropped(dropped.dropped, self.json)
             }
         }
     }
@@ -249,6 +249,15 @@ fn state_name(state: DeadState) -> &'static str {
         DeadState::Dropped => "dropped",
         DeadState::SetAside => "set aside",
     }
+}
+
+/// Says how many chunks, or messages, were dropped.
+pub(crate) fn say_dropped(dropped: u64, json: bool) -> Result<Exit, Failure> {
+    if json {
+        return write(&serde_json::json!({ "dropped": dropped }));
+    }
+    cli::stderr_line!("rowmill: dropped: {dropped}");
+    Ok(Exit::Ok)
 }
 
 /// Answers a script.

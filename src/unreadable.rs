@@ -5,11 +5,13 @@ use std::io::Write;
 use access::Client;
 use cli::{Exit, Failure, OrUnwritable, STDOUT};
 use proto::v1::{
-    GetUnreadableRequest, GetUnreadableResponse, ListUnreadableRequest, UnreadableMessage,
+    DropUnreadableRequest, GetUnreadableRequest, GetUnreadableResponse, ListUnreadableRequest,
+    UnreadableMessage,
 };
 use serde::Serialize;
 use tui::{format, text};
 
+use crate::dead::say_dropped;
 use crate::output::{Align, Table, json_line, width};
 use crate::server::refused;
 
@@ -76,7 +78,8 @@ pub(crate) async fn list(
         }
         table.write(out, width()).or_unwritable(STDOUT)?;
         cli::stderr_line!(
-            "rowmill: messages that cannot be used: {count}; to see one: rowmill dead show message NUMBER"
+            "rowmill: messages that cannot be used: {count}; to see one: rowmill dead show message \
+             NUMBER; to delete it: rowmill dead drop message NUMBER"
         );
     }
     if list.forgotten > 0 {
@@ -102,6 +105,19 @@ pub(crate) async fn show(client: &mut Client, number: u64, json: bool) -> Result
         write(&mut out, &shown).or_unwritable(STDOUT)?;
     }
     Ok(Exit::Ok)
+}
+
+/// Deletes some, or all if no number is given.
+pub(crate) async fn drop(
+    client: &mut Client,
+    numbers: Vec<u64>,
+    json: bool,
+) -> Result<Exit, Failure> {
+    let answer = client
+        .drop_unreadable(DropUnreadableRequest { numbers })
+        .await;
+    let dropped = answer.map_err(|status| refused(&status))?.into_inner();
+    say_dropped(dropped.dropped, json)
 }
 
 fn cells(message: &UnreadableMessage) -> [String; 8] {

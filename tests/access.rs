@@ -212,6 +212,7 @@ async fn every_call_there_is_asks_who_calls_and_what_they_may() {
     let expected = [
         "CancelJob",
         "DropDead",
+        "DropUnreadable",
         "PauseJob",
         "ReplayDead",
         "ResumeJob",

@@ -219,5 +219,18 @@ async fn a_message_that_is_none_of_ours_is_found_with_what_it_says_of_itself_and
     let table = stage.command(&["dead", "list"]).output().unwrap();
     let table = String::from_utf8(table.stdout).unwrap();
     assert!(table.contains("rowmill.v1.Chunck"), "{table}");
+    // What somebody has looked at is deleted.
+    let dropped = || {
+        let args = ["dead", "drop", "message", &number];
+        stage.command(&args).output().unwrap()
+    };
+    let (first, again) = (dropped(), dropped());
+    assert!(first.status.success(), "{}", stderr(&first));
+    assert_eq!(stderr(&first), "rowmill: dropped: 1\n");
+    assert!(!again.status.success());
+    let table = stage.command(&["dead", "list"]).output().unwrap();
+    let table = String::from_utf8(table.stdout).unwrap();
+    assert!(!table.contains("orders-17"), "{table}");
+    assert!(table.contains("rowmill.v1.Chunck"), "{table}");
     stage.erase().await;
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker::{Backoff, Broker, BrokerError, Consumer, Delivery, Queue, Receipt, Session};
+use cli::LogLimit;
 use proto::Payload;
 use proto::v1::{BrokerState, BrokerStatus, LaneStatus, WorkerState};
 use telemetry::{Span, Stage, Tracer};
@@ -43,6 +44,9 @@ const SETTING_UP: Duration = Duration::from_secs(10);
 const HELD_AT_MOST: Duration = Duration::from_secs(1700);
 /// How often queue depths are asked for.
 const DEPTHS_EVERY: Duration = Duration::from_secs(1);
+
+/// Whoever may send messages can cause these lines.
+static SET_ASIDE: LogLimit = LogLimit::new();
 
 /// The master's side of the broker.
 pub(crate) struct Intake {
@@ -263,7 +267,10 @@ impl Commits {
                 let read = Arrival::read(&delivery).await;
                 self.metrics.unreadable.inc_by(u64::from(read.is_err()));
                 let read = read.map_err(|error| {
-                    tracing::warn!(%error, "a message was set aside; see `rowmill dead list`");
+                    if let Some(left_out) = SET_ASIDE.admit() {
+                        let left_out = (left_out > 0).then_some(left_out);
+                        tracing::warn!(%error, left_out, "a message was set aside; see `rowmill dead list`");
+                    }
                     UnreadableMessage::of(&delivery, queue, &error)
                 });
                 batch.take(read, delivery.receipt);

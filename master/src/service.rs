@@ -6,14 +6,15 @@ use access::Grant;
 use broker::Broker;
 use proto::v1::rowmill_server::Rowmill;
 use proto::v1::{
-    self, CancelJobRequest, CancelJobResponse, DropDeadRequest, DropDeadResponse, GetDeadRequest,
-    GetDeadResponse, GetJobRequest, GetJobResponse, GetMasterRequest, GetMasterResponse,
-    GetUnreadableRequest, GetUnreadableResponse, ListDeadRequest, ListDeadResponse,
-    ListJobsRequest, ListJobsResponse, ListMissingRequest, ListMissingResponse, ListRejectsRequest,
-    ListRejectsResponse, ListRowsRequest, ListRowsResponse, ListUnreadableRequest,
-    ListUnreadableResponse, ListWorkersRequest, ListWorkersResponse, OutputPart, PauseJobRequest,
-    PauseJobResponse, ReadOutputRequest, ReplayDeadRequest, ReplayDeadResponse, ResumeJobRequest,
-    ResumeJobResponse, WatchEvent, WatchRequest,
+    self, CancelJobRequest, CancelJobResponse, DropDeadRequest, DropDeadResponse,
+    DropUnreadableRequest, DropUnreadableResponse, GetDeadRequest, GetDeadResponse, GetJobRequest,
+    GetJobResponse, GetMasterRequest, GetMasterResponse, GetUnreadableRequest,
+    GetUnreadableResponse, ListDeadRequest, ListDeadResponse, ListJobsRequest, ListJobsResponse,
+    ListMissingRequest, ListMissingResponse, ListRejectsRequest, ListRejectsResponse,
+    ListRowsRequest, ListRowsResponse, ListUnreadableRequest, ListUnreadableResponse,
+    ListWorkersRequest, ListWorkersResponse, OutputPart, PauseJobRequest, PauseJobResponse,
+    ReadOutputRequest, ReplayDeadRequest, ReplayDeadResponse, ResumeJobRequest, ResumeJobResponse,
+    WatchEvent, WatchRequest,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -85,7 +86,7 @@ impl Rowmill for Service {
     ) -> Result<Response<GetMasterResponse>, Status> {
         let scope = scope(&request);
         check_protocol(request.into_inner().protocol)?;
-        let master = self.keeper.ask(|keeper| keeper.master()).await?;
+        let master = self.keeper.ask(Keeper::master).await?;
         Ok(Response::new(GetMasterResponse {
             master: Some(master),
             scope: scope.into(),
@@ -251,6 +252,18 @@ impl Rowmill for Service {
             .ask(move |keeper| keeper.get_unreadable(number))
             .await??;
         Ok(Response::new(found))
+    }
+
+    async fn drop_unreadable(
+        &self,
+        request: Request<DropUnreadableRequest>,
+    ) -> Result<Response<DropUnreadableResponse>, Status> {
+        let numbers = request.into_inner().numbers;
+        let dropped = self
+            .keeper
+            .ask(move |keeper| keeper.drop_unreadable(&numbers))
+            .await??;
+        Ok(Response::new(DropUnreadableResponse { dropped }))
     }
 
     async fn replay_dead(

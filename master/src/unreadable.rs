@@ -116,4 +116,20 @@ impl Keeper {
             body,
         })
     }
+
+    /// Deletes them for good, all if no number is given; how many there were.
+    pub(crate) fn drop_unreadable(&mut self, numbers: &[u64]) -> Result<u64, Status> {
+        let dropped = self.store.drop_unreadable(numbers);
+        let dropped = dropped.map_err(|error| internal(&error))?;
+        if dropped == 0 {
+            return Err(Status::failed_precondition(
+                "there is no such message that was set aside; `rowmill dead list` has those that are kept",
+            ));
+        }
+        let left = self.store.unreadable_total();
+        self.board
+            .set_unreadable(left.map_err(|error| internal(&error))?);
+        self.view = None;
+        Ok(dropped)
+    }
 }

@@ -133,6 +133,10 @@ CREATE TABLE waiting (
   PRIMARY KEY (job, seq)
 );
 ",
+    "
+-- Messages that cannot be used and that somebody deleted.
+ALTER TABLE store ADD COLUMN unreadable_dropped INTEGER NOT NULL DEFAULT 0;
+",
 ];
 
 /// Brings the database to the newest schema.
@@ -180,6 +184,7 @@ mod tests {
                 "store WHERE generation > 0",
                 "unreadable",
                 "waiting",
+                "store WHERE unreadable_dropped > 0",
             ] {
                 let count = format!("SELECT count(*) FROM {table}");
                 let count = connection.query_row(&count, [], |row| row.get(0));

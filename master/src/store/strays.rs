@@ -5,6 +5,7 @@
 //! distinct, no seq has both, and of a sealed job all of them are below its number of chunks. So a job is
 //! complete when there are as many of them as it has chunks.
 
+use cli::LogLimit;
 use prost::Message;
 use proto::JobId;
 use proto::v1::{Chunk, ChunkResult, JobOpen, Output};
@@ -17,9 +18,12 @@ use super::job_row::unsettled;
 use super::output::left_out;
 use crate::arrival::Death;
 
-/// So many messages of numbers that a job never had are kept for people to look at; more are only told of in the
-/// log, so that nobody fills the disk with them.
+/// So many messages of numbers that a job never had are kept for people to look at; more are counted
+/// in the log alone, so that nobody fills the disk with them.
 const SET_ASIDE_AT_MOST: u64 = 1000;
+
+/// Whoever may send messages can cause these lines.
+static STRAYS: LogLimit = LogLimit::new();
 
 impl Batch<'_> {
     /// Keeps what came of a chunk that the job never had, where people find it and nobody counts it.
@@ -30,7 +34,11 @@ impl Batch<'_> {
             self.duplicates += 1;
             return Ok(());
         }
-        tracing::warn!(job = %id, seq, worker = death.worker_id, "set aside: {}", death.reason);
+        if let Some(left_out) = STRAYS.admit() {
+            let left_out = (left_out > 0).then_some(left_out);
+            let worker = &death.worker_id;
+            tracing::warn!(job = %id, seq, worker, left_out, "set aside: {}", death.reason);
+        }
         let job = self.job(id)?;
         if job.set_aside >= SET_ASIDE_AT_MOST {
             return Ok(());

@@ -83,11 +83,38 @@ impl Store {
                 |row| row.get(0),
             )
             .optional()?;
-        let numbered = numbered.unwrap_or(0) as u64;
+        let dropped: i64 =
+            self.connection
+                .query_row("SELECT unreadable_dropped FROM store", [], |row| row.get(0))?;
+        let gone = (numbered.unwrap_or(0) as u64).saturating_sub(rows.len() as u64);
         Ok(UnreadableList {
-            forgotten: numbered.saturating_sub(rows.len() as u64),
+            forgotten: gone.saturating_sub(dropped as u64),
             rows,
         })
+    }
+
+    /// Deletes those of these numbers, or all if there is none; how many there were.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses.
+    pub(crate) fn drop_unreadable(&mut self, numbers: &[u64]) -> Result<u64, StoreError> {
+        let transaction = self.connection.transaction()?;
+        let mut dropped = 0;
+        if numbers.is_empty() {
+            dropped = transaction.execute("DELETE FROM unreadable", [])?;
+        }
+        for number in numbers {
+            dropped += transaction
+                .prepare_cached("DELETE FROM unreadable WHERE number = ?")?
+                .execute([*number as i64])?;
+        }
+        transaction.execute(
+            "UPDATE store SET unreadable_dropped = unreadable_dropped + ?",
+            [dropped as i64],
+        )?;
+        self.commits.commit(transaction, &mut self.spill)?;
+        Ok(dropped as u64)
     }
 
     /// One of them, with at most `most_bytes` of its body. None where it is not kept.
@@ -256,6 +283,27 @@ mod tests {
             .unwrap();
         assert_eq!((row.body_bytes, body), (16 << 20, vec![b'x'; 10]));
         assert!(store.unreadable_message(1, 10).unwrap().is_none());
+    }
+
+    #[test]
+    fn those_that_somebody_dropped_are_not_among_those_that_made_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place::Directory(dir.path().into());
+        let mut store = Store::open(&place).unwrap();
+        let many: Vec<_> = (0..MOST as u64 + 7).map(|id| message(id, 3)).collect();
+        store.keep_unreadable(&many, 7).unwrap();
+        assert_eq!(store.drop_unreadable(&[1, 8, 9, 5000]).unwrap(), 2);
+        drop(store);
+        let mut store = Store::open(&place).unwrap();
+        assert_eq!(store.losses(), [""; 0]);
+        let list = store.unreadable().unwrap();
+        assert_eq!((list.rows.len() as i64, list.forgotten), (MOST - 2, 7));
+        assert_eq!(store.drop_unreadable(&[]).unwrap(), MOST as u64 - 2);
+        assert_eq!(store.drop_unreadable(&[]).unwrap(), 0);
+        assert_eq!(store.unreadable().unwrap().forgotten, 7);
+        // Numbers are never used again.
+        store.keep_unreadable(&[message(1, 3)], 7).unwrap();
+        assert_eq!(store.unreadable().unwrap().rows[0].number, MOST as u64 + 8);
     }
 
     #[test]

@@ -237,6 +237,13 @@ impl Rowmill for Service {
         Err(unasked())
     }
 
+    async fn drop_unreadable(
+        &self,
+        _: Request<v1::DropUnreadableRequest>,
+    ) -> Result<Response<v1::DropUnreadableResponse>, Status> {
+        Err(unasked())
+    }
+
     async fn list_missing(
         &self,
         _: Request<v1::ListMissingRequest>,

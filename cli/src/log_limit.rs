@@ -1,0 +1,74 @@
+//! A limit on how often one kind of line is logged, for lines that others can cause as often as they like.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Lines of one kind within one second.
+const PER_SECOND: u32 = 5;
+
+/// Lets at most five lines a second through and counts the others. For a `static` beside the line.
+#[derive(Debug, Default)]
+pub struct LogLimit(Mutex<Window>);
+
+/// The second that runs, and what came in it.
+#[derive(Debug, Default)]
+struct Window {
+    since: Option<Instant>,
+    logged: u32,
+    /// Since the last line that was logged.
+    left_out: u64,
+}
+
+impl LogLimit {
+    /// Nothing was logged yet.
+    pub const fn new() -> Self {
+        Self(Mutex::new(Window {
+            since: None,
+            logged: 0,
+            left_out: 0,
+        }))
+    }
+
+    /// Whether a line may be logged now: how many like it were left out since the last one. `None` if this one
+    /// is left out, too.
+    pub fn admit(&self) -> Option<u64> {
+        let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        window.admit(Instant::now())
+    }
+}
+
+impl Window {
+    fn admit(&mut self, now: Instant) -> Option<u64> {
+        let is_over = |since| now.saturating_duration_since(since) >= Duration::from_secs(1);
+        if self.since.is_none_or(is_over) {
+            self.since = Some(now);
+            self.logged = 0;
+        }
+        if self.logged == PER_SECOND {
+            self.left_out += 1;
+            return None;
+        }
+        self.logged += 1;
+        Some(std::mem::take(&mut self.left_out))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn five_lines_a_second_are_logged_and_the_next_one_says_how_many_were_not() {
+        let mut window = Window::default();
+        let start = Instant::now();
+        let mut admit = |ms| window.admit(start + Duration::from_millis(ms));
+        for _ in 0..5 {
+            assert_eq!(admit(0), Some(0));
+        }
+        for _ in 0..1000 {
+            assert_eq!(admit(999), None);
+        }
+        assert_eq!(admit(1000), Some(1000));
+        assert_eq!(admit(1001), Some(0));
+    }
+}
