@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Once;
 use std::time::Duration;
 
+use proto::bounds::LARGEST_ANSWER;
 use proto::v1::rowmill_client::RowmillClient;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
@@ -15,9 +16,6 @@ use crate::token::Token;
 
 /// A connection to the master's gRPC service.
 pub type Client = RowmillClient<InterceptedService<Channel, Bearer>>;
-
-/// The profile of a job with tens of thousands of columns is the largest answer there is.
-const LARGEST_ANSWER: usize = 64 << 20;
 
 /// Why the master could not be reached.
 #[derive(Debug, thiserror::Error)]

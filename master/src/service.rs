@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status};
 
+use crate::answer::complete_answer;
 use crate::dead;
 use crate::job::Control;
 use crate::keeper::{Handle, Keeper, complete};
@@ -327,7 +328,7 @@ impl Service {
             None => look.report,
         };
         complete(&mut response, report.as_deref());
-        Ok(response)
+        complete_answer(response)
     }
 
     async fn control(&self, job_id: String, control: Control) -> Result<v1::Job, Status> {

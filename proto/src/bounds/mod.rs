@@ -18,6 +18,8 @@ pub use text::{cut, cut_front};
 /// The longest message: more than the output of a chunk, which has 15 MiB at most, with a profile of
 /// thousands of columns.
 pub const LARGEST_MESSAGE: usize = 64 << 20;
+/// The largest answer of the master's, in bytes: a job with the profile of as many columns as it may have.
+pub const LARGEST_ANSWER: usize = 64 << 20;
 /// The most columns of a job.
 pub const MOST_COLUMNS: usize = 16_384;
 /// The most fields, those of messages within included: a profile of ten thousand columns has a million.
