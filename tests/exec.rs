@@ -2,6 +2,7 @@
 //! where more than one process is in it.
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on stops
+#![allow(clippy::disallowed_macros)] // eprintln!: the harness takes what a test says
 
 mod support;
 
@@ -219,23 +220,113 @@ async fn a_command_that_takes_longer_than_the_broker_lets_it_is_dead_after_its_a
     assert_eq!(begun.lines().count(), 3);
 }
 
-#[tokio::test]
-async fn the_first_chunks_header_decides_whichever_is_done_first_and_no_replay_is_promised() {
-    let stage = Stage::new();
-    let _master = stage.master();
-    // Odd chunks get their columns turned round, and the first is done when another one is.
-    let first = stage.dir.path().join("first").display().to_string();
+/// Rows that make several chunks of 1000 bytes.
+fn two_columns() -> String {
+    let rows: Vec<String> = (0..1000).map(|n| format!("{n},x")).collect();
+    format!("n,what\n{}\n", rows.join("\n"))
+}
+
+/// A command that turns the columns of odd chunks round, and is done with the first chunk when it is done with
+/// another one: a process a chunk.
+fn turning(dir: &Path) -> String {
+    let first = dir.join("first").display().to_string();
     let script = format!(
         "case $ROWMILL_CHUNK in 0) until [ -e {first} ]; do sleep 0.01; done; cat;; \
          *[13579]) awk -F, -v OFS=, '{{ print $2, $1 }}'; : >{first};; *) cat;; esac"
     );
-    let script = stage.file("turn.sh", script.as_bytes());
-    let _worker = worker(&stage, &[&format!("turn=sh {}", script.display())]);
-    let rows: Vec<String> = (0..1000).map(|n| format!("{n},x")).collect();
-    let csv = format!("n,what\n{}\n", rows.join("\n"));
-    let path = stage.file("rows.csv", csv.as_bytes());
+    let path = dir.join("turn.sh");
+    std::fs::write(&path, script).unwrap();
+    format!("sh {}", path.display())
+}
+
+/// The same, with processes that persist.
+fn turning_persistent(dir: &Path) -> String {
+    let first = dir.join("first").display().to_string();
+    let script = format!(
+        "import os, sys, time
+given, answers = sys.stdin.buffer, sys.stdout.buffer
+while frame := given.readline():
+    length, job, chunk, attempt = frame.split()
+    text = given.read(int(length)).decode()
+    if int(chunk) == 0:
+        while not os.path.exists('{first}'):
+            time.sleep(0.01)
+    elif int(chunk) % 2:
+        lines = [','.join(reversed(line.split(','))) for line in text.split('\\n')]
+        text = '\\n'.join(lines)
+        open('{first}', 'w').close()
+    answers.write(b'%d\\n' % len(text) + text.encode())
+    answers.flush()
+"
+    );
+    let path = dir.join("turn.py");
+    std::fs::write(&path, script).unwrap();
+    format!("python3 {}", path.display())
+}
+
+#[tokio::test]
+async fn the_first_chunks_header_decides_whichever_is_done_first_and_no_replay_is_promised() {
+    let stage = Stage::new();
+    let turn = turning(stage.dir.path());
+    check_first_header(stage, &turn, "chunk").await;
+}
+
+#[tokio::test]
+async fn the_first_chunks_header_decides_where_processes_persist_too() {
+    let stage = Stage::new();
+    let turn = turning_persistent(stage.dir.path());
+    check_first_header(stage, &turn, "persistent").await;
+}
+
+#[test]
+fn the_first_chunks_header_decides_in_a_run_too() {
+    let mut said = Vec::new();
+    for mode in ["chunk", "persistent"] {
+        let dir = tempfile::tempdir().unwrap();
+        let turn = match mode {
+            "chunk" => turning(dir.path()),
+            _ => turning_persistent(dir.path()),
+        };
+        let mut command = rowmill();
+        command
+            .args(["run", "-", "--chunk-bytes", "1000", "--workers", "2"])
+            .args(["--exec-mode", mode, "--"])
+            .args(turn.split(' '));
+        let output = run_with_input(&mut command, two_columns().as_bytes());
+        let talk = stderr(&output);
+        assert_eq!(output.status.code(), Some(3), "{mode}: {talk}");
+        assert!(
+            talk.contains("`what,n`") && talk.contains("`n,what`"),
+            "{mode}: {talk}"
+        );
+        let rows = String::from_utf8(output.stdout).unwrap();
+        let (header, rows) = rows.split_once('\n').unwrap();
+        assert_eq!(header, "n,what", "{mode}");
+        assert!(
+            rows.starts_with("0,x\n") && rows.lines().all(|row| row.ends_with(",x")),
+            "{mode}"
+        );
+        said.push(rows.to_owned());
+    }
+    assert_eq!(said[0], said[1], "the same chunks are dead");
+}
+
+/// Odd chunks are dead, with both headers and the line in the reason, and nobody promises that they can be replayed.
+async fn check_first_header(stage: Stage, turn: &str, mode: &str) {
+    let _master = stage.master();
+    let _worker = worker(&stage, &[&format!("turn={turn}")]);
+    let path = stage.file("rows.csv", two_columns().as_bytes());
     let out = stage.dir.path().join("out.csv");
-    let mut publish = stage.command(&["publish", "--chunk-bytes", "1000", "--exec", "turn"]);
+    let args = [
+        "publish",
+        "--chunk-bytes",
+        "1000",
+        "--exec",
+        "turn",
+        "--exec-mode",
+        mode,
+    ];
+    let mut publish = stage.command(&args);
     let output = publish.arg("-o").arg(&out).arg(path).output().unwrap();
     let said = stderr(&output);
     assert_eq!(output.status.code(), Some(3), "{said}");

@@ -13,6 +13,7 @@ use std::time::Duration;
 use access::Client;
 use broker::Queue;
 use engine::Dialect;
+use proto::Payload;
 use proto::v1::{GetJobResponse, Job, JobState};
 use serde_json::Value;
 use support::node::Ruled;
@@ -35,6 +36,10 @@ fn empty(broker: &Ruled, stage: &Stage, verb: &str, queue: &str) {
 fn csv() -> String {
     let rows: Vec<String> = (0..ROWS).map(|n| n.to_string()).collect();
     format!("n\n{}\n", rows.join("\n"))
+}
+
+fn chunks() -> u64 {
+    csv().len().div_ceil(CHUNK.parse().unwrap()) as u64
 }
 
 fn publish(stage: &Stage) -> String {
@@ -149,14 +154,90 @@ async fn a_job_whose_messages_to_the_master_were_purged_comes_again_from_workers
     let job_id = publish(stage);
     let session = stage.broker().connect("test").await.unwrap();
     // Opening, results and seal.
-    let chunks = csv().len().div_ceil(CHUNK.parse().unwrap()) as u64;
-    while session.depth(Queue::Results).await.unwrap().ready < chunks + 2 {
+    while session.depth(Queue::Results).await.unwrap().ready < chunks() + 2 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     session.close().await;
     empty(&broker, stage, "purge_queue", "results");
     let _master = soon(stage);
     let mut client = stage.client().await;
+    resume(stage, &job_id);
+    check_profile(&mut client, &job_id).await;
+    stage.erase().await;
+}
+
+/// Takes the seal from the results queue, and puts back what else is in it.
+async fn take_seal(stage: &Stage) {
+    let session = stage.broker().connect("thief").await.unwrap();
+    let mut results = session.consume(Queue::Results, 100).await.unwrap();
+    loop {
+        let delivery = results.next().await.unwrap();
+        let payload = delivery.message.unwrap().payload;
+        if matches!(payload.as_ref(), Payload::Seal(_)) {
+            delivery.receipt.ack().await.unwrap();
+            break;
+        }
+    }
+    session.close().await;
+}
+
+#[tokio::test]
+async fn a_lost_seal_alone_is_sent_again() {
+    let broker = Ruled::any();
+    let stage = &broker.stage();
+    let mut master = soon(stage);
+    master.kill();
+    let job_id = publish(stage);
+    take_seal(stage).await;
+    let _master = soon(stage);
+    let _worker = stage.worker();
+    let mut client = stage.client().await;
+    let chunks = chunks();
+    let are_done = |response: &GetJobResponse| {
+        let job = response.job.as_ref();
+        job.is_some_and(|job| job.chunks_done == chunks)
+    };
+    let job = job_when(&mut client, &job_id, are_done).await.job.unwrap();
+    assert_eq!(
+        (job.state(), job.chunks_total),
+        (JobState::Publishing, None)
+    );
+    resume(stage, &job_id);
+    check_profile(&mut client, &job_id).await;
+    stage.erase().await;
+}
+
+/// RabbitMQ moves chunks that it drops from the tasks to the dead queue, where the same policy drops them.
+#[tokio::test]
+async fn chunks_that_a_policy_drops_are_dead_or_lost_and_each_is_told() {
+    let broker = Ruled::any();
+    let stage = &broker.stage();
+    let mut master = soon(stage);
+    master.kill();
+    let namespace = stage.namespace();
+    let pattern = format!("^{namespace}\\.v2\\.(tasks|dead)$");
+    let policy = r#"{"max-length":1,"overflow":"drop-head"}"#;
+    broker.ctl(&["set_policy", namespace, &pattern, policy]);
+    let job_id = publish(stage);
+    broker.ctl(&["clear_policy", namespace]);
+    let _master = soon(stage);
+    let _worker = stage.worker();
+    let mut client = stage.client().await;
+    let lost = job_when(&mut client, &job_id, is(JobState::ChunksLost)).await;
+    let job = lost.job.unwrap();
+    assert_eq!(
+        job.chunks_done + job.chunks_dead + job.chunks_lost,
+        chunks()
+    );
+    assert!(job.chunks_lost > 0 && job.chunks_dead > 0, "{job:?}");
+    assert_eq!(lost.dead[0].reason, "the broker gave up on it: maxlen");
+    check_told(stage, &job_id);
+    let replay = run(stage, &["dead", "replay", &job_id]);
+    assert!(replay.status.success(), "{}", stderr(&replay));
+    // What comes of the replay begins the time anew.
+    let is_lost_again =
+        |response: &GetJobResponse| is(JobState::ChunksLost)(response) && response.dead.is_empty();
+    job_when(&mut client, &job_id, is_lost_again).await;
     resume(stage, &job_id);
     check_profile(&mut client, &job_id).await;
     stage.erase().await;

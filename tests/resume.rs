@@ -2,6 +2,7 @@
 //! processes and a real RabbitMQ.
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on stops
+#![allow(clippy::disallowed_macros)] // eprintln!: the harness takes what a test says
 
 #[path = "../examples/orders/generate.rs"]
 mod generate;
@@ -9,7 +10,7 @@ mod support;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Output, Stdio};
+use std::process::{ChildStdin, Command, Output, Stdio};
 use std::time::Duration;
 
 use access::Client;
@@ -148,6 +149,76 @@ fn spooled(stage: &Stage) -> (Process, ChildStdin, PathBuf) {
 fn in_directory(dir: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(dir).unwrap();
     entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+#[tokio::test]
+async fn without_a_journal_a_publish_says_that_it_cannot_be_resumed_and_a_spool_is_refused_with_8()
+{
+    let stage = Stage::new();
+    let path = stage.file("rows.csv", b"n\n1\n");
+    let path = path.to_str().unwrap();
+    let spool = stage.dir.path().join("spool");
+    let spool = spool.to_str().unwrap();
+    for (journal, args, code, name) in [
+        ("/dev/full/j", &["publish", path][..], 0, "/dev/full/j"),
+        (
+            "/dev/full/j",
+            &["publish", "-", "--spool", spool],
+            8,
+            "/dev/full/j",
+        ),
+        (
+            "journal",
+            &["publish", "-", "--spool", "/dev/full/s"],
+            8,
+            "/dev/full/s",
+        ),
+    ] {
+        let mut command = stage.command(args);
+        command.env("ROWMILL_JOURNAL", stage.dir.path().join(journal));
+        let output = run_with_input(&mut command, b"n\n1\n");
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+        let says_why = said.contains(name) && said.contains("Not a directory");
+        assert!(says_why, "{args:?}: {said}");
+        assert!(code != 0 || said.contains("could not be resumed"), "{said}");
+    }
+    stage.erase().await;
+}
+
+#[tokio::test]
+async fn a_spool_whose_disk_becomes_full_ends_a_publish_with_8_and_says_how_to_go_on() {
+    let stage = Stage::new();
+    let _master = stage.master();
+    let spool = stage.dir.path().join("spool");
+    std::fs::create_dir(&spool).unwrap();
+    let script = "mount -t tmpfs -o size=64k none \"$0\" && exec \"$@\"";
+    let mount = ["--user", "--map-root-user", "--mount", "sh", "-c", script];
+    let mounted = |program: &Command| {
+        let mut command = support::in_place_of(program, "unshare");
+        command
+            .args(mount)
+            .arg(&spool)
+            .arg(program.get_program())
+            .args(program.get_args());
+        command
+    };
+    let probe = mounted(&Command::new("true")).status();
+    if !probe.is_ok_and(|status| status.success()) {
+        eprintln!("not tried: this system mounts no file system for a test");
+        return;
+    }
+    let mut publish = stage.command(&["publish", "-", "--chunk-bytes", "20000", "--spool"]);
+    let mut publish = mounted(publish.arg(&spool));
+    let output = run_with_input(&mut publish, orders(400_000).as_bytes());
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(8), "{said}");
+    assert!(
+        said.contains("/spool/") && said.contains("No space left"),
+        "{said}"
+    );
+    assert!(said.contains("rowmill publish --resume "), "{said}");
+    stage.erase().await;
 }
 
 #[tokio::test]

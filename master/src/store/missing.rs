@@ -21,8 +21,9 @@ pub struct MissingPage {
 }
 
 impl Store {
-    /// The chunks of `job` from `from` on that have no result and are not dead. A result that waits for its job's header counts. Parked chunks are not missing, since the
-    /// store has them. Replayed chunks are, since the workers have them, or they are lost.
+    /// The chunks of `job` from `from` on that have no result and are not dead. A result that waits for its job's
+    /// header counts. Parked chunks are not missing, since the store has them. Replayed
+    /// chunks are, since the workers have them, or they are lost.
     ///
     /// # Errors
     ///
@@ -69,28 +70,18 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use proto::JobId;
-    use proto::v1::{Chunk, JobSeal, OperationSpec};
 
+    use super::super::fixture::{death, seal};
     use super::*;
-    use crate::arrival::{Arrival, Death};
+    use crate::arrival::Arrival;
     use crate::store::Place;
 
-    fn dead(id: JobId, seq: u64, is_parked: bool) -> Arrival {
-        let chunk = Chunk {
-            job_id: id.to_string(),
-            seq,
-            operation: Some(OperationSpec::default()),
-            ..Chunk::default()
-        };
-        let death = Death {
-            chunk,
-            reason: "it hurt".into(),
-            worker_id: "w".into(),
-            attempts: 3,
-            is_parked,
-            stderr: String::new(),
-        };
-        Arrival::Death(id, Box::new(death))
+    fn parked(id: JobId, seq: u64) -> Arrival {
+        let mut parked = death(id, seq);
+        if let Arrival::Death(_, death) = &mut parked {
+            death.is_parked = true;
+        }
+        parked
     }
 
     #[test]
@@ -102,15 +93,11 @@ mod tests {
         let mut store = Store::open(&place).unwrap();
         let id = JobId::new();
         let missing = |store: &Store, from| store.missing(store.job(id).unwrap(), from).unwrap();
-        let known = [dead(id, 2, false), dead(id, 3, false), dead(id, 5, true)];
+        let known = [death(id, 2), death(id, 3), parked(id, 5)];
         store.apply(&known, 1).unwrap();
         let open_ended = [(0, Some(1)), (4, Some(4)), (6, None)];
         assert_eq!(missing(&store, 0).ranges, open_ended);
-        let seal = JobSeal {
-            chunks: 8,
-            ..JobSeal::default()
-        };
-        store.apply(&[Arrival::Seal(id, seal)], 2).unwrap();
+        store.apply(&[seal(id, 8)], 2).unwrap();
         let page = missing(&store, 1);
         assert_eq!(page.ranges, [(1, Some(1)), (4, Some(4)), (6, Some(7))]);
         assert_eq!(page.next, None);
@@ -129,7 +116,7 @@ mod tests {
         };
         let mut store = Store::open(&place).unwrap();
         let id = JobId::new();
-        let seqs = (0..=RANGES as u64).map(|n| dead(id, 2 * n + 1, false));
+        let seqs = (0..=RANGES as u64).map(|n| death(id, 2 * n + 1));
         store.apply(&seqs.collect::<Vec<_>>(), 1).unwrap();
         let job = store.job(id).unwrap();
         let first = store.missing(job, 0).unwrap();
