@@ -12,6 +12,8 @@ use super::buckets::Pages;
 use super::decimal::{Decimals, Small};
 use super::kind::{self, KINDS, Kind};
 use super::lanes::Slice;
+use super::long_decimal::LongDecimal;
+use super::long_sums::LongSums;
 use super::number::{self, Value};
 use super::shape;
 use super::text::{Extremes, Lengths, Range};
@@ -27,7 +29,9 @@ pub(super) struct Basics {
     decimals: Vec<Decimals>,
     /// The one that the last number went to.
     last_decimals: usize,
-    /// Of the numbers that are too long for `decimals`. None where there is none.
+    /// Of the numbers that are too long for `decimals`, while cells come. None in what is merged.
+    long: Option<Box<LongSums>>,
+    /// Of those that are too long for `long`; in what is merged, of both. None where there is none.
     pub(super) big: Option<Box<BigSums>>,
     /// Numbers that are too long for any sum.
     pub(super) out_of_range: u64,
@@ -45,6 +49,7 @@ impl Basics {
             kinds: [0; KINDS],
             decimals: Vec::new(),
             last_decimals: 0,
+            long: None,
             big: None,
             out_of_range: 0,
             extremes: Extremes::default(),
@@ -103,7 +108,10 @@ impl Basics {
         let mut rest = cells;
         while let (Some(span), Some(&start)) = (rest.cells.first(), rest.starts.first()) {
             let fitting = match self.last {
-                Kind::Integer | Kind::Decimal => self.add_numbers(rest, pages.as_deref_mut()),
+                Kind::Integer | Kind::Decimal => {
+                    let numbers = self.add_numbers(rest, pages.as_deref_mut());
+                    numbers + self.add_longs(rest.from(numbers), pages.as_deref_mut())
+                }
                 Kind::Text => self.add_texts(simd, rest),
                 kind => self.add_shapes(simd, kind, rest),
             };
@@ -144,6 +152,25 @@ impl Basics {
         }
         self.kinds[Kind::Integer as usize] += integers;
         self.kinds[Kind::Decimal as usize] += numbers as u64 - integers;
+        numbers
+    }
+
+    /// Adds the long numbers that come first; how many they are.
+    fn add_longs(&mut self, cells: Slice<'_, '_>, mut pages: Option<&mut Pages>) -> usize {
+        let mut numbers = 0;
+        for (span, &start) in cells.cells.iter().zip(cells.starts) {
+            let Some((kind, number)) = LongDecimal::read(span.cell()) else {
+                break;
+            };
+            if let Some(pages) = &mut pages {
+                pages.add(Value::Long(number).to_f64(span.cell()), 1);
+            }
+            self.add_long(number, 1);
+            self.check_zero(span.cell(), start, 1);
+            self.kinds[kind as usize] += 1;
+            self.last = kind;
+            numbers += 1;
+        }
         numbers
     }
 
@@ -232,8 +259,50 @@ impl Basics {
     fn add_number(&mut self, value: Value, times: u64) {
         match value {
             Value::Decimal { mantissa, scale } => self.decimals_of(scale).add(mantissa, times),
+            Value::Long(number) => self.add_long(number, times),
             Value::Big(number) => self.add_big(&number, times),
             Value::OutOfRange(_) => self.out_of_range += times,
+        }
+    }
+
+    #[inline(always)]
+    fn add_long(&mut self, number: LongDecimal, times: u64) {
+        let is_added = match &mut self.long {
+            Some(sums) => sums.add(number, times),
+            None => false,
+        };
+        if !is_added {
+            self.add_unlike(number, times);
+        }
+    }
+
+    /// Adds a number that does not fit the sums of long ones as they are.
+    #[cold]
+    fn add_unlike(&mut self, number: LongDecimal, times: u64) {
+        if self
+            .long
+            .as_ref()
+            .is_some_and(|sums| number.scale <= sums.scale)
+        {
+            self.add_big(&number.into(), times);
+            return;
+        }
+        // It has more digits behind the point than those before.
+        self.settle();
+        let mut sums = LongSums::new(number.scale);
+        sums.add(number, times);
+        self.long = Some(Box::new(sums));
+    }
+
+    /// Brings all sums to where they are merged.
+    pub(super) fn settle(&mut self) {
+        let Some(sums) = self.long.take() else {
+            return;
+        };
+        let sums = BigSums::from(sums.as_ref());
+        match &mut self.big {
+            Some(big) => big.merge(&sums),
+            big @ None => *big = Some(Box::new(sums)),
         }
     }
 

@@ -92,7 +92,7 @@ impl BigSums {
         }
     }
 
-    fn raise(&mut self, scale: u32) {
+    pub(super) fn raise(&mut self, scale: u32) {
         let by = scale.saturating_sub(self.scale);
         if by > 0 {
             let up = BigInt::from(ten_to(by));

@@ -170,7 +170,7 @@ fn short(value: &Value, scale: u32) -> i128 {
             mantissa,
             scale: own,
         } => number::up(*mantissa, (scale as u8).saturating_sub(*own)),
-        Value::Big(_) | Value::OutOfRange(_) => 0, // none are among them
+        Value::Long(_) | Value::Big(_) | Value::OutOfRange(_) => 0, // none are among them
     }
 }
 

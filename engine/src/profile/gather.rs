@@ -160,6 +160,7 @@ impl Gather {
             }
             Counting::Sketches(growing) => Values::Sketches(Box::new(growing.grown())),
         };
+        self.basics.settle();
         Column {
             basics: self.basics,
             sorting: self.watch.map(Watch::sorting),

@@ -20,6 +20,8 @@ mod hyperloglog;
 mod infer;
 mod kind;
 mod lanes;
+mod long_decimal;
+mod long_sums;
 mod merged;
 mod moments;
 mod number;

@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 
 use super::big_decimal::{BigDecimal, Digits};
 use super::kind::Kind;
+use super::long_decimal::LongDecimal;
 use super::word;
 
 /// What a number is worth.
@@ -18,7 +19,9 @@ pub(super) enum Value {
         /// Digits after the decimal point, 0 to 18.
         scale: u8,
     },
-    /// Too long for that.
+    /// Too long for that, but not for 38 digits.
+    Long(LongDecimal),
+    /// Longer still, or one of these written with an exponent.
     Big(Box<BigDecimal>),
     /// Too long for any statistic but the order, where this number stands in its place: see
     /// [`BigDecimal::read`].
@@ -31,7 +34,8 @@ impl Value {
     pub(super) fn to_f64(&self, cell: &[u8]) -> f64 {
         match self {
             Self::Decimal { mantissa, scale } => to_f64(*mantissa, *scale),
-            Self::Big(_) | Self::OutOfRange(_) => double(cell),
+            Self::Long(number) if number.scale == 0 => number.mantissa as f64,
+            Self::Long(_) | Self::Big(_) | Self::OutOfRange(_) => double(cell),
         }
     }
 }
@@ -46,7 +50,7 @@ fn double(cell: &[u8]) -> f64 {
 pub(super) fn compare(a: &Value, b: &Value) -> Ordering {
     let decimal = |value: &Value| match value {
         Value::Decimal { mantissa, scale } => Some((*mantissa, *scale)),
-        Value::Big(_) | Value::OutOfRange(_) => None,
+        Value::Long(_) | Value::Big(_) | Value::OutOfRange(_) => None,
     };
     if let (Some((a, a_scale)), Some((b, b_scale))) = (decimal(a), decimal(b)) {
         if a_scale == b_scale {
@@ -54,6 +58,12 @@ pub(super) fn compare(a: &Value, b: &Value) -> Ordering {
         }
         let scale = a_scale.max(b_scale);
         return up(a, scale - a_scale).cmp(&up(b, scale - b_scale));
+    }
+    if let (Value::Long(a), Value::Long(b)) = (a, b) {
+        let scale = a.scale.max(b.scale);
+        if let (Some(a), Some(b)) = (a.mantissa_at(scale), b.mantissa_at(scale)) {
+            return a.cmp(&b);
+        }
     }
     worth(a).cmp(&worth(b))
 }
@@ -80,6 +90,7 @@ pub(super) fn of_double(number: f64) -> Option<BigDecimal> {
 pub(super) fn scale(value: &Value) -> u32 {
     match value {
         Value::Decimal { scale, .. } => (*scale).into(),
+        Value::Long(number) => number.scale.into(),
         Value::Big(number) | Value::OutOfRange(number) => number.scale,
     }
 }
@@ -91,6 +102,7 @@ pub(super) fn worth(value: &Value) -> Cow<'_, BigDecimal> {
             unscaled: (*mantissa).into(),
             scale: (*scale).into(),
         }),
+        Value::Long(number) => Cow::Owned((*number).into()),
         Value::Big(number) | Value::OutOfRange(number) => Cow::Borrowed(number),
     }
 }
@@ -113,6 +125,9 @@ pub(super) const MAX_DIGITS: usize = 18;
 pub(super) fn parse(cell: &[u8]) -> Option<(Kind, Value)> {
     if let Some((kind, mantissa, scale)) = short(cell) {
         return Some((kind, Value::Decimal { mantissa, scale }));
+    }
+    if let Some((kind, number)) = LongDecimal::read(cell) {
+        return Some((kind, Value::Long(number)));
     }
     long(cell)
 }
@@ -147,7 +162,7 @@ fn typed(mantissa: i64, scale: Option<u8>) -> (Kind, i64, u8) {
 
 /// Reads a number of at most 18 digits without an exponent, as most are; its kind, mantissa and scale.
 #[inline(never)]
-fn short(cell: &[u8]) -> Option<(Kind, i64, u8)> {
+pub(super) fn short(cell: &[u8]) -> Option<(Kind, i64, u8)> {
     let (is_negative, digits) = sign(cell);
     if digits.len() > MAX_DIGITS + 1 {
         return None;
@@ -176,7 +191,7 @@ fn short(cell: &[u8]) -> Option<(Kind, i64, u8)> {
 }
 
 #[inline(always)]
-fn sign(cell: &[u8]) -> (bool, &[u8]) {
+pub(super) fn sign(cell: &[u8]) -> (bool, &[u8]) {
     match cell.split_first() {
         Some((b'-', digits)) => (true, digits),
         Some((b'+', digits)) => (false, digits),
@@ -191,7 +206,7 @@ fn signed(mantissa: u64, is_negative: bool) -> i64 {
 }
 
 /// Numbers with exponents or many digits, and all that is no number.
-fn long(cell: &[u8]) -> Option<(Kind, Value)> {
+pub(super) fn long(cell: &[u8]) -> Option<(Kind, Value)> {
     let (kind, digits) = digits(cell)?;
     let value = match decimal(digits) {
         Some((mantissa, scale)) => Value::Decimal {
@@ -366,8 +381,8 @@ mod tests {
     #[test]
     fn long_numbers_keep_every_digit() {
         let big = |text: &str| match parse(text.as_bytes())? {
-            (kind, Value::Big(number)) => Some((kind, number.text())),
-            other => panic!("{text}: {other:?}"),
+            (_, Value::Decimal { .. } | Value::OutOfRange(_)) => panic!("{text}"),
+            (kind, value) => Some((kind, worth(&value).text())),
         };
         let kept = |kind, text: &str| Some((kind, text.to_owned()));
         assert_eq!(

@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 use proto::v1::{Order, OrderNumber, OrderPartial, OrderRun};
 
 use super::PartialError;
+use super::big_decimal::BigDecimal;
 use super::lanes::Slice;
 use super::number::{self, Value};
 use super::text::KEPT_BYTES;
@@ -289,6 +290,10 @@ impl From<&Value> for OrderNumber {
             Value::Decimal { mantissa, scale } => Self {
                 mantissa: *mantissa,
                 scale: (*scale).into(),
+                ..Self::default()
+            },
+            Value::Long(number) => Self {
+                big: Some((&BigDecimal::from(*number)).into()),
                 ..Self::default()
             },
             Value::Big(number) | Value::OutOfRange(number) => Self {

@@ -85,7 +85,7 @@ pub(super) fn long_decimal(start: u128, length: usize) -> Option<(u64, Option<u8
 
 /// The number that eight digits are; `None` where one of the bytes is no digit.
 #[inline(always)]
-fn eight_digits(text: u64) -> Option<u64> {
+pub(super) fn eight_digits(text: u64) -> Option<u64> {
     if text & (text.wrapping_add(ONES * 6)) & (ONES * 0xf0) != ZEROS {
         return None;
     }
