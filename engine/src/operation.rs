@@ -100,7 +100,7 @@ pub fn observe(chunk: &Chunk) -> Result<Observed, ObserveError> {
 fn profiled(chunk: &Chunk, dialect: &Dialect, spec: ProfileSpec) -> Result<Observed, ObserveError> {
     let mut profiler = Profiler::new(chunk.columns.len(), &spec, chunk.seq);
     let seen = Seen::of(chunk, dialect, &mut profiler);
-    let partial = Partial::Profile(profiler.merged().partial());
+    let partial = Partial::Profile(profiler.partial());
     seen.observed(chunk, dialect, partial, None)
 }
 

@@ -287,7 +287,8 @@ fn strict(order: Order) -> Order {
 }
 
 fn top_of_table(table: &Table) -> (Vec<TopValue>, Option<u64>) {
-    let mut entries = table.sorted(); // of equally frequent ones the least comes first
+    let sorted = table.sorted(); // of equally frequent ones the least comes first
+    let mut entries: Vec<_> = sorted.into_iter().map(|(entry, _)| entry).collect();
     entries.sort_by_key(|entry| u64::MAX - entry.count);
     let rest = entries.get(TOP).map(|entry| entry.count);
     entries.truncate(TOP);

@@ -27,9 +27,9 @@ fn places(hash: u64) -> [usize; ROWS] {
     [hash as usize % WIDTH, second]
 }
 
-/// Counters while cells come, row after row.
+/// Counters while the cells of one chunk come, which are fewer than 2^32; row after row.
 #[derive(Debug, Clone)]
-pub(super) struct Counters(Box<[u64]>);
+pub(super) struct Counters(Box<[u32]>);
 
 impl Counters {
     pub(super) fn new() -> Self {
@@ -39,7 +39,7 @@ impl Counters {
     #[inline(always)]
     pub(super) fn count(&mut self, hash: u64, times: u64) {
         for place in places(hash) {
-            self.0[place] += times;
+            self.0[place] = self.0[place].wrapping_add(times as u32);
         }
     }
 }
@@ -54,16 +54,17 @@ struct Packed {
 }
 
 impl Packed {
-    fn of(counters: &[u64]) -> Self {
-        let most = counters.iter().copied().max().unwrap_or(0);
+    fn of<T: Copy + Into<u64>>(counters: &[T]) -> Self {
+        let counters = || counters.iter().map(|&counter| counter.into());
+        let most = counters().max().unwrap_or(0);
         let width = match most {
             0..=0xff => 1,
             0x100..=0xffff => 2,
             0x1_0000..=0xffff_ffff => 4,
             _ => 8,
         };
-        let mut bytes = Vec::with_capacity(width * counters.len());
-        for counter in counters {
+        let mut bytes = Vec::with_capacity(width * ROWS * WIDTH);
+        for counter in counters() {
             bytes.extend_from_slice(&counter.to_le_bytes()[..width]);
         }
         Self {
@@ -104,7 +105,7 @@ impl Frequent {
         Self::of(&counters.0, nominees)
     }
 
-    fn of(counters: &[u64], nominees: impl Iterator<Item = Nominee>) -> Self {
+    fn of<T: Copy + Into<u64>>(counters: &[T], nominees: impl Iterator<Item = Nominee>) -> Self {
         let mut frequent = Self {
             counters: Packed::of(counters),
             nominees: nominees
@@ -117,18 +118,18 @@ impl Frequent {
 
     /// The table's values, as a chunk that had them all would have nominated them.
     pub(super) fn of_table(table: &Table) -> Self {
-        let mut counters = Counters::new();
+        let mut counters = vec![0_u64; ROWS * WIDTH];
         for entry in table.entries() {
             for place in places(table.hash(entry)) {
-                let counter = &mut counters.0[place];
+                let counter = &mut counters[place];
                 *counter = counter.saturating_add(entry.count);
             }
         }
-        let nominees = table.entries().iter().filter_map(|entry| {
-            let rank = u64::from(entry.rank);
+        let nominees = table.ranked().filter_map(|(entry, rank)| {
+            let rank = u64::from(rank);
             (rank >= LEAST_RANK).then(|| Nominee::new(table.cell(entry), table.hash(entry), rank))
         });
-        Self::new(&counters, nominees)
+        Self::of(&counters, nominees)
     }
 
     pub(super) fn merge(&mut self, other: &Self) {

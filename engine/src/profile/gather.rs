@@ -156,7 +156,7 @@ impl Gather {
             }
             Counting::Table(table) => {
                 add_all(&mut self.basics, &table, None);
-                Values::Table(table.ranked())
+                Values::Table(table)
             }
             Counting::Sketches(growing) => Values::Sketches(Box::new(growing.grown())),
         };
@@ -189,7 +189,7 @@ impl Growing {
         Self {
             distinct: taken
                 .has(Groups::DISTINCT)
-                .then(|| Distinct::of_table(table)),
+                .then(|| Distinct::of_table(table).unpacked()),
             pages: taken.has(Groups::QUANTILES).then(Pages::new),
             frequent: taken.has(Groups::TOP).then(frequent),
         }

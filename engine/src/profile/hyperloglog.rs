@@ -4,6 +4,7 @@
 
 use std::array;
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::mem;
 
 use super::PartialError;
@@ -48,14 +49,41 @@ impl HyperLogLog {
         }
     }
 
+    /// Of hashes, in the least memory.
+    pub(super) fn of(hashes: impl ExactSizeIterator<Item = u64>) -> Self {
+        if hashes.len() > MOST_LISTED {
+            let mut dense = Self::new();
+            hashes.for_each(|hash| dense.add(hash));
+            return dense.packed();
+        }
+        let mut list: Vec<_> = hashes
+            .map(|hash| (number(hash) as u16, rank(hash)))
+            .collect();
+        list.sort_unstable_by_key(|&(number, rank)| (number, Reverse(rank)));
+        list.dedup_by_key(|(number, _)| *number);
+        list.shrink_to_fit();
+        Self {
+            dense: Box::default(),
+            list,
+        }
+    }
+
     /// Adds a hash, to one that is not packed.
     #[inline(always)]
     pub(super) fn add(&mut self, hash: u64) {
-        // A one behind the ranked bits ends the zeros.
-        let rank = (hash << BITS | 1 << (BITS - 1)).leading_zeros() as u8 + 1;
-        let register = &mut self.dense[(hash >> RANKED_BITS) as usize];
+        let rank = rank(hash);
+        let register = &mut self.dense[number(hash)];
         // No branch: within a chunk nobody could foresee it.
         *register = rank.max(*register);
+    }
+
+    /// The same with all registers, to be added to.
+    pub(super) fn unpacked(self) -> Self {
+        if self.dense.is_empty() {
+            Self::of_dense(self.registers().into())
+        } else {
+            self
+        }
     }
 
     /// The same in the least memory, to be merged and no longer added to.
@@ -88,6 +116,17 @@ impl HyperLogLog {
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
+        if self.dense.is_empty() && other.dense.is_empty() {
+            self.list.extend_from_slice(&other.list);
+            // A merge of two sorted runs is linear.
+            self.list
+                .sort_by_key(|&(number, rank)| (number, Reverse(rank)));
+            self.list.dedup_by_key(|(number, _)| *number);
+            if self.list.len() <= MOST_LISTED {
+                self.list.shrink_to_fit();
+                return;
+            }
+        }
         if self.dense.is_empty() {
             self.dense = self.registers().into();
             self.list = Vec::new();
@@ -184,6 +223,19 @@ impl HyperLogLog {
             Err(MALFORMED)
         }
     }
+}
+
+/// The register that a hash belongs to.
+#[inline(always)]
+fn number(hash: u64) -> usize {
+    (hash >> RANKED_BITS) as usize
+}
+
+/// One more than the zeros behind the register's number.
+#[inline(always)]
+fn rank(hash: u64) -> u8 {
+    // A one behind the ranked bits ends the zeros.
+    (hash << BITS | 1 << (BITS - 1)).leading_zeros() as u8 + 1
 }
 
 /// The most frequent register's value.

@@ -199,6 +199,20 @@ impl Profiler {
         }
     }
 
+    /// What was seen, for the wire. No more than one column of it is in memory twice.
+    pub fn partial(self) -> ProfilePartial {
+        if self.rows == 0 {
+            return ProfilePartial::default();
+        }
+        let columns = self.columns.into_iter();
+        ProfilePartial {
+            rows: self.rows,
+            columns: columns.map(|column| column.column().to_wire()).collect(),
+            taken: self.taken.bits(),
+            records: self.records.map(|records| records.settled(0).to_wire()),
+        }
+    }
+
     /// What was seen, to be merged. Of no records it is nothing, whatever the columns, so that chunks
     /// without a good record leave no trace in what is merged.
     pub fn merged(self) -> Merged {

@@ -5,6 +5,7 @@ use proto::v1::ValueTable;
 
 use super::lanes::Slice;
 use super::{PartialError, hash, text};
+use crate::chunk::MAX_BODY_BYTES;
 
 /// How many values a table takes at most, and how many bytes in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,8 @@ impl Cap {
 #[derive(Debug, Clone)]
 pub(super) struct Table {
     entries: Vec<Entry>,
+    /// Of each entry how often it came at most in one chunk. Empty: as often as it came at all.
+    ranks: Vec<u32>,
     /// An entry's number from 1, or 0. A power of two, at least twice the entries.
     slots: Vec<u32>,
     bytes: Vec<u8>,
@@ -41,10 +44,25 @@ pub(super) struct Table {
 pub(super) struct Entry {
     pub(super) start: u64,
     pub(super) count: u64,
-    offset: usize,
-    length: u32,
-    /// How often it came at most in one chunk.
-    pub(super) rank: u32,
+    /// Where it lies among the bytes, and in the lowest bits its length.
+    place: u64,
+}
+
+const LENGTH_BITS: u32 = 24;
+
+// A value is shorter than the body that it is in.
+const _: () = assert!(MAX_BODY_BYTES < 1 << LENGTH_BITS);
+
+impl Entry {
+    #[inline(always)]
+    fn length(&self) -> usize {
+        (self.place & ((1 << LENGTH_BITS) - 1)) as usize
+    }
+
+    #[inline(always)]
+    fn offset(&self) -> usize {
+        (self.place >> LENGTH_BITS) as usize
+    }
 }
 
 /// Whether these cells alone are too many values, as far as a short look tells: hashes fall into bins,
@@ -82,6 +100,7 @@ impl Table {
     pub(super) fn new(cap: Cap) -> Self {
         Self {
             entries: Vec::new(),
+            ranks: Vec::new(),
             slots: vec![0; 64],
             bytes: Vec::new(),
             cap,
@@ -93,7 +112,7 @@ impl Table {
     }
 
     pub(super) fn cell(&self, entry: &Entry) -> &[u8] {
-        &self.bytes[entry.offset..][..entry.length as usize]
+        &self.bytes[entry.offset()..][..entry.length()]
     }
 
     pub(super) fn hash(&self, entry: &Entry) -> u64 {
@@ -124,12 +143,12 @@ impl Table {
         loop {
             let slot = self.slots[at];
             if slot == 0 {
-                return self.insert(cell, start, hash, 1, 0);
+                return self.insert(cell, start, hash, 1);
             }
             let entry = &mut self.entries[slot as usize - 1];
-            if entry.start == start && entry.length as usize == cell.len() {
+            if entry.start == start && entry.length() == cell.len() {
                 let is_whole = cell.len() <= 8;
-                if is_whole || self.bytes[entry.offset..][..cell.len()] == *cell {
+                if is_whole || self.bytes[entry.offset()..][..cell.len()] == *cell {
                     entry.count += 1;
                     return true;
                 }
@@ -138,16 +157,29 @@ impl Table {
         }
     }
 
-    /// Adds what is known of a value; `false` where it is one too many.
+    /// Adds what is known of a value to a table that has ranks; `false` where it is one too many.
     fn put(&mut self, cell: &[u8], start: u64, count: u64, rank: u32) -> bool {
         let hash = hash::of(cell, start);
         let Some(number) = self.find(cell, start, hash) else {
-            return self.insert(cell, start, hash, count, rank);
+            let is_added = self.insert(cell, start, hash, count);
+            if is_added {
+                self.ranks.push(rank);
+            }
+            return is_added;
         };
         let entry = &mut self.entries[number];
         entry.count = entry.count.saturating_add(count);
-        entry.rank = entry.rank.max(rank);
+        self.ranks[number] = self.ranks[number].max(rank);
         true
+    }
+
+    /// The entries, each with its rank.
+    pub(super) fn ranked(&self) -> impl Iterator<Item = (&Entry, u32)> {
+        let entries = self.entries.iter().enumerate();
+        entries.map(|(number, entry)| {
+            let told = self.ranks.get(number).copied();
+            (entry, told.unwrap_or(rank(entry.count)))
+        })
     }
 
     /// The value's number, if it is there.
@@ -165,17 +197,18 @@ impl Table {
     }
 
     #[inline(never)]
-    fn insert(&mut self, cell: &[u8], start: u64, hash: u64, count: u64, rank: u32) -> bool {
-        let bytes = self.bytes.len() + cell.len();
-        if self.entries.len() == self.cap.values || bytes > self.cap.bytes {
+    fn insert(&mut self, cell: &[u8], start: u64, hash: u64, count: u64) -> bool {
+        let (offset, length) = (self.bytes.len() as u64, cell.len() as u64);
+        if self.entries.len() == self.cap.values
+            || self.bytes.len() + cell.len() > self.cap.bytes
+            || length >> LENGTH_BITS > 0
+        {
             return false;
         }
         self.entries.push(Entry {
             start,
             count,
-            offset: self.bytes.len(),
-            length: cell.len() as u32, // a message, and so a cell, is shorter than 2^32 bytes
-            rank,
+            place: offset << LENGTH_BITS | length,
         });
         self.bytes.extend_from_slice(cell);
         if 2 * self.entries.len() > self.slots.len() {
@@ -203,14 +236,6 @@ impl Table {
         self.slots[at] = number as u32;
     }
 
-    /// The table as one chunk's: all that was counted was counted there.
-    pub(super) fn ranked(mut self) -> Self {
-        for entry in &mut self.entries {
-            entry.rank = rank(entry.count);
-        }
-        self
-    }
-
     /// Adds what `other` has seen; `false`, and nothing done, where those are too many values.
     pub(super) fn merge(&mut self, other: &Self) -> bool {
         let (mut values, mut bytes) = (0, 0);
@@ -226,12 +251,15 @@ impl Table {
         if is_over {
             return false;
         }
+        if self.ranks.is_empty() {
+            self.ranks = self.ranked().map(|(_, rank)| rank).collect();
+        }
         reserve(&mut self.entries, values);
+        reserve(&mut self.ranks, values);
         reserve(&mut self.bytes, bytes);
         other
-            .entries
-            .iter()
-            .all(|entry| self.put(other.cell(entry), entry.start, entry.count, entry.rank))
+            .ranked()
+            .all(|(entry, rank)| self.put(other.cell(entry), entry.start, entry.count, rank))
     }
 
     /// Whether the values are so few that they need not be exact.
@@ -245,10 +273,10 @@ impl Table {
         counts.fold(0, u64::saturating_add)
     }
 
-    /// The values by byte order.
-    pub(super) fn sorted(&self) -> Vec<&Entry> {
-        let mut entries: Vec<_> = self.entries.iter().collect();
-        entries.sort_unstable_by(|a, b| {
+    /// The values by byte order, each with its rank.
+    pub(super) fn sorted(&self) -> Vec<(&Entry, u32)> {
+        let mut entries: Vec<_> = self.ranked().collect();
+        entries.sort_unstable_by(|(a, _), (b, _)| {
             let starts = a.start.cmp(&b.start);
             starts.then_with(|| self.cell(a).cmp(self.cell(b)))
         });
@@ -258,16 +286,23 @@ impl Table {
     pub(super) fn to_wire(&self) -> ValueTable {
         let entries = self.sorted();
         let mut cells = Vec::with_capacity(self.bytes.len());
-        for entry in &entries {
+        for (entry, _) in &entries {
             cells.extend_from_slice(self.cell(entry));
         }
-        let numbers = |of: fn(&Entry) -> u64| entries.iter().map(|entry| of(entry)).collect();
-        let (counts, ranks): (Vec<_>, Vec<_>) = (numbers(|e| e.count), numbers(|e| e.rank.into()));
+        let is_rank = |(entry, own): &(&Entry, u32)| u64::from(*own) == entry.count;
+        let ranks = entries.iter().map(|(_, rank)| u64::from(*rank));
         ValueTable {
             cells,
-            lengths: numbers(|entry| entry.length.into()),
-            ranks: if ranks == counts { Vec::new() } else { ranks },
-            counts,
+            lengths: entries
+                .iter()
+                .map(|(entry, _)| entry.length() as u64)
+                .collect(),
+            counts: entries.iter().map(|(entry, _)| entry.count).collect(),
+            ranks: if entries.iter().all(is_rank) {
+                Vec::new()
+            } else {
+                ranks.collect()
+            },
         }
     }
 
@@ -284,6 +319,7 @@ impl Table {
         }
         let mut table = Self::new(cap);
         table.entries.reserve_exact(wire.lengths.len());
+        table.ranks.reserve_exact(wire.lengths.len());
         table.bytes.reserve_exact(wire.cells.len());
         let mut rest = wire.cells.as_slice();
         for ((&length, &count), &told) in wire.lengths.iter().zip(&wire.counts).zip(ranks) {
@@ -301,10 +337,12 @@ impl Table {
                 return Err(MALFORMED);
             }
         }
-        if rest.is_empty() {
-            Ok(table)
-        } else {
-            Err(MALFORMED)
+        if !rest.is_empty() {
+            return Err(MALFORMED);
         }
+        if wire.ranks.is_empty() {
+            table.ranks = Vec::new();
+        }
+        Ok(table)
     }
 }

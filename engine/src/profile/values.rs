@@ -47,13 +47,6 @@ pub(super) struct Distinct {
 }
 
 impl Distinct {
-    pub(super) fn new() -> Self {
-        Self {
-            registers: HyperLogLog::new(),
-            sample: Sample::new(SAMPLED),
-        }
-    }
-
     pub(super) fn add(&mut self, hash: u64) {
         self.registers.add(hash);
         self.sample.add(hash);
@@ -77,25 +70,22 @@ impl Distinct {
         }
     }
 
-    /// The same in the least memory, to be merged and no longer added to.
-    fn packed(self) -> Self {
+    /// The same, to be added to.
+    pub(super) fn unpacked(self) -> Self {
         Self {
-            registers: self.registers.packed(),
+            registers: self.registers.unpacked(),
             ..self
         }
     }
 
+    /// Of a table's values, in the least memory.
     pub(super) fn of_table(table: &Table) -> Self {
-        let mut distinct = Self::new();
-        for entry in table.entries() {
-            distinct.registers.add(table.hash(entry));
-        }
-        let counted = table
-            .entries()
-            .iter()
-            .map(|entry| (table.hash(entry), entry.count));
-        distinct.sample.count_all(counted.collect());
-        distinct
+        let counted = |entry| (table.hash(entry), entry.count);
+        let counted: Vec<_> = table.entries().iter().map(counted).collect();
+        let registers = HyperLogLog::of(counted.iter().map(|&(hash, _)| hash));
+        let mut sample = Sample::new(SAMPLED);
+        sample.count_all(counted);
+        Self { registers, sample }
     }
 }
 
@@ -103,7 +93,7 @@ impl Sketches {
     pub(super) fn of_table(table: &Table, taken: Groups) -> Self {
         let has = |group| taken.has(group);
         Self {
-            distinct: has(Groups::DISTINCT).then(|| Distinct::of_table(table).packed()),
+            distinct: has(Groups::DISTINCT).then(|| Distinct::of_table(table)),
             buckets: has(Groups::QUANTILES).then(|| Buckets::of(doubles(table))),
             frequent: has(Groups::TOP).then(|| Frequent::of_table(table)),
         }
