@@ -16,11 +16,11 @@ pub(crate) mod sample;
 mod summary;
 mod table;
 
-use std::io::{IsTerminal, Write};
+use std::io::{BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 
 use cli::{Exit, Failure, Filtered, Filters, Formulas, OrUnwritable, STDOUT};
-use proto::v1::{GetJobResponse, Job, JobState};
+use proto::v1::{GetJobResponse, Job, JobState, Profile};
 
 use crate::spreadsheet::SpreadsheetArgs;
 use tui::text::Charset;
@@ -82,7 +82,9 @@ impl OutputArgs {
         } else {
             Filters::default()
         };
-        let mut out = Filtered::new(std::io::stdout().lock(), filters);
+        // Standard output alone would make a system call of every line, and JSON has millions of them.
+        let out = BufWriter::new(std::io::stdout().lock());
+        let mut out = Filtered::new(out, filters);
         let written = self.shape.write(&mut out, response);
         let written = written.and_then(|()| out.finish()?.flush());
         written.or_unwritable(STDOUT)?;
@@ -160,7 +162,6 @@ impl Shape {
                 rules::table(out, report, width())
             };
         }
-        let profile = response.profile.clone().unwrap_or_default();
         if self.json {
             return json::write(out, response);
         }
@@ -171,12 +172,14 @@ impl Shape {
                 exec::write(out, report, width())
             };
         }
+        let nothing = Profile::default();
+        let profile = response.profile.as_ref().unwrap_or(&nothing);
         if self.csv {
-            csv::write(out, &profile)
+            csv::write(out, profile)
         } else if self.markdown {
-            markdown::write(out, &profile, &summary::summary(response))
+            markdown::write(out, profile, &summary::summary(response))
         } else {
-            profile::write(out, &profile, width(), Charset::from_env())
+            profile::write(out, profile, width(), Charset::from_env())
         }
     }
 }
