@@ -37,11 +37,14 @@ where
     let mut last = None;
     let mut client = connect().await?;
     let mut unheard = Unheard::default();
+    let mut has_ended = false;
     loop {
         let wait_ms = Meter::EVERY.as_millis() as u64;
         let request = GetJobRequest {
             job_id: job_id.to_owned(),
             wait_ms,
+            // Nobody sees the result of a job that goes on, and computing it takes time and memory.
+            no_result: !has_ended,
         };
         match client
             .get_job(request)
@@ -51,10 +54,15 @@ where
             Ok(response) => {
                 let job = response.job.as_ref();
                 // A job that will not become complete by itself is not waited for.
-                if job.is_some_and(|job| {
+                let ends = job.is_some_and(|job| {
                     job.finished_unix_ms.is_some() || incomplete_reason(job).is_some()
-                }) {
+                });
+                if ends && has_ended {
                     return Ok(response);
+                }
+                has_ended = ends;
+                if ends {
+                    continue;
                 }
                 meter.show(&job.map(reading).unwrap_or_default());
                 last = response.job;

@@ -20,6 +20,7 @@ pub(crate) async fn job(client: &Client, job: &str) -> Result<GetJobResponse, Fa
     let request = GetJobRequest {
         job_id: job.to_owned(),
         wait_ms: 0,
+        no_result: false,
     };
     ask(client, job, async |mut client| {
         client.get_job(request.clone()).await

@@ -144,6 +144,7 @@ async fn a_command_that_kills_its_worker_is_dead_after_its_attempts_and_no_chunk
             let request = GetJobRequest {
                 job_id: job_id.clone(),
                 wait_ms: 20,
+                no_result: false,
             };
             let result = client.get_job(request).await.unwrap().into_inner();
             let job = result.job.as_ref().unwrap();

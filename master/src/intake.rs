@@ -32,8 +32,6 @@ use crate::unreadable::UnreadableMessage;
 const PREFETCH: u16 = 2 * BATCH as u16;
 /// Dead chunks carry their bodies; few are held at once.
 const DEAD_PREFETCH: u16 = 16;
-/// So much memory may the messages of a batch take before it is committed without waiting for more.
-const BATCH_BYTES: usize = 32 << 20;
 /// Workers that are remembered to have been told which jobs run.
 const KNOWN_WORKERS: usize = 4096;
 /// A refusal this soon in the first session is final too: the broker checks the permission to write only at the first
@@ -52,8 +50,7 @@ static SET_ASIDE: LogLimit = LogLimit::new();
 pub(crate) struct Intake {
     broker: Broker,
     keeper: Handle,
-    /// How long a batch waits for company. Only a commit that waits for a disk is worth it.
-    gather: Duration,
+    limits: BatchLimits,
     metrics: Metrics,
     tracer: Tracer,
     /// Whether this process has worked with the broker before, so that a refusal is not final.
@@ -79,14 +76,10 @@ impl Intake {
         metrics: Metrics,
         tracer: Tracer,
     ) -> Self {
-        let gather = match place {
-            Place::Memory { .. } => Duration::ZERO,
-            Place::Directory(_) => Duration::from_millis(20),
-        };
         Self {
             broker,
             keeper,
-            gather,
+            limits: BatchLimits::of(place),
             metrics,
             tracer,
             has_worked: false,
@@ -179,7 +172,7 @@ impl Intake {
 
         let commits = Commits {
             keeper: self.keeper.clone(),
-            gather: self.gather,
+            limits: self.limits,
             metrics: self.metrics.clone(),
             tracer: self.tracer.clone(),
         };
@@ -242,11 +235,36 @@ impl Intake {
     }
 }
 
+/// When a batch is committed, beside when it has [`BATCH`] messages.
+#[derive(Debug, Clone, Copy)]
+struct BatchLimits {
+    /// It has waited so long for more.
+    wait: Duration,
+    /// Its messages take so much memory.
+    bytes: usize,
+}
+
+impl BatchLimits {
+    /// Only a commit that waits for a disk is worth waiting for more, or holding much.
+    fn of(place: &Place) -> Self {
+        match place {
+            Place::Memory { .. } => Self {
+                wait: Duration::ZERO,
+                bytes: 4 << 20,
+            },
+            Place::Directory(_) => Self {
+                wait: Duration::from_millis(20),
+                bytes: 32 << 20,
+            },
+        }
+    }
+}
+
 /// Takes messages from a queue and has them committed.
 #[derive(Clone)]
 struct Commits {
     keeper: Handle,
-    gather: Duration,
+    limits: BatchLimits,
     metrics: Metrics,
     tracer: Tracer,
 }
@@ -257,7 +275,7 @@ impl Commits {
         loop {
             let mut batch = Batch::default();
             let mut taken = Vec::new();
-            for delivery in next_batch(&mut consumer, self.gather).await? {
+            for delivery in next_batch(&mut consumer, self.limits).await? {
                 if delivery.redelivered {
                     let job = delivery.message.as_ref().ok();
                     let job = job.map(|envelope| &envelope.correlation_id);
@@ -341,16 +359,15 @@ impl Taken {
     }
 }
 
-/// At least one message; as many more as come within `gather`, or are there already, until they take much
-/// memory.
+/// At least one message; as many more as are there already, or come in time, until they take much memory.
 async fn next_batch(
     consumer: &mut Consumer,
-    gather: Duration,
+    limits: BatchLimits,
 ) -> Result<Vec<Delivery>, BrokerError> {
     let mut batch = vec![consumer.next().await?];
-    let deadline = Instant::now() + gather;
+    let deadline = Instant::now() + limits.wait;
     let mut bytes = batch.first().map_or(0, memory_bytes);
-    while batch.len() < BATCH && bytes < BATCH_BYTES {
+    while batch.len() < BATCH && bytes < limits.bytes {
         // `next` is cancel-safe: a message is handed out whole or not at all.
         match tokio::time::timeout_at(deadline, consumer.next()).await {
             Ok(delivery) => {

@@ -518,11 +518,19 @@ impl Keeper {
         }
     }
 
-    /// One job, without its result, which [`complete`] puts in.
-    pub(crate) fn job(&mut self, text: &str) -> Result<(v1::GetJobResponse, Look), Status> {
+    /// One job, without its result, which [`complete`] puts in where it is asked for.
+    pub(crate) fn job(
+        &mut self,
+        text: &str,
+        with_result: bool,
+    ) -> Result<(v1::GetJobResponse, Look), Status> {
         let id = self.find(text)?.id;
         let job = self.store.job(id).ok_or_else(|| no_job(text))?;
-        let look = self.reports.newest(job);
+        let look = if with_result {
+            self.reports.newest(job)
+        } else {
+            Look::default()
+        };
         let dead = self
             .store
             .dead(job, DEAD_LISTED)

@@ -115,7 +115,11 @@ impl Rowmill for Service {
         &self,
         request: Request<GetJobRequest>,
     ) -> Result<Response<GetJobResponse>, Status> {
-        let GetJobRequest { job_id, wait_ms } = request.into_inner();
+        let GetJobRequest {
+            job_id,
+            wait_ms,
+            no_result,
+        } = request.into_inner();
         let wait = Duration::from_millis(wait_ms).min(LONGEST_WAIT);
         let mut finished = self.keeper.finished();
         let deadline = tokio::time::Instant::now() + wait;
@@ -124,7 +128,7 @@ impl Rowmill for Service {
             let text = job_id.clone();
             let is_finished = move |keeper: &mut Keeper| keeper.is_finished(&text);
             if self.keeper.ask(is_finished).await?? || tokio::time::Instant::now() >= deadline {
-                return Ok(Response::new(self.job(job_id).await?));
+                return Ok(Response::new(self.job(job_id, !no_result).await?));
             }
             tokio::select! {
                 Ok(()) = finished.changed() => {}
@@ -320,9 +324,10 @@ impl Rowmill for Service {
 }
 
 impl Service {
-    /// One job with its result so far.
-    async fn job(&self, text: String) -> Result<GetJobResponse, Status> {
-        let (mut response, look) = self.keeper.ask(move |keeper| keeper.job(&text)).await??;
+    /// One job, and its result so far where that is asked for.
+    async fn job(&self, text: String, with_result: bool) -> Result<GetJobResponse, Status> {
+        let job = move |keeper: &mut Keeper| keeper.job(&text, with_result);
+        let (mut response, look) = self.keeper.ask(job).await??;
         let report = match look.task {
             Some(task) => reports::make(&self.keeper, task).await,
             None => look.report,

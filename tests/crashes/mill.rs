@@ -278,6 +278,7 @@ async fn until_finished(address: &str, job_id: &str) {
             let request = GetJobRequest {
                 job_id: job_id.to_owned(),
                 wait_ms: 1000,
+                no_result: false,
             };
             if let Ok(response) = client.get_job(request).await
                 && response

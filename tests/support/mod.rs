@@ -324,6 +324,7 @@ pub(crate) async fn job_when(
         let request = GetJobRequest {
             job_id: job_id.to_owned(),
             wait_ms: 50,
+            no_result: false,
         };
         match client.get_job(request).await {
             Ok(response) if is_so(response.get_ref()) => return response.into_inner(),
