@@ -22,6 +22,7 @@ fn programs() -> Option<PathBuf> {
             std::env::var_os("CI").is_none(),
             "no Prometheus; scripts/test says why"
         );
+        #[allow(clippy::disallowed_macros)] // eprintln!: the harness takes what a test says
         eprintln!(
             "NOT TESTED with Prometheus, which ROWMILL_TEST_PROMETHEUS does not name; scripts/test says why"
         );
