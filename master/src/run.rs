@@ -162,10 +162,12 @@ fn unopened(error: &StoreError) -> String {
 }
 
 fn starting(broker: &Broker, is_waiting: bool) -> MasterStatus {
-    let detail = if is_waiting {
-        "it connects when there is room on its disk"
+    // Without a store it has not tried to reach the broker.
+    let (state, detail) = if is_waiting {
+        let detail = "it connects when there is room on its disk";
+        (BrokerState::Unspecified, detail)
     } else {
-        ""
+        (BrokerState::Reconnecting, "")
     };
     let uname = rustix::system::uname();
     MasterStatus {
@@ -175,7 +177,7 @@ fn starting(broker: &Broker, is_waiting: bool) -> MasterStatus {
         pid: std::process::id(),
         started_unix_ms: proto::unix_ms(),
         broker: Some(BrokerStatus {
-            state: BrokerState::Reconnecting.into(),
+            state: state.into(),
             address: broker.address(),
             detail: detail.to_owned(),
             ..Default::default()

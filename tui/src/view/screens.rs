@@ -126,6 +126,10 @@ pub(super) fn version_mismatch(
 }
 
 pub(super) fn no_jobs(model: &Model, pen: &mut Pen, area: Rect) {
+    if store_line(model).is_some() {
+        screen(pen, area, vec![one("no jobs are known", Tone::Strong)]);
+        return;
+    }
     let workers = model.state.as_ref().map_or(0, State::workers_total);
     let mut lines = vec![
         one("no jobs yet", Tone::Strong),

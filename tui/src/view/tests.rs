@@ -185,6 +185,11 @@ shows! {
         let master = world.master.get_or_insert_default();
         master.store_trouble = "results cannot be stored: /data/rowmill.db: no space left on device".into();
     });
+    no_jobs_without_a_store: changed(Tab::Jobs, |world| {
+        world.jobs.clear();
+        let master = world.master.get_or_insert_default();
+        master.store_trouble = "results cannot be stored: there is no room to open the store".into();
+    });
     jobs_with_lost_commits: changed(Tab::Jobs, |world| {
         let master = world.master.get_or_insert_default();
         master.losses = vec!["the last 3 of 120 commits are gone: rowmill.sqlite-wal was deleted or cut".into()];
