@@ -216,16 +216,21 @@ fn diff_of_what_is_no_profile_names_the_file() {
     );
 }
 
+/// A file of CSV with a bad record, and two profiles.
+fn inputs(directory: &Path) -> [std::path::PathBuf; 3] {
+    let csv = directory.join("in.csv");
+    std::fs::write(&csv, "a,b\n1,2\n3\n").unwrap();
+    let [json, other] = profiles(directory);
+    [csv, json, other]
+}
+
 /// A full disk, a directory that is not there: exit code 8, and a message with the name of what was to be
 /// written and the system's reason.
 #[test]
 fn a_failed_write_has_a_code_of_its_own_and_names_the_file() {
     let directory = tempfile::tempdir().unwrap();
-    let [json, other] = profiles(directory.path());
-    let (json, other) = (json.to_str().unwrap(), other.to_str().unwrap());
-    let csv = directory.path().join("in.csv");
-    std::fs::write(&csv, "a,b\n1,2\n3\n").unwrap();
-    let csv = csv.to_str().unwrap();
+    let [csv, json, other] = inputs(directory.path());
+    let [csv, json, other] = [&csv, &json, &other].map(|path| path.to_str().unwrap());
     let master = [
         "master",
         "--listen",
@@ -304,11 +309,8 @@ fn a_failed_write_has_a_code_of_its_own_and_names_the_file() {
 #[test]
 fn where_stderr_cannot_be_written_a_command_does_its_work_and_exits_as_else() {
     let directory = tempfile::tempdir().unwrap();
-    let [json, other] = profiles(directory.path());
-    let (json, other) = (json.to_str().unwrap(), other.to_str().unwrap());
-    let csv = directory.path().join("in.csv");
-    std::fs::write(&csv, "a,b\n1,2\n3\n").unwrap();
-    let csv = csv.to_str().unwrap();
+    let [csv, json, other] = inputs(directory.path());
+    let [csv, json, other] = [&csv, &json, &other].map(|path| path.to_str().unwrap());
     let no_broker = ["--connect-timeout", "1", "--broker", "amqp://127.0.0.1:1"];
     for args in [
         &["run", csv][..],
