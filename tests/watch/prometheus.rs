@@ -15,6 +15,7 @@ use crate::{get, metrics_address, repository, scrape};
 
 /// The directory with `prometheus` and `promtool`. `None`, with a line that says so, where they cannot be had; in CI that
 /// is a failure.
+#[allow(clippy::disallowed_macros)] // eprintln!: the harness takes what a test says
 fn programs() -> Option<PathBuf> {
     let programs = std::env::var_os("ROWMILL_TEST_PROMETHEUS").filter(|dir| !dir.is_empty());
     if programs.is_none() {
@@ -22,7 +23,6 @@ fn programs() -> Option<PathBuf> {
             std::env::var_os("CI").is_none(),
             "no Prometheus; scripts/test says why"
         );
-        #[allow(clippy::disallowed_macros)] // eprintln!: the harness takes what a test says
         eprintln!(
             "NOT TESTED with Prometheus, which ROWMILL_TEST_PROMETHEUS does not name; scripts/test says why"
         );
