@@ -4,10 +4,13 @@
 
 mod support;
 
+use std::fmt::Write as _;
+use std::io::Read;
 use std::process::Stdio;
 
 use serde_json::Value;
-use support::{rowmill, run_with_input, stderr};
+use support::random::Random;
+use support::{peak_kb, rowmill, run_with_input, stderr};
 
 const PETS: &str = "name,age,weight,since\n\
     Rex,3,12.5,2021-04-01\n\
@@ -166,4 +169,51 @@ fn hostile_cells_reach_a_terminal_harmless() {
     let output = run_with_input(rowmill().args(["run", "-"]), b"a\n\x1b[31mred\n");
     assert!(output.status.success());
     assert!(!output.stdout.contains(&0x1b));
+}
+
+/// The most memory that a profile of random integers took until its result was there, in MB, with two threads and
+/// chunks of 256 KiB.
+fn peak_mb(columns: usize, rows: usize) -> u64 {
+    let mut random = Random::new(1);
+    let end = |at| if at == columns { "\n" } else { "," };
+    let mut csv = String::new();
+    for at in 1..=columns {
+        write!(csv, "c{at}{}", end(at)).unwrap();
+    }
+    for _ in 0..rows {
+        for at in 1..=columns {
+            write!(csv, "{}{}", random.next() % 100_000, end(at)).unwrap();
+        }
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), csv).unwrap();
+    let mut child = rowmill()
+        .args(["run", "--csv", "--workers", "2", "--chunk-bytes", "262144"])
+        .arg(file.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut out = child.stdout.take().unwrap();
+    // A pipe does not hold all of the result: when its first byte is there, so is the process, and all is computed.
+    out.read_exact(&mut [0]).unwrap();
+    let peak_kb = peak_kb(child.id());
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(rest.lines().count(), columns + 1); // with the header
+    peak_kb / 1000
+}
+
+/// Where results wait without bound for the master, or it computes the whole for who only waits, it is 460 MB.
+#[test]
+fn thousands_of_columns_take_the_memory_that_their_values_need() {
+    let peak = peak_mb(4096, 350);
+    assert!(peak < 300, "{peak} MB");
+}
+
+#[test]
+fn sixteen_thousand_columns_of_a_small_file_take_less_than_500_mb() {
+    let peak = peak_mb(16_384, 12);
+    assert!(peak < 500, "{peak} MB");
 }

@@ -23,7 +23,7 @@ use rustix::process::Signal;
 use support::node::Node;
 use support::random::{Random, seed, setting};
 use support::truth::{Outcome, Truth};
-use support::{PATIENCE, Process, Stage, job_when, published, stderr};
+use support::{PATIENCE, Process, Stage, job_when, peak_kb, published, stderr};
 
 /// What the master may ever have in memory, in kB.
 const MOST_MEMORY_KB: u64 = 300_000;
@@ -119,16 +119,6 @@ impl Field {
             assert!(is_harmless || args.contains(&"--json"), "{args:?}");
         }
     }
-}
-
-/// The most memory that a process ever had, in kB.
-fn peak_kb(process: &Process) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmHWM:"))
-        .unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 /// Waits until the master has taken all that was sent to it.
@@ -238,7 +228,7 @@ async fn no_forged_message_stops_the_master_or_lets_it_grow_or_changes_another_j
     is_taken(&mut client).await;
     equals_the_truth(&mut client, &honest, &truth).await;
     field.is_seen(&honest);
-    let peak = peak_kb(&master);
+    let peak = peak_kb(master.id());
     println!("the master had {peak} kB at most");
     assert!(peak < MOST_MEMORY_KB, "{peak} kB");
 
@@ -250,7 +240,7 @@ async fn no_forged_message_stops_the_master_or_lets_it_grow_or_changes_another_j
     let mut client = field.stage.client().await;
     equals_the_truth(&mut client, &honest, &truth).await;
     field.is_seen(&honest);
-    let peak = peak_kb(&master);
+    let peak = peak_kb(master.id());
     println!("started again on that data, it had {peak} kB at most");
     assert!(peak < MOST_MEMORY_KB, "{peak} kB");
 }

@@ -81,6 +81,14 @@ pub(crate) fn in_place_of(command: &Command, program: &str) -> Command {
     other
 }
 
+/// The most memory that a process ever had resident, in kB.
+pub(crate) fn peak_kb(id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let kb = line.unwrap().split_whitespace().nth(1);
+    kb.unwrap().parse().unwrap()
+}
+
 /// What a command said on stderr.
 pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
