@@ -119,17 +119,14 @@ mod tests {
         #[test]
         fn long_numbers_are_read_as_big_ones(cell in "[+-]?(0|00|[0-9]{0,40})[.x]?(0{0,20}[0-9]{0,25}|[0-9]{0,20})(0{0,9}|e)") {
             let cell = cell.as_bytes();
-            match LongDecimal::read(cell) {
-                Some((kind, number)) => {
-                    prop_assert!(short(cell).is_none());
-                    let expected = Value::Big(Box::new(number.into()));
-                    prop_assert_eq!(long(cell), Some((kind, expected)));
-                }
-                None => {
-                    let is_longest = cell.len() > MAX_DIGITS;
-                    let is_big = matches!(long(cell), Some((_, Value::Big(_))));
-                    prop_assert!(is_longest || !is_big);
-                }
+            if let Some((kind, number)) = LongDecimal::read(cell) {
+                prop_assert!(short(cell).is_none());
+                let expected = Value::Big(Box::new(number.into()));
+                prop_assert_eq!(long(cell), Some((kind, expected)));
+            } else {
+                let is_longest = cell.len() > MAX_DIGITS;
+                let is_big = matches!(long(cell), Some((_, Value::Big(_))));
+                prop_assert!(is_longest || !is_big);
             }
         }
     }
