@@ -1,4 +1,4 @@
-//! `cargo run -p master`: the same as `rowmill master`.
+//! `cargo run --bin master`: the same as `rowmill master`.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `cargo run -p publisher`: the same as `rowmill publish`.
+//! `cargo run --bin publisher`: the same as `rowmill publish`.
 
 use std::process::ExitCode;
 

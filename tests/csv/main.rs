@@ -99,7 +99,7 @@ fn every_case_of_the_page_has_its_test() {
         include_str!("encodings.rs"),
         include_str!("packed.rs"),
         include_str!("several.rs"),
-        include_str!("../../engine/tests/csv_table.rs"),
+        include_str!("../../crates/engine/tests/csv_table.rs"),
     ]
     .concat();
     let rows = page.lines().filter_map(|line| line.strip_prefix("| "));

@@ -1,4 +1,4 @@
-//! `cargo run -p tui`: the same as `rowmill tui`.
+//! `cargo run --bin tui`: the same as `rowmill tui`.
 
 use std::process::ExitCode;
 

@@ -176,7 +176,7 @@ async fn without_a_terminal_it_says_what_to_use() {
     assert!(said.contains("--once"), "{said}");
 }
 
-/// Something to look at: `cargo test -p tui --test terminal -- --ignored`, and `cargo run -p tui` in
+/// Something to look at: `cargo test -p rowmill-tui --test terminal -- --ignored`, and `cargo run --bin tui` in
 /// another pane. It runs until it is stopped.
 #[tokio::test]
 #[ignore = "runs until it is stopped: a master to look at, not a test"]

@@ -1,4 +1,4 @@
-//! `cargo run -p worker`: the same as `rowmill worker`.
+//! `cargo run --bin worker`: the same as `rowmill worker`.
 
 use std::process::ExitCode;
 

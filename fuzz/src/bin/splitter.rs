@@ -2,7 +2,7 @@
 
 #![no_main]
 
-#[path = "../../../engine/tests/support/mod.rs"]
+#[path = "../../../crates/engine/tests/support/mod.rs"]
 mod support;
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! `AMQP_URL=... cargo run --release -p broker --example carry -- FILE`: how fast RabbitMQ alone carries
+//! `AMQP_URL=... cargo run --release -p rowmill-broker --example carry -- FILE`: how fast RabbitMQ alone carries
 //! chunks, from publish to ack, by message size, confirm window and prefetch. What is in a chunk, and
 //! what becomes of it, is not measured here.
 

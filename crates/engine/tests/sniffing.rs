@@ -23,7 +23,7 @@ fn confidence(sniffed: &Sniffed, what: &str) -> f64 {
 }
 
 fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 #[test]

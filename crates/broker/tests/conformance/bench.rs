@@ -104,7 +104,7 @@ pub(crate) fn amqp_url() -> String {
 
 /// Runs `scripts/broker`, and gives what it printed.
 pub(crate) fn scripts_broker(arguments: &[&str]) -> String {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/broker");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/broker");
     let output = Command::new(script).args(arguments).output().unwrap();
     let talk = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "broker {arguments:?}: {talk}");

@@ -12,7 +12,7 @@ use engine::{Dialect, Limits, Splitter};
 use serde_json::{Map, Value};
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/csv-spectrum")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/csv-spectrum")
 }
 
 /// One object a record, as the JSON files have it.

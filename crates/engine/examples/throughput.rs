@@ -1,4 +1,4 @@
-//! `cargo run --release -p engine --example throughput -- FILE [PART [CHUNK]]`: how fast each part of the
+//! `cargo run --release -p rowmill-engine --example throughput -- FILE [PART [CHUNK]]`: how fast each part of the
 //! engine reads a file in memory, on one core, beside what others do with the same bytes. Where Linux
 //! tells it, processor time counts, so that it does not matter what else the machine does.
 

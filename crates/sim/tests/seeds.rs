@@ -99,7 +99,7 @@ fn run_all(seeds: &Range<u64>) -> Result<Report, Box<Failure>> {
 fn describe(failure: &Failure) -> String {
     let from = failure.trace.len().saturating_sub(LAST_STEPS);
     format!(
-        "{failure}\nits last steps:\n{}\nto see all: ROWMILL_SEED={} cargo nextest run -p sim --no-capture",
+        "{failure}\nits last steps:\n{}\nto see all: ROWMILL_SEED={} cargo nextest run -p rowmill-sim --no-capture",
         failure.trace[from..].join("\n"),
         failure.seed
     )
