@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-/// What stands below `key` at the end of `path`, each two spaces deeper than the one before; with what it takes from the
-/// anchor `rowmill`. None if it is not there.
+/// The lines below the last key of `path`, without comments; for a service with those of the anchor `rowmill`.
+/// `None` if there is no such key.
 fn below(path: &[&str]) -> Option<String> {
     let compose = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/docker/compose.yaml");
     let compose = std::fs::read_to_string(compose).unwrap();
