@@ -37,6 +37,10 @@ impl LongDecimal {
         if !(number::MAX_DIGITS..=MAX_DIGITS + 1).contains(&digits.len()) {
             return None;
         }
+        // As most texts are found to be none, such as UUIDs.
+        if !matches!(digits[8], b'0'..=b'9' | b'.') {
+            return None;
+        }
         let (whole, count) = leading_digits(0, digits);
         let (kind, number, fraction) = match digits[count..].split_first() {
             None => (Kind::Integer, whole, 0),

@@ -210,8 +210,10 @@ impl Watch {
         if self.bytes.is_alive() {
             self.add_bytes(&cell[..cell.len().min(KEPT_BYTES)], start);
         }
-        // Every number ends like this, and most of what is none does not.
-        let may_be_number = matches!(cell.last(), Some(b'0'..=b'9' | b'.'));
+        // Every number begins and ends like this, and most of what is none does not.
+        let first = (start >> 56) as u8;
+        let may_be_number = matches!(first, b'0'..=b'9' | b'.' | b'-' | b'+')
+            && matches!(cell.last(), Some(b'0'..=b'9' | b'.'));
         if self.numbers.is_alive()
             && may_be_number
             && let Some((_, value)) = number::parse(cell)
