@@ -180,6 +180,7 @@ pages! {
     dashboard: "docs/dashboard.md";
     exec: "docs/exec.md";
     install: "docs/install.md";
+    metrics: "docs/metrics.md";
     operations: "docs/operations.md";
     profile: "docs/profile.md";
     publish: "docs/publish.md";
