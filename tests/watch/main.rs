@@ -161,9 +161,9 @@ async fn what_was_done_is_scraped() {
 
 #[test]
 fn metrics_that_other_hosts_could_reach_are_refused_until_that_is_wanted() {
-    let refused = |args: &[&str]| {
+    let refused = |code, args: &[&str]| {
         let output = rowmill().args(args).output().unwrap();
-        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
         stderr(&output)
     };
     let data = tempfile::tempdir().unwrap();
@@ -172,14 +172,17 @@ fn metrics_that_other_hosts_could_reach_are_refused_until_that_is_wanted() {
         &["worker"][..],
         &["master", "--listen", "127.0.0.1:0", "--data", data],
     ] {
-        let said = refused(&[role, &["--metrics", "0.0.0.0:0"]].concat());
+        let said = refused(2, &[role, &["--metrics", "0.0.0.0:0"]].concat());
         assert!(said.contains("--metrics-allow-remote"), "{said}");
         assert!(said.contains("ROWMILL_METRICS_ALLOW_REMOTE=true"), "{said}");
     }
     // With it, what stands in the way is another thing.
     let taken = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let said = refused(&["worker", "--metrics", &address, "--metrics-allow-remote"]);
+    let said = refused(
+        71,
+        &["worker", "--metrics", &address, "--metrics-allow-remote"],
+    );
     assert!(said.contains("in use"), "{said}");
 }
 
@@ -191,7 +194,7 @@ fn an_address_that_is_taken_is_named() {
         .args(["worker", "--metrics", &address])
         .output()
         .unwrap();
-    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(output.status.code(), Some(71));
     assert!(
         stderr(&output).contains(&format!("--metrics {address}: ")),
         "{}",

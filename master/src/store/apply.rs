@@ -78,6 +78,10 @@ impl Batch<'_> {
                 .execute("DELETE FROM dead WHERE job = ? AND state = 3", [key])?;
             headers::forget(self.transaction, self.job(id)?)?;
         }
+        // A publisher that gave up says how many chunks it sent itself; before it was resumed it may have sent more.
+        if !seal.stopped.is_empty() {
+            return Ok(());
+        }
         self.leave_out_beyond(id, seal.chunks)
     }
 

@@ -2,7 +2,7 @@
 
 use proto::v1::chunk_result::Partial;
 use proto::v1::operation_spec::Kind;
-use proto::v1::{ChunkResult, ExecSpec, JobState, OperationSpec};
+use proto::v1::{ChunkResult, ExecSpec, JobSeal, JobState, OperationSpec};
 
 use super::super::fixture::{death, lines, open, opening, result, seal};
 use super::*;
@@ -55,6 +55,26 @@ fn sixty_results_of_other_numbers_do_not_finish_a_job_of_sixty_chunks() {
     );
     assert_eq!(store.drop_dead(id, &[]).unwrap(), 60);
     assert_eq!(listed(&store, id), []);
+}
+
+#[test]
+fn a_resumed_publish_that_gives_up_leaves_its_job_cancelled_and_not_damaged() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut store, id) = (open(&dir), JobId::new());
+    // The first publisher had sent more than the one that went on and gave up.
+    store
+        .apply(&[opening(id), result(id, 30), result(id, 0)], 1)
+        .unwrap();
+    let seal = JobSeal {
+        chunks: 2,
+        stopped: "the file changed".into(),
+        ..JobSeal::default()
+    };
+    let applied = store.apply(&[Arrival::Seal(id, seal)], 2).unwrap();
+    assert_eq!(applied.stopped, [id]);
+    let job = store.job(id).unwrap();
+    assert_eq!((job.tally.chunks_done, job.damage.as_str()), (2, ""));
+    assert_eq!(state(&store, id), JobState::Cancelled);
 }
 
 #[test]
