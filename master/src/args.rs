@@ -12,7 +12,7 @@ use telemetry::WatchArgs;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::keep::Keep;
+use crate::retention::Keep;
 use crate::run::{Config, Listen, MasterError, Place};
 use crate::store::StoreError;
 

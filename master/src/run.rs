@@ -8,11 +8,11 @@ use telemetry::Watched;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use crate::api::server::Listen;
 use crate::intake::Intake;
-use crate::keep::{Keep, see_to};
-use crate::keeper::Handle;
 use crate::metrics::Metrics;
-pub use crate::server::Listen;
+use crate::retention::{Keep, see_to};
+use crate::state::state_actor::Handle;
 pub use crate::store::Place;
 use crate::store::{Store, StoreError};
 
@@ -92,7 +92,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Mast
         .map_err(|error| MasterError::Machinery(error.to_string()))?;
 
     let mut tasks = JoinSet::new();
-    tasks.spawn(crate::server::serve(
+    tasks.spawn(crate::api::server::serve(
         listen,
         keeper.clone(),
         broker.clone(),

@@ -11,9 +11,9 @@ use rusqlite::params;
 
 use super::commit::{Applied, Batch};
 use super::dead::DeadState;
-use super::strays::of_result;
+use super::out_of_range::of_result;
 use super::{Store, StoreError, headers};
-use crate::arrival::{Arrival, Death};
+use crate::intake::job_message::{Arrival, Death};
 use crate::job::Control;
 
 impl Store {

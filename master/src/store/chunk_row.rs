@@ -8,7 +8,7 @@ use super::StoreError;
 use super::commit::Batch;
 use super::dead::DeadState;
 use super::staging::Staged;
-use crate::arrival::Death;
+use crate::intake::job_message::Death;
 
 impl Batch<'_> {
     /// Adds the unique key of a result, and where what is kept of it lies.

@@ -11,7 +11,7 @@ use rusqlite::Transaction;
 
 use super::job_row::{insert, save};
 use super::staging::{Staging, Unwritten};
-use super::{Store, StoreError, damage, merged};
+use super::{Store, StoreError, damage, merge_log};
 use crate::job::Job;
 
 /// What a batch did.
@@ -86,7 +86,7 @@ impl Store {
         job.merges += 1;
         match &mut job.merged {
             Some(whole) => {
-                if let Err(error) = merged::add(whole, &more) {
+                if let Err(error) = merge_log::add(whole, &more) {
                     job.damaged(&error.to_string());
                 }
             }
@@ -121,7 +121,7 @@ impl Batch<'_> {
     fn save_merged(&mut self) -> Result<(), StoreError> {
         for (id, more) in &self.merged {
             if let Some(job) = self.jobs.get_mut(id)
-                && let Err(error) = merged::save(self.transaction, job, more)
+                && let Err(error) = merge_log::save(self.transaction, job, more)
             {
                 job.damaged(&error.of_job()?.to_string());
             }

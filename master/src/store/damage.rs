@@ -4,10 +4,10 @@
 use proto::JobId;
 use rusqlite::Transaction;
 
-use super::file::{Kind, SpillFile};
 use super::job_row::{save, unsettled};
+use super::out_of_range::rows_of;
+use super::spill_file::{Kind, SpillFile};
 use super::staging::Unwritten;
-use super::strays::rows_of;
 use super::{Store, StoreError};
 use crate::job::Job;
 

@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use proto::JobId;
 
 use super::StoreError;
-use super::file::SpillFile;
 use super::generation::Generation;
 use super::loss::Orphans;
-use super::model::ModelDisk;
-use super::spill::Spill;
+use super::model_disk::ModelDisk;
+use super::spill_dir::Spill;
+use super::spill_file::SpillFile;
 
 /// The store's disk.
 #[derive(Debug)]
@@ -145,7 +145,7 @@ impl Disk {
     pub(super) fn path(&self, file: SpillFile) -> PathBuf {
         match self {
             Self::Files(files) => files.path(file),
-            Self::Model(_) => super::model::path(file),
+            Self::Model(_) => super::model_disk::path(file),
         }
     }
 }

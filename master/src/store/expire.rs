@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use proto::JobId;
 
-use super::file::SpillFile;
 use super::job_row::save;
+use super::spill_file::SpillFile;
 use super::{Store, StoreError};
 use crate::job::{Expired, Job};
-use crate::keep::Keep;
+use crate::retention::Keep;
 
 impl Store {
     /// A finished job whose rows and rejects are to go, the oldest first, and why. Ages are by the store's

@@ -8,7 +8,7 @@ use proto::v1::{
 };
 
 use super::{Place, Store};
-use crate::arrival::{Arrival, Death};
+use crate::intake::job_message::{Arrival, Death};
 
 pub(super) fn open(dir: &tempfile::TempDir) -> Store {
     Store::open(&Place::Directory(dir.path().into())).unwrap()

@@ -12,7 +12,7 @@ use std::str::FromStr;
 
 use rusqlite::{Connection, Transaction, params};
 
-use super::clock::AgeClock;
+use super::age_clock::AgeClock;
 use super::disk::Disk;
 
 /// A database at one of its commits.

@@ -15,7 +15,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::commit::Batch;
 use super::dead::DeadState;
 use super::{Store, StoreError};
-use crate::arrival::Death;
+use crate::intake::job_message::Death;
 use crate::job::Job;
 
 /// So many bytes of results that waited are taken in one transaction, or one result.

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::StoreError;
 use super::generation::Generation;
 use super::loss::{self, Loss};
-use super::spill::Spill;
+use super::spill_dir::Spill;
 
 /// What is gone of a master's data, each for a person.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use prost::Message;
 use proto::JobId;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::{StoreError, merged};
+use super::{StoreError, merge_log};
 use crate::job::{Control, Expired, Job, Tally};
 
 /// Adds the row of a job that was never heard of; its key.
@@ -73,7 +73,7 @@ pub(super) fn read_all(connection: &Connection) -> Result<HashMap<JobId, Job>, S
             continue;
         };
         let mut job = read(row, id)?;
-        if let Err(error) = merged::read(connection, &mut job, row.get("partial")?) {
+        if let Err(error) = merge_log::read(connection, &mut job, row.get("partial")?) {
             job.damaged(&error.of_job()?.to_string());
         }
         job.unsettled = unsettled(connection, job.key)?;

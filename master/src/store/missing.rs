@@ -73,7 +73,7 @@ mod tests {
 
     use super::super::fixture::{death, seal};
     use super::*;
-    use crate::arrival::Arrival;
+    use crate::intake::job_message::Arrival;
     use crate::store::Place;
 
     fn parked(id: JobId, seq: u64) -> Arrival {

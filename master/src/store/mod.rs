@@ -6,15 +6,14 @@
 //! it comes again. What does not fit its job is set aside, and what is wrong with one job's own data marks
 //! that job: only a disk or a database that refuses makes the store fail.
 
+mod age_clock;
 mod apply;
 mod chunk_row;
-mod clock;
 mod commit;
 mod damage;
 mod dead;
 mod disk;
 mod expire;
-mod file;
 #[cfg(test)]
 mod fixture;
 mod generation;
@@ -23,17 +22,18 @@ mod inspect;
 mod job_row;
 mod lock;
 mod loss;
-mod merged;
+mod merge_log;
 mod missing;
-mod model;
+mod model_disk;
 mod open;
+mod out_of_range;
 mod output;
-mod read;
+mod queries;
 mod schema;
-mod settle;
-mod spill;
+mod spill_dir;
+mod spill_file;
 mod staging;
-mod strays;
+mod unique_keys;
 mod unreadable;
 
 use std::collections::HashMap;
@@ -48,19 +48,19 @@ pub use commit::Applied;
 pub use dead::{DeadRow, DeadState};
 pub use disk::Disk;
 pub(crate) use expire::remove;
-pub use file::{Kind, SpillFile};
 pub use inspect::{Losses, losses};
 pub use missing::MissingPage;
-pub use model::{ModelDisk, Trouble};
+pub use model_disk::{ModelDisk, Trouble};
 pub use open::Place;
 pub use output::{OutputPlace, Passage};
-pub use read::RejectPage;
+pub use queries::RejectPage;
+pub use spill_file::{Kind, SpillFile};
 pub use unreadable::UnreadableRow;
 
 use crate::job::Job;
 use generation::Commits;
 use lock::DirectoryLock;
-use settle::Late;
+use unique_keys::Late;
 
 /// The durable state, and a copy of each job in memory.
 #[derive(Debug)]

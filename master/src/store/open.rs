@@ -9,14 +9,14 @@ use rusqlite::Connection;
 
 use super::disk::Disk;
 use super::expire::remove;
-use super::file::SpillFile;
 use super::generation::Commits;
 use super::job_row;
 use super::lock::DirectoryLock;
 use super::loss::{self, Loss};
-use super::model::ModelDisk;
+use super::model_disk::ModelDisk;
 use super::schema::migrate;
-use super::spill::Spill;
+use super::spill_dir::Spill;
+use super::spill_file::SpillFile;
 use super::{Store, StoreError};
 
 /// Where a store lives.

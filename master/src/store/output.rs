@@ -8,7 +8,7 @@ use prost::Message;
 use proto::v1::Output;
 use rusqlite::{Row, params};
 
-use super::file::SpillFile;
+use super::spill_file::SpillFile;
 use super::{Store, StoreError};
 use crate::job::Job;
 

@@ -10,7 +10,7 @@ use proto::v1::{ChunkResult, Output};
 
 use super::StoreError;
 use super::disk::Disk;
-use super::file::SpillFile;
+use super::spill_file::SpillFile;
 use crate::job::Job;
 
 /// Bytes for each spill file, and where they go.

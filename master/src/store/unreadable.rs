@@ -4,7 +4,7 @@ use proto::v1;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::{Store, StoreError};
-use crate::unreadable::UnreadableMessage;
+use crate::intake::unreadable::UnreadableMessage;
 
 /// How many are kept, and how many bytes of their bodies. The largest message has 16 MiB.
 const MOST: i64 = 1000;

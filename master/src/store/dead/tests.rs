@@ -4,7 +4,7 @@ use proto::v1::JobState;
 
 use super::super::fixture::{opening, result, seal};
 use super::*;
-use crate::arrival::Arrival;
+use crate::intake::job_message::Arrival;
 use crate::store::{Place, fixture};
 
 /// A store with one sealed job of two chunks.

@@ -7,7 +7,7 @@ use proto::v1::{ExecSpec, JobOpen, JobSeal, OperationSpec};
 
 use super::super::{Passage, Place};
 use super::*;
-use crate::arrival::Arrival;
+use crate::intake::job_message::Arrival;
 
 const CHUNKS: u64 = 4;
 

@@ -9,7 +9,7 @@ use proto::v1::operation_spec::Kind;
 use proto::v1::{Chunk, ChunkResult, ExecSpec, JobOpen, JobSeal, OperationSpec, Reject};
 
 use super::*;
-use crate::arrival::{Arrival, Death};
+use crate::intake::job_message::{Arrival, Death};
 use crate::store::{Place, remove};
 
 const HOUR_MS: u64 = 3_600_000;

@@ -1,0 +1,269 @@
+//! Dead chunks for people: listed, shown, replayed, dropped.
+
+use broker::{Backoff, Broker, BrokerError, Confirm, Route, Session};
+use proto::v1::{self, DeadChunkInfo, GetDeadResponse, ListDeadResponse};
+use proto::{Envelope, JobId, Payload, bounds};
+use tonic::Status;
+
+use crate::api::response_size::{PAGE_BYTES, fitting};
+use crate::job::{Control, Job};
+use crate::state::state_actor::{Handle, Keeper, internal};
+use crate::store::{DeadRow, DeadState, StoreError};
+
+/// How much of a body is shown.
+const BODY_SHOWN: usize = 64 << 10;
+/// So much of the end of what a command said stands in a list, in bytes.
+const STDERR_LISTED: usize = 1 << 10;
+/// So much of the reason, in bytes.
+const REASON_LISTED: usize = 1 << 10;
+/// A replayed chunk counts as tried once elsewhere, so that it is run in a process of its own: it
+/// may do again what it did.
+const REPLAY_ATTEMPTS: u32 = 1;
+/// A full queue is asked again so often, for half a minute or more.
+const ASKED_AT_MOST: u32 = 10;
+
+impl Keeper {
+    pub(crate) fn list_dead(
+        &self,
+        text: &str,
+        token: &str,
+        limit: usize,
+    ) -> Result<ListDeadResponse, Status> {
+        let job = match text {
+            "" => None,
+            text => Some(self.find(text)?),
+        };
+        let after = read_token(token)?;
+        let page = self
+            .store
+            .dead_page(job, after, limit)
+            .map_err(|error| internal(&error))?;
+        let places: Vec<_> = page.iter().map(|(key, row)| (*key, row.seq)).collect();
+        let ids: std::collections::HashMap<i64, JobId> =
+            self.store.jobs().map(|job| (job.key, job.id)).collect();
+        let info = |(key, row): (i64, DeadRow)| DeadChunkInfo {
+            job_id: ids.get(&key).map(ToString::to_string).unwrap_or_default(),
+            ..listed(row)
+        };
+        let mut dead: Vec<DeadChunkInfo> = page.into_iter().map(info).collect();
+        dead.truncate(fitting(&dead, PAGE_BYTES));
+        let is_last = dead.len() == places.len() && dead.len() < limit;
+        let last = dead.len().checked_sub(1).and_then(|last| places.get(last));
+        let next_page_token = match last {
+            Some((key, seq)) if !is_last => format!("{key}.{seq}"),
+            _ => String::new(),
+        };
+        Ok(ListDeadResponse {
+            dead,
+            next_page_token,
+        })
+    }
+
+    pub(crate) fn get_dead(&self, text: &str, seq: u64) -> Result<GetDeadResponse, Status> {
+        let job = self.find(text)?;
+        let found = self.store.dead_chunk(job, seq);
+        let (row, chunk) = found
+            .map_err(|error| internal(&error))?
+            .ok_or_else(|| not_dead(job, seq))?;
+        // What is too damaged to be unpacked has nothing that could be shown.
+        let body_bytes = engine::chunk::body_bytes(&chunk);
+        let body = engine::chunk::body(&chunk).unwrap_or_default();
+        Ok(GetDeadResponse {
+            dead: Some(DeadChunkInfo {
+                job_id: job.id.to_string(),
+                ..row.into()
+            }),
+            columns: chunk.columns,
+            body: body[..body.len().min(BODY_SHOWN)].to_vec(),
+            body_bytes,
+        })
+    }
+
+    pub(crate) fn drop_dead(&mut self, text: &str, seqs: &[u64]) -> Result<u64, Status> {
+        let id = self.find(text)?.id;
+        let dropped = self.store.drop_dead(id, seqs);
+        let dropped = dropped.map_err(|error| internal(&error))?;
+        if dropped == 0 {
+            return Err(Status::failed_precondition(format!(
+                "job {id} has no such chunk that is dead"
+            )));
+        }
+        Ok(dropped)
+    }
+
+    /// Those of `seqs` (empty: of all) that are dead and can be replayed.
+    fn replayable(&self, text: &str, seqs: &[u64]) -> Result<(JobId, Vec<u64>), Status> {
+        let job = self.find(text)?;
+        let refuse = |why: &str| {
+            Err(Status::failed_precondition(format!(
+                "job {}: {why}",
+                job.id
+            )))
+        };
+        if job.control == Control::Cancelled {
+            return refuse("it is cancelled");
+        }
+        if let Some(expired) = &job.expired {
+            let why = format!(
+                "its rows and bad records were removed, because {} (rowmill master --keep), so that what comes of \
+                 a replay has nothing to go with; publish it again",
+                expired.reason
+            );
+            return refuse(&why);
+        }
+        let rows = self.store.dead(job, usize::MAX >> 1);
+        let rows = rows.map_err(|error| internal(&error))?;
+        let can = |row: &&DeadRow| {
+            row.state == DeadState::Dead && (seqs.is_empty() || seqs.contains(&row.seq))
+        };
+        let found: Vec<u64> = rows.iter().filter(can).map(|row| row.seq).collect();
+        if found.is_empty() {
+            return refuse("no such chunk is dead and can be replayed");
+        }
+        Ok((job.id, found))
+    }
+
+    fn replay_message(&self, id: JobId, seq: u64) -> Result<Option<(Route, Envelope)>, StoreError> {
+        let Some(job) = self.store.job(id) else {
+            return Ok(None);
+        };
+        let found = self.store.dead_chunk(job, seq)?;
+        // One whose result did not fit the others' left no body.
+        let chunk = found
+            .filter(|(row, chunk)| row.state == DeadState::Dead && chunk.operation.is_some())
+            .map(|(_, chunk)| chunk);
+        Ok(chunk.map(|chunk| {
+            let route = Route::tasks_named(&chunk.lane);
+            let mut message = Envelope::new(id.chunk(seq), id, Payload::Chunk(chunk));
+            message.attempts = REPLAY_ATTEMPTS;
+            (route, message)
+        }))
+    }
+
+    fn replayed(&mut self, id: JobId, seq: u64) -> Result<bool, StoreError> {
+        self.view = None;
+        self.board.forget_chunks(id);
+        self.store.replayed(id, seq)
+    }
+}
+
+/// Sends dead chunks to the workers: publishes one, awaits the confirm, marks it, goes on to the
+/// next. Where it breaks off, the rest is still dead, and at most one is both dead and with the
+/// workers; its result revives it.
+pub(crate) async fn replay(
+    keeper: &Handle,
+    broker: &Broker,
+    text: String,
+    seqs: Vec<u64>,
+) -> Result<u64, Status> {
+    let (id, seqs) = keeper
+        .ask(move |keeper| keeper.replayable(&text, &seqs))
+        .await??;
+    let session = broker
+        .connect("rowmill replay")
+        .await
+        .map_err(|error| away(&error))?;
+    let replayed = send_all(keeper, &session, id, seqs).await;
+    session.close().await;
+    let replayed = replayed?;
+    if replayed == 0 {
+        return Err(Status::failed_precondition(format!(
+            "job {id}: nothing was replayed; what is dead left no body to replay, or was done \
+             meanwhile"
+        )));
+    }
+    Ok(replayed)
+}
+
+/// How many were sent.
+async fn send_all(
+    keeper: &Handle,
+    session: &Session,
+    id: JobId,
+    seqs: Vec<u64>,
+) -> Result<u64, Status> {
+    let mut replayed = 0;
+    for seq in seqs {
+        let message = keeper
+            .ask(move |keeper| keeper.replay_message(id, seq))
+            .await?;
+        let Some((route, message)) = message.map_err(|error| internal(&error))? else {
+            continue;
+        };
+        send(session, route, &message).await?;
+        let marked = keeper.ask(move |keeper| keeper.replayed(id, seq)).await?;
+        replayed += u64::from(marked.map_err(|error| internal(&error))?);
+    }
+    Ok(replayed)
+}
+
+async fn send(session: &Session, route: Route, message: &Envelope) -> Result<(), Status> {
+    let mut backoff = Backoff::new();
+    for _ in 0..ASKED_AT_MOST {
+        if session
+            .publish(route, message)
+            .await
+            .map_err(|error| away(&error))?
+            == Confirm::Acked
+        {
+            return Ok(());
+        }
+        tokio::time::sleep(backoff.next()).await;
+    }
+    Err(Status::unavailable(
+        "the queue of tasks is full; what was not replayed is still dead",
+    ))
+}
+
+fn away(error: &BrokerError) -> Status {
+    Status::unavailable(error.to_string())
+}
+
+fn not_dead(job: &Job, seq: u64) -> Status {
+    Status::not_found(format!("job {} has no dead chunk {seq}", job.id))
+}
+
+fn read_token(token: &str) -> Result<Option<(i64, u64)>, Status> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    token
+        .split_once('.')
+        .and_then(|(key, seq)| Some(Some((key.parse().ok()?, seq.parse().ok()?))))
+        .ok_or_else(|| Status::invalid_argument("that page token is none of ours"))
+}
+
+/// As it stands in a list: of what its command said only the end, for of a thousand the whole would be
+/// more than one message may have.
+pub(crate) fn listed(row: DeadRow) -> DeadChunkInfo {
+    let mut info = DeadChunkInfo::from(row);
+    let from = info.stderr.len().saturating_sub(STDERR_LISTED);
+    info.stderr = info.stderr.split_off(info.stderr.ceil_char_boundary(from));
+    bounds::cut(&mut info.reason, REASON_LISTED);
+    info
+}
+
+impl From<DeadRow> for DeadChunkInfo {
+    fn from(row: DeadRow) -> Self {
+        let state = match row.state {
+            DeadState::Dead => v1::DeadState::Dead,
+            DeadState::Replaying => v1::DeadState::Replaying,
+            DeadState::Dropped => v1::DeadState::Dropped,
+            // Never listed.
+            DeadState::Parked => v1::DeadState::Unspecified,
+            DeadState::SetAside => v1::DeadState::SetAside,
+        };
+        Self {
+            seq: row.seq,
+            reason: row.reason,
+            worker_id: row.worker_id,
+            attempts: row.attempts,
+            first_line: row.first_line,
+            rows: row.rows,
+            died_unix_ms: row.died_unix_ms,
+            job_id: String::new(),
+            state: state.into(),
+            stderr: row.stderr,
+        }
+    }
+}

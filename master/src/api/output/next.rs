@@ -1,0 +1,147 @@
+//! What the keeper is asked by those who read a job's rows: what may be sent next. Each question is
+//! short; the rows themselves are read by whoever asked.
+
+use std::fs::File;
+
+use engine::operation::Merged;
+use proto::v1::operation_spec::Kind;
+use proto::v1::{JobState, OperationSpec};
+use tonic::Status;
+
+use super::cursor::Cursor;
+use crate::job::Job;
+use crate::state::state_actor::{Keeper, internal};
+use crate::store::Passage;
+
+/// Chunks of one answer.
+const AT_ONCE: usize = 64;
+/// Dead chunks of one answer.
+pub(crate) const DEAD_AT_ONCE: usize = 1000;
+
+/// What may be sent next of a job's rows.
+#[derive(Debug, Default)]
+pub(crate) struct Look {
+    /// The header. Absent: not known yet.
+    pub(crate) columns: Option<Vec<String>>,
+    /// What comes next, in its order.
+    pub(crate) next: Vec<Passage>,
+    /// The file of rows; absent where there is none, or it was not asked for.
+    pub(crate) file: Option<File>,
+    /// Whether the job is finished.
+    pub(crate) is_finished: bool,
+    /// Whether it cannot be finished as it stands: chunks of it are lost, or its opening is.
+    pub(crate) is_stuck: bool,
+    /// How often chunks of it died.
+    pub(crate) deaths: u64,
+    /// How many are dead.
+    pub(crate) chunks_dead: u64,
+    /// Of those, how many cannot be replayed.
+    pub(crate) dead_without_body: u64,
+}
+
+impl Keeper {
+    /// What comes behind `cursor` in the rows of the job that `text` names.
+    pub(super) fn look(
+        &self,
+        text: &str,
+        cursor: Cursor,
+        needs_file: bool,
+    ) -> Result<Look, Status> {
+        let job = self.find(text)?;
+        let state = self.board.state(job, proto::unix_ms());
+        let is_stuck = matches!(state, JobState::ChunksLost | JobState::Damaged);
+        // Before its opening nothing is known of the job but that it exists.
+        let Some(open) = &job.open else {
+            return Ok(Look {
+                is_stuck,
+                ..Look::default()
+            });
+        };
+        check_kept(job, open.operation.as_ref())?;
+        let next = match cursor {
+            Cursor::Ordered { seq, .. } => self.store.passages(job, seq, AT_ONCE),
+            Cursor::Unordered { place, .. } => {
+                let outputs = self.store.outputs(job, place, AT_ONCE);
+                outputs.map(|outputs| outputs.into_iter().map(Passage::Rows).collect())
+            }
+        };
+        let file = if needs_file {
+            self.store.open_rows(job).map_err(|e| internal(&e))?
+        } else {
+            None
+        };
+        let dead_without_body = match job.tally.chunks_dead {
+            0 => Ok(0),
+            _ => self.store.dead_without_body(job),
+        };
+        Ok(Look {
+            columns: columns(job),
+            next: next.map_err(|error| internal(&error))?,
+            file,
+            is_finished: job.finished_unix_ms.is_some(),
+            is_stuck,
+            deaths: job.deaths,
+            chunks_dead: job.tally.chunks_dead,
+            dead_without_body: dead_without_body.map_err(|error| internal(&error))?,
+        })
+    }
+
+    /// The job's dead chunks from `seq` on, one answer's worth.
+    pub(super) fn dead_from(&self, text: &str, seq: u64) -> Result<Vec<u64>, Status> {
+        let job = self.find(text)?;
+        let seqs = self.store.dead_seqs(job, seq, DEAD_AT_ONCE);
+        seqs.map_err(|error| internal(&error))
+    }
+
+    /// The id of the job that `text` names.
+    pub(super) fn full_id(&self, text: &str) -> Result<String, Status> {
+        self.find(text).map(|job| job.id.to_string())
+    }
+}
+
+/// Whether there are rows to be read.
+fn check_kept(job: &Job, operation: Option<&OperationSpec>) -> Result<(), Status> {
+    let id = job.id;
+    let name = engine::operation::name(operation);
+    let no_rows = operation.is_none_or(|operation| operation.no_rows);
+    let why = if let Some(expired) = &job.expired {
+        let ago_ms = proto::unix_ms().saturating_sub(expired.unix_ms);
+        format!(
+            "the rows of job {id} were removed {} h ago, because {} (rowmill master --keep)",
+            ago_ms / 3_600_000,
+            expired.reason
+        )
+    } else if matches!(
+        operation.and_then(|o| o.kind.as_ref()),
+        Some(Kind::Profile(_)) | None
+    ) {
+        format!("no rows come of job {id}: its operation is {name:?}")
+    } else if no_rows {
+        format!("the rows of job {id} were counted and not kept, as its publisher asked")
+    } else {
+        return Ok(());
+    };
+    Err(Status::failed_precondition(why))
+}
+
+/// The header of the rows. Of a finished job it is known: there is none where no row came.
+fn columns(job: &Job) -> Option<Vec<String>> {
+    let open = job.open.as_ref()?;
+    let operation = open.operation.as_ref()?;
+    let known = match &operation.kind {
+        Some(Kind::Exec(_)) => match job.merged.as_deref() {
+            Some(Merged::Exec(merged)) => merged.columns().map(<[String]>::to_vec),
+            _ => None,
+        },
+        // Rows that came without a header leave without one.
+        _ if open
+            .dialect
+            .as_ref()
+            .is_some_and(|dialect| !dialect.has_header) =>
+        {
+            Some(Vec::new())
+        }
+        _ => Some(open.columns.clone()),
+    };
+    known.or_else(|| job.finished_unix_ms.map(|_| Vec::new()))
+}

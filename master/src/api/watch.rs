@@ -1,0 +1,121 @@
+//! The live stream of one client: a snapshot, then deltas, conflated at the client's rate.
+
+use std::time::Duration;
+
+use proto::v1::watch_event::Change;
+use proto::v1::{Delta, Scope, Snapshot, WatchEvent, WatchRequest};
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use crate::state::dashboard_view::Sight;
+use crate::state::report_cache;
+use crate::state::state_actor::Handle;
+
+const DEFAULT_RATE_HZ: f64 = 5.0;
+const MOST_RATE_HZ: f64 = 30.0;
+/// A client hears this often at least, so that it can tell silence from nothing new.
+const HEARD_EVERY: Duration = Duration::from_secs(1);
+
+/// What a client asked for, and what it may do.
+pub(crate) struct Asked {
+    pub(crate) request: WatchRequest,
+    pub(crate) scope: Scope,
+}
+
+/// Sends events until the client goes away or the master stops. The channel holds one event: a
+/// client that is slow to take it makes this wait, and then gets what is true by then.
+pub(crate) async fn stream(
+    keeper: Handle,
+    asked: Asked,
+    events: mpsc::Sender<Result<WatchEvent, Status>>,
+    shutdown: CancellationToken,
+) {
+    let watching = async {
+        if let Err(status) = send_all(&keeper, &asked, &events).await {
+            // A client that is gone does not miss the reason.
+            drop(events.send(Err(status)).await);
+        }
+    };
+    tokio::select! {
+        () = watching => {}
+        () = events.closed() => {}
+        () = shutdown.cancelled() => {
+            drop(events.try_send(Err(Status::unavailable("the master is shutting down"))));
+        }
+    }
+}
+
+async fn send_all(
+    keeper: &Handle,
+    asked: &Asked,
+    events: &mpsc::Sender<Result<WatchEvent, Status>>,
+) -> Result<(), Status> {
+    let mut ticks = tokio::time::interval(period(asked.request.rate_hz));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut before: Option<Sight> = None;
+    let mut sequence = 0;
+    let mut sent = tokio::time::Instant::now();
+    loop {
+        ticks.tick().await;
+        // Room first, then the look: what is sent is never older than when it could be taken.
+        let Ok(room) = events.reserve().await else {
+            return Ok(());
+        };
+        let focus = asked.request.job_id.clone();
+        let (mut sight, task) = keeper.ask(move |keeper| keeper.sight(&focus)).await??;
+        if let Some(task) = task {
+            sight.report = report_cache::make(keeper, task).await.or(sight.report);
+        }
+        let change = match &before {
+            None => Some(Change::Snapshot(Snapshot {
+                scope: asked.scope.into(),
+                ..sight.snapshot()
+            })),
+            Some(before) => match sight.delta(before) {
+                Some(delta) => Some(Change::Delta(delta)),
+                None if sent.elapsed() >= HEARD_EVERY => Some(Change::Delta(Delta {
+                    jobs_total: sight.view.jobs_total,
+                    workers_total: sight.view.workers_total,
+                    ..Default::default()
+                })),
+                None => None,
+            },
+        };
+        before = Some(sight);
+        if let Some(change) = change {
+            let event = WatchEvent {
+                sequence,
+                sent_unix_ms: proto::unix_ms(),
+                change: Some(change),
+            };
+            room.send(Ok(event));
+            sequence += 1;
+            sent = tokio::time::Instant::now();
+        }
+    }
+}
+
+fn period(rate_hz: f64) -> Duration {
+    let asked = if rate_hz > 0.0 {
+        rate_hz
+    } else {
+        DEFAULT_RATE_HZ
+    };
+    Duration::from_secs_f64(1.0 / asked.clamp(0.1, MOST_RATE_HZ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_is_the_clients_within_bounds() {
+        assert_eq!(period(0.0), Duration::from_millis(200));
+        assert_eq!(period(f64::NAN), Duration::from_millis(200));
+        assert_eq!(period(10.0), Duration::from_millis(100));
+        assert_eq!(period(1e9), period(30.0));
+        assert_eq!(period(1e-9), Duration::from_secs(10));
+    }
+}

@@ -1,0 +1,479 @@
+//! From the broker to the keeper: takes results in batches, acknowledges what was committed.
+//!
+//! Any error ends the session with all its receipts; what was not acknowledged comes again in the
+//! next one, and what of it was committed has no effect then.
+
+pub(crate) mod batch;
+mod control;
+pub(crate) mod job_message;
+pub(crate) mod unreadable;
+
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker::{Backoff, Broker, BrokerError, Consumer, Delivery, Queue, Receipt, Session};
+use cli::LogLimit;
+use proto::Payload;
+use proto::v1::{BrokerState, BrokerStatus, LaneStatus, WorkerState};
+use telemetry::{Span, Stage, Tracer};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use crate::intake::batch::{BATCH, Batch};
+use crate::intake::job_message::Arrival;
+use crate::intake::unreadable::UnreadableMessage;
+use crate::metrics::Metrics;
+use crate::run::MasterError;
+use crate::state::state_actor::Handle;
+use crate::store::{Place, StoreError};
+
+/// Two batches under way: one is committed while the next one comes.
+const PREFETCH: u16 = 2 * BATCH as u16;
+/// Dead chunks carry their bodies; few are held at once.
+const DEAD_PREFETCH: u16 = 16;
+/// Workers that are remembered to have been told which jobs run.
+const KNOWN_WORKERS: usize = 4096;
+/// A refusal this soon in the first session is final too: the broker checks the permission to write only at the first
+/// message.
+const SETTING_UP: Duration = Duration::from_secs(10);
+/// RabbitMQ wants a message back after 30 minutes, and closes the channel of a consumer that keeps it longer. A batch
+/// that cannot be stored is given back before: at this rate the results' delivery limit is reached after weeks.
+const HELD_AT_MOST: Duration = Duration::from_secs(1700);
+/// How often queue depths are asked for.
+const DEPTHS_EVERY: Duration = Duration::from_secs(1);
+
+/// Whoever may send messages can cause these lines.
+static SET_ASIDE: LogLimit = LogLimit::new();
+
+/// The master's side of the broker.
+pub(crate) struct Intake {
+    broker: Broker,
+    keeper: Handle,
+    limits: BatchLimits,
+    metrics: Metrics,
+    tracer: Tracer,
+    /// Whether this process has worked with the broker before, so that a refusal is not final.
+    has_worked: bool,
+}
+
+/// Why a session ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SessionError {
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    #[error("results cannot be committed: {0}")]
+    Store(#[from] StoreError),
+    #[error("the keeper has stopped")]
+    Keeper(#[from] Status),
+}
+
+impl Intake {
+    pub(crate) fn new(
+        broker: Broker,
+        keeper: Handle,
+        place: &Place,
+        metrics: Metrics,
+        tracer: Tracer,
+    ) -> Self {
+        Self {
+            broker,
+            keeper,
+            limits: BatchLimits::of(place),
+            metrics,
+            tracer,
+            has_worked: false,
+        }
+    }
+
+    /// One session after the other until `shutdown`.
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<(), MasterError> {
+        let mut backoff = Backoff::default();
+        loop {
+            let began = Instant::now();
+            let mut is_set_up = false;
+            let Some(error) = self.serve(&mut is_set_up, &shutdown).await else {
+                return Ok(());
+            };
+            let reason = error.to_string();
+            match error {
+                SessionError::Keeper(_) => return Ok(()),
+                SessionError::Broker(error) => {
+                    let is_lost = error.is_retryable();
+                    self.has_worked |= is_set_up && (is_lost || began.elapsed() > SETTING_UP);
+                    if error.is_final(self.has_worked) {
+                        return Err(error.into());
+                    }
+                    // Pauses after refusals go on growing, also if the connection itself succeeds.
+                    if is_set_up && is_lost {
+                        backoff.reset();
+                    }
+                }
+                SessionError::Store(_) => {}
+            }
+            tokio::select! {
+                () = self.wait(&reason, &mut backoff) => {}
+                () = shutdown.cancelled() => return Ok(()),
+            }
+        }
+    }
+
+    /// One session, to its end and a goodbye. None: `shutdown` ended it.
+    async fn serve(
+        &self,
+        is_set_up: &mut bool,
+        shutdown: &CancellationToken,
+    ) -> Option<SessionError> {
+        let connected = tokio::select! {
+            connected = self.broker.connect("rowmill master") => connected,
+            () = shutdown.cancelled() => return None,
+        };
+        let session = match connected {
+            Ok(session) => session,
+            Err(error) => return Some(error.into()),
+        };
+        let mut parts = JoinSet::new();
+        let error = tokio::select! {
+            Err(error) = self.session(&session, &mut parts, is_set_up) => Some(error),
+            () = shutdown.cancelled() => None,
+        };
+        parts.shutdown().await;
+        session.close().await;
+        error
+    }
+
+    async fn wait(&self, reason: &str, backoff: &mut Backoff) {
+        let pause = backoff.next();
+        tracing::warn!(wait_ms = pause.as_millis() as u64, "{reason}; trying again");
+        let status = BrokerStatus {
+            state: BrokerState::Reconnecting.into(),
+            detail: reason.to_owned(),
+            ..self.status()
+        };
+        drop(self.keeper.broker(status).await);
+        tokio::time::sleep(pause).await;
+    }
+
+    /// What is done in a session; it ends by an error, or is dropped. Sets `is_set_up` when everything is
+    /// declared and consumed.
+    async fn session(
+        &self,
+        session: &Session,
+        parts: &mut JoinSet<Result<Infallible, SessionError>>,
+        is_set_up: &mut bool,
+    ) -> Result<Infallible, SessionError> {
+        tracing::info!(broker = %self.broker.address(), "connected");
+        self.stand_by(session).await?;
+        let results = session.consume(Queue::Results, PREFETCH).await?;
+        let dead = session.consume(Queue::Dead, DEAD_PREFETCH).await?;
+        let telemetry = session.consume(Queue::Telemetry, 0).await?;
+        *is_set_up = true;
+        self.keeper.broker(self.status()).await?;
+
+        let commits = Commits {
+            keeper: self.keeper.clone(),
+            limits: self.limits,
+            metrics: self.metrics.clone(),
+            tracer: self.tracer.clone(),
+        };
+        parts.spawn(commits.clone().run(Queue::Results, results));
+        parts.spawn(commits.run(Queue::Dead, dead));
+        let newcomer = Arc::new(Notify::new());
+        parts.spawn(hear(telemetry, self.keeper.clone(), Arc::clone(&newcomer)));
+        parts.spawn(control::broadcast(
+            session.clone(),
+            self.keeper.clone(),
+            newcomer,
+        ));
+        parts.spawn(control::unpark(session.clone(), self.keeper.clone()));
+        parts.spawn(measure(session.clone(), self.keeper.clone(), self.status()));
+        tokio::select! {
+            Some(ended) = parts.join_next() => match ended {
+                Ok(Err(error)) => Err(error),
+                Err(panic) => Err(Status::internal(panic.to_string()).into()),
+            },
+            error = session.lost() => Err(error.into()),
+        }
+    }
+}
+
+impl Intake {
+    /// Waits while another master takes the results, and says so. Nobody waits long who is the only
+    /// one. Two that wait may both find the place empty: then the broker lets one in
+    /// (single-active-consumer), and the other gets nothing until its turn comes.
+    async fn stand_by(&self, session: &Session) -> Result<(), SessionError> {
+        let mut ticks = tokio::time::interval(DEPTHS_EVERY);
+        let mut has_waited = false;
+        loop {
+            ticks.tick().await;
+            if session.depth(Queue::Results).await?.consumers == 0 {
+                break;
+            }
+            if !has_waited {
+                let status = BrokerStatus {
+                    state: BrokerState::Standby.into(),
+                    detail: "another master takes the results; this one waits for it to go".into(),
+                    ..self.status()
+                };
+                self.keeper.broker(status).await?;
+                tracing::info!("standby: another master takes the results; waiting for it to go");
+            }
+            has_waited = true;
+        }
+        if has_waited {
+            tracing::info!("active: the other master has gone, and this one takes the results");
+        }
+        Ok(())
+    }
+
+    fn status(&self) -> BrokerStatus {
+        BrokerStatus {
+            state: BrokerState::Connected.into(),
+            address: self.broker.address(),
+            ..Default::default()
+        }
+    }
+}
+
+/// When a batch is committed, beside when it has [`BATCH`] messages.
+#[derive(Debug, Clone, Copy)]
+struct BatchLimits {
+    /// It has waited so long for more.
+    wait: Duration,
+    /// Its messages take so much memory.
+    bytes: usize,
+}
+
+impl BatchLimits {
+    /// Only a commit that waits for a disk is worth waiting for more, or holding much.
+    fn of(place: &Place) -> Self {
+        match place {
+            Place::Memory { .. } => Self {
+                wait: Duration::ZERO,
+                bytes: 4 << 20,
+            },
+            Place::Directory(_) => Self {
+                wait: Duration::from_millis(20),
+                bytes: 32 << 20,
+            },
+        }
+    }
+}
+
+/// Takes messages from a queue and has them committed.
+#[derive(Clone)]
+struct Commits {
+    keeper: Handle,
+    limits: BatchLimits,
+    metrics: Metrics,
+    tracer: Tracer,
+}
+
+impl Commits {
+    /// Takes batches until something fails; acknowledges each message once its effect is on disk.
+    async fn run(self, queue: Queue, mut consumer: Consumer) -> Result<Infallible, SessionError> {
+        loop {
+            let mut batch = Batch::default();
+            let mut taken = Vec::new();
+            for delivery in next_batch(&mut consumer, self.limits).await? {
+                if delivery.redelivered {
+                    let job = delivery.message.as_ref().ok();
+                    let job = job.map(|envelope| &envelope.correlation_id);
+                    tracing::debug!(job, "took a redelivered message");
+                }
+                taken.extend(Taken::new(&delivery, &self.tracer));
+                let read = Arrival::read(&delivery).await;
+                self.metrics.unreadable.inc_by(u64::from(read.is_err()));
+                let read = read.map_err(|error| {
+                    if let Some(left_out) = SET_ASIDE.admit() {
+                        let left_out = (left_out > 0).then_some(left_out);
+                        tracing::warn!(%error, left_out, "a message was set aside; see `rowmill dead list`");
+                    }
+                    UnreadableMessage::of(&delivery, queue, &error)
+                });
+                batch.take(read, delivery.receipt);
+            }
+            let keep =
+                |arrivals, unreadable| self.store(queue, Arc::new(arrivals), Arc::new(unreadable));
+            let kept = batch.commit(keep).await;
+            let error = kept.as_ref().err().map(ToString::to_string);
+            for taken in taken {
+                self.committed(taken, error.clone());
+            }
+            settle(kept?).await?;
+        }
+    }
+
+    /// Commits a batch. While the disk refuses it, it is held and tried again, and no further messages are taken. If it
+    /// were given back, it would come again at once, until the broker's delivery limit moved it to the dead queue.
+    async fn store(
+        &self,
+        from: Queue,
+        arrivals: Arc<Vec<Arrival>>,
+        unreadable: Arc<Vec<UnreadableMessage>>,
+    ) -> Result<(), SessionError> {
+        let mut backoff = Backoff::default();
+        let give_back = Instant::now() + HELD_AT_MOST;
+        loop {
+            let (arrivals, unreadable) = (Arc::clone(&arrivals), Arc::clone(&unreadable));
+            match self.keeper.commit(from, arrivals, unreadable).await? {
+                Err(error) if error.is_of_disk() && Instant::now() < give_back => {
+                    tokio::time::sleep(backoff.next()).await;
+                }
+                outcome => return Ok(outcome?),
+            }
+        }
+    }
+
+    fn committed(&self, taken: Taken, error: Option<String>) {
+        if error.is_none() {
+            let took_ms = proto::unix_ms().saturating_sub(taken.made_unix_ms);
+            self.metrics.commit_latency.observe(took_ms as f64 / 1e3);
+        }
+        if let Some(span) = taken.span {
+            self.tracer.end(span, error, []);
+        }
+    }
+}
+
+/// What a worker has made of a chunk, on its way to the disk.
+#[derive(Clone, Copy)]
+struct Taken {
+    made_unix_ms: u64,
+    /// Where somebody is told of it.
+    span: Option<Span>,
+}
+
+impl Taken {
+    /// Nothing, of a message that no worker has made.
+    fn new(delivery: &Delivery, tracer: &Tracer) -> Option<Self> {
+        let envelope = delivery.message.as_ref().ok()?;
+        let is_of_worker = matches!(
+            envelope.payload.as_ref(),
+            Payload::Result(_) | Payload::Dead(_)
+        );
+        envelope.chunk().filter(|_| is_of_worker).map(|_| Self {
+            made_unix_ms: envelope.made_unix_ms,
+            span: tracer.begin(Stage::Commit, envelope),
+        })
+    }
+}
+
+/// At least one message; as many more as are there already, or come in time, until they take much memory.
+async fn next_batch(
+    consumer: &mut Consumer,
+    limits: BatchLimits,
+) -> Result<Vec<Delivery>, BrokerError> {
+    let mut batch = vec![consumer.next().await?];
+    let deadline = Instant::now() + limits.wait;
+    let mut bytes = batch.first().map_or(0, memory_bytes);
+    while batch.len() < BATCH && bytes < limits.bytes {
+        // `next` is cancel-safe: a message is handed out whole or not at all.
+        match tokio::time::timeout_at(deadline, consumer.next()).await {
+            Ok(delivery) => {
+                let delivery = delivery?;
+                bytes += memory_bytes(&delivery);
+                batch.push(delivery);
+            }
+            Err(_elapsed) => break,
+        }
+    }
+    Ok(batch)
+}
+
+fn memory_bytes(delivery: &Delivery) -> usize {
+    match &delivery.message {
+        Ok(envelope) => envelope.payload.memory_bytes(),
+        Err(unreadable) => unreadable.bytes.len(),
+    }
+}
+
+async fn settle(receipts: Vec<Receipt>) -> Result<(), BrokerError> {
+    for receipt in receipts {
+        receipt.ack().await?;
+        failpoint::pass(failpoint::Point::MasterAfterAck);
+    }
+    Ok(())
+}
+
+/// Passes heartbeats on.
+async fn hear(
+    mut telemetry: Consumer,
+    keeper: Handle,
+    newcomer: Arc<Notify>,
+) -> Result<Infallible, SessionError> {
+    let mut known = HashSet::new();
+    loop {
+        let delivery = telemetry.next().await?;
+        match delivery.message {
+            Ok(envelope) => {
+                if let Payload::Heartbeat(beat) = envelope.payload.as_ref() {
+                    keeper.beat(beat.clone());
+                    // It waits to be told which jobs are not to be run. Of one that leaves others have
+                    // more to do. What they are told is to count it, so it is passed on before.
+                    if known.len() >= KNOWN_WORKERS {
+                        // Each is told once more.
+                        known.clear();
+                    }
+                    let is_new = known.insert(beat.worker_id.clone());
+                    if is_new || beat.state() == WorkerState::Left {
+                        newcomer.notify_one();
+                    }
+                }
+            }
+            Err(error) => tracing::debug!(%error, "a foreign telemetry message"),
+        }
+    }
+}
+
+/// Says once a second how full the queues are, and whether the broker blocks.
+async fn measure(
+    session: Session,
+    keeper: Handle,
+    connected: BrokerStatus,
+) -> Result<Infallible, SessionError> {
+    let mut ticks = tokio::time::interval(DEPTHS_EVERY);
+    loop {
+        ticks.tick().await;
+        let asked = Instant::now();
+        let tasks = session.depth(Queue::Tasks).await?;
+        let round_trip = asked.elapsed();
+        let retry = session.depth(Queue::Retry(None)).await?;
+        let dead = session.depth(Queue::Dead).await?;
+        let results = session.depth(Queue::Results).await?;
+        let mut status = BrokerStatus {
+            tasks_ready: Some(tasks.ready + retry.ready),
+            task_consumers: Some(tasks.consumers),
+            // This master consumes the queue. If the answer does not count it, the queue has no leader just now, and
+            // the broker answers with zeros.
+            results_ready: (results.consumers > 0).then_some(results.ready),
+            dead_ready: Some(dead.ready),
+            round_trip_us: Some(round_trip.as_micros() as u64),
+            lanes: lanes(&session, &keeper).await?,
+            ..connected.clone()
+        };
+        if let Some(reason) = session.blocked() {
+            status.state = BrokerState::Blocked.into();
+            status.detail = reason;
+        }
+        keeper.broker(status).await?;
+    }
+}
+
+async fn lanes(session: &Session, keeper: &Handle) -> Result<Vec<LaneStatus>, SessionError> {
+    let mut lanes = Vec::new();
+    for lane in keeper.ask(|keeper| keeper.lanes()).await? {
+        let depth = session.depth(Queue::Lane(lane)).await?;
+        let retry = session.depth(Queue::Retry(Some(lane))).await?;
+        lanes.push(LaneStatus {
+            lane: lane.to_string(),
+            tasks_ready: depth.ready + retry.ready,
+            task_consumers: depth.consumers,
+        });
+    }
+    Ok(lanes)
+}

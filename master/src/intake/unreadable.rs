@@ -1,0 +1,135 @@
+//! Messages that the master cannot use: kept as they came, so that people find them. A chunk whose `type` was
+//! lost on the way would vanish otherwise.
+
+use broker::{Delivery, Queue};
+use bytes::Bytes;
+use proto::v1::{GetUnreadableResponse, ListUnreadableResponse};
+use proto::{Csv, Envelope, bounds};
+use tonic::Status;
+
+use crate::api::response_size::{PAGE_BYTES, fitting};
+use crate::intake::job_message::ArrivalError;
+use crate::state::state_actor::{Keeper, internal};
+
+/// The longest text of one: more than an AMQP property can have.
+const TEXT_BYTES: usize = 1 << 10;
+/// So much of a body is shown.
+const BODY_SHOWN: usize = 64 << 10;
+
+/// A message that cannot be used, and why.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UnreadableMessage {
+    /// The AMQP properties of these names; empty where it had none.
+    pub kind: String,
+    /// `application/x-protobuf`, of ours.
+    pub content_type: String,
+    /// Unique, of ours.
+    pub message_id: String,
+    /// The job's id, of ours.
+    pub correlation_id: String,
+    /// What its sender calls itself.
+    pub app_id: String,
+    /// The queue that it was in, before the broker moved it to the dead queue if it did.
+    pub queue: String,
+    /// Why it cannot be used, for a person.
+    pub reason: String,
+    /// As it came.
+    pub body: Bytes,
+}
+
+impl UnreadableMessage {
+    /// What came from `queue` and is of no use because of `error`.
+    pub(crate) fn of(delivery: &Delivery, queue: Queue, error: &ArrivalError) -> Self {
+        let found = match &delivery.message {
+            Ok(envelope) => Self::misplaced(envelope, error),
+            Err(unreadable) => Self {
+                kind: unreadable.kind.clone(),
+                content_type: unreadable.content_type.clone(),
+                message_id: unreadable.message_id.clone(),
+                correlation_id: unreadable.correlation_id.clone(),
+                app_id: unreadable.app_id.clone(),
+                reason: error.to_string(),
+                body: unreadable.bytes.clone(),
+                ..Self::default()
+            },
+        };
+        let death = delivery.death.as_ref();
+        let queue = death.map_or_else(|| queue.to_string(), |death| death.queue.clone());
+        Self { queue, ..found }.bounded()
+    }
+
+    /// A message that can be read, but is of no job or in the wrong queue.
+    pub fn misplaced(envelope: &Envelope, error: &ArrivalError) -> Self {
+        let payload = envelope.payload.as_ref();
+        let (kind, content_type) = match payload.type_name() {
+            Csv::CONTENT_TYPE => ("", Csv::CONTENT_TYPE),
+            kind => (kind, "application/x-protobuf"),
+        };
+        Self {
+            kind: kind.to_owned(),
+            content_type: content_type.to_owned(),
+            message_id: envelope.message_id.clone(),
+            correlation_id: envelope.correlation_id.clone(),
+            reason: error.to_string(),
+            body: payload.encode().into(),
+            ..Self::default()
+        }
+        .bounded()
+    }
+
+    fn bounded(mut self) -> Self {
+        for text in [
+            &mut self.kind,
+            &mut self.content_type,
+            &mut self.message_id,
+            &mut self.correlation_id,
+            &mut self.app_id,
+            &mut self.queue,
+            &mut self.reason,
+        ] {
+            bounds::cut(text, TEXT_BYTES);
+        }
+        self
+    }
+}
+
+impl Keeper {
+    pub(crate) fn list_unreadable(&self) -> Result<ListUnreadableResponse, Status> {
+        let list = self.store.unreadable().map_err(|error| internal(&error))?;
+        let mut messages: Vec<_> = list.rows.into_iter().map(Into::into).collect();
+        messages.truncate(fitting(&messages, PAGE_BYTES));
+        Ok(ListUnreadableResponse {
+            messages,
+            forgotten: list.forgotten,
+        })
+    }
+
+    pub(crate) fn get_unreadable(&self, number: u64) -> Result<GetUnreadableResponse, Status> {
+        let found = self.store.unreadable_message(number, BODY_SHOWN);
+        let (row, body) = found.map_err(|error| internal(&error))?.ok_or_else(|| {
+            Status::not_found(format!(
+                "there is no message {number} that was set aside; `rowmill dead list` has those that are kept"
+            ))
+        })?;
+        Ok(GetUnreadableResponse {
+            message: Some(row.into()),
+            body,
+        })
+    }
+
+    /// Deletes them for good, all if no number is given; how many there were.
+    pub(crate) fn drop_unreadable(&mut self, numbers: &[u64]) -> Result<u64, Status> {
+        let dropped = self.store.drop_unreadable(numbers);
+        let dropped = dropped.map_err(|error| internal(&error))?;
+        if dropped == 0 {
+            return Err(Status::failed_precondition(
+                "there is no such message that was set aside; `rowmill dead list` has those that are kept",
+            ));
+        }
+        let left = self.store.unreadable_total();
+        self.board
+            .set_unreadable(left.map_err(|error| internal(&error))?);
+        self.view = None;
+        Ok(dropped)
+    }
+}

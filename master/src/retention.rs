@@ -1,0 +1,210 @@
+//! How long, and how much of, the rows and rejects of finished jobs are kept; and the task that sees
+//! to it.
+
+use std::convert::Infallible;
+use std::str::FromStr;
+use std::time::Duration;
+
+use proto::v1::EventLevel;
+use tokio::time::MissedTickBehavior;
+use tonic::Status;
+
+use crate::state::state_actor::{Handle, Keeper};
+use crate::store::remove;
+
+/// How often it is looked, beside every time that a job finishes.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// What may stay: `7d`, `20GB`, `7d,20GB`, `forever`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Keep {
+    /// How old a finished job may be. Absent: as old as it gets.
+    age_ms: Option<u64>,
+    /// How many bytes there may be of all jobs together. Absent: as many as the disk has.
+    bytes: Option<u64>,
+}
+
+/// Why a text does not say what is to be kept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is neither an age (90m, 12h, 7d, 4w) nor a size (500MB, 20GB, 1TB), nor forever")]
+pub struct KeepError(String);
+
+const AGES: [(&str, u64); 5] = [
+    ("s", 1000),
+    ("m", 60_000),
+    ("h", 3_600_000),
+    ("d", 86_400_000),
+    ("w", 7 * 86_400_000),
+];
+/// Decimal, as disks are sold; and a plain number of bytes.
+const SIZES: [(&str, u64); 5] = [
+    ("B", 1),
+    ("kB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("TB", 1_000_000_000_000),
+];
+
+impl Keep {
+    /// Why the oldest finished job may not stay, if so: it is that old, and all together that large.
+    pub(crate) fn why_not(self, age_ms: u64, kept_bytes: u64) -> Option<String> {
+        match self {
+            Self {
+                age_ms: Some(most), ..
+            } if age_ms > most => Some(format!(
+                "it had been finished for more than {}",
+                unit(most, &AGES)
+            )),
+            Self {
+                bytes: Some(most), ..
+            } if kept_bytes > most => Some(format!(
+                "the rows and bad records of all jobs came to more than {}",
+                unit(most, &SIZES)
+            )),
+            _ => None,
+        }
+    }
+}
+
+impl FromStr for Keep {
+    type Err = KeepError;
+
+    fn from_str(text: &str) -> Result<Self, KeepError> {
+        let mut keep = Self::default();
+        if text == "forever" {
+            return Ok(keep);
+        }
+        for part in text.split(',').map(str::trim) {
+            let wrong = || KeepError(part.chars().take(40).collect());
+            let (place, value) = match (count(part, &AGES), count(part, &SIZES)) {
+                (Some(age), _) => (&mut keep.age_ms, age),
+                (None, Some(bytes)) => (&mut keep.bytes, bytes),
+                (None, None) => return Err(wrong()),
+            };
+            // Two ages, or two sizes, cannot both be meant.
+            if place.replace(value).is_some() {
+                return Err(wrong());
+            }
+        }
+        Ok(keep)
+    }
+}
+
+/// `7d` by units: a number with one of them behind it.
+fn count(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let name = text[digits.len()..].trim();
+    let same = |(unit, _): &&(&str, u64)| unit.eq_ignore_ascii_case(name);
+    let (_, factor) = units.iter().find(same)?;
+    digits.trim().parse::<u64>().ok()?.checked_mul(*factor)
+}
+
+/// By the largest unit that needs no fraction.
+fn unit(count: u64, units: &[(&str, u64)]) -> String {
+    let fits = |(_, factor): &&(&str, u64)| count >= *factor && count.is_multiple_of(*factor);
+    let (name, factor) = units.iter().rev().find(fits).unwrap_or(&units[0]);
+    format!("{} {name}", count / factor)
+}
+
+/// Removes what may not stay: at the start, when jobs finish, and once a minute.
+pub(crate) async fn see_to(keeper: Handle, keep: Keep) -> Result<Infallible, Status> {
+    let mut finished = keeper.finished();
+    let mut ticks = tokio::time::interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            changed = finished.changed() => {
+                if changed.is_err() {
+                    return Err(Status::unavailable("the keeper has stopped"));
+                }
+            }
+        }
+        // One job a question, so that nobody waits long for the keeper.
+        while let Some(paths) = keeper.ask(move |keeper| keeper.expire_one(keep)).await? {
+            let removing = tokio::task::spawn_blocking(move || {
+                for path in paths {
+                    if let Err(error) = remove(Some(&path)) {
+                        tracing::warn!(%error, "a file stays until the next start");
+                    }
+                }
+            });
+            removing
+                .await
+                .map_err(|e| Status::internal(e.to_string()))?;
+        }
+    }
+}
+
+impl Keeper {
+    /// Gives up the rows of one job that may not stay; the files that are left to be removed.
+    fn expire_one(&mut self, keep: Keep) -> Option<Vec<std::path::PathBuf>> {
+        let now_ms = proto::unix_ms();
+        if let Some(jump_ms) = self.store.clock_jump_ms() {
+            let which = if jump_ms > 0 { "forward" } else { "back" };
+            let minutes = jump_ms.unsigned_abs() / 60_000;
+            let text = format!(
+                "the system's clock went {which} by {minutes} min at once; what --keep counts as a job's age does \
+                 not"
+            );
+            tracing::warn!("{text}");
+            self.events.say(now_ms, EventLevel::Warn, text);
+        }
+        let (id, reason) = self.store.too_much(keep)?;
+        tracing::info!(job = %id, "its rows and bad records are removed: {reason}");
+        match self.store.expire(id, reason, now_ms) {
+            Ok(paths) => {
+                self.view = None;
+                self.moved.send_modify(|count| *count += 1);
+                Some(paths)
+            }
+            Err(error) => {
+                tracing::error!(job = %id, %error, "a job's rows cannot be removed");
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_a_size_or_both_in_any_order() {
+        let both = "7d,20GB".parse::<Keep>().unwrap();
+        assert_eq!(both, " 20 gb , 7d ".parse().unwrap());
+        assert_eq!(both.age_ms, Some(7 * 86_400_000));
+        assert_eq!(both.bytes, Some(20_000_000_000));
+        assert_eq!("forever".parse(), Ok(Keep::default()));
+        assert_eq!("0s".parse::<Keep>().unwrap().age_ms, Some(0));
+        let bad = [
+            "",
+            "7",
+            "d",
+            "7d,8d",
+            "1GB,2GB",
+            "7d,",
+            "-1d",
+            "7x",
+            "99999999999w",
+            "1,5GB",
+            "7é",
+        ];
+        for bad in bad {
+            assert!(bad.parse::<Keep>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn it_says_which_of_the_two_it_is() {
+        let keep: Keep = "7d,20GB".parse().unwrap();
+        let week = 7 * 86_400_000;
+        assert_eq!(keep.why_not(week, 20_000_000_000), None);
+        let why = keep.why_not(week + 1, 0).unwrap();
+        assert!(why.ends_with("than 1 w"), "{why}");
+        let why = keep.why_not(0, 20_000_000_001).unwrap();
+        assert!(why.ends_with("than 20 GB"), "{why}");
+        assert_eq!(Keep::default().why_not(u64::MAX, u64::MAX), None);
+    }
+}

@@ -1,0 +1,178 @@
+//! Where a job's chunks stand, one by one, for as long as somebody looks; drawn together for the
+//! screen.
+
+use std::collections::HashSet;
+
+use proto::v1::{ChunkCell, ChunkMap};
+
+use crate::intake::job_message::Arrival;
+
+/// The most cells of a map.
+const CELLS: u64 = 1024;
+
+/// How one chunk stands. Which are in a worker's hand is for the workers to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stand {
+    Waiting,
+    Done,
+    /// At a later attempt than the first.
+    Retried,
+    Dead,
+}
+
+impl Stand {
+    /// Of a chunk that was done at this attempt, from 1.
+    pub(crate) fn after(attempt: u32) -> Self {
+        if attempt > 1 {
+            Self::Retried
+        } else {
+            Self::Done
+        }
+    }
+}
+
+/// Every chunk of a job, as far as was heard of them.
+#[derive(Debug, Default)]
+pub(crate) struct Chunks {
+    stands: Vec<Stand>,
+    retried: u64,
+}
+
+impl Chunks {
+    /// Notes what a committed message says. One that had no effect changes nothing here either: what
+    /// is done stays done.
+    pub(crate) fn take(&mut self, arrival: &Arrival) {
+        match arrival {
+            Arrival::Result(_, result) => self.set(result.seq, Stand::after(result.attempt)),
+            Arrival::Death(_, death) if death.is_parked => {}
+            Arrival::Death(_, death) => {
+                let seq = death.chunk.seq;
+                if !matches!(self.stand(seq), Stand::Done | Stand::Retried) {
+                    self.set(seq, Stand::Dead);
+                }
+            }
+            Arrival::Open(..) | Arrival::Seal(..) => {}
+        }
+    }
+
+    fn stand(&self, seq: u64) -> Stand {
+        let at = usize::try_from(seq).unwrap_or(usize::MAX);
+        self.stands.get(at).copied().unwrap_or(Stand::Waiting)
+    }
+
+    /// Notes how a chunk stands.
+    pub(crate) fn set(&mut self, seq: u64, stand: Stand) {
+        // A number from the wire beyond any that a job can have is not worth the memory.
+        let Some(at) = usize::try_from(seq).ok().filter(|&at| at < MOST) else {
+            return;
+        };
+        if at >= self.stands.len() {
+            self.stands.resize(at + 1, Stand::Waiting);
+        }
+        let old = std::mem::replace(&mut self.stands[at], stand);
+        self.retried -= u64::from(old == Stand::Retried);
+        self.retried += u64::from(stand == Stand::Retried);
+    }
+
+    /// The map; `total` is how many chunks there are, where that is known, and `running` those that
+    /// workers have in hand.
+    pub(crate) fn map(&self, total: Option<u64>, running: &HashSet<u64>) -> ChunkMap {
+        let last_running = running.iter().max().map_or(0, |seq| seq.saturating_add(1));
+        let heard = (self.stands.len() as u64).max(last_running.min(MOST as u64));
+        let chunks = total.map_or(heard, |total| total.min(MOST as u64));
+        let per_cell = chunks.div_ceil(CELLS).max(1);
+        let cells = (0..chunks.div_ceil(per_cell)).map(|cell| {
+            let seqs = cell * per_cell..chunks.min((cell + 1) * per_cell);
+            self.cell(seqs, running) as u8
+        });
+        ChunkMap {
+            chunks,
+            per_cell,
+            cells: cells.collect(),
+            running: running.len() as u64,
+            retried: self.retried,
+        }
+    }
+
+    fn cell(&self, seqs: std::ops::Range<u64>, running: &HashSet<u64>) -> ChunkCell {
+        let (mut waiting, mut done, mut retried, mut runs) = (false, false, false, false);
+        for seq in seqs {
+            match self.stands.get(seq as usize) {
+                Some(Stand::Dead) => return ChunkCell::Dead,
+                Some(Stand::Done) => done = true,
+                Some(Stand::Retried) => (done, retried) = (true, true),
+                Some(Stand::Waiting) | None if running.contains(&seq) => runs = true,
+                Some(Stand::Waiting) | None => waiting = true,
+            }
+        }
+        match (runs, done, waiting) {
+            (true, ..) => ChunkCell::Running,
+            (false, false, _) => ChunkCell::Waiting,
+            (false, true, true) => ChunkCell::Partly,
+            (false, true, false) if retried => ChunkCell::Retried,
+            (false, true, false) => ChunkCell::Done,
+        }
+    }
+}
+
+/// The most chunks that are told apart: a byte each.
+const MOST: usize = 16 << 20;
+
+#[cfg(test)]
+mod tests {
+    use ChunkCell::{Dead, Done, Partly, Retried, Running, Waiting};
+
+    use super::*;
+
+    fn cells(map: &ChunkMap) -> Vec<ChunkCell> {
+        let cell = |&cell: &u8| ChunkCell::try_from(i32::from(cell)).unwrap();
+        map.cells.iter().map(cell).collect()
+    }
+
+    #[test]
+    fn every_chunk_has_a_cell_while_there_is_room() {
+        let mut chunks = Chunks::default();
+        chunks.set(0, Stand::Done);
+        chunks.set(3, Stand::Dead);
+        chunks.set(1, Stand::Retried);
+        let map = chunks.map(Some(6), &[4, 0].into());
+        assert_eq!((map.chunks, map.per_cell, map.retried), (6, 1, 1));
+        assert_eq!(
+            cells(&map),
+            [Done, Retried, Waiting, Dead, Running, Waiting]
+        );
+        // Replayed, and done.
+        chunks.set(3, Stand::Done);
+        assert_eq!(cells(&chunks.map(None, &HashSet::new()))[3], Done);
+        assert_eq!(chunks.map(None, &HashSet::new()).chunks, 4);
+    }
+
+    #[test]
+    fn many_chunks_share_cells_and_what_is_worst_is_seen() {
+        let mut chunks = Chunks::default();
+        for seq in 0..5000 {
+            chunks.set(seq, Stand::Done);
+        }
+        chunks.set(4999, Stand::Dead);
+        chunks.set(0, Stand::Waiting);
+        chunks.set(5, Stand::Retried);
+        let map = chunks.map(Some(5001), &HashSet::new());
+        let cells = cells(&map);
+        assert_eq!((map.per_cell, cells.len()), (5, 1001));
+        assert_eq!(cells[0], Partly);
+        assert_eq!(cells[1], Retried);
+        assert_eq!(cells[2], Done);
+        assert_eq!(cells[999], Dead);
+        assert_eq!(cells[1000], Waiting);
+    }
+
+    #[test]
+    fn a_number_that_no_job_can_have_costs_nothing() {
+        let mut chunks = Chunks::default();
+        chunks.set(u64::MAX, Stand::Dead);
+        let map = chunks.map(None, &[u64::MAX].into());
+        assert!(map.cells.len() as u64 <= CELLS && map.chunks <= MOST as u64);
+        let all = chunks.map(Some(u64::MAX), &HashSet::new());
+        assert!(all.cells.len() as u64 <= CELLS);
+    }
+}

@@ -1,0 +1,213 @@
+//! What a dashboard was sent last, and what of it has changed since.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use engine::operation::Finished;
+use proto::v1::{
+    ChunkMap, Delta, Event, ExecReport, Job, LatestRows, MasterStatus, Profile, Snapshot,
+    ValidateReport, Worker,
+};
+
+use crate::state::report_cache::Report;
+
+/// What every dashboard shows, at one moment. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct View {
+    pub(crate) master: Arc<MasterStatus>,
+    /// Newest first, capped; `jobs_total` counts all.
+    pub(crate) jobs: Vec<Arc<Job>>,
+    pub(crate) jobs_total: u64,
+    /// By host and pid, capped; `workers_total` counts all.
+    pub(crate) workers: Vec<Arc<Worker>>,
+    pub(crate) workers_total: u64,
+}
+
+/// What one dashboard shows: the view, and what it asked for beside it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sight {
+    pub(crate) view: View,
+    pub(crate) rows: Option<LatestRows>,
+    /// Of the job that it looks at.
+    pub(crate) report: Option<Arc<Report>>,
+    pub(crate) chunks: Option<ChunkMap>,
+    /// The last, oldest first.
+    pub(crate) events: Vec<Arc<Event>>,
+}
+
+impl Sight {
+    /// All of it.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            master: Some((*self.view.master).clone()),
+            jobs: self.view.jobs.iter().map(|job| (**job).clone()).collect(),
+            jobs_total: self.view.jobs_total,
+            workers: self
+                .view
+                .workers
+                .iter()
+                .map(|worker| (**worker).clone())
+                .collect(),
+            workers_total: self.view.workers_total,
+            rows: self.rows.clone(),
+            profile: self.profile().cloned(),
+            events: self.events.iter().map(|event| (**event).clone()).collect(),
+            chunks: self.chunks.clone(),
+            exec: self.exec().cloned(),
+            validate: self.validate().cloned(),
+            result_left_out: self.left_out(),
+            // What the client may do is not the view's.
+            scope: 0,
+        }
+    }
+
+    /// What differs from `before`; `None` where nothing does.
+    pub(crate) fn delta(&self, before: &Self) -> Option<Delta> {
+        let (jobs, jobs_gone) = changes(&before.view.jobs, &self.view.jobs, |job| {
+            job.job_id.as_str()
+        });
+        let (workers, workers_gone) = changes(&before.view.workers, &self.view.workers, |worker| {
+            worker
+                .heartbeat
+                .as_ref()
+                .map_or("", |beat| beat.worker_id.as_str())
+        });
+        let fresh = self.has_other_report(before).then_some(self);
+        let delta = Delta {
+            master: changed(Some(&*before.view.master), Some(&*self.view.master)),
+            jobs,
+            jobs_gone,
+            jobs_total: self.view.jobs_total,
+            workers,
+            workers_gone,
+            workers_total: self.view.workers_total,
+            rows: changed(before.rows.as_ref(), self.rows.as_ref()),
+            profile: fresh.and_then(Self::profile).cloned(),
+            events: self.events_since(before),
+            chunks: changed(before.chunks.as_ref(), self.chunks.as_ref()),
+            exec: fresh.and_then(Self::exec).cloned(),
+            validate: fresh.and_then(Self::validate).cloned(),
+            result_left_out: fresh.map_or(0, Self::left_out),
+        };
+        let nothing = Delta {
+            jobs_total: before.view.jobs_total,
+            workers_total: before.view.workers_total,
+            ..Default::default()
+        };
+        (delta != nothing).then_some(delta)
+    }
+
+    fn events_since(&self, before: &Self) -> Vec<Event> {
+        let known = before.events.last().map_or(0, |event| event.number);
+        let new = self.events.iter().filter(|event| event.number > known);
+        new.map(|event| (**event).clone()).collect()
+    }
+
+    /// Whether its report is another than that of `before`.
+    fn has_other_report(&self, before: &Self) -> bool {
+        match (&before.report, &self.report) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            // A report is made anew at most once a change; most changes leave some of it as it was.
+            (Some(before), Some(now)) => !Arc::ptr_eq(before, now) && before.shown() != now.shown(),
+        }
+    }
+
+    fn left_out(&self) -> u64 {
+        self.report.as_ref().map_or(0, |report| report.left_out)
+    }
+
+    fn shown(&self) -> Option<&Finished> {
+        self.report.as_ref().map(|report| report.shown())
+    }
+
+    fn profile(&self) -> Option<&Profile> {
+        match self.shown() {
+            Some(Finished::Profile(profile)) => Some(profile),
+            _ => None,
+        }
+    }
+
+    fn exec(&self) -> Option<&ExecReport> {
+        match self.shown() {
+            Some(Finished::Exec(report)) => Some(report),
+            _ => None,
+        }
+    }
+
+    fn validate(&self) -> Option<&ValidateReport> {
+        match self.shown() {
+            Some(Finished::Validate(report)) => Some(report),
+            _ => None,
+        }
+    }
+}
+
+fn changed<T: PartialEq + Clone>(before: Option<&T>, now: Option<&T>) -> Option<T> {
+    now.filter(|now| before != Some(now)).cloned()
+}
+
+/// The items that are new or differ, and the ids of those no longer there.
+fn changes<T: PartialEq + Clone>(
+    before: &[Arc<T>],
+    now: &[Arc<T>],
+    id: impl Fn(&T) -> &str,
+) -> (Vec<T>, Vec<String>) {
+    let known: HashMap<&str, &Arc<T>> = before.iter().map(|item| (id(item), item)).collect();
+    let listed: HashSet<&str> = now.iter().map(|item| id(item)).collect();
+    let fresh = now
+        .iter()
+        .filter(|item| {
+            known
+                .get(id(item))
+                .is_none_or(|old| !Arc::ptr_eq(old, item) && old.as_ref() != item.as_ref())
+        })
+        .map(|item| (**item).clone())
+        .collect();
+    let gone = before
+        .iter()
+        .map(|item| id(item))
+        .filter(|id| !listed.contains(id))
+        .map(str::to_owned);
+    (fresh, gone.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sight(jobs: &[(&str, u64)]) -> Sight {
+        let job = |&(id, rows): &(&str, u64)| {
+            Arc::new(Job {
+                job_id: id.into(),
+                rows,
+                ..Default::default()
+            })
+        };
+        let view = View {
+            jobs: jobs.iter().map(job).collect(),
+            ..Default::default()
+        };
+        Sight {
+            view,
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn nothing_new_is_no_delta() {
+        assert_eq!(sight(&[("a", 1)]).delta(&sight(&[("a", 1)])), None);
+    }
+
+    #[test]
+    fn a_delta_has_what_changed_and_names_what_went() {
+        let before = sight(&[("a", 1), ("b", 1), ("c", 1)]);
+        let delta = sight(&[("d", 1), ("b", 2), ("a", 1)])
+            .delta(&before)
+            .unwrap();
+        let ids: Vec<_> = delta.jobs.iter().map(|job| job.job_id.as_str()).collect();
+        assert_eq!(ids, ["d", "b"]);
+        assert_eq!(delta.jobs_gone, ["c"]);
+        assert_eq!(delta.master, None);
+    }
+}

@@ -1,0 +1,389 @@
+//! What happened lately, for people: told from how the view changed, so that whatever a dashboard can
+//! see is also told, and nothing twice. Many things within a second are told as one.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use proto::bounds;
+use proto::v1::{BrokerState, BrokerStatus, Event, EventLevel, Job, JobState, Worker, WorkerState};
+
+use crate::state::dashboard_view::View;
+
+/// How many are kept.
+const KEPT: usize = 200;
+/// The longest text of one.
+const TEXT_BYTES: usize = 1 << 10;
+
+/// The last events, and what they were told from.
+#[derive(Debug, Default)]
+pub(crate) struct Events {
+    last: VecDeque<Arc<Event>>,
+    /// How many there were.
+    count: u64,
+    /// Absent before the first view: what was there at the start is no event.
+    before: Option<Before>,
+}
+
+/// What a view looked like, as far as events come of it.
+#[derive(Debug, Default)]
+struct Before {
+    jobs: HashMap<String, (JobState, u64)>,
+    workers: HashMap<String, WorkerState>,
+    broker: BrokerState,
+    unreadable: u64,
+}
+
+impl Before {
+    fn of(view: &View) -> Self {
+        let job = |job: &Arc<Job>| (job.job_id.clone(), (job.state(), job.chunks_dead));
+        let worker = |worker: &Arc<Worker>| (worker_id(worker).to_owned(), worker.state());
+        Self {
+            jobs: view.jobs.iter().map(job).collect(),
+            workers: view.workers.iter().map(worker).collect(),
+            broker: broker_state(view),
+            unreadable: view.master.unreadable,
+        }
+    }
+}
+
+impl Events {
+    /// Tells what is new in `view`, which was made at `now_ms`. `why` gives the reason of the chunk of
+    /// a job that died last.
+    pub(crate) fn note(
+        &mut self,
+        view: &View,
+        now_ms: u64,
+        mut why: impl FnMut(&Job) -> Option<String>,
+    ) {
+        let Some(before) = self.before.replace(Before::of(view)) else {
+            return;
+        };
+        if before.broker != broker_state(view) {
+            self.broker(view, now_ms);
+        }
+        if view.master.unreadable > before.unreadable {
+            let text = match view.master.unreadable - before.unreadable {
+                1 => "a message cannot be used; see: rowmill dead list".to_owned(),
+                many => format!("{many} messages cannot be used; see: rowmill dead list"),
+            };
+            self.tell(now_ms, EventLevel::Warn, text, Of::default());
+        }
+        for worker in &view.workers {
+            let was = before.workers.get(worker_id(worker)).copied();
+            if was != Some(worker.state()) {
+                self.worker(worker, was, now_ms);
+            }
+        }
+        // Newest last, as they happened.
+        for job in view.jobs.iter().rev() {
+            let (was, dead) = match before.jobs.get(&job.job_id) {
+                Some(&(state, dead)) => (Some(state), dead),
+                // One that older jobs made room for is no new one.
+                None if is_new(job, &before, view) => (None, 0),
+                None => continue,
+            };
+            if job.chunks_dead > dead {
+                let reason = why(job);
+                self.dead(job, job.chunks_dead - dead, reason, now_ms);
+            }
+            if was != Some(job.state()) {
+                self.job(job, was, now_ms);
+            }
+        }
+    }
+
+    /// Tells what is of no job and no worker.
+    pub(crate) fn say(&mut self, now_ms: u64, level: EventLevel, text: String) {
+        self.tell(now_ms, level, text, Of::default());
+    }
+
+    /// Those behind the first `count`, oldest first, as far as they are kept.
+    pub(crate) fn since(&self, count: u64) -> Vec<Arc<Event>> {
+        let new = self.count.saturating_sub(count);
+        let skipped = self.last.len() - self.last.len().min(new as usize);
+        self.last.iter().skip(skipped).cloned().collect()
+    }
+
+    fn tell(&mut self, now_ms: u64, level: EventLevel, mut text: String, of: Of<'_>) {
+        bounds::cut(&mut text, TEXT_BYTES);
+        self.count += 1;
+        if self.last.len() == KEPT {
+            self.last.pop_front();
+        }
+        self.last.push_back(Arc::new(Event {
+            number: self.count,
+            unix_ms: now_ms,
+            level: level.into(),
+            text,
+            job_id: of.job.to_owned(),
+            worker_id: of.worker.to_owned(),
+        }));
+    }
+
+    fn broker(&mut self, view: &View, now_ms: u64) {
+        let detail = view
+            .master
+            .broker
+            .as_ref()
+            .map_or("", |broker| &broker.detail);
+        let (level, text) = match broker_state(view) {
+            BrokerState::Unspecified => return,
+            BrokerState::Connected => (EventLevel::Info, "the master has its broker".to_owned()),
+            BrokerState::Reconnecting => {
+                (EventLevel::Error, format!("the broker is away: {detail}"))
+            }
+            BrokerState::Blocked => (
+                EventLevel::Error,
+                format!("the broker is blocked: {detail}"),
+            ),
+            BrokerState::Standby => (EventLevel::Warn, detail.to_owned()),
+        };
+        self.tell(now_ms, level, text, Of::default());
+    }
+
+    fn worker(&mut self, worker: &Worker, was: Option<WorkerState>, now_ms: u64) {
+        let beat = worker.heartbeat.clone().unwrap_or_default();
+        let name = format!("worker {} {}", beat.host, beat.pid);
+        let lane = match beat.lane.as_str() {
+            "" => String::new(),
+            lane => format!(" in lane {lane}"),
+        };
+        let (level, text) = match worker.state() {
+            WorkerState::Unspecified => return,
+            WorkerState::Running if was == Some(WorkerState::Lost) => {
+                (EventLevel::Info, format!("{name} is heard again"))
+            }
+            WorkerState::Running => (EventLevel::Info, format!("{name} takes chunks{lane}")),
+            WorkerState::Draining => (EventLevel::Info, format!("{name} takes no more chunks")),
+            WorkerState::Left => (EventLevel::Info, format!("{name} left")),
+            WorkerState::Lost => (
+                EventLevel::Warn,
+                format!("{name} is lost: nothing was heard of it for 10 s"),
+            ),
+        };
+        let of = Of {
+            worker: &beat.worker_id,
+            ..Of::default()
+        };
+        self.tell(now_ms, level, text, of);
+    }
+
+    fn dead(&mut self, job: &Job, new: u64, reason: Option<String>, now_ms: u64) {
+        let chunks = match new {
+            1 => "a chunk is dead".to_owned(),
+            many => format!("{many} chunks are dead"),
+        };
+        let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+        let text = format!("{}: {chunks}{reason}", job.name);
+        self.tell(now_ms, EventLevel::Error, text, Of::job(job));
+    }
+
+    fn job(&mut self, job: &Job, was: Option<JobState>, now_ms: u64) {
+        let level = match job.state() {
+            JobState::DoneWithFailures | JobState::Damaged | JobState::ChunksLost => {
+                EventLevel::Error
+            }
+            JobState::Stalled | JobState::Cancelled | JobState::Paused => EventLevel::Warn,
+            _ => EventLevel::Info,
+        };
+        let what = match job.state() {
+            JobState::Unspecified => return,
+            JobState::Publishing if was == Some(JobState::Stalled) => {
+                "its publisher is heard again".to_owned()
+            }
+            JobState::Publishing => format!("begun by {}", job.publisher),
+            JobState::Stalled => "nothing comes from its publisher".to_owned(),
+            JobState::Running if was == Some(JobState::Paused) => "goes on".to_owned(),
+            JobState::Running if was == Some(JobState::ChunksLost) => {
+                "its lost chunks are expected again".to_owned()
+            }
+            JobState::Running => "published whole".to_owned(),
+            JobState::Done => format!("done: {} rows, {} bad", job.rows, job.rejects),
+            JobState::DoneWithFailures => format!(
+                "done, but for {} dead of {} chunks",
+                job.chunks_dead,
+                job.chunks_total
+                    .unwrap_or(job.chunks_done + job.chunks_dead)
+            ),
+            JobState::Cancelled if job.reason.is_empty() => "cancelled".to_owned(),
+            JobState::Cancelled => format!("stopped: {}", job.reason),
+            JobState::Paused => "paused".to_owned(),
+            JobState::Damaged => format!("damaged: {}", job.damage),
+            JobState::ChunksLost => {
+                let chunks = match job.chunks_lost {
+                    1 => "a chunk is".to_owned(),
+                    many => format!("{many} chunks are"),
+                };
+                format!(
+                    "{chunks} lost: in no queue and with no worker; on the host that published it: rowmill \
+                     publish --resume {}",
+                    job.job_id
+                )
+            }
+        };
+        let name = match job.name.as_str() {
+            "" => "a job without its opening",
+            name => name,
+        };
+        self.tell(now_ms, level, format!("{name}: {what}"), Of::job(job));
+    }
+}
+
+/// What an event is about.
+#[derive(Debug, Clone, Copy, Default)]
+struct Of<'a> {
+    job: &'a str,
+    worker: &'a str,
+}
+
+impl<'a> Of<'a> {
+    fn job(job: &'a Job) -> Self {
+        Self {
+            job: &job.job_id,
+            worker: "",
+        }
+    }
+}
+
+fn worker_id(worker: &Worker) -> &str {
+    worker.heartbeat.as_ref().map_or("", |beat| &beat.worker_id)
+}
+
+fn broker_state(view: &View) -> BrokerState {
+    view.master
+        .broker
+        .as_ref()
+        .map_or(BrokerState::Unspecified, BrokerStatus::state)
+}
+
+/// Whether a job that was not listed came since, and not only up the list.
+fn is_new(job: &Job, before: &Before, view: &View) -> bool {
+    let listed = view.jobs.iter();
+    let oldest_known = listed
+        .filter(|other| before.jobs.contains_key(&other.job_id))
+        .map(|other| other.opened_unix_ms)
+        .min();
+    oldest_known.is_none_or(|oldest| job.opened_unix_ms >= oldest)
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::v1::{Heartbeat, MasterStatus};
+
+    use super::*;
+
+    fn view(jobs: &[(&str, JobState, u64)], workers: &[(&str, WorkerState)]) -> View {
+        let job = |&(id, state, dead): &(&str, JobState, u64)| {
+            Arc::new(Job {
+                job_id: id.into(),
+                name: id.to_uppercase(),
+                state: state.into(),
+                chunks_dead: dead,
+                ..Job::default()
+            })
+        };
+        let worker = |&(id, state): &(&str, WorkerState)| {
+            let heartbeat = Heartbeat {
+                worker_id: id.into(),
+                host: "mill".into(),
+                pid: 7,
+                ..Heartbeat::default()
+            };
+            Arc::new(Worker {
+                heartbeat: Some(heartbeat),
+                state: state.into(),
+                ..Worker::default()
+            })
+        };
+        View {
+            jobs: jobs.iter().map(job).collect(),
+            workers: workers.iter().map(worker).collect(),
+            ..View::default()
+        }
+    }
+
+    fn told(events: &Events, since: u64) -> Vec<String> {
+        let since = events.since(since);
+        since.iter().map(|event| event.text.clone()).collect()
+    }
+
+    #[test]
+    fn what_was_there_at_the_start_is_no_event_and_nothing_is_told_twice() {
+        let mut events = Events::default();
+        let first = view(
+            &[("a", JobState::Running, 1)],
+            &[("w", WorkerState::Running)],
+        );
+        for now_ms in 1..=3 {
+            events.note(&first, now_ms, |_| None);
+        }
+        assert_eq!(told(&events, 0), [""; 0]);
+    }
+
+    #[test]
+    fn jobs_and_workers_are_told_of_as_they_come_change_and_go() {
+        let mut events = Events::default();
+        events.note(&view(&[], &[]), 1, |_| None);
+        let running = view(
+            &[("a", JobState::Publishing, 0)],
+            &[("w", WorkerState::Running)],
+        );
+        events.note(&running, 2, |_| None);
+        let failing = view(
+            &[("a", JobState::DoneWithFailures, 2)],
+            &[("w", WorkerState::Lost)],
+        );
+        events.note(&failing, 3, |job| Some(format!("{} hangs", job.job_id)));
+        assert_eq!(
+            told(&events, 0),
+            [
+                "worker mill 7 takes chunks",
+                "A: begun by ",
+                "worker mill 7 is lost: nothing was heard of it for 10 s",
+                "A: 2 chunks are dead: a hangs",
+                "A: done, but for 2 dead of 2 chunks",
+            ]
+        );
+        assert_eq!(told(&events, 3).len(), 2);
+        let last = events.since(4).remove(0);
+        assert_eq!(
+            (last.number, last.unix_ms, last.job_id.as_str()),
+            (5, 3, "a")
+        );
+        assert_eq!(last.level(), EventLevel::Error);
+    }
+
+    #[test]
+    fn a_broker_that_goes_and_comes_is_told_of() {
+        let mut events = Events::default();
+        let with = |state: BrokerState| View {
+            master: Arc::new(MasterStatus {
+                broker: Some(BrokerStatus {
+                    state: state.into(),
+                    detail: "refused".into(),
+                    ..BrokerStatus::default()
+                }),
+                ..MasterStatus::default()
+            }),
+            ..View::default()
+        };
+        events.note(&with(BrokerState::Connected), 1, |_| None);
+        events.note(&with(BrokerState::Reconnecting), 2, |_| None);
+        events.note(&with(BrokerState::Connected), 3, |_| None);
+        assert_eq!(
+            told(&events, 0),
+            ["the broker is away: refused", "the master has its broker"]
+        );
+    }
+
+    #[test]
+    fn only_the_last_are_kept() {
+        let mut events = Events::default();
+        for number in 0..KEPT as u64 + 50 {
+            events.tell(number, EventLevel::Info, number.to_string(), Of::default());
+        }
+        assert_eq!(events.since(0).len(), KEPT);
+        assert_eq!(told(&events, events.count - 1), ["249"]);
+        assert_eq!(told(&events, events.count), [""; 0]);
+    }
+}

@@ -1,0 +1,403 @@
+//! The live board: what a dashboard shows, derived from the store and from what was heard lately.
+//! Nothing on it is remembered across a restart.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use proto::v1::{self, BrokerStatus, Heartbeat, JobState, MasterStatus};
+use proto::{JobId, Lane, bounds};
+
+use crate::api::response_size::fitting;
+use crate::intake::job_message::Arrival;
+use crate::job::Job;
+use crate::state::chunk_map::Chunks;
+use crate::state::dashboard_view::View;
+use crate::state::loss_detector::{LossDetector, Lost, Progress};
+use crate::state::row_buffer::Latest;
+use crate::state::throughput::Rate;
+use crate::state::worker_registry::Roster;
+use crate::store::{Store, StoreError};
+
+/// How many jobs and workers a view lists.
+const JOBS_LISTED: usize = 100;
+const WORKERS_LISTED: usize = 1000;
+/// The workers of a view, in bytes.
+const WORKERS_BYTES: usize = 1 << 20;
+/// The jobs whose latest rows are remembered: 200 kB each at most.
+const JOBS_WITH_ROWS: usize = 64;
+/// The longest text of a job in a list, in bytes.
+const TEXT_BYTES: usize = 1 << 10;
+/// So long after its start, a master that heard no worker knows that there is none.
+const WORKERS_HEARD_AFTER_MS: u64 = 3_000;
+
+/// How a job's chunks stand is remembered so long after somebody looked last.
+const CHUNKS_KEPT_MS: u64 = 10_000;
+
+/// What was heard since this master started.
+#[derive(Debug)]
+pub(crate) struct Board {
+    master: MasterStatus,
+    roster: Roster,
+    lately: HashMap<JobId, Lately>,
+    /// The job that moved last.
+    moved: Option<JobId>,
+    /// The jobs whose latest rows are remembered; the one that moved last comes last.
+    with_rows: VecDeque<JobId>,
+    missing: LossDetector,
+}
+
+/// What was heard of one job since this master started.
+#[derive(Debug, Default)]
+struct Lately {
+    heard_ms: u64,
+    rate: Rate,
+    latest: Latest,
+    /// How each chunk stands, and when somebody looked last.
+    chunks: Option<(Chunks, u64)>,
+}
+
+impl Board {
+    /// `lost_after` is how long a chunk is missed before it is lost. `None`: it never is.
+    pub(crate) fn new(master: MasterStatus, lost_after: Option<Duration>) -> Self {
+        Self {
+            missing: LossDetector::new(lost_after),
+            master,
+            roster: Roster::default(),
+            lately: HashMap::new(),
+            moved: None,
+            with_rows: VecDeque::new(),
+        }
+    }
+
+    /// Takes a heartbeat that arrived at `now_ms`.
+    pub(crate) fn hear(&mut self, beat: Heartbeat, now_ms: u64) {
+        self.roster.hear(beat, now_ms);
+    }
+
+    /// Takes the state of the broker, and looks for lost chunks. Returns whether it found a loss.
+    pub(crate) fn broker(&mut self, status: BrokerStatus, store: &Store, now_ms: u64) -> bool {
+        let now = Instant::now();
+        let has_news = if self.master.store_trouble.is_empty() {
+            let (lately, roster) = (&self.lately, &self.roster);
+            let progress = |job: &Job| Progress {
+                tally: job.tally,
+                control: job.control,
+                heard_ms: lately.get(&job.id).map_or(0, |lately| lately.heard_ms),
+            };
+            let jobs = store.jobs().filter(|job| job.finished_unix_ms.is_none());
+            self.missing.look(
+                now,
+                &status,
+                |lane| roster.lane_workers(lane, now_ms),
+                jobs.map(|job| (job, progress(job))),
+                // If the store cannot say, assume that nothing is missing.
+                |job| store.parked_count(job).unwrap_or(u64::MAX),
+            )
+        } else {
+            self.missing.restart(now);
+            false
+        };
+        self.master.broker = Some(status);
+        has_news
+    }
+
+    /// The publisher of a job has asked which chunks are missing.
+    pub(crate) fn expect(&mut self, id: JobId) {
+        self.missing.expect(id, Instant::now());
+    }
+
+    /// Sets why results cannot be stored. Empty if they can.
+    pub(crate) fn store_trouble(&mut self, trouble: String) {
+        self.master.store_trouble = trouble;
+    }
+
+    /// Takes a batch that the store has committed.
+    pub(crate) fn committed(&mut self, arrivals: &[Arrival], duplicates: u64, now_ms: u64) {
+        self.master.duplicates = self.master.duplicates.saturating_add(duplicates);
+        for arrival in arrivals {
+            let id = arrival.job();
+            if let Arrival::Result(_, result) = arrival
+                && !result.sample.is_empty()
+            {
+                self.make_room_for_rows(id);
+            }
+            let lately = self.lately.entry(id).or_default();
+            lately.heard_ms = now_ms;
+            if let Some((chunks, _)) = &mut lately.chunks {
+                chunks.take(arrival);
+            }
+            if let Arrival::Result(_, result) = arrival {
+                lately.latest.add(&result.sample);
+                self.moved = Some(id);
+            }
+        }
+    }
+
+    /// Lets go of the rows of the job that moved longest ago, where too many have some.
+    fn make_room_for_rows(&mut self, id: JobId) {
+        if self.with_rows.back() == Some(&id) {
+            return;
+        }
+        self.with_rows.retain(|other| *other != id);
+        self.with_rows.push_back(id);
+        if self.with_rows.len() > JOBS_WITH_ROWS
+            && let Some(oldest) = self.with_rows.pop_front()
+            && let Some(lately) = self.lately.get_mut(&oldest)
+        {
+            lately.latest = Latest::default();
+        }
+    }
+
+    /// Notes how far a job has come.
+    pub(crate) fn moved(&mut self, job: &Job, now_ms: u64) {
+        let lately = self.lately.entry(job.id).or_default();
+        lately.rate.note(now_ms, job.tally.rows, job.tally.bytes);
+    }
+
+    /// Sets what was found to be gone of the master's own data.
+    pub(crate) fn set_losses(&mut self, losses: Vec<String>) {
+        self.master.losses = losses;
+    }
+
+    /// Takes how many messages were set aside.
+    pub(crate) fn set_unreadable(&mut self, total: u64) {
+        self.master.unreadable = total;
+    }
+
+    pub(crate) fn master(&self) -> &MasterStatus {
+        &self.master
+    }
+
+    pub(crate) fn workers(&self, now_ms: u64) -> Vec<Arc<v1::Worker>> {
+        self.roster.list(now_ms)
+    }
+
+    /// The lanes of workers that are alive.
+    pub(crate) fn lanes(&self, now_ms: u64) -> impl Iterator<Item = Lane> {
+        self.roster.lanes(now_ms)
+    }
+
+    /// What each worker may begin a second of a job that is to be run. Absent: its rate is not known, no
+    /// worker takes its chunks, or a master that has only begun to listen has not heard all who do, and
+    /// what it would say to a few of them would be too much for all.
+    pub(crate) fn share(&self, job: &Job, now_ms: u64) -> Option<f64> {
+        let (rate, lane) = (job.rate()?, job.lane());
+        let listened_ms = now_ms.saturating_sub(self.master.started_unix_ms);
+        let heard = self.roster.alive(lane, None, now_ms) as u64;
+        if listened_ms < WORKERS_HEARD_AFTER_MS && heard < self.consumers(lane)? {
+            return None;
+        }
+        let takers = self.roster.taking(lane, job.command(), now_ms);
+        (takers > 0).then(|| rate.per_second / takers as f64)
+    }
+
+    /// How many take from a lane's queue, as the broker said last.
+    fn consumers(&self, lane: &str) -> Option<u64> {
+        let status = self.master.broker.as_ref()?;
+        if lane.is_empty() {
+            return status.task_consumers;
+        }
+        let mut lanes = status.lanes.iter();
+        lanes
+            .find(|status| status.lane == lane)
+            .map(|status| status.task_consumers)
+    }
+
+    /// The latest rows of `focus`, or of the job that moved last.
+    pub(crate) fn rows(&self, focus: Option<JobId>, store: &Store) -> Option<v1::LatestRows> {
+        let id = focus.or(self.moved)?;
+        let (lately, job) = (self.lately.get(&id)?, store.job(id)?);
+        Some(
+            lately
+                .latest
+                .message(id, job.shown_columns(), job.tally.rows),
+        )
+    }
+
+    /// How the chunks of a job stand.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot say.
+    pub(crate) fn chunks(
+        &mut self,
+        job: &Job,
+        store: &Store,
+        now_ms: u64,
+    ) -> Result<v1::ChunkMap, StoreError> {
+        for lately in self.lately.values_mut() {
+            lately
+                .chunks
+                .take_if(|(_, looked_ms)| now_ms.saturating_sub(*looked_ms) > CHUNKS_KEPT_MS);
+        }
+        let lately = self.lately.entry(job.id).or_default();
+        let chunks = match lately.chunks.take() {
+            Some((chunks, _)) => chunks,
+            None => store.chunks(job)?,
+        };
+        let (chunks, _) = lately.chunks.insert((chunks, now_ms));
+        let total = job.seal.as_ref().map(|seal| seal.chunks);
+        let running = match job.finished_unix_ms {
+            None => self.roster.in_hand(job.id, now_ms),
+            Some(_) => HashSet::new(),
+        };
+        Ok(chunks.map(total, &running))
+    }
+
+    /// People did something to a job's dead chunks: how they stand is to be looked up again.
+    pub(crate) fn forget_chunks(&mut self, id: JobId) {
+        if let Some(lately) = self.lately.get_mut(&id) {
+            lately.chunks = None;
+        }
+    }
+
+    /// Where each job stands.
+    pub(crate) fn states(&self, store: &Store, now_ms: u64) -> impl Iterator<Item = JobState> {
+        store.jobs().map(move |job| self.state(job, now_ms))
+    }
+
+    /// Where a job stands.
+    pub(crate) fn state(&self, job: &Job, now_ms: u64) -> JobState {
+        let lately = self.lately.get(&job.id);
+        let state = job.state(self.heard_ms(job, lately), now_ms);
+        match (state, self.missing.lost(job.id)) {
+            (JobState::Running, Some(Lost::Chunks(_))) => JobState::ChunksLost,
+            (JobState::Publishing | JobState::Stalled | JobState::Running, Some(Lost::Opening)) => {
+                JobState::Damaged
+            }
+            (state, _) => state,
+        }
+    }
+
+    /// One job as the dashboard shows it.
+    pub(crate) fn job(&self, job: &Job, now_ms: u64) -> v1::Job {
+        let lately = self.lately.get(&job.id);
+        let state = self.state(job, now_ms);
+        let lost = self.missing.lost(job.id);
+        let is_finished = job.finished_unix_ms.is_some();
+        let (rows_per_s, bytes_per_s) = match lately {
+            Some(lately) if !is_finished => lately.rate.per_second(now_ms),
+            _ => (0.0, 0.0),
+        };
+        let open = job.open.as_ref();
+        v1::Job {
+            job_id: job.id.to_string(),
+            name: open.map_or_else(String::new, |open| listed(&open.name)),
+            operation: open
+                .map_or("", |o| engine::operation::name(o.operation.as_ref()))
+                .into(),
+            state: state.into(),
+            publisher: open.map_or_else(String::new, |open| listed(&open.publisher)),
+            opened_unix_ms: job.opened_unix_ms(),
+            finished_unix_ms: job.finished_unix_ms,
+            source_bytes: job.source_bytes(),
+            chunks_total: job.seal.as_ref().map(|seal| seal.chunks),
+            rows_total: job.seal.as_ref().map(|seal| seal.rows),
+            chunks_done: job.tally.chunks_done,
+            chunks_dead: job.tally.chunks_dead,
+            rows: job.tally.rows,
+            rejects: job.tally.rejects,
+            bytes: job.tally.bytes,
+            duplicates: job.tally.duplicates,
+            retries: job.tally.retries,
+            rows_per_s,
+            bytes_per_s,
+            eta_ms: if is_finished {
+                None
+            } else {
+                eta_ms(job, bytes_per_s)
+            },
+            progress: job.progress(),
+            no_workers: self.lacks_workers(job, state, now_ms),
+            replaced: job.replaced(),
+            reason: listed(job.stopped()),
+            lane: listed(job.lane()),
+            output_rows: job.tally.output_rows,
+            output_bytes: job.tally.output_bytes,
+            expired_unix_ms: job.expired.as_ref().map(|expired| expired.unix_ms),
+            expired_reason: job
+                .expired
+                .as_ref()
+                .map_or_else(String::new, |expired| expired.reason.clone()),
+            damage: match (state, lost) {
+                (JobState::Damaged, Some(Lost::Opening)) if job.damage.is_empty() => {
+                    opening_lost(job)
+                }
+                _ => job.damage.clone(),
+            },
+            chunks_lost: match (state, lost) {
+                (JobState::ChunksLost, Some(Lost::Chunks(chunks))) => chunks,
+                _ => 0,
+            },
+        }
+    }
+
+    /// Everything that a dashboard shows.
+    pub(crate) fn view(&self, store: &Store, now_ms: u64) -> View {
+        let mut jobs: Vec<&Job> = store.jobs().collect();
+        newest_first(&mut jobs);
+        let mut workers = self.workers(now_ms);
+        let workers_total = workers.len() as u64;
+        workers.truncate(WORKERS_LISTED);
+        let fitting = fitting(workers.iter().map(AsRef::as_ref), WORKERS_BYTES);
+        workers.truncate(fitting);
+        View {
+            master: Arc::new(self.master.clone()),
+            jobs_total: jobs.len() as u64,
+            jobs: jobs
+                .iter()
+                .take(JOBS_LISTED)
+                .map(|job| Arc::new(self.job(job, now_ms)))
+                .collect(),
+            workers,
+            workers_total,
+        }
+    }
+
+    /// After a restart, a job was last heard of when the master began to listen.
+    fn heard_ms(&self, job: &Job, lately: Option<&Lately>) -> u64 {
+        lately.map_or(self.master.started_unix_ms.max(job.heard_unix_ms), |l| {
+            l.heard_ms
+        })
+    }
+
+    /// Whether chunks wait and nobody could run them: no worker of their lane is alive, or none that
+    /// allows the command that they ask for.
+    fn lacks_workers(&self, job: &Job, state: JobState, now_ms: u64) -> bool {
+        let waits = matches!(
+            state,
+            JobState::Publishing | JobState::Running | JobState::Stalled
+        );
+        let listened_ms = now_ms.saturating_sub(self.master.started_unix_ms);
+        waits
+            && listened_ms > WORKERS_HEARD_AFTER_MS
+            && self.roster.alive(job.lane(), job.command(), now_ms) == 0
+    }
+}
+
+/// A text as it stands in a list. Those that came through a broker are bounded already.
+fn listed(text: &str) -> String {
+    let mut text = text.to_owned();
+    bounds::cut(&mut text, TEXT_BYTES);
+    text
+}
+
+/// The damage of a job whose opening is lost, with the remedy.
+fn opening_lost(job: &Job) -> String {
+    format!(
+        "its opening did not reach this master: it was lost, or another master has the first part of the job; \
+         on the host that published it: rowmill publish --resume {}",
+        job.id
+    )
+}
+
+/// By opening time, then id.
+pub(crate) fn newest_first(jobs: &mut [&Job]) {
+    jobs.sort_by_key(|job| std::cmp::Reverse((job.opened_unix_ms(), job.id)));
+}
+
+fn eta_ms(job: &Job, bytes_per_s: f64) -> Option<u64> {
+    let left = job.source_bytes()? as f64 * (1.0 - job.progress()?);
+    (bytes_per_s > 0.0).then(|| (left / bytes_per_s * 1e3) as u64)
+}

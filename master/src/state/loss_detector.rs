@@ -1,0 +1,202 @@
+//! Detects lost chunks. A queue can be purged or deleted, a policy can drop messages, and the master's data can be
+//! restored from an older copy. Then results never arrive, and only their absence shows it.
+//!
+//! The broker has confirmed every chunk of a sealed job. So a chunk without an outcome is in the queue of its lane,
+//! with a worker, in the results or the dead queue, or with the master. A chunk is lost if it has been in none of
+//! these places for a while:
+//!
+//! - A lane is idle if its queue is empty, if the number of its consumers is the number of its workers that take
+//!   chunks, and if each of its workers has said in the last seconds that it holds nothing. The broker does not say
+//!   how many messages consumers hold; this stands in for it. The time starts again whenever the lane is not idle or
+//!   its set of workers changes. It is long enough for the broker to give up a silent consumer, and for a draining
+//!   worker whose heartbeats are lost to end.
+//! - The results queue and the dead queue are empty when the time is over. The master commits at once what it has
+//!   taken from them. While its disk refuses that, nothing is judged.
+//! - The time starts again whenever a message of the job arrives.
+//!
+//! A lane that is busy with other jobs is not idle, so detection can be late. It must never be wrong.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+use proto::JobId;
+use proto::v1::{BrokerState, BrokerStatus};
+
+use crate::job::{Control, Job, Tally};
+use crate::state::worker_registry::LaneWorkers;
+
+/// The broker has confirmed a job's opening before its first chunk is sent, and results follow it in the same queue. So
+/// less time is enough.
+const OPENING_LOST_AFTER: Duration = Duration::from_secs(10);
+
+/// What is lost of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// So many chunks.
+    Chunks(u64),
+    /// Its opening.
+    Opening,
+}
+
+/// What is known of idle lanes and of unfinished jobs, and since when.
+#[derive(Debug)]
+pub(crate) struct LossDetector {
+    /// How long a chunk is missed before it is lost. `None` if the queues cannot lose one.
+    after: Option<Duration>,
+    lanes: HashMap<String, IdleLane>,
+    jobs: HashMap<JobId, PendingJob>,
+}
+
+/// A lane without any chunk in its queue or with its workers.
+#[derive(Debug)]
+struct IdleLane {
+    since: Instant,
+    workers: BTreeSet<String>,
+}
+
+/// An unfinished job.
+#[derive(Debug)]
+struct PendingJob {
+    /// Since when the job is known.
+    known_since: Instant,
+    /// As it was when a message of the job arrived last, and since when it has not changed.
+    progress: Progress,
+    since: Instant,
+    lost: Option<Lost>,
+}
+
+/// Changes whenever a message of a job arrives, or a person pauses or resumes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Progress {
+    pub(crate) tally: Tally,
+    pub(crate) control: Control,
+    /// When its last message came.
+    pub(crate) heard_ms: u64,
+}
+
+impl LossDetector {
+    pub(crate) fn new(after: Option<Duration>) -> Self {
+        Self {
+            after,
+            lanes: HashMap::new(),
+            jobs: HashMap::new(),
+        }
+    }
+
+    /// What is lost of a job.
+    pub(crate) fn lost(&self, job: JobId) -> Option<Lost> {
+        self.jobs.get(&job)?.lost
+    }
+
+    /// The publisher of a job has asked which chunks are missing, so it may send them again.
+    pub(crate) fn expect(&mut self, job: JobId, now: Instant) {
+        if let Some(job) = self.jobs.get_mut(&job) {
+            (job.known_since, job.since, job.lost) = (now, now, None);
+        }
+    }
+
+    /// Starts all times again, because the broker is away or results cannot be stored. What is lost stays lost.
+    pub(crate) fn restart(&mut self, now: Instant) {
+        self.lanes.clear();
+        for job in self.jobs.values_mut().filter(|job| job.lost.is_none()) {
+            (job.known_since, job.since) = (now, now);
+        }
+    }
+
+    /// Takes the state of the queues, the workers of each lane, and all unfinished `jobs`; `parked` counts the
+    /// chunks of a job that the master holds because the job is or was paused. Returns whether it found a loss.
+    pub(crate) fn look<'a>(
+        &mut self,
+        now: Instant,
+        status: &BrokerStatus,
+        lane_workers: impl Fn(&str) -> LaneWorkers,
+        jobs: impl Iterator<Item = (&'a Job, Progress)>,
+        parked: impl Fn(&Job) -> u64,
+    ) -> bool {
+        let Some(after) = self.after else {
+            return false;
+        };
+        if status.state() != BrokerState::Connected {
+            self.restart(now);
+            return false;
+        }
+        let mut has_news = false;
+        self.look_at_lanes(now, status, lane_workers);
+        let mut before = std::mem::take(&mut self.jobs);
+        for (job, progress) in jobs {
+            let known = before.remove(&job.id);
+            let mut pending = PendingJob {
+                known_since: known.as_ref().map_or(now, |known| known.known_since),
+                progress,
+                since: now,
+                lost: None,
+            };
+            if let Some(known) = known.filter(|known| known.progress == progress) {
+                (pending.since, pending.lost) = (known.since, known.lost);
+            }
+            if pending.lost.is_none() {
+                pending.lost = self.judge(now, after, status, job, &pending, &parked);
+                has_news |= pending.lost.is_some();
+            }
+            self.jobs.insert(job.id, pending);
+        }
+        has_news
+    }
+
+    fn look_at_lanes(
+        &mut self,
+        now: Instant,
+        status: &BrokerStatus,
+        lane_workers: impl Fn(&str) -> LaneWorkers,
+    ) {
+        let mut before = std::mem::take(&mut self.lanes);
+        let unnamed = status.tasks_ready.zip(status.task_consumers);
+        let unnamed = unnamed.map(|(ready, consumers)| ("", ready, consumers));
+        let named = status.lanes.iter();
+        let named = named.map(|lane| (lane.lane.as_str(), lane.tasks_ready, lane.task_consumers));
+        for (lane, ready, consumers) in unnamed.into_iter().chain(named) {
+            let lane_workers = lane_workers(lane);
+            if ready > 0 || consumers != lane_workers.taking || lane_workers.unsettled != Some(0) {
+                continue;
+            }
+            let known = before.remove(lane);
+            let known = known.filter(|known| known.workers == lane_workers.workers);
+            let idle = known.unwrap_or(IdleLane {
+                since: now,
+                workers: lane_workers.workers,
+            });
+            self.lanes.insert(lane.to_owned(), idle);
+        }
+    }
+
+    fn judge(
+        &self,
+        now: Instant,
+        after: Duration,
+        status: &BrokerStatus,
+        job: &Job,
+        pending: &PendingJob,
+        parked: impl Fn(&Job) -> u64,
+    ) -> Option<Lost> {
+        if status.results_ready != Some(0) {
+            return None;
+        }
+        let elapsed = |since| now.saturating_duration_since(since);
+        if job.open.is_none() {
+            let after = after.min(OPENING_LOST_AFTER);
+            return (elapsed(pending.known_since) >= after).then_some(Lost::Opening);
+        }
+        let (seal, lane) = (job.seal.as_ref()?, self.lanes.get(job.lane())?);
+        let is_over = elapsed(lane.since.max(pending.since)) >= after;
+        if !is_over || status.dead_ready != Some(0) || job.control != Control::Run {
+            return None;
+        }
+        let here = [job.tally.chunks_done, job.tally.chunks_dead, parked(job)];
+        let here = here.into_iter().fold(0, u64::saturating_add);
+        let lost = seal.chunks.saturating_sub(here);
+        (lost > 0).then_some(Lost::Chunks(lost))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,348 @@
+//! The workers heard of, and what their silence means.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use prost::Message;
+use proto::v1::{Heartbeat, Worker, WorkerState};
+use proto::{JobId, Lane};
+
+use crate::state::throughput::Rate;
+
+/// Without a heartbeat for this long, a worker counts as lost.
+const LOST_AFTER_MS: u64 = 10_000;
+/// How old a heartbeat may be to count as current: three of them fit in.
+const FRESH_MS: u64 = 3_000;
+/// One that said goodbye is shown this much longer, a lost one this much.
+const LEFT_SHOWN_MS: u64 = 5 * 60_000;
+const LOST_SHOWN_MS: u64 = 60 * 60_000;
+
+/// The most that are remembered, and what their heartbeats may come to.
+const MOST: usize = 1000;
+const MOST_BYTES: usize = 16 << 20;
+
+/// Every worker by its id.
+#[derive(Debug, Default)]
+pub(crate) struct Roster {
+    workers: HashMap<String, Heard>,
+    /// Of their heartbeats.
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Heard {
+    last: Heartbeat,
+    at_ms: u64,
+    rate: Rate,
+}
+
+impl Heard {
+    fn state(&self, now_ms: u64) -> WorkerState {
+        match self.last.state() {
+            WorkerState::Left => WorkerState::Left,
+            _ if now_ms.saturating_sub(self.at_ms) > LOST_AFTER_MS => WorkerState::Lost,
+            said => said,
+        }
+    }
+
+    fn is_alive(&self, now_ms: u64) -> bool {
+        !matches!(self.state(now_ms), WorkerState::Left | WorkerState::Lost)
+    }
+
+    fn is_shown(&self, now_ms: u64) -> bool {
+        let silent_ms = now_ms.saturating_sub(self.at_ms);
+        match self.state(now_ms) {
+            WorkerState::Left => silent_ms < LEFT_SHOWN_MS,
+            WorkerState::Lost => silent_ms < LOST_SHOWN_MS,
+            _ => true,
+        }
+    }
+}
+
+/// The workers of a lane that are alive, and the chunks that they hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LaneWorkers {
+    /// Their ids.
+    pub(crate) workers: BTreeSet<String>,
+    /// How many of them take chunks.
+    pub(crate) taking: u64,
+    /// How many chunks they hold. `None` if one of them has not said it in the last seconds.
+    pub(crate) unsettled: Option<u64>,
+}
+
+impl Roster {
+    /// Takes a heartbeat that arrived at `now_ms`.
+    pub(crate) fn hear(&mut self, beat: Heartbeat, now_ms: u64) {
+        self.forget(now_ms);
+        let is_full = self.workers.len() >= MOST || self.bytes + beat.encoded_len() > MOST_BYTES;
+        if is_full && !self.workers.contains_key(&beat.worker_id) && !self.make_room(now_ms) {
+            return;
+        }
+        if let Some(before) = self.workers.get(&beat.worker_id) {
+            self.bytes -= before.last.encoded_len();
+        }
+        self.bytes += beat.encoded_len();
+        let heard = self
+            .workers
+            .entry(beat.worker_id.clone())
+            .or_insert_with(|| Heard {
+                last: Heartbeat::default(),
+                at_ms: now_ms,
+                rate: Rate::default(),
+            });
+        heard.rate.note(now_ms, beat.rows, beat.bytes);
+        heard.last = beat;
+        heard.at_ms = now_ms;
+    }
+
+    fn forget(&mut self, now_ms: u64) {
+        let bytes = &mut self.bytes;
+        self.workers.retain(|_, worker| {
+            let is_shown = worker.is_shown(now_ms);
+            *bytes -= if is_shown {
+                0
+            } else {
+                worker.last.encoded_len()
+            };
+            is_shown
+        });
+    }
+
+    /// Forgets the one of those that are gone that was heard longest ago. False where all are alive.
+    fn make_room(&mut self, now_ms: u64) -> bool {
+        let gone = self
+            .workers
+            .iter()
+            .filter(|(_, worker)| !worker.is_alive(now_ms));
+        let oldest = gone.min_by_key(|(_, worker)| worker.at_ms);
+        let Some(id) = oldest.map(|(id, _)| id.clone()) else {
+            return false;
+        };
+        if let Some(worker) = self.workers.remove(&id) {
+            self.bytes -= worker.last.encoded_len();
+        }
+        true
+    }
+
+    /// How many take or finish chunks of a `lane`, or of none; where a `command` is asked for, of those
+    /// that allow it.
+    pub(crate) fn alive(&self, lane: &str, command: Option<&str>, now_ms: u64) -> usize {
+        let states = [WorkerState::Running, WorkerState::Draining];
+        self.count(lane, command, &states, now_ms)
+    }
+
+    /// The same of those that take chunks.
+    pub(crate) fn taking(&self, lane: &str, command: Option<&str>, now_ms: u64) -> usize {
+        self.count(lane, command, &[WorkerState::Running], now_ms)
+    }
+
+    fn count(
+        &self,
+        lane: &str,
+        command: Option<&str>,
+        states: &[WorkerState],
+        now_ms: u64,
+    ) -> usize {
+        let counts = |worker: &&Heard| {
+            let allows = |name: &str| worker.last.commands.iter().any(|other| other == name);
+            worker.last.lane == lane
+                && command.is_none_or(allows)
+                && states.contains(&worker.state(now_ms))
+        };
+        self.workers.values().filter(counts).count()
+    }
+
+    /// The chunks of a job that those who are alive have in hand.
+    pub(crate) fn in_hand(&self, job: JobId, now_ms: u64) -> HashSet<u64> {
+        let (states, id) = (
+            [WorkerState::Running, WorkerState::Draining],
+            job.to_string(),
+        );
+        let alive = self.workers.values();
+        let alive = alive.filter(|worker| states.contains(&worker.state(now_ms)));
+        let in_hand = alive.flat_map(|worker| &worker.last.in_hand);
+        let of_job = in_hand.filter(|chunk| chunk.job_id == id);
+        of_job.map(|chunk| chunk.seq).collect()
+    }
+
+    /// The workers of a `lane`, or of none if it is empty.
+    pub(crate) fn lane_workers(&self, lane: &str, now_ms: u64) -> LaneWorkers {
+        let states = [WorkerState::Running, WorkerState::Draining];
+        let alive = self.workers.values();
+        let alive: Vec<&Heard> = alive
+            .filter(|worker| worker.last.lane == lane && states.contains(&worker.state(now_ms)))
+            .collect();
+        let taking = alive
+            .iter()
+            .filter(|worker| worker.state(now_ms) == WorkerState::Running);
+        let unsettled = |worker: &&Heard| {
+            let is_fresh = now_ms.saturating_sub(worker.at_ms) <= FRESH_MS;
+            worker.last.unsettled.filter(|_| is_fresh)
+        };
+        LaneWorkers {
+            taking: taking.count() as u64,
+            unsettled: alive
+                .iter()
+                .try_fold(0_u64, |sum, worker| sum.checked_add(unsettled(worker)?)),
+            workers: alive
+                .iter()
+                .map(|worker| worker.last.worker_id.clone())
+                .collect(),
+        }
+    }
+
+    /// The lanes of those that are alive.
+    pub(crate) fn lanes(&self, now_ms: u64) -> impl Iterator<Item = Lane> {
+        let states = [WorkerState::Running, WorkerState::Draining];
+        let alive = self.workers.values();
+        let alive = alive.filter(move |worker| states.contains(&worker.state(now_ms)));
+        alive.filter_map(|worker| Lane::named(&worker.last.lane).ok().flatten())
+    }
+
+    /// All that are shown, by host, then pid.
+    pub(crate) fn list(&self, now_ms: u64) -> Vec<Arc<Worker>> {
+        let mut list: Vec<_> = self
+            .workers
+            .values()
+            .filter(|worker| worker.is_shown(now_ms))
+            .map(|worker| Arc::new(shown(worker, now_ms)))
+            .collect();
+        list.sort_by(|a, b| place(a).cmp(&place(b)));
+        list
+    }
+}
+
+fn shown(worker: &Heard, now_ms: u64) -> Worker {
+    let state = worker.state(now_ms);
+    let (rows_per_s, bytes_per_s) = match state {
+        WorkerState::Left | WorkerState::Lost => (0.0, 0.0),
+        _ => worker.rate.per_second(now_ms),
+    };
+    Worker {
+        heartbeat: Some(worker.last.clone()),
+        heard_unix_ms: worker.at_ms,
+        state: state.into(),
+        rows_per_s,
+        bytes_per_s,
+    }
+}
+
+fn place(worker: &Worker) -> (&str, u32, &str) {
+    worker
+        .heartbeat
+        .as_ref()
+        .map_or(("", 0, ""), |beat| (&beat.host, beat.pid, &beat.worker_id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn beat(id: &str, state: WorkerState) -> Heartbeat {
+        Heartbeat {
+            worker_id: id.into(),
+            state: state.into(),
+            ..Default::default()
+        }
+    }
+
+    fn states(roster: &Roster, now_ms: u64) -> Vec<WorkerState> {
+        roster
+            .list(now_ms)
+            .iter()
+            .map(|worker| worker.state())
+            .collect()
+    }
+
+    #[test]
+    fn silence_makes_a_worker_lost_and_it_stays_visible_for_an_hour() {
+        let mut roster = Roster::default();
+        roster.hear(beat("a", WorkerState::Running), 0);
+        assert_eq!(states(&roster, 9_000), [WorkerState::Running]);
+        assert_eq!(states(&roster, 11_000), [WorkerState::Lost]);
+        assert_eq!(roster.alive("", None, 11_000), 0);
+        assert_eq!(states(&roster, LOST_SHOWN_MS), []);
+    }
+
+    #[test]
+    fn a_worker_counts_for_the_commands_that_it_allows() {
+        let mut roster = Roster::default();
+        roster.hear(beat("a", WorkerState::Running), 0);
+        let allowing = Heartbeat {
+            commands: vec!["clean".into()],
+            ..beat("b", WorkerState::Running)
+        };
+        assert_eq!(roster.alive("", Some("clean"), 0), 0);
+        roster.hear(allowing, 0);
+        assert_eq!(roster.alive("", Some("clean"), 0), 1);
+        assert_eq!(roster.alive("", Some("clear"), 0), 0);
+        assert_eq!(roster.alive("", None, 0), 2);
+    }
+
+    #[test]
+    fn a_worker_counts_for_its_lane_alone_and_takes_nothing_while_it_drains() {
+        let mut roster = Roster::default();
+        let in_lane = |id, state| Heartbeat {
+            lane: "gpu".into(),
+            ..beat(id, state)
+        };
+        roster.hear(in_lane("a", WorkerState::Running), 0);
+        roster.hear(in_lane("b", WorkerState::Draining), 0);
+        assert_eq!(roster.alive("", None, 0), 0);
+        assert_eq!(roster.alive("gpu", None, 0), 2);
+        assert_eq!(roster.taking("gpu", None, 0), 1);
+        let lanes: Vec<String> = roster.lanes(0).map(|lane| lane.to_string()).collect();
+        assert_eq!(lanes, ["gpu", "gpu"]);
+        assert_eq!(roster.lanes(LOST_AFTER_MS + 1).count(), 0);
+    }
+
+    #[test]
+    fn their_number_is_bounded_and_those_that_are_gone_make_room() {
+        let mut roster = Roster::default();
+        roster.hear(beat("real", WorkerState::Running), 0);
+        for number in 0..MOST as u64 + 500 {
+            roster.hear(beat(&number.to_string(), WorkerState::Running), 0);
+        }
+        assert_eq!(roster.workers.len(), MOST);
+        // The forged ones fall silent.
+        let now_ms = LOST_AFTER_MS + 1;
+        roster.hear(beat("real", WorkerState::Running), now_ms);
+        roster.hear(beat("another", WorkerState::Running), now_ms);
+        assert_eq!(
+            (roster.workers.len(), roster.alive("", None, now_ms)),
+            (MOST, 2)
+        );
+        let bytes: usize = roster.workers.values().map(|w| w.last.encoded_len()).sum();
+        assert_eq!(roster.bytes, bytes);
+    }
+
+    #[test]
+    fn what_the_workers_of_a_lane_hold_is_known_while_all_of_them_say_so() {
+        let mut roster = Roster::default();
+        let holding = |id, state, unsettled| Heartbeat {
+            unsettled,
+            ..beat(id, state)
+        };
+        roster.hear(holding("a", WorkerState::Running, Some(2)), 0);
+        roster.hear(holding("b", WorkerState::Draining, Some(1)), 0);
+        roster.hear(holding("c", WorkerState::Left, None), 0);
+        let lane_workers = roster.lane_workers("", 0);
+        assert_eq!((lane_workers.taking, lane_workers.unsettled), (1, Some(3)));
+        assert_eq!(
+            lane_workers.workers,
+            ["a".to_owned(), "b".to_owned()].into()
+        );
+        assert_eq!(roster.lane_workers("", FRESH_MS + 1).unsettled, None);
+        assert_eq!(roster.lane_workers("gpu", 0).unsettled, Some(0));
+        roster.hear(holding("d", WorkerState::Running, None), 0);
+        assert_eq!(roster.lane_workers("", 0).unsettled, None);
+    }
+
+    #[test]
+    fn one_that_said_goodbye_is_not_lost() {
+        let mut roster = Roster::default();
+        roster.hear(beat("a", WorkerState::Left), 0);
+        assert_eq!(states(&roster, 60_000), [WorkerState::Left]);
+        assert_eq!(states(&roster, LEFT_SHOWN_MS), []);
+    }
+}

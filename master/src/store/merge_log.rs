@@ -1,0 +1,162 @@
+//! Where a job's merged state lies: one whole, in the job's row, and the pieces that came since, in
+//! rows of their own. A commit writes only what it merged; the whole is written anew when the pieces
+//! have grown larger than it, so that at most about three times as much is written as came in.
+
+use std::sync::Arc;
+
+use engine::operation::Merged;
+use prost::Message;
+use proto::v1::ChunkResult;
+use rusqlite::{Connection, Transaction, params};
+
+use super::StoreError;
+use crate::job::{Job, Stored};
+
+/// Below this, a whole is not worth being spared.
+const LEAST_WHOLE_BYTES: u64 = 64 << 10;
+
+/// Writes what this transaction merged into the job: `more`, which `job` does not have yet.
+pub(super) fn save(
+    transaction: &Transaction<'_>,
+    job: &mut Job,
+    more: &Merged,
+) -> Result<(), StoreError> {
+    let piece = encode(more);
+    let pieces = job.stored.pieces + piece.len() as u64;
+    if pieces <= job.stored.whole.max(LEAST_WHOLE_BYTES) {
+        job.stored.pieces = pieces;
+        transaction
+            .prepare_cached("INSERT INTO piece (job, partial) VALUES (?, ?)")?
+            .execute(params![job.key, piece])?;
+        return Ok(());
+    }
+    let mut whole = Arc::clone(job.merged.as_ref().unwrap_or(&Arc::new(more.clone())));
+    if job.merged.is_some() {
+        add(&mut whole, more)?;
+    }
+    fold(transaction, job, &whole)
+}
+
+/// Writes the whole, and takes the pieces away.
+fn fold(transaction: &Transaction<'_>, job: &mut Job, whole: &Merged) -> Result<(), StoreError> {
+    let bytes = encode(whole);
+    job.stored = Stored {
+        whole: bytes.len() as u64,
+        pieces: 0,
+    };
+    transaction
+        .prepare_cached("UPDATE job SET partial = ? WHERE key = ?")?
+        .execute(params![bytes, job.key])?;
+    transaction
+        .prepare_cached("DELETE FROM piece WHERE job = ?")?
+        .execute([job.key])?;
+    Ok(())
+}
+
+/// Adds to a whole that copies may share. They are of the same job: that was checked.
+pub(super) fn add(whole: &mut Arc<Merged>, more: &Merged) -> Result<(), StoreError> {
+    Arc::make_mut(whole)
+        .merge(more)
+        .map_err(StoreError::Unmergeable)
+}
+
+/// Reads the job's state: the whole in its row was `partial`.
+pub(super) fn read(
+    connection: &Connection,
+    job: &mut Job,
+    partial: Option<Vec<u8>>,
+) -> Result<(), StoreError> {
+    let mut whole = match &partial {
+        Some(bytes) => decode(bytes)?,
+        None => None,
+    };
+    job.stored.whole = partial.map_or(0, |bytes| bytes.len() as u64);
+    let mut statement =
+        connection.prepare_cached("SELECT partial FROM piece WHERE job = ? ORDER BY key")?;
+    let mut rows = statement.query([job.key])?;
+    while let Some(row) = rows.next()? {
+        let bytes: Vec<u8> = row.get(0)?;
+        job.stored.pieces += bytes.len() as u64;
+        match (&mut whole, decode(&bytes)?) {
+            (_, None) => {}
+            (Some(whole), Some(piece)) => whole.merge(&piece).map_err(StoreError::Unmergeable)?,
+            (whole @ None, piece) => *whole = piece,
+        }
+    }
+    job.merged = whole.map(Arc::new);
+    Ok(())
+}
+
+fn encode(merged: &Merged) -> Vec<u8> {
+    let result = ChunkResult {
+        partial: Some(merged.partial()),
+        ..Default::default()
+    };
+    result.encode_to_vec()
+}
+
+fn decode(bytes: &[u8]) -> Result<Option<Merged>, StoreError> {
+    let result = ChunkResult::decode(bytes).map_err(StoreError::unreadable("partial"))?;
+    let merged = result.partial.as_ref().map(Merged::try_from);
+    merged.transpose().map_err(StoreError::Unmergeable)
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::profile::Profiler;
+    use proto::JobId;
+    use proto::v1::ProfileSpec;
+    use proto::v1::chunk_result::Partial;
+
+    use super::super::{Place, Store};
+    use super::*;
+    use crate::intake::job_message::Arrival;
+
+    /// Too many values for a table, so that every piece has sketches.
+    fn result(seq: u64) -> ChunkResult {
+        let mut profiler = Profiler::new(1, &ProfileSpec::default(), seq);
+        for number in seq * 2000..seq * 2000 + 1500 {
+            profiler.add(std::iter::once(number.to_string().as_bytes()));
+        }
+        ChunkResult {
+            seq,
+            rows: 1500,
+            partial: Some(Partial::Profile(profiler.merged().partial())),
+            ..Default::default()
+        }
+    }
+
+    fn state(store: &Store, id: JobId) -> Option<Partial> {
+        store
+            .job(id)?
+            .merged
+            .as_ref()
+            .map(|merged| merged.partial())
+    }
+
+    #[test]
+    fn a_restart_finds_what_was_merged_in_the_whole_and_in_the_pieces() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place::Directory(dir.path().into());
+        let id = JobId::new();
+        let mut folds = 0;
+        for seq in 0..24 {
+            let mut store = Store::open(&place).unwrap();
+            let before = state(&store, id);
+            let arrival = Arrival::Result(id, Box::new(result(seq)));
+            store.apply(std::slice::from_ref(&arrival), 1).unwrap();
+            let merged = state(&store, id).unwrap();
+            assert_ne!(Some(&merged), before.as_ref());
+            // It comes again, and has no effect.
+            store.apply(&[arrival], 1).unwrap();
+            assert_eq!(state(&store, id).as_ref(), Some(&merged));
+            let stored = store.job(id).unwrap().stored;
+            folds += u64::from(stored.pieces == 0);
+            drop(store);
+            let store = Store::open(&place).unwrap();
+            assert_eq!(state(&store, id), Some(merged));
+            assert_eq!(store.job(id).unwrap().stored, stored);
+        }
+        assert!((1..12).contains(&folds), "{folds} folds");
+    }
+}

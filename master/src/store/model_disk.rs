@@ -1,0 +1,261 @@
+//! A model of the spill files' disk, for the simulation: it knows of every byte whether a sync has
+//! made it durable, fails where it is told to, and loses at a crash what was not durable. What is
+//! decided at random, the caller decides.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+
+use super::StoreError;
+use super::generation::Generation;
+use super::spill_file::SpillFile;
+
+/// The files of one disk.
+#[derive(Debug, Default)]
+pub struct ModelDisk {
+    files: BTreeMap<SpillFile, ModelFile>,
+    trouble: Option<Trouble>,
+    /// The generations that may be found noted after a crash: the one that was noted for certain, and those
+    /// since. None before the first.
+    noted: Vec<Generation>,
+    /// Whether a generation was noted for certain since the last crash.
+    notes: bool,
+    /// Whether the machine died under the operation that failed last.
+    died: bool,
+}
+
+/// One file as a reader sees it, and what of it would outlive a crash.
+#[derive(Debug, Default)]
+struct ModelFile {
+    bytes: Vec<u8>,
+    /// One for each byte.
+    kept: Vec<Kept>,
+    /// How long the file may come back after a crash: a cut that was not synced may be undone.
+    longest: usize,
+}
+
+/// What is known of a byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    Durable,
+    /// The next sync makes it durable.
+    Written,
+    /// A sync of it failed. The system has forgotten that it is to be written, so that no later
+    /// sync makes it durable; only writing it again does.
+    Forgotten,
+}
+
+/// What befalls one of the operations to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trouble {
+    /// Writes and syncs that go well before it.
+    pub after: u32,
+    /// Of a write, so many bytes are written before it fails.
+    pub written: usize,
+    /// Whether the machine dies there. Else the disk is full.
+    pub dies: bool,
+}
+
+impl ModelDisk {
+    /// Lets one operation to come fail. A trouble that was set before, and has not come yet, is
+    /// replaced; `None` removes it.
+    pub fn set_trouble(&mut self, trouble: Option<Trouble>) {
+        self.trouble = trouble;
+    }
+
+    /// Whether the machine died: the master is to be taken for dead, and to be opened anew after
+    /// [`crash`](Self::crash).
+    pub fn died(&self) -> bool {
+        self.died
+    }
+
+    /// How long the file is; a missing one is empty.
+    pub fn length(&self, file: SpillFile) -> u64 {
+        let kept = self.files.get(&file);
+        kept.map_or(0, |kept| kept.bytes.len() as u64)
+    }
+
+    /// The machine dies and comes back. `pick(n)` gives a number below `n`: of each file it says how
+    /// much of what was not durable is there afterwards, how much of that is as it was written, and
+    /// what the rest is. Gives how many files came back with a tail that is torn.
+    pub fn crash(&mut self, mut pick: impl FnMut(u64) -> u64) -> u64 {
+        self.trouble = None;
+        self.died = false;
+        if !self.noted.is_empty() {
+            let at = pick(self.noted.len() as u64) as usize;
+            self.noted = vec![self.noted.swap_remove(at)];
+        }
+        self.notes = false;
+        self.files
+            .values_mut()
+            .map(|file| u64::from(file.crash(&mut pick)))
+            .sum()
+    }
+
+    pub(super) fn write(
+        &mut self,
+        file: SpillFile,
+        offset: u64,
+        bytes: &[u8],
+    ) -> Result<(), StoreError> {
+        let trouble = self.next_trouble();
+        let kept = self.files.entry(file).or_default();
+        let Some(trouble) = trouble else {
+            kept.write(offset as usize, bytes);
+            return Ok(());
+        };
+        kept.write(offset as usize, &bytes[..trouble.written.min(bytes.len())]);
+        Err(self.fail(file, trouble))
+    }
+
+    pub(super) fn sync(&mut self, file: SpillFile) -> Result<(), StoreError> {
+        let trouble = self.next_trouble();
+        let kept = self.files.entry(file).or_default();
+        let Some(trouble) = trouble else {
+            kept.become_of_written(Kept::Durable);
+            kept.longest = kept.bytes.len();
+            return Ok(());
+        };
+        kept.become_of_written(Kept::Forgotten);
+        Err(self.fail(file, trouble))
+    }
+
+    pub(super) fn read(
+        &self,
+        file: SpillFile,
+        offset: u64,
+        length: u64,
+    ) -> Result<Vec<u8>, StoreError> {
+        let range = offset as usize..(offset + length) as usize;
+        let bytes = self.files.get(&file).and_then(|file| file.bytes.get(range));
+        bytes
+            .map(<[u8]>::to_vec)
+            .ok_or_else(|| StoreError::file(path(file))(io::ErrorKind::UnexpectedEof.into()))
+    }
+
+    pub(super) fn truncate(&mut self, file: SpillFile, length: u64) {
+        let kept = self.files.entry(file).or_default();
+        kept.bytes.truncate(length as usize);
+        kept.kept.truncate(length as usize);
+    }
+
+    pub(super) fn remove(&mut self, file: SpillFile) {
+        self.files.remove(&file);
+    }
+
+    pub(super) fn noted(&self) -> Option<Generation> {
+        self.noted.last().cloned()
+    }
+
+    pub(super) fn note(&mut self, generation: &Generation) {
+        if !std::mem::replace(&mut self.notes, true) {
+            self.noted.clear();
+        }
+        self.noted.push(generation.clone());
+    }
+
+    fn next_trouble(&mut self) -> Option<Trouble> {
+        let trouble = self.trouble.as_mut()?;
+        if trouble.after == 0 {
+            return self.trouble.take();
+        }
+        trouble.after -= 1;
+        None
+    }
+
+    fn fail(&mut self, file: SpillFile, trouble: Trouble) -> StoreError {
+        self.died = trouble.dies;
+        // An error of the whole disk in both cases, so that the store commits nothing.
+        let said = if trouble.dies {
+            "the machine died"
+        } else {
+            "no space left"
+        };
+        StoreError::file(path(file))(io::Error::new(io::ErrorKind::StorageFull, said))
+    }
+}
+
+impl ModelFile {
+    fn write(&mut self, offset: usize, bytes: &[u8]) {
+        let end = offset + bytes.len();
+        if self.bytes.len() < end {
+            self.bytes.resize(end, 0);
+            self.kept.resize(end, Kept::Written);
+        }
+        self.bytes[offset..end].copy_from_slice(bytes);
+        self.kept[offset..end].fill(Kept::Written);
+        self.longest = self.longest.max(self.bytes.len());
+    }
+
+    fn become_of_written(&mut self, becomes: Kept) {
+        for kept in self.kept.iter_mut().filter(|kept| **kept == Kept::Written) {
+            *kept = becomes;
+        }
+    }
+
+    /// Whether a torn tail is left behind.
+    fn crash(&mut self, pick: &mut impl FnMut(u64) -> u64) -> bool {
+        let durable = self.kept.iter().rposition(|kept| *kept == Kept::Durable);
+        let least = durable.map_or(0, |last| last + 1);
+        let length = least + pick((self.longest - least + 1) as u64) as usize;
+        // As written up to here; what lies behind and was not durable may be anything.
+        let whole = pick(length as u64 + 1) as usize;
+        self.bytes.resize(length, 0);
+        self.kept.resize(length, Kept::Written);
+        for (at, (byte, kept)) in self.bytes.iter_mut().zip(&self.kept).enumerate() {
+            if at >= whole && *kept != Kept::Durable {
+                *byte = pick(256) as u8;
+            }
+        }
+        self.kept.fill(Kept::Durable);
+        self.longest = length;
+        length > least
+    }
+}
+
+/// What errors call the file.
+pub(super) fn path(file: SpillFile) -> PathBuf {
+    PathBuf::from(file.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::JobId;
+
+    use super::*;
+
+    #[test]
+    fn a_crash_spares_what_was_synced_and_only_that() {
+        let rows = SpillFile::rows(JobId::new());
+        let mut disk = ModelDisk::default();
+        disk.write(rows, 0, b"safe").unwrap();
+        disk.sync(rows).unwrap();
+        disk.write(rows, 4, b"tail").unwrap();
+        // The longest that may be left, with nothing as it was written.
+        let torn = disk.crash(|n| if n == 5 { 4 } else { 0 });
+        assert_eq!((torn, disk.length(rows)), (1, 8));
+        assert_eq!(disk.read(rows, 0, 8).unwrap(), b"safe\0\0\0\0");
+        disk.truncate(rows, 4);
+        assert_eq!(disk.crash(|_| 0), 0);
+        assert_eq!(disk.length(rows), 4);
+    }
+
+    #[test]
+    fn what_a_failed_sync_forgot_is_durable_only_when_it_is_written_again() {
+        let rows = SpillFile::rows(JobId::new());
+        let full = Trouble {
+            after: 1,
+            written: 0,
+            dies: false,
+        };
+        let mut disk = ModelDisk::default();
+        disk.set_trouble(Some(full));
+        disk.write(rows, 0, b"ab").unwrap();
+        assert!(disk.sync(rows).is_err() && !disk.died());
+        disk.write(rows, 0, b"c").unwrap();
+        disk.sync(rows).unwrap();
+        disk.crash(|_| 0);
+        assert_eq!(disk.length(rows), 1);
+        assert_eq!(disk.read(rows, 0, 1).unwrap(), b"c");
+    }
+}

@@ -1,0 +1,173 @@
+//! What does not belong to its job: results and dead chunks of numbers that the job never had, and results
+//! that were merged before the opening or the seal came that shows them to be none of the job's.
+//!
+//! The rule of completion rests on this: the keys (job, seq) of results and of counted dead chunks are
+//! distinct, no seq has both, and of a sealed job all of them are below its number of chunks. So a job is
+//! complete when there are as many of them as it has chunks.
+
+use cli::LogLimit;
+use prost::Message;
+use proto::JobId;
+use proto::v1::{Chunk, ChunkResult, JobOpen, Output};
+use rusqlite::OptionalExtension;
+
+use super::StoreError;
+use super::commit::Batch;
+use super::dead::DeadState;
+use super::job_row::unsettled;
+use super::output::left_out;
+use crate::intake::job_message::Death;
+
+/// So many messages of numbers that a job never had are kept for people to look at; more are counted
+/// in the log alone, so that nobody fills the disk with them.
+const SET_ASIDE_AT_MOST: u64 = 1000;
+
+/// Whoever may send messages can cause these lines.
+static STRAYS: LogLimit = LogLimit::new();
+
+impl Batch<'_> {
+    /// Keeps what came of a chunk that the job never had, where people find it and nobody counts it.
+    pub(super) fn set_aside(&mut self, id: JobId, death: &Death) -> Result<(), StoreError> {
+        let job = self.job(id)?;
+        let (key, seq) = (job.key, death.chunk.seq);
+        if self.dead_state(key, seq)?.is_some() {
+            self.duplicates += 1;
+            return Ok(());
+        }
+        if let Some(left_out) = STRAYS.admit() {
+            let left_out = (left_out > 0).then_some(left_out);
+            let worker = &death.worker_id;
+            tracing::warn!(job = %id, seq, worker, left_out, "set aside: {}", death.reason);
+        }
+        let job = self.job(id)?;
+        if job.set_aside >= SET_ASIDE_AT_MOST {
+            return Ok(());
+        }
+        job.set_aside += 1;
+        // Its body would take room, and nobody runs it.
+        let mut death = death.clone();
+        death.chunk.body.clear();
+        death.chunk.operation = None;
+        self.insert_dead(key, &death, DeadState::SetAside)
+    }
+
+    /// The seal says which chunks there are: what came of others before it is left out. Dead chunks are set
+    /// aside. Results were merged, and cannot be taken out any more: the job is damaged.
+    pub(super) fn leave_out_beyond(&mut self, id: JobId, chunks: u64) -> Result<(), StoreError> {
+        let key = self.job(id)?.key;
+        // Numbers that SQLite takes for negative are beyond what any job has.
+        let beyond = (key, i64::try_from(chunks).unwrap_or(i64::MAX));
+        let transaction = self.transaction;
+        let counted: i64 = transaction.query_row(
+            "SELECT count(*) FROM dead WHERE job = ? AND (seq >= ? OR seq < 0) AND state IN (0, 2)",
+            beyond,
+            |row| row.get(0),
+        )?;
+        let aside = transaction.execute(
+            "UPDATE dead SET state = 4, chunk = x'' \
+             WHERE job = ? AND (seq >= ? OR seq < 0) AND state <> 4",
+            beyond,
+        )?;
+        let job = self.job(id)?;
+        job.tally.chunks_dead -= counted as u64;
+        job.set_aside += aside as u64;
+        let first: Option<(i64, String)> = transaction
+            .query_row(
+                "SELECT seq, worker_id FROM result WHERE job = ? AND (seq >= ? OR seq < 0) LIMIT 1",
+                beyond,
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .optional()?;
+        let Some((seq, worker)) = first else {
+            return Ok(());
+        };
+        let output_rows = self.output_rows(
+            "SELECT output, left_out FROM result WHERE job = ? AND (seq >= ? OR seq < 0)",
+            beyond,
+        )?;
+        let results = transaction.execute(
+            "DELETE FROM result WHERE job = ? AND (seq >= ? OR seq < 0)",
+            beyond,
+        )? as u64;
+        let unsettled = unsettled(transaction, key)?;
+        let job = self.job(id)?;
+        job.unsettled = unsettled;
+        job.tally.chunks_done -= results;
+        job.tally.output_rows = job.tally.output_rows.saturating_sub(output_rows);
+        job.damaged(&format!(
+            "results of chunks that it does not have were merged before its seal came, so that its counts and \
+             its result are wrong: {results} of them, the first of chunk {} by worker {worker}",
+            seq as u64
+        ));
+        Ok(())
+    }
+
+    /// Holds what was merged before the opening against it.
+    pub(super) fn check_early(&mut self, id: JobId, open: &JobOpen) -> Result<(), StoreError> {
+        let job = self.job(id)?;
+        let (key, committed) = (job.key, job.merged.clone());
+        let merged = committed.as_deref().into_iter().chain(self.merged.get(&id));
+        let wrong = merged
+            .map(|merged| engine::result::check_merged(merged, open))
+            .find_map(Result::err);
+        // Of rules over the whole job every result has keys, and of others none.
+        let without_keys = match engine::result::key_rules(open) {
+            Ok(0) => "keys_bytes > 0",
+            Ok(_) => "keys_bytes = 0",
+            Err(_) => "0",
+        };
+        let odd: i64 = self.transaction.query_row(
+            &format!("SELECT count(*) FROM result WHERE job = ? AND {without_keys}"),
+            [key],
+            |row| row.get(0),
+        )?;
+        let reason = match (wrong, odd) {
+            (Some(error), _) => error.to_string(),
+            (None, 1..) => "what it says of keys is not what the job's schema asks for".to_owned(),
+            (None, _) => return Ok(()),
+        };
+        self.job(id)?.damaged(&format!(
+            "a result was merged before its opening came, and is none of its own: {reason}"
+        ));
+        Ok(())
+    }
+
+    /// How many rows are kept of these results.
+    fn output_rows(&self, sql: &str, params: impl rusqlite::Params) -> Result<u64, StoreError> {
+        let mut statement = self.transaction.prepare_cached(sql)?;
+        let mut rows = statement.query(params)?;
+        let mut sum = 0;
+        while let Some(row) = rows.next()? {
+            sum += rows_of(row.get(0)?, row.get(1)?);
+        }
+        Ok(sum)
+    }
+}
+
+/// How many rows are kept of a result, by its columns `output` and `left_out`. What cannot be read has none.
+pub(super) fn rows_of(output: Option<Vec<u8>>, out: Option<Vec<u8>>) -> u64 {
+    let output = Output::decode(&output.unwrap_or_default()[..]).unwrap_or_default();
+    let out = left_out(out).unwrap_or_default();
+    output.rows.saturating_sub(out.len() as u64)
+}
+
+/// The chunk of a result that cannot be kept: it is dead, and says why. Without a body it is not replayed.
+pub(super) fn of_result(result: &ChunkResult, reason: String) -> Death {
+    let chunk = Chunk {
+        job_id: result.job_id.clone(),
+        seq: result.seq,
+        rows: result.rows,
+        ..Default::default()
+    };
+    Death {
+        chunk,
+        reason,
+        worker_id: result.worker_id.clone(),
+        attempts: result.attempt,
+        is_parked: false,
+        stderr: String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,268 @@
+//! Spill files in the file system, each appended to.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use proto::JobId;
+
+use super::StoreError;
+use super::generation::Generation;
+use super::loss::Orphans;
+use super::spill_file::SpillFile;
+
+/// The directory of spill files, and the open ones.
+#[derive(Debug)]
+pub struct Spill {
+    directory: PathBuf,
+    /// Whether an append is on disk before the commit that refers to it. In process, nothing
+    /// outlives the process, so nothing waits.
+    durable: bool,
+    open: HashMap<SpillFile, File>,
+    /// The file of the generation, from the first note on.
+    generation: Option<File>,
+}
+
+/// What the file of the generation is called.
+const GENERATION: &str = "generation";
+
+/// A file that is written to see whether any can be.
+const PROBE: &str = "probe";
+
+/// A spill file stays open while its job is busy; the table of open ones is emptied beyond this.
+const OPEN_AT_MOST: usize = 64;
+
+impl Spill {
+    pub(super) fn new(directory: PathBuf, durable: bool) -> Result<Self, StoreError> {
+        cli::create_private_dir(&directory).map_err(StoreError::file(&directory))?;
+        Ok(Self {
+            durable,
+            ..Self::as_it_is(directory)
+        })
+    }
+
+    /// To be read alone: nothing is made where it is missing.
+    pub(super) fn as_it_is(directory: PathBuf) -> Self {
+        Self {
+            directory,
+            durable: true,
+            open: HashMap::new(),
+            generation: None,
+        }
+    }
+
+    /// Writes `bytes` at `offset`, the file's committed length: whatever an aborted batch left
+    /// behind is written over.
+    pub(super) fn write(
+        &mut self,
+        file: SpillFile,
+        offset: u64,
+        bytes: &[u8],
+    ) -> Result<(), StoreError> {
+        let path = self.path(file);
+        self.file(file, offset)?
+            .write_all_at(bytes, offset)
+            .map_err(StoreError::file(path))
+    }
+
+    /// Puts what was written on disk.
+    pub(super) fn sync(&mut self, file: SpillFile) -> Result<(), StoreError> {
+        if self.durable {
+            let path = self.path(file);
+            self.file(file, 0)?
+                .sync_data()
+                .map_err(StoreError::file(path))?;
+        }
+        Ok(())
+    }
+
+    /// Closes a file that could not be written, and checks that others can be: that the fault is not the
+    /// directory's.
+    ///
+    /// # Errors
+    ///
+    /// When no file can be written there.
+    pub(super) fn check_others(&mut self, file: SpillFile) -> Result<(), StoreError> {
+        self.open.remove(&file);
+        let path = self.directory.join(PROBE);
+        let probe = create(&path, false).and_then(|mut probe| probe.write_all(&[0]));
+        let removed = std::fs::remove_file(&path);
+        probe.and(removed).map_err(StoreError::file(path))
+    }
+
+    /// Reads `length` bytes at `offset`.
+    pub(super) fn read(
+        &self,
+        file: SpillFile,
+        offset: u64,
+        length: u64,
+    ) -> Result<Vec<u8>, StoreError> {
+        let path = self.path(file);
+        let open = open_to_read(&path).map_err(StoreError::file(&path))?;
+        // Before there is room made for them: a file that was cut short must not cost more than it has.
+        let there = open.metadata().map_err(StoreError::file(&path))?.len();
+        if offset.checked_add(length).is_none_or(|end| end > there) {
+            let short = std::io::Error::from(ErrorKind::UnexpectedEof);
+            return Err(StoreError::file(&path)(short));
+        }
+        let mut bytes = vec![0; length as usize];
+        open.read_exact_at(&mut bytes, offset)
+            .map_err(StoreError::file(&path))?;
+        Ok(bytes)
+    }
+
+    /// How long the file is; a missing one is empty.
+    pub(super) fn length(&self, file: SpillFile) -> Result<u64, StoreError> {
+        let path = self.path(file);
+        match std::fs::metadata(&path) {
+            Ok(metadata) => Ok(metadata.len()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(StoreError::file(path)(error)),
+        }
+    }
+
+    /// Cuts the file to `length`.
+    pub(super) fn truncate(&mut self, file: SpillFile, length: u64) -> Result<(), StoreError> {
+        let path = self.path(file);
+        self.file(file, length)?
+            .set_len(length)
+            .map_err(StoreError::file(path))
+    }
+
+    /// Opens the file to be read. Absent: it is not there.
+    pub(super) fn open_to_read(&self, file: SpillFile) -> Result<Option<File>, StoreError> {
+        let path = self.path(file);
+        match open_to_read(&path) {
+            Ok(open) => Ok(Some(open)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StoreError::file(path)(error)),
+        }
+    }
+
+    /// Closes the file; where it lies.
+    pub(super) fn give_up(&mut self, file: SpillFile) -> PathBuf {
+        self.open.remove(&file);
+        self.path(file)
+    }
+
+    /// See [`Disk`](super::disk::Disk::noted).
+    pub(super) fn noted(&self) -> Result<Option<Generation>, StoreError> {
+        let path = self.directory.join(GENERATION);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::file(path)(error)),
+        };
+        match String::from_utf8_lossy(&bytes).parse() {
+            Ok(generation) => Ok(Some(generation)),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), error, "cannot be read, and is written anew");
+                Ok(None)
+            }
+        }
+    }
+
+    /// See [`Disk`](super::disk::Disk::note). In process nothing outlives the process, so nothing is noted.
+    pub(super) fn note(&mut self, generation: &Generation) -> Result<(), StoreError> {
+        if !self.durable {
+            return Ok(());
+        }
+        let path = self.directory.join(GENERATION);
+        let text = generation.to_string();
+        if let Some(file) = &self.generation {
+            return file
+                .write_all_at(text.as_bytes(), 0)
+                .map_err(StoreError::file(path));
+        }
+        let begin = || -> std::io::Result<File> {
+            let file = create(&path, true)?;
+            file.write_all_at(text.as_bytes(), 0)?;
+            file.sync_all()?;
+            Ok(file)
+        };
+        self.generation = Some(begin().map_err(StoreError::file(path.clone()))?);
+        Ok(())
+    }
+
+    /// The files of jobs that are not known.
+    pub(super) fn orphans(&self, is_known: impl Fn(JobId) -> bool) -> Result<Orphans, StoreError> {
+        let failed = || StoreError::file(&self.directory);
+        let mut orphans = Orphans::default();
+        let entries = match std::fs::read_dir(&self.directory) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(orphans),
+            entries => entries.map_err(failed())?,
+        };
+        for entry in entries {
+            let entry = entry.map_err(failed())?;
+            let name = entry.file_name();
+            let Some((id, "rows" | "rejects")) = name.to_str().and_then(|n| n.split_once('.'))
+            else {
+                continue;
+            };
+            if id.parse().is_ok_and(|id| !is_known(id)) {
+                orphans.files += 1;
+                orphans.bytes += entry.metadata().map_or(0, |metadata| metadata.len());
+                orphans.jobs.push(id.to_owned());
+            }
+        }
+        orphans.jobs.sort_unstable();
+        orphans.jobs.dedup();
+        Ok(orphans)
+    }
+
+    /// The open file. One that is opened now must have at least `committed` bytes: writing behind its end would
+    /// leave a hole in place of what is gone.
+    fn file(&mut self, file: SpillFile, committed: u64) -> Result<&File, StoreError> {
+        if self.open.len() >= OPEN_AT_MOST && !self.open.contains_key(&file) {
+            self.open.clear();
+        }
+        let path = self.path(file);
+        match self.open.entry(file) {
+            std::collections::hash_map::Entry::Occupied(entry) => Ok(entry.into_mut()),
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                let open = match create(&path, self.durable) {
+                    // Somebody removed the directory.
+                    Err(error) if error.kind() == ErrorKind::NotFound => {
+                        self.generation = None;
+                        cli::create_private_dir(&self.directory)
+                            .and_then(|()| create(&path, self.durable))
+                    }
+                    opened => opened,
+                };
+                let open = open.map_err(StoreError::file(&path))?;
+                let length = open.metadata().map_err(StoreError::file(&path))?.len();
+                if length < committed {
+                    let said = format!("it has {length} bytes where {committed} were committed");
+                    let short = std::io::Error::new(ErrorKind::UnexpectedEof, said);
+                    return Err(StoreError::file(path)(short));
+                }
+                Ok(entry.insert(open))
+            }
+        }
+    }
+
+    pub(super) fn path(&self, file: SpillFile) -> PathBuf {
+        self.directory.join(file.to_string())
+    }
+}
+
+/// Opens the file, and makes a new one's name durable too.
+fn create(path: &Path, durable: bool) -> std::io::Result<File> {
+    let is_new = !path.exists();
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    let file = cli::open_private(path, &mut options)?;
+    if is_new
+        && durable
+        && let Some(parent) = path.parent()
+    {
+        File::open(parent)?.sync_all()?;
+    }
+    Ok(file)
+}
+
+fn open_to_read(path: &Path) -> std::io::Result<File> {
+    cli::open_private(path, OpenOptions::new().read(true))
+}

@@ -1,0 +1,371 @@
+//! Settling: of jobs whose schema has keys, which rows of a chunk have one that came before. Chunks are
+//! settled in input order, each when it and all before it are committed, or dead, so that what comes of it
+//! does not depend on who finished when. It has a transaction of its own behind the one that commits
+//! results; a crash in between is mended when the store is opened. No result that can be settled waits for one
+//! that cannot: where its keys or rows cannot be read, its rows stay, and the job is damaged.
+//!
+//! The keys that came are in memory, for unfinished jobs alone; they are read again from the rows of the
+//! chunks that are settled when a store is opened, or when a commit failed.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use engine::operation::Merged;
+use engine::validate::{Seen, Settled};
+use prost::Message;
+use proto::JobId;
+use proto::v1::operation_spec::Kind;
+use proto::v1::{JobOpen, Output, Reject, RowKeys, ValidateSpec};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+
+use super::disk::Disk;
+use super::job_row::save;
+use super::output::left_out;
+use super::spill_file::SpillFile;
+use super::{Store, StoreError, damage, merge_log, staging};
+use crate::job::{Control, Job};
+
+/// The rows of a chunk with their keys, as they lie in the job's file of rows.
+struct Keyed {
+    seq: u64,
+    offset: u64,
+    rows_bytes: u64,
+    keys_bytes: u64,
+    output: Output,
+    left_out: Vec<u64>,
+}
+
+/// What comes of settling some chunks of a job, before it is committed.
+struct Settling<'s> {
+    transaction: &'s Transaction<'s>,
+    spill: &'s mut Disk,
+    seen: &'s mut Seen,
+    /// A copy.
+    job: Job,
+    open: Arc<JobOpen>,
+    /// Of this transaction alone.
+    merged: Option<Merged>,
+    rejects: Vec<u8>,
+}
+
+impl Store {
+    /// Settles what can be settled of these jobs; those that are finished by that. What is wrong with a job's own
+    /// rows or keys marks the job. Where the disk or the database refuses, all of it stays for
+    /// [`settle_late`](Self::settle_late).
+    pub(super) fn settle(&mut self, jobs: &[JobId], now_ms: u64) -> Vec<JobId> {
+        let mut finished = Vec::new();
+        for id in jobs {
+            if self.late.get(id).is_some_and(Late::is_waiting) {
+                continue;
+            }
+            match self.settle_job(*id, now_ms) {
+                Ok(is_finished) => {
+                    self.late.remove(id);
+                    finished.extend(is_finished.then_some(*id));
+                }
+                Err(error) => {
+                    let wait_s = self.late.entry(*id).or_default().wait().as_secs();
+                    tracing::warn!(job = %id, %error, wait_s, "keys are not settled yet; trying again");
+                }
+            }
+        }
+        finished
+    }
+
+    /// Settles what a crash, or a full disk, left behind; after each failure a longer pause comes first.
+    pub fn settle_late(&mut self, now_ms: u64) -> Vec<JobId> {
+        let is_behind =
+            |job: &&Job| job.finished_unix_ms.is_none() && (job.unsettled > 0 || job.is_complete());
+        let behind: Vec<JobId> = self
+            .jobs
+            .values()
+            .filter(is_behind)
+            .map(|job| job.id)
+            .collect();
+        self.settle(&behind, now_ms)
+    }
+
+    /// Whether the job is finished by it.
+    fn settle_job(&mut self, id: JobId, now_ms: u64) -> Result<bool, StoreError> {
+        let Some(job) = self.jobs.get(&id) else {
+            return Ok(false);
+        };
+        let is_over = job.finished_unix_ms.is_some() && job.unsettled == 0;
+        if is_over || job.control == Control::Cancelled {
+            self.seen.remove(&id);
+            return Ok(false);
+        }
+        let has_more = job.unsettled > 0 || job.is_complete();
+        let Some(open) = job.open.clone().filter(|_| has_more) else {
+            return Ok(false);
+        };
+        let mut job = job.clone();
+        let mut seen = match self.seen.remove(&id) {
+            Some(seen) => seen,
+            None => self.recollect(&mut job, &open)?,
+        };
+        // What goes wrong from here on leaves no keys behind: they are read again.
+        let transaction = self.connection.transaction()?;
+        let mut settling = Settling {
+            transaction: &transaction,
+            spill: &mut self.spill,
+            seen: &mut seen,
+            job,
+            open: Arc::new(open),
+            merged: None,
+            rejects: Vec::new(),
+        };
+        settling.all()?;
+        let finish = (now_ms, self.commits.age.now_ms());
+        let (job, merged, is_finished) = settling.save(finish, self.is_durable)?;
+        self.commits.commit(transaction, &mut self.spill)?;
+        let is_done = job.finished_unix_ms.is_some();
+        self.jobs.insert(id, job);
+        if let Some(more) = merged {
+            self.add_merged(id, more);
+        }
+        if !is_done {
+            self.seen.insert(id, seen);
+        }
+        Ok(is_finished)
+    }
+
+    /// The keys of all chunks that are settled. Those that cannot be read are missing, and the job is damaged.
+    fn recollect(&self, job: &mut Job, open: &JobOpen) -> Result<Seen, StoreError> {
+        let mut seen = Seen::new(engine::result::key_rules(open).unwrap_or_default());
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM result WHERE job = ? AND settled = 1 AND keys_bytes > 0"
+        ))?;
+        let mut rows = statement.query([job.key])?;
+        while let Some(row) = rows.next()? {
+            let seq = row.get::<_, i64>(0)? as u64;
+            let remembered = keyed(row).and_then(|keyed| {
+                let keys = keyed.keys(&self.spill, job.id)?;
+                seen.remember(&keys, &keyed.left_out)
+                    .map_err(StoreError::Unmergeable)
+            });
+            if let Err(error) = remembered {
+                job.damaged(&unreadable(seq, &error.of_job()?));
+            }
+        }
+        Ok(seen)
+    }
+}
+
+/// When it is tried again to settle a job that could not be settled.
+#[derive(Debug, Default)]
+pub(super) struct Late {
+    next: Option<Instant>,
+    pause: Duration,
+}
+
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+impl Late {
+    fn is_waiting(&self) -> bool {
+        self.next.is_some_and(|next| Instant::now() < next)
+    }
+
+    /// Twice as long as the last time.
+    fn wait(&mut self) -> Duration {
+        self.pause = (2 * self.pause).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+        self.next = Some(Instant::now() + self.pause);
+        self.pause
+    }
+}
+
+/// What is said of a chunk whose keys, or rows, cannot be read.
+fn unreadable(seq: u64, error: &StoreError) -> String {
+    format!(
+        "which rows of chunk {seq} came before, or come again, cannot be told any more: {error}"
+    )
+}
+
+const COLUMNS: &str = "seq, rows_offset, rows_bytes, keys_bytes, output, left_out";
+
+/// What comes of reading a job's own data.
+type Read<T> = Result<T, StoreError>;
+
+fn keyed(row: &Row<'_>) -> Read<Keyed> {
+    let number = |at| row.get::<_, i64>(at).map(|number| number as u64);
+    let output: Option<Vec<u8>> = row.get(4)?;
+    let output = Output::decode(&output.unwrap_or_default()[..]);
+    Ok(Keyed {
+        seq: number(0)?,
+        offset: number(1)?,
+        rows_bytes: number(2)?,
+        keys_bytes: number(3)?,
+        output: output.map_err(StoreError::unreadable("output"))?,
+        left_out: left_out(row.get(5)?)?,
+    })
+}
+
+impl Keyed {
+    fn keys(&self, spill: &Disk, id: JobId) -> Result<RowKeys, StoreError> {
+        if self.keys_bytes == 0 {
+            return Ok(RowKeys::default());
+        }
+        let at = self.offset + self.rows_bytes;
+        let bytes = spill.read(SpillFile::rows(id), at, self.keys_bytes)?;
+        RowKeys::decode(&bytes[..]).map_err(StoreError::unreadable("list of keys"))
+    }
+
+    fn rows(&self, spill: &Disk, id: JobId) -> Result<bytes::Bytes, StoreError> {
+        let body = spill.read(SpillFile::rows(id), self.offset, self.rows_bytes)?;
+        let output = Output {
+            body: body.into(),
+            ..self.output.clone()
+        };
+        Ok(engine::output::unpack(&output, self.seq)?)
+    }
+}
+
+impl Settling<'_> {
+    fn all(&mut self) -> Result<(), StoreError> {
+        // Those that were dead when the others were settled, and are done by now.
+        while let Some((seq, keyed)) = self.unsettled("seq < ?2 ORDER BY seq")? {
+            self.one(seq, keyed)?;
+        }
+        loop {
+            if let Some((seq, keyed)) = self.unsettled("seq = ?2")? {
+                self.one(seq, keyed)?;
+            } else if !self.is_passed()? {
+                return Ok(());
+            }
+            self.job.frontier += 1;
+        }
+    }
+
+    /// A chunk that is not settled, where its number is so in relation to the frontier.
+    fn unsettled(&self, place: &str) -> Result<Option<(u64, Read<Keyed>)>, StoreError> {
+        let mut statement = self.transaction.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM result WHERE job = ?1 AND settled = 0 AND {place} LIMIT 1"
+        ))?;
+        let mut rows = statement.query(params![self.job.key, self.job.frontier as i64])?;
+        let Some(row) = rows.next()? else {
+            return Ok(None);
+        };
+        Ok(Some((row.get::<_, i64>(0)? as u64, keyed(row))))
+    }
+
+    /// Whether the chunk at the frontier needs no settling: it is dead, or has no keys.
+    fn is_passed(&self) -> Result<bool, StoreError> {
+        let mut statement = self.transaction.prepare_cached(
+            "SELECT 1 FROM result WHERE job = ?1 AND seq = ?2 \
+             UNION ALL SELECT 1 FROM dead WHERE job = ?1 AND seq = ?2 AND state IN (0, 2)",
+        )?;
+        let found: Option<i64> = statement
+            .query_row(params![self.job.key, self.job.frontier as i64], |row| {
+                row.get(0)
+            })
+            .optional()?;
+        Ok(found.is_some())
+    }
+
+    fn one(&mut self, seq: u64, keyed: Read<Keyed>) -> Result<(), StoreError> {
+        let (settled, rejects) = match keyed.and_then(|keyed| self.look(&keyed)) {
+            Ok(looked) => looked,
+            Err(error) => {
+                self.job.damaged(&unreadable(seq, &error.of_job()?));
+                Default::default()
+            }
+        };
+        let offset = self.job.tally.spilled;
+        let mut bytes = Vec::new();
+        for reject in &rejects {
+            bytes.extend_from_slice(&reject.encode_length_delimited_to_vec());
+        }
+        let mut left_out = Vec::new();
+        for &row in &settled.left_out {
+            // A vector has room.
+            prost::encode_length_delimiter(row as usize, &mut left_out).unwrap_or_default();
+        }
+        self.transaction
+            .prepare_cached(
+                "UPDATE result SET settled = 1, left_out = ?, again_offset = ?, again_bytes = ? \
+                 WHERE job = ? AND seq = ?",
+            )?
+            .execute(params![
+                left_out,
+                offset as i64,
+                bytes.len() as i64,
+                self.job.key,
+                seq as i64,
+            ])?;
+        let (job, again) = (&mut self.job, settled.left_out.len() as u64);
+        job.unsettled -= 1;
+        job.tally.spilled += bytes.len() as u64;
+        job.tally.rows -= again;
+        job.tally.rejects += again;
+        job.tally.output_rows = job.tally.output_rows.saturating_sub(again);
+        self.rejects.extend(bytes);
+        Ok(())
+    }
+
+    /// Which rows are left out, and what is said of them.
+    fn look(&mut self, keyed: &Keyed) -> Read<(Settled, Vec<Reject>)> {
+        let id = self.job.id;
+        let keys = keyed.keys(self.spill, id)?;
+        let settled = self.seen.settle(&keys).map_err(StoreError::Unmergeable)?;
+        if settled.left_out.is_empty() {
+            return Ok((settled, Vec::new()));
+        }
+        let rows = keyed.rows(self.spill, id)?;
+        let rejects = self.told(&settled, &keys, &rows)?;
+        Ok((settled, rejects))
+    }
+
+    /// What is said of the rows that are left out; their counts are merged.
+    fn told(
+        &mut self,
+        settled: &Settled,
+        keys: &RowKeys,
+        rows: &[u8],
+    ) -> Result<Vec<Reject>, StoreError> {
+        let nothing = ValidateSpec::default();
+        let operation = self.open.operation.as_ref();
+        let spec = match operation.and_then(|operation| operation.kind.as_ref()) {
+            Some(Kind::Validate(spec)) => spec,
+            _ => &nothing,
+        };
+        let told = settled.told(spec, &self.open.columns, keys, rows);
+        let (merged, rejects) = told.map_err(StoreError::Unmergeable)?;
+        let merged = Merged::Validate(merged);
+        match &mut self.merged {
+            Some(own) => own.merge(&merged).map_err(StoreError::Unmergeable)?,
+            none @ None => *none = Some(merged),
+        }
+        Ok(rejects)
+    }
+
+    /// Puts the rejects on disk, and the rest into the transaction. The job, what is to be merged into
+    /// it, and whether it is finished by that.
+    fn save(
+        mut self,
+        (now_ms, age_ms): (u64, u64),
+        is_durable: bool,
+    ) -> Result<(Job, Option<Merged>, bool), StoreError> {
+        if !self.rejects.is_empty() {
+            let file = SpillFile::rejects(self.job.id);
+            let offset = self.job.tally.spilled - self.rejects.len() as u64;
+            if let Some(unwritten) = staging::write(self.spill, file, offset, &self.rejects)? {
+                damage::go_without(&mut self.job, self.transaction, &unwritten)?;
+            }
+        }
+        if let Some(more) = self.merged.as_ref().filter(|_| is_durable)
+            && let Err(error) = merge_log::save(self.transaction, &mut self.job, more)
+        {
+            self.job.damaged(&error.of_job()?.to_string());
+        }
+        let is_finished = self.job.finished_unix_ms.is_none() && self.job.is_complete();
+        if is_finished {
+            self.job.finish(now_ms, age_ms);
+        }
+        save(self.transaction, &self.job)?;
+        Ok((self.job, self.merged, is_finished))
+    }
+}
+
+#[cfg(test)]
+mod tests;
