@@ -8,7 +8,7 @@ use access::Client;
 use broker::{Broker, Limit, Memory, Queue};
 use cli::{Exit, Failure, OrExit, OrUnwritable};
 use hyper_util::rt::TokioIo;
-use master::{Keep, Listen, MasterError, Place};
+use master::{Listener, MasterError, Retention, StoreLocation};
 use telemetry::Watched;
 use tempfile::TempDir;
 use tokio::io::DuplexStream;
@@ -81,12 +81,12 @@ impl InProcess {
         let mut roles = JoinSet::new();
         let master = master::Config {
             broker: broker.clone(),
-            place: Place::Memory {
+            location: StoreLocation::Memory {
                 spill: spill.path().to_owned(),
             },
-            listen: Listen::InProcess(accepted),
+            listener: Listener::InProcess(accepted),
             // The directory goes with the process.
-            keep: Keep::default(),
+            retention: Retention::default(),
             // Nobody can take anything out of queues in memory.
             lost_after: None,
             watched: Watched::default(),

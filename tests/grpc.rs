@@ -4,7 +4,7 @@
 
 use access::{Client, Gate};
 use broker::{Broker, Route};
-use master::{Config, Keep, Listen, Place};
+use master::{Config, Listener, Retention, StoreLocation};
 use proto::v1::watch_event::Change;
 use proto::v1::{GetMasterRequest, JobOpen, JobSeal, WatchEvent, WatchRequest};
 use proto::{Envelope, JobId, Payload};
@@ -36,11 +36,11 @@ impl Master {
         let spill = tempfile::tempdir().unwrap();
         let config = Config {
             broker: broker.clone(),
-            place: Place::Memory {
+            location: StoreLocation::Memory {
                 spill: spill.path().to_owned(),
             },
-            listen: Listen::Tcp(listener, Gate::open()),
-            keep: Keep::default(),
+            listener: Listener::Tcp(listener, Gate::open()),
+            retention: Retention::default(),
             lost_after: None,
             watched: telemetry::Watched::default(),
         };

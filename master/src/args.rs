@@ -12,8 +12,8 @@ use telemetry::WatchArgs;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::retention::Keep;
-use crate::run::{Config, Listen, MasterError, Place};
+use crate::retention::Retention;
+use crate::run::{Config, Listener, MasterError, StoreLocation};
 use crate::store::StoreError;
 
 /// Collect what workers make of chunks, and answer those who ask
@@ -46,7 +46,7 @@ pub struct Args {
         env = "ROWMILL_KEEP",
         default_value = "30d"
     )]
-    keep: Keep,
+    keep: Retention,
 
     /// After how many seconds a chunk of a sealed job is lost that is in no queue and with no worker
     #[arg(
@@ -134,15 +134,15 @@ impl Args {
             .ok_or(ArgsError::NoData)?;
         Ok(Config {
             broker: self.broker.broker()?,
-            place: Place::Directory(data),
-            listen: self.bind().await?,
-            keep: self.keep,
+            location: StoreLocation::Directory(data),
+            listener: self.bind().await?,
+            retention: self.keep,
             lost_after: Some(Duration::from_secs(self.lost_after)),
             watched: self.watch.watched("rowmill-master").await?,
         })
     }
 
-    async fn bind(&self) -> Result<Listen, ArgsError> {
+    async fn bind(&self) -> Result<Listener, ArgsError> {
         let failed = |source| ArgsError::Listen {
             address: self.listen.clone(),
             source,
@@ -150,7 +150,7 @@ impl Args {
         let addresses: Vec<SocketAddr> = self.listen.to_socket_addrs().map_err(failed)?.collect();
         let gate = self.serve.gate(&addresses)?;
         let listener = TcpListener::bind(&addresses[..]).await.map_err(failed)?;
-        Ok(Listen::Tcp(listener, gate))
+        Ok(Listener::Tcp(listener, gate))
     }
 }
 

@@ -12,9 +12,9 @@ use proto::v1::{JobOpen, JobSeal, JobState};
 const STALLED_AFTER_MS: u64 = 30_000;
 
 /// No job has as many chunks: of 1 byte each they would be a terabyte.
-const MOST_CHUNKS: u64 = 1 << 40;
+const MAX_CHUNKS: u64 = 1 << 40;
 /// So much is said of what is damaged, in bytes.
-const LONGEST_DAMAGE: usize = 4 << 10;
+const MAX_DAMAGE_BYTES: usize = 4 << 10;
 
 /// One job, as committed.
 #[derive(Debug, Clone)]
@@ -31,11 +31,11 @@ pub struct Job {
     /// Shared with whoever reads it, and with copies of the job.
     pub merged: Option<Arc<Merged>>,
     /// How often something became part of it, since the master started.
-    pub(crate) merges: u64,
+    pub(crate) merge_count: u64,
     /// How much of it the store has in one piece, and how much in pieces behind that.
-    pub(crate) stored: Stored,
+    pub(crate) merged_bytes: MergedBytes,
     /// What was counted.
-    pub tally: Tally,
+    pub counts: JobCounts,
     /// When the first message came, by the master's clock.
     pub heard_unix_ms: u64,
     /// When it finished, by the master's clock.
@@ -46,18 +46,18 @@ pub struct Job {
     /// Whether its chunks are to be run.
     pub control: Control,
     /// Whether its rows and rejects were removed.
-    pub expired: Option<Expired>,
+    pub expired: Option<Expiry>,
     /// What of it is gone or broken, for a person. Empty: nothing. It goes on with what is left.
     pub damage: String,
     /// Messages of chunks that it never had, as far as they are kept for people.
     pub(crate) set_aside: u64,
     /// The place of the next result in the order of commits.
-    pub(crate) next_place: u64,
+    pub(crate) next_commit_index: u64,
     /// How often one of its chunks died, since the master started.
-    pub(crate) deaths: u64,
+    pub(crate) failures: u64,
     /// Results whose rows have keys that may come once in the job, and of which it is not known yet
     /// whether they came before.
-    pub(crate) unsettled: u64,
+    pub(crate) unresolved: u64,
     /// Results that wait until it is known which header the job's rows have.
     pub(crate) waiting: u64,
     /// Every chunk before this one is settled, or was passed over because it is dead.
@@ -66,7 +66,7 @@ pub struct Job {
 
 /// That a job's rows and rejects were removed to make room.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expired {
+pub struct Expiry {
     /// When, by the master's clock.
     pub unix_ms: u64,
     /// Why, for a person.
@@ -75,11 +75,11 @@ pub struct Expired {
 
 /// How many bytes of a job's merged state lie in the store, and where.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Stored {
+pub(crate) struct MergedBytes {
     /// Of the whole.
-    pub(crate) whole: u64,
+    pub(crate) base: u64,
     /// Of the pieces that came since.
-    pub(crate) pieces: u64,
+    pub(crate) log: u64,
 }
 
 /// What people want of a job: the store's column `control`.
@@ -96,7 +96,7 @@ pub enum Control {
 }
 
 impl Control {
-    pub(crate) fn of(column: i64) -> Self {
+    pub(crate) fn from_column(column: i64) -> Self {
         match column {
             1 => Self::Paused,
             2 => Self::Cancelled,
@@ -107,7 +107,7 @@ impl Control {
 
 /// A job's counters. Each is changed only in the transaction that inserts the chunk's key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct JobCounts {
     /// Chunks with a result.
     pub chunks_done: u64,
     /// Chunks that failed every attempt.
@@ -140,9 +140,9 @@ impl Job {
             open: None,
             seal: None,
             merged: None,
-            merges: 0,
-            stored: Stored::default(),
-            tally: Tally::default(),
+            merge_count: 0,
+            merged_bytes: MergedBytes::default(),
+            counts: JobCounts::default(),
             heard_unix_ms: now_ms,
             finished_unix_ms: None,
             finished_age_ms: None,
@@ -150,17 +150,17 @@ impl Job {
             expired: None,
             damage: String::new(),
             set_aside: 0,
-            next_place: 0,
-            deaths: 0,
-            unsettled: 0,
+            next_commit_index: 0,
+            failures: 0,
+            unresolved: 0,
             waiting: 0,
             frontier: 0,
         }
     }
 
     /// Why the job has no chunk of that number. `None`: it has, or may have while it is not sealed.
-    pub(crate) fn never_had(&self, seq: u64) -> Option<String> {
-        let chunks = self.seal.as_ref().map_or(MOST_CHUNKS, |seal| seal.chunks);
+    pub(crate) fn out_of_range_reason(&self, seq: u64) -> Option<String> {
+        let chunks = self.seal.as_ref().map_or(MAX_CHUNKS, |seal| seal.chunks);
         (seq >= chunks).then(|| match self.seal {
             Some(_) => format!("the job has {chunks} chunks, from 0, and this is of chunk {seq}"),
             None => format!("no job has so many chunks that one is the number {seq}"),
@@ -168,8 +168,8 @@ impl Job {
     }
 
     /// Notes something that is gone or broken; what was noted before stays.
-    pub(crate) fn damaged(&mut self, reason: &str) {
-        if self.damage.contains(reason) || self.damage.len() + reason.len() > LONGEST_DAMAGE {
+    pub(crate) fn mark_damaged(&mut self, reason: &str) {
+        if self.damage.contains(reason) || self.damage.len() + reason.len() > MAX_DAMAGE_BYTES {
             return;
         }
         tracing::error!(job = %self.id, "damaged: {reason}");
@@ -187,7 +187,7 @@ impl Job {
 
     /// From when on its age is counted, by the store's age clock. One that finished before there was such a
     /// clock is as old as the system's clock says: that is where the age clock began.
-    pub(crate) fn age_from_ms(&self) -> Option<u64> {
+    pub(crate) fn age_start_ms(&self) -> Option<u64> {
         self.finished_age_ms.or(self.finished_unix_ms)
     }
 
@@ -195,9 +195,9 @@ impl Job {
     /// a sealed and opened job can be complete. Results and dead chunks of other numbers than the job has
     /// are not counted (`store/strays.rs`), so that it is about which chunks are in.
     pub fn is_complete(&self) -> bool {
-        let settled = self.tally.chunks_done + self.tally.chunks_dead;
+        let settled = self.counts.chunks_done + self.counts.chunks_dead;
         self.open.is_some()
-            && self.unsettled == 0
+            && self.unresolved == 0
             && self
                 .seal
                 .as_ref()
@@ -220,7 +220,7 @@ impl Job {
             return JobState::Damaged;
         }
         if self.finished_unix_ms.is_some() {
-            return match self.tally.chunks_dead {
+            return match self.counts.chunks_dead {
                 0 => JobState::Done,
                 _ => JobState::DoneWithFailures,
             };
@@ -234,8 +234,8 @@ impl Job {
     }
 
     /// Bytes of its spill files.
-    pub fn kept_bytes(&self) -> u64 {
-        self.tally.spilled + self.tally.output_bytes
+    pub fn spill_bytes(&self) -> u64 {
+        self.counts.spilled + self.counts.output_bytes
     }
 
     /// The command that its chunks go through, if they go through one.
@@ -259,7 +259,7 @@ impl Job {
 
     /// What the columns of its rows are called as they were processed: by the command that made them,
     /// where one did.
-    pub(crate) fn shown_columns(&self) -> &[String] {
+    pub(crate) fn output_columns(&self) -> &[String] {
         if let Some(Merged::Exec(merged)) = self.merged.as_deref()
             && let Some(columns) = merged.columns()
         {
@@ -270,11 +270,11 @@ impl Job {
 
     /// Malformed sequences that were taken for U+FFFD: in chunks, and before they were cut.
     pub fn replaced(&self) -> u64 {
-        self.tally.replaced + self.seal.as_ref().map_or(0, |seal| seal.replaced)
+        self.counts.replaced + self.seal.as_ref().map_or(0, |seal| seal.replaced)
     }
 
     /// Why its publisher ended it before its end. Empty: it did not.
-    pub fn stopped(&self) -> &str {
+    pub fn stop_reason(&self) -> &str {
         self.seal.as_ref().map_or("", |seal| &seal.stopped)
     }
 
@@ -291,9 +291,9 @@ impl Job {
         let share = match (&self.seal, self.source_bytes()) {
             (Some(seal), _) if seal.chunks == 0 => 1.0,
             (Some(seal), _) => {
-                (self.tally.chunks_done + self.tally.chunks_dead) as f64 / seal.chunks as f64
+                (self.counts.chunks_done + self.counts.chunks_dead) as f64 / seal.chunks as f64
             }
-            (None, Some(bytes)) if bytes > 0 => self.tally.bytes as f64 / bytes as f64,
+            (None, Some(bytes)) if bytes > 0 => self.counts.bytes as f64 / bytes as f64,
             (None, _) => return None,
         };
         // Only a finished job says that it is whole.

@@ -16,9 +16,9 @@ pub mod store;
 
 pub use args::{Args, default_data, failure};
 pub use intake::batch::{BATCH, Batch};
-pub use intake::job_message::{Arrival, ArrivalError, Death};
+pub use intake::job_message::{ChunkFailure, JobMessage, JobMessageError};
 pub use intake::unreadable::UnreadableMessage;
-pub use job::{Expired, Job, Tally};
+pub use job::{Expiry, Job, JobCounts};
 pub use metrics::catalog;
-pub use retention::{Keep, KeepError};
-pub use run::{Config, Listen, MasterError, Place, run};
+pub use retention::{Retention, RetentionError};
+pub use run::{Config, Listener, MasterError, StoreLocation, run};

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proto::v1::{BrokerState, BrokerStatus, JobState, WorkerState};
 use telemetry::{Catalog, Counter, Gauge, Histogram, Labelled};
 
-use crate::job::Tally;
+use crate::job::JobCounts;
 
 /// A master's metrics. Cheap to clone: clones count together.
 #[derive(Debug, Clone)]
@@ -66,7 +66,7 @@ impl Metrics {
     }
 
     /// A job's counts, and how often one of its chunks died, went from `before` to `after`.
-    pub(crate) fn counted(&self, before: (Tally, u64), after: (Tally, u64)) {
+    pub(crate) fn add_counts(&self, before: (JobCounts, u64), after: (JobCounts, u64)) {
         let ((before, dead_before), (after, dead_after)) = (before, after);
         for (counter, before, after) in [
             (&self.chunks, before.chunks_done, after.chunks_done),
@@ -81,14 +81,14 @@ impl Metrics {
     }
 
     /// So many jobs stand so.
-    pub(crate) fn jobs(&self, states: impl Iterator<Item = JobState>) {
-        let names = all(JobState::try_from).map(|state| state.as_str_name());
+    pub(crate) fn set_jobs(&self, states: impl Iterator<Item = JobState>) {
+        let names = all_values(JobState::try_from).map(|state| state.as_str_name());
         set(&self.jobs, names, states.map(|state| state.as_str_name()));
     }
 
     /// So many workers are so.
-    pub(crate) fn workers(&self, states: impl Iterator<Item = WorkerState>) {
-        let names = all(WorkerState::try_from).map(|state| state.as_str_name());
+    pub(crate) fn set_workers(&self, states: impl Iterator<Item = WorkerState>) {
+        let names = all_values(WorkerState::try_from).map(|state| state.as_str_name());
         set(
             &self.workers,
             names,
@@ -97,8 +97,8 @@ impl Metrics {
     }
 
     /// The broker is so.
-    pub(crate) fn broker(&mut self, status: &BrokerStatus) {
-        let names = all(BrokerState::try_from).map(|state| state.as_str_name());
+    pub(crate) fn set_broker(&mut self, status: &BrokerStatus) {
+        let names = all_values(BrokerState::try_from).map(|state| state.as_str_name());
         let is = std::iter::once(status.state().as_str_name());
         set(&self.broker, names, is);
         let lanes = status.lanes.iter();
@@ -108,10 +108,10 @@ impl Metrics {
             ("results".to_owned(), status.results_ready),
             ("dead".to_owned(), status.dead_ready),
         ];
-        let told = queues.into_iter().chain(lanes);
-        let told = told.filter_map(|(queue, ready)| Some((queue, ready?)));
+        let known = queues.into_iter().chain(lanes);
+        let known = known.filter_map(|(queue, ready)| Some((queue, ready?)));
         let mut gone = std::mem::take(&mut self.known_queues);
-        for (queue, ready) in told {
+        for (queue, ready) in known {
             gone.remove(&queue);
             let gauge = self.queues.get_or_create(&[("queue", queue.clone())]);
             gauge.set(ready as i64);
@@ -124,8 +124,8 @@ impl Metrics {
 }
 
 /// Every value of an enum of the protocol but the first, which says nothing.
-fn all<T, E>(of: impl Fn(i32) -> Result<T, E>) -> impl Iterator<Item = T> {
-    (1..).map_while(move |number| of(number).ok())
+fn all_values<T, E>(from_number: impl Fn(i32) -> Result<T, E>) -> impl Iterator<Item = T> {
+    (1..).map_while(move |number| from_number(number).ok())
 }
 
 /// Sets a gauge for each of `names` to how often it comes in `states`.
@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn gauges_follow_what_is() {
         let (mut metrics, catalog) = Metrics::new();
-        metrics.jobs([JobState::Done, JobState::DoneWithFailures, JobState::Done].into_iter());
+        metrics.set_jobs([JobState::Done, JobState::DoneWithFailures, JobState::Done].into_iter());
         let mut status = BrokerStatus {
             state: BrokerState::Connected.into(),
             tasks_ready: Some(7),
@@ -167,7 +167,7 @@ mod tests {
             }],
             ..BrokerStatus::default()
         };
-        metrics.broker(&status);
+        metrics.set_broker(&status);
         let text = catalog.text(telemetry::Format::Prometheus);
         for line in [
             "rowmill_master_jobs{state=\"done\"} 2",
@@ -180,8 +180,8 @@ mod tests {
         }
         status.state = BrokerState::Reconnecting.into();
         status.lanes.clear();
-        metrics.broker(&status);
-        metrics.jobs([JobState::Done].into_iter());
+        metrics.set_broker(&status);
+        metrics.set_jobs([JobState::Done].into_iter());
         let text = catalog.text(telemetry::Format::Prometheus);
         assert!(!text.contains("tasks.gpu"), "{text}");
         for line in [

@@ -9,15 +9,15 @@ use proto::v1::EventLevel;
 use tokio::time::MissedTickBehavior;
 use tonic::Status;
 
-use crate::state::state_actor::{Handle, Keeper};
+use crate::state::state_actor::{StateActor, StateHandle};
 use crate::store::remove;
 
 /// How often it is looked, beside every time that a job finishes.
-const EVERY: Duration = Duration::from_secs(60);
+const INTERVAL: Duration = Duration::from_secs(60);
 
 /// What may stay: `7d`, `20GB`, `7d,20GB`, `forever`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Keep {
+pub struct Retention {
     /// How old a finished job may be. Absent: as old as it gets.
     age_ms: Option<u64>,
     /// How many bytes there may be of all jobs together. Absent: as many as the disk has.
@@ -27,7 +27,7 @@ pub struct Keep {
 /// Why a text does not say what is to be kept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is neither an age (90m, 12h, 7d, 4w) nor a size (500MB, 20GB, 1TB), nor forever")]
-pub struct KeepError(String);
+pub struct RetentionError(String);
 
 const AGES: [(&str, u64); 5] = [
     ("s", 1000),
@@ -45,53 +45,53 @@ const SIZES: [(&str, u64); 5] = [
     ("TB", 1_000_000_000_000),
 ];
 
-impl Keep {
+impl Retention {
     /// Why the oldest finished job may not stay, if so: it is that old, and all together that large.
-    pub(crate) fn why_not(self, age_ms: u64, kept_bytes: u64) -> Option<String> {
+    pub(crate) fn removal_reason(self, age_ms: u64, spill_bytes: u64) -> Option<String> {
         match self {
             Self {
                 age_ms: Some(most), ..
             } if age_ms > most => Some(format!(
                 "it had been finished for more than {}",
-                unit(most, &AGES)
+                format_count(most, &AGES)
             )),
             Self {
                 bytes: Some(most), ..
-            } if kept_bytes > most => Some(format!(
+            } if spill_bytes > most => Some(format!(
                 "the rows and bad records of all jobs came to more than {}",
-                unit(most, &SIZES)
+                format_count(most, &SIZES)
             )),
             _ => None,
         }
     }
 }
 
-impl FromStr for Keep {
-    type Err = KeepError;
+impl FromStr for Retention {
+    type Err = RetentionError;
 
-    fn from_str(text: &str) -> Result<Self, KeepError> {
-        let mut keep = Self::default();
+    fn from_str(text: &str) -> Result<Self, RetentionError> {
+        let mut retention = Self::default();
         if text == "forever" {
-            return Ok(keep);
+            return Ok(retention);
         }
         for part in text.split(',').map(str::trim) {
-            let wrong = || KeepError(part.chars().take(40).collect());
-            let (place, value) = match (count(part, &AGES), count(part, &SIZES)) {
-                (Some(age), _) => (&mut keep.age_ms, age),
-                (None, Some(bytes)) => (&mut keep.bytes, bytes),
-                (None, None) => return Err(wrong()),
+            let invalid = || RetentionError(part.chars().take(40).collect());
+            let (slot, value) = match (parse_count(part, &AGES), parse_count(part, &SIZES)) {
+                (Some(age), _) => (&mut retention.age_ms, age),
+                (None, Some(bytes)) => (&mut retention.bytes, bytes),
+                (None, None) => return Err(invalid()),
             };
             // Two ages, or two sizes, cannot both be meant.
-            if place.replace(value).is_some() {
-                return Err(wrong());
+            if slot.replace(value).is_some() {
+                return Err(invalid());
             }
         }
-        Ok(keep)
+        Ok(retention)
     }
 }
 
 /// `7d` by units: a number with one of them behind it.
-fn count(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+fn parse_count(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let name = text[digits.len()..].trim();
     let same = |(unit, _): &&(&str, u64)| unit.eq_ignore_ascii_case(name);
@@ -100,16 +100,19 @@ fn count(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 }
 
 /// By the largest unit that needs no fraction.
-fn unit(count: u64, units: &[(&str, u64)]) -> String {
+fn format_count(count: u64, units: &[(&str, u64)]) -> String {
     let fits = |(_, factor): &&(&str, u64)| count >= *factor && count.is_multiple_of(*factor);
     let (name, factor) = units.iter().rev().find(fits).unwrap_or(&units[0]);
     format!("{} {name}", count / factor)
 }
 
 /// Removes what may not stay: at the start, when jobs finish, and once a minute.
-pub(crate) async fn see_to(keeper: Handle, keep: Keep) -> Result<Infallible, Status> {
-    let mut finished = keeper.finished();
-    let mut ticks = tokio::time::interval(EVERY);
+pub(crate) async fn enforce(
+    state: StateHandle,
+    retention: Retention,
+) -> Result<Infallible, Status> {
+    let mut finished = state.finished_jobs();
+    let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -121,7 +124,7 @@ pub(crate) async fn see_to(keeper: Handle, keep: Keep) -> Result<Infallible, Sta
             }
         }
         // One job a question, so that nobody waits long for the keeper.
-        while let Some(paths) = keeper.ask(move |keeper| keeper.expire_one(keep)).await? {
+        while let Some(paths) = state.ask(move |actor| actor.expire_one(retention)).await? {
             let removing = tokio::task::spawn_blocking(move || {
                 for path in paths {
                     if let Err(error) = remove(Some(&path)) {
@@ -136,9 +139,9 @@ pub(crate) async fn see_to(keeper: Handle, keep: Keep) -> Result<Infallible, Sta
     }
 }
 
-impl Keeper {
+impl StateActor {
     /// Gives up the rows of one job that may not stay; the files that are left to be removed.
-    fn expire_one(&mut self, keep: Keep) -> Option<Vec<std::path::PathBuf>> {
+    fn expire_one(&mut self, retention: Retention) -> Option<Vec<std::path::PathBuf>> {
         let now_ms = proto::unix_ms();
         if let Some(jump_ms) = self.store.clock_jump_ms() {
             let which = if jump_ms > 0 { "forward" } else { "back" };
@@ -148,14 +151,14 @@ impl Keeper {
                  not"
             );
             tracing::warn!("{text}");
-            self.events.say(now_ms, EventLevel::Warn, text);
+            self.events.push_general(now_ms, EventLevel::Warn, text);
         }
-        let (id, reason) = self.store.too_much(keep)?;
+        let (id, reason) = self.store.next_to_expire(retention)?;
         tracing::info!(job = %id, "its rows and bad records are removed: {reason}");
         match self.store.expire(id, reason, now_ms) {
             Ok(paths) => {
-                self.view = None;
-                self.moved.send_modify(|count| *count += 1);
+                self.overview = None;
+                self.job_changes.send_modify(|count| *count += 1);
                 Some(paths)
             }
             Err(error) => {
@@ -172,12 +175,12 @@ mod tests {
 
     #[test]
     fn an_age_a_size_or_both_in_any_order() {
-        let both = "7d,20GB".parse::<Keep>().unwrap();
+        let both = "7d,20GB".parse::<Retention>().unwrap();
         assert_eq!(both, " 20 gb , 7d ".parse().unwrap());
         assert_eq!(both.age_ms, Some(7 * 86_400_000));
         assert_eq!(both.bytes, Some(20_000_000_000));
-        assert_eq!("forever".parse(), Ok(Keep::default()));
-        assert_eq!("0s".parse::<Keep>().unwrap().age_ms, Some(0));
+        assert_eq!("forever".parse(), Ok(Retention::default()));
+        assert_eq!("0s".parse::<Retention>().unwrap().age_ms, Some(0));
         let bad = [
             "",
             "7",
@@ -192,19 +195,22 @@ mod tests {
             "7é",
         ];
         for bad in bad {
-            assert!(bad.parse::<Keep>().is_err(), "{bad}");
+            assert!(bad.parse::<Retention>().is_err(), "{bad}");
         }
     }
 
     #[test]
     fn it_says_which_of_the_two_it_is() {
-        let keep: Keep = "7d,20GB".parse().unwrap();
+        let retention: Retention = "7d,20GB".parse().unwrap();
         let week = 7 * 86_400_000;
-        assert_eq!(keep.why_not(week, 20_000_000_000), None);
-        let why = keep.why_not(week + 1, 0).unwrap();
+        assert_eq!(retention.removal_reason(week, 20_000_000_000), None);
+        let why = retention.removal_reason(week + 1, 0).unwrap();
         assert!(why.ends_with("than 1 w"), "{why}");
-        let why = keep.why_not(0, 20_000_000_001).unwrap();
+        let why = retention.removal_reason(0, 20_000_000_001).unwrap();
         assert!(why.ends_with("than 20 GB"), "{why}");
-        assert_eq!(Keep::default().why_not(u64::MAX, u64::MAX), None);
+        assert_eq!(
+            Retention::default().removal_reason(u64::MAX, u64::MAX),
+            None
+        );
     }
 }

@@ -8,12 +8,12 @@ use telemetry::Watched;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub use crate::api::server::Listen;
+pub use crate::api::server::Listener;
 use crate::intake::Intake;
 use crate::metrics::Metrics;
-use crate::retention::{Keep, see_to};
-use crate::state::state_actor::Handle;
-pub use crate::store::Place;
+use crate::retention::{Retention, enforce};
+use crate::state::state_actor::StateHandle;
+pub use crate::store::StoreLocation;
 use crate::store::{Store, StoreError};
 
 /// What a master needs.
@@ -22,11 +22,11 @@ pub struct Config {
     /// Where results come from.
     pub broker: Broker,
     /// What it remembers, and where.
-    pub place: Place,
+    pub location: StoreLocation,
     /// Where clients come from.
-    pub listen: Listen,
+    pub listener: Listener,
     /// How much of the rows and rejects of finished jobs stays.
-    pub keep: Keep,
+    pub retention: Retention,
     /// How long a chunk of a sealed job is missed before it is lost. `None`: it never is.
     pub lost_after: Option<Duration>,
     /// How it is watched from outside.
@@ -64,52 +64,52 @@ pub enum MasterError {
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), MasterError> {
     let Config {
         broker,
-        place,
-        listen,
-        keep,
+        location,
+        listener,
+        retention,
         lost_after,
         watched,
     } = config;
-    let (store, unopened) = match Store::open(&place) {
+    let (store, open_error) = match Store::open(&location) {
         Ok(store) => (store, None),
-        Err(error) if lacks_room(&error, &place) => {
-            let reason = unopened(&error);
+        Err(error) if is_out_of_space(&error, &location) => {
+            let reason = open_error_text(&error);
             tracing::error!("{reason}; results wait at the broker, and it is tried again");
             (Store::empty()?, Some(reason))
         }
         Err(error) => return Err(error.into()),
     };
-    if let Listen::Tcp(listener, gate) = &listen
+    if let Listener::Tcp(listener, gate) = &listener
         && let Ok(address) = listener.local_addr()
     {
         let scheme = if gate.tls.is_some() { "https" } else { "http" };
         tracing::info!("listening at {scheme}://{address}");
     }
     let (metrics, catalog) = Metrics::new();
-    let status = starting(&broker, unopened.is_some());
-    let is_open = unopened.is_none();
-    let keeper = Handle::start(store, status, metrics.clone(), lost_after, unopened)
+    let status = initial_status(&broker, open_error.is_some());
+    let is_open = open_error.is_none();
+    let state = StateHandle::start(store, status, metrics.clone(), lost_after, open_error)
         .map_err(|error| MasterError::Machinery(error.to_string()))?;
 
     let mut tasks = JoinSet::new();
     tasks.spawn(crate::api::server::serve(
-        listen,
-        keeper.clone(),
+        listener,
+        state.clone(),
         broker.clone(),
         shutdown.clone(),
     ));
     let tracer = watched.tracer;
-    let intake = Intake::new(broker, keeper.clone(), &place, metrics, tracer.clone());
+    let intake = Intake::new(broker, state.clone(), &location, metrics, tracer.clone());
     let stop = shutdown.clone();
     tasks.spawn(async move {
         if !is_open {
             tokio::select! {
-                opened = open_when_there_is_room(&place, &keeper) => opened?,
+                opened = open_when_space_is_free(&location, &state) => opened?,
                 () = stop.cancelled() => return Ok(()),
             }
         }
         tokio::select! {
-            Err(status) = see_to(keeper, keep) => Err(MasterError::Machinery(status.message().into())),
+            Err(status) = enforce(state, retention) => Err(MasterError::Machinery(status.message().into())),
             ended = intake.run(stop) => ended,
         }
     });
@@ -130,20 +130,23 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Mast
 
 /// Tries to open the store until there is room for it. Nothing is taken from the broker before, so that a master
 /// with room can take it.
-async fn open_when_there_is_room(place: &Place, keeper: &Handle) -> Result<(), MasterError> {
+async fn open_when_space_is_free(
+    location: &StoreLocation,
+    state: &StateHandle,
+) -> Result<(), MasterError> {
     let mut backoff = Backoff::default();
     loop {
         let pause = backoff.next();
         tokio::time::sleep(pause).await;
-        let own = place.clone();
-        let opened = tokio::task::spawn_blocking(move || Store::open(&own)).await;
+        let owned = location.clone();
+        let opened = tokio::task::spawn_blocking(move || Store::open(&owned)).await;
         match opened.map_err(|error| MasterError::Machinery(error.to_string()))? {
             Ok(store) => {
-                let adopted = keeper.ask(|keeper| keeper.adopt(store)).await;
+                let adopted = state.ask(|actor| actor.replace_store(store)).await;
                 tracing::info!("there is room again: the store is open");
                 return adopted.map_err(|status| MasterError::Machinery(status.message().into()));
             }
-            Err(error) if lacks_room(&error, place) => {
+            Err(error) if is_out_of_space(&error, location) => {
                 tracing::debug!(%error, pause_ms = pause.as_millis() as u64, "still no room");
             }
             Err(error) => return Err(error.into()),
@@ -151,17 +154,18 @@ async fn open_when_there_is_room(place: &Place, keeper: &Handle) -> Result<(), M
     }
 }
 
-fn lacks_room(error: &StoreError, place: &Place) -> bool {
-    let (Place::Memory { spill: directory } | Place::Directory(directory)) = place;
-    error.lacks_room(directory)
+fn is_out_of_space(error: &StoreError, location: &StoreLocation) -> bool {
+    let (StoreLocation::Memory { spill: directory } | StoreLocation::Directory(directory)) =
+        location;
+    error.is_out_of_space(directory)
 }
 
 /// What people are told meanwhile.
-fn unopened(error: &StoreError) -> String {
+fn open_error_text(error: &StoreError) -> String {
     format!("results cannot be stored: there is no room to open the store: {error}")
 }
 
-fn starting(broker: &Broker, is_waiting: bool) -> MasterStatus {
+fn initial_status(broker: &Broker, is_waiting: bool) -> MasterStatus {
     // Without a store it has not tried to reach the broker.
     let (state, detail) = if is_waiting {
         let detail = "it connects when there is room on its disk";

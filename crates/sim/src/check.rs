@@ -9,8 +9,8 @@ use engine::operation::{Finished, Merged};
 use engine::oracle::{Whole, profile_in_one_piece};
 use engine::output::unpack;
 use engine::split::Limits;
-use master::store::{Passage, Store};
-use master::{Job, Tally};
+use master::store::{ChunkOutput, Store};
+use master::{Job, JobCounts};
 use prost::Message;
 use proto::v1::chunk_result::Partial;
 use proto::v1::{Chunk, ExecPartial, JobState, Reject};
@@ -48,7 +48,7 @@ impl Check<'_> {
             return self.check_rows(job, &done, &dead);
         }
         let expected = self.oracle(&dead)?;
-        self.check_tally(&job.tally, &expected, &done, dead.len())?;
+        self.check_tally(&job.counts, &expected, &done, dead.len())?;
         let finished = |merged: &Merged| match merged.finish(&profile(), &expected.columns) {
             Ok(Finished::Profile(profile)) => Ok(profile.encode_to_vec()),
             Ok(Finished::Exec(_) | Finished::Validate(_)) => {
@@ -74,26 +74,26 @@ impl Check<'_> {
             rows_out += count;
         }
         let (mut found, mut passed) = (Vec::new(), BTreeSet::new());
-        let passages = self.store.passages(job, 0, MANY)?;
-        for passage in &passages {
+        let chunk_outputs = self.store.chunk_outputs(job, 0, MANY)?;
+        for passage in &chunk_outputs {
             match passage {
-                Passage::Rows(at) => {
+                ChunkOutput::Rows(at) => {
                     let rows = unpack(&self.store.output(job, at)?, at.seq)?;
                     found.extend_from_slice(&rows);
                 }
-                Passage::Nothing(_) => {}
-                Passage::Dead(seq) => drop(passed.insert(*seq)),
+                ChunkOutput::Empty(_) => {}
+                ChunkOutput::Dead(seq) => drop(passed.insert(*seq)),
             }
         }
         self.same("output", &found, &expected)?;
         self.same("set of chunks passed over", &passed, dead)?;
-        let mut seqs: Vec<u64> = passages.iter().map(Passage::seq).collect();
+        let mut seqs: Vec<u64> = chunk_outputs.iter().map(ChunkOutput::seq).collect();
         seqs.retain(|seq| !dead.contains(seq));
         let outputs = self.store.outputs(job, 0, MANY)?;
         let mut unordered: Vec<u64> = outputs.iter().map(|at| at.seq).collect();
         unordered.sort_unstable();
         self.same("set of outputs", &unordered, &seqs)?;
-        let tally = &job.tally;
+        let tally = &job.counts;
         let rows_in: u64 = done.iter().map(|chunk| chunk.rows).sum();
         self.same("count of rows", &tally.rows, &rows_in)?;
         self.same(
@@ -115,7 +115,7 @@ impl Check<'_> {
         job.filter(|job| job.finished_unix_ms.is_some())
             .ok_or_else(|| Wrong::Lost {
                 job: self.number,
-                tally: format!("{:?}", job.map(|job| job.tally)),
+                tally: format!("{:?}", job.map(|job| job.counts)),
             })
     }
 
@@ -142,7 +142,7 @@ impl Check<'_> {
 
     fn check_tally(
         &self,
-        tally: &Tally,
+        tally: &JobCounts,
         expected: &Whole,
         done: &[&Chunk],
         dead: usize,

@@ -6,8 +6,8 @@ use std::future::ready;
 
 use broker::Queue;
 use futures_util::FutureExt;
-use master::store::{Disk, ModelDisk, SpillFile, Store, Trouble};
-use master::{Arrival, BATCH, Batch, Job, UnreadableMessage};
+use master::store::{Disk, DiskFault, ModelDisk, SpillFile, Store};
+use master::{BATCH, Batch, Job, JobMessage, UnreadableMessage};
 use rusqlite::Connection;
 
 use crate::failure::Wrong;
@@ -81,10 +81,10 @@ impl Master {
         }
         if let Some((tag, message)) = link.receive(at) {
             fate.tell(|| format!("master: takes {}", name(&message.envelope)));
-            let read = Arrival::read_message(&message.envelope, message.death.as_ref());
+            let read = JobMessage::read_message(&message.envelope, message.death.as_ref());
             let read =
                 read.map_err(|error| UnreadableMessage::misplaced(&message.envelope, &error));
-            lane.batch.take(read.map(|arrival| vec![arrival]), tag);
+            lane.batch.add(read.map(|message| vec![message]), tag);
         }
         Ok(())
     }
@@ -101,9 +101,9 @@ impl Master {
         trouble.set(store)?;
         let batch = std::mem::take(&mut self.lanes[at].batch);
         let (mut duplicates, dead_before) = (0, dead(store));
-        let keep = |arrivals: Vec<Arrival>, _unreadable| {
-            fate.tell(|| format!("master: commits {} messages", arrivals.len()));
-            let applied = store.apply(&arrivals, self.now_ms);
+        let keep = |messages: Vec<JobMessage>, _unreadable| {
+            fate.tell(|| format!("master: commits {} messages", messages.len()));
+            let applied = store.apply(&messages, self.now_ms);
             ready(applied.map(|applied| duplicates = applied.duplicates))
         };
         let committed = batch.commit(keep).now_or_never();
@@ -168,14 +168,17 @@ impl Master {
 
 /// Dead chunks of all jobs.
 fn dead(store: &Store) -> u64 {
-    store.jobs().map(|job| job.tally.chunks_dead).sum()
+    store.jobs().map(|job| job.counts.chunks_dead).sum()
 }
 
 /// A recovered spill is exactly as long as what was committed.
 fn check_tails(store: &mut Store) -> Result<(), Wrong> {
     let files = |job: &Job| {
         let (rejects, rows) = (SpillFile::rejects(job.id), SpillFile::rows(job.id));
-        [(rejects, job.tally.spilled), (rows, job.tally.output_bytes)]
+        [
+            (rejects, job.counts.spilled),
+            (rows, job.counts.output_bytes),
+        ]
     };
     let committed: Vec<_> = store.jobs().flat_map(files).collect();
     let (_, Disk::Model(disk)) = store.parts() else {
@@ -198,7 +201,7 @@ fn check_tails(store: &mut Store) -> Result<(), Wrong> {
 #[derive(Debug, Clone, Copy)]
 enum Coming {
     Nothing,
-    Disk(Trouble),
+    Disk(DiskFault),
     FullDatabase,
 }
 
@@ -210,17 +213,17 @@ impl Coming {
         if fate.random.one_in(4) {
             return Self::FullDatabase;
         }
-        Self::Disk(Trouble {
+        Self::Disk(DiskFault {
             after: fate.random.below(3) as u32,
             written: fate.random.index(200),
-            dies: fate.random.one_in(2),
+            crashes: fate.random.one_in(2),
         })
     }
 
     fn set(self, store: &mut Store) -> Result<(), Wrong> {
         let (connection, disk) = store.parts();
         match (self, disk) {
-            (Self::Disk(trouble), Disk::Model(disk)) => disk.set_trouble(Some(trouble)),
+            (Self::Disk(trouble), Disk::Model(disk)) => disk.set_fault(Some(trouble)),
             // SQLite keeps what is there, and grows by no page.
             (Self::FullDatabase, _) => limit_pages(connection, 1)?,
             _ => {}
@@ -235,7 +238,7 @@ impl Coming {
         let Disk::Model(disk) = disk else {
             return Ok(false);
         };
-        disk.set_trouble(None);
+        disk.set_fault(None);
         if !has_failed {
             return Ok(false);
         }

@@ -9,7 +9,7 @@ use access::Gate;
 use broker::{Broker, Route};
 use bytes::{Buf, BufMut};
 use libfuzzer_sys::fuzz_target;
-use master::{Config, Keep, Listen, Place};
+use master::{Config, Listener, Retention, StoreLocation};
 use proto::v1::{ChunkResult, JobOpen, JobSeal, Output};
 use proto::{Envelope, JobId, Payload};
 use tokio::net::TcpListener;
@@ -80,9 +80,9 @@ impl Mill {
             let broker = Broker::memory();
             let config = Config {
                 broker: broker.clone(),
-                place: Place::Memory { spill },
-                listen: Listen::Tcp(listener, Gate::open()),
-                keep: Keep::default(),
+                location: StoreLocation::Memory { spill },
+                listener: Listener::Tcp(listener, Gate::open()),
+                retention: Retention::default(),
                 lost_after: None,
                 watched: telemetry::Watched::default(),
             };

@@ -4,24 +4,24 @@ use cli::format::duration;
 use cli::text::{Charset, brief};
 
 use crate::job::Job;
-use crate::state::live_state::newest_first;
+use crate::state::live_state::sort_newest_first;
 
 /// So many are listed; who has more gives more of the id.
-const LISTED: usize = 8;
+const MAX_LISTED: usize = 8;
 const NAME_COLUMNS: usize = 40;
 
 /// A line for each of the jobs that begin with `text`, newest first.
-pub(crate) fn several(text: &str, mut jobs: Vec<&Job>, now_ms: u64) -> String {
-    newest_first(&mut jobs);
-    let mut said = format!(
+pub(crate) fn describe_candidates(text: &str, mut jobs: Vec<&Job>, now_ms: u64) -> String {
+    sort_newest_first(&mut jobs);
+    let mut listing = format!(
         "{} jobs begin with {text:?}; give more of the id:",
         jobs.len()
     );
-    for job in jobs.iter().take(LISTED) {
+    for job in jobs.iter().take(MAX_LISTED) {
         let name = job.open.as_ref().map_or("", |open| &open.name);
         let state = job.state(now_ms, now_ms).as_str_name();
         let state = state.trim_start_matches("JOB_STATE_").to_lowercase();
-        said += &format!(
+        listing += &format!(
             "\n  {}  {}, {}, {} ago",
             job.id,
             brief(name, NAME_COLUMNS, Charset::Utf8),
@@ -29,8 +29,8 @@ pub(crate) fn several(text: &str, mut jobs: Vec<&Job>, now_ms: u64) -> String {
             duration(now_ms.saturating_sub(job.opened_unix_ms()))
         );
     }
-    match jobs.len().saturating_sub(LISTED) {
-        0 => said,
-        more => format!("{said}\n  and {more} more"),
+    match jobs.len().saturating_sub(MAX_LISTED) {
+        0 => listing,
+        more => format!("{listing}\n  and {more} more"),
     }
 }

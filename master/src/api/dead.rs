@@ -5,9 +5,9 @@ use proto::v1::{self, DeadChunkInfo, GetDeadResponse, ListDeadResponse};
 use proto::{Envelope, JobId, Payload, bounds};
 use tonic::Status;
 
-use crate::api::response_size::{PAGE_BYTES, fitting};
+use crate::api::response_size::{PAGE_BYTES, count_fitting};
 use crate::job::{Control, Job};
-use crate::state::state_actor::{Handle, Keeper, internal};
+use crate::state::state_actor::{StateActor, StateHandle, internal};
 use crate::store::{DeadRow, DeadState, StoreError};
 
 /// How much of a body is shown.
@@ -20,9 +20,9 @@ const REASON_LISTED: usize = 1 << 10;
 /// may do again what it did.
 const REPLAY_ATTEMPTS: u32 = 1;
 /// A full queue is asked again so often, for half a minute or more.
-const ASKED_AT_MOST: u32 = 10;
+const MAX_PUBLISH_ATTEMPTS: u32 = 10;
 
-impl Keeper {
+impl StateActor {
     pub(crate) fn list_dead(
         &self,
         text: &str,
@@ -38,7 +38,7 @@ impl Keeper {
             .store
             .dead_page(job, after, limit)
             .map_err(|error| internal(&error))?;
-        let places: Vec<_> = page.iter().map(|(key, row)| (*key, row.seq)).collect();
+        let positions: Vec<_> = page.iter().map(|(key, row)| (*key, row.seq)).collect();
         let ids: std::collections::HashMap<i64, JobId> =
             self.store.jobs().map(|job| (job.key, job.id)).collect();
         let info = |(key, row): (i64, DeadRow)| DeadChunkInfo {
@@ -46,9 +46,12 @@ impl Keeper {
             ..listed(row)
         };
         let mut dead: Vec<DeadChunkInfo> = page.into_iter().map(info).collect();
-        dead.truncate(fitting(&dead, PAGE_BYTES));
-        let is_last = dead.len() == places.len() && dead.len() < limit;
-        let last = dead.len().checked_sub(1).and_then(|last| places.get(last));
+        dead.truncate(count_fitting(&dead, PAGE_BYTES));
+        let is_last = dead.len() == positions.len() && dead.len() < limit;
+        let last = dead
+            .len()
+            .checked_sub(1)
+            .and_then(|last| positions.get(last));
         let next_page_token = match last {
             Some((key, seq)) if !is_last => format!("{key}.{seq}"),
             _ => String::new(),
@@ -113,10 +116,14 @@ impl Keeper {
         }
         let rows = self.store.dead(job, usize::MAX >> 1);
         let rows = rows.map_err(|error| internal(&error))?;
-        let can = |row: &&DeadRow| {
+        let is_replayable = |row: &&DeadRow| {
             row.state == DeadState::Dead && (seqs.is_empty() || seqs.contains(&row.seq))
         };
-        let found: Vec<u64> = rows.iter().filter(can).map(|row| row.seq).collect();
+        let found: Vec<u64> = rows
+            .iter()
+            .filter(is_replayable)
+            .map(|row| row.seq)
+            .collect();
         if found.is_empty() {
             return refuse("no such chunk is dead and can be replayed");
         }
@@ -141,8 +148,8 @@ impl Keeper {
     }
 
     fn replayed(&mut self, id: JobId, seq: u64) -> Result<bool, StoreError> {
-        self.view = None;
-        self.board.forget_chunks(id);
+        self.overview = None;
+        self.live.forget_chunks(id);
         self.store.replayed(id, seq)
     }
 }
@@ -151,19 +158,19 @@ impl Keeper {
 /// next. Where it breaks off, the rest is still dead, and at most one is both dead and with the
 /// workers; its result revives it.
 pub(crate) async fn replay(
-    keeper: &Handle,
+    state: &StateHandle,
     broker: &Broker,
     text: String,
     seqs: Vec<u64>,
 ) -> Result<u64, Status> {
-    let (id, seqs) = keeper
-        .ask(move |keeper| keeper.replayable(&text, &seqs))
+    let (id, seqs) = state
+        .ask(move |actor| actor.replayable(&text, &seqs))
         .await??;
     let session = broker
         .connect("rowmill replay")
         .await
-        .map_err(|error| away(&error))?;
-    let replayed = send_all(keeper, &session, id, seqs).await;
+        .map_err(|error| broker_unavailable(&error))?;
+    let replayed = send_all(state, &session, id, seqs).await;
     session.close().await;
     let replayed = replayed?;
     if replayed == 0 {
@@ -177,21 +184,21 @@ pub(crate) async fn replay(
 
 /// How many were sent.
 async fn send_all(
-    keeper: &Handle,
+    state: &StateHandle,
     session: &Session,
     id: JobId,
     seqs: Vec<u64>,
 ) -> Result<u64, Status> {
     let mut replayed = 0;
     for seq in seqs {
-        let message = keeper
-            .ask(move |keeper| keeper.replay_message(id, seq))
+        let message = state
+            .ask(move |actor| actor.replay_message(id, seq))
             .await?;
         let Some((route, message)) = message.map_err(|error| internal(&error))? else {
             continue;
         };
         send(session, route, &message).await?;
-        let marked = keeper.ask(move |keeper| keeper.replayed(id, seq)).await?;
+        let marked = state.ask(move |actor| actor.replayed(id, seq)).await?;
         replayed += u64::from(marked.map_err(|error| internal(&error))?);
     }
     Ok(replayed)
@@ -199,11 +206,11 @@ async fn send_all(
 
 async fn send(session: &Session, route: Route, message: &Envelope) -> Result<(), Status> {
     let mut backoff = Backoff::new();
-    for _ in 0..ASKED_AT_MOST {
+    for _ in 0..MAX_PUBLISH_ATTEMPTS {
         if session
             .publish(route, message)
             .await
-            .map_err(|error| away(&error))?
+            .map_err(|error| broker_unavailable(&error))?
             == Confirm::Acked
         {
             return Ok(());
@@ -215,7 +222,7 @@ async fn send(session: &Session, route: Route, message: &Envelope) -> Result<(),
     ))
 }
 
-fn away(error: &BrokerError) -> Status {
+fn broker_unavailable(error: &BrokerError) -> Status {
     Status::unavailable(error.to_string())
 }
 

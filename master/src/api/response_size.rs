@@ -9,7 +9,7 @@ use tonic::Status;
 pub(crate) const PAGE_BYTES: usize = 2 << 20;
 
 /// How many of `entries`, from the first, come to at most `bytes`; one at least, where there is one.
-pub(crate) fn fitting<'m, T: Message + 'm>(
+pub(crate) fn count_fitting<'m, T: Message + 'm>(
     entries: impl IntoIterator<Item = &'m T>,
     bytes: usize,
 ) -> usize {
@@ -27,7 +27,7 @@ pub(crate) fn fitting<'m, T: Message + 'm>(
 }
 
 /// A job with its result, unless that is more than any client of ours takes.
-pub(crate) fn complete_answer(response: GetJobResponse) -> Result<GetJobResponse, Status> {
+pub(crate) fn check_response_size(response: GetJobResponse) -> Result<GetJobResponse, Status> {
     let bytes = response.encoded_len();
     if bytes <= LARGEST_ANSWER {
         return Ok(response);
@@ -126,14 +126,14 @@ mod tests {
             ..ColumnProfile::default()
         };
         for (column, megabytes) in [(text, 65), (numbers(38), 36)] {
-            let answer = complete_answer(job(&column)).unwrap();
+            let answer = check_response_size(job(&column)).unwrap();
             assert_eq!(answer.encoded_len() / 1_000_000, megabytes);
         }
     }
 
     #[test]
     fn a_result_that_no_client_takes_is_refused_with_what_to_do() {
-        let status = complete_answer(job(&numbers(2200))).unwrap_err();
+        let status = check_response_size(job(&numbers(2200))).unwrap_err();
         assert_eq!(status.code(), tonic::Code::ResourceExhausted);
         assert!(status.message().contains("--stats basic"), "{status}");
     }

@@ -16,11 +16,11 @@ use tonic::transport::Server;
 
 use crate::api::service::Service;
 use crate::run::MasterError;
-use crate::state::state_actor::Handle;
+use crate::state::state_actor::StateHandle;
 
 /// Where clients come from.
 #[derive(Debug)]
-pub enum Listen {
+pub enum Listener {
     /// A bound socket, and what stands before it; the caller chose the address.
     Tcp(TcpListener, Gate),
     /// Pipes within this process, one a connection.
@@ -29,13 +29,13 @@ pub enum Listen {
 
 /// Serves until `shutdown`; open streams end with it.
 pub(crate) async fn serve(
-    listen: Listen,
-    keeper: Handle,
+    listener: Listener,
+    state: StateHandle,
     broker: Broker,
     shutdown: CancellationToken,
 ) -> Result<(), MasterError> {
     let streams = TaskTracker::new();
-    let service = Service::new(keeper, broker, streams.clone(), shutdown.clone());
+    let service = Service::new(state, broker, streams.clone(), shutdown.clone());
     let service = RowmillServer::new(service);
     let (health_reporter, health) = tonic_health::server::health_reporter();
     health_reporter
@@ -46,9 +46,9 @@ pub(crate) async fn serve(
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
         .map_err(MasterError::Reflection)?;
-    let (guard, tls) = match &listen {
-        Listen::Tcp(_, gate) => (gate.guard.clone(), gate.tls.clone()),
-        Listen::InProcess(_) => (Guard::open(), None),
+    let (guard, tls) = match &listener {
+        Listener::Tcp(_, gate) => (gate.guard.clone(), gate.tls.clone()),
+        Listener::InProcess(_) => (Guard::open(), None),
     };
     let mut builder = Server::builder();
     if let Some(tls) = tls {
@@ -62,13 +62,13 @@ pub(crate) async fn serve(
         .add_service(reflection)
         .add_service(service);
     let ended = shutdown.cancelled_owned();
-    let served = match listen {
-        Listen::Tcp(listener, _) => {
+    let served = match listener {
+        Listener::Tcp(socket, _) => {
             router
-                .serve_with_incoming_shutdown(TcpListenerStream::new(listener), ended)
+                .serve_with_incoming_shutdown(TcpListenerStream::new(socket), ended)
                 .await
         }
-        Listen::InProcess(pipes) => {
+        Listener::InProcess(pipes) => {
             let pipes = ReceiverStream::new(pipes).map(Ok::<_, std::io::Error>);
             router.serve_with_incoming_shutdown(pipes, ended).await
         }

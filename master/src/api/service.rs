@@ -24,18 +24,18 @@ use tonic::{Request, Response, Status};
 
 use crate::api::dead;
 use crate::api::output;
-use crate::api::response_size::complete_answer;
+use crate::api::response_size::check_response_size;
 use crate::api::watch;
 use crate::job::Control;
 use crate::state::report_cache;
-use crate::state::state_actor::{Handle, Keeper, complete};
+use crate::state::state_actor::{StateActor, StateHandle, fill_result};
 
 /// The longest that one GetJob waits; a client that waits longer asks again.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// `rowmill.v1.Rowmill`, answered by the keeper.
 pub(crate) struct Service {
-    keeper: Handle,
+    state: StateHandle,
     broker: Broker,
     streams: TaskTracker,
     shutdown: CancellationToken,
@@ -44,13 +44,13 @@ pub(crate) struct Service {
 impl Service {
     /// `streams` owns the tasks of open streams, which end with `shutdown`.
     pub(crate) fn new(
-        keeper: Handle,
+        state: StateHandle,
         broker: Broker,
         streams: TaskTracker,
         shutdown: CancellationToken,
     ) -> Self {
         Self {
-            keeper,
+            state,
             broker,
             streams,
             shutdown,
@@ -73,8 +73,8 @@ impl Rowmill for Service {
         let (events, stream) = mpsc::channel(1);
         let shutdown = self.shutdown.clone();
         self.streams.spawn(watch::stream(
-            self.keeper.clone(),
-            watch::Asked { request, scope },
+            self.state.clone(),
+            watch::Subscription { request, scope },
             events,
             shutdown,
         ));
@@ -87,7 +87,7 @@ impl Rowmill for Service {
     ) -> Result<Response<GetMasterResponse>, Status> {
         let scope = scope(&request);
         check_protocol(request.into_inner().protocol)?;
-        let master = self.keeper.ask(Keeper::master).await?;
+        let master = self.state.ask(StateActor::master_status).await?;
         Ok(Response::new(GetMasterResponse {
             master: Some(master),
             scope: scope.into(),
@@ -105,8 +105,8 @@ impl Rowmill for Service {
         } = request.into_inner();
         let limit = page_limit(page_size);
         let page = self
-            .keeper
-            .ask(move |keeper| keeper.jobs(&page_token, limit))
+            .state
+            .ask(move |actor| actor.jobs(&page_token, limit))
             .await?;
         Ok(Response::new(page))
     }
@@ -121,13 +121,13 @@ impl Rowmill for Service {
             no_result,
         } = request.into_inner();
         let wait = Duration::from_millis(wait_ms).min(LONGEST_WAIT);
-        let mut finished = self.keeper.finished();
+        let mut finished = self.state.finished_jobs();
         let deadline = tokio::time::Instant::now() + wait;
         loop {
             finished.mark_unchanged();
             let text = job_id.clone();
-            let is_finished = move |keeper: &mut Keeper| keeper.is_finished(&text);
-            if self.keeper.ask(is_finished).await?? || tokio::time::Instant::now() >= deadline {
+            let is_finished = move |actor: &mut StateActor| actor.is_finished(&text);
+            if self.state.ask(is_finished).await?? || tokio::time::Instant::now() >= deadline {
                 return Ok(Response::new(self.job(job_id, !no_result).await?));
             }
             tokio::select! {
@@ -145,10 +145,7 @@ impl Rowmill for Service {
         request: Request<ListWorkersRequest>,
     ) -> Result<Response<ListWorkersResponse>, Status> {
         let token = request.into_inner().page_token;
-        let page = self
-            .keeper
-            .ask(move |keeper| keeper.workers(&token))
-            .await??;
+        let page = self.state.ask(move |actor| actor.workers(&token)).await??;
         Ok(Response::new(page))
     }
 
@@ -163,8 +160,8 @@ impl Rowmill for Service {
         } = request.into_inner();
         let limit = page_limit(page_size);
         let response = self
-            .keeper
-            .ask(move |keeper| keeper.rejects(&job_id, &page_token, limit))
+            .state
+            .ask(move |actor| actor.rejects(&job_id, &page_token, limit))
             .await??;
         Ok(Response::new(response))
     }
@@ -174,10 +171,7 @@ impl Rowmill for Service {
         request: Request<ListRowsRequest>,
     ) -> Result<Response<ListRowsResponse>, Status> {
         let ListRowsRequest { job_id } = request.into_inner();
-        let rows = self
-            .keeper
-            .ask(move |keeper| keeper.rows(&job_id))
-            .await??;
+        let rows = self.state.ask(move |actor| actor.rows(&job_id)).await??;
         Ok(Response::new(ListRowsResponse { rows }))
     }
 
@@ -190,7 +184,7 @@ impl Rowmill for Service {
         // One part: the next is made when there is room, so that a slow reader is not read for.
         let (parts, stream) = mpsc::channel(1);
         self.streams.spawn(output::stream(
-            self.keeper.clone(),
+            self.state.clone(),
             request.into_inner(),
             parts,
             self.shutdown.clone(),
@@ -204,8 +198,8 @@ impl Rowmill for Service {
     ) -> Result<Response<ListMissingResponse>, Status> {
         let ListMissingRequest { job_id, from_seq } = request.into_inner();
         let missing = self
-            .keeper
-            .ask(move |keeper| keeper.missing(&job_id, from_seq))
+            .state
+            .ask(move |actor| actor.missing(&job_id, from_seq))
             .await??;
         Ok(Response::new(missing))
     }
@@ -221,8 +215,8 @@ impl Rowmill for Service {
         } = request.into_inner();
         let limit = page_limit(page_size);
         let page = self
-            .keeper
-            .ask(move |keeper| keeper.list_dead(&job_id, &page_token, limit))
+            .state
+            .ask(move |actor| actor.list_dead(&job_id, &page_token, limit))
             .await??;
         Ok(Response::new(page))
     }
@@ -233,8 +227,8 @@ impl Rowmill for Service {
     ) -> Result<Response<GetDeadResponse>, Status> {
         let GetDeadRequest { job_id, seq } = request.into_inner();
         let dead = self
-            .keeper
-            .ask(move |keeper| keeper.get_dead(&job_id, seq))
+            .state
+            .ask(move |actor| actor.get_dead(&job_id, seq))
             .await??;
         Ok(Response::new(dead))
     }
@@ -243,7 +237,7 @@ impl Rowmill for Service {
         &self,
         _request: Request<ListUnreadableRequest>,
     ) -> Result<Response<ListUnreadableResponse>, Status> {
-        let list = self.keeper.ask(|keeper| keeper.list_unreadable()).await??;
+        let list = self.state.ask(|actor| actor.list_unreadable()).await??;
         Ok(Response::new(list))
     }
 
@@ -253,8 +247,8 @@ impl Rowmill for Service {
     ) -> Result<Response<GetUnreadableResponse>, Status> {
         let number = request.into_inner().number;
         let found = self
-            .keeper
-            .ask(move |keeper| keeper.get_unreadable(number))
+            .state
+            .ask(move |actor| actor.get_unreadable(number))
             .await??;
         Ok(Response::new(found))
     }
@@ -265,8 +259,8 @@ impl Rowmill for Service {
     ) -> Result<Response<DropUnreadableResponse>, Status> {
         let numbers = request.into_inner().numbers;
         let dropped = self
-            .keeper
-            .ask(move |keeper| keeper.drop_unreadable(&numbers))
+            .state
+            .ask(move |actor| actor.drop_unreadable(&numbers))
             .await??;
         Ok(Response::new(DropUnreadableResponse { dropped }))
     }
@@ -276,7 +270,7 @@ impl Rowmill for Service {
         request: Request<ReplayDeadRequest>,
     ) -> Result<Response<ReplayDeadResponse>, Status> {
         let ReplayDeadRequest { job_id, seqs } = request.into_inner();
-        let replayed = dead::replay(&self.keeper, &self.broker, job_id, seqs).await?;
+        let replayed = dead::replay(&self.state, &self.broker, job_id, seqs).await?;
         Ok(Response::new(ReplayDeadResponse { replayed }))
     }
 
@@ -286,8 +280,8 @@ impl Rowmill for Service {
     ) -> Result<Response<DropDeadResponse>, Status> {
         let DropDeadRequest { job_id, seqs } = request.into_inner();
         let dropped = self
-            .keeper
-            .ask(move |keeper| keeper.drop_dead(&job_id, &seqs))
+            .state
+            .ask(move |actor| actor.drop_dead(&job_id, &seqs))
             .await??;
         Ok(Response::new(DropDeadResponse { dropped }))
     }
@@ -326,19 +320,19 @@ impl Rowmill for Service {
 impl Service {
     /// One job, and its result so far where that is asked for.
     async fn job(&self, text: String, with_result: bool) -> Result<GetJobResponse, Status> {
-        let job = move |keeper: &mut Keeper| keeper.job(&text, with_result);
-        let (mut response, look) = self.keeper.ask(job).await??;
-        let report = match look.task {
-            Some(task) => report_cache::make(&self.keeper, task).await,
-            None => look.report,
+        let job = move |actor: &mut StateActor| actor.job(&text, with_result);
+        let (mut response, cached) = self.state.ask(job).await??;
+        let report = match cached.task {
+            Some(task) => report_cache::compute_report(&self.state, task).await,
+            None => cached.report,
         };
-        complete(&mut response, report.as_deref());
-        complete_answer(response)
+        fill_result(&mut response, report.as_deref());
+        check_response_size(response)
     }
 
     async fn control(&self, job_id: String, control: Control) -> Result<v1::Job, Status> {
-        self.keeper
-            .ask(move |keeper| keeper.control(&job_id, control))
+        self.state
+            .ask(move |actor| actor.control(&job_id, control))
             .await?
     }
 }

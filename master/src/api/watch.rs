@@ -9,17 +9,17 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use crate::state::dashboard_view::Sight;
+use crate::state::dashboard_view::DashboardView;
 use crate::state::report_cache;
-use crate::state::state_actor::Handle;
+use crate::state::state_actor::StateHandle;
 
 const DEFAULT_RATE_HZ: f64 = 5.0;
-const MOST_RATE_HZ: f64 = 30.0;
+const MAX_RATE_HZ: f64 = 30.0;
 /// A client hears this often at least, so that it can tell silence from nothing new.
-const HEARD_EVERY: Duration = Duration::from_secs(1);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What a client asked for, and what it may do.
-pub(crate) struct Asked {
+pub(crate) struct Subscription {
     pub(crate) request: WatchRequest,
     pub(crate) scope: Scope,
 }
@@ -27,13 +27,13 @@ pub(crate) struct Asked {
 /// Sends events until the client goes away or the master stops. The channel holds one event: a
 /// client that is slow to take it makes this wait, and then gets what is true by then.
 pub(crate) async fn stream(
-    keeper: Handle,
-    asked: Asked,
+    state: StateHandle,
+    subscription: Subscription,
     events: mpsc::Sender<Result<WatchEvent, Status>>,
     shutdown: CancellationToken,
 ) {
     let watching = async {
-        if let Err(status) = send_all(&keeper, &asked, &events).await {
+        if let Err(status) = send_all(&state, &subscription, &events).await {
             // A client that is gone does not miss the reason.
             drop(events.send(Err(status)).await);
         }
@@ -48,49 +48,53 @@ pub(crate) async fn stream(
 }
 
 async fn send_all(
-    keeper: &Handle,
-    asked: &Asked,
+    state: &StateHandle,
+    subscription: &Subscription,
     events: &mpsc::Sender<Result<WatchEvent, Status>>,
 ) -> Result<(), Status> {
-    let mut ticks = tokio::time::interval(period(asked.request.rate_hz));
+    let mut ticks = tokio::time::interval(period(subscription.request.rate_hz));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut before: Option<Sight> = None;
+    let mut before: Option<DashboardView> = None;
     let mut sequence = 0;
     let mut sent = tokio::time::Instant::now();
     loop {
         ticks.tick().await;
         // Room first, then the look: what is sent is never older than when it could be taken.
-        let Ok(room) = events.reserve().await else {
+        let Ok(permit) = events.reserve().await else {
             return Ok(());
         };
-        let focus = asked.request.job_id.clone();
-        let (mut sight, task) = keeper.ask(move |keeper| keeper.sight(&focus)).await??;
+        let focus = subscription.request.job_id.clone();
+        let (mut view, task) = state
+            .ask(move |actor| actor.dashboard_view(&focus))
+            .await??;
         if let Some(task) = task {
-            sight.report = report_cache::make(keeper, task).await.or(sight.report);
+            view.report = report_cache::compute_report(state, task)
+                .await
+                .or(view.report);
         }
         let change = match &before {
             None => Some(Change::Snapshot(Snapshot {
-                scope: asked.scope.into(),
-                ..sight.snapshot()
+                scope: subscription.scope.into(),
+                ..view.snapshot()
             })),
-            Some(before) => match sight.delta(before) {
+            Some(before) => match view.delta(before) {
                 Some(delta) => Some(Change::Delta(delta)),
-                None if sent.elapsed() >= HEARD_EVERY => Some(Change::Delta(Delta {
-                    jobs_total: sight.view.jobs_total,
-                    workers_total: sight.view.workers_total,
+                None if sent.elapsed() >= KEEPALIVE_INTERVAL => Some(Change::Delta(Delta {
+                    jobs_total: view.overview.jobs_total,
+                    workers_total: view.overview.workers_total,
                     ..Default::default()
                 })),
                 None => None,
             },
         };
-        before = Some(sight);
+        before = Some(view);
         if let Some(change) = change {
             let event = WatchEvent {
                 sequence,
                 sent_unix_ms: proto::unix_ms(),
                 change: Some(change),
             };
-            room.send(Ok(event));
+            permit.send(Ok(event));
             sequence += 1;
             sent = tokio::time::Instant::now();
         }
@@ -98,12 +102,12 @@ async fn send_all(
 }
 
 fn period(rate_hz: f64) -> Duration {
-    let asked = if rate_hz > 0.0 {
+    let rate_hz = if rate_hz > 0.0 {
         rate_hz
     } else {
         DEFAULT_RATE_HZ
     };
-    Duration::from_secs_f64(1.0 / asked.clamp(0.1, MOST_RATE_HZ))
+    Duration::from_secs_f64(1.0 / rate_hz.clamp(0.1, MAX_RATE_HZ))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //!
 //! Its invariant: a receipt comes out only after the commit of everything that came in with it.
 
-use crate::intake::job_message::Arrival;
+use crate::intake::job_message::JobMessage;
 use crate::intake::unreadable::UnreadableMessage;
 
 /// The most messages of one commit. Twice as many are in memory at the most, and results may have
@@ -14,7 +14,7 @@ pub const BATCH: usize = 64;
 /// Messages that are committed together, with the receipts (of whatever kind) that settle them.
 #[derive(Debug)]
 pub struct Batch<R> {
-    arrivals: Vec<Arrival>,
+    messages: Vec<JobMessage>,
     unreadable: Vec<UnreadableMessage>,
     receipts: Vec<R>,
 }
@@ -22,7 +22,7 @@ pub struct Batch<R> {
 impl<R> Default for Batch<R> {
     fn default() -> Self {
         Self {
-            arrivals: Vec::new(),
+            messages: Vec::new(),
             unreadable: Vec::new(),
             receipts: Vec::new(),
         }
@@ -32,9 +32,9 @@ impl<R> Default for Batch<R> {
 impl<R> Batch<R> {
     /// Takes in what a message says. What can never be used has no effect but that it is kept for people to
     /// look at; left with the broker it would come back for ever.
-    pub fn take(&mut self, read: Result<Vec<Arrival>, UnreadableMessage>, receipt: R) {
+    pub fn add(&mut self, read: Result<Vec<JobMessage>, UnreadableMessage>, receipt: R) {
         match read {
-            Ok(arrivals) => self.arrivals.extend(arrivals),
+            Ok(messages) => self.messages.extend(messages),
             Err(unreadable) => self.unreadable.push(unreadable),
         }
         self.receipts.push(receipt);
@@ -58,13 +58,13 @@ impl<R> Batch<R> {
     /// What `keep` says.
     pub async fn commit<E, F>(
         self,
-        keep: impl FnOnce(Vec<Arrival>, Vec<UnreadableMessage>) -> F,
+        store: impl FnOnce(Vec<JobMessage>, Vec<UnreadableMessage>) -> F,
     ) -> Result<Vec<R>, E>
     where
         F: Future<Output = Result<(), E>>,
     {
         if !self.is_empty() {
-            keep(self.arrivals, self.unreadable).await?;
+            store(self.messages, self.unreadable).await?;
         }
         Ok(self.receipts)
     }

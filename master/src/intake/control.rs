@@ -14,21 +14,21 @@ use tonic::Status;
 
 use crate::intake::SessionError;
 use crate::job::{Control, Job};
-use crate::state::live_state::newest_first;
-use crate::state::state_actor::{Handle, Keeper, internal};
+use crate::state::live_state::sort_newest_first;
+use crate::state::state_actor::{StateActor, StateHandle, internal};
 
 /// How often workers are told, when nothing changes.
-const EVERY: Duration = Duration::from_secs(1);
+const INTERVAL: Duration = Duration::from_secs(1);
 /// Jobs named of a kind: some 40 KB at the most. A worker that is not told of an older one works in
 /// vain on what it may still find of it, and no more.
-const NAMED_AT_MOST: usize = 1000;
+const MAX_NAMED: usize = 1000;
 /// A job's share is named so much longer than the job takes: a chunk that was with a worker which
 /// then died comes again when the broker notices, which takes half an hour at most.
 const SHARED_AFTER_MS: u64 = 60 * 60_000;
 /// Lanes that are looked at, each of them a question to the broker, and a queue there.
-const LANES_AT_MOST: usize = 100;
+const MAX_LANES: usize = 100;
 
-impl Keeper {
+impl StateActor {
     /// Commits what people want of a job.
     pub(crate) fn control(&mut self, text: &str, control: Control) -> Result<v1::Job, Status> {
         let now_ms = proto::unix_ms();
@@ -44,19 +44,19 @@ impl Keeper {
                 .control(id, control, now_ms)
                 .map_err(|error| internal(&error))?;
             tracing::info!(job = %id, ?control, "a job is controlled");
-            self.view = None;
-            self.moved.send_modify(|count| *count += 1);
-            self.controlled.send_modify(|count| *count += 1);
+            self.overview = None;
+            self.job_changes.send_modify(|count| *count += 1);
+            self.control_changes.send_modify(|count| *count += 1);
             if control == Control::Cancelled {
-                self.finished.send_modify(|count| *count += 1);
+                self.finished_jobs.send_modify(|count| *count += 1);
             }
         }
         let job = self.find(&id.to_string())?;
-        Ok(self.board.job(job, now_ms))
+        Ok(self.live.job(job, now_ms))
     }
 
     /// What workers are told.
-    fn standing(&self) -> v1::Control {
+    fn control_message(&self) -> v1::Control {
         let named = |control| {
             let jobs = self.newest(|job| job.control == control);
             jobs.map(|job| job.id.to_string()).collect()
@@ -80,7 +80,7 @@ impl Keeper {
         let share = |job: &Job| {
             Some(RateShare {
                 job_id: job.id.to_string(),
-                per_second: self.board.share(job, now_ms)?,
+                per_second: self.live.rate_share(job, now_ms)?,
             })
         };
         jobs.filter_map(share).collect()
@@ -88,18 +88,18 @@ impl Keeper {
 
     fn newest(&self, which: impl Fn(&Job) -> bool) -> impl Iterator<Item = &Job> {
         let mut jobs: Vec<&Job> = self.store.jobs().filter(|job| which(job)).collect();
-        newest_first(&mut jobs);
-        jobs.into_iter().take(NAMED_AT_MOST)
+        sort_newest_first(&mut jobs);
+        jobs.into_iter().take(MAX_NAMED)
     }
 
     /// The lanes whose queues are looked at: of workers, and of the newest jobs that are not finished.
     pub(crate) fn lanes(&self) -> BTreeSet<Lane> {
         let jobs = self.newest(|job| job.finished_unix_ms.is_none() && !job.lane().is_empty());
         let of_jobs = jobs.filter_map(|job| Lane::named(job.lane()).ok().flatten());
-        let of_workers = self.board.lanes(proto::unix_ms());
+        let of_workers = self.live.lanes(proto::unix_ms());
         let mut lanes = BTreeSet::new();
         for lane in of_workers.chain(of_jobs) {
-            if lanes.len() == LANES_AT_MOST {
+            if lanes.len() == MAX_LANES {
                 break;
             }
             lanes.insert(lane);
@@ -111,31 +111,34 @@ impl Keeper {
 /// Tells the workers: once a second, at every change, and whenever a new worker is heard.
 pub(crate) async fn broadcast(
     session: Session,
-    keeper: Handle,
-    newcomer: Arc<Notify>,
+    state: StateHandle,
+    new_worker: Arc<Notify>,
 ) -> Result<Infallible, SessionError> {
-    let mut controlled = keeper.controlled();
+    let mut control_changes = state.control_changes();
     loop {
-        controlled.mark_unchanged();
-        let standing = keeper.ask(|keeper| keeper.standing()).await?;
-        let message = Envelope::new(WorkerId::new(), "", Payload::Control(standing));
+        control_changes.mark_unchanged();
+        let control_message = state.ask(|actor| actor.control_message()).await?;
+        let message = Envelope::new(WorkerId::new(), "", Payload::Control(control_message));
         session.publish(Route::Control, &message).await?;
         tokio::select! {
             // The keeper's end is noticed by the question above.
-            _ = controlled.changed() => {}
-            () = newcomer.notified() => {}
-            () = tokio::time::sleep(EVERY) => {}
+            _ = control_changes.changed() => {}
+            () = new_worker.notified() => {}
+            () = tokio::time::sleep(INTERVAL) => {}
         }
     }
 }
 
 /// Gives parked chunks of jobs that go on back to the workers: publishes, awaits the confirm, then
 /// forgets. A crash in between leaves one of them in both places, and its result counts once.
-pub(crate) async fn unpark(session: Session, keeper: Handle) -> Result<Infallible, SessionError> {
-    let mut controlled = keeper.controlled();
+pub(crate) async fn unpark(
+    session: Session,
+    state: StateHandle,
+) -> Result<Infallible, SessionError> {
+    let mut control_changes = state.control_changes();
     loop {
-        controlled.mark_unchanged();
-        let parked = keeper.ask(|keeper| keeper.store.parked()).await??;
+        control_changes.mark_unchanged();
+        let parked = state.ask(|actor| actor.store.parked()).await??;
         if let Some((chunk, attempts)) = parked
             && let Ok(job) = chunk.job_id.parse::<JobId>()
         {
@@ -144,29 +147,29 @@ pub(crate) async fn unpark(session: Session, keeper: Handle) -> Result<Infallibl
             let mut message = Envelope::new(job.chunk(seq), job, Payload::Chunk(chunk));
             message.attempts = attempts;
             if session.publish(route, &message).await? == Confirm::Acked {
-                forget_parked(&keeper, job, seq).await?;
+                forget_parked(&state, job, seq).await?;
                 continue;
             }
         }
         tokio::select! {
-            _ = controlled.changed() => {}
-            () = tokio::time::sleep(EVERY) => {}
+            _ = control_changes.changed() => {}
+            () = tokio::time::sleep(INTERVAL) => {}
         }
     }
 }
 
 /// Forgets a parked chunk, and tries again while the disk refuses it. Without that, the chunk would be sent again and
 /// again.
-async fn forget_parked(keeper: &Handle, job: JobId, seq: u64) -> Result<(), SessionError> {
+async fn forget_parked(state: &StateHandle, job: JobId, seq: u64) -> Result<(), SessionError> {
     let mut backoff = Backoff::default();
     loop {
-        let forget = move |keeper: &mut Keeper| {
-            let forgotten = keeper.store.unparked(job, seq);
-            keeper.note_disk(Queue::Tasks, forgotten.as_ref().err());
+        let forget = move |actor: &mut StateActor| {
+            let forgotten = actor.store.unparked(job, seq);
+            actor.note_disk_state(Queue::Tasks, forgotten.as_ref().err());
             forgotten
         };
-        match keeper.ask(forget).await? {
-            Err(error) if error.is_of_disk() => tokio::time::sleep(backoff.next()).await,
+        match state.ask(forget).await? {
+            Err(error) if error.is_disk_error() => tokio::time::sleep(backoff.next()).await,
             outcome => return Ok(outcome?),
         }
     }

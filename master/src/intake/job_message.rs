@@ -8,7 +8,7 @@ use proto::{Csv, Envelope, IdError, JobId, Lane, LaneError, Payload};
 
 /// One message for the store.
 #[derive(Debug, Clone)]
-pub enum Arrival {
+pub enum JobMessage {
     /// A job begins.
     Open(JobId, Box<JobOpen>),
     /// A job has no further chunks.
@@ -16,12 +16,12 @@ pub enum Arrival {
     /// A chunk was done.
     Result(JobId, Box<ChunkResult>),
     /// A chunk failed every attempt.
-    Death(JobId, Box<Death>),
+    Failure(JobId, Box<ChunkFailure>),
 }
 
 /// The end of a chunk that nobody could do.
 #[derive(Debug, Clone)]
-pub struct Death {
+pub struct ChunkFailure {
     /// The chunk.
     pub chunk: Chunk,
     /// Why, for a person.
@@ -38,7 +38,7 @@ pub struct Death {
 
 /// Why a message is not for the store.
 #[derive(Debug, thiserror::Error)]
-pub enum ArrivalError {
+pub enum JobMessageError {
     /// It does not name its job.
     #[error("{kind} for no job: {source}")]
     Job {
@@ -58,19 +58,19 @@ pub enum ArrivalError {
     Foreign(String),
 }
 
-impl Arrival {
+impl JobMessage {
     /// The job that it is of.
     pub(crate) fn job(&self) -> JobId {
-        let (Self::Open(id, _) | Self::Seal(id, _) | Self::Result(id, _) | Self::Death(id, _)) =
+        let (Self::Open(id, _) | Self::Seal(id, _) | Self::Result(id, _) | Self::Failure(id, _)) =
             self;
         *id
     }
 
     /// Whether workers, or those who tell them, have to hear of it at once: a chunk that was set aside,
     /// or a job that has a rate.
-    pub(crate) fn is_of_control(&self) -> bool {
+    pub(crate) fn affects_control(&self) -> bool {
         match self {
-            Self::Death(_, death) => death.is_parked,
+            Self::Failure(_, failure) => failure.is_parked,
             Self::Open(_, open) => Rate::of(open.operation.as_ref()).is_some(),
             Self::Seal(..) | Self::Result(..) => false,
         }
@@ -82,14 +82,14 @@ impl Arrival {
     /// # Errors
     ///
     /// When it is not a message that the master keeps.
-    pub async fn read(delivery: &Delivery) -> Result<Vec<Self>, ArrivalError> {
+    pub async fn read(delivery: &Delivery) -> Result<Vec<Self>, JobMessageError> {
         let envelope = delivery
             .message
             .as_ref()
-            .map_err(|unreadable| ArrivalError::Foreign(unreadable.error.to_string()))?;
+            .map_err(|unreadable| JobMessageError::Foreign(unreadable.error.to_string()))?;
         match envelope.payload.as_ref() {
-            Payload::Csv(csv) => Ok(foreign(envelope, csv, delivery.death.as_ref()).await),
-            _ => Self::read_message(envelope, delivery.death.as_ref()).map(|arrival| vec![arrival]),
+            Payload::Csv(csv) => Ok(failed_csv_job(envelope, csv, delivery.death.as_ref()).await),
+            _ => Self::read_message(envelope, delivery.death.as_ref()).map(|message| vec![message]),
         }
     }
 
@@ -102,11 +102,11 @@ impl Arrival {
     pub fn read_message(
         envelope: &Envelope,
         death: Option<&broker::Death>,
-    ) -> Result<Self, ArrivalError> {
+    ) -> Result<Self, JobMessageError> {
         let kind = envelope.payload.type_name();
         let job = |id: &str| {
             id.parse()
-                .map_err(|source| ArrivalError::Job { kind, source })
+                .map_err(|source| JobMessageError::Job { kind, source })
         };
         match envelope.payload.as_ref() {
             Payload::Open(open) => {
@@ -117,13 +117,13 @@ impl Arrival {
             Payload::Result(result) => {
                 Ok(Self::Result(job(&result.job_id)?, Box::new(result.clone())))
             }
-            Payload::Dead(dead) => Ok(Self::Death(dead_job(dead, job)?, Box::new(dead.into()))),
+            Payload::Dead(dead) => Ok(Self::Failure(dead_job(dead, job)?, Box::new(dead.into()))),
             Payload::Chunk(chunk) => {
-                let death = Death::by_broker(chunk, death);
-                Ok(Self::Death(job(&chunk.job_id)?, Box::new(death)))
+                let failure = ChunkFailure::from_broker(chunk, death);
+                Ok(Self::Failure(job(&chunk.job_id)?, Box::new(failure)))
             }
             Payload::Heartbeat(_) | Payload::Control(_) | Payload::Csv(_) => {
-                Err(ArrivalError::Misplaced(kind))
+                Err(JobMessageError::Misplaced(kind))
             }
         }
     }
@@ -131,7 +131,11 @@ impl Arrival {
 
 /// The job that a message of CSV is, dead: the broker gave up on it before any worker could say what
 /// it is.
-async fn foreign(envelope: &Envelope, csv: &Csv, death: Option<&broker::Death>) -> Vec<Arrival> {
+async fn failed_csv_job(
+    envelope: &Envelope,
+    csv: &Csv,
+    death: Option<&broker::Death>,
+) -> Vec<JobMessage> {
     let came = Came {
         message_id: envelope.message_id.clone(),
         made_unix_ms: envelope.made_unix_ms,
@@ -146,25 +150,25 @@ async fn foreign(envelope: &Envelope, csv: &Csv, death: Option<&broker::Death>) 
         let why = "looking at it ends in a panic".to_owned();
         Lone::broken(csv, &came, why)
     });
-    let mut death = Death::by_broker(&lone.chunk, death);
+    let mut failure = ChunkFailure::from_broker(&lone.chunk, death);
     if let Some(why) = lone.wrong {
-        death.reason = why;
+        failure.reason = why;
     }
     vec![
-        Arrival::Open(lone.job, Box::new(lone.open)),
-        Arrival::Seal(lone.job, lone.seal),
-        Arrival::Death(lone.job, Box::new(death)),
+        JobMessage::Open(lone.job, Box::new(lone.open)),
+        JobMessage::Seal(lone.job, lone.seal),
+        JobMessage::Failure(lone.job, Box::new(failure)),
     ]
 }
 
 fn dead_job(
     dead: &DeadChunk,
-    job: impl Fn(&str) -> Result<JobId, ArrivalError>,
-) -> Result<JobId, ArrivalError> {
+    job: impl Fn(&str) -> Result<JobId, JobMessageError>,
+) -> Result<JobId, JobMessageError> {
     job(dead.chunk.as_ref().map_or("", |chunk| &chunk.job_id))
 }
 
-impl From<&DeadChunk> for Death {
+impl From<&DeadChunk> for ChunkFailure {
     fn from(dead: &DeadChunk) -> Self {
         Self {
             chunk: dead.chunk.clone().unwrap_or_default(),
@@ -177,9 +181,9 @@ impl From<&DeadChunk> for Death {
     }
 }
 
-impl Death {
+impl ChunkFailure {
     /// A chunk that the broker itself gave up on: workers died under it, or could not read it.
-    fn by_broker(chunk: &Chunk, death: Option<&broker::Death>) -> Self {
+    fn from_broker(chunk: &Chunk, death: Option<&broker::Death>) -> Self {
         let (reason, attempts) = match death {
             // Only where a policy lowers the limit: workers count attempts, and far fewer.
             Some(death) if death.reason == "delivery_limit" => {

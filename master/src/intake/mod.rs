@@ -25,35 +25,35 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::intake::batch::{BATCH, Batch};
-use crate::intake::job_message::Arrival;
+use crate::intake::job_message::JobMessage;
 use crate::intake::unreadable::UnreadableMessage;
 use crate::metrics::Metrics;
 use crate::run::MasterError;
-use crate::state::state_actor::Handle;
-use crate::store::{Place, StoreError};
+use crate::state::state_actor::StateHandle;
+use crate::store::{StoreError, StoreLocation};
 
 /// Two batches under way: one is committed while the next one comes.
 const PREFETCH: u16 = 2 * BATCH as u16;
 /// Dead chunks carry their bodies; few are held at once.
 const DEAD_PREFETCH: u16 = 16;
 /// Workers that are remembered to have been told which jobs run.
-const KNOWN_WORKERS: usize = 4096;
+const MAX_KNOWN_WORKERS: usize = 4096;
 /// A refusal this soon in the first session is final too: the broker checks the permission to write only at the first
 /// message.
-const SETTING_UP: Duration = Duration::from_secs(10);
+const SETUP_PERIOD: Duration = Duration::from_secs(10);
 /// RabbitMQ wants a message back after 30 minutes, and closes the channel of a consumer that keeps it longer. A batch
 /// that cannot be stored is given back before: at this rate the results' delivery limit is reached after weeks.
-const HELD_AT_MOST: Duration = Duration::from_secs(1700);
+const MAX_HOLD: Duration = Duration::from_secs(1700);
 /// How often queue depths are asked for.
-const DEPTHS_EVERY: Duration = Duration::from_secs(1);
+const DEPTH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Whoever may send messages can cause these lines.
-static SET_ASIDE: LogLimit = LogLimit::new();
+static LOG_LIMIT: LogLimit = LogLimit::new();
 
 /// The master's side of the broker.
 pub(crate) struct Intake {
     broker: Broker,
-    keeper: Handle,
+    state: StateHandle,
     limits: BatchLimits,
     metrics: Metrics,
     tracer: Tracer,
@@ -69,21 +69,21 @@ pub(crate) enum SessionError {
     #[error("results cannot be committed: {0}")]
     Store(#[from] StoreError),
     #[error("the keeper has stopped")]
-    Keeper(#[from] Status),
+    StateActor(#[from] Status),
 }
 
 impl Intake {
     pub(crate) fn new(
         broker: Broker,
-        keeper: Handle,
-        place: &Place,
+        state: StateHandle,
+        location: &StoreLocation,
         metrics: Metrics,
         tracer: Tracer,
     ) -> Self {
         Self {
             broker,
-            keeper,
-            limits: BatchLimits::of(place),
+            state,
+            limits: BatchLimits::for_location(location),
             metrics,
             tracer,
             has_worked: false,
@@ -101,10 +101,10 @@ impl Intake {
             };
             let reason = error.to_string();
             match error {
-                SessionError::Keeper(_) => return Ok(()),
+                SessionError::StateActor(_) => return Ok(()),
                 SessionError::Broker(error) => {
                     let is_lost = error.is_retryable();
-                    self.has_worked |= is_set_up && (is_lost || began.elapsed() > SETTING_UP);
+                    self.has_worked |= is_set_up && (is_lost || began.elapsed() > SETUP_PERIOD);
                     if error.is_final(self.has_worked) {
                         return Err(error.into());
                     }
@@ -136,12 +136,12 @@ impl Intake {
             Ok(session) => session,
             Err(error) => return Some(error.into()),
         };
-        let mut parts = JoinSet::new();
+        let mut tasks = JoinSet::new();
         let error = tokio::select! {
-            Err(error) = self.session(&session, &mut parts, is_set_up) => Some(error),
+            Err(error) = self.session(&session, &mut tasks, is_set_up) => Some(error),
             () = shutdown.cancelled() => None,
         };
-        parts.shutdown().await;
+        tasks.shutdown().await;
         session.close().await;
         error
     }
@@ -154,7 +154,7 @@ impl Intake {
             detail: reason.to_owned(),
             ..self.status()
         };
-        drop(self.keeper.broker(status).await);
+        drop(self.state.broker_status(status).await);
         tokio::time::sleep(pause).await;
     }
 
@@ -163,7 +163,7 @@ impl Intake {
     async fn session(
         &self,
         session: &Session,
-        parts: &mut JoinSet<Result<Infallible, SessionError>>,
+        tasks: &mut JoinSet<Result<Infallible, SessionError>>,
         is_set_up: &mut bool,
     ) -> Result<Infallible, SessionError> {
         tracing::info!(broker = %self.broker.address(), "connected");
@@ -172,27 +172,35 @@ impl Intake {
         let dead = session.consume(Queue::Dead, DEAD_PREFETCH).await?;
         let telemetry = session.consume(Queue::Telemetry, 0).await?;
         *is_set_up = true;
-        self.keeper.broker(self.status()).await?;
+        self.state.broker_status(self.status()).await?;
 
-        let commits = Commits {
-            keeper: self.keeper.clone(),
+        let committer = BatchCommitter {
+            state: self.state.clone(),
             limits: self.limits,
             metrics: self.metrics.clone(),
             tracer: self.tracer.clone(),
         };
-        parts.spawn(commits.clone().run(Queue::Results, results));
-        parts.spawn(commits.run(Queue::Dead, dead));
-        let newcomer = Arc::new(Notify::new());
-        parts.spawn(hear(telemetry, self.keeper.clone(), Arc::clone(&newcomer)));
-        parts.spawn(control::broadcast(
-            session.clone(),
-            self.keeper.clone(),
-            newcomer,
+        tasks.spawn(committer.clone().run(Queue::Results, results));
+        tasks.spawn(committer.run(Queue::Dead, dead));
+        let new_worker = Arc::new(Notify::new());
+        tasks.spawn(forward_heartbeats(
+            telemetry,
+            self.state.clone(),
+            Arc::clone(&new_worker),
         ));
-        parts.spawn(control::unpark(session.clone(), self.keeper.clone()));
-        parts.spawn(measure(session.clone(), self.keeper.clone(), self.status()));
+        tasks.spawn(control::broadcast(
+            session.clone(),
+            self.state.clone(),
+            new_worker,
+        ));
+        tasks.spawn(control::unpark(session.clone(), self.state.clone()));
+        tasks.spawn(poll_queues(
+            session.clone(),
+            self.state.clone(),
+            self.status(),
+        ));
         tokio::select! {
-            Some(ended) = parts.join_next() => match ended {
+            Some(ended) = tasks.join_next() => match ended {
                 Ok(Err(error)) => Err(error),
                 Err(panic) => Err(Status::internal(panic.to_string()).into()),
             },
@@ -206,7 +214,7 @@ impl Intake {
     /// one. Two that wait may both find the place empty: then the broker lets one in
     /// (single-active-consumer), and the other gets nothing until its turn comes.
     async fn stand_by(&self, session: &Session) -> Result<(), SessionError> {
-        let mut ticks = tokio::time::interval(DEPTHS_EVERY);
+        let mut ticks = tokio::time::interval(DEPTH_INTERVAL);
         let mut has_waited = false;
         loop {
             ticks.tick().await;
@@ -219,7 +227,7 @@ impl Intake {
                     detail: "another master takes the results; this one waits for it to go".into(),
                     ..self.status()
                 };
-                self.keeper.broker(status).await?;
+                self.state.broker_status(status).await?;
                 tracing::info!("standby: another master takes the results; waiting for it to go");
             }
             has_waited = true;
@@ -250,13 +258,13 @@ struct BatchLimits {
 
 impl BatchLimits {
     /// Only a commit that waits for a disk is worth waiting for more, or holding much.
-    fn of(place: &Place) -> Self {
-        match place {
-            Place::Memory { .. } => Self {
+    fn for_location(location: &StoreLocation) -> Self {
+        match location {
+            StoreLocation::Memory { .. } => Self {
                 wait: Duration::ZERO,
                 bytes: 4 << 20,
             },
-            Place::Directory(_) => Self {
+            StoreLocation::Directory(_) => Self {
                 wait: Duration::from_millis(20),
                 bytes: 32 << 20,
             },
@@ -266,45 +274,45 @@ impl BatchLimits {
 
 /// Takes messages from a queue and has them committed.
 #[derive(Clone)]
-struct Commits {
-    keeper: Handle,
+struct BatchCommitter {
+    state: StateHandle,
     limits: BatchLimits,
     metrics: Metrics,
     tracer: Tracer,
 }
 
-impl Commits {
+impl BatchCommitter {
     /// Takes batches until something fails; acknowledges each message once its effect is on disk.
     async fn run(self, queue: Queue, mut consumer: Consumer) -> Result<Infallible, SessionError> {
         loop {
             let mut batch = Batch::default();
-            let mut taken = Vec::new();
+            let mut timings = Vec::new();
             for delivery in next_batch(&mut consumer, self.limits).await? {
                 if delivery.redelivered {
                     let job = delivery.message.as_ref().ok();
                     let job = job.map(|envelope| &envelope.correlation_id);
                     tracing::debug!(job, "took a redelivered message");
                 }
-                taken.extend(Taken::new(&delivery, &self.tracer));
-                let read = Arrival::read(&delivery).await;
+                timings.extend(ResultTiming::new(&delivery, &self.tracer));
+                let read = JobMessage::read(&delivery).await;
                 self.metrics.unreadable.inc_by(u64::from(read.is_err()));
                 let read = read.map_err(|error| {
-                    if let Some(left_out) = SET_ASIDE.admit() {
+                    if let Some(left_out) = LOG_LIMIT.admit() {
                         let left_out = (left_out > 0).then_some(left_out);
                         tracing::warn!(%error, left_out, "a message was set aside; see `rowmill dead list`");
                     }
-                    UnreadableMessage::of(&delivery, queue, &error)
+                    UnreadableMessage::new(&delivery, queue, &error)
                 });
-                batch.take(read, delivery.receipt);
+                batch.add(read, delivery.receipt);
             }
-            let keep =
-                |arrivals, unreadable| self.store(queue, Arc::new(arrivals), Arc::new(unreadable));
-            let kept = batch.commit(keep).await;
-            let error = kept.as_ref().err().map(ToString::to_string);
-            for taken in taken {
-                self.committed(taken, error.clone());
+            let store =
+                |messages, unreadable| self.store(queue, Arc::new(messages), Arc::new(unreadable));
+            let stored = batch.commit(store).await;
+            let error = stored.as_ref().err().map(ToString::to_string);
+            for timing in timings {
+                self.committed(timing, error.clone());
             }
-            settle(kept?).await?;
+            acknowledge(stored?).await?;
         }
     }
 
@@ -313,15 +321,15 @@ impl Commits {
     async fn store(
         &self,
         from: Queue,
-        arrivals: Arc<Vec<Arrival>>,
+        messages: Arc<Vec<JobMessage>>,
         unreadable: Arc<Vec<UnreadableMessage>>,
     ) -> Result<(), SessionError> {
         let mut backoff = Backoff::default();
-        let give_back = Instant::now() + HELD_AT_MOST;
+        let give_back = Instant::now() + MAX_HOLD;
         loop {
-            let (arrivals, unreadable) = (Arc::clone(&arrivals), Arc::clone(&unreadable));
-            match self.keeper.commit(from, arrivals, unreadable).await? {
-                Err(error) if error.is_of_disk() && Instant::now() < give_back => {
+            let (messages, unreadable) = (Arc::clone(&messages), Arc::clone(&unreadable));
+            match self.state.commit(from, messages, unreadable).await? {
+                Err(error) if error.is_disk_error() && Instant::now() < give_back => {
                     tokio::time::sleep(backoff.next()).await;
                 }
                 outcome => return Ok(outcome?),
@@ -329,12 +337,12 @@ impl Commits {
         }
     }
 
-    fn committed(&self, taken: Taken, error: Option<String>) {
+    fn committed(&self, timing: ResultTiming, error: Option<String>) {
         if error.is_none() {
-            let took_ms = proto::unix_ms().saturating_sub(taken.made_unix_ms);
+            let took_ms = proto::unix_ms().saturating_sub(timing.made_unix_ms);
             self.metrics.commit_latency.observe(took_ms as f64 / 1e3);
         }
-        if let Some(span) = taken.span {
+        if let Some(span) = timing.span {
             self.tracer.end(span, error, []);
         }
     }
@@ -342,13 +350,13 @@ impl Commits {
 
 /// What a worker has made of a chunk, on its way to the disk.
 #[derive(Clone, Copy)]
-struct Taken {
+struct ResultTiming {
     made_unix_ms: u64,
     /// Where somebody is told of it.
     span: Option<Span>,
 }
 
-impl Taken {
+impl ResultTiming {
     /// Nothing, of a message that no worker has made.
     fn new(delivery: &Delivery, tracer: &Tracer) -> Option<Self> {
         let envelope = delivery.message.as_ref().ok()?;
@@ -392,7 +400,7 @@ fn memory_bytes(delivery: &Delivery) -> usize {
     }
 }
 
-async fn settle(receipts: Vec<Receipt>) -> Result<(), BrokerError> {
+async fn acknowledge(receipts: Vec<Receipt>) -> Result<(), BrokerError> {
     for receipt in receipts {
         receipt.ack().await?;
         failpoint::pass(failpoint::Point::MasterAfterAck);
@@ -401,27 +409,27 @@ async fn settle(receipts: Vec<Receipt>) -> Result<(), BrokerError> {
 }
 
 /// Passes heartbeats on.
-async fn hear(
+async fn forward_heartbeats(
     mut telemetry: Consumer,
-    keeper: Handle,
-    newcomer: Arc<Notify>,
+    state: StateHandle,
+    new_worker: Arc<Notify>,
 ) -> Result<Infallible, SessionError> {
     let mut known = HashSet::new();
     loop {
         let delivery = telemetry.next().await?;
         match delivery.message {
             Ok(envelope) => {
-                if let Payload::Heartbeat(beat) = envelope.payload.as_ref() {
-                    keeper.beat(beat.clone());
+                if let Payload::Heartbeat(heartbeat) = envelope.payload.as_ref() {
+                    state.heartbeat(heartbeat.clone());
                     // It waits to be told which jobs are not to be run. Of one that leaves others have
                     // more to do. What they are told is to count it, so it is passed on before.
-                    if known.len() >= KNOWN_WORKERS {
+                    if known.len() >= MAX_KNOWN_WORKERS {
                         // Each is told once more.
                         known.clear();
                     }
-                    let is_new = known.insert(beat.worker_id.clone());
-                    if is_new || beat.state() == WorkerState::Left {
-                        newcomer.notify_one();
+                    let is_new = known.insert(heartbeat.worker_id.clone());
+                    if is_new || heartbeat.state() == WorkerState::Left {
+                        new_worker.notify_one();
                     }
                 }
             }
@@ -431,17 +439,17 @@ async fn hear(
 }
 
 /// Says once a second how full the queues are, and whether the broker blocks.
-async fn measure(
+async fn poll_queues(
     session: Session,
-    keeper: Handle,
+    state: StateHandle,
     connected: BrokerStatus,
 ) -> Result<Infallible, SessionError> {
-    let mut ticks = tokio::time::interval(DEPTHS_EVERY);
+    let mut ticks = tokio::time::interval(DEPTH_INTERVAL);
     loop {
         ticks.tick().await;
-        let asked = Instant::now();
+        let started = Instant::now();
         let tasks = session.depth(Queue::Tasks).await?;
-        let round_trip = asked.elapsed();
+        let round_trip = started.elapsed();
         let retry = session.depth(Queue::Retry(None)).await?;
         let dead = session.depth(Queue::Dead).await?;
         let results = session.depth(Queue::Results).await?;
@@ -453,27 +461,30 @@ async fn measure(
             results_ready: (results.consumers > 0).then_some(results.ready),
             dead_ready: Some(dead.ready),
             round_trip_us: Some(round_trip.as_micros() as u64),
-            lanes: lanes(&session, &keeper).await?,
+            lanes: lane_depths(&session, &state).await?,
             ..connected.clone()
         };
         if let Some(reason) = session.blocked() {
             status.state = BrokerState::Blocked.into();
             status.detail = reason;
         }
-        keeper.broker(status).await?;
+        state.broker_status(status).await?;
     }
 }
 
-async fn lanes(session: &Session, keeper: &Handle) -> Result<Vec<LaneStatus>, SessionError> {
-    let mut lanes = Vec::new();
-    for lane in keeper.ask(|keeper| keeper.lanes()).await? {
+async fn lane_depths(
+    session: &Session,
+    state: &StateHandle,
+) -> Result<Vec<LaneStatus>, SessionError> {
+    let mut lane_depths = Vec::new();
+    for lane in state.ask(|actor| actor.lanes()).await? {
         let depth = session.depth(Queue::Lane(lane)).await?;
         let retry = session.depth(Queue::Retry(Some(lane))).await?;
-        lanes.push(LaneStatus {
+        lane_depths.push(LaneStatus {
             lane: lane.to_string(),
             tasks_ready: depth.ready + retry.ready,
             task_consumers: depth.consumers,
         });
     }
-    Ok(lanes)
+    Ok(lane_depths)
 }

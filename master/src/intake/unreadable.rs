@@ -7,9 +7,9 @@ use proto::v1::{GetUnreadableResponse, ListUnreadableResponse};
 use proto::{Csv, Envelope, bounds};
 use tonic::Status;
 
-use crate::api::response_size::{PAGE_BYTES, fitting};
-use crate::intake::job_message::ArrivalError;
-use crate::state::state_actor::{Keeper, internal};
+use crate::api::response_size::{PAGE_BYTES, count_fitting};
+use crate::intake::job_message::JobMessageError;
+use crate::state::state_actor::{StateActor, internal};
 
 /// The longest text of one: more than an AMQP property can have.
 const TEXT_BYTES: usize = 1 << 10;
@@ -39,8 +39,8 @@ pub struct UnreadableMessage {
 
 impl UnreadableMessage {
     /// What came from `queue` and is of no use because of `error`.
-    pub(crate) fn of(delivery: &Delivery, queue: Queue, error: &ArrivalError) -> Self {
-        let found = match &delivery.message {
+    pub(crate) fn new(delivery: &Delivery, queue: Queue, error: &JobMessageError) -> Self {
+        let message = match &delivery.message {
             Ok(envelope) => Self::misplaced(envelope, error),
             Err(unreadable) => Self {
                 kind: unreadable.kind.clone(),
@@ -55,11 +55,11 @@ impl UnreadableMessage {
         };
         let death = delivery.death.as_ref();
         let queue = death.map_or_else(|| queue.to_string(), |death| death.queue.clone());
-        Self { queue, ..found }.bounded()
+        Self { queue, ..message }.bounded()
     }
 
     /// A message that can be read, but is of no job or in the wrong queue.
-    pub fn misplaced(envelope: &Envelope, error: &ArrivalError) -> Self {
+    pub fn misplaced(envelope: &Envelope, error: &JobMessageError) -> Self {
         let payload = envelope.payload.as_ref();
         let (kind, content_type) = match payload.type_name() {
             Csv::CONTENT_TYPE => ("", Csv::CONTENT_TYPE),
@@ -93,11 +93,11 @@ impl UnreadableMessage {
     }
 }
 
-impl Keeper {
+impl StateActor {
     pub(crate) fn list_unreadable(&self) -> Result<ListUnreadableResponse, Status> {
         let list = self.store.unreadable().map_err(|error| internal(&error))?;
         let mut messages: Vec<_> = list.rows.into_iter().map(Into::into).collect();
-        messages.truncate(fitting(&messages, PAGE_BYTES));
+        messages.truncate(count_fitting(&messages, PAGE_BYTES));
         Ok(ListUnreadableResponse {
             messages,
             forgotten: list.forgotten,
@@ -105,8 +105,8 @@ impl Keeper {
     }
 
     pub(crate) fn get_unreadable(&self, number: u64) -> Result<GetUnreadableResponse, Status> {
-        let found = self.store.unreadable_message(number, BODY_SHOWN);
-        let (row, body) = found.map_err(|error| internal(&error))?.ok_or_else(|| {
+        let message = self.store.unreadable_message(number, BODY_SHOWN);
+        let (row, body) = message.map_err(|error| internal(&error))?.ok_or_else(|| {
             Status::not_found(format!(
                 "there is no message {number} that was set aside; `rowmill dead list` has those that are kept"
             ))
@@ -127,9 +127,9 @@ impl Keeper {
             ));
         }
         let left = self.store.unreadable_total();
-        self.board
+        self.live
             .set_unreadable(left.map_err(|error| internal(&error))?);
-        self.view = None;
+        self.overview = None;
         Ok(dropped)
     }
 }

@@ -5,14 +5,14 @@ use std::collections::HashSet;
 
 use proto::v1::{ChunkCell, ChunkMap};
 
-use crate::intake::job_message::Arrival;
+use crate::intake::job_message::JobMessage;
 
 /// The most cells of a map.
-const CELLS: u64 = 1024;
+const MAX_CELLS: u64 = 1024;
 
 /// How one chunk stands. Which are in a worker's hand is for the workers to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stand {
+pub(crate) enum ChunkState {
     Waiting,
     Done,
     /// At a later attempt than the first.
@@ -20,9 +20,9 @@ pub(crate) enum Stand {
     Dead,
 }
 
-impl Stand {
+impl ChunkState {
     /// Of a chunk that was done at this attempt, from 1.
-    pub(crate) fn after(attempt: u32) -> Self {
+    pub(crate) fn done_at(attempt: u32) -> Self {
         if attempt > 1 {
             Self::Retried
         } else {
@@ -33,54 +33,56 @@ impl Stand {
 
 /// Every chunk of a job, as far as was heard of them.
 #[derive(Debug, Default)]
-pub(crate) struct Chunks {
-    stands: Vec<Stand>,
+pub(crate) struct ChunkStates {
+    states: Vec<ChunkState>,
     retried: u64,
 }
 
-impl Chunks {
+impl ChunkStates {
     /// Notes what a committed message says. One that had no effect changes nothing here either: what
     /// is done stays done.
-    pub(crate) fn take(&mut self, arrival: &Arrival) {
-        match arrival {
-            Arrival::Result(_, result) => self.set(result.seq, Stand::after(result.attempt)),
-            Arrival::Death(_, death) if death.is_parked => {}
-            Arrival::Death(_, death) => {
-                let seq = death.chunk.seq;
-                if !matches!(self.stand(seq), Stand::Done | Stand::Retried) {
-                    self.set(seq, Stand::Dead);
+    pub(crate) fn add(&mut self, message: &JobMessage) {
+        match message {
+            JobMessage::Result(_, result) => {
+                self.set(result.seq, ChunkState::done_at(result.attempt))
+            }
+            JobMessage::Failure(_, failure) if failure.is_parked => {}
+            JobMessage::Failure(_, failure) => {
+                let seq = failure.chunk.seq;
+                if !matches!(self.state(seq), ChunkState::Done | ChunkState::Retried) {
+                    self.set(seq, ChunkState::Dead);
                 }
             }
-            Arrival::Open(..) | Arrival::Seal(..) => {}
+            JobMessage::Open(..) | JobMessage::Seal(..) => {}
         }
     }
 
-    fn stand(&self, seq: u64) -> Stand {
+    fn state(&self, seq: u64) -> ChunkState {
         let at = usize::try_from(seq).unwrap_or(usize::MAX);
-        self.stands.get(at).copied().unwrap_or(Stand::Waiting)
+        self.states.get(at).copied().unwrap_or(ChunkState::Waiting)
     }
 
     /// Notes how a chunk stands.
-    pub(crate) fn set(&mut self, seq: u64, stand: Stand) {
+    pub(crate) fn set(&mut self, seq: u64, state: ChunkState) {
         // A number from the wire beyond any that a job can have is not worth the memory.
-        let Some(at) = usize::try_from(seq).ok().filter(|&at| at < MOST) else {
+        let Some(at) = usize::try_from(seq).ok().filter(|&at| at < MAX_CHUNKS) else {
             return;
         };
-        if at >= self.stands.len() {
-            self.stands.resize(at + 1, Stand::Waiting);
+        if at >= self.states.len() {
+            self.states.resize(at + 1, ChunkState::Waiting);
         }
-        let old = std::mem::replace(&mut self.stands[at], stand);
-        self.retried -= u64::from(old == Stand::Retried);
-        self.retried += u64::from(stand == Stand::Retried);
+        let old = std::mem::replace(&mut self.states[at], state);
+        self.retried -= u64::from(old == ChunkState::Retried);
+        self.retried += u64::from(state == ChunkState::Retried);
     }
 
     /// The map; `total` is how many chunks there are, where that is known, and `running` those that
     /// workers have in hand.
     pub(crate) fn map(&self, total: Option<u64>, running: &HashSet<u64>) -> ChunkMap {
         let last_running = running.iter().max().map_or(0, |seq| seq.saturating_add(1));
-        let heard = (self.stands.len() as u64).max(last_running.min(MOST as u64));
-        let chunks = total.map_or(heard, |total| total.min(MOST as u64));
-        let per_cell = chunks.div_ceil(CELLS).max(1);
+        let heard = (self.states.len() as u64).max(last_running.min(MAX_CHUNKS as u64));
+        let chunks = total.map_or(heard, |total| total.min(MAX_CHUNKS as u64));
+        let per_cell = chunks.div_ceil(MAX_CELLS).max(1);
         let cells = (0..chunks.div_ceil(per_cell)).map(|cell| {
             let seqs = cell * per_cell..chunks.min((cell + 1) * per_cell);
             self.cell(seqs, running) as u8
@@ -97,12 +99,12 @@ impl Chunks {
     fn cell(&self, seqs: std::ops::Range<u64>, running: &HashSet<u64>) -> ChunkCell {
         let (mut waiting, mut done, mut retried, mut runs) = (false, false, false, false);
         for seq in seqs {
-            match self.stands.get(seq as usize) {
-                Some(Stand::Dead) => return ChunkCell::Dead,
-                Some(Stand::Done) => done = true,
-                Some(Stand::Retried) => (done, retried) = (true, true),
-                Some(Stand::Waiting) | None if running.contains(&seq) => runs = true,
-                Some(Stand::Waiting) | None => waiting = true,
+            match self.states.get(seq as usize) {
+                Some(ChunkState::Dead) => return ChunkCell::Dead,
+                Some(ChunkState::Done) => done = true,
+                Some(ChunkState::Retried) => (done, retried) = (true, true),
+                Some(ChunkState::Waiting) | None if running.contains(&seq) => runs = true,
+                Some(ChunkState::Waiting) | None => waiting = true,
             }
         }
         match (runs, done, waiting) {
@@ -116,7 +118,7 @@ impl Chunks {
 }
 
 /// The most chunks that are told apart: a byte each.
-const MOST: usize = 16 << 20;
+const MAX_CHUNKS: usize = 16 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -131,10 +133,10 @@ mod tests {
 
     #[test]
     fn every_chunk_has_a_cell_while_there_is_room() {
-        let mut chunks = Chunks::default();
-        chunks.set(0, Stand::Done);
-        chunks.set(3, Stand::Dead);
-        chunks.set(1, Stand::Retried);
+        let mut chunks = ChunkStates::default();
+        chunks.set(0, ChunkState::Done);
+        chunks.set(3, ChunkState::Dead);
+        chunks.set(1, ChunkState::Retried);
         let map = chunks.map(Some(6), &[4, 0].into());
         assert_eq!((map.chunks, map.per_cell, map.retried), (6, 1, 1));
         assert_eq!(
@@ -142,20 +144,20 @@ mod tests {
             [Done, Retried, Waiting, Dead, Running, Waiting]
         );
         // Replayed, and done.
-        chunks.set(3, Stand::Done);
+        chunks.set(3, ChunkState::Done);
         assert_eq!(cells(&chunks.map(None, &HashSet::new()))[3], Done);
         assert_eq!(chunks.map(None, &HashSet::new()).chunks, 4);
     }
 
     #[test]
     fn many_chunks_share_cells_and_what_is_worst_is_seen() {
-        let mut chunks = Chunks::default();
+        let mut chunks = ChunkStates::default();
         for seq in 0..5000 {
-            chunks.set(seq, Stand::Done);
+            chunks.set(seq, ChunkState::Done);
         }
-        chunks.set(4999, Stand::Dead);
-        chunks.set(0, Stand::Waiting);
-        chunks.set(5, Stand::Retried);
+        chunks.set(4999, ChunkState::Dead);
+        chunks.set(0, ChunkState::Waiting);
+        chunks.set(5, ChunkState::Retried);
         let map = chunks.map(Some(5001), &HashSet::new());
         let cells = cells(&map);
         assert_eq!((map.per_cell, cells.len()), (5, 1001));
@@ -168,11 +170,11 @@ mod tests {
 
     #[test]
     fn a_number_that_no_job_can_have_costs_nothing() {
-        let mut chunks = Chunks::default();
-        chunks.set(u64::MAX, Stand::Dead);
+        let mut chunks = ChunkStates::default();
+        chunks.set(u64::MAX, ChunkState::Dead);
         let map = chunks.map(None, &[u64::MAX].into());
-        assert!(map.cells.len() as u64 <= CELLS && map.chunks <= MOST as u64);
+        assert!(map.cells.len() as u64 <= MAX_CELLS && map.chunks <= MAX_CHUNKS as u64);
         let all = chunks.map(Some(u64::MAX), &HashSet::new());
-        assert!(all.cells.len() as u64 <= CELLS);
+        assert!(all.cells.len() as u64 <= MAX_CELLS);
     }
 }

@@ -13,7 +13,7 @@ use crate::state::report_cache::Report;
 
 /// What every dashboard shows, at one moment. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct View {
+pub(crate) struct Overview {
     pub(crate) master: Arc<MasterStatus>,
     /// Newest first, capped; `jobs_total` counts all.
     pub(crate) jobs: Vec<Arc<Job>>,
@@ -25,8 +25,8 @@ pub(crate) struct View {
 
 /// What one dashboard shows: the view, and what it asked for beside it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Sight {
-    pub(crate) view: View,
+pub(crate) struct DashboardView {
+    pub(crate) overview: Overview,
     pub(crate) rows: Option<LatestRows>,
     /// Of the job that it looks at.
     pub(crate) report: Option<Arc<Report>>,
@@ -35,20 +35,25 @@ pub(crate) struct Sight {
     pub(crate) events: Vec<Arc<Event>>,
 }
 
-impl Sight {
+impl DashboardView {
     /// All of it.
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot {
-            master: Some((*self.view.master).clone()),
-            jobs: self.view.jobs.iter().map(|job| (**job).clone()).collect(),
-            jobs_total: self.view.jobs_total,
+            master: Some((*self.overview.master).clone()),
+            jobs: self
+                .overview
+                .jobs
+                .iter()
+                .map(|job| (**job).clone())
+                .collect(),
+            jobs_total: self.overview.jobs_total,
             workers: self
-                .view
+                .overview
                 .workers
                 .iter()
                 .map(|worker| (**worker).clone())
                 .collect(),
-            workers_total: self.view.workers_total,
+            workers_total: self.overview.workers_total,
             rows: self.rows.clone(),
             profile: self.profile().cloned(),
             events: self.events.iter().map(|event| (**event).clone()).collect(),
@@ -63,35 +68,36 @@ impl Sight {
 
     /// What differs from `before`; `None` where nothing does.
     pub(crate) fn delta(&self, before: &Self) -> Option<Delta> {
-        let (jobs, jobs_gone) = changes(&before.view.jobs, &self.view.jobs, |job| {
+        let (jobs, jobs_gone) = changes(&before.overview.jobs, &self.overview.jobs, |job| {
             job.job_id.as_str()
         });
-        let (workers, workers_gone) = changes(&before.view.workers, &self.view.workers, |worker| {
-            worker
-                .heartbeat
-                .as_ref()
-                .map_or("", |beat| beat.worker_id.as_str())
-        });
-        let fresh = self.has_other_report(before).then_some(self);
+        let (workers, workers_gone) =
+            changes(&before.overview.workers, &self.overview.workers, |worker| {
+                worker
+                    .heartbeat
+                    .as_ref()
+                    .map_or("", |heartbeat| heartbeat.worker_id.as_str())
+            });
+        let changed_report = self.has_other_report(before).then_some(self);
         let delta = Delta {
-            master: changed(Some(&*before.view.master), Some(&*self.view.master)),
+            master: changed(Some(&*before.overview.master), Some(&*self.overview.master)),
             jobs,
             jobs_gone,
-            jobs_total: self.view.jobs_total,
+            jobs_total: self.overview.jobs_total,
             workers,
             workers_gone,
-            workers_total: self.view.workers_total,
+            workers_total: self.overview.workers_total,
             rows: changed(before.rows.as_ref(), self.rows.as_ref()),
-            profile: fresh.and_then(Self::profile).cloned(),
+            profile: changed_report.and_then(Self::profile).cloned(),
             events: self.events_since(before),
             chunks: changed(before.chunks.as_ref(), self.chunks.as_ref()),
-            exec: fresh.and_then(Self::exec).cloned(),
-            validate: fresh.and_then(Self::validate).cloned(),
-            result_left_out: fresh.map_or(0, Self::left_out),
+            exec: changed_report.and_then(Self::exec).cloned(),
+            validate: changed_report.and_then(Self::validate).cloned(),
+            result_left_out: changed_report.map_or(0, Self::left_out),
         };
         let nothing = Delta {
-            jobs_total: before.view.jobs_total,
-            workers_total: before.view.workers_total,
+            jobs_total: before.overview.jobs_total,
+            workers_total: before.overview.workers_total,
             ..Default::default()
         };
         (delta != nothing).then_some(delta)
@@ -176,7 +182,7 @@ fn changes<T: PartialEq + Clone>(
 mod tests {
     use super::*;
 
-    fn sight(jobs: &[(&str, u64)]) -> Sight {
+    fn view(jobs: &[(&str, u64)]) -> DashboardView {
         let job = |&(id, rows): &(&str, u64)| {
             Arc::new(Job {
                 job_id: id.into(),
@@ -184,25 +190,25 @@ mod tests {
                 ..Default::default()
             })
         };
-        let view = View {
+        let overview = Overview {
             jobs: jobs.iter().map(job).collect(),
             ..Default::default()
         };
-        Sight {
-            view,
+        DashboardView {
+            overview,
             ..Default::default()
         }
     }
 
     #[test]
     fn nothing_new_is_no_delta() {
-        assert_eq!(sight(&[("a", 1)]).delta(&sight(&[("a", 1)])), None);
+        assert_eq!(view(&[("a", 1)]).delta(&view(&[("a", 1)])), None);
     }
 
     #[test]
     fn a_delta_has_what_changed_and_names_what_went() {
-        let before = sight(&[("a", 1), ("b", 1), ("c", 1)]);
-        let delta = sight(&[("d", 1), ("b", 2), ("a", 1)])
+        let before = view(&[("a", 1), ("b", 1), ("c", 1)]);
+        let delta = view(&[("d", 1), ("b", 2), ("a", 1)])
             .delta(&before)
             .unwrap();
         let ids: Vec<_> = delta.jobs.iter().map(|job| job.job_id.as_str()).collect();

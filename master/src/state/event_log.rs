@@ -7,94 +7,94 @@ use std::sync::Arc;
 use proto::bounds;
 use proto::v1::{BrokerState, BrokerStatus, Event, EventLevel, Job, JobState, Worker, WorkerState};
 
-use crate::state::dashboard_view::View;
+use crate::state::dashboard_view::Overview;
 
 /// How many are kept.
-const KEPT: usize = 200;
+const MAX_EVENTS: usize = 200;
 /// The longest text of one.
 const TEXT_BYTES: usize = 1 << 10;
 
 /// The last events, and what they were told from.
 #[derive(Debug, Default)]
-pub(crate) struct Events {
+pub(crate) struct EventLog {
     last: VecDeque<Arc<Event>>,
     /// How many there were.
     count: u64,
     /// Absent before the first view: what was there at the start is no event.
-    before: Option<Before>,
+    previous: Option<Previous>,
 }
 
 /// What a view looked like, as far as events come of it.
 #[derive(Debug, Default)]
-struct Before {
+struct Previous {
     jobs: HashMap<String, (JobState, u64)>,
     workers: HashMap<String, WorkerState>,
     broker: BrokerState,
     unreadable: u64,
 }
 
-impl Before {
-    fn of(view: &View) -> Self {
+impl Previous {
+    fn from_overview(overview: &Overview) -> Self {
         let job = |job: &Arc<Job>| (job.job_id.clone(), (job.state(), job.chunks_dead));
         let worker = |worker: &Arc<Worker>| (worker_id(worker).to_owned(), worker.state());
         Self {
-            jobs: view.jobs.iter().map(job).collect(),
-            workers: view.workers.iter().map(worker).collect(),
-            broker: broker_state(view),
-            unreadable: view.master.unreadable,
+            jobs: overview.jobs.iter().map(job).collect(),
+            workers: overview.workers.iter().map(worker).collect(),
+            broker: broker_state(overview),
+            unreadable: overview.master.unreadable,
         }
     }
 }
 
-impl Events {
+impl EventLog {
     /// Tells what is new in `view`, which was made at `now_ms`. `why` gives the reason of the chunk of
     /// a job that died last.
-    pub(crate) fn note(
+    pub(crate) fn update(
         &mut self,
-        view: &View,
+        overview: &Overview,
         now_ms: u64,
-        mut why: impl FnMut(&Job) -> Option<String>,
+        mut reason_of: impl FnMut(&Job) -> Option<String>,
     ) {
-        let Some(before) = self.before.replace(Before::of(view)) else {
+        let Some(previous) = self.previous.replace(Previous::from_overview(overview)) else {
             return;
         };
-        if before.broker != broker_state(view) {
-            self.broker(view, now_ms);
+        if previous.broker != broker_state(overview) {
+            self.broker(overview, now_ms);
         }
-        if view.master.unreadable > before.unreadable {
-            let text = match view.master.unreadable - before.unreadable {
+        if overview.master.unreadable > previous.unreadable {
+            let text = match overview.master.unreadable - previous.unreadable {
                 1 => "a message cannot be used; see: rowmill dead list".to_owned(),
                 many => format!("{many} messages cannot be used; see: rowmill dead list"),
             };
-            self.tell(now_ms, EventLevel::Warn, text, Of::default());
+            self.push(now_ms, EventLevel::Warn, text, Subject::default());
         }
-        for worker in &view.workers {
-            let was = before.workers.get(worker_id(worker)).copied();
-            if was != Some(worker.state()) {
-                self.worker(worker, was, now_ms);
+        for worker in &overview.workers {
+            let old_state = previous.workers.get(worker_id(worker)).copied();
+            if old_state != Some(worker.state()) {
+                self.worker(worker, old_state, now_ms);
             }
         }
         // Newest last, as they happened.
-        for job in view.jobs.iter().rev() {
-            let (was, dead) = match before.jobs.get(&job.job_id) {
+        for job in overview.jobs.iter().rev() {
+            let (old_state, dead) = match previous.jobs.get(&job.job_id) {
                 Some(&(state, dead)) => (Some(state), dead),
                 // One that older jobs made room for is no new one.
-                None if is_new(job, &before, view) => (None, 0),
+                None if is_new(job, &previous, overview) => (None, 0),
                 None => continue,
             };
             if job.chunks_dead > dead {
-                let reason = why(job);
+                let reason = reason_of(job);
                 self.dead(job, job.chunks_dead - dead, reason, now_ms);
             }
-            if was != Some(job.state()) {
-                self.job(job, was, now_ms);
+            if old_state != Some(job.state()) {
+                self.job(job, old_state, now_ms);
             }
         }
     }
 
     /// Tells what is of no job and no worker.
-    pub(crate) fn say(&mut self, now_ms: u64, level: EventLevel, text: String) {
-        self.tell(now_ms, level, text, Of::default());
+    pub(crate) fn push_general(&mut self, now_ms: u64, level: EventLevel, text: String) {
+        self.push(now_ms, level, text, Subject::default());
     }
 
     /// Those behind the first `count`, oldest first, as far as they are kept.
@@ -104,10 +104,10 @@ impl Events {
         self.last.iter().skip(skipped).cloned().collect()
     }
 
-    fn tell(&mut self, now_ms: u64, level: EventLevel, mut text: String, of: Of<'_>) {
+    fn push(&mut self, now_ms: u64, level: EventLevel, mut text: String, subject: Subject<'_>) {
         bounds::cut(&mut text, TEXT_BYTES);
         self.count += 1;
-        if self.last.len() == KEPT {
+        if self.last.len() == MAX_EVENTS {
             self.last.pop_front();
         }
         self.last.push_back(Arc::new(Event {
@@ -115,18 +115,18 @@ impl Events {
             unix_ms: now_ms,
             level: level.into(),
             text,
-            job_id: of.job.to_owned(),
-            worker_id: of.worker.to_owned(),
+            job_id: subject.job.to_owned(),
+            worker_id: subject.worker.to_owned(),
         }));
     }
 
-    fn broker(&mut self, view: &View, now_ms: u64) {
-        let detail = view
+    fn broker(&mut self, overview: &Overview, now_ms: u64) {
+        let detail = overview
             .master
             .broker
             .as_ref()
             .map_or("", |broker| &broker.detail);
-        let (level, text) = match broker_state(view) {
+        let (level, text) = match broker_state(overview) {
             BrokerState::Unspecified => return,
             BrokerState::Connected => (EventLevel::Info, "the master has its broker".to_owned()),
             BrokerState::Reconnecting => {
@@ -138,19 +138,19 @@ impl Events {
             ),
             BrokerState::Standby => (EventLevel::Warn, detail.to_owned()),
         };
-        self.tell(now_ms, level, text, Of::default());
+        self.push(now_ms, level, text, Subject::default());
     }
 
-    fn worker(&mut self, worker: &Worker, was: Option<WorkerState>, now_ms: u64) {
-        let beat = worker.heartbeat.clone().unwrap_or_default();
-        let name = format!("worker {} {}", beat.host, beat.pid);
-        let lane = match beat.lane.as_str() {
+    fn worker(&mut self, worker: &Worker, old_state: Option<WorkerState>, now_ms: u64) {
+        let heartbeat = worker.heartbeat.clone().unwrap_or_default();
+        let name = format!("worker {} {}", heartbeat.host, heartbeat.pid);
+        let lane = match heartbeat.lane.as_str() {
             "" => String::new(),
             lane => format!(" in lane {lane}"),
         };
         let (level, text) = match worker.state() {
             WorkerState::Unspecified => return,
-            WorkerState::Running if was == Some(WorkerState::Lost) => {
+            WorkerState::Running if old_state == Some(WorkerState::Lost) => {
                 (EventLevel::Info, format!("{name} is heard again"))
             }
             WorkerState::Running => (EventLevel::Info, format!("{name} takes chunks{lane}")),
@@ -161,11 +161,11 @@ impl Events {
                 format!("{name} is lost: nothing was heard of it for 10 s"),
             ),
         };
-        let of = Of {
-            worker: &beat.worker_id,
-            ..Of::default()
+        let subject = Subject {
+            worker: &heartbeat.worker_id,
+            ..Subject::default()
         };
-        self.tell(now_ms, level, text, of);
+        self.push(now_ms, level, text, subject);
     }
 
     fn dead(&mut self, job: &Job, new: u64, reason: Option<String>, now_ms: u64) {
@@ -175,10 +175,10 @@ impl Events {
         };
         let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
         let text = format!("{}: {chunks}{reason}", job.name);
-        self.tell(now_ms, EventLevel::Error, text, Of::job(job));
+        self.push(now_ms, EventLevel::Error, text, Subject::job(job));
     }
 
-    fn job(&mut self, job: &Job, was: Option<JobState>, now_ms: u64) {
+    fn job(&mut self, job: &Job, old_state: Option<JobState>, now_ms: u64) {
         let level = match job.state() {
             JobState::DoneWithFailures | JobState::Damaged | JobState::ChunksLost => {
                 EventLevel::Error
@@ -186,15 +186,15 @@ impl Events {
             JobState::Stalled | JobState::Cancelled | JobState::Paused => EventLevel::Warn,
             _ => EventLevel::Info,
         };
-        let what = match job.state() {
+        let text = match job.state() {
             JobState::Unspecified => return,
-            JobState::Publishing if was == Some(JobState::Stalled) => {
+            JobState::Publishing if old_state == Some(JobState::Stalled) => {
                 "its publisher is heard again".to_owned()
             }
             JobState::Publishing => format!("begun by {}", job.publisher),
             JobState::Stalled => "nothing comes from its publisher".to_owned(),
-            JobState::Running if was == Some(JobState::Paused) => "goes on".to_owned(),
-            JobState::Running if was == Some(JobState::ChunksLost) => {
+            JobState::Running if old_state == Some(JobState::Paused) => "goes on".to_owned(),
+            JobState::Running if old_state == Some(JobState::ChunksLost) => {
                 "its lost chunks are expected again".to_owned()
             }
             JobState::Running => "published whole".to_owned(),
@@ -225,18 +225,18 @@ impl Events {
             "" => "a job without its opening",
             name => name,
         };
-        self.tell(now_ms, level, format!("{name}: {what}"), Of::job(job));
+        self.push(now_ms, level, format!("{name}: {text}"), Subject::job(job));
     }
 }
 
 /// What an event is about.
 #[derive(Debug, Clone, Copy, Default)]
-struct Of<'a> {
+struct Subject<'a> {
     job: &'a str,
     worker: &'a str,
 }
 
-impl<'a> Of<'a> {
+impl<'a> Subject<'a> {
     fn job(job: &'a Job) -> Self {
         Self {
             job: &job.job_id,
@@ -246,21 +246,25 @@ impl<'a> Of<'a> {
 }
 
 fn worker_id(worker: &Worker) -> &str {
-    worker.heartbeat.as_ref().map_or("", |beat| &beat.worker_id)
+    worker
+        .heartbeat
+        .as_ref()
+        .map_or("", |heartbeat| &heartbeat.worker_id)
 }
 
-fn broker_state(view: &View) -> BrokerState {
-    view.master
+fn broker_state(overview: &Overview) -> BrokerState {
+    overview
+        .master
         .broker
         .as_ref()
         .map_or(BrokerState::Unspecified, BrokerStatus::state)
 }
 
 /// Whether a job that was not listed came since, and not only up the list.
-fn is_new(job: &Job, before: &Before, view: &View) -> bool {
-    let listed = view.jobs.iter();
+fn is_new(job: &Job, previous: &Previous, overview: &Overview) -> bool {
+    let listed = overview.jobs.iter();
     let oldest_known = listed
-        .filter(|other| before.jobs.contains_key(&other.job_id))
+        .filter(|other| previous.jobs.contains_key(&other.job_id))
         .map(|other| other.opened_unix_ms)
         .min();
     oldest_known.is_none_or(|oldest| job.opened_unix_ms >= oldest)
@@ -272,7 +276,7 @@ mod tests {
 
     use super::*;
 
-    fn view(jobs: &[(&str, JobState, u64)], workers: &[(&str, WorkerState)]) -> View {
+    fn overview(jobs: &[(&str, JobState, u64)], workers: &[(&str, WorkerState)]) -> Overview {
         let job = |&(id, state, dead): &(&str, JobState, u64)| {
             Arc::new(Job {
                 job_id: id.into(),
@@ -295,47 +299,47 @@ mod tests {
                 ..Worker::default()
             })
         };
-        View {
+        Overview {
             jobs: jobs.iter().map(job).collect(),
             workers: workers.iter().map(worker).collect(),
-            ..View::default()
+            ..Overview::default()
         }
     }
 
-    fn told(events: &Events, since: u64) -> Vec<String> {
+    fn texts(events: &EventLog, since: u64) -> Vec<String> {
         let since = events.since(since);
         since.iter().map(|event| event.text.clone()).collect()
     }
 
     #[test]
     fn what_was_there_at_the_start_is_no_event_and_nothing_is_told_twice() {
-        let mut events = Events::default();
-        let first = view(
+        let mut events = EventLog::default();
+        let first = overview(
             &[("a", JobState::Running, 1)],
             &[("w", WorkerState::Running)],
         );
         for now_ms in 1..=3 {
-            events.note(&first, now_ms, |_| None);
+            events.update(&first, now_ms, |_| None);
         }
-        assert_eq!(told(&events, 0), [""; 0]);
+        assert_eq!(texts(&events, 0), [""; 0]);
     }
 
     #[test]
     fn jobs_and_workers_are_told_of_as_they_come_change_and_go() {
-        let mut events = Events::default();
-        events.note(&view(&[], &[]), 1, |_| None);
-        let running = view(
+        let mut events = EventLog::default();
+        events.update(&overview(&[], &[]), 1, |_| None);
+        let running = overview(
             &[("a", JobState::Publishing, 0)],
             &[("w", WorkerState::Running)],
         );
-        events.note(&running, 2, |_| None);
-        let failing = view(
+        events.update(&running, 2, |_| None);
+        let failing = overview(
             &[("a", JobState::DoneWithFailures, 2)],
             &[("w", WorkerState::Lost)],
         );
-        events.note(&failing, 3, |job| Some(format!("{} hangs", job.job_id)));
+        events.update(&failing, 3, |job| Some(format!("{} hangs", job.job_id)));
         assert_eq!(
-            told(&events, 0),
+            texts(&events, 0),
             [
                 "worker mill 7 takes chunks",
                 "A: begun by ",
@@ -344,7 +348,7 @@ mod tests {
                 "A: done, but for 2 dead of 2 chunks",
             ]
         );
-        assert_eq!(told(&events, 3).len(), 2);
+        assert_eq!(texts(&events, 3).len(), 2);
         let last = events.since(4).remove(0);
         assert_eq!(
             (last.number, last.unix_ms, last.job_id.as_str()),
@@ -355,8 +359,8 @@ mod tests {
 
     #[test]
     fn a_broker_that_goes_and_comes_is_told_of() {
-        let mut events = Events::default();
-        let with = |state: BrokerState| View {
+        let mut events = EventLog::default();
+        let with = |state: BrokerState| Overview {
             master: Arc::new(MasterStatus {
                 broker: Some(BrokerStatus {
                     state: state.into(),
@@ -365,25 +369,30 @@ mod tests {
                 }),
                 ..MasterStatus::default()
             }),
-            ..View::default()
+            ..Overview::default()
         };
-        events.note(&with(BrokerState::Connected), 1, |_| None);
-        events.note(&with(BrokerState::Reconnecting), 2, |_| None);
-        events.note(&with(BrokerState::Connected), 3, |_| None);
+        events.update(&with(BrokerState::Connected), 1, |_| None);
+        events.update(&with(BrokerState::Reconnecting), 2, |_| None);
+        events.update(&with(BrokerState::Connected), 3, |_| None);
         assert_eq!(
-            told(&events, 0),
+            texts(&events, 0),
             ["the broker is away: refused", "the master has its broker"]
         );
     }
 
     #[test]
     fn only_the_last_are_kept() {
-        let mut events = Events::default();
-        for number in 0..KEPT as u64 + 50 {
-            events.tell(number, EventLevel::Info, number.to_string(), Of::default());
+        let mut events = EventLog::default();
+        for number in 0..MAX_EVENTS as u64 + 50 {
+            events.push(
+                number,
+                EventLevel::Info,
+                number.to_string(),
+                Subject::default(),
+            );
         }
-        assert_eq!(events.since(0).len(), KEPT);
-        assert_eq!(told(&events, events.count - 1), ["249"]);
-        assert_eq!(told(&events, events.count), [""; 0]);
+        assert_eq!(events.since(0).len(), MAX_EVENTS);
+        assert_eq!(texts(&events, events.count - 1), ["249"]);
+        assert_eq!(texts(&events, events.count), [""; 0]);
     }
 }

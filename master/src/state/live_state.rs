@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 use proto::v1::{self, BrokerStatus, Heartbeat, JobState, MasterStatus};
 use proto::{JobId, Lane, bounds};
 
-use crate::api::response_size::fitting;
-use crate::intake::job_message::Arrival;
+use crate::api::response_size::count_fitting;
+use crate::intake::job_message::JobMessage;
 use crate::job::Job;
-use crate::state::chunk_map::Chunks;
-use crate::state::dashboard_view::View;
+use crate::state::chunk_map::ChunkStates;
+use crate::state::dashboard_view::Overview;
 use crate::state::loss_detector::{LossDetector, Lost, Progress};
-use crate::state::row_buffer::Latest;
-use crate::state::throughput::Rate;
-use crate::state::worker_registry::Roster;
+use crate::state::row_buffer::RowBuffer;
+use crate::state::throughput::Throughput;
+use crate::state::worker_registry::WorkerRegistry;
 use crate::store::{Store, StoreError};
 
 /// How many jobs and workers a view lists.
@@ -36,66 +36,73 @@ const CHUNKS_KEPT_MS: u64 = 10_000;
 
 /// What was heard since this master started.
 #[derive(Debug)]
-pub(crate) struct Board {
+pub(crate) struct LiveState {
     master: MasterStatus,
-    roster: Roster,
-    lately: HashMap<JobId, Lately>,
+    registry: WorkerRegistry,
+    activity: HashMap<JobId, JobActivity>,
     /// The job that moved last.
-    moved: Option<JobId>,
+    last_active: Option<JobId>,
     /// The jobs whose latest rows are remembered; the one that moved last comes last.
-    with_rows: VecDeque<JobId>,
-    missing: LossDetector,
+    jobs_with_rows: VecDeque<JobId>,
+    losses: LossDetector,
 }
 
 /// What was heard of one job since this master started.
 #[derive(Debug, Default)]
-struct Lately {
-    heard_ms: u64,
-    rate: Rate,
-    latest: Latest,
+struct JobActivity {
+    last_message_ms: u64,
+    throughput: Throughput,
+    rows: RowBuffer,
     /// How each chunk stands, and when somebody looked last.
-    chunks: Option<(Chunks, u64)>,
+    chunk_states: Option<(ChunkStates, u64)>,
 }
 
-impl Board {
+impl LiveState {
     /// `lost_after` is how long a chunk is missed before it is lost. `None`: it never is.
     pub(crate) fn new(master: MasterStatus, lost_after: Option<Duration>) -> Self {
         Self {
-            missing: LossDetector::new(lost_after),
+            losses: LossDetector::new(lost_after),
             master,
-            roster: Roster::default(),
-            lately: HashMap::new(),
-            moved: None,
-            with_rows: VecDeque::new(),
+            registry: WorkerRegistry::default(),
+            activity: HashMap::new(),
+            last_active: None,
+            jobs_with_rows: VecDeque::new(),
         }
     }
 
     /// Takes a heartbeat that arrived at `now_ms`.
-    pub(crate) fn hear(&mut self, beat: Heartbeat, now_ms: u64) {
-        self.roster.hear(beat, now_ms);
+    pub(crate) fn record_heartbeat(&mut self, beat: Heartbeat, now_ms: u64) {
+        self.registry.record_heartbeat(beat, now_ms);
     }
 
     /// Takes the state of the broker, and looks for lost chunks. Returns whether it found a loss.
-    pub(crate) fn broker(&mut self, status: BrokerStatus, store: &Store, now_ms: u64) -> bool {
+    pub(crate) fn update_broker(
+        &mut self,
+        status: BrokerStatus,
+        store: &Store,
+        now_ms: u64,
+    ) -> bool {
         let now = Instant::now();
         let has_news = if self.master.store_trouble.is_empty() {
-            let (lately, roster) = (&self.lately, &self.roster);
+            let (activity, registry) = (&self.activity, &self.registry);
             let progress = |job: &Job| Progress {
-                tally: job.tally,
+                counts: job.counts,
                 control: job.control,
-                heard_ms: lately.get(&job.id).map_or(0, |lately| lately.heard_ms),
+                last_message_ms: activity
+                    .get(&job.id)
+                    .map_or(0, |activity| activity.last_message_ms),
             };
             let jobs = store.jobs().filter(|job| job.finished_unix_ms.is_none());
-            self.missing.look(
+            self.losses.update(
                 now,
                 &status,
-                |lane| roster.lane_workers(lane, now_ms),
+                |lane| registry.lane_workers(lane, now_ms),
                 jobs.map(|job| (job, progress(job))),
                 // If the store cannot say, assume that nothing is missing.
                 |job| store.parked_count(job).unwrap_or(u64::MAX),
             )
         } else {
-            self.missing.restart(now);
+            self.losses.restart(now);
             false
         };
         self.master.broker = Some(status);
@@ -103,56 +110,58 @@ impl Board {
     }
 
     /// The publisher of a job has asked which chunks are missing.
-    pub(crate) fn expect(&mut self, id: JobId) {
-        self.missing.expect(id, Instant::now());
+    pub(crate) fn restart_loss_detection(&mut self, id: JobId) {
+        self.losses.restart_job(id, Instant::now());
     }
 
     /// Sets why results cannot be stored. Empty if they can.
-    pub(crate) fn store_trouble(&mut self, trouble: String) {
+    pub(crate) fn set_store_trouble(&mut self, trouble: String) {
         self.master.store_trouble = trouble;
     }
 
     /// Takes a batch that the store has committed.
-    pub(crate) fn committed(&mut self, arrivals: &[Arrival], duplicates: u64, now_ms: u64) {
+    pub(crate) fn record_commit(&mut self, messages: &[JobMessage], duplicates: u64, now_ms: u64) {
         self.master.duplicates = self.master.duplicates.saturating_add(duplicates);
-        for arrival in arrivals {
-            let id = arrival.job();
-            if let Arrival::Result(_, result) = arrival
+        for message in messages {
+            let id = message.job();
+            if let JobMessage::Result(_, result) = message
                 && !result.sample.is_empty()
             {
                 self.make_room_for_rows(id);
             }
-            let lately = self.lately.entry(id).or_default();
-            lately.heard_ms = now_ms;
-            if let Some((chunks, _)) = &mut lately.chunks {
-                chunks.take(arrival);
+            let activity = self.activity.entry(id).or_default();
+            activity.last_message_ms = now_ms;
+            if let Some((chunks, _)) = &mut activity.chunk_states {
+                chunks.add(message);
             }
-            if let Arrival::Result(_, result) = arrival {
-                lately.latest.add(&result.sample);
-                self.moved = Some(id);
+            if let JobMessage::Result(_, result) = message {
+                activity.rows.add(&result.sample);
+                self.last_active = Some(id);
             }
         }
     }
 
     /// Lets go of the rows of the job that moved longest ago, where too many have some.
     fn make_room_for_rows(&mut self, id: JobId) {
-        if self.with_rows.back() == Some(&id) {
+        if self.jobs_with_rows.back() == Some(&id) {
             return;
         }
-        self.with_rows.retain(|other| *other != id);
-        self.with_rows.push_back(id);
-        if self.with_rows.len() > JOBS_WITH_ROWS
-            && let Some(oldest) = self.with_rows.pop_front()
-            && let Some(lately) = self.lately.get_mut(&oldest)
+        self.jobs_with_rows.retain(|other| *other != id);
+        self.jobs_with_rows.push_back(id);
+        if self.jobs_with_rows.len() > JOBS_WITH_ROWS
+            && let Some(oldest) = self.jobs_with_rows.pop_front()
+            && let Some(activity) = self.activity.get_mut(&oldest)
         {
-            lately.latest = Latest::default();
+            activity.rows = RowBuffer::default();
         }
     }
 
     /// Notes how far a job has come.
-    pub(crate) fn moved(&mut self, job: &Job, now_ms: u64) {
-        let lately = self.lately.entry(job.id).or_default();
-        lately.rate.note(now_ms, job.tally.rows, job.tally.bytes);
+    pub(crate) fn note_progress(&mut self, job: &Job, now_ms: u64) {
+        let activity = self.activity.entry(job.id).or_default();
+        activity
+            .throughput
+            .add(now_ms, job.counts.rows, job.counts.bytes);
     }
 
     /// Sets what was found to be gone of the master's own data.
@@ -165,31 +174,31 @@ impl Board {
         self.master.unreadable = total;
     }
 
-    pub(crate) fn master(&self) -> &MasterStatus {
+    pub(crate) fn master_status(&self) -> &MasterStatus {
         &self.master
     }
 
     pub(crate) fn workers(&self, now_ms: u64) -> Vec<Arc<v1::Worker>> {
-        self.roster.list(now_ms)
+        self.registry.list(now_ms)
     }
 
     /// The lanes of workers that are alive.
     pub(crate) fn lanes(&self, now_ms: u64) -> impl Iterator<Item = Lane> {
-        self.roster.lanes(now_ms)
+        self.registry.lanes(now_ms)
     }
 
     /// What each worker may begin a second of a job that is to be run. Absent: its rate is not known, no
     /// worker takes its chunks, or a master that has only begun to listen has not heard all who do, and
     /// what it would say to a few of them would be too much for all.
-    pub(crate) fn share(&self, job: &Job, now_ms: u64) -> Option<f64> {
+    pub(crate) fn rate_share(&self, job: &Job, now_ms: u64) -> Option<f64> {
         let (rate, lane) = (job.rate()?, job.lane());
-        let listened_ms = now_ms.saturating_sub(self.master.started_unix_ms);
-        let heard = self.roster.alive(lane, None, now_ms) as u64;
-        if listened_ms < WORKERS_HEARD_AFTER_MS && heard < self.consumers(lane)? {
+        let uptime_ms = now_ms.saturating_sub(self.master.started_unix_ms);
+        let heard = self.registry.count_alive(lane, None, now_ms) as u64;
+        if uptime_ms < WORKERS_HEARD_AFTER_MS && heard < self.consumers(lane)? {
             return None;
         }
-        let takers = self.roster.taking(lane, job.command(), now_ms);
-        (takers > 0).then(|| rate.per_second / takers as f64)
+        let active = self.registry.count_running(lane, job.command(), now_ms);
+        (active > 0).then(|| rate.per_second / active as f64)
     }
 
     /// How many take from a lane's queue, as the broker said last.
@@ -206,12 +215,12 @@ impl Board {
 
     /// The latest rows of `focus`, or of the job that moved last.
     pub(crate) fn rows(&self, focus: Option<JobId>, store: &Store) -> Option<v1::LatestRows> {
-        let id = focus.or(self.moved)?;
-        let (lately, job) = (self.lately.get(&id)?, store.job(id)?);
+        let id = focus.or(self.last_active)?;
+        let (activity, job) = (self.activity.get(&id)?, store.job(id)?);
         Some(
-            lately
-                .latest
-                .message(id, job.shown_columns(), job.tally.rows),
+            activity
+                .rows
+                .message(id, job.output_columns(), job.counts.rows),
         )
     }
 
@@ -226,20 +235,20 @@ impl Board {
         store: &Store,
         now_ms: u64,
     ) -> Result<v1::ChunkMap, StoreError> {
-        for lately in self.lately.values_mut() {
-            lately
-                .chunks
-                .take_if(|(_, looked_ms)| now_ms.saturating_sub(*looked_ms) > CHUNKS_KEPT_MS);
+        for activity in self.activity.values_mut() {
+            activity
+                .chunk_states
+                .take_if(|(_, read_ms)| now_ms.saturating_sub(*read_ms) > CHUNKS_KEPT_MS);
         }
-        let lately = self.lately.entry(job.id).or_default();
-        let chunks = match lately.chunks.take() {
+        let activity = self.activity.entry(job.id).or_default();
+        let chunks = match activity.chunk_states.take() {
             Some((chunks, _)) => chunks,
             None => store.chunks(job)?,
         };
-        let (chunks, _) = lately.chunks.insert((chunks, now_ms));
+        let (chunks, _) = activity.chunk_states.insert((chunks, now_ms));
         let total = job.seal.as_ref().map(|seal| seal.chunks);
         let running = match job.finished_unix_ms {
-            None => self.roster.in_hand(job.id, now_ms),
+            None => self.registry.in_flight(job.id, now_ms),
             Some(_) => HashSet::new(),
         };
         Ok(chunks.map(total, &running))
@@ -247,8 +256,8 @@ impl Board {
 
     /// People did something to a job's dead chunks: how they stand is to be looked up again.
     pub(crate) fn forget_chunks(&mut self, id: JobId) {
-        if let Some(lately) = self.lately.get_mut(&id) {
-            lately.chunks = None;
+        if let Some(activity) = self.activity.get_mut(&id) {
+            activity.chunk_states = None;
         }
     }
 
@@ -259,9 +268,9 @@ impl Board {
 
     /// Where a job stands.
     pub(crate) fn state(&self, job: &Job, now_ms: u64) -> JobState {
-        let lately = self.lately.get(&job.id);
-        let state = job.state(self.heard_ms(job, lately), now_ms);
-        match (state, self.missing.lost(job.id)) {
+        let activity = self.activity.get(&job.id);
+        let state = job.state(self.last_message_ms(job, activity), now_ms);
+        match (state, self.losses.lost(job.id)) {
             (JobState::Running, Some(Lost::Chunks(_))) => JobState::ChunksLost,
             (JobState::Publishing | JobState::Stalled | JobState::Running, Some(Lost::Opening)) => {
                 JobState::Damaged
@@ -272,12 +281,12 @@ impl Board {
 
     /// One job as the dashboard shows it.
     pub(crate) fn job(&self, job: &Job, now_ms: u64) -> v1::Job {
-        let lately = self.lately.get(&job.id);
+        let activity = self.activity.get(&job.id);
         let state = self.state(job, now_ms);
-        let lost = self.missing.lost(job.id);
+        let lost = self.losses.lost(job.id);
         let is_finished = job.finished_unix_ms.is_some();
-        let (rows_per_s, bytes_per_s) = match lately {
-            Some(lately) if !is_finished => lately.rate.per_second(now_ms),
+        let (rows_per_s, bytes_per_s) = match activity {
+            Some(activity) if !is_finished => activity.throughput.per_second(now_ms),
             _ => (0.0, 0.0),
         };
         let open = job.open.as_ref();
@@ -294,13 +303,13 @@ impl Board {
             source_bytes: job.source_bytes(),
             chunks_total: job.seal.as_ref().map(|seal| seal.chunks),
             rows_total: job.seal.as_ref().map(|seal| seal.rows),
-            chunks_done: job.tally.chunks_done,
-            chunks_dead: job.tally.chunks_dead,
-            rows: job.tally.rows,
-            rejects: job.tally.rejects,
-            bytes: job.tally.bytes,
-            duplicates: job.tally.duplicates,
-            retries: job.tally.retries,
+            chunks_done: job.counts.chunks_done,
+            chunks_dead: job.counts.chunks_dead,
+            rows: job.counts.rows,
+            rejects: job.counts.rejects,
+            bytes: job.counts.bytes,
+            duplicates: job.counts.duplicates,
+            retries: job.counts.retries,
             rows_per_s,
             bytes_per_s,
             eta_ms: if is_finished {
@@ -311,10 +320,10 @@ impl Board {
             progress: job.progress(),
             no_workers: self.lacks_workers(job, state, now_ms),
             replaced: job.replaced(),
-            reason: listed(job.stopped()),
+            reason: listed(job.stop_reason()),
             lane: listed(job.lane()),
-            output_rows: job.tally.output_rows,
-            output_bytes: job.tally.output_bytes,
+            output_rows: job.counts.output_rows,
+            output_bytes: job.counts.output_bytes,
             expired_unix_ms: job.expired.as_ref().map(|expired| expired.unix_ms),
             expired_reason: job
                 .expired
@@ -334,15 +343,15 @@ impl Board {
     }
 
     /// Everything that a dashboard shows.
-    pub(crate) fn view(&self, store: &Store, now_ms: u64) -> View {
+    pub(crate) fn overview(&self, store: &Store, now_ms: u64) -> Overview {
         let mut jobs: Vec<&Job> = store.jobs().collect();
-        newest_first(&mut jobs);
+        sort_newest_first(&mut jobs);
         let mut workers = self.workers(now_ms);
         let workers_total = workers.len() as u64;
         workers.truncate(WORKERS_LISTED);
-        let fitting = fitting(workers.iter().map(AsRef::as_ref), WORKERS_BYTES);
+        let fitting = count_fitting(workers.iter().map(AsRef::as_ref), WORKERS_BYTES);
         workers.truncate(fitting);
-        View {
+        Overview {
             master: Arc::new(self.master.clone()),
             jobs_total: jobs.len() as u64,
             jobs: jobs
@@ -356,9 +365,9 @@ impl Board {
     }
 
     /// After a restart, a job was last heard of when the master began to listen.
-    fn heard_ms(&self, job: &Job, lately: Option<&Lately>) -> u64 {
-        lately.map_or(self.master.started_unix_ms.max(job.heard_unix_ms), |l| {
-            l.heard_ms
+    fn last_message_ms(&self, job: &Job, activity: Option<&JobActivity>) -> u64 {
+        activity.map_or(self.master.started_unix_ms.max(job.heard_unix_ms), |l| {
+            l.last_message_ms
         })
     }
 
@@ -369,10 +378,10 @@ impl Board {
             state,
             JobState::Publishing | JobState::Running | JobState::Stalled
         );
-        let listened_ms = now_ms.saturating_sub(self.master.started_unix_ms);
+        let uptime_ms = now_ms.saturating_sub(self.master.started_unix_ms);
         waits
-            && listened_ms > WORKERS_HEARD_AFTER_MS
-            && self.roster.alive(job.lane(), job.command(), now_ms) == 0
+            && uptime_ms > WORKERS_HEARD_AFTER_MS
+            && self.registry.count_alive(job.lane(), job.command(), now_ms) == 0
     }
 }
 
@@ -393,7 +402,7 @@ fn opening_lost(job: &Job) -> String {
 }
 
 /// By opening time, then id.
-pub(crate) fn newest_first(jobs: &mut [&Job]) {
+pub(crate) fn sort_newest_first(jobs: &mut [&Job]) {
     jobs.sort_by_key(|job| std::cmp::Reverse((job.opened_unix_ms(), job.id)));
 }
 

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use proto::JobId;
 use proto::v1::{BrokerState, BrokerStatus};
 
-use crate::job::{Control, Job, Tally};
+use crate::job::{Control, Job, JobCounts};
 use crate::state::worker_registry::LaneWorkers;
 
 /// The broker has confirmed a job's opening before its first chunk is sent, and results follow it in the same queue. So
@@ -68,10 +68,10 @@ struct PendingJob {
 /// Changes whenever a message of a job arrives, or a person pauses or resumes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Progress {
-    pub(crate) tally: Tally,
+    pub(crate) counts: JobCounts,
     pub(crate) control: Control,
     /// When its last message came.
-    pub(crate) heard_ms: u64,
+    pub(crate) last_message_ms: u64,
 }
 
 impl LossDetector {
@@ -89,7 +89,7 @@ impl LossDetector {
     }
 
     /// The publisher of a job has asked which chunks are missing, so it may send them again.
-    pub(crate) fn expect(&mut self, job: JobId, now: Instant) {
+    pub(crate) fn restart_job(&mut self, job: JobId, now: Instant) {
         if let Some(job) = self.jobs.get_mut(&job) {
             (job.known_since, job.since, job.lost) = (now, now, None);
         }
@@ -105,7 +105,7 @@ impl LossDetector {
 
     /// Takes the state of the queues, the workers of each lane, and all unfinished `jobs`; `parked` counts the
     /// chunks of a job that the master holds because the job is or was paused. Returns whether it found a loss.
-    pub(crate) fn look<'a>(
+    pub(crate) fn update<'a>(
         &mut self,
         now: Instant,
         status: &BrokerStatus,
@@ -120,8 +120,8 @@ impl LossDetector {
             self.restart(now);
             return false;
         }
-        let mut has_news = false;
-        self.look_at_lanes(now, status, lane_workers);
+        let mut has_new_loss = false;
+        self.update_lanes(now, status, lane_workers);
         let mut before = std::mem::take(&mut self.jobs);
         for (job, progress) in jobs {
             let known = before.remove(&job.id);
@@ -135,15 +135,15 @@ impl LossDetector {
                 (pending.since, pending.lost) = (known.since, known.lost);
             }
             if pending.lost.is_none() {
-                pending.lost = self.judge(now, after, status, job, &pending, &parked);
-                has_news |= pending.lost.is_some();
+                pending.lost = self.find_loss(now, after, status, job, &pending, &parked);
+                has_new_loss |= pending.lost.is_some();
             }
             self.jobs.insert(job.id, pending);
         }
-        has_news
+        has_new_loss
     }
 
-    fn look_at_lanes(
+    fn update_lanes(
         &mut self,
         now: Instant,
         status: &BrokerStatus,
@@ -156,7 +156,7 @@ impl LossDetector {
         let named = named.map(|lane| (lane.lane.as_str(), lane.tasks_ready, lane.task_consumers));
         for (lane, ready, consumers) in unnamed.into_iter().chain(named) {
             let lane_workers = lane_workers(lane);
-            if ready > 0 || consumers != lane_workers.taking || lane_workers.unsettled != Some(0) {
+            if ready > 0 || consumers != lane_workers.running || lane_workers.unsettled != Some(0) {
                 continue;
             }
             let known = before.remove(lane);
@@ -169,7 +169,7 @@ impl LossDetector {
         }
     }
 
-    fn judge(
+    fn find_loss(
         &self,
         now: Instant,
         after: Duration,
@@ -191,9 +191,9 @@ impl LossDetector {
         if !is_over || status.dead_ready != Some(0) || job.control != Control::Run {
             return None;
         }
-        let here = [job.tally.chunks_done, job.tally.chunks_dead, parked(job)];
-        let here = here.into_iter().fold(0, u64::saturating_add);
-        let lost = seal.chunks.saturating_sub(here);
+        let accounted_for = [job.counts.chunks_done, job.counts.chunks_dead, parked(job)];
+        let accounted_for = accounted_for.into_iter().fold(0, u64::saturating_add);
+        let lost = seal.chunks.saturating_sub(accounted_for);
         (lost > 0).then_some(Lost::Chunks(lost))
     }
 }

@@ -10,17 +10,17 @@ use prost::Message;
 use proto::JobId;
 use proto::v1::{JobOpen, OperationSpec};
 
-use crate::api::response_size::fitting;
+use crate::api::response_size::count_fitting;
 use crate::job::Job;
-use crate::state::state_actor::{Handle, Keeper};
+use crate::state::state_actor::{StateActor, StateHandle};
 
 /// Reports kept at once, of the jobs that were looked at last, and how long after the last look.
-const KEPT: usize = 8;
-const KEPT_FOR: Duration = Duration::from_secs(10);
+const MAX_REPORTS: usize = 8;
+const REPORT_TTL: Duration = Duration::from_secs(10);
 /// While a job moves, its report is computed for at most a fifth of the time.
-const PAUSE_PER_WORK: u32 = 4;
+const PAUSE_PER_COMPUTE: u32 = 4;
 /// So much of a report goes into one event of the stream, in bytes.
-const SHOWN_BYTES: usize = 1 << 20;
+const EVENT_BYTES: usize = 1 << 20;
 
 /// A report, whole and as far as it fits into an event of the stream.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(crate) struct Report {
 impl Report {
     fn new(whole: Finished) -> Self {
         let mut cut = whole.clone();
-        let left_out = cut_to(&mut cut, SHOWN_BYTES);
+        let left_out = truncate_to(&mut cut, EVENT_BYTES);
         Self {
             whole,
             cut: (left_out > 0).then_some(cut),
@@ -50,10 +50,10 @@ impl Report {
 }
 
 /// Leaves as many columns, or rules, as come to `bytes`; how many are gone.
-fn cut_to(report: &mut Finished, bytes: usize) -> u64 {
+fn truncate_to(report: &mut Finished, bytes: usize) -> u64 {
     fn cut<T: Message>(list: &mut Vec<T>, bytes: usize) -> u64 {
         let all = list.len();
-        list.truncate(fitting(&*list, bytes));
+        list.truncate(count_fitting(&*list, bytes));
         (all - list.len()) as u64
     }
     match report {
@@ -66,27 +66,27 @@ fn cut_to(report: &mut Finished, bytes: usize) -> u64 {
 /// What a report is of: as long as this is the same, so is the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Revision {
-    merges: u64,
+    merge_count: u64,
     is_opened: bool,
 }
 
 /// The reports that were looked at lately.
 #[derive(Debug, Default)]
-pub(crate) struct Reports {
-    known: HashMap<JobId, Known>,
+pub(crate) struct ReportCache {
+    entries: HashMap<JobId, CacheEntry>,
 }
 
 #[derive(Debug)]
-struct Known {
-    made: Option<Made>,
+struct CacheEntry {
+    computed: Option<ComputedReport>,
     /// Upgrades while somebody computes a newer one.
-    work: Weak<()>,
-    looked: Instant,
+    claim: Weak<()>,
+    read_at: Instant,
 }
 
 /// A report that was computed.
 #[derive(Debug, Clone)]
-pub(crate) struct Made {
+pub(crate) struct ComputedReport {
     id: JobId,
     revision: Revision,
     report: Arc<Report>,
@@ -96,99 +96,102 @@ pub(crate) struct Made {
 
 /// A report to be computed, off the keeper's thread.
 #[derive(Debug)]
-pub(crate) struct Task {
+pub(crate) struct ReportTask {
     id: JobId,
     revision: Revision,
     merged: Option<Arc<Merged>>,
     operation: OperationSpec,
     columns: Vec<String>,
     /// Others wait for this one as long as it lives.
-    work: Arc<()>,
+    claim: Arc<()>,
 }
 
 /// What somebody who looks gets at once, and what there is to compute for a newer one.
 #[derive(Debug, Default)]
-pub(crate) struct Look {
+pub(crate) struct CachedReport {
     pub(crate) report: Option<Arc<Report>>,
-    pub(crate) task: Option<Task>,
+    pub(crate) task: Option<ReportTask>,
 }
 
-impl Reports {
+impl ReportCache {
     /// The job's report as it is known, which may be a little older than the job.
-    pub(crate) fn look(&mut self, job: &Job) -> Look {
-        self.look_at(job, false)
+    pub(crate) fn cached(&mut self, job: &Job) -> CachedReport {
+        self.lookup(job, false)
     }
 
     /// The job's report, with a task where it is older than the job.
-    pub(crate) fn newest(&mut self, job: &Job) -> Look {
-        self.look_at(job, true)
+    pub(crate) fn current(&mut self, job: &Job) -> CachedReport {
+        self.lookup(job, true)
     }
 
-    fn look_at(&mut self, job: &Job, is_newest_needed: bool) -> Look {
+    fn lookup(&mut self, job: &Job, must_be_current: bool) -> CachedReport {
         let Some(open) = &job.open else {
-            return Look::default();
+            return CachedReport::default();
         };
         let now = Instant::now();
-        self.forget(job.id, now);
-        let known = self.known.entry(job.id).or_insert_with(|| Known {
-            made: None,
-            work: Weak::new(),
-            looked: now,
+        self.evict(job.id, now);
+        let entry = self.entries.entry(job.id).or_insert_with(|| CacheEntry {
+            computed: None,
+            claim: Weak::new(),
+            read_at: now,
         });
-        known.looked = now;
+        entry.read_at = now;
         let revision = Revision {
-            merges: job.merges,
+            merge_count: job.merge_count,
             is_opened: true,
         };
-        let report = known.made.as_ref().map(|made| Arc::clone(&made.report));
-        if let Some(made) = &known.made {
-            let is_resting = made.at.elapsed() < made.took * PAUSE_PER_WORK;
-            let is_moving = job.finished_unix_ms.is_none();
-            let may_be_older =
-                !is_newest_needed && (known.work.strong_count() > 0 || is_moving && is_resting);
-            if made.revision == revision || may_be_older {
-                return Look { report, task: None };
+        let report = entry
+            .computed
+            .as_ref()
+            .map(|computed| Arc::clone(&computed.report));
+        if let Some(computed) = &entry.computed {
+            let is_pausing = computed.at.elapsed() < computed.took * PAUSE_PER_COMPUTE;
+            let is_unfinished = job.finished_unix_ms.is_none();
+            let may_be_stale =
+                !must_be_current && (entry.claim.strong_count() > 0 || is_unfinished && is_pausing);
+            if computed.revision == revision || may_be_stale {
+                return CachedReport { report, task: None };
             }
         }
         let task = task(job, open, revision);
         if let Some(task) = &task {
-            known.work = Arc::downgrade(&task.work);
+            entry.claim = Arc::downgrade(&task.claim);
         }
-        Look { report, task }
+        CachedReport { report, task }
     }
 
-    fn put(&mut self, made: Made) {
-        if let Some(known) = self.known.get_mut(&made.id) {
-            known.made = Some(made);
+    fn insert(&mut self, computed: ComputedReport) {
+        if let Some(entry) = self.entries.get_mut(&computed.id) {
+            entry.computed = Some(computed);
         }
     }
 
     /// Makes room for the report of `id`.
-    fn forget(&mut self, id: JobId, now: Instant) {
-        self.known
-            .retain(|other, known| *other == id || now - known.looked < KEPT_FOR);
-        while self.known.len() >= KEPT && !self.known.contains_key(&id) {
-            let oldest = self.known.iter().min_by_key(|(_, known)| known.looked);
+    fn evict(&mut self, id: JobId, now: Instant) {
+        self.entries
+            .retain(|other, entry| *other == id || now - entry.read_at < REPORT_TTL);
+        while self.entries.len() >= MAX_REPORTS && !self.entries.contains_key(&id) {
+            let oldest = self.entries.iter().min_by_key(|(_, entry)| entry.read_at);
             let Some((&oldest, _)) = oldest else { return };
-            self.known.remove(&oldest);
+            self.entries.remove(&oldest);
         }
     }
 }
 
-fn task(job: &Job, open: &JobOpen, revision: Revision) -> Option<Task> {
-    Some(Task {
+fn task(job: &Job, open: &JobOpen, revision: Revision) -> Option<ReportTask> {
+    Some(ReportTask {
         id: job.id,
         revision,
         merged: job.merged.clone(),
         operation: open.operation.clone()?,
         columns: open.columns.clone(),
-        work: Arc::new(()),
+        claim: Arc::new(()),
     })
 }
 
-impl Task {
+impl ReportTask {
     /// Computes it: milliseconds for every thousand columns.
-    fn compute(&self) -> Option<Made> {
+    fn compute(&self) -> Option<ComputedReport> {
         let began = Instant::now();
         let merged = match &self.merged {
             Some(merged) => Arc::clone(merged),
@@ -196,7 +199,7 @@ impl Task {
         };
         let finished = merged.finish(&self.operation, &self.columns);
         match finished {
-            Ok(whole) => Some(Made {
+            Ok(whole) => Some(ComputedReport {
                 id: self.id,
                 revision: self.revision,
                 report: Arc::new(Report::new(whole)),
@@ -213,24 +216,24 @@ impl Task {
 
 /// Computes a report, and leaves it with the keeper for all who look next. None where it cannot be read, or
 /// the keeper has stopped.
-pub(crate) async fn make(keeper: &Handle, task: Task) -> Option<Arc<Report>> {
+pub(crate) async fn compute_report(state: &StateHandle, task: ReportTask) -> Option<Arc<Report>> {
     let id = task.id;
     // The task lives until its report is with the keeper: so nobody else begins it anew.
     let computed = tokio::task::spawn_blocking(move || (task.compute(), task)).await;
-    let (made, task) = match computed {
+    let (computed, task) = match computed {
         Ok(computed) => computed,
         Err(panic) => {
             tracing::error!(job = %id, %panic, "computing the job's result panicked");
             return None;
         }
     };
-    let made = made?;
-    let report = Arc::clone(&made.report);
-    let put = move |keeper: &mut Keeper| {
-        keeper.reports.put(made);
+    let computed = computed?;
+    let report = Arc::clone(&computed.report);
+    let insert = move |actor: &mut StateActor| {
+        actor.reports.insert(computed);
         drop(task);
     };
-    keeper.ask(put).await.ok()?;
+    state.ask(insert).await.ok()?;
     Some(report)
 }
 
@@ -241,7 +244,7 @@ mod tests {
 
     use super::*;
 
-    fn job(merges: u64) -> Job {
+    fn job(merge_count: u64) -> Job {
         let operation = OperationSpec {
             kind: Some(Kind::Profile(ProfileSpec::default())),
             no_rows: false,
@@ -251,57 +254,57 @@ mod tests {
             operation: Some(operation),
             ..JobOpen::default()
         });
-        job.merges = merges;
+        job.merge_count = merge_count;
         job
     }
 
     #[test]
     fn a_report_is_computed_once_a_change_whoever_looks() {
-        let mut reports = Reports::default();
+        let mut reports = ReportCache::default();
         let mut job = job(1);
-        let task = reports.look(&job).task.unwrap();
-        reports.put(task.compute().unwrap());
+        let task = reports.cached(&job).task.unwrap();
+        reports.insert(task.compute().unwrap());
         drop(task);
         for _ in 0..30 {
-            let look = reports.look(&job);
-            assert!(look.report.is_some() && look.task.is_none());
-            assert!(reports.newest(&job).task.is_none());
+            let cached = reports.cached(&job);
+            assert!(cached.report.is_some() && cached.task.is_none());
+            assert!(reports.current(&job).task.is_none());
         }
-        job.merges += 1;
+        job.merge_count += 1;
         job.finished_unix_ms = Some(1);
-        let task = reports.look(&job).task.unwrap();
+        let task = reports.cached(&job).task.unwrap();
         // The others see what there is while one computes.
-        let look = reports.look(&job);
-        assert!(look.report.is_some() && look.task.is_none());
+        let cached = reports.cached(&job);
+        assert!(cached.report.is_some() && cached.task.is_none());
         // What nobody goes on with is begun by the next who looks.
         drop(task);
-        assert!(reports.look(&job).task.is_some());
+        assert!(reports.cached(&job).task.is_some());
     }
 
     #[test]
     fn a_job_that_moves_is_not_computed_all_the_time_and_its_end_is_shown() {
-        let mut reports = Reports::default();
+        let mut reports = ReportCache::default();
         let mut job = job(1);
-        let task = reports.look(&job).task.unwrap();
-        reports.put(Made {
+        let task = reports.cached(&job).task.unwrap();
+        reports.insert(ComputedReport {
             took: Duration::from_secs(100),
             ..task.compute().unwrap()
         });
         drop(task);
-        job.merges += 1;
-        assert!(reports.look(&job).task.is_none());
-        assert!(reports.newest(&job).task.is_some());
+        job.merge_count += 1;
+        assert!(reports.cached(&job).task.is_none());
+        assert!(reports.current(&job).task.is_some());
         job.finished_unix_ms = Some(1);
-        assert!(reports.look(&job).task.is_some());
+        assert!(reports.cached(&job).task.is_some());
     }
 
     #[test]
     fn only_the_last_that_were_looked_at_are_kept() {
-        let mut reports = Reports::default();
+        let mut reports = ReportCache::default();
         for _ in 0..100 {
-            reports.look(&job(1));
+            reports.cached(&job(1));
         }
-        assert_eq!(reports.known.len(), KEPT);
+        assert_eq!(reports.entries.len(), MAX_REPORTS);
     }
 
     #[test]
@@ -318,7 +321,7 @@ mod tests {
         let Finished::Profile(shown) = report.shown() else {
             unreachable!()
         };
-        assert!(shown.encoded_len() <= SHOWN_BYTES + 100);
+        assert!(shown.encoded_len() <= EVENT_BYTES + 100);
         assert_eq!(shown.columns.len() as u64 + report.left_out, 4096);
         assert!(report.left_out > 3000, "{}", report.left_out);
     }

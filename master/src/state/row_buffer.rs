@@ -11,11 +11,11 @@ const COLUMNS: usize = 64;
 
 /// The latest rows of one job, newest last.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Latest {
+pub(crate) struct RowBuffer {
     rows: VecDeque<SampleRow>,
 }
 
-impl Latest {
+impl RowBuffer {
     /// Adds one chunk's sample.
     pub(crate) fn add(&mut self, sample: &[SampleRow]) {
         self.rows.extend(sample.iter().cloned());
@@ -27,7 +27,11 @@ impl Latest {
     pub(crate) fn message(&self, job: JobId, columns: &[String], rows: u64) -> LatestRows {
         LatestRows {
             job_id: job.to_string(),
-            columns: columns.iter().take(COLUMNS).map(|name| cap(name)).collect(),
+            columns: columns
+                .iter()
+                .take(COLUMNS)
+                .map(|name| truncate_name(name))
+                .collect(),
             columns_total: columns.len() as u64,
             rows: self.rows.iter().cloned().collect(),
             rows_total: rows,
@@ -36,7 +40,7 @@ impl Latest {
 }
 
 /// At most 64 bytes of a name, cut on a character boundary.
-fn cap(name: &str) -> String {
+fn truncate_name(name: &str) -> String {
     let end = (0..=64.min(name.len()))
         .rev()
         .find(|&end| name.is_char_boundary(end))

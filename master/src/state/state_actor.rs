@@ -12,119 +12,119 @@ use proto::v1::{self, BrokerStatus, EventLevel, Heartbeat, LatestRows, MasterSta
 use tokio::sync::{mpsc, oneshot, watch};
 use tonic::Status;
 
-use crate::api::ambiguous_id::several;
+use crate::api::ambiguous_id::describe_candidates;
 use crate::api::dead::listed;
-use crate::api::response_size::{PAGE_BYTES, fitting};
-use crate::intake::job_message::Arrival;
+use crate::api::response_size::{PAGE_BYTES, count_fitting};
+use crate::intake::job_message::JobMessage;
 use crate::intake::unreadable::UnreadableMessage;
-use crate::job::{Job, Tally};
+use crate::job::{Job, JobCounts};
 use crate::metrics::Metrics;
-use crate::state::dashboard_view::{Sight, View};
-use crate::state::event_log::Events;
-use crate::state::live_state::{Board, newest_first};
-use crate::state::report_cache::{Look, Report, Reports, Task};
+use crate::state::dashboard_view::{DashboardView, Overview};
+use crate::state::event_log::EventLog;
+use crate::state::live_state::{LiveState, sort_newest_first};
+use crate::state::report_cache::{CachedReport, Report, ReportCache, ReportTask};
 use crate::store::{Store, StoreError};
 
 /// Messages under way to the keeper. When it is full, whoever asks waits: results stay with the
 /// broker, and questions with those who asked.
-const MAILBOX: usize = 256;
+const MAILBOX_CAPACITY: usize = 256;
 /// A view is not made more often than a screen can show it.
-const VIEW_EVERY_MS: u64 = 30;
+const OVERVIEW_INTERVAL_MS: u64 = 30;
 /// Dead chunks listed with a job.
-const DEAD_LISTED: usize = 1000;
+const MAX_DEAD_LISTED: usize = 1000;
 
 /// What the keeper is told and asked.
 enum Message {
     Commit {
         from: Queue,
-        arrivals: Arc<Vec<Arrival>>,
+        messages: Arc<Vec<JobMessage>>,
         unreadable: Arc<Vec<UnreadableMessage>>,
         done: oneshot::Sender<Result<(), StoreError>>,
     },
-    Beat(Heartbeat),
-    Broker(BrokerStatus),
-    Ask(Box<dyn FnOnce(&mut Keeper) + Send>),
+    Heartbeat(Heartbeat),
+    BrokerStatus(BrokerStatus),
+    Query(Box<dyn FnOnce(&mut StateActor) + Send>),
 }
 
 /// How others reach the keeper. Cheap to clone; the keeper ends when the last one is dropped.
 #[derive(Clone)]
-pub(crate) struct Handle {
+pub(crate) struct StateHandle {
     mailbox: mpsc::Sender<Message>,
-    finished: watch::Receiver<u64>,
-    controlled: watch::Receiver<u64>,
-    moved: watch::Receiver<u64>,
+    finished_jobs: watch::Receiver<u64>,
+    control_changes: watch::Receiver<u64>,
+    job_changes: watch::Receiver<u64>,
 }
 
 /// The owner of all state.
-pub(crate) struct Keeper {
+pub(crate) struct StateActor {
     pub(crate) store: Store,
-    pub(crate) board: Board,
-    pub(crate) reports: Reports,
+    pub(crate) live: LiveState,
+    pub(crate) reports: ReportCache,
     metrics: Metrics,
     /// The view made last, and when.
-    pub(crate) view: Option<(u64, View)>,
+    pub(crate) overview: Option<(u64, Overview)>,
     /// What happened lately.
-    pub(crate) events: Events,
+    pub(crate) events: EventLog,
     /// How many jobs have finished since the start.
-    pub(crate) finished: watch::Sender<u64>,
+    pub(crate) finished_jobs: watch::Sender<u64>,
     /// How often it was decided which jobs run, or a chunk was parked, since the start.
-    pub(crate) controlled: watch::Sender<u64>,
+    pub(crate) control_changes: watch::Sender<u64>,
     /// How often a job moved, or was ended, since the start.
-    pub(crate) moved: watch::Sender<u64>,
+    pub(crate) job_changes: watch::Sender<u64>,
     /// The queues whose last batch the disk has refused.
-    refused: HashSet<Queue>,
+    failing_queues: HashSet<Queue>,
     /// Why the store is not open yet, and an empty one stands in for it.
-    unopened: Option<String>,
+    open_error: Option<String>,
 }
 
 /// The keeper is gone: the process is stopping.
-fn gone() -> Status {
+fn shutting_down() -> Status {
     Status::unavailable("the master is shutting down")
 }
 
-impl Handle {
+impl StateHandle {
     /// Starts the keeper's thread; it ends when every handle is dropped.
     pub(crate) fn start(
         store: Store,
         master: MasterStatus,
         metrics: Metrics,
         lost_after: Option<Duration>,
-        unopened: Option<String>,
+        open_error: Option<String>,
     ) -> std::io::Result<Self> {
-        let (mailbox, mut messages) = mpsc::channel(MAILBOX);
-        let (finished_sender, finished) = watch::channel(0);
-        let (controlled_sender, controlled) = watch::channel(0);
-        let (moved_sender, moved) = watch::channel(0);
+        let (mailbox, mut messages) = mpsc::channel(MAILBOX_CAPACITY);
+        let (finished_sender, finished_jobs) = watch::channel(0);
+        let (control_sender, control_changes) = watch::channel(0);
+        let (changes_sender, job_changes) = watch::channel(0);
         let master = MasterStatus {
-            store_trouble: unopened.clone().unwrap_or_default(),
+            store_trouble: open_error.clone().unwrap_or_default(),
             ..master
         };
-        let mut keeper = Keeper {
+        let mut actor = StateActor {
             store,
-            board: Board::new(master, lost_after),
-            reports: Reports::default(),
+            live: LiveState::new(master, lost_after),
+            reports: ReportCache::default(),
             metrics,
-            view: None,
-            events: Events::default(),
-            finished: finished_sender,
-            controlled: controlled_sender,
-            moved: moved_sender,
-            refused: HashSet::new(),
-            unopened,
+            overview: None,
+            events: EventLog::default(),
+            finished_jobs: finished_sender,
+            control_changes: control_sender,
+            job_changes: changes_sender,
+            failing_queues: HashSet::new(),
+            open_error,
         };
-        keeper.tell_store();
+        actor.report_store_findings();
         std::thread::Builder::new()
-            .name("keeper".into())
+            .name("state".into())
             .spawn(move || {
                 while let Some(message) = messages.blocking_recv() {
-                    keeper.take(message);
+                    actor.handle(message);
                 }
             })?;
         Ok(Self {
             mailbox,
-            finished,
-            controlled,
-            moved,
+            finished_jobs,
+            control_changes,
+            job_changes,
         })
     }
 
@@ -133,180 +133,194 @@ impl Handle {
     pub(crate) async fn commit(
         &self,
         from: Queue,
-        arrivals: Arc<Vec<Arrival>>,
+        messages: Arc<Vec<JobMessage>>,
         unreadable: Arc<Vec<UnreadableMessage>>,
     ) -> Result<Result<(), StoreError>, Status> {
         let (done, outcome) = oneshot::channel();
         let commit = Message::Commit {
             from,
-            arrivals,
+            messages,
             unreadable,
             done,
         };
         self.send(commit).await?;
-        outcome.await.map_err(|_| gone())
+        outcome.await.map_err(|_| shutting_down())
     }
 
     /// Passes on a heartbeat. A full mailbox drops it: the next one says the same and more.
-    pub(crate) fn beat(&self, beat: Heartbeat) {
-        if self.mailbox.try_send(Message::Beat(beat)).is_err() {
+    pub(crate) fn heartbeat(&self, heartbeat: Heartbeat) {
+        if self
+            .mailbox
+            .try_send(Message::Heartbeat(heartbeat))
+            .is_err()
+        {
             tracing::debug!("a heartbeat was dropped: the keeper is busy");
         }
     }
 
     /// Says how the broker is.
-    pub(crate) async fn broker(&self, status: BrokerStatus) -> Result<(), Status> {
-        self.send(Message::Broker(status)).await
+    pub(crate) async fn broker_status(&self, status: BrokerStatus) -> Result<(), Status> {
+        self.send(Message::BrokerStatus(status)).await
     }
 
     /// A receiver that changes whenever a job finishes.
-    pub(crate) fn finished(&self) -> watch::Receiver<u64> {
-        self.finished.clone()
+    pub(crate) fn finished_jobs(&self) -> watch::Receiver<u64> {
+        self.finished_jobs.clone()
     }
 
     /// A receiver that changes whenever other jobs are to be run, or a chunk was parked.
-    pub(crate) fn controlled(&self) -> watch::Receiver<u64> {
-        self.controlled.clone()
+    pub(crate) fn control_changes(&self) -> watch::Receiver<u64> {
+        self.control_changes.clone()
     }
 
     /// A receiver that changes whenever something was committed of any job.
-    pub(crate) fn moved(&self) -> watch::Receiver<u64> {
-        self.moved.clone()
+    pub(crate) fn job_changes(&self) -> watch::Receiver<u64> {
+        self.job_changes.clone()
     }
 
     /// Asks the keeper, and waits for its answer.
     pub(crate) async fn ask<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&mut Keeper) -> T + Send + 'static,
+        query: impl FnOnce(&mut StateActor) -> T + Send + 'static,
     ) -> Result<T, Status> {
         let (reply, answer) = oneshot::channel();
-        let ask = move |keeper: &mut Keeper| {
+        let ask = move |actor: &mut StateActor| {
             // Whoever asked may have gone away meanwhile; then nobody misses the answer.
-            drop(reply.send(question(keeper)));
+            drop(reply.send(query(actor)));
         };
-        self.send(Message::Ask(Box::new(ask))).await?;
-        answer.await.map_err(|_| gone())
+        self.send(Message::Query(Box::new(ask))).await?;
+        answer.await.map_err(|_| shutting_down())
     }
 
     async fn send(&self, message: Message) -> Result<(), Status> {
-        self.mailbox.send(message).await.map_err(|_| gone())
+        self.mailbox
+            .send(message)
+            .await
+            .map_err(|_| shutting_down())
     }
 }
 
-impl Keeper {
+impl StateActor {
     /// Goes on with the store that can be opened now.
-    pub(crate) fn adopt(&mut self, store: Store) {
+    pub(crate) fn replace_store(&mut self, store: Store) {
         self.store = store;
-        self.unopened = None;
-        self.board.store_trouble(String::new());
-        self.tell_store();
-        for signal in [&self.finished, &self.controlled, &self.moved] {
+        self.open_error = None;
+        self.live.set_store_trouble(String::new());
+        self.report_store_findings();
+        for signal in [
+            &self.finished_jobs,
+            &self.control_changes,
+            &self.job_changes,
+        ] {
             signal.send_modify(|count| *count += 1);
         }
     }
 
     /// Tells what the store was found with when it was opened.
-    fn tell_store(&mut self) {
+    fn report_store_findings(&mut self) {
         for loss in self.store.losses() {
             self.events
-                .say(proto::unix_ms(), EventLevel::Error, loss.clone());
+                .push_general(proto::unix_ms(), EventLevel::Error, loss.clone());
         }
-        self.board.set_losses(self.store.losses().to_vec());
+        self.live.set_losses(self.store.losses().to_vec());
         let unreadable = self.store.unreadable_total().unwrap_or_else(|error| {
             tracing::error!(%error, "the store cannot count the messages that were set aside");
             0
         });
-        self.board.set_unreadable(unreadable);
-        self.view = None;
+        self.live.set_unreadable(unreadable);
+        self.overview = None;
     }
 
     /// Looks whether somebody has removed what is kept of losses.
     fn reread_losses(&mut self) {
         if self.store.reread_losses() {
-            self.board.set_losses(self.store.losses().to_vec());
-            self.view = None;
+            self.live.set_losses(self.store.losses().to_vec());
+            self.overview = None;
         }
     }
 
-    fn take(&mut self, message: Message) {
+    fn handle(&mut self, message: Message) {
         match message {
             Message::Commit {
                 from,
-                arrivals,
+                messages,
                 unreadable,
                 done,
             } => {
-                let mut outcome = self.set_aside(&unreadable);
-                if outcome.is_ok() && !arrivals.is_empty() {
-                    outcome = self.commit(&arrivals);
+                let mut outcome = self.store_unreadable(&unreadable);
+                if outcome.is_ok() && !messages.is_empty() {
+                    outcome = self.commit(&messages);
                 }
-                self.note_disk(from, outcome.as_ref().err());
+                self.note_disk_state(from, outcome.as_ref().err());
                 drop(done.send(outcome));
             }
-            Message::Beat(beat) => self.board.hear(beat, proto::unix_ms()),
-            Message::Broker(status) => {
-                self.metrics.broker(&status);
+            Message::Heartbeat(heartbeat) => {
+                self.live.record_heartbeat(heartbeat, proto::unix_ms())
+            }
+            Message::BrokerStatus(status) => {
+                self.metrics.set_broker(&status);
                 self.reread_losses();
                 let now_ms = proto::unix_ms();
-                if self.board.broker(status, &self.store, now_ms) {
+                if self.live.update_broker(status, &self.store, now_ms) {
                     // Readers that wait for rows of the job have to learn that none will come.
-                    self.moved.send_modify(|count| *count += 1);
+                    self.job_changes.send_modify(|count| *count += 1);
                 }
-                self.view = None;
+                self.overview = None;
                 // It comes once a second, so that what happens is noted though nobody watches.
-                self.view(now_ms);
-                self.metrics.jobs(self.board.states(&self.store, now_ms));
-                let workers = self.board.workers(now_ms);
+                self.overview(now_ms);
+                self.metrics.set_jobs(self.live.states(&self.store, now_ms));
+                let workers = self.live.workers(now_ms);
                 self.metrics
-                    .workers(workers.iter().map(|worker| worker.state()));
-                let finished = self.store.settle_late(now_ms);
+                    .set_workers(workers.iter().map(|worker| worker.state()));
+                let finished = self.store.resolve_pending_keys(now_ms);
                 if !finished.is_empty() {
-                    self.ended(&finished, &[]);
-                    self.moved.send_modify(|count| *count += 1);
+                    self.signal_ended_jobs(&finished, &[]);
+                    self.job_changes.send_modify(|count| *count += 1);
                 }
             }
-            Message::Ask(question) => question(self),
+            Message::Query(query) => query(self),
         }
     }
 
     /// Keeps what cannot be used for people to look at.
-    fn set_aside(&mut self, unreadable: &[UnreadableMessage]) -> Result<(), StoreError> {
+    fn store_unreadable(&mut self, unreadable: &[UnreadableMessage]) -> Result<(), StoreError> {
         if unreadable.is_empty() {
             return Ok(());
         }
-        self.store.keep_unreadable(unreadable, proto::unix_ms())?;
-        self.board.set_unreadable(self.store.unreadable_total()?);
+        self.store.store_unreadable(unreadable, proto::unix_ms())?;
+        self.live.set_unreadable(self.store.unreadable_total()?);
         Ok(())
     }
 
-    fn commit(&mut self, arrivals: &[Arrival]) -> Result<(), StoreError> {
+    fn commit(&mut self, messages: &[JobMessage]) -> Result<(), StoreError> {
         let now_ms = proto::unix_ms();
         let began = Instant::now();
-        let before: HashMap<JobId, _> = arrivals
+        let before: HashMap<JobId, _> = messages
             .iter()
-            .map(|arrival| (arrival.job(), self.counted(arrival.job())))
+            .map(|message| (message.job(), self.counters_of(message.job())))
             .collect();
-        let applied = self.store.apply(arrivals, now_ms)?;
+        let outcome = self.store.apply(messages, now_ms)?;
         self.metrics.commit.observe(began.elapsed().as_secs_f64());
-        self.metrics.messages.inc_by(arrivals.len() as u64);
-        self.metrics.duplicates.inc_by(applied.duplicates);
+        self.metrics.messages.inc_by(messages.len() as u64);
+        self.metrics.duplicates.inc_by(outcome.duplicates);
         for (id, before) in before {
-            self.metrics.counted(before, self.counted(id));
+            self.metrics.add_counts(before, self.counters_of(id));
         }
-        self.board.committed(arrivals, applied.duplicates, now_ms);
-        for job in applied.touched.iter().filter_map(|id| self.store.job(*id)) {
-            self.board.moved(job, now_ms);
+        self.live
+            .record_commit(messages, outcome.duplicates, now_ms);
+        for job in outcome.touched.iter().filter_map(|id| self.store.job(*id)) {
+            self.live.note_progress(job, now_ms);
         }
-        if arrivals.iter().any(Arrival::is_of_control) {
-            self.controlled.send_modify(|count| *count += 1);
+        if messages.iter().any(JobMessage::affects_control) {
+            self.control_changes.send_modify(|count| *count += 1);
         }
-        self.ended(&applied.finished, &applied.stopped);
-        self.moved.send_modify(|count| *count += 1);
+        self.signal_ended_jobs(&outcome.finished, &outcome.stopped);
+        self.job_changes.send_modify(|count| *count += 1);
         Ok(())
     }
 
     /// Tells of jobs that are finished, or were stopped by their publishers.
-    fn ended(&mut self, finished: &[JobId], stopped: &[JobId]) {
+    fn signal_ended_jobs(&mut self, finished: &[JobId], stopped: &[JobId]) {
         for job in finished {
             tracing::info!(%job, "job finished");
         }
@@ -314,33 +328,33 @@ impl Keeper {
             tracing::info!(%job, "a job's publisher stopped it");
         }
         if !stopped.is_empty() {
-            self.view = None;
-            self.controlled.send_modify(|count| *count += 1);
+            self.overview = None;
+            self.control_changes.send_modify(|count| *count += 1);
         }
         let ended = (finished.len() + stopped.len()) as u64;
         if ended > 0 {
             self.metrics.jobs_finished.inc_by(ended);
-            self.finished.send_modify(|count| *count += ended);
+            self.finished_jobs.send_modify(|count| *count += ended);
         }
     }
 
     /// Notes whether the disk takes the messages of a queue, and logs when that changes.
-    pub(crate) fn note_disk(&mut self, from: Queue, error: Option<&StoreError>) {
-        let was_well = self.refused.is_empty();
-        match error.filter(|error| error.is_of_disk()) {
+    pub(crate) fn note_disk_state(&mut self, from: Queue, error: Option<&StoreError>) {
+        let was_healthy = self.failing_queues.is_empty();
+        match error.filter(|error| error.is_disk_error()) {
             Some(error) => {
-                self.refused.insert(from);
-                if was_well {
+                self.failing_queues.insert(from);
+                if was_healthy {
                     let trouble = format!("results cannot be stored: {error}");
                     tracing::error!("{trouble}; they wait at the broker, and are tried again");
-                    self.board.store_trouble(trouble);
-                    self.view = None;
+                    self.live.set_store_trouble(trouble);
+                    self.overview = None;
                 }
             }
-            None if self.refused.remove(&from) && self.refused.is_empty() => {
+            None if self.failing_queues.remove(&from) && self.failing_queues.is_empty() => {
                 tracing::info!("results are stored again");
-                self.board.store_trouble(String::new());
-                self.view = None;
+                self.live.set_store_trouble(String::new());
+                self.overview = None;
             }
             None => {}
         }
@@ -362,7 +376,7 @@ impl Keeper {
             last_seq,
         };
         let response = v1::ListMissingResponse {
-            state: self.board.state(job, now_ms).into(),
+            state: self.live.state(job, now_ms).into(),
             has_open: job.open.is_some(),
             has_seal: job.seal.is_some(),
             missing: page.ranges.into_iter().map(range).collect(),
@@ -370,65 +384,69 @@ impl Keeper {
         };
         let id = job.id;
         if response.next_seq.is_none() {
-            self.board.expect(id);
+            self.live.restart_loss_detection(id);
         }
         Ok(response)
     }
 
     /// What was counted of a job so far, and how often one of its chunks died since the start; nothing, of one that
     /// is not there yet.
-    fn counted(&self, id: JobId) -> (Tally, u64) {
+    fn counters_of(&self, id: JobId) -> (JobCounts, u64) {
         let job = self.store.job(id);
-        job.map_or_else(Default::default, |job| (job.tally, job.deaths))
+        job.map_or_else(Default::default, |job| (job.counts, job.failures))
     }
 
     /// What a dashboard shows that looks at the job `focus`, or at none; and what there is to compute for a
     /// newer report.
-    pub(crate) fn sight(&mut self, focus: &str) -> Result<(Sight, Option<Task>), Status> {
+    pub(crate) fn dashboard_view(
+        &mut self,
+        focus: &str,
+    ) -> Result<(DashboardView, Option<ReportTask>), Status> {
         let now_ms = proto::unix_ms();
         let id = match focus {
             "" => None,
             focus => Some(self.find(focus)?.id),
         };
         let job = id.and_then(|id| self.store.job(id));
-        let rows = self.board.rows(id, &self.store);
-        let look = job.map_or_else(Look::default, |job| self.reports.look(job));
+        let rows = self.live.rows(id, &self.store);
+        let cached = job.map_or_else(CachedReport::default, |job| self.reports.cached(job));
         let chunks = match job {
             Some(job) => Some(
-                self.board
+                self.live
                     .chunks(job, &self.store, now_ms)
                     .map_err(|error| internal(&error))?,
             ),
             None => None,
         };
-        let sight = Sight {
-            view: self.view(now_ms),
+        let view = DashboardView {
+            overview: self.overview(now_ms),
             rows,
-            report: look.report,
+            report: cached.report,
             chunks,
             events: self.events.since(0),
         };
-        Ok((sight, look.task))
+        Ok((view, cached.task))
     }
 
-    fn view(&mut self, now_ms: u64) -> View {
-        match &self.view {
-            Some((made_ms, view)) if now_ms.saturating_sub(*made_ms) < VIEW_EVERY_MS => {
-                view.clone()
+    fn overview(&mut self, now_ms: u64) -> Overview {
+        match &self.overview {
+            Some((made_ms, overview)) if now_ms.saturating_sub(*made_ms) < OVERVIEW_INTERVAL_MS => {
+                overview.clone()
             }
             _ => {
-                let view = self.board.view(&self.store, now_ms);
-                let why = |job: &v1::Job| self.store.last_reason(job.job_id.parse().ok()?);
-                self.events.note(&view, now_ms, why);
-                self.view = Some((now_ms, view.clone()));
-                view
+                let overview = self.live.overview(&self.store, now_ms);
+                let reason_of =
+                    |job: &v1::Job| self.store.last_failure_reason(job.job_id.parse().ok()?);
+                self.events.update(&overview, now_ms, reason_of);
+                self.overview = Some((now_ms, overview.clone()));
+                overview
             }
         }
     }
 
     /// The job that `text` names: its id, or the beginning of exactly one.
     pub(crate) fn find(&self, text: &str) -> Result<&Job, Status> {
-        if let Some(reason) = &self.unopened {
+        if let Some(reason) = &self.open_error {
             return Err(Status::unavailable(reason.clone()));
         }
         if let Ok(id) = text.parse::<JobId>() {
@@ -444,7 +462,7 @@ impl Keeper {
         match fits[..] {
             [] => Err(no_job(text)),
             [job] => Ok(job),
-            _ => Err(Status::invalid_argument(several(
+            _ => Err(Status::invalid_argument(describe_candidates(
                 text,
                 fits,
                 proto::unix_ms(),
@@ -452,9 +470,9 @@ impl Keeper {
         }
     }
 
-    pub(crate) fn master(&mut self) -> MasterStatus {
+    pub(crate) fn master_status(&mut self) -> MasterStatus {
         self.reread_losses();
-        self.board.master().clone()
+        self.live.master_status().clone()
     }
 
     /// A page of the workers, from the place that `token` names.
@@ -465,10 +483,10 @@ impl Keeper {
                 .parse()
                 .map_err(|_| Status::invalid_argument("that page token is none of ours"))?,
         };
-        let all = self.board.workers(proto::unix_ms());
+        let all = self.live.workers(proto::unix_ms());
         let rest = all.iter().skip(from);
         let mut workers: Vec<v1::Worker> = rest.map(|worker| (**worker).clone()).collect();
-        let fitting = fitting(&workers, PAGE_BYTES);
+        let fitting = count_fitting(&workers, PAGE_BYTES);
         let is_last = fitting == workers.len();
         workers.truncate(fitting);
         Ok(v1::ListWorkersResponse {
@@ -488,14 +506,14 @@ impl Keeper {
         } else {
             Some(self.find(focus)?.id)
         };
-        Ok(self.board.rows(job, &self.store))
+        Ok(self.live.rows(job, &self.store))
     }
 
     /// At most `limit` jobs, newest first, after the one whose id is `after`; and how many there are.
     pub(crate) fn jobs(&self, after: &str, limit: usize) -> v1::ListJobsResponse {
         let now_ms = proto::unix_ms();
         let mut jobs: Vec<&Job> = self.store.jobs().collect();
-        newest_first(&mut jobs);
+        sort_newest_first(&mut jobs);
         let total = jobs.len() as u64;
         let start = match after {
             "" => 0,
@@ -505,8 +523,8 @@ impl Keeper {
                 .map_or(jobs.len(), |at| at + 1),
         };
         let page = jobs.into_iter().skip(start).take(limit);
-        let mut jobs: Vec<v1::Job> = page.map(|job| self.board.job(job, now_ms)).collect();
-        jobs.truncate(fitting(&jobs, PAGE_BYTES));
+        let mut jobs: Vec<v1::Job> = page.map(|job| self.live.job(job, now_ms)).collect();
+        jobs.truncate(count_fitting(&jobs, PAGE_BYTES));
         let next_page_token = match jobs.last() {
             Some(last) if start as u64 + (jobs.len() as u64) < total => last.job_id.clone(),
             _ => String::new(),
@@ -518,39 +536,39 @@ impl Keeper {
         }
     }
 
-    /// One job, without its result, which [`complete`] puts in where it is asked for.
+    /// One job, without its result, which [`fill_result`] puts in where it is asked for.
     pub(crate) fn job(
         &mut self,
         text: &str,
         with_result: bool,
-    ) -> Result<(v1::GetJobResponse, Look), Status> {
+    ) -> Result<(v1::GetJobResponse, CachedReport), Status> {
         let id = self.find(text)?.id;
         let job = self.store.job(id).ok_or_else(|| no_job(text))?;
-        let look = if with_result {
-            self.reports.newest(job)
+        let cached = if with_result {
+            self.reports.current(job)
         } else {
-            Look::default()
+            CachedReport::default()
         };
         let dead = self
             .store
-            .dead(job, DEAD_LISTED)
+            .dead(job, MAX_DEAD_LISTED)
             .map_err(|error| internal(&error))?;
         let open = job.open.as_ref();
         let mut dead: Vec<_> = dead.into_iter().map(listed).collect();
-        dead.truncate(fitting(&dead, PAGE_BYTES));
+        dead.truncate(count_fitting(&dead, PAGE_BYTES));
         let response = v1::GetJobResponse {
-            job: Some(self.board.job(job, proto::unix_ms())),
+            job: Some(self.live.job(job, proto::unix_ms())),
             dialect: open.and_then(|open| open.dialect),
             columns: open.map_or_else(Vec::new, |open| open.columns.clone()),
             partial: job.finished_unix_ms.is_none()
-                || job.tally.chunks_dead > 0
+                || job.counts.chunks_dead > 0
                 || !job.damage.is_empty(),
             dead,
             input: open.and_then(|open| open.input.clone()),
             operation: open.and_then(|open| open.operation.clone()),
             ..v1::GetJobResponse::default()
         };
-        Ok((response, look))
+        Ok((response, cached))
     }
 
     /// Whether the job has come to its end.
@@ -576,13 +594,13 @@ impl Keeper {
             next_page_token: page
                 .next
                 .map_or_else(String::new, |(seq, at)| format!("{seq}.{at}")),
-            rejects_total: job.tally.rejects,
+            rejects_total: job.counts.rejects,
         })
     }
 }
 
 /// Puts the result so far into the answer about a job.
-pub(crate) fn complete(response: &mut v1::GetJobResponse, report: Option<&Report>) {
+pub(crate) fn fill_result(response: &mut v1::GetJobResponse, report: Option<&Report>) {
     match report.map(|report| &report.whole) {
         Some(Finished::Profile(profile)) => response.profile = Some(profile.clone()),
         Some(Finished::Exec(report)) => response.exec = Some(report.clone()),

@@ -7,7 +7,7 @@ const WINDOW_MS: u64 = 5_000;
 
 /// Rows and bytes over time. Holds one sample a tenth of a second at most, so its size is bounded.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Rate {
+pub(crate) struct Throughput {
     samples: VecDeque<Sample>,
 }
 
@@ -18,9 +18,9 @@ struct Sample {
     bytes: u64,
 }
 
-impl Rate {
+impl Throughput {
     /// Notes that `rows` and `bytes` had been done in all at `at_ms`.
-    pub(crate) fn note(&mut self, at_ms: u64, rows: u64, bytes: u64) {
+    pub(crate) fn add(&mut self, at_ms: u64, rows: u64, bytes: u64) {
         let sample = Sample { at_ms, rows, bytes };
         // A counter that fell belongs to something that started anew.
         if self
@@ -40,7 +40,7 @@ impl Rate {
             self.samples.pop_back();
         }
         self.samples.push_back(sample);
-        self.forget(at_ms);
+        self.drop_old(at_ms);
     }
 
     /// Rows and bytes a second at `now_ms`; zero when nothing moved within the window.
@@ -66,7 +66,7 @@ impl Rate {
     }
 
     /// Keeps one sample older than the window, to measure from.
-    fn forget(&mut self, now_ms: u64) {
+    fn drop_old(&mut self, now_ms: u64) {
         let horizon = now_ms.saturating_sub(WINDOW_MS);
         while self
             .samples
@@ -84,31 +84,35 @@ mod tests {
 
     #[test]
     fn a_steady_flow_has_its_rate_and_silence_lets_it_fall_to_nothing() {
-        let mut rate = Rate::default();
+        let mut throughput = Throughput::default();
         for tick in 0..=100 {
-            rate.note(tick * 100, tick * 10, tick * 1000);
+            throughput.add(tick * 100, tick * 10, tick * 1000);
         }
-        let (rows, bytes) = rate.per_second(10_000);
+        let (rows, bytes) = throughput.per_second(10_000);
         assert!((rows - 100.0).abs() < 5.0, "{rows}");
         assert!((bytes - 10_000.0).abs() < 500.0, "{bytes}");
-        assert!(rate.per_second(12_500).0 < 60.0);
-        assert_eq!(rate.per_second(20_000), (0.0, 0.0));
+        assert!(throughput.per_second(12_500).0 < 60.0);
+        assert_eq!(throughput.per_second(20_000), (0.0, 0.0));
     }
 
     #[test]
     fn its_memory_is_bounded() {
-        let mut rate = Rate::default();
+        let mut throughput = Throughput::default();
         for tick in 0..100_000 {
-            rate.note(tick, tick, tick);
+            throughput.add(tick, tick, tick);
         }
-        assert!(rate.samples.len() <= 60, "{}", rate.samples.len());
+        assert!(
+            throughput.samples.len() <= 60,
+            "{}",
+            throughput.samples.len()
+        );
     }
 
     #[test]
     fn a_counter_that_starts_anew_never_gives_a_negative_rate() {
-        let mut rate = Rate::default();
-        rate.note(0, 1000, 1000);
-        rate.note(1000, 5, 5);
-        assert_eq!(rate.per_second(1000), (0.0, 0.0));
+        let mut throughput = Throughput::default();
+        throughput.add(0, 1000, 1000);
+        throughput.add(1000, 5, 5);
+        assert_eq!(throughput.per_second(1000), (0.0, 0.0));
     }
 }

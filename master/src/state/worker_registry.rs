@@ -7,41 +7,41 @@ use prost::Message;
 use proto::v1::{Heartbeat, Worker, WorkerState};
 use proto::{JobId, Lane};
 
-use crate::state::throughput::Rate;
+use crate::state::throughput::Throughput;
 
 /// Without a heartbeat for this long, a worker counts as lost.
 const LOST_AFTER_MS: u64 = 10_000;
 /// How old a heartbeat may be to count as current: three of them fit in.
-const FRESH_MS: u64 = 3_000;
+const CURRENT_MS: u64 = 3_000;
 /// One that said goodbye is shown this much longer, a lost one this much.
 const LEFT_SHOWN_MS: u64 = 5 * 60_000;
 const LOST_SHOWN_MS: u64 = 60 * 60_000;
 
 /// The most that are remembered, and what their heartbeats may come to.
-const MOST: usize = 1000;
-const MOST_BYTES: usize = 16 << 20;
+const MAX_WORKERS: usize = 1000;
+const MAX_HEARTBEAT_BYTES: usize = 16 << 20;
 
 /// Every worker by its id.
 #[derive(Debug, Default)]
-pub(crate) struct Roster {
-    workers: HashMap<String, Heard>,
+pub(crate) struct WorkerRegistry {
+    workers: HashMap<String, WorkerRecord>,
     /// Of their heartbeats.
     bytes: usize,
 }
 
 #[derive(Debug)]
-struct Heard {
+struct WorkerRecord {
     last: Heartbeat,
     at_ms: u64,
-    rate: Rate,
+    throughput: Throughput,
 }
 
-impl Heard {
+impl WorkerRecord {
     fn state(&self, now_ms: u64) -> WorkerState {
         match self.last.state() {
             WorkerState::Left => WorkerState::Left,
             _ if now_ms.saturating_sub(self.at_ms) > LOST_AFTER_MS => WorkerState::Lost,
-            said => said,
+            state => state,
         }
     }
 
@@ -65,37 +65,43 @@ pub(crate) struct LaneWorkers {
     /// Their ids.
     pub(crate) workers: BTreeSet<String>,
     /// How many of them take chunks.
-    pub(crate) taking: u64,
+    pub(crate) running: u64,
     /// How many chunks they hold. `None` if one of them has not said it in the last seconds.
     pub(crate) unsettled: Option<u64>,
 }
 
-impl Roster {
+impl WorkerRegistry {
     /// Takes a heartbeat that arrived at `now_ms`.
-    pub(crate) fn hear(&mut self, beat: Heartbeat, now_ms: u64) {
-        self.forget(now_ms);
-        let is_full = self.workers.len() >= MOST || self.bytes + beat.encoded_len() > MOST_BYTES;
-        if is_full && !self.workers.contains_key(&beat.worker_id) && !self.make_room(now_ms) {
+    pub(crate) fn record_heartbeat(&mut self, heartbeat: Heartbeat, now_ms: u64) {
+        self.remove_expired(now_ms);
+        let is_full = self.workers.len() >= MAX_WORKERS
+            || self.bytes + heartbeat.encoded_len() > MAX_HEARTBEAT_BYTES;
+        if is_full
+            && !self.workers.contains_key(&heartbeat.worker_id)
+            && !self.evict_oldest_dead(now_ms)
+        {
             return;
         }
-        if let Some(before) = self.workers.get(&beat.worker_id) {
+        if let Some(before) = self.workers.get(&heartbeat.worker_id) {
             self.bytes -= before.last.encoded_len();
         }
-        self.bytes += beat.encoded_len();
-        let heard = self
+        self.bytes += heartbeat.encoded_len();
+        let record = self
             .workers
-            .entry(beat.worker_id.clone())
-            .or_insert_with(|| Heard {
+            .entry(heartbeat.worker_id.clone())
+            .or_insert_with(|| WorkerRecord {
                 last: Heartbeat::default(),
                 at_ms: now_ms,
-                rate: Rate::default(),
+                throughput: Throughput::default(),
             });
-        heard.rate.note(now_ms, beat.rows, beat.bytes);
-        heard.last = beat;
-        heard.at_ms = now_ms;
+        record
+            .throughput
+            .add(now_ms, heartbeat.rows, heartbeat.bytes);
+        record.last = heartbeat;
+        record.at_ms = now_ms;
     }
 
-    fn forget(&mut self, now_ms: u64) {
+    fn remove_expired(&mut self, now_ms: u64) {
         let bytes = &mut self.bytes;
         self.workers.retain(|_, worker| {
             let is_shown = worker.is_shown(now_ms);
@@ -109,7 +115,7 @@ impl Roster {
     }
 
     /// Forgets the one of those that are gone that was heard longest ago. False where all are alive.
-    fn make_room(&mut self, now_ms: u64) -> bool {
+    fn evict_oldest_dead(&mut self, now_ms: u64) -> bool {
         let gone = self
             .workers
             .iter()
@@ -126,13 +132,13 @@ impl Roster {
 
     /// How many take or finish chunks of a `lane`, or of none; where a `command` is asked for, of those
     /// that allow it.
-    pub(crate) fn alive(&self, lane: &str, command: Option<&str>, now_ms: u64) -> usize {
+    pub(crate) fn count_alive(&self, lane: &str, command: Option<&str>, now_ms: u64) -> usize {
         let states = [WorkerState::Running, WorkerState::Draining];
         self.count(lane, command, &states, now_ms)
     }
 
     /// The same of those that take chunks.
-    pub(crate) fn taking(&self, lane: &str, command: Option<&str>, now_ms: u64) -> usize {
+    pub(crate) fn count_running(&self, lane: &str, command: Option<&str>, now_ms: u64) -> usize {
         self.count(lane, command, &[WorkerState::Running], now_ms)
     }
 
@@ -143,7 +149,7 @@ impl Roster {
         states: &[WorkerState],
         now_ms: u64,
     ) -> usize {
-        let counts = |worker: &&Heard| {
+        let counts = |worker: &&WorkerRecord| {
             let allows = |name: &str| worker.last.commands.iter().any(|other| other == name);
             worker.last.lane == lane
                 && command.is_none_or(allows)
@@ -153,34 +159,34 @@ impl Roster {
     }
 
     /// The chunks of a job that those who are alive have in hand.
-    pub(crate) fn in_hand(&self, job: JobId, now_ms: u64) -> HashSet<u64> {
+    pub(crate) fn in_flight(&self, job: JobId, now_ms: u64) -> HashSet<u64> {
         let (states, id) = (
             [WorkerState::Running, WorkerState::Draining],
             job.to_string(),
         );
         let alive = self.workers.values();
         let alive = alive.filter(|worker| states.contains(&worker.state(now_ms)));
-        let in_hand = alive.flat_map(|worker| &worker.last.in_hand);
-        let of_job = in_hand.filter(|chunk| chunk.job_id == id);
-        of_job.map(|chunk| chunk.seq).collect()
+        let in_flight = alive.flat_map(|worker| &worker.last.in_hand);
+        let in_job = in_flight.filter(|chunk| chunk.job_id == id);
+        in_job.map(|chunk| chunk.seq).collect()
     }
 
     /// The workers of a `lane`, or of none if it is empty.
     pub(crate) fn lane_workers(&self, lane: &str, now_ms: u64) -> LaneWorkers {
         let states = [WorkerState::Running, WorkerState::Draining];
         let alive = self.workers.values();
-        let alive: Vec<&Heard> = alive
+        let alive: Vec<&WorkerRecord> = alive
             .filter(|worker| worker.last.lane == lane && states.contains(&worker.state(now_ms)))
             .collect();
-        let taking = alive
+        let running = alive
             .iter()
             .filter(|worker| worker.state(now_ms) == WorkerState::Running);
-        let unsettled = |worker: &&Heard| {
-            let is_fresh = now_ms.saturating_sub(worker.at_ms) <= FRESH_MS;
-            worker.last.unsettled.filter(|_| is_fresh)
+        let unsettled = |worker: &&WorkerRecord| {
+            let is_current = now_ms.saturating_sub(worker.at_ms) <= CURRENT_MS;
+            worker.last.unsettled.filter(|_| is_current)
         };
         LaneWorkers {
-            taking: taking.count() as u64,
+            running: running.count() as u64,
             unsettled: alive
                 .iter()
                 .try_fold(0_u64, |sum, worker| sum.checked_add(unsettled(worker)?)),
@@ -205,18 +211,18 @@ impl Roster {
             .workers
             .values()
             .filter(|worker| worker.is_shown(now_ms))
-            .map(|worker| Arc::new(shown(worker, now_ms)))
+            .map(|worker| Arc::new(to_message(worker, now_ms)))
             .collect();
-        list.sort_by(|a, b| place(a).cmp(&place(b)));
+        list.sort_by(|a, b| sort_key(a).cmp(&sort_key(b)));
         list
     }
 }
 
-fn shown(worker: &Heard, now_ms: u64) -> Worker {
+fn to_message(worker: &WorkerRecord, now_ms: u64) -> Worker {
     let state = worker.state(now_ms);
     let (rows_per_s, bytes_per_s) = match state {
         WorkerState::Left | WorkerState::Lost => (0.0, 0.0),
-        _ => worker.rate.per_second(now_ms),
+        _ => worker.throughput.per_second(now_ms),
     };
     Worker {
         heartbeat: Some(worker.last.clone()),
@@ -227,18 +233,17 @@ fn shown(worker: &Heard, now_ms: u64) -> Worker {
     }
 }
 
-fn place(worker: &Worker) -> (&str, u32, &str) {
-    worker
-        .heartbeat
-        .as_ref()
-        .map_or(("", 0, ""), |beat| (&beat.host, beat.pid, &beat.worker_id))
+fn sort_key(worker: &Worker) -> (&str, u32, &str) {
+    worker.heartbeat.as_ref().map_or(("", 0, ""), |heartbeat| {
+        (&heartbeat.host, heartbeat.pid, &heartbeat.worker_id)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn beat(id: &str, state: WorkerState) -> Heartbeat {
+    fn heartbeat(id: &str, state: WorkerState) -> Heartbeat {
         Heartbeat {
             worker_id: id.into(),
             state: state.into(),
@@ -246,8 +251,8 @@ mod tests {
         }
     }
 
-    fn states(roster: &Roster, now_ms: u64) -> Vec<WorkerState> {
-        roster
+    fn states(registry: &WorkerRegistry, now_ms: u64) -> Vec<WorkerState> {
+        registry
             .list(now_ms)
             .iter()
             .map(|worker| worker.state())
@@ -256,93 +261,100 @@ mod tests {
 
     #[test]
     fn silence_makes_a_worker_lost_and_it_stays_visible_for_an_hour() {
-        let mut roster = Roster::default();
-        roster.hear(beat("a", WorkerState::Running), 0);
-        assert_eq!(states(&roster, 9_000), [WorkerState::Running]);
-        assert_eq!(states(&roster, 11_000), [WorkerState::Lost]);
-        assert_eq!(roster.alive("", None, 11_000), 0);
-        assert_eq!(states(&roster, LOST_SHOWN_MS), []);
+        let mut registry = WorkerRegistry::default();
+        registry.record_heartbeat(heartbeat("a", WorkerState::Running), 0);
+        assert_eq!(states(&registry, 9_000), [WorkerState::Running]);
+        assert_eq!(states(&registry, 11_000), [WorkerState::Lost]);
+        assert_eq!(registry.count_alive("", None, 11_000), 0);
+        assert_eq!(states(&registry, LOST_SHOWN_MS), []);
     }
 
     #[test]
     fn a_worker_counts_for_the_commands_that_it_allows() {
-        let mut roster = Roster::default();
-        roster.hear(beat("a", WorkerState::Running), 0);
+        let mut registry = WorkerRegistry::default();
+        registry.record_heartbeat(heartbeat("a", WorkerState::Running), 0);
         let allowing = Heartbeat {
             commands: vec!["clean".into()],
-            ..beat("b", WorkerState::Running)
+            ..heartbeat("b", WorkerState::Running)
         };
-        assert_eq!(roster.alive("", Some("clean"), 0), 0);
-        roster.hear(allowing, 0);
-        assert_eq!(roster.alive("", Some("clean"), 0), 1);
-        assert_eq!(roster.alive("", Some("clear"), 0), 0);
-        assert_eq!(roster.alive("", None, 0), 2);
+        assert_eq!(registry.count_alive("", Some("clean"), 0), 0);
+        registry.record_heartbeat(allowing, 0);
+        assert_eq!(registry.count_alive("", Some("clean"), 0), 1);
+        assert_eq!(registry.count_alive("", Some("clear"), 0), 0);
+        assert_eq!(registry.count_alive("", None, 0), 2);
     }
 
     #[test]
     fn a_worker_counts_for_its_lane_alone_and_takes_nothing_while_it_drains() {
-        let mut roster = Roster::default();
+        let mut registry = WorkerRegistry::default();
         let in_lane = |id, state| Heartbeat {
             lane: "gpu".into(),
-            ..beat(id, state)
+            ..heartbeat(id, state)
         };
-        roster.hear(in_lane("a", WorkerState::Running), 0);
-        roster.hear(in_lane("b", WorkerState::Draining), 0);
-        assert_eq!(roster.alive("", None, 0), 0);
-        assert_eq!(roster.alive("gpu", None, 0), 2);
-        assert_eq!(roster.taking("gpu", None, 0), 1);
-        let lanes: Vec<String> = roster.lanes(0).map(|lane| lane.to_string()).collect();
+        registry.record_heartbeat(in_lane("a", WorkerState::Running), 0);
+        registry.record_heartbeat(in_lane("b", WorkerState::Draining), 0);
+        assert_eq!(registry.count_alive("", None, 0), 0);
+        assert_eq!(registry.count_alive("gpu", None, 0), 2);
+        assert_eq!(registry.count_running("gpu", None, 0), 1);
+        let lanes: Vec<String> = registry.lanes(0).map(|lane| lane.to_string()).collect();
         assert_eq!(lanes, ["gpu", "gpu"]);
-        assert_eq!(roster.lanes(LOST_AFTER_MS + 1).count(), 0);
+        assert_eq!(registry.lanes(LOST_AFTER_MS + 1).count(), 0);
     }
 
     #[test]
     fn their_number_is_bounded_and_those_that_are_gone_make_room() {
-        let mut roster = Roster::default();
-        roster.hear(beat("real", WorkerState::Running), 0);
-        for number in 0..MOST as u64 + 500 {
-            roster.hear(beat(&number.to_string(), WorkerState::Running), 0);
+        let mut registry = WorkerRegistry::default();
+        registry.record_heartbeat(heartbeat("real", WorkerState::Running), 0);
+        for number in 0..MAX_WORKERS as u64 + 500 {
+            registry.record_heartbeat(heartbeat(&number.to_string(), WorkerState::Running), 0);
         }
-        assert_eq!(roster.workers.len(), MOST);
+        assert_eq!(registry.workers.len(), MAX_WORKERS);
         // The forged ones fall silent.
         let now_ms = LOST_AFTER_MS + 1;
-        roster.hear(beat("real", WorkerState::Running), now_ms);
-        roster.hear(beat("another", WorkerState::Running), now_ms);
+        registry.record_heartbeat(heartbeat("real", WorkerState::Running), now_ms);
+        registry.record_heartbeat(heartbeat("another", WorkerState::Running), now_ms);
         assert_eq!(
-            (roster.workers.len(), roster.alive("", None, now_ms)),
-            (MOST, 2)
+            (
+                registry.workers.len(),
+                registry.count_alive("", None, now_ms)
+            ),
+            (MAX_WORKERS, 2)
         );
-        let bytes: usize = roster.workers.values().map(|w| w.last.encoded_len()).sum();
-        assert_eq!(roster.bytes, bytes);
+        let bytes: usize = registry
+            .workers
+            .values()
+            .map(|w| w.last.encoded_len())
+            .sum();
+        assert_eq!(registry.bytes, bytes);
     }
 
     #[test]
     fn what_the_workers_of_a_lane_hold_is_known_while_all_of_them_say_so() {
-        let mut roster = Roster::default();
+        let mut registry = WorkerRegistry::default();
         let holding = |id, state, unsettled| Heartbeat {
             unsettled,
-            ..beat(id, state)
+            ..heartbeat(id, state)
         };
-        roster.hear(holding("a", WorkerState::Running, Some(2)), 0);
-        roster.hear(holding("b", WorkerState::Draining, Some(1)), 0);
-        roster.hear(holding("c", WorkerState::Left, None), 0);
-        let lane_workers = roster.lane_workers("", 0);
-        assert_eq!((lane_workers.taking, lane_workers.unsettled), (1, Some(3)));
+        registry.record_heartbeat(holding("a", WorkerState::Running, Some(2)), 0);
+        registry.record_heartbeat(holding("b", WorkerState::Draining, Some(1)), 0);
+        registry.record_heartbeat(holding("c", WorkerState::Left, None), 0);
+        let lane_workers = registry.lane_workers("", 0);
+        assert_eq!((lane_workers.running, lane_workers.unsettled), (1, Some(3)));
         assert_eq!(
             lane_workers.workers,
             ["a".to_owned(), "b".to_owned()].into()
         );
-        assert_eq!(roster.lane_workers("", FRESH_MS + 1).unsettled, None);
-        assert_eq!(roster.lane_workers("gpu", 0).unsettled, Some(0));
-        roster.hear(holding("d", WorkerState::Running, None), 0);
-        assert_eq!(roster.lane_workers("", 0).unsettled, None);
+        assert_eq!(registry.lane_workers("", CURRENT_MS + 1).unsettled, None);
+        assert_eq!(registry.lane_workers("gpu", 0).unsettled, Some(0));
+        registry.record_heartbeat(holding("d", WorkerState::Running, None), 0);
+        assert_eq!(registry.lane_workers("", 0).unsettled, None);
     }
 
     #[test]
     fn one_that_said_goodbye_is_not_lost() {
-        let mut roster = Roster::default();
-        roster.hear(beat("a", WorkerState::Left), 0);
-        assert_eq!(states(&roster, 60_000), [WorkerState::Left]);
-        assert_eq!(states(&roster, LEFT_SHOWN_MS), []);
+        let mut registry = WorkerRegistry::default();
+        registry.record_heartbeat(heartbeat("a", WorkerState::Left), 0);
+        assert_eq!(states(&registry, 60_000), [WorkerState::Left]);
+        assert_eq!(states(&registry, LEFT_SHOWN_MS), []);
     }
 }

@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 /// So much time without a master is believed.
-const BELIEVED_MS: u64 = 86_400_000;
+const MAX_OFFLINE_MS: u64 = 86_400_000;
 /// The system's clock may part from monotonic time by as much without a word: it is adjusted, or the machine
 /// slept.
 const JUMP_MS: u64 = 3_600_000;
@@ -25,11 +25,11 @@ impl AgeClock {
     /// new store (0) it begins with the system's clock. Also gives how much time is not believed.
     pub(super) fn resume(age_ms: u64, noted_unix_ms: u64, now_unix_ms: u64) -> (Self, u64) {
         let passed_ms = now_unix_ms.saturating_sub(noted_unix_ms);
-        let (base_ms, doubted_ms) = match age_ms {
+        let (base_ms, ignored_ms) = match age_ms {
             0 => (now_unix_ms, 0),
             age_ms => (
-                age_ms.saturating_add(passed_ms.min(BELIEVED_MS)),
-                passed_ms.saturating_sub(BELIEVED_MS),
+                age_ms.saturating_add(passed_ms.min(MAX_OFFLINE_MS)),
+                passed_ms.saturating_sub(MAX_OFFLINE_MS),
             ),
         };
         let clock = Self {
@@ -38,7 +38,7 @@ impl AgeClock {
             unix_ms: now_unix_ms,
             compared: Instant::now(),
         };
-        (clock, doubted_ms)
+        (clock, ignored_ms)
     }
 
     /// Milliseconds, in which only differences mean something.
@@ -75,8 +75,8 @@ mod tests {
     #[test]
     fn at_most_a_day_without_a_master_is_believed() {
         let resumed = |noted_ms, now_ms| {
-            let (clock, doubted_ms) = AgeClock::resume(1000, noted_ms, now_ms);
-            (clock.base_ms, doubted_ms)
+            let (clock, ignored_ms) = AgeClock::resume(1000, noted_ms, now_ms);
+            (clock.base_ms, ignored_ms)
         };
         assert_eq!(resumed(500, 500 + HOUR_MS), (1000 + HOUR_MS, 0));
         assert_eq!(

@@ -9,11 +9,11 @@ use proto::v1::chunk_result::Partial;
 use proto::v1::{ChunkResult, JobOpen, JobSeal};
 use rusqlite::params;
 
-use super::commit::{Applied, Batch};
+use super::commit::{CommitOutcome, WriteBatch};
 use super::dead::DeadState;
-use super::out_of_range::of_result;
+use super::out_of_range::failure_of_result;
 use super::{Store, StoreError, headers};
-use crate::intake::job_message::{Arrival, Death};
+use crate::intake::job_message::{ChunkFailure, JobMessage};
 use crate::job::Control;
 
 impl Store {
@@ -26,27 +26,31 @@ impl Store {
     /// # Errors
     ///
     /// When the disk or the database refuses.
-    pub fn apply(&mut self, arrivals: &[Arrival], now_ms: u64) -> Result<Applied, StoreError> {
-        let mut applied = self.commit_batch(now_ms, |batch| {
-            arrivals.iter().try_for_each(|arrival| batch.take(arrival))
+    pub fn apply(
+        &mut self,
+        messages: &[JobMessage],
+        now_ms: u64,
+    ) -> Result<CommitOutcome, StoreError> {
+        let mut outcome = self.commit_batch(now_ms, |batch| {
+            messages.iter().try_for_each(|message| batch.apply(message))
         })?;
-        for id in &applied.touched {
-            applied.finished.extend(self.release(*id, now_ms)?);
+        for id in &outcome.touched {
+            outcome.finished.extend(self.apply_waiting(*id, now_ms)?);
         }
-        applied
+        outcome
             .finished
-            .extend(self.settle(&applied.touched, now_ms));
-        Ok(applied)
+            .extend(self.resolve_keys(&outcome.touched, now_ms));
+        Ok(outcome)
     }
 }
 
-impl Batch<'_> {
-    fn take(&mut self, arrival: &Arrival) -> Result<(), StoreError> {
-        match arrival {
-            Arrival::Open(id, open) => self.open(*id, open),
-            Arrival::Seal(id, seal) => self.seal(*id, seal),
-            Arrival::Result(id, result) => self.result(*id, result),
-            Arrival::Death(id, death) => self.death(*id, death),
+impl WriteBatch<'_> {
+    fn apply(&mut self, message: &JobMessage) -> Result<(), StoreError> {
+        match message {
+            JobMessage::Open(id, open) => self.open(*id, open),
+            JobMessage::Seal(id, seal) => self.seal(*id, seal),
+            JobMessage::Result(id, result) => self.result(*id, result),
+            JobMessage::Failure(id, failure) => self.failure(*id, failure),
         }
     }
 
@@ -57,7 +61,7 @@ impl Batch<'_> {
             return Ok(());
         }
         job.open = Some(open.clone());
-        self.check_early(id, open)
+        self.check_results_before_open(id, open)
     }
 
     fn seal(&mut self, id: JobId, seal: &JobSeal) -> Result<(), StoreError> {
@@ -76,43 +80,43 @@ impl Batch<'_> {
             self.stopped.push(id);
             self.transaction
                 .execute("DELETE FROM dead WHERE job = ? AND state = 3", [key])?;
-            headers::forget(self.transaction, self.job(id)?)?;
+            headers::drop_waiting(self.transaction, self.job(id)?)?;
         }
         // A publisher that gave up says how many chunks it sent itself; before it was resumed it may have sent more.
         if !seal.stopped.is_empty() {
             return Ok(());
         }
-        self.leave_out_beyond(id, seal.chunks)
+        self.exclude_out_of_range(id, seal.chunks)
     }
 
     pub(super) fn result(&mut self, id: JobId, result: &ChunkResult) -> Result<(), StoreError> {
         let job = self.job(id)?;
-        let (key, place) = (job.key, job.next_place);
+        let (key, commit_index) = (job.key, job.next_commit_index);
         if job.control == Control::Cancelled {
             return Ok(());
         }
-        if let Some(reason) = job.never_had(result.seq) {
+        if let Some(reason) = job.out_of_range_reason(result.seq) {
             return self.set_aside(
                 id,
-                &of_result(result, format!("a result came, but {reason}")),
+                &failure_of_result(result, format!("a result came, but {reason}")),
             );
         }
         if self.is_known(key, result.seq)? {
             self.duplicates += 1;
-            self.job(id)?.tally.duplicates += 1;
+            self.job(id)?.counts.duplicates += 1;
             return Ok(());
         }
         let merged = match self.check(id, result) {
             Ok(merged) => merged,
-            Err(reason) => return self.death(id, &of_result(result, reason)),
+            Err(reason) => return self.failure(id, &failure_of_result(result, reason)),
         };
         if self.waits_for_header(id, key, result)? {
-            return self.keep_waiting(id, key, result);
+            return self.store_waiting(id, key, result);
         }
         if let Err(error) = self.merge(id, merged) {
             return match result.partial {
-                Some(Partial::Exec(_)) => self.has_another_header(id, key, result, &error),
-                _ => self.death(id, &of_result(result, does_not_fit(&error))),
+                Some(Partial::Exec(_)) => self.reject_header(id, key, result, &error),
+                _ => self.failure(id, &failure_of_result(result, does_not_fit(&error))),
             };
         }
         let revived = self.dead_state(key, result.seq)?;
@@ -123,21 +127,21 @@ impl Batch<'_> {
             .jobs
             .get(&id)
             .ok_or(rusqlite::Error::QueryReturnedNoRows)?;
-        let staged = self.staging.keep(job, result);
-        self.insert_result(key, place, result, &staged)?;
+        let staged = self.staging.stage(job, result);
+        self.insert_result(key, commit_index, result, &staged)?;
         let job = self.job(id)?;
-        job.next_place += 1;
-        job.tally.chunks_dead -= u64::from(revived.is_some_and(DeadState::is_counted));
-        job.tally.chunks_done += 1;
-        job.tally.rows += result.rows;
-        job.tally.rejects += result.rejected;
-        job.tally.bytes += result.bytes;
-        job.tally.retries += u64::from(result.attempt.saturating_sub(1));
-        job.tally.spilled += staged.rejects_bytes;
-        job.tally.replaced += result.replaced;
-        job.tally.output_bytes += staged.rows_bytes + staged.keys_bytes;
-        job.unsettled += u64::from(staged.keys_bytes > 0);
-        job.tally.output_rows += staged.output.map_or(0, |output| output.rows);
+        job.next_commit_index += 1;
+        job.counts.chunks_dead -= u64::from(revived.is_some_and(DeadState::is_counted));
+        job.counts.chunks_done += 1;
+        job.counts.rows += result.rows;
+        job.counts.rejects += result.rejected;
+        job.counts.bytes += result.bytes;
+        job.counts.retries += u64::from(result.attempt.saturating_sub(1));
+        job.counts.spilled += staged.rejects_bytes;
+        job.counts.replaced += result.replaced;
+        job.counts.output_bytes += staged.rows_bytes + staged.keys_bytes;
+        job.unresolved += u64::from(staged.keys_bytes > 0);
+        job.counts.output_rows += staged.output.map_or(0, |output| output.rows);
         Ok(())
     }
 
@@ -163,8 +167,8 @@ impl Batch<'_> {
         }
         match self.merged.entry(id) {
             Entry::Occupied(merged) => merged.into_mut().merge(&more),
-            Entry::Vacant(place) => {
-                place.insert(more);
+            Entry::Vacant(entry) => {
+                entry.insert(more);
                 Ok(())
             }
         }
@@ -172,34 +176,34 @@ impl Batch<'_> {
 
     /// Notes a dead chunk, or parks one of a paused job. What is dead or dropped already stays what
     /// it is; a chunk that was replayed and died again is dead again, for the newer reason.
-    fn death(&mut self, id: JobId, death: &Death) -> Result<(), StoreError> {
-        let state = if death.is_parked {
+    fn failure(&mut self, id: JobId, failure: &ChunkFailure) -> Result<(), StoreError> {
+        let state = if failure.is_parked {
             DeadState::Parked
         } else {
             DeadState::Dead
         };
-        self.death_as(id, death, state)
+        self.record_failure(id, failure, state)
     }
 
-    pub(super) fn death_as(
+    pub(super) fn record_failure(
         &mut self,
         id: JobId,
-        death: &Death,
+        failure: &ChunkFailure,
         state: DeadState,
     ) -> Result<(), StoreError> {
-        let seq = death.chunk.seq;
+        let seq = failure.chunk.seq;
         let job = self.job(id)?;
         let key = job.key;
         if job.control == Control::Cancelled {
             return Ok(());
         }
-        if let Some(reason) = job.never_had(seq) {
-            let reason = format!("{}; but {reason}", death.reason);
+        if let Some(reason) = job.out_of_range_reason(seq) {
+            let reason = format!("{}; but {reason}", failure.reason);
             return self.set_aside(
                 id,
-                &Death {
+                &ChunkFailure {
                     reason,
-                    ..death.clone()
+                    ..failure.clone()
                 },
             );
         }
@@ -209,10 +213,10 @@ impl Batch<'_> {
             self.duplicates += 1;
             return Ok(());
         }
-        self.insert_dead(key, death, state)?;
+        self.insert_dead(key, failure, state)?;
         let job = self.job(id)?;
-        job.tally.chunks_dead += u64::from(state.is_counted());
-        job.deaths += u64::from(state.is_counted());
+        job.counts.chunks_dead += u64::from(state.is_counted());
+        job.failures += u64::from(state.is_counted());
         Ok(())
     }
 }

@@ -5,19 +5,19 @@ use proto::v1::ChunkResult;
 use rusqlite::{OptionalExtension, params};
 
 use super::StoreError;
-use super::commit::Batch;
+use super::commit::WriteBatch;
 use super::dead::DeadState;
-use super::staging::Staged;
-use crate::intake::job_message::Death;
+use super::staging::StagedResult;
+use crate::intake::job_message::ChunkFailure;
 
-impl Batch<'_> {
+impl WriteBatch<'_> {
     /// Adds the unique key of a result, and where what is kept of it lies.
     pub(super) fn insert_result(
         &self,
         key: i64,
-        place: u64,
+        commit_index: u64,
         result: &ChunkResult,
-        staged: &Staged,
+        staged: &StagedResult,
     ) -> Result<(), StoreError> {
         self.transaction
             .prepare_cached(
@@ -32,7 +32,7 @@ impl Batch<'_> {
                 result.attempt,
                 staged.rejects_offset as i64,
                 staged.rejects_bytes as i64,
-                place as i64,
+                commit_index as i64,
                 staged.rows_offset as i64,
                 staged.rows_bytes as i64,
                 staged.output.as_ref().map(Message::encode_to_vec),
@@ -45,24 +45,24 @@ impl Batch<'_> {
     pub(super) fn insert_dead(
         &self,
         key: i64,
-        death: &Death,
+        failure: &ChunkFailure,
         state: DeadState,
     ) -> Result<(), StoreError> {
-        let chunk = &death.chunk;
+        let chunk = &failure.chunk;
         self.transaction
             .prepare_cached("INSERT OR REPLACE INTO dead VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?
             .execute(params![
                 key,
                 chunk.seq as i64,
-                death.reason,
-                death.worker_id,
-                death.attempts,
+                failure.reason,
+                failure.worker_id,
+                failure.attempts,
                 chunk.first_line as i64,
                 chunk.rows as i64,
                 self.now_ms as i64,
                 chunk.encode_to_vec(),
                 state as i64,
-                death.stderr,
+                failure.stderr,
             ])?;
         Ok(())
     }
@@ -74,7 +74,7 @@ impl Batch<'_> {
             .prepare_cached("SELECT state FROM dead WHERE job = ? AND seq = ?")?;
         let state = statement
             .query_row(params![key, seq as i64], |row| {
-                row.get(0).map(DeadState::of)
+                row.get(0).map(DeadState::from_column)
             })
             .optional()?;
         Ok(state)

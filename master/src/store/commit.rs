@@ -10,13 +10,13 @@ use proto::JobId;
 use rusqlite::Transaction;
 
 use super::job_row::{insert, save};
-use super::staging::{Staging, Unwritten};
+use super::staging::{FailedWrite, Staging};
 use super::{Store, StoreError, damage, merge_log};
 use crate::job::Job;
 
 /// What a batch did.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Applied {
+pub struct CommitOutcome {
     /// The jobs that it touched.
     pub touched: Vec<JobId>,
     /// Those of them that it finished.
@@ -32,10 +32,10 @@ impl Store {
     pub(super) fn commit_batch(
         &mut self,
         now_ms: u64,
-        fill: impl FnOnce(&mut Batch<'_>) -> Result<(), StoreError>,
-    ) -> Result<Applied, StoreError> {
+        fill: impl FnOnce(&mut WriteBatch<'_>) -> Result<(), StoreError>,
+    ) -> Result<CommitOutcome, StoreError> {
         let transaction = self.connection.transaction()?;
-        let mut batch = Batch {
+        let mut batch = WriteBatch {
             transaction: &transaction,
             committed: &self.jobs,
             jobs: BTreeMap::new(),
@@ -44,17 +44,17 @@ impl Store {
             duplicates: 0,
             stopped: Vec::new(),
             now_ms,
-            age_ms: self.commits.age.now_ms(),
+            age_ms: self.committer.age.now_ms(),
         };
         fill(&mut batch)?;
-        for unwritten in batch.staging.write(&mut self.spill)? {
-            batch.go_without(&unwritten)?;
+        for failed_write in batch.staging.write(&mut self.spill)? {
+            batch.drop_unwritten(&failed_write)?;
         }
         if self.is_durable {
             batch.save_merged()?;
         }
         let finished = batch.save_jobs()?;
-        let Batch {
+        let WriteBatch {
             jobs,
             merged,
             duplicates,
@@ -62,14 +62,14 @@ impl Store {
             ..
         } = batch;
         failpoint::pass(Point::MasterBeforeCommit);
-        self.commits.commit(transaction, &mut self.spill)?;
+        self.committer.commit(transaction, &mut self.spill)?;
         failpoint::pass(Point::MasterAfterCommit);
         let touched: Vec<JobId> = jobs.keys().copied().collect();
         self.jobs.extend(jobs);
         for (id, more) in merged {
             self.add_merged(id, more);
         }
-        Ok(Applied {
+        Ok(CommitOutcome {
             touched,
             finished,
             stopped,
@@ -83,11 +83,11 @@ impl Store {
         let Some(job) = self.jobs.get_mut(&id) else {
             return;
         };
-        job.merges += 1;
+        job.merge_count += 1;
         match &mut job.merged {
             Some(whole) => {
-                if let Err(error) = merge_log::add(whole, &more) {
-                    job.damaged(&error.to_string());
+                if let Err(error) = merge_log::merge_into(whole, &more) {
+                    job.mark_damaged(&error.to_string());
                 }
             }
             none @ None => *none = Some(Arc::new(more)),
@@ -97,7 +97,7 @@ impl Store {
 
 /// A transaction in the making. Its jobs are copies, and what it merges stands beside what is
 /// committed, so that an error leaves nothing behind.
-pub(super) struct Batch<'a> {
+pub(super) struct WriteBatch<'a> {
     pub(super) transaction: &'a Transaction<'a>,
     pub(super) committed: &'a HashMap<JobId, Job>,
     pub(super) jobs: BTreeMap<JobId, Job>,
@@ -111,19 +111,19 @@ pub(super) struct Batch<'a> {
     pub(super) age_ms: u64,
 }
 
-impl Batch<'_> {
+impl WriteBatch<'_> {
     /// A job goes on without what could not be written of it.
-    fn go_without(&mut self, unwritten: &Unwritten) -> Result<(), StoreError> {
+    fn drop_unwritten(&mut self, failed_write: &FailedWrite) -> Result<(), StoreError> {
         let transaction = self.transaction;
-        damage::go_without(self.job(unwritten.file.job)?, transaction, unwritten)
+        damage::drop_unwritten(self.job(failed_write.file.job)?, transaction, failed_write)
     }
 
     fn save_merged(&mut self) -> Result<(), StoreError> {
         for (id, more) in &self.merged {
             if let Some(job) = self.jobs.get_mut(id)
-                && let Err(error) = merge_log::save(self.transaction, job, more)
+                && let Err(error) = merge_log::append(self.transaction, job, more)
             {
-                job.damaged(&error.of_job()?.to_string());
+                job.mark_damaged(&error.local_to_job()?.to_string());
             }
         }
         Ok(())

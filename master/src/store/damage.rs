@@ -4,10 +4,10 @@
 use proto::JobId;
 use rusqlite::Transaction;
 
-use super::job_row::{save, unsettled};
+use super::job_row::{save, unresolved};
 use super::out_of_range::rows_of;
 use super::spill_file::{Kind, SpillFile};
-use super::staging::Unwritten;
+use super::staging::FailedWrite;
 use super::{Store, StoreError};
 use crate::job::Job;
 
@@ -23,14 +23,14 @@ impl Store {
             let length = match self.spill.length(file) {
                 Ok(length) => length,
                 Err(error) => {
-                    self.mark_damaged(id, &error.of_job()?.to_string())?;
+                    self.mark_damaged(id, &error.local_to_job()?.to_string())?;
                     continue;
                 }
             };
             if length < committed {
-                self.cut_references(file, length, committed)?;
+                self.drop_references(file, length, committed)?;
             } else if length > committed && keeps_tails {
-                self.pass_tail(file, length)?;
+                self.skip_tail(file, length)?;
             } else if length > committed {
                 // Whatever is left there is written over.
                 if let Err(error) = self.spill.cut_back(file, committed, length) {
@@ -43,39 +43,39 @@ impl Store {
 
     /// Marks a job, for good.
     pub(super) fn mark_damaged(&mut self, id: JobId, reason: &str) -> Result<(), StoreError> {
-        self.change(id, |job, _| {
-            job.damaged(reason);
+        self.update_job(id, |job, _| {
+            job.mark_damaged(reason);
             Ok(())
         })
     }
 
     /// What is committed from now on comes behind what lies in the file.
-    fn pass_tail(&mut self, file: SpillFile, length: u64) -> Result<(), StoreError> {
-        self.change(file.job, |job, _| {
+    fn skip_tail(&mut self, file: SpillFile, length: u64) -> Result<(), StoreError> {
+        self.update_job(file.job, |job, _| {
             set_committed(job, file.kind, length);
             Ok(())
         })
     }
 
     /// Nothing refers any more to what is not in the file.
-    fn cut_references(
+    fn drop_references(
         &mut self,
         file: SpillFile,
         length: u64,
         committed: u64,
     ) -> Result<(), StoreError> {
         let path = self.spill.path(file).display().to_string();
-        self.change(file.job, |job, transaction| {
-            let gone = cut(job, transaction, file.kind, length)?;
-            job.damaged(&format!(
-                "{path} has {length} bytes where {committed} were committed; {gone}"
+        self.update_job(file.job, |job, transaction| {
+            let removed = truncate_references(job, transaction, file.kind, length)?;
+            job.mark_damaged(&format!(
+                "{path} has {length} bytes where {committed} were committed; {removed}"
             ));
             Ok(())
         })
     }
 
     /// Changes one job in a transaction of its own.
-    fn change(
+    fn update_job(
         &mut self,
         id: JobId,
         change: impl FnOnce(&mut Job, &Transaction<'_>) -> Result<(), StoreError>,
@@ -86,42 +86,42 @@ impl Store {
         let transaction = self.connection.transaction()?;
         change(&mut job, &transaction)?;
         save(&transaction, &job)?;
-        self.commits.commit(transaction, &mut self.spill)?;
+        self.committer.commit(transaction, &mut self.spill)?;
         self.jobs.insert(id, job);
         Ok(())
     }
 }
 
 /// A job goes on without what could not be written of it in `transaction`, and is damaged.
-pub(super) fn go_without(
+pub(super) fn drop_unwritten(
     job: &mut Job,
     transaction: &Transaction<'_>,
-    unwritten: &Unwritten,
+    failed_write: &FailedWrite,
 ) -> Result<(), StoreError> {
-    let Unwritten {
+    let FailedWrite {
         file,
         length,
         committed,
         error,
-    } = unwritten;
-    let gone = cut(job, transaction, file.kind, *length)?;
+    } = failed_write;
+    let removed = truncate_references(job, transaction, file.kind, *length)?;
     // Without a number as long as the fault lasts, so that it is said once.
-    let gone = if length < committed {
-        gone.to_string()
+    let removed = if length < committed {
+        removed.to_string()
     } else {
-        format!("what comes is not kept of {}", gone.what)
+        format!("what comes is not kept of {}", removed.what)
     };
-    job.damaged(&format!("{error}; {gone}"));
+    job.mark_damaged(&format!("{error}; {removed}"));
     Ok(())
 }
 
 /// The chunks of which something is not in a file any more.
-struct Gone {
+struct RemovedReferences {
     what: &'static str,
     chunks: usize,
 }
 
-impl std::fmt::Display for Gone {
+impl std::fmt::Display for RemovedReferences {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { what, chunks } = self;
         write!(f, "chunks whose {what} are gone: {chunks}")
@@ -129,12 +129,12 @@ impl std::fmt::Display for Gone {
 }
 
 /// Removes the references to what lies behind `length` in one of a job's files.
-fn cut(
+fn truncate_references(
     job: &mut Job,
     transaction: &Transaction<'_>,
     kind: Kind,
     length: u64,
-) -> Result<Gone, StoreError> {
+) -> Result<RemovedReferences, StoreError> {
     let at = (job.key, length as i64);
     let (chunks, what) = match kind {
         Kind::Rejects => {
@@ -162,17 +162,17 @@ fn cut(
                  WHERE job = ? AND rows_bytes > 0 AND rows_offset + rows_bytes > ?",
             )?;
             let mut rows = statement.query(at)?;
-            let mut gone = 0;
+            let mut removed = 0;
             while let Some(row) = rows.next()? {
-                gone += rows_of(row.get(0)?, row.get(1)?);
+                removed += rows_of(row.get(0)?, row.get(1)?);
             }
-            job.tally.output_rows = job.tally.output_rows.saturating_sub(gone);
+            job.counts.output_rows = job.counts.output_rows.saturating_sub(removed);
             let rows = transaction.execute(
                 "UPDATE result SET rows_bytes = 0, output = NULL, left_out = NULL \
                  WHERE job = ? AND rows_bytes > 0 AND rows_offset + rows_bytes > ?",
                 at,
             )?;
-            job.unsettled = unsettled(transaction, job.key)?;
+            job.unresolved = unresolved(transaction, job.key)?;
             match rows {
                 0 => (keys, "keys, which tell rows that come twice,"),
                 rows => (rows, "rows"),
@@ -180,20 +180,20 @@ fn cut(
         }
     };
     set_committed(job, kind, length);
-    Ok(Gone { what, chunks })
+    Ok(RemovedReferences { what, chunks })
 }
 
 fn committed(job: &Job, kind: Kind) -> u64 {
     match kind {
-        Kind::Rejects => job.tally.spilled,
-        Kind::Rows => job.tally.output_bytes,
+        Kind::Rejects => job.counts.spilled,
+        Kind::Rows => job.counts.output_bytes,
     }
 }
 
 fn set_committed(job: &mut Job, kind: Kind, length: u64) {
     match kind {
-        Kind::Rejects => job.tally.spilled = length,
-        Kind::Rows => job.tally.output_bytes = length,
+        Kind::Rejects => job.counts.spilled = length,
+        Kind::Rows => job.counts.output_bytes = length,
     }
 }
 

@@ -27,7 +27,7 @@ pub enum DeadState {
 }
 
 impl DeadState {
-    pub(super) fn of(column: i64) -> Self {
+    pub(super) fn from_column(column: i64) -> Self {
         match column {
             1 => Self::Replaying,
             2 => Self::Dropped,
@@ -159,13 +159,13 @@ impl Store {
         if changed == 0 {
             return Ok(false);
         }
-        job.tally.chunks_dead -= 1;
+        job.counts.chunks_dead -= 1;
         if job.control != Control::Cancelled {
             job.finished_unix_ms = None;
             job.finished_age_ms = None;
         }
         save(&transaction, &job)?;
-        self.commits.commit(transaction, &mut self.spill)?;
+        self.committer.commit(transaction, &mut self.spill)?;
         self.jobs.insert(id, job);
         Ok(true)
     }
@@ -196,7 +196,7 @@ impl Store {
                 params![key, seq],
             )?;
         }
-        self.commits.commit(transaction, &mut self.spill)?;
+        self.committer.commit(transaction, &mut self.spill)?;
         if let Some(job) = self.jobs.get_mut(&id) {
             job.set_aside = job.set_aside.saturating_sub(aside as u64);
         }
@@ -264,14 +264,14 @@ impl Store {
         job.control = control;
         let transaction = self.connection.transaction()?;
         if control == Control::Cancelled {
-            job.finish(now_ms, self.commits.age.now_ms());
+            job.finish(now_ms, self.committer.age.now_ms());
             transaction.execute("DELETE FROM dead WHERE job = ? AND state = 3", [job.key])?;
-            headers::forget(&transaction, &mut job)?;
+            headers::drop_waiting(&transaction, &mut job)?;
         }
         save(&transaction, &job)?;
-        self.commits.commit(transaction, &mut self.spill)?;
+        self.committer.commit(transaction, &mut self.spill)?;
         if control == Control::Cancelled {
-            self.seen.remove(&id);
+            self.seen_keys.remove(&id);
         }
         self.jobs.insert(id, job);
         Ok(())
@@ -287,7 +287,7 @@ fn dead_row(row: &Row<'_>) -> Result<DeadRow, rusqlite::Error> {
         first_line: row.get::<_, i64>(4)? as u64,
         rows: row.get::<_, i64>(5)? as u64,
         died_unix_ms: row.get::<_, i64>(6)? as u64,
-        state: DeadState::of(row.get(7)?),
+        state: DeadState::from_column(row.get(7)?),
         stderr: row.get(10)?,
     })
 }

@@ -11,14 +11,14 @@ use super::StoreError;
 use super::generation::Generation;
 use super::loss::Orphans;
 use super::model_disk::ModelDisk;
-use super::spill_dir::Spill;
+use super::spill_dir::SpillDir;
 use super::spill_file::SpillFile;
 
 /// The store's disk.
 #[derive(Debug)]
 pub enum Disk {
     /// The file system's.
-    Files(Spill),
+    Files(SpillDir),
     /// A model, for the simulation.
     Model(ModelDisk),
 }
@@ -93,10 +93,10 @@ impl Disk {
     }
 
     /// The generation that was noted last. `None`: none, or it is torn.
-    pub(super) fn noted(&self) -> Result<Option<Generation>, StoreError> {
+    pub(super) fn read_generation(&self) -> Result<Option<Generation>, StoreError> {
         match self {
-            Self::Files(files) => files.noted(),
-            Self::Model(model) => Ok(model.noted()),
+            Self::Files(files) => files.read_generation(),
+            Self::Model(model) => Ok(model.read_generation()),
         }
     }
 
@@ -131,9 +131,9 @@ impl Disk {
 
     /// Forgets the file, and says where it lies, for whoever has the time to remove it. Absent: it is
     /// gone.
-    pub(super) fn give_up(&mut self, file: SpillFile) -> Option<PathBuf> {
+    pub(super) fn forget(&mut self, file: SpillFile) -> Option<PathBuf> {
         match self {
-            Self::Files(files) => Some(files.give_up(file)),
+            Self::Files(files) => Some(files.forget(file)),
             Self::Model(model) => {
                 model.remove(file);
                 None

@@ -8,29 +8,29 @@ use proto::JobId;
 use super::job_row::save;
 use super::spill_file::SpillFile;
 use super::{Store, StoreError};
-use crate::job::{Expired, Job};
-use crate::retention::Keep;
+use crate::job::{Expiry, Job};
+use crate::retention::Retention;
 
 impl Store {
     /// A finished job whose rows and rejects are to go, the oldest first, and why. Ages are by the store's
     /// age clock.
-    pub fn too_much(&self, keep: Keep) -> Option<(JobId, String)> {
-        let finished = |job: &&Job| job.finished_unix_ms.is_some() && job.kept_bytes() > 0;
+    pub fn next_to_expire(&self, retention: Retention) -> Option<(JobId, String)> {
+        let finished = |job: &&Job| job.finished_unix_ms.is_some() && job.spill_bytes() > 0;
         let oldest = self.jobs.values().filter(finished);
-        let oldest = oldest.min_by_key(|job| (job.age_from_ms(), job.id))?;
-        let kept_bytes = self.jobs.values().map(Job::kept_bytes).sum();
+        let oldest = oldest.min_by_key(|job| (job.age_start_ms(), job.id))?;
+        let spill_bytes = self.jobs.values().map(Job::spill_bytes).sum();
         let age_ms = self
-            .commits
+            .committer
             .age
             .now_ms()
-            .saturating_sub(oldest.age_from_ms()?);
-        Some((oldest.id, keep.why_not(age_ms, kept_bytes)?))
+            .saturating_sub(oldest.age_start_ms()?);
+        Some((oldest.id, retention.removal_reason(age_ms, spill_bytes)?))
     }
 
     /// By how much the system's clock has jumped since this was asked last, milliseconds; negative: back.
     /// `None`: it goes as it should.
     pub(crate) fn clock_jump_ms(&mut self) -> Option<i64> {
-        self.commits.age.jump_ms(proto::unix_ms())
+        self.committer.age.jump_ms(proto::unix_ms())
     }
 
     /// Commits that the job's rows and rejects are gone; where they still lie, for whoever has the
@@ -49,18 +49,18 @@ impl Store {
         let Some(mut job) = self.jobs.get(&id).filter(finished).cloned() else {
             return Ok(Vec::new());
         };
-        job.tally.spilled = 0;
-        job.tally.output_rows = 0;
-        job.tally.output_bytes = 0;
-        job.expired = Some(Expired {
+        job.counts.spilled = 0;
+        job.counts.output_rows = 0;
+        job.counts.output_bytes = 0;
+        job.expired = Some(Expiry {
             unix_ms: now_ms,
             reason,
         });
         let transaction = self.connection.transaction()?;
         save(&transaction, &job)?;
-        self.commits.commit(transaction, &mut self.spill)?;
+        self.committer.commit(transaction, &mut self.spill)?;
         self.jobs.insert(id, job);
-        let left = SpillFile::all(id).map(|file| self.spill.give_up(file));
+        let left = SpillFile::all(id).map(|file| self.spill.forget(file));
         Ok(left.into_iter().flatten().collect())
     }
 }

@@ -7,14 +7,14 @@ use proto::v1::{
     Chunk, ChunkResult, JobOpen, JobSeal, OperationSpec, ProfilePartial, ProfileSpec, Reject,
 };
 
-use super::{Place, Store};
-use crate::intake::job_message::{Arrival, Death};
+use super::{Store, StoreLocation};
+use crate::intake::job_message::{ChunkFailure, JobMessage};
 
 pub(super) fn open(dir: &tempfile::TempDir) -> Store {
-    Store::open(&Place::Directory(dir.path().into())).unwrap()
+    Store::open(&StoreLocation::Directory(dir.path().into())).unwrap()
 }
 
-pub(super) fn opening(id: JobId) -> Arrival {
+pub(super) fn opening(id: JobId) -> JobMessage {
     let open = JobOpen {
         operation: Some(OperationSpec {
             kind: Some(Kind::Profile(ProfileSpec::default())),
@@ -22,19 +22,19 @@ pub(super) fn opening(id: JobId) -> Arrival {
         }),
         ..JobOpen::default()
     };
-    Arrival::Open(id, Box::new(open))
+    JobMessage::Open(id, Box::new(open))
 }
 
-pub(super) fn seal(id: JobId, chunks: u64) -> Arrival {
+pub(super) fn seal(id: JobId, chunks: u64) -> JobMessage {
     let seal = JobSeal {
         chunks,
         ..JobSeal::default()
     };
-    Arrival::Seal(id, seal)
+    JobMessage::Seal(id, seal)
 }
 
 /// With one bad record, on the line that is its number.
-pub(super) fn result(id: JobId, seq: u64) -> Arrival {
+pub(super) fn result(id: JobId, seq: u64) -> JobMessage {
     let result = ChunkResult {
         seq,
         attempt: 1,
@@ -46,10 +46,10 @@ pub(super) fn result(id: JobId, seq: u64) -> Arrival {
         partial: Some(Partial::Profile(ProfilePartial::default())),
         ..ChunkResult::default()
     };
-    Arrival::Result(id, Box::new(result))
+    JobMessage::Result(id, Box::new(result))
 }
 
-pub(super) fn death(id: JobId, seq: u64) -> Arrival {
+pub(super) fn failure(id: JobId, seq: u64) -> JobMessage {
     let chunk = Chunk {
         job_id: id.to_string(),
         seq,
@@ -57,7 +57,7 @@ pub(super) fn death(id: JobId, seq: u64) -> Arrival {
         body: "1\n".into(),
         ..Chunk::default()
     };
-    let death = Death {
+    let failure = ChunkFailure {
         chunk,
         reason: "it hurt".into(),
         worker_id: "w".into(),
@@ -65,7 +65,7 @@ pub(super) fn death(id: JobId, seq: u64) -> Arrival {
         is_parked: false,
         stderr: "its last words".to_owned(),
     };
-    Arrival::Death(id, Box::new(death))
+    JobMessage::Failure(id, Box::new(failure))
 }
 
 /// The lines of the bad records that can be read.

@@ -26,12 +26,12 @@ pub(super) struct Generation {
 
 /// How far the database is: what every commit counts on.
 #[derive(Debug)]
-pub(super) struct Commits {
+pub(super) struct Committer {
     pub(super) generation: Generation,
     pub(super) age: AgeClock,
 }
 
-impl Commits {
+impl Committer {
     /// Reads the table `store`. Also gives how many milliseconds of the time since the last commit are not
     /// believed.
     pub(super) fn read(connection: &Connection) -> Result<(Self, u64), rusqlite::Error> {
@@ -44,9 +44,9 @@ impl Commits {
                     number: row.get::<_, i64>(1)? as u64,
                 };
                 let (age_ms, noted_unix_ms): (i64, i64) = (row.get(2)?, row.get(3)?);
-                let (age, doubted_ms) =
+                let (age, ignored_ms) =
                     AgeClock::resume(age_ms as u64, noted_unix_ms as u64, proto::unix_ms());
-                Ok((Self { generation, age }, doubted_ms))
+                Ok((Self { generation, age }, ignored_ms))
             },
         )
     }

@@ -12,27 +12,31 @@ use engine::operation::Merged;
 use prost::Message;
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::commit::Batch;
+use super::commit::WriteBatch;
 use super::dead::DeadState;
 use super::{Store, StoreError};
-use crate::intake::job_message::Death;
+use crate::intake::job_message::ChunkFailure;
 use crate::job::Job;
 
 /// So many bytes of results that waited are taken in one transaction, or one result.
-const AT_ONCE: usize = 32 << 20;
+const MAX_BYTES_AT_ONCE: usize = 32 << 20;
 
 impl Store {
     /// Takes the results of a job that waited for its header, if it is known now. The job, where it is
     /// finished by that.
-    pub(super) fn release(&mut self, id: JobId, now_ms: u64) -> Result<Option<JobId>, StoreError> {
+    pub(super) fn apply_waiting(
+        &mut self,
+        id: JobId,
+        now_ms: u64,
+    ) -> Result<Option<JobId>, StoreError> {
         let mut finished = None;
         while self.jobs.get(&id).is_some_and(|job| job.waiting > 0) {
             let mut taken = 0;
-            let applied = self.commit_batch(now_ms, |batch| {
-                taken = batch.release(id)?;
+            let outcome = self.commit_batch(now_ms, |batch| {
+                taken = batch.apply_waiting(id)?;
                 Ok(())
             })?;
-            finished = finished.or(applied.finished.first().copied());
+            finished = finished.or(outcome.finished.first().copied());
             if taken == 0 {
                 break;
             }
@@ -41,7 +45,7 @@ impl Store {
     }
 }
 
-impl Batch<'_> {
+impl WriteBatch<'_> {
     /// Whether it is not known yet which header the job's rows have, and this result does not say it.
     pub(super) fn waits_for_header(
         &self,
@@ -52,7 +56,7 @@ impl Batch<'_> {
         if !matches!(result.partial, Some(Partial::Exec(_))) || self.has_header(id) {
             return Ok(false);
         }
-        Ok(!self.is_first(key, result.seq)?)
+        Ok(!self.is_first_alive(key, result.seq)?)
     }
 
     fn has_header(&self, id: JobId) -> bool {
@@ -68,7 +72,7 @@ impl Batch<'_> {
     }
 
     /// Whether all chunks before it are dead.
-    fn is_first(&self, key: i64, seq: u64) -> Result<bool, StoreError> {
+    fn is_first_alive(&self, key: i64, seq: u64) -> Result<bool, StoreError> {
         let mut statement = self.transaction.prepare_cached(
             "SELECT count(*) FROM dead WHERE job = ? AND seq < ? AND state IN (0, 2)",
         )?;
@@ -76,7 +80,7 @@ impl Batch<'_> {
         Ok(dead as u64 == seq)
     }
 
-    pub(super) fn keep_waiting(
+    pub(super) fn store_waiting(
         &mut self,
         id: JobId,
         key: i64,
@@ -90,21 +94,21 @@ impl Batch<'_> {
     }
 
     /// Takes some of the results that waited, in input order; how many.
-    fn release(&mut self, id: JobId) -> Result<usize, StoreError> {
+    fn apply_waiting(&mut self, id: JobId) -> Result<usize, StoreError> {
         let key = self.job(id)?.key;
         let (mut taken, mut bytes) = (0, 0);
-        while bytes < AT_ONCE {
+        while bytes < MAX_BYTES_AT_ONCE {
             let mut statement = self.transaction.prepare_cached(
                 "SELECT seq, result FROM waiting WHERE job = ? ORDER BY seq LIMIT 1",
             )?;
-            let found: Option<(i64, Vec<u8>)> = statement
+            let row: Option<(i64, Vec<u8>)> = statement
                 .query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))
                 .optional()?;
-            let Some(found) = found else {
+            let Some(row) = row else {
                 break;
             };
-            let (seq, found) = found;
-            let result = ChunkResult::decode(&*found);
+            let (seq, row) = row;
+            let result = ChunkResult::decode(&*row);
             if let Ok(result) = &result
                 && self.waits_for_header(id, key, result)?
             {
@@ -119,18 +123,18 @@ impl Batch<'_> {
                 Ok(result) => self.result(id, &result)?,
                 Err(error) => {
                     let reason = format!("the result of chunk {seq} cannot be read back: {error}");
-                    job.damaged(&reason);
+                    job.mark_damaged(&reason);
                 }
             }
             taken += 1;
-            bytes += found.len();
+            bytes += row.len();
         }
         Ok(taken)
     }
 
     /// Notes a chunk as dead whose rows have another header than the job's. A result carries no body, so the
     /// chunk can be replayed only where it was replayed before and its body is still here.
-    pub(super) fn has_another_header(
+    pub(super) fn reject_header(
         &mut self,
         id: JobId,
         key: i64,
@@ -150,20 +154,20 @@ impl Batch<'_> {
             first_line: result.first_line,
             ..Chunk::default()
         });
-        let what_to_do = if state == DeadState::Dead {
+        let remedy = if state == DeadState::Dead {
             "mend the command and replay the chunk"
         } else {
             "its body is not kept: mend the command and publish the input again"
         };
-        let death = Death {
-            reason: format!("line {}: {error}; {what_to_do}", chunk.first_line),
+        let failure = ChunkFailure {
+            reason: format!("line {}: {error}; {remedy}", chunk.first_line),
             chunk,
             worker_id: result.worker_id.clone(),
             attempts: result.attempt,
             is_parked: false,
             stderr: String::new(),
         };
-        self.death_as(id, &death, state)
+        self.record_failure(id, &failure, state)
     }
 
     /// The body of a chunk that is being replayed.
@@ -171,16 +175,16 @@ impl Batch<'_> {
         let mut statement = self
             .transaction
             .prepare_cached("SELECT chunk FROM dead WHERE job = ? AND seq = ? AND state = 1")?;
-        let found: Option<Vec<u8>> = statement
+        let row: Option<Vec<u8>> = statement
             .query_row(params![key, seq as i64], |row| row.get(0))
             .optional()?;
         // One that cannot be decoded cannot be replayed.
-        Ok(found.and_then(|bytes| Chunk::decode(&*bytes).ok()))
+        Ok(row.and_then(|bytes| Chunk::decode(&*bytes).ok()))
     }
 }
 
 /// Forgets what waits of a job that is cancelled.
-pub(super) fn forget(transaction: &Transaction<'_>, job: &mut Job) -> Result<(), StoreError> {
+pub(super) fn drop_waiting(transaction: &Transaction<'_>, job: &mut Job) -> Result<(), StoreError> {
     transaction.execute("DELETE FROM waiting WHERE job = ?", [job.key])?;
     job.waiting = 0;
     Ok(())

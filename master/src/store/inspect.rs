@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::StoreError;
 use super::generation::Generation;
 use super::loss::{self, Loss};
-use super::spill_dir::Spill;
+use super::spill_dir::SpillDir;
 
 /// What is gone of a master's data, each for a person.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,10 +27,10 @@ pub struct Losses {
 ///
 /// When the directory or the database cannot be read.
 pub fn losses(directory: &Path) -> Result<Losses, StoreError> {
-    let known = loss::kept(directory).map_err(StoreError::file(directory.join("lost")))?;
-    let spill = Spill::as_it_is(directory.join("spill"));
+    let known = loss::recorded(directory).map_err(StoreError::file(directory.join("lost")))?;
+    let spill = SpillDir::read_only(directory.join("spill"));
     // Before the database: a master that commits meanwhile makes the database newer than this, never older.
-    let noted = spill.noted()?;
+    let noted = spill.read_generation()?;
     let database = Database::read(&directory.join("rowmill.sqlite"))?;
     let Some(Database { generation, jobs }) = database else {
         // An older rowmill wrote it, which counted no commits.
@@ -40,7 +40,7 @@ pub fn losses(directory: &Path) -> Result<Losses, StoreError> {
         });
     };
     let orphans = spill.orphans(|id| jobs.contains(&id.to_string()))?;
-    let loss = Loss::look(&generation, !jobs.is_empty(), noted.as_ref(), &orphans);
+    let loss = Loss::detect(&generation, !jobs.is_empty(), noted.as_ref(), &orphans);
     Ok(Losses {
         known,
         unseen: loss.map(|loss| loss.to_string()),

@@ -7,7 +7,7 @@ use proto::JobId;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::{StoreError, merge_log};
-use crate::job::{Control, Expired, Job, Tally};
+use crate::job::{Control, Expiry, Job, JobCounts};
 
 /// Adds the row of a job that was never heard of; its key.
 pub(super) fn insert(
@@ -23,7 +23,7 @@ pub(super) fn insert(
 
 /// Writes all of a job but what was merged. An opening or a seal that could not be read stays as it is.
 pub(super) fn save(transaction: &Transaction<'_>, job: &Job) -> Result<(), StoreError> {
-    let tally = &job.tally;
+    let counts = &job.counts;
     transaction
         .prepare_cached(
             "UPDATE job SET finished_unix_ms = ?, finished_age_ms = ?, open = coalesce(?, open), \
@@ -37,18 +37,18 @@ pub(super) fn save(transaction: &Transaction<'_>, job: &Job) -> Result<(), Store
             job.finished_age_ms.map(|ms| ms as i64),
             job.open.as_ref().map(Message::encode_to_vec),
             job.seal.as_ref().map(Message::encode_to_vec),
-            tally.chunks_done as i64,
-            tally.chunks_dead as i64,
-            tally.rows as i64,
-            tally.rejects as i64,
-            tally.bytes as i64,
-            tally.retries as i64,
-            tally.duplicates as i64,
-            tally.spilled as i64,
+            counts.chunks_done as i64,
+            counts.chunks_dead as i64,
+            counts.rows as i64,
+            counts.rejects as i64,
+            counts.bytes as i64,
+            counts.retries as i64,
+            counts.duplicates as i64,
+            counts.spilled as i64,
             job.control as i64,
-            tally.replaced as i64,
-            tally.output_rows as i64,
-            tally.output_bytes as i64,
+            counts.replaced as i64,
+            counts.output_rows as i64,
+            counts.output_bytes as i64,
             job.expired.as_ref().map(|expired| expired.unix_ms as i64),
             job.expired.as_ref().map_or("", |expired| &expired.reason),
             job.frontier as i64,
@@ -74,12 +74,12 @@ pub(super) fn read_all(connection: &Connection) -> Result<HashMap<JobId, Job>, S
         };
         let mut job = read(row, id)?;
         if let Err(error) = merge_log::read(connection, &mut job, row.get("partial")?) {
-            job.damaged(&error.of_job()?.to_string());
+            job.mark_damaged(&error.local_to_job()?.to_string());
         }
-        job.unsettled = unsettled(connection, job.key)?;
+        job.unresolved = unresolved(connection, job.key)?;
         job.waiting = waiting(connection, job.key)?;
         job.set_aside = set_aside(connection, job.key)?;
-        job.next_place = next_place(connection, &job)?;
+        job.next_commit_index = next_commit_index(connection, &job)?;
         jobs.insert(id, job);
     }
     Ok(jobs)
@@ -89,12 +89,12 @@ fn read(row: &Row<'_>, id: JobId) -> Result<Job, StoreError> {
     let mut job = Job::new(id, row.get("key")?, count(row, "heard_unix_ms")?);
     job.finished_unix_ms = optional(row, "finished_unix_ms")?;
     job.finished_age_ms = optional(row, "finished_age_ms")?;
-    job.control = Control::of(row.get("control")?);
+    job.control = Control::from_column(row.get("control")?);
     job.frontier = count(row, "frontier")?;
     job.damage = row.get("damage")?;
     job.open = blob(row, "open", "JobOpen", &mut job)?;
     job.seal = blob(row, "seal", "JobSeal", &mut job)?;
-    job.tally = Tally {
+    job.counts = JobCounts {
         chunks_done: count(row, "chunks_done")?,
         chunks_dead: count(row, "chunks_dead")?,
         rows: count(row, "rows")?,
@@ -109,7 +109,7 @@ fn read(row: &Row<'_>, id: JobId) -> Result<Job, StoreError> {
     };
     job.expired = match optional(row, "expired_unix_ms")? {
         None => None,
-        Some(unix_ms) => Some(Expired {
+        Some(unix_ms) => Some(Expiry {
             unix_ms,
             reason: row.get("expired_reason")?,
         }),
@@ -118,7 +118,7 @@ fn read(row: &Row<'_>, id: JobId) -> Result<Job, StoreError> {
 }
 
 /// Results of the job that are not settled.
-pub(super) fn unsettled(connection: &Connection, key: i64) -> Result<u64, rusqlite::Error> {
+pub(super) fn unresolved(connection: &Connection, key: i64) -> Result<u64, rusqlite::Error> {
     let mut statement =
         connection.prepare_cached("SELECT count(*) FROM result WHERE job = ? AND settled = 0")?;
     statement.query_row([key], |row| row.get::<_, i64>(0).map(|count| count as u64))
@@ -136,7 +136,7 @@ fn set_aside(connection: &Connection, key: i64) -> Result<u64, rusqlite::Error> 
 }
 
 /// The place of the next result: behind all that have one, also where some of them were left out.
-fn next_place(connection: &Connection, job: &Job) -> Result<u64, rusqlite::Error> {
+fn next_commit_index(connection: &Connection, job: &Job) -> Result<u64, rusqlite::Error> {
     let mut statement = connection.prepare_cached(
         "SELECT place FROM result WHERE job = ? AND output IS NOT NULL \
          ORDER BY place DESC LIMIT 1",
@@ -145,7 +145,7 @@ fn next_place(connection: &Connection, job: &Job) -> Result<u64, rusqlite::Error
         .query_row([job.key], |row| row.get(0))
         .optional()?;
     let next = last.map_or(0, |last| last as u64 + 1);
-    Ok(next.max(job.tally.chunks_done))
+    Ok(next.max(job.counts.chunks_done))
 }
 
 /// SQLite has no unsigned integers; the same 64 bits go in and come out.
@@ -171,7 +171,7 @@ fn blob<T: Message + Default>(
     match T::decode(&bytes[..]) {
         Ok(message) => Ok(Some(message)),
         Err(error) => {
-            job.damaged(&StoreError::unreadable(what)(error).to_string());
+            job.mark_damaged(&StoreError::unreadable(what)(error).to_string());
             Ok(None)
         }
     }

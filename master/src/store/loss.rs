@@ -10,20 +10,20 @@ use super::StoreError;
 use super::generation::Generation;
 
 /// The most that is read of the file of losses.
-const LONGEST: u64 = 64 << 10;
+const MAX_BYTES: u64 = 64 << 10;
 /// So many jobs are named.
-const NAMED: usize = 5;
+const MAX_NAMED: usize = 5;
 
 /// What is gone, for a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Loss {
-    what: What,
+    kind: LossKind,
     /// Spill files of jobs that the database does not have, and their bytes.
     orphans: Orphans,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum What {
+enum LossKind {
     /// There is no database, or one that nothing was committed to.
     Missing,
     /// It is another one.
@@ -43,42 +43,46 @@ pub(super) struct Orphans {
 
 impl Loss {
     /// Holds the database against what is noted beside the spill files.
-    pub(super) fn look(
+    pub(super) fn detect(
         database: &Generation,
         has_jobs: bool,
-        noted: Option<&Generation>,
+        recorded_generation: Option<&Generation>,
         orphans: &Orphans,
     ) -> Option<Self> {
         let is_new = database.number == 0 && !has_jobs;
-        let what = match noted {
-            Some(noted) if noted.id != database.id && is_new => What::Missing,
-            Some(noted) if noted.id != database.id => What::Other,
-            Some(noted) if noted.number > database.number => What::Older {
-                commits: noted.number,
-                gone: noted.number - database.number,
-            },
+        let kind = match recorded_generation {
+            Some(recorded_generation) if recorded_generation.id != database.id && is_new => {
+                LossKind::Missing
+            }
+            Some(recorded_generation) if recorded_generation.id != database.id => LossKind::Other,
+            Some(recorded_generation) if recorded_generation.number > database.number => {
+                LossKind::Older {
+                    commits: recorded_generation.number,
+                    gone: recorded_generation.number - database.number,
+                }
+            }
             // The note is made before the first spill file.
-            None if is_new && orphans.files > 0 => What::Missing,
+            None if is_new && orphans.files > 0 => LossKind::Missing,
             _ => return None,
         };
         let orphans = orphans.clone();
-        Some(Self { what, orphans })
+        Some(Self { kind, orphans })
     }
 }
 
 impl fmt::Display for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.what {
-            What::Missing => write!(
+        match self.kind {
+            LossKind::Missing => write!(
                 f,
                 "the database rowmill.sqlite is missing beside files of rows and bad records; a master begins \
                  with a new one"
             ),
-            What::Other => write!(
+            LossKind::Other => write!(
                 f,
                 "the database rowmill.sqlite is another one than the files of rows and bad records are of"
             ),
-            What::Older { commits, gone } => write!(
+            LossKind::Older { commits, gone } => write!(
                 f,
                 "the last {gone} of {commits} commits are gone: rowmill.sqlite-wal was deleted or cut, or an \
                  older copy of rowmill.sqlite was restored"
@@ -87,8 +91,8 @@ impl fmt::Display for Loss {
         write!(f, ". Results and jobs that were only in there are lost")?;
         let Orphans { files, bytes, jobs } = &self.orphans;
         if *files > 0 {
-            let named = jobs[..jobs.len().min(NAMED)].join(", ");
-            let more = match jobs.len().saturating_sub(NAMED) {
+            let named = jobs[..jobs.len().min(MAX_NAMED)].join(", ");
+            let more = match jobs.len().saturating_sub(MAX_NAMED) {
                 0 => String::new(),
                 more => format!(" and {more} more"),
             };
@@ -107,7 +111,7 @@ impl fmt::Display for Loss {
 }
 
 /// Adds a loss to the file of them, for certain.
-pub(super) fn keep(directory: &Path, loss: &Loss) -> Result<(), StoreError> {
+pub(super) fn record(directory: &Path, loss: &Loss) -> Result<(), StoreError> {
     let path = file(directory);
     let add = || -> io::Result<()> {
         let mut options = OpenOptions::new();
@@ -125,14 +129,14 @@ pub(super) fn keep(directory: &Path, loss: &Loss) -> Result<(), StoreError> {
 /// # Errors
 ///
 /// When the file of them cannot be read.
-pub(super) fn kept(directory: &Path) -> io::Result<Vec<String>> {
+pub(super) fn recorded(directory: &Path) -> io::Result<Vec<String>> {
     let file = match File::open(file(directory)) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
     let mut bytes = Vec::new();
-    io::Read::read_to_end(&mut io::Read::take(file, LONGEST), &mut bytes)?;
+    io::Read::read_to_end(&mut io::Read::take(file, MAX_BYTES), &mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
     Ok(text.lines().map(str::to_owned).collect())
 }

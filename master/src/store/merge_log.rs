@@ -10,39 +10,39 @@ use proto::v1::ChunkResult;
 use rusqlite::{Connection, Transaction, params};
 
 use super::StoreError;
-use crate::job::{Job, Stored};
+use crate::job::{Job, MergedBytes};
 
 /// Below this, a whole is not worth being spared.
-const LEAST_WHOLE_BYTES: u64 = 64 << 10;
+const MIN_BASE_BYTES: u64 = 64 << 10;
 
 /// Writes what this transaction merged into the job: `more`, which `job` does not have yet.
-pub(super) fn save(
+pub(super) fn append(
     transaction: &Transaction<'_>,
     job: &mut Job,
     more: &Merged,
 ) -> Result<(), StoreError> {
-    let piece = encode(more);
-    let pieces = job.stored.pieces + piece.len() as u64;
-    if pieces <= job.stored.whole.max(LEAST_WHOLE_BYTES) {
-        job.stored.pieces = pieces;
+    let entry = encode(more);
+    let log = job.merged_bytes.log + entry.len() as u64;
+    if log <= job.merged_bytes.base.max(MIN_BASE_BYTES) {
+        job.merged_bytes.log = log;
         transaction
             .prepare_cached("INSERT INTO piece (job, partial) VALUES (?, ?)")?
-            .execute(params![job.key, piece])?;
+            .execute(params![job.key, entry])?;
         return Ok(());
     }
-    let mut whole = Arc::clone(job.merged.as_ref().unwrap_or(&Arc::new(more.clone())));
+    let mut base = Arc::clone(job.merged.as_ref().unwrap_or(&Arc::new(more.clone())));
     if job.merged.is_some() {
-        add(&mut whole, more)?;
+        merge_into(&mut base, more)?;
     }
-    fold(transaction, job, &whole)
+    compact(transaction, job, &base)
 }
 
 /// Writes the whole, and takes the pieces away.
-fn fold(transaction: &Transaction<'_>, job: &mut Job, whole: &Merged) -> Result<(), StoreError> {
-    let bytes = encode(whole);
-    job.stored = Stored {
-        whole: bytes.len() as u64,
-        pieces: 0,
+fn compact(transaction: &Transaction<'_>, job: &mut Job, base: &Merged) -> Result<(), StoreError> {
+    let bytes = encode(base);
+    job.merged_bytes = MergedBytes {
+        base: bytes.len() as u64,
+        log: 0,
     };
     transaction
         .prepare_cached("UPDATE job SET partial = ? WHERE key = ?")?
@@ -54,8 +54,8 @@ fn fold(transaction: &Transaction<'_>, job: &mut Job, whole: &Merged) -> Result<
 }
 
 /// Adds to a whole that copies may share. They are of the same job: that was checked.
-pub(super) fn add(whole: &mut Arc<Merged>, more: &Merged) -> Result<(), StoreError> {
-    Arc::make_mut(whole)
+pub(super) fn merge_into(base: &mut Arc<Merged>, more: &Merged) -> Result<(), StoreError> {
+    Arc::make_mut(base)
         .merge(more)
         .map_err(StoreError::Unmergeable)
 }
@@ -66,24 +66,24 @@ pub(super) fn read(
     job: &mut Job,
     partial: Option<Vec<u8>>,
 ) -> Result<(), StoreError> {
-    let mut whole = match &partial {
+    let mut base = match &partial {
         Some(bytes) => decode(bytes)?,
         None => None,
     };
-    job.stored.whole = partial.map_or(0, |bytes| bytes.len() as u64);
+    job.merged_bytes.base = partial.map_or(0, |bytes| bytes.len() as u64);
     let mut statement =
         connection.prepare_cached("SELECT partial FROM piece WHERE job = ? ORDER BY key")?;
     let mut rows = statement.query([job.key])?;
     while let Some(row) = rows.next()? {
         let bytes: Vec<u8> = row.get(0)?;
-        job.stored.pieces += bytes.len() as u64;
-        match (&mut whole, decode(&bytes)?) {
+        job.merged_bytes.log += bytes.len() as u64;
+        match (&mut base, decode(&bytes)?) {
             (_, None) => {}
-            (Some(whole), Some(piece)) => whole.merge(&piece).map_err(StoreError::Unmergeable)?,
-            (whole @ None, piece) => *whole = piece,
+            (Some(base), Some(entry)) => base.merge(&entry).map_err(StoreError::Unmergeable)?,
+            (base @ None, entry) => *base = entry,
         }
     }
-    job.merged = whole.map(Arc::new);
+    job.merged = base.map(Arc::new);
     Ok(())
 }
 
@@ -108,9 +108,9 @@ mod tests {
     use proto::v1::ProfileSpec;
     use proto::v1::chunk_result::Partial;
 
-    use super::super::{Place, Store};
+    use super::super::{Store, StoreLocation};
     use super::*;
-    use crate::intake::job_message::Arrival;
+    use crate::intake::job_message::JobMessage;
 
     /// Too many values for a table, so that every piece has sketches.
     fn result(seq: u64) -> ChunkResult {
@@ -137,26 +137,26 @@ mod tests {
     #[test]
     fn a_restart_finds_what_was_merged_in_the_whole_and_in_the_pieces() {
         let dir = tempfile::tempdir().unwrap();
-        let place = Place::Directory(dir.path().into());
+        let location = StoreLocation::Directory(dir.path().into());
         let id = JobId::new();
-        let mut folds = 0;
+        let mut compactions = 0;
         for seq in 0..24 {
-            let mut store = Store::open(&place).unwrap();
+            let mut store = Store::open(&location).unwrap();
             let before = state(&store, id);
-            let arrival = Arrival::Result(id, Box::new(result(seq)));
-            store.apply(std::slice::from_ref(&arrival), 1).unwrap();
+            let message = JobMessage::Result(id, Box::new(result(seq)));
+            store.apply(std::slice::from_ref(&message), 1).unwrap();
             let merged = state(&store, id).unwrap();
             assert_ne!(Some(&merged), before.as_ref());
             // It comes again, and has no effect.
-            store.apply(&[arrival], 1).unwrap();
+            store.apply(&[message], 1).unwrap();
             assert_eq!(state(&store, id).as_ref(), Some(&merged));
-            let stored = store.job(id).unwrap().stored;
-            folds += u64::from(stored.pieces == 0);
+            let merged_bytes = store.job(id).unwrap().merged_bytes;
+            compactions += u64::from(merged_bytes.log == 0);
             drop(store);
-            let store = Store::open(&place).unwrap();
+            let store = Store::open(&location).unwrap();
             assert_eq!(state(&store, id), Some(merged));
-            assert_eq!(store.job(id).unwrap().stored, stored);
+            assert_eq!(store.job(id).unwrap().merged_bytes, merged_bytes);
         }
-        assert!((1..12).contains(&folds), "{folds} folds");
+        assert!((1..12).contains(&compactions), "{compactions} folds");
     }
 }

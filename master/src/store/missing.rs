@@ -71,15 +71,15 @@ impl Store {
 mod tests {
     use proto::JobId;
 
-    use super::super::fixture::{death, seal};
+    use super::super::fixture::{failure, seal};
     use super::*;
-    use crate::intake::job_message::Arrival;
-    use crate::store::Place;
+    use crate::intake::job_message::JobMessage;
+    use crate::store::StoreLocation;
 
-    fn parked(id: JobId, seq: u64) -> Arrival {
-        let mut parked = death(id, seq);
-        if let Arrival::Death(_, death) = &mut parked {
-            death.is_parked = true;
+    fn parked(id: JobId, seq: u64) -> JobMessage {
+        let mut parked = failure(id, seq);
+        if let JobMessage::Failure(_, failure) = &mut parked {
+            failure.is_parked = true;
         }
         parked
     }
@@ -87,13 +87,13 @@ mod tests {
     #[test]
     fn what_is_missing_is_told_in_ranges_up_to_the_jobs_end() {
         let spill = tempfile::tempdir().unwrap();
-        let place = Place::Memory {
+        let location = StoreLocation::Memory {
             spill: spill.path().to_owned(),
         };
-        let mut store = Store::open(&place).unwrap();
+        let mut store = Store::open(&location).unwrap();
         let id = JobId::new();
         let missing = |store: &Store, from| store.missing(store.job(id).unwrap(), from).unwrap();
-        let known = [death(id, 2), death(id, 3), parked(id, 5)];
+        let known = [failure(id, 2), failure(id, 3), parked(id, 5)];
         store.apply(&known, 1).unwrap();
         let open_ended = [(0, Some(1)), (4, Some(4)), (6, None)];
         assert_eq!(missing(&store, 0).ranges, open_ended);
@@ -111,12 +111,12 @@ mod tests {
     #[test]
     fn many_ranges_come_in_pages() {
         let spill = tempfile::tempdir().unwrap();
-        let place = Place::Memory {
+        let location = StoreLocation::Memory {
             spill: spill.path().to_owned(),
         };
-        let mut store = Store::open(&place).unwrap();
+        let mut store = Store::open(&location).unwrap();
         let id = JobId::new();
-        let seqs = (0..=RANGES as u64).map(|n| death(id, 2 * n + 1));
+        let seqs = (0..=RANGES as u64).map(|n| failure(id, 2 * n + 1));
         store.apply(&seqs.collect::<Vec<_>>(), 1).unwrap();
         let job = store.job(id).unwrap();
         let first = store.missing(job, 0).unwrap();

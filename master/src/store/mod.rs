@@ -44,23 +44,23 @@ use engine::validate::Seen;
 use proto::JobId;
 use rusqlite::{Connection, ErrorCode};
 
-pub use commit::Applied;
+pub use commit::CommitOutcome;
 pub use dead::{DeadRow, DeadState};
 pub use disk::Disk;
 pub(crate) use expire::remove;
 pub use inspect::{Losses, losses};
 pub use missing::MissingPage;
-pub use model_disk::{ModelDisk, Trouble};
-pub use open::Place;
-pub use output::{OutputPlace, Passage};
+pub use model_disk::{DiskFault, ModelDisk};
+pub use open::StoreLocation;
+pub use output::{ChunkOutput, OutputLocation};
 pub use queries::RejectPage;
 pub use spill_file::{Kind, SpillFile};
 pub use unreadable::UnreadableRow;
 
 use crate::job::Job;
-use generation::Commits;
+use generation::Committer;
 use lock::DirectoryLock;
-use unique_keys::Late;
+use unique_keys::RetryTimer;
 
 /// The durable state, and a copy of each job in memory.
 #[derive(Debug)]
@@ -69,10 +69,10 @@ pub struct Store {
     spill: Disk,
     jobs: HashMap<JobId, Job>,
     /// The keys of unfinished jobs that came so far; of those of which they were asked for.
-    seen: HashMap<JobId, Seen>,
+    seen_keys: HashMap<JobId, Seen>,
     /// When jobs are settled that could not be.
-    late: HashMap<JobId, Late>,
-    commits: Commits,
+    key_retries: HashMap<JobId, RetryTimer>,
+    committer: Committer,
     /// What was found to be gone, at this start and before; each for a person.
     losses: Vec<String>,
     /// Where they are kept. `None`: nowhere.
@@ -139,9 +139,9 @@ impl StoreError {
 
     /// The same error if it is about one job's own data. The error itself if the process, the disk or the database
     /// lacks something, so that other jobs fail in the same way.
-    fn of_job(self) -> Result<Self, Self> {
+    fn local_to_job(self) -> Result<Self, Self> {
         match self {
-            Self::File { ref source, .. } if concerns_all_jobs(source) => Err(self),
+            Self::File { ref source, .. } if affects_all_jobs(source) => Err(self),
             Self::File { .. }
             | Self::Unreadable { .. }
             | Self::Damaged(_)
@@ -152,7 +152,7 @@ impl StoreError {
 
     /// Whether the disk is at fault and not what was to be stored: it is full, or cannot be written just now. The
     /// same may be stored later.
-    pub(crate) fn is_of_disk(&self) -> bool {
+    pub(crate) fn is_disk_error(&self) -> bool {
         match self {
             Self::File { source, .. } => !matches!(
                 source.kind(),
@@ -172,7 +172,7 @@ impl StoreError {
     }
 
     /// Whether there is no room for the store in `directory`, so that waiting may help.
-    pub(crate) fn lacks_room(&self, directory: &Path) -> bool {
+    pub(crate) fn is_out_of_space(&self, directory: &Path) -> bool {
         match self {
             Self::File { source, .. } => matches!(
                 source.kind(),
@@ -203,7 +203,7 @@ fn is_full(directory: &Path) -> bool {
 }
 
 /// Whether the system refused for a reason that every file of the process meets.
-fn concerns_all_jobs(error: &std::io::Error) -> bool {
+fn affects_all_jobs(error: &std::io::Error) -> bool {
     use rustix::io::Errno;
     let is_full = matches!(
         error.kind(),
@@ -233,9 +233,11 @@ impl Store {
         if self.losses.is_empty() {
             return false;
         }
-        let kept = self.directory.as_deref().map(loss::kept);
+        let recorded = self.directory.as_deref().map(loss::recorded);
         // What cannot be read stays as it was.
-        let Some(Ok(losses)) = kept.filter(|kept| kept.as_ref().ok() != Some(&self.losses)) else {
+        let Some(Ok(losses)) =
+            recorded.filter(|recorded| recorded.as_ref().ok() != Some(&self.losses))
+        else {
             return false;
         };
         self.losses = losses;

@@ -14,12 +14,12 @@ use super::spill_file::SpillFile;
 #[derive(Debug, Default)]
 pub struct ModelDisk {
     files: BTreeMap<SpillFile, ModelFile>,
-    trouble: Option<Trouble>,
+    fault: Option<DiskFault>,
     /// The generations that may be found noted after a crash: the one that was noted for certain, and those
     /// since. None before the first.
-    noted: Vec<Generation>,
+    generations: Vec<Generation>,
     /// Whether a generation was noted for certain since the last crash.
-    notes: bool,
+    has_synced_generation: bool,
     /// Whether the machine died under the operation that failed last.
     died: bool,
 }
@@ -29,14 +29,14 @@ pub struct ModelDisk {
 struct ModelFile {
     bytes: Vec<u8>,
     /// One for each byte.
-    kept: Vec<Kept>,
+    states: Vec<ByteState>,
     /// How long the file may come back after a crash: a cut that was not synced may be undone.
     longest: usize,
 }
 
 /// What is known of a byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kept {
+enum ByteState {
     Durable,
     /// The next sync makes it durable.
     Written,
@@ -47,20 +47,20 @@ enum Kept {
 
 /// What befalls one of the operations to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Trouble {
+pub struct DiskFault {
     /// Writes and syncs that go well before it.
     pub after: u32,
     /// Of a write, so many bytes are written before it fails.
     pub written: usize,
     /// Whether the machine dies there. Else the disk is full.
-    pub dies: bool,
+    pub crashes: bool,
 }
 
 impl ModelDisk {
     /// Lets one operation to come fail. A trouble that was set before, and has not come yet, is
     /// replaced; `None` removes it.
-    pub fn set_trouble(&mut self, trouble: Option<Trouble>) {
-        self.trouble = trouble;
+    pub fn set_fault(&mut self, fault: Option<DiskFault>) {
+        self.fault = fault;
     }
 
     /// Whether the machine died: the master is to be taken for dead, and to be opened anew after
@@ -71,21 +71,21 @@ impl ModelDisk {
 
     /// How long the file is; a missing one is empty.
     pub fn length(&self, file: SpillFile) -> u64 {
-        let kept = self.files.get(&file);
-        kept.map_or(0, |kept| kept.bytes.len() as u64)
+        let content = self.files.get(&file);
+        content.map_or(0, |content| content.bytes.len() as u64)
     }
 
     /// The machine dies and comes back. `pick(n)` gives a number below `n`: of each file it says how
     /// much of what was not durable is there afterwards, how much of that is as it was written, and
     /// what the rest is. Gives how many files came back with a tail that is torn.
     pub fn crash(&mut self, mut pick: impl FnMut(u64) -> u64) -> u64 {
-        self.trouble = None;
+        self.fault = None;
         self.died = false;
-        if !self.noted.is_empty() {
-            let at = pick(self.noted.len() as u64) as usize;
-            self.noted = vec![self.noted.swap_remove(at)];
+        if !self.generations.is_empty() {
+            let at = pick(self.generations.len() as u64) as usize;
+            self.generations = vec![self.generations.swap_remove(at)];
         }
-        self.notes = false;
+        self.has_synced_generation = false;
         self.files
             .values_mut()
             .map(|file| u64::from(file.crash(&mut pick)))
@@ -98,26 +98,26 @@ impl ModelDisk {
         offset: u64,
         bytes: &[u8],
     ) -> Result<(), StoreError> {
-        let trouble = self.next_trouble();
-        let kept = self.files.entry(file).or_default();
-        let Some(trouble) = trouble else {
-            kept.write(offset as usize, bytes);
+        let fault = self.next_fault();
+        let content = self.files.entry(file).or_default();
+        let Some(fault) = fault else {
+            content.write(offset as usize, bytes);
             return Ok(());
         };
-        kept.write(offset as usize, &bytes[..trouble.written.min(bytes.len())]);
-        Err(self.fail(file, trouble))
+        content.write(offset as usize, &bytes[..fault.written.min(bytes.len())]);
+        Err(self.fail(file, fault))
     }
 
     pub(super) fn sync(&mut self, file: SpillFile) -> Result<(), StoreError> {
-        let trouble = self.next_trouble();
-        let kept = self.files.entry(file).or_default();
-        let Some(trouble) = trouble else {
-            kept.become_of_written(Kept::Durable);
-            kept.longest = kept.bytes.len();
+        let fault = self.next_fault();
+        let content = self.files.entry(file).or_default();
+        let Some(fault) = fault else {
+            content.set_written(ByteState::Durable);
+            content.longest = content.bytes.len();
             return Ok(());
         };
-        kept.become_of_written(Kept::Forgotten);
-        Err(self.fail(file, trouble))
+        content.set_written(ByteState::Forgotten);
+        Err(self.fail(file, fault))
     }
 
     pub(super) fn read(
@@ -134,44 +134,44 @@ impl ModelDisk {
     }
 
     pub(super) fn truncate(&mut self, file: SpillFile, length: u64) {
-        let kept = self.files.entry(file).or_default();
-        kept.bytes.truncate(length as usize);
-        kept.kept.truncate(length as usize);
+        let content = self.files.entry(file).or_default();
+        content.bytes.truncate(length as usize);
+        content.states.truncate(length as usize);
     }
 
     pub(super) fn remove(&mut self, file: SpillFile) {
         self.files.remove(&file);
     }
 
-    pub(super) fn noted(&self) -> Option<Generation> {
-        self.noted.last().cloned()
+    pub(super) fn read_generation(&self) -> Option<Generation> {
+        self.generations.last().cloned()
     }
 
     pub(super) fn note(&mut self, generation: &Generation) {
-        if !std::mem::replace(&mut self.notes, true) {
-            self.noted.clear();
+        if !std::mem::replace(&mut self.has_synced_generation, true) {
+            self.generations.clear();
         }
-        self.noted.push(generation.clone());
+        self.generations.push(generation.clone());
     }
 
-    fn next_trouble(&mut self) -> Option<Trouble> {
-        let trouble = self.trouble.as_mut()?;
-        if trouble.after == 0 {
-            return self.trouble.take();
+    fn next_fault(&mut self) -> Option<DiskFault> {
+        let fault = self.fault.as_mut()?;
+        if fault.after == 0 {
+            return self.fault.take();
         }
-        trouble.after -= 1;
+        fault.after -= 1;
         None
     }
 
-    fn fail(&mut self, file: SpillFile, trouble: Trouble) -> StoreError {
-        self.died = trouble.dies;
+    fn fail(&mut self, file: SpillFile, fault: DiskFault) -> StoreError {
+        self.died = fault.crashes;
         // An error of the whole disk in both cases, so that the store commits nothing.
-        let said = if trouble.dies {
+        let reason = if fault.crashes {
             "the machine died"
         } else {
             "no space left"
         };
-        StoreError::file(path(file))(io::Error::new(io::ErrorKind::StorageFull, said))
+        StoreError::file(path(file))(io::Error::new(io::ErrorKind::StorageFull, reason))
     }
 }
 
@@ -180,34 +180,41 @@ impl ModelFile {
         let end = offset + bytes.len();
         if self.bytes.len() < end {
             self.bytes.resize(end, 0);
-            self.kept.resize(end, Kept::Written);
+            self.states.resize(end, ByteState::Written);
         }
         self.bytes[offset..end].copy_from_slice(bytes);
-        self.kept[offset..end].fill(Kept::Written);
+        self.states[offset..end].fill(ByteState::Written);
         self.longest = self.longest.max(self.bytes.len());
     }
 
-    fn become_of_written(&mut self, becomes: Kept) {
-        for kept in self.kept.iter_mut().filter(|kept| **kept == Kept::Written) {
-            *kept = becomes;
+    fn set_written(&mut self, state: ByteState) {
+        for byte in self
+            .states
+            .iter_mut()
+            .filter(|state| **state == ByteState::Written)
+        {
+            *byte = state;
         }
     }
 
     /// Whether a torn tail is left behind.
     fn crash(&mut self, pick: &mut impl FnMut(u64) -> u64) -> bool {
-        let durable = self.kept.iter().rposition(|kept| *kept == Kept::Durable);
+        let durable = self
+            .states
+            .iter()
+            .rposition(|state| *state == ByteState::Durable);
         let least = durable.map_or(0, |last| last + 1);
         let length = least + pick((self.longest - least + 1) as u64) as usize;
         // As written up to here; what lies behind and was not durable may be anything.
         let whole = pick(length as u64 + 1) as usize;
         self.bytes.resize(length, 0);
-        self.kept.resize(length, Kept::Written);
-        for (at, (byte, kept)) in self.bytes.iter_mut().zip(&self.kept).enumerate() {
-            if at >= whole && *kept != Kept::Durable {
+        self.states.resize(length, ByteState::Written);
+        for (at, (byte, state)) in self.bytes.iter_mut().zip(&self.states).enumerate() {
+            if at >= whole && *state != ByteState::Durable {
                 *byte = pick(256) as u8;
             }
         }
-        self.kept.fill(Kept::Durable);
+        self.states.fill(ByteState::Durable);
         self.longest = length;
         length > least
     }
@@ -243,13 +250,13 @@ mod tests {
     #[test]
     fn what_a_failed_sync_forgot_is_durable_only_when_it_is_written_again() {
         let rows = SpillFile::rows(JobId::new());
-        let full = Trouble {
+        let full = DiskFault {
             after: 1,
             written: 0,
-            dies: false,
+            crashes: false,
         };
         let mut disk = ModelDisk::default();
-        disk.set_trouble(Some(full));
+        disk.set_fault(Some(full));
         disk.write(rows, 0, b"ab").unwrap();
         assert!(disk.sync(rows).is_err() && !disk.died());
         disk.write(rows, 0, b"c").unwrap();

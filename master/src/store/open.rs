@@ -9,19 +9,19 @@ use rusqlite::Connection;
 
 use super::disk::Disk;
 use super::expire::remove;
-use super::generation::Commits;
+use super::generation::Committer;
 use super::job_row;
 use super::lock::DirectoryLock;
 use super::loss::{self, Loss};
 use super::model_disk::ModelDisk;
 use super::schema::migrate;
-use super::spill_dir::Spill;
+use super::spill_dir::SpillDir;
 use super::spill_file::SpillFile;
 use super::{Store, StoreError};
 
 /// Where a store lives.
 #[derive(Debug, Clone)]
-pub enum Place {
+pub enum StoreLocation {
     /// In memory, with its spill files in `spill`: it ends with the process.
     Memory {
         /// An existing directory, the caller's to remove.
@@ -38,26 +38,26 @@ impl Store {
     /// # Errors
     ///
     /// When another master holds it, a newer rowmill wrote it, or the disk or the database refuses.
-    pub fn open(place: &Place) -> Result<Self, StoreError> {
-        match place {
-            Place::Memory { spill } => {
-                let spill = Spill::new(spill.clone(), false)?;
+    pub fn open(location: &StoreLocation) -> Result<Self, StoreError> {
+        match location {
+            StoreLocation::Memory { spill } => {
+                let spill = SpillDir::new(spill.clone(), false)?;
                 let connection = Connection::open_in_memory()?;
-                let mut store = Self::recovered(connection, Disk::Files(spill), None, None)?;
+                let mut store = Self::open_and_recover(connection, Disk::Files(spill), None, None)?;
                 store.is_durable = false;
                 Ok(store)
             }
-            Place::Directory(directory) => {
+            StoreLocation::Directory(directory) => {
                 cli::create_private_dir(directory).map_err(StoreError::file(directory))?;
                 let lock = DirectoryLock::take(directory)?;
                 let database = directory.join("rowmill.sqlite");
-                make_private(directory, &database).map_err(StoreError::file(&database))?;
+                create_private(directory, &database).map_err(StoreError::file(&database))?;
                 let connection = Connection::open(&database)?;
                 connection.pragma_update(None, "journal_mode", "WAL")?;
                 connection.pragma_update(None, "synchronous", "FULL")?;
-                let spill = Spill::new(directory.join("spill"), true)?;
+                let spill = SpillDir::new(directory.join("spill"), true)?;
                 let directory = Some(directory.clone());
-                Self::recovered(
+                Self::open_and_recover(
                     connection,
                     Disk::Files(spill),
                     Some(lock),
@@ -74,7 +74,7 @@ impl Store {
     ///
     /// As for [`open`](Self::open).
     pub fn open_parts(connection: Connection, disk: Disk) -> Result<Self, StoreError> {
-        Self::recovered(connection, disk, None, None)
+        Self::open_and_recover(connection, disk, None, None)
     }
 
     /// An empty store that stands in for one that cannot be opened yet. It needs no disk.
@@ -93,16 +93,16 @@ impl Store {
         (&self.connection, &mut self.spill)
     }
 
-    fn recovered(
+    fn open_and_recover(
         mut connection: Connection,
         spill: Disk,
         lock: Option<DirectoryLock>,
         directory: Option<&Path>,
     ) -> Result<Self, StoreError> {
         migrate(&mut connection)?;
-        let (commits, doubted_ms) = Commits::read(&connection)?;
-        if doubted_ms > 0 {
-            let days = doubted_ms / 86_400_000;
+        let (committer, ignored_ms) = Committer::read(&connection)?;
+        if ignored_ms > 0 {
+            let days = ignored_ms / 86_400_000;
             tracing::warn!(
                 days,
                 "no master ran, or the clock was set: of the time since the last commit --keep counts one day, \
@@ -113,9 +113,9 @@ impl Store {
             jobs: job_row::read_all(&connection)?,
             connection,
             spill,
-            seen: HashMap::new(),
-            late: HashMap::new(),
-            commits,
+            seen_keys: HashMap::new(),
+            key_retries: HashMap::new(),
+            committer,
             losses: Vec::new(),
             directory: directory.map(Path::to_owned),
             is_durable: true,
@@ -126,43 +126,48 @@ impl Store {
     }
 
     fn recover(&mut self) -> Result<(), StoreError> {
-        let has_lost = self.look_for_loss()?;
+        let has_loss = self.detect_loss()?;
         let jobs: Vec<JobId> = self.jobs.keys().copied().collect();
         for id in jobs {
             let expired = self.jobs.get(&id).is_some_and(|job| job.expired.is_some());
             if !expired {
-                self.recover_files(id, has_lost)?;
+                self.recover_files(id, has_loss)?;
                 continue;
             }
             // The commit that said so may have been the last thing before a crash.
-            for path in SpillFile::all(id).map(|file| self.spill.give_up(file)) {
+            for path in SpillFile::all(id).map(|file| self.spill.forget(file)) {
                 if let Err(error) = remove(path.as_deref()) {
                     tracing::warn!(%error, "a file stays until the next start");
                 }
             }
         }
-        self.settle_late(proto::unix_ms());
+        self.resolve_pending_keys(proto::unix_ms());
         Ok(())
     }
 
     /// Whether commits are gone. What is known of it is kept before anything is committed on top.
-    fn look_for_loss(&mut self) -> Result<bool, StoreError> {
-        let noted = self.spill.noted()?;
+    fn detect_loss(&mut self) -> Result<bool, StoreError> {
+        let noted = self.spill.read_generation()?;
         let orphans = self.spill.orphans(|id| self.jobs.contains_key(&id))?;
         let has_jobs = !self.jobs.is_empty();
-        let loss = Loss::look(&self.commits.generation, has_jobs, noted.as_ref(), &orphans);
+        let loss = Loss::detect(
+            &self.committer.generation,
+            has_jobs,
+            noted.as_ref(),
+            &orphans,
+        );
         if let Some(loss) = &loss {
             tracing::error!("{loss}");
             match &self.directory {
-                Some(directory) => loss::keep(directory, loss)?,
+                Some(directory) => loss::record(directory, loss)?,
                 None => self.losses.push(loss.to_string()),
             }
             // Later commits come behind those that are gone, also in number.
-            let gone_to = noted.as_ref().map_or(0, |noted| noted.number);
-            let number = &mut self.commits.generation.number;
-            *number = gone_to.max(*number);
+            let lost_number = noted.as_ref().map_or(0, |noted| noted.number);
+            let number = &mut self.committer.generation.number;
+            *number = lost_number.max(*number);
             let transaction = self.connection.transaction()?;
-            self.commits.commit(transaction, &mut self.spill)?;
+            self.committer.commit(transaction, &mut self.spill)?;
         } else if orphans.files > 0 {
             tracing::info!(
                 files = orphans.files,
@@ -172,15 +177,15 @@ impl Store {
         }
         if let Some(directory) = &self.directory {
             self.losses =
-                loss::kept(directory).map_err(StoreError::file(directory.join("lost")))?;
+                loss::recorded(directory).map_err(StoreError::file(directory.join("lost")))?;
         }
-        self.spill.note(&self.commits.generation)?;
+        self.spill.note(&self.committer.generation)?;
         Ok(loss.is_some())
     }
 }
 
 /// Makes the database where it is missing. What SQLite makes beside it (WAL, shared memory) has its mode.
-fn make_private(directory: &Path, database: &Path) -> std::io::Result<()> {
+fn create_private(directory: &Path, database: &Path) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false);
     cli::open_private(database, &mut options)?;

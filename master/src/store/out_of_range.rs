@@ -12,48 +12,56 @@ use proto::v1::{Chunk, ChunkResult, JobOpen, Output};
 use rusqlite::OptionalExtension;
 
 use super::StoreError;
-use super::commit::Batch;
+use super::commit::WriteBatch;
 use super::dead::DeadState;
-use super::job_row::unsettled;
+use super::job_row::unresolved;
 use super::output::left_out;
-use crate::intake::job_message::Death;
+use crate::intake::job_message::ChunkFailure;
 
 /// So many messages of numbers that a job never had are kept for people to look at; more are counted
 /// in the log alone, so that nobody fills the disk with them.
-const SET_ASIDE_AT_MOST: u64 = 1000;
+const MAX_SET_ASIDE: u64 = 1000;
 
 /// Whoever may send messages can cause these lines.
-static STRAYS: LogLimit = LogLimit::new();
+static LOG_LIMIT: LogLimit = LogLimit::new();
 
-impl Batch<'_> {
+impl WriteBatch<'_> {
     /// Keeps what came of a chunk that the job never had, where people find it and nobody counts it.
-    pub(super) fn set_aside(&mut self, id: JobId, death: &Death) -> Result<(), StoreError> {
+    pub(super) fn set_aside(
+        &mut self,
+        id: JobId,
+        failure: &ChunkFailure,
+    ) -> Result<(), StoreError> {
         let job = self.job(id)?;
-        let (key, seq) = (job.key, death.chunk.seq);
+        let (key, seq) = (job.key, failure.chunk.seq);
         if self.dead_state(key, seq)?.is_some() {
             self.duplicates += 1;
             return Ok(());
         }
-        if let Some(left_out) = STRAYS.admit() {
+        if let Some(left_out) = LOG_LIMIT.admit() {
             let left_out = (left_out > 0).then_some(left_out);
-            let worker = &death.worker_id;
-            tracing::warn!(job = %id, seq, worker, left_out, "set aside: {}", death.reason);
+            let worker = &failure.worker_id;
+            tracing::warn!(job = %id, seq, worker, left_out, "set aside: {}", failure.reason);
         }
         let job = self.job(id)?;
-        if job.set_aside >= SET_ASIDE_AT_MOST {
+        if job.set_aside >= MAX_SET_ASIDE {
             return Ok(());
         }
         job.set_aside += 1;
         // Its body would take room, and nobody runs it.
-        let mut death = death.clone();
-        death.chunk.body.clear();
-        death.chunk.operation = None;
-        self.insert_dead(key, &death, DeadState::SetAside)
+        let mut failure = failure.clone();
+        failure.chunk.body.clear();
+        failure.chunk.operation = None;
+        self.insert_dead(key, &failure, DeadState::SetAside)
     }
 
     /// The seal says which chunks there are: what came of others before it is left out. Dead chunks are set
     /// aside. Results were merged, and cannot be taken out any more: the job is damaged.
-    pub(super) fn leave_out_beyond(&mut self, id: JobId, chunks: u64) -> Result<(), StoreError> {
+    pub(super) fn exclude_out_of_range(
+        &mut self,
+        id: JobId,
+        chunks: u64,
+    ) -> Result<(), StoreError> {
         let key = self.job(id)?.key;
         // Numbers that SQLite takes for negative are beyond what any job has.
         let beyond = (key, i64::try_from(chunks).unwrap_or(i64::MAX));
@@ -69,7 +77,7 @@ impl Batch<'_> {
             beyond,
         )?;
         let job = self.job(id)?;
-        job.tally.chunks_dead -= counted as u64;
+        job.counts.chunks_dead -= counted as u64;
         job.set_aside += aside as u64;
         let first: Option<(i64, String)> = transaction
             .query_row(
@@ -89,12 +97,12 @@ impl Batch<'_> {
             "DELETE FROM result WHERE job = ? AND (seq >= ? OR seq < 0)",
             beyond,
         )? as u64;
-        let unsettled = unsettled(transaction, key)?;
+        let unresolved = unresolved(transaction, key)?;
         let job = self.job(id)?;
-        job.unsettled = unsettled;
-        job.tally.chunks_done -= results;
-        job.tally.output_rows = job.tally.output_rows.saturating_sub(output_rows);
-        job.damaged(&format!(
+        job.unresolved = unresolved;
+        job.counts.chunks_done -= results;
+        job.counts.output_rows = job.counts.output_rows.saturating_sub(output_rows);
+        job.mark_damaged(&format!(
             "results of chunks that it does not have were merged before its seal came, so that its counts and \
              its result are wrong: {results} of them, the first of chunk {} by worker {worker}",
             seq as u64
@@ -103,7 +111,11 @@ impl Batch<'_> {
     }
 
     /// Holds what was merged before the opening against it.
-    pub(super) fn check_early(&mut self, id: JobId, open: &JobOpen) -> Result<(), StoreError> {
+    pub(super) fn check_results_before_open(
+        &mut self,
+        id: JobId,
+        open: &JobOpen,
+    ) -> Result<(), StoreError> {
         let job = self.job(id)?;
         let (key, committed) = (job.key, job.merged.clone());
         let merged = committed.as_deref().into_iter().chain(self.merged.get(&id));
@@ -126,7 +138,7 @@ impl Batch<'_> {
             (None, 1..) => "what it says of keys is not what the job's schema asks for".to_owned(),
             (None, _) => return Ok(()),
         };
-        self.job(id)?.damaged(&format!(
+        self.job(id)?.mark_damaged(&format!(
             "a result was merged before its opening came, and is none of its own: {reason}"
         ));
         Ok(())
@@ -152,14 +164,14 @@ pub(super) fn rows_of(output: Option<Vec<u8>>, out: Option<Vec<u8>>) -> u64 {
 }
 
 /// The chunk of a result that cannot be kept: it is dead, and says why. Without a body it is not replayed.
-pub(super) fn of_result(result: &ChunkResult, reason: String) -> Death {
+pub(super) fn failure_of_result(result: &ChunkResult, reason: String) -> ChunkFailure {
     let chunk = Chunk {
         job_id: result.job_id.clone(),
         seq: result.seq,
         rows: result.rows,
         ..Default::default()
     };
-    Death {
+    ChunkFailure {
         chunk,
         reason,
         worker_id: result.worker_id.clone(),

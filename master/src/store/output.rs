@@ -14,11 +14,11 @@ use crate::job::Job;
 
 /// The rows of one chunk, as they lie in the job's file of rows.
 #[derive(Debug, Clone, PartialEq)]
-pub struct OutputPlace {
+pub struct OutputLocation {
     /// Which chunk.
     pub seq: u64,
     /// How many results of the job were committed before.
-    pub place: u64,
+    pub commit_index: u64,
     /// Where they begin.
     pub offset: u64,
     /// How many bytes they are, packed.
@@ -31,11 +31,11 @@ pub struct OutputPlace {
 
 /// What a reader in input order comes by.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Passage {
+pub enum ChunkOutput {
     /// The rows of a chunk.
-    Rows(OutputPlace),
+    Rows(OutputLocation),
     /// A chunk that is done and has none.
-    Nothing(u64),
+    Empty(u64),
     /// A chunk that counts as dead.
     Dead(u64),
 }
@@ -48,23 +48,28 @@ impl Store {
     /// # Errors
     ///
     /// When the database refuses.
-    pub fn passages(&self, job: &Job, seq: u64, limit: usize) -> Result<Vec<Passage>, StoreError> {
+    pub fn chunk_outputs(
+        &self,
+        job: &Job,
+        seq: u64,
+        limit: usize,
+    ) -> Result<Vec<ChunkOutput>, StoreError> {
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM result WHERE job = ?1 AND seq >= ?2 \
              UNION ALL SELECT seq, NULL, NULL, NULL, NULL, NULL, 1 FROM dead \
              WHERE job = ?1 AND seq >= ?2 AND state IN (0, 2) ORDER BY seq LIMIT ?3"
         ))?;
         let mut rows = statement.query(params![job.key, seq as i64, limit as i64])?;
-        let mut passages: Vec<Passage> = Vec::new();
+        let mut chunk_outputs: Vec<ChunkOutput> = Vec::new();
         while let Some(row) = rows.next()? {
-            let passage = passage(row)?;
-            let is_next = passage.seq() == seq + passages.len() as u64;
+            let chunk_output = chunk_output(row)?;
+            let is_next = chunk_output.seq() == seq + chunk_outputs.len() as u64;
             if !is_next || !is_settled(row)? {
                 break;
             }
-            passages.push(passage);
+            chunk_outputs.push(chunk_output);
         }
-        Ok(passages)
+        Ok(chunk_outputs)
     }
 
     /// The outputs that were committed, from the one on whose `place` is that, at most `limit`.
@@ -75,21 +80,21 @@ impl Store {
     pub fn outputs(
         &self,
         job: &Job,
-        place: u64,
+        commit_index: u64,
         limit: usize,
-    ) -> Result<Vec<OutputPlace>, StoreError> {
+    ) -> Result<Vec<OutputLocation>, StoreError> {
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM result WHERE job = ? AND place >= ? AND output IS NOT NULL \
              ORDER BY place LIMIT ?"
         ))?;
-        let mut rows = statement.query(params![job.key, place as i64, limit as i64])?;
+        let mut rows = statement.query(params![job.key, commit_index as i64, limit as i64])?;
         let mut outputs = Vec::new();
         while let Some(row) = rows.next()? {
             // Those behind it wait, lest it be passed.
             if !is_settled(row)? {
                 break;
             }
-            outputs.extend(output_place(row)?);
+            outputs.extend(output_location(row)?);
         }
         Ok(outputs)
     }
@@ -125,7 +130,7 @@ impl Store {
     /// # Errors
     ///
     /// When the disk refuses.
-    pub fn output(&self, job: &Job, at: &OutputPlace) -> Result<Output, StoreError> {
+    pub fn output(&self, job: &Job, at: &OutputLocation) -> Result<Output, StoreError> {
         // Where no chunk of a job has any rows, there is no file.
         let body = match at.bytes {
             0 => Vec::new(),
@@ -138,22 +143,22 @@ impl Store {
     }
 }
 
-impl Passage {
+impl ChunkOutput {
     /// Which chunk.
     pub fn seq(&self) -> u64 {
         match self {
             Self::Rows(at) => at.seq,
-            Self::Nothing(seq) | Self::Dead(seq) => *seq,
+            Self::Empty(seq) | Self::Dead(seq) => *seq,
         }
     }
 }
 
-fn passage(row: &Row<'_>) -> Result<Passage, StoreError> {
+fn chunk_output(row: &Row<'_>) -> Result<ChunkOutput, StoreError> {
     let seq = row.get::<_, i64>(0)? as u64;
     if row.get::<_, Option<i64>>(1)?.is_none() {
-        return Ok(Passage::Dead(seq));
+        return Ok(ChunkOutput::Dead(seq));
     }
-    Ok(output_place(row)?.map_or(Passage::Nothing(seq), Passage::Rows))
+    Ok(output_location(row)?.map_or(ChunkOutput::Empty(seq), ChunkOutput::Rows))
 }
 
 /// Whether it is known which of the chunk's rows are left out.
@@ -172,13 +177,13 @@ pub(super) fn left_out(bytes: Option<Vec<u8>>) -> Result<Vec<u64>, StoreError> {
     Ok(rows)
 }
 
-fn output_place(row: &Row<'_>) -> Result<Option<OutputPlace>, StoreError> {
+fn output_location(row: &Row<'_>) -> Result<Option<OutputLocation>, StoreError> {
     let Some(output) = row.get::<_, Option<Vec<u8>>>(4)? else {
         return Ok(None);
     };
-    Ok(Some(OutputPlace {
+    Ok(Some(OutputLocation {
         seq: row.get::<_, i64>(0)? as u64,
-        place: row.get::<_, i64>(1)? as u64,
+        commit_index: row.get::<_, i64>(1)? as u64,
         offset: row.get::<_, i64>(2)? as u64,
         bytes: row.get::<_, i64>(3)? as u64,
         output: Output::decode(&output[..]).map_err(StoreError::unreadable("output"))?,

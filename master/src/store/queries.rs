@@ -9,7 +9,7 @@ use super::spill_file::SpillFile;
 use super::{Store, StoreError};
 use crate::api::response_size::PAGE_BYTES;
 use crate::job::Job;
-use crate::state::chunk_map::{Chunks, Stand};
+use crate::state::chunk_map::{ChunkState, ChunkStates};
 
 /// Some of a job's rejects, in input order.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -45,12 +45,12 @@ impl Store {
         while let Some(row) = rows.next()? {
             let seq = row.get::<_, i64>(0)? as u64;
             let skip = if seq == from.0 { from.1 } else { 0 };
-            let place = |at: usize| -> Result<(u64, u64), rusqlite::Error> {
+            let range = |at: usize| -> Result<(u64, u64), rusqlite::Error> {
                 let (offset, length): (i64, i64) = (row.get(at)?, row.get(at + 1)?);
                 Ok((offset as u64, length as u64))
             };
-            let mut rejects = self.rejects_at(job, place(1)?)?;
-            let again = self.rejects_at(job, place(3)?)?;
+            let mut rejects = self.rejects_at(job, range(1)?)?;
+            let again = self.rejects_at(job, range(3)?)?;
             if !again.is_empty() {
                 rejects.extend(again);
                 rejects.sort_by_key(|reject| reject.record);
@@ -73,8 +73,8 @@ impl Store {
     /// # Errors
     ///
     /// When the database refuses.
-    pub(crate) fn chunks(&self, job: &Job) -> Result<Chunks, StoreError> {
-        let mut chunks = Chunks::default();
+    pub(crate) fn chunks(&self, job: &Job) -> Result<ChunkStates, StoreError> {
+        let mut chunks = ChunkStates::default();
         let mut statement = self.connection.prepare_cached(
             "SELECT seq, attempt FROM result WHERE job = ?1 \
              UNION ALL SELECT seq, 0 FROM dead WHERE job = ?1 AND state IN (0, 2)",
@@ -82,18 +82,18 @@ impl Store {
         let mut rows = statement.query([job.key])?;
         while let Some(row) = rows.next()? {
             let (seq, attempt) = (row.get::<_, i64>(0)? as u64, row.get::<_, u32>(1)?);
-            let stand = match attempt {
-                0 => Stand::Dead,
-                attempt => Stand::after(attempt),
+            let state = match attempt {
+                0 => ChunkState::Dead,
+                attempt => ChunkState::done_at(attempt),
             };
-            chunks.set(seq, stand);
+            chunks.set(seq, state);
         }
         Ok(chunks)
     }
 
     /// Why the job's chunk that died last did. Absent: none is dead, or the database refuses, and an
     /// event is told without a reason.
-    pub(crate) fn last_reason(&self, id: JobId) -> Option<String> {
+    pub(crate) fn last_failure_reason(&self, id: JobId) -> Option<String> {
         let job = self.job(id)?;
         let mut statement = self
             .connection

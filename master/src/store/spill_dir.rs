@@ -15,7 +15,7 @@ use super::spill_file::SpillFile;
 
 /// The directory of spill files, and the open ones.
 #[derive(Debug)]
-pub struct Spill {
+pub struct SpillDir {
     directory: PathBuf,
     /// Whether an append is on disk before the commit that refers to it. In process, nothing
     /// outlives the process, so nothing waits.
@@ -34,17 +34,17 @@ const PROBE: &str = "probe";
 /// A spill file stays open while its job is busy; the table of open ones is emptied beyond this.
 const OPEN_AT_MOST: usize = 64;
 
-impl Spill {
+impl SpillDir {
     pub(super) fn new(directory: PathBuf, durable: bool) -> Result<Self, StoreError> {
         cli::create_private_dir(&directory).map_err(StoreError::file(&directory))?;
         Ok(Self {
             durable,
-            ..Self::as_it_is(directory)
+            ..Self::read_only(directory)
         })
     }
 
     /// To be read alone: nothing is made where it is missing.
-    pub(super) fn as_it_is(directory: PathBuf) -> Self {
+    pub(super) fn read_only(directory: PathBuf) -> Self {
         Self {
             directory,
             durable: true,
@@ -142,13 +142,13 @@ impl Spill {
     }
 
     /// Closes the file; where it lies.
-    pub(super) fn give_up(&mut self, file: SpillFile) -> PathBuf {
+    pub(super) fn forget(&mut self, file: SpillFile) -> PathBuf {
         self.open.remove(&file);
         self.path(file)
     }
 
-    /// See [`Disk`](super::disk::Disk::noted).
-    pub(super) fn noted(&self) -> Result<Option<Generation>, StoreError> {
+    /// See [`Disk`](super::disk::Disk::read_generation).
+    pub(super) fn read_generation(&self) -> Result<Option<Generation>, StoreError> {
         let path = self.directory.join(GENERATION);
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,

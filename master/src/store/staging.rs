@@ -21,7 +21,7 @@ pub(super) struct Staging {
 
 /// Where what is kept of one result lies.
 #[derive(Debug, Default)]
-pub(super) struct Staged {
+pub(super) struct StagedResult {
     pub(super) rejects_offset: u64,
     pub(super) rejects_bytes: u64,
     pub(super) rows_offset: u64,
@@ -35,11 +35,11 @@ pub(super) struct Staged {
 impl Staging {
     /// Keeps a result's rejects, rows and keys, behind all that is committed or staged of its job. Of a job
     /// whose files were removed nothing is kept any more.
-    pub(super) fn keep(&mut self, job: &Job, result: &ChunkResult) -> Staged {
-        let mut staged = Staged {
-            rejects_offset: job.tally.spilled,
-            rows_offset: job.tally.output_bytes,
-            ..Staged::default()
+    pub(super) fn stage(&mut self, job: &Job, result: &ChunkResult) -> StagedResult {
+        let mut staged = StagedResult {
+            rejects_offset: job.counts.spilled,
+            rows_offset: job.counts.output_bytes,
+            ..StagedResult::default()
         };
         if job.expired.is_some() {
             return staged;
@@ -78,20 +78,20 @@ impl Staging {
     }
 
     /// Puts all of it on disk. Returns the files that cannot be written while others can.
-    pub(super) fn write(&self, spill: &mut Disk) -> Result<Vec<Unwritten>, StoreError> {
-        let mut unwritten = Vec::new();
+    pub(super) fn write(&self, spill: &mut Disk) -> Result<Vec<FailedWrite>, StoreError> {
+        let mut failed_write = Vec::new();
         for (file, (offset, bytes)) in &self.files {
             failpoint::pass(Point::MasterBeforeSpill);
-            unwritten.extend(write(spill, *file, *offset, bytes)?);
+            failed_write.extend(write(spill, *file, *offset, bytes)?);
             failpoint::pass(Point::MasterAfterSpill);
         }
-        Ok(unwritten)
+        Ok(failed_write)
     }
 }
 
 /// A spill file that cannot be written, through a fault of its own.
 #[derive(Debug)]
-pub(super) struct Unwritten {
+pub(super) struct FailedWrite {
     pub(super) file: SpillFile,
     /// How much of what was committed is there.
     pub(super) length: u64,
@@ -109,16 +109,16 @@ pub(super) fn write(
     file: SpillFile,
     committed: u64,
     bytes: &[u8],
-) -> Result<Option<Unwritten>, StoreError> {
+) -> Result<Option<FailedWrite>, StoreError> {
     let written = spill.write(file, committed, bytes);
     let Err(error) = written.and_then(|()| spill.sync(file)) else {
         return Ok(None);
     };
-    let error = error.of_job()?;
+    let error = error.local_to_job()?;
     spill.check_others(file)?;
     // Of a file whose length cannot be told it is not known that anything is gone.
     let length = spill.length(file).unwrap_or(committed).min(committed);
-    Ok(Some(Unwritten {
+    Ok(Some(FailedWrite {
         file,
         length,
         committed,

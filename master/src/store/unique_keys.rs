@@ -26,7 +26,7 @@ use super::{Store, StoreError, damage, merge_log, staging};
 use crate::job::{Control, Job};
 
 /// The rows of a chunk with their keys, as they lie in the job's file of rows.
-struct Keyed {
+struct KeyedRows {
     seq: u64,
     offset: u64,
     rows_bytes: u64,
@@ -36,7 +36,7 @@ struct Keyed {
 }
 
 /// What comes of settling some chunks of a job, before it is committed.
-struct Settling<'s> {
+struct KeyResolution<'s> {
     transaction: &'s Transaction<'s>,
     spill: &'s mut Disk,
     seen: &'s mut Seen,
@@ -51,20 +51,25 @@ struct Settling<'s> {
 impl Store {
     /// Settles what can be settled of these jobs; those that are finished by that. What is wrong with a job's own
     /// rows or keys marks the job. Where the disk or the database refuses, all of it stays for
-    /// [`settle_late`](Self::settle_late).
-    pub(super) fn settle(&mut self, jobs: &[JobId], now_ms: u64) -> Vec<JobId> {
+    /// [`resolve_pending_keys`](Self::resolve_pending_keys).
+    pub(super) fn resolve_keys(&mut self, jobs: &[JobId], now_ms: u64) -> Vec<JobId> {
         let mut finished = Vec::new();
         for id in jobs {
-            if self.late.get(id).is_some_and(Late::is_waiting) {
+            if self.key_retries.get(id).is_some_and(RetryTimer::is_pausing) {
                 continue;
             }
-            match self.settle_job(*id, now_ms) {
+            match self.resolve_job_keys(*id, now_ms) {
                 Ok(is_finished) => {
-                    self.late.remove(id);
+                    self.key_retries.remove(id);
                     finished.extend(is_finished.then_some(*id));
                 }
                 Err(error) => {
-                    let wait_s = self.late.entry(*id).or_default().wait().as_secs();
+                    let wait_s = self
+                        .key_retries
+                        .entry(*id)
+                        .or_default()
+                        .start_pause()
+                        .as_secs();
                     tracing::warn!(job = %id, %error, wait_s, "keys are not settled yet; trying again");
                 }
             }
@@ -73,40 +78,41 @@ impl Store {
     }
 
     /// Settles what a crash, or a full disk, left behind; after each failure a longer pause comes first.
-    pub fn settle_late(&mut self, now_ms: u64) -> Vec<JobId> {
-        let is_behind =
-            |job: &&Job| job.finished_unix_ms.is_none() && (job.unsettled > 0 || job.is_complete());
+    pub fn resolve_pending_keys(&mut self, now_ms: u64) -> Vec<JobId> {
+        let is_behind = |job: &&Job| {
+            job.finished_unix_ms.is_none() && (job.unresolved > 0 || job.is_complete())
+        };
         let behind: Vec<JobId> = self
             .jobs
             .values()
             .filter(is_behind)
             .map(|job| job.id)
             .collect();
-        self.settle(&behind, now_ms)
+        self.resolve_keys(&behind, now_ms)
     }
 
     /// Whether the job is finished by it.
-    fn settle_job(&mut self, id: JobId, now_ms: u64) -> Result<bool, StoreError> {
+    fn resolve_job_keys(&mut self, id: JobId, now_ms: u64) -> Result<bool, StoreError> {
         let Some(job) = self.jobs.get(&id) else {
             return Ok(false);
         };
-        let is_over = job.finished_unix_ms.is_some() && job.unsettled == 0;
+        let is_over = job.finished_unix_ms.is_some() && job.unresolved == 0;
         if is_over || job.control == Control::Cancelled {
-            self.seen.remove(&id);
+            self.seen_keys.remove(&id);
             return Ok(false);
         }
-        let has_more = job.unsettled > 0 || job.is_complete();
+        let has_more = job.unresolved > 0 || job.is_complete();
         let Some(open) = job.open.clone().filter(|_| has_more) else {
             return Ok(false);
         };
         let mut job = job.clone();
-        let mut seen = match self.seen.remove(&id) {
+        let mut seen = match self.seen_keys.remove(&id) {
             Some(seen) => seen,
-            None => self.recollect(&mut job, &open)?,
+            None => self.rebuild_seen(&mut job, &open)?,
         };
         // What goes wrong from here on leaves no keys behind: they are read again.
         let transaction = self.connection.transaction()?;
-        let mut settling = Settling {
+        let mut resolution = KeyResolution {
             transaction: &transaction,
             spill: &mut self.spill,
             seen: &mut seen,
@@ -115,23 +121,23 @@ impl Store {
             merged: None,
             rejects: Vec::new(),
         };
-        settling.all()?;
-        let finish = (now_ms, self.commits.age.now_ms());
-        let (job, merged, is_finished) = settling.save(finish, self.is_durable)?;
-        self.commits.commit(transaction, &mut self.spill)?;
+        resolution.resolve_all()?;
+        let finish = (now_ms, self.committer.age.now_ms());
+        let (job, merged, is_finished) = resolution.save(finish, self.is_durable)?;
+        self.committer.commit(transaction, &mut self.spill)?;
         let is_done = job.finished_unix_ms.is_some();
         self.jobs.insert(id, job);
         if let Some(more) = merged {
             self.add_merged(id, more);
         }
         if !is_done {
-            self.seen.insert(id, seen);
+            self.seen_keys.insert(id, seen);
         }
         Ok(is_finished)
     }
 
     /// The keys of all chunks that are settled. Those that cannot be read are missing, and the job is damaged.
-    fn recollect(&self, job: &mut Job, open: &JobOpen) -> Result<Seen, StoreError> {
+    fn rebuild_seen(&self, job: &mut Job, open: &JobOpen) -> Result<Seen, StoreError> {
         let mut seen = Seen::new(engine::result::key_rules(open).unwrap_or_default());
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM result WHERE job = ? AND settled = 1 AND keys_bytes > 0"
@@ -139,13 +145,13 @@ impl Store {
         let mut rows = statement.query([job.key])?;
         while let Some(row) = rows.next()? {
             let seq = row.get::<_, i64>(0)? as u64;
-            let remembered = keyed(row).and_then(|keyed| {
-                let keys = keyed.keys(&self.spill, job.id)?;
-                seen.remember(&keys, &keyed.left_out)
+            let remembered = keyed_rows(row).and_then(|keyed_rows| {
+                let keys = keyed_rows.keys(&self.spill, job.id)?;
+                seen.remember(&keys, &keyed_rows.left_out)
                     .map_err(StoreError::Unmergeable)
             });
             if let Err(error) = remembered {
-                job.damaged(&unreadable(seq, &error.of_job()?));
+                job.mark_damaged(&unreadable_text(seq, &error.local_to_job()?));
             }
         }
         Ok(seen)
@@ -154,7 +160,7 @@ impl Store {
 
 /// When it is tried again to settle a job that could not be settled.
 #[derive(Debug, Default)]
-pub(super) struct Late {
+pub(super) struct RetryTimer {
     next: Option<Instant>,
     pause: Duration,
 }
@@ -162,13 +168,13 @@ pub(super) struct Late {
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-impl Late {
-    fn is_waiting(&self) -> bool {
+impl RetryTimer {
+    fn is_pausing(&self) -> bool {
         self.next.is_some_and(|next| Instant::now() < next)
     }
 
     /// Twice as long as the last time.
-    fn wait(&mut self) -> Duration {
+    fn start_pause(&mut self) -> Duration {
         self.pause = (2 * self.pause).clamp(FIRST_PAUSE, LONGEST_PAUSE);
         self.next = Some(Instant::now() + self.pause);
         self.pause
@@ -176,7 +182,7 @@ impl Late {
 }
 
 /// What is said of a chunk whose keys, or rows, cannot be read.
-fn unreadable(seq: u64, error: &StoreError) -> String {
+fn unreadable_text(seq: u64, error: &StoreError) -> String {
     format!(
         "which rows of chunk {seq} came before, or come again, cannot be told any more: {error}"
     )
@@ -185,13 +191,13 @@ fn unreadable(seq: u64, error: &StoreError) -> String {
 const COLUMNS: &str = "seq, rows_offset, rows_bytes, keys_bytes, output, left_out";
 
 /// What comes of reading a job's own data.
-type Read<T> = Result<T, StoreError>;
+type StoreResult<T> = Result<T, StoreError>;
 
-fn keyed(row: &Row<'_>) -> Read<Keyed> {
+fn keyed_rows(row: &Row<'_>) -> StoreResult<KeyedRows> {
     let number = |at| row.get::<_, i64>(at).map(|number| number as u64);
     let output: Option<Vec<u8>> = row.get(4)?;
     let output = Output::decode(&output.unwrap_or_default()[..]);
-    Ok(Keyed {
+    Ok(KeyedRows {
         seq: number(0)?,
         offset: number(1)?,
         rows_bytes: number(2)?,
@@ -201,7 +207,7 @@ fn keyed(row: &Row<'_>) -> Read<Keyed> {
     })
 }
 
-impl Keyed {
+impl KeyedRows {
     fn keys(&self, spill: &Disk, id: JobId) -> Result<RowKeys, StoreError> {
         if self.keys_bytes == 0 {
             return Ok(RowKeys::default());
@@ -221,16 +227,16 @@ impl Keyed {
     }
 }
 
-impl Settling<'_> {
-    fn all(&mut self) -> Result<(), StoreError> {
+impl KeyResolution<'_> {
+    fn resolve_all(&mut self) -> Result<(), StoreError> {
         // Those that were dead when the others were settled, and are done by now.
-        while let Some((seq, keyed)) = self.unsettled("seq < ?2 ORDER BY seq")? {
-            self.one(seq, keyed)?;
+        while let Some((seq, keyed_rows)) = self.unresolved("seq < ?2 ORDER BY seq")? {
+            self.resolve_chunk(seq, keyed_rows)?;
         }
         loop {
-            if let Some((seq, keyed)) = self.unsettled("seq = ?2")? {
-                self.one(seq, keyed)?;
-            } else if !self.is_passed()? {
+            if let Some((seq, keyed_rows)) = self.unresolved("seq = ?2")? {
+                self.resolve_chunk(seq, keyed_rows)?;
+            } else if !self.needs_no_resolution()? {
                 return Ok(());
             }
             self.job.frontier += 1;
@@ -238,19 +244,22 @@ impl Settling<'_> {
     }
 
     /// A chunk that is not settled, where its number is so in relation to the frontier.
-    fn unsettled(&self, place: &str) -> Result<Option<(u64, Read<Keyed>)>, StoreError> {
+    fn unresolved(
+        &self,
+        position: &str,
+    ) -> Result<Option<(u64, StoreResult<KeyedRows>)>, StoreError> {
         let mut statement = self.transaction.prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM result WHERE job = ?1 AND settled = 0 AND {place} LIMIT 1"
+            "SELECT {COLUMNS} FROM result WHERE job = ?1 AND settled = 0 AND {position} LIMIT 1"
         ))?;
         let mut rows = statement.query(params![self.job.key, self.job.frontier as i64])?;
         let Some(row) = rows.next()? else {
             return Ok(None);
         };
-        Ok(Some((row.get::<_, i64>(0)? as u64, keyed(row))))
+        Ok(Some((row.get::<_, i64>(0)? as u64, keyed_rows(row))))
     }
 
     /// Whether the chunk at the frontier needs no settling: it is dead, or has no keys.
-    fn is_passed(&self) -> Result<bool, StoreError> {
+    fn needs_no_resolution(&self) -> Result<bool, StoreError> {
         let mut statement = self.transaction.prepare_cached(
             "SELECT 1 FROM result WHERE job = ?1 AND seq = ?2 \
              UNION ALL SELECT 1 FROM dead WHERE job = ?1 AND seq = ?2 AND state IN (0, 2)",
@@ -263,15 +272,21 @@ impl Settling<'_> {
         Ok(found.is_some())
     }
 
-    fn one(&mut self, seq: u64, keyed: Read<Keyed>) -> Result<(), StoreError> {
-        let (settled, rejects) = match keyed.and_then(|keyed| self.look(&keyed)) {
-            Ok(looked) => looked,
-            Err(error) => {
-                self.job.damaged(&unreadable(seq, &error.of_job()?));
-                Default::default()
-            }
-        };
-        let offset = self.job.tally.spilled;
+    fn resolve_chunk(
+        &mut self,
+        seq: u64,
+        keyed_rows: StoreResult<KeyedRows>,
+    ) -> Result<(), StoreError> {
+        let (settled, rejects) =
+            match keyed_rows.and_then(|keyed_rows| self.find_duplicates(&keyed_rows)) {
+                Ok(looked) => looked,
+                Err(error) => {
+                    self.job
+                        .mark_damaged(&unreadable_text(seq, &error.local_to_job()?));
+                    Default::default()
+                }
+            };
+        let offset = self.job.counts.spilled;
         let mut bytes = Vec::new();
         for reject in &rejects {
             bytes.extend_from_slice(&reject.encode_length_delimited_to_vec());
@@ -293,31 +308,31 @@ impl Settling<'_> {
                 self.job.key,
                 seq as i64,
             ])?;
-        let (job, again) = (&mut self.job, settled.left_out.len() as u64);
-        job.unsettled -= 1;
-        job.tally.spilled += bytes.len() as u64;
-        job.tally.rows -= again;
-        job.tally.rejects += again;
-        job.tally.output_rows = job.tally.output_rows.saturating_sub(again);
+        let (job, duplicates) = (&mut self.job, settled.left_out.len() as u64);
+        job.unresolved -= 1;
+        job.counts.spilled += bytes.len() as u64;
+        job.counts.rows -= duplicates;
+        job.counts.rejects += duplicates;
+        job.counts.output_rows = job.counts.output_rows.saturating_sub(duplicates);
         self.rejects.extend(bytes);
         Ok(())
     }
 
     /// Which rows are left out, and what is said of them.
-    fn look(&mut self, keyed: &Keyed) -> Read<(Settled, Vec<Reject>)> {
+    fn find_duplicates(&mut self, keyed_rows: &KeyedRows) -> StoreResult<(Settled, Vec<Reject>)> {
         let id = self.job.id;
-        let keys = keyed.keys(self.spill, id)?;
+        let keys = keyed_rows.keys(self.spill, id)?;
         let settled = self.seen.settle(&keys).map_err(StoreError::Unmergeable)?;
         if settled.left_out.is_empty() {
             return Ok((settled, Vec::new()));
         }
-        let rows = keyed.rows(self.spill, id)?;
-        let rejects = self.told(&settled, &keys, &rows)?;
+        let rows = keyed_rows.rows(self.spill, id)?;
+        let rejects = self.duplicate_rejects(&settled, &keys, &rows)?;
         Ok((settled, rejects))
     }
 
     /// What is said of the rows that are left out; their counts are merged.
-    fn told(
+    fn duplicate_rejects(
         &mut self,
         settled: &Settled,
         keys: &RowKeys,
@@ -329,8 +344,8 @@ impl Settling<'_> {
             Some(Kind::Validate(spec)) => spec,
             _ => &nothing,
         };
-        let told = settled.told(spec, &self.open.columns, keys, rows);
-        let (merged, rejects) = told.map_err(StoreError::Unmergeable)?;
+        let duplicate_rejects = settled.told(spec, &self.open.columns, keys, rows);
+        let (merged, rejects) = duplicate_rejects.map_err(StoreError::Unmergeable)?;
         let merged = Merged::Validate(merged);
         match &mut self.merged {
             Some(own) => own.merge(&merged).map_err(StoreError::Unmergeable)?,
@@ -348,15 +363,15 @@ impl Settling<'_> {
     ) -> Result<(Job, Option<Merged>, bool), StoreError> {
         if !self.rejects.is_empty() {
             let file = SpillFile::rejects(self.job.id);
-            let offset = self.job.tally.spilled - self.rejects.len() as u64;
-            if let Some(unwritten) = staging::write(self.spill, file, offset, &self.rejects)? {
-                damage::go_without(&mut self.job, self.transaction, &unwritten)?;
+            let offset = self.job.counts.spilled - self.rejects.len() as u64;
+            if let Some(failed_write) = staging::write(self.spill, file, offset, &self.rejects)? {
+                damage::drop_unwritten(&mut self.job, self.transaction, &failed_write)?;
             }
         }
         if let Some(more) = self.merged.as_ref().filter(|_| is_durable)
-            && let Err(error) = merge_log::save(self.transaction, &mut self.job, more)
+            && let Err(error) = merge_log::append(self.transaction, &mut self.job, more)
         {
-            self.job.damaged(&error.of_job()?.to_string());
+            self.job.mark_damaged(&error.local_to_job()?.to_string());
         }
         let is_finished = self.job.finished_unix_ms.is_none() && self.job.is_complete();
         if is_finished {

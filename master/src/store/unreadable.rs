@@ -7,8 +7,8 @@ use super::{Store, StoreError};
 use crate::intake::unreadable::UnreadableMessage;
 
 /// How many are kept, and how many bytes of their bodies. The largest message has 16 MiB.
-const MOST: i64 = 1000;
-const MOST_BYTES: i64 = 64 << 20;
+const MAX_MESSAGES: i64 = 1000;
+const MAX_BYTES: i64 = 64 << 20;
 
 /// One of them, without its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,16 +43,16 @@ impl Store {
     /// # Errors
     ///
     /// When the database refuses.
-    pub fn keep_unreadable(
+    pub fn store_unreadable(
         &mut self,
         messages: &[UnreadableMessage],
         now_ms: u64,
     ) -> Result<(), StoreError> {
         let transaction = self.connection.transaction()?;
         for message in messages {
-            keep(&transaction, message, now_ms)?;
+            insert(&transaction, message, now_ms)?;
         }
-        make_room(&transaction)?;
+        evict_oldest(&transaction)?;
         transaction.commit()?;
         Ok(())
     }
@@ -113,7 +113,7 @@ impl Store {
             "UPDATE store SET unreadable_dropped = unreadable_dropped + ?",
             [dropped as i64],
         )?;
-        self.commits.commit(transaction, &mut self.spill)?;
+        self.committer.commit(transaction, &mut self.spill)?;
         Ok(dropped as u64)
     }
 
@@ -133,13 +133,13 @@ impl Store {
     }
 }
 
-fn keep(
+fn insert(
     transaction: &Transaction<'_>,
     message: &UnreadableMessage,
     now_ms: u64,
 ) -> Result<(), StoreError> {
     let body: &[u8] = &message.body;
-    let again = transaction
+    let repeated = transaction
         .prepare_cached(
             "UPDATE unreadable SET times = times + 1, received_unix_ms = ?1 \
              WHERE body_bytes = ?2 AND type = ?3 AND message_id = ?4 AND content_type = ?5 AND body = ?6",
@@ -152,7 +152,7 @@ fn keep(
             message.content_type,
             body,
         ])?;
-    if again > 0 {
+    if repeated > 0 {
         return Ok(());
     }
     transaction
@@ -175,13 +175,13 @@ fn keep(
     Ok(())
 }
 
-fn make_room(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+fn evict_oldest(transaction: &Transaction<'_>) -> Result<(), StoreError> {
     let mut statement = transaction
         .prepare_cached("SELECT count(*), coalesce(sum(body_bytes), 0) FROM unreadable")?;
     loop {
         let (count, bytes): (i64, i64) =
             statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        if count <= 1 || count <= MOST && bytes <= MOST_BYTES {
+        if count <= 1 || count <= MAX_MESSAGES && bytes <= MAX_BYTES {
             return Ok(());
         }
         transaction.execute(
@@ -241,7 +241,7 @@ impl From<UnreadableRow> for v1::UnreadableMessage {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Place;
+    use super::super::StoreLocation;
     use super::*;
 
     fn message(id: u64, bytes: usize) -> UnreadableMessage {
@@ -256,19 +256,21 @@ mod tests {
     #[test]
     fn the_newest_are_kept_within_their_number_and_their_bytes_and_the_rest_is_counted() {
         let dir = tempfile::tempdir().unwrap();
-        let place = Place::Directory(dir.path().into());
-        let mut store = Store::open(&place).unwrap();
-        let many: Vec<_> = (0..MOST as u64 + 50).map(|id| message(id, 3)).collect();
-        store.keep_unreadable(&many, 7).unwrap();
+        let location = StoreLocation::Directory(dir.path().into());
+        let mut store = Store::open(&location).unwrap();
+        let many: Vec<_> = (0..MAX_MESSAGES as u64 + 50)
+            .map(|id| message(id, 3))
+            .collect();
+        store.store_unreadable(&many, 7).unwrap();
         let list = store.unreadable().unwrap();
-        assert_eq!((list.rows.len() as i64, list.forgotten), (MOST, 50));
+        assert_eq!((list.rows.len() as i64, list.forgotten), (MAX_MESSAGES, 50));
         assert_eq!(list.rows[0].message.message_id, "1049");
         // Each of these takes a quarter of the room.
         for id in 0..6 {
-            store.keep_unreadable(&[message(id, 16 << 20)], 8).unwrap();
+            store.store_unreadable(&[message(id, 16 << 20)], 8).unwrap();
         }
         drop(store);
-        let store = Store::open(&place).unwrap();
+        let store = Store::open(&location).unwrap();
         let list = store.unreadable().unwrap();
         let ids: Vec<&str> = list
             .rows
@@ -276,7 +278,7 @@ mod tests {
             .map(|row| row.message.message_id.as_str())
             .collect();
         assert_eq!(ids, ["5", "4", "3", "2"]);
-        assert_eq!(list.forgotten, MOST as u64 + 52);
+        assert_eq!(list.forgotten, MAX_MESSAGES as u64 + 52);
         let (row, body) = store
             .unreadable_message(list.rows[0].number, 10)
             .unwrap()
@@ -288,47 +290,55 @@ mod tests {
     #[test]
     fn those_that_somebody_dropped_are_not_among_those_that_made_room() {
         let dir = tempfile::tempdir().unwrap();
-        let place = Place::Directory(dir.path().into());
-        let mut store = Store::open(&place).unwrap();
-        let many: Vec<_> = (0..MOST as u64 + 7).map(|id| message(id, 3)).collect();
-        store.keep_unreadable(&many, 7).unwrap();
+        let location = StoreLocation::Directory(dir.path().into());
+        let mut store = Store::open(&location).unwrap();
+        let many: Vec<_> = (0..MAX_MESSAGES as u64 + 7)
+            .map(|id| message(id, 3))
+            .collect();
+        store.store_unreadable(&many, 7).unwrap();
         assert_eq!(store.drop_unreadable(&[1, 8, 9, 5000]).unwrap(), 2);
         drop(store);
-        let mut store = Store::open(&place).unwrap();
+        let mut store = Store::open(&location).unwrap();
         assert_eq!(store.losses(), [""; 0]);
         let list = store.unreadable().unwrap();
-        assert_eq!((list.rows.len() as i64, list.forgotten), (MOST - 2, 7));
-        assert_eq!(store.drop_unreadable(&[]).unwrap(), MOST as u64 - 2);
+        assert_eq!(
+            (list.rows.len() as i64, list.forgotten),
+            (MAX_MESSAGES - 2, 7)
+        );
+        assert_eq!(store.drop_unreadable(&[]).unwrap(), MAX_MESSAGES as u64 - 2);
         assert_eq!(store.drop_unreadable(&[]).unwrap(), 0);
         assert_eq!(store.unreadable().unwrap().forgotten, 7);
         // Numbers are never used again.
-        store.keep_unreadable(&[message(1, 3)], 7).unwrap();
-        assert_eq!(store.unreadable().unwrap().rows[0].number, MOST as u64 + 8);
+        store.store_unreadable(&[message(1, 3)], 7).unwrap();
+        assert_eq!(
+            store.unreadable().unwrap().rows[0].number,
+            MAX_MESSAGES as u64 + 8
+        );
     }
 
     #[test]
     fn one_that_is_handed_out_again_is_kept_once() {
         let spill = tempfile::tempdir().unwrap();
-        let place = Place::Memory {
+        let location = StoreLocation::Memory {
             spill: spill.path().into(),
         };
-        let mut store = Store::open(&place).unwrap();
-        store.keep_unreadable(&[message(1, 3)], 7).unwrap();
+        let mut store = Store::open(&location).unwrap();
+        store.store_unreadable(&[message(1, 3)], 7).unwrap();
         store
-            .keep_unreadable(&[message(1, 3), message(2, 3)], 9)
+            .store_unreadable(&[message(1, 3), message(2, 3)], 9)
             .unwrap();
         // Of another content type, it is another.
         let json = UnreadableMessage {
             content_type: "application/json".into(),
             ..message(2, 3)
         };
-        store.keep_unreadable(&[json], 10).unwrap();
+        store.store_unreadable(&[json], 10).unwrap();
         let list = store.unreadable().unwrap();
-        let told: Vec<_> = list
+        let reported: Vec<_> = list
             .rows
             .iter()
             .map(|row| (row.number, row.times, row.received_unix_ms))
             .collect();
-        assert_eq!(told, [(3, 1, 10), (2, 1, 9), (1, 2, 9)]);
+        assert_eq!(reported, [(3, 1, 10), (2, 1, 9), (1, 2, 9)]);
     }
 }

@@ -12,16 +12,16 @@ pub(crate) enum Cursor {
         /// The next chunk.
         seq: u64,
         /// How many bytes of its rows were sent.
-        skip: u64,
+        sent_bytes: u64,
         /// Chunks before it that were passed over because they were dead.
-        passed: u64,
+        dead_passed: u64,
     },
     /// In the order of commits.
     Unordered {
         /// The next result.
-        place: u64,
+        commit_index: u64,
         /// How many bytes of its rows were sent.
-        skip: u64,
+        sent_bytes: u64,
     },
 }
 
@@ -31,8 +31,8 @@ impl Cursor {
     /// # Errors
     ///
     /// When the token is none of ours, or one of the other order.
-    pub(crate) fn read(token: &str, unordered: bool) -> Result<Self, Status> {
-        let none = || Status::invalid_argument("that token is of no output in this order");
+    pub(crate) fn parse(token: &str, unordered: bool) -> Result<Self, Status> {
+        let invalid = || Status::invalid_argument("that token is of no output in this order");
         if token.is_empty() {
             return Ok(Self::start(unordered));
         }
@@ -41,67 +41,90 @@ impl Cursor {
             numbers.collect::<Result<_, _>>().ok()
         });
         match (token.get(..1), unordered, numbers.as_deref()) {
-            (Some("o"), false, Some(&[seq, skip, passed])) => {
-                Ok(Self::Ordered { seq, skip, passed })
-            }
-            (Some("u"), true, Some(&[place, skip])) => Ok(Self::Unordered { place, skip }),
-            _ => Err(none()),
+            (Some("o"), false, Some(&[seq, sent_bytes, dead_passed])) => Ok(Self::Ordered {
+                seq,
+                sent_bytes,
+                dead_passed,
+            }),
+            (Some("u"), true, Some(&[commit_index, sent_bytes])) => Ok(Self::Unordered {
+                commit_index,
+                sent_bytes,
+            }),
+            _ => Err(invalid()),
         }
     }
 
     fn start(unordered: bool) -> Self {
-        let (seq, place, skip, passed) = (0, 0, 0, 0);
+        let (seq, commit_index, sent_bytes, dead_passed) = (0, 0, 0, 0);
         if unordered {
-            Self::Unordered { place, skip }
+            Self::Unordered {
+                commit_index,
+                sent_bytes,
+            }
         } else {
-            Self::Ordered { seq, skip, passed }
+            Self::Ordered {
+                seq,
+                sent_bytes,
+                dead_passed,
+            }
         }
     }
 
     /// How much of the next chunk's rows was sent.
-    pub(crate) fn skip(self) -> u64 {
+    pub(crate) fn sent_bytes(self) -> u64 {
         match self {
-            Self::Ordered { skip, .. } | Self::Unordered { skip, .. } => skip,
+            Self::Ordered { sent_bytes, .. } | Self::Unordered { sent_bytes, .. } => sent_bytes,
         }
     }
 
     /// Behind some more of the next chunk's rows.
-    pub(crate) fn within(self, bytes: u64) -> Self {
+    pub(crate) fn after_bytes(self, bytes: u64) -> Self {
         match self {
-            Self::Ordered { seq, skip, passed } => Self::Ordered {
+            Self::Ordered {
                 seq,
-                skip: skip + bytes,
-                passed,
+                sent_bytes,
+                dead_passed,
+            } => Self::Ordered {
+                seq,
+                sent_bytes: sent_bytes + bytes,
+                dead_passed,
             },
-            Self::Unordered { place, skip } => Self::Unordered {
-                place,
-                skip: skip + bytes,
+            Self::Unordered {
+                commit_index,
+                sent_bytes,
+            } => Self::Unordered {
+                commit_index,
+                sent_bytes: sent_bytes + bytes,
             },
         }
     }
 
     /// Behind the next chunk, or result.
-    pub(crate) fn behind(self) -> Self {
+    pub(crate) fn after_chunk(self) -> Self {
         match self {
-            Self::Ordered { seq, passed, .. } => Self::Ordered {
+            Self::Ordered {
+                seq, dead_passed, ..
+            } => Self::Ordered {
                 seq: seq + 1,
-                skip: 0,
-                passed,
+                sent_bytes: 0,
+                dead_passed,
             },
-            Self::Unordered { place, .. } => Self::Unordered {
-                place: place + 1,
-                skip: 0,
+            Self::Unordered { commit_index, .. } => Self::Unordered {
+                commit_index: commit_index + 1,
+                sent_bytes: 0,
             },
         }
     }
 
     /// Behind the next chunk, which is dead. Without order there is no place that it has.
-    pub(crate) fn passing(self) -> Self {
+    pub(crate) fn after_dead(self) -> Self {
         match self {
-            Self::Ordered { seq, passed, .. } => Self::Ordered {
+            Self::Ordered {
+                seq, dead_passed, ..
+            } => Self::Ordered {
                 seq: seq + 1,
-                skip: 0,
-                passed: passed + 1,
+                sent_bytes: 0,
+                dead_passed: dead_passed + 1,
             },
             Self::Unordered { .. } => self,
         }
@@ -111,8 +134,15 @@ impl Cursor {
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Ordered { seq, skip, passed } => write!(f, "o{seq}.{skip}.{passed}"),
-            Self::Unordered { place, skip } => write!(f, "u{place}.{skip}"),
+            Self::Ordered {
+                seq,
+                sent_bytes,
+                dead_passed,
+            } => write!(f, "o{seq}.{sent_bytes}.{dead_passed}"),
+            Self::Unordered {
+                commit_index,
+                sent_bytes,
+            } => write!(f, "u{commit_index}.{sent_bytes}"),
         }
     }
 }
@@ -124,17 +154,21 @@ mod tests {
     #[test]
     fn a_token_leads_back_to_where_it_came_from_and_to_nowhere_else() {
         for unordered in [false, true] {
-            let start = Cursor::read("", unordered).unwrap();
-            let somewhere = start.behind().passing().within(10).within(5);
-            assert_eq!(somewhere.skip(), 15);
+            let start = Cursor::parse("", unordered).unwrap();
+            let somewhere = start
+                .after_chunk()
+                .after_dead()
+                .after_bytes(10)
+                .after_bytes(5);
+            assert_eq!(somewhere.sent_bytes(), 15);
             let token = somewhere.to_string();
-            assert_eq!(Cursor::read(&token, unordered).unwrap(), somewhere);
-            assert!(Cursor::read(&token, !unordered).is_err());
+            assert_eq!(Cursor::parse(&token, unordered).unwrap(), somewhere);
+            assert!(Cursor::parse(&token, !unordered).is_err());
         }
         for bad in [
             "o", "o1.2", "u1", "u1.2.3", "x1.2.3", "o1.2.-3", "é1.2.3", "o1..3", "1.2.3",
         ] {
-            assert!(Cursor::read(bad, false).is_err(), "{bad}");
+            assert!(Cursor::parse(bad, false).is_err(), "{bad}");
         }
     }
 }

@@ -19,33 +19,33 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use crate::state::state_actor::Handle;
-use crate::store::{OutputPlace, Passage};
+use crate::state::state_actor::StateHandle;
+use crate::store::{ChunkOutput, OutputLocation};
 use cursor::Cursor;
-use next::{DEAD_AT_ONCE, Look};
+use next::{DEAD_AT_ONCE, NextOutput};
 use slices::Slices;
 
 /// Dead chunks that are named at the end.
-const DEAD_NAMED: usize = 1000;
+const MAX_DEAD_NAMED: usize = 1000;
 
 /// Where parts go. It holds one: the next slice is read when that is on its way.
-type Parts = mpsc::Sender<Result<OutputPart, Status>>;
+type PartSender = mpsc::Sender<Result<OutputPart, Status>>;
 
 /// Sends the job's rows until their end, or until the reader goes away or the master stops.
 pub(crate) async fn stream(
-    keeper: Handle,
+    state: StateHandle,
     request: ReadOutputRequest,
-    parts: Parts,
+    parts: PartSender,
     shutdown: CancellationToken,
 ) {
     let sending = async {
-        let moved = keeper.moved();
-        let sent = match Reader::new(keeper, request, &parts).await {
-            Ok(reader) => reader.send_all(moved).await,
-            Err(status) => Err(Stop::Status(status)),
+        let job_changes = state.job_changes();
+        let sent = match Reader::new(state, request, &parts).await {
+            Ok(reader) => reader.send_all(job_changes).await,
+            Err(status) => Err(StreamEnd::Status(status)),
         };
         // A reader that is gone does not miss the reason.
-        if let Err(Stop::Status(status)) = sent {
+        if let Err(StreamEnd::Status(status)) = sent {
             drop(parts.send(Err(status)).await);
         }
     };
@@ -59,13 +59,13 @@ pub(crate) async fn stream(
 }
 
 /// Why nothing more is sent.
-enum Stop {
+enum StreamEnd {
     /// The reader is gone.
-    Gone,
+    Disconnected,
     Status(Status),
 }
 
-impl From<Status> for Stop {
+impl From<Status> for StreamEnd {
     fn from(status: Status) -> Self {
         Self::Status(status)
     }
@@ -73,129 +73,133 @@ impl From<Status> for Stop {
 
 /// Where a reader is, and what it was told.
 struct Reader<'p> {
-    keeper: Handle,
+    state: StateHandle,
     job_id: String,
     follow: bool,
-    parts: &'p Parts,
+    parts: &'p PartSender,
     cursor: Cursor,
     /// Whether the header is still to come. It was sent before whatever has a token.
-    owes_head: bool,
+    header_pending: bool,
     file: Option<Arc<File>>,
-    dead: Dead,
+    dead: ReportedDead,
 }
 
 /// What the reader knows of dead chunks.
 #[derive(Default)]
-struct Dead {
+struct ReportedDead {
     /// In order: the first of those that were passed over. Without: all that it was told of.
-    told: HashSet<u64>,
+    reported: HashSet<u64>,
     /// How many deaths there were when it was told last.
-    deaths: Option<u64>,
+    failures: Option<u64>,
 }
 
 impl<'p> Reader<'p> {
     async fn new(
-        keeper: Handle,
+        state: StateHandle,
         request: ReadOutputRequest,
-        parts: &'p Parts,
+        parts: &'p PartSender,
     ) -> Result<Self, Status> {
-        let cursor = Cursor::read(&request.token, request.unordered)?;
+        let cursor = Cursor::parse(&request.token, request.unordered)?;
         let text = request.job_id;
-        let job_id = keeper.ask(move |keeper| keeper.full_id(&text)).await??;
+        let job_id = state.ask(move |actor| actor.full_id(&text)).await??;
         Ok(Self {
-            keeper,
+            state,
             job_id,
             follow: request.follow,
             parts,
             cursor,
-            owes_head: request.token.is_empty(),
+            header_pending: request.token.is_empty(),
             file: None,
-            dead: Dead::default(),
+            dead: ReportedDead::default(),
         })
     }
 
-    async fn send_all(mut self, mut moved: watch::Receiver<u64>) -> Result<(), Stop> {
+    async fn send_all(mut self, mut job_changes: watch::Receiver<u64>) -> Result<(), StreamEnd> {
         loop {
-            moved.mark_unchanged();
-            let mut look = self.look().await?;
-            self.send_head(&mut look).await?;
-            self.tell_dead(&look).await?;
-            if look.next.is_empty() {
-                if look.is_finished || look.is_stuck || !self.follow {
-                    return self.send_end(&look).await;
+            job_changes.mark_unchanged();
+            let mut next = self.next().await?;
+            self.send_head(&mut next).await?;
+            self.tell_dead(&next).await?;
+            if next.chunks.is_empty() {
+                if next.is_finished || next.is_stuck || !self.follow {
+                    return self.send_end(&next).await;
                 }
                 let gone = |_| Status::unavailable("the master is shutting down");
-                moved.changed().await.map_err(gone)?;
+                job_changes.changed().await.map_err(gone)?;
             }
-            for passage in look.next {
-                self.pass(passage).await?;
+            for chunk_output in next.chunks {
+                self.send_chunk(chunk_output).await?;
             }
         }
     }
 
-    async fn look(&mut self) -> Result<Look, Status> {
+    async fn next(&mut self) -> Result<NextOutput, Status> {
         let (job_id, cursor) = (self.job_id.clone(), self.cursor);
         let needs_file = self.file.is_none();
-        let look = self
-            .keeper
-            .ask(move |keeper| keeper.look(&job_id, cursor, needs_file));
-        let mut look = look.await??;
-        if let Some(file) = look.file.take() {
+        let next = self
+            .state
+            .ask(move |actor| actor.next_output(&job_id, cursor, needs_file));
+        let mut next = next.await??;
+        if let Some(file) = next.file.take() {
             self.file = Some(Arc::new(file));
         }
-        Ok(look)
+        Ok(next)
     }
 
-    async fn send_head(&mut self, look: &mut Look) -> Result<(), Stop> {
-        if self.owes_head
-            && let Some(columns) = look.columns.take()
+    async fn send_head(&mut self, next: &mut NextOutput) -> Result<(), StreamEnd> {
+        if self.header_pending
+            && let Some(columns) = next.columns.take()
         {
             self.send(Part::Head(OutputHead { columns })).await?;
-            self.owes_head = false;
+            self.header_pending = false;
         }
         Ok(())
     }
 
     /// Sends what comes of one chunk.
-    async fn pass(&mut self, passage: Passage) -> Result<(), Stop> {
-        match passage {
-            Passage::Rows(place) => return self.send_rows(&place).await,
-            Passage::Nothing(_) => self.cursor = self.cursor.behind(),
-            Passage::Dead(seq) => {
-                self.cursor = self.cursor.passing();
-                if self.dead.told.len() < DEAD_NAMED {
-                    self.dead.told.insert(seq);
+    async fn send_chunk(&mut self, chunk_output: ChunkOutput) -> Result<(), StreamEnd> {
+        match chunk_output {
+            ChunkOutput::Rows(location) => return self.send_rows(&location).await,
+            ChunkOutput::Empty(_) => self.cursor = self.cursor.after_chunk(),
+            ChunkOutput::Dead(seq) => {
+                self.cursor = self.cursor.after_dead();
+                if self.dead.reported.len() < MAX_DEAD_NAMED {
+                    self.dead.reported.insert(seq);
                 }
             }
         }
-        self.send_nothing(passage.seq()).await
+        self.send_empty(chunk_output.seq()).await
     }
 
-    async fn send_rows(&mut self, place: &OutputPlace) -> Result<(), Stop> {
-        if place.bytes == 0 {
-            self.cursor = self.next_to(place).behind();
-            return self.send_nothing(place.seq).await;
+    async fn send_rows(&mut self, location: &OutputLocation) -> Result<(), StreamEnd> {
+        if location.bytes == 0 {
+            self.cursor = self.cursor_at(location).after_chunk();
+            return self.send_empty(location.seq).await;
         }
         let missing = || Status::data_loss("the file of rows is not there");
         let file = Arc::clone(self.file.as_ref().ok_or_else(missing)?);
-        let (at, skip) = (place.clone(), self.cursor.skip());
-        let mut slices = reading(move || Slices::open(file, &at, skip)).await?;
-        self.cursor = self.next_to(place);
+        let (at, sent_bytes) = (location.clone(), self.cursor.sent_bytes());
+        let mut slices = read_blocking(move || Slices::open(file, &at, sent_bytes)).await?;
+        self.cursor = self.cursor_at(location);
         loop {
-            let room = self.parts.reserve().await.map_err(|_| Stop::Gone)?;
-            let (rest, body, is_last) = reading(move || {
+            let permit = self
+                .parts
+                .reserve()
+                .await
+                .map_err(|_| StreamEnd::Disconnected)?;
+            let (rest, body, is_last) = read_blocking(move || {
                 let (body, is_last) = slices.next()?;
                 Ok((slices, body, is_last))
             })
             .await?;
             slices = rest;
             self.cursor = if is_last {
-                self.cursor.behind()
+                self.cursor.after_chunk()
             } else {
-                self.cursor.within(body.len() as u64)
+                self.cursor.after_bytes(body.len() as u64)
             };
-            room.send(Ok(part(Part::Rows(OutputRows {
-                seq: place.seq,
+            permit.send(Ok(part(Part::Rows(OutputRows {
+                seq: location.seq,
                 body,
                 is_last,
                 token: self.cursor.to_string(),
@@ -207,30 +211,30 @@ impl<'p> Reader<'p> {
     }
 
     /// In the order of commits there may be results without rows before it.
-    fn next_to(&self, place: &OutputPlace) -> Cursor {
+    fn cursor_at(&self, location: &OutputLocation) -> Cursor {
         match self.cursor {
-            Cursor::Unordered { skip, .. } => Cursor::Unordered {
-                place: place.place,
-                skip,
+            Cursor::Unordered { sent_bytes, .. } => Cursor::Unordered {
+                commit_index: location.commit_index,
+                sent_bytes,
             },
             ordered @ Cursor::Ordered { .. } => ordered,
         }
     }
 
     /// Without order, dead chunks have no place: they are told of when they have died.
-    async fn tell_dead(&mut self, look: &Look) -> Result<(), Stop> {
+    async fn tell_dead(&mut self, next: &NextOutput) -> Result<(), StreamEnd> {
         let is_unordered = matches!(self.cursor, Cursor::Unordered { .. });
-        if !is_unordered || self.dead.deaths == Some(look.deaths) {
+        if !is_unordered || self.dead.failures == Some(next.failures) {
             return Ok(());
         }
-        self.dead.deaths = Some(look.deaths);
+        self.dead.failures = Some(next.failures);
         let mut from = 0;
         loop {
             let seqs = self.dead_from(from).await?;
             for seq in &seqs {
                 from = seq + 1;
-                if self.dead.told.insert(*seq) {
-                    self.send_nothing(*seq).await?;
+                if self.dead.reported.insert(*seq) {
+                    self.send_empty(*seq).await?;
                 }
             }
             if seqs.len() < DEAD_AT_ONCE {
@@ -239,39 +243,39 @@ impl<'p> Reader<'p> {
         }
     }
 
-    async fn send_end(&self, look: &Look) -> Result<(), Stop> {
+    async fn send_end(&self, next: &NextOutput) -> Result<(), StreamEnd> {
         // Whoever died since, or was passed over before a token, is named from the store.
         let mut dead = self.dead_from(0).await?;
         let dead_total = match self.cursor {
-            Cursor::Unordered { .. } => look.chunks_dead,
-            Cursor::Ordered { seq, passed, .. } => {
+            Cursor::Unordered { .. } => next.chunks_dead,
+            Cursor::Ordered {
+                seq, dead_passed, ..
+            } => {
                 dead.retain(|dead| *dead < seq);
-                dead.extend(&self.dead.told);
+                dead.extend(&self.dead.reported);
                 dead.sort_unstable();
                 dead.dedup();
-                passed
+                dead_passed
             }
         };
-        dead.truncate(DEAD_NAMED);
+        dead.truncate(MAX_DEAD_NAMED);
         let end = OutputEnd {
             dead,
             dead_total,
-            is_whole: look.is_finished,
-            dead_without_body: look.dead_without_body,
+            is_whole: next.is_finished,
+            dead_without_body: next.dead_without_body,
         };
         self.send(Part::End(end)).await
     }
 
     async fn dead_from(&self, seq: u64) -> Result<Vec<u64>, Status> {
         let job_id = self.job_id.clone();
-        let dead = self
-            .keeper
-            .ask(move |keeper| keeper.dead_from(&job_id, seq));
+        let dead = self.state.ask(move |actor| actor.dead_from(&job_id, seq));
         dead.await?
     }
 
     /// Says of a chunk that it is passed, with nothing of it.
-    async fn send_nothing(&self, seq: u64) -> Result<(), Stop> {
+    async fn send_empty(&self, seq: u64) -> Result<(), StreamEnd> {
         let rows = OutputRows {
             seq,
             body: Bytes::new(),
@@ -281,9 +285,9 @@ impl<'p> Reader<'p> {
         self.send(Part::Rows(rows)).await
     }
 
-    async fn send(&self, what: Part) -> Result<(), Stop> {
+    async fn send(&self, what: Part) -> Result<(), StreamEnd> {
         let sent = self.parts.send(Ok(part(what))).await;
-        sent.map_err(|_| Stop::Gone)
+        sent.map_err(|_| StreamEnd::Disconnected)
     }
 }
 
@@ -292,7 +296,7 @@ fn part(part: Part) -> OutputPart {
 }
 
 /// Reads on a thread that may wait for the disk.
-async fn reading<T: Send + 'static>(
+async fn read_blocking<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, UnpackError> + Send + 'static,
 ) -> Result<T, Status> {
     let outcome = spawn_blocking(read).await;

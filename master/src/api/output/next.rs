@@ -10,21 +10,21 @@ use tonic::Status;
 
 use super::cursor::Cursor;
 use crate::job::Job;
-use crate::state::state_actor::{Keeper, internal};
-use crate::store::Passage;
+use crate::state::state_actor::{StateActor, internal};
+use crate::store::ChunkOutput;
 
 /// Chunks of one answer.
-const AT_ONCE: usize = 64;
+const MAX_CHUNKS: usize = 64;
 /// Dead chunks of one answer.
 pub(crate) const DEAD_AT_ONCE: usize = 1000;
 
 /// What may be sent next of a job's rows.
 #[derive(Debug, Default)]
-pub(crate) struct Look {
+pub(crate) struct NextOutput {
     /// The header. Absent: not known yet.
     pub(crate) columns: Option<Vec<String>>,
     /// What comes next, in its order.
-    pub(crate) next: Vec<Passage>,
+    pub(crate) chunks: Vec<ChunkOutput>,
     /// The file of rows; absent where there is none, or it was not asked for.
     pub(crate) file: Option<File>,
     /// Whether the job is finished.
@@ -32,37 +32,37 @@ pub(crate) struct Look {
     /// Whether it cannot be finished as it stands: chunks of it are lost, or its opening is.
     pub(crate) is_stuck: bool,
     /// How often chunks of it died.
-    pub(crate) deaths: u64,
+    pub(crate) failures: u64,
     /// How many are dead.
     pub(crate) chunks_dead: u64,
     /// Of those, how many cannot be replayed.
     pub(crate) dead_without_body: u64,
 }
 
-impl Keeper {
+impl StateActor {
     /// What comes behind `cursor` in the rows of the job that `text` names.
-    pub(super) fn look(
+    pub(super) fn next_output(
         &self,
         text: &str,
         cursor: Cursor,
         needs_file: bool,
-    ) -> Result<Look, Status> {
+    ) -> Result<NextOutput, Status> {
         let job = self.find(text)?;
-        let state = self.board.state(job, proto::unix_ms());
+        let state = self.live.state(job, proto::unix_ms());
         let is_stuck = matches!(state, JobState::ChunksLost | JobState::Damaged);
         // Before its opening nothing is known of the job but that it exists.
         let Some(open) = &job.open else {
-            return Ok(Look {
+            return Ok(NextOutput {
                 is_stuck,
-                ..Look::default()
+                ..NextOutput::default()
             });
         };
-        check_kept(job, open.operation.as_ref())?;
-        let next = match cursor {
-            Cursor::Ordered { seq, .. } => self.store.passages(job, seq, AT_ONCE),
-            Cursor::Unordered { place, .. } => {
-                let outputs = self.store.outputs(job, place, AT_ONCE);
-                outputs.map(|outputs| outputs.into_iter().map(Passage::Rows).collect())
+        check_available(job, open.operation.as_ref())?;
+        let chunks = match cursor {
+            Cursor::Ordered { seq, .. } => self.store.chunk_outputs(job, seq, MAX_CHUNKS),
+            Cursor::Unordered { commit_index, .. } => {
+                let outputs = self.store.outputs(job, commit_index, MAX_CHUNKS);
+                outputs.map(|outputs| outputs.into_iter().map(ChunkOutput::Rows).collect())
             }
         };
         let file = if needs_file {
@@ -70,18 +70,18 @@ impl Keeper {
         } else {
             None
         };
-        let dead_without_body = match job.tally.chunks_dead {
+        let dead_without_body = match job.counts.chunks_dead {
             0 => Ok(0),
             _ => self.store.dead_without_body(job),
         };
-        Ok(Look {
+        Ok(NextOutput {
             columns: columns(job),
-            next: next.map_err(|error| internal(&error))?,
+            chunks: chunks.map_err(|error| internal(&error))?,
             file,
             is_finished: job.finished_unix_ms.is_some(),
             is_stuck,
-            deaths: job.deaths,
-            chunks_dead: job.tally.chunks_dead,
+            failures: job.failures,
+            chunks_dead: job.counts.chunks_dead,
             dead_without_body: dead_without_body.map_err(|error| internal(&error))?,
         })
     }
@@ -100,11 +100,11 @@ impl Keeper {
 }
 
 /// Whether there are rows to be read.
-fn check_kept(job: &Job, operation: Option<&OperationSpec>) -> Result<(), Status> {
+fn check_available(job: &Job, operation: Option<&OperationSpec>) -> Result<(), Status> {
     let id = job.id;
     let name = engine::operation::name(operation);
     let no_rows = operation.is_none_or(|operation| operation.no_rows);
-    let why = if let Some(expired) = &job.expired {
+    let reason = if let Some(expired) = &job.expired {
         let ago_ms = proto::unix_ms().saturating_sub(expired.unix_ms);
         format!(
             "the rows of job {id} were removed {} h ago, because {} (rowmill master --keep)",
@@ -121,7 +121,7 @@ fn check_kept(job: &Job, operation: Option<&OperationSpec>) -> Result<(), Status
     } else {
         return Ok(());
     };
-    Err(Status::failed_precondition(why))
+    Err(Status::failed_precondition(reason))
 }
 
 /// The header of the rows. Of a finished job it is known: there is none where no row came.

@@ -9,23 +9,23 @@ use std::sync::Arc;
 use bytes::Bytes;
 use engine::output::{Sieve, UnpackError, Unpacking};
 
-use crate::store::OutputPlace;
+use crate::store::OutputLocation;
 
 /// Bytes of one slice: well below what a gRPC message may have, and all that a reader holds.
-const SLICE: usize = 1 << 20;
+const SLICE_BYTES: usize = 1 << 20;
 
 /// What is left to send of a chunk's rows.
 #[derive(Debug)]
 pub(crate) struct Slices {
-    unpacking: Unpacking<Part>,
+    unpacking: Unpacking<FileRange>,
     sieve: Sieve,
     /// What was read and is to be sent before more is read.
-    read: Bytes,
+    pending: Bytes,
 }
 
 /// Some bytes of a file.
 #[derive(Debug)]
-struct Part {
+struct FileRange {
     file: Arc<File>,
     at: u64,
     end: u64,
@@ -35,24 +35,24 @@ impl Slices {
     /// The rows at `place` that are not left out, without the first `skip` bytes of them.
     pub(crate) fn open(
         file: Arc<File>,
-        place: &OutputPlace,
+        location: &OutputLocation,
         skip: u64,
     ) -> Result<Self, UnpackError> {
-        let part = Part {
+        let part = FileRange {
             file,
-            at: place.offset,
-            end: place.offset + place.bytes,
+            at: location.offset,
+            end: location.offset + location.bytes,
         };
-        let unpacking = Unpacking::new(&place.output, part, place.bytes, place.seq)?;
+        let unpacking = Unpacking::new(&location.output, part, location.bytes, location.seq)?;
         let mut slices = Self {
             unpacking,
-            sieve: Sieve::new(place.left_out.clone()),
-            read: Bytes::new(),
+            sieve: Sieve::new(location.left_out.clone()),
+            pending: Bytes::new(),
         };
         let mut left = skip as usize;
         while left > 0 && !slices.unpacking.is_over() {
-            slices.read = slices.more()?;
-            let passed = slices.read.split_to(left.min(slices.read.len()));
+            slices.pending = slices.read_more()?;
+            let passed = slices.pending.split_to(left.min(slices.pending.len()));
             left -= passed.len();
         }
         Ok(slices)
@@ -60,21 +60,21 @@ impl Slices {
 
     /// The next slice, and whether it is the last.
     pub(crate) fn next(&mut self) -> Result<(Bytes, bool), UnpackError> {
-        let slice = if self.read.is_empty() && !self.unpacking.is_over() {
-            self.more()?
+        let slice = if self.pending.is_empty() && !self.unpacking.is_over() {
+            self.read_more()?
         } else {
-            std::mem::take(&mut self.read)
+            std::mem::take(&mut self.pending)
         };
         Ok((slice, self.unpacking.is_over()))
     }
 
-    fn more(&mut self) -> Result<Bytes, UnpackError> {
-        let piece = self.unpacking.next(SLICE)?;
+    fn read_more(&mut self) -> Result<Bytes, UnpackError> {
+        let piece = self.unpacking.next(SLICE_BYTES)?;
         Ok(self.sieve.pass(piece))
     }
 }
 
-impl Read for Part {
+impl Read for FileRange {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let most = buffer.len().min((self.end - self.at) as usize);
         let read = self.file.read_at(&mut buffer[..most], self.at)?;

@@ -8,12 +8,12 @@ const AFTER: Duration = Duration::from_secs(30);
 
 /// A job of ten chunks, nine of them done, with an idle worker and empty queues.
 struct Fixture {
-    missing: LossDetector,
+    losses: LossDetector,
     now: Instant,
     status: BrokerStatus,
     lane_workers: LaneWorkers,
     job: Job,
-    heard_ms: u64,
+    last_message_ms: u64,
     parked: Cell<u64>,
 }
 
@@ -25,9 +25,9 @@ impl Fixture {
             chunks: 10,
             ..JobSeal::default()
         });
-        job.tally.chunks_done = 9;
+        job.counts.chunks_done = 9;
         Self {
-            missing: LossDetector::new(Some(AFTER)),
+            losses: LossDetector::new(Some(AFTER)),
             now: Instant::now(),
             status: BrokerStatus {
                 state: BrokerState::Connected.into(),
@@ -39,11 +39,11 @@ impl Fixture {
             },
             lane_workers: LaneWorkers {
                 workers: ["w".to_owned()].into(),
-                taking: 1,
+                running: 1,
                 unsettled: Some(0),
             },
             job,
-            heard_ms: 0,
+            last_message_ms: 0,
             parked: Cell::new(0),
         }
     }
@@ -52,11 +52,11 @@ impl Fixture {
         for _ in 0..seconds {
             self.now += Duration::from_secs(1);
             let progress = Progress {
-                tally: self.job.tally,
+                counts: self.job.counts,
                 control: self.job.control,
-                heard_ms: self.heard_ms,
+                last_message_ms: self.last_message_ms,
             };
-            self.missing.look(
+            self.losses.update(
                 self.now,
                 &self.status,
                 |_| self.lane_workers.clone(),
@@ -64,7 +64,7 @@ impl Fixture {
                 |_| self.parked.get(),
             );
         }
-        self.missing.lost(self.job.id)
+        self.losses.lost(self.job.id)
     }
 }
 
@@ -74,10 +74,10 @@ fn a_chunk_without_a_trace_is_lost_after_a_while_and_not_before() {
     assert_eq!(fixture.pass(30), None);
     assert_eq!(fixture.pass(1), Some(Lost::Chunks(1)));
     // Something of it comes: it may be all right again, for as long.
-    fixture.heard_ms += 1;
+    fixture.last_message_ms += 1;
     assert_eq!(fixture.pass(30), None);
     assert_eq!(fixture.pass(1), Some(Lost::Chunks(1)));
-    fixture.missing.expect(fixture.job.id, fixture.now);
+    fixture.losses.restart_job(fixture.job.id, fixture.now);
     assert_eq!(fixture.pass(29), None);
     assert_eq!(fixture.pass(1), Some(Lost::Chunks(1)));
 }
@@ -170,16 +170,16 @@ fn an_opening_that_does_not_come_is_lost_though_results_do() {
         "it may be among the results that wait"
     );
     fixture.status.results_ready = Some(0);
-    fixture.job.tally.chunks_done += 1;
+    fixture.job.counts.chunks_done += 1;
     assert_eq!(fixture.pass(1), Some(Lost::Opening));
     fixture.job.open = Some(JobOpen::default());
-    fixture.heard_ms += 1;
+    fixture.last_message_ms += 1;
     assert_eq!(fixture.pass(1), None);
 }
 
 #[test]
 fn where_queues_cannot_lose_anything_nothing_is_lost() {
     let mut fixture = Fixture::new();
-    fixture.missing = LossDetector::new(None);
+    fixture.losses = LossDetector::new(None);
     assert_eq!(fixture.pass(100), None);
 }

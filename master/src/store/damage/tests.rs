@@ -50,7 +50,7 @@ fn a_missing_and_a_short_file_make_their_jobs_damaged_and_no_other() {
         assert_eq!(lines(&store, short), [0]);
         assert_eq!(lines(&store, whole), [0, 1]);
         assert_eq!(
-            store.job(short).unwrap().tally.rejects,
+            store.job(short).unwrap().counts.rejects,
             2,
             "they were counted"
         );
@@ -74,8 +74,8 @@ fn a_damaged_job_goes_on_with_what_it_has() {
     drop(store);
     fs::remove_file(rejects(&dir, id)).unwrap();
     let mut store = open(&dir);
-    let applied = store.apply(&[result(id, 1), result(id, 2)], 2).unwrap();
-    assert_eq!(applied.finished, [id]);
+    let outcome = store.apply(&[result(id, 1), result(id, 2)], 2).unwrap();
+    assert_eq!(outcome.finished, [id]);
     assert_eq!(
         (state(&store, id), lines(&store, id)),
         (JobState::Damaged, vec![1, 2])
@@ -194,7 +194,7 @@ fn a_directory_that_is_gone_is_made_again_and_one_that_cannot_be_written_refuses
     fs::rename(&spill, dir.path().join("elsewhere")).unwrap();
     fs::write(&spill, "no directory").unwrap();
     let error = store.apply(&[opening(later), result(later, 0)], 1);
-    assert!(error.unwrap_err().is_of_disk());
+    assert!(error.unwrap_err().is_disk_error());
     assert!(store.job(later).is_none(), "nothing is committed");
     fs::remove_file(&spill).unwrap();
     fs::rename(dir.path().join("elsewhere"), &spill).unwrap();

@@ -5,9 +5,9 @@ use engine::output::pack;
 use proto::v1::operation_spec::Kind;
 use proto::v1::{ExecSpec, JobOpen, JobSeal, OperationSpec};
 
-use super::super::{Passage, Place};
+use super::super::{ChunkOutput, StoreLocation};
 use super::*;
-use crate::intake::job_message::Arrival;
+use crate::intake::job_message::JobMessage;
 
 const CHUNKS: u64 = 4;
 
@@ -19,7 +19,7 @@ fn operation() -> OperationSpec {
 }
 
 /// The result of a command that turns the columns of odd chunks round.
-fn result(id: JobId, seq: u64) -> Arrival {
+fn result(id: JobId, seq: u64) -> JobMessage {
     let columns = if seq.is_multiple_of(2) {
         ["a", "b"]
     } else {
@@ -36,17 +36,17 @@ fn result(id: JobId, seq: u64) -> Arrival {
         output: Some(pack(format!("{seq},x\n").into(), 1, Packing::Nothing)),
         ..ChunkResult::default()
     };
-    Arrival::Result(id, Box::new(result))
+    JobMessage::Result(id, Box::new(result))
 }
 
-fn death(id: JobId, seq: u64) -> Arrival {
+fn failure(id: JobId, seq: u64) -> JobMessage {
     let chunk = Chunk {
         job_id: id.to_string(),
         seq,
         operation: Some(operation()),
         ..Chunk::default()
     };
-    let death = Death {
+    let failure = ChunkFailure {
         chunk,
         reason: "it failed".into(),
         worker_id: String::new(),
@@ -54,11 +54,11 @@ fn death(id: JobId, seq: u64) -> Arrival {
         is_parked: false,
         stderr: String::new(),
     };
-    Arrival::Death(id, Box::new(death))
+    JobMessage::Failure(id, Box::new(failure))
 }
 
 fn open(dir: &tempfile::TempDir) -> Store {
-    Store::open(&Place::Directory(dir.path().into())).unwrap()
+    Store::open(&StoreLocation::Directory(dir.path().into())).unwrap()
 }
 
 /// Every order of the numbers below [`CHUNKS`].
@@ -80,14 +80,14 @@ fn orders() -> Vec<Vec<u64>> {
 /// The dead chunks, with what is said of each, and the rows in input order.
 fn outcome(store: &Store, id: JobId) -> (Vec<(u64, String, DeadState)>, String) {
     let job = store.job(id).unwrap();
-    assert!(job.finished_unix_ms.is_some(), "{:?}", job.tally);
+    assert!(job.finished_unix_ms.is_some(), "{:?}", job.counts);
     let dead = store.dead(job, 9).unwrap();
     let dead = dead
         .into_iter()
         .map(|dead| (dead.seq, dead.reason, dead.state));
     let mut rows = Vec::new();
-    for passage in store.passages(job, 0, 9).unwrap() {
-        if let Passage::Rows(at) = passage {
+    for chunk_output in store.chunk_outputs(job, 0, 9).unwrap() {
+        if let ChunkOutput::Rows(at) = chunk_output {
             rows.extend_from_slice(&store.output(job, &at).unwrap().body);
         }
     }
@@ -95,7 +95,7 @@ fn outcome(store: &Store, id: JobId) -> (Vec<(u64, String, DeadState)>, String) 
 }
 
 /// Commits an opening, a seal, and then `arrivals` one by one, with a crash after each.
-fn run(arrivals: impl Fn(JobId) -> Vec<Arrival>) -> (Vec<(u64, String, DeadState)>, String) {
+fn run(messages: impl Fn(JobId) -> Vec<JobMessage>) -> (Vec<(u64, String, DeadState)>, String) {
     let (dir, id) = (tempfile::tempdir().unwrap(), JobId::new());
     let open_job = JobOpen {
         operation: Some(operation()),
@@ -106,15 +106,15 @@ fn run(arrivals: impl Fn(JobId) -> Vec<Arrival>) -> (Vec<(u64, String, DeadState
         ..JobSeal::default()
     };
     let first = [
-        Arrival::Open(id, Box::new(open_job)),
-        Arrival::Seal(id, seal),
+        JobMessage::Open(id, Box::new(open_job)),
+        JobMessage::Seal(id, seal),
     ];
     open(&dir).apply(&first, 1).unwrap();
-    for arrival in arrivals(id) {
-        let arrival = std::slice::from_ref(&arrival);
-        open(&dir).apply(arrival, 1).unwrap();
+    for message in messages(id) {
+        let message = std::slice::from_ref(&message);
+        open(&dir).apply(message, 1).unwrap();
         // What was committed, if only to wait, has no effect when it comes again.
-        assert_eq!(open(&dir).apply(arrival, 1).unwrap().duplicates, 1);
+        assert_eq!(open(&dir).apply(message, 1).unwrap().duplicates, 1);
     }
     outcome(&open(&dir), id)
 }
@@ -138,11 +138,11 @@ fn which_chunks_are_dead_for_their_header_does_not_depend_on_who_was_first() {
 #[test]
 fn where_the_first_chunk_is_dead_the_next_one_has_the_header() {
     for order in orders() {
-        let arrival = |id, seq| match seq {
-            0 => death(id, 0),
+        let message = |id, seq| match seq {
+            0 => failure(id, 0),
             seq => result(id, seq),
         };
-        let (dead, rows) = run(|id| order.iter().map(|seq| arrival(id, *seq)).collect());
+        let (dead, rows) = run(|id| order.iter().map(|seq| message(id, *seq)).collect());
         let seqs: Vec<u64> = dead.iter().map(|(seq, ..)| *seq).collect();
         assert_eq!(
             (seqs, rows.as_str()),
@@ -157,7 +157,7 @@ fn where_the_first_chunk_is_dead_the_next_one_has_the_header() {
 fn a_replayed_chunk_that_has_another_header_keeps_its_body() {
     let (dir, id) = (tempfile::tempdir().unwrap(), JobId::new());
     let mut store = open(&dir);
-    store.apply(&[result(id, 0), death(id, 1)], 1).unwrap();
+    store.apply(&[result(id, 0), failure(id, 1)], 1).unwrap();
     assert!(store.replayed(id, 1).unwrap());
     store.apply(&[result(id, 1)], 1).unwrap();
     let job = store.job(id).unwrap();
@@ -178,12 +178,12 @@ fn what_waits_of_a_cancelled_job_is_forgotten() {
     let (dir, id) = (tempfile::tempdir().unwrap(), JobId::new());
     let mut store = open(&dir);
     store.apply(&[result(id, 2)], 1).unwrap();
-    assert_eq!(store.job(id).unwrap().tally.chunks_done, 0);
+    assert_eq!(store.job(id).unwrap().counts.chunks_done, 0);
     store
         .control(id, crate::job::Control::Cancelled, 2)
         .unwrap();
     store.apply(&[result(id, 0)], 3).unwrap();
-    assert_eq!(store.job(id).unwrap().tally.chunks_done, 0);
+    assert_eq!(store.job(id).unwrap().counts.chunks_done, 0);
     let waiting = "SELECT count(*) FROM waiting";
     let waiting = store.connection.query_row(waiting, [], |row| row.get(0));
     assert_eq!(waiting, Ok(0));

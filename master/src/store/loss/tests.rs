@@ -51,7 +51,7 @@ fn killed() -> (tempfile::TempDir, tempfile::TempDir, [JobId; 3]) {
 }
 
 /// What is told at this start; told at the next one as well, and the files of all three jobs are whole.
-fn told(dir: &tempfile::TempDir, jobs: [JobId; 3]) -> String {
+fn loss_text(dir: &tempfile::TempDir, jobs: [JobId; 3]) -> String {
     let lengths = |_: &str| {
         jobs.map(|id| {
             let path = dir.path().join(format!("spill/{id}.rejects"));
@@ -63,21 +63,25 @@ fn told(dir: &tempfile::TempDir, jobs: [JobId; 3]) -> String {
     assert_eq!(found.known, [""; 0]);
     let store = open(dir);
     assert_eq!(lengths("after"), before, "nothing is cut or removed");
-    let told = store.losses().to_vec();
-    assert_eq!(told, Vec::from_iter(found.unseen), "it was told before");
+    let loss_text = store.losses().to_vec();
+    assert_eq!(
+        loss_text,
+        Vec::from_iter(found.unseen),
+        "it was told before"
+    );
     let beside = losses(dir.path()).unwrap();
-    assert_eq!((beside.known, beside.unseen), (told.clone(), None));
+    assert_eq!((beside.known, beside.unseen), (loss_text.clone(), None));
     drop(store);
     let mut again: Store = open(dir);
-    assert_eq!(again.losses(), told, "until somebody removes it");
-    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(again.losses(), loss_text, "until somebody removes it");
+    assert_eq!(loss_text.len(), 1, "{loss_text:?}");
     assert!(!again.reread_losses());
     fs::remove_file(dir.path().join("lost")).unwrap();
     assert!(again.reread_losses());
     assert_eq!(again.losses(), [""; 0]);
     drop(again);
     assert_eq!(open(dir).losses(), [""; 0]);
-    told[0].clone()
+    loss_text[0].clone()
 }
 
 #[test]
@@ -97,10 +101,10 @@ fn a_kill_leaves_nothing_to_tell() {
 fn a_wal_that_was_deleted_is_told_and_nothing_is_removed() {
     let (dir, _, jobs) = killed();
     fs::remove_file(dir.path().join("rowmill.sqlite-wal")).unwrap();
-    let told = told(&dir, jobs);
-    assert!(told.contains("the last 2 of"), "{told}");
-    assert!(told.contains(&jobs[2].to_string()), "{told}");
-    assert!(!told.contains(&jobs[1].to_string()), "{told}");
+    let loss_text = loss_text(&dir, jobs);
+    assert!(loss_text.contains("the last 2 of"), "{loss_text}");
+    assert!(loss_text.contains(&jobs[2].to_string()), "{loss_text}");
+    assert!(!loss_text.contains(&jobs[1].to_string()), "{loss_text}");
     // What comes now lies behind what the lost commits had written.
     let mut store = open(&dir);
     store
@@ -120,22 +124,22 @@ fn a_wal_that_was_cut_is_told() {
         .unwrap()
         .set_len(length - 100)
         .unwrap();
-    assert!(told(&dir, jobs).contains("the last 1 of"));
+    assert!(loss_text(&dir, jobs).contains("the last 1 of"));
 }
 
 #[test]
 fn an_older_copy_a_missing_database_and_another_one_are_told() {
     let (dir, older, jobs) = killed();
     copy(older.path(), dir.path());
-    assert!(told(&dir, jobs).contains("an older copy of rowmill.sqlite"));
+    assert!(loss_text(&dir, jobs).contains("an older copy of rowmill.sqlite"));
 
     let (dir, _, jobs) = killed();
     fs::remove_file(dir.path().join("rowmill.sqlite")).unwrap();
     fs::remove_file(dir.path().join("rowmill.sqlite-wal")).unwrap();
-    let said = told(&dir, jobs);
+    let text = loss_text(&dir, jobs);
     assert!(
-        said.contains("is missing") && said.contains("3 files in spill/"),
-        "{said}"
+        text.contains("is missing") && text.contains("3 files in spill/"),
+        "{text}"
     );
 
     // As an older rowmill left it, without a generation.
@@ -143,12 +147,12 @@ fn an_older_copy_a_missing_database_and_another_one_are_told() {
     fs::remove_file(dir.path().join("rowmill.sqlite")).unwrap();
     fs::remove_file(dir.path().join("rowmill.sqlite-wal")).unwrap();
     fs::remove_file(dir.path().join("spill/generation")).unwrap();
-    assert!(told(&dir, jobs).contains("is missing"));
+    assert!(loss_text(&dir, jobs).contains("is missing"));
 
     let (dir, ..) = killed();
     let (other, _, jobs) = killed();
     copy(dir.path(), other.path());
-    assert!(told(&other, jobs).contains("another one"));
+    assert!(loss_text(&other, jobs).contains("another one"));
 }
 
 #[test]

@@ -4,9 +4,9 @@ use proto::v1::chunk_result::Partial;
 use proto::v1::operation_spec::Kind;
 use proto::v1::{ChunkResult, ExecSpec, JobSeal, JobState, OperationSpec};
 
-use super::super::fixture::{death, lines, open, opening, result, seal};
+use super::super::fixture::{failure, lines, open, opening, result, seal};
 use super::*;
-use crate::intake::job_message::Arrival;
+use crate::intake::job_message::JobMessage;
 use crate::store::{DeadState, Store};
 
 /// Seq and state of what `dead list` shows of the job.
@@ -21,14 +21,14 @@ fn state(store: &Store, id: JobId) -> JobState {
     store.job(id).unwrap().state(1, 1)
 }
 
-fn of_command(id: JobId, seq: u64) -> Arrival {
+fn of_command(id: JobId, seq: u64) -> JobMessage {
     let merged = engine::exec::Merged::of_chunk(vec!["x".into()], 0, 0);
     let result = ChunkResult {
         seq,
         partial: Some(Partial::Exec(merged.partial())),
         ..ChunkResult::default()
     };
-    Arrival::Result(id, Box::new(result))
+    JobMessage::Result(id, Box::new(result))
 }
 
 #[test]
@@ -36,18 +36,18 @@ fn sixty_results_of_other_numbers_do_not_finish_a_job_of_sixty_chunks() {
     let dir = tempfile::tempdir().unwrap();
     let (mut store, id) = (open(&dir), JobId::new());
     store.apply(&[opening(id), seal(id, 60)], 1).unwrap();
-    let forged: Vec<Arrival> = (60..120).map(|seq| result(id, seq)).collect();
+    let forged: Vec<JobMessage> = (60..120).map(|seq| result(id, seq)).collect();
     store.apply(&forged, 2).unwrap();
     assert_eq!(store.apply(&forged, 2).unwrap().duplicates, 60);
     assert_eq!(state(&store, id), JobState::Running);
     let expected: Vec<_> = (60..120).map(|seq| (seq, DeadState::SetAside)).collect();
     assert_eq!(listed(&store, id), expected);
-    let real: Vec<Arrival> = (0..60).map(|seq| result(id, seq)).collect();
+    let real: Vec<JobMessage> = (0..60).map(|seq| result(id, seq)).collect();
     assert_eq!(store.apply(&real, 3).unwrap().finished, [id]);
     drop(store);
     let mut store = open(&dir);
     let job = store.job(id).unwrap();
-    assert_eq!((job.tally.chunks_done, job.tally.rejects), (60, 60));
+    assert_eq!((job.counts.chunks_done, job.counts.rejects), (60, 60));
     assert_eq!(state(&store, id), JobState::Done);
     assert!(
         !store.replayed(id, 60).unwrap(),
@@ -70,10 +70,10 @@ fn a_resumed_publish_that_gives_up_leaves_its_job_cancelled_and_not_damaged() {
         stopped: "the file changed".into(),
         ..JobSeal::default()
     };
-    let applied = store.apply(&[Arrival::Seal(id, seal)], 2).unwrap();
+    let applied = store.apply(&[JobMessage::Seal(id, seal)], 2).unwrap();
     assert_eq!(applied.stopped, [id]);
     let job = store.job(id).unwrap();
-    assert_eq!((job.tally.chunks_done, job.damage.as_str()), (2, ""));
+    assert_eq!((job.counts.chunks_done, job.damage.as_str()), (2, ""));
     assert_eq!(state(&store, id), JobState::Cancelled);
 }
 
@@ -87,7 +87,7 @@ fn a_result_of_another_number_before_the_seal_makes_the_job_damaged_and_is_not_c
     assert_eq!(store.apply(&[seal(id, 2)], 2).unwrap().finished, []);
     let job = store.job(id).unwrap();
     assert_eq!(
-        (job.tally.chunks_done, state(&store, id)),
+        (job.counts.chunks_done, state(&store, id)),
         (1, JobState::Damaged)
     );
     assert!(
@@ -110,12 +110,12 @@ fn dead_chunks_of_numbers_that_the_job_never_had_are_set_aside_whenever_they_com
     let dir = tempfile::tempdir().unwrap();
     let (mut store, id) = (open(&dir), JobId::new());
     store
-        .apply(&[opening(id), death(id, 7), death(id, 0)], 1)
+        .apply(&[opening(id), failure(id, 7), failure(id, 0)], 1)
         .unwrap();
-    assert_eq!(store.job(id).unwrap().tally.chunks_dead, 2);
-    store.apply(&[seal(id, 2), death(id, 8)], 2).unwrap();
+    assert_eq!(store.job(id).unwrap().counts.chunks_dead, 2);
+    store.apply(&[seal(id, 2), failure(id, 8)], 2).unwrap();
     let job = store.job(id).unwrap();
-    assert_eq!((job.tally.chunks_dead, job.finished_unix_ms), (1, None));
+    assert_eq!((job.counts.chunks_dead, job.finished_unix_ms), (1, None));
     let expected = [
         (0, DeadState::Dead),
         (7, DeadState::SetAside),
@@ -133,7 +133,7 @@ fn a_number_that_no_job_can_have_is_set_aside_before_the_seal_and_a_flood_is_bou
     let absurd = [u64::MAX, 1 << 63, 1 << 40].map(|seq| result(id, seq));
     store.apply(&absurd, 1).unwrap();
     store.apply(&[opening(id), seal(id, 1)], 1).unwrap();
-    let flood: Vec<Arrival> = (1..2000).map(|seq| result(id, seq)).collect();
+    let flood: Vec<JobMessage> = (1..2000).map(|seq| result(id, seq)).collect();
     store.apply(&flood, 1).unwrap();
     assert_eq!(listed(&store, id).len(), 1000);
     assert_eq!(store.apply(&[result(id, 0)], 1).unwrap().finished, [id]);
@@ -145,7 +145,7 @@ fn a_result_without_a_partial_or_of_another_operation_is_dead_until_the_right_on
     let dir = tempfile::tempdir().unwrap();
     let (mut store, id) = (open(&dir), JobId::new());
     let bare = ChunkResult::default();
-    let bare = Arrival::Result(id, Box::new(bare));
+    let bare = JobMessage::Result(id, Box::new(bare));
     let forged = [opening(id), seal(id, 2), bare, of_command(id, 1)];
     store.apply(&forged, 1).unwrap();
     assert_eq!(state(&store, id), JobState::DoneWithFailures);
@@ -186,7 +186,7 @@ fn results_before_their_opening_are_kept_and_one_of_another_operation_makes_the_
     };
     let all = [
         of_command(id, 0),
-        Arrival::Open(id, Box::new(open)),
+        JobMessage::Open(id, Box::new(open)),
         seal(id, 1),
     ];
     store.apply(&all, 1).unwrap();

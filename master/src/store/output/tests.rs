@@ -9,16 +9,16 @@ use proto::v1::operation_spec::Kind;
 use proto::v1::{Chunk, ChunkResult, ExecSpec, JobOpen, JobSeal, OperationSpec, Reject};
 
 use super::*;
-use crate::intake::job_message::{Arrival, Death};
-use crate::store::{Place, remove};
+use crate::intake::job_message::{ChunkFailure, JobMessage};
+use crate::store::{StoreLocation, remove};
 
 const HOUR_MS: u64 = 3_600_000;
 
 fn open(dir: &tempfile::TempDir) -> Store {
-    Store::open(&Place::Directory(dir.path().into())).unwrap()
+    Store::open(&StoreLocation::Directory(dir.path().into())).unwrap()
 }
 
-fn opening(id: JobId) -> Arrival {
+fn opening(id: JobId) -> JobMessage {
     let operation = OperationSpec {
         kind: Some(Kind::Exec(ExecSpec::default())),
         ..Default::default()
@@ -27,22 +27,22 @@ fn opening(id: JobId) -> Arrival {
         operation: Some(operation),
         ..Default::default()
     };
-    Arrival::Open(id, Box::new(open))
+    JobMessage::Open(id, Box::new(open))
 }
 
-fn seal(id: JobId, chunks: u64) -> Arrival {
+fn seal(id: JobId, chunks: u64) -> JobMessage {
     let seal = JobSeal {
         chunks,
         ..Default::default()
     };
-    Arrival::Seal(id, seal)
+    JobMessage::Seal(id, seal)
 }
 
 fn text(seq: u64) -> String {
     format!("{seq},row\n").repeat(seq as usize)
 }
 
-fn result(id: JobId, seq: u64) -> Arrival {
+fn result(id: JobId, seq: u64) -> JobMessage {
     let merged = Merged::of_chunk(vec!["n".into(), "what".into()], 1, seq);
     let result = ChunkResult {
         seq,
@@ -53,15 +53,15 @@ fn result(id: JobId, seq: u64) -> Arrival {
         rejected: 1,
         ..Default::default()
     };
-    Arrival::Result(id, Box::new(result))
+    JobMessage::Result(id, Box::new(result))
 }
 
-fn death(id: JobId, seq: u64) -> Arrival {
+fn failure(id: JobId, seq: u64) -> JobMessage {
     let chunk = Chunk {
         seq,
         ..Default::default()
     };
-    let death = Death {
+    let failure = ChunkFailure {
         chunk,
         reason: "it hurt".into(),
         worker_id: String::new(),
@@ -69,21 +69,21 @@ fn death(id: JobId, seq: u64) -> Arrival {
         is_parked: false,
         stderr: String::new(),
     };
-    Arrival::Death(id, Box::new(death))
+    JobMessage::Failure(id, Box::new(failure))
 }
 
 /// What a reader in input order gets: the rows, and the chunks that it passes over.
 fn read(store: &Store, id: JobId) -> (String, Vec<u64>) {
     let job = store.job(id).unwrap();
     let (mut rows, mut dead) = (String::new(), Vec::new());
-    for passage in store.passages(job, 0, 1000).unwrap() {
-        match passage {
-            Passage::Rows(at) => {
+    for chunk_output in store.chunk_outputs(job, 0, 1000).unwrap() {
+        match chunk_output {
+            ChunkOutput::Rows(at) => {
                 let body = unpack(&store.output(job, &at).unwrap(), at.seq).unwrap();
                 rows += std::str::from_utf8(&body).unwrap();
             }
-            Passage::Nothing(seq) => panic!("chunk {seq} has rows"),
-            Passage::Dead(seq) => dead.push(seq),
+            ChunkOutput::Empty(seq) => panic!("chunk {seq} has rows"),
+            ChunkOutput::Dead(seq) => dead.push(seq),
         }
     }
     (rows, dead)
@@ -98,7 +98,7 @@ fn rows_come_in_input_order_up_to_the_first_gap_whatever_the_order_of_commits() 
         .unwrap();
     store.apply(&[result(id, 2), result(id, 2)], 1).unwrap();
     assert_eq!(read(&store, id), (text(0), vec![]));
-    store.apply(&[death(id, 1), seal(id, 5)], 1).unwrap();
+    store.apply(&[failure(id, 1), seal(id, 5)], 1).unwrap();
     assert_eq!(read(&store, id), (text(0) + &text(2), vec![1]));
     drop(store);
     let mut store = open(&dir);
@@ -108,7 +108,7 @@ fn rows_come_in_input_order_up_to_the_first_gap_whatever_the_order_of_commits() 
         (text(0) + &text(2) + &text(3) + &text(4), vec![1])
     );
     let job = store.job(id).unwrap();
-    assert_eq!((job.tally.output_rows, job.tally.duplicates), (9, 2));
+    assert_eq!((job.counts.output_rows, job.counts.duplicates), (9, 2));
     let outputs = store.outputs(job, 0, 100).unwrap();
     let seqs: Vec<u64> = outputs.iter().map(|at| at.seq).collect();
     assert_eq!(
@@ -116,7 +116,7 @@ fn rows_come_in_input_order_up_to_the_first_gap_whatever_the_order_of_commits() 
         [0, 4, 2, 3],
         "in the order of commits, behind the first chunk"
     );
-    let places: Vec<u64> = outputs.iter().map(|at| at.place).collect();
+    let places: Vec<u64> = outputs.iter().map(|at| at.commit_index).collect();
     assert_eq!(places, [0, 1, 2, 3]);
     assert_eq!(store.outputs(job, 3, 100).unwrap()[0].seq, 3);
     assert_eq!(store.dead_seqs(job, 0, 10).unwrap(), [1]);
@@ -156,7 +156,7 @@ fn what_expired_is_gone_for_good_and_the_result_stays() {
     let why = || "too much".to_owned();
     assert!(store.expire(id, why(), 5).unwrap().is_empty(), "it runs");
     store
-        .apply(&[result(id, 0), death(id, 3), seal(id, 4)], 2)
+        .apply(&[result(id, 0), failure(id, 3), seal(id, 4)], 2)
         .unwrap();
     let paths = store.expire(id, why(), 5).unwrap();
     assert_eq!(paths.len(), 2);
@@ -171,7 +171,7 @@ fn what_expired_is_gone_for_good_and_the_result_stays() {
     assert!(!paths[0].exists() && !paths[1].exists());
     let job = store.job(id).unwrap();
     assert_eq!(job.expired.as_ref().unwrap().reason, "too much");
-    assert_eq!((job.kept_bytes(), job.tally.rejects), (0, 3));
+    assert_eq!((job.spill_bytes(), job.counts.rejects), (0, 3));
     assert!(matches!(
         job.merged.as_deref(),
         Some(engine::operation::Merged::Exec(_))
@@ -181,7 +181,7 @@ fn what_expired_is_gone_for_good_and_the_result_stays() {
     assert!(store.replayed(id, 3).unwrap());
     store.apply(&[result(id, 3)], 7).unwrap();
     let job = store.job(id).unwrap();
-    assert_eq!((job.tally.chunks_done, job.kept_bytes()), (4, 0));
+    assert_eq!((job.counts.chunks_done, job.spill_bytes()), (4, 0));
     assert!(!paths[1].exists());
 }
 
@@ -189,7 +189,7 @@ fn what_expired_is_gone_for_good_and_the_result_stays() {
 fn the_oldest_finished_job_goes_first_and_one_that_runs_never() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = open(&dir);
-    store.commits.age.set(HOUR_MS);
+    store.committer.age.set(HOUR_MS);
     let [running, old, new] = [JobId::new(), JobId::new(), JobId::new()];
     store
         .apply(
@@ -198,28 +198,28 @@ fn the_oldest_finished_job_goes_first_and_one_that_runs_never() {
         )
         .unwrap();
     // By the system's clock the newer one is the older one.
-    store.commits.age.set(20 * HOUR_MS);
+    store.committer.age.set(20 * HOUR_MS);
     store
         .apply(&[opening(new), result(new, 0), seal(new, 1)], 20)
         .unwrap();
-    store.commits.age.set(10 * HOUR_MS);
+    store.committer.age.set(10 * HOUR_MS);
     store
         .apply(&[opening(old), result(old, 0), seal(old, 1)], 30)
         .unwrap();
     let keep = |text: &str| text.parse().unwrap();
-    store.commits.age.set(1000 * HOUR_MS);
-    assert_eq!(store.too_much(keep("forever")), None);
-    assert_eq!(store.too_much(keep("991h,1GB")), None);
-    let (id, why) = store.too_much(keep("989h")).unwrap();
+    store.committer.age.set(1000 * HOUR_MS);
+    assert_eq!(store.next_to_expire(keep("forever")), None);
+    assert_eq!(store.next_to_expire(keep("991h,1GB")), None);
+    let (id, why) = store.next_to_expire(keep("989h")).unwrap();
     assert!(id == old && why.contains("989 h"), "{why}");
-    let (id, why) = store.too_much(keep("52w,1B")).unwrap();
+    let (id, why) = store.next_to_expire(keep("52w,1B")).unwrap();
     assert!(id == old && why.contains("1 B"), "{why}");
     store.expire(old, why, 1011).unwrap();
-    let (id, why) = store.too_much(keep("1B")).unwrap();
+    let (id, why) = store.next_to_expire(keep("1B")).unwrap();
     assert_eq!(id, new);
     store.expire(new, why, 1011).unwrap();
-    assert_eq!(store.too_much(keep("1s,1B")), None, "one runs");
-    assert!(store.job(running).unwrap().kept_bytes() > 0);
+    assert_eq!(store.next_to_expire(keep("1s,1B")), None, "one runs");
+    assert!(store.job(running).unwrap().spill_bytes() > 0);
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn no_jump_of_the_systems_clock_expires_a_job_and_none_of_the_time_without_a_mas
         .apply(&[opening(id), result(id, 0), seal(id, 1)], 1)
         .unwrap();
     let month = || "30d".parse().unwrap();
-    assert_eq!(store.too_much(month()), None, "it stood in 1970 then");
+    assert_eq!(store.next_to_expire(month()), None, "it stood in 1970 then");
     // As if the last commit were 60 days ago.
     let (connection, _) = store.parts();
     let ago_ms = (60 * 24 * HOUR_MS) as i64;
@@ -243,8 +243,12 @@ fn no_jump_of_the_systems_clock_expires_a_job_and_none_of_the_time_without_a_mas
         .unwrap();
     drop(store);
     let mut store = open(&dir);
-    assert_eq!(store.too_much(month()), None, "60 days without a master");
-    let now_ms = store.commits.age.now_ms();
-    store.commits.age.set(now_ms + 31 * 24 * HOUR_MS);
-    assert_eq!(store.too_much(month()).unwrap().0, id);
+    assert_eq!(
+        store.next_to_expire(month()),
+        None,
+        "60 days without a master"
+    );
+    let now_ms = store.committer.age.now_ms();
+    store.committer.age.set(now_ms + 31 * 24 * HOUR_MS);
+    assert_eq!(store.next_to_expire(month()).unwrap().0, id);
 }

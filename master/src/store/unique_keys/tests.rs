@@ -12,8 +12,8 @@ use proto::v1::{
 };
 
 use super::*;
-use crate::intake::job_message::{Arrival, Death};
-use crate::store::{Passage, Place};
+use crate::intake::job_message::{ChunkFailure, JobMessage};
+use crate::store::{ChunkOutput, StoreLocation};
 
 const SCHEMA: &str = r#"{
   "fields": [
@@ -43,17 +43,17 @@ fn input() -> String {
 
 /// What is right, by one look at all of it.
 #[derive(Debug, PartialEq)]
-struct Right {
+struct Expected {
     rows: Vec<Vec<String>>,
     /// Line and rules of each record that is invalid.
     rejects: Vec<(u64, Vec<String>)>,
 }
 
 /// `skipped`: lines that are not looked at.
-fn right(skipped: &HashSet<u64>) -> Right {
+fn expected_outcome(skipped: &HashSet<u64>) -> Expected {
     let input = input();
     let (mut ids, mut keys) = (HashSet::new(), HashSet::new());
-    let mut right = Right {
+    let mut expected_outcome = Expected {
         rows: Vec::new(),
         rejects: Vec::new(),
     };
@@ -67,7 +67,9 @@ fn right(skipped: &HashSet<u64>) -> Right {
             (cells[1].clone(), cells[2].clone()),
         );
         if id.is_err() && !cells[0].is_empty() {
-            right.rejects.push((line, vec!["type".to_owned()]));
+            expected_outcome
+                .rejects
+                .push((line, vec!["type".to_owned()]));
             continue;
         }
         let mut broken = Vec::new();
@@ -79,14 +81,14 @@ fn right(skipped: &HashSet<u64>) -> Right {
             broken.push("uniqueKeys".to_owned());
         }
         if !broken.is_empty() {
-            right.rejects.push((line, broken));
+            expected_outcome.rejects.push((line, broken));
             continue;
         }
         ids.extend(id);
         keys.extend(has_key.then_some(key));
-        right.rows.push(cells);
+        expected_outcome.rows.push(cells);
     }
-    right
+    expected_outcome
 }
 
 /// Of a line whose quoted cells have no quotes in them.
@@ -116,7 +118,7 @@ fn operation() -> OperationSpec {
 }
 
 /// The job's messages, each chunk's result as a worker makes it.
-fn arrivals(id: JobId, target_bytes: usize) -> (Vec<Arrival>, Vec<Chunk>) {
+fn messages(id: JobId, target_bytes: usize) -> (Vec<JobMessage>, Vec<Chunk>) {
     let limits = Limits {
         target_bytes,
         ..Limits::default()
@@ -124,7 +126,7 @@ fn arrivals(id: JobId, target_bytes: usize) -> (Vec<Arrival>, Vec<Chunk>) {
     let mut splitter = Splitter::new(Dialect::default(), limits);
     splitter.push(input().as_bytes());
     splitter.finish();
-    let (mut arrivals, mut chunks) = (Vec::new(), Vec::new());
+    let (mut messages, mut chunks) = (Vec::new(), Vec::new());
     while let Some(piece) = splitter.next_piece().unwrap() {
         let chunk = Chunk {
             seq: chunks.len() as u64,
@@ -151,7 +153,7 @@ fn arrivals(id: JobId, target_bytes: usize) -> (Vec<Arrival>, Vec<Chunk>) {
             keys: observed.keys,
             ..ChunkResult::default()
         };
-        arrivals.push(Arrival::Result(id, Box::new(result)));
+        messages.push(JobMessage::Result(id, Box::new(result)));
         chunks.push(chunk);
     }
     let seal = JobSeal {
@@ -163,17 +165,19 @@ fn arrivals(id: JobId, target_bytes: usize) -> (Vec<Arrival>, Vec<Chunk>) {
         columns: columns(),
         ..JobOpen::default()
     };
-    arrivals.push(Arrival::Open(id, Box::new(open)));
-    arrivals.push(Arrival::Seal(id, seal));
-    (arrivals, chunks)
+    messages.push(JobMessage::Open(id, Box::new(open)));
+    messages.push(JobMessage::Seal(id, seal));
+    (messages, chunks)
 }
 
 /// What the store has to say in the end.
-fn found(store: &Store, id: JobId) -> (Right, ValidateReport) {
+fn found(store: &Store, id: JobId) -> (Expected, ValidateReport) {
     let job = store.job(id).unwrap();
     let mut rows = Vec::new();
-    for passage in store.passages(job, 0, 10_000).unwrap() {
-        let Passage::Rows(at) = passage else { continue };
+    for chunk_output in store.chunk_outputs(job, 0, 10_000).unwrap() {
+        let ChunkOutput::Rows(at) = chunk_output else {
+            continue;
+        };
         let body = unpack(&store.output(job, &at).unwrap(), at.seq).unwrap();
         let body = Sieve::new(at.left_out).pass(body);
         let text = std::str::from_utf8(&body).unwrap();
@@ -181,10 +185,13 @@ fn found(store: &Store, id: JobId) -> (Right, ValidateReport) {
     }
     let page = store.rejects(job, (0, 0), 10_000).unwrap();
     let rejects = page.rejects.iter().map(|reject| {
-        let rules = reject.violations.iter().map(|told| told.rule.clone());
+        let rules = reject
+            .violations
+            .iter()
+            .map(|reported| reported.rule.clone());
         (reject.line, rules.collect())
     });
-    let right = Right {
+    let expected_outcome = Expected {
         rows,
         rejects: rejects.collect(),
     };
@@ -196,16 +203,16 @@ fn found(store: &Store, id: JobId) -> (Right, ValidateReport) {
     let Finished::Validate(report) = finished.unwrap() else {
         panic!("it is not a report of rules");
     };
-    (right, report)
+    (expected_outcome, report)
 }
 
 fn broken(report: &ValidateReport, rule: &str) -> u64 {
-    let of_rule = |told: &&RuleReport| told.rule == rule;
+    let of_rule = |reported: &&RuleReport| reported.rule == rule;
     report
         .rules
         .iter()
         .filter(of_rule)
-        .map(|told| told.broken)
+        .map(|reported| reported.broken)
         .sum()
 }
 
@@ -229,40 +236,41 @@ impl Shuffle {
 
 #[test]
 fn keys_hold_over_the_whole_job_whatever_the_order_the_cut_and_the_restarts() {
-    let expected = right(&HashSet::new());
+    let expected = expected_outcome(&HashSet::new());
     let invalid = expected.rejects.len() as u64;
     for seed in 1..40u64 {
         let mut shuffle = Shuffle(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let dir = tempfile::tempdir().unwrap();
-        let place = Place::Directory(dir.path().into());
+        let location = StoreLocation::Directory(dir.path().into());
         let id = JobId::new();
-        let (mut arrivals, _) = arrivals(id, [1, 60, 400, 1 << 20][shuffle.below(4)]);
-        let again = arrivals[shuffle.below(arrivals.len())].clone();
-        arrivals.push(again);
-        shuffle.shuffle(&mut arrivals);
-        let mut store = Store::open(&place).unwrap();
-        for batch in arrivals.chunks(1 + shuffle.below(9)) {
+        let (mut messages, _) = messages(id, [1, 60, 400, 1 << 20][shuffle.below(4)]);
+        let again = messages[shuffle.below(messages.len())].clone();
+        messages.push(again);
+        shuffle.shuffle(&mut messages);
+        let mut store = Store::open(&location).unwrap();
+        for batch in messages.chunks(1 + shuffle.below(9)) {
             store.apply(batch, 7).unwrap();
             if shuffle.below(4) == 0 {
                 drop(store);
-                store = Store::open(&place).unwrap();
+                store = Store::open(&location).unwrap();
             }
         }
         let job = store.job(id).unwrap();
         assert_eq!(
-            (job.finished_unix_ms, job.unsettled),
+            (job.finished_unix_ms, job.unresolved),
             (Some(7), 0),
             "seed {seed}"
         );
-        let tally = &job.tally;
-        assert_eq!(tally.rows, expected.rows.len() as u64, "seed {seed}");
-        assert_eq!((tally.output_rows, tally.rejects), (tally.rows, invalid));
+        let counts = &job.counts;
+        assert_eq!(counts.rows, expected.rows.len() as u64, "seed {seed}");
+        assert_eq!((counts.output_rows, counts.rejects), (counts.rows, invalid));
         let (found, report) = found(&store, id);
         assert_eq!(found, expected, "seed {seed}");
-        assert_eq!((report.valid, report.invalid), (tally.rows, invalid));
+        assert_eq!((report.valid, report.invalid), (counts.rows, invalid));
         for rule in ["unique", "uniqueKeys", "type"] {
-            let told = |(_, rules): &&(u64, Vec<String>)| rules.iter().any(|told| told == rule);
-            let count = expected.rejects.iter().filter(told).count() as u64;
+            let reported =
+                |(_, rules): &&(u64, Vec<String>)| rules.iter().any(|reported| reported == rule);
+            let count = expected.rejects.iter().filter(reported).count() as u64;
             assert_eq!(broken(&report, rule), count, "{rule}");
         }
     }
@@ -271,15 +279,15 @@ fn keys_hold_over_the_whole_job_whatever_the_order_the_cut_and_the_restarts() {
 #[test]
 fn a_dead_chunk_is_passed_over_and_settles_when_it_is_done_after_all() {
     let dir = tempfile::tempdir().unwrap();
-    let place = Place::Directory(dir.path().into());
+    let location = StoreLocation::Directory(dir.path().into());
     let id = JobId::new();
-    let (arrivals, chunks) = arrivals(id, 400);
-    let mut store = Store::open(&place).unwrap();
+    let (messages, chunks) = messages(id, 400);
+    let mut store = Store::open(&location).unwrap();
     let is_third =
-        |arrival: &&Arrival| matches!(arrival, Arrival::Result(_, result) if result.seq == 2);
-    let third = arrivals.iter().find(is_third).unwrap().clone();
-    let others: Vec<Arrival> = arrivals.iter().filter(|a| !is_third(a)).cloned().collect();
-    let death = Death {
+        |message: &&JobMessage| matches!(message, JobMessage::Result(_, result) if result.seq == 2);
+    let third = messages.iter().find(is_third).unwrap().clone();
+    let others: Vec<JobMessage> = messages.iter().filter(|a| !is_third(a)).cloned().collect();
+    let failure = ChunkFailure {
         chunk: chunks[2].clone(),
         reason: "it hurt".into(),
         worker_id: String::new(),
@@ -290,19 +298,19 @@ fn a_dead_chunk_is_passed_over_and_settles_when_it_is_done_after_all() {
     store.apply(&others, 7).unwrap();
     assert_eq!(store.job(id).unwrap().finished_unix_ms, None);
     store
-        .apply(&[Arrival::Death(id, Box::new(death))], 8)
+        .apply(&[JobMessage::Failure(id, Box::new(failure))], 8)
         .unwrap();
     assert_eq!(store.job(id).unwrap().finished_unix_ms, Some(8));
     let lines = chunks[2].first_line..chunks[3].first_line;
     let (without, _) = found(&store, id);
-    assert_eq!(without, right(&lines.clone().collect()));
+    assert_eq!(without, expected_outcome(&lines.clone().collect()));
 
     drop(store);
-    let mut store = Store::open(&place).unwrap();
+    let mut store = Store::open(&location).unwrap();
     store.replayed(id, 2).unwrap();
     store.apply(&[third], 9).unwrap();
     let job = store.job(id).unwrap();
-    assert_eq!((job.unsettled, job.tally.chunks_dead), (0, 0));
+    assert_eq!((job.unresolved, job.counts.chunks_dead), (0, 0));
     assert_eq!(job.finished_unix_ms, Some(9));
     // Its rows yield to those that were settled before.
     let (found, report) = found(&store, id);
@@ -313,13 +321,13 @@ fn a_dead_chunk_is_passed_over_and_settles_when_it_is_done_after_all() {
 }
 
 /// The result of chunk `seq` of these messages, changed.
-fn changed(arrivals: &[Arrival], seq: u64, change: impl Fn(&mut ChunkResult)) -> Arrival {
-    let of_it = |arrival: &&Arrival| matches!(arrival, Arrival::Result(_, r) if r.seq == seq);
-    let mut arrival = arrivals.iter().find(of_it).unwrap().clone();
-    if let Arrival::Result(_, result) = &mut arrival {
+fn changed(messages: &[JobMessage], seq: u64, change: impl Fn(&mut ChunkResult)) -> JobMessage {
+    let of_it = |message: &&JobMessage| matches!(message, JobMessage::Result(_, r) if r.seq == seq);
+    let mut message = messages.iter().find(of_it).unwrap().clone();
+    if let JobMessage::Result(_, result) = &mut message {
         change(result);
     }
-    arrival
+    message
 }
 
 fn state(store: &Store, id: JobId) -> JobState {
@@ -329,15 +337,15 @@ fn state(store: &Store, id: JobId) -> JobState {
 #[test]
 fn a_result_with_keys_of_another_length_is_dead_and_the_right_one_settles() {
     let dir = tempfile::tempdir().unwrap();
-    let place = Place::Directory(dir.path().into());
-    let mut store = Store::open(&place).unwrap();
+    let location = StoreLocation::Directory(dir.path().into());
+    let mut store = Store::open(&location).unwrap();
     for opened_first in [true, false] {
         let id = JobId::new();
-        let (mut arrivals, _) = arrivals(id, 400);
+        let (mut messages, _) = messages(id, 400);
         if opened_first {
-            arrivals.reverse();
+            messages.reverse();
         }
-        let forged = changed(&arrivals, 1, |result| {
+        let forged = changed(&messages, 1, |result| {
             result.keys.as_mut().unwrap().hashes[0].truncate(5);
         });
         store.apply(&[forged], 7).unwrap();
@@ -347,60 +355,60 @@ fn a_result_with_keys_of_another_length_is_dead_and_the_right_one_settles() {
             "{}",
             dead[0].reason
         );
-        store.apply(&arrivals, 7).unwrap();
+        store.apply(&messages, 7).unwrap();
         assert_eq!(state(&store, id), JobState::Done);
-        assert_eq!(found(&store, id).0, right(&HashSet::new()));
+        assert_eq!(found(&store, id).0, expected_outcome(&HashSet::new()));
     }
     drop(store);
-    Store::open(&place).unwrap();
+    Store::open(&location).unwrap();
 }
 
 #[test]
 fn keys_that_only_the_opening_shows_to_be_forged_damage_their_job_and_the_others_settle() {
     let dir = tempfile::tempdir().unwrap();
-    let place = Place::Directory(dir.path().into());
+    let location = StoreLocation::Directory(dir.path().into());
     let id = JobId::new();
-    let (arrivals, _) = arrivals(id, 400);
+    let (messages, _) = messages(id, 400);
     // Before the opening nobody knows that the schema has two rules.
-    let forged = changed(&arrivals, 1, |result| {
+    let forged = changed(&messages, 1, |result| {
         result.keys.as_mut().unwrap().hashes.truncate(1);
     });
-    let mut store = Store::open(&place).unwrap();
+    let mut store = Store::open(&location).unwrap();
     store.apply(&[forged], 7).unwrap();
-    let applied = store.apply(&arrivals, 7).unwrap();
-    assert_eq!(applied.finished, [id]);
+    let outcome = store.apply(&messages, 7).unwrap();
+    assert_eq!(outcome.finished, [id]);
     for _ in 0..2 {
         let job = store.job(id).unwrap();
-        assert_eq!((state(&store, id), job.unsettled), (JobState::Damaged, 0));
+        assert_eq!((state(&store, id), job.unresolved), (JobState::Damaged, 0));
         assert!(job.damage.contains("rows of chunk 1"), "{}", job.damage);
         drop(store);
-        store = Store::open(&place).unwrap();
+        store = Store::open(&location).unwrap();
     }
 }
 
 #[test]
 fn keys_and_rows_that_cannot_be_read_damage_their_job_and_never_the_master() {
     let dir = tempfile::tempdir().unwrap();
-    let place = Place::Directory(dir.path().into());
+    let location = StoreLocation::Directory(dir.path().into());
     let [broken, whole] = [JobId::new(), JobId::new()];
-    let mut store = Store::open(&place).unwrap();
-    let all = [broken, whole].map(|id| arrivals(id, 400).0);
-    for arrivals in &all {
+    let mut store = Store::open(&location).unwrap();
+    let all = [broken, whole].map(|id| messages(id, 400).0);
+    for messages in &all {
         // Chunk 0 is missing, so that nothing can be settled yet.
-        store.apply(&arrivals[1..], 7).unwrap();
+        store.apply(&messages[1..], 7).unwrap();
     }
     drop(store);
     let path = dir.path().join(format!("spill/{broken}.rows"));
     let length = std::fs::metadata(&path).unwrap().len();
     std::fs::write(&path, vec![0xff; length as usize]).unwrap();
-    let mut store = Store::open(&place).unwrap();
-    for arrivals in &all {
-        store.apply(&arrivals[..1], 8).unwrap();
+    let mut store = Store::open(&location).unwrap();
+    for messages in &all {
+        store.apply(&messages[..1], 8).unwrap();
     }
     assert_eq!(state(&store, broken), JobState::Damaged);
     assert!(store.job(broken).unwrap().finished_unix_ms.is_some());
     assert_eq!(state(&store, whole), JobState::Done);
-    assert_eq!(found(&store, whole).0, right(&HashSet::new()));
+    assert_eq!(found(&store, whole).0, expected_outcome(&HashSet::new()));
 }
 
 #[test]
@@ -409,39 +417,43 @@ fn a_full_disk_while_settling_fails_no_commit_and_is_made_up_for() {
     let disk = Disk::Model(crate::store::ModelDisk::default());
     let mut store = Store::open_parts(connection, disk).unwrap();
     let id = JobId::new();
-    let (arrivals, _) = arrivals(id, 400);
-    store.apply(&arrivals[1..], 7).unwrap();
+    let (messages, _) = messages(id, 400);
+    store.apply(&messages[1..], 7).unwrap();
     // The rejects and the rows of the last result are written and synced; those of the settling are not.
-    let trouble = crate::store::Trouble {
+    let fault = crate::store::DiskFault {
         after: 4,
         written: 0,
-        dies: false,
+        crashes: false,
     };
-    let fail = |store: &mut Store, trouble| {
+    let fail = |store: &mut Store, fault| {
         if let (_, Disk::Model(disk)) = store.parts() {
-            disk.set_trouble(trouble);
+            disk.set_fault(fault);
         }
     };
-    fail(&mut store, Some(trouble));
-    let applied = store.apply(&arrivals[..1], 7).unwrap();
-    assert_eq!(applied.finished, []);
-    assert!(store.job(id).unwrap().unsettled > 0);
-    assert_eq!(store.settle_late(8), [], "not before its pause is over");
-    store.late.clear();
-    assert_eq!(store.settle_late(8), [id]);
+    fail(&mut store, Some(fault));
+    let outcome = store.apply(&messages[..1], 7).unwrap();
+    assert_eq!(outcome.finished, []);
+    assert!(store.job(id).unwrap().unresolved > 0);
+    assert_eq!(
+        store.resolve_pending_keys(8),
+        [],
+        "not before its pause is over"
+    );
+    store.key_retries.clear();
+    assert_eq!(store.resolve_pending_keys(8), [id]);
     assert_eq!(state(&store, id), JobState::Done);
-    assert_eq!(found(&store, id).0, right(&HashSet::new()));
+    assert_eq!(found(&store, id).0, expected_outcome(&HashSet::new()));
 }
 
 #[test]
 fn a_result_of_an_expired_job_with_keys_leaves_its_chunk_dead() {
     let dir = tempfile::tempdir().unwrap();
-    let place = Place::Directory(dir.path().into());
+    let location = StoreLocation::Directory(dir.path().into());
     let id = JobId::new();
-    let (arrivals, chunks) = arrivals(id, 400);
-    let mut store = Store::open(&place).unwrap();
-    store.apply(&arrivals[1..], 7).unwrap();
-    let death = Death {
+    let (messages, chunks) = messages(id, 400);
+    let mut store = Store::open(&location).unwrap();
+    store.apply(&messages[1..], 7).unwrap();
+    let failure = ChunkFailure {
         chunk: chunks[0].clone(),
         reason: "it hurt".into(),
         worker_id: String::new(),
@@ -450,13 +462,13 @@ fn a_result_of_an_expired_job_with_keys_leaves_its_chunk_dead() {
         stderr: String::new(),
     };
     store
-        .apply(&[Arrival::Death(id, Box::new(death))], 8)
+        .apply(&[JobMessage::Failure(id, Box::new(failure))], 8)
         .unwrap();
     store.expire(id, "it was old".into(), 9).unwrap();
-    let applied = store.apply(&arrivals[..1], 10).unwrap();
-    assert_eq!(applied.duplicates, 1);
+    let outcome = store.apply(&messages[..1], 10).unwrap();
+    assert_eq!(outcome.duplicates, 1);
     drop(store);
-    let store = Store::open(&place).unwrap();
+    let store = Store::open(&location).unwrap();
     assert_eq!(state(&store, id), JobState::DoneWithFailures);
-    assert_eq!(store.job(id).unwrap().unsettled, 0);
+    assert_eq!(store.job(id).unwrap().unresolved, 0);
 }
