@@ -68,7 +68,7 @@ pub struct Args {
     log: LogArgs,
 }
 
-/// What is wrong with the arguments, or with what they name.
+/// Why the configuration cannot be made from the arguments.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ArgsError {
     /// The broker's address.
@@ -77,18 +77,18 @@ pub(crate) enum ArgsError {
     /// The address to listen at.
     #[error("--listen {address}: {source}{}", advice(source))]
     Listen {
-        /// As it was given.
+        /// The address as given.
         address: String,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// Who may ask.
+    /// The flags about access.
     #[error(transparent)]
     Serve(#[from] ServeError),
-    /// How it is to be watched.
+    /// The flags about metrics and traces.
     #[error(transparent)]
     Watch(#[from] telemetry::ArgsError),
-    /// No directory is known.
+    /// No data directory is known.
     #[error("there is no home directory to remember jobs in; name one with --data DIR")]
     NoData,
 }
@@ -105,27 +105,27 @@ fn advice(source: &std::io::Error) -> &'static str {
 }
 
 impl Args {
-    /// How it logs.
+    /// The log settings.
     pub fn log(&self) -> Log {
         self.log.service()
     }
 
-    /// Runs a master as the command line says, to its exit code.
+    /// Runs a master with these arguments and returns the exit code.
     ///
     /// # Errors
     ///
-    /// What ended it, other than `shutdown`, with the exit code that it deserves.
+    /// The error that ended the master, with its exit code.
     pub async fn run(self, shutdown: CancellationToken) -> Result<Exit, Failure> {
         let config = self.config().await.or_exit_of_settings()?;
         let ended = crate::run(config, shutdown).await;
         ended.map(|()| Exit::Ok).map_err(failure)
     }
 
-    /// Binds the socket and reads the rest.
+    /// Binds the socket and converts the other flags.
     ///
     /// # Errors
     ///
-    /// When an address cannot be read, bound, or be served as the flags say, or no data directory is known.
+    /// If an address is invalid or cannot be bound or served, or no data directory is known.
     async fn config(&self) -> Result<Config, ArgsError> {
         let data = self
             .data
@@ -154,7 +154,7 @@ impl Args {
     }
 }
 
-/// Why a master ended, with the exit code that it deserves.
+/// The master's error with its exit code.
 pub fn failure(error: MasterError) -> Failure {
     let exit = match &error {
         MasterError::Broker(error) if error.is_refusal() => Exit::Refused,
@@ -167,7 +167,7 @@ pub fn failure(error: MasterError) -> Failure {
     Failure::new(exit, error)
 }
 
-/// Where a master remembers, where nobody says: `rowmill` in `XDG_DATA_HOME`, or in `~/.local/share`.
+/// The default data directory: `rowmill` in `XDG_DATA_HOME`, or in `~/.local/share`.
 pub fn default_data() -> Option<PathBuf> {
     let base = cli::xdg("XDG_DATA_HOME", ".local/share");
     base.map(|base| base.join("rowmill"))

@@ -1,4 +1,4 @@
-//! What the master remembers of one job, and what it makes of it.
+//! The committed state of one job.
 
 use std::sync::Arc;
 
@@ -8,12 +8,12 @@ use proto::JobId;
 use proto::v1::operation_spec::Kind;
 use proto::v1::{JobOpen, JobSeal, JobState};
 
-/// After this long without a message, an unsealed job's publisher is taken to be gone.
+/// After this long without a message, an unsealed job counts as stalled.
 const STALLED_AFTER_MS: u64 = 30_000;
 
-/// No job has as many chunks: of 1 byte each they would be a terabyte.
+/// The most chunks of a job: with 1 byte each they would be a terabyte.
 const MAX_CHUNKS: u64 = 1 << 40;
-/// So much is said of what is damaged, in bytes.
+/// The longest damage text, in bytes.
 const MAX_DAMAGE_BYTES: usize = 4 << 10;
 
 /// One job, as committed.
@@ -23,48 +23,47 @@ pub struct Job {
     pub id: JobId,
     /// Its row in the store.
     pub(crate) key: i64,
-    /// Absent while results came before the opening.
+    /// `None` if results arrived before the opening.
     pub open: Option<JobOpen>,
-    /// Absent while the publisher still sends.
+    /// `None` while the publisher is still sending.
     pub seal: Option<JobSeal>,
-    /// Everything merged so far. Merging is exact in any order, so this is final once the job is.
-    /// Shared with whoever reads it, and with copies of the job.
+    /// The merged state so far. Merging is exact in any order, so it is final once the job is finished. Shared with
+    /// readers and with copies of the job.
     pub merged: Option<Arc<Merged>>,
-    /// How often something became part of it, since the master started.
+    /// How often something was merged since the master started.
     pub(crate) merge_count: u64,
-    /// How much of it the store has in one piece, and how much in pieces behind that.
+    /// Size of the stored merged state: base and log.
     pub(crate) merged_bytes: MergedBytes,
-    /// What was counted.
+    /// The job's counters.
     pub counts: JobCounts,
     /// When the first message came, by the master's clock.
     pub heard_unix_ms: u64,
     /// When it finished, by the master's clock.
     pub finished_unix_ms: Option<u64>,
-    /// When that was by the store's age clock, which no jump of the system's clock moves. `None`: it is not
-    /// finished, or did so before there was such a clock.
+    /// When it finished, by the store's age clock, which is independent of jumps of the system clock. `None` if it is
+    /// not finished, or finished before there was such a clock.
     pub(crate) finished_age_ms: Option<u64>,
-    /// Whether its chunks are to be run.
+    /// Whether its chunks may run.
     pub control: Control,
-    /// Whether its rows and rejects were removed.
+    /// Set if its rows and rejects were removed.
     pub expired: Option<Expiry>,
-    /// What of it is gone or broken, for a person. Empty: nothing. It goes on with what is left.
+    /// What part of the job's data is lost or broken, for a person. Empty if none. The job continues with the rest.
     pub damage: String,
-    /// Messages of chunks that it never had, as far as they are kept for people.
+    /// How many stored messages are about chunks that the job never had.
     pub(crate) set_aside: u64,
-    /// The place of the next result in the order of commits.
+    /// The commit index of the next result.
     pub(crate) next_commit_index: u64,
-    /// How often one of its chunks died, since the master started.
+    /// How many chunk failures were committed since the master started.
     pub(crate) failures: u64,
-    /// Results whose rows have keys that may come once in the job, and of which it is not known yet
-    /// whether they came before.
+    /// Results whose unique keys are not resolved yet.
     pub(crate) unresolved: u64,
-    /// Results that wait until it is known which header the job's rows have.
+    /// Results that wait until the header of the job's rows is known.
     pub(crate) waiting: u64,
-    /// Every chunk before this one is settled, or was passed over because it is dead.
+    /// Every chunk before this one has its unique keys resolved, or is dead.
     pub(crate) frontier: u64,
 }
 
-/// That a job's rows and rejects were removed to make room.
+/// The removal of a job's rows and rejects by retention.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expiry {
     /// When, by the master's clock.
@@ -73,25 +72,25 @@ pub struct Expiry {
     pub reason: String,
 }
 
-/// How many bytes of a job's merged state lie in the store, and where.
+/// How many bytes of a job's merged state are stored, and where; see `store/merge_log.rs`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct MergedBytes {
-    /// Of the whole.
+    /// In the job's row.
     pub(crate) base: u64,
-    /// Of the pieces that came since.
+    /// In the log entries since then.
     pub(crate) log: u64,
 }
 
-/// What people want of a job: the store's column `control`.
+/// Whether a job may run: the column `control` in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(i64)]
 pub enum Control {
     /// Its chunks are run.
     #[default]
     Run = 0,
-    /// They are held back.
+    /// Its chunks are parked.
     Paused = 1,
-    /// They are forgotten, and so is what comes of them.
+    /// Its chunks and their results are dropped.
     Cancelled = 2,
 }
 
@@ -120,13 +119,13 @@ pub struct JobCounts {
     pub bytes: u64,
     /// Attempts beyond the first.
     pub retries: u64,
-    /// Results that came again.
+    /// Duplicate results.
     pub duplicates: u64,
     /// Committed bytes of the job's file of rejects.
     pub spilled: u64,
     /// Malformed sequences in the chunks done.
     pub replaced: u64,
-    /// Rows that came of the chunks and are kept.
+    /// Output rows that are kept.
     pub output_rows: u64,
     /// Committed bytes of the job's file of rows.
     pub output_bytes: u64,
@@ -158,7 +157,7 @@ impl Job {
         }
     }
 
-    /// Why the job has no chunk of that number. `None`: it has, or may have while it is not sealed.
+    /// Why `seq` is not a chunk of the job. `None` if it is, or may be while the job is not sealed.
     pub(crate) fn out_of_range_reason(&self, seq: u64) -> Option<String> {
         let chunks = self.seal.as_ref().map_or(MAX_CHUNKS, |seal| seal.chunks);
         (seq >= chunks).then(|| match self.seal {
@@ -167,7 +166,7 @@ impl Job {
         })
     }
 
-    /// Notes something that is gone or broken; what was noted before stays.
+    /// Appends a reason to the job's damage.
     pub(crate) fn mark_damaged(&mut self, reason: &str) {
         if self.damage.contains(reason) || self.damage.len() + reason.len() > MAX_DAMAGE_BYTES {
             return;
@@ -179,21 +178,21 @@ impl Job {
         self.damage.push_str(reason);
     }
 
-    /// It ends now, by the system's clock and by the store's age clock.
+    /// Marks the job as finished now, by the system clock and by the store's age clock.
     pub(crate) fn finish(&mut self, now_ms: u64, age_ms: u64) {
         self.finished_unix_ms = Some(now_ms);
         self.finished_age_ms = Some(age_ms);
     }
 
-    /// From when on its age is counted, by the store's age clock. One that finished before there was such a
-    /// clock is as old as the system's clock says: that is where the age clock began.
+    /// The start of its age, by the store's age clock. For a job that finished before there was such a clock it is the
+    /// time by the system clock, with which the age clock began.
     pub(crate) fn age_start_ms(&self) -> Option<u64> {
         self.finished_age_ms.or(self.finished_unix_ms)
     }
 
-    /// Whether every chunk has its result or is dead, and nothing of them is left to be looked at. Only
-    /// a sealed and opened job can be complete. Results and dead chunks of other numbers than the job has
-    /// are not counted (`store/strays.rs`), so that it is about which chunks are in.
+    /// Whether every chunk has a result or is dead, and all unique keys are resolved. Only an opened and sealed job can
+    /// be complete. Results and failures of chunks that the job does not have are not counted
+    /// (`store/out_of_range.rs`), so comparing numbers is enough.
     pub fn is_complete(&self) -> bool {
         let settled = self.counts.chunks_done + self.counts.chunks_dead;
         self.open.is_some()
@@ -204,14 +203,14 @@ impl Job {
                 .is_some_and(|seal| settled >= seal.chunks)
     }
 
-    /// When it was opened: by the publisher's clock, or else when the first message came.
+    /// When it was opened, by the publisher's clock. Without the opening: when the first message arrived.
     pub fn opened_unix_ms(&self) -> u64 {
         self.open
             .as_ref()
             .map_or(self.heard_unix_ms, |open| open.opened_unix_ms)
     }
 
-    /// Where it stands at `now_ms`, having last been heard of at `last_ms`.
+    /// The job's state at `now_ms`, if its last message arrived at `last_ms`.
     pub fn state(&self, last_ms: u64, now_ms: u64) -> JobState {
         if self.control == Control::Cancelled {
             return JobState::Cancelled;
@@ -238,7 +237,7 @@ impl Job {
         self.counts.spilled + self.counts.output_bytes
     }
 
-    /// The command that its chunks go through, if they go through one.
+    /// The command that processes its chunks, if its operation is exec.
     pub(crate) fn command(&self) -> Option<&str> {
         match self.open.as_ref()?.operation.as_ref()?.kind.as_ref()? {
             Kind::Exec(spec) => Some(&spec.command),
@@ -246,19 +245,17 @@ impl Job {
         }
     }
 
-    /// The lane that its chunks go to. Empty: none.
+    /// The lane of its chunks. Empty if none.
     pub(crate) fn lane(&self) -> &str {
         self.open.as_ref().map_or("", |open| &open.lane)
     }
 
-    /// How much of it is begun a second. Absent: as much as can be; or what it says is none, and
-    /// nothing is.
+    /// The job's rate limit. `None` if it has none, or an invalid one.
     pub(crate) fn rate(&self) -> Option<Rate> {
         Rate::of(self.open.as_ref()?.operation.as_ref())?.ok()
     }
 
-    /// What the columns of its rows are called as they were processed: by the command that made them,
-    /// where one did.
+    /// The column names of its output rows: those of the command's output, if there is a command.
     pub(crate) fn output_columns(&self) -> &[String] {
         if let Some(Merged::Exec(merged)) = self.merged.as_deref()
             && let Some(columns) = merged.columns()
@@ -268,17 +265,17 @@ impl Job {
         self.open.as_ref().map_or(&[], |open| &open.columns)
     }
 
-    /// Malformed sequences that were taken for U+FFFD: in chunks, and before they were cut.
+    /// Malformed sequences that were replaced by U+FFFD, in chunks and while the input was split.
     pub fn replaced(&self) -> u64 {
         self.counts.replaced + self.seal.as_ref().map_or(0, |seal| seal.replaced)
     }
 
-    /// Why its publisher ended it before its end. Empty: it did not.
+    /// Why its publisher stopped the job. Empty if it did not.
     pub fn stop_reason(&self) -> &str {
         self.seal.as_ref().map_or("", |seal| &seal.stopped)
     }
 
-    /// Bytes of input: as read by the publisher, or else as it expected.
+    /// Bytes of input as read by the publisher, or as expected if the job is not sealed.
     pub fn source_bytes(&self) -> Option<u64> {
         self.seal
             .as_ref()
@@ -286,7 +283,7 @@ impl Job {
             .or_else(|| self.open.as_ref().and_then(|open| open.source_bytes))
     }
 
-    /// The share that is settled, 0 to 1; unknown for a pipe that is still open.
+    /// The share of the job that is done or dead, 0 to 1. `None` for a pipe that is still open.
     pub fn progress(&self) -> Option<f64> {
         let share = match (&self.seal, self.source_bytes()) {
             (Some(seal), _) if seal.chunks == 0 => 1.0,
@@ -296,7 +293,7 @@ impl Job {
             (None, Some(bytes)) if bytes > 0 => self.counts.bytes as f64 / bytes as f64,
             (None, _) => return None,
         };
-        // Only a finished job says that it is whole.
+        // Only a finished job reports 100 %.
         let most = if self.finished_unix_ms.is_some() {
             1.0
         } else {

@@ -1,4 +1,4 @@
-//! What a master counts and times, for whoever scrapes it.
+//! The master's metrics.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use telemetry::{Catalog, Counter, Gauge, Histogram, Labelled};
 
 use crate::job::JobCounts;
 
-/// A master's metrics. Cheap to clone: clones count together.
+/// The master's metrics. Cheap to clone: clones share their values.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     pub(crate) commit: Histogram,
@@ -31,7 +31,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// New ones, at nothing, with the catalog to scrape them by.
+    /// New metrics, all zero, and the catalog to scrape them by.
     pub(crate) fn new() -> (Self, Catalog) {
         let mut list = Catalog::new("master");
         let metrics = Self {
@@ -65,7 +65,7 @@ impl Metrics {
         (metrics, list)
     }
 
-    /// A job's counts, and how often one of its chunks died, went from `before` to `after`.
+    /// Adds the change of a job's counts, and of its number of failures, from `before` to `after`.
     pub(crate) fn add_counts(&self, before: (JobCounts, u64), after: (JobCounts, u64)) {
         let ((before, dead_before), (after, dead_after)) = (before, after);
         for (counter, before, after) in [
@@ -80,13 +80,13 @@ impl Metrics {
         }
     }
 
-    /// So many jobs stand so.
+    /// Sets the number of jobs in each state.
     pub(crate) fn set_jobs(&self, states: impl Iterator<Item = JobState>) {
         let names = all_values(JobState::try_from).map(|state| state.as_str_name());
         set(&self.jobs, names, states.map(|state| state.as_str_name()));
     }
 
-    /// So many workers are so.
+    /// Sets the number of workers in each state.
     pub(crate) fn set_workers(&self, states: impl Iterator<Item = WorkerState>) {
         let names = all_values(WorkerState::try_from).map(|state| state.as_str_name());
         set(
@@ -96,7 +96,7 @@ impl Metrics {
         );
     }
 
-    /// The broker is so.
+    /// Sets the broker's state and queue depths.
     pub(crate) fn set_broker(&mut self, status: &BrokerStatus) {
         let names = all_values(BrokerState::try_from).map(|state| state.as_str_name());
         let is = std::iter::once(status.state().as_str_name());
@@ -123,12 +123,12 @@ impl Metrics {
     }
 }
 
-/// Every value of an enum of the protocol but the first, which says nothing.
+/// Every value of a protobuf enum except the unspecified one.
 fn all_values<T, E>(from_number: impl Fn(i32) -> Result<T, E>) -> impl Iterator<Item = T> {
     (1..).map_while(move |number| from_number(number).ok())
 }
 
-/// Sets a gauge for each of `names` to how often it comes in `states`.
+/// Sets a gauge for each of `names` to its number of occurrences in `states`.
 fn set(
     gauges: &Labelled<Gauge>,
     names: impl Iterator<Item = &'static str>,
@@ -143,7 +143,7 @@ fn set(
     }
 }
 
-/// What there is to scrape, for those who write about it.
+/// The catalog of all metrics, for the documentation.
 pub fn catalog() -> Catalog {
     Metrics::new().1
 }

@@ -1,5 +1,4 @@
-//! How long, and how much of, the rows and rejects of finished jobs are kept; and the task that sees
-//! to it.
+//! Retention: how long, and how much of, the rows and rejects of finished jobs are kept, and the task that enforces it.
 
 use std::convert::Infallible;
 use std::str::FromStr;
@@ -12,19 +11,19 @@ use tonic::Status;
 use crate::state::state_actor::{StateActor, StateHandle};
 use crate::store::remove;
 
-/// How often it is looked, beside every time that a job finishes.
+/// How often the limits are checked, in addition to every time a job finishes.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// What may stay: `7d`, `20GB`, `7d,20GB`, `forever`.
+/// The limits: `7d`, `20GB`, `7d,20GB`, `forever`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Retention {
-    /// How old a finished job may be. Absent: as old as it gets.
+    /// The greatest age of a finished job. `None` if unlimited.
     age_ms: Option<u64>,
-    /// How many bytes there may be of all jobs together. Absent: as many as the disk has.
+    /// The most bytes of all jobs together. `None` if unlimited.
     bytes: Option<u64>,
 }
 
-/// Why a text does not say what is to be kept.
+/// Why a text is not a retention.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is neither an age (90m, 12h, 7d, 4w) nor a size (500MB, 20GB, 1TB), nor forever")]
 pub struct RetentionError(String);
@@ -36,7 +35,7 @@ const AGES: [(&str, u64); 5] = [
     ("d", 86_400_000),
     ("w", 7 * 86_400_000),
 ];
-/// Decimal, as disks are sold; and a plain number of bytes.
+/// Decimal units, as for disk sizes.
 const SIZES: [(&str, u64); 5] = [
     ("B", 1),
     ("kB", 1_000),
@@ -46,7 +45,7 @@ const SIZES: [(&str, u64); 5] = [
 ];
 
 impl Retention {
-    /// Why the oldest finished job may not stay, if so: it is that old, and all together that large.
+    /// Why the oldest finished job must be removed, given its age and the size of all jobs. `None` if it may stay.
     pub(crate) fn removal_reason(self, age_ms: u64, spill_bytes: u64) -> Option<String> {
         match self {
             Self {
@@ -81,7 +80,7 @@ impl FromStr for Retention {
                 (None, Some(bytes)) => (&mut retention.bytes, bytes),
                 (None, None) => return Err(invalid()),
             };
-            // Two ages, or two sizes, cannot both be meant.
+            // Two ages, or two sizes, contradict each other.
             if slot.replace(value).is_some() {
                 return Err(invalid());
             }
@@ -90,7 +89,7 @@ impl FromStr for Retention {
     }
 }
 
-/// `7d` by units: a number with one of them behind it.
+/// Parses a number followed by one of the units, such as `7d`.
 fn parse_count(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let name = text[digits.len()..].trim();
@@ -99,14 +98,14 @@ fn parse_count(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     digits.trim().parse::<u64>().ok()?.checked_mul(*factor)
 }
 
-/// By the largest unit that needs no fraction.
+/// Formats a count in the largest unit that needs no fraction.
 fn format_count(count: u64, units: &[(&str, u64)]) -> String {
     let fits = |(_, factor): &&(&str, u64)| count >= *factor && count.is_multiple_of(*factor);
     let (name, factor) = units.iter().rev().find(fits).unwrap_or(&units[0]);
     format!("{} {name}", count / factor)
 }
 
-/// Removes what may not stay: at the start, when jobs finish, and once a minute.
+/// Removes rows and rejects beyond the limits: at the start, when jobs finish, and once a minute.
 pub(crate) async fn enforce(
     state: StateHandle,
     retention: Retention,
@@ -123,7 +122,7 @@ pub(crate) async fn enforce(
                 }
             }
         }
-        // One job a question, so that nobody waits long for the keeper.
+        // One job per query, so that other queries do not wait long.
         while let Some(paths) = state.ask(move |actor| actor.expire_one(retention)).await? {
             let removing = tokio::task::spawn_blocking(move || {
                 for path in paths {
@@ -140,7 +139,7 @@ pub(crate) async fn enforce(
 }
 
 impl StateActor {
-    /// Gives up the rows of one job that may not stay; the files that are left to be removed.
+    /// Expires one job beyond the limits. Returns the files to remove, or `None` if all jobs may stay.
     fn expire_one(&mut self, retention: Retention) -> Option<Vec<std::path::PathBuf>> {
         let now_ms = proto::unix_ms();
         if let Some(jump_ms) = self.store.clock_jump_ms() {

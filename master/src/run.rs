@@ -16,30 +16,30 @@ use crate::state::state_actor::StateHandle;
 pub use crate::store::StoreLocation;
 use crate::store::{Store, StoreError};
 
-/// What a master needs.
+/// The configuration of a master.
 #[derive(Debug)]
 pub struct Config {
-    /// Where results come from.
+    /// The broker.
     pub broker: Broker,
-    /// What it remembers, and where.
+    /// Where the store is.
     pub location: StoreLocation,
-    /// Where clients come from.
+    /// Where gRPC clients connect.
     pub listener: Listener,
-    /// How much of the rows and rejects of finished jobs stays.
+    /// How long, and how much of, the rows and rejects of finished jobs are kept.
     pub retention: Retention,
-    /// How long a chunk of a sealed job is missed before it is lost. `None`: it never is.
+    /// How long a chunk of a sealed job must be missing before it counts as lost. `None` if no chunk can be lost.
     pub lost_after: Option<Duration>,
-    /// How it is watched from outside.
+    /// The metrics endpoint and the tracer.
     pub watched: Watched,
 }
 
-/// Why a master ends other than by being told to.
+/// Why a master ended, other than by `shutdown`.
 #[derive(Debug, thiserror::Error)]
 pub enum MasterError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The broker refused, in a way that waiting does not mend, or was never there.
+    /// The broker refused for good, or could not be reached at the start.
     #[error(transparent)]
     Broker(#[from] BrokerError),
     /// The certificate or its key cannot be used.
@@ -51,12 +51,12 @@ pub enum MasterError {
     /// The descriptors are not readable.
     #[error("gRPC reflection: {0}")]
     Reflection(#[source] tonic_reflection::server::Error),
-    /// A task or thread could not start or ended in a panic.
+    /// A task or thread could not start, or panicked.
     #[error("the master's own machinery: {0}")]
     Machinery(String),
 }
 
-/// Runs a master until `shutdown`, or until something fails that it cannot mend.
+/// Runs a master until `shutdown`, or until an error that it cannot recover from.
 ///
 /// # Errors
 ///
@@ -120,7 +120,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Mast
     let mut outcome = Ok(());
     while let Some(ended) = tasks.join_next().await {
         let ended = ended.unwrap_or_else(|e| Err(MasterError::Machinery(e.to_string())));
-        // One part alone is no master: whoever ends first takes the other along.
+        // The master needs both tasks: if one ends, the other is stopped.
         shutdown.cancel();
         outcome = outcome.and(ended);
     }
@@ -128,8 +128,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Mast
     outcome
 }
 
-/// Tries to open the store until there is room for it. Nothing is taken from the broker before, so that a master
-/// with room can take it.
+/// Retries opening the store until there is disk space. Until then nothing is consumed, so that another master can.
 async fn open_when_space_is_free(
     location: &StoreLocation,
     state: &StateHandle,
@@ -160,13 +159,13 @@ fn is_out_of_space(error: &StoreError, location: &StoreLocation) -> bool {
     error.is_out_of_space(directory)
 }
 
-/// What people are told meanwhile.
+/// The status text until the store is open.
 fn open_error_text(error: &StoreError) -> String {
     format!("results cannot be stored: there is no room to open the store: {error}")
 }
 
 fn initial_status(broker: &Broker, is_waiting: bool) -> MasterStatus {
-    // Without a store it has not tried to reach the broker.
+    // Until the store is open, the broker is not contacted.
     let (state, detail) = if is_waiting {
         let detail = "it connects when there is room on its disk";
         (BrokerState::Unspecified, detail)

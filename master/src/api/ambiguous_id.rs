@@ -1,4 +1,4 @@
-//! What is said where the beginning of an id fits several jobs: which ones, so that one can be chosen.
+//! The message if the beginning of an id matches several jobs: it lists them.
 
 use cli::format::duration;
 use cli::text::{Charset, brief};
@@ -6,11 +6,11 @@ use cli::text::{Charset, brief};
 use crate::job::Job;
 use crate::state::live_state::sort_newest_first;
 
-/// So many are listed; who has more gives more of the id.
+/// The most jobs that are listed.
 const MAX_LISTED: usize = 8;
 const NAME_COLUMNS: usize = 40;
 
-/// A line for each of the jobs that begin with `text`, newest first.
+/// Lists the jobs whose ids begin with `text`, newest first.
 pub(crate) fn describe_candidates(text: &str, mut jobs: Vec<&Job>, now_ms: u64) -> String {
     sort_newest_first(&mut jobs);
     let mut listing = format!(

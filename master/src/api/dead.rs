@@ -1,4 +1,4 @@
-//! Dead chunks for people: listed, shown, replayed, dropped.
+//! Requests about dead chunks: list, show, replay, drop.
 
 use broker::{Backoff, Broker, BrokerError, Confirm, Route, Session};
 use proto::v1::{self, DeadChunkInfo, GetDeadResponse, ListDeadResponse};
@@ -10,16 +10,15 @@ use crate::job::{Control, Job};
 use crate::state::state_actor::{StateActor, StateHandle, internal};
 use crate::store::{DeadRow, DeadState, StoreError};
 
-/// How much of a body is shown.
+/// How many bytes of a body are shown.
 const BODY_SHOWN: usize = 64 << 10;
-/// So much of the end of what a command said stands in a list, in bytes.
+/// How much of the end of a command's stderr is shown in a list, in bytes.
 const STDERR_LISTED: usize = 1 << 10;
-/// So much of the reason, in bytes.
+/// How much of the reason is shown in a list, in bytes.
 const REASON_LISTED: usize = 1 << 10;
-/// A replayed chunk counts as tried once elsewhere, so that it is run in a process of its own: it
-/// may do again what it did.
+/// A replayed chunk counts as attempted once, so that it runs in a process of its own: it may crash its process again.
 const REPLAY_ATTEMPTS: u32 = 1;
-/// A full queue is asked again so often, for half a minute or more.
+/// How often publishing to a full queue is tried, over half a minute or more.
 const MAX_PUBLISH_ATTEMPTS: u32 = 10;
 
 impl StateActor {
@@ -68,7 +67,7 @@ impl StateActor {
         let (row, chunk) = found
             .map_err(|error| internal(&error))?
             .ok_or_else(|| not_dead(job, seq))?;
-        // What is too damaged to be unpacked has nothing that could be shown.
+        // A body that cannot be decompressed is shown as empty.
         let body_bytes = engine::chunk::body_bytes(&chunk);
         let body = engine::chunk::body(&chunk).unwrap_or_default();
         Ok(GetDeadResponse {
@@ -94,7 +93,7 @@ impl StateActor {
         Ok(dropped)
     }
 
-    /// Those of `seqs` (empty: of all) that are dead and can be replayed.
+    /// The dead chunks among `seqs` (empty: among all) that can be replayed.
     fn replayable(&self, text: &str, seqs: &[u64]) -> Result<(JobId, Vec<u64>), Status> {
         let job = self.find(text)?;
         let refuse = |why: &str| {
@@ -135,7 +134,7 @@ impl StateActor {
             return Ok(None);
         };
         let found = self.store.dead_chunk(job, seq)?;
-        // One whose result did not fit the others' left no body.
+        // A chunk whose result did not fit has no body.
         let chunk = found
             .filter(|(row, chunk)| row.state == DeadState::Dead && chunk.operation.is_some())
             .map(|(_, chunk)| chunk);
@@ -154,9 +153,8 @@ impl StateActor {
     }
 }
 
-/// Sends dead chunks to the workers: publishes one, awaits the confirm, marks it, goes on to the
-/// next. Where it breaks off, the rest is still dead, and at most one is both dead and with the
-/// workers; its result revives it.
+/// Publishes dead chunks again: publishes one, awaits the confirm, marks it, and continues with the next. If this is
+/// interrupted, the rest is still dead, and at most one chunk is both dead and queued; its result makes it done.
 pub(crate) async fn replay(
     state: &StateHandle,
     broker: &Broker,
@@ -182,7 +180,7 @@ pub(crate) async fn replay(
     Ok(replayed)
 }
 
-/// How many were sent.
+/// Publishes the chunks. Returns how many.
 async fn send_all(
     state: &StateHandle,
     session: &Session,
@@ -240,8 +238,8 @@ fn read_token(token: &str) -> Result<Option<(i64, u64)>, Status> {
         .ok_or_else(|| Status::invalid_argument("that page token is none of ours"))
 }
 
-/// As it stands in a list: of what its command said only the end, for of a thousand the whole would be
-/// more than one message may have.
+/// A dead chunk in a list, with only the end of its stderr: the whole stderr of a thousand chunks would exceed the
+/// message limit.
 pub(crate) fn listed(row: DeadRow) -> DeadChunkInfo {
     let mut info = DeadChunkInfo::from(row);
     let from = info.stderr.len().saturating_sub(STDERR_LISTED);

@@ -1,21 +1,21 @@
-//! How much goes into one answer: what a client of gRPC takes without being told otherwise is 4 MiB.
+//! Bounds the size of responses. gRPC clients accept 4 MiB by default.
 
 use prost::Message;
 use proto::bounds::LARGEST_ANSWER;
 use proto::v1::GetJobResponse;
 use tonic::Status;
 
-/// The entries of one page, in bytes.
+/// The most bytes of entries on one page.
 pub(crate) const PAGE_BYTES: usize = 2 << 20;
 
-/// How many of `entries`, from the first, come to at most `bytes`; one at least, where there is one.
+/// How many of the first `entries` fit into `bytes`; at least one, if there is any.
 pub(crate) fn count_fitting<'m, T: Message + 'm>(
     entries: impl IntoIterator<Item = &'m T>,
     bytes: usize,
 ) -> usize {
     let (mut room, mut fitting) = (bytes, 0);
     for entry in entries {
-        // The tag and the length before it.
+        // Plus the tag and the length.
         let left = room.checked_sub(entry.encoded_len() + 6);
         if left.is_none() && fitting > 0 {
             break;
@@ -26,7 +26,7 @@ pub(crate) fn count_fitting<'m, T: Message + 'm>(
     fitting
 }
 
-/// A job with its result, unless that is more than any client of ours takes.
+/// Returns the response, or an error if it is larger than rowmill's clients accept.
 pub(crate) fn check_response_size(response: GetJobResponse) -> Result<GetJobResponse, Status> {
     let bytes = response.encoded_len();
     if bytes <= LARGEST_ANSWER {
@@ -47,8 +47,7 @@ mod tests {
 
     use super::*;
 
-    /// As many columns as a job may have, with all that is known of each, and headers that come to as much as they
-    /// may.
+    /// A job with the most columns, all statistics of each, and the longest header.
     fn job(column: &ColumnProfile) -> GetJobResponse {
         let column = ColumnProfile {
             name: "n".repeat((3 << 20) / MOST_COLUMNS),

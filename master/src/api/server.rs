@@ -18,16 +18,16 @@ use crate::api::service::Service;
 use crate::run::MasterError;
 use crate::state::state_actor::StateHandle;
 
-/// Where clients come from.
+/// Accepts connections of clients.
 #[derive(Debug)]
 pub enum Listener {
-    /// A bound socket, and what stands before it; the caller chose the address.
+    /// A bound socket, with TLS and authentication.
     Tcp(TcpListener, Gate),
-    /// Pipes within this process, one a connection.
+    /// Pipes within this process, one for each connection.
     InProcess(mpsc::Receiver<DuplexStream>),
 }
 
-/// Serves until `shutdown`; open streams end with it.
+/// Serves until `shutdown`, which also ends open streams.
 pub(crate) async fn serve(
     listener: Listener,
     state: StateHandle,

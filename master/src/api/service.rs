@@ -1,4 +1,4 @@
-//! The gRPC service: reads requests, asks the keeper, bounds the answers.
+//! The gRPC service: reads requests, queries the state actor, and bounds the responses.
 
 use std::time::Duration;
 
@@ -30,10 +30,10 @@ use crate::job::Control;
 use crate::state::report_cache;
 use crate::state::state_actor::{StateActor, StateHandle, fill_result};
 
-/// The longest that one GetJob waits; a client that waits longer asks again.
+/// The longest wait of one GetJob. A client that waits longer calls it again.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// `rowmill.v1.Rowmill`, answered by the keeper.
+/// Implements `rowmill.v1.Rowmill`.
 pub(crate) struct Service {
     state: StateHandle,
     broker: Broker,
@@ -69,7 +69,7 @@ impl Rowmill for Service {
         let scope = scope(&request);
         let request = request.into_inner();
         check_protocol(request.protocol)?;
-        // One event: conflation happens before it, by looking only when there is room.
+        // Capacity of one event: the stream computes the next one only when there is room, so changes are conflated.
         let (events, stream) = mpsc::channel(1);
         let shutdown = self.shutdown.clone();
         self.streams.spawn(watch::stream(
@@ -181,7 +181,7 @@ impl Rowmill for Service {
         &self,
         request: Request<ReadOutputRequest>,
     ) -> Result<Response<Self::ReadOutputStream>, Status> {
-        // One part: the next is made when there is room, so that a slow reader is not read for.
+        // Capacity of one part: the next one is read only when there is room, so a slow client holds no memory.
         let (parts, stream) = mpsc::channel(1);
         self.streams.spawn(output::stream(
             self.state.clone(),
@@ -318,7 +318,7 @@ impl Rowmill for Service {
 }
 
 impl Service {
-    /// One job, and its result so far where that is asked for.
+    /// One job, with its current result on request.
     async fn job(&self, text: String, with_result: bool) -> Result<GetJobResponse, Status> {
         let job = move |actor: &mut StateActor| actor.job(&text, with_result);
         let (mut response, cached) = self.state.ask(job).await??;
@@ -344,7 +344,7 @@ fn page_limit(page_size: u32) -> usize {
     }
 }
 
-/// What the guard found that the caller may do.
+/// The caller's permissions, as the access guard determined them.
 fn scope<T>(request: &Request<T>) -> v1::Scope {
     let grant = request.extensions().get::<Grant>();
     grant.map_or(v1::Scope::Unspecified, |grant| grant.scope.into())

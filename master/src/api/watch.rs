@@ -15,17 +15,17 @@ use crate::state::state_actor::StateHandle;
 
 const DEFAULT_RATE_HZ: f64 = 5.0;
 const MAX_RATE_HZ: f64 = 30.0;
-/// A client hears this often at least, so that it can tell silence from nothing new.
+/// An event is sent at least this often, so that a client can detect a lost connection.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What a client asked for, and what it may do.
+/// The request of a client, and its permissions.
 pub(crate) struct Subscription {
     pub(crate) request: WatchRequest,
     pub(crate) scope: Scope,
 }
 
-/// Sends events until the client goes away or the master stops. The channel holds one event: a
-/// client that is slow to take it makes this wait, and then gets what is true by then.
+/// Sends events until the client disconnects or the master stops. The channel holds one event: a slow client makes this
+/// wait, and then gets the current state.
 pub(crate) async fn stream(
     state: StateHandle,
     subscription: Subscription,
@@ -34,7 +34,7 @@ pub(crate) async fn stream(
 ) {
     let watching = async {
         if let Err(status) = send_all(&state, &subscription, &events).await {
-            // A client that is gone does not miss the reason.
+            // A client that disconnected does not need the reason.
             drop(events.send(Err(status)).await);
         }
     };
@@ -59,7 +59,7 @@ async fn send_all(
     let mut sent = tokio::time::Instant::now();
     loop {
         ticks.tick().await;
-        // Room first, then the look: what is sent is never older than when it could be taken.
+        // Wait for room before querying, so that the event is current when it is sent.
         let Ok(permit) = events.reserve().await else {
             return Ok(());
         };

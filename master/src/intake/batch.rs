@@ -1,17 +1,16 @@
-//! A batch of messages on its way to disk: the order of its commit and its acknowledgements, without
-//! I/O. The intake and the simulation send their messages through the same one.
+//! A batch of messages to be committed: enforces the order of commit and acknowledgement, without I/O. The intake and
+//! the simulation share it.
 //!
-//! Its invariant: a receipt comes out only after the commit of everything that came in with it.
+//! Invariant: a receipt is returned only after everything in its batch is committed.
 
 use crate::intake::job_message::JobMessage;
 use crate::intake::unreadable::UnreadableMessage;
 
-/// The most messages of one commit. Twice as many are in memory at the most, and results may have
-/// rows in them, megabytes of them each; beyond so many, a commit's wait for the disk is shared by
-/// enough.
+/// The most messages of one commit. At most twice as many are in memory; each result may carry megabytes of rows.
+/// Larger batches would hardly make the wait for the disk per message shorter.
 pub const BATCH: usize = 64;
 
-/// Messages that are committed together, with the receipts (of whatever kind) that settle them.
+/// Messages that are committed together, with the receipts of type `R` that acknowledge them.
 #[derive(Debug)]
 pub struct Batch<R> {
     messages: Vec<JobMessage>,
@@ -30,8 +29,8 @@ impl<R> Default for Batch<R> {
 }
 
 impl<R> Batch<R> {
-    /// Takes in what a message says. What can never be used has no effect but that it is kept for people to
-    /// look at; left with the broker it would come back for ever.
+    /// Adds the contents of a delivery. An unreadable message is stored for people to inspect and acknowledged;
+    /// otherwise the broker would redeliver it for ever.
     pub fn add(&mut self, read: Result<Vec<JobMessage>, UnreadableMessage>, receipt: R) {
         match read {
             Ok(messages) => self.messages.extend(messages),
@@ -40,22 +39,22 @@ impl<R> Batch<R> {
         self.receipts.push(receipt);
     }
 
-    /// How many messages are in it.
+    /// The number of deliveries in the batch.
     pub fn len(&self) -> usize {
         self.receipts.len()
     }
 
-    /// Whether nothing is in it.
+    /// Whether the batch is empty.
     pub fn is_empty(&self) -> bool {
         self.receipts.is_empty()
     }
 
-    /// Has `keep` put everything on disk, and gives the receipts to acknowledge. They are gone with
-    /// an error: the session must end, so that everything comes again.
+    /// Has `store` write everything to disk, and returns the receipts to acknowledge. An error drops the receipts: the
+    /// session must end, so that everything is redelivered.
     ///
     /// # Errors
     ///
-    /// What `keep` says.
+    /// If `store` fails.
     pub async fn commit<E, F>(
         self,
         store: impl FnOnce(Vec<JobMessage>, Vec<UnreadableMessage>) -> F,

@@ -1,5 +1,6 @@
-//! Which jobs run: what people decide is committed first, then told to the workers again and again,
-//! because the telling is lossy; how much of those that have a rate each worker may begin; and parked chunks go back to them when their job goes on.
+//! Controls which jobs run. Cancel, pause and resume are committed first, then broadcast to the workers repeatedly,
+//! because the control queue is lossy. The broadcast also has each worker's share of jobs with a rate limit. Parked
+//! chunks are published again when their job is resumed.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -17,19 +18,19 @@ use crate::job::{Control, Job};
 use crate::state::live_state::sort_newest_first;
 use crate::state::state_actor::{StateActor, StateHandle, internal};
 
-/// How often workers are told, when nothing changes.
+/// How often the control message is broadcast if nothing changes.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// Jobs named of a kind: some 40 KB at the most. A worker that is not told of an older one works in
-/// vain on what it may still find of it, and no more.
+/// The most jobs in each list of the control message: at most 40 KB. For a job beyond that, workers may only waste work
+/// on its remaining chunks.
 const MAX_NAMED: usize = 1000;
-/// A job's share is named so much longer than the job takes: a chunk that was with a worker which
-/// then died comes again when the broker notices, which takes half an hour at most.
+/// How long after a job's end its rate share is still broadcast: a chunk of a worker that died is redelivered when the
+/// broker notices, which takes at most half an hour.
 const SHARED_AFTER_MS: u64 = 60 * 60_000;
-/// Lanes that are looked at, each of them a question to the broker, and a queue there.
+/// The most lanes that are polled. Each is a request to the broker, and a queue there.
 const MAX_LANES: usize = 100;
 
 impl StateActor {
-    /// Commits what people want of a job.
+    /// Commits a cancel, pause or resume of a job.
     pub(crate) fn control(&mut self, text: &str, control: Control) -> Result<v1::Job, Status> {
         let now_ms = proto::unix_ms();
         let job = self.find(text)?;
@@ -55,7 +56,7 @@ impl StateActor {
         Ok(self.live.job(job, now_ms))
     }
 
-    /// What workers are told.
+    /// The control message for the workers.
     fn control_message(&self) -> v1::Control {
         let named = |control| {
             let jobs = self.newest(|job| job.control == control);
@@ -92,7 +93,7 @@ impl StateActor {
         jobs.into_iter().take(MAX_NAMED)
     }
 
-    /// The lanes whose queues are looked at: of workers, and of the newest jobs that are not finished.
+    /// The lanes whose queues are polled: those of workers, and of the newest unfinished jobs.
     pub(crate) fn lanes(&self) -> BTreeSet<Lane> {
         let jobs = self.newest(|job| job.finished_unix_ms.is_none() && !job.lane().is_empty());
         let of_jobs = jobs.filter_map(|job| Lane::named(job.lane()).ok().flatten());
@@ -108,7 +109,7 @@ impl StateActor {
     }
 }
 
-/// Tells the workers: once a second, at every change, and whenever a new worker is heard.
+/// Broadcasts the control message once a second, at every change, and when a new worker appears.
 pub(crate) async fn broadcast(
     session: Session,
     state: StateHandle,
@@ -121,7 +122,7 @@ pub(crate) async fn broadcast(
         let message = Envelope::new(WorkerId::new(), "", Payload::Control(control_message));
         session.publish(Route::Control, &message).await?;
         tokio::select! {
-            // The keeper's end is noticed by the question above.
+            // If the actor has ended, the query above fails.
             _ = control_changes.changed() => {}
             () = new_worker.notified() => {}
             () = tokio::time::sleep(INTERVAL) => {}
@@ -129,8 +130,8 @@ pub(crate) async fn broadcast(
     }
 }
 
-/// Gives parked chunks of jobs that go on back to the workers: publishes, awaits the confirm, then
-/// forgets. A crash in between leaves one of them in both places, and its result counts once.
+/// Publishes parked chunks of resumed jobs: publishes one, awaits the confirm, then deletes it. A crash in between
+/// leaves it both in the queue and in the store; its result counts once.
 pub(crate) async fn unpark(
     session: Session,
     state: StateHandle,
@@ -158,7 +159,7 @@ pub(crate) async fn unpark(
     }
 }
 
-/// Forgets a parked chunk, and tries again while the disk refuses it. Without that, the chunk would be sent again and
+/// Deletes a parked chunk, and retries while the disk refuses it. Otherwise the chunk would be published again and
 /// again.
 async fn forget_parked(state: &StateHandle, job: JobId, seq: u64) -> Result<(), SessionError> {
     let mut backoff = Backoff::default();

@@ -1,4 +1,4 @@
-//! What comes from the broker, read once into what the store understands.
+//! Messages about jobs, converted from broker deliveries once, for the store.
 
 use broker::Delivery;
 use engine::foreign::{Came, Lone};
@@ -13,30 +13,30 @@ pub enum JobMessage {
     Open(JobId, Box<JobOpen>),
     /// A job has no further chunks.
     Seal(JobId, JobSeal),
-    /// A chunk was done.
+    /// The result of a chunk.
     Result(JobId, Box<ChunkResult>),
     /// A chunk failed every attempt.
     Failure(JobId, Box<ChunkFailure>),
 }
 
-/// The end of a chunk that nobody could do.
+/// A chunk that failed for good, or that is parked.
 #[derive(Debug, Clone)]
 pub struct ChunkFailure {
     /// The chunk.
     pub chunk: Chunk,
     /// Why, for a person.
     pub reason: String,
-    /// Who tried last; empty where only the broker knows.
+    /// The worker of the last attempt. Empty if the broker dead-lettered the chunk.
     pub worker_id: String,
-    /// How often it was tried.
+    /// The number of attempts.
     pub attempts: u32,
-    /// It is not dead, but held back: its job is paused.
+    /// The chunk did not fail, but is held back because its job is paused.
     pub is_parked: bool,
-    /// The last that the command of the last attempt said on stderr. Empty: nothing.
+    /// The end of the stderr output of the last attempt's command. Empty if there was none.
     pub stderr: String,
 }
 
-/// Why a message is not for the store.
+/// Why a delivery is not a message for the store.
 #[derive(Debug, thiserror::Error)]
 pub enum JobMessageError {
     /// It does not name its job.
@@ -47,27 +47,26 @@ pub enum JobMessageError {
         /// What is wrong with the id.
         source: IdError,
     },
-    /// It opens a job for a lane that cannot be.
+    /// It opens a job for an invalid lane.
     #[error(transparent)]
     Lane(#[from] LaneError),
-    /// It is one of ours, in the wrong queue.
+    /// It is a rowmill message in the wrong queue.
     #[error("a {0} does not belong here")]
     Misplaced(&'static str),
-    /// It is none of ours.
+    /// It is not a rowmill message.
     #[error("{0}")]
     Foreign(String),
 }
 
 impl JobMessage {
-    /// The job that it is of.
+    /// The job that the message belongs to.
     pub(crate) fn job(&self) -> JobId {
         let (Self::Open(id, _) | Self::Seal(id, _) | Self::Result(id, _) | Self::Failure(id, _)) =
             self;
         *id
     }
 
-    /// Whether workers, or those who tell them, have to hear of it at once: a chunk that was set aside,
-    /// or a job that has a rate.
+    /// Whether the control tasks must run at once: a chunk was parked, or a job with a rate limit was opened.
     pub(crate) fn affects_control(&self) -> bool {
         match self {
             Self::Failure(_, failure) => failure.is_parked,
@@ -76,12 +75,11 @@ impl JobMessage {
         }
     }
 
-    /// Reads a delivery from the results queue or the dead queue. It is several where it is CSV that
-    /// somebody sent to the workers.
+    /// Reads a delivery from the results queue or the dead queue. A dead CSV message becomes several messages.
     ///
     /// # Errors
     ///
-    /// When it is not a message that the master keeps.
+    /// If it is not a message that the master stores.
     pub async fn read(delivery: &Delivery) -> Result<Vec<Self>, JobMessageError> {
         let envelope = delivery
             .message
@@ -93,12 +91,11 @@ impl JobMessage {
         }
     }
 
-    /// Reads a message that was handed out; `death` says how the broker moved it to the dead queue,
-    /// if it did.
+    /// Reads a delivered message. `death` says how the broker dead-lettered it, if it did.
     ///
     /// # Errors
     ///
-    /// When it is not a message that the master keeps.
+    /// If it is not a message that the master stores.
     pub fn read_message(
         envelope: &Envelope,
         death: Option<&broker::Death>,
@@ -129,8 +126,7 @@ impl JobMessage {
     }
 }
 
-/// The job that a message of CSV is, dead: the broker gave up on it before any worker could say what
-/// it is.
+/// A CSV message that the broker dead-lettered before any worker could process it: a job of one failed chunk.
 async fn failed_csv_job(
     envelope: &Envelope,
     csv: &Csv,
@@ -182,10 +178,10 @@ impl From<&DeadChunk> for ChunkFailure {
 }
 
 impl ChunkFailure {
-    /// A chunk that the broker itself gave up on: workers died under it, or could not read it.
+    /// A chunk that the broker dead-lettered, because workers died while processing it or could not read it.
     fn from_broker(chunk: &Chunk, death: Option<&broker::Death>) -> Self {
         let (reason, attempts) = match death {
-            // Only where a policy lowers the limit: workers count attempts, and far fewer.
+            // Happens only if a policy lowers the limit: workers count attempts themselves, and allow far fewer.
             Some(death) if death.reason == "delivery_limit" => {
                 let why = format!(
                     "it came back to {} more often than the broker's delivery limit, begun or not: is there a \

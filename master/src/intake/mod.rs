@@ -1,7 +1,7 @@
-//! From the broker to the keeper: takes results in batches, acknowledges what was committed.
+//! The intake: consumes messages from the broker, has them committed in batches, and acknowledges them.
 //!
-//! Any error ends the session with all its receipts; what was not acknowledged comes again in the
-//! next one, and what of it was committed has no effect then.
+//! Any error ends the broker session and drops its receipts. The broker then redelivers all unacknowledged messages in
+//! the next session. Those that were committed already have no effect.
 
 pub(crate) mod batch;
 mod control;
@@ -32,32 +32,32 @@ use crate::run::MasterError;
 use crate::state::state_actor::StateHandle;
 use crate::store::{StoreError, StoreLocation};
 
-/// Two batches under way: one is committed while the next one comes.
+/// Two batches: one is committed while the next one is received.
 const PREFETCH: u16 = 2 * BATCH as u16;
-/// Dead chunks carry their bodies; few are held at once.
+/// Dead chunks carry their bodies, so few are held at once.
 const DEAD_PREFETCH: u16 = 16;
-/// Workers that are remembered to have been told which jobs run.
+/// The most workers that are remembered as known, so that a new worker can be detected.
 const MAX_KNOWN_WORKERS: usize = 4096;
-/// A refusal this soon in the first session is final too: the broker checks the permission to write only at the first
-/// message.
+/// A refusal within this time in the first session is final too: the broker checks the permission to write only at the
+/// first message.
 const SETUP_PERIOD: Duration = Duration::from_secs(10);
-/// RabbitMQ wants a message back after 30 minutes, and closes the channel of a consumer that keeps it longer. A batch
-/// that cannot be stored is given back before: at this rate the results' delivery limit is reached after weeks.
+/// RabbitMQ closes the channel of a consumer that does not acknowledge a message within 30 minutes. A batch that cannot
+/// be stored is returned before that. At this rate it takes weeks to reach the delivery limit of the results queue.
 const MAX_HOLD: Duration = Duration::from_secs(1700);
-/// How often queue depths are asked for.
+/// How often queue depths are polled.
 const DEPTH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Whoever may send messages can cause these lines.
+/// Bounds the log lines that senders of bad messages can cause.
 static LOG_LIMIT: LogLimit = LogLimit::new();
 
-/// The master's side of the broker.
+/// The master's connection to the broker.
 pub(crate) struct Intake {
     broker: Broker,
     state: StateHandle,
     limits: BatchLimits,
     metrics: Metrics,
     tracer: Tracer,
-    /// Whether this process has worked with the broker before, so that a refusal is not final.
+    /// Whether this process has worked with the broker before. Then a refusal is not final.
     has_worked: bool,
 }
 
@@ -90,7 +90,7 @@ impl Intake {
         }
     }
 
-    /// One session after the other until `shutdown`.
+    /// Runs one session after the other until `shutdown`.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<(), MasterError> {
         let mut backoff = Backoff::default();
         loop {
@@ -122,7 +122,7 @@ impl Intake {
         }
     }
 
-    /// One session, to its end and a goodbye. None: `shutdown` ended it.
+    /// Runs one session and closes it. `None` if `shutdown` ended it.
     async fn serve(
         &self,
         is_set_up: &mut bool,
@@ -158,8 +158,8 @@ impl Intake {
         tokio::time::sleep(pause).await;
     }
 
-    /// What is done in a session; it ends by an error, or is dropped. Sets `is_set_up` when everything is
-    /// declared and consumed.
+    /// Runs the tasks of a session until one fails, or until the future is dropped. Sets `is_set_up` once all queues
+    /// are declared and consumed.
     async fn session(
         &self,
         session: &Session,
@@ -210,9 +210,9 @@ impl Intake {
 }
 
 impl Intake {
-    /// Waits while another master takes the results, and says so. Nobody waits long who is the only
-    /// one. Two that wait may both find the place empty: then the broker lets one in
-    /// (single-active-consumer), and the other gets nothing until its turn comes.
+    /// Waits while another master consumes the results, and reports that as standby. If two waiting masters find the
+    /// queue without a consumer at the same time, the broker activates one of them (single active consumer), and the
+    /// other receives nothing until its turn comes.
     async fn stand_by(&self, session: &Session) -> Result<(), SessionError> {
         let mut ticks = tokio::time::interval(DEPTH_INTERVAL);
         let mut has_waited = false;
@@ -247,17 +247,17 @@ impl Intake {
     }
 }
 
-/// When a batch is committed, beside when it has [`BATCH`] messages.
+/// When a batch is committed, other than at [`BATCH`] messages.
 #[derive(Debug, Clone, Copy)]
 struct BatchLimits {
-    /// It has waited so long for more.
+    /// After it has waited this long for more messages.
     wait: Duration,
-    /// Its messages take so much memory.
+    /// When its messages take this much memory.
     bytes: usize,
 }
 
 impl BatchLimits {
-    /// Only a commit that waits for a disk is worth waiting for more, or holding much.
+    /// Waiting for more messages pays off only if a commit waits for a disk.
     fn for_location(location: &StoreLocation) -> Self {
         match location {
             StoreLocation::Memory { .. } => Self {
@@ -272,7 +272,7 @@ impl BatchLimits {
     }
 }
 
-/// Takes messages from a queue and has them committed.
+/// Consumes a queue and has its messages committed.
 #[derive(Clone)]
 struct BatchCommitter {
     state: StateHandle,
@@ -282,7 +282,7 @@ struct BatchCommitter {
 }
 
 impl BatchCommitter {
-    /// Takes batches until something fails; acknowledges each message once its effect is on disk.
+    /// Commits batches until something fails. Acknowledges each message once its effect is on disk.
     async fn run(self, queue: Queue, mut consumer: Consumer) -> Result<Infallible, SessionError> {
         loop {
             let mut batch = Batch::default();
@@ -316,8 +316,8 @@ impl BatchCommitter {
         }
     }
 
-    /// Commits a batch. While the disk refuses it, it is held and tried again, and no further messages are taken. If it
-    /// were given back, it would come again at once, until the broker's delivery limit moved it to the dead queue.
+    /// Commits a batch. While the disk refuses it, the batch is held and retried, and no further messages are consumed.
+    /// If it were returned, the broker would redeliver it at once, and move it to the dead queue at the delivery limit.
     async fn store(
         &self,
         from: Queue,
@@ -348,16 +348,16 @@ impl BatchCommitter {
     }
 }
 
-/// What a worker has made of a chunk, on its way to the disk.
+/// When a worker sent a result, for latency metrics and traces.
 #[derive(Clone, Copy)]
 struct ResultTiming {
     made_unix_ms: u64,
-    /// Where somebody is told of it.
+    /// `None` if tracing is off.
     span: Option<Span>,
 }
 
 impl ResultTiming {
-    /// Nothing, of a message that no worker has made.
+    /// `None` if the message is not from a worker.
     fn new(delivery: &Delivery, tracer: &Tracer) -> Option<Self> {
         let envelope = delivery.message.as_ref().ok()?;
         let is_of_worker = matches!(
@@ -371,7 +371,7 @@ impl ResultTiming {
     }
 }
 
-/// At least one message; as many more as are there already, or come in time, until they take much memory.
+/// Receives at least one message, and more until the batch is full or a limit is reached.
 async fn next_batch(
     consumer: &mut Consumer,
     limits: BatchLimits,
@@ -380,7 +380,7 @@ async fn next_batch(
     let deadline = Instant::now() + limits.wait;
     let mut bytes = batch.first().map_or(0, memory_bytes);
     while batch.len() < BATCH && bytes < limits.bytes {
-        // `next` is cancel-safe: a message is handed out whole or not at all.
+        // `next` is cancel-safe: a message is returned whole or stays in the queue.
         match tokio::time::timeout_at(deadline, consumer.next()).await {
             Ok(delivery) => {
                 let delivery = delivery?;
@@ -408,7 +408,7 @@ async fn acknowledge(receipts: Vec<Receipt>) -> Result<(), BrokerError> {
     Ok(())
 }
 
-/// Passes heartbeats on.
+/// Forwards heartbeats to the state actor, and notifies the control broadcast of new workers.
 async fn forward_heartbeats(
     mut telemetry: Consumer,
     state: StateHandle,
@@ -421,10 +421,10 @@ async fn forward_heartbeats(
             Ok(envelope) => {
                 if let Payload::Heartbeat(heartbeat) = envelope.payload.as_ref() {
                     state.heartbeat(heartbeat.clone());
-                    // It waits to be told which jobs are not to be run. Of one that leaves others have
-                    // more to do. What they are told is to count it, so it is passed on before.
+                    // A new worker waits for the control message, and a leaving one changes the rate shares of the
+                    // others. The heartbeat is forwarded first, so that the shares take it into account.
                     if known.len() >= MAX_KNOWN_WORKERS {
-                        // Each is told once more.
+                        // Each worker counts as new once more.
                         known.clear();
                     }
                     let is_new = known.insert(heartbeat.worker_id.clone());
@@ -438,7 +438,7 @@ async fn forward_heartbeats(
     }
 }
 
-/// Says once a second how full the queues are, and whether the broker blocks.
+/// Reports once a second the depths of the queues, and whether the broker blocks publishers.
 async fn poll_queues(
     session: Session,
     state: StateHandle,
@@ -456,8 +456,8 @@ async fn poll_queues(
         let mut status = BrokerStatus {
             tasks_ready: Some(tasks.ready + retry.ready),
             task_consumers: Some(tasks.consumers),
-            // This master consumes the queue. If the answer does not count it, the queue has no leader just now, and
-            // the broker answers with zeros.
+            // This master consumes the queue. If it is not counted, the queue has no leader at the moment, and the
+            // broker answers with zeros.
             results_ready: (results.consumers > 0).then_some(results.ready),
             dead_ready: Some(dead.ready),
             round_trip_us: Some(round_trip.as_micros() as u64),

@@ -1,5 +1,5 @@
-//! Messages that the master cannot use: kept as they came, so that people find them. A chunk whose `type` was
-//! lost on the way would vanish otherwise.
+//! Messages that the master cannot use. They are stored as received, so that people can inspect them. Otherwise a chunk
+//! that lost its `type` on the way would vanish.
 
 use broker::{Delivery, Queue};
 use bytes::Bytes;
@@ -11,34 +11,34 @@ use crate::api::response_size::{PAGE_BYTES, count_fitting};
 use crate::intake::job_message::JobMessageError;
 use crate::state::state_actor::{StateActor, internal};
 
-/// The longest text of one: more than an AMQP property can have.
+/// The longest stored text: more than an AMQP property can have.
 const TEXT_BYTES: usize = 1 << 10;
-/// So much of a body is shown.
+/// How many bytes of a body are shown.
 const BODY_SHOWN: usize = 64 << 10;
 
-/// A message that cannot be used, and why.
+/// A message that cannot be used, and the reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UnreadableMessage {
-    /// The AMQP properties of these names; empty where it had none.
+    /// The AMQP property `type`. This and the following properties are empty if the message had none.
     pub kind: String,
-    /// `application/x-protobuf`, of ours.
+    /// `application/x-protobuf` in rowmill's messages.
     pub content_type: String,
-    /// Unique, of ours.
+    /// Unique in rowmill's messages.
     pub message_id: String,
-    /// The job's id, of ours.
+    /// The job's id in rowmill's messages.
     pub correlation_id: String,
-    /// What its sender calls itself.
+    /// The sender's name for itself.
     pub app_id: String,
-    /// The queue that it was in, before the broker moved it to the dead queue if it did.
+    /// The queue that it was in, before the broker dead-lettered it, if it did.
     pub queue: String,
     /// Why it cannot be used, for a person.
     pub reason: String,
-    /// As it came.
+    /// The body as received.
     pub body: Bytes,
 }
 
 impl UnreadableMessage {
-    /// What came from `queue` and is of no use because of `error`.
+    /// A delivery from `queue` that cannot be used because of `error`.
     pub(crate) fn new(delivery: &Delivery, queue: Queue, error: &JobMessageError) -> Self {
         let message = match &delivery.message {
             Ok(envelope) => Self::misplaced(envelope, error),
@@ -58,7 +58,7 @@ impl UnreadableMessage {
         Self { queue, ..message }.bounded()
     }
 
-    /// A message that can be read, but is of no job or in the wrong queue.
+    /// A message that can be decoded, but belongs to no job or was in the wrong queue.
     pub fn misplaced(envelope: &Envelope, error: &JobMessageError) -> Self {
         let payload = envelope.payload.as_ref();
         let (kind, content_type) = match payload.type_name() {
@@ -117,7 +117,7 @@ impl StateActor {
         })
     }
 
-    /// Deletes them for good, all if no number is given; how many there were.
+    /// Deletes these messages, or all if no number is given. Returns how many were deleted.
     pub(crate) fn drop_unreadable(&mut self, numbers: &[u64]) -> Result<u64, Status> {
         let dropped = self.store.drop_unreadable(numbers);
         let dropped = dropped.map_err(|error| internal(&error))?;

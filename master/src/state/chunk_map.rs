@@ -1,5 +1,4 @@
-//! Where a job's chunks stand, one by one, for as long as somebody looks; drawn together for the
-//! screen.
+//! The state of each chunk of a job, kept while a dashboard shows it, and summarized into the cells of a chunk map.
 
 use std::collections::HashSet;
 
@@ -10,7 +9,7 @@ use crate::intake::job_message::JobMessage;
 /// The most cells of a map.
 const MAX_CELLS: u64 = 1024;
 
-/// How one chunk stands. Which are in a worker's hand is for the workers to say.
+/// The state of one chunk. Which chunks are in flight is known from heartbeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ChunkState {
     Waiting,
@@ -21,7 +20,7 @@ pub(crate) enum ChunkState {
 }
 
 impl ChunkState {
-    /// Of a chunk that was done at this attempt, from 1.
+    /// The state of a chunk that was done at this attempt, from 1.
     pub(crate) fn done_at(attempt: u32) -> Self {
         if attempt > 1 {
             Self::Retried
@@ -31,7 +30,7 @@ impl ChunkState {
     }
 }
 
-/// Every chunk of a job, as far as was heard of them.
+/// The states of a job's chunks.
 #[derive(Debug, Default)]
 pub(crate) struct ChunkStates {
     states: Vec<ChunkState>,
@@ -39,8 +38,7 @@ pub(crate) struct ChunkStates {
 }
 
 impl ChunkStates {
-    /// Notes what a committed message says. One that had no effect changes nothing here either: what
-    /// is done stays done.
+    /// Applies a committed message. A duplicate changes nothing: a chunk that is done stays done.
     pub(crate) fn add(&mut self, message: &JobMessage) {
         match message {
             JobMessage::Result(_, result) => {
@@ -62,9 +60,9 @@ impl ChunkStates {
         self.states.get(at).copied().unwrap_or(ChunkState::Waiting)
     }
 
-    /// Notes how a chunk stands.
+    /// Sets the state of a chunk.
     pub(crate) fn set(&mut self, seq: u64, state: ChunkState) {
-        // A number from the wire beyond any that a job can have is not worth the memory.
+        // Ignore numbers that no real job has: they would only cost memory.
         let Some(at) = usize::try_from(seq).ok().filter(|&at| at < MAX_CHUNKS) else {
             return;
         };
@@ -76,8 +74,7 @@ impl ChunkStates {
         self.retried += u64::from(state == ChunkState::Retried);
     }
 
-    /// The map; `total` is how many chunks there are, where that is known, and `running` those that
-    /// workers have in hand.
+    /// Summarizes the states. `total`: the job's number of chunks, if known; `running`: the chunks in flight.
     pub(crate) fn map(&self, total: Option<u64>, running: &HashSet<u64>) -> ChunkMap {
         let last_running = running.iter().max().map_or(0, |seq| seq.saturating_add(1));
         let heard = (self.states.len() as u64).max(last_running.min(MAX_CHUNKS as u64));
@@ -117,7 +114,7 @@ impl ChunkStates {
     }
 }
 
-/// The most chunks that are told apart: a byte each.
+/// The most chunks that are tracked: a byte each.
 const MAX_CHUNKS: usize = 16 << 20;
 
 #[cfg(test)]
@@ -143,7 +140,7 @@ mod tests {
             cells(&map),
             [Done, Retried, Waiting, Dead, Running, Waiting]
         );
-        // Replayed, and done.
+        // The dead chunk was replayed, and is done.
         chunks.set(3, ChunkState::Done);
         assert_eq!(cells(&chunks.map(None, &HashSet::new()))[3], Done);
         assert_eq!(chunks.map(None, &HashSet::new()).chunks, 4);

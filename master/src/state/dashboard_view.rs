@@ -1,4 +1,4 @@
-//! What a dashboard was sent last, and what of it has changed since.
+//! What a dashboard shows, as a snapshot, and as a delta to the view that was sent before.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use proto::v1::{
 
 use crate::state::report_cache::Report;
 
-/// What every dashboard shows, at one moment. Cheap to clone.
+/// The part of a view that all dashboards share. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Overview {
     pub(crate) master: Arc<MasterStatus>,
@@ -23,20 +23,20 @@ pub(crate) struct Overview {
     pub(crate) workers_total: u64,
 }
 
-/// What one dashboard shows: the view, and what it asked for beside it.
+/// The view of one dashboard: the overview, and details of the job that it shows.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct DashboardView {
     pub(crate) overview: Overview,
     pub(crate) rows: Option<LatestRows>,
-    /// Of the job that it looks at.
+    /// The report of the job that it shows.
     pub(crate) report: Option<Arc<Report>>,
     pub(crate) chunks: Option<ChunkMap>,
-    /// The last, oldest first.
+    /// The latest events, oldest first.
     pub(crate) events: Vec<Arc<Event>>,
 }
 
 impl DashboardView {
-    /// All of it.
+    /// The whole view.
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot {
             master: Some((*self.overview.master).clone()),
@@ -61,12 +61,12 @@ impl DashboardView {
             exec: self.exec().cloned(),
             validate: self.validate().cloned(),
             result_left_out: self.left_out(),
-            // What the client may do is not the view's.
+            // The caller sets the scope: the view does not know the client's permissions.
             scope: 0,
         }
     }
 
-    /// What differs from `before`; `None` where nothing does.
+    /// The differences to `before`. `None` if there are none.
     pub(crate) fn delta(&self, before: &Self) -> Option<Delta> {
         let (jobs, jobs_gone) = changes(&before.overview.jobs, &self.overview.jobs, |job| {
             job.job_id.as_str()
@@ -109,12 +109,12 @@ impl DashboardView {
         new.map(|event| (**event).clone()).collect()
     }
 
-    /// Whether its report is another than that of `before`.
+    /// Whether its report differs from the one in `before`.
     fn has_other_report(&self, before: &Self) -> bool {
         match (&before.report, &self.report) {
             (_, None) => false,
             (None, Some(_)) => true,
-            // A report is made anew at most once a change; most changes leave some of it as it was.
+            // Comparing contents avoids sending a report that was recomputed without a visible change.
             (Some(before), Some(now)) => !Arc::ptr_eq(before, now) && before.shown() != now.shown(),
         }
     }
@@ -153,7 +153,7 @@ fn changed<T: PartialEq + Clone>(before: Option<&T>, now: Option<&T>) -> Option<
     now.filter(|now| before != Some(now)).cloned()
 }
 
-/// The items that are new or differ, and the ids of those no longer there.
+/// The items that are new or changed, and the ids of the removed ones.
 fn changes<T: PartialEq + Clone>(
     before: &[Arc<T>],
     now: &[Arc<T>],

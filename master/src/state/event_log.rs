@@ -1,5 +1,5 @@
-//! What happened lately, for people: told from how the view changed, so that whatever a dashboard can
-//! see is also told, and nothing twice. Many things within a second are told as one.
+//! The latest events, for people. Events are derived from differences between overviews, so every change that a
+//! dashboard can show becomes an event, once. Changes within a second are combined.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -9,22 +9,22 @@ use proto::v1::{BrokerState, BrokerStatus, Event, EventLevel, Job, JobState, Wor
 
 use crate::state::dashboard_view::Overview;
 
-/// How many are kept.
+/// The most events that are kept.
 const MAX_EVENTS: usize = 200;
-/// The longest text of one.
+/// The longest text of an event, in bytes.
 const TEXT_BYTES: usize = 1 << 10;
 
-/// The last events, and what they were told from.
+/// The latest events, and the states that the next ones are derived from.
 #[derive(Debug, Default)]
 pub(crate) struct EventLog {
     last: VecDeque<Arc<Event>>,
-    /// How many there were.
+    /// How many events there were since the start.
     count: u64,
-    /// Absent before the first view: what was there at the start is no event.
+    /// `None` before the first overview: initial states are not events.
     previous: Option<Previous>,
 }
 
-/// What a view looked like, as far as events come of it.
+/// The states in the previous overview that events depend on.
 #[derive(Debug, Default)]
 struct Previous {
     jobs: HashMap<String, (JobState, u64)>,
@@ -47,8 +47,8 @@ impl Previous {
 }
 
 impl EventLog {
-    /// Tells what is new in `view`, which was made at `now_ms`. `why` gives the reason of the chunk of
-    /// a job that died last.
+    /// Adds events for all changes since the previous overview. `reason_of` returns why the latest dead chunk of a job
+    /// failed.
     pub(crate) fn update(
         &mut self,
         overview: &Overview,
@@ -74,11 +74,11 @@ impl EventLog {
                 self.worker(worker, old_state, now_ms);
             }
         }
-        // Newest last, as they happened.
+        // Oldest first, in the order of events.
         for job in overview.jobs.iter().rev() {
             let (old_state, dead) = match previous.jobs.get(&job.job_id) {
                 Some(&(state, dead)) => (Some(state), dead),
-                // One that older jobs made room for is no new one.
+                // A job that moved up into the capped list is not new.
                 None if is_new(job, &previous, overview) => (None, 0),
                 None => continue,
             };
@@ -92,12 +92,12 @@ impl EventLog {
         }
     }
 
-    /// Tells what is of no job and no worker.
+    /// Adds an event that concerns no job and no worker.
     pub(crate) fn push_general(&mut self, now_ms: u64, level: EventLevel, text: String) {
         self.push(now_ms, level, text, Subject::default());
     }
 
-    /// Those behind the first `count`, oldest first, as far as they are kept.
+    /// The events after the first `count`, oldest first, as far as they are kept.
     pub(crate) fn since(&self, count: u64) -> Vec<Arc<Event>> {
         let new = self.count.saturating_sub(count);
         let skipped = self.last.len() - self.last.len().min(new as usize);
@@ -229,7 +229,7 @@ impl EventLog {
     }
 }
 
-/// What an event is about.
+/// The job or worker that an event is about. Empty if none.
 #[derive(Debug, Clone, Copy, Default)]
 struct Subject<'a> {
     job: &'a str,
@@ -260,7 +260,7 @@ fn broker_state(overview: &Overview) -> BrokerState {
         .map_or(BrokerState::Unspecified, BrokerStatus::state)
 }
 
-/// Whether a job that was not listed came since, and not only up the list.
+/// Whether a job that was not listed before is new, and did not only move up into the capped list.
 fn is_new(job: &Job, previous: &Previous, overview: &Overview) -> bool {
     let listed = overview.jobs.iter();
     let oldest_known = listed

@@ -1,5 +1,5 @@
-//! The live board: what a dashboard shows, derived from the store and from what was heard lately.
-//! Nothing on it is remembered across a restart.
+//! The live state: workers, broker status, throughput and latest rows. Together with the store it is what dashboards
+//! show. A restart loses it.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -19,46 +19,46 @@ use crate::state::throughput::Throughput;
 use crate::state::worker_registry::WorkerRegistry;
 use crate::store::{Store, StoreError};
 
-/// How many jobs and workers a view lists.
+/// How many jobs and workers an overview lists.
 const JOBS_LISTED: usize = 100;
 const WORKERS_LISTED: usize = 1000;
-/// The workers of a view, in bytes.
+/// Total size of the workers in an overview, in bytes.
 const WORKERS_BYTES: usize = 1 << 20;
-/// The jobs whose latest rows are remembered: 200 kB each at most.
+/// How many jobs keep their latest rows: at most 200 kB each.
 const JOBS_WITH_ROWS: usize = 64;
 /// The longest text of a job in a list, in bytes.
 const TEXT_BYTES: usize = 1 << 10;
-/// So long after its start, a master that heard no worker knows that there is none.
+/// A master that received no heartbeat for this long after its start knows that there are no workers.
 const WORKERS_HEARD_AFTER_MS: u64 = 3_000;
 
-/// How a job's chunks stand is remembered so long after somebody looked last.
+/// How long the chunk states of a job are cached after the last read.
 const CHUNKS_KEPT_MS: u64 = 10_000;
 
-/// What was heard since this master started.
+/// The state that is not stored, since this master started.
 #[derive(Debug)]
 pub(crate) struct LiveState {
     master: MasterStatus,
     registry: WorkerRegistry,
     activity: HashMap<JobId, JobActivity>,
-    /// The job that moved last.
+    /// The job that had the latest result.
     last_active: Option<JobId>,
-    /// The jobs whose latest rows are remembered; the one that moved last comes last.
+    /// The jobs that keep their latest rows, the most recently active last.
     jobs_with_rows: VecDeque<JobId>,
     losses: LossDetector,
 }
 
-/// What was heard of one job since this master started.
+/// The activity of one job since this master started.
 #[derive(Debug, Default)]
 struct JobActivity {
     last_message_ms: u64,
     throughput: Throughput,
     rows: RowBuffer,
-    /// How each chunk stands, and when somebody looked last.
+    /// The state of each chunk, and when it was last read.
     chunk_states: Option<(ChunkStates, u64)>,
 }
 
 impl LiveState {
-    /// `lost_after` is how long a chunk is missed before it is lost. `None`: it never is.
+    /// `lost_after`: how long a chunk must be missing before it counts as lost. `None` if no chunk can be lost.
     pub(crate) fn new(master: MasterStatus, lost_after: Option<Duration>) -> Self {
         Self {
             losses: LossDetector::new(lost_after),
@@ -70,12 +70,12 @@ impl LiveState {
         }
     }
 
-    /// Takes a heartbeat that arrived at `now_ms`.
+    /// Records a heartbeat that arrived at `now_ms`.
     pub(crate) fn record_heartbeat(&mut self, beat: Heartbeat, now_ms: u64) {
         self.registry.record_heartbeat(beat, now_ms);
     }
 
-    /// Takes the state of the broker, and looks for lost chunks. Returns whether it found a loss.
+    /// Records the broker's status and checks for lost chunks. Returns whether it found a new loss.
     pub(crate) fn update_broker(
         &mut self,
         status: BrokerStatus,
@@ -98,7 +98,7 @@ impl LiveState {
                 &status,
                 |lane| registry.lane_workers(lane, now_ms),
                 jobs.map(|job| (job, progress(job))),
-                // If the store cannot say, assume that nothing is missing.
+                // If the store cannot be read, assume that nothing is missing.
                 |job| store.parked_count(job).unwrap_or(u64::MAX),
             )
         } else {
@@ -109,17 +109,17 @@ impl LiveState {
         has_news
     }
 
-    /// The publisher of a job has asked which chunks are missing.
+    /// Restarts loss detection for a job whose publisher has asked which chunks are missing.
     pub(crate) fn restart_loss_detection(&mut self, id: JobId) {
         self.losses.restart_job(id, Instant::now());
     }
 
-    /// Sets why results cannot be stored. Empty if they can.
+    /// Sets the reason why results cannot be stored. Empty if they can.
     pub(crate) fn set_store_trouble(&mut self, trouble: String) {
         self.master.store_trouble = trouble;
     }
 
-    /// Takes a batch that the store has committed.
+    /// Records a batch that the store has committed.
     pub(crate) fn record_commit(&mut self, messages: &[JobMessage], duplicates: u64, now_ms: u64) {
         self.master.duplicates = self.master.duplicates.saturating_add(duplicates);
         for message in messages {
@@ -141,7 +141,7 @@ impl LiveState {
         }
     }
 
-    /// Lets go of the rows of the job that moved longest ago, where too many have some.
+    /// Drops the rows of the least recently active job if too many jobs have some.
     fn make_room_for_rows(&mut self, id: JobId) {
         if self.jobs_with_rows.back() == Some(&id) {
             return;
@@ -156,7 +156,7 @@ impl LiveState {
         }
     }
 
-    /// Notes how far a job has come.
+    /// Adds the job's current counts to its throughput.
     pub(crate) fn note_progress(&mut self, job: &Job, now_ms: u64) {
         let activity = self.activity.entry(job.id).or_default();
         activity
@@ -164,12 +164,12 @@ impl LiveState {
             .add(now_ms, job.counts.rows, job.counts.bytes);
     }
 
-    /// Sets what was found to be gone of the master's own data.
+    /// Sets the losses that were found in the master's own data.
     pub(crate) fn set_losses(&mut self, losses: Vec<String>) {
         self.master.losses = losses;
     }
 
-    /// Takes how many messages were set aside.
+    /// Sets how many messages were set aside as unreadable.
     pub(crate) fn set_unreadable(&mut self, total: u64) {
         self.master.unreadable = total;
     }
@@ -187,9 +187,9 @@ impl LiveState {
         self.registry.lanes(now_ms)
     }
 
-    /// What each worker may begin a second of a job that is to be run. Absent: its rate is not known, no
-    /// worker takes its chunks, or a master that has only begun to listen has not heard all who do, and
-    /// what it would say to a few of them would be too much for all.
+    /// Each worker's share of a job's rate limit, per second. `None` if the job has no rate limit or no worker takes
+    /// its chunks. Also `None` shortly after the master's start, while it has not heard from all workers of the lane:
+    /// the share of a few would be too much for all.
     pub(crate) fn rate_share(&self, job: &Job, now_ms: u64) -> Option<f64> {
         let (rate, lane) = (job.rate()?, job.lane());
         let uptime_ms = now_ms.saturating_sub(self.master.started_unix_ms);
@@ -201,7 +201,7 @@ impl LiveState {
         (active > 0).then(|| rate.per_second / active as f64)
     }
 
-    /// How many take from a lane's queue, as the broker said last.
+    /// How many consumers a lane's queue has, by the latest broker status.
     fn consumers(&self, lane: &str) -> Option<u64> {
         let status = self.master.broker.as_ref()?;
         if lane.is_empty() {
@@ -213,7 +213,7 @@ impl LiveState {
             .map(|status| status.task_consumers)
     }
 
-    /// The latest rows of `focus`, or of the job that moved last.
+    /// The latest rows of the job `focus`, or of the most recently active one.
     pub(crate) fn rows(&self, focus: Option<JobId>, store: &Store) -> Option<v1::LatestRows> {
         let id = focus.or(self.last_active)?;
         let (activity, job) = (self.activity.get(&id)?, store.job(id)?);
@@ -224,11 +224,11 @@ impl LiveState {
         )
     }
 
-    /// How the chunks of a job stand.
+    /// The chunk map of a job.
     ///
     /// # Errors
     ///
-    /// When the store cannot say.
+    /// When the store cannot be read.
     pub(crate) fn chunks(
         &mut self,
         job: &Job,
@@ -254,19 +254,19 @@ impl LiveState {
         Ok(chunks.map(total, &running))
     }
 
-    /// People did something to a job's dead chunks: how they stand is to be looked up again.
+    /// Drops the cached chunk states of a job, because its dead chunks were changed by a request.
     pub(crate) fn forget_chunks(&mut self, id: JobId) {
         if let Some(activity) = self.activity.get_mut(&id) {
             activity.chunk_states = None;
         }
     }
 
-    /// Where each job stands.
+    /// The state of each job.
     pub(crate) fn states(&self, store: &Store, now_ms: u64) -> impl Iterator<Item = JobState> {
         store.jobs().map(move |job| self.state(job, now_ms))
     }
 
-    /// Where a job stands.
+    /// The state of a job.
     pub(crate) fn state(&self, job: &Job, now_ms: u64) -> JobState {
         let activity = self.activity.get(&job.id);
         let state = job.state(self.last_message_ms(job, activity), now_ms);
@@ -279,7 +279,7 @@ impl LiveState {
         }
     }
 
-    /// One job as the dashboard shows it.
+    /// One job as dashboards show it.
     pub(crate) fn job(&self, job: &Job, now_ms: u64) -> v1::Job {
         let activity = self.activity.get(&job.id);
         let state = self.state(job, now_ms);
@@ -342,7 +342,7 @@ impl LiveState {
         }
     }
 
-    /// Everything that a dashboard shows.
+    /// The part of the state that all dashboards show.
     pub(crate) fn overview(&self, store: &Store, now_ms: u64) -> Overview {
         let mut jobs: Vec<&Job> = store.jobs().collect();
         sort_newest_first(&mut jobs);
@@ -364,15 +364,14 @@ impl LiveState {
         }
     }
 
-    /// After a restart, a job was last heard of when the master began to listen.
+    /// When the last message of the job arrived. After a restart: when the master started.
     fn last_message_ms(&self, job: &Job, activity: Option<&JobActivity>) -> u64 {
         activity.map_or(self.master.started_unix_ms.max(job.heard_unix_ms), |l| {
             l.last_message_ms
         })
     }
 
-    /// Whether chunks wait and nobody could run them: no worker of their lane is alive, or none that
-    /// allows the command that they ask for.
+    /// Whether the job has chunks to run and no live worker of its lane allows its command.
     fn lacks_workers(&self, job: &Job, state: JobState, now_ms: u64) -> bool {
         let waits = matches!(
             state,
@@ -385,14 +384,14 @@ impl LiveState {
     }
 }
 
-/// A text as it stands in a list. Those that came through a broker are bounded already.
+/// Bounds a text for a list. Texts that came through a broker are bounded already.
 fn listed(text: &str) -> String {
     let mut text = text.to_owned();
     bounds::cut(&mut text, TEXT_BYTES);
     text
 }
 
-/// The damage of a job whose opening is lost, with the remedy.
+/// The damage text of a job whose opening is lost, with the remedy.
 fn opening_lost(job: &Job) -> String {
     format!(
         "its opening did not reach this master: it was lost, or another master has the first part of the job; \
@@ -401,7 +400,7 @@ fn opening_lost(job: &Job) -> String {
     )
 }
 
-/// By opening time, then id.
+/// Sorts by opening time, then by id, newest first.
 pub(crate) fn sort_newest_first(jobs: &mut [&Job]) {
     jobs.sort_by_key(|job| std::cmp::Reverse((job.opened_unix_ms(), job.id)));
 }

@@ -1,5 +1,5 @@
-//! What a job's merged state comes to, for people: computed once a change of the job for all who look, off
-//! the keeper's thread, and not over and over while a job with thousands of columns moves.
+//! Caches the reports of jobs. A report is computed from a job's merged state off the actor's thread, once a change for
+//! all clients, and at a limited rate while a job is running, since a job may have thousands of columns.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -14,21 +14,21 @@ use crate::api::response_size::count_fitting;
 use crate::job::Job;
 use crate::state::state_actor::{StateActor, StateHandle};
 
-/// Reports kept at once, of the jobs that were looked at last, and how long after the last look.
+/// How many reports are cached, the most recently read ones, and for how long after the last read.
 const MAX_REPORTS: usize = 8;
 const REPORT_TTL: Duration = Duration::from_secs(10);
-/// While a job moves, its report is computed for at most a fifth of the time.
+/// While a job is running, computing its report takes at most a fifth of the time.
 const PAUSE_PER_COMPUTE: u32 = 4;
-/// So much of a report goes into one event of the stream, in bytes.
+/// How much of a report goes into one event of the stream, in bytes.
 const EVENT_BYTES: usize = 1 << 20;
 
-/// A report, whole and as far as it fits into an event of the stream.
+/// A report, complete, and truncated to the size of a stream event.
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) whole: Finished,
-    /// None: all of it fits.
+    /// `None` if the complete report fits.
     cut: Option<Finished>,
-    /// The columns, or rules, that are left out of an event.
+    /// How many columns or rules are left out of an event.
     pub(crate) left_out: u64,
 }
 
@@ -43,13 +43,13 @@ impl Report {
         }
     }
 
-    /// What goes into an event.
+    /// The report as it goes into an event.
     pub(crate) fn shown(&self) -> &Finished {
         self.cut.as_ref().unwrap_or(&self.whole)
     }
 }
 
-/// Leaves as many columns, or rules, as come to `bytes`; how many are gone.
+/// Truncates a report's columns or rules to `bytes`. Returns how many were removed.
 fn truncate_to(report: &mut Finished, bytes: usize) -> u64 {
     fn cut<T: Message>(list: &mut Vec<T>, bytes: usize) -> u64 {
         let all = list.len();
@@ -63,14 +63,14 @@ fn truncate_to(report: &mut Finished, bytes: usize) -> u64 {
     }
 }
 
-/// What a report is of: as long as this is the same, so is the report.
+/// The version of a job that a report was computed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Revision {
     merge_count: u64,
     is_opened: bool,
 }
 
-/// The reports that were looked at lately.
+/// The cached reports by job.
 #[derive(Debug, Default)]
 pub(crate) struct ReportCache {
     entries: HashMap<JobId, CacheEntry>,
@@ -79,7 +79,7 @@ pub(crate) struct ReportCache {
 #[derive(Debug)]
 struct CacheEntry {
     computed: Option<ComputedReport>,
-    /// Upgrades while somebody computes a newer one.
+    /// Can be upgraded while a task computes a newer report.
     claim: Weak<()>,
     read_at: Instant,
 }
@@ -94,7 +94,7 @@ pub(crate) struct ComputedReport {
     at: Instant,
 }
 
-/// A report to be computed, off the keeper's thread.
+/// A report to be computed off the actor's thread.
 #[derive(Debug)]
 pub(crate) struct ReportTask {
     id: JobId,
@@ -102,11 +102,11 @@ pub(crate) struct ReportTask {
     merged: Option<Arc<Merged>>,
     operation: OperationSpec,
     columns: Vec<String>,
-    /// Others wait for this one as long as it lives.
+    /// While it lives, no other task for this job is started.
     claim: Arc<()>,
 }
 
-/// What somebody who looks gets at once, and what there is to compute for a newer one.
+/// The report that is available at once, and the task that computes a newer one, if needed.
 #[derive(Debug, Default)]
 pub(crate) struct CachedReport {
     pub(crate) report: Option<Arc<Report>>,
@@ -114,12 +114,12 @@ pub(crate) struct CachedReport {
 }
 
 impl ReportCache {
-    /// The job's report as it is known, which may be a little older than the job.
+    /// The job's cached report, which may be slightly out of date.
     pub(crate) fn cached(&mut self, job: &Job) -> CachedReport {
         self.lookup(job, false)
     }
 
-    /// The job's report, with a task where it is older than the job.
+    /// The job's cached report, with a task if it is out of date.
     pub(crate) fn current(&mut self, job: &Job) -> CachedReport {
         self.lookup(job, true)
     }
@@ -166,7 +166,7 @@ impl ReportCache {
         }
     }
 
-    /// Makes room for the report of `id`.
+    /// Removes old entries, so that there is room for the report of `id`.
     fn evict(&mut self, id: JobId, now: Instant) {
         self.entries
             .retain(|other, entry| *other == id || now - entry.read_at < REPORT_TTL);
@@ -190,7 +190,7 @@ fn task(job: &Job, open: &JobOpen, revision: Revision) -> Option<ReportTask> {
 }
 
 impl ReportTask {
-    /// Computes it: milliseconds for every thousand columns.
+    /// Computes the report. Takes milliseconds for every thousand columns.
     fn compute(&self) -> Option<ComputedReport> {
         let began = Instant::now();
         let merged = match &self.merged {
@@ -214,11 +214,10 @@ impl ReportTask {
     }
 }
 
-/// Computes a report, and leaves it with the keeper for all who look next. None where it cannot be read, or
-/// the keeper has stopped.
+/// Computes a report and inserts it into the cache. `None` if it cannot be computed or the actor has stopped.
 pub(crate) async fn compute_report(state: &StateHandle, task: ReportTask) -> Option<Arc<Report>> {
     let id = task.id;
-    // The task lives until its report is with the keeper: so nobody else begins it anew.
+    // The task lives until its report is in the cache, so no second task is started.
     let computed = tokio::task::spawn_blocking(move || (task.compute(), task)).await;
     let (computed, task) = match computed {
         Ok(computed) => computed,
@@ -273,10 +272,10 @@ mod tests {
         job.merge_count += 1;
         job.finished_unix_ms = Some(1);
         let task = reports.cached(&job).task.unwrap();
-        // The others see what there is while one computes.
+        // Other clients get the cached report while one computes.
         let cached = reports.cached(&job);
         assert!(cached.report.is_some() && cached.task.is_none());
-        // What nobody goes on with is begun by the next who looks.
+        // If a task is dropped, the next read starts another one.
         drop(task);
         assert!(reports.cached(&job).task.is_some());
     }

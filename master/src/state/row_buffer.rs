@@ -1,11 +1,11 @@
-//! The rows of one job that were processed last, for people to look at. Kept in memory only.
+//! The latest processed rows of one job, for the dashboard. Kept in memory only.
 
 use std::collections::VecDeque;
 
 use proto::JobId;
 use proto::v1::{LatestRows, SampleRow};
 
-/// How many rows, and of each how many columns, are kept.
+/// How many rows are kept, and how many columns of each.
 const ROWS: usize = 50;
 const COLUMNS: usize = 64;
 
@@ -23,7 +23,7 @@ impl RowBuffer {
         self.rows.drain(..surplus);
     }
 
-    /// As the dashboard takes it.
+    /// The rows as a message for the dashboard.
     pub(crate) fn message(&self, job: JobId, columns: &[String], rows: u64) -> LatestRows {
         LatestRows {
             job_id: job.to_string(),

@@ -1,4 +1,4 @@
-//! The keeper: one thread that owns the store and the board. Others send it messages; it alone
+//! The state actor: one thread that owns the store and the live state. Other tasks send it messages. Only this thread
 //! waits for the disk, so the reactor never does.
 
 use std::collections::{HashMap, HashSet};
@@ -25,15 +25,15 @@ use crate::state::live_state::{LiveState, sort_newest_first};
 use crate::state::report_cache::{CachedReport, Report, ReportCache, ReportTask};
 use crate::store::{Store, StoreError};
 
-/// Messages under way to the keeper. When it is full, whoever asks waits: results stay with the
-/// broker, and questions with those who asked.
+/// Capacity of the actor's mailbox. If it is full, senders wait: results stay at the broker, and queries with their
+/// callers.
 const MAILBOX_CAPACITY: usize = 256;
-/// A view is not made more often than a screen can show it.
+/// An overview is not computed more often than a screen can show it.
 const OVERVIEW_INTERVAL_MS: u64 = 30;
 /// Dead chunks listed with a job.
 const MAX_DEAD_LISTED: usize = 1000;
 
-/// What the keeper is told and asked.
+/// A message to the state actor.
 enum Message {
     Commit {
         from: Queue,
@@ -46,7 +46,7 @@ enum Message {
     Query(Box<dyn FnOnce(&mut StateActor) + Send>),
 }
 
-/// How others reach the keeper. Cheap to clone; the keeper ends when the last one is dropped.
+/// Sends messages to the state actor. Cheap to clone. The actor ends when the last handle is dropped.
 #[derive(Clone)]
 pub(crate) struct StateHandle {
     mailbox: mpsc::Sender<Message>,
@@ -61,29 +61,29 @@ pub(crate) struct StateActor {
     pub(crate) live: LiveState,
     pub(crate) reports: ReportCache,
     metrics: Metrics,
-    /// The view made last, and when.
+    /// The latest overview, and when it was computed.
     pub(crate) overview: Option<(u64, Overview)>,
-    /// What happened lately.
+    /// The latest events, for the dashboard.
     pub(crate) events: EventLog,
-    /// How many jobs have finished since the start.
+    /// Counts the jobs that finished since the start.
     pub(crate) finished_jobs: watch::Sender<u64>,
-    /// How often it was decided which jobs run, or a chunk was parked, since the start.
+    /// Counts changes to which jobs run, and parked chunks, since the start.
     pub(crate) control_changes: watch::Sender<u64>,
-    /// How often a job moved, or was ended, since the start.
+    /// Counts changes of any job since the start.
     pub(crate) job_changes: watch::Sender<u64>,
-    /// The queues whose last batch the disk has refused.
+    /// The queues whose latest batch could not be written to disk.
     failing_queues: HashSet<Queue>,
-    /// Why the store is not open yet, and an empty one stands in for it.
+    /// Why the store is not open yet. Until it is, `store` is an empty stand-in.
     open_error: Option<String>,
 }
 
-/// The keeper is gone: the process is stopping.
+/// The error if the actor has stopped: the process is shutting down.
 fn shutting_down() -> Status {
     Status::unavailable("the master is shutting down")
 }
 
 impl StateHandle {
-    /// Starts the keeper's thread; it ends when every handle is dropped.
+    /// Starts the actor's thread, which ends when every handle is dropped.
     pub(crate) fn start(
         store: Store,
         master: MasterStatus,
@@ -128,8 +128,8 @@ impl StateHandle {
         })
     }
 
-    /// Commits a batch that came `from` a queue: when this returns well, it may be acknowledged. The outer error
-    /// says that the keeper has stopped.
+    /// Commits a batch from the queue `from`. If both results are `Ok`, the batch may be acknowledged. The outer error
+    /// means that the actor has stopped.
     pub(crate) async fn commit(
         &self,
         from: Queue,
@@ -147,7 +147,7 @@ impl StateHandle {
         outcome.await.map_err(|_| shutting_down())
     }
 
-    /// Passes on a heartbeat. A full mailbox drops it: the next one says the same and more.
+    /// Forwards a heartbeat. If the mailbox is full, it is dropped: the next one supersedes it.
     pub(crate) fn heartbeat(&self, heartbeat: Heartbeat) {
         if self
             .mailbox
@@ -158,7 +158,7 @@ impl StateHandle {
         }
     }
 
-    /// Says how the broker is.
+    /// Reports the broker's status.
     pub(crate) async fn broker_status(&self, status: BrokerStatus) -> Result<(), Status> {
         self.send(Message::BrokerStatus(status)).await
     }
@@ -168,24 +168,24 @@ impl StateHandle {
         self.finished_jobs.clone()
     }
 
-    /// A receiver that changes whenever other jobs are to be run, or a chunk was parked.
+    /// A receiver that changes whenever the set of running jobs changes, or a chunk is parked.
     pub(crate) fn control_changes(&self) -> watch::Receiver<u64> {
         self.control_changes.clone()
     }
 
-    /// A receiver that changes whenever something was committed of any job.
+    /// A receiver that changes whenever something of any job is committed.
     pub(crate) fn job_changes(&self) -> watch::Receiver<u64> {
         self.job_changes.clone()
     }
 
-    /// Asks the keeper, and waits for its answer.
+    /// Runs `query` on the actor's thread and returns its result.
     pub(crate) async fn ask<T: Send + 'static>(
         &self,
         query: impl FnOnce(&mut StateActor) -> T + Send + 'static,
     ) -> Result<T, Status> {
         let (reply, answer) = oneshot::channel();
         let ask = move |actor: &mut StateActor| {
-            // Whoever asked may have gone away meanwhile; then nobody misses the answer.
+            // The caller may have been cancelled meanwhile; then nobody needs the answer.
             drop(reply.send(query(actor)));
         };
         self.send(Message::Query(Box::new(ask))).await?;
@@ -201,7 +201,7 @@ impl StateHandle {
 }
 
 impl StateActor {
-    /// Goes on with the store that can be opened now.
+    /// Replaces the empty stand-in by the store, which can be opened now.
     pub(crate) fn replace_store(&mut self, store: Store) {
         self.store = store;
         self.open_error = None;
@@ -216,7 +216,7 @@ impl StateActor {
         }
     }
 
-    /// Tells what the store was found with when it was opened.
+    /// Publishes the losses and the unreadable messages that the store found when it was opened.
     fn report_store_findings(&mut self) {
         for loss in self.store.losses() {
             self.events
@@ -231,7 +231,7 @@ impl StateActor {
         self.overview = None;
     }
 
-    /// Looks whether somebody has removed what is kept of losses.
+    /// Reads the recorded losses again, since an operator may have removed them.
     fn reread_losses(&mut self) {
         if self.store.reread_losses() {
             self.live.set_losses(self.store.losses().to_vec());
@@ -262,11 +262,11 @@ impl StateActor {
                 self.reread_losses();
                 let now_ms = proto::unix_ms();
                 if self.live.update_broker(status, &self.store, now_ms) {
-                    // Readers that wait for rows of the job have to learn that none will come.
+                    // Clients that wait for rows of the job must learn that none will come.
                     self.job_changes.send_modify(|count| *count += 1);
                 }
                 self.overview = None;
-                // It comes once a second, so that what happens is noted though nobody watches.
+                // The status arrives once a second, so events are recorded even if no dashboard is connected.
                 self.overview(now_ms);
                 self.metrics.set_jobs(self.live.states(&self.store, now_ms));
                 let workers = self.live.workers(now_ms);
@@ -282,7 +282,7 @@ impl StateActor {
         }
     }
 
-    /// Keeps what cannot be used for people to look at.
+    /// Stores messages that cannot be used, so that people can inspect them.
     fn store_unreadable(&mut self, unreadable: &[UnreadableMessage]) -> Result<(), StoreError> {
         if unreadable.is_empty() {
             return Ok(());
@@ -319,7 +319,7 @@ impl StateActor {
         Ok(())
     }
 
-    /// Tells of jobs that are finished, or were stopped by their publishers.
+    /// Logs and signals jobs that finished or that their publishers stopped.
     fn signal_ended_jobs(&mut self, finished: &[JobId], stopped: &[JobId]) {
         for job in finished {
             tracing::info!(%job, "job finished");
@@ -338,7 +338,7 @@ impl StateActor {
         }
     }
 
-    /// Notes whether the disk takes the messages of a queue, and logs when that changes.
+    /// Records whether messages of a queue can be written to disk, and logs changes.
     pub(crate) fn note_disk_state(&mut self, from: Queue, error: Option<&StoreError>) {
         let was_healthy = self.failing_queues.is_empty();
         match error.filter(|error| error.is_disk_error()) {
@@ -389,15 +389,15 @@ impl StateActor {
         Ok(response)
     }
 
-    /// What was counted of a job so far, and how often one of its chunks died since the start; nothing, of one that
-    /// is not there yet.
+    /// The counts of a job so far, and how many of its chunks failed since the start. Zeros if there is no such job
+    /// yet.
     fn counters_of(&self, id: JobId) -> (JobCounts, u64) {
         let job = self.store.job(id);
         job.map_or_else(Default::default, |job| (job.counts, job.failures))
     }
 
-    /// What a dashboard shows that looks at the job `focus`, or at none; and what there is to compute for a
-    /// newer report.
+    /// The view of a dashboard that shows the job `focus` (empty: none), and the task that computes a newer report, if
+    /// one is needed.
     pub(crate) fn dashboard_view(
         &mut self,
         focus: &str,
@@ -444,7 +444,7 @@ impl StateActor {
         }
     }
 
-    /// The job that `text` names: its id, or the beginning of exactly one.
+    /// The job whose id is `text`, or whose id is the only one that begins with it.
     pub(crate) fn find(&self, text: &str) -> Result<&Job, Status> {
         if let Some(reason) = &self.open_error {
             return Err(Status::unavailable(reason.clone()));
@@ -475,7 +475,7 @@ impl StateActor {
         self.live.master_status().clone()
     }
 
-    /// A page of the workers, from the place that `token` names.
+    /// The page of workers that starts at `token`.
     pub(crate) fn workers(&self, token: &str) -> Result<v1::ListWorkersResponse, Status> {
         let from: usize = match token {
             "" => 0,
@@ -509,7 +509,7 @@ impl StateActor {
         Ok(self.live.rows(job, &self.store))
     }
 
-    /// At most `limit` jobs, newest first, after the one whose id is `after`; and how many there are.
+    /// At most `limit` jobs after the job `after`, newest first, and the total number of jobs.
     pub(crate) fn jobs(&self, after: &str, limit: usize) -> v1::ListJobsResponse {
         let now_ms = proto::unix_ms();
         let mut jobs: Vec<&Job> = self.store.jobs().collect();
@@ -536,7 +536,7 @@ impl StateActor {
         }
     }
 
-    /// One job, without its result, which [`fill_result`] puts in where it is asked for.
+    /// One job without its result, which [`fill_result`] adds on request.
     pub(crate) fn job(
         &mut self,
         text: &str,
@@ -571,12 +571,12 @@ impl StateActor {
         Ok((response, cached))
     }
 
-    /// Whether the job has come to its end.
+    /// Whether the job is finished.
     pub(crate) fn is_finished(&self, text: &str) -> Result<bool, Status> {
         Ok(self.find(text)?.finished_unix_ms.is_some())
     }
 
-    /// Some of a job's rejects, from the place that `token` names.
+    /// The page of a job's rejects that starts at `token`.
     pub(crate) fn rejects(
         &self,
         text: &str,
@@ -599,7 +599,7 @@ impl StateActor {
     }
 }
 
-/// Puts the result so far into the answer about a job.
+/// Adds the job's current report to the response.
 pub(crate) fn fill_result(response: &mut v1::GetJobResponse, report: Option<&Report>) {
     match report.map(|report| &report.whole) {
         Some(Finished::Profile(profile)) => response.profile = Some(profile.clone()),

@@ -1,11 +1,11 @@
-//! How fast something moves: the slope over the last few seconds.
+//! Rows and bytes per second over the last few seconds.
 
 use std::collections::VecDeque;
 
-/// How far back a rate looks.
+/// The window of the measurement.
 const WINDOW_MS: u64 = 5_000;
 
-/// Rows and bytes over time. Holds one sample a tenth of a second at most, so its size is bounded.
+/// Samples of row and byte counters over time. At most one sample every 100 ms, so its size is bounded.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Throughput {
     samples: VecDeque<Sample>,
@@ -19,10 +19,10 @@ struct Sample {
 }
 
 impl Throughput {
-    /// Notes that `rows` and `bytes` had been done in all at `at_ms`.
+    /// Adds a sample: the total `rows` and `bytes` at `at_ms`.
     pub(crate) fn add(&mut self, at_ms: u64, rows: u64, bytes: u64) {
         let sample = Sample { at_ms, rows, bytes };
-        // A counter that fell belongs to something that started anew.
+        // A counter that fell was restarted.
         if self
             .samples
             .back()
@@ -30,7 +30,7 @@ impl Throughput {
         {
             self.samples.clear();
         }
-        // The newest sample moves on until it is a tenth of a second after the one before it.
+        // The newest sample is replaced until it is 100 ms after the one before it.
         let before = self
             .samples
             .len()
@@ -43,7 +43,7 @@ impl Throughput {
         self.drop_old(at_ms);
     }
 
-    /// Rows and bytes a second at `now_ms`; zero when nothing moved within the window.
+    /// Rows and bytes per second at `now_ms`. Zero if nothing changed within the window.
     pub(crate) fn per_second(&self, now_ms: u64) -> (f64, f64) {
         let horizon = now_ms.saturating_sub(WINDOW_MS);
         let recent = self
@@ -54,7 +54,7 @@ impl Throughput {
         let (Some(first), Some(last)) = (self.samples.get(recent), self.samples.back()) else {
             return (0.0, 0.0);
         };
-        // Measured up to now, so that a rate falls when nothing comes.
+        // Measured up to now, so that the rate falls when no samples are added.
         let seconds = now_ms.max(last.at_ms).saturating_sub(first.at_ms) as f64 / 1e3;
         if seconds <= 0.0 || last.at_ms <= horizon {
             return (0.0, 0.0);
@@ -65,7 +65,7 @@ impl Throughput {
         )
     }
 
-    /// Keeps one sample older than the window, to measure from.
+    /// Removes old samples, except one before the window to measure from.
     fn drop_old(&mut self, now_ms: u64) {
         let horizon = now_ms.saturating_sub(WINDOW_MS);
         while self

@@ -1,4 +1,4 @@
-//! The workers heard of, and what their silence means.
+//! The known workers, by their heartbeats. A worker without heartbeats counts as lost.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use crate::state::throughput::Throughput;
 
 /// Without a heartbeat for this long, a worker counts as lost.
 const LOST_AFTER_MS: u64 = 10_000;
-/// How old a heartbeat may be to count as current: three of them fit in.
+/// A heartbeat is current for this long: three heartbeat intervals.
 const CURRENT_MS: u64 = 3_000;
-/// One that said goodbye is shown this much longer, a lost one this much.
+/// How long a worker is shown after it has left, and after it was lost.
 const LEFT_SHOWN_MS: u64 = 5 * 60_000;
 const LOST_SHOWN_MS: u64 = 60 * 60_000;
 
-/// The most that are remembered, and what their heartbeats may come to.
+/// Bounds on the number of workers and on the total size of their heartbeats.
 const MAX_WORKERS: usize = 1000;
 const MAX_HEARTBEAT_BYTES: usize = 16 << 20;
 
@@ -25,7 +25,7 @@ const MAX_HEARTBEAT_BYTES: usize = 16 << 20;
 #[derive(Debug, Default)]
 pub(crate) struct WorkerRegistry {
     workers: HashMap<String, WorkerRecord>,
-    /// Of their heartbeats.
+    /// Total size of their heartbeats.
     bytes: usize,
 }
 
@@ -71,7 +71,7 @@ pub(crate) struct LaneWorkers {
 }
 
 impl WorkerRegistry {
-    /// Takes a heartbeat that arrived at `now_ms`.
+    /// Records a heartbeat that arrived at `now_ms`. It is ignored if the registry is full of live workers.
     pub(crate) fn record_heartbeat(&mut self, heartbeat: Heartbeat, now_ms: u64) {
         self.remove_expired(now_ms);
         let is_full = self.workers.len() >= MAX_WORKERS
@@ -114,7 +114,7 @@ impl WorkerRegistry {
         });
     }
 
-    /// Forgets the one of those that are gone that was heard longest ago. False where all are alive.
+    /// Removes the worker that left or was lost the longest ago. Returns false if all are alive.
     fn evict_oldest_dead(&mut self, now_ms: u64) -> bool {
         let gone = self
             .workers
@@ -130,14 +130,13 @@ impl WorkerRegistry {
         true
     }
 
-    /// How many take or finish chunks of a `lane`, or of none; where a `command` is asked for, of those
-    /// that allow it.
+    /// Counts the running and draining workers of a `lane` (empty: of no lane) that allow `command`, if one is given.
     pub(crate) fn count_alive(&self, lane: &str, command: Option<&str>, now_ms: u64) -> usize {
         let states = [WorkerState::Running, WorkerState::Draining];
         self.count(lane, command, &states, now_ms)
     }
 
-    /// The same of those that take chunks.
+    /// Like [`count_alive`](Self::count_alive), but counts running workers only: draining ones take no chunks.
     pub(crate) fn count_running(&self, lane: &str, command: Option<&str>, now_ms: u64) -> usize {
         self.count(lane, command, &[WorkerState::Running], now_ms)
     }
@@ -158,7 +157,7 @@ impl WorkerRegistry {
         self.workers.values().filter(counts).count()
     }
 
-    /// The chunks of a job that those who are alive have in hand.
+    /// The chunks of a job that live workers have in flight.
     pub(crate) fn in_flight(&self, job: JobId, now_ms: u64) -> HashSet<u64> {
         let (states, id) = (
             [WorkerState::Running, WorkerState::Draining],
@@ -171,7 +170,7 @@ impl WorkerRegistry {
         in_job.map(|chunk| chunk.seq).collect()
     }
 
-    /// The workers of a `lane`, or of none if it is empty.
+    /// The workers of a `lane` (empty: of no lane).
     pub(crate) fn lane_workers(&self, lane: &str, now_ms: u64) -> LaneWorkers {
         let states = [WorkerState::Running, WorkerState::Draining];
         let alive = self.workers.values();
@@ -197,7 +196,7 @@ impl WorkerRegistry {
         }
     }
 
-    /// The lanes of those that are alive.
+    /// The lanes of live workers.
     pub(crate) fn lanes(&self, now_ms: u64) -> impl Iterator<Item = Lane> {
         let states = [WorkerState::Running, WorkerState::Draining];
         let alive = self.workers.values();
@@ -205,7 +204,7 @@ impl WorkerRegistry {
         alive.filter_map(|worker| Lane::named(&worker.last.lane).ok().flatten())
     }
 
-    /// All that are shown, by host, then pid.
+    /// All workers that are shown, by host, then pid.
     pub(crate) fn list(&self, now_ms: u64) -> Vec<Arc<Worker>> {
         let mut list: Vec<_> = self
             .workers
@@ -309,7 +308,7 @@ mod tests {
             registry.record_heartbeat(heartbeat(&number.to_string(), WorkerState::Running), 0);
         }
         assert_eq!(registry.workers.len(), MAX_WORKERS);
-        // The forged ones fall silent.
+        // The forged workers send no more heartbeats.
         let now_ms = LOST_AFTER_MS + 1;
         registry.record_heartbeat(heartbeat("real", WorkerState::Running), now_ms);
         registry.record_heartbeat(heartbeat("another", WorkerState::Running), now_ms);

@@ -1,28 +1,27 @@
-//! The store's age clock: what `--keep` takes ages by. While a master runs it goes by monotonic time, so
-//! that no jump of the system's clock, forward or back, moves it. Between two masters only the system's
-//! clock tells how much time passed, and it may have been set wrong: at most a day is believed.
+//! The store's age clock, which measures the ages for `--keep`. While a master runs it follows monotonic time, so no
+//! jump of the system clock moves it. Between two masters only the system clock knows how much time passed, and it may
+//! be wrong: at most one day counts.
 
 use std::time::Instant;
 
-/// So much time without a master is believed.
+/// The most time without a master that counts.
 const MAX_OFFLINE_MS: u64 = 86_400_000;
-/// The system's clock may part from monotonic time by as much without a word: it is adjusted, or the machine
-/// slept.
+/// Smaller jumps of the system clock are not reported: it is adjusted, or the machine was suspended.
 const JUMP_MS: u64 = 3_600_000;
 
-/// A clock that only goes forward, and no faster than time.
+/// A clock that only goes forward, at most at the speed of real time.
 #[derive(Debug)]
 pub(super) struct AgeClock {
     base_ms: u64,
     since: Instant,
-    /// The system's clock when the two were compared last.
+    /// The system clock at the last comparison with monotonic time.
     unix_ms: u64,
     compared: Instant,
 }
 
 impl AgeClock {
-    /// Goes on from what was noted with the last commit, when the system's clock said `noted_unix_ms`. Of a
-    /// new store (0) it begins with the system's clock. Also gives how much time is not believed.
+    /// Resumes at the age of the last commit, at which the system clock showed `noted_unix_ms`. In a new store (0) it
+    /// starts with the system clock. Also returns how much time is ignored.
     pub(super) fn resume(age_ms: u64, noted_unix_ms: u64, now_unix_ms: u64) -> (Self, u64) {
         let passed_ms = now_unix_ms.saturating_sub(noted_unix_ms);
         let (base_ms, ignored_ms) = match age_ms {
@@ -41,14 +40,14 @@ impl AgeClock {
         (clock, ignored_ms)
     }
 
-    /// Milliseconds, in which only differences mean something.
+    /// The age in milliseconds. Only differences are meaningful.
     pub(super) fn now_ms(&self) -> u64 {
         self.base_ms
             .saturating_add(self.since.elapsed().as_millis() as u64)
     }
 
-    /// By how much the system's clock, now at `unix_ms`, has jumped since this was asked last; negative: back.
-    /// `None`: it goes as it should.
+    /// By how much the system clock, now at `unix_ms`, has jumped since the last call. Negative if backwards, `None` if
+    /// it did not jump.
     pub(super) fn jump_ms(&mut self, unix_ms: u64) -> Option<i64> {
         let passed_ms = self.compared.elapsed().as_millis() as i64;
         let jump_ms = unix_ms as i64 - self.unix_ms as i64 - passed_ms;
@@ -57,7 +56,7 @@ impl AgeClock {
         (jump_ms.unsigned_abs() > JUMP_MS).then_some(jump_ms)
     }
 
-    /// Lets time pass, or sets the clock back to what a test's own time begins with.
+    /// Sets the clock, for tests.
     #[cfg(test)]
     pub(super) fn set(&mut self, base_ms: u64) {
         self.base_ms = base_ms;

@@ -1,4 +1,4 @@
-//! What each message does to its job, within the transaction that commits it.
+//! Applies each message to its job, within the transaction that commits it.
 
 use std::collections::btree_map::Entry;
 
@@ -17,15 +17,15 @@ use crate::intake::job_message::{ChunkFailure, JobMessage};
 use crate::job::Control;
 
 impl Store {
-    /// Commits `arrivals` at `now_ms`. When this returns, they are on disk and may be
-    /// acknowledged; on an error nothing of them is left, and they must come again.
+    /// Commits `messages` at `now_ms`. On success they are on disk and may be acknowledged. On an error nothing is
+    /// changed, and they must be redelivered.
     ///
-    /// What does not fit its job is set aside, and what is wrong with one job's own data marks that job: no
-    /// message, and no job, makes this fail.
+    /// A message that does not fit its job is set aside, and an error in one job's own data marks that job as damaged.
+    /// Neither makes this fail.
     ///
     /// # Errors
     ///
-    /// When the disk or the database refuses.
+    /// If the disk or the database fails.
     pub fn apply(
         &mut self,
         messages: &[JobMessage],
@@ -72,7 +72,7 @@ impl WriteBatch<'_> {
             return Ok(());
         }
         job.seal = Some(seal.clone());
-        // Its publisher has found what it was told not to accept.
+        // Its publisher stopped the job because of its input.
         if !seal.stopped.is_empty() && job.finished_unix_ms.is_none() {
             job.control = Control::Cancelled;
             job.finish(now_ms, age_ms);
@@ -145,7 +145,7 @@ impl WriteBatch<'_> {
         Ok(())
     }
 
-    /// What a result has for its job to merge, if the job can have it; else the reason for which it cannot be kept.
+    /// The partial of a result that fits its job, or the reason why the result cannot be accepted.
     fn check(&self, id: JobId, result: &ChunkResult) -> Result<Merged, String> {
         let job = self.jobs.get(&id);
         if job.is_some_and(|job| job.expired.is_some()) && result.keys.is_some() {
@@ -159,7 +159,7 @@ impl WriteBatch<'_> {
         engine::result::check(result, open).map_err(|error| does_not_fit(&error))
     }
 
-    /// Merges with what this transaction has of the job. Nothing is changed on an error.
+    /// Merges a partial into the job's part of this transaction. Changes nothing on an error.
     fn merge(&mut self, id: JobId, more: Merged) -> Result<(), PartialError> {
         let committed = self.committed.get(&id).and_then(|job| job.merged.as_ref());
         if let Some(committed) = committed {
@@ -174,8 +174,8 @@ impl WriteBatch<'_> {
         }
     }
 
-    /// Notes a dead chunk, or parks one of a paused job. What is dead or dropped already stays what
-    /// it is; a chunk that was replayed and died again is dead again, for the newer reason.
+    /// Records a dead chunk, or parks a chunk of a paused job. A chunk that is dead or dropped already is unchanged. A
+    /// replayed chunk that failed again is dead again, with the newer reason.
     fn failure(&mut self, id: JobId, failure: &ChunkFailure) -> Result<(), StoreError> {
         let state = if failure.is_parked {
             DeadState::Parked
@@ -208,7 +208,7 @@ impl WriteBatch<'_> {
             );
         }
         let before = self.dead_state(key, seq)?;
-        // A worker may die after its result was committed: the chunk is done, not dead.
+        // A worker may die after its result was committed. Then the chunk is done, not dead.
         if self.is_known(key, seq)? || before.is_some_and(DeadState::is_counted) {
             self.duplicates += 1;
             return Ok(());

@@ -1,4 +1,4 @@
-//! The tables `result` and `dead`: one row for each chunk that is done, or that nobody could do.
+//! The tables `result` and `dead`: a row for each chunk that is done or dead.
 
 use prost::Message;
 use proto::v1::ChunkResult;
@@ -11,7 +11,7 @@ use super::staging::StagedResult;
 use crate::intake::job_message::ChunkFailure;
 
 impl WriteBatch<'_> {
-    /// Adds the unique key of a result, and where what is kept of it lies.
+    /// Inserts the unique key of a result, and the locations of its spilled parts.
     pub(super) fn insert_result(
         &self,
         key: i64,
@@ -67,7 +67,7 @@ impl WriteBatch<'_> {
         Ok(())
     }
 
-    /// Where the chunk stands among the dead; absent where it is not there.
+    /// The chunk's state in the table `dead`. `None` if it is not there.
     pub(super) fn dead_state(&self, key: i64, seq: u64) -> Result<Option<DeadState>, StoreError> {
         let mut statement = self
             .transaction
@@ -80,7 +80,7 @@ impl WriteBatch<'_> {
         Ok(state)
     }
 
-    /// Whether the result of that chunk was committed, if only to wait, or is in this batch.
+    /// Whether the chunk has a result, applied or waiting, committed or in this transaction.
     pub(super) fn is_known(&self, key: i64, seq: u64) -> Result<bool, StoreError> {
         let mut statement = self.transaction.prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM result WHERE job = ?1 AND seq = ?2) \

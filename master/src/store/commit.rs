@@ -1,5 +1,5 @@
-//! One transaction of the store: copies of its jobs, what it merges, and what it puts into spill files, until all
-//! of it is committed. `apply.rs` says what each message does to its job.
+//! One transaction of the store: copies of the jobs it changes, the partials it merges and the bytes for spill files,
+//! until they are committed together. `apply.rs` applies the messages.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -14,21 +14,21 @@ use super::staging::{FailedWrite, Staging};
 use super::{Store, StoreError, damage, merge_log};
 use crate::job::Job;
 
-/// What a batch did.
+/// The outcome of a committed transaction.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct CommitOutcome {
-    /// The jobs that it touched.
+    /// The jobs that it changed.
     pub touched: Vec<JobId>,
-    /// Those of them that it finished.
+    /// The jobs that it finished.
     pub finished: Vec<JobId>,
-    /// Those of them whose publisher ended them: they are cancelled.
+    /// The jobs that their publishers stopped. They are cancelled.
     pub stopped: Vec<JobId>,
-    /// Messages whose effect was committed before.
+    /// How many messages were committed before.
     pub duplicates: u64,
 }
 
 impl Store {
-    /// Commits one transaction, with what `fill` takes into it.
+    /// Commits one transaction with the changes that `fill` makes.
     pub(super) fn commit_batch(
         &mut self,
         now_ms: u64,
@@ -77,8 +77,8 @@ impl Store {
         })
     }
 
-    /// What is committed becomes part of the job's state. That the two fit was checked before; where they do
-    /// not, the job is damaged.
+    /// Merges a committed partial into the job in memory. It was checked before; if merging fails nevertheless, the job
+    /// is damaged.
     pub(super) fn add_merged(&mut self, id: JobId, more: Merged) {
         let Some(job) = self.jobs.get_mut(&id) else {
             return;
@@ -95,24 +95,23 @@ impl Store {
     }
 }
 
-/// A transaction in the making. Its jobs are copies, and what it merges stands beside what is
-/// committed, so that an error leaves nothing behind.
+/// An open transaction. It changes copies of jobs and merges into a state of its own, so an error leaves no trace.
 pub(super) struct WriteBatch<'a> {
     pub(super) transaction: &'a Transaction<'a>,
     pub(super) committed: &'a HashMap<JobId, Job>,
     pub(super) jobs: BTreeMap<JobId, Job>,
-    /// Of each job, the results of this transaction alone.
+    /// For each job, the merged results of this transaction only.
     pub(super) merged: BTreeMap<JobId, Merged>,
     pub(super) staging: Staging,
     pub(super) duplicates: u64,
     pub(super) stopped: Vec<JobId>,
     pub(super) now_ms: u64,
-    /// The store's age clock.
+    /// The time by the store's age clock.
     pub(super) age_ms: u64,
 }
 
 impl WriteBatch<'_> {
-    /// A job goes on without what could not be written of it.
+    /// Drops the data of a job that could not be written, and marks the job as damaged.
     fn drop_unwritten(&mut self, failed_write: &FailedWrite) -> Result<(), StoreError> {
         let transaction = self.transaction;
         damage::drop_unwritten(self.job(failed_write.file.job)?, transaction, failed_write)
@@ -141,9 +140,9 @@ impl WriteBatch<'_> {
         Ok(finished)
     }
 
-    /// The batch's copy of a job; a job never heard of gets its row.
+    /// The transaction's copy of a job. Inserts a row for a new job.
     pub(super) fn job(&mut self, id: JobId) -> Result<&mut Job, StoreError> {
-        // Two look-ups, because the borrow checker does not see that the first one returned.
+        // Two look-ups, because the borrow checker rejects an early return of the first.
         if !self.jobs.contains_key(&id) {
             let job = match self.committed.get(&id) {
                 Some(job) => job.clone(),

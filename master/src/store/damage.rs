@@ -1,5 +1,5 @@
-//! A job whose own files are gone or broken, or cannot be written: it is marked, its references are cut back to
-//! what is there, and it goes on with that. Other jobs do not notice.
+//! Handles a job whose spill files are missing or too short, or cannot be written: marks it as damaged, drops the
+//! references to lost bytes, and continues with the rest. Other jobs are not affected.
 
 use proto::JobId;
 use rusqlite::Transaction;
@@ -12,9 +12,9 @@ use super::{Store, StoreError};
 use crate::job::Job;
 
 impl Store {
-    /// Makes a job's files and its committed lengths agree again after a crash. A tail that no commit refers to is
-    /// cut off the file; where commits are gone (`keeps_tails`) it may be theirs, and stays where it is. A
-    /// file that is shorter than what was committed has lost something: the job is damaged.
+    /// Makes a job's files agree with their committed lengths after a crash. An uncommitted tail is cut off. If commits
+    /// are lost (`keeps_tails`), the tail may belong to them and is kept. If a file is shorter than its committed
+    /// length, the job is damaged.
     pub(super) fn recover_files(&mut self, id: JobId, keeps_tails: bool) -> Result<(), StoreError> {
         for file in SpillFile::all(id) {
             let Some(committed) = self.jobs.get(&id).map(|job| committed(job, file.kind)) else {
@@ -32,7 +32,7 @@ impl Store {
             } else if length > committed && keeps_tails {
                 self.skip_tail(file, length)?;
             } else if length > committed {
-                // Whatever is left there is written over.
+                // The next write overwrites the tail.
                 if let Err(error) = self.spill.cut_back(file, committed, length) {
                     tracing::warn!(%error, "an uncommitted spill tail stays");
                 }
@@ -41,7 +41,7 @@ impl Store {
         Ok(())
     }
 
-    /// Marks a job, for good.
+    /// Marks a job as damaged in a transaction of its own.
     pub(super) fn mark_damaged(&mut self, id: JobId, reason: &str) -> Result<(), StoreError> {
         self.update_job(id, |job, _| {
             job.mark_damaged(reason);
@@ -49,7 +49,7 @@ impl Store {
         })
     }
 
-    /// What is committed from now on comes behind what lies in the file.
+    /// Sets the committed length to the file's length, so that later writes are appended after the tail.
     fn skip_tail(&mut self, file: SpillFile, length: u64) -> Result<(), StoreError> {
         self.update_job(file.job, |job, _| {
             set_committed(job, file.kind, length);
@@ -57,7 +57,7 @@ impl Store {
         })
     }
 
-    /// Nothing refers any more to what is not in the file.
+    /// Drops all references to bytes that are not in the file.
     fn drop_references(
         &mut self,
         file: SpillFile,
@@ -92,7 +92,7 @@ impl Store {
     }
 }
 
-/// A job goes on without what could not be written of it in `transaction`, and is damaged.
+/// Drops the references in `transaction` to data of a job that could not be written, and marks the job as damaged.
 pub(super) fn drop_unwritten(
     job: &mut Job,
     transaction: &Transaction<'_>,
@@ -105,7 +105,7 @@ pub(super) fn drop_unwritten(
         error,
     } = failed_write;
     let removed = truncate_references(job, transaction, file.kind, *length)?;
-    // Without a number as long as the fault lasts, so that it is said once.
+    // Without a number while the fault lasts, so that the same text is not added again.
     let removed = if length < committed {
         removed.to_string()
     } else {
@@ -115,7 +115,7 @@ pub(super) fn drop_unwritten(
     Ok(())
 }
 
-/// The chunks of which something is not in a file any more.
+/// How many chunks lost references into a file.
 struct RemovedReferences {
     what: &'static str,
     chunks: usize,
@@ -128,7 +128,7 @@ impl std::fmt::Display for RemovedReferences {
     }
 }
 
-/// Removes the references to what lies behind `length` in one of a job's files.
+/// Removes the references to bytes beyond `length` in one of a job's files.
 fn truncate_references(
     job: &mut Job,
     transaction: &Transaction<'_>,

@@ -1,5 +1,4 @@
-//! The dead chunks and what people do about them: look, replay, drop. The chunks of paused jobs lie
-//! in the same table, parked, and are counted by nobody.
+//! Dead chunks: list, show, replay, drop. Parked chunks of paused jobs are in the same table, and are not counted.
 
 use prost::Message;
 use proto::JobId;
@@ -10,7 +9,7 @@ use super::job_row::save;
 use super::{Store, StoreError, headers};
 use crate::job::{Control, Job};
 
-/// Where a chunk of the table stands: the column `state`.
+/// The state of a chunk in the table: the column `state`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i64)]
 pub enum DeadState {
@@ -37,7 +36,7 @@ impl DeadState {
         }
     }
 
-    /// Whether the job's count of dead chunks has it.
+    /// Whether it is included in the job's count of dead chunks.
     pub(super) fn is_counted(self) -> bool {
         matches!(self, Self::Dead | Self::Dropped)
     }
@@ -46,23 +45,23 @@ impl DeadState {
 /// A dead chunk, without its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadRow {
-    /// Which chunk of the job.
+    /// The chunk.
     pub seq: u64,
-    /// Why it died, for a person.
+    /// Why it failed, for a person.
     pub reason: String,
-    /// Who tried last; empty where only the broker knows.
+    /// The worker of the last attempt. Empty if the broker dead-lettered the chunk.
     pub worker_id: String,
-    /// How often it was tried.
+    /// The number of attempts.
     pub attempts: u32,
     /// The line, from 1, on which it starts.
     pub first_line: u64,
     /// Records in it.
     pub rows: u64,
-    /// When the master heard of it.
+    /// When the master received it.
     pub died_unix_ms: u64,
-    /// Where it stands.
+    /// Its state.
     pub state: DeadState,
-    /// The last that the command of the last attempt said on stderr. Empty: nothing.
+    /// The end of the stderr output of the last attempt's command. Empty if there was none.
     pub stderr: String,
 }
 
@@ -75,7 +74,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the database refuses.
+    /// If the database fails.
     pub(crate) fn dead_page(
         &self,
         job: Option<&Job>,
@@ -99,7 +98,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the database refuses.
+    /// If the database fails.
     pub fn dead(&self, job: &Job, limit: usize) -> Result<Vec<DeadRow>, StoreError> {
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM dead WHERE job = ? AND state IN (0, 2) ORDER BY seq LIMIT ?"
@@ -112,7 +111,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the database refuses.
+    /// If the database fails.
     pub(crate) fn dead_without_body(&self, job: &Job) -> Result<u64, StoreError> {
         let mut statement = self
             .connection
@@ -125,7 +124,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the database refuses, or holds what is no chunk.
+    /// If the database fails, or the chunk cannot be decoded.
     pub fn dead_chunk(&self, job: &Job, seq: u64) -> Result<Option<(DeadRow, Chunk)>, StoreError> {
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM dead WHERE job = ? AND seq = ? AND state <> 3"
@@ -140,12 +139,12 @@ impl Store {
             .transpose()
     }
 
-    /// Notes that the broker has a dead chunk again: it is not dead any more, and its job not
-    /// finished. False, with no effect, where it is not dead: its result may have come already.
+    /// Marks a dead chunk as published again: it is not dead any more, and its job is unfinished. Returns false,
+    /// without an effect, if it is not dead: its result may have arrived.
     ///
     /// # Errors
     ///
-    /// When the database refuses.
+    /// If the database fails.
     pub fn replayed(&mut self, id: JobId, seq: u64) -> Result<bool, StoreError> {
         let Some(job) = self.jobs.get(&id) else {
             return Ok(false);
@@ -170,13 +169,12 @@ impl Store {
         Ok(true)
     }
 
-    /// Deletes the bodies of those of `seqs` that are dead (empty: of all that are). They stay
-    /// counted as dead. What was set aside is deleted whole. Gives how many there were; the database uses
-    /// their room again.
+    /// Deletes the bodies of the dead chunks among `seqs` (empty: of all dead chunks). They stay counted as dead.
+    /// Chunks that were set aside are deleted completely. Returns how many there were. The database reuses their space.
     ///
     /// # Errors
     ///
-    /// When the database refuses.
+    /// If the database fails.
     pub fn drop_dead(&mut self, id: JobId, seqs: &[u64]) -> Result<u64, StoreError> {
         let Some(key) = self.jobs.get(&id).map(|job| job.key) else {
             return Ok(0);
@@ -207,7 +205,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the database refuses.
+    /// If the database fails.
     pub fn parked_count(&self, job: &Job) -> Result<u64, StoreError> {
         let mut statement = self
             .connection
@@ -216,12 +214,11 @@ impl Store {
         Ok(count as u64)
     }
 
-    /// A parked chunk whose job may go on, with the attempts counted so far; nothing where there is
-    /// none.
+    /// A parked chunk whose job may run, with its number of attempts. `None` if there is none.
     ///
     /// # Errors
     ///
-    /// When the database refuses, or holds what is no chunk.
+    /// If the database fails, or the chunk cannot be decoded.
     pub fn parked(&self) -> Result<Option<(Chunk, u32)>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT chunk, attempts FROM dead JOIN job ON job.key = dead.job \
@@ -235,11 +232,11 @@ impl Store {
             .transpose()
     }
 
-    /// Forgets a parked chunk: the broker has it again.
+    /// Deletes a parked chunk after it was published again.
     ///
     /// # Errors
     ///
-    /// When the database refuses.
+    /// If the database fails.
     pub fn unparked(&mut self, id: JobId, seq: u64) -> Result<(), StoreError> {
         if let Some(job) = self.jobs.get(&id) {
             self.connection.execute(
@@ -250,12 +247,11 @@ impl Store {
         Ok(())
     }
 
-    /// Lets a job run, holds it, or ends it; when this returns, it is on disk. A cancelled job is
-    /// finished, and whatever still comes of it has no effect.
+    /// Resumes, pauses or cancels a job, durably. A cancelled job is finished, and later messages of it have no effect.
     ///
     /// # Errors
     ///
-    /// When the database refuses.
+    /// If the database fails.
     pub fn control(&mut self, id: JobId, control: Control, now_ms: u64) -> Result<(), StoreError> {
         let Some(job) = self.jobs.get(&id) else {
             return Ok(());

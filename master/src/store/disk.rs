@@ -1,6 +1,5 @@
-//! Where the store's spill files are: in the file system, or in a model of a disk that can be full
-//! and that loses what was not synced when its machine dies. What the store does with them is the
-//! same for both.
+//! The disk with the store's spill files: the file system, or a model of a disk with faults and crashes, for the
+//! simulation.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -14,18 +13,17 @@ use super::model_disk::ModelDisk;
 use super::spill_dir::SpillDir;
 use super::spill_file::SpillFile;
 
-/// The store's disk.
+/// The disk with the spill files.
 #[derive(Debug)]
 pub enum Disk {
-    /// The file system's.
+    /// The file system.
     Files(SpillDir),
     /// A model, for the simulation.
     Model(ModelDisk),
 }
 
 impl Disk {
-    /// Writes `bytes` at `offset`, the file's committed length: whatever an aborted batch left
-    /// behind is written over.
+    /// Writes `bytes` at `offset`, the file's committed length. Overwrites the tail of an aborted batch.
     pub(super) fn write(
         &mut self,
         file: SpillFile,
@@ -38,7 +36,7 @@ impl Disk {
         }
     }
 
-    /// Puts what was written on disk.
+    /// Syncs the written bytes to disk.
     pub(super) fn sync(&mut self, file: SpillFile) -> Result<(), StoreError> {
         match self {
             Self::Files(files) => files.sync(file),
@@ -67,7 +65,7 @@ impl Disk {
         }
     }
 
-    /// How long the file is; a missing one is empty.
+    /// The file's length. 0 if it is missing.
     pub(super) fn length(&self, file: SpillFile) -> Result<u64, StoreError> {
         match self {
             Self::Files(files) => files.length(file),
@@ -75,7 +73,7 @@ impl Disk {
         }
     }
 
-    /// Cuts the file, which is longer, back to its committed length.
+    /// Truncates the file to its committed length.
     pub(super) fn cut_back(
         &mut self,
         file: SpillFile,
@@ -92,7 +90,7 @@ impl Disk {
         }
     }
 
-    /// The generation that was noted last. `None`: none, or it is torn.
+    /// The recorded generation. `None` if there is none, or if it is torn.
     pub(super) fn read_generation(&self) -> Result<Option<Generation>, StoreError> {
         match self {
             Self::Files(files) => files.read_generation(),
@@ -100,8 +98,7 @@ impl Disk {
         }
     }
 
-    /// Notes a generation that is committed: the first one since the start for certain, others when the system
-    /// comes to it.
+    /// Records a committed generation. The first one since the start is synced, later ones are not.
     pub(super) fn note(&mut self, generation: &Generation) -> Result<(), StoreError> {
         match self {
             Self::Files(files) => files.note(generation),
@@ -112,7 +109,7 @@ impl Disk {
         }
     }
 
-    /// The files of jobs that are not known.
+    /// The files of unknown jobs.
     pub(super) fn orphans(&self, is_known: impl Fn(JobId) -> bool) -> Result<Orphans, StoreError> {
         match self {
             Self::Files(files) => files.orphans(is_known),
@@ -120,8 +117,8 @@ impl Disk {
         }
     }
 
-    /// Opens the file for whoever reads it beside the store, and goes on to read it though it is
-    /// removed. Absent: there is none, or none that could be opened.
+    /// Opens the file for a reader on another thread, which can read it even after it was removed. `None` if there is
+    /// no file.
     pub(super) fn open(&self, file: SpillFile) -> Result<Option<File>, StoreError> {
         match self {
             Self::Files(files) => files.open_to_read(file),
@@ -129,8 +126,7 @@ impl Disk {
         }
     }
 
-    /// Forgets the file, and says where it lies, for whoever has the time to remove it. Absent: it is
-    /// gone.
+    /// Closes the file and returns its path, so that the caller can remove it. `None` if it is removed already.
     pub(super) fn forget(&mut self, file: SpillFile) -> Option<PathBuf> {
         match self {
             Self::Files(files) => Some(files.forget(file)),
@@ -141,7 +137,7 @@ impl Disk {
         }
     }
 
-    /// Where the file lies, for people.
+    /// The file's path, for messages.
     pub(super) fn path(&self, file: SpillFile) -> PathBuf {
         match self {
             Self::Files(files) => files.path(file),

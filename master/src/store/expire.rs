@@ -1,4 +1,4 @@
-//! Removing the rows and rejects of finished jobs, to make room. What was counted and merged stays.
+//! Removes the rows and rejects of finished jobs, for retention. Counts and merged results stay.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,8 +12,8 @@ use crate::job::{Expiry, Job};
 use crate::retention::Retention;
 
 impl Store {
-    /// A finished job whose rows and rejects are to go, the oldest first, and why. Ages are by the store's
-    /// age clock.
+    /// The oldest finished job, and the reason, if its rows and rejects must be removed. Ages are by the store's age
+    /// clock.
     pub fn next_to_expire(&self, retention: Retention) -> Option<(JobId, String)> {
         let finished = |job: &&Job| job.finished_unix_ms.is_some() && job.spill_bytes() > 0;
         let oldest = self.jobs.values().filter(finished);
@@ -27,18 +27,18 @@ impl Store {
         Some((oldest.id, retention.removal_reason(age_ms, spill_bytes)?))
     }
 
-    /// By how much the system's clock has jumped since this was asked last, milliseconds; negative: back.
-    /// `None`: it goes as it should.
+    /// By how many milliseconds the system clock has jumped since the last call. Negative if backwards, `None` if it
+    /// did not jump.
     pub(crate) fn clock_jump_ms(&mut self) -> Option<i64> {
         self.committer.age.jump_ms(proto::unix_ms())
     }
 
-    /// Commits that the job's rows and rejects are gone; where they still lie, for whoever has the
-    /// time to remove them. A crash before that is mended when the store is opened.
+    /// Commits that the job's rows and rejects are removed, and returns the paths of the files for the caller to
+    /// remove. After a crash in between, they are removed when the store is opened.
     ///
     /// # Errors
     ///
-    /// When the database refuses.
+    /// If the database fails.
     pub fn expire(
         &mut self,
         id: JobId,
@@ -65,7 +65,7 @@ impl Store {
     }
 }
 
-/// Removes a file, if it is there. Large ones take their time.
+/// Removes a file, if it exists. Removing a large file takes time.
 pub(crate) fn remove(path: Option<&Path>) -> Result<(), StoreError> {
     let Some(path) = path else {
         return Ok(());

@@ -1,11 +1,10 @@
-//! Which database this is, and how many transactions were committed to it: in the database, and once more
-//! in the file `generation` beside the spill files, so that an older database is known for what it is.
+//! The database's id and its number of committed transactions, stored in the database and in the file `generation`
+//! beside the spill files, so that an older copy of the database is detected.
 //!
-//! The invariant: the file never says more than the database has on disk. It is written after the commit
-//! that it tells of, and not synced, so that it costs no wait; a crash can leave it behind, never ahead.
-//! Where it is ahead when a store is opened, commits are gone: the WAL was deleted or cut, or an older copy
-//! was restored. It is created, for certain, before the first spill file, so that spill files without it
-//! beside a new database tell of a database that is gone.
+//! Invariant: the file's number is never greater than the database's number on disk. The file is written after the
+//! commit and not synced, so it costs no wait. A crash can leave it behind, never ahead. If it is ahead when a store is
+//! opened, commits are lost: the WAL was deleted or truncated, or an older copy was restored. It is created and synced
+//! before the first spill file. So spill files without it, beside a new database, mean that the database is lost.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,13 +17,13 @@ use super::disk::Disk;
 /// A database at one of its commits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Generation {
-    /// Made at random with the database.
+    /// Random, created with the database.
     pub(super) id: String,
-    /// Transactions committed.
+    /// The number of committed transactions.
     pub(super) number: u64,
 }
 
-/// How far the database is: what every commit counts on.
+/// Commits transactions, and counts them.
 #[derive(Debug)]
 pub(super) struct Committer {
     pub(super) generation: Generation,
@@ -32,8 +31,7 @@ pub(super) struct Committer {
 }
 
 impl Committer {
-    /// Reads the table `store`. Also gives how many milliseconds of the time since the last commit are not
-    /// believed.
+    /// Reads the table `store`. Also returns how many milliseconds since the last commit the age clock ignores.
     pub(super) fn read(connection: &Connection) -> Result<(Self, u64), rusqlite::Error> {
         connection.query_row(
             "SELECT id, generation, age_ms, noted_unix_ms FROM store",
@@ -51,7 +49,7 @@ impl Committer {
         )
     }
 
-    /// Commits a transaction: the one way in which the store does.
+    /// Commits a transaction of the store.
     pub(super) fn commit(
         &mut self,
         transaction: Transaction<'_>,
@@ -68,15 +66,15 @@ impl Committer {
         transaction.commit()?;
         self.generation.number = next;
         if let Err(error) = spill.note(&self.generation) {
-            // It stays behind, which raises no alarm; it only sees less.
+            // The file stays behind. That raises no false alarm, but detects less.
             tracing::debug!(%error, "the generation is not noted");
         }
         Ok(())
     }
 }
 
-/// As in the file: always as many bytes, so that a later one is written over it in place. The number stands
-/// there twice, so that one that is torn is none.
+/// The file's content. It always has the same length, so it is overwritten in place. It has the number twice, so that a
+/// torn write is detected.
 impl fmt::Display for Generation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { id, number } = self;

@@ -1,7 +1,7 @@
-//! Which header the rows of a job have that go through a command: that which the command gave to the first
-//! chunk in input order that is not dead, whenever its result comes. So what is dead for another header does not depend
-//! on who was quicker. Results that come before it is known wait in the table `waiting`, as they came;
-//! they are committed, and acknowledged, and count as done when their turn comes.
+//! Determines the header of the output rows of an exec job: the command's header for the first chunk in input order
+//! that is not dead. So which chunks fail because of another header does not depend on the order in which workers
+//! finish. Results that arrive before the header is known wait in the table `waiting`. They are committed and
+//! acknowledged, and are applied when the header is known.
 
 use proto::JobId;
 use proto::v1::chunk_result::Partial;
@@ -18,12 +18,11 @@ use super::{Store, StoreError};
 use crate::intake::job_message::ChunkFailure;
 use crate::job::Job;
 
-/// So many bytes of results that waited are taken in one transaction, or one result.
+/// The most bytes of waiting results that one transaction applies, at least one result.
 const MAX_BYTES_AT_ONCE: usize = 32 << 20;
 
 impl Store {
-    /// Takes the results of a job that waited for its header, if it is known now. The job, where it is
-    /// finished by that.
+    /// Applies the waiting results of a job, if its header is known now. Returns the job if it is finished by that.
     pub(super) fn apply_waiting(
         &mut self,
         id: JobId,
@@ -46,7 +45,7 @@ impl Store {
 }
 
 impl WriteBatch<'_> {
-    /// Whether it is not known yet which header the job's rows have, and this result does not say it.
+    /// Whether the job's header is unknown, and this result does not determine it.
     pub(super) fn waits_for_header(
         &self,
         id: JobId,
@@ -71,7 +70,7 @@ impl WriteBatch<'_> {
             .any(|merged| matches!(merged, Merged::Exec(exec) if exec.columns().is_some()))
     }
 
-    /// Whether all chunks before it are dead.
+    /// Whether all chunks before `seq` are dead.
     fn is_first_alive(&self, key: i64, seq: u64) -> Result<bool, StoreError> {
         let mut statement = self.transaction.prepare_cached(
             "SELECT count(*) FROM dead WHERE job = ? AND seq < ? AND state IN (0, 2)",
@@ -93,7 +92,7 @@ impl WriteBatch<'_> {
         Ok(())
     }
 
-    /// Takes some of the results that waited, in input order; how many.
+    /// Applies some of the waiting results in input order. Returns how many.
     fn apply_waiting(&mut self, id: JobId) -> Result<usize, StoreError> {
         let key = self.job(id)?.key;
         let (mut taken, mut bytes) = (0, 0);
@@ -132,8 +131,8 @@ impl WriteBatch<'_> {
         Ok(taken)
     }
 
-    /// Notes a chunk as dead whose rows have another header than the job's. A result carries no body, so the
-    /// chunk can be replayed only where it was replayed before and its body is still here.
+    /// Records a chunk as dead because its header differs from the job's. A result carries no body, so the chunk can be
+    /// replayed only if it was replayed before and its body is still stored.
     pub(super) fn reject_header(
         &mut self,
         id: JobId,
@@ -178,12 +177,12 @@ impl WriteBatch<'_> {
         let row: Option<Vec<u8>> = statement
             .query_row(params![key, seq as i64], |row| row.get(0))
             .optional()?;
-        // One that cannot be decoded cannot be replayed.
+        // A chunk that cannot be decoded cannot be replayed.
         Ok(row.and_then(|bytes| Chunk::decode(&*bytes).ok()))
     }
 }
 
-/// Forgets what waits of a job that is cancelled.
+/// Deletes the waiting results of a cancelled job.
 pub(super) fn drop_waiting(transaction: &Transaction<'_>, job: &mut Job) -> Result<(), StoreError> {
     transaction.execute("DELETE FROM waiting WHERE job = ?", [job.key])?;
     job.waiting = 0;

@@ -1,5 +1,5 @@
-//! What a master would find to be gone if it were started on a directory. Nothing of the directory is changed, and a
-//! master may run on it meanwhile.
+//! Reports the losses that a master would find in a data directory. Changes nothing there, and a master may run on it
+//! at the same time.
 
 use std::collections::HashSet;
 use std::io::ErrorKind;
@@ -12,12 +12,12 @@ use super::generation::Generation;
 use super::loss::{self, Loss};
 use super::spill_dir::SpillDir;
 
-/// What is gone of a master's data, each for a person.
+/// The losses in a data directory, each as a text for a person.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Losses {
-    /// What masters have found, the oldest first, as long as nobody removes it.
+    /// The recorded losses, the oldest first.
     pub known: Vec<String>,
-    /// What the next master would find.
+    /// The loss that the next master would find.
     pub unseen: Option<String>,
 }
 
@@ -25,15 +25,15 @@ pub struct Losses {
 ///
 /// # Errors
 ///
-/// When the directory or the database cannot be read.
+/// If the directory or the database cannot be read.
 pub fn losses(directory: &Path) -> Result<Losses, StoreError> {
     let known = loss::recorded(directory).map_err(StoreError::file(directory.join("lost")))?;
     let spill = SpillDir::read_only(directory.join("spill"));
-    // Before the database: a master that commits meanwhile makes the database newer than this, never older.
+    // Read before the database: if a master commits in between, the database is newer than this, never older.
     let noted = spill.read_generation()?;
     let database = Database::read(&directory.join("rowmill.sqlite"))?;
     let Some(Database { generation, jobs }) = database else {
-        // An older rowmill wrote it, which counted no commits.
+        // An older rowmill wrote it, without a count of commits.
         return Ok(Losses {
             known,
             unseen: None,
@@ -47,14 +47,14 @@ pub fn losses(directory: &Path) -> Result<Losses, StoreError> {
     })
 }
 
-/// What a database says of itself.
+/// The contents of a database that matter here.
 struct Database {
     generation: Generation,
     jobs: HashSet<String>,
 }
 
 impl Database {
-    /// A missing one is as one that nothing was committed to. `None` if its schema has no generation.
+    /// Reads a database. A missing one counts as empty. `None` if its schema has no generation.
     fn read(path: &Path) -> Result<Option<Self>, StoreError> {
         match std::fs::metadata(path) {
             Ok(_) => {}

@@ -1,4 +1,4 @@
-//! The table `job`: one row a job, written anew by every transaction that touches it.
+//! The table `job`: a row for each job, updated by every transaction that changes it.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use super::{StoreError, merge_log};
 use crate::job::{Control, Expiry, Job, JobCounts};
 
-/// Adds the row of a job that was never heard of; its key.
+/// Inserts the row of a new job. Returns its key.
 pub(super) fn insert(
     transaction: &Transaction<'_>,
     id: JobId,
@@ -21,7 +21,7 @@ pub(super) fn insert(
     Ok(transaction.last_insert_rowid())
 }
 
-/// Writes all of a job but what was merged. An opening or a seal that could not be read stays as it is.
+/// Updates the row of a job, except its merged state. An opening or a seal that could not be decoded stays unchanged.
 pub(super) fn save(transaction: &Transaction<'_>, job: &Job) -> Result<(), StoreError> {
     let counts = &job.counts;
     transaction
@@ -58,7 +58,7 @@ pub(super) fn save(transaction: &Transaction<'_>, job: &Job) -> Result<(), Store
     Ok(())
 }
 
-/// Every job that the table has. One of which a part cannot be read is damaged, and the rest of it is there.
+/// Reads all jobs. If a part of a job cannot be decoded, the job is damaged and has the other parts.
 pub(super) fn read_all(connection: &Connection) -> Result<HashMap<JobId, Job>, StoreError> {
     let mut statement = connection.prepare("SELECT * FROM job")?;
     let mut rows = statement.query([])?;
@@ -117,7 +117,7 @@ fn read(row: &Row<'_>, id: JobId) -> Result<Job, StoreError> {
     Ok(job)
 }
 
-/// Results of the job that are not settled.
+/// How many results of the job have unresolved unique keys.
 pub(super) fn unresolved(connection: &Connection, key: i64) -> Result<u64, rusqlite::Error> {
     let mut statement =
         connection.prepare_cached("SELECT count(*) FROM result WHERE job = ? AND settled = 0")?;
@@ -135,7 +135,7 @@ fn set_aside(connection: &Connection, key: i64) -> Result<u64, rusqlite::Error> 
     statement.query_row([key], |row| row.get::<_, i64>(0).map(|count| count as u64))
 }
 
-/// The place of the next result: behind all that have one, also where some of them were left out.
+/// The commit index of the next result: after all existing ones, even if some were excluded.
 fn next_commit_index(connection: &Connection, job: &Job) -> Result<u64, rusqlite::Error> {
     let mut statement = connection.prepare_cached(
         "SELECT place FROM result WHERE job = ? AND output IS NOT NULL \
@@ -148,7 +148,7 @@ fn next_commit_index(connection: &Connection, job: &Job) -> Result<u64, rusqlite
     Ok(next.max(job.counts.chunks_done))
 }
 
-/// SQLite has no unsigned integers; the same 64 bits go in and come out.
+/// SQLite has no unsigned integers. The same 64 bits are stored as a signed one.
 fn count(row: &Row<'_>, column: &str) -> Result<u64, rusqlite::Error> {
     row.get::<_, i64>(column).map(|signed| signed as u64)
 }

@@ -1,4 +1,4 @@
-//! One master a directory: an advisory lock that the kernel drops when its holder dies.
+//! Ensures one master for each directory, by an advisory lock that the kernel releases when the process ends.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
@@ -15,11 +15,11 @@ pub(super) struct DirectoryLock {
 }
 
 impl DirectoryLock {
-    /// Takes the lock on `directory`, and writes this process's id into it for whoever comes second.
+    /// Locks `directory`, and writes this process's id into the lock file, for the error message of a second master.
     ///
     /// # Errors
     ///
-    /// When another process holds it, or the lock file cannot be made.
+    /// If another process holds it, or the lock file cannot be created.
     pub(super) fn take(directory: &Path) -> Result<Self, StoreError> {
         let path = directory.join("lock");
         let mut options = OpenOptions::new();

@@ -1,5 +1,5 @@
-//! Whether commits are gone: looked at when a store is opened, before anything of it is changed, and kept in
-//! the file `lost` of the data directory until somebody removes it.
+//! Detects lost commits when a store is opened, before anything is changed, and records them in the file `lost` of the
+//! data directory until an operator removes it.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -9,40 +9,40 @@ use std::path::{Path, PathBuf};
 use super::StoreError;
 use super::generation::Generation;
 
-/// The most that is read of the file of losses.
+/// The most bytes that are read of the file `lost`.
 const MAX_BYTES: u64 = 64 << 10;
-/// So many jobs are named.
+/// The most jobs that a text names.
 const MAX_NAMED: usize = 5;
 
-/// What is gone, for a person.
+/// A loss of commits. Its text is for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Loss {
     kind: LossKind,
-    /// Spill files of jobs that the database does not have, and their bytes.
+    /// Spill files of jobs that are not in the database.
     orphans: Orphans,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum LossKind {
-    /// There is no database, or one that nothing was committed to.
+    /// There is no database, or an empty one.
     Missing,
-    /// It is another one.
+    /// It is another database.
     Other,
     /// It has fewer commits than were made.
     Older { commits: u64, gone: u64 },
 }
 
-/// Spill files that no job of the database has.
+/// Spill files that belong to no job in the database.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Orphans {
     pub(super) files: u64,
     pub(super) bytes: u64,
-    /// Whose they are, each once, in order.
+    /// The ids of their jobs, sorted, without duplicates.
     pub(super) jobs: Vec<String>,
 }
 
 impl Loss {
-    /// Holds the database against what is noted beside the spill files.
+    /// Compares the database with the generation that is recorded beside the spill files.
     pub(super) fn detect(
         database: &Generation,
         has_jobs: bool,
@@ -61,7 +61,7 @@ impl Loss {
                     gone: recorded_generation.number - database.number,
                 }
             }
-            // The note is made before the first spill file.
+            // The generation is recorded before the first spill file.
             None if is_new && orphans.files > 0 => LossKind::Missing,
             _ => return None,
         };
@@ -110,7 +110,7 @@ impl fmt::Display for Loss {
     }
 }
 
-/// Adds a loss to the file of them, for certain.
+/// Appends a loss to the file `lost` and syncs it.
 pub(super) fn record(directory: &Path, loss: &Loss) -> Result<(), StoreError> {
     let path = file(directory);
     let add = || -> io::Result<()> {
@@ -124,11 +124,11 @@ pub(super) fn record(directory: &Path, loss: &Loss) -> Result<(), StoreError> {
     add().map_err(StoreError::file(&path))
 }
 
-/// The losses that nobody has removed from a master's data directory, the oldest first.
+/// The losses recorded in a data directory, the oldest first.
 ///
 /// # Errors
 ///
-/// When the file of them cannot be read.
+/// If the file cannot be read.
 pub(super) fn recorded(directory: &Path) -> io::Result<Vec<String>> {
     let file = match File::open(file(directory)) {
         Ok(file) => file,

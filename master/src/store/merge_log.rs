@@ -1,6 +1,6 @@
-//! Where a job's merged state lies: one whole, in the job's row, and the pieces that came since, in
-//! rows of their own. A commit writes only what it merged; the whole is written anew when the pieces
-//! have grown larger than it, so that at most about three times as much is written as came in.
+//! Stores a job's merged state as a base, in the job's row, and a log of later changes, in the table `piece`. A commit
+//! appends only what it merged. When the log outgrows the base, both are compacted into a new base, so that at most
+//! about three times the incoming bytes are written.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use rusqlite::{Connection, Transaction, params};
 use super::StoreError;
 use crate::job::{Job, MergedBytes};
 
-/// Below this, a whole is not worth being spared.
+/// A log below this size is not compacted, however small the base is.
 const MIN_BASE_BYTES: u64 = 64 << 10;
 
-/// Writes what this transaction merged into the job: `more`, which `job` does not have yet.
+/// Appends `more`, the state that this transaction merges into the job. `job.merged` does not have it yet.
 pub(super) fn append(
     transaction: &Transaction<'_>,
     job: &mut Job,
@@ -37,7 +37,7 @@ pub(super) fn append(
     compact(transaction, job, &base)
 }
 
-/// Writes the whole, and takes the pieces away.
+/// Writes the base and deletes the log.
 fn compact(transaction: &Transaction<'_>, job: &mut Job, base: &Merged) -> Result<(), StoreError> {
     let bytes = encode(base);
     job.merged_bytes = MergedBytes {
@@ -53,14 +53,14 @@ fn compact(transaction: &Transaction<'_>, job: &mut Job, base: &Merged) -> Resul
     Ok(())
 }
 
-/// Adds to a whole that copies may share. They are of the same job: that was checked.
+/// Merges into a state that copies may share. It was checked before that both are of the same job.
 pub(super) fn merge_into(base: &mut Arc<Merged>, more: &Merged) -> Result<(), StoreError> {
     Arc::make_mut(base)
         .merge(more)
         .map_err(StoreError::Unmergeable)
 }
 
-/// Reads the job's state: the whole in its row was `partial`.
+/// Reads the job's merged state: `partial` is the base from its row.
 pub(super) fn read(
     connection: &Connection,
     job: &mut Job,
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
     use crate::intake::job_message::JobMessage;
 
-    /// Too many values for a table, so that every piece has sketches.
+    /// Too many values for an exact table, so that every entry has sketches.
     fn result(seq: u64) -> ChunkResult {
         let mut profiler = Profiler::new(1, &ProfileSpec::default(), seq);
         for number in seq * 2000..seq * 2000 + 1500 {
@@ -147,7 +147,7 @@ mod tests {
             store.apply(std::slice::from_ref(&message), 1).unwrap();
             let merged = state(&store, id).unwrap();
             assert_ne!(Some(&merged), before.as_ref());
-            // It comes again, and has no effect.
+            // A duplicate has no effect.
             store.apply(&[message], 1).unwrap();
             assert_eq!(state(&store, id).as_ref(), Some(&merged));
             let merged_bytes = store.job(id).unwrap().merged_bytes;

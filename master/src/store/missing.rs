@@ -1,16 +1,16 @@
-//! The chunks of a job that are neither done nor dead, for a publisher that sends them again.
+//! The chunks of a job that are neither done nor dead, so that its publisher can send them again.
 
 use rusqlite::params;
 
 use super::{Store, StoreError};
 use crate::job::Job;
 
-/// The most ranges of one answer.
+/// The most ranges of one page.
 const RANGES: usize = 1000;
-/// The most chunks that one answer looks at, so that it does not hold up the store's thread for long.
+/// The most chunks that one page examines, so that it does not block the actor's thread for long.
 const LOOKED_AT: i64 = 100_000;
 
-/// Some of the chunks that are missing of a job.
+/// A page of a job's missing chunks.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MissingPage {
     /// First and last seq of each range. The last one is `None` if the job has no seal: then all further chunks are
@@ -27,10 +27,10 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the database refuses.
+    /// If the database fails.
     pub fn missing(&self, job: &Job, from: u64) -> Result<MissingPage, StoreError> {
         let end = job.seal.as_ref().map(|seal| seal.chunks);
-        // A number beyond SQLite's is beyond every job's chunks.
+        // Numbers beyond SQLite's range are beyond every job's chunks.
         let first = i64::try_from(from).unwrap_or(i64::MAX);
         let mut statement = self.connection.prepare_cached(
             "SELECT seq FROM result WHERE job = ?1 AND seq >= ?2 \
@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(page.next, None);
         assert_eq!(missing(&store, 7).ranges, [(7, Some(7))]);
         assert_eq!(missing(&store, u64::MAX).ranges, []);
-        // One that was replayed is with the workers: nobody here has it.
+        // A replayed chunk is with the workers, not in the store.
         store.replayed(id, 3).unwrap();
         assert_eq!(missing(&store, 3).ranges, [(3, Some(4)), (6, Some(7))]);
     }

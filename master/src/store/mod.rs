@@ -1,10 +1,9 @@
-//! What the master remembers: SQLite for keys, counters and merged partials, and two spill files a
-//! job: for bad records, and for the rows that came of its chunks.
+//! The durable store of the master: SQLite for keys, counters and merged partials, and two spill files for each job,
+//! one for rejects and one for output rows.
 //!
-//! The one invariant: an effect lives only in the transaction that inserts the unique key
-//! (job, seq). A batch is committed whole or leaves no trace; what was committed has no effect when
-//! it comes again. What does not fit its job is set aside, and what is wrong with one job's own data marks
-//! that job: only a disk or a database that refuses makes the store fail.
+//! Invariant: an effect is part of the transaction that inserts the unique key (job, seq). A batch is committed whole
+//! or not at all, and a duplicate has no effect. A message that does not fit its job is set aside. An error in one
+//! job's own data marks that job as damaged. Only errors of the disk or the database make the store fail.
 
 mod age_clock;
 mod apply;
@@ -62,24 +61,24 @@ use generation::Committer;
 use lock::DirectoryLock;
 use unique_keys::RetryTimer;
 
-/// The durable state, and a copy of each job in memory.
+/// The store, with a copy of each job in memory.
 #[derive(Debug)]
 pub struct Store {
     connection: Connection,
     spill: Disk,
     jobs: HashMap<JobId, Job>,
-    /// The keys of unfinished jobs that came so far; of those of which they were asked for.
+    /// The unique keys seen so far, for unfinished jobs whose schema has unique keys.
     seen_keys: HashMap<JobId, Seen>,
-    /// When jobs are settled that could not be.
+    /// When to retry resolving the unique keys of a job after an error.
     key_retries: HashMap<JobId, RetryTimer>,
     committer: Committer,
-    /// What was found to be gone, at this start and before; each for a person.
+    /// The losses found at this start and before, each as a text for a person.
     losses: Vec<String>,
-    /// Where they are kept. `None`: nowhere.
+    /// The data directory, where losses are recorded. `None` if the store is in memory.
     directory: Option<PathBuf>,
-    /// Whether it outlives the process: else merged state is nowhere but in memory.
+    /// Whether the store outlives the process. If not, merged state is kept in memory only.
     is_durable: bool,
-    /// Held as long as the store lives.
+    /// Held until the store is dropped.
     _lock: Option<DirectoryLock>,
 }
 
@@ -94,7 +93,7 @@ pub enum StoreError {
     File {
         /// Which file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// Another master has the directory.
@@ -102,7 +101,7 @@ pub enum StoreError {
     InUse {
         /// The directory.
         path: PathBuf,
-        /// The other master's process id, as it wrote it down.
+        /// The other master's process id, from its lock file.
         pid: String,
     },
     /// A newer rowmill wrote it.
@@ -120,7 +119,7 @@ pub enum StoreError {
     Unreadable {
         /// Which message.
         what: &'static str,
-        /// What protobuf said.
+        /// The decoding error.
         source: prost::DecodeError,
     },
     /// The rows of a committed result cannot be read back.
@@ -150,8 +149,7 @@ impl StoreError {
         }
     }
 
-    /// Whether the disk is at fault and not what was to be stored: it is full, or cannot be written just now. The
-    /// same may be stored later.
+    /// Whether the disk is at fault: it is full, or cannot be written at the moment. A retry may succeed.
     pub(crate) fn is_disk_error(&self) -> bool {
         match self {
             Self::File { source, .. } => !matches!(
@@ -171,7 +169,7 @@ impl StoreError {
         }
     }
 
-    /// Whether there is no room for the store in `directory`, so that waiting may help.
+    /// Whether `directory` has no space for the store, so that waiting may help.
     pub(crate) fn is_out_of_space(&self, directory: &Path) -> bool {
         match self {
             Self::File { source, .. } => matches!(
@@ -180,7 +178,7 @@ impl StoreError {
             ),
             Self::Database(error) => match error.sqlite_error_code() {
                 Some(ErrorCode::DiskFull) => true,
-                // What SQLite says where it cannot make the WAL and its index.
+                // SQLite's errors if it cannot create the WAL and its index.
                 Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => is_full(directory),
                 _ => false,
             },
@@ -193,7 +191,7 @@ impl StoreError {
     }
 }
 
-/// Whether a file system has less room than SQLite needs to open a database, or cannot make one more file.
+/// Whether the file system has less space than SQLite needs to open a database, or no inode for another file.
 fn is_full(directory: &Path) -> bool {
     const LEAST_BYTES: u64 = 1 << 20;
     rustix::fs::statvfs(directory).is_ok_and(|about| {
@@ -202,7 +200,7 @@ fn is_full(directory: &Path) -> bool {
     })
 }
 
-/// Whether the system refused for a reason that every file of the process meets.
+/// Whether the error affects every file of the process.
 fn affects_all_jobs(error: &std::io::Error) -> bool {
     use rustix::io::Errno;
     let is_full = matches!(
@@ -222,19 +220,18 @@ impl Store {
         self.jobs.get(&id)
     }
 
-    /// What was found to be gone when this store was opened, or before, and is not dealt with yet: each
-    /// for a person.
+    /// The losses found when this store was opened, or before, that nobody has dealt with: each as a text for a person.
     pub fn losses(&self) -> &[String] {
         &self.losses
     }
 
-    /// Reads again what is kept of losses, since people remove them; whether that has changed.
+    /// Reads the recorded losses again, since operators remove them. Returns whether they changed.
     pub(crate) fn reread_losses(&mut self) -> bool {
         if self.losses.is_empty() {
             return false;
         }
         let recorded = self.directory.as_deref().map(loss::recorded);
-        // What cannot be read stays as it was.
+        // If the file cannot be read, the losses stay as they are.
         let Some(Ok(losses)) =
             recorded.filter(|recorded| recorded.as_ref().ok() != Some(&self.losses))
         else {

@@ -1,6 +1,5 @@
-//! A model of the spill files' disk, for the simulation: it knows of every byte whether a sync has
-//! made it durable, fails where it is told to, and loses at a crash what was not durable. What is
-//! decided at random, the caller decides.
+//! A model of the disk with the spill files, for the simulation. It tracks for every byte whether a sync made it
+//! durable, injects faults, and loses bytes that were not durable in a crash. The caller makes the random choices.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,69 +14,67 @@ use super::spill_file::SpillFile;
 pub struct ModelDisk {
     files: BTreeMap<SpillFile, ModelFile>,
     fault: Option<DiskFault>,
-    /// The generations that may be found noted after a crash: the one that was noted for certain, and those
-    /// since. None before the first.
+    /// The generations that may be found after a crash: the last synced one, and the later ones. Empty before the
+    /// first.
     generations: Vec<Generation>,
-    /// Whether a generation was noted for certain since the last crash.
+    /// Whether a generation was synced since the last crash.
     has_synced_generation: bool,
-    /// Whether the machine died under the operation that failed last.
+    /// Whether the last failed operation was a crash of the machine.
     died: bool,
 }
 
-/// One file as a reader sees it, and what of it would outlive a crash.
+/// The content of one file, and which of its bytes would survive a crash.
 #[derive(Debug, Default)]
 struct ModelFile {
     bytes: Vec<u8>,
-    /// One for each byte.
+    /// The state of each byte.
     states: Vec<ByteState>,
-    /// How long the file may come back after a crash: a cut that was not synced may be undone.
+    /// The greatest length after a crash: a truncation that was not synced may be undone.
     longest: usize,
 }
 
-/// What is known of a byte.
+/// Whether a byte is durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ByteState {
     Durable,
     /// The next sync makes it durable.
     Written,
-    /// A sync of it failed. The system has forgotten that it is to be written, so that no later
-    /// sync makes it durable; only writing it again does.
+    /// A sync of it failed. The system has dropped the dirty page, so no later sync makes it durable; only writing it
+    /// again does.
     Forgotten,
 }
 
-/// What befalls one of the operations to come.
+/// A fault of one of the next operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DiskFault {
-    /// Writes and syncs that go well before it.
+    /// How many writes and syncs succeed before it.
     pub after: u32,
-    /// Of a write, so many bytes are written before it fails.
+    /// How many bytes of a failing write are written.
     pub written: usize,
-    /// Whether the machine dies there. Else the disk is full.
+    /// Whether the machine crashes. If not, the disk is full.
     pub crashes: bool,
 }
 
 impl ModelDisk {
-    /// Lets one operation to come fail. A trouble that was set before, and has not come yet, is
-    /// replaced; `None` removes it.
+    /// Sets the fault of one of the next operations, in place of a pending one. `None` removes it.
     pub fn set_fault(&mut self, fault: Option<DiskFault>) {
         self.fault = fault;
     }
 
-    /// Whether the machine died: the master is to be taken for dead, and to be opened anew after
-    /// [`crash`](Self::crash).
+    /// Whether the machine crashed. Then call [`crash`](Self::crash), and open the store again.
     pub fn died(&self) -> bool {
         self.died
     }
 
-    /// How long the file is; a missing one is empty.
+    /// The file's length. 0 if it is missing.
     pub fn length(&self, file: SpillFile) -> u64 {
         let content = self.files.get(&file);
         content.map_or(0, |content| content.bytes.len() as u64)
     }
 
-    /// The machine dies and comes back. `pick(n)` gives a number below `n`: of each file it says how
-    /// much of what was not durable is there afterwards, how much of that is as it was written, and
-    /// what the rest is. Gives how many files came back with a tail that is torn.
+    /// Crashes and restarts the machine. `pick(n)` returns a number below `n`. It chooses for each file how many bytes
+    /// that were not durable are left, how many of those are as written, and the values of the others. Returns how many
+    /// files have a torn tail afterwards.
     pub fn crash(&mut self, mut pick: impl FnMut(u64) -> u64) -> u64 {
         self.fault = None;
         self.died = false;
@@ -165,7 +162,7 @@ impl ModelDisk {
 
     fn fail(&mut self, file: SpillFile, fault: DiskFault) -> StoreError {
         self.died = fault.crashes;
-        // An error of the whole disk in both cases, so that the store commits nothing.
+        // In both cases an error of the whole disk, so that the store commits nothing.
         let reason = if fault.crashes {
             "the machine died"
         } else {
@@ -197,7 +194,7 @@ impl ModelFile {
         }
     }
 
-    /// Whether a torn tail is left behind.
+    /// Returns whether a torn tail is left.
     fn crash(&mut self, pick: &mut impl FnMut(u64) -> u64) -> bool {
         let durable = self
             .states
@@ -205,7 +202,7 @@ impl ModelFile {
             .rposition(|state| *state == ByteState::Durable);
         let least = durable.map_or(0, |last| last + 1);
         let length = least + pick((self.longest - least + 1) as u64) as usize;
-        // As written up to here; what lies behind and was not durable may be anything.
+        // Bytes up to here are as written. Later ones that were not durable may have any value.
         let whole = pick(length as u64 + 1) as usize;
         self.bytes.resize(length, 0);
         self.states.resize(length, ByteState::Written);
@@ -220,7 +217,7 @@ impl ModelFile {
     }
 }
 
-/// What errors call the file.
+/// The file's name in errors.
 pub(super) fn path(file: SpillFile) -> PathBuf {
     PathBuf::from(file.to_string())
 }
@@ -238,7 +235,7 @@ mod tests {
         disk.write(rows, 0, b"safe").unwrap();
         disk.sync(rows).unwrap();
         disk.write(rows, 4, b"tail").unwrap();
-        // The longest that may be left, with nothing as it was written.
+        // The greatest length, and no byte as it was written.
         let torn = disk.crash(|n| if n == 5 { 4 } else { 0 });
         assert_eq!((torn, disk.length(rows)), (1, 8));
         assert_eq!(disk.read(rows, 0, 8).unwrap(), b"safe\0\0\0\0");

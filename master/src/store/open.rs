@@ -19,25 +19,25 @@ use super::spill_dir::SpillDir;
 use super::spill_file::SpillFile;
 use super::{Store, StoreError};
 
-/// Where a store lives.
+/// Where a store is.
 #[derive(Debug, Clone)]
 pub enum StoreLocation {
-    /// In memory, with its spill files in `spill`: it ends with the process.
+    /// In memory, with its spill files in `spill`. It ends with the process.
     Memory {
-        /// An existing directory, the caller's to remove.
+        /// An existing directory. The caller removes it.
         spill: PathBuf,
     },
-    /// In a directory, made where it is missing: it survives everything but the disk.
+    /// In a directory, which is created if it is missing.
     Directory(PathBuf),
 }
 
 impl Store {
-    /// Opens the store at `place` and recovers it: spill tails that no commit refers to are cut, jobs whose
-    /// own data is gone or broken are marked, and commits that are gone are told of.
+    /// Opens the store at `location` and recovers it: truncates uncommitted spill tails, marks jobs whose own data is
+    /// missing or broken as damaged, and reports lost commits.
     ///
     /// # Errors
     ///
-    /// When another master holds it, a newer rowmill wrote it, or the disk or the database refuses.
+    /// If another master holds it, a newer rowmill wrote it, or the disk or the database fails.
     pub fn open(location: &StoreLocation) -> Result<Self, StoreError> {
         match location {
             StoreLocation::Memory { spill } => {
@@ -67,8 +67,8 @@ impl Store {
         }
     }
 
-    /// Opens the store that is in `connection` and on `disk`, whatever state a crash left them in:
-    /// for the simulation, whose database and disk outlive its master.
+    /// Opens the store in `connection` and on `disk` and recovers it. For the simulation, whose database and disk
+    /// outlive its master.
     ///
     /// # Errors
     ///
@@ -77,18 +77,18 @@ impl Store {
         Self::open_and_recover(connection, disk, None, None)
     }
 
-    /// An empty store that stands in for one that cannot be opened yet. It needs no disk.
+    /// An empty stand-in for a store that cannot be opened yet. It needs no disk.
     pub(crate) fn empty() -> Result<Self, StoreError> {
         let disk = Disk::Model(ModelDisk::default());
         Self::open_parts(Connection::open_in_memory()?, disk)
     }
 
-    /// What outlives the store.
+    /// Closes the store and returns its database and disk.
     pub fn into_parts(self) -> (Connection, Disk) {
         (self.connection, self.spill)
     }
 
-    /// What outlives the store, to be looked at or troubled while it is open.
+    /// The store's database and disk, to inspect them or inject faults.
     pub fn parts(&mut self) -> (&Connection, &mut Disk) {
         (&self.connection, &mut self.spill)
     }
@@ -134,7 +134,7 @@ impl Store {
                 self.recover_files(id, has_loss)?;
                 continue;
             }
-            // The commit that said so may have been the last thing before a crash.
+            // A crash may have happened between the commit and the removal of the files.
             for path in SpillFile::all(id).map(|file| self.spill.forget(file)) {
                 if let Err(error) = remove(path.as_deref()) {
                     tracing::warn!(%error, "a file stays until the next start");
@@ -145,7 +145,7 @@ impl Store {
         Ok(())
     }
 
-    /// Whether commits are gone. What is known of it is kept before anything is committed on top.
+    /// Returns whether commits are lost. A loss is recorded before the next commit.
     fn detect_loss(&mut self) -> Result<bool, StoreError> {
         let noted = self.spill.read_generation()?;
         let orphans = self.spill.orphans(|id| self.jobs.contains_key(&id))?;
@@ -162,7 +162,7 @@ impl Store {
                 Some(directory) => loss::record(directory, loss)?,
                 None => self.losses.push(loss.to_string()),
             }
-            // Later commits come behind those that are gone, also in number.
+            // Later commits get higher numbers than the lost ones.
             let lost_number = noted.as_ref().map_or(0, |noted| noted.number);
             let number = &mut self.committer.generation.number;
             *number = lost_number.max(*number);
@@ -184,7 +184,7 @@ impl Store {
     }
 }
 
-/// Makes the database where it is missing. What SQLite makes beside it (WAL, shared memory) has its mode.
+/// Creates the database if it is missing. SQLite gives its WAL and shared memory the same mode.
 fn create_private(directory: &Path, database: &Path) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false);

@@ -1,9 +1,9 @@
-//! What does not belong to its job: results and dead chunks of numbers that the job never had, and results
-//! that were merged before the opening or the seal came that shows them to be none of the job's.
+//! Handles messages that do not belong to their job: results and failures of chunks that the job does not have, and
+//! results that were merged before the opening or the seal showed that they do not fit.
 //!
-//! The rule of completion rests on this: the keys (job, seq) of results and of counted dead chunks are
-//! distinct, no seq has both, and of a sealed job all of them are below its number of chunks. So a job is
-//! complete when there are as many of them as it has chunks.
+//! Completion relies on this invariant: the keys (job, seq) of results and of counted dead chunks are distinct, no seq
+//! has both, and in a sealed job all are below its number of chunks. So a job is complete when their number equals its
+//! number of chunks.
 
 use cli::LogLimit;
 use prost::Message;
@@ -18,15 +18,15 @@ use super::job_row::unresolved;
 use super::output::left_out;
 use crate::intake::job_message::ChunkFailure;
 
-/// So many messages of numbers that a job never had are kept for people to look at; more are counted
-/// in the log alone, so that nobody fills the disk with them.
+/// The most messages of a job that are set aside in the store. Further ones are only logged, so that they cannot fill
+/// the disk.
 const MAX_SET_ASIDE: u64 = 1000;
 
-/// Whoever may send messages can cause these lines.
+/// Bounds the log lines that senders of bad messages can cause.
 static LOG_LIMIT: LogLimit = LogLimit::new();
 
 impl WriteBatch<'_> {
-    /// Keeps what came of a chunk that the job never had, where people find it and nobody counts it.
+    /// Stores a message about a chunk that the job does not have, for people to inspect. It is not counted.
     pub(super) fn set_aside(
         &mut self,
         id: JobId,
@@ -48,22 +48,22 @@ impl WriteBatch<'_> {
             return Ok(());
         }
         job.set_aside += 1;
-        // Its body would take room, and nobody runs it.
+        // The body is not stored: the chunk is never run.
         let mut failure = failure.clone();
         failure.chunk.body.clear();
         failure.chunk.operation = None;
         self.insert_dead(key, &failure, DeadState::SetAside)
     }
 
-    /// The seal says which chunks there are: what came of others before it is left out. Dead chunks are set
-    /// aside. Results were merged, and cannot be taken out any more: the job is damaged.
+    /// Handles chunks at and beyond `chunks`, the number that the seal states. Dead ones are set aside. Results are
+    /// merged already and cannot be removed, so they make the job damaged.
     pub(super) fn exclude_out_of_range(
         &mut self,
         id: JobId,
         chunks: u64,
     ) -> Result<(), StoreError> {
         let key = self.job(id)?.key;
-        // Numbers that SQLite takes for negative are beyond what any job has.
+        // SQLite stores numbers from 2^63 on as negative ones. No job has them.
         let beyond = (key, i64::try_from(chunks).unwrap_or(i64::MAX));
         let transaction = self.transaction;
         let counted: i64 = transaction.query_row(
@@ -110,7 +110,7 @@ impl WriteBatch<'_> {
         Ok(())
     }
 
-    /// Holds what was merged before the opening against it.
+    /// Checks the results that were merged before the opening against it.
     pub(super) fn check_results_before_open(
         &mut self,
         id: JobId,
@@ -122,7 +122,7 @@ impl WriteBatch<'_> {
         let wrong = merged
             .map(|merged| engine::result::check_merged(merged, open))
             .find_map(Result::err);
-        // Of rules over the whole job every result has keys, and of others none.
+        // If the schema has rules over the whole job, every result has keys; otherwise none has.
         let without_keys = match engine::result::key_rules(open) {
             Ok(0) => "keys_bytes > 0",
             Ok(_) => "keys_bytes = 0",
@@ -144,7 +144,7 @@ impl WriteBatch<'_> {
         Ok(())
     }
 
-    /// How many rows are kept of these results.
+    /// How many output rows of these results are kept.
     fn output_rows(&self, sql: &str, params: impl rusqlite::Params) -> Result<u64, StoreError> {
         let mut statement = self.transaction.prepare_cached(sql)?;
         let mut rows = statement.query(params)?;
@@ -156,14 +156,14 @@ impl WriteBatch<'_> {
     }
 }
 
-/// How many rows are kept of a result, by its columns `output` and `left_out`. What cannot be read has none.
+/// How many output rows of a result are kept, by its columns `output` and `left_out`. 0 if they cannot be read.
 pub(super) fn rows_of(output: Option<Vec<u8>>, out: Option<Vec<u8>>) -> u64 {
     let output = Output::decode(&output.unwrap_or_default()[..]).unwrap_or_default();
     let out = left_out(out).unwrap_or_default();
     output.rows.saturating_sub(out.len() as u64)
 }
 
-/// The chunk of a result that cannot be kept: it is dead, and says why. Without a body it is not replayed.
+/// The failure for a result that cannot be accepted. It has no body, so it cannot be replayed.
 pub(super) fn failure_of_result(result: &ChunkResult, reason: String) -> ChunkFailure {
     let chunk = Chunk {
         job_id: result.job_id.clone(),

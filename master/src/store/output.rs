@@ -1,5 +1,5 @@
-//! Where the rows that came of chunks lie, in input order or in the order of their commits. Reading
-//! them is for others: what is committed of the file does not change any more.
+//! Locations of the output rows of chunks, in input order or in commit order. Clients' streams read the rows
+//! themselves: committed bytes of the file never change.
 
 use std::fs::File;
 
@@ -12,29 +12,29 @@ use super::spill_file::SpillFile;
 use super::{Store, StoreError};
 use crate::job::Job;
 
-/// The rows of one chunk, as they lie in the job's file of rows.
+/// Where the rows of one chunk are in the job's file of rows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutputLocation {
-    /// Which chunk.
+    /// The chunk.
     pub seq: u64,
-    /// How many results of the job were committed before.
+    /// How many results of the job were committed before this one.
     pub commit_index: u64,
-    /// Where they begin.
+    /// Their offset in the file.
     pub offset: u64,
-    /// How many bytes they are, packed.
+    /// Their length in bytes, compressed.
     pub bytes: u64,
-    /// How they are packed; without the body itself.
+    /// Their compression and counts, without the body.
     pub output: Output,
-    /// The rows, from 0, that are left out because a key of theirs came before.
+    /// The rows, from 0, that are left out because their unique key occurred before.
     pub left_out: Vec<u64>,
 }
 
-/// What a reader in input order comes by.
+/// The output of one chunk, for a reader in input order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ChunkOutput {
     /// The rows of a chunk.
     Rows(OutputLocation),
-    /// A chunk that is done and has none.
+    /// A chunk that is done and has no rows.
     Empty(u64),
     /// A chunk that counts as dead.
     Dead(u64),
@@ -43,11 +43,11 @@ pub enum ChunkOutput {
 const COLUMNS: &str = "seq, place, rows_offset, rows_bytes, output, left_out, settled";
 
 impl Store {
-    /// The chunks from `seq` on, at most `limit`, up to the first that is neither done nor dead.
+    /// The outputs of at most `limit` chunks from `seq` on, up to the first chunk that is neither done nor dead.
     ///
     /// # Errors
     ///
-    /// When the database refuses.
+    /// If the database fails.
     pub fn chunk_outputs(
         &self,
         job: &Job,
@@ -72,11 +72,11 @@ impl Store {
         Ok(chunk_outputs)
     }
 
-    /// The outputs that were committed, from the one on whose `place` is that, at most `limit`.
+    /// At most `limit` outputs in commit order, from `commit_index` on.
     ///
     /// # Errors
     ///
-    /// When the database refuses.
+    /// If the database fails.
     pub fn outputs(
         &self,
         job: &Job,
@@ -90,7 +90,7 @@ impl Store {
         let mut rows = statement.query(params![job.key, commit_index as i64, limit as i64])?;
         let mut outputs = Vec::new();
         while let Some(row) = rows.next()? {
-            // Those behind it wait, lest it be passed.
+            // The later ones must wait, since a reader would skip this one.
             if !is_settled(row)? {
                 break;
             }
@@ -99,11 +99,11 @@ impl Store {
         Ok(outputs)
     }
 
-    /// The seqs of chunks that count as dead, from `seq` on, at most `limit`.
+    /// The seqs of at most `limit` dead chunks, from `seq` on.
     ///
     /// # Errors
     ///
-    /// When the database refuses.
+    /// If the database fails.
     pub fn dead_seqs(&self, job: &Job, seq: u64, limit: usize) -> Result<Vec<u64>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT seq FROM dead WHERE job = ? AND seq >= ? AND state IN (0, 2) \
@@ -115,23 +115,22 @@ impl Store {
         Ok(seqs.collect::<Result<_, _>>()?)
     }
 
-    /// Opens the job's file of rows. What was opened stays readable, whatever becomes of the job.
-    /// Absent: no row is kept.
+    /// Opens the job's file of rows. It stays readable even if the job expires. `None` if no rows are kept.
     ///
     /// # Errors
     ///
-    /// When the disk refuses.
+    /// If the disk fails.
     pub fn open_rows(&self, job: &Job) -> Result<Option<File>, StoreError> {
         self.spill.open(SpillFile::rows(job.id))
     }
 
-    /// The rows at that place, packed.
+    /// The rows at that location, compressed.
     ///
     /// # Errors
     ///
-    /// When the disk refuses.
+    /// If the disk fails.
     pub fn output(&self, job: &Job, at: &OutputLocation) -> Result<Output, StoreError> {
-        // Where no chunk of a job has any rows, there is no file.
+        // If no chunk of the job has rows, there is no file.
         let body = match at.bytes {
             0 => Vec::new(),
             bytes => self.spill.read(SpillFile::rows(job.id), at.offset, bytes)?,
@@ -144,7 +143,7 @@ impl Store {
 }
 
 impl ChunkOutput {
-    /// Which chunk.
+    /// The chunk.
     pub fn seq(&self) -> u64 {
         match self {
             Self::Rows(at) => at.seq,
@@ -161,12 +160,12 @@ fn chunk_output(row: &Row<'_>) -> Result<ChunkOutput, StoreError> {
     Ok(output_location(row)?.map_or(ChunkOutput::Empty(seq), ChunkOutput::Rows))
 }
 
-/// Whether it is known which of the chunk's rows are left out.
+/// Whether the chunk's unique keys are resolved.
 fn is_settled(row: &Row<'_>) -> Result<bool, rusqlite::Error> {
     row.get(6)
 }
 
-/// The list of the column `left_out`.
+/// Decodes the column `left_out`.
 pub(super) fn left_out(bytes: Option<Vec<u8>>) -> Result<Vec<u64>, StoreError> {
     let bytes = bytes.unwrap_or_default();
     let (mut rest, mut rows) = (&bytes[..], Vec::new());

@@ -1,4 +1,4 @@
-//! Questions to the store that memory does not answer.
+//! Queries that read the database or the spill files.
 
 use prost::Message;
 use proto::JobId;
@@ -11,22 +11,21 @@ use crate::api::response_size::PAGE_BYTES;
 use crate::job::Job;
 use crate::state::chunk_map::{ChunkState, ChunkStates};
 
-/// Some of a job's rejects, in input order.
+/// A page of a job's rejects, in input order.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RejectPage {
-    /// At most as many as were asked for.
+    /// The rejects, at most the requested number.
     pub rejects: Vec<Reject>,
-    /// Where the next page starts: the chunk, and how many of its rejects to leave out.
+    /// The start of the next page: the chunk, and how many of its rejects to skip. `None` if there is none.
     pub next: Option<(u64, u64)>,
 }
 
 impl Store {
-    /// At most `limit` of the job's rejects, from the reject `from.1` of chunk `from.0` on. None where
-    /// they were removed.
+    /// At most `limit` of the job's rejects, from the reject `from.1` of chunk `from.0` on. Empty if they were removed.
     ///
     /// # Errors
     ///
-    /// When the database or the spill file refuses, or what was spilled cannot be read.
+    /// If the database or the spill file cannot be read.
     pub fn rejects(
         &self,
         job: &Job,
@@ -68,11 +67,11 @@ impl Store {
         Ok(page)
     }
 
-    /// How each chunk of the job stands.
+    /// The state of each chunk of the job.
     ///
     /// # Errors
     ///
-    /// When the database refuses.
+    /// If the database fails.
     pub(crate) fn chunks(&self, job: &Job) -> Result<ChunkStates, StoreError> {
         let mut chunks = ChunkStates::default();
         let mut statement = self.connection.prepare_cached(
@@ -91,8 +90,8 @@ impl Store {
         Ok(chunks)
     }
 
-    /// Why the job's chunk that died last did. Absent: none is dead, or the database refuses, and an
-    /// event is told without a reason.
+    /// The reason of the job's latest dead chunk. `None` if there is none, or if the database fails: then an event has
+    /// no reason.
     pub(crate) fn last_failure_reason(&self, id: JobId) -> Option<String> {
         let job = self.job(id)?;
         let mut statement = self

@@ -1,10 +1,10 @@
-//! The database's tables, and how an older one becomes today's.
+//! The database's tables, and the migrations from older schemas.
 
 use rusqlite::Connection;
 
 use super::StoreError;
 
-/// Each entry takes the database one version up; `user_version` says how many were taken.
+/// Each entry migrates the database by one version. `user_version` is the number of applied entries.
 const MIGRATIONS: &[&str] = &[
     "
 CREATE TABLE job (
@@ -139,11 +139,11 @@ ALTER TABLE store ADD COLUMN unreadable_dropped INTEGER NOT NULL DEFAULT 0;
 ",
 ];
 
-/// Brings the database to the newest schema.
+/// Migrates the database to the newest schema.
 ///
 /// # Errors
 ///
-/// When a newer rowmill wrote it, or the database refuses.
+/// If a newer rowmill wrote it, or the database fails.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let known = MIGRATIONS.len() as i64;
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;

@@ -1,4 +1,4 @@
-//! Spill files in the file system, each appended to.
+//! Spill files in the file system. Data is only appended to them.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -13,25 +13,25 @@ use super::generation::Generation;
 use super::loss::Orphans;
 use super::spill_file::SpillFile;
 
-/// The directory of spill files, and the open ones.
+/// The directory of spill files, with its open files.
 #[derive(Debug)]
 pub struct SpillDir {
     directory: PathBuf,
-    /// Whether an append is on disk before the commit that refers to it. In process, nothing
-    /// outlives the process, so nothing waits.
+    /// Whether appended bytes are synced before the commit that refers to them. Not needed if the store ends with the
+    /// process.
     durable: bool,
     open: HashMap<SpillFile, File>,
-    /// The file of the generation, from the first note on.
+    /// The file `generation`, once it was written.
     generation: Option<File>,
 }
 
-/// What the file of the generation is called.
+/// The name of the file with the generation.
 const GENERATION: &str = "generation";
 
-/// A file that is written to see whether any can be.
+/// A file that is written to check whether files can be written.
 const PROBE: &str = "probe";
 
-/// A spill file stays open while its job is busy; the table of open ones is emptied beyond this.
+/// Spill files stay open between writes. At this number all of them are closed.
 const OPEN_AT_MOST: usize = 64;
 
 impl SpillDir {
@@ -43,7 +43,7 @@ impl SpillDir {
         })
     }
 
-    /// To be read alone: nothing is made where it is missing.
+    /// For reading only: creates nothing.
     pub(super) fn read_only(directory: PathBuf) -> Self {
         Self {
             directory,
@@ -53,8 +53,7 @@ impl SpillDir {
         }
     }
 
-    /// Writes `bytes` at `offset`, the file's committed length: whatever an aborted batch left
-    /// behind is written over.
+    /// Writes `bytes` at `offset`, the file's committed length. Overwrites the tail of an aborted batch.
     pub(super) fn write(
         &mut self,
         file: SpillFile,
@@ -67,7 +66,7 @@ impl SpillDir {
             .map_err(StoreError::file(path))
     }
 
-    /// Puts what was written on disk.
+    /// Syncs the written bytes to disk.
     pub(super) fn sync(&mut self, file: SpillFile) -> Result<(), StoreError> {
         if self.durable {
             let path = self.path(file);
@@ -78,12 +77,11 @@ impl SpillDir {
         Ok(())
     }
 
-    /// Closes a file that could not be written, and checks that others can be: that the fault is not the
-    /// directory's.
+    /// Closes a file that could not be written, and checks that others in the directory can be.
     ///
     /// # Errors
     ///
-    /// When no file can be written there.
+    /// If no file can be written there.
     pub(super) fn check_others(&mut self, file: SpillFile) -> Result<(), StoreError> {
         self.open.remove(&file);
         let path = self.directory.join(PROBE);
@@ -101,7 +99,7 @@ impl SpillDir {
     ) -> Result<Vec<u8>, StoreError> {
         let path = self.path(file);
         let open = open_to_read(&path).map_err(StoreError::file(&path))?;
-        // Before there is room made for them: a file that was cut short must not cost more than it has.
+        // Checked before the allocation, so that a truncated file costs no more memory than its length.
         let there = open.metadata().map_err(StoreError::file(&path))?.len();
         if offset.checked_add(length).is_none_or(|end| end > there) {
             let short = std::io::Error::from(ErrorKind::UnexpectedEof);
@@ -113,7 +111,7 @@ impl SpillDir {
         Ok(bytes)
     }
 
-    /// How long the file is; a missing one is empty.
+    /// The file's length. 0 if it is missing.
     pub(super) fn length(&self, file: SpillFile) -> Result<u64, StoreError> {
         let path = self.path(file);
         match std::fs::metadata(&path) {
@@ -123,7 +121,7 @@ impl SpillDir {
         }
     }
 
-    /// Cuts the file to `length`.
+    /// Truncates the file to `length`.
     pub(super) fn truncate(&mut self, file: SpillFile, length: u64) -> Result<(), StoreError> {
         let path = self.path(file);
         self.file(file, length)?
@@ -131,7 +129,7 @@ impl SpillDir {
             .map_err(StoreError::file(path))
     }
 
-    /// Opens the file to be read. Absent: it is not there.
+    /// Opens the file for reading. `None` if it is missing.
     pub(super) fn open_to_read(&self, file: SpillFile) -> Result<Option<File>, StoreError> {
         let path = self.path(file);
         match open_to_read(&path) {
@@ -141,7 +139,7 @@ impl SpillDir {
         }
     }
 
-    /// Closes the file; where it lies.
+    /// Closes the file and returns its path.
     pub(super) fn forget(&mut self, file: SpillFile) -> PathBuf {
         self.open.remove(&file);
         self.path(file)
@@ -164,7 +162,7 @@ impl SpillDir {
         }
     }
 
-    /// See [`Disk`](super::disk::Disk::note). In process nothing outlives the process, so nothing is noted.
+    /// See [`Disk`](super::disk::Disk::note). If the store ends with the process, nothing is recorded.
     pub(super) fn note(&mut self, generation: &Generation) -> Result<(), StoreError> {
         if !self.durable {
             return Ok(());
@@ -186,7 +184,7 @@ impl SpillDir {
         Ok(())
     }
 
-    /// The files of jobs that are not known.
+    /// The files of unknown jobs.
     pub(super) fn orphans(&self, is_known: impl Fn(JobId) -> bool) -> Result<Orphans, StoreError> {
         let failed = || StoreError::file(&self.directory);
         let mut orphans = Orphans::default();
@@ -212,8 +210,8 @@ impl SpillDir {
         Ok(orphans)
     }
 
-    /// The open file. One that is opened now must have at least `committed` bytes: writing behind its end would
-    /// leave a hole in place of what is gone.
+    /// Returns the open file, or opens it. A newly opened file must have at least `committed` bytes: writing beyond its
+    /// end would leave a hole in place of lost bytes.
     fn file(&mut self, file: SpillFile, committed: u64) -> Result<&File, StoreError> {
         if self.open.len() >= OPEN_AT_MOST && !self.open.contains_key(&file) {
             self.open.clear();
@@ -223,7 +221,7 @@ impl SpillDir {
             std::collections::hash_map::Entry::Occupied(entry) => Ok(entry.into_mut()),
             std::collections::hash_map::Entry::Vacant(entry) => {
                 let open = match create(&path, self.durable) {
-                    // Somebody removed the directory.
+                    // The directory was removed.
                     Err(error) if error.kind() == ErrorKind::NotFound => {
                         self.generation = None;
                         cli::create_private_dir(&self.directory)
@@ -248,7 +246,7 @@ impl SpillDir {
     }
 }
 
-/// Opens the file, and makes a new one's name durable too.
+/// Opens or creates the file. Syncs the directory after creating it.
 fn create(path: &Path, durable: bool) -> std::io::Result<File> {
     let is_new = !path.exists();
     let mut options = OpenOptions::new();

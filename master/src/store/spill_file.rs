@@ -1,4 +1,4 @@
-//! Which spill files a job has, and what they are called. What is in them, the store knows.
+//! The spill files of a job, and their names.
 
 use std::fmt;
 
@@ -9,16 +9,16 @@ use proto::JobId;
 pub enum Kind {
     /// Bad records.
     Rejects,
-    /// The rows that came of chunks.
+    /// Output rows of chunks.
     Rows,
 }
 
 /// One spill file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SpillFile {
-    /// Whose it is.
+    /// The job that it belongs to.
     pub job: JobId,
-    /// What is in it.
+    /// What it holds.
     pub kind: Kind,
 }
 
@@ -35,7 +35,7 @@ impl SpillFile {
         Self { job, kind }
     }
 
-    /// All that the job has.
+    /// All spill files of the job.
     pub(super) fn all(job: JobId) -> [Self; 2] {
         [Self::rejects(job), Self::rows(job)]
     }

@@ -1,5 +1,5 @@
-//! What a transaction puts into spill files: gathered first, then written and synced before the commit
-//! that refers to it.
+//! The bytes that a transaction adds to spill files: collected first, then written and synced before the commit that
+//! refers to them.
 
 use std::collections::BTreeMap;
 
@@ -13,28 +13,28 @@ use super::disk::Disk;
 use super::spill_file::SpillFile;
 use crate::job::Job;
 
-/// Bytes for each spill file, and where they go.
+/// The bytes for each spill file, and their offset.
 #[derive(Debug, Default)]
 pub(super) struct Staging {
     files: BTreeMap<SpillFile, (u64, Vec<u8>)>,
 }
 
-/// Where what is kept of one result lies.
+/// Where the spilled parts of one result are.
 #[derive(Debug, Default)]
 pub(super) struct StagedResult {
     pub(super) rejects_offset: u64,
     pub(super) rejects_bytes: u64,
     pub(super) rows_offset: u64,
     pub(super) rows_bytes: u64,
-    /// Behind the rows.
+    /// The keys follow the rows.
     pub(super) keys_bytes: u64,
-    /// What is known of the rows. `None`: none are kept.
+    /// The output without its body. `None` if no rows are kept.
     pub(super) output: Option<Output>,
 }
 
 impl Staging {
-    /// Keeps a result's rejects, rows and keys, behind all that is committed or staged of its job. Of a job
-    /// whose files were removed nothing is kept any more.
+    /// Stages a result's rejects, rows and keys, after everything that is committed or staged of its job. Stages
+    /// nothing for an expired job.
     pub(super) fn stage(&mut self, job: &Job, result: &ChunkResult) -> StagedResult {
         let mut staged = StagedResult {
             rejects_offset: job.counts.spilled,
@@ -65,7 +65,7 @@ impl Staging {
         staged
     }
 
-    /// Puts bytes behind those that are staged for that file already; how many they are.
+    /// Appends bytes to those staged for the file. Returns their number.
     fn append(&mut self, file: SpillFile, offset: u64, bytes: &[u8]) -> u64 {
         if !bytes.is_empty() {
             let (_, staged) = self
@@ -77,7 +77,7 @@ impl Staging {
         bytes.len() as u64
     }
 
-    /// Puts all of it on disk. Returns the files that cannot be written while others can.
+    /// Writes and syncs all staged bytes. Returns the files that cannot be written although others can.
     pub(super) fn write(&self, spill: &mut Disk) -> Result<Vec<FailedWrite>, StoreError> {
         let mut failed_write = Vec::new();
         for (file, (offset, bytes)) in &self.files {
@@ -89,21 +89,21 @@ impl Staging {
     }
 }
 
-/// A spill file that cannot be written, through a fault of its own.
+/// A spill file that cannot be written, although others can.
 #[derive(Debug)]
 pub(super) struct FailedWrite {
     pub(super) file: SpillFile,
-    /// How much of what was committed is there.
+    /// How many of the committed bytes are present.
     pub(super) length: u64,
     pub(super) committed: u64,
     pub(super) error: StoreError,
 }
 
-/// Puts bytes on disk behind what is committed of the file.
+/// Writes bytes after the committed length of the file and syncs them.
 ///
 /// # Errors
 ///
-/// When other files cannot be written either.
+/// If other files cannot be written either.
 pub(super) fn write(
     spill: &mut Disk,
     file: SpillFile,
@@ -116,7 +116,7 @@ pub(super) fn write(
     };
     let error = error.local_to_job()?;
     spill.check_others(file)?;
-    // Of a file whose length cannot be told it is not known that anything is gone.
+    // If the length cannot be read, assume that nothing is lost.
     let length = spill.length(file).unwrap_or(committed).min(committed);
     Ok(Some(FailedWrite {
         file,

@@ -1,11 +1,11 @@
-//! Settling: of jobs whose schema has keys, which rows of a chunk have one that came before. Chunks are
-//! settled in input order, each when it and all before it are committed, or dead, so that what comes of it
-//! does not depend on who finished when. It has a transaction of its own behind the one that commits
-//! results; a crash in between is mended when the store is opened. No result that can be settled waits for one
-//! that cannot: where its keys or rows cannot be read, its rows stay, and the job is damaged.
+//! Resolves the unique keys of jobs whose schema has some: finds the rows of a chunk whose key occurred before. Chunks
+//! are resolved in input order, each when it and all chunks before it are committed or dead, so the outcome does not
+//! depend on the order in which workers finish. This is done in a transaction of its own, after the one that commits
+//! results; if a crash comes in between, it is done when the store is opened. If the keys or rows of a chunk cannot be
+//! read, its rows are kept and the job is marked as damaged, so that the chunks after it can be resolved.
 //!
-//! The keys that came are in memory, for unfinished jobs alone; they are read again from the rows of the
-//! chunks that are settled when a store is opened, or when a commit failed.
+//! The keys seen so far are in memory, for unfinished jobs only. They are read again from the spill files when the
+//! store is opened, or after a failed commit.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ use super::spill_file::SpillFile;
 use super::{Store, StoreError, damage, merge_log, staging};
 use crate::job::{Control, Job};
 
-/// The rows of a chunk with their keys, as they lie in the job's file of rows.
+/// Where a chunk's rows and their keys are in the job's file of rows.
 struct KeyedRows {
     seq: u64,
     offset: u64,
@@ -35,23 +35,23 @@ struct KeyedRows {
     left_out: Vec<u64>,
 }
 
-/// What comes of settling some chunks of a job, before it is committed.
+/// The resolution of some chunks of a job, before it is committed.
 struct KeyResolution<'s> {
     transaction: &'s Transaction<'s>,
     spill: &'s mut Disk,
     seen: &'s mut Seen,
-    /// A copy.
+    /// A copy, until the commit.
     job: Job,
     open: Arc<JobOpen>,
-    /// Of this transaction alone.
+    /// The merged changes of this transaction only.
     merged: Option<Merged>,
     rejects: Vec<u8>,
 }
 
 impl Store {
-    /// Settles what can be settled of these jobs; those that are finished by that. What is wrong with a job's own
-    /// rows or keys marks the job. Where the disk or the database refuses, all of it stays for
-    /// [`resolve_pending_keys`](Self::resolve_pending_keys).
+    /// Resolves the unique keys of these jobs as far as possible. Returns the jobs that are finished by that. An error
+    /// in a job's own rows or keys marks the job as damaged. After an error of the disk or the database, a retry is
+    /// left to [`resolve_pending_keys`](Self::resolve_pending_keys).
     pub(super) fn resolve_keys(&mut self, jobs: &[JobId], now_ms: u64) -> Vec<JobId> {
         let mut finished = Vec::new();
         for id in jobs {
@@ -77,7 +77,8 @@ impl Store {
         finished
     }
 
-    /// Settles what a crash, or a full disk, left behind; after each failure a longer pause comes first.
+    /// Resolves keys that are still pending after a crash or a full disk. After each failure the pause before the next
+    /// retry is longer.
     pub fn resolve_pending_keys(&mut self, now_ms: u64) -> Vec<JobId> {
         let is_behind = |job: &&Job| {
             job.finished_unix_ms.is_none() && (job.unresolved > 0 || job.is_complete())
@@ -91,7 +92,7 @@ impl Store {
         self.resolve_keys(&behind, now_ms)
     }
 
-    /// Whether the job is finished by it.
+    /// Resolves a job's keys as far as possible. Returns whether the job is finished by that.
     fn resolve_job_keys(&mut self, id: JobId, now_ms: u64) -> Result<bool, StoreError> {
         let Some(job) = self.jobs.get(&id) else {
             return Ok(false);
@@ -110,7 +111,7 @@ impl Store {
             Some(seen) => seen,
             None => self.rebuild_seen(&mut job, &open)?,
         };
-        // What goes wrong from here on leaves no keys behind: they are read again.
+        // If an error occurs from here on, the keys are not put back, and are read again at the next attempt.
         let transaction = self.connection.transaction()?;
         let mut resolution = KeyResolution {
             transaction: &transaction,
@@ -136,7 +137,8 @@ impl Store {
         Ok(is_finished)
     }
 
-    /// The keys of all chunks that are settled. Those that cannot be read are missing, and the job is damaged.
+    /// Reads the keys of all resolved chunks. If some cannot be read, they are missing, and the job is marked as
+    /// damaged.
     fn rebuild_seen(&self, job: &mut Job, open: &JobOpen) -> Result<Seen, StoreError> {
         let mut seen = Seen::new(engine::result::key_rules(open).unwrap_or_default());
         let mut statement = self.connection.prepare_cached(&format!(
@@ -158,7 +160,7 @@ impl Store {
     }
 }
 
-/// When it is tried again to settle a job that could not be settled.
+/// When to retry resolving a job's keys after an error.
 #[derive(Debug, Default)]
 pub(super) struct RetryTimer {
     next: Option<Instant>,
@@ -173,7 +175,7 @@ impl RetryTimer {
         self.next.is_some_and(|next| Instant::now() < next)
     }
 
-    /// Twice as long as the last time.
+    /// Starts a pause twice as long as the previous one.
     fn start_pause(&mut self) -> Duration {
         self.pause = (2 * self.pause).clamp(FIRST_PAUSE, LONGEST_PAUSE);
         self.next = Some(Instant::now() + self.pause);
@@ -181,7 +183,7 @@ impl RetryTimer {
     }
 }
 
-/// What is said of a chunk whose keys, or rows, cannot be read.
+/// The damage text for a chunk whose keys or rows cannot be read.
 fn unreadable_text(seq: u64, error: &StoreError) -> String {
     format!(
         "which rows of chunk {seq} came before, or come again, cannot be told any more: {error}"
@@ -190,7 +192,7 @@ fn unreadable_text(seq: u64, error: &StoreError) -> String {
 
 const COLUMNS: &str = "seq, rows_offset, rows_bytes, keys_bytes, output, left_out";
 
-/// What comes of reading a job's own data.
+/// The result of reading a job's own data.
 type StoreResult<T> = Result<T, StoreError>;
 
 fn keyed_rows(row: &Row<'_>) -> StoreResult<KeyedRows> {
@@ -229,7 +231,7 @@ impl KeyedRows {
 
 impl KeyResolution<'_> {
     fn resolve_all(&mut self) -> Result<(), StoreError> {
-        // Those that were dead when the others were settled, and are done by now.
+        // Chunks that were dead when later ones were resolved, and have a result now.
         while let Some((seq, keyed_rows)) = self.unresolved("seq < ?2 ORDER BY seq")? {
             self.resolve_chunk(seq, keyed_rows)?;
         }
@@ -243,7 +245,7 @@ impl KeyResolution<'_> {
         }
     }
 
-    /// A chunk that is not settled, where its number is so in relation to the frontier.
+    /// The first unresolved chunk whose seq fulfils the SQL condition `position`, in which `?2` is the frontier.
     fn unresolved(
         &self,
         position: &str,
@@ -258,7 +260,7 @@ impl KeyResolution<'_> {
         Ok(Some((row.get::<_, i64>(0)? as u64, keyed_rows(row))))
     }
 
-    /// Whether the chunk at the frontier needs no settling: it is dead, or has no keys.
+    /// Whether the chunk at the frontier is dead or has no keys.
     fn needs_no_resolution(&self) -> Result<bool, StoreError> {
         let mut statement = self.transaction.prepare_cached(
             "SELECT 1 FROM result WHERE job = ?1 AND seq = ?2 \
@@ -293,7 +295,7 @@ impl KeyResolution<'_> {
         }
         let mut left_out = Vec::new();
         for &row in &settled.left_out {
-            // A vector has room.
+            // Writing to a vector cannot fail.
             prost::encode_length_delimiter(row as usize, &mut left_out).unwrap_or_default();
         }
         self.transaction
@@ -318,7 +320,7 @@ impl KeyResolution<'_> {
         Ok(())
     }
 
-    /// Which rows are left out, and what is said of them.
+    /// The rows of a chunk that are left out, with their rejects.
     fn find_duplicates(&mut self, keyed_rows: &KeyedRows) -> StoreResult<(Settled, Vec<Reject>)> {
         let id = self.job.id;
         let keys = keyed_rows.keys(self.spill, id)?;
@@ -331,7 +333,7 @@ impl KeyResolution<'_> {
         Ok((settled, rejects))
     }
 
-    /// What is said of the rows that are left out; their counts are merged.
+    /// Makes rejects for the rows that are left out, and merges their counts.
     fn duplicate_rejects(
         &mut self,
         settled: &Settled,
@@ -354,8 +356,8 @@ impl KeyResolution<'_> {
         Ok(rejects)
     }
 
-    /// Puts the rejects on disk, and the rest into the transaction. The job, what is to be merged into
-    /// it, and whether it is finished by that.
+    /// Writes the rejects to disk, and the rest into the transaction. Returns the job, the state to be merged into it,
+    /// and whether it is finished by that.
     fn save(
         mut self,
         (now_ms, age_ms): (u64, u64),

@@ -1,4 +1,4 @@
-//! Messages that cannot be used, kept as they came. The oldest make room for the newest.
+//! Messages that cannot be used, stored as received. The oldest are deleted to make room for new ones.
 
 use proto::v1;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
@@ -6,31 +6,31 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 use super::{Store, StoreError};
 use crate::intake::unreadable::UnreadableMessage;
 
-/// How many are kept, and how many bytes of their bodies. The largest message has 16 MiB.
+/// The most messages, and the most bytes of their bodies. The largest message has 16 MiB.
 const MAX_MESSAGES: i64 = 1000;
 const MAX_BYTES: i64 = 64 << 20;
 
-/// One of them, without its body.
+/// A stored message, without its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnreadableRow {
-    /// 1, 2, … in the order in which they came.
+    /// 1, 2, … in order of arrival.
     pub number: u64,
-    /// When it came last.
+    /// When it was received last.
     pub received_unix_ms: u64,
-    /// How often the same came.
+    /// How often the same message was received.
     pub times: u64,
-    /// Bytes of its body.
+    /// The length of its body in bytes.
     pub body_bytes: u64,
-    /// What it said of itself, without a body here.
+    /// The message. Its body is empty here.
     pub message: UnreadableMessage,
 }
 
-/// All that are kept.
+/// All stored messages.
 #[derive(Debug)]
 pub(crate) struct UnreadableList {
     /// Newest first.
     pub(crate) rows: Vec<UnreadableRow>,
-    /// Older ones, which made room.
+    /// How many older ones were deleted to make room.
     pub(crate) forgotten: u64,
 }
 
@@ -38,11 +38,11 @@ const COLUMNS: &str = "number, received_unix_ms, times, body_bytes, type, conten
                        correlation_id, app_id, queue, reason";
 
 impl Store {
-    /// Commits messages that came at `now_ms`. One that is there already is counted once more.
+    /// Commits messages received at `now_ms`. For a message that is stored already, its count is increased.
     ///
     /// # Errors
     ///
-    /// When the database refuses.
+    /// If the database fails.
     pub fn store_unreadable(
         &mut self,
         messages: &[UnreadableMessage],
@@ -57,11 +57,11 @@ impl Store {
         Ok(())
     }
 
-    /// How many are kept.
+    /// How many are stored.
     ///
     /// # Errors
     ///
-    /// When the database refuses.
+    /// If the database fails.
     pub fn unreadable_total(&self) -> Result<u64, StoreError> {
         let mut statement = self
             .connection
@@ -93,11 +93,11 @@ impl Store {
         })
     }
 
-    /// Deletes those of these numbers, or all if there is none; how many there were.
+    /// Deletes the messages with these numbers, or all if none is given. Returns how many were deleted.
     ///
     /// # Errors
     ///
-    /// When the database refuses.
+    /// If the database fails.
     pub(crate) fn drop_unreadable(&mut self, numbers: &[u64]) -> Result<u64, StoreError> {
         let transaction = self.connection.transaction()?;
         let mut dropped = 0;
@@ -117,7 +117,7 @@ impl Store {
         Ok(dropped as u64)
     }
 
-    /// One of them, with at most `most_bytes` of its body. None where it is not kept.
+    /// A message with at most `most_bytes` of its body. `None` if it is not stored.
     pub(crate) fn unreadable_message(
         &self,
         number: u64,
@@ -265,7 +265,7 @@ mod tests {
         let list = store.unreadable().unwrap();
         assert_eq!((list.rows.len() as i64, list.forgotten), (MAX_MESSAGES, 50));
         assert_eq!(list.rows[0].message.message_id, "1049");
-        // Each of these takes a quarter of the room.
+        // Each of these takes a quarter of the space.
         for id in 0..6 {
             store.store_unreadable(&[message(id, 16 << 20)], 8).unwrap();
         }

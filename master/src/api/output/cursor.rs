@@ -1,10 +1,10 @@
-//! Where a reader of a job's rows is, and how it says so to go on from there.
+//! A client's position in a job's rows, and the token by which it resumes there.
 
 use std::fmt;
 
 use tonic::Status;
 
-/// Behind what was sent last.
+/// The position after the last sent bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cursor {
     /// In input order.
@@ -13,10 +13,10 @@ pub(crate) enum Cursor {
         seq: u64,
         /// How many bytes of its rows were sent.
         sent_bytes: u64,
-        /// Chunks before it that were passed over because they were dead.
+        /// How many dead chunks before it were skipped.
         dead_passed: u64,
     },
-    /// In the order of commits.
+    /// In commit order.
     Unordered {
         /// The next result.
         commit_index: u64,
@@ -26,11 +26,11 @@ pub(crate) enum Cursor {
 }
 
 impl Cursor {
-    /// Where a request begins: at its token, or at the start.
+    /// Parses the token of a request. An empty token is the start.
     ///
     /// # Errors
     ///
-    /// When the token is none of ours, or one of the other order.
+    /// If the token is invalid, or is for the other order.
     pub(crate) fn parse(token: &str, unordered: bool) -> Result<Self, Status> {
         let invalid = || Status::invalid_argument("that token is of no output in this order");
         if token.is_empty() {
@@ -70,14 +70,14 @@ impl Cursor {
         }
     }
 
-    /// How much of the next chunk's rows was sent.
+    /// How many bytes of the next chunk's rows were sent.
     pub(crate) fn sent_bytes(self) -> u64 {
         match self {
             Self::Ordered { sent_bytes, .. } | Self::Unordered { sent_bytes, .. } => sent_bytes,
         }
     }
 
-    /// Behind some more of the next chunk's rows.
+    /// The position after `bytes` more of the next chunk's rows.
     pub(crate) fn after_bytes(self, bytes: u64) -> Self {
         match self {
             Self::Ordered {
@@ -99,7 +99,7 @@ impl Cursor {
         }
     }
 
-    /// Behind the next chunk, or result.
+    /// The position after the next chunk or result.
     pub(crate) fn after_chunk(self) -> Self {
         match self {
             Self::Ordered {
@@ -116,7 +116,7 @@ impl Cursor {
         }
     }
 
-    /// Behind the next chunk, which is dead. Without order there is no place that it has.
+    /// The position after the next chunk, which is dead. Unchanged in commit order, where dead chunks have no index.
     pub(crate) fn after_dead(self) -> Self {
         match self {
             Self::Ordered {

@@ -1,6 +1,5 @@
-//! One reader's stream of a job's rows: in input order or as they are committed, to the job's end if
-//! asked. A reader that is slow makes this wait, and nobody else: what it holds is one slice on its
-//! way and one in hand.
+//! Streams a job's output rows to one client, in input order or in commit order, on request until the job's end. A slow
+//! client delays only its own stream, which holds two slices at most.
 
 mod cursor;
 mod next;
@@ -25,13 +24,13 @@ use cursor::Cursor;
 use next::{DEAD_AT_ONCE, NextOutput};
 use slices::Slices;
 
-/// Dead chunks that are named at the end.
+/// The most dead chunks that are named at the end.
 const MAX_DEAD_NAMED: usize = 1000;
 
-/// Where parts go. It holds one: the next slice is read when that is on its way.
+/// Sends parts to the client. Its capacity is one: the next slice is read when the previous one is sent.
 type PartSender = mpsc::Sender<Result<OutputPart, Status>>;
 
-/// Sends the job's rows until their end, or until the reader goes away or the master stops.
+/// Sends the job's rows until their end, or until the client disconnects or the master stops.
 pub(crate) async fn stream(
     state: StateHandle,
     request: ReadOutputRequest,
@@ -44,7 +43,7 @@ pub(crate) async fn stream(
             Ok(reader) => reader.send_all(job_changes).await,
             Err(status) => Err(StreamEnd::Status(status)),
         };
-        // A reader that is gone does not miss the reason.
+        // A client that disconnected does not need the reason.
         if let Err(StreamEnd::Status(status)) = sent {
             drop(parts.send(Err(status)).await);
         }
@@ -58,9 +57,9 @@ pub(crate) async fn stream(
     }
 }
 
-/// Why nothing more is sent.
+/// Why a stream ended early.
 enum StreamEnd {
-    /// The reader is gone.
+    /// The client disconnected.
     Disconnected,
     Status(Status),
 }
@@ -71,25 +70,25 @@ impl From<Status> for StreamEnd {
     }
 }
 
-/// Where a reader is, and what it was told.
+/// The position of a client in the rows, and what was sent to it.
 struct Reader<'p> {
     state: StateHandle,
     job_id: String,
     follow: bool,
     parts: &'p PartSender,
     cursor: Cursor,
-    /// Whether the header is still to come. It was sent before whatever has a token.
+    /// Whether the header is still to be sent. A request with a token has received it already.
     header_pending: bool,
     file: Option<Arc<File>>,
     dead: ReportedDead,
 }
 
-/// What the reader knows of dead chunks.
+/// The dead chunks that were reported to the client.
 #[derive(Default)]
 struct ReportedDead {
-    /// In order: the first of those that were passed over. Without: all that it was told of.
+    /// In input order: the first ones that were skipped. In commit order: all that were reported.
     reported: HashSet<u64>,
-    /// How many deaths there were when it was told last.
+    /// The job's number of failures at the last report.
     failures: Option<u64>,
 }
 
@@ -156,7 +155,7 @@ impl<'p> Reader<'p> {
         Ok(())
     }
 
-    /// Sends what comes of one chunk.
+    /// Sends the output of one chunk.
     async fn send_chunk(&mut self, chunk_output: ChunkOutput) -> Result<(), StreamEnd> {
         match chunk_output {
             ChunkOutput::Rows(location) => return self.send_rows(&location).await,
@@ -210,7 +209,7 @@ impl<'p> Reader<'p> {
         }
     }
 
-    /// In the order of commits there may be results without rows before it.
+    /// In commit order, results without rows may come before this one.
     fn cursor_at(&self, location: &OutputLocation) -> Cursor {
         match self.cursor {
             Cursor::Unordered { sent_bytes, .. } => Cursor::Unordered {
@@ -221,7 +220,7 @@ impl<'p> Reader<'p> {
         }
     }
 
-    /// Without order, dead chunks have no place: they are told of when they have died.
+    /// Dead chunks have no commit index: in commit order they are reported when they fail.
     async fn tell_dead(&mut self, next: &NextOutput) -> Result<(), StreamEnd> {
         let is_unordered = matches!(self.cursor, Cursor::Unordered { .. });
         if !is_unordered || self.dead.failures == Some(next.failures) {
@@ -244,7 +243,7 @@ impl<'p> Reader<'p> {
     }
 
     async fn send_end(&self, next: &NextOutput) -> Result<(), StreamEnd> {
-        // Whoever died since, or was passed over before a token, is named from the store.
+        // Chunks that failed since then, or were skipped before the token, are read from the store.
         let mut dead = self.dead_from(0).await?;
         let dead_total = match self.cursor {
             Cursor::Unordered { .. } => next.chunks_dead,
@@ -274,7 +273,7 @@ impl<'p> Reader<'p> {
         dead.await?
     }
 
-    /// Says of a chunk that it is passed, with nothing of it.
+    /// Reports a chunk without rows.
     async fn send_empty(&self, seq: u64) -> Result<(), StreamEnd> {
         let rows = OutputRows {
             seq,
@@ -295,7 +294,7 @@ fn part(part: Part) -> OutputPart {
     OutputPart { part: Some(part) }
 }
 
-/// Reads on a thread that may wait for the disk.
+/// Reads on a thread for blocking I/O.
 async fn read_blocking<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, UnpackError> + Send + 'static,
 ) -> Result<T, Status> {

@@ -1,5 +1,5 @@
-//! What the keeper is asked by those who read a job's rows: what may be sent next. Each question is
-//! short; the rows themselves are read by whoever asked.
+//! Queries the state actor for the outputs that a stream may send next. Each query is short: the stream reads the rows
+//! itself.
 
 use std::fs::File;
 
@@ -13,34 +13,34 @@ use crate::job::Job;
 use crate::state::state_actor::{StateActor, internal};
 use crate::store::ChunkOutput;
 
-/// Chunks of one answer.
+/// The most chunks of one query.
 const MAX_CHUNKS: usize = 64;
-/// Dead chunks of one answer.
+/// The most dead chunks of one query.
 pub(crate) const DEAD_AT_ONCE: usize = 1000;
 
-/// What may be sent next of a job's rows.
+/// The next outputs of a job.
 #[derive(Debug, Default)]
 pub(crate) struct NextOutput {
-    /// The header. Absent: not known yet.
+    /// The header. `None` if it is not known yet.
     pub(crate) columns: Option<Vec<String>>,
-    /// What comes next, in its order.
+    /// The next chunks, in the requested order.
     pub(crate) chunks: Vec<ChunkOutput>,
-    /// The file of rows; absent where there is none, or it was not asked for.
+    /// The file of rows. `None` if there is none, or if it was not requested.
     pub(crate) file: Option<File>,
     /// Whether the job is finished.
     pub(crate) is_finished: bool,
-    /// Whether it cannot be finished as it stands: chunks of it are lost, or its opening is.
+    /// Whether it cannot finish: chunks or the opening are lost.
     pub(crate) is_stuck: bool,
-    /// How often chunks of it died.
+    /// How many chunk failures there were.
     pub(crate) failures: u64,
-    /// How many are dead.
+    /// How many chunks are dead.
     pub(crate) chunks_dead: u64,
-    /// Of those, how many cannot be replayed.
+    /// How many dead chunks cannot be replayed.
     pub(crate) dead_without_body: u64,
 }
 
 impl StateActor {
-    /// What comes behind `cursor` in the rows of the job that `text` names.
+    /// The outputs after `cursor` of the job that `text` names.
     pub(super) fn next_output(
         &self,
         text: &str,
@@ -50,7 +50,7 @@ impl StateActor {
         let job = self.find(text)?;
         let state = self.live.state(job, proto::unix_ms());
         let is_stuck = matches!(state, JobState::ChunksLost | JobState::Damaged);
-        // Before its opening nothing is known of the job but that it exists.
+        // Without its opening, nothing is known of the job but that it exists.
         let Some(open) = &job.open else {
             return Ok(NextOutput {
                 is_stuck,
@@ -86,7 +86,7 @@ impl StateActor {
         })
     }
 
-    /// The job's dead chunks from `seq` on, one answer's worth.
+    /// A page of the job's dead chunks, from `seq` on.
     pub(super) fn dead_from(&self, text: &str, seq: u64) -> Result<Vec<u64>, Status> {
         let job = self.find(text)?;
         let seqs = self.store.dead_seqs(job, seq, DEAD_AT_ONCE);
@@ -99,7 +99,7 @@ impl StateActor {
     }
 }
 
-/// Whether there are rows to be read.
+/// Checks that the job keeps rows.
 fn check_available(job: &Job, operation: Option<&OperationSpec>) -> Result<(), Status> {
     let id = job.id;
     let name = engine::operation::name(operation);
@@ -124,7 +124,7 @@ fn check_available(job: &Job, operation: Option<&OperationSpec>) -> Result<(), S
     Err(Status::failed_precondition(reason))
 }
 
-/// The header of the rows. Of a finished job it is known: there is none where no row came.
+/// The header of the rows. Empty for a finished job without rows.
 fn columns(job: &Job) -> Option<Vec<String>> {
     let open = job.open.as_ref()?;
     let operation = open.operation.as_ref()?;
@@ -133,7 +133,7 @@ fn columns(job: &Job) -> Option<Vec<String>> {
             Some(Merged::Exec(merged)) => merged.columns().map(<[String]>::to_vec),
             _ => None,
         },
-        // Rows that came without a header leave without one.
+        // If the input has no header, the output has none.
         _ if open
             .dialect
             .as_ref()

@@ -1,5 +1,5 @@
-//! The rows of one chunk, from the job's file of them, in slices of what one message carries. This is
-//! the one place that decides which bytes of a chunk's output are sent.
+//! Reads the rows of one chunk from the job's file of rows, in slices of the size of one message. Only this module
+//! decides which bytes of a chunk's output are sent.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -11,19 +11,19 @@ use engine::output::{Sieve, UnpackError, Unpacking};
 
 use crate::store::OutputLocation;
 
-/// Bytes of one slice: well below what a gRPC message may have, and all that a reader holds.
+/// The size of a slice: well below the limit of a gRPC message.
 const SLICE_BYTES: usize = 1 << 20;
 
-/// What is left to send of a chunk's rows.
+/// The rows of a chunk that are still to be sent.
 #[derive(Debug)]
 pub(crate) struct Slices {
     unpacking: Unpacking<FileRange>,
     sieve: Sieve,
-    /// What was read and is to be sent before more is read.
+    /// Bytes that were read, and are sent before more are read.
     pending: Bytes,
 }
 
-/// Some bytes of a file.
+/// A range of bytes in a file.
 #[derive(Debug)]
 struct FileRange {
     file: Arc<File>,
@@ -32,7 +32,7 @@ struct FileRange {
 }
 
 impl Slices {
-    /// The rows at `place` that are not left out, without the first `skip` bytes of them.
+    /// The rows at `location` that are not left out, without their first `skip` bytes.
     pub(crate) fn open(
         file: Arc<File>,
         location: &OutputLocation,
