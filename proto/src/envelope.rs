@@ -1,4 +1,4 @@
-//! The envelope that a message travels in, through RabbitMQ and in process alike.
+//! The envelope of a message, for RabbitMQ and for the in-process broker.
 
 use std::sync::Arc;
 
@@ -12,24 +12,23 @@ use crate::v1::{
     Chunk, ChunkResult, ColumnPartial, Control, DeadChunk, Heartbeat, JobOpen, JobSeal,
 };
 
-/// A message with the properties that it carries through the broker. Cheap to clone: the payload is
-/// shared, and a chunk's body is never copied.
+/// A message with its AMQP properties. Cheap to clone: the payload is shared, and a chunk's body is never copied.
 #[derive(Debug, Clone)]
 pub struct Envelope {
-    /// Unique to what is sent, and the same whenever it is sent again.
+    /// Unique, and the same if the message is sent again.
     pub message_id: String,
-    /// The job's id; empty where the message belongs to none.
+    /// The job's id. Empty if the message belongs to no job.
     pub correlation_id: String,
     /// When it was made, milliseconds since 1970.
     pub made_unix_ms: u64,
-    /// Of a chunk: attempts that broke what they ran in, counted by whoever survived them. 0 in
-    /// everything that is sent for the first time.
+    /// For a chunk: attempts that crashed or failed, as counted by the process that detected it. 0 when it is sent for
+    /// the first time.
     pub attempts: u32,
-    /// What it says.
+    /// The payload.
     pub payload: Arc<Payload>,
 }
 
-/// Everything that is ever sent through the broker.
+/// Every message that is sent through the broker.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs)] // the `.proto` files carry the words
 pub enum Payload {
@@ -40,35 +39,35 @@ pub enum Payload {
     Dead(DeadChunk),
     Heartbeat(Heartbeat),
     Control(Control),
-    /// What any AMQP client may send; has no protobuf.
+    /// CSV from any AMQP client, without protobuf.
     Csv(Csv),
 }
 
-/// CSV in a message of its own, which is a job of one chunk. Whoever sends it need not know of rowmill:
-/// the body is the CSV, and the rest is properties and headers.
+/// CSV in a message of its own, which is a job of one chunk. Any AMQP client can send it: the body is the CSV, and the
+/// other fields are properties and headers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Csv {
     /// The message's whole body.
     pub body: Bytes,
-    /// How the body is packed, as the sender says. Empty: it is not.
+    /// The body's compression, as the sender states. Empty if none.
     pub content_encoding: String,
-    /// What people are to call the job. Empty: the message's id.
+    /// The job's name for people. Empty: the message's id.
     pub name: String,
-    /// The command that it is for. Empty: it is profiled.
+    /// The command that processes it. Empty: it is profiled.
     pub exec: String,
-    /// Who sent it. Empty: not known.
+    /// The sender. Empty if not known.
     pub sender: String,
 }
 
 impl Csv {
-    /// The AMQP content type, which stands for a `type`.
+    /// The AMQP content type, in place of a `type`.
     pub const CONTENT_TYPE: &str = "text/csv";
 
-    /// As the payload of a message that came, bounded.
+    /// Checks the bounds of a received message and returns its payload.
     ///
     /// # Errors
     ///
-    /// When it asks for a command whose name no command can have.
+    /// If the command's name is longer than any command's.
     pub fn received(mut self) -> Result<Payload, PayloadError> {
         let kind = Self::CONTENT_TYPE;
         match self.bound() {
@@ -78,16 +77,16 @@ impl Csv {
     }
 }
 
-/// Why a message's bytes are not one of ours.
+/// Why a message cannot be decoded.
 #[derive(Debug, thiserror::Error)]
 pub enum PayloadError {
     /// The AMQP `type` names no message of this protocol.
     #[error("unknown message type {0:?}")]
     UnknownType(String),
-    /// It has no AMQP `type`, and is no CSV of another client either.
+    /// It has no AMQP `type`, and is not CSV of another client.
     #[error("it has no type, and its content type is {0:?} (CSV of other clients says text/csv)")]
     Untyped(String),
-    /// It is larger, or says larger numbers, than any message of this protocol.
+    /// It, or a number in it, exceeds the bounds of this protocol.
     #[error("a {kind} with {source}")]
     Excessive {
         /// The AMQP `type`.
@@ -95,18 +94,18 @@ pub enum PayloadError {
         /// What is too large.
         source: Excess,
     },
-    /// The bytes are not what the type promises.
+    /// The bytes are not a message of this type.
     #[error("not a {kind}: {source}")]
     Malformed {
         /// The AMQP `type`.
         kind: &'static str,
-        /// What protobuf said.
+        /// The decoding error.
         source: prost::DecodeError,
     },
 }
 
 impl Envelope {
-    /// An envelope made now.
+    /// Creates an envelope, with the current time.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "ids are small, and the calls read better"
@@ -121,7 +120,7 @@ impl Envelope {
         }
     }
 
-    /// The job and the seq of the chunk that it is, or that it says something of. Absent: it is of none.
+    /// The job and the seq of the chunk that the message is or concerns. `None` if there is none.
     pub fn chunk(&self) -> Option<(JobId, u64)> {
         let (job, seq) = match self.payload.as_ref() {
             Payload::Chunk(chunk) => (&chunk.job_id, chunk.seq),
@@ -143,7 +142,7 @@ impl Envelope {
 }
 
 impl Payload {
-    /// About how much memory it takes, in bytes: columns of a profile take much more than their encoding.
+    /// The approximate size in memory, in bytes: columns of a profile take much more than their encoding.
     pub fn memory_bytes(&self) -> usize {
         let columns = match self {
             Self::Result(result) => match &result.partial {
@@ -169,18 +168,17 @@ macro_rules! payloads {
                 match self { $(Self::$variant(message) => message.encode_to_vec(),)* Self::Csv(csv) => csv.body.to_vec() }
             }
 
-            /// How many bytes [`encode`](Self::encode) gives.
+            /// The length of what [`encode`](Self::encode) returns, in bytes.
             pub fn encoded_len(&self) -> usize {
                 match self { $(Self::$variant(message) => message.encoded_len(),)* Self::Csv(csv) => csv.body.len() }
             }
 
-            /// Reads `body` as the protobuf message that `type_name` names, and bounds it: texts for people are
-            /// cut, and times in the future are now. A chunk's body shares `body`'s memory.
+            /// Decodes `body` as the protobuf message `type_name`, and bounds it: texts for people are truncated, and
+            /// times in the future are replaced by now. A chunk's body shares `body`'s memory.
             ///
             /// # Errors
             ///
-            /// When the name is not one of ours, the bytes are not such a message, or it is larger, or says
-            /// larger numbers, than any of this protocol.
+            /// If the type is unknown, the bytes are not such a message, or it exceeds the bounds of this protocol.
             pub fn decode(type_name: &str, body: Bytes) -> Result<Self, PayloadError> {
                 match type_name {
                     $($name => {

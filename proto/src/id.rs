@@ -1,11 +1,11 @@
-//! Ids as types of their own, so that a job's id is never taken for a worker's.
+//! Ids as newtypes, so that a job's id is never confused with a worker's.
 
 use std::fmt;
 use std::str::FromStr;
 
 use uuid::Uuid;
 
-/// What came where an id was expected.
+/// A text that is not an id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not an id (a UUID is expected)")]
 pub struct IdError {
@@ -41,21 +41,20 @@ macro_rules! id {
     };
 }
 
-/// Of the jobs that are single messages: made once, by chance.
+/// The UUIDv5 namespace for jobs that are single messages: a random constant.
 const MESSAGES: Uuid = Uuid::from_u128(0x6f1d_5c0e_8a43_4b7e_9d52_1c7a_e0b3_94f6);
 
 id! {
-    /// One publish: a UUIDv7, so that ids sort by when they were made. Of a message that any AMQP client
-    /// sent: a UUIDv5.
+    /// The id of a job: a UUIDv7, so that ids sort by creation time. For a CSV message of an AMQP client: a UUIDv5.
     JobId
 }
 id! {
-    /// One run of a worker process: a UUIDv7.
+    /// The id of a worker process: a UUIDv7.
     WorkerId
 }
 id! {
-    /// One chunk of one job: UUIDv5 of the job's id and the chunk's seq, so that whoever sends a
-    /// chunk again sends the same id.
+    /// The id of a chunk: UUIDv5 of the job's id and the chunk's seq, so that a chunk has the same id when it is sent
+    /// again.
     ChunkId
 }
 
@@ -66,14 +65,12 @@ impl JobId {
         Self(Uuid::now_v7())
     }
 
-    /// The id of the job that is a message, of which `words` tell it from all others: the same for the
-    /// same words.
+    /// The id of a job that is a single message, derived from `words`, which identify the message.
     pub fn of_message(words: &[u8]) -> Self {
         Self(Uuid::new_v5(&MESSAGES, words))
     }
 
-    /// When it was made, milliseconds since 1970 by the clock of who made it. Absent: it says nothing of
-    /// time.
+    /// When the id was created, milliseconds since 1970 by its creator's clock. `None` if it is not a UUIDv7.
     pub fn made_unix_ms(self) -> Option<u64> {
         let (seconds, nanos) = self.0.get_timestamp()?.to_unix();
         Some(seconds * 1000 + u64::from(nanos / 1_000_000))

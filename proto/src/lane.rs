@@ -1,20 +1,19 @@
-//! Lanes: which workers a job is for. What queue a lane is, the broker knows.
+//! Lanes: named groups of workers. The crate `broker` maps a lane to its queue.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The longest name.
+/// The longest name, in bytes.
 const MAX_BYTES: usize = 32;
 
-/// The name of a lane: 1 to 32 of `a` to `z`, `0` to `9`, `_` and `-`. As small as a few ids, so that
-/// whatever names it stays a value.
+/// The name of a lane: 1 to 32 of `a` to `z`, `0` to `9`, `_` and `-`. Small enough to be `Copy`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Lane {
-    /// Padded with zeros, which no name has.
+    /// Padded with zeros, which no name contains.
     name: [u8; MAX_BYTES],
 }
 
-/// What came where a lane was expected.
+/// A text that is not the name of a lane.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not a lane (1 to {MAX_BYTES} of a-z, 0-9, _ and - are expected)")]
 pub struct LaneError {
@@ -22,7 +21,7 @@ pub struct LaneError {
 }
 
 impl Lane {
-    /// Its name.
+    /// The name.
     pub fn as_str(&self) -> &str {
         let end = self.name.iter().position(|byte| *byte == 0);
         let name = &self.name[..end.unwrap_or(MAX_BYTES)];
@@ -30,11 +29,11 @@ impl Lane {
         str::from_utf8(name).unwrap_or_default()
     }
 
-    /// The lane that a message names, which is empty where it is for workers without one.
+    /// Parses the lane of a message. `None` if it is empty: then the message is for workers without a lane.
     ///
     /// # Errors
     ///
-    /// When it is neither empty nor a lane.
+    /// If it is neither empty nor a lane.
     pub fn named(text: &str) -> Result<Option<Self>, LaneError> {
         match text {
             "" => Ok(None),

@@ -1,5 +1,5 @@
-//! The words of rowmill: the messages of package `rowmill.v1`, the ids, the protocol version, the
-//! envelope that a message travels in, and the lanes. It knows nothing of what the messages do.
+//! The wire contract of rowmill: the messages of package `rowmill.v1`, ids, the protocol version, the message envelope,
+//! lanes, and bounds. It contains no behaviour of the roles.
 
 pub mod bounds;
 mod envelope;
@@ -14,14 +14,14 @@ pub use words::{
     order_name, order_named, type_name, type_named, uniqueness_name, uniqueness_named,
 };
 
-/// The version of the messages and of what is expected of those who exchange them. It changes
-/// whenever an old process could misread a new one; both sides compare it at first contact.
+/// The version of the protocol. It changes whenever an old process could misread a new one. Both sides compare it at
+/// first contact.
 pub const PROTOCOL: u32 = 4;
 
-/// rowmill's own version.
+/// The version of rowmill.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Where a master listens, and where a client looks for it, when nothing else is said.
+/// The default address of a master, for masters and clients.
 pub const DEFAULT_MASTER: &str = "http://127.0.0.1:6455";
 
 /// The generated messages and service.
@@ -33,7 +33,7 @@ pub mod v1 {
 /// The encoded `FileDescriptorSet` of package `rowmill.v1`, for gRPC reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
-/// Milliseconds since 1970 by this host's clock; 0 where the clock stands before that.
+/// Milliseconds since 1970 by this host's clock. 0 if the clock shows an earlier time.
 pub fn unix_ms() -> u64 {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)

@@ -1,8 +1,8 @@
-//! What values of an enum are called, wherever people read them: screens, tables, JSON.
+//! The names of enum values for people: on screens, in tables and in JSON.
 
 use crate::v1::{ColumnType, Order, Uniqueness};
 
-/// What a column's type is called.
+/// The name of a column type.
 pub fn type_name(kind: ColumnType) -> &'static str {
     match kind {
         ColumnType::Unspecified => "unknown",
@@ -20,12 +20,12 @@ pub fn type_name(kind: ColumnType) -> &'static str {
     }
 }
 
-/// The type that [`type_name`] calls so.
+/// The column type with this name.
 pub fn type_named(name: &str) -> Option<ColumnType> {
     all(ColumnType::try_from).find(|&kind| type_name(kind) == name)
 }
 
-/// What the order of a column is called. Absent: it is not known.
+/// The name of an order. `None` if it is not known.
 pub fn order_name(order: Order) -> Option<&'static str> {
     match order {
         Order::Unspecified => None,
@@ -38,12 +38,12 @@ pub fn order_name(order: Order) -> Option<&'static str> {
     }
 }
 
-/// The order that [`order_name`] calls so.
+/// The order with this name.
 pub fn order_named(name: &str) -> Option<Order> {
     all(Order::try_from).find(|&order| order_name(order) == Some(name))
 }
 
-/// Whether a column could be a key. Absent: it is not known.
+/// The name of a uniqueness. `None` if it is not known.
 pub fn uniqueness_name(unique: Uniqueness) -> Option<&'static str> {
     match unique {
         Uniqueness::Unspecified => None,
@@ -53,7 +53,7 @@ pub fn uniqueness_name(unique: Uniqueness) -> Option<&'static str> {
     }
 }
 
-/// The answer that [`uniqueness_name`] calls so.
+/// The uniqueness with this name.
 pub fn uniqueness_named(name: &str) -> Option<Uniqueness> {
     all(Uniqueness::try_from).find(|&unique| uniqueness_name(unique) == Some(name))
 }

@@ -1,5 +1,5 @@
-//! The bounds of what publishers send: openings, chunks, seals, and CSV of other clients. An opening's texts
-//! for people are cut; a chunk is never changed, because it may be signed.
+//! Bounds of the messages of publishers: openings, chunks, seals, and CSV of other clients. An opening's texts for
+//! people are truncated. A chunk is never changed, because it may be signed.
 
 use super::{
     Bounded, CHUNK_COUNT, Excess, JOB_COUNT, LARGEST_SEQ, List, MOST_COLUMNS, at_most, believed_ms,
@@ -9,28 +9,28 @@ use crate::envelope::Csv;
 use crate::v1::operation_spec::Kind;
 use crate::v1::{Chunk, Input, JobOpen, JobSeal, OperationSpec, Reject};
 
-/// What a job is called, and why it was stopped: what is shown in every list of jobs.
+/// The name of a job, and why it was stopped, which every list of jobs shows.
 const NAME_BYTES: usize = 1 << 10;
 /// `user@host`.
 const PUBLISHER_BYTES: usize = 256;
-/// A path: what Linux takes.
+/// A path: the limit of Linux.
 const FILE_BYTES: usize = 4 << 10;
-/// All cells of a header. Publishers take 1 MiB, of which each byte may become the three of U+FFFD.
+/// All cells of a header. Publishers accept 1 MiB, of which each byte may become U+FFFD, which has three bytes.
 const HEADER_BYTES: usize = 3 << 20;
-/// A lane has 32 bytes; what is longer is told, and is no lane.
+/// A lane has at most 32 bytes. A longer text is reported as not a lane.
 const LANE_BYTES: usize = 64;
 const ID_BYTES: usize = 64;
 /// The name of a command, or of one of its parameters.
 const COMMAND_BYTES: usize = 256;
-/// What a parameter is given: what a worker takes.
+/// The value of a parameter: the limit of workers.
 const ARGUMENT_BYTES: usize = 4 << 10;
 const SCHEMA_BYTES: usize = 1 << 20;
-/// All that is said of an input. A thousand files of usual names have a tenth of that.
+/// The whole description of an input. A thousand files with usual names take a tenth of that.
 const INPUT_BYTES: usize = 1 << 20;
 const SNIFFED_BYTES: usize = 1 << 10;
-/// An HMAC-SHA256 has 32.
+/// An HMAC-SHA256 has 32 bytes.
 const SIGNATURE_BYTES: usize = 64;
-/// Of what a publisher could not carry in one chunk.
+/// The most rejects of a publisher in one chunk.
 const MOST_CARRIED_REJECTS: usize = 1 << 16;
 
 impl Bounded for JobOpen {
@@ -81,14 +81,13 @@ fn bound_input(input: &mut Input) {
         .iter()
         .map(|header| 4 * header.files.len() + bytes(&header.columns))
         .sum();
-    // As where they are too long for a publisher to send: all or none.
+    // All or none, as in the publisher.
     if headers > room {
         input.headers.clear();
     }
 }
 
-/// Whether there is still room for `bytes`, which are taken from it; with nothing behind the first that does
-/// not fit.
+/// Takes `bytes` from `room`. Returns whether they fit; after the first that does not fit, nothing does.
 fn take(room: &mut usize, bytes: usize) -> bool {
     let left = room.checked_sub(bytes);
     *room = left.unwrap_or(0);
@@ -107,7 +106,7 @@ fn bytes(texts: &[String]) -> usize {
     texts.iter().map(String::len).sum()
 }
 
-/// The cells of a header are never cut: results are told of by them, and schemas name them.
+/// The cells of a header are never truncated: results and schemas refer to them.
 pub(super) fn header(what: &'static str, columns: &[String]) -> Result<(), Excess> {
     fits(what, bytes(columns), HEADER_BYTES)
 }
@@ -151,7 +150,7 @@ impl Bounded for Chunk {
     }
 }
 
-/// That a bad record stands where an input can have one.
+/// Checks that the position of a reject is plausible.
 pub(super) fn reject_place(reject: &Reject) -> Result<(), Excess> {
     at_most("a bad record", reject.record, JOB_COUNT)?;
     at_most("a bad record's line", reject.line, JOB_COUNT)?;
@@ -175,7 +174,7 @@ impl Bounded for JobSeal {
 }
 
 impl Csv {
-    /// As [`Bounded::bound`]; it has no lists.
+    /// Like [`Bounded::bound`]. It has no lists.
     pub(crate) fn bound(&mut self) -> Result<(), Excess> {
         cut(&mut self.name, NAME_BYTES);
         cut(&mut self.sender, PUBLISHER_BYTES);

@@ -1,4 +1,4 @@
-//! How many entries the lists of a message have, counted on its bytes: what is decoded takes memory for each.
+//! Counts the entries of lists in the encoded message, since each decoded entry takes memory.
 
 use prost::encoding::decode_key;
 
@@ -7,11 +7,11 @@ use super::Excess;
 /// A list within a message.
 #[derive(Debug, Clone, Copy)]
 pub struct List {
-    /// What is in it, for people.
+    /// The name of its entries, for people.
     what: &'static str,
-    /// The tags that lead to it, from the outermost.
+    /// The path of field tags to it, from the outermost.
     path: &'static [u32],
-    /// The most entries; where a message of the path comes several times, of all together.
+    /// The most entries, in total if a message on the path occurs several times.
     most: usize,
 }
 
@@ -21,13 +21,13 @@ impl List {
     }
 }
 
-/// Whether no list is too long.
+/// Checks that no list is too long.
 pub(super) fn check(bytes: &[u8], lists: &[List]) -> Result<(), Excess> {
     let mut counted: Vec<(&List, usize)> = lists.iter().map(|list| (list, 0)).collect();
     count(bytes, &mut Vec::new(), &mut counted)
 }
 
-/// Counts up to the first field that is none: what cannot be read is found by decoding.
+/// Counts up to the first malformed field. Decoding reports malformed fields.
 fn count(
     mut bytes: &[u8],
     path: &mut Vec<u32>,
@@ -57,7 +57,7 @@ fn count(
     Ok(())
 }
 
-/// Takes a field off the front: its tag, and what is in it, where it has a length of its own.
+/// Removes the first field. Returns its tag, and its content if it is length-delimited.
 fn field<'b>(bytes: &mut &'b [u8]) -> Option<(u32, &'b [u8])> {
     let (tag, _) = decode_key(&mut &**bytes).ok()?;
     let content = super::field(bytes)?;
@@ -91,7 +91,7 @@ mod tests {
         let (what, most) = ("columns", 100);
         let refused = Err(Excess::Entries { what, most });
         assert_eq!(check(&of(101), LISTS), refused);
-        // A message that comes twice is merged.
+        // Two occurrences of a message are merged.
         let twice = [of(60), of(60)].concat();
         assert_eq!(check(&twice, LISTS), refused);
         assert_eq!(check(b"no message", LISTS), Ok(()));

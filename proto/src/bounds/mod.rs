@@ -1,8 +1,8 @@
-//! What a message may hold. What costs too much is refused before it is decoded: in protobuf two bytes can
-//! stand for a whole empty message, which takes a hundred in memory, so what matters is not only how long the
-//! bytes are, but how many fields and list entries they hold. Then every text, list and number of a decoded
-//! message is bounded by `Bounded`, for every kind of message, before anything else sees it: what is too
-//! long is cut and marked, and what no program of this protocol sends is refused.
+//! Bounds on messages. A message that would cost too much memory is refused before it is decoded: in protobuf two bytes
+//! can be an empty message, which takes a hundred bytes in memory, so the number of fields and list entries is bounded
+//! as well as the length. Then `Bounded` bounds every text, list and number of a decoded message, before any other code
+//! sees it: texts that are too long are truncated and marked, and values that no program of this protocol sends are
+//! refused.
 
 mod jobs;
 mod lists;
@@ -15,25 +15,25 @@ use prost::encoding::{WireType, decode_key, decode_varint};
 pub use lists::List;
 pub use text::{cut, cut_front};
 
-/// The longest message: more than the output of a chunk, which has 15 MiB at most, with a profile of
-/// thousands of columns.
+/// The longest message, in bytes: more than a result with the largest output (15 MiB) and a profile of thousands of
+/// columns.
 pub const LARGEST_MESSAGE: usize = 64 << 20;
-/// The largest answer of the master's, in bytes: a job with the profile of as many columns as it may have.
+/// The largest response of the master, in bytes: a job with a profile of the most columns.
 pub const LARGEST_ANSWER: usize = 64 << 20;
 /// The most columns of a job.
 pub const MOST_COLUMNS: usize = 16_384;
-/// The most fields, those of messages within included: a profile of ten thousand columns has a million.
+/// The most fields, including those of nested messages: a profile of ten thousand columns has a million.
 const MOST_FIELDS: usize = 4 << 20;
-/// Ours are nested less deep; what is deeper is counted as the bytes of its field.
+/// The greatest depth at which fields are counted. Messages of this protocol are nested less deeply.
 const DEEPEST: usize = 12;
-/// The most records or bytes of a chunk that are believed: a chunk has 8 MiB at most.
+/// The greatest count of records or bytes of a chunk: a chunk has at most 8 MiB.
 const CHUNK_COUNT: u64 = 1 << 32;
-/// The most chunks, records or bytes of a job that are believed. Sums of a few such numbers still fit into
-/// 64 bits with a sign, as SQLite has them.
+/// The greatest count of chunks, records or bytes of a job. Sums of a few such numbers fit into SQLite's signed 64
+/// bits.
 const JOB_COUNT: u64 = 1 << 56;
-/// The greatest number of a chunk.
+/// The greatest seq of a chunk.
 const LARGEST_SEQ: u64 = 1 << 40;
-/// So far ahead of this host's clock another one may be.
+/// How far another host's clock may be ahead of this one.
 const CLOCK_SKEW_MS: u64 = 5 * 60_000;
 
 /// Why a message is refused.
@@ -42,60 +42,60 @@ pub enum Excess {
     /// It is too long.
     #[error("{bytes} bytes, where {LARGEST_MESSAGE} are the most")]
     Bytes {
-        /// How long.
+        /// Its length.
         bytes: usize,
     },
-    /// It holds too much.
+    /// It has too many fields.
     #[error("more than {MOST_FIELDS} fields")]
     Fields,
     /// A list in it is too long.
     #[error("more than {most} {what}")]
     Entries {
-        /// Of what.
+        /// The entries.
         what: &'static str,
-        /// How many there may be.
+        /// The most entries.
         most: usize,
     },
-    /// A text in it that cannot be cut is too long.
+    /// A text in it that must not be truncated is too long.
     #[error("a {what} of {bytes} bytes, where {most} are the most")]
     Text {
-        /// Which text.
+        /// The text.
         what: &'static str,
-        /// How long it is.
+        /// Its length.
         bytes: usize,
-        /// How long it may be.
+        /// The greatest length.
         most: usize,
     },
     /// A number in it is too large.
     #[error("the number {number} of {what}, where {most} is the most")]
     Number {
-        /// Of what.
+        /// The entries.
         what: &'static str,
-        /// What it says.
+        /// The number.
         number: u64,
-        /// What it may say.
+        /// The greatest number.
         most: u64,
     },
 }
 
-/// A message of the protocol whose parts have bounds.
+/// A message whose parts have bounds.
 pub(crate) trait Bounded {
-    /// Its lists of messages and texts, which are counted before it is decoded.
+    /// Its lists, whose entries are counted before it is decoded.
     const LISTS: &'static [List];
 
-    /// Cuts what is too long. `now_ms` stands for times that are not to be believed.
+    /// Truncates texts and lists that are too long. Replaces implausible times by `now_ms`.
     ///
     /// # Errors
     ///
-    /// When something is larger than any program of this protocol sends.
+    /// If a value is larger than any program of this protocol sends.
     fn bound(&mut self, now_ms: u64) -> Result<(), Excess>;
 }
 
-/// Whether the protobuf message in `bytes` may be read, whose lists are `lists`.
+/// Checks that the protobuf message in `bytes`, which has the lists `lists`, may be decoded.
 ///
 /// # Errors
 ///
-/// When it is longer, or holds more fields or list entries, than any message of this protocol.
+/// If it is longer, or has more fields or list entries, than any message of this protocol.
 pub fn check(bytes: &[u8], lists: &[List]) -> Result<(), Excess> {
     if bytes.len() > LARGEST_MESSAGE {
         return Err(Excess::Bytes { bytes: bytes.len() });
@@ -106,7 +106,7 @@ pub fn check(bytes: &[u8], lists: &[List]) -> Result<(), Excess> {
     lists::check(bytes, lists)
 }
 
-/// That a text which cannot be cut has at most `most` bytes.
+/// Checks that a text that must not be truncated has at most `most` bytes.
 fn fits(what: &'static str, bytes: usize, most: usize) -> Result<(), Excess> {
     if bytes > most {
         return Err(Excess::Text { what, bytes, most });
@@ -114,7 +114,7 @@ fn fits(what: &'static str, bytes: usize, most: usize) -> Result<(), Excess> {
     Ok(())
 }
 
-/// That a number is at most `most`.
+/// Checks that a number is at most `most`.
 fn at_most(what: &'static str, number: u64, most: u64) -> Result<(), Excess> {
     if number > most {
         return Err(Excess::Number { what, number, most });
@@ -122,7 +122,7 @@ fn at_most(what: &'static str, number: u64, most: u64) -> Result<(), Excess> {
     Ok(())
 }
 
-/// A time by another clock, or `now_ms` where it is none, or too far ahead.
+/// A time by another host's clock, or `now_ms` if it is 0 or too far ahead.
 fn believed_ms(unix_ms: u64, now_ms: u64) -> u64 {
     let latest = now_ms.saturating_add(CLOCK_SKEW_MS);
     if unix_ms == 0 || unix_ms > latest {
@@ -132,8 +132,8 @@ fn believed_ms(unix_ms: u64, now_ms: u64) -> u64 {
     }
 }
 
-/// How many fields there are up to the first that is none, and within those that may be messages. Counting
-/// ends beyond `most`. Text is no message, and ends within its first few bytes.
+/// Counts the fields up to the first malformed one, and within fields that may be messages. Stops beyond `most`. Text
+/// is malformed as a message within its first few bytes.
 fn fields(mut bytes: &[u8], deep: usize, most: usize) -> usize {
     let mut count = 0;
     while !bytes.is_empty() && count <= most {
@@ -148,7 +148,7 @@ fn fields(mut bytes: &[u8], deep: usize, most: usize) -> usize {
     count
 }
 
-/// Takes a field off the front; what is in it, where it has a length of its own.
+/// Removes the first field. Returns its content if it is length-delimited, otherwise an empty slice.
 fn field<'b>(bytes: &mut &'b [u8]) -> Option<&'b [u8]> {
     let (_, kind) = decode_key(bytes).ok()?;
     let length = match kind {
@@ -159,7 +159,7 @@ fn field<'b>(bytes: &mut &'b [u8]) -> Option<&'b [u8]> {
         WireType::SixtyFourBit => 8,
         WireType::ThirtyTwoBit => 4,
         WireType::LengthDelimited => usize::try_from(decode_varint(bytes).ok()?).ok()?,
-        // Unknown to proto3, and to us.
+        // Not used in proto3.
         WireType::StartGroup | WireType::EndGroup => return None,
     };
     let (content, rest) = bytes.split_at_checked(length)?;
@@ -185,7 +185,7 @@ mod tests {
         let dear = chunk(MOST_FIELDS + 1).encode_to_vec();
         assert!(dear.len() < 10 << 20);
         assert_eq!(check(&dear, &[]), Err(Excess::Fields));
-        // As well where they are within another message, and where its end is broken.
+        // Also within another message, and with a malformed end.
         let mut within = vec![0x0a, 0, 0, 0, 0];
         within.extend(dear);
         let length = (within.len() - 5) as u32;

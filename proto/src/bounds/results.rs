@@ -1,4 +1,4 @@
-//! The bounds of what workers send of chunks: results, and chunks that failed every attempt.
+//! Bounds of the messages of workers about chunks: results, and dead chunks.
 
 use super::jobs::{header, reject_place};
 use super::{
@@ -9,24 +9,24 @@ use crate::v1::{ChunkResult, ColumnPartial, DeadChunk, ProfilePartial, Reject};
 
 const ID_BYTES: usize = 64;
 const REASON_BYTES: usize = 4 << 10;
-/// The last that a command said: what a worker keeps, and a mark.
+/// The end of a command's stderr: what a worker keeps, plus a mark.
 const STDERR_BYTES: usize = 17 << 10;
-/// The rejects of a result: a worker keeps 256 KiB of records, and says some more of each.
+/// The rejects of a result: a worker keeps 256 KiB of records, plus details of each.
 const REJECTS_BYTES: usize = 2 << 20;
 const RAW_BYTES: usize = 2 << 10;
 const FILE_BYTES: usize = 4 << 10;
 const MOST_REJECTS: usize = 1000;
 const MOST_VIOLATIONS: usize = 100;
-/// What is said of one broken rule.
+/// The texts of one violation.
 const RULE_BYTES: usize = 1 << 10;
-/// Rows of a sample, and of each its cells and their length.
+/// Rows of a sample, cells of a row, and bytes of a cell.
 const MOST_SAMPLED: usize = 50;
 const MOST_CELLS: usize = 64;
 const CELL_BYTES: usize = 64;
-/// Of one chunk; of a job they may be more, by merging.
+/// For one chunk. A job may have more, by merging.
 const MOST_DECIMALS: usize = 19;
 const MOST_KEYS: usize = 64;
-/// More than a profile keeps of one column: sums of floats, runs of order, frequent values.
+/// More list entries than a profile keeps for one column: sums of floats, runs of order, frequent values.
 const MOST_OF_COLUMN: usize = 64;
 
 impl Bounded for ChunkResult {
@@ -103,7 +103,7 @@ fn profile(partial: &ProfilePartial) -> Result<(), Excess> {
     partial.columns.iter().try_for_each(column)
 }
 
-/// That no count of a column comes near what 64 bits hold; the rest is for who merges it to check.
+/// Checks that no count of a column can overflow 64 bits when merged. The rest is checked when merging.
 fn column(column: &ColumnPartial) -> Result<(), Excess> {
     let what = "a column's cells";
     counts(

@@ -1,8 +1,8 @@
-//! Texts that are cut to a length, at a character's boundary, with a mark where something is missing.
+//! Truncates texts at a character boundary, with a mark.
 
 const MARK: &str = "…";
 
-/// Leaves at most `most` bytes of a text: its beginning, with a mark behind it.
+/// Truncates a text to at most `most` bytes: keeps its beginning, with a mark after it.
 pub fn cut(text: &mut String, most: usize) {
     if text.len() <= most {
         return;
@@ -13,7 +13,7 @@ pub fn cut(text: &mut String, most: usize) {
     text.shrink_to_fit();
 }
 
-/// Leaves at most `most` bytes of a text: its end, with a mark before it.
+/// Truncates a text to at most `most` bytes: keeps its end, with a mark before it.
 pub fn cut_front(text: &mut String, most: usize) {
     if text.len() <= most {
         return;

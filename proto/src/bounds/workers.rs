@@ -1,23 +1,23 @@
-//! The bounds of what workers and masters tell each other about themselves: heartbeats and control.
+//! Bounds of heartbeats and control messages.
 
 use super::{Bounded, Excess, JOB_COUNT, List, cut};
 use crate::JobId;
 use crate::v1::{Control, Heartbeat};
 
 const ID_BYTES: usize = 64;
-/// Linux takes host names of 64 bytes, DNS of 253.
+/// Host names have at most 64 bytes in Linux, and 253 in DNS.
 const HOST_BYTES: usize = 256;
 const VERSION_BYTES: usize = 64;
 const LANE_BYTES: usize = 64;
-/// A worker takes names of 64 bytes.
+/// The limit of workers.
 const COMMAND_BYTES: usize = 64;
 const MOST_COMMANDS: usize = 256;
 const MOST_THREADS: u32 = 1 << 16;
-/// A worker has as many chunks in hand as threads.
+/// A worker has as many chunks in flight as threads.
 const MOST_IN_HAND: usize = 1024;
 /// The year 10889.
 const LATEST_MS: u64 = 1 << 48;
-/// What a master names of a kind.
+/// The most jobs in one list of a master.
 const MOST_NAMED: usize = 1000;
 
 impl Bounded for Heartbeat {
@@ -34,7 +34,7 @@ impl Bounded for Heartbeat {
         for command in &mut self.commands {
             cut(command, COMMAND_BYTES);
         }
-        // A clock that is wrong is told by `rowmill doctor`, so it is not put right here.
+        // `rowmill doctor` reports wrong clocks, so the time is not corrected here.
         self.started_unix_ms = self.started_unix_ms.min(LATEST_MS);
         self.sent_unix_ms = self.sent_unix_ms.min(LATEST_MS);
         self.threads = self.threads.min(MOST_THREADS);
@@ -48,7 +48,7 @@ impl Bounded for Heartbeat {
             *count = (*count).min(JOB_COUNT);
         }
         self.unsettled = self.unsettled.map(|count| count.min(JOB_COUNT));
-        // What names no job says nothing.
+        // Entries without a valid job id are dropped.
         self.in_hand
             .retain(|chunk| chunk.job_id.parse::<JobId>().is_ok());
         for chunk in &mut self.in_hand {
