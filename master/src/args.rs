@@ -16,13 +16,13 @@ use crate::retention::Retention;
 use crate::run::{Config, Listener, MasterError, StoreLocation};
 use crate::store::StoreError;
 
-/// Collect what workers make of chunks, and answer those who ask
+/// Collect and store the results of chunks, and serve the dashboard and the other commands
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     broker: BrokerArgs,
 
-    /// Where to listen for the tui and the other commands; what other hosts can reach needs TLS, and tokens
+    /// Where to listen for the tui and the other commands; an address that other hosts can reach needs TLS, and tokens
     /// or certificates
     #[arg(
         long,
@@ -32,8 +32,8 @@ pub struct Args {
     )]
     listen: String,
 
-    /// Where to remember jobs and results; made where it is missing [default: rowmill in
-    /// XDG_DATA_HOME, or in ~/.local/share]
+    /// Directory for jobs and results; created if it is missing [default: rowmill in XDG_DATA_HOME, or in
+    /// ~/.local/share]
     #[arg(long, value_name = "DIR", env = "ROWMILL_DATA")]
     data: Option<PathBuf>,
 
@@ -48,7 +48,7 @@ pub struct Args {
     )]
     keep: Retention,
 
-    /// After how many seconds a chunk of a sealed job is lost that is in no queue and with no worker
+    /// After how many seconds a chunk of a sealed job counts as lost if it is in no queue and with no worker
     #[arg(
         long,
         value_name = "SECONDS",
@@ -89,7 +89,7 @@ pub(crate) enum ArgsError {
     #[error(transparent)]
     Watch(#[from] telemetry::ArgsError),
     /// No data directory is known.
-    #[error("there is no home directory to remember jobs in; name one with --data DIR")]
+    #[error("there is no home directory to store jobs in; name a directory with --data DIR")]
     NoData,
 }
 
@@ -99,7 +99,7 @@ fn advice(source: &std::io::Error) -> &'static str {
         ErrorKind::AddrInUse => {
             "; is a master running there? another one needs another --listen and --data"
         }
-        ErrorKind::PermissionDenied => "; ports below 1024 are for root",
+        ErrorKind::PermissionDenied => "; ports below 1024 need root",
         _ => "",
     }
 }

@@ -118,7 +118,7 @@ pub(crate) async fn enforce(
             _ = ticks.tick() => {}
             changed = finished.changed() => {
                 if changed.is_err() {
-                    return Err(Status::unavailable("the keeper has stopped"));
+                    return Err(Status::unavailable("the state actor has stopped"));
                 }
             }
         }

@@ -52,7 +52,7 @@ pub enum MasterError {
     #[error("gRPC reflection: {0}")]
     Reflection(#[source] tonic_reflection::server::Error),
     /// A task or thread could not start, or panicked.
-    #[error("the master's own machinery: {0}")]
+    #[error("an internal error of the master: {0}")]
     Machinery(String),
 }
 
@@ -74,7 +74,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Mast
         Ok(store) => (store, None),
         Err(error) if is_out_of_space(&error, &location) => {
             let reason = open_error_text(&error);
-            tracing::error!("{reason}; results wait at the broker, and it is tried again");
+            tracing::error!("{reason}; results wait at the broker; retrying");
             (Store::empty()?, Some(reason))
         }
         Err(error) => return Err(error.into()),
@@ -142,11 +142,11 @@ async fn open_when_space_is_free(
         match opened.map_err(|error| MasterError::Machinery(error.to_string()))? {
             Ok(store) => {
                 let adopted = state.ask(|actor| actor.replace_store(store)).await;
-                tracing::info!("there is room again: the store is open");
+                tracing::info!("there is disk space again: the store is open");
                 return adopted.map_err(|status| MasterError::Machinery(status.message().into()));
             }
             Err(error) if is_out_of_space(&error, location) => {
-                tracing::debug!(%error, pause_ms = pause.as_millis() as u64, "still no room");
+                tracing::debug!(%error, pause_ms = pause.as_millis() as u64, "still no disk space");
             }
             Err(error) => return Err(error.into()),
         }
@@ -161,13 +161,13 @@ fn is_out_of_space(error: &StoreError, location: &StoreLocation) -> bool {
 
 /// The status text until the store is open.
 fn open_error_text(error: &StoreError) -> String {
-    format!("results cannot be stored: there is no room to open the store: {error}")
+    format!("results cannot be stored: there is no disk space to open the store: {error}")
 }
 
 fn initial_status(broker: &Broker, is_waiting: bool) -> MasterStatus {
     // Until the store is open, the broker is not contacted.
     let (state, detail) = if is_waiting {
-        let detail = "it connects when there is room on its disk";
+        let detail = "it connects when there is space on its disk";
         (BrokerState::Unspecified, detail)
     } else {
         (BrokerState::Reconnecting, "")

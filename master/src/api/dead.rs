@@ -107,8 +107,8 @@ impl StateActor {
         }
         if let Some(expired) = &job.expired {
             let why = format!(
-                "its rows and bad records were removed, because {} (rowmill master --keep), so that what comes of \
-                 a replay has nothing to go with; publish it again",
+                "its rows and bad records were removed, because {} (rowmill master --keep), so the \
+                 output of a replay would be incomplete; publish it again",
                 expired.reason
             );
             return refuse(&why);
@@ -173,8 +173,8 @@ pub(crate) async fn replay(
     let replayed = replayed?;
     if replayed == 0 {
         return Err(Status::failed_precondition(format!(
-            "job {id}: nothing was replayed; what is dead left no body to replay, or was done \
-             meanwhile"
+            "job {id}: nothing was replayed: the dead chunks have no body to replay, or are \
+             done by now"
         )));
     }
     Ok(replayed)
@@ -235,7 +235,7 @@ fn read_token(token: &str) -> Result<Option<(i64, u64)>, Status> {
     token
         .split_once('.')
         .and_then(|(key, seq)| Some(Some((key.parse().ok()?, seq.parse().ok()?))))
-        .ok_or_else(|| Status::invalid_argument("that page token is none of ours"))
+        .ok_or_else(|| Status::invalid_argument("that page token is invalid"))
 }
 
 /// A dead chunk in a list, with only the end of its stderr: the whole stderr of a thousand chunks would exceed the

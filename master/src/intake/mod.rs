@@ -68,7 +68,7 @@ pub(crate) enum SessionError {
     Broker(#[from] BrokerError),
     #[error("results cannot be committed: {0}")]
     Store(#[from] StoreError),
-    #[error("the keeper has stopped")]
+    #[error("the state actor has stopped")]
     StateActor(#[from] Status),
 }
 

@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_is_computed_once_a_change_whoever_looks() {
+    fn a_report_is_computed_once_a_change_for_all_clients() {
         let mut reports = ReportCache::default();
         let mut job = job(1);
         let task = reports.cached(&job).task.unwrap();
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_moves_is_not_computed_all_the_time_and_its_end_is_shown() {
+    fn the_report_of_a_running_job_is_computed_at_a_limited_rate_and_its_end_is_shown() {
         let mut reports = ReportCache::default();
         let mut job = job(1);
         let task = reports.cached(&job).task.unwrap();
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_last_that_were_looked_at_are_kept() {
+    fn only_the_most_recently_read_reports_are_kept() {
         let mut reports = ReportCache::default();
         for _ in 0..100 {
             reports.cached(&job(1));

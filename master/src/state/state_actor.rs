@@ -154,7 +154,7 @@ impl StateHandle {
             .try_send(Message::Heartbeat(heartbeat))
             .is_err()
         {
-            tracing::debug!("a heartbeat was dropped: the keeper is busy");
+            tracing::debug!("a heartbeat was dropped: the state actor is busy");
         }
     }
 
@@ -481,7 +481,7 @@ impl StateActor {
             "" => 0,
             token => token
                 .parse()
-                .map_err(|_| Status::invalid_argument("that page token is none of ours"))?,
+                .map_err(|_| Status::invalid_argument("that page token is invalid"))?,
         };
         let all = self.live.workers(proto::unix_ms());
         let rest = all.iter().skip(from);
@@ -616,7 +616,7 @@ fn read_token(token: &str) -> Result<(u64, u64), Status> {
     token
         .split_once('.')
         .and_then(|(seq, at)| Some((seq.parse().ok()?, at.parse().ok()?)))
-        .ok_or_else(|| Status::invalid_argument("that page token is none of ours"))
+        .ok_or_else(|| Status::invalid_argument("that page token is invalid"))
 }
 
 fn no_job(text: &str) -> Status {

@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_said_goodbye_is_not_lost() {
+    fn a_worker_that_left_is_not_lost() {
         let mut registry = WorkerRegistry::default();
         registry.record_heartbeat(heartbeat("a", WorkerState::Left), 0);
         assert_eq!(states(&registry, 60_000), [WorkerState::Left]);

@@ -67,7 +67,7 @@ impl Committer {
         self.generation.number = next;
         if let Err(error) = spill.note(&self.generation) {
             // The file stays behind. That raises no false alarm, but detects less.
-            tracing::debug!(%error, "the generation is not noted");
+            tracing::debug!(%error, "the generation is not recorded");
         }
         Ok(())
     }
@@ -86,7 +86,7 @@ impl FromStr for Generation {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const TORN: &str = "it is torn, or none that a master wrote";
+        const TORN: &str = "it is torn, or not written by a master";
         let words: Vec<&str> = text.split_ascii_whitespace().collect();
         let [id, number, again] = words[..] else {
             return Err(TORN);

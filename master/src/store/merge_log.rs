@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_finds_what_was_merged_in_the_whole_and_in_the_pieces() {
+    fn a_restart_reads_the_merged_state_from_the_base_and_the_log() {
         let dir = tempfile::tempdir().unwrap();
         let location = StoreLocation::Directory(dir.path().into());
         let id = JobId::new();
@@ -157,6 +157,6 @@ mod tests {
             assert_eq!(state(&store, id), Some(merged));
             assert_eq!(store.job(id).unwrap().merged_bytes, merged_bytes);
         }
-        assert!((1..12).contains(&compactions), "{compactions} folds");
+        assert!((1..12).contains(&compactions), "{compactions} compactions");
     }
 }

@@ -164,7 +164,7 @@ impl ModelDisk {
         self.died = fault.crashes;
         // In both cases an error of the whole disk, so that the store commits nothing.
         let reason = if fault.crashes {
-            "the machine died"
+            "the machine crashed"
         } else {
             "no space left"
         };

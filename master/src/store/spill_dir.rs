@@ -232,8 +232,8 @@ impl SpillDir {
                 let open = open.map_err(StoreError::file(&path))?;
                 let length = open.metadata().map_err(StoreError::file(&path))?.len();
                 if length < committed {
-                    let said = format!("it has {length} bytes where {committed} were committed");
-                    let short = std::io::Error::new(ErrorKind::UnexpectedEof, said);
+                    let reason = format!("it has {length} bytes where {committed} were committed");
+                    let short = std::io::Error::new(ErrorKind::UnexpectedEof, reason);
                     return Err(StoreError::file(path)(short));
                 }
                 Ok(entry.insert(open))

@@ -70,7 +70,7 @@ impl Store {
                         .or_default()
                         .start_pause()
                         .as_secs();
-                    tracing::warn!(job = %id, %error, wait_s, "keys are not settled yet; trying again");
+                    tracing::warn!(job = %id, %error, wait_s, "unique keys are not resolved yet; trying again");
                 }
             }
         }
@@ -185,9 +185,7 @@ impl RetryTimer {
 
 /// The damage text for a chunk whose keys or rows cannot be read.
 fn unreadable_text(seq: u64, error: &StoreError) -> String {
-    format!(
-        "which rows of chunk {seq} came before, or come again, cannot be told any more: {error}"
-    )
+    format!("which rows of chunk {seq} repeat unique keys cannot be determined any more: {error}")
 }
 
 const COLUMNS: &str = "seq, rows_offset, rows_bytes, keys_bytes, output, left_out";

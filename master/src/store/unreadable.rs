@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn those_that_somebody_dropped_are_not_among_those_that_made_room() {
+    fn dropped_messages_are_not_counted_as_deleted_to_make_room() {
         let dir = tempfile::tempdir().unwrap();
         let location = StoreLocation::Directory(dir.path().into());
         let mut store = Store::open(&location).unwrap();
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_handed_out_again_is_kept_once() {
+    fn a_redelivered_message_is_stored_once() {
         let spill = tempfile::tempdir().unwrap();
         let location = StoreLocation::Memory {
             spill: spill.path().into(),

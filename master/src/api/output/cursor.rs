@@ -32,7 +32,8 @@ impl Cursor {
     ///
     /// If the token is invalid, or is for the other order.
     pub(crate) fn parse(token: &str, unordered: bool) -> Result<Self, Status> {
-        let invalid = || Status::invalid_argument("that token is of no output in this order");
+        let invalid =
+            || Status::invalid_argument("that token is invalid for an output in this order");
         if token.is_empty() {
             return Ok(Self::start(unordered));
         }

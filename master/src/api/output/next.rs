@@ -115,7 +115,7 @@ fn check_available(job: &Job, operation: Option<&OperationSpec>) -> Result<(), S
         operation.and_then(|o| o.kind.as_ref()),
         Some(Kind::Profile(_)) | None
     ) {
-        format!("no rows come of job {id}: its operation is {name:?}")
+        format!("job {id} has no output rows: its operation is {name:?}")
     } else if no_rows {
         format!("the rows of job {id} were counted and not kept, as its publisher asked")
     } else {

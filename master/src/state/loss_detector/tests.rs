@@ -87,13 +87,13 @@ fn nothing_is_lost_while_anything_may_have_it() {
     type Change = fn(&mut Fixture);
     let changes: [(&str, Change); 13] = [
         ("waits", |fixture| fixture.status.tasks_ready = Some(1)),
-        ("is in a hand", |fixture| {
+        ("is in flight", |fixture| {
             fixture.lane_workers.unsettled = Some(1);
         }),
         ("is with an older worker", |fixture| {
             fixture.lane_workers.unsettled = None;
         }),
-        ("is with somebody unheard", |fixture| {
+        ("is with a worker without heartbeats", |fixture| {
             fixture.status.task_consumers = Some(2);
         }),
         ("is in a queue that has no leader", |fixture| {

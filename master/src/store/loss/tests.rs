@@ -67,7 +67,7 @@ fn loss_text(dir: &tempfile::TempDir, jobs: [JobId; 3]) -> String {
     assert_eq!(
         loss_text,
         Vec::from_iter(found.unseen),
-        "it was told before"
+        "it was reported before"
     );
     let beside = losses(dir.path()).unwrap();
     assert_eq!((beside.known, beside.unseen), (loss_text.clone(), None));
