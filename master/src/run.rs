@@ -142,11 +142,11 @@ async fn open_when_space_is_free(
         match opened.map_err(|error| MasterError::Machinery(error.to_string()))? {
             Ok(store) => {
                 let adopted = state.ask(|actor| actor.replace_store(store)).await;
-                tracing::info!("there is disk space again: the store is open");
+                tracing::info!("there is room again: the store is open");
                 return adopted.map_err(|status| MasterError::Machinery(status.message().into()));
             }
             Err(error) if is_out_of_space(&error, location) => {
-                tracing::debug!(%error, pause_ms = pause.as_millis() as u64, "still no disk space");
+                tracing::debug!(%error, pause_ms = pause.as_millis() as u64, "still no room");
             }
             Err(error) => return Err(error.into()),
         }
@@ -161,7 +161,7 @@ fn is_out_of_space(error: &StoreError, location: &StoreLocation) -> bool {
 
 /// The status text until the store is open.
 fn open_error_text(error: &StoreError) -> String {
-    format!("results cannot be stored: there is no disk space to open the store: {error}")
+    format!("results cannot be stored: there is no room to open the store: {error}")
 }
 
 fn initial_status(broker: &Broker, is_waiting: bool) -> MasterStatus {

@@ -42,7 +42,7 @@ impl ChunkStates {
     pub(crate) fn add(&mut self, message: &JobMessage) {
         match message {
             JobMessage::Result(_, result) => {
-                self.set(result.seq, ChunkState::done_at(result.attempt))
+                self.set(result.seq, ChunkState::done_at(result.attempt));
             }
             JobMessage::Failure(_, failure) if failure.is_parked => {}
             JobMessage::Failure(_, failure) => {

@@ -5,13 +5,13 @@
 //! with a worker, in the results or the dead queue, or with the master. A chunk is lost if it has been in none of
 //! these places for a while:
 //!
-//! - A lane is idle if its queue is empty, if the number of its consumers is the number of its workers that take
-//!   chunks, and if each of its workers has said in the last seconds that it holds nothing. The broker does not say
-//!   how many messages consumers hold; this stands in for it. The time starts again whenever the lane is not idle or
-//!   its set of workers changes. It is long enough for the broker to give up a silent consumer, and for a draining
+//! - A lane is idle if its queue is empty, its number of consumers equals its number of running workers, and each of
+//!   its workers has reported within the last seconds that it holds no chunks. The broker does not report how many
+//!   messages consumers hold, so the heartbeats are used instead. The time starts again whenever the lane is not idle
+//!   or its set of workers changes. It is long enough for the broker to give up a silent consumer, and for a draining
 //!   worker whose heartbeats are lost to end.
-//! - The results queue and the dead queue are empty when the time is over. The master commits at once what it has
-//!   taken from them. While its disk refuses that, nothing is judged.
+//! - The results queue and the dead queue are empty when the time is over. The master commits messages from them at
+//!   once. While its disk refuses that, nothing counts as lost.
 //! - The time starts again whenever a message of the job arrives.
 //!
 //! A lane that is busy with other jobs is not idle, so detection can be late. It must never be wrong.
@@ -25,11 +25,11 @@ use proto::v1::{BrokerState, BrokerStatus};
 use crate::job::{Control, Job, JobCounts};
 use crate::state::worker_registry::LaneWorkers;
 
-/// The broker has confirmed a job's opening before its first chunk is sent, and results follow it in the same queue. So
-/// less time is enough.
+/// The broker confirms a job's opening before the first chunk is sent, and results follow it in the same queue. So a
+/// shorter time is enough.
 const OPENING_LOST_AFTER: Duration = Duration::from_secs(10);
 
-/// What is lost of a job.
+/// The loss of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lost {
     /// So many chunks.
@@ -38,10 +38,10 @@ pub(crate) enum Lost {
     Opening,
 }
 
-/// What is known of idle lanes and of unfinished jobs, and since when.
+/// Tracks idle lanes and unfinished jobs, and since when they are unchanged.
 #[derive(Debug)]
 pub(crate) struct LossDetector {
-    /// How long a chunk is missed before it is lost. `None` if the queues cannot lose one.
+    /// How long a chunk must be missing before it counts as lost. `None` if the queues cannot lose one.
     after: Option<Duration>,
     lanes: HashMap<String, IdleLane>,
     jobs: HashMap<JobId, PendingJob>,
@@ -59,7 +59,7 @@ struct IdleLane {
 struct PendingJob {
     /// Since when the job is known.
     known_since: Instant,
-    /// As it was when a message of the job arrived last, and since when it has not changed.
+    /// The progress at the last message of the job, and since when it is unchanged.
     progress: Progress,
     since: Instant,
     lost: Option<Lost>,
@@ -70,7 +70,7 @@ struct PendingJob {
 pub(crate) struct Progress {
     pub(crate) counts: JobCounts,
     pub(crate) control: Control,
-    /// When its last message came.
+    /// When its last message arrived.
     pub(crate) last_message_ms: u64,
 }
 
@@ -83,19 +83,20 @@ impl LossDetector {
         }
     }
 
-    /// What is lost of a job.
+    /// The loss of a job.
     pub(crate) fn lost(&self, job: JobId) -> Option<Lost> {
         self.jobs.get(&job)?.lost
     }
 
-    /// The publisher of a job has asked which chunks are missing, so it may send them again.
+    /// Restarts the detection for a job whose publisher has asked which chunks are missing, since it may send them
+    /// again.
     pub(crate) fn restart_job(&mut self, job: JobId, now: Instant) {
         if let Some(job) = self.jobs.get_mut(&job) {
             (job.known_since, job.since, job.lost) = (now, now, None);
         }
     }
 
-    /// Starts all times again, because the broker is away or results cannot be stored. What is lost stays lost.
+    /// Restarts all times, because the broker is unreachable or results cannot be stored. Detected losses stay.
     pub(crate) fn restart(&mut self, now: Instant) {
         self.lanes.clear();
         for job in self.jobs.values_mut().filter(|job| job.lost.is_none()) {
@@ -103,8 +104,8 @@ impl LossDetector {
         }
     }
 
-    /// Takes the state of the queues, the workers of each lane, and all unfinished `jobs`; `parked` counts the
-    /// chunks of a job that the master holds because the job is or was paused. Returns whether it found a loss.
+    /// Updates the state from the queues, the workers of each lane, and all unfinished `jobs`. `parked` returns the
+    /// number of a job's parked chunks. Returns whether it found a new loss.
     pub(crate) fn update<'a>(
         &mut self,
         now: Instant,

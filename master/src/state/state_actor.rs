@@ -255,7 +255,7 @@ impl StateActor {
                 drop(done.send(outcome));
             }
             Message::Heartbeat(heartbeat) => {
-                self.live.record_heartbeat(heartbeat, proto::unix_ms())
+                self.live.record_heartbeat(heartbeat, proto::unix_ms());
             }
             Message::BrokerStatus(status) => {
                 self.metrics.set_broker(&status);
@@ -297,14 +297,14 @@ impl StateActor {
         let began = Instant::now();
         let before: HashMap<JobId, _> = messages
             .iter()
-            .map(|message| (message.job(), self.counters_of(message.job())))
+            .map(|message| (message.job(), self.counts_of(message.job())))
             .collect();
         let outcome = self.store.apply(messages, now_ms)?;
         self.metrics.commit.observe(began.elapsed().as_secs_f64());
         self.metrics.messages.inc_by(messages.len() as u64);
         self.metrics.duplicates.inc_by(outcome.duplicates);
         for (id, before) in before {
-            self.metrics.add_counts(before, self.counters_of(id));
+            self.metrics.add_counts(before, self.counts_of(id));
         }
         self.live
             .record_commit(messages, outcome.duplicates, now_ms);
@@ -391,7 +391,7 @@ impl StateActor {
 
     /// The counts of a job so far, and how many of its chunks failed since the start. Zeros if there is no such job
     /// yet.
-    fn counters_of(&self, id: JobId) -> (JobCounts, u64) {
+    fn counts_of(&self, id: JobId) -> (JobCounts, u64) {
         let job = self.store.job(id);
         job.map_or_else(Default::default, |job| (job.counts, job.failures))
     }

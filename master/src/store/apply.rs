@@ -82,7 +82,8 @@ impl WriteBatch<'_> {
                 .execute("DELETE FROM dead WHERE job = ? AND state = 3", [key])?;
             headers::drop_waiting(self.transaction, self.job(id)?)?;
         }
-        // A publisher that gave up says how many chunks it sent itself; before it was resumed it may have sent more.
+        // The seal of a publisher that gave up counts the chunks that it sent itself. Before it was resumed, more may
+        // have been sent.
         if !seal.stopped.is_empty() {
             return Ok(());
         }
@@ -150,8 +151,8 @@ impl WriteBatch<'_> {
         let job = self.jobs.get(&id);
         if job.is_some_and(|job| job.expired.is_some()) && result.keys.is_some() {
             return Err(
-                "its result came after the job's rows were removed, so that nobody can tell \
-                        which of its keys came before"
+                "its result came after the job's rows were removed, so its unique keys \
+                        cannot be compared with earlier ones"
                     .to_owned(),
             );
         }

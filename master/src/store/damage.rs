@@ -109,7 +109,7 @@ pub(super) fn drop_unwritten(
     let removed = if length < committed {
         removed.to_string()
     } else {
-        format!("what comes is not kept of {}", removed.what)
+        format!("later {} are not kept", removed.what)
     };
     job.mark_damaged(&format!("{error}; {removed}"));
     Ok(())
@@ -174,7 +174,7 @@ fn truncate_references(
             )?;
             job.unresolved = unresolved(transaction, job.key)?;
             match rows {
-                0 => (keys, "keys, which tell rows that come twice,"),
+                0 => (keys, "unique keys"),
                 rows => (rows, "rows"),
             }
         }

@@ -15,13 +15,13 @@ use crate::job::{Control, Job};
 pub enum DeadState {
     /// Counted as dead; it can be replayed.
     Dead = 0,
-    /// With the workers again; not counted.
+    /// Published again; not counted.
     Replaying = 1,
-    /// Counted as dead; its body is gone.
+    /// Counted as dead; its body was deleted.
     Dropped = 2,
-    /// Its job is paused, or was when it came; not counted.
+    /// Its job is or was paused; not counted.
     Parked = 3,
-    /// Its job never had a chunk of that number; not counted, and not replayed.
+    /// Its job has no chunk of that number; not counted, cannot be replayed.
     SetAside = 4,
 }
 

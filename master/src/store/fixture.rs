@@ -1,4 +1,4 @@
-//! Messages of jobs that profile nothing, for tests of what the store does with them.
+//! Messages of jobs with empty profiles, for tests of the store.
 
 use proto::JobId;
 use proto::v1::chunk_result::Partial;
@@ -33,7 +33,7 @@ pub(super) fn seal(id: JobId, chunks: u64) -> JobMessage {
     JobMessage::Seal(id, seal)
 }
 
-/// With one bad record, on the line that is its number.
+/// A result with one reject, on the line `seq`.
 pub(super) fn result(id: JobId, seq: u64) -> JobMessage {
     let result = ChunkResult {
         seq,
@@ -68,7 +68,7 @@ pub(super) fn failure(id: JobId, seq: u64) -> JobMessage {
     JobMessage::Failure(id, Box::new(failure))
 }
 
-/// The lines of the bad records that can be read.
+/// The lines of the rejects that can be read.
 pub(super) fn lines(store: &Store, id: JobId) -> Vec<u64> {
     let page = store.rejects(store.job(id).unwrap(), (0, 0), 1000).unwrap();
     page.rejects.iter().map(|reject| reject.line).collect()

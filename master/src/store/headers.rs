@@ -154,9 +154,9 @@ impl WriteBatch<'_> {
             ..Chunk::default()
         });
         let remedy = if state == DeadState::Dead {
-            "mend the command and replay the chunk"
+            "fix the command and replay the chunk"
         } else {
-            "its body is not kept: mend the command and publish the input again"
+            "its body is not kept: fix the command and publish the input again"
         };
         let failure = ChunkFailure {
             reason: format!("line {}: {error}; {remedy}", chunk.first_line),

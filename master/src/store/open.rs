@@ -105,8 +105,8 @@ impl Store {
             let days = ignored_ms / 86_400_000;
             tracing::warn!(
                 days,
-                "no master ran, or the clock was set: of the time since the last commit --keep counts one day, \
-                 and not these"
+                "no master ran, or the clock was set: --keep counts only one day of the time since the \
+                 last commit, and ignores these"
             );
         }
         let mut store = Self {

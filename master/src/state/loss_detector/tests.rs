@@ -73,7 +73,7 @@ fn a_chunk_without_a_trace_is_lost_after_a_while_and_not_before() {
     let mut fixture = Fixture::new();
     assert_eq!(fixture.pass(30), None);
     assert_eq!(fixture.pass(1), Some(Lost::Chunks(1)));
-    // Something of it comes: it may be all right again, for as long.
+    // A message of the job restarts the time.
     fixture.last_message_ms += 1;
     assert_eq!(fixture.pass(30), None);
     assert_eq!(fixture.pass(1), Some(Lost::Chunks(1)));
@@ -137,7 +137,7 @@ fn workers_that_come_and_go_and_work_in_between_begin_the_time_anew() {
     fixture.lane_workers.unsettled = Some(0);
     assert_eq!(fixture.pass(30), None);
     assert_eq!(fixture.pass(1), Some(Lost::Chunks(1)));
-    // Other jobs that come do not bring it back.
+    // Other jobs do not make the loss disappear.
     fixture.status.tasks_ready = Some(7);
     assert_eq!(fixture.pass(10), Some(Lost::Chunks(1)));
 }

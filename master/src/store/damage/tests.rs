@@ -1,5 +1,5 @@
-//! Jobs whose own data is gone or broken: they are marked, what is left of them is read, and the others do
-//! not notice.
+//! Jobs whose own data is missing or broken: they are marked as damaged, the rest of them can be read, and other jobs
+//! are not affected.
 
 use std::fs;
 
@@ -99,7 +99,7 @@ fn messages_that_cannot_be_decoded_make_their_job_damaged_and_no_other() {
         for id in others {
             assert_eq!(state(&store, id), JobState::Done, "{column}");
         }
-        // What could not be read is not written over.
+        // Data that could not be decoded is not overwritten.
         store
             .control(broken, crate::job::Control::Paused, 1)
             .unwrap();
@@ -110,7 +110,7 @@ fn messages_that_cannot_be_decoded_make_their_job_damaged_and_no_other() {
     }
 }
 
-/// Ways in which one file cannot be written, also by root.
+/// Makes a file impossible to write, also for root.
 fn obstruct(path: &std::path::Path, how: &str) {
     match how {
         "a directory" => fs::create_dir(path).unwrap(),
@@ -160,7 +160,7 @@ fn a_file_that_can_be_written_again_keeps_what_comes_from_then_on() {
     fs::remove_dir(&path).unwrap();
     store.apply(&[result(id, 1)], 1).unwrap();
     assert_eq!(lines(&store, id), [1]);
-    // One that lost its end meanwhile has no hole in that place.
+    // A file that lost its end meanwhile gets no hole there.
     drop(store);
     let mut store = open(&dir);
     obstruct(&path, "a short file");

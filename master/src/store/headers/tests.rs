@@ -1,4 +1,4 @@
-//! Which chunks are dead for their header, whatever came first.
+//! Which chunks are dead because of their header, for any order of results.
 
 use engine::chunk::Packing;
 use engine::output::pack;
@@ -18,7 +18,7 @@ fn operation() -> OperationSpec {
     }
 }
 
-/// The result of a command that turns the columns of odd chunks round.
+/// The result of a command that swaps the columns of odd chunks.
 fn result(id: JobId, seq: u64) -> JobMessage {
     let columns = if seq.is_multiple_of(2) {
         ["a", "b"]
@@ -77,7 +77,7 @@ fn orders() -> Vec<Vec<u64>> {
     orders
 }
 
-/// The dead chunks, with what is said of each, and the rows in input order.
+/// The dead chunks with their reasons, and the rows in input order.
 fn outcome(store: &Store, id: JobId) -> (Vec<(u64, String, DeadState)>, String) {
     let job = store.job(id).unwrap();
     assert!(job.finished_unix_ms.is_some(), "{:?}", job.counts);
@@ -94,7 +94,7 @@ fn outcome(store: &Store, id: JobId) -> (Vec<(u64, String, DeadState)>, String) 
     (dead.collect(), String::from_utf8(rows).unwrap())
 }
 
-/// Commits an opening, a seal, and then `arrivals` one by one, with a crash after each.
+/// Commits an opening, a seal, and then `messages` one by one, with a crash after each.
 fn run(messages: impl Fn(JobId) -> Vec<JobMessage>) -> (Vec<(u64, String, DeadState)>, String) {
     let (dir, id) = (tempfile::tempdir().unwrap(), JobId::new());
     let open_job = JobOpen {
@@ -113,7 +113,7 @@ fn run(messages: impl Fn(JobId) -> Vec<JobMessage>) -> (Vec<(u64, String, DeadSt
     for message in messages(id) {
         let message = std::slice::from_ref(&message);
         open(&dir).apply(message, 1).unwrap();
-        // What was committed, if only to wait, has no effect when it comes again.
+        // A message that was committed, also one that waits, has no effect when it is redelivered.
         assert_eq!(open(&dir).apply(message, 1).unwrap().duplicates, 1);
     }
     outcome(&open(&dir), id)
@@ -124,7 +124,7 @@ fn which_chunks_are_dead_for_their_header_does_not_depend_on_who_was_first() {
     let reason = |line| {
         format!(
             "line {line}: the command gave it the header `b,a`, and the first chunk `a,b`; its body is not \
-             kept: mend the command and publish the input again"
+             kept: fix the command and publish the input again"
         )
     };
     let dead = [1, 3].map(|seq| (seq, reason(2 + 10 * seq), DeadState::Dropped));
@@ -164,8 +164,7 @@ fn a_replayed_chunk_that_has_another_header_keeps_its_body() {
     let (row, chunk) = store.dead_chunk(job, 1).unwrap().unwrap();
     assert_eq!(row.state, DeadState::Dead);
     assert!(
-        row.reason
-            .ends_with("mend the command and replay the chunk"),
+        row.reason.ends_with("fix the command and replay the chunk"),
         "{}",
         row.reason
     );

@@ -50,7 +50,8 @@ fn killed() -> (tempfile::TempDir, tempfile::TempDir, [JobId; 3]) {
     (dir, older, [first, second, third])
 }
 
-/// What is told at this start; told at the next one as well, and the files of all three jobs are whole.
+/// The loss reported at this start. Checks that it is reported at the next one too, and that the files of all three
+/// jobs are unchanged.
 fn loss_text(dir: &tempfile::TempDir, jobs: [JobId; 3]) -> String {
     let lengths = |_: &str| {
         jobs.map(|id| {

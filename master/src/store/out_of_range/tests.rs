@@ -1,4 +1,4 @@
-//! Results and dead chunks that are none of their job's.
+//! Results and dead chunks that do not belong to their job.
 
 use proto::v1::chunk_result::Partial;
 use proto::v1::operation_spec::Kind;
@@ -97,7 +97,7 @@ fn a_result_of_another_number_before_the_seal_makes_the_job_damaged_and_is_not_c
     );
     drop(store);
     let mut store = open(&dir);
-    // It goes on, and what it has is readable.
+    // The job continues, and its data can be read.
     let rest = [result(id, 1), result(id, 100)];
     assert_eq!(store.apply(&rest, 3).unwrap().finished, [id]);
     assert_eq!(listed(&store, id), [(100, DeadState::SetAside)]);
@@ -175,7 +175,7 @@ fn results_before_their_opening_are_kept_and_one_of_another_operation_makes_the_
     assert_eq!(state(&store, forged), JobState::Damaged);
     let damage = &store.job(forged).unwrap().damage;
     assert!(damage.contains("another operation"), "{damage}");
-    // The opening of one that goes through a command is well with it.
+    // Such a result is accepted if the opening is of a command.
     let (mut store, id) = (open(&tempfile::tempdir().unwrap()), JobId::new());
     let open = JobOpen {
         operation: Some(OperationSpec {

@@ -72,7 +72,7 @@ fn failure(id: JobId, seq: u64) -> JobMessage {
     JobMessage::Failure(id, Box::new(failure))
 }
 
-/// What a reader in input order gets: the rows, and the chunks that it passes over.
+/// What a reader in input order gets: the rows, and the dead chunks that it skips.
 fn read(store: &Store, id: JobId) -> (String, Vec<u64>) {
     let job = store.job(id).unwrap();
     let (mut rows, mut dead) = (String::new(), Vec::new());
@@ -164,7 +164,7 @@ fn what_expired_is_gone_for_good_and_the_result_stays() {
         paths.iter().all(|path| path.exists()),
         "the commit comes first"
     );
-    // A crash before the files are removed is mended at the next start.
+    // If a crash comes before the files are removed, they are removed at the next start.
     remove(Some(&paths[0])).unwrap();
     drop(store);
     let mut store = open(&dir);
@@ -177,7 +177,7 @@ fn what_expired_is_gone_for_good_and_the_result_stays() {
         Some(engine::operation::Merged::Exec(_))
     ));
     assert!(store.rejects(job, (0, 0), 10).unwrap().rejects.is_empty());
-    // What comes of a chunk after all is counted, and not kept.
+    // Later output of a chunk is counted, and not kept.
     assert!(store.replayed(id, 3).unwrap());
     store.apply(&[result(id, 3)], 7).unwrap();
     let job = store.job(id).unwrap();

@@ -1,5 +1,5 @@
-//! Keys over a whole job: against a look at the whole input, however it is cut, in whatever order results
-//! come, twice or not, and with the store opened anew in between.
+//! Unique keys over a whole job, compared with a direct check of the whole input: for any split, any order of results,
+//! with duplicates, and with restarts in between.
 
 use std::collections::HashSet;
 
@@ -24,8 +24,8 @@ const SCHEMA: &str = r#"{
   "uniqueKeys": [["city", "day"]]
 }"#;
 
-/// Rows that come again far apart and close by, with ids that differ only as text, with cells that are
-/// missing, and some that are invalid in themselves.
+/// Rows with duplicates far apart and close together, ids that differ only as text, missing cells, and rows that are
+/// invalid by themselves.
 fn input() -> String {
     let row = |n: usize| {
         let id = match n % 11 {
@@ -41,7 +41,7 @@ fn input() -> String {
     format!("id,city,day\n{}", rows.concat())
 }
 
-/// What is right, by one look at all of it.
+/// The expected outcome, by one pass over the whole input.
 #[derive(Debug, PartialEq)]
 struct Expected {
     rows: Vec<Vec<String>>,
@@ -49,7 +49,7 @@ struct Expected {
     rejects: Vec<(u64, Vec<String>)>,
 }
 
-/// `skipped`: lines that are not looked at.
+/// `skipped`: lines that are ignored.
 fn expected_outcome(skipped: &HashSet<u64>) -> Expected {
     let input = input();
     let (mut ids, mut keys) = (HashSet::new(), HashSet::new());
@@ -91,7 +91,7 @@ fn expected_outcome(skipped: &HashSet<u64>) -> Expected {
     expected_outcome
 }
 
-/// Of a line whose quoted cells have no quotes in them.
+/// Splits a line whose quoted cells contain no quotes.
 fn cells(line: &str) -> Vec<String> {
     let mut cells = vec![String::new()];
     let mut is_quoted = false;
@@ -170,7 +170,7 @@ fn messages(id: JobId, target_bytes: usize) -> (Vec<JobMessage>, Vec<Chunk>) {
     (messages, chunks)
 }
 
-/// What the store has to say in the end.
+/// The outcome according to the store.
 fn found(store: &Store, id: JobId) -> (Expected, ValidateReport) {
     let job = store.job(id).unwrap();
     let mut rows = Vec::new();
@@ -216,7 +216,7 @@ fn broken(report: &ValidateReport, rule: &str) -> u64 {
         .sum()
 }
 
-/// Numbers that are the same for the same seed, and look like none in particular (Marsaglia's xorshift).
+/// Pseudo-random numbers by seed (Marsaglia's xorshift).
 struct Shuffle(u64);
 
 impl Shuffle {
@@ -312,7 +312,7 @@ fn a_dead_chunk_is_passed_over_and_settles_when_it_is_done_after_all() {
     let job = store.job(id).unwrap();
     assert_eq!((job.unresolved, job.counts.chunks_dead), (0, 0));
     assert_eq!(job.finished_unix_ms, Some(9));
-    // Its rows yield to those that were settled before.
+    // Its rows are duplicates of those that were resolved before.
     let (found, report) = found(&store, id);
     let kept: HashSet<&Vec<String>> = found.rows.iter().collect();
     assert!(without.rows.iter().all(|row| kept.contains(row)));
@@ -369,7 +369,7 @@ fn keys_that_only_the_opening_shows_to_be_forged_damage_their_job_and_the_others
     let location = StoreLocation::Directory(dir.path().into());
     let id = JobId::new();
     let (messages, _) = messages(id, 400);
-    // Before the opening nobody knows that the schema has two rules.
+    // Before the opening it is not known that the schema has two rules.
     let forged = changed(&messages, 1, |result| {
         result.keys.as_mut().unwrap().hashes.truncate(1);
     });
@@ -394,7 +394,7 @@ fn keys_and_rows_that_cannot_be_read_damage_their_job_and_never_the_master() {
     let mut store = Store::open(&location).unwrap();
     let all = [broken, whole].map(|id| messages(id, 400).0);
     for messages in &all {
-        // Chunk 0 is missing, so that nothing can be settled yet.
+        // Chunk 0 is missing, so no keys can be resolved yet.
         store.apply(&messages[1..], 7).unwrap();
     }
     drop(store);
@@ -419,7 +419,7 @@ fn a_full_disk_while_settling_fails_no_commit_and_is_made_up_for() {
     let id = JobId::new();
     let (messages, _) = messages(id, 400);
     store.apply(&messages[1..], 7).unwrap();
-    // The rejects and the rows of the last result are written and synced; those of the settling are not.
+    // The rejects and the rows of the last result are written and synced; those of the key resolution are not.
     let fault = crate::store::DiskFault {
         after: 4,
         written: 0,
