@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Endpoint, Uri};
 use worker::WorkerError;
-use worker::exec::Commands;
+use worker::exec::ExecConfig;
 
 /// Bytes under way in a pipe between client and master.
 const PIPE_BYTES: usize = 256 << 10;
@@ -60,7 +60,7 @@ impl InProcess {
     /// Starts a master and a worker of so many threads, which may run `commands`.
     pub(crate) async fn start(
         threads: NonZeroUsize,
-        commands: Option<Commands>,
+        commands: Option<ExecConfig>,
     ) -> Result<Self, Failure> {
         let queues = Memory::default()
             .with_limit(Queue::Tasks, WAITING)
@@ -98,7 +98,7 @@ impl InProcess {
             threads,
             // One process is the promise here: nothing is killed, and a Ctrl-C ends what hangs.
             chunk_limit: None,
-            rooms: None,
+            sandbox: None,
             lane: None,
             commands,
             signing: None,

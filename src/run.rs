@@ -11,7 +11,7 @@ use engine::rate::Rate;
 use proto::v1::{ExecMode, ExecSpec, GetJobResponse, OutputEnd};
 use publisher::{ExecModeArg, InputArgs, PublishError, Work, say_described};
 use tokio_util::sync::CancellationToken;
-use worker::exec::{Allowed, Commands};
+use worker::exec::{AllowedCommands, ExecConfig};
 
 use crate::follow::{Patience, follow};
 use crate::in_process::{InProcess, threads};
@@ -188,7 +188,7 @@ impl Args {
 
     /// What is done with every chunk, and the command that does it, which is the person's own: it has
     /// their environment, and no limits but theirs.
-    fn work(&self) -> Result<(Work, Option<Commands>), Failure> {
+    fn work(&self) -> Result<(Work, Option<ExecConfig>), Failure> {
         if self.command.is_empty() {
             let work = Work {
                 exec: None,
@@ -196,7 +196,7 @@ impl Args {
             };
             return Ok((work, None));
         }
-        let (allowed, name) = Allowed::own(&self.command).or_exit(Exit::Usage)?;
+        let (allowed, name) = AllowedCommands::own(&self.command).or_exit(Exit::Usage)?;
         let mode = self.exec_mode.map_or(ExecMode::Chunk, Into::into);
         let spec = ExecSpec {
             command: name,
@@ -208,7 +208,7 @@ impl Args {
             exec: Some(spec),
             no_rows: self.no_rows,
         };
-        let commands = Commands {
+        let commands = ExecConfig {
             allowed,
             program: std::env::current_exe().or_exit(Exit::Defect)?,
             args: vec!["worker".into()],

@@ -14,12 +14,12 @@ use proto::Lane;
 use telemetry::WatchArgs;
 use tokio_util::sync::CancellationToken;
 
-use crate::exec::{self, Allowed, Commands};
-use crate::room::{self, Rooms};
+use crate::exec::{self, AllowedCommands, ExecConfig};
 use crate::run::{Config, WorkerError};
+use crate::sandbox::{self, SandboxConfig};
 
 /// Where help lists what is about commands.
-const COMMANDS: &str = "Commands that publishers may run";
+const COMMANDS: &str = "ExecConfig that publishers may run";
 
 /// Take chunks from the broker and send back their results; start as many as you like
 #[derive(Debug, clap::Args)]
@@ -96,8 +96,8 @@ impl Args {
     /// What ended it, other than `shutdown`, with the exit code that it deserves.
     pub async fn run(self, shutdown: CancellationToken) -> Result<Exit, Failure> {
         if let Some(memory_mib) = self.one_chunk {
-            let lived = tokio::task::spawn_blocking(move || room::live(memory_mib)).await;
-            lived.or_exit(Exit::Defect)?.or_exit(Exit::Defect)?;
+            let ran = tokio::task::spawn_blocking(move || sandbox::run_child(memory_mib)).await;
+            ran.or_exit(Exit::Defect)?.or_exit(Exit::Defect)?;
             return Ok(Exit::Ok);
         }
         if let Some(memory_mib) = self.exec_child {
@@ -105,21 +105,21 @@ impl Args {
             return Err(Failure::new(Exit::Usage, error));
         }
         if self.exec_guard {
-            let stood = tokio::task::spawn_blocking(exec::stand).await;
-            stood.or_exit(Exit::Defect)?.or_exit(Exit::Defect)?;
+            let ran = tokio::task::spawn_blocking(exec::run_guard).await;
+            ran.or_exit(Exit::Defect)?.or_exit(Exit::Defect)?;
             return Ok(Exit::Ok);
         }
-        let rooms = Rooms {
+        let sandbox = SandboxConfig {
             program: std::env::current_exe().or_exit(Exit::Defect)?,
             args: role(),
             memory_mib: self.chunk_memory,
         };
-        let commands = self.commands(&rooms)?;
+        let commands = self.commands(&sandbox)?;
         let config = Config {
             broker: self.broker.broker().or_exit(Exit::Usage)?,
             threads: self.threads.unwrap_or_else(cores),
             chunk_limit: Some(Duration::from_secs(self.chunk_timeout)),
-            rooms: Some(rooms.clone()),
+            sandbox: Some(sandbox.clone()),
             lane: self.lane,
             commands,
             signing: self.signing.key().or_exit(Exit::Usage)?,
@@ -131,14 +131,14 @@ impl Args {
         };
         match crate::run(config, shutdown).await {
             Ok(()) => Ok(Exit::Ok),
-            Err(WorkerError::Stuck) => Err(begin_anew(&rooms.program)),
+            Err(WorkerError::Stuck) => Err(restart(&sandbox.program)),
             Err(error) => Err(failure(error)),
         }
     }
 
     /// What publishers may ask for. Nothing where the operator allows nothing.
-    fn commands(&self, rooms: &Rooms) -> Result<Option<Commands>, Failure> {
-        let mut allowed = Allowed::default();
+    fn commands(&self, sandbox: &SandboxConfig) -> Result<Option<ExecConfig>, Failure> {
+        let mut allowed = AllowedCommands::default();
         for line in &self.allow {
             allowed.add_line(line).or_exit(Exit::Usage)?;
         }
@@ -150,10 +150,10 @@ impl Args {
             return Ok(None);
         }
         tracing::info!(commands = names.join(", "), "allowed");
-        Ok(Some(Commands {
+        Ok(Some(ExecConfig {
             allowed,
-            program: rooms.program.clone(),
-            args: rooms.args.clone(),
+            program: sandbox.program.clone(),
+            args: sandbox.args.clone(),
             memory_mib: Some(self.chunk_memory),
         }))
     }
@@ -171,7 +171,7 @@ pub fn failure(error: WorkerError) -> Failure {
 
 /// Replaces this process, hanging thread and all, by a fresh one with the same arguments: a worker
 /// in a terminal has nobody to start it again. Comes back only where that fails.
-fn begin_anew(program: &Path) -> Failure {
+fn restart(program: &Path) -> Failure {
     tracing::warn!("{}; this worker begins anew", WorkerError::Stuck);
     let error = Command::new(program)
         .args(std::env::args_os().skip(1))

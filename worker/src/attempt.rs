@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use broker::TakenBack;
+use broker::RevokeReason;
 use proto::Payload;
 use proto::v1::{Chunk, ChunkResult};
 
@@ -31,7 +31,7 @@ pub enum AttemptError {
     Reported(String),
     /// A process of its own could not be made, or not talked to.
     #[error("no process for the chunk: {0}")]
-    NoRoom(#[source] std::io::Error),
+    Sandbox(#[source] std::io::Error),
     /// Its own process died of it.
     #[error("{0}")]
     Died(String),
@@ -44,11 +44,11 @@ pub enum AttemptError {
         /// All that were counted, here and elsewhere.
         attempts: u32,
         /// Why this worker had to give chunks back.
-        why: TakenBack,
+        why: RevokeReason,
     },
     /// It was not done in time; so many seconds.
     #[error("took longer than {0} s")]
-    Slow(u64),
+    Timeout(u64),
 }
 
 impl AttemptError {
@@ -70,7 +70,7 @@ pub type Outcome = Result<ChunkResult, AttemptError>;
 /// # Errors
 ///
 /// Why it failed.
-pub(crate) async fn in_thread(
+pub(crate) async fn run_in_thread(
     payload: Arc<Payload>,
     limit: Option<Duration>,
 ) -> Result<ChunkResult, AttemptError> {
@@ -84,7 +84,7 @@ pub(crate) async fn in_thread(
         None => computed.await,
         Some(limit) => match tokio::time::timeout(limit, computed).await {
             Ok(computed) => computed,
-            Err(_elapsed) => return Err(AttemptError::Slow(limit.as_secs())),
+            Err(_elapsed) => return Err(AttemptError::Timeout(limit.as_secs())),
         },
     };
     computed.unwrap_or_else(|panic| Err(AttemptError::Panic(panic_text(panic))))
@@ -99,7 +99,7 @@ pub fn compute(chunk: &Chunk) -> Result<ChunkResult, AttemptError> {
     let began = Instant::now();
     let packing = engine::chunk::packing(chunk);
     let chunk = engine::chunk::unpack(chunk)?;
-    crate::poison::strike(chunk.seq);
+    crate::poison::apply(chunk.seq);
     let observed = engine::operation::observe(&chunk)?;
     let rows = observed.rows;
     let output = observed

@@ -1,29 +1,29 @@
-//! The worker: takes chunks from the broker, computes their results on threads of its own, and
-//! acknowledges a chunk only once its result is the broker's. It holds no state that matters; any
-//! number of them may run, anywhere, and any of them may be killed.
+//! The worker: takes chunks from the broker, computes their results on its own threads, and acknowledges a chunk only
+//! after the broker has confirmed its result. It keeps no state that has to survive: any number of workers may run, on
+//! any host, and each of them may be killed at any time.
 
-mod answer;
 mod args;
 mod attempt;
-mod beat;
-pub mod desk;
+mod chunk_info;
+mod counters;
+mod csv_converter;
+mod dedup_cache;
+mod disposition;
 pub mod exec;
-mod finished;
-mod foreign;
+mod heartbeat;
 mod metrics;
 mod poison;
-mod room;
+mod process_usage;
 mod run;
-mod seen;
+mod sandbox;
+pub mod scheduler;
 mod session;
-mod shift;
-mod tally;
-mod timed;
-mod vitals;
+mod session_driver;
+mod stage_timer;
 
-pub use answer::answer_of;
 pub use args::{Args, cores, failure};
 pub use attempt::{AttemptError, Outcome, compute};
+pub use disposition::disposition_message;
 pub use metrics::catalog;
-pub use room::Rooms;
 pub use run::{Config, WorkerError, run};
+pub use sandbox::SandboxConfig;

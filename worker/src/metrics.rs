@@ -9,7 +9,7 @@ use telemetry::{Catalog, Counter, Gauge, Histogram, LabelledSeconds};
 pub(crate) struct Metrics {
     pub(crate) queue_wait: Histogram,
     processing: LabelledSeconds,
-    pub(crate) answer: Histogram,
+    pub(crate) disposition: Histogram,
     pub(crate) chunks: Counter,
     pub(crate) rows: Counter,
     pub(crate) bytes: Counter,
@@ -20,7 +20,7 @@ pub(crate) struct Metrics {
     pub(crate) sessions: Counter,
     pub(crate) connected: Gauge,
     pub(crate) threads: Gauge,
-    pub(crate) in_hand: Gauge,
+    pub(crate) running: Gauge,
 }
 
 impl Metrics {
@@ -37,7 +37,7 @@ impl Metrics {
                 "operation",
                 "How long attempts took, those that failed too: profile, exec or validate",
             ),
-            answer: list.seconds(
+            disposition: list.seconds(
                 "answer",
                 "From sending what came of a chunk until the broker has confirmed it",
             ),
@@ -54,7 +54,7 @@ impl Metrics {
             sessions: list.counter("sessions", "Connections to the broker, the first one included"),
             connected: list.gauge("connected", "Whether the broker is connected: 1 or 0"),
             threads: list.gauge("threads", "Chunks that may be worked on at once"),
-            in_hand: list.gauge("in_hand_chunks", "Chunks that are worked on"),
+            running: list.gauge("in_hand_chunks", "Chunks that are worked on"),
         };
         (metrics, list)
     }

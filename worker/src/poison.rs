@@ -7,7 +7,7 @@
 
 /// Misbehaves where the environment says so for the chunk `seq`.
 #[cfg(debug_assertions)]
-pub(crate) fn strike(seq: u64) {
+pub(crate) fn apply(seq: u64) {
     let Ok(orders) = std::env::var("ROWMILL_POISON") else {
         return;
     };
@@ -20,7 +20,7 @@ pub(crate) fn strike(seq: u64) {
 }
 
 #[cfg(not(debug_assertions))]
-pub(crate) fn strike(_seq: u64) {}
+pub(crate) fn apply(_seq: u64) {}
 
 #[cfg(debug_assertions)]
 fn misbehave(how: &str) {

@@ -13,22 +13,22 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::beat::Identity;
-use crate::desk::{Desk, Rules};
-use crate::exec::{Commands, Exec};
+use crate::counters::Counters;
+use crate::exec::{CommandRunner, ExecConfig};
+use crate::heartbeat::Identity;
 use crate::metrics::Metrics;
-use crate::room::Rooms;
-use crate::session::{Bench, Ended, work};
-use crate::tally::Tally;
+use crate::sandbox::SandboxConfig;
+use crate::scheduler::{Scheduler, SchedulerConfig};
+use crate::session::{SessionEnd, WorkerContext, work};
 
 /// How many finished chunks are remembered: some 10 MB at the most.
-const FINISHED_REMEMBERED: usize = 100_000;
+const DEDUP_CAPACITY: usize = 100_000;
 
 /// A master that is there answers at once, and speaks once a second anyway.
 const CONTROL_WAIT: Duration = Duration::from_secs(2);
 
 /// RabbitMQ wants a chunk back after 30 minutes; some are for what it takes to give it back.
-const HELD_AT_MOST: Duration = Duration::from_secs(1700);
+const MAX_HELD: Duration = Duration::from_secs(1700);
 
 /// What a worker needs.
 #[derive(Debug)]
@@ -40,9 +40,9 @@ pub struct Config {
     /// How long a chunk may be worked on under one delivery. Absent: as long as it takes.
     pub chunk_limit: Option<Duration>,
     /// How a suspect gets a process of its own. Absent: it does not.
-    pub rooms: Option<Rooms>,
+    pub sandbox: Option<SandboxConfig>,
     /// The commands that chunks may ask for. Absent: none.
-    pub commands: Option<Commands>,
+    pub commands: Option<ExecConfig>,
     /// The lane whose chunks it takes. Absent: those of no lane.
     pub lane: Option<Lane>,
     /// The key without whose signature no chunk is taken. Absent: all are.
@@ -77,17 +77,17 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Work
     };
     let exec = config
         .commands
-        .map(|commands| Arc::new(Exec::new(commands, threads, packing)));
+        .map(|commands| Arc::new(CommandRunner::new(commands, threads, packing)));
     let names = exec.as_ref().map_or_else(Vec::new, |exec| exec.names());
     let (metrics, catalog) = Metrics::new();
     metrics.threads.set(threads as i64);
-    let bench = Bench {
+    let context = WorkerContext {
         identity: Identity::new(threads, names, config.lane),
-        tally: Tally::new(metrics),
+        counters: Counters::new(metrics),
         threads: threads as u32,
         broker_address: config.broker.address(),
         chunk_limit: config.chunk_limit,
-        rooms: config.rooms,
+        sandbox: config.sandbox,
         exec,
         lane: config.lane,
         signing: config.signing,
@@ -97,62 +97,66 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Work
             Broker::Memory(_) => Duration::ZERO,
             Broker::Rabbit(_) => CONTROL_WAIT,
         },
-        taken_back: Mutex::new(None),
+        revoke_reason: Mutex::new(None),
         tracer: config.watched.tracer,
         draining: shutdown,
     };
-    let mut desk = Desk::new(Rules {
-        seats: bench.threads,
-        has_processes: bench.rooms.is_some() && bench.chunk_limit.is_some(),
-        finished_remembered: FINISHED_REMEMBERED,
-        patience: patience(&config.broker, config.chunk_limit),
-        retry_patience: retry_patience(),
+    let mut scheduler = Scheduler::new(SchedulerConfig {
+        slots: context.threads,
+        has_processes: context.sandbox.is_some() && context.chunk_limit.is_some(),
+        dedup_capacity: DEDUP_CAPACITY,
+        max_rate_wait: max_rate_wait(&config.broker, config.chunk_limit),
+        max_retry_wait: max_retry_wait(),
     });
-    let tending = async {
-        match bench.exec.clone() {
-            Some(exec) => exec.tend().await,
+    let sweeping = async {
+        match context.exec.clone() {
+            Some(exec) => exec.sweep_idle().await,
             None => std::future::pending().await,
         }
     };
     // Of the highest level, so that also what little is logged says whose it is.
-    let span = tracing::error_span!("worker", worker = %bench.identity.id);
+    let span = tracing::error_span!("worker", worker = %context.identity.id);
     let outcome = tokio::select! {
-        ended = work_on(&bench, &mut desk, &config.broker).instrument(span) => ended,
-        never = tending => match never {},
+        ended = run_sessions(&context, &mut scheduler, &config.broker).instrument(span) => ended,
+        never = sweeping => match never {},
         never = telemetry::serve(config.watched.metrics, catalog) => match never {},
     };
-    bench.tracer.finish().await;
+    context.tracer.finish().await;
     outcome
 }
 
 /// Half a minute to a minute, not the same for all, so that not every worker stops for one chunk.
-fn retry_patience() -> Duration {
+fn max_retry_wait() -> Duration {
     Duration::from_secs(30 + u64::from(std::process::id() % 30))
 }
 
 /// How long a chunk may wait for its job's rate, so that it may still take all its time. In one process
 /// nobody wants it back.
-fn patience(broker: &Broker, chunk_limit: Option<Duration>) -> Option<Duration> {
+fn max_rate_wait(broker: &Broker, chunk_limit: Option<Duration>) -> Option<Duration> {
     match broker {
         Broker::Memory(_) => None,
-        Broker::Rabbit(_) => Some(HELD_AT_MOST.saturating_sub(chunk_limit.unwrap_or_default())),
+        Broker::Rabbit(_) => Some(MAX_HELD.saturating_sub(chunk_limit.unwrap_or_default())),
     }
 }
 
 /// One session after the other.
-async fn work_on(bench: &Bench, desk: &mut Desk, broker: &Broker) -> Result<(), WorkerError> {
+async fn run_sessions(
+    context: &WorkerContext,
+    scheduler: &mut Scheduler,
+    broker: &Broker,
+) -> Result<(), WorkerError> {
     let mut backoff = Backoff::new();
     let mut has_worked = false;
-    while !bench.draining.is_cancelled() {
+    while !context.draining.is_cancelled() {
         let mut is_set_up = false;
-        let error = match session(bench, desk, broker, &mut is_set_up).await {
-            Ok(Ended::Drained) => break,
-            Ok(Ended::Stuck) => return Err(WorkerError::Stuck),
+        let error = match session(context, scheduler, broker, &mut is_set_up).await {
+            Ok(SessionEnd::Drained) => break,
+            Ok(SessionEnd::Stuck) => return Err(WorkerError::Stuck),
             Err(error) => error,
         };
         let is_lost = error.is_retryable();
         // The broker checks the permission to write only at the first answer.
-        has_worked |= is_set_up && (is_lost || bench.tally.has_answered());
+        has_worked |= is_set_up && (is_lost || context.counters.has_confirmed());
         if error.is_final(has_worked) {
             return Err(error.into());
         }
@@ -160,28 +164,28 @@ async fn work_on(bench: &Bench, desk: &mut Desk, broker: &Broker) -> Result<(), 
         if is_set_up && is_lost {
             backoff.reset();
         }
-        wait(&error, &mut backoff, &bench.draining).await;
+        wait(&error, &mut backoff, &context.draining).await;
     }
     Ok(())
 }
 
 /// Connects and works. Sets `is_set_up` when chunks are consumed.
 async fn session(
-    bench: &Bench,
-    desk: &mut Desk,
+    context: &WorkerContext,
+    scheduler: &mut Scheduler,
     broker: &Broker,
     is_set_up: &mut bool,
-) -> Result<Ended, BrokerError> {
+) -> Result<SessionEnd, BrokerError> {
     let connecting = broker.connect_as(Need::Worker, "rowmill worker");
     let session = tokio::select! {
         session = connecting => session?,
-        () = bench.draining.cancelled() => return Ok(Ended::Drained),
+        () = context.draining.cancelled() => return Ok(SessionEnd::Drained),
     };
-    tracing::info!(broker = %broker.address(), threads = bench.threads, "connected");
-    bench.tally.metrics.sessions.inc();
-    bench.tally.metrics.connected.set(1);
-    let ended = work(bench, desk, session, is_set_up).await;
-    bench.tally.metrics.connected.set(0);
+    tracing::info!(broker = %broker.address(), threads = context.threads, "connected");
+    context.counters.metrics.sessions.inc();
+    context.counters.metrics.connected.set(1);
+    let ended = work(context, scheduler, session, is_set_up).await;
+    context.counters.metrics.connected.set(0);
     ended
 }
 

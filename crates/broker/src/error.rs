@@ -90,11 +90,11 @@ pub enum BrokerError {
     },
     /// The broker hands out again what a consumer has not settled, though the connection holds.
     #[error("the broker at {address} takes back what was not settled: {why}")]
-    TakenBack {
+    DeliveriesRevoked {
         /// Where.
         address: String,
         /// What made it do so.
-        why: TakenBack,
+        why: RevokeReason,
     },
     /// A message that AMQP cannot carry.
     #[error("a message cannot be sent: its {what} is longer than 255 bytes")]
@@ -113,20 +113,20 @@ pub enum BrokerError {
 /// Why a broker takes back what it has handed out. RabbitMQ up to 4.2 closes the channel of a consumer that holds a
 /// message for too long, and says so; from 4.3 on it cancels the consumer, as it does when the queue is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum TakenBack {
+pub enum RevokeReason {
     /// A message was held longer than the broker's `consumer_timeout`.
     #[error(
         "a message was held longer than the broker's consumer_timeout{}; raise it in rabbitmq.conf, or publish \
          smaller chunks (--chunk-bytes)",
         seconds(*.0)
     )]
-    HeldTooLong(Option<Duration>),
+    AckTimeout(Option<Duration>),
     /// The broker cancelled the consumer.
     #[error(
         "the broker cancelled the consumer: its queue was deleted or, from RabbitMQ 4.3 on, a message was held longer \
          than consumer_timeout; then raise it in rabbitmq.conf, or publish smaller chunks (--chunk-bytes)"
     )]
-    Cancelled,
+    ConsumerCancelled,
 }
 
 fn seconds(timeout: Option<Duration>) -> String {
@@ -143,7 +143,7 @@ impl BrokerError {
             Self::Unreachable { .. }
             | Self::TimedOut { .. }
             | Self::Failed { .. }
-            | Self::TakenBack { .. }
+            | Self::DeliveriesRevoked { .. }
             | Self::Closed { .. } => true,
             Self::Credentials { .. }
             | Self::VirtualHost { .. }
@@ -163,7 +163,7 @@ impl BrokerError {
             Self::Unreachable { .. }
             | Self::TimedOut { .. }
             | Self::Failed { .. }
-            | Self::TakenBack { .. }
+            | Self::DeliveriesRevoked { .. }
             | Self::Closed { .. }
             | Self::Unsendable { .. } => false,
         }

@@ -22,7 +22,7 @@ pub use address::{AddressError, RabbitConfig};
 pub use args::{ArgsError, BrokerArgs};
 pub use backoff::Backoff;
 pub use delivery::{Consumer, Death, Delivery, Receipt, Unreadable};
-pub use error::{BrokerError, TakenBack};
+pub use error::{BrokerError, RevokeReason};
 pub use memory::{Limit, Memory};
 pub use need::Need;
 pub use rabbit::{Agreed, Checkup, Greeting, Rabbit};

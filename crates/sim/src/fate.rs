@@ -57,7 +57,7 @@ faults! {
     Doubled => "message kept twice",
     Reordered => "messages handed out in another order",
     AttemptFailed => "attempt failed and was tried again",
-    AttemptBroke => "attempt broke its process",
+    AttemptCrashed => "attempt broke its process",
     AttemptHung => "attempt hung, and kept its thread",
     PassedOn => "chunk passed on by a worker that may not run it",
     PoisonCrash => "poison chunk killed its worker",

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use broker::{Confirm, Queue, Route};
 use proto::{Envelope, Payload};
-use worker::desk::ATTEMPTS;
+use worker::scheduler::ATTEMPTS;
 
 use crate::fate::{Fate, Fault, name};
 use crate::link::{Link, Verdict};
@@ -24,7 +24,7 @@ pub(crate) struct ModelBroker {
     dead: MessageQueue,
     links: BTreeMap<LinkId, Link>,
     last_link: LinkId,
-    trouble_every: u64,
+    failure_every: u64,
     may_die: bool,
     counting: Counting,
     pub(crate) ledger: Ledger,
@@ -59,7 +59,7 @@ impl ModelBroker {
             dead: MessageQueue::new(usize::MAX),
             links: BTreeMap::new(),
             last_link: 0,
-            trouble_every: plan.trouble_every,
+            failure_every: plan.failure_every,
             may_die: plan.may_die,
             counting: plan.counting,
             ledger: Ledger::default(),
@@ -217,17 +217,17 @@ impl ModelBroker {
             fate.note(Fault::QueueFull);
             return Confirm::Nacked;
         }
-        if fate.strikes(self.trouble_every) {
+        if fate.strikes(self.failure_every) {
             fate.struck(Fault::Nacked);
             return Confirm::Nacked;
         }
-        if may_be_returned && fate.strikes(4 * self.trouble_every) {
+        if may_be_returned && fate.strikes(4 * self.failure_every) {
             fate.struck(Fault::Returned);
             return Confirm::Returned;
         }
         self.ledger.enter(which, &envelope);
         fate.tell(|| format!("broker: keeps {} in {which:?}", name(&envelope)));
-        if fate.strikes(self.trouble_every) {
+        if fate.strikes(self.failure_every) {
             fate.struck(Fault::Doubled);
             self.queue_mut(which).push(envelope.clone(), None);
         }
@@ -260,7 +260,7 @@ impl ModelBroker {
             return;
         };
         let which = link.lanes[lane].queue;
-        let every = self.trouble_every;
+        let every = self.failure_every;
         let message = self.queue_mut(which).take(fate, every);
         if let (Some(message), Some(link)) = (message, self.links.get_mut(&id)) {
             link.lanes[lane].hand_out(message);
@@ -272,7 +272,7 @@ impl ModelBroker {
             return;
         };
         let which = link.lanes[lane].queue;
-        let every = self.trouble_every;
+        let every = self.failure_every;
         let message = self.queue_mut(which).take(fate, every);
         if message.is_some() {
             fate.note(Fault::Retried);

@@ -7,11 +7,11 @@ use crate::random::Random;
 pub(crate) struct Plan {
     pub(crate) jobs: usize,
     pub(crate) workers: usize,
-    pub(crate) seats: u32,
+    pub(crate) slots: u32,
     /// Whether a worker can run a suspect in a process of its own.
     pub(crate) has_processes: bool,
     /// How many finished chunks a worker remembers.
-    pub(crate) finished_remembered: usize,
+    pub(crate) dedup_capacity: usize,
     pub(crate) tasks_limit: usize,
     pub(crate) results_limit: usize,
     /// Whether faults may take a chunk its last attempt.
@@ -24,7 +24,7 @@ pub(crate) struct Plan {
     /// A role crashes, or a session is cut, once in so many steps.
     pub(crate) crash_every: u64,
     /// A message meets with trouble once in so many times.
-    pub(crate) trouble_every: u64,
+    pub(crate) failure_every: u64,
     /// A commit meets with trouble once in so many times.
     pub(crate) disk_every: u64,
     /// A queue is purged once in so many steps. Absent: never.
@@ -76,9 +76,9 @@ impl Plan {
         Self {
             jobs: if random.one_in(4) { 2 } else { 1 },
             workers: random.between(1, 3) as usize,
-            seats: random.between(1, 3) as u32,
+            slots: random.between(1, 3) as u32,
             has_processes,
-            finished_remembered: random.between(1, 50) as usize,
+            dedup_capacity: random.between(1, 50) as usize,
             tasks_limit: random.between(1, 60) as usize,
             results_limit: random.between(1, 60) as usize,
             may_die: random.one_in(8) || poison != Poison::None,
@@ -96,7 +96,7 @@ impl Plan {
                 random.between(1, 40)
             },
             crash_every: random.between(8, 120),
-            trouble_every: random.between(4, 60),
+            failure_every: random.between(4, 60),
             disk_every: random.between(2, 12),
             purge_every: None,
         }

@@ -11,7 +11,7 @@ pub(crate) struct Message {
     pub(crate) envelope: Envelope,
     pub(crate) is_redelivered: bool,
     /// How often the broker says that it came back.
-    pub(crate) returns: u32,
+    pub(crate) delivery_count: u32,
     pub(crate) death: Option<Death>,
 }
 
@@ -48,18 +48,18 @@ impl MessageQueue {
         self.ready.push(Message {
             envelope,
             is_redelivered: false,
-            returns: 0,
+            delivery_count: 0,
             death,
         });
     }
 
     /// The next message: the oldest, or where fate says so another one.
-    pub(crate) fn take(&mut self, fate: &mut Fate, trouble_every: u64) -> Option<Message> {
+    pub(crate) fn take(&mut self, fate: &mut Fate, failure_every: u64) -> Option<Message> {
         if self.ready.is_empty() {
             return None;
         }
         let mut at = 0;
-        if self.ready.len() > 1 && fate.strikes(trouble_every) {
+        if self.ready.len() > 1 && fate.strikes(failure_every) {
             fate.struck(Fault::Reordered);
             at = fate.random.index(self.ready.len());
         }
@@ -69,7 +69,7 @@ impl MessageQueue {
     /// Takes a message back, mostly to the head.
     pub(crate) fn give_back(&mut self, mut message: Message, is_counted: bool, fate: &mut Fate) {
         message.is_redelivered = true;
-        message.returns += u32::from(is_counted);
+        message.delivery_count += u32::from(is_counted);
         let at = match fate.random.below(4) {
             0 => fate.random.index(self.ready.len() + 1),
             1 => self.ready.len(),

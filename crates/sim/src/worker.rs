@@ -8,8 +8,11 @@ use std::time::Duration;
 use broker::{Queue, Route};
 use proto::v1::{Chunk, ChunkResult};
 use proto::{Envelope, JobId, Payload, WorkerId};
-use worker::desk::{ATTEMPTS, Action, Answer, Attempt, Desk, Event, Room, Rules, Seen, Ticket};
-use worker::{Outcome, answer_of, compute};
+use worker::scheduler::{
+    ATTEMPTS, Action, AttemptEnd, ChunkInfo, Disposition, Event, Isolation, Scheduler,
+    SchedulerConfig, Ticket,
+};
+use worker::{Outcome, compute, disposition_message};
 
 use crate::command::{is_exec, result_of};
 use crate::fate::{Fate, Fault, name};
@@ -25,18 +28,18 @@ const RETRY: usize = 1;
 pub(crate) struct Worker {
     number: usize,
     id: WorkerId,
-    rules: Rules,
+    scheduler_config: SchedulerConfig,
     poison: Poison,
     poison_escapes: bool,
     may_die: bool,
-    trouble_every: u64,
-    desk: Desk,
+    failure_every: u64,
+    scheduler: Scheduler,
     link: Option<LinkId>,
-    hands: BTreeMap<Ticket, Hand>,
+    deliveries: BTreeMap<Ticket, HeldDelivery>,
     last_ticket: Ticket,
     /// What the desk has said and is not done yet: nothing else happens before it is.
     todo: VecDeque<Action>,
-    running: Vec<(Ticket, u32, Room)>,
+    running: Vec<(Ticket, u32, Isolation)>,
     waiting: Vec<Ticket>,
     publishing: BTreeMap<Number, Ticket>,
     /// Whether it has confirmed answers whose acknowledgements are not on their way yet.
@@ -45,7 +48,7 @@ pub(crate) struct Worker {
 
 /// One delivery in hand.
 #[derive(Debug)]
-struct Hand {
+struct HeldDelivery {
     /// The consumer that it came from.
     lane: usize,
     tag: Tag,
@@ -53,7 +56,7 @@ struct Hand {
     envelope: Envelope,
     outcome: Option<Outcome>,
     /// What was said last: a refused answer is sent again as it was.
-    said: Option<(Answer, Route, Envelope)>,
+    sent: Option<(Disposition, Route, Envelope)>,
 }
 
 /// What a step came to.
@@ -63,30 +66,30 @@ pub(crate) enum Stepped {
     /// What it ran has killed it.
     Killed {
         /// Whether another chunk of the retry queue was in hand, whose return will be taken for an attempt.
-        is_beside: bool,
+        other_retry_in_flight: bool,
     },
 }
 
 impl Worker {
     pub(crate) fn new(number: usize, plan: &Plan) -> Self {
-        let rules = Rules {
-            seats: plan.seats,
+        let scheduler_config = SchedulerConfig {
+            slots: plan.slots,
             has_processes: plan.has_processes,
-            finished_remembered: plan.finished_remembered,
-            patience: None,
-            retry_patience: Duration::ZERO,
+            dedup_capacity: plan.dedup_capacity,
+            max_rate_wait: None,
+            max_retry_wait: Duration::ZERO,
         };
         Self {
             number,
             id: WorkerId::new(),
-            rules,
+            scheduler_config,
             poison: plan.poison,
             poison_escapes: plan.poison_escapes,
             may_die: plan.may_die,
-            trouble_every: plan.trouble_every,
-            desk: Desk::new(rules),
+            failure_every: plan.failure_every,
+            scheduler: Scheduler::new(scheduler_config),
             link: None,
-            hands: BTreeMap::new(),
+            deliveries: BTreeMap::new(),
             last_ticket: 0,
             todo: VecDeque::new(),
             running: Vec::new(),
@@ -101,19 +104,19 @@ impl Worker {
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.desk.in_hand() == 0 && self.todo.is_empty()
+        self.scheduler.in_flight_count() == 0 && self.todo.is_empty()
     }
 
     pub(crate) fn step(&mut self, broker: &mut ModelBroker, fate: &mut Fate) -> Stepped {
         let (may_return, has_retries) = (broker.may_return(), broker.has_retries());
         let Some(link) = self.link.and_then(|id| broker.link(id)) else {
             self.forget();
-            self.desk.handle(Event::Lost);
-            if self.desk.is_draining() {
-                self.begin_anew();
+            self.scheduler.handle(Event::SessionLost);
+            if self.scheduler.is_draining() {
+                self.restart();
             }
             // One chunk a seat in work, and one more on its way to each.
-            let prefetch = 2 * self.rules.seats as usize;
+            let prefetch = 2 * self.scheduler_config.slots as usize;
             let consumes = [(Queue::Tasks, prefetch), (Queue::Retry(None), 0)];
             self.link = Some(broker.connect(&consumes));
             return Stepped::Alive;
@@ -125,28 +128,28 @@ impl Worker {
             return Stepped::Alive;
         }
         self.owes_ack = false;
-        if self.desk.is_draining() && self.desk.in_hand() == 0 && link.is_idle() {
+        if self.scheduler.is_draining() && self.scheduler.in_flight_count() == 0 && link.is_idle() {
             broker.cut(self.link.unwrap_or_default(), fate);
             return Stepped::Alive;
         }
         // A drain has a deadline: what is not finished by then is for others.
-        if self.desk.is_draining() && may_return && fate.random.one_in(100) {
+        if self.scheduler.is_draining() && may_return && fate.random.one_in(100) {
             fate.note(Fault::DrainLate);
             broker.cut(self.link.unwrap_or_default(), fate);
             return Stepped::Alive;
         }
         match fate.random.below(6) {
             0 => self.receive(TASKS, link, may_return, fate),
-            1 if !self.running.is_empty() => return self.end_run(link, may_return, fate),
+            1 if !self.running.is_empty() => return self.end_attempt(link, may_return, fate),
             2 if !self.waiting.is_empty() => {
                 let at = fate.random.index(self.waiting.len());
                 let ticket = self.waiting.swap_remove(at);
-                self.happened(Event::Waited(ticket));
+                self.handle(Event::Waited(ticket));
             }
-            3 => self.happened(Event::RetryWaiting(has_retries)),
-            4 if link.hear_empty(RETRY) => self.happened(Event::RetryEmpty),
+            3 => self.handle(Event::RetryWaiting(has_retries)),
+            4 if link.hear_empty(RETRY) => self.handle(Event::RetryEmpty),
             4 => self.receive(RETRY, link, may_return, fate),
-            _ => self.hear_confirm(link, fate),
+            _ => self.receive_confirm(link, fate),
         }
         Stepped::Alive
     }
@@ -157,11 +160,11 @@ impl Worker {
             Action::Run {
                 ticket,
                 attempt,
-                room,
-            } => self.running.push((ticket, attempt, room)),
+                isolation,
+            } => self.running.push((ticket, attempt, isolation)),
             Action::Wait(ticket) => self.waiting.push(ticket),
-            Action::Rest(_) => {}
-            Action::Publish(ticket, answer) => self.publish(ticket, answer, link, fate),
+            Action::ResetTimer(_) => {}
+            Action::Publish(ticket, disposition) => self.publish(ticket, disposition, link, fate),
             Action::Ack(ticket) => self.settle(ticket, Verdict::Ack, link),
             Action::Requeue(ticket) => self.settle(ticket, Verdict::Requeue, link),
             Action::TakeRetry => link.ask(RETRY),
@@ -170,23 +173,29 @@ impl Worker {
         true
     }
 
-    fn publish(&mut self, ticket: Ticket, answer: Answer, link: &mut Link, fate: &mut Fate) {
-        let Some(hand) = self.hands.get_mut(&ticket) else {
+    fn publish(
+        &mut self,
+        ticket: Ticket,
+        disposition: Disposition,
+        link: &mut Link,
+        fate: &mut Fate,
+    ) {
+        let Some(held) = self.deliveries.get_mut(&ticket) else {
             return;
         };
-        let (route, envelope) = match hand.said.take() {
-            Some((same, route, envelope)) if same == answer => (route, envelope),
-            _ => answer_of(&hand.envelope, answer, hand.outcome.take(), self.id),
+        let (route, envelope) = match held.sent.take() {
+            Some((same, route, envelope)) if same == disposition => (route, envelope),
+            _ => disposition_message(&held.envelope, disposition, held.outcome.take(), self.id),
         };
-        hand.said = Some((answer, route, envelope.clone()));
+        held.sent = Some((disposition, route, envelope.clone()));
         fate.tell(|| {
             format!(
-                "worker {}: says {answer:?} of {}",
+                "worker {}: says {disposition:?} of {}",
                 self.number,
                 name(&envelope)
             )
         });
-        if matches!(answer, Answer::Dead { .. }) {
+        if matches!(disposition, Disposition::Dead { .. }) {
             fate.note(Fault::DeadByWorker);
         }
         self.publishing
@@ -194,8 +203,8 @@ impl Worker {
     }
 
     fn settle(&mut self, ticket: Ticket, verdict: Verdict, link: &mut Link) {
-        if let Some(hand) = self.hands.remove(&ticket) {
-            link.settle(hand.lane, hand.tag, verdict);
+        if let Some(held) = self.deliveries.remove(&ticket) {
+            link.settle(held.lane, held.tag, verdict);
         }
     }
 
@@ -210,80 +219,80 @@ impl Worker {
             let what = name(&message.envelope);
             format!(
                 "worker {}: takes {what}, returned {}",
-                self.number, message.returns
+                self.number, message.delivery_count
             )
         });
         // One is published anew; where the queue is full it is given back instead.
-        let is_for_others = may_return && fate.strikes(self.trouble_every);
-        if is_for_others {
+        let needs_other_worker = may_return && fate.strikes(self.failure_every);
+        if needs_other_worker {
             fate.struck(Fault::PassedOn);
         }
         self.last_ticket += 1;
-        let seen = Seen {
+        let info = ChunkInfo {
             job,
             chunk: job.chunk(seq),
             made_unix_ms: message.envelope.made_unix_ms,
             is_redelivered: message.is_redelivered,
-            delivery_count: message.returns,
+            delivery_count: message.delivery_count,
             is_retry: lane == RETRY,
             attempts: message.envelope.attempts,
-            is_for_others,
+            needs_other_worker,
             cost: None,
         };
-        let hand = Hand {
+        let held = HeldDelivery {
             lane,
             tag,
             is_redelivered: message.is_redelivered,
             envelope: message.envelope,
             outcome: None,
-            said: None,
+            sent: None,
         };
-        self.hands.insert(self.last_ticket, hand);
-        self.happened(Event::Delivered(self.last_ticket, seen));
+        self.deliveries.insert(self.last_ticket, held);
+        self.handle(Event::Delivered(self.last_ticket, info));
     }
 
     /// A run ends: in its result, or in trouble.
-    fn end_run(&mut self, link: &mut Link, may_return: bool, fate: &mut Fate) -> Stepped {
+    fn end_attempt(&mut self, link: &mut Link, may_return: bool, fate: &mut Fate) -> Stepped {
         let at = fate.random.index(self.running.len());
-        let (ticket, attempt, room) = self.running.swap_remove(at);
-        let Some(hand) = self.hands.get(&ticket) else {
+        let (ticket, attempt, isolation) = self.running.swap_remove(at);
+        let Some(held) = self.deliveries.get(&ticket) else {
             return Stepped::Alive;
         };
-        let payload = Arc::clone(&hand.envelope.payload);
+        let payload = Arc::clone(&held.envelope.payload);
         let Payload::Chunk(chunk) = payload.as_ref() else {
             return Stepped::Alive;
         };
         let is_poison = self.poison.is_in(chunk.seq);
-        if is_poison && (room == Room::Thread || self.poison_escapes) {
+        if is_poison && (isolation == Isolation::Thread || self.poison_escapes) {
             return self.killed_by(ticket, link);
         }
         let ended = if is_poison {
-            fate.note(Fault::AttemptBroke);
-            Attempt::Broke { keeps_seat: false }
-        } else if let Some(trouble) = self.trouble(attempt, room, may_return, fate) {
-            trouble
+            fate.note(Fault::AttemptCrashed);
+            AttemptEnd::Crashed { keeps_slot: false }
+        } else if let Some(failure) = self.failure(attempt, isolation, may_return, fate) {
+            failure
         } else {
             self.compute(ticket, chunk, attempt)
         };
-        self.happened(Event::Attempted(ticket, ended));
-        if ended == (Attempt::Broke { keeps_seat: true }) && !self.desk.is_draining() {
+        self.handle(Event::AttemptEnded(ticket, ended));
+        if ended == (AttemptEnd::Crashed { keeps_slot: true }) && !self.scheduler.is_draining() {
             // Only the end of the process ends that thread; all else is finished before.
             link.cancel();
-            self.happened(Event::Draining);
+            self.handle(Event::Draining);
         }
         Stepped::Alive
     }
 
     fn killed_by(&self, ticket: Ticket, link: &Link) -> Stepped {
-        let is_held = |(other, hand): (&Ticket, &Hand)| {
-            *other != ticket && hand.lane == RETRY && !hand.is_redelivered
+        let is_held = |(other, held): (&Ticket, &HeldDelivery)| {
+            *other != ticket && held.lane == RETRY && !held.is_redelivered
         };
         Stepped::Killed {
-            is_beside: self.hands.iter().any(is_held) || link.is_arriving(RETRY),
+            other_retry_in_flight: self.deliveries.iter().any(is_held) || link.is_arriving(RETRY),
         }
     }
 
-    fn compute(&mut self, ticket: Ticket, chunk: &Chunk, attempt: u32) -> Attempt {
+    fn compute(&mut self, ticket: Ticket, chunk: &Chunk, attempt: u32) -> AttemptEnd {
         let outcome = if is_exec(chunk.operation.as_ref()) {
             Ok(result_of(chunk))
         } else {
@@ -294,55 +303,57 @@ impl Worker {
             attempt,
             ..result
         });
-        let ended = outcome.as_ref().map_or(Attempt::Failed, |_| Attempt::Done);
-        if let Some(hand) = self.hands.get_mut(&ticket) {
-            hand.outcome = Some(outcome);
+        let ended = outcome
+            .as_ref()
+            .map_or(AttemptEnd::Failed, |_| AttemptEnd::Succeeded);
+        if let Some(held) = self.deliveries.get_mut(&ticket) {
+            held.outcome = Some(outcome);
         }
         ended
     }
 
     /// How the attempt goes wrong, if it does. A last one does only where chunks may die.
-    fn trouble(
+    fn failure(
         &self,
         attempt: u32,
-        room: Room,
+        isolation: Isolation,
         may_return: bool,
         fate: &mut Fate,
-    ) -> Option<Attempt> {
-        if !fate.strikes(self.trouble_every) || (attempt >= ATTEMPTS && !self.may_die) {
+    ) -> Option<AttemptEnd> {
+        if !fate.strikes(self.failure_every) || (attempt >= ATTEMPTS && !self.may_die) {
             return None;
         }
-        match (fate.random.below(3), room) {
+        match (fate.random.below(3), isolation) {
             // A broken one is published anew; where the queue is full it is given back instead.
-            (0, Room::Process) if may_return => {
-                fate.struck(Fault::AttemptBroke);
-                Some(Attempt::Broke { keeps_seat: false })
+            (0, Isolation::Process) if may_return => {
+                fate.struck(Fault::AttemptCrashed);
+                Some(AttemptEnd::Crashed { keeps_slot: false })
             }
-            (1, Room::Thread) if may_return => {
+            (1, Isolation::Thread) if may_return => {
                 fate.struck(Fault::AttemptHung);
-                Some(Attempt::Broke { keeps_seat: true })
+                Some(AttemptEnd::Crashed { keeps_slot: true })
             }
             _ => {
                 fate.struck(Fault::AttemptFailed);
-                Some(Attempt::Failed)
+                Some(AttemptEnd::Failed)
             }
         }
     }
 
-    fn hear_confirm(&mut self, link: &mut Link, fate: &mut Fate) {
+    fn receive_confirm(&mut self, link: &mut Link, fate: &mut Fate) {
         if link.confirms.is_empty() {
             return;
         }
         let at = fate.random.index(link.confirms.len());
         let (number, confirm) = link.confirms.swap_remove(at);
         if let Some(ticket) = self.publishing.remove(&number) {
-            self.happened(Event::Published(ticket, confirm));
+            self.handle(Event::Published(ticket, confirm));
             self.owes_ack = true;
         }
     }
 
-    fn happened(&mut self, event: Event) {
-        self.todo.extend(self.desk.handle(event));
+    fn handle(&mut self, event: Event) {
+        self.todo.extend(self.scheduler.handle(event));
     }
 
     /// Told to stop: it finishes what is in hand, and another worker takes its place.
@@ -350,10 +361,10 @@ impl Worker {
         let Some(link) = self.link.and_then(|id| broker.link(id)) else {
             return;
         };
-        if !self.desk.is_draining() && self.todo.is_empty() {
+        if !self.scheduler.is_draining() && self.todo.is_empty() {
             fate.struck(Fault::WorkerDrained);
             link.cancel();
-            self.happened(Event::Draining);
+            self.handle(Event::Draining);
         }
     }
 
@@ -363,7 +374,7 @@ impl Worker {
             Fault::WorkerCrashBeforeAck
         } else if !self.publishing.is_empty() {
             Fault::WorkerCrashPublishing
-        } else if self.desk.in_hand() > 0 {
+        } else if self.scheduler.in_flight_count() > 0 {
             Fault::WorkerCrashHolding
         } else {
             Fault::WorkerCrashIdle
@@ -377,11 +388,11 @@ impl Worker {
             broker.cut(id, fate);
         }
         self.forget();
-        self.begin_anew();
+        self.restart();
     }
 
     fn forget(&mut self) {
-        self.hands.clear();
+        self.deliveries.clear();
         self.todo.clear();
         self.running.clear();
         self.waiting.clear();
@@ -389,9 +400,9 @@ impl Worker {
         self.owes_ack = false;
     }
 
-    fn begin_anew(&mut self) {
+    fn restart(&mut self) {
         self.id = WorkerId::new();
-        self.desk = Desk::new(self.rules);
+        self.scheduler = Scheduler::new(self.scheduler_config);
     }
 }
 

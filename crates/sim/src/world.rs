@@ -140,8 +140,11 @@ impl World {
             2..=4 => {
                 let at = fate.random.index(self.workers.len());
                 let worker = &mut self.workers[at];
-                if let Stepped::Killed { is_beside } = worker.step(&mut self.broker, fate) {
-                    if is_beside {
+                if let Stepped::Killed {
+                    other_retry_in_flight,
+                } = worker.step(&mut self.broker, fate)
+                {
+                    if other_retry_in_flight {
                         return Err(Wrong::Beside);
                     }
                     fate.note(Fault::PoisonCrash);

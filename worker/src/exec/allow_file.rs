@@ -7,9 +7,9 @@ use std::time::Duration;
 use proto::v1::ExecMode;
 use serde::Deserialize;
 
-use super::allowed::{AllowError, Allowed, Command, Environment, Memory};
+use super::allowed::{AllowError, AllowedCommands, Command, Environment, Memory};
 use super::parameter::{Parameter, Rule};
-use super::template::{Word, is_name};
+use super::template::{ArgTemplate, is_name};
 
 /// One command of the file: `[NAME]`.
 #[derive(Debug, Deserialize)]
@@ -17,7 +17,7 @@ use super::template::{Word, is_name};
 struct Entry {
     command: Vec<String>,
     #[serde(default)]
-    parameters: BTreeMap<String, Given>,
+    parameters: BTreeMap<String, ParameterEntry>,
     mode: Option<Mode>,
     timeout_s: Option<u64>,
     memory_mib: Option<u64>,
@@ -36,7 +36,7 @@ enum Mode {
 /// A parameter: the values, a pattern, or a table with more.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum Given {
+enum ParameterEntry {
     Values(Vec<String>),
     Pattern(String),
     Table(Table),
@@ -52,7 +52,7 @@ struct Table {
     may_begin_with_dash: bool,
 }
 
-impl Allowed {
+impl AllowedCommands {
     /// Adds every command of the file.
     ///
     /// # Errors
@@ -79,14 +79,18 @@ impl Allowed {
 
 impl Entry {
     fn command(self) -> Result<Command, AllowError> {
-        let words = self.command.iter().map(|word| Word::parse(word)).collect();
+        let words = self
+            .command
+            .iter()
+            .map(|word| ArgTemplate::parse(word))
+            .collect();
         let mut command = Command::new(words);
-        for (name, given) in self.parameters {
+        for (name, input_payload) in self.parameters {
             if !is_name(&name) || !command.parameters.contains_key(&name) {
                 let message = format!("no word of the command has {{{name}}} in it");
                 return Err(AllowError(message));
             }
-            command.parameters.insert(name, given.parameter()?);
+            command.parameters.insert(name, input_payload.parameter()?);
         }
         Ok(Command {
             mode: match self.mode {
@@ -106,7 +110,7 @@ impl Entry {
     }
 }
 
-impl Given {
+impl ParameterEntry {
     fn parameter(self) -> Result<Parameter, AllowError> {
         let table = match self {
             Self::Values(values) => Table {
@@ -165,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_file_says_all_that_there_is_to_say() {
-        let mut allowed = Allowed::default();
+        let mut allowed = AllowedCommands::default();
         allowed.add_toml(FILE).unwrap();
         assert_eq!(allowed.names(), ["clean", "plain"]);
         let argument = |name: &str, value: &str| ExecArgument {
@@ -196,7 +200,12 @@ mod tests {
 
     #[test]
     fn what_is_not_right_in_a_file_is_told() {
-        let refused = |text: &str| Allowed::default().add_toml(text).unwrap_err().to_string();
+        let refused = |text: &str| {
+            AllowedCommands::default()
+                .add_toml(text)
+                .unwrap_err()
+                .to_string()
+        };
         for (text, told) in [
             ("[a]\ncommand = []", "no words"),
             ("[a]\ncommand = [\"cat\"]\nmemory = 3", "memory"),

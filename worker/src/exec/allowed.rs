@@ -10,21 +10,21 @@ use proto::v1::{ExecMode, ExecSpec};
 use rustix::fs::Access;
 
 use super::parameter::Parameter;
-use super::template::Word;
+use super::template::ArgTemplate;
 
 /// The longest name of a command.
 const NAME_BYTES: usize = 64;
 
 /// Commands by name.
 #[derive(Debug, Clone, Default)]
-pub struct Allowed {
+pub struct AllowedCommands {
     commands: BTreeMap<String, Command>,
 }
 
 /// A command as its operator allowed it.
 #[derive(Debug, Clone)]
 pub(super) struct Command {
-    pub(super) words: Vec<Word>,
+    pub(super) words: Vec<ArgTemplate>,
     pub(super) parameters: BTreeMap<String, Parameter>,
     /// How it meets chunks where a publisher does not say.
     pub(super) mode: ExecMode,
@@ -101,7 +101,7 @@ impl Refusal {
     }
 }
 
-impl Allowed {
+impl AllowedCommands {
     /// One command that is the person's own, word for word: for a process that works for nobody else.
     ///
     /// # Errors
@@ -112,7 +112,7 @@ impl Allowed {
         let name = Path::new(program).file_name().unwrap_or_default();
         let name = name.to_string_lossy().into_owned();
         let command = Command {
-            words: words.iter().map(|word| Word::plain(word)).collect(),
+            words: words.iter().map(|word| ArgTemplate::plain(word)).collect(),
             memory: Memory::Unlimited,
             environment: Environment::Own,
             ..Command::new(Vec::new())
@@ -135,7 +135,7 @@ impl Allowed {
         if words.is_empty() {
             return Err(wrong());
         }
-        let words = words.iter().map(|word| Word::parse(word)).collect();
+        let words = words.iter().map(|word| ArgTemplate::parse(word)).collect();
         self.add(name, Command::new(words))
     }
 
@@ -198,8 +198,8 @@ impl Allowed {
 
 impl Command {
     /// A command of these words, with nothing else said.
-    pub(super) fn new(words: Vec<Word>) -> Self {
-        let parameters = words.iter().flat_map(Word::parameters);
+    pub(super) fn new(words: Vec<ArgTemplate>) -> Self {
+        let parameters = words.iter().flat_map(ArgTemplate::parameters);
         Self {
             parameters: parameters
                 .map(|name| (name.to_owned(), Parameter::default()))
@@ -233,13 +233,13 @@ impl Command {
     /// allowed.
     fn fill(&self, spec: &ExecSpec) -> Result<Vec<String>, String> {
         let mut values: BTreeMap<&str, &str> = BTreeMap::new();
-        let mut given = BTreeSet::new();
+        let mut input_payload = BTreeSet::new();
         for argument in &spec.arguments {
             let (name, value) = (argument.name.as_str(), argument.value.as_str());
             let Some(parameter) = self.parameters.get(name) else {
                 return Err(format!("it has no parameter {name:?}; {}", self.offers()));
             };
-            if !given.insert(name) {
+            if !input_payload.insert(name) {
                 return Err(format!("{name} is given twice"));
             }
             if let Some(refusal) = parameter.refusal(value) {
@@ -249,7 +249,7 @@ impl Command {
         }
         for (name, parameter) in &self.parameters {
             match &parameter.default {
-                _ if given.contains(name.as_str()) => {}
+                _ if input_payload.contains(name.as_str()) => {}
                 Some(default) => drop(values.insert(name, default)),
                 None => {
                     let rule = &parameter.rule;
@@ -336,8 +336,8 @@ mod tests {
 
     use super::*;
 
-    fn allowed(line: &str) -> Allowed {
-        let mut allowed = Allowed::default();
+    fn allowed(line: &str) -> AllowedCommands {
+        let mut allowed = AllowedCommands::default();
         allowed.add_line(line).unwrap();
         allowed
     }
@@ -389,7 +389,11 @@ mod tests {
 
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("clean");
-        let why = |words: &str| Allowed::own(&[words.to_owned()]).unwrap_err().to_string();
+        let why = |words: &str| {
+            AllowedCommands::own(&[words.to_owned()])
+                .unwrap_err()
+                .to_string()
+        };
         let mode = |mode| std::fs::Permissions::from_mode(mode);
         let program = path.to_str().unwrap();
         assert!(why(program).contains("No such file"), "{}", why(program));
@@ -413,7 +417,12 @@ mod tests {
 
     #[test]
     fn what_an_operator_got_wrong_is_told_at_the_start() {
-        let refused = |line: &str| Allowed::default().add_line(line).unwrap_err().to_string();
+        let refused = |line: &str| {
+            AllowedCommands::default()
+                .add_line(line)
+                .unwrap_err()
+                .to_string()
+        };
         assert!(refused("clean").contains("is not like"));
         assert!(refused("clean=").contains("is not like"));
         assert!(refused("a b=cat").contains("no name"));
@@ -428,7 +437,7 @@ mod tests {
     #[test]
     fn a_command_of_ones_own_is_taken_word_for_word() {
         let words = ["awk", "{print}"].map(str::to_owned);
-        let (allowed, name) = Allowed::own(&words).unwrap();
+        let (allowed, name) = AllowedCommands::own(&words).unwrap();
         assert_eq!(name, "awk");
         assert_eq!(allowed.find(&spec("awk", &[])).unwrap().words, words);
     }

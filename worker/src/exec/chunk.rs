@@ -21,12 +21,12 @@ pub(crate) fn spec_of(chunk: &Chunk) -> Option<&ExecSpec> {
 }
 
 /// What the command is given of a chunk, which is checked first.
-pub(super) fn give(payload: &Payload) -> Result<Feed, AttemptError> {
+pub(super) fn prepare_input(payload: &Payload) -> Result<Feed, AttemptError> {
     let Payload::Chunk(chunk) = payload else {
         return Err(AttemptError::Reported("it was given no chunk".into()));
     };
     let chunk = engine::chunk::unpack(chunk)?;
-    crate::poison::strike(chunk.seq);
+    crate::poison::apply(chunk.seq);
     Ok(engine::exec::feed(&chunk)?)
 }
 

@@ -6,7 +6,7 @@ use engine::exec::answer::AnswerError;
 use engine::output::MAX_OUTPUT_BYTES;
 
 /// What processes say where they are refused memory: Python, C, Rust, and their like.
-const REFUSED_MEMORY: [&str; 4] = [
+const OUT_OF_MEMORY: [&str; 4] = [
     "MemoryError",
     "Cannot allocate memory",
     "memory allocation of",
@@ -23,44 +23,44 @@ pub struct ExecError {
     pub name: String,
     /// What went wrong.
     #[source]
-    pub error: Trouble,
+    pub error: ExecErrorKind,
     /// The last that it said on stderr.
     pub stderr: String,
 }
 
 /// What goes wrong with a command.
 #[derive(Debug, thiserror::Error)]
-pub enum Trouble {
+pub enum ExecErrorKind {
     /// The system made no process, or no pipe.
     #[error("cannot be run: {0}")]
-    Run(#[source] std::io::Error),
+    Io(#[source] std::io::Error),
     /// It ended, and not well.
     #[error("{0}")]
-    Ended(String),
+    Failed(String),
     /// It was not done in time; so many seconds.
     #[error("took longer than {0} s and was killed")]
-    Slow(u64),
+    Timeout(u64),
     /// Its job was cancelled meanwhile.
     #[error("was killed, because its job is cancelled")]
     Cancelled,
     /// It writes more than is carried.
     #[error("wrote more than {} MiB and was killed", MAX_OUTPUT_BYTES >> 20)]
-    Flood,
+    OutputTooLarge,
     /// Something that escaped from its process group still has its standard output.
     #[error("left a process behind that keeps its standard output open")]
-    Held,
+    StdoutHeld,
     /// What it wrote is no answer.
     #[error("ended well, but {0}")]
     Answer(#[from] AnswerError),
     /// It said so itself, in its frame.
     #[error("refused the chunk: {0}")]
-    Told(String),
+    Refused(String),
     /// What it wrote is no frame.
     #[error("answered with what is no frame, and was ended: {0}")]
     Frame(String),
 }
 
-impl Trouble {
+impl ExecErrorKind {
     /// What is said of a process that ended with `status` and these last words.
     pub(super) fn ended(status: ExitStatus, stderr: &str, memory_mib: u64) -> Self {
         use std::os::unix::process::ExitStatusExt;
@@ -69,18 +69,18 @@ impl Trouble {
             (None, Some(signal)) => format!("was killed by signal {signal}"),
             (None, None) => format!("ended with {status}"),
         };
-        let is_refused = REFUSED_MEMORY.iter().any(|words| stderr.contains(words));
+        let is_refused = OUT_OF_MEMORY.iter().any(|words| stderr.contains(words));
         let why = if is_refused && memory_mib > 0 {
             format!(", out of memory (limit {memory_mib} MiB)")
         } else {
             String::new()
         };
-        Self::Ended(format!("{how}{why}{}", last_words(stderr)))
+        Self::Failed(format!("{how}{why}{}", last_line(stderr)))
     }
 }
 
 /// `: ` and the last line that is not empty, or nothing.
-fn last_words(stderr: &str) -> String {
+fn last_line(stderr: &str) -> String {
     let lines = stderr.lines().map(str::trim);
     match lines.rev().find(|line| !line.is_empty()) {
         Some(line) => format!(": {}", excerpt(line)),
@@ -101,7 +101,8 @@ mod tests {
 
     #[test]
     fn a_reason_says_how_it_ended_and_its_last_words() {
-        let ended = |raw, stderr| Trouble::ended(ExitStatus::from_raw(raw), stderr, 64).to_string();
+        let ended =
+            |raw, stderr| ExecErrorKind::ended(ExitStatus::from_raw(raw), stderr, 64).to_string();
         assert_eq!(
             ended(1 << 8, "Traceback\nValueError: bad row\n\n"),
             "ended with exit code 1: ValueError: bad row"

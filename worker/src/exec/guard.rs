@@ -16,47 +16,47 @@ use super::launch::kill;
 
 /// The worker's side: begun with the first command.
 #[derive(Debug)]
-pub(super) struct Guard {
+pub(super) struct GroupGuard {
     program: PathBuf,
     args: Vec<OsString>,
-    watch: Mutex<Watch>,
+    state: Mutex<GuardState>,
 }
 
 #[derive(Debug, Default)]
-struct Watch {
+struct GuardState {
     groups: BTreeSet<i32>,
     process: Option<(Child, ChildStdin)>,
 }
 
-impl Guard {
+impl GroupGuard {
     pub(super) fn new(program: PathBuf, args: Vec<OsString>) -> Self {
         Self {
             program,
             args,
-            watch: Mutex::default(),
+            state: Mutex::default(),
         }
     }
 
     /// A group to be killed if the worker ends.
     pub(super) fn add(&self, group: Pid) -> std::io::Result<()> {
-        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let group = group.as_raw_pid();
-        watch.groups.insert(group);
-        if tell(&mut watch, &format!("+{group}\n")).is_ok() {
+        state.groups.insert(group);
+        if send(&mut state, &format!("+{group}\n")).is_ok() {
             return Ok(());
         }
         // There is none yet, or somebody killed it: a new one hears of all.
-        watch.process = Some(self.open()?);
-        let all: Vec<String> = watch.groups.iter().map(|id| format!("+{id}\n")).collect();
-        tell(&mut watch, &all.concat())
+        state.process = Some(self.open()?);
+        let all: Vec<String> = state.groups.iter().map(|id| format!("+{id}\n")).collect();
+        send(&mut state, &all.concat())
     }
 
     /// A group that is gone.
     pub(super) fn remove(&self, group: Pid) {
-        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let group = group.as_raw_pid();
-        watch.groups.remove(&group);
-        if let Err(error) = tell(&mut watch, &format!("-{group}\n")) {
+        state.groups.remove(&group);
+        if let Err(error) = send(&mut state, &format!("-{group}\n")) {
             tracing::debug!(%error, "the guard of commands is gone");
         }
     }
@@ -80,18 +80,18 @@ impl Guard {
 }
 
 /// One write, which a pipe takes whole or, when the guard is gone, not at all.
-fn tell(watch: &mut Watch, lines: &str) -> std::io::Result<()> {
-    match &mut watch.process {
+fn send(state: &mut GuardState, lines: &str) -> std::io::Result<()> {
+    match &mut state.process {
         Some((_, stdin)) => stdin.write_all(lines.as_bytes()),
         None => Err(std::io::ErrorKind::NotConnected.into()),
     }
 }
 
-impl Drop for Guard {
+impl Drop for GroupGuard {
     fn drop(&mut self) {
-        let watch = self.watch.get_mut();
-        let watch = watch.unwrap_or_else(PoisonError::into_inner);
-        if let Some((mut child, stdin)) = watch.process.take() {
+        let state = self.state.get_mut();
+        let state = state.unwrap_or_else(PoisonError::into_inner);
+        if let Some((mut child, stdin)) = state.process.take() {
             drop(stdin);
             // It ends as soon as it has killed what is left.
             if let Err(error) = child.wait() {
@@ -106,12 +106,12 @@ impl Drop for Guard {
 /// # Errors
 ///
 /// When its standard input cannot be read; what it knows is killed all the same.
-pub(crate) fn stand() -> std::io::Result<()> {
+pub(crate) fn run_guard() -> std::io::Result<()> {
     let mut groups = BTreeSet::new();
     let mut failed = Ok(());
     for line in std::io::stdin().lock().lines() {
         match line {
-            Ok(line) => note(&mut groups, &line),
+            Ok(line) => apply_line(&mut groups, &line),
             Err(error) => {
                 failed = Err(error);
                 break;
@@ -124,7 +124,7 @@ pub(crate) fn stand() -> std::io::Result<()> {
     failed
 }
 
-fn note(groups: &mut BTreeSet<i32>, line: &str) {
+fn apply_line(groups: &mut BTreeSet<i32>, line: &str) {
     let (sign, number) = line.split_at_checked(1).unwrap_or(("", ""));
     match (sign, number.parse()) {
         ("+", Ok(group)) if group > 1 => drop(groups.insert(group)),
@@ -141,7 +141,7 @@ mod tests {
     fn only_groups_that_are_still_there_are_remembered_and_never_ones_own() {
         let mut groups = BTreeSet::new();
         for line in ["+7", "+8", "-7", "+0", "+1", "+-5", "", "é", "+x", "-9"] {
-            note(&mut groups, line);
+            apply_line(&mut groups, line);
         }
         assert_eq!(groups, [8].into());
     }

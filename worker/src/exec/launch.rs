@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustix::process::{Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions};
 
 use super::allowed::{Environment, Invocation, Memory};
-use super::guard::Guard;
+use super::guard::GroupGuard;
 
 /// What every command gets of the worker's environment.
 const ALWAYS: [&str; 3] = ["PATH", "HOME", "LANG"];
@@ -24,12 +24,12 @@ pub(super) struct Launcher {
     pub(super) args: Vec<OsString>,
     /// The address space of a command whose operator says nothing. Absent: no limit.
     pub(super) memory_mib: Option<u64>,
-    pub(super) guard: Arc<Guard>,
+    pub(super) guard: Arc<GroupGuard>,
 }
 
 /// A command that was started. Whoever has its group can end it.
 #[derive(Debug)]
-pub(super) struct Started {
+pub(super) struct SpawnedCommand {
     pub(super) child: Child,
     pub(super) group: Group,
 }
@@ -41,7 +41,7 @@ impl Launcher {
         &self,
         invocation: &Invocation,
         more: &[(&str, String)],
-    ) -> std::io::Result<Started> {
+    ) -> std::io::Result<SpawnedCommand> {
         let mut command = Command::new(&self.program);
         command
             .args(&self.args)
@@ -71,14 +71,14 @@ impl Launcher {
         }
         let child = command.spawn()?;
         let pid = Pid::from_child(&child);
-        let group = Group(Arc::new(Member {
+        let group = Group(Arc::new(GroupState {
             pid: Mutex::new(Some(pid)),
             guard: Arc::clone(&self.guard),
         }));
         if let Err(error) = self.guard.add(pid) {
             tracing::warn!(%error, "nobody would end a command if this worker were killed");
         }
-        Ok(Started { child, group })
+        Ok(SpawnedCommand { child, group })
     }
 
     /// 0: no limit.
@@ -93,12 +93,12 @@ impl Launcher {
 
 /// The process group of a command, for as long as its number is its own.
 #[derive(Debug, Clone)]
-pub(super) struct Group(Arc<Member>);
+pub(super) struct Group(Arc<GroupState>);
 
 #[derive(Debug)]
-struct Member {
+struct GroupState {
     pid: Mutex<Option<Pid>>,
-    guard: Arc<Guard>,
+    guard: Arc<GroupGuard>,
 }
 
 impl Group {
@@ -139,7 +139,7 @@ impl Group {
     }
 }
 
-impl Member {
+impl GroupState {
     fn lock(&self) -> MutexGuard<'_, Option<Pid>> {
         self.pid.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -147,28 +147,28 @@ impl Member {
 
 /// Kills a command's group when whoever waits for its answer is gone.
 #[derive(Debug)]
-pub(super) struct Leash {
+pub(super) struct KillOnDrop {
     group: Group,
-    is_held: bool,
+    is_armed: bool,
 }
 
-impl Leash {
-    pub(super) fn on(group: &Group) -> Self {
+impl KillOnDrop {
+    pub(super) fn new(group: &Group) -> Self {
         Self {
             group: group.clone(),
-            is_held: true,
+            is_armed: true,
         }
     }
 
     /// The answer is there: the command may live on.
-    pub(super) fn let_go(mut self) {
-        self.is_held = false;
+    pub(super) fn disarm(mut self) {
+        self.is_armed = false;
     }
 }
 
-impl Drop for Leash {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
-        if self.is_held {
+        if self.is_armed {
             self.group.kill();
         }
     }

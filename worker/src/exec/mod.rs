@@ -28,27 +28,27 @@ use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{AttemptError, panic_text};
 use allowed::Invocation;
-pub use allowed::{AllowError, Allowed, Refusal};
+pub use allowed::{AllowError, AllowedCommands, Refusal};
 pub(crate) use chunk::spec_of;
-use chunk::{give, result};
-pub use error::{ExecError, Trouble};
-use guard::Guard;
-pub(crate) use guard::stand;
+use chunk::{prepare_input, result};
+pub use error::{ExecError, ExecErrorKind};
+use guard::GroupGuard;
+pub(crate) use guard::run_guard;
 pub(crate) use launch::become_command;
-use launch::{Launcher, Leash};
-use persistent::{Pool, Resident};
-use stderr::Tail;
+use launch::{KillOnDrop, Launcher};
+use persistent::{PersistentProcess, Pool};
+use stderr::StderrTail;
 
 /// How often idle processes are looked at.
 const SWEEP: Duration = Duration::from_secs(5);
 /// How long a killed command is waited for; one that escaped from its group may never end.
-const DYING: Duration = Duration::from_secs(2);
+const KILL_WAIT: Duration = Duration::from_secs(2);
 
 /// The commands of a worker, and how they become processes.
 #[derive(Debug)]
-pub struct Commands {
+pub struct ExecConfig {
     /// Which.
-    pub allowed: Allowed,
+    pub allowed: AllowedCommands,
     /// This program, and what makes it read a worker's arguments: it is called again for each command.
     pub program: PathBuf,
     /// As above.
@@ -59,11 +59,11 @@ pub struct Commands {
 
 /// Commands at work.
 #[derive(Debug)]
-pub(crate) struct Exec {
-    allowed: Allowed,
+pub(crate) struct CommandRunner {
+    allowed: AllowedCommands,
     launcher: Launcher,
     pool: Pool,
-    seats: usize,
+    slots: usize,
     packing: Packing,
 }
 
@@ -86,16 +86,16 @@ pub(crate) struct Limit {
     pub(crate) whole: Duration,
 }
 
-impl Exec {
+impl CommandRunner {
     /// For a worker of so many seats, which sends rows packed so.
-    pub(crate) fn new(commands: Commands, seats: usize, packing: Packing) -> Self {
-        let Commands {
+    pub(crate) fn new(commands: ExecConfig, slots: usize, packing: Packing) -> Self {
+        let ExecConfig {
             allowed,
             program,
             args,
             memory_mib,
         } = commands;
-        let guard = Guard::new(program.clone(), args.clone());
+        let guard = GroupGuard::new(program.clone(), args.clone());
         Self {
             allowed,
             launcher: Launcher {
@@ -105,7 +105,7 @@ impl Exec {
                 guard: Arc::new(guard),
             },
             pool: Pool::default(),
-            seats,
+            slots,
             packing,
         }
     }
@@ -121,7 +121,7 @@ impl Exec {
     }
 
     /// Ends idle processes, again and again.
-    pub(crate) async fn tend(self: Arc<Self>) -> std::convert::Infallible {
+    pub(crate) async fn sweep_idle(self: Arc<Self>) -> std::convert::Infallible {
         loop {
             tokio::time::sleep(SWEEP).await;
             let exec = Arc::clone(&self);
@@ -147,12 +147,12 @@ impl Exec {
         };
         let spec = spec_of(chunk).cloned().unwrap_or_default();
         let invocation = self.allowed.find(&spec)?;
-        let given = Arc::clone(&payload);
-        let mut feed = on_thread(move || give(&given)).await?;
+        let input_payload = Arc::clone(&payload);
+        let mut feed = run_blocking(move || prepare_input(&input_payload)).await?;
         let input = std::mem::take(&mut feed.csv);
         let (output, tail) = self.run(&invocation, &attempt, chunk, input).await?;
         let packing = self.packing;
-        let result = on_thread(move || {
+        let result = run_blocking(move || {
             let Payload::Chunk(chunk) = payload.as_ref() else {
                 return Ok(ChunkResult::default());
             };
@@ -173,15 +173,16 @@ impl Exec {
         attempt: &Attempt,
         chunk: &Chunk,
         input: Vec<u8>,
-    ) -> Result<(Bytes, Tail), ExecError> {
-        let talk = self.begin(invocation, attempt, chunk, input);
-        let (talk, leash, tail) =
-            talk.map_err(|error| failed(invocation, Trouble::Run(error), &Tail::default()))?;
+    ) -> Result<(Bytes, StderrTail), ExecError> {
+        let task = self.begin(invocation, attempt, chunk, input);
+        let (task, kill_on_drop, tail) = task.map_err(|error| {
+            failed(invocation, ExecErrorKind::Io(error), &StderrTail::default())
+        })?;
         let limit = limit(invocation, attempt.limit);
-        let (answer, resident) = wait(talk, leash, limit, &attempt.stop).await;
-        let answer = answer.map_err(|trouble| failed(invocation, trouble, &tail));
-        if let Some(resident) = resident {
-            self.pool.put(resident);
+        let (answer, process) = wait(task, kill_on_drop, limit, &attempt.stop).await;
+        let answer = answer.map_err(|kind| failed(invocation, kind, &tail));
+        if let Some(process) = process {
+            self.pool.put(process);
         }
         Ok((answer?, tail))
     }
@@ -194,20 +195,20 @@ impl Exec {
         attempt: &Attempt,
         chunk: &Chunk,
         input: Vec<u8>,
-    ) -> std::io::Result<(Talk, Leash, Tail)> {
+    ) -> std::io::Result<(ExchangeTask, KillOnDrop, StderrTail)> {
         let memory_mib = self.launcher.memory_mib(invocation);
         let (job, seq, number) = (&chunk.job_id, chunk.seq, attempt.number);
         if invocation.mode == ExecMode::Persistent {
-            let resident = self.resident(invocation)?;
-            let (leash, tail) = (Leash::on(resident.group()), resident.tail.clone());
-            let named = format!("{job} {seq} {number}");
-            let talk = move || {
-                let mut resident = resident;
-                let answer = resident.exchange(&named, &input, memory_mib);
-                let is_good = matches!(answer, Ok(_) | Err(Trouble::Told(_)));
-                (answer, is_good.then_some(resident))
+            let process = self.process(invocation)?;
+            let (kill_on_drop, tail) = (KillOnDrop::new(process.group()), process.tail.clone());
+            let header = format!("{job} {seq} {number}");
+            let task = move || {
+                let mut process = process;
+                let answer = process.exchange(&header, &input, memory_mib);
+                let is_good = matches!(answer, Ok(_) | Err(ExecErrorKind::Refused(_)));
+                (answer, is_good.then_some(process))
             };
-            return Ok((tokio::task::spawn_blocking(talk), leash, tail));
+            return Ok((tokio::task::spawn_blocking(task), kill_on_drop, tail));
         }
         let more = [
             ("ROWMILL_JOB", job.clone()),
@@ -215,55 +216,55 @@ impl Exec {
             ("ROWMILL_ATTEMPT", number.to_string()),
         ];
         let started = self.launcher.start(invocation, &more)?;
-        let (leash, tail) = (Leash::on(&started.group), Tail::default());
+        let (kill_on_drop, tail) = (KillOnDrop::new(&started.group), StderrTail::default());
         let said = tail.clone();
-        let talk = move || (per_chunk::talk(started, input, &said, memory_mib), None);
-        Ok((tokio::task::spawn_blocking(talk), leash, tail))
+        let task = move || (per_chunk::exchange(started, input, &said, memory_mib), None);
+        Ok((tokio::task::spawn_blocking(task), kill_on_drop, tail))
     }
 
-    fn resident(&self, invocation: &Invocation) -> std::io::Result<Resident> {
+    fn process(&self, invocation: &Invocation) -> std::io::Result<PersistentProcess> {
         let key = (invocation.name.clone(), invocation.words.clone());
-        if let Some(resident) = self.pool.take(&key, self.seats) {
-            return Ok(resident);
+        if let Some(process) = self.pool.take(&key, self.slots) {
+            return Ok(process);
         }
         let started = self.launcher.start(invocation, &[])?;
-        Ok(Resident::new(key, started))
+        Ok(PersistentProcess::new(key, started))
     }
 }
 
 /// On a thread: a command is given a chunk and gives its answer, and a process that is good for more.
-type Talk = JoinHandle<(Result<Bytes, Trouble>, Option<Resident>)>;
+type ExchangeTask = JoinHandle<(Result<Bytes, ExecErrorKind>, Option<PersistentProcess>)>;
 
 /// Waits for the answer; kills the command when its time is over or its job is cancelled.
 async fn wait(
-    mut talk: Talk,
-    leash: Leash,
+    mut task: ExchangeTask,
+    kill_on_drop: KillOnDrop,
     limit: Option<Limit>,
     stop: &CancellationToken,
-) -> (Result<Bytes, Trouble>, Option<Resident>) {
+) -> (Result<Bytes, ExecErrorKind>, Option<PersistentProcess>) {
     let late = async {
         match limit {
             Some(limit) => tokio::time::sleep(limit.left).await,
             None => std::future::pending().await,
         }
-        Trouble::Slow(limit.unwrap_or_default().whole.as_secs())
+        ExecErrorKind::Timeout(limit.unwrap_or_default().whole.as_secs())
     };
-    let trouble = tokio::select! {
-        talked = &mut talk => {
-            leash.let_go();
-            return talked.unwrap_or_else(|panic| {
+    let kind = tokio::select! {
+        exchanged = &mut task => {
+            kill_on_drop.disarm();
+            return exchanged.unwrap_or_else(|panic| {
                 let error = std::io::Error::other(panic_text(panic));
-                (Err(Trouble::Run(error)), None)
+                (Err(ExecErrorKind::Io(error)), None)
             });
         }
         late = late => late,
-        () = stop.cancelled() => Trouble::Cancelled,
+        () = stop.cancelled() => ExecErrorKind::Cancelled,
     };
-    drop(leash);
-    if tokio::time::timeout(DYING, talk).await.is_err() {
+    drop(kill_on_drop);
+    if tokio::time::timeout(KILL_WAIT, task).await.is_err() {
         tracing::warn!("a process that a command left behind outlives it");
     }
-    (Err(trouble), None)
+    (Err(kind), None)
 }
 
 /// The command's own limit, where it is the shorter one.
@@ -278,7 +279,7 @@ fn limit(invocation: &Invocation, chunks: Option<Limit>) -> Option<Limit> {
     }
 }
 
-fn failed(invocation: &Invocation, error: Trouble, tail: &Tail) -> ExecError {
+fn failed(invocation: &Invocation, error: ExecErrorKind, tail: &StderrTail) -> ExecError {
     ExecError {
         name: invocation.name.clone(),
         error,
@@ -287,7 +288,7 @@ fn failed(invocation: &Invocation, error: Trouble, tail: &Tail) -> ExecError {
 }
 
 /// Computes on a thread: nothing of a chunk is computed on the reactor.
-async fn on_thread<T: Send + 'static>(
+async fn run_blocking<T: Send + 'static>(
     compute: impl FnOnce() -> Result<T, AttemptError> + Send + 'static,
 ) -> Result<T, AttemptError> {
     tokio::task::spawn_blocking(compute)

@@ -9,77 +9,77 @@ use std::time::Duration;
 use bytes::Bytes;
 use engine::output::MAX_OUTPUT_BYTES;
 
-use super::error::Trouble;
-use super::launch::{Group, Started};
-use super::stderr::Tail;
+use super::error::ExecErrorKind;
+use super::launch::{Group, SpawnedCommand};
+use super::stderr::StderrTail;
 
 /// What is in a pipe when the last process of the group is gone is read in no time; longer, and some
 /// process escaped from the group and has the pipe.
-const LEFT_IN_PIPE: Duration = Duration::from_secs(5);
+const PIPE_WAIT: Duration = Duration::from_secs(5);
 
 /// Hands `input` in and takes what comes out, until the command has ended. Blocks; it comes back soon
 /// after the group was killed.
-pub(super) fn talk(
-    started: Started,
+pub(super) fn exchange(
+    started: SpawnedCommand,
     input: Vec<u8>,
-    tail: &Tail,
+    tail: &StderrTail,
     memory_mib: u64,
-) -> Result<Bytes, Trouble> {
-    let Started { mut child, group } = started;
-    let stdout = attend(&mut child, &group, input, tail);
-    let status = group.wait(&mut child).map_err(Trouble::Run)?;
+) -> Result<Bytes, ExecErrorKind> {
+    let SpawnedCommand { mut child, group } = started;
+    let stdout = read_in_background(&mut child, &group, input, tail);
+    let status = group.wait(&mut child).map_err(ExecErrorKind::Io)?;
     let output = stdout
-        .recv_timeout(LEFT_IN_PIPE)
-        .map_err(|_| Trouble::Held)?;
-    if let Err(Trouble::Flood) = output {
+        .recv_timeout(PIPE_WAIT)
+        .map_err(|_| ExecErrorKind::StdoutHeld)?;
+    if let Err(ExecErrorKind::OutputTooLarge) = output {
         return output;
     }
     if !status.success() {
-        return Err(Trouble::ended(status, &tail.text(), memory_mib));
+        return Err(ExecErrorKind::ended(status, &tail.text(), memory_mib));
     }
     output
 }
 
 /// A thread for each pipe, since each can be full or empty while another is not. They end with their
 /// pipes, and nobody waits longer for them than for the answer.
-fn attend(
+fn read_in_background(
     child: &mut Child,
     group: &Group,
     input: Vec<u8>,
-    tail: &Tail,
-) -> mpsc::Receiver<Result<Bytes, Trouble>> {
+    tail: &StderrTail,
+) -> mpsc::Receiver<Result<Bytes, ExecErrorKind>> {
     if let Some(stdin) = child.stdin.take() {
-        std::thread::spawn(move || hand_in(stdin, &input));
+        std::thread::spawn(move || write_input(stdin, &input));
     }
-    let silence = tail.attend(child.stderr.take());
+    let stderr_eof = tail.read_in_background(child.stderr.take());
     // One answer, which always has room.
     let (answer, stdout) = mpsc::sync_channel(1);
     if let Some(pipe) = child.stdout.take() {
         let group = group.clone();
         std::thread::spawn(move || {
-            let output = take_out(pipe, &group);
+            let output = read_output(pipe, &group);
             // Its last words belong to the answer, where they come in time.
-            silence.wait();
+            stderr_eof.wait();
             drop(answer.send(output));
         });
     }
     stdout
 }
 
-fn hand_in(mut stdin: ChildStdin, input: &[u8]) {
+fn write_input(mut stdin: ChildStdin, input: &[u8]) {
     // One that reads only what it needs, as head does, is no failure: its answer decides.
     if let Err(error) = stdin.write_all(input) {
         tracing::debug!(%error, "a command did not read all of its chunk");
     }
 }
 
-fn take_out(stdout: ChildStdout, group: &Group) -> Result<Bytes, Trouble> {
+fn read_output(stdout: ChildStdout, group: &Group) -> Result<Bytes, ExecErrorKind> {
     let mut output = Vec::new();
     let read = stdout.take(MAX_OUTPUT_BYTES + 1).read_to_end(&mut output);
-    read.map_err(Trouble::Run)?;
+    read.map_err(ExecErrorKind::Io)?;
     if output.len() as u64 > MAX_OUTPUT_BYTES {
         group.kill();
-        return Err(Trouble::Flood);
+        return Err(ExecErrorKind::OutputTooLarge);
     }
     Ok(output.into())
 }

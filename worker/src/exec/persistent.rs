@@ -16,9 +16,9 @@ use bytes::Bytes;
 use engine::output::MAX_OUTPUT_BYTES;
 use rustix::process::Signal;
 
-use super::error::{Trouble, excerpt};
-use super::launch::{Group, Started};
-use super::stderr::{Silence, Tail};
+use super::error::{ExecErrorKind, excerpt};
+use super::launch::{Group, SpawnedCommand};
+use super::stderr::{StderrEof, StderrTail};
 
 /// One that had nothing to do for so long is ended.
 const IDLE: Duration = Duration::from_secs(60);
@@ -30,28 +30,28 @@ pub(super) type Key = (String, Vec<String>);
 
 /// A process between two chunks, or at one.
 #[derive(Debug)]
-pub(super) struct Resident {
+pub(super) struct PersistentProcess {
     key: Key,
     child: Child,
     stdin: Option<ChildStdin>,
     stdout: Option<BufReader<ChildStdout>>,
-    pub(super) tail: Tail,
-    silence: Silence,
+    pub(super) tail: StderrTail,
+    stderr_eof: StderrEof,
     group: Group,
     idle_since: Instant,
 }
 
-impl Resident {
-    pub(super) fn new(key: Key, mut started: Started) -> Self {
-        let tail = Tail::default();
-        let silence = tail.attend(started.child.stderr.take());
+impl PersistentProcess {
+    pub(super) fn new(key: Key, mut started: SpawnedCommand) -> Self {
+        let tail = StderrTail::default();
+        let stderr_eof = tail.read_in_background(started.child.stderr.take());
         Self {
             key,
             stdin: started.child.stdin.take(),
             stdout: started.child.stdout.take().map(BufReader::new),
             child: started.child,
             tail,
-            silence,
+            stderr_eof,
             group: started.group,
             idle_since: Instant::now(),
         }
@@ -62,63 +62,65 @@ impl Resident {
     }
 
     /// Hands one chunk in and takes its answer. Blocks; it comes back soon after the group was
-    /// killed. After an error other than [`Trouble::Told`] it is good for nothing any more.
+    /// killed. After an error other than [`ExecErrorKind::Refused`] it is good for nothing any more.
     pub(super) fn exchange(
         &mut self,
-        named: &str,
+        header: &str,
         input: &[u8],
         memory_mib: u64,
-    ) -> Result<Bytes, Trouble> {
+    ) -> Result<Bytes, ExecErrorKind> {
         self.tail.clear();
-        let frame = format!("{} {named}\n", input.len());
+        let frame = format!("{} {header}\n", input.len());
         let (Some(stdin), Some(stdout)) = (&mut self.stdin, &mut self.stdout) else {
-            return Err(Trouble::Run(std::io::Error::other("it has no pipes")));
+            return Err(ExecErrorKind::Io(std::io::Error::other("it has no pipes")));
         };
         let mut was_running = false;
-        let answered = std::thread::scope(|scope| {
+        let reply = std::thread::scope(|scope| {
             // It may answer while it still reads.
-            let handed_in = scope.spawn(|| {
+            let written = scope.spawn(|| {
                 stdin.write_all(frame.as_bytes())?;
                 stdin.write_all(input)?;
                 stdin.flush()
             });
-            let answered = answer(stdout);
-            if !matches!(answered, Ok(_) | Err(Trouble::Told(_))) {
+            let reply = answer(stdout);
+            if !matches!(reply, Ok(_) | Err(ExecErrorKind::Refused(_))) {
                 was_running = self.group.is_running(&self.child);
                 // What does not read on would be waited for.
                 self.group.kill();
             }
-            match handed_in.join() {
-                Ok(Err(error)) if answered.is_ok() => Err(Trouble::Frame(format!(
+            match written.join() {
+                Ok(Err(error)) if reply.is_ok() => Err(ExecErrorKind::Frame(format!(
                     "it answered before it had read its chunk ({error})"
                 ))),
-                _ => answered,
+                _ => reply,
             }
         });
-        match answered {
-            Err(Trouble::Ended(_)) => Err(self.end(was_running, memory_mib)),
-            answered => answered,
+        match reply {
+            Err(ExecErrorKind::Failed(_)) => Err(self.end(was_running, memory_mib)),
+            reply => reply,
         }
     }
 
     /// It closed its standard output; why, its end says.
-    fn end(&mut self, was_running: bool, memory_mib: u64) -> Trouble {
+    fn end(&mut self, was_running: bool, memory_mib: u64) -> ExecErrorKind {
         self.stdin = None;
         let ended = self.group.wait(&mut self.child);
-        self.silence.wait();
+        self.stderr_eof.wait();
         match ended {
             // Else it was on its way out, and the kill came too late to change how it went.
             Ok(status) if was_running && status.signal() == Some(Signal::KILL.as_raw()) => {
-                Trouble::Frame("it closed its standard output".into())
+                ExecErrorKind::Frame("it closed its standard output".into())
             }
-            Ok(status) if status.success() => Trouble::Frame("it ended without an answer".into()),
-            Ok(status) => Trouble::ended(status, &self.tail.text(), memory_mib),
-            Err(error) => Trouble::Run(error),
+            Ok(status) if status.success() => {
+                ExecErrorKind::Frame("it ended without an answer".into())
+            }
+            Ok(status) => ExecErrorKind::ended(status, &self.tail.text(), memory_mib),
+            Err(error) => ExecErrorKind::Io(error),
         }
     }
 }
 
-impl Drop for Resident {
+impl Drop for PersistentProcess {
     fn drop(&mut self) {
         self.group.kill();
         // Killed, it ends at once; what is reaped leaves nothing behind.
@@ -128,43 +130,45 @@ impl Drop for Resident {
     }
 }
 
-fn answer(stdout: &mut BufReader<ChildStdout>) -> Result<Bytes, Trouble> {
+fn answer(stdout: &mut BufReader<ChildStdout>) -> Result<Bytes, ExecErrorKind> {
     let mut line = Vec::new();
     stdout
         .by_ref()
         .take(LINE_BYTES)
         .read_until(b'\n', &mut line)
-        .map_err(Trouble::Run)?;
+        .map_err(ExecErrorKind::Io)?;
     let line = String::from_utf8_lossy(&line).into_owned();
     let Some(line) = line.strip_suffix('\n') else {
         return Err(if line.is_empty() {
-            Trouble::Ended(String::new())
+            ExecErrorKind::Failed(String::new())
         } else {
-            Trouble::Frame(format!("{:?} has no end", excerpt(&line)))
+            ExecErrorKind::Frame(format!("{:?} has no end", excerpt(&line)))
         });
     };
     let line = line.trim_end();
     if let Some(message) = line.strip_prefix("error") {
-        return Err(Trouble::Told(excerpt(message.trim())));
+        return Err(ExecErrorKind::Refused(excerpt(message.trim())));
     }
     let length: u64 = line
         .parse()
-        .map_err(|_| Trouble::Frame(format!("{:?} is no length", excerpt(line))))?;
+        .map_err(|_| ExecErrorKind::Frame(format!("{:?} is no length", excerpt(line))))?;
     if length > MAX_OUTPUT_BYTES {
-        return Err(Trouble::Flood);
+        return Err(ExecErrorKind::OutputTooLarge);
     }
     let mut output = Vec::new();
     let read = stdout.by_ref().take(length).read_to_end(&mut output);
-    read.map_err(Trouble::Run)?;
+    read.map_err(ExecErrorKind::Io)?;
     if (output.len() as u64) < length {
-        return Err(Trouble::Frame(format!(
+        return Err(ExecErrorKind::Frame(format!(
             "it ended after {} of {length} bytes",
             output.len()
         )));
     }
     // It would be taken for the answer to the next chunk.
     if !stdout.buffer().is_empty() {
-        return Err(Trouble::Frame(format!("it wrote more than {length} bytes")));
+        return Err(ExecErrorKind::Frame(format!(
+            "it wrote more than {length} bytes"
+        )));
     }
     Ok(output.into())
 }
@@ -172,34 +176,34 @@ fn answer(stdout: &mut BufReader<ChildStdout>) -> Result<Bytes, Trouble> {
 /// Those that wait for a chunk, the longest first. At most as many as there are seats: only what had
 /// a chunk comes here.
 #[derive(Debug, Default)]
-pub(super) struct Pool(Mutex<Vec<Resident>>);
+pub(super) struct Pool(Mutex<Vec<PersistentProcess>>);
 
 impl Pool {
     /// One of that key, if there is one. Else the one that waits longest makes room for it, where
     /// `most` wait.
-    pub(super) fn take(&self, key: &Key, most: usize) -> Option<Resident> {
+    pub(super) fn take(&self, key: &Key, most: usize) -> Option<PersistentProcess> {
         loop {
             let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let same = idle.iter().rposition(|resident| resident.key == *key);
+            let same = idle.iter().rposition(|process| process.key == *key);
             let surplus = (idle.len() >= most.max(1)).then_some(0);
-            let resident = same.or(surplus).map(|at| idle.remove(at))?;
+            let process = same.or(surplus).map(|at| idle.remove(at))?;
             // What is ended is ended outside of the lock.
             drop(idle);
-            if same.is_some() && resident.group.is_running(&resident.child) {
-                return Some(resident);
+            if same.is_some() && process.group.is_running(&process.child) {
+                return Some(process);
             }
         }
     }
 
-    pub(super) fn put(&self, mut resident: Resident) {
-        resident.idle_since = Instant::now();
+    pub(super) fn put(&self, mut process: PersistentProcess) {
+        process.idle_since = Instant::now();
         let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.push(resident);
+        idle.push(process);
     }
 
     /// Ends those that waited too long. Blocks for as long as processes take to die.
     pub(super) fn sweep(&self) {
-        let ended: Vec<Resident> = {
+        let ended: Vec<PersistentProcess> = {
             let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             let fresh = idle.iter().position(|one| one.idle_since.elapsed() < IDLE);
             let stale = fresh.unwrap_or(idle.len());

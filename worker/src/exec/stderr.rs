@@ -8,16 +8,16 @@ use std::time::Duration;
 /// How much is kept.
 const KEPT_BYTES: usize = 16 << 10;
 /// How long the last words of a command are waited for when it is gone.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+const EOF_WAIT: Duration = Duration::from_secs(2);
 
 /// Comes when all is read that a command said.
 #[derive(Debug)]
-pub(super) struct Silence(mpsc::Receiver<()>);
+pub(super) struct StderrEof(mpsc::Receiver<()>);
 
-impl Silence {
+impl StderrEof {
     /// Waits for it, but not for ever: a process that escaped from its group may keep the pipe.
     pub(super) fn wait(&self) {
-        if self.0.recv_timeout(LAST_WORDS) == Err(mpsc::RecvTimeoutError::Timeout) {
+        if self.0.recv_timeout(EOF_WAIT) == Err(mpsc::RecvTimeoutError::Timeout) {
             tracing::debug!("a command's stderr stays open behind its end");
         }
     }
@@ -25,13 +25,13 @@ impl Silence {
 
 /// What was said so far, but for what is too long ago.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Tail(Arc<Mutex<Vec<u8>>>);
+pub(super) struct StderrTail(Arc<Mutex<Vec<u8>>>);
 
-impl Tail {
+impl StderrTail {
     /// Reads on a thread of its own, to the end.
-    pub(super) fn attend(&self, stderr: Option<ChildStderr>) -> Silence {
+    pub(super) fn read_in_background(&self, stderr: Option<ChildStderr>) -> StderrEof {
         // Nothing is ever sent: the end is that the other side hangs up.
-        let (said, silence) = mpsc::sync_channel(0);
+        let (said, stderr_eof) = mpsc::sync_channel(0);
         if let Some(stderr) = stderr {
             let tail = self.clone();
             std::thread::spawn(move || {
@@ -39,7 +39,7 @@ impl Tail {
                 drop(said);
             });
         }
-        Silence(silence)
+        StderrEof(stderr_eof)
     }
 
     fn read(&self, mut stderr: ChildStderr) {
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn the_end_is_kept_and_never_more_than_is_carried() {
-        let tail = Tail::default();
+        let tail = StderrTail::default();
         tail.add(&vec![b'a'; 20 << 10]);
         tail.add(b"the end");
         assert_eq!(tail.text().len(), KEPT_BYTES);

@@ -5,24 +5,24 @@ use std::collections::BTreeMap;
 
 /// One word of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Word(Vec<Piece>);
+pub(super) struct ArgTemplate(Vec<Part>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Piece {
+enum Part {
     Text(String),
     Parameter(String),
 }
 
-impl Word {
+impl ArgTemplate {
     /// A word as it is, braces and all.
     pub(super) fn plain(text: &str) -> Self {
-        Self(vec![Piece::Text(text.to_owned())])
+        Self(vec![Part::Text(text.to_owned())])
     }
 
     /// A word in which `{name}` is a parameter and `{{name}}` stands for `{name}`. All other braces are
     /// what they are, so that most programs of awk and jq can be written as ever.
     pub(super) fn parse(text: &str) -> Self {
-        let mut pieces = Vec::new();
+        let mut parts = Vec::new();
         let mut plain = String::new();
         let mut rest = text;
         while let Some(open) = rest.find('{') {
@@ -32,8 +32,8 @@ impl Word {
                 plain.push_str(&format!("{{{name}}}"));
                 rest = &rest[name.len() + 4..];
             } else if let Some(name) = name(&rest[1..], "}") {
-                pieces.push(Piece::Text(std::mem::take(&mut plain)));
-                pieces.push(Piece::Parameter(name.to_owned()));
+                parts.push(Part::Text(std::mem::take(&mut plain)));
+                parts.push(Part::Parameter(name.to_owned()));
                 rest = &rest[name.len() + 2..];
             } else {
                 plain.push('{');
@@ -41,23 +41,23 @@ impl Word {
             }
         }
         plain.push_str(rest);
-        pieces.push(Piece::Text(plain));
-        Self(pieces)
+        parts.push(Part::Text(plain));
+        Self(parts)
     }
 
     /// The parameters in it.
     pub(super) fn parameters(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|piece| match piece {
-            Piece::Parameter(name) => Some(name.as_str()),
-            Piece::Text(_) => None,
+            Part::Parameter(name) => Some(name.as_str()),
+            Part::Text(_) => None,
         })
     }
 
     /// The word with its places filled; one without a value stays empty.
     pub(super) fn fill(&self, values: &BTreeMap<&str, &str>) -> String {
-        let piece = |piece: &Piece| match piece {
-            Piece::Text(text) => text.clone(),
-            Piece::Parameter(name) => values.get(name.as_str()).copied().unwrap_or("").to_owned(),
+        let piece = |piece: &Part| match piece {
+            Part::Text(text) => text.clone(),
+            Part::Parameter(name) => values.get(name.as_str()).copied().unwrap_or("").to_owned(),
         };
         self.0.iter().map(piece).collect()
     }
@@ -81,14 +81,16 @@ mod tests {
     use super::*;
 
     fn filled(word: &str) -> String {
-        Word::parse(word).fill(&[("lang", "de fr; $(x)")].into())
+        ArgTemplate::parse(word).fill(&[("lang", "de fr; $(x)")].into())
     }
 
     #[test]
     fn a_value_stays_within_its_word_whatever_is_in_it() {
         assert_eq!(filled("--lang={lang}!"), "--lang=de fr; $(x)!");
         assert_eq!(
-            Word::parse("a{b}c{d}").parameters().collect::<Vec<_>>(),
+            ArgTemplate::parse("a{b}c{d}")
+                .parameters()
+                .collect::<Vec<_>>(),
             ["b", "d"]
         );
     }

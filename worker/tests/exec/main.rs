@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on stops
 
-mod answers;
-mod ends;
-mod mill;
+mod output;
 mod persistent;
+mod termination;
+mod test_worker;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::mill::{Mill, Setup, gone, persistent, rows};
+use crate::test_worker::{Setup, TestWorker, persistent, rows, wait_until_gone};
 
 /// Answers each chunk as it is, with a line in `starts` for each of its starts; what `{more}` does
 /// with `body` comes first.
@@ -22,80 +22,83 @@ while line := sys.stdin.buffer.readline():
     )
 }
 
-fn starts(mill: &Mill) -> Vec<String> {
-    let starts = std::fs::read_to_string(mill.dir.path().join("starts")).unwrap();
+fn starts(worker: &TestWorker) -> Vec<String> {
+    let starts = std::fs::read_to_string(worker.dir.path().join("starts")).unwrap();
     starts.lines().map(str::to_owned).collect()
 }
 
-async fn mill(more: &str, threads: usize) -> Mill {
+async fn worker(more: &str, threads: usize) -> TestWorker {
     let setup = Setup {
         threads,
         limit: Some(std::time::Duration::from_secs(10)),
         ..Setup::default()
     };
-    Mill::with(|dir| echoing(dir, more), setup).await
+    TestWorker::with(|dir| echoing(dir, more), setup).await
 }
 
 #[tokio::test]
 async fn many_chunks_cost_one_start_a_seat_and_the_end_of_the_worker_ends_it() {
-    let mill = mill("pass", 1).await;
+    let worker = worker("pass", 1).await;
     for seq in 0..20 {
-        mill.send(seq, persistent("do"), &format!("{seq},a\n"))
+        worker
+            .send(seq, persistent("do"), &format!("{seq},a\n"))
             .await;
     }
-    for (seq, said) in mill.hear(20).await {
-        assert_eq!(rows(&said.result()), format!("{seq},a\n"));
+    for (seq, replies) in worker.replies(20).await {
+        assert_eq!(rows(&replies.result()), format!("{seq},a\n"));
     }
-    let starts = starts(&mill);
+    let starts = starts(&worker);
     assert_eq!(starts.len(), 1);
-    mill.stop().await;
-    gone(&starts[0]).await;
+    worker.stop().await;
+    wait_until_gone(&starts[0]).await;
 }
 
 #[tokio::test]
 async fn no_more_of_them_run_than_there_are_seats() {
-    let mill = mill("pass", 3).await;
+    let worker = worker("pass", 3).await;
     for seq in 0..30 {
-        mill.send(seq, persistent("do"), "1,a\n").await;
+        worker.send(seq, persistent("do"), "1,a\n").await;
     }
-    mill.hear(30).await;
-    assert!(starts(&mill).len() <= 3, "{:?}", starts(&mill));
-    mill.stop().await;
+    worker.replies(30).await;
+    assert!(starts(&worker).len() <= 3, "{:?}", starts(&worker));
+    worker.stop().await;
 }
 
 #[tokio::test]
 async fn one_that_dies_is_replaced_and_the_next_chunk_does_not_suffer() {
-    let mill = mill("b\"die\" in body and sys.exit(\"I am dying\")", 1).await;
+    let worker = worker("b\"die\" in body and sys.exit(\"I am dying\")", 1).await;
     for (seq, text) in [(0, "x"), (1, "die"), (2, "y")] {
-        mill.send(seq, persistent("do"), &format!("1,{text}\n"))
+        worker
+            .send(seq, persistent("do"), &format!("1,{text}\n"))
             .await;
     }
-    let mut said = mill.hear(3).await;
-    let dead = said.remove(&1).unwrap().dead();
+    let mut replies = worker.replies(3).await;
+    let dead = replies.remove(&1).unwrap().dead();
     assert!(
         dead.reason.contains("ended with exit code 1: I am dying"),
         "{}",
         dead.reason
     );
-    assert_eq!(rows(&said.remove(&2).unwrap().result()), "1,y\n");
-    mill.stop().await;
+    assert_eq!(rows(&replies.remove(&2).unwrap().result()), "1,y\n");
+    worker.stop().await;
 }
 
 #[tokio::test]
 async fn one_that_says_error_fails_the_chunk_and_goes_on() {
     let more = "if b\"bad\" in body: print(\"error row 3 is bad\", flush=True); continue";
-    let mill = mill(more, 1).await;
+    let worker = worker(more, 1).await;
     for (seq, text) in [(0, "x"), (1, "bad"), (2, "y")] {
-        mill.send(seq, persistent("do"), &format!("1,{text}\n"))
+        worker
+            .send(seq, persistent("do"), &format!("1,{text}\n"))
             .await;
     }
-    let mut said = mill.hear(3).await;
-    let dead = said.remove(&1).unwrap().dead();
+    let mut replies = worker.replies(3).await;
+    let dead = replies.remove(&1).unwrap().dead();
     assert_eq!(dead.reason, "`do` refused the chunk: row 3 is bad");
     assert_eq!(dead.attempts, 3);
-    assert_eq!(rows(&said.remove(&2).unwrap().result()), "1,y\n");
-    assert_eq!(starts(&mill).len(), 1);
-    mill.stop().await;
+    assert_eq!(rows(&replies.remove(&2).unwrap().result()), "1,y\n");
+    assert_eq!(starts(&worker).len(), 1);
+    worker.stop().await;
 }
 
 #[tokio::test]
@@ -122,13 +125,13 @@ async fn one_that_answers_nonsense_or_hangs_is_ended() {
             limit: Some(std::time::Duration::from_secs(limit_s)),
             ..Setup::default()
         };
-        let mill = Mill::with(|dir| echoing(dir, more), setup).await;
-        mill.send(0, persistent("do"), "1,a\n").await;
-        let dead = mill.hear(1).await.remove(&0).unwrap().dead();
+        let worker = TestWorker::with(|dir| echoing(dir, more), setup).await;
+        worker.send(0, persistent("do"), "1,a\n").await;
+        let dead = worker.replies(1).await.remove(&0).unwrap().dead();
         assert!(dead.reason.contains(reason), "{more}: {}", dead.reason);
-        for pid in starts(&mill) {
-            gone(&pid).await;
+        for pid in starts(&worker) {
+            wait_until_gone(&pid).await;
         }
-        mill.stop().await;
+        worker.stop().await;
     }
 }

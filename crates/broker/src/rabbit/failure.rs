@@ -8,7 +8,7 @@ use lapin::ErrorKind;
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
 use lapin::types::ShortString;
 
-use crate::error::{BrokerError, TakenBack};
+use crate::error::{BrokerError, RevokeReason};
 
 /// Who asked whom: what every error message tells.
 #[derive(Debug, Clone)]
@@ -76,8 +76,8 @@ impl Peer {
                 said,
             },
             Some((AMQPSoftError::PRECONDITIONFAILED, said)) if is_held_too_long(&said) => {
-                let why = TakenBack::HeldTooLong(timeout_in(&said));
-                BrokerError::TakenBack { address, why }
+                let why = RevokeReason::AckTimeout(timeout_in(&said));
+                BrokerError::DeliveriesRevoked { address, why }
             }
             _ => BrokerError::Failed {
                 address,

@@ -247,7 +247,7 @@ async fn watch(
                 let failed = peer.failed("keep the connection", error);
                 // Failed channels report here too, and leave the connection as it was. A channel on which a message was
                 // held too long is missed by nobody else: there may be no consumer on it.
-                if !status.connected() || matches!(failed, BrokerError::TakenBack { .. }) {
+                if !status.connected() || matches!(failed, BrokerError::DeliveriesRevoked { .. }) {
                     health.lose(failed);
                 }
             }

@@ -16,7 +16,7 @@ use super::link::Link;
 use super::publish::Publishing;
 use crate::address::RabbitConfig;
 use crate::delivery::{Consumer, ConsumerKind, Delivery};
-use crate::error::{BrokerError, TakenBack};
+use crate::error::{BrokerError, RevokeReason};
 use crate::need::Need;
 use crate::session::{Confirm, Depth};
 use crate::topology::{Queue, Route};
@@ -192,9 +192,9 @@ impl Shared {
 
     /// The error where the broker cancelled a consumer.
     pub(super) fn cancelled(&self) -> BrokerError {
-        let cancelled = || BrokerError::TakenBack {
+        let cancelled = || BrokerError::DeliveriesRevoked {
             address: self.config.address(),
-            why: TakenBack::Cancelled,
+            why: RevokeReason::ConsumerCancelled,
         };
         self.health.check().err().unwrap_or_else(cancelled)
     }

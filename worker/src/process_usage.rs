@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 /// Looks at the process, again and again.
 #[derive(Debug, Default)]
-pub(crate) struct Vitals {
+pub(crate) struct ProcessUsage {
     /// When it was looked at last, and the processor time up to then.
     last: Mutex<Option<(Instant, Duration)>>,
 }
 
-impl Vitals {
+impl ProcessUsage {
     /// Cores kept busy since the look before, by this process and by those that it waited for.
     /// Absent at the first look, and where the system does not say.
     pub(crate) fn cpu(&self) -> Option<f64> {
@@ -61,8 +61,8 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn work_is_seen() {
-        let vitals = Vitals::default();
-        assert_eq!(vitals.cpu(), None);
+        let process_usage = ProcessUsage::default();
+        assert_eq!(process_usage.cpu(), None);
         let began = Instant::now();
         let mut busy = None;
         // At a hundred ticks a second, a tenth of a second of work cannot be missed.
@@ -71,7 +71,7 @@ mod tests {
             while Instant::now() < until {
                 std::hint::spin_loop();
             }
-            busy = vitals.cpu();
+            busy = process_usage.cpu();
         }
         assert!(busy.is_some_and(|busy| busy >= 0.01), "{busy:?}");
         assert!(memory_bytes().is_some_and(|bytes| bytes > 1 << 20));

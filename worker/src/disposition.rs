@@ -5,51 +5,51 @@ use proto::v1::{Chunk, DeadChunk};
 use proto::{Envelope, Payload, WorkerId};
 
 use crate::attempt::Outcome;
-use crate::desk::Answer;
 use crate::exec::spec_of;
+use crate::scheduler::Disposition;
 
-/// The message that gives `answer` to the chunk in `asked`, whose last attempt came to `outcome`.
+/// The message that gives `disposition` to the chunk in `request`, whose last attempt came to `outcome`.
 /// It carries the chunk's own id, so that whoever says it again says the same.
-pub fn answer_of(
-    asked: &Envelope,
-    answer: Answer,
+pub fn disposition_message(
+    request: &Envelope,
+    disposition: Disposition,
     outcome: Option<Outcome>,
     worker_id: WorkerId,
 ) -> (Route, Envelope) {
-    let new = |payload| Envelope::new(&asked.message_id, &asked.correlation_id, payload);
-    match (answer, outcome) {
-        (Answer::Result, Some(Ok(result))) => (Route::Results, new(Payload::Result(result))),
-        (Answer::Again { attempts }, _) => {
+    let new = |payload| Envelope::new(&request.message_id, &request.correlation_id, payload);
+    match (disposition, outcome) {
+        (Disposition::Result, Some(Ok(result))) => (Route::Results, new(Payload::Result(result))),
+        (Disposition::Republish { attempts }, _) => {
             let again = Envelope {
                 attempts,
-                ..asked.clone()
+                ..request.clone()
             };
-            (Route::tasks_named(lane_of(asked)), again)
+            (Route::tasks_named(lane_of(request)), again)
         }
-        (Answer::Retry { attempts }, _) => {
+        (Disposition::RetryQueue { attempts }, _) => {
             let again = Envelope {
                 attempts,
-                ..asked.clone()
+                ..request.clone()
             };
-            (Route::retry_named(lane_of(asked)), again)
+            (Route::retry_named(lane_of(request)), again)
         }
-        (Answer::Parked { attempts }, _) => {
-            let parked = parked(asked, worker_id, attempts);
+        (Disposition::Parked { attempts }, _) => {
+            let parked = parked(request, worker_id, attempts);
             (Route::Dead, new(parked))
         }
-        (Answer::Result, outcome) => {
-            let dead = obituary(asked, outcome, worker_id, asked.attempts);
+        (Disposition::Result, outcome) => {
+            let dead = dead_chunk(request, outcome, worker_id, request.attempts);
             (Route::Dead, new(dead))
         }
-        (Answer::Dead { attempts }, outcome) => {
-            let dead = obituary(asked, outcome, worker_id, attempts);
+        (Disposition::Dead { attempts }, outcome) => {
+            let dead = dead_chunk(request, outcome, worker_id, attempts);
             (Route::Dead, new(dead))
         }
     }
 }
 
-fn obituary(
-    asked: &Envelope,
+fn dead_chunk(
+    request: &Envelope,
     outcome: Option<Outcome>,
     worker_id: WorkerId,
     attempts: u32,
@@ -57,10 +57,10 @@ fn obituary(
     let (reason, stderr) = match outcome {
         Some(Err(error)) => (error.to_string(), error.stderr().to_owned()),
         Some(Ok(_)) => ("no attempt ended with a result".to_owned(), String::new()),
-        None => (worker_died(asked, attempts), String::new()),
+        None => (worker_died(request, attempts), String::new()),
     };
     Payload::Dead(DeadChunk {
-        chunk: chunk_in(asked),
+        chunk: chunk_in(request),
         reason,
         worker_id: worker_id.to_string(),
         attempts,
@@ -70,8 +70,8 @@ fn obituary(
 }
 
 /// Why a chunk is dead that nobody survived to tell of.
-fn worker_died(asked: &Envelope, attempts: u32) -> String {
-    let spec = match asked.payload.as_ref() {
+fn worker_died(request: &Envelope, attempts: u32) -> String {
+    let spec = match request.payload.as_ref() {
         Payload::Chunk(chunk) => spec_of(chunk),
         _ => None,
     };
@@ -84,9 +84,9 @@ fn worker_died(asked: &Envelope, attempts: u32) -> String {
 }
 
 /// A chunk for the master to keep until its job goes on, and there is room for it.
-fn parked(asked: &Envelope, worker_id: WorkerId, attempts: u32) -> Payload {
+fn parked(request: &Envelope, worker_id: WorkerId, attempts: u32) -> Payload {
     Payload::Dead(DeadChunk {
-        chunk: chunk_in(asked),
+        chunk: chunk_in(request),
         reason: "its job is paused, or waits for its rate".into(),
         worker_id: worker_id.to_string(),
         attempts,
@@ -96,15 +96,15 @@ fn parked(asked: &Envelope, worker_id: WorkerId, attempts: u32) -> Payload {
 }
 
 /// The lane of the chunk; empty where it has none.
-fn lane_of(asked: &Envelope) -> &str {
-    match asked.payload.as_ref() {
+fn lane_of(request: &Envelope) -> &str {
+    match request.payload.as_ref() {
         Payload::Chunk(chunk) => &chunk.lane,
         _ => "",
     }
 }
 
-fn chunk_in(asked: &Envelope) -> Option<Chunk> {
-    match asked.payload.as_ref() {
+fn chunk_in(request: &Envelope) -> Option<Chunk> {
+    match request.payload.as_ref() {
         Payload::Chunk(chunk) => Some(chunk.clone()),
         _ => None,
     }

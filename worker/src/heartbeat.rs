@@ -7,11 +7,11 @@ use broker::{BrokerError, Route, Session};
 use proto::v1::{Heartbeat, WorkerState};
 use proto::{Envelope, Lane, Payload, WorkerId};
 
-use crate::tally::Tally;
-use crate::vitals::{Vitals, memory_bytes};
+use crate::counters::Counters;
+use crate::process_usage::{ProcessUsage, memory_bytes};
 
 /// How often a worker is heard.
-const EVERY: Duration = Duration::from_secs(1);
+const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Who this worker is, for as long as it runs.
 #[derive(Debug, Clone)]
@@ -22,7 +22,7 @@ pub(crate) struct Identity {
     threads: usize,
     commands: Vec<String>,
     lane: Option<Lane>,
-    vitals: Arc<Vitals>,
+    process_usage: Arc<ProcessUsage>,
 }
 
 impl Identity {
@@ -38,12 +38,12 @@ impl Identity {
             threads,
             commands,
             lane,
-            vitals: Arc::default(),
+            process_usage: Arc::default(),
         }
     }
 
-    fn beat(&self, state: WorkerState, tally: &Tally) -> Heartbeat {
-        let counts = &tally.metrics;
+    fn heartbeat(&self, state: WorkerState, counters: &Counters) -> Heartbeat {
+        let counts = &counters.metrics;
         Heartbeat {
             worker_id: self.id.to_string(),
             host: self.host.clone(),
@@ -53,7 +53,7 @@ impl Identity {
             sent_unix_ms: proto::unix_ms(),
             threads: self.threads as u32,
             state: state.into(),
-            in_hand: tally.in_hand(),
+            in_hand: counters.running_chunks(),
             chunks: counts.chunks.get(),
             rows: counts.rows.get(),
             bytes: counts.bytes.get(),
@@ -61,9 +61,9 @@ impl Identity {
             failures: counts.dead.get(),
             lane: self.lane.map_or_else(String::new, |lane| lane.to_string()),
             commands: self.commands.clone(),
-            cpu: self.vitals.cpu(),
+            cpu: self.process_usage.cpu(),
             memory_bytes: memory_bytes(),
-            unsettled: Some(tally.unsettled()),
+            unsettled: Some(counters.unsettled()),
         }
     }
 }
@@ -77,10 +77,10 @@ pub(crate) async fn send(
     session: &Session,
     identity: &Identity,
     state: WorkerState,
-    tally: &Tally,
+    counters: &Counters,
 ) -> Result<(), BrokerError> {
-    let beat = Payload::Heartbeat(identity.beat(state, tally));
-    let envelope = Envelope::new(WorkerId::new(), "", beat);
+    let heartbeat = Payload::Heartbeat(identity.heartbeat(state, counters));
+    let envelope = Envelope::new(WorkerId::new(), "", heartbeat);
     session.publish(Route::Telemetry, &envelope).await.map(drop)
 }
 
@@ -89,13 +89,13 @@ pub(crate) async fn send_all(
     session: &Session,
     identity: &Identity,
     state: impl Fn() -> WorkerState,
-    tally: &Tally,
+    counters: &Counters,
 ) -> BrokerError {
-    let mut ticks = tokio::time::interval(EVERY);
+    let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Err(error) = send(session, identity, state(), tally).await {
+        if let Err(error) = send(session, identity, state(), counters).await {
             return error;
         }
     }

@@ -6,19 +6,19 @@ use telemetry::{Fact, Span, Stage, Tracer};
 use tokio::time::Instant;
 
 use crate::attempt::Outcome;
-use crate::session::Bench;
+use crate::session::WorkerContext;
 
 /// A stage that has begun.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Timed {
+pub(crate) struct StageTimer {
     began: Instant,
     /// Where somebody is told of it.
     span: Option<Span>,
 }
 
-impl Timed {
+impl StageTimer {
     /// Begins a stage of the chunk in `envelope`.
-    pub(crate) fn begin(tracer: &Tracer, stage: Stage, envelope: &Envelope) -> Self {
+    pub(crate) fn start(tracer: &Tracer, stage: Stage, envelope: &Envelope) -> Self {
         Self {
             began: Instant::now(),
             span: tracer.begin(stage, envelope),
@@ -26,13 +26,13 @@ impl Timed {
     }
 
     /// It was an attempt, and came to `outcome`.
-    pub(crate) fn attempted(self, bench: &Bench, operation: &str, outcome: &Outcome) {
-        let metrics = &bench.tally.metrics;
+    pub(crate) fn attempt_ended(self, context: &WorkerContext, operation: &str, outcome: &Outcome) {
+        let metrics = &context.counters.metrics;
         metrics.processed(operation, self.began.elapsed());
         let Some(span) = self.span else {
             return;
         };
-        let worker: Fact = ("rowmill.worker", bench.identity.id.to_string().into());
+        let worker: Fact = ("rowmill.worker", context.identity.id.to_string().into());
         let counted = outcome.as_ref().map(|result| {
             [
                 ("rowmill.rows", (result.rows as i64).into()),
@@ -42,16 +42,16 @@ impl Timed {
         });
         let counted = counted.into_iter().flatten();
         let error = outcome.as_ref().err().map(ToString::to_string);
-        bench.tracer.end(span, error, counted.chain([worker]));
+        context.tracer.end(span, error, counted.chain([worker]));
     }
 
     /// It was an answer, and the broker said `confirm`.
-    pub(crate) fn answered(self, bench: &Bench, confirm: Confirm) {
+    pub(crate) fn confirmed(self, context: &WorkerContext, confirm: Confirm) {
         let took = self.began.elapsed().as_secs_f64();
-        bench.tally.metrics.answer.observe(took);
+        context.counters.metrics.disposition.observe(took);
         if let Some(span) = self.span {
             let error = (confirm != Confirm::Acked).then(|| format!("{confirm:?}"));
-            bench.tracer.end(span, error, []);
+            context.tracer.end(span, error, []);
         }
     }
 }

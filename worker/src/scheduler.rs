@@ -3,9 +3,9 @@
 //!
 //! Feed it every [`Event`] in the order in which it happened, and do every [`Action`] that comes
 //! back, in order. An action that takes time ends in an event: [`Action::Run`] in
-//! [`Event::Attempted`], [`Action::Publish`] in [`Event::Published`], [`Action::Wait`] in
+//! [`Event::AttemptEnded`], [`Action::Publish`] in [`Event::Published`], [`Action::Wait`] in
 //! [`Event::Waited`]. A ticket ends with [`Action::Ack`] or [`Action::Requeue`]. Time comes in with
-//! [`Desk::tell_time`]; without chunks of jobs that have a rate nothing depends on it.
+//! [`Scheduler::advance_clock`]; without chunks of jobs that have a rate nothing depends on it.
 //!
 //! # How attempts are counted
 //!
@@ -33,9 +33,7 @@
 //!   anew with one attempt more in its header, or is dead when that was its last. Which queue it came
 //!   from and whether it was redelivered is all that this asks of a broker, not how often.
 
-mod bucket;
-mod rated;
-mod rations;
+mod rate_limit;
 mod retry;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -44,9 +42,9 @@ use std::time::Duration;
 use broker::Confirm;
 use proto::{ChunkId, JobId};
 
-use crate::finished::{Finished, Made};
-use rations::Rations;
-use retry::Retry;
+use crate::dedup_cache::{DedupCache, MessageKey};
+use rate_limit::RateShares;
+use retry::RetryState;
 
 /// One delivery, for as long as it is in hand: the driver's number for it, used once in a session.
 pub type Ticket = u64;
@@ -59,28 +57,28 @@ const SUSPECT_AFTER: u32 = 1;
 /// A chunk that came back this often goes to the retry queue.
 const RETRY_AFTER: u32 = 2;
 /// Chunks that the broker took back are remembered until they come again: so many at most.
-const TAKEN_BACK_REMEMBERED: usize = 100;
+const REVOKED_CAPACITY: usize = 100;
 
 /// What a worker can do, and remembers.
 #[derive(Debug, Clone, Copy)]
-pub struct Rules {
+pub struct SchedulerConfig {
     /// Chunks that are run at once.
-    pub seats: u32,
+    pub slots: u32,
     /// Whether a suspect can be run in a process of its own. Else it is run alone, in a thread.
     pub has_processes: bool,
     /// Finished chunks that are remembered.
-    pub finished_remembered: usize,
+    pub dedup_capacity: usize,
     /// How long after it was handed out a chunk of a job that has a rate may still begin: the broker
     /// wants it back some time, and others may be behind it. Absent: it waits as long as it takes.
-    pub patience: Option<Duration>,
+    pub max_rate_wait: Option<Duration>,
     /// How long chunks wait in the retry queue for a worker that happens to run nothing, before this one
     /// begins nothing else so that it can take one.
-    pub retry_patience: Duration,
+    pub max_retry_wait: Duration,
 }
 
 /// What is known of a chunk when it is handed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seen {
+pub struct ChunkInfo {
     /// Whose it is.
     pub job: JobId,
     /// Which it is.
@@ -96,14 +94,14 @@ pub struct Seen {
     /// Attempts counted in its message's header.
     pub attempts: u32,
     /// Whether it asks for what is not to be had here: a command that only others allow.
-    pub is_for_others: bool,
+    pub needs_other_worker: bool,
     /// What each attempt takes of its job's rate. Absent: the job has none.
     pub cost: Option<u64>,
 }
 
 /// The jobs that are not to be run, and how much of others, as the master said last.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Standing {
+pub struct JobDirectives {
     /// Their chunks are forgotten.
     pub cancelled: HashSet<JobId>,
     /// Their chunks go back to the master, which keeps them until their job goes on: held here, or
@@ -115,15 +113,15 @@ pub struct Standing {
 
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Attempt {
+pub enum AttemptEnd {
     /// With a result.
-    Done,
+    Succeeded,
     /// With an error that was caught.
     Failed,
     /// It broke what it ran in: it hung, or its process died.
-    Broke {
+    Crashed {
         /// Its thread cannot be stopped, and keeps its seat for ever.
-        keeps_seat: bool,
+        keeps_slot: bool,
     },
 }
 
@@ -131,9 +129,9 @@ pub enum Attempt {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// A chunk was handed out.
-    Delivered(Ticket, Seen),
+    Delivered(Ticket, ChunkInfo),
     /// A run ended.
-    Attempted(Ticket, Attempt),
+    AttemptEnded(Ticket, AttemptEnd),
     /// The broker answered a publish.
     Published(Ticket, Confirm),
     /// A wait is over.
@@ -145,14 +143,14 @@ pub enum Event {
     /// This worker was told to stop: it finishes what is in hand.
     Draining,
     /// The session is over; whatever is in hand comes again, to somebody.
-    Lost,
+    SessionLost,
     /// The session is over because the broker takes back what is in hand; that comes again, as above.
-    TakenBack,
+    DeliveriesRevoked,
 }
 
 /// Where a chunk is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Room {
+pub enum Isolation {
     /// On a thread of this process.
     Thread,
     /// In a process of its own, which it may break.
@@ -161,7 +159,7 @@ pub enum Room {
 
 /// What is said of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
+pub enum Disposition {
     /// The result of the last attempt, to the results.
     Result,
     /// That it is dead after so many attempts, to the dead queue.
@@ -170,12 +168,12 @@ pub enum Answer {
         attempts: u32,
     },
     /// The chunk itself, to the tail of the tasks, for another attempt.
-    Again {
+    Republish {
         /// What its header says from now on.
         attempts: u32,
     },
     /// The chunk itself, to the tail of the retry queue.
-    Retry {
+    RetryQueue {
         /// What its header says from now on.
         attempts: u32,
     },
@@ -196,14 +194,14 @@ pub enum Action {
         /// From 1: which attempt of this chunk it is, here and elsewhere.
         attempt: u32,
         /// Where.
-        room: Room,
+        isolation: Isolation,
     },
     /// Send the answer and await the broker's confirm.
-    Publish(Ticket, Answer),
+    Publish(Ticket, Disposition),
     /// Wait a while, longer each time for the same ticket.
     Wait(Ticket),
     /// It is not being worked on for now: when it is run again, its time begins anew.
-    Rest(Ticket),
+    ResetTimer(Ticket),
     /// The broker may forget the delivery.
     Ack(Ticket),
     /// The delivery is for somebody else.
@@ -216,77 +214,77 @@ pub enum Action {
 
 /// The chunks in hand, and the decisions about them.
 #[derive(Debug)]
-pub struct Desk {
-    rules: Rules,
-    free_seats: u32,
-    hands: HashMap<Ticket, Hand>,
+pub struct Scheduler {
+    rules: SchedulerConfig,
+    free_slots: u32,
+    in_flight: HashMap<Ticket, InFlight>,
     /// Those that wait for a seat, first come first served.
-    line: VecDeque<Ticket>,
-    finished: Finished,
-    standing: Standing,
-    rations: Rations,
+    queue: VecDeque<Ticket>,
+    dedup_cache: DedupCache,
+    directives: JobDirectives,
+    rate_shares: RateShares,
     /// As it was told last.
     now: Duration,
     /// How long the next chunk stays that takes others' place.
-    hold: Duration,
-    retry: Retry,
+    crowded_wait: Duration,
+    retry: RetryState,
     /// Chunks that were being run when the broker took them back, the latest last.
-    taken_back: VecDeque<Made>,
+    revoked: VecDeque<MessageKey>,
     draining: bool,
     /// Chunks that came again though they were finished, and were not told of yet.
     duplicates: u64,
 }
 
 #[derive(Debug)]
-struct Hand {
-    seen: Seen,
+struct InFlight {
+    info: ChunkInfo,
     /// When it was handed out.
-    since: Duration,
+    delivered_at: Duration,
     /// By when it is given back, if it has not begun. Absent: its job has no rate, or nobody waits.
-    until: Option<Duration>,
+    rate_deadline: Option<Duration>,
     /// The attempt that runs, or ran last; before the first, those made elsewhere.
     attempt: u32,
-    seats_held: u32,
-    stage: Stage,
+    slots_held: u32,
+    state: ChunkState,
 }
 
 /// Where a chunk in hand stands.
 #[derive(Debug, Clone, Copy)]
-enum Stage {
-    InLine,
+enum ChunkState {
+    Queued,
     /// For others to do, after a pause.
-    Passing,
+    PassingOn,
     Running,
     /// Between two attempts; it keeps its seat.
-    Resting,
-    Publishing(Answer),
+    BackingOff,
+    Publishing(Disposition),
     /// Before the same answer is sent again.
-    Refused(Answer),
+    AwaitingResend(Disposition),
 }
 
-impl Desk {
+impl Scheduler {
     /// An empty desk.
-    pub fn new(rules: Rules) -> Self {
+    pub fn new(rules: SchedulerConfig) -> Self {
         Self {
             rules,
-            free_seats: rules.seats,
-            hands: HashMap::new(),
-            line: VecDeque::new(),
-            finished: Finished::new(rules.finished_remembered),
-            standing: Standing::default(),
-            rations: Rations::default(),
+            free_slots: rules.slots,
+            in_flight: HashMap::new(),
+            queue: VecDeque::new(),
+            dedup_cache: DedupCache::new(rules.dedup_capacity),
+            directives: JobDirectives::default(),
+            rate_shares: RateShares::default(),
             now: Duration::ZERO,
-            hold: rated::FIRST_HOLD,
-            retry: Retry::default(),
-            taken_back: VecDeque::new(),
+            crowded_wait: rate_limit::MIN_CROWDED_WAIT,
+            retry: RetryState::default(),
+            revoked: VecDeque::new(),
             draining: false,
             duplicates: 0,
         }
     }
 
     /// How many deliveries are in hand.
-    pub fn in_hand(&self) -> usize {
-        self.hands.len()
+    pub fn in_flight_count(&self) -> usize {
+        self.in_flight.len()
     }
 
     /// Whether this worker takes no more chunks.
@@ -299,56 +297,64 @@ impl Desk {
     pub fn handle(&mut self, event: Event) -> Vec<Action> {
         let mut actions = Vec::new();
         match event {
-            Event::Delivered(ticket, seen) => self.delivered(ticket, seen, &mut actions),
-            Event::Attempted(ticket, attempt) => self.attempted(ticket, attempt, &mut actions),
-            Event::Published(ticket, confirm) => self.published(ticket, confirm, &mut actions),
-            Event::Waited(ticket) => self.waited(ticket, &mut actions),
-            Event::RetryWaiting(waits) => self.retry.hear(waits, self.now),
-            Event::RetryEmpty => self.retry_empty(),
+            Event::Delivered(ticket, info) => self.on_delivered(ticket, info, &mut actions),
+            Event::AttemptEnded(ticket, attempt) => {
+                self.on_attempt_ended(ticket, attempt, &mut actions)
+            }
+            Event::Published(ticket, confirm) => self.on_published(ticket, confirm, &mut actions),
+            Event::Waited(ticket) => self.on_waited(ticket, &mut actions),
+            Event::RetryWaiting(waits) => self.retry.set_waiting(waits, self.now),
+            Event::RetryEmpty => self.on_retry_empty(),
             Event::Draining => self.drain(&mut actions),
-            Event::Lost => self.lose(),
-            Event::TakenBack => {
-                self.remember_taken_back();
-                self.lose();
+            Event::SessionLost => self.on_session_lost(),
+            Event::DeliveriesRevoked => {
+                self.remember_revoked();
+                self.on_session_lost();
             }
         }
-        self.seat(&mut actions);
+        self.fill_slots(&mut actions);
         actions
     }
 
     /// Takes what the master says, until it says something else. What runs is run to its end; what
     /// waits in line is not begun.
-    pub fn control(&mut self, standing: Standing) -> Vec<Action> {
-        let hands = &self.hands;
-        let is_waiting = |job| hands.values().any(|hand| hand.seen.job == job);
-        self.rations.hear(&standing.shares, self.now, is_waiting);
-        self.standing = standing;
+    pub fn apply_directives(&mut self, directives: JobDirectives) -> Vec<Action> {
+        let in_flight = &self.in_flight;
+        let is_waiting = |job| in_flight.values().any(|entry| entry.info.job == job);
+        self.rate_shares
+            .update(&directives.shares, self.now, is_waiting);
+        self.directives = directives;
         let mut actions = Vec::new();
-        let mut line = std::mem::take(&mut self.line);
-        line.retain(|ticket| {
-            let seen = self.hands.get(ticket).map(|hand| hand.seen);
-            seen.is_some_and(|seen| !self.is_refused(*ticket, seen, &mut actions))
+        let mut queue = std::mem::take(&mut self.queue);
+        queue.retain(|ticket| {
+            let info = self.in_flight.get(ticket).map(|entry| entry.info);
+            info.is_some_and(|info| !self.handle_stopped_job(*ticket, info, &mut actions))
         });
-        self.line = line;
-        self.seat(&mut actions);
+        self.queue = queue;
+        self.fill_slots(&mut actions);
         actions
     }
 
     /// Whether the chunk is not to be run; then it is decided what becomes of it.
-    fn is_refused(&mut self, ticket: Ticket, seen: Seen, actions: &mut Vec<Action>) -> bool {
-        if self.standing.cancelled.contains(&seen.job) {
-            self.hands.remove(&ticket);
+    fn handle_stopped_job(
+        &mut self,
+        ticket: Ticket,
+        info: ChunkInfo,
+        actions: &mut Vec<Action>,
+    ) -> bool {
+        if self.directives.cancelled.contains(&info.job) {
+            self.in_flight.remove(&ticket);
             actions.push(Action::Ack(ticket));
             return true;
         }
-        if self.standing.paused.contains(&seen.job) {
+        if self.directives.paused.contains(&info.job) {
             let attempts = self
-                .hands
+                .in_flight
                 .get(&ticket)
-                .map_or(seen.counted(), |hand| hand.attempt);
-            let answer = Answer::Parked { attempts };
-            self.take(ticket, seen, Stage::Publishing(answer));
-            actions.push(Action::Publish(ticket, answer));
+                .map_or(info.known_attempts(), |entry| entry.attempt);
+            let disposition = Disposition::Parked { attempts };
+            self.set_state(ticket, info, ChunkState::Publishing(disposition));
+            actions.push(Action::Publish(ticket, disposition));
             return true;
         }
         false
@@ -359,134 +365,137 @@ impl Desk {
         std::mem::take(&mut self.duplicates)
     }
 
-    fn delivered(&mut self, ticket: Ticket, seen: Seen, actions: &mut Vec<Action>) {
-        if seen.is_retry {
-            self.retry_delivered();
+    fn on_delivered(&mut self, ticket: Ticket, info: ChunkInfo, actions: &mut Vec<Action>) {
+        if info.is_retry {
+            self.release_retry_slots();
         }
-        let is_taken_back = self.taken_back.contains(&seen.made());
-        let seen = Seen {
-            is_redelivered: seen.is_redelivered || is_taken_back,
-            ..seen
+        let was_revoked = self.revoked.contains(&info.message_key());
+        let info = ChunkInfo {
+            is_redelivered: info.is_redelivered || was_revoked,
+            ..info
         };
-        if self.finished.contains(seen.made()) {
+        if self.dedup_cache.contains(info.message_key()) {
             self.duplicates += 1;
             return actions.push(Action::Ack(ticket));
         }
-        if seen.is_retry {
-            return self.delivered_retry(ticket, seen, actions);
+        if info.is_retry {
+            return self.on_retry_delivered(ticket, info, actions);
         }
         if self.draining {
             return actions.push(Action::Requeue(ticket));
         }
-        if self.is_refused(ticket, seen, actions) {
+        if self.handle_stopped_job(ticket, info, actions) {
             return;
         }
-        if seen.is_for_others {
-            self.take(ticket, seen, Stage::Passing);
+        if info.needs_other_worker {
+            self.set_state(ticket, info, ChunkState::PassingOn);
             return actions.push(Action::Wait(ticket));
         }
-        if is_taken_back {
-            return self.count(ticket, seen, seen.attempts.saturating_add(1), actions);
+        if was_revoked {
+            return self.count_attempt(ticket, info, info.attempts.saturating_add(1), actions);
         }
-        if seen.is_for_retry() {
-            return self.put_to_retry(ticket, seen, seen.attempts, actions);
+        if info.belongs_in_retry_queue() {
+            return self.publish_to_retry(ticket, info, info.attempts, actions);
         }
-        let until = self.patience_with(seen);
-        self.take(ticket, seen, Stage::InLine).until = until;
-        self.line.push_back(ticket);
+        let rate_deadline = self.rate_deadline_for(info);
+        self.set_state(ticket, info, ChunkState::Queued)
+            .rate_deadline = rate_deadline;
+        self.queue.push_back(ticket);
     }
 
     /// Takes a chunk in hand, where it is not, at a stage.
-    fn take(&mut self, ticket: Ticket, seen: Seen, stage: Stage) -> &mut Hand {
-        let hand = Hand {
-            seen,
-            since: self.now,
-            until: None,
-            attempt: seen.counted(),
-            seats_held: 0,
-            stage,
+    fn set_state(&mut self, ticket: Ticket, info: ChunkInfo, state: ChunkState) -> &mut InFlight {
+        let entry = InFlight {
+            info,
+            delivered_at: self.now,
+            rate_deadline: None,
+            attempt: info.known_attempts(),
+            slots_held: 0,
+            state,
         };
-        let hand = self.hands.entry(ticket).or_insert(hand);
-        hand.stage = stage;
-        hand
+        let entry = self.in_flight.entry(ticket).or_insert(entry);
+        entry.state = state;
+        entry
     }
 
-    fn attempted(&mut self, ticket: Ticket, attempt: Attempt, actions: &mut Vec<Action>) {
-        let Some(hand) = self.hands.get_mut(&ticket) else {
+    fn on_attempt_ended(&mut self, ticket: Ticket, attempt: AttemptEnd, actions: &mut Vec<Action>) {
+        let Some(entry) = self.in_flight.get_mut(&ticket) else {
             return;
         };
-        if attempt != Attempt::Done && self.standing.cancelled.contains(&hand.seen.job) {
-            let keeps_seat = attempt == (Attempt::Broke { keeps_seat: true });
-            return self.forget(ticket, keeps_seat, actions);
+        if attempt != AttemptEnd::Succeeded && self.directives.cancelled.contains(&entry.info.job) {
+            let keeps_slot = attempt == (AttemptEnd::Crashed { keeps_slot: true });
+            return self.drop_cancelled(ticket, keeps_slot, actions);
         }
-        let attempts = hand.attempt;
+        let attempts = entry.attempt;
         let is_last = attempts >= ATTEMPTS;
-        let answer = match attempt {
-            Attempt::Done => Answer::Result,
-            Attempt::Failed if !is_last => {
-                hand.stage = Stage::Resting;
+        let disposition = match attempt {
+            AttemptEnd::Succeeded => Disposition::Result,
+            AttemptEnd::Failed if !is_last => {
+                entry.state = ChunkState::BackingOff;
                 return actions.push(Action::Wait(ticket));
             }
-            Attempt::Broke { .. } if !is_last && hand.seen.is_retry => Answer::Retry { attempts },
-            Attempt::Broke { .. } if !is_last => Answer::Again { attempts },
-            Attempt::Failed | Attempt::Broke { .. } => Answer::Dead { attempts },
+            AttemptEnd::Crashed { .. } if !is_last && entry.info.is_retry => {
+                Disposition::RetryQueue { attempts }
+            }
+            AttemptEnd::Crashed { .. } if !is_last => Disposition::Republish { attempts },
+            AttemptEnd::Failed | AttemptEnd::Crashed { .. } => Disposition::Dead { attempts },
         };
-        hand.stage = Stage::Publishing(answer);
-        let keeps_seat = attempt == (Attempt::Broke { keeps_seat: true });
+        entry.state = ChunkState::Publishing(disposition);
+        let keeps_slot = attempt == (AttemptEnd::Crashed { keeps_slot: true });
         // Nothing begins beside a chunk of the retry queue before it is settled.
-        if keeps_seat || !hand.seen.is_retry {
-            let seats = std::mem::take(&mut hand.seats_held);
-            self.free_seats += if keeps_seat { 0 } else { seats };
+        if keeps_slot || !entry.info.is_retry {
+            let slots = std::mem::take(&mut entry.slots_held);
+            self.free_slots += if keeps_slot { 0 } else { slots };
         }
-        actions.push(Action::Publish(ticket, answer));
+        actions.push(Action::Publish(ticket, disposition));
     }
 
-    fn published(&mut self, ticket: Ticket, confirm: Confirm, actions: &mut Vec<Action>) {
-        let Some(hand) = self.hands.get_mut(&ticket) else {
+    fn on_published(&mut self, ticket: Ticket, confirm: Confirm, actions: &mut Vec<Action>) {
+        let Some(entry) = self.in_flight.get_mut(&ticket) else {
             return;
         };
-        let Stage::Publishing(answer) = hand.stage else {
+        let ChunkState::Publishing(disposition) = entry.state else {
             return;
         };
-        let is_again = matches!(answer, Answer::Again { .. });
+        let is_again = matches!(disposition, Disposition::Republish { .. });
         match confirm {
             Confirm::Acked => {
                 // A dead chunk is not remembered: when it is replayed it comes as the same chunk.
-                if answer == Answer::Result {
-                    self.finished.insert(hand.seen.made());
+                if disposition == Disposition::Result {
+                    self.dedup_cache.insert(entry.info.message_key());
                 }
                 // The message that replaces it has the count.
-                let made = hand.seen.made();
-                self.taken_back.retain(|other| *other != made);
+                let key = entry.info.message_key();
+                self.revoked.retain(|other| *other != key);
                 // One that was only put back is left for others.
-                if let Answer::Retry { attempts } = answer
-                    && (!hand.seen.is_retry || attempts > hand.seen.attempts)
+                if let Disposition::RetryQueue { attempts } = disposition
+                    && (!entry.info.is_retry || attempts > entry.info.attempts)
                 {
-                    self.retry.hear(true, self.now);
+                    self.retry.set_waiting(true, self.now);
                 }
-                self.free_seats += hand.seats_held;
-                self.hands.remove(&ticket);
+                self.free_slots += entry.slots_held;
+                self.in_flight.remove(&ticket);
                 actions.push(Action::Ack(ticket));
             }
-            Confirm::Nacked if is_again && hand.seen.cost.is_some() => {
-                let aside = hand.aside();
-                hand.stage = Stage::Publishing(aside);
-                actions.push(Action::Publish(ticket, aside));
+            Confirm::Nacked if is_again && entry.info.cost.is_some() => {
+                let parked = entry.parked();
+                entry.state = ChunkState::Publishing(parked);
+                actions.push(Action::Publish(ticket, parked));
             }
             // Only those who take from the tasks make room there, and they might all be waiting for
             // it with their hands full. The retry queue is never full; and given back, the chunk
             // would come again without the attempt that it had.
-            Confirm::Nacked if is_again && hand.attempt > hand.seen.attempts => {
-                let (seen, attempts) = (hand.seen, hand.attempt);
-                self.put_to_retry(ticket, seen, attempts, actions);
+            Confirm::Nacked if is_again && entry.attempt > entry.info.attempts => {
+                let (info, attempts) = (entry.info, entry.attempt);
+                self.publish_to_retry(ticket, info, attempts, actions);
             }
             // Nothing was tried, so there is nothing to be counted.
             Confirm::Nacked if is_again => {
-                self.hands.remove(&ticket);
+                self.in_flight.remove(&ticket);
                 actions.push(Action::Requeue(ticket));
             }
             Confirm::Nacked => {
-                hand.stage = Stage::Refused(answer);
+                entry.state = ChunkState::AwaitingResend(disposition);
                 actions.push(Action::Wait(ticket));
             }
             // Only a new session declares the queue that is missing.
@@ -494,163 +503,167 @@ impl Desk {
         }
     }
 
-    fn waited(&mut self, ticket: Ticket, actions: &mut Vec<Action>) {
-        let Some(hand) = self.hands.get_mut(&ticket) else {
+    fn on_waited(&mut self, ticket: Ticket, actions: &mut Vec<Action>) {
+        let Some(entry) = self.in_flight.get_mut(&ticket) else {
             return;
         };
-        match hand.stage {
-            Stage::Resting if self.standing.cancelled.contains(&hand.seen.job) => {
-                self.forget(ticket, false, actions);
+        match entry.state {
+            ChunkState::BackingOff if self.directives.cancelled.contains(&entry.info.job) => {
+                self.drop_cancelled(ticket, false, actions);
             }
-            Stage::Resting if hand.seen.cost.is_some() => {
-                let (seen, attempts) = (hand.seen, hand.attempt);
-                if seen.is_retry {
-                    return self.put_to_retry(ticket, seen, attempts, actions);
+            ChunkState::BackingOff if entry.info.cost.is_some() => {
+                let (info, attempts) = (entry.info, entry.attempt);
+                if info.is_retry {
+                    return self.publish_to_retry(ticket, info, attempts, actions);
                 }
-                self.wait_again(ticket, seen, actions);
+                self.queue_again(ticket, info, actions);
             }
-            Stage::Resting => actions.push(hand.run(ticket, self.rules)),
-            Stage::Passing => {
-                let seen = hand.seen;
-                if !self.is_refused(ticket, seen, actions) {
-                    self.pass(ticket, seen, actions);
+            ChunkState::BackingOff => actions.push(entry.run(ticket, self.rules)),
+            ChunkState::PassingOn => {
+                let info = entry.info;
+                if !self.handle_stopped_job(ticket, info, actions) {
+                    self.pass_on(ticket, info, actions);
                 }
             }
-            Stage::Refused(answer) => {
-                hand.stage = Stage::Publishing(answer);
-                actions.push(Action::Publish(ticket, answer));
+            ChunkState::AwaitingResend(disposition) => {
+                entry.state = ChunkState::Publishing(disposition);
+                actions.push(Action::Publish(ticket, disposition));
             }
-            Stage::InLine | Stage::Running | Stage::Publishing(_) => {}
+            ChunkState::Queued | ChunkState::Running | ChunkState::Publishing(_) => {}
         }
     }
 
     /// What failed is not tried again where nobody waits for it.
-    fn forget(&mut self, ticket: Ticket, keeps_seat: bool, actions: &mut Vec<Action>) {
-        if let Some(hand) = self.hands.remove(&ticket)
-            && !keeps_seat
+    fn drop_cancelled(&mut self, ticket: Ticket, keeps_slot: bool, actions: &mut Vec<Action>) {
+        if let Some(entry) = self.in_flight.remove(&ticket)
+            && !keeps_slot
         {
-            self.free_seats += hand.seats_held;
+            self.free_slots += entry.slots_held;
         }
         actions.push(Action::Ack(ticket));
     }
 
     /// Lets another worker have the chunk.
-    fn pass(&mut self, ticket: Ticket, seen: Seen, actions: &mut Vec<Action>) {
-        let answer = Answer::Again {
-            attempts: seen.attempts,
+    fn pass_on(&mut self, ticket: Ticket, info: ChunkInfo, actions: &mut Vec<Action>) {
+        let disposition = Disposition::Republish {
+            attempts: info.attempts,
         };
-        self.take(ticket, seen, Stage::Publishing(answer));
-        actions.push(Action::Publish(ticket, answer));
+        self.set_state(ticket, info, ChunkState::Publishing(disposition));
+        actions.push(Action::Publish(ticket, disposition));
     }
 
     /// What has not begun is for others.
     fn drain(&mut self, actions: &mut Vec<Action>) {
         self.draining = true;
-        let is_passing = |hand: &Hand| matches!(hand.stage, Stage::Passing);
-        let passing = self.hands.iter().filter(|(_, hand)| is_passing(hand));
-        let mut unbegun: Vec<Ticket> = passing.map(|(&ticket, _)| ticket).collect();
-        unbegun.sort_unstable(); // so that a run of the simulation can be repeated
-        unbegun.extend(std::mem::take(&mut self.line));
-        for ticket in unbegun {
-            self.hands.remove(&ticket);
+        let is_passing_on = |entry: &InFlight| matches!(entry.state, ChunkState::PassingOn);
+        let passing_on = self
+            .in_flight
+            .iter()
+            .filter(|(_, entry)| is_passing_on(entry));
+        let mut unstarted: Vec<Ticket> = passing_on.map(|(&ticket, _)| ticket).collect();
+        unstarted.sort_unstable(); // so that a run of the simulation can be repeated
+        unstarted.extend(std::mem::take(&mut self.queue));
+        for ticket in unstarted {
+            self.in_flight.remove(&ticket);
             actions.push(Action::Requeue(ticket));
         }
     }
 
     /// Notes the chunk that is to be counted: of those that were being run, the one that was held longest is
     /// what the broker had waited for.
-    fn remember_taken_back(&mut self) {
-        let begun = |hand: &Hand| matches!(hand.stage, Stage::Running | Stage::Resting);
-        let begun = self.hands.iter().filter(|(_, hand)| begun(hand));
-        let oldest = begun.min_by_key(|(ticket, hand)| (hand.since, **ticket));
-        let Some(made) = oldest.map(|(_, hand)| hand.seen.made()) else {
+    fn remember_revoked(&mut self) {
+        let started =
+            |entry: &InFlight| matches!(entry.state, ChunkState::Running | ChunkState::BackingOff);
+        let started = self.in_flight.iter().filter(|(_, entry)| started(entry));
+        let oldest = started.min_by_key(|(ticket, entry)| (entry.delivered_at, **ticket));
+        let Some(key) = oldest.map(|(_, entry)| entry.info.message_key()) else {
             return;
         };
-        if !self.taken_back.contains(&made) {
-            self.taken_back.push_back(made);
+        if !self.revoked.contains(&key) {
+            self.revoked.push_back(key);
         }
-        if self.taken_back.len() > TAKEN_BACK_REMEMBERED {
-            self.taken_back.pop_front();
+        if self.revoked.len() > REVOKED_CAPACITY {
+            self.revoked.pop_front();
         }
     }
 
     /// A thread that still runs ends by itself, with nobody to hear of it: the next session begins
     /// with every seat but those that a hang keeps.
-    fn lose(&mut self) {
-        self.line.clear();
-        self.retry_empty();
-        for (_, hand) in self.hands.drain() {
-            self.free_seats += hand.seats_held;
+    fn on_session_lost(&mut self) {
+        self.queue.clear();
+        self.on_retry_empty();
+        for (_, entry) in self.in_flight.drain() {
+            self.free_slots += entry.slots_held;
         }
     }
 
     /// Begins those first in line for whom there is room, but for those that their job's rate holds back:
     /// they let others pass, of other jobs.
-    fn seat(&mut self, actions: &mut Vec<Action>) {
-        if self.takes_retry(actions) || self.waits_for_retry() {
+    fn fill_slots(&mut self, actions: &mut Vec<Action>) {
+        if self.try_take_retry(actions) || self.is_waiting_for_retry() {
             return;
         }
-        let mut held = HashSet::new();
+        let mut limited = HashSet::new();
         let mut at = 0;
-        while let Some(&ticket) = self.line.get(at) {
-            let Some(seen) = self.hands.get(&ticket).map(|hand| hand.seen) else {
-                self.line.remove(at);
+        while let Some(&ticket) = self.queue.get(at) {
+            let Some(info) = self.in_flight.get(&ticket).map(|entry| entry.info) else {
+                self.queue.remove(at);
                 continue;
             };
             // Another message of the same chunk may have been finished in the meantime.
-            if self.finished.contains(seen.made()) {
-                self.line.remove(at);
-                self.hands.remove(&ticket);
+            if self.dedup_cache.contains(info.message_key()) {
+                self.queue.remove(at);
+                self.in_flight.remove(&ticket);
                 self.duplicates += 1;
                 actions.push(Action::Ack(ticket));
                 continue;
             }
-            if held.contains(&seen.job) || !self.may_begin(seen) {
-                held.insert(seen.job);
+            if limited.contains(&info.job) || !self.may_start(info) {
+                limited.insert(info.job);
                 at += 1;
                 continue;
             }
-            if self.free_seats == 0 {
+            if self.free_slots == 0 {
                 return;
             }
-            self.line.remove(at);
-            self.free_seats -= 1;
-            if let Some(cost) = seen.cost {
-                self.rations.pay(seen.job, cost);
+            self.queue.remove(at);
+            self.free_slots -= 1;
+            if let Some(cost) = info.cost {
+                self.rate_shares.charge(info.job, cost);
             }
-            if let Some(hand) = self.hands.get_mut(&ticket) {
-                hand.seats_held = 1;
-                actions.push(hand.run(ticket, self.rules));
+            if let Some(entry) = self.in_flight.get_mut(&ticket) {
+                entry.slots_held = 1;
+                actions.push(entry.run(ticket, self.rules));
             }
         }
     }
 }
 
-impl Seen {
-    fn made(&self) -> Made {
+impl ChunkInfo {
+    fn message_key(&self) -> MessageKey {
         (self.chunk, self.made_unix_ms)
     }
 }
 
-impl Hand {
-    fn run(&mut self, ticket: Ticket, rules: Rules) -> Action {
+impl InFlight {
+    fn run(&mut self, ticket: Ticket, rules: SchedulerConfig) -> Action {
         self.attempt = self.attempt.saturating_add(1);
-        self.stage = Stage::Running;
-        let room = if rules.has_processes && self.is_suspect() {
-            Room::Process
+        self.state = ChunkState::Running;
+        let isolation = if rules.has_processes && self.is_suspect() {
+            Isolation::Process
         } else {
-            Room::Thread
+            Isolation::Thread
         };
         Action::Run {
             ticket,
             attempt: self.attempt,
-            room,
+            isolation,
         }
     }
 
     /// Only what broke something is published anew, so attempts made elsewhere are suspicious too.
     fn is_suspect(&self) -> bool {
-        self.seen.is_retry || self.seen.delivery_count >= SUSPECT_AFTER || self.seen.attempts > 0
+        self.info.is_retry || self.info.delivery_count >= SUSPECT_AFTER || self.info.attempts > 0
     }
 }
 

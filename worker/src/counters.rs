@@ -16,44 +16,41 @@ const NAMED_AT_MOST: usize = 16;
 /// Counters since the start, and what is in hand. The lock is held for a few instructions, never across
 /// an await.
 #[derive(Debug)]
-pub(crate) struct Tally {
+pub(crate) struct Counters {
     pub(crate) metrics: Metrics,
-    in_hand: Mutex<Hands>,
+    running: Mutex<RunningChunks>,
     /// Whether the broker has confirmed an answer to any chunk.
-    has_answered: AtomicBool,
+    has_confirmed: AtomicBool,
     /// Deliveries that are not settled.
     unsettled: AtomicU64,
 }
 
 /// What is worked on, in the order in which it was begun.
 #[derive(Debug, Default)]
-struct Hands {
+struct RunningChunks {
     chunks: BTreeMap<u64, (String, u64, Instant)>,
-    next_ticket: u64,
+    next_id: u64,
 }
 
-impl Tally {
+impl Counters {
     pub(crate) fn new(metrics: Metrics) -> Self {
         Self {
             metrics,
-            in_hand: Mutex::default(),
-            has_answered: AtomicBool::new(false),
+            running: Mutex::default(),
+            has_confirmed: AtomicBool::new(false),
             unsettled: AtomicU64::new(0),
         }
     }
 
     /// Notes that work on `chunk` begins; the guard's end is the end of the work.
-    pub(crate) fn begin(&self, chunk: &Chunk) -> InHand<'_> {
-        let mut hands = self.hands();
-        hands.next_ticket += 1;
-        let ticket = hands.next_ticket;
+    pub(crate) fn start_chunk(&self, chunk: &Chunk) -> RunningGuard<'_> {
+        let mut running = self.lock();
+        running.next_id += 1;
+        let id = running.next_id;
         let entry = (chunk.job_id.clone(), chunk.seq, Instant::now());
-        hands.chunks.insert(ticket, entry);
-        self.metrics.in_hand.inc();
-        InHand {
-            tally: self,
-            ticket,
-        }
+        running.chunks.insert(id, entry);
+        self.metrics.running.inc();
+        RunningGuard { counters: self, id }
     }
 
     /// So many deliveries are here and not settled.
@@ -66,16 +63,16 @@ impl Tally {
     }
 
     /// The broker has confirmed an answer.
-    pub(crate) fn answered(&self) {
-        self.has_answered.store(true, Relaxed);
+    pub(crate) fn confirmed(&self) {
+        self.has_confirmed.store(true, Relaxed);
     }
 
     /// Whether the broker has confirmed an answer to any chunk.
-    pub(crate) fn has_answered(&self) -> bool {
-        self.has_answered.load(Relaxed)
+    pub(crate) fn has_confirmed(&self) -> bool {
+        self.has_confirmed.load(Relaxed)
     }
 
-    pub(crate) fn done(&self, result: &ChunkResult) {
+    pub(crate) fn attempt_succeeded(&self, result: &ChunkResult) {
         self.metrics.chunks.inc();
         self.metrics.rows.inc_by(result.rows);
         self.metrics.bytes.inc_by(result.bytes);
@@ -83,9 +80,9 @@ impl Tally {
     }
 
     /// The chunks in hand, longest first.
-    pub(crate) fn in_hand(&self) -> Vec<ChunkInHand> {
-        let hands = self.hands();
-        let named = hands.chunks.values().take(NAMED_AT_MOST);
+    pub(crate) fn running_chunks(&self) -> Vec<ChunkInHand> {
+        let running = self.lock();
+        let named = running.chunks.values().take(NAMED_AT_MOST);
         named
             .map(|(job_id, seq, since)| ChunkInHand {
                 job_id: job_id.clone(),
@@ -95,22 +92,22 @@ impl Tally {
             .collect()
     }
 
-    fn hands(&self) -> MutexGuard<'_, Hands> {
+    fn lock(&self) -> MutexGuard<'_, RunningChunks> {
         // They are whole between any two instructions that could panic.
-        self.in_hand.lock().unwrap_or_else(PoisonError::into_inner)
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A chunk in hand, for as long as this lives.
 #[derive(Debug)]
-pub(crate) struct InHand<'a> {
-    tally: &'a Tally,
-    ticket: u64,
+pub(crate) struct RunningGuard<'a> {
+    counters: &'a Counters,
+    id: u64,
 }
 
-impl Drop for InHand<'_> {
+impl Drop for RunningGuard<'_> {
     fn drop(&mut self) {
-        self.tally.hands().chunks.remove(&self.ticket);
-        self.tally.metrics.in_hand.dec();
+        self.counters.lock().chunks.remove(&self.id);
+        self.counters.metrics.running.dec();
     }
 }

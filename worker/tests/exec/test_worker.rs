@@ -13,13 +13,13 @@ use proto::{Envelope, JobId, Payload};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use worker::exec::{Allowed, Commands};
+use worker::exec::{AllowedCommands, ExecConfig};
 use worker::{Config, WorkerError};
 
 /// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-pub(crate) struct Mill {
+pub(crate) struct TestWorker {
     pub(crate) broker: Broker,
     pub(crate) job: JobId,
     pub(crate) dir: TempDir,
@@ -30,7 +30,7 @@ pub(crate) struct Mill {
 
 /// What the worker said of a chunk.
 #[derive(Debug)]
-pub(crate) enum Said {
+pub(crate) enum Reply {
     Result(Box<ChunkResult>),
     Dead(Box<DeadChunk>),
 }
@@ -48,14 +48,14 @@ impl Default for Setup<'_> {
     fn default() -> Self {
         Self {
             threads: 1,
-            limit: Some(PATIENCE),
+            limit: Some(TIMEOUT),
             memory_mib: Some(2048),
             commands: &[],
         }
     }
 }
 
-impl Mill {
+impl TestWorker {
     /// A worker that allows `do` to be this shell script, which reads `$DIR` for its own files.
     pub(crate) async fn of_shell(script: &str) -> Self {
         Self::with(|_| script.to_owned(), Setup::default()).await
@@ -66,7 +66,7 @@ impl Mill {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("do.sh");
         std::fs::write(&path, script(dir.path())).unwrap();
-        let mut allowed = Allowed::default();
+        let mut allowed = AllowedCommands::default();
         allowed
             .add_line(&format!("do=sh {}", path.display()))
             .unwrap();
@@ -76,18 +76,18 @@ impl Mill {
         Self::start(dir, allowed, &setup).await
     }
 
-    pub(crate) async fn start(dir: TempDir, allowed: Allowed, setup: &Setup<'_>) -> Self {
+    pub(crate) async fn start(dir: TempDir, allowed: AllowedCommands, setup: &Setup<'_>) -> Self {
         let broker = Broker::Memory(Memory::default());
         let shutdown = CancellationToken::new();
         let config = Config {
             broker: broker.clone(),
             threads: NonZeroUsize::new(setup.threads).unwrap(),
             chunk_limit: setup.limit,
-            rooms: None,
+            sandbox: None,
             lane: None,
             signing: None,
             watched: telemetry::Watched::default(),
-            commands: Some(Commands {
+            commands: Some(ExecConfig {
                 allowed,
                 program: env!("CARGO_BIN_EXE_worker").into(),
                 args: Vec::new(),
@@ -128,39 +128,39 @@ impl Mill {
     }
 
     /// What the worker says of so many chunks, by seq.
-    pub(crate) async fn hear(&self, chunks: usize) -> BTreeMap<u64, Said> {
+    pub(crate) async fn replies(&self, chunks: usize) -> BTreeMap<u64, Reply> {
         let mut results = self.session.consume(Queue::Results, 10).await.unwrap();
         let mut dead = self.session.consume(Queue::Dead, 10).await.unwrap();
-        let mut said = BTreeMap::new();
-        let hearing = async {
-            while said.len() < chunks {
+        let mut replies = BTreeMap::new();
+        let receiving = async {
+            while replies.len() < chunks {
                 let delivery = tokio::select! {
                     delivery = results.next() => delivery.unwrap(),
                     delivery = dead.next() => delivery.unwrap(),
                 };
                 match delivery.message.unwrap().payload.as_ref() {
                     Payload::Result(result) => {
-                        said.insert(result.seq, Said::Result(Box::new(result.clone())));
+                        replies.insert(result.seq, Reply::Result(Box::new(result.clone())));
                     }
                     Payload::Dead(dead) => {
                         let seq = dead.chunk.as_ref().unwrap().seq;
-                        said.insert(seq, Said::Dead(Box::new(dead.clone())));
+                        replies.insert(seq, Reply::Dead(Box::new(dead.clone())));
                     }
                     _ => {}
                 }
                 delivery.receipt.ack().await.unwrap();
             }
         };
-        tokio::time::timeout(PATIENCE, hearing).await.unwrap();
+        tokio::time::timeout(TIMEOUT, receiving).await.unwrap();
         results.cancel().await.unwrap();
         dead.cancel().await.unwrap();
-        said
+        replies
     }
 
     /// What the worker says of one chunk of `do`.
-    pub(crate) async fn one(&self, body: &str) -> Said {
+    pub(crate) async fn one(&self, body: &str) -> Reply {
         self.send(0, spec("do", &[]), body).await;
-        self.hear(1).await.remove(&0).unwrap()
+        self.replies(1).await.remove(&0).unwrap()
     }
 
     pub(crate) async fn stop(self) {
@@ -179,11 +179,11 @@ impl Mill {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, waiting).await.unwrap()
+        tokio::time::timeout(TIMEOUT, waiting).await.unwrap()
     }
 }
 
-impl Said {
+impl Reply {
     pub(crate) fn result(self) -> ChunkResult {
         match self {
             Self::Result(result) => *result,
@@ -225,7 +225,7 @@ pub(crate) fn rows(result: &ChunkResult) -> String {
 }
 
 /// Waits until no process has that number any more.
-pub(crate) async fn gone(pid: &str) {
+pub(crate) async fn wait_until_gone(pid: &str) {
     let stat = format!("/proc/{}/stat", pid.trim());
     let waiting = async {
         // A zombie is gone: nobody has reaped it yet.
@@ -233,5 +233,5 @@ pub(crate) async fn gone(pid: &str) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, waiting).await.unwrap();
+    tokio::time::timeout(TIMEOUT, waiting).await.unwrap();
 }

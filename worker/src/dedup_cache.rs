@@ -11,16 +11,16 @@ use proto::ChunkId;
 
 /// Remembers the last `capacity` chunks.
 #[derive(Debug)]
-pub(crate) struct Finished {
+pub(crate) struct DedupCache {
     capacity: usize,
-    order: VecDeque<Made>,
-    known: HashSet<Made>,
+    order: VecDeque<MessageKey>,
+    known: HashSet<MessageKey>,
 }
 
 /// A chunk, and when its message was made, milliseconds since 1970.
-pub(crate) type Made = (ChunkId, u64);
+pub(crate) type MessageKey = (ChunkId, u64);
 
-impl Finished {
+impl DedupCache {
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
             capacity,
@@ -29,12 +29,12 @@ impl Finished {
         }
     }
 
-    pub(crate) fn contains(&self, made: Made) -> bool {
+    pub(crate) fn contains(&self, made: MessageKey) -> bool {
         self.known.contains(&made)
     }
 
     /// Remembers `made`, and forgets the oldest beyond the capacity.
-    pub(crate) fn insert(&mut self, made: Made) {
+    pub(crate) fn insert(&mut self, made: MessageKey) {
         if !self.known.insert(made) {
             return;
         }
@@ -56,12 +56,12 @@ mod tests {
     #[test]
     fn the_oldest_is_forgotten_first_and_memory_is_bounded() {
         let job = JobId::new();
-        let mut finished = Finished::new(2);
+        let mut dedup_cache = DedupCache::new(2);
         for seq in [0, 1, 1, 2] {
-            finished.insert((job.chunk(seq), 7));
+            dedup_cache.insert((job.chunk(seq), 7));
         }
-        assert!(!finished.contains((job.chunk(0), 7)));
-        assert!(finished.contains((job.chunk(1), 7)) && finished.contains((job.chunk(2), 7)));
-        assert_eq!((finished.order.len(), finished.known.len()), (2, 2));
+        assert!(!dedup_cache.contains((job.chunk(0), 7)));
+        assert!(dedup_cache.contains((job.chunk(1), 7)) && dedup_cache.contains((job.chunk(2), 7)));
+        assert_eq!((dedup_cache.order.len(), dedup_cache.known.len()), (2, 2));
     }
 }

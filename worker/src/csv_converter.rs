@@ -8,14 +8,14 @@ use proto::v1::DeadChunk;
 use proto::{Csv, Envelope, Lane, Payload, WorkerId};
 
 use crate::attempt::panic_text;
-use crate::shift::returned;
+use crate::session_driver::queue_is_missing;
 
 /// Of work without the signature of this worker's key.
 const UNSIGNED: &str = "refused: it is not signed with the key of --signing-key-file";
 
 /// Who makes jobs of messages, and of which lane.
 #[derive(Debug, Clone)]
-pub(crate) struct Maker {
+pub(crate) struct CsvConverter {
     pub(crate) session: Session,
     pub(crate) worker_id: WorkerId,
     pub(crate) lane: Option<Lane>,
@@ -25,38 +25,38 @@ pub(crate) struct Maker {
     pub(crate) broker_address: String,
 }
 
-impl Maker {
-    /// Makes a job of `asked`, and gives its chunk when the master is to have the rest. Nothing: the
+impl CsvConverter {
+    /// Makes a job of `request`, and gives its chunk when the master is to have the rest. Nothing: the
     /// chunk cannot be worked on, and the master is to have that too; the message is done with.
     ///
     /// # Errors
     ///
     /// When the session is lost, or has to be begun anew.
-    pub(crate) async fn chunk_of(
+    pub(crate) async fn convert(
         &self,
-        asked: &Envelope,
+        request: &Envelope,
         csv: &Csv,
     ) -> Result<Option<Envelope>, BrokerError> {
-        let lone = self.lone(asked, csv).await;
-        for message in lone.frame() {
+        let prepared = self.prepared(request, csv).await;
+        for message in prepared.frame() {
             self.send(Route::Results, &message).await?;
         }
-        let chunk_id = lone.job.chunk(0);
-        if let Some(reason) = lone.wrong {
-            tracing::error!(job = %lone.job, reason, "a message of CSV cannot be worked on");
+        let chunk_id = prepared.job.chunk(0);
+        if let Some(reason) = prepared.wrong {
+            tracing::error!(job = %prepared.job, reason, "a message of CSV cannot be worked on");
             let dead = DeadChunk {
-                chunk: Some(lone.chunk),
+                chunk: Some(prepared.chunk),
                 reason,
                 worker_id: self.worker_id.to_string(),
                 ..DeadChunk::default()
             };
-            let message = Envelope::new(chunk_id, lone.job, Payload::Dead(dead));
+            let message = Envelope::new(chunk_id, prepared.job, Payload::Dead(dead));
             self.send(Route::Dead, &message).await?;
             return Ok(None);
         }
-        tracing::info!(job = %lone.job, rows = lone.chunk.rows, "a message of CSV is a job");
-        let mut chunk = Envelope::new(chunk_id, lone.job, Payload::Chunk(lone.chunk));
-        chunk.attempts = asked.attempts;
+        tracing::info!(job = %prepared.job, rows = prepared.chunk.rows, "a message of CSV is a job");
+        let mut chunk = Envelope::new(chunk_id, prepared.job, Payload::Chunk(prepared.chunk));
+        chunk.attempts = request.attempts;
         Ok(Some(chunk))
     }
 
@@ -81,10 +81,10 @@ impl Maker {
         self.send(Route::Dead, &message).await
     }
 
-    async fn lone(&self, asked: &Envelope, csv: &Csv) -> Lone {
+    async fn prepared(&self, request: &Envelope, csv: &Csv) -> Lone {
         let came = Came {
-            message_id: asked.message_id.clone(),
-            made_unix_ms: asked.made_unix_ms,
+            message_id: request.message_id.clone(),
+            made_unix_ms: request.made_unix_ms,
             now_unix_ms: proto::unix_ms(),
             lane: self.lane,
         };
@@ -97,7 +97,7 @@ impl Maker {
             tokio::task::spawn_blocking(move || Lone::new(&csv, &came))
         };
         match looked.await {
-            Ok(lone) => lone,
+            Ok(prepared) => prepared,
             Err(panic) => {
                 let why = format!("looking at it panicked: {}", panic_text(panic));
                 Lone::broken(csv, &came, why)
@@ -112,7 +112,7 @@ impl Maker {
             match self.session.publish(route, message).await? {
                 Confirm::Acked => return Ok(()),
                 Confirm::Nacked => tokio::time::sleep(backoff.next()).await,
-                Confirm::Returned => return Err(returned(&self.broker_address)),
+                Confirm::Returned => return Err(queue_is_missing(&self.broker_address)),
             }
         }
     }

@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use proto::JobId;
 
-use super::bucket::Bucket;
+use super::token_bucket::TokenBucket;
 
 /// A bucket for each job of which a share was heard.
 #[derive(Debug, Default)]
-pub(super) struct Rations {
-    buckets: HashMap<JobId, Bucket>,
+pub(in crate::scheduler) struct RateShares {
+    buckets: HashMap<JobId, TokenBucket>,
 }
 
-impl Rations {
+impl RateShares {
     /// Takes the shares that a master names. One that it names no more stays where it is needed:
     /// because a chunk waits for it, as `is_waiting` says, or because more was begun than it brought.
-    pub(super) fn hear(
+    pub(in crate::scheduler) fn update(
         &mut self,
         shares: &HashMap<JobId, f64>,
         now: Duration,
@@ -27,24 +27,29 @@ impl Rations {
         });
         for (job, per_second) in shares {
             let bucket = self.buckets.entry(*job);
-            let bucket = bucket.or_insert_with(|| Bucket::new(*per_second, now));
-            bucket.set(*per_second, now);
+            let bucket = bucket.or_insert_with(|| TokenBucket::new(*per_second, now));
+            bucket.set_rate(*per_second, now);
         }
     }
 
-    pub(super) fn is_heard(&self, job: JobId) -> bool {
+    pub(in crate::scheduler) fn has_share(&self, job: JobId) -> bool {
         self.buckets.contains_key(&job)
     }
 
     /// When a chunk of this cost may begin. Absent: when a share is heard.
-    pub(super) fn ready_at(&mut self, job: JobId, cost: u64, now: Duration) -> Option<Duration> {
+    pub(in crate::scheduler) fn ready_at(
+        &mut self,
+        job: JobId,
+        cost: u64,
+        now: Duration,
+    ) -> Option<Duration> {
         Some(self.buckets.get_mut(&job)?.ready_at(cost, now))
     }
 
     /// A chunk begins.
-    pub(super) fn pay(&mut self, job: JobId, cost: u64) {
+    pub(in crate::scheduler) fn charge(&mut self, job: JobId, cost: u64) {
         if let Some(bucket) = self.buckets.get_mut(&job) {
-            bucket.pay(cost);
+            bucket.charge(cost);
         }
     }
 }

@@ -2,14 +2,15 @@
 
 use proto::v1::chunk_result::Partial;
 
-use crate::mill::{Mill, Setup, rows, spec};
+use crate::test_worker::{Setup, TestWorker, rows, spec};
 
 #[tokio::test]
 async fn a_command_gets_csv_with_a_header_and_its_rows_come_back_without_one() {
-    let mill =
-        Mill::of_shell(r#"awk -F, 'NR == 1 { print "n,twice"; next } { print $1 "," 2 * $1 }'"#);
-    let mill = mill.await;
-    let result = mill.one("1,a\n2,b\n3\n").await.result();
+    let worker = TestWorker::of_shell(
+        r#"awk -F, 'NR == 1 { print "n,twice"; next } { print $1 "," 2 * $1 }'"#,
+    );
+    let worker = worker.await;
+    let result = worker.one("1,a\n2,b\n3\n").await.result();
     assert_eq!(rows(&result), "1,2\n2,4\n");
     assert_eq!((result.rows, result.rejected, result.attempt), (2, 1, 1));
     assert_eq!(result.rejects[0].line, 4);
@@ -19,38 +20,38 @@ async fn a_command_gets_csv_with_a_header_and_its_rows_come_back_without_one() {
     };
     assert_eq!(partial.columns, ["n", "twice"]);
     assert_eq!((partial.rows_in, partial.rows_out), (2, 2));
-    mill.stop().await;
+    worker.stop().await;
 }
 
 #[tokio::test]
 async fn the_number_of_rows_is_the_commands_own() {
-    let mill = Mill::of_shell("head -1").await;
-    let none = mill.one("1,a\n2,b\n").await.result();
+    let worker = TestWorker::of_shell("head -1").await;
+    let none = worker.one("1,a\n2,b\n").await.result();
     assert_eq!(rows(&none), "");
-    mill.stop().await;
-    let mill = Mill::of_shell("sed p").await;
-    mill.send(0, spec("do", &[]), "1,a\n").await;
-    let said = mill.hear(1).await.remove(&0).unwrap().result();
-    assert_eq!(rows(&said), "n,text\n1,a\n1,a\n");
-    mill.stop().await;
+    worker.stop().await;
+    let worker = TestWorker::of_shell("sed p").await;
+    worker.send(0, spec("do", &[]), "1,a\n").await;
+    let replies = worker.replies(1).await.remove(&0).unwrap().result();
+    assert_eq!(rows(&replies), "n,text\n1,a\n1,a\n");
+    worker.stop().await;
 }
 
 #[tokio::test]
 async fn a_command_that_reads_only_what_it_needs_is_no_failure() {
-    let mill = Mill::of_shell("exec head -2").await;
+    let worker = TestWorker::of_shell("exec head -2").await;
     // More than a pipe holds.
     let body = "1,abcdefghijklmnopqrstuvwxyz\n".repeat(20_000);
-    let result = mill.one(&body).await.result();
+    let result = worker.one(&body).await.result();
     assert_eq!(rows(&result), "1,abcdefghijklmnopqrstuvwxyz\n");
     assert_eq!(result.rows, 20_000);
-    mill.stop().await;
+    worker.stop().await;
 }
 
 #[tokio::test]
 async fn the_environment_is_clean_and_says_which_chunk_it_is() {
-    let mill = Mill::of_shell("echo name; env | cut -d= -f1 | sort").await;
+    let worker = TestWorker::of_shell("echo name; env | cut -d= -f1 | sort").await;
     // PWD, SHLVL and _ are the shell's own.
-    let result = mill.one("1,a\n").await.result();
+    let result = worker.one("1,a\n").await.result();
     let names = rows(&result);
     let known = [
         "HOME",
@@ -67,14 +68,14 @@ async fn the_environment_is_clean_and_says_which_chunk_it_is() {
     for name in names.lines() {
         assert!(known.contains(&name), "{names}");
     }
-    mill.stop().await;
+    worker.stop().await;
 
-    let mill =
-        Mill::of_shell("echo j,c,a; echo $ROWMILL_JOB,$ROWMILL_CHUNK,$ROWMILL_ATTEMPT").await;
-    mill.send(7, spec("do", &[]), "1,a\n").await;
-    let result = mill.hear(1).await.remove(&7).unwrap().result();
-    assert_eq!(rows(&result), format!("{},7,1\n", mill.job));
-    mill.stop().await;
+    let worker =
+        TestWorker::of_shell("echo j,c,a; echo $ROWMILL_JOB,$ROWMILL_CHUNK,$ROWMILL_ATTEMPT").await;
+    worker.send(7, spec("do", &[]), "1,a\n").await;
+    let result = worker.replies(1).await.remove(&7).unwrap().result();
+    assert_eq!(rows(&result), format!("{},7,1\n", worker.job));
+    worker.stop().await;
 }
 
 #[tokio::test]
@@ -83,23 +84,27 @@ async fn arguments_come_where_they_are_allowed_and_nowhere_else() {
         commands: &[("say", "printf 'lang\\n%s\\n' {lang}")],
         ..Setup::default()
     };
-    let mill = Mill::with(|_| String::new(), setup).await;
+    let worker = TestWorker::with(|_| String::new(), setup).await;
     let tricky = "$(id) `id` ; * %s";
-    mill.send(0, spec("say", &[("lang", tricky)]), "1,a\n")
+    worker
+        .send(0, spec("say", &[("lang", tricky)]), "1,a\n")
         .await;
-    mill.send(1, spec("say", &[("lang", "-v")]), "1,a\n").await;
-    mill.send(2, spec("say", &[("lang", "de"), ("file", "x")]), "1,a\n")
+    worker
+        .send(1, spec("say", &[("lang", "-v")]), "1,a\n")
         .await;
-    let mut said = mill.hear(3).await;
+    worker
+        .send(2, spec("say", &[("lang", "de"), ("file", "x")]), "1,a\n")
+        .await;
+    let mut replies = worker.replies(3).await;
     assert_eq!(
-        rows(&said.remove(&0).unwrap().result()),
+        rows(&replies.remove(&0).unwrap().result()),
         format!("{tricky}\n")
     );
     for (seq, reason) in [(1, "does not begin with -"), (2, "\"file\"; it has lang")] {
-        let dead = said.remove(&seq).unwrap().dead();
+        let dead = replies.remove(&seq).unwrap().dead();
         assert!(dead.reason.contains(reason), "{}", dead.reason);
     }
-    mill.stop().await;
+    worker.stop().await;
 }
 
 /// What a command answers to `1,a`, and the reason for which that is no answer.
@@ -128,12 +133,12 @@ async fn what_is_no_answer_makes_a_dead_chunk_that_says_why() {
             "was killed by signal 11: oh no",
         ),
     ] {
-        let mill = Mill::of_shell(script).await;
-        let dead = mill.one("1,a\n").await.dead();
+        let worker = TestWorker::of_shell(script).await;
+        let dead = worker.one("1,a\n").await.dead();
         let reason = reason.replace("`sh`", "`do`");
         assert!(dead.reason.contains(&reason), "{script}: {}", dead.reason);
         assert_eq!(dead.attempts, 3, "{script}");
-        mill.stop().await;
+        worker.stop().await;
     }
 }
 
@@ -148,14 +153,14 @@ for row in rows:
     print("row", row["n"], file=sys.stderr)
     out.writerow([row["n"], 12 // int(row["n"])])
 '"#;
-    let mill = Mill::of_shell(script).await;
+    let worker = TestWorker::of_shell(script).await;
     for (seq, body) in [(0, "1,a\n2,b\n"), (1, "3,a\n0,b\n"), (2, "4,a\n")] {
-        mill.send(seq, spec("do", &[]), body).await;
+        worker.send(seq, spec("do", &[]), body).await;
     }
-    let mut said = mill.hear(3).await;
-    assert_eq!(rows(&said.remove(&0).unwrap().result()), "1,12\n2,6\n");
-    assert_eq!(rows(&said.remove(&2).unwrap().result()), "4,3\n");
-    let dead = said.remove(&1).unwrap().dead();
+    let mut replies = worker.replies(3).await;
+    assert_eq!(rows(&replies.remove(&0).unwrap().result()), "1,12\n2,6\n");
+    assert_eq!(rows(&replies.remove(&2).unwrap().result()), "4,3\n");
+    let dead = replies.remove(&1).unwrap().dead();
     assert!(
         dead.reason.contains("exit code 1: ZeroDivisionError"),
         "{}",
@@ -168,5 +173,5 @@ for row in rows:
     );
     // It can be replayed: all of it is there.
     assert_eq!(dead.chunk.unwrap().body, "3,a\n0,b\n");
-    mill.stop().await;
+    worker.stop().await;
 }

@@ -15,7 +15,7 @@ const ROUNDING: f64 = 1e-9;
 
 /// What may be begun of one job.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bucket {
+pub(super) struct TokenBucket {
     /// More than 0, and finite.
     per_second: f64,
     tokens: f64,
@@ -23,7 +23,7 @@ pub(super) struct Bucket {
     at: Duration,
 }
 
-impl Bucket {
+impl TokenBucket {
     pub(super) fn new(per_second: f64, now: Duration) -> Self {
         Self {
             per_second,
@@ -33,7 +33,7 @@ impl Bucket {
     }
 
     /// From `now` on it fills at another rate.
-    pub(super) fn set(&mut self, per_second: f64, now: Duration) {
+    pub(super) fn set_rate(&mut self, per_second: f64, now: Duration) {
         self.fill(now);
         self.per_second = per_second;
         self.tokens = self.tokens.min(per_second);
@@ -58,7 +58,7 @@ impl Bucket {
     }
 
     /// A chunk of this cost begins.
-    pub(super) fn pay(&mut self, cost: u64) {
+    pub(super) fn charge(&mut self, cost: u64) {
         self.tokens -= cost as f64;
     }
 
@@ -78,13 +78,13 @@ mod tests {
     use super::*;
 
     /// Begins chunks as soon as they may for a while, and gives when each began.
-    fn begun(
+    fn started(
         per_second: f64,
         costs: impl Iterator<Item = u64>,
-        until: Duration,
+        rate_deadline: Duration,
     ) -> Vec<(Duration, u64)> {
-        let mut bucket = Bucket::new(per_second, Duration::ZERO);
-        let (mut now, mut begun) = (Duration::ZERO, Vec::new());
+        let mut bucket = TokenBucket::new(per_second, Duration::ZERO);
+        let (mut now, mut started) = (Duration::ZERO, Vec::new());
         for cost in costs {
             loop {
                 let ready = bucket.ready_at(cost, now);
@@ -93,13 +93,13 @@ mod tests {
                 }
                 now = ready;
             }
-            if now > until {
+            if now > rate_deadline {
                 break;
             }
-            bucket.pay(cost);
-            begun.push((now, cost));
+            bucket.charge(cost);
+            started.push((now, cost));
         }
-        begun
+        started
     }
 
     #[test]
@@ -114,11 +114,11 @@ mod tests {
             let largest = costs.iter().copied().max().unwrap() as f64;
             let burst = largest.max(per_second);
             let cycle = costs.iter().copied().cycle().take(2000);
-            let begun = begun(per_second, cycle, Duration::from_secs(100_000));
-            assert!(begun.len() > 10, "{per_second}");
-            for (first, (from, _)) in begun.iter().enumerate() {
+            let started = started(per_second, cycle, Duration::from_secs(100_000));
+            assert!(started.len() > 10, "{per_second}");
+            for (first, (from, _)) in started.iter().enumerate() {
                 let mut sum = 0;
-                for (to, cost) in &begun[first..] {
+                for (to, cost) in &started[first..] {
                     sum += cost;
                     let window = to.saturating_sub(*from).as_secs_f64();
                     let most = per_second * window + burst;
@@ -133,18 +133,18 @@ mod tests {
 
     #[test]
     fn over_a_long_time_the_rate_is_reached() {
-        let begun = begun(20.0, std::iter::repeat(7), Duration::from_secs(1000));
-        let sum: u64 = begun.iter().map(|(_, cost)| cost).sum();
+        let started = started(20.0, std::iter::repeat(7), Duration::from_secs(1000));
+        let sum: u64 = started.iter().map(|(_, cost)| cost).sum();
         assert!((19_900..=20_020).contains(&sum), "{sum}");
     }
 
     #[test]
     fn another_share_leaves_the_debt() {
         let second = Duration::from_secs(1);
-        let mut bucket = Bucket::new(10.0, Duration::ZERO);
+        let mut bucket = TokenBucket::new(10.0, Duration::ZERO);
         assert_eq!(bucket.ready_at(50, second), second);
-        bucket.pay(50);
-        bucket.set(40.0, second);
+        bucket.charge(50);
+        bucket.set_rate(40.0, second);
         assert!(bucket.is_in_debt(second));
         // 40 are owed, and as many again fill it.
         let ready = bucket.ready_at(50, second);

@@ -15,42 +15,44 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::answer::answer_of;
-use crate::attempt::{AttemptError, in_thread};
-use crate::desk::{Action, Answer, Attempt, Desk, Event, Room, Seen, Standing, Ticket};
+use crate::attempt::{AttemptError, run_in_thread};
+use crate::chunk_info::{Redelivery, chunk_info};
+use crate::counters::RunningGuard;
+use crate::csv_converter::CsvConverter;
+use crate::disposition::disposition_message;
 use crate::exec::{self, Limit, Refusal, spec_of};
-use crate::foreign::Maker;
-use crate::room::in_process;
-use crate::seen::{Returns, seen};
-use crate::session::Bench;
-use crate::tally::InHand;
-use crate::timed::Timed;
+use crate::sandbox::run_in_process;
+use crate::scheduler::{
+    Action, AttemptEnd, ChunkInfo, Disposition, Event, Isolation, JobDirectives, Scheduler, Ticket,
+};
+use crate::session::WorkerContext;
+use crate::stage_timer::StageTimer;
 
 /// How long a chunk rests here that only other workers may run: long enough that two workers do not
 /// wear the broker out by handing it to and fro.
-const PASSING: Duration = Duration::from_secs(2);
+const PASS_ON_DELAY: Duration = Duration::from_secs(2);
 
 /// What is in hand in one session, and what goes on about it.
-pub(crate) struct Shift<'a> {
-    bench: &'a Bench,
-    desk: &'a mut Desk,
+pub(crate) struct SessionDriver<'a> {
+    context: &'a WorkerContext,
+    scheduler: &'a mut Scheduler,
     session: Session,
-    hands: HashMap<Ticket, Hand<'a>>,
+    deliveries: HashMap<Ticket, HeldDelivery<'a>>,
     last_ticket: Ticket,
     /// The jobs whose chunks are for others, as far as that was said.
-    passed: HashSet<String>,
+    warned_unsupported: HashSet<String>,
     /// The jobs that wait for their share, as far as that was said.
-    unshared: HashSet<JobId>,
+    warned_no_share: HashSet<JobId>,
     /// Whether it is being asked how many chunks wait in the retry queue.
-    looks_for_retries: bool,
+    is_checking_retries: bool,
     /// Every wait for a thread, the broker or the clock. Bounded by what is in hand.
-    tasks: JoinSet<Result<Ended, BrokerError>>,
+    tasks: JoinSet<Result<TaskOutput, BrokerError>>,
     /// Whether a thread hangs that nothing can stop.
     pub(crate) is_stuck: bool,
 }
 
 /// One delivery in hand.
-struct Hand<'a> {
+struct HeldDelivery<'a> {
     envelope: Envelope,
     receipt: Receipt,
     backoff: Backoff,
@@ -60,65 +62,69 @@ struct Hand<'a> {
     /// for ever. Absent before that.
     deadline: Option<Instant>,
     /// While it is in work.
-    running: Option<InHand<'a>>,
+    running: Option<RunningGuard<'a>>,
     /// The attempt that runs.
-    attempt: Option<Timed>,
+    attempt: Option<StageTimer>,
     /// The answer that is on its way.
-    sent: Option<Timed>,
+    publish_timer: Option<StageTimer>,
     /// It is for others, and waits a moment before it goes to them.
-    is_passed_on: bool,
+    needs_other_worker: bool,
     /// Ends a command that works on it.
     stop: CancellationToken,
     /// What is sent, and sent again where the broker refused it.
-    answer: Option<(Answer, Route, Envelope)>,
+    disposition: Option<(Disposition, Route, Envelope)>,
 }
 
 /// What a task came to.
-enum Ended {
-    Attempt(Ticket, Room, Box<Result<ChunkResult, AttemptError>>),
+enum TaskOutput {
+    Attempt(Ticket, Isolation, Box<Result<ChunkResult, AttemptError>>),
     Publish(Ticket, Confirm),
     Wait(Ticket),
     /// It is signed as it should be, or a message of CSV has become a chunk.
-    Known(Source, Box<Delivery>),
+    Verified(SourceQueue, Box<Delivery>),
     /// It was in the retry queue, or nothing was.
-    Taken(Option<Box<Delivery>>),
+    RetryTaken(Option<Box<Delivery>>),
     /// So many chunks wait in the retry queue.
     RetryDepth(u64),
     /// What was taken from a queue was no chunk for us, and is not in hand.
-    Dropped(Source),
-    Settle,
+    Dropped(SourceQueue),
+    Settled,
 }
 
 /// Where a delivery came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Source {
+pub(crate) enum SourceQueue {
     Tasks,
     Retry,
 }
 
-impl<'a> Shift<'a> {
-    pub(crate) fn new(bench: &'a Bench, desk: &'a mut Desk, session: Session) -> Self {
+impl<'a> SessionDriver<'a> {
+    pub(crate) fn new(
+        context: &'a WorkerContext,
+        scheduler: &'a mut Scheduler,
+        session: Session,
+    ) -> Self {
         Self {
-            bench,
-            desk,
+            context,
+            scheduler,
             session,
-            hands: HashMap::new(),
+            deliveries: HashMap::new(),
             last_ticket: 0,
-            passed: HashSet::new(),
-            unshared: HashSet::new(),
-            looks_for_retries: false,
+            warned_unsupported: HashSet::new(),
+            warned_no_share: HashSet::new(),
+            is_checking_retries: false,
             tasks: JoinSet::new(),
             is_stuck: false,
         }
     }
 
-    pub(crate) fn in_hand(&self) -> usize {
-        self.desk.in_hand()
+    pub(crate) fn in_flight_count(&self) -> usize {
+        self.scheduler.in_flight_count()
     }
 
     /// How many deliveries are not settled, at least: each is on the desk, or in a task, or both.
     pub(crate) fn unsettled(&self) -> usize {
-        self.desk.in_hand().max(self.tasks.len())
+        self.scheduler.in_flight_count().max(self.tasks.len())
     }
 
     /// Whether anything is still to be waited for.
@@ -130,19 +136,23 @@ impl<'a> Shift<'a> {
     /// lost.
     pub(crate) async fn end(&mut self, error: Option<&BrokerError>) {
         self.tasks.shutdown().await;
-        self.hands.clear();
+        self.deliveries.clear();
         let event = match error {
-            Some(BrokerError::TakenBack { why, .. }) => {
-                *self.bench.taken_back() = Some(*why);
-                Event::TakenBack
+            Some(BrokerError::DeliveriesRevoked { why, .. }) => {
+                *self.context.revoke_reason() = Some(*why);
+                Event::DeliveriesRevoked
             }
-            _ => Event::Lost,
+            _ => Event::SessionLost,
         };
-        self.desk.handle(event);
+        self.scheduler.handle(event);
     }
 
     /// Puts a delivery on the desk.
-    pub(crate) fn take(&mut self, source: Source, delivery: Delivery) -> Result<(), BrokerError> {
+    pub(crate) fn accept(
+        &mut self,
+        source: SourceQueue,
+        delivery: Delivery,
+    ) -> Result<(), BrokerError> {
         failpoint::pass(Point::WorkerAfterTake);
         if delivery.redelivered {
             let delivery_count = delivery.delivery_count;
@@ -150,19 +160,25 @@ impl<'a> Shift<'a> {
             let job = job.map(|envelope| &envelope.correlation_id);
             tracing::debug!(job, delivery_count, "took a redelivered message");
         }
-        if let (Some(key), Ok(envelope)) = (&self.bench.signing, &delivery.message)
+        if let (Some(key), Ok(envelope)) = (&self.context.signing, &delivery.message)
             && matches!(envelope.payload.as_ref(), Payload::Chunk(_))
         {
             let (key, envelope) = (key.clone(), envelope.clone());
-            self.check(key, envelope, source, delivery);
+            self.verify_signature(key, envelope, source, delivery);
             return Ok(());
         }
-        self.take_known(source, delivery)
+        self.accept_verified(source, delivery)
     }
 
     /// Takes the chunk if it has the key's signature, and else tells the master that it is not worked on.
-    fn check(&mut self, key: SigningKey, envelope: Envelope, source: Source, delivery: Delivery) {
-        let maker = self.maker();
+    fn verify_signature(
+        &mut self,
+        key: SigningKey,
+        envelope: Envelope,
+        source: SourceQueue,
+        delivery: Delivery,
+    ) {
+        let csv_converter = self.csv_converter();
         self.tasks.spawn(async move {
             let payload = Arc::clone(&envelope.payload);
             let is_signed = tokio::task::spawn_blocking(move || match payload.as_ref() {
@@ -171,27 +187,31 @@ impl<'a> Shift<'a> {
             });
             // A check that died vouches for nothing.
             if is_signed.await.unwrap_or(false) {
-                return Ok(Ended::Known(source, Box::new(delivery)));
+                return Ok(TaskOutput::Verified(source, Box::new(delivery)));
             }
-            maker.refuse(&envelope).await?;
+            csv_converter.refuse(&envelope).await?;
             delivery.receipt.ack().await?;
-            Ok(Ended::Dropped(source))
+            Ok(TaskOutput::Dropped(source))
         });
     }
 
-    fn take_known(&mut self, source: Source, delivery: Delivery) -> Result<(), BrokerError> {
+    fn accept_verified(
+        &mut self,
+        source: SourceQueue,
+        delivery: Delivery,
+    ) -> Result<(), BrokerError> {
         let envelope = match delivery.message {
             Ok(envelope) => envelope,
             Err(error) => {
                 tracing::warn!(%error, "not a chunk: to the dead queue");
-                self.bury(source, delivery.receipt);
+                self.reject(source, delivery.receipt);
                 return Ok(());
             }
         };
         if let Payload::Csv(csv) = envelope.payload.as_ref() {
             let (envelope, csv) = (envelope.clone(), csv.clone());
             let message = Ok(envelope.clone());
-            self.make(
+            self.convert_csv(
                 envelope,
                 csv,
                 source,
@@ -202,19 +222,19 @@ impl<'a> Shift<'a> {
             );
             return Ok(());
         }
-        let returns = Returns {
+        let redelivery = Redelivery {
             is_redelivered: delivery.redelivered,
             count: delivery.delivery_count,
         };
-        let Some(mut seen) = seen(&envelope, returns, source == Source::Retry) else {
+        let Some(mut info) = chunk_info(&envelope, redelivery, source == SourceQueue::Retry) else {
             let kind = envelope.payload.type_name();
             tracing::warn!(kind, "not a chunk: to the dead queue");
-            self.bury(source, delivery.receipt);
+            self.reject(source, delivery.receipt);
             return Ok(());
         };
-        seen.is_for_others = self.is_for_others(&envelope);
-        self.say_unshared(seen);
-        let hand = Hand {
+        info.needs_other_worker = self.needs_other_worker(&envelope);
+        self.log_missing_share(info);
+        let held = HeldDelivery {
             envelope,
             receipt: delivery.receipt,
             backoff: Backoff::new(),
@@ -222,77 +242,81 @@ impl<'a> Shift<'a> {
             deadline: None,
             running: None,
             attempt: None,
-            sent: None,
-            is_passed_on: seen.is_for_others,
+            publish_timer: None,
+            needs_other_worker: info.needs_other_worker,
             stop: CancellationToken::new(),
-            answer: None,
+            disposition: None,
         };
         self.last_ticket += 1;
-        self.hands.insert(self.last_ticket, hand);
-        self.handle(Event::Delivered(self.last_ticket, seen))
+        self.deliveries.insert(self.last_ticket, held);
+        self.handle(Event::Delivered(self.last_ticket, info))
     }
 
     /// Whether it asks for a command that this worker does not allow; then it says so, once a job.
-    fn is_for_others(&mut self, envelope: &Envelope) -> bool {
+    fn needs_other_worker(&mut self, envelope: &Envelope) -> bool {
         let Payload::Chunk(chunk) = envelope.payload.as_ref() else {
             return false;
         };
         let Some(spec) = spec_of(chunk) else {
             return false;
         };
-        let is_ours = self.bench.exec.as_ref().is_some_and(|exec| exec.has(spec));
-        if !is_ours && self.passed.insert(chunk.job_id.clone()) {
+        let is_allowed = self
+            .context
+            .exec
+            .as_ref()
+            .is_some_and(|exec| exec.has(spec));
+        if !is_allowed && self.warned_unsupported.insert(chunk.job_id.clone()) {
             let (job, refusal) = (&chunk.job_id, Refusal::unknown(&spec.command));
             tracing::warn!(job, "passing chunks on: {refusal}");
         }
-        !is_ours
+        !is_allowed
     }
 
     /// Says once a job that it waits to be told how much of it may be begun.
-    fn say_unshared(&mut self, seen: Seen) {
-        let job = seen.job;
-        let waits = seen.cost.is_some() && !self.desk.has_share(job);
-        if waits && self.unshared.insert(job) {
+    fn log_missing_share(&mut self, info: ChunkInfo) {
+        let job = info.job;
+        let waits = info.cost.is_some() && !self.scheduler.has_share(job);
+        if waits && self.warned_no_share.insert(job) {
             tracing::info!(%job, "waiting for a master to say how much of this job may be begun here a second");
         }
     }
 
     /// Makes a job of CSV that any AMQP client sent, and then takes its chunk.
-    fn make(&mut self, asked: Envelope, csv: Csv, source: Source, delivery: Delivery) {
-        let maker = self.maker();
+    fn convert_csv(&mut self, asked: Envelope, csv: Csv, source: SourceQueue, delivery: Delivery) {
+        let csv_converter = self.csv_converter();
         self.tasks.spawn(async move {
-            let Some(chunk) = maker.chunk_of(&asked, &csv).await? else {
+            let Some(chunk) = csv_converter.convert(&asked, &csv).await? else {
                 delivery.receipt.ack().await?;
-                return Ok(Ended::Dropped(source));
+                return Ok(TaskOutput::Dropped(source));
             };
-            let made = Delivery {
+            let converted = Delivery {
                 message: Ok(chunk),
                 ..delivery
             };
-            Ok(Ended::Known(source, Box::new(made)))
+            Ok(TaskOutput::Verified(source, Box::new(converted)))
         });
     }
 
-    fn maker(&self) -> Maker {
-        Maker {
+    fn csv_converter(&self) -> CsvConverter {
+        CsvConverter {
             session: self.session.clone(),
-            worker_id: self.bench.identity.id,
-            lane: self.bench.lane,
-            wants_signature: self.bench.signing.is_some(),
-            broker_address: self.bench.broker_address.clone(),
+            worker_id: self.context.identity.id,
+            lane: self.context.lane,
+            wants_signature: self.context.signing.is_some(),
+            broker_address: self.context.broker_address.clone(),
         }
     }
 
-    fn bury(&mut self, source: Source, receipt: Receipt) {
+    fn reject(&mut self, source: SourceQueue, receipt: Receipt) {
         self.tasks.spawn(async move {
             receipt.reject().await?;
-            Ok(Ended::Dropped(source))
+            Ok(TaskOutput::Dropped(source))
         });
     }
 
     /// Asks how many chunks wait in the retry queue.
-    pub(crate) fn look_for_retries(&mut self) {
-        if std::mem::replace(&mut self.looks_for_retries, true) {
+    pub(crate) fn check_retry_queue(&mut self) {
+        if std::mem::replace(&mut self.is_checking_retries, true) {
             return;
         }
         let (session, queue) = (self.session.clone(), self.retry_queue());
@@ -302,7 +326,7 @@ impl<'a> Shift<'a> {
                 Err(BrokerError::Forbidden { .. }) => 1,
                 depth => depth?.ready,
             };
-            Ok(Ended::RetryDepth(ready))
+            Ok(TaskOutput::RetryDepth(ready))
         });
     }
 
@@ -310,27 +334,30 @@ impl<'a> Shift<'a> {
         let (session, queue) = (self.session.clone(), self.retry_queue());
         self.tasks.spawn(async move {
             let taken = session.take_one(queue).await?;
-            Ok(Ended::Taken(taken.map(Box::new)))
+            Ok(TaskOutput::RetryTaken(taken.map(Box::new)))
         });
     }
 
     fn retry_queue(&self) -> Queue {
-        Queue::Retry(self.bench.lane)
+        Queue::Retry(self.context.lane)
     }
 
     /// Waits for the next thing to end, and goes on with it; for ever where nothing goes on.
     /// Cancel-safe.
     pub(crate) async fn step(&mut self) -> Result<(), BrokerError> {
-        let wake = self.desk.next_wake().map(|wake| self.bench.started + wake);
+        let wake = self
+            .scheduler
+            .next_wake()
+            .map(|wake| self.context.started + wake);
         let ended = tokio::select! {
             Some(ended) = self.tasks.join_next() => ended,
             () = wait_until(wake) => {
-                let actions = self.tell_time();
-                return self.act(actions);
+                let actions = self.advance_clock();
+                return self.execute(actions);
             }
         };
         match ended {
-            Ok(ended) => self.ended(ended?),
+            Ok(ended) => self.task_ended(ended?),
             Err(panic) => {
                 // Its chunk stays unacknowledged and comes again when this session ends.
                 tracing::error!(%panic, "the work on a chunk panicked");
@@ -339,70 +366,73 @@ impl<'a> Shift<'a> {
         }
     }
 
-    fn ended(&mut self, ended: Ended) -> Result<(), BrokerError> {
+    fn task_ended(&mut self, ended: TaskOutput) -> Result<(), BrokerError> {
         match ended {
-            Ended::Attempt(ticket, room, outcome) => self.attempted(ticket, room, *outcome),
-            Ended::Publish(ticket, confirm) => {
+            TaskOutput::Attempt(ticket, isolation, outcome) => {
+                self.attempt_ended(ticket, isolation, *outcome)
+            }
+            TaskOutput::Publish(ticket, confirm) => {
                 if confirm == Confirm::Acked {
-                    self.bench.tally.answered();
+                    self.context.counters.confirmed();
                 } else {
                     let (job, chunk) = self.ids(ticket);
                     tracing::warn!(job, chunk, ?confirm, "the broker refused an answer for now");
                 }
-                let sent = self
-                    .hands
+                let publish_timer = self
+                    .deliveries
                     .get_mut(&ticket)
-                    .and_then(|hand| hand.sent.take());
-                if let Some(sent) = sent {
-                    sent.answered(self.bench, confirm);
+                    .and_then(|held| held.publish_timer.take());
+                if let Some(publish_timer) = publish_timer {
+                    publish_timer.confirmed(self.context, confirm);
                 }
                 self.handle(Event::Published(ticket, confirm))
             }
-            Ended::Wait(ticket) => self.handle(Event::Waited(ticket)),
-            Ended::Known(source, delivery) => self.take_known(source, *delivery),
-            Ended::Taken(Some(delivery)) => self.take(Source::Retry, *delivery),
-            Ended::Taken(None) | Ended::Dropped(Source::Retry) => self.handle(Event::RetryEmpty),
-            Ended::RetryDepth(ready) => {
-                self.looks_for_retries = false;
+            TaskOutput::Wait(ticket) => self.handle(Event::Waited(ticket)),
+            TaskOutput::Verified(source, delivery) => self.accept_verified(source, *delivery),
+            TaskOutput::RetryTaken(Some(delivery)) => self.accept(SourceQueue::Retry, *delivery),
+            TaskOutput::RetryTaken(None) | TaskOutput::Dropped(SourceQueue::Retry) => {
+                self.handle(Event::RetryEmpty)
+            }
+            TaskOutput::RetryDepth(ready) => {
+                self.is_checking_retries = false;
                 self.handle(Event::RetryWaiting(ready > 0))
             }
-            Ended::Dropped(Source::Tasks) | Ended::Settle => Ok(()),
+            TaskOutput::Dropped(SourceQueue::Tasks) | TaskOutput::Settled => Ok(()),
         }
     }
 
-    fn attempted(
+    fn attempt_ended(
         &mut self,
         ticket: Ticket,
-        room: Room,
+        isolation: Isolation,
         outcome: Result<ChunkResult, AttemptError>,
     ) -> Result<(), BrokerError> {
-        let hand = self.hands.get_mut(&ticket);
-        if let Some((hand, attempt)) =
-            hand.and_then(|hand| hand.attempt.take().map(|it| (hand, it)))
+        let held = self.deliveries.get_mut(&ticket);
+        if let Some((held, timer)) = held.and_then(|held| held.attempt.take().map(|it| (held, it)))
         {
-            attempt.attempted(self.bench, hand.operation(), &outcome);
+            timer.attempt_ended(self.context, held.operation_name(), &outcome);
         }
         let attempt = match &outcome {
             Ok(result) => {
-                self.bench.tally.done(result);
-                Attempt::Done
+                self.context.counters.attempt_succeeded(result);
+                AttemptEnd::Succeeded
             }
             Err(error) => {
                 let (job, chunk) = self.ids(ticket);
                 tracing::warn!(job, chunk, %error, "an attempt failed");
-                self.failure(ticket, error, room)
+                self.classify_error(ticket, error, isolation)
             }
         };
-        if let Some(hand) = self.hands.get_mut(&ticket) {
-            hand.outcome = Some(outcome);
+        if let Some(held) = self.deliveries.get_mut(&ticket) {
+            held.outcome = Some(outcome);
         }
-        self.handle(Event::Attempted(ticket, attempt))
+        self.handle(Event::AttemptEnded(ticket, attempt))
     }
 
     /// Whether more than half of the time of this delivery is left.
     fn has_time(&self, ticket: Ticket) -> bool {
-        let deadline = self.hands.get(&ticket).and_then(|hand| hand.deadline);
-        match (deadline, self.bench.chunk_limit) {
+        let deadline = self.deliveries.get(&ticket).and_then(|held| held.deadline);
+        match (deadline, self.context.chunk_limit) {
             (Some(deadline), Some(limit)) => {
                 deadline.saturating_duration_since(Instant::now()) > limit / 2
             }
@@ -411,32 +441,38 @@ impl<'a> Shift<'a> {
     }
 
     /// What the desk is told of an error.
-    fn failure(&mut self, ticket: Ticket, error: &AttemptError, room: Room) -> Attempt {
-        let keeps_seat = matches!(error, AttemptError::Slow(_)) && room == Room::Thread;
-        self.is_stuck |= keeps_seat;
+    fn classify_error(
+        &mut self,
+        ticket: Ticket,
+        error: &AttemptError,
+        isolation: Isolation,
+    ) -> AttemptEnd {
+        let keeps_slot =
+            matches!(error, AttemptError::Timeout(_)) && isolation == Isolation::Thread;
+        self.is_stuck |= keeps_slot;
         match error {
-            AttemptError::Slow(_) | AttemptError::Died(_) => Attempt::Broke { keeps_seat },
+            AttemptError::Timeout(_) | AttemptError::Died(_) => AttemptEnd::Crashed { keeps_slot },
             // Commands may take long: the next attempt gets a delivery, and its time, of its own.
             AttemptError::Command(_) if !self.has_time(ticket) => {
-                Attempt::Broke { keeps_seat: false }
+                AttemptEnd::Crashed { keeps_slot: false }
             }
-            _ => Attempt::Failed,
+            _ => AttemptEnd::Failed,
         }
     }
 
     /// Tells the desk, and does what it says.
     pub(crate) fn handle(&mut self, event: Event) -> Result<(), BrokerError> {
-        let mut actions = self.tell_time();
-        actions.extend(self.desk.handle(event));
-        self.act(actions)
+        let mut actions = self.advance_clock();
+        actions.extend(self.scheduler.handle(event));
+        self.execute(actions)
     }
 
-    fn tell_time(&mut self) -> Vec<Action> {
-        self.desk.tell_time(self.bench.started.elapsed())
+    fn advance_clock(&mut self) -> Vec<Action> {
+        self.scheduler.advance_clock(self.context.started.elapsed())
     }
 
     /// Tells the desk what the master says; what is no such message has no effect.
-    pub(crate) fn control(&mut self, delivery: &Delivery) -> Result<(), BrokerError> {
+    pub(crate) fn handle_control(&mut self, delivery: &Delivery) -> Result<(), BrokerError> {
         let Ok(envelope) = &delivery.message else {
             return Ok(());
         };
@@ -444,33 +480,33 @@ impl<'a> Shift<'a> {
             return Ok(());
         };
         let ids = |ids: &[String]| ids.iter().filter_map(|id| id.parse().ok()).collect();
-        for hand in self.hands.values() {
-            if control.cancelled.contains(&hand.envelope.correlation_id) {
-                hand.stop.cancel();
+        for held in self.deliveries.values() {
+            if control.cancelled.contains(&held.envelope.correlation_id) {
+                held.stop.cancel();
             }
         }
-        let mut actions = self.tell_time();
-        actions.extend(self.desk.control(Standing {
+        let mut actions = self.advance_clock();
+        actions.extend(self.scheduler.apply_directives(JobDirectives {
             cancelled: ids(&control.cancelled),
             paused: ids(&control.paused),
             shares: shares(control),
         }));
-        self.act(actions)
+        self.execute(actions)
     }
 
-    fn act(&mut self, actions: Vec<Action>) -> Result<(), BrokerError> {
-        let duplicates = self.desk.take_duplicates();
-        self.bench.tally.metrics.duplicates.inc_by(duplicates);
+    fn execute(&mut self, actions: Vec<Action>) -> Result<(), BrokerError> {
+        let duplicates = self.scheduler.take_duplicates();
+        self.context.counters.metrics.duplicates.inc_by(duplicates);
         for action in actions {
             match action {
                 Action::Run {
                     ticket,
                     attempt,
-                    room,
-                } => self.run(ticket, attempt, room),
-                Action::Publish(ticket, answer) => self.publish(ticket, answer),
-                Action::Wait(ticket) => self.wait(ticket),
-                Action::Rest(ticket) => self.rest(ticket),
+                    isolation,
+                } => self.start_attempt(ticket, attempt, isolation),
+                Action::Publish(ticket, disposition) => self.publish(ticket, disposition),
+                Action::Wait(ticket) => self.start_wait(ticket),
+                Action::ResetTimer(ticket) => self.reset_timer(ticket),
                 Action::Ack(ticket) => self.settle(ticket, async |receipt| {
                     receipt.ack().await?;
                     failpoint::pass(Point::WorkerAfterAck);
@@ -480,42 +516,46 @@ impl<'a> Shift<'a> {
                     self.settle(ticket, async |receipt| receipt.requeue().await);
                 }
                 Action::TakeRetry => self.take_retry(),
-                Action::NewSession => return Err(returned(&self.bench.broker_address)),
+                Action::NewSession => return Err(queue_is_missing(&self.context.broker_address)),
             }
         }
         Ok(())
     }
 
-    fn run(&mut self, ticket: Ticket, attempt: u32, room: Room) {
-        let bench = self.bench;
-        let Some(hand) = self.hands.get_mut(&ticket) else {
+    fn start_attempt(&mut self, ticket: Ticket, attempt: u32, isolation: Isolation) {
+        let context = self.context;
+        let Some(held) = self.deliveries.get_mut(&ticket) else {
             return;
         };
-        if let Payload::Chunk(chunk) = hand.envelope.payload.as_ref()
-            && hand.running.is_none()
+        if let Payload::Chunk(chunk) = held.envelope.payload.as_ref()
+            && held.running.is_none()
         {
-            hand.running = Some(bench.tally.begin(chunk));
+            held.running = Some(context.counters.start_chunk(chunk));
         }
         if attempt == 1 {
-            let waited_ms = proto::unix_ms().saturating_sub(hand.envelope.made_unix_ms);
-            let queue_wait = &bench.tally.metrics.queue_wait;
+            let waited_ms = proto::unix_ms().saturating_sub(held.envelope.made_unix_ms);
+            let queue_wait = &context.counters.metrics.queue_wait;
             queue_wait.observe(waited_ms as f64 / 1e3);
         }
-        hand.attempt = Some(Timed::begin(&bench.tracer, Stage::Process, &hand.envelope));
-        let payload = Arc::clone(&hand.envelope.payload);
-        let limit = self.bench.chunk_limit;
-        let deadline = *hand
+        held.attempt = Some(StageTimer::start(
+            &context.tracer,
+            Stage::Process,
+            &held.envelope,
+        ));
+        let payload = Arc::clone(&held.envelope.payload);
+        let limit = self.context.chunk_limit;
+        let deadline = *held
             .deadline
             .get_or_insert_with(|| Instant::now() + limit.unwrap_or_default());
         let left = limit.map(|_| deadline.saturating_duration_since(Instant::now()));
-        let worker_id = self.bench.identity.id;
-        let rooms = self.bench.rooms.clone();
-        let exec = self.bench.exec.clone().filter(|_| hand.spec().is_some());
-        let stop = hand.stop.clone();
-        let (job, chunk) = hand.ids();
+        let worker_id = self.context.identity.id;
+        let sandbox = self.context.sandbox.clone();
+        let exec = self.context.exec.clone().filter(|_| held.spec().is_some());
+        let stop = held.stop.clone();
+        let (job, chunk) = held.ids();
         let span = tracing::error_span!("chunk", job, chunk);
         let attempting = async move {
-            let outcome = match (exec, room, rooms, left) {
+            let outcome = match (exec, isolation, sandbox, left) {
                 // A command is a process of its own already.
                 (Some(exec), ..) => {
                     let limit = left.zip(limit);
@@ -528,10 +568,10 @@ impl<'a> Shift<'a> {
                     };
                     exec.attempt(attempt).await
                 }
-                (None, Room::Process, Some(rooms), Some(left)) => {
-                    in_process(&rooms, payload, left).await
+                (None, Isolation::Process, Some(sandbox), Some(left)) => {
+                    run_in_process(&sandbox, payload, left).await
                 }
-                (None, _, _, left) => in_thread(payload, left).await,
+                (None, _, _, left) => run_in_thread(payload, left).await,
             };
             let outcome = match outcome {
                 Ok(result) => Ok(ChunkResult {
@@ -540,67 +580,74 @@ impl<'a> Shift<'a> {
                     ..result
                 }),
                 // What is said is the whole limit, not what was left of it.
-                Err(AttemptError::Slow(_)) => {
-                    Err(AttemptError::Slow(limit.unwrap_or_default().as_secs()))
+                Err(AttemptError::Timeout(_)) => {
+                    Err(AttemptError::Timeout(limit.unwrap_or_default().as_secs()))
                 }
                 Err(error) => Err(error),
             };
-            Ok(Ended::Attempt(ticket, room, Box::new(outcome)))
+            Ok(TaskOutput::Attempt(ticket, isolation, Box::new(outcome)))
         };
         self.tasks.spawn(attempting.instrument(span));
     }
 
-    fn publish(&mut self, ticket: Ticket, answer: Answer) {
-        let bench = self.bench;
-        let Some(hand) = self.hands.get_mut(&ticket) else {
+    fn publish(&mut self, ticket: Ticket, disposition: Disposition) {
+        let context = self.context;
+        let Some(held) = self.deliveries.get_mut(&ticket) else {
             return;
         };
         // A dead chunk may have been worked on by others only; it is told of all the same.
-        let is_dead = matches!(answer, Answer::Dead { .. });
-        if hand.running.take().is_some() || (is_dead && hand.answer.is_none()) {
-            note(bench, answer, hand);
+        let is_dead = matches!(disposition, Disposition::Dead { .. });
+        if held.running.take().is_some() || (is_dead && held.disposition.is_none()) {
+            log_disposition(context, disposition, held);
         }
-        let (route, envelope) = match hand.answer.take() {
-            Some((same, route, envelope)) if same == answer => (route, envelope),
+        let (route, envelope) = match held.disposition.take() {
+            Some((same, route, envelope)) if same == disposition => (route, envelope),
             _ => {
-                let outcome = hand.outcome.take().or_else(|| bench.lost_attempts(answer));
-                answer_of(&hand.envelope, answer, outcome, bench.identity.id)
+                let outcome = held
+                    .outcome
+                    .take()
+                    .or_else(|| context.lost_attempts(disposition));
+                disposition_message(&held.envelope, disposition, outcome, context.identity.id)
             }
         };
-        hand.answer = Some((answer, route, envelope.clone()));
-        hand.sent = Some(Timed::begin(&bench.tracer, Stage::Answer, &hand.envelope));
+        held.disposition = Some((disposition, route, envelope.clone()));
+        held.publish_timer = Some(StageTimer::start(
+            &context.tracer,
+            Stage::Answer,
+            &held.envelope,
+        ));
         let session = self.session.clone();
         self.tasks.spawn(async move {
             failpoint::pass(Point::WorkerBeforePublish);
             let confirm = session.publish(route, &envelope).await?;
             failpoint::pass(Point::WorkerAfterConfirm);
-            Ok(Ended::Publish(ticket, confirm))
+            Ok(TaskOutput::Publish(ticket, confirm))
         });
     }
 
-    fn wait(&mut self, ticket: Ticket) {
-        let Some(hand) = self.hands.get_mut(&ticket) else {
+    fn start_wait(&mut self, ticket: Ticket) {
+        let Some(held) = self.deliveries.get_mut(&ticket) else {
             return;
         };
-        if hand.running.is_some() {
-            self.bench.tally.metrics.retries.inc();
+        if held.running.is_some() {
+            self.context.counters.metrics.retries.inc();
         }
-        let pause = if hand.is_passed_on {
-            PASSING
+        let pause = if held.needs_other_worker {
+            PASS_ON_DELAY
         } else {
-            hand.backoff.next()
+            held.backoff.next()
         };
         self.tasks.spawn(async move {
             tokio::time::sleep(pause).await;
-            Ok(Ended::Wait(ticket))
+            Ok(TaskOutput::Wait(ticket))
         });
     }
 
     /// It waits for its job's rate, which may take longer than a chunk may.
-    fn rest(&mut self, ticket: Ticket) {
-        if let Some(hand) = self.hands.get_mut(&ticket) {
-            hand.running = None;
-            hand.deadline = None;
+    fn reset_timer(&mut self, ticket: Ticket) {
+        if let Some(held) = self.deliveries.get_mut(&ticket) {
+            held.running = None;
+            held.deadline = None;
         }
     }
 
@@ -608,23 +655,23 @@ impl<'a> Shift<'a> {
     where
         F: Future<Output = Result<(), BrokerError>> + Send + 'static,
     {
-        if let Some(hand) = self.hands.remove(&ticket) {
-            let settled = settle(hand.receipt);
+        if let Some(held) = self.deliveries.remove(&ticket) {
+            let settled = settle(held.receipt);
             self.tasks.spawn(async move {
                 settled.await?;
-                Ok(Ended::Settle)
+                Ok(TaskOutput::Settled)
             });
         }
     }
 
     /// Which chunk it is, for logs.
     fn ids(&self, ticket: Ticket) -> (String, u64) {
-        let hand = self.hands.get(&ticket);
-        hand.map_or_else(Default::default, Hand::ids)
+        let held = self.deliveries.get(&ticket);
+        held.map_or_else(Default::default, HeldDelivery::ids)
     }
 }
 
-impl Hand<'_> {
+impl HeldDelivery<'_> {
     /// Its job, and its seq there.
     fn ids(&self) -> (String, u64) {
         let seq = self.envelope.chunk().map_or(0, |(_, seq)| seq);
@@ -632,7 +679,7 @@ impl Hand<'_> {
     }
 
     /// What is done with it, as people call it.
-    fn operation(&self) -> &'static str {
+    fn operation_name(&self) -> &'static str {
         match self.envelope.payload.as_ref() {
             Payload::Chunk(chunk) => engine::operation::name(chunk.operation.as_ref()),
             _ => "",
@@ -649,19 +696,19 @@ impl Hand<'_> {
 }
 
 /// Counts and says what is told once, not each time that it is sent.
-fn note(bench: &Bench, answer: Answer, hand: &Hand<'_>) {
-    let (job, chunk) = hand.ids();
-    let reason = match &hand.outcome {
+fn log_disposition(context: &WorkerContext, disposition: Disposition, held: &HeldDelivery<'_>) {
+    let (job, chunk) = held.ids();
+    let reason = match &held.outcome {
         Some(Err(error)) => error.to_string(),
         Some(Ok(_)) | None => String::new(),
     };
-    match answer {
-        Answer::Result | Answer::Parked { .. } => {}
-        Answer::Dead { attempts } => {
+    match disposition {
+        Disposition::Result | Disposition::Parked { .. } => {}
+        Disposition::Dead { attempts } => {
             tracing::error!(job, chunk, attempts, reason, "a chunk is dead");
-            bench.tally.metrics.dead.inc();
+            context.counters.metrics.dead.inc();
         }
-        Answer::Again { attempts } | Answer::Retry { attempts } => {
+        Disposition::Republish { attempts } | Disposition::RetryQueue { attempts } => {
             tracing::warn!(
                 job,
                 chunk,
@@ -669,7 +716,7 @@ fn note(bench: &Bench, answer: Answer, hand: &Hand<'_>) {
                 reason,
                 "a chunk goes back for another attempt"
             );
-            bench.tally.metrics.retries.inc();
+            context.counters.metrics.retries.inc();
         }
     }
 }
@@ -690,7 +737,7 @@ async fn wait_until(time: Option<Instant>) {
 }
 
 /// An answer found no queue.
-pub(crate) fn returned(address: &str) -> BrokerError {
+pub(crate) fn queue_is_missing(address: &str) -> BrokerError {
     BrokerError::Failed {
         address: address.to_owned(),
         what: "publish an answer",

@@ -1,0 +1,9 @@
+//! Rate limits of jobs: the queue of chunks that wait for their job's rate, the shares that the master assigned to this
+//! worker, and a token bucket for each share.
+
+mod queue;
+mod shares;
+mod token_bucket;
+
+pub(super) use queue::MIN_CROWDED_WAIT;
+pub(super) use shares::RateShares;
