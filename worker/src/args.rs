@@ -18,7 +18,7 @@ use crate::exec::{self, AllowedCommands, ExecConfig};
 use crate::run::{Config, WorkerError};
 use crate::sandbox::{self, SandboxConfig};
 
-/// Where help lists what is about commands.
+/// Heading of the flags about commands.
 const COMMANDS: &str = "ExecConfig that publishers may run";
 
 /// Take chunks from the broker and send back their results; start as many as you like
@@ -66,34 +66,34 @@ pub struct Args {
     #[command(flatten)]
     log: LogArgs,
 
-    /// Be a command: with at most so much address space in MiB, 0 for any, turn into WORDS
+    /// Run as a command: limit the address space to so many MiB, 0 for no limit, and execute WORDS
     #[arg(long, hide = true, value_name = "MIB", requires = "words")]
     exec_child: Option<u64>,
 
-    /// Be the process that ends commands when the worker is gone
+    /// Run as the guard: kill the commands when the worker is gone
     #[arg(long, hide = true)]
     exec_guard: bool,
 
     #[arg(last = true, hide = true, requires = "exec_child")]
     words: Vec<OsString>,
 
-    /// Be a process for one chunk, with so much address space in MiB: the chunk on standard input, its result on
+    /// Run one chunk, with so much address space in MiB: read the chunk from standard input and write its result to
     /// standard output
     #[arg(long, hide = true, value_name = "MIB")]
     one_chunk: Option<u64>,
 }
 
 impl Args {
-    /// How it logs.
+    /// The log settings.
     pub fn log(&self) -> Log {
         self.log.service()
     }
 
-    /// Runs a worker as the command line says, to its exit code.
+    /// Runs a worker with these arguments and returns its exit code.
     ///
     /// # Errors
     ///
-    /// What ended it, other than `shutdown`, with the exit code that it deserves.
+    /// The error that ended the worker, with its exit code, unless `shutdown` did.
     pub async fn run(self, shutdown: CancellationToken) -> Result<Exit, Failure> {
         if let Some(memory_mib) = self.one_chunk {
             let ran = tokio::task::spawn_blocking(move || sandbox::run_child(memory_mib)).await;
@@ -136,7 +136,7 @@ impl Args {
         }
     }
 
-    /// What publishers may ask for. Nothing where the operator allows nothing.
+    /// The commands that publishers may ask for. `None` if the operator allows none.
     fn commands(&self, sandbox: &SandboxConfig) -> Result<Option<ExecConfig>, Failure> {
         let mut allowed = AllowedCommands::default();
         for line in &self.allow {
@@ -159,7 +159,7 @@ impl Args {
     }
 }
 
-/// Why a worker ended, with the exit code that it deserves.
+/// The failure, with its exit code, for an error of a worker.
 pub fn failure(error: WorkerError) -> Failure {
     let exit = match &error {
         WorkerError::Broker(error) if error.is_refusal() => Exit::Refused,
@@ -169,8 +169,8 @@ pub fn failure(error: WorkerError) -> Failure {
     Failure::new(exit, error)
 }
 
-/// Replaces this process, hanging thread and all, by a fresh one with the same arguments: a worker
-/// in a terminal has nobody to start it again. Comes back only where that fails.
+/// Replaces this process and its hanging thread by a new one with the same arguments, because no supervisor restarts a
+/// worker in a terminal. Returns only if that fails.
 fn restart(program: &Path) -> Failure {
     tracing::warn!("{}; this worker begins anew", WorkerError::Stuck);
     let error = Command::new(program)
@@ -179,14 +179,14 @@ fn restart(program: &Path) -> Failure {
     Failure::new(Exit::Defect, error)
 }
 
-/// What makes this program a worker: its subcommand, where it has some. The flags behind it are not for the
-/// processes that it starts, which have no environment either: a flag may need another that is a variable.
+/// Arguments that select the worker's command line: its subcommand, if it has one. Other flags are not passed to child
+/// processes, whose environment is empty: a flag may require another one that is set by a variable.
 fn role() -> Vec<OsString> {
     let first = std::env::args_os().nth(1);
     first.filter(|word| word == "worker").into_iter().collect()
 }
 
-/// This host's cores, as far as this process may use them; one where that is not known.
+/// Cores that this process may use; 1 if that is unknown.
 pub fn cores() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }

@@ -1,5 +1,4 @@
-//! One attempt at a chunk, computed off the reactor: a result, or the reason why there is none.
-//! Whether there is another attempt is the desk's to decide.
+//! One attempt at a chunk, computed off the reactor. The scheduler decides whether another attempt follows.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,48 +10,48 @@ use proto::v1::{Chunk, ChunkResult};
 /// Why an attempt failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AttemptError {
-    /// The body is not what the publisher sent.
+    /// The body differs from the body that the publisher sent.
     #[error(transparent)]
     Damaged(#[from] engine::chunk::Damage),
-    /// The operation cannot make anything of it.
+    /// The operation cannot process the chunk.
     #[error(transparent)]
     Operation(#[from] engine::operation::ObserveError),
-    /// The command that it asks for is not run here.
+    /// This worker refuses to run the command that the chunk asks for.
     #[error(transparent)]
     Refused(#[from] crate::exec::Refusal),
-    /// The command made nothing of it.
+    /// The command failed.
     #[error(transparent)]
     Command(#[from] crate::exec::ExecError),
-    /// The operation panicked: a bug of ours, which must not take other chunks along.
+    /// The operation panicked: a bug of rowmill, which must not affect other chunks.
     #[error("the operation panicked: {0}")]
     Panic(String),
-    /// Caught in a process of its own, and told.
+    /// The child process reported an error.
     #[error("{0}")]
     Reported(String),
-    /// A process of its own could not be made, or not talked to.
+    /// No child process could be started, or its pipes failed.
     #[error("no process for the chunk: {0}")]
     Sandbox(#[source] std::io::Error),
-    /// Its own process died of it.
+    /// The child process died.
     #[error("{0}")]
     Died(String),
-    /// None of so many attempts ended, and the broker takes back what is held for too long.
+    /// None of the attempts ended, and this worker knows why the broker revokes deliveries.
     #[error(
         "in each of {attempts} attempts its worker died, lost the broker or had to give it back; this worker had to \
          give chunks back, because {why}"
     )]
     Lost {
-        /// All that were counted, here and elsewhere.
+        /// All counted attempts, here and elsewhere.
         attempts: u32,
-        /// Why this worker had to give chunks back.
+        /// Why the broker revoked this worker's deliveries.
         why: RevokeReason,
     },
-    /// It was not done in time; so many seconds.
+    /// The attempt exceeded its time limit, in seconds.
     #[error("took longer than {0} s")]
     Timeout(u64),
 }
 
 impl AttemptError {
-    /// The last that a command said on stderr. Empty: nothing, or there was none.
+    /// The end of the command's stderr; empty if there is none.
     pub fn stderr(&self) -> &str {
         match self {
             Self::Command(error) => &error.stderr,
@@ -61,15 +60,15 @@ impl AttemptError {
     }
 }
 
-/// What an attempt came to.
+/// The result of an attempt.
 pub type Outcome = Result<ChunkResult, AttemptError>;
 
-/// Tries the chunk in `payload` once, on a thread, for at most `limit` where there is one. A thread
-/// that takes longer cannot be stopped, and is left to itself.
+/// Runs one attempt at the chunk in `payload` on a thread, for at most `limit` if there is one. A thread that takes
+/// longer cannot be stopped, and is abandoned.
 ///
 /// # Errors
 ///
-/// Why it failed.
+/// If the attempt failed.
 pub(crate) async fn run_in_thread(
     payload: Arc<Payload>,
     limit: Option<Duration>,
@@ -90,11 +89,11 @@ pub(crate) async fn run_in_thread(
     computed.unwrap_or_else(|panic| Err(AttemptError::Panic(panic_text(panic))))
 }
 
-/// The chunk's result; whose it is, and of which attempt, is for the caller to say.
+/// Computes the chunk's result. The caller fills in the worker and the number of the attempt.
 ///
 /// # Errors
 ///
-/// Why there is none.
+/// If the chunk is damaged or its operation fails.
 pub fn compute(chunk: &Chunk) -> Result<ChunkResult, AttemptError> {
     let began = Instant::now();
     let packing = engine::chunk::packing(chunk);

@@ -1,18 +1,18 @@
-//! What a message says of a chunk before anybody works on it.
+//! Extracts the facts about a chunk from its message.
 
 use engine::rate::Rate;
 use proto::{Envelope, Lane, Payload};
 
 use crate::scheduler::ChunkInfo;
 
-/// What the broker says of a message's returns.
+/// What the broker reports about returns of a message.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Redelivery {
     pub(crate) is_redelivered: bool,
     pub(crate) count: u32,
 }
 
-/// What the desk is told of a chunk; nothing where it is none, or none that anybody would send.
+/// The facts about the chunk in `envelope`. `None` if it is not a chunk, or has invalid fields.
 pub(crate) fn chunk_info(
     envelope: &Envelope,
     redelivery: Redelivery,

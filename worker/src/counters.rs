@@ -1,4 +1,4 @@
-//! What a worker has done and has in hand; the heartbeat tells it.
+//! Counters of the work done and the running chunks, which heartbeats report.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -10,22 +10,21 @@ use proto::v1::{Chunk, ChunkInHand, ChunkResult};
 
 use crate::metrics::Metrics;
 
-/// In a heartbeat, at most so many chunks are named.
+/// At most this many running chunks are listed in a heartbeat.
 const NAMED_AT_MOST: usize = 16;
 
-/// Counters since the start, and what is in hand. The lock is held for a few instructions, never across
-/// an await.
+/// Counters since the start, and the running chunks. The lock is held for a few instructions, never across an await.
 #[derive(Debug)]
 pub(crate) struct Counters {
     pub(crate) metrics: Metrics,
     running: Mutex<RunningChunks>,
-    /// Whether the broker has confirmed an answer to any chunk.
+    /// Whether the broker has confirmed any disposition.
     has_confirmed: AtomicBool,
     /// Deliveries that are not settled.
     unsettled: AtomicU64,
 }
 
-/// What is worked on, in the order in which it was begun.
+/// The running chunks in the order of their start: job, seq and start time.
 #[derive(Debug, Default)]
 struct RunningChunks {
     chunks: BTreeMap<u64, (String, u64, Instant)>,
@@ -42,7 +41,7 @@ impl Counters {
         }
     }
 
-    /// Notes that work on `chunk` begins; the guard's end is the end of the work.
+    /// Counts `chunk` as running until the guard is dropped.
     pub(crate) fn start_chunk(&self, chunk: &Chunk) -> RunningGuard<'_> {
         let mut running = self.lock();
         running.next_id += 1;
@@ -53,7 +52,7 @@ impl Counters {
         RunningGuard { counters: self, id }
     }
 
-    /// So many deliveries are here and not settled.
+    /// Sets the number of unsettled deliveries.
     pub(crate) fn set_unsettled(&self, deliveries: usize) {
         self.unsettled.store(deliveries as u64, Relaxed);
     }
@@ -62,12 +61,12 @@ impl Counters {
         self.unsettled.load(Relaxed)
     }
 
-    /// The broker has confirmed an answer.
+    /// Notes that the broker has confirmed a disposition.
     pub(crate) fn confirmed(&self) {
         self.has_confirmed.store(true, Relaxed);
     }
 
-    /// Whether the broker has confirmed an answer to any chunk.
+    /// Whether the broker has confirmed any disposition.
     pub(crate) fn has_confirmed(&self) -> bool {
         self.has_confirmed.load(Relaxed)
     }
@@ -79,7 +78,7 @@ impl Counters {
         self.metrics.rejects.inc_by(result.rejected);
     }
 
-    /// The chunks in hand, longest first.
+    /// The running chunks, the longest-running first.
     pub(crate) fn running_chunks(&self) -> Vec<ChunkInHand> {
         let running = self.lock();
         let named = running.chunks.values().take(NAMED_AT_MOST);
@@ -93,12 +92,12 @@ impl Counters {
     }
 
     fn lock(&self) -> MutexGuard<'_, RunningChunks> {
-        // They are whole between any two instructions that could panic.
+        // Valid between any two instructions that could panic.
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A chunk in hand, for as long as this lives.
+/// Counts a chunk as running until it is dropped.
 #[derive(Debug)]
 pub(crate) struct RunningGuard<'a> {
     counters: &'a Counters,

@@ -1,6 +1,6 @@
-//! CSV that any AMQP client sent, on its way to becoming a chunk: it is looked at off the reactor, and
-//! the master has the job's opening and its seal before anything comes of it. From then on it is a chunk
-//! like others; that its message is another kind matters to nobody, for it is settled by its receipt.
+//! Converts a CSV message from any AMQP client to a job of one chunk. The body is checked off the reactor, and the
+//! master has the messages that open and seal the job before the chunk is processed. From then on the chunk is like any
+//! other; its receipt settles the original message.
 
 use broker::{Backoff, BrokerError, Confirm, Route, Session};
 use engine::foreign::{Came, Lone};
@@ -10,40 +10,40 @@ use proto::{Csv, Envelope, Lane, Payload, WorkerId};
 use crate::attempt::panic_text;
 use crate::session_driver::queue_is_missing;
 
-/// Of work without the signature of this worker's key.
+/// Reason for the refusal of unsigned chunks and messages.
 const UNSIGNED: &str = "refused: it is not signed with the key of --signing-key-file";
 
-/// Who makes jobs of messages, and of which lane.
+/// Converts CSV messages of one session.
 #[derive(Debug, Clone)]
 pub(crate) struct CsvConverter {
     pub(crate) session: Session,
     pub(crate) worker_id: WorkerId,
     pub(crate) lane: Option<Lane>,
-    /// Whether unsigned work is refused.
+    /// Whether unsigned messages are refused.
     pub(crate) wants_signature: bool,
-    /// The broker's, for messages to people.
+    /// Address of the broker, for messages to users.
     pub(crate) broker_address: String,
 }
 
 impl CsvConverter {
-    /// Makes a job of `request`, and gives its chunk when the master is to have the rest. Nothing: the
-    /// chunk cannot be worked on, and the master is to have that too; the message is done with.
+    /// Opens a job for `request` at the master and returns its chunk. Returns `None` if the message cannot be
+    /// processed; then a dead chunk was published, and the message can be acknowledged.
     ///
     /// # Errors
     ///
-    /// When the session is lost, or has to be begun anew.
+    /// If the session is lost, or a new one is needed.
     pub(crate) async fn convert(
         &self,
         request: &Envelope,
         csv: &Csv,
     ) -> Result<Option<Envelope>, BrokerError> {
-        let prepared = self.prepared(request, csv).await;
+        let prepared = self.prepare(request, csv).await;
         for message in prepared.frame() {
             self.send(Route::Results, &message).await?;
         }
         let chunk_id = prepared.job.chunk(0);
         if let Some(reason) = prepared.wrong {
-            tracing::error!(job = %prepared.job, reason, "a message of CSV cannot be worked on");
+            tracing::error!(job = %prepared.job, reason, "a CSV message cannot be processed");
             let dead = DeadChunk {
                 chunk: Some(prepared.chunk),
                 reason,
@@ -54,18 +54,18 @@ impl CsvConverter {
             self.send(Route::Dead, &message).await?;
             return Ok(None);
         }
-        tracing::info!(job = %prepared.job, rows = prepared.chunk.rows, "a message of CSV is a job");
+        tracing::info!(job = %prepared.job, rows = prepared.chunk.rows, "a CSV message became a job");
         let mut chunk = Envelope::new(chunk_id, prepared.job, Payload::Chunk(prepared.chunk));
         chunk.attempts = request.attempts;
         Ok(Some(chunk))
     }
 
-    /// Tells the master of a chunk that is not worked on, because it is not signed as it should be.
+    /// Publishes an unsigned chunk as dead.
     ///
     /// # Errors
     ///
-    /// As [`chunk_of`](Self::chunk_of).
-    pub(crate) async fn refuse(&self, envelope: &Envelope) -> Result<(), BrokerError> {
+    /// Same as [`convert`](Self::convert).
+    pub(crate) async fn reject_unsigned(&self, envelope: &Envelope) -> Result<(), BrokerError> {
         let Payload::Chunk(chunk) = envelope.payload.as_ref() else {
             return Ok(());
         };
@@ -81,7 +81,7 @@ impl CsvConverter {
         self.send(Route::Dead, &message).await
     }
 
-    async fn prepared(&self, request: &Envelope, csv: &Csv) -> Lone {
+    async fn prepare(&self, request: &Envelope, csv: &Csv) -> Lone {
         let came = Came {
             message_id: request.message_id.clone(),
             made_unix_ms: request.made_unix_ms,
@@ -91,21 +91,21 @@ impl CsvConverter {
         if self.wants_signature {
             return Lone::broken(csv, &came, UNSIGNED.to_owned());
         }
-        let looked = {
+        let checked = {
             // Cheap: the body is shared.
             let (csv, came) = (csv.clone(), came.clone());
             tokio::task::spawn_blocking(move || Lone::new(&csv, &came))
         };
-        match looked.await {
+        match checked.await {
             Ok(prepared) => prepared,
             Err(panic) => {
-                let why = format!("looking at it panicked: {}", panic_text(panic));
+                let why = format!("checking it panicked: {}", panic_text(panic));
                 Lone::broken(csv, &came, why)
             }
         }
     }
 
-    /// Sends until the broker has it.
+    /// Publishes until the broker confirms.
     async fn send(&self, route: Route, message: &Envelope) -> Result<(), BrokerError> {
         let mut backoff = Backoff::new();
         loop {

@@ -1,9 +1,9 @@
-//! The chunks that this worker has finished lately: a redelivered one is acknowledged without being
-//! run again. Forgetting one costs a second run, whose result the master ignores.
+//! Deduplicates chunks: a redelivered chunk that this worker finished lately is acknowledged without running again. A
+//! chunk that the cache has evicted runs again; the master ignores the second result.
 //!
-//! The key is the chunk's id and the time at which its message was made. The broker redelivers a message with the same
-//! time, and so does a publisher that sends an unconfirmed message again. A message with another time was made to
-//! replace a lost one, so its chunk is run again.
+//! The key is the chunk's id and the creation time of its message. The broker redelivers a message with the same time,
+//! and so does a publisher that sends an unconfirmed message again. A message with another time replaces a lost one, so
+//! its chunk runs again.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -17,7 +17,7 @@ pub(crate) struct DedupCache {
     known: HashSet<MessageKey>,
 }
 
-/// A chunk, and when its message was made, milliseconds since 1970.
+/// A chunk, and the creation time of its message, milliseconds since 1970.
 pub(crate) type MessageKey = (ChunkId, u64);
 
 impl DedupCache {
@@ -33,7 +33,7 @@ impl DedupCache {
         self.known.contains(&made)
     }
 
-    /// Remembers `made`, and forgets the oldest beyond the capacity.
+    /// Adds `key`, and evicts the oldest key beyond the capacity.
     pub(crate) fn insert(&mut self, made: MessageKey) {
         if !self.known.insert(made) {
             return;

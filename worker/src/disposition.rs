@@ -1,4 +1,4 @@
-//! What is said of a chunk, as a message and where it goes: the words for what the desk has decided.
+//! Builds the message, and chooses its route, for a disposition that the scheduler decided.
 
 use broker::Route;
 use proto::v1::{Chunk, DeadChunk};
@@ -8,8 +8,8 @@ use crate::attempt::Outcome;
 use crate::exec::spec_of;
 use crate::scheduler::Disposition;
 
-/// The message that gives `disposition` to the chunk in `request`, whose last attempt came to `outcome`.
-/// It carries the chunk's own id, so that whoever says it again says the same.
+/// The message for `disposition` of the chunk in `request`, whose last attempt returned `outcome`. It has the chunk's
+/// own id, so that repeated messages are equal.
 pub fn disposition_message(
     request: &Envelope,
     disposition: Disposition,
@@ -69,7 +69,7 @@ fn dead_chunk(
     })
 }
 
-/// Why a chunk is dead that nobody survived to tell of.
+/// The reason for a dead chunk that killed its worker in every attempt.
 fn worker_died(request: &Envelope, attempts: u32) -> String {
     let spec = match request.payload.as_ref() {
         Payload::Chunk(chunk) => spec_of(chunk),
@@ -83,7 +83,7 @@ fn worker_died(request: &Envelope, attempts: u32) -> String {
     )
 }
 
-/// A chunk for the master to keep until its job goes on, and there is room for it.
+/// A chunk that the master keeps until its job is resumed and the tasks queue has room.
 fn parked(request: &Envelope, worker_id: WorkerId, attempts: u32) -> Payload {
     Payload::Dead(DeadChunk {
         chunk: chunk_in(request),
@@ -95,7 +95,7 @@ fn parked(request: &Envelope, worker_id: WorkerId, attempts: u32) -> Payload {
     })
 }
 
-/// The lane of the chunk; empty where it has none.
+/// The lane of the chunk; empty if it has none.
 fn lane_of(request: &Envelope) -> &str {
     match request.payload.as_ref() {
         Payload::Chunk(chunk) => &chunk.lane,

@@ -1,4 +1,4 @@
-//! The heartbeat: once a second, what this worker is doing. Lossy on purpose.
+//! The heartbeat: publishes the worker's state once a second. May be lost without harm.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use proto::{Envelope, Lane, Payload, WorkerId};
 use crate::counters::Counters;
 use crate::process_usage::{ProcessUsage, memory_bytes};
 
-/// How often a worker is heard.
+/// Interval between heartbeats.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Who this worker is, for as long as it runs.
+/// Facts about this worker that do not change while it runs.
 #[derive(Debug, Clone)]
 pub(crate) struct Identity {
     pub(crate) id: WorkerId,
@@ -72,7 +72,7 @@ impl Identity {
 ///
 /// # Errors
 ///
-/// When the session is lost.
+/// If the session is lost.
 pub(crate) async fn send(
     session: &Session,
     identity: &Identity,

@@ -1,10 +1,10 @@
-//! What a worker counts and times, for whoever scrapes it; heartbeats tell some of it to the master.
+//! The worker's metrics, for scraping; heartbeats report some of them to the master.
 
 use std::time::Duration;
 
 use telemetry::{Catalog, Counter, Gauge, Histogram, LabelledSeconds};
 
-/// A worker's metrics. Cheap to clone: clones count together.
+/// A worker's metrics. Cheap to clone: clones share their values.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     pub(crate) queue_wait: Histogram,
@@ -24,7 +24,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// New ones, at nothing, with the catalog to scrape them by.
+    /// Creates the metrics, all zero, and the catalog that exposes them.
     pub(crate) fn new() -> (Self, Catalog) {
         let mut list = Catalog::new("worker");
         let metrics = Self {
@@ -59,7 +59,7 @@ impl Metrics {
         (metrics, list)
     }
 
-    /// An attempt took so long.
+    /// Records the duration of an attempt.
     pub(crate) fn processed(&self, operation: &str, took: Duration) {
         let label = [("operation", operation.to_owned())];
         let processing = self.processing.get_or_create(&label);
@@ -67,7 +67,7 @@ impl Metrics {
     }
 }
 
-/// What there is to scrape, for those who write about it.
+/// The catalog of all metrics, for the documentation.
 pub fn catalog() -> Catalog {
     Metrics::new().1
 }

@@ -1,11 +1,10 @@
-//! Chunks that misbehave on purpose, so that tests can try with real processes what no operation
-//! ever does when all is well. Only debug builds have it: in a release build nothing is looked up.
+//! Failures that tests inject into real worker processes. Only debug builds have them: a release build does not read
+//! the variable.
 //!
-//! `ROWMILL_POISON=abort:3,hang:7` makes the chunk with seq 3 of every job abort its process and
-//! the one with seq 7 never end; `memory` takes memory until there is no more, or 1 GiB of it, and
-//! then ends the process as the system would.
+//! `ROWMILL_POISON=abort:3,hang:7` makes the chunk with seq 3 of every job abort its process and the chunk with seq 7
+//! hang; `memory` allocates until the limit, or 1 GiB, and then aborts as the system would.
 
-/// Misbehaves where the environment says so for the chunk `seq`.
+/// Injects the failure that the environment asks for at the chunk `seq`.
 #[cfg(debug_assertions)]
 pub(crate) fn apply(seq: u64) {
     let Ok(orders) = std::env::var("ROWMILL_POISON") else {

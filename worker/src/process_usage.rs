@@ -1,20 +1,19 @@
-//! What this process costs its host: processor time and memory, as the system's `/proc` says, where
-//! there is one (proc(5), of Linux).
+//! Processor time and memory of this process, from Linux's `/proc` (proc(5)).
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-/// Looks at the process, again and again.
+/// Measures the process repeatedly.
 #[derive(Debug, Default)]
 pub(crate) struct ProcessUsage {
-    /// When it was looked at last, and the processor time up to then.
+    /// Time of the last measurement, and the processor time up to then.
     last: Mutex<Option<(Instant, Duration)>>,
 }
 
 impl ProcessUsage {
-    /// Cores kept busy since the look before, by this process and by those that it waited for.
-    /// Absent at the first look, and where the system does not say.
+    /// Average number of busy cores since the last measurement, of this process and the children that it has waited
+    /// for. `None` at the first measurement, and if the system does not report it.
     pub(crate) fn cpu(&self) -> Option<f64> {
         let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
         let used = used(&stat, rustix::param::clock_ticks_per_second())?;
@@ -26,18 +25,18 @@ impl ProcessUsage {
     }
 }
 
-/// Bytes of memory that the process has.
+/// Resident memory of the process, bytes.
 pub(crate) fn memory_bytes() -> Option<u64> {
     let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
     Some(pages * rustix::param::page_size() as u64)
 }
 
-/// User and system time, of the process and of the children that it waited for.
+/// User and system time of the process and the children that it has waited for.
 fn used(stat: &str, ticks_per_second: u64) -> Option<Duration> {
-    // The program's name may have spaces and parentheses of its own.
+    // The program's name may contain spaces and parentheses.
     let (_, fields) = stat.rsplit_once(')')?;
-    // utime is the 14th field, and the state behind the name the 3rd.
+    // utime is the 14th field; the state, behind the name, is the 3rd.
     let times = fields.split_whitespace().skip(14 - 3).take(4);
     let ticks: Vec<u64> = times.map(str::parse).collect::<Result<_, _>>().ok()?;
     let ticks: u64 = (ticks.len() == 4).then(|| ticks.iter().sum())?;
@@ -65,7 +64,7 @@ mod tests {
         assert_eq!(process_usage.cpu(), None);
         let began = Instant::now();
         let mut busy = None;
-        // At a hundred ticks a second, a tenth of a second of work cannot be missed.
+        // At 100 ticks per second, 0.1 s of work is always measured.
         while busy.is_none_or(|busy| busy < 0.01) && began.elapsed() < Duration::from_secs(30) {
             let until = Instant::now() + Duration::from_millis(100);
             while Instant::now() < until {

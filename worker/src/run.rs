@@ -1,4 +1,4 @@
-//! The worker from start to stop: one session after the other.
+//! Runs the worker from start to stop: one broker session after the other.
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
@@ -21,54 +21,54 @@ use crate::sandbox::SandboxConfig;
 use crate::scheduler::{Scheduler, SchedulerConfig};
 use crate::session::{SessionEnd, WorkerContext, work};
 
-/// How many finished chunks are remembered: some 10 MB at the most.
+/// Finished chunks that are remembered: about 10 MB at most.
 const DEDUP_CAPACITY: usize = 100_000;
 
-/// A master that is there answers at once, and speaks once a second anyway.
+/// A running master answers at once, and publishes control messages every second anyway.
 const CONTROL_WAIT: Duration = Duration::from_secs(2);
 
-/// RabbitMQ wants a chunk back after 30 minutes; some are for what it takes to give it back.
+/// RabbitMQ limits how long a delivery may be held to 30 minutes; the rest is reserved for publishing the chunk.
 const MAX_HELD: Duration = Duration::from_secs(1700);
 
-/// What a worker needs.
+/// Settings of a worker.
 #[derive(Debug)]
 pub struct Config {
-    /// Where chunks come from and results go.
+    /// The broker that chunks come from and results go to.
     pub broker: Broker,
-    /// How many chunks are worked on at once.
+    /// Chunks that are processed at the same time.
     pub threads: NonZeroUsize,
-    /// How long a chunk may be worked on under one delivery. Absent: as long as it takes.
+    /// Time limit for the attempts under one delivery. `None` for no limit.
     pub chunk_limit: Option<Duration>,
-    /// How a suspect gets a process of its own. Absent: it does not.
+    /// How suspect chunks run in child processes. `None` if they run in threads.
     pub sandbox: Option<SandboxConfig>,
-    /// The commands that chunks may ask for. Absent: none.
+    /// The commands that chunks may ask for. `None` if none is allowed.
     pub commands: Option<ExecConfig>,
-    /// The lane whose chunks it takes. Absent: those of no lane.
+    /// The lane whose chunks this worker takes. `None` for chunks without a lane.
     pub lane: Option<Lane>,
-    /// The key without whose signature no chunk is taken. Absent: all are.
+    /// If set, chunks without a valid signature of this key are refused.
     pub signing: Option<SigningKey>,
-    /// How it is watched from outside.
+    /// Metrics and traces.
     pub watched: Watched,
 }
 
-/// Why a worker ends other than by being told to.
+/// Why a worker ended without being asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
-    /// The broker refused, in a way that waiting does not mend.
+    /// The broker refused permanently.
     #[error(transparent)]
     Broker(#[from] BrokerError),
-    /// A chunk hangs in a thread, which nothing can stop; all else in hand was finished. Whoever
-    /// owns the process should replace it.
+    /// A chunk hangs in a thread, which nothing can stop; all other chunks in flight were finished. The owner of the
+    /// process should restart it.
     #[error("a chunk hangs in a thread of this process, which only the process's end can stop")]
     Stuck,
 }
 
-/// Runs a worker until `shutdown`; it then finishes what it has in hand, gives the rest back, and
-/// says goodbye. A lost broker is waited for.
+/// Runs a worker until `shutdown`; it then finishes its running chunks, requeues the others and publishes its
+/// departure. It reconnects after the broker was lost.
 ///
 /// # Errors
 ///
-/// When the broker refuses for good, or a thread hangs.
+/// If the broker refuses permanently, or a thread hangs.
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), WorkerError> {
     let threads = config.threads.get().min(u32::MAX as usize / 2);
     let packing = match &config.broker {
@@ -92,7 +92,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Work
         lane: config.lane,
         signing: config.signing,
         started: Instant::now(),
-        // In one process there is nobody who could have cancelled anything before.
+        // In one process no job can have been cancelled earlier.
         control_wait: match &config.broker {
             Broker::Memory(_) => Duration::ZERO,
             Broker::Rabbit(_) => CONTROL_WAIT,
@@ -114,7 +114,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Work
             None => std::future::pending().await,
         }
     };
-    // Of the highest level, so that also what little is logged says whose it is.
+    // At the level `error`, so that every log line has the span at every log level.
     let span = tracing::error_span!("worker", worker = %context.identity.id);
     let outcome = tokio::select! {
         ended = run_sessions(&context, &mut scheduler, &config.broker).instrument(span) => ended,
@@ -125,13 +125,13 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Work
     outcome
 }
 
-/// Half a minute to a minute, not the same for all, so that not every worker stops for one chunk.
+/// Between 30 and 60 seconds, varied so that not all workers wait for one chunk.
 fn max_retry_wait() -> Duration {
     Duration::from_secs(30 + u64::from(std::process::id() % 30))
 }
 
-/// How long a chunk may wait for its job's rate, so that it may still take all its time. In one process
-/// nobody wants it back.
+/// How long a chunk may wait for its job's rate so that its whole time limit is left. The in-process broker has no
+/// limit.
 fn max_rate_wait(broker: &Broker, chunk_limit: Option<Duration>) -> Option<Duration> {
     match broker {
         Broker::Memory(_) => None,
@@ -139,7 +139,7 @@ fn max_rate_wait(broker: &Broker, chunk_limit: Option<Duration>) -> Option<Durat
     }
 }
 
-/// One session after the other.
+/// Runs one session after the other, with a backoff in between.
 async fn run_sessions(
     context: &WorkerContext,
     scheduler: &mut Scheduler,
@@ -155,12 +155,12 @@ async fn run_sessions(
             Err(error) => error,
         };
         let is_lost = error.is_retryable();
-        // The broker checks the permission to write only at the first answer.
+        // The broker checks the write permission only at the first publish.
         has_worked |= is_set_up && (is_lost || context.counters.has_confirmed());
         if error.is_final(has_worked) {
             return Err(error.into());
         }
-        // Pauses after refusals go on growing, also if the connection itself succeeds.
+        // After a refusal the backoff keeps growing, even if the connection itself succeeds.
         if is_set_up && is_lost {
             backoff.reset();
         }
@@ -169,7 +169,7 @@ async fn run_sessions(
     Ok(())
 }
 
-/// Connects and works. Sets `is_set_up` when chunks are consumed.
+/// Connects and processes chunks. Sets `is_set_up` once chunks are consumed.
 async fn session(
     context: &WorkerContext,
     scheduler: &mut Scheduler,

@@ -1,37 +1,35 @@
-//! The worker's decisions, as a state machine without I/O, clock or thread: what happens to each
-//! chunk in hand. The session drives it with real messages, the simulation with imagined ones.
+//! The worker's scheduler, as a state machine without I/O, clock or threads: it decides what happens to each chunk in
+//! flight. The session driver feeds it real events, the simulation simulated ones.
 //!
-//! Feed it every [`Event`] in the order in which it happened, and do every [`Action`] that comes
-//! back, in order. An action that takes time ends in an event: [`Action::Run`] in
-//! [`Event::AttemptEnded`], [`Action::Publish`] in [`Event::Published`], [`Action::Wait`] in
-//! [`Event::Waited`]. A ticket ends with [`Action::Ack`] or [`Action::Requeue`]. Time comes in with
-//! [`Scheduler::advance_clock`]; without chunks of jobs that have a rate nothing depends on it.
+//! Pass every [`Event`] in the order in which it happened, and execute every returned [`Action`] in order. An action
+//! that takes time ends in an event: [`Action::Run`] in [`Event::AttemptEnded`], [`Action::Publish`] in
+//! [`Event::Published`], [`Action::Wait`] in [`Event::Waited`]. A ticket ends with [`Action::Ack`] or
+//! [`Action::Requeue`]. The time is set by [`Scheduler::advance_clock`]; only chunks of jobs with a rate depend on it.
 //!
 //! # How attempts are counted
 //!
-//! The broker's own counters differ between its versions, and a redelivered message comes back
-//! unchanged, so neither can count attempts. They are counted in the header `rowmill-attempts` of
-//! the chunk's message ([`proto::Envelope::attempts`]), by whoever survived the attempt:
+//! The broker's own counters differ between its versions, and a redelivered message comes back unchanged, so neither
+//! can count attempts. They are counted in the header `rowmill-attempts` of the chunk's message
+//! ([`proto::Envelope::attempts`]), by the worker that survived the attempt:
 //!
-//! - An error that was caught is tried again here, after a pause, under the same delivery.
-//! - An attempt that broke what it ran in (it hung, or its process died) is not tried again under
-//!   the same delivery, whose time with the broker is limited: the chunk is published anew with one
-//!   attempt more, and only when the broker has that is the old message acknowledged. A crash in
-//!   between leaves two messages of one chunk; the master counts one result.
-//! - A chunk that asks for what is not to be had here is not tried: after a pause it is published anew
-//!   with as many attempts as it had, so that it comes to another worker, and no broker counts it.
-//! - A chunk that was being run when the broker took it back, because it was held for too long or its
-//!   consumer was cancelled, is counted when it comes here again, whether or not the broker says that it
-//!   came back: RabbitMQ 4.3 does not count such a return, so without this it would repeat without end.
-//! - A worker that died could count nothing. A chunk that came back once is run in a process of its
-//!   own, where it can break nothing else, unless it kills the worker on purpose.
-//! - A chunk that came back more often may have killed its workers, or merely have waited behind one
-//!   that did: the broker counts a return of either. It is moved to the retry queue, as often as it
-//!   comes, with nothing counted. From there a worker takes one chunk at a time, only while it runs
-//!   nothing else, begins it at once, and begins nothing beside it. So a chunk that comes back from
-//!   the retry queue had begun, and nothing but itself can have killed the worker: it is put there
-//!   anew with one attempt more in its header, or is dead when that was its last. Which queue it came
-//!   from and whether it was redelivered is all that this asks of a broker, not how often.
+//! - After an error that was caught, the attempt is retried here after a backoff, under the same delivery.
+//! - An attempt that crashed (it hung, or its process died) is not retried under the same delivery, because the broker
+//!   limits how long a delivery may be held. The chunk is republished with one attempt more, and the old message is
+//!   acknowledged only after the broker has confirmed the new one. A crash in between leaves two messages of one chunk;
+//!   the master counts one result.
+//! - A chunk that asks for a command that this worker does not allow is not attempted: after a pause it is republished
+//!   with the same number of attempts, so that another worker gets it and no broker counts it.
+//! - A chunk that was running when the broker revoked it, because it was held for too long or its consumer was
+//!   cancelled, is counted when it is delivered here again, whether or not the broker marks it as redelivered: RabbitMQ
+//!   4.3 does not count such a return, so without this it would be retried forever.
+//! - A worker that died could not count anything. A chunk that was returned once is run in a child process, where it
+//!   cannot harm other chunks, unless it kills the worker on purpose.
+//! - A chunk that was returned more often may have killed its workers, or may only have been prefetched behind a chunk
+//!   that did: the broker counts a return of either. It is moved to the retry queue each time, with nothing counted. A
+//!   worker takes one chunk at a time from there, only while it runs nothing else, starts it at once, and starts
+//!   nothing beside it. So a chunk that is redelivered from the retry queue had been started, and only that chunk can
+//!   have killed the worker: it is put back there with one attempt more in its header, or is dead if that was its last.
+//!   This needs two facts from the broker: the queue of the message and whether it was redelivered, not how often.
 
 mod rate_limit;
 mod retry;
@@ -46,68 +44,67 @@ use crate::dedup_cache::{DedupCache, MessageKey};
 use rate_limit::RateShares;
 use retry::RetryState;
 
-/// One delivery, for as long as it is in hand: the driver's number for it, used once in a session.
+/// Identifies one delivery in flight. The driver assigns it; it is used once per session.
 pub type Ticket = u64;
 
-/// How often a chunk is tried before it counts as dead.
+/// Attempts at a chunk before it is dead.
 pub const ATTEMPTS: u32 = 3;
-/// A chunk that came back this often is run in a process of its own: it may be what killed its
-/// last worker.
+/// A chunk that was returned this often runs in a child process: it may have killed its last worker.
 const SUSPECT_AFTER: u32 = 1;
-/// A chunk that came back this often goes to the retry queue.
+/// A chunk that was returned this often goes to the retry queue.
 const RETRY_AFTER: u32 = 2;
-/// Chunks that the broker took back are remembered until they come again: so many at most.
+/// At most this many revoked chunks are remembered until they are redelivered.
 const REVOKED_CAPACITY: usize = 100;
 
-/// What a worker can do, and remembers.
+/// Limits of a scheduler.
 #[derive(Debug, Clone, Copy)]
 pub struct SchedulerConfig {
-    /// Chunks that are run at once.
+    /// Chunks that run at the same time.
     pub slots: u32,
-    /// Whether a suspect can be run in a process of its own. Else it is run alone, in a thread.
+    /// Whether a suspect chunk can run in a child process. Otherwise it runs in a thread.
     pub has_processes: bool,
     /// Finished chunks that are remembered.
     pub dedup_capacity: usize,
-    /// How long after it was handed out a chunk of a job that has a rate may still begin: the broker
-    /// wants it back some time, and others may be behind it. Absent: it waits as long as it takes.
+    /// How long after its delivery a chunk of a job with a rate may still start: the broker limits how long a delivery
+    /// may be held, and other chunks may wait behind it. `None` if it may wait indefinitely.
     pub max_rate_wait: Option<Duration>,
-    /// How long chunks wait in the retry queue for a worker that happens to run nothing, before this one
-    /// begins nothing else so that it can take one.
+    /// How long chunks may wait in the retry queue for a worker that happens to be idle, before this worker starts
+    /// nothing else so that it can take one.
     pub max_retry_wait: Duration,
 }
 
-/// What is known of a chunk when it is handed out.
+/// Facts about a chunk at its delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChunkInfo {
-    /// Whose it is.
+    /// Its job.
     pub job: JobId,
-    /// Which it is.
+    /// Its id.
     pub chunk: ChunkId,
-    /// When its message was made, milliseconds since 1970. A message that replaces a lost one has another time.
+    /// When its message was created, milliseconds since 1970. A message that replaces a lost one has another time.
     pub made_unix_ms: u64,
-    /// Whether it was handed out before.
+    /// Whether it was delivered before.
     pub is_redelivered: bool,
-    /// How often the broker says that it came back.
+    /// How often it was returned, as reported by the broker.
     pub delivery_count: u32,
     /// Whether it was taken from the retry queue.
     pub is_retry: bool,
-    /// Attempts counted in its message's header.
+    /// Attempts counted in the header of its message.
     pub attempts: u32,
-    /// Whether it asks for what is not to be had here: a command that only others allow.
+    /// Whether it asks for a command that this worker does not allow.
     pub needs_other_worker: bool,
-    /// What each attempt takes of its job's rate. Absent: the job has none.
+    /// Tokens that each attempt takes from its job's rate. `None` if the job has no rate.
     pub cost: Option<u64>,
 }
 
-/// The jobs that are not to be run, and how much of others, as the master said last.
+/// The master's latest directives: cancelled jobs, paused jobs, and shares of rates.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct JobDirectives {
-    /// Their chunks are forgotten.
+    /// Chunks of these jobs are dropped.
     pub cancelled: HashSet<JobId>,
-    /// Their chunks go back to the master, which keeps them until their job goes on: held here, or
-    /// given back to the queue, they would keep other jobs from being run.
+    /// Chunks of these jobs go to the master, which keeps them until their job is resumed: held here, or returned to
+    /// the queue, they would block other jobs.
     pub paused: HashSet<JobId>,
-    /// Of jobs that have a rate, what may be begun here a second: more than 0, and finite.
+    /// This worker's share of each job's rate, per second: greater than 0, and finite.
     pub shares: HashMap<JobId, f64>,
 }
 
@@ -118,120 +115,120 @@ pub enum AttemptEnd {
     Succeeded,
     /// With an error that was caught.
     Failed,
-    /// It broke what it ran in: it hung, or its process died.
+    /// The attempt hung, or its process died.
     Crashed {
-        /// Its thread cannot be stopped, and keeps its seat for ever.
+        /// The thread cannot be stopped, and keeps its slot forever.
         keeps_slot: bool,
     },
 }
 
-/// What happened.
+/// Something that happened in the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// A chunk was handed out.
+    /// A chunk was delivered.
     Delivered(Ticket, ChunkInfo),
-    /// A run ended.
+    /// An attempt ended.
     AttemptEnded(Ticket, AttemptEnd),
-    /// The broker answered a publish.
+    /// The broker confirmed or refused a publish.
     Published(Ticket, Confirm),
     /// A wait is over.
     Waited(Ticket),
     /// Whether chunks wait in the retry queue.
     RetryWaiting(bool),
-    /// [`Action::TakeRetry`] came to nothing that could be delivered.
+    /// [`Action::TakeRetry`] delivered nothing.
     RetryEmpty,
-    /// This worker was told to stop: it finishes what is in hand.
+    /// This worker is shutting down: it finishes the chunks in flight.
     Draining,
-    /// The session is over; whatever is in hand comes again, to somebody.
+    /// The session is over; the broker redelivers the chunks in flight.
     SessionLost,
-    /// The session is over because the broker takes back what is in hand; that comes again, as above.
+    /// The session is over because the broker revoked the deliveries in flight; it redelivers them.
     DeliveriesRevoked,
 }
 
-/// Where a chunk is run.
+/// Where a chunk runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isolation {
     /// On a thread of this process.
     Thread,
-    /// In a process of its own, which it may break.
+    /// In a child process.
     Process,
 }
 
-/// What is said of a chunk.
+/// The outcome of a delivery, published before it is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disposition {
-    /// The result of the last attempt, to the results.
+    /// The result of the last attempt, to the results queue.
     Result,
-    /// That it is dead after so many attempts, to the dead queue.
+    /// The chunk is dead after this many attempts, to the dead queue.
     Dead {
-        /// All that were made, here and elsewhere.
+        /// All attempts, here and elsewhere.
         attempts: u32,
     },
-    /// The chunk itself, to the tail of the tasks, for another attempt.
+    /// The chunk itself, to the tail of the tasks queue, for another attempt.
     Republish {
-        /// What its header says from now on.
+        /// The new value of its header.
         attempts: u32,
     },
     /// The chunk itself, to the tail of the retry queue.
     RetryQueue {
-        /// What its header says from now on.
+        /// The new value of its header.
         attempts: u32,
     },
-    /// The chunk itself, to the master, because its job is paused, or nobody else has room for it.
+    /// The chunk itself, to the master, because its job is paused or the tasks queue is full.
     Parked {
-        /// What its header says from now on.
+        /// The new value of its header.
         attempts: u32,
     },
 }
 
-/// What is to be done.
+/// An instruction to the driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// Run the chunk.
     Run {
-        /// Which delivery.
+        /// The delivery.
         ticket: Ticket,
-        /// From 1: which attempt of this chunk it is, here and elsewhere.
+        /// Number of the attempt, from 1, counted across workers.
         attempt: u32,
         /// Where.
         isolation: Isolation,
     },
-    /// Send the answer and await the broker's confirm.
+    /// Publish the disposition and wait for the broker's confirm.
     Publish(Ticket, Disposition),
-    /// Wait a while, longer each time for the same ticket.
+    /// Wait for a backoff, which grows with each wait of the same ticket.
     Wait(Ticket),
-    /// It is not being worked on for now: when it is run again, its time begins anew.
+    /// The chunk is not running for now: its time limit starts again at its next run.
     ResetTimer(Ticket),
-    /// The broker may forget the delivery.
+    /// Acknowledge the delivery.
     Ack(Ticket),
-    /// The delivery is for somebody else.
+    /// Return the delivery to its queue.
     Requeue(Ticket),
     /// Take a chunk from the retry queue, if one is there.
     TakeRetry,
-    /// Give up this session, with everything in it, and begin another: it declares what is missing.
+    /// Close this session and open another, which declares the missing queue.
     NewSession,
 }
 
-/// The chunks in hand, and the decisions about them.
+/// The chunks in flight, and the decisions about them.
 #[derive(Debug)]
 pub struct Scheduler {
-    rules: SchedulerConfig,
+    config: SchedulerConfig,
     free_slots: u32,
     in_flight: HashMap<Ticket, InFlight>,
-    /// Those that wait for a seat, first come first served.
+    /// Tickets that wait for a slot, first in, first out.
     queue: VecDeque<Ticket>,
     dedup_cache: DedupCache,
     directives: JobDirectives,
     rate_shares: RateShares,
-    /// As it was told last.
+    /// The time of the last `advance_clock`.
     now: Duration,
-    /// How long the next chunk stays that takes others' place.
+    /// How long the next chunk may wait that exceeds the slots.
     crowded_wait: Duration,
     retry: RetryState,
-    /// Chunks that were being run when the broker took them back, the latest last.
+    /// Chunks that were running when the broker revoked them, the latest last.
     revoked: VecDeque<MessageKey>,
     draining: bool,
-    /// Chunks that came again though they were finished, and were not told of yet.
+    /// Finished chunks that were delivered again, since the last `take_duplicates`.
     duplicates: u64,
 }
 
@@ -240,37 +237,37 @@ struct InFlight {
     info: ChunkInfo,
     /// When it was handed out.
     delivered_at: Duration,
-    /// By when it is given back, if it has not begun. Absent: its job has no rate, or nobody waits.
+    /// When it is republished if it has not started. `None` if its job has no rate, or if it may wait indefinitely.
     rate_deadline: Option<Duration>,
-    /// The attempt that runs, or ran last; before the first, those made elsewhere.
+    /// The current or last attempt; before the first one, the attempts made elsewhere.
     attempt: u32,
     slots_held: u32,
     state: ChunkState,
 }
 
-/// Where a chunk in hand stands.
+/// State of a chunk in flight.
 #[derive(Debug, Clone, Copy)]
 enum ChunkState {
     Queued,
-    /// For others to do, after a pause.
+    /// Waits before it is republished for another worker.
     PassingOn,
     Running,
-    /// Between two attempts; it keeps its seat.
+    /// Waits between two attempts; it keeps its slot.
     BackingOff,
     Publishing(Disposition),
-    /// Before the same answer is sent again.
+    /// Waits before the same disposition is published again.
     AwaitingResend(Disposition),
 }
 
 impl Scheduler {
-    /// An empty desk.
-    pub fn new(rules: SchedulerConfig) -> Self {
+    /// A scheduler without chunks.
+    pub fn new(config: SchedulerConfig) -> Self {
         Self {
-            rules,
-            free_slots: rules.slots,
+            config,
+            free_slots: config.slots,
             in_flight: HashMap::new(),
             queue: VecDeque::new(),
-            dedup_cache: DedupCache::new(rules.dedup_capacity),
+            dedup_cache: DedupCache::new(config.dedup_capacity),
             directives: JobDirectives::default(),
             rate_shares: RateShares::default(),
             now: Duration::ZERO,
@@ -282,7 +279,7 @@ impl Scheduler {
         }
     }
 
-    /// How many deliveries are in hand.
+    /// Number of deliveries in flight.
     pub fn in_flight_count(&self) -> usize {
         self.in_flight.len()
     }
@@ -292,8 +289,8 @@ impl Scheduler {
         self.draining
     }
 
-    /// Takes what happened; gives what is to be done. An event for a ticket that is not in hand has
-    /// no effect: it belongs to a session that is over.
+    /// Handles an event and returns the resulting actions. An event for an unknown ticket has no effect: it belongs to
+    /// a session that is over.
     pub fn handle(&mut self, event: Event) -> Vec<Action> {
         let mut actions = Vec::new();
         match event {
@@ -316,8 +313,7 @@ impl Scheduler {
         actions
     }
 
-    /// Takes what the master says, until it says something else. What runs is run to its end; what
-    /// waits in line is not begun.
+    /// Replaces the master's directives. Running chunks run to their end; queued ones of stopped jobs are not started.
     pub fn apply_directives(&mut self, directives: JobDirectives) -> Vec<Action> {
         let in_flight = &self.in_flight;
         let is_waiting = |job| in_flight.values().any(|entry| entry.info.job == job);
@@ -335,7 +331,7 @@ impl Scheduler {
         actions
     }
 
-    /// Whether the chunk is not to be run; then it is decided what becomes of it.
+    /// Whether the chunk's job is cancelled or paused; then the chunk is dropped or parked.
     fn handle_stopped_job(
         &mut self,
         ticket: Ticket,
@@ -360,7 +356,7 @@ impl Scheduler {
         false
     }
 
-    /// How many chunks came since the last call though they were finished here.
+    /// Takes the number of finished chunks that were delivered again since the last call.
     pub fn take_duplicates(&mut self) -> u64 {
         std::mem::take(&mut self.duplicates)
     }
@@ -403,7 +399,7 @@ impl Scheduler {
         self.queue.push_back(ticket);
     }
 
-    /// Takes a chunk in hand, where it is not, at a stage.
+    /// Sets the state of a chunk, which is added if it is not in flight yet.
     fn set_state(&mut self, ticket: Ticket, info: ChunkInfo, state: ChunkState) -> &mut InFlight {
         let entry = InFlight {
             info,
@@ -442,7 +438,7 @@ impl Scheduler {
         };
         entry.state = ChunkState::Publishing(disposition);
         let keeps_slot = attempt == (AttemptEnd::Crashed { keeps_slot: true });
-        // Nothing begins beside a chunk of the retry queue before it is settled.
+        // Nothing starts beside a chunk of the retry queue before it is settled.
         if keeps_slot || !entry.info.is_retry {
             let slots = std::mem::take(&mut entry.slots_held);
             self.free_slots += if keeps_slot { 0 } else { slots };
@@ -460,14 +456,14 @@ impl Scheduler {
         let is_again = matches!(disposition, Disposition::Republish { .. });
         match confirm {
             Confirm::Acked => {
-                // A dead chunk is not remembered: when it is replayed it comes as the same chunk.
+                // A dead chunk is not remembered: a replayed chunk has the same key.
                 if disposition == Disposition::Result {
                     self.dedup_cache.insert(entry.info.message_key());
                 }
-                // The message that replaces it has the count.
+                // The count is in the message that replaces it.
                 let key = entry.info.message_key();
                 self.revoked.retain(|other| *other != key);
-                // One that was only put back is left for others.
+                // A chunk that was only put back is left for other workers.
                 if let Disposition::RetryQueue { attempts } = disposition
                     && (!entry.info.is_retry || attempts > entry.info.attempts)
                 {
@@ -482,14 +478,13 @@ impl Scheduler {
                 entry.state = ChunkState::Publishing(parked);
                 actions.push(Action::Publish(ticket, parked));
             }
-            // Only those who take from the tasks make room there, and they might all be waiting for
-            // it with their hands full. The retry queue is never full; and given back, the chunk
-            // would come again without the attempt that it had.
+            // Only consumers of the tasks queue make room there, and all of them might be waiting for room with no free
+            // slot. The retry queue is never full; and a requeued chunk would lose the attempt that was just counted.
             Confirm::Nacked if is_again && entry.attempt > entry.info.attempts => {
                 let (info, attempts) = (entry.info, entry.attempt);
                 self.publish_to_retry(ticket, info, attempts, actions);
             }
-            // Nothing was tried, so there is nothing to be counted.
+            // Nothing was attempted, so nothing has to be counted.
             Confirm::Nacked if is_again => {
                 self.in_flight.remove(&ticket);
                 actions.push(Action::Requeue(ticket));
@@ -498,7 +493,7 @@ impl Scheduler {
                 entry.state = ChunkState::AwaitingResend(disposition);
                 actions.push(Action::Wait(ticket));
             }
-            // Only a new session declares the queue that is missing.
+            // The new session declares the missing queue.
             Confirm::Returned => actions.push(Action::NewSession),
         }
     }
@@ -518,7 +513,7 @@ impl Scheduler {
                 }
                 self.queue_again(ticket, info, actions);
             }
-            ChunkState::BackingOff => actions.push(entry.run(ticket, self.rules)),
+            ChunkState::BackingOff => actions.push(entry.run(ticket, self.config)),
             ChunkState::PassingOn => {
                 let info = entry.info;
                 if !self.handle_stopped_job(ticket, info, actions) {
@@ -533,7 +528,7 @@ impl Scheduler {
         }
     }
 
-    /// What failed is not tried again where nobody waits for it.
+    /// Drops a chunk of a cancelled job whose attempt failed.
     fn drop_cancelled(&mut self, ticket: Ticket, keeps_slot: bool, actions: &mut Vec<Action>) {
         if let Some(entry) = self.in_flight.remove(&ticket)
             && !keeps_slot
@@ -543,7 +538,7 @@ impl Scheduler {
         actions.push(Action::Ack(ticket));
     }
 
-    /// Lets another worker have the chunk.
+    /// Republishes the chunk for another worker.
     fn pass_on(&mut self, ticket: Ticket, info: ChunkInfo, actions: &mut Vec<Action>) {
         let disposition = Disposition::Republish {
             attempts: info.attempts,
@@ -552,7 +547,7 @@ impl Scheduler {
         actions.push(Action::Publish(ticket, disposition));
     }
 
-    /// What has not begun is for others.
+    /// Requeues the chunks that have not started.
     fn drain(&mut self, actions: &mut Vec<Action>) {
         self.draining = true;
         let is_passing_on = |entry: &InFlight| matches!(entry.state, ChunkState::PassingOn);
@@ -569,8 +564,8 @@ impl Scheduler {
         }
     }
 
-    /// Notes the chunk that is to be counted: of those that were being run, the one that was held longest is
-    /// what the broker had waited for.
+    /// Remembers the chunk to be counted: among the running chunks, the one held longest is the one that the broker
+    /// revoked.
     fn remember_revoked(&mut self) {
         let started =
             |entry: &InFlight| matches!(entry.state, ChunkState::Running | ChunkState::BackingOff);
@@ -587,8 +582,8 @@ impl Scheduler {
         }
     }
 
-    /// A thread that still runs ends by itself, with nobody to hear of it: the next session begins
-    /// with every seat but those that a hang keeps.
+    /// A thread that still runs ends by itself and its result is discarded: the next session starts with every slot
+    /// except those of hanging threads.
     fn on_session_lost(&mut self) {
         self.queue.clear();
         self.on_retry_empty();
@@ -597,8 +592,7 @@ impl Scheduler {
         }
     }
 
-    /// Begins those first in line for whom there is room, but for those that their job's rate holds back:
-    /// they let others pass, of other jobs.
+    /// Starts queued chunks while slots are free. A chunk that waits for its job's rate lets chunks of other jobs pass.
     fn fill_slots(&mut self, actions: &mut Vec<Action>) {
         if self.try_take_retry(actions) || self.is_waiting_for_retry() {
             return;
@@ -633,7 +627,7 @@ impl Scheduler {
             }
             if let Some(entry) = self.in_flight.get_mut(&ticket) {
                 entry.slots_held = 1;
-                actions.push(entry.run(ticket, self.rules));
+                actions.push(entry.run(ticket, self.config));
             }
         }
     }
@@ -646,10 +640,10 @@ impl ChunkInfo {
 }
 
 impl InFlight {
-    fn run(&mut self, ticket: Ticket, rules: SchedulerConfig) -> Action {
+    fn run(&mut self, ticket: Ticket, config: SchedulerConfig) -> Action {
         self.attempt = self.attempt.saturating_add(1);
         self.state = ChunkState::Running;
-        let isolation = if rules.has_processes && self.is_suspect() {
+        let isolation = if config.has_processes && self.is_suspect() {
             Isolation::Process
         } else {
             Isolation::Thread
@@ -661,7 +655,7 @@ impl InFlight {
         }
     }
 
-    /// Only what broke something is published anew, so attempts made elsewhere are suspicious too.
+    /// Only a crashed chunk is republished with attempts, so a chunk with earlier attempts is suspect too.
     fn is_suspect(&self) -> bool {
         self.info.is_retry || self.info.delivery_count >= SUSPECT_AFTER || self.info.attempts > 0
     }

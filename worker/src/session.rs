@@ -1,5 +1,5 @@
-//! One session with the broker: chunks in, results out, as the desk decides. Any error ends the
-//! session with everything in it; the broker then hands out again what was not acknowledged.
+//! One session with the broker: consumes chunks and publishes results, as the scheduler decides. Any error ends the
+//! session; the broker then redelivers all unacknowledged messages.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,42 +20,42 @@ use crate::sandbox::SandboxConfig;
 use crate::scheduler::{Disposition, Event, Scheduler};
 use crate::session_driver::{SessionDriver, SourceQueue};
 
-/// How often a worker looks whether chunks wait in the retry queue, beside when its session begins.
+/// Interval between checks of the retry queue; the first check is at the start of the session.
 const RETRY_CHECK_INTERVAL: Duration = Duration::from_secs(5);
-/// How long a draining worker waits for what it has in hand.
+/// How long a draining worker waits for its chunks in flight.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What outlives a session, beside the desk.
+/// State that outlives a session, except the scheduler.
 #[derive(Debug)]
 pub(crate) struct WorkerContext {
     pub(crate) identity: Identity,
     pub(crate) counters: Counters,
     pub(crate) threads: u32,
-    /// The broker's, for messages to people.
+    /// Address of the broker, for messages to users.
     pub(crate) broker_address: String,
-    /// How long a chunk may be worked on under one delivery.
+    /// Time limit for the attempts under one delivery.
     pub(crate) chunk_limit: Option<Duration>,
-    /// Where suspects are run.
+    /// How suspect chunks are isolated. `None` if they run in threads.
     pub(crate) sandbox: Option<SandboxConfig>,
-    /// What runs commands.
+    /// Runs commands on chunks. `None` if no command is allowed.
     pub(crate) exec: Option<Arc<CommandRunner>>,
-    /// The lane whose chunks are taken. Absent: those of no lane.
+    /// The lane whose chunks this worker takes. `None` for chunks without a lane.
     pub(crate) lane: Option<Lane>,
-    /// The key without whose signature no chunk is taken.
+    /// If set, chunks without a valid signature of this key are refused.
     pub(crate) signing: Option<SigningKey>,
-    /// What the desk's time is counted from.
+    /// Zero of the scheduler's clock.
     pub(crate) started: Instant,
-    /// How long the first word of a master is waited for.
+    /// How long a new session waits for the first control message of a master.
     pub(crate) control_wait: Duration,
-    /// Why the broker last took back what was in hand. None: it never did.
+    /// Why the broker last revoked deliveries. `None` if it never did.
     pub(crate) revoke_reason: Mutex<Option<RevokeReason>>,
-    /// Who is told of each chunk's way.
+    /// Records spans of each chunk's processing.
     pub(crate) tracer: Tracer,
     pub(crate) draining: CancellationToken,
 }
 
 impl WorkerContext {
-    /// What is said of a chunk that is dead though no attempt at it ended, if this worker has met the likely cause.
+    /// The reason for a dead chunk none of whose attempts ended, if this worker knows the likely cause.
     pub(crate) fn lost_attempts(&self, disposition: Disposition) -> Option<Outcome> {
         match (disposition, *self.revoke_reason()) {
             (Disposition::Dead { attempts }, Some(why)) => {
@@ -66,7 +66,7 @@ impl WorkerContext {
     }
 
     pub(crate) fn revoke_reason(&self) -> MutexGuard<'_, Option<RevokeReason>> {
-        // It is replaced whole.
+        // A panic cannot leave it half-written: it is replaced as a whole.
         self.revoke_reason
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -81,33 +81,33 @@ impl WorkerContext {
     }
 }
 
-/// How a session ends that was not lost.
+/// How a session ended without being lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SessionEnd {
-    /// As it was told to.
+    /// Drained for a shutdown.
     Drained,
-    /// A thread hangs that nothing can stop; all else is finished.
+    /// A thread hangs, which nothing can stop; all other chunks are finished.
     Stuck,
 }
 
-/// Works until `context.draining`, or until a thread hangs; then finishes what is in hand. Sets `is_set_up` when
-/// chunks are consumed.
+/// Processes chunks until `context.draining` or until a thread hangs; then finishes the chunks in flight. Sets
+/// `is_set_up` once chunks are consumed.
 ///
 /// # Errors
 ///
-/// When the session is lost.
+/// If the session is lost.
 pub(crate) async fn work(
     context: &WorkerContext,
     scheduler: &mut Scheduler,
     session: Session,
     is_set_up: &mut bool,
 ) -> Result<SessionEnd, BrokerError> {
-    // One chunk a thread in work, and one more on its way to each.
+    // One running chunk per thread, and one more prefetched for each.
     let prefetch = u16::try_from(context.threads * 2).unwrap_or(u16::MAX);
     let mut control = session.consume(Queue::Control, 1).await?;
     let mut driver = SessionDriver::new(context, scheduler, session.clone());
     await_first_directives(context, &session, &mut control, &mut driver).await?;
-    // Before it runs anything else: its predecessor may have died of one.
+    // Before any other chunk starts: a chunk of the retry queue may have killed the previous worker.
     driver.check_retry_queue();
     driver.step().await?;
     let consumer = session
@@ -131,15 +131,15 @@ pub(crate) async fn work(
         .await?;
     }
     session.close().await;
-    // Also where the session was lost meanwhile: the next one would begin without that seat.
+    // Also after a lost session: the next one would start with one slot less.
     if driver.is_stuck {
         return Ok(SessionEnd::Stuck);
     }
     outcome.map(|()| SessionEnd::Drained)
 }
 
-/// Lets the master hear of this worker, and waits a moment for its answer: a job that was cancelled
-/// or paused before this worker began is not run by it. Without a master it begins all the same.
+/// Sends a heartbeat and waits briefly for a control message, so that this worker does not run jobs that were cancelled
+/// or paused before it started. Without a master it starts all the same.
 async fn await_first_directives(
     context: &WorkerContext,
     session: &Session,
@@ -159,13 +159,13 @@ async fn await_first_directives(
     match tokio::time::timeout(context.control_wait, control.next()).await {
         Ok(message) => driver.handle_control(&message?),
         Err(_elapsed) => {
-            tracing::info!("no master says which jobs are cancelled or paused; beginning with all");
+            tracing::info!("no master says which jobs are cancelled or paused; starting with all");
             Ok(())
         }
     }
 }
 
-/// Takes chunks until draining, then waits for those in hand.
+/// Accepts deliveries until draining, then waits for the chunks in flight.
 async fn consume_until_draining(
     context: &WorkerContext,
     mut consumer: Consumer,
@@ -186,7 +186,7 @@ async fn consume_until_draining(
     }
     consumer.cancel().await?;
     driver.handle(Event::Draining)?;
-    tracing::info!(running = driver.in_flight_count(), "draining");
+    tracing::info!(in_flight = driver.in_flight_count(), "draining");
     let drained = async {
         while driver.is_busy() {
             driver.step().await?;
@@ -198,7 +198,7 @@ async fn consume_until_draining(
         .await
         .unwrap_or_else(|_elapsed| {
             tracing::warn!(
-                "not everything in hand was finished in time; the broker hands it out again"
+                "not all chunks in flight were finished in time; the broker redelivers them"
             );
             Ok(())
         })

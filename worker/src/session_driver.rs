@@ -1,4 +1,4 @@
-//! The desk at work: does what it decides in one session, and tells it what came of it.
+//! Executes the scheduler's actions in one broker session and reports their results back to it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -28,70 +28,70 @@ use crate::scheduler::{
 use crate::session::WorkerContext;
 use crate::stage_timer::StageTimer;
 
-/// How long a chunk rests here that only other workers may run: long enough that two workers do not
-/// wear the broker out by handing it to and fro.
+/// Pause before a chunk that needs another worker is republished: long enough that two workers do not load the broker
+/// by passing it back and forth.
 const PASS_ON_DELAY: Duration = Duration::from_secs(2);
 
-/// What is in hand in one session, and what goes on about it.
+/// The deliveries of one session, and the tasks that work on them.
 pub(crate) struct SessionDriver<'a> {
     context: &'a WorkerContext,
     scheduler: &'a mut Scheduler,
     session: Session,
     deliveries: HashMap<Ticket, HeldDelivery<'a>>,
     last_ticket: Ticket,
-    /// The jobs whose chunks are for others, as far as that was said.
+    /// Jobs for which a command that is not allowed here was logged.
     warned_unsupported: HashSet<String>,
-    /// The jobs that wait for their share, as far as that was said.
+    /// Jobs for which a missing share of their rate was logged.
     warned_no_share: HashSet<JobId>,
-    /// Whether it is being asked how many chunks wait in the retry queue.
+    /// Whether a task is asking for the depth of the retry queue.
     is_checking_retries: bool,
-    /// Every wait for a thread, the broker or the clock. Bounded by what is in hand.
+    /// Tasks that wait for a thread, the broker or the clock. Bounded by the deliveries in flight.
     tasks: JoinSet<Result<TaskOutput, BrokerError>>,
-    /// Whether a thread hangs that nothing can stop.
+    /// Whether a thread hangs, which nothing can stop.
     pub(crate) is_stuck: bool,
 }
 
-/// One delivery in hand.
+/// One delivery that is not settled.
 struct HeldDelivery<'a> {
     envelope: Envelope,
     receipt: Receipt,
     backoff: Backoff,
-    /// Of the attempt that ended last.
+    /// The result of the attempt that ended last.
     outcome: Option<Result<ChunkResult, AttemptError>>,
-    /// When its time here is over, counted from its first run: the broker does not let it be held
-    /// for ever. Absent before that.
+    /// When the time limit of this delivery is over, counted from its first attempt: the broker limits how long it may
+    /// be held. `None` before the first attempt.
     deadline: Option<Instant>,
-    /// While it is in work.
+    /// Counts the chunk as running while it is set.
     running: Option<RunningGuard<'a>>,
-    /// The attempt that runs.
+    /// Times the running attempt.
     attempt: Option<StageTimer>,
-    /// The answer that is on its way.
+    /// Times the publish in progress.
     publish_timer: Option<StageTimer>,
-    /// It is for others, and waits a moment before it goes to them.
+    /// The chunk asks for a command that is not allowed here; it waits before it is republished.
     needs_other_worker: bool,
-    /// Ends a command that works on it.
+    /// Stops a command that processes the chunk.
     stop: CancellationToken,
-    /// What is sent, and sent again where the broker refused it.
+    /// The published message, to send it again if the broker refused it.
     disposition: Option<(Disposition, Route, Envelope)>,
 }
 
-/// What a task came to.
+/// What a task returns.
 enum TaskOutput {
     Attempt(Ticket, Isolation, Box<Result<ChunkResult, AttemptError>>),
     Publish(Ticket, Confirm),
     Wait(Ticket),
-    /// It is signed as it should be, or a message of CSV has become a chunk.
+    /// The signature is valid, or a CSV message was converted to a chunk.
     Verified(SourceQueue, Box<Delivery>),
-    /// It was in the retry queue, or nothing was.
+    /// A chunk of the retry queue, or `None` if it was empty.
     RetryTaken(Option<Box<Delivery>>),
-    /// So many chunks wait in the retry queue.
+    /// Number of chunks that wait in the retry queue.
     RetryDepth(u64),
-    /// What was taken from a queue was no chunk for us, and is not in hand.
+    /// A message that was not accepted: it is no chunk for this worker, and is already settled.
     Dropped(SourceQueue),
     Settled,
 }
 
-/// Where a delivery came from.
+/// The queue that a delivery came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SourceQueue {
     Tasks,
@@ -122,17 +122,17 @@ impl<'a> SessionDriver<'a> {
         self.scheduler.in_flight_count()
     }
 
-    /// How many deliveries are not settled, at least: each is on the desk, or in a task, or both.
+    /// Lower bound of the number of unsettled deliveries: each is in the scheduler, in a task, or both.
     pub(crate) fn unsettled(&self) -> usize {
         self.scheduler.in_flight_count().max(self.tasks.len())
     }
 
-    /// Whether anything is still to be waited for.
+    /// Whether any task is running.
     pub(crate) fn is_busy(&self) -> bool {
         !self.tasks.is_empty()
     }
 
-    /// Ends the session's part of the desk, and everything that goes on. The error is what ended it, if it was
+    /// Stops all tasks and tells the scheduler that the session is over. `error` is the error that ended it, if it was
     /// lost.
     pub(crate) async fn end(&mut self, error: Option<&BrokerError>) {
         self.tasks.shutdown().await;
@@ -147,7 +147,7 @@ impl<'a> SessionDriver<'a> {
         self.scheduler.handle(event);
     }
 
-    /// Puts a delivery on the desk.
+    /// Accepts a delivery: checks its signature if one is required, and passes it to the scheduler.
     pub(crate) fn accept(
         &mut self,
         source: SourceQueue,
@@ -170,7 +170,7 @@ impl<'a> SessionDriver<'a> {
         self.accept_verified(source, delivery)
     }
 
-    /// Takes the chunk if it has the key's signature, and else tells the master that it is not worked on.
+    /// Accepts the chunk if its signature is valid; otherwise reports it to the master as dead.
     fn verify_signature(
         &mut self,
         key: SigningKey,
@@ -185,11 +185,11 @@ impl<'a> SessionDriver<'a> {
                 Payload::Chunk(chunk) => key.has_signed(chunk),
                 _ => false,
             });
-            // A check that died vouches for nothing.
+            // A check that panicked counts as invalid.
             if is_signed.await.unwrap_or(false) {
                 return Ok(TaskOutput::Verified(source, Box::new(delivery)));
             }
-            csv_converter.refuse(&envelope).await?;
+            csv_converter.reject_unsigned(&envelope).await?;
             delivery.receipt.ack().await?;
             Ok(TaskOutput::Dropped(source))
         });
@@ -252,7 +252,7 @@ impl<'a> SessionDriver<'a> {
         self.handle(Event::Delivered(self.last_ticket, info))
     }
 
-    /// Whether it asks for a command that this worker does not allow; then it says so, once a job.
+    /// Whether the chunk asks for a command that this worker does not allow, which is logged once per job.
     fn needs_other_worker(&mut self, envelope: &Envelope) -> bool {
         let Payload::Chunk(chunk) = envelope.payload.as_ref() else {
             return false;
@@ -272,16 +272,16 @@ impl<'a> SessionDriver<'a> {
         !is_allowed
     }
 
-    /// Says once a job that it waits to be told how much of it may be begun.
+    /// Logs once per job that its rate has no share here yet.
     fn log_missing_share(&mut self, info: ChunkInfo) {
         let job = info.job;
         let waits = info.cost.is_some() && !self.scheduler.has_share(job);
         if waits && self.warned_no_share.insert(job) {
-            tracing::info!(%job, "waiting for a master to say how much of this job may be begun here a second");
+            tracing::info!(%job, "waiting for a master to assign this worker a share of the job's rate");
         }
     }
 
-    /// Makes a job of CSV that any AMQP client sent, and then takes its chunk.
+    /// Converts a CSV message from any AMQP client to a job, and accepts its chunk.
     fn convert_csv(&mut self, asked: Envelope, csv: Csv, source: SourceQueue, delivery: Delivery) {
         let csv_converter = self.csv_converter();
         self.tasks.spawn(async move {
@@ -314,7 +314,7 @@ impl<'a> SessionDriver<'a> {
         });
     }
 
-    /// Asks how many chunks wait in the retry queue.
+    /// Asks the broker how many chunks wait in the retry queue.
     pub(crate) fn check_retry_queue(&mut self) {
         if std::mem::replace(&mut self.is_checking_retries, true) {
             return;
@@ -322,7 +322,8 @@ impl<'a> SessionDriver<'a> {
         let (session, queue) = (self.session.clone(), self.retry_queue());
         self.tasks.spawn(async move {
             let ready = match session.depth(queue).await {
-                // RabbitMQ 4.2.6 and 4.3.0 tell only those who may declare it; taking one shows it.
+                // RabbitMQ 4.2.6 and 4.3.0 report the depth only to users who may declare the queue; assume that one
+                // waits.
                 Err(BrokerError::Forbidden { .. }) => 1,
                 depth => depth?.ready,
             };
@@ -342,8 +343,7 @@ impl<'a> SessionDriver<'a> {
         Queue::Retry(self.context.lane)
     }
 
-    /// Waits for the next thing to end, and goes on with it; for ever where nothing goes on.
-    /// Cancel-safe.
+    /// Waits for the next task to end, or for the scheduler's next wake-up, and handles it. Cancel-safe.
     pub(crate) async fn step(&mut self) -> Result<(), BrokerError> {
         let wake = self
             .scheduler
@@ -359,8 +359,8 @@ impl<'a> SessionDriver<'a> {
         match ended {
             Ok(ended) => self.task_ended(ended?),
             Err(panic) => {
-                // Its chunk stays unacknowledged and comes again when this session ends.
-                tracing::error!(%panic, "the work on a chunk panicked");
+                // The chunk stays unacknowledged and is redelivered after this session ends.
+                tracing::error!(%panic, "the task of a chunk panicked");
                 Ok(())
             }
         }
@@ -376,7 +376,7 @@ impl<'a> SessionDriver<'a> {
                     self.context.counters.confirmed();
                 } else {
                     let (job, chunk) = self.ids(ticket);
-                    tracing::warn!(job, chunk, ?confirm, "the broker refused an answer for now");
+                    tracing::warn!(job, chunk, ?confirm, "the broker refused a publish for now");
                 }
                 let publish_timer = self
                     .deliveries
@@ -429,7 +429,7 @@ impl<'a> SessionDriver<'a> {
         self.handle(Event::AttemptEnded(ticket, attempt))
     }
 
-    /// Whether more than half of the time of this delivery is left.
+    /// Whether more than half of this delivery's time limit is left.
     fn has_time(&self, ticket: Ticket) -> bool {
         let deadline = self.deliveries.get(&ticket).and_then(|held| held.deadline);
         match (deadline, self.context.chunk_limit) {
@@ -440,7 +440,7 @@ impl<'a> SessionDriver<'a> {
         }
     }
 
-    /// What the desk is told of an error.
+    /// How the scheduler treats the error.
     fn classify_error(
         &mut self,
         ticket: Ticket,
@@ -452,7 +452,7 @@ impl<'a> SessionDriver<'a> {
         self.is_stuck |= keeps_slot;
         match error {
             AttemptError::Timeout(_) | AttemptError::Died(_) => AttemptEnd::Crashed { keeps_slot },
-            // Commands may take long: the next attempt gets a delivery, and its time, of its own.
+            // Commands may take long: the next attempt gets a new delivery with a new time limit.
             AttemptError::Command(_) if !self.has_time(ticket) => {
                 AttemptEnd::Crashed { keeps_slot: false }
             }
@@ -460,7 +460,7 @@ impl<'a> SessionDriver<'a> {
         }
     }
 
-    /// Tells the desk, and does what it says.
+    /// Passes the event to the scheduler and executes the resulting actions.
     pub(crate) fn handle(&mut self, event: Event) -> Result<(), BrokerError> {
         let mut actions = self.advance_clock();
         actions.extend(self.scheduler.handle(event));
@@ -471,7 +471,7 @@ impl<'a> SessionDriver<'a> {
         self.scheduler.advance_clock(self.context.started.elapsed())
     }
 
-    /// Tells the desk what the master says; what is no such message has no effect.
+    /// Applies a control message of the master. Other messages have no effect.
     pub(crate) fn handle_control(&mut self, delivery: &Delivery) -> Result<(), BrokerError> {
         let Ok(envelope) = &delivery.message else {
             return Ok(());
@@ -556,7 +556,7 @@ impl<'a> SessionDriver<'a> {
         let span = tracing::error_span!("chunk", job, chunk);
         let attempting = async move {
             let outcome = match (exec, isolation, sandbox, left) {
-                // A command is a process of its own already.
+                // A command runs in its own process anyway.
                 (Some(exec), ..) => {
                     let limit = left.zip(limit);
                     let limit = limit.map(|(left, whole)| Limit { left, whole });
@@ -579,7 +579,7 @@ impl<'a> SessionDriver<'a> {
                     attempt,
                     ..result
                 }),
-                // What is said is the whole limit, not what was left of it.
+                // The error names the whole limit, not the rest of it that this attempt had.
                 Err(AttemptError::Timeout(_)) => {
                     Err(AttemptError::Timeout(limit.unwrap_or_default().as_secs()))
                 }
@@ -595,7 +595,7 @@ impl<'a> SessionDriver<'a> {
         let Some(held) = self.deliveries.get_mut(&ticket) else {
             return;
         };
-        // A dead chunk may have been worked on by others only; it is told of all the same.
+        // A dead chunk is logged even if it never ran in this worker.
         let is_dead = matches!(disposition, Disposition::Dead { .. });
         if held.running.take().is_some() || (is_dead && held.disposition.is_none()) {
             log_disposition(context, disposition, held);
@@ -643,7 +643,7 @@ impl<'a> SessionDriver<'a> {
         });
     }
 
-    /// It waits for its job's rate, which may take longer than a chunk may.
+    /// Stops the chunk's time limit: waiting for its job's rate may take longer.
     fn reset_timer(&mut self, ticket: Ticket) {
         if let Some(held) = self.deliveries.get_mut(&ticket) {
             held.running = None;
@@ -664,7 +664,7 @@ impl<'a> SessionDriver<'a> {
         }
     }
 
-    /// Which chunk it is, for logs.
+    /// The chunk's job and seq, for logs.
     fn ids(&self, ticket: Ticket) -> (String, u64) {
         let held = self.deliveries.get(&ticket);
         held.map_or_else(Default::default, HeldDelivery::ids)
@@ -672,13 +672,13 @@ impl<'a> SessionDriver<'a> {
 }
 
 impl HeldDelivery<'_> {
-    /// Its job, and its seq there.
+    /// The chunk's job and seq.
     fn ids(&self) -> (String, u64) {
         let seq = self.envelope.chunk().map_or(0, |(_, seq)| seq);
         (self.envelope.correlation_id.clone(), seq)
     }
 
-    /// What is done with it, as people call it.
+    /// Name of the chunk's operation, as users know it.
     fn operation_name(&self) -> &'static str {
         match self.envelope.payload.as_ref() {
             Payload::Chunk(chunk) => engine::operation::name(chunk.operation.as_ref()),
@@ -686,7 +686,7 @@ impl HeldDelivery<'_> {
         }
     }
 
-    /// The command that it asks for, if it asks for one.
+    /// The command that the chunk asks for, if any.
     fn spec(&self) -> Option<&ExecSpec> {
         match self.envelope.payload.as_ref() {
             Payload::Chunk(chunk) => spec_of(chunk),
@@ -695,7 +695,7 @@ impl HeldDelivery<'_> {
     }
 }
 
-/// Counts and says what is told once, not each time that it is sent.
+/// Logs and counts a disposition, once and not at every resend.
 fn log_disposition(context: &WorkerContext, disposition: Disposition, held: &HeldDelivery<'_>) {
     let (job, chunk) = held.ids();
     let reason = match &held.outcome {
@@ -721,7 +721,7 @@ fn log_disposition(context: &WorkerContext, disposition: Disposition, held: &Hel
     }
 }
 
-/// The shares that can be ones.
+/// The valid shares of rates.
 fn shares(control: &Control) -> HashMap<JobId, f64> {
     let shares = control.shares.iter();
     let shares = shares.filter(|share| share.per_second.is_finite() && share.per_second > 0.0);
@@ -736,11 +736,11 @@ async fn wait_until(time: Option<Instant>) {
     }
 }
 
-/// An answer found no queue.
+/// The error for a publish that was returned because its queue does not exist.
 pub(crate) fn queue_is_missing(address: &str) -> BrokerError {
     BrokerError::Failed {
         address: address.to_owned(),
-        what: "publish an answer",
+        what: "publish what became of a chunk",
         source: Arc::new(std::io::Error::other("its queue is gone")),
     }
 }

@@ -1,4 +1,4 @@
-//! Stages of a chunk's way through a worker, for those who watch it: how long each took, and what came of it.
+//! Times the stages of a chunk's processing, for metrics and traces.
 
 use broker::Confirm;
 use proto::Envelope;
@@ -8,16 +8,16 @@ use tokio::time::Instant;
 use crate::attempt::Outcome;
 use crate::session::WorkerContext;
 
-/// A stage that has begun.
+/// A stage in progress.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StageTimer {
     began: Instant,
-    /// Where somebody is told of it.
+    /// `None` if traces are off.
     span: Option<Span>,
 }
 
 impl StageTimer {
-    /// Begins a stage of the chunk in `envelope`.
+    /// Starts a stage of the chunk in `envelope`.
     pub(crate) fn start(tracer: &Tracer, stage: Stage, envelope: &Envelope) -> Self {
         Self {
             began: Instant::now(),
@@ -25,7 +25,7 @@ impl StageTimer {
         }
     }
 
-    /// It was an attempt, and came to `outcome`.
+    /// Ends the stage of an attempt, which returned `outcome`.
     pub(crate) fn attempt_ended(self, context: &WorkerContext, operation: &str, outcome: &Outcome) {
         let metrics = &context.counters.metrics;
         metrics.processed(operation, self.began.elapsed());
@@ -45,7 +45,7 @@ impl StageTimer {
         context.tracer.end(span, error, counted.chain([worker]));
     }
 
-    /// It was an answer, and the broker said `confirm`.
+    /// Ends the stage of a publish, which the broker answered with `confirm`.
     pub(crate) fn confirmed(self, context: &WorkerContext, confirm: Confirm) {
         let took = self.began.elapsed().as_secs_f64();
         context.counters.metrics.disposition.observe(took);

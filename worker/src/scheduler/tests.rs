@@ -2,7 +2,7 @@
 
 use super::*;
 
-const RULES: SchedulerConfig = SchedulerConfig {
+const CONFIG: SchedulerConfig = SchedulerConfig {
     slots: 2,
     has_processes: true,
     dedup_capacity: 10,
@@ -13,7 +13,7 @@ const RULES: SchedulerConfig = SchedulerConfig {
 const SECOND: Duration = Duration::from_secs(1);
 
 fn scheduler() -> (Scheduler, JobId) {
-    (Scheduler::new(RULES), JobId::new())
+    (Scheduler::new(CONFIG), JobId::new())
 }
 
 fn fresh(job: JobId, seq: u64) -> ChunkInfo {
@@ -370,7 +370,7 @@ fn what_broke_its_process_alone_goes_back_to_the_retry_queue() {
 fn without_processes_a_suspect_is_run_in_a_thread() {
     let mut scheduler = Scheduler::new(SchedulerConfig {
         has_processes: false,
-        ..RULES
+        ..CONFIG
     });
     let info = ChunkInfo {
         is_redelivered: true,
@@ -591,7 +591,7 @@ fn an_attempt_of_a_cancelled_job_that_fails_is_the_last() {
 fn rated(share: f64) -> (Scheduler, JobId) {
     let mut scheduler = Scheduler::new(SchedulerConfig {
         max_rate_wait: Some(1000 * SECOND),
-        ..RULES
+        ..CONFIG
     });
     let job = JobId::new();
     scheduler.apply_directives(shares(job, share));
@@ -618,7 +618,7 @@ fn again(ticket: Ticket, attempts: u32) -> Action {
 
 #[test]
 fn a_rated_chunk_waits_for_its_share_and_then_for_its_tokens_and_holds_up_nobody() {
-    let mut scheduler = Scheduler::new(RULES);
+    let mut scheduler = Scheduler::new(CONFIG);
     let job = JobId::new();
     assert_eq!(
         scheduler.handle(Event::Delivered(1, costly(job, 0, 10))),

@@ -1,6 +1,6 @@
-//! Chunks of jobs that have a rate: they wait in line until they may begin, and hold up nobody behind
-//! them. Where they would fill this worker's hands, or wait longer than a broker allows, they go back
-//! to the tail of their queue, with nothing counted: there are others behind them.
+//! Chunks of jobs with a rate: they stay queued until they may start, and block no chunk behind them. If they exceed
+//! this worker's slots, or would be held longer than the broker allows, they are republished to the tail of the tasks
+//! queue, with nothing counted, because other chunks wait behind them.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -9,14 +9,14 @@ use proto::JobId;
 
 use crate::scheduler::{Action, ChunkInfo, ChunkState, Disposition, InFlight, Scheduler, Ticket};
 
-/// How long a chunk stays that takes a place which others may need. Twice as long each time while
-/// none of another job comes, so that a queue which has no other is not worn out.
+/// How long a chunk waits for its rate when enough others of the kind already wait here. The time doubles while only
+/// such chunks arrive, so that a queue that has no others is not cycled too fast.
 pub(in crate::scheduler) const MIN_CROWDED_WAIT: Duration = Duration::from_secs(1);
 const MAX_CROWDED_WAIT: Duration = Duration::from_secs(30);
 
 impl Scheduler {
-    /// Takes the time, counted from wherever the driver likes and never back; to be called before every
-    /// event, and when [`next_wake`](Self::next_wake) is over.
+    /// Sets the time, counted from any fixed instant, never backwards. Call it before every event and when
+    /// [`next_wake`](Self::next_wake) is due.
     pub fn advance_clock(&mut self, now: Duration) -> Vec<Action> {
         self.now = self.now.max(now);
         let mut actions = Vec::new();
@@ -32,7 +32,7 @@ impl Scheduler {
         actions
     }
 
-    /// When the time is to be told again, if nothing happens before. Absent: it need not be.
+    /// When `advance_clock` has to be called again if no event happens before. `None` if it does not.
     pub fn next_wake(&mut self) -> Option<Duration> {
         let limited = self.limited();
         let deadlines = limited
@@ -44,16 +44,16 @@ impl Scheduler {
             .filter_map(|ticket| self.ready_at(*ticket))
             .min();
         let times = [rate_deadline, ready].into_iter().flatten();
-        // What is over has had its effect.
+        // A time in the past has had its effect.
         times.filter(|time| *time > self.now).min()
     }
 
-    /// Whether a master has said how much of the job may be begun.
+    /// Whether the master has assigned a share of the job's rate to this worker.
     pub fn has_share(&self, job: JobId) -> bool {
         self.rate_shares.has_share(job)
     }
 
-    /// Whether the chunk may begin as far as its job's rate goes.
+    /// Whether the job's rate allows the chunk to start.
     pub(in crate::scheduler) fn may_start(&mut self, info: ChunkInfo) -> bool {
         let Some(cost) = info.cost else {
             return true;
@@ -62,9 +62,9 @@ impl Scheduler {
         ready.is_some_and(|ready| ready <= self.now)
     }
 
-    /// By when a chunk that comes now is given back, if it has not begun.
+    /// When a chunk that is delivered now is republished if it has not started.
     pub(in crate::scheduler) fn rate_deadline_for(&mut self, info: ChunkInfo) -> Option<Duration> {
-        let max_rate_wait = self.rules.max_rate_wait?;
+        let max_rate_wait = self.config.max_rate_wait?;
         if info.cost.is_none() {
             self.crowded_wait = MIN_CROWDED_WAIT;
             return None;
@@ -74,7 +74,7 @@ impl Scheduler {
             entry.is_some_and(|entry| entry.info.cost.is_some())
         };
         let waiting = self.queue.iter().filter(is_rated).count();
-        if waiting < self.rules.slots as usize {
+        if waiting < self.config.slots as usize {
             return Some(self.now + max_rate_wait);
         }
         let rate_deadline = self.now + self.crowded_wait.min(max_rate_wait);
@@ -82,7 +82,7 @@ impl Scheduler {
         Some(rate_deadline)
     }
 
-    /// Puts a chunk that failed back in line, at its head: its next attempt is paid for like the first.
+    /// Puts a failed chunk at the head of the queue: its next attempt is charged like the first.
     pub(in crate::scheduler) fn queue_again(
         &mut self,
         ticket: Ticket,
@@ -95,7 +95,7 @@ impl Scheduler {
         self.free_slots += std::mem::take(&mut entry.slots_held);
         entry.state = ChunkState::Queued;
         entry.rate_deadline = self
-            .rules
+            .config
             .max_rate_wait
             .map(|max_rate_wait| entry.delivered_at + max_rate_wait);
         actions.push(Action::ResetTimer(ticket));
@@ -104,7 +104,7 @@ impl Scheduler {
         }
     }
 
-    /// Those in line that wait for their job's rate: of a job, the first that has to, and all behind it.
+    /// Queued chunks that wait for their job's rate: of each job, the first such chunk and all behind it.
     fn limited(&mut self) -> Vec<Ticket> {
         let mut jobs = HashSet::new();
         let queue: Vec<Ticket> = self.queue.iter().copied().collect();
@@ -143,9 +143,9 @@ impl Scheduler {
 }
 
 impl InFlight {
-    /// What is said where the tail of the tasks has no room: a chunk that waits for its rate must not
-    /// be given back to the head, where it would come again at once and be counted, so it goes to the
-    /// master, which sends it when there is room.
+    /// The disposition if the tail of the tasks queue is full: a chunk that waits for its rate must not be requeued at
+    /// the head, where it would be redelivered at once and counted, so it goes to the master, which sends it when there
+    /// is room.
     pub(in crate::scheduler) fn parked(&self) -> Disposition {
         Disposition::Parked {
             attempts: self.attempt,

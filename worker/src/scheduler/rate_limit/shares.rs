@@ -1,4 +1,4 @@
-//! What this worker may begin of jobs that have a rate, as a master has said last.
+//! This worker's shares of the rates of jobs, as last assigned by the master.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,15 +7,15 @@ use proto::JobId;
 
 use super::token_bucket::TokenBucket;
 
-/// A bucket for each job of which a share was heard.
+/// A token bucket for each job with a known share.
 #[derive(Debug, Default)]
 pub(in crate::scheduler) struct RateShares {
     buckets: HashMap<JobId, TokenBucket>,
 }
 
 impl RateShares {
-    /// Takes the shares that a master names. One that it names no more stays where it is needed:
-    /// because a chunk waits for it, as `is_waiting` says, or because more was begun than it brought.
+    /// Replaces the shares. A job that is no longer named keeps its bucket while a chunk waits for it (`is_waiting`),
+    /// or while the bucket is in debt.
     pub(in crate::scheduler) fn update(
         &mut self,
         shares: &HashMap<JobId, f64>,
@@ -36,7 +36,7 @@ impl RateShares {
         self.buckets.contains_key(&job)
     }
 
-    /// When a chunk of this cost may begin. Absent: when a share is heard.
+    /// When a chunk of this cost may start. `None` if the job has no share yet.
     pub(in crate::scheduler) fn ready_at(
         &mut self,
         job: JobId,
@@ -46,7 +46,7 @@ impl RateShares {
         Some(self.buckets.get_mut(&job)?.ready_at(cost, now))
     }
 
-    /// A chunk begins.
+    /// Charges the cost of a chunk that starts.
     pub(in crate::scheduler) fn charge(&mut self, job: JobId, cost: u64) {
         if let Some(bucket) = self.buckets.get_mut(&job) {
             bucket.charge(cost);

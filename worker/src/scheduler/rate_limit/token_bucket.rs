@@ -1,25 +1,24 @@
-//! The token bucket of a job that has a rate: what this worker may begin of it. Time comes in with
-//! every call.
+//! The token bucket of a job with a rate: it limits the chunks that this worker starts. Every call passes the time.
 //!
-//! A bucket holds what a second brings, and is empty at first, so that workers that come and go begin
-//! no more than those that stay. A chunk that costs more than it holds begins when it is full, and
-//! leaves a debt. So in any time `t` chunks begin that cost `rate * t` and once as much as a second
-//! brings, or as the largest of them costs, whichever is more.
+//! A bucket holds at most the tokens of one second, and is empty at first, so that workers that come and go start no
+//! more chunks than workers that stay. A chunk that costs more than the capacity starts when the bucket is full, and
+//! leaves a debt. So in any time `t`, the started chunks cost at most `rate * t` plus one burst: the tokens of one
+//! second, or the cost of the largest chunk, whichever is greater.
 
 use std::time::Duration;
 
-/// The longest time that a wait is said to take: then it is looked at again.
+/// The longest wait that is returned; after it the caller asks again.
 const LONGEST: Duration = Duration::from_secs(3600);
-/// What is short of its cost by less than this share, by rounding alone, is paid for.
+/// A shortfall below this share of the cost comes from rounding, and is ignored.
 const ROUNDING: f64 = 1e-9;
 
-/// What may be begun of one job.
+/// Tokens for the chunks of one job.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TokenBucket {
-    /// More than 0, and finite.
+    /// Greater than 0, and finite.
     per_second: f64,
     tokens: f64,
-    /// When it held so many.
+    /// The time at which it held `tokens`.
     at: Duration,
 }
 
@@ -32,20 +31,20 @@ impl TokenBucket {
         }
     }
 
-    /// From `now` on it fills at another rate.
+    /// Changes the rate from `now` on.
     pub(super) fn set_rate(&mut self, per_second: f64, now: Duration) {
         self.fill(now);
         self.per_second = per_second;
         self.tokens = self.tokens.min(per_second);
     }
 
-    /// Whether more was begun than it has brought so far.
+    /// Whether the started chunks cost more than the tokens so far.
     pub(super) fn is_in_debt(&mut self, now: Duration) -> bool {
         self.fill(now);
         self.tokens < 0.0
     }
 
-    /// When a chunk of this cost may begin; `now`, or before, is at once.
+    /// When a chunk of this cost may start; `now` or earlier means at once.
     pub(super) fn ready_at(&mut self, cost: u64, now: Duration) -> Duration {
         self.fill(now);
         let needed = self.needed(cost);
@@ -53,11 +52,11 @@ impl TokenBucket {
             return now;
         }
         let wait = Duration::try_from_secs_f64((needed - self.tokens) / self.per_second);
-        // Not a moment too early, for then it would be looked at in vain.
+        // One millisecond late rather than early: an early wake-up would find too few tokens.
         now + wait.unwrap_or(LONGEST).min(LONGEST) + Duration::from_millis(1)
     }
 
-    /// A chunk of this cost begins.
+    /// Charges the cost of a chunk that starts.
     pub(super) fn charge(&mut self, cost: u64) {
         self.tokens -= cost as f64;
     }
@@ -77,7 +76,7 @@ impl TokenBucket {
 mod tests {
     use super::*;
 
-    /// Begins chunks as soon as they may for a while, and gives when each began.
+    /// Starts chunks as soon as they may start, and returns when each one started.
     fn started(
         per_second: f64,
         costs: impl Iterator<Item = u64>,
@@ -146,7 +145,7 @@ mod tests {
         bucket.charge(50);
         bucket.set_rate(40.0, second);
         assert!(bucket.is_in_debt(second));
-        // 40 are owed, and as many again fill it.
+        // The debt is 40 tokens, and the capacity another 40.
         let ready = bucket.ready_at(50, second);
         assert!(ready >= 3 * second && ready < 3 * second + Duration::from_millis(5));
     }
