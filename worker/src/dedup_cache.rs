@@ -14,7 +14,7 @@ use proto::ChunkId;
 pub(crate) struct DedupCache {
     capacity: usize,
     order: VecDeque<MessageKey>,
-    known: HashSet<MessageKey>,
+    keys: HashSet<MessageKey>,
 }
 
 /// A chunk, and the creation time of its message, milliseconds since 1970.
@@ -25,24 +25,24 @@ impl DedupCache {
         Self {
             capacity,
             order: VecDeque::new(),
-            known: HashSet::new(),
+            keys: HashSet::new(),
         }
     }
 
-    pub(crate) fn contains(&self, made: MessageKey) -> bool {
-        self.known.contains(&made)
+    pub(crate) fn contains(&self, key: MessageKey) -> bool {
+        self.keys.contains(&key)
     }
 
     /// Adds `key`, and evicts the oldest key beyond the capacity.
-    pub(crate) fn insert(&mut self, made: MessageKey) {
-        if !self.known.insert(made) {
+    pub(crate) fn insert(&mut self, key: MessageKey) {
+        if !self.keys.insert(key) {
             return;
         }
-        self.order.push_back(made);
+        self.order.push_back(key);
         if self.order.len() > self.capacity
             && let Some(oldest) = self.order.pop_front()
         {
-            self.known.remove(&oldest);
+            self.keys.remove(&oldest);
         }
     }
 }
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_is_forgotten_first_and_memory_is_bounded() {
+    fn the_oldest_is_evicted_first_and_memory_is_bounded() {
         let job = JobId::new();
         let mut dedup_cache = DedupCache::new(2);
         for seq in [0, 1, 1, 2] {
@@ -62,6 +62,6 @@ mod tests {
         }
         assert!(!dedup_cache.contains((job.chunk(0), 7)));
         assert!(dedup_cache.contains((job.chunk(1), 7)) && dedup_cache.contains((job.chunk(2), 7)));
-        assert_eq!((dedup_cache.order.len(), dedup_cache.known.len()), (2, 2));
+        assert_eq!((dedup_cache.order.len(), dedup_cache.keys.len()), (2, 2));
     }
 }

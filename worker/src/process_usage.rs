@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_systems_words_are_read_whatever_the_program_is_called() {
+    fn proc_stat_is_parsed_whatever_the_program_is_called() {
         let stat = "7 (a ) b) S 1 7 7 0 -1 4194560 100 0 0 0 50 25 20 5 20 0 8 0 100 0 0";
         assert_eq!(used(stat, 100), Some(Duration::from_secs(1)));
         assert_eq!(used("7 (a) S 1", 100), None);
@@ -59,7 +59,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn work_is_seen() {
+    fn processor_time_is_measured() {
         let process_usage = ProcessUsage::default();
         assert_eq!(process_usage.cpu(), None);
         let began = Instant::now();

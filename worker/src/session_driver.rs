@@ -64,7 +64,7 @@ struct HeldDelivery<'a> {
     /// Counts the chunk as running while it is set.
     running: Option<RunningGuard<'a>>,
     /// Times the running attempt.
-    attempt: Option<StageTimer>,
+    attempt_timer: Option<StageTimer>,
     /// Times the publish in progress.
     publish_timer: Option<StageTimer>,
     /// The chunk asks for a command that is not allowed here; it waits before it is republished.
@@ -241,7 +241,7 @@ impl<'a> SessionDriver<'a> {
             outcome: None,
             deadline: None,
             running: None,
-            attempt: None,
+            attempt_timer: None,
             publish_timer: None,
             needs_other_worker: info.needs_other_worker,
             stop: CancellationToken::new(),
@@ -408,7 +408,8 @@ impl<'a> SessionDriver<'a> {
         outcome: Result<ChunkResult, AttemptError>,
     ) -> Result<(), BrokerError> {
         let held = self.deliveries.get_mut(&ticket);
-        if let Some((held, timer)) = held.and_then(|held| held.attempt.take().map(|it| (held, it)))
+        if let Some((held, timer)) =
+            held.and_then(|held| held.attempt_timer.take().map(|it| (held, it)))
         {
             timer.attempt_ended(self.context, held.operation_name(), &outcome);
         }
@@ -537,7 +538,7 @@ impl<'a> SessionDriver<'a> {
             let queue_wait = &context.counters.metrics.queue_wait;
             queue_wait.observe(waited_ms as f64 / 1e3);
         }
-        held.attempt = Some(StageTimer::start(
+        held.attempt_timer = Some(StageTimer::start(
             &context.tracer,
             Stage::Process,
             &held.envelope,

@@ -1,4 +1,4 @@
-//! `--allow-file`: commands in TOML, for what does not fit on a line.
+//! `--allow-file`: commands in a TOML file, for settings that do not fit into `--allow`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ enum Mode {
     Persistent,
 }
 
-/// A parameter: the values, a pattern, or a table with more.
+/// A parameter: a list of values, a pattern, or a table.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum ParameterEntry {
@@ -57,7 +57,7 @@ impl AllowedCommands {
     ///
     /// # Errors
     ///
-    /// When it cannot be read, or one of them is not right.
+    /// If the file cannot be read, or one of its commands is invalid.
     pub fn add_file(&mut self, path: &Path) -> Result<(), AllowError> {
         let wrong =
             |error: &dyn std::fmt::Display| AllowError(format!("{}: {error}", path.display()));
@@ -79,15 +79,15 @@ impl AllowedCommands {
 
 impl Entry {
     fn command(self) -> Result<Command, AllowError> {
-        let words = self
+        let argv = self
             .command
             .iter()
-            .map(|word| ArgTemplate::parse(word))
+            .map(|arg| ArgTemplate::parse(arg))
             .collect();
-        let mut command = Command::new(words);
+        let mut command = Command::new(argv);
         for (name, input_payload) in self.parameters {
             if !is_name(&name) || !command.parameters.contains_key(&name) {
-                let message = format!("no word of the command has {{{name}}} in it");
+                let message = format!("no argument of the command contains {{{name}}}");
                 return Err(AllowError(message));
             }
             command.parameters.insert(name, input_payload.parameter()?);
@@ -168,7 +168,7 @@ mod tests {
     "#;
 
     #[test]
-    fn a_file_says_all_that_there_is_to_say() {
+    fn a_file_sets_every_setting_of_a_command() {
         let mut allowed = AllowedCommands::default();
         allowed.add_toml(FILE).unwrap();
         assert_eq!(allowed.names(), ["clean", "plain"]);
@@ -186,7 +186,7 @@ mod tests {
             argument("year", "2024"),
         ]));
         let found = found.unwrap();
-        assert_eq!(found.words, ["cat", "--lang=de", "--since=2024", "-1"]);
+        assert_eq!(found.argv, ["cat", "--lang=de", "--since=2024", "-1"]);
         assert_eq!(found.mode, ExecMode::Persistent);
         assert_eq!(found.memory, Memory::Mib(512));
         assert_eq!(found.environment, Environment::Only(vec!["API_KEY".into()]));
@@ -199,15 +199,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_right_in_a_file_is_told() {
+    fn an_error_in_a_file_is_reported() {
         let refused = |text: &str| {
             AllowedCommands::default()
                 .add_toml(text)
                 .unwrap_err()
                 .to_string()
         };
-        for (text, told) in [
-            ("[a]\ncommand = []", "no words"),
+        for (text, expected) in [
+            ("[a]\ncommand = []", "is empty"),
             ("[a]\ncommand = [\"cat\"]\nmemory = 3", "memory"),
             ("[a]\ncommand = [\"cat\"]\nparameters.x = \".\"", "{x}"),
             (
@@ -220,7 +220,7 @@ mod tests {
             ),
         ] {
             let refused = refused(text);
-            assert!(refused.contains(told), "{refused}");
+            assert!(refused.contains(expected), "{refused}");
         }
     }
 }

@@ -1,5 +1,4 @@
-//! The commands that a worker may run for others, as its operator allowed them, and what becomes of
-//! one that a publisher asks for.
+//! The commands that the operator of a worker allows, and the lookup of the command that a publisher asks for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -12,10 +11,10 @@ use rustix::fs::Access;
 use super::parameter::Parameter;
 use super::template::ArgTemplate;
 
-/// The longest name of a command.
+/// Longest name of a command, bytes.
 const NAME_BYTES: usize = 64;
 
-/// Commands by name.
+/// The allowed commands by name.
 #[derive(Debug, Clone, Default)]
 pub struct AllowedCommands {
     commands: BTreeMap<String, Command>,
@@ -24,43 +23,43 @@ pub struct AllowedCommands {
 /// A command as its operator allowed it.
 #[derive(Debug, Clone)]
 pub(super) struct Command {
-    pub(super) words: Vec<ArgTemplate>,
+    pub(super) argv: Vec<ArgTemplate>,
     pub(super) parameters: BTreeMap<String, Parameter>,
-    /// How it meets chunks where a publisher does not say.
+    /// How it reads chunks unless the publisher chooses a mode.
     pub(super) mode: ExecMode,
-    /// Of an attempt. Absent: the chunk's own limit alone.
+    /// Time limit of an attempt. `None` if only the chunk's own limit applies.
     pub(super) timeout: Option<Duration>,
     pub(super) memory: Memory,
     pub(super) environment: Environment,
-    /// Where it runs. Absent: where the worker does.
+    /// Working directory. `None` for the worker's.
     pub(super) directory: Option<PathBuf>,
 }
 
-/// How much address space a process of a command may have.
+/// Limit of the address space of a command's process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Memory {
-    /// As much as the worker gives every chunk's process.
+    /// The limit that the worker sets for every child process.
     AsWorker,
-    /// So many MiB.
+    /// Limit in MiB.
     Mib(u64),
     /// No limit.
     Unlimited,
 }
 
-/// Which of the worker's environment a command gets.
+/// The variables of the worker's environment that a command gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Environment {
     /// PATH, HOME, LANG, and these.
     Only(Vec<String>),
-    /// All of it but what is secret of rowmill's: the command is the person's own.
-    Own,
+    /// All except rowmill's secrets: the command belongs to the user who runs this process.
+    Inherited,
 }
 
-/// A command that is to be run: its words are filled in, and nothing else in it can vary.
+/// A command that is ready to run: the parameters in its arguments are filled in.
 #[derive(Debug, Clone)]
 pub(super) struct Invocation {
     pub(super) name: String,
-    pub(super) words: Vec<String>,
+    pub(super) argv: Vec<String>,
     pub(super) mode: ExecMode,
     pub(super) timeout: Option<Duration>,
     pub(super) memory: Memory,
@@ -68,32 +67,32 @@ pub(super) struct Invocation {
     pub(super) directory: Option<PathBuf>,
 }
 
-/// Why a command is not allowed as an operator wrote it.
+/// Why an operator's definition of a command is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct AllowError(pub(super) String);
 
-/// Why a command is not run for a publisher.
+/// Why a publisher's request for a command is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Nobody allowed it here.
+    /// This worker does not allow a command of that name.
     #[error("this worker does not allow `{name}`; start one with --allow {name}='...'")]
     Unknown {
-        /// What was asked for.
+        /// The requested name.
         name: String,
     },
-    /// It is allowed, but not so.
+    /// The command is allowed, but not with these arguments.
     #[error("`{name}`: {why}")]
     Argument {
         /// The command.
         name: String,
-        /// Which argument, and what would be allowed.
+        /// The invalid argument, and which values are allowed.
         why: String,
     },
 }
 
 impl Refusal {
-    /// Of a name that anybody may have sent.
+    /// Refuses a name, which any client may have sent.
     pub(crate) fn unknown(name: &str) -> Self {
         Self::Unknown {
             name: engine::excerpt(name.as_bytes(), NAME_BYTES),
@@ -102,19 +101,19 @@ impl Refusal {
 }
 
 impl AllowedCommands {
-    /// One command that is the person's own, word for word: for a process that works for nobody else.
+    /// Allows one command, taken literally: for a process that only works for the user who started it.
     ///
     /// # Errors
     ///
-    /// When there is no such program.
-    pub fn own(words: &[String]) -> Result<(Self, String), AllowError> {
-        let program = words.first().map_or("", String::as_str);
+    /// If the program cannot be run.
+    pub fn own(argv: &[String]) -> Result<(Self, String), AllowError> {
+        let program = argv.first().map_or("", String::as_str);
         let name = Path::new(program).file_name().unwrap_or_default();
         let name = name.to_string_lossy().into_owned();
         let command = Command {
-            words: words.iter().map(|word| ArgTemplate::plain(word)).collect(),
+            argv: argv.iter().map(|arg| ArgTemplate::plain(arg)).collect(),
             memory: Memory::Unlimited,
-            environment: Environment::Own,
+            environment: Environment::Inherited,
             ..Command::new(Vec::new())
         };
         command.check()?;
@@ -122,21 +121,21 @@ impl AllowedCommands {
         Ok((Self { commands }, name))
     }
 
-    /// Adds what `--allow NAME='cmd args'` says.
+    /// Adds the command of an argument `--allow NAME='cmd args'`.
     ///
     /// # Errors
     ///
-    /// When it is no such thing, the name is taken, or there is no such program.
+    /// If it has another form, the name is taken, or the program cannot be run.
     pub fn add_line(&mut self, line: &str) -> Result<(), AllowError> {
         let wrong = || AllowError(format!("{line:?} is not like clean='python3 clean.py'"));
         let (name, command) = line.split_once('=').ok_or_else(wrong)?;
-        let words = shell_words::split(command)
+        let argv = shell_words::split(command)
             .map_err(|_| AllowError(format!("{name}: a quote never closes")))?;
-        if words.is_empty() {
+        if argv.is_empty() {
             return Err(wrong());
         }
-        let words = words.iter().map(|word| ArgTemplate::parse(word)).collect();
-        self.add(name, Command::new(words))
+        let argv = argv.iter().map(|arg| ArgTemplate::parse(arg)).collect();
+        self.add(name, Command::new(argv))
     }
 
     pub(super) fn add(&mut self, name: &str, command: Command) -> Result<(), AllowError> {
@@ -156,34 +155,34 @@ impl AllowedCommands {
         Ok(())
     }
 
-    /// What may be asked for, by name.
+    /// The names of the allowed commands.
     pub fn names(&self) -> Vec<String> {
         self.commands.keys().cloned().collect()
     }
 
-    /// Whether a command of that name may be asked for.
+    /// Whether a command of that name is allowed.
     pub fn has(&self, name: &str) -> bool {
         self.commands.contains_key(name)
     }
 
-    /// The command that a publisher asks for, ready to be run.
+    /// Looks up the command that a publisher asks for, and fills in its parameters.
     ///
     /// # Errors
     ///
-    /// When it is not allowed, or not so.
+    /// If the command or one of its arguments is not allowed.
     pub(super) fn find(&self, spec: &ExecSpec) -> Result<Invocation, Refusal> {
         let name = spec.command.clone();
         let Some(command) = self.commands.get(&name) else {
             return Err(Refusal::unknown(&name));
         };
-        let words = command.fill(spec);
-        let words = words.map_err(|why| Refusal::Argument {
+        let argv = command.fill(spec);
+        let argv = argv.map_err(|why| Refusal::Argument {
             name: name.clone(),
             why,
         })?;
         Ok(Invocation {
             name,
-            words,
+            argv,
             mode: match spec.mode() {
                 ExecMode::Unspecified => command.mode,
                 mode => mode,
@@ -197,14 +196,14 @@ impl AllowedCommands {
 }
 
 impl Command {
-    /// A command of these words, with nothing else said.
-    pub(super) fn new(words: Vec<ArgTemplate>) -> Self {
-        let parameters = words.iter().flat_map(ArgTemplate::parameters);
+    /// A command with these arguments and default settings.
+    pub(super) fn new(argv: Vec<ArgTemplate>) -> Self {
+        let parameters = argv.iter().flat_map(ArgTemplate::parameters);
         Self {
             parameters: parameters
                 .map(|name| (name.to_owned(), Parameter::default()))
                 .collect(),
-            words,
+            argv,
             mode: ExecMode::Chunk,
             timeout: None,
             memory: Memory::AsWorker,
@@ -213,10 +212,10 @@ impl Command {
         }
     }
 
-    /// A typing error is told when the worker starts, not by the first chunk.
+    /// Checks the command when the worker starts, so that a typing error does not first appear at a chunk.
     fn check(&self) -> Result<(), AllowError> {
-        let Some(program) = self.words.first() else {
-            return Err(AllowError("the command has no words".to_owned()));
+        let Some(program) = self.argv.first() else {
+            return Err(AllowError("the command is empty".to_owned()));
         };
         if program.parameters().next().is_some() {
             return Err(AllowError(
@@ -229,8 +228,7 @@ impl Command {
         })
     }
 
-    /// The words with the publisher's values in their places; or which value is wrong, and what is
-    /// allowed.
+    /// Fills the publisher's values into the arguments. The error says which value is wrong, and what is allowed.
     fn fill(&self, spec: &ExecSpec) -> Result<Vec<String>, String> {
         let mut values: BTreeMap<&str, &str> = BTreeMap::new();
         let mut input_payload = BTreeSet::new();
@@ -257,7 +255,7 @@ impl Command {
                 }
             }
         }
-        Ok(self.words.iter().map(|word| word.fill(&values)).collect())
+        Ok(self.argv.iter().map(|arg| arg.fill(&values)).collect())
     }
 
     fn offers(&self) -> String {
@@ -269,8 +267,7 @@ impl Command {
     }
 }
 
-/// Whether the system would find the program.
-/// Why a program cannot be run, and what to do. `None`: it can.
+/// Why a program cannot be run, and what to do. `None` if it can be run.
 fn why_not_run(program: &str, directory: Option<&Path>) -> Option<String> {
     if program.contains('/') {
         return why_not_file(&directory.unwrap_or(Path::new("")).join(program));
@@ -295,7 +292,7 @@ fn why_not_run(program: &str, directory: Option<&Path>) -> Option<String> {
     })
 }
 
-/// The same of a file.
+/// Why a file cannot be run. `None` if it can be run.
 fn why_not_file(path: &Path) -> Option<String> {
     let shown = path.display();
     match std::fs::metadata(path) {
@@ -315,7 +312,7 @@ fn why_not_file(path: &Path) -> Option<String> {
     })
 }
 
-/// What the first line of a script names: `#!/bin/sh`.
+/// The interpreter in the first line of a script: `#!/bin/sh`.
 fn interpreter(path: &Path) -> Option<PathBuf> {
     let mut start = Vec::new();
     let file = std::fs::File::open(path).ok()?;
@@ -326,7 +323,7 @@ fn interpreter(path: &Path) -> Option<PathBuf> {
         .next()?;
     let line = String::from_utf8_lossy(line);
     line.split([' ', '\t'])
-        .find(|word| !word.is_empty())
+        .find(|arg| !arg.is_empty())
         .map(PathBuf::from)
 }
 
@@ -359,17 +356,17 @@ mod tests {
         let allowed = allowed(r#"first=awk -F, '{ print $1 "x y" }' "{file} $HOME""#);
         let found = allowed.find(&spec("first", &[("file", "a b")])).unwrap();
         assert_eq!(
-            found.words,
+            found.argv,
             ["awk", "-F,", "{ print $1 \"x y\" }", "a b $HOME"]
         );
     }
 
     #[test]
-    fn a_publisher_sets_what_was_left_open_and_nothing_else() {
+    fn a_publisher_sets_the_parameters_and_nothing_else() {
         let allowed = allowed("clean=cat --lang={lang}");
         let refused = |arguments: &[(&str, &str)]| {
             let found = allowed.find(&spec("clean", arguments));
-            found.map(|found| found.words).unwrap_err().to_string()
+            found.map(|found| found.argv).unwrap_err().to_string()
         };
         let missing = refused(&[]);
         assert!(missing.contains("--exec-arg lang=..."), "{missing}");
@@ -389,8 +386,8 @@ mod tests {
 
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("clean");
-        let why = |words: &str| {
-            AllowedCommands::own(&[words.to_owned()])
+        let why = |argv: &str| {
+            AllowedCommands::own(&[argv.to_owned()])
                 .unwrap_err()
                 .to_string()
         };
@@ -416,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_operator_got_wrong_is_told_at_the_start() {
+    fn an_operators_error_is_reported_at_the_start() {
         let refused = |line: &str| {
             AllowedCommands::default()
                 .add_line(line)
@@ -436,9 +433,9 @@ mod tests {
 
     #[test]
     fn a_command_of_ones_own_is_taken_word_for_word() {
-        let words = ["awk", "{print}"].map(str::to_owned);
-        let (allowed, name) = AllowedCommands::own(&words).unwrap();
+        let argv = ["awk", "{print}"].map(str::to_owned);
+        let (allowed, name) = AllowedCommands::own(&argv).unwrap();
         assert_eq!(name, "awk");
-        assert_eq!(allowed.find(&spec("awk", &[])).unwrap().words, words);
+        assert_eq!(allowed.find(&spec("awk", &[])).unwrap().argv, argv);
     }
 }

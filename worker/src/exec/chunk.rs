@@ -1,5 +1,4 @@
-//! A chunk on its way through a command: what is asked for, what the command is given, and what the
-//! worker says of it in the end.
+//! Converts a chunk to the input of a command, and the command's output to the chunk's result.
 
 use bytes::Bytes;
 use engine::chunk::Packing;
@@ -12,7 +11,7 @@ use proto::v1::{Chunk, ChunkResult, ExecSpec};
 
 use crate::attempt::AttemptError;
 
-/// What a chunk asks to be run, if that is what it asks.
+/// The command that a chunk asks for, if any.
 pub(crate) fn spec_of(chunk: &Chunk) -> Option<&ExecSpec> {
     match chunk.operation.as_ref()?.kind.as_ref()? {
         Kind::Exec(spec) => Some(spec),
@@ -20,18 +19,17 @@ pub(crate) fn spec_of(chunk: &Chunk) -> Option<&ExecSpec> {
     }
 }
 
-/// What the command is given of a chunk, which is checked first.
+/// Unpacks and checks the chunk, and returns the input of the command.
 pub(super) fn prepare_input(payload: &Payload) -> Result<Feed, AttemptError> {
     let Payload::Chunk(chunk) = payload else {
-        return Err(AttemptError::Reported("it was given no chunk".into()));
+        return Err(AttemptError::Reported("the message is not a chunk".into()));
     };
     let chunk = engine::chunk::unpack(chunk)?;
     crate::poison::apply(chunk.seq);
     Ok(engine::exec::feed(&chunk)?)
 }
 
-/// What the worker says of a chunk of which a command made `output`, with its rows packed, if they are
-/// wanted.
+/// The result of a chunk for which a command wrote `output`. Contains the output rows, packed, if the job wants them.
 pub(super) fn result(
     chunk: &Chunk,
     feed: Feed,

@@ -1,67 +1,67 @@
-//! Why a command made nothing of a chunk.
+//! Errors of commands.
 
 use std::process::ExitStatus;
 
 use engine::exec::answer::AnswerError;
 use engine::output::MAX_OUTPUT_BYTES;
 
-/// What processes say where they are refused memory: Python, C, Rust, and their like.
+/// What Python, C, Rust and other languages write to stderr if an allocation fails.
 const OUT_OF_MEMORY: [&str; 4] = [
     "MemoryError",
     "Cannot allocate memory",
     "memory allocation of",
     "out of memory",
 ];
-/// How much of what a command said a reason repeats.
+/// Characters of a command's stderr that an error message repeats.
 const EXCERPT_CHARACTERS: usize = 200;
 
-/// An attempt of a command that failed.
+/// Why an attempt with a command failed.
 #[derive(Debug, thiserror::Error)]
 #[error("`{name}` {error}")]
 pub struct ExecError {
-    /// The command.
+    /// Name of the command.
     pub name: String,
-    /// What went wrong.
+    /// The cause.
     #[source]
     pub error: ExecErrorKind,
-    /// The last that it said on stderr.
+    /// The end of its stderr.
     pub stderr: String,
 }
 
-/// What goes wrong with a command.
+/// The cause of a failed attempt.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecErrorKind {
-    /// The system made no process, or no pipe.
+    /// No process could be started, or a pipe failed.
     #[error("cannot be run: {0}")]
     Io(#[source] std::io::Error),
-    /// It ended, and not well.
+    /// It exited with an error, or was killed.
     #[error("{0}")]
     Failed(String),
-    /// It was not done in time; so many seconds.
+    /// It exceeded its time limit, in seconds.
     #[error("took longer than {0} s and was killed")]
     Timeout(u64),
-    /// Its job was cancelled meanwhile.
+    /// Its job was cancelled.
     #[error("was killed, because its job is cancelled")]
     Cancelled,
-    /// It writes more than is carried.
+    /// It wrote more output than the limit.
     #[error("wrote more than {} MiB and was killed", MAX_OUTPUT_BYTES >> 20)]
     OutputTooLarge,
-    /// Something that escaped from its process group still has its standard output.
+    /// A process that escaped from its process group keeps its standard output open.
     #[error("left a process behind that keeps its standard output open")]
     StdoutHeld,
-    /// What it wrote is no answer.
+    /// Its output is not valid.
     #[error("ended well, but {0}")]
     Answer(#[from] AnswerError),
-    /// It said so itself, in its frame.
+    /// It answered with an error frame.
     #[error("refused the chunk: {0}")]
-    Refused(String),
-    /// What it wrote is no frame.
+    ErrorReply(String),
+    /// Its output is not a valid frame.
     #[error("answered with what is no frame, and was ended: {0}")]
     Frame(String),
 }
 
 impl ExecErrorKind {
-    /// What is said of a process that ended with `status` and these last words.
+    /// The error of a process that ended with `status`, with the end of its stderr.
     pub(super) fn ended(status: ExitStatus, stderr: &str, memory_mib: u64) -> Self {
         use std::os::unix::process::ExitStatusExt;
         let how = match (status.code(), status.signal()) {
@@ -79,7 +79,7 @@ impl ExecErrorKind {
     }
 }
 
-/// `: ` and the last line that is not empty, or nothing.
+/// `: ` and the last line that is not empty; empty if there is none.
 fn last_line(stderr: &str) -> String {
     let lines = stderr.lines().map(str::trim);
     match lines.rev().find(|line| !line.is_empty()) {
@@ -88,7 +88,7 @@ fn last_line(stderr: &str) -> String {
     }
 }
 
-/// As much of a line as a reason needs, harmless on a terminal.
+/// The start of a line, with control characters escaped.
 pub(super) fn excerpt(line: &str) -> String {
     engine::excerpt(line.as_bytes(), EXCERPT_CHARACTERS)
 }
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reason_says_how_it_ended_and_its_last_words() {
+    fn a_reason_says_how_it_ended_and_its_last_line() {
         let ended =
             |raw, stderr| ExecErrorKind::ended(ExitStatus::from_raw(raw), stderr, 64).to_string();
         assert_eq!(

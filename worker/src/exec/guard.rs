@@ -1,6 +1,6 @@
-//! A process that outlives the worker by a moment: when the worker is gone, however it went, it kills
-//! the groups of the commands that were running, which nobody else would do after a SIGKILL. It hears
-//! of them on its standard input, whose end is the worker's end.
+//! A process that outlives the worker briefly: when the worker is gone, even after a SIGKILL, it kills the process
+//! groups of the commands that were running. It reads the group ids from its standard input; end of file means that the
+//! worker is gone.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -14,7 +14,7 @@ use rustix::process::Pid;
 
 use super::launch::kill;
 
-/// The worker's side: begun with the first command.
+/// The worker's side of the guard process, which is started with the first command.
 #[derive(Debug)]
 pub(super) struct GroupGuard {
     program: PathBuf,
@@ -37,7 +37,7 @@ impl GroupGuard {
         }
     }
 
-    /// A group to be killed if the worker ends.
+    /// Registers a group, to be killed if the worker ends.
     pub(super) fn add(&self, group: Pid) -> std::io::Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let group = group.as_raw_pid();
@@ -45,13 +45,13 @@ impl GroupGuard {
         if send(&mut state, &format!("+{group}\n")).is_ok() {
             return Ok(());
         }
-        // There is none yet, or somebody killed it: a new one hears of all.
+        // The guard is not running yet, or was killed: start one and register all groups.
         state.process = Some(self.open()?);
         let all: Vec<String> = state.groups.iter().map(|id| format!("+{id}\n")).collect();
         send(&mut state, &all.concat())
     }
 
-    /// A group that is gone.
+    /// Removes a group that has ended.
     pub(super) fn remove(&self, group: Pid) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let group = group.as_raw_pid();
@@ -65,12 +65,12 @@ impl GroupGuard {
         let mut child = Command::new(&self.program)
             .args(&self.args)
             .arg("--exec-guard")
-            // Any command could read what is in it.
+            // Any command could read the environment of this process.
             .env_clear()
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            // A Ctrl-C is not for it.
+            // In its own process group, so that Ctrl-C does not reach it.
             .process_group(0)
             .spawn()?;
         let stdin = child.stdin.take();
@@ -79,7 +79,7 @@ impl GroupGuard {
     }
 }
 
-/// One write, which a pipe takes whole or, when the guard is gone, not at all.
+/// One write, which the pipe takes completely, or not at all if the guard is gone.
 fn send(state: &mut GuardState, lines: &str) -> std::io::Result<()> {
     match &mut state.process {
         Some((_, stdin)) => stdin.write_all(lines.as_bytes()),
@@ -93,7 +93,7 @@ impl Drop for GroupGuard {
         let state = state.unwrap_or_else(PoisonError::into_inner);
         if let Some((mut child, stdin)) = state.process.take() {
             drop(stdin);
-            // It ends as soon as it has killed what is left.
+            // It ends as soon as it has killed the remaining groups.
             if let Err(error) = child.wait() {
                 tracing::debug!(%error, "the guard of commands was not waited for");
             }
@@ -101,11 +101,11 @@ impl Drop for GroupGuard {
     }
 }
 
-/// The guard's life.
+/// Runs as the guard process.
 ///
 /// # Errors
 ///
-/// When its standard input cannot be read; what it knows is killed all the same.
+/// If its standard input cannot be read; the known groups are killed all the same.
 pub(crate) fn run_guard() -> std::io::Result<()> {
     let mut groups = BTreeSet::new();
     let mut failed = Ok(());
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_groups_that_are_still_there_are_remembered_and_never_ones_own() {
+    fn only_existing_groups_are_remembered_and_never_the_guards_own() {
         let mut groups = BTreeSet::new();
         for line in ["+7", "+8", "-7", "+0", "+1", "+-5", "", "é", "+x", "-9"] {
             apply_line(&mut groups, line);

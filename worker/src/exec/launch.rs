@@ -1,6 +1,6 @@
-//! How a command becomes a process: through this same program, called once more with `--exec-child`,
-//! which limits itself and then turns into the command. It is the leader of a process group of its own,
-//! which ends as a whole: with the attempt, and with the worker, however that ends.
+//! Starts commands: as this same program, called with `--exec-child`, which sets the limits on itself and then executes
+//! the command. A command leads its own process group, which is killed as a whole at the end of the attempt or of the
+//! worker.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
@@ -13,21 +13,21 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions};
 use super::allowed::{Environment, Invocation, Memory};
 use super::guard::GroupGuard;
 
-/// What every command gets of the worker's environment.
+/// Variables of the worker's environment that every command gets.
 const ALWAYS: [&str; 3] = ["PATH", "HOME", "LANG"];
 
-/// How commands are started.
+/// Starts commands.
 #[derive(Debug)]
 pub(super) struct Launcher {
-    /// This program, and what makes it read a worker's arguments.
+    /// This program, and the arguments that select the worker's command line.
     pub(super) program: PathBuf,
     pub(super) args: Vec<OsString>,
-    /// The address space of a command whose operator says nothing. Absent: no limit.
+    /// Limit of a command's address space unless its operator sets one. `None` for no limit.
     pub(super) memory_mib: Option<u64>,
     pub(super) guard: Arc<GroupGuard>,
 }
 
-/// A command that was started. Whoever has its group can end it.
+/// A started command and its process group.
 #[derive(Debug)]
 pub(super) struct SpawnedCommand {
     pub(super) child: Child,
@@ -35,8 +35,8 @@ pub(super) struct SpawnedCommand {
 }
 
 impl Launcher {
-    /// Starts a command, with `more` in its environment. To be called on a thread that lives as long
-    /// as the worker: the system kills the command when the thread that started it ends.
+    /// Starts a command, with `more` added to its environment. Call it on a thread that lives as long as the worker:
+    /// the system kills the command when the thread that started it ends.
     pub(super) fn start(
         &self,
         invocation: &Invocation,
@@ -48,7 +48,7 @@ impl Launcher {
             .arg("--exec-child")
             .arg(self.memory_mib(invocation).to_string())
             .arg("--")
-            .args(&invocation.words)
+            .args(&invocation.argv)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -59,7 +59,7 @@ impl Launcher {
                 let names = ALWAYS.into_iter().chain(names.iter().map(String::as_str));
                 command.envs(names.filter_map(|name| Some((name, std::env::var_os(name)?))));
             }
-            Environment::Own => {
+            Environment::Inherited => {
                 for name in cli::SECRET_VARIABLES {
                     command.env_remove(name);
                 }
@@ -76,12 +76,12 @@ impl Launcher {
             guard: Arc::clone(&self.guard),
         }));
         if let Err(error) = self.guard.add(pid) {
-            tracing::warn!(%error, "nobody would end a command if this worker were killed");
+            tracing::warn!(%error, "without the guard, a command would survive a kill of this worker");
         }
         Ok(SpawnedCommand { child, group })
     }
 
-    /// 0: no limit.
+    /// 0 for no limit.
     pub(super) fn memory_mib(&self, invocation: &Invocation) -> u64 {
         match invocation.memory {
             Memory::AsWorker => self.memory_mib.unwrap_or(0),
@@ -91,7 +91,7 @@ impl Launcher {
     }
 }
 
-/// The process group of a command, for as long as its number is its own.
+/// The process group of a command, while its id is valid.
 #[derive(Debug, Clone)]
 pub(super) struct Group(Arc<GroupState>);
 
@@ -102,22 +102,22 @@ struct GroupState {
 }
 
 impl Group {
-    /// Kills every process in it, unless it is gone.
+    /// Kills every process of the group, unless the group has ended.
     pub(super) fn kill(&self) {
         if let Some(pid) = *self.0.lock() {
             kill(pid);
         }
     }
 
-    /// Whether the command itself has not ended yet.
+    /// Whether the command's process is still running.
     pub(super) fn is_running(&self, child: &Child) -> bool {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
         let ended = rustix::process::waitid(WaitId::Pid(Pid::from_child(child)), options);
         self.0.lock().is_some() && matches!(ended, Ok(None))
     }
 
-    /// Waits until the command itself has ended, and ends what it left behind. Blocks. Only then is
-    /// the command reaped: until then its number cannot become another's.
+    /// Waits for the end of the command's process, and kills the rest of its group. Blocks. The process is reaped only
+    /// afterwards, so that its id cannot be reused before the kill.
     pub(super) fn wait(&self, child: &mut Child) -> std::io::Result<ExitStatus> {
         let is_over = self.0.lock().is_none();
         if is_over {
@@ -145,7 +145,7 @@ impl GroupState {
     }
 }
 
-/// Kills a command's group when whoever waits for its answer is gone.
+/// Kills the group of a command when the attempt that waits for it is dropped.
 #[derive(Debug)]
 pub(super) struct KillOnDrop {
     group: Group,
@@ -160,7 +160,7 @@ impl KillOnDrop {
         }
     }
 
-    /// The answer is there: the command may live on.
+    /// Lets the command live on, because its output is complete.
     pub(super) fn disarm(mut self) {
         self.is_armed = false;
     }
@@ -180,14 +180,14 @@ pub(super) fn kill(group: Pid) {
     }
 }
 
-/// Limits this process and turns it into the command. Comes back only where that fails.
-pub(crate) fn become_command(memory_mib: u64, words: &[OsString]) -> std::io::Error {
+/// Sets the limits on this process and executes the command. Returns only if that fails.
+pub(crate) fn become_command(memory_mib: u64, argv: &[OsString]) -> std::io::Error {
     if let Err(error) = limit(memory_mib) {
         return error;
     }
-    let (program, args) = words
+    let (program, args) = argv
         .split_first()
-        .map_or((OsStr::new(""), words), |(program, args)| (program, args));
+        .map_or((OsStr::new(""), argv), |(program, args)| (program, args));
     let error = Command::new(program).args(args).exec();
     let program = program.to_string_lossy();
     std::io::Error::new(error.kind(), format!("cannot start {program}: {error}"))
@@ -201,9 +201,9 @@ fn limit(memory_mib: u64) -> std::io::Result<()> {
     if memory_mib > 0 {
         rustix::process::setrlimit(Resource::As, limit(memory_mib << 20))?;
     }
-    // What dies here dies on purpose; a core of it would only fill a disk.
+    // A crash is expected here; a core file would only fill the disk.
     rustix::process::setrlimit(Resource::Core, limit(0))?;
-    // The guard ends the whole group when the worker is gone; the command itself need not wait for it.
+    // The guard kills the whole group when the worker is gone; this kills the command's process without that delay.
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     Ok(())

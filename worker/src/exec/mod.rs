@@ -1,6 +1,5 @@
-//! Runs commands on chunks: those that the worker's operator allowed, by name, each in a process group
-//! of its own with limits on time, memory and output. What a command is given and what it may answer
-//! is for `engine::exec`; whether there is another attempt is the desk's to decide.
+//! Runs the allowed commands on chunks, each in its own process group, with limits on time, memory and output.
+//! `engine::exec` defines the input and output of commands; the scheduler decides whether another attempt follows.
 
 mod allow_file;
 mod allowed;
@@ -39,25 +38,25 @@ use launch::{KillOnDrop, Launcher};
 use persistent::{PersistentProcess, Pool};
 use stderr::StderrTail;
 
-/// How often idle processes are looked at.
+/// Interval between checks for idle processes.
 const SWEEP: Duration = Duration::from_secs(5);
-/// How long a killed command is waited for; one that escaped from its group may never end.
+/// How long to wait for the end of a killed command; a process that escaped from its group may never end.
 const KILL_WAIT: Duration = Duration::from_secs(2);
 
-/// The commands of a worker, and how they become processes.
+/// The commands of a worker, and how their processes are started.
 #[derive(Debug)]
 pub struct ExecConfig {
-    /// Which.
+    /// The allowed commands.
     pub allowed: AllowedCommands,
-    /// This program, and what makes it read a worker's arguments: it is called again for each command.
+    /// This program, which is called again for each command.
     pub program: PathBuf,
-    /// As above.
+    /// Arguments that select the worker's command line.
     pub args: Vec<OsString>,
-    /// The address space of a command, in MiB, where its operator says nothing else. Absent: no limit.
+    /// Limit of a command's address space, MiB, unless its operator sets one. `None` for no limit.
     pub memory_mib: Option<u64>,
 }
 
-/// Commands at work.
+/// Runs commands on chunks.
 #[derive(Debug)]
 pub(crate) struct CommandRunner {
     allowed: AllowedCommands,
@@ -71,23 +70,23 @@ pub(crate) struct CommandRunner {
 #[derive(Debug)]
 pub(crate) struct Attempt {
     pub(crate) payload: Arc<Payload>,
-    /// From 1.
+    /// Number of the attempt, from 1.
     pub(crate) number: u32,
     pub(crate) limit: Option<Limit>,
-    /// The job is cancelled.
+    /// Cancelled when the job is cancelled.
     pub(crate) stop: CancellationToken,
 }
 
-/// How long an attempt may take.
+/// Time limit of an attempt.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Limit {
     pub(crate) left: Duration,
-    /// What there was before other attempts under the same delivery.
+    /// The limit before earlier attempts under the same delivery used some of it.
     pub(crate) whole: Duration,
 }
 
 impl CommandRunner {
-    /// For a worker of so many seats, which sends rows packed so.
+    /// Creates a runner for `slots` chunks at a time, whose output rows are packed with `packing`.
     pub(crate) fn new(commands: ExecConfig, slots: usize, packing: Packing) -> Self {
         let ExecConfig {
             allowed,
@@ -110,17 +109,17 @@ impl CommandRunner {
         }
     }
 
-    /// The commands that may be asked for.
+    /// The names of the allowed commands.
     pub(crate) fn names(&self) -> Vec<String> {
         self.allowed.names()
     }
 
-    /// Whether the command that is asked for is allowed here.
+    /// Whether the requested command is allowed here.
     pub(crate) fn has(&self, spec: &ExecSpec) -> bool {
         self.allowed.has(&spec.command)
     }
 
-    /// Ends idle processes, again and again.
+    /// Ends idle processes periodically.
     pub(crate) async fn sweep_idle(self: Arc<Self>) -> std::convert::Infallible {
         loop {
             tokio::time::sleep(SWEEP).await;
@@ -131,11 +130,11 @@ impl CommandRunner {
         }
     }
 
-    /// Tries a chunk once. Dropped, it kills what runs.
+    /// Runs one attempt at a chunk. Dropping the future kills the command.
     ///
     /// # Errors
     ///
-    /// Why it failed.
+    /// If the attempt failed.
     pub(crate) async fn attempt(
         self: Arc<Self>,
         attempt: Attempt,
@@ -166,7 +165,7 @@ impl CommandRunner {
         })
     }
 
-    /// The command's whole output, and what it says on stderr.
+    /// Runs the command; returns its complete output and the end of its stderr.
     async fn run(
         &self,
         invocation: &Invocation,
@@ -187,8 +186,8 @@ impl CommandRunner {
         Ok((answer?, tail))
     }
 
-    /// Starts the command, or takes one that waits, and hands it the chunk. Not on a thread that
-    /// ends: see [`Launcher::start`].
+    /// Starts the command, or takes an idle process, and sends it the chunk. Not on a thread that ends: see
+    /// [`Launcher::start`].
     fn begin(
         &self,
         invocation: &Invocation,
@@ -205,7 +204,7 @@ impl CommandRunner {
             let task = move || {
                 let mut process = process;
                 let answer = process.exchange(&header, &input, memory_mib);
-                let is_good = matches!(answer, Ok(_) | Err(ExecErrorKind::Refused(_)));
+                let is_good = matches!(answer, Ok(_) | Err(ExecErrorKind::ErrorReply(_)));
                 (answer, is_good.then_some(process))
             };
             return Ok((tokio::task::spawn_blocking(task), kill_on_drop, tail));
@@ -217,13 +216,18 @@ impl CommandRunner {
         ];
         let started = self.launcher.start(invocation, &more)?;
         let (kill_on_drop, tail) = (KillOnDrop::new(&started.group), StderrTail::default());
-        let said = tail.clone();
-        let task = move || (per_chunk::exchange(started, input, &said, memory_mib), None);
+        let stderr = tail.clone();
+        let task = move || {
+            (
+                per_chunk::exchange(started, input, &stderr, memory_mib),
+                None,
+            )
+        };
         Ok((tokio::task::spawn_blocking(task), kill_on_drop, tail))
     }
 
     fn process(&self, invocation: &Invocation) -> std::io::Result<PersistentProcess> {
-        let key = (invocation.name.clone(), invocation.words.clone());
+        let key = (invocation.name.clone(), invocation.argv.clone());
         if let Some(process) = self.pool.take(&key, self.slots) {
             return Ok(process);
         }
@@ -232,10 +236,11 @@ impl CommandRunner {
     }
 }
 
-/// On a thread: a command is given a chunk and gives its answer, and a process that is good for more.
+/// A blocking task that sends a chunk to a command and reads its output; also returns a process that can take another
+/// chunk.
 type ExchangeTask = JoinHandle<(Result<Bytes, ExecErrorKind>, Option<PersistentProcess>)>;
 
-/// Waits for the answer; kills the command when its time is over or its job is cancelled.
+/// Waits for the output; kills the command on timeout or if its job is cancelled.
 async fn wait(
     mut task: ExchangeTask,
     kill_on_drop: KillOnDrop,
@@ -262,12 +267,12 @@ async fn wait(
     };
     drop(kill_on_drop);
     if tokio::time::timeout(KILL_WAIT, task).await.is_err() {
-        tracing::warn!("a process that a command left behind outlives it");
+        tracing::warn!("a process of a killed command is still running");
     }
     (Err(kind), None)
 }
 
-/// The command's own limit, where it is the shorter one.
+/// The shorter of the command's own limit and the chunk's.
 fn limit(invocation: &Invocation, chunks: Option<Limit>) -> Option<Limit> {
     let own = invocation.timeout.map(|timeout| Limit {
         left: timeout,
@@ -287,7 +292,7 @@ fn failed(invocation: &Invocation, error: ExecErrorKind, tail: &StderrTail) -> E
     }
 }
 
-/// Computes on a thread: nothing of a chunk is computed on the reactor.
+/// Runs `compute` off the reactor.
 async fn run_blocking<T: Send + 'static>(
     compute: impl FnOnce() -> Result<T, AttemptError> + Send + 'static,
 ) -> Result<T, AttemptError> {

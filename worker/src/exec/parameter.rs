@@ -1,40 +1,40 @@
-//! What may stand in a parameter of a command.
+//! Rules for the values of a command's parameters.
 
 use std::fmt;
 
 use regex::Regex;
 
-/// The longest value.
+/// Longest value, bytes.
 const MAX_BYTES: usize = 4096;
 
-/// What a publisher may set a parameter to.
+/// A parameter of a command, which publishers may set.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Parameter {
     pub(super) rule: Rule,
-    /// What it is where a publisher does not say. Absent: it must say.
+    /// Value if the publisher sets none. `None` if the publisher must set one.
     pub(super) default: Option<String>,
-    /// A value may begin with `-`, and so look like a flag of the command.
+    /// Whether a value may begin with `-`, and so look like a flag of the command.
     pub(super) may_be_flag: bool,
 }
 
-/// Which values are allowed.
+/// The allowed values.
 #[derive(Debug, Clone, Default)]
 pub(super) enum Rule {
-    /// Any.
+    /// Any value.
     #[default]
     Any,
-    /// These.
+    /// One of these values.
     Values(Vec<String>),
-    /// Those that match from their first to their last character.
+    /// Values that match the pattern as a whole.
     Pattern { source: String, whole: Regex },
 }
 
 impl Rule {
-    /// The rule of a pattern, as an operator writes it.
+    /// The rule of a pattern that an operator wrote.
     ///
     /// # Errors
     ///
-    /// When it is no pattern, or one that would take too much memory.
+    /// If the pattern is invalid or too large.
     pub(super) fn pattern(source: String) -> Result<Self, regex::Error> {
         let whole = Regex::new(&format!(r"\A(?:{source})\z"))?;
         Ok(Self::Pattern { source, whole })
@@ -60,7 +60,7 @@ impl fmt::Display for Rule {
 }
 
 impl Parameter {
-    /// Why a publisher may not set it to `value`, if it may not.
+    /// Why a publisher may not set it to `value`. `None` if it may.
     pub(super) fn refusal(&self, value: &str) -> Option<String> {
         if value.len() > MAX_BYTES {
             return Some(format!("a value has at most {MAX_BYTES} bytes"));

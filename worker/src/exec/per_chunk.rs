@@ -1,5 +1,5 @@
-//! A process for one chunk: the chunk on its standard input, to the end, and the answer on its
-//! standard output, to the end.
+//! Runs one process per chunk: it reads the chunk from its standard input up to the end, and writes the output to its
+//! standard output.
 
 use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout};
@@ -13,12 +13,12 @@ use super::error::ExecErrorKind;
 use super::launch::{Group, SpawnedCommand};
 use super::stderr::StderrTail;
 
-/// What is in a pipe when the last process of the group is gone is read in no time; longer, and some
-/// process escaped from the group and has the pipe.
+/// How long to read the rest of the pipe after the last process of the group has ended. If it takes longer, a process
+/// escaped from the group and keeps the pipe open.
 const PIPE_WAIT: Duration = Duration::from_secs(5);
 
-/// Hands `input` in and takes what comes out, until the command has ended. Blocks; it comes back soon
-/// after the group was killed.
+/// Writes `input` to the command and reads its output until it has ended. Blocks; returns soon after the group was
+/// killed.
 pub(super) fn exchange(
     started: SpawnedCommand,
     input: Vec<u8>,
@@ -40,8 +40,8 @@ pub(super) fn exchange(
     output
 }
 
-/// A thread for each pipe, since each can be full or empty while another is not. They end with their
-/// pipes, and nobody waits longer for them than for the answer.
+/// Starts a thread for each pipe, since each may be full or empty while another is not. The threads end with their
+/// pipes; only the output is waited for.
 fn read_in_background(
     child: &mut Child,
     group: &Group,
@@ -52,13 +52,13 @@ fn read_in_background(
         std::thread::spawn(move || write_input(stdin, &input));
     }
     let stderr_eof = tail.read_in_background(child.stderr.take());
-    // One answer, which always has room.
+    // One message, for which there is always room.
     let (answer, stdout) = mpsc::sync_channel(1);
     if let Some(pipe) = child.stdout.take() {
         let group = group.clone();
         std::thread::spawn(move || {
             let output = read_output(pipe, &group);
-            // Its last words belong to the answer, where they come in time.
+            // Include the end of stderr if it arrives in time.
             stderr_eof.wait();
             drop(answer.send(output));
         });
@@ -67,7 +67,7 @@ fn read_in_background(
 }
 
 fn write_input(mut stdin: ChildStdin, input: &[u8]) {
-    // One that reads only what it needs, as head does, is no failure: its answer decides.
+    // A command may read only a part of its input, as head does: its output decides.
     if let Err(error) = stdin.write_all(input) {
         tracing::debug!(%error, "a command did not read all of its chunk");
     }

@@ -1,10 +1,10 @@
-//! Processes that take chunk after chunk, each in a frame, so that a heavy start is paid once. Between
-//! two chunks they lie in a pool; one that did anything but answer is ended, and the next chunk starts
-//! another.
+//! Runs persistent processes: each takes one chunk after the other, in frames, so that an expensive start is needed
+//! only once. Idle processes are kept in a pool; a process that violates the protocol is ended, and the next chunk
+//! starts another.
 //!
-//! A frame is a line `LENGTH JOB CHUNK ATTEMPT` and then LENGTH bytes of CSV with a header; the answer
-//! is a line `LENGTH` and then as many bytes of CSV with a header, or a line `error MESSAGE`, which
-//! fails the attempt and keeps the process.
+//! A frame is a line `LENGTH JOB CHUNK ATTEMPT`, followed by LENGTH bytes of CSV with a header. The reply is a line
+//! `LENGTH`, followed by as many bytes of CSV with a header, or a line `error MESSAGE`, which fails the attempt and
+//! keeps the process.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -20,15 +20,15 @@ use super::error::{ExecErrorKind, excerpt};
 use super::launch::{Group, SpawnedCommand};
 use super::stderr::{StderrEof, StderrTail};
 
-/// One that had nothing to do for so long is ended.
+/// A process that was idle for so long is ended.
 const IDLE: Duration = Duration::from_secs(60);
-/// The longest line of an answer.
+/// Longest line of a reply, bytes.
 const LINE_BYTES: u64 = 64 << 10;
 
-/// What makes two processes the same: a command's name and its words as they are filled in.
+/// Identifies interchangeable processes: the command's name and its filled-in arguments.
 pub(super) type Key = (String, Vec<String>);
 
-/// A process between two chunks, or at one.
+/// A persistent process, idle or working on a chunk.
 #[derive(Debug)]
 pub(super) struct PersistentProcess {
     key: Key,
@@ -61,8 +61,8 @@ impl PersistentProcess {
         &self.group
     }
 
-    /// Hands one chunk in and takes its answer. Blocks; it comes back soon after the group was
-    /// killed. After an error other than [`ExecErrorKind::Refused`] it is good for nothing any more.
+    /// Sends one chunk and reads the reply. Blocks; returns soon after the group was killed. After an error other than
+    /// [`ExecErrorKind::ErrorReply`] the process cannot be used again.
     pub(super) fn exchange(
         &mut self,
         header: &str,
@@ -76,16 +76,16 @@ impl PersistentProcess {
         };
         let mut was_running = false;
         let reply = std::thread::scope(|scope| {
-            // It may answer while it still reads.
+            // Write on another thread: the process may reply while it still reads.
             let written = scope.spawn(|| {
                 stdin.write_all(frame.as_bytes())?;
                 stdin.write_all(input)?;
                 stdin.flush()
             });
             let reply = answer(stdout);
-            if !matches!(reply, Ok(_) | Err(ExecErrorKind::Refused(_))) {
+            if !matches!(reply, Ok(_) | Err(ExecErrorKind::ErrorReply(_))) {
                 was_running = self.group.is_running(&self.child);
-                // What does not read on would be waited for.
+                // The writer would wait for a process that stopped reading.
                 self.group.kill();
             }
             match written.join() {
@@ -101,13 +101,13 @@ impl PersistentProcess {
         }
     }
 
-    /// It closed its standard output; why, its end says.
+    /// The error of a process that closed its standard output, from its exit status.
     fn end(&mut self, was_running: bool, memory_mib: u64) -> ExecErrorKind {
         self.stdin = None;
         let ended = self.group.wait(&mut self.child);
         self.stderr_eof.wait();
         match ended {
-            // Else it was on its way out, and the kill came too late to change how it went.
+            // Otherwise it was already exiting, and the kill did not change its status.
             Ok(status) if was_running && status.signal() == Some(Signal::KILL.as_raw()) => {
                 ExecErrorKind::Frame("it closed its standard output".into())
             }
@@ -123,7 +123,7 @@ impl PersistentProcess {
 impl Drop for PersistentProcess {
     fn drop(&mut self) {
         self.group.kill();
-        // Killed, it ends at once; what is reaped leaves nothing behind.
+        // It was killed, so it ends at once; waiting for it leaves no zombie.
         if let Err(error) = self.group.wait(&mut self.child) {
             tracing::debug!(%error, "a command's process was not waited for");
         }
@@ -147,7 +147,7 @@ fn answer(stdout: &mut BufReader<ChildStdout>) -> Result<Bytes, ExecErrorKind> {
     };
     let line = line.trim_end();
     if let Some(message) = line.strip_prefix("error") {
-        return Err(ExecErrorKind::Refused(excerpt(message.trim())));
+        return Err(ExecErrorKind::ErrorReply(excerpt(message.trim())));
     }
     let length: u64 = line
         .parse()
@@ -164,7 +164,7 @@ fn answer(stdout: &mut BufReader<ChildStdout>) -> Result<Bytes, ExecErrorKind> {
             output.len()
         )));
     }
-    // It would be taken for the answer to the next chunk.
+    // The next chunk would take it for its own reply.
     if !stdout.buffer().is_empty() {
         return Err(ExecErrorKind::Frame(format!(
             "it wrote more than {length} bytes"
@@ -173,21 +173,21 @@ fn answer(stdout: &mut BufReader<ChildStdout>) -> Result<Bytes, ExecErrorKind> {
     Ok(output.into())
 }
 
-/// Those that wait for a chunk, the longest first. At most as many as there are seats: only what had
-/// a chunk comes here.
+/// Idle processes, the longest idle first. At most as many as there are slots, because only used processes are put
+/// here.
 #[derive(Debug, Default)]
 pub(super) struct Pool(Mutex<Vec<PersistentProcess>>);
 
 impl Pool {
-    /// One of that key, if there is one. Else the one that waits longest makes room for it, where
-    /// `most` wait.
+    /// Takes a process with that key, if there is one. Otherwise, if `most` processes are idle, ends the longest idle
+    /// one.
     pub(super) fn take(&self, key: &Key, most: usize) -> Option<PersistentProcess> {
         loop {
             let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             let same = idle.iter().rposition(|process| process.key == *key);
             let surplus = (idle.len() >= most.max(1)).then_some(0);
             let process = same.or(surplus).map(|at| idle.remove(at))?;
-            // What is ended is ended outside of the lock.
+            // Processes are ended outside of the lock.
             drop(idle);
             if same.is_some() && process.group.is_running(&process.child) {
                 return Some(process);
@@ -201,7 +201,7 @@ impl Pool {
         idle.push(process);
     }
 
-    /// Ends those that waited too long. Blocks for as long as processes take to die.
+    /// Ends processes that were idle too long. Blocks until they have ended.
     pub(super) fn sweep(&self) {
         let ended: Vec<PersistentProcess> = {
             let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,42 +1,42 @@
-//! The last that a command says on stderr, read as it comes so that it never has to wait for us.
+//! Reads a command's stderr continuously, so that the command never blocks on it, and keeps the end.
 
 use std::io::Read;
 use std::process::ChildStderr;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
-/// How much is kept.
+/// Bytes that are kept.
 const KEPT_BYTES: usize = 16 << 10;
-/// How long the last words of a command are waited for when it is gone.
+/// How long to wait for the end of stderr after the command has ended.
 const EOF_WAIT: Duration = Duration::from_secs(2);
 
-/// Comes when all is read that a command said.
+/// Signals that stderr was read to its end.
 #[derive(Debug)]
 pub(super) struct StderrEof(mpsc::Receiver<()>);
 
 impl StderrEof {
-    /// Waits for it, but not for ever: a process that escaped from its group may keep the pipe.
+    /// Waits for the end, with a timeout: a process that escaped from its group may keep the pipe open.
     pub(super) fn wait(&self) {
         if self.0.recv_timeout(EOF_WAIT) == Err(mpsc::RecvTimeoutError::Timeout) {
-            tracing::debug!("a command's stderr stays open behind its end");
+            tracing::debug!("a command's stderr is still open after its end");
         }
     }
 }
 
-/// What was said so far, but for what is too long ago.
+/// The last bytes of stderr so far.
 #[derive(Debug, Clone, Default)]
 pub(super) struct StderrTail(Arc<Mutex<Vec<u8>>>);
 
 impl StderrTail {
-    /// Reads on a thread of its own, to the end.
+    /// Reads to the end on a thread of its own.
     pub(super) fn read_in_background(&self, stderr: Option<ChildStderr>) -> StderrEof {
-        // Nothing is ever sent: the end is that the other side hangs up.
-        let (said, stderr_eof) = mpsc::sync_channel(0);
+        // Nothing is sent: the dropped sender is the signal.
+        let (sender, stderr_eof) = mpsc::sync_channel(0);
         if let Some(stderr) = stderr {
             let tail = self.clone();
             std::thread::spawn(move || {
                 tail.read(stderr);
-                drop(said);
+                drop(sender);
             });
         }
         StderrEof(stderr_eof)
@@ -44,7 +44,7 @@ impl StderrTail {
 
     fn read(&self, mut stderr: ChildStderr) {
         let mut piece = [0; 8 << 10];
-        // A pipe that fails has nothing more to say, as one that ends.
+        // A read error ends the loop like the end of file.
         while let Ok(read @ 1..) = stderr.read(&mut piece) {
             self.add(&piece[..read]);
         }
@@ -57,17 +57,17 @@ impl StderrTail {
         kept.drain(..surplus);
     }
 
-    /// Forgets what was said: it was about another chunk.
+    /// Discards the bytes, which belong to an earlier chunk.
     pub(super) fn clear(&self) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.clear();
     }
 
-    /// What is kept, as text of at most so many bytes, from a character's start.
+    /// The kept bytes as text, limited to the same number of bytes, from a character boundary.
     pub(super) fn text(&self) -> String {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let text = String::from_utf8_lossy(&kept).into_owned();
-        // What is no UTF-8 takes more room as text than it took.
+        // Invalid UTF-8 takes more bytes as text.
         let surplus = text.len().saturating_sub(KEPT_BYTES);
         text[text.ceil_char_boundary(surplus)..].to_owned()
     }

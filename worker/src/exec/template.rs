@@ -1,9 +1,9 @@
-//! The words of a command, with places in them that a publisher may fill. A value fills a place within
-//! its word: whatever is in it, it never becomes another word, for no shell ever reads it.
+//! Arguments of a command with parameters that publishers set. A value is filled in within its argument and never
+//! becomes another argument, whatever it contains, because no shell reads it.
 
 use std::collections::BTreeMap;
 
-/// One word of a command.
+/// One argument of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ArgTemplate(Vec<Part>);
 
@@ -14,13 +14,13 @@ enum Part {
 }
 
 impl ArgTemplate {
-    /// A word as it is, braces and all.
+    /// An argument that is taken literally, including braces.
     pub(super) fn plain(text: &str) -> Self {
         Self(vec![Part::Text(text.to_owned())])
     }
 
-    /// A word in which `{name}` is a parameter and `{{name}}` stands for `{name}`. All other braces are
-    /// what they are, so that most programs of awk and jq can be written as ever.
+    /// An argument in which `{name}` is a parameter and `{{name}}` stands for `{name}`. Other braces are literal, so
+    /// that most programs of awk and jq need no escapes.
     pub(super) fn parse(text: &str) -> Self {
         let mut parts = Vec::new();
         let mut plain = String::new();
@@ -45,7 +45,7 @@ impl ArgTemplate {
         Self(parts)
     }
 
-    /// The parameters in it.
+    /// The names of its parameters.
     pub(super) fn parameters(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|piece| match piece {
             Part::Parameter(name) => Some(name.as_str()),
@@ -53,7 +53,7 @@ impl ArgTemplate {
         })
     }
 
-    /// The word with its places filled; one without a value stays empty.
+    /// Fills in the values; a parameter without a value becomes empty.
     pub(super) fn fill(&self, values: &BTreeMap<&str, &str>) -> String {
         let piece = |piece: &Part| match piece {
             Part::Text(text) => text.clone(),
@@ -63,13 +63,13 @@ impl ArgTemplate {
     }
 }
 
-/// The parameter's name at the start of `text`, where `end` closes it.
+/// The parameter's name at the start of `text`, followed by `end`.
 fn name<'t>(text: &'t str, end: &str) -> Option<&'t str> {
     let name = &text[..text.find(end)?];
     is_name(name).then_some(name)
 }
 
-/// Whether parameters may be called so: `lang`, `max_rows`, `q2`.
+/// Whether a parameter may have this name: `lang`, `max_rows`, `q2`.
 pub(super) fn is_name(text: &str) -> bool {
     let mut bytes = text.bytes();
     bytes.next().is_some_and(|first| first.is_ascii_lowercase())
@@ -80,8 +80,8 @@ pub(super) fn is_name(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn filled(word: &str) -> String {
-        ArgTemplate::parse(word).fill(&[("lang", "de fr; $(x)")].into())
+    fn filled(arg: &str) -> String {
+        ArgTemplate::parse(arg).fill(&[("lang", "de fr; $(x)")].into())
     }
 
     #[test]
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn braces_of_other_languages_are_left_alone() {
-        for word in [
+        for arg in [
             "{ print $1 }",
             "{print $1}",
             "{}",
@@ -107,7 +107,7 @@ mod tests {
             "a{1,2}",
             "{é}",
         ] {
-            assert_eq!(filled(word), word);
+            assert_eq!(filled(arg), arg);
         }
         assert_eq!(filled("{{print}} {{lang}}"), "{print} {lang}");
     }

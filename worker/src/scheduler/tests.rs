@@ -1,4 +1,4 @@
-//! What the desk decides.
+//! Tests of the scheduler's decisions.
 
 use super::*;
 
@@ -68,7 +68,7 @@ fn a_chunk_is_acknowledged_only_after_its_result_is_the_brokers_and_is_not_run_a
 }
 
 #[test]
-fn an_error_is_tried_again_here_and_then_the_chunk_is_dead() {
+fn an_error_is_retried_here_and_then_the_chunk_is_dead() {
     let (mut scheduler, job) = scheduler();
     scheduler.handle(Event::Delivered(1, fresh(job, 0)));
     for attempt in 2..=ATTEMPTS {
@@ -87,7 +87,7 @@ fn an_error_is_tried_again_here_and_then_the_chunk_is_dead() {
 }
 
 #[test]
-fn what_broke_its_room_is_published_anew_with_one_attempt_more_until_it_is_dead() {
+fn a_crashed_attempt_is_republished_with_one_attempt_more_until_the_chunk_is_dead() {
     let (mut scheduler, job) = scheduler();
     let mut info = fresh(job, 0);
     let crashed = AttemptEnd::Crashed { keeps_slot: false };
@@ -117,7 +117,7 @@ fn what_broke_its_room_is_published_anew_with_one_attempt_more_until_it_is_dead(
 }
 
 #[test]
-fn a_chunk_that_came_back_gets_a_process_and_one_that_came_back_twice_is_moved_and_not_counted() {
+fn a_redelivered_chunk_gets_a_process_and_one_redelivered_twice_is_moved_and_not_counted() {
     let (mut scheduler, job) = scheduler();
     assert_eq!(
         scheduler.handle(Event::Delivered(1, back(job, 0, 1))),
@@ -127,7 +127,7 @@ fn a_chunk_that_came_back_gets_a_process_and_one_that_came_back_twice_is_moved_a
         scheduler.handle(Event::Delivered(2, back(job, 1, 2))),
         [retry(2, 0)]
     );
-    // A broker that says that it came back, and not how often.
+    // A broker that marks a redelivery without a count.
     assert_eq!(
         scheduler.handle(Event::Delivered(3, back(job, 2, 0))),
         [retry(3, 0)]
@@ -140,7 +140,7 @@ fn a_chunk_that_came_back_gets_a_process_and_one_that_came_back_twice_is_moved_a
         scheduler.handle(Event::Published(2, Confirm::Acked)),
         [Action::Ack(2)]
     );
-    // Nothing is taken from the retry queue before nothing runs, and then nothing else begins.
+    // Nothing is taken from the retry queue before the worker is idle, and then nothing else starts.
     scheduler.handle(Event::AttemptEnded(1, AttemptEnd::Succeeded));
     assert_eq!(
         scheduler.handle(Event::AttemptEnded(4, AttemptEnd::Succeeded))[1..],
@@ -153,7 +153,7 @@ fn a_chunk_that_came_back_gets_a_process_and_one_that_came_back_twice_is_moved_a
     );
 }
 
-/// A chunk that came back to the tasks.
+/// A chunk that was returned to the tasks queue.
 fn back(job: JobId, seq: u64, delivery_count: u32) -> ChunkInfo {
     ChunkInfo {
         is_redelivered: true,
@@ -176,7 +176,7 @@ fn retry(ticket: Ticket, attempts: u32) -> Action {
     Action::Publish(ticket, Disposition::RetryQueue { attempts })
 }
 
-/// A desk that is taking a chunk from the retry queue.
+/// A scheduler that is taking a chunk from the retry queue.
 fn taking() -> (Scheduler, JobId) {
     let (mut scheduler, job) = scheduler();
     assert_eq!(
@@ -199,7 +199,7 @@ fn a_chunk_of_the_retry_queue_is_run_alone_until_its_delivery_is_settled() {
         scheduler.handle(Event::AttemptEnded(1, AttemptEnd::Succeeded)),
         [publish]
     );
-    // More may wait where it came from: they go first, for nothing runs.
+    // More chunks may wait in the retry queue: they go first, since nothing runs.
     assert_eq!(
         scheduler.handle(Event::Published(1, Confirm::Acked)),
         [Action::Ack(1), Action::TakeRetry]
@@ -211,9 +211,9 @@ fn a_chunk_of_the_retry_queue_is_run_alone_until_its_delivery_is_settled() {
 }
 
 #[test]
-fn what_kills_its_worker_each_time_is_dead_after_its_attempts_and_what_waited_is_not_counted() {
+fn a_chunk_that_kills_its_worker_is_dead_after_its_attempts_and_a_waiting_one_is_not_counted() {
     let job = JobId::new();
-    // Each time it comes back, another worker takes it, counts, and puts it back to be begun.
+    // At each return another worker takes it, counts, and puts it back to be started.
     for attempts in 0..ATTEMPTS - 1 {
         let (mut scheduler, _) = taking();
         let known_attempts = attempts + 1;
@@ -225,7 +225,7 @@ fn what_kills_its_worker_each_time_is_dead_after_its_attempts_and_what_waited_is
             scheduler.handle(Event::Published(1, Confirm::Acked)),
             [Action::Ack(1)]
         );
-        // Whatever lies in the prefetch does not begin beside it, and is not counted.
+        // Prefetched chunks do not start beside it, and are not counted.
         assert_eq!(scheduler.handle(Event::Delivered(2, back(job, 1, 1))), []);
         assert_eq!(
             scheduler.handle(Event::Delivered(3, taken(job, 0, known_attempts, false))),
@@ -241,14 +241,14 @@ fn what_kills_its_worker_each_time_is_dead_after_its_attempts_and_what_waited_is
 }
 
 #[test]
-fn what_the_broker_takes_back_each_time_is_dead_after_its_attempts_though_no_broker_counts_it() {
+fn a_chunk_that_is_always_revoked_is_dead_after_its_attempts_though_no_broker_counts_it() {
     let (mut scheduler, job) = scheduler();
-    // Begun after it, and ended with the same session: that is not its fault.
+    // Started after it, and ended with the same session: it is not counted.
     let neighbour = fresh(job, 1);
     scheduler.advance_clock(SECOND);
     let mut info = fresh(job, 0);
     for attempts in 1..ATTEMPTS {
-        // The broker does not even say that it came back.
+        // The broker does not even mark it as redelivered.
         let isolation = if attempts == 1 {
             Isolation::Thread
         } else {
@@ -270,7 +270,7 @@ fn what_the_broker_takes_back_each_time_is_dead_after_its_attempts_though_no_bro
             scheduler.handle(Event::AttemptEnded(2, AttemptEnd::Succeeded));
             scheduler.handle(Event::Published(2, Confirm::Acked));
         }
-        // A session that is lost meanwhile takes nothing from the count.
+        // A lost session in between does not reset the count.
         assert_eq!(
             scheduler.handle(Event::Delivered(1, info))[0],
             retry(1, attempts)
@@ -290,14 +290,14 @@ fn what_the_broker_takes_back_each_time_is_dead_after_its_attempts_though_no_bro
     let dead = Disposition::Dead { attempts: ATTEMPTS };
     let said = scheduler.handle(Event::Delivered(1, info));
     assert_eq!(said[0], Action::Publish(1, dead));
-    // When it is replayed it is a new start.
+    // A replay starts again from zero.
     scheduler.handle(Event::Published(1, Confirm::Acked));
     let replayed = scheduler.handle(Event::Delivered(3, fresh(job, 0)));
     assert_eq!(replayed, [run(3, 1, Isolation::Thread)]);
 }
 
 #[test]
-fn a_chunk_of_the_retry_queue_that_may_not_begin_is_put_back_uncounted_with_nothing_beside_it() {
+fn a_chunk_of_the_retry_queue_that_may_not_start_is_put_back_uncounted_with_nothing_beside_it() {
     let for_others = |job| ChunkInfo {
         needs_other_worker: true,
         ..taken(job, 0, 1, false)
@@ -308,7 +308,7 @@ fn a_chunk_of_the_retry_queue_that_may_not_begin_is_put_back_uncounted_with_noth
         [retry(1, 1)]
     );
     assert_eq!(scheduler.handle(Event::Delivered(2, fresh(job, 1))), []);
-    // It is left for others, until it is heard again that chunks wait.
+    // It is left for other workers until the next report that chunks wait.
     assert_eq!(
         scheduler.handle(Event::Published(1, Confirm::Acked)),
         [Action::Ack(1), run(2, 1, Isolation::Thread)]
@@ -319,7 +319,7 @@ fn a_chunk_of_the_retry_queue_that_may_not_begin_is_put_back_uncounted_with_noth
         scheduler.handle(Event::Delivered(1, taken(job, 0, 1, false))),
         [retry(1, 1)]
     );
-    // One whose job has no share yet.
+    // A chunk whose job has no share yet.
     let (mut scheduler, job) = taking();
     let costly = ChunkInfo {
         cost: Some(9),
@@ -329,7 +329,7 @@ fn a_chunk_of_the_retry_queue_that_may_not_begin_is_put_back_uncounted_with_noth
 }
 
 #[test]
-fn a_busy_worker_stops_beginning_chunks_when_others_have_waited_long_enough_to_be_retried() {
+fn a_busy_worker_stops_starting_chunks_when_others_have_waited_long_enough_to_be_retried() {
     let (mut scheduler, job) = scheduler();
     scheduler.handle(Event::Delivered(1, fresh(job, 0)));
     assert_eq!(scheduler.handle(Event::RetryWaiting(true)), []);
@@ -352,7 +352,7 @@ fn a_busy_worker_stops_beginning_chunks_when_others_have_waited_long_enough_to_b
 }
 
 #[test]
-fn what_broke_its_process_alone_goes_back_to_the_retry_queue() {
+fn a_chunk_that_crashed_its_process_goes_back_to_the_retry_queue() {
     let (mut scheduler, job) = taking();
     scheduler.handle(Event::Delivered(1, taken(job, 0, 0, false)));
     let crashed = AttemptEnd::Crashed { keeps_slot: false };
@@ -384,7 +384,7 @@ fn without_processes_a_suspect_is_run_in_a_thread() {
 }
 
 #[test]
-fn a_drain_gives_back_what_has_not_begun_and_finishes_the_rest() {
+fn a_drain_requeues_chunks_that_have_not_started_and_finishes_the_rest() {
     let (mut scheduler, job) = scheduler();
     for ticket in 1..=4 {
         scheduler.handle(Event::Delivered(ticket, fresh(job, ticket)));
@@ -411,7 +411,7 @@ fn a_second_message_of_a_chunk_that_was_finished_while_it_waited_is_not_run() {
         scheduler.handle(Event::Delivered(ticket, fresh(job, seq)));
     }
     scheduler.handle(Event::AttemptEnded(1, AttemptEnd::Succeeded));
-    // The third began when the first left its seat; another one of the same chunk does not.
+    // The third started when the first freed its slot; another message of the same chunk does not.
     scheduler.handle(Event::Delivered(4, fresh(job, 0)));
     assert_eq!(
         scheduler.handle(Event::Published(1, Confirm::Acked)),
@@ -420,7 +420,7 @@ fn a_second_message_of_a_chunk_that_was_finished_while_it_waited_is_not_run() {
 }
 
 #[test]
-fn a_hang_keeps_its_seat_and_a_lost_session_frees_the_others() {
+fn a_hang_keeps_its_slot_and_a_lost_session_frees_the_others() {
     let (mut scheduler, job) = scheduler();
     for ticket in 1..=2 {
         scheduler.handle(Event::Delivered(ticket, fresh(job, ticket)));
@@ -438,7 +438,7 @@ fn a_hang_keeps_its_seat_and_a_lost_session_frees_the_others() {
 }
 
 #[test]
-fn an_answer_without_a_queue_asks_for_a_new_session() {
+fn a_publish_without_a_queue_asks_for_a_new_session() {
     let (mut scheduler, job) = scheduler();
     scheduler.handle(Event::Delivered(1, fresh(job, 0)));
     scheduler.handle(Event::AttemptEnded(1, AttemptEnd::Succeeded));
@@ -446,13 +446,13 @@ fn an_answer_without_a_queue_asks_for_a_new_session() {
         scheduler.handle(Event::Published(1, Confirm::Returned)),
         [Action::NewSession]
     );
-    // What is not known any more has no effect.
+    // An unknown ticket has no effect.
     scheduler.handle(Event::SessionLost);
     assert_eq!(scheduler.handle(Event::Published(1, Confirm::Acked)), []);
 }
 
 #[test]
-fn broken_chunks_that_find_the_tasks_full_do_not_hold_the_worker_for_ever_and_are_counted() {
+fn crashed_chunks_do_not_block_the_worker_when_the_tasks_are_full_and_are_counted() {
     let (mut scheduler, job) = scheduler();
     let crashed = AttemptEnd::Crashed { keeps_slot: false };
     scheduler.handle(Event::Delivered(1, fresh(job, 0)));
@@ -465,7 +465,7 @@ fn broken_chunks_that_find_the_tasks_full_do_not_hold_the_worker_for_ever_and_ar
         scheduler.handle(Event::Published(1, Confirm::Acked))[0],
         Action::Ack(1)
     );
-    // Nothing was tried of one that is for others: it is given back, and needs no room.
+    // A chunk that needs another worker was not attempted: it is requeued, and needs no room.
     let csv_converter = ChunkInfo {
         needs_other_worker: true,
         ..fresh(job, 1)
@@ -480,7 +480,7 @@ fn broken_chunks_that_find_the_tasks_full_do_not_hold_the_worker_for_ever_and_ar
 }
 
 #[test]
-fn a_cancelled_jobs_chunks_are_forgotten_and_a_paused_jobs_go_to_the_master() {
+fn a_cancelled_jobs_chunks_are_dropped_and_a_paused_jobs_go_to_the_master() {
     let (mut scheduler, job) = scheduler();
     let (cancelled, paused) = (JobId::new(), JobId::new());
     for (ticket, job) in [(1, job), (2, cancelled), (3, cancelled), (4, paused)] {
@@ -491,7 +491,7 @@ fn a_cancelled_jobs_chunks_are_forgotten_and_a_paused_jobs_go_to_the_master() {
         paused: [paused].into(),
         ..JobDirectives::default()
     };
-    // What runs is run to its end, of whatever job.
+    // Running chunks run to their end, whatever their job.
     let park = |ticket| Action::Publish(ticket, Disposition::Parked { attempts: 0 });
     assert_eq!(
         scheduler.apply_directives(directives),
@@ -509,7 +509,7 @@ fn a_cancelled_jobs_chunks_are_forgotten_and_a_paused_jobs_go_to_the_master() {
         scheduler.handle(Event::Delivered(6, fresh(paused, 4))),
         [park(6)]
     );
-    // Resumed: the same chunk is run, for it was never finished.
+    // Resumed: the same chunk runs, because it was never finished.
     scheduler.handle(Event::AttemptEnded(1, AttemptEnd::Succeeded));
     scheduler.apply_directives(JobDirectives::default());
     assert_eq!(
@@ -519,7 +519,7 @@ fn a_cancelled_jobs_chunks_are_forgotten_and_a_paused_jobs_go_to_the_master() {
 }
 
 #[test]
-fn what_only_others_can_do_is_passed_on_after_a_pause_and_takes_no_seat_and_no_attempt() {
+fn a_chunk_for_another_worker_is_passed_on_after_a_pause_and_takes_no_slot_and_no_attempt() {
     let (mut scheduler, job) = scheduler();
     let csv_converter = |seq| ChunkInfo {
         needs_other_worker: true,
@@ -543,7 +543,7 @@ fn what_only_others_can_do_is_passed_on_after_a_pause_and_takes_no_seat_and_no_a
         scheduler.handle(Event::Published(1, Confirm::Acked)),
         [Action::Ack(1)]
     );
-    // Nothing of it was done: when it comes again it is passed on again.
+    // It was not attempted: when it is delivered again, it is passed on again.
     let waits = scheduler.handle(Event::Delivered(5, csv_converter(1)));
     assert_eq!(waits, [Action::Wait(5)]);
     scheduler.apply_directives(JobDirectives {
@@ -587,7 +587,7 @@ fn an_attempt_of_a_cancelled_job_that_fails_is_the_last() {
     }
 }
 
-/// A desk that a broker waits for, and a job of which `share` rows a second may be begun here.
+/// A scheduler with a limit on held deliveries, and a job with a share of `share` rows per second.
 fn rated(share: f64) -> (Scheduler, JobId) {
     let mut scheduler = Scheduler::new(SchedulerConfig {
         max_rate_wait: Some(1000 * SECOND),
@@ -617,7 +617,7 @@ fn again(ticket: Ticket, attempts: u32) -> Action {
 }
 
 #[test]
-fn a_rated_chunk_waits_for_its_share_and_then_for_its_tokens_and_holds_up_nobody() {
+fn a_rated_chunk_waits_for_its_share_and_then_for_its_tokens_and_blocks_no_other() {
     let mut scheduler = Scheduler::new(CONFIG);
     let job = JobId::new();
     assert_eq!(
@@ -626,7 +626,7 @@ fn a_rated_chunk_waits_for_its_share_and_then_for_its_tokens_and_holds_up_nobody
     );
     assert!(!scheduler.has_share(job));
     assert_eq!(scheduler.next_wake(), None);
-    // Another job's chunks pass it, on every seat.
+    // Chunks of another job overtake it, in every slot.
     let other = JobId::new();
     for ticket in 2..=3 {
         assert_eq!(
@@ -644,7 +644,7 @@ fn a_rated_chunk_waits_for_its_share_and_then_for_its_tokens_and_holds_up_nobody
         [run(1, 1, Isolation::Thread)]
     );
     assert_eq!(scheduler.next_wake(), None);
-    // Nothing said keeps the last share of what is in hand: 10 more are there, and no more than that.
+    // Without new directives the last share stays: 10 more tokens are there, and no more than that.
     scheduler.apply_directives(JobDirectives::default());
     assert_eq!(scheduler.advance_clock(100 * SECOND), []);
     assert_eq!(
@@ -655,7 +655,7 @@ fn a_rated_chunk_waits_for_its_share_and_then_for_its_tokens_and_holds_up_nobody
 }
 
 #[test]
-fn a_share_is_kept_while_the_master_is_away_or_names_it_no_more_but_is_needed() {
+fn a_share_is_kept_while_the_master_is_away_or_while_it_is_needed() {
     let (mut scheduler, job) = rated(10.0);
     scheduler.advance_clock(SECOND);
     assert_eq!(
@@ -664,7 +664,7 @@ fn a_share_is_kept_while_the_master_is_away_or_names_it_no_more_but_is_needed() 
     );
     scheduler.handle(Event::AttemptEnded(1, AttemptEnd::Succeeded));
     scheduler.handle(Event::Published(1, Confirm::Acked));
-    // 90 are owed: that is not forgotten, whoever forgets the job, and whatever the session.
+    // The debt of 90 tokens stays, even if the master no longer names the job or the session is lost.
     scheduler.apply_directives(JobDirectives::default());
     scheduler.handle(Event::SessionLost);
     assert_eq!(
@@ -679,12 +679,12 @@ fn a_share_is_kept_while_the_master_is_away_or_names_it_no_more_but_is_needed() 
 }
 
 #[test]
-fn what_is_known_as_finished_costs_nothing_and_every_attempt_that_runs_costs() {
+fn a_finished_chunk_costs_nothing_and_every_attempt_that_runs_is_charged() {
     let (mut scheduler, job) = rated(10.0);
     scheduler.advance_clock(SECOND);
     scheduler.handle(Event::Delivered(1, costly(job, 0, 10)));
     scheduler.handle(Event::AttemptEnded(1, AttemptEnd::Failed));
-    // Its next attempt has to be paid for; it gives its seat back, and its time begins anew.
+    // The next attempt is charged too; the chunk frees its slot, and its time limit starts again.
     assert_eq!(scheduler.handle(Event::Waited(1)), [Action::ResetTimer(1)]);
     for ticket in 2..=3 {
         scheduler.handle(Event::Delivered(ticket, fresh(JobId::new(), ticket)));
@@ -708,7 +708,7 @@ fn what_is_known_as_finished_costs_nothing_and_every_attempt_that_runs_costs() {
 }
 
 #[test]
-fn rated_chunks_that_fill_the_hands_give_way_to_what_is_behind_them() {
+fn rated_chunks_that_exceed_the_slots_are_republished_for_the_chunks_behind_them() {
     let (mut scheduler, job) = rated(1.0);
     for ticket in 1..=4 {
         assert_eq!(
@@ -716,15 +716,15 @@ fn rated_chunks_that_fill_the_hands_give_way_to_what_is_behind_them() {
             []
         );
     }
-    // As many as there are seats stay; of the others the first goes when it has stayed a second, or
-    // begins if it is its turn.
+    // As many as there are slots stay; of the others, the first is republished after a second, or starts if it is its
+    // turn.
     let actions = scheduler.advance_clock(SECOND + SECOND / 100);
     assert_eq!(actions, [run(1, 1, Isolation::Thread), again(3, 0)]);
     assert_eq!(
         scheduler.handle(Event::Published(3, Confirm::Acked)),
         [Action::Ack(3)]
     );
-    // The next one stays twice as long, unless a chunk of another job has come.
+    // The next one stays twice as long, unless a chunk of another job was delivered.
     assert_eq!(scheduler.advance_clock(2 * SECOND), [again(4, 0)]);
     scheduler.handle(Event::Delivered(5, fresh(JobId::new(), 0)));
     scheduler.handle(Event::Delivered(6, costly(job, 6, 50)));
@@ -736,7 +736,7 @@ fn rated_chunks_that_fill_the_hands_give_way_to_what_is_behind_them() {
 }
 
 #[test]
-fn a_rated_chunk_goes_back_in_time_and_aside_where_the_tasks_are_full() {
+fn a_rated_chunk_is_republished_in_time_and_parked_if_the_tasks_are_full() {
     let (mut scheduler, job) = rated(1.0);
     scheduler.advance_clock(SECOND);
     scheduler.handle(Event::Delivered(1, costly(job, 0, 1_000_000)));
@@ -756,7 +756,7 @@ fn a_rated_chunk_goes_back_in_time_and_aside_where_the_tasks_are_full() {
 }
 
 #[test]
-fn a_rated_chunk_in_line_is_forgotten_parked_and_drained_like_others() {
+fn a_queued_rated_chunk_is_dropped_parked_and_drained_like_others() {
     let (mut scheduler, job) = rated(1.0);
     let (cancelled, paused) = (JobId::new(), JobId::new());
     for (ticket, job) in [(1, cancelled), (2, paused), (3, job)] {

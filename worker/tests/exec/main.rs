@@ -1,5 +1,5 @@
-//! Commands at work: a worker with real processes, over the in-process broker, and what comes out of
-//! its queues of results and of dead chunks.
+//! Runs commands in a real worker with real processes, over the in-process broker, and checks the results and dead
+//! chunks.
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on stops
 

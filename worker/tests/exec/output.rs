@@ -1,4 +1,4 @@
-//! What commands are given, and what is made of what they answer.
+//! Input and output of commands.
 
 use proto::v1::chunk_result::Partial;
 
@@ -39,7 +39,7 @@ async fn the_number_of_rows_is_the_commands_own() {
 #[tokio::test]
 async fn a_command_that_reads_only_what_it_needs_is_no_failure() {
     let worker = TestWorker::of_shell("exec head -2").await;
-    // More than a pipe holds.
+    // More than a pipe's buffer holds.
     let body = "1,abcdefghijklmnopqrstuvwxyz\n".repeat(20_000);
     let result = worker.one(&body).await.result();
     assert_eq!(rows(&result), "1,abcdefghijklmnopqrstuvwxyz\n");
@@ -107,9 +107,9 @@ async fn arguments_come_where_they_are_allowed_and_nowhere_else() {
     worker.stop().await;
 }
 
-/// What a command answers to `1,a`, and the reason for which that is no answer.
+/// Output for `1,a`, and the reason why it is invalid.
 #[tokio::test]
-async fn what_is_no_answer_makes_a_dead_chunk_that_says_why() {
+async fn invalid_output_makes_a_dead_chunk_that_says_why() {
     for (script, reason) in [
         (
             "cat >/dev/null",
@@ -143,7 +143,7 @@ async fn what_is_no_answer_makes_a_dead_chunk_that_says_why() {
 }
 
 #[tokio::test]
-async fn a_row_that_crashes_a_command_kills_its_chunk_alone_and_its_last_words_are_kept() {
+async fn a_row_that_crashes_a_command_kills_only_its_chunk_and_its_stderr_is_kept() {
     let script = r#"python3 -c '
 import csv, sys
 rows = csv.DictReader(sys.stdin)
@@ -171,7 +171,7 @@ for row in rows:
         "{}",
         dead.stderr
     );
-    // It can be replayed: all of it is there.
+    // It can be replayed: the dead chunk contains all of it.
     assert_eq!(dead.chunk.unwrap().body, "3,a\n0,b\n");
     worker.stop().await;
 }

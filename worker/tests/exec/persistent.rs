@@ -1,11 +1,11 @@
-//! Processes that take chunk after chunk.
+//! Persistent processes.
 
 use std::path::Path;
 
 use crate::test_worker::{Setup, TestWorker, persistent, rows, wait_until_gone};
 
-/// Answers each chunk as it is, with a line in `starts` for each of its starts; what `{more}` does
-/// with `body` comes first.
+/// Returns each chunk unchanged, and appends a line to `starts` at each start; first executes `{more}`, which may use
+/// `body`.
 fn echoing(dir: &Path, more: &str) -> String {
     let dir = dir.display();
     format!(
@@ -37,7 +37,7 @@ async fn worker(more: &str, threads: usize) -> TestWorker {
 }
 
 #[tokio::test]
-async fn many_chunks_cost_one_start_a_seat_and_the_end_of_the_worker_ends_it() {
+async fn many_chunks_cost_one_start_a_slot_and_the_end_of_the_worker_ends_it() {
     let worker = worker("pass", 1).await;
     for seq in 0..20 {
         worker
@@ -54,7 +54,7 @@ async fn many_chunks_cost_one_start_a_seat_and_the_end_of_the_worker_ends_it() {
 }
 
 #[tokio::test]
-async fn no_more_of_them_run_than_there_are_seats() {
+async fn no_more_processes_run_than_there_are_slots() {
     let worker = worker("pass", 3).await;
     for seq in 0..30 {
         worker.send(seq, persistent("do"), "1,a\n").await;
@@ -65,7 +65,7 @@ async fn no_more_of_them_run_than_there_are_seats() {
 }
 
 #[tokio::test]
-async fn one_that_dies_is_replaced_and_the_next_chunk_does_not_suffer() {
+async fn a_process_that_dies_is_replaced_and_the_next_chunk_is_not_affected() {
     let worker = worker("b\"die\" in body and sys.exit(\"I am dying\")", 1).await;
     for (seq, text) in [(0, "x"), (1, "die"), (2, "y")] {
         worker
@@ -84,7 +84,7 @@ async fn one_that_dies_is_replaced_and_the_next_chunk_does_not_suffer() {
 }
 
 #[tokio::test]
-async fn one_that_says_error_fails_the_chunk_and_goes_on() {
+async fn an_error_reply_fails_the_chunk_and_keeps_the_process() {
     let more = "if b\"bad\" in body: print(\"error row 3 is bad\", flush=True); continue";
     let worker = worker(more, 1).await;
     for (seq, text) in [(0, "x"), (1, "bad"), (2, "y")] {
@@ -102,7 +102,7 @@ async fn one_that_says_error_fails_the_chunk_and_goes_on() {
 }
 
 #[tokio::test]
-async fn one_that_answers_nonsense_or_hangs_is_ended() {
+async fn a_process_that_replies_with_nonsense_or_hangs_is_ended() {
     for (more, reason, limit_s) in [
         (
             "print(\"hello\", flush=True); continue",

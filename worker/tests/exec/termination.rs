@@ -1,4 +1,4 @@
-//! How commands end that do not end by themselves, and what they leave behind.
+//! Commands that do not end by themselves, and their child processes.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use proto::{Envelope, Payload, WorkerId};
 
 use crate::test_worker::{Setup, TestWorker, rows, spec, wait_until_gone};
 
-/// Hangs, with a grandchild that hangs; says the numbers of both in a file.
+/// Hangs, with a grandchild that hangs; writes the pids of both to files.
 fn hanging(dir: &std::path::Path) -> String {
     format!(
         "sleep 1000 & echo $! > {0}/child; echo $$ > {0}/self; echo waiting >&2; wait",
@@ -48,7 +48,7 @@ async fn a_command_that_leaves_a_child_behind_is_done_and_the_child_is_not_left(
 }
 
 #[tokio::test]
-async fn a_command_that_floods_is_stopped_before_it_eats_memory() {
+async fn a_command_with_endless_output_is_stopped_before_memory_runs_out() {
     let worker = TestWorker::of_shell("exec yes 1,a").await;
     let dead = worker.one("1,a\n").await.dead();
     assert!(
@@ -72,7 +72,7 @@ async fn stderr_without_end_is_read_and_only_its_end_is_kept() {
 }
 
 #[tokio::test]
-async fn a_command_that_eats_memory_is_told_so() {
+async fn a_command_that_exceeds_its_memory_is_reported() {
     let setup = Setup {
         memory_mib: Some(256),
         ..Setup::default()

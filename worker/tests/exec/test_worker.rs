@@ -1,4 +1,4 @@
-//! A worker that runs, chunks for it, and what it answers.
+//! A running worker, with functions to send it chunks and receive the replies.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use worker::exec::{AllowedCommands, ExecConfig};
 use worker::{Config, WorkerError};
 
-/// Longer than anything here takes on a busy machine.
+/// Longer than any test here takes on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(crate) struct TestWorker {
@@ -28,19 +28,19 @@ pub(crate) struct TestWorker {
     worker: JoinHandle<Result<(), WorkerError>>,
 }
 
-/// What the worker said of a chunk.
+/// The worker's reply for a chunk.
 #[derive(Debug)]
 pub(crate) enum Reply {
     Result(Box<ChunkResult>),
     Dead(Box<DeadChunk>),
 }
 
-/// How a mill differs from the usual.
+/// Options of a test worker.
 pub(crate) struct Setup<'s> {
     pub(crate) threads: usize,
     pub(crate) limit: Option<Duration>,
     pub(crate) memory_mib: Option<u64>,
-    /// The lines of `--allow`, as a file: name and TOML.
+    /// The name and command of further `--allow` arguments.
     pub(crate) commands: &'s [(&'s str, &'s str)],
 }
 
@@ -56,12 +56,12 @@ impl Default for Setup<'_> {
 }
 
 impl TestWorker {
-    /// A worker that allows `do` to be this shell script, which reads `$DIR` for its own files.
+    /// A worker that allows this shell script as `do`.
     pub(crate) async fn of_shell(script: &str) -> Self {
         Self::with(|_| script.to_owned(), Setup::default()).await
     }
 
-    /// A worker that allows `do` to be the shell script that `script` makes of a directory.
+    /// A worker that allows the shell script, which `script` writes for a directory, as `do`.
     pub(crate) async fn with(script: impl Fn(&Path) -> String, setup: Setup<'_>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("do.sh");
@@ -127,7 +127,7 @@ impl TestWorker {
         self.session.publish(Route::Tasks, &envelope).await.unwrap();
     }
 
-    /// What the worker says of so many chunks, by seq.
+    /// Receives the replies for this number of chunks, by seq.
     pub(crate) async fn replies(&self, chunks: usize) -> BTreeMap<u64, Reply> {
         let mut results = self.session.consume(Queue::Results, 10).await.unwrap();
         let mut dead = self.session.consume(Queue::Dead, 10).await.unwrap();
@@ -157,7 +157,7 @@ impl TestWorker {
         replies
     }
 
-    /// What the worker says of one chunk of `do`.
+    /// Sends one chunk to `do` and receives the reply.
     pub(crate) async fn one(&self, body: &str) -> Reply {
         self.send(0, spec("do", &[]), body).await;
         self.replies(1).await.remove(&0).unwrap()
@@ -168,7 +168,7 @@ impl TestWorker {
         self.worker.await.unwrap().unwrap();
     }
 
-    /// Waits until the file is there, and gives what is in it.
+    /// Waits until the file has a complete line, and returns its text.
     pub(crate) async fn file(&self, name: &str) -> String {
         let path = self.dir.path().join(name);
         let waiting = async {
@@ -224,11 +224,11 @@ pub(crate) fn rows(result: &ChunkResult) -> String {
     String::from_utf8(output.to_vec()).unwrap()
 }
 
-/// Waits until no process has that number any more.
+/// Waits until the process has ended.
 pub(crate) async fn wait_until_gone(pid: &str) {
     let stat = format!("/proc/{}/stat", pid.trim());
     let waiting = async {
-        // A zombie is gone: nobody has reaped it yet.
+        // A zombie has ended; its parent has not reaped it yet.
         while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

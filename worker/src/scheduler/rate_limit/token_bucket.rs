@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn in_no_window_more_is_begun_than_the_rate_and_one_burst() {
+    fn in_no_window_more_starts_than_the_rate_and_one_burst() {
         for (per_second, costs) in [
             (20.0, vec![1]),
             (20.0, vec![7, 3, 40]),
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn another_share_leaves_the_debt() {
+    fn a_new_share_keeps_the_debt() {
         let second = Duration::from_secs(1);
         let mut bucket = TokenBucket::new(10.0, Duration::ZERO);
         assert_eq!(bucket.ready_at(50, second), second);
