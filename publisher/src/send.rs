@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use broker::{Backoff, Broker, BrokerError, Confirm, Need, Route, Session};
+use broker::{Backoff, Broker, BrokerError, ClientRole, Confirm, Route, Session};
 use failpoint::Point;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -99,7 +99,7 @@ impl<'a> Sender<'a> {
         loop {
             let outcome = match self
                 .broker
-                .connect_as(Need::Publisher, "rowmill publish")
+                .connect_as(ClientRole::Publisher, "rowmill publish")
                 .await
             {
                 Ok(session) => {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use access::is_loopback;
-use broker::{Broker, BrokerError, Checkup, Depth, Need, Queue, Rabbit, RabbitConfig};
+use broker::{Broker, BrokerError, ClientRole, Depth, Diagnostics, Queue, Rabbit, RabbitConfig};
 
 use super::finding::Finding;
 
@@ -15,7 +15,7 @@ const SLOW: Duration = Duration::from_millis(100);
 /// RabbitMQ's own default; smaller ones cost more frames a chunk.
 const FRAME: u32 = 131_072;
 
-pub(super) async fn look(config: &RabbitConfig, needs: &[Need]) -> Vec<Finding> {
+pub(super) async fn look(config: &RabbitConfig, needs: &[ClientRole]) -> Vec<Finding> {
     let Broker::Rabbit(rabbit) = Broker::rabbit(config.clone()) else {
         return Vec::new();
     };
@@ -24,7 +24,7 @@ pub(super) async fn look(config: &RabbitConfig, needs: &[Need]) -> Vec<Finding> 
         findings.push(finding);
         return findings;
     }
-    let checkup = match rabbit.check_up().await {
+    let checkup = match rabbit.diagnose().await {
         Ok(checkup) => checkup,
         Err(error) => {
             findings.push(Finding::fail("user", error.to_string(), ""));
@@ -47,7 +47,7 @@ async fn reach(
     findings: &mut Vec<Finding>,
 ) -> Result<(), Finding> {
     let began = Instant::now();
-    let greeting = rabbit.greet().await.map_err(|error| {
+    let greeting = rabbit.server_properties().await.map_err(|error| {
         let run = "is it this address? (--broker, ROWMILL_BROKER, AMQP_URL)\n\
                    on its host: rabbitmqctl status";
         Finding::unreachable("broker", error.to_string(), run)
@@ -64,7 +64,7 @@ async fn reach(
     Ok(())
 }
 
-fn version(greeting: &broker::Greeting) -> Finding {
+fn version(greeting: &broker::ServerProperties) -> Finding {
     let said = format!("{} {}", greeting.product, greeting.version);
     let mut parts = greeting.version.split('.').map(|part| part.parse().ok());
     let (major, minor) = (parts.next().flatten(), parts.next().flatten());
@@ -93,8 +93,8 @@ fn encryption(config: &RabbitConfig) -> Finding {
     Finding::warn("encryption", said, "use amqps:// (docs/broker.md, TLS)")
 }
 
-fn limits(checkup: &Checkup) -> Finding {
-    let agreed = checkup.agreed();
+fn limits(checkup: &Diagnostics) -> Finding {
+    let agreed = checkup.connection_limits();
     let frame = match agreed.frame_max {
         0 => "frames of any size".to_owned(),
         bytes => format!("frames of {} KiB", bytes >> 10),
@@ -123,7 +123,11 @@ fn limits(checkup: &Checkup) -> Finding {
 }
 
 /// Looks at the queues that the roles use, and declares all, as every role does that may.
-async fn topology(checkup: &Checkup, config: &RabbitConfig, needs: &[Need]) -> Vec<Finding> {
+async fn topology(
+    checkup: &Diagnostics,
+    config: &RabbitConfig,
+    needs: &[ClientRole],
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut waiting = Vec::new();
     let mut unseen = Vec::new();
@@ -160,8 +164,8 @@ async fn topology(checkup: &Checkup, config: &RabbitConfig, needs: &[Need]) -> V
 }
 
 /// Messages in queues of an older version, which nobody of this one takes.
-async fn leftovers(checkup: &Checkup) -> Vec<Finding> {
-    let left = match checkup.leftovers().await {
+async fn leftovers(checkup: &Diagnostics) -> Vec<Finding> {
+    let left = match checkup.old_queues().await {
         Ok(left) => left,
         Err(error) => return vec![Finding::fail("queues", error.to_string(), "")],
     };
@@ -187,7 +191,7 @@ fn missing(name: &str, config: &RabbitConfig) -> Finding {
 }
 
 /// What waits in the queues that the roles use, and which of them this user may not ask about.
-fn as_declared(waiting: &[(Queue, Depth)], unseen: &[String], needs: &[Need]) -> String {
+fn as_declared(waiting: &[(Queue, Depth)], unseen: &[String], needs: &[ClientRole]) -> String {
     if !unseen.is_empty() {
         let unseen = unseen.join(", ");
         return format!("this broker does not tell this user what is in {unseen}");
@@ -228,13 +232,13 @@ fn stuck(waiting: &[(Queue, Depth)]) -> Option<Finding> {
     Some(Finding::warn("queues", said, run))
 }
 
-async fn permission(checkup: &Checkup, need: Need, config: &RabbitConfig) -> Finding {
+async fn permission(checkup: &Diagnostics, need: ClientRole, config: &RabbitConfig) -> Finding {
     let role = match need {
-        Need::Publisher => "publisher",
-        Need::Worker => "worker",
-        Need::Master => "master",
+        ClientRole::Publisher => "publisher",
+        ClientRole::Worker => "worker",
+        ClientRole::Master => "master",
     };
-    match checkup.may(need).await {
+    match checkup.check_permissions(need).await {
         Ok(()) => Finding::ok(role, format!("this user may do what a {role} does")),
         Err(error @ BrokerError::Forbidden { .. }) => {
             let run = format!(
@@ -255,7 +259,7 @@ mod tests {
     #[test]
     fn versions_are_compared_as_numbers() {
         let verdict = |product: &str, version: &str| {
-            super::version(&broker::Greeting {
+            super::version(&broker::ServerProperties {
                 product: product.into(),
                 version: version.into(),
                 cluster: String::new(),

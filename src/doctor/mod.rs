@@ -8,7 +8,7 @@ mod master;
 use std::io::Write;
 use std::path::PathBuf;
 
-use ::broker::{BrokerArgs, Need};
+use ::broker::{BrokerArgs, ClientRole};
 use access::MasterArgs;
 use cli::{Exit, Failure, OrExit, OrUnwritable, STDOUT};
 
@@ -54,12 +54,16 @@ enum Role {
 }
 
 impl Role {
-    fn needs(self) -> &'static [Need] {
+    fn needs(self) -> &'static [ClientRole] {
         match self {
-            Self::Publisher => &[Need::Publisher],
-            Self::Worker => &[Need::Worker],
-            Self::Master => &[Need::Master],
-            Self::All => &[Need::Publisher, Need::Worker, Need::Master],
+            Self::Publisher => &[ClientRole::Publisher],
+            Self::Worker => &[ClientRole::Worker],
+            Self::Master => &[ClientRole::Master],
+            Self::All => &[
+                ClientRole::Publisher,
+                ClientRole::Worker,
+                ClientRole::Master,
+            ],
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use access::SigningKey;
-use broker::{Backoff, Broker, BrokerError, Need};
+use broker::{Backoff, Broker, BrokerError, ClientRole};
 use engine::chunk::Packing;
 use proto::Lane;
 use telemetry::Watched;
@@ -176,7 +176,7 @@ async fn session(
     broker: &Broker,
     is_set_up: &mut bool,
 ) -> Result<SessionEnd, BrokerError> {
-    let connecting = broker.connect_as(Need::Worker, "rowmill worker");
+    let connecting = broker.connect_as(ClientRole::Worker, "rowmill worker");
     let session = tokio::select! {
         session = connecting => session?,
         () = context.draining.cancelled() => return Ok(SessionEnd::Drained),

@@ -1,6 +1,5 @@
-//! Where RabbitMQ is and who asks, from one text: `amqp://USER:PASSWORD@HOST:PORT/VHOST`, with
-//! several `HOST:PORT` parted by commas where it is a cluster. Where the text comes from is
-//! `args`'.
+//! Parses the address of RabbitMQ with its credentials: `amqp://USER:PASSWORD@HOST:PORT/VHOST`, with several
+//! `HOST:PORT` separated by commas for a cluster. `args` reads it from flags, files and the environment.
 
 use std::fmt;
 
@@ -9,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::tls::Tls;
 
-/// Where RabbitMQ is, who asks, and under which names.
+/// Address of RabbitMQ, credentials, TLS settings and namespace.
 #[derive(Clone)]
 pub struct RabbitConfig {
     uri: SecretString,
@@ -19,31 +18,30 @@ pub struct RabbitConfig {
     tls: Tls,
 }
 
-/// Why an address or a namespace cannot be used. It never repeats the address, which may hold a
-/// password.
+/// Why an address or a namespace is invalid. Does not contain the address, which may hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// It is not an AMQP address.
     #[error("not a broker's address: {reason} (amqp://HOST:PORT/VHOST is expected)")]
     Address {
-        /// Why not.
+        /// The cause.
         reason: String,
     },
-    /// The namespace does not make good names.
+    /// The namespace contains invalid characters, or is too long.
     #[error("{namespace:?} is not a namespace: 1 to 100 letters, digits, '-', '_' or '.'")]
     Namespace {
-        /// What was given.
+        /// The namespace.
         namespace: String,
     },
 }
 
 impl RabbitConfig {
-    /// Reads an address. Without user and password it means guest, which RabbitMQ lets in from its
-    /// own host only; without a virtual host, `/`.
+    /// Parses an address. The default user is guest, which RabbitMQ accepts from its own host only; the default virtual
+    /// host is `/`.
     ///
     /// # Errors
     ///
-    /// When either cannot be used.
+    /// If the address or the namespace is invalid.
     pub fn new(uri: SecretString, namespace: &str) -> Result<Self, AddressError> {
         let hosts = hosts(uri.expose_secret())?;
         check_namespace(namespace)?;
@@ -60,7 +58,7 @@ impl RabbitConfig {
         Ok(config)
     }
 
-    /// The same, with these certificates; they are of use with `amqps` alone.
+    /// Sets the certificates, which only matter with `amqps`.
     #[must_use]
     pub fn with_tls(self, tls: Tls) -> Self {
         Self { tls, ..self }
@@ -82,7 +80,7 @@ impl RabbitConfig {
 
     /// `HOST:PORT/VHOST`, or `HOST:PORT` for the virtual host `/`, with nothing secret in it.
     pub fn address(&self) -> String {
-        shown(&self.hosts.join(","), &self.vhost)
+        display_address(&self.hosts.join(","), &self.vhost)
     }
 
     /// The first part of every queue's name.
@@ -90,7 +88,7 @@ impl RabbitConfig {
         &self.namespace
     }
 
-    /// One address a node, to be tried in this order.
+    /// One address per node, in the order in which they are tried.
     pub(crate) fn uris(&self) -> Result<Vec<AMQPUri>, AddressError> {
         (0..self.hosts.len()).map(|host| self.parse(host)).collect()
     }
@@ -101,7 +99,7 @@ impl RabbitConfig {
         let mut uri: AMQPUri = format!("{before}{}{after}", self.hosts[host])
             .parse()
             .map_err(|reason| AddressError::Address { reason })?;
-        // lapin takes an IPv6 address for no host at all, and goes to localhost.
+        // lapin does not parse an IPv6 address as a host, and would connect to localhost.
         if let Some(rest) = self.hosts[host].strip_prefix('[') {
             let host = rest.split(']').next().unwrap_or(rest);
             uri.authority.host = host.into();
@@ -119,21 +117,21 @@ impl fmt::Debug for RabbitConfig {
     }
 }
 
-/// An address for people.
-pub(crate) fn shown(hosts: &str, vhost: &str) -> String {
+/// An address without credentials, for messages.
+pub(crate) fn display_address(hosts: &str, vhost: &str) -> String {
     match vhost {
         "/" => hosts.to_owned(),
         vhost => format!("{hosts}/{vhost}"),
     }
 }
 
-/// Whether an address holds a password.
+/// Whether an address contains a password.
 pub(crate) fn has_password(uri: &str) -> bool {
     authority(uri)
         .is_ok_and(|(before, ..)| before.ends_with('@') && before.matches(':').count() > 1)
 }
 
-/// An address in three: up to the hosts, the hosts, and what follows them.
+/// Splits an address: up to the hosts, the hosts, and the rest.
 fn authority(uri: &str) -> Result<(&str, &str, &str), AddressError> {
     let no_scheme = || AddressError::Address {
         reason: "it does not start with amqp:// or amqps://".to_owned(),
@@ -145,7 +143,7 @@ fn authority(uri: &str) -> Result<(&str, &str, &str), AddressError> {
     let end = uri[start..]
         .find(['/', '?', '#'])
         .map_or(uri.len(), |at| start + at);
-    // Else a part of the password would pass for the host or the virtual host, and be shown.
+    // Otherwise a part of the password would be taken for the host or the virtual host, and be shown.
     if uri[end..].contains('@') {
         return Err(AddressError::Address {
             reason: "a '/', '?' or '#' before an '@' must be written %2F, %3F or %23".to_owned(),
@@ -157,7 +155,7 @@ fn authority(uri: &str) -> Result<(&str, &str, &str), AddressError> {
     Ok((&uri[..hosts], &uri[hosts..end], &uri[end..]))
 }
 
-/// The `HOST:PORT`s of an address, each with its port.
+/// The `HOST:PORT`s of an address, with the default port filled in.
 fn hosts(uri: &str) -> Result<Vec<String>, AddressError> {
     let (before, hosts, _) = authority(uri)?;
     let port = if before.starts_with("amqps") {

@@ -1,5 +1,5 @@
-//! The flags that say where the broker is, the same for every role. Credentials come from the
-//! environment or a file, never from the command line, which every user of the host can read.
+//! The flags for the broker's address, the same for every role. Credentials come from the environment or a file, never
+//! from the command line, which every user of the host can read.
 
 use std::path::{Path, PathBuf};
 
@@ -10,10 +10,10 @@ use crate::address::{AddressError, RabbitConfig, has_password};
 use crate::session::Broker;
 use crate::tls::Tls;
 
-/// Where help lists these flags.
+/// Heading of these flags in the help.
 const HEADING: &str = "Broker";
 
-/// Where the broker is.
+/// Flags for the broker's address.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct BrokerArgs {
     /// RabbitMQ's address, without a password.
@@ -29,7 +29,7 @@ pub struct BrokerArgs {
     )]
     pub broker: Option<String>,
 
-    /// A file with RabbitMQ's address in it.
+    /// A file that contains RabbitMQ's address.
     #[arg(
         long,
         help_heading = HEADING,
@@ -39,7 +39,7 @@ pub struct BrokerArgs {
     )]
     pub broker_file: Option<PathBuf>,
 
-    /// The authorities that may have signed RabbitMQ's certificate.
+    /// Authorities that may have signed RabbitMQ's certificate.
     #[arg(
         long,
         help_heading = HEADING,
@@ -51,7 +51,7 @@ pub struct BrokerArgs {
     )]
     pub broker_ca: Option<PathBuf>,
 
-    /// The certificate to show RabbitMQ.
+    /// The client certificate.
     #[arg(
         long,
         help_heading = HEADING,
@@ -63,7 +63,7 @@ pub struct BrokerArgs {
     )]
     pub broker_cert: Option<PathBuf>,
 
-    /// Its key.
+    /// The private key of the client certificate.
     #[arg(
         long,
         help_heading = HEADING,
@@ -75,7 +75,7 @@ pub struct BrokerArgs {
     )]
     pub broker_key: Option<PathBuf>,
 
-    /// The first part of every queue's name. Absent: `rowmill`.
+    /// The first part of every queue's name. `rowmill` if `None`.
     #[arg(
         long,
         help_heading = HEADING,
@@ -88,25 +88,25 @@ pub struct BrokerArgs {
     pub namespace: Option<String>,
 }
 
-/// Why the flags name no broker.
+/// Why the flags are invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum ArgsError {
-    /// A password is where others can read it.
+    /// Other users can read the password.
     #[error(
         "--broker holds a password, which every user of this host can read in the list of \
          processes; put the address into the variable ROWMILL_BROKER, or into a file named by \
          --broker-file"
     )]
     PasswordInFlag,
-    /// A file cannot be read; or others can read it, and it has an address or a key in it.
+    /// A file with an address or a key cannot be read, or can be read by others.
     #[error(transparent)]
     Secret(#[from] SecretError),
-    /// The address or the namespace cannot be used.
+    /// The address or the namespace is invalid.
     #[error("{from}: {source}")]
     Address {
         /// The flag, variable or file that it came from.
         from: String,
-        /// Why not.
+        /// The cause.
         source: AddressError,
     },
 }
@@ -120,16 +120,16 @@ impl BrokerArgs {
     ///
     /// # Errors
     ///
-    /// When the address cannot be read or used, or has a password on the command line.
+    /// If the address is invalid or cannot be read, or has a password on the command line.
     pub fn broker(&self) -> Result<Broker, ArgsError> {
         Ok(Broker::rabbit(self.config()?))
     }
 
-    /// The same, not yet a broker.
+    /// Like [`broker`](Self::broker), but returns the settings.
     ///
     /// # Errors
     ///
-    /// As [`broker`](Self::broker).
+    /// See [`broker`](Self::broker).
     pub fn config(&self) -> Result<RabbitConfig, ArgsError> {
         let (from, uri) = self.uri(|name| std::env::var(name).ok())?;
         let namespace = self.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
@@ -154,8 +154,8 @@ impl BrokerArgs {
         })
     }
 
-    /// The address and where it came from. The variables are looked up here and not by clap, which
-    /// would print a password in its help.
+    /// The address and its origin. The variables are read here and not by clap, which would print a password in its
+    /// help.
     fn uri(
         &self,
         env: impl Fn(&str) -> Option<String>,

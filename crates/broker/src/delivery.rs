@@ -1,64 +1,62 @@
-//! What comes out of a queue: the message, and the receipt that settles it. Both brokers fill it;
-//! what to do with a message is the role's.
+//! Deliveries of a queue: the message, and the receipt that settles it. Both brokers create them.
 
 use bytes::Bytes;
 use proto::{Envelope, PayloadError};
 
 use crate::error::BrokerError;
-use crate::memory::{MemoryConsumer, MemoryReceipt, TelemetryConsumer};
+use crate::memory::{BroadcastConsumer, MemoryConsumer, MemoryReceipt};
 use crate::rabbit::{RabbitConsumer, RabbitReceipt};
 
-/// One message, handed out for the time being: it comes again, to this or to another consumer,
-/// unless its receipt is settled.
+/// A delivered message. It is redelivered, to this or another consumer, unless its receipt is settled.
 #[derive(Debug)]
 pub struct Delivery {
-    /// The message, or what came in its place.
+    /// The message, or the bytes that could not be decoded.
     pub message: Result<Envelope, Box<Unreadable>>,
-    /// What settles it.
+    /// Settles the message.
     pub receipt: Receipt,
-    /// Whether it was handed out before.
+    /// Whether it was delivered before.
     pub redelivered: bool,
-    /// How often it came back before, by the broker's count: 0 at first. Brokers differ in what
-    /// they count, so it tells suspicion, not attempts.
+    /// How often it was returned before, as counted by the broker; 0 at first. Brokers count differently, so it can only
+    /// raise a suspicion, not count attempts.
     pub delivery_count: u32,
-    /// How the broker itself moved it to the dead queue. Absent: it did not.
+    /// How the broker moved it to the dead queue. `None` if the broker did not.
     pub death: Option<Death>,
 }
 
-/// Bytes that are no message of ours.
+/// A message that could not be decoded.
 #[derive(Debug, thiserror::Error)]
 #[error("message {message_id:?} cannot be read: {error}")]
 pub struct Unreadable {
-    /// Why.
+    /// The cause.
     #[source]
     pub error: PayloadError,
-    /// The AMQP `message_id`; empty where it had none.
+    /// The AMQP `message_id`; empty if it had none.
     pub message_id: String,
-    /// The AMQP `type`; empty where it had none.
+    /// The AMQP `type`; empty if it had none.
     pub kind: String,
-    /// The AMQP properties of these names; empty where it had none.
+    /// The AMQP `content_type`; empty if it had none.
     pub content_type: String,
-    /// The job's id, of a message of ours.
+    /// The AMQP `correlation_id`, a job's id in rowmill's messages; empty if it had none.
     pub correlation_id: String,
-    /// What its sender calls itself.
+    /// The AMQP `app_id`, the name of the sender; empty if it had none.
     pub app_id: String,
-    /// The body as it came.
+    /// The body.
     pub bytes: Bytes,
 }
 
-/// How the broker moved a message to the dead queue; the last time where there were several.
+/// How the broker moved a message to the dead queue; the last time if it did so repeatedly.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Death {
-    /// `delivery_limit` (its consumers died under it, or gave it back too often) or `rejected`.
+    /// `delivery_limit` (its consumers died or returned it too often) or `rejected`.
     pub reason: String,
-    /// The queue that it was in.
+    /// The queue from which it was moved.
     pub queue: String,
-    /// How often it died so.
+    /// How often it was moved for this reason from this queue.
     pub count: u64,
 }
 
-/// Takes messages from one queue, at most `prefetch` unsettled at a time. Dropping it gives back
-/// what it had not handed out yet, once the last receipt that came from it is gone.
+/// Takes messages from one queue, at most `prefetch` unsettled at a time. Dropping it returns its prefetched messages
+/// once the last of its receipts is gone.
 #[derive(Debug)]
 pub struct Consumer(pub(crate) ConsumerKind);
 
@@ -66,16 +64,16 @@ pub struct Consumer(pub(crate) ConsumerKind);
 pub(crate) enum ConsumerKind {
     Rabbit(RabbitConsumer),
     Memory(MemoryConsumer),
-    Telemetry(TelemetryConsumer),
+    Telemetry(BroadcastConsumer),
 }
 
 impl Consumer {
-    /// The next message; waits for one. Cancel-safe: a message is handed out whole or not at all.
+    /// Waits for the next message. Cancel-safe: a message is delivered completely or not at all.
     ///
     /// # Errors
     ///
-    /// When the session is lost or closed, or the broker cancelled the consumer. There is no next
-    /// message after an error.
+    /// If the session is lost or closed, or the broker cancelled the consumer. There are no further messages after an
+    /// error.
     pub async fn next(&mut self) -> Result<Delivery, BrokerError> {
         match &mut self.0 {
             ConsumerKind::Rabbit(consumer) => consumer.next().await,
@@ -84,22 +82,22 @@ impl Consumer {
         }
     }
 
-    /// Takes no more, and gives back at once what was not handed out. Receipts stay good.
+    /// Stops consuming, and returns the prefetched messages at once. Receipts remain valid.
     ///
     /// # Errors
     ///
-    /// When the session is lost; then everything unsettled comes again anyway.
+    /// If the session is lost; then all unsettled messages are redelivered anyway.
     pub async fn cancel(self) -> Result<(), BrokerError> {
         match self.0 {
             ConsumerKind::Rabbit(consumer) => consumer.cancel().await,
-            // Dropping it is all there is to it, in this process.
+            // Dropping it cancels it.
             ConsumerKind::Memory(_) | ConsumerKind::Telemetry(_) => Ok(()),
         }
     }
 }
 
-/// Settles one message, once. A receipt that is dropped unsettled keeps its message from others
-/// until the consumer, and every receipt that came from it, is gone.
+/// Settles one message, once. A receipt that is dropped unsettled keeps its message from other consumers until the
+/// consumer and all its receipts are gone.
 #[derive(Debug)]
 #[must_use = "an unsettled message is kept from other consumers"]
 pub struct Receipt(pub(crate) ReceiptKind);
@@ -108,51 +106,50 @@ pub struct Receipt(pub(crate) ReceiptKind);
 pub(crate) enum ReceiptKind {
     Rabbit(RabbitReceipt),
     Memory(MemoryReceipt),
-    /// Telemetry is forgotten by the broker when it is handed out.
+    /// Lossy messages are settled when they are delivered.
     Settled,
 }
 
-/// What becomes of a message.
+/// How a message is settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Settlement {
     Ack,
     Requeue,
     Reject,
 }
 
 impl Receipt {
-    /// The broker may forget the message.
+    /// Acknowledges the message; the broker deletes it.
     ///
     /// # Errors
     ///
-    /// When the session is lost or closed: the message comes again.
+    /// If the session is lost or closed: the message is redelivered.
     pub async fn ack(self) -> Result<(), BrokerError> {
-        self.settle(Verdict::Ack).await
+        self.settle(Settlement::Ack).await
     }
 
-    /// Back to the head of its queue, for anybody. Brokers may count it towards the delivery limit.
+    /// Returns the message to the head of its queue. Brokers may count it towards the delivery limit.
     ///
     /// # Errors
     ///
-    /// When the session is lost or closed: the message comes again.
+    /// If the session is lost or closed: the message is redelivered.
     pub async fn requeue(self) -> Result<(), BrokerError> {
-        self.settle(Verdict::Requeue).await
+        self.settle(Settlement::Requeue).await
     }
 
-    /// To the dead queue, with the reason `rejected`. From the dead queue itself there is nowhere
-    /// to go: a message rejected there is gone.
+    /// Moves the message to the dead queue, with the reason `rejected`. A message of the dead queue itself is deleted.
     ///
     /// # Errors
     ///
-    /// When the session is lost or closed: the message comes again.
+    /// If the session is lost or closed: the message is redelivered.
     pub async fn reject(self) -> Result<(), BrokerError> {
-        self.settle(Verdict::Reject).await
+        self.settle(Settlement::Reject).await
     }
 
-    async fn settle(self, verdict: Verdict) -> Result<(), BrokerError> {
+    async fn settle(self, settlement: Settlement) -> Result<(), BrokerError> {
         match self.0 {
-            ReceiptKind::Rabbit(receipt) => receipt.settle(verdict).await,
-            ReceiptKind::Memory(receipt) => receipt.settle(verdict),
+            ReceiptKind::Rabbit(receipt) => receipt.settle(settlement).await,
+            ReceiptKind::Memory(receipt) => receipt.settle(settlement),
             ReceiptKind::Settled => Ok(()),
         }
     }

@@ -1,117 +1,117 @@
-//! What can go wrong with a broker, said so that a person knows which broker, what was tried and
-//! what to do, and so that a program knows whether to try again.
+//! Errors of brokers. Their messages name the broker, the operation and the remedy; their methods tell a program
+//! whether to retry.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Why the broker did not do what was asked. Addresses in it carry no credentials.
+/// Why an operation failed. The addresses in it contain no credentials.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum BrokerError {
-    /// Nobody answers.
+    /// No broker answers.
     #[error("no broker answers at {address}: {source} ({})", advice(source))]
     Unreachable {
-        /// Where.
+        /// Address of the broker.
         address: String,
-        /// What the system said.
+        /// The system's error.
         source: Arc<std::io::Error>,
     },
     /// The broker did not answer in time.
     #[error("the broker at {address} did not {what} within {seconds} s")]
     TimedOut {
-        /// Where.
+        /// Address of the broker.
         address: String,
-        /// What it was asked: "confirm a message", ...
+        /// The operation: "confirm a message", ...
         what: &'static str,
-        /// How long it was waited for.
+        /// The time limit.
         seconds: u64,
     },
     /// The user or the password is wrong.
     #[error(
-        "the broker at {address} refused user {user:?}: {said}; put the full address, \
+        "the broker at {address} refused user {user:?}: {reply}; put the full address, \
          amqp://USER:PASSWORD@HOST:PORT/VHOST, into the variable ROWMILL_BROKER or into a file \
          named by --broker-file (guest is let in from the broker's own host only)"
     )]
     Credentials {
-        /// Where.
+        /// Address of the broker.
         address: String,
-        /// Who was refused.
+        /// The refused user.
         user: String,
-        /// The broker's words.
-        said: String,
+        /// The broker's reply text.
+        reply: String,
     },
-    /// There is no such virtual host, or it is closed to this user.
+    /// The virtual host does not exist, or is closed to this user.
     #[error(
-        "the broker at {address} does not let user {user:?} into virtual host {vhost:?}: {said}; {}",
+        "the broker at {address} does not let user {user:?} into virtual host {vhost:?}: {reply}; {}",
         advice_on_vhost(vhost)
     )]
     VirtualHost {
-        /// Where.
+        /// Address of the broker.
         address: String,
-        /// Who was refused.
+        /// The refused user.
         user: String,
-        /// Which one.
+        /// The virtual host.
         vhost: String,
-        /// The broker's words.
-        said: String,
+        /// The broker's reply text.
+        reply: String,
     },
-    /// The user may not do this.
+    /// The user lacks a permission.
     #[error(
-        "the broker at {address} does not allow this user to {what}: {said}; \
+        "the broker at {address} does not allow this user to {what}: {reply}; \
          rabbitmqctl set_permissions allows it"
     )]
     Forbidden {
-        /// Where.
+        /// Address of the broker.
         address: String,
-        /// What was tried.
+        /// The operation.
         what: &'static str,
-        /// The broker's words.
-        said: String,
+        /// The broker's reply text.
+        reply: String,
     },
     /// A queue or an exchange of that name exists with other arguments.
     #[error(
-        "the broker at {address} has something else under this name: {said}; delete it there, or \
+        "the broker at {address} has something else under this name: {reply}; delete it there, or \
          choose another --namespace for all of publisher, workers and master"
     )]
     Topology {
-        /// Where.
+        /// Address of the broker.
         address: String,
-        /// The broker's words: which queue, which argument.
-        said: String,
+        /// The broker's reply text: which queue, which argument.
+        reply: String,
     },
     /// The connection or the channel ended, or the broker could not do it now.
     #[error("could not {what} with the broker at {address}: {source}")]
     Failed {
-        /// Where.
+        /// Address of the broker.
         address: String,
-        /// What was tried.
+        /// The operation.
         what: &'static str,
-        /// What was said of it.
+        /// The cause.
         source: Arc<dyn std::error::Error + Send + Sync>,
     },
-    /// The broker hands out again what a consumer has not settled, though the connection holds.
+    /// The broker redelivers the unsettled messages of a consumer, although the connection holds.
     #[error("the broker at {address} takes back what was not settled: {why}")]
     DeliveriesRevoked {
-        /// Where.
+        /// Address of the broker.
         address: String,
-        /// What made it do so.
+        /// The cause.
         why: RevokeReason,
     },
-    /// A message that AMQP cannot carry.
+    /// A message that AMQP cannot represent.
     #[error("a message cannot be sent: its {what} is longer than 255 bytes")]
     Unsendable {
-        /// Which property.
+        /// The property.
         what: &'static str,
     },
-    /// The session was closed on this side.
+    /// This side has closed the session.
     #[error("the session with the broker at {address} is closed")]
     Closed {
-        /// Where.
+        /// Address of the broker.
         address: String,
     },
 }
 
-/// Why a broker takes back what it has handed out. RabbitMQ up to 4.2 closes the channel of a consumer that holds a
-/// message for too long, and says so; from 4.3 on it cancels the consumer, as it does when the queue is deleted.
+/// Why a broker revokes deliveries. RabbitMQ up to 4.2 closes the channel of a consumer that holds a message for too
+/// long, and says so; from 4.3 on it cancels the consumer, as it also does when the queue is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RevokeReason {
     /// A message was held longer than the broker's `consumer_timeout`.
@@ -136,8 +136,7 @@ fn seconds(timeout: Option<Duration>) -> String {
 }
 
 impl BrokerError {
-    /// Whether the same may succeed later in a new session, with nobody changing anything but the
-    /// broker coming back.
+    /// Whether the operation may succeed later in a new session, without a change of settings.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Unreachable { .. }
@@ -153,7 +152,7 @@ impl BrokerError {
         }
     }
 
-    /// Whether the broker refused it to this user.
+    /// Whether the broker refused the operation to this user.
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Credentials { .. }
@@ -170,23 +169,23 @@ impl BrokerError {
     }
 
     /// Whether to give up. A refusal at the start means that a setting is wrong. A refusal of a process that has worked
-    /// with the broker before means that something changes there: a password is rotated, or the service that checks
-    /// passwords is away. That passes, so it is tried again.
+    /// with the broker before means that something is changing there: a password is being rotated, or the service that
+    /// checks passwords is down. That is temporary, so it is retried.
     pub fn is_final(&self, has_worked: bool) -> bool {
         !(self.is_retryable() || has_worked && self.is_refusal())
     }
 }
 
-/// What to look at where nobody answers, by what the system or TLS said.
+/// The remedy for a broker that does not answer, chosen by the error of the system or of TLS.
 fn advice(source: &std::io::Error) -> &'static str {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, UnexpectedEof};
-    let said = source.to_string();
-    if said.contains("lookup address") {
+    let reply = source.to_string();
+    if reply.contains("lookup address") {
         "is the host's name right? no address is known for it"
-    } else if said.contains("InvalidContentType") {
+    } else if reply.contains("InvalidContentType") {
         "that port does not speak TLS; without TLS the address begins with amqp://, and RabbitMQ's port for \
          amqps:// is usually 5671"
-    } else if said.contains("UnknownIssuer") {
+    } else if reply.contains("UnknownIssuer") {
         "--broker-ca FILE names the authority that signed its certificate"
     } else if matches!(
         source.kind(),
@@ -219,12 +218,12 @@ mod tests {
         let refused = BrokerError::Credentials {
             address: address(),
             user: "ada".into(),
-            said: "ACCESS_REFUSED".into(),
+            reply: "ACCESS_REFUSED".into(),
         };
         assert!(refused.is_final(false) && !refused.is_final(true));
         let away = BrokerError::Closed { address: address() };
         assert!(!away.is_final(false) && !away.is_final(true));
-        // It would fail in the same way for ever.
+        // It would fail in the same way forever.
         let unsendable = BrokerError::Unsendable { what: "message id" };
         assert!(unsendable.is_final(false) && unsendable.is_final(true));
     }
@@ -252,7 +251,7 @@ mod tests {
             address: "mq:1/".to_owned(),
             user: "u".to_owned(),
             vhost: String::new(),
-            said: "vhost  not found".to_owned(),
+            reply: "vhost  not found".to_owned(),
         };
         assert!(nameless.to_string().contains("leave it out"), "{nameless}");
     }

@@ -1,17 +1,17 @@
-//! The two brokers behind one face. Nothing happens here but the choice between them.
+//! One interface to both brokers. It only dispatches between them.
 
 use proto::Envelope;
 use tokio::sync::watch;
 
 use crate::address::RabbitConfig;
+use crate::client_role::ClientRole;
 use crate::delivery::{Consumer, Delivery};
 use crate::error::BrokerError;
 use crate::memory::{Memory, MemorySession};
-use crate::need::Need;
 use crate::rabbit::{Rabbit, RabbitSession};
 use crate::topology::{Queue, Route};
 
-/// A broker that sessions can be made with. Cheap to clone.
+/// A broker to which sessions can be opened. Cheap to clone.
 #[derive(Debug, Clone)]
 pub enum Broker {
     /// RabbitMQ.
@@ -20,65 +20,65 @@ pub enum Broker {
     Memory(Memory),
 }
 
-/// What the broker said of a published message.
+/// The broker's answer to a published message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Confirm {
-    /// It is the broker's now: on disk, where the broker has one.
+    /// The broker has stored it, on disk if it has one.
     Acked,
-    /// Refused, because the queue is full: to be sent again, after a while.
+    /// Refused, because the queue is full: send it again later.
     Nacked,
-    /// No queue is bound where it was sent: to be sent again in a new session, which binds them.
+    /// No queue is bound at its destination: send it again in a new session, which binds the queues.
     Returned,
 }
 
-/// How full a queue is.
+/// Number of messages and consumers of a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Depth {
     /// Messages that wait for a consumer.
     pub ready: u64,
-    /// Consumers that get messages. Those that wait their turn at [`Queue::Results`] are not among
-    /// them, so a master that sees one before it consumes itself is a standby.
+    /// Active consumers. Consumers that wait their turn at [`Queue::Results`] are not counted, so a master that sees
+    /// one before it consumes is a standby.
     pub consumers: u64,
 }
 
 impl Broker {
-    /// RabbitMQ at the addresses that `config` names. Nothing is connected yet.
+    /// RabbitMQ at the addresses in `config`. Does not connect yet.
     pub fn rabbit(config: RabbitConfig) -> Self {
         Self::Rabbit(Rabbit::new(config))
     }
 
-    /// Queues in this process, which wait rather than refuse when they are full.
+    /// Queues in this process; publishers wait while a queue is full.
     pub fn memory() -> Self {
         Self::Memory(Memory::default())
     }
 
-    /// One attempt: connects, and declares the queues. `name` is what people see in RabbitMQ's list
-    /// of connections. Its user needs what a master needs.
+    /// Makes one attempt to connect and to declare the queues. `name` appears in RabbitMQ's list of connections. The
+    /// user needs the permissions of a master.
     ///
     /// # Errors
     ///
-    /// As for [`connect_as`](Self::connect_as).
+    /// See [`connect_as`](Self::connect_as).
     pub async fn connect(&self, name: &str) -> Result<Session, BrokerError> {
-        self.connect_as(Need::Master, name).await
+        self.connect_as(ClientRole::Master, name).await
     }
 
-    /// [`connect`](Self::connect), where the user may be one who can do what `need` is and no more: then
-    /// the queues that it uses must be there.
+    /// Like [`connect`](Self::connect) for a user that may only have the permissions of `role`: then the queues that
+    /// the role uses must exist.
     ///
     /// # Errors
     ///
-    /// When nobody answers, credentials or permissions do not suffice, or queues of the same name
-    /// have other arguments; [`BrokerError::is_retryable`] tells what passes by itself.
-    pub async fn connect_as(&self, need: Need, name: &str) -> Result<Session, BrokerError> {
+    /// If no broker answers, credentials or permissions do not suffice, or queues of the same name have other
+    /// arguments; [`BrokerError::is_retryable`] identifies temporary errors.
+    pub async fn connect_as(&self, role: ClientRole, name: &str) -> Result<Session, BrokerError> {
         let kind = match self {
-            Self::Rabbit(rabbit) => SessionKind::Rabbit(rabbit.connect(name, need).await?),
+            Self::Rabbit(rabbit) => SessionKind::Rabbit(rabbit.connect(name, role).await?),
             Self::Memory(memory) => SessionKind::Memory(memory.connect()),
         };
         Ok(Session(kind))
     }
 
-    /// Where it is, for people and logs, without credentials: `127.0.0.1:5672`,
-    /// `127.0.0.1:5672/vhost`, or `in this process`.
+    /// The address for messages and logs, without credentials: `127.0.0.1:5672`, `127.0.0.1:5672/vhost`, or `in this
+    /// process`.
     pub fn address(&self) -> String {
         match self {
             Self::Rabbit(rabbit) => rabbit.address(),
@@ -90,7 +90,7 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// As for [`connect`](Self::connect).
+    /// See [`connect`](Self::connect).
     pub async fn erase(&self) -> Result<(), BrokerError> {
         match self {
             Self::Rabbit(rabbit) => rabbit.erase().await,
@@ -106,8 +106,8 @@ pub(crate) fn memory_address() -> String {
     "in this process".to_owned()
 }
 
-/// Connections to a broker. Cheap to clone. It ends when it is closed, or when the last of its
-/// clones, consumers and receipts is dropped; whatever is unsettled then comes again.
+/// Connections to a broker. Cheap to clone. A session ends when it is closed, or when the last of its clones, consumers
+/// and receipts is dropped; unsettled messages are then redelivered.
 #[derive(Debug, Clone)]
 pub struct Session(SessionKind);
 
@@ -118,15 +118,15 @@ enum SessionKind {
 }
 
 impl Session {
-    /// Sends a message and waits until the broker has confirmed it, however long the broker blocks
-    /// its publishers (see [`blocked`](Self::blocked)). Calls may run side by side; each waits for
-    /// its own confirm. [`Route::Telemetry`] and [`Route::Control`] wait for nothing: they say [`Confirm::Acked`] where the
-    /// message was handed over, [`Confirm::Nacked`] where it was dropped.
+    /// Publishes a message and waits for the broker's confirm, as long as the broker blocks publishers (see
+    /// [`blocked`](Self::blocked)). Calls may run concurrently; each waits for its own confirm. [`Route::Telemetry`]
+    /// and [`Route::Control`] do not wait: they return [`Confirm::Acked`] if the message was sent, [`Confirm::Nacked`]
+    /// if it was dropped.
     ///
     /// # Errors
     ///
-    /// When the session is lost or closed, or no confirm came in time. Then the broker may have the
-    /// message or not: send the same again, in a new session.
+    /// If the session is lost or closed, or no confirm arrived in time. The broker may or may not have the message:
+    /// send the same message again in a new session.
     pub async fn publish(&self, route: Route, envelope: &Envelope) -> Result<Confirm, BrokerError> {
         match &self.0 {
             SessionKind::Rabbit(session) => session.publish(route, envelope).await,
@@ -134,11 +134,11 @@ impl Session {
         }
     }
 
-    /// Begins to take messages from `queue`, at most `prefetch` (0 counts as 1) unsettled at a time.
+    /// Starts consuming from `queue`, with at most `prefetch` (0 counts as 1) unsettled messages at a time.
     ///
     /// # Errors
     ///
-    /// When the session is lost or closed, or this user may not read.
+    /// If the session is lost or closed, or this user may not read.
     pub async fn consume(&self, queue: Queue, prefetch: u16) -> Result<Consumer, BrokerError> {
         match &self.0 {
             SessionKind::Rabbit(session) => session.consume(queue, prefetch).await,
@@ -146,12 +146,12 @@ impl Session {
         }
     }
 
-    /// The first message of `queue`, if there is one, however many are unsettled: for messages that are
-    /// to be taken only when there is time for them.
+    /// Takes the first message of `queue`, if there is one, independent of any prefetch: for messages that are taken
+    /// only when there is time for them.
     ///
     /// # Errors
     ///
-    /// When the session is lost or closed, or this user may not read.
+    /// If the session is lost or closed, or this user may not read.
     pub async fn take_one(&self, queue: Queue) -> Result<Option<Delivery>, BrokerError> {
         match &self.0 {
             SessionKind::Rabbit(session) => session.take_one(queue).await,
@@ -159,11 +159,12 @@ impl Session {
         }
     }
 
-    /// How full `queue` is. [`Queue::Telemetry`] and [`Queue::Control`] are not one queue each, and always empty.
+    /// Number of messages and consumers of `queue`. 0 for [`Queue::Telemetry`] and [`Queue::Control`], of which every
+    /// consumer has its own.
     ///
     /// # Errors
     ///
-    /// When the session is lost or closed, or the broker does not answer.
+    /// If the session is lost or closed, or the broker does not answer.
     pub async fn depth(&self, queue: Queue) -> Result<Depth, BrokerError> {
         match &self.0 {
             SessionKind::Rabbit(session) => session.depth(queue).await,
@@ -171,13 +172,12 @@ impl Session {
         }
     }
 
-    /// Why the broker blocks this session's publishing just now (low on memory or disk). Absent: it
-    /// does not.
+    /// Why the broker currently blocks publishing (low on memory or disk). `None` if it does not.
     pub fn blocked(&self) -> Option<String> {
         self.watch_blocked().borrow().clone()
     }
 
-    /// [`blocked`](Self::blocked), to be told of changes.
+    /// [`blocked`](Self::blocked), with notification of changes.
     pub fn watch_blocked(&self) -> watch::Receiver<Option<String>> {
         match &self.0 {
             SessionKind::Rabbit(session) => session.watch_blocked(),
@@ -185,8 +185,7 @@ impl Session {
         }
     }
 
-    /// Waits until a connection of this session has failed or was closed, and says why.
-    /// Cancel-safe.
+    /// Waits until a connection of this session has failed or was closed, and returns the reason. Cancel-safe.
     pub async fn lost(&self) -> BrokerError {
         match &self.0 {
             SessionKind::Rabbit(session) => session.lost().await,
@@ -194,8 +193,8 @@ impl Session {
         }
     }
 
-    /// Ends it for all its clones, consumers and receipts; whatever is unsettled comes again. Takes
-    /// 2 seconds at most.
+    /// Ends the session for all its clones, consumers and receipts; unsettled messages are redelivered. Takes at most 2
+    /// seconds.
     pub async fn close(&self) {
         match &self.0 {
             SessionKind::Rabbit(session) => session.close().await,

@@ -1,4 +1,4 @@
-//! What RabbitMQ must show, and what it is shown, by TLS. Whether TLS is spoken, the address says.
+//! Certificates for TLS with RabbitMQ. The address decides whether TLS is used.
 
 use std::fmt;
 
@@ -8,10 +8,9 @@ use secrecy::{ExposeSecret, SecretString};
 /// Certificates, all PEM.
 #[derive(Clone, Default)]
 pub struct Tls {
-    /// The authorities that may have signed the broker's certificate, beside those that the system
-    /// trusts.
+    /// Authorities that may have signed the broker's certificate, besides those that the system trusts.
     pub authorities: Option<String>,
-    /// The certificate that is shown, with its chain, and its private key.
+    /// The client's certificate with its chain, and its private key.
     pub identity: Option<(String, SecretString)>,
 }
 

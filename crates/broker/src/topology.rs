@@ -1,60 +1,59 @@
-//! Which queues there are, what they are called, and by which rules they keep messages. How a
-//! broker is made to have them is left to that broker's module.
+//! The queues, their names, and their retention rules. Each broker's module implements them.
 
 use std::borrow::Cow;
 
 use proto::Lane;
 
-/// The version in every name: queues of one version are declared with the same arguments for ever, since
-/// a broker refuses to change them. Version 1 had a delivery limit of 5 on the tasks.
+/// The version in every name: queues of one version always have the same arguments, because a broker refuses to change
+/// them. Version 1 had a delivery limit of 5 on the tasks queue.
 pub(crate) const VERSION: u32 = 2;
-/// The version before, whose queues may still hold messages after an upgrade.
+/// The previous version, whose queues may still hold messages after an upgrade.
 pub(crate) const OLD_VERSION: u32 = 1;
 
-/// Where a message is sent.
+/// The destination of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Route {
-    /// Chunks, to the workers that serve no lane.
+    /// Chunks, to the workers without a lane.
     Tasks,
     /// Chunks, to the workers of a lane.
     Lane(Lane),
-    /// Chunks that came back more than once, to the workers of a lane, or to those that serve none.
+    /// Chunks that were returned repeatedly, to the workers of a lane, or to those without one.
     Retry(Option<Lane>),
-    /// Openings, seals and results, to the master.
+    /// Messages that open or seal jobs, and results, to the master.
     Results,
-    /// Chunks that failed every attempt, to the master.
+    /// Chunks whose attempts all failed, to the master.
     Dead,
-    /// Heartbeats, to whoever listens; lossy.
+    /// Heartbeats, to every listener; lossy.
     Telemetry,
-    /// Which jobs are not to be run, to every worker; lossy.
+    /// Cancelled and paused jobs, to every worker; lossy.
     Control,
 }
 
-/// Where messages are taken from.
+/// A source of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Queue {
-    /// Chunks of no lane. Any number of workers share it.
+    /// Chunks without a lane. Any number of workers share it.
     Tasks,
-    /// Chunks of a lane, by the same rules. It is there from the first time that somebody sends to it,
-    /// takes from it or asks for its depth; those without a lane never hear of it.
+    /// Chunks of a lane, with the same rules. It is declared when a client first sends to it, consumes from it or asks
+    /// for its depth; clients without a lane never use it.
     Lane(Lane),
-    /// Chunks of a lane, or of none, that came back more than once: a worker takes them one by one
-    /// ([`Session::take_one`](crate::Session::take_one)), while it runs nothing else. That of a lane
-    /// is there as long as the lane's queue.
+    /// Chunks that were returned repeatedly: a worker takes them one by one
+    /// ([`Session::take_one`](crate::Session::take_one)), while it runs nothing else. The retry queue of a lane exists
+    /// as long as the lane's queue.
     Retry(Option<Lane>),
-    /// Openings, seals and results. One consumer at a time gets them; others wait their turn.
+    /// Messages that open or seal jobs, and results. One consumer at a time gets them; others wait their turn.
     Results,
-    /// Dead chunks: sent by workers, or by the broker itself when a delivery limit is reached or a
-    /// message is rejected.
+    /// Dead chunks: sent by workers, or moved here by the broker when a delivery limit is reached or a message is
+    /// rejected.
     Dead,
-    /// Heartbeats since this consumer began. Every consumer gets every one, unless it is slow.
+    /// Heartbeats since this consumer started. Every consumer gets all of them, unless it is slow.
     Telemetry,
-    /// What masters say to workers, since this consumer began; as lossy as telemetry.
+    /// Control messages of masters, since this consumer started; as lossy as telemetry.
     Control,
 }
 
 impl Queue {
-    /// All but those of lanes, in the order in which they must be declared.
+    /// All queues except those of lanes, in the order in which they must be declared.
     pub const ALL: [Self; 6] = [
         Self::Dead,
         Self::Tasks,
@@ -63,18 +62,18 @@ impl Queue {
         Self::Telemetry,
         Self::Control,
     ];
-    /// Those that keep nothing: whoever listens gets a queue of its own.
+    /// Queues without storage: every listener gets its own.
     pub(crate) const LOSSY: [Self; 2] = [Self::Telemetry, Self::Control];
-    /// The queues that keep their messages and are always there, in that order.
+    /// The durable queues that always exist, in the same order.
     pub(crate) const DURABLE: [Self; 4] =
         [Self::Dead, Self::Tasks, Self::Retry(None), Self::Results];
 
-    /// The queue of `lane`'s workers, or of those that serve none.
+    /// The tasks queue of `lane`, or of workers without a lane.
     pub fn tasks(lane: Option<Lane>) -> Self {
         lane.map_or(Self::Tasks, Self::Lane)
     }
 
-    /// The lane whose queue it is. None: it is the queue of no lane.
+    /// The lane of the queue. `None` if it belongs to no lane.
     pub(crate) fn lane(self) -> Option<Lane> {
         match self {
             Self::Lane(lane) => Some(lane),
@@ -83,9 +82,9 @@ impl Queue {
         }
     }
 
-    /// How often a message may come back before the broker moves it to the dead queue: on the return
-    /// after this many. It is a last resort, far above what workers count themselves: a broker counts
-    /// the messages that waited in a consumer's prefetch as well, and RabbitMQ 4.3 does not count all.
+    /// After how many returns the broker moves a message to the dead queue. It is a last resort, far above the limit
+    /// that workers count: a broker also counts messages that waited in a consumer's prefetch, and RabbitMQ 4.3 does
+    /// not count all returns.
     pub fn delivery_limit(self) -> u32 {
         match self {
             Self::Tasks | Self::Lane(_) | Self::Retry(_) | Self::Results => 1000,
@@ -93,7 +92,7 @@ impl Queue {
         }
     }
 
-    /// Whether messages that are rejected or come back too often go to the dead queue.
+    /// Whether rejected messages, and messages that reach the delivery limit, go to the dead queue.
     pub(crate) fn dead_letters(self) -> bool {
         matches!(
             self,
@@ -106,13 +105,13 @@ impl Queue {
         matches!(self, Self::Results)
     }
 
-    /// Whether it keeps nothing, and every listener has its own.
+    /// Whether it has no storage, and every listener has its own.
     pub(crate) fn is_lossy(self) -> bool {
         Self::LOSSY.contains(&self)
     }
 
-    /// The last part of its name, and the key that leads to it.
-    pub(crate) fn word(self) -> Cow<'static, str> {
+    /// The last part of its name, which is also its routing key.
+    pub(crate) fn routing_key(self) -> Cow<'static, str> {
         match self {
             Self::Tasks => "tasks".into(),
             Self::Lane(lane) => format!("tasks.{lane}").into(),
@@ -125,8 +124,8 @@ impl Queue {
         }
     }
 
-    /// The lane of the queue of this name, as a [`Death`](crate::Death) gives it. Absent: it has none.
-    pub fn lane_called(name: &str) -> Option<Lane> {
+    /// The lane of the queue with this name, as in a [`Death`](crate::Death). `None` if it has none.
+    pub fn lane_of(name: &str) -> Option<Lane> {
         let mut words = name.rsplit('.');
         let (lane, kind) = (words.next()?, words.next()?);
         matches!(kind, "tasks" | "retry")
@@ -138,28 +137,27 @@ impl Queue {
 impl std::fmt::Display for Queue {
     /// The last part of its name.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.word())
+        f.write_str(&self.routing_key())
     }
 }
 
 impl Route {
-    /// To the workers of `lane`, or to those that serve none.
+    /// To the workers of `lane`, or to those without one.
     pub fn tasks(lane: Option<Lane>) -> Self {
         lane.map_or(Self::Tasks, Self::Lane)
     }
 
-    /// To the workers that the lane of a message names. A name that no lane can have is nobody's; then
-    /// it is for those that serve none.
+    /// To the workers of the lane that a message names. An invalid name counts as no lane.
     pub fn tasks_named(lane: &str) -> Self {
         Self::tasks(Lane::named(lane).unwrap_or_default())
     }
 
-    /// To the workers that take one chunk at a time, of the lane that a message names.
+    /// To the retry queue of the lane that a message names.
     pub fn retry_named(lane: &str) -> Self {
         Self::Retry(Lane::named(lane).unwrap_or_default())
     }
 
-    /// The queue that it leads to.
+    /// The queue of this route.
     pub fn queue(self) -> Queue {
         match self {
             Self::Tasks => Queue::Tasks,
@@ -186,12 +184,12 @@ mod tests {
             "a.tasks.v2.tasks.gpu",
             "rowmill.v2.retry.gpu",
         ] {
-            assert_eq!(Queue::lane_called(name), Some(gpu), "{name}");
+            assert_eq!(Queue::lane_of(name), Some(gpu), "{name}");
         }
         for name in ["tasks", "rowmill.v2.tasks", "rowmill.v2.dead", "tasks.G"] {
-            assert_eq!(Queue::lane_called(name), None, "{name}");
+            assert_eq!(Queue::lane_of(name), None, "{name}");
         }
-        assert_eq!(Queue::Lane(gpu).word(), "tasks.gpu");
-        assert_eq!(Queue::Retry(Some(gpu)).word(), "retry.gpu");
+        assert_eq!(Queue::Lane(gpu).routing_key(), "tasks.gpu");
+        assert_eq!(Queue::Retry(Some(gpu)).routing_key(), "retry.gpu");
     }
 }

@@ -136,7 +136,7 @@ async fn failed_csv_job(
         message_id: envelope.message_id.clone(),
         made_unix_ms: envelope.made_unix_ms,
         now_unix_ms: proto::unix_ms(),
-        lane: death.and_then(|death| broker::Queue::lane_called(&death.queue)),
+        lane: death.and_then(|death| broker::Queue::lane_of(&death.queue)),
     };
     let looked = {
         let (csv, came) = (csv.clone(), came.clone());

@@ -1,5 +1,5 @@
-//! What one consumer has taken and not settled. Its consumer and all its receipts share it; when the
-//! last of them is gone, or the session is closed, what is left goes back to the queue.
+//! The unsettled messages of one consumer. The consumer and its receipts share it; when the last of them is dropped, or
+//! the session is closed, the messages are requeued.
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Node;
 use super::queue::{Message, MessageQueue};
-use crate::delivery::Verdict;
+use crate::delivery::Settlement;
 use crate::error::BrokerError;
 use crate::session::memory_address;
 use crate::topology::Queue;
@@ -18,21 +18,21 @@ pub(super) struct Channel {
     queue: Arc<MessageQueue>,
     consumer: u64,
     prefetch: usize,
-    held: Mutex<Held>,
+    unsettled: Mutex<Unsettled>,
 }
 
 #[derive(Debug, Default)]
-struct Held {
-    /// By tag, and tags grow: in the order in which they were taken.
+struct Unsettled {
+    /// By tag; tags grow in the order of delivery.
     messages: BTreeMap<u64, Message>,
     last_tag: u64,
     ended: bool,
 }
 
 impl Channel {
-    /// A channel that has joined the consumers of `which`. Absent for telemetry, which is not kept.
-    pub(super) fn open(node: Arc<Node>, which: Queue, prefetch: u16) -> Option<Self> {
-        let queue = node.queue(which)?;
+    /// Opens a channel and subscribes it to `kind`. `None` for lossy queues, which have no storage.
+    pub(super) fn open(node: Arc<Node>, kind: Queue, prefetch: u16) -> Option<Self> {
+        let queue = node.queue(kind)?;
         let consumer = node.next_id();
         queue.subscribe(consumer);
         Some(Self {
@@ -40,7 +40,7 @@ impl Channel {
             queue,
             consumer,
             prefetch: usize::from(prefetch.max(1)),
-            held: Mutex::default(),
+            unsettled: Mutex::default(),
         })
     }
 
@@ -48,62 +48,65 @@ impl Channel {
         &self.queue
     }
 
-    /// A message with its tag, if there is one for this consumer now.
+    /// Takes a message with its tag, if this consumer may have one now.
     pub(super) fn take(&self) -> Result<Option<(u64, Message)>, BrokerError> {
-        let mut held = self.lock();
-        if held.ended {
+        let mut unsettled = self.lock();
+        if unsettled.ended {
             return Err(closed());
         }
-        if held.messages.len() >= self.prefetch {
+        if unsettled.messages.len() >= self.prefetch {
             return Ok(None);
         }
         let Some(message) = self.queue.take(self.consumer) else {
             return Ok(None);
         };
-        held.last_tag += 1;
-        let tag = held.last_tag;
-        held.messages.insert(tag, message.clone());
+        unsettled.last_tag += 1;
+        let tag = unsettled.last_tag;
+        unsettled.messages.insert(tag, message.clone());
         Ok(Some((tag, message)))
     }
 
-    pub(super) fn settle(&self, tag: u64, verdict: Verdict) -> Result<(), BrokerError> {
+    pub(super) fn settle(&self, tag: u64, settlement: Settlement) -> Result<(), BrokerError> {
         let message = self.lock().messages.remove(&tag).ok_or_else(closed)?;
-        match verdict {
-            // There may be room for this consumer again.
-            Verdict::Ack => self.queue.ring(),
-            Verdict::Requeue => self.give_back([message]),
-            Verdict::Reject => {
-                self.node.bury(self.queue.which, message, "rejected");
-                self.queue.ring();
+        match settlement {
+            // This consumer may have room again.
+            Settlement::Ack => self.queue.notify(),
+            Settlement::Requeue => self.requeue([message]),
+            Settlement::Reject => {
+                self.node.dead_letter(self.queue.kind, message, "rejected");
+                self.queue.notify();
             }
         }
         Ok(())
     }
 
-    /// Takes no more; what is held stays held.
-    pub(super) fn leave(&self) {
+    /// Stops consuming; unsettled messages stay unsettled.
+    pub(super) fn cancel(&self) {
         self.queue.unsubscribe(self.consumer);
     }
 
-    /// Gives everything back; whatever is settled from now on is an error.
+    /// Requeues all unsettled messages; settling them fails from now on.
     pub(super) fn end(&self) {
-        self.leave();
-        let mut held = self.lock();
-        held.ended = true;
-        let messages = mem::take(&mut held.messages);
-        drop(held);
-        self.give_back(messages.into_values());
+        self.cancel();
+        let mut unsettled = self.lock();
+        unsettled.ended = true;
+        let messages = mem::take(&mut unsettled.messages);
+        drop(unsettled);
+        self.requeue(messages.into_values());
     }
 
-    fn give_back(&self, messages: impl IntoIterator<Item = Message>) {
-        for poison in self.queue.give_back(messages) {
-            self.node.bury(self.queue.which, poison, "delivery_limit");
+    fn requeue(&self, messages: impl IntoIterator<Item = Message>) {
+        for poison in self.queue.requeue(messages) {
+            self.node
+                .dead_letter(self.queue.kind, poison, "delivery_limit");
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Held> {
-        // Every change under the lock is a single step, so a panic elsewhere leaves it whole.
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Unsettled> {
+        // Every change under the lock is a single step, so a panic elsewhere leaves it consistent.
+        self.unsettled
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

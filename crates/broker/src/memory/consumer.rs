@@ -1,4 +1,4 @@
-//! Consumers and receipts of the broker in this process.
+//! Consumers and receipts of the in-process broker.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use tokio::sync::watch;
 use super::channel::{Channel, closed};
 use super::queue::Message;
 use super::session::MemorySession;
-use crate::delivery::{Delivery, Receipt, ReceiptKind, Verdict};
+use crate::delivery::{Delivery, Receipt, ReceiptKind, Settlement};
 use crate::error::BrokerError;
 
-/// Takes messages from a queue that keeps them.
+/// Takes messages from a queue with storage.
 #[derive(Debug)]
 pub(crate) struct MemoryConsumer {
     pub(super) channel: Arc<Channel>,
@@ -24,7 +24,7 @@ impl MemoryConsumer {
     pub(crate) async fn next(&mut self) -> Result<Delivery, BrokerError> {
         loop {
             let mut changed = pin!(self.channel.queue().changed());
-            // Listens before it looks, so that no change falls between the two.
+            // Subscribes before it checks, so that no change is missed in between.
             changed.as_mut().enable();
             if let Some(delivery) = self.try_next()? {
                 return Ok(delivery);
@@ -46,8 +46,8 @@ impl MemoryConsumer {
                 channel: Arc::clone(&self.channel),
                 tag,
             })),
-            redelivered: message.returns > 0,
-            delivery_count: message.returns,
+            redelivered: message.delivery_count > 0,
+            delivery_count: message.delivery_count,
             death: message.death,
         }
     }
@@ -55,7 +55,7 @@ impl MemoryConsumer {
 
 impl Drop for MemoryConsumer {
     fn drop(&mut self) {
-        self.channel.leave();
+        self.channel.cancel();
     }
 }
 
@@ -67,31 +67,31 @@ pub(crate) struct MemoryReceipt {
 }
 
 impl MemoryReceipt {
-    pub(crate) fn settle(&self, verdict: Verdict) -> Result<(), BrokerError> {
-        self.channel.settle(self.tag, verdict)
+    pub(crate) fn settle(&self, settlement: Settlement) -> Result<(), BrokerError> {
+        self.channel.settle(self.tag, settlement)
     }
 }
 
-/// Hears all that is lossy, heartbeats or control, and sent while it exists.
+/// Receives the lossy messages, heartbeats or control, that are sent while it exists.
 #[derive(Debug)]
-pub(crate) struct TelemetryConsumer {
-    pub(super) heartbeats: broadcast::Receiver<Envelope>,
+pub(crate) struct BroadcastConsumer {
+    pub(super) messages: broadcast::Receiver<Envelope>,
     pub(super) ended: watch::Receiver<bool>,
-    /// The session lives as long as its consumers.
+    /// Keeps the session alive.
     pub(super) _session: MemorySession,
 }
 
-impl TelemetryConsumer {
+impl BroadcastConsumer {
     pub(crate) async fn next(&mut self) -> Result<Delivery, BrokerError> {
         loop {
-            let heard = tokio::select! {
-                // Both are cancel-safe.
-                heard = self.heartbeats.recv() => heard,
+            let received = tokio::select! {
+                // Both futures are cancel-safe.
+                received = self.messages.recv() => received,
                 _ = self.ended.wait_for(|ended| *ended) => return Err(closed()),
             };
-            match heard {
-                Ok(envelope) => return Ok(hint(envelope)),
-                // It was slow and lost the oldest, which is what telemetry promises.
+            match received {
+                Ok(envelope) => return Ok(lossy_delivery(envelope)),
+                // It was slow and lost the oldest messages, as lossy queues may.
                 Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return Err(closed()),
             }
@@ -99,7 +99,7 @@ impl TelemetryConsumer {
     }
 }
 
-fn hint(envelope: Envelope) -> Delivery {
+fn lossy_delivery(envelope: Envelope) -> Delivery {
     Delivery {
         message: Ok(envelope),
         receipt: Receipt(ReceiptKind::Settled),

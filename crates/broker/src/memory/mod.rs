@@ -1,5 +1,5 @@
-//! A broker in this process: the same rules as the one on the network, with no copy of a message
-//! and no disk. It forgets everything when the process ends, so it is for `rowmill run` and tests.
+//! A broker in this process, with the same rules as the one on the network, but without copies of messages and without
+//! a disk. Its content ends with the process, so it is used by `rowmill run` and tests.
 
 mod channel;
 mod consumer;
@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use proto::{Envelope, Lane};
 use tokio::sync::broadcast;
 
-pub(crate) use consumer::{MemoryConsumer, MemoryReceipt, TelemetryConsumer};
+pub(crate) use consumer::{BroadcastConsumer, MemoryConsumer, MemoryReceipt};
 pub(crate) use session::MemorySession;
 
 use crate::delivery::Death;
@@ -24,22 +24,22 @@ use queue::{Message, MessageQueue};
 #[derive(Debug, Clone)]
 pub struct Memory(Arc<Node>);
 
-/// What a publisher meets at a full queue. What comes back from a consumer is always taken.
+/// The behaviour of a full queue towards publishers. Requeued messages are always accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
-    /// It waits until there is room: back-pressure without spinning.
+    /// The publisher waits until there is room: back-pressure without polling.
     Wait(usize),
-    /// It is nacked, as RabbitMQ does under a length policy.
+    /// The message is nacked, as RabbitMQ does under a length policy.
     Reject(usize),
 }
 
-/// Chunks that wait at once: enough to keep workers busy, few enough for memory (64 MiB at 1 MiB).
+/// Chunks that may be queued: enough to keep workers busy, few enough for memory (64 MiB at 1 MiB).
 const TASKS_LIMIT: usize = 64;
-/// Results are small, but a stuck master must hold the workers in the end.
+/// Results are small, but a stuck master must eventually stop the workers.
 const RESULTS_LIMIT: usize = 1024;
-/// Heartbeats that a slow listener may be behind; of more, it loses the oldest.
+/// Heartbeats that are buffered for a slow listener; beyond it, the oldest are dropped.
 const TELEMETRY_LIMIT: usize = 1024;
-/// What masters say that a slow worker may be behind; the newest says all.
+/// Control messages that are buffered for a slow worker; the newest contains the whole state.
 const CONTROL_LIMIT: usize = 16;
 
 impl Default for Memory {
@@ -50,7 +50,7 @@ impl Default for Memory {
             retry: queue(Queue::Retry(None), Limit::Wait(usize::MAX)),
             lanes: Mutex::default(),
             results: queue(Queue::Results, Limit::Wait(RESULTS_LIMIT)),
-            // Never full, as in the topology: a dead chunk must have a place.
+            // Never full, as in the topology: a dead chunk must always be stored.
             dead: queue(Queue::Dead, Limit::Wait(usize::MAX)),
             telemetry: broadcast::Sender::new(TELEMETRY_LIMIT),
             control: broadcast::Sender::new(CONTROL_LIMIT),
@@ -60,7 +60,7 @@ impl Default for Memory {
 }
 
 impl Memory {
-    /// The same broker with another limit on `queue`, from now on.
+    /// The same broker with another limit on `queue` from now on.
     #[must_use]
     pub fn with_limit(self, queue: Queue, limit: Limit) -> Self {
         if let Some(queue) = self.0.queue(queue) {
@@ -85,12 +85,12 @@ impl Memory {
     }
 }
 
-/// What all sessions share.
+/// The queues, shared by all sessions.
 #[derive(Debug)]
 struct Node {
     tasks: Arc<MessageQueue>,
     retry: Arc<MessageQueue>,
-    /// Those that anybody ever spoke of: a lane's tasks, and what is tried again of them.
+    /// Queues of the lanes that were used: tasks and retries.
     lanes: Mutex<HashMap<Lane, [Arc<MessageQueue>; 2]>>,
     results: Arc<MessageQueue>,
     dead: Arc<MessageQueue>,
@@ -100,7 +100,7 @@ struct Node {
 }
 
 impl Node {
-    /// The queue that keeps messages for `queue`; absent for what is lossy, which nobody keeps.
+    /// The storage of `queue`; `None` for lossy queues, which have none.
     fn queue(&self, queue: Queue) -> Option<Arc<MessageQueue>> {
         match queue {
             Queue::Tasks => Some(Arc::clone(&self.tasks)),
@@ -119,24 +119,24 @@ impl Node {
         }
     }
 
-    /// The queues of `lane`, made where they are not there yet.
+    /// The queues of `lane`, created if necessary.
     fn lane(&self, lane: Lane) -> [Arc<MessageQueue>; 2] {
         let queue = |which, limit| Arc::new(MessageQueue::new(which, limit));
-        let made = || {
+        let create = || {
             [
                 queue(Queue::Lane(lane), Limit::Wait(TASKS_LIMIT)),
                 queue(Queue::Retry(Some(lane)), Limit::Wait(usize::MAX)),
             ]
         };
-        self.lanes().entry(lane).or_insert_with(made).clone()
+        self.lanes().entry(lane).or_insert_with(create).clone()
     }
 
     fn lanes(&self) -> MutexGuard<'_, HashMap<Lane, [Arc<MessageQueue>; 2]>> {
-        // Every change under the lock is a single step, so a panic elsewhere leaves it whole.
+        // Every change under the lock is a single step, so a panic elsewhere leaves it consistent.
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where those listen who listen to `queue`.
+    /// The broadcast channel of a lossy queue.
     fn lossy(&self, queue: Queue) -> &broadcast::Sender<Envelope> {
         if queue == Queue::Control {
             &self.control
@@ -145,23 +145,23 @@ impl Node {
         }
     }
 
-    /// A number that no other consumer has.
+    /// A unique id for a consumer.
     fn next_id(&self) -> u64 {
         self.last_id.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Moves a message of `queue` to the dead queue, or lets it go where it is dead already.
-    fn bury(&self, queue: Queue, message: Message, reason: &str) {
+    /// Moves a message of `queue` to the dead queue, or drops it if it came from there.
+    fn dead_letter(&self, queue: Queue, message: Message, reason: &str) {
         if !queue.dead_letters() {
             return;
         }
         let same = message.death.filter(|death| death.reason == reason);
-        self.dead.force(Message {
+        self.dead.push(Message {
             envelope: message.envelope,
-            returns: 0,
+            delivery_count: 0,
             death: Some(Death {
                 reason: reason.to_owned(),
-                queue: queue.word().into_owned(),
+                queue: queue.routing_key().into_owned(),
                 count: same.map_or(0, |death| death.count) + 1,
             }),
         });
@@ -195,7 +195,7 @@ mod tests {
         let mut consumer = session.consume(Queue::Tasks, 2).await.unwrap();
         let delivery = consumer.next().await.unwrap();
         assert_eq!(waiting.await.unwrap(), Confirm::Acked);
-        // What comes back is taken, full or not.
+        // Requeued messages are accepted even if the queue is full.
         delivery.receipt.requeue().await.unwrap();
         assert_eq!(session.depth(Queue::Tasks).await.unwrap().ready, 2);
 

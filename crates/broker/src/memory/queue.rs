@@ -1,5 +1,4 @@
-//! One queue: what waits in it, who consumes, and when it is full. What is unsettled is with the
-//! channels.
+//! One queue: its messages, consumers and limit. Unsettled messages are held by the channels.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,12 +12,12 @@ use crate::delivery::Death;
 use crate::session::Depth;
 use crate::topology::Queue;
 
-/// A message with what the broker knows of it.
+/// A message with its delivery state.
 #[derive(Debug, Clone)]
 pub(super) struct Message {
     pub(super) envelope: Envelope,
-    /// How often it came back.
-    pub(super) returns: u32,
+    /// How often it was returned.
+    pub(super) delivery_count: u32,
     pub(super) death: Option<Death>,
 }
 
@@ -26,7 +25,7 @@ impl Message {
     pub(super) fn new(envelope: Envelope) -> Self {
         Self {
             envelope,
-            returns: 0,
+            delivery_count: 0,
             death: None,
         }
     }
@@ -34,33 +33,33 @@ impl Message {
 
 #[derive(Debug)]
 pub(super) struct MessageQueue {
-    pub(super) which: Queue,
+    pub(super) kind: Queue,
     state: Mutex<State>,
-    /// Rung at every change that somebody may wait for. All waiters look again: there are as many
-    /// as workers and publishers in one process, and a chunk is worth far more than a look.
+    /// Notified at every change that a task may wait for. All waiters are woken: there are only as many as workers and
+    /// publishers in one process, and a wake-up is cheap compared to a chunk.
     changed: Notify,
 }
 
 #[derive(Debug)]
 struct State {
     ready: VecDeque<Message>,
-    /// In the order in which they came: the first is the active one where only one may be.
+    /// In the order of subscription: the first is active if only one may be.
     consumers: Vec<u64>,
     limit: Limit,
 }
 
-/// What became of an attempt to publish.
-pub(super) enum Offer {
-    Taken,
+/// Result of an attempt to publish.
+pub(super) enum EnqueueResult {
+    Enqueued,
     Refused,
     /// There is no room; wait for a change.
     Full,
 }
 
 impl MessageQueue {
-    pub(super) fn new(which: Queue, limit: Limit) -> Self {
+    pub(super) fn new(kind: Queue, limit: Limit) -> Self {
         Self {
-            which,
+            kind,
             state: Mutex::new(State {
                 ready: VecDeque::new(),
                 consumers: Vec::new(),
@@ -75,24 +74,24 @@ impl MessageQueue {
         self.changed.notified()
     }
 
-    /// Makes all waiters look again.
-    pub(super) fn ring(&self) {
+    /// Wakes all waiters.
+    pub(super) fn notify(&self) {
         self.changed.notify_waiters();
     }
 
     pub(super) fn set_limit(&self, limit: Limit) {
         self.lock().limit = limit;
-        self.ring();
+        self.notify();
     }
 
     pub(super) fn clear(&self) {
         self.lock().ready.clear();
-        self.ring();
+        self.notify();
     }
 
     pub(super) fn depth(&self) -> Depth {
         let state = self.lock();
-        let active = if self.which.single_active() {
+        let active = if self.kind.single_active() {
             1
         } else {
             usize::MAX
@@ -103,23 +102,23 @@ impl MessageQueue {
         }
     }
 
-    pub(super) fn offer(&self, envelope: &Envelope) -> Offer {
+    pub(super) fn try_enqueue(&self, envelope: &Envelope) -> EnqueueResult {
         let mut state = self.lock();
         match state.limit {
-            Limit::Wait(limit) if state.ready.len() >= limit => return Offer::Full,
-            Limit::Reject(limit) if state.ready.len() >= limit => return Offer::Refused,
+            Limit::Wait(limit) if state.ready.len() >= limit => return EnqueueResult::Full,
+            Limit::Reject(limit) if state.ready.len() >= limit => return EnqueueResult::Refused,
             Limit::Wait(_) | Limit::Reject(_) => {}
         }
         state.ready.push_back(Message::new(envelope.clone()));
         drop(state);
-        self.ring();
-        Offer::Taken
+        self.notify();
+        EnqueueResult::Enqueued
     }
 
-    /// Takes a message however full the queue is.
-    pub(super) fn force(&self, message: Message) {
+    /// Appends a message regardless of the limit.
+    pub(super) fn push(&self, message: Message) {
         self.lock().ready.push_back(message);
-        self.ring();
+        self.notify();
     }
 
     pub(super) fn subscribe(&self, consumer: u64) {
@@ -128,44 +127,43 @@ impl MessageQueue {
 
     pub(super) fn unsubscribe(&self, consumer: u64) {
         self.lock().consumers.retain(|other| *other != consumer);
-        self.ring();
+        self.notify();
     }
 
-    /// The first message, if there is one and it is this consumer's turn.
+    /// Takes the first message, if there is one and this consumer is active.
     pub(super) fn take(&self, consumer: u64) -> Option<Message> {
         let mut state = self.lock();
-        if self.which.single_active() && state.consumers.first() != Some(&consumer) {
+        if self.kind.single_active() && state.consumers.first() != Some(&consumer) {
             return None;
         }
         let message = state.ready.pop_front()?;
         drop(state);
-        self.ring();
+        self.notify();
         Some(message)
     }
 
-    /// Puts messages, oldest first, back to the head, and hands out those that came back once too
-    /// often.
-    pub(super) fn give_back(&self, messages: impl IntoIterator<Item = Message>) -> Vec<Message> {
-        let limit = self.which.delivery_limit();
-        let (mut poison, mut good) = (Vec::new(), VecDeque::new());
+    /// Requeues messages, oldest first, at the head, and returns those that exceed the delivery limit.
+    pub(super) fn requeue(&self, messages: impl IntoIterator<Item = Message>) -> Vec<Message> {
+        let limit = self.kind.delivery_limit();
+        let (mut exceeded, mut kept) = (Vec::new(), VecDeque::new());
         for mut message in messages {
-            message.returns += 1;
-            if message.returns > limit {
-                poison.push(message);
+            message.delivery_count += 1;
+            if message.delivery_count > limit {
+                exceeded.push(message);
             } else {
-                good.push_back(message);
+                kept.push_back(message);
             }
         }
         let mut state = self.lock();
-        good.append(&mut state.ready);
-        state.ready = good;
+        kept.append(&mut state.ready);
+        state.ready = kept;
         drop(state);
-        self.ring();
-        poison
+        self.notify();
+        exceeded
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Every change under the lock is a single step, so a panic elsewhere leaves it whole.
+        // Every change under the lock is a single step, so a panic elsewhere leaves it consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

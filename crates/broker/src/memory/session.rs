@@ -1,4 +1,4 @@
-//! A session with the broker in this process: what must end together.
+//! A session with the in-process broker: its channels end together.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -8,30 +8,30 @@ use tokio::sync::watch;
 
 use super::Node;
 use super::channel::{Channel, closed};
-use super::consumer::{MemoryConsumer, TelemetryConsumer};
-use super::queue::{MessageQueue, Offer};
+use super::consumer::{BroadcastConsumer, MemoryConsumer};
+use super::queue::{EnqueueResult, MessageQueue};
 use crate::delivery::{Consumer, ConsumerKind, Delivery};
 use crate::error::BrokerError;
 use crate::session::{Confirm, Depth};
 use crate::topology::{Queue, Route};
 
-/// A session with the broker in this process.
+/// A session with the in-process broker.
 #[derive(Debug, Clone)]
-pub(crate) struct MemorySession(Arc<Shared>);
+pub(crate) struct MemorySession(Arc<SessionState>);
 
 #[derive(Debug)]
-struct Shared {
+struct SessionState {
     node: Arc<Node>,
-    /// The channels that may still hold messages.
+    /// The channels that may hold unsettled messages.
     channels: Mutex<Vec<Weak<Channel>>>,
     ended: watch::Sender<bool>,
-    /// Never says anything: this broker blocks nobody.
+    /// Never changes: this broker blocks no publisher.
     blocked: watch::Sender<Option<String>>,
 }
 
 impl MemorySession {
     pub(super) fn new(node: Arc<Node>) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(SessionState {
             node,
             channels: Mutex::default(),
             ended: watch::Sender::new(false),
@@ -48,7 +48,7 @@ impl MemorySession {
         if let Some(queue) = self.0.node.queue(route.queue()) {
             return self.enqueue(&queue, envelope).await;
         }
-        // Nobody listening is no failure: what is lossy is for whoever is there.
+        // Having no listeners is not an error for a lossy queue.
         drop(self.0.node.lossy(route.queue()).send(envelope.clone()));
         Ok(Confirm::Acked)
     }
@@ -61,12 +61,12 @@ impl MemorySession {
         let mut ended = self.0.ended.subscribe();
         loop {
             let mut changed = pin!(queue.changed());
-            // Listens before it looks, so that no change falls between the two.
+            // Subscribes before it checks, so that no change is missed in between.
             changed.as_mut().enable();
-            match queue.offer(envelope) {
-                Offer::Taken => return Ok(Confirm::Acked),
-                Offer::Refused => return Ok(Confirm::Nacked),
-                Offer::Full => {}
+            match queue.try_enqueue(envelope) {
+                EnqueueResult::Enqueued => return Ok(Confirm::Acked),
+                EnqueueResult::Refused => return Ok(Confirm::Nacked),
+                EnqueueResult::Full => {}
             }
             tokio::select! {
                 () = changed => {}
@@ -80,10 +80,10 @@ impl MemorySession {
         let node = Arc::clone(&self.0.node);
         let kind = match Channel::open(node, queue, prefetch) {
             Some(channel) => ConsumerKind::Memory(MemoryConsumer {
-                channel: self.keep(channel)?,
+                channel: self.register(channel)?,
             }),
-            None => ConsumerKind::Telemetry(TelemetryConsumer {
-                heartbeats: self.0.node.lossy(queue).subscribe(),
+            None => ConsumerKind::Telemetry(BroadcastConsumer {
+                messages: self.0.node.lossy(queue).subscribe(),
                 ended: self.0.ended.subscribe(),
                 _session: self.clone(),
             }),
@@ -97,12 +97,12 @@ impl MemorySession {
             return Ok(None);
         };
         let consumer = MemoryConsumer {
-            channel: self.keep(channel)?,
+            channel: self.register(channel)?,
         };
         consumer.try_next()
     }
 
-    fn keep(&self, channel: Channel) -> Result<Arc<Channel>, BrokerError> {
+    fn register(&self, channel: Channel) -> Result<Arc<Channel>, BrokerError> {
         let channel = Arc::new(channel);
         let mut channels = self
             .0
@@ -112,7 +112,7 @@ impl MemorySession {
         channels.retain(|other| other.strong_count() > 0);
         channels.push(Arc::downgrade(&channel));
         drop(channels);
-        // It may have been closed in the meantime, before the channel was where close looks.
+        // The session may have been closed before the channel was in the list.
         self.check()?;
         Ok(channel)
     }
@@ -129,7 +129,7 @@ impl MemorySession {
 
     pub(crate) async fn lost(&self) -> BrokerError {
         let mut ended = self.0.ended.subscribe();
-        // Without its sender it would end too, and the sender is ours.
+        // The sender is held by this session, so the wait ends only with a change.
         drop(ended.wait_for(|ended| *ended).await);
         closed()
     }

@@ -1,5 +1,5 @@
-//! Consuming over one connection: a channel a consumer, so that each has its own prefetch, and all
-//! that it left unsettled comes back when it goes.
+//! Consumes over one connection: one channel per consumer, so that each has its own prefetch, and its unsettled
+//! messages are returned when its channel closes.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use lapin::options::{
 use lapin::types::FieldTable;
 
 use super::message;
-use super::session::Shared;
-use crate::delivery::{Delivery, Receipt, ReceiptKind, Verdict};
+use super::session::SessionState;
+use crate::delivery::{Delivery, Receipt, ReceiptKind, Settlement};
 use crate::error::BrokerError;
 use crate::topology::Queue;
 
@@ -22,45 +22,45 @@ use crate::topology::Queue;
 #[derive(Debug)]
 pub(crate) struct RabbitConsumer {
     incoming: lapin::Consumer,
-    source: Arc<Source>,
+    source: Arc<ConsumerChannel>,
     lossy: bool,
 }
 
-/// What a consumer and its receipts share. When the last of them is gone the channel closes, and
-/// the broker takes back what is unsettled.
+/// Shared by a consumer and its receipts. When the last of them is dropped the channel closes, and the broker requeues
+/// the unsettled messages.
 #[derive(Debug)]
-struct Source {
+struct ConsumerChannel {
     channel: Channel,
-    session: Arc<Shared>,
+    session: Arc<SessionState>,
 }
 
 impl RabbitConsumer {
     pub(super) async fn start(
-        session: Arc<Shared>,
+        session: Arc<SessionState>,
         queue: Queue,
         prefetch: u16,
     ) -> Result<Self, BrokerError> {
         let link = session.consuming().await?;
         if let Some(lane) = queue.lane() {
-            session.lanes.open(lane, link, &session.names).await?;
+            session.lane_queues.open(lane, link, &session.names).await?;
         }
         let channel = link.channel().await?;
         let started = Self::subscribe(&session, &channel, queue, prefetch.max(1));
         let incoming = session
             .consuming()
             .await?
-            .answered("consume", started)
+            .with_timeout("consume", started)
             .await?;
         let incoming = incoming.map_err(|error| session.failed("consume", error))?;
         Ok(Self {
             incoming,
-            source: Arc::new(Source { channel, session }),
+            source: Arc::new(ConsumerChannel { channel, session }),
             lossy: queue.is_lossy(),
         })
     }
 
     async fn subscribe(
-        session: &Shared,
+        session: &SessionState,
         channel: &Channel,
         queue: Queue,
         prefetch: u16,
@@ -70,13 +70,13 @@ impl RabbitConsumer {
                 session.names.declare_listener(channel, queue).await?
             }
             Queue::Tasks | Queue::Lane(_) | Queue::Retry(_) | Queue::Results | Queue::Dead => {
-                session.names.of(queue)
+                session.names.queue(queue)
             }
         };
         channel
             .basic_qos(prefetch, BasicQosOptions::default())
             .await?;
-        // The broker makes up a tag.
+        // The broker generates the tag.
         let tag = "".into();
         let options = BasicConsumeOptions::default();
         channel
@@ -104,24 +104,24 @@ impl RabbitConsumer {
             .basic_cancel(incoming.tag(), options)
             .await
             .map_err(|error| source.session.failed("stop consuming", error))?;
-        // What had come already would otherwise wait for the last receipt.
+        // Prefetched messages would otherwise stay until the last receipt is gone.
         while let Some(Ok(delivery)) = incoming.next().await {
             let receipt = RabbitReceipt {
                 acker: delivery.acker.clone(),
                 source: Arc::clone(&source),
             };
-            receipt.settle(Verdict::Requeue).await?;
+            receipt.settle(Settlement::Requeue).await?;
         }
         Ok(())
     }
 }
 
-impl Source {
+impl ConsumerChannel {
     fn delivery(self: &Arc<Self>, mut incoming: Incoming, lossy: bool) -> Delivery {
         let message = message::envelope(&mut incoming);
         let receipt = if lossy {
-            // The ack is queued when it is first polled. Its outcome matters to nobody, and waiting
-            // for it would make `next` lose a message when it is cancelled.
+            // The ack is queued when it is first polled. Its result does not matter, and waiting for it would make
+            // `next` lose a message when it is cancelled.
             drop(
                 incoming
                     .acker
@@ -145,21 +145,21 @@ impl Source {
     }
 }
 
-/// The first message of `queue`, if there is one. Its channel lives as long as its receipt.
+/// Takes the first message of `queue`, if there is one. Its channel lives as long as its receipt.
 pub(super) async fn take_one(
-    session: Arc<Shared>,
+    session: Arc<SessionState>,
     queue: Queue,
 ) -> Result<Option<Delivery>, BrokerError> {
     const TAKE: &str = "take a message";
     let link = session.consuming().await?;
     if let Some(lane) = queue.lane() {
-        session.lanes.open(lane, link, &session.names).await?;
+        session.lane_queues.open(lane, link, &session.names).await?;
     }
     let channel = link.channel().await?;
-    let taken = channel.basic_get(session.names.of(queue), BasicGetOptions::default());
-    let taken = link.answered(TAKE, taken).await?;
+    let taken = channel.basic_get(session.names.queue(queue), BasicGetOptions::default());
+    let taken = link.with_timeout(TAKE, taken).await?;
     let taken = taken.map_err(|error| session.failed(TAKE, error))?;
-    let source = Arc::new(Source { channel, session });
+    let source = Arc::new(ConsumerChannel { channel, session });
     Ok(taken.map(|taken| source.delivery(taken.delivery, false)))
 }
 
@@ -167,29 +167,29 @@ pub(super) async fn take_one(
 #[derive(Debug)]
 pub(crate) struct RabbitReceipt {
     acker: lapin::Acker,
-    source: Arc<Source>,
+    source: Arc<ConsumerChannel>,
 }
 
 impl RabbitReceipt {
-    pub(crate) async fn settle(self, verdict: Verdict) -> Result<(), BrokerError> {
-        let settled = match verdict {
-            Verdict::Ack => self.acker.ack(BasicAckOptions::default()).await,
-            Verdict::Requeue => {
+    pub(crate) async fn settle(self, settlement: Settlement) -> Result<(), BrokerError> {
+        let settled = match settlement {
+            Settlement::Ack => self.acker.ack(BasicAckOptions::default()).await,
+            Settlement::Requeue => {
                 let options = BasicNackOptions {
                     requeue: true,
                     ..Default::default()
                 };
                 self.acker.nack(options).await
             }
-            Verdict::Reject => self.acker.reject(BasicRejectOptions::default()).await,
+            Settlement::Reject => self.acker.reject(BasicRejectOptions::default()).await,
         };
         match settled {
             Ok(true) => Ok(()),
-            // lapin says so, and sends nothing, where the channel has gone.
+            // lapin returns this, and sends nothing, if the channel is closed.
             Ok(false) => Err(self
                 .source
                 .session
-                .ended("settle a message", "its channel is closed")),
+                .failure("settle a message", "its channel is closed")),
             Err(error) => Err(self.source.session.failed("settle a message", error)),
         }
     }

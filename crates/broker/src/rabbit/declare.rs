@@ -1,5 +1,5 @@
-//! The queues and exchanges in RabbitMQ: declared with every session, so that a fresh broker needs
-//! no preparation, and a broker that has something else under these names is found out.
+//! Declares the queues and exchanges in RabbitMQ at every session, so that a fresh broker needs no preparation, and
+//! other arguments under the same names are detected.
 
 use lapin::options::{
     ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions,
@@ -10,16 +10,16 @@ use lapin::{Channel, ExchangeKind};
 use uuid::Uuid;
 
 use super::failure::{is_forbidden, is_not_found};
-use super::lanes;
+use super::lane_queues;
 use super::link::Link;
+use crate::client_role::ClientRole;
 use crate::error::BrokerError;
-use crate::need::Need;
 use crate::session::Depth;
 use crate::topology::{OLD_VERSION, Queue, VERSION};
 
 const DECLARE: &str = "declare its queues";
 
-/// What everything is called under one namespace.
+/// The names of queues and exchanges in one namespace.
 #[derive(Debug, Clone)]
 pub(super) struct Names {
     namespace: String,
@@ -32,51 +32,53 @@ impl Names {
         }
     }
 
-    /// The name of a queue. It fits AMQP's 255 bytes, because a namespace is at most 100.
-    pub(super) fn of(&self, queue: Queue) -> ShortString {
-        self.called(&queue.word())
+    /// The name of a queue. It fits AMQP's 255 bytes, because a namespace has at most 100.
+    pub(super) fn queue(&self, queue: Queue) -> ShortString {
+        self.named(&queue.routing_key())
     }
 
-    /// The name of the exchange in front of a queue: that of the queue itself, but for lanes, which
-    /// share those of the queues without one.
+    /// The name of the exchange in front of a queue. It equals the queue's name, except that lanes share the exchanges
+    /// of the queues without a lane.
     pub(super) fn exchange(&self, queue: Queue) -> ShortString {
         match queue {
-            Queue::Lane(_) => self.of(Queue::Tasks),
-            Queue::Retry(_) => self.of(Queue::Retry(None)),
-            queue => self.of(queue),
+            Queue::Lane(_) => self.queue(Queue::Tasks),
+            Queue::Retry(_) => self.queue(Queue::Retry(None)),
+            queue => self.queue(queue),
         }
     }
 
-    /// The name of what has this `word` at its end.
-    pub(super) fn called(&self, word: &str) -> ShortString {
-        self.versioned(VERSION, word)
+    /// The name with this `routing_key` at its end.
+    pub(super) fn named(&self, routing_key: &str) -> ShortString {
+        self.versioned(VERSION, routing_key)
     }
 
-    /// The name that a queue had in the version before.
-    pub(super) fn old(&self, queue: Queue) -> ShortString {
-        self.versioned(OLD_VERSION, &queue.word())
+    /// The name of the queue in the previous version.
+    pub(super) fn old_queue(&self, queue: Queue) -> ShortString {
+        self.versioned(OLD_VERSION, &queue.routing_key())
     }
 
-    fn versioned(&self, version: u32, word: &str) -> ShortString {
-        format!("{}.v{version}.{word}", self.namespace).into()
+    fn versioned(&self, version: u32, routing_key: &str) -> ShortString {
+        format!("{}.v{version}.{routing_key}", self.namespace).into()
     }
 
-    /// Declares what keeps messages, and the exchanges for what is lossy. A user who may not is content
-    /// with the queues of `need` that are there: somebody else has declared them. Whether this user may.
-    pub(super) async fn declare(&self, link: &Link, need: Need) -> Result<bool, BrokerError> {
+    /// Declares the durable queues, and the exchanges of the lossy ones. If the user lacks the permission, it suffices
+    /// that the queues of `role` exist. Returns whether the user has the permission.
+    pub(super) async fn declare(&self, link: &Link, role: ClientRole) -> Result<bool, BrokerError> {
         let mut may_declare = true;
         for queue in Queue::ALL {
-            // Once refused, it is not tried again: each try is an error in the broker's log.
+            // Not retried after a refusal: each attempt is an error in the broker's log.
             let is_tried =
-                may_declare || (need.uses(queue) && self.is_missing(link, queue).await?);
+                may_declare || (role.uses(queue) && self.is_missing(link, queue).await?);
             if !is_tried {
                 continue;
             }
             match self.try_declare(link, queue).await? {
                 Ok(()) => {}
-                Err(error) if !is_forbidden(&error) => return Err(link.peer.declaring(error)),
-                Err(error) if need.uses(queue) && self.is_missing(link, queue).await? => {
-                    return Err(link.peer.declaring(error));
+                Err(error) if !is_forbidden(&error) => {
+                    return Err(link.error_context.declare_failed(error));
+                }
+                Err(error) if role.uses(queue) && self.is_missing(link, queue).await? => {
+                    return Err(link.error_context.declare_failed(error));
                 }
                 Err(_) => may_declare = false,
             }
@@ -84,20 +86,20 @@ impl Names {
         Ok(may_declare)
     }
 
-    /// Declares a queue on a channel of its own, which a refusal closes.
+    /// Declares a queue on a new channel, which a refusal closes.
     pub(super) async fn try_declare(
         &self,
         link: &Link,
         queue: Queue,
     ) -> Result<Result<(), lapin::Error>, BrokerError> {
-        link.ask(DECLARE, async |channel| {
+        link.on_new_channel(DECLARE, async |channel| {
             self.declare_one(channel, queue).await
         })
         .await
     }
 
-    /// Whether it is known not to be there. RabbitMQ lets everybody ask, but 4.2.6 and 4.3.0 only who may
-    /// declare it, and later ones only who may do anything with it; then its use will tell.
+    /// Whether the queue is known to be missing. RabbitMQ lets all users ask, but 4.2.6 and 4.3.0 only users who may
+    /// declare it, and later versions only users with any permission for it; in these cases its use fails later.
     pub(super) async fn is_missing(&self, link: &Link, queue: Queue) -> Result<bool, BrokerError> {
         match self.depth(link, queue).await {
             Ok(depth) => Ok(depth.is_none()),
@@ -106,16 +108,16 @@ impl Names {
         }
     }
 
-    /// What waits in a queue. None: there is no such queue, or exchange where it tells many.
+    /// Depth of a queue. `None` if the queue, or the exchange of a lossy queue, does not exist.
     pub(super) async fn depth(
         &self,
         link: &Link,
         queue: Queue,
     ) -> Result<Option<Depth>, BrokerError> {
-        self.depth_of(link, queue, self.of(queue)).await
+        self.depth_of(link, queue, self.queue(queue)).await
     }
 
-    /// [`depth`](Self::depth) of the queue that has this name.
+    /// [`depth`](Self::depth) of the queue with this name.
     pub(super) async fn depth_of(
         &self,
         link: &Link,
@@ -123,21 +125,21 @@ impl Names {
         name: ShortString,
     ) -> Result<Option<Depth>, BrokerError> {
         let what = "tell a queue's depth";
-        let answer = link.ask(what, async |channel| state(channel, queue, name).await);
+        let answer = link.on_new_channel(what, async |channel| state(channel, queue, name).await);
         match answer.await? {
             Ok(depth) => Ok(Some(depth)),
             Err(error) if is_not_found(&error) => Ok(None),
-            Err(error) => Err(link.peer.failed(what, error)),
+            Err(error) => Err(link.error_context.failed(what, error)),
         }
     }
 
-    /// What waits in a queue that is there; nothing ever does at an exchange that tells many.
+    /// Depth of an existing queue; 0 for the exchange of a lossy queue.
     pub(super) async fn state(
         &self,
         channel: &Channel,
         queue: Queue,
     ) -> Result<Depth, lapin::Error> {
-        state(channel, queue, self.of(queue)).await
+        state(channel, queue, self.queue(queue)).await
     }
 
     pub(super) async fn declare_one(
@@ -146,15 +148,15 @@ impl Names {
         queue: Queue,
     ) -> Result<(), lapin::Error> {
         if queue.is_lossy() {
-            exchange(channel, self.of(queue), ExchangeKind::Fanout).await
+            exchange(channel, self.queue(queue), ExchangeKind::Fanout).await
         } else {
             self.durable(channel, queue).await
         }
     }
 
-    /// Declares a queue that keeps messages, the exchange in front of it, and the way between them.
+    /// Declares a durable queue, the exchange in front of it, and the binding between them.
     async fn durable(&self, channel: &Channel, queue: Queue) -> Result<(), lapin::Error> {
-        let (exchange_name, name) = (self.exchange(queue), self.of(queue));
+        let (exchange_name, name) = (self.exchange(queue), self.queue(queue));
         exchange(channel, exchange_name.clone(), ExchangeKind::Direct).await?;
         let options = QueueDeclareOptions {
             durable: true,
@@ -164,7 +166,7 @@ impl Names {
         channel
             .queue_declare(name.clone(), options, arguments)
             .await?;
-        let key = queue.word().into_owned().into();
+        let key = queue.routing_key().into_owned().into();
         let options = QueueBindOptions::default();
         channel
             .queue_bind(name, exchange_name, key, options, FieldTable::default())
@@ -186,9 +188,12 @@ impl Names {
             set("x-overflow", text("reject-publish"));
             set(
                 "x-dead-letter-exchange",
-                text(self.of(Queue::Dead).as_str()),
+                text(self.queue(Queue::Dead).as_str()),
             );
-            set("x-dead-letter-routing-key", text(&Queue::Dead.word()));
+            set(
+                "x-dead-letter-routing-key",
+                text(&Queue::Dead.routing_key()),
+            );
             set("x-dead-letter-strategy", text("at-least-once"));
         }
         if queue.single_active() {
@@ -197,14 +202,14 @@ impl Names {
         arguments
     }
 
-    /// Declares a queue for one listener to `lossy`: it goes when its connection goes. It holds
-    /// the newest thousand, so that a listener that stopped reading costs the broker little.
+    /// Declares a listener's queue, bound to `lossy`; it is deleted with its connection. It holds the newest 1000
+    /// messages, so that a stalled listener costs the broker little.
     pub(super) async fn declare_listener(
         &self,
         channel: &Channel,
         lossy: Queue,
     ) -> Result<ShortString, lapin::Error> {
-        let exchange = self.of(lossy);
+        let exchange = self.queue(lossy);
         let queue: ShortString = format!("{exchange}.{}", Uuid::now_v7()).into();
         let mut arguments = FieldTable::default();
         arguments.insert("x-max-length".into(), AMQPValue::LongLongInt(1000));
@@ -233,19 +238,19 @@ impl Names {
         Ok(queue)
     }
 
-    /// Deletes all of it.
+    /// Deletes all queues and exchanges of the namespace.
     pub(super) async fn erase(&self, link: &Link) -> Result<(), BrokerError> {
-        let lanes = lanes::known(link, self).await?;
+        let lanes = lane_queues::all_lanes(link, self).await?;
         let of_lane = |lane| [Queue::Lane(lane), Queue::Retry(Some(lane))];
         let lanes = lanes.into_iter().flat_map(of_lane);
         let names = Queue::ALL.into_iter().chain(lanes);
-        let names = names.map(|queue| self.of(queue));
-        for name in names.chain([lanes::register(self)]) {
-            link.ask("delete its queues", async |channel| {
+        let names = names.map(|queue| self.queue(queue));
+        for name in names.chain([lane_queues::register(self)]) {
+            link.on_new_channel("delete its queues", async |channel| {
                 delete(channel, name).await
             })
             .await?
-            .map_err(|error| link.peer.failed("delete its queues", error))?;
+            .map_err(|error| link.error_context.failed("delete its queues", error))?;
         }
         Ok(())
     }

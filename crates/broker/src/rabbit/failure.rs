@@ -1,4 +1,4 @@
-//! What lapin and RabbitMQ say when something fails, put into the terms of `BrokerError`.
+//! Converts errors of lapin and RabbitMQ to `BrokerError`.
 
 use std::io;
 use std::sync::Arc;
@@ -10,21 +10,21 @@ use lapin::types::ShortString;
 
 use crate::error::{BrokerError, RevokeReason};
 
-/// Who asked whom: what every error message tells.
+/// Facts about the connection that error messages contain.
 #[derive(Debug, Clone)]
-pub(super) struct Peer {
+pub(super) struct ErrorContext {
     /// `HOST:PORT/VHOST`.
     pub(super) address: String,
     pub(super) user: String,
     pub(super) vhost: String,
 }
 
-impl Peer {
-    /// A failed attempt to connect.
-    pub(super) fn connecting(&self, error: lapin::Error) -> BrokerError {
+impl ErrorContext {
+    /// The error of a failed connect.
+    pub(super) fn connect_failed(&self, error: lapin::Error) -> BrokerError {
         let address = self.address.clone();
         match error.kind() {
-            // RabbitMQ closes without a word on some refusals, so that is no refusal to us.
+            // RabbitMQ closes the connection silently for some refusals; these count as unreachable.
             ErrorKind::IOError(source) | ErrorKind::RuntimeShutdownError(source) => {
                 self.unreachable(Arc::clone(source))
             }
@@ -32,14 +32,14 @@ impl Peer {
                 AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => BrokerError::Credentials {
                     address,
                     user: self.user.clone(),
-                    said: amqp.get_message().to_string(),
+                    reply: amqp.get_message().to_string(),
                 },
                 AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED | AMQPHardError::INVALIDPATH) => {
                     BrokerError::VirtualHost {
                         address,
                         user: self.user.clone(),
                         vhost: self.vhost.clone(),
-                        said: amqp.get_message().to_string(),
+                        reply: amqp.get_message().to_string(),
                     }
                 }
                 _ => self.failed("connect", error),
@@ -55,28 +55,28 @@ impl Peer {
         }
     }
 
-    /// A failed declaration: what stands there already may differ from what we declare.
-    pub(super) fn declaring(&self, error: lapin::Error) -> BrokerError {
-        match soft(&error) {
-            Some((AMQPSoftError::PRECONDITIONFAILED, said)) => BrokerError::Topology {
+    /// The error of a failed declaration: the existing queue may have other arguments.
+    pub(super) fn declare_failed(&self, error: lapin::Error) -> BrokerError {
+        match channel_error(&error) {
+            Some((AMQPSoftError::PRECONDITIONFAILED, reply)) => BrokerError::Topology {
                 address: self.address.clone(),
-                said,
+                reply,
             },
             _ => self.failed("declare its queues", error),
         }
     }
 
-    /// Anything else that failed.
+    /// The error of any other operation.
     pub(super) fn failed(&self, what: &'static str, error: lapin::Error) -> BrokerError {
         let address = self.address.clone();
-        match soft(&error) {
-            Some((AMQPSoftError::ACCESSREFUSED, said)) => BrokerError::Forbidden {
+        match channel_error(&error) {
+            Some((AMQPSoftError::ACCESSREFUSED, reply)) => BrokerError::Forbidden {
                 address,
                 what,
-                said,
+                reply,
             },
-            Some((AMQPSoftError::PRECONDITIONFAILED, said)) if is_held_too_long(&said) => {
-                let why = RevokeReason::AckTimeout(timeout_in(&said));
+            Some((AMQPSoftError::PRECONDITIONFAILED, reply)) if is_ack_timeout(&reply) => {
+                let why = RevokeReason::AckTimeout(ack_timeout(&reply));
                 BrokerError::DeliveriesRevoked { address, why }
             }
             _ => BrokerError::Failed {
@@ -96,40 +96,45 @@ impl Peer {
     }
 }
 
-/// Whether what was asked for by its name is not there.
+/// Whether the queue or exchange does not exist.
 pub(super) fn is_not_found(error: &lapin::Error) -> bool {
-    matches!(soft(error), Some((AMQPSoftError::NOTFOUND, _)))
+    matches!(channel_error(error), Some((AMQPSoftError::NOTFOUND, _)))
 }
 
-/// Whether this user may not do it.
+/// Whether this user lacks the permission.
 pub(super) fn is_forbidden(error: &lapin::Error) -> bool {
-    matches!(soft(error), Some((AMQPSoftError::ACCESSREFUSED, _)))
+    matches!(
+        channel_error(error),
+        Some((AMQPSoftError::ACCESSREFUSED, _))
+    )
 }
 
-/// Whether RabbitMQ says that a message was held too long: "delivery acknowledgement on channel 2 timed out. Timeout
+/// Whether RabbitMQ reports that a message was held too long: "delivery acknowledgement on channel 2 timed out. Timeout
 /// value used: 1800000 ms. ..."
-fn is_held_too_long(said: &str) -> bool {
-    said.contains("delivery acknowledgement on channel")
+fn is_ack_timeout(reply: &str) -> bool {
+    reply.contains("delivery acknowledgement on channel")
 }
 
-fn timeout_in(said: &str) -> Option<Duration> {
-    let (_, value) = said.split_once("Timeout value used: ")?;
+fn ack_timeout(reply: &str) -> Option<Duration> {
+    let (_, value) = reply.split_once("Timeout value used: ")?;
     let (milliseconds, _) = value.split_once(" ms")?;
     milliseconds.parse().ok().map(Duration::from_millis)
 }
 
-/// The channel error in `error`, with the broker's words.
-fn soft(error: &lapin::Error) -> Option<(AMQPSoftError, String)> {
+/// The channel error in `error`, with the broker's reply text.
+fn channel_error(error: &lapin::Error) -> Option<(AMQPSoftError, String)> {
     let ErrorKind::ProtocolError(amqp) = error.kind() else {
         return None;
     };
     match amqp.kind() {
-        AMQPErrorKind::Soft(soft) => Some((soft.clone(), amqp.get_message().to_string())),
+        AMQPErrorKind::Soft(channel_error) => {
+            Some((channel_error.clone(), amqp.get_message().to_string()))
+        }
         AMQPErrorKind::Hard(_) => None,
     }
 }
 
-/// A text as AMQP's short string, which holds 255 bytes; lapin panics on longer ones.
+/// Converts a text to AMQP's short string, which holds 255 bytes; lapin panics on longer ones.
 pub(super) fn short(what: &'static str, text: &str) -> Result<ShortString, BrokerError> {
     ShortString::try_new(text).map_err(|_| BrokerError::Unsendable { what })
 }
@@ -142,14 +147,14 @@ mod tests {
 
     #[test]
     fn a_channel_that_is_closed_for_consumer_timeout_is_told_from_others() {
-        let peer = Peer {
+        let error_context = ErrorContext {
             address: "mill:5672".into(),
             user: "ada".into(),
             vhost: "/".into(),
         };
-        let failed = |said: &str| {
-            let error = AMQPError::new(AMQPSoftError::PRECONDITIONFAILED.into(), said.into());
-            peer.failed("consume", ErrorKind::ProtocolError(error).into())
+        let failed = |reply: &str| {
+            let error = AMQPError::new(AMQPSoftError::PRECONDITIONFAILED.into(), reply.into());
+            error_context.failed("consume", ErrorKind::ProtocolError(error).into())
         };
         let error = failed(
             "PRECONDITION_FAILED - delivery acknowledgement on channel 2 timed out. Timeout value used: 1800000 ms. \

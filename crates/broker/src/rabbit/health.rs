@@ -1,5 +1,5 @@
-//! What a session knows of its connections: whether the broker blocks them, and whether one failed.
-//! The connections report here; people and roles look.
+//! The state of a session's connections: whether the broker blocks publishing, and whether a connection failed. The
+//! connections write it; sessions read it.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ impl Health {
         self.blocked.borrow().is_some()
     }
 
-    /// Notes that the session is over. The first reason stands: later ones follow from it.
+    /// Marks the session as over. Keeps the first reason, since later errors follow from it.
     pub(super) fn lose(&self, error: BrokerError) {
         self.set_blocked(None);
         self.lost.send_if_modified(|lost| {
@@ -45,12 +45,12 @@ impl Health {
         });
     }
 
-    /// Why the session is over, if it is.
+    /// Fails with the reason if the session is over.
     pub(super) fn check(&self) -> Result<(), BrokerError> {
         self.lost.borrow().clone().map_or(Ok(()), Err)
     }
 
-    /// Why the session is over, once it is. Absent only where nobody can tell any more.
+    /// Waits until the session is over, and returns the reason. `None` only if the sender is gone.
     pub(super) async fn lost(&self) -> Option<BrokerError> {
         let mut lost = self.lost.subscribe();
         let reason = lost.wait_for(Option::is_some).await.ok()?;

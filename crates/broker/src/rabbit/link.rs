@@ -1,5 +1,4 @@
-//! One connection: opened with time limits, watched, and ended for certain. What is done over it is
-//! elsewhere.
+//! One AMQP connection: opened with time limits, monitored, and reliably closed.
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
@@ -15,35 +14,35 @@ use lapin::{AsyncTcpStream, Channel, Connection, ConnectionProperties, Connectio
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::failure::Peer;
+use super::failure::ErrorContext;
 use super::health::Health;
-use crate::address::{RabbitConfig, shown};
+use crate::address::{RabbitConfig, display_address};
 use crate::error::BrokerError;
 use crate::tls::Tls;
 
-/// For the TCP connection alone.
+/// Time limit of the TCP connect.
 const TCP_SECONDS: u64 = 5;
-/// For the whole of TCP, TLS and AMQP's handshake.
+/// Time limit of TCP, TLS and AMQP handshakes together.
 const CONNECT_SECONDS: u64 = 10;
-/// For anything that the broker answers at once when it is well.
+/// Time limit of requests that a healthy broker answers at once.
 const ANSWER_SECONDS: u64 = 30;
-/// For a polite goodbye.
+/// Time limit of an orderly close.
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
-/// Without a sign of life for twice as long, the connection is lost.
+/// The connection is lost after twice this time without a heartbeat.
 const HEARTBEAT_SECONDS: u16 = 10;
 
 #[derive(Debug)]
 pub(super) struct Link {
-    pub(super) peer: Peer,
+    pub(super) error_context: ErrorContext,
     pub(super) connection: Connection,
     socket: Socket,
-    /// Holds the one task that passes on what the connection reports; it ends with the link.
+    /// Owns the task that forwards the connection's events; it ends with the link.
     _watcher: JoinSet<()>,
 }
 
 impl Link {
-    /// Connects to the first node that lets us in. A node that refuses us for good ends the search:
-    /// the nodes of a cluster share their users.
+    /// Connects to the first node that accepts the connection. A permanent refusal ends the search, because the nodes
+    /// of a cluster share their users.
     pub(super) async fn open(
         config: &RabbitConfig,
         name: &str,
@@ -55,7 +54,7 @@ impl Link {
         })?;
         let mut last = None;
         for uri in uris {
-            match Self::to(uri, config.tls(), name, health).await {
+            match Self::open_node(uri, config.tls(), name, health).await {
                 Err(error) if error.is_retryable() => last = Some(error),
                 found => return found,
             }
@@ -65,13 +64,13 @@ impl Link {
         }))
     }
 
-    async fn to(
+    async fn open_node(
         mut uri: AMQPUri,
         tls: &Tls,
         name: &str,
         health: &Arc<Health>,
     ) -> Result<Self, BrokerError> {
-        let peer = Peer {
+        let error_context = ErrorContext {
             address: node_address(&uri),
             user: uri.authority.userinfo.username.clone(),
             vhost: uri.vhost.clone(),
@@ -81,17 +80,17 @@ impl Link {
         let handshake = connect(uri, tls.config(), name, Arc::downgrade(&socket));
         let connection = timeout(Duration::from_secs(CONNECT_SECONDS), handshake)
             .await
-            .map_err(|_| peer.timed_out("answer", CONNECT_SECONDS))?
-            .map_err(|error| peer.connecting(error))?;
+            .map_err(|_| error_context.timed_out("answer", CONNECT_SECONDS))?
+            .map_err(|error| error_context.connect_failed(error))?;
         let mut watcher = JoinSet::new();
         watcher.spawn(watch(
             connection.events_listener(),
             connection.status().clone(),
-            peer.clone(),
+            error_context.clone(),
             Arc::clone(health),
         ));
         Ok(Self {
-            peer,
+            error_context,
             connection,
             socket,
             _watcher: watcher,
@@ -99,44 +98,47 @@ impl Link {
     }
 
     pub(super) async fn channel(&self) -> Result<Channel, BrokerError> {
-        self.answered("open a channel", self.connection.create_channel())
+        self.with_timeout("open a channel", self.connection.create_channel())
             .await?
-            .map_err(|error| self.peer.failed("open a channel", error))
+            .map_err(|error| self.error_context.failed("open a channel", error))
     }
 
-    /// Asks for something on a channel of its own, which a refusal closes. Else it is closed here: lapin cuts
-    /// a connection that is to be closed while a dropped channel is still on its way out.
-    pub(super) async fn ask<T>(
+    /// Runs a request on a new channel, which a refusal closes. Otherwise it is closed here: lapin aborts a connection
+    /// that is closed while a dropped channel is still closing.
+    pub(super) async fn on_new_channel<T>(
         &self,
         what: &'static str,
-        question: impl AsyncFnOnce(&Channel) -> Result<T, lapin::Error>,
+        request: impl AsyncFnOnce(&Channel) -> Result<T, lapin::Error>,
     ) -> Result<Result<T, lapin::Error>, BrokerError> {
         let channel = self.channel().await?;
-        let answer = self.answered(what, question(&channel)).await?;
+        let answer = self.with_timeout(what, request(&channel)).await?;
         if channel.status().connected() {
-            // What was asked for is known by now.
-            drop(self.answered(what, channel.close(200, "OK".into())).await?);
+            // The answer is known already.
+            drop(
+                self.with_timeout(what, channel.close(200, "OK".into()))
+                    .await?,
+            );
         }
         Ok(answer)
     }
 
-    /// Waits for something that the broker answers at once when it is well.
-    pub(super) async fn answered<T>(
+    /// Waits for a request that a healthy broker answers at once.
+    pub(super) async fn with_timeout<T>(
         &self,
         what: &'static str,
-        asked: impl Future<Output = T>,
+        request: impl Future<Output = T>,
     ) -> Result<T, BrokerError> {
-        timeout(Duration::from_secs(ANSWER_SECONDS), asked)
+        timeout(Duration::from_secs(ANSWER_SECONDS), request)
             .await
-            .map_err(|_| self.peer.timed_out(what, ANSWER_SECONDS))
+            .map_err(|_| self.error_context.timed_out(what, ANSWER_SECONDS))
     }
 
-    /// Says goodbye, and hangs up whether the broker answers or not.
+    /// Closes the connection in an orderly way, and then the socket, whether the broker answers or not.
     pub(super) async fn close(&self) {
-        // Whether the goodbye was heard changes nothing.
+        // The result does not matter.
         drop(timeout(CLOSE_WAIT, self.connection.close(200, "OK".into())).await);
-        if let Some(line) = self.socket.get() {
-            line.hang_up();
+        if let Some(handle) = self.socket.get() {
+            handle.shut_down();
         }
     }
 
@@ -145,36 +147,35 @@ impl Link {
     }
 }
 
-/// A second handle to the socket that lapin uses, once there is one; dropping it hangs up. lapin's
-/// own thread and tasks live until the peer answers a goodbye, which a peer that fell silent never
-/// does, so the socket is shut under them.
-type Socket = Arc<OnceLock<Line>>;
+/// A second handle to lapin's socket, once it is open; dropping it shuts the socket down. lapin's thread and tasks live
+/// until the peer answers a close, which an unresponsive peer never does.
+type Socket = Arc<OnceLock<SocketHandle>>;
 
 #[derive(Debug)]
-struct Line(TcpStream);
+struct SocketHandle(TcpStream);
 
-impl Line {
-    fn hang_up(&self) {
-        // It fails where the other side was first, which is as good.
+impl SocketHandle {
+    fn shut_down(&self) {
+        // It fails if the other side was first, which is fine.
         drop(self.0.shutdown(Shutdown::Both));
     }
 }
 
-impl Drop for Line {
+impl Drop for SocketHandle {
     fn drop(&mut self) {
-        self.hang_up();
+        self.shut_down();
     }
 }
 
-/// Keeps a handle to `stream` in `socket`. Fails where nobody waits for the connection any more.
-fn keep(socket: &Weak<OnceLock<Line>>, stream: &impl AsFd) -> io::Result<()> {
-    let line = TcpStream::from(stream.as_fd().try_clone_to_owned()?);
-    // Acks and heartbeats are small; they must not wait for one another.
-    line.set_nodelay(true)?;
-    let kept = socket
+/// Stores a handle to `stream` in `socket`. Fails if the connect was abandoned.
+fn store_handle(socket: &Weak<OnceLock<SocketHandle>>, stream: &impl AsFd) -> io::Result<()> {
+    let handle = TcpStream::from(stream.as_fd().try_clone_to_owned()?);
+    // Acks and heartbeats are small and must not wait for one another.
+    handle.set_nodelay(true)?;
+    let stored = socket
         .upgrade()
-        .is_some_and(|socket| socket.set(Line(line)).is_ok());
-    if !kept {
+        .is_some_and(|socket| socket.set(SocketHandle(handle)).is_ok());
+    if !stored {
         return Err(io::ErrorKind::ConnectionAborted.into());
     }
     Ok(())
@@ -184,12 +185,12 @@ async fn connect(
     uri: AMQPUri,
     tls: OwnedTLSConfig,
     name: &str,
-    socket: Weak<OnceLock<Line>>,
+    socket: Weak<OnceLock<SocketHandle>>,
 ) -> Result<Connection, lapin::Error> {
     use_ring();
     let options = ConnectionProperties::default().with_connection_name(name.into());
     let runtime = lapin::runtime::default_runtime()?;
-    // Written in place, because only here does the compiler know lapin's type of runtime.
+    // Inline, because the type of lapin's runtime is only known here.
     Connection::connector(
         uri,
         runtime,
@@ -198,12 +199,12 @@ async fn connect(
                 scheme: AMQPScheme::AMQP,
                 ..uri.clone()
             };
-            let dialled = plain.connect_with_config_async(TLSConfig::default(), &runtime);
-            let stream = timeout(Duration::from_secs(TCP_SECONDS), dialled)
+            let connected = plain.connect_with_config_async(TLSConfig::default(), &runtime);
+            let stream = timeout(Duration::from_secs(TCP_SECONDS), connected)
                 .await
                 .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
             if let AsyncTcpStream::Plain(stream) = &stream {
-                keep(&socket, stream.get_ref())?;
+                store_handle(&socket, stream.get_ref())?;
             }
             match uri.scheme {
                 AMQPScheme::AMQP => Ok(stream),
@@ -225,18 +226,18 @@ fn node_address(uri: &AMQPUri) -> String {
     } else {
         format!("{host}:{port}")
     };
-    shown(&node, &uri.vhost)
+    display_address(&node, &uri.vhost)
 }
 
 async fn watch(
     events: impl Stream<Item = Event> + Send + 'static,
     status: ConnectionStatus,
-    peer: Peer,
+    error_context: ErrorContext,
     health: Arc<Health>,
 ) {
-    // It may have failed before anybody listened.
+    // It may have failed before the first event was read.
     if !status.connected() {
-        health.lose(peer.failed("keep the connection", gone()));
+        health.lose(error_context.failed("keep the connection", connection_aborted()));
     }
     let mut events = std::pin::pin!(events);
     while let Some(event) = events.next().await {
@@ -244,9 +245,9 @@ async fn watch(
             Event::ConnectionBlocked(reason) => health.set_blocked(Some(reason)),
             Event::ConnectionUnblocked => health.set_blocked(None),
             Event::Error(error) => {
-                let failed = peer.failed("keep the connection", error);
-                // Failed channels report here too, and leave the connection as it was. A channel on which a message was
-                // held too long is missed by nobody else: there may be no consumer on it.
+                let failed = error_context.failed("keep the connection", error);
+                // Failed channels report here too, and leave the connection open. A channel on which a message was held
+                // too long must be handled here: it may have no consumer.
                 if !status.connected() || matches!(failed, BrokerError::DeliveriesRevoked { .. }) {
                     health.lose(failed);
                 }
@@ -256,6 +257,6 @@ async fn watch(
     }
 }
 
-fn gone() -> lapin::Error {
+fn connection_aborted() -> lapin::Error {
     io::Error::from(io::ErrorKind::ConnectionAborted).into()
 }

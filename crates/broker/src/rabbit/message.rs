@@ -1,5 +1,5 @@
-//! Envelopes as AMQP messages and back. The body is the payload's protobuf; everything else is in
-//! the properties, where other AMQP tools can see it. CSV that any program sent is its own body.
+//! Converts envelopes to AMQP messages and back. The body is the payload's protobuf; everything else is in the
+//! properties, where other AMQP tools can see it. A CSV message from any program has the CSV as its body.
 
 use bytes::Bytes;
 use lapin::BasicProperties;
@@ -14,7 +14,7 @@ use crate::error::BrokerError;
 const CONTENT_TYPE: &str = "application/x-protobuf";
 /// AMQP's timestamp counts seconds; this header has the milliseconds since 1970.
 const MADE_MS: &str = "rowmill-made-ms";
-/// [`Envelope::attempts`]; left out where it is 0.
+/// [`Envelope::attempts`]; omitted if 0.
 const ATTEMPTS: &str = "rowmill-attempts";
 
 /// [`Csv::name`] and [`Csv::exec`].
@@ -30,7 +30,7 @@ pub(super) fn properties(
     persistent: bool,
 ) -> Result<BasicProperties, BrokerError> {
     let mut headers = FieldTable::default();
-    // lapin's parser and RabbitMQ agree on signed 64-bit integers; until the year 292 million.
+    // lapin's parser and RabbitMQ agree on signed 64-bit integers.
     headers.insert(
         MADE_MS.into(),
         AMQPValue::LongLongInt(envelope.made_unix_ms as i64),
@@ -42,7 +42,7 @@ pub(super) fn properties(
         );
     }
     let properties = match envelope.payload.as_ref() {
-        Payload::Csv(csv) => foreign(csv, &mut headers)?,
+        Payload::Csv(csv) => csv_properties(csv, &mut headers)?,
         payload => BasicProperties::default()
             .with_content_type(CONTENT_TYPE.into())
             .with_type(payload.type_name().into())
@@ -56,8 +56,8 @@ pub(super) fn properties(
         .with_headers(headers))
 }
 
-/// What is said of CSV by whoever knows nothing of rowmill.
-fn foreign(csv: &Csv, headers: &mut FieldTable) -> Result<BasicProperties, BrokerError> {
+/// The properties of a CSV message, as a program that does not know rowmill sends it.
+fn csv_properties(csv: &Csv, headers: &mut FieldTable) -> Result<BasicProperties, BrokerError> {
     for (key, value) in [(NAME, &csv.name), (EXEC, &csv.exec)] {
         if !value.is_empty() {
             headers.insert(key.into(), AMQPValue::LongString(value.as_str().into()));
@@ -74,7 +74,7 @@ fn foreign(csv: &Csv, headers: &mut FieldTable) -> Result<BasicProperties, Broke
     Ok(properties)
 }
 
-/// The envelope in `incoming`, whose body is taken out of it.
+/// Decodes the envelope of `incoming`, and takes the body out of it.
 pub(super) fn envelope(incoming: &mut Incoming) -> Result<Envelope, Box<Unreadable>> {
     let properties = &incoming.properties;
     let message_id = text(properties.message_id().as_ref());
@@ -111,7 +111,7 @@ pub(super) fn envelope(incoming: &mut Incoming) -> Result<Envelope, Box<Unreadab
     }
 }
 
-/// What a message says: by its `type`, or, where it has none, by its content type.
+/// Decodes the payload by the message's `type`, or by its content type if it has none.
 fn payload(incoming: &Incoming, kind: &str, body: Bytes) -> Result<Payload, PayloadError> {
     let properties = &incoming.properties;
     let content_type = text(properties.content_type().as_ref());
@@ -122,7 +122,7 @@ fn payload(incoming: &Incoming, kind: &str, body: Bytes) -> Result<Payload, Payl
         return Payload::decode(kind, body);
     }
     let header = |name| find(incoming, name).and_then(string).unwrap_or_default();
-    // Who sent it says so in one of these; the broker checks the second.
+    // The sender is named in one of these; the broker verifies the second.
     let sender = match text(properties.app_id().as_ref()) {
         app if app.is_empty() => text(properties.user_id().as_ref()),
         app => app,
@@ -137,19 +137,19 @@ fn payload(incoming: &Incoming, kind: &str, body: Bytes) -> Result<Payload, Payl
     csv.received()
 }
 
-/// Whether it says `text/csv`, in whatever case and with whatever parameters (RFC 4180).
+/// Whether it is `text/csv`, in any case and with any parameters (RFC 4180).
 fn is_csv(content_type: &str) -> bool {
     let media = content_type.split(';').next().unwrap_or_default();
     media.trim().eq_ignore_ascii_case(Csv::CONTENT_TYPE)
 }
 
-/// A property; empty where it is missing.
+/// A property; empty if it is missing.
 fn text(property: Option<&ShortString>) -> String {
     let text = property.map(ShortString::as_str);
     text.unwrap_or_default().to_owned()
 }
 
-/// How often the broker says that the message came back. From RabbitMQ 4.3 on `x-delivery-count` has
+/// How often the message was returned, as reported by the broker. From RabbitMQ 4.3 on, `x-delivery-count` contains
 /// only the returns that count towards the delivery limit, and `x-acquired-count` all of them.
 pub(super) fn delivery_count(incoming: &Incoming) -> u32 {
     let acquired = if incoming.redelivered {
@@ -160,7 +160,7 @@ pub(super) fn delivery_count(incoming: &Incoming) -> u32 {
     count(incoming, "x-delivery-count").max(acquired)
 }
 
-/// The last of the deaths that the broker noted; it puts the newest first.
+/// The latest entry of `x-death`, which is the first.
 pub(super) fn death(incoming: &Incoming) -> Option<Death> {
     let deaths = match find(incoming, "x-death")? {
         AMQPValue::FieldArray(deaths) => deaths.as_slice(),
@@ -178,7 +178,7 @@ pub(super) fn death(incoming: &Incoming) -> Option<Death> {
     })
 }
 
-/// A header that counts; 0 where it is missing.
+/// A header with a number; 0 if it is missing.
 fn count(incoming: &Incoming, name: &str) -> u32 {
     header(incoming, name).map_or(0, |count| count.try_into().unwrap_or(u32::MAX))
 }
@@ -191,7 +191,7 @@ fn find<'a>(incoming: &'a Incoming, name: &str) -> Option<&'a AMQPValue> {
     incoming.properties.headers().as_ref()?.inner().get(name)
 }
 
-/// An integer of whatever width the broker chose.
+/// An integer of any width.
 fn integer(value: &AMQPValue) -> Option<u64> {
     match value {
         AMQPValue::ShortShortInt(n) => (*n).try_into().ok(),

@@ -1,33 +1,33 @@
-//! RabbitMQ, by lapin, without its auto-recovery: a session that has lost a connection is over, and
-//! whoever wants another makes one.
+//! RabbitMQ, through lapin without its auto-recovery: a session that has lost a connection is over, and its owner opens
+//! another.
 
-mod checkup;
 mod consume;
 mod declare;
+mod diagnostics;
 mod failure;
-mod greeting;
 mod health;
-mod lanes;
+mod lane_queues;
 mod link;
 mod message;
 mod publish;
+mod server_properties;
 mod session;
 
 use std::sync::Arc;
 
-pub use checkup::{Agreed, Checkup};
 pub(crate) use consume::{RabbitConsumer, RabbitReceipt};
-pub use greeting::Greeting;
+pub use diagnostics::{ConnectionLimits, Diagnostics};
+pub use server_properties::ServerProperties;
 pub(crate) use session::RabbitSession;
 
 use crate::address::RabbitConfig;
+use crate::client_role::ClientRole;
 use crate::error::BrokerError;
-use crate::need::Need;
 use declare::Names;
 use health::Health;
 use link::Link;
 
-/// A RabbitMQ, or a cluster of them, not necessarily connected.
+/// A RabbitMQ node or cluster; not necessarily connected.
 #[derive(Debug, Clone)]
 pub struct Rabbit {
     config: Arc<RabbitConfig>,
@@ -40,12 +40,12 @@ impl Rabbit {
         }
     }
 
-    /// Where it is, with nothing secret in it.
+    /// Its address, without credentials.
     pub fn address(&self) -> String {
         self.config.address()
     }
 
-    /// What it was made from.
+    /// The settings.
     pub fn config(&self) -> &RabbitConfig {
         &self.config
     }
@@ -53,27 +53,27 @@ impl Rabbit {
     pub(crate) async fn connect(
         &self,
         name: &str,
-        need: Need,
+        role: ClientRole,
     ) -> Result<RabbitSession, BrokerError> {
-        RabbitSession::open(Arc::clone(&self.config), name, need).await
+        RabbitSession::open(Arc::clone(&self.config), name, role).await
     }
 
-    /// What the broker says of itself to whoever asks, before it knows who that is.
+    /// Fetches the properties that the broker reports before the login.
     ///
     /// # Errors
     ///
-    /// When nobody answers, or what answers is no AMQP broker.
-    pub async fn greet(&self) -> Result<Greeting, BrokerError> {
-        greeting::greet(&self.config).await
+    /// If no server answers, or the server does not speak AMQP.
+    pub async fn server_properties(&self) -> Result<ServerProperties, BrokerError> {
+        server_properties::fetch(&self.config).await
     }
 
-    /// Connects, and declares nothing.
+    /// Connects without declaring anything.
     ///
     /// # Errors
     ///
-    /// When nobody answers, or credentials do not suffice.
-    pub async fn check_up(&self) -> Result<Checkup, BrokerError> {
-        Checkup::open(&self.config).await
+    /// If no broker answers, or credentials do not suffice.
+    pub async fn diagnose(&self) -> Result<Diagnostics, BrokerError> {
+        Diagnostics::open(&self.config).await
     }
 
     pub(crate) async fn erase(&self) -> Result<(), BrokerError> {

@@ -1,4 +1,4 @@
-//! Publishing over one connection, many messages side by side, each with its own confirm.
+//! Publishes over one connection, many messages concurrently, each with its own confirm.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,30 +18,28 @@ use crate::error::BrokerError;
 use crate::session::Confirm;
 use crate::topology::Route;
 
-/// Confirms that are awaited at once: above any role's window, below what RabbitMQ allows
-/// (`channel_max`, 2047).
+/// Confirms that may be outstanding: more than any role's window, fewer than RabbitMQ's `channel_max` (2047).
 const WINDOW: usize = 256;
-/// How long a confirm may take while the broker does not block us. Then the queue has no leader, or
-/// the broker is stuck: a new session may find it better.
+/// Time limit of a confirm while the broker does not block publishing. After it, the queue has no leader or the broker
+/// is stuck, and a new session may help.
 const CONFIRM_SECONDS: u64 = 30;
-/// How long a heartbeat may take before it is dropped.
-const HINT_WAIT: Duration = Duration::from_secs(1);
+/// Time limit of a lossy message, after which it is dropped.
+const LOSSY_WAIT: Duration = Duration::from_secs(1);
 
-/// A channel carries one message at a time. lapin gives a returned message to whichever confirm of
-/// its channel comes next, so with two on the way a message that was returned could pass for one
-/// that was kept.
+/// A channel carries one message at a time. lapin assigns a returned message to the next confirm of its channel, so
+/// with two messages in flight a returned message could be taken for a stored one.
 #[derive(Debug)]
-pub(super) struct Publishing {
+pub(super) struct RabbitPublisher {
     pub(super) link: Link,
     names: Names,
     health: Arc<Health>,
-    /// Channels in confirm mode with nothing on the way.
+    /// Channels in confirm mode without a message in flight.
     idle: Mutex<Vec<Channel>>,
     window: Semaphore,
-    hints: OnceCell<Channel>,
+    lossy_channel: OnceCell<Channel>,
 }
 
-impl Publishing {
+impl RabbitPublisher {
     pub(super) fn new(link: Link, names: Names, health: Arc<Health>) -> Self {
         Self {
             link,
@@ -49,33 +47,33 @@ impl Publishing {
             health,
             idle: Mutex::default(),
             window: Semaphore::new(WINDOW),
-            hints: OnceCell::new(),
+            lossy_channel: OnceCell::new(),
         }
     }
 
-    /// Publishes and awaits the confirm.
-    pub(super) async fn confirmed(
+    /// Publishes and waits for the confirm.
+    pub(super) async fn publish_confirmed(
         &self,
         route: Route,
         envelope: &Envelope,
     ) -> Result<Confirm, BrokerError> {
         let properties = message::properties(envelope, true)?;
         // The semaphore is never closed; an error would only mean no limit.
-        let _place = self.window.acquire().await;
+        let _permit = self.window.acquire().await;
         let (channel, confirmation) = self
-            .patiently(self.send(route, &envelope.payload, properties))
+            .with_confirm_timeout(self.send(route, &envelope.payload, properties))
             .await??;
         self.idle().push(channel);
         match confirmation {
             Confirmation::Ack(None) => Ok(Confirm::Acked),
             Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)) => Ok(Confirm::Returned),
-            // The last cannot be on a channel in confirm mode; and only a clean ack is an ack.
+            // `NotRequested` cannot occur in confirm mode; only a clean ack counts as an ack.
             Confirmation::Nack(None) | Confirmation::NotRequested => Ok(Confirm::Nacked),
         }
     }
 
-    /// Sends on a channel that nothing else is on. Where this fails or is dropped half-way, the
-    /// channel is dropped, and thereby closed, with whatever is on it.
+    /// Publishes on an idle channel. If this fails or is dropped, the channel is dropped and thereby closed, with the
+    /// message on it.
     async fn send(
         &self,
         route: Route,
@@ -91,9 +89,9 @@ impl Publishing {
             mandatory: true,
             ..Default::default()
         };
-        let failed = |error| self.link.peer.failed("publish", error);
+        let failed = |error| self.link.error_context.failed("publish", error);
         let exchange = self.exchange(route);
-        // Its bytes are not kept while the confirm is awaited.
+        // The encoded bytes are dropped before the wait for the confirm.
         let body = payload.encode();
         let confirm = channel
             .basic_publish(exchange, key(route), options, &body, properties)
@@ -106,8 +104,8 @@ impl Publishing {
     }
 
     async fn confirming_channel(&self) -> Result<Channel, BrokerError> {
-        let failed = |error| self.link.peer.failed("open a channel", error);
-        // Not `Link::channel`, whose time limit does not know of a broker that blocks.
+        let failed = |error| self.link.error_context.failed("open a channel", error);
+        // Not `Link::channel`, whose time limit also runs while the broker blocks.
         let channel = self
             .link
             .connection
@@ -121,8 +119,11 @@ impl Publishing {
         Ok(channel)
     }
 
-    /// Waits as long as the broker blocks us, and a while longer.
-    async fn patiently<T>(&self, sent: impl Future<Output = T>) -> Result<T, BrokerError> {
+    /// Applies the time limit, which starts again while the broker blocks publishing.
+    async fn with_confirm_timeout<T>(
+        &self,
+        sent: impl Future<Output = T>,
+    ) -> Result<T, BrokerError> {
         let mut sent = std::pin::pin!(sent);
         loop {
             match timeout(Duration::from_secs(CONFIRM_SECONDS), &mut sent).await {
@@ -131,7 +132,7 @@ impl Publishing {
                 Err(_) => {
                     let error = self
                         .link
-                        .peer
+                        .error_context
                         .timed_out("confirm a message", CONFIRM_SECONDS);
                     return Err(error);
                 }
@@ -139,8 +140,8 @@ impl Publishing {
         }
     }
 
-    /// Sends a heartbeat if that takes no waiting; it may be lost.
-    pub(super) async fn hint(
+    /// Publishes a lossy message if that needs no waiting.
+    pub(super) async fn publish_lossy(
         &self,
         route: Route,
         envelope: &Envelope,
@@ -150,13 +151,16 @@ impl Publishing {
         }
         let properties = message::properties(envelope, false)?;
         let body = envelope.payload.encode();
-        let channel = self.hints.get_or_try_init(|| self.link.channel()).await?;
+        let channel = self
+            .lossy_channel
+            .get_or_try_init(|| self.link.channel())
+            .await?;
         let exchange = self.exchange(route);
         let options = BasicPublishOptions::default();
         let sent = channel.basic_publish(exchange, key(route), options, &body, properties);
-        match timeout(HINT_WAIT, sent).await {
+        match timeout(LOSSY_WAIT, sent).await {
             Ok(Ok(_not_requested)) => Ok(Confirm::Acked),
-            Ok(Err(error)) => Err(self.link.peer.failed("publish", error)),
+            Ok(Err(error)) => Err(self.link.error_context.failed("publish", error)),
             Err(_) => Ok(Confirm::Nacked),
         }
     }
@@ -171,5 +175,5 @@ impl Publishing {
 }
 
 fn key(route: Route) -> ShortString {
-    route.queue().word().into_owned().into()
+    route.queue().routing_key().into_owned().into()
 }

@@ -1,6 +1,6 @@
-//! A session with RabbitMQ: up to two connections, one for publishing and one for the rest, since a
-//! broker that blocks a publisher stops reading the whole connection, acks included. Whoever only
-//! publishes, or only consumes, has one.
+//! A session with RabbitMQ: up to two connections, one for publishing and one for everything else, because a broker
+//! that blocks publishing stops reading the whole connection, including acks. A client that only publishes, or only
+//! consumes, has one.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,31 +11,31 @@ use tokio::sync::{OnceCell, watch};
 use super::consume::{RabbitConsumer, take_one};
 use super::declare::Names;
 use super::health::Health;
-use super::lanes::Lanes;
+use super::lane_queues::LaneQueues;
 use super::link::Link;
-use super::publish::Publishing;
+use super::publish::RabbitPublisher;
 use crate::address::RabbitConfig;
+use crate::client_role::ClientRole;
 use crate::delivery::{Consumer, ConsumerKind, Delivery};
 use crate::error::{BrokerError, RevokeReason};
-use crate::need::Need;
 use crate::session::{Confirm, Depth};
 use crate::topology::{Queue, Route};
 
 /// A session with RabbitMQ.
 #[derive(Debug, Clone)]
-pub(crate) struct RabbitSession(Arc<Shared>);
+pub(crate) struct RabbitSession(Arc<SessionState>);
 
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct SessionState {
     config: Arc<RabbitConfig>,
-    /// What people see in RabbitMQ's list of connections.
+    /// Appears in RabbitMQ's list of connections.
     name: String,
     pub(super) names: Names,
-    pub(super) lanes: Lanes,
+    pub(super) lane_queues: LaneQueues,
     health: Arc<Health>,
-    /// The connection that declared the queues, until somebody needs it.
+    /// The connection that declared the queues, until it is used.
     spare: Mutex<Option<Link>>,
-    publishing: OnceCell<Publishing>,
+    publisher: OnceCell<RabbitPublisher>,
     consuming: OnceCell<Link>,
 }
 
@@ -43,20 +43,20 @@ impl RabbitSession {
     pub(super) async fn open(
         config: Arc<RabbitConfig>,
         name: &str,
-        need: Need,
+        role: ClientRole,
     ) -> Result<Self, BrokerError> {
         let health = Health::new();
         let link = Link::open(&config, name, &health).await?;
         let names = Names::new(config.namespace());
-        let may_declare = names.declare(&link, need).await?;
-        Ok(Self(Arc::new(Shared {
+        let may_declare = names.declare(&link, role).await?;
+        Ok(Self(Arc::new(SessionState {
             config,
             name: name.to_owned(),
             names,
-            lanes: Lanes::new(may_declare),
+            lane_queues: LaneQueues::new(may_declare),
             health,
             spare: Mutex::new(Some(link)),
-            publishing: OnceCell::new(),
+            publisher: OnceCell::new(),
             consuming: OnceCell::new(),
         })))
     }
@@ -66,23 +66,23 @@ impl RabbitSession {
         route: Route,
         envelope: &Envelope,
     ) -> Result<Confirm, BrokerError> {
-        let publishing = self.0.publishing().await?;
+        let publisher = self.0.publisher().await?;
         let published = match route {
-            Route::Telemetry | Route::Control => publishing.hint(route, envelope).await,
+            Route::Telemetry | Route::Control => publisher.publish_lossy(route, envelope).await,
             Route::Lane(lane) | Route::Retry(Some(lane)) => {
-                let (link, names) = (&publishing.link, &self.0.names);
-                self.0.lanes.open(lane, link, names).await?;
-                let confirmed = publishing.confirmed(route, envelope).await;
+                let (link, names) = (&publisher.link, &self.0.names);
+                self.0.lane_queues.open(lane, link, names).await?;
+                let confirmed = publisher.publish_confirmed(route, envelope).await;
                 if matches!(confirmed, Ok(Confirm::Returned)) {
-                    self.0.lanes.forget(lane);
+                    self.0.lane_queues.forget(lane);
                 }
                 confirmed
             }
             Route::Tasks | Route::Retry(None) | Route::Results | Route::Dead => {
-                publishing.confirmed(route, envelope).await
+                publisher.publish_confirmed(route, envelope).await
             }
         };
-        published.map_err(|error| self.0.reason(&publishing.link, error))
+        published.map_err(|error| self.0.reason(&publisher.link, error))
     }
 
     pub(crate) async fn consume(
@@ -104,11 +104,11 @@ impl RabbitSession {
         }
         let link = self.0.consuming().await?;
         if let Some(lane) = queue.lane() {
-            self.0.lanes.open(lane, link, &self.0.names).await?;
+            self.0.lane_queues.open(lane, link, &self.0.names).await?;
         }
         let what = "tell a queue's depth";
-        let asked = async |channel: &Channel| self.0.names.state(channel, queue).await;
-        let answer = link.ask(what, asked).await?;
+        let request = async |channel: &Channel| self.0.names.state(channel, queue).await;
+        let answer = link.on_new_channel(what, request).await?;
         answer.map_err(|error| self.0.failed(what, error))
     }
 
@@ -124,22 +124,22 @@ impl RabbitSession {
     pub(crate) async fn close(&self) {
         self.0.health.lose(self.0.closed());
         let spare = self.0.spare().take();
-        let publishing = self.0.publishing.get().map(|publishing| &publishing.link);
-        let links = [spare.as_ref(), publishing, self.0.consuming.get()];
-        let goodbyes = links.into_iter().flatten().map(Link::close);
-        futures_util::future::join_all(goodbyes).await;
+        let publisher = self.0.publisher.get().map(|publisher| &publisher.link);
+        let links = [spare.as_ref(), publisher, self.0.consuming.get()];
+        let closings = links.into_iter().flatten().map(Link::close);
+        futures_util::future::join_all(closings).await;
     }
 }
 
-impl Shared {
-    async fn publishing(&self) -> Result<&Publishing, BrokerError> {
+impl SessionState {
+    async fn publisher(&self) -> Result<&RabbitPublisher, BrokerError> {
         self.health.check()?;
         let open = async || {
             let link = self.link().await?;
             let health = Arc::clone(&self.health);
-            Ok(Publishing::new(link, self.names.clone(), health))
+            Ok(RabbitPublisher::new(link, self.names.clone(), health))
         };
-        self.publishing.get_or_try_init(open).await
+        self.publisher.get_or_try_init(open).await
     }
 
     pub(super) async fn consuming(&self) -> Result<&Link, BrokerError> {
@@ -147,14 +147,14 @@ impl Shared {
         self.consuming.get_or_try_init(|| self.link()).await
     }
 
-    /// The spare connection, or another one.
+    /// Takes the spare connection, or opens another one.
     async fn link(&self) -> Result<Link, BrokerError> {
         let spare = self.spare().take();
         let link = match spare {
             Some(link) => link,
             None => Link::open(&self.config, &self.name, &self.health).await?,
         };
-        // The session may have been closed in the meantime.
+        // The session may have been closed meanwhile.
         self.health.check()?;
         Ok(link)
     }
@@ -163,16 +163,16 @@ impl Shared {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Why something failed on the consuming connection.
+    /// The error of an operation on the consuming connection.
     pub(super) fn failed(&self, what: &'static str, error: lapin::Error) -> BrokerError {
         match self.consuming.get() {
-            Some(link) => self.reason(link, link.peer.failed(what, error)),
+            Some(link) => self.reason(link, link.error_context.failed(what, error)),
             None => self.closed(),
         }
     }
 
-    /// Why `error` came over `link`: what ended the session, where it is over, because everything
-    /// else follows from that.
+    /// The error to report for `error` on `link`: if the session is over, the error that ended it, since other errors
+    /// follow from it.
     fn reason(&self, link: &Link, error: BrokerError) -> BrokerError {
         if !link.is_up() {
             self.health.lose(error.clone());
@@ -180,17 +180,17 @@ impl Shared {
         self.health.check().err().unwrap_or(error)
     }
 
-    /// The error where something came to nothing without an error of its own.
-    pub(super) fn ended(&self, what: &'static str, why: &'static str) -> BrokerError {
-        let ended = || BrokerError::Failed {
+    /// The error of an operation that failed without an error of its own.
+    pub(super) fn failure(&self, what: &'static str, why: &'static str) -> BrokerError {
+        let failure = || BrokerError::Failed {
             address: self.config.address(),
             what,
             source: Arc::new(std::io::Error::other(why)),
         };
-        self.health.check().err().unwrap_or_else(ended)
+        self.health.check().err().unwrap_or_else(failure)
     }
 
-    /// The error where the broker cancelled a consumer.
+    /// The error of a cancelled consumer.
     pub(super) fn cancelled(&self) -> BrokerError {
         let cancelled = || BrokerError::DeliveriesRevoked {
             address: self.config.address(),

@@ -1,24 +1,24 @@
-//! What each role does at a broker, and so what its user must be allowed to do.
+//! The role of a client, and the permissions that its user needs.
 
 use crate::topology::Queue;
 
-/// What a role does at the broker.
+/// The role of a client of the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Need {
-    /// To send chunks, and to tell the master of a job.
+pub enum ClientRole {
+    /// Sends chunks, and messages about its jobs to the master.
     Publisher,
-    /// To take chunks, hear the master, and send results.
+    /// Takes chunks, receives control messages, and sends results.
     Worker,
-    /// To make all queues, and to take results and dead chunks.
+    /// Declares all queues, and takes results and dead chunks.
     Master,
 }
 
-impl Need {
-    /// The queues that it sends to.
+impl ClientRole {
+    /// The queues that the role sends to.
     pub(crate) fn writes(self) -> &'static [Queue] {
         match self {
             Self::Publisher => &[Queue::Tasks, Queue::Results],
-            // A chunk that this worker may not run goes back to the tasks, for another one.
+            // A chunk that this worker may not run is republished for another worker.
             Self::Worker => &[
                 Queue::Results,
                 Queue::Dead,
@@ -30,7 +30,7 @@ impl Need {
         }
     }
 
-    /// The queues that it takes from.
+    /// The queues that the role takes from.
     pub(crate) fn reads(self) -> &'static [Queue] {
         match self {
             Self::Publisher => &[],
@@ -39,7 +39,7 @@ impl Need {
         }
     }
 
-    /// Whether it has to do with a queue at all.
+    /// Whether the role uses a queue at all.
     pub fn uses(self, queue: Queue) -> bool {
         self.writes().contains(&queue) || self.reads().contains(&queue)
     }

@@ -1,6 +1,5 @@
-//! The queues of lanes in RabbitMQ: declared by whoever first speaks of one. AMQP cannot list queues,
-//! so a queue of its own, the register, keeps the name of every lane that ever was: whoever erases a
-//! namespace reads it there.
+//! The queues of lanes in RabbitMQ, declared at their first use. AMQP cannot list queues, so a queue of its own, the
+//! register, contains the names of all lanes; erasing a namespace reads it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,18 +20,18 @@ use crate::error::BrokerError;
 use crate::topology::Queue;
 
 const DECLARE: &str = "declare the queue of a lane";
-/// AMQP's mark of what outlives a restart.
+/// AMQP's delivery mode of messages that survive a restart.
 const PERSISTENT: u8 = 2;
 
-/// The lanes that a session has found or made.
+/// The lanes whose queues a session has found or declared.
 #[derive(Debug)]
-pub(super) struct Lanes {
+pub(super) struct LaneQueues {
     known: Mutex<HashMap<Lane, Arc<OnceCell<()>>>>,
-    /// Whether this user may make one.
+    /// Whether this user may declare queues.
     may_declare: bool,
 }
 
-impl Lanes {
+impl LaneQueues {
     pub(super) fn new(may_declare: bool) -> Self {
         Self {
             known: Mutex::default(),
@@ -40,7 +39,7 @@ impl Lanes {
         }
     }
 
-    /// Makes sure that the queues of `lane` are there. Of several calls at once one does, and the others wait.
+    /// Ensures that the queues of `lane` exist. Concurrent calls wait for the first one.
     pub(super) async fn open(
         &self,
         lane: Lane,
@@ -49,25 +48,25 @@ impl Lanes {
     ) -> Result<(), BrokerError> {
         let opened = self.known(|known| Arc::clone(known.entry(lane).or_default()));
         opened
-            .get_or_try_init(|| self.make(lane, link, names))
+            .get_or_try_init(|| self.declare(lane, link, names))
             .await
             .copied()
     }
 
-    async fn make(&self, lane: Lane, link: &Link, names: &Names) -> Result<(), BrokerError> {
+    async fn declare(&self, lane: Lane, link: &Link, names: &Names) -> Result<(), BrokerError> {
         let queue = Queue::Lane(lane);
         let is_missing = names.is_missing(link, queue).await?;
         if is_missing {
-            note(link, names, lane).await?;
+            register_lane(link, names, lane).await?;
         }
         if !is_missing && !self.may_declare {
             return Ok(());
         }
-        // Retries first, so that a chunk of the lane finds their queue wherever the lane is known to be.
+        // The retry queue first, so that it exists wherever the lane's queue does.
         for queue in [Queue::Retry(Some(lane)), queue] {
             match names.try_declare(link, queue).await? {
                 Err(error) if is_missing || !is_forbidden(&error) => {
-                    return Err(link.peer.declaring(error));
+                    return Err(link.error_context.declare_failed(error));
                 }
                 Ok(()) | Err(_) => {}
             }
@@ -75,7 +74,7 @@ impl Lanes {
         Ok(())
     }
 
-    /// The queue of `lane` is not where it was: it is to be looked for anew.
+    /// Makes the next `open` look for the queues of `lane` again.
     pub(super) fn forget(&self, lane: Lane) {
         self.known(|known| known.remove(&lane));
     }
@@ -86,17 +85,17 @@ impl Lanes {
     }
 }
 
-/// Puts the name of `lane` on the register, on disk, before its queue is there: so that no queue is
-/// without an entry. Of several that do so at once each leaves one.
-async fn note(link: &Link, names: &Names, lane: Lane) -> Result<(), BrokerError> {
-    let noted = async |channel: &Channel| {
+/// Adds the name of `lane` to the register, on disk, before its queue is declared, so that every queue has an entry.
+/// Concurrent calls may add several.
+async fn register_lane(link: &Link, names: &Names, lane: Lane) -> Result<(), BrokerError> {
+    let registered = async |channel: &Channel| {
         declare_register(channel, names).await?;
         channel
             .confirm_select(ConfirmSelectOptions::default())
             .await?;
         let properties = BasicProperties::default().with_delivery_mode(PERSISTENT);
         channel
-            // Straight to the queue, by the exchange that is always there.
+            // Directly to the queue, through the default exchange.
             .basic_publish(
                 "".into(),
                 register(names),
@@ -108,18 +107,18 @@ async fn note(link: &Link, names: &Names, lane: Lane) -> Result<(), BrokerError>
             .await
     };
     let confirmation = link
-        .ask(DECLARE, noted)
+        .on_new_channel(DECLARE, registered)
         .await?
-        .map_err(|error| link.peer.declaring(error))?;
+        .map_err(|error| link.error_context.declare_failed(error))?;
     if confirmation == Confirmation::Ack(None) {
         return Ok(());
     }
     let refused = std::io::Error::other("the register of lanes took no entry");
-    Err(link.peer.failed(DECLARE, refused.into()))
+    Err(link.error_context.failed(DECLARE, refused.into()))
 }
 
-/// The lanes on the register, which is empty afterwards.
-pub(super) async fn known(link: &Link, names: &Names) -> Result<HashSet<Lane>, BrokerError> {
+/// Takes all lanes from the register, which is empty afterwards.
+pub(super) async fn all_lanes(link: &Link, names: &Names) -> Result<HashSet<Lane>, BrokerError> {
     let read = async |channel: &Channel| {
         declare_register(channel, names).await?;
         let mut lanes = HashSet::new();
@@ -133,14 +132,14 @@ pub(super) async fn known(link: &Link, names: &Names) -> Result<HashSet<Lane>, B
         }
         Ok::<_, lapin::Error>(lanes)
     };
-    link.ask("read its lanes", read)
+    link.on_new_channel("read its lanes", read)
         .await?
-        .map_err(|error| link.peer.failed("read its lanes", error))
+        .map_err(|error| link.error_context.failed("read its lanes", error))
 }
 
-/// The register's name.
+/// The name of the register.
 pub(super) fn register(names: &Names) -> ShortString {
-    names.called("lanes")
+    names.named("lanes")
 }
 
 async fn declare_register(channel: &Channel, names: &Names) -> Result<(), lapin::Error> {

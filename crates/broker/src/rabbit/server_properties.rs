@@ -1,6 +1,6 @@
-//! What a broker says of itself before anybody has logged in: AMQP's first frame, `connection.start`,
-//! which lapin reads and keeps to itself (AMQP 0-9-1, sections 2.3.5 and 4.2.3). Then it logs in and says
-//! goodbye, because a broker warns of every connection that ends otherwise.
+//! Fetches the properties of a broker before the login from AMQP's first frame, `connection.start`, which lapin does
+//! not expose (AMQP 0-9-1, sections 2.3.5 and 4.2.3). Then it logs in and closes the connection, because a broker logs
+//! a warning for every connection that ends otherwise.
 
 use std::io;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::address::RabbitConfig;
 use crate::error::BrokerError;
 
 const PROTOCOL: &[u8] = b"AMQP\0\0\x09\x01";
-/// Class and method of `connection.start`, which begins with the protocol's two version numbers.
+/// Class and method of `connection.start`, whose arguments begin with the two protocol version numbers.
 const START: [u8; 4] = [0, 10, 0, 10];
 const START_OK: [u8; 4] = [0, 10, 0, 11];
 const TUNE: [u8; 4] = [0, 10, 0, 30];
@@ -29,32 +29,32 @@ const CLOSE: [u8; 4] = [0, 10, 0, 50];
 const CLOSE_OK: [u8; 4] = [0, 10, 0, 51];
 const METHOD_FRAME: u8 = 1;
 const FRAME_END: u8 = 0xCE;
-/// RabbitMQ's has some 500 bytes.
-const LARGEST_FRAME: usize = 64 << 10;
+/// RabbitMQ's frame has about 500 bytes.
+const MAX_FRAME_BYTES: usize = 64 << 10;
 const SECONDS: u64 = 10;
 
-/// A broker's own words.
+/// Properties that a broker reports about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Greeting {
+pub struct ServerProperties {
     /// Such as `RabbitMQ`.
     pub product: String,
     /// Such as `3.10.8`.
     pub version: String,
-    /// What its nodes call themselves together. Empty: it does not say.
+    /// Name of the cluster; empty if it is not reported.
     pub cluster: String,
 }
 
-/// Asks the first node that answers.
-pub(super) async fn greet(config: &RabbitConfig) -> Result<Greeting, BrokerError> {
+/// Fetches them from the first node that answers.
+pub(super) async fn fetch(config: &RabbitConfig) -> Result<ServerProperties, BrokerError> {
     let address = config.address();
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     for uri in config
         .uris()
         .map_err(|error| unreachable(&address, io::Error::other(error)))?
     {
-        let asked = timeout(Duration::from_secs(SECONDS), ask(uri, config));
-        match asked.await {
-            Ok(Ok(greeting)) => return Ok(greeting),
+        let fetched = timeout(Duration::from_secs(SECONDS), fetch_from(uri, config));
+        match fetched.await {
+            Ok(Ok(properties)) => return Ok(properties),
             Ok(Err(error)) => last = error,
             Err(_) => last = io::ErrorKind::TimedOut.into(),
         }
@@ -69,7 +69,7 @@ fn unreachable(address: &str, source: io::Error) -> BrokerError {
     }
 }
 
-async fn ask(uri: AMQPUri, config: &RabbitConfig) -> io::Result<Greeting> {
+async fn fetch_from(uri: AMQPUri, config: &RabbitConfig) -> io::Result<ServerProperties> {
     use_ring();
     let runtime = lapin::runtime::default_runtime().map_err(io::Error::other)?;
     let plain = AMQPUri {
@@ -80,25 +80,25 @@ async fn ask(uri: AMQPUri, config: &RabbitConfig) -> io::Result<Greeting> {
         .connect_with_config_async(TLSConfig::default(), &runtime)
         .await?;
     match uri.scheme {
-        AMQPScheme::AMQP => hear(stream, &uri).await,
+        AMQPScheme::AMQP => handshake(stream, &uri).await,
         AMQPScheme::AMQPS => {
             let tls = config.tls().config();
             let stream = stream.into_tls(&uri.authority.host, tls.as_ref());
-            hear(stream.await?, &uri).await
+            handshake(stream.await?, &uri).await
         }
     }
 }
 
-async fn hear(
+async fn handshake(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     uri: &AMQPUri,
-) -> io::Result<Greeting> {
+) -> io::Result<ServerProperties> {
     stream.write_all(PROTOCOL).await?;
     stream.flush().await?;
-    let greeting = read(&receive(&mut stream).await?).ok_or_else(no_greeting)?;
-    // Where it does not let us in, the connection that is made next says why.
-    drop(leave(&mut stream, uri).await);
-    Ok(greeting)
+    let properties = parse(&receive(&mut stream).await?).ok_or_else(not_amqp)?;
+    // If the login fails, the connection that is opened next reports why.
+    drop(log_in_and_close(&mut stream, uri).await);
+    Ok(properties)
 }
 
 /// The payload of the next frame.
@@ -107,8 +107,8 @@ async fn receive(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
     let mut head = [0; 7];
     stream.read_exact(&mut head).await?;
     let size = u32::from_be_bytes([head[3], head[4], head[5], head[6]]) as usize;
-    if size > LARGEST_FRAME {
-        return Err(no_greeting());
+    if size > MAX_FRAME_BYTES {
+        return Err(not_amqp());
     }
     let mut payload = vec![0; size + 1];
     stream.read_exact(&mut payload).await?;
@@ -128,22 +128,22 @@ async fn send(
     stream.flush().await
 }
 
-/// Waits for a method; its arguments.
+/// Waits for a method and returns its arguments.
 async fn expect(stream: &mut (impl AsyncRead + Unpin), method: [u8; 4]) -> io::Result<Vec<u8>> {
     let payload = receive(stream).await?;
-    let arguments = payload.strip_prefix(&method).ok_or_else(no_greeting)?;
+    let arguments = payload.strip_prefix(&method).ok_or_else(not_amqp)?;
     Ok(arguments.to_vec())
 }
 
-/// Logs in, and says goodbye.
-async fn leave(
+/// Logs in and closes the connection.
+async fn log_in_and_close(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     uri: &AMQPUri,
 ) -> io::Result<()> {
     let who = &uri.authority.userinfo;
     let response = format!("\0{}\0{}", who.username, who.password);
     let response_bytes = (response.len() as u32).to_be_bytes();
-    // No properties of ours, a mechanism, what it asks for, a locale.
+    // No client properties, the mechanism, its response, a locale.
     let login = [
         &[0; 4][..],
         b"\x05PLAIN",
@@ -152,7 +152,7 @@ async fn leave(
         b"\x05en_US",
     ];
     send(stream, START_OK, &login.concat()).await?;
-    // Channels, bytes of a frame, seconds between heartbeats: as it says, but no heartbeats.
+    // Channels, bytes of a frame, seconds between heartbeats: as proposed, but no heartbeats.
     let mut limits = expect(stream, TUNE).await?;
     limits.truncate(6);
     limits.extend([0; 2]);
@@ -161,23 +161,23 @@ async fn leave(
     let vhost = [&[vhost_bytes], uri.vhost.as_bytes(), &[0; 2]].concat();
     send(stream, OPEN, &vhost).await?;
     expect(stream, OPEN_OK).await?;
-    // 200, no text, and no method that would be the reason.
+    // Reply code 200, no text, and no class and method as a cause.
     send(stream, CLOSE, &[0, 200, 0, 0, 0, 0, 0]).await?;
     expect(stream, CLOSE_OK).await.map(drop)
 }
 
-fn no_greeting() -> io::Error {
+fn not_amqp() -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidData,
         "what answers there does not speak AMQP 0-9-1",
     )
 }
 
-fn read(frame: &[u8]) -> Option<Greeting> {
+fn parse(frame: &[u8]) -> Option<ServerProperties> {
     let properties = frame.strip_prefix(&START)?.get(2..)?;
     let (_, properties) = parse_field_table(properties).ok()?;
     let text = |key| text(&properties, key);
-    Some(Greeting {
+    Some(ServerProperties {
         product: text("product")?,
         version: text("version")?,
         cluster: text("cluster_name").unwrap_or_default(),
@@ -208,15 +208,15 @@ mod tests {
         let mut frame = [&START[..], &[0, 9]].concat();
         frame.extend_from_slice(&(table.len() as u32).to_be_bytes());
         frame.extend_from_slice(&table);
-        let greeting = read(&frame).unwrap();
+        let properties = parse(&frame).unwrap();
         assert_eq!(
-            (&*greeting.product, &*greeting.version),
+            (&*properties.product, &*properties.version),
             ("RabbitMQ", "3.10.8")
         );
         for length in 0..frame.len() {
-            assert_eq!(read(&frame[..length]), None, "{length}");
+            assert_eq!(parse(&frame[..length]), None, "{length}");
         }
         frame[3] = 11;
-        assert_eq!(read(&frame), None);
+        assert_eq!(parse(&frame), None);
     }
 }
