@@ -1,6 +1,5 @@
-//! `AMQP_URL=... cargo run --release -p rowmill-broker --example carry -- FILE`: how fast RabbitMQ alone carries
-//! chunks, from publish to ack, by message size, confirm window and prefetch. What is in a chunk, and
-//! what becomes of it, is not measured here.
+//! `AMQP_URL=... cargo run --release -p rowmill-broker --example carry -- FILE`: measures how fast RabbitMQ alone
+//! transports chunks, from publish to ack, by message size, confirm window and prefetch. The chunks are not processed.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,10 +15,10 @@ use tokio::task::JoinSet;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Sends a file in pieces, takes them again, and prints megabytes per second.
+/// Publishes a file in parts, consumes them, and prints megabytes per second.
 #[derive(Debug, Parser)]
 struct Args {
-    /// What to carry
+    /// The file to publish
     file: PathBuf,
     /// Bytes in a message
     #[arg(long, default_value_t = 1 << 20)]
@@ -51,7 +50,7 @@ async fn main() -> Result<(), Failure> {
     erase(&broker).await
 }
 
-/// Sends every piece, `window` of them at a time.
+/// Publishes every part, `window` of them at a time.
 async fn send(session: &Session, input: &Bytes, args: &Args) -> Result<(), Failure> {
     let window = Arc::new(Semaphore::new(args.window));
     let mut sending = JoinSet::new();
@@ -82,7 +81,7 @@ fn message(seq: usize, body: Bytes) -> Envelope {
     Envelope::new(seq.to_string(), JobId::new(), Payload::Chunk(chunk))
 }
 
-/// Takes so many messages and acknowledges each.
+/// Consumes and acknowledges this number of messages.
 async fn take(session: Session, messages: usize, prefetch: u16) -> Result<(), Failure> {
     let mut consumer = session.consume(Queue::Tasks, prefetch).await?;
     for _ in 0..messages {

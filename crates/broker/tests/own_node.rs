@@ -1,26 +1,26 @@
-//! A broker that dies, comes back, and runs out of memory under its sessions. It runs a RabbitMQ of
-//! its own, because nobody else's may be treated like this.
+//! A broker that dies, restarts, and runs out of memory during sessions. The test runs its own RabbitMQ node, since it
+//! disturbs the broker.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // clippy.toml allows it in test functions, not in their helpers
 
-#[path = "conformance/bench.rs"]
+#[path = "conformance/test_broker.rs"]
 #[allow(dead_code)] // the conformance suite uses the rest
-mod bench;
+mod test_broker;
 
 use std::time::Duration;
 
-use bench::{Bench, chunk, ctl, next, publish, scripts_broker};
 use broker::{Backoff, BrokerError, Confirm, Queue, Route, Session};
 use tempfile::TempDir;
+use test_broker::{TestBroker, chunk, ctl, next, publish, scripts_broker};
 
-/// A node that ends with the test.
+/// A node that is stopped at the end of the test.
 struct Node {
     directory: TempDir,
     uri: String,
 }
 
 impl Node {
-    /// Where scripts/test looks for nodes to stop, should this process be killed.
+    /// scripts/test stops the nodes in this directory if this process is killed.
     fn start() -> Self {
         let place =
             std::env::var_os("ROWMILL_TEST_DIR").map_or_else(std::env::temp_dir, Into::into);
@@ -45,10 +45,10 @@ impl Drop for Node {
     }
 }
 
-async fn session_when_there_is_one(bench: &Bench) -> Session {
+async fn session_when_available(test_broker: &TestBroker) -> Session {
     let mut backoff = Backoff::new();
     loop {
-        match bench.broker.connect("own node").await {
+        match test_broker.broker.connect("own node").await {
             Ok(session) => return session,
             Err(error) => assert!(error.is_retryable(), "{error}"),
         }
@@ -57,10 +57,10 @@ async fn session_when_there_is_one(bench: &Bench) -> Session {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_broker_is_noticed_and_has_kept_what_it_confirmed() {
+async fn a_killed_broker_is_noticed_and_has_kept_confirmed_messages() {
     let node = Node::start();
-    let bench = Bench::rabbit_at(&node.uri);
-    let session = bench.session().await;
+    let test_broker = TestBroker::rabbit_at(&node.uri);
+    let session = test_broker.session().await;
     for id in ["a", "b"] {
         publish(&session, Route::Tasks, id).await;
     }
@@ -70,7 +70,7 @@ async fn a_killed_broker_is_noticed_and_has_kept_what_it_confirmed() {
     scripts_broker(&["kill", node.path()]);
     let lost = session.lost().await;
     assert!(lost.is_retryable(), "{lost}");
-    // Publishing and consuming have connections of their own, and one may notice before the other.
+    // Publishing and consuming have separate connections, and one may notice before the other.
     assert!(consumer.next().await.unwrap_err().is_retryable());
     assert!(a.receipt.ack().await.unwrap_err().is_retryable());
     let error = session
@@ -78,16 +78,16 @@ async fn a_killed_broker_is_noticed_and_has_kept_what_it_confirmed() {
         .await
         .unwrap_err();
     assert!(error.is_retryable(), "{error}");
-    let error = bench.broker.connect("too early").await.unwrap_err();
+    let error = test_broker.broker.connect("too early").await.unwrap_err();
     assert!(
         matches!(error, BrokerError::Unreachable { .. }),
         "{error:?}"
     );
 
     assert_eq!(start(&node.directory), node.uri, "it is where it was");
-    let session = session_when_there_is_one(&bench).await;
+    let session = session_when_available(&test_broker).await;
     let mut consumer = session.consume(Queue::Tasks, 2).await.unwrap();
-    // In either order: what was in hand comes back when the queue finds its consumer gone.
+    // In either order: the unsettled messages return when the queue notices that its consumer is gone.
     let mut kept = Vec::new();
     for _ in 0..2 {
         let (id, delivery) = next(&mut consumer).await;
@@ -97,7 +97,7 @@ async fn a_killed_broker_is_noticed_and_has_kept_what_it_confirmed() {
     kept.sort();
     assert_eq!(kept, ["a", "b"]);
 
-    // It also says goodbye when it is stopped in order.
+    // An orderly stop of the broker closes the session too.
     scripts_broker(&["stop", node.path()]);
     let lost = session.lost().await;
     assert!(lost.is_retryable(), "{lost}");
@@ -105,10 +105,10 @@ async fn a_killed_broker_is_noticed_and_has_kept_what_it_confirmed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_blocked_publisher_is_told_why_waits_and_goes_on_while_others_consume() {
+async fn a_blocked_publisher_gets_the_reason_and_waits_while_others_consume() {
     let node = Node::start();
-    let bench = Bench::rabbit_at(&node.uri);
-    let session = bench.session().await;
+    let test_broker = TestBroker::rabbit_at(&node.uri);
+    let session = test_broker.session().await;
     publish(&session, Route::Tasks, "before").await;
     let mut consumer = session.consume(Queue::Tasks, 1).await.unwrap();
     assert_eq!(session.blocked(), None);
@@ -125,7 +125,7 @@ async fn a_blocked_publisher_is_told_why_waits_and_goes_on_while_others_consume(
         reason = blocked.wait_for(Option::is_some) => reason.unwrap().clone().unwrap(),
     };
     assert!(reason.contains("memory"), "{reason}");
-    // Consuming goes on, on its own connection; telemetry is dropped, not piled up.
+    // Consuming continues on its own connection; telemetry is dropped, not queued.
     let (id, delivery) = next(&mut consumer).await;
     assert_eq!(id, "before");
     delivery.receipt.ack().await.unwrap();

@@ -1,19 +1,19 @@
-//! A broker that speaks TLS, and lets in who shows a certificate. It runs a RabbitMQ of its own.
+//! A broker that requires TLS and a client certificate. The test runs its own RabbitMQ node.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // clippy.toml allows it in test functions, not in their helpers
 
-#[path = "conformance/bench.rs"]
+#[path = "conformance/test_broker.rs"]
 #[allow(dead_code)] // the conformance suite uses the rest
-mod bench;
+mod test_broker;
 
 use std::path::Path;
 
 use access::{Issued, Scope, Team};
-use bench::{chunk, scripts_broker};
 use broker::{Broker, BrokerArgs, BrokerError, Confirm, RabbitConfig, Route, Tls};
 use tempfile::TempDir;
+use test_broker::{chunk, scripts_broker};
 
-/// A node that ends with the test.
+/// A node that is stopped at the end of the test.
 struct Node {
     directory: TempDir,
     port: u16,
@@ -23,7 +23,7 @@ struct Node {
 
 impl Node {
     fn start() -> Self {
-        // Where scripts/test looks for nodes to stop, should this process be killed.
+        // scripts/test stops the nodes in this directory if this process is killed.
         let place =
             std::env::var_os("ROWMILL_TEST_DIR").map_or_else(std::env::temp_dir, Into::into);
         let directory = TempDir::new_in(place).unwrap();
@@ -79,7 +79,7 @@ impl Drop for Node {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn chunks_go_by_tls_to_a_broker_that_asks_for_a_certificate() {
+async fn chunks_are_sent_over_tls_to_a_broker_that_requires_a_certificate() {
     let node = Node::start();
     let all = Tls {
         authorities: Some(node.authority.clone()),
@@ -93,7 +93,7 @@ async fn chunks_go_by_tls_to_a_broker_that_asks_for_a_certificate() {
     assert_eq!(confirm, Confirm::Acked);
     session.close().await;
 
-    // The flags come to the same.
+    // The flags have the same effect.
     let args = BrokerArgs {
         broker: Some(format!("amqps://127.0.0.1:{}/%2f", node.port)),
         broker_ca: Some(node.directory.path().join("certs/ca.pem")),

@@ -1,18 +1,18 @@
-//! Who gets how much, and when a queue is full.
+//! Prefetch, single active consumers, and full queues.
 
 use std::time::Duration;
 
 use broker::{Backoff, Confirm, Queue, Route};
 use futures_util::FutureExt;
 
-use crate::bench::{Bench, chunk, is_quiet, next, publish};
+use crate::test_broker::{TestBroker, chunk, is_quiet, next, publish};
 
-pub(crate) async fn a_full_queue_refuses_and_accepts_again(bench: Bench) {
-    let session = bench.session().await;
-    if !bench.refuse_beyond(Queue::Tasks, 3) {
+pub(crate) async fn a_full_queue_refuses_and_accepts_again(test_broker: TestBroker) {
+    let session = test_broker.session().await;
+    if !test_broker.refuse_beyond(Queue::Tasks, 3) {
         return;
     }
-    // RabbitMQ notices a little late that a queue is full, by a few messages.
+    // RabbitMQ notices a full queue with a delay of a few messages.
     let mut accepted = 0;
     while session
         .publish(Route::Tasks, &chunk("x", "x"))
@@ -40,8 +40,8 @@ pub(crate) async fn a_full_queue_refuses_and_accepts_again(bench: Bench) {
     session.close().await;
 }
 
-pub(crate) async fn prefetch_is_the_most_in_hand(bench: Bench) {
-    let session = bench.session().await;
+pub(crate) async fn prefetch_limits_the_unsettled_messages(test_broker: TestBroker) {
+    let session = test_broker.session().await;
     for id in ["a", "b", "c", "d"] {
         publish(&session, Route::Tasks, id).await;
     }
@@ -49,7 +49,7 @@ pub(crate) async fn prefetch_is_the_most_in_hand(bench: Bench) {
     let (_, a) = next(&mut consumer).await;
     let (_, b) = next(&mut consumer).await;
     assert!(is_quiet(&mut consumer).await);
-    // What it does not hold is there for others.
+    // Messages beyond the prefetch are there for other consumers.
     let mut other = session.consume(Queue::Tasks, 1).await.unwrap();
     let (c, delivery_c) = next(&mut other).await;
     assert_eq!(c, "c");
@@ -62,8 +62,8 @@ pub(crate) async fn prefetch_is_the_most_in_hand(bench: Bench) {
     session.close().await;
 }
 
-pub(crate) async fn results_go_to_one_consumer_at_a_time(bench: Bench) {
-    let (first, second) = (bench.session().await, bench.session().await);
+pub(crate) async fn results_go_to_one_consumer_at_a_time(test_broker: TestBroker) {
+    let (first, second) = (test_broker.session().await, test_broker.session().await);
     let mut active = first.consume(Queue::Results, 10).await.unwrap();
     let mut standby = second.consume(Queue::Results, 10).await.unwrap();
     for id in ["a", "b", "c"] {
@@ -85,14 +85,14 @@ pub(crate) async fn results_go_to_one_consumer_at_a_time(bench: Bench) {
     second.close().await;
 }
 
-pub(crate) async fn a_next_that_is_dropped_loses_nothing(bench: Bench) {
-    let session = bench.session().await;
+pub(crate) async fn a_next_that_is_dropped_loses_nothing(test_broker: TestBroker) {
+    let session = test_broker.session().await;
     let mut consumer = session.consume(Queue::Tasks, 4).await.unwrap();
     let ids: Vec<String> = (0..50).map(|n| n.to_string()).collect();
     let mut got = Vec::new();
     for id in &ids {
         publish(&session, Route::Tasks, id).await;
-        // Asked once and dropped; asked for a moment and dropped.
+        // Polled once and dropped; polled for a moment and dropped.
         if let Some(delivery) = consumer.next().now_or_never() {
             got.push(settle(delivery.unwrap()).await);
         }

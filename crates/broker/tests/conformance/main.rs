@@ -1,15 +1,15 @@
-//! What every broker must do: one suite, run against the one in this process and against RabbitMQ.
-//! `rabbit` beside it has what only a broker on the network can do wrong.
+//! The conformance suite for brokers: the same tests run against the in-process broker and against RabbitMQ. `rabbit`
+//! contains tests of faults that only a broker on the network can have.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // clippy.toml allows it in test functions, not in their helpers
 
-mod bench;
-mod carrying;
 mod limits;
 mod rabbit;
-mod settling;
+mod settlement;
+mod test_broker;
+mod transport;
 
-use bench::Bench;
+use test_broker::TestBroker;
 
 /// Makes two tests of each function: `memory::NAME` and `rabbitmq::NAME`.
 macro_rules! both {
@@ -17,36 +17,36 @@ macro_rules! both {
         mod memory {
             $(#[tokio::test]
             async fn $name() {
-                super::Bench::memory().run(super::$module::$name).await;
+                super::TestBroker::memory().run(super::$module::$name).await;
             })*
         }
         mod rabbitmq {
             $(#[tokio::test]
             async fn $name() {
-                super::Bench::rabbit().run(super::$module::$name).await;
+                super::TestBroker::rabbit().run(super::$module::$name).await;
             })*
         }
     };
 }
 
 both! {
-    carrying::every_kind_of_message_arrives_as_it_was_sent,
-    carrying::large_bodies_arrive_whole,
-    carrying::many_at_once_are_each_confirmed,
-    carrying::telemetry_reaches_every_listener_and_nobody_else,
-    carrying::control_reaches_every_listener_and_is_not_telemetry,
-    carrying::depth_counts_what_waits,
-    settling::what_was_not_acked_comes_again_when_the_session_is_closed,
-    settling::what_was_not_acked_comes_again_when_everything_is_dropped,
-    settling::what_was_acked_is_gone,
-    settling::requeued_comes_again,
-    settling::rejected_is_dead,
-    settling::what_kills_its_consumers_is_dead_in_the_end,
-    settling::one_is_taken_at_a_time_and_comes_again_if_it_is_not_settled,
-    settling::a_receipt_of_a_closed_session_says_so,
-    settling::a_cancelled_consumer_gives_back_and_its_receipts_stay_good,
+    transport::every_kind_of_message_arrives_as_it_was_sent,
+    transport::large_bodies_arrive_whole,
+    transport::many_at_once_are_each_confirmed,
+    transport::telemetry_reaches_only_listeners,
+    transport::control_reaches_every_listener_and_is_not_telemetry,
+    transport::depth_counts_waiting_messages,
+    settlement::unacked_messages_are_redelivered_when_the_session_is_closed,
+    settlement::unacked_messages_are_redelivered_when_everything_is_dropped,
+    settlement::acked_messages_are_gone,
+    settlement::requeued_messages_are_redelivered,
+    settlement::rejected_messages_are_dead,
+    settlement::a_message_that_kills_its_consumers_is_dead_in_the_end,
+    settlement::take_one_takes_one_message_and_it_is_redelivered_if_unsettled,
+    settlement::a_receipt_of_a_closed_session_fails,
+    settlement::a_cancelled_consumer_requeues_and_its_receipts_stay_valid,
     limits::a_full_queue_refuses_and_accepts_again,
-    limits::prefetch_is_the_most_in_hand,
+    limits::prefetch_limits_the_unsettled_messages,
     limits::results_go_to_one_consumer_at_a_time,
     limits::a_next_that_is_dropped_loses_nothing,
 }

@@ -1,5 +1,5 @@
-//! What only a broker on the network can do: not be there, refuse, be set up otherwise, and be
-//! looked at by other programs.
+//! Faults that only a broker on the network can have: unreachable, refusing, with other queue arguments; and
+//! interoperation with other programs.
 
 use broker::{BrokerError, Confirm, Queue, Route};
 use lapin::options::{
@@ -12,18 +12,18 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use crate::bench::{Bench, amqp_url, chunk, next, publish};
+use crate::test_broker::{TestBroker, amqp_url, chunk, next, publish};
 
-/// A channel that owes nothing to the crate under test.
-async fn stranger() -> (Connection, Channel) {
+/// A channel that does not use the crate under test.
+async fn independent_channel() -> (Connection, Channel) {
     let connection = Connection::connect(&amqp_url(), ConnectionProperties::default()).await;
     let connection = connection.unwrap();
     let channel = connection.create_channel().await.unwrap();
     (connection, channel)
 }
 
-async fn refused(uri: &str) -> BrokerError {
-    let connected = Bench::rabbit_at(uri).broker.connect("test").await;
+async fn connect_error(uri: &str) -> BrokerError {
+    let connected = TestBroker::rabbit_at(uri).broker.connect("test").await;
     connected.expect_err("it was let in")
 }
 
@@ -40,7 +40,7 @@ async fn a_closed_port_is_named_and_may_open_later() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = free.local_addr().unwrap();
     drop(free);
-    let error = refused(&format!("amqp://u:s3cret@{address}/%2f")).await;
+    let error = connect_error(&format!("amqp://u:s3cret@{address}/%2f")).await;
     assert!(
         matches!(error, BrokerError::Unreachable { .. }),
         "{error:?}"
@@ -54,13 +54,13 @@ async fn a_closed_port_is_named_and_may_open_later() {
 }
 
 #[tokio::test]
-async fn a_peer_that_says_nothing_is_given_up_and_hung_up_on() {
+async fn a_silent_peer_is_given_up_and_its_socket_closed() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let uri = format!("amqp://{}", silent.local_addr().unwrap());
-    let attempt = tokio::spawn(async move { refused(&uri).await });
+    let attempt = tokio::spawn(async move { connect_error(&uri).await });
     let (mut peer, _) = silent.accept().await.unwrap();
     let mut heard = Vec::new();
-    // It ends: the connection is not left behind.
+    // The socket is not left open.
     peer.read_to_end(&mut heard).await.unwrap();
     assert!(heard.starts_with(b"AMQP"));
     let error = attempt.await.unwrap();
@@ -68,8 +68,8 @@ async fn a_peer_that_says_nothing_is_given_up_and_hung_up_on() {
     assert!(error.is_retryable());
 }
 
-/// A way to the broker that can fall silent: it stays connected and passes on nothing.
-async fn silent_way(silence: watch::Receiver<bool>) -> String {
+/// A proxy to the broker that can fall silent: it stays connected and forwards nothing.
+async fn silent_proxy(is_silent: watch::Receiver<bool>) -> String {
     let url = amqp_url();
     let (credentials, rest) = url.rsplit_once('@').unwrap();
     let (broker, vhost) = rest.split_once('/').unwrap();
@@ -80,37 +80,37 @@ async fn silent_way(silence: watch::Receiver<bool>) -> String {
         while let Ok((near, _)) = listener.accept().await {
             let far = TcpStream::connect(&broker).await.unwrap();
             let (near, far) = (near.into_split(), far.into_split());
-            tokio::spawn(pass_on(near.0, far.1, silence.clone()));
-            tokio::spawn(pass_on(far.0, near.1, silence.clone()));
+            tokio::spawn(forward(near.0, far.1, is_silent.clone()));
+            tokio::spawn(forward(far.0, near.1, is_silent.clone()));
         }
     });
-    // A heartbeat of one second, so that the test takes two and not twenty.
+    // A heartbeat of one second, so that the test takes two seconds and not twenty.
     format!("{credentials}@{address}/{vhost}?heartbeat=1")
 }
 
-async fn pass_on(
+async fn forward(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
-    mut silence: watch::Receiver<bool>,
+    mut is_silent: watch::Receiver<bool>,
 ) {
     tokio::select! {
         _ = tokio::io::copy(&mut from, &mut to) => return,
-        _ = silence.wait_for(|silent| *silent) => {}
+        _ = is_silent.wait_for(|silent| *silent) => {}
     }
     // Connected for as long as the test holds the other end of the channel.
-    while silence.changed().await.is_ok() {}
+    while is_silent.changed().await.is_ok() {}
 }
 
 #[tokio::test]
 async fn a_connection_that_falls_silent_is_lost() {
-    let test = async |bench: Bench| {
-        let (silence, watched) = watch::channel(false);
-        let session = bench.by(&silent_way(watched).await).session().await;
+    let test = async |test_broker: TestBroker| {
+        let (is_silent, watched) = watch::channel(false);
+        let session = test_broker.by(&silent_proxy(watched).await).session().await;
         let mut consumer = session.consume(Queue::Tasks, 1).await.unwrap();
         publish(&session, Route::Tasks, "a").await;
         let (_, delivery) = next(&mut consumer).await;
 
-        silence.send(true).unwrap();
+        is_silent.send(true).unwrap();
         let unheard = chunk("b", "x");
         let (lost, sent, taken) = tokio::join!(
             session.lost(),
@@ -121,16 +121,16 @@ async fn a_connection_that_falls_silent_is_lost() {
         assert!(sent.unwrap_err().is_retryable());
         assert!(taken.unwrap_err().is_retryable());
         assert!(delivery.receipt.ack().await.unwrap_err().is_retryable());
-        // Nor does a goodbye wait for somebody who says nothing.
+        // A close does not wait for an unresponsive peer either.
         session.close().await;
-        drop(silence);
+        drop(is_silent);
     };
-    Bench::rabbit().run(test).await;
+    TestBroker::rabbit().run(test).await;
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_refused_for_good() {
-    let error = refused(&url_with("guest:s3cret", "%2f")).await;
+async fn a_wrong_password_is_refused_permanently() {
+    let error = connect_error(&url_with("guest:s3cret", "%2f")).await;
     assert!(
         matches!(error, BrokerError::Credentials { .. }),
         "{error:?}"
@@ -141,7 +141,7 @@ async fn a_wrong_password_is_refused_for_good() {
 
 #[tokio::test]
 async fn a_missing_virtual_host_is_named() {
-    let error = refused(&url_with("guest:guest", "nowhere")).await;
+    let error = connect_error(&url_with("guest:guest", "nowhere")).await;
     assert!(
         matches!(error, BrokerError::VirtualHost { .. }),
         "{error:?}"
@@ -156,37 +156,37 @@ async fn the_second_node_is_tried_when_the_first_is_down() {
     let down = free.local_addr().unwrap();
     drop(free);
     let url = amqp_url().replacen('@', &format!("@{down},"), 1);
-    let bench = Bench::rabbit_at(&url);
-    bench
-        .run(|bench| async move {
-            publish(&bench.session().await, Route::Tasks, "a").await;
+    let test_broker = TestBroker::rabbit_at(&url);
+    test_broker
+        .run(|test_broker| async move {
+            publish(&test_broker.session().await, Route::Tasks, "a").await;
         })
         .await;
 }
 
 #[tokio::test]
 async fn a_queue_of_the_same_name_with_other_arguments_is_not_used() {
-    let test = async |bench: Bench| {
-        let (_connection, channel) = stranger().await;
-        let name = format!("{}.v2.tasks", bench.namespace);
+    let test = async |test_broker: TestBroker| {
+        let (_connection, channel) = independent_channel().await;
+        let name = format!("{}.v2.tasks", test_broker.namespace);
         let options = QueueDeclareOptions::default();
         let declared = channel.queue_declare(name.clone().into(), options, FieldTable::default());
         declared.await.unwrap();
-        let error = bench.broker.connect("test").await.unwrap_err();
+        let error = test_broker.broker.connect("test").await.unwrap_err();
         assert!(matches!(error, BrokerError::Topology { .. }), "{error:?}");
         assert!(!error.is_retryable());
         assert!(error.to_string().contains(&name), "{error}");
     };
-    Bench::rabbit().run(test).await;
+    TestBroker::rabbit().run(test).await;
 }
 
 #[tokio::test]
-async fn what_no_queue_takes_is_returned() {
-    let test = async |bench: Bench| {
-        let session = bench.session().await;
+async fn unroutable_messages_are_returned() {
+    let test = async |test_broker: TestBroker| {
+        let session = test_broker.session().await;
         publish(&session, Route::Tasks, "a").await;
-        let (_connection, channel) = stranger().await;
-        let name = format!("{}.v2.tasks", bench.namespace);
+        let (_connection, channel) = independent_channel().await;
+        let name = format!("{}.v2.tasks", test_broker.namespace);
         let unbound = channel.queue_unbind(
             name.clone().into(),
             name.into(),
@@ -198,21 +198,21 @@ async fn what_no_queue_takes_is_returned() {
         let confirm = session.publish(Route::Tasks, &lost).await.unwrap();
         assert_eq!(confirm, Confirm::Returned);
         // A new session binds it again.
-        publish(&bench.session().await, Route::Tasks, "b").await;
+        publish(&test_broker.session().await, Route::Tasks, "b").await;
         publish(&session, Route::Tasks, "c").await;
         session.close().await;
     };
-    Bench::rabbit().run(test).await;
+    TestBroker::rabbit().run(test).await;
 }
 
 #[tokio::test]
-async fn other_programs_see_what_a_message_is() {
-    let test = async |bench: Bench| {
-        let session = bench.session().await;
+async fn other_programs_see_the_message_properties() {
+    let test = async |test_broker: TestBroker| {
+        let session = test_broker.session().await;
         let sent = chunk("the id", "a,b\n");
         session.publish(Route::Tasks, &sent).await.unwrap();
-        let (_connection, channel) = stranger().await;
-        let name = format!("{}.v2.tasks", bench.namespace);
+        let (_connection, channel) = independent_channel().await;
+        let name = format!("{}.v2.tasks", test_broker.namespace);
         let got = channel.basic_get(name.into(), BasicGetOptions::default());
         let got = got.await.unwrap().unwrap();
         let properties = &got.properties;
@@ -230,17 +230,17 @@ async fn other_programs_see_what_a_message_is() {
         got.ack(BasicAckOptions::default()).await.unwrap();
         session.close().await;
     };
-    Bench::rabbit().run(test).await;
+    TestBroker::rabbit().run(test).await;
 }
 
 #[tokio::test]
-async fn what_is_not_ours_comes_with_its_bytes() {
-    let test = async |bench: Bench| {
-        let session = bench.session().await;
-        let (_connection, channel) = stranger().await;
+async fn foreign_messages_come_with_their_bytes() {
+    let test = async |test_broker: TestBroker| {
+        let session = test_broker.session().await;
+        let (_connection, channel) = independent_channel().await;
         for kind in ["rowmill.v1.Chunk", "somebody.Else"] {
             let properties = BasicProperties::default().with_type(kind.into());
-            let name = format!("{}.v2.tasks", bench.namespace);
+            let name = format!("{}.v2.tasks", test_broker.namespace);
             let options = BasicPublishOptions::default();
             let bytes = b"\xff\xff";
             let sent =
@@ -257,20 +257,20 @@ async fn what_is_not_ours_comes_with_its_bytes() {
         }
         session.close().await;
     };
-    Bench::rabbit().run(test).await;
+    TestBroker::rabbit().run(test).await;
 }
 
 #[tokio::test]
 async fn a_consumer_whose_queue_is_deleted_ends() {
-    let test = async |bench: Bench| {
-        let session = bench.session().await;
+    let test = async |test_broker: TestBroker| {
+        let session = test_broker.session().await;
         let mut consumer = session.consume(Queue::Tasks, 1).await.unwrap();
-        let (_connection, channel) = stranger().await;
-        let name = format!("{}.v2.tasks", bench.namespace);
+        let (_connection, channel) = independent_channel().await;
+        let name = format!("{}.v2.tasks", test_broker.namespace);
         let deleted = channel.queue_delete(name.into(), QueueDeleteOptions::default());
         deleted.await.unwrap();
         assert!(consumer.next().await.unwrap_err().is_retryable());
         session.close().await;
     };
-    Bench::rabbit().run(test).await;
+    TestBroker::rabbit().run(test).await;
 }

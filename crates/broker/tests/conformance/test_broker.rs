@@ -1,4 +1,4 @@
-//! What the tests need of a broker: one of their own, gone when they end, pass or fail.
+//! A broker for one test, cleaned up at its end, pass or fail.
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -13,17 +13,17 @@ use proto::v1::Chunk;
 use proto::{Envelope, JobId, Payload};
 use secrecy::SecretString;
 
-/// Longer than anything here takes on a slow machine.
+/// Longer than any test here takes on a slow machine.
 const TEST_LIMIT: Duration = Duration::from_mins(2);
 
 /// One broker under test.
 #[derive(Clone)]
-pub(crate) struct Bench {
+pub(crate) struct TestBroker {
     pub(crate) broker: Broker,
     pub(crate) namespace: String,
 }
 
-impl Bench {
+impl TestBroker {
     pub(crate) fn memory() -> Self {
         Self {
             broker: Broker::memory(),
@@ -31,7 +31,7 @@ impl Bench {
         }
     }
 
-    /// The RabbitMQ that `scripts/test` provides, under a namespace that nobody else uses.
+    /// The RabbitMQ that `scripts/test` starts, in a namespace of its own.
     pub(crate) fn rabbit() -> Self {
         Self::rabbit_at(&amqp_url())
     }
@@ -44,7 +44,7 @@ impl Bench {
         }
     }
 
-    /// The same queues by another way.
+    /// The same queues at another address.
     pub(crate) fn by(&self, uri: &str) -> Self {
         Self {
             broker: rabbit(uri, &self.namespace),
@@ -69,8 +69,8 @@ impl Bench {
         self.broker.connect("conformance test").await.unwrap()
     }
 
-    /// Makes `queue` refuse what comes when it holds `limit`. False where that cannot be done, on a
-    /// broker that the tests do not own.
+    /// Makes `queue` refuse messages beyond `limit`. Returns false if that is impossible, because the tests do not own
+    /// the broker.
     #[allow(clippy::disallowed_macros)] // eprintln!: the harness takes what a test says
     pub(crate) fn refuse_beyond(&self, queue: Queue, limit: usize) -> bool {
         match &self.broker {
@@ -97,17 +97,17 @@ fn rabbit(uri: &str, namespace: &str) -> Broker {
     Broker::rabbit(RabbitConfig::new(SecretString::from(uri), namespace).unwrap())
 }
 
-/// Where RabbitMQ is.
+/// The address of RabbitMQ.
 pub(crate) fn amqp_url() -> String {
     std::env::var("AMQP_URL").expect("AMQP_URL is not set: run scripts/test, which starts a broker")
 }
 
-/// Runs `scripts/broker`, and gives what it printed.
+/// Runs `scripts/broker`, and returns its output.
 pub(crate) fn scripts_broker(arguments: &[&str]) -> String {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/broker");
     let output = Command::new(script).args(arguments).output().unwrap();
-    let talk = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "broker {arguments:?}: {talk}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "broker {arguments:?}: {stderr}");
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -118,7 +118,7 @@ pub(crate) fn ctl(directory: &Path, arguments: &[&str]) -> String {
     scripts_broker(&all)
 }
 
-/// A chunk that carries `body`; its message id is `id`.
+/// A chunk with the body `body` and the message id `id`.
 pub(crate) fn chunk(id: &str, body: impl Into<Bytes>) -> Envelope {
     let chunk = Chunk {
         job_id: "job".into(),
@@ -134,14 +134,14 @@ pub(crate) async fn publish(session: &Session, route: Route, id: &str) {
     assert_eq!(confirm, Confirm::Acked);
 }
 
-/// The next message's id, with the rest of the delivery.
+/// The next message's id and its delivery.
 pub(crate) async fn next(consumer: &mut Consumer) -> (String, Delivery) {
     let delivery = consumer.next().await.unwrap();
     let id = delivery.message.as_ref().unwrap().message_id.clone();
     (id, delivery)
 }
 
-/// Whether nothing comes for half a second, which is long after all that was on its way came.
+/// Whether no message arrives for half a second, which is much longer than any message in flight takes.
 pub(crate) async fn is_quiet(consumer: &mut Consumer) -> bool {
     let wait = Duration::from_millis(500);
     tokio::time::timeout(wait, consumer.next()).await.is_err()

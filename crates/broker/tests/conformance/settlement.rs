@@ -1,11 +1,13 @@
-//! What becomes of a message once it was handed out.
+//! Settlement and redelivery of messages.
 
 use broker::{Death, Delivery, Queue, Route};
 
-use crate::bench::{Bench, is_quiet, next, publish};
+use crate::test_broker::{TestBroker, is_quiet, next, publish};
 
-pub(crate) async fn what_was_not_acked_comes_again_when_the_session_is_closed(bench: Bench) {
-    let (first, second) = (bench.session().await, bench.session().await);
+pub(crate) async fn unacked_messages_are_redelivered_when_the_session_is_closed(
+    test_broker: TestBroker,
+) {
+    let (first, second) = (test_broker.session().await, test_broker.session().await);
     publish(&first, Route::Tasks, "a").await;
     let mut consumer = first.consume(Queue::Tasks, 1).await.unwrap();
     let (_, delivery) = next(&mut consumer).await;
@@ -21,8 +23,10 @@ pub(crate) async fn what_was_not_acked_comes_again_when_the_session_is_closed(be
     second.close().await;
 }
 
-pub(crate) async fn what_was_not_acked_comes_again_when_everything_is_dropped(bench: Bench) {
-    let (first, second) = (bench.session().await, bench.session().await);
+pub(crate) async fn unacked_messages_are_redelivered_when_everything_is_dropped(
+    test_broker: TestBroker,
+) {
+    let (first, second) = (test_broker.session().await, test_broker.session().await);
     for id in ["a", "b", "c"] {
         publish(&first, Route::Tasks, id).await;
     }
@@ -46,8 +50,8 @@ pub(crate) async fn what_was_not_acked_comes_again_when_everything_is_dropped(be
     second.close().await;
 }
 
-pub(crate) async fn what_was_acked_is_gone(bench: Bench) {
-    let (first, second) = (bench.session().await, bench.session().await);
+pub(crate) async fn acked_messages_are_gone(test_broker: TestBroker) {
+    let (first, second) = (test_broker.session().await, test_broker.session().await);
     publish(&first, Route::Tasks, "a").await;
     let mut consumer = first.consume(Queue::Tasks, 1).await.unwrap();
     let (_, delivery) = next(&mut consumer).await;
@@ -58,8 +62,8 @@ pub(crate) async fn what_was_acked_is_gone(bench: Bench) {
     second.close().await;
 }
 
-pub(crate) async fn requeued_comes_again(bench: Bench) {
-    let session = bench.session().await;
+pub(crate) async fn requeued_messages_are_redelivered(test_broker: TestBroker) {
+    let session = test_broker.session().await;
     publish(&session, Route::Tasks, "a").await;
     let mut consumer = session.consume(Queue::Tasks, 1).await.unwrap();
     let (_, delivery) = next(&mut consumer).await;
@@ -70,8 +74,8 @@ pub(crate) async fn requeued_comes_again(bench: Bench) {
     session.close().await;
 }
 
-pub(crate) async fn rejected_is_dead(bench: Bench) {
-    let session = bench.session().await;
+pub(crate) async fn rejected_messages_are_dead(test_broker: TestBroker) {
+    let session = test_broker.session().await;
     publish(&session, Route::Tasks, "a").await;
     let mut consumer = session.consume(Queue::Tasks, 1).await.unwrap();
     let (_, delivery) = next(&mut consumer).await;
@@ -88,20 +92,20 @@ pub(crate) async fn rejected_is_dead(bench: Bench) {
     session.close().await;
 }
 
-pub(crate) async fn what_kills_its_consumers_is_dead_in_the_end(bench: Bench) {
-    let watcher = bench.session().await;
+pub(crate) async fn a_message_that_kills_its_consumers_is_dead_in_the_end(test_broker: TestBroker) {
+    let watcher = test_broker.session().await;
     let mut dead = watcher.consume(Queue::Dead, 1).await.unwrap();
     publish(&watcher, Route::Tasks, "poison").await;
     let mut deaths = 0;
     let limit = Queue::Tasks.delivery_limit();
-    // Nearly all of its returns in one session, which is quicker than a session for each.
-    let victim = bench.session().await;
+    // Nearly all of its returns in one session, which is faster than one session for each.
+    let victim = test_broker.session().await;
     let mut consumer = victim.consume(Queue::Tasks, 1).await.unwrap();
     while deaths < limit - 3 {
         let (_, body) = next(&mut consumer).await;
         assert_eq!(body.delivery_count, deaths);
         deaths += 1;
-        // The last return is by its end: what is requeued comes to it again at once.
+        // The last return is caused by the end of the session: a requeued message would be redelivered to it at once.
         if deaths < limit - 3 {
             body.receipt.requeue().await.unwrap();
         }
@@ -109,14 +113,14 @@ pub(crate) async fn what_kills_its_consumers_is_dead_in_the_end(bench: Bench) {
     drop(consumer);
     victim.close().await;
     let body = loop {
-        let victim = bench.session().await;
+        let victim = test_broker.session().await;
         let mut consumer = victim.consume(Queue::Tasks, 1).await.unwrap();
         tokio::select! {
             taken = next(&mut consumer) => {
                 assert_eq!(taken.1.delivery_count, deaths);
                 deaths += 1;
                 assert!(deaths <= limit + 1, "it came again after {deaths} deaths");
-                // As a worker that is killed: nothing is settled, nothing said.
+                // Like a killed worker: nothing is settled.
                 drop((taken, consumer, victim));
             }
             (id, body) = next(&mut dead) => {
@@ -139,11 +143,13 @@ pub(crate) async fn what_kills_its_consumers_is_dead_in_the_end(bench: Bench) {
     watcher.close().await;
 }
 
-pub(crate) async fn one_is_taken_at_a_time_and_comes_again_if_it_is_not_settled(bench: Bench) {
+pub(crate) async fn take_one_takes_one_message_and_it_is_redelivered_if_unsettled(
+    test_broker: TestBroker,
+) {
     let lane = "gpu".parse().unwrap();
     for lane in [None, Some(lane)] {
         let (queue, route) = (Queue::Retry(lane), Route::Retry(lane));
-        let first = bench.session().await;
+        let first = test_broker.session().await;
         assert!(first.take_one(queue).await.unwrap().is_none());
         for id in ["a", "b"] {
             publish(&first, route, id).await;
@@ -158,11 +164,11 @@ pub(crate) async fn one_is_taken_at_a_time_and_comes_again_if_it_is_not_settled(
         assert_eq!(id(&b), "b");
         assert!(first.take_one(queue).await.unwrap().is_none());
         b.receipt.ack().await.unwrap();
-        // As a worker that is killed.
+        // Like a killed worker.
         drop((a, first));
-        let second = bench.session().await;
+        let second = test_broker.session().await;
         let again = loop {
-            // The broker notices the end of a connection in its own time.
+            // The broker notices the end of a connection with a delay.
             if let Some(again) = second.take_one(queue).await.unwrap() {
                 break again;
             }
@@ -171,14 +177,14 @@ pub(crate) async fn one_is_taken_at_a_time_and_comes_again_if_it_is_not_settled(
         assert_eq!((id(&again).as_str(), again.redelivered), ("a", true));
         assert_eq!(again.delivery_count, 1);
         again.receipt.ack().await.unwrap();
-        // RabbitMQ counts whoever took one among the consumers for a while.
+        // For a while RabbitMQ counts a client that took one as a consumer.
         assert_eq!(second.depth(queue).await.unwrap().ready, 0);
         second.close().await;
     }
 }
 
-pub(crate) async fn a_receipt_of_a_closed_session_says_so(bench: Bench) {
-    let session = bench.session().await;
+pub(crate) async fn a_receipt_of_a_closed_session_fails(test_broker: TestBroker) {
+    let session = test_broker.session().await;
     publish(&session, Route::Tasks, "a").await;
     let mut consumer = session.consume(Queue::Tasks, 1).await.unwrap();
     let (_, delivery) = next(&mut consumer).await;
@@ -190,8 +196,10 @@ pub(crate) async fn a_receipt_of_a_closed_session_says_so(bench: Bench) {
     assert!(session.consume(Queue::Tasks, 1).await.is_err());
 }
 
-pub(crate) async fn a_cancelled_consumer_gives_back_and_its_receipts_stay_good(bench: Bench) {
-    let session = bench.session().await;
+pub(crate) async fn a_cancelled_consumer_requeues_and_its_receipts_stay_valid(
+    test_broker: TestBroker,
+) {
+    let session = test_broker.session().await;
     for id in ["a", "b", "c"] {
         publish(&session, Route::Tasks, id).await;
     }

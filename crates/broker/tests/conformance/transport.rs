@@ -1,11 +1,11 @@
-//! From a publisher to whoever consumes.
+//! Transport of messages from a publisher to consumers.
 
 use broker::{Confirm, Queue, Route};
 use futures_util::future::join_all;
 use proto::v1::{ChunkResult, Control, DeadChunk, Heartbeat, JobOpen, JobSeal, SampleRow};
 use proto::{Envelope, JobId, Payload};
 
-use crate::bench::{Bench, chunk, is_quiet, next, publish};
+use crate::test_broker::{TestBroker, chunk, is_quiet, next, publish};
 
 fn payloads() -> Vec<Payload> {
     let job_id = || "job".to_owned();
@@ -40,8 +40,8 @@ fn payloads() -> Vec<Payload> {
     ]
 }
 
-pub(crate) async fn every_kind_of_message_arrives_as_it_was_sent(bench: Bench) {
-    let session = bench.session().await;
+pub(crate) async fn every_kind_of_message_arrives_as_it_was_sent(test_broker: TestBroker) {
+    let session = test_broker.session().await;
     let mut consumer = session.consume(Queue::Results, 10).await.unwrap();
     for (number, payload) in payloads().into_iter().enumerate() {
         let mut sent = Envelope::new(number, "the job", payload);
@@ -63,8 +63,8 @@ pub(crate) async fn every_kind_of_message_arrives_as_it_was_sent(bench: Bench) {
     session.close().await;
 }
 
-pub(crate) async fn large_bodies_arrive_whole(bench: Bench) {
-    let session = bench.session().await;
+pub(crate) async fn large_bodies_arrive_whole(test_broker: TestBroker) {
+    let session = test_broker.session().await;
     let mut consumer = session.consume(Queue::Tasks, 1).await.unwrap();
     for mib in [1, 4] {
         let body: Vec<u8> = (0..mib << 20).map(|at: u32| (at % 251) as u8).collect();
@@ -81,8 +81,8 @@ pub(crate) async fn large_bodies_arrive_whole(bench: Bench) {
     session.close().await;
 }
 
-pub(crate) async fn many_at_once_are_each_confirmed(bench: Bench) {
-    let session = bench.session().await;
+pub(crate) async fn many_at_once_are_each_confirmed(test_broker: TestBroker) {
+    let session = test_broker.session().await;
     let mut consumer = session.consume(Queue::Tasks, 7).await.unwrap();
     let ids: Vec<String> = (0..300).map(|n| format!("{n:03}")).collect();
     let publishing = join_all(ids.iter().map(|id| publish(&session, Route::Tasks, id)));
@@ -101,10 +101,10 @@ pub(crate) async fn many_at_once_are_each_confirmed(bench: Bench) {
     session.close().await;
 }
 
-pub(crate) async fn telemetry_reaches_every_listener_and_nobody_else(bench: Bench) {
-    let (first, second) = (bench.session().await, bench.session().await);
+pub(crate) async fn telemetry_reaches_only_listeners(test_broker: TestBroker) {
+    let (first, second) = (test_broker.session().await, test_broker.session().await);
     let heartbeat = Envelope::new("beat", "", Payload::Heartbeat(Heartbeat::default()));
-    // Nobody listens yet, which is nobody's error.
+    // No listener yet, which is not an error.
     first.publish(Route::Telemetry, &heartbeat).await.unwrap();
     let mut one = first.consume(Queue::Telemetry, 2).await.unwrap();
     let mut two = second.consume(Queue::Telemetry, 2).await.unwrap();
@@ -126,15 +126,15 @@ pub(crate) async fn telemetry_reaches_every_listener_and_nobody_else(bench: Benc
     second.close().await;
 }
 
-pub(crate) async fn control_reaches_every_listener_and_is_not_telemetry(bench: Bench) {
-    let (first, second) = (bench.session().await, bench.session().await);
+pub(crate) async fn control_reaches_every_listener_and_is_not_telemetry(test_broker: TestBroker) {
+    let (first, second) = (test_broker.session().await, test_broker.session().await);
     let control = Control {
         cancelled: vec![JobId::new().to_string()],
         paused: vec![JobId::new().to_string()],
         shares: Vec::new(),
     };
     let sent = Envelope::new("control", "", Payload::Control(control));
-    // Nobody listens yet, which is nobody's error.
+    // No listener yet, which is not an error.
     first.publish(Route::Control, &sent).await.unwrap();
     let mut one = first.consume(Queue::Control, 2).await.unwrap();
     let mut two = second.consume(Queue::Control, 2).await.unwrap();
@@ -150,8 +150,8 @@ pub(crate) async fn control_reaches_every_listener_and_is_not_telemetry(bench: B
     second.close().await;
 }
 
-pub(crate) async fn depth_counts_what_waits(bench: Bench) {
-    let session = bench.session().await;
+pub(crate) async fn depth_counts_waiting_messages(test_broker: TestBroker) {
+    let session = test_broker.session().await;
     assert_eq!(session.depth(Queue::Tasks).await.unwrap().ready, 0);
     for id in ["a", "b", "c"] {
         publish(&session, Route::Tasks, id).await;
