@@ -296,7 +296,7 @@ impl Scheduler {
         match event {
             Event::Delivered(ticket, info) => self.on_delivered(ticket, info, &mut actions),
             Event::AttemptEnded(ticket, attempt) => {
-                self.on_attempt_ended(ticket, attempt, &mut actions)
+                self.on_attempt_ended(ticket, attempt, &mut actions);
             }
             Event::Published(ticket, confirm) => self.on_published(ticket, confirm, &mut actions),
             Event::Waited(ticket) => self.on_waited(ticket, &mut actions),

@@ -1,45 +1,44 @@
-//! Named places at which a process can be told to die, so that tests can try a crash exactly there.
+//! Failpoints: named places at which a process can be made to crash, so that tests can crash it exactly there.
 //!
-//! `ROWMILL_FAILPOINT=NAME:N` makes the process kill itself with SIGKILL at its `N`th passage of the
-//! place called `NAME`. Only debug builds, and those with the feature `armed`, look at it: in
-//! anything that is released [`pass`] is an empty function. Which place means what for the data is
-//! told in docs/reliability.md; the places themselves are marked in the roles.
+//! `ROWMILL_FAILPOINT=NAME:N` makes the process kill itself with SIGKILL when it passes the failpoint `NAME` for the
+//! `N`th time. Only debug builds, and builds with the feature `armed`, read the variable; in a release [`pass`] is an
+//! empty function. docs/reliability.md explains what each failpoint means for the data; the roles contain the calls.
 
-/// A place in the code that can be passed. The list is the whole of them, and the names are stable.
+/// A failpoint. The list is complete, and the names are stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Point {
-    /// Any role: a message went out to the broker, and its confirm has not come back.
+    /// Any role: a message was sent to the broker and is not confirmed.
     AfterPublish,
-    /// Publisher: the opening or a chunk is about to be published.
+    /// Publisher: before the opening or a chunk is published.
     PublisherBeforePublish,
     /// Publisher: the opening or a chunk was confirmed.
     PublisherAfterConfirm,
-    /// Publisher: the seal is about to be published.
+    /// Publisher: before the seal is published.
     PublisherBeforeSeal,
     /// Publisher: the seal was confirmed.
     PublisherAfterSeal,
-    /// Worker: a task was taken, and nothing was done about it.
+    /// Worker: a task was delivered and not processed yet.
     WorkerAfterTake,
-    /// Worker: a result is about to be published.
+    /// Worker: before a result is published.
     WorkerBeforePublish,
-    /// Worker: a result was confirmed, and its task is not acknowledged.
+    /// Worker: a result was confirmed and its task is not acknowledged.
     WorkerAfterConfirm,
     /// Worker: a task was acknowledged.
     WorkerAfterAck,
-    /// Master: rejects are about to be written to a spill file.
+    /// Master: before rejects are written to a spill file.
     MasterBeforeSpill,
-    /// Master: rejects are in a spill file, and the commit that refers to them is not made.
+    /// Master: rejects are in a spill file and not yet referred to by a commit.
     MasterAfterSpill,
-    /// Master: a transaction is about to be committed.
+    /// Master: before a transaction is committed.
     MasterBeforeCommit,
-    /// Master: a transaction was committed, and its messages are not acknowledged.
+    /// Master: a transaction was committed and its messages are not acknowledged.
     MasterAfterCommit,
     /// Master: one message of a committed batch was acknowledged; others may not be.
     MasterAfterAck,
 }
 
 impl Point {
-    /// Every place, with its name.
+    /// Every failpoint with its name.
     pub const ALL: [(Self, &'static str); 14] = [
         (Self::AfterPublish, "session.after-publish"),
         (Self::PublisherBeforePublish, "publisher.before-publish"),
@@ -58,12 +57,12 @@ impl Point {
     ];
 }
 
-/// Whether this build looks at `ROWMILL_FAILPOINT`.
+/// Whether this build reads `ROWMILL_FAILPOINT`.
 pub fn is_armed() -> bool {
     cfg!(any(debug_assertions, feature = "armed"))
 }
 
-/// Passes `point`: nothing, or the end of the process.
+/// Passes `point`: does nothing, or kills the process.
 #[inline]
 pub fn pass(point: Point) {
     #[cfg(any(debug_assertions, feature = "armed"))]
@@ -74,7 +73,7 @@ pub fn pass(point: Point) {
 
 #[cfg(any(debug_assertions, feature = "armed"))]
 mod armed {
-    //! What a build with failpoints does at each of them.
+    //! The failpoints of builds that have them.
 
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
@@ -83,46 +82,46 @@ mod armed {
 
     use super::Point;
 
-    /// Where to die, and at which passage.
+    /// The failpoint at which to crash, and at which passage.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    struct Order {
+    struct Target {
         point: Point,
         passage: u64,
     }
 
-    static ORDER: OnceLock<Option<Order>> = OnceLock::new();
+    static TARGET: OnceLock<Option<Target>> = OnceLock::new();
     static PASSED: AtomicU64 = AtomicU64::new(0);
 
     #[allow(clippy::disallowed_macros)] // eprintln!: for tests alone, which read it
     pub(super) fn pass(point: Point) {
-        let Some(order) = ORDER.get_or_init(order) else {
+        let Some(target) = TARGET.get_or_init(target) else {
             return;
         };
-        if order.point == point
-            && PASSED.fetch_add(1, Ordering::SeqCst) + 1 == order.passage
+        if target.point == point
+            && PASSED.fetch_add(1, Ordering::SeqCst) + 1 == target.passage
             && let Err(error) = kill_process(getpid(), Signal::KILL)
         {
             eprintln!("ROWMILL_FAILPOINT: this process cannot kill itself: {error}");
         }
     }
 
-    /// A test that names no known place would test nothing, so it is told and the process ends.
+    /// A test with an unknown name would test nothing, so the process reports it and exits.
     #[allow(clippy::disallowed_macros)] // eprintln!: for tests alone, which read it
-    fn order() -> Option<Order> {
+    fn target() -> Option<Target> {
         let text = std::env::var("ROWMILL_FAILPOINT").ok()?;
-        let order = read(&text);
-        if order.is_none() {
+        let target = parse(&text);
+        if target.is_none() {
             eprintln!("ROWMILL_FAILPOINT={text}: NAME:N is expected, with one of the known names");
             std::process::exit(2);
         }
-        order
+        target
     }
 
-    fn read(text: &str) -> Option<Order> {
+    fn parse(text: &str) -> Option<Target> {
         let (name, passage) = text.split_once(':')?;
         let (point, _) = Point::ALL.into_iter().find(|(_, known)| *known == name)?;
         let passage = passage.parse().ok().filter(|&passage| passage > 0)?;
-        Some(Order { point, passage })
+        Some(Target { point, passage })
     }
 
     #[cfg(test)]
@@ -132,11 +131,11 @@ mod armed {
         use super::*;
 
         #[test]
-        fn an_order_is_a_known_name_and_a_passage_from_one() {
-            let order = read("worker.after-ack:3").unwrap();
-            assert_eq!((order.point, order.passage), (Point::WorkerAfterAck, 3));
+        fn a_target_is_a_known_name_and_a_passage_from_one() {
+            let target = parse("worker.after-ack:3").unwrap();
+            assert_eq!((target.point, target.passage), (Point::WorkerAfterAck, 3));
             for wrong in ["worker.after-ack", "worker.after-ack:0", "nowhere:1", ""] {
-                assert_eq!(read(wrong), None, "{wrong}");
+                assert_eq!(parse(wrong), None, "{wrong}");
             }
         }
 

@@ -1,5 +1,5 @@
-//! What must hold in the end: the master's state is, byte for byte, what the oracle makes of the
-//! input in one piece; and where chunks are dead, of the input without them.
+//! Checks the end of a run: the master's state must equal, byte for byte, the oracle's result for the input in one
+//! piece; if chunks are dead, for the input without them.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -17,8 +17,8 @@ use proto::v1::{Chunk, ExecPartial, JobState, Reject};
 use proto::{Envelope, JobId};
 
 use crate::command::{is_exec, rows_of};
-use crate::failure::Wrong;
-use crate::fate::Fate;
+use crate::failure::RunError;
+use crate::faults::FaultInjector;
 use crate::input::Input;
 use crate::model::Ledger;
 use crate::publisher::{chunks, messages, profile};
@@ -26,19 +26,19 @@ use crate::publisher::{chunks, messages, profile};
 /// More than any input here has.
 const MANY: usize = 1 << 20;
 
-/// One job's final check.
+/// The final check of one job.
 pub(crate) struct Check<'a> {
     pub(crate) number: usize,
     pub(crate) id: JobId,
     pub(crate) input: &'a Input,
-    /// As they were cut.
+    /// The messages as they were split.
     pub(crate) messages: &'a [Envelope],
     pub(crate) store: &'a Store,
     pub(crate) ledger: &'a Ledger,
 }
 
 impl Check<'_> {
-    pub(crate) fn run(&self, fate: &mut Fate) -> Result<(), Wrong> {
+    pub(crate) fn run(&self, injector: &mut FaultInjector) -> Result<(), RunError> {
         let job = self.job()?;
         let dead = self.check_dead(job)?;
         let done: Vec<&Chunk> = chunks(self.messages)
@@ -52,21 +52,21 @@ impl Check<'_> {
         let finished = |merged: &Merged| match merged.finish(&profile(), &expected.columns) {
             Ok(Finished::Profile(profile)) => Ok(profile.encode_to_vec()),
             Ok(Finished::Exec(_) | Finished::Validate(_)) => {
-                Err(Wrong::Partial(engine::PartialError::Operation))
+                Err(RunError::Partial(engine::PartialError::Operation))
             }
-            Err(error) => Err(Wrong::Partial(error)),
+            Err(error) => Err(RunError::Partial(error)),
         };
         let one_piece = Merged::try_from(&Partial::Profile(expected.partial.clone()))?;
         let nothing = Merged::Profile(engine::profile::Merged::default());
         let merged = job.merged.as_deref().unwrap_or(&nothing);
         self.same("profile", &finished(merged)?, &finished(&one_piece)?)?;
         let rejects = self.store.rejects(job, (0, 0), MANY)?.rejects;
-        self.same("list of rejects", &rejects, &self.rejects(&dead, fate)?)
+        self.same("list of rejects", &rejects, &self.rejects(&dead, injector)?)
     }
 
-    /// The rows that came of the chunks are, in input order, those that the command makes of each;
-    /// and in the order of commits they are the same chunks'.
-    fn check_rows(&self, job: &Job, done: &[&Chunk], dead: &BTreeSet<u64>) -> Result<(), Wrong> {
+    /// Checks the output: in input order, the rows must equal the command's output for each chunk; in commit order,
+    /// they must come from the same chunks.
+    fn check_rows(&self, job: &Job, done: &[&Chunk], dead: &BTreeSet<u64>) -> Result<(), RunError> {
         let (mut expected, mut rows_out) = (Vec::new(), 0);
         for chunk in done {
             let (rows, count) = rows_of(chunk);
@@ -110,21 +110,21 @@ impl Check<'_> {
         self.same("sum of what commands said", &merged, &expected)
     }
 
-    fn job(&self) -> Result<&Job, Wrong> {
+    fn job(&self) -> Result<&Job, RunError> {
         let job = self.store.job(self.id);
         job.filter(|job| job.finished_unix_ms.is_some())
-            .ok_or_else(|| Wrong::Lost {
+            .ok_or_else(|| RunError::Lost {
                 job: self.number,
                 tally: format!("{:?}", job.map(|job| job.counts)),
             })
     }
 
-    /// The dead are those that were given up and of which no result was ever kept: exactly those.
-    fn check_dead(&self, job: &Job) -> Result<BTreeSet<u64>, Wrong> {
+    /// The dead chunks must be exactly those that were published as dead and have no stored result.
+    fn check_dead(&self, job: &Job) -> Result<BTreeSet<u64>, RunError> {
         let expected: BTreeSet<u64> = self
             .ledger
-            .buried
-            .difference(&self.ledger.answered)
+            .dead
+            .difference(&self.ledger.with_result)
             .filter(|(id, _)| *id == self.id.to_string())
             .map(|(_, seq)| *seq)
             .collect();
@@ -146,7 +146,7 @@ impl Check<'_> {
         expected: &Whole,
         done: &[&Chunk],
         dead: usize,
-    ) -> Result<(), Wrong> {
+    ) -> Result<(), RunError> {
         let bytes = done.iter().map(|chunk| chunk.body.len() as u64).sum();
         self.same("count of rows", &tally.rows, &expected.rows)?;
         self.same("count of rejects", &tally.rejects, &expected.rejected)?;
@@ -159,8 +159,8 @@ impl Check<'_> {
         self.same("count of dead chunks", &tally.chunks_dead, &(dead as u64))
     }
 
-    /// The whole input; or a header of as many columns, and what is not dead of the rest.
-    fn oracle(&self, dead: &BTreeSet<u64>) -> Result<Whole, Wrong> {
+    /// The oracle's result for the whole input; or for a header of as many columns and the chunks that are not dead.
+    fn oracle(&self, dead: &BTreeSet<u64>) -> Result<Whole, RunError> {
         if dead.is_empty() {
             return Ok(profile_in_one_piece(
                 &self.input.bytes[..],
@@ -186,7 +186,11 @@ impl Check<'_> {
     }
 
     /// The rejects of the whole input as one chunk, without those of dead chunks.
-    fn rejects(&self, dead: &BTreeSet<u64>, fate: &mut Fate) -> Result<Vec<Reject>, Wrong> {
+    fn rejects(
+        &self,
+        dead: &BTreeSet<u64>,
+        injector: &mut FaultInjector,
+    ) -> Result<Vec<Reject>, RunError> {
         let whole = Input {
             bytes: self.input.bytes.clone(),
             operation: self.input.operation.clone(),
@@ -197,7 +201,7 @@ impl Check<'_> {
             },
         };
         let mut rejects = Vec::new();
-        for chunk in chunks(&messages(self.id, &whole, fate)?) {
+        for chunk in chunks(&messages(self.id, &whole, injector)?) {
             rejects.extend(engine::operation::observe(chunk)?.rejects);
         }
         let lost: Vec<&Chunk> = chunks(self.messages)
@@ -222,11 +226,11 @@ impl Check<'_> {
         what: &'static str,
         found: &T,
         expected: &T,
-    ) -> Result<(), Wrong> {
+    ) -> Result<(), RunError> {
         if found == expected {
             return Ok(());
         }
-        Err(Wrong::Differs {
+        Err(RunError::Differs {
             job: self.number,
             what,
             found: format!("{found:?}"),

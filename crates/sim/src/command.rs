@@ -1,5 +1,5 @@
-//! What stands for a command that makes rows of chunks: it gives some chunks back as they are, and of
-//! others nothing, so that the rows that must come of a job are known.
+//! A simulated command: returns some chunks unchanged and nothing for the others, so that the expected rows of a job
+//! are known.
 
 use bytes::Bytes;
 use engine::chunk::Packing;
@@ -9,7 +9,7 @@ use proto::v1::chunk_result::Partial;
 use proto::v1::operation_spec::Kind;
 use proto::v1::{Chunk, ChunkResult, ExecSpec, OperationSpec};
 
-/// A job that goes through the command.
+/// The operation of a job that uses the command.
 pub(crate) fn exec() -> OperationSpec {
     let spec = ExecSpec {
         command: "simulated".to_owned(),
@@ -21,13 +21,13 @@ pub(crate) fn exec() -> OperationSpec {
     }
 }
 
-/// Whether that job goes through the command.
+/// Whether the operation uses the command.
 pub(crate) fn is_exec(operation: Option<&OperationSpec>) -> bool {
     let kind = operation.and_then(|operation| operation.kind.as_ref());
     matches!(kind, Some(Kind::Exec(_)))
 }
 
-/// The rows that come of a chunk, and how many they are.
+/// The command's output for a chunk, and its number of rows.
 pub(crate) fn rows_of(chunk: &Chunk) -> (Bytes, u64) {
     match chunk.seq % 4 {
         3 => (Bytes::new(), 0),
@@ -35,7 +35,7 @@ pub(crate) fn rows_of(chunk: &Chunk) -> (Bytes, u64) {
     }
 }
 
-/// What a worker says of a chunk that went through the command.
+/// A worker's result for a chunk of the command.
 pub(crate) fn result_of(chunk: &Chunk) -> ChunkResult {
     let (body, rows) = rows_of(chunk);
     let packing = match chunk.seq % 3 {

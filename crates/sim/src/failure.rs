@@ -1,16 +1,16 @@
-//! What a run can find.
+//! Errors that a run can find.
 
 use engine::split::SplitError;
 use master::store::StoreError;
 
-/// What is wrong, before it is known under which seed.
+/// An error of a run.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Wrong {
+pub(crate) enum RunError {
     #[error("the input cannot be split: {0}")]
     Split(#[from] SplitError),
     #[error("the oracle cannot read the input: {0}")]
     Oracle(#[from] csv::Error),
-    #[error("a chunk cannot be worked on: {0}")]
+    #[error("a chunk cannot be processed: {0}")]
     Observe(#[from] engine::operation::ObserveError),
     #[error("a result cannot be merged or finished: {0}")]
     Partial(#[from] engine::PartialError),
@@ -22,9 +22,9 @@ pub(crate) enum Wrong {
     Stuck { steps: u64 },
     #[error(transparent)]
     Id(#[from] proto::IdError),
-    #[error("the store is not there")]
+    #[error("the store is not open")]
     NoStore,
-    #[error("job {job}: nothing is under way any more, and it is not finished: {tally}")]
+    #[error("job {job}: nothing is in progress any more, and it is not finished: {tally}")]
     Lost { job: usize, tally: String },
     #[error("job {job}: its {what} is {found} where the oracle says {expected}")]
     Differs {
@@ -41,24 +41,24 @@ pub(crate) enum Wrong {
         length: u64,
         committed: u64,
     },
-    #[error("after a crash the store says that something is gone: {0}")]
+    #[error("after a crash the store reports a loss: {0}")]
     Loss(String),
     #[error("rows are not as they were sent: {0}")]
     Damage(#[from] engine::chunk::Damage),
-    #[error("a chunk killed its worker while another of the retry queue was in hand")]
-    Beside,
+    #[error("a chunk killed its worker while another chunk of the retry queue was in flight")]
+    RetryNotAlone,
     #[error("chunks are dead that should not be: {0:?}")]
     Dead(Vec<(String, u64)>),
 }
 
-/// A seed under which something is wrong.
+/// A seed whose run failed.
 #[derive(Debug, thiserror::Error)]
 #[error("seed {seed}: {what}")]
 pub struct Failure {
-    /// Which seed.
+    /// The seed.
     pub seed: u64,
-    /// What is wrong.
+    /// The error.
     pub what: String,
-    /// What happened, step by step.
+    /// The trace of all steps.
     pub trace: Vec<String>,
 }

@@ -1,5 +1,4 @@
-//! Small CSV that is as dirty as it gets: quotes, line ends within fields, ragged rows, empty lines,
-//! bytes that are no text.
+//! Small, irregular CSV: quotes, line ends within fields, ragged rows, empty lines, and bytes that are not UTF-8.
 
 use engine::Dialect;
 use engine::split::Limits;
@@ -10,20 +9,19 @@ use crate::command::exec;
 use crate::publisher::profile;
 use crate::random::Random;
 
-/// What one job reads.
+/// The input of one job.
 #[derive(Debug)]
 pub(crate) struct Input {
     pub(crate) bytes: Vec<u8>,
     pub(crate) dialect: Dialect,
     pub(crate) limits: Limits,
-    /// What is done to it.
+    /// The job's operation.
     pub(crate) operation: OperationSpec,
 }
 
-/// No record comes near it: records over the cap are for the splitter's own tests, and the oracle
-/// knows none.
+/// Larger than any record: the splitter's own tests cover records over the cap, and the oracle has no cap.
 const CAP_BYTES: usize = 1 << 20;
-/// Chunks of one job, more or less.
+/// Approximate number of chunks of one job.
 const CHUNKS: usize = 40;
 
 impl Input {

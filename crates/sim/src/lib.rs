@@ -1,15 +1,15 @@
-//! The simulation: the real decisions of publisher, worker and master, and the real store on a real
-//! SQLite, against a broker, a disk and machines on which everything goes wrong that can. A seed
-//! decides all of it, so a run that finds something can be run again.
+//! The simulation: runs the real decision logic of publisher, worker and master, and the real store on a real SQLite,
+//! against a broker, a disk and machines with injected faults. A seed decides everything, so a failing run can be
+//! repeated.
 //!
-//! Only the broker, the clock, the threads and the disk are replaced. In the end the master's state
-//! must be, byte for byte, what the oracle makes of each input in one piece; that sockets, files and
-//! processes keep to the same rules is for the tests that kill real ones.
+//! Only the broker, the clock, the threads and the disk are replaced. At the end the master's state must equal, byte
+//! for byte, the oracle's result for each input in one piece. The tests that kill real processes check that sockets,
+//! files and processes follow the same rules.
 
 mod check;
 mod command;
 mod failure;
-mod fate;
+mod faults;
 mod input;
 mod link;
 mod master;
@@ -22,23 +22,23 @@ mod worker;
 mod world;
 
 pub use failure::Failure;
-pub use fate::{Counts, Fault};
+pub use faults::{Counts, Fault};
 
-use failure::Wrong;
-use fate::Fate;
+use failure::RunError;
+use faults::FaultInjector;
 use random::Random;
 use rusqlite::Connection;
 use world::{Size, World};
 
-/// In one of so many seeds somebody purges queues, and publishers send again what the master lacks.
+/// In one of so many seeds queues are purged, and publishers republish the messages that the master lacks.
 const PURGED_EVERY: u64 = 20;
 
-/// What one run came to.
+/// The result of one run.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
-    /// What went wrong, and how often.
+    /// Faults and how often they occurred.
     pub counts: Counts,
-    /// Steps taken.
+    /// Executed steps.
     pub steps: u64,
     /// Chunks of all jobs.
     pub chunks: u64,
@@ -48,7 +48,7 @@ pub struct Report {
 ///
 /// # Errors
 ///
-/// When something is wrong in the end; the seed was then run once more, for its trace.
+/// If a check fails; the seed was then run again to record its trace.
 pub fn run(seed: u64) -> Result<Report, Failure> {
     match attempt(seed, false) {
         (Ok(size), counts, _) => Ok(report(size, counts)),
@@ -56,11 +56,11 @@ pub fn run(seed: u64) -> Result<Report, Failure> {
     }
 }
 
-/// Runs one seed, and tells what happened.
+/// Runs one seed, and records its trace.
 ///
 /// # Errors
 ///
-/// As for [`run`].
+/// See [`run`].
 pub fn replay(seed: u64) -> Result<(Report, Vec<String>), Failure> {
     match attempt(seed, true) {
         (Ok(size), counts, trace) => Ok((report(size, counts), trace)),
@@ -80,20 +80,19 @@ fn report(size: Size, counts: Counts) -> Report {
     }
 }
 
-fn attempt(seed: u64, tells: bool) -> (Result<Size, Wrong>, Counts, Vec<String>) {
-    let mut fate = Fate::new(Random::new(seed), tells);
+fn attempt(seed: u64, traces: bool) -> (Result<Size, RunError>, Counts, Vec<String>) {
+    let mut injector = FaultInjector::new(Random::new(seed), traces);
     let outcome = database().and_then(|connection| {
         let has_purges = seed % PURGED_EVERY == PURGED_EVERY - 1;
-        let mut world = World::new(connection, has_purges, &mut fate)?;
-        world.run(&mut fate)
+        let mut world = World::new(connection, has_purges, &mut injector)?;
+        world.run(&mut injector)
     });
-    let (counts, trace) = fate.into_trace();
+    let (counts, trace) = injector.into_trace();
     (outcome, counts, trace)
 }
 
-/// An empty database. Its pages are the smallest there are, so that one that may not grow is full
-/// soon.
-fn database() -> Result<Connection, Wrong> {
+/// An empty database with the smallest page size, so that a database that may not grow is full soon.
+fn database() -> Result<Connection, RunError> {
     let connection = Connection::open_in_memory()?;
     connection.pragma_update(None, "page_size", 512)?;
     Ok(connection)

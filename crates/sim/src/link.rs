@@ -1,6 +1,5 @@
-//! One session of a role with the model broker, as both ends see it: what is on its way up and down,
-//! and what was handed out and not settled. When it is cut, the role knows at once and the broker
-//! finds out later; until then what is on its way up may still arrive.
+//! One session of a role with the model broker, from both sides: the messages in transit, and the unsettled deliveries.
+//! When it is cut, the role notices at once and the broker later; until then messages to the broker may still arrive.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -9,14 +8,14 @@ use proto::Envelope;
 
 use crate::queue::Message;
 
-/// The broker's number for what it handed out in one lane.
+/// The broker's number of a delivery to one consumer.
 pub(crate) type Tag = u64;
-/// The role's number for what it published in one session.
-pub(crate) type Number = u64;
+/// The role's number of a publish in one session.
+pub(crate) type PublishId = u64;
 
-/// What becomes of a message that was handed out.
+/// How a delivery is settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Settlement {
     Ack,
     Requeue,
 }
@@ -24,45 +23,44 @@ pub(crate) enum Verdict {
 /// A session.
 #[derive(Debug)]
 pub(crate) struct Link {
-    /// Whether the role still has it.
+    /// Whether the role still uses it.
     pub(crate) is_open: bool,
-    /// Publishing and consuming are connections of their own: each is in order, and neither waits
-    /// for the other.
-    pub(crate) publishes: VecDeque<(Number, Route, Envelope)>,
-    pub(crate) settles: VecDeque<(usize, Tag, Verdict)>,
-    /// In no order: the broker confirms each when it has it.
-    pub(crate) confirms: Vec<(Number, Confirm)>,
-    pub(crate) lanes: Vec<Lane>,
-    last_number: Number,
+    /// Publishing and consuming use separate connections: each keeps its order, and neither waits for the other.
+    pub(crate) publishes: VecDeque<(PublishId, Route, Envelope)>,
+    pub(crate) settles: VecDeque<(usize, Tag, Settlement)>,
+    /// Unordered: the broker confirms each message when it has stored it.
+    pub(crate) confirms: Vec<(PublishId, Confirm)>,
+    pub(crate) consumers: Vec<ConsumerState>,
+    last_number: PublishId,
 }
 
 /// One consumer.
 #[derive(Debug)]
-pub(crate) struct Lane {
+pub(crate) struct ConsumerState {
     pub(crate) queue: Queue,
     prefetch: usize,
     is_cancelled: bool,
-    /// Handed out, not settled.
-    pub(crate) held: BTreeMap<Tag, Message>,
-    /// Of those, what the role has not received yet.
+    /// Delivered and not settled.
+    pub(crate) unsettled: BTreeMap<Tag, Message>,
+    /// The unsettled deliveries that the role has not received yet.
     pub(crate) arriving: VecDeque<Tag>,
-    /// Requests for one message that the broker has not answered.
-    pub(crate) asked: usize,
-    /// Answers that there is none, which the role has not received yet.
-    empty: usize,
+    /// Requests for one message to which the broker has not replied.
+    pub(crate) pending_gets: usize,
+    /// Replies that the queue is empty, which the role has not received yet.
+    empty_replies: usize,
     last_tag: Tag,
 }
 
 impl Link {
     pub(crate) fn new(consumes: &[(Queue, usize)]) -> Self {
-        let lane = |&(queue, prefetch)| Lane {
+        let to_state = |&(queue, prefetch)| ConsumerState {
             queue,
             prefetch,
             is_cancelled: false,
-            held: BTreeMap::new(),
+            unsettled: BTreeMap::new(),
             arriving: VecDeque::new(),
-            asked: 0,
-            empty: 0,
+            pending_gets: 0,
+            empty_replies: 0,
             last_tag: 0,
         };
         Self {
@@ -70,103 +68,115 @@ impl Link {
             publishes: VecDeque::new(),
             settles: VecDeque::new(),
             confirms: Vec::new(),
-            lanes: consumes.iter().map(lane).collect(),
+            consumers: consumes.iter().map(to_state).collect(),
             last_number: 0,
         }
     }
 
-    /// Puts a message on its way.
-    pub(crate) fn publish(&mut self, route: Route, envelope: Envelope) -> Number {
+    /// Sends a message to the broker.
+    pub(crate) fn publish(&mut self, route: Route, envelope: Envelope) -> PublishId {
         self.last_number += 1;
         self.publishes
             .push_back((self.last_number, route, envelope));
         self.last_number
     }
 
-    /// Puts a verdict on its way.
-    pub(crate) fn settle(&mut self, lane: usize, tag: Tag, verdict: Verdict) {
-        self.settles.push_back((lane, tag, verdict));
+    /// Sends a settlement to the broker.
+    pub(crate) fn settle(&mut self, consumer: usize, tag: Tag, settlement: Settlement) {
+        self.settles.push_back((consumer, tag, settlement));
     }
 
-    /// A message that has arrived.
-    pub(crate) fn receive(&mut self, lane: usize) -> Option<(Tag, Message)> {
-        let lane = self.lanes.get_mut(lane)?;
-        let tag = lane.arriving.pop_front()?;
-        Some((tag, lane.held.get(&tag)?.clone()))
+    /// Receives the next delivery.
+    pub(crate) fn receive(&mut self, consumer: usize) -> Option<(Tag, Message)> {
+        let consumer = self.consumers.get_mut(consumer)?;
+        let tag = consumer.arriving.pop_front()?;
+        Some((tag, consumer.unsettled.get(&tag)?.clone()))
     }
 
-    /// Asks for one message of a lane.
-    pub(crate) fn ask(&mut self, lane: usize) {
-        if let Some(lane) = self.lanes.get_mut(lane) {
-            lane.asked += 1;
+    /// Requests one message.
+    pub(crate) fn get(&mut self, consumer: usize) {
+        if let Some(consumer) = self.consumers.get_mut(consumer) {
+            consumer.pending_gets += 1;
         }
     }
 
-    /// Whether a message was handed out that the role has not received yet, and that did not come back.
-    pub(crate) fn is_arriving(&self, lane: usize) -> bool {
-        let lane = &self.lanes[lane];
-        let mut arriving = lane.arriving.iter().filter_map(|tag| lane.held.get(tag));
+    /// Whether a delivery is in transit to the role that was not delivered before.
+    pub(crate) fn is_arriving(&self, consumer: usize) -> bool {
+        let consumer = &self.consumers[consumer];
+        let mut arriving = consumer
+            .arriving
+            .iter()
+            .filter_map(|tag| consumer.unsettled.get(tag));
         arriving.any(|message| !message.is_redelivered)
     }
 
-    /// Whether an answer has arrived that there is no message.
-    pub(crate) fn hear_empty(&mut self, lane: usize) -> bool {
-        let Some(lane) = self.lanes.get_mut(lane).filter(|lane| lane.empty > 0) else {
+    /// Receives a reply that the queue is empty, if one has arrived.
+    pub(crate) fn receive_empty(&mut self, consumer: usize) -> bool {
+        let Some(consumer) = self
+            .consumers
+            .get_mut(consumer)
+            .filter(|consumer| consumer.empty_replies > 0)
+        else {
             return false;
         };
-        lane.empty -= 1;
+        consumer.empty_replies -= 1;
         true
     }
 
-    /// Takes no more; what has not been received goes back at once.
+    /// Stops consuming; deliveries in transit are requeued at once.
     pub(crate) fn cancel(&mut self) {
-        let consuming = self.lanes.iter_mut().enumerate();
-        for (at, lane) in consuming.filter(|(_, lane)| lane.prefetch > 0) {
-            lane.is_cancelled = true;
-            let unseen = std::mem::take(&mut lane.arriving);
-            self.settles
-                .extend(unseen.into_iter().map(|tag| (at, tag, Verdict::Requeue)));
+        let consuming = self.consumers.iter_mut().enumerate();
+        for (at, consumer) in consuming.filter(|(_, consumer)| consumer.prefetch > 0) {
+            consumer.is_cancelled = true;
+            let undelivered = std::mem::take(&mut consumer.arriving);
+            self.settles.extend(
+                undelivered
+                    .into_iter()
+                    .map(|tag| (at, tag, Settlement::Requeue)),
+            );
         }
     }
 
-    /// Whether nothing is on its way up, or held.
+    /// Whether nothing is in transit to the broker, or unsettled.
     pub(crate) fn is_idle(&self) -> bool {
         self.publishes.is_empty()
             && self.settles.is_empty()
-            && self
-                .lanes
-                .iter()
-                .all(|lane| lane.held.is_empty() && lane.asked == 0 && lane.empty == 0)
+            && self.consumers.iter().all(|consumer| {
+                consumer.unsettled.is_empty()
+                    && consumer.pending_gets == 0
+                    && consumer.empty_replies == 0
+            })
     }
 
-    /// The highest number of attempts that chunks will have had that are held and come back.
-    pub(crate) fn most_attempts(&self) -> u32 {
-        let is_retry = |lane: &&Lane| matches!(lane.queue, Queue::Retry(_));
-        let retries = self.lanes.iter().filter(is_retry);
-        let held = retries.flat_map(|lane| lane.held.values());
-        held.map(|message| message.envelope.attempts + 1)
+    /// The highest number of attempts of the unsettled retry chunks, if they are returned.
+    pub(crate) fn max_attempts(&self) -> u32 {
+        let is_retry = |consumer: &&ConsumerState| matches!(consumer.queue, Queue::Retry(_));
+        let retries = self.consumers.iter().filter(is_retry);
+        let unsettled = retries.flat_map(|consumer| consumer.unsettled.values());
+        unsettled
+            .map(|message| message.envelope.attempts + 1)
             .max()
             .unwrap_or(0)
     }
 }
 
-impl Lane {
-    pub(crate) fn has_room(&self) -> bool {
-        !self.is_cancelled && self.held.len() < self.prefetch
+impl ConsumerState {
+    pub(crate) fn has_capacity(&self) -> bool {
+        !self.is_cancelled && self.unsettled.len() < self.prefetch
     }
 
-    /// Answers a request, with a message or with none.
-    pub(crate) fn answer(&mut self, message: Option<Message>) {
-        self.asked -= 1;
+    /// Replies to a request, with or without a message.
+    pub(crate) fn reply_to_get(&mut self, message: Option<Message>) {
+        self.pending_gets -= 1;
         match message {
-            Some(message) => self.hand_out(message),
-            None => self.empty += 1,
+            Some(message) => self.deliver(message),
+            None => self.empty_replies += 1,
         }
     }
 
-    pub(crate) fn hand_out(&mut self, message: Message) {
+    pub(crate) fn deliver(&mut self, message: Message) {
         self.last_tag += 1;
-        self.held.insert(self.last_tag, message);
+        self.unsettled.insert(self.last_tag, message);
         self.arriving.push_back(self.last_tag);
     }
 }

@@ -1,5 +1,5 @@
-//! A master in the simulation: the real store on a real SQLite and a model disk, and the real batch,
-//! driven step by step. Its machine can die anywhere; database and disk outlive it.
+//! A master in the simulation: the real store on a real SQLite and a model disk, and the real batch, driven step by
+//! step. Its machine can crash at any point; database and disk outlive it.
 
 use std::collections::VecDeque;
 use std::future::ready;
@@ -10,47 +10,47 @@ use master::store::{Disk, DiskFault, ModelDisk, SpillFile, Store};
 use master::{BATCH, Batch, Job, JobMessage, UnreadableMessage};
 use rusqlite::Connection;
 
-use crate::failure::Wrong;
-use crate::fate::{Fate, Fault, name};
-use crate::link::{Tag, Verdict};
+use crate::failure::RunError;
+use crate::faults::{Fault, FaultInjector, name};
+use crate::link::{Settlement, Tag};
 use crate::model::{LinkId, ModelBroker};
 
-/// As the real intake's: results, and dead chunks.
-const LANES: [(Queue, usize); 2] = [(Queue::Results, 2 * BATCH), (Queue::Dead, 16)];
+/// Queues and prefetch as in the real intake: results and dead chunks.
+const CONSUMERS: [(Queue, usize); 2] = [(Queue::Results, 2 * BATCH), (Queue::Dead, 16)];
 
 #[derive(Debug)]
 pub(crate) struct Master {
-    /// Absent only while it is being opened.
+    /// `None` only while it is being opened.
     store: Option<Store>,
     link: Option<LinkId>,
-    lanes: [Lane; 2],
+    intakes: [Intake; 2],
     now_ms: u64,
     disk_every: u64,
 }
 
-/// What one consumer has in hand: a batch that gathers, or the receipts of one that is committed.
+/// State of one consumer: a batch that is being filled, or the tags of a committed batch.
 #[derive(Debug, Default)]
-struct Lane {
+struct Intake {
     batch: Batch<Tag>,
     acks: VecDeque<Tag>,
-    /// Of those that were committed, how many are acknowledged.
+    /// How many of the committed messages are acknowledged.
     acked: usize,
 }
 
 impl Master {
-    pub(crate) fn new(connection: Connection, disk_every: u64) -> Result<Self, Wrong> {
+    pub(crate) fn new(connection: Connection, disk_every: u64) -> Result<Self, RunError> {
         let disk = Disk::Model(ModelDisk::default());
         Ok(Self {
             store: Some(Store::open_parts(connection, disk)?),
             link: None,
-            lanes: Default::default(),
+            intakes: Default::default(),
             now_ms: 0,
             disk_every,
         })
     }
 
-    pub(crate) fn store(&self) -> Result<&Store, Wrong> {
-        self.store.as_ref().ok_or(Wrong::NoStore)
+    pub(crate) fn store(&self) -> Result<&Store, RunError> {
+        self.store.as_ref().ok_or(RunError::NoStore)
     }
 
     pub(crate) fn link(&self) -> Option<LinkId> {
@@ -58,33 +58,37 @@ impl Master {
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        let idle = |lane: &Lane| lane.batch.is_empty() && lane.acks.is_empty();
-        self.lanes.iter().all(idle)
+        let idle = |intake: &Intake| intake.batch.is_empty() && intake.acks.is_empty();
+        self.intakes.iter().all(idle)
     }
 
-    pub(crate) fn step(&mut self, broker: &mut ModelBroker, fate: &mut Fate) -> Result<(), Wrong> {
+    pub(crate) fn step(
+        &mut self,
+        broker: &mut ModelBroker,
+        injector: &mut FaultInjector,
+    ) -> Result<(), RunError> {
         let Some(link) = self.link.and_then(|id| broker.link(id)) else {
-            self.lanes = Default::default();
-            self.link = Some(broker.connect(&LANES));
+            self.intakes = Default::default();
+            self.link = Some(broker.connect(&CONSUMERS));
             return Ok(());
         };
-        let at = fate.random.index(LANES.len());
-        let lane = &mut self.lanes[at];
-        if let Some(tag) = lane.acks.pop_front() {
-            lane.acked += 1;
-            link.settle(at, tag, Verdict::Ack);
+        let at = injector.random.index(CONSUMERS.len());
+        let intake = &mut self.intakes[at];
+        if let Some(tag) = intake.acks.pop_front() {
+            intake.acked += 1;
+            link.settle(at, tag, Settlement::Ack);
             return Ok(());
         }
-        let is_due = !lane.batch.is_empty() && fate.random.one_in(4);
-        if is_due || lane.batch.len() == BATCH {
-            return self.commit(at, broker, fate);
+        let is_due = !intake.batch.is_empty() && injector.random.one_in(4);
+        if is_due || intake.batch.len() == BATCH {
+            return self.commit(at, broker, injector);
         }
         if let Some((tag, message)) = link.receive(at) {
-            fate.tell(|| format!("master: takes {}", name(&message.envelope)));
+            injector.trace(|| format!("master: takes {}", name(&message.envelope)));
             let read = JobMessage::read_message(&message.envelope, message.death.as_ref());
             let read =
                 read.map_err(|error| UnreadableMessage::misplaced(&message.envelope, &error));
-            lane.batch.add(read.map(|message| vec![message]), tag);
+            intake.batch.add(read.map(|message| vec![message]), tag);
         }
         Ok(())
     }
@@ -93,86 +97,98 @@ impl Master {
         &mut self,
         at: usize,
         broker: &mut ModelBroker,
-        fate: &mut Fate,
-    ) -> Result<(), Wrong> {
-        let store = self.store.as_mut().ok_or(Wrong::NoStore)?;
+        injector: &mut FaultInjector,
+    ) -> Result<(), RunError> {
+        let store = self.store.as_mut().ok_or(RunError::NoStore)?;
         self.now_ms += 1;
-        let trouble = Coming::draw(fate, self.disk_every);
-        trouble.set(store)?;
-        let batch = std::mem::take(&mut self.lanes[at].batch);
+        let fault = StoreFault::draw(injector, self.disk_every);
+        fault.inject(store)?;
+        let batch = std::mem::take(&mut self.intakes[at].batch);
         let (mut duplicates, dead_before) = (0, dead(store));
         let keep = |messages: Vec<JobMessage>, _unreadable| {
-            fate.tell(|| format!("master: commits {} messages", messages.len()));
+            injector.trace(|| format!("master: commits {} messages", messages.len()));
             let applied = store.apply(&messages, self.now_ms);
             ready(applied.map(|applied| duplicates = applied.duplicates))
         };
         let committed = batch.commit(keep).now_or_never();
-        (0..duplicates).for_each(|_| fate.note(Fault::Duplicate));
+        (0..duplicates).for_each(|_| injector.record(Fault::Duplicate));
         if dead(store) < dead_before {
-            fate.note(Fault::Revived);
+            injector.record(Fault::Revived);
         }
-        let has_died = trouble.lift(store, committed.as_ref().is_some_and(Result::is_err), fate)?;
+        let has_died = fault.clear(
+            store,
+            committed.as_ref().is_some_and(Result::is_err),
+            injector,
+        )?;
         match committed {
             Some(Ok(tags)) => {
-                self.lanes[at].acks = tags.into();
-                self.lanes[at].acked = 0;
+                self.intakes[at].acks = tags.into();
+                self.intakes[at].acked = 0;
             }
-            // The session ends with all its receipts, and everything comes again.
-            _ => broker.cut(self.link.unwrap_or_default(), fate),
+            // The session ends with all its receipts, and the messages are redelivered.
+            _ => broker.cut(self.link.unwrap_or_default(), injector),
         }
         if has_died {
-            self.reopen(broker, fate)?;
+            self.reopen(broker, injector)?;
         }
         Ok(())
     }
 
-    /// The machine dies, and another master opens what is left.
-    pub(crate) fn crash(&mut self, broker: &mut ModelBroker, fate: &mut Fate) -> Result<(), Wrong> {
-        let lanes = &self.lanes;
-        let fault = if lanes.iter().any(|l| !l.acks.is_empty() && l.acked > 0) {
+    /// The machine crashes, and another master opens the database and the disk.
+    pub(crate) fn crash(
+        &mut self,
+        broker: &mut ModelBroker,
+        injector: &mut FaultInjector,
+    ) -> Result<(), RunError> {
+        let intakes = &self.intakes;
+        let fault = if intakes.iter().any(|l| !l.acks.is_empty() && l.acked > 0) {
             Fault::MasterCrashBetweenAcks
-        } else if lanes.iter().any(|l| !l.acks.is_empty()) {
+        } else if intakes.iter().any(|l| !l.acks.is_empty()) {
             Fault::MasterCrashBeforeAck
-        } else if lanes.iter().any(|l| !l.batch.is_empty()) {
+        } else if intakes.iter().any(|l| !l.batch.is_empty()) {
             Fault::MasterCrashBeforeCommit
         } else {
             Fault::MasterCrashIdle
         };
-        fate.struck(fault);
-        self.reopen(broker, fate)
+        injector.record_injected(fault);
+        self.reopen(broker, injector)
     }
 
-    fn reopen(&mut self, broker: &mut ModelBroker, fate: &mut Fate) -> Result<(), Wrong> {
+    fn reopen(
+        &mut self,
+        broker: &mut ModelBroker,
+        injector: &mut FaultInjector,
+    ) -> Result<(), RunError> {
         if let Some(id) = self.link.take() {
-            broker.cut(id, fate);
+            broker.cut(id, injector);
         }
-        self.lanes = Default::default();
-        let (connection, mut disk) = self.store.take().ok_or(Wrong::NoStore)?.into_parts();
+        self.intakes = Default::default();
+        let (connection, mut disk) = self.store.take().ok_or(RunError::NoStore)?.into_parts();
         if let Disk::Model(model) = &mut disk {
-            let torn = model.crash(|n| fate.random.below(n));
-            (0..torn).for_each(|_| fate.note(Fault::TornTail));
+            let torn = model.crash(|n| injector.random.below(n));
+            (0..torn).for_each(|_| injector.record(Fault::TornTail));
         }
         let mut store = Store::open_parts(connection, disk)?;
         check_tails(&mut store)?;
-        // Nothing that a crash leaves behind is taken for commits that are gone, or for a damaged job.
+        // The leftovers of a crash must not be taken for lost commits or for a damaged job.
         if let Some(loss) = store.losses().first() {
-            return Err(Wrong::Loss(loss.clone()));
+            return Err(RunError::Loss(loss.clone()));
         }
         if let Some(job) = store.jobs().find(|job| !job.damage.is_empty()) {
-            return Err(Wrong::Loss(job.damage.clone()));
+            return Err(RunError::Loss(job.damage.clone()));
         }
         self.store = Some(store);
         Ok(())
     }
 }
 
-/// Dead chunks of all jobs.
+/// Number of dead chunks of all jobs.
 fn dead(store: &Store) -> u64 {
     store.jobs().map(|job| job.counts.chunks_dead).sum()
 }
 
-/// A recovered spill is exactly as long as what was committed.
-fn check_tails(store: &mut Store) -> Result<(), Wrong> {
+/// A recovered spill file must have exactly the committed length.
+fn check_tails(store: &mut Store) -> Result<(), RunError> {
     let files = |job: &Job| {
         let (rejects, rows) = (SpillFile::rejects(job.id), SpillFile::rows(job.id));
         [
@@ -187,7 +203,7 @@ fn check_tails(store: &mut Store) -> Result<(), Wrong> {
     for (file, committed) in committed {
         let length = disk.length(file);
         if length != committed {
-            return Err(Wrong::Tail {
+            return Err(RunError::Tail {
                 file: file.to_string(),
                 length,
                 committed,
@@ -197,42 +213,47 @@ fn check_tails(store: &mut Store) -> Result<(), Wrong> {
     Ok(())
 }
 
-/// What is to befall one commit.
+/// The fault to inject into one commit.
 #[derive(Debug, Clone, Copy)]
-enum Coming {
+enum StoreFault {
     Nothing,
     Disk(DiskFault),
     FullDatabase,
 }
 
-impl Coming {
-    fn draw(fate: &mut Fate, every: u64) -> Self {
-        if !fate.strikes(every) {
+impl StoreFault {
+    fn draw(injector: &mut FaultInjector, every: u64) -> Self {
+        if !injector.may_inject(every) {
             return Self::Nothing;
         }
-        if fate.random.one_in(4) {
+        if injector.random.one_in(4) {
             return Self::FullDatabase;
         }
         Self::Disk(DiskFault {
-            after: fate.random.below(3) as u32,
-            written: fate.random.index(200),
-            crashes: fate.random.one_in(2),
+            after: injector.random.below(3) as u32,
+            written: injector.random.index(200),
+            crashes: injector.random.one_in(2),
         })
     }
 
-    fn set(self, store: &mut Store) -> Result<(), Wrong> {
+    fn inject(self, store: &mut Store) -> Result<(), RunError> {
         let (connection, disk) = store.parts();
         match (self, disk) {
-            (Self::Disk(trouble), Disk::Model(disk)) => disk.set_fault(Some(trouble)),
-            // SQLite keeps what is there, and grows by no page.
+            (Self::Disk(fault), Disk::Model(disk)) => disk.set_fault(Some(fault)),
+            // SQLite keeps its pages, and cannot allocate another one.
             (Self::FullDatabase, _) => limit_pages(connection, 1)?,
             _ => {}
         }
         Ok(())
     }
 
-    /// Ends it, and counts it where it has come; whether the machine has died of it.
-    fn lift(self, store: &mut Store, has_failed: bool, fate: &mut Fate) -> Result<bool, Wrong> {
+    /// Removes the fault, and records it if it had an effect. Returns whether the machine has crashed.
+    fn clear(
+        self,
+        store: &mut Store,
+        has_failed: bool,
+        injector: &mut FaultInjector,
+    ) -> Result<bool, RunError> {
         let (connection, disk) = store.parts();
         limit_pages(connection, 1 << 30)?;
         let Disk::Model(disk) = disk else {
@@ -244,16 +265,16 @@ impl Coming {
         }
         match self {
             Self::Nothing => {}
-            Self::FullDatabase => fate.struck(Fault::DatabaseFull),
+            Self::FullDatabase => injector.record_injected(Fault::DatabaseFull),
             Self::Disk(_) if disk.died() => {
-                fate.struck(Fault::MasterCrashInCommit);
+                injector.record_injected(Fault::MasterCrashInCommit);
                 return Ok(true);
             }
-            // Writes and syncs come by turns.
-            Self::Disk(trouble) if trouble.after.is_multiple_of(2) => {
-                fate.struck(Fault::DiskFullWrite);
+            // Writes and syncs alternate.
+            Self::Disk(fault) if fault.after.is_multiple_of(2) => {
+                injector.record_injected(Fault::DiskFullWrite);
             }
-            Self::Disk(_) => fate.struck(Fault::DiskFullSync),
+            Self::Disk(_) => injector.record_injected(Fault::DiskFullSync),
         }
         Ok(false)
     }

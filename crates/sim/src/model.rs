@@ -1,5 +1,5 @@
-//! The model broker: at least once, and everything that this allows. It keeps the rules that the
-//! `broker` crate states of its two brokers; what a session loses, it loses here as well.
+//! The model broker: at-least-once delivery with everything that it allows. It follows the rules that the `broker`
+//! crate documents; a session loses here what it loses there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,15 +7,15 @@ use broker::{Confirm, Queue, Route};
 use proto::{Envelope, Payload};
 use worker::scheduler::ATTEMPTS;
 
-use crate::fate::{Fate, Fault, name};
-use crate::link::{Link, Verdict};
-use crate::plan::{Counting, Plan};
+use crate::faults::{Fault, FaultInjector, name};
+use crate::link::{Link, Settlement};
+use crate::plan::{Plan, RedeliveryCounting};
 use crate::queue::MessageQueue;
 
-/// Names a session; never used twice.
+/// Id of a session; never reused.
 pub(crate) type LinkId = u64;
 
-/// The broker, with a ledger of what it was told of each chunk.
+/// The broker, with a ledger of the stored messages of each chunk.
 #[derive(Debug)]
 pub(crate) struct ModelBroker {
     tasks: MessageQueue,
@@ -26,28 +26,28 @@ pub(crate) struct ModelBroker {
     last_link: LinkId,
     failure_every: u64,
     may_die: bool,
-    counting: Counting,
+    counting: RedeliveryCounting,
     pub(crate) ledger: Ledger,
 }
 
-/// What became of chunks, by job and seq.
+/// Chunks with a stored result or in the dead queue, by job and seq.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    /// A result was kept.
-    pub(crate) answered: BTreeSet<(String, u64)>,
-    /// Came to the dead queue, by whose word ever.
-    pub(crate) buried: BTreeSet<(String, u64)>,
+    /// A result was stored.
+    pub(crate) with_result: BTreeSet<(String, u64)>,
+    /// Was published or moved to the dead queue.
+    pub(crate) dead: BTreeSet<(String, u64)>,
 }
 
-/// What the broker can do next.
+/// A possible next step of the broker.
 #[derive(Debug, Clone, Copy)]
-enum Move {
+enum Step {
     Publish(LinkId),
     Settle(LinkId),
-    HandOut(LinkId, usize),
-    Answer(LinkId, usize),
-    /// It notices that a session is over.
-    Reap(LinkId),
+    Deliver(LinkId, usize),
+    ReplyToGet(LinkId, usize),
+    /// The broker notices that a session is over.
+    Expire(LinkId),
 }
 
 impl ModelBroker {
@@ -72,36 +72,36 @@ impl ModelBroker {
         self.last_link
     }
 
-    /// The role's end of a session; absent once it is cut.
+    /// The role's side of a session; `None` once it is cut.
     pub(crate) fn link(&mut self, id: LinkId) -> Option<&mut Link> {
         self.links.get_mut(&id).filter(|link| link.is_open)
     }
 
-    /// Cuts a session. What is on its way down is lost.
-    pub(crate) fn cut(&mut self, id: LinkId, fate: &mut Fate) {
+    /// Cuts a session. Messages in transit to the role are lost.
+    pub(crate) fn cut(&mut self, id: LinkId, injector: &mut FaultInjector) {
         if let Some(link) = self.link(id) {
             link.is_open = false;
             let kept = link.confirms.drain(..);
             let lost = kept.filter(|(_, confirm)| *confirm == Confirm::Acked);
-            lost.for_each(|_| fate.note(Fault::LostConfirm));
+            lost.for_each(|_| injector.record(Fault::LostConfirm));
         }
     }
 
-    /// Cuts every session, and notices it at once.
-    pub(crate) fn restart(&mut self, fate: &mut Fate) {
+    /// Cuts every session, and expires it at once.
+    pub(crate) fn restart(&mut self, injector: &mut FaultInjector) {
         let ids: Vec<LinkId> = self.links.keys().copied().collect();
         for id in ids {
-            self.cut(id, fate);
-            self.reap(id, fate);
+            self.cut(id, injector);
+            self.expire(id, injector);
         }
     }
 
-    /// Somebody drops what waits in a queue. Whether there was anything.
-    pub(crate) fn purge(&mut self, which: Queue) -> bool {
-        self.queue_mut(which).purge() > 0
+    /// Drops all queued messages, as an administrator would. Returns whether there were any.
+    pub(crate) fn purge(&mut self, target: Queue) -> bool {
+        self.queue_mut(target).purge() > 0
     }
 
-    /// Whether nothing is kept, held or on its way.
+    /// Whether no message is stored, unsettled or in transit.
     pub(crate) fn is_empty(&self) -> bool {
         self.tasks.is_empty()
             && self.retry.is_empty()
@@ -110,9 +110,9 @@ impl ModelBroker {
             && self.links.values().all(Link::is_idle)
     }
 
-    /// Whether what workers hold may come back once more without dying of it, where that matters.
+    /// Whether the workers' deliveries may be returned once more without making a chunk dead that must not die.
     pub(crate) fn may_return(&self) -> bool {
-        let most = self.links.values().map(Link::most_attempts).max();
+        let most = self.links.values().map(Link::max_attempts).max();
         self.may_die || most.unwrap_or(0) < ATTEMPTS
     }
 
@@ -121,52 +121,55 @@ impl ModelBroker {
         !self.retry.is_empty()
     }
 
-    /// Does one thing, if there is any to do.
-    pub(crate) fn step(&mut self, fate: &mut Fate) {
-        let moves = self.moves();
-        if moves.is_empty() {
+    /// Executes one possible step, if there is any.
+    pub(crate) fn step(&mut self, injector: &mut FaultInjector) {
+        let possible_steps = self.possible_steps();
+        if possible_steps.is_empty() {
             return;
         }
-        match moves[fate.random.index(moves.len())] {
-            Move::Publish(id) => self.take_publish(id, fate),
-            Move::Settle(id) => self.take_settle(id, fate),
-            Move::HandOut(id, lane) => self.hand_out(id, lane, fate),
-            Move::Answer(id, lane) => self.answer(id, lane, fate),
-            Move::Reap(id) => self.reap(id, fate),
+        match possible_steps[injector.random.index(possible_steps.len())] {
+            Step::Publish(id) => self.accept_publish(id, injector),
+            Step::Settle(id) => self.accept_settle(id, injector),
+            Step::Deliver(id, consumer) => self.deliver(id, consumer, injector),
+            Step::ReplyToGet(id, consumer) => self.reply_to_get(id, consumer, injector),
+            Step::Expire(id) => self.expire(id, injector),
         }
     }
 
-    fn moves(&self) -> Vec<Move> {
-        let mut moves = Vec::new();
+    fn possible_steps(&self) -> Vec<Step> {
+        let mut possible_steps = Vec::new();
         let mut results_taken = false;
         for (&id, link) in &self.links {
             if !link.publishes.is_empty() {
-                moves.push(Move::Publish(id));
+                possible_steps.push(Step::Publish(id));
             }
             if !link.settles.is_empty() {
-                moves.push(Move::Settle(id));
+                possible_steps.push(Step::Settle(id));
             }
             if !link.is_open {
-                moves.push(Move::Reap(id));
+                possible_steps.push(Step::Expire(id));
             }
-            for (at, lane) in link.lanes.iter().enumerate() {
-                if link.is_open && lane.asked > 0 {
-                    moves.push(Move::Answer(id, at));
+            for (at, consumer) in link.consumers.iter().enumerate() {
+                if link.is_open && consumer.pending_gets > 0 {
+                    possible_steps.push(Step::ReplyToGet(id, at));
                 }
-                // A single consumer is active at the results, also while it is dead and not reaped.
-                let is_turn = lane.queue != Queue::Results || !results_taken;
-                results_taken |= lane.queue == Queue::Results;
-                if link.is_open && is_turn && lane.has_room() && !self.queue(lane.queue).is_empty()
+                // The results queue has one active consumer, even if its session is over and not expired yet.
+                let is_turn = consumer.queue != Queue::Results || !results_taken;
+                results_taken |= consumer.queue == Queue::Results;
+                if link.is_open
+                    && is_turn
+                    && consumer.has_capacity()
+                    && !self.queue(consumer.queue).is_empty()
                 {
-                    moves.push(Move::HandOut(id, at));
+                    possible_steps.push(Step::Deliver(id, at));
                 }
             }
         }
-        moves
+        possible_steps
     }
 
-    fn queue(&self, which: Queue) -> &MessageQueue {
-        match which {
+    fn queue(&self, target: Queue) -> &MessageQueue {
+        match target {
             Queue::Tasks | Queue::Lane(_) => &self.tasks,
             Queue::Retry(_) => &self.retry,
             Queue::Results => &self.results,
@@ -174,8 +177,8 @@ impl ModelBroker {
         }
     }
 
-    fn queue_mut(&mut self, which: Queue) -> &mut MessageQueue {
-        match which {
+    fn queue_mut(&mut self, target: Queue) -> &mut MessageQueue {
+        match target {
             Queue::Tasks | Queue::Lane(_) => &mut self.tasks,
             Queue::Retry(_) => &mut self.retry,
             Queue::Results => &mut self.results,
@@ -183,7 +186,7 @@ impl ModelBroker {
         }
     }
 
-    fn take_publish(&mut self, id: LinkId, fate: &mut Fate) {
+    fn accept_publish(&mut self, id: LinkId, injector: &mut FaultInjector) {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
@@ -191,131 +194,131 @@ impl ModelBroker {
             return;
         };
         if !link.is_open {
-            fate.note(Fault::LateFrame);
+            injector.record(Fault::LateFrame);
         }
-        // It costs a worker its session, with whatever it holds by then.
-        let may_be_returned = self.may_die || link.lanes.is_empty();
-        let which = queue_of(route);
-        let confirm = self.offer(which, envelope, may_be_returned, fate);
+        // A returned message costs a worker its session, with all its deliveries.
+        let may_be_returned = self.may_die || link.consumers.is_empty();
+        let target = queue_of(route);
+        let confirm = self.enqueue(target, envelope, may_be_returned, injector);
         if let Some(link) = self.links.get_mut(&id) {
             if link.is_open {
                 link.confirms.push((number, confirm));
             } else if confirm == Confirm::Acked {
-                fate.note(Fault::LostConfirm);
+                injector.record(Fault::LostConfirm);
             }
         }
     }
 
-    fn offer(
+    fn enqueue(
         &mut self,
-        which: Queue,
+        target: Queue,
         envelope: Envelope,
         may_be_returned: bool,
-        fate: &mut Fate,
+        injector: &mut FaultInjector,
     ) -> Confirm {
-        if self.queue(which).is_full() {
-            fate.note(Fault::QueueFull);
+        if self.queue(target).is_full() {
+            injector.record(Fault::QueueFull);
             return Confirm::Nacked;
         }
-        if fate.strikes(self.failure_every) {
-            fate.struck(Fault::Nacked);
+        if injector.may_inject(self.failure_every) {
+            injector.record_injected(Fault::Nacked);
             return Confirm::Nacked;
         }
-        if may_be_returned && fate.strikes(4 * self.failure_every) {
-            fate.struck(Fault::Returned);
+        if may_be_returned && injector.may_inject(4 * self.failure_every) {
+            injector.record_injected(Fault::Returned);
             return Confirm::Returned;
         }
-        self.ledger.enter(which, &envelope);
-        fate.tell(|| format!("broker: keeps {} in {which:?}", name(&envelope)));
-        if fate.strikes(self.failure_every) {
-            fate.struck(Fault::Doubled);
-            self.queue_mut(which).push(envelope.clone(), None);
+        self.ledger.record(target, &envelope);
+        injector.trace(|| format!("broker: keeps {} in {target:?}", name(&envelope)));
+        if injector.may_inject(self.failure_every) {
+            injector.record_injected(Fault::Doubled);
+            self.queue_mut(target).push(envelope.clone(), None);
         }
-        self.queue_mut(which).push(envelope, None);
+        self.queue_mut(target).push(envelope, None);
         Confirm::Acked
     }
 
-    fn take_settle(&mut self, id: LinkId, fate: &mut Fate) {
+    fn accept_settle(&mut self, id: LinkId, injector: &mut FaultInjector) {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
-        let Some((lane, tag, verdict)) = link.settles.pop_front() else {
+        let Some((consumer, tag, settlement)) = link.settles.pop_front() else {
             return;
         };
         if !link.is_open {
-            fate.note(Fault::LateFrame);
+            injector.record(Fault::LateFrame);
         }
-        let lane = &mut link.lanes[lane];
-        let which = lane.queue;
-        if let Some(message) = lane.held.remove(&tag)
-            && verdict == Verdict::Requeue
+        let consumer = &mut link.consumers[consumer];
+        let target = consumer.queue;
+        if let Some(message) = consumer.unsettled.remove(&tag)
+            && settlement == Settlement::Requeue
         {
-            let is_counted = self.counting == Counting::All;
-            self.queue_mut(which).give_back(message, is_counted, fate);
+            let is_counted = self.counting == RedeliveryCounting::All;
+            self.queue_mut(target)
+                .requeue(message, is_counted, injector);
         }
     }
 
-    fn hand_out(&mut self, id: LinkId, lane: usize, fate: &mut Fate) {
+    fn deliver(&mut self, id: LinkId, consumer: usize, injector: &mut FaultInjector) {
         let Some(link) = self.links.get(&id) else {
             return;
         };
-        let which = link.lanes[lane].queue;
+        let target = link.consumers[consumer].queue;
         let every = self.failure_every;
-        let message = self.queue_mut(which).take(fate, every);
+        let message = self.queue_mut(target).take(injector, every);
         if let (Some(message), Some(link)) = (message, self.links.get_mut(&id)) {
-            link.lanes[lane].hand_out(message);
+            link.consumers[consumer].deliver(message);
         }
     }
 
-    fn answer(&mut self, id: LinkId, lane: usize, fate: &mut Fate) {
+    fn reply_to_get(&mut self, id: LinkId, consumer: usize, injector: &mut FaultInjector) {
         let Some(link) = self.links.get(&id) else {
             return;
         };
-        let which = link.lanes[lane].queue;
+        let target = link.consumers[consumer].queue;
         let every = self.failure_every;
-        let message = self.queue_mut(which).take(fate, every);
+        let message = self.queue_mut(target).take(injector, every);
         if message.is_some() {
-            fate.note(Fault::Retried);
+            injector.record(Fault::Retried);
         }
         if let Some(link) = self.links.get_mut(&id) {
-            link.lanes[lane].answer(message);
+            link.consumers[consumer].reply_to_get(message);
         }
     }
 
-    /// Notices that a session is over: what has not arrived never will, and what was handed out is
-    /// there again.
-    fn reap(&mut self, id: LinkId, fate: &mut Fate) {
+    /// Expires a session: its messages in transit are lost, and its deliveries are requeued.
+    fn expire(&mut self, id: LinkId, injector: &mut FaultInjector) {
         let Some(link) = self.links.remove(&id) else {
             return;
         };
         link.publishes
             .iter()
-            .for_each(|_| fate.note(Fault::LostPublish));
+            .for_each(|_| injector.record(Fault::LostPublish));
         link.settles
             .iter()
-            .for_each(|_| fate.note(Fault::LostReceipt));
-        for lane in link.lanes {
-            for message in lane.held.into_values().rev() {
-                let is_counted = self.counting != Counting::None;
-                let queue = self.queue_mut(lane.queue);
-                queue.give_back(message, is_counted, fate);
+            .for_each(|_| injector.record(Fault::LostReceipt));
+        for consumer in link.consumers {
+            for message in consumer.unsettled.into_values().rev() {
+                let is_counted = self.counting != RedeliveryCounting::None;
+                let queue = self.queue_mut(consumer.queue);
+                queue.requeue(message, is_counted, injector);
             }
         }
     }
 }
 
 impl Ledger {
-    fn enter(&mut self, which: Queue, envelope: &Envelope) {
-        match (which, envelope.payload.as_ref()) {
+    fn record(&mut self, target: Queue, envelope: &Envelope) {
+        match (target, envelope.payload.as_ref()) {
             (Queue::Results, Payload::Result(result)) => {
-                self.answered.insert((result.job_id.clone(), result.seq));
+                self.with_result.insert((result.job_id.clone(), result.seq));
             }
             (Queue::Dead, Payload::Chunk(chunk)) => {
-                self.buried.insert((chunk.job_id.clone(), chunk.seq));
+                self.dead.insert((chunk.job_id.clone(), chunk.seq));
             }
             (Queue::Dead, Payload::Dead(dead)) => {
                 let chunk = dead.chunk.as_ref();
-                self.buried
+                self.dead
                     .extend(chunk.map(|chunk| (chunk.job_id.clone(), chunk.seq)));
             }
             _ => {}

@@ -1,54 +1,54 @@
-//! What a seed sets up: how many of each, how tight, how often what goes wrong.
+//! The configuration that a seed draws: sizes, limits and fault rates.
 
 use crate::random::Random;
 
-/// One run's setting.
+/// The configuration of one run.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) jobs: usize,
     pub(crate) workers: usize,
     pub(crate) slots: u32,
-    /// Whether a worker can run a suspect in a process of its own.
+    /// Whether a worker can run a suspect chunk in a child process.
     pub(crate) has_processes: bool,
     /// How many finished chunks a worker remembers.
     pub(crate) dedup_capacity: usize,
     pub(crate) tasks_limit: usize,
     pub(crate) results_limit: usize,
-    /// Whether faults may take a chunk its last attempt.
+    /// Whether faults may make a chunk dead.
     pub(crate) may_die: bool,
-    pub(crate) counting: Counting,
+    pub(crate) counting: RedeliveryCounting,
     pub(crate) poison: Poison,
-    /// Whether poison kills the worker even from a process of its own.
+    /// Whether a poison chunk kills the worker even from a child process.
     pub(crate) poison_escapes: bool,
     pub(crate) faults: u64,
-    /// A role crashes, or a session is cut, once in so many steps.
+    /// A role crashes, or a session is cut, once in this many steps on average.
     pub(crate) crash_every: u64,
-    /// A message meets with trouble once in so many times.
+    /// A message meets a fault once in this many times on average.
     pub(crate) failure_every: u64,
-    /// A commit meets with trouble once in so many times.
+    /// A commit meets a fault once in this many times on average.
     pub(crate) disk_every: u64,
-    /// A queue is purged once in so many steps. Absent: never.
+    /// A queue is purged once in this many steps on average. `None` for never.
     pub(crate) purge_every: Option<u64>,
 }
 
 /// Which returns of a message the broker counts; brokers differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Counting {
+pub(crate) enum RedeliveryCounting {
     /// RabbitMQ before 4.3.
     All,
-    /// RabbitMQ from 4.3 on: not those that a consumer asked for.
+    /// RabbitMQ from 4.3 on: only returns that the consumer did not request.
     Lost,
-    /// It only says that a message came back.
+    /// It only marks a message as redelivered.
     None,
 }
 
-/// Which chunks kill what they are run in.
+/// Which chunks crash the process that runs them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Poison {
     None,
-    /// Of each job, the one of that seq.
+    /// The chunk with this seq of each job.
     One(u64),
-    /// Every other one.
+    /// Every other chunk.
     Odd,
     All,
 }
@@ -83,13 +83,13 @@ impl Plan {
             results_limit: random.between(1, 60) as usize,
             may_die: random.one_in(8) || poison != Poison::None,
             counting: match random.below(3) {
-                0 => Counting::All,
-                1 => Counting::Lost,
-                _ => Counting::None,
+                0 => RedeliveryCounting::All,
+                1 => RedeliveryCounting::Lost,
+                _ => RedeliveryCounting::None,
             },
             poison,
             poison_escapes: random.one_in(2),
-            // Where nothing else goes wrong, poison alone may die.
+            // Without other faults, only poison chunks may be dead.
             faults: if random.one_in(if poison == Poison::None { 10 } else { 2 }) {
                 0
             } else {
@@ -102,8 +102,8 @@ impl Plan {
         }
     }
 
-    /// The same with queues that are purged. No chunk dies: of one whose result was purged behind its death, the
-    /// master could not know that there was a result.
+    /// Adds purges of queues. No chunk may die: if the result of a dead chunk were purged, the master could not know
+    /// that it existed.
     pub(crate) fn with_purges(self, random: &mut Random) -> Self {
         Self {
             purge_every: Some(random.between(8, 60)),

@@ -10,42 +10,46 @@ use proto::v1::{OperationSpec, ProfileSpec};
 use proto::{Envelope, JobId, Payload};
 use publisher::{Answered, Described, Job, Outbox, Ticket, Totals, message};
 
-use crate::failure::Wrong;
-use crate::fate::{Fate, Fault, name};
+use crate::failure::RunError;
+use crate::faults::{Fault, FaultInjector, name};
 use crate::input::Input;
-use crate::link::Number;
+use crate::link::PublishId;
 use crate::model::{LinkId, ModelBroker};
 
-/// One publish, and what it would be made again from.
+/// One publisher, with all its messages for a restart.
 #[derive(Debug)]
 pub(crate) struct Publisher {
-    /// All messages of the job, as the splitter cut them: opening, chunks, seal.
+    /// All messages of the job, as the splitter made them: opening, chunks, seal.
     pub(crate) messages: Vec<Envelope>,
-    /// Chunks that are confirmed, without a gap: what a journal would know at the most.
+    /// Whether each message is confirmed. A journal knows at most the prefix without a gap.
     confirmed: Vec<bool>,
-    ahead: VecDeque<Envelope>,
+    unsent: VecDeque<Envelope>,
     outbox: Outbox,
     link: Option<LinkId>,
-    under_way: BTreeMap<Number, Ticket>,
-    /// How often it sent again what was lost.
-    rounds: u64,
+    in_flight: BTreeMap<PublishId, Ticket>,
+    /// How often it republished missing messages.
+    republish_rounds: u64,
 }
 
 impl Publisher {
-    pub(crate) fn new(id: JobId, input: &Input, fate: &mut Fate) -> Result<Self, Wrong> {
-        let messages = messages(id, input, fate)?;
+    pub(crate) fn new(
+        id: JobId,
+        input: &Input,
+        injector: &mut FaultInjector,
+    ) -> Result<Self, RunError> {
+        let messages = messages(id, input, injector)?;
         Ok(Self {
             confirmed: vec![false; messages.len()],
-            ahead: messages.iter().cloned().collect(),
+            unsent: messages.iter().cloned().collect(),
             messages,
             outbox: Outbox::new(),
             link: None,
-            under_way: BTreeMap::new(),
-            rounds: 0,
+            in_flight: BTreeMap::new(),
+            republish_rounds: 0,
         })
     }
 
-    /// Whether the broker has all of it.
+    /// Whether the broker has confirmed all messages.
     pub(crate) fn is_done(&self) -> bool {
         self.outbox.is_done()
     }
@@ -54,38 +58,38 @@ impl Publisher {
         self.link
     }
 
-    pub(crate) fn step(&mut self, broker: &mut ModelBroker, fate: &mut Fate) {
+    pub(crate) fn step(&mut self, broker: &mut ModelBroker, injector: &mut FaultInjector) {
         if self.is_done() {
             return;
         }
         let Some(link) = self.link.and_then(|id| broker.link(id)) else {
             self.outbox.session_lost();
-            self.under_way.clear();
+            self.in_flight.clear();
             self.link = Some(broker.connect(&[]));
             return;
         };
-        match fate.random.below(3) {
-            0 if self.outbox.wants_message() => self.outbox.put(self.ahead.pop_front()),
+        match injector.random.below(3) {
+            0 if self.outbox.wants_message() => self.outbox.put(self.unsent.pop_front()),
             1 => {
                 if let Some((ticket, route, envelope)) = self.outbox.send_next() {
-                    fate.tell(|| format!("publisher: sends {}", name(&envelope)));
-                    self.under_way.insert(link.publish(route, envelope), ticket);
+                    injector.trace(|| format!("publisher: sends {}", name(&envelope)));
+                    self.in_flight.insert(link.publish(route, envelope), ticket);
                 }
             }
             _ if !link.confirms.is_empty() => {
-                let at = fate.random.index(link.confirms.len());
+                let at = injector.random.index(link.confirms.len());
                 let (number, confirm) = link.confirms.swap_remove(at);
-                if self.answered(number, confirm) {
-                    broker.cut(self.link.unwrap_or_default(), fate);
+                if self.on_confirm(number, confirm) {
+                    broker.cut(self.link.unwrap_or_default(), injector);
                 }
             }
             _ => {}
         }
     }
 
-    /// Whether the session is over.
-    fn answered(&mut self, number: Number, confirm: Confirm) -> bool {
-        let Some(ticket) = self.under_way.remove(&number) else {
+    /// Handles a confirm. Returns whether the session is over.
+    fn on_confirm(&mut self, number: PublishId, confirm: Confirm) -> bool {
+        let Some(ticket) = self.in_flight.remove(&number) else {
             return false;
         };
         match self.outbox.answered(ticket, confirm) {
@@ -102,44 +106,47 @@ impl Publisher {
         }
     }
 
-    /// What the master lacks is sent again, by a process that knows the input and what that is: the opening, the
-    /// chunks and the seal, in messages that are made anew.
-    pub(crate) fn send_again(&mut self, is_missing: impl Fn(u64) -> bool, fate: &mut Fate) {
-        self.rounds += 1;
+    /// Republishes the messages that the master lacks, like a new process that knows the input and the missing chunks:
+    /// the opening, the chunks and the seal, as new messages.
+    pub(crate) fn republish_missing(
+        &mut self,
+        is_missing: impl Fn(u64) -> bool,
+        injector: &mut FaultInjector,
+    ) {
+        self.republish_rounds += 1;
         self.outbox = Outbox::new();
-        self.under_way.clear();
+        self.in_flight.clear();
         let is_sent = |message: &&Envelope| match message.payload.as_ref() {
             Payload::Chunk(chunk) => is_missing(chunk.seq),
             _ => true,
         };
         let again = self.messages.iter().filter(is_sent);
-        self.ahead = again
+        self.unsent = again
             .map(|message| Envelope {
-                made_unix_ms: message.made_unix_ms + self.rounds,
+                made_unix_ms: message.made_unix_ms + self.republish_rounds,
                 ..message.clone()
             })
             .collect();
-        let chunks = self.ahead.len().saturating_sub(2);
-        (0..chunks).for_each(|_| fate.note(Fault::SentAgain));
+        let chunks = self.unsent.len().saturating_sub(2);
+        (0..chunks).for_each(|_| injector.record(Fault::SentAgain));
     }
 
-    /// The process dies, and another one goes on from a journal: with the opening, and then from any
-    /// chunk up to the first one without a confirm, since a journal may lag behind what was
-    /// confirmed but never run ahead of it.
-    pub(crate) fn crash(&mut self, broker: &mut ModelBroker, fate: &mut Fate) {
-        fate.struck(if self.under_way.is_empty() {
+    /// The process crashes, and another one resumes from a journal: with the opening, and then from any chunk up to the
+    /// first unconfirmed one, since a journal may lag behind the confirms but is never ahead of them.
+    pub(crate) fn crash(&mut self, broker: &mut ModelBroker, injector: &mut FaultInjector) {
+        injector.record_injected(if self.in_flight.is_empty() {
             Fault::PublisherCrashConfirmed
         } else {
             Fault::PublisherCrashUnconfirmed
         });
         if let Some(id) = self.link.take() {
-            broker.cut(id, fate);
+            broker.cut(id, injector);
         }
         let known = self.confirmed.iter().take_while(|c| **c).count();
         let last = self.messages.len() - 1;
-        let from = 1 + fate.random.index(known.clamp(1, last));
+        let from = 1 + injector.random.index(known.clamp(1, last));
         let rest = self.messages[from..].iter();
-        self.ahead = self
+        self.unsent = self
             .messages
             .first()
             .into_iter()
@@ -147,17 +154,21 @@ impl Publisher {
             .cloned()
             .collect();
         self.outbox = Outbox::new();
-        self.under_way.clear();
+        self.in_flight.clear();
     }
 }
 
-/// Everything that the job says, cut from its input however that arrives.
-pub(crate) fn messages(id: JobId, input: &Input, fate: &mut Fate) -> Result<Vec<Envelope>, Wrong> {
+/// All messages of a job; the input arrives in random parts.
+pub(crate) fn messages(
+    id: JobId,
+    input: &Input,
+    injector: &mut FaultInjector,
+) -> Result<Vec<Envelope>, RunError> {
     let mut splitter = Splitter::new(input.dialect, input.limits);
     let mut pieces = Vec::new();
     let mut rest = &input.bytes[..];
     while !rest.is_empty() {
-        let (now, later) = rest.split_at(1 + fate.random.index(rest.len()));
+        let (now, later) = rest.split_at(1 + injector.random.index(rest.len()));
         rest = later;
         splitter.push(now);
         while let Some(piece) = splitter.next_piece()? {
@@ -194,7 +205,7 @@ pub(crate) fn messages(id: JobId, input: &Input, fate: &mut Fate) -> Result<Vec<
     Ok(messages)
 }
 
-/// What most simulated jobs do.
+/// The operation of most simulated jobs.
 pub(crate) fn profile() -> OperationSpec {
     OperationSpec {
         kind: Some(Kind::Profile(ProfileSpec::default())),

@@ -1,21 +1,21 @@
-//! One queue of the model broker: what waits in it, and what comes back to it.
+//! One queue of the model broker.
 
 use broker::Death;
 use proto::Envelope;
 
-use crate::fate::{Fate, Fault};
+use crate::faults::{Fault, FaultInjector};
 
-/// A message with what the broker knows of it.
+/// A message with its delivery state.
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
     pub(crate) envelope: Envelope,
     pub(crate) is_redelivered: bool,
-    /// How often the broker says that it came back.
+    /// How often it was returned, as reported by the broker.
     pub(crate) delivery_count: u32,
     pub(crate) death: Option<Death>,
 }
 
-/// Messages that wait.
+/// Queued messages.
 #[derive(Debug)]
 pub(crate) struct MessageQueue {
     limit: usize,
@@ -34,12 +34,12 @@ impl MessageQueue {
         self.ready.is_empty()
     }
 
-    /// Drops all that waits; how much that was.
+    /// Drops all queued messages, and returns their number.
     pub(crate) fn purge(&mut self) -> usize {
         self.ready.drain(..).count()
     }
 
-    /// Whether a publish is refused. What comes back is always taken.
+    /// Whether a publish is refused. Requeued messages are always accepted.
     pub(crate) fn is_full(&self) -> bool {
         self.ready.len() >= self.limit
     }
@@ -53,25 +53,34 @@ impl MessageQueue {
         });
     }
 
-    /// The next message: the oldest, or where fate says so another one.
-    pub(crate) fn take(&mut self, fate: &mut Fate, failure_every: u64) -> Option<Message> {
+    /// Takes the next message: the oldest, or a random one as an injected fault.
+    pub(crate) fn take(
+        &mut self,
+        injector: &mut FaultInjector,
+        failure_every: u64,
+    ) -> Option<Message> {
         if self.ready.is_empty() {
             return None;
         }
         let mut at = 0;
-        if self.ready.len() > 1 && fate.strikes(failure_every) {
-            fate.struck(Fault::Reordered);
-            at = fate.random.index(self.ready.len());
+        if self.ready.len() > 1 && injector.may_inject(failure_every) {
+            injector.record_injected(Fault::Reordered);
+            at = injector.random.index(self.ready.len());
         }
         Some(self.ready.remove(at))
     }
 
-    /// Takes a message back, mostly to the head.
-    pub(crate) fn give_back(&mut self, mut message: Message, is_counted: bool, fate: &mut Fate) {
+    /// Requeues a message, mostly at the head.
+    pub(crate) fn requeue(
+        &mut self,
+        mut message: Message,
+        is_counted: bool,
+        injector: &mut FaultInjector,
+    ) {
         message.is_redelivered = true;
         message.delivery_count += u32::from(is_counted);
-        let at = match fate.random.below(4) {
-            0 => fate.random.index(self.ready.len() + 1),
+        let at = match injector.random.below(4) {
+            0 => injector.random.index(self.ready.len() + 1),
             1 => self.ready.len(),
             _ => 0,
         };

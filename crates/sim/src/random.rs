@@ -1,6 +1,6 @@
-//! The one source of chance: SplitMix64, so that a seed decides everything.
+//! The only source of randomness: SplitMix64, so that a seed decides everything.
 
-/// A sequence of numbers that its seed decides.
+/// A sequence of numbers, determined by its seed.
 #[derive(Debug, Clone)]
 pub(crate) struct Random(u64);
 
@@ -24,7 +24,7 @@ impl Random {
         self.next() % n.max(1)
     }
 
-    /// A place in something of `length`.
+    /// An index into a sequence of `length`.
     pub(crate) fn index(&mut self, length: usize) -> usize {
         self.below(length as u64) as usize
     }
@@ -34,7 +34,7 @@ impl Random {
         low + self.below(high - low + 1)
     }
 
-    /// Yes, once in `n` times.
+    /// True once in `n` times on average.
     pub(crate) fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
     }

@@ -1,5 +1,5 @@
-//! A worker in the simulation: the real desk, the real computing and the real answers, driven step by
-//! step. Threads, child processes and waits end whenever chance says so.
+//! A worker in the simulation: the real scheduler, computation and messages, driven step by step. Attempts and waits
+//! end at random times.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use worker::scheduler::{
 use worker::{Outcome, compute, disposition_message};
 
 use crate::command::{is_exec, result_of};
-use crate::fate::{Fate, Fault, name};
-use crate::link::{Link, Number, Tag, Verdict};
+use crate::faults::{Fault, FaultInjector, name};
+use crate::link::{Link, PublishId, Settlement, Tag};
 use crate::model::{LinkId, ModelBroker};
 use crate::plan::{Plan, Poison};
 
@@ -37,35 +37,35 @@ pub(crate) struct Worker {
     link: Option<LinkId>,
     deliveries: BTreeMap<Ticket, HeldDelivery>,
     last_ticket: Ticket,
-    /// What the desk has said and is not done yet: nothing else happens before it is.
+    /// Actions of the scheduler that are not executed yet; no other event occurs before they are.
     todo: VecDeque<Action>,
     running: Vec<(Ticket, u32, Isolation)>,
     waiting: Vec<Ticket>,
-    publishing: BTreeMap<Number, Ticket>,
-    /// Whether it has confirmed answers whose acknowledgements are not on their way yet.
+    publishing: BTreeMap<PublishId, Ticket>,
+    /// Whether a disposition was confirmed whose acknowledgement is not sent yet.
     owes_ack: bool,
 }
 
-/// One delivery in hand.
+/// One delivery that is not settled.
 #[derive(Debug)]
 struct HeldDelivery {
-    /// The consumer that it came from.
-    lane: usize,
+    /// The consumer that received it.
+    consumer: usize,
     tag: Tag,
     is_redelivered: bool,
     envelope: Envelope,
     outcome: Option<Outcome>,
-    /// What was said last: a refused answer is sent again as it was.
+    /// The last published message, to send it again if it was refused.
     sent: Option<(Disposition, Route, Envelope)>,
 }
 
-/// What a step came to.
+/// The result of a step.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Stepped {
+pub(crate) enum StepOutcome {
     Alive,
-    /// What it ran has killed it.
+    /// A chunk has killed the worker.
     Killed {
-        /// Whether another chunk of the retry queue was in hand, whose return will be taken for an attempt.
+        /// Whether another chunk of the retry queue was in flight, whose return would be counted as an attempt.
         other_retry_in_flight: bool,
     },
 }
@@ -107,7 +107,11 @@ impl Worker {
         self.scheduler.in_flight_count() == 0 && self.todo.is_empty()
     }
 
-    pub(crate) fn step(&mut self, broker: &mut ModelBroker, fate: &mut Fate) -> Stepped {
+    pub(crate) fn step(
+        &mut self,
+        broker: &mut ModelBroker,
+        injector: &mut FaultInjector,
+    ) -> StepOutcome {
         let (may_return, has_retries) = (broker.may_return(), broker.has_retries());
         let Some(link) = self.link.and_then(|id| broker.link(id)) else {
             self.forget();
@@ -115,47 +119,47 @@ impl Worker {
             if self.scheduler.is_draining() {
                 self.restart();
             }
-            // One chunk a seat in work, and one more on its way to each.
+            // One running chunk per slot, and one more prefetched for each.
             let prefetch = 2 * self.scheduler_config.slots as usize;
             let consumes = [(Queue::Tasks, prefetch), (Queue::Retry(None), 0)];
             self.link = Some(broker.connect(&consumes));
-            return Stepped::Alive;
+            return StepOutcome::Alive;
         };
         if let Some(action) = self.todo.pop_front() {
-            if !self.act(action, link, fate) {
-                broker.cut(self.link.unwrap_or_default(), fate);
+            if !self.act(action, link, injector) {
+                broker.cut(self.link.unwrap_or_default(), injector);
             }
-            return Stepped::Alive;
+            return StepOutcome::Alive;
         }
         self.owes_ack = false;
         if self.scheduler.is_draining() && self.scheduler.in_flight_count() == 0 && link.is_idle() {
-            broker.cut(self.link.unwrap_or_default(), fate);
-            return Stepped::Alive;
+            broker.cut(self.link.unwrap_or_default(), injector);
+            return StepOutcome::Alive;
         }
-        // A drain has a deadline: what is not finished by then is for others.
-        if self.scheduler.is_draining() && may_return && fate.random.one_in(100) {
-            fate.note(Fault::DrainLate);
-            broker.cut(self.link.unwrap_or_default(), fate);
-            return Stepped::Alive;
+        // A drain has a deadline, after which unfinished chunks are redelivered.
+        if self.scheduler.is_draining() && may_return && injector.random.one_in(100) {
+            injector.record(Fault::DrainLate);
+            broker.cut(self.link.unwrap_or_default(), injector);
+            return StepOutcome::Alive;
         }
-        match fate.random.below(6) {
-            0 => self.receive(TASKS, link, may_return, fate),
-            1 if !self.running.is_empty() => return self.end_attempt(link, may_return, fate),
+        match injector.random.below(6) {
+            0 => self.receive(TASKS, link, may_return, injector),
+            1 if !self.running.is_empty() => return self.end_attempt(link, may_return, injector),
             2 if !self.waiting.is_empty() => {
-                let at = fate.random.index(self.waiting.len());
+                let at = injector.random.index(self.waiting.len());
                 let ticket = self.waiting.swap_remove(at);
                 self.handle(Event::Waited(ticket));
             }
             3 => self.handle(Event::RetryWaiting(has_retries)),
-            4 if link.hear_empty(RETRY) => self.handle(Event::RetryEmpty),
-            4 => self.receive(RETRY, link, may_return, fate),
-            _ => self.receive_confirm(link, fate),
+            4 if link.receive_empty(RETRY) => self.handle(Event::RetryEmpty),
+            4 => self.receive(RETRY, link, may_return, injector),
+            _ => self.receive_confirm(link, injector),
         }
-        Stepped::Alive
+        StepOutcome::Alive
     }
 
-    /// Does what the desk says; no where the session is to end.
-    fn act(&mut self, action: Action, link: &mut Link, fate: &mut Fate) -> bool {
+    /// Executes an action. Returns false if the session has to end.
+    fn act(&mut self, action: Action, link: &mut Link, injector: &mut FaultInjector) -> bool {
         match action {
             Action::Run {
                 ticket,
@@ -164,10 +168,12 @@ impl Worker {
             } => self.running.push((ticket, attempt, isolation)),
             Action::Wait(ticket) => self.waiting.push(ticket),
             Action::ResetTimer(_) => {}
-            Action::Publish(ticket, disposition) => self.publish(ticket, disposition, link, fate),
-            Action::Ack(ticket) => self.settle(ticket, Verdict::Ack, link),
-            Action::Requeue(ticket) => self.settle(ticket, Verdict::Requeue, link),
-            Action::TakeRetry => link.ask(RETRY),
+            Action::Publish(ticket, disposition) => {
+                self.publish(ticket, disposition, link, injector);
+            }
+            Action::Ack(ticket) => self.settle(ticket, Settlement::Ack, link),
+            Action::Requeue(ticket) => self.settle(ticket, Settlement::Requeue, link),
+            Action::TakeRetry => link.get(RETRY),
             Action::NewSession => return false,
         }
         true
@@ -178,7 +184,7 @@ impl Worker {
         ticket: Ticket,
         disposition: Disposition,
         link: &mut Link,
-        fate: &mut Fate,
+        injector: &mut FaultInjector,
     ) {
         let Some(held) = self.deliveries.get_mut(&ticket) else {
             return;
@@ -188,7 +194,7 @@ impl Worker {
             _ => disposition_message(&held.envelope, disposition, held.outcome.take(), self.id),
         };
         held.sent = Some((disposition, route, envelope.clone()));
-        fate.tell(|| {
+        injector.trace(|| {
             format!(
                 "worker {}: says {disposition:?} of {}",
                 self.number,
@@ -196,36 +202,42 @@ impl Worker {
             )
         });
         if matches!(disposition, Disposition::Dead { .. }) {
-            fate.note(Fault::DeadByWorker);
+            injector.record(Fault::DeadByWorker);
         }
         self.publishing
             .insert(link.publish(route, envelope), ticket);
     }
 
-    fn settle(&mut self, ticket: Ticket, verdict: Verdict, link: &mut Link) {
+    fn settle(&mut self, ticket: Ticket, settlement: Settlement, link: &mut Link) {
         if let Some(held) = self.deliveries.remove(&ticket) {
-            link.settle(held.lane, held.tag, verdict);
+            link.settle(held.consumer, held.tag, settlement);
         }
     }
 
-    fn receive(&mut self, lane: usize, link: &mut Link, may_return: bool, fate: &mut Fate) {
-        let Some((tag, message)) = link.receive(lane) else {
+    fn receive(
+        &mut self,
+        consumer: usize,
+        link: &mut Link,
+        may_return: bool,
+        injector: &mut FaultInjector,
+    ) {
+        let Some((tag, message)) = link.receive(consumer) else {
             return;
         };
-        let Some((job, seq)) = chunk_of(&message.envelope) else {
+        let Some((job, seq)) = chunk_id(&message.envelope) else {
             return;
         };
-        fate.tell(|| {
+        injector.trace(|| {
             let what = name(&message.envelope);
             format!(
                 "worker {}: takes {what}, returned {}",
                 self.number, message.delivery_count
             )
         });
-        // One is published anew; where the queue is full it is given back instead.
-        let needs_other_worker = may_return && fate.strikes(self.failure_every);
+        // It is republished; if the queue is full, it is requeued instead.
+        let needs_other_worker = may_return && injector.may_inject(self.failure_every);
         if needs_other_worker {
-            fate.struck(Fault::PassedOn);
+            injector.record_injected(Fault::PassedOn);
         }
         self.last_ticket += 1;
         let info = ChunkInfo {
@@ -234,13 +246,13 @@ impl Worker {
             made_unix_ms: message.envelope.made_unix_ms,
             is_redelivered: message.is_redelivered,
             delivery_count: message.delivery_count,
-            is_retry: lane == RETRY,
+            is_retry: consumer == RETRY,
             attempts: message.envelope.attempts,
             needs_other_worker,
             cost: None,
         };
         let held = HeldDelivery {
-            lane,
+            consumer,
             tag,
             is_redelivered: message.is_redelivered,
             envelope: message.envelope,
@@ -251,43 +263,48 @@ impl Worker {
         self.handle(Event::Delivered(self.last_ticket, info));
     }
 
-    /// A run ends: in its result, or in trouble.
-    fn end_attempt(&mut self, link: &mut Link, may_return: bool, fate: &mut Fate) -> Stepped {
-        let at = fate.random.index(self.running.len());
+    /// Ends an attempt, with a result or a failure.
+    fn end_attempt(
+        &mut self,
+        link: &mut Link,
+        may_return: bool,
+        injector: &mut FaultInjector,
+    ) -> StepOutcome {
+        let at = injector.random.index(self.running.len());
         let (ticket, attempt, isolation) = self.running.swap_remove(at);
         let Some(held) = self.deliveries.get(&ticket) else {
-            return Stepped::Alive;
+            return StepOutcome::Alive;
         };
         let payload = Arc::clone(&held.envelope.payload);
         let Payload::Chunk(chunk) = payload.as_ref() else {
-            return Stepped::Alive;
+            return StepOutcome::Alive;
         };
         let is_poison = self.poison.is_in(chunk.seq);
         if is_poison && (isolation == Isolation::Thread || self.poison_escapes) {
             return self.killed_by(ticket, link);
         }
         let ended = if is_poison {
-            fate.note(Fault::AttemptCrashed);
+            injector.record(Fault::AttemptCrashed);
             AttemptEnd::Crashed { keeps_slot: false }
-        } else if let Some(failure) = self.failure(attempt, isolation, may_return, fate) {
+        } else if let Some(failure) = self.failure(attempt, isolation, may_return, injector) {
             failure
         } else {
             self.compute(ticket, chunk, attempt)
         };
         self.handle(Event::AttemptEnded(ticket, ended));
         if ended == (AttemptEnd::Crashed { keeps_slot: true }) && !self.scheduler.is_draining() {
-            // Only the end of the process ends that thread; all else is finished before.
+            // Only the end of the process ends that thread; all other chunks are finished first.
             link.cancel();
             self.handle(Event::Draining);
         }
-        Stepped::Alive
+        StepOutcome::Alive
     }
 
-    fn killed_by(&self, ticket: Ticket, link: &Link) -> Stepped {
+    fn killed_by(&self, ticket: Ticket, link: &Link) -> StepOutcome {
         let is_held = |(other, held): (&Ticket, &HeldDelivery)| {
-            *other != ticket && held.lane == RETRY && !held.is_redelivered
+            *other != ticket && held.consumer == RETRY && !held.is_redelivered
         };
-        Stepped::Killed {
+        StepOutcome::Killed {
             other_retry_in_flight: self.deliveries.iter().any(is_held) || link.is_arriving(RETRY),
         }
     }
@@ -312,39 +329,39 @@ impl Worker {
         ended
     }
 
-    /// How the attempt goes wrong, if it does. A last one does only where chunks may die.
+    /// The failure of an attempt, if any. A last attempt only fails if chunks may die.
     fn failure(
         &self,
         attempt: u32,
         isolation: Isolation,
         may_return: bool,
-        fate: &mut Fate,
+        injector: &mut FaultInjector,
     ) -> Option<AttemptEnd> {
-        if !fate.strikes(self.failure_every) || (attempt >= ATTEMPTS && !self.may_die) {
+        if !injector.may_inject(self.failure_every) || (attempt >= ATTEMPTS && !self.may_die) {
             return None;
         }
-        match (fate.random.below(3), isolation) {
-            // A broken one is published anew; where the queue is full it is given back instead.
+        match (injector.random.below(3), isolation) {
+            // A crashed attempt is republished; if the queue is full, it is requeued instead.
             (0, Isolation::Process) if may_return => {
-                fate.struck(Fault::AttemptCrashed);
+                injector.record_injected(Fault::AttemptCrashed);
                 Some(AttemptEnd::Crashed { keeps_slot: false })
             }
             (1, Isolation::Thread) if may_return => {
-                fate.struck(Fault::AttemptHung);
+                injector.record_injected(Fault::AttemptHung);
                 Some(AttemptEnd::Crashed { keeps_slot: true })
             }
             _ => {
-                fate.struck(Fault::AttemptFailed);
+                injector.record_injected(Fault::AttemptFailed);
                 Some(AttemptEnd::Failed)
             }
         }
     }
 
-    fn receive_confirm(&mut self, link: &mut Link, fate: &mut Fate) {
+    fn receive_confirm(&mut self, link: &mut Link, injector: &mut FaultInjector) {
         if link.confirms.is_empty() {
             return;
         }
-        let at = fate.random.index(link.confirms.len());
+        let at = injector.random.index(link.confirms.len());
         let (number, confirm) = link.confirms.swap_remove(at);
         if let Some(ticket) = self.publishing.remove(&number) {
             self.handle(Event::Published(ticket, confirm));
@@ -356,20 +373,20 @@ impl Worker {
         self.todo.extend(self.scheduler.handle(event));
     }
 
-    /// Told to stop: it finishes what is in hand, and another worker takes its place.
-    pub(crate) fn drain(&mut self, broker: &mut ModelBroker, fate: &mut Fate) {
+    /// Starts a drain: the worker finishes its chunks in flight, and another one takes its place.
+    pub(crate) fn drain(&mut self, broker: &mut ModelBroker, injector: &mut FaultInjector) {
         let Some(link) = self.link.and_then(|id| broker.link(id)) else {
             return;
         };
         if !self.scheduler.is_draining() && self.todo.is_empty() {
-            fate.struck(Fault::WorkerDrained);
+            injector.record_injected(Fault::WorkerDrained);
             link.cancel();
             self.handle(Event::Draining);
         }
     }
 
-    /// The process dies, and another worker takes its place.
-    pub(crate) fn crash(&mut self, broker: &mut ModelBroker, fate: &mut Fate) {
+    /// The process crashes, and another worker takes its place.
+    pub(crate) fn crash(&mut self, broker: &mut ModelBroker, injector: &mut FaultInjector) {
         let fault = if self.owes_ack && !self.todo.is_empty() {
             Fault::WorkerCrashBeforeAck
         } else if !self.publishing.is_empty() {
@@ -379,13 +396,13 @@ impl Worker {
         } else {
             Fault::WorkerCrashIdle
         };
-        fate.struck(fault);
-        self.die(broker, fate);
+        injector.record_injected(fault);
+        self.die(broker, injector);
     }
 
-    pub(crate) fn die(&mut self, broker: &mut ModelBroker, fate: &mut Fate) {
+    pub(crate) fn die(&mut self, broker: &mut ModelBroker, injector: &mut FaultInjector) {
         if let Some(id) = self.link.take() {
-            broker.cut(id, fate);
+            broker.cut(id, injector);
         }
         self.forget();
         self.restart();
@@ -406,8 +423,8 @@ impl Worker {
     }
 }
 
-/// Whose chunk it is, and its seq.
-fn chunk_of(envelope: &Envelope) -> Option<(JobId, u64)> {
+/// The chunk's job and seq.
+fn chunk_id(envelope: &Envelope) -> Option<(JobId, u64)> {
     match envelope.payload.as_ref() {
         Payload::Chunk(chunk) => Some((chunk.job_id.parse().ok()?, chunk.seq)),
         _ => None,

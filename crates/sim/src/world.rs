@@ -1,24 +1,24 @@
-//! One run: roles and broker take steps in an order that chance decides, faults strike until there
-//! are no more, and then everything has to come to its end by itself.
+//! One run: roles and broker take steps in random order, faults are injected until none are left, and then everything
+//! has to finish by itself.
 
 use broker::Queue;
 use proto::JobId;
 use rusqlite::Connection;
 
 use crate::check::Check;
-use crate::failure::Wrong;
-use crate::fate::{Fate, Fault};
+use crate::failure::RunError;
+use crate::faults::{Fault, FaultInjector};
 use crate::input::Input;
 use crate::master::Master;
 use crate::model::{LinkId, ModelBroker};
 use crate::plan::{Plan, Poison};
 use crate::publisher::{Publisher, chunks};
-use crate::worker::{Stepped, Worker};
+use crate::worker::{StepOutcome, Worker};
 
-/// Far more steps than any run needs that gets anywhere.
+/// Far more steps than any run needs that makes progress.
 const STEPS: u64 = 200_000;
 
-/// Everything there is in one run.
+/// All components of one run.
 pub(crate) struct World {
     plan: Plan,
     broker: ModelBroker,
@@ -28,7 +28,7 @@ pub(crate) struct World {
     master: Master,
 }
 
-/// What a run came to, beside its faults.
+/// Size of a run.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Size {
     pub(crate) steps: u64,
@@ -39,22 +39,22 @@ impl World {
     pub(crate) fn new(
         connection: Connection,
         has_purges: bool,
-        fate: &mut Fate,
-    ) -> Result<Self, Wrong> {
-        let mut plan = Plan::draw(&mut fate.random);
+        injector: &mut FaultInjector,
+    ) -> Result<Self, RunError> {
+        let mut plan = Plan::draw(&mut injector.random);
         if has_purges {
-            plan = plan.with_purges(&mut fate.random);
+            plan = plan.with_purges(&mut injector.random);
         }
-        fate.tell(|| format!("{plan:?}"));
+        injector.trace(|| format!("{plan:?}"));
         let mut jobs = Vec::new();
         let mut publishers = Vec::new();
         for number in 0..plan.jobs {
-            let input = Input::generate(&mut fate.random);
+            let input = Input::generate(&mut injector.random);
             let id = job_id(number)?;
-            publishers.push(Publisher::new(id, &input, fate)?);
+            publishers.push(Publisher::new(id, &input, injector)?);
             jobs.push((id, input));
         }
-        fate.faults_left = plan.faults;
+        injector.faults_left = plan.faults;
         Ok(Self {
             broker: ModelBroker::new(&plan),
             workers: (0..plan.workers).map(|n| Worker::new(n, &plan)).collect(),
@@ -65,26 +65,30 @@ impl World {
         })
     }
 
-    pub(crate) fn run(&mut self, fate: &mut Fate) -> Result<Size, Wrong> {
+    pub(crate) fn run(&mut self, injector: &mut FaultInjector) -> Result<Size, RunError> {
         let mut size = Size::default();
         let mut quiet = 0;
-        while !self.is_over() || self.send_again(fate)? {
-            self.step(fate)?;
-            self.strike(fate)?;
+        while !self.is_over() || self.republish_missing(injector)? {
+            self.step(injector)?;
+            self.inject_fault(injector)?;
             size.steps += 1;
-            quiet = if fate.faults_left > 0 { 0 } else { quiet + 1 };
-            // Faults may be left that found no occasion; there is an end to waiting for one.
+            quiet = if injector.faults_left > 0 {
+                0
+            } else {
+                quiet + 1
+            };
+            // Faults may be left that found no occasion; do not wait for one forever.
             if size.steps == STEPS {
-                fate.faults_left = 0;
+                injector.faults_left = 0;
             }
             if quiet == STEPS {
-                return Err(Wrong::Stuck { steps: quiet });
+                return Err(RunError::Stuck { steps: quiet });
             }
         }
-        // What counts is on disk: another master sees the same.
-        fate.faults_left = 0;
-        self.master.crash(&mut self.broker, fate)?;
-        self.check(fate)?;
+        // All relevant state is on disk: another master must see the same.
+        injector.faults_left = 0;
+        self.master.crash(&mut self.broker, injector)?;
+        self.check(injector)?;
         size.chunks = self
             .publishers
             .iter()
@@ -93,7 +97,7 @@ impl World {
         Ok(size)
     }
 
-    /// Whether nothing is under way any more.
+    /// Whether nothing is in progress.
     fn is_over(&self) -> bool {
         self.publishers.iter().all(Publisher::is_done)
             && self.workers.iter().all(Worker::is_idle)
@@ -101,18 +105,17 @@ impl World {
             && self.broker.is_empty()
     }
 
-    /// Where everything has come to rest and the master lacks something of a job, its publisher sends that again.
-    /// Whether one does.
-    fn send_again(&mut self, fate: &mut Fate) -> Result<bool, Wrong> {
+    /// Republishes the messages that the master lacks, once everything is idle. Returns whether there were any.
+    fn republish_missing(&mut self, injector: &mut FaultInjector) -> Result<bool, RunError> {
         if self.plan.purge_every.is_none() {
             return Ok(false);
         }
         let store = self.master.store()?;
-        let mut is_sent = false;
+        let mut is_republished = false;
         for ((id, _), publisher) in self.jobs.iter().zip(&mut self.publishers) {
             let Some(job) = store.job(*id) else {
-                publisher.send_again(|_| true, fate);
-                is_sent = true;
+                publisher.republish_missing(|_| true, injector);
+                is_republished = true;
                 continue;
             };
             if job.finished_unix_ms.is_some() {
@@ -125,90 +128,90 @@ impl World {
                 };
                 missing.iter().any(is_in)
             };
-            publisher.send_again(has, fate);
-            is_sent = true;
+            publisher.republish_missing(has, injector);
+            is_republished = true;
         }
-        Ok(is_sent)
+        Ok(is_republished)
     }
 
-    fn step(&mut self, fate: &mut Fate) -> Result<(), Wrong> {
-        match fate.random.below(10) {
+    fn step(&mut self, injector: &mut FaultInjector) -> Result<(), RunError> {
+        match injector.random.below(10) {
             0 | 1 => {
-                let at = fate.random.index(self.publishers.len());
-                self.publishers[at].step(&mut self.broker, fate);
+                let at = injector.random.index(self.publishers.len());
+                self.publishers[at].step(&mut self.broker, injector);
             }
             2..=4 => {
-                let at = fate.random.index(self.workers.len());
+                let at = injector.random.index(self.workers.len());
                 let worker = &mut self.workers[at];
-                if let Stepped::Killed {
+                if let StepOutcome::Killed {
                     other_retry_in_flight,
-                } = worker.step(&mut self.broker, fate)
+                } = worker.step(&mut self.broker, injector)
                 {
                     if other_retry_in_flight {
-                        return Err(Wrong::Beside);
+                        return Err(RunError::RetryNotAlone);
                     }
-                    fate.note(Fault::PoisonCrash);
-                    worker.die(&mut self.broker, fate);
+                    injector.record(Fault::PoisonCrash);
+                    worker.die(&mut self.broker, injector);
                 }
             }
-            5 | 6 => self.master.step(&mut self.broker, fate)?,
-            _ => self.broker.step(fate),
+            5 | 6 => self.master.step(&mut self.broker, injector)?,
+            _ => self.broker.step(injector),
         }
         Ok(())
     }
 
-    /// Purges a queue, lets a role crash or drain, cuts a session, or restarts the broker.
-    fn strike(&mut self, fate: &mut Fate) -> Result<(), Wrong> {
+    /// Purges a queue, crashes or drains a role, cuts a session, or restarts the broker.
+    fn inject_fault(&mut self, injector: &mut FaultInjector) -> Result<(), RunError> {
         if let Some(every) = self.plan.purge_every
-            && fate.strikes(every)
+            && injector.may_inject(every)
         {
-            let which = [Queue::Tasks, Queue::Results][fate.random.index(2)];
+            let which = [Queue::Tasks, Queue::Results][injector.random.index(2)];
             if self.broker.purge(which) {
-                fate.struck(Fault::Purged);
+                injector.record_injected(Fault::Purged);
             }
         }
-        if !fate.strikes(self.plan.crash_every) {
+        if !injector.may_inject(self.plan.crash_every) {
             return Ok(());
         }
-        let publisher = fate.random.index(self.publishers.len());
-        let worker = fate.random.index(self.workers.len());
-        match fate.random.below(8) {
+        let publisher = injector.random.index(self.publishers.len());
+        let worker = injector.random.index(self.workers.len());
+        match injector.random.below(8) {
             0 if !self.publishers[publisher].is_done() => {
-                self.publishers[publisher].crash(&mut self.broker, fate);
+                self.publishers[publisher].crash(&mut self.broker, injector);
             }
             1 => {
                 let link = self.publishers[publisher].link();
-                self.cut(link, Fault::PublisherCut, fate);
+                self.cut(link, Fault::PublisherCut, injector);
             }
-            2 if self.broker.may_return() => self.workers[worker].crash(&mut self.broker, fate),
-            3 if self.broker.may_return() => self.workers[worker].drain(&mut self.broker, fate),
+            2 if self.broker.may_return() => self.workers[worker].crash(&mut self.broker, injector),
+            3 if self.broker.may_return() => self.workers[worker].drain(&mut self.broker, injector),
             4 if self.broker.may_return() => {
                 let link = self.workers[worker].link();
-                self.cut(link, Fault::WorkerCut, fate);
+                self.cut(link, Fault::WorkerCut, injector);
             }
-            5 => self.master.crash(&mut self.broker, fate)?,
+            5 => self.master.crash(&mut self.broker, injector)?,
             6 => {
                 let link = self.master.link();
-                self.cut(link, Fault::MasterCut, fate);
+                self.cut(link, Fault::MasterCut, injector);
             }
-            7 if self.broker.may_return() && fate.random.one_in(3) => {
-                fate.struck(Fault::BrokerRestart);
-                self.broker.restart(fate);
+            7 if self.broker.may_return() && injector.random.one_in(3) => {
+                injector.record_injected(Fault::BrokerRestart);
+                self.broker.restart(injector);
             }
             _ => {}
         }
         Ok(())
     }
 
-    fn cut(&mut self, link: Option<LinkId>, fault: Fault, fate: &mut Fate) {
+    fn cut(&mut self, link: Option<LinkId>, fault: Fault, injector: &mut FaultInjector) {
         if let Some(id) = link.filter(|id| self.broker.link(*id).is_some()) {
-            fate.struck(fault);
-            self.broker.cut(id, fate);
+            injector.record_injected(fault);
+            self.broker.cut(id, injector);
         }
     }
 
-    fn check(&self, fate: &mut Fate) -> Result<(), Wrong> {
-        self.check_who_may_die()?;
+    fn check(&self, injector: &mut FaultInjector) -> Result<(), RunError> {
+        self.check_dead_chunks()?;
         let store = self.master.store()?;
         for (number, ((id, input), publisher)) in self.jobs.iter().zip(&self.publishers).enumerate()
         {
@@ -220,31 +223,31 @@ impl World {
                 store,
                 ledger: &self.broker.ledger,
             };
-            check.run(fate)?;
+            check.run(injector)?;
         }
         Ok(())
     }
 
-    /// Nobody where faults were kept from it; and where nothing else goes wrong, the poison alone, whatever
-    /// waited behind it.
-    fn check_who_may_die(&self) -> Result<(), Wrong> {
-        // Who has an answer is not dead, whatever is said later.
+    /// Without faults, only poison chunks may be dead, and not those that waited behind them; with faults, no chunk
+    /// that is protected from them.
+    fn check_dead_chunks(&self) -> Result<(), RunError> {
+        // A chunk with a result is not dead, whatever is published later.
         let ledger = &self.broker.ledger;
-        let buried = ledger.buried.difference(&ledger.answered);
+        let dead = ledger.dead.difference(&ledger.with_result);
         let is_poison_alone = self.plan.faults == 0;
         let may_die = |seq: u64| match self.plan.poison {
             Poison::None => self.plan.may_die,
             poison => !is_poison_alone || poison.is_in(seq),
         };
-        let wrong: Vec<_> = buried.filter(|(_, seq)| !may_die(*seq)).cloned().collect();
+        let wrong: Vec<_> = dead.filter(|(_, seq)| !may_die(*seq)).cloned().collect();
         if wrong.is_empty() {
             return Ok(());
         }
-        Err(Wrong::Dead(wrong))
+        Err(RunError::Dead(wrong))
     }
 }
 
-/// The same in every run, unlike a new one.
-fn job_id(number: usize) -> Result<JobId, Wrong> {
+/// A fixed id, so that runs can be repeated.
+fn job_id(number: usize) -> Result<JobId, RunError> {
     Ok(format!("00000000-0000-7000-8000-{number:012x}").parse()?)
 }

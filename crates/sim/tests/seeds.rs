@@ -1,6 +1,6 @@
 //! Runs the simulation over many seeds: 20,000 unless the environment says otherwise.
 //!
-//! `ROWMILL_SEEDS=START..END` runs those; `ROWMILL_SEED=N` runs one and prints all that happened.
+//! `ROWMILL_SEEDS=START..END` runs these seeds; `ROWMILL_SEED=N` runs one and prints its trace.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a helper of a test may panic
 #![allow(clippy::disallowed_macros)] // eprintln!: the harness takes what a test says
@@ -12,9 +12,9 @@ use std::thread;
 use sim::{Counts, Failure, Fault, Report};
 
 const SEEDS: Range<u64> = 0..20_000;
-/// From so many seeds on, every kind of fault must have occurred.
+/// With at least this many seeds, every kind of fault must have occurred.
 const ENOUGH: u64 = 20_000;
-/// Of a failing seed's trace, so much is printed.
+/// Trace lines that are printed for a failing seed.
 const LAST_STEPS: usize = 60;
 
 #[test]
@@ -25,7 +25,7 @@ fn every_seed_ends_with_the_oracles_result() {
     let seeds = std::env::var("ROWMILL_SEEDS").map_or(SEEDS, |range| parse(&range));
     let total = run_all(&seeds).unwrap_or_else(|failure| panic!("{}", describe(&failure)));
     eprintln!(
-        "{} seeds, {} chunks, {} steps; of faults and what followed:\n{}",
+        "{} seeds, {} chunks, {} steps; faults and their consequences:\n{}",
         seeds.end - seeds.start,
         total.chunks,
         total.steps,
@@ -36,7 +36,7 @@ fn every_seed_ends_with_the_oracles_result() {
     }
 }
 
-/// A check that nothing troubles proves nothing.
+/// A check without faults proves nothing.
 fn assert_every_fault_occurred(counts: &Counts) {
     let missing: Vec<_> = Fault::ALL
         .iter()
@@ -50,7 +50,7 @@ fn replay(seed: u64) {
     match sim::replay(seed) {
         Ok((report, trace)) => {
             eprintln!(
-                "{}\nseed {seed} is well:\n{}",
+                "{}\nseed {seed} passed:\n{}",
                 trace.join("\n"),
                 report.counts
             );
@@ -64,7 +64,7 @@ fn parse(range: &str) -> Range<u64> {
     start.parse().unwrap()..end.parse().unwrap()
 }
 
-/// All seeds, on all cores; the first failure ends it.
+/// Runs all seeds on all cores; stops at the first failure.
 fn run_all(seeds: &Range<u64>) -> Result<Report, Box<Failure>> {
     let next = AtomicU64::new(seeds.start);
     let failed = AtomicBool::new(false);

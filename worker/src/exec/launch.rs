@@ -181,13 +181,15 @@ pub(super) fn kill(group: Pid) {
 }
 
 /// Sets the limits on this process and executes the command. Returns only if that fails.
-pub(crate) fn become_command(memory_mib: u64, argv: &[OsString]) -> std::io::Error {
+pub(crate) fn become_command(memory_mib: u64, command_line: &[OsString]) -> std::io::Error {
     if let Err(error) = limit(memory_mib) {
         return error;
     }
-    let (program, args) = argv
+    let (program, args) = command_line
         .split_first()
-        .map_or((OsStr::new(""), argv), |(program, args)| (program, args));
+        .map_or((OsStr::new(""), command_line), |(program, args)| {
+            (program, args)
+        });
     let error = Command::new(program).args(args).exec();
     let program = program.to_string_lossy();
     std::io::Error::new(error.kind(), format!("cannot start {program}: {error}"))

@@ -67,7 +67,7 @@ impl RabbitSession {
         envelope: &Envelope,
     ) -> Result<Confirm, BrokerError> {
         let publisher = self.0.publisher().await?;
-        let published = match route {
+        let outcome = match route {
             Route::Telemetry | Route::Control => publisher.publish_lossy(route, envelope).await,
             Route::Lane(lane) | Route::Retry(Some(lane)) => {
                 let (link, names) = (&publisher.link, &self.0.names);
@@ -82,7 +82,7 @@ impl RabbitSession {
                 publisher.publish_confirmed(route, envelope).await
             }
         };
-        published.map_err(|error| self.0.reason(&publisher.link, error))
+        outcome.map_err(|error| self.0.reason(&publisher.link, error))
     }
 
     pub(crate) async fn consume(

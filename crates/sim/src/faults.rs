@@ -1,4 +1,4 @@
-//! What goes wrong, and when: decided by the seed, counted, and told.
+//! Injects faults as the seed decides, counts them, and records the trace.
 
 use std::fmt;
 
@@ -8,16 +8,16 @@ use crate::random::Random;
 
 macro_rules! faults {
     ($($fault:ident => $name:literal,)*) => {
-        /// Everything that can go wrong, by place.
+        /// All faults and their consequences, by component.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[allow(missing_docs)] // each has its name beside it
         pub enum Fault { $($fault,)* }
 
         impl Fault {
-            /// All of them.
+            /// All variants.
             pub const ALL: &[Self] = &[$(Self::$fault,)*];
 
-            /// What people call it.
+            /// Name in reports.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$fault => $name,)* }
             }
@@ -27,14 +27,14 @@ macro_rules! faults {
 
 faults! {
     PublisherCrashUnconfirmed => "publisher crashed with messages unconfirmed",
-    PublisherCrashConfirmed => "publisher crashed with everything sent confirmed",
-    WorkerCrashIdle => "worker crashed with nothing in hand",
-    WorkerCrashHolding => "worker crashed with a chunk in hand",
+    PublisherCrashConfirmed => "publisher crashed with all its messages confirmed",
+    WorkerCrashIdle => "worker crashed while idle",
+    WorkerCrashHolding => "worker crashed with a chunk in flight",
     WorkerCrashPublishing => "worker crashed with a result published, not confirmed",
     WorkerCrashBeforeAck => "worker crashed with a result confirmed, not acknowledged",
     WorkerDrained => "worker drained",
     DrainLate => "worker ended before its drain was done",
-    MasterCrashIdle => "master crashed with nothing in hand",
+    MasterCrashIdle => "master crashed while idle",
     MasterCrashBeforeCommit => "master crashed before a commit",
     MasterCrashInCommit => "master's machine died writing or syncing the spill",
     MasterCrashBeforeAck => "master crashed after a commit, before its acknowledgements",
@@ -49,20 +49,20 @@ faults! {
     BrokerRestart => "broker restarted",
     LateFrame => "message or receipt of a cut session arrived after all",
     LostPublish => "message lost on its way to the broker",
-    LostConfirm => "confirm lost though the message was kept",
+    LostConfirm => "confirm lost although the message was stored",
     LostReceipt => "acknowledgement lost",
-    Returned => "message returned for want of a queue",
+    Returned => "message returned because its queue was missing",
     Nacked => "message nacked",
     QueueFull => "message nacked by a full queue",
-    Doubled => "message kept twice",
-    Reordered => "messages handed out in another order",
-    AttemptFailed => "attempt failed and was tried again",
-    AttemptCrashed => "attempt broke its process",
+    Doubled => "message stored twice",
+    Reordered => "messages delivered in another order",
+    AttemptFailed => "attempt failed and was retried",
+    AttemptCrashed => "attempt crashed its process",
     AttemptHung => "attempt hung, and kept its thread",
     PassedOn => "chunk passed on by a worker that may not run it",
     PoisonCrash => "poison chunk killed its worker",
     Retried => "chunk taken from the retry queue",
-    DeadByWorker => "chunk dead by a worker's word",
+    DeadByWorker => "chunk published as dead by a worker",
     Revived => "result of a chunk that was dead",
     Duplicate => "result had been committed before",
     Purged => "queue purged with messages in it",
@@ -80,7 +80,7 @@ impl Default for Counts {
 }
 
 impl Counts {
-    /// How often this one did.
+    /// The count of one fault.
     pub fn of(&self, fault: Fault) -> u64 {
         self.0[fault as usize]
     }
@@ -89,7 +89,7 @@ impl Counts {
         self.0[fault as usize] += times;
     }
 
-    /// Adds those of other runs.
+    /// Adds the counts of other runs.
     pub fn merge(&mut self, other: &Self) {
         for (mine, theirs) in self.0.iter_mut().zip(other.0) {
             *mine += theirs;
@@ -106,46 +106,46 @@ impl fmt::Display for Counts {
     }
 }
 
-/// The seed's will: chance, how much may still go wrong, and what has.
+/// Decides which faults occur, and records them.
 #[derive(Debug)]
-pub(crate) struct Fate {
+pub(crate) struct FaultInjector {
     pub(crate) random: Random,
-    /// After so many faults everything goes well, so that a run has to end.
+    /// Faults that may still be injected; at 0 none occur any more, so that a run ends.
     pub(crate) faults_left: u64,
     pub(crate) counts: Counts,
-    /// What happened, where somebody wants to read it.
+    /// The trace. `None` if it is not recorded.
     trace: Option<Vec<String>>,
 }
 
-impl Fate {
-    pub(crate) fn new(random: Random, tells: bool) -> Self {
+impl FaultInjector {
+    pub(crate) fn new(random: Random, traces: bool) -> Self {
         Self {
             random,
             faults_left: 0,
             counts: Counts::default(),
-            trace: tells.then(Vec::new),
+            trace: traces.then(Vec::new),
         }
     }
 
-    /// Whether something may go wrong here, once in `n` times. Whoever asks lets it, and
-    /// [`note`](Self::note)s what it was.
-    pub(crate) fn strikes(&mut self, n: u64) -> bool {
+    /// Whether the caller may inject a fault here, with a probability of 1 in `n`. The caller then calls
+    /// [`record_injected`](Self::record_injected).
+    pub(crate) fn may_inject(&mut self, n: u64) -> bool {
         self.faults_left > 0 && self.random.one_in(n)
     }
 
-    /// Something that was let go wrong.
-    pub(crate) fn struck(&mut self, fault: Fault) {
+    /// Records an injected fault.
+    pub(crate) fn record_injected(&mut self, fault: Fault) {
         self.faults_left = self.faults_left.saturating_sub(1);
-        self.note(fault);
+        self.record(fault);
     }
 
-    /// Something that followed from it, or happens anyway.
-    pub(crate) fn note(&mut self, fault: Fault) {
+    /// Records a consequence of a fault, or a fault that occurs without injection.
+    pub(crate) fn record(&mut self, fault: Fault) {
         self.counts.add(fault, 1);
-        self.tell(|| format!("   ! {}", fault.name()));
+        self.trace(|| format!("   ! {}", fault.name()));
     }
 
-    pub(crate) fn tell(&mut self, what: impl FnOnce() -> String) {
+    pub(crate) fn trace(&mut self, what: impl FnOnce() -> String) {
         if let Some(trace) = &mut self.trace {
             trace.push(what());
         }
@@ -156,7 +156,7 @@ impl Fate {
     }
 }
 
-/// What traces call a message.
+/// Name of a message in traces.
 pub(crate) fn name(envelope: &Envelope) -> String {
     let (kind, job, seq) = match envelope.payload.as_ref() {
         Payload::Open(open) => ("open", &open.job_id, None),
