@@ -72,7 +72,7 @@ async fn a_chunk_that_hangs_is_dead_after_its_time_and_its_worker_begins_anew() 
     let limit = ["--chunk-timeout", "2"];
     let one = worker(&stage, "hang:3", &limit);
     let job_id = publish(&stage);
-    one.wait_for("begins anew");
+    one.wait_for("this worker restarts");
     one.wait_for("connected");
     let result = finished(&mut stage.client().await, &job_id).await;
     only_dead(&result, &[3], "took longer than 2 s");

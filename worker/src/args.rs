@@ -172,7 +172,7 @@ pub fn failure(error: WorkerError) -> Failure {
 /// Replaces this process and its hanging thread by a new one with the same arguments, because no supervisor restarts a
 /// worker in a terminal. Returns only if that fails.
 fn restart(program: &Path) -> Failure {
-    tracing::warn!("{}; this worker begins anew", WorkerError::Stuck);
+    tracing::warn!("{}; this worker restarts", WorkerError::Stuck);
     let error = Command::new(program)
         .args(std::env::args_os().skip(1))
         .exec();

@@ -30,16 +30,16 @@ impl Metrics {
         let metrics = Self {
             queue_wait: list.seconds(
                 "queue_wait",
-                "From when a publisher made a chunk until its first attempt begins, by the clocks of two hosts",
+                "From the creation of a chunk by its publisher until the start of its first attempt, by the clocks of two hosts",
             ),
             processing: list.seconds_by(
                 "processing",
                 "operation",
-                "How long attempts took, those that failed too: profile, exec or validate",
+                "Duration of attempts, failed ones included: profile, exec or validate",
             ),
             disposition: list.seconds(
                 "answer",
-                "From sending what came of a chunk until the broker has confirmed it",
+                "From publishing a chunk's result or failure until the broker's confirm",
             ),
             chunks: list.counter("chunks", "Attempts that ended with a result"),
             rows: list.counter("rows", "Records in them"),
@@ -49,12 +49,12 @@ impl Metrics {
             dead: list.counter("dead_chunks", "Chunks that failed their last attempt"),
             duplicates: list.counter(
                 "duplicates",
-                "Chunks that came again though this worker had finished them; they have no effect",
+                "Chunks that were delivered again after this worker had finished them; they have no effect",
             ),
             sessions: list.counter("sessions", "Connections to the broker, the first one included"),
             connected: list.gauge("connected", "Whether the broker is connected: 1 or 0"),
-            threads: list.gauge("threads", "Chunks that may be worked on at once"),
-            running: list.gauge("in_hand_chunks", "Chunks that are worked on"),
+            threads: list.gauge("threads", "Chunks that may run at the same time"),
+            running: list.gauge("in_hand_chunks", "Chunks that are running"),
         };
         (metrics, list)
     }

@@ -56,7 +56,7 @@ pub enum ExecErrorKind {
     #[error("refused the chunk: {0}")]
     ErrorReply(String),
     /// Its output is not a valid frame.
-    #[error("answered with what is no frame, and was ended: {0}")]
+    #[error("replied with an invalid frame, and was ended: {0}")]
     Frame(String),
 }
 

@@ -53,14 +53,14 @@ fn read_in_background(
     }
     let stderr_eof = tail.read_in_background(child.stderr.take());
     // One message, for which there is always room.
-    let (answer, stdout) = mpsc::sync_channel(1);
+    let (sender, stdout) = mpsc::sync_channel(1);
     if let Some(pipe) = child.stdout.take() {
         let group = group.clone();
         std::thread::spawn(move || {
             let output = read_output(pipe, &group);
             // Include the end of stderr if it arrives in time.
             stderr_eof.wait();
-            drop(answer.send(output));
+            drop(sender.send(output));
         });
     }
     stdout

@@ -82,7 +82,7 @@ impl PersistentProcess {
                 stdin.write_all(input)?;
                 stdin.flush()
             });
-            let reply = answer(stdout);
+            let reply = read_reply(stdout);
             if !matches!(reply, Ok(_) | Err(ExecErrorKind::ErrorReply(_))) {
                 was_running = self.group.is_running(&self.child);
                 // The writer would wait for a process that stopped reading.
@@ -90,7 +90,7 @@ impl PersistentProcess {
             }
             match written.join() {
                 Ok(Err(error)) if reply.is_ok() => Err(ExecErrorKind::Frame(format!(
-                    "it answered before it had read its chunk ({error})"
+                    "it replied before it had read its chunk ({error})"
                 ))),
                 _ => reply,
             }
@@ -112,7 +112,7 @@ impl PersistentProcess {
                 ExecErrorKind::Frame("it closed its standard output".into())
             }
             Ok(status) if status.success() => {
-                ExecErrorKind::Frame("it ended without an answer".into())
+                ExecErrorKind::Frame("it ended without a reply".into())
             }
             Ok(status) => ExecErrorKind::ended(status, &self.tail.text(), memory_mib),
             Err(error) => ExecErrorKind::Io(error),
@@ -130,7 +130,7 @@ impl Drop for PersistentProcess {
     }
 }
 
-fn answer(stdout: &mut BufReader<ChildStdout>) -> Result<Bytes, ExecErrorKind> {
+fn read_reply(stdout: &mut BufReader<ChildStdout>) -> Result<Bytes, ExecErrorKind> {
     let mut line = Vec::new();
     stdout
         .by_ref()
