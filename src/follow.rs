@@ -8,7 +8,7 @@ use proto::v1::{GetJobRequest, GetJobResponse, Job, JobState};
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
-use tui::words::{incomplete_reason, worker_for};
+use tui::result_text::{incomplete_reason, worker_command};
 
 use crate::server::{Unheard, is_fresh, refused};
 
@@ -141,7 +141,7 @@ fn check(patience: Patience, job: Option<&Job>, job_id: &str) -> Result<(), Fail
     }
     let why = match job {
         Some(job) if job.no_workers => {
-            let (who, start) = (lacking(job), worker_for(job));
+            let (who, start) = (lacking(job), worker_command(job));
             format!("no worker is alive{who}; start one with `{start}`")
         }
         Some(_) => "it is not finished".to_owned(),
@@ -168,7 +168,7 @@ fn lacking(job: &Job) -> String {
 fn reading(job: &Job) -> Reading {
     let note = match job.state() {
         _ if job.no_workers => {
-            let (who, start) = (lacking(job), worker_for(job));
+            let (who, start) = (lacking(job), worker_command(job));
             format!("NO WORKERS{who}: start one with `{start}`")
         }
         JobState::Stalled => format!(

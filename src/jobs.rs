@@ -6,7 +6,7 @@ use access::{Client, MasterArgs};
 use cli::{Exit, Failure, OrUnwritable, STDOUT};
 use proto::v1::{GetMasterRequest, Job, ListJobsRequest, MasterStatus};
 use tui::format;
-use tui::words::incomplete_reason;
+use tui::result_text::incomplete_reason;
 
 use crate::output::{Align, JobJson, Table, json_line, state_name, width};
 use crate::server::refused;

@@ -2,7 +2,7 @@
 //! need look.
 
 use proto::v1::{ColumnProfile, Estimate, Order, Quantile, Uniqueness};
-use tui::words::{self, filled};
+use tui::result_text::{self, non_empty};
 
 use super::value::{Change, Value, beyond_chance, chance};
 use super::{spread, top};
@@ -95,7 +95,7 @@ fn counts(found: &mut Found<'_>, before: &ColumnProfile, after: &ColumnProfile) 
     let weight = match (before.distinct, after.distinct) {
         (Some(some), Some(others)) => {
             let share =
-                |column, Estimate { count, .. }| count as f64 / filled(column).max(1) as f64;
+                |column, Estimate { count, .. }| count as f64 / non_empty(column).max(1) as f64;
             grown(some, others).min(
                 (share(before, some) - share(after, others))
                     .abs()
@@ -143,7 +143,7 @@ fn faults(found: &mut Found<'_>, before: &ColumnProfile, after: &ColumnProfile) 
             after.out_of_range,
         ),
     ];
-    let all = filled(before).max(filled(after)).max(1) as f64;
+    let all = non_empty(before).max(non_empty(after)).max(1) as f64;
     for (what, before, after) in faults {
         let weight = match before {
             0 => NEW_FAULT,
@@ -155,7 +155,7 @@ fn faults(found: &mut Found<'_>, before: &ColumnProfile, after: &ColumnProfile) 
 
 fn numbers(found: &mut Found<'_>, before: &ColumnProfile, after: &ColumnProfile) {
     let deviation = before.stddev.or(after.stddev).unwrap_or(0.0);
-    let doubt = 2.0 * chance(filled(before), filled(after));
+    let doubt = 2.0 * chance(non_empty(before), non_empty(after));
     let shift = |a: &Value, b: &Value| match a.distance(b) {
         // A shift by two standard deviations is as much as can matter; less than two standard errors
         // may be chance.
@@ -195,9 +195,10 @@ fn numbers(found: &mut Found<'_>, before: &ColumnProfile, after: &ColumnProfile)
     ];
     for (what, rank) in quartiles {
         // The tails are in the spread.
-        let (Some(quantile), Some(other)) =
-            (words::quantile(before, rank), words::quantile(after, rank))
-        else {
+        let (Some(quantile), Some(other)) = (
+            result_text::quantile(before, rank),
+            result_text::quantile(after, rank),
+        ) else {
             continue;
         };
         let largest = quantile.value.abs().max(other.value.abs());
@@ -218,7 +219,7 @@ fn value(quantile: &Quantile) -> Value {
 }
 
 fn texts(found: &mut Found<'_>, before: &ColumnProfile, after: &ColumnProfile) {
-    let both_numbers = words::is_number(before) && words::is_number(after);
+    let both_numbers = result_text::is_number(before) && result_text::is_number(after);
     let extreme = |text: &Option<String>| match text {
         Some(text) if both_numbers => Value::Decimal(text.clone()),
         text => Value::text(text.as_deref()),

@@ -2,8 +2,8 @@
 //! far as their histograms tell (the Kolmogorov-Smirnov statistic).
 
 use proto::v1::{Bin, ColumnProfile};
+use tui::result_text::bars;
 use tui::text::Charset;
-use tui::words::bars;
 
 use super::value::{Change, Value, chance};
 

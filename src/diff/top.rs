@@ -4,19 +4,19 @@
 use std::collections::HashMap;
 
 use proto::v1::{ColumnProfile, TopValue};
-use tui::words::filled;
+use tui::result_text::non_empty;
 
 use super::value::{Change, Value, beyond_chance, chance};
 
 /// Every value whose share is another, or that is frequent on one side only.
 pub(super) fn changes(before: &ColumnProfile, after: &ColumnProfile) -> Vec<Change> {
     // Where a side was not asked for them, nothing can be said.
-    let is_known = |column: &ColumnProfile| !column.top.is_empty() || filled(column) == 0;
+    let is_known = |column: &ColumnProfile| !column.top.is_empty() || non_empty(column) == 0;
     if !is_known(before) || !is_known(after) {
         return Vec::new();
     }
     let (shares, shares_after) = (shares(before), shares(after));
-    let doubt = chance(filled(before), filled(after));
+    let doubt = chance(non_empty(before), non_empty(after));
     let mut changes = Vec::new();
     for (value, &share) in in_order(&before.top, &shares) {
         let change = match shares_after.get(value) {
@@ -38,7 +38,7 @@ pub(super) fn changes(before: &ColumnProfile, after: &ColumnProfile) -> Vec<Chan
 }
 
 fn shares(column: &ColumnProfile) -> HashMap<&str, f64> {
-    let all = filled(column).max(1) as f64;
+    let all = non_empty(column).max(1) as f64;
     let share = |top: &'_ TopValue| top.count as f64 / all;
     column
         .top
@@ -51,7 +51,7 @@ fn shares(column: &ColumnProfile) -> HashMap<&str, f64> {
 fn rest(column: &ColumnProfile) -> Option<f64> {
     column
         .top_rest
-        .map(|rest| rest as f64 / filled(column).max(1) as f64)
+        .map(|rest| rest as f64 / non_empty(column).max(1) as f64)
 }
 
 fn in_order<'c>(

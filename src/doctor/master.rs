@@ -10,7 +10,7 @@ use proto::v1::{
     Worker, WorkerState,
 };
 use tonic::Code;
-use tui::words::incomplete_reason;
+use tui::result_text::incomplete_reason;
 
 use super::finding::Finding;
 

@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use proto::v1::{ColumnProfile, Profile};
-use tui::words;
+use tui::result_text;
 
 /// The quantiles that have a field.
 const RANKS: [(&str, f64); 7] = [
@@ -72,7 +72,7 @@ fn numbers(column: &ColumnProfile) -> Vec<(&'static str, String)> {
         ("skewness", text(column.skewness)),
     ];
     let quantile = |(name, rank)| {
-        let quantile = words::quantile(column, rank);
+        let quantile = result_text::quantile(column, rank);
         let decimal = quantile.map(|quantile| &quantile.decimal[..]);
         let decimal = decimal.filter(|decimal| !decimal.is_empty());
         (
@@ -128,7 +128,7 @@ mod tests {
             assert_eq!(record[at("name")], column.name);
             assert_eq!(record[at("max")], column.max.clone().unwrap_or_default());
             assert_eq!(record[at("mean")].parse().ok(), column.mean);
-            let median = words::quantile(column, 0.5).map(|median| median.value);
+            let median = result_text::quantile(column, 0.5).map(|median| median.value);
             assert_eq!(record[at("q50")].parse().ok(), median);
             let distinct = column.distinct.map(|distinct| distinct.count);
             assert_eq!(record[at("distinct")].parse().ok(), distinct);

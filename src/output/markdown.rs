@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use proto::v1::{ColumnProfile, Profile};
 use tui::text::{Charset, brief, visible};
-use tui::{format, words};
+use tui::{format, result_text};
 
 use super::profile::{empty, kind};
 
@@ -51,7 +51,7 @@ fn row(out: &mut impl Write, cells: &[String; 12]) -> io::Result<()> {
 fn cells(column: &ColumnProfile) -> [String; 12] {
     let number = |number: Option<f64>| number.map(format::number).unwrap_or_default();
     let extreme = |text: &Option<String>| {
-        escaped(&words::extreme(
+        escaped(&result_text::extreme(
             column,
             text.as_deref().unwrap_or_default(),
             TEXT_WIDTH,
@@ -59,12 +59,12 @@ fn cells(column: &ColumnProfile) -> [String; 12] {
     };
     let quantile = |rank| {
         let shape = (TEXT_WIDTH, format::number as fn(f64) -> String);
-        words::quantile_text(column, rank, shape, Charset::Utf8).unwrap_or_default()
+        result_text::quantile_text(column, rank, shape, Charset::Utf8).unwrap_or_default()
     };
     let distinct = column.distinct.as_ref();
-    let bars = words::bars(column, BARS, Charset::Utf8);
+    let bars = result_text::bars(column, BARS, Charset::Utf8);
     let values = if bars.is_empty() {
-        let top = words::top(column, Charset::Utf8);
+        let top = result_text::top(column, Charset::Utf8);
         escaped(&top.unwrap_or_default())
     } else {
         // Spaces between bars would be drawn together.
@@ -75,14 +75,14 @@ fn cells(column: &ColumnProfile) -> [String; 12] {
         kind(column),
         escaped(&empty(column)),
         distinct.map_or_else(String::new, |distinct| {
-            words::estimate(distinct, Charset::Utf8)
+            result_text::estimate(distinct, Charset::Utf8)
         }),
         extreme(&column.min),
         quantile(0.25),
         quantile(0.5),
         quantile(0.75),
         extreme(&column.max),
-        words::mean_text(column, format::number).unwrap_or_default(),
+        result_text::mean_text(column, format::number).unwrap_or_default(),
         number(column.stddev),
         values,
     ]
@@ -92,7 +92,7 @@ fn remarks(out: &mut impl Write, profile: &Profile) -> io::Result<()> {
     let columns = profile
         .columns
         .iter()
-        .map(|column| (column, words::remarks(column)));
+        .map(|column| (column, result_text::remarks(column)));
     let worth: Vec<_> = columns.filter(|(_, remarks)| !remarks.is_empty()).collect();
     if !worth.is_empty() {
         writeln!(out)?;

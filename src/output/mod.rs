@@ -108,7 +108,7 @@ impl OutputArgs {
             write_page(file, response)?;
         }
         cli::stderr_line!("rowmill: {}", summary::summary(response));
-        if let Some(line) = tui::words::incomplete_reason(&job) {
+        if let Some(line) = tui::result_text::incomplete_reason(&job) {
             cli::stderr_line!("rowmill: {}", tui::text::visible(&line));
         }
         for dead in &response.dead {

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use proto::v1::{ColumnProfile, ColumnType, Profile};
 use tui::text::{self, Charset};
-use tui::{format, words};
+use tui::{format, result_text};
 
 use super::remarks;
 use super::table::{Column, Table};
@@ -92,24 +92,26 @@ fn full_cells(column: &ColumnProfile, charset: Charset) -> [String; 16] {
     let number = |number: Option<f64>| number.map(format::number).unwrap_or_default();
     let quantile = |rank| {
         let shape = (EXTREME_WIDTH, format::number as fn(f64) -> String);
-        words::quantile_text(column, rank, shape, charset).unwrap_or_default()
+        result_text::quantile_text(column, rank, shape, charset).unwrap_or_default()
     };
-    let top = words::top(column, charset).unwrap_or_default();
+    let top = result_text::top(column, charset).unwrap_or_default();
     [
         column.name.clone(),
         kind(column),
         empty(column),
-        distinct.map_or_else(String::new, |distinct| words::estimate(distinct, charset)),
+        distinct.map_or_else(String::new, |distinct| {
+            result_text::estimate(distinct, charset)
+        }),
         extreme(column, column.min.as_deref(), charset),
         quantile(0.25),
         quantile(0.5),
         quantile(0.75),
         extreme(column, column.max.as_deref(), charset),
-        words::mean_text(column, format::number).unwrap_or_default(),
+        result_text::mean_text(column, format::number).unwrap_or_default(),
         number(column.stddev),
         number(column.skewness),
         column.sum.clone().unwrap_or_default(),
-        words::bars(column, WIDE_BARS, charset),
+        result_text::bars(column, WIDE_BARS, charset),
         text::fit_in(&top, TOP_WIDTH, charset).into_owned(),
         length(column),
     ]
@@ -120,21 +122,21 @@ fn brief_cells(column: &ColumnProfile, charset: Charset) -> [String; 13] {
     let number = |number: Option<f64>| number.map(format::narrow_number).unwrap_or_default();
     let quantile = |rank| {
         let shape = (NARROW, format::narrow_number as fn(f64) -> String);
-        words::quantile_text(column, rank, shape, charset).unwrap_or_default()
+        result_text::quantile_text(column, rank, shape, charset).unwrap_or_default()
     };
     [
         column.name.clone(),
         proto::type_name(column.r#type()).to_owned(),
-        words::share(column.empty, column.count),
+        result_text::share(column.empty, column.count),
         distinct.map_or_else(String::new, |distinct| {
-            words::brief_estimate(distinct, 8, charset)
+            result_text::brief_estimate(distinct, 8, charset)
         }),
         extreme(column, column.min.as_deref(), charset),
         quantile(0.25),
         quantile(0.5),
         quantile(0.75),
         extreme(column, column.max.as_deref(), charset),
-        words::mean_text(column, format::narrow_number).unwrap_or_default(),
+        result_text::mean_text(column, format::narrow_number).unwrap_or_default(),
         number(column.stddev),
         values(column, charset),
         length(column),
@@ -143,16 +145,16 @@ fn brief_cells(column: &ColumnProfile, charset: Charset) -> [String; 13] {
 
 /// How a column's cells are spread: numbers as bars, others by their most frequent value.
 fn values(column: &ColumnProfile, charset: Charset) -> String {
-    let bars = words::bars(column, BARS, charset);
+    let bars = result_text::bars(column, BARS, charset);
     if !bars.is_empty() {
         return bars;
     }
-    let top = words::top(column, charset).unwrap_or_default();
+    let top = result_text::top(column, charset).unwrap_or_default();
     text::fit_in(&top, TOP_WIDTH, charset).into_owned()
 }
 
 fn extreme(column: &ColumnProfile, text: Option<&str>, charset: Charset) -> String {
-    let text = words::extreme(column, text.unwrap_or_default(), EXTREME_WIDTH);
+    let text = result_text::extreme(column, text.unwrap_or_default(), EXTREME_WIDTH);
     text::brief(&text, EXTREME_WIDTH, charset).into_owned()
 }
 
@@ -170,7 +172,7 @@ pub(super) fn empty(column: &ColumnProfile) -> String {
     match column.empty {
         0 => "0".to_owned(),
         some => {
-            let share = words::share(some, column.count);
+            let share = result_text::share(some, column.count);
             format!("{} ({share})", format::grouped(some))
         }
     }
@@ -205,13 +207,13 @@ fn how_near(
         [] => 0.0,
         _ => column.quantile_error,
     });
-    let about = words::about(charset);
+    let about = result_text::approximate_sign(charset);
     if distinct > 0.0 {
-        let error = words::error(distinct, charset);
+        let error = result_text::error_text(distinct, charset);
         writeln!(out, "{about} counts: standard error {error}")?;
     }
     if quantile > 0.0 {
-        let error = words::error(quantile, charset);
+        let error = result_text::error_text(quantile, charset);
         writeln!(out, "{about} quartiles: within {error}")?;
     }
     Ok(())

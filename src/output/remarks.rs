@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use proto::v1::Profile;
 use tui::text::{self, Charset};
-use tui::{format, words};
+use tui::{format, result_text};
 
 /// Remarks on so many columns; JSON has what they are made of.
 const MOST_COLUMNS: usize = 20;
@@ -25,7 +25,7 @@ pub(super) fn write(
 ) -> io::Result<()> {
     let columns = profile.columns.iter().map(|column| {
         let name = text::brief(&column.name, NAME_WIDTH, charset).into_owned();
-        (name, words::remarks(column))
+        (name, result_text::remarks(column))
     });
     let worth: Vec<_> = columns.filter(|(_, remarks)| !remarks.is_empty()).collect();
     if worth.is_empty() {

@@ -2,7 +2,7 @@
 
 use proto::v1::{GetJobResponse, Job};
 use tui::text::Charset;
-use tui::{format, words};
+use tui::{format, result_text};
 
 /// `orders.csv: 677 rows, 10 columns, 99.9 kB, in 2 ms (49.9 MB/s)`.
 pub(super) fn summary(response: &GetJobResponse) -> String {
@@ -41,7 +41,7 @@ fn duplicates(response: &GetJobResponse) -> String {
     let profile = response.profile.as_ref();
     match profile.and_then(|profile| profile.duplicate_rows) {
         Some(duplicates) if duplicates.count > 0 => {
-            let count = words::estimate(&duplicates, Charset::from_env());
+            let count = result_text::estimate(&duplicates, Charset::from_env());
             let noun = if duplicates.count == 1 { "row" } else { "rows" };
             format!(", {count} duplicate {noun}")
         }

@@ -4,8 +4,8 @@
 use cli::{Exit, Failure};
 use proto::v1::{GetJobResponse, Job, JobState, OutputEnd};
 
+use tui::result_text::incomplete_reason;
 use tui::text::visible;
-use tui::words::incomplete_reason;
 
 use super::Sink;
 

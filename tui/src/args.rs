@@ -1,5 +1,4 @@
-//! What the dashboard can be told, from the command line and from whoever embeds it. How it is
-//! carried out is `run`'s.
+//! The dashboard's configuration, from the command line or from an embedding program.
 
 use access::{Client, MasterArgs, Target};
 use cli::{Exit, Failure};
@@ -13,39 +12,39 @@ use crate::text::Charset;
 pub struct Args {
     #[command(flatten)]
     master: MasterArgs,
-    /// Updates a second that the master is asked for, at most 30
+    /// Updates per second to request from the master, at most 30
     #[arg(long, value_name = "HZ", default_value_t = 5.0, value_parser = rate_hz)]
     pub rate: f64,
-    /// The tab to start on, and the one that --once prints
+    /// The tab to start on, or to print with --once
     #[arg(long, value_name = "TAB", value_enum, default_value_t = Tab::Jobs)]
     pub tab: Tab,
     /// Print one plain screen on standard output and exit; its size is COLUMNS by LINES, 80 by 24
-    /// where those are not set
+    /// if they are not set
     #[arg(long)]
     pub once: bool,
-    /// Offer no keys that change anything
+    /// Disable all keys that change something on the master
     #[arg(long)]
     pub read_only: bool,
-    /// Draw with ASCII only, as happens by itself where the locale is not UTF-8
+    /// Draw with ASCII only; the default if the locale is not UTF-8
     #[arg(long)]
     pub ascii: bool,
 }
 
 impl Args {
-    /// Shows the dashboard until the person quits or `shutdown` is cancelled; with `--once`, prints
-    /// one screen.
+    /// Shows the dashboard until the user quits or `shutdown` is cancelled; with `--once`, prints one
+    /// screen.
     ///
     /// # Errors
     ///
-    /// What ended it otherwise, with the exit code that it deserves.
+    /// The error that ended the dashboard, with its exit code.
     pub async fn run(self, shutdown: CancellationToken) -> Result<Exit, Failure> {
         let config = self.config()?;
-        let ended = crate::run(config, shutdown).await;
-        ended.map(|()| Exit::Ok).map_err(failure)
+        let result = crate::run(config, shutdown).await;
+        result.map(|()| Exit::Ok).map_err(failure)
     }
 }
 
-/// Why the dashboard ended, with the exit code that it deserves.
+/// Adds the exit code to an error of the dashboard.
 pub fn failure(error: TuiError) -> Failure {
     let exit = match &error {
         TuiError::Unreachable(_) | TuiError::NoData { .. } => Exit::Unreachable,
@@ -84,24 +83,24 @@ fn rate_hz(text: &str) -> Result<f64, String> {
 /// One page of the dashboard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
 pub enum Tab {
-    /// Every job with its gauge, and the throughput of all.
+    /// All jobs with their progress, and the total throughput.
     Jobs,
-    /// The column profile of one job.
+    /// The result of one job.
     Job,
     /// The rows processed last.
     Rows,
-    /// Every worker with its rates.
+    /// All workers with their rates.
     Workers,
     /// The dead chunks of all jobs.
     Dead,
     /// The broker's queues.
     Broker,
-    /// What happened lately.
+    /// The latest events.
     Log,
 }
 
 impl Tab {
-    /// In the order in which they stand on the screen; the number key is the place from 1.
+    /// In the order on the screen; the number key of a tab is its index plus 1.
     pub const ALL: [Self; 7] = [
         Self::Jobs,
         Self::Job,
@@ -112,7 +111,7 @@ impl Tab {
         Self::Log,
     ];
 
-    /// What stands on the tab.
+    /// The title of the tab.
     pub fn title(self) -> &'static str {
         match self {
             Self::Jobs => "Jobs",
@@ -125,30 +124,30 @@ impl Tab {
         }
     }
 
-    /// Where it stands, from 0.
-    pub(crate) fn place(self) -> usize {
+    /// The position on the screen, from 0.
+    pub(crate) fn index(self) -> usize {
         Self::ALL.iter().position(|&tab| tab == self).unwrap_or(0)
     }
 
-    /// The tab `steps` places to the right, around the end.
+    /// The tab `steps` positions to the right, cyclically.
     #[must_use]
     pub fn step(self, steps: isize) -> Self {
-        let at = self.place() as isize;
+        let at = self.index() as isize;
         Self::ALL[(at + steps).rem_euclid(Self::ALL.len() as isize) as usize]
     }
 }
 
-/// Where the stream comes from.
+/// The source of the stream.
 #[derive(Debug, Clone)]
 pub enum Source {
     /// A master to connect to.
     Master(Box<Target>),
-    /// A connection that is there already, such as one to a master in this process.
+    /// An existing connection, such as one to a master in this process.
     Client(Client),
 }
 
 impl Source {
-    /// What the status line calls it.
+    /// The name of the source in the status line.
     pub fn name(&self) -> String {
         match self {
             Self::Master(target) => {
@@ -164,28 +163,28 @@ impl Source {
     }
 }
 
-/// What [`run`](crate::run) needs.
+/// Configuration of [`run`](crate::run).
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where the stream comes from.
+    /// The source of the stream.
     pub source: Source,
-    /// Updates a second that the master is asked for, above 0 and at most 30.
+    /// Updates per second to request from the master, above 0 and at most 30.
     pub rate_hz: f64,
     /// The tab to start on.
     pub tab: Tab,
     /// Print one plain screen and return.
     pub once: bool,
-    /// Whether keys that change anything are left out.
+    /// Whether keys that change something on the master are disabled.
     pub read_only: bool,
-    /// What the terminal can show.
+    /// The characters that the terminal can show.
     pub charset: Charset,
     /// Whether to use colours.
     pub colour: bool,
 }
 
 impl Config {
-    /// The defaults for `source`, and what the environment says of the terminal: the locale, and
-    /// `NO_COLOR` (any value but the empty one, <https://no-color.org>).
+    /// The defaults for `source`, with the charset from the locale and colours unless `NO_COLOR` is
+    /// set and not empty (<https://no-color.org>).
     pub fn new(source: Source) -> Self {
         Self {
             source,

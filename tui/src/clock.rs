@@ -1,24 +1,24 @@
-//! The one place where time is read. A moment is milliseconds since 1970 that never go back: this
-//! host's clock as it stood when the dashboard began, and steady time since.
+//! The only source of time. Times are milliseconds since 1970 and never go back: the host's clock when
+//! the dashboard started, plus the monotonic time elapsed since.
 
 use tokio::time::Instant;
 
-/// Copies tell the same time.
+/// Copies return the same time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
-    began: Instant,
-    began_unix_ms: u64,
+    start: Instant,
+    start_unix_ms: u64,
 }
 
 impl Clock {
     pub(crate) fn start() -> Self {
         Self {
-            began: Instant::now(),
-            began_unix_ms: proto::unix_ms(),
+            start: Instant::now(),
+            start_unix_ms: proto::unix_ms(),
         }
     }
 
     pub(crate) fn now_ms(self) -> u64 {
-        self.began_unix_ms + self.began.elapsed().as_millis() as u64
+        self.start_unix_ms + self.start.elapsed().as_millis() as u64
     }
 }

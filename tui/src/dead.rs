@@ -1,76 +1,76 @@
-//! The dead chunks of all jobs as the master listed them last, and when to ask again: the stream
-//! says how many there are, not which.
+//! The list of dead chunks of all jobs, and when to request it again: the stream carries only their
+//! number.
 
 use proto::v1::{DeadChunkInfo, DeadState, GetDeadResponse};
 
-use crate::errand::Errand;
+use crate::request::Request;
 use crate::text::{Charset, LONGEST, brief};
 
-/// How often it is asked how far replayed chunks are.
+/// Interval between requests while chunks are being replayed.
 const REPLAYING_EVERY_MS: u64 = 1000;
 
-/// Which chunk of which job.
+/// Job id and sequence number of a chunk.
 pub(crate) type ChunkKey = (String, u64);
 
-/// The list, and what is known of the chosen one.
+/// The list, and the details of the selected chunk.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct DeadList {
     chunks: Vec<DeadChunkInfo>,
-    /// Absent: the first, whatever that is.
-    pub(crate) picked: Option<ChunkKey>,
-    whole: Option<Whole>,
-    /// How many there were when the list was asked for, and when. Absent: it is to be asked for.
-    asked: Option<(u64, u64)>,
-    /// Whether an answer has come.
+    /// `None` selects the first, also after the list changes.
+    pub(crate) selected: Option<ChunkKey>,
+    detail: Option<ChunkDetail>,
+    /// Number of dead chunks and time when the list was requested. `None` if it must be requested.
+    requested_list: Option<(u64, u64)>,
+    /// Whether a list has been received.
     pub(crate) is_known: bool,
-    asked_whole: Option<ChunkKey>,
+    requested_detail: Option<ChunkKey>,
 }
 
 /// One dead chunk with its first rows.
 #[derive(Debug, Clone)]
-pub(crate) struct Whole {
+pub(crate) struct ChunkDetail {
     key: ChunkKey,
     pub(crate) stderr: Vec<String>,
-    /// The header, and the first lines of the body, as they are.
+    /// The header and the first lines of the body.
     pub(crate) lines: Vec<String>,
 }
 
-/// Lines of stderr and of the body that are kept.
-const LINES: usize = 40;
+/// Maximum number of lines kept, of stderr and of the body.
+const MAX_LINES: usize = 40;
 
 impl DeadList {
     pub(crate) fn chunks(&self) -> &[DeadChunkInfo] {
         &self.chunks
     }
 
-    /// What is to be asked at `now_ms`, where there are `total` dead chunks and `picked` is looked at.
-    pub(crate) fn due(
+    /// The request due at `now_ms`, if there are `total` dead chunks and `selected` is the selected one.
+    pub(crate) fn next_request(
         &mut self,
         total: u64,
-        picked: Option<ChunkKey>,
+        selected: Option<ChunkKey>,
         now_ms: u64,
-    ) -> Option<Errand> {
-        // What is replayed is not among them, and will be done, or dead again.
+    ) -> Option<Request> {
+        // `total` does not count chunks that are being replayed; they will be done, or dead again.
         let mut chunks = self.chunks.iter();
         let is_replaying = chunks.any(|chunk| chunk.state() == DeadState::Replaying);
         let is_old = |at_ms: u64| is_replaying && now_ms >= at_ms + REPLAYING_EVERY_MS;
-        let is_known = |(asked, at_ms)| asked == total && !is_old(at_ms);
-        if !self.asked.is_some_and(is_known) {
-            self.asked = Some((total, now_ms));
-            self.asked_whole = None;
-            return Some(Errand::Dead);
+        let is_known = |(requested_list, at_ms)| requested_list == total && !is_old(at_ms);
+        if !self.requested_list.is_some_and(is_known) {
+            self.requested_list = Some((total, now_ms));
+            self.requested_detail = None;
+            return Some(Request::Dead);
         }
-        if picked.is_none() || picked == self.asked_whole {
+        if selected.is_none() || selected == self.requested_detail {
             return None;
         }
-        let (job_id, seq) = picked.clone()?;
-        self.asked_whole = picked;
-        Some(Errand::Chunk { job_id, seq })
+        let (job_id, seq) = selected.clone()?;
+        self.requested_detail = selected;
+        Some(Request::Chunk { job_id, seq })
     }
 
-    /// The list is to be asked for anew.
-    pub(crate) fn forget(&mut self) {
-        self.asked = None;
+    /// Makes the next call of `next_request` request the list again.
+    pub(crate) fn invalidate(&mut self) {
+        self.requested_list = None;
     }
 
     pub(crate) fn set(&mut self, mut chunks: Vec<DeadChunkInfo>, charset: Charset) {
@@ -83,28 +83,28 @@ impl DeadList {
         self.is_known = true;
     }
 
-    pub(crate) fn set_whole(&mut self, response: &GetDeadResponse, charset: Charset) {
+    pub(crate) fn set_detail(&mut self, response: &GetDeadResponse, charset: Charset) {
         let Some(dead) = &response.dead else { return };
         let clean = |text: &str| brief(text, LONGEST, charset).into_owned();
         let body = String::from_utf8_lossy(&response.body);
         let header = response.columns.join(",");
         let lines = std::iter::once(header.as_str()).chain(body.lines());
-        let said: Vec<&str> = dead.stderr.lines().collect();
-        let last = said.len().saturating_sub(LINES);
-        self.whole = Some(Whole {
+        let stderr: Vec<&str> = dead.stderr.lines().collect();
+        let last = stderr.len().saturating_sub(MAX_LINES);
+        self.detail = Some(ChunkDetail {
             key: (dead.job_id.clone(), dead.seq),
-            stderr: said[last..].iter().map(|line| clean(line)).collect(),
-            lines: lines.take(LINES).map(clean).collect(),
+            stderr: stderr[last..].iter().map(|line| clean(line)).collect(),
+            lines: lines.take(MAX_LINES).map(clean).collect(),
         });
     }
 
-    /// What is known of one, where that is what came last.
-    pub(crate) fn whole(&self, key: &ChunkKey) -> Option<&Whole> {
-        self.whole.as_ref().filter(|whole| whole.key == *key)
+    /// The details of `key`. `None` if those of another chunk were received last.
+    pub(crate) fn detail(&self, key: &ChunkKey) -> Option<&ChunkDetail> {
+        self.detail.as_ref().filter(|detail| detail.key == *key)
     }
 }
 
-/// Which chunk that is.
+/// The key of `chunk`.
 pub(crate) fn key_of(chunk: &DeadChunkInfo) -> ChunkKey {
     (chunk.job_id.clone(), chunk.seq)
 }
@@ -114,32 +114,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_list_is_asked_for_when_their_number_changes_and_a_chunk_when_it_is_looked_at() {
+    fn the_list_is_requested_when_the_number_changes_and_a_chunk_when_it_is_selected() {
         let mut dead = DeadList::default();
         let key = || Some(("j".to_owned(), 7));
-        assert_eq!(dead.due(1, key(), 0), Some(Errand::Dead));
-        let whole = Errand::Chunk {
+        assert_eq!(dead.next_request(1, key(), 0), Some(Request::Dead));
+        let detail = Request::Chunk {
             job_id: "j".to_owned(),
             seq: 7,
         };
-        assert_eq!(dead.due(1, key(), 0), Some(whole.clone()));
-        assert_eq!(dead.due(1, key(), 0), None);
-        assert_eq!(dead.due(0, None, 0), Some(Errand::Dead));
-        assert_eq!(dead.due(0, None, 0), None);
+        assert_eq!(dead.next_request(1, key(), 0), Some(detail.clone()));
+        assert_eq!(dead.next_request(1, key(), 0), None);
+        assert_eq!(dead.next_request(0, None, 0), Some(Request::Dead));
+        assert_eq!(dead.next_request(0, None, 0), None);
         let replayed = DeadChunkInfo {
             state: DeadState::Replaying.into(),
             ..DeadChunkInfo::default()
         };
         dead.set(vec![replayed], Charset::Utf8);
-        assert_eq!(dead.due(0, None, REPLAYING_EVERY_MS - 1), None);
-        assert_eq!(dead.due(0, None, REPLAYING_EVERY_MS), Some(Errand::Dead));
-        dead.forget();
-        assert_eq!(dead.due(0, key(), 0), Some(Errand::Dead));
-        assert_eq!(dead.due(0, key(), 0), Some(whole));
+        assert_eq!(dead.next_request(0, None, REPLAYING_EVERY_MS - 1), None);
+        assert_eq!(
+            dead.next_request(0, None, REPLAYING_EVERY_MS),
+            Some(Request::Dead)
+        );
+        dead.invalidate();
+        assert_eq!(dead.next_request(0, key(), 0), Some(Request::Dead));
+        assert_eq!(dead.next_request(0, key(), 0), Some(detail));
     }
 
     #[test]
-    fn what_a_command_said_is_harmless_and_only_its_end_is_kept() {
+    fn stderr_is_sanitized_and_only_its_end_is_kept() {
         let stderr: Vec<String> = (0..100).map(|n| format!("\u{1b}[2J{n}\n")).collect();
         let stderr = stderr.concat();
         let response = GetDeadResponse {
@@ -153,12 +156,12 @@ mod tests {
             body_bytes: 8,
         };
         let mut dead = DeadList::default();
-        dead.set_whole(&response, Charset::Utf8);
-        let whole = dead.whole(&("j".to_owned(), 0)).unwrap();
+        dead.set_detail(&response, Charset::Utf8);
+        let detail = dead.detail(&("j".to_owned(), 0)).unwrap();
         assert_eq!(
-            (whole.stderr.len(), whole.stderr[39].as_str()),
-            (LINES, "␛[2J99")
+            (detail.stderr.len(), detail.stderr[39].as_str()),
+            (MAX_LINES, "␛[2J99")
         );
-        assert_eq!(whole.lines, ["a,b", "1,␇", "\u{fffd},2"]);
+        assert_eq!(detail.lines, ["a,b", "1,␇", "\u{fffd},2"]);
     }
 }

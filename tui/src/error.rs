@@ -1,33 +1,33 @@
-//! Why the dashboard ended, when nobody asked it to.
+//! The errors that end the dashboard.
 
 use std::io;
 
-/// Why the dashboard could not go on.
+/// An error that ends the dashboard.
 #[derive(Debug, thiserror::Error)]
 pub enum TuiError {
-    /// There is no terminal to draw on.
+    /// Standard output is not a terminal.
     #[error(
         "standard output is not a terminal; `rowmill tui --once` prints one plain screen for scripts"
     )]
     NotATerminal,
-    /// The terminal refused.
+    /// Reading from or writing to the terminal failed.
     #[error("the terminal cannot be used")]
     Terminal(#[source] io::Error),
-    /// `--once`: the screen cannot be written.
+    /// `--once`: writing the screen failed.
     #[error(transparent)]
     Write(#[from] cli::WriteError),
-    /// `--once`: nobody answered.
+    /// `--once`: the master cannot be reached.
     #[error(transparent)]
     Unreachable(#[from] access::ConnectError),
-    /// `--once`: the master was reached, and gave no screen.
+    /// `--once`: the master was reached but sent no snapshot.
     #[error("the master at {address} gave no data: {reason}")]
     NoData {
-        /// Which master.
+        /// The master's address.
         address: String,
-        /// What was said or what was waited for.
+        /// The error or the timeout.
         reason: String,
     },
-    /// The network task died of a defect.
+    /// The network task panicked.
     #[error("the network task ended unexpectedly")]
     Feed(#[source] tokio::task::JoinError),
 }

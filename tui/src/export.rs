@@ -1,5 +1,5 @@
-//! The table on the screen as CSV, whole, for a file that a spreadsheet may open. What is asked for by a key, `update`
-//! knows; the event loop writes it.
+//! Exports the whole table on the screen as CSV, safe to open in a spreadsheet. The event loop writes
+//! the file.
 
 use cli::{Filtered, Filters, Formulas};
 use proto::v1::{ColumnProfile, DeadChunkInfo, Event, Job, LatestRows, RuleReport, Worker};
@@ -8,13 +8,13 @@ use crate::args::Tab;
 use crate::model::Model;
 use crate::state::State;
 
-/// The name of the file, and what is in it. Absent: there is no table.
+/// The name and the contents of the file. `None` if the tab has no table.
 pub(crate) fn export(model: &Model) -> Option<(String, Vec<u8>)> {
     let state = model.state.as_ref()?;
     let (what, records) = match model.tab {
         Tab::Jobs => ("jobs".to_owned(), jobs(&model.jobs())),
         Tab::Job => {
-            let id = &model.picked_job()?.job_id;
+            let id = &model.selected_job()?.job_id;
             (format!("job-{id}"), job(state, id)?)
         }
         Tab::Rows => {
@@ -65,7 +65,7 @@ fn jobs(jobs: &[&Job]) -> Records {
     titled(&titles, jobs.iter().map(record))
 }
 
-/// A job's profile, or what a schema's rules came to.
+/// A job's profile, or its validation report.
 fn job(state: &State, id: &str) -> Option<Records> {
     if let Some(report) = state.validate(id) {
         let record = |rule: &RuleReport| {
@@ -172,8 +172,10 @@ fn word(name: &str, prefix: &str) -> String {
 /// Writing to memory does not fail.
 fn csv(records: &Records) -> Option<Vec<u8>> {
     let guarded = Filters::default().then(Formulas::default());
-    let sheet = Filtered::new(Vec::new(), guarded);
-    let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(sheet);
+    let rows_view = Filtered::new(Vec::new(), guarded);
+    let mut writer = csv::WriterBuilder::new()
+        .flexible(true)
+        .from_writer(rows_view);
     for record in records {
         writer.write_record(record).ok()?;
     }

@@ -1,5 +1,5 @@
-//! The network task: connects, watches, and hands on what it hears, over and over. It never gives
-//! up and never touches the model; what the news means is `update`'s.
+//! The network task: connects to the master, subscribes to its stream and forwards the events; it
+//! reconnects for as long as the dashboard runs. It never touches the model; `update` applies the events.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -14,57 +14,57 @@ use tonic::{Code, Status, Streaming};
 
 use crate::args::Source;
 use crate::clock::Clock;
-use crate::message::{Link, News, Theirs};
+use crate::message::{Connection, NetworkEvent, ProtocolMismatch};
 
-/// How many pieces of news wait for the event loop. When it is full the task waits, the stream's
+/// Length of the queue to the event loop. When it is full the task waits, the stream's flow-control
 /// window fills, and the master conflates: the dashboard gets fewer updates, not older ones.
-pub(crate) const NEWS_WAITING: usize = 4;
+pub(crate) const NETWORK_QUEUE_LEN: usize = 4;
 
-/// How long a master that took the call may be silent before its first message.
-const FIRST_MESSAGE: Duration = Duration::from_secs(10);
+/// Timeout for the first message of a stream.
+const FIRST_MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the dashboard asks of the task.
+/// What the event loop wants from the feed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Wish {
-    /// The job to watch; empty: none.
+pub(crate) struct FeedControl {
+    /// The job to subscribe to; empty if none.
     pub(crate) job_id: String,
-    /// Counted up to say: connect now, do not wait.
-    pub(crate) hurry: u64,
+    /// Incremented to skip the backoff and reconnect at once.
+    pub(crate) reconnects: u64,
 }
 
-/// Everything the task is given.
+/// The network task.
 pub(crate) struct Feed {
     pub(crate) source: Source,
     pub(crate) rate_hz: f64,
     pub(crate) clock: Clock,
-    /// The latest wish counts; those between are skipped.
-    pub(crate) wish: watch::Receiver<Wish>,
-    pub(crate) news: mpsc::Sender<News>,
+    /// Only the latest value counts.
+    pub(crate) control: watch::Receiver<FeedControl>,
+    pub(crate) network_events: mpsc::Sender<NetworkEvent>,
 }
 
 /// Why a session ended.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Ended {
+pub(crate) enum SessionError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    #[error("{}", said(.0))]
+    #[error("{}", status_message(.0))]
     Status(#[from] Status),
     #[error("the master ended the stream")]
-    Stream,
-    #[error("the master said nothing for {} s", FIRST_MESSAGE.as_secs())]
-    Silent,
+    StreamEnded,
+    #[error("the master said nothing for {} s", FIRST_MESSAGE_TIMEOUT.as_secs())]
+    Timeout,
     #[error("updates went missing (number {got} came where {expected} was due)")]
     Gap { expected: u64, got: u64 },
     #[error("{0}")]
-    Version(Theirs),
-    /// Nobody listens any more.
+    ProtocolMismatch(ProtocolMismatch),
+    /// The event loop has ended.
     #[error("the dashboard is gone")]
-    Dashboard,
+    DashboardClosed,
 }
 
-/// What a status says to a person. One that the transport made up, when the other end went away,
-/// names no cause worth reading; one with a message of its own comes from the master.
-pub(crate) fn said(status: &Status) -> String {
+/// The message of a status for the user. A status with a source comes from the transport when the
+/// connection broke, and its text does not help; one with a message comes from the master.
+pub(crate) fn status_message(status: &Status) -> String {
     if std::error::Error::source(status).is_some() {
         "the master went away".to_owned()
     } else if status.message().is_empty() {
@@ -75,42 +75,48 @@ pub(crate) fn said(status: &Status) -> String {
 }
 
 impl Feed {
-    /// Runs until nobody listens.
+    /// Runs until the event loop drops its receiver.
     pub(crate) async fn run(mut self) {
         let mut backoff = backoff();
         let mut since_ms = self.clock.now_ms();
         loop {
-            let mut heard = false;
-            let Err(ended) = self.session(&mut heard).await;
-            if heard {
+            let mut connected = false;
+            let Err(error) = self.session(&mut connected).await;
+            if connected {
                 backoff = self::backoff();
                 since_ms = self.clock.now_ms();
             }
-            if matches!(ended, Ended::Dashboard) {
+            if matches!(error, SessionError::DashboardClosed) {
                 return;
             }
             let wait = backoff.next().unwrap_or(Duration::from_secs(8));
             let retry_at_ms = self.clock.now_ms() + wait.as_millis() as u64;
-            let link = Link::down(&ended, since_ms, retry_at_ms);
-            if self.news.send(News::Link(link)).await.is_err() || !self.pause(wait).await {
+            let connection = Connection::from_error(&error, since_ms, retry_at_ms);
+            if self
+                .network_events
+                .send(NetworkEvent::Connection(connection))
+                .await
+                .is_err()
+                || !self.pause(wait).await
+            {
                 return;
             }
         }
     }
 
-    /// Waits, unless told to hurry. False: nobody listens.
+    /// Waits until the backoff has passed or a reconnect is requested. False if the event loop has ended.
     async fn pause(&mut self, wait: Duration) -> bool {
         let until = Instant::now() + wait;
-        let before = self.wish.borrow().hurry;
+        let before = self.control.borrow().reconnects;
         loop {
             tokio::select! {
-                () = self.news.closed() => return false,
+                () = self.network_events.closed() => return false,
                 () = tokio::time::sleep_until(until) => return true,
-                changed = self.wish.changed() => {
+                changed = self.control.changed() => {
                     if changed.is_err() {
                         return false;
                     }
-                    if self.wish.borrow().hurry != before {
+                    if self.control.borrow().reconnects != before {
                         return true;
                     }
                 }
@@ -118,83 +124,92 @@ impl Feed {
         }
     }
 
-    /// One connection, and one subscription after the other on it, until something fails.
-    async fn session(&mut self, heard: &mut bool) -> Result<Infallible, Ended> {
+    /// Runs one connection, with one subscription after another, until an error.
+    async fn session(&mut self, connected: &mut bool) -> Result<Infallible, SessionError> {
         let mut client = tokio::select! {
-            () = self.news.closed() => return Err(Ended::Dashboard),
+            () = self.network_events.closed() => return Err(SessionError::DashboardClosed),
             client = connect(&self.source) => client?,
         };
         let mut unknown = None;
         loop {
-            let wished = self.wish.borrow_and_update().job_id.clone();
+            let wanted_job_id = self.control.borrow_and_update().job_id.clone();
             // A job that this master does not know (it may have been restarted with other data) is
-            // not asked for again: its snapshot tells the model what there is instead.
-            let is_known = unknown.as_ref() != Some(&wished);
-            let asked = if is_known { wished.as_str() } else { "" };
-            match self.subscription(&mut client, &wished, asked, heard).await {
-                Err(Ended::Status(status))
-                    if status.code() == Code::NotFound && !asked.is_empty() =>
+            // not requested again; the snapshot without it updates the model's list.
+            let is_known = unknown.as_ref() != Some(&wanted_job_id);
+            let requested_job_id = if is_known { wanted_job_id.as_str() } else { "" };
+            match self
+                .subscription(&mut client, &wanted_job_id, requested_job_id, connected)
+                .await
+            {
+                Err(SessionError::Status(status))
+                    if status.code() == Code::NotFound && !requested_job_id.is_empty() =>
                 {
-                    unknown = Some(wished);
+                    unknown = Some(wanted_job_id);
                 }
                 outcome => outcome?,
             }
         }
     }
 
-    /// Asks for `asked` and hands on what comes. Returns to subscribe anew: something else than
-    /// `wished` is wished, or an update went missing.
+    /// Subscribes to `requested_job_id` and forwards its events. Returns `Ok` to subscribe again, when
+    /// another job than `wanted_job_id` is wanted or an update is missing.
     async fn subscription(
         &mut self,
         client: &mut Client,
-        wished: &str,
-        asked: &str,
-        heard: &mut bool,
-    ) -> Result<(), Ended> {
+        wanted_job_id: &str,
+        requested_job_id: &str,
+        connected: &mut bool,
+    ) -> Result<(), SessionError> {
         let mut stream = tokio::select! {
-            () = self.news.closed() => return Err(Ended::Dashboard),
-            stream = subscribe(client, asked, self.rate_hz) => stream?,
+            () = self.network_events.closed() => return Err(SessionError::DashboardClosed),
+            stream = subscribe(client, requested_job_id, self.rate_hz) => stream?,
         };
         let mut expected = 0;
         loop {
-            // Each branch is cancel-safe: `message` keeps what it has read in the stream.
+            // Each branch is cancel-safe: `message` keeps the bytes it has read in the stream.
             let event = tokio::select! {
                 biased;
-                () = self.news.closed() => return Err(Ended::Dashboard),
-                changed = self.wish.changed() => {
-                    changed.map_err(|_| Ended::Dashboard)?;
-                    if self.wish.borrow().job_id == wished {
+                () = self.network_events.closed() => return Err(SessionError::DashboardClosed),
+                changed = self.control.changed() => {
+                    changed.map_err(|_| SessionError::DashboardClosed)?;
+                    if self.control.borrow().job_id == wanted_job_id {
                         continue;
                     }
                     return Ok(());
                 }
-                event = next(&mut stream, expected == 0) => event?,
+                event = next_event(&mut stream, expected == 0) => event?,
             };
             let got = event.sequence;
             if got != expected {
-                // Once some updates came in order, a new snapshot mends it. A master that never
-                // gets that far is asked again with growing pauses, not in a tight loop.
-                let is_mended = expected > 1;
-                return is_mended.then_some(()).ok_or(Ended::Gap { expected, got });
+                // After some updates in order, subscribing again repairs the gap at once. A master
+                // that never sends two in order is retried with backoff, not in a tight loop.
+                let can_resubscribe = expected > 1;
+                return can_resubscribe
+                    .then_some(())
+                    .ok_or(SessionError::Gap { expected, got });
             }
             check_protocol(&event)?;
             if expected == 0 {
-                *heard = true;
-                self.tell(News::Link(Link::Connected)).await?;
+                *connected = true;
+                self.send(NetworkEvent::Connection(Connection::Connected))
+                    .await?;
             }
             expected += 1;
-            let (job_id, event) = (asked.to_owned(), Box::new(event));
-            self.tell(News::Event { job_id, event }).await?;
+            let (job_id, event) = (requested_job_id.to_owned(), Box::new(event));
+            self.send(NetworkEvent::Event { job_id, event }).await?;
         }
     }
 
-    async fn tell(&self, news: News) -> Result<(), Ended> {
-        self.news.send(news).await.map_err(|_| Ended::Dashboard)
+    async fn send(&self, network_event: NetworkEvent) -> Result<(), SessionError> {
+        self.network_events
+            .send(network_event)
+            .await
+            .map_err(|_| SessionError::DashboardClosed)
     }
 }
 
-/// From 0.25 to 0.5 seconds, doubling, up to 4 to 8 seconds. The jitter comes on top of the cap, so
-/// that a hundred dashboards do not knock at a restarted master in step.
+/// From 0.25 to 0.5 seconds, doubling, up to 4 to 8 seconds. The jitter is added on top of the cap, so
+/// that a hundred dashboards do not reconnect to a restarted master at the same moment.
 fn backoff() -> ExponentialBackoff {
     ExponentialBuilder::new()
         .with_min_delay(Duration::from_millis(250))
@@ -215,47 +230,49 @@ pub(crate) async fn subscribe(
     client: &mut Client,
     job_id: &str,
     rate_hz: f64,
-) -> Result<Streaming<WatchEvent>, Ended> {
+) -> Result<Streaming<WatchEvent>, SessionError> {
     let request = WatchRequest {
         protocol: proto::PROTOCOL,
         rate_hz,
         job_id: job_id.to_owned(),
     };
-    match timeout(FIRST_MESSAGE, client.watch(request)).await {
-        Err(_) => Err(Ended::Silent),
+    match timeout(FIRST_MESSAGE_TIMEOUT, client.watch(request)).await {
+        Err(_) => Err(SessionError::Timeout),
         Ok(Ok(response)) => Ok(response.into_inner()),
-        // How a master refuses a protocol that is not its own; its message names both.
-        Ok(Err(status)) if status.code() == Code::FailedPrecondition => {
-            Err(Ended::Version(Theirs::Refusal(status.message().to_owned())))
-        }
+        // A master refuses another protocol version with this code; its message names both versions.
+        Ok(Err(status)) if status.code() == Code::FailedPrecondition => Err(
+            SessionError::ProtocolMismatch(ProtocolMismatch::Refusal(status.message().to_owned())),
+        ),
         Ok(Err(status)) => Err(status.into()),
     }
 }
 
-/// The next event; the first of a stream is waited for only so long.
-pub(crate) async fn next(
+/// The next event of the stream; the first one has a timeout.
+pub(crate) async fn next_event(
     stream: &mut Streaming<WatchEvent>,
     first: bool,
-) -> Result<WatchEvent, Ended> {
+) -> Result<WatchEvent, SessionError> {
     let message = if first {
         tokio::select! {
             message = stream.message() => message,
-            () = sleep(FIRST_MESSAGE) => return Err(Ended::Silent),
+            () = sleep(FIRST_MESSAGE_TIMEOUT) => return Err(SessionError::Timeout),
         }
     } else {
         stream.message().await
     };
-    message?.ok_or(Ended::Stream)
+    message?.ok_or(SessionError::StreamEnded)
 }
 
-pub(crate) fn check_protocol(event: &WatchEvent) -> Result<(), Ended> {
+pub(crate) fn check_protocol(event: &WatchEvent) -> Result<(), SessionError> {
     let Some(Change::Snapshot(snapshot)) = &event.change else {
         return Ok(());
     };
     match &snapshot.master {
         Some(master) if master.protocol != proto::PROTOCOL => {
-            let theirs = format!("protocol {} (rowmill {})", master.protocol, master.version);
-            Err(Ended::Version(Theirs::Version(theirs)))
+            let version = format!("protocol {} (rowmill {})", master.protocol, master.version);
+            Err(SessionError::ProtocolMismatch(ProtocolMismatch::Version(
+                version,
+            )))
         }
         _ => Ok(()),
     }

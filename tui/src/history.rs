@@ -1,16 +1,16 @@
-//! How fast things went over the last minutes: one value a second for the whole mill and for each
-//! worker, made from the rates that the stream said. A second without data is a gap, not a zero.
+//! Throughput over the last minutes: one value per second in total and for each worker, from the
+//! rates on the stream. A second without data is a gap, not a zero.
 
 use std::collections::{HashMap, VecDeque};
 
 use crate::state::State;
 
-/// Seconds kept of the whole: a chart 200 columns wide at 4 seconds a column, and some.
+/// Seconds kept of the totals: enough for a chart 200 columns wide at 4 seconds per column.
 const TOTAL_SECONDS: usize = 900;
 /// Seconds kept of each worker; there may be a thousand.
 const WORKER_SECONDS: usize = 60;
 
-/// Values of consecutive seconds, the last one's second known.
+/// One value per second, for consecutive seconds up to `last_second`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Series {
     values: VecDeque<f32>,
@@ -37,8 +37,8 @@ impl Series {
         }
     }
 
-    /// The last `columns` means of `step` seconds each, newest last; NaN where nothing is known.
-    /// Their bounds are multiples of `step`, so that a column never changes once it is past.
+    /// The last `columns` means of `step` seconds each, newest last; NaN if there is no data.
+    /// Each interval starts at a multiple of `step`, so that a completed column never changes.
     pub(crate) fn columns(&self, columns: usize, step: u64) -> Vec<f32> {
         let step = step.max(1);
         let newest = self.last_second / step;
@@ -58,7 +58,7 @@ impl Series {
             .collect()
     }
 
-    /// The highest value of the last `seconds`; 0 where none is known.
+    /// The highest value of the last `seconds`; 0 if there is no data.
     pub(crate) fn peak(&self, seconds: u64) -> f32 {
         let last = self.values.iter().rev().take(seconds as usize);
         last.copied()
@@ -67,20 +67,20 @@ impl Series {
     }
 }
 
-/// Everything whose speed is remembered.
+/// All series kept.
 #[derive(Debug, Default)]
 pub(crate) struct History {
     /// Rows per second of all jobs.
     pub(crate) rows: Series,
     /// Bytes per second of all jobs.
     pub(crate) bytes: Series,
-    /// Chunks that wait, in all lanes.
+    /// Number of waiting chunks in all lanes.
     pub(crate) waiting: Series,
     workers: HashMap<String, Series>,
 }
 
 impl History {
-    /// Takes the present rates as those of the second in which `now_ms` falls.
+    /// Records the current rates for the second of `now_ms`.
     pub(crate) fn sample(&mut self, state: &State, now_ms: u64) {
         let second = now_ms / 1000;
         let (rows, bytes) = state.throughput();
@@ -134,12 +134,12 @@ mod tests {
     }
 
     #[test]
-    fn a_second_told_twice_keeps_the_last() {
+    fn a_second_sampled_twice_keeps_the_last_value() {
         assert_eq!(series(&[(100, 1.0), (100, 2.0)]).columns(1, 1), [2.0]);
     }
 
     #[test]
-    fn columns_stay_as_they_are_once_past() {
+    fn completed_columns_never_change() {
         let mut growing = series(&[(100, 2.0), (101, 4.0), (102, 6.0), (103, 8.0)]);
         assert_eq!(growing.columns(2, 2), [3.0, 7.0]);
         growing.push(104, 10.0, 10);
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_night_asleep_costs_no_memory() {
+    fn a_long_gap_costs_no_memory() {
         let mut long = series(&[(100, 1.0)]);
         long.push(1_000_000, 5.0, 10);
         assert_eq!(long.values.len(), 10);

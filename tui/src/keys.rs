@@ -1,31 +1,31 @@
-//! Which key asks for what, in one table that the help is drawn from as well, so that the help
-//! cannot promise a key that is not there. What is asked is carried out by `update`.
+//! The key bindings, in one table from which the help is drawn as well, so that the help cannot list
+//! a key that does not exist. `update` performs the actions.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use crate::args::Tab;
-use crate::message::Ask;
+use crate::message::Action;
 
-/// One line of the help: keys, and what they ask for on some tabs.
+/// One line of the help: keys, and their actions on some tabs.
 pub(crate) struct Binding {
-    /// The keys, as the help names them, in Unicode and in ASCII.
+    /// The names of the keys in the help, in Unicode and in ASCII.
     pub(crate) names: (&'static str, &'static str),
-    pub(crate) does: &'static str,
+    pub(crate) description: &'static str,
     tabs: &'static [Tab],
-    keys: &'static [(KeyCode, Ask)],
+    keys: &'static [(KeyCode, Action)],
     pub(crate) hint: Hint,
-    /// Whether it changes something at the master.
+    /// Whether the action changes something on the master.
     changes: bool,
 }
 
-/// When the line at the foot of the screen names a key.
+/// When the line of hints at the bottom of the screen shows a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hint {
     Never,
-    /// Where its tab has something to show.
-    Here,
-    /// While the master cannot be heard.
-    Cut,
+    /// If there is data to show.
+    WithData,
+    /// While the dashboard is not connected to the master.
+    Disconnected,
     Always,
 }
 
@@ -44,30 +44,30 @@ const fn key(c: char) -> KeyCode {
     KeyCode::Char(c)
 }
 
-const UP_AND_DOWN: &[(KeyCode, Ask)] = &[
-    (KeyCode::Up, Ask::Down(-1)),
-    (key('k'), Ask::Down(-1)),
-    (KeyCode::Down, Ask::Down(1)),
-    (key('j'), Ask::Down(1)),
+const UP_AND_DOWN: &[(KeyCode, Action)] = &[
+    (KeyCode::Up, Action::MoveDown(-1)),
+    (key('k'), Action::MoveDown(-1)),
+    (KeyCode::Down, Action::MoveDown(1)),
+    (key('j'), Action::MoveDown(1)),
 ];
-const LEFT_AND_RIGHT: &[(KeyCode, Ask)] = &[
-    (KeyCode::Left, Ask::Right(-1)),
-    (key('h'), Ask::Right(-1)),
-    (KeyCode::Right, Ask::Right(1)),
-    (key('l'), Ask::Right(1)),
+const LEFT_AND_RIGHT: &[(KeyCode, Action)] = &[
+    (KeyCode::Left, Action::MoveRight(-1)),
+    (key('h'), Action::MoveRight(-1)),
+    (KeyCode::Right, Action::MoveRight(1)),
+    (key('l'), Action::MoveRight(1)),
 ];
 
-/// A binding that changes nothing but the view.
-const fn looks(
+/// A binding that changes only the view.
+const fn view_binding(
     names: (&'static str, &'static str),
-    does: &'static str,
+    description: &'static str,
     tabs: &'static [Tab],
-    keys: &'static [(KeyCode, Ask)],
+    keys: &'static [(KeyCode, Action)],
     hint: Hint,
 ) -> Binding {
     Binding {
         names,
-        does,
+        description,
         tabs,
         keys,
         hint,
@@ -75,16 +75,16 @@ const fn looks(
     }
 }
 
-/// A binding that changes something at the master.
-const fn acts(
+/// A binding that changes something on the master.
+const fn command_binding(
     names: (&'static str, &'static str),
-    does: &'static str,
+    description: &'static str,
     tabs: &'static [Tab],
-    keys: &'static [(KeyCode, Ask)],
+    keys: &'static [(KeyCode, Action)],
 ) -> Binding {
     Binding {
         changes: true,
-        ..looks(names, does, tabs, keys, Hint::Here)
+        ..view_binding(names, description, tabs, keys, Hint::WithData)
     }
 }
 
@@ -95,151 +95,154 @@ const fn both(name: &'static str) -> (&'static str, &'static str) {
 
 /// Every key, in the order of the help.
 pub(crate) const BINDINGS: &[Binding] = &[
-    looks(
+    view_binding(
         ("↑ ↓  k j", "up down  k j"),
         "choose",
         LISTS,
         UP_AND_DOWN,
-        Hint::Here,
+        Hint::WithData,
     ),
-    looks(
+    view_binding(
         ("↑ ↓  k j", "up down  k j"),
         "scroll (and hold)",
         &[Tab::Rows],
         UP_AND_DOWN,
         Hint::Never,
     ),
-    looks(
+    view_binding(
         both("PgUp PgDn"),
         "a screen up, down",
         ALL,
         &[
-            (KeyCode::PageUp, Ask::Page(-1)),
-            (KeyCode::PageDown, Ask::Page(1)),
+            (KeyCode::PageUp, Action::Page(-1)),
+            (KeyCode::PageDown, Action::Page(1)),
         ],
         Hint::Never,
     ),
-    looks(
+    view_binding(
         both("Home End  g G"),
         "first, last",
         ALL,
         &[
-            (KeyCode::Home, Ask::First),
-            (key('g'), Ask::First),
-            (KeyCode::End, Ask::Last),
-            (key('G'), Ask::Last),
+            (KeyCode::Home, Action::First),
+            (key('g'), Action::First),
+            (KeyCode::End, Action::Last),
+            (key('G'), Action::Last),
         ],
         Hint::Never,
     ),
-    looks(
+    view_binding(
         ("← →  h l", "left right  h l"),
         "columns",
         &[Tab::Rows],
         LEFT_AND_RIGHT,
-        Hint::Here,
+        Hint::WithData,
     ),
-    looks(
+    view_binding(
         ("← →  h l", "left right  h l"),
         "job before, after",
         &[Tab::Job],
         LEFT_AND_RIGHT,
-        Hint::Here,
+        Hint::WithData,
     ),
-    looks(
+    view_binding(
         both("Enter"),
         "open the job",
         &[Tab::Jobs, Tab::Dead, Tab::Log],
-        &[(KeyCode::Enter, Ask::Open)],
-        Hint::Here,
+        &[(KeyCode::Enter, Action::Open)],
+        Hint::WithData,
     ),
-    looks(
+    view_binding(
         both("s"),
         "sort",
         &[Tab::Jobs, Tab::Workers],
-        &[(key('s'), Ask::Sort)],
-        Hint::Here,
+        &[(key('s'), Action::Sort)],
+        Hint::WithData,
     ),
-    looks(
+    view_binding(
         both("/"),
         "filter",
         FILTERED,
-        &[(key('/'), Ask::Filter)],
-        Hint::Here,
+        &[(key('/'), Action::StartFilter)],
+        Hint::WithData,
     ),
-    looks(
+    view_binding(
         both("Space"),
         "hold the view",
         ALL,
-        &[(key(' '), Ask::Hold)],
-        Hint::Here,
+        &[(key(' '), Action::ToggleHold)],
+        Hint::WithData,
     ),
-    acts(
+    command_binding(
         both("p"),
         "pause the job, or resume it",
         &[Tab::Jobs, Tab::Job],
-        &[(key('p'), Ask::PauseJob)],
+        &[(key('p'), Action::PauseJob)],
     ),
-    acts(
+    command_binding(
         both("c"),
         "cancel the job",
         &[Tab::Jobs, Tab::Job],
-        &[(key('c'), Ask::Cancel)],
+        &[(key('c'), Action::CancelJob)],
     ),
-    acts(
+    command_binding(
         both("r"),
         "replay dead chunks",
         &[Tab::Jobs, Tab::Job, Tab::Dead],
-        &[(key('r'), Ask::Replay)],
+        &[(key('r'), Action::ReplayDead)],
     ),
-    acts(
+    command_binding(
         both("d"),
         "drop the chunk",
         &[Tab::Dead],
-        &[(key('d'), Ask::Drop)],
+        &[(key('d'), Action::DropChunk)],
     ),
-    looks(
+    view_binding(
         both("b"),
         "bad records, or the result",
         &[Tab::Job],
-        &[(key('b'), Ask::Bad)],
-        Hint::Here,
+        &[(key('b'), Action::ToggleRejects)],
+        Hint::WithData,
     ),
-    looks(
+    view_binding(
         both("f"),
         "all jobs, or the chosen one",
         &[Tab::Rows],
-        &[(key('f'), Ask::Follow)],
-        Hint::Here,
+        &[(key('f'), Action::ToggleSelectedOnly)],
+        Hint::WithData,
     ),
-    looks(
+    view_binding(
         both("x  X"),
         "hide the first column, show all",
         &[Tab::Rows],
-        &[(key('x'), Ask::Hide), (key('X'), Ask::Unhide)],
-        Hint::Here,
+        &[
+            (key('x'), Action::HideColumn),
+            (key('X'), Action::ShowAllColumns),
+        ],
+        Hint::WithData,
     ),
-    looks(
+    view_binding(
         both("y"),
         "copy the id",
         &[Tab::Jobs, Tab::Job, Tab::Workers, Tab::Dead, Tab::Log],
-        &[(key('y'), Ask::Copy)],
+        &[(key('y'), Action::Copy)],
         Hint::Never,
     ),
-    looks(
+    view_binding(
         both("e"),
         "export this table as CSV",
         ALL,
-        &[(key('e'), Ask::Export)],
+        &[(key('e'), Action::Export)],
         Hint::Never,
     ),
-    looks(
+    view_binding(
         both("Esc"),
         "no filter",
         &[Tab::Jobs],
-        &[(KeyCode::Esc, Ask::Back)],
+        &[(KeyCode::Esc, Action::Back)],
         Hint::Never,
     ),
-    looks(
+    view_binding(
         both("Esc"),
         "no filter; back to Jobs",
         &[
@@ -250,70 +253,73 @@ pub(crate) const BINDINGS: &[Binding] = &[
             Tab::Broker,
             Tab::Log,
         ],
-        &[(KeyCode::Esc, Ask::Back)],
+        &[(KeyCode::Esc, Action::Back)],
         Hint::Never,
     ),
-    looks(
+    view_binding(
         ("Tab  1–7", "Tab  1-7"),
         "other tabs",
         ALL,
         &[
-            (KeyCode::Tab, Ask::Turn(1)),
-            (KeyCode::BackTab, Ask::Turn(-1)),
-            (key('1'), Ask::Show(Tab::Jobs)),
-            (key('2'), Ask::Show(Tab::Job)),
-            (key('3'), Ask::Show(Tab::Rows)),
-            (key('4'), Ask::Show(Tab::Workers)),
-            (key('5'), Ask::Show(Tab::Dead)),
-            (key('6'), Ask::Show(Tab::Broker)),
-            (key('7'), Ask::Show(Tab::Log)),
+            (KeyCode::Tab, Action::StepTab(1)),
+            (KeyCode::BackTab, Action::StepTab(-1)),
+            (key('1'), Action::ShowTab(Tab::Jobs)),
+            (key('2'), Action::ShowTab(Tab::Job)),
+            (key('3'), Action::ShowTab(Tab::Rows)),
+            (key('4'), Action::ShowTab(Tab::Workers)),
+            (key('5'), Action::ShowTab(Tab::Dead)),
+            (key('6'), Action::ShowTab(Tab::Broker)),
+            (key('7'), Action::ShowTab(Tab::Log)),
         ],
         Hint::Never,
     ),
-    looks(
+    view_binding(
         both("R"),
         "reconnect now",
         ALL,
-        &[(key('R'), Ask::Reconnect)],
-        Hint::Cut,
+        &[(key('R'), Action::Reconnect)],
+        Hint::Disconnected,
     ),
-    looks(
+    view_binding(
         both("?"),
         "help",
         ALL,
-        &[(key('?'), Ask::Help), (KeyCode::F(1), Ask::Help)],
+        &[
+            (key('?'), Action::ToggleHelp),
+            (KeyCode::F(1), Action::ToggleHelp),
+        ],
         Hint::Always,
     ),
-    looks(
+    view_binding(
         both("q  Ctrl-C"),
         "quit",
         ALL,
-        &[(key('q'), Ask::Quit)],
+        &[(key('q'), Action::Quit)],
         Hint::Always,
     ),
 ];
 
-/// The bindings that apply on `tab`; without those that change anything, where it is `read_only`.
-pub(crate) fn on(tab: Tab, read_only: bool) -> impl Iterator<Item = &'static Binding> {
+/// The bindings on `tab`; if `read_only`, without those that change something on the master.
+pub(crate) fn bindings_on(tab: Tab, read_only: bool) -> impl Iterator<Item = &'static Binding> {
     BINDINGS
         .iter()
         .filter(move |binding| binding.tabs.contains(&tab) && !(read_only && binding.changes))
 }
 
-/// What the keys are for at the moment.
+/// How keys are interpreted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// What the table says.
-    Plain,
+    /// By the table of bindings.
+    Normal,
     /// The help is open.
     Help,
-    /// A filter is typed.
+    /// A filter is being typed.
     Typing,
-    /// A question is to be answered.
-    Asked,
+    /// A question waits for its answer.
+    Confirm,
 }
 
-/// On which keyboard a key was pressed.
+/// The state that decides what a key means.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Keyboard {
     pub(crate) tab: Tab,
@@ -321,53 +327,53 @@ pub(crate) struct Keyboard {
     pub(crate) read_only: bool,
 }
 
-/// What `event` asks for.
-pub(crate) fn ask(event: KeyEvent, on_board: Keyboard) -> Option<Ask> {
+/// The action of the key `event`, if it has one.
+pub(crate) fn action(event: KeyEvent, keyboard: Keyboard) -> Option<Action> {
     let Keyboard {
         tab,
         mode,
         read_only,
-    } = on_board;
+    } = keyboard;
     if event.kind == KeyEventKind::Release {
         return None;
     }
     if event.modifiers.contains(KeyModifiers::CONTROL) {
-        return (event.code == key('c')).then_some(Ask::Quit);
+        return (event.code == key('c')).then_some(Action::Quit);
     }
     match mode {
-        Mode::Typing => return typed(event.code),
-        Mode::Asked => return Some(answered(event.code)),
-        Mode::Plain | Mode::Help => {}
+        Mode::Typing => return filter_key(event.code),
+        Mode::Confirm => return Some(confirm_key(event.code)),
+        Mode::Normal | Mode::Help => {}
     }
-    let bound = on(tab, read_only)
+    let bound = bindings_on(tab, read_only)
         .flat_map(|binding| binding.keys)
         .find(|(code, _)| *code == event.code)
-        .map(|&(_, ask)| ask);
+        .map(|&(_, action)| action);
     // With the help open, any key closes it; q and Ctrl-C still quit.
     match bound {
-        Some(Ask::Quit) => Some(Ask::Quit),
-        _ if mode == Mode::Help => Some(Ask::Help),
+        Some(Action::Quit) => Some(Action::Quit),
+        _ if mode == Mode::Help => Some(Action::ToggleHelp),
         bound => bound,
     }
 }
 
-fn typed(code: KeyCode) -> Option<Ask> {
+fn filter_key(code: KeyCode) -> Option<Action> {
     match code {
-        KeyCode::Char(letter) => Some(Ask::Type(letter)),
-        KeyCode::Backspace => Some(Ask::Erase),
-        KeyCode::Enter => Some(Ask::Keep),
-        KeyCode::Esc => Some(Ask::Clear),
-        KeyCode::Up => Some(Ask::Down(-1)),
-        KeyCode::Down => Some(Ask::Down(1)),
+        KeyCode::Char(letter) => Some(Action::TypeChar(letter)),
+        KeyCode::Backspace => Some(Action::DeleteChar),
+        KeyCode::Enter => Some(Action::ApplyFilter),
+        KeyCode::Esc => Some(Action::ClearFilter),
+        KeyCode::Up => Some(Action::MoveDown(-1)),
+        KeyCode::Down => Some(Action::MoveDown(1)),
         _ => None,
     }
 }
 
-/// Only a plain yes is one.
-fn answered(code: KeyCode) -> Ask {
+/// Only `y` and `Y` confirm.
+fn confirm_key(code: KeyCode) -> Action {
     match code {
-        KeyCode::Char('y' | 'Y') => Ask::Yes,
-        _ => Ask::No,
+        KeyCode::Char('y' | 'Y') => Action::Yes,
+        _ => Action::No,
     }
 }
 
@@ -375,7 +381,7 @@ fn answered(code: KeyCode) -> Ask {
 mod tests {
     use super::*;
 
-    fn on_board(tab: Tab, mode: Mode) -> Keyboard {
+    fn keyboard(tab: Tab, mode: Mode) -> Keyboard {
         Keyboard {
             tab,
             mode,
@@ -388,9 +394,9 @@ mod tests {
     }
 
     #[test]
-    fn no_key_means_two_things_on_a_tab() {
+    fn each_key_has_one_action_per_tab() {
         for tab in Tab::ALL {
-            let mut codes: Vec<KeyCode> = on(tab, false)
+            let mut codes: Vec<KeyCode> = bindings_on(tab, false)
                 .flat_map(|binding| binding.keys)
                 .map(|(code, _)| *code)
                 .collect();
@@ -405,56 +411,67 @@ mod tests {
     fn control_c_quits_and_other_controls_do_nothing() {
         let control = |c| KeyEvent::new(key(c), KeyModifiers::CONTROL);
         assert_eq!(
-            ask(control('c'), on_board(Tab::Rows, Mode::Help)),
-            Some(Ask::Quit)
+            action(control('c'), keyboard(Tab::Rows, Mode::Help)),
+            Some(Action::Quit)
         );
-        assert_eq!(ask(control('q'), on_board(Tab::Rows, Mode::Plain)), None);
+        assert_eq!(
+            action(control('q'), keyboard(Tab::Rows, Mode::Normal)),
+            None
+        );
     }
 
     #[test]
-    fn while_a_filter_is_typed_keys_are_letters() {
-        let typing = |code| ask(press(code), on_board(Tab::Jobs, Mode::Typing));
-        assert_eq!(typing(key('q')), Some(Ask::Type('q')));
-        assert_eq!(typing(KeyCode::Esc), Some(Ask::Clear));
+    fn keys_are_characters_while_a_filter_is_typed() {
+        let typing = |code| action(press(code), keyboard(Tab::Jobs, Mode::Typing));
+        assert_eq!(typing(key('q')), Some(Action::TypeChar('q')));
+        assert_eq!(typing(KeyCode::Esc), Some(Action::ClearFilter));
         assert_eq!(typing(KeyCode::Tab), None);
     }
 
     #[test]
-    fn keys_mean_what_the_tab_says() {
+    fn bindings_depend_on_the_tab() {
         assert_eq!(
-            ask(press(key(' ')), on_board(Tab::Rows, Mode::Plain)),
-            Some(Ask::Hold)
-        );
-        assert_eq!(ask(press(key('f')), on_board(Tab::Jobs, Mode::Plain)), None);
-        assert_eq!(
-            ask(press(key(' ')), on_board(Tab::Jobs, Mode::Help)),
-            Some(Ask::Help)
+            action(press(key(' ')), keyboard(Tab::Rows, Mode::Normal)),
+            Some(Action::ToggleHold)
         );
         assert_eq!(
-            ask(press(key('q')), on_board(Tab::Jobs, Mode::Help)),
-            Some(Ask::Quit)
+            action(press(key('f')), keyboard(Tab::Jobs, Mode::Normal)),
+            None
+        );
+        assert_eq!(
+            action(press(key(' ')), keyboard(Tab::Jobs, Mode::Help)),
+            Some(Action::ToggleHelp)
+        );
+        assert_eq!(
+            action(press(key('q')), keyboard(Tab::Jobs, Mode::Help)),
+            Some(Action::Quit)
         );
     }
 
     #[test]
-    fn a_question_takes_only_a_plain_yes() {
-        let asked = |code| ask(press(code), on_board(Tab::Dead, Mode::Asked));
-        assert_eq!(asked(key('y')), Some(Ask::Yes));
+    fn only_y_confirms_a_question() {
+        let confirm = |code| action(press(code), keyboard(Tab::Dead, Mode::Confirm));
+        assert_eq!(confirm(key('y')), Some(Action::Yes));
         for other in [key('q'), key('d'), KeyCode::Enter, KeyCode::Esc] {
-            assert_eq!(asked(other), Some(Ask::No));
+            assert_eq!(confirm(other), Some(Action::No));
         }
     }
 
     #[test]
-    fn read_only_offers_nothing_that_changes_anything() {
-        let asks = |read_only| {
-            let bindings = Tab::ALL.into_iter().flat_map(move |tab| on(tab, read_only));
+    fn read_only_has_no_binding_that_changes_something() {
+        let actions = |read_only| {
+            let bindings = Tab::ALL
+                .into_iter()
+                .flat_map(move |tab| bindings_on(tab, read_only));
             let keys = bindings.flat_map(|binding| binding.keys);
-            keys.filter(|(_, ask)| {
-                matches!(ask, Ask::Cancel | Ask::PauseJob | Ask::Replay | Ask::Drop)
+            keys.filter(|(_, action)| {
+                matches!(
+                    action,
+                    Action::CancelJob | Action::PauseJob | Action::ReplayDead | Action::DropChunk
+                )
             })
             .count()
         };
-        assert_eq!((asks(true), asks(false)), (0, 8));
+        assert_eq!((actions(true), actions(false)), (0, 8));
     }
 }

@@ -1,14 +1,13 @@
-//! The dashboard: watches a master's stream and shows it in a terminal. It knows only what the
-//! master says, changes only what a person asks it to, and remembers nothing beyond its own run.
+//! The dashboard: subscribes to a master's stream and shows it in a terminal. All its data comes from
+//! the master; it changes only what the user commands, and stores nothing.
 //!
-//! Key → `Msg` → `update` → `Effect`, then `view` draws what the model says. The network is a task
-//! of its own (`feed`), as is what it asks beside the stream (`errand`); the event loop (`run`) never waits
-//! for either. A further tab is a variant of [`Tab`], a file in `view/`, and its keys in `keys`.
+//! Key → `Msg` → `update` → `Effect`, then `view` draws the model. The stream (`feed`) and the unary
+//! requests (`request`) run in tasks of their own; the event loop (`run`) never waits for the network.
+//! A new tab needs a variant of [`Tab`], a file in `view/`, and its bindings in `keys`.
 
 mod args;
 mod clock;
 mod dead;
-mod errand;
 mod error;
 mod export;
 #[cfg(test)]
@@ -23,14 +22,15 @@ mod once;
 #[cfg(test)]
 #[path = "../tests/pty/mod.rs"]
 mod pty;
+mod request;
+pub mod result_text;
+mod rows_view;
 mod run;
-mod sheet;
 mod state;
 mod terminal;
 mod theme;
 mod update;
 mod view;
-pub mod words;
 
 pub use args::{Args, Config, Source, Tab, failure};
 pub use cli::{format, text};

@@ -1,96 +1,94 @@
-//! What can happen to the dashboard, and what it asks of the event loop in turn. What a message
-//! does is `update`'s.
+//! The messages that drive the dashboard, and the effects that `update` returns to the event loop.
 
 use proto::v1::WatchEvent;
 
 use crate::args::Tab;
-use crate::errand::{Answer, Errand};
-use crate::feed::Ended;
+use crate::feed::SessionError;
+use crate::request::{Request, Response};
 
-/// What can happen.
+/// An input of `update`.
 #[derive(Debug, Clone)]
 pub(crate) enum Msg {
     /// A second has passed.
     Tick,
     /// The terminal has this many columns and lines.
     Resize(u16, u16),
-    /// The network task says.
-    News(News),
-    /// A key asks.
-    Ask(Ask),
-    /// A file was written, or why it was not.
+    /// From the feed or the request task.
+    Network(NetworkEvent),
+    /// From the keyboard or the mouse.
+    Action(Action),
+    /// The name of the file written, or the error message.
     Saved(Result<String, String>),
 }
 
-/// What a key can ask for.
+/// What a key or the mouse can trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ask {
-    Show(Tab),
-    /// So many tabs to the right.
-    Turn(isize),
-    /// So many lines down.
-    Down(isize),
-    /// So many screens down.
+pub(crate) enum Action {
+    ShowTab(Tab),
+    /// Number of tabs to the right.
+    StepTab(isize),
+    /// Number of lines down.
+    MoveDown(isize),
+    /// Number of pages down.
     Page(isize),
     First,
     Last,
-    /// So many columns to the right.
-    Right(isize),
+    /// Number of columns to the right.
+    MoveRight(isize),
+    /// Opens the job of the selected line.
     Open,
     Back,
-    Help,
+    ToggleHelp,
     Sort,
-    /// Begins to type a filter.
-    Filter,
-    Type(char),
-    /// Takes the last letter back.
-    Erase,
-    /// The filter is as it should be.
-    Keep,
-    /// No filter.
-    Clear,
-    /// Holds what is on the screen, or lets it go on.
-    Hold,
-    /// Rows of the chosen job, or of whatever moved last.
-    Follow,
-    /// Leaves out the first column that is shown, or shows all again.
-    Hide,
-    Unhide,
-    /// The job's bad records in place of its result, or that again.
-    Bad,
+    StartFilter,
+    TypeChar(char),
+    DeleteChar,
+    /// Ends typing and keeps the filter.
+    ApplyFilter,
+    ClearFilter,
+    /// Freezes the view, or resumes it.
+    ToggleHold,
+    /// Rows of the selected job only, or of the job that progressed last.
+    ToggleSelectedOnly,
+    /// Hides the first visible column.
+    HideColumn,
+    ShowAllColumns,
+    /// Shows the job's bad records in place of its result, or the result again.
+    ToggleRejects,
+    /// Copies the selected id to the clipboard.
     Copy,
-    /// The table on the screen, as CSV.
+    /// Writes the table on the screen to a CSV file.
     Export,
-    Cancel,
-    /// Holds the job's chunks back, or lets them go on.
+    CancelJob,
+    /// Pauses the job, or resumes it.
     PauseJob,
-    Replay,
-    Drop,
-    /// To the question on the screen.
+    ReplayDead,
+    DropChunk,
+    /// Confirms the question on the screen.
     Yes,
     No,
-    /// On the line so far down the screen.
-    Point(u16),
+    /// Selects the list item on this line of the screen.
+    SelectLine(u16),
     Reconnect,
     Quit,
 }
 
-/// What the network task says.
+/// A message from the network tasks.
 #[derive(Debug, Clone)]
-pub(crate) enum News {
-    Link(Link),
+pub(crate) enum NetworkEvent {
+    Connection(Connection),
     Event {
-        /// The job that the stream was asked for; empty: none.
+        /// The job that the stream was requested for; empty if none.
         job_id: String,
         event: Box<WatchEvent>,
     },
-    /// What came of an errand.
-    Answer(Answer),
+    /// The outcome of a request.
+    Response(Response),
 }
 
-/// How it stands with the master. Moments are the clock's.
+/// State of the connection to the master. Times are those of `Clock`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Link {
+pub(crate) enum Connection {
     /// The first attempt.
     Connecting {
         since_ms: u64,
@@ -101,62 +99,62 @@ pub(crate) enum Link {
         retry_at_ms: u64,
         reason: String,
     },
-    /// Another protocol is spoken there.
+    /// The master speaks another protocol version.
     VersionMismatch {
-        theirs: Theirs,
+        mismatch: ProtocolMismatch,
         retry_at_ms: u64,
     },
 }
 
-/// How a master told that its protocol is not ours.
+/// How the mismatch of protocol versions was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Theirs {
-    /// Its snapshot named it: `protocol 2 (rowmill 1.4.0)`.
+pub(crate) enum ProtocolMismatch {
+    /// The master's snapshot names another version: `protocol 2 (rowmill 1.4.0)`.
     Version(String),
-    /// It refused, in a sentence that names both.
+    /// The master refused the call with this message, which names both versions.
     Refusal(String),
 }
 
-impl std::fmt::Display for Theirs {
+impl std::fmt::Display for ProtocolMismatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Version(version) => {
                 let ours = proto::PROTOCOL;
                 write!(f, "it speaks {version}, and this dashboard protocol {ours}")
             }
-            Self::Refusal(said) => f.write_str(said),
+            Self::Refusal(message) => f.write_str(message),
         }
     }
 }
 
-impl Link {
-    pub(crate) fn down(ended: &Ended, since_ms: u64, retry_at_ms: u64) -> Self {
-        match ended {
-            Ended::Version(theirs) => Self::VersionMismatch {
-                theirs: theirs.clone(),
+impl Connection {
+    pub(crate) fn from_error(error: &SessionError, since_ms: u64, retry_at_ms: u64) -> Self {
+        match error {
+            SessionError::ProtocolMismatch(mismatch) => Self::VersionMismatch {
+                mismatch: mismatch.clone(),
                 retry_at_ms,
             },
             _ => Self::Disconnected {
                 since_ms,
                 retry_at_ms,
-                reason: ended.to_string(),
+                reason: error.to_string(),
             },
         }
     }
 }
 
-/// What the event loop must do after a message.
+/// An action of the event loop that a message causes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Effect {
     None,
-    /// Watch this job; empty: none.
+    /// Subscribe to this job; empty if none.
     Watch(String),
     Reconnect,
-    /// Put this on the clipboard.
+    /// Copy this text to the clipboard.
     Copy(String),
-    /// Ask the master.
-    Errand(Errand),
-    /// Write a file of this name, where there is none.
+    /// Send this request to the master.
+    Request(Request),
+    /// Write a new file of this name; an existing file is never overwritten.
     Save {
         name: String,
         bytes: Vec<u8>,

@@ -1,26 +1,26 @@
-//! All that the screen depends on. `update` alone changes it; `view` alone reads it.
+//! The state of the dashboard. Only `update` changes it; `view` only reads it.
 
 use proto::v1::{DeadChunkInfo, Event, Job, LatestRows, Reject, Scope, Worker};
 
 use crate::args::Tab;
 use crate::dead::{ChunkKey, DeadList, key_of};
-use crate::errand::Deed;
 use crate::history::History;
-use crate::message::Link;
-use crate::sheet::Sheet;
+use crate::message::Connection;
+use crate::request::Command;
+use crate::rows_view::RowsView;
 use crate::state::State;
 use crate::text::visible_in;
 use crate::theme::Theme;
-use crate::view::HINTS_FROM;
+use crate::view::HINTS_MIN_HEIGHT;
 
-/// A line of a list, chosen by id so that it stays chosen while lines come and go around it.
+/// The selected line of a list, by id, so that it stays selected while other lines come and go.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Picked {
-    /// Absent: the first line, whatever that is.
+pub(crate) struct Selection {
+    /// `None` selects the first line, also after the list changes.
     pub(crate) id: Option<String>,
 }
 
-/// How jobs are ordered.
+/// Sort order of the jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum JobOrder {
     #[default]
@@ -40,7 +40,7 @@ impl JobOrder {
         Self::Largest,
     ];
 
-    pub(crate) fn word(self) -> &'static str {
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Newest => "newest first",
             Self::Name => "by name",
@@ -51,7 +51,7 @@ impl JobOrder {
     }
 }
 
-/// How workers are ordered.
+/// Sort order of the workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum WorkerOrder {
     #[default]
@@ -71,7 +71,7 @@ impl WorkerOrder {
         Self::Longest,
     ];
 
-    pub(crate) fn word(self) -> &'static str {
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Host => "by host",
             Self::State => "by state",
@@ -82,91 +82,91 @@ impl WorkerOrder {
     }
 }
 
-/// A question to the person, and what is done on a yes.
+/// A confirmation question, and the command to send if the user confirms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Question {
     pub(crate) text: String,
-    pub(crate) deed: Deed,
+    pub(crate) command: Command,
 }
 
-/// The first bad records of a job, and when they were asked for.
+/// The first bad records of a job, and when they were requested.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rejects {
     pub(crate) job_id: String,
     pub(crate) list: Vec<Reject>,
-    /// How many there were when they were asked for.
-    pub(crate) asked: u64,
-    pub(crate) asked_ms: u64,
+    /// The job's number of rejects at the time of the request.
+    pub(crate) count_at_request: u64,
+    pub(crate) requested_ms: u64,
 }
 
-/// Which lines of a list are shown: those that have the text in a cell that tells them apart.
+/// The filter of a list: only lines with the text in an identifying cell are shown.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Filter {
     pub(crate) text: String,
-    /// Keys are letters of it.
+    /// Whether the user is typing the filter.
     pub(crate) typing: bool,
 }
 
 impl Filter {
-    /// Whether any of `texts` has it, in upper or lower case.
-    pub(crate) fn passes<'t>(&self, texts: impl IntoIterator<Item = &'t str>) -> bool {
+    /// Whether any of `texts` contains the filter's text, ignoring case.
+    pub(crate) fn matches<'t>(&self, texts: impl IntoIterator<Item = &'t str>) -> bool {
         if self.text.is_empty() {
             return true;
         }
-        let wanted = self.text.to_lowercase();
+        let needle = self.text.to_lowercase();
         let mut texts = texts.into_iter();
-        texts.any(|text| text.to_lowercase().contains(&wanted))
+        texts.any(|text| text.to_lowercase().contains(&needle))
     }
 
-    /// Whether it is there to be seen.
+    /// Whether the filter is shown on the screen.
     pub(crate) fn is_shown(&self) -> bool {
         self.typing || !self.text.is_empty()
     }
 }
 
-/// The whole of it.
+/// The state of the dashboard.
 #[derive(Debug)]
-#[allow(clippy::struct_excessive_bools)] // each is a thing of its own that is or is not
+#[allow(clippy::struct_excessive_bools)] // independent flags
 pub(crate) struct Model {
     pub(crate) theme: Theme,
-    /// What the master is called on the screen.
+    /// The name of the master on the screen.
     pub(crate) master: String,
-    /// When this is.
+    /// Time of the last message.
     pub(crate) now_ms: u64,
     pub(crate) size: (u16, u16),
-    pub(crate) link: Link,
-    /// Absent: nothing came yet.
+    pub(crate) connection: Connection,
+    /// The state shown. `None` before the first snapshot.
     pub(crate) state: Option<State>,
-    /// What has come since the view is held. Absent: it is not.
-    pub(crate) ahead: Option<State>,
-    /// When the last event came.
-    pub(crate) heard_ms: u64,
-    /// Data is fresh up to this age.
-    pub(crate) fresh_ms: u64,
+    /// The current state while the view is held. `None` if it is not held.
+    pub(crate) pending: Option<State>,
+    /// Time of the last event of the stream.
+    pub(crate) last_event_ms: u64,
+    /// Data up to this age is shown as live.
+    pub(crate) max_age_ms: u64,
     pub(crate) history: History,
     pub(crate) tab: Tab,
     pub(crate) help: bool,
-    /// The job that the stream is asked for; empty: none.
+    /// The job that the stream is subscribed to; empty if none.
     pub(crate) watched: String,
-    pub(crate) job: Picked,
+    pub(crate) job: Selection,
     pub(crate) order: JobOrder,
     filters: [Filter; Tab::ALL.len()],
-    pub(crate) worker: Picked,
+    pub(crate) worker: Selection,
     pub(crate) worker_order: WorkerOrder,
     pub(crate) dead: DeadList,
-    /// The chosen event's number. Absent: the newest.
+    /// The selected event's number. `None` selects the newest.
     pub(crate) event: Option<u64>,
     pub(crate) rejects: Rejects,
-    /// Whether they stand in place of the job's result.
-    pub(crate) shows_bad: bool,
+    /// Whether the rejects are shown in place of the job's result.
+    pub(crate) shows_rejects: bool,
     pub(crate) question: Option<Question>,
     pub(crate) read_only: bool,
-    /// The chosen column of the profile, from 0.
+    /// The selected column of the profile, from 0.
     pub(crate) column: usize,
-    pub(crate) sheet: Sheet,
-    /// A word to the person, and until when it stands.
+    pub(crate) rows_view: RowsView,
+    /// A notice to the user, and the time at which it disappears.
     pub(crate) notice: Option<(String, u64)>,
-    /// Whether keys are there to be hinted at.
+    /// Whether there is a keyboard, so that hints make sense.
     pub(crate) interactive: bool,
 }
 
@@ -177,88 +177,87 @@ impl Model {
             master: visible_in(master, theme.charset).into_owned(),
             now_ms,
             size: (80, 24),
-            link: Link::Connecting { since_ms: now_ms },
+            connection: Connection::Connecting { since_ms: now_ms },
             state: None,
-            ahead: None,
-            heard_ms: now_ms,
-            fresh_ms: 2000,
+            pending: None,
+            last_event_ms: now_ms,
+            max_age_ms: 2000,
             history: History::default(),
             tab,
             help: false,
             watched: String::new(),
-            job: Picked::default(),
+            job: Selection::default(),
             order: JobOrder::default(),
             filters: Default::default(),
-            worker: Picked::default(),
+            worker: Selection::default(),
             worker_order: WorkerOrder::default(),
             dead: DeadList::default(),
             event: None,
             rejects: Rejects::default(),
-            shows_bad: false,
+            shows_rejects: false,
             question: None,
             read_only: false,
             column: 0,
-            sheet: Sheet::default(),
+            rows_view: RowsView::default(),
             notice: None,
             interactive: true,
         }
     }
 
-    /// Whether keys that change anything are left out: the person said so, or the master lets them look
-    /// and no more.
+    /// Whether keys that change something are disabled: by `--read-only`, or because the token has only
+    /// the scope `read`.
     pub(crate) fn is_read_only(&self) -> bool {
-        let may_only_look = |state: &State| state.scope() == Scope::Read;
-        self.read_only || self.newest().is_some_and(may_only_look)
+        let has_read_scope = |state: &State| state.scope() == Scope::Read;
+        self.read_only || self.newest().is_some_and(has_read_scope)
     }
 
-    /// Whether what is shown is as of now.
+    /// Whether the dashboard is connected.
     pub(crate) fn is_live(&self) -> bool {
-        self.link == Link::Connected
+        self.connection == Connection::Connected
     }
 
-    /// How old the data is, milliseconds.
+    /// Age of the data in milliseconds.
     pub(crate) fn age_ms(&self) -> u64 {
-        self.now_ms.saturating_sub(self.heard_ms)
+        self.now_ms.saturating_sub(self.last_event_ms)
     }
 
-    /// The master's clock now; while it cannot be heard, as it last stood, since all that is shown
-    /// is of that moment.
+    /// The master's clock now; while disconnected, at the last event, since all data shown is of that time.
     pub(crate) fn master_now_ms(&self) -> u64 {
-        let said = self.newest().map_or(0, |state| state.sent_unix_ms);
-        said + if self.is_live() { self.age_ms() } else { 0 }
+        let sent = self.newest().map_or(0, |state| state.sent_unix_ms);
+        sent + if self.is_live() { self.age_ms() } else { 0 }
     }
 
-    /// What is known by now, also while the view is held.
+    /// The current state, also while the view is held.
     pub(crate) fn newest(&self) -> Option<&State> {
-        self.ahead.as_ref().or(self.state.as_ref())
+        self.pending.as_ref().or(self.state.as_ref())
     }
 
-    /// The filter of the tab on the screen.
+    /// The filter of the current tab.
     pub(crate) fn filter(&self) -> &Filter {
         self.filter_of(self.tab)
     }
 
     fn filter_of(&self, tab: Tab) -> &Filter {
-        &self.filters[tab.place()]
+        &self.filters[tab.index()]
     }
 
     pub(crate) fn filter_mut(&mut self) -> &mut Filter {
-        &mut self.filters[self.tab.place()]
+        &mut self.filters[self.tab.index()]
     }
 
-    /// The jobs that pass the filter, in the order chosen.
+    /// The jobs that match the filter, in the selected order.
     pub(crate) fn jobs(&self) -> Vec<&Job> {
         let Some(state) = &self.state else {
             return Vec::new();
         };
         let all = state.jobs().iter();
-        let passes = |job: &&Job| {
+        let matches = |job: &&Job| {
             let (_, state, _) = self.theme.job_state(job.state());
             let texts = [&job.name, &job.job_id, &job.publisher, &job.lane];
             let texts = texts.into_iter().map(String::as_str);
-            self.filter_of(Tab::Jobs).passes(texts.chain([state]))
+            self.filter_of(Tab::Jobs).matches(texts.chain([state]))
         };
-        let mut jobs: Vec<&Job> = all.filter(passes).collect();
+        let mut jobs: Vec<&Job> = all.filter(matches).collect();
         match self.order {
             JobOrder::Newest => {}
             JobOrder::Name => jobs.sort_by(|a, b| a.name.cmp(&b.name)),
@@ -269,22 +268,22 @@ impl Model {
         jobs
     }
 
-    /// The chosen job, where it is listed; else the first that is.
-    pub(crate) fn picked_job(&self) -> Option<&Job> {
+    /// The selected job if it is listed, else the first one.
+    pub(crate) fn selected_job(&self) -> Option<&Job> {
         let jobs = self.jobs();
         let id = self.job.id.as_deref();
         let by_id = jobs.iter().find(|job| Some(job.job_id.as_str()) == id);
         by_id.or(jobs.first()).copied()
     }
 
-    /// Every worker that is listed.
+    /// All listed workers.
     pub(crate) fn all_workers(&self) -> &[Worker] {
         self.state.as_ref().map_or(&[], State::workers)
     }
 
-    /// The workers that pass the filter, in the order chosen.
+    /// The workers that match the filter, in the selected order.
     pub(crate) fn workers(&self) -> Vec<&Worker> {
-        let passes = |worker: &&Worker| {
+        let matches = |worker: &&Worker| {
             let (_, state, _) = self.theme.worker_state(worker.state());
             let beat = worker.heartbeat.as_ref();
             let texts = beat.map(|beat| {
@@ -292,14 +291,14 @@ impl Model {
                 own.into_iter().chain(&beat.commands).map(String::as_str)
             });
             let texts = texts.into_iter().flatten().chain([state]);
-            self.filter_of(Tab::Workers).passes(texts)
+            self.filter_of(Tab::Workers).matches(texts)
         };
-        let mut workers: Vec<&Worker> = self.all_workers().iter().filter(passes).collect();
+        let mut workers: Vec<&Worker> = self.all_workers().iter().filter(matches).collect();
         match self.worker_order {
             WorkerOrder::Host => {}
             WorkerOrder::State => workers.sort_by_key(|worker| worker.state),
             WorkerOrder::Fastest => workers.sort_by(|a, b| b.bytes_per_s.total_cmp(&a.bytes_per_s)),
-            WorkerOrder::Busiest => workers.sort_by(|a, b| cpu(b).total_cmp(&cpu(a))),
+            WorkerOrder::Busiest => workers.sort_by(|a, b| cpu_cores(b).total_cmp(&cpu_cores(a))),
             WorkerOrder::Longest => {
                 workers.sort_by_key(|worker| std::cmp::Reverse(longest_ms(worker)));
             }
@@ -307,101 +306,105 @@ impl Model {
         workers
     }
 
-    /// The chosen worker, and its place in the list.
-    pub(crate) fn picked_worker(&self) -> Option<(usize, &Worker)> {
+    /// The selected worker and its index in the list.
+    pub(crate) fn selected_worker(&self) -> Option<(usize, &Worker)> {
         let workers = self.workers();
-        let place = self.worker.id.as_deref().and_then(|id| {
+        let index = self.worker.id.as_deref().and_then(|id| {
             workers
                 .iter()
                 .position(|worker| State::worker_id(worker) == id)
         });
-        let place = place.unwrap_or(0);
-        workers.get(place).map(|&worker| (place, worker))
+        let index = index.unwrap_or(0);
+        workers.get(index).map(|&worker| (index, worker))
     }
 
-    /// The dead chunks that pass the filter.
+    /// The dead chunks that match the filter.
     pub(crate) fn dead_chunks(&self) -> Vec<&DeadChunkInfo> {
-        let passes = |chunk: &&DeadChunkInfo| {
+        let matches = |chunk: &&DeadChunkInfo| {
             let name = self.job_name(&chunk.job_id);
             let texts = [name, chunk.job_id.as_str(), chunk.reason.as_str()];
-            self.filter_of(Tab::Dead).passes(texts)
+            self.filter_of(Tab::Dead).matches(texts)
         };
-        self.dead.chunks().iter().filter(passes).collect()
+        self.dead.chunks().iter().filter(matches).collect()
     }
 
-    /// The chosen dead chunk, and its place in the list.
-    pub(crate) fn picked_dead(&self) -> Option<(usize, &DeadChunkInfo)> {
+    /// The selected dead chunk and its index in the list.
+    pub(crate) fn selected_dead(&self) -> Option<(usize, &DeadChunkInfo)> {
         let chunks = self.dead_chunks();
-        let is_picked = |chunk: &&DeadChunkInfo| Some(key_of(chunk)) == self.dead.picked;
-        let place = chunks.iter().position(is_picked).unwrap_or(0);
-        chunks.get(place).map(|&chunk| (place, chunk))
+        let is_selected = |chunk: &&DeadChunkInfo| Some(key_of(chunk)) == self.dead.selected;
+        let index = chunks.iter().position(is_selected).unwrap_or(0);
+        chunks.get(index).map(|&chunk| (index, chunk))
     }
 
-    pub(crate) fn picked_key(&self) -> Option<ChunkKey> {
-        self.picked_dead().map(|(_, chunk)| key_of(chunk))
+    pub(crate) fn selected_key(&self) -> Option<ChunkKey> {
+        self.selected_dead().map(|(_, chunk)| key_of(chunk))
     }
 
-    /// The events that pass the filter, newest first.
+    /// The events that match the filter, newest first.
     pub(crate) fn events(&self) -> Vec<&Event> {
         let all = self.state.iter().flat_map(State::events).rev();
-        let passes = |event: &&Event| {
+        let matches = |event: &&Event| {
             let texts = [event.text.as_str(), &event.job_id, &event.worker_id];
-            self.filter_of(Tab::Log).passes(texts)
+            self.filter_of(Tab::Log).matches(texts)
         };
-        all.filter(passes).collect()
+        all.filter(matches).collect()
     }
 
-    /// The chosen event, and its place in the list.
-    pub(crate) fn picked_event(&self) -> Option<(usize, &Event)> {
+    /// The selected event and its index in the list.
+    pub(crate) fn selected_event(&self) -> Option<(usize, &Event)> {
         let events = self.events();
-        let is_picked = |event: &&Event| Some(event.number) == self.event;
-        let place = events.iter().position(is_picked).unwrap_or(0);
-        events.get(place).map(|&event| (place, event))
+        let is_selected = |event: &&Event| Some(event.number) == self.event;
+        let index = events.iter().position(is_selected).unwrap_or(0);
+        events.get(index).map(|&event| (index, event))
     }
 
-    /// What a job is called, as far as it is listed.
+    /// The name of a job; empty if it is not listed.
     pub(crate) fn job_name(&self, job_id: &str) -> &str {
         let job = self.state.as_ref().and_then(|state| state.job(job_id));
         job.map_or("", |job| job.name.as_str())
     }
 
-    /// The rows on the screen: those held while paused, else the latest.
+    /// The rows on the screen: the held ones while paused, else the latest.
     pub(crate) fn rows(&self) -> Option<&LatestRows> {
         let latest = self.state.as_ref().and_then(State::rows);
-        self.sheet.held().or(latest)
+        self.rows_view.held().or(latest)
     }
 
-    /// The job that the stream should be asked for.
-    pub(crate) fn wanted(&self) -> String {
-        let wanted = match self.tab {
+    /// The job that the stream should be subscribed to; empty if none.
+    pub(crate) fn job_to_watch(&self) -> String {
+        let shows_job = match self.tab {
             Tab::Job => true,
-            Tab::Rows => self.sheet.only_picked,
+            Tab::Rows => self.rows_view.only_selected,
             Tab::Jobs | Tab::Workers | Tab::Dead | Tab::Broker | Tab::Log => false,
         };
-        let job = self.picked_job().filter(|_| wanted);
+        let job = self.selected_job().filter(|_| shows_job);
         job.map(|job| job.job_id.clone()).unwrap_or_default()
     }
 
-    /// How many of the latest rows fit on the screen.
-    pub(crate) fn sheet_lines(&self) -> usize {
-        // Header, rule, titles, status line; and the hints where they are.
-        let around = if self.size.1 >= HINTS_FROM { 5 } else { 4 };
-        usize::from(self.size.1.saturating_sub(around))
+    /// Number of rows that fit on the Rows tab.
+    pub(crate) fn rows_view_lines(&self) -> usize {
+        // Header, rule, titles, status line; and the hints if they are shown.
+        let other_lines = if self.size.1 >= HINTS_MIN_HEIGHT {
+            5
+        } else {
+            4
+        };
+        usize::from(self.size.1.saturating_sub(other_lines))
     }
 
-    /// How many list lines about fit on the screen.
+    /// Approximate number of list lines that fit on the screen.
     pub(crate) fn page(&self) -> isize {
         (self.size.1 as isize - 8).max(1)
     }
 }
 
-/// Cores that a worker keeps busy.
-fn cpu(worker: &Worker) -> f64 {
+/// CPU use of a worker, in cores.
+fn cpu_cores(worker: &Worker) -> f64 {
     let beat = worker.heartbeat.as_ref();
     beat.and_then(|beat| beat.cpu).unwrap_or(0.0)
 }
 
-/// How long a worker has had the chunk that it has had longest.
+/// Running time of the worker's oldest chunk.
 fn longest_ms(worker: &Worker) -> u64 {
     let in_hand = worker.heartbeat.iter().flat_map(|beat| &beat.in_hand);
     in_hand.map(|chunk| chunk.running_ms).max().unwrap_or(0)

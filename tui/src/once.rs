@@ -1,4 +1,4 @@
-//! One plain screen on standard output, for scripts and where there is no terminal.
+//! `--once`: prints one plain screen on standard output, for scripts and without a terminal.
 
 use std::io::{self, Write};
 
@@ -8,17 +8,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::Config;
 use crate::clock::Clock;
-use crate::errand::answer;
 use crate::error::TuiError;
-use crate::feed::{Ended, check_protocol, connect, next, subscribe};
-use crate::message::{Effect, Link, Msg, News};
+use crate::feed::{SessionError, check_protocol, connect, next_event, subscribe};
+use crate::message::{Connection, Effect, Msg, NetworkEvent};
 use crate::model::Model;
+use crate::request::send_request;
 use crate::text::width;
 use crate::theme::Theme;
 use crate::update::update;
 use crate::view::draw;
 
-/// Waits for one snapshot, and prints the screen that it makes.
+/// Waits for a snapshot and prints its screen.
 pub(crate) async fn print(config: Config, shutdown: CancellationToken) -> Result<(), TuiError> {
     let model = tokio::select! {
         () = shutdown.cancelled() => return Ok(()),
@@ -30,10 +30,10 @@ pub(crate) async fn print(config: Config, shutdown: CancellationToken) -> Result
     draw(&model, &mut buffer, area);
     let mut out = io::stdout().lock();
     match out
-        .write_all(plain(&buffer).as_bytes())
+        .write_all(plain_text(&buffer).as_bytes())
         .and_then(|()| out.flush())
     {
-        // Whoever read has read enough.
+        // The reader has closed the pipe.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written.map_err(|source| {
             let name = cli::STDOUT.to_owned();
@@ -50,61 +50,63 @@ async fn snapshot(config: Config) -> Result<Model, TuiError> {
     model.interactive = false;
     model.size = size();
     let mut client = connect(&config.source).await?;
-    let link = Msg::News(News::Link(Link::Connected));
-    update(&mut model, link, clock.now_ms());
-    // The first snapshot tells which job is the newest; where more of that one is shown, a second one
-    // brings it, and what no snapshot brings is asked for.
-    let mut wanted = Effect::Watch(String::new());
+    let connection = Msg::Network(NetworkEvent::Connection(Connection::Connected));
+    update(&mut model, connection, clock.now_ms());
+    // The first snapshot tells which job is the newest. A tab that shows more of that job needs a
+    // second snapshot, subscribed to the job, and requests for what no snapshot contains.
+    let mut effect = Effect::Watch(String::new());
     loop {
-        let news = match wanted {
+        let network_event = match effect {
             Effect::Watch(job_id) => {
-                let event = first(&mut client, &job_id, config.rate_hz).await;
-                let event = event.map_err(|ended| match ended {
-                    Ended::Connect(error) => TuiError::Unreachable(error),
-                    ended => TuiError::NoData {
+                let event = first_event(&mut client, &job_id, config.rate_hz).await;
+                let event = event.map_err(|error| match error {
+                    SessionError::Connect(error) => TuiError::Unreachable(error),
+                    error => TuiError::NoData {
                         address: address.clone(),
-                        reason: ended.to_string(),
+                        reason: error.to_string(),
                     },
                 })?;
-                News::Event {
+                NetworkEvent::Event {
                     job_id,
                     event: Box::new(event),
                 }
             }
-            Effect::Errand(errand) => News::Answer(answer(&config.source, errand).await),
+            Effect::Request(request) => {
+                NetworkEvent::Response(send_request(&config.source, request).await)
+            }
             _ => return Ok(model),
         };
-        wanted = update(&mut model, Msg::News(news), clock.now_ms());
+        effect = update(&mut model, Msg::Network(network_event), clock.now_ms());
     }
 }
 
-async fn first(
+async fn first_event(
     client: &mut access::Client,
     job_id: &str,
     rate_hz: f64,
-) -> Result<proto::v1::WatchEvent, Ended> {
+) -> Result<proto::v1::WatchEvent, SessionError> {
     let mut stream = subscribe(client, job_id, rate_hz).await?;
-    let event = next(&mut stream, true).await?;
+    let event = next_event(&mut stream, true).await?;
     check_protocol(&event)?;
     Ok(event)
 }
 
-/// What `COLUMNS` and `LINES` say, 80 by 24 where they say nothing that can be drawn on.
+/// The size from `COLUMNS` and `LINES`; 80 by 24 if they are not set or out of range.
 fn size() -> (u16, u16) {
-    let said = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    let sound = |size: Option<u16>, least: u16, usual: u16| {
-        size.filter(|size| (least..=1000).contains(size))
-            .unwrap_or(usual)
+    let from_env = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let valid_or = |size: Option<u16>, min: u16, default: u16| {
+        size.filter(|size| (min..=1000).contains(size))
+            .unwrap_or(default)
     };
-    let (columns, lines) = crate::view::LEAST;
+    let (columns, lines) = crate::view::MIN_SIZE;
     (
-        sound(said("COLUMNS"), columns, 80),
-        sound(said("LINES"), lines, 24),
+        valid_or(from_env("COLUMNS"), columns, 80),
+        valid_or(from_env("LINES"), lines, 24),
     )
 }
 
 /// The text of `buffer`, a line each, without spaces at the ends of lines.
-pub(crate) fn plain(buffer: &Buffer) -> String {
+pub(crate) fn plain_text(buffer: &Buffer) -> String {
     let area = *buffer.area();
     let mut text = String::new();
     for y in area.top()..area.bottom() {
@@ -113,7 +115,7 @@ pub(crate) fn plain(buffer: &Buffer) -> String {
         while x < area.right() {
             let symbol = buffer[(x, y)].symbol();
             text.push_str(symbol);
-            // What a wide character covers is not a place of its own.
+            // The cells covered by a wide character have no text of their own.
             x += (width(symbol) as u16).max(1);
         }
         text.truncate(start + text[start..].trim_end().len());

@@ -1,5 +1,5 @@
-//! The event loop: input, news and time become messages; effects are carried out; the screen is
-//! drawn when something changed. It waits for the network in no place.
+//! The event loop: turns input, network events and ticks into messages, performs effects, and redraws
+//! the screen on change. It never waits for the network.
 
 use std::io;
 use std::time::Duration;
@@ -13,33 +13,32 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::Config;
 use crate::clock::Clock;
-use crate::errand::{self, ERRANDS_WAITING, Errand};
 use crate::error::TuiError;
-use crate::feed::{Feed, NEWS_WAITING, Wish};
-use crate::keys::{Keyboard, Mode, ask};
-use crate::message::{Ask, Effect, Msg, News};
+use crate::feed::{Feed, FeedControl, NETWORK_QUEUE_LEN};
+use crate::keys::{Keyboard, Mode, action};
+use crate::message::{Action, Effect, Msg, NetworkEvent};
 use crate::model::Model;
 use crate::once;
+use crate::request::{self, REQUEST_QUEUE_LEN, Request};
 use crate::terminal::{Input, Screen};
 use crate::theme::Theme;
 use crate::update::update;
 use crate::view::tab_at;
 
 /// At most 30 frames a second.
-const FRAME: Duration = Duration::from_millis(33);
+const FRAME_INTERVAL: Duration = Duration::from_millis(33);
 
-/// Lines that one notch of the wheel moves.
-const NOTCH: isize = 3;
+/// Lines per notch of the mouse wheel.
+const LINES_PER_NOTCH: isize = 3;
 
-/// Watches the master that `config` names until the person quits or `shutdown` is cancelled; with
-/// `once`, prints one screen.
+/// Shows the dashboard until the user quits or `shutdown` is cancelled; with `once`, prints one screen.
 ///
-/// Whoever calls turns signals into `shutdown`. The terminal is given back before this returns.
+/// The caller turns signals into `shutdown`. The terminal is restored before this returns.
 ///
 /// # Errors
 ///
-/// When there is no terminal, or it fails; with `once`, when the master gives no data. A master that
-/// is away is no error otherwise: the dashboard waits for it.
+/// If there is no terminal or it fails; with `once`, if the master sends no data. Without `once` an
+/// unreachable master is no error: the dashboard reconnects.
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), TuiError> {
     if config.once {
         return once::print(config, shutdown).await;
@@ -50,48 +49,52 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), TuiE
     let mut model = Model::new(theme, &config.source.name(), config.tab, clock.now_ms());
     model.read_only = config.read_only;
     model.size = screen.size().map_err(TuiError::Terminal)?;
-    // A master speaks once a second at least, or as seldom as it is asked to.
-    model.fresh_ms = model.fresh_ms.max((2500.0 / config.rate_hz) as u64);
+    // The master sends an event every second, or at the rate requested if that is lower.
+    model.max_age_ms = model.max_age_ms.max((2500.0 / config.rate_hz) as u64);
 
-    let (wish, wishes) = watch::channel(Wish::default());
-    let (news_sender, news) = mpsc::channel(NEWS_WAITING);
-    let (errands, errands_waiting) = mpsc::channel(ERRANDS_WAITING);
-    let errands_task = errand::run(config.source.clone(), errands_waiting, news_sender.clone());
+    let (control, control_receiver) = watch::channel(FeedControl::default());
+    let (network_sender, network_events) = mpsc::channel(NETWORK_QUEUE_LEN);
+    let (requests, waiting_requests) = mpsc::channel(REQUEST_QUEUE_LEN);
+    let request_task = request::run(
+        config.source.clone(),
+        waiting_requests,
+        network_sender.clone(),
+    );
     let feed = Feed {
         source: config.source,
         rate_hz: config.rate_hz,
         clock,
-        wish: wishes,
-        news: news_sender,
+        control: control_receiver,
+        network_events: network_sender,
     };
     let mut tasks = JoinSet::new();
     tasks.spawn(feed.run());
-    let mut runner = JoinSet::new();
-    runner.spawn(errands_task);
+    let mut request_tasks = JoinSet::new();
+    request_tasks.spawn(request_task);
 
     let mut dashboard = Dashboard {
         model,
         clock,
-        wish,
-        news,
+        control,
+        network_events,
         tasks,
-        errands,
-        _runner: runner,
+        requests,
+        _request_tasks: request_tasks,
         files: JoinSet::new(),
         shutdown,
     };
     dashboard.run(EventStream::new(), &mut screen).await
 }
 
-/// What the loop draws on.
-pub(crate) trait Canvas {
-    fn paint(&mut self, model: &Model) -> io::Result<()>;
+/// The output of the event loop: the terminal, or a counter in tests.
+pub(crate) trait Renderer {
+    fn render(&mut self, model: &Model) -> io::Result<()>;
     fn copy(&mut self, text: &str) -> io::Result<()>;
 }
 
-impl Canvas for Screen {
-    fn paint(&mut self, model: &Model) -> io::Result<()> {
-        Self::paint(self, model)
+impl Renderer for Screen {
+    fn render(&mut self, model: &Model) -> io::Result<()> {
+        Self::render(self, model)
     }
 
     fn copy(&mut self, text: &str) -> io::Result<()> {
@@ -102,49 +105,49 @@ impl Canvas for Screen {
 struct Dashboard {
     model: Model,
     clock: Clock,
-    wish: watch::Sender<Wish>,
-    news: mpsc::Receiver<News>,
+    control: watch::Sender<FeedControl>,
+    network_events: mpsc::Receiver<NetworkEvent>,
     tasks: JoinSet<()>,
-    errands: mpsc::Sender<Errand>,
-    /// It goes with the dashboard.
-    _runner: JoinSet<()>,
-    /// Files that are being written, and what came of it.
+    requests: mpsc::Sender<Request>,
+    /// Aborted when the dashboard is dropped.
+    _request_tasks: JoinSet<()>,
+    /// Writes of exported files; each returns the file's name or an error message.
     files: JoinSet<Result<String, String>>,
     shutdown: CancellationToken,
 }
 
 impl Dashboard {
-    async fn run<C: Canvas>(
+    async fn run<R: Renderer>(
         &mut self,
         mut input: impl Stream<Item = io::Result<Event>> + Unpin,
-        canvas: &mut C,
+        renderer: &mut R,
     ) -> Result<(), TuiError> {
         let mut second = interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let mut drawn = Instant::now() - FRAME;
+        let mut drawn = Instant::now() - FRAME_INTERVAL;
         let mut changed = true;
         loop {
-            // Looked at before anything else, so that no flood of input or news keeps the screen.
-            if changed && drawn.elapsed() >= FRAME {
-                canvas.paint(&self.model).map_err(TuiError::Terminal)?;
+            // Before the select, so that a flood of input or network events cannot delay the redraw.
+            if changed && drawn.elapsed() >= FRAME_INTERVAL {
+                renderer.render(&self.model).map_err(TuiError::Terminal)?;
                 (drawn, changed) = (Instant::now(), false);
             }
-            // In this order: to leave, to obey, to learn, to draw, to age. Each is cancel-safe.
+            // Biased: shutdown, input, network events, redraw, tick. Each branch is cancel-safe.
             let msg = tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => return Ok(()),
                 event = input.next() => match event {
                     // The terminal is gone.
                     None => return Ok(()),
-                    Some(event) => self.heed(&event.map_err(TuiError::Terminal)?),
+                    Some(event) => self.message_for(&event.map_err(TuiError::Terminal)?),
                 },
-                Some(news) = self.news.recv() => Some(Msg::News(news)),
+                Some(event) = self.network_events.recv() => Some(Msg::Network(event)),
                 Some(ended) = self.tasks.join_next() => return ended.map_err(TuiError::Feed),
                 Some(saved) = self.files.join_next() => {
                     let saved = saved.unwrap_or_else(|panic| Err(panic.to_string()));
                     Some(Msg::Saved(saved))
                 }
-                () = sleep_until(drawn + FRAME), if changed => continue,
+                () = sleep_until(drawn + FRAME_INTERVAL), if changed => continue,
                 _ = second.tick() => Some(Msg::Tick),
             };
             let Some(msg) = msg else { continue };
@@ -152,43 +155,45 @@ impl Dashboard {
             match update(&mut self.model, msg, self.clock.now_ms()) {
                 Effect::None => {}
                 Effect::Quit => return Ok(()),
-                Effect::Watch(job_id) => self.wish.send_modify(|wish| wish.job_id = job_id),
-                Effect::Reconnect => self.wish.send_modify(|wish| wish.hurry += 1),
-                Effect::Errand(errand) => self.send(errand),
+                Effect::Watch(job_id) => {
+                    self.control.send_modify(|control| control.job_id = job_id)
+                }
+                Effect::Reconnect => self.control.send_modify(|control| control.reconnects += 1),
+                Effect::Request(request) => self.send(request),
                 Effect::Save { name, bytes } => {
                     self.files.spawn_blocking(move || save(&name, &bytes));
                 }
-                Effect::Copy(text) => canvas.copy(&text).map_err(TuiError::Terminal)?,
+                Effect::Copy(text) => renderer.copy(&text).map_err(TuiError::Terminal)?,
             }
         }
     }
 
-    /// What the terminal's event asks for.
-    fn heed(&self, event: &Event) -> Option<Msg> {
+    /// The message for an event of the terminal, if it has one.
+    fn message_for(&self, event: &Event) -> Option<Msg> {
         let model = &self.model;
-        Some(match Input::of(event)? {
+        Some(match Input::from_event(event)? {
             Input::Key(key) => {
                 let keyboard = Keyboard {
                     tab: model.tab,
                     mode: mode(model),
                     read_only: model.is_read_only(),
                 };
-                Msg::Ask(ask(key, keyboard)?)
+                Msg::Action(action(key, keyboard)?)
             }
             Input::Resize(columns, lines) => Msg::Resize(columns, lines),
-            Input::Wheel(notches) => Msg::Ask(Ask::Down(notches * NOTCH)),
+            Input::Wheel(notches) => Msg::Action(Action::MoveDown(notches * LINES_PER_NOTCH)),
             Input::Click(column, 0) => {
-                Msg::Ask(Ask::Show(tab_at(model.tab, column, model.size.0)?))
+                Msg::Action(Action::ShowTab(tab_at(model.tab, column, model.size.0)?))
             }
-            // A click does not answer a question.
+            // While a question is open, clicks select nothing.
             Input::Click(..) if model.question.is_some() => return None,
-            Input::Click(_, line) => Msg::Ask(Ask::Point(line)),
+            Input::Click(_, line) => Msg::Action(Action::SelectLine(line)),
         })
     }
 
-    /// A person who asks faster than the master answers is asked to wait.
-    fn send(&mut self, errand: Errand) {
-        if self.errands.try_send(errand).is_err() {
+    /// Queues `request`; if the queue is full, shows a notice.
+    fn send(&mut self, request: Request) {
+        if self.requests.try_send(request).is_err() {
             let notice = "the master has not answered yet; try again".to_owned();
             self.model.notice = Some((notice, self.clock.now_ms() + 3000));
         }
@@ -197,18 +202,17 @@ impl Dashboard {
 
 fn mode(model: &Model) -> Mode {
     if model.question.is_some() {
-        Mode::Asked
+        Mode::Confirm
     } else if model.filter().typing {
         Mode::Typing
     } else if model.help {
         Mode::Help
     } else {
-        Mode::Plain
+        Mode::Normal
     }
 }
 
-/// Writes a new file in the directory that the dashboard was started in; with a number in its name
-/// where there is one already.
+/// Writes a new file in the working directory, with a number in its name if the file exists already.
 fn save(name: &str, bytes: &[u8]) -> Result<String, String> {
     for number in 1..100 {
         let name = match number {

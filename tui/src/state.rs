@@ -1,5 +1,5 @@
-//! What the stream has said so far: a snapshot, and deltas laid over it. Text is made harmless
-//! here, where it comes in. Sequence numbers are the feed's; what is looked at is the model's.
+//! The master's state as received on the stream: a snapshot with deltas applied. Text is sanitized
+//! here, where it enters. The feed checks sequence numbers; the model holds the selection.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -12,19 +12,20 @@ use proto::v1::{
 
 use crate::text::{Charset, LONGEST, brief};
 
-/// Events kept, of those that came since the dashboard began.
+/// Maximum number of events kept.
 const EVENTS_KEPT: usize = 1000;
-/// Rows that fly by faster are not read, and each screen of them is 5 KB over ssh.
+/// Minimum interval between updates of the rows: faster ones cannot be read, and each screen of rows
+/// is 5 KB over ssh.
 const ROWS_EVERY_MS: u64 = 1000;
 
-/// The master's world, as of the last event.
+/// The master's state as of the last event.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct State {
     charset: Charset,
     /// The master's clock at the last event, milliseconds since 1970.
     pub(crate) sent_unix_ms: u64,
-    /// The job that the last event's stream was asked for; empty: none.
-    asked: String,
+    /// The job that the last event's stream was subscribed to; empty if none.
+    subscribed_job_id: String,
     master: MasterStatus,
     scope: Scope,
     jobs: Vec<Job>,
@@ -32,24 +33,24 @@ pub(crate) struct State {
     workers: Vec<Worker>,
     workers_total: u64,
     rows: Option<LatestRows>,
-    /// When those were sent.
+    /// When `rows` were sent.
     rows_unix_ms: u64,
-    /// Newer ones, whose turn has not come.
-    rows_next: Option<LatestRows>,
-    /// What is known of the job that was asked for last.
-    focus: Focus,
+    /// Newer rows, held back by `ROWS_EVERY_MS`.
+    pending_rows: Option<LatestRows>,
+    /// Details of the job that was subscribed to last.
+    job_detail: JobDetail,
     /// Oldest first.
     events: VecDeque<Event>,
 }
 
-/// What the stream says of one job alone.
+/// The part of the stream that exists only for the subscribed job.
 #[derive(Debug, Clone, Default)]
-struct Focus {
+struct JobDetail {
     job_id: String,
     profile: Option<Profile>,
     exec: Option<ExecReport>,
     validate: Option<ValidateReport>,
-    /// Columns, or rules, of the result that are too many for the stream.
+    /// Number of columns or rules of the result that the stream omits.
     left_out: u64,
     chunks: Option<ChunkMap>,
 }
@@ -62,19 +63,18 @@ impl State {
         }
     }
 
-    /// Lays `event` over what is known. `job_id` is the job that the stream was asked for; empty:
-    /// none.
+    /// Applies `event`. `job_id` is the job that the stream is subscribed to; empty if none.
     pub(crate) fn apply(&mut self, job_id: &str, event: WatchEvent) {
         self.sent_unix_ms = event.sent_unix_ms;
-        job_id.clone_into(&mut self.asked);
+        job_id.clone_into(&mut self.subscribed_job_id);
         match event.change {
-            Some(Change::Snapshot(snapshot)) => self.replace(job_id, snapshot),
-            Some(Change::Delta(delta)) => self.lay_over(delta),
+            Some(Change::Snapshot(snapshot)) => self.apply_snapshot(job_id, snapshot),
+            Some(Change::Delta(delta)) => self.apply_delta(delta),
             None => {}
         }
     }
 
-    fn replace(&mut self, job_id: &str, snapshot: Snapshot) {
+    fn apply_snapshot(&mut self, job_id: &str, snapshot: Snapshot) {
         self.scope = snapshot.scope();
         self.set_master(snapshot.master.unwrap_or_default());
         self.jobs.clear();
@@ -84,26 +84,26 @@ impl State {
         self.jobs_total = snapshot.jobs_total;
         self.workers_total = snapshot.workers_total;
         self.rows = None;
-        self.rows_next = None;
+        self.pending_rows = None;
         self.set_rows(snapshot.rows);
-        // A stream that asks for no job says nothing of any: what was seen before stays.
+        // A stream without a subscribed job carries no details: the previous ones stay.
         if !job_id.is_empty() {
-            self.focus = Focus {
+            self.job_detail = JobDetail {
                 job_id: job_id.to_owned(),
-                ..Focus::default()
+                ..JobDetail::default()
             };
         }
         self.set_profile(snapshot.profile);
         self.set_exec(snapshot.exec);
         self.set_validate(snapshot.validate);
-        self.focus.left_out = snapshot.result_left_out;
+        self.job_detail.left_out = snapshot.result_left_out;
         self.set_chunks(snapshot.chunks);
-        // A master that began anew counts anew.
+        // A restarted master numbers its events from the start.
         self.events.clear();
         self.put_events(snapshot.events);
     }
 
-    fn lay_over(&mut self, delta: Delta) {
+    fn apply_delta(&mut self, delta: Delta) {
         if let Some(master) = delta.master {
             self.set_master(master);
         }
@@ -128,7 +128,7 @@ impl State {
         let has_result =
             delta.profile.is_some() || delta.exec.is_some() || delta.validate.is_some();
         if has_result {
-            self.focus.left_out = delta.result_left_out;
+            self.job_detail.left_out = delta.result_left_out;
         }
         self.set_profile(delta.profile);
         self.set_exec(delta.exec);
@@ -184,10 +184,10 @@ impl State {
                 .commands
                 .iter_mut()
                 .for_each(|command| self.clean(command));
-            // By position: lists are sorted as below, so each is found by halving.
+            // The list is kept sorted by `sort_key`.
             match self
                 .workers
-                .binary_search_by(|old| place(old).cmp(&place(&worker)))
+                .binary_search_by(|old| sort_key(old).cmp(&sort_key(&worker)))
             {
                 Ok(at) => self.workers[at] = worker,
                 Err(at) => self.workers.insert(at, worker),
@@ -201,17 +201,17 @@ impl State {
         for text in rows.columns.iter_mut().chain(cells) {
             self.clean(text);
         }
-        self.rows_next = Some(rows);
+        self.pending_rows = Some(rows);
         let shown = self.rows.as_ref().map(|shown| &shown.job_id);
-        let of_another = shown != self.rows_next.as_ref().map(|next| &next.job_id);
-        if of_another || self.sent_unix_ms >= self.rows_unix_ms + ROWS_EVERY_MS {
-            self.turn_rows();
+        let is_other_job = shown != self.pending_rows.as_ref().map(|next| &next.job_id);
+        if is_other_job || self.sent_unix_ms >= self.rows_unix_ms + ROWS_EVERY_MS {
+            self.show_pending_rows();
         }
     }
 
-    /// Shows the newest rows, if they are not shown yet.
-    pub(crate) fn turn_rows(&mut self) {
-        if let Some(next) = self.rows_next.take() {
+    /// Shows the rows that were held back, if any.
+    pub(crate) fn show_pending_rows(&mut self) {
+        if let Some(next) = self.pending_rows.take() {
             self.rows = Some(next);
             self.rows_unix_ms = self.sent_unix_ms;
         }
@@ -233,7 +233,7 @@ impl State {
                 self.clean(text);
             }
         }
-        self.focus.profile = Some(profile);
+        self.job_detail.profile = Some(profile);
     }
 
     fn set_exec(&mut self, report: Option<ExecReport>) {
@@ -243,7 +243,7 @@ impl State {
             .columns
             .iter_mut()
             .for_each(|column| self.clean(column));
-        self.focus.exec = Some(report);
+        self.job_detail.exec = Some(report);
     }
 
     fn set_validate(&mut self, report: Option<ValidateReport>) {
@@ -253,12 +253,12 @@ impl State {
             self.clean(&mut rule.rule);
             self.clean(&mut rule.expected);
         }
-        self.focus.validate = Some(report);
+        self.job_detail.validate = Some(report);
     }
 
     fn set_chunks(&mut self, chunks: Option<ChunkMap>) {
         if chunks.is_some() {
-            self.focus.chunks = chunks;
+            self.job_detail.chunks = chunks;
         }
     }
 
@@ -279,12 +279,12 @@ impl State {
         }
     }
 
-    /// The master's view of the broker. Absent: it said none.
+    /// The broker's status. `None` if the master sent none.
     pub(crate) fn broker(&self) -> Option<&BrokerStatus> {
         self.master.broker.as_ref()
     }
 
-    /// What the dashboard may do there.
+    /// The scope of the dashboard's token.
     pub(crate) fn scope(&self) -> Scope {
         self.scope
     }
@@ -294,7 +294,7 @@ impl State {
         &self.jobs
     }
 
-    /// All jobs of the master, listed or not.
+    /// Number of all jobs of the master, listed or not.
     pub(crate) fn jobs_total(&self) -> u64 {
         self.jobs_total.max(self.jobs.len() as u64)
     }
@@ -308,7 +308,7 @@ impl State {
         &self.workers
     }
 
-    /// All workers heard of, listed or not.
+    /// Number of all workers known to the master, listed or not.
     pub(crate) fn workers_total(&self) -> u64 {
         self.workers_total.max(self.workers.len() as u64)
     }
@@ -321,31 +321,32 @@ impl State {
         self.rows.as_ref()
     }
 
-    /// What is known of `job_id` alone, where that was the last one asked for.
-    fn focus(&self, job_id: &str) -> Option<&Focus> {
-        (self.focus.job_id == job_id).then_some(&self.focus)
+    /// The details of `job_id`. `None` if another job was subscribed to last.
+    fn job_detail(&self, job_id: &str) -> Option<&JobDetail> {
+        (self.job_detail.job_id == job_id).then_some(&self.job_detail)
     }
 
-    /// The profile of `job_id`, where that was the last one asked for; and so on.
+    /// The profile of `job_id`. `None` if another job was subscribed to last.
     pub(crate) fn profile(&self, job_id: &str) -> Option<&Profile> {
-        self.focus(job_id)?.profile.as_ref()
+        self.job_detail(job_id)?.profile.as_ref()
     }
 
-    /// Columns, or rules, of the job's result that the stream leaves out.
+    /// Number of columns or rules of the job's result that the stream omits.
     pub(crate) fn left_out(&self, job_id: &str) -> u64 {
-        self.focus(job_id).map_or(0, |focus| focus.left_out)
+        self.job_detail(job_id)
+            .map_or(0, |job_detail| job_detail.left_out)
     }
 
     pub(crate) fn exec(&self, job_id: &str) -> Option<&ExecReport> {
-        self.focus(job_id)?.exec.as_ref()
+        self.job_detail(job_id)?.exec.as_ref()
     }
 
     pub(crate) fn validate(&self, job_id: &str) -> Option<&ValidateReport> {
-        self.focus(job_id)?.validate.as_ref()
+        self.job_detail(job_id)?.validate.as_ref()
     }
 
     pub(crate) fn chunks(&self, job_id: &str) -> Option<&ChunkMap> {
-        self.focus(job_id)?.chunks.as_ref()
+        self.job_detail(job_id)?.chunks.as_ref()
     }
 
     /// Oldest first.
@@ -357,14 +358,14 @@ impl State {
         &self.master
     }
 
-    /// Dead chunks of all jobs that are listed.
+    /// Number of dead chunks of all listed jobs.
     pub(crate) fn dead_total(&self) -> u64 {
         self.jobs.iter().map(|job| job.chunks_dead).sum()
     }
 
-    /// Whether what is known is the answer to the question for `job_id`.
-    pub(crate) fn answers(&self, job_id: &str) -> bool {
-        self.asked == job_id
+    /// Whether the last event came from a stream subscribed to `job_id`.
+    pub(crate) fn is_subscribed_to(&self, job_id: &str) -> bool {
+        self.subscribed_job_id == job_id
     }
 
     /// Rows and bytes per second of all jobs together.
@@ -377,12 +378,12 @@ impl State {
         })
     }
 
-    /// The newest job that waits for a worker where none is alive that could take its chunks.
+    /// The newest job whose chunks no live worker can take.
     pub(crate) fn lacks_workers(&self) -> Option<&Job> {
         self.jobs.iter().find(|job| job.no_workers)
     }
 
-    /// The newest unfinished job that has lost chunks, or its opening.
+    /// The newest unfinished job that has lost chunks or its opening message.
     pub(crate) fn incomplete(&self) -> Option<&Job> {
         let has_lost = |job: &Job| matches!(job.state(), JobState::ChunksLost | JobState::Damaged);
         let mut unfinished = self
@@ -393,7 +394,7 @@ impl State {
     }
 }
 
-fn place(worker: &Worker) -> (&str, u32, &str) {
+fn sort_key(worker: &Worker) -> (&str, u32, &str) {
     worker.heartbeat.as_ref().map_or(("", 0, ""), |beat| {
         (beat.host.as_str(), beat.pid, beat.worker_id.as_str())
     })

@@ -1,5 +1,5 @@
-//! The terminal, taken and given back. However the dashboard ends (return, error, panic, signal),
-//! the person finds the terminal as it was.
+//! Terminal setup and restoration. However the dashboard ends (return, error, panic, signal), the
+//! terminal is restored.
 
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::panic;
@@ -18,52 +18,52 @@ use crate::error::TuiError;
 use crate::model::Model;
 use crate::view::view;
 
-/// Enough for a whole screen at once, so that a frame is one write.
+/// Large enough for a whole screen, so that a frame is one write.
 const FRAME_BYTES: usize = 64 * 1024;
 
 type PanicHook = Arc<dyn Fn(&panic::PanicHookInfo<'_>) + Send + Sync>;
 
-/// The terminal in the dashboard's hands, until dropped.
+/// The terminal in raw mode on the alternate screen; restored on drop.
 pub(crate) struct Screen {
     terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
     hook: PanicHook,
 }
 
-/// Clicks and the wheel, in SGR coding. crossterm's own command asks for every movement as well,
-/// which would be a message for each column that the mouse passes.
-struct MouseOn;
-struct MouseOff;
+/// Enables clicks and the wheel, in SGR encoding. crossterm's own command also enables movement
+/// events, which would be one message for each column that the mouse passes.
+struct EnableMouse;
+struct DisableMouse;
 
-impl Command for MouseOn {
+impl Command for EnableMouse {
     fn write_ansi(&self, f: &mut impl std::fmt::Write) -> std::fmt::Result {
         f.write_str("\x1b[?1000h\x1b[?1006h")
     }
 }
 
-impl Command for MouseOff {
+impl Command for DisableMouse {
     fn write_ansi(&self, f: &mut impl std::fmt::Write) -> std::fmt::Result {
         f.write_str("\x1b[?1006l\x1b[?1000l")
     }
 }
 
 impl Screen {
-    /// Takes the terminal.
+    /// Sets up the terminal.
     ///
     /// # Errors
     ///
-    /// When standard output is not a terminal, or refuses raw mode.
+    /// If standard output is not a terminal, or if setting raw mode fails.
     pub(crate) fn open() -> Result<Self, TuiError> {
         if !io::stdout().is_terminal() {
             return Err(TuiError::NotATerminal);
         }
-        // First of all, so that whatever fails from here on is undone.
+        // First, so that a panic from here on restores the terminal.
         let hook: PanicHook = Arc::from(panic::take_hook());
         let before = Arc::clone(&hook);
         panic::set_hook(Box::new(move |info| {
             restore();
             before(info);
         }));
-        match take() {
+        match enter() {
             Ok(terminal) => Ok(Self { terminal, hook }),
             Err(error) => {
                 restore();
@@ -78,15 +78,14 @@ impl Screen {
         Ok((size.width, size.height))
     }
 
-    /// Draws the model. The terminal shows the frame at once where it knows synchronised updates.
-    pub(crate) fn paint(&mut self, model: &Model) -> io::Result<()> {
+    /// Draws the model, as one synchronised update on terminals that support it.
+    pub(crate) fn render(&mut self, model: &Model) -> io::Result<()> {
         queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
         self.terminal.draw(|frame| view(model, frame))?;
         execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
     }
 
-    /// Puts `text` on the person's clipboard, also over ssh (OSC 52). A terminal that does not know
-    /// it ignores it.
+    /// Copies `text` to the clipboard, also over ssh (OSC 52). Terminals without OSC 52 ignore it.
     pub(crate) fn copy(&mut self, text: &str) -> io::Result<()> {
         let backend = self.terminal.backend_mut();
         write!(backend, "\x1b]52;c;{}\x07", base64(text.as_bytes()))?;
@@ -97,7 +96,7 @@ impl Screen {
 impl Drop for Screen {
     fn drop(&mut self) {
         restore();
-        // A hook cannot be changed while panicking; the process is on its way out then.
+        // The hook cannot be changed while panicking; the process is ending then.
         if !std::thread::panicking() {
             let hook = Arc::clone(&self.hook);
             panic::set_hook(Box::new(move |info| hook(info)));
@@ -105,38 +104,38 @@ impl Drop for Screen {
     }
 }
 
-fn take() -> io::Result<Terminal<CrosstermBackend<BufWriter<Stdout>>>> {
+fn enter() -> io::Result<Terminal<CrosstermBackend<BufWriter<Stdout>>>> {
     enable_raw_mode()?;
     let mut out = BufWriter::with_capacity(FRAME_BYTES, io::stdout());
-    execute!(out, EnterAlternateScreen, MouseOn, cursor::Hide)?;
+    execute!(out, EnterAlternateScreen, EnableMouse, cursor::Hide)?;
     Terminal::new(CrosstermBackend::new(out))
 }
 
-/// Gives the terminal back. Doing it twice does no harm, and an error has nobody left to tell.
+/// Restores the terminal. Idempotent; errors are ignored since there is nowhere to report them.
 fn restore() {
     let mut out = io::stdout();
     drop(execute!(
         out,
         EndSynchronizedUpdate,
-        MouseOff,
+        DisableMouse,
         LeaveAlternateScreen,
         cursor::Show
     ));
     drop(disable_raw_mode());
 }
 
-/// What the terminal reports, as far as it matters.
+/// The terminal events that the dashboard handles.
 pub(crate) enum Input {
     Key(crossterm::event::KeyEvent),
     /// A click at column, line.
     Click(u16, u16),
-    /// So many notches down.
+    /// Number of notches down.
     Wheel(isize),
     Resize(u16, u16),
 }
 
 impl Input {
-    pub(crate) fn of(event: &Event) -> Option<Self> {
+    pub(crate) fn from_event(event: &Event) -> Option<Self> {
         match event {
             Event::Key(key) if key.kind != KeyEventKind::Release => Some(Self::Key(*key)),
             Event::Resize(columns, lines) => Some(Self::Resize(*columns, *lines)),
@@ -195,7 +194,7 @@ mod tests {
         let mut screen = Screen::open().unwrap();
         let theme = crate::theme::Theme::new(crate::text::Charset::Utf8, true);
         let model = Model::new(theme, "here", crate::args::Tab::Jobs, 0);
-        screen.paint(&model).unwrap();
+        screen.render(&model).unwrap();
         panic!("on purpose");
     }
 

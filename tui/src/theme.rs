@@ -1,28 +1,28 @@
-//! Signs and colours. Every colour is one of the terminal's own sixteen, so that it suits a light
-//! background as well as a dark one, and none stands alone: a word or a sign says the same.
+//! Signs and colours. Every colour is one of the terminal's own sixteen, so that it suits light and
+//! dark backgrounds. No information is shown by colour alone: a word or a sign repeats it.
 
 use proto::v1::{BrokerState, JobState, WorkerState};
 use ratatui::style::{Color, Modifier, Style};
 
 use crate::text::Charset;
 
-/// How the screen is drawn on this terminal.
+/// The charset and colours of this terminal.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Theme {
     pub(crate) charset: Charset,
     colour: bool,
 }
 
-/// What a colour means.
+/// The meaning of a text's style; `Theme::style` maps it to the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tone {
-    /// As the terminal writes.
+pub(crate) enum TextStyle {
+    /// The terminal's default.
     Plain,
-    /// Labels and what matters less.
+    /// Labels and secondary text.
     Faint,
-    /// Names and what is looked at.
+    /// Names and emphasised values.
     Strong,
-    /// The house's colour: titles, charts, gauges.
+    /// Titles, charts and gauges.
     Accent,
     Good,
     Warn,
@@ -34,17 +34,17 @@ impl Theme {
         Self { charset, colour }
     }
 
-    pub(crate) fn style(self, tone: Tone) -> Style {
-        // All that was there before goes: a title stands on a faint rule without being faint.
+    pub(crate) fn style(self, text_style: TextStyle) -> Style {
+        // Reset first, so that a title on a faint rule is not faint itself.
         let plain = Style::reset();
-        match tone {
-            Tone::Plain => plain,
-            Tone::Faint => plain.add_modifier(Modifier::DIM),
-            Tone::Strong => plain.add_modifier(Modifier::BOLD),
-            // What is well is not green, which many cannot tell from red.
-            Tone::Accent | Tone::Good => self.coloured(Color::Cyan),
-            Tone::Warn => self.coloured(Color::Yellow).add_modifier(Modifier::BOLD),
-            Tone::Bad => self.coloured(Color::Red).add_modifier(Modifier::BOLD),
+        match text_style {
+            TextStyle::Plain => plain,
+            TextStyle::Faint => plain.add_modifier(Modifier::DIM),
+            TextStyle::Strong => plain.add_modifier(Modifier::BOLD),
+            // Not green, which many cannot distinguish from red.
+            TextStyle::Accent | TextStyle::Good => self.coloured(Color::Cyan),
+            TextStyle::Warn => self.coloured(Color::Yellow).add_modifier(Modifier::BOLD),
+            TextStyle::Bad => self.coloured(Color::Red).add_modifier(Modifier::BOLD),
         }
     }
 
@@ -56,7 +56,7 @@ impl Theme {
         }
     }
 
-    /// The Unicode sign, or what stands for it in ASCII.
+    /// The Unicode sign, or its ASCII replacement.
     pub(crate) fn sign(self, utf8: &'static str, ascii: &'static str) -> &'static str {
         match self.charset {
             Charset::Utf8 => utf8,
@@ -64,51 +64,57 @@ impl Theme {
         }
     }
 
-    /// Between things on one line.
+    /// Separator between items on one line.
     pub(crate) fn dot(self) -> &'static str {
         self.sign(" · ", " - ")
     }
 
-    /// From `from` to `to`.
+    /// `1–20`.
     pub(crate) fn range(self, from: usize, to: usize) -> String {
         format!("{from}{}{to}", self.sign("–", "-"))
     }
 
-    /// Sign, word and tone of a job's state.
-    pub(crate) fn job_state(self, state: JobState) -> (&'static str, &'static str, Tone) {
+    /// Sign, word and text style of a job's state.
+    pub(crate) fn job_state(self, state: JobState) -> (&'static str, &'static str, TextStyle) {
         match state {
-            JobState::Unspecified => ("?", "unknown", Tone::Faint),
-            JobState::Publishing => (self.sign("↑", "^"), "publishing", Tone::Accent),
-            JobState::Stalled => (self.sign("‖", "="), "stalled", Tone::Warn),
-            JobState::Running => (self.sign("▸", ">"), "running", Tone::Accent),
-            JobState::Done => (self.sign("✓", "+"), "done", Tone::Good),
-            JobState::DoneWithFailures => ("!", "failures", Tone::Bad),
-            JobState::Paused => (self.sign("‖", "="), "paused", Tone::Faint),
-            JobState::Cancelled => (self.sign("×", "x"), "cancelled", Tone::Faint),
-            JobState::Damaged => ("!", "damaged", Tone::Bad),
-            JobState::ChunksLost => ("!", "lost", Tone::Bad),
+            JobState::Unspecified => ("?", "unknown", TextStyle::Faint),
+            JobState::Publishing => (self.sign("↑", "^"), "publishing", TextStyle::Accent),
+            JobState::Stalled => (self.sign("‖", "="), "stalled", TextStyle::Warn),
+            JobState::Running => (self.sign("▸", ">"), "running", TextStyle::Accent),
+            JobState::Done => (self.sign("✓", "+"), "done", TextStyle::Good),
+            JobState::DoneWithFailures => ("!", "failures", TextStyle::Bad),
+            JobState::Paused => (self.sign("‖", "="), "paused", TextStyle::Faint),
+            JobState::Cancelled => (self.sign("×", "x"), "cancelled", TextStyle::Faint),
+            JobState::Damaged => ("!", "damaged", TextStyle::Bad),
+            JobState::ChunksLost => ("!", "lost", TextStyle::Bad),
         }
     }
 
-    /// Sign, word and tone of a worker's state.
-    pub(crate) fn worker_state(self, state: WorkerState) -> (&'static str, &'static str, Tone) {
+    /// Sign, word and text style of a worker's state.
+    pub(crate) fn worker_state(
+        self,
+        state: WorkerState,
+    ) -> (&'static str, &'static str, TextStyle) {
         match state {
-            WorkerState::Unspecified => ("?", "unknown", Tone::Faint),
-            WorkerState::Running => (self.sign("●", "*"), "running", Tone::Good),
-            WorkerState::Draining => (self.sign("◐", "v"), "draining", Tone::Warn),
-            WorkerState::Left => (self.sign("○", "o"), "left", Tone::Faint),
-            WorkerState::Lost => (self.sign("✗", "x"), "lost", Tone::Bad),
+            WorkerState::Unspecified => ("?", "unknown", TextStyle::Faint),
+            WorkerState::Running => (self.sign("●", "*"), "running", TextStyle::Good),
+            WorkerState::Draining => (self.sign("◐", "v"), "draining", TextStyle::Warn),
+            WorkerState::Left => (self.sign("○", "o"), "left", TextStyle::Faint),
+            WorkerState::Lost => (self.sign("✗", "x"), "lost", TextStyle::Bad),
         }
     }
 
-    /// Sign, word and tone of the master's hold on its broker.
-    pub(crate) fn broker_state(self, state: BrokerState) -> (&'static str, &'static str, Tone) {
+    /// Sign, word and text style of the master's connection to its broker.
+    pub(crate) fn broker_state(
+        self,
+        state: BrokerState,
+    ) -> (&'static str, &'static str, TextStyle) {
         match state {
-            BrokerState::Unspecified => ("?", "unknown", Tone::Faint),
-            BrokerState::Connected => (self.sign("●", "*"), "connected", Tone::Good),
-            BrokerState::Reconnecting => (self.sign("✗", "x"), "reconnecting", Tone::Bad),
-            BrokerState::Blocked => ("!", "blocked", Tone::Bad),
-            BrokerState::Standby => (self.sign("◐", "v"), "standby", Tone::Warn),
+            BrokerState::Unspecified => ("?", "unknown", TextStyle::Faint),
+            BrokerState::Connected => (self.sign("●", "*"), "connected", TextStyle::Good),
+            BrokerState::Reconnecting => (self.sign("✗", "x"), "reconnecting", TextStyle::Bad),
+            BrokerState::Blocked => ("!", "blocked", TextStyle::Bad),
+            BrokerState::Standby => (self.sign("◐", "v"), "standby", TextStyle::Warn),
         }
     }
 }

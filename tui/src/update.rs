@@ -1,23 +1,23 @@
-//! What each message does to the model. Nothing here draws, waits, or reads a clock.
+//! Applies messages to the model. Pure: nothing here draws, waits, or reads a clock.
 
 use proto::v1::JobState;
 
 use crate::args::Tab;
 use crate::dead::key_of;
-use crate::errand::{Answer, Deed, Errand};
 use crate::export::export;
-use crate::message::{Ask, Effect, Msg, News};
+use crate::message::{Action, Effect, Msg, NetworkEvent};
 use crate::model::{Filter, JobOrder, Model, Question, Rejects, WorkerOrder};
+use crate::request::{Command, Request, Response};
 use crate::state::State;
 use crate::text::{LONGEST, brief};
-use crate::view::line_at;
+use crate::view::list_index_at;
 
-/// How long a notice stands.
+/// How long a notice is shown.
 const NOTICE_MS: u64 = 3000;
-/// A list that grows all the time is asked for no more often than this.
+/// Minimum interval between requests for a list that keeps growing.
 const REJECTS_EVERY_MS: u64 = 2000;
 
-/// Applies `msg`, which happened at `now_ms`, and says what the event loop must do.
+/// Applies `msg`, received at `now_ms`, and returns the effect for the event loop.
 pub(crate) fn update(model: &mut Model, msg: Msg, now_ms: u64) -> Effect {
     model.now_ms = now_ms;
     if model
@@ -29,19 +29,19 @@ pub(crate) fn update(model: &mut Model, msg: Msg, now_ms: u64) -> Effect {
     }
     let effect = match msg {
         Msg::Tick => {
-            sample(model);
-            turn_rows(model);
+            record_sample(model);
+            show_pending_rows(model);
             Effect::None
         }
         Msg::Resize(columns, lines) => {
             model.size = (columns, lines);
             Effect::None
         }
-        Msg::News(news) => {
-            hear(model, news);
+        Msg::Network(network_event) => {
+            apply_network_event(model, network_event);
             Effect::None
         }
-        Msg::Ask(ask) => answer(model, ask),
+        Msg::Action(action) => apply_action(model, action),
         Msg::Saved(saved) => {
             notify(
                 model,
@@ -56,33 +56,33 @@ pub(crate) fn update(model: &mut Model, msg: Msg, now_ms: u64) -> Effect {
     if effect != Effect::None {
         return effect;
     }
-    let wanted = model.wanted();
-    if wanted != model.watched {
-        model.watched.clone_from(&wanted);
-        return Effect::Watch(wanted);
+    let wanted_job = model.job_to_watch();
+    if wanted_job != model.watched {
+        model.watched.clone_from(&wanted_job);
+        return Effect::Watch(wanted_job);
     }
-    // One at a time: the next message, a second later at most, brings the next.
-    due(model).map_or(Effect::None, Effect::Errand)
+    // One effect per message; the next tick, a second later at most, sends the next request.
+    next_request(model).map_or(Effect::None, Effect::Request)
 }
 
-/// What the tab on the screen shows and the stream does not say.
-fn due(model: &mut Model) -> Option<Errand> {
+/// The request for data that the current tab shows and the stream does not carry.
+fn next_request(model: &mut Model) -> Option<Request> {
     if !model.is_live() {
         return None;
     }
     match model.tab {
         Tab::Dead => {
             let total = model.state.as_ref()?.dead_total();
-            let picked = model.picked_key();
-            model.dead.due(total, picked, model.now_ms)
+            let selected = model.selected_key();
+            model.dead.next_request(total, selected, model.now_ms)
         }
-        Tab::Job => due_rejects(model),
+        Tab::Job => next_rejects_request(model),
         Tab::Jobs | Tab::Rows | Tab::Workers | Tab::Broker | Tab::Log => None,
     }
 }
 
-fn due_rejects(model: &mut Model) -> Option<Errand> {
-    let job = model.picked_job()?;
+fn next_rejects_request(model: &mut Model) -> Option<Request> {
+    let job = model.selected_job()?;
     let (job_id, count) = (job.job_id.clone(), job.rejects);
     let known = &model.rejects;
     if known.job_id != job_id {
@@ -90,62 +90,64 @@ fn due_rejects(model: &mut Model) -> Option<Errand> {
             job_id: job_id.clone(),
             ..Rejects::default()
         };
-    } else if known.asked == count || model.now_ms < known.asked_ms + REJECTS_EVERY_MS {
+    } else if known.count_at_request == count
+        || model.now_ms < known.requested_ms + REJECTS_EVERY_MS
+    {
         return None;
     }
-    model.rejects.asked_ms = model.now_ms;
-    model.rejects.asked = count;
-    (count > 0).then_some(Errand::Rejects { job_id })
+    model.rejects.requested_ms = model.now_ms;
+    model.rejects.count_at_request = count;
+    (count > 0).then_some(Request::Rejects { job_id })
 }
 
-fn sample(model: &mut Model) {
+fn record_sample(model: &mut Model) {
     if model.is_live()
-        && let Some(state) = model.ahead.as_ref().or(model.state.as_ref())
+        && let Some(state) = model.pending.as_ref().or(model.state.as_ref())
     {
         model.history.sample(state, model.now_ms);
     }
 }
 
-/// A second passed: rows that came since are shown, though nothing more came.
-fn turn_rows(model: &mut Model) {
-    if let Some(state) = model.ahead.as_mut().or(model.state.as_mut()) {
-        state.turn_rows();
-        observe(model);
+/// Shows rows that were held back by the rate limit, on the tick, even if no event follows.
+fn show_pending_rows(model: &mut Model) {
+    if let Some(state) = model.pending.as_mut().or(model.state.as_mut()) {
+        state.show_pending_rows();
+        fit_columns(model);
     }
 }
 
-/// Makes room for the rows that are shown, unless the view is held.
-fn observe(model: &mut Model) {
-    let state = model.state.as_ref().filter(|_| model.ahead.is_none());
+/// Fits the column widths to the latest rows, unless the view is held.
+fn fit_columns(model: &mut Model) {
+    let state = model.state.as_ref().filter(|_| model.pending.is_none());
     if let Some(rows) = state.and_then(State::rows) {
-        model.sheet.observe(rows);
+        model.rows_view.fit_columns(rows);
     }
 }
 
-fn hear(model: &mut Model, news: News) {
-    match news {
-        News::Link(link) => model.link = link,
-        News::Event { job_id, event } => {
+fn apply_network_event(model: &mut Model, network_event: NetworkEvent) {
+    match network_event {
+        NetworkEvent::Connection(connection) => model.connection = connection,
+        NetworkEvent::Event { job_id, event } => {
             let charset = model.theme.charset;
-            let state = match &mut model.ahead {
-                Some(ahead) => ahead,
+            let state = match &mut model.pending {
+                Some(pending) => pending,
                 None => model.state.get_or_insert_with(|| State::new(charset)),
             };
             state.apply(&job_id, *event);
-            model.heard_ms = model.now_ms;
-            observe(model);
-            sample(model);
+            model.last_event_ms = model.now_ms;
+            fit_columns(model);
+            record_sample(model);
         }
-        News::Answer(answer) => take(model, answer),
+        NetworkEvent::Response(response) => apply_response(model, response),
     }
 }
 
-fn take(model: &mut Model, answer: Answer) {
+fn apply_response(model: &mut Model, response: Response) {
     let charset = model.theme.charset;
-    match answer {
-        Answer::Dead(chunks) => model.dead.set(chunks, charset),
-        Answer::Chunk(chunk) => model.dead.set_whole(&chunk, charset),
-        Answer::Rejects {
+    match response {
+        Response::Dead(chunks) => model.dead.set(chunks, charset),
+        Response::Chunk(chunk) => model.dead.set_detail(&chunk, charset),
+        Response::Rejects {
             job_id,
             mut rejects,
         } => {
@@ -156,69 +158,75 @@ fn take(model: &mut Model, answer: Answer) {
                 model.rejects.list = rejects;
             }
         }
-        Answer::Done(what) => {
-            model.dead.forget();
+        Response::Done(what) => {
+            model.dead.invalidate();
             notify(model, what);
         }
-        Answer::Failed(why) => {
+        Response::Failed(why) => {
             let why = brief(&why, LONGEST, charset).into_owned();
             notify(model, why);
         }
     }
 }
 
-fn answer(model: &mut Model, ask: Ask) -> Effect {
-    match ask {
-        Ask::Quit => return Effect::Quit,
-        Ask::Reconnect if !model.is_live() => return Effect::Reconnect,
-        Ask::Copy => return copy(model),
-        Ask::Export => return exported(model),
-        Ask::Yes => {
-            let deed = model.question.take().map(|question| question.deed);
-            return deed.map_or(Effect::None, |deed| Effect::Errand(Errand::Deed(deed)));
+fn apply_action(model: &mut Model, action: Action) -> Effect {
+    match action {
+        Action::Quit => return Effect::Quit,
+        Action::Reconnect if !model.is_live() => return Effect::Reconnect,
+        Action::Copy => return copy(model),
+        Action::Export => return export_table(model),
+        Action::Yes => {
+            let command = model.question.take().map(|question| question.command);
+            return command.map_or(Effect::None, |command| {
+                Effect::Request(Request::Command(command))
+            });
         }
-        Ask::PauseJob => return pause_job(model),
-        Ask::Cancel | Ask::Replay | Ask::Drop => wonder(model, ask),
-        Ask::No => model.question = None,
-        Ask::Reconnect => {}
-        Ask::Help => model.help = !model.help,
-        Ask::Show(tab) => show(model, tab),
-        Ask::Turn(steps) => show(model, model.tab.step(steps)),
-        Ask::Open => open(model),
-        Ask::Back if model.filter().is_shown() => *model.filter_mut() = Filter::default(),
-        Ask::Back => show(model, Tab::Jobs),
-        Ask::Sort => sort(model),
-        Ask::Filter => model.filter_mut().typing = true,
-        Ask::Type(letter) => model.filter_mut().text.push(letter),
-        Ask::Erase => drop(model.filter_mut().text.pop()),
-        Ask::Keep => model.filter_mut().typing = false,
-        Ask::Clear => *model.filter_mut() = Filter::default(),
-        Ask::Hold => hold(model),
-        Ask::Follow => follow(model),
-        Ask::Hide => model.sheet.hide_first(),
-        Ask::Unhide => model.sheet.unhide(),
-        Ask::Bad => model.shows_bad = !model.shows_bad,
-        Ask::Point(line) => point(model, line),
-        Ask::Down(by) => down(model, by),
-        Ask::Page(by) => down(model, by.saturating_mul(model.page())),
-        Ask::First => down(model, isize::MIN / 2),
-        Ask::Last => down(model, isize::MAX / 2),
-        Ask::Right(by) => right(model, by),
+        Action::PauseJob => return pause_job(model),
+        Action::CancelJob | Action::ReplayDead | Action::DropChunk => {
+            ask_confirmation(model, action)
+        }
+        Action::No => model.question = None,
+        Action::Reconnect => {}
+        Action::ToggleHelp => model.help = !model.help,
+        Action::ShowTab(tab) => show_tab(model, tab),
+        Action::StepTab(steps) => show_tab(model, model.tab.step(steps)),
+        Action::Open => open_job(model),
+        Action::Back if model.filter().is_shown() => *model.filter_mut() = Filter::default(),
+        Action::Back => show_tab(model, Tab::Jobs),
+        Action::Sort => sort(model),
+        Action::StartFilter => model.filter_mut().typing = true,
+        Action::TypeChar(letter) => model.filter_mut().text.push(letter),
+        Action::DeleteChar => drop(model.filter_mut().text.pop()),
+        Action::ApplyFilter => model.filter_mut().typing = false,
+        Action::ClearFilter => *model.filter_mut() = Filter::default(),
+        Action::ToggleHold => toggle_hold(model),
+        Action::ToggleSelectedOnly => toggle_selected_only(model),
+        Action::HideColumn => model.rows_view.hide_first(),
+        Action::ShowAllColumns => model.rows_view.show_all(),
+        Action::ToggleRejects => model.shows_rejects = !model.shows_rejects,
+        Action::SelectLine(line) => select_line(model, line),
+        Action::MoveDown(by) => move_down(model, by),
+        Action::Page(by) => move_down(model, by.saturating_mul(model.page())),
+        Action::First => move_down(model, isize::MIN / 2),
+        Action::Last => move_down(model, isize::MAX / 2),
+        Action::MoveRight(by) => move_right(model, by),
     }
     Effect::None
 }
 
-fn show(model: &mut Model, tab: Tab) {
+fn show_tab(model: &mut Model, tab: Tab) {
     model.filter_mut().typing = false;
     model.tab = tab;
 }
 
-/// Opens the job of the chosen line, and keeps it chosen however the list moves.
-fn open(model: &mut Model) {
+/// Opens the job of the selected line and keeps it selected when the list changes.
+fn open_job(model: &mut Model) {
     let id = match model.tab {
-        Tab::Dead => model.picked_dead().map(|(_, chunk)| chunk.job_id.clone()),
-        Tab::Log => model.picked_event().map(|(_, event)| event.job_id.clone()),
-        _ => model.picked_job().map(|job| job.job_id.clone()),
+        Tab::Dead => model.selected_dead().map(|(_, chunk)| chunk.job_id.clone()),
+        Tab::Log => model
+            .selected_event()
+            .map(|(_, event)| event.job_id.clone()),
+        _ => model.selected_job().map(|job| job.job_id.clone()),
     };
     let listed = |id: &String| {
         model
@@ -229,25 +237,25 @@ fn open(model: &mut Model) {
     let Some(id) = id.filter(listed) else {
         return;
     };
-    // It must not be filtered away where it is to be looked at.
-    show(model, Tab::Jobs);
+    // The filter of the Jobs tab must not hide the job that is opened.
+    show_tab(model, Tab::Jobs);
     if !model.jobs().iter().any(|job| job.job_id == id) {
         *model.filter_mut() = Filter::default();
     }
     model.job.id = Some(id);
-    show(model, Tab::Job);
+    show_tab(model, Tab::Job);
 }
 
 fn sort(model: &mut Model) {
     if model.tab == Tab::Workers {
-        model.worker_order = next(&WorkerOrder::ALL, model.worker_order);
+        model.worker_order = next_in(&WorkerOrder::ALL, model.worker_order);
     } else {
-        model.order = next(&JobOrder::ALL, model.order);
+        model.order = next_in(&JobOrder::ALL, model.order);
     }
 }
 
-/// The one after `now`, around the end.
-fn next<T: Copy + PartialEq>(all: &[T], now: T) -> T {
+/// The element after `now`, cyclically.
+fn next_in<T: Copy + PartialEq>(all: &[T], now: T) -> T {
     let at = all.iter().position(|&one| one == now).unwrap_or(0);
     all[(at + 1) % all.len()]
 }
@@ -255,13 +263,13 @@ fn next<T: Copy + PartialEq>(all: &[T], now: T) -> T {
 fn copy(model: &mut Model) -> Effect {
     let id = match model.tab {
         Tab::Workers => model
-            .picked_worker()
+            .selected_worker()
             .map(|(_, worker)| State::worker_id(worker).to_owned()),
         Tab::Dead => model
-            .picked_dead()
+            .selected_dead()
             .map(|(_, chunk)| format!("{} {}", chunk.job_id, chunk.seq)),
-        Tab::Log => model.picked_event().map(|(_, event)| event.text.clone()),
-        _ => model.picked_job().map(|job| job.job_id.clone()),
+        Tab::Log => model.selected_event().map(|(_, event)| event.text.clone()),
+        _ => model.selected_job().map(|job| job.job_id.clone()),
     };
     let Some(id) = id else {
         return Effect::None;
@@ -270,7 +278,7 @@ fn copy(model: &mut Model) -> Effect {
     Effect::Copy(id)
 }
 
-fn exported(model: &mut Model) -> Effect {
+fn export_table(model: &mut Model) -> Effect {
     if let Some((name, bytes)) = export(model) {
         return Effect::Save { name, bytes };
     }
@@ -278,35 +286,35 @@ fn exported(model: &mut Model) -> Effect {
     Effect::None
 }
 
-/// What can be undone is done without a question.
+/// Pauses or resumes the selected job, without a question since both can be undone.
 fn pause_job(model: &mut Model) -> Effect {
-    let Some(job) = model.picked_job() else {
+    let Some(job) = model.selected_job() else {
         return Effect::None;
     };
     let (job_id, state) = (job.job_id.clone(), job.state());
-    let deed = match state {
-        JobState::Paused => Deed::Resume { job_id },
-        JobState::Publishing | JobState::Stalled | JobState::Running => Deed::Pause { job_id },
+    let command = match state {
+        JobState::Paused => Command::Resume { job_id },
+        JobState::Publishing | JobState::Stalled | JobState::Running => Command::Pause { job_id },
         _ => {
             notify(model, "this job is finished".to_owned());
             return Effect::None;
         }
     };
-    Effect::Errand(Errand::Deed(deed))
+    Effect::Request(Request::Command(command))
 }
 
-/// Asks whether the person means it.
-fn wonder(model: &mut Model, ask: Ask) {
+/// Asks the user to confirm `action`.
+fn ask_confirmation(model: &mut Model, action: Action) {
     let (job_id, seqs) = if model.tab == Tab::Dead {
-        let Some((_, chunk)) = model.picked_dead() else {
+        let Some((_, chunk)) = model.selected_dead() else {
             return;
         };
         (chunk.job_id.clone(), vec![chunk.seq])
     } else {
-        let Some(job) = model.picked_job() else {
+        let Some(job) = model.selected_job() else {
             return;
         };
-        if let Some(why) = pointless(ask, job) {
+        if let Some(why) = why_inapplicable(action, job) {
             return notify(model, why.to_owned());
         }
         (job.job_id.clone(), Vec::new())
@@ -315,21 +323,25 @@ fn wonder(model: &mut Model, ask: Ask) {
         "" => job_id.clone(),
         name => name.to_owned(),
     };
-    let deed = match ask {
-        Ask::Replay => Deed::Replay { job_id, seqs },
-        Ask::Drop => Deed::Drop { job_id, seqs },
-        _ => Deed::Cancel { job_id },
+    let command = match action {
+        Action::ReplayDead => Command::Replay { job_id, seqs },
+        Action::DropChunk => Command::Drop { job_id, seqs },
+        _ => Command::Cancel { job_id },
     };
-    model.question = deed.question(&name).map(|text| Question { text, deed });
+    model.question = command
+        .question(&name)
+        .map(|text| Question { text, command });
 }
 
-/// Why there is nothing to ask about.
-fn pointless(ask: Ask, job: &proto::v1::Job) -> Option<&'static str> {
-    match ask {
-        Ask::Cancel if job.finished_unix_ms.is_some() || job.state() == JobState::Cancelled => {
+/// Why `action` does not apply to `job`. `None` if it does.
+fn why_inapplicable(action: Action, job: &proto::v1::Job) -> Option<&'static str> {
+    match action {
+        Action::CancelJob
+            if job.finished_unix_ms.is_some() || job.state() == JobState::Cancelled =>
+        {
             Some("this job is finished")
         }
-        Ask::Replay if job.chunks_dead == 0 => Some("no chunk of this job is dead"),
+        Action::ReplayDead if job.chunks_dead == 0 => Some("no chunk of this job is dead"),
         _ => None,
     }
 }
@@ -338,64 +350,65 @@ fn notify(model: &mut Model, text: String) {
     model.notice = Some((text, model.now_ms + NOTICE_MS));
 }
 
-/// Holds the rows alone where they are looked at, so that one can scroll back in them; elsewhere all.
-fn hold(model: &mut Model) {
-    if let Some(ahead) = model.ahead.take() {
-        model.state = Some(ahead);
+/// Holds or resumes the view: on the Rows tab only the rows, so that the user can scroll back;
+/// elsewhere the whole view.
+fn toggle_hold(model: &mut Model) {
+    if let Some(pending) = model.pending.take() {
+        model.state = Some(pending);
         let latest = model.state.as_ref().and_then(State::rows);
-        model.sheet.release(latest);
+        model.rows_view.release(latest);
         return;
     }
     if model.tab != Tab::Rows {
-        model.ahead.clone_from(&model.state);
+        model.pending.clone_from(&model.state);
         return;
     }
     let latest = model.state.as_ref().and_then(State::rows);
-    if model.sheet.held().is_some() {
-        model.sheet.release(latest);
+    if model.rows_view.held().is_some() {
+        model.rows_view.release(latest);
     } else {
-        model.sheet.hold(latest);
+        model.rows_view.hold(latest);
     }
 }
 
-fn follow(model: &mut Model) {
-    model.sheet.only_picked = !model.sheet.only_picked;
-    model.sheet.release(None);
+fn toggle_selected_only(model: &mut Model) {
+    model.rows_view.only_selected = !model.rows_view.only_selected;
+    model.rows_view.release(None);
 }
 
-fn down(model: &mut Model, by: isize) {
+fn move_down(model: &mut Model, by: isize) {
     match model.tab {
-        Tab::Jobs => pick_job(model, by),
+        Tab::Jobs => select_job(model, by),
         Tab::Job => {
-            let picked = model.picked_job().map(|job| job.job_id.as_str());
-            let profile = picked
+            let selected = model.selected_job().map(|job| job.job_id.as_str());
+            let profile = selected
                 .zip(model.state.as_ref())
                 .and_then(|(id, state)| state.profile(id));
-            let rules = picked
+            let rules = selected
                 .zip(model.state.as_ref())
                 .and_then(|(id, state)| state.validate(id));
             let columns = profile.map_or(0, |profile| profile.columns.len());
             let columns = rules.map_or(columns, |report| report.rules.len());
-            model.column = moved(model.column, by, columns);
+            model.column = moved_index(model.column, by, columns);
         }
         Tab::Rows => scroll_rows(model, by),
         Tab::Workers => {
-            let at = model.picked_worker().map_or(0, |(at, _)| at);
-            pick_worker(model, moved(at, by, model.workers().len()));
+            let at = model.selected_worker().map_or(0, |(at, _)| at);
+            select_worker(model, moved_index(at, by, model.workers().len()));
         }
         Tab::Dead => {
-            let at = model.picked_dead().map_or(0, |(at, _)| at);
-            pick_dead(model, moved(at, by, model.dead_chunks().len()));
+            let at = model.selected_dead().map_or(0, |(at, _)| at);
+            select_dead(model, moved_index(at, by, model.dead_chunks().len()));
         }
         Tab::Log => {
-            let at = model.picked_event().map_or(0, |(at, _)| at);
-            pick_event(model, moved(at, by, model.events().len()));
+            let at = model.selected_event().map_or(0, |(at, _)| at);
+            select_event(model, moved_index(at, by, model.events().len()));
         }
         Tab::Broker => {}
     }
 }
 
-fn pick_worker(model: &mut Model, at: usize) {
+fn select_worker(model: &mut Model, at: usize) {
     let workers = model.workers();
     let id = workers
         .get(at)
@@ -403,20 +416,20 @@ fn pick_worker(model: &mut Model, at: usize) {
     model.worker.id = id;
 }
 
-fn pick_dead(model: &mut Model, at: usize) {
-    let picked = model.dead_chunks().get(at).map(|chunk| key_of(chunk));
-    model.dead.picked = picked;
+fn select_dead(model: &mut Model, at: usize) {
+    let selected = model.dead_chunks().get(at).map(|chunk| key_of(chunk));
+    model.dead.selected = selected;
 }
 
-/// The newest stays chosen where it is chosen, whichever that is.
-fn pick_event(model: &mut Model, at: usize) {
-    let picked = model.events().get(at).map(|event| event.number);
-    model.event = picked.filter(|_| at > 0);
+/// At the top no event is pinned, so that the newest stays selected.
+fn select_event(model: &mut Model, at: usize) {
+    let selected = model.events().get(at).map(|event| event.number);
+    model.event = selected.filter(|_| at > 0);
 }
 
-/// Chooses what stands on that line of the screen.
-fn point(model: &mut Model, line: u16) {
-    let Some(at) = line_at(model, line) else {
+/// Selects the list item on `line` of the screen.
+fn select_line(model: &mut Model, line: u16) {
+    let Some(at) = list_index_at(model, line) else {
         return;
     };
     match model.tab {
@@ -425,58 +438,58 @@ fn point(model: &mut Model, line: u16) {
             model.job.id = id;
         }
         Tab::Job => model.column = at,
-        Tab::Workers => pick_worker(model, at),
-        Tab::Dead => pick_dead(model, at),
-        Tab::Log => pick_event(model, at),
+        Tab::Workers => select_worker(model, at),
+        Tab::Dead => select_dead(model, at),
+        Tab::Log => select_event(model, at),
         Tab::Rows | Tab::Broker => {}
     }
 }
 
-/// Moves the choice in the list of jobs. At the top of the list it holds on to the place, not to
-/// the job, so that the newest stays chosen.
-fn pick_job(model: &mut Model, by: isize) {
+/// Moves the selection in the list of jobs. At the top no job is pinned, so that the newest stays
+/// selected.
+fn select_job(model: &mut Model, by: isize) {
     let jobs = model.jobs();
-    let picked = model.picked_job().map(|job| job.job_id.as_str());
+    let selected = model.selected_job().map(|job| job.job_id.as_str());
     let at = jobs
         .iter()
-        .position(|job| Some(job.job_id.as_str()) == picked)
+        .position(|job| Some(job.job_id.as_str()) == selected)
         .unwrap_or(0);
-    let to = moved(at, by, jobs.len());
+    let to = moved_index(at, by, jobs.len());
     let id = jobs.get(to).map(|job| job.job_id.clone());
     let at_top = to == 0 && by < 0 && model.tab == Tab::Jobs;
-    if id.as_deref() != picked {
+    if id.as_deref() != selected {
         model.column = 0;
     }
     model.job.id = id.filter(|_| !at_top);
 }
 
-/// Looking back holds the rows; coming back to the newest lets them flow again.
+/// Scrolling back holds the rows; scrolling forward to the newest resumes them.
 fn scroll_rows(model: &mut Model, by: isize) {
     let latest = model.state.as_ref().and_then(State::rows);
     if by < 0 {
-        model.sheet.hold(latest);
+        model.rows_view.hold(latest);
     }
-    let count = model.sheet.held().map_or(0, |rows| rows.rows.len());
-    let was_back = model.sheet.back > 0;
-    let most = count.saturating_sub(model.sheet_lines());
-    model.sheet.up(by.saturating_neg(), most);
-    if was_back && model.sheet.back == 0 {
-        model.sheet.release(latest);
+    let count = model.rows_view.held().map_or(0, |rows| rows.rows.len());
+    let was_back = model.rows_view.back > 0;
+    let most = count.saturating_sub(model.rows_view_lines());
+    model.rows_view.up(by.saturating_neg(), most);
+    if was_back && model.rows_view.back == 0 {
+        model.rows_view.release(latest);
     }
 }
 
-fn right(model: &mut Model, by: isize) {
+fn move_right(model: &mut Model, by: isize) {
     match model.tab {
-        Tab::Job => pick_job(model, by),
+        Tab::Job => select_job(model, by),
         Tab::Rows => {
             let columns = model.rows().map_or(0, |rows| rows.columns.len());
-            model.sheet.right(by, columns);
+            model.rows_view.right(by, columns);
         }
         Tab::Jobs | Tab::Workers | Tab::Dead | Tab::Broker | Tab::Log => {}
     }
 }
 
-fn moved(at: usize, by: isize, len: usize) -> usize {
+fn moved_index(at: usize, by: isize, len: usize) -> usize {
     at.saturating_add_signed(by).min(len.saturating_sub(1))
 }
 

@@ -172,8 +172,8 @@ async fn without_a_terminal_it_says_what_to_use() {
         .unwrap();
     assert!(!output.status.success());
     assert!(output.stdout.is_empty());
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("--once"), "{said}");
+    let status_message = String::from_utf8(output.stderr).unwrap();
+    assert!(status_message.contains("--once"), "{status_message}");
 }
 
 /// Something to look at: `cargo test -p rowmill-tui --test terminal -- --ignored`, and `cargo run --bin tui` in

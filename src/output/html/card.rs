@@ -2,7 +2,7 @@
 
 use proto::v1::ColumnProfile;
 use tui::text::Charset;
-use tui::{format, words};
+use tui::{format, result_text};
 
 use super::chart::{histogram, top_values};
 use super::escape::escaped;
@@ -10,7 +10,7 @@ use crate::output::profile::{empty, kind, length};
 
 /// The card of the column that is number `at`.
 pub(super) fn card(at: usize, column: &ColumnProfile) -> String {
-    let remarks: String = words::faults(column)
+    let remarks: String = result_text::warnings(column)
         .iter()
         .map(|remark| format!("<p class=\"note\">{}</p>", escaped(remark)))
         .collect();
@@ -39,7 +39,7 @@ fn facts(column: &ColumnProfile) -> Vec<(&'static str, String)> {
         format::short_decimal(text, DECIMAL_WIDTH).into_owned()
     };
     let distinct = column.distinct.as_ref();
-    let distinct = distinct.map(|distinct| words::estimate(distinct, Charset::Utf8));
+    let distinct = distinct.map(|distinct| result_text::estimate(distinct, Charset::Utf8));
     let mut facts = vec![
         ("empty", empty(column)),
         ("distinct", distinct.unwrap_or_default()),
@@ -53,7 +53,7 @@ fn facts(column: &ColumnProfile) -> Vec<(&'static str, String)> {
         ("sum", decimal(&column.sum)),
         (
             "mean",
-            words::mean_text(column, format::number).unwrap_or_default(),
+            result_text::mean_text(column, format::number).unwrap_or_default(),
         ),
         ("standard deviation", number(column.stddev)),
         ("skewness", number(column.skewness)),
@@ -84,12 +84,12 @@ fn quantiles(column: &ColumnProfile) -> Vec<(&'static str, String)> {
     ];
     let known = RANKS.into_iter().filter_map(|(label, rank)| {
         let shape = (DECIMAL_WIDTH, format::number as fn(f64) -> String);
-        let text = words::quantile_text(column, rank, shape, Charset::Utf8)?;
+        let text = result_text::quantile_text(column, rank, shape, Charset::Utf8)?;
         Some((label, text))
     });
     let mut facts: Vec<_> = known.collect();
     if column.quantile_error > 0.0 && !facts.is_empty() {
-        let error = words::error(column.quantile_error, Charset::Utf8);
+        let error = result_text::error_text(column.quantile_error, Charset::Utf8);
         facts.push(("quantiles are exact to", error));
     }
     facts

@@ -2,7 +2,7 @@
 
 use proto::v1::{ColumnProfile, TopValue};
 use tui::text::Charset;
-use tui::{format, words};
+use tui::{format, result_text};
 
 use super::escape::escaped;
 
@@ -46,7 +46,7 @@ pub(super) fn histogram(column: &ColumnProfile) -> String {
 
 /// The histogram without words, for a table's cell.
 pub(super) fn small_histogram(column: &ColumnProfile) -> String {
-    let heights = words::heights(column, SMALL_BARS);
+    let heights = result_text::bar_heights(column, SMALL_BARS);
     let most = heights.iter().copied().fold(0.0, f64::max);
     if most <= 0.0 {
         return String::new();
@@ -88,7 +88,7 @@ fn quartiles(column: &ColumnProfile) -> String {
     };
     let range = last.to - first.from;
     let place = |rank: f64| {
-        let value = words::quantile(column, rank)?.value;
+        let value = result_text::quantile(column, rank)?.value;
         let share = (value - first.from) / range;
         share.is_finite().then_some(share.clamp(0.0, 1.0) * WIDTH)
     };
@@ -123,9 +123,9 @@ fn axis(column: &ColumnProfile) -> String {
 /// The most frequent values, each with a bar as long as its share of all cells with bytes. Empty where
 /// none comes twice.
 pub(super) fn top_values(column: &ColumnProfile) -> String {
-    let all = words::filled(column).max(1);
+    let all = result_text::non_empty(column).max(1);
     let rows: String = column.top.iter().map(|top| top_value(top, all)).collect();
-    if words::top(column, Charset::Utf8).is_none() {
+    if result_text::top(column, Charset::Utf8).is_none() {
         return String::new();
     }
     let rest = match column.top_rest {
@@ -148,7 +148,7 @@ fn top_value(top: &TopValue, all: u64) -> String {
          <td class=\"number\">{}</td><td class=\"bar\"><i style=\"width:{:.2}%\"></i></td></tr>",
         escaped(&top.value),
         format::grouped(top.count),
-        words::share(top.count, all),
+        result_text::share(top.count, all),
         (top.count as f64 / all as f64 * 100.0).min(100.0)
     )
 }

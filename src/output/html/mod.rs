@@ -11,8 +11,8 @@ mod rules;
 
 use proto::v1::{GetJobResponse, Job, Profile};
 use tui::format;
+use tui::result_text;
 use tui::text::Charset;
-use tui::words;
 
 use self::escape::escaped;
 use super::partial_label;
@@ -90,7 +90,7 @@ fn tiles(job: &Job, profile: &Profile) -> Vec<(&'static str, String)> {
     if let Some(duplicates) = &profile.duplicate_rows {
         // Of a count of nothing, the error is how many there may be all the same.
         let none_seen = duplicates.count == 0 && duplicates.error > 0.0;
-        let count = words::estimate(duplicates, Charset::Utf8);
+        let count = result_text::estimate(duplicates, Charset::Utf8);
         tiles.push((
             "duplicate rows",
             if none_seen {

@@ -2,7 +2,7 @@
 
 use proto::v1::{ColumnProfile, Profile};
 use tui::text::Charset;
-use tui::{format, words};
+use tui::{format, result_text};
 
 use super::chart::small_histogram;
 use super::escape::escaped;
@@ -52,16 +52,16 @@ fn row((at, column): (usize, &ColumnProfile)) -> String {
 /// The cells of a line, as markup.
 fn cells(at: usize, column: &ColumnProfile) -> [String; 8] {
     let extreme = |text: &Option<String>| {
-        escaped(&words::extreme(
+        escaped(&result_text::extreme(
             column,
             text.as_deref().unwrap_or_default(),
             EXTREME_WIDTH,
         ))
     };
     let shape = (EXTREME_WIDTH, format::narrow_number as fn(f64) -> String);
-    let median = words::quantile_text(column, 0.5, shape, Charset::Utf8);
+    let median = result_text::quantile_text(column, 0.5, shape, Charset::Utf8);
     let distinct = column.distinct.as_ref();
-    let distinct = distinct.map(|distinct| words::estimate(distinct, Charset::Utf8));
+    let distinct = distinct.map(|distinct| result_text::estimate(distinct, Charset::Utf8));
     [
         format!("<a href=\"#column-{at}\">{}</a>", escaped(&column.name)),
         proto::type_name(column.r#type()).to_owned(),
@@ -78,7 +78,7 @@ fn cells(at: usize, column: &ColumnProfile) -> [String; 8] {
 fn values(column: &ColumnProfile) -> String {
     let bars = small_histogram(column);
     if bars.is_empty() {
-        escaped(&words::top(column, Charset::Utf8).unwrap_or_default())
+        escaped(&result_text::top(column, Charset::Utf8).unwrap_or_default())
     } else {
         bars
     }
@@ -86,7 +86,7 @@ fn values(column: &ColumnProfile) -> String {
 
 fn remarks(profile: &Profile) -> String {
     let remark = |(at, column): (usize, &ColumnProfile)| {
-        let remarks = words::remarks(column).join("; ");
+        let remarks = result_text::remarks(column).join("; ");
         (!remarks.is_empty()).then(|| {
             format!(
                 "<li><a href=\"#column-{at}\"><strong>{}</strong></a>: {}</li>\n",

@@ -18,24 +18,24 @@ use crate::update::update;
 struct Watcher {
     model: Model,
     clock: Clock,
-    wish: watch::Sender<Wish>,
-    news: mpsc::Receiver<News>,
+    control: watch::Sender<FeedControl>,
+    network_events: mpsc::Receiver<NetworkEvent>,
     tasks: JoinSet<()>,
 }
 
 impl Watcher {
     fn of(address: &str) -> Self {
         let clock = Clock::start();
-        let (wish, wishes) = watch::channel(Wish::default());
-        let (sender, news) = mpsc::channel(NEWS_WAITING);
+        let (control, control_receiver) = watch::channel(FeedControl::default());
+        let (sender, network_events) = mpsc::channel(NETWORK_QUEUE_LEN);
         let feed = Feed {
             source: Source::Master(Box::new(
                 Target::new(address, None, ClientTlsConfig::new()).unwrap(),
             )),
             rate_hz: 30.0,
             clock,
-            wish: wishes,
-            news: sender,
+            control: control_receiver,
+            network_events: sender,
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(feed.run());
@@ -44,18 +44,22 @@ impl Watcher {
         Self {
             model,
             clock,
-            wish,
-            news,
+            control,
+            network_events,
             tasks,
         }
     }
 
-    /// Takes news until the model is as `done` says.
+    /// Applies network events until `done` is true.
     async fn until(&mut self, done: impl Fn(&Model) -> bool) {
         let waited = timeout(Duration::from_secs(20), async {
             while !done(&self.model) {
-                let news = self.news.recv().await.unwrap();
-                update(&mut self.model, Msg::News(news), self.clock.now_ms());
+                let network_event = self.network_events.recv().await.unwrap();
+                update(
+                    &mut self.model,
+                    Msg::Network(network_event),
+                    self.clock.now_ms(),
+                );
             }
         });
         assert!(waited.await.is_ok(), "the model stayed {:?}", self.model);
@@ -87,7 +91,7 @@ async fn it_shows_new_data_after_the_master_came_back() {
     drop(call);
     let port = master.stop().await;
     watcher
-        .until(|model| matches!(model.link, Link::Disconnected { .. }))
+        .until(|model| matches!(model.connection, Connection::Disconnected { .. }))
         .await;
     assert_eq!(rows(&watcher.model), rows_at(3000), "the last data stays");
 
@@ -104,11 +108,13 @@ async fn it_waits_for_a_master_that_is_not_there_yet() {
     let port = FakeMaster::start(0).await.stop().await;
     let mut watcher = Watcher::of(&format!("127.0.0.1:{port}"));
     watcher
-        .until(|model| matches!(model.link, Link::Disconnected { .. }))
+        .until(|model| matches!(model.connection, Connection::Disconnected { .. }))
         .await;
     let mut master = FakeMaster::start(port).await;
     // A person who cannot wait.
-    watcher.wish.send_modify(|wish| wish.hurry += 1);
+    watcher
+        .control
+        .send_modify(|control| control.reconnects += 1);
     master.call().await.snapshot(world::snapshot(0, "")).await;
     watcher.until(|model| rows(model) == rows_at(0)).await;
 }
@@ -127,7 +133,7 @@ async fn a_lost_update_brings_a_new_snapshot_without_a_break() {
     again.snapshot(world::snapshot(3000, "")).await;
     watcher
         .until(|model| {
-            assert!(!matches!(model.link, Link::Disconnected { .. }));
+            assert!(!matches!(model.connection, Connection::Disconnected { .. }));
             assert_ne!(
                 rows(model),
                 rows_at(2000),
@@ -146,8 +152,8 @@ async fn a_stream_that_begins_with_a_gap_is_left_for_a_while() {
     call.skip();
     call.snapshot(world::snapshot(0, "")).await;
     watcher
-        .until(|model| match &model.link {
-            Link::Disconnected { reason, .. } => reason.contains("updates went missing"),
+        .until(|model| match &model.connection {
+            Connection::Disconnected { reason, .. } => reason.contains("updates went missing"),
             _ => false,
         })
         .await;
@@ -162,8 +168,8 @@ async fn another_job_is_asked_for_on_the_same_connection() {
     call.snapshot(world::snapshot(0, "")).await;
     watcher.until(|model| rows(model) > 0).await;
     watcher
-        .wish
-        .send_modify(|wish| wish.job_id = world::ORDERS.into());
+        .control
+        .send_modify(|control| control.job_id = world::ORDERS.into());
     let mut call = master.call().await;
     assert_eq!(call.request.job_id, world::ORDERS);
     call.snapshot(world::snapshot(0, world::ORDERS)).await;
@@ -179,7 +185,9 @@ async fn another_job_is_asked_for_on_the_same_connection() {
 async fn a_job_that_the_master_does_not_know_is_let_go() {
     let mut master = FakeMaster::start(0).await;
     let mut watcher = Watcher::of(&master.url());
-    watcher.wish.send_modify(|wish| wish.job_id = "gone".into());
+    watcher
+        .control
+        .send_modify(|control| control.job_id = "gone".into());
     let call = loop {
         let call = master.call().await;
         if call.request.job_id == "gone" {
@@ -202,8 +210,8 @@ async fn a_master_that_says_why_it_goes_is_quoted() {
     call.fail(tonic::Status::unavailable("the master is shutting down"))
         .await;
     watcher
-        .until(|model| match &model.link {
-            Link::Disconnected { reason, .. } => reason == "the master is shutting down",
+        .until(|model| match &model.connection {
+            Connection::Disconnected { reason, .. } => reason == "the master is shutting down",
             _ => false,
         })
         .await;
@@ -224,9 +232,9 @@ async fn a_master_of_another_version_is_named() {
     };
     master.call().await.snapshot(snapshot).await;
     watcher
-        .until(|model| match &model.link {
-            Link::VersionMismatch { theirs, .. } => {
-                *theirs == Theirs::Version("protocol 7 (rowmill 9.9.9)".into())
+        .until(|model| match &model.connection {
+            Connection::VersionMismatch { mismatch, .. } => {
+                *mismatch == ProtocolMismatch::Version("protocol 7 (rowmill 9.9.9)".into())
             }
             _ => false,
         })
@@ -239,9 +247,9 @@ async fn a_master_that_refuses_our_version_is_quoted() {
     master.refuse("the master speaks 2");
     let mut watcher = Watcher::of(&master.url());
     watcher
-        .until(|model| match &model.link {
-            Link::VersionMismatch { theirs, .. } => {
-                *theirs == Theirs::Refusal("the master speaks 2".into())
+        .until(|model| match &model.connection {
+            Connection::VersionMismatch { mismatch, .. } => {
+                *mismatch == ProtocolMismatch::Refusal("the master speaks 2".into())
             }
             _ => false,
         })
@@ -253,7 +261,7 @@ async fn it_ends_when_nobody_listens() {
     let mut master = FakeMaster::start(0).await;
     let mut watcher = Watcher::of(&master.url());
     master.call().await.delta(Delta::default()).await;
-    drop(watcher.news);
+    drop(watcher.network_events);
     watcher.tasks.join_next().await.unwrap().unwrap();
 }
 

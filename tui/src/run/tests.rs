@@ -8,7 +8,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use super::*;
 use crate::args::Tab;
 use crate::fake::world;
-use crate::message::Link;
+use crate::message::Connection;
 use crate::text::Charset;
 
 /// Counts what is painted, and keeps what was copied.
@@ -18,8 +18,8 @@ struct Counter {
     copied: Vec<String>,
 }
 
-impl Canvas for Counter {
-    fn paint(&mut self, _: &Model) -> io::Result<()> {
+impl Renderer for Counter {
+    fn render(&mut self, _: &Model) -> io::Result<()> {
         self.paints += 1;
         Ok(())
     }
@@ -33,36 +33,36 @@ impl Canvas for Counter {
 /// The ends that the world holds while the loop runs.
 struct Ends {
     keys: mpsc::UnboundedSender<io::Result<Event>>,
-    news: mpsc::Sender<News>,
-    wishes: watch::Receiver<Wish>,
-    errands: mpsc::Receiver<Errand>,
+    network_events: mpsc::Sender<NetworkEvent>,
+    control_receiver: watch::Receiver<FeedControl>,
+    requests: mpsc::Receiver<Request>,
     shutdown: CancellationToken,
 }
 
 fn dashboard() -> (Dashboard, UnboundedReceiverStream<io::Result<Event>>, Ends) {
     let clock = Clock::start();
     let theme = Theme::new(Charset::Utf8, true);
-    let (wish, wishes) = watch::channel(Wish::default());
-    let (sender, news) = mpsc::channel(NEWS_WAITING);
-    let (errands, asked) = mpsc::channel(ERRANDS_WAITING);
+    let (control, control_receiver) = watch::channel(FeedControl::default());
+    let (sender, network_events) = mpsc::channel(NETWORK_QUEUE_LEN);
+    let (requests, asked) = mpsc::channel(REQUEST_QUEUE_LEN);
     let (keys, input) = mpsc::unbounded_channel();
     let shutdown = CancellationToken::new();
     let dashboard = Dashboard {
         model: Model::new(theme, "here", Tab::Jobs, clock.now_ms()),
         clock,
-        wish,
-        news,
+        control,
+        network_events,
         tasks: JoinSet::new(),
-        errands,
-        _runner: JoinSet::new(),
+        requests,
+        _request_tasks: JoinSet::new(),
         files: JoinSet::new(),
         shutdown: shutdown.clone(),
     };
     let ends = Ends {
         keys,
-        news: sender,
-        wishes,
-        errands: asked,
+        network_events: sender,
+        control_receiver,
+        requests: asked,
         shutdown,
     };
     (dashboard, UnboundedReceiverStream::new(input), ends)
@@ -72,8 +72,8 @@ fn key(c: char) -> Event {
     Event::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE))
 }
 
-fn snapshot() -> News {
-    News::Event {
+fn snapshot() -> NetworkEvent {
+    NetworkEvent::Event {
         job_id: String::new(),
         event: Box::new(WatchEvent {
             sequence: 0,
@@ -88,7 +88,7 @@ async fn a_flood_of_news_is_drawn_at_most_thirty_times_a_second() {
     let (mut dashboard, input, ends) = dashboard();
     let flood = tokio::spawn(async move {
         for _ in 0..1000 {
-            ends.news.send(snapshot()).await.unwrap();
+            ends.network_events.send(snapshot()).await.unwrap();
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         ends.shutdown.cancel();
@@ -107,14 +107,18 @@ async fn a_flood_of_news_is_drawn_at_most_thirty_times_a_second() {
 #[tokio::test(start_paused = true)]
 async fn keys_are_heard_before_news() {
     let (mut dashboard, input, ends) = dashboard();
-    for _ in 0..NEWS_WAITING {
-        ends.news.try_send(snapshot()).unwrap();
+    for _ in 0..NETWORK_QUEUE_LEN {
+        ends.network_events.try_send(snapshot()).unwrap();
     }
     ends.keys.send(Ok(key('4'))).unwrap();
     ends.keys.send(Ok(key('q'))).unwrap();
     dashboard.run(input, &mut Counter::default()).await.unwrap();
     assert_eq!(dashboard.model.tab, Tab::Workers);
-    assert_eq!(dashboard.news.len(), NEWS_WAITING, "it took news first");
+    assert_eq!(
+        dashboard.network_events.len(),
+        NETWORK_QUEUE_LEN,
+        "it handled network events first"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -140,15 +144,18 @@ async fn effects_reach_the_network_and_the_clipboard() {
     let (mut dashboard, input, mut ends) = dashboard();
     let mut canvas = Counter::default();
     let script = async {
-        ends.news.send(News::Link(Link::Connected)).await.unwrap();
-        ends.news.send(snapshot()).await.unwrap();
+        ends.network_events
+            .send(NetworkEvent::Connection(Connection::Connected))
+            .await
+            .unwrap();
+        ends.network_events.send(snapshot()).await.unwrap();
         // The keys come only after both were taken.
-        while ends.news.capacity() < NEWS_WAITING {
+        while ends.network_events.capacity() < NETWORK_QUEUE_LEN {
             tokio::task::yield_now().await;
         }
         ends.keys.send(Ok(key('2'))).unwrap();
-        ends.wishes
-            .wait_for(|wish| wish.job_id == world::ORDERS)
+        ends.control_receiver
+            .wait_for(|control| control.job_id == world::ORDERS)
             .await
             .unwrap();
         ends.keys.send(Ok(key('y'))).unwrap();
@@ -167,19 +174,25 @@ async fn a_terminal_that_is_gone_ends_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn errands_reach_the_network_and_their_answers_the_screen() {
+async fn requests_reach_the_network_and_their_responses_the_screen() {
     let (mut dashboard, input, mut ends) = dashboard();
     let script = async {
-        ends.news.send(News::Link(Link::Connected)).await.unwrap();
-        ends.news.send(snapshot()).await.unwrap();
-        while ends.news.capacity() < NEWS_WAITING {
+        ends.network_events
+            .send(NetworkEvent::Connection(Connection::Connected))
+            .await
+            .unwrap();
+        ends.network_events.send(snapshot()).await.unwrap();
+        while ends.network_events.capacity() < NETWORK_QUEUE_LEN {
             tokio::task::yield_now().await;
         }
         ends.keys.send(Ok(key('5'))).unwrap();
-        assert_eq!(ends.errands.recv().await, Some(Errand::Dead));
-        let answer = crate::errand::Answer::Failed("the master is shutting down".into());
-        ends.news.send(News::Answer(answer)).await.unwrap();
-        while ends.news.capacity() < NEWS_WAITING {
+        assert_eq!(ends.requests.recv().await, Some(Request::Dead));
+        let answer = crate::request::Response::Failed("the master is shutting down".into());
+        ends.network_events
+            .send(NetworkEvent::Response(answer))
+            .await
+            .unwrap();
+        while ends.network_events.capacity() < NETWORK_QUEUE_LEN {
             tokio::task::yield_now().await;
         }
         ends.keys.send(Ok(key('q'))).unwrap();

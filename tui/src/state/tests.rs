@@ -62,7 +62,7 @@ fn a_delta_changes_adds_and_removes_by_id() {
     assert_eq!(ids(&state), ["c", "a"]);
     assert_eq!(state.job("a").map(|job| job.rows), Some(9));
     assert_eq!(state.jobs_total(), 3);
-    let hosts: Vec<&str> = state.workers().iter().map(|w| place(w).0).collect();
+    let hosts: Vec<&str> = state.workers().iter().map(|w| sort_key(w).0).collect();
     assert_eq!(hosts, ["one", "three"]);
 }
 
@@ -139,7 +139,7 @@ fn rows_are_shown_a_second_at_least_unless_they_are_of_another_job() {
     assert_eq!(show(6000, "a", 3), 3);
     assert_eq!(show(6100, "b", 4), 4);
     assert_eq!(show(6200, "b", 5), 4);
-    state.turn_rows();
+    state.show_pending_rows();
     assert_eq!(state.rows().unwrap().rows_total, 5);
 }
 
@@ -159,7 +159,9 @@ fn the_newest_job_that_lacks_workers_is_told_and_what_it_needs() {
         };
         let mut state = State::default();
         state.apply("", event(Change::Snapshot(snapshot)));
-        state.lacks_workers().map(crate::words::worker_for)
+        state
+            .lacks_workers()
+            .map(crate::result_text::worker_command)
     };
     let running = || job("exec", 1, 0);
     assert_eq!(needed(vec![running()]), None);

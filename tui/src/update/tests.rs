@@ -5,12 +5,12 @@ use proto::v1::{Snapshot, WatchEvent};
 
 use super::*;
 use crate::fake::world;
-use crate::message::Link;
+use crate::message::Connection;
 use crate::text::Charset;
 use crate::theme::Theme;
 
 fn event(job_id: &str, snapshot: Snapshot, ms: u64) -> Msg {
-    Msg::News(News::Event {
+    Msg::Network(NetworkEvent::Event {
         job_id: job_id.into(),
         event: Box::new(WatchEvent {
             sequence: 0,
@@ -23,62 +23,69 @@ fn event(job_id: &str, snapshot: Snapshot, ms: u64) -> Msg {
 /// A model that has heard of the world.
 fn live() -> Model {
     let mut model = Model::new(Theme::new(Charset::Utf8, true), "here", Tab::Jobs, 0);
-    update(&mut model, Msg::News(News::Link(Link::Connected)), 0);
+    update(
+        &mut model,
+        Msg::Network(NetworkEvent::Connection(Connection::Connected)),
+        0,
+    );
     update(&mut model, event("", world::snapshot(0, ""), 0), 0);
     model
 }
 
-fn press(model: &mut Model, asks: &[Ask]) -> Effect {
+fn press(model: &mut Model, asks: &[Action]) -> Effect {
     let mut last = Effect::None;
     for &ask in asks {
         let now_ms = model.now_ms;
-        last = update(model, Msg::Ask(ask), now_ms);
+        last = update(model, Msg::Action(ask), now_ms);
     }
     last
 }
 
-fn picked(model: &Model) -> String {
-    model.picked_job().unwrap().name.clone()
+fn selected(model: &Model) -> String {
+    model.selected_job().unwrap().name.clone()
 }
 
 #[test]
 fn the_newest_job_is_chosen_until_another_one_is() {
     let mut model = live();
-    assert_eq!(picked(&model), "orders.csv");
-    press(&mut model, &[Ask::Down(1)]);
-    assert_eq!(picked(&model), "-");
+    assert_eq!(selected(&model), "orders.csv");
+    press(&mut model, &[Action::MoveDown(1)]);
+    assert_eq!(selected(&model), "-");
 
     let mut newer = world::snapshot(0, "");
     newer.jobs[0].job_id = "0199c82d-0000-7a1b-9c2d-000000000001".into();
     newer.jobs[0].name = "newer.csv".into();
     newer.jobs[0].opened_unix_ms += 60_000;
     update(&mut model, event("", newer, 0), 0);
-    assert_eq!(picked(&model), "-", "a choice stays");
-    press(&mut model, &[Ask::First]);
-    assert_eq!(picked(&model), "newer.csv");
+    assert_eq!(selected(&model), "-", "a choice stays");
+    press(&mut model, &[Action::First]);
+    assert_eq!(selected(&model), "newer.csv");
 }
 
 #[test]
 fn the_choice_stays_in_the_list() {
     let mut model = live();
-    press(&mut model, &[Ask::Last, Ask::Down(5)]);
+    press(&mut model, &[Action::Last, Action::MoveDown(5)]);
     assert_eq!(
-        model.picked_job().unwrap().opened_unix_ms,
+        model.selected_job().unwrap().opened_unix_ms,
         world::BEGAN - 1_600_000
     );
-    press(&mut model, &[Ask::Page(-1), Ask::Down(-5)]);
-    assert_eq!(picked(&model), "orders.csv");
+    press(&mut model, &[Action::Page(-1), Action::MoveDown(-5)]);
+    assert_eq!(selected(&model), "orders.csv");
 }
 
 #[test]
 fn opening_a_job_asks_for_its_profile_and_leaving_stops_that() {
     let mut model = live();
-    let effect = press(&mut model, &[Ask::Open]);
+    let effect = press(&mut model, &[Action::Open]);
     assert_eq!(effect, Effect::Watch(world::ORDERS.into()));
     assert_eq!(model.tab, Tab::Job);
-    assert_eq!(press(&mut model, &[Ask::Help, Ask::Help]), Effect::None);
     assert_eq!(
-        press(&mut model, &[Ask::Back]),
+        press(&mut model, &[Action::ToggleHelp, Action::ToggleHelp]),
+        Effect::None
+    );
+    assert_eq!(
+        press(&mut model, &[Action::Back]),
         Effect::Watch(String::new())
     );
 }
@@ -86,45 +93,51 @@ fn opening_a_job_asks_for_its_profile_and_leaving_stops_that() {
 #[test]
 fn the_job_tab_turns_over_to_the_next_job() {
     let mut model = live();
-    press(&mut model, &[Ask::Show(Tab::Job)]);
-    let effect = press(&mut model, &[Ask::Right(1)]);
-    let id = model.picked_job().unwrap().job_id.clone();
+    press(&mut model, &[Action::ShowTab(Tab::Job)]);
+    let effect = press(&mut model, &[Action::MoveRight(1)]);
+    let id = model.selected_job().unwrap().job_id.clone();
     assert_eq!(effect, Effect::Watch(id));
-    press(&mut model, &[Ask::Right(-1)]);
-    assert_eq!(picked(&model), "orders.csv");
+    press(&mut model, &[Action::MoveRight(-1)]);
+    assert_eq!(selected(&model), "orders.csv");
 }
 
 #[test]
 fn rows_stand_still_while_paused_and_go_on_after() {
     let mut model = live();
-    press(&mut model, &[Ask::Show(Tab::Rows), Ask::Hold]);
+    press(
+        &mut model,
+        &[Action::ShowTab(Tab::Rows), Action::ToggleHold],
+    );
     let held = model.rows().unwrap().rows_total;
     update(&mut model, event("", world::snapshot(9000, ""), 9000), 9000);
     assert_eq!(model.rows().unwrap().rows_total, held);
-    press(&mut model, &[Ask::Hold]);
+    press(&mut model, &[Action::ToggleHold]);
     assert!(model.rows().unwrap().rows_total > held);
 }
 
 #[test]
 fn looking_back_pauses_and_coming_back_goes_on() {
     let mut model = live();
-    press(&mut model, &[Ask::Show(Tab::Rows), Ask::Down(-3)]);
-    assert!(model.sheet.held().is_some());
-    assert_eq!(model.sheet.back, 3);
-    press(&mut model, &[Ask::Down(2)]);
-    assert!(model.sheet.held().is_some());
-    press(&mut model, &[Ask::Down(5)]);
-    assert!(model.sheet.held().is_none());
+    press(
+        &mut model,
+        &[Action::ShowTab(Tab::Rows), Action::MoveDown(-3)],
+    );
+    assert!(model.rows_view.held().is_some());
+    assert_eq!(model.rows_view.back, 3);
+    press(&mut model, &[Action::MoveDown(2)]);
+    assert!(model.rows_view.held().is_some());
+    press(&mut model, &[Action::MoveDown(5)]);
+    assert!(model.rows_view.held().is_none());
 }
 
 #[test]
 fn rows_can_be_those_of_the_chosen_job_only() {
     let mut model = live();
-    press(&mut model, &[Ask::Show(Tab::Rows)]);
-    let effect = press(&mut model, &[Ask::Follow]);
+    press(&mut model, &[Action::ShowTab(Tab::Rows)]);
+    let effect = press(&mut model, &[Action::ToggleSelectedOnly]);
     assert_eq!(effect, Effect::Watch(world::ORDERS.into()));
     assert_eq!(
-        press(&mut model, &[Ask::Follow]),
+        press(&mut model, &[Action::ToggleSelectedOnly]),
         Effect::Watch(String::new())
     );
 }
@@ -132,34 +145,40 @@ fn rows_can_be_those_of_the_chosen_job_only() {
 #[test]
 fn columns_scroll_within_what_is_there() {
     let mut model = live();
-    press(&mut model, &[Ask::Show(Tab::Rows), Ask::Right(99)]);
-    assert_eq!(model.sheet.column, 9);
-    press(&mut model, &[Ask::Right(-100)]);
-    assert_eq!(model.sheet.column, 0);
+    press(
+        &mut model,
+        &[Action::ShowTab(Tab::Rows), Action::MoveRight(99)],
+    );
+    assert_eq!(model.rows_view.column, 9);
+    press(&mut model, &[Action::MoveRight(-100)]);
+    assert_eq!(model.rows_view.column, 0);
 }
 
 #[test]
 fn a_worker_stays_chosen_by_its_id() {
     let mut model = live();
-    press(&mut model, &[Ask::Show(Tab::Workers), Ask::Down(3)]);
-    let chosen = |model: &Model| {
-        let (_, worker) = model.picked_worker().unwrap();
+    press(
+        &mut model,
+        &[Action::ShowTab(Tab::Workers), Action::MoveDown(3)],
+    );
+    let selected_host = |model: &Model| {
+        let (_, worker) = model.selected_worker().unwrap();
         worker.heartbeat.as_ref().unwrap().host.clone()
     };
-    assert_eq!(chosen(&model), "web1");
+    assert_eq!(selected_host(&model), "web1");
     let mut fewer = world::snapshot(0, "");
     fewer.workers.remove(0);
     update(&mut model, event("", fewer, 0), 0);
-    assert_eq!(chosen(&model), "web1");
+    assert_eq!(selected_host(&model), "web1");
 }
 
 #[test]
 fn jobs_are_sorted_as_asked() {
     let mut model = live();
-    press(&mut model, &[Ask::Sort]);
+    press(&mut model, &[Action::Sort]);
     let names: Vec<&str> = model.jobs().iter().map(|job| job.name.as_str()).collect();
     assert!(names.is_sorted(), "{names:?}");
-    press(&mut model, &[Ask::Sort; 4]);
+    press(&mut model, &[Action::Sort; 4]);
     assert_eq!(model.jobs()[0].name, "orders.csv");
 }
 
@@ -169,19 +188,19 @@ fn a_filter_narrows_the_list_and_the_choice() {
     press(
         &mut model,
         &[
-            Ask::Filter,
-            Ask::Type('S'),
-            Ask::Type('e'),
-            Ask::Type('x'),
-            Ask::Erase,
+            Action::StartFilter,
+            Action::TypeChar('S'),
+            Action::TypeChar('e'),
+            Action::TypeChar('x'),
+            Action::DeleteChar,
         ],
     );
     let names: Vec<&str> = model.jobs().iter().map(|job| job.name.as_str()).collect();
     assert_eq!(names, ["sensors.csv"]);
-    assert_eq!(picked(&model), "sensors.csv");
-    press(&mut model, &[Ask::Keep, Ask::Clear]);
+    assert_eq!(selected(&model), "sensors.csv");
+    press(&mut model, &[Action::ApplyFilter, Action::ClearFilter]);
     assert_eq!(model.jobs().len(), 5);
-    assert_eq!(picked(&model), "orders.csv");
+    assert_eq!(selected(&model), "orders.csv");
 }
 
 #[test]
@@ -189,12 +208,16 @@ fn time_stands_still_while_the_master_cannot_be_heard() {
     let mut model = live();
     update(&mut model, Msg::Tick, 5000);
     assert_eq!(model.master_now_ms(), world::BEGAN + 5000);
-    let link = Link::Disconnected {
+    let connection = Connection::Disconnected {
         since_ms: 5000,
         retry_at_ms: 6000,
         reason: "gone".into(),
     };
-    update(&mut model, Msg::News(News::Link(link)), 5000);
+    update(
+        &mut model,
+        Msg::Network(NetworkEvent::Connection(connection)),
+        5000,
+    );
     update(&mut model, Msg::Tick, 65_000);
     assert_eq!(model.master_now_ms(), world::BEGAN);
     assert_eq!(model.age_ms(), 65_000);
@@ -203,21 +226,25 @@ fn time_stands_still_while_the_master_cannot_be_heard() {
 #[test]
 fn reconnecting_is_asked_for_only_while_cut_off() {
     let mut model = live();
-    assert_eq!(press(&mut model, &[Ask::Reconnect]), Effect::None);
-    let link = Link::Disconnected {
+    assert_eq!(press(&mut model, &[Action::Reconnect]), Effect::None);
+    let connection = Connection::Disconnected {
         since_ms: 0,
         retry_at_ms: 6000,
         reason: "gone".into(),
     };
-    update(&mut model, Msg::News(News::Link(link)), 0);
-    assert_eq!(press(&mut model, &[Ask::Reconnect]), Effect::Reconnect);
+    update(
+        &mut model,
+        Msg::Network(NetworkEvent::Connection(connection)),
+        0,
+    );
+    assert_eq!(press(&mut model, &[Action::Reconnect]), Effect::Reconnect);
 }
 
 #[test]
 fn copying_says_so_for_a_while() {
     let mut model = live();
     assert_eq!(
-        press(&mut model, &[Ask::Copy]),
+        press(&mut model, &[Action::Copy]),
         Effect::Copy(world::ORDERS.into())
     );
     assert!(model.notice.is_some());
@@ -232,24 +259,24 @@ fn keys_do_no_harm_where_nothing_is_there() {
     for tab in Tab::ALL {
         let mut model = Model::new(Theme::new(Charset::Utf8, true), "here", tab, 0);
         let asks = [
-            Ask::Down(1),
-            Ask::Down(-1),
-            Ask::Page(1),
-            Ask::Page(-1),
-            Ask::First,
-            Ask::Last,
-            Ask::Right(1),
-            Ask::Right(-1),
-            Ask::Open,
-            Ask::Sort,
-            Ask::Hold,
-            Ask::Hold,
-            Ask::Follow,
-            Ask::Copy,
-            Ask::Help,
-            Ask::Turn(1),
-            Ask::Turn(-1),
-            Ask::Back,
+            Action::MoveDown(1),
+            Action::MoveDown(-1),
+            Action::Page(1),
+            Action::Page(-1),
+            Action::First,
+            Action::Last,
+            Action::MoveRight(1),
+            Action::MoveRight(-1),
+            Action::Open,
+            Action::Sort,
+            Action::ToggleHold,
+            Action::ToggleHold,
+            Action::ToggleSelectedOnly,
+            Action::Copy,
+            Action::ToggleHelp,
+            Action::StepTab(1),
+            Action::StepTab(-1),
+            Action::Back,
         ];
         press(&mut model, &asks);
     }
@@ -258,16 +285,20 @@ fn keys_do_no_harm_where_nothing_is_there() {
 #[test]
 fn what_cannot_be_undone_is_asked_first_and_only_a_yes_does_it() {
     let mut model = live();
-    assert_eq!(press(&mut model, &[Ask::Cancel]), Effect::None);
+    assert_eq!(press(&mut model, &[Action::CancelJob]), Effect::None);
     assert!(model.question.as_ref().unwrap().text.contains("orders.csv"));
-    assert_eq!(press(&mut model, &[Ask::No]), Effect::None);
+    assert_eq!(press(&mut model, &[Action::No]), Effect::None);
     assert_eq!(model.question, None);
     let job_id = world::ORDERS.to_owned();
     assert_eq!(
-        press(&mut model, &[Ask::Cancel, Ask::Yes]),
-        Effect::Errand(Errand::Deed(Deed::Cancel { job_id }))
+        press(&mut model, &[Action::CancelJob, Action::Yes]),
+        Effect::Request(Request::Command(Command::Cancel { job_id }))
     );
-    assert_eq!(press(&mut model, &[Ask::Yes]), Effect::None, "asked once");
+    assert_eq!(
+        press(&mut model, &[Action::Yes]),
+        Effect::None,
+        "asked once"
+    );
 }
 
 #[test]
@@ -275,15 +306,15 @@ fn pausing_is_done_at_once_and_undone_by_the_same_key() {
     let mut model = live();
     let job_id = || world::ORDERS.to_owned();
     assert_eq!(
-        press(&mut model, &[Ask::PauseJob]),
-        Effect::Errand(Errand::Deed(Deed::Pause { job_id: job_id() }))
+        press(&mut model, &[Action::PauseJob]),
+        Effect::Request(Request::Command(Command::Pause { job_id: job_id() }))
     );
     let mut paused = world::snapshot(0, "");
     paused.jobs[0].state = JobState::Paused.into();
     update(&mut model, event("", paused, 0), 0);
     assert_eq!(
-        press(&mut model, &[Ask::PauseJob]),
-        Effect::Errand(Errand::Deed(Deed::Resume { job_id: job_id() }))
+        press(&mut model, &[Action::PauseJob]),
+        Effect::Request(Request::Command(Command::Resume { job_id: job_id() }))
     );
 }
 
@@ -291,10 +322,10 @@ fn pausing_is_done_at_once_and_undone_by_the_same_key() {
 fn what_makes_no_sense_is_said_and_not_asked() {
     let mut model = live();
     // The third job is done, and none of its chunks is dead.
-    press(&mut model, &[Ask::Down(2), Ask::Cancel]);
+    press(&mut model, &[Action::MoveDown(2), Action::CancelJob]);
     assert_eq!(model.question, None);
     assert_eq!(model.notice.as_ref().unwrap().0, "this job is finished");
-    press(&mut model, &[Ask::Replay]);
+    press(&mut model, &[Action::ReplayDead]);
     assert_eq!(
         model.notice.as_ref().unwrap().0,
         "no chunk of this job is dead"
@@ -304,16 +335,16 @@ fn what_makes_no_sense_is_said_and_not_asked() {
 #[test]
 fn a_held_view_stays_as_it_is_and_then_shows_all_that_came() {
     let mut model = live();
-    let rows = |model: &Model| model.picked_job().unwrap().rows;
+    let rows = |model: &Model| model.selected_job().unwrap().rows;
     let before = rows(&model);
-    press(&mut model, &[Ask::Hold]);
+    press(&mut model, &[Action::ToggleHold]);
     update(
         &mut model,
         event("", world::snapshot(20_000, ""), 20_000),
         20_000,
     );
     assert_eq!(rows(&model), before);
-    press(&mut model, &[Ask::Hold]);
+    press(&mut model, &[Action::ToggleHold]);
     assert!(rows(&model) > before);
 }
 
@@ -321,34 +352,36 @@ fn a_held_view_stays_as_it_is_and_then_shows_all_that_came() {
 fn the_dead_are_asked_for_when_they_are_looked_at() {
     let mut model = live();
     assert_eq!(
-        press(&mut model, &[Ask::Show(Tab::Dead)]),
-        Effect::Errand(Errand::Dead)
+        press(&mut model, &[Action::ShowTab(Tab::Dead)]),
+        Effect::Request(Request::Dead)
     );
     let chunk = proto::v1::DeadChunkInfo {
         job_id: world::ORDERS.to_owned(),
         seq: 7,
         ..Default::default()
     };
-    let answer = Msg::News(News::Answer(Answer::Dead(vec![chunk])));
+    let answer = Msg::Network(NetworkEvent::Response(Response::Dead(vec![chunk])));
     let (job_id, seqs) = (world::ORDERS.to_owned(), vec![7]);
     assert_eq!(
         update(&mut model, answer, 0),
-        Effect::Errand(Errand::Chunk {
+        Effect::Request(Request::Chunk {
             job_id: job_id.clone(),
             seq: 7
         })
     );
     assert_eq!(
-        press(&mut model, &[Ask::Replay, Ask::Yes]),
-        Effect::Errand(Errand::Deed(Deed::Replay { job_id, seqs }))
+        press(&mut model, &[Action::ReplayDead, Action::Yes]),
+        Effect::Request(Request::Command(Command::Replay { job_id, seqs }))
     );
     // When that is done they are others.
-    let done = Msg::News(News::Answer(Answer::Done("1 chunk sent again".to_owned())));
-    assert_eq!(update(&mut model, done, 0), Effect::Errand(Errand::Dead));
+    let done = Msg::Network(NetworkEvent::Response(Response::Done(
+        "1 chunk sent again".to_owned(),
+    )));
+    assert_eq!(update(&mut model, done, 0), Effect::Request(Request::Dead));
     assert_eq!(model.notice.as_ref().unwrap().0, "1 chunk sent again");
-    press(&mut model, &[Ask::Open]);
+    press(&mut model, &[Action::Open]);
     assert_eq!(
-        (model.tab, picked(&model)),
+        (model.tab, selected(&model)),
         (Tab::Job, "orders.csv".to_owned())
     );
 }
@@ -356,7 +389,7 @@ fn the_dead_are_asked_for_when_they_are_looked_at() {
 #[test]
 fn the_table_on_the_screen_is_exported_whole() {
     let mut model = live();
-    let Effect::Save { name, bytes } = press(&mut model, &[Ask::Export]) else {
+    let Effect::Save { name, bytes } = press(&mut model, &[Action::Export]) else {
         panic!("nothing is saved");
     };
     let text = String::from_utf8(bytes).unwrap();
@@ -364,24 +397,34 @@ fn the_table_on_the_screen_is_exported_whole() {
     assert_eq!(text.lines().count(), 1 + model.jobs().len());
     assert!(text.starts_with("job_id,name,") && text.contains(",orders.csv,profile,running,"));
     for tab in [Tab::Rows, Tab::Workers, Tab::Log] {
-        let effect = press(&mut model, &[Ask::Show(tab), Ask::Export]);
+        let effect = press(&mut model, &[Action::ShowTab(tab), Action::Export]);
         assert!(matches!(effect, Effect::Save { .. }), "{tab:?}");
     }
-    press(&mut model, &[Ask::Show(Tab::Broker), Ask::Export]);
+    press(&mut model, &[Action::ShowTab(Tab::Broker), Action::Export]);
     assert_eq!(model.notice.as_ref().unwrap().0, "there is no table here");
 }
 
 #[test]
 fn columns_are_left_out_and_come_back() {
     let mut model = live();
-    let shown = |model: &Model| model.sheet.shown(model.sheet.column, 5).collect::<Vec<_>>();
+    let shown = |model: &Model| {
+        model
+            .rows_view
+            .shown(model.rows_view.column, 5)
+            .collect::<Vec<_>>()
+    };
     press(
         &mut model,
-        &[Ask::Show(Tab::Rows), Ask::Hide, Ask::Right(1), Ask::Hide],
+        &[
+            Action::ShowTab(Tab::Rows),
+            Action::HideColumn,
+            Action::MoveRight(1),
+            Action::HideColumn,
+        ],
     );
     assert_eq!(shown(&model), [3, 4]);
-    press(&mut model, &[Ask::Right(-1)]);
+    press(&mut model, &[Action::MoveRight(-1)]);
     assert_eq!(shown(&model), [1, 3, 4]);
-    press(&mut model, &[Ask::Unhide, Ask::Right(-9)]);
+    press(&mut model, &[Action::ShowAllColumns, Action::MoveRight(-9)]);
     assert_eq!(shown(&model), [0, 1, 2, 3, 4]);
 }

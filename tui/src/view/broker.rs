@@ -1,18 +1,18 @@
-//! The Broker tab: whether the master has its broker, how soon that answers, and what waits in each
-//! queue.
+//! The Broker tab: the master's connection to its broker, the broker's response time, and the length
+//! of each queue.
 
 use proto::v1::{BrokerStatus, WorkerState};
 use ratatui::layout::Rect;
 
-use super::chart::{Plot, ceiling, chart, peak};
-use super::facts::{Fact, facts, height};
-use super::pen::Pen;
+use super::canvas::Canvas;
+use super::chart::{Plot, axis_max, chart, peak};
+use super::fields::{Field, fields, height};
 use super::table::{Cell, Column, table};
 use super::{cut_bottom, cut_top, screens};
 use crate::format::{count, duration, grouped};
 use crate::model::Model;
 use crate::state::State;
-use crate::theme::Tone;
+use crate::theme::TextStyle;
 
 const COLUMNS: [Column; 5] = [
     Column::text("QUEUE", 14, 44, 0),
@@ -22,44 +22,44 @@ const COLUMNS: [Column; 5] = [
     Column::text("OF", 12, 60, 3),
 ];
 
-/// A queue: what it is called, what waits, what is taken and not done, who takes, and what it is for.
+/// A queue, with its waiting and delivered messages, its number of consumers and its purpose.
 struct Queue {
     name: String,
     waiting: Option<u64>,
     in_hand: Option<u64>,
     consumers: Option<u64>,
-    of: &'static str,
+    purpose: &'static str,
 }
 
-pub(super) fn draw(model: &Model, pen: &mut Pen, area: Rect) {
+pub(super) fn draw(model: &Model, canvas: &mut Canvas, area: Rect) {
     let Some((state, broker)) = model
         .state
         .as_ref()
         .and_then(|state| Some((state, state.broker()?)))
     else {
-        return screens::no_broker(pen, area);
+        return screens::no_broker(canvas, area);
     };
     let (area, below) = cut_bottom(area, chart_height(area));
-    let about = about(model, state, broker);
+    let broker_fields = broker_fields(model, state, broker);
     let high = match area.height {
         0..8 => 1,
-        _ => 1 + height(about.len(), area.width.saturating_sub(2)),
+        _ => 1 + height(broker_fields.len(), area.width.saturating_sub(2)),
     };
     let (head, area) = cut_top(area, high);
-    let (sign, word, tone) = model.theme.broker_state(broker.state());
+    let (sign, word, text_style) = model.theme.broker_state(broker.state());
     let title = [
-        ("Broker".to_owned(), Tone::Strong),
-        (format!("  {}", broker.address), Tone::Plain),
+        ("Broker".to_owned(), TextStyle::Strong),
+        (format!("  {}", broker.address), TextStyle::Plain),
     ];
-    pen.rule(head, &title, &[(format!("{sign} {word}"), tone)]);
-    facts(pen, cut_top(head, 1).1, &about);
+    canvas.rule(head, &title, &[(format!("{sign} {word}"), text_style)]);
+    fields(canvas, cut_top(head, 1).1, &broker_fields);
     let queues = queues(state, broker);
-    pen.rule(area, &[("Queues".into(), Tone::Strong)], &[]);
+    canvas.rule(area, &[("Queues".into(), TextStyle::Strong)], &[]);
     let (_, lines) = cut_top(area, 1);
-    table(pen, lines, &COLUMNS, (queues.len(), None), |at| {
+    table(canvas, lines, &COLUMNS, (queues.len(), None), |at| {
         cells(model, &queues[at])
     });
-    waiting(model, pen, below);
+    waiting_chart(model, canvas, below);
 }
 
 fn chart_height(area: Rect) -> u16 {
@@ -70,7 +70,7 @@ fn chart_height(area: Rect) -> u16 {
     }
 }
 
-fn about(model: &Model, state: &State, broker: &BrokerStatus) -> Vec<Fact> {
+fn broker_fields(model: &Model, state: &State, broker: &BrokerStatus) -> Vec<Field> {
     let master = state.master();
     let dash = || model.theme.sign("–", "-").to_owned();
     let answers = broker.round_trip_us.map_or_else(dash, |us| match us {
@@ -87,21 +87,25 @@ fn about(model: &Model, state: &State, broker: &BrokerStatus) -> Vec<Fact> {
         (
             "answers",
             answers,
-            if slow { Tone::Warn } else { Tone::Plain },
+            if slow {
+                TextStyle::Warn
+            } else {
+                TextStyle::Plain
+            },
         ),
-        ("says", detail, Tone::Plain),
+        ("says", detail, TextStyle::Plain),
         (
             "master",
             format!("{} {}", master.host, master.pid),
-            Tone::Plain,
+            TextStyle::Plain,
         ),
-        ("up", duration(up), Tone::Plain),
+        ("up", duration(up), TextStyle::Plain),
         (
             "version",
             format!("{}, protocol {}", master.version, master.protocol),
-            Tone::Plain,
+            TextStyle::Plain,
         ),
-        ("repeated", grouped(master.duplicates), Tone::Plain),
+        ("repeated", grouped(master.duplicates), TextStyle::Plain),
     ]
 }
 
@@ -111,25 +115,25 @@ fn queues(state: &State, broker: &BrokerStatus) -> Vec<Queue> {
         waiting: broker.tasks_ready,
         in_hand: Some(in_hand(state, "")),
         consumers: broker.task_consumers,
-        of: "chunks for workers",
+        purpose: "chunks for workers",
     };
     let lanes = broker.lanes.iter().map(|lane| Queue {
         name: format!("tasks.{}", lane.lane),
         waiting: Some(lane.tasks_ready),
         in_hand: Some(in_hand(state, &lane.lane)),
         consumers: Some(lane.task_consumers),
-        of: "chunks for workers of that lane",
+        purpose: "chunks for workers of that lane",
     });
     let of_master = [
         ("results", broker.results_ready, "results for the master"),
         ("dead", broker.dead_ready, "dead chunks for the master"),
     ];
-    let of_master = of_master.map(|(name, waiting, of)| Queue {
+    let of_master = of_master.map(|(name, waiting, purpose)| Queue {
         name: name.into(),
         waiting,
         in_hand: None,
         consumers: None,
-        of,
+        purpose,
     });
     std::iter::once(tasks)
         .chain(lanes)
@@ -137,7 +141,7 @@ fn queues(state: &State, broker: &BrokerStatus) -> Vec<Queue> {
         .collect()
 }
 
-/// Chunks that the workers of a lane say they have.
+/// Number of chunks in hand on the live workers of a lane, from their heartbeats.
 fn in_hand(state: &State, lane: &str) -> u64 {
     let alive = state
         .workers()
@@ -150,38 +154,45 @@ fn in_hand(state: &State, lane: &str) -> u64 {
 
 fn cells(model: &Model, queue: &Queue) -> Vec<Cell> {
     let number = |value: Option<u64>| match value {
-        Some(value) => Cell::Count(value, Tone::Plain),
-        None => Cell::Text((model.theme.sign("–", "-").to_owned(), Tone::Faint)),
+        Some(value) => Cell::Count(value, TextStyle::Plain),
+        None => Cell::Text((model.theme.sign("–", "-").to_owned(), TextStyle::Faint)),
     };
     let nobody = queue.consumers == Some(0) && queue.waiting.is_some_and(|waiting| waiting > 0);
     let consumers = match queue.consumers {
         Some(consumers) => Cell::Text((
             count(consumers, 9),
-            if nobody { Tone::Bad } else { Tone::Plain },
+            if nobody {
+                TextStyle::Bad
+            } else {
+                TextStyle::Plain
+            },
         )),
         None => number(None),
     };
     vec![
-        Cell::Text((queue.name.clone(), Tone::Strong)),
+        Cell::Text((queue.name.clone(), TextStyle::Strong)),
         number(queue.waiting),
         number(queue.in_hand),
         consumers,
-        Cell::Text((queue.of.to_owned(), Tone::Faint)),
+        Cell::Text((queue.purpose.to_owned(), TextStyle::Faint)),
     ]
 }
 
-/// How many chunks waited over the last minutes.
-fn waiting(model: &Model, pen: &mut Pen, area: Rect) {
+/// Draws the number of waiting chunks over the last minutes.
+fn waiting_chart(model: &Model, canvas: &mut Canvas, area: Rect) {
     let Some(plot) = Plot::below_title(area) else {
         return;
     };
     let values = model.history.waiting.columns(plot.columns(), plot.step);
-    let title = [("Chunks that wait".to_owned(), Tone::Strong), plot.span()];
+    let title = [
+        ("Chunks that wait".to_owned(), TextStyle::Strong),
+        plot.span(),
+    ];
     let highest = count(peak(&values) as u64, 9);
     let remark = [
-        ("most ".to_owned(), Tone::Faint),
-        (format!("{highest:>9}"), Tone::Plain),
+        ("most ".to_owned(), TextStyle::Faint),
+        (format!("{highest:>9}"), TextStyle::Plain),
     ];
-    pen.rule(area, &title, &remark);
-    chart(pen, plot.area, &values, ceiling(peak(&values)));
+    canvas.rule(area, &title, &remark);
+    chart(canvas, plot.area, &values, axis_max(peak(&values)));
 }

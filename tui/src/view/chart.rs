@@ -1,23 +1,23 @@
-//! Values over time, as columns of eighth blocks: one line high in a table, taller on its own.
+//! Charts of values over time, drawn with eighth blocks; sparklines are one line high.
 
 use ratatui::layout::Rect;
 
+use super::canvas::{Canvas, StyledText};
 use super::cut_top;
-use super::pen::{Ink, Pen};
-use crate::theme::Tone;
+use crate::theme::TextStyle;
 
 const BLOCKS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 const ASCII: [&str; 9] = [" ", "_", ".", ":", "-", "=", "+", "*", "#"];
 
-/// A place for a chart of the last minutes, below its title.
+/// The area and the time scale of a chart of the last minutes.
 pub(super) struct Plot {
     pub(super) area: Rect,
-    /// Seconds that a column stands for: enough for five minutes at least.
+    /// Seconds per column, so that the chart covers at least five minutes.
     pub(super) step: u64,
 }
 
 impl Plot {
-    /// None where there is no room for one.
+    /// The area below a title of one line. `None` if `area` is too small.
     pub(super) fn below_title(area: Rect) -> Option<Self> {
         if area.height < 2 {
             return None;
@@ -32,7 +32,7 @@ impl Plot {
         Some(Self { area, step })
     }
 
-    /// What it shows in all.
+    /// Seconds that the chart covers.
     pub(super) fn seconds(&self) -> u64 {
         u64::from(self.area.width) * self.step
     }
@@ -42,22 +42,22 @@ impl Plot {
     }
 
     /// `, 6 min`.
-    pub(super) fn span(&self) -> Ink {
-        (format!(", {} min", self.seconds() / 60), Tone::Faint)
+    pub(super) fn span(&self) -> StyledText {
+        (format!(", {} min", self.seconds() / 60), TextStyle::Faint)
     }
 }
 
-/// Draws `values`, newest last, on one line of `width` columns, as high as the highest of them.
-pub(super) fn spark(pen: &mut Pen, at: (u16, u16), width: u16, values: &[f32]) {
+/// Draws `values`, newest last, on one line of `width` columns, scaled to their maximum.
+pub(super) fn sparkline(canvas: &mut Canvas, at: (u16, u16), width: u16, values: &[f32]) {
     let area = Rect::new(at.0, at.1, width, 1);
     let shown = &values[values.len().saturating_sub(width.into())..];
-    // An eighth is left free above, or the charts of two lines would grow together.
-    chart(pen, area, shown, peak(shown) * 8.0 / 7.0);
+    // The top eighth stays empty to separate the sparklines of adjacent lines.
+    chart(canvas, area, shown, peak(shown) * 8.0 / 7.0);
 }
 
-/// Draws `values`, newest last and on the right, so that `top` is as high as `area`. Unknown values
-/// (NaN) are left out; a value above nothing is never flat.
-pub(super) fn chart(pen: &mut Pen, area: Rect, values: &[f32], top: f32) {
+/// Draws `values`, newest last and on the right; `top` is the value at the top of `area`. Unknown
+/// values (NaN) are left out; a value above zero is at least one eighth high.
+pub(super) fn chart(canvas: &mut Canvas, area: Rect, values: &[f32], top: f32) {
     let steps = u32::from(area.height) * 8;
     let shown = values.len().min(area.width.into());
     for (i, &value) in values[values.len() - shown..].iter().enumerate() {
@@ -70,12 +70,12 @@ pub(super) fn chart(pen: &mut Pen, area: Rect, values: &[f32], top: f32) {
             let eighths = level.saturating_sub(below).min(8) as usize;
             let y = area.bottom() - 1 - row;
             if eighths > 0 {
-                let sign = pen.theme.sign(BLOCKS[eighths], ASCII[eighths]);
-                pen.text(x, y, 1, sign, Tone::Accent);
+                let sign = canvas.theme.sign(BLOCKS[eighths], ASCII[eighths]);
+                canvas.text(x, y, 1, sign, TextStyle::Accent);
             } else if row == 0 {
-                // The ground line: known to be nothing.
-                let ground = pen.theme.sign("▁", "_");
-                pen.text(x, y, 1, ground, Tone::Faint);
+                // The base line marks a known zero.
+                let ground = canvas.theme.sign("▁", "_");
+                canvas.text(x, y, 1, ground, TextStyle::Faint);
             }
         }
     }
@@ -92,7 +92,7 @@ fn level(value: f32, top: f32, steps: u32) -> Option<u32> {
     }
 }
 
-/// The highest value that is known; 0 where none is.
+/// The highest known value; 0 if there is none.
 pub(super) fn peak(values: &[f32]) -> f32 {
     values
         .iter()
@@ -101,9 +101,9 @@ pub(super) fn peak(values: &[f32]) -> f32 {
         .fold(0.0, f32::max)
 }
 
-/// `value` rounded up to 1, 1.5, 2, 3, 5 or 7 times a power of ten, so that a chart's height does
-/// not follow every wobble of its peak.
-pub(super) fn ceiling(value: f32) -> f32 {
+/// `value` rounded up to 1, 1.5, 2, 3, 5 or 7 times a power of ten, so that the scale does not follow
+/// every small change of the peak.
+pub(super) fn axis_max(value: f32) -> f32 {
     if value <= 0.0 || !value.is_finite() {
         return 1.0;
     }
@@ -125,7 +125,7 @@ mod tests {
             (98_765.0, 100_000.0),
             (7.0, 7.0),
         ] {
-            assert!((ceiling(value) - round).abs() < 1e-3, "{value}");
+            assert!((axis_max(value) - round).abs() < 1e-3, "{value}");
         }
     }
 

@@ -1,80 +1,79 @@
-//! A job's chunks as a compact map, a sign each, or each for several: what waits, runs, was done again,
-//! is done or is dead.
+//! A compact map of a job's chunks: one sign for one or several chunks, by their state.
 
 use proto::v1::{ChunkCell, ChunkMap};
 use ratatui::layout::Rect;
 
-use super::pen::{Ink, Pen};
+use super::canvas::{Canvas, StyledText};
 use crate::format::{count, plural};
-use crate::theme::{Theme, Tone};
+use crate::theme::{TextStyle, Theme};
 
-/// Draws the map in all of `area`, from the top.
-pub(super) fn map(pen: &mut Pen, area: Rect, chunks: &ChunkMap) {
+/// Draws the map in `area`, from the top.
+pub(super) fn map(canvas: &mut Canvas, area: Rect, chunks: &ChunkMap) {
     let room = usize::from(area.width) * usize::from(area.height);
     if room == 0 {
         return;
     }
-    let cells: Vec<ChunkCell> = chunks.cells.iter().map(|&cell| known(cell)).collect();
-    // A whole number of cells in each sign, so that all signs are worth the same.
+    let cells: Vec<ChunkCell> = chunks.cells.iter().map(|&cell| chunk_cell(cell)).collect();
+    // Every sign stands for the same whole number of cells.
     let each = cells.len().div_ceil(room).max(1);
-    let signs = cells.chunks(each).map(together);
+    let signs = cells.chunks(each).map(merge_cells);
     for (at, cell) in signs.enumerate() {
         let (x, y) = (
             area.x + (at % usize::from(area.width)) as u16,
             area.y + (at / usize::from(area.width)) as u16,
         );
-        let (sign, tone) = sign(pen.theme, cell);
-        pen.text(x, y, 1, sign, tone);
+        let (sign, text_style) = sign(canvas.theme, cell);
+        canvas.text(x, y, 1, sign, text_style);
     }
 }
 
-/// How many lines the map needs at that width, at most `most`.
-pub(super) fn lines(chunks: &ChunkMap, width: u16, most: u16) -> u16 {
+/// The number of lines of the map at `width`, at most `max`.
+pub(super) fn lines(chunks: &ChunkMap, width: u16, max: u16) -> u16 {
     let lines = chunks.cells.len().div_ceil(usize::from(width.max(1)));
-    lines.clamp(1, most.max(1).into()) as u16
+    lines.clamp(1, max.max(1).into()) as u16
 }
 
-/// What the signs mean, and how many are out of the ordinary.
-pub(super) fn legend(theme: Theme, chunks: &ChunkMap, dead: u64) -> Vec<Ink> {
+/// The meaning of the signs, with the numbers of running, retried and dead chunks.
+pub(super) fn legend(theme: Theme, chunks: &ChunkMap, dead: u64) -> Vec<StyledText> {
     let mut legend = Vec::new();
-    let mut say = |cell, text: String| {
-        let (sign, tone) = sign(theme, cell);
-        legend.push((format!("{sign} "), tone));
-        legend.push((text, Tone::Faint));
+    let mut add = |cell, text: String| {
+        let (sign, text_style) = sign(theme, cell);
+        legend.push((format!("{sign} "), text_style));
+        legend.push((text, TextStyle::Faint));
     };
-    say(
+    add(
         ChunkCell::Running,
         format!("{} in hand  ", count(chunks.running, 5)),
     );
-    say(
+    add(
         ChunkCell::Retried,
         format!("{} retried  ", count(chunks.retried, 5)),
     );
-    say(ChunkCell::Dead, format!("{} dead  ", count(dead, 5)));
-    say(ChunkCell::Done, "done  ".to_owned());
-    say(ChunkCell::Waiting, "waiting".to_owned());
+    add(ChunkCell::Dead, format!("{} dead  ", count(dead, 5)));
+    add(ChunkCell::Done, "done  ".to_owned());
+    add(ChunkCell::Waiting, "waiting".to_owned());
     legend
 }
 
-/// `Chunks 500`, and how many a sign stands for where it is several.
-pub(super) fn title(chunks: &ChunkMap) -> Vec<Ink> {
+/// `Chunks 500`, with the number of chunks per sign if it is more than one.
+pub(super) fn title(chunks: &ChunkMap) -> Vec<StyledText> {
     let mut title = vec![
-        ("Chunks".to_owned(), Tone::Strong),
-        (format!(" {}", count(chunks.chunks, 9)), Tone::Plain),
+        ("Chunks".to_owned(), TextStyle::Strong),
+        (format!(" {}", count(chunks.chunks, 9)), TextStyle::Plain),
     ];
     if chunks.per_cell > 1 {
         let each = plural(chunks.per_cell, "chunk");
-        title.push((format!(", {each} or more a sign"), Tone::Faint));
+        title.push((format!(", {each} or more a sign"), TextStyle::Faint));
     }
     title
 }
 
-fn known(cell: u8) -> ChunkCell {
+fn chunk_cell(cell: u8) -> ChunkCell {
     ChunkCell::try_from(i32::from(cell)).unwrap_or(ChunkCell::Unspecified)
 }
 
-/// What several cells are together, by the rule of the master's own cells.
-fn together(cells: &[ChunkCell]) -> ChunkCell {
+/// The state of several cells, by the rule that the master uses for its own cells.
+fn merge_cells(cells: &[ChunkCell]) -> ChunkCell {
     let worst = cells.iter().copied().min_by_key(|&cell| cell as i32);
     let worst = worst.unwrap_or(ChunkCell::Unspecified);
     let is_all_waiting = cells.iter().all(|&cell| cell == ChunkCell::Waiting);
@@ -85,15 +84,15 @@ fn together(cells: &[ChunkCell]) -> ChunkCell {
     }
 }
 
-fn sign(theme: Theme, cell: ChunkCell) -> (&'static str, Tone) {
+fn sign(theme: Theme, cell: ChunkCell) -> (&'static str, TextStyle) {
     match cell {
-        ChunkCell::Unspecified => ("?", Tone::Faint),
-        ChunkCell::Dead => (theme.sign("✗", "X"), Tone::Bad),
-        ChunkCell::Running => (theme.sign("▸", ">"), Tone::Accent),
-        ChunkCell::Waiting => (theme.sign("·", "."), Tone::Faint),
-        ChunkCell::Partly => (theme.sign("▄", ":"), Tone::Plain),
-        ChunkCell::Retried => (theme.sign("▓", "r"), Tone::Warn),
-        ChunkCell::Done => (theme.sign("█", "#"), Tone::Good),
+        ChunkCell::Unspecified => ("?", TextStyle::Faint),
+        ChunkCell::Dead => (theme.sign("✗", "X"), TextStyle::Bad),
+        ChunkCell::Running => (theme.sign("▸", ">"), TextStyle::Accent),
+        ChunkCell::Waiting => (theme.sign("·", "."), TextStyle::Faint),
+        ChunkCell::Partly => (theme.sign("▄", ":"), TextStyle::Plain),
+        ChunkCell::Retried => (theme.sign("▓", "r"), TextStyle::Warn),
+        ChunkCell::Done => (theme.sign("█", "#"), TextStyle::Good),
     }
 }
 
@@ -102,13 +101,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_worst_of_several_is_seen_and_some_done_is_not_none_done() {
+    fn the_worst_cell_wins_and_waiting_among_done_is_partly() {
         use ChunkCell::{Dead, Done, Partly, Retried, Running, Waiting};
-        assert_eq!(together(&[Done, Dead, Running]), Dead);
-        assert_eq!(together(&[Done, Running, Waiting]), Running);
-        assert_eq!(together(&[Waiting, Done]), Partly);
-        assert_eq!(together(&[Waiting, Waiting]), Waiting);
-        assert_eq!(together(&[Done, Retried]), Retried);
-        assert_eq!(together(&[Done, Done]), Done);
+        assert_eq!(merge_cells(&[Done, Dead, Running]), Dead);
+        assert_eq!(merge_cells(&[Done, Running, Waiting]), Running);
+        assert_eq!(merge_cells(&[Waiting, Done]), Partly);
+        assert_eq!(merge_cells(&[Waiting, Waiting]), Waiting);
+        assert_eq!(merge_cells(&[Done, Retried]), Retried);
+        assert_eq!(merge_cells(&[Done, Done]), Done);
     }
 }

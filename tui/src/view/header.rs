@@ -1,35 +1,35 @@
-//! The first line: the name and the tabs. Where a tab stands is known here alone, also to the mouse.
+//! The first line: the name and the tabs, with the tabs' positions for drawing and for mouse clicks.
 
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
-use super::chart::spark;
-use super::pen::Pen;
+use super::canvas::Canvas;
+use super::chart::sparkline;
 use crate::args::Tab;
 use crate::format::rate;
 use crate::model::Model;
-use crate::theme::Tone;
+use crate::theme::TextStyle;
 
-/// From this width on there is room for the name.
-const NAME_FROM: u16 = 72;
+/// Minimum width of the screen for the name.
+const NAME_MIN_WIDTH: u16 = 72;
 const NAME: &str = " rowmill ";
 
-/// Columns of the small chart of all throughput, and of the figures beside it.
-const PULSE: u16 = 8;
-const PULSE_FIGURES: u16 = 16;
+/// Width of the sparkline of the total throughput, and of the rate beside it.
+const SPARKLINE_WIDTH: u16 = 8;
+const RATE_WIDTH: u16 = 16;
 
-/// From this width on there is room for the titles of all tabs.
-const TITLES_FROM: u16 = 60;
+/// Minimum width of the screen for the titles of all tabs.
+const TITLES_MIN_WIDTH: u16 = 60;
 
-/// Each tab with its first and the column after its last, on a screen `width` columns wide.
-fn places(now: Tab, width: u16) -> impl Iterator<Item = (Tab, String, u16, u16)> {
-    let mut x = if width >= NAME_FROM {
+/// Each tab with its label, its first column and the column after its last, on a screen of `width` columns.
+fn tab_spans(now: Tab, width: u16) -> impl Iterator<Item = (Tab, String, u16, u16)> {
+    let mut x = if width >= NAME_MIN_WIDTH {
         NAME.len() as u16 + 1
     } else {
         0
     };
     Tab::ALL.into_iter().enumerate().map(move |(i, tab)| {
-        let label = if width >= TITLES_FROM || tab == now {
+        let label = if width >= TITLES_MIN_WIDTH || tab == now {
             format!(" {} {} ", i + 1, tab.title())
         } else {
             format!(" {} ", i + 1)
@@ -42,44 +42,53 @@ fn places(now: Tab, width: u16) -> impl Iterator<Item = (Tab, String, u16, u16)>
 
 /// The tab at column `x` of the first line.
 pub(crate) fn tab_at(now: Tab, x: u16, width: u16) -> Option<Tab> {
-    places(now, width)
+    tab_spans(now, width)
         .find(|(_, _, from, to)| (*from..*to).contains(&x))
         .map(|(tab, ..)| tab)
 }
 
-pub(super) fn draw(model: &Model, pen: &mut Pen, area: Rect) {
-    if area.width >= NAME_FROM {
-        let style = pen.theme.style(Tone::Accent).add_modifier(Modifier::BOLD);
-        pen.styled(area.x, area.y, area.width, NAME, style);
+pub(super) fn draw(model: &Model, canvas: &mut Canvas, area: Rect) {
+    if area.width >= NAME_MIN_WIDTH {
+        let style = canvas
+            .theme
+            .style(TextStyle::Accent)
+            .add_modifier(Modifier::BOLD);
+        canvas.styled(area.x, area.y, area.width, NAME, style);
     }
     let mut end = area.x;
-    for (tab, label, from, to) in places(model.tab, area.width) {
+    for (tab, label, from, to) in tab_spans(model.tab, area.width) {
         let style = if tab == model.tab {
-            pen.theme
-                .style(Tone::Strong)
+            canvas
+                .theme
+                .style(TextStyle::Strong)
                 .add_modifier(Modifier::REVERSED)
         } else {
-            pen.theme.style(Tone::Plain)
+            canvas.theme.style(TextStyle::Plain)
         };
-        pen.styled(area.x + from, area.y, to - from, &label, style);
+        canvas.styled(area.x + from, area.y, to - from, &label, style);
         end = area.x + to;
     }
     let room = area.right().saturating_sub(end + 2);
     if let Some((notice, _)) = &model.notice {
-        pen.text_right(area.right() - 1, area.y, room, notice, Tone::Good);
-    } else if room >= PULSE + PULSE_FIGURES && model.is_live() {
-        pulse(model, pen, area);
+        canvas.text_right(area.right() - 1, area.y, room, notice, TextStyle::Good);
+    } else if room >= SPARKLINE_WIDTH + RATE_WIDTH && model.is_live() {
+        throughput(model, canvas, area);
     }
 }
 
-/// How fast the mill runs, on every tab: `▂▃▅▇ 113,417 rows/s`.
-fn pulse(model: &Model, pen: &mut Pen, area: Rect) {
+/// Draws the total throughput: `▂▃▅▇ 113,417 rows/s`.
+fn throughput(model: &Model, canvas: &mut Canvas, area: Rect) {
     let Some(state) = &model.state else { return };
     let figures = format!(" {:>7} rows/s", rate(state.throughput().0, 7));
     let right = area.right() - 1;
-    pen.text_right(right, area.y, PULSE_FIGURES, &figures, Tone::Faint);
-    let values = model.history.rows.columns(PULSE.into(), 1);
-    spark(pen, (right - PULSE_FIGURES - PULSE, area.y), PULSE, &values);
+    canvas.text_right(right, area.y, RATE_WIDTH, &figures, TextStyle::Faint);
+    let values = model.history.rows.columns(SPARKLINE_WIDTH.into(), 1);
+    sparkline(
+        canvas,
+        (right - RATE_WIDTH - SPARKLINE_WIDTH, area.y),
+        SPARKLINE_WIDTH,
+        &values,
+    );
 }
 
 #[cfg(test)]

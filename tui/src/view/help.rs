@@ -1,43 +1,47 @@
-//! The keys: a line of hints at the foot, and the overlay that lists all that apply here.
+//! Key hints at the bottom of the screen, the overlay with all keys of the tab, and questions.
 
 use ratatui::layout::Rect;
 use ratatui::widgets::{Clear, Widget};
 
-use super::pen::{Ink, Pen, inks_width};
-use crate::keys::{Binding, Hint, on};
-use crate::message::Link;
+use super::canvas::{Canvas, StyledText, styled_width};
+use crate::keys::{Binding, Hint, bindings_on};
+use crate::message::Connection;
 use crate::model::Model;
 use crate::text::{pad, width};
-use crate::theme::Tone;
+use crate::theme::TextStyle;
 
-fn names(pen: &Pen, binding: &Binding) -> &'static str {
-    pen.theme.sign(binding.names.0, binding.names.1)
+fn names(canvas: &Canvas, binding: &Binding) -> &'static str {
+    canvas.theme.sign(binding.names.0, binding.names.1)
 }
 
-/// One line: `Enter open the job   s sort   ? help   q quit`. The last ones stay where not all fit.
-pub(super) fn hints(model: &Model, pen: &mut Pen, area: Rect) {
+/// Draws the hints: `Enter open the job   s sort   ? help   q quit`. If not all fit, the last ones
+/// (help and quit) stay.
+pub(super) fn hints(model: &Model, canvas: &mut Canvas, area: Rect) {
     if model.filter().typing {
-        return typing(pen, area);
+        return typing(canvas, area);
     }
-    let nothing_there = model.picked_job().is_none() && model.all_workers().is_empty()
-        || matches!(model.link, Link::VersionMismatch { .. });
-    let items: Vec<(Hint, Vec<Ink>)> = on(model.tab, model.is_read_only())
+    let nothing_there = model.selected_job().is_none() && model.all_workers().is_empty()
+        || matches!(model.connection, Connection::VersionMismatch { .. });
+    let items: Vec<(Hint, Vec<StyledText>)> = bindings_on(model.tab, model.is_read_only())
         .filter(|binding| match binding.hint {
             Hint::Never => false,
-            Hint::Here => !nothing_there,
-            Hint::Cut => !model.is_live(),
+            Hint::WithData => !nothing_there,
+            Hint::Disconnected => !model.is_live(),
             Hint::Always => true,
         })
         .map(|binding| {
-            let keys = names(pen, binding).split("  ").next().unwrap_or_default();
-            let inks = vec![
-                (keys.to_owned(), Tone::Strong),
-                (format!(" {}   ", binding.does), Tone::Faint),
+            let keys = names(canvas, binding)
+                .split("  ")
+                .next()
+                .unwrap_or_default();
+            let styled_texts = vec![
+                (keys.to_owned(), TextStyle::Strong),
+                (format!(" {}   ", binding.description), TextStyle::Faint),
             ];
-            (binding.hint, inks)
+            (binding.hint, styled_texts)
         })
         .collect();
-    pen.inks(
+    canvas.styled_texts(
         area.x + 1,
         area.y,
         area.right(),
@@ -45,44 +49,56 @@ pub(super) fn hints(model: &Model, pen: &mut Pen, area: Rect) {
     );
 }
 
-/// While a filter is typed, other keys count.
-fn typing(pen: &mut Pen, area: Rect) {
+/// Draws the hints while a filter is typed.
+fn typing(canvas: &mut Canvas, area: Rect) {
     let keys = [("Enter", "keep the filter"), ("Esc", "no filter")];
-    let inks: Vec<Ink> = keys
+    let styled_texts: Vec<StyledText> = keys
         .into_iter()
-        .flat_map(|(key, does)| {
+        .flat_map(|(key, description)| {
             [
-                (key.to_owned(), Tone::Strong),
-                (format!(" {does}   "), Tone::Faint),
+                (key.to_owned(), TextStyle::Strong),
+                (format!(" {description}   "), TextStyle::Faint),
             ]
         })
         .collect();
-    pen.inks(area.x + 1, area.y, area.right(), &inks);
+    canvas.styled_texts(area.x + 1, area.y, area.right(), &styled_texts);
 }
 
-/// All of `items` in one line of `columns`, less the last ones that matter only here.
-fn fitting(mut items: Vec<(Hint, Vec<Ink>)>, columns: u16) -> Vec<Ink> {
-    while items.iter().map(|(_, inks)| inks_width(inks)).sum::<u16>() > columns {
-        let Some(last) = items.iter().rposition(|(hint, _)| *hint == Hint::Here) else {
+/// As many `items` as fit in `columns`; hints of the tab are dropped first, from the last one.
+fn fitting(mut items: Vec<(Hint, Vec<StyledText>)>, columns: u16) -> Vec<StyledText> {
+    while items
+        .iter()
+        .map(|(_, styled_texts)| styled_width(styled_texts))
+        .sum::<u16>()
+        > columns
+    {
+        let Some(last) = items.iter().rposition(|(hint, _)| *hint == Hint::WithData) else {
             break;
         };
         items.remove(last);
     }
-    items.into_iter().flat_map(|(_, inks)| inks).collect()
+    items
+        .into_iter()
+        .flat_map(|(_, styled_texts)| styled_texts)
+        .collect()
 }
 
-/// The overlay, in the middle of `area`.
-pub(super) fn overlay(model: &Model, pen: &mut Pen, area: Rect) {
-    let bindings: Vec<&Binding> = on(model.tab, model.is_read_only())
-        .filter(|binding| binding.hint != Hint::Cut || !model.is_live())
+/// Draws the help in the middle of `area`.
+pub(super) fn overlay(model: &Model, canvas: &mut Canvas, area: Rect) {
+    let bindings: Vec<&Binding> = bindings_on(model.tab, model.is_read_only())
+        .filter(|binding| binding.hint != Hint::Disconnected || !model.is_live())
         .collect();
     let keys = bindings
         .iter()
-        .map(|b| width(names(pen, b)))
+        .map(|b| width(names(canvas, b)))
         .max()
         .unwrap_or(0);
-    let does = bindings.iter().map(|b| width(b.does)).max().unwrap_or(0);
-    let wide = ((keys + does + 8) as u16).min(area.width);
+    let description = bindings
+        .iter()
+        .map(|b| width(b.description))
+        .max()
+        .unwrap_or(0);
+    let wide = ((keys + description + 8) as u16).min(area.width);
     let high = (bindings.len() as u16 + 4).min(area.height);
     let frame = Rect {
         x: area.x + (area.width - wide) / 2,
@@ -90,22 +106,22 @@ pub(super) fn overlay(model: &Model, pen: &mut Pen, area: Rect) {
         width: wide,
         height: high,
     };
-    border(pen, frame, &format!(" Keys on {} ", model.tab.title()));
+    border(canvas, frame, &format!(" Keys on {} ", model.tab.title()));
     let inside = high.saturating_sub(2);
     let above = inside.saturating_sub(bindings.len() as u16) / 2;
     for (i, binding) in bindings.iter().enumerate().take(inside.into()) {
         let y = frame.y + 1 + above + i as u16;
-        let name = pad(names(pen, binding), keys, pen.theme.charset);
+        let name = pad(names(canvas, binding), keys, canvas.theme.charset);
         let line = [
-            (name, Tone::Strong),
-            (format!("  {}", binding.does), Tone::Plain),
+            (name, TextStyle::Strong),
+            (format!("  {}", binding.description), TextStyle::Plain),
         ];
-        pen.inks(frame.x + 3, y, frame.right() - 1, &line);
+        canvas.styled_texts(frame.x + 3, y, frame.right() - 1, &line);
     }
 }
 
-/// A question in the middle of `area`.
-pub(super) fn question(pen: &mut Pen, area: Rect, text: &str) {
+/// Draws a question in the middle of `area`.
+pub(super) fn question(canvas: &mut Canvas, area: Rect, text: &str) {
     let wide = (width(text) as u16 + 6)
         .clamp(30, area.width.max(30))
         .min(area.width);
@@ -117,16 +133,16 @@ pub(super) fn question(pen: &mut Pen, area: Rect, text: &str) {
         width: wide,
         height: high,
     };
-    border(pen, frame, " Sure? ");
+    border(canvas, frame, " Sure? ");
     let answers = vec![
-        ("y".to_owned(), Tone::Strong),
-        (" yes   ".to_owned(), Tone::Faint),
-        ("any other key".to_owned(), Tone::Strong),
-        (" no".to_owned(), Tone::Faint),
+        ("y".to_owned(), TextStyle::Strong),
+        (" yes   ".to_owned(), TextStyle::Faint),
+        ("any other key".to_owned(), TextStyle::Strong),
+        (" no".to_owned(), TextStyle::Faint),
     ];
     let lines = lines.into_iter().chain([Vec::new(), answers]);
     for (i, line) in lines.enumerate().take(high.saturating_sub(2).into()) {
-        pen.inks(
+        canvas.styled_texts(
             frame.x + 3,
             frame.y + 1 + i as u16,
             frame.right() - 1,
@@ -135,24 +151,30 @@ pub(super) fn question(pen: &mut Pen, area: Rect, text: &str) {
     }
 }
 
-fn border(pen: &mut Pen, frame: Rect, title: &str) {
-    Clear.render(frame, pen.buffer());
-    let theme = pen.theme;
+fn border(canvas: &mut Canvas, frame: Rect, title: &str) {
+    Clear.render(frame, canvas.buffer());
+    let theme = canvas.theme;
     let (across, down) = (theme.sign("─", "-"), theme.sign("│", "|"));
     let middle = across.repeat(frame.width.saturating_sub(2).into());
     let top = format!("{}{middle}{}", theme.sign("╭", "+"), theme.sign("╮", "+"));
     let foot = format!("{}{middle}{}", theme.sign("╰", "+"), theme.sign("╯", "+"));
-    pen.text(frame.x, frame.y, frame.width, &top, Tone::Accent);
-    pen.text(
+    canvas.text(frame.x, frame.y, frame.width, &top, TextStyle::Accent);
+    canvas.text(
         frame.x,
         frame.bottom() - 1,
         frame.width,
         &foot,
-        Tone::Accent,
+        TextStyle::Accent,
     );
     for y in frame.y + 1..frame.bottom() - 1 {
-        pen.text(frame.x, y, 1, down, Tone::Accent);
-        pen.text(frame.right() - 1, y, 1, down, Tone::Accent);
+        canvas.text(frame.x, y, 1, down, TextStyle::Accent);
+        canvas.text(frame.right() - 1, y, 1, down, TextStyle::Accent);
     }
-    pen.text(frame.x + 2, frame.y, frame.width - 4, title, Tone::Strong);
+    canvas.text(
+        frame.x + 2,
+        frame.y,
+        frame.width - 4,
+        title,
+        TextStyle::Strong,
+    );
 }

@@ -1,19 +1,19 @@
-//! The Jobs tab: every job with its gauge, what is known of the chosen one, and the throughput of
-//! all over the last minutes.
+//! The Jobs tab: all jobs with their progress, the details of the selected one, and the total
+//! throughput over the last minutes.
 
 use proto::v1::{Job, JobState};
 use ratatui::layout::Rect;
 
-use super::chart::{Plot, ceiling, chart, peak};
-use super::facts::{Fact, facts, height};
-use super::pen::{Ink, Pen};
+use super::canvas::{Canvas, StyledText};
+use super::chart::{Plot, axis_max, chart, peak};
+use super::fields::{Field, fields, height};
 use super::table::{Cell, Column, table};
 use super::{cut_bottom, cut_top, screens};
 use crate::format::{bytes, count, duration, grouped, megabytes_per_s, plural, rate, short_id};
 use crate::model::Model;
 use crate::state::State;
 use crate::text::visible_in;
-use crate::theme::{Theme, Tone};
+use crate::theme::{TextStyle, Theme};
 
 const COLUMNS: [Column; 11] = [
     Column::text("ID", 13, 13, 8),
@@ -29,35 +29,35 @@ const COLUMNS: [Column; 11] = [
     Column::number("AGE", 7, 10),
 ];
 
-pub(super) fn draw(model: &Model, pen: &mut Pen, area: Rect) {
+pub(super) fn draw(model: &Model, canvas: &mut Canvas, area: Rect) {
     let jobs = model.jobs();
     let has_any = model
         .state
         .as_ref()
         .is_some_and(|state| !state.jobs().is_empty());
     if !has_any {
-        return screens::no_jobs(model, pen, area);
+        return screens::no_jobs(model, canvas, area);
     }
     let (area, below) = cut_bottom(area, chart_height(area));
     let (area, detail) = cut_bottom(area, detail_height(area));
-    let picked = model.picked_job();
-    let chosen = picked.and_then(|picked| jobs.iter().position(|job| job.job_id == picked.job_id));
+    let job = model.selected_job();
+    let selected = job.and_then(|job| jobs.iter().position(|other| other.job_id == job.job_id));
     let (_, lines) = cut_top(area, 1);
-    let shown = table(pen, lines, &COLUMNS, (jobs.len(), chosen), |at| {
+    let shown = table(canvas, lines, &COLUMNS, (jobs.len(), selected), |at| {
         cells(model, jobs[at])
     });
     let total = model.state.as_ref().map_or(0, State::jobs_total);
-    let title = listed(model, "Jobs", &shown, jobs.len(), total);
-    pen.rule(
+    let title = list_title(model, "Jobs", &shown, jobs.len(), total);
+    canvas.rule(
         area,
         &title,
-        &[(model.order.word().to_owned(), Tone::Faint)],
+        &[(model.order.label().to_owned(), TextStyle::Faint)],
     );
-    match picked {
-        Some(job) => details(model, pen, detail, job),
-        None => screens::no_match(pen, cut_top(lines, 1).1),
+    match job {
+        Some(job) => details(model, canvas, detail, job),
+        None => screens::no_match(canvas, cut_top(lines, 1).1),
     }
-    throughput(model, pen, below);
+    throughput(model, canvas, below);
 }
 
 fn chart_height(area: Rect) -> u16 {
@@ -76,55 +76,58 @@ fn detail_height(area: Rect) -> u16 {
     }
 }
 
-/// The title of a list: how many there are, which of them are on the screen, and by which filter.
-/// `len` pass it, of `total`.
-pub(super) fn listed(
+/// The title of a list: the range shown, the total, and the filter, which `len` of `total` items match.
+pub(super) fn list_title(
     model: &Model,
     what: &str,
     shown: &std::ops::Range<usize>,
     len: usize,
     total: u64,
-) -> Vec<Ink> {
-    let mut title = vec![(what.to_owned(), Tone::Strong)];
+) -> Vec<StyledText> {
+    let mut title = vec![(what.to_owned(), TextStyle::Strong)];
     let filter = model.filter();
     if filter.is_shown() {
         let text = visible_in(&filter.text, model.theme.charset);
         let cursor = if filter.typing { "_" } else { "" };
-        title.push((format!(" {len} of {}", grouped(total)), Tone::Plain));
-        title.push((format!("  / {text}{cursor}"), Tone::Accent));
+        title.push((format!(" {len} of {}", grouped(total)), TextStyle::Plain));
+        title.push((format!("  / {text}{cursor}"), TextStyle::Accent));
     } else if shown.len() as u64 == total {
-        title.push((format!(" {total}"), Tone::Plain));
+        title.push((format!(" {total}"), TextStyle::Plain));
     } else {
         let range = model.theme.range(shown.start + 1, shown.end);
-        title.push((format!(" {range} of {}", grouped(total)), Tone::Plain));
+        title.push((format!(" {range} of {}", grouped(total)), TextStyle::Plain));
     }
     title
 }
 
 fn cells(model: &Model, job: &Job) -> Vec<Cell> {
     let theme = model.theme;
-    let (state, tone) = state_of(theme, job);
+    let (state, text_style) = state_text(theme, job);
     let moving = job.rows_per_s > 0.0;
-    let quiet = if moving { Tone::Plain } else { Tone::Faint };
+    let quiet = if moving {
+        TextStyle::Plain
+    } else {
+        TextStyle::Faint
+    };
     vec![
-        Cell::Text((short_id(&job.job_id).to_owned(), Tone::Faint)),
-        Cell::Text((name(job).to_owned(), Tone::Strong)),
-        Cell::Text((state, tone)),
-        Cell::Gauge(share(job), tone),
-        Cell::Count(job.rows, Tone::Plain),
-        Cell::Text((or_dash(theme, moving, rate(job.rows_per_s, 7)), quiet)),
+        Cell::Text((short_id(&job.job_id).to_owned(), TextStyle::Faint)),
+        Cell::Text((name(job).to_owned(), TextStyle::Strong)),
+        Cell::Text((state, text_style)),
+        Cell::Gauge(share(job), text_style),
+        Cell::Count(job.rows, TextStyle::Plain),
+        Cell::Text((known_or_dash(theme, moving, rate(job.rows_per_s, 7)), quiet)),
         Cell::Text((
-            or_dash(theme, moving, megabytes_per_s(job.bytes_per_s)),
+            known_or_dash(theme, moving, megabytes_per_s(job.bytes_per_s)),
             quiet,
         )),
         Cell::plain(eta(theme, job)),
-        Cell::unless_zero(job.rejects, narrow(job.rejects), Tone::Warn),
-        Cell::unless_zero(job.chunks_dead, count(job.chunks_dead, 4), Tone::Bad),
-        Cell::Text((age(model, job), Tone::Faint)),
+        Cell::unless_zero(job.rejects, short_count(job.rejects), TextStyle::Warn),
+        Cell::unless_zero(job.chunks_dead, count(job.chunks_dead, 4), TextStyle::Bad),
+        Cell::Text((age(model, job), TextStyle::Faint)),
     ]
 }
 
-/// `-` is standard input, which says nothing to a person who looks at a list.
+/// The job's name for a list; a job from standard input is named `-`.
 pub(super) fn name(job: &Job) -> &str {
     match job.name.as_str() {
         "-" => "(stdin)",
@@ -133,15 +136,15 @@ pub(super) fn name(job: &Job) -> &str {
     }
 }
 
-pub(super) fn state_of(theme: Theme, job: &Job) -> (String, Tone) {
+pub(super) fn state_text(theme: Theme, job: &Job) -> (String, TextStyle) {
     if job.no_workers {
-        return ("! NO WORKERS".to_owned(), Tone::Bad);
+        return ("! NO WORKERS".to_owned(), TextStyle::Bad);
     }
-    let (sign, word, tone) = theme.job_state(job.state());
-    (format!("{sign} {word}"), tone)
+    let (sign, word, text_style) = theme.job_state(job.state());
+    (format!("{sign} {word}"), text_style)
 }
 
-/// The share done; whole where the job is finished, whatever the master leaves out.
+/// The share done; 1 for a finished job, also if the master omits it.
 pub(super) fn share(job: &Job) -> Option<f64> {
     match job.state() {
         JobState::Done => Some(1.0),
@@ -149,7 +152,7 @@ pub(super) fn share(job: &Job) -> Option<f64> {
     }
 }
 
-fn or_dash(theme: Theme, known: bool, text: String) -> String {
+fn known_or_dash(theme: Theme, known: bool, text: String) -> String {
     if known {
         text
     } else {
@@ -160,7 +163,7 @@ fn or_dash(theme: Theme, known: bool, text: String) -> String {
 pub(super) fn eta(theme: Theme, job: &Job) -> String {
     let known = job.finished_unix_ms.is_none() && job.eta_ms.is_some();
     let text = duration_short(job.eta_ms.unwrap_or(0));
-    or_dash(theme, known, text)
+    known_or_dash(theme, known, text)
 }
 
 /// At most six columns: `42s`, `3m12s`, `1h03m`.
@@ -169,7 +172,7 @@ fn duration_short(ms: u64) -> String {
 }
 
 /// A count in at most five columns.
-fn narrow(n: u64) -> String {
+fn short_count(n: u64) -> String {
     count(n, 5).replace(' ', "")
 }
 
@@ -177,18 +180,18 @@ fn age(model: &Model, job: &Job) -> String {
     duration(model.master_now_ms().saturating_sub(job.opened_unix_ms))
 }
 
-fn details(model: &Model, pen: &mut Pen, area: Rect, job: &Job) {
+fn details(model: &Model, canvas: &mut Canvas, area: Rect, job: &Job) {
     let title = [
-        (name(job).to_owned(), Tone::Strong),
-        (format!("  {}", job.job_id), Tone::Plain),
+        (name(job).to_owned(), TextStyle::Strong),
+        (format!("  {}", job.job_id), TextStyle::Plain),
     ];
-    pen.rule(area, &title, &[(job.operation.clone(), Tone::Faint)]);
+    canvas.rule(area, &title, &[(job.operation.clone(), TextStyle::Faint)]);
     let (_, area) = cut_top(area, 1);
-    facts(pen, area, &about(model, job));
+    fields(canvas, area, &job_fields(model, job));
 }
 
-/// What is known of a job, as labelled values: those that change on the left.
-pub(super) fn about(model: &Model, job: &Job) -> Vec<Fact> {
+/// The details of a job; values that change come first.
+pub(super) fn job_fields(model: &Model, job: &Job) -> Vec<Field> {
     let of = |done: String, all: Option<String>| match all {
         Some(all) => format!("{done} of {all}"),
         None => done,
@@ -196,36 +199,36 @@ pub(super) fn about(model: &Model, job: &Job) -> Vec<Fact> {
     let rows = of(grouped(job.rows), job.rows_total.map(grouped));
     let chunks = of(grouped(job.chunks_done), job.chunks_total.map(grouped));
     let input = of(bytes(job.bytes), job.source_bytes.map(bytes));
-    let bad = |n: u64, tone| if n > 0 { tone } else { Tone::Plain };
+    let bad = |n: u64, text_style| if n > 0 { text_style } else { TextStyle::Plain };
     vec![
-        ("rows", rows, Tone::Plain),
-        ("chunks", chunks, Tone::Plain),
-        ("input", input, Tone::Plain),
-        when(model, job),
+        ("rows", rows, TextStyle::Plain),
+        ("chunks", chunks, TextStyle::Plain),
+        ("input", input, TextStyle::Plain),
+        timing(model, job),
         (
             "rejects",
             rejects(model.theme, job),
-            bad(job.rejects + job.replaced, Tone::Warn),
+            bad(job.rejects + job.replaced, TextStyle::Warn),
         ),
         (
             "dead",
             plural(job.chunks_dead, "chunk"),
-            bad(job.chunks_dead, Tone::Bad),
+            bad(job.chunks_dead, TextStyle::Bad),
         ),
-        ("retries", again(model.theme, job), Tone::Plain),
-        ("from", from(model.theme, job), Tone::Plain),
+        ("retries", retries(model.theme, job), TextStyle::Plain),
+        ("from", origin(model.theme, job), TextStyle::Plain),
     ]
 }
 
-/// Who published it, and to which lane.
-fn from(theme: Theme, job: &Job) -> String {
+/// The job's publisher and lane.
+fn origin(theme: Theme, job: &Job) -> String {
     match job.lane.as_str() {
         "" => job.publisher.clone(),
         lane => format!("{}{}lane {lane}", job.publisher, theme.dot()),
     }
 }
 
-/// With what is malformed in good records beside it.
+/// The number of rejects, and of malformed characters replaced in accepted records.
 fn rejects(theme: Theme, job: &Job) -> String {
     let rejects = grouped(job.rejects);
     match job.replaced {
@@ -234,12 +237,12 @@ fn rejects(theme: Theme, job: &Job) -> String {
     }
 }
 
-fn again(theme: Theme, job: &Job) -> String {
+fn retries(theme: Theme, job: &Job) -> String {
     let (retries, duplicates) = (grouped(job.retries), grouped(job.duplicates));
     format!("{retries}{}duplicates {duplicates}", theme.dot())
 }
 
-fn when(model: &Model, job: &Job) -> Fact {
+fn timing(model: &Model, job: &Job) -> Field {
     let now = model.master_now_ms();
     let dot = model.theme.dot();
     if let Some(at) = job.finished_unix_ms {
@@ -248,7 +251,7 @@ fn when(model: &Model, job: &Job) -> Fact {
         return (
             "took",
             format!("{took}{dot}finished {ago} ago"),
-            Tone::Plain,
+            TextStyle::Plain,
         );
     }
     let ago = duration(now.saturating_sub(job.opened_unix_ms));
@@ -256,27 +259,30 @@ fn when(model: &Model, job: &Job) -> Fact {
     (
         "opened",
         format!("{ago} ago{}", left.unwrap_or_default()),
-        Tone::Plain,
+        TextStyle::Plain,
     )
 }
 
-fn throughput(model: &Model, pen: &mut Pen, area: Rect) {
+fn throughput(model: &Model, canvas: &mut Canvas, area: Rect) {
     let Some(plot) = Plot::below_title(area) else {
         return;
     };
     let values = model.history.rows.columns(plot.columns(), plot.step);
-    let title = [("Throughput".to_owned(), Tone::Strong), plot.span()];
+    let title = [("Throughput".to_owned(), TextStyle::Strong), plot.span()];
     let (now, bytes_now) = model.state.as_ref().map_or((0.0, 0.0), State::throughput);
     let highest = rate(model.history.rows.peak(plot.seconds()).into(), 7);
     let remark = [
-        ("peak ".to_owned(), Tone::Faint),
-        (format!("{highest:>7}"), Tone::Plain),
-        ("  now ".to_owned(), Tone::Faint),
-        (format!("{:>7}", rate(now, 7)), Tone::Strong),
-        (" rows/s ".to_owned(), Tone::Faint),
-        (format!("{:>5}", megabytes_per_s(bytes_now)), Tone::Strong),
-        (" MB/s".to_owned(), Tone::Faint),
+        ("peak ".to_owned(), TextStyle::Faint),
+        (format!("{highest:>7}"), TextStyle::Plain),
+        ("  now ".to_owned(), TextStyle::Faint),
+        (format!("{:>7}", rate(now, 7)), TextStyle::Strong),
+        (" rows/s ".to_owned(), TextStyle::Faint),
+        (
+            format!("{:>5}", megabytes_per_s(bytes_now)),
+            TextStyle::Strong,
+        ),
+        (" MB/s".to_owned(), TextStyle::Faint),
     ];
-    pen.rule(area, &title, &remark);
-    chart(pen, plot.area, &values, ceiling(peak(&values)));
+    canvas.rule(area, &title, &remark);
+    chart(canvas, plot.area, &values, axis_max(peak(&values)));
 }

@@ -1,18 +1,18 @@
-//! The screen: a header with the tabs, a body, a status line, and hints where there is room. It
-//! reads the model and draws; it changes nothing and keeps nothing.
+//! The screen: a header with the tabs, a body, a status line, and hints if they fit. Drawing only reads
+//! the model and keeps no state.
 
 mod broker;
+mod canvas;
 mod chart;
 mod chunks;
 mod dead;
-mod facts;
+mod fields;
 mod gauge;
 mod header;
 mod help;
 mod job;
 mod jobs;
 mod log;
-mod pen;
 mod report;
 mod rows;
 mod screens;
@@ -26,17 +26,17 @@ use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
 
 use crate::args::Tab;
-use crate::message::Link;
+use crate::message::Connection;
 use crate::model::Model;
-use pen::Pen;
+use canvas::Canvas;
 
 pub(crate) use header::tab_at;
 
-/// The smallest screen that is drawn on.
-pub(crate) const LEAST: (u16, u16) = (40, 8);
+/// Minimum size of the screen: columns, lines.
+pub(crate) const MIN_SIZE: (u16, u16) = (40, 8);
 
-/// From this height on, a line at the foot names the keys.
-pub(crate) const HINTS_FROM: u16 = 16;
+/// Minimum height of the screen for the line of key hints.
+pub(crate) const HINTS_MIN_HEIGHT: u16 = 16;
 
 /// Draws the whole screen.
 pub(crate) fn view(model: &Model, frame: &mut Frame) {
@@ -44,90 +44,92 @@ pub(crate) fn view(model: &Model, frame: &mut Frame) {
     draw(model, frame.buffer_mut(), area);
 }
 
-/// The place in the list on the screen of what stands on that line.
-pub(crate) fn line_at(model: &Model, line: u16) -> Option<usize> {
+/// The index of the list item on `line` of the screen.
+pub(crate) fn list_index_at(model: &Model, line: u16) -> Option<usize> {
     let (columns, lines) = model.size;
     let area = Rect::new(0, 0, columns, lines);
     let mut buffer = Buffer::empty(area);
-    let mut pen = Pen::new(&mut buffer, model.theme);
-    draw_with(model, &mut pen, area);
-    pen.place_at(line)
+    let mut canvas = Canvas::new(&mut buffer, model.theme);
+    draw_with(model, &mut canvas, area);
+    canvas.index_at(line)
 }
 
-/// As [`view`], onto any buffer.
+/// Like [`view`], on any buffer.
 pub(crate) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
-    draw_with(model, &mut Pen::new(buffer, model.theme), area);
+    draw_with(model, &mut Canvas::new(buffer, model.theme), area);
 }
 
-fn draw_with(model: &Model, pen: &mut Pen, area: Rect) {
-    if area.width < LEAST.0 || area.height < LEAST.1 {
-        screens::too_small(pen, area);
+fn draw_with(model: &Model, canvas: &mut Canvas, area: Rect) {
+    if area.width < MIN_SIZE.0 || area.height < MIN_SIZE.1 {
+        screens::too_small(canvas, area);
         return;
     }
     let (top, rest) = cut_top(area, 1);
-    let hints = u16::from(area.height >= HINTS_FROM && model.interactive);
+    let hints = u16::from(area.height >= HINTS_MIN_HEIGHT && model.interactive);
     let (rest, foot) = cut_bottom(rest, hints);
     let (body, status) = cut_bottom(rest, 1);
-    header::draw(model, pen, top);
-    body_of(model, pen, body);
-    status::draw(model, pen, status);
+    header::draw(model, canvas, top);
+    body_of(model, canvas, body);
+    status::draw(model, canvas, status);
     if hints > 0 {
-        help::hints(model, pen, foot);
+        help::hints(model, canvas, foot);
     }
     if model.help {
-        help::overlay(model, pen, body);
+        help::overlay(model, canvas, body);
     }
     if let Some(question) = &model.question {
-        help::question(pen, body, &question.text);
+        help::question(canvas, body, &question.text);
     }
 }
 
-fn body_of(model: &Model, pen: &mut Pen, area: Rect) {
-    let stale = match (&model.link, &model.state) {
+fn body_of(model: &Model, canvas: &mut Canvas, area: Rect) {
+    let stale = match (&model.connection, &model.state) {
         (
-            Link::VersionMismatch {
-                theirs,
+            Connection::VersionMismatch {
+                mismatch,
                 retry_at_ms,
             },
             _,
         ) => {
-            return screens::version_mismatch(model, pen, area, theirs, *retry_at_ms);
+            return screens::version_mismatch(model, canvas, area, mismatch, *retry_at_ms);
         }
-        (Link::Connecting { since_ms }, None) => {
-            return screens::connecting(model, pen, area, *since_ms);
+        (Connection::Connecting { since_ms }, None) => {
+            return screens::connecting(model, canvas, area, *since_ms);
         }
         (
-            Link::Disconnected {
+            Connection::Disconnected {
                 reason,
                 retry_at_ms,
                 ..
             },
             None,
         ) => {
-            return screens::unreachable(model, pen, area, reason, *retry_at_ms);
+            return screens::unreachable(model, canvas, area, reason, *retry_at_ms);
         }
-        // Connected a moment ago; the snapshot is on its way.
-        (Link::Connected, None) => return screens::connecting(model, pen, area, model.now_ms),
-        (Link::Connected, Some(_)) => false,
-        (Link::Connecting { .. } | Link::Disconnected { .. }, Some(_)) => true,
+        // Just connected; no snapshot received yet.
+        (Connection::Connected, None) => {
+            return screens::connecting(model, canvas, area, model.now_ms);
+        }
+        (Connection::Connected, Some(_)) => false,
+        (Connection::Connecting { .. } | Connection::Disconnected { .. }, Some(_)) => true,
     };
-    let area = banners(model, pen, area);
+    let area = banners(model, canvas, area);
     match model.tab {
-        Tab::Jobs => jobs::draw(model, pen, area),
-        Tab::Job => job::draw(model, pen, area),
-        Tab::Rows => rows::draw(model, pen, area),
-        Tab::Workers => workers::draw(model, pen, area),
-        Tab::Dead => dead::draw(model, pen, area),
-        Tab::Broker => broker::draw(model, pen, area),
-        Tab::Log => log::draw(model, pen, area),
+        Tab::Jobs => jobs::draw(model, canvas, area),
+        Tab::Job => job::draw(model, canvas, area),
+        Tab::Rows => rows::draw(model, canvas, area),
+        Tab::Workers => workers::draw(model, canvas, area),
+        Tab::Dead => dead::draw(model, canvas, area),
+        Tab::Broker => broker::draw(model, canvas, area),
+        Tab::Log => log::draw(model, canvas, area),
     }
     if stale {
-        grey(pen.buffer(), area);
+        grey(canvas.buffer(), area);
     }
 }
 
-/// What must be seen on every tab, a line each, above the body. Returns what is left below.
-fn banners(model: &Model, pen: &mut Pen, area: Rect) -> Rect {
+/// Draws the warnings of all tabs, one line each, above the body. Returns the remaining area.
+fn banners(model: &Model, canvas: &mut Canvas, area: Rect) -> Rect {
     let mut rest = area;
     let texts = [
         screens::disconnected_line(model, area.width),
@@ -140,13 +142,13 @@ fn banners(model: &Model, pen: &mut Pen, area: Rect) -> Rect {
     ];
     for text in texts.into_iter().flatten() {
         let (line, below) = cut_top(rest, 1);
-        pen.banner(line, &text);
+        canvas.banner(line, &text);
         rest = below;
     }
     rest
 }
 
-/// Takes colour and weight out of `area`: what is there is no longer so.
+/// Dims `area`, whose data is stale.
 fn grey(buffer: &mut Buffer, area: Rect) {
     for y in area.top()..area.bottom() {
         for x in area.left()..area.right() {
@@ -159,7 +161,7 @@ fn grey(buffer: &mut Buffer, area: Rect) {
     }
 }
 
-/// The first `lines` lines, and the rest.
+/// Splits `area` into its first `lines` lines and the rest.
 fn cut_top(area: Rect, lines: u16) -> (Rect, Rect) {
     let lines = lines.min(area.height);
     let rest = Rect {
@@ -176,7 +178,7 @@ fn cut_top(area: Rect, lines: u16) -> (Rect, Rect) {
     )
 }
 
-/// What is above the last `lines` lines, and those.
+/// Splits `area` into the part above its last `lines` lines, and those lines.
 fn cut_bottom(area: Rect, lines: u16) -> (Rect, Rect) {
     cut_top(area, area.height.saturating_sub(lines))
 }

@@ -1,16 +1,15 @@
-//! What stands on the Job tab in place of a profile, for jobs that make none: what a command made of
-//! the rows, or what a schema's rules came to.
+//! The results on the Job tab of jobs without a profile: the report of a command, or of a validation.
 
 use proto::v1::{ExecReport, RuleReport, ValidateReport};
 use ratatui::layout::Rect;
 
+use super::canvas::{Canvas, StyledText};
 use super::cut_top;
-use super::facts::{Fact, facts};
-use super::pen::{Ink, Pen};
+use super::fields::{Field, fields};
 use super::table::{Cell, Column, table};
 use crate::format::{bytes, count, grouped};
-use crate::theme::{Theme, Tone};
-use crate::words::share;
+use crate::result_text::share;
+use crate::theme::{TextStyle, Theme};
 
 const RULES: [Column; 4] = [
     Column::text("COLUMN", 12, 32, 0),
@@ -19,51 +18,59 @@ const RULES: [Column; 4] = [
     Column::figure("BROKEN", 8, 13, 0),
 ];
 
-/// What came of a command; `kept` are the bytes of its rows that the master has.
-pub(super) fn exec(pen: &mut Pen, area: Rect, report: &ExecReport, (kept, label): (u64, &[Ink])) {
+/// Draws the report of a command; `kept` is the size in bytes of its output stored on the master.
+pub(super) fn exec(
+    canvas: &mut Canvas,
+    area: Rect,
+    report: &ExecReport,
+    (kept, label): (u64, &[StyledText]),
+) {
     let title = [
-        ("Command".to_owned(), Tone::Strong),
-        (format!(" {}", report.command), Tone::Plain),
+        ("Command".to_owned(), TextStyle::Strong),
+        (format!(" {}", report.command), TextStyle::Plain),
     ];
-    pen.rule(area, &title, label);
+    canvas.rule(area, &title, label);
     let columns = if report.columns.is_empty() {
-        pen.theme.sign("–", "-").to_owned()
+        canvas.theme.sign("–", "-").to_owned()
     } else {
         report.columns.join(", ")
     };
-    let list: Vec<Fact> = vec![
-        ("rows in", grouped(report.rows_in), Tone::Plain),
-        ("rows out", grouped(report.rows_out), Tone::Strong),
-        ("kept", bytes(kept), Tone::Plain),
-        ("columns", columns, Tone::Plain),
+    let list: Vec<Field> = vec![
+        ("rows in", grouped(report.rows_in), TextStyle::Plain),
+        ("rows out", grouped(report.rows_out), TextStyle::Strong),
+        ("kept", bytes(kept), TextStyle::Plain),
+        ("columns", columns, TextStyle::Plain),
     ];
-    facts(pen, cut_top(area, 1).1, &list);
+    fields(canvas, cut_top(area, 1).1, &list);
 }
 
-/// Every rule, those that are broken most first.
+/// Draws all rules, most violations first.
 pub(super) fn rules(
-    pen: &mut Pen,
+    canvas: &mut Canvas,
     area: Rect,
     report: &ValidateReport,
-    (chosen, label): (usize, &[Ink]),
+    (selected, label): (usize, &[StyledText]),
 ) {
     let mut rules: Vec<&RuleReport> = report.rules.iter().collect();
     rules.sort_by_key(|rule| std::cmp::Reverse(rule.broken));
     let (_, lines) = cut_top(area, 1);
-    let chosen = chosen.min(rules.len().saturating_sub(1));
-    table(pen, lines, &RULES, (rules.len(), Some(chosen)), |at| {
+    let selected = selected.min(rules.len().saturating_sub(1));
+    table(canvas, lines, &RULES, (rules.len(), Some(selected)), |at| {
         cells(rules[at])
     });
-    pen.rule(area, &title(pen.theme, report), label);
+    canvas.rule(area, &title(canvas.theme, report), label);
 }
 
-fn title(theme: Theme, report: &ValidateReport) -> Vec<Ink> {
+fn title(theme: Theme, report: &ValidateReport) -> Vec<StyledText> {
     let valid = format!(
         " {} valid of {} rows",
         count(report.valid, 13),
         count(report.rows, 13)
     );
-    let mut title = vec![("Rules".to_owned(), Tone::Strong), (valid, Tone::Plain)];
+    let mut title = vec![
+        ("Rules".to_owned(), TextStyle::Strong),
+        (valid, TextStyle::Plain),
+    ];
     if report.invalid > 0 {
         let share = share(report.invalid, report.rows);
         let invalid = format!(
@@ -71,25 +78,25 @@ fn title(theme: Theme, report: &ValidateReport) -> Vec<Ink> {
             theme.dot(),
             count(report.invalid, 13)
         );
-        title.push((invalid, Tone::Warn));
+        title.push((invalid, TextStyle::Warn));
     }
     title
 }
 
 fn cells(rule: &RuleReport) -> Vec<Cell> {
-    let tone = if rule.broken == 0 {
-        Tone::Faint
+    let text_style = if rule.broken == 0 {
+        TextStyle::Faint
     } else {
-        Tone::Warn
+        TextStyle::Warn
     };
     let column = match rule.column.as_str() {
         "" => "(record)",
         column => column,
     };
     vec![
-        Cell::Text((column.to_owned(), Tone::Strong)),
-        Cell::Text((rule.rule.clone(), Tone::Accent)),
+        Cell::Text((column.to_owned(), TextStyle::Strong)),
+        Cell::Text((rule.rule.clone(), TextStyle::Accent)),
         Cell::plain(rule.expected.clone()),
-        Cell::Count(rule.broken, tone),
+        Cell::Count(rule.broken, text_style),
     ]
 }

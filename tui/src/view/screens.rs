@@ -1,246 +1,272 @@
-//! The screens for when there is nothing to show, and the lines for when something is wrong. Each
-//! says what is the case and what to do next.
+//! The screens shown when there is no data, and the warning lines. Each names the cause and what to do.
 
 use proto::v1::{BrokerState, Job, JobState};
 use ratatui::layout::Rect;
 
-use super::pen::{Ink, Pen};
-use super::{LEAST, jobs};
+use super::canvas::{Canvas, StyledText};
+use super::{MIN_SIZE, jobs};
 use crate::format::{duration, plural};
-use crate::message::{Link, Theirs};
+use crate::message::{Connection, ProtocolMismatch};
 use crate::model::Model;
+use crate::result_text;
 use crate::state::State;
 use crate::text::{Charset, visible_in};
-use crate::theme::Tone;
-use crate::words;
+use crate::theme::TextStyle;
 
-/// The name, three lines high.
+/// The logo, three lines high.
 const LOGO: [&str; 3] = [
     "┬─┐┌─┐┬ ┬┌┬┐┬┬  ┬  ",
     "├┬┘│ │││││││││  │  ",
     "┴└─└─┘└┴┘┴ ┴┴┴─┘┴─┘",
 ];
 
-/// From this height on there is room for the name.
-const LOGO_FROM: u16 = 12;
+/// Minimum height of the screen for the logo.
+const LOGO_MIN_HEIGHT: u16 = 12;
 
-/// From this width on there is room for whole sentences.
-const ROOMY: u16 = 76;
+/// Minimum width of the screen for whole sentences.
+const SENTENCES_MIN_WIDTH: u16 = 76;
 
-type Line = Vec<Ink>;
+type Line = Vec<StyledText>;
 
-fn one(text: impl Into<String>, tone: Tone) -> Line {
-    vec![(text.into(), tone)]
+fn line(text: impl Into<String>, text_style: TextStyle) -> Line {
+    vec![(text.into(), text_style)]
 }
 
-fn gap() -> Line {
+fn empty_line() -> Line {
     Vec::new()
 }
 
-/// Lines in the middle, under the name where there is room.
-fn screen(pen: &mut Pen, area: Rect, lines: Vec<Line>) {
+/// Draws lines in the middle, below the logo if it fits.
+fn screen(canvas: &mut Canvas, area: Rect, lines: Vec<Line>) {
     let mut all = Vec::new();
-    if area.height >= LOGO_FROM {
-        match pen.theme.charset {
-            Charset::Utf8 => all.extend(LOGO.map(|line| one(line, Tone::Accent))),
-            Charset::Ascii => all.push(one("r o w m i l l", Tone::Accent)),
+    if area.height >= LOGO_MIN_HEIGHT {
+        match canvas.theme.charset {
+            Charset::Utf8 => all.extend(LOGO.map(|text| line(text, TextStyle::Accent))),
+            Charset::Ascii => all.push(line("r o w m i l l", TextStyle::Accent)),
         }
-        all.push(gap());
+        all.push(empty_line());
     }
     all.extend(lines);
-    pen.centred(area, &all);
+    canvas.centred(area, &all);
 }
 
-pub(super) fn too_small(pen: &mut Pen, area: Rect) {
+pub(super) fn too_small(canvas: &mut Canvas, area: Rect) {
     let lines = [
-        one("too small", Tone::Strong),
-        one(format!("{} x {}", area.width, area.height), Tone::Plain),
-        one(format!("{} x {} is needed", LEAST.0, LEAST.1), Tone::Plain),
+        line("too small", TextStyle::Strong),
+        line(
+            format!("{} x {}", area.width, area.height),
+            TextStyle::Plain,
+        ),
+        line(
+            format!("{} x {} is needed", MIN_SIZE.0, MIN_SIZE.1),
+            TextStyle::Plain,
+        ),
     ];
-    pen.centred(area, &lines);
+    canvas.centred(area, &lines);
 }
 
-pub(super) fn connecting(model: &Model, pen: &mut Pen, area: Rect, since_ms: u64) {
+pub(super) fn connecting(model: &Model, canvas: &mut Canvas, area: Rect, since_ms: u64) {
     let waited = model.now_ms.saturating_sub(since_ms);
     let mut lines = vec![
-        one("connecting to the master", Tone::Strong),
-        one(model.master.clone(), Tone::Plain),
+        line("connecting to the master", TextStyle::Strong),
+        line(model.master.clone(), TextStyle::Plain),
     ];
     if waited >= 1000 {
-        lines.push(gap());
-        lines.push(one(format!("for {}", duration(waited)), Tone::Faint));
+        lines.push(empty_line());
+        lines.push(line(format!("for {}", duration(waited)), TextStyle::Faint));
     }
-    screen(pen, area, lines);
+    screen(canvas, area, lines);
 }
 
-pub(super) fn unreachable(model: &Model, pen: &mut Pen, area: Rect, reason: &str, retry_at: u64) {
-    let sign = pen.theme.sign("✗", "x");
+pub(super) fn unreachable(
+    model: &Model,
+    canvas: &mut Canvas,
+    area: Rect,
+    reason: &str,
+    retry_at: u64,
+) {
+    let sign = canvas.theme.sign("✗", "x");
     let mut lines = vec![
-        one(
+        line(
             format!("{sign} not connected to {}", model.master),
-            Tone::Bad,
+            TextStyle::Bad,
         ),
-        gap(),
+        empty_line(),
     ];
     lines.extend(wrap(reason, area.width.saturating_sub(4)));
-    lines.push(gap());
+    lines.push(empty_line());
     lines.push(vec![
-        ("start one:  ".into(), Tone::Faint),
-        ("rowmill master".into(), Tone::Strong),
+        ("start one:  ".into(), TextStyle::Faint),
+        ("rowmill master".into(), TextStyle::Strong),
     ]);
-    lines.push(gap());
-    lines.push(one(next_try(model, retry_at), Tone::Accent));
-    screen(pen, area, lines);
+    lines.push(empty_line());
+    lines.push(line(retry_text(model, retry_at), TextStyle::Accent));
+    screen(canvas, area, lines);
 }
 
 pub(super) fn version_mismatch(
     model: &Model,
-    pen: &mut Pen,
+    canvas: &mut Canvas,
     area: Rect,
-    theirs: &Theirs,
+    mismatch: &ProtocolMismatch,
     retry_at_ms: u64,
 ) {
     let ours = format!("protocol {} (rowmill {})", proto::PROTOCOL, proto::VERSION);
     let clean = |text: &str| visible_in(text, model.theme.charset).into_owned();
-    let title = if area.width < ROOMY {
+    let title = if area.width < SENTENCES_MIN_WIDTH {
         "! the versions differ"
     } else {
         "! this dashboard and this master do not understand each other"
     };
-    let mut lines = vec![one(title, Tone::Bad), gap()];
-    match theirs {
-        Theirs::Version(theirs) => lines.extend([
-            vec![("dashboard  ".into(), Tone::Faint), (ours, Tone::Strong)],
+    let mut lines = vec![line(title, TextStyle::Bad), empty_line()];
+    match mismatch {
+        ProtocolMismatch::Version(version) => lines.extend([
             vec![
-                ("master     ".into(), Tone::Faint),
-                (clean(theirs), Tone::Strong),
+                ("dashboard  ".into(), TextStyle::Faint),
+                (ours, TextStyle::Strong),
             ],
-            gap(),
-            one("install the same rowmill on both sides", Tone::Plain),
+            vec![
+                ("master     ".into(), TextStyle::Faint),
+                (clean(version), TextStyle::Strong),
+            ],
+            empty_line(),
+            line("install the same rowmill on both sides", TextStyle::Plain),
         ]),
-        Theirs::Refusal(said) => lines.extend(wrap(&clean(said), area.width.saturating_sub(4))),
+        ProtocolMismatch::Refusal(message) => {
+            lines.extend(wrap(&clean(message), area.width.saturating_sub(4)))
+        }
     }
-    lines.push(gap());
-    lines.push(one(next_try(model, retry_at_ms), Tone::Accent));
-    screen(pen, area, lines);
+    lines.push(empty_line());
+    lines.push(line(retry_text(model, retry_at_ms), TextStyle::Accent));
+    screen(canvas, area, lines);
 }
 
-pub(super) fn no_jobs(model: &Model, pen: &mut Pen, area: Rect) {
+pub(super) fn no_jobs(model: &Model, canvas: &mut Canvas, area: Rect) {
     if store_line(model).is_some() {
-        screen(pen, area, vec![one("no jobs are known", Tone::Strong)]);
+        screen(
+            canvas,
+            area,
+            vec![line("no jobs are known", TextStyle::Strong)],
+        );
         return;
     }
     let workers = model.state.as_ref().map_or(0, State::workers_total);
     let mut lines = vec![
-        one("no jobs yet", Tone::Strong),
-        gap(),
-        one("publish some CSV:", Tone::Faint),
-        one("cat data.csv | rowmill publish -", Tone::Accent),
+        line("no jobs yet", TextStyle::Strong),
+        empty_line(),
+        line("publish some CSV:", TextStyle::Faint),
+        line("cat data.csv | rowmill publish -", TextStyle::Accent),
     ];
     if workers == 0 {
         lines.extend([
-            gap(),
-            one("start workers, here and on other hosts:", Tone::Faint),
-            one("rowmill worker", Tone::Accent),
+            empty_line(),
+            line("start workers, here and on other hosts:", TextStyle::Faint),
+            line("rowmill worker", TextStyle::Accent),
         ]);
     } else {
         lines.extend([
-            gap(),
-            one(format!("{} ready", plural(workers, "worker")), Tone::Faint),
+            empty_line(),
+            line(
+                format!("{} ready", plural(workers, "worker")),
+                TextStyle::Faint,
+            ),
         ]);
     }
-    screen(pen, area, lines);
+    screen(canvas, area, lines);
 }
 
-pub(super) fn no_match(pen: &mut Pen, area: Rect) {
+pub(super) fn no_match(canvas: &mut Canvas, area: Rect) {
     let lines = [
-        one("no job matches the filter", Tone::Strong),
-        one("Esc on Jobs lists all again", Tone::Faint),
+        line("no job matches the filter", TextStyle::Strong),
+        line("Esc on Jobs lists all again", TextStyle::Faint),
     ];
-    pen.centred(area, &lines);
+    canvas.centred(area, &lines);
 }
 
-pub(super) fn no_rows(pen: &mut Pen, area: Rect) {
+pub(super) fn no_rows(canvas: &mut Canvas, area: Rect) {
     let lines = vec![
-        one("no rows yet", Tone::Strong),
-        gap(),
-        one("they appear here as workers process them", Tone::Faint),
+        line("no rows yet", TextStyle::Strong),
+        empty_line(),
+        line("they appear here as workers process them", TextStyle::Faint),
     ];
-    screen(pen, area, lines);
+    screen(canvas, area, lines);
 }
 
-pub(super) fn no_dead(model: &Model, pen: &mut Pen, area: Rect) {
+pub(super) fn no_dead(model: &Model, canvas: &mut Canvas, area: Rect) {
     if !model.dead.is_known {
-        return pen.centred(area, &[one("asking the master", Tone::Faint)]);
+        return canvas.centred(area, &[line("asking the master", TextStyle::Faint)]);
     }
     if model.filter().is_shown() {
-        return filtered(model, pen, area, "no dead chunk matches the filter");
+        return filtered(model, canvas, area, "no dead chunk matches the filter");
     }
     let mut lines = vec![
-        one("no dead chunks", Tone::Strong),
-        gap(),
-        one(
+        line("no dead chunks", TextStyle::Strong),
+        empty_line(),
+        line(
             "a chunk that fails every attempt would be here,",
-            Tone::Faint,
+            TextStyle::Faint,
         ),
-        one("to be looked at and replayed", Tone::Faint),
+        line("to be looked at and replayed", TextStyle::Faint),
     ];
     let unusable = super::dead::unusable(model);
     if !unusable.is_empty() {
-        lines.extend([gap(), unusable]);
+        lines.extend([empty_line(), unusable]);
     }
-    screen(pen, area, lines);
+    screen(canvas, area, lines);
 }
 
-pub(super) fn no_events(model: &Model, pen: &mut Pen, area: Rect) {
+pub(super) fn no_events(model: &Model, canvas: &mut Canvas, area: Rect) {
     if model.filter().is_shown() {
-        return filtered(model, pen, area, "nothing in the log matches the filter");
+        return filtered(model, canvas, area, "nothing in the log matches the filter");
     }
     let lines = vec![
-        one("nothing happened yet", Tone::Strong),
-        gap(),
-        one("jobs, workers and the broker are told of here", Tone::Faint),
+        line("nothing happened yet", TextStyle::Strong),
+        empty_line(),
+        line(
+            "jobs, workers and the broker are told of here",
+            TextStyle::Faint,
+        ),
     ];
-    screen(pen, area, lines);
+    screen(canvas, area, lines);
 }
 
-pub(super) fn no_broker(pen: &mut Pen, area: Rect) {
+pub(super) fn no_broker(canvas: &mut Canvas, area: Rect) {
     let lines = vec![
-        one("no broker yet", Tone::Strong),
-        gap(),
-        one("the master has not said anything of it", Tone::Faint),
+        line("no broker yet", TextStyle::Strong),
+        empty_line(),
+        line("the master has not said anything of it", TextStyle::Faint),
     ];
-    screen(pen, area, lines);
+    screen(canvas, area, lines);
 }
 
-/// Nothing is listed because of a filter, which is shown.
-pub(super) fn filtered(model: &Model, pen: &mut Pen, area: Rect, what: &str) {
+/// Nothing matches the filter, which is shown.
+pub(super) fn filtered(model: &Model, canvas: &mut Canvas, area: Rect, what: &str) {
     let text = visible_in(&model.filter().text, model.theme.charset);
     let cursor = if model.filter().typing { "_" } else { "" };
     let lines = [
-        one(what, Tone::Strong),
-        one(format!("/ {text}{cursor}"), Tone::Accent),
-        gap(),
-        one("Esc clears it", Tone::Faint),
+        line(what, TextStyle::Strong),
+        line(format!("/ {text}{cursor}"), TextStyle::Accent),
+        empty_line(),
+        line("Esc clears it", TextStyle::Faint),
     ];
-    pen.centred(area, &lines);
+    canvas.centred(area, &lines);
 }
 
-pub(super) fn no_workers(pen: &mut Pen, area: Rect) {
+pub(super) fn no_workers(canvas: &mut Canvas, area: Rect) {
     let lines = vec![
-        one("no workers yet", Tone::Strong),
-        gap(),
-        one("start some, here and on other hosts:", Tone::Faint),
-        one("rowmill worker", Tone::Accent),
+        line("no workers yet", TextStyle::Strong),
+        empty_line(),
+        line("start some, here and on other hosts:", TextStyle::Faint),
+        line("rowmill worker", TextStyle::Accent),
     ];
-    screen(pen, area, lines);
+    screen(canvas, area, lines);
 }
 
-pub(super) fn no_profile(model: &Model, pen: &mut Pen, area: Rect, job: &Job) {
+pub(super) fn no_profile(model: &Model, canvas: &mut Canvas, area: Rect, job: &Job) {
     let answered = model
         .state
         .as_ref()
-        .is_some_and(|state| state.answers(&job.job_id));
+        .is_some_and(|state| state.is_subscribed_to(&job.job_id));
     let (what, why) = if job.operation != "profile" {
         (
             "no profile",
@@ -254,23 +280,26 @@ pub(super) fn no_profile(model: &Model, pen: &mut Pen, area: Rect, job: &Job) {
     } else {
         ("", "asking the master".to_owned())
     };
-    pen.centred(area, &[one(what, Tone::Strong), one(why, Tone::Faint)]);
+    canvas.centred(
+        area,
+        &[line(what, TextStyle::Strong), line(why, TextStyle::Faint)],
+    );
 }
 
-/// What to say above data that is no longer fresh.
+/// The warning while the dashboard is disconnected.
 pub(super) fn disconnected_line(model: &Model, columns: u16) -> Option<String> {
-    let Link::Disconnected {
+    let Connection::Disconnected {
         retry_at_ms,
         reason,
         ..
-    } = &model.link
+    } = &model.connection
     else {
         return None;
     };
     let dot = model.theme.dot();
-    let retry = next_try(model, *retry_at_ms);
-    Some(if columns < ROOMY {
-        // The status line says how old the data is.
+    let retry = retry_text(model, *retry_at_ms);
+    Some(if columns < SENTENCES_MIN_WIDTH {
+        // The status line shows the age of the data.
         format!("DISCONNECTED{dot}{retry}")
     } else {
         let age = duration(model.age_ms());
@@ -278,9 +307,9 @@ pub(super) fn disconnected_line(model: &Model, columns: u16) -> Option<String> {
     })
 }
 
-/// What to say while the view is held.
+/// The notice while the view is held.
 pub(super) fn held_line(model: &Model) -> Option<String> {
-    model.ahead.as_ref()?;
+    model.pending.as_ref()?;
     let sign = model.theme.sign("‖", "=");
     let age = model.master_now_ms();
     let shown = model.state.as_ref()?.sent_unix_ms;
@@ -291,7 +320,7 @@ pub(super) fn held_line(model: &Model) -> Option<String> {
     ))
 }
 
-/// What to say while the master is without its broker, or has to wait.
+/// The warning while the master cannot use its broker.
 pub(super) fn broker_line(model: &Model) -> Option<String> {
     let broker = model.state.as_ref()?.broker()?;
     let (what, meaning) = match broker.state() {
@@ -310,22 +339,22 @@ pub(super) fn broker_line(model: &Model) -> Option<String> {
         .then(|| format!("{what} {dash} {meaning}{detail}"))
 }
 
-/// What to say where chunks wait and nobody takes them.
+/// The warning if chunks wait and no worker can take them.
 pub(super) fn no_workers_line(model: &Model, columns: u16) -> Option<String> {
     let job = model.state.as_ref().and_then(State::lacks_workers)?;
     let dash = model.theme.sign("—", "-");
-    let (what, how) = if columns < ROOMY {
+    let (what, how) = if columns < SENTENCES_MIN_WIDTH {
         ("", "start one:")
     } else {
         ("chunks are waiting; ", "start one on any host:")
     };
-    let start = words::worker_for(job);
+    let start = result_text::worker_command(job);
     model
         .is_live()
         .then(|| format!("NO WORKERS {dash} {what}{how} {start}"))
 }
 
-/// What to say about a job that has lost chunks or its opening.
+/// The warning about a job that has lost chunks or its opening message.
 pub(super) fn incomplete_line(model: &Model, columns: u16) -> Option<String> {
     let job = model.state.as_ref().and_then(State::incomplete)?;
     let dash = model.theme.sign("—", "-");
@@ -336,7 +365,7 @@ pub(super) fn incomplete_line(model: &Model, columns: u16) -> Option<String> {
     let remedy = format!("rowmill publish --resume {}", job.job_id);
     let name = jobs::name(job);
     let whole = format!("{what} {dash} {name}; on the host that published it: {remedy}");
-    // The command is what matters: it stands alone where there is no room for more.
+    // The command matters most: without room for more, it is shown without the job's name.
     let fits = whole.chars().count() + 2 <= usize::from(columns);
     let line = if fits {
         whole
@@ -346,7 +375,7 @@ pub(super) fn incomplete_line(model: &Model, columns: u16) -> Option<String> {
     model.is_live().then_some(line)
 }
 
-/// What to say while the master cannot store results.
+/// The warning while the master cannot store results.
 pub(super) fn store_line(model: &Model) -> Option<String> {
     let trouble = &model.state.as_ref()?.master().store_trouble;
     let dash = model.theme.sign("—", "-");
@@ -354,7 +383,7 @@ pub(super) fn store_line(model: &Model) -> Option<String> {
         .then(|| format!("NOTHING IS STORED {dash} {trouble}; they wait at the broker"))
 }
 
-/// What to say of data that the master has lost, until somebody has dealt with it.
+/// The warning about data that the master has lost, until an operator has resolved it.
 pub(super) fn losses_line(model: &Model) -> Option<String> {
     let loss = model.state.as_ref()?.master().losses.last()?;
     let dash = model.theme.sign("—", "-");
@@ -363,7 +392,7 @@ pub(super) fn losses_line(model: &Model) -> Option<String> {
         .then(|| format!("DATA LOST {dash} rowmill doctor says what to do {dash} {loss}"))
 }
 
-fn next_try(model: &Model, retry_at_ms: u64) -> String {
+fn retry_text(model: &Model, retry_at_ms: u64) -> String {
     let left = retry_at_ms.saturating_sub(model.now_ms).div_ceil(1000);
     if left == 0 {
         "reconnecting now".to_owned()
@@ -372,7 +401,7 @@ fn next_try(model: &Model, retry_at_ms: u64) -> String {
     }
 }
 
-/// `text` broken between words into lines of at most `columns`, at most five.
+/// Wraps `text` between words into at most five lines of at most `columns` columns.
 pub(super) fn wrap(text: &str, columns: u16) -> Vec<Line> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
@@ -387,6 +416,6 @@ pub(super) fn wrap(text: &str, columns: u16) -> Vec<Line> {
     lines.truncate(5);
     lines
         .into_iter()
-        .map(|line| one(line, Tone::Plain))
+        .map(|text| line(text, TextStyle::Plain))
         .collect()
 }

@@ -1,33 +1,38 @@
-//! The status line, which always says: the master, how it stands with it, how old the data is; then
-//! the broker, and what waits there.
+//! The status line: always the connection, the master and the age of the data; then the broker and the
+//! length of its queue, if they fit.
 
 use ratatui::layout::Rect;
 
-use super::pen::{Ink, Pen, inks_width};
+use super::canvas::{Canvas, StyledText, styled_width};
 use crate::format::{count, duration};
-use crate::message::Link;
+use crate::message::Connection;
 use crate::model::Model;
-use crate::theme::Tone;
+use crate::theme::TextStyle;
 
-/// Left out where there is no room for it.
-const AGE_OF: &str = "data ";
+/// Left out if it does not fit.
+const AGE_LABEL: &str = "data ";
 
-pub(super) fn draw(model: &Model, pen: &mut Pen, area: Rect) {
+pub(super) fn draw(model: &Model, canvas: &mut Canvas, area: Rect) {
     let right = area.right().saturating_sub(1);
-    let mut at = pen.inks(
+    let mut at = canvas.styled_texts(
         area.x + 1,
         area.y,
         right,
-        &[link(model), (" ".into(), Tone::Plain)],
+        &[connection(model), (" ".into(), TextStyle::Plain)],
     );
-    at = pen.inks(at, area.y, right, &[(model.master.clone(), Tone::Plain)]);
-    let separator = pen.theme.sign("  │  ", "  |  ");
+    at = canvas.styled_texts(
+        at,
+        area.y,
+        right,
+        &[(model.master.clone(), TextStyle::Plain)],
+    );
+    let separator = canvas.theme.sign("  │  ", "  |  ");
     for mut part in [age(model), read_only(model), broker(model), waiting(model)] {
-        if at + 1 + inks_width(&part) > right {
-            part.retain(|(text, _)| text != AGE_OF);
+        if at + 1 + styled_width(&part) > right {
+            part.retain(|(text, _)| text != AGE_LABEL);
         }
-        // Each part whole, or not at all; where it is tight, it comes closer.
-        let wide = inks_width(&part);
+        // A part is drawn in full or not at all; the separator shrinks to a space if necessary.
+        let wide = styled_width(&part);
         if wide == 0 {
             continue;
         }
@@ -39,60 +44,69 @@ pub(super) fn draw(model: &Model, pen: &mut Pen, area: Rect) {
         if at + gap.chars().count() as u16 + wide > right {
             break;
         }
-        at = pen.inks(at, area.y, right, &[(gap.into(), Tone::Faint)]);
-        at = pen.inks(at, area.y, right, &part);
+        at = canvas.styled_texts(at, area.y, right, &[(gap.into(), TextStyle::Faint)]);
+        at = canvas.styled_texts(at, area.y, right, &part);
     }
 }
 
-fn link(model: &Model) -> Ink {
+fn connection(model: &Model) -> StyledText {
     let theme = model.theme;
-    match &model.link {
-        Link::Connecting { .. } => (format!("{} connecting", theme.sign("○", "o")), Tone::Warn),
-        Link::Connected => (format!("{} connected", theme.sign("●", "*")), Tone::Good),
-        Link::Disconnected { .. } => (format!("{} disconnected", theme.sign("✗", "x")), Tone::Bad),
-        Link::VersionMismatch { .. } => ("! other version".to_owned(), Tone::Bad),
+    match &model.connection {
+        Connection::Connecting { .. } => (
+            format!("{} connecting", theme.sign("○", "o")),
+            TextStyle::Warn,
+        ),
+        Connection::Connected => (
+            format!("{} connected", theme.sign("●", "*")),
+            TextStyle::Good,
+        ),
+        Connection::Disconnected { .. } => (
+            format!("{} disconnected", theme.sign("✗", "x")),
+            TextStyle::Bad,
+        ),
+        Connection::VersionMismatch { .. } => ("! other version".to_owned(), TextStyle::Bad),
     }
 }
 
-/// Data is `live` while it is fresh: an age that flickers says nothing.
-fn age(model: &Model) -> Vec<Ink> {
+/// The age of the data; `live` up to `max_age_ms`, so that the age does not flicker.
+fn age(model: &Model) -> Vec<StyledText> {
     if model.state.is_none() {
-        return vec![("no data".into(), Tone::Faint)];
+        return vec![("no data".into(), TextStyle::Faint)];
     }
     let age = model.age_ms();
-    if model.is_live() && age < model.fresh_ms {
-        vec![("live".into(), Tone::Plain)]
+    if model.is_live() && age < model.max_age_ms {
+        vec![("live".into(), TextStyle::Plain)]
     } else {
         vec![
-            (AGE_OF.to_owned(), Tone::Warn),
-            (format!("{} old", duration(age)), Tone::Warn),
+            (AGE_LABEL.to_owned(), TextStyle::Warn),
+            (format!("{} old", duration(age)), TextStyle::Warn),
         ]
     }
 }
 
-fn read_only(model: &Model) -> Vec<Ink> {
+fn read_only(model: &Model) -> Vec<StyledText> {
     if model.is_read_only() {
-        vec![("read only".into(), Tone::Plain)]
+        vec![("read only".into(), TextStyle::Plain)]
     } else {
         Vec::new()
     }
 }
 
-fn broker(model: &Model) -> Vec<Ink> {
+fn broker(model: &Model) -> Vec<StyledText> {
     let Some(broker) = model.state.as_ref().and_then(|state| state.broker()) else {
         return Vec::new();
     };
     if !model.is_live() {
         return Vec::new();
     }
-    let (sign, word, tone) = model.theme.broker_state(broker.state());
+    let (sign, word, text_style) = model.theme.broker_state(broker.state());
     vec![
-        ("broker ".into(), Tone::Faint),
-        (format!("{sign} {word}"), tone),
+        ("broker ".into(), TextStyle::Faint),
+        (format!("{sign} {word}"), text_style),
     ]
 }
 
-fn waiting(model: &Model) -> Vec<Ink> {
+fn waiting(model: &Model) -> Vec<StyledText> {
     let broker = model.state.as_ref().and_then(|state| state.broker());
     let Some(ready) = broker.and_then(|broker| broker.tasks_ready) else {
         return Vec::new();
@@ -101,7 +115,7 @@ fn waiting(model: &Model) -> Vec<Ink> {
         return Vec::new();
     }
     vec![
-        ("queue ".into(), Tone::Faint),
-        (count(ready, 6), Tone::Plain),
+        ("queue ".into(), TextStyle::Faint),
+        (count(ready, 6), TextStyle::Plain),
     ]
 }

@@ -1,115 +1,131 @@
-//! Tables: which columns fit, how wide each is, and the lines that are on the screen. A column's
-//! width depends on the screen and never on the numbers in it, so that nothing jumps.
+//! Tables: the columns that fit, their widths, and the visible lines. A column's width depends on the
+//! screen and never on its contents, so that the layout does not jump.
 
 use ratatui::layout::Rect;
 
-use super::chart::spark;
+use super::canvas::{Canvas, StyledText};
+use super::chart::sparkline;
 use super::gauge::gauge;
-use super::pen::{Ink, Pen};
 use crate::format::count;
-use crate::theme::Tone;
+use crate::theme::TextStyle;
 
-/// One column.
+/// A column of a table.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Column {
     pub(super) title: &'static str,
-    /// It is never narrower.
-    pub(super) least: u16,
-    /// It grows up to this where there is room.
-    pub(super) most: u16,
-    pub(super) right: bool,
-    /// The highest go first where there is no room. 0 always stays.
-    pub(super) rank: u8,
+    /// Minimum width.
+    pub(super) min_width: u16,
+    /// Maximum width, if there is room.
+    pub(super) max_width: u16,
+    pub(super) right_aligned: bool,
+    /// Columns with the highest rank are dropped first if not all fit. A column of rank 0 always stays.
+    pub(super) drop_rank: u8,
 }
 
 impl Column {
-    /// Text, on the left.
-    pub(super) const fn text(title: &'static str, least: u16, most: u16, rank: u8) -> Self {
+    /// Text, aligned left.
+    pub(super) const fn text(
+        title: &'static str,
+        min_width: u16,
+        max_width: u16,
+        drop_rank: u8,
+    ) -> Self {
         Self {
             title,
-            least,
-            most,
-            right: false,
-            rank,
+            min_width,
+            max_width,
+            right_aligned: false,
+            drop_rank,
         }
     }
 
-    /// A count, on the right.
-    pub(super) const fn figure(title: &'static str, least: u16, most: u16, rank: u8) -> Self {
+    /// A count, aligned right.
+    pub(super) const fn figure(
+        title: &'static str,
+        min_width: u16,
+        max_width: u16,
+        drop_rank: u8,
+    ) -> Self {
         Self {
             title,
-            least,
-            most,
-            right: true,
-            rank,
+            min_width,
+            max_width,
+            right_aligned: true,
+            drop_rank,
         }
     }
 
-    /// A number, on the right.
-    pub(super) const fn number(title: &'static str, width: u16, rank: u8) -> Self {
+    /// A number of fixed width, aligned right.
+    pub(super) const fn number(title: &'static str, width: u16, drop_rank: u8) -> Self {
         Self {
             title,
-            least: width,
-            most: width,
-            right: true,
-            rank,
+            min_width: width,
+            max_width: width,
+            right_aligned: true,
+            drop_rank,
         }
     }
 }
 
-/// What stands in one place.
+/// The contents of a cell.
 pub(super) enum Cell {
-    Text(Ink),
-    /// A count, in full where its column is wide enough.
-    Count(u64, Tone),
-    /// A share from 0 to 1; absent: not known.
-    Gauge(Option<f64>, Tone),
+    Text(StyledText),
+    /// A count, in full if the column is wide enough.
+    Count(u64, TextStyle),
+    /// A share from 0 to 1; `None` if it is not known.
+    Gauge(Option<f64>, TextStyle),
     /// Values over time, newest last.
-    Spark(Vec<f32>),
+    Sparkline(Vec<f32>),
 }
 
 impl Cell {
     pub(super) fn plain(text: impl Into<String>) -> Self {
-        Self::Text((text.into(), Tone::Plain))
+        Self::Text((text.into(), TextStyle::Plain))
     }
 
-    /// Plain, or faint where it says nothing: zero.
-    pub(super) fn unless_zero(n: u64, text: impl Into<String>, tone: Tone) -> Self {
-        Self::Text((text.into(), if n == 0 { Tone::Faint } else { tone }))
+    /// In the given style, or faint if `n` is zero.
+    pub(super) fn unless_zero(n: u64, text: impl Into<String>, text_style: TextStyle) -> Self {
+        Self::Text((
+            text.into(),
+            if n == 0 { TextStyle::Faint } else { text_style },
+        ))
     }
 }
 
-/// A column that has a place.
+/// A column with its position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Placed {
-    /// Which of the columns given.
+pub(super) struct PlacedColumn {
+    /// Index in the list of columns.
     pub(super) index: usize,
     pub(super) x: u16,
     pub(super) width: u16,
 }
 
-/// The columns that fit in `width`, each with its place.
-pub(super) fn place(columns: &[Column], width: u16) -> Vec<Placed> {
+/// The columns that fit in `width`, with their positions.
+pub(super) fn lay_out(columns: &[Column], width: u16) -> Vec<PlacedColumn> {
     let mut kept: Vec<usize> = (0..columns.len()).collect();
     let gap = |kept: &[usize], gap: u16| -> u16 {
-        let least: u16 = kept.iter().map(|&i| columns[i].least).sum();
-        least + gap * (kept.len().saturating_sub(1)) as u16
+        let min_width: u16 = kept.iter().map(|&i| columns[i].min_width).sum();
+        min_width + gap * (kept.len().saturating_sub(1)) as u16
     };
     while kept.len() > 1 && gap(&kept, 1) > width {
-        let worst = kept.iter().copied().max_by_key(|&i| (columns[i].rank, i));
-        match worst.filter(|&i| columns[i].rank > 0) {
+        let worst = kept
+            .iter()
+            .copied()
+            .max_by_key(|&i| (columns[i].drop_rank, i));
+        match worst.filter(|&i| columns[i].drop_rank > 0) {
             Some(i) => kept.retain(|&other| other != i),
             None => break,
         }
     }
     let between = if gap(&kept, 2) <= width { 2 } else { 1 };
-    let mut widths: Vec<u16> = kept.iter().map(|&i| columns[i].least).collect();
+    let mut widths: Vec<u16> = kept.iter().map(|&i| columns[i].min_width).collect();
     let mut spare = width.saturating_sub(gap(&kept, between));
-    // One column's worth at a time to each that can still grow, so that all grow alike.
+    // One at a time to each column that can still grow, so that all grow alike.
     while spare > 0 {
         let mut grown = false;
         for (w, &i) in widths.iter_mut().zip(&kept) {
-            if spare > 0 && *w < columns[i].most {
+            if spare > 0 && *w < columns[i].max_width {
                 *w += 1;
                 spare -= 1;
                 grown = true;
@@ -122,27 +138,27 @@ pub(super) fn place(columns: &[Column], width: u16) -> Vec<Placed> {
     let mut x = 0;
     let mut placed = Vec::with_capacity(kept.len());
     for (index, width) in kept.into_iter().zip(widths) {
-        placed.push(Placed { index, x, width });
+        placed.push(PlacedColumn { index, x, width });
         x += width + between;
     }
     placed
 }
 
-/// The first of `len` lines to show in `height`, so that `chosen` is about in the middle.
-pub(super) fn window(chosen: usize, len: usize, height: u16) -> usize {
+/// The first of `len` lines to show in `height`, so that `selected` is about in the middle.
+pub(super) fn window(selected: usize, len: usize, height: u16) -> usize {
     let height = usize::from(height);
-    chosen
+    selected
         .saturating_sub(height / 2)
         .min(len.saturating_sub(height))
 }
 
-/// Draws the titles and the lines that fit. `line` makes the cells of one line, one a column given,
-/// and is asked only for those on the screen. Returns the lines shown, as a range.
+/// Draws the titles and the lines that fit. `line` returns the cells of one line, one per column, and is
+/// called only for visible lines. Returns the range of lines shown.
 pub(super) fn table(
-    pen: &mut Pen,
+    canvas: &mut Canvas,
     area: Rect,
     columns: &[Column],
-    (len, chosen): (usize, Option<usize>),
+    (len, selected): (usize, Option<usize>),
     mut line: impl FnMut(usize) -> Vec<Cell>,
 ) -> std::ops::Range<usize> {
     let inner = Rect {
@@ -150,34 +166,41 @@ pub(super) fn table(
         width: area.width.saturating_sub(2),
         ..area
     };
-    let placed = place(columns, inner.width);
-    for place in &placed {
-        let column = columns[place.index];
+    let placed = lay_out(columns, inner.width);
+    for placed_column in &placed {
+        let column = columns[placed_column.index];
         cell(
-            pen,
+            canvas,
             inner,
             inner.y,
-            *place,
-            column.right,
-            &Cell::Text((column.title.into(), Tone::Faint)),
+            *placed_column,
+            column.right_aligned,
+            &Cell::Text((column.title.into(), TextStyle::Faint)),
         );
     }
     let height = area.height.saturating_sub(1);
-    let first = window(chosen.unwrap_or(0), len, height);
+    let first = window(selected.unwrap_or(0), len, height);
     let shown = first..len.min(first + usize::from(height));
     for at in shown.clone() {
         let y = area.y + 1 + (at - first) as u16;
         let cells = line(at);
-        for place in &placed {
-            if let Some(content) = cells.get(place.index) {
-                cell(pen, inner, y, *place, columns[place.index].right, content);
+        for placed_column in &placed {
+            if let Some(content) = cells.get(placed_column.index) {
+                cell(
+                    canvas,
+                    inner,
+                    y,
+                    *placed_column,
+                    columns[placed_column.index].right_aligned,
+                    content,
+                );
             }
         }
-        if chosen.is_some() {
-            pen.note_place(y, at);
+        if selected.is_some() {
+            canvas.record_line(y, at);
         }
-        if chosen == Some(at) {
-            pen.choose(Rect {
+        if selected == Some(at) {
+            canvas.highlight(Rect {
                 y,
                 height: 1,
                 ..area
@@ -187,23 +210,32 @@ pub(super) fn table(
     shown
 }
 
-fn cell(pen: &mut Pen, area: Rect, y: u16, place: Placed, right: bool, content: &Cell) {
+fn cell(
+    canvas: &mut Canvas,
+    area: Rect,
+    y: u16,
+    placed_column: PlacedColumn,
+    right_aligned: bool,
+    content: &Cell,
+) {
     if y >= area.bottom() {
         return;
     }
-    let x = area.x + place.x;
-    let width = place.width.min(area.right().saturating_sub(x));
+    let x = area.x + placed_column.x;
+    let width = placed_column.width.min(area.right().saturating_sub(x));
     match content {
-        Cell::Text((text, tone)) if right => pen.text_right(x + width, y, width, text, *tone),
-        Cell::Text((text, tone)) => {
-            pen.text(x, y, width, text, *tone);
+        Cell::Text((text, text_style)) if right_aligned => {
+            canvas.text_right(x + width, y, width, text, *text_style)
         }
-        Cell::Count(n, tone) => {
+        Cell::Text((text, text_style)) => {
+            canvas.text(x, y, width, text, *text_style);
+        }
+        Cell::Count(n, text_style) => {
             let text = count(*n, width.into());
-            pen.text_right(x + width, y, width, &text, *tone);
+            canvas.text_right(x + width, y, width, &text, *text_style);
         }
-        Cell::Gauge(share, tone) => gauge(pen, (x, y), width, *share, *tone),
-        Cell::Spark(values) => spark(pen, (x, y), width, values),
+        Cell::Gauge(share, text_style) => gauge(canvas, (x, y), width, *share, *text_style),
+        Cell::Sparkline(values) => sparkline(canvas, (x, y), width, values),
     }
 }
 
@@ -218,7 +250,7 @@ mod tests {
     ];
 
     fn indexes(width: u16) -> Vec<usize> {
-        place(&COLUMNS, width).iter().map(|p| p.index).collect()
+        lay_out(&COLUMNS, width).iter().map(|p| p.index).collect()
     }
 
     #[test]
@@ -231,10 +263,10 @@ mod tests {
 
     #[test]
     fn what_is_left_goes_to_those_that_can_grow() {
-        let placed = place(&COLUMNS, 80);
+        let placed = lay_out(&COLUMNS, 80);
         assert_eq!(
             placed[0],
-            Placed {
+            PlacedColumn {
                 index: 0,
                 x: 0,
                 width: 20
@@ -242,7 +274,7 @@ mod tests {
         );
         assert_eq!(
             placed[1],
-            Placed {
+            PlacedColumn {
                 index: 1,
                 x: 22,
                 width: 7

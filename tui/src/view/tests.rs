@@ -16,17 +16,17 @@ use ratatui::{Terminal, TerminalOptions, Viewport};
 
 use super::*;
 use crate::args::Tab;
-use crate::errand::Answer;
 use crate::fake::world;
-use crate::message::{Ask, Msg, News, Theirs};
-use crate::once::plain;
+use crate::message::{Action, Msg, NetworkEvent, ProtocolMismatch};
+use crate::once::plain_text;
+use crate::request::Response;
 use crate::text::Charset;
 use crate::theme::Theme;
 use crate::update::update;
 
 const SIZES: [(u16, u16); 3] = [(40, 10), (80, 24), (200, 60)];
 
-fn paint(model: &Model, (columns, lines): (u16, u16)) -> Buffer {
+fn render(model: &Model, (columns, lines): (u16, u16)) -> Buffer {
     let area = Rect::new(0, 0, columns, lines);
     let mut buffer = Buffer::empty(area);
     draw(model, &mut buffer, area);
@@ -38,13 +38,18 @@ fn screens(model: &mut Model) -> String {
     let screens = SIZES.map(|size| {
         let now_ms = model.now_ms;
         update(model, Msg::Resize(size.0, size.1), now_ms);
-        format!("[{} x {}]\n{}", size.0, size.1, plain(&paint(model, size)))
+        format!(
+            "[{} x {}]\n{}",
+            size.0,
+            size.1,
+            plain_text(&render(model, size))
+        )
     });
     screens.concat()
 }
 
-fn news(job_id: &str, snapshot: Snapshot, ms: u64) -> Msg {
-    Msg::News(News::Event {
+fn network_event(job_id: &str, snapshot: Snapshot, ms: u64) -> Msg {
+    Msg::Network(NetworkEvent::Event {
         job_id: job_id.into(),
         event: Box::new(WatchEvent {
             sequence: 0,
@@ -61,15 +66,23 @@ fn empty(tab: Tab, charset: Charset) -> Model {
 /// Half a minute into the world.
 fn live_in(tab: Tab, charset: Charset) -> Model {
     let mut model = empty(tab, charset);
-    update(&mut model, Msg::News(News::Link(Link::Connected)), 0);
+    update(
+        &mut model,
+        Msg::Network(NetworkEvent::Connection(Connection::Connected)),
+        0,
+    );
     for second in 0..=25 {
         let ms = second * 1000;
-        update(&mut model, news("", world::snapshot(ms, ""), ms), ms);
+        update(
+            &mut model,
+            network_event("", world::snapshot(ms, ""), ms),
+            ms,
+        );
     }
     if tab == Tab::Job {
         update(
             &mut model,
-            news(
+            network_event(
                 world::ORDERS,
                 world::snapshot(25_000, world::ORDERS),
                 25_000,
@@ -91,18 +104,26 @@ fn changed(tab: Tab, change: impl Fn(&mut Snapshot)) -> Model {
     let job_id = if tab == Tab::Job { world::ORDERS } else { "" };
     let mut snapshot = world::snapshot(25_000, job_id);
     change(&mut snapshot);
-    update(&mut model, Msg::News(News::Link(Link::Connected)), 0);
-    update(&mut model, news(job_id, snapshot, 25_000), 25_000);
+    update(
+        &mut model,
+        Msg::Network(NetworkEvent::Connection(Connection::Connected)),
+        0,
+    );
+    update(&mut model, network_event(job_id, snapshot, 25_000), 25_000);
     model
 }
 
 fn cut_off(mut model: Model) -> Model {
-    let link = Link::Disconnected {
+    let connection = Connection::Disconnected {
         since_ms: 25_300,
         retry_at_ms: 39_800,
         reason: "the master went away".into(),
     };
-    update(&mut model, Msg::News(News::Link(link)), 25_300);
+    update(
+        &mut model,
+        Msg::Network(NetworkEvent::Connection(connection)),
+        25_300,
+    );
     update(&mut model, Msg::Tick, 37_000);
     model
 }
@@ -131,19 +152,19 @@ shows! {
     broker_ascii: live_in(Tab::Broker, Charset::Ascii);
     log_ascii: live_in(Tab::Log, Charset::Ascii);
     dead_asked: live(Tab::Dead);
-    no_dead: answered(live(Tab::Dead), Answer::Dead(Vec::new()));
-    dead_question: asked(with_dead(live(Tab::Dead)), &[Ask::Down(1), Ask::Drop]);
-    cancel_question: asked(live(Tab::Jobs), &[Ask::Cancel]);
-    help_read_only: read_only(asked(live(Tab::Jobs), &[Ask::Help]));
+    no_dead: answered(live(Tab::Dead), Response::Dead(Vec::new()));
+    dead_question: asked(with_dead(live(Tab::Dead)), &[Action::MoveDown(1), Action::DropChunk]);
+    cancel_question: asked(live(Tab::Jobs), &[Action::CancelJob]);
+    help_read_only: read_only(asked(live(Tab::Jobs), &[Action::ToggleHelp]));
     jobs_held: held(live(Tab::Jobs));
-    rows_searched: asked(live(Tab::Rows), &[Ask::Filter, Ask::Type('5'), Ask::Type('5'), Ask::Keep]);
-    rows_hidden: asked(live(Tab::Rows), &[Ask::Hide, Ask::Hide]);
-    workers_filtered: asked(live(Tab::Workers), &[Ask::Sort, Ask::Filter, Ask::Type('w'), Ask::Keep]);
-    log_filtered: asked(live(Tab::Log), &[Ask::Filter, Ask::Type('d'), Ask::Type('e'), Ask::Type('a'), Ask::Type('d')]);
+    rows_searched: asked(live(Tab::Rows), &[Action::StartFilter, Action::TypeChar('5'), Action::TypeChar('5'), Action::ApplyFilter]);
+    rows_hidden: asked(live(Tab::Rows), &[Action::HideColumn, Action::HideColumn]);
+    workers_filtered: asked(live(Tab::Workers), &[Action::Sort, Action::StartFilter, Action::TypeChar('w'), Action::ApplyFilter]);
+    log_filtered: asked(live(Tab::Log), &[Action::StartFilter, Action::TypeChar('d'), Action::TypeChar('e'), Action::TypeChar('a'), Action::TypeChar('d')]);
     job_of_a_command: changed(Tab::Job, of_a_command);
     job_of_a_schema: changed(Tab::Job, of_a_schema);
     job_with_bad_records: answered(live(Tab::Job), bad_records());
-    job_bad_records_alone: asked(answered(live(Tab::Job), bad_records()), &[Ask::Bad]);
+    job_bad_records_alone: asked(answered(live(Tab::Job), bad_records()), &[Action::ToggleRejects]);
     broker_with_lanes: changed(Tab::Broker, with_lanes);
     no_events: changed(Tab::Log, |world| world.events.clear());
     jobs_cut_off: cut_off(live(Tab::Jobs));
@@ -154,18 +175,18 @@ shows! {
     job_ascii: live_in(Tab::Job, Charset::Ascii);
     rows_ascii: live_in(Tab::Rows, Charset::Ascii);
     workers_ascii: live_in(Tab::Workers, Charset::Ascii);
-    help_on_jobs: asked(live(Tab::Jobs), &[Ask::Help]);
-    help_on_rows: asked(live(Tab::Rows), &[Ask::Help]);
-    rows_paused: asked(live(Tab::Rows), &[Ask::Down(-30), Ask::Right(2)]);
-    jobs_filter_typed: asked(live(Tab::Jobs), &[Ask::Filter, Ask::Type('S'), Ask::Type('v')]);
-    jobs_filtered: asked(live(Tab::Jobs), &[Ask::Filter, Ask::Type('o'), Ask::Type('r'), Ask::Keep]);
-    jobs_none_match: asked(live(Tab::Jobs), &[Ask::Filter, Ask::Type('%'), Ask::Keep]);
-    job_copied: asked(live(Tab::Job), &[Ask::Down(8), Ask::Copy]);
+    help_on_jobs: asked(live(Tab::Jobs), &[Action::ToggleHelp]);
+    help_on_rows: asked(live(Tab::Rows), &[Action::ToggleHelp]);
+    rows_paused: asked(live(Tab::Rows), &[Action::MoveDown(-30), Action::MoveRight(2)]);
+    jobs_filter_typed: asked(live(Tab::Jobs), &[Action::StartFilter, Action::TypeChar('S'), Action::TypeChar('v')]);
+    jobs_filtered: asked(live(Tab::Jobs), &[Action::StartFilter, Action::TypeChar('o'), Action::TypeChar('r'), Action::ApplyFilter]);
+    jobs_none_match: asked(live(Tab::Jobs), &[Action::StartFilter, Action::TypeChar('%'), Action::ApplyFilter]);
+    job_copied: asked(live(Tab::Job), &[Action::MoveDown(8), Action::Copy]);
     connecting: empty(Tab::Jobs, Charset::Utf8);
     connecting_ascii: empty(Tab::Jobs, Charset::Ascii);
     never_reached: unreachable();
     other_version: version_mismatch(version("protocol 2 (rowmill 9.0.0)"));
-    other_version_refused: version_mismatch(Theirs::Refusal(
+    other_version_refused: version_mismatch(ProtocolMismatch::Refusal(
         "protocol mismatch: the client speaks version 1, this master (rowmill 9.0.0) speaks \
          version 2; use the same rowmill on both sides".into()
     ));
@@ -208,11 +229,15 @@ shows! {
     broker_blocked: changed(Tab::Jobs, |world| broker_in(world, BrokerState::Blocked, "low on disk"));
 }
 
-fn answered(mut model: Model, answer: Answer) -> Model {
+fn answered(mut model: Model, answer: Response) -> Model {
     // What is shown is asked for first.
     let now_ms = model.now_ms + 3000;
     update(&mut model, Msg::Tick, now_ms);
-    update(&mut model, Msg::News(News::Answer(answer)), now_ms);
+    update(
+        &mut model,
+        Msg::Network(NetworkEvent::Response(answer)),
+        now_ms,
+    );
     model
 }
 
@@ -251,8 +276,8 @@ fn with_dead(model: Model) -> Model {
         body: b"k1,20.5\nk2,\x1b[2J\n".to_vec(),
         body_bytes: 18,
     };
-    let model = answered(model, Answer::Dead(vec![first, second]));
-    answered(model, Answer::Chunk(Box::new(whole)))
+    let model = answered(model, Response::Dead(vec![first, second]));
+    answered(model, Response::Chunk(Box::new(whole)))
 }
 
 fn read_only(mut model: Model) -> Model {
@@ -262,10 +287,10 @@ fn read_only(mut model: Model) -> Model {
 
 /// The view is held, and the world goes on.
 fn held(model: Model) -> Model {
-    let mut model = asked(model, &[Ask::Hold]);
+    let mut model = asked(model, &[Action::ToggleHold]);
     update(
         &mut model,
-        news("", world::snapshot(34_000, ""), 34_000),
+        network_event("", world::snapshot(34_000, ""), 34_000),
         34_000,
     );
     model
@@ -304,13 +329,13 @@ fn of_a_schema(world: &mut Snapshot) {
     });
 }
 
-fn bad_records() -> Answer {
+fn bad_records() -> Response {
     let reject = |line: u64, reason: &str| Reject {
         line,
         reason: reason.into(),
         ..Reject::default()
     };
-    Answer::Rejects {
+    Response::Rejects {
         job_id: world::ORDERS.into(),
         rejects: vec![
             reject(17, "2 fields where the header has 9"),
@@ -333,37 +358,45 @@ fn with_lanes(world: &mut Snapshot) {
     broker.round_trip_us = Some(1_612_000);
 }
 
-fn asked(mut model: Model, asks: &[Ask]) -> Model {
+fn asked(mut model: Model, asks: &[Action]) -> Model {
     for &ask in asks {
         let now_ms = model.now_ms;
-        update(&mut model, Msg::Ask(ask), now_ms);
+        update(&mut model, Msg::Action(ask), now_ms);
     }
     model
 }
 
 fn unreachable() -> Model {
     let mut model = empty(Tab::Jobs, Charset::Utf8);
-    let link = Link::Disconnected {
+    let connection = Connection::Disconnected {
         since_ms: 0,
         retry_at_ms: 2500,
         reason: "no master answers at 127.0.0.1:6455 (is `rowmill master` running there?)".into(),
     };
-    update(&mut model, Msg::News(News::Link(link)), 500);
+    update(
+        &mut model,
+        Msg::Network(NetworkEvent::Connection(connection)),
+        500,
+    );
     model
 }
 
-fn version_mismatch(theirs: Theirs) -> Model {
+fn version_mismatch(mismatch: ProtocolMismatch) -> Model {
     let mut model = live(Tab::Jobs);
-    let link = Link::VersionMismatch {
-        theirs,
+    let connection = Connection::VersionMismatch {
+        mismatch,
         retry_at_ms: 28_000,
     };
-    update(&mut model, Msg::News(News::Link(link)), 25_300);
+    update(
+        &mut model,
+        Msg::Network(NetworkEvent::Connection(connection)),
+        25_300,
+    );
     model
 }
 
-fn version(text: &str) -> Theirs {
-    Theirs::Version(text.into())
+fn version(text: &str) -> ProtocolMismatch {
+    ProtocolMismatch::Version(text.into())
 }
 
 fn without_workers(world: &mut Snapshot) {
@@ -389,7 +422,14 @@ fn broker_in(world: &mut Snapshot, state: BrokerState, detail: &str) {
 fn too_small() {
     let model = live(Tab::Jobs);
     let screens: String = [(39, 10), (40, 7), (12, 3), (1, 1)]
-        .map(|size| format!("[{} x {}]\n{}", size.0, size.1, plain(&paint(&model, size))))
+        .map(|size| {
+            format!(
+                "[{} x {}]\n{}",
+                size.0,
+                size.1,
+                plain_text(&render(&model, size))
+            )
+        })
         .concat();
     insta::assert_snapshot!("too_small", screens);
 }
@@ -413,13 +453,13 @@ fn no_size_and_no_state_breaks_the_drawing() {
         unreachable(),
         live(Tab::Job),
         live(Tab::Rows),
-        asked(with_dead(live(Tab::Dead)), &[Ask::Replay]),
+        asked(with_dead(live(Tab::Dead)), &[Action::ReplayDead]),
     ]);
     for mut model in models {
         model.help = true;
         for columns in (1..140).step_by(7) {
             for lines in 1..40 {
-                paint(&model, (columns, lines));
+                render(&model, (columns, lines));
             }
         }
     }
@@ -428,7 +468,7 @@ fn no_size_and_no_state_breaks_the_drawing() {
 /// What is no longer so is drawn without colour and weight.
 #[test]
 fn stale_data_is_grey() {
-    let buffer = paint(&cut_off(live(Tab::Jobs)), (80, 24));
+    let buffer = render(&cut_off(live(Tab::Jobs)), (80, 24));
     for y in 2..22 {
         for x in 0..80 {
             let cell = &buffer[(x, y)];
@@ -444,7 +484,7 @@ fn without_colour_no_cell_has_one() {
     model.theme = Theme::new(Charset::Utf8, false);
     for tab in Tab::ALL {
         model.tab = tab;
-        let buffer = paint(&model, (120, 36));
+        let buffer = render(&model, (120, 36));
         assert!(
             buffer
                 .content()
@@ -458,7 +498,7 @@ fn without_colour_no_cell_has_one() {
 fn ascii_screens_are_ascii() {
     for tab in Tab::ALL {
         let model = live_in(tab, Charset::Ascii);
-        let text = plain(&paint(&model, (120, 36)));
+        let text = plain_text(&render(&model, (120, 36)));
         assert!(text.is_ascii(), "{text}");
     }
 }
@@ -468,11 +508,19 @@ fn ascii_screens_are_ascii() {
 fn columns_stand_still_while_numbers_change() {
     let heads = |ms: u64| {
         let mut model = empty(Tab::Jobs, Charset::Utf8);
-        update(&mut model, Msg::News(News::Link(Link::Connected)), 0);
-        update(&mut model, news("", world::snapshot(ms, ""), ms), ms);
+        update(
+            &mut model,
+            Msg::Network(NetworkEvent::Connection(Connection::Connected)),
+            0,
+        );
+        update(
+            &mut model,
+            network_event("", world::snapshot(ms, ""), ms),
+            ms,
+        );
         Tab::ALL.map(|tab| {
             model.tab = tab;
-            let text = plain(&paint(&model, (120, 36)));
+            let text = plain_text(&render(&model, (120, 36)));
             text.lines().nth(2).unwrap_or_default().to_owned()
         })
     };
@@ -487,7 +535,7 @@ fn hostile_cells_stay_in_their_place() {
     let size = (120, 36);
     for batch in 0..20 {
         let model = changed(Tab::Rows, |world| nasty_rows(world, batch));
-        let text = plain(&paint(&model, size));
+        let text = plain_text(&render(&model, size));
         for line in text.lines() {
             assert!(crate::text::width(line) <= 120, "{line:?}");
             assert!(
@@ -564,12 +612,12 @@ impl io::Write for Written {
 fn what_is_on_a_line_can_be_pointed_at() {
     let mut model = live(Tab::Jobs);
     model.size = (80, 24);
-    let text = plain(&paint(&model, model.size));
+    let text = plain_text(&render(&model, model.size));
     let line = |what: &str| text.lines().position(|line| line.contains(what)).unwrap() as u16;
-    let at = line_at(&model, line("sensors.csv")).unwrap();
+    let at = list_index_at(&model, line("sensors.csv")).unwrap();
     assert_eq!(model.jobs()[at].name, "sensors.csv");
-    assert_eq!(line_at(&model, 0), None);
-    assert_eq!(line_at(&model, 23), None);
+    assert_eq!(list_index_at(&model, 0), None);
+    assert_eq!(list_index_at(&model, 23), None);
 }
 
 /// As much as a master lists: it is drawn, and only what is on the screen costs. Prints how long a frame
@@ -606,16 +654,16 @@ fn a_large_mill_is_drawn_as_a_small_one() {
         drawn_often(&model);
     }
     model.tab = Tab::Workers;
-    let text = plain(&paint(&model, (200, 60)));
+    let text = plain_text(&render(&model, (200, 60)));
     assert!(text.contains("of 1,000"), "{text}");
     drawn_often(&wide);
-    assert!(plain(&paint(&wide, (200, 60))).contains("of 500"));
+    assert!(plain_text(&render(&wide, (200, 60))).contains("of 500"));
 }
 
 fn drawn_often(model: &Model) {
     let start = std::time::Instant::now();
     for _ in 0..100 {
-        paint(model, (200, 60));
+        render(model, (200, 60));
     }
     println!("{:?}: {:?} a frame", model.tab, start.elapsed() / 100);
 }

@@ -1,11 +1,11 @@
-//! The Workers tab: every worker heard of, lost ones too, and what is known of the chosen one.
+//! The Workers tab: all known workers, including lost ones, and the details of the selected one.
 
 use proto::v1::{ChunkInHand, Heartbeat, Worker, WorkerState};
 use ratatui::layout::Rect;
 
-use super::facts::{Fact, facts, height};
-use super::jobs::{listed, name};
-use super::pen::{Ink, Pen};
+use super::canvas::{Canvas, StyledText};
+use super::fields::{Field, fields, height};
+use super::jobs::{list_title, name};
 use super::table::{Cell, Column, table};
 use super::{cut_bottom, cut_top, screens};
 use crate::format::{
@@ -13,11 +13,11 @@ use crate::format::{
 };
 use crate::model::Model;
 use crate::state::State;
-use crate::theme::{Theme, Tone};
+use crate::theme::{TextStyle, Theme};
 
-/// The small chart of each worker is so wide, one second a column.
-const SPARK_LEAST: u16 = 6;
-const SPARK: u16 = 20;
+/// Width of each worker's sparkline, one second per column.
+const SPARKLINE_MIN_WIDTH: u16 = 6;
+const SPARKLINE_WIDTH: u16 = 20;
 
 const COLUMNS: [Column; 15] = [
     Column::text("HOST", 9, 28, 0),
@@ -31,29 +31,33 @@ const COLUMNS: [Column; 15] = [
     Column::number("FOR", 6, 3),
     Column::number("ROWS/S", 7, 1),
     Column::number("MB/S", 5, 4),
-    Column::text("TREND", SPARK_LEAST, SPARK, 6),
+    Column::text("TREND", SPARKLINE_MIN_WIDTH, SPARKLINE_WIDTH, 6),
     Column::figure("CHUNKS", 6, 9, 8),
     Column::number("RETRIES", 7, 13),
     Column::number("SEEN", 6, 5),
 ];
 
-pub(super) fn draw(model: &Model, pen: &mut Pen, area: Rect) {
+pub(super) fn draw(model: &Model, canvas: &mut Canvas, area: Rect) {
     let workers = model.workers();
-    let Some((chosen, picked)) = model.picked_worker() else {
+    let Some((selected, worker)) = model.selected_worker() else {
         if model.filter().is_shown() {
-            return screens::filtered(model, pen, area, "no worker matches the filter");
+            return screens::filtered(model, canvas, area, "no worker matches the filter");
         }
-        return screens::no_workers(pen, area);
+        return screens::no_workers(canvas, area);
     };
     let (area, detail) = cut_bottom(area, detail_height(area));
     let (_, lines) = cut_top(area, 1);
-    let shown = table(pen, lines, &COLUMNS, (workers.len(), Some(chosen)), |at| {
-        cells(model, workers[at])
-    });
+    let shown = table(
+        canvas,
+        lines,
+        &COLUMNS,
+        (workers.len(), Some(selected)),
+        |at| cells(model, workers[at]),
+    );
     let total = model.state.as_ref().map_or(0, State::workers_total);
-    let title = listed(model, "Workers", &shown, workers.len(), total);
-    pen.rule(area, &title, &summary(model, model.all_workers()));
-    details(model, pen, detail, picked);
+    let title = list_title(model, "Workers", &shown, workers.len(), total);
+    canvas.rule(area, &title, &summary(model, model.all_workers()));
+    details(model, canvas, detail, worker);
 }
 
 fn detail_height(area: Rect) -> u16 {
@@ -64,7 +68,7 @@ fn detail_height(area: Rect) -> u16 {
     }
 }
 
-fn summary(model: &Model, workers: &[Worker]) -> Vec<Ink> {
+fn summary(model: &Model, workers: &[Worker]) -> Vec<StyledText> {
     let are = |state| {
         workers
             .iter()
@@ -81,27 +85,35 @@ fn summary(model: &Model, workers: &[Worker]) -> Vec<Ink> {
         .sum();
     let (running, lost) = (are(WorkerState::Running), are(WorkerState::Lost));
     let dot = model.theme.dot();
-    let mut inks = vec![
-        (format!("{running} running"), Tone::Plain),
-        (format!("{dot}{}", plural(threads, "thread")), Tone::Faint),
-        (format!("{dot}{}", model.worker_order.word()), Tone::Faint),
+    let mut styled_texts = vec![
+        (format!("{running} running"), TextStyle::Plain),
+        (
+            format!("{dot}{}", plural(threads, "thread")),
+            TextStyle::Faint,
+        ),
+        (
+            format!("{dot}{}", model.worker_order.label()),
+            TextStyle::Faint,
+        ),
     ];
     if lost > 0 {
         let lost = [
-            (dot.to_owned(), Tone::Faint),
-            (format!("{lost} lost"), Tone::Bad),
+            (dot.to_owned(), TextStyle::Faint),
+            (format!("{lost} lost"), TextStyle::Bad),
         ];
-        inks.splice(1..1, lost);
+        styled_texts.splice(1..1, lost);
     }
-    inks
+    styled_texts
 }
 
 fn cells(model: &Model, worker: &Worker) -> Vec<Cell> {
     let absent = Heartbeat::default();
     let beat = worker.heartbeat.as_ref().unwrap_or(&absent);
-    let (sign, word, tone) = model.theme.worker_state(worker.state());
+    let (sign, word, text_style) = model.theme.worker_state(worker.state());
     let alive = matches!(worker.state(), WorkerState::Running | WorkerState::Draining);
-    let text = |text: String, tone| Cell::Text((text, if alive { tone } else { Tone::Faint }));
+    let text = |text: String, text_style| {
+        Cell::Text((text, if alive { text_style } else { TextStyle::Faint }))
+    };
     let dash = || model.theme.sign("–", "-").to_owned();
     let (chunk, since) = match longest(beat).filter(|_| alive) {
         Some(chunk) => (
@@ -112,18 +124,18 @@ fn cells(model: &Model, worker: &Worker) -> Vec<Cell> {
     };
     let values = model.history.worker(&beat.worker_id);
     vec![
-        text(beat.host.clone(), Tone::Strong),
-        text(beat.pid.to_string(), Tone::Plain),
-        Cell::Text((format!("{sign} {word}"), tone)),
-        text(lane(model.theme, beat), Tone::Plain),
-        text(beat.threads.to_string(), Tone::Plain),
+        text(beat.host.clone(), TextStyle::Strong),
+        text(beat.pid.to_string(), TextStyle::Plain),
+        Cell::Text((format!("{sign} {word}"), text_style)),
+        text(lane(model.theme, beat), TextStyle::Plain),
+        text(beat.threads.to_string(), TextStyle::Plain),
         text(
             if alive {
                 cpu(model.theme, beat)
             } else {
                 dash()
             },
-            Tone::Plain,
+            TextStyle::Plain,
         ),
         text(
             if alive {
@@ -131,22 +143,33 @@ fn cells(model: &Model, worker: &Worker) -> Vec<Cell> {
             } else {
                 dash()
             },
-            Tone::Plain,
+            TextStyle::Plain,
         ),
-        text(chunk, Tone::Plain),
-        text(since, Tone::Plain),
-        text(rate(worker.rows_per_s, 7), Tone::Plain),
-        text(megabytes_per_s(worker.bytes_per_s), Tone::Plain),
-        Cell::Spark(
+        text(chunk, TextStyle::Plain),
+        text(since, TextStyle::Plain),
+        text(rate(worker.rows_per_s, 7), TextStyle::Plain),
+        text(megabytes_per_s(worker.bytes_per_s), TextStyle::Plain),
+        Cell::Sparkline(
             values
-                .map(|series| series.columns(SPARK.into(), 1))
+                .map(|series| series.columns(SPARKLINE_WIDTH.into(), 1))
                 .unwrap_or_default(),
         ),
-        Cell::Count(beat.chunks, if alive { Tone::Plain } else { Tone::Faint }),
-        Cell::unless_zero(beat.retries, count(beat.retries, 7), Tone::Warn),
+        Cell::Count(
+            beat.chunks,
+            if alive {
+                TextStyle::Plain
+            } else {
+                TextStyle::Faint
+            },
+        ),
+        Cell::unless_zero(beat.retries, count(beat.retries, 7), TextStyle::Warn),
         text(
-            seen(model, worker),
-            if alive { Tone::Plain } else { Tone::Bad },
+            heartbeat_age(model, worker),
+            if alive {
+                TextStyle::Plain
+            } else {
+                TextStyle::Bad
+            },
         ),
     ]
 }
@@ -158,7 +181,7 @@ fn lane(theme: Theme, beat: &Heartbeat) -> String {
     }
 }
 
-/// `187 %`: of one core.
+/// CPU use in percent of one core: `187 %`.
 fn cpu(theme: Theme, beat: &Heartbeat) -> String {
     let dash = || theme.sign("–", "-").to_owned();
     beat.cpu
@@ -170,12 +193,12 @@ fn memory(theme: Theme, beat: &Heartbeat) -> String {
     beat.memory_bytes.map_or_else(dash, bytes)
 }
 
-/// The chunk that is in hand for the longest.
+/// The chunk that has been running longest.
 fn longest(beat: &Heartbeat) -> Option<&ChunkInHand> {
     beat.in_hand.iter().max_by_key(|chunk| chunk.running_ms)
 }
 
-/// `orders.csv #17`, and how many more there are.
+/// `#17 orders.csv`, and the number of further chunks.
 fn in_hand(model: &Model, beat: &Heartbeat, chunk: &ChunkInHand) -> String {
     let more = match beat.in_hand.len() {
         0 | 1 => String::new(),
@@ -193,58 +216,58 @@ fn chunk_name(model: &Model, chunk: &ChunkInHand) -> String {
     format!("#{} {of}", chunk.seq)
 }
 
-/// As of now: what the heartbeat said, and the time since.
+/// The running time in the last heartbeat plus the time since.
 fn running_for(model: &Model, worker: &Worker, chunk: &ChunkInHand) -> String {
     let since = model.master_now_ms().saturating_sub(worker.heard_unix_ms);
     short_duration(chunk.running_ms + since)
 }
 
-fn seen(model: &Model, worker: &Worker) -> String {
+fn heartbeat_age(model: &Model, worker: &Worker) -> String {
     let ago = model.master_now_ms().saturating_sub(worker.heard_unix_ms);
     duration(ago).replace(' ', "")
 }
 
-fn details(model: &Model, pen: &mut Pen, area: Rect, worker: &Worker) {
+fn details(model: &Model, canvas: &mut Canvas, area: Rect, worker: &Worker) {
     let Some(beat) = worker.heartbeat.as_ref().filter(|_| area.height > 0) else {
         return;
     };
     let theme = model.theme;
     let dot = theme.dot();
     let title = [
-        (format!("{} {}", beat.host, beat.pid), Tone::Strong),
-        (format!("  {}", beat.worker_id), Tone::Plain),
+        (format!("{} {}", beat.host, beat.pid), TextStyle::Strong),
+        (format!("  {}", beat.worker_id), TextStyle::Plain),
     ];
     let version = format!("rowmill {}", beat.version);
-    pen.rule(area, &title, &[(version, Tone::Faint)]);
+    canvas.rule(area, &title, &[(version, TextStyle::Faint)]);
     let up = duration(beat.sent_unix_ms.saturating_sub(beat.started_unix_ms));
     let ago = duration(model.master_now_ms().saturating_sub(worker.heard_unix_ms));
     let bad = if beat.failures > 0 {
-        Tone::Bad
+        TextStyle::Bad
     } else {
-        Tone::Plain
+        TextStyle::Plain
     };
-    let list: Vec<Fact> = vec![
-        ("in hand", all_in_hand(model, beat), Tone::Plain),
-        ("threads", beat.threads.to_string(), Tone::Plain),
-        ("chunks", grouped(beat.chunks), Tone::Plain),
-        ("rows", grouped(beat.rows), Tone::Plain),
-        ("bytes", bytes(beat.bytes), Tone::Plain),
+    let list: Vec<Field> = vec![
+        ("in hand", all_in_hand(model, beat), TextStyle::Plain),
+        ("threads", beat.threads.to_string(), TextStyle::Plain),
+        ("chunks", grouped(beat.chunks), TextStyle::Plain),
+        ("rows", grouped(beat.rows), TextStyle::Plain),
+        ("bytes", bytes(beat.bytes), TextStyle::Plain),
         (
             "retries",
             format!("{}{dot}failures {}", beat.retries, beat.failures),
             bad,
         ),
-        ("up", up, Tone::Plain),
-        ("heard", format!("{ago} ago"), Tone::Plain),
+        ("up", up, TextStyle::Plain),
+        ("heard", format!("{ago} ago"), TextStyle::Plain),
         (
             "uses",
             format!("{} of a core{dot}{}", cpu(theme, beat), memory(theme, beat)),
-            Tone::Plain,
+            TextStyle::Plain,
         ),
-        ("lane", lane(theme, beat), Tone::Plain),
-        ("commands", commands(theme, beat), Tone::Plain),
+        ("lane", lane(theme, beat), TextStyle::Plain),
+        ("commands", commands(theme, beat), TextStyle::Plain),
     ];
-    facts(pen, cut_top(area, 1).1, &list);
+    fields(canvas, cut_top(area, 1).1, &list);
 }
 
 fn commands(theme: Theme, beat: &Heartbeat) -> String {

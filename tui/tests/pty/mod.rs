@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 /// Longer than any wait that ends well, on a busy machine too.
-const PATIENCE: Duration = Duration::from_secs(30);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A running command and its terminal.
 pub struct Pty {
@@ -73,14 +73,22 @@ impl Pty {
 
     /// Waits until the screen's text is as `done` says.
     pub async fn until(&mut self, done: impl Fn(&str) -> bool) {
-        let waited = timeout(PATIENCE, self.seen.wait_for(|seen| done(&seen.text))).await;
+        let waited = timeout(
+            RESPONSE_TIMEOUT,
+            self.seen.wait_for(|seen| done(&seen.text)),
+        )
+        .await;
         let came = waited.is_ok_and(|seen| seen.is_ok());
         assert!(came, "the screen stayed:\n{}", self.seen.borrow().text);
     }
 
     /// Waits until more than `bytes` have come out.
     pub async fn more_than(&mut self, bytes: usize) {
-        let waited = timeout(PATIENCE, self.seen.wait_for(|seen| seen.raw.len() > bytes)).await;
+        let waited = timeout(
+            RESPONSE_TIMEOUT,
+            self.seen.wait_for(|seen| seen.raw.len() > bytes),
+        )
+        .await;
         waited.unwrap().unwrap();
     }
 
@@ -114,7 +122,7 @@ impl Pty {
 
     /// Waits for the end, and for all that came out before it. Whether it was a success.
     pub async fn ended(&mut self) -> bool {
-        let waited = timeout(PATIENCE, self.seen.wait_for(|seen| seen.ended)).await;
+        let waited = timeout(RESPONSE_TIMEOUT, self.seen.wait_for(|seen| seen.ended)).await;
         waited.unwrap().unwrap();
         self.child.wait().unwrap().success()
     }

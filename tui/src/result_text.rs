@@ -1,6 +1,5 @@
-//! What is said of a column, the same on the dashboard and in reports: how sure a count is, how its
-//! numbers lie, its most frequent value, and what is worth a look. How single numbers read is
-//! `format`'s; where the words stand is for those who call.
+//! Texts about jobs and columns, the same on the dashboard and in reports: estimates with their error,
+//! quantiles, histogram bars, the most frequent value, and remarks. `format` formats single numbers.
 
 use std::borrow::Cow;
 
@@ -11,9 +10,9 @@ use proto::v1::{
 use crate::format::{count, grouped, grouped_decimal, percent, plural, short_decimal};
 use crate::text::{Charset, brief};
 
-/// The command that starts a worker for a job that has none: in its lane, and where its chunks go
-/// through a command, with one to allow it.
-pub fn worker_for(job: &Job) -> String {
+/// The command that starts a worker for a job that has none: in the job's lane, and with `--allow` if
+/// its operation is `exec`.
+pub fn worker_command(job: &Job) -> String {
     let lane = match job.lane.as_str() {
         "" => String::new(),
         lane => format!(" --lane {lane}"),
@@ -26,7 +25,7 @@ pub fn worker_for(job: &Job) -> String {
     format!("rowmill worker{lane}{allow}")
 }
 
-/// Why a job will not become complete by itself, and what to do. `None` if nothing is known that prevents it.
+/// Why a job will not become complete by itself, and what to do. `None` if no reason is known.
 pub fn incomplete_reason(job: &Job) -> Option<String> {
     let id = &job.job_id;
     match job.state() {
@@ -42,41 +41,41 @@ pub fn incomplete_reason(job: &Job) -> Option<String> {
     }
 }
 
-/// Fewer rows than this make almost any column look like a key, or sorted.
-const TELLING_ROWS: u64 = 10;
+/// With fewer rows almost any column looks like a key, or sorted.
+const MIN_ROWS_FOR_KEY: u64 = 10;
 
-/// `1,234,567`, or `≈ 1.02 M ± 0.8 %` where the count is known only nearly: the standard error.
+/// `1,234,567`, or `≈ 1.02 M ± 0.8 %` if the count is an estimate, with its standard error.
 pub fn estimate(estimate: &Estimate, charset: Charset) -> String {
     let short = brief_estimate(estimate, usize::MAX, charset);
     if estimate.error > 0.0 {
-        format!("{short} {}", error(estimate.error, charset))
+        format!("{short} {}", error_text(estimate.error, charset))
     } else {
         short
     }
 }
 
-/// As [`estimate`], without the error; shortened to `1.02 M` beyond `width` columns.
+/// Like [`estimate`], without the error; shortened to `1.02 M` if it is wider than `width` columns.
 pub fn brief_estimate(estimate: &Estimate, width: usize, charset: Charset) -> String {
     if estimate.error > 0.0 {
-        format!("{} {}", about(charset), count(estimate.count, 6))
+        format!("{} {}", approximate_sign(charset), count(estimate.count, 6))
     } else {
         count(estimate.count, width)
     }
 }
 
 /// `± 0.8 %`.
-pub fn error(relative: f64, charset: Charset) -> String {
+pub fn error_text(relative: f64, charset: Charset) -> String {
     let sign = match charset {
         Charset::Utf8 => "±",
         Charset::Ascii => "+-",
     };
-    // Two digits of an error are enough, and it is never shown as none.
+    // One decimal, rounded up, so that an error is never shown as 0.
     let percent = (relative * 1e3).ceil() / 10.0;
     format!("{sign} {percent} %")
 }
 
-/// What stands before a number that is known only nearly.
-pub fn about(charset: Charset) -> &'static str {
+/// The sign before an approximate number.
+pub fn approximate_sign(charset: Charset) -> &'static str {
     match charset {
         Charset::Utf8 => "≈",
         Charset::Ascii => "~",
@@ -89,8 +88,8 @@ pub fn quantile(column: &ColumnProfile, rank: f64) -> Option<&Quantile> {
     quantiles.find(|quantile| (quantile.rank - rank).abs() < 1e-9)
 }
 
-/// The same for people: `2,650`, or `≈ 2,648` where it is an estimate. In more than `width` columns a number
-/// is shortened, where it has no digits of its own by `number`.
+/// The quantile as text: `2,650`, or `≈ 2,648` if it is an estimate. A number wider than `width` columns is
+/// shortened; one without an exact decimal is formatted by `number`.
 pub fn quantile_text(
     column: &ColumnProfile,
     rank: f64,
@@ -105,25 +104,25 @@ pub fn quantile_text(
         short_decimal(decimal, width).into_owned()
     };
     Some(if column.quantile_error > 0.0 {
-        format!("{} {text}", about(charset))
+        format!("{} {text}", approximate_sign(charset))
     } else {
         text
     })
 }
 
-/// The mean for people: by `number`, unless it is greater than all doubles.
+/// The mean as text: formatted by `number`, or from its exact decimal if it exceeds the range of `f64`.
 pub fn mean_text(column: &ColumnProfile, number: fn(f64) -> String) -> Option<String> {
     let decimal = || Some(short_decimal(column.mean_decimal.as_deref()?, 0).into_owned());
     column.mean.map(number).or_else(decimal)
 }
 
-/// Whether its cells are numbers.
+/// Whether the column's type is numeric.
 pub fn is_number(column: &ColumnProfile) -> bool {
     matches!(column.r#type(), ColumnType::Integer | ColumnType::Decimal)
 }
 
-/// A column's least or greatest value as it is, but for a number of more than `width` columns, of which a
-/// part would be another number.
+/// A column's minimum or maximum. A number wider than `width` columns is rounded, since a cut one would
+/// read as another number; text is returned unchanged.
 pub fn extreme<'t>(column: &ColumnProfile, text: &'t str, width: usize) -> Cow<'t, str> {
     if text.len() > width && is_number(column) {
         short_decimal(text, 0)
@@ -132,43 +131,45 @@ pub fn extreme<'t>(column: &ColumnProfile, text: &'t str, width: usize) -> Cow<'
     }
 }
 
-/// A share of a whole, so that some is never shown as none, nor most as all: `0`, `<1 %`, `11 %`.
-pub fn share(some: u64, all: u64) -> String {
-    match some {
+/// `part` of `all` in percent: `0`, `<1 %`, `11 %`, `>99 %`. Never 0 % unless `part` is 0, nor 100 % unless it
+/// is `all`.
+pub fn share(part: u64, all: u64) -> String {
+    match part {
         0 => "0".to_owned(),
-        some => percent(some as f64 / all.max(1) as f64),
+        part => percent(part as f64 / all.max(1) as f64),
     }
 }
 
-/// A value is cut here; where it stands has less room.
-const WIDEST_TOP: usize = 256;
+/// Maximum width of a top value; callers cut it further.
+const MAX_TOP_WIDTH: usize = 256;
 
-/// A value is worth telling where it is one of so many cells.
-const TELLING: u64 = 200;
+/// A top value is shown only if it makes up at least one of this many cells.
+const MAX_CELLS_PER_TOP_VALUE: u64 = 200;
 
-/// The most frequent value behind its share of the cells with bytes: `12 % AT`, so that the share
-/// outlives a cut. One that comes only once, or is one in hundreds, is not said: it is as good as any
-/// other. The value is made visible.
+/// The most frequent value after its share of the non-empty cells: `12 % AT`, so that the share remains
+/// if the text is cut. `None` if the value occurs only once or is rare, since it tells nothing then.
+/// Control characters in the value are made visible.
 pub fn top(column: &ColumnProfile, charset: Charset) -> Option<String> {
     let TopValue { value, count, .. } = column.top.first()?;
-    let all = filled(column);
-    let says_something = (*count > 1 && count.saturating_mul(TELLING) >= all) || all == 1;
-    says_something.then(|| {
+    let all = non_empty(column);
+    let is_frequent =
+        (*count > 1 && count.saturating_mul(MAX_CELLS_PER_TOP_VALUE) >= all) || all == 1;
+    is_frequent.then(|| {
         format!(
             "{} {}",
             share(*count, all),
-            brief(value, WIDEST_TOP, charset)
+            brief(value, MAX_TOP_WIDTH, charset)
         )
     })
 }
 
-/// Cells with bytes.
-pub fn filled(column: &ColumnProfile) -> u64 {
+/// Number of cells that are not empty.
+pub fn non_empty(column: &ColumnProfile) -> u64 {
     column.count.saturating_sub(column.empty)
 }
 
-/// Bars in at most `width` columns: how the numbers lie between the least and the greatest. Empty where
-/// that is not known. A bar above nothing is never flat.
+/// The histogram as bars in at most `width` columns; empty if there is none. A bar greater than zero is
+/// at least one eighth high.
 pub fn bars(column: &ColumnProfile, width: usize, charset: Charset) -> String {
     const UTF8: [char; 8] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇'];
     const ASCII: [char; 8] = [' ', '_', '.', ':', '-', '=', '+', '#'];
@@ -176,59 +177,59 @@ pub fn bars(column: &ColumnProfile, width: usize, charset: Charset) -> String {
         Charset::Utf8 => UTF8,
         Charset::Ascii => ASCII,
     };
-    let heights = heights(column, width);
-    let most = heights.iter().copied().fold(0.0, f64::max);
+    let bar_heights = bar_heights(column, width);
+    let most = bar_heights.iter().copied().fold(0.0, f64::max);
     let level = |height: f64| match height {
         h if h <= 0.0 => 0,
         h => ((h / most * 7.0).round() as usize).clamp(1, 7),
     };
-    heights
+    bar_heights
         .into_iter()
         .map(|height| signs[level(height)])
         .collect()
 }
 
-/// The histogram in at most `width` bars. A bin that falls into two bars is shared out between them by
-/// how much of it lies in each.
-pub fn heights(column: &ColumnProfile, width: usize) -> Vec<f64> {
+/// The histogram in at most `width` bars. A bin that overlaps two bars is split between them in proportion
+/// to the overlap.
+pub fn bar_heights(column: &ColumnProfile, width: usize) -> Vec<f64> {
     let bins = &column.histogram;
     if bins.len() <= width {
         return bins.iter().map(|bin| bin.count as f64).collect();
     }
-    let mut heights = vec![0.0; width];
+    let mut bar_heights = vec![0.0; width];
     let per_bin = width as f64 / bins.len() as f64;
     for (at, bin) in bins.iter().enumerate() {
         let (from, to) = (at as f64 * per_bin, (at + 1) as f64 * per_bin);
         let first = from as usize;
-        // A bin is narrower than a bar, so it lies in two bars at most.
+        // A bin is narrower than a bar, so it overlaps two bars at most.
         let within = (to.min((first + 1) as f64) - from) / per_bin;
-        heights[first] += bin.count as f64 * within;
-        if let Some(next) = heights.get_mut(first + 1) {
+        bar_heights[first] += bin.count as f64 * within;
+        if let Some(next) = bar_heights.get_mut(first + 1) {
             *next += bin.count as f64 * (1.0 - within);
         }
     }
-    heights
+    bar_heights
 }
 
-/// What is worth a look in a column, in plain words.
+/// Remarks on a column: its warnings, then whether it is a key or sorted.
 pub fn remarks(column: &ColumnProfile) -> Vec<String> {
-    let mut remarks = faults(column);
-    remarks.extend(virtues(column));
+    let mut remarks = warnings(column);
+    remarks.extend(key_and_order(column));
     remarks
 }
 
-/// What may bite whoever uses the column.
-pub fn faults(column: &ColumnProfile) -> Vec<String> {
-    let mut faults = Vec::new();
-    let filled = filled(column);
+/// Problems that users of the column should know.
+pub fn warnings(column: &ColumnProfile) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let non_empty = non_empty(column);
     if column.r#type() == ColumnType::Empty && column.count > 0 {
-        faults.push("empty in every row".to_owned());
+        warnings.push("empty in every row".to_owned());
     }
     if column.fit < 1.0 {
-        let misfits = ((1.0 - column.fit) * filled as f64).round() as u64;
+        let misfits = ((1.0 - column.fit) * non_empty as f64).round() as u64;
         let kind = proto::type_name(column.r#type());
-        let (cells, of) = (plural(misfits.max(1), "cell"), grouped(filled));
-        faults.push(format!("{cells} of {of} cannot be read as {kind}"));
+        let (cells, of) = (plural(misfits.max(1), "cell"), grouped(non_empty));
+        warnings.push(format!("{cells} of {of} cannot be read as {kind}"));
     }
     let cells = [
         (
@@ -242,11 +243,11 @@ pub fn faults(column: &ColumnProfile) -> Vec<String> {
     ];
     for (n, what) in cells {
         if n > 0 {
-            faults.push(format!("{} {what}", plural(n, "cell")));
+            warnings.push(format!("{} {what}", plural(n, "cell")));
         }
     }
     if column.out_of_range > 0 {
-        faults.push(format!(
+        warnings.push(format!(
             "{} out of range, with more than 1,100 digits before or behind the decimal point, and left out \
              of min, max, sum, mean and quantiles",
             plural(column.out_of_range, "number")
@@ -254,17 +255,17 @@ pub fn faults(column: &ColumnProfile) -> Vec<String> {
     }
     match column.mixed_case {
         0 => {}
-        1 => faults.push("1 value differs from another only in upper and lower case".to_owned()),
-        n => faults.push(format!(
+        1 => warnings.push("1 value differs from another only in upper and lower case".to_owned()),
+        n => warnings.push(format!(
             "{} values differ from others only in upper and lower case",
             grouped(n)
         )),
     }
-    faults
+    warnings
 }
 
-/// What can be built upon.
-fn virtues(column: &ColumnProfile) -> Option<String> {
+/// Whether the column could be a key, and whether it is sorted.
+fn key_and_order(column: &ColumnProfile) -> Option<String> {
     let key = match column.unique() {
         Uniqueness::Yes => Some("could be a key: no value comes twice"),
         Uniqueness::Likely => Some("likely a key: no value was seen twice"),
@@ -276,8 +277,8 @@ fn virtues(column: &ColumnProfile) -> Option<String> {
         Order::Descending | Order::StrictlyDescending => Some("sorted, descending"),
         Order::Constant => Some("the same value in every cell that is not empty"),
     };
-    let said: Vec<&str> = [key, order].into_iter().flatten().collect();
-    (column.count >= TELLING_ROWS && !said.is_empty()).then(|| said.join("; "))
+    let remarks: Vec<&str> = [key, order].into_iter().flatten().collect();
+    (column.count >= MIN_ROWS_FOR_KEY && !remarks.is_empty()).then(|| remarks.join("; "))
 }
 
 #[cfg(test)]
@@ -298,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_says_how_sure_it_is() {
+    fn an_estimate_shows_its_error() {
         let exact = Estimate {
             count: 1_234_567,
             error: 0.0,
@@ -314,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn an_estimated_quantile_says_so_and_an_integer_stays_one() {
+    fn an_estimated_quantile_is_marked_and_an_integer_stays_an_integer() {
         let text = |value, decimal: &str, quantile_error| {
             let column = ColumnProfile {
                 quantiles: vec![Quantile {
@@ -338,12 +339,12 @@ mod tests {
     }
 
     #[test]
-    fn bars_keep_the_sum_and_show_the_least_of_something() {
+    fn bars_keep_the_sum_and_never_show_a_count_as_zero() {
         let column = histogram(&[1, 0, 0, 1000, 4, 5]);
         assert_eq!(bars(&column, 6, Charset::Utf8), "▁  ▇▁▁");
         assert_eq!(bars(&column, 6, Charset::Ascii), "_  #__");
         for width in 1..=6 {
-            let sum: f64 = heights(&column, width).iter().sum();
+            let sum: f64 = bar_heights(&column, width).iter().sum();
             assert!((sum - 1010.0).abs() < 1e-6, "{width}: {sum}");
         }
         assert_eq!(bars(&histogram(&[]), 8, Charset::Utf8), "");
@@ -351,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn some_is_never_none_and_not_all_is_never_all() {
+    fn a_share_is_never_rounded_to_none_or_all() {
         assert_eq!(share(0, 10), "0");
         assert_eq!(share(1, 1_000_000), "<1 %");
         assert_eq!(share(9_996, 100_000), "10 %");
@@ -360,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_come_before_virtues_and_few_rows_prove_nothing() {
+    fn warnings_come_first_and_few_rows_make_no_key() {
         let mut column = ColumnProfile {
             r#type: ColumnType::Integer.into(),
             fit: 0.97,
@@ -383,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn a_top_value_is_harmless_and_says_something() {
+    fn a_top_value_is_sanitized_and_left_out_if_rare() {
         let mut column = ColumnProfile {
             count: 4,
             top: vec![TopValue {

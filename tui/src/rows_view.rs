@@ -1,5 +1,5 @@
-//! How the latest rows are looked at: held still or live, from which column on, and how wide each
-//! column is. A column only ever grows, so that nothing jumps while rows fly by.
+//! The view of the latest rows: held or live, the first column shown, and the column widths. Within a
+//! job a column only grows, so that the layout does not jump while rows arrive.
 
 use std::collections::BTreeSet;
 
@@ -7,88 +7,89 @@ use proto::v1::LatestRows;
 
 use crate::text::width;
 
-/// No column is wider than this.
-const WIDEST: u16 = 36;
+/// Maximum width of a column.
+const MAX_WIDTH: u16 = 36;
 
-/// What is remembered of one column while its job is shown.
+/// Layout of a column while its job is shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Shape {
+pub(crate) struct ColumnLayout {
     pub(crate) width: u16,
-    /// Some cell was not a number: numbers stand on the right, text on the left.
+    /// Whether any cell was not a number: numbers are aligned right, text left.
     pub(crate) text: bool,
 }
 
 /// The view of the latest rows.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Sheet {
+pub(crate) struct RowsView {
     held: Option<LatestRows>,
-    /// Rows that the view stands above the newest.
+    /// Number of rows that the view is scrolled back from the newest.
     pub(crate) back: usize,
     /// The first column shown.
     pub(crate) column: usize,
-    /// Shows the rows of the chosen job only, not of whatever moved last.
-    pub(crate) only_picked: bool,
+    /// Shows the rows of the selected job only, instead of the job that progressed last.
+    pub(crate) only_selected: bool,
     job_id: String,
-    shapes: Vec<Shape>,
-    /// Columns that are left out.
+    layouts: Vec<ColumnLayout>,
+    /// Columns hidden by the user.
     hidden: BTreeSet<usize>,
 }
 
-impl Sheet {
+impl RowsView {
     /// The rows held while paused.
     pub(crate) fn held(&self) -> Option<&LatestRows> {
         self.held.as_ref()
     }
 
-    pub(crate) fn shape(&self, column: usize) -> Shape {
-        self.shapes.get(column).copied().unwrap_or_default()
+    pub(crate) fn layout(&self, column: usize) -> ColumnLayout {
+        self.layouts.get(column).copied().unwrap_or_default()
     }
 
-    /// Holds `latest` still.
+    /// Holds `latest`, unless rows are held already.
     pub(crate) fn hold(&mut self, latest: Option<&LatestRows>) {
         if self.held.is_none() {
             self.held = latest.cloned();
         }
     }
 
-    /// Lets rows flow again.
+    /// Resumes showing live rows.
     pub(crate) fn release(&mut self, latest: Option<&LatestRows>) {
         self.held = None;
         self.back = 0;
         if let Some(latest) = latest {
-            self.observe(latest);
+            self.fit_columns(latest);
         }
     }
 
-    /// Widens the columns for `latest`, unless other rows are held.
-    pub(crate) fn observe(&mut self, latest: &LatestRows) {
+    /// Widens the columns to fit `latest`, unless rows are held.
+    pub(crate) fn fit_columns(&mut self, latest: &LatestRows) {
         if self.held.is_some() {
             return;
         }
         if self.job_id != latest.job_id {
             self.job_id.clone_from(&latest.job_id);
-            self.shapes.clear();
+            self.layouts.clear();
             self.hidden.clear();
             self.column = 0;
         }
-        self.shapes.resize(latest.columns.len(), Shape::default());
-        for (shape, name) in self.shapes.iter_mut().zip(&latest.columns) {
-            shape.fit(name);
+        self.layouts
+            .resize(latest.columns.len(), ColumnLayout::default());
+        for (layout, name) in self.layouts.iter_mut().zip(&latest.columns) {
+            layout.fit(name);
         }
         for row in &latest.rows {
-            for (shape, cell) in self.shapes.iter_mut().zip(&row.cells) {
-                shape.fit(cell);
-                shape.text |= !cell.is_empty() && cell.parse::<f64>().is_err();
+            for (layout, cell) in self.layouts.iter_mut().zip(&row.cells) {
+                layout.fit(cell);
+                layout.text |= !cell.is_empty() && cell.parse::<f64>().is_err();
             }
         }
     }
 
-    /// Moves `by` rows up (down where negative), `most` rows from the newest at most.
-    pub(crate) fn up(&mut self, by: isize, most: usize) {
-        self.back = self.back.saturating_add_signed(by).min(most);
+    /// Scrolls `by` rows up (down if negative), at most `max_back` rows from the newest.
+    pub(crate) fn up(&mut self, by: isize, max_back: usize) {
+        self.back = self.back.saturating_add_signed(by).min(max_back);
     }
 
-    /// Moves `by` of the columns that are shown to the right.
+    /// Scrolls `by` visible columns to the right.
     pub(crate) fn right(&mut self, by: isize, columns: usize) {
         let shown: Vec<usize> = self.shown(0, columns).collect();
         let at = shown.partition_point(|&column| column < self.column);
@@ -98,19 +99,19 @@ impl Sheet {
         self.column = shown.get(to).copied().unwrap_or(0);
     }
 
-    /// The columns from `first` on that are not left out.
+    /// The indexes of the visible columns from `first` on.
     pub(crate) fn shown(&self, first: usize, columns: usize) -> impl Iterator<Item = usize> {
         (first..columns).filter(|column| !self.hidden.contains(column))
     }
 
-    /// How many columns are left out.
+    /// Number of hidden columns.
     pub(crate) fn hidden(&self) -> usize {
         self.hidden.len()
     }
 
-    /// Leaves out the first column that is shown, unless it is the only one.
+    /// Hides the first visible column, unless it is the only one.
     pub(crate) fn hide_first(&mut self) {
-        let columns = self.shapes.len();
+        let columns = self.layouts.len();
         if self.shown(0, columns).count() < 2 {
             return;
         }
@@ -121,15 +122,17 @@ impl Sheet {
         self.column = next.or(last).unwrap_or(0);
     }
 
-    /// Shows all columns.
-    pub(crate) fn unhide(&mut self) {
+    pub(crate) fn show_all(&mut self) {
         self.hidden.clear();
     }
 }
 
-impl Shape {
+impl ColumnLayout {
     fn fit(&mut self, text: &str) {
-        self.width = self.width.max(width(text).min(WIDEST.into()) as u16).max(1);
+        self.width = self
+            .width
+            .max(width(text).min(MAX_WIDTH.into()) as u16)
+            .max(1);
     }
 }
 
@@ -153,37 +156,37 @@ mod tests {
 
     #[test]
     fn columns_grow_and_never_shrink_within_a_job() {
-        let mut sheet = Sheet::default();
-        sheet.observe(&rows("a", &["12345", "Bo"]));
-        sheet.observe(&rows("a", &["1", ""]));
+        let mut rows_view = RowsView::default();
+        rows_view.fit_columns(&rows("a", &["12345", "Bo"]));
+        rows_view.fit_columns(&rows("a", &["1", ""]));
         assert_eq!(
-            sheet.shape(0),
-            Shape {
+            rows_view.layout(0),
+            ColumnLayout {
                 width: 5,
                 text: false
             }
         );
         assert_eq!(
-            sheet.shape(1),
-            Shape {
+            rows_view.layout(1),
+            ColumnLayout {
                 width: 4,
                 text: true
             }
         );
-        sheet.observe(&rows("b", &["1", "x"]));
-        assert_eq!(sheet.shape(0).width, 1);
+        rows_view.fit_columns(&rows("b", &["1", "x"]));
+        assert_eq!(rows_view.layout(0).width, 1);
     }
 
     #[test]
     fn held_rows_stay_until_released() {
         let (old, new) = (rows("a", &["1", "old"]), rows("a", &["2", "longer name"]));
-        let mut sheet = Sheet::default();
-        sheet.observe(&old);
-        sheet.hold(Some(&old));
-        sheet.observe(&new);
-        assert_eq!(sheet.held(), Some(&old));
-        assert_eq!(sheet.shape(1).width, 4);
-        sheet.release(Some(&new));
-        assert_eq!((sheet.held(), sheet.shape(1).width), (None, 11));
+        let mut rows_view = RowsView::default();
+        rows_view.fit_columns(&old);
+        rows_view.hold(Some(&old));
+        rows_view.fit_columns(&new);
+        assert_eq!(rows_view.held(), Some(&old));
+        assert_eq!(rows_view.layout(1).width, 4);
+        rows_view.release(Some(&new));
+        assert_eq!((rows_view.held(), rows_view.layout(1).width), (None, 11));
     }
 }

@@ -1,6 +1,6 @@
-//! What the dashboard asks of the master beside the stream: lists that are too long for it, and what
-//! people do to jobs and chunks. One errand at a time, on a task of its own, so that the event loop
-//! never waits; what an answer means is `update`'s.
+//! Unary requests to the master: lists that are too long for the stream, and the user's commands on
+//! jobs and chunks. A separate task executes one request at a time, so that the event loop never
+//! waits; `update` handles the response.
 
 use std::time::Duration;
 
@@ -15,36 +15,36 @@ use tokio::time::timeout;
 use tonic::Status;
 
 use crate::args::Source;
-use crate::feed::{connect, said};
+use crate::feed::{connect, status_message};
 use crate::format::plural;
-use crate::message::News;
+use crate::message::NetworkEvent;
 
-/// How many errands wait for those before them; a person who asks for more gets a notice.
-pub(crate) const ERRANDS_WAITING: usize = 16;
+/// Length of the request queue. When it is full, the user gets a notice and the request is discarded.
+pub(crate) const REQUEST_QUEUE_LEN: usize = 16;
 
-/// How long an answer is waited for: a replay waits for the broker.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Timeout of a request; a replay waits for the broker.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The most dead chunks, and bad records, that are asked for.
-pub(crate) const DEAD_LISTED: u32 = 1000;
-const REJECTS_LISTED: u32 = 20;
+/// Maximum number of dead chunks, and of bad records, requested at once.
+pub(crate) const DEAD_LIMIT: u32 = 1000;
+const REJECTS_LIMIT: u32 = 20;
 
-/// Something to be asked.
+/// A request to the master.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Errand {
+pub(crate) enum Request {
     /// The dead chunks of all jobs.
     Dead,
-    /// One of them, with its first rows.
+    /// One dead chunk with its first rows.
     Chunk { job_id: String, seq: u64 },
     /// A job's first bad records.
     Rejects { job_id: String },
-    /// A person wants it.
-    Deed(Deed),
+    /// A change that the user asked for.
+    Command(Command),
 }
 
-/// What people do to jobs and dead chunks.
+/// A change to a job or to dead chunks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Deed {
+pub(crate) enum Command {
     Cancel { job_id: String },
     Pause { job_id: String },
     Resume { job_id: String },
@@ -52,87 +52,91 @@ pub(crate) enum Deed {
     Drop { job_id: String, seqs: Vec<u64> },
 }
 
-/// What came of an errand.
+/// The outcome of a request.
 #[derive(Debug, Clone)]
-pub(crate) enum Answer {
+pub(crate) enum Response {
     Dead(Vec<DeadChunkInfo>),
     Chunk(Box<GetDeadResponse>),
     Rejects {
         job_id: String,
         rejects: Vec<Reject>,
     },
-    /// It is done: what, for a person.
+    /// A command succeeded: the notice for the user.
     Done(String),
-    /// It is not: why, for a person.
+    /// The request failed: the reason for the user.
     Failed(String),
 }
 
-/// Runs until nobody asks any more.
+/// Executes requests until the sender of `requests` or the receiver of `network_events` is dropped.
 pub(crate) async fn run(
     source: Source,
-    mut errands: mpsc::Receiver<Errand>,
-    news: mpsc::Sender<News>,
+    mut requests: mpsc::Receiver<Request>,
+    network_events: mpsc::Sender<NetworkEvent>,
 ) {
-    while let Some(errand) = errands.recv().await {
-        let answered = timeout(PATIENCE, answer(&source, errand)).await;
-        let answer = answered.unwrap_or_else(|_| {
-            let seconds = PATIENCE.as_secs();
-            Answer::Failed(format!("no answer within {seconds} s; it may be done yet"))
+    while let Some(request) = requests.recv().await {
+        let result = timeout(RESPONSE_TIMEOUT, send_request(&source, request)).await;
+        let response = result.unwrap_or_else(|_| {
+            let seconds = RESPONSE_TIMEOUT.as_secs();
+            Response::Failed(format!("no answer within {seconds} s; it may be done yet"))
         });
-        if news.send(News::Answer(answer)).await.is_err() {
+        if network_events
+            .send(NetworkEvent::Response(response))
+            .await
+            .is_err()
+        {
             return;
         }
     }
 }
 
-/// Asks the master, and waits for its answer.
-pub(crate) async fn answer(source: &Source, errand: Errand) -> Answer {
-    // Errands are rare, so each has a connection of its own, and none is kept for a night.
+/// Sends `request` to the master and waits for the response.
+pub(crate) async fn send_request(source: &Source, request: Request) -> Response {
+    // Requests are rare: each opens its own connection, so that no idle one has to be kept alive.
     let client = match connect(source).await {
         Ok(client) => client,
-        Err(error) => return Answer::Failed(error.to_string()),
+        Err(error) => return Response::Failed(error.to_string()),
     };
-    let answered = match errand {
-        Errand::Deed(deed) => deed.done(client).await.map(Answer::Done),
-        errand => errand.asked(client).await,
+    let result = match request {
+        Request::Command(command) => command.execute(client).await.map(Response::Done),
+        request => request.send(client).await,
     };
-    answered.unwrap_or_else(|status| Answer::Failed(said(&status)))
+    result.unwrap_or_else(|status| Response::Failed(status_message(&status)))
 }
 
-impl Errand {
-    async fn asked(self, mut client: Client) -> Result<Answer, Status> {
+impl Request {
+    async fn send(self, mut client: Client) -> Result<Response, Status> {
         match self {
             Self::Dead => {
                 let request = ListDeadRequest {
-                    page_size: DEAD_LISTED,
+                    page_size: DEAD_LIMIT,
                     ..ListDeadRequest::default()
                 };
                 let response = client.list_dead(request).await?.into_inner();
-                Ok(Answer::Dead(response.dead))
+                Ok(Response::Dead(response.dead))
             }
             Self::Chunk { job_id, seq } => {
                 let response = client.get_dead(GetDeadRequest { job_id, seq }).await?;
-                Ok(Answer::Chunk(Box::new(response.into_inner())))
+                Ok(Response::Chunk(Box::new(response.into_inner())))
             }
             Self::Rejects { job_id } => {
                 let request = ListRejectsRequest {
                     job_id: job_id.clone(),
-                    page_size: REJECTS_LISTED,
+                    page_size: REJECTS_LIMIT,
                     page_token: String::new(),
                 };
                 let response = client.list_rejects(request).await?.into_inner();
-                Ok(Answer::Rejects {
+                Ok(Response::Rejects {
                     job_id,
                     rejects: response.rejects,
                 })
             }
-            Self::Deed(deed) => deed.done(client).await.map(Answer::Done),
+            Self::Command(command) => command.execute(client).await.map(Response::Done),
         }
     }
 }
 
-impl Deed {
-    /// What to ask before it is done. Absent: what can be undone is done at once.
+impl Command {
+    /// The confirmation question. `None` if the command can be undone and needs none.
     pub(crate) fn question(&self, name: &str) -> Option<String> {
         Some(match self {
             Self::Cancel { .. } => format!("Cancel {name} for good?"),
@@ -150,7 +154,7 @@ impl Deed {
         })
     }
 
-    async fn done(self, mut client: Client) -> Result<String, Status> {
+    async fn execute(self, mut client: Client) -> Result<String, Status> {
         Ok(match self {
             Self::Cancel { job_id } => {
                 client.cancel_job(CancelJobRequest { job_id }).await?;
