@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use access::{Issued, Scope, Team};
 use cli::{Exit, Failure, OrExit};
 
-/// Make certificates for TLS between a master and those who ask it
+/// Make certificates for TLS between a master and its clients
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -14,30 +14,30 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Make the certificate of a master, or with --client one that a client shows; and the authority
-    /// that signs both, where there is none yet
+    /// Make a certificate for a master, or with --client for a client; also makes the authority that
+    /// signs both, if there is none yet
     New(New),
 }
 
 #[derive(Debug, clap::Args)]
 struct New {
-    /// The names and addresses that clients reach the master by
+    /// The names and addresses by which clients reach the master
     #[arg(value_name = "HOST", required_unless_present = "client")]
     hosts: Vec<String>,
 
-    /// Make a certificate for NAME to show, instead of a master's
+    /// Make a certificate for the client NAME, instead of a master's
     #[arg(long, value_name = "NAME", conflicts_with = "hosts")]
     client: Option<String>,
 
-    /// What it allows: to look (read), or to cancel, pause, replay and drop, too (admin)
+    /// What it allows: read, or admin, which can also cancel, pause, replay and drop
     #[arg(long, value_enum, default_value_t = Scope::Read, requires = "client")]
     scope: Scope,
 
-    /// Where the authority is, and the certificates go; made where it is missing
+    /// Directory of the authority and the certificates; created if missing
     #[arg(long, value_name = "DIR", default_value = "rowmill-certs")]
     dir: PathBuf,
 
-    /// How long it is good for, in days; the authority is for ten years
+    /// Days until the certificate expires; the authority is valid for ten years
     #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=3650))]
     days: u32,
 }

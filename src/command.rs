@@ -1,4 +1,4 @@
-//! The command line as a whole. Each role brings its own arguments.
+//! The whole command line. Each role defines its own arguments.
 
 use std::sync::LazyLock;
 
@@ -6,14 +6,14 @@ use clap::{Parser, Subcommand};
 use cli::{Exit, Failure, Log};
 use tokio_util::sync::CancellationToken;
 
-/// Which rowmill this is, built from what, and which messages it understands.
+/// Version, commit and protocol version.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     let (version, build) = (proto::VERSION, env!("ROWMILL_BUILD"));
     format!("{version} ({build}, protocol {})", proto::PROTOCOL)
 });
 
-/// A CSV mill: pipe CSV into a publisher, start workers on as many hosts as you like, watch it all
-/// in a terminal
+/// Process CSV on many hosts: pipe it into a publisher, start workers on as many hosts as you like, watch
+/// them in a terminal
 ///
 /// With one file and one machine: rowmill run data.csv
 #[derive(Debug, Parser)]
@@ -45,11 +45,11 @@ enum Role {
     Rejects(crate::rejects::Args),
     Diff(crate::diff::Args),
     Workers(crate::workers::Args),
-    /// End an unfinished job for good: workers forget its chunks
+    /// Cancel an unfinished job for good: workers discard its chunks
     Cancel(crate::control::Args),
-    /// Hold an unfinished job's chunks back; other jobs go on
+    /// Pause an unfinished job; other jobs continue
     Pause(crate::control::Args),
-    /// Let a paused job go on
+    /// Resume a paused job
     Resume(crate::control::Args),
     Dead(crate::dead::Args),
     Doctor(crate::doctor::Args),
@@ -61,7 +61,7 @@ enum Role {
 }
 
 impl Command {
-    /// How much the command logs by itself.
+    /// How the command logs by default.
     pub(crate) fn log(&self) -> Log {
         match self.role {
             Role::Worker(ref args) => args.log(),
@@ -72,7 +72,7 @@ impl Command {
         }
     }
 
-    /// Runs it to its exit code.
+    /// Runs the command and returns its exit code.
     pub(crate) async fn run(self, shutdown: CancellationToken) -> Result<Exit, Failure> {
         match self.role {
             Role::Run(args) => Box::pin(args.run(shutdown)).await,

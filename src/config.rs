@@ -1,4 +1,4 @@
-//! `rowmill config`: every setting as it is in force, and who says so.
+//! `rowmill config`: prints the effective settings and their origin.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -11,10 +11,10 @@ use serde::Serialize;
 use crate::command::Command;
 use crate::output::{Align, Table, json_line, width};
 
-/// Print every setting as it is in force where no flag says otherwise, and where it comes from
+/// Print the effective value of every setting if no flag is given, and its origin
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Write JSON, one setting a line
+    /// Write JSON, one line per setting
     #[arg(long)]
     json: bool,
 }
@@ -28,11 +28,11 @@ const COLUMNS: [(&str, Align); 3] = [
 #[derive(Debug, Serialize)]
 struct SettingJson {
     setting: String,
-    /// Absent: there is none, or it is not to be shown.
+    /// `None` if there is none or it is secret.
     value: Option<String>,
     /// `environment`, `file` or `default`.
     from: &'static str,
-    /// The variable, or several where any of them would do.
+    /// The environment variable, or several alternatives.
     variable: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<PathBuf>,
@@ -73,7 +73,7 @@ impl Args {
     }
 }
 
-/// Where the broker is looked for, without what is secret in it. Absent: what is said of it is wrong.
+/// The broker's address without its credentials. `None` if the setting is invalid.
 fn address() -> Option<String> {
     let config = BrokerArgs::default().config().ok()?;
     Some(format!(

@@ -1,13 +1,13 @@
-//! `rowmill cancel`, `pause` and `resume`: whether a job's chunks are run.
+//! `rowmill cancel`, `pause` and `resume`.
 
 use access::{Client, MasterArgs};
 use cli::{Exit, Failure, OrUnwritable, STDOUT};
 use proto::v1::{CancelJobRequest, Job, PauseJobRequest, ResumeJobRequest};
 
 use crate::output::{JobJson, json_line, state_name};
-use crate::server::ask;
+use crate::query::call_retrying;
 
-/// Which job
+/// The job to change
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The job's id, or the beginning of it
@@ -29,7 +29,7 @@ impl Args {
         };
         let client = self.master.connect().await?;
         let cancel = async |mut client: Client| client.cancel_job(request.clone()).await;
-        let answer = ask(&client, &self.job, cancel).await?;
+        let answer = call_retrying(&client, &self.job, cancel).await?;
         self.say(answer.job)
     }
 
@@ -39,7 +39,7 @@ impl Args {
         };
         let client = self.master.connect().await?;
         let pause = async |mut client: Client| client.pause_job(request.clone()).await;
-        let answer = ask(&client, &self.job, pause).await?;
+        let answer = call_retrying(&client, &self.job, pause).await?;
         self.say(answer.job)
     }
 
@@ -49,7 +49,7 @@ impl Args {
         };
         let client = self.master.connect().await?;
         let resume = async |mut client: Client| client.resume_job(request.clone()).await;
-        let answer = ask(&client, &self.job, resume).await?;
+        let answer = call_retrying(&client, &self.job, resume).await?;
         self.say(answer.job)
     }
 

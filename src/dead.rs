@@ -1,4 +1,4 @@
-//! `rowmill dead`: chunks that failed every attempt, and what to do about them.
+//! `rowmill dead`: lists, shows, replays and drops chunks that failed every attempt.
 
 use std::io::Write;
 
@@ -12,17 +12,17 @@ use serde::Serialize;
 use tui::{format, text};
 
 use crate::output::{Align, Table, json_line, width};
-use crate::server::refused;
+use crate::query::request_failure;
 use crate::unreadable;
 
-/// Look at chunks that failed every attempt, and replay or drop them
+/// List chunks that failed every attempt, and replay or drop them
 #[derive(Debug, clap::Args)]
 #[group(id = "dead_args")] // its own name: each verb's arguments are a group of their own
 pub(crate) struct Args {
     #[command(subcommand)]
-    verb: Verb,
+    verb: Subcommand,
 
-    /// Write JSON: of `list` one chunk a line
+    /// Write JSON; `list` writes one line per chunk
     #[arg(long, global = true)]
     json: bool,
 
@@ -31,46 +31,46 @@ pub(crate) struct Args {
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Verb {
-    /// List dead chunks, of one job or of all; of all, also messages that could not be used
+enum Subcommand {
+    /// List dead chunks of one job or of all; without a job, also unusable messages
     List {
         /// The job's id, or the beginning of it [default: every job]
         #[arg(value_name = "JOB", add = crate::complete::jobs())]
         job: Option<String>,
     },
-    /// Show one dead chunk with its first rows, or a message that could not be used
+    /// Show one dead chunk with its first rows, or an unusable message
     Show {
         /// The job's id, or the beginning of it; or the word `message`
         #[arg(value_name = "JOB", add = crate::complete::jobs())]
         job: String,
-        /// Which chunk, or which message, as `dead list` counts them
+        /// The number of the chunk or message, from `dead list`
         #[arg(value_name = "SEQ")]
         seq: u64,
     },
-    /// Send dead chunks to the workers again, each in a process of its own
+    /// Send dead chunks to the workers again; each runs in a process of its own
     Replay {
         /// The job's id, or the beginning of it
         #[arg(value_name = "JOB", add = crate::complete::jobs())]
         job: String,
-        /// Which chunks [default: all]
+        /// The numbers of the chunks [default: all]
         #[arg(value_name = "SEQ")]
         seqs: Vec<u64>,
     },
-    /// Delete the bodies of dead chunks, which stay counted as dead and cannot be replayed any more; or messages
-    /// that could not be used
+    /// Delete the bodies of dead chunks, which stay counted as dead and can no longer be replayed; or
+    /// unusable messages
     Drop {
         /// The job's id, or the beginning of it; or the word `message`
         #[arg(value_name = "JOB", add = crate::complete::jobs())]
         job: String,
-        /// Which chunks, or which messages [default: all]
+        /// The numbers of the chunks or messages [default: all]
         #[arg(value_name = "SEQ")]
         seqs: Vec<u64>,
     },
 }
 
-/// What stands for a job before the number of a message; no id begins so.
+/// The word in place of a job id that selects messages; no id begins with it.
 const MESSAGE: &str = "message";
-/// Rows of a body that are shown.
+/// Maximum number of rows of a body that are shown.
 const ROWS_SHOWN: usize = 10;
 const COLUMNS: [(&str, Align); 8] = [
     ("job", Align::Left),
@@ -94,20 +94,20 @@ struct DeadJson {
     first_line: u64,
     rows: u64,
     died_unix_ms: u64,
-    /// The last that a command said.
+    /// The end of the command's stderr.
     #[serde(skip_serializing_if = "String::is_empty")]
     stderr: String,
 }
 
-/// A dead chunk with what it carries.
+/// A dead chunk with its body.
 #[derive(Debug, Serialize)]
 struct DeadBodyJson {
     #[serde(flatten)]
     dead: DeadJson,
     columns: Vec<String>,
-    /// The beginning of its CSV, without the header; what is not UTF-8 is U+FFFD.
+    /// The beginning of its CSV, without the header; invalid UTF-8 is replaced by U+FFFD.
     body: String,
-    /// Of all of its CSV.
+    /// Size of its whole CSV.
     body_bytes: u64,
 }
 
@@ -115,14 +115,16 @@ impl Args {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
         let mut client = self.master.connect().await?;
         match self.verb {
-            Verb::List { job } => list(client, job.unwrap_or_default(), self.json).await,
-            Verb::Show { job, seq } if job == MESSAGE => {
+            Subcommand::List { job } => list(client, job.unwrap_or_default(), self.json).await,
+            Subcommand::Show { job, seq } if job == MESSAGE => {
                 unreadable::show(&mut client, seq, self.json).await
             }
-            Verb::Show { job, seq } => {
+            Subcommand::Show { job, seq } => {
                 let request = GetDeadRequest { job_id: job, seq };
                 let shown = client.get_dead(request).await;
-                let shown = shown.map_err(|status| refused(&status))?.into_inner();
+                let shown = shown
+                    .map_err(|status| request_failure(&status))?
+                    .into_inner();
                 if self.json {
                     return write(&DeadBodyJson::from(shown));
                 }
@@ -130,23 +132,27 @@ impl Args {
                 show(&mut out, &shown).or_unwritable(STDOUT)?;
                 Ok(Exit::Ok)
             }
-            Verb::Replay { job, seqs } => {
+            Subcommand::Replay { job, seqs } => {
                 let request = ReplayDeadRequest { job_id: job, seqs };
                 let replayed = client.replay_dead(request).await;
-                let replayed = replayed.map_err(|status| refused(&status))?.into_inner();
+                let replayed = replayed
+                    .map_err(|status| request_failure(&status))?
+                    .into_inner();
                 if self.json {
                     return write(&serde_json::json!({ "replayed": replayed.replayed }));
                 }
                 cli::stderr_line!("rowmill: replayed: {}", replayed.replayed);
                 Ok(Exit::Ok)
             }
-            Verb::Drop { job, seqs } if job == MESSAGE => {
+            Subcommand::Drop { job, seqs } if job == MESSAGE => {
                 unreadable::drop(&mut client, seqs, self.json).await
             }
-            Verb::Drop { job, seqs } => {
+            Subcommand::Drop { job, seqs } => {
                 let request = DropDeadRequest { job_id: job, seqs };
                 let dropped = client.drop_dead(request).await;
-                let dropped = dropped.map_err(|status| refused(&status))?.into_inner();
+                let dropped = dropped
+                    .map_err(|status| request_failure(&status))?
+                    .into_inner();
                 say_dropped(dropped.dropped, self.json)
             }
         }
@@ -164,7 +170,9 @@ async fn list(mut client: access::Client, job_id: String, json: bool) -> Result<
             page_token,
         };
         let page = client.list_dead(request).await;
-        let page = page.map_err(|status| refused(&status))?.into_inner();
+        let page = page
+            .map_err(|status| request_failure(&status))?
+            .into_inner();
         listed += page.dead.len();
         for dead in page.dead {
             if json {
@@ -204,7 +212,7 @@ fn cells(dead: &DeadChunkInfo) -> [String; 8] {
     ]
 }
 
-/// Facts, then the header and the first rows as they are in the input, harmless on a terminal.
+/// Writes the chunk's fields, then the header and the first rows, with control characters made visible.
 fn show(out: &mut impl Write, shown: &GetDeadResponse) -> std::io::Result<()> {
     let dead = shown.dead.clone().unwrap_or_default();
     let facts = [
@@ -251,7 +259,7 @@ fn state_name(state: DeadState) -> &'static str {
     }
 }
 
-/// Says how many chunks, or messages, were dropped.
+/// Reports the number of chunks or messages dropped.
 pub(crate) fn say_dropped(dropped: u64, json: bool) -> Result<Exit, Failure> {
     if json {
         return write(&serde_json::json!({ "dropped": dropped }));
@@ -260,7 +268,7 @@ pub(crate) fn say_dropped(dropped: u64, json: bool) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// Answers a script.
+/// Writes JSON for a script.
 fn write(json: &impl Serialize) -> Result<Exit, Failure> {
     json_line(&mut std::io::stdout(), json).or_unwritable(STDOUT)?;
     Ok(Exit::Ok)

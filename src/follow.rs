@@ -3,47 +3,47 @@
 use std::time::Duration;
 
 use access::Client;
-use cli::{Exit, Failure, Meter, Reading};
+use cli::{Exit, Failure, ProgressMeter, ProgressSample};
 use proto::v1::{GetJobRequest, GetJobResponse, Job, JobState};
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
 use tui::result_text::{incomplete_reason, worker_command};
 
-use crate::server::{Unheard, is_fresh, refused};
+use crate::query::{NewJobBackoff, is_new_id, request_failure};
 
-/// Between two attempts while the master is away.
-pub(crate) const AWAY: Duration = Duration::from_millis(200);
+/// Interval between attempts to reconnect to the master.
+pub(crate) const RECONNECT_INTERVAL: Duration = Duration::from_millis(200);
 
-/// What a wait allows.
+/// Limits of a wait for a job.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Patience {
-    /// After this, the wait fails.
+pub(crate) struct WaitPolicy {
+    /// The wait fails after this. `None` if it has no deadline.
     pub(crate) deadline: Option<Instant>,
-    /// Whether the job is known to exist: its opening may still be on its way to the master.
+    /// Whether the job is known to exist, although its opening message may not have reached the master.
     pub(crate) is_expected: bool,
 }
 
-/// Waits until the job is finished; `connect` gives a client, anew whenever the master went away.
+/// Waits until the job is finished. `connect` is called again whenever the connection is lost.
 pub(crate) async fn follow<F>(
     connect: impl Fn() -> F,
     job_id: &str,
-    patience: Patience,
-    meter: &mut Meter,
+    wait_policy: WaitPolicy,
+    progress_meter: &mut ProgressMeter,
 ) -> Result<GetJobResponse, Failure>
 where
     F: Future<Output = Result<Client, Failure>>,
 {
     let mut last = None;
     let mut client = connect().await?;
-    let mut unheard = Unheard::default();
+    let mut new_job_backoff = NewJobBackoff::default();
     let mut has_ended = false;
     loop {
-        let wait_ms = Meter::EVERY.as_millis() as u64;
+        let wait_ms = ProgressMeter::EVERY.as_millis() as u64;
         let request = GetJobRequest {
             job_id: job_id.to_owned(),
             wait_ms,
-            // Nobody sees the result of a job that goes on, and computing it takes time and memory.
+            // The result of an unfinished job is not shown, and computing it takes time and memory.
             no_result: !has_ended,
         };
         match client
@@ -53,7 +53,7 @@ where
         {
             Ok(response) => {
                 let job = response.job.as_ref();
-                // A job that will not become complete by itself is not waited for.
+                // Do not wait for a job that will not become complete by itself.
                 let ends = job.is_some_and(|job| {
                     job.finished_unix_ms.is_some() || incomplete_reason(job).is_some()
                 });
@@ -64,38 +64,38 @@ where
                 if ends {
                     continue;
                 }
-                meter.show(&job.map(reading).unwrap_or_default());
+                progress_meter.show(&job.map(reading).unwrap_or_default());
                 last = response.job;
             }
-            Err(status) if is_passing(&status, patience, job_id) => {
-                meter.show(&Reading {
+            Err(status) if is_temporary(&status, wait_policy, job_id) => {
+                progress_meter.show(&ProgressSample {
                     note: status.message().to_owned(),
-                    ..Reading::default()
+                    ..ProgressSample::default()
                 });
                 if status.code() == Code::NotFound {
-                    unheard.wait().await;
+                    new_job_backoff.wait().await;
                 } else {
-                    tokio::time::sleep(AWAY).await;
-                    client = reconnect(&connect, patience, |note| {
-                        meter.show(&Reading {
+                    tokio::time::sleep(RECONNECT_INTERVAL).await;
+                    client = reconnect(&connect, wait_policy, |note| {
+                        progress_meter.show(&ProgressSample {
                             note: note.to_owned(),
-                            ..Reading::default()
+                            ..ProgressSample::default()
                         });
                     })
                     .await?;
                 }
             }
-            Err(status) => return Err(refused(&status)),
+            Err(status) => return Err(request_failure(&status)),
         }
-        check(patience, last.as_ref(), job_id)?;
+        check(wait_policy, last.as_ref(), job_id)?;
     }
 }
 
-/// A master that was there comes back. Until then `tell` is told why it is not there.
+/// Reconnects until it succeeds or the deadline passes, and passes each error to `report`.
 pub(crate) async fn reconnect<F>(
     connect: &impl Fn() -> F,
-    patience: Patience,
-    mut tell: impl FnMut(&str),
+    wait_policy: WaitPolicy,
+    mut report: impl FnMut(&str),
 ) -> Result<Client, Failure>
 where
     F: Future<Output = Result<Client, Failure>>,
@@ -103,17 +103,17 @@ where
     loop {
         match connect().await {
             Ok(client) => return Ok(client),
-            Err(failure) if patience.is_over() => return Err(failure),
+            Err(failure) if wait_policy.is_over() => return Err(failure),
             Err(failure) => {
-                tell(&failure.to_string());
-                tokio::time::sleep(AWAY).await;
+                report(&failure.to_string());
+                tokio::time::sleep(RECONNECT_INTERVAL).await;
             }
         }
     }
 }
 
-impl Patience {
-    /// A job that was just published, however long it takes.
+impl WaitPolicy {
+    /// For a job that was just published, without a deadline.
     pub(crate) const EXPECTED: Self = Self {
         deadline: None,
         is_expected: true,
@@ -125,23 +125,24 @@ impl Patience {
     }
 }
 
-/// A status that has a source was made on this side, of a connection that failed; the master's own
-/// have none. A connection that ends in the middle of an answer makes an `Unknown` without one.
-pub(crate) fn is_passing(status: &Status, patience: Patience, job_id: &str) -> bool {
+/// Whether the call may succeed when it is retried. A status with a source comes from the transport on
+/// this side; the master's have none. A connection that breaks in the middle of a response gives
+/// `Unknown` without a source.
+pub(crate) fn is_temporary(status: &Status, wait_policy: WaitPolicy, job_id: &str) -> bool {
     match status.code() {
-        Code::NotFound => patience.is_expected || is_fresh(job_id),
+        Code::NotFound => wait_policy.is_expected || is_new_id(job_id),
         Code::Unavailable | Code::Unknown => true,
         _ => std::error::Error::source(status).is_some(),
     }
 }
 
-fn check(patience: Patience, job: Option<&Job>, job_id: &str) -> Result<(), Failure> {
-    if !patience.is_over() {
+fn check(wait_policy: WaitPolicy, job: Option<&Job>, job_id: &str) -> Result<(), Failure> {
+    if !wait_policy.is_over() {
         return Ok(());
     }
     let why = match job {
         Some(job) if job.no_workers => {
-            let (who, start) = (lacking(job), worker_command(job));
+            let (who, start) = (missing_needs(job), worker_command(job));
             format!("no worker is alive{who}; start one with `{start}`")
         }
         Some(_) => "it is not finished".to_owned(),
@@ -151,8 +152,8 @@ fn check(patience: Patience, job: Option<&Job>, job_id: &str) -> Result<(), Fail
     Err(Failure::message(Exit::NoWorkers, message))
 }
 
-/// What makes a worker one that could take the job's chunks.
-fn lacking(job: &Job) -> String {
+/// The lane and command that a worker needs for the job, as words of a message.
+fn missing_needs(job: &Job) -> String {
     let lane = match job.lane.as_str() {
         "" => String::new(),
         lane => format!(" in lane {lane}"),
@@ -165,10 +166,10 @@ fn lacking(job: &Job) -> String {
     format!("{lane}{allows}")
 }
 
-fn reading(job: &Job) -> Reading {
+fn reading(job: &Job) -> ProgressSample {
     let note = match job.state() {
         _ if job.no_workers => {
-            let (who, start) = (lacking(job), worker_command(job));
+            let (who, start) = (missing_needs(job), worker_command(job));
             format!("NO WORKERS{who}: start one with `{start}`")
         }
         JobState::Stalled => format!(
@@ -177,7 +178,7 @@ fn reading(job: &Job) -> Reading {
         ),
         _ => String::new(),
     };
-    Reading {
+    ProgressSample {
         bytes: job.bytes,
         total_bytes: job.source_bytes,
         rows: job.rows,

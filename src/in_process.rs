@@ -1,4 +1,4 @@
-//! All roles in this process, over the in-process broker: the same `run`s, the same client.
+//! Runs all roles in this process over the in-process broker, with the same `run`s and the same client.
 
 use std::fs::Permissions;
 use std::num::NonZeroUsize;
@@ -19,26 +19,24 @@ use tonic::transport::{Endpoint, Uri};
 use worker::WorkerError;
 use worker::exec::ExecConfig;
 
-/// Bytes under way in a pipe between client and master.
+/// Capacity in bytes of the pipe between client and master.
 const PIPE_BYTES: usize = 256 << 10;
 
-/// Chunks that wait between the reader, who has some more ready, and the worker, who holds one more
-/// than it works on for each thread. What waits longer is no longer in the processor's cache, and is
-/// read into memory that was never used before.
+/// Length of the task queue. The reader holds some more chunks ready, and the worker prefetches one per
+/// thread. With a longer queue, chunks leave the processor's cache and need memory not used before.
 const WAITING: Limit = Limit::Wait(1);
 
-/// Results that wait for the master, beside those that workers hold until there is room: results of thousands of
-/// columns take tens of megabytes each, and workers may be faster with them than the master.
+/// Length of the results queue, besides the results that workers hold until there is room: results of thousands of
+/// columns take tens of megabytes each, and workers may produce them faster than the master merges them.
 const RESULTS_WAITING: Limit = Limit::Wait(1);
 
-/// How many chunks to work on at once where nobody says: one more than there are cores, since a core
-/// that waits for the reader, or for the system to move a thread to it, takes that one. Measured on two
-/// cores: 6 to 10 % less time.
+/// Default number of chunks to process at once: one more than the number of cores, to use a core that
+/// waits for the reader or for the scheduler. Measured on two cores: 6 to 10 % less time.
 pub(crate) fn threads() -> NonZeroUsize {
     worker::cores().saturating_add(1)
 }
 
-/// A master and a worker, running.
+/// A running master and worker.
 pub(crate) struct InProcess {
     pub(crate) broker: Broker,
     pub(crate) client: Client,

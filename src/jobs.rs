@@ -1,4 +1,4 @@
-//! `rowmill jobs`: every job the master remembers, newest first.
+//! `rowmill jobs`: lists the master's jobs, newest first.
 
 use std::io::Write;
 
@@ -9,7 +9,7 @@ use tui::format;
 use tui::result_text::incomplete_reason;
 
 use crate::output::{Align, JobJson, Table, json_line, state_name, width};
-use crate::server::refused;
+use crate::query::request_failure;
 
 /// List jobs, newest first
 #[derive(Debug, clap::Args)]
@@ -17,16 +17,16 @@ pub(crate) struct Args {
     #[command(flatten)]
     master: MasterArgs,
 
-    /// List at most this many
+    /// List at most this many jobs
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: usize,
 
-    /// Write JSON, one job a line
+    /// Write JSON, one line per job
     #[arg(long)]
     json: bool,
 }
 
-/// How many incomplete jobs are explained.
+/// Maximum number of incomplete jobs that are explained.
 const INCOMPLETE_NAMED: usize = 3;
 
 const COLUMNS: [(&str, Align); 8] = [
@@ -99,7 +99,7 @@ impl Args {
             let page = client
                 .list_jobs(request)
                 .await
-                .map_err(|status| refused(&status))?;
+                .map_err(|status| request_failure(&status))?;
             let page = page.into_inner();
             jobs.extend(page.jobs);
             page_token = page.next_page_token;
@@ -111,17 +111,19 @@ impl Args {
     }
 }
 
-/// How the master is.
+/// Reports problems of the master.
 async fn master(client: &mut Client) -> Result<MasterStatus, Failure> {
     let request = GetMasterRequest {
         protocol: proto::PROTOCOL,
     };
     let response = client.get_master(request).await;
-    let response = response.map_err(|status| refused(&status))?.into_inner();
+    let response = response
+        .map_err(|status| request_failure(&status))?
+        .into_inner();
     Ok(response.master.unwrap_or_default())
 }
 
-/// Says of which jobs the rows and bad records are no longer there.
+/// Reports the jobs whose rows and bad records were removed.
 fn say_gone(jobs: &[Job]) {
     let gone: Vec<&Job> = jobs
         .iter()

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use access::SigningKey;
 use cli::{Exit, Failure, OrExit};
 
-/// Make the key that publishers sign chunks with, and by which workers know them
+/// Make the key with which publishers sign chunks and workers verify them
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -14,7 +14,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Make a key in a new file that its owner alone can read; publishers and workers need the same
+    /// Make a key in a new file that only its owner can read; publishers and workers need the same key
     New {
         /// The file
         file: PathBuf,

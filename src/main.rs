@@ -1,4 +1,4 @@
-//! The `rowmill` command: picks a role, or runs them all in one process, or reads from a master.
+//! The `rowmill` command: runs a role, or all roles in one process, or queries a master.
 
 mod cert;
 mod command;
@@ -15,11 +15,11 @@ mod key;
 mod man;
 mod output;
 mod publish;
+mod query;
 mod rejects;
 mod rows;
 mod run;
 mod schema;
-mod server;
 mod show;
 mod sniff;
 mod spreadsheet;
@@ -31,7 +31,7 @@ mod workers;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    complete::answer_shell();
+    complete::run_completion();
     let command: command::Command = cli::parse();
     cli::run(command.log(), |shutdown| command.run(shutdown))
 }

@@ -1,4 +1,4 @@
-//! `rowmill man`: the manual pages, made of what `--help` says.
+//! `rowmill man`: writes manual pages generated from the help texts.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use cli::{Exit, Failure, OrUnwritable};
 /// Write manual pages, one for each command
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Where they go; made where it is missing. man -M takes a directory with a man1 in it
+    /// Directory for the pages; created if missing. man -M takes a directory with a man1 in it
     #[arg(value_name = "DIR")]
     directory: PathBuf,
 }

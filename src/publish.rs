@@ -1,19 +1,19 @@
-//! `rowmill publish`, with or without waiting for what comes of it.
+//! `rowmill publish`, optionally waiting for the result or writing the rows.
 
 use std::path::Path;
 
-use cli::{Exit, Failure, Meter};
+use cli::{Exit, Failure, ProgressMeter};
 use proto::v1::GetJobResponse;
 use publisher::Outcome;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::follow::{Patience, follow};
+use crate::follow::{WaitPolicy, follow};
 use crate::output::OutputArgs;
-use crate::rows::{Came, Later, RowsArgs, Sink, Wanted, copy, finish};
+use crate::rows::{CopyOptions, LaterAccess, RowsArgs, RowsOutcome, RowsWriter, copy, finish};
 use crate::show::{tell, write};
 
-/// Cut CSV into chunks and hand them to the broker; prints the job's id
+/// Cut CSV into chunks and publish them to the broker; prints the job's id
 #[derive(Debug, clap::Args)]
 #[group(id = "publish_and_wait")] // its own name: the publisher's arguments are a group called Args
 pub(crate) struct Args {
@@ -38,18 +38,18 @@ impl Args {
             return Box::pin(self.publish.run(shutdown)).await;
         }
         if let Some(path) = self.rows.target(None) {
-            return Box::pin(self.with_rows(path, shutdown)).await;
+            return Box::pin(self.publish_with_rows(path, shutdown)).await;
         }
         if !self.wait {
             return Box::pin(self.publish.run(shutdown)).await;
         }
-        // The first signal ends the waiting, not the publishing.
+        // The first signal ends the wait, not the publishing.
         let publishing = self.publish.publish(
             |job| cli::stderr_line!("rowmill: job {job}"),
             None,
             CancellationToken::new(),
         );
-        let saying = async {
+        let announce_detach = async {
             shutdown.cancelled().await;
             cli::stderr_line!(
                 "rowmill: publishing goes on, and is not waited for; Ctrl-C again stops it"
@@ -58,102 +58,106 @@ impl Args {
         };
         let published = tokio::select! {
             published = publishing => published?,
-            never = saying => match never {},
+            never = announce_detach => match never {},
         };
         publisher::report(&published);
         let job_id = published.job().to_string();
         let is_quiet = self.publish.input().is_quiet();
         let outcome = tokio::select! {
             outcome = self.finished(&job_id, is_quiet) => outcome,
-            () = shutdown.cancelled() => Err(detached(&job_id)),
+            () = shutdown.cancelled() => Err(stopped_waiting(&job_id)),
         };
         write(&self.output, self.publish.master(), &outcome?).await
     }
 
-    /// Publishes, and writes the rows that come of it meanwhile.
-    async fn with_rows(&self, path: &Path, shutdown: CancellationToken) -> Result<Exit, Failure> {
+    /// Publishes the input and writes the job's rows at the same time.
+    async fn publish_with_rows(
+        &self,
+        path: &Path,
+        shutdown: CancellationToken,
+    ) -> Result<Exit, Failure> {
         self.check_rows(path)?;
-        // What cannot work should not be published first.
+        // Publish nothing if the master is unreachable.
         drop(self.publish.master().connect().await?);
-        let mut sink = Sink::open(path)?.guarded(self.output.safe());
-        let outcome = Box::pin(self.published_and_written(&mut sink, &shutdown)).await;
-        let (came, response) = match outcome {
+        let mut rows_writer = RowsWriter::open(path)?.safe_for_spreadsheets(self.output.safe());
+        let outcome = Box::pin(self.publish_and_copy(&mut rows_writer, &shutdown)).await;
+        let (rows_outcome, response) = match outcome {
             Ok(outcome) => outcome,
             Err(failure) => {
-                sink.leave();
+                rows_writer.report_incomplete();
                 return Err(failure);
             }
         };
-        let said = if Sink::is_stdout(path) || !(self.wait || self.output.is_shaped()) {
+        let exit = if RowsWriter::is_stdout(path) || !(self.wait || self.output.is_shaped()) {
             tell(&self.output, self.publish.master(), &response).await?
         } else {
             write(&self.output, self.publish.master(), &response).await?
         };
-        // The rows may be less than the job is by now.
-        let rows = finish(sink, &came, Later::Yes).await?;
-        Ok(if rows == Exit::Ok { said } else { rows })
+        // The rows may be incomplete although the job is complete by now.
+        let rows = finish(rows_writer, &rows_outcome, LaterAccess::FromMaster).await?;
+        Ok(if rows == Exit::Ok { exit } else { rows })
     }
 
     fn check_rows(&self, path: &Path) -> Result<(), Failure> {
         if !self.publish.makes_rows() {
-            let said = "-o is for the rows that come of a job, and none come of a profile; --wait \
+            let message = "-o is for the rows that come of a job, and none come of a profile; --wait \
                         prints the result";
-            return Err(Failure::message(Exit::Usage, said));
+            return Err(Failure::message(Exit::Usage, message));
         }
-        if Sink::is_stdout(path) && (self.wait || self.output.is_shaped()) {
-            let said = "-o - gives stdout to the rows; --wait, --json, --csv and --markdown write a \
+        if RowsWriter::is_stdout(path) && (self.wait || self.output.is_shaped()) {
+            let message = "-o - gives stdout to the rows; --wait, --json, --csv and --markdown write a \
                         result there: give -o a file, or ask rowmill show for the result";
-            return Err(Failure::message(Exit::Usage, said));
+            return Err(Failure::message(Exit::Usage, message));
         }
         Ok(())
     }
 
-    /// Everything up to the job's end, with its rows written. Whatever ends it before, ends it whole:
-    /// without the rows being taken, the publisher would come to stand.
-    async fn published_and_written(
+    /// Publishes the job and copies its rows until the job is finished. An error of either ends both:
+    /// if the rows are not written, back-pressure stops the publisher.
+    async fn publish_and_copy(
         &self,
-        sink: &mut Sink,
+        rows_writer: &mut RowsWriter,
         shutdown: &CancellationToken,
-    ) -> Result<(Came, GetJobResponse), Failure> {
+    ) -> Result<(RowsOutcome, GetJobResponse), Failure> {
         let (ahead, stop) = (self.rows.ahead(), CancellationToken::new());
         let (opened, job_id) = oneshot::channel();
         let publishing = self.publish.publish(
             |job| {
                 cli::stderr_line!("rowmill: job {job}");
-                // Whoever waits for it may be gone; then all of this is about to end.
+                // The receiver may be dropped; then this future is being cancelled.
                 drop(opened.send(job.to_string()));
             },
             Some(ahead.clone()),
             stop.clone(),
         );
-        let mut closed = std::pin::pin!(sink.closed());
+        let mut closed = std::pin::pin!(rows_writer.closed());
         let copying = async {
             let Ok(job_id) = job_id.await else {
-                // Publishing has failed, and says why.
+                // Publishing has failed and returns the error.
                 return std::future::pending().await;
             };
-            let wanted = Wanted {
+            let options = CopyOptions {
                 job_id: &job_id,
                 unordered: self.rows.is_unordered(),
                 follow: true,
-                patience: Patience::EXPECTED,
+                wait_policy: WaitPolicy::EXPECTED,
             };
             let end = copy(
                 || self.publish.master().connect(),
-                wanted,
-                sink,
+                options,
+                rows_writer,
                 |seq| ahead.settle(seq),
             )
             .await?;
-            // The job is finished, so this is no wait.
+            // The job is finished, so this returns at once.
             let response = self.finished(&job_id, true).await?;
-            Ok((Came::new(end, &response), response))
+            Ok((RowsOutcome::new(end, &response), response))
         };
         let (mut publishing, mut copying) = (std::pin::pin!(publishing), std::pin::pin!(copying));
         let (published, copied) = tokio::select! {
             published = &mut publishing => (published?, None),
             copied = &mut copying => match copied {
-                // Rows that do not come would keep the publisher waiting for ever.
+                // Without further rows, back-pressure would stop the publisher for ever.
                 Ok(copied) if copied.0.is_stuck() => {
                     stop.cancel();
                     if let Err(stopped) = publishing.await {
@@ -163,7 +167,7 @@ impl Args {
                 }
                 // The last confirm may come after the last row.
                 Ok(copied) if !copied.0.is_cancelled() => (publishing.await?, Some(copied)),
-                // The publisher has stopped it, and knows why.
+                // The publisher has cancelled the job and returns the reason.
                 Ok((_, response)) if response.job.as_ref().is_some_and(|job| !job.reason.is_empty()) => {
                     return Err(publishing.await.err().unwrap_or_else(|| cancelled(&response)));
                 }
@@ -174,17 +178,17 @@ impl Args {
                 }
                 Err(failure) => {
                     stop.cancel();
-                    return Err(because(failure, publishing.await));
+                    return Err(report_stopped(failure, publishing.await));
                 }
             },
             failure = &mut closed => {
                 stop.cancel();
-                return Err(because(failure, publishing.await));
+                return Err(report_stopped(failure, publishing.await));
             }
             () = shutdown.cancelled() => {
                 stop.cancel();
                 return Err(match publishing.await {
-                    Ok(published) => rows_later(&published.job().to_string()),
+                    Ok(published) => stopped_following(&published.job().to_string()),
                     Err(interrupted) => interrupted,
                 });
             }
@@ -195,7 +199,7 @@ impl Args {
         }
         let job_id = published.job().to_string();
         let showing = async {
-            // What is shown ends with the job; the rows may take longer.
+            // The progress display ends with the job; copying the rows may take longer.
             self.finished(&job_id, self.publish.input().is_quiet())
                 .await?;
             std::future::pending::<Result<std::convert::Infallible, Failure>>().await
@@ -207,23 +211,23 @@ impl Args {
                 cli::stderr_line!("rowmill: nobody reads the rows any more; job {job_id} goes on");
                 Err(failure)
             }
-            () = shutdown.cancelled() => Err(rows_later(&job_id)),
+            () = shutdown.cancelled() => Err(stopped_following(&job_id)),
         }
     }
 
-    /// The job when it is finished, with its progress on stderr until then.
+    /// Waits until the job is finished, with its progress on stderr.
     async fn finished(&self, job_id: &str, is_quiet: bool) -> Result<GetJobResponse, Failure> {
-        let mut meter = Meter::new(is_quiet);
+        let mut progress_meter = ProgressMeter::new(is_quiet);
         let connect = || self.publish.master().connect();
-        let response = follow(connect, job_id, Patience::EXPECTED, &mut meter).await;
-        meter.clear();
+        let response = follow(connect, job_id, WaitPolicy::EXPECTED, &mut progress_meter).await;
+        progress_meter.clear();
         response
     }
 }
 
-/// The rows cannot be taken, so the publisher was told to stop: why, and from it, where it stopped
-/// and how to go on.
-fn because(failure: Failure, stopped: Result<Outcome, Failure>) -> Failure {
+/// Prints where the publisher stopped and how to resume, and returns the failure of the rows that
+/// stopped it.
+fn report_stopped(failure: Failure, stopped: Result<Outcome, Failure>) -> Failure {
     if let Err(stopped) = stopped {
         cli::stderr_line!("rowmill: {stopped}");
     }
@@ -236,14 +240,14 @@ fn cancelled(response: &GetJobResponse) -> Failure {
     Failure::message(Exit::Cancelled, message)
 }
 
-/// What to say when a person stops waiting.
-pub(crate) fn detached(job_id: &str) -> Failure {
+/// The message if the user stops waiting.
+pub(crate) fn stopped_waiting(job_id: &str) -> Failure {
     let message = format!("not waiting any longer; the job goes on: rowmill wait {job_id}");
     Failure::message(Exit::Cancelled, message)
 }
 
-/// What to say when a person stops taking rows.
-fn rows_later(job_id: &str) -> Failure {
+/// The message if the user stops reading rows.
+fn stopped_following(job_id: &str) -> Failure {
     let message =
         format!("not waiting any longer; the job goes on: rowmill rows {job_id} --follow");
     Failure::message(Exit::Cancelled, message)

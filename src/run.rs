@@ -6,20 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::Client;
-use cli::{Exit, Failure, Meter, OrExit};
+use cli::{Exit, Failure, OrExit, ProgressMeter};
 use engine::rate::Rate;
 use proto::v1::{ExecMode, ExecSpec, GetJobResponse, OutputEnd};
 use publisher::{ExecModeArg, InputArgs, PublishError, Work, say_described};
 use tokio_util::sync::CancellationToken;
 use worker::exec::{AllowedCommands, ExecConfig};
 
-use crate::follow::{Patience, follow};
+use crate::follow::{WaitPolicy, follow};
 use crate::in_process::{InProcess, threads};
 use crate::output::{OutputArgs, say_bad};
 use crate::rejects::export_csv;
-use crate::rows::{Came, Later, RowsArgs, Sink, Wanted, copy, finish};
+use crate::rows::{CopyOptions, LaterAccess, RowsArgs, RowsOutcome, RowsWriter, copy, finish};
 
-/// Profile a file in this process, with no broker; or run a command on every chunk of it
+/// Profile a file in this process, without a broker; or run a command on every chunk of it
 ///
 /// With a command: rowmill run in.csv -- python3 clean.py
 #[derive(Debug, clap::Args)]
@@ -34,12 +34,11 @@ pub(crate) struct Args {
     #[command(flatten)]
     input: InputArgs,
 
-    /// Chunks to work on at once [default: one more than this host has cores; with a command, its cores]
+    /// Chunks to process at once [default: the number of cores plus one; with a command, the number of cores]
     #[arg(long, value_name = "N", value_parser = cli::at_least_one)]
     workers: Option<NonZeroUsize>,
 
-    /// Write the bad records to FILE, as they came and under the header, so that they can be mended
-    /// and read again
+    /// Write the bad records unchanged to FILE, below the header, to be corrected and read again
     #[arg(
         long,
         value_name = "FILE",
@@ -47,7 +46,7 @@ pub(crate) struct Args {
     )]
     rejects: Option<PathBuf>,
 
-    /// Show the dashboard while it runs, and until q leaves it; the result comes then
+    /// Show the dashboard until you press q; the result is printed afterwards
     #[arg(long)]
     tui: bool,
 
@@ -57,20 +56,20 @@ pub(crate) struct Args {
     #[command(flatten)]
     output: OutputArgs,
 
-    /// How chunks meet the command [default: chunk]
+    /// How chunks are passed to the command [default: chunk]
     #[arg(long, value_name = "HOW", requires = "command")]
     exec_mode: Option<ExecModeArg>,
 
-    /// How much of the command's work may be begun a second: 50/s, 10/m or 600/h, of rows; or 5chunks/s
+    /// Rate limit for the command: rows as 50/s, 10/m or 600/h, or chunks as 5chunks/s
     #[arg(long, value_name = "RATE", requires = "command")]
     rate: Option<Rate>,
 
-    /// Count the rows that come of the command, and do not write them
+    /// Count the rows that the command writes, and discard them
     #[arg(long, requires = "command")]
     no_rows: bool,
 
-    /// A command and its arguments: every chunk is CSV with a header on its standard input, and CSV
-    /// with a header is expected on its standard output
+    /// A command and its arguments: it gets every chunk as CSV with a header on its standard input, and
+    /// must write CSV with a header to its standard output
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
 }
@@ -78,7 +77,7 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, shutdown: CancellationToken) -> Result<Exit, Failure> {
         let (work, commands) = self.work()?;
-        let mut sink = self.sink()?;
+        let mut rows_writer = self.rows_writer()?;
         if self.input.is_dry_run() {
             return self.input.dry_run(&work, shutdown).await;
         }
@@ -91,16 +90,16 @@ impl Args {
         let broker = roles.broker.clone();
         let mut config = self.input.config(broker, Duration::ZERO, &work)?;
         let ahead = self.rows.ahead();
-        config.ahead = sink.is_some().then(|| Arc::clone(&ahead));
+        config.ahead = rows_writer.is_some().then(|| Arc::clone(&ahead));
         let progress = Arc::clone(&config.progress);
         let job_id = config.job.to_string();
-        let mut meter = Meter::new(self.input.is_quiet() || self.tui);
+        let mut progress_meter = ProgressMeter::new(self.input.is_quiet() || self.tui);
         let client = roles.client.clone();
 
         let publishing = async {
             let published = publisher::run(config, shutdown.clone()).await;
             published.map_err(failure)?;
-            // All is read, but commands may take long over it.
+            // All input is published, but commands may still be running.
             shutdown.cancelled().await;
             Err::<std::convert::Infallible, _>(interrupted())
         };
@@ -108,21 +107,21 @@ impl Args {
         let following = async {
             progress.opened().await;
             say_described(&progress, self.input.is_quiet() || self.tui);
-            follow(connect, &job_id, Patience::EXPECTED, &mut meter).await
+            follow(connect, &job_id, WaitPolicy::EXPECTED, &mut progress_meter).await
         };
-        let closed = sink.as_ref().map(Sink::closed);
+        let closed = rows_writer.as_ref().map(RowsWriter::closed);
         let copying = async {
-            let Some(sink) = &mut sink else {
+            let Some(rows_writer) = &mut rows_writer else {
                 return Ok(None);
             };
             progress.opened().await;
-            let wanted = Wanted {
+            let wanted = CopyOptions {
                 job_id: &job_id,
                 unordered: self.rows.is_unordered(),
                 follow: true,
-                patience: Patience::EXPECTED,
+                wait_policy: WaitPolicy::EXPECTED,
             };
-            copy(connect, wanted, sink, |seq| ahead.settle(seq))
+            copy(connect, wanted, rows_writer, |seq| ahead.settle(seq))
                 .await
                 .map(Some)
         };
@@ -133,14 +132,16 @@ impl Args {
             }
             Err(failure) = publishing => Err(failure),
             failure = roles.failed() => Err(failure),
-            // Nobody wants the rows, so nothing is left to be done.
+            // The reader of the rows is gone, so there is nothing left to do.
             Some(failure) = async { Some(closed?.await) } => Err(failure),
         };
-        meter.clear();
+        progress_meter.clear();
         let said = match outcome {
-            Ok((response, end)) => self.finish(client, &response, sink.zip(end)).await,
+            Ok((response, end)) => self.finish(client, &response, rows_writer.zip(end)).await,
             Err(failure) => {
-                sink.into_iter().for_each(Sink::leave);
+                rows_writer
+                    .into_iter()
+                    .for_each(RowsWriter::report_incomplete);
                 return Err(failure);
             }
         };
@@ -148,8 +149,8 @@ impl Args {
         said
     }
 
-    /// The dashboard, until it is left. Whoever leaves it before the end waits for that on the plain
-    /// terminal.
+    /// Shows the dashboard until the user quits it; a job still running then continues with the progress
+    /// on the plain terminal.
     async fn watch(&self, client: Client) -> Result<(), Failure> {
         if !self.tui {
             return Ok(());
@@ -159,13 +160,13 @@ impl Args {
         watched.map_err(tui::failure)
     }
 
-    /// Whether the terminal is the dashboard's.
+    /// Whether the dashboard uses the terminal.
     pub(crate) fn has_dashboard(&self) -> bool {
         self.tui
     }
 
-    /// Where the rows go, if any come: those of a command to stdout, where no flag says otherwise.
-    fn sink(&self) -> Result<Option<Sink>, Failure> {
+    /// The writer for the rows, if the job produces any; a command's rows go to stdout by default.
+    fn rows_writer(&self) -> Result<Option<RowsWriter>, Failure> {
         let from_command = !self.command.is_empty() && !self.no_rows;
         let otherwise = from_command.then_some(Path::new("-"));
         let target = self.rows.target(otherwise);
@@ -175,19 +176,19 @@ impl Args {
                         in.csv --schema schema.json -o valid.csv";
             return Err(Failure::message(Exit::Usage, said));
         }
-        if self.tui && target.is_some_and(Sink::is_stdout) {
+        if self.tui && target.is_some_and(RowsWriter::is_stdout) {
             let said = "--tui has the terminal; give the rows a file: -o FILE";
             return Err(Failure::message(Exit::Usage, said));
         }
         if self.input.is_dry_run() {
             return Ok(None);
         }
-        let sink = target.map(Sink::open).transpose()?;
-        Ok(sink.map(|sink| sink.guarded(self.output.safe())))
+        let rows_writer = target.map(RowsWriter::open).transpose()?;
+        Ok(rows_writer.map(|rows_writer| rows_writer.safe_for_spreadsheets(self.output.safe())))
     }
 
-    /// What is done with every chunk, and the command that does it, which is the person's own: it has
-    /// their environment, and no limits but theirs.
+    /// The work on every chunk, and the command for it. It is the user's own command: it inherits the
+    /// user's environment and limits, and no others apply.
     fn work(&self) -> Result<(Work, Option<ExecConfig>), Failure> {
         if self.command.is_empty() {
             let work = Work {
@@ -221,37 +222,42 @@ impl Args {
         &self,
         mut client: Client,
         response: &GetJobResponse,
-        rows: Option<(Sink, OutputEnd)>,
+        rows: Option<(RowsWriter, OutputEnd)>,
     ) -> Result<Exit, Failure> {
         let job = response.job.clone().unwrap_or_default();
-        // The publisher says the same, but may not have come to it.
+        // The publisher reports the same reason, but may not have done so yet.
         if !job.reason.is_empty() {
-            if let Some((sink, _)) = rows {
-                sink.leave();
+            if let Some((rows_writer, _)) = rows {
+                rows_writer.report_incomplete();
             }
             return Err(Failure::message(Exit::UnreadableInput, job.reason));
         }
-        let rows_on_stdout = self.rows.target(None).is_some_and(Sink::is_stdout);
+        let rows_on_stdout = self.rows.target(None).is_some_and(RowsWriter::is_stdout);
         let exit = if self.command.is_empty() && !rows_on_stdout {
             self.output.write(response)?
         } else {
-            // Standard output is for the rows.
+            // Standard output is reserved for the rows.
             self.output.report(response)?
         };
         let hint = match &self.rejects {
             Some(path) => {
                 let exported =
                     export_csv(client.clone(), response, path, self.output.safe()).await?;
-                exported.say();
+                exported.report();
                 format!("{} of them are in {}", exported.written, path.display())
             }
             None => "--rejects FILE keeps them".to_owned(),
         };
         say_bad(&mut client, &job, &hint).await?;
-        let Some((sink, end)) = rows else {
+        let Some((rows_writer, end)) = rows else {
             return Ok(exit);
         };
-        let rows = finish(sink, &Came::new(end, response), Later::No).await?;
+        let rows = finish(
+            rows_writer,
+            &RowsOutcome::new(end, response),
+            LaterAccess::Never,
+        )
+        .await?;
         Ok(if rows == Exit::Ok { exit } else { rows })
     }
 }
@@ -262,7 +268,7 @@ fn interrupted() -> Failure {
 
 fn failure(error: PublishError) -> Failure {
     match error {
-        // The job lives in this process: nothing of it stays.
+        // The job exists only in this process and cannot be resumed.
         PublishError::Interrupted { .. } => interrupted(),
         error => publisher::failure(error),
     }

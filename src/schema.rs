@@ -1,5 +1,5 @@
 //! `rowmill schema`: proposes a Table Schema from a profile: of a file, which is profiled in this process,
-//! of a job that the master remembers, or one that `--json` wrote.
+//! of a job on the master, or from a file written by `--json`.
 
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -8,21 +8,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::MasterArgs;
-use cli::{Exit, Failure, Meter, OrUnwritable, STDOUT};
+use cli::{Exit, Failure, OrUnwritable, ProgressMeter, STDOUT};
 use engine::validate::propose;
 use proto::v1::GetJobResponse;
 use publisher::{InputArgs, Work, say_described};
 use tokio_util::sync::CancellationToken;
 
-use crate::follow::{Patience, follow};
+use crate::follow::{WaitPolicy, follow};
 use crate::in_process::{InProcess, threads};
 use crate::output::read_json;
-use crate::server;
+use crate::query;
 
-/// Propose a Table Schema for --schema: types, what is required, unique or one of few values, as far as
-/// a profile proves it
+/// Propose a Table Schema for --schema from a profile: types, and whether values are required, unique or
+/// one of few
 ///
-/// FILE is CSV, or a profile that --json wrote; or else a job's id, or the beginning of it.
+/// FILE is CSV, or a profile written by --json; or else a job's id, or the beginning of it.
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("name", |arg| arg.hide(true)))]
 #[command(mut_arg("schema", |arg| arg.hide(true)))]
@@ -33,11 +33,11 @@ pub(crate) struct Args {
     #[command(flatten)]
     input: InputArgs,
 
-    /// Propose also the least and the greatest number, and the longest text, that there are
+    /// Propose also minimum, maximum and maxLength from the values in the profile
     #[arg(long)]
     bounds: bool,
 
-    /// Chunks to work on at once [default: one more than this host has cores]
+    /// Chunks to process at once [default: the number of cores plus one]
     #[arg(long, value_name = "N", value_parser = cli::at_least_one)]
     workers: Option<NonZeroUsize>,
 
@@ -68,7 +68,7 @@ impl Args {
         Ok(Exit::Ok)
     }
 
-    /// What is a file is taken for one, whatever ids there are.
+    /// A file takes precedence over a job id of the same name.
     async fn profile(&self, shutdown: &CancellationToken) -> Result<GetJobResponse, Failure> {
         if let [path] = self.input.files()
             && path.as_os_str() != "-"
@@ -78,7 +78,7 @@ impl Args {
             }
             let id = path.to_str().filter(|text| is_id(text) && !path.exists());
             if let Some(id) = id {
-                return server::job(&self.master.connect().await?, id).await;
+                return query::get_job(&self.master.connect().await?, id).await;
             }
         }
         Box::pin(self.profiled(shutdown)).await
@@ -92,13 +92,13 @@ impl Args {
             .input
             .config(broker, Duration::ZERO, &Work::default())?;
         let (progress, job_id) = (Arc::clone(&config.progress), config.job.to_string());
-        let mut meter = Meter::new(self.input.is_quiet());
+        let mut progress_meter = ProgressMeter::new(self.input.is_quiet());
         let client = roles.client.clone();
         let following = async {
             progress.opened().await;
             say_described(&progress, self.input.is_quiet());
             let connect = || std::future::ready(Ok(client.clone()));
-            follow(connect, &job_id, Patience::EXPECTED, &mut meter).await
+            follow(connect, &job_id, WaitPolicy::EXPECTED, &mut progress_meter).await
         };
         let publishing = async {
             let published = publisher::run(config, shutdown.clone()).await;
@@ -111,7 +111,7 @@ impl Args {
             Err(failure) = publishing => Err(failure),
             failure = roles.failed() => Err(failure),
         };
-        meter.clear();
+        progress_meter.clear();
         roles.stop().await;
         let response = response?;
         match &response.job {
@@ -124,7 +124,7 @@ impl Args {
     }
 }
 
-/// The profile in a file that `--json` wrote. Absent: it is something else, like CSV.
+/// The profile in a file written by `--json`. `None` if the file is something else, such as CSV.
 fn written(path: &Path) -> Option<GetJobResponse> {
     let is_json = path
         .extension()
@@ -133,7 +133,7 @@ fn written(path: &Path) -> Option<GetJobResponse> {
     read_json(&text).ok()
 }
 
-/// Whether it could be a job's id, or the beginning of one.
+/// Whether the text could be a job's id, or the beginning of one.
 pub(crate) fn is_id(text: &str) -> bool {
     !text.is_empty()
         && text

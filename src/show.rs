@@ -1,4 +1,4 @@
-//! `rowmill show`: one job with its result so far.
+//! `rowmill show`: prints one job with its result so far.
 
 use access::MasterArgs;
 use cli::{Exit, Failure};
@@ -6,9 +6,9 @@ use proto::v1::GetJobResponse;
 use publisher::Described;
 
 use crate::output::{OutputArgs, gone, say_bad};
-use crate::server;
+use crate::query;
 
-/// Print a job's result as it stands
+/// Print a job's result so far
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The job's id, or the beginning of it
@@ -24,7 +24,7 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
-        let response = server::job(&self.master.connect().await?, &self.job).await?;
+        let response = query::get_job(&self.master.connect().await?, &self.job).await?;
         if let Some(line) = described(&response).and_then(|described| described.line()) {
             cli::stderr_line!("rowmill: {line}");
         }
@@ -32,7 +32,7 @@ impl Args {
     }
 }
 
-/// How the job's input is written. `None`: the master does not know.
+/// The format of the job's input. `None` if the master does not know it.
 fn described(response: &GetJobResponse) -> Option<Described> {
     Some(Described {
         dialect: response.dialect.as_ref()?.try_into().ok()?,
@@ -42,7 +42,7 @@ fn described(response: &GetJobResponse) -> Option<Described> {
     })
 }
 
-/// Writes a job's result, and says on stderr what was bad in it.
+/// Writes a job's result, and reports its bad records on stderr.
 pub(crate) async fn write(
     output: &OutputArgs,
     master: &MasterArgs,
@@ -53,7 +53,7 @@ pub(crate) async fn write(
     Ok(exit)
 }
 
-/// The same of a job whose rows have stdout: only what is for a person.
+/// Like [`write`], without stdout, which is reserved for the rows.
 pub(crate) async fn tell(
     output: &OutputArgs,
     master: &MasterArgs,
@@ -64,7 +64,7 @@ pub(crate) async fn tell(
     Ok(exit)
 }
 
-/// Says on stderr what was bad in a job, and what is gone.
+/// Reports a job's bad records on stderr, and whether its rows were removed.
 async fn say(master: &MasterArgs, response: &GetJobResponse) -> Result<(), Failure> {
     let job = response.job.clone().unwrap_or_default();
     if job.rejects + job.replaced > 0 || !job.reason.is_empty() {

@@ -1,4 +1,4 @@
-//! `rowmill sniff`: how files are written, as far as that can be told from their start.
+//! `rowmill sniff`: detects the format of files from their start.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -8,23 +8,23 @@ use engine::columns::shown;
 use publisher::{FormatArgs, InputError, Look, Source, expand, look, write_look};
 use serde::Serialize;
 
-/// Say how CSV is written: dialect, encoding, compression, columns, first rows
+/// Detect the format of CSV: dialect, encoding, compression, columns, first rows
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The files to look at, or patterns for them; - is standard input
+    /// The files to read, or patterns for them; - is standard input
     #[arg(value_name = "FILE", required = true)]
     file: Vec<PathBuf>,
 
     #[command(flatten)]
     format: FormatArgs,
 
-    /// Write JSON, one file a line
+    /// Write JSON, one line per file
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Serialize)]
-struct LookJson {
+struct SniffJson {
     file: String,
     delimiter: String,
     quote: Option<String>,
@@ -70,7 +70,7 @@ fn failure(error: InputError) -> Failure {
     Failure::new(exit, error)
 }
 
-/// `title`: there are several files, and whether this is not the first.
+/// `title` is set if there are several files, and says whether this is not the first.
 fn write_human(
     out: &mut impl Write,
     source: &Source,
@@ -87,7 +87,7 @@ fn write_human(
     writeln!(out, "to have it so: rowmill run {flags} {}", quoted(&name))
 }
 
-/// A name as a shell takes it.
+/// The name, quoted for a shell.
 fn quoted(name: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
     if !name.is_empty() && name.chars().all(is_plain) {
@@ -100,7 +100,7 @@ fn write_json(out: &mut impl Write, source: &Source, seen: &Look) -> std::io::Re
     let text = |byte: Option<u8>| byte.map(|byte| char::from(byte).to_string());
     let described = &seen.described;
     let dialect = &described.dialect;
-    let json = LookJson {
+    let json = SniffJson {
         file: source.name().to_owned(),
         delimiter: char::from(dialect.delimiter).to_string(),
         quote: text(dialect.quote),

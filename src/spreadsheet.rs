@@ -1,18 +1,18 @@
-//! The flag by which CSV is made safe for spreadsheets; what that is, is for `cli`.
+//! The flag that makes CSV safe for spreadsheets; `cli` implements the filter.
 
 use cli::{Filters, Formulas};
 
-/// Whether CSV is for a spreadsheet.
+/// Whether CSV must be safe for spreadsheets.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub(crate) struct SpreadsheetArgs {
-    /// Put an apostrophe in front of cells of CSV that a spreadsheet would take for a formula: those that
-    /// begin with =, +, -, @, a tab or a line end, and are no number
+    /// Put an apostrophe in front of cells of CSV that a spreadsheet would take for a formula: cells that
+    /// begin with =, +, -, @, a tab or a line end and are not numbers
     #[arg(long)]
     pub(crate) safe_spreadsheet: bool,
 }
 
 impl SpreadsheetArgs {
-    /// What guards CSV that `formulas` can read, where that is wanted.
+    /// The filter `formulas` if the flag is set, else no filter.
     pub(crate) fn filters(self, formulas: Formulas) -> Filters {
         if self.safe_spreadsheet {
             Filters::default().then(formulas)

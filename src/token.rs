@@ -1,4 +1,4 @@
-//! `rowmill token new`: a token for somebody, and the line that lets a master know it.
+//! `rowmill token new`: makes a token, and the line that adds it to a master's tokens file.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use access::{Entry, Scope, Token, append, create_secret};
 use cli::{Exit, Failure, OrExit, OrUnwritable, STDOUT};
 
-/// Make tokens, by which people and scripts prove to a master who they are
+/// Make tokens with which people and scripts authenticate to a master
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -15,21 +15,21 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Make a token; prints it, or writes it to the file of --out
+    /// Make a token; prints it, or writes it to the file given by --out
     New {
-        /// Whose it is, for the master's log
+        /// The name of the token's owner, for the master's log
         name: String,
 
-        /// What it allows: to look (read), or to cancel, pause, replay and drop, too (admin)
+        /// What it allows: read, or admin, which can also cancel, pause, replay and drop
         #[arg(long, value_enum, default_value_t = Scope::Read)]
         scope: Scope,
 
-        /// Add it to the file that the master is given with --tokens, which is made where it is missing.
-        /// The file holds the token's hash, not the token [default: prints the line to add]
+        /// Add it to the master's --tokens file, which is created if missing. The file contains the token's
+        /// hash, not the token [default: prints the line to add]
         #[arg(long, value_name = "FILE")]
         tokens: Option<PathBuf>,
 
-        /// Write the token to FILE, new and readable by its owner alone, for --token-file
+        /// Write the token to a new FILE that only its owner can read, for --token-file
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },

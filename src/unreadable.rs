@@ -1,4 +1,4 @@
-//! Messages that the master cannot use, as `rowmill dead` lists and shows them.
+//! Messages that the master cannot use, listed and shown by `rowmill dead`.
 
 use std::io::Write;
 
@@ -13,9 +13,9 @@ use tui::{format, text};
 
 use crate::dead::say_dropped;
 use crate::output::{Align, Table, json_line, width};
-use crate::server::refused;
+use crate::query::request_failure;
 
-/// Lines of a body that are shown, and their length.
+/// Maximum number of lines of a body that are shown, and of bytes per line.
 const LINES_SHOWN: usize = 10;
 const LINE_BYTES: usize = 400;
 
@@ -30,7 +30,7 @@ const COLUMNS: [(&str, Align); 8] = [
     ("reason", Align::Left),
 ];
 
-/// A message, as scripts see it; no field ever changes its meaning.
+/// A message as JSON. A stable format: no field changes its meaning.
 #[derive(Debug, Serialize)]
 struct MessageJson {
     /// Its number; chunks have none of these.
@@ -47,7 +47,7 @@ struct MessageJson {
     times: u64,
 }
 
-/// A message with what it carries.
+/// A message with its body.
 #[derive(Debug, Serialize)]
 struct MessageBodyJson {
     #[serde(flatten)]
@@ -56,14 +56,16 @@ struct MessageBodyJson {
     body: String,
 }
 
-/// Lists them behind the dead chunks; how many there are.
+/// Lists the messages after the dead chunks, and returns their number.
 pub(crate) async fn list(
     client: &mut Client,
     out: &mut impl Write,
     json: bool,
 ) -> Result<usize, Failure> {
     let answer = client.list_unreadable(ListUnreadableRequest {}).await;
-    let list = answer.map_err(|status| refused(&status))?.into_inner();
+    let list = answer
+        .map_err(|status| request_failure(&status))?
+        .into_inner();
     let count = list.messages.len();
     if json {
         for message in list.messages {
@@ -92,10 +94,12 @@ pub(crate) async fn list(
     Ok(count)
 }
 
-/// Shows one with its first bytes.
+/// Shows one message with its first bytes.
 pub(crate) async fn show(client: &mut Client, number: u64, json: bool) -> Result<Exit, Failure> {
     let answer = client.get_unreadable(GetUnreadableRequest { number }).await;
-    let shown = answer.map_err(|status| refused(&status))?.into_inner();
+    let shown = answer
+        .map_err(|status| request_failure(&status))?
+        .into_inner();
     let mut out = std::io::stdout().lock();
     if json {
         let body = String::from_utf8_lossy(&shown.body).into_owned();
@@ -107,7 +111,7 @@ pub(crate) async fn show(client: &mut Client, number: u64, json: bool) -> Result
     Ok(Exit::Ok)
 }
 
-/// Deletes some, or all if no number is given.
+/// Deletes the given messages; all if none is given.
 pub(crate) async fn drop(
     client: &mut Client,
     numbers: Vec<u64>,
@@ -116,7 +120,9 @@ pub(crate) async fn drop(
     let answer = client
         .drop_unreadable(DropUnreadableRequest { numbers })
         .await;
-    let dropped = answer.map_err(|status| refused(&status))?.into_inner();
+    let dropped = answer
+        .map_err(|status| request_failure(&status))?
+        .into_inner();
     say_dropped(dropped.dropped, json)
 }
 
@@ -142,7 +148,7 @@ fn came(message: &UnreadableMessage) -> String {
     }
 }
 
-/// Facts, then the first lines of the body, harmless on a terminal.
+/// Writes the message's fields and the first lines of its body, with control characters made visible.
 fn write(out: &mut impl Write, shown: &GetUnreadableResponse) -> std::io::Result<()> {
     let message = shown.message.clone().unwrap_or_default();
     let facts = [

@@ -1,15 +1,15 @@
-//! `rowmill wait`: until a job is finished, then its result.
+//! `rowmill wait`: waits until a job is finished, then prints its result.
 
 use std::time::Duration;
 
 use access::MasterArgs;
-use cli::{Exit, Failure, Meter};
+use cli::{Exit, Failure, ProgressMeter};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::follow::{Patience, follow};
+use crate::follow::{WaitPolicy, follow};
 use crate::output::OutputArgs;
-use crate::publish::detached;
+use crate::publish::stopped_waiting;
 use crate::show::write;
 
 /// Wait until a job is finished and print its result
@@ -39,16 +39,16 @@ impl Args {
         let deadline = self
             .timeout
             .map(|seconds| Instant::now() + Duration::from_secs(seconds));
-        let patience = Patience {
+        let wait_policy = WaitPolicy {
             deadline,
             is_expected: false,
         };
-        let mut meter = Meter::new(self.quiet);
+        let mut progress_meter = ProgressMeter::new(self.quiet);
         let outcome = tokio::select! {
-            outcome = follow(|| self.master.connect(), &self.job, patience, &mut meter) => outcome,
-            () = shutdown.cancelled() => Err(detached(&self.job)),
+            outcome = follow(|| self.master.connect(), &self.job, wait_policy, &mut progress_meter) => outcome,
+            () = shutdown.cancelled() => Err(stopped_waiting(&self.job)),
         };
-        meter.clear();
+        progress_meter.clear();
         write(&self.output, &self.master, &outcome?).await
     }
 }

@@ -1,4 +1,4 @@
-//! `rowmill workers`: every worker that the master has heard of.
+//! `rowmill workers`: lists the workers known to the master.
 
 use std::io::Write;
 
@@ -9,15 +9,15 @@ use serde::Serialize;
 use tui::format;
 
 use crate::output::{Align, Table, json_line, width};
-use crate::server::refused;
+use crate::query::request_failure;
 
-/// List workers, by host and process id; those that were lost stay for an hour
+/// List workers, by host and process id; lost workers are listed for an hour
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     master: MasterArgs,
 
-    /// Write JSON, one worker a line
+    /// Write JSON, one line per worker
     #[arg(long)]
     json: bool,
 }
@@ -35,7 +35,7 @@ const COLUMNS: [(&str, Align); 10] = [
     ("heard", Align::Right),
 ];
 
-/// A worker, as scripts see it; no field ever changes its meaning.
+/// A worker as JSON. A stable format: no field changes its meaning.
 #[derive(Debug, Serialize)]
 struct WorkerJson {
     worker_id: String,
@@ -67,7 +67,9 @@ impl Args {
         let mut page_token = String::new();
         loop {
             let answer = client.list_workers(ListWorkersRequest { page_token }).await;
-            let page = answer.map_err(|status| refused(&status))?.into_inner();
+            let page = answer
+                .map_err(|status| request_failure(&status))?
+                .into_inner();
             workers.extend(page.workers);
             page_token = page.next_page_token;
             if page_token.is_empty() {

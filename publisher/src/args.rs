@@ -7,7 +7,7 @@ use std::time::Duration;
 use access::{MasterArgs, SigningArgs};
 use broker::BrokerArgs;
 use cli::format::{self, plural};
-use cli::{Exit, Failure, Meter, OrExit, OrUnwritable, Reading, STDOUT};
+use cli::{Exit, Failure, OrExit, OrUnwritable, ProgressMeter, ProgressSample, STDOUT};
 use engine::chunk::Packing;
 use proto::{JobId, Lane};
 use telemetry::TraceArgs;
@@ -203,8 +203,8 @@ impl Args {
         let (progress, job) = (Arc::clone(&config.progress), config.job);
         let tracer = config.tracer.clone();
         let span = tracing::error_span!("publish", %job);
-        let mut meter = Meter::new(self.input.is_quiet());
-        let mut ticks = tokio::time::interval(Meter::EVERY);
+        let mut meter = ProgressMeter::new(self.input.is_quiet());
+        let mut ticks = tokio::time::interval(ProgressMeter::EVERY);
         let mut opened = Some(|job| {
             say_described(&progress, self.input.is_quiet());
             opened(job);
@@ -306,9 +306,9 @@ pub fn report(outcome: &Outcome) {
     }
 }
 
-fn reading(progress: &Progress) -> Reading {
+fn reading(progress: &Progress) -> ProgressSample {
     let (bytes, rows) = progress.confirmed();
-    Reading {
+    ProgressSample {
         bytes,
         total_bytes: progress.total_bytes(),
         rows,

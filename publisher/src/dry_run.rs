@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use cli::text::{Charset, brief, for_message};
-use cli::{Exit, Failure, Meter, OrExit, OrUnwritable, Reading as Shown, STDOUT};
+use cli::{Exit, Failure, OrExit, OrUnwritable, ProgressMeter, ProgressSample, STDOUT};
 use engine::operation::{Observed, observe};
 use engine::split::Limits;
 use engine::validate::{SchemaError, Seen};
@@ -57,7 +57,7 @@ pub(crate) async fn dry_run(
     let reading = spawn_blocking(move || reading.run(&sender));
     let trying = spawn_blocking(move || {
         let mut tried = Tried::new(operation);
-        let mut meter = Meter::new(is_quiet);
+        let mut meter = ProgressMeter::new(is_quiet);
         while let Some(next) = found.blocking_recv() {
             tried.take(next);
             meter.show(&tried.shown());
@@ -151,13 +151,13 @@ impl Tried {
         }
     }
 
-    fn shown(&self) -> Shown {
+    fn shown(&self) -> ProgressSample {
         let described = self.head.as_ref().map(|head| &head.described);
-        Shown {
+        ProgressSample {
             rows: self.good,
             bytes: self.bytes,
             total_bytes: described.and_then(|described| described.source_bytes),
-            ..Shown::default()
+            ..ProgressSample::default()
         }
     }
 

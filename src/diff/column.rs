@@ -8,38 +8,38 @@ use super::value::{Change, Value, beyond_chance, chance};
 use super::{spread, top};
 
 /// A type that is another breaks whoever reads it.
-const RETYPED: f64 = 0.95;
+const TYPE_WEIGHT: f64 = 0.95;
 /// So does a key that is none any more.
-const KEY_LOST: f64 = 0.8;
+const KEY_LOST_WEIGHT: f64 = 0.8;
 /// A fault that was not there before.
-const NEW_FAULT: f64 = 0.5;
+const NEW_WARNING_WEIGHT: f64 = 0.5;
 /// What follows from other changes, or changes with every file.
-const LITTLE: f64 = 0.005;
+const SMALL_WEIGHT: f64 = 0.005;
 
 /// Everything that differs, in the order in which one reads a profile.
 pub(super) fn changes(before: &ColumnProfile, after: &ColumnProfile) -> Vec<Change> {
-    let mut found = Found {
+    let mut column_changes = ColumnChanges {
         column: &before.name,
         changes: Vec::new(),
     };
-    kind(&mut found, before, after);
-    counts(&mut found, before, after);
-    faults(&mut found, before, after);
-    numbers(&mut found, before, after);
-    texts(&mut found, before, after);
-    let mut changes = found.changes;
+    kind(&mut column_changes, before, after);
+    counts(&mut column_changes, before, after);
+    warnings(&mut column_changes, before, after);
+    numbers(&mut column_changes, before, after);
+    texts(&mut column_changes, before, after);
+    let mut changes = column_changes.changes;
     changes.extend(spread::change(before, after));
     changes.extend(top::changes(before, after));
     changes
 }
 
 /// Changes of one column.
-struct Found<'c> {
+struct ColumnChanges<'c> {
     column: &'c str,
     changes: Vec<Change>,
 }
 
-impl Found<'_> {
+impl ColumnChanges<'_> {
     /// A change, if it is one.
     fn add(&mut self, what: &'static str, before: Value, after: Value, weight: f64) {
         if before != after {
@@ -54,38 +54,38 @@ impl Found<'_> {
     }
 }
 
-fn kind(found: &mut Found<'_>, before: &ColumnProfile, after: &ColumnProfile) {
+fn kind(column_changes: &mut ColumnChanges<'_>, before: &ColumnProfile, after: &ColumnProfile) {
     let name = |column: &ColumnProfile| Value::Text(proto::type_name(column.r#type()).to_owned());
-    found.add("type", name(before), name(after), RETYPED);
+    column_changes.add("type", name(before), name(after), TYPE_WEIGHT);
     if before.r#type == after.r#type {
         let weight = (before.fit - after.fit).abs();
         let fit = |column: &ColumnProfile| Value::Share(column.fit);
-        found.add("share that fits the type", fit(before), fit(after), weight);
+        column_changes.add("share that fits the type", fit(before), fit(after), weight);
     }
     let unique = |column: &ColumnProfile| Value::text(proto::uniqueness_name(column.unique()));
     let weight = match (before.unique(), after.unique()) {
-        (Uniqueness::Yes | Uniqueness::Likely, Uniqueness::No) => KEY_LOST,
-        _ => LITTLE,
+        (Uniqueness::Yes | Uniqueness::Likely, Uniqueness::No) => KEY_LOST_WEIGHT,
+        _ => SMALL_WEIGHT,
     };
-    found.add("could be a key", unique(before), unique(after), weight);
+    column_changes.add("could be a key", unique(before), unique(after), weight);
     let order = |column: &ColumnProfile| Value::text(proto::order_name(column.order()));
     let weight = if after.order() == Order::None {
         0.3
     } else {
-        LITTLE
+        SMALL_WEIGHT
     };
-    found.add("order", order(before), order(after), weight);
+    column_changes.add("order", order(before), order(after), weight);
 }
 
-fn counts(found: &mut Found<'_>, before: &ColumnProfile, after: &ColumnProfile) {
+fn counts(column_changes: &mut ColumnChanges<'_>, before: &ColumnProfile, after: &ColumnProfile) {
     let share = |column: &ColumnProfile| column.empty as f64 / column.count.max(1) as f64;
     let (empty, empty_after) = (share(before), share(after));
     let weight = match (before.empty, after.empty) {
         // Whoever reads it may not be ready for the first one.
-        (0, 1..) => NEW_FAULT.min(0.1 + empty_after),
+        (0, 1..) => NEW_WARNING_WEIGHT.min(0.1 + empty_after),
         _ => beyond_chance(empty, empty_after, chance(before.count, after.count)),
     };
-    found.add(
+    column_changes.add(
         "empty",
         Value::Share(empty),
         Value::Share(empty_after),
@@ -99,13 +99,13 @@ fn counts(found: &mut Found<'_>, before: &ColumnProfile, after: &ColumnProfile) 
             grown(some, others).min(
                 (share(before, some) - share(after, others))
                     .abs()
-                    .max(LITTLE),
+                    .max(SMALL_WEIGHT),
             )
         }
-        _ => LITTLE,
+        _ => SMALL_WEIGHT,
     };
     let (before, after) = (distinct(before), distinct(after));
-    found.add(
+    column_changes.add(
         "distinct",
         Value::count(before),
         Value::count(after),
@@ -121,11 +121,11 @@ fn grown(before: Estimate, after: Estimate) -> f64 {
     let change = before.count.abs_diff(after.count) as f64 / most;
     let doubt = 2.0 * (before.error + after.error);
     // Half: new values among as many old ones are usual where rows are added.
-    ((change - doubt) / 2.0).max(LITTLE)
+    ((change - doubt) / 2.0).max(SMALL_WEIGHT)
 }
 
-fn faults(found: &mut Found<'_>, before: &ColumnProfile, after: &ColumnProfile) {
-    let faults = [
+fn warnings(column_changes: &mut ColumnChanges<'_>, before: &ColumnProfile, after: &ColumnProfile) {
+    let warnings = [
         (
             "cells with leading zeros",
             before.leading_zeros,
@@ -144,16 +144,16 @@ fn faults(found: &mut Found<'_>, before: &ColumnProfile, after: &ColumnProfile) 
         ),
     ];
     let all = non_empty(before).max(non_empty(after)).max(1) as f64;
-    for (what, before, after) in faults {
+    for (what, before, after) in warnings {
         let weight = match before {
-            0 => NEW_FAULT,
+            0 => NEW_WARNING_WEIGHT,
             _ => before.abs_diff(after) as f64 / all,
         };
-        found.add(what, Value::Count(before), Value::Count(after), weight);
+        column_changes.add(what, Value::Count(before), Value::Count(after), weight);
     }
 }
 
-fn numbers(found: &mut Found<'_>, before: &ColumnProfile, after: &ColumnProfile) {
+fn numbers(column_changes: &mut ColumnChanges<'_>, before: &ColumnProfile, after: &ColumnProfile) {
     let deviation = before.stddev.or(after.stddev).unwrap_or(0.0);
     let doubt = 2.0 * chance(non_empty(before), non_empty(after));
     let shift = |a: &Value, b: &Value| match a.distance(b) {
@@ -161,7 +161,7 @@ fn numbers(found: &mut Found<'_>, before: &ColumnProfile, after: &ColumnProfile)
         // may be chance.
         Some(distance) if deviation > 0.0 => (distance / deviation - doubt) / 2.0,
         Some(_) => f64::from(u8::from(a != b)),
-        None => LITTLE,
+        None => SMALL_WEIGHT,
     };
     let mean = |column: &ColumnProfile| match &column.mean_decimal {
         Some(decimal) => Value::Decimal(decimal.clone()),
@@ -177,17 +177,17 @@ fn numbers(found: &mut Found<'_>, before: &ColumnProfile, after: &ColumnProfile)
     ];
     for (what, a, b) in pairs {
         let weight = shift(&a, &b);
-        found.add(what, a, b, weight);
+        column_changes.add(what, a, b, weight);
     }
     let (skewness, skewness_after) = (before.skewness, after.skewness);
-    found.add(
+    column_changes.add(
         "skewness",
         Value::number(skewness),
         Value::number(skewness_after),
-        LITTLE,
+        SMALL_WEIGHT,
     );
     let sum = |column: &ColumnProfile| column.sum.clone().map_or(Value::Nothing, Value::Decimal);
-    found.add("sum", sum(before), sum(after), LITTLE);
+    column_changes.add("sum", sum(before), sum(after), SMALL_WEIGHT);
     let quartiles = [
         ("first quartile", 0.25),
         ("median", 0.5),
@@ -206,7 +206,7 @@ fn numbers(found: &mut Found<'_>, before: &ColumnProfile, after: &ColumnProfile)
         let (a, b) = (value(quantile), value(other));
         let is_sure = a.distance(&b).is_none_or(|distance| distance > 2.0 * doubt);
         let weight = if is_sure { shift(&a, &b) } else { 0.0 };
-        found.add(what, a, b, weight);
+        column_changes.add(what, a, b, weight);
     }
 }
 
@@ -218,7 +218,7 @@ fn value(quantile: &Quantile) -> Value {
     }
 }
 
-fn texts(found: &mut Found<'_>, before: &ColumnProfile, after: &ColumnProfile) {
+fn texts(column_changes: &mut ColumnChanges<'_>, before: &ColumnProfile, after: &ColumnProfile) {
     let both_numbers = result_text::is_number(before) && result_text::is_number(after);
     let extreme = |text: &Option<String>| match text {
         Some(text) if both_numbers => Value::Decimal(text.clone()),
@@ -233,16 +233,21 @@ fn texts(found: &mut Found<'_>, before: &ColumnProfile, after: &ColumnProfile) {
         _ => 0.1,
     };
     let (low, high) = (beyond(&min, &min_after), beyond(&max, &max_after));
-    found.add("min", min, min_after, low);
-    found.add("max", max, max_after, high);
+    column_changes.add("min", min, min_after, low);
+    column_changes.add("max", max, max_after, high);
     let lengths = [
         ("shortest, bytes", before.length_min, after.length_min),
         ("longest, bytes", before.length_max, after.length_max),
     ];
     for (what, a, b) in lengths {
-        let weight = if both_numbers { LITTLE } else { 0.1 };
-        found.add(what, Value::count(a), Value::count(b), weight);
+        let weight = if both_numbers { SMALL_WEIGHT } else { 0.1 };
+        column_changes.add(what, Value::count(a), Value::count(b), weight);
     }
     let length = |column: &ColumnProfile| Value::number(column.length_mean);
-    found.add("mean length, bytes", length(before), length(after), LITTLE);
+    column_changes.add(
+        "mean length, bytes",
+        length(before),
+        length(after),
+        SMALL_WEIGHT,
+    );
 }

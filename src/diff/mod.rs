@@ -16,8 +16,8 @@ use proto::v1::GetJobResponse;
 use tui::text::{Charset, for_message};
 
 use crate::output::{read_json, width};
+use crate::query;
 use crate::schema::is_id;
-use crate::server;
 
 /// Show what changed between two profiles, what matters most first
 #[derive(Debug, clap::Args)]
@@ -71,7 +71,7 @@ impl Args {
         let response = if Path::new(side).is_file() || !is_id(side) {
             read_file(side)?
         } else {
-            server::job(&self.master.connect().await?, side).await?
+            query::get_job(&self.master.connect().await?, side).await?
         };
         if response.partial {
             cli::stderr_line!(

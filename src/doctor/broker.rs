@@ -9,13 +9,13 @@ use super::finding::Finding;
 
 /// Quorum queues hand what nobody could process to the dead queue for certain from this on
 /// (`x-dead-letter-strategy: at-least-once`).
-const OLDEST: (u32, u32) = (3, 10);
+const MIN_VERSION: (u32, u32) = (3, 10);
 /// Longer than this an answer makes every confirm slow.
-const SLOW: Duration = Duration::from_millis(100);
+const SLOW_ROUND_TRIP: Duration = Duration::from_millis(100);
 /// RabbitMQ's own default; smaller ones cost more frames a chunk.
-const FRAME: u32 = 131_072;
+const DEFAULT_FRAME_MAX: u32 = 131_072;
 
-pub(super) async fn look(config: &RabbitConfig, needs: &[ClientRole]) -> Vec<Finding> {
+pub(super) async fn check(config: &RabbitConfig, needs: &[ClientRole]) -> Vec<Finding> {
     let Broker::Rabbit(rabbit) = Broker::rabbit(config.clone()) else {
         return Vec::new();
     };
@@ -54,7 +54,7 @@ async fn reach(
     })?;
     let took = began.elapsed();
     let said = format!("{} answers after {} ms", config.address(), took.as_millis());
-    findings.push(if took > SLOW {
+    findings.push(if took > SLOW_ROUND_TRIP {
         Finding::warn("broker", said, "publishers and workers do best near it")
     } else {
         Finding::ok("broker", said)
@@ -69,9 +69,9 @@ fn version(greeting: &broker::ServerProperties) -> Finding {
     let mut parts = greeting.version.split('.').map(|part| part.parse().ok());
     let (major, minor) = (parts.next().flatten(), parts.next().flatten());
     match (greeting.product.as_str(), major.zip(minor)) {
-        ("RabbitMQ", Some(version)) if version >= OLDEST => Finding::ok("version", said),
+        ("RabbitMQ", Some(version)) if version >= MIN_VERSION => Finding::ok("version", said),
         ("RabbitMQ", Some(_)) => {
-            let (major, minor) = OLDEST;
+            let (major, minor) = MIN_VERSION;
             let run = format!("rowmill needs RabbitMQ {major}.{minor} or newer");
             Finding::fail("version", said, run)
         }
@@ -112,11 +112,11 @@ fn limits(checkup: &Diagnostics) -> Finding {
         let run = "rabbitmq.conf: channel_max = 2047";
         return Finding::fail("limits", said, run);
     }
-    if (1..FRAME).contains(&agreed.frame_max) {
+    if (1..DEFAULT_FRAME_MAX).contains(&agreed.frame_max) {
         return Finding::warn(
             "limits",
             said,
-            format!("rabbitmq.conf: frame_max = {FRAME}"),
+            format!("rabbitmq.conf: frame_max = {DEFAULT_FRAME_MAX}"),
         );
     }
     Finding::ok("limits", said)

@@ -11,13 +11,13 @@ use super::finding::Finding;
 const SYNCS: usize = 21;
 /// A master commits in groups, and each group waits for one or two syncs: at 20 ms that is 25 groups a
 /// second, which the results of a busy mill still fit into.
-const SLOW: Duration = Duration::from_millis(20);
+const SLOW_SYNC: Duration = Duration::from_millis(20);
 /// Less room than this is gone in minutes.
 const LEAST_BYTES: u64 = 1 << 30;
 /// What to do where the directory cannot be read or written.
 const OWNER: &str = "run it as the user that runs rowmill master, who must own the directory";
 
-pub(super) async fn look(directory: Option<PathBuf>) -> Vec<Finding> {
+pub(super) async fn check(directory: Option<PathBuf>) -> Vec<Finding> {
     let Some(directory) = directory else {
         return Vec::new();
     };
@@ -31,7 +31,7 @@ pub(super) async fn look(directory: Option<PathBuf>) -> Vec<Finding> {
         Ok(_) | Err(_) => return Vec::new(),
     }
     let looked = tokio::task::spawn_blocking(move || {
-        let mut findings = vec![room(&directory), sync(&directory)];
+        let mut findings = vec![disk_space(&directory), sync(&directory)];
         findings.extend(data(&directory));
         findings
     });
@@ -69,7 +69,7 @@ fn data(directory: &Path) -> Vec<Finding> {
     }
 }
 
-fn room(directory: &Path) -> Finding {
+fn disk_space(directory: &Path) -> Finding {
     let shown = directory.display();
     match rustix::fs::statvfs(directory) {
         Ok(about) => {
@@ -98,7 +98,7 @@ fn sync(directory: &Path) -> Finding {
                 "{shown} is on disk for certain after {:.1} ms",
                 took.as_secs_f64() * 1e3
             );
-            if took > SLOW {
+            if took > SLOW_SYNC {
                 let run = "results are committed no faster than that; put --data on a local SSD";
                 Finding::warn("fsync", said, run)
             } else {
@@ -137,14 +137,14 @@ mod tests {
         assert_ne!(sync(directory.path()).verdict, Verdict::Fail);
         let gone = directory.path().join("gone");
         assert_eq!(sync(&gone).verdict, Verdict::Fail);
-        assert_eq!(room(&gone).verdict, Verdict::Fail);
+        assert_eq!(disk_space(&gone).verdict, Verdict::Fail);
     }
 
     #[tokio::test]
     async fn where_no_master_was_there_is_nothing_to_look_at() {
         let directory = tempfile::tempdir().unwrap();
-        assert!(look(Some(directory.path().join("gone"))).await.is_empty());
-        assert!(look(None).await.is_empty());
-        assert_eq!(look(Some(directory.path().into())).await.len(), 3);
+        assert!(check(Some(directory.path().join("gone"))).await.is_empty());
+        assert!(check(None).await.is_empty());
+        assert_eq!(check(Some(directory.path().into())).await.len(), 3);
     }
 }

@@ -15,12 +15,12 @@ use tui::result_text::incomplete_reason;
 use super::finding::Finding;
 
 /// Ages and rates are told by two clocks; more than this is seen.
-const SKEW_MS: u64 = 2000;
+const MAX_SKEW_MS: u64 = 2000;
 /// Jobs that are looked at, and those that are named.
-const LOOKED_AT: u32 = 1000;
-const NAMED: usize = 10;
+const JOBS_CHECKED: u32 = 1000;
+const JOBS_NAMED: usize = 10;
 
-pub(super) async fn look(target: &Target, broker: &RabbitConfig) -> Vec<Finding> {
+pub(super) async fn check(target: &Target, broker: &RabbitConfig) -> Vec<Finding> {
     let address = target.address();
     let mut client = match target.connect().await {
         Ok(client) => client,
@@ -120,7 +120,7 @@ fn found(
 /// Jobs that will not become complete by themselves, among the newest.
 async fn incomplete(client: &mut Client) -> Vec<Finding> {
     let request = ListJobsRequest {
-        page_size: LOOKED_AT,
+        page_size: JOBS_CHECKED,
         ..ListJobsRequest::default()
     };
     let Ok(response) = client.list_jobs(request).await else {
@@ -135,7 +135,7 @@ async fn incomplete(client: &mut Client) -> Vec<Finding> {
         );
         Some(Finding::fail("chunks", line, run))
     });
-    incomplete.take(NAMED).collect()
+    incomplete.take(JOBS_NAMED).collect()
 }
 
 /// The clocks of hosts with workers, by what the master's said when it heard of them.
@@ -152,7 +152,8 @@ fn clocks(workers: &[Worker]) -> Option<Finding> {
         } else {
             "behind"
         };
-        (sent_ms.abs_diff(heard_ms) > SKEW_MS).then(|| (&beat.host, format!("{seconds} s {which}")))
+        (sent_ms.abs_diff(heard_ms) > MAX_SKEW_MS)
+            .then(|| (&beat.host, format!("{seconds} s {which}")))
     });
     // A host has one clock, however many workers.
     let hosts: BTreeMap<_, _> = wrong.collect();
@@ -173,7 +174,7 @@ fn clocks(workers: &[Worker]) -> Option<Finding> {
 
 fn clock(theirs_ms: u64, ours_ms: u64) -> Finding {
     let skew_ms = theirs_ms.abs_diff(ours_ms);
-    if skew_ms <= SKEW_MS {
+    if skew_ms <= MAX_SKEW_MS {
         return Finding::ok("clock", "this host's and the master's are the same");
     }
     let (which, seconds) = if theirs_ms > ours_ms {

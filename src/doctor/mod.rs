@@ -71,14 +71,14 @@ impl Role {
 impl Args {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
         let config = self.broker.config().or_exit(Exit::Usage)?;
-        let mut findings = broker::look(&config, self.role.needs()).await;
+        let mut findings = broker::check(&config, self.role.needs()).await;
         if !self.no_master {
             let target = self.master.target()?;
-            findings.extend(master::look(&target, &config).await);
+            findings.extend(master::check(&target, &config).await);
         }
         if matches!(self.role, Role::Master | Role::All) {
             let directory = self.data.or_else(::master::default_data);
-            findings.extend(disk::look(directory).await);
+            findings.extend(disk::check(directory).await);
         }
         self::say(&findings, self.json)?;
         Ok(exit(&findings))

@@ -1,6 +1,6 @@
-//! `rowmill rejects`: a job's bad records, to be looked at or to be mended and published again.
+//! `rowmill rejects`: lists or exports a job's bad records.
 
-mod sheets;
+mod csv_files;
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -13,27 +13,27 @@ use proto::v1::{GetJobResponse, ListRejectsRequest, Reject, Violation};
 use serde::Serialize;
 
 use crate::output::{Align, Table, gone, json_line, width};
-use crate::server::{self, refused};
+use crate::query::{self, request_failure};
 use crate::spreadsheet::SpreadsheetArgs;
-use sheets::{Sheets, Target};
+use csv_files::{CsvTarget, RejectsCsv};
 
-/// List a job's bad records, or export them so that they can be mended and published again
+/// List a job's bad records, or export them to be corrected and published again
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The job's id, or the beginning of it
     #[arg(value_name = "JOB", add = crate::complete::jobs())]
     job: String,
 
-    /// Write the records as they came, under their file's header
+    /// Write the records unchanged, below their file's header
     #[arg(long, conflicts_with = "json")]
     csv: bool,
 
-    /// Write JSON, one record a line
+    /// Write JSON, one line per record
     #[arg(long)]
     json: bool,
 
-    /// Write to FILE instead of stdout; as CSV, where --json does not say otherwise. Where files of a
-    /// job have different headers, further files are called FILE-2, FILE-3, …
+    /// Write to FILE instead of stdout, as CSV unless --json is given. If files of a job have different
+    /// headers, further files are named FILE-2, FILE-3, …
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 
@@ -51,7 +51,7 @@ const COLUMNS: [(&str, Align); 4] = [
     ("record", Align::Left),
 ];
 
-/// The same of a job that holds records against a schema: a line for each rule that is broken.
+/// The columns for a job that validates a schema: one line per violation.
 const RULE_COLUMNS: [(&str, Align); 6] = [
     ("line", Align::Right),
     ("file", Align::Left),
@@ -61,7 +61,7 @@ const RULE_COLUMNS: [(&str, Align); 6] = [
     ("record", Align::Left),
 ];
 
-/// The master keeps so much of a record, so that one of this length may have been longer.
+/// The master keeps this many bytes of a record, so a record of this length may be cut.
 const KEPT_BYTES: usize = 1024;
 const PAGE: u32 = 1000;
 
@@ -73,7 +73,7 @@ struct RejectJson {
     byte: u64,
     reason: String,
     raw: String,
-    /// The rules of a schema that it breaks.
+    /// The violated rules of the schema.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     violations: Vec<ViolationJson>,
 }
@@ -103,50 +103,54 @@ impl From<Violation> for ViolationJson {
     }
 }
 
-/// What was written of a job's bad records.
+/// The result of an export.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Exported {
     pub(crate) written: u64,
-    /// All that were counted.
+    /// Number of all bad records, written or not.
     pub(crate) total: u64,
-    /// Of those written, which are not whole.
+    /// Number of written records that may be cut.
     pub(crate) cut: u64,
-    /// The files of CSV that there are.
+    /// The CSV files.
     pub(crate) files: Vec<PathBuf>,
 }
 
 impl Args {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
         let client = self.master.connect().await?;
-        let job = server::job(&client, &self.job).await?;
+        let job = query::get_job(&client, &self.job).await?;
         if let Some(line) = job.job.as_ref().and_then(gone) {
             return Err(Failure::message(Exit::Usage, line));
         }
         let job_id = job.job.as_ref().map_or("", |job| &job.job_id);
-        let place = self.place(&job)?;
-        let exported = export(client, job_id, place).await?;
-        exported.say();
+        let output = self.output(&job)?;
+        let exported = export(client, job_id, output).await?;
+        exported.report();
         Ok(Exit::Ok)
     }
 
-    fn place<'p>(&'p self, job: &'p GetJobResponse) -> Result<Place<'p>, Failure> {
+    fn output<'p>(&'p self, job: &'p GetJobResponse) -> Result<RejectsOutput<'p>, Failure> {
         Ok(match &self.output {
-            Some(path) if self.json => Place::Json(
+            Some(path) if self.json => RejectsOutput::Json(
                 path.display().to_string(),
                 Box::new(BufWriter::new(create(path)?)),
             ),
-            Some(path) => Place::Csv(Sheets::new(job, Target::File(path), self.safe)?),
-            None if self.json => Place::Json(STDOUT.to_owned(), Box::new(io::stdout())),
-            None if self.csv => Place::Csv(Sheets::new(job, Target::Stdout, self.safe)?),
-            None if job.validate.is_some() => Place::Rules(Table::new(&RULE_COLUMNS)),
-            None => Place::Table(Table::new(&COLUMNS)),
+            Some(path) => {
+                RejectsOutput::Csv(RejectsCsv::new(job, CsvTarget::File(path), self.safe)?)
+            }
+            None if self.json => RejectsOutput::Json(STDOUT.to_owned(), Box::new(io::stdout())),
+            None if self.csv => {
+                RejectsOutput::Csv(RejectsCsv::new(job, CsvTarget::Stdout, self.safe)?)
+            }
+            None if job.validate.is_some() => RejectsOutput::Rules(Table::new(&RULE_COLUMNS)),
+            None => RejectsOutput::Table(Table::new(&COLUMNS)),
         })
     }
 }
 
 impl Exported {
-    /// What a person has to know of it.
-    pub(crate) fn say(&self) {
+    /// Reports on stderr what the export lacks.
+    pub(crate) fn report(&self) {
         let Self {
             written,
             total,
@@ -179,7 +183,7 @@ impl Exported {
     }
 }
 
-/// Writes the job's bad records, as they came and under its header, to a new file.
+/// Writes the job's bad records unchanged, below the header, to a new file.
 pub(crate) async fn export_csv(
     client: Client,
     job: &GetJobResponse,
@@ -187,27 +191,27 @@ pub(crate) async fn export_csv(
     safe: SpreadsheetArgs,
 ) -> Result<Exported, Failure> {
     let job_id = job.job.as_ref().map_or("", |job| &job.job_id);
-    let sheets = Sheets::new(job, Target::File(path), safe)?;
-    export(client, job_id, Place::Csv(sheets)).await
+    let csv = RejectsCsv::new(job, CsvTarget::File(path), safe)?;
+    export(client, job_id, RejectsOutput::Csv(csv)).await
 }
 
 fn create(path: &Path) -> Result<File, Failure> {
     File::create(path).or_unwritable(path.display())
 }
 
-/// Where bad records go.
-enum Place<'p> {
-    Csv(Sheets<'p>),
-    /// What it is called, and where it is.
+/// The destination and format of bad records.
+enum RejectsOutput<'p> {
+    Csv(RejectsCsv<'p>),
+    /// The name for messages, and the writer.
     Json(String, Box<dyn Write + Send>),
     Table(Table),
     Rules(Table),
 }
 
-impl Place<'_> {
-    fn take(&mut self, reject: &Reject) -> Result<(), Failure> {
+impl RejectsOutput<'_> {
+    fn write(&mut self, reject: &Reject) -> Result<(), Failure> {
         match self {
-            Self::Csv(sheets) => sheets.write(reject),
+            Self::Csv(csv) => csv.write(reject),
             Self::Json(name, out) => write_json(out, reject).or_unwritable(name),
             Self::Table(table) => {
                 table.row(cells(reject));
@@ -222,10 +226,10 @@ impl Place<'_> {
         }
     }
 
-    /// Writes what is held back. The files that there are, if they are told of.
+    /// Flushes the output. Returns the CSV files, if any.
     fn finish(self) -> Result<Vec<PathBuf>, Failure> {
         match self {
-            Self::Csv(sheets) => return sheets.finish(),
+            Self::Csv(csv) => return csv.finish(),
             Self::Json(name, mut out) => out.flush().or_unwritable(name)?,
             Self::Table(table) | Self::Rules(table) if table.is_empty() => {}
             Self::Table(table) | Self::Rules(table) => {
@@ -241,7 +245,7 @@ impl Place<'_> {
 async fn export(
     mut client: Client,
     job_id: &str,
-    mut place: Place<'_>,
+    mut output: RejectsOutput<'_>,
 ) -> Result<Exported, Failure> {
     let mut exported = Exported::default();
     let mut page_token = String::new();
@@ -251,18 +255,18 @@ async fn export(
         for reject in &page.rejects {
             exported.written += 1;
             exported.cut += u64::from(reject.raw.len() >= KEPT_BYTES);
-            place.take(reject)?;
+            output.write(reject)?;
         }
         page_token = page.next_page_token;
         if page_token.is_empty() {
             break;
         }
     }
-    exported.files = place.finish()?;
+    exported.files = output.finish()?;
     Ok(exported)
 }
 
-/// One page of a job's bad records.
+/// Gets one page of a job's bad records.
 pub(crate) async fn page(
     client: &mut Client,
     job_id: &str,
@@ -275,7 +279,9 @@ pub(crate) async fn page(
         page_token,
     };
     let page = client.list_rejects(request).await;
-    Ok(page.map_err(|status| refused(&status))?.into_inner())
+    Ok(page
+        .map_err(|status| request_failure(&status))?
+        .into_inner())
 }
 
 fn cells(reject: &Reject) -> [String; 4] {
@@ -287,16 +293,16 @@ fn cells(reject: &Reject) -> [String; 4] {
     ]
 }
 
-/// One line a rule that it breaks; or one with the reason, where it is no good record at all.
+/// One line per violation; one line with the reason for a malformed record.
 fn rule_cells(reject: &Reject) -> Vec<[String; 6]> {
     let [line, file, reason, record] = cells(reject);
-    let row = |told: &Violation| {
+    let row = |violation: &Violation| {
         let Violation {
             column,
             rule,
             value,
             ..
-        } = told.clone();
+        } = violation.clone();
         [
             line.clone(),
             file.clone(),

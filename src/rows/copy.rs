@@ -1,5 +1,5 @@
-//! Copies a job's rows from the master to where they are wanted. A master that goes away is waited
-//! for, and the stream goes on behind what was written: no byte twice, none lost.
+//! Copies a job's rows from the master to a `RowsWriter`. If the connection is lost, it reconnects and
+//! resumes the stream after the last part written: no byte is written twice, none is lost.
 
 use access::Client;
 use bytes::Bytes;
@@ -8,95 +8,103 @@ use proto::v1::output_part::Part;
 use proto::v1::{OutputEnd, OutputHead, OutputPart, OutputRows, ReadOutputRequest};
 use tonic::{Code, Status};
 
-use super::Sink;
-use crate::follow::{AWAY, Patience, is_passing, reconnect};
-use crate::server::{Unheard, refused};
+use super::RowsWriter;
+use crate::follow::{RECONNECT_INTERVAL, WaitPolicy, is_temporary, reconnect};
+use crate::query::{NewJobBackoff, request_failure};
 
-/// Which rows, and how.
+/// The rows to copy, and how.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Wanted<'a> {
+pub(crate) struct CopyOptions<'a> {
     pub(crate) job_id: &'a str,
-    /// As they are committed, not in input order.
+    /// In the order of commits, not in input order.
     pub(crate) unordered: bool,
-    /// To the job's end.
+    /// Until the job is finished.
     pub(crate) follow: bool,
-    pub(crate) patience: Patience,
+    pub(crate) wait_policy: WaitPolicy,
 }
 
-/// What was written so far.
+/// Position in the stream of rows.
 #[derive(Debug, Default)]
-struct Written {
+struct CopyState {
     has_head: bool,
-    /// Behind the last part; empty before the first.
+    /// Resume token after the last part written; empty before the first.
     token: String,
 }
 
-/// Writes the job's rows to `sink`, under their header; calls `settled` for each chunk of which
-/// nothing more will come, be it written or dead. `connect` gives a client, anew whenever the master
-/// went away. Gives what the master said at the end.
+/// Writes the job's header and rows to `rows_writer`; calls `chunk_done` for each chunk whose rows are
+/// all written or that is dead. `connect` is called again whenever the connection is lost. Returns the
+/// end message of the stream.
 pub(crate) async fn copy<F>(
     connect: impl Fn() -> F,
-    wanted: Wanted<'_>,
-    sink: &mut Sink,
-    mut settled: impl FnMut(u64),
+    options: CopyOptions<'_>,
+    rows_writer: &mut RowsWriter,
+    mut chunk_done: impl FnMut(u64),
 ) -> Result<OutputEnd, Failure>
 where
     F: Future<Output = Result<Client, Failure>>,
 {
     let mut client = connect().await?;
-    let mut written = Written::default();
-    let mut unheard = Unheard::default();
+    let mut copy_state = CopyState::default();
+    let mut new_job_backoff = NewJobBackoff::default();
     loop {
-        match read(&mut client, wanted, &mut written, sink, &mut settled).await {
+        match read(
+            &mut client,
+            options,
+            &mut copy_state,
+            rows_writer,
+            &mut chunk_done,
+        )
+        .await
+        {
             Ok(end) => return Ok(end),
-            Err(Stop::Lost(status)) if status.code() == Code::NotFound => {
-                unheard.wait().await;
+            Err(ReadError::Interrupted(status)) if status.code() == Code::NotFound => {
+                new_job_backoff.wait().await;
             }
-            Err(Stop::Lost(status)) => {
+            Err(ReadError::Interrupted(status)) => {
                 cli::stderr_line!(
                     "rowmill: the rows wait for the master: {}",
                     status.message()
                 );
-                tokio::time::sleep(AWAY).await;
-                client = reconnect(&connect, wanted.patience, |_| {}).await?;
+                tokio::time::sleep(RECONNECT_INTERVAL).await;
+                client = reconnect(&connect, options.wait_policy, |_| {}).await?;
             }
-            Err(Stop::Failed(failure)) => return Err(failure),
+            Err(ReadError::Failed(failure)) => return Err(failure),
         }
     }
 }
 
-/// Why a stream ended before its end.
-enum Stop {
-    /// It can be gone on with.
-    Lost(Status),
+/// Why a stream ended early.
+enum ReadError {
+    /// The stream can be resumed.
+    Interrupted(Status),
     Failed(Failure),
 }
 
-impl From<Failure> for Stop {
+impl From<Failure> for ReadError {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
     }
 }
 
-/// One stream, from where the last one stopped.
+/// Reads one stream, from the position of `copy_state`.
 async fn read(
     client: &mut Client,
-    wanted: Wanted<'_>,
-    written: &mut Written,
-    sink: &mut Sink,
-    settled: &mut impl FnMut(u64),
-) -> Result<OutputEnd, Stop> {
+    options: CopyOptions<'_>,
+    copy_state: &mut CopyState,
+    rows_writer: &mut RowsWriter,
+    chunk_done: &mut impl FnMut(u64),
+) -> Result<OutputEnd, ReadError> {
     let request = ReadOutputRequest {
-        job_id: wanted.job_id.to_owned(),
-        unordered: wanted.unordered,
-        follow: wanted.follow,
-        token: written.token.clone(),
+        job_id: options.job_id.to_owned(),
+        unordered: options.unordered,
+        follow: options.follow,
+        token: copy_state.token.clone(),
     };
     let ended = |status: Status| {
-        if is_passing(&status, wanted.patience, wanted.job_id) {
-            Stop::Lost(status)
+        if is_temporary(&status, options.wait_policy, options.job_id) {
+            ReadError::Interrupted(status)
         } else {
-            Stop::Failed(refused(&status))
+            ReadError::Failed(request_failure(&status))
         }
     };
     let stream = client.read_output(request).await;
@@ -104,22 +112,30 @@ async fn read(
     loop {
         match stream.message().await.map_err(ended)? {
             Some(OutputPart { part: Some(part) }) => match part {
-                Part::Head(head) => written.head(&head, sink).await?,
-                Part::Rows(rows) => written.rows(rows, sink, settled).await?,
+                Part::Head(head) => copy_state.head(&head, rows_writer).await?,
+                Part::Rows(rows) => copy_state.rows(rows, rows_writer, chunk_done).await?,
                 Part::End(end) => return Ok(end),
             },
             Some(OutputPart { part: None }) => {}
-            // A stream says when it is over.
-            None => return Err(Stop::Lost(Status::unavailable("the stream ended"))),
+            // A complete stream has an end message.
+            None => {
+                return Err(ReadError::Interrupted(Status::unavailable(
+                    "the stream ended",
+                )));
+            }
         }
     }
 }
 
-impl Written {
-    /// A stream from the start has the header, also if one before it had it and nothing else.
-    async fn head(&mut self, head: &OutputHead, sink: &mut Sink) -> Result<(), Failure> {
+impl CopyState {
+    /// Writes the header once: a stream restarted from the beginning sends it again.
+    async fn head(
+        &mut self,
+        head: &OutputHead,
+        rows_writer: &mut RowsWriter,
+    ) -> Result<(), Failure> {
         if !self.has_head && !head.columns.is_empty() {
-            sink.write(record(&head.columns)?).await?;
+            rows_writer.write(record(&head.columns)?).await?;
         }
         self.has_head = true;
         Ok(())
@@ -128,21 +144,21 @@ impl Written {
     async fn rows(
         &mut self,
         rows: OutputRows,
-        sink: &mut Sink,
-        settled: &mut impl FnMut(u64),
+        rows_writer: &mut RowsWriter,
+        chunk_done: &mut impl FnMut(u64),
     ) -> Result<(), Failure> {
         if !rows.body.is_empty() {
-            sink.write(rows.body).await?;
+            rows_writer.write(rows.body).await?;
         }
         self.token = rows.token;
         if rows.is_last {
-            settled(rows.seq);
+            chunk_done(rows.seq);
         }
         Ok(())
     }
 }
 
-/// One record of CSV, written as the rows are.
+/// One record as CSV, in the dialect of the rows.
 fn record(cells: &[String]) -> Result<Bytes, Failure> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(cells).or_exit(Exit::Defect)?;

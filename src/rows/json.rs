@@ -1,13 +1,13 @@
-//! Rows as JSON: an object a record, by the header's names, a line each. Every value is a string, as it
-//! stands in the CSV.
+//! Rows as JSON: one line per record, an object with the header's names as keys. Every value is a
+//! string, as in the CSV.
 
 use cli::Filter;
 use csv_core::{ReadRecordResult, Reader};
 
-/// What a buffer grows by, in bytes and in cells.
+/// Growth step of a buffer, in bytes and in cells.
 const ROOM: usize = 4096;
 
-/// Makes lines of JSON of CSV that comes in pieces, cut anywhere.
+/// Converts CSV, fed in pieces cut anywhere, to lines of JSON.
 #[derive(Debug)]
 pub(super) struct JsonLines {
     reader: Reader,
@@ -103,7 +103,7 @@ fn push(out: &mut Vec<u8>, text: &str) {
     debug_assert!(written.is_ok());
 }
 
-/// Names that are keys of one object: what comes again gets a number behind it.
+/// Makes names unique as keys of an object by appending numbers to repeated ones.
 fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
     let mut taken: Vec<String> = Vec::new();
     for name in names {

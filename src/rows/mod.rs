@@ -1,10 +1,10 @@
-//! The rows that come of a job: `rowmill rows`, and the flags by which `publish` and `run` write them
+//! The rows produced by a job: `rowmill rows`, and the flags with which `publish` and `run` write them
 //! while the job runs.
 
 mod copy;
 mod json;
-mod sink;
-mod verdict;
+mod outcome;
+mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use cli::{Exit, Failure};
 use publisher::Ahead;
 use tokio_util::sync::CancellationToken;
 
-use crate::follow::Patience;
-use crate::server;
+use crate::follow::WaitPolicy;
+use crate::query;
 use crate::spreadsheet::SpreadsheetArgs;
-pub(crate) use copy::{Wanted, copy};
-pub(crate) use sink::Sink;
-pub(crate) use verdict::{Came, Later, finish};
+pub(crate) use copy::{CopyOptions, copy};
+pub(crate) use outcome::{LaterAccess, RowsOutcome, finish};
+pub(crate) use writer::RowsWriter;
 
 /// Write a job's rows, in input order, to stdout or a file
 #[derive(Debug, clap::Args)]
@@ -28,7 +28,7 @@ pub(crate) struct Args {
     #[arg(value_name = "JOB", add = crate::complete::jobs())]
     job: String,
 
-    /// Write to FILE, which is there when the rows are whole; until then they are in FILE.part
+    /// Write to FILE, which appears when the rows are complete; until then they are in FILE.part
     /// [default: -, stdout]
     #[arg(
         long,
@@ -43,11 +43,11 @@ pub(crate) struct Args {
     #[arg(long)]
     unordered: bool,
 
-    /// Wait for the rows of a job that is not finished [default: write what is there]
+    /// Wait for the rows of a job that is not finished [default: write the rows so far]
     #[arg(long)]
     follow: bool,
 
-    /// Write JSON, one row a line, by the header's names; every value is a string
+    /// Write JSON, one line per row, with the header's names as keys; every value is a string
     #[arg(long, conflicts_with = "safe_spreadsheet")]
     json: bool,
 
@@ -58,11 +58,11 @@ pub(crate) struct Args {
     master: MasterArgs,
 }
 
-/// Where the rows of a job that is published go
+/// The destination of the rows of a published job
 #[derive(Debug, clap::Args)]
 pub(crate) struct RowsArgs {
-    /// Write the rows that come of the job to FILE, in input order, while it runs; FILE is there when
-    /// they are whole, until then they are in FILE.part; - is stdout
+    /// Write the rows that the job produces to FILE, in input order, while it runs; FILE appears when
+    /// they are complete, until then they are in FILE.part; - is stdout
     #[arg(long, short, value_name = "FILE", help_heading = HEADING)]
     output: Option<PathBuf>,
 
@@ -70,7 +70,7 @@ pub(crate) struct RowsArgs {
     #[arg(long, help_heading = HEADING, hide_short_help = true)]
     unordered: bool,
 
-    /// With -o: how many chunks may be under way beyond the last one whose rows were written
+    /// With -o: how many chunks may be in flight beyond the last one whose rows were written
     #[arg(
         long,
         value_name = "CHUNKS",
@@ -85,17 +85,17 @@ pub(crate) struct RowsArgs {
 const HEADING: &str = "Rows that come of it";
 
 impl RowsArgs {
-    /// Where the rows go, if anywhere; `otherwise` where no flag says so.
+    /// The destination of the rows; `otherwise` if no flag names one.
     pub(crate) fn target<'t>(&'t self, otherwise: Option<&'t Path>) -> Option<&'t Path> {
         self.output.as_deref().or(otherwise)
     }
 
-    /// Whether they go there in the order of commits.
+    /// Whether rows are written in the order of commits.
     pub(crate) fn is_unordered(&self) -> bool {
         self.unordered
     }
 
-    /// How far a publish may be ahead of them.
+    /// How far the publisher may be ahead of the rows written.
     pub(crate) fn ahead(&self) -> Arc<Ahead> {
         Arc::new(Ahead::new(self.ahead as usize))
     }
@@ -104,23 +104,23 @@ impl RowsArgs {
 impl Args {
     pub(crate) async fn run(self, shutdown: CancellationToken) -> Result<Exit, Failure> {
         // A job that has no rows leaves no file behind.
-        let job = server::job(&self.master.connect().await?, &self.job).await?;
+        let job = query::get_job(&self.master.connect().await?, &self.job).await?;
         let job_id = job.job.as_ref().map_or("", |job| &job.job_id);
-        let mut sink = Sink::open(&self.output)?.guarded(self.safe);
+        let mut rows_writer = RowsWriter::open(&self.output)?.safe_for_spreadsheets(self.safe);
         if self.json {
-            sink = sink.json();
+            rows_writer = rows_writer.as_json();
         }
-        let closed = sink.closed();
-        let wanted = Wanted {
+        let closed = rows_writer.closed();
+        let wanted = CopyOptions {
             job_id,
             unordered: self.unordered,
             follow: self.follow,
-            patience: Patience {
+            wait_policy: WaitPolicy {
                 deadline: None,
                 is_expected: false,
             },
         };
-        let copying = copy(|| self.master.connect(), wanted, &mut sink, |_| {});
+        let copying = copy(|| self.master.connect(), wanted, &mut rows_writer, |_| {});
         let end = tokio::select! {
             end = copying => end,
             failure = closed => Err(failure),
@@ -129,11 +129,16 @@ impl Args {
         let end = match end {
             Ok(end) => end,
             Err(failure) => {
-                sink.leave();
+                rows_writer.report_incomplete();
                 return Err(failure);
             }
         };
-        let job = server::job(&self.master.connect().await?, &self.job).await?;
-        finish(sink, &Came::new(end, &job), Later::Yes).await
+        let job = query::get_job(&self.master.connect().await?, &self.job).await?;
+        finish(
+            rows_writer,
+            &RowsOutcome::new(end, &job),
+            LaterAccess::FromMaster,
+        )
+        .await
     }
 }

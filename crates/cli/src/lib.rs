@@ -10,9 +10,9 @@ mod journald;
 pub mod json;
 mod log;
 mod log_limit;
-mod meter;
 mod private;
 mod process;
+mod progress_meter;
 mod settings;
 mod spreadsheet;
 mod stderr;
@@ -23,9 +23,9 @@ pub use exit::{Exit, Failure, OrExit, OrUnwritable, STDOUT, WriteError};
 pub use filter::{Filter, Filtered, Filters};
 pub use log::{Log, LogArgs, LogFormat};
 pub use log_limit::LogLimit;
-pub use meter::{Meter, Reading};
 pub use private::{check_private_dir, create_private_dir, exposed, open_private};
 pub use process::run;
+pub use progress_meter::{ProgressMeter, ProgressSample};
 pub use settings::{
     Origin, SECRET_VARIABLES, Setting, Settings, SettingsError, at_least_one, parse, try_parse_from,
 };

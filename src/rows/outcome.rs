@@ -1,5 +1,4 @@
-//! What rows came to: whether they are whole, what is not in them, and the exit code that this
-//! deserves.
+//! The outcome of writing rows: whether they are complete, which are missing, and the exit code.
 
 use cli::{Exit, Failure};
 use proto::v1::{GetJobResponse, Job, JobState, OutputEnd};
@@ -7,34 +6,34 @@ use proto::v1::{GetJobResponse, Job, JobState, OutputEnd};
 use tui::result_text::incomplete_reason;
 use tui::text::visible;
 
-use super::Sink;
+use super::RowsWriter;
 
-/// Chunks that are named, of those that are dead.
-const NAMED: usize = 20;
+/// Maximum number of dead chunks listed in the message.
+const MAX_NAMED: usize = 20;
 
-/// Whether the job can be asked for later.
+/// Whether the job can be queried later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Later {
-    Yes,
-    /// It lives in this process.
-    No,
+pub(crate) enum LaterAccess {
+    FromMaster,
+    /// The job exists only in this process.
+    Never,
 }
 
-/// The rows of a job as they were written.
+/// The outcome of writing a job's rows.
 #[derive(Debug)]
-pub(crate) struct Came {
+pub(crate) struct RowsOutcome {
     end: OutputEnd,
     job: Job,
 }
 
-impl Came {
-    /// Of what the master said at the stream's end, and of the job then.
+impl RowsOutcome {
+    /// From the end message of the stream and the job's state after it.
     pub(crate) fn new(end: OutputEnd, job: &GetJobResponse) -> Self {
         let job = job.job.clone().unwrap_or_default();
         Self { end, job }
     }
 
-    /// Whether the job was ended before its end.
+    /// Whether the job was cancelled.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.job.state() == JobState::Cancelled
     }
@@ -44,7 +43,7 @@ impl Came {
         incomplete_reason(&self.job).is_some()
     }
 
-    /// What the rows deserve; what else the job deserves is for others.
+    /// The exit code for the rows alone.
     fn exit(&self) -> Exit {
         if self.is_cancelled() {
             Exit::Cancelled
@@ -57,8 +56,8 @@ impl Came {
         }
     }
 
-    /// What a person has to know. Empty: all is well.
-    fn lines(&self, later: Later) -> Vec<String> {
+    /// Messages about missing rows; empty if the rows are complete.
+    fn lines(&self, later_access: LaterAccess) -> Vec<String> {
         let (id, mut lines) = (&self.job.job_id, Vec::new());
         let OutputEnd {
             dead,
@@ -67,7 +66,7 @@ impl Came {
             dead_without_body,
         } = &self.end;
         if *dead_total > 0 {
-            let named: Vec<String> = dead.iter().take(NAMED).map(u64::to_string).collect();
+            let named: Vec<String> = dead.iter().take(MAX_NAMED).map(u64::to_string).collect();
             let more = dead_total.saturating_sub(named.len() as u64);
             let more = if more == 0 {
                 String::new()
@@ -78,12 +77,12 @@ impl Came {
                 1 => "1 chunk is dead and its rows are".to_owned(),
                 many => format!("{many} chunks are dead and their rows are"),
             };
-            let hint = match later {
-                Later::No => String::new(),
-                Later::Yes if *dead_without_body == 0 => format!(
+            let hint = match later_access {
+                LaterAccess::Never => String::new(),
+                LaterAccess::FromMaster if *dead_without_body == 0 => format!(
                     "; when they are replayed (rowmill dead replay {id}), rowmill rows {id} has them"
                 ),
-                Later::Yes => format!(
+                LaterAccess::FromMaster => format!(
                     "; of the job's dead chunks {dead_without_body} cannot be replayed: rowmill dead list {id} says why"
                 ),
             };
@@ -113,16 +112,20 @@ impl Came {
     }
 }
 
-/// Gives the rows their name where they are whole, and says what is missing where they are not.
-pub(crate) async fn finish(sink: Sink, came: &Came, later: Later) -> Result<Exit, Failure> {
-    for line in came.lines(later) {
+/// Commits the file if the rows are complete, else reports what is missing.
+pub(crate) async fn finish(
+    rows_writer: RowsWriter,
+    rows_outcome: &RowsOutcome,
+    later_access: LaterAccess,
+) -> Result<Exit, Failure> {
+    for line in rows_outcome.lines(later_access) {
         cli::stderr_line!("rowmill: {line}");
     }
-    let exit = came.exit();
+    let exit = rows_outcome.exit();
     if exit == Exit::Ok {
-        sink.keep().await?;
+        rows_writer.commit().await?;
     } else {
-        sink.leave();
+        rows_writer.report_incomplete();
     }
     Ok(exit)
 }
@@ -131,7 +134,7 @@ pub(crate) async fn finish(sink: Sink, came: &Came, later: Later) -> Result<Exit
 mod tests {
     use super::*;
 
-    fn came(state: JobState, dead: &[u64], is_whole: bool) -> Came {
+    fn rows_outcome(state: JobState, dead: &[u64], is_whole: bool) -> RowsOutcome {
         let job = Job {
             job_id: "j".into(),
             state: state.into(),
@@ -143,43 +146,51 @@ mod tests {
             is_whole,
             dead_without_body: 0,
         };
-        Came { end, job }
+        RowsOutcome { end, job }
     }
 
     #[test]
-    fn only_what_is_whole_is_well() {
-        let whole = came(JobState::Done, &[], true);
-        assert_eq!((whole.exit(), whole.lines(Later::Yes).len()), (Exit::Ok, 0));
-        // The chunk was replayed after it was passed over: the job is well, and these rows are not.
-        let dead = came(JobState::Done, &[7], true);
+    fn only_complete_rows_exit_with_ok() {
+        let whole = rows_outcome(JobState::Done, &[], true);
+        assert_eq!(
+            (whole.exit(), whole.lines(LaterAccess::FromMaster).len()),
+            (Exit::Ok, 0)
+        );
+        // The chunk was replayed after its rows were skipped: the job is complete, these rows are not.
+        let dead = rows_outcome(JobState::Done, &[7], true);
         assert_eq!(dead.exit(), Exit::DeadChunks);
         assert!(
-            dead.lines(Later::Yes)[0]
+            dead.lines(LaterAccess::FromMaster)[0]
                 .starts_with("1 chunk is dead and its rows are missing: 7; when"),
             "{dead:?}"
         );
         let many: Vec<u64> = (0..30).collect();
-        let said = came(JobState::DoneWithFailures, &many, true).lines(Later::Yes)[0].clone();
-        assert!(said.contains("18, 19 and 10 more;"), "{said}");
-        let mut bodiless = came(JobState::DoneWithFailures, &[7, 8], true);
+        let line = rows_outcome(JobState::DoneWithFailures, &many, true)
+            .lines(LaterAccess::FromMaster)[0]
+            .clone();
+        assert!(line.contains("18, 19 and 10 more;"), "{line}");
+        let mut bodiless = rows_outcome(JobState::DoneWithFailures, &[7, 8], true);
         bodiless.end.dead_without_body = 1;
-        let said = bodiless.lines(Later::Yes)[0].clone();
+        let line = bodiless.lines(LaterAccess::FromMaster)[0].clone();
         assert!(
-            said.contains("1 cannot be replayed: rowmill dead list j"),
-            "{said}"
+            line.contains("1 cannot be replayed: rowmill dead list j"),
+            "{line}"
         );
-        let here = dead.lines(Later::No)[0].clone();
-        assert!(here.ends_with("missing: 7"), "{here}");
-        let cancelled = came(JobState::Cancelled, &[7], true);
+        let in_process = dead.lines(LaterAccess::Never)[0].clone();
+        assert!(in_process.ends_with("missing: 7"), "{in_process}");
+        let cancelled = rows_outcome(JobState::Cancelled, &[7], true);
         assert_eq!(
-            (cancelled.exit(), cancelled.lines(Later::Yes).len()),
+            (
+                cancelled.exit(),
+                cancelled.lines(LaterAccess::FromMaster).len()
+            ),
             (Exit::Cancelled, 2)
         );
-        let lost = came(JobState::ChunksLost, &[], false);
+        let lost = rows_outcome(JobState::ChunksLost, &[], false);
         assert_eq!(lost.exit(), Exit::DeadChunks);
-        assert!(lost.lines(Later::Yes)[0].contains("publish --resume j; these are"));
-        let so_far = came(JobState::Running, &[], false);
+        assert!(lost.lines(LaterAccess::FromMaster)[0].contains("publish --resume j; these are"));
+        let so_far = rows_outcome(JobState::Running, &[], false);
         assert_eq!(so_far.exit(), Exit::NoWorkers);
-        assert!(so_far.lines(Later::Yes)[0].contains("not finished"));
+        assert!(so_far.lines(LaterAccess::FromMaster)[0].contains("not finished"));
     }
 }

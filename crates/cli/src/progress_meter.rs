@@ -11,7 +11,7 @@ use crate::text::for_message;
 
 /// How far something has come.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reading {
+pub struct ProgressSample {
     /// Bytes done.
     pub bytes: u64,
     /// Bytes in all. `None`: not known.
@@ -24,7 +24,7 @@ pub struct Reading {
 
 /// Where readings are shown.
 #[derive(Debug)]
-pub struct Meter {
+pub struct ProgressMeter {
     display: Display,
     began: Instant,
 }
@@ -39,7 +39,7 @@ enum Display {
 /// How often a line is written where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-impl Meter {
+impl ProgressMeter {
     /// How often it is worth showing a reading.
     pub const EVERY: Duration = Duration::from_millis(100);
 
@@ -59,7 +59,7 @@ impl Meter {
     }
 
     /// Shows `reading`.
-    pub fn show(&mut self, reading: &Reading) {
+    pub fn show(&mut self, reading: &ProgressSample) {
         match &mut self.display {
             Display::Bar(bar) => draw(bar, reading),
             Display::Lines { next } if Instant::now() >= *next => {
@@ -87,7 +87,7 @@ impl Meter {
 }
 
 /// One line that fits 80 columns, and under it what a person should know.
-fn draw(bar: &ProgressBar, reading: &Reading) {
+fn draw(bar: &ProgressBar, reading: &ProgressSample) {
     let progress = match reading.total_bytes {
         Some(_) if reading.bytes > 0 => {
             "{bar:14.cyan/blue} {share:>5}  {done}  {rate}  {eta} to go  {wide_msg}"
@@ -128,7 +128,7 @@ fn written(
 }
 
 /// One line for a log: how much, of how much, how fast, and what is the matter.
-fn line(reading: &Reading, elapsed: Duration) -> String {
+fn line(reading: &ProgressSample, elapsed: Duration) -> String {
     let mut line = bytes(reading.bytes);
     if let Some(total) = reading.total_bytes.filter(|&total| total > 0) {
         let share = percent(reading.bytes as f64 / total as f64);
@@ -151,7 +151,7 @@ fn line(reading: &Reading, elapsed: Duration) -> String {
 }
 
 /// How long the rest takes, if it is as fast as what is done was on the whole.
-fn left(reading: &Reading, elapsed: Duration) -> Option<Duration> {
+fn left(reading: &ProgressSample, elapsed: Duration) -> Option<Duration> {
     let rest = reading.total_bytes?.checked_sub(reading.bytes)?;
     let seconds = elapsed.as_secs_f64() * rest as f64 / reading.bytes as f64;
     Duration::try_from_secs_f64(seconds).ok()
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_line_says_how_much_how_fast_and_what_is_the_matter() {
-        let reading = Reading {
+        let reading = ProgressSample {
             bytes: 2_999_852,
             total_bytes: Some(4_000_000),
             rows: 12_345,

@@ -1,5 +1,5 @@
-//! Bad records as CSV: as they came, each below the header of the file that it came from. Files of a
-//! union have different ones; what was bad in them goes into as many files.
+//! Bad records as CSV: unchanged, below the header of their input file. Input files of a union may have
+//! different headers; their bad records are written to one file per header.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -12,84 +12,88 @@ use proto::v1::{GetJobResponse, Reject};
 
 use crate::spreadsheet::SpreadsheetArgs;
 
-/// Where CSV goes.
+/// The destination of the CSV.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Target<'t> {
+pub(super) enum CsvTarget<'t> {
     Stdout,
     /// This file; if there is more than one header, also `NAME-2.csv`, `NAME-3.csv`, …
     File(&'t Path),
 }
 
-/// Everything below one header.
-struct Sheet {
-    /// `None`: standard output.
+/// A CSV file or stdout, with one header.
+struct CsvFile {
+    /// `None` for standard output.
     path: Option<PathBuf>,
     out: Box<dyn Write + Send>,
 }
 
-/// What is written.
-pub(super) struct Sheets<'j> {
-    target: Target<'j>,
+/// Writes bad records, one file per header.
+pub(super) struct RejectsCsv<'j> {
+    target: CsvTarget<'j>,
     dialect: Dialect,
-    /// The job's columns, and behind them every other header.
+    /// The job's columns, then all other headers.
     headers: Vec<&'j [String]>,
-    of_file: HashMap<&'j str, usize>,
-    /// By header, those that something was written below.
-    open: HashMap<usize, Sheet>,
+    header_of_file: HashMap<&'j str, usize>,
+    /// The files written so far, by header.
+    open_files: HashMap<usize, CsvFile>,
     /// Whether cells that look like formulas are guarded.
     safe: SpreadsheetArgs,
 }
 
-impl<'j> Sheets<'j> {
-    /// Of the bad records of `job`.
+impl<'j> RejectsCsv<'j> {
+    /// For the bad records of `job`.
     ///
     /// # Errors
     ///
-    /// When they have several headers and there is one place to go.
+    /// If the job has several headers and the target is stdout.
     pub(super) fn new(
         job: &'j GetJobResponse,
-        target: Target<'j>,
+        target: CsvTarget<'j>,
         safe: SpreadsheetArgs,
     ) -> Result<Self, Failure> {
         let dialect = job.dialect.as_ref().map(Dialect::try_from);
-        let mut sheets = Self {
+        let mut csv = Self {
             target,
             dialect: dialect.and_then(Result::ok).unwrap_or_default(),
             headers: vec![&job.columns],
-            of_file: HashMap::new(),
-            open: HashMap::new(),
+            header_of_file: HashMap::new(),
+            open_files: HashMap::new(),
             safe,
         };
         let input = job.input.as_ref();
         for header in input.iter().flat_map(|input| &input.headers) {
-            let at = sheets.headers.len();
-            sheets.headers.push(&header.columns);
+            let at = csv.headers.len();
+            csv.headers.push(&header.columns);
             for &file in &header.files {
                 let name = input.and_then(|input| input.files.get(file as usize));
-                sheets.of_file.extend(name.map(|name| (&name[..], at)));
+                csv.header_of_file.extend(name.map(|name| (&name[..], at)));
             }
         }
-        if sheets.headers.len() > 1 && matches!(target, Target::Stdout) {
+        if csv.headers.len() > 1 && matches!(target, CsvTarget::Stdout) {
             return Err(Failure::message(
                 Exit::Usage,
                 "the job's files have different headers; -o FILE writes a file of bad records for each",
             ));
         }
-        Ok(sheets)
+        Ok(csv)
     }
 
-    /// Writes a bad record as it came.
+    /// Writes a bad record unchanged.
     pub(super) fn write(&mut self, reject: &Reject) -> Result<(), Failure> {
-        // A file that was not looked at by itself has the job's columns.
-        let header = self.of_file.get(&reject.file[..]).copied().unwrap_or(0);
+        // A file without a header of its own has the job's columns.
+        let header = self
+            .header_of_file
+            .get(&reject.file[..])
+            .copied()
+            .unwrap_or(0);
         let raw = self.guarded(&reject.raw);
-        let sheet = self.sheet(header)?;
-        let written = sheet.out.write_all(&raw);
-        let written = written.and_then(|()| sheet.out.write_all(b"\n"));
-        written.or_unwritable(sheet.name())
+        let csv_file = self.csv_file(header)?;
+        let written = csv_file.out.write_all(&raw);
+        let written = written.and_then(|()| csv_file.out.write_all(b"\n"));
+        written.or_unwritable(csv_file.name())
     }
 
-    /// A record that begins anew, however the one before ended; and a header.
+    /// Guards one record or header. Each starts with a new filter, since a bad record may end in quotes.
     fn guarded<'b>(&self, record: &'b [u8]) -> Cow<'b, [u8]> {
         if !self.safe.safe_spreadsheet {
             return Cow::Borrowed(record);
@@ -106,51 +110,54 @@ impl<'j> Sheets<'j> {
         Cow::Owned(guarded)
     }
 
-    /// Writes what is held back; a header at least. The files that there are.
+    /// Flushes all files, and writes at least a header. Returns the paths of the files.
     pub(super) fn finish(mut self) -> Result<Vec<PathBuf>, Failure> {
-        if self.open.is_empty() {
-            self.sheet(0)?;
+        if self.open_files.is_empty() {
+            self.csv_file(0)?;
         }
         let mut paths = Vec::new();
-        for mut sheet in self.open.into_values() {
-            sheet.out.flush().or_unwritable(sheet.name())?;
-            paths.extend(sheet.path);
+        for mut csv_file in self.open_files.into_values() {
+            csv_file.out.flush().or_unwritable(csv_file.name())?;
+            paths.extend(csv_file.path);
         }
         paths.sort_by_key(|path| (path.as_os_str().len(), path.clone()));
         Ok(paths)
     }
 
-    /// What is below a header; begun, if nothing is so far.
-    fn sheet(&mut self, header: usize) -> Result<&mut Sheet, Failure> {
-        let number = self.open.len() + 1;
+    /// The file for a header, created on first use.
+    fn csv_file(&mut self, header: usize) -> Result<&mut CsvFile, Failure> {
+        let number = self.open_files.len() + 1;
         let mut head = Vec::new();
         write_header(&mut head, &self.dialect, self.headers[header]).or_exit(Exit::Defect)?;
         let head = self.guarded(&head).into_owned();
-        match self.open.entry(header) {
-            std::collections::hash_map::Entry::Occupied(sheet) => Ok(sheet.into_mut()),
+        match self.open_files.entry(header) {
+            std::collections::hash_map::Entry::Occupied(csv_file) => Ok(csv_file.into_mut()),
             std::collections::hash_map::Entry::Vacant(place) => {
-                let mut sheet = Sheet::begin(self.target, number)?;
-                sheet.out.write_all(&head).or_unwritable(sheet.name())?;
-                Ok(place.insert(sheet))
+                let mut csv_file = CsvFile::begin(self.target, number)?;
+                csv_file
+                    .out
+                    .write_all(&head)
+                    .or_unwritable(csv_file.name())?;
+                Ok(place.insert(csv_file))
             }
         }
     }
 }
 
-impl Sheet {
+impl CsvFile {
     fn name(&self) -> String {
         let path = self.path.as_ref().map(|path| path.display().to_string());
         path.unwrap_or_else(|| STDOUT.to_owned())
     }
 
-    fn begin(target: Target<'_>, number: usize) -> Result<Self, Failure> {
-        let Target::File(path) = target else {
+    fn begin(target: CsvTarget<'_>, number: usize) -> Result<Self, Failure> {
+        let CsvTarget::File(path) = target else {
             return Ok(Self {
                 path: None,
                 out: Box::new(Filtered::new(io::stdout(), Filters::of_stdout())),
             });
         };
-        let path = numbered(path, number);
+        let path = numbered_path(path, number);
         let file = super::create(&path)?;
         Ok(Self {
             path: Some(path),
@@ -160,7 +167,7 @@ impl Sheet {
 }
 
 /// `bad.csv`, `bad-2.csv`, …
-fn numbered(path: &Path, number: usize) -> PathBuf {
+fn numbered_path(path: &Path, number: usize) -> PathBuf {
     if number == 1 {
         return path.to_owned();
     }
@@ -173,7 +180,7 @@ fn numbered(path: &Path, number: usize) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// The header as the job's dialect writes it; none where the input had none.
+/// Writes the header in the job's dialect; nothing if the input has no header.
 fn write_header(out: &mut impl Write, dialect: &Dialect, columns: &[String]) -> io::Result<()> {
     if !dialect.has_header {
         return Ok(());
@@ -206,8 +213,8 @@ mod tests {
             ("bad", "bad-2"),
             ("a.b/x.tar.gz", "a.b/x.tar-2.gz"),
         ] {
-            assert_eq!(numbered(Path::new(path), 1), Path::new(path));
-            assert_eq!(numbered(Path::new(path), 2), Path::new(second));
+            assert_eq!(numbered_path(Path::new(path), 1), Path::new(path));
+            assert_eq!(numbered_path(Path::new(path), 2), Path::new(second));
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Where rows are written: stdout, or a file that gets its name when it is whole. Writing waits for
-//! whoever reads, on a thread, so that nothing else does.
+//! Writes rows to stdout, or to a file that gets its name when it is complete. Writes block on a thread
+//! of their own, so that a slow reader blocks nothing else.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -16,87 +16,89 @@ use tokio::task::spawn_blocking;
 use super::json::JsonLines;
 use crate::spreadsheet::SpreadsheetArgs;
 
-/// How often it is looked whether anybody reads.
-const GLANCE: Duration = Duration::from_millis(100);
+/// Interval between checks whether the reader has closed the pipe.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A place for rows.
+/// The destination of rows.
 #[derive(Debug)]
-pub(crate) struct Sink {
+pub(crate) struct RowsWriter {
     file: Arc<File>,
-    /// What to call it in an error.
+    /// The name in error messages.
     name: String,
-    /// Where the file is, and what it is to be called. Absent: it is written as it is.
-    part: Option<Part>,
-    /// What becomes of the CSV on its way.
+    /// The temporary file and its final name. `None` if the destination is written directly.
+    part_file: Option<PartFile>,
+    /// Filters that the CSV passes through.
     filters: Filters,
 }
 
 #[derive(Debug)]
-struct Part {
+struct PartFile {
     path: PathBuf,
-    whole: PathBuf,
+    target: PathBuf,
 }
 
-impl Sink {
-    /// `-` is stdout. A file is written beside its name, and what is there under that name stays until
-    /// it is replaced; what is no file, like a named pipe, is written as it is.
+impl RowsWriter {
+    /// Opens `path`; `-` is stdout. A regular file is written to `path.part` and replaces `path` only when
+    /// it is complete; anything else, such as a named pipe, is written directly.
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
         if path.as_os_str() == "-" {
             let stdout = io::stdout().as_fd().try_clone_to_owned();
-            let stdout = stdout.map_err(|error| cannot(STDOUT, error))?;
+            let stdout = stdout.map_err(|error| write_failure(STDOUT, error))?;
             return Ok(Self {
                 file: Arc::new(stdout.into()),
                 name: STDOUT.to_owned(),
-                part: None,
+                part_file: None,
                 filters: Filters::of_stdout(),
             });
         }
         let name = path.display().to_string();
         let is_file = path.metadata().map_or(true, |metadata| metadata.is_file());
-        let (file, part) = if is_file {
-            let part = Part::beside(path);
+        let (file, part_file) = if is_file {
+            let part_file = PartFile::beside(path);
             (
-                part.open().map_err(|error| cannot(&name, error))?,
-                Some(part),
+                part_file
+                    .open()
+                    .map_err(|error| write_failure(&name, error))?,
+                Some(part_file),
             )
         } else {
             let file = OpenOptions::new().write(true).open(path);
-            (file.map_err(|error| cannot(&name, error))?, None)
+            (file.map_err(|error| write_failure(&name, error))?, None)
         };
         Ok(Self {
             file: Arc::new(file),
             name,
-            part,
+            part_file,
             filters: Filters::default(),
         })
     }
 
-    /// The same, and what is written is safe to be opened by a spreadsheet, if that is wanted.
+    /// Guards cells that look like formulas, if `safe` says so.
     #[must_use]
-    pub(crate) fn guarded(self, safe: SpreadsheetArgs) -> Self {
-        let guarded = safe.filters(Formulas::default());
+    pub(crate) fn safe_for_spreadsheets(self, safe: SpreadsheetArgs) -> Self {
+        let safe_for_spreadsheets = safe.filters(Formulas::default());
         Self {
-            filters: guarded.then_all(self.filters),
+            filters: safe_for_spreadsheets.then_all(self.filters),
             ..self
         }
     }
 
-    /// The same, and what is written is JSON, an object a record.
+    /// Writes JSON instead of CSV, one object per record.
     #[must_use]
-    pub(crate) fn json(self) -> Self {
-        // It is harmless on a terminal by itself.
+    pub(crate) fn as_json(self) -> Self {
+        // JSON escapes control characters, so that it needs no filter for terminals.
         Self {
             filters: Filters::default().then(JsonLines::default()),
             ..self
         }
     }
 
-    /// Whether it is this process's stdout.
+    /// Whether `path` is this process's stdout.
     pub(crate) fn is_stdout(path: &Path) -> bool {
         path.as_os_str() == "-"
     }
 
-    /// Writes bytes of CSV; when this returns well, whoever reads can have them.
+    /// Writes bytes of CSV; on success they are available to the reader.
     pub(crate) async fn write(&mut self, bytes: Bytes) -> Result<(), Failure> {
         if self.filters.is_empty() {
             return self.write_through(bytes).await;
@@ -109,76 +111,77 @@ impl Sink {
         let file = Arc::clone(&self.file);
         let written = spawn_blocking(move || (&*file).write_all(&bytes)).await;
         let written = written.map_err(|panic| Failure::new(Exit::Defect, panic))?;
-        written.map_err(|error| cannot(&self.name, error))
+        written.map_err(|error| write_failure(&self.name, error))
     }
 
-    /// Waits until nobody reads any more, which a write would notice, were there anything to write;
-    /// of a file for ever.
+    /// Waits until the reader closes the pipe, so that this is noticed without a write. Never returns for
+    /// a file.
     pub(crate) fn closed(&self) -> impl Future<Output = Failure> + use<> {
         let (file, name) = (Arc::clone(&self.file), self.name.clone());
         async move {
-            let mut glances = tokio::time::interval(GLANCE);
+            let mut ticks = tokio::time::interval(POLL_INTERVAL);
             loop {
-                glances.tick().await;
+                ticks.tick().await;
                 if is_closed(&file) {
-                    return cannot(&name, io::ErrorKind::BrokenPipe.into());
+                    return write_failure(&name, io::ErrorKind::BrokenPipe.into());
                 }
             }
         }
     }
 
-    /// All of it is there: it is put on disk, and gets its name.
-    pub(crate) async fn keep(mut self) -> Result<(), Failure> {
+    /// Syncs the complete file and renames it to its final name.
+    pub(crate) async fn commit(mut self) -> Result<(), Failure> {
         let rest = self.filters.finish();
         if !rest.is_empty() {
             self.write_through(rest.into()).await?;
         }
-        let Some(part) = self.part else {
+        let Some(part_file) = self.part_file else {
             return Ok(());
         };
         let file = self.file;
         let keeping = spawn_blocking(move || {
             file.sync_all()?;
-            std::fs::rename(&part.path, &part.whole)
+            std::fs::rename(&part_file.path, &part_file.target)
         });
         let kept = keeping
             .await
             .map_err(|panic| Failure::new(Exit::Defect, panic))?;
-        kept.map_err(|error| cannot(&self.name, error))
+        kept.map_err(|error| write_failure(&self.name, error))
     }
 
-    /// It is not whole: says where it is.
-    pub(crate) fn leave(self) {
-        if let Some(part) = self.part {
+    /// Keeps the incomplete file and prints its name.
+    pub(crate) fn report_incomplete(self) {
+        if let Some(part_file) = self.part_file {
             cli::stderr_line!(
                 "rowmill: the rows are not whole; what there is is in {}",
-                part.path.display()
+                part_file.path.display()
             );
         }
     }
 }
 
-/// Whether the system says that what is written goes nowhere.
+/// Whether the reader of `file` has closed it.
 fn is_closed(file: &File) -> bool {
     let mut polled = [PollFd::new(file, PollFlags::empty())];
-    // A poll that fails tells nothing; the next one may.
-    let told = poll(&mut polled, Some(&Timespec::default())).is_ok_and(|told| told > 0);
-    told && polled[0]
-        .revents()
-        .intersects(PollFlags::ERR | PollFlags::HUP)
+    // A failed poll is ignored; it is repeated.
+    let ready = poll(&mut polled, Some(&Timespec::default())).is_ok_and(|ready| ready > 0);
+    ready
+        && polled[0]
+            .revents()
+            .intersects(PollFlags::ERR | PollFlags::HUP)
 }
 
-impl Part {
-    fn beside(whole: &Path) -> Self {
-        let mut name = whole.as_os_str().to_owned();
+impl PartFile {
+    fn beside(target: &Path) -> Self {
+        let mut name = target.as_os_str().to_owned();
         name.push(".part");
         Self {
             path: name.into(),
-            whole: whole.to_owned(),
+            target: target.to_owned(),
         }
     }
 
-    /// Emptied only when nobody else writes it.
+    /// Truncates the file only after locking it, so that another process's file is not emptied.
     fn open(&self) -> io::Result<File> {
         let mut options = OpenOptions::new();
         let file = options.write(true).create(true).truncate(false);
@@ -194,7 +197,7 @@ impl Part {
     }
 }
 
-fn cannot(name: &str, source: io::Error) -> Failure {
+fn write_failure(name: &str, source: io::Error) -> Failure {
     let name = name.to_owned();
     WriteError { name, source }.into()
 }
@@ -204,42 +207,42 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_file_has_its_name_only_when_it_is_whole() {
+    async fn a_file_gets_its_name_only_when_it_is_complete() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("out.csv");
         std::fs::write(&path, "old").unwrap();
-        let mut sink = Sink::open(&path).unwrap();
-        sink.write(Bytes::from("half")).await.unwrap();
-        assert!(Sink::open(&path).is_err(), "another one writes it");
-        sink.leave();
+        let mut rows_writer = RowsWriter::open(&path).unwrap();
+        rows_writer.write(Bytes::from("half")).await.unwrap();
+        assert!(RowsWriter::open(&path).is_err(), "another one writes it");
+        rows_writer.report_incomplete();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "old");
-        let mut sink = Sink::open(&path).unwrap();
-        sink.write(Bytes::from("new")).await.unwrap();
-        sink.keep().await.unwrap();
+        let mut rows_writer = RowsWriter::open(&path).unwrap();
+        rows_writer.write(Bytes::from("new")).await.unwrap();
+        rows_writer.commit().await.unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "new");
         assert!(!dir.path().join("out.csv.part").exists());
-        assert!(Sink::open(&dir.path().join("none/out.csv")).is_err());
+        assert!(RowsWriter::open(&dir.path().join("none/out.csv")).is_err());
     }
 
     #[tokio::test]
-    async fn what_is_no_file_is_written_as_it_is() {
-        let mut sink = Sink::open(Path::new("/dev/null")).unwrap();
-        sink.write(Bytes::from("a")).await.unwrap();
-        sink.keep().await.unwrap();
+    async fn a_special_file_is_written_directly() {
+        let mut rows_writer = RowsWriter::open(Path::new("/dev/null")).unwrap();
+        rows_writer.write(Bytes::from("a")).await.unwrap();
+        rows_writer.commit().await.unwrap();
         assert!(!Path::new("/dev/null.part").exists());
     }
 
     #[tokio::test]
-    async fn a_reader_that_goes_away_is_noticed_without_a_write() {
+    async fn a_closed_pipe_is_noticed_without_a_write() {
         let (reader, writer) = io::pipe().unwrap();
-        let mut sink = Sink {
+        let mut rows_writer = RowsWriter {
             filters: Filters::default(),
             file: Arc::new(std::os::fd::OwnedFd::from(writer).into()),
             name: "a pipe".to_owned(),
-            part: None,
+            part_file: None,
         };
-        let mut closed = Box::pin(sink.closed());
-        sink.write(Bytes::from("a,b\n")).await.unwrap();
+        let mut closed = Box::pin(rows_writer.closed());
+        rows_writer.write(Bytes::from("a,b\n")).await.unwrap();
         tokio::select! {
             biased;
             failure = &mut closed => panic!("{failure}"),
