@@ -42,7 +42,7 @@ impl Args {
     pub(crate) fn run(self) -> Result<Exit, Failure> {
         let settings = Settings::find().or_exit(Exit::Usage)?;
         let mut all = settings
-            .in_force(&Command::command())
+            .effective(&Command::command())
             .or_exit(Exit::Usage)?;
         for setting in &mut all {
             if setting.name == "broker" && setting.value.is_none() {

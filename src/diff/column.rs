@@ -1,5 +1,4 @@
-//! What changed in one column. Every statistic that differs is a change; its weight says whether anybody
-//! need look.
+//! The changes of one column. Every statistic that differs is a change; its weight is its importance.
 
 use proto::v1::{ColumnProfile, Estimate, Order, Quantile, Uniqueness};
 use tui::result_text::{self, non_empty};
@@ -7,16 +6,16 @@ use tui::result_text::{self, non_empty};
 use super::value::{Change, Value, beyond_chance, chance};
 use super::{spread, top};
 
-/// A type that is another breaks whoever reads it.
+/// Another type breaks readers of the column.
 const TYPE_WEIGHT: f64 = 0.95;
-/// So does a key that is none any more.
+/// A lost key breaks readers as well.
 const KEY_LOST_WEIGHT: f64 = 0.8;
-/// A fault that was not there before.
+/// A new warning.
 const NEW_WARNING_WEIGHT: f64 = 0.5;
-/// What follows from other changes, or changes with every file.
+/// A change that follows from others, or occurs with every file.
 const SMALL_WEIGHT: f64 = 0.005;
 
-/// Everything that differs, in the order in which one reads a profile.
+/// All differences, in the order of the statistics of a profile.
 pub(super) fn changes(before: &ColumnProfile, after: &ColumnProfile) -> Vec<Change> {
     let mut column_changes = ColumnChanges {
         column: &before.name,
@@ -33,14 +32,14 @@ pub(super) fn changes(before: &ColumnProfile, after: &ColumnProfile) -> Vec<Chan
     changes
 }
 
-/// Changes of one column.
+/// Collects the changes of one column.
 struct ColumnChanges<'c> {
     column: &'c str,
     changes: Vec<Change>,
 }
 
 impl ColumnChanges<'_> {
-    /// A change, if it is one.
+    /// Adds a change if the values differ.
     fn add(&mut self, what: &'static str, before: Value, after: Value, weight: f64) {
         if before != after {
             self.changes.push(Change {
@@ -113,14 +112,13 @@ fn counts(column_changes: &mut ColumnChanges<'_>, before: &ColumnProfile, after:
     );
 }
 
-/// How much a count of distinct values changed (of a column in which nearly every value is distinct,
-/// their share of the cells tells more: whoever asks takes the lesser), beyond what its estimates may be off: two standard
-/// errors of each.
+/// How much a count of distinct values changed, beyond two standard errors of each estimate. (In a column
+/// with nearly only distinct values their share of the cells tells more; the caller takes the lesser.)
 fn grown(before: Estimate, after: Estimate) -> f64 {
     let most = before.count.max(after.count).max(1) as f64;
     let change = before.count.abs_diff(after.count) as f64 / most;
     let doubt = 2.0 * (before.error + after.error);
-    // Half: new values among as many old ones are usual where rows are added.
+    // Half weight: added rows usually bring new values.
     ((change - doubt) / 2.0).max(SMALL_WEIGHT)
 }
 
@@ -210,7 +208,7 @@ fn numbers(column_changes: &mut ColumnChanges<'_>, before: &ColumnProfile, after
     }
 }
 
-/// In all its digits, where it has them.
+/// The number with all its digits, if they are known.
 fn value(quantile: &Quantile) -> Value {
     match &quantile.decimal[..] {
         "" => Value::Number(quantile.value),

@@ -1,5 +1,4 @@
-//! Two profiles against each other: the table as a whole, and which column is which. What changed within
-//! a column is for `column`.
+//! Compares two profiles: the whole table, and which columns correspond. `column` compares two columns.
 
 use std::collections::HashMap;
 
@@ -8,7 +7,7 @@ use proto::v1::{ColumnProfile, Estimate, GetJobResponse, Job, Profile};
 use super::column;
 use super::value::{Change, Value};
 
-/// Everything that differs, what matters most first; of equal weight, in the order of the columns.
+/// All differences, by weight, then in the order of the columns.
 pub(super) fn changes(before: &GetJobResponse, after: &GetJobResponse) -> Vec<Change> {
     let nothing = Profile::default();
     let profiles = (
@@ -80,7 +79,7 @@ fn columns(before: &[ColumnProfile], after: &[ColumnProfile]) -> Vec<Change> {
     changes
 }
 
-/// A name, and how many columns before it have the same.
+/// A column's name, and the number of earlier columns with the same name.
 type Identity<'a> = (&'a str, usize);
 
 fn identities<'c>(columns: &'c [ColumnProfile]) -> Vec<Identity<'c>> {
@@ -113,7 +112,7 @@ fn gone_or_new(column: &ColumnProfile, is_gone: bool) -> Change {
     }
 }
 
-/// Columns that stand elsewhere among those that both have: what reads by position reads another one.
+/// Columns whose position among the common columns changed: a reader by position gets another column.
 fn moved(
     (names, place): (&[Identity<'_>], &HashMap<&Identity<'_>, usize>),
     (names_after, place_after): (&[Identity<'_>], &HashMap<&Identity<'_>, usize>),

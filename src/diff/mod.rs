@@ -1,5 +1,5 @@
-//! `rowmill diff`: what changed from one profile to another. Each is a job that the master remembers, or
-//! a file that `--json` wrote.
+//! `rowmill diff`: shows the changes between two profiles, each a job on the master or a file written by
+//! `--json`.
 
 mod column;
 mod compare;
@@ -19,14 +19,14 @@ use crate::output::{read_json, width};
 use crate::query;
 use crate::schema::is_id;
 
-/// Show what changed between two profiles, what matters most first
+/// Show the changes between two profiles, most important first
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The earlier job's id, or the beginning of it, or a file that --json wrote
+    /// The earlier job's id, or the beginning of it, or a file written by --json
     #[arg(value_name = "BEFORE")]
     before: String,
 
-    /// The later one
+    /// The later job or file
     #[arg(value_name = "AFTER")]
     after: String,
 
@@ -38,7 +38,7 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
 
-    /// Exit with 1 when anything differs, as git does
+    /// Exit with 1 if anything differs, like git
     #[arg(long)]
     exit_code: bool,
 
@@ -66,7 +66,7 @@ impl Args {
         }
     }
 
-    /// One side. A file is taken for a file, whatever ids there are.
+    /// Reads one profile. A file takes precedence over a job id of the same name.
     async fn profile(&self, side: &str) -> Result<GetJobResponse, Failure> {
         let response = if Path::new(side).is_file() || !is_id(side) {
             read_file(side)?

@@ -1,5 +1,5 @@
-//! How differently the numbers of a column lie: the largest distance between the two distributions, as
-//! far as their histograms tell (the Kolmogorov-Smirnov statistic).
+//! The change of a numeric column's distribution: the Kolmogorov-Smirnov statistic, the largest distance
+//! between the two distribution functions, from the histograms.
 
 use proto::v1::{Bin, ColumnProfile};
 use tui::result_text::bars;
@@ -7,16 +7,16 @@ use tui::text::Charset;
 
 use super::value::{Change, Value, chance};
 
-/// Bars shown.
+/// Number of bars shown.
 const BARS: usize = 12;
 
-/// The change, if both have a histogram and these differ.
+/// The change, if both columns have histograms and they differ.
 pub(super) fn change(before: &ColumnProfile, after: &ColumnProfile) -> Option<Change> {
     let (bins, bins_after) = (&before.histogram, &after.histogram);
     if bins == bins_after || bins.is_empty() || bins_after.is_empty() {
         return None;
     }
-    // Beyond this, one in twenty pairs of samples of the same would be.
+    // The critical value at the 5 % level: one in twenty pairs of samples of the same distribution exceeds it.
     let doubt = 1.36 * chance(numbers(bins), numbers(bins_after));
     let bars = |column| Value::Bars(bars(column, BARS, Charset::from_env()));
     Some(Change {
@@ -32,7 +32,7 @@ fn numbers(bins: &[Bin]) -> u64 {
     bins.iter().map(|bin| bin.count).sum()
 }
 
-/// The largest difference of the shares of numbers below any edge of either.
+/// The largest difference between the shares of numbers below any bin edge of either histogram.
 fn distance(before: &[Bin], after: &[Bin]) -> f64 {
     let edges = before
         .iter()
@@ -43,7 +43,7 @@ fn distance(before: &[Bin], after: &[Bin]) -> f64 {
         .fold(0.0, f64::max)
 }
 
-/// The share of numbers below `edge`; within a bin they are taken to lie evenly.
+/// The share of numbers below `edge`, assuming a uniform distribution within a bin.
 fn share_below(bins: &[Bin], edge: f64) -> f64 {
     let all = numbers(bins);
     let below = |bin: &Bin| {

@@ -1,5 +1,5 @@
-//! Which values became frequent, and which no longer are. A value that is not among the most frequent of
-//! the other side may still come there, at most as often as it says of the rest.
+//! Changes of the most frequent values. A value outside the most frequent ones of the other side may still
+//! occur there, up to the bound that `rest` gives.
 
 use std::collections::HashMap;
 
@@ -8,9 +8,9 @@ use tui::result_text::non_empty;
 
 use super::value::{Change, Value, beyond_chance, chance};
 
-/// Every value whose share is another, or that is frequent on one side only.
+/// All values whose share differs, or that are frequent on one side only.
 pub(super) fn changes(before: &ColumnProfile, after: &ColumnProfile) -> Vec<Change> {
-    // Where a side was not asked for them, nothing can be said.
+    // If one side has no frequent values computed, they cannot be compared.
     let is_known = |column: &ColumnProfile| !column.top.is_empty() || non_empty(column) == 0;
     if !is_known(before) || !is_known(after) {
         return Vec::new();
@@ -47,7 +47,7 @@ fn shares(column: &ColumnProfile) -> HashMap<&str, f64> {
         .collect()
 }
 
-/// The most that a value outside of `top` can have. Absent: none is outside.
+/// The maximum share of a value outside `top`. `None` if there is no such value.
 fn rest(column: &ColumnProfile) -> Option<f64> {
     column
         .top_rest
@@ -72,7 +72,7 @@ fn moved(value: &str, (before, after): (f64, f64), doubt: f64) -> Option<Change>
     })
 }
 
-/// It is gone for certain only where the other side has no value beyond its most frequent.
+/// A value is certainly gone only if the other side has no values besides its most frequent ones.
 fn lost(value: &str, share: f64, rest: Option<f64>, doubt: f64) -> Change {
     Change {
         column: None,

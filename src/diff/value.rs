@@ -1,4 +1,4 @@
-//! One change: of what, from what to what, and how much it matters.
+//! One change: the statistic, its two values, and its weight.
 
 use serde::{Serialize, Serializer};
 use tui::format;
@@ -6,18 +6,18 @@ use tui::format;
 /// A change from one profile to another.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Change {
-    /// The column's name. Absent: it is the table's.
+    /// The column's name. `None` for a change of the whole table.
     pub(super) column: Option<String>,
-    /// Which statistic, or what became of the column.
+    /// The statistic, or what happened to the column.
     pub(super) what: &'static str,
     pub(super) before: Value,
     pub(super) after: Value,
-    /// How much it matters, 0 to 1: where that is known, how large a part of the rows, or of the spread
-    /// of the values, is not as it was.
+    /// Importance, 0 to 1: the share of the rows, or of the range of the values, that changed, if it is
+    /// known.
     pub(super) weight: f64,
 }
 
-/// A statistic, as JSON raw, on a terminal for people.
+/// The value of a statistic: raw in JSON, formatted on a terminal.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
     Nothing,
@@ -28,17 +28,17 @@ pub(super) enum Value {
     /// A decimal number with all its digits.
     Decimal(String),
     Text(String),
-    /// A value, and its share of the cells with bytes.
+    /// A value, and its share of the non-empty cells.
     Frequent(String, f64),
     /// Bars of a histogram.
     Bars(String),
 }
 
-/// A longer number is rounded in a table.
+/// Longer numbers are rounded in a table.
 const DECIMAL_WIDTH: usize = 60;
 
 impl Value {
-    /// For people; not yet harmless to a terminal.
+    /// Formatted for a table; control characters are not yet made visible.
     pub(super) fn shown(&self) -> String {
         match self {
             Self::Nothing => String::new(),
@@ -63,13 +63,13 @@ impl Value {
         count.map_or(Self::Nothing, Self::Count)
     }
 
-    /// By how much two numbers differ; of decimals that differ little, too. None where one of them is no
-    /// number, or it is more than a double can say.
+    /// The difference of two numbers, exact also for long decimals that differ little. `None` if one is not
+    /// a number or the difference exceeds the range of `f64`.
     pub(super) fn distance(&self, other: &Self) -> Option<f64> {
         self.less(other).map(f64::abs)
     }
 
-    /// This number less another one.
+    /// This number minus another one.
     pub(super) fn less(&self, other: &Self) -> Option<f64> {
         let difference = match (self, other) {
             (Self::Decimal(a), Self::Decimal(b)) => engine::profile::difference(a, b)?,
@@ -78,7 +78,7 @@ impl Value {
         Some(difference).filter(|difference| difference.is_finite())
     }
 
-    /// As a number, where it is one.
+    /// The value as a number, if it is one.
     pub(super) fn magnitude(&self) -> Option<f64> {
         match self {
             Self::Count(count) => Some(*count as f64),
@@ -89,21 +89,21 @@ impl Value {
     }
 }
 
-/// What two samples of so many cells may differ by, though they are of the same: times a standard
-/// deviation, the standard error of the difference of their means.
+/// The difference expected by chance between two samples of these sizes of the same distribution: multiplied
+/// by the standard deviation, it is the standard error of the difference of their means.
 pub(super) fn chance(cells: u64, cells_after: u64) -> f64 {
     let variance = |cells: u64| 1.0 / cells.max(1) as f64;
     (variance(cells) + variance(cells_after)).sqrt()
 }
 
-/// How much the difference of two shares is beyond what chance makes of it: two standard errors.
+/// The difference of two shares, minus the two standard errors expected by chance.
 pub(super) fn beyond_chance(before: f64, after: f64, chance: f64) -> f64 {
     let middle = f64::midpoint(before, after);
     let error = (middle * (1.0 - middle)).max(0.0).sqrt() * chance;
     ((before - after).abs() - 2.0 * error).max(0.0)
 }
 
-/// As [`fine_percent`]; what is not all is never `100.0 %`.
+/// Like [`fine_percent`], but never `100.0 %` unless it is all.
 fn fine_share(share: f64) -> String {
     match share {
         0.9995..1.0 => ">99.9 %".to_owned(),
@@ -111,7 +111,7 @@ fn fine_share(share: f64) -> String {
     }
 }
 
-/// `0 %`, `0.020 %`, `11.3 %`: fine enough that a small share shows its change.
+/// `0 %`, `0.020 %`, `11.3 %`: precise enough to show the change of a small share.
 pub(super) fn fine_percent(share: f64) -> String {
     let percent = share * 100.0;
     match percent.abs() {

@@ -1,4 +1,4 @@
-//! Changes on stdout: a table for people, JSON for programs.
+//! Writes changes to stdout, as a table or as JSON.
 
 use std::io::{self, Write};
 
@@ -18,10 +18,10 @@ const COLUMNS: [Column; 5] = [
     Column::text("change", 8, 1),
 ];
 
-/// Changes that weigh less are counted and not shown, unless all are asked for.
+/// Changes of less weight are only counted, unless `--all` is given.
 const SMALL: f64 = 0.01;
 
-/// Writes a line a change, what matters most first.
+/// Writes one line per change, most important first.
 pub(super) fn table(
     out: &mut impl Write,
     changes: &[Change],
@@ -29,7 +29,7 @@ pub(super) fn table(
     width: usize,
     charset: Charset,
 ) -> io::Result<()> {
-    // What is of the table stands above, whatever it weighs.
+    // Changes of the whole table come first, whatever their weight.
     let is_shown = |change: &&Change| all || change.column.is_none() || change.weight >= SMALL;
     let mut shown: Vec<&Change> = changes.iter().filter(is_shown).collect();
     shown.sort_by_key(|change| change.column.is_some());
@@ -70,7 +70,7 @@ fn cells(change: &Change) -> [String; 5] {
     ]
 }
 
-/// By how much: shares in points, other numbers relative to what they were.
+/// The difference: of shares in percentage points, of other numbers relative to the earlier value.
 fn difference(before: &Value, after: &Value) -> String {
     let signed = |share: f64| {
         let sign = if share >= 0.0 { "+" } else { "-" };

@@ -1,4 +1,4 @@
-//! The broker: whether it answers, what it is, what it has and what it allows.
+//! Checks the broker: connection, version, limits, topology and permissions.
 
 use std::time::{Duration, Instant};
 
@@ -7,12 +7,12 @@ use broker::{Broker, BrokerError, ClientRole, Depth, Diagnostics, Queue, Rabbit,
 
 use super::finding::Finding;
 
-/// Quorum queues hand what nobody could process to the dead queue for certain from this on
+/// The first version whose quorum queues dead-letter at least once
 /// (`x-dead-letter-strategy: at-least-once`).
 const MIN_VERSION: (u32, u32) = (3, 10);
-/// Longer than this an answer makes every confirm slow.
+/// A longer round trip makes every confirm slow.
 const SLOW_ROUND_TRIP: Duration = Duration::from_millis(100);
-/// RabbitMQ's own default; smaller ones cost more frames a chunk.
+/// RabbitMQ's default; smaller frames cost more frames per chunk.
 const DEFAULT_FRAME_MAX: u32 = 131_072;
 
 pub(super) async fn check(config: &RabbitConfig, needs: &[ClientRole]) -> Vec<Finding> {
@@ -107,7 +107,7 @@ fn limits(checkup: &Diagnostics) -> Finding {
         "{frame}, {channels}, a sign of life every {} s",
         agreed.heartbeat
     );
-    // A publisher has a channel for each message that waits for its confirm, 256 at the most.
+    // A publisher uses one channel per unconfirmed message, at most 256.
     if (1..300).contains(&agreed.channel_max) {
         let run = "rabbitmq.conf: channel_max = 2047";
         return Finding::fail("limits", said, run);
@@ -122,12 +122,8 @@ fn limits(checkup: &Diagnostics) -> Finding {
     Finding::ok("limits", said)
 }
 
-/// Looks at the queues that the roles use, and declares all, as every role does that may.
-async fn topology(
-    checkup: &Diagnostics,
-    config: &RabbitConfig,
-    needs: &[ClientRole],
-) -> Vec<Finding> {
+/// Checks the queues of the roles, and declares all of them, as every role with permission does.
+async fn topology(checkup: &Diagnostics, config: &RabbitConfig, needs: &[ClientRole]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut waiting = Vec::new();
     let mut unseen = Vec::new();
@@ -163,9 +159,9 @@ async fn topology(
     findings
 }
 
-/// Messages in queues of an older version, which nobody of this one takes.
-async fn leftovers(checkup: &Diagnostics) -> Vec<Finding> {
-    let left = match checkup.old_queues().await {
+/// Messages in queues of an older version, which this version does not consume.
+async fn leftovers()(checkup: &Diagnostics) -> Vec<Finding> {
+    let left = match checkup.leftovers()().await {
         Ok(left) => left,
         Err(error) => return vec![Finding::fail("queues", error.to_string(), "")],
     };
@@ -190,7 +186,7 @@ fn missing(name: &str, config: &RabbitConfig) -> Finding {
     Finding::fail("queues", said, run)
 }
 
-/// What waits in the queues that the roles use, and which of them this user may not ask about.
+/// The messages waiting in the queues of the roles, and the queues that this user may not inspect.
 fn as_declared(waiting: &[(Queue, Depth)], unseen: &[String], needs: &[ClientRole]) -> String {
     if !unseen.is_empty() {
         let unseen = unseen.join(", ");
@@ -217,7 +213,7 @@ fn as_declared(waiting: &[(Queue, Depth)], unseen: &[String], needs: &[ClientRol
     format!("as they should be; waiting: {counts}")
 }
 
-/// What waits where nobody takes it.
+/// Queues with messages and no consumer.
 fn stuck(waiting: &[(Queue, Depth)]) -> Option<Finding> {
     let (queue, depth) = waiting
         .iter()

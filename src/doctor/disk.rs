@@ -1,4 +1,4 @@
-//! The disk under the master's directory: how much room there is, and how fast it is for certain.
+//! Checks the disk of the master's directory: free space, and the time of an fsync.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use super::finding::Finding;
 
-/// Syncs that are timed; the median of them counts.
+/// Number of syncs that are timed; the median is used.
 const SYNCS: usize = 21;
-/// A master commits in groups, and each group waits for one or two syncs: at 20 ms that is 25 groups a
-/// second, which the results of a busy mill still fit into.
+/// The master commits results in groups, and each group waits for one or two syncs: at 20 ms that is 25 groups
+/// per second, which is still enough for a busy system.
 const SLOW_SYNC: Duration = Duration::from_millis(20);
-/// Less room than this is gone in minutes.
+/// Less free space than this can be used up in minutes.
 const LEAST_BYTES: u64 = 1 << 30;
-/// What to do where the directory cannot be read or written.
+/// The remedy if the directory cannot be read or written.
 const OWNER: &str = "run it as the user that runs rowmill master, who must own the directory";
 
 pub(super) async fn check(directory: Option<PathBuf>) -> Vec<Finding> {
@@ -38,7 +38,7 @@ pub(super) async fn check(directory: Option<PathBuf>) -> Vec<Finding> {
     looked.await.unwrap_or_default()
 }
 
-/// What a master found to be gone of its own data, as it says itself or as it wrote it down.
+/// Data losses that a master found, from its status or from its record on disk.
 pub(super) fn losses(losses: &[String]) -> Vec<Finding> {
     let losses = losses.iter().map(|loss| {
         let run = "once it is dealt with: remove the file `lost` in the master's directory";
@@ -47,7 +47,7 @@ pub(super) fn losses(losses: &[String]) -> Vec<Finding> {
     losses.collect()
 }
 
-/// What is gone from the master's directory, where it is on this host.
+/// Data losses recorded in the master's directory, if it is on this host.
 fn data(directory: &Path) -> Vec<Finding> {
     match ::master::store::losses(directory) {
         Ok(found) => {
@@ -112,7 +112,7 @@ fn sync(directory: &Path) -> Finding {
     }
 }
 
-/// How long it takes to have 4 KiB on disk.
+/// Measures the time of writing and syncing 4 KiB.
 fn median(directory: &Path) -> io::Result<Duration> {
     let mut file: File = tempfile::tempfile_in(directory)?;
     let mut took = [Duration::ZERO; SYNCS];

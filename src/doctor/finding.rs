@@ -1,32 +1,32 @@
-//! One thing that was looked at, and how it stands.
+//! The result of one check.
 
 use std::fmt;
 
 use tui::text::for_message;
 
-/// How it stands.
+/// The verdict of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Verdict {
     Ok,
-    /// It works, and somebody should look at it.
+    /// It works, but should be looked at.
     Warn,
     /// It will not work.
     Fail,
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub(super) struct Finding {
-    /// What was looked at: one or two words.
+    /// The subject of the check, in one or two words.
     pub(super) check: &'static str,
     pub(super) verdict: Verdict,
-    /// What was found, for a person.
+    /// The finding, for the user.
     pub(super) said: String,
-    /// What to run or to change. Empty: nothing.
+    /// The command to run or the setting to change; empty if none.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) run: String,
-    /// Whether what is wrong is that nobody answers.
+    /// Whether the check failed because a service does not answer.
     #[serde(skip)]
     pub(super) is_unreachable: bool,
 }

@@ -1,4 +1,4 @@
-//! The master: whether it answers, by which protocol, and whether its clock is ours.
+//! Checks the master: connection, protocol version, clocks and incomplete jobs.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -14,9 +14,9 @@ use tui::result_text::incomplete_reason;
 
 use super::finding::Finding;
 
-/// Ages and rates are told by two clocks; more than this is seen.
+/// Ages and rates are computed from two clocks; a larger difference becomes visible.
 const MAX_SKEW_MS: u64 = 2000;
-/// Jobs that are looked at, and those that are named.
+/// Number of jobs checked, and of jobs named in the report.
 const JOBS_CHECKED: u32 = 1000;
 const JOBS_NAMED: usize = 10;
 
@@ -117,7 +117,7 @@ fn found(
     findings
 }
 
-/// Jobs that will not become complete by themselves, among the newest.
+/// Finds jobs that will not become complete by themselves, among the newest.
 async fn incomplete(client: &mut Client) -> Vec<Finding> {
     let request = ListJobsRequest {
         page_size: JOBS_CHECKED,
@@ -138,7 +138,7 @@ async fn incomplete(client: &mut Client) -> Vec<Finding> {
     incomplete.take(JOBS_NAMED).collect()
 }
 
-/// The clocks of hosts with workers, by what the master's said when it heard of them.
+/// Compares the clocks of hosts with workers to the master's clock when it received their heartbeats.
 fn clocks(workers: &[Worker]) -> Option<Finding> {
     let alive = workers
         .iter()
@@ -155,7 +155,7 @@ fn clocks(workers: &[Worker]) -> Option<Finding> {
         (sent_ms.abs_diff(heard_ms) > MAX_SKEW_MS)
             .then(|| (&beat.host, format!("{seconds} s {which}")))
     });
-    // A host has one clock, however many workers.
+    // All workers of a host share one clock.
     let hosts: BTreeMap<_, _> = wrong.collect();
     if hosts.is_empty() {
         return None;

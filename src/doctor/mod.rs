@@ -1,4 +1,4 @@
-//! `rowmill doctor`: looks at all that a mill depends on, says what is wrong, and what to run.
+//! `rowmill doctor`: checks the broker, the master and the disk, and reports problems with their remedies.
 
 mod broker;
 mod disk;
@@ -15,9 +15,9 @@ use cli::{Exit, Failure, OrExit, OrUnwritable, STDOUT};
 use crate::output::json_line;
 use finding::{Finding, Verdict};
 
-/// Look at the broker, the master and this host's disk, and say what to mend and how
+/// Check the broker, the master and this host's disk, and report problems and how to fix them
 ///
-/// It declares what every role declares, sends only what no queue gets, and takes no message.
+/// It declares the same queues as every role, publishes only unroutable messages, and consumes none.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -26,25 +26,25 @@ pub(crate) struct Args {
     #[command(flatten)]
     master: MasterArgs,
 
-    /// What this host is for: what it needs of the broker is tried with the user of the broker's address
+    /// The role of this host: the permissions that it needs are tried with the user of the broker's address
     #[arg(long, value_name = "ROLE", value_enum, default_value_t = Role::All)]
     role: Role,
 
-    /// Do not look for a master
+    /// Do not check the master
     #[arg(long)]
     no_master: bool,
 
-    /// The master's directory, where one is to run on this host [default: that of rowmill master, if it
-    /// is there]
+    /// The master's directory, if a master runs on this host [default: that of rowmill master, if it
+    /// exists]
     #[arg(long, value_name = "DIR", env = "ROWMILL_DATA")]
     data: Option<PathBuf>,
 
-    /// Print one JSON object a finding
+    /// Print one JSON object per finding
     #[arg(long)]
     json: bool,
 }
 
-/// What a host is for.
+/// The role of a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Role {
     Publisher,
@@ -105,7 +105,7 @@ fn say(findings: &[Finding], json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Unreachable where something is not there at all, else a setting is wrong.
+/// `Unreachable` if a service does not answer, else `Usage` if any check failed.
 fn exit(findings: &[Finding]) -> Exit {
     let mut failed = findings.iter().filter(|f| f.verdict == Verdict::Fail);
     match failed.clone().next() {

@@ -1,4 +1,4 @@
-//! What is said on stderr of records and text that were bad, below the summary.
+//! Reports bad records and malformed text on stderr, below the summary.
 
 use access::Client;
 use cli::Failure;
@@ -7,11 +7,11 @@ use tui::{format, text};
 
 use crate::rejects::page;
 
-/// Bad records that are shown at once.
+/// Number of bad records shown.
 const SHOWN: u32 = 3;
 const RAW_CHARS: usize = 60;
 
-/// Since when, and why, a job's rows and bad records are no longer there. Absent: they are.
+/// When and why a job's rows and bad records were removed. `None` if they were not.
 pub(crate) fn gone(job: &Job) -> Option<String> {
     let ago_ms = proto::unix_ms().saturating_sub(job.expired_unix_ms?);
     Some(format!(
@@ -21,7 +21,7 @@ pub(crate) fn gone(job: &Job) -> Option<String> {
     ))
 }
 
-/// Says what was bad in a job, shows the first bad records, and says with `hint` how to see all.
+/// Reports what was bad in a job, with the first bad records and `hint`, which tells how to see all.
 pub(crate) async fn say_bad(client: &mut Client, job: &Job, hint: &str) -> Result<(), Failure> {
     if !job.reason.is_empty() {
         cli::stderr_line!("rowmill: {}", text::for_message(&job.reason));

@@ -1,10 +1,10 @@
-//! A column's profile as JSON, written and read again. Numbers are raw: no grouping, no rounding.
+//! Writes a column's profile as JSON and reads it back. Numbers are raw: no grouping, no rounding.
 
 use proto::v1::{Bin, ColumnProfile, ColumnType, Estimate, Order, Quantile, TopValue, Uniqueness};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// One column. What is absent was not asked for, or the column has no such thing.
+/// One column. A field is absent if it was not computed or does not apply to the column.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct ColumnJson {
     name: String,
@@ -85,14 +85,14 @@ struct TopJson {
 struct Scalar(Box<RawValue>);
 
 impl Scalar {
-    /// As a number where it is to be one, and JSON can write it.
+    /// A number if the column is numeric and JSON can represent it, else text.
     fn new(text: &str, is_number: bool) -> Option<Self> {
         let number = is_number.then(|| RawValue::from_string(text.to_owned()).ok());
         let quoted = || serde_json::value::to_raw_value(text).ok();
         number.flatten().or_else(quoted).map(Self)
     }
 
-    /// A number in all its digits, where it has more than the double.
+    /// A number with all its digits, also if `f64` cannot represent them.
     fn number(decimal: Option<&str>, double: f64) -> Option<Self> {
         match decimal {
             Some(decimal) => Self::new(decimal, true),
@@ -100,7 +100,7 @@ impl Scalar {
         }
     }
 
-    /// The nearest double, if it is a number.
+    /// The nearest `f64`, if it is a number.
     fn double(&self) -> Option<f64> {
         self.0.get().parse().ok()
     }
@@ -151,7 +151,7 @@ impl From<&ColumnProfile> for ColumnJson {
 }
 
 impl From<ColumnJson> for ColumnProfile {
-    /// A name of a type or an order that this version does not know is taken for unknown.
+    /// A type or order that this version does not know becomes `Unspecified`.
     fn from(json: ColumnJson) -> Self {
         let kind = proto::type_named(&json.r#type).unwrap_or(ColumnType::Unspecified);
         let unique = json.unique.as_deref().and_then(proto::uniqueness_named);
@@ -205,7 +205,7 @@ fn mean(column: &ColumnProfile) -> Option<Scalar> {
     Scalar::number(decimal, double)
 }
 
-/// The digits of a mean that is not written as a double is.
+/// The exact decimal of a mean, if it differs from the `f64`.
 fn mean_decimal(mean: &Scalar) -> Option<String> {
     let double = serde_json::to_string(&mean.double()?).ok()?;
     let text = mean.text();
@@ -220,7 +220,7 @@ fn quantile_json(quantile: &Quantile) -> Option<QuantileJson> {
     })
 }
 
-/// All the digits of one that is exact or an integer mean something.
+/// The quantile with all its digits if it is exact or an integer, else as the nearest `f64`.
 fn quantile(json: &QuantileJson, error: f64) -> Option<Quantile> {
     let text = json.value.text();
     let is_whole = text
@@ -237,7 +237,7 @@ fn quantile(json: &QuantileJson, error: f64) -> Option<Quantile> {
     })
 }
 
-/// The same fields on both sides.
+/// The same fields in the JSON and the message.
 macro_rules! alike {
     ($json:ident, $wire:ty, $($field:ident),+) => {
         impl From<&$wire> for $json {

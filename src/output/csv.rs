@@ -1,12 +1,12 @@
-//! A profile as CSV: one record a column, one field a statistic, numbers raw. What has no place in a
-//! field (the histogram, all but the most frequent value) is in JSON.
+//! A profile as CSV: one record per column, one field per statistic, numbers raw. JSON also has the
+//! histogram and all frequent values.
 
 use std::io::{self, Write};
 
 use proto::v1::{ColumnProfile, Profile};
 use tui::result_text;
 
-/// The quantiles that have a field.
+/// The ranks of the quantiles that have a field.
 const RANKS: [(&str, f64); 7] = [
     ("q01", 0.01),
     ("q05", 0.05),
@@ -20,7 +20,7 @@ const RANKS: [(&str, f64); 7] = [
 /// Writes a header, and a record for each column.
 pub(super) fn write(out: &mut impl Write, profile: &Profile) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
-    // The header is that of any column.
+    // All columns have the same fields.
     csv.write_record(
         fields(&ColumnProfile::default())
             .iter()
@@ -32,7 +32,7 @@ pub(super) fn write(out: &mut impl Write, profile: &Profile) -> io::Result<()> {
     csv.flush()
 }
 
-/// Name and value of every field. An absent value is empty.
+/// Name and value of every field; a missing value is empty.
 fn fields(column: &ColumnProfile) -> Vec<(&'static str, String)> {
     let mut fields = counts(column);
     fields.extend(numbers(column));
@@ -100,7 +100,7 @@ fn texts(column: &ColumnProfile) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// A number in all its digits, where it has more than the double.
+/// A number with all its digits, also if `f64` cannot represent them.
 fn digits(decimal: Option<&str>, double: Option<f64>) -> String {
     decimal.map_or_else(|| text(double), str::to_owned)
 }

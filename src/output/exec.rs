@@ -1,4 +1,4 @@
-//! What came of a command, as a table and as CSV. The rows that it made are elsewhere.
+//! The report of a command, as a table and as CSV. The rows that it wrote are handled by `rows`.
 
 use std::io::{self, Write};
 
@@ -14,7 +14,7 @@ const COLUMNS: [(&str, Align); 4] = [
     ("columns", Align::Left),
 ];
 
-/// Writes it, at most `width` wide.
+/// Writes the report as a table, at most `width` wide.
 pub(super) fn write(out: &mut impl Write, report: &ExecReport, width: usize) -> io::Result<()> {
     let mut table = Table::new(&COLUMNS);
     table.row([

@@ -1,4 +1,4 @@
-//! A job and its result as JSON, and a profile read from it again. Numbers are raw: no grouping, no
+//! Writes a job and its result as JSON, and reads a profile back. Numbers are raw: no grouping, no
 //! rounding.
 
 use std::io::{self, Write};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::column_json::{ColumnJson, EstimateJson};
 use super::rules::ValidateJson;
 
-/// A job, with its profile where one was asked for.
+/// A job, with its result if it was requested.
 #[derive(Debug, Serialize)]
 pub(crate) struct JobJson {
     job_id: String,
@@ -22,7 +22,7 @@ pub(crate) struct JobJson {
     /// Whether the numbers may still change.
     partial: bool,
     publisher: String,
-    /// Which workers its chunks go to, where not to those of no lane.
+    /// The lane of the workers for its chunks; empty for workers without a lane.
     #[serde(skip_serializing_if = "String::is_empty")]
     lane: String,
     opened_unix_ms: u64,
@@ -38,18 +38,18 @@ pub(crate) struct JobJson {
     duplicates: u64,
     progress: Option<f64>,
     no_workers: bool,
-    /// Chunks without a result that are in no queue and with no worker.
+    /// Number of chunks without a result that are in no queue and on no worker.
     #[serde(skip_serializing_if = "is_nothing")]
     chunks_lost: u64,
-    /// What of it is gone or broken.
+    /// Description of lost or corrupt data.
     #[serde(skip_serializing_if = "String::is_empty")]
     damage: String,
-    /// Malformed sequences that were taken for U+FFFD.
+    /// Number of malformed byte sequences replaced by U+FFFD.
     replaced: u64,
-    /// Why it was cancelled, where that was not by a person.
+    /// Why it was cancelled, if not by a user.
     #[serde(skip_serializing_if = "String::is_empty")]
     reason: String,
-    /// Records that came of it and are kept, and their bytes as they are kept.
+    /// Number of stored output records, and their stored size in bytes.
     #[serde(skip_serializing_if = "is_nothing")]
     output_rows: u64,
     #[serde(skip_serializing_if = "is_nothing")]
@@ -61,25 +61,25 @@ pub(crate) struct JobJson {
     expired_reason: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     input: Option<InputJson>,
-    /// Records that are equal to one before them; only with a profile.
+    /// Number of records equal to an earlier one; only with a profile.
     #[serde(skip_serializing_if = "Option::is_none")]
     duplicate_rows: Option<EstimateJson>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     columns: Vec<ColumnJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     exec: Option<ExecJson>,
-    /// What a schema's rules came to; only of validate.
+    /// The validation report; only for the operation `validate`.
     #[serde(skip_serializing_if = "Option::is_none")]
     validate: Option<ValidateJson>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     dead: Vec<DeadJson>,
 }
 
-/// What came of a command.
+/// The report of a command.
 #[derive(Debug, Serialize)]
 struct ExecJson {
     command: String,
-    /// The header that it gave.
+    /// The header that the command wrote.
     columns: Vec<String>,
     rows_in: u64,
     rows_out: u64,
@@ -94,7 +94,7 @@ struct InputJson {
     sniffed: Vec<SniffedJson>,
 }
 
-/// Something about the input that was not given but found.
+/// A property of the input that was detected, not given.
 #[derive(Debug, Serialize)]
 pub(crate) struct SniffedJson {
     what: String,
@@ -112,7 +112,7 @@ struct DeadJson {
     rows: u64,
 }
 
-/// What is read again of a [`JobJson`].
+/// The part of a [`JobJson`] that is read back.
 #[derive(Debug, Deserialize)]
 struct ProfileJson {
     #[serde(default)]
@@ -127,12 +127,12 @@ struct ProfileJson {
     columns: Vec<ColumnJson>,
 }
 
-/// Writes one job's answer.
+/// Writes one job.
 pub(super) fn write(out: &mut impl Write, response: &GetJobResponse) -> io::Result<()> {
     cli::json::write_pretty(out, &job_json(response))
 }
 
-/// One job's answer as JSON.
+/// One job as JSON.
 fn job_json(response: &GetJobResponse) -> JobJson {
     let job = response.job.clone().unwrap_or_default();
     let profile = response.profile.as_ref();
@@ -150,13 +150,13 @@ fn job_json(response: &GetJobResponse) -> JobJson {
     }
 }
 
-/// A job's answer from what [`write()`] wrote of it: its name, counts and profile.
+/// Reads a job's name, counts and profile from the output of [`write()`].
 ///
 /// # Errors
 ///
-/// When the text is not such JSON.
+/// If the text is not such JSON.
 pub(crate) fn read(text: &str) -> serde_json::Result<GetJobResponse> {
-    // Some shells put a byte order mark first into what they redirect.
+    // Some shells write a byte order mark at the start of redirected output.
     let text = text.trim_start_matches('\u{feff}');
     let json: ProfileJson = serde_json::from_str(text)?;
     let columns: Vec<ColumnProfile> = json.columns.into_iter().map(Into::into).collect();

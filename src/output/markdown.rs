@@ -1,5 +1,4 @@
-//! A profile as Markdown, for a person who reads it in an issue or a wiki: a table of the columns, and
-//! what is worth a look.
+//! A profile as Markdown, for an issue or a wiki: a table of the columns, and the remarks.
 
 use std::io::{self, Write};
 
@@ -9,7 +8,7 @@ use tui::{format, result_text};
 
 use super::profile::{empty, kind};
 
-/// Title, and whether it stands on the right.
+/// Title, and whether the column is aligned right.
 const COLUMNS: [(&str, bool); 12] = [
     ("column", false),
     ("type", false),
@@ -25,12 +24,12 @@ const COLUMNS: [(&str, bool); 12] = [
     ("values", false),
 ];
 
-/// So much of a long text is enough to know it by.
+/// Longer text is cut.
 const TEXT_WIDTH: usize = 60;
-/// Bars in a cell.
+/// Number of histogram bars in a cell.
 const BARS: usize = 12;
 
-/// Writes it; `summary` is the line above.
+/// Writes the profile; `summary` is the line above the table.
 pub(super) fn write(out: &mut impl Write, profile: &Profile, summary: &str) -> io::Result<()> {
     writeln!(out, "{}\n", escaped(summary))?;
     row(out, &COLUMNS.map(|(title, _)| title.to_owned()))?;
@@ -67,7 +66,7 @@ fn cells(column: &ColumnProfile) -> [String; 12] {
         let top = result_text::top(column, Charset::Utf8);
         escaped(&top.unwrap_or_default())
     } else {
-        // Spaces between bars would be drawn together.
+        // Markdown would merge the spaces between bars.
         bars.replace(' ', "\u{2003}")
     };
     [
@@ -108,13 +107,12 @@ fn remarks(out: &mut impl Write, profile: &Profile) -> io::Result<()> {
     Ok(())
 }
 
-/// Text that Markdown shows as it is, cut where it is long: on one line, and no character a sign of its
-/// own.
+/// `text` escaped for Markdown, on one line, and cut if it is long.
 pub(super) fn escaped(text: &str) -> String {
     escaped_whole(&brief(text, TEXT_WIDTH, Charset::Utf8))
 }
 
-/// The same, uncut.
+/// Like [`escaped`], uncut.
 pub(super) fn escaped_whole(text: &str) -> String {
     let mut out = String::new();
     for c in visible(text).chars() {

@@ -1,4 +1,4 @@
-//! How many bad records a person puts up with.
+//! The maximum number of bad records.
 
 use std::str::FromStr;
 
@@ -11,7 +11,7 @@ pub(crate) enum MaxBad {
 }
 
 impl MaxBad {
-    /// Whether `bad` beside `good` records are more than allowed.
+    /// Whether `bad` bad records besides `good` ones exceed the limit.
     pub(crate) fn is_exceeded(self, bad: u64, good: u64) -> bool {
         match self {
             Self::Records(most) => bad > most,

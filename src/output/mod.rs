@@ -1,4 +1,4 @@
-//! Results: tables for people, JSON and CSV for programs, Markdown and pages for those who are not here.
+//! Results as tables, JSON, CSV, Markdown and HTML pages.
 
 mod bad;
 mod column_json;
@@ -32,20 +32,20 @@ pub(crate) use max_bad::MaxBad;
 pub(crate) use summary::partial_label;
 pub(crate) use table::{Align, Column, Table};
 
-/// How much is shown of what a command said before it failed.
+/// Number of lines shown of a failed command's stderr.
 const STDERR_LINES: usize = 12;
 
-/// How results are written, and when bad records make them a failure
+/// The format of results, and the number of bad records that makes them a failure
 #[derive(Debug, clap::Args)]
 pub(crate) struct OutputArgs {
     #[command(flatten)]
     shape: Shape,
 
-    /// Also write one page with charts, for a browser; it holds all that it needs
+    /// Also write one self-contained HTML page with charts
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 
-    /// Exit with 1 when there are more bad records than N, or than N% of all records [default: any
+    /// Exit with 1 if there are more bad records than N, or than N% of all records [default: any
     /// number is allowed]
     #[arg(long, value_name = "N|N%", help_heading = publisher::BAD)]
     max_bad: Option<MaxBad>,
@@ -54,8 +54,8 @@ pub(crate) struct OutputArgs {
     safe: SpreadsheetArgs,
 }
 
-/// What stdout gets. Without any of these: a table as wide as the terminal; where there is none, as
-/// wide as it needs, or as the variable COLUMNS says.
+/// The format on stdout. The default is a table as wide as the terminal; without a terminal, as wide as
+/// the table needs, or as the variable COLUMNS says.
 #[derive(Debug, clap::Args)]
 #[group(id = "shape", multiple = false)]
 struct Shape {
@@ -63,18 +63,18 @@ struct Shape {
     #[arg(long)]
     json: bool,
 
-    /// Write CSV instead of a table, one record a column, with every digit
+    /// Write CSV instead of a table, one record per column, with every digit
     #[arg(long)]
     csv: bool,
 
-    /// Write Markdown instead of a table, for people
+    /// Write Markdown instead of a table
     #[arg(long)]
     markdown: bool,
 }
 
 impl OutputArgs {
-    /// Writes the job's result on stdout, its page where one is asked for, and a summary on stderr;
-    /// gives the exit code.
+    /// Writes the job's result to stdout, its page if requested, and a summary to stderr. Returns the exit
+    /// code.
     pub(crate) fn write(&self, response: &GetJobResponse) -> Result<Exit, Failure> {
         let filters = if self.shape.csv {
             let guarded = self.safe.filters(Formulas::default());
@@ -82,7 +82,7 @@ impl OutputArgs {
         } else {
             Filters::default()
         };
-        // Standard output alone would make a system call of every line, and JSON has millions of them.
+        // Unbuffered stdout would make a system call per line, and JSON can have millions of lines.
         let out = BufWriter::new(std::io::stdout().lock());
         let mut out = Filtered::new(out, filters);
         let written = self.shape.write(&mut out, response);
@@ -91,17 +91,17 @@ impl OutputArgs {
         self.report(response)
     }
 
-    /// Whether CSV is for a spreadsheet.
+    /// Whether CSV must be safe for spreadsheets.
     pub(crate) fn safe(&self) -> SpreadsheetArgs {
         self.safe
     }
 
-    /// Whether stdout is to get a result.
+    /// Whether a format for stdout was chosen.
     pub(crate) fn is_shaped(&self) -> bool {
         self.shape.json || self.shape.csv || self.shape.markdown
     }
 
-    /// The same without stdout: for a job whose rows are there.
+    /// Like [`write`](Self::write), without stdout, for a job whose rows go there.
     pub(crate) fn report(&self, response: &GetJobResponse) -> Result<Exit, Failure> {
         let job = response.job.clone().unwrap_or_default();
         if let Some(file) = &self.html {
@@ -119,7 +119,7 @@ impl OutputArgs {
                 dead.first_line
             );
         }
-        // One is enough to see what is wrong; `rowmill dead show` has them all.
+        // One stderr is enough to see the cause; `rowmill dead show` shows the others.
         if let Some(dead) = response.dead.iter().find(|dead| !dead.stderr.is_empty()) {
             cli::stderr_line!("rowmill: what the command said last of chunk {}:", dead.seq);
             let lines: Vec<&str> = dead.stderr.lines().collect();
@@ -188,7 +188,7 @@ fn write_page(file: &std::path::Path, response: &GetJobResponse) -> Result<(), F
     std::fs::write(file, html::page(response)).or_unwritable(file.display())
 }
 
-/// Columns of the terminal. Where stdout is none: what COLUMNS says, else no bound.
+/// Width of the terminal in columns. If stdout is not a terminal: the value of COLUMNS, else unbounded.
 pub(crate) fn width() -> usize {
     let stdout = std::io::stdout();
     if stdout.is_terminal() {

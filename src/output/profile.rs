@@ -1,5 +1,5 @@
-//! A profile as a table for a terminal, one row a column, and below it what is worth a look. Where all
-//! of it fits, all is shown; else numbers are shortened and the least telling columns left out.
+//! A profile as a table for a terminal, one row per column, with remarks below. If it does not fit, numbers
+//! are shortened and the least important columns left out.
 
 use std::io::{self, Write};
 
@@ -10,7 +10,7 @@ use tui::{format, result_text};
 use super::remarks;
 use super::table::{Column, Table};
 
-/// Where there is room for everything.
+/// The columns if everything fits.
 const FULL: [Column; 16] = [
     Column::text("column", 8, 0),
     Column::text("type", 8, 0),
@@ -30,7 +30,7 @@ const FULL: [Column; 16] = [
     Column::number("length", 1),
 ];
 
-/// Where there is not: the highest numbers go first.
+/// The columns if not everything fits; those with the highest rank are left out first.
 const BRIEF: [Column; 13] = [
     Column::text("column", 10, 0),
     Column::text("type", 8, 0),
@@ -47,13 +47,13 @@ const BRIEF: [Column; 13] = [
     Column::number("length", 9),
 ];
 
-/// A histogram in a table.
+/// Number of histogram bars in a table.
 const BARS: usize = 8;
 const WIDE_BARS: usize = 16;
-/// So much of a long text is enough to know it by; JSON has all of it.
+/// Longer text is cut; JSON has all of it.
 const EXTREME_WIDTH: usize = 40;
 const TOP_WIDTH: usize = 28;
-/// As wide as a number is where there is not room for everything.
+/// Width of a number if not everything fits.
 const NARROW: usize = 10;
 
 /// Writes the profile, at most `width` wide.
@@ -143,7 +143,7 @@ fn brief_cells(column: &ColumnProfile, charset: Charset) -> [String; 13] {
     ]
 }
 
-/// How a column's cells are spread: numbers as bars, others by their most frequent value.
+/// The distribution of a column's cells: the histogram of numbers, else the most frequent value.
 fn values(column: &ColumnProfile, charset: Charset) -> String {
     let bars = result_text::bars(column, BARS, charset);
     if !bars.is_empty() {
@@ -158,7 +158,7 @@ fn extreme(column: &ColumnProfile, text: Option<&str>, charset: Charset) -> Stri
     text::brief(&text, EXTREME_WIDTH, charset).into_owned()
 }
 
-/// The type, and how many cells fit it where not all do.
+/// The type, with the share of cells that fit it if not all do.
 pub(super) fn kind(column: &ColumnProfile) -> String {
     let name = proto::type_name(column.r#type());
     if column.fit < 1.0 && column.r#type() != ColumnType::Empty {
@@ -186,8 +186,8 @@ pub(super) fn length(column: &ColumnProfile) -> String {
     }
 }
 
-/// By how much what is marked as an estimate may be off; of counts only `with_counts`, where they stand
-/// without their errors.
+/// The errors of values marked as estimates; those of counts only if `with_counts`, since the full table
+/// shows each count with its error.
 fn how_near(
     out: &mut impl Write,
     profile: &Profile,

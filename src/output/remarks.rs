@@ -1,4 +1,4 @@
-//! Below a table: what is worth a look in its columns, in plain words.
+//! The remarks below a table of columns.
 
 use std::io::{self, Write};
 
@@ -6,17 +6,17 @@ use proto::v1::Profile;
 use tui::text::{self, Charset};
 use tui::{format, result_text};
 
-/// Remarks on so many columns; JSON has what they are made of.
-const MOST_COLUMNS: usize = 20;
-/// A name is cut here, so that there is room for words.
+/// Maximum number of columns with remarks; JSON has the values behind all of them.
+const MAX_COLUMNS: usize = 20;
+/// Longer names are cut, to leave room for the remarks.
 const NAME_WIDTH: usize = 24;
-/// Words get so much, however narrow the terminal is.
-const WORDS_WIDTH: usize = 20;
-/// Between a name and the words about it.
+/// Minimum width of the remarks, however narrow the terminal is.
+const MIN_TEXT_WIDTH: usize = 20;
+/// Space between a name and its remarks.
 const GAP: usize = 2;
 
-/// Writes a line for each remark, behind its column's name, at most `width` wide. Nothing where there
-/// is nothing to say.
+/// Writes one line per remark, after its column's name, at most `width` wide. Writes nothing if there are
+/// no remarks.
 pub(super) fn write(
     out: &mut impl Write,
     profile: &Profile,
@@ -32,13 +32,13 @@ pub(super) fn write(
         return Ok(());
     }
     writeln!(out, "\nworth a look")?;
-    let shown = &worth[..worth.len().min(MOST_COLUMNS)];
+    let shown = &worth[..worth.len().min(MAX_COLUMNS)];
     let indent = shown
         .iter()
         .map(|(name, _)| text::width(name))
         .max()
         .unwrap_or(0);
-    let room = width.saturating_sub(2 * GAP + indent).max(WORDS_WIDTH);
+    let room = width.saturating_sub(2 * GAP + indent).max(MIN_TEXT_WIDTH);
     for (name, remarks) in shown {
         let lines = remarks.iter().flat_map(|remark| wrapped(remark, room));
         for (at, line) in lines.enumerate() {
@@ -52,10 +52,10 @@ pub(super) fn write(
     }
 }
 
-/// Plain words in lines of at most `room` characters, where no word is longer.
-fn wrapped(words: &str, room: usize) -> Vec<String> {
+/// Wraps `text` into lines of at most `room` characters, unless a word is longer.
+fn wrapped(text: &str, room: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for word in words.split(' ') {
+    for word in text.split(' ') {
         match lines.last_mut() {
             Some(line) if line.len() + 1 + word.len() <= room => {
                 line.push(' ');

@@ -1,5 +1,4 @@
-//! What a validation came to: one row a rule, those that were broken most often first; as a table, CSV,
-//! Markdown or JSON.
+//! A validation report: one row per rule, most violations first, as a table, CSV, Markdown or JSON.
 
 use std::io::{self, Write};
 
@@ -12,7 +11,7 @@ use super::table::{Align, Table};
 
 const TITLES: [&str; 4] = ["column", "rule", "expected", "broken"];
 
-/// The same as JSON.
+/// A validation report as JSON.
 #[derive(Debug, Serialize)]
 pub(super) struct ValidateJson {
     rows: u64,
@@ -47,7 +46,7 @@ impl From<&ValidateReport> for ValidateJson {
     }
 }
 
-/// Most often broken first, else in the schema's order.
+/// The rules by number of violations, then in the schema's order.
 pub(super) fn sorted(report: &ValidateReport) -> Vec<&RuleReport> {
     let mut rules: Vec<_> = report.rules.iter().collect();
     rules.sort_by_key(|rule| std::cmp::Reverse(rule.broken));
@@ -64,7 +63,7 @@ fn cells(rule: &RuleReport, broken: String) -> [String; 4] {
     [column.clone(), rule.clone(), expected.clone(), broken]
 }
 
-/// A table, at most `width` wide.
+/// Writes a table, at most `width` wide.
 pub(super) fn table(out: &mut impl Write, report: &ValidateReport, width: usize) -> io::Result<()> {
     let [column, rule, expected, broken] = TITLES;
     let mut table = Table::new(&[
@@ -79,7 +78,7 @@ pub(super) fn table(out: &mut impl Write, report: &ValidateReport, width: usize)
     table.write(out, width)
 }
 
-/// CSV, numbers raw.
+/// Writes CSV with raw numbers.
 pub(super) fn csv(out: &mut impl Write, report: &ValidateReport) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(TITLES)?;
@@ -89,7 +88,7 @@ pub(super) fn csv(out: &mut impl Write, report: &ValidateReport) -> io::Result<(
     csv.flush()
 }
 
-/// Markdown; `summary` is the line above.
+/// Writes Markdown; `summary` is the line above the table.
 pub(super) fn markdown(
     out: &mut impl Write,
     report: &ValidateReport,

@@ -1,4 +1,4 @@
-//! A profile with something of everything, for the tests of what is written.
+//! A profile with columns of all kinds, for tests of the output formats.
 
 use proto::v1::{
     Bin, ColumnProfile, ColumnType, Estimate, GetJobResponse, Job, JobState, Order, Profile,
@@ -34,7 +34,7 @@ pub(crate) fn response() -> GetJobResponse {
     }
 }
 
-/// Eight columns: sound, faulty, hostile, empty.
+/// Eight columns: clean, faulty, hostile, empty.
 pub(crate) fn profile() -> Profile {
     Profile {
         rows: ROWS,
@@ -87,7 +87,7 @@ fn top(values: &[(&str, u64)]) -> Vec<TopValue> {
     values.iter().map(value).collect()
 }
 
-/// Quantiles and 32 bars of numbers from `from` to `to`, as many in each as `weight` says.
+/// Sets the quantiles and 32 bars of numbers from `from` to `to`, with counts given by `weight`.
 fn spread(column: &mut ColumnProfile, from: f64, to: f64, weight: impl Fn(u64) -> u64) {
     let at = |share: f64| from + share * (to - from);
     let ranks = [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99];
@@ -188,7 +188,7 @@ fn nothing() -> ColumnProfile {
     }
 }
 
-/// As `--stats basic` leaves it.
+/// The profile reduced to the statistics of `--stats basic`.
 fn basic() -> ColumnProfile {
     ColumnProfile {
         name: "quantity".into(),

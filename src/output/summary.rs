@@ -1,4 +1,4 @@
-//! One line for people: what a job came to, and how fast.
+//! The summary of a job in one line: its counts and its speed.
 
 use proto::v1::{GetJobResponse, Job};
 use tui::text::Charset;
@@ -36,7 +36,7 @@ pub(super) fn summary(response: &GetJobResponse) -> String {
     line
 }
 
-/// How many rows come again. Nothing where none does, or it is not known.
+/// The number of duplicate rows; empty if there are none or it is not known.
 fn duplicates(response: &GetJobResponse) -> String {
     let profile = response.profile.as_ref();
     match profile.and_then(|profile| profile.duplicate_rows) {
@@ -49,7 +49,7 @@ fn duplicates(response: &GetJobResponse) -> String {
     }
 }
 
-/// How long it took; where it is not finished, how far it is.
+/// The time taken and the rate; for an unfinished job, its progress.
 fn pace(job: &Job) -> String {
     let Some(finished_ms) = job.finished_unix_ms else {
         return format!(", {}", partial_label(job));
@@ -59,7 +59,7 @@ fn pace(job: &Job) -> String {
         0..1000 => format!("{ms} ms"),
         _ => format::short_duration(ms),
     };
-    // What was rejected was read as well.
+    // Rejected records were read as well, so the size of the source counts.
     let bytes = job
         .source_bytes
         .map_or(job.bytes, |bytes| bytes.max(job.bytes));

@@ -1,11 +1,11 @@
-//! A table for a terminal: columns as wide as their cells, the least important left out and the widest
-//! cut where there is no room, hostile text made harmless.
+//! A table for a terminal: columns as wide as their cells; if they do not fit, the least important are left
+//! out and the widest cut. Control characters in cells are made visible.
 
 use std::io::{self, Write};
 
 use tui::text::{self, Charset};
 
-/// On which side of its column a cell stands.
+/// Alignment of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Align {
     Left,
@@ -17,9 +17,9 @@ pub(crate) enum Align {
 pub(crate) struct Column {
     title: &'static str,
     align: Align,
-    /// It is not cut below this many characters.
+    /// Minimum width to which it may be cut.
     least: usize,
-    /// The highest go first where there is no room. 0 always stays.
+    /// Columns with the highest rank are left out first if not all fit. A column of rank 0 always stays.
     rank: u8,
 }
 
@@ -34,7 +34,7 @@ impl Column {
         }
     }
 
-    /// Numbers, which say something else when they are cut.
+    /// Numbers, which are never cut since that would change their meaning.
     pub(crate) const fn number(title: &'static str, rank: u8) -> Self {
         Self {
             title,
@@ -53,20 +53,20 @@ pub(crate) struct Table {
     charset: Charset,
 }
 
-/// Between columns.
+/// Space between columns.
 const GAP: usize = 2;
-/// A column that is none of [`Column`]'s is not cut below this many characters.
+/// Minimum width to which a column made by [`Table::new`] may be cut.
 const NARROWEST: usize = 6;
-/// Columns of this rank and above go before text is cut below [`COMFORTABLE`].
+/// Columns of this rank and above are left out before text is cut below [`COMFORTABLE`].
 const ADDITIONAL: u8 = 7;
 const COMFORTABLE: usize = 14;
-/// No cell is wider, also where there is no terminal: every row would be as wide. JSON has all of it.
+/// Maximum width of a cell, also without a terminal, since all rows become as wide. JSON has all of it.
 const WIDEST: usize = 256;
-/// So much of what names a row is kept while anything else can be cut.
+/// The column that names a row keeps this width while other columns can be cut.
 const NAME: usize = 20;
 
 impl Table {
-    /// Columns that all stay, whatever the width.
+    /// A table whose columns all stay, whatever the width.
     pub(crate) fn new(columns: &[(&'static str, Align)]) -> Self {
         let column = |&(title, align)| Column {
             title,
@@ -78,8 +78,8 @@ impl Table {
         Self::ranked(&columns, Charset::from_env())
     }
 
-    /// Columns that give way by their rank. One in which no row has anything is left out, but for those
-    /// of rank 0.
+    /// A table whose columns are left out by rank if they do not fit. A column without any cell is left
+    /// out too, unless its rank is 0.
     pub(crate) fn ranked(columns: &[Column], charset: Charset) -> Self {
         Self {
             columns: columns.to_vec(),
@@ -88,25 +88,25 @@ impl Table {
         }
     }
 
-    /// Whether there is nothing below the header.
+    /// Whether the table has no rows.
     pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// Adds a row of one cell a column; a cell of more than [`WIDEST`] columns is cut.
+    /// Adds a row with one cell per column; a cell wider than [`WIDEST`] is cut.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         let brief = |cell: String| text::brief(&cell, WIDEST, self.charset).into_owned();
         self.rows.push(cells.into_iter().map(brief).collect());
     }
 
-    /// How wide it is with nothing left out or cut.
+    /// The width of the table with nothing left out or cut.
     pub(crate) fn natural_width(&self) -> usize {
         let kept = self.filled();
         let widths: usize = kept.iter().map(|&at| self.widest(at)).sum();
         widths + gaps(kept.len())
     }
 
-    /// Writes it, at most `width` wide where that is possible.
+    /// Writes the table, at most `width` wide if possible.
     pub(crate) fn write(&self, out: &mut impl Write, width: usize) -> io::Result<()> {
         let kept = self.kept(width);
         let widths = self.widths(&kept, width);
@@ -140,7 +140,7 @@ impl Table {
         line
     }
 
-    /// The columns that have something to say.
+    /// The columns that have a cell or are of rank 0.
     fn filled(&self) -> Vec<usize> {
         let says = |&at: &usize| {
             let mut cells = self.rows.iter().filter_map(|row| row.get(at));
@@ -149,15 +149,15 @@ impl Table {
         (0..self.columns.len()).filter(says).collect()
     }
 
-    /// The columns that fit in `width`: first the additional ones go, before any text is cut much; then
-    /// others, when all is cut as far as it may be.
+    /// The columns that fit in `width`: first the additional ones are left out, before text is cut much;
+    /// then others, after text is cut to its minimum.
     fn kept(&self, width: usize) -> Vec<usize> {
         let comfortable = |at: usize| self.least(at).max(COMFORTABLE);
         let kept = self.fitting(self.filled(), width, ADDITIONAL, comfortable);
         self.fitting(kept, width, 1, |at| self.least(at))
     }
 
-    /// Without the highest ranks, down to `lowest`, until those left fit when none is wider than `most`.
+    /// Leaves out columns by rank, down to `lowest`, until the rest fits with no column wider than `most`.
     fn fitting(
         &self,
         mut kept: Vec<usize>,
@@ -189,8 +189,8 @@ impl Table {
         self.columns[at].least
     }
 
-    /// As wide as the widest cell; where that is too wide in all, the widest that may be cut give way:
-    /// those that always stay, which name their row, only when the others cannot.
+    /// The widths: each as wide as its widest cell. If the sum is too wide, the widest columns are cut;
+    /// those of rank 0, which name the row, only if the others cannot be cut further.
     fn widths(&self, kept: &[usize], width: usize) -> Vec<usize> {
         let mut widths: Vec<usize> = kept.iter().map(|&at| self.widest(at)).collect();
         let names = |at: usize| match self.columns[at].rank {
@@ -209,7 +209,7 @@ impl Table {
     }
 }
 
-/// Cuts the widest of the columns `kept` again and again, none below its `least`, until all fit.
+/// Cuts the widest of the columns `kept` repeatedly, none below its `least`, until all fit.
 fn cut_to(widths: &mut [usize], kept: &[usize], width: usize, least: impl Fn(usize) -> usize) {
     while widths
         .iter()

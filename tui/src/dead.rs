@@ -4,7 +4,7 @@
 use proto::v1::{DeadChunkInfo, DeadState, GetDeadResponse};
 
 use crate::request::Request;
-use crate::text::{Charset, LONGEST, brief};
+use crate::text::{Charset, MAX_TEXT_WIDTH, brief};
 
 /// Interval between requests while chunks are being replayed.
 const REPLAYING_EVERY_MS: u64 = 1000;
@@ -76,7 +76,7 @@ impl DeadList {
     pub(crate) fn set(&mut self, mut chunks: Vec<DeadChunkInfo>, charset: Charset) {
         for chunk in &mut chunks {
             for text in [&mut chunk.reason, &mut chunk.job_id, &mut chunk.worker_id] {
-                *text = brief(text, LONGEST, charset).into_owned();
+                *text = brief(text, MAX_TEXT_WIDTH, charset).into_owned();
             }
         }
         self.chunks = chunks;
@@ -85,7 +85,7 @@ impl DeadList {
 
     pub(crate) fn set_detail(&mut self, response: &GetDeadResponse, charset: Charset) {
         let Some(dead) = &response.dead else { return };
-        let clean = |text: &str| brief(text, LONGEST, charset).into_owned();
+        let clean = |text: &str| brief(text, MAX_TEXT_WIDTH, charset).into_owned();
         let body = String::from_utf8_lossy(&response.body);
         let header = response.columns.join(",");
         let lines = std::iter::once(header.as_str()).chain(body.lines());

@@ -10,7 +10,7 @@ use proto::v1::{
     Profile, Scope, Snapshot, ValidateReport, WatchEvent, Worker,
 };
 
-use crate::text::{Charset, LONGEST, brief};
+use crate::text::{Charset, MAX_TEXT_WIDTH, brief};
 
 /// Maximum number of events kept.
 const EVENTS_KEPT: usize = 1000;
@@ -274,7 +274,7 @@ impl State {
     }
 
     fn clean(&self, text: &mut String) {
-        if let Cow::Owned(cleaned) = brief(text, LONGEST, self.charset) {
+        if let Cow::Owned(cleaned) = brief(text, MAX_TEXT_WIDTH, self.charset) {
             *text = cleaned;
         }
     }

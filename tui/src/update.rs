@@ -9,7 +9,7 @@ use crate::message::{Action, Effect, Msg, NetworkEvent};
 use crate::model::{Filter, JobOrder, Model, Question, Rejects, WorkerOrder};
 use crate::request::{Command, Request, Response};
 use crate::state::State;
-use crate::text::{LONGEST, brief};
+use crate::text::{MAX_TEXT_WIDTH, brief};
 use crate::view::list_index_at;
 
 /// How long a notice is shown.
@@ -153,7 +153,7 @@ fn apply_response(model: &mut Model, response: Response) {
         } => {
             if job_id == model.rejects.job_id {
                 for reject in &mut rejects {
-                    reject.reason = brief(&reject.reason, LONGEST, charset).into_owned();
+                    reject.reason = brief(&reject.reason, MAX_TEXT_WIDTH, charset).into_owned();
                 }
                 model.rejects.list = rejects;
             }
@@ -163,7 +163,7 @@ fn apply_response(model: &mut Model, response: Response) {
             notify(model, what);
         }
         Response::Failed(why) => {
-            let why = brief(&why, LONGEST, charset).into_owned();
+            let why = brief(&why, MAX_TEXT_WIDTH, charset).into_owned();
             notify(model, why);
         }
     }

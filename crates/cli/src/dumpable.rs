@@ -1,10 +1,10 @@
-//! What this process holds in its memory and its environment is closed to other processes of its user.
+//! Protects the memory and environment of this process against other processes of the same user.
 
-/// Makes this process one that others of the same user can neither look into nor attach to, and that leaves no core:
-/// `/proc/PID/environ`, `/proc/PID/mem`, `ptrace` and `process_vm_readv` are root's from now on (`PR_SET_DUMPABLE`,
-/// prctl(2)). A password in the environment would else be there for each command that a worker runs: what a variable
-/// said at the start stays readable, even when it is removed. A program that this process turns into or starts has
-/// what it always had.
+/// Prevents other processes of the same user from reading or attaching to this process, and core dumps:
+/// from now on only root can use `/proc/PID/environ`, `/proc/PID/mem`, `ptrace` and `process_vm_readv`
+/// (`PR_SET_DUMPABLE`, prctl(2)). Otherwise every command run by a worker could read a password in the environment:
+/// the initial value of a variable stays readable there, even after it is removed. Programs that this process
+/// executes or starts are not affected.
 #[cfg(target_os = "linux")]
 pub(crate) fn forbid_dumps() {
     use rustix::process::{DumpableBehavior, set_dumpable_behavior};
@@ -17,6 +17,6 @@ pub(crate) fn forbid_dumps() {
     }
 }
 
-/// There is no such thing here.
+/// Does nothing: this system has no such setting.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn forbid_dumps() {}

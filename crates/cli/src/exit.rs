@@ -1,18 +1,18 @@
-//! Exit codes, in one place. The README's table says the same, and the units for systemd
-//! (`RestartPreventExitStatus`) name those of errors that are the same at the next start.
+//! The exit codes. The README has the same table, and the systemd units list the codes of errors that a
+//! restart does not fix in `RestartPreventExitStatus`.
 
 use std::fmt;
 use std::io;
 
-/// How a command ends.
+/// The exit code of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// All well; also when whoever read our output closed the pipe.
+    /// Success; also if the reader of the output closed the pipe.
     Ok = 0,
     /// The data has more bad records than were allowed.
     BadRecords = 1,
-    /// The command line, or a setting, is not right, or a file that a setting names is missing.
+    /// The command line or a setting is invalid, or a file named by a setting is missing.
     Usage = 2,
     /// The job is incomplete: it has dead or lost chunks, or is damaged.
     DeadChunks = 3,
@@ -20,39 +20,39 @@ pub enum Exit {
     Unreachable = 4,
     /// The input cannot be read.
     UnreadableInput = 5,
-    /// No workers are alive, or the time allowed ran out.
+    /// No workers are alive, or a timeout expired.
     NoWorkers = 6,
-    /// Cancelled, by a person or by a signal.
+    /// Cancelled by a user or a signal.
     Cancelled = 7,
-    /// A file or standard output cannot be written, or a master's files not be used: a full disk, no
+    /// A file or standard output cannot be written, or a master's files cannot be used: a full disk, no
     /// permission, a broken disk.
     Unwritable = 8,
-    /// The broker or the master refused us: a password, a token, a permission, or a queue that has other arguments.
+    /// The broker or the master refused: a password, a token, a permission, or a queue with other arguments.
     Refused = 9,
-    /// A defect of rowmill, like a panic; or the system refuses a thread or a process. The number is
+    /// A defect of rowmill, such as a panic, or the system refused a thread or a process. The number is
     /// `EX_SOFTWARE` of `sysexits.h`.
     Defect = 70,
-    /// An address to listen at cannot be had now: it is in use, the host does not have it yet, or its name is not
-    /// resolved yet. The number is `EX_OSERR`.
+    /// A listen address is not available now: it is in use, the host does not have it yet, or its name does not
+    /// resolve yet. The number is `EX_OSERR`.
     NoAddress = 71,
 }
 
 impl Exit {
-    /// Two results differ, and whoever asked wants to know by the code.
+    /// Two results differ, and the caller asked for an exit code.
     pub const DIFFERENT: Self = Self::BadRecords;
 }
 
-/// An error with the exit code that it deserves.
+/// An error with its exit code.
 #[derive(Debug)]
 pub struct Failure {
     /// The process's exit code.
     pub exit: Exit,
-    /// What to tell the person, with its causes.
+    /// The error for the user, with its causes.
     pub error: anyhow::Error,
 }
 
 impl Failure {
-    /// A failure whose message is `error`.
+    /// A failure from an error.
     pub fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
         Self {
             exit,
@@ -60,7 +60,7 @@ impl Failure {
         }
     }
 
-    /// A failure that says `message`.
+    /// A failure with `message`.
     pub fn message(
         exit: Exit,
         message: impl fmt::Display + fmt::Debug + Send + Sync + 'static,
@@ -71,7 +71,7 @@ impl Failure {
         }
     }
 
-    /// Whether all that happened is that our reader went away.
+    /// Whether the error is only that the reader closed the pipe.
     pub(crate) fn is_broken_pipe(&self) -> bool {
         self.error.chain().any(|cause| {
             cause
@@ -87,7 +87,7 @@ impl fmt::Display for Failure {
         let mut said = self.error.to_string();
         write!(f, "{said}")?;
         for cause in self.error.chain().skip(1).map(ToString::to_string) {
-            // Many libraries repeat their cause in their own message.
+            // Many libraries repeat the message of their cause in their own.
             if !said.contains(&cause) {
                 write!(f, ": {cause}")?;
                 said.push_str(&cause);
@@ -97,16 +97,16 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What standard output is called in messages.
+/// The name of standard output in messages.
 pub const STDOUT: &str = "standard output";
 
-/// A failed write: where to, and what the system said.
+/// A failed write.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write {name}: {source}")]
 pub struct WriteError {
     /// The file, or [`STDOUT`].
     pub name: String,
-    /// What the system said.
+    /// The system's error.
     pub source: io::Error,
 }
 
@@ -116,7 +116,7 @@ impl From<WriteError> for Failure {
     }
 }
 
-/// Gives a result's error its exit code.
+/// Adds an exit code to a result's error.
 pub trait OrExit<T> {
     /// Turns an error into a [`Failure`] that exits with `exit`.
     ///
@@ -125,16 +125,16 @@ pub trait OrExit<T> {
     /// The same errors, with the code.
     fn or_exit(self, exit: Exit) -> Result<T, Failure>;
 
-    /// Of what makes files: exits with [`Exit::Unwritable`] where the system refused one, and with
-    /// [`Exit::Usage`] where what was asked for cannot be made.
+    /// For creating files: exits with [`Exit::Unwritable`] if the system refused, and with [`Exit::Usage`]
+    /// if the request is invalid.
     ///
     /// # Errors
     ///
     /// The same errors, with the code.
     fn or_exit_by_cause(self) -> Result<T, Failure>;
 
-    /// Of what makes a role ready by its settings: exits with [`Exit::NoAddress`] where an address to listen at
-    /// cannot be had now, which may pass, and with [`Exit::Usage`] where a setting is wrong.
+    /// For setting up a role: exits with [`Exit::NoAddress`] if a listen address is not available now, which may
+    /// be temporary, and with [`Exit::Usage`] if a setting is invalid.
     ///
     /// # Errors
     ///
@@ -142,7 +142,7 @@ pub trait OrExit<T> {
     fn or_exit_of_settings(self) -> Result<T, Failure>;
 }
 
-/// Gives a failed write its message and its exit code.
+/// Adds a message and an exit code to a failed write.
 pub trait OrUnwritable<T> {
     /// Turns an error of writing to `name`, a file or [`STDOUT`], into a [`Failure`].
     ///
@@ -193,7 +193,7 @@ impl<T, E: Into<anyhow::Error>> OrExit<T> for Result<T, E> {
     }
 }
 
-/// Whether the system has no such address now. That a name is not resolved has no kind of its own.
+/// Whether an address is not available now. An unresolved name has no `ErrorKind` of its own.
 fn lacks_address(error: &io::Error) -> bool {
     matches!(
         error.kind(),

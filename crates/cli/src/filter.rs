@@ -1,17 +1,17 @@
-//! Text changed on its way, in pieces cut anywhere.
+//! Filters for streams of text, fed in pieces cut anywhere.
 
 use std::fmt::Debug;
 use std::io::{self, IsTerminal, Write};
 
 use crate::Formulas;
-use crate::text::{Charset, Harmless};
+use crate::text::{Charset, VisibleFilter};
 
-/// Changes a stream of bytes.
+/// Transforms a stream of bytes.
 pub trait Filter: Debug {
-    /// Appends what comes of `bytes` to `out`. Some of it may be held back.
+    /// Appends the output for `bytes` to `out`. A part may be buffered until the next call.
     fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>);
 
-    /// Appends what was held back: there is no more.
+    /// Appends the buffered rest at the end of the stream.
     fn finish(&mut self, out: &mut Vec<u8>);
 }
 
@@ -25,7 +25,7 @@ impl Filter for Formulas {
     }
 }
 
-impl Filter for Harmless {
+impl Filter for VisibleFilter {
     fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         Self::feed(self, bytes, out);
     }
@@ -35,41 +35,41 @@ impl Filter for Harmless {
     }
 }
 
-/// Filters, one behind the other. None: bytes stay as they are.
+/// A chain of filters; if it is empty, bytes pass unchanged.
 #[derive(Debug, Default)]
 pub struct Filters(Vec<Box<dyn Filter + Send>>);
 
 impl Filters {
-    /// What CSV needs on standard output: on a terminal it is made visible as tables are, elsewhere it
-    /// stays as it is.
+    /// The filter for CSV on standard output: on a terminal, control characters are made visible; otherwise
+    /// there is none.
     pub fn of_stdout() -> Self {
         let filters = Self::default();
         if io::stdout().is_terminal() {
-            return filters.then(Harmless::new(Charset::from_env()));
+            return filters.then(VisibleFilter::new(Charset::from_env()));
         }
         filters
     }
 
-    /// These, and `filter` behind them.
+    /// Adds `filter` at the end.
     #[must_use]
     pub fn then(mut self, filter: impl Filter + Send + 'static) -> Self {
         self.0.push(Box::new(filter));
         self
     }
 
-    /// These, and all of `others` behind them.
+    /// Adds all of `others` at the end.
     #[must_use]
     pub fn then_all(mut self, others: Self) -> Self {
         self.0.extend(others.0);
         self
     }
 
-    /// Whether there are none.
+    /// Whether there are no filters.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// What comes of `bytes`.
+    /// The output for `bytes`.
     pub fn feed(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut bytes = bytes.to_vec();
         for filter in &mut self.0 {
@@ -80,7 +80,7 @@ impl Filters {
         bytes
     }
 
-    /// What was held back: there is no more.
+    /// The buffered rest at the end of the stream.
     pub fn finish(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         for filter in &mut self.0 {
@@ -93,7 +93,7 @@ impl Filters {
     }
 }
 
-/// Writes through filters.
+/// A writer with filters.
 #[derive(Debug)]
 pub struct Filtered<W: Write> {
     inner: W,
@@ -106,11 +106,11 @@ impl<W: Write> Filtered<W> {
         Self { inner, filters }
     }
 
-    /// Writes what was held back, and gives back what it wrote to.
+    /// Writes the buffered rest and returns the inner writer.
     ///
     /// # Errors
     ///
-    /// As the writer's.
+    /// The errors of the inner writer.
     pub fn finish(mut self) -> io::Result<W> {
         let rest = self.filters.finish();
         self.inner.write_all(&rest)?;
@@ -142,7 +142,7 @@ mod tests {
         let filters = || {
             Filters::default()
                 .then(Formulas::default())
-                .then(Harmless::new(Charset::Utf8))
+                .then(VisibleFilter::new(Charset::Utf8))
         };
         let csv = "a,=1\u{1b}\n-2,\u{202e}\n-3".as_bytes();
         let expected = "a,'=1␛\n-2,\\u{202e}\n-3";

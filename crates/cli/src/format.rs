@@ -1,6 +1,5 @@
-//! Numbers as people read them, in widths that do not jump about. Units are decimal (1 MB is
-//! 1,000,000 bytes), and what is shortened is rounded to the nearest. What the numbers mean is for
-//! those who call.
+//! Formats numbers for people, with stable widths. Units are decimal (1 MB is 1,000,000 bytes), and
+//! shortened numbers are rounded to the nearest.
 
 use std::borrow::Cow;
 
@@ -9,8 +8,8 @@ pub fn grouped(n: u64) -> String {
     grouped_decimal(&n.to_string()).into_owned()
 }
 
-/// `1,234,567` where that fits in `width` columns, else three digits and a unit: `1.23 M`. Never
-/// wider than seven columns in the second form.
+/// `1,234,567` if that fits in `width` columns, else three digits and a unit, at most seven columns:
+/// `1.23 M`.
 pub fn count(n: u64, width: usize) -> String {
     let full = grouped(n);
     if full.len() <= width || n < 1000 {
@@ -20,7 +19,7 @@ pub fn count(n: u64, width: usize) -> String {
     }
 }
 
-/// A count per second, as [`count`]: `98,765`, `1.23 M`. Below ten it keeps one decimal.
+/// A count per second, like [`count`]: `98,765`, `1.23 M`; with one decimal below ten.
 pub fn rate(per_s: f64, width: usize) -> String {
     let per_s = sound(per_s);
     if per_s > 0.0 && per_s < 9.95 {
@@ -72,7 +71,7 @@ fn scaled(n: u64, suffix: &str) -> String {
     format!("{number} {unit}{suffix}")
 }
 
-/// A time span of `ms` milliseconds, as a clock counts it: in whole seconds and at most two units: `0s`, `42s`,
+/// A duration of `ms` milliseconds, in whole seconds (rounded down) and at most two units: `0s`, `42s`,
 /// `3m 12s`, `1h 03m`, `2d 04h`.
 pub fn duration(ms: u64) -> String {
     let s = ms / 1000;
@@ -84,7 +83,7 @@ pub fn duration(ms: u64) -> String {
     }
 }
 
-/// As [`duration`], with tenths below ten seconds: `0.8s`.
+/// Like [`duration`], with tenths below ten seconds: `0.8s`.
 pub fn short_duration(ms: u64) -> String {
     let tenths = (ms + 50) / 100;
     if tenths < 100 {
@@ -94,8 +93,8 @@ pub fn short_duration(ms: u64) -> String {
     }
 }
 
-/// A share from 0 to 1 as `66 %`, rounded; but `0 %` is none at all, and `100 %` is all: what is near
-/// them is `<1 %` and `>99 %`.
+/// A share from 0 to 1 as `66 %`, rounded; `0 %` and `100 %` only for exactly 0 and 1, values near them
+/// are `<1 %` and `>99 %`.
 pub fn percent(share: f64) -> String {
     let share = sound(share).min(1.0);
     match (share * 100.0).round() {
@@ -127,7 +126,7 @@ pub fn number(x: f64) -> String {
     }
 }
 
-/// As [`number`], in at most ten columns: `1,234,568`, `1.235e12`.
+/// Like [`number`], in at most ten columns: `1,234,568`, `1.235e12`.
 pub fn narrow_number(x: f64) -> String {
     let text = number(x);
     if text.len() <= 10 {
@@ -142,14 +141,14 @@ pub fn narrow_number(x: f64) -> String {
     }
 }
 
-/// The first 13 characters of an id, `019344a0-1234`: UUIDv7 begins with the time, so fewer would
-/// be the same for all that was made within a minute; and commands take a prefix.
+/// The first 13 characters of an id, `019344a0-1234`, which commands accept as a prefix. UUIDv7 begins
+/// with the time, so a shorter prefix would be the same for all ids made within a minute.
 pub fn short_id(id: &str) -> &str {
     id.char_indices().nth(13).map_or(id, |(at, _)| &id[..at])
 }
 
-/// A decimal number's text with commas between the thousands: `-1,234,567.50`. What is no plain
-/// number is left alone.
+/// A decimal number's text with commas between the thousands: `-1,234,567.50`. Other text is returned
+/// unchanged.
 pub fn grouped_decimal(text: &str) -> Cow<'_, str> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let (whole, fraction) = digits.split_at(digits.find('.').unwrap_or(digits.len()));
@@ -169,7 +168,7 @@ pub fn grouped_decimal(text: &str) -> Cow<'_, str> {
 }
 
 /// A decimal number's text with commas between the thousands, in at most `width` columns (but at least
-/// eleven): one with more digits is rounded to four, `-1.235e1099`.
+/// eleven): a longer one is rounded to four digits, `-1.235e1099`.
 pub fn short_decimal(text: &str, width: usize) -> Cow<'_, str> {
     let grouped = grouped_decimal(text);
     if grouped.len() <= width {
@@ -178,7 +177,7 @@ pub fn short_decimal(text: &str, width: usize) -> Cow<'_, str> {
     rounded(text).map_or(grouped, Cow::Owned)
 }
 
-/// The first four digits of a decimal number, rounded, and its size. None where it is no such number.
+/// The first four digits of a decimal number, rounded, and its exponent. `None` if it is not a number.
 fn rounded(text: &str) -> Option<String> {
     const DIGITS: usize = 4;
     let size = text.strip_prefix('-').unwrap_or(text);

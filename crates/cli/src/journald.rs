@@ -1,5 +1,5 @@
-//! Standard error that systemd's journal reads: every line begins with its priority, as sd-daemon(3) says, since
-//! the journal stores a line without one as "info".
+//! Output to systemd's journal by stderr: every line begins with its priority (sd-daemon(3)), since the
+//! journal stores a line without one as "info".
 
 use std::fmt::Write as _;
 use std::panic;
@@ -9,7 +9,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// How severe a line is: the numbers of syslog(3).
+/// The priority of a line, with the numbers of syslog(3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Priority {
     Error = 3,
@@ -24,14 +24,14 @@ impl From<&Level> for Priority {
             Level::ERROR => Self::Error,
             Level::WARN => Self::Warning,
             Level::INFO => Self::Info,
-            // The journal has nothing below it.
+            // The journal has no lower priority.
             Level::DEBUG | Level::TRACE => Self::Debug,
         }
     }
 }
 
-/// Whether the journal reads standard error. `JOURNAL_STREAM` names the device and the inode of the journal's socket
-/// (systemd.exec(5)); a process whose standard error was redirected inherits the variable, but has another socket.
+/// Whether stderr is connected to the journal. `JOURNAL_STREAM` contains the device and inode of the journal's
+/// socket (systemd.exec(5)); a process with redirected stderr inherits the variable, but has another file.
 pub(crate) fn reads_stderr() -> bool {
     let Ok(stream) = std::env::var("JOURNAL_STREAM") else {
         return false;
@@ -51,7 +51,7 @@ pub(crate) fn prefixed(priority: Priority, text: &str) -> String {
     lines
 }
 
-/// Writes an error for a person to standard error, for the journal with its priority.
+/// Writes an error to stderr; for the journal with its priority.
 pub(crate) fn say_error(text: &str) {
     if reads_stderr() {
         let lines = prefixed(Priority::Error, text);
@@ -61,7 +61,7 @@ pub(crate) fn say_error(text: &str) {
     }
 }
 
-/// Makes panics errors in the journal, every line of them.
+/// Writes panics to the journal with the priority of errors on every line.
 pub(crate) fn prefix_panics() {
     panic::set_hook(Box::new(|info| {
         let backtrace = std::backtrace::Backtrace::capture();
@@ -73,7 +73,7 @@ pub(crate) fn prefix_panics() {
     }));
 }
 
-/// Puts an event's priority in front of each line that another format makes of it.
+/// Puts an event's priority in front of each line written by another format.
 pub(crate) struct Prefixed<F>(pub(crate) F);
 
 impl<S, N, F> FormatEvent<S, N> for Prefixed<F>

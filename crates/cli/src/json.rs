@@ -1,5 +1,5 @@
-//! JSON that does no harm where it is read on a terminal: characters that a terminal would obey or hide
-//! are escaped (`\u202e`), so that the value is the same and its text is plain.
+//! JSON that is safe to print on a terminal: control, invisible and bidirectional characters are escaped
+//! (`\u202e`), which does not change the value.
 
 use std::io::{self, Write};
 
@@ -9,20 +9,20 @@ use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 
 use crate::text::is_harmful;
 
-/// Writes `value` on one line, without the line's end.
+/// Writes `value` on one line, without a newline.
 ///
 /// # Errors
 ///
-/// When it cannot be written.
+/// If writing fails.
 pub fn write(out: &mut impl Write, value: &(impl Serialize + ?Sized)) -> io::Result<()> {
     with(out, value, CompactFormatter)
 }
 
-/// Writes `value` on a line, and the line's end.
+/// Writes `value` on one line, with a newline.
 ///
 /// # Errors
 ///
-/// When it cannot be written.
+/// If writing fails.
 pub fn write_line(out: &mut impl Write, value: &(impl Serialize + ?Sized)) -> io::Result<()> {
     write(out, value)?;
     out.write_all(b"\n")
@@ -32,7 +32,7 @@ pub fn write_line(out: &mut impl Write, value: &(impl Serialize + ?Sized)) -> io
 ///
 /// # Errors
 ///
-/// When it cannot be written.
+/// If writing fails.
 pub fn write_pretty(out: &mut impl Write, value: &(impl Serialize + ?Sized)) -> io::Result<()> {
     with(out, value, PrettyFormatter::new())?;
     out.write_all(b"\n")
@@ -43,14 +43,14 @@ fn with(
     value: &(impl Serialize + ?Sized),
     layout: impl Formatter,
 ) -> io::Result<()> {
-    let mut serializer = Serializer::with_formatter(out, Plain(layout));
+    let mut serializer = Serializer::with_formatter(out, EscapingFormatter(layout));
     Ok(value.serialize(&mut serializer)?)
 }
 
-/// Escapes what is harmful in strings, and leaves the layout to another.
-struct Plain<F>(F);
+/// Escapes harmful characters in strings, and delegates the layout to another formatter.
+struct EscapingFormatter<F>(F);
 
-impl<F: Formatter> Formatter for Plain<F> {
+impl<F: Formatter> Formatter for EscapingFormatter<F> {
     fn write_string_fragment<W: Write + ?Sized>(
         &mut self,
         out: &mut W,
@@ -59,7 +59,7 @@ impl<F: Formatter> Formatter for Plain<F> {
         escape(out, fragment)
     }
 
-    /// JSON made elsewhere: such characters can only stand in its strings.
+    /// JSON text made elsewhere: harmful characters can only occur in its strings.
     fn write_raw_fragment<W: Write + ?Sized>(
         &mut self,
         out: &mut W,
@@ -113,7 +113,8 @@ impl<F: Formatter> Formatter for Plain<F> {
     }
 }
 
-/// Writes what stands in a string, or all of a value. JSON itself escapes the controls below 0x20.
+/// Writes a string's contents or raw JSON with harmful characters escaped. The serializer itself escapes
+/// controls below 0x20.
 fn escape(out: &mut (impl Write + ?Sized), fragment: &str) -> io::Result<()> {
     let mut start = 0;
     let harmful = |&(_, c): &(usize, char)| c > '~' && is_harmful(c);

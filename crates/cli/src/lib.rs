@@ -1,6 +1,6 @@
-//! The manners that every command of rowmill shares: exit codes, signals, logging, settings, closed
-//! pipes, progress, and how numbers and text from outside are written for people. It knows nothing of
-//! jobs, and imports nothing of ours.
+//! What all commands of rowmill share: exit codes, signals, logging, settings, closed pipes, progress, and
+//! the formatting of numbers and untrusted text. It knows nothing about jobs, and depends on no other
+//! crate of the workspace.
 
 mod dumpable;
 mod exit;

@@ -1,4 +1,4 @@
-//! How a process logs: how much, and as what.
+//! Logging: levels and formats.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,24 +13,24 @@ use tracing_subscriber::registry::{LookupSpan, Scope};
 
 use crate::journald::{self, Prefixed};
 
-/// How much a command says on stderr when `ROWMILL_LOG` is not set.
+/// What a command logs to stderr if `ROWMILL_LOG` is not set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Log {
-    /// A service: what it does, a line an event.
+    /// A service: one line per event.
     Service(LogFormat),
-    /// A command that a person waits for: warnings only.
+    /// An interactive command: warnings only.
     Command,
-    /// A screen: nothing, since it would be written over.
+    /// A full-screen command: nothing, since log lines would corrupt the screen.
     Silent,
 }
 
-/// How a service writes an event.
+/// The format of a service's log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     #[default]
     Text,
-    /// A JSON object, for whatever collects logs: `timestamp`, `level`, `message`, and the event's own fields.
+    /// JSON for log collectors, one object per event: `timestamp`, `level`, `message`, and the event's fields.
     Json,
 }
 
@@ -55,10 +55,10 @@ impl fmt::Display for LogFormat {
     }
 }
 
-/// How a service logs.
+/// Log arguments of a service.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub struct LogArgs {
-    /// How to log.
+    /// The log settings of a service with these arguments.
     #[arg(
         help = "How to log: text, or json with one object a line; ROWMILL_LOG says how much (warn, info, debug, or \
                 by module as in info,broker=debug) [default: text]",
@@ -72,13 +72,13 @@ pub struct LogArgs {
 }
 
 impl LogArgs {
-    /// What a service does that logs so.
+    /// The log settings of a service with these arguments.
     pub fn service(self) -> Log {
         Log::Service(self.log_format)
     }
 }
 
-/// Starts to log to stderr; for systemd's journal, with the priority of each line.
+/// Starts logging to stderr; for systemd's journal, with a priority on each line.
 pub(crate) fn start_log(log: Log) {
     let default = match log {
         Log::Service(_) => "info",
@@ -96,7 +96,7 @@ pub(crate) fn start_log(log: Log) {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_target(false)
-        // It would panic where stderr cannot be written.
+        // By default a failed write to stderr panics.
         .log_internal_errors(false);
     let is_json = matches!(log, Log::Service(LogFormat::Json));
     let started = match (is_json, to_journal) {
@@ -108,7 +108,7 @@ pub(crate) fn start_log(log: Log) {
             .fmt_fields(JsonFields::new())
             .event_format(JsonLine)
             .try_init(),
-        // The journal has its own time of every line.
+        // The journal records the time of every line itself.
         (false, true) => logger
             .event_format(Prefixed(
                 Format::default().without_time().with_target(false),
@@ -121,7 +121,7 @@ pub(crate) fn start_log(log: Log) {
     }
 }
 
-/// An event as one object: its own fields, and those of what it is about, side by side.
+/// Formats an event as one flat object with its own fields and those of its spans.
 struct JsonLine;
 
 impl<S> FormatEvent<S, JsonFields> for JsonLine
@@ -152,7 +152,7 @@ where
     }
 }
 
-/// What a formatter of JSON has written; it writes nothing but objects.
+/// Parses the output of a JSON formatter, which writes only objects.
 fn object(json: &str) -> Map<String, Value> {
     serde_json::from_str(json).unwrap_or_default()
 }

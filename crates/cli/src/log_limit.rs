@@ -1,43 +1,43 @@
-//! A limit on how often one kind of line is logged, for lines that others can cause as often as they like.
+//! A rate limit for log lines that peers can trigger at any rate.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Lines of one kind within one second.
+/// Maximum number of lines per second.
 const PER_SECOND: u32 = 5;
 
-/// Lets at most five lines a second through and counts the others. For a `static` beside the line.
+/// Admits at most five lines per second and counts the others. Meant for a `static` next to the log line.
 #[derive(Debug, Default)]
-pub struct LogLimit(Mutex<Window>);
+pub struct LogLimit(Mutex<RateWindow>);
 
-/// The second that runs, and what came in it.
+/// The current second and its counts.
 #[derive(Debug, Default)]
-struct Window {
+struct RateWindow {
     since: Option<Instant>,
     logged: u32,
-    /// Since the last line that was logged.
+    /// Number of lines suppressed since the last one logged.
     left_out: u64,
 }
 
 impl LogLimit {
-    /// Nothing was logged yet.
+    /// A limit with no lines counted.
     pub const fn new() -> Self {
-        Self(Mutex::new(Window {
+        Self(Mutex::new(RateWindow {
             since: None,
             logged: 0,
             left_out: 0,
         }))
     }
 
-    /// Whether a line may be logged now: how many like it were left out since the last one. `None` if this one
-    /// is left out, too.
+    /// If a line may be logged now, the number of lines suppressed since the last one. `None` if this one is
+    /// suppressed too.
     pub fn admit(&self) -> Option<u64> {
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         window.admit(Instant::now())
     }
 }
 
-impl Window {
+impl RateWindow {
     fn admit(&mut self, now: Instant) -> Option<u64> {
         let is_over = |since| now.saturating_duration_since(since) >= Duration::from_secs(1);
         if self.since.is_none_or(is_over) {
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn five_lines_a_second_are_logged_and_the_next_one_says_how_many_were_not() {
-        let mut window = Window::default();
+        let mut window = RateWindow::default();
         let start = Instant::now();
         let mut admit = |ms| window.admit(start + Duration::from_millis(ms));
         for _ in 0..5 {

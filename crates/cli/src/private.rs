@@ -1,5 +1,5 @@
-//! Files for the user of this process alone: a database, a spill file, a journal, a spool. Output that people ask
-//! for is none of them, and follows the umask.
+//! Files that only the user of this process may access: a database, a spill file, a journal, a spool. Output files
+//! requested by users follow the umask instead.
 
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -10,12 +10,12 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-/// Opens `path` as `options` say. A file that is made has mode 0600, whatever the umask allows; a symbolic link
-/// is not followed.
+/// Opens `path` with `options`. A new file has mode 0600, regardless of the umask; a symbolic link is not
+/// followed.
 ///
 /// # Errors
 ///
-/// When the system refuses, or `path` is a symbolic link.
+/// If the system refuses, or `path` is a symbolic link.
 pub fn open_private(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     options
         .mode(0o600)
@@ -30,22 +30,22 @@ pub fn open_private(path: &Path, options: &mut OpenOptions) -> io::Result<File> 
     })
 }
 
-/// Makes the directory `path` where it is missing, and those above it, with mode 0700.
+/// Creates the directory `path` and missing parents, with mode 0700.
 ///
 /// # Errors
 ///
-/// When the system refuses, or others could replace what is in the directory: see [`check_private_dir`].
+/// If the system refuses, or others could replace files in the directory: see [`check_private_dir`].
 pub fn create_private_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     check_private_dir(path)
 }
 
-/// Whether files of ours may be in the directory `path`: not if it belongs to another user than this one or root,
-/// and everybody may write to it, as it is where somebody else made it below `/tmp` before we did.
+/// Checks that the directory `path` is safe for our files: not one that belongs to a user other than this one or
+/// root and is writable by everybody, as when another user created it below `/tmp` first.
 ///
 /// # Errors
 ///
-/// When they may not, or it cannot be looked at.
+/// If it is not safe or cannot be inspected.
 pub fn check_private_dir(path: &Path) -> io::Result<()> {
     let metadata = path.metadata()?;
     let (owner, us) = (metadata.uid(), geteuid().as_raw());
@@ -63,8 +63,8 @@ fn is_foreign(owner: u32, mode: u32, us: u32) -> bool {
     owner != us && owner != 0 && mode & 0o002 != 0
 }
 
-/// The mode of `file` where others than its owner can read it; it is in `directory`, which may keep them out.
-/// `None`: they cannot, or there is no such file.
+/// The mode of `file` in `directory`, if users other than its owner can read it. `None` if the file or the
+/// directory prevents that, or there is no such file.
 pub fn exposed(directory: &Path, file: &Path) -> Option<u32> {
     let mode = |metadata: Metadata| metadata.mode() & 0o7777;
     let is_open = directory
@@ -126,11 +126,11 @@ mod tests {
         for (owner, mode, us, foreign) in [
             (1000, 0o40777, 1001, true),
             (1000, 0o41777, 0, true),
-            // Root's own, as `/tmp` and volumes of containers are.
+            // Owned by root, like `/tmp` and container volumes.
             (0, 0o41777, 1001, false),
             (0, 0o40777, 1001, false),
             (1001, 0o40777, 1001, false),
-            // Only they and a group that they chose can write to it.
+            // Only its owner and a group chosen by the owner can write to it.
             (1000, 0o40775, 1001, false),
         ] {
             assert_eq!(

@@ -1,4 +1,4 @@
-//! One process from start to exit code: runtime, signals.
+//! The process from start to exit code: runtime and signals.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
@@ -11,10 +11,10 @@ use crate::log::{Log, start_log};
 use crate::text::for_message;
 use crate::{Exit, Failure};
 
-/// Runs `command` to its exit code.
+/// Runs `command` and returns its exit code.
 ///
-/// The first SIGINT or SIGTERM cancels the token that `command` was given; a second one ends the
-/// process at once with 130. An error is one line on stderr. A closed pipe is no error; a panic exits
+/// The first SIGINT or SIGTERM cancels the token passed to `command`; a second one ends the process at
+/// once with 130. An error is printed as one line on stderr. A closed pipe is not an error; a panic exits
 /// with [`Exit::Defect`].
 pub fn run<F>(log: Log, command: impl FnOnce(CancellationToken) -> F) -> ExitCode
 where
@@ -35,21 +35,21 @@ where
             command(shutdown).await
         })
     };
-    // Nothing of what a panic may have left half done is used again: the process ends.
+    // Unwind safe: the process ends, so state that a panic left inconsistent is not used again.
     let outcome = panic::catch_unwind(AssertUnwindSafe(running));
-    // A read of standard input cannot be called back; the process does not wait for it.
+    // A blocking read of standard input cannot be cancelled, so the process does not wait for it.
     runtime.shutdown_background();
     match outcome {
         Ok(Ok(exit)) => ExitCode::from(exit as u8),
         Ok(Err(failure)) if failure.is_broken_pipe() => ExitCode::SUCCESS,
         Ok(Err(failure)) => report(&failure),
-        // The panic has said where it was.
+        // The panic hook has printed the location.
         Err(_) => ExitCode::from(Exit::Defect as u8),
     }
 }
 
 fn report(failure: &Failure) -> ExitCode {
-    // A name, a cell or what a peer said may stand in it.
+    // The message may contain untrusted text: a name, a cell, or a peer's message.
     let said = failure.to_string();
     let lines: Vec<_> = said.lines().map(for_message).collect();
     journald::say_error(&format!("rowmill: {}", lines.join("\n")));

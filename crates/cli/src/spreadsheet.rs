@@ -1,9 +1,9 @@
-//! CSV that a spreadsheet may open: cells that it would take for a formula get an apostrophe in front, as
-//! OWASP advises (<https://owasp.org/www-community/attacks/CSV_Injection>). Numbers with a sign stay.
+//! Makes CSV safe for spreadsheets: cells that would be taken for formulas get an apostrophe in front, as
+//! OWASP advises (<https://owasp.org/www-community/attacks/CSV_Injection>). Signed numbers stay unchanged.
 
-/// The longest number that is looked for; what is longer and begins with a sign is no number.
+/// Maximum length of a number; a longer cell that begins with a sign is not taken for a number.
 const LONGEST_NUMBER: usize = 64;
-/// Full-width `=`, `+`, `-` and `@`, which some spreadsheets take for the narrow ones.
+/// Full-width `=`, `+`, `-` and `@`, which some spreadsheets treat like the ASCII ones.
 const FULL_WIDTH: [&[u8]; 4] = [
     b"\xef\xbc\x9d",
     b"\xef\xbc\x8b",
@@ -11,30 +11,29 @@ const FULL_WIDTH: [&[u8]; 4] = [
     b"\xef\xbc\xa0",
 ];
 
-/// Passes CSV through, in pieces cut anywhere, and puts an apostrophe in front of what looks like a
-/// formula.
+/// A filter for CSV that puts an apostrophe in front of cells that look like formulas.
 #[derive(Debug, Clone)]
 pub struct Formulas {
     delimiter: u8,
     quote: Option<u8>,
     escape: Option<u8>,
-    place: Place,
-    /// The byte before was an escape, so that the next stands for itself.
+    state: CellState,
+    /// Whether the previous byte was an escape.
     is_escaped: bool,
-    /// The beginning of a cell of which it is not known yet what it is.
-    held: Vec<u8>,
+    /// The beginning of a cell that is not yet classified.
+    pending: Vec<u8>,
 }
 
-/// Where in a record the next byte stands.
+/// Position of the next byte within a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum CellState {
     /// At a cell's first byte.
     Start,
-    /// At the first byte behind a cell's opening quote.
+    /// At the first byte after a cell's opening quote.
     QuotedStart,
     Inside,
     InsideQuotes,
-    /// Behind a quote within quotes: the end of it, or the first of two.
+    /// After a quote in a quoted cell: its end, or the first of two.
     Quote,
 }
 
@@ -45,55 +44,55 @@ impl Default for Formulas {
 }
 
 impl Formulas {
-    /// Of CSV that is written so.
+    /// A filter for CSV of this dialect.
     pub fn new(delimiter: u8, quote: Option<u8>, escape: Option<u8>) -> Self {
         Self {
             delimiter,
             quote,
             escape,
-            place: Place::Start,
+            state: CellState::Start,
             is_escaped: false,
-            held: Vec::new(),
+            pending: Vec::new(),
         }
     }
 
-    /// Appends what comes of `bytes` to `out`. The beginning of a last cell may be held back.
+    /// Appends the output for `bytes` to `out`. The beginning of the last cell may be buffered.
     pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         out.reserve(bytes.len());
         for &byte in bytes {
-            self.next(byte, out);
+            self.feed_byte(byte, out);
         }
     }
 
-    /// Appends what was held back: there is no more.
+    /// Appends the buffered rest at the end of the stream.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         self.decide(out);
     }
 
-    fn next(&mut self, byte: u8, out: &mut Vec<u8>) {
+    fn feed_byte(&mut self, byte: u8, out: &mut Vec<u8>) {
         let is_escaped = std::mem::take(&mut self.is_escaped);
         let is_quote = Some(byte) == self.quote && !is_escaped;
         let is_end = !is_escaped && (byte == self.delimiter || matches!(byte, b'\n' | b'\r'));
         self.is_escaped = Some(byte) == self.escape && !is_escaped;
-        let place = self.place;
-        self.place = match place {
-            Place::Start if is_quote => Place::QuotedStart,
-            Place::Start | Place::Inside | Place::Quote if is_end => Place::Start,
-            Place::QuotedStart | Place::InsideQuotes if is_quote => Place::Quote,
-            Place::QuotedStart | Place::InsideQuotes => Place::InsideQuotes,
-            Place::Quote if is_quote => Place::InsideQuotes,
-            // Also text behind the quotes, as some write it.
-            Place::Start | Place::Inside | Place::Quote => Place::Inside,
+        let state = self.state;
+        self.state = match state {
+            CellState::Start if is_quote => CellState::QuotedStart,
+            CellState::Start | CellState::Inside | CellState::Quote if is_end => CellState::Start,
+            CellState::QuotedStart | CellState::InsideQuotes if is_quote => CellState::Quote,
+            CellState::QuotedStart | CellState::InsideQuotes => CellState::InsideQuotes,
+            CellState::Quote if is_quote => CellState::InsideQuotes,
+            // Also text after a closing quote, which some programs write.
+            CellState::Start | CellState::Inside | CellState::Quote => CellState::Inside,
         };
-        let is_content = matches!(self.place, Place::Inside | Place::InsideQuotes);
-        let begins = is_content && matches!(place, Place::Start | Place::QuotedStart);
+        let is_content = matches!(self.state, CellState::Inside | CellState::InsideQuotes);
+        let begins = is_content && matches!(state, CellState::Start | CellState::QuotedStart);
         if begins && may_begin_formula(byte) {
-            self.held.push(byte);
+            self.pending.push(byte);
             self.decide_early(out);
-        } else if self.held.is_empty() {
+        } else if self.pending.is_empty() {
             out.push(byte);
-        } else if is_content || self.place == Place::Quote {
-            self.held.push(byte);
+        } else if is_content || self.state == CellState::Quote {
+            self.pending.push(byte);
             self.decide_early(out);
         } else {
             self.decide(out);
@@ -101,11 +100,11 @@ impl Formulas {
         }
     }
 
-    /// Lets go of what is held as soon as it is known what it is.
+    /// Classifies the buffered cell as soon as possible.
     fn decide_early(&mut self, out: &mut Vec<u8>) {
-        let is_known = match self.held[0] {
-            b'+' | b'-' => self.held.len() > LONGEST_NUMBER,
-            0xef => self.held.len() == 3,
+        let is_known = match self.pending[0] {
+            b'+' | b'-' => self.pending.len() > LONGEST_NUMBER,
+            0xef => self.pending.len() == 3,
             _ => true,
         };
         if is_known {
@@ -114,15 +113,15 @@ impl Formulas {
     }
 
     fn decide(&mut self, out: &mut Vec<u8>) {
-        // A quote at its end is the closing one, or the cell was no number before it came.
-        let cell = match self.held.split_last() {
+        // A quote at the end is the closing one, or the cell was no number before it.
+        let cell = match self.pending.split_last() {
             Some((&last, cell)) if Some(last) == self.quote => cell,
-            _ => &self.held,
+            _ => &self.pending,
         };
         if is_formula(cell) {
             out.push(b'\'');
         }
-        out.append(&mut self.held);
+        out.append(&mut self.pending);
     }
 }
 
@@ -133,7 +132,7 @@ fn may_begin_formula(byte: u8) -> bool {
     )
 }
 
-/// Whether a spreadsheet could take a cell that begins so for a formula.
+/// Whether a spreadsheet could take a cell with this beginning for a formula.
 fn is_formula(cell: &[u8]) -> bool {
     match cell.first() {
         Some(b'+' | b'-') => {

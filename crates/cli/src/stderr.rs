@@ -1,10 +1,9 @@
-//! What is said on stderr. Where it cannot be written (a full disk, a reader that went away) the command does its
-//! work all the same.
+//! Output to stderr. If it cannot be written (a full disk, a closed pipe), the command continues.
 
 use std::fmt;
 use std::io::Write;
 
-/// Writes a line to stderr as `eprintln!` does, which panics where that fails.
+/// Writes a line to stderr like `eprintln!`, but does not panic on failure.
 #[macro_export]
 macro_rules! stderr_line {
     ($($argument:tt)*) => {
@@ -14,6 +13,6 @@ macro_rules! stderr_line {
 
 /// For [`stderr_line!`].
 pub fn write_stderr_line(line: fmt::Arguments<'_>) {
-    // There is nowhere else to say that it failed.
+    // There is nowhere else to report the error.
     drop(writeln!(std::io::stderr().lock(), "{line}"));
 }

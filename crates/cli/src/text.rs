@@ -1,25 +1,25 @@
-//! Text from outside made harmless and fitted to a width. Whatever came over the wire passes
-//! [`visible`] before a terminal sees it: a cell of somebody's CSV must not move the cursor, turn
-//! the writing around, or hide what it says. How numbers read is `format`'s.
+//! Sanitizes untrusted text and fits it to a width. All text from the wire passes [`visible`] before it
+//! reaches a terminal: a cell of somebody's CSV must not move the cursor, reverse the direction of the
+//! text, or hide parts of it. `format` formats numbers.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// What the terminal can show.
+/// The characters that the terminal can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Charset {
     /// All of Unicode.
     #[default]
     Utf8,
-    /// Seven bits.
+    /// ASCII only.
     Ascii,
 }
 
 impl Charset {
-    /// What the locale of this process promises: `LC_ALL`, else `LC_CTYPE`, else `LANG`, as POSIX
-    /// orders them. An environment that names none of them says nothing against UTF-8.
+    /// The charset of this process's locale: from `LC_ALL`, else `LC_CTYPE`, else `LANG`, the order of
+    /// POSIX. UTF-8 if none of them is set.
     pub fn from_env() -> Self {
         let named = ["LC_ALL", "LC_CTYPE", "LANG"]
             .iter()
@@ -40,7 +40,7 @@ impl Charset {
         }
     }
 
-    /// What stands where text was cut off: one column wide.
+    /// The sign for text that was cut, one column wide.
     pub fn ellipsis(self) -> &'static str {
         match self {
             Self::Utf8 => "…",
@@ -49,13 +49,12 @@ impl Charset {
     }
 }
 
-/// `text` with every character that a terminal would obey or hide made visible, for a UTF-8
-/// terminal. See [`visible_in`].
+/// `text` with control and invisible characters made visible, for a UTF-8 terminal. See [`visible_in`].
 pub fn visible(text: &str) -> Cow<'_, str> {
     visible_in(text, Charset::Utf8)
 }
 
-/// `text` with every character that a terminal would obey or hide made visible.
+/// `text` with control and invisible characters made visible.
 ///
 /// Controls become their pictures (`␛`, `↵`, `⇥`), or escapes (`\x1b`, `\n`, `\t`) in ASCII;
 /// bidirectional controls, zero-width and other invisible characters become `\u{202e}` and the
@@ -78,8 +77,8 @@ pub fn visible_in(text: &str, charset: Charset) -> Cow<'_, str> {
     }
 }
 
-/// Appends `c`, made visible; `is_first`: it begins a line; `marks` counts the combining marks since the
-/// last letter.
+/// Appends `c`, made visible. `is_first` says whether it begins a line; `marks` counts the combining marks
+/// since the last letter.
 fn push(out: &mut String, c: char, is_first: bool, marks: &mut usize, charset: Charset) {
     *marks = if is_mark(c) { *marks + 1 } else { 0 };
     match charset {
@@ -88,8 +87,8 @@ fn push(out: &mut String, c: char, is_first: bool, marks: &mut usize, charset: C
     }
 }
 
-/// How many combining marks a letter keeps. Vietnamese needs two and pointed Hebrew three; a pile
-/// of a hundred would climb into the lines above.
+/// Number of combining marks that a letter keeps. Vietnamese needs two and pointed Hebrew three; a hundred
+/// would overlap the lines above.
 const MARKS_KEPT: usize = 3;
 
 fn push_utf8(out: &mut String, c: char, is_first: bool, marks: usize) {
@@ -99,7 +98,7 @@ fn push_utf8(out: &mut String, c: char, is_first: bool, marks: usize) {
         '\x7f' => out.push('␡'),
         '\0'..='\x1f' => out.push(char::from_u32(0x2400 + c as u32).unwrap_or('\u{fffd}')),
         _ if c.is_control() || is_invisible(c) || marks > MARKS_KEPT => push_escape(out, c),
-        // A mark with no letter before it would sit on whatever the screen has to its left.
+        // A mark without a letter before it would combine with the text to its left on the screen.
         _ if marks > 0 && is_first => {
             out.push('\u{25cc}');
             out.push(c);
@@ -144,52 +143,51 @@ fn is_invisible(c: char) -> bool {
         | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Whether a terminal would obey or hide `c`: a control, or a character that is not seen or turns the
-/// writing around.
+/// Whether `c` is harmful on a terminal: a control, an invisible or a bidirectional character.
 pub fn is_harmful(c: char) -> bool {
     c.is_control() || is_invisible(c)
 }
 
-/// Makes lines of text visible on their way to a terminal, in pieces cut anywhere, as [`visible_in`]
-/// does; but ends of lines and tabs stay what they are, and bytes that are no UTF-8 become `\xff`.
+/// A filter that makes control and invisible characters visible like [`visible_in`], except line ends and
+/// tabs; invalid UTF-8 becomes `\xff`.
 #[derive(Debug)]
-pub struct Harmless {
+pub struct VisibleFilter {
     charset: Charset,
-    /// Whether a line begins.
+    /// Whether the next character begins a line.
     is_first: bool,
     /// Combining marks since the last letter.
     marks: usize,
-    /// The beginning of a character, and a carriage return that may belong to the end of a line.
-    held: Vec<u8>,
+    /// The beginning of a character, or a carriage return that may belong to a line end.
+    pending: Vec<u8>,
 }
 
-impl Harmless {
+impl VisibleFilter {
     /// For a terminal that shows `charset`.
     pub fn new(charset: Charset) -> Self {
         Self {
             charset,
             is_first: true,
             marks: 0,
-            held: Vec::new(),
+            pending: Vec::new(),
         }
     }
 
-    /// Appends what comes of `bytes` to `out`. What may be cut in two is held back.
+    /// Appends the output for `bytes` to `out`. An incomplete character or line end is buffered.
     pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
-        self.held.extend_from_slice(bytes);
-        let bytes = std::mem::take(&mut self.held);
-        let whole = bytes.len() - cut_off(&bytes);
-        self.make(&bytes[..whole], out);
-        self.held.extend_from_slice(&bytes[whole..]);
+        self.pending.extend_from_slice(bytes);
+        let bytes = std::mem::take(&mut self.pending);
+        let whole = bytes.len() - incomplete_tail(&bytes);
+        self.convert(&bytes[..whole], out);
+        self.pending.extend_from_slice(&bytes[whole..]);
     }
 
-    /// Appends what was held back: there is no more.
+    /// Appends the buffered rest at the end of the stream.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
-        let rest = std::mem::take(&mut self.held);
-        self.make(&rest, out);
+        let rest = std::mem::take(&mut self.pending);
+        self.convert(&rest, out);
     }
 
-    fn make(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+    fn convert(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         let mut text = String::with_capacity(bytes.len());
         for chunk in bytes.utf8_chunks() {
             let mut chars = chunk.valid().chars().peekable();
@@ -210,9 +208,8 @@ impl Harmless {
     }
 }
 
-/// How many of the last bytes may belong to something of which the rest is still to come: a character, or
-/// the end of a line.
-fn cut_off(bytes: &[u8]) -> usize {
+/// The number of bytes at the end that may be an incomplete character or line end.
+fn incomplete_tail(bytes: &[u8]) -> usize {
     if bytes.last() == Some(&b'\r') {
         return 1;
     }
@@ -226,18 +223,18 @@ fn cut_off(bytes: &[u8]) -> usize {
     })
 }
 
-/// How many columns `text` takes on a terminal.
+/// The width of `text` on a terminal, in columns.
 pub fn width(text: &str) -> usize {
     text.width()
 }
 
-/// `text` cut to at most `columns` terminal columns, `…` in the last one where something was cut.
-/// A wide character is never halved: where it does not fit, the result is one column narrower.
+/// `text` cut to at most `columns` terminal columns, with `…` in the last one if it was cut. If a wide
+/// character does not fit, the result is one column narrower.
 pub fn fit(text: &str, columns: usize) -> Cow<'_, str> {
     fit_in(text, columns, Charset::Utf8)
 }
 
-/// As [`fit`], with the charset's own sign for what was cut.
+/// Like [`fit`], with the charset's sign for cut text.
 pub fn fit_in(text: &str, columns: usize, charset: Charset) -> Cow<'_, str> {
     if end_within(text, columns) == text.len() {
         return Cow::Borrowed(text);
@@ -249,8 +246,8 @@ pub fn fit_in(text: &str, columns: usize, charset: Charset) -> Cow<'_, str> {
     Cow::Owned(format!("{}{}", &text[..end], charset.ellipsis()))
 }
 
-/// Where the longest start of `text` ends that takes at most `columns` columns. It reads little more
-/// than that, however long `text` is.
+/// The end of the longest prefix of `text` that takes at most `columns` columns. It reads little more than
+/// the prefix, however long `text` is.
 fn end_within(text: &str, columns: usize) -> usize {
     // Measured as a string: marks and joined characters are narrower together than apart.
     let fits = |end: usize| width(&text[..end]) <= columns;
@@ -279,12 +276,11 @@ fn end_within(text: &str, columns: usize) -> usize {
     }
 }
 
-/// A letter with its marks, twice where two are joined to one, has at most so many characters and takes a
-/// column.
+/// Maximum number of characters per column: a letter with its marks, times two for joined letters.
 const CHARACTERS_A_COLUMN: usize = 2 * (1 + MARKS_KEPT);
 
-/// `text` made visible and cut to at most `columns` columns. It reads little more than it shows, so
-/// that a text of megabytes costs no more than one line.
+/// `text` made visible and cut to at most `columns` columns. It reads little more than it returns, so that
+/// megabytes of text cost no more than one line.
 pub fn brief(text: &str, columns: usize, charset: Charset) -> Cow<'_, str> {
     let enough = columns
         .saturating_add(1)
@@ -299,24 +295,23 @@ pub fn brief(text: &str, columns: usize, charset: Charset) -> Cow<'_, str> {
     }
 }
 
-/// What a text from outside may take of a message, or of the dashboard: more than one that is meant
-/// well needs.
-pub const LONGEST: usize = 1000;
+/// Maximum width of untrusted text in a message or on the dashboard.
+pub const MAX_TEXT_WIDTH: usize = 1000;
 
-/// `text` for a message: made visible, and cut where it is longer than [`LONGEST`].
+/// `text` for a message: made visible, and cut to [`MAX_TEXT_WIDTH`].
 pub fn for_message(text: &str) -> Cow<'_, str> {
-    brief(text, LONGEST, Charset::Utf8)
+    brief(text, MAX_TEXT_WIDTH, Charset::Utf8)
 }
 
 /// `text` fitted to exactly `columns` columns: cut, or filled with spaces on the right.
 pub fn pad(text: &str, columns: usize, charset: Charset) -> String {
     let fitted = fit_in(text, columns, charset);
     let missing = columns.saturating_sub(width(&fitted));
-    // A formatter's width ends at 65,535, with a panic.
+    // Not by a formatter's width, which panics above 65,535.
     format!("{fitted}{}", " ".repeat(missing))
 }
 
-/// As [`pad`], filled on the left.
+/// Like [`pad`], filled on the left.
 pub fn pad_left(text: &str, columns: usize, charset: Charset) -> String {
     let fitted = fit_in(text, columns, charset);
     let missing = columns.saturating_sub(width(&fitted));
@@ -380,7 +375,7 @@ mod tests {
             b"a\tb\xc3\xa9\r\n\x1b[2J\x9b\rc\r\n\xe2\x80\xaeo\xcc\x81\xf0\x9f\x91\x8d\xe2\x80";
         let expected = "a\tb\u{e9}\r\n␛[2J\\x9b␍c\r\n\\u{202e}o\u{301}👍\\xe2\\x80";
         for cut in 0..=lines.len() {
-            let (mut harmless, mut out) = (Harmless::new(Charset::Utf8), Vec::new());
+            let (mut harmless, mut out) = (VisibleFilter::new(Charset::Utf8), Vec::new());
             harmless.feed(&lines[..cut], &mut out);
             harmless.feed(&lines[cut..], &mut out);
             harmless.finish(&mut out);

@@ -1,4 +1,4 @@
-//! Changes of every kind, made to the profile that has something of everything.
+//! Changes of every kind to the sample profile.
 
 use proto::v1::{ColumnType, Estimate, Order, TopValue, Uniqueness};
 use tui::text::Charset;
@@ -6,7 +6,7 @@ use tui::text::Charset;
 use super::*;
 use crate::output::sample;
 
-/// What changes when `edit` is made.
+/// The changes that `edit` makes to the sample profile.
 fn after(edit: impl FnOnce(&mut Profile)) -> Vec<Change> {
     let before = sample::response();
     let mut after = before.clone();

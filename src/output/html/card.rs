@@ -1,4 +1,4 @@
-//! All that is known of one column: its numbers on the left, its charts on the right.
+//! The details of one column: its numbers on the left, its charts on the right.
 
 use proto::v1::ColumnProfile;
 use tui::text::Charset;
@@ -8,7 +8,7 @@ use super::chart::{histogram, top_values};
 use super::escape::escaped;
 use crate::output::profile::{empty, kind, length};
 
-/// The card of the column that is number `at`.
+/// The card of the column with index `at`.
 pub(super) fn card(at: usize, column: &ColumnProfile) -> String {
     let remarks: String = result_text::warnings(column)
         .iter()
@@ -29,7 +29,7 @@ pub(super) fn card(at: usize, column: &ColumnProfile) -> String {
     )
 }
 
-/// Longer numbers are rounded: JSON has all their digits.
+/// Longer numbers are rounded; JSON has all digits.
 const DECIMAL_WIDTH: usize = 200;
 
 fn facts(column: &ColumnProfile) -> Vec<(&'static str, String)> {

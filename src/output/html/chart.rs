@@ -6,15 +6,15 @@ use tui::{format, result_text};
 
 use super::escape::escaped;
 
-/// A drawing is stretched to its place, so these are only proportions.
+/// A drawing is scaled to its container, so these are only proportions.
 const WIDTH: f64 = 320.0;
 const HEIGHT: f64 = 96.0;
-/// A longer number is rounded.
+/// Longer numbers are rounded.
 const AXIS_WIDTH: usize = 40;
-/// Bars of the small histogram in the overview.
+/// Number of bars of the small histogram in the overview.
 const SMALL_BARS: usize = 24;
 
-/// The histogram, each bar with its range and count as a tooltip. Empty where there is none.
+/// The histogram, each bar with its range and count as a tooltip. Empty if there is none.
 pub(super) fn histogram(column: &ColumnProfile) -> String {
     let most = column
         .histogram
@@ -44,7 +44,7 @@ pub(super) fn histogram(column: &ColumnProfile) -> String {
     )
 }
 
-/// The histogram without words, for a table's cell.
+/// The histogram without text, for a table's cell.
 pub(super) fn small_histogram(column: &ColumnProfile) -> String {
     let heights = result_text::bar_heights(column, SMALL_BARS);
     let most = heights.iter().copied().fold(0.0, f64::max);
@@ -63,7 +63,7 @@ pub(super) fn small_histogram(column: &ColumnProfile) -> String {
     )
 }
 
-/// One bar of `share` of the height; something is never drawn as nothing.
+/// One bar of `share` of the height; a share above 0 is always visible.
 fn bar(at: usize, wide: f64, high: f64, share: f64, tip: &str) -> String {
     if share <= 0.0 {
         return String::new();
@@ -107,7 +107,7 @@ fn quartiles(column: &ColumnProfile) -> String {
     )
 }
 
-/// The least and the greatest number, below their ends.
+/// The minimum and the maximum, below the ends of the axis.
 fn axis(column: &ColumnProfile) -> String {
     let end = |text: &Option<String>| {
         let text = text.as_deref().unwrap_or_default();
@@ -120,8 +120,8 @@ fn axis(column: &ColumnProfile) -> String {
     )
 }
 
-/// The most frequent values, each with a bar as long as its share of all cells with bytes. Empty where
-/// none comes twice.
+/// The most frequent values, each with a bar for its share of all non-empty cells. Empty if no value
+/// occurs twice.
 pub(super) fn top_values(column: &ColumnProfile) -> String {
     let all = result_text::non_empty(column).max(1);
     let rows: String = column.top.iter().map(|top| top_value(top, all)).collect();

@@ -1,11 +1,11 @@
-//! Text from outside made harmless in a page: no sign of it is markup, none turns the writing around.
+//! Escapes untrusted text for a page: markup characters, and bidirectional and invisible characters.
 
 use tui::text::{Charset, brief};
 
-/// Longer text is cut: JSON has all of it.
+/// Longer text is cut; JSON has all of it.
 const TEXT_WIDTH: usize = 300;
 
-/// `text` as it can stand between tags, and within a quoted attribute.
+/// `text` escaped for element content and quoted attributes.
 pub(super) fn escaped(text: &str) -> String {
     let mut out = String::new();
     for c in brief(text, TEXT_WIDTH, Charset::Utf8).chars() {

@@ -1,5 +1,5 @@
-//! A profile as one page: its style and charts are in it, it asks no network for anything, and nothing
-//! in it can run. For whoever has a browser and no rowmill.
+//! A profile as one self-contained HTML page: styles and charts are inline, it loads nothing from the
+//! network, and it has no scripts.
 
 #![allow(clippy::format_collect)] // a page is made once, and markup reads best piece by piece
 
@@ -17,7 +17,7 @@ use tui::text::Charset;
 use self::escape::escaped;
 use super::partial_label;
 
-/// The whole page.
+/// The page of a result.
 pub(super) fn page(response: &GetJobResponse) -> String {
     let job = response.job.clone().unwrap_or_default();
     let profile = response.profile.clone().unwrap_or_default();
@@ -35,7 +35,7 @@ pub(super) fn page(response: &GetJobResponse) -> String {
     document(&job, "profile", &format!("{head}{overview}{cards}"))
 }
 
-/// A whole document: what it is of, and what is on it.
+/// An HTML document with this title and body.
 fn document(job: &Job, what: &str, body: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -50,12 +50,12 @@ fn document(job: &Job, what: &str, body: &str) -> String {
     )
 }
 
-/// When and by whom, what must be said of numbers that are not final, and the counts of the table.
+/// The time, the publisher, a label if the numbers are not final, and the counts of the table.
 fn head(job: &Job, profile: &Profile, is_partial: bool) -> String {
     head_with("Profiled", job, is_partial, tiles(job, profile))
 }
 
-/// The same of any result, with these counts.
+/// Like [`head`], for any result, with these counts.
 fn head_with(
     what: &str,
     job: &Job,
@@ -88,7 +88,7 @@ fn tiles(job: &Job, profile: &Profile) -> Vec<(&'static str, String)> {
         ),
     ];
     if let Some(duplicates) = &profile.duplicate_rows {
-        // Of a count of nothing, the error is how many there may be all the same.
+        // For an estimate of 0, the error is the number that there may be nevertheless.
         let none_seen = duplicates.count == 0 && duplicates.error > 0.0;
         let count = result_text::estimate(duplicates, Charset::Utf8);
         tiles.push((
@@ -115,8 +115,8 @@ fn foot(job: &Job) -> String {
     )
 }
 
-/// `2026-07-28 12:34 UTC`. Days become a date as in H. Hinnant, "chrono-Compatible Low-Level Date
-/// Algorithms", `civil_from_days`, for days from 1970 on.
+/// `2026-07-28 12:34 UTC`. The date is computed as by `civil_from_days` in H. Hinnant,
+/// "chrono-Compatible Low-Level Date Algorithms", for days from 1970 on.
 fn moment(unix_ms: u64) -> String {
     let minutes = unix_ms / 60_000;
     let days = minutes / 1440 + 719_468;

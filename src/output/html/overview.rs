@@ -1,4 +1,4 @@
-//! The page's first part: what is worth a look, and a table with a line for each column.
+//! The first part of the page: the remarks, and a table with one line per column.
 
 use proto::v1::{ColumnProfile, Profile};
 use tui::text::Charset;
@@ -8,7 +8,7 @@ use super::chart::small_histogram;
 use super::escape::escaped;
 use crate::output::profile::empty;
 
-/// Title, and whether it stands on the right.
+/// Title, and whether the column is aligned right.
 const COLUMNS: [(&str, bool); 8] = [
     ("column", false),
     ("type", false),
@@ -20,10 +20,10 @@ const COLUMNS: [(&str, bool); 8] = [
     ("max", false),
 ];
 
-/// A longer number is rounded.
+/// Longer numbers are rounded.
 const EXTREME_WIDTH: usize = 40;
 
-/// Both, of all columns.
+/// The overview of all columns.
 pub(super) fn overview(profile: &Profile) -> String {
     let titles: String = COLUMNS
         .iter()
@@ -74,7 +74,7 @@ fn cells(at: usize, column: &ColumnProfile) -> [String; 8] {
     ]
 }
 
-/// Numbers as bars, others by their most frequent value.
+/// The histogram of numbers, else the most frequent value.
 fn values(column: &ColumnProfile) -> String {
     let bars = small_histogram(column);
     if bars.is_empty() {

@@ -1,4 +1,4 @@
-//! What a schema's rules came to, as a page.
+//! A validation report as a page.
 
 use proto::v1::{Job, ValidateReport};
 use tui::format;
@@ -7,7 +7,7 @@ use super::escape::escaped;
 use super::{document, head_with};
 use crate::output::rules::sorted;
 
-/// The whole page.
+/// The page of a validation report.
 pub(super) fn page(job: &Job, report: &ValidateReport, is_partial: bool) -> String {
     let counts = vec![
         ("rows", format::grouped(report.rows)),

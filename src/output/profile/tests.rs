@@ -1,4 +1,4 @@
-//! The table at the widths that people have, of columns that nobody would want.
+//! The table at usual terminal widths, with difficult columns.
 
 use proto::v1::Estimate;
 

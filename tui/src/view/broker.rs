@@ -49,7 +49,10 @@ pub(super) fn draw(model: &Model, canvas: &mut Canvas, area: Rect) {
     let (sign, word, text_style) = model.theme.broker_state(broker.state());
     let title = [
         ("Broker".to_owned(), TextStyle::Strong),
-        (format!("  {}", broker.address), TextStyle::Plain),
+        (
+            format!("  {}", broker.address),
+            TextStyle::EscapingFormatter,
+        ),
     ];
     canvas.rule(head, &title, &[(format!("{sign} {word}"), text_style)]);
     fields(canvas, cut_top(head, 1).1, &broker_fields);
@@ -90,22 +93,26 @@ fn broker_fields(model: &Model, state: &State, broker: &BrokerStatus) -> Vec<Fie
             if slow {
                 TextStyle::Warn
             } else {
-                TextStyle::Plain
+                TextStyle::EscapingFormatter
             },
         ),
-        ("says", detail, TextStyle::Plain),
+        ("says", detail, TextStyle::EscapingFormatter),
         (
             "master",
             format!("{} {}", master.host, master.pid),
-            TextStyle::Plain,
+            TextStyle::EscapingFormatter,
         ),
-        ("up", duration(up), TextStyle::Plain),
+        ("up", duration(up), TextStyle::EscapingFormatter),
         (
             "version",
             format!("{}, protocol {}", master.version, master.protocol),
-            TextStyle::Plain,
+            TextStyle::EscapingFormatter,
         ),
-        ("repeated", grouped(master.duplicates), TextStyle::Plain),
+        (
+            "repeated",
+            grouped(master.duplicates),
+            TextStyle::EscapingFormatter,
+        ),
     ]
 }
 
@@ -154,7 +161,7 @@ fn in_hand(state: &State, lane: &str) -> u64 {
 
 fn cells(model: &Model, queue: &Queue) -> Vec<Cell> {
     let number = |value: Option<u64>| match value {
-        Some(value) => Cell::Count(value, TextStyle::Plain),
+        Some(value) => Cell::Count(value, TextStyle::EscapingFormatter),
         None => Cell::Text((model.theme.sign("–", "-").to_owned(), TextStyle::Faint)),
     };
     let nobody = queue.consumers == Some(0) && queue.waiting.is_some_and(|waiting| waiting > 0);
@@ -164,7 +171,7 @@ fn cells(model: &Model, queue: &Queue) -> Vec<Cell> {
             if nobody {
                 TextStyle::Bad
             } else {
-                TextStyle::Plain
+                TextStyle::EscapingFormatter
             },
         )),
         None => number(None),
@@ -191,7 +198,7 @@ fn waiting_chart(model: &Model, canvas: &mut Canvas, area: Rect) {
     let highest = count(peak(&values) as u64, 9);
     let remark = [
         ("most ".to_owned(), TextStyle::Faint),
-        (format!("{highest:>9}"), TextStyle::Plain),
+        (format!("{highest:>9}"), TextStyle::EscapingFormatter),
     ];
     canvas.rule(area, &title, &remark);
     chart(canvas, plot.area, &values, axis_max(peak(&values)));

@@ -116,7 +116,7 @@ fn title(model: &Model, rows: &LatestRows) -> Vec<StyledText> {
     );
     let mut title = vec![
         ("Rows".to_owned(), TextStyle::Strong),
-        (format!(" of {of}"), TextStyle::Plain),
+        (format!(" of {of}"), TextStyle::EscapingFormatter),
     ];
     let filter = model.filter();
     if filter.is_shown() {
@@ -236,10 +236,16 @@ fn draw_row(
                 y,
                 column.width,
                 text,
-                TextStyle::Plain,
+                TextStyle::EscapingFormatter,
             );
         } else {
-            canvas.text(column.x, y, column.width, text, TextStyle::Plain);
+            canvas.text(
+                column.x,
+                y,
+                column.width,
+                text,
+                TextStyle::EscapingFormatter,
+            );
         }
     }
 }

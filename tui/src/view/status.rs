@@ -18,13 +18,16 @@ pub(super) fn draw(model: &Model, canvas: &mut Canvas, area: Rect) {
         area.x + 1,
         area.y,
         right,
-        &[connection(model), (" ".into(), TextStyle::Plain)],
+        &[
+            connection(model),
+            (" ".into(), TextStyle::EscapingFormatter),
+        ],
     );
     at = canvas.styled_texts(
         at,
         area.y,
         right,
-        &[(model.master.clone(), TextStyle::Plain)],
+        &[(model.master.clone(), TextStyle::EscapingFormatter)],
     );
     let separator = canvas.theme.sign("  │  ", "  |  ");
     for mut part in [age(model), read_only(model), broker(model), waiting(model)] {
@@ -75,7 +78,7 @@ fn age(model: &Model) -> Vec<StyledText> {
     }
     let age = model.age_ms();
     if model.is_live() && age < model.max_age_ms {
-        vec![("live".into(), TextStyle::Plain)]
+        vec![("live".into(), TextStyle::EscapingFormatter)]
     } else {
         vec![
             (AGE_LABEL.to_owned(), TextStyle::Warn),
@@ -86,7 +89,7 @@ fn age(model: &Model) -> Vec<StyledText> {
 
 fn read_only(model: &Model) -> Vec<StyledText> {
     if model.is_read_only() {
-        vec![("read only".into(), TextStyle::Plain)]
+        vec![("read only".into(), TextStyle::EscapingFormatter)]
     } else {
         Vec::new()
     }
@@ -116,6 +119,6 @@ fn waiting(model: &Model) -> Vec<StyledText> {
     }
     vec![
         ("queue ".into(), TextStyle::Faint),
-        (count(ready, 6), TextStyle::Plain),
+        (count(ready, 6), TextStyle::EscapingFormatter),
     ]
 }

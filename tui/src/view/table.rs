@@ -80,7 +80,7 @@ pub(super) enum Cell {
 
 impl Cell {
     pub(super) fn plain(text: impl Into<String>) -> Self {
-        Self::Text((text.into(), TextStyle::Plain))
+        Self::Text((text.into(), TextStyle::EscapingFormatter))
     }
 
     /// In the given style, or faint if `n` is zero.

@@ -86,7 +86,7 @@ fn summary(model: &Model, workers: &[Worker]) -> Vec<StyledText> {
     let (running, lost) = (are(WorkerState::Running), are(WorkerState::Lost));
     let dot = model.theme.dot();
     let mut styled_texts = vec![
-        (format!("{running} running"), TextStyle::Plain),
+        (format!("{running} running"), TextStyle::EscapingFormatter),
         (
             format!("{dot}{}", plural(threads, "thread")),
             TextStyle::Faint,
@@ -125,17 +125,17 @@ fn cells(model: &Model, worker: &Worker) -> Vec<Cell> {
     let values = model.history.worker(&beat.worker_id);
     vec![
         text(beat.host.clone(), TextStyle::Strong),
-        text(beat.pid.to_string(), TextStyle::Plain),
+        text(beat.pid.to_string(), TextStyle::EscapingFormatter),
         Cell::Text((format!("{sign} {word}"), text_style)),
-        text(lane(model.theme, beat), TextStyle::Plain),
-        text(beat.threads.to_string(), TextStyle::Plain),
+        text(lane(model.theme, beat), TextStyle::EscapingFormatter),
+        text(beat.threads.to_string(), TextStyle::EscapingFormatter),
         text(
             if alive {
                 cpu(model.theme, beat)
             } else {
                 dash()
             },
-            TextStyle::Plain,
+            TextStyle::EscapingFormatter,
         ),
         text(
             if alive {
@@ -143,12 +143,15 @@ fn cells(model: &Model, worker: &Worker) -> Vec<Cell> {
             } else {
                 dash()
             },
-            TextStyle::Plain,
+            TextStyle::EscapingFormatter,
         ),
-        text(chunk, TextStyle::Plain),
-        text(since, TextStyle::Plain),
-        text(rate(worker.rows_per_s, 7), TextStyle::Plain),
-        text(megabytes_per_s(worker.bytes_per_s), TextStyle::Plain),
+        text(chunk, TextStyle::EscapingFormatter),
+        text(since, TextStyle::EscapingFormatter),
+        text(rate(worker.rows_per_s, 7), TextStyle::EscapingFormatter),
+        text(
+            megabytes_per_s(worker.bytes_per_s),
+            TextStyle::EscapingFormatter,
+        ),
         Cell::Sparkline(
             values
                 .map(|series| series.columns(SPARKLINE_WIDTH.into(), 1))
@@ -157,7 +160,7 @@ fn cells(model: &Model, worker: &Worker) -> Vec<Cell> {
         Cell::Count(
             beat.chunks,
             if alive {
-                TextStyle::Plain
+                TextStyle::EscapingFormatter
             } else {
                 TextStyle::Faint
             },
@@ -166,7 +169,7 @@ fn cells(model: &Model, worker: &Worker) -> Vec<Cell> {
         text(
             heartbeat_age(model, worker),
             if alive {
-                TextStyle::Plain
+                TextStyle::EscapingFormatter
             } else {
                 TextStyle::Bad
             },
@@ -235,7 +238,10 @@ fn details(model: &Model, canvas: &mut Canvas, area: Rect, worker: &Worker) {
     let dot = theme.dot();
     let title = [
         (format!("{} {}", beat.host, beat.pid), TextStyle::Strong),
-        (format!("  {}", beat.worker_id), TextStyle::Plain),
+        (
+            format!("  {}", beat.worker_id),
+            TextStyle::EscapingFormatter,
+        ),
     ];
     let version = format!("rowmill {}", beat.version);
     canvas.rule(area, &title, &[(version, TextStyle::Faint)]);
@@ -244,28 +250,40 @@ fn details(model: &Model, canvas: &mut Canvas, area: Rect, worker: &Worker) {
     let bad = if beat.failures > 0 {
         TextStyle::Bad
     } else {
-        TextStyle::Plain
+        TextStyle::EscapingFormatter
     };
     let list: Vec<Field> = vec![
-        ("in hand", all_in_hand(model, beat), TextStyle::Plain),
-        ("threads", beat.threads.to_string(), TextStyle::Plain),
-        ("chunks", grouped(beat.chunks), TextStyle::Plain),
-        ("rows", grouped(beat.rows), TextStyle::Plain),
-        ("bytes", bytes(beat.bytes), TextStyle::Plain),
+        (
+            "in hand",
+            all_in_hand(model, beat),
+            TextStyle::EscapingFormatter,
+        ),
+        (
+            "threads",
+            beat.threads.to_string(),
+            TextStyle::EscapingFormatter,
+        ),
+        ("chunks", grouped(beat.chunks), TextStyle::EscapingFormatter),
+        ("rows", grouped(beat.rows), TextStyle::EscapingFormatter),
+        ("bytes", bytes(beat.bytes), TextStyle::EscapingFormatter),
         (
             "retries",
             format!("{}{dot}failures {}", beat.retries, beat.failures),
             bad,
         ),
-        ("up", up, TextStyle::Plain),
-        ("heard", format!("{ago} ago"), TextStyle::Plain),
+        ("up", up, TextStyle::EscapingFormatter),
+        ("heard", format!("{ago} ago"), TextStyle::EscapingFormatter),
         (
             "uses",
             format!("{} of a core{dot}{}", cpu(theme, beat), memory(theme, beat)),
-            TextStyle::Plain,
+            TextStyle::EscapingFormatter,
         ),
-        ("lane", lane(theme, beat), TextStyle::Plain),
-        ("commands", commands(theme, beat), TextStyle::Plain),
+        ("lane", lane(theme, beat), TextStyle::EscapingFormatter),
+        (
+            "commands",
+            commands(theme, beat),
+            TextStyle::EscapingFormatter,
+        ),
     ];
     fields(canvas, cut_top(area, 1).1, &list);
 }

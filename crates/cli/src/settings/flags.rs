@@ -1,4 +1,4 @@
-//! Which flags are settings, and by which variables they are said.
+//! The flags that are settings, and their environment variables.
 
 use std::env;
 use std::ffi::OsStr;
@@ -8,40 +8,40 @@ use clap::{Arg, ArgMatches, Command};
 
 use crate::xdg::set;
 
-/// A flag, and the variables that stand for it.
-type Unshown = (&'static str, &'static [&'static str]);
+/// A flag and its variables.
+type SecretFlag = (&'static str, &'static [&'static str]);
 
-/// Flags that clap knows not every variable of, because it would show what is in it. Those of a group
-/// are ways to say the same: one that is said silences the file on all.
-const UNSHOWN: [&[Unshown]; 2] = [
+/// Flags with variables that are not declared to clap, since it would print their values. The flags of a group
+/// are alternatives: if one is set, the file's values of all of them are ignored.
+const SECRET_FLAGS: [&[SecretFlag]; 2] = [
     &[
         ("broker", &["ROWMILL_BROKER", "AMQP_URL"]),
         ("broker-file", &["ROWMILL_BROKER_FILE"]),
     ],
     &[("token-file", &["ROWMILL_TOKEN_FILE", "ROWMILL_TOKEN"])],
 ];
-/// Variables whose values are not to be shown, nor told to other programs.
+/// Variables whose values must not be printed or passed to other programs.
 pub const SECRET_VARIABLES: [&str; 3] = ["ROWMILL_BROKER", "AMQP_URL", "ROWMILL_TOKEN"];
 
 /// The flags of a command that are settings.
 pub(super) fn settings_of(command: &Command) -> impl Iterator<Item = &Arg> {
     command.get_arguments().filter(|arg| {
-        let is_unshown = arg.get_long().and_then(unshown).is_some();
-        arg.get_long().is_some() && (arg.get_env().is_some() || is_unshown)
+        let is_secret_flag = arg.get_long().and_then(secret_flag).is_some();
+        arg.get_long().is_some() && (arg.get_env().is_some() || is_secret_flag)
     })
 }
 
-fn unshown(name: &str) -> Option<&'static Unshown> {
-    UNSHOWN
+fn secret_flag(name: &str) -> Option<&'static SecretFlag> {
+    SECRET_FLAGS
         .iter()
         .copied()
         .flatten()
         .find(|(flag, _)| *flag == name)
 }
 
-/// Whether a flag or a variable says what it is.
+/// Whether a flag or a variable sets `arg` or an alternative of it.
 pub(super) fn is_given(command: &Command, matches: &ArgMatches, arg: &Arg) -> bool {
-    let is_said = |arg: &Arg| {
+    let is_set = |arg: &Arg| {
         let source = matches.value_source(arg.get_id().as_str());
         matches!(
             source,
@@ -49,25 +49,26 @@ pub(super) fn is_given(command: &Command, matches: &ArgMatches, arg: &Arg) -> bo
         )
     };
     let name = arg.get_long().unwrap_or_default();
-    let is_of = |group: &&&[Unshown]| group.iter().any(|(flag, _)| *flag == name);
-    let Some(group) = UNSHOWN.iter().find(is_of) else {
-        return is_said(arg);
+    let contains = |group: &&&[SecretFlag]| group.iter().any(|(flag, _)| *flag == name);
+    let Some(group) = SECRET_FLAGS.iter().find(contains) else {
+        return is_set(arg);
     };
-    let is_one = |arg: &&Arg| group.iter().any(|(flag, _)| arg.get_long() == Some(flag));
+    let is_in_group = |arg: &&Arg| group.iter().any(|(flag, _)| arg.get_long() == Some(flag));
     let mut variables = group.iter().flat_map(|(_, variables)| *variables);
-    command.get_arguments().filter(is_one).any(is_said) || variables.any(|name| set(name).is_some())
+    command.get_arguments().filter(is_in_group).any(is_set)
+        || variables.any(|name| set(name).is_some())
 }
 
-/// The variables that say what a setting is, first things first.
+/// The variables of a setting, in order of precedence.
 pub(super) fn variables_of(arg: &Arg) -> Vec<&str> {
-    match arg.get_long().and_then(unshown) {
+    match arg.get_long().and_then(secret_flag) {
         Some((_, variables)) => variables.to_vec(),
         None => arg.get_env().and_then(OsStr::to_str).into_iter().collect(),
     }
 }
 
-/// The command that was given, and what was given to it: one of `command`'s, or itself where it has none.
-pub(super) fn chosen<'a>(
+/// The subcommand given and its matches; `command` itself if it has no subcommands.
+pub(super) fn selected_command<'a>(
     command: &'a Command,
     matches: &'a ArgMatches,
 ) -> (&'a Command, &'a ArgMatches) {
@@ -76,8 +77,8 @@ pub(super) fn chosen<'a>(
     given.unwrap_or((command, matches))
 }
 
-/// Whether a flag is given that no person gives.
-pub(super) fn is_told_all(command: &Command, matches: &ArgMatches) -> bool {
+/// Whether a hidden flag is given.
+pub(super) fn has_hidden_flag(command: &Command, matches: &ArgMatches) -> bool {
     let mut hidden = command.get_arguments().filter(|arg| arg.is_hide_set());
     hidden.any(|arg| {
         let source = matches.value_source(arg.get_id().as_str());
@@ -85,8 +86,8 @@ pub(super) fn is_told_all(command: &Command, matches: &ArgMatches) -> bool {
     })
 }
 
-/// What a variable says, if that may be shown.
-pub(super) fn shown_variable(name: &str) -> Option<String> {
+/// The value of a variable. `None` if it is secret.
+pub(super) fn public_variable(name: &str) -> Option<String> {
     env::var(name)
         .ok()
         .filter(|_| !SECRET_VARIABLES.contains(&name))

@@ -1,8 +1,8 @@
-//! Settings: what a flag says, else its variable, else `rowmill.toml`, else the default.
+//! Settings: from a flag, else an environment variable, else `rowmill.toml`, else the default.
 //!
-//! A setting is a flag that has a variable; in the file it is called like the flag. At the top of the
-//! file it is for every command that has it, and in a table like `[worker]` for that command alone. What
-//! the file says is put among the arguments of the command line, so that it is checked as they are.
+//! A setting is a flag that has a variable; its name in the file is the flag's name. At the top level of
+//! the file it applies to all commands that have it, in a table like `[worker]` to that command only. The
+//! file's values are inserted into the arguments of the command line, so that clap checks both alike.
 
 mod flags;
 
@@ -23,91 +23,93 @@ use crate::journald;
 use crate::xdg::{set, xdg};
 
 pub use flags::SECRET_VARIABLES;
-use flags::{chosen, is_given, is_told_all, settings_of, shown_variable, variables_of};
+use flags::{
+    has_hidden_flag, is_given, public_variable, selected_command, settings_of, variables_of,
+};
 
-/// The file, where it is not where XDG has it. Empty: there is none.
-const VARIABLE: &str = "ROWMILL_CONFIG";
-/// Where it is in each of XDG's directories.
-const PLACE: &str = "rowmill/rowmill.toml";
+/// The variable that names the file, instead of the XDG directories. If it is empty, no file is read.
+const CONFIG_VARIABLE: &str = "ROWMILL_CONFIG";
+/// Path of the file in each of the XDG directories.
+const CONFIG_PATH: &str = "rowmill/rowmill.toml";
 
-/// How near another word must be to be what was meant: what clap holds to.
-const NEAR: f64 = 0.7;
+/// Minimum similarity of a name to be suggested; the same as in clap.
+const MIN_SIMILARITY: f64 = 0.7;
 
-/// Why the settings cannot be used.
+/// An error in the settings.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    /// The file is not there, or not to be read.
+    /// The file cannot be read.
     #[error("{}: {source}", path.display())]
     Read {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// It is no TOML.
+    /// The file is not valid TOML.
     #[error("{}: {source}", path.display())]
     Toml {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
-        /// Where and why.
+        /// The parser's error, with its position.
         source: Box<toml::de::Error>,
     },
-    /// No command has such a setting, or it cannot be that.
+    /// A setting is unknown or has an invalid value.
     #[error("{}: {what}", path.display())]
     Setting {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
-        /// What is wrong with what.
+        /// The message, with the setting's name.
         what: String,
     },
-    /// The command line, as it was given.
+    /// The command line is invalid.
     #[error(transparent)]
     CommandLine(clap::Error),
-    /// The command line with what the file adds to it.
+    /// The command line is invalid with the arguments added from the file.
     #[error("{source}\nThat is said, or brought about, by {}", path.display())]
     File {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
-        /// What clap says.
+        /// The error of clap.
         source: clap::Error,
     },
 }
 
-/// What the file says.
+/// The contents of the settings file.
 #[derive(Debug, Default)]
 pub struct Settings {
     path: PathBuf,
     table: Table,
 }
 
-/// Where a setting's value comes from.
+/// The origin of a setting's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// A variable.
+    /// An environment variable.
     Variable(String),
-    /// The file, and the table in it where it is not at the top.
+    /// The file, and the table in it; `None` for the top level.
     File(PathBuf, Option<String>),
-    /// Nobody says anything.
+    /// The setting is not set.
     Default,
 }
 
-/// One setting as it is in force.
+/// One setting with its effective value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
-    /// What it is called in the file; with the command in front, where that one has a value of its own.
+    /// The name in the file; with the command as prefix if that command has a value of its own.
     pub name: String,
-    /// Its variable.
+    /// The environment variable.
     pub variable: String,
-    /// As it would be given to the flag. Absent: nothing; or it is not to be shown.
+    /// The value in the form of the flag's argument. `None` if there is none or it is secret.
     pub value: Option<String>,
-    /// Whether there is a value that is not to be shown.
+    /// Whether there is a value that is secret.
     pub is_secret: bool,
-    /// Who says so.
+    /// The origin of the value.
     pub origin: Origin,
 }
 
-/// Parses the command line, with what variables and the file add to it; ends the process where that
-/// cannot be. Before anything else it closes this process to others of the same user.
+/// Parses the command line, variables and the file; exits the process on an error. First of all it
+/// protects this process against other processes of the same user (see `forbid_dumps`).
 pub fn parse<P: Parser>() -> P {
     forbid_dumps();
     match try_parse_from(Settings::find, env::args_os()) {
@@ -126,24 +128,24 @@ pub fn parse<P: Parser>() -> P {
     }
 }
 
-/// A number of things at work, for clap: `Option<NonZeroUsize>` would speak of types.
+/// Parses a number of at least 1, with a plainer error message than that of `NonZeroUsize`.
 ///
 /// # Errors
 ///
-/// When it is no number from 1 on.
+/// If the text is not a number of at least 1.
 pub fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
     let number = text.trim().parse();
     number.map_err(|_| "a number from 1 on is expected".to_owned())
 }
 
-/// Parses `args`, with what variables and the settings that `find` gives add to them.
+/// Parses `args`, variables and the settings returned by `find`.
 ///
-/// A hidden flag is for a process that another of ours starts, many a second maybe, and tells all: it has no
-/// settings, and does not look for them.
+/// With a hidden flag, `find` is not called: such a process is started by another one of ours, possibly many
+/// times a second, and gets its whole configuration in its arguments.
 ///
 /// # Errors
 ///
-/// When one of them is not right.
+/// If an argument, a variable or a setting is invalid.
 pub fn try_parse_from<P: Parser>(
     find: impl FnOnce() -> Result<Settings, SettingsError>,
     args: impl IntoIterator<Item = OsString>,
@@ -151,14 +153,14 @@ pub fn try_parse_from<P: Parser>(
     let command = P::command();
     let args: Vec<OsString> = args.into_iter().collect();
     let matches = command.clone().try_get_matches_from(&args);
-    let matches = matches.map_err(|error| SettingsError::CommandLine(advised(error, &args)))?;
-    let (given, of_command) = chosen(&command, &matches);
-    if is_told_all(given, of_command) {
+    let matches = matches.map_err(|error| SettingsError::CommandLine(with_advice(error, &args)))?;
+    let (given, of_command) = selected_command(&command, &matches);
+    if has_hidden_flag(given, of_command) {
         return P::from_arg_matches(&matches).map_err(SettingsError::CommandLine);
     }
     let settings = find()?;
     settings.check(&command)?;
-    let more = settings.added(&command, &matches, &args)?;
+    let more = settings.with_file_args(&command, &matches, &args)?;
     let Some(args) = more else {
         return P::from_arg_matches(&matches).map_err(SettingsError::CommandLine);
     };
@@ -170,9 +172,9 @@ pub fn try_parse_from<P: Parser>(
     })
 }
 
-/// The error with advice that works: `run` and its like take what follows `--` for a command, so a file
-/// whose name begins with a dash is not given behind one, and a flag that is not known is no value.
-fn advised(mut error: clap::Error, args: &[OsString]) -> clap::Error {
+/// Replaces clap's suggestion by one that works: `run` and similar commands take the arguments after `--` as
+/// a command, so a file whose name begins with a dash cannot be given after `--`.
+fn with_advice(mut error: clap::Error, args: &[OsString]) -> clap::Error {
     let Some(ContextValue::String(unknown)) = error.get(ContextKind::InvalidArg) else {
         return error;
     };
@@ -196,27 +198,31 @@ fn advised(mut error: clap::Error, args: &[OsString]) -> clap::Error {
 }
 
 impl Settings {
-    /// The file that `ROWMILL_CONFIG` names; or else the first `rowmill/rowmill.toml` that is there in
-    /// `XDG_CONFIG_HOME` (`~/.config`) and `XDG_CONFIG_DIRS` (`/etc/xdg`). None is none.
+    /// Reads the file named by `ROWMILL_CONFIG`, or else the first existing `rowmill/rowmill.toml` in
+    /// `XDG_CONFIG_HOME` (`~/.config`) and `XDG_CONFIG_DIRS` (`/etc/xdg`). Without a file there are no
+    /// settings.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, or is no TOML.
+    /// If the file cannot be read or is not valid TOML.
     pub fn find() -> Result<Self, SettingsError> {
-        match env::var_os(VARIABLE) {
+        match env::var_os(CONFIG_VARIABLE) {
             Some(path) if path.is_empty() => Ok(Self::default()),
             Some(path) => Self::read(Path::new(&path)),
-            None => match places().find(|path| path.is_file()) {
+            None => match search_paths().find(|path| path.is_file()) {
                 Some(path) => Self::read(&path),
                 None => Ok(Self::default()),
             },
         }
     }
 
-    /// The file; where there is none, where one would be read. Absent: no place is known, or none is wanted.
+    /// The path of the file, or the path at which one would be read. `None` if there is no such path, or if
+    /// `ROWMILL_CONFIG` is set and empty.
     pub fn path(&self) -> Option<PathBuf> {
         if self.path.as_os_str().is_empty() {
-            return places().next().filter(|_| env::var_os(VARIABLE).is_none());
+            return search_paths()
+                .next()
+                .filter(|_| env::var_os(CONFIG_VARIABLE).is_none());
         }
         Some(self.path.clone())
     }
@@ -237,8 +243,8 @@ impl Settings {
         })
     }
 
-    /// Whether every word of the file is one that `command`, or one of its commands, knows. One that has
-    /// none is a part of the whole, and does not know the others' words.
+    /// Checks that `command`'s subcommands know every name in the file. A command without subcommands (a
+    /// role's own binary) checks nothing, since it does not know the settings of the others.
     fn check(&self, command: &Command) -> Result<(), SettingsError> {
         if !command.has_subcommands() {
             return Ok(());
@@ -247,20 +253,20 @@ impl Settings {
         let all = || commands.iter().copied().flat_map(settings_of);
         for (key, value) in &self.table {
             let Value::Table(section) = value else {
-                self.know(key, all().filter_map(Arg::get_long))?;
+                self.check_known(key, all().filter_map(Arg::get_long))?;
                 continue;
             };
-            self.know(key, commands.iter().map(|command| command.get_name()))?;
+            self.check_known(key, commands.iter().map(|command| command.get_name()))?;
             let of = commands.iter().find(|command| command.get_name() == key);
             for key in section.keys() {
                 let known = of.iter().copied().copied().flat_map(settings_of);
-                self.know(key, known.filter_map(Arg::get_long))?;
+                self.check_known(key, known.filter_map(Arg::get_long))?;
             }
         }
         Ok(())
     }
 
-    fn know<'a>(
+    fn check_known<'a>(
         &self,
         key: &str,
         known: impl Iterator<Item = &'a str>,
@@ -269,27 +275,27 @@ impl Settings {
         if known.contains(&key) {
             return Ok(());
         }
-        let likeness = |word: &&str| strsim::jaro(word, key);
-        let near = known
+        let similarity = |name: &&str| strsim::jaro(name, key);
+        let nearest = known
             .into_iter()
-            .max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-        let hint = match near.filter(|word| likeness(word) > NEAR) {
-            Some(word) => format!("did you mean {word:?}?"),
+            .max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
+        let hint = match nearest.filter(|name| similarity(name) > MIN_SIMILARITY) {
+            Some(name) => format!("did you mean {name:?}?"),
             None => "`rowmill config` lists those that there are".to_owned(),
         };
-        Err(self.wrong(format!("there is no setting {key:?}; {hint}")))
+        Err(self.invalid(format!("there is no setting {key:?}; {hint}")))
     }
 
-    fn wrong(&self, what: String) -> SettingsError {
+    fn invalid(&self, what: String) -> SettingsError {
         SettingsError::Setting {
             path: self.path.clone(),
             what,
         }
     }
 
-    /// The command line with what the file adds to it: behind the command that was given, so that it
-    /// stands before whatever comes after a `--`. Absent: nothing.
-    fn added(
+    /// The command line with arguments from the file, inserted directly after the subcommand and so before
+    /// any `--`. `None` if the file adds nothing.
+    fn with_file_args(
         &self,
         command: &Command,
         matches: &ArgMatches,
@@ -301,7 +307,7 @@ impl Settings {
             .skip(1)
             .position(|arg| Some(arg.as_os_str()) == name);
         let at = at.map_or(1, |at| at + 2);
-        let (command, matches) = chosen(command, matches);
+        let (command, matches) = selected_command(command, matches);
         let mut more = Vec::new();
         for arg in settings_of(command) {
             let name = arg.get_long().unwrap_or_default();
@@ -309,7 +315,7 @@ impl Settings {
                 continue;
             };
             if !is_given(command, matches, arg) {
-                more.extend(self.words(arg, name, value)?);
+                more.extend(self.to_args(arg, name, value)?);
             }
         }
         if more.is_empty() {
@@ -319,19 +325,24 @@ impl Settings {
         Ok(Some([before, &more, behind].concat()))
     }
 
-    /// The arguments that say `value`.
-    fn words(&self, arg: &Arg, name: &str, value: &Value) -> Result<Vec<OsString>, SettingsError> {
-        let word = |value: &Value| text(value).map(|text| format!("--{name}={text}").into());
-        let words = match value {
+    /// The arguments that set `arg` to `value`.
+    fn to_args(
+        &self,
+        arg: &Arg,
+        name: &str,
+        value: &Value,
+    ) -> Result<Vec<OsString>, SettingsError> {
+        let to_arg = |value: &Value| text(value).map(|text| format!("--{name}={text}").into());
+        let args = match value {
             Value::Array(values) if matches!(arg.get_action(), ArgAction::Append) => {
-                values.iter().map(word).collect()
+                values.iter().map(to_arg).collect()
             }
-            value => word(value).map(|word| vec![word]),
+            value => to_arg(value).map(|arg| vec![arg]),
         };
-        words.ok_or_else(|| self.wrong(format!("{name} cannot be {}", kind_of(value))))
+        args.ok_or_else(|| self.invalid(format!("{name} cannot be {}", type_name(value))))
     }
 
-    /// What the file says of a setting, and in which table.
+    /// The value of a setting in the file, and its table.
     fn value(&self, section: &str, key: &str) -> Option<(&Value, Option<String>)> {
         let of_command = self.table.get(section).and_then(Value::as_table);
         if let Some(value) = of_command.and_then(|table| table.get(key)) {
@@ -341,12 +352,12 @@ impl Settings {
         Some((value, None))
     }
 
-    /// Every setting of `command`'s commands as it is in force where no flag says otherwise, by name.
+    /// The effective values of all settings of `command`'s subcommands without flags, by name.
     ///
     /// # Errors
     ///
-    /// When the file has a word that is none.
-    pub fn in_force(&self, command: &Command) -> Result<Vec<Setting>, SettingsError> {
+    /// If the file contains an unknown name.
+    pub fn effective(&self, command: &Command) -> Result<Vec<Setting>, SettingsError> {
         self.check(command)?;
         let mut all: Vec<Setting> = Vec::new();
         for command in command.get_subcommands() {
@@ -369,10 +380,10 @@ impl Settings {
         let variables = variables_of(arg);
         let (value, origin) =
             if let Some(variable) = variables.iter().find(|name| set(name).is_some()) {
-                let value = shown_variable(variable);
+                let value = public_variable(variable);
                 (value, Origin::Variable((*variable).to_owned()))
             } else if let Some((value, section)) = self.value(section, &name) {
-                let value = shown(value);
+                let value = display(value);
                 (Some(value), Origin::File(self.path.clone(), section))
             } else {
                 let defaults = arg.get_default_values().iter();
@@ -389,17 +400,17 @@ impl Settings {
     }
 }
 
-/// Where a file may be, in the order in which they are looked at.
-fn places() -> impl Iterator<Item = PathBuf> {
+/// The paths where the file is searched for, in order.
+fn search_paths() -> impl Iterator<Item = PathBuf> {
     let home = xdg("XDG_CONFIG_HOME", ".config");
     let others = set("XDG_CONFIG_DIRS").unwrap_or_else(|| "/etc/xdg".into());
     let others: Vec<PathBuf> = env::split_paths(&others).collect();
     let all = home.into_iter().chain(others);
-    all.map(|directory| directory.join(PLACE))
+    all.map(|directory| directory.join(CONFIG_PATH))
 }
 
-/// What sort of value it is, for a person.
-fn kind_of(value: &Value) -> &'static str {
+/// The type of a value, as words of a message.
+fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Array(_) => "several values",
         Value::Table(_) => "a table",
@@ -408,18 +419,18 @@ fn kind_of(value: &Value) -> &'static str {
     }
 }
 
-/// A value for people: several with commas between them.
-fn shown(value: &Value) -> String {
+/// A value as text; the elements of an array are separated by commas.
+fn display(value: &Value) -> String {
     match value {
         Value::Array(values) => {
-            let values: Vec<String> = values.iter().map(shown).collect();
+            let values: Vec<String> = values.iter().map(display).collect();
             values.join(", ")
         }
         value => text(value).unwrap_or_default(),
     }
 }
 
-/// A value as it is given to a flag; nothing, where it is more than one.
+/// A value as a flag's argument. `None` if it is not a single value.
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),

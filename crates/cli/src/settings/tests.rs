@@ -122,7 +122,7 @@ fn what_is_no_setting_is_named_with_what_was_meant() {
 fn what_is_in_force_says_where_it_comes_from() {
     use clap::CommandFactory;
     let settings = settings("cert = 'a'\n[worker]\nthreads = 5");
-    let all = settings.in_force(&Mill::command()).unwrap();
+    let all = settings.effective(&Mill::command()).unwrap();
     let told: Vec<(&str, Option<&str>, &Origin)> = all
         .iter()
         .map(|it| (it.name.as_str(), it.value.as_deref(), &it.origin))
