@@ -146,7 +146,7 @@ fn check(wait_policy: WaitPolicy, job: Option<&Job>, job_id: &str) -> Result<(),
             format!("no worker is alive{who}; start one with `{start}`")
         }
         Some(_) => "it is not finished".to_owned(),
-        None => "the master has not heard of it".to_owned(),
+        None => "the master does not know it".to_owned(),
     };
     let message = format!("timed out waiting for job {job_id}: {why}");
     Err(Failure::message(Exit::NoWorkers, message))
@@ -173,7 +173,7 @@ fn reading(job: &Job) -> ProgressSample {
             format!("NO WORKERS{who}: start one with `{start}`")
         }
         JobState::Stalled => format!(
-            "STALLED: its publisher is gone; where it ran: rowmill publish --resume {}",
+            "STALLED: its publisher is gone; run on its host: rowmill publish --resume {}",
             job.job_id
         ),
         _ => String::new(),

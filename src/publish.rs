@@ -52,7 +52,7 @@ impl Args {
         let announce_detach = async {
             shutdown.cancelled().await;
             cli::stderr_line!(
-                "rowmill: publishing goes on, and is not waited for; Ctrl-C again stops it"
+                "rowmill: no longer waiting for the result; publishing continues; Ctrl-C again stops it"
             );
             std::future::pending::<std::convert::Infallible>().await
         };
@@ -79,7 +79,7 @@ impl Args {
         self.check_rows(path)?;
         // Publish nothing if the master is unreachable.
         drop(self.publish.master().connect().await?);
-        let mut rows_writer = RowsWriter::open(path)?.safe_for_spreadsheets(self.output.safe());
+        let mut rows_writer = RowsWriter::open(path)?.with_safe_spreadsheets(self.output.safe());
         let outcome = Box::pin(self.publish_and_copy(&mut rows_writer, &shutdown)).await;
         let (rows_outcome, response) = match outcome {
             Ok(outcome) => outcome,
@@ -208,7 +208,7 @@ impl Args {
             copied = copying => copied,
             Err(failure) = showing => Err(failure),
             failure = closed => {
-                cli::stderr_line!("rowmill: nobody reads the rows any more; job {job_id} goes on");
+                cli::stderr_line!("rowmill: the reader of the rows is gone; job {job_id} continues");
                 Err(failure)
             }
             () = shutdown.cancelled() => Err(stopped_following(&job_id)),
@@ -242,13 +242,12 @@ fn cancelled(response: &GetJobResponse) -> Failure {
 
 /// The message if the user stops waiting.
 pub(crate) fn stopped_waiting(job_id: &str) -> Failure {
-    let message = format!("not waiting any longer; the job goes on: rowmill wait {job_id}");
+    let message = format!("no longer waiting; the job continues: rowmill wait {job_id}");
     Failure::message(Exit::Cancelled, message)
 }
 
 /// The message if the user stops reading rows.
 fn stopped_following(job_id: &str) -> Failure {
-    let message =
-        format!("not waiting any longer; the job goes on: rowmill rows {job_id} --follow");
+    let message = format!("no longer waiting; the job continues: rowmill rows {job_id} --follow");
     Failure::message(Exit::Cancelled, message)
 }

@@ -40,7 +40,7 @@ pub(crate) async fn call_retrying<T>(
         match call(client.clone()).await {
             Ok(answer) => return Ok(answer.into_inner()),
             Err(status) if status.code() == Code::NotFound && is_new_id(job) => {
-                new_job_backoff.wait().await
+                new_job_backoff.wait().await;
             }
             Err(status) => return Err(request_failure(&status)),
         }

@@ -184,7 +184,7 @@ impl Args {
             return Ok(None);
         }
         let rows_writer = target.map(RowsWriter::open).transpose()?;
-        Ok(rows_writer.map(|rows_writer| rows_writer.safe_for_spreadsheets(self.output.safe())))
+        Ok(rows_writer.map(|rows_writer| rows_writer.with_safe_spreadsheets(self.output.safe())))
     }
 
     /// The work on every chunk, and the command for it. It is the user's own command: it inherits the

@@ -153,7 +153,7 @@ async fn the_first_interrupt_of_a_wait_detaches_and_says_how_to_come_back() {
     let wait = Process::start(&mut stage.command(&["publish", "--wait", path.to_str().unwrap()]));
     wait.wait_for("published 1 row in");
     wait.signal(Signal::INT);
-    wait.wait_for("the job goes on: rowmill wait ");
+    wait.wait_for("the job continues: rowmill wait ");
     assert_eq!(wait.end().1, 7);
     stage.erase().await;
 }

@@ -224,7 +224,7 @@ fn stuck(waiting: &[(Queue, Depth)]) -> Option<Finding> {
         Queue::Tasks => "rowmill worker",
         _ => "rowmill master",
     };
-    let said = format!("{} messages wait, and nobody takes them", depth.ready);
+    let said = format!("{} messages wait without a consumer", depth.ready);
     Some(Finding::warn("queues", said, run))
 }
 

@@ -24,7 +24,7 @@ pub(super) async fn check(directory: Option<PathBuf>) -> Vec<Finding> {
     match std::fs::metadata(&directory) {
         Ok(about) if about.is_dir() => {}
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            let said = format!("{} cannot be looked at: {error}", directory.display());
+            let said = format!("cannot read {}: {error}", directory.display());
             return vec![Finding::warn("data", said, OWNER)];
         }
         // No master was here.
@@ -63,7 +63,7 @@ fn data(directory: &Path) -> Vec<Finding> {
             findings
         }
         Err(error) => {
-            let said = format!("whether anything is gone cannot be told: {error}");
+            let said = format!("cannot check for data losses: {error}");
             vec![Finding::warn("data", said, OWNER)]
         }
     }

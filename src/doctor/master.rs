@@ -93,7 +93,7 @@ fn found(
         findings.push(Finding::fail(
             "storing",
             format!("{}; they wait at the broker", master.store_trouble),
-            "make room on the master's disk: it goes on by itself",
+            "make room on the master's disk: it continues by itself",
         ));
     }
     let broker = master.broker.unwrap_or_default();

@@ -100,7 +100,7 @@ fn say(findings: &[Finding], json: bool) -> Result<(), Failure> {
     match (failed, warned) {
         (0, 0) => cli::stderr_line!("all is well"),
         (0, warned) => cli::stderr_line!("{warned} to look at"),
-        (failed, warned) => cli::stderr_line!("{failed} to mend, {warned} to look at"),
+        (failed, warned) => cli::stderr_line!("{failed} to fix, {warned} to look at"),
     }
     Ok(())
 }

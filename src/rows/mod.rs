@@ -106,9 +106,9 @@ impl Args {
         // A job that has no rows leaves no file behind.
         let job = query::get_job(&self.master.connect().await?, &self.job).await?;
         let job_id = job.job.as_ref().map_or("", |job| &job.job_id);
-        let mut rows_writer = RowsWriter::open(&self.output)?.safe_for_spreadsheets(self.safe);
+        let mut rows_writer = RowsWriter::open(&self.output)?.with_safe_spreadsheets(self.safe);
         if self.json {
-            rows_writer = rows_writer.as_json();
+            rows_writer = rows_writer.with_json();
         }
         let closed = rows_writer.closed();
         let wanted = CopyOptions {

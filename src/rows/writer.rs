@@ -75,17 +75,17 @@ impl RowsWriter {
 
     /// Guards cells that look like formulas, if `safe` says so.
     #[must_use]
-    pub(crate) fn safe_for_spreadsheets(self, safe: SpreadsheetArgs) -> Self {
-        let safe_for_spreadsheets = safe.filters(Formulas::default());
+    pub(crate) fn with_safe_spreadsheets(self, safe: SpreadsheetArgs) -> Self {
+        let with_safe_spreadsheets = safe.filters(Formulas::default());
         Self {
-            filters: safe_for_spreadsheets.then_all(self.filters),
+            filters: with_safe_spreadsheets.then_all(self.filters),
             ..self
         }
     }
 
     /// Writes JSON instead of CSV, one object per record.
     #[must_use]
-    pub(crate) fn as_json(self) -> Self {
+    pub(crate) fn with_json(self) -> Self {
         // JSON escapes control characters, so that it needs no filter for terminals.
         Self {
             filters: Filters::default().then(JsonLines::default()),
@@ -153,7 +153,7 @@ impl RowsWriter {
     pub(crate) fn report_incomplete(self) {
         if let Some(part_file) = self.part_file {
             cli::stderr_line!(
-                "rowmill: the rows are not whole; what there is is in {}",
+                "rowmill: the rows are incomplete; the rows so far are in {}",
                 part_file.path.display()
             );
         }

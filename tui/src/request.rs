@@ -166,7 +166,7 @@ impl Command {
             }
             Self::Resume { job_id } => {
                 client.resume_job(ResumeJobRequest { job_id }).await?;
-                "goes on".to_owned()
+                "resumed".to_owned()
             }
             Self::Replay { job_id, seqs } => {
                 let request = ReplayDeadRequest { job_id, seqs };

@@ -156,7 +156,7 @@ impl Dashboard {
                 Effect::None => {}
                 Effect::Quit => return Ok(()),
                 Effect::Watch(job_id) => {
-                    self.control.send_modify(|control| control.job_id = job_id)
+                    self.control.send_modify(|control| control.job_id = job_id);
                 }
                 Effect::Reconnect => self.control.send_modify(|control| control.reconnects += 1),
                 Effect::Request(request) => self.send(request),

@@ -187,7 +187,7 @@ mod tests {
         }
     }
 
-    /// Not a test: what the test below runs on a terminal of its own.
+    /// Not a test: run by the test below on a pseudo-terminal.
     #[test]
     #[ignore = "panics on purpose, on a terminal of its own"]
     fn panics_on_purpose() {
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_panic_gives_the_terminal_back_and_is_readable() {
+    async fn a_panic_restores_the_terminal_and_is_readable() {
         let program = std::env::current_exe().unwrap();
         let args = [
             "--exact",

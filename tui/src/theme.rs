@@ -17,7 +17,7 @@ pub(crate) struct Theme {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TextStyle {
     /// The terminal's default.
-    EscapingFormatter,
+    Plain,
     /// Labels and secondary text.
     Faint,
     /// Names and emphasised values.
@@ -38,7 +38,7 @@ impl Theme {
         // Reset first, so that a title on a faint rule is not faint itself.
         let plain = Style::reset();
         match text_style {
-            TextStyle::EscapingFormatter => plain,
+            TextStyle::Plain => plain,
             TextStyle::Faint => plain.add_modifier(Modifier::DIM),
             TextStyle::Strong => plain.add_modifier(Modifier::BOLD),
             // Not green, which many cannot distinguish from red.

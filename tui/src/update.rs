@@ -183,7 +183,7 @@ fn apply_action(model: &mut Model, action: Action) -> Effect {
         }
         Action::PauseJob => return pause_job(model),
         Action::CancelJob | Action::ReplayDead | Action::DropChunk => {
-            ask_confirmation(model, action)
+            ask_confirmation(model, action);
         }
         Action::No => model.question = None,
         Action::Reconnect => {}

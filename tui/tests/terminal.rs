@@ -1,5 +1,5 @@
-//! The built command on a real pseudo-terminal, against a master on a real socket: what a person
-//! would see, read back through a terminal emulator.
+//! The built command on a pseudo-terminal, against a master on a real socket; its output is read back
+//! through a terminal emulator.
 
 mod fake;
 mod pty;
@@ -13,7 +13,7 @@ use tokio::time::{Instant, interval};
 
 const TUI: &str = env!("CARGO_BIN_EXE_tui");
 
-/// Plays the world to one watcher, five times a second, from `began` on.
+/// Sends the scenario to one subscriber, five times a second, from `began` on.
 async fn play(mut call: Call, began: Instant) {
     let mut often = interval(Duration::from_millis(200));
     let job_id = call.request.job_id.clone();
@@ -30,7 +30,7 @@ async fn play(mut call: Call, began: Instant) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_watches_turns_tabs_and_quits() {
+async fn it_shows_data_switches_tabs_and_quits() {
     let mut master = FakeMaster::start(0).await;
     let mut pty = Pty::run(TUI, &["--master", &master.url()], (80, 24));
     let mut call = master.call().await;
@@ -77,7 +77,7 @@ async fn it_survives_the_masters_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sigterm_gives_the_terminal_back() {
+async fn sigterm_restores_the_terminal() {
     let mut pty = Pty::run(TUI, &["--master", "127.0.0.1:1"], (80, 24));
     pty.until(|screen| screen.contains("reconnecting in")).await;
     assert!(pty.is_taken());
@@ -87,14 +87,14 @@ async fn sigterm_gives_the_terminal_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unusable_address_is_told_on_the_terminal_as_it_was() {
+async fn an_invalid_address_is_reported_on_the_restored_terminal() {
     let mut pty = Pty::run(TUI, &["--master", "10.0.0.1:6455"], (80, 24));
     assert!(!pty.ended().await);
     assert!(!pty.is_taken());
     pty.until(|screen| screen.contains("only loopback")).await;
 }
 
-/// Over ssh every byte counts: under 8 KB a second at 120x36 while a job runs, five updates a second.
+/// Bandwidth matters over ssh: less than 8 KB per second at 120x36 while a job runs, at five updates per second.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_job_writes_little() {
     for (tab, limit) in [
@@ -110,7 +110,7 @@ async fn a_running_job_writes_little() {
         let mut pty = Pty::run(TUI, &args, (120, 36));
         let mut call = master.call().await;
         if tab == "job" {
-            // The first stream told which job is the newest.
+            // The first stream has told which job is the newest.
             call.snapshot(world::snapshot(10_000, "")).await;
             call = master.call().await;
         }
@@ -122,7 +122,7 @@ async fn a_running_job_writes_little() {
             let ms = 10_000 + step * 200;
             call.now_unix_ms = world::BEGAN + ms;
             call.delta(world::delta(ms, &job_id)).await;
-            // Each update is drawn before the next, as at five a second.
+            // Each update is drawn before the next, as at five per second.
             let drawn = pty.bytes();
             pty.more_than(drawn).await;
         }
@@ -163,7 +163,7 @@ async fn once_prints_one_plain_screen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_terminal_it_says_what_to_use() {
+async fn without_a_terminal_the_error_names_once() {
     let mut command = tokio::process::Command::new(TUI);
     let output = command
         .args(["--master", "127.0.0.1:1"])
@@ -176,8 +176,8 @@ async fn without_a_terminal_it_says_what_to_use() {
     assert!(status_message.contains("--once"), "{status_message}");
 }
 
-/// Something to look at: `cargo test -p rowmill-tui --test terminal -- --ignored`, and `cargo run --bin tui` in
-/// another pane. It runs until it is stopped.
+/// A master for manual tests: run `cargo test -p rowmill-tui --test terminal -- --ignored`, and `cargo run --bin tui`
+/// in another pane. It runs until it is stopped.
 #[tokio::test]
 #[ignore = "runs until it is stopped: a master to look at, not a test"]
 async fn a_master_to_look_at() {

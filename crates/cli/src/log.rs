@@ -58,9 +58,9 @@ impl fmt::Display for LogFormat {
 /// Log arguments of a service.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub struct LogArgs {
-    /// The log settings of a service with these arguments.
+    /// The format of the log.
     #[arg(
-        help = "How to log: text, or json with one object a line; ROWMILL_LOG says how much (warn, info, debug, or \
+        help = "Log format: text, or json with one object per line; ROWMILL_LOG sets the level (warn, info, debug, or \
                 by module as in info,broker=debug) [default: text]",
         long,
         value_name = "FORMAT",
@@ -96,7 +96,7 @@ pub(crate) fn start_log(log: Log) {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_target(false)
-        // By default a failed write to stderr panics.
+        // Reporting a failed write would panic if stderr cannot be written.
         .log_internal_errors(false);
     let is_json = matches!(log, Log::Service(LogFormat::Json));
     let started = match (is_json, to_journal) {

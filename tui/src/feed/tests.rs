@@ -14,7 +14,7 @@ use crate::text::Charset;
 use crate::theme::Theme;
 use crate::update::update;
 
-/// A feed, and the model that it tells.
+/// A feed, and the model that receives its events.
 struct Watcher {
     model: Model,
     clock: Clock,
@@ -79,7 +79,7 @@ fn rows_at(ms: u64) -> u64 {
 }
 
 #[tokio::test]
-async fn it_shows_new_data_after_the_master_came_back() {
+async fn it_shows_new_data_after_a_reconnect() {
     let mut master = FakeMaster::start(0).await;
     let mut watcher = Watcher::of(&master.url());
 
@@ -104,14 +104,14 @@ async fn it_shows_new_data_after_the_master_came_back() {
 }
 
 #[tokio::test]
-async fn it_waits_for_a_master_that_is_not_there_yet() {
+async fn it_retries_until_the_master_starts() {
     let port = FakeMaster::start(0).await.stop().await;
     let mut watcher = Watcher::of(&format!("127.0.0.1:{port}"));
     watcher
         .until(|model| matches!(model.connection, Connection::Disconnected { .. }))
         .await;
     let mut master = FakeMaster::start(port).await;
-    // A person who cannot wait.
+    // The user requests a reconnect.
     watcher
         .control
         .send_modify(|control| control.reconnects += 1);
@@ -120,7 +120,7 @@ async fn it_waits_for_a_master_that_is_not_there_yet() {
 }
 
 #[tokio::test]
-async fn a_lost_update_brings_a_new_snapshot_without_a_break() {
+async fn a_lost_update_causes_a_new_subscription_without_a_disconnect() {
     let mut master = FakeMaster::start(0).await;
     let mut watcher = Watcher::of(&master.url());
     let mut call = master.call().await;
@@ -145,7 +145,7 @@ async fn a_lost_update_brings_a_new_snapshot_without_a_break() {
 }
 
 #[tokio::test]
-async fn a_stream_that_begins_with_a_gap_is_left_for_a_while() {
+async fn a_stream_that_begins_with_a_gap_is_retried_with_backoff() {
     let mut master = FakeMaster::start(0).await;
     let mut watcher = Watcher::of(&master.url());
     let mut call = master.call().await;
@@ -160,7 +160,7 @@ async fn a_stream_that_begins_with_a_gap_is_left_for_a_while() {
 }
 
 #[tokio::test]
-async fn another_job_is_asked_for_on_the_same_connection() {
+async fn another_job_is_subscribed_to_on_the_same_connection() {
     let mut master = FakeMaster::start(0).await;
     let mut watcher = Watcher::of(&master.url());
     let mut call = master.call().await;
@@ -182,7 +182,7 @@ async fn another_job_is_asked_for_on_the_same_connection() {
 }
 
 #[tokio::test]
-async fn a_job_that_the_master_does_not_know_is_let_go() {
+async fn a_job_unknown_to_the_master_is_not_requested_again() {
     let mut master = FakeMaster::start(0).await;
     let mut watcher = Watcher::of(&master.url());
     watcher
@@ -203,7 +203,7 @@ async fn a_job_that_the_master_does_not_know_is_let_go() {
 }
 
 #[tokio::test]
-async fn a_master_that_says_why_it_goes_is_quoted() {
+async fn the_reason_of_a_masters_shutdown_is_shown() {
     let mut master = FakeMaster::start(0).await;
     let mut watcher = Watcher::of(&master.url());
     let call = master.call().await;
@@ -257,7 +257,7 @@ async fn a_master_that_refuses_our_version_is_quoted() {
 }
 
 #[tokio::test]
-async fn it_ends_when_nobody_listens() {
+async fn it_ends_when_the_receiver_is_dropped() {
     let mut master = FakeMaster::start(0).await;
     let mut watcher = Watcher::of(&master.url());
     master.call().await.delta(Delta::default()).await;

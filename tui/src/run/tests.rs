@@ -11,7 +11,7 @@ use crate::fake::world;
 use crate::message::Connection;
 use crate::text::Charset;
 
-/// Counts what is painted, and keeps what was copied.
+/// Counts the frames drawn, and keeps the texts copied.
 #[derive(Default)]
 struct Counter {
     paints: usize,
@@ -30,7 +30,7 @@ impl Renderer for Counter {
     }
 }
 
-/// The ends that the world holds while the loop runs.
+/// The test's ends of the loop's channels.
 struct Ends {
     keys: mpsc::UnboundedSender<io::Result<Event>>,
     network_events: mpsc::Sender<NetworkEvent>,
@@ -84,7 +84,7 @@ fn snapshot() -> NetworkEvent {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_flood_of_news_is_drawn_at_most_thirty_times_a_second() {
+async fn a_flood_of_network_events_is_drawn_at_most_thirty_times_a_second() {
     let (mut dashboard, input, ends) = dashboard();
     let flood = tokio::spawn(async move {
         for _ in 0..1000 {
@@ -105,7 +105,7 @@ async fn a_flood_of_news_is_drawn_at_most_thirty_times_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_are_heard_before_news() {
+async fn keys_are_handled_before_network_events() {
     let (mut dashboard, input, ends) = dashboard();
     for _ in 0..NETWORK_QUEUE_LEN {
         ends.network_events.try_send(snapshot()).unwrap();
@@ -122,7 +122,7 @@ async fn keys_are_heard_before_news() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_new_is_drawn_once_a_second() {
+async fn without_events_it_redraws_once_a_second() {
     let (mut dashboard, input, ends) = dashboard();
     let mut canvas = Counter::default();
     let stop = ends.shutdown.clone();
@@ -149,7 +149,7 @@ async fn effects_reach_the_network_and_the_clipboard() {
             .await
             .unwrap();
         ends.network_events.send(snapshot()).await.unwrap();
-        // The keys come only after both were taken.
+        // The keys must come after both events were handled.
         while ends.network_events.capacity() < NETWORK_QUEUE_LEN {
             tokio::task::yield_now().await;
         }
@@ -167,7 +167,7 @@ async fn effects_reach_the_network_and_the_clipboard() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_terminal_that_is_gone_ends_it() {
+async fn it_ends_when_the_terminal_is_closed() {
     let (mut dashboard, input, ends) = dashboard();
     drop(ends.keys);
     dashboard.run(input, &mut Counter::default()).await.unwrap();
@@ -205,7 +205,7 @@ async fn requests_reach_the_network_and_their_responses_the_screen() {
 }
 
 #[test]
-fn a_file_that_is_there_is_not_written_over() {
+fn an_existing_file_is_not_overwritten() {
     let directory = tempdir();
     let name = directory.join("rowmill-jobs.csv").display().to_string();
     assert_eq!(save(&name, b"one"), Ok(name.clone()));

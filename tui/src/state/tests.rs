@@ -77,7 +77,7 @@ fn an_empty_delta_changes_nothing_but_the_time() {
 }
 
 #[test]
-fn a_profile_stays_while_no_job_is_asked_for_and_goes_with_the_next() {
+fn a_profile_stays_while_no_job_is_subscribed_and_is_removed_with_the_next_job() {
     let mut state = State::default();
     let snapshot = |profile| {
         event(Change::Snapshot(Snapshot {
@@ -93,7 +93,7 @@ fn a_profile_stays_while_no_job_is_asked_for_and_goes_with_the_next() {
 }
 
 #[test]
-fn hostile_text_is_harmless_before_anything_is_drawn() {
+fn hostile_text_is_sanitized_before_anything_is_drawn() {
     let mut state = State::default();
     let rows = LatestRows {
         columns: vec!["a\x1b[31m".into()],
@@ -114,7 +114,7 @@ fn hostile_text_is_harmless_before_anything_is_drawn() {
 }
 
 #[test]
-fn rows_are_shown_a_second_at_least_unless_they_are_of_another_job() {
+fn rows_are_shown_for_at_least_a_second_unless_the_job_changes() {
     let mut state = State::default();
     let mut show = |sent_unix_ms, job_id: &str, rows_total| {
         let rows = LatestRows {
@@ -144,7 +144,7 @@ fn rows_are_shown_a_second_at_least_unless_they_are_of_another_job() {
 }
 
 #[test]
-fn the_newest_job_that_lacks_workers_is_told_and_what_it_needs() {
+fn the_newest_job_without_workers_is_found_with_its_needs() {
     let waiting = |lane: &str, operation: &str, opened_unix_ms| Job {
         operation: operation.into(),
         lane: lane.into(),

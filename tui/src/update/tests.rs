@@ -20,7 +20,7 @@ fn event(job_id: &str, snapshot: Snapshot, ms: u64) -> Msg {
     })
 }
 
-/// A model that has heard of the world.
+/// A model that has received the first snapshot.
 fn live() -> Model {
     let mut model = Model::new(Theme::new(Charset::Utf8, true), "here", Tab::Jobs, 0);
     update(
@@ -32,11 +32,11 @@ fn live() -> Model {
     model
 }
 
-fn press(model: &mut Model, asks: &[Action]) -> Effect {
+fn press(model: &mut Model, actions: &[Action]) -> Effect {
     let mut last = Effect::None;
-    for &ask in asks {
+    for &action in actions {
         let now_ms = model.now_ms;
-        last = update(model, Msg::Action(ask), now_ms);
+        last = update(model, Msg::Action(action), now_ms);
     }
     last
 }
@@ -46,7 +46,7 @@ fn selected(model: &Model) -> String {
 }
 
 #[test]
-fn the_newest_job_is_chosen_until_another_one_is() {
+fn the_newest_job_is_selected_until_another_one_is() {
     let mut model = live();
     assert_eq!(selected(&model), "orders.csv");
     press(&mut model, &[Action::MoveDown(1)]);
@@ -63,7 +63,7 @@ fn the_newest_job_is_chosen_until_another_one_is() {
 }
 
 #[test]
-fn the_choice_stays_in_the_list() {
+fn the_selection_stays_in_the_list() {
     let mut model = live();
     press(&mut model, &[Action::Last, Action::MoveDown(5)]);
     assert_eq!(
@@ -75,7 +75,7 @@ fn the_choice_stays_in_the_list() {
 }
 
 #[test]
-fn opening_a_job_asks_for_its_profile_and_leaving_stops_that() {
+fn opening_a_job_subscribes_to_it_and_leaving_unsubscribes() {
     let mut model = live();
     let effect = press(&mut model, &[Action::Open]);
     assert_eq!(effect, Effect::Watch(world::ORDERS.into()));
@@ -91,7 +91,7 @@ fn opening_a_job_asks_for_its_profile_and_leaving_stops_that() {
 }
 
 #[test]
-fn the_job_tab_turns_over_to_the_next_job() {
+fn the_job_tab_switches_to_the_next_job() {
     let mut model = live();
     press(&mut model, &[Action::ShowTab(Tab::Job)]);
     let effect = press(&mut model, &[Action::MoveRight(1)]);
@@ -102,7 +102,7 @@ fn the_job_tab_turns_over_to_the_next_job() {
 }
 
 #[test]
-fn rows_stand_still_while_paused_and_go_on_after() {
+fn rows_are_held_while_paused_and_resume_after() {
     let mut model = live();
     press(
         &mut model,
@@ -116,7 +116,7 @@ fn rows_stand_still_while_paused_and_go_on_after() {
 }
 
 #[test]
-fn looking_back_pauses_and_coming_back_goes_on() {
+fn scrolling_back_holds_rows_and_scrolling_forward_resumes_them() {
     let mut model = live();
     press(
         &mut model,
@@ -131,7 +131,7 @@ fn looking_back_pauses_and_coming_back_goes_on() {
 }
 
 #[test]
-fn rows_can_be_those_of_the_chosen_job_only() {
+fn rows_can_be_limited_to_the_selected_job() {
     let mut model = live();
     press(&mut model, &[Action::ShowTab(Tab::Rows)]);
     let effect = press(&mut model, &[Action::ToggleSelectedOnly]);
@@ -155,7 +155,7 @@ fn columns_scroll_within_what_is_there() {
 }
 
 #[test]
-fn a_worker_stays_chosen_by_its_id() {
+fn a_worker_stays_selected_by_its_id() {
     let mut model = live();
     press(
         &mut model,
@@ -173,7 +173,7 @@ fn a_worker_stays_chosen_by_its_id() {
 }
 
 #[test]
-fn jobs_are_sorted_as_asked() {
+fn jobs_are_sorted_by_the_selected_order() {
     let mut model = live();
     press(&mut model, &[Action::Sort]);
     let names: Vec<&str> = model.jobs().iter().map(|job| job.name.as_str()).collect();
@@ -183,7 +183,7 @@ fn jobs_are_sorted_as_asked() {
 }
 
 #[test]
-fn a_filter_narrows_the_list_and_the_choice() {
+fn a_filter_narrows_the_list_and_the_selection() {
     let mut model = live();
     press(
         &mut model,
@@ -204,7 +204,7 @@ fn a_filter_narrows_the_list_and_the_choice() {
 }
 
 #[test]
-fn time_stands_still_while_the_master_cannot_be_heard() {
+fn the_masters_clock_stops_while_disconnected() {
     let mut model = live();
     update(&mut model, Msg::Tick, 5000);
     assert_eq!(model.master_now_ms(), world::BEGAN + 5000);
@@ -224,7 +224,7 @@ fn time_stands_still_while_the_master_cannot_be_heard() {
 }
 
 #[test]
-fn reconnecting_is_asked_for_only_while_cut_off() {
+fn reconnect_works_only_while_disconnected() {
     let mut model = live();
     assert_eq!(press(&mut model, &[Action::Reconnect]), Effect::None);
     let connection = Connection::Disconnected {
@@ -241,7 +241,7 @@ fn reconnecting_is_asked_for_only_while_cut_off() {
 }
 
 #[test]
-fn copying_says_so_for_a_while() {
+fn copying_shows_a_notice_for_a_while() {
     let mut model = live();
     assert_eq!(
         press(&mut model, &[Action::Copy]),
@@ -255,7 +255,7 @@ fn copying_says_so_for_a_while() {
 }
 
 #[test]
-fn keys_do_no_harm_where_nothing_is_there() {
+fn keys_do_nothing_without_data() {
     for tab in Tab::ALL {
         let mut model = Model::new(Theme::new(Charset::Utf8, true), "here", tab, 0);
         let asks = [
@@ -283,7 +283,7 @@ fn keys_do_no_harm_where_nothing_is_there() {
 }
 
 #[test]
-fn what_cannot_be_undone_is_asked_first_and_only_a_yes_does_it() {
+fn an_irreversible_command_needs_confirmation() {
     let mut model = live();
     assert_eq!(press(&mut model, &[Action::CancelJob]), Effect::None);
     assert!(model.question.as_ref().unwrap().text.contains("orders.csv"));
@@ -302,7 +302,7 @@ fn what_cannot_be_undone_is_asked_first_and_only_a_yes_does_it() {
 }
 
 #[test]
-fn pausing_is_done_at_once_and_undone_by_the_same_key() {
+fn pausing_needs_no_confirmation_and_the_same_key_resumes() {
     let mut model = live();
     let job_id = || world::ORDERS.to_owned();
     assert_eq!(
@@ -319,7 +319,7 @@ fn pausing_is_done_at_once_and_undone_by_the_same_key() {
 }
 
 #[test]
-fn what_makes_no_sense_is_said_and_not_asked() {
+fn an_inapplicable_command_shows_a_notice_and_no_question() {
     let mut model = live();
     // The third job is done, and none of its chunks is dead.
     press(&mut model, &[Action::MoveDown(2), Action::CancelJob]);
@@ -333,7 +333,7 @@ fn what_makes_no_sense_is_said_and_not_asked() {
 }
 
 #[test]
-fn a_held_view_stays_as_it_is_and_then_shows_all_that_came() {
+fn a_held_view_does_not_change_and_shows_the_current_state_after() {
     let mut model = live();
     let rows = |model: &Model| model.selected_job().unwrap().rows;
     let before = rows(&model);
@@ -349,7 +349,7 @@ fn a_held_view_stays_as_it_is_and_then_shows_all_that_came() {
 }
 
 #[test]
-fn the_dead_are_asked_for_when_they_are_looked_at() {
+fn dead_chunks_are_requested_when_their_tab_is_shown() {
     let mut model = live();
     assert_eq!(
         press(&mut model, &[Action::ShowTab(Tab::Dead)]),
@@ -373,7 +373,7 @@ fn the_dead_are_asked_for_when_they_are_looked_at() {
         press(&mut model, &[Action::ReplayDead, Action::Yes]),
         Effect::Request(Request::Command(Command::Replay { job_id, seqs }))
     );
-    // When that is done they are others.
+    // A command invalidates the list.
     let done = Msg::Network(NetworkEvent::Response(Response::Done(
         "1 chunk sent again".to_owned(),
     )));
@@ -405,7 +405,7 @@ fn the_table_on_the_screen_is_exported_whole() {
 }
 
 #[test]
-fn columns_are_left_out_and_come_back() {
+fn columns_are_hidden_and_shown_again() {
     let mut model = live();
     let shown = |model: &Model| {
         model

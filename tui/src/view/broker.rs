@@ -49,10 +49,7 @@ pub(super) fn draw(model: &Model, canvas: &mut Canvas, area: Rect) {
     let (sign, word, text_style) = model.theme.broker_state(broker.state());
     let title = [
         ("Broker".to_owned(), TextStyle::Strong),
-        (
-            format!("  {}", broker.address),
-            TextStyle::EscapingFormatter,
-        ),
+        (format!("  {}", broker.address), TextStyle::Plain),
     ];
     canvas.rule(head, &title, &[(format!("{sign} {word}"), text_style)]);
     fields(canvas, cut_top(head, 1).1, &broker_fields);
@@ -93,26 +90,22 @@ fn broker_fields(model: &Model, state: &State, broker: &BrokerStatus) -> Vec<Fie
             if slow {
                 TextStyle::Warn
             } else {
-                TextStyle::EscapingFormatter
+                TextStyle::Plain
             },
         ),
-        ("says", detail, TextStyle::EscapingFormatter),
+        ("says", detail, TextStyle::Plain),
         (
             "master",
             format!("{} {}", master.host, master.pid),
-            TextStyle::EscapingFormatter,
+            TextStyle::Plain,
         ),
-        ("up", duration(up), TextStyle::EscapingFormatter),
+        ("up", duration(up), TextStyle::Plain),
         (
             "version",
             format!("{}, protocol {}", master.version, master.protocol),
-            TextStyle::EscapingFormatter,
+            TextStyle::Plain,
         ),
-        (
-            "repeated",
-            grouped(master.duplicates),
-            TextStyle::EscapingFormatter,
-        ),
+        ("repeated", grouped(master.duplicates), TextStyle::Plain),
     ]
 }
 
@@ -161,7 +154,7 @@ fn in_hand(state: &State, lane: &str) -> u64 {
 
 fn cells(model: &Model, queue: &Queue) -> Vec<Cell> {
     let number = |value: Option<u64>| match value {
-        Some(value) => Cell::Count(value, TextStyle::EscapingFormatter),
+        Some(value) => Cell::Count(value, TextStyle::Plain),
         None => Cell::Text((model.theme.sign("–", "-").to_owned(), TextStyle::Faint)),
     };
     let nobody = queue.consumers == Some(0) && queue.waiting.is_some_and(|waiting| waiting > 0);
@@ -171,7 +164,7 @@ fn cells(model: &Model, queue: &Queue) -> Vec<Cell> {
             if nobody {
                 TextStyle::Bad
             } else {
-                TextStyle::EscapingFormatter
+                TextStyle::Plain
             },
         )),
         None => number(None),
@@ -198,7 +191,7 @@ fn waiting_chart(model: &Model, canvas: &mut Canvas, area: Rect) {
     let highest = count(peak(&values) as u64, 9);
     let remark = [
         ("most ".to_owned(), TextStyle::Faint),
-        (format!("{highest:>9}"), TextStyle::EscapingFormatter),
+        (format!("{highest:>9}"), TextStyle::Plain),
     ];
     canvas.rule(area, &title, &remark);
     chart(canvas, plot.area, &values, axis_max(peak(&values)));

@@ -111,14 +111,14 @@ impl<'a> Canvas<'a> {
         // Four dashes, a space on either side of both, and a dash between them.
         if long > 0 && (wide + long + 9 <= area.width || long <= area.width / 2) {
             let x = right.saturating_sub(long + 2);
-            let after = self.text(x, area.y, 1, " ", TextStyle::EscapingFormatter);
+            let after = self.text(x, area.y, 1, " ", TextStyle::Plain);
             let after = self.styled_texts(after, area.y, right, remark);
-            self.text(after, area.y, 1, " ", TextStyle::EscapingFormatter);
+            self.text(after, area.y, 1, " ", TextStyle::Plain);
             end = x.saturating_sub(2);
         }
-        let at = self.text(area.x + 2, area.y, 1, " ", TextStyle::EscapingFormatter);
+        let at = self.text(area.x + 2, area.y, 1, " ", TextStyle::Plain);
         let at = self.styled_texts(at, area.y, end, title);
-        self.text(at, area.y, 1, " ", TextStyle::EscapingFormatter);
+        self.text(at, area.y, 1, " ", TextStyle::Plain);
     }
 
     /// Draws a line in reverse video, so that it is visible without colour.

@@ -59,10 +59,7 @@ pub(super) fn legend(theme: Theme, chunks: &ChunkMap, dead: u64) -> Vec<StyledTe
 pub(super) fn title(chunks: &ChunkMap) -> Vec<StyledText> {
     let mut title = vec![
         ("Chunks".to_owned(), TextStyle::Strong),
-        (
-            format!(" {}", count(chunks.chunks, 9)),
-            TextStyle::EscapingFormatter,
-        ),
+        (format!(" {}", count(chunks.chunks, 9)), TextStyle::Plain),
     ];
     if chunks.per_cell > 1 {
         let each = plural(chunks.per_cell, "chunk");
@@ -93,7 +90,7 @@ fn sign(theme: Theme, cell: ChunkCell) -> (&'static str, TextStyle) {
         ChunkCell::Dead => (theme.sign("✗", "X"), TextStyle::Bad),
         ChunkCell::Running => (theme.sign("▸", ">"), TextStyle::Accent),
         ChunkCell::Waiting => (theme.sign("·", "."), TextStyle::Faint),
-        ChunkCell::Partly => (theme.sign("▄", ":"), TextStyle::EscapingFormatter),
+        ChunkCell::Partly => (theme.sign("▄", ":"), TextStyle::Plain),
         ChunkCell::Retried => (theme.sign("▓", "r"), TextStyle::Warn),
         ChunkCell::Done => (theme.sign("█", "#"), TextStyle::Good),
     }

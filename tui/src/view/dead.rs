@@ -100,10 +100,7 @@ fn details(model: &Model, canvas: &mut Canvas, area: Rect, chunk: &DeadChunkInfo
     }
     let title = [
         (format!("Chunk {}", grouped(chunk.seq)), TextStyle::Strong),
-        (
-            format!("  of {}", chunk.job_id),
-            TextStyle::EscapingFormatter,
-        ),
+        (format!("  of {}", chunk.job_id), TextStyle::Plain),
     ];
     let remark = format!(
         "{} from line {}, tried {}",
@@ -127,11 +124,11 @@ fn details(model: &Model, canvas: &mut Canvas, area: Rect, chunk: &DeadChunkInfo
             lines.push(vec![("stderr, its end".into(), TextStyle::Faint)]);
             let skip = detail.stderr.len().saturating_sub(last);
             let stderr = detail.stderr[skip..].iter();
-            lines.extend(stderr.map(|line| vec![(line.clone(), TextStyle::EscapingFormatter)]));
+            lines.extend(stderr.map(|line| vec![(line.clone(), TextStyle::Plain)]));
         }
         lines.push(vec![("first rows".into(), TextStyle::Faint)]);
         let rows = detail.lines.iter();
-        lines.extend(rows.map(|line| vec![(line.clone(), TextStyle::EscapingFormatter)]));
+        lines.extend(rows.map(|line| vec![(line.clone(), TextStyle::Plain)]));
     }
     for (i, line) in lines.iter().take(room).enumerate() {
         canvas.styled_texts(area.x + 1, area.y + i as u16, area.right() - 1, line);

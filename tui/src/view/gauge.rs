@@ -43,11 +43,5 @@ pub(super) fn gauge(
     let left = (x + bar).saturating_sub(end);
     let rest = canvas.theme.sign("─", ".").repeat(left.into());
     canvas.text(end, y, left, &rest, TextStyle::Faint);
-    canvas.text_right(
-        x + width,
-        y,
-        PERCENT_WIDTH,
-        &figure,
-        TextStyle::EscapingFormatter,
-    );
+    canvas.text_right(x + width, y, PERCENT_WIDTH, &figure, TextStyle::Plain);
 }

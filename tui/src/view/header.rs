@@ -63,7 +63,7 @@ pub(super) fn draw(model: &Model, canvas: &mut Canvas, area: Rect) {
                 .style(TextStyle::Strong)
                 .add_modifier(Modifier::REVERSED)
         } else {
-            canvas.theme.style(TextStyle::EscapingFormatter)
+            canvas.theme.style(TextStyle::Plain)
         };
         canvas.styled(area.x + from, area.y, to - from, &label, style);
         end = area.x + to;

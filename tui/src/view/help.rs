@@ -114,10 +114,7 @@ pub(super) fn overlay(model: &Model, canvas: &mut Canvas, area: Rect) {
         let name = pad(names(canvas, binding), keys, canvas.theme.charset);
         let line = [
             (name, TextStyle::Strong),
-            (
-                format!("  {}", binding.description),
-                TextStyle::EscapingFormatter,
-            ),
+            (format!("  {}", binding.description), TextStyle::Plain),
         ];
         canvas.styled_texts(frame.x + 3, y, frame.right() - 1, &line);
     }

@@ -127,7 +127,7 @@ fn bad_records(model: &Model, canvas: &mut Canvas, area: Rect, job: &Job) {
         ("Bad records".to_owned(), TextStyle::Strong),
         (
             format!(" {shown} of {}", grouped(job.rejects)),
-            TextStyle::EscapingFormatter,
+            TextStyle::Plain,
         ),
     ];
     let hint = format!("rowmill rejects {}", short_id(&job.job_id));
@@ -205,7 +205,7 @@ fn heading(model: &Model, canvas: &mut Canvas, area: Rect, job: &Job) {
     let (state, text_style) = state_text(model.theme, job);
     let title = [
         (name(job).to_owned(), TextStyle::Strong),
-        (format!("  {}", job.job_id), TextStyle::EscapingFormatter),
+        (format!("  {}", job.job_id), TextStyle::Plain),
     ];
     canvas.rule(area, &title, &[(job.operation.clone(), TextStyle::Faint)]);
     let (_, rest) = cut_top(area, 1);
@@ -306,7 +306,7 @@ fn profile_table(
     };
     let title = [
         ("Profile".to_owned(), TextStyle::Strong),
-        (columns, TextStyle::EscapingFormatter),
+        (columns, TextStyle::Plain),
         (
             format!("{}{} rows", model.theme.dot(), grouped(profile.rows)),
             TextStyle::Faint,
@@ -332,7 +332,7 @@ fn cells(theme: Theme, column: &ColumnProfile) -> Vec<Cell> {
     let empty_style = if column.empty == 0 {
         TextStyle::Faint
     } else {
-        TextStyle::EscapingFormatter
+        TextStyle::Plain
     };
     vec![
         Cell::Text((column.name.clone(), TextStyle::Strong)),
@@ -437,7 +437,7 @@ fn column_fields(theme: Theme, column: &ColumnProfile) -> Vec<Field> {
         if label == "spread" {
             TextStyle::Accent
         } else {
-            TextStyle::EscapingFormatter
+            TextStyle::Plain
         }
     };
     fields

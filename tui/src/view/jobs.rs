@@ -89,19 +89,13 @@ pub(super) fn list_title(
     if filter.is_shown() {
         let text = visible_in(&filter.text, model.theme.charset);
         let cursor = if filter.typing { "_" } else { "" };
-        title.push((
-            format!(" {len} of {}", grouped(total)),
-            TextStyle::EscapingFormatter,
-        ));
+        title.push((format!(" {len} of {}", grouped(total)), TextStyle::Plain));
         title.push((format!("  / {text}{cursor}"), TextStyle::Accent));
     } else if shown.len() as u64 == total {
-        title.push((format!(" {total}"), TextStyle::EscapingFormatter));
+        title.push((format!(" {total}"), TextStyle::Plain));
     } else {
         let range = model.theme.range(shown.start + 1, shown.end);
-        title.push((
-            format!(" {range} of {}", grouped(total)),
-            TextStyle::EscapingFormatter,
-        ));
+        title.push((format!(" {range} of {}", grouped(total)), TextStyle::Plain));
     }
     title
 }
@@ -111,7 +105,7 @@ fn cells(model: &Model, job: &Job) -> Vec<Cell> {
     let (state, text_style) = state_text(theme, job);
     let moving = job.rows_per_s > 0.0;
     let quiet = if moving {
-        TextStyle::EscapingFormatter
+        TextStyle::Plain
     } else {
         TextStyle::Faint
     };
@@ -120,7 +114,7 @@ fn cells(model: &Model, job: &Job) -> Vec<Cell> {
         Cell::Text((name(job).to_owned(), TextStyle::Strong)),
         Cell::Text((state, text_style)),
         Cell::Gauge(share(job), text_style),
-        Cell::Count(job.rows, TextStyle::EscapingFormatter),
+        Cell::Count(job.rows, TextStyle::Plain),
         Cell::Text((known_or_dash(theme, moving, rate(job.rows_per_s, 7)), quiet)),
         Cell::Text((
             known_or_dash(theme, moving, megabytes_per_s(job.bytes_per_s)),
@@ -189,7 +183,7 @@ fn age(model: &Model, job: &Job) -> String {
 fn details(model: &Model, canvas: &mut Canvas, area: Rect, job: &Job) {
     let title = [
         (name(job).to_owned(), TextStyle::Strong),
-        (format!("  {}", job.job_id), TextStyle::EscapingFormatter),
+        (format!("  {}", job.job_id), TextStyle::Plain),
     ];
     canvas.rule(area, &title, &[(job.operation.clone(), TextStyle::Faint)]);
     let (_, area) = cut_top(area, 1);
@@ -206,16 +200,12 @@ pub(super) fn job_fields(model: &Model, job: &Job) -> Vec<Field> {
     let chunks = of(grouped(job.chunks_done), job.chunks_total.map(grouped));
     let input = of(bytes(job.bytes), job.source_bytes.map(bytes));
     let bad = |n: u64, text_style| {
-        if n > 0 {
-            text_style
-        } else {
-            TextStyle::EscapingFormatter
-        }
+        if n > 0 { text_style } else { TextStyle::Plain }
     };
     vec![
-        ("rows", rows, TextStyle::EscapingFormatter),
-        ("chunks", chunks, TextStyle::EscapingFormatter),
-        ("input", input, TextStyle::EscapingFormatter),
+        ("rows", rows, TextStyle::Plain),
+        ("chunks", chunks, TextStyle::Plain),
+        ("input", input, TextStyle::Plain),
         timing(model, job),
         (
             "rejects",
@@ -227,16 +217,8 @@ pub(super) fn job_fields(model: &Model, job: &Job) -> Vec<Field> {
             plural(job.chunks_dead, "chunk"),
             bad(job.chunks_dead, TextStyle::Bad),
         ),
-        (
-            "retries",
-            retries(model.theme, job),
-            TextStyle::EscapingFormatter,
-        ),
-        (
-            "from",
-            origin(model.theme, job),
-            TextStyle::EscapingFormatter,
-        ),
+        ("retries", retries(model.theme, job), TextStyle::Plain),
+        ("from", origin(model.theme, job), TextStyle::Plain),
     ]
 }
 
@@ -271,7 +253,7 @@ fn timing(model: &Model, job: &Job) -> Field {
         return (
             "took",
             format!("{took}{dot}finished {ago} ago"),
-            TextStyle::EscapingFormatter,
+            TextStyle::Plain,
         );
     }
     let ago = duration(now.saturating_sub(job.opened_unix_ms));
@@ -279,7 +261,7 @@ fn timing(model: &Model, job: &Job) -> Field {
     (
         "opened",
         format!("{ago} ago{}", left.unwrap_or_default()),
-        TextStyle::EscapingFormatter,
+        TextStyle::Plain,
     )
 }
 
@@ -293,7 +275,7 @@ fn throughput(model: &Model, canvas: &mut Canvas, area: Rect) {
     let highest = rate(model.history.rows.peak(plot.seconds()).into(), 7);
     let remark = [
         ("peak ".to_owned(), TextStyle::Faint),
-        (format!("{highest:>7}"), TextStyle::EscapingFormatter),
+        (format!("{highest:>7}"), TextStyle::Plain),
         ("  now ".to_owned(), TextStyle::Faint),
         (format!("{:>7}", rate(now, 7)), TextStyle::Strong),
         (" rows/s ".to_owned(), TextStyle::Faint),

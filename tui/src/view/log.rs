@@ -43,7 +43,7 @@ fn cells(model: &Model, event: &Event) -> Vec<Cell> {
     let ago = model.master_now_ms().saturating_sub(event.unix_ms);
     let (word, text_style) = level(model.theme, event.level());
     let text = if event.level() == EventLevel::Info {
-        TextStyle::EscapingFormatter
+        TextStyle::Plain
     } else {
         TextStyle::Strong
     };

@@ -27,7 +27,7 @@ pub(super) fn exec(
 ) {
     let title = [
         ("Command".to_owned(), TextStyle::Strong),
-        (format!(" {}", report.command), TextStyle::EscapingFormatter),
+        (format!(" {}", report.command), TextStyle::Plain),
     ];
     canvas.rule(area, &title, label);
     let columns = if report.columns.is_empty() {
@@ -36,14 +36,10 @@ pub(super) fn exec(
         report.columns.join(", ")
     };
     let list: Vec<Field> = vec![
-        (
-            "rows in",
-            grouped(report.rows_in),
-            TextStyle::EscapingFormatter,
-        ),
+        ("rows in", grouped(report.rows_in), TextStyle::Plain),
         ("rows out", grouped(report.rows_out), TextStyle::Strong),
-        ("kept", bytes(kept), TextStyle::EscapingFormatter),
-        ("columns", columns, TextStyle::EscapingFormatter),
+        ("kept", bytes(kept), TextStyle::Plain),
+        ("columns", columns, TextStyle::Plain),
     ];
     fields(canvas, cut_top(area, 1).1, &list);
 }
@@ -73,7 +69,7 @@ fn title(theme: Theme, report: &ValidateReport) -> Vec<StyledText> {
     );
     let mut title = vec![
         ("Rules".to_owned(), TextStyle::Strong),
-        (valid, TextStyle::EscapingFormatter),
+        (valid, TextStyle::Plain),
     ];
     if report.invalid > 0 {
         let share = share(report.invalid, report.rows);

@@ -116,7 +116,7 @@ fn title(model: &Model, rows: &LatestRows) -> Vec<StyledText> {
     );
     let mut title = vec![
         ("Rows".to_owned(), TextStyle::Strong),
-        (format!(" of {of}"), TextStyle::EscapingFormatter),
+        (format!(" of {of}"), TextStyle::Plain),
     ];
     let filter = model.filter();
     if filter.is_shown() {
@@ -236,16 +236,10 @@ fn draw_row(
                 y,
                 column.width,
                 text,
-                TextStyle::EscapingFormatter,
+                TextStyle::Plain,
             );
         } else {
-            canvas.text(
-                column.x,
-                y,
-                column.width,
-                text,
-                TextStyle::EscapingFormatter,
-            );
+            canvas.text(column.x, y, column.width, text, TextStyle::Plain);
         }
     }
 }

@@ -55,11 +55,11 @@ pub(super) fn too_small(canvas: &mut Canvas, area: Rect) {
         line("too small", TextStyle::Strong),
         line(
             format!("{} x {}", area.width, area.height),
-            TextStyle::EscapingFormatter,
+            TextStyle::Plain,
         ),
         line(
             format!("{} x {} is needed", MIN_SIZE.0, MIN_SIZE.1),
-            TextStyle::EscapingFormatter,
+            TextStyle::Plain,
         ),
     ];
     canvas.centred(area, &lines);
@@ -69,7 +69,7 @@ pub(super) fn connecting(model: &Model, canvas: &mut Canvas, area: Rect, since_m
     let waited = model.now_ms.saturating_sub(since_ms);
     let mut lines = vec![
         line("connecting to the master", TextStyle::Strong),
-        line(model.master.clone(), TextStyle::EscapingFormatter),
+        line(model.master.clone(), TextStyle::Plain),
     ];
     if waited >= 1000 {
         lines.push(empty_line());
@@ -130,13 +130,10 @@ pub(super) fn version_mismatch(
                 (clean(version), TextStyle::Strong),
             ],
             empty_line(),
-            line(
-                "install the same rowmill on both sides",
-                TextStyle::EscapingFormatter,
-            ),
+            line("install the same rowmill on both sides", TextStyle::Plain),
         ]),
         ProtocolMismatch::Refusal(message) => {
-            lines.extend(wrap(&clean(message), area.width.saturating_sub(4)))
+            lines.extend(wrap(&clean(message), area.width.saturating_sub(4)));
         }
     }
     lines.push(empty_line());
@@ -419,6 +416,6 @@ pub(super) fn wrap(text: &str, columns: u16) -> Vec<Line> {
     lines.truncate(5);
     lines
         .into_iter()
-        .map(|text| line(text, TextStyle::EscapingFormatter))
+        .map(|text| line(text, TextStyle::Plain))
         .collect()
 }

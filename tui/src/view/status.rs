@@ -18,16 +18,13 @@ pub(super) fn draw(model: &Model, canvas: &mut Canvas, area: Rect) {
         area.x + 1,
         area.y,
         right,
-        &[
-            connection(model),
-            (" ".into(), TextStyle::EscapingFormatter),
-        ],
+        &[connection(model), (" ".into(), TextStyle::Plain)],
     );
     at = canvas.styled_texts(
         at,
         area.y,
         right,
-        &[(model.master.clone(), TextStyle::EscapingFormatter)],
+        &[(model.master.clone(), TextStyle::Plain)],
     );
     let separator = canvas.theme.sign("  │  ", "  |  ");
     for mut part in [age(model), read_only(model), broker(model), waiting(model)] {
@@ -78,7 +75,7 @@ fn age(model: &Model) -> Vec<StyledText> {
     }
     let age = model.age_ms();
     if model.is_live() && age < model.max_age_ms {
-        vec![("live".into(), TextStyle::EscapingFormatter)]
+        vec![("live".into(), TextStyle::Plain)]
     } else {
         vec![
             (AGE_LABEL.to_owned(), TextStyle::Warn),
@@ -89,7 +86,7 @@ fn age(model: &Model) -> Vec<StyledText> {
 
 fn read_only(model: &Model) -> Vec<StyledText> {
     if model.is_read_only() {
-        vec![("read only".into(), TextStyle::EscapingFormatter)]
+        vec![("read only".into(), TextStyle::Plain)]
     } else {
         Vec::new()
     }
@@ -119,6 +116,6 @@ fn waiting(model: &Model) -> Vec<StyledText> {
     }
     vec![
         ("queue ".into(), TextStyle::Faint),
-        (count(ready, 6), TextStyle::EscapingFormatter),
+        (count(ready, 6), TextStyle::Plain),
     ]
 }

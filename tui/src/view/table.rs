@@ -80,7 +80,7 @@ pub(super) enum Cell {
 
 impl Cell {
     pub(super) fn plain(text: impl Into<String>) -> Self {
-        Self::Text((text.into(), TextStyle::EscapingFormatter))
+        Self::Text((text.into(), TextStyle::Plain))
     }
 
     /// In the given style, or faint if `n` is zero.
@@ -225,7 +225,7 @@ fn cell(
     let width = placed_column.width.min(area.right().saturating_sub(x));
     match content {
         Cell::Text((text, text_style)) if right_aligned => {
-            canvas.text_right(x + width, y, width, text, *text_style)
+            canvas.text_right(x + width, y, width, text, *text_style);
         }
         Cell::Text((text, text_style)) => {
             canvas.text(x, y, width, text, *text_style);

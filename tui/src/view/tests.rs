@@ -1,4 +1,4 @@
-//! Every tab and every state as text, on a small, a usual and a wide screen.
+//! All tabs and states as text, on small, usual and wide screens.
 
 use proto::v1::watch_event::Change;
 use proto::v1::{
@@ -33,7 +33,7 @@ fn render(model: &Model, (columns, lines): (u16, u16)) -> Buffer {
     buffer
 }
 
-/// The screen at each size, one under the other.
+/// The screen at each size, one below the other.
 fn screens(model: &mut Model) -> String {
     let screens = SIZES.map(|size| {
         let now_ms = model.now_ms;
@@ -63,7 +63,7 @@ fn empty(tab: Tab, charset: Charset) -> Model {
     Model::new(Theme::new(charset, true), "127.0.0.1:6455", tab, 0)
 }
 
-/// Half a minute into the world.
+/// The scenario after half a minute.
 fn live_in(tab: Tab, charset: Charset) -> Model {
     let mut model = empty(tab, charset);
     update(
@@ -98,7 +98,7 @@ fn live(tab: Tab) -> Model {
     live_in(tab, Charset::Utf8)
 }
 
-/// One event only, as `change` makes it of the world.
+/// A model with one snapshot, modified by `change`.
 fn changed(tab: Tab, change: impl Fn(&mut Snapshot)) -> Model {
     let mut model = empty(tab, Charset::Utf8);
     let job_id = if tab == Tab::Job { world::ORDERS } else { "" };
@@ -230,7 +230,7 @@ shows! {
 }
 
 fn answered(mut model: Model, answer: Response) -> Model {
-    // What is shown is asked for first.
+    // The tab sends its request first.
     let now_ms = model.now_ms + 3000;
     update(&mut model, Msg::Tick, now_ms);
     update(
@@ -241,7 +241,7 @@ fn answered(mut model: Model, answer: Response) -> Model {
     model
 }
 
-/// Two dead chunks, of which the first is known whole.
+/// Two dead chunks, the first one with details.
 fn with_dead(model: Model) -> Model {
     let jobs = world::jobs(25_000);
     let dead = |seq: u64, reason: &str, state: DeadState| DeadChunkInfo {
@@ -285,7 +285,7 @@ fn read_only(mut model: Model) -> Model {
     model
 }
 
-/// The view is held, and the world goes on.
+/// The view is held while further events arrive.
 fn held(model: Model) -> Model {
     let mut model = asked(model, &[Action::ToggleHold]);
     update(
@@ -465,7 +465,7 @@ fn no_size_and_no_state_breaks_the_drawing() {
     }
 }
 
-/// What is no longer so is drawn without colour and weight.
+/// Stale data is drawn without colour and bold.
 #[test]
 fn stale_data_is_grey() {
     let buffer = render(&cut_off(live(Tab::Jobs)), (80, 24));
@@ -503,9 +503,9 @@ fn ascii_screens_are_ascii() {
     }
 }
 
-/// Numbers that change move nothing else: every line keeps its columns where they are.
+/// Changing numbers do not move the columns of any line.
 #[test]
-fn columns_stand_still_while_numbers_change() {
+fn columns_do_not_move_while_numbers_change() {
     let heads = |ms: u64| {
         let mut model = empty(Tab::Jobs, Charset::Utf8);
         update(
@@ -528,13 +528,13 @@ fn columns_stand_still_while_numbers_change() {
     assert_eq!((&early[0], &early[3]), (&late[0], &late[3]));
 }
 
-/// 10,000 nasty cells, through a terminal: whatever they hold, each line of the screen is what was drawn
-/// there, and no control reaches it.
+/// 10,000 hostile cells on a terminal emulator: each line of the screen is as drawn, and no control
+/// character reaches the terminal.
 #[test]
 fn hostile_cells_stay_in_their_place() {
     let size = (120, 36);
     for batch in 0..20 {
-        let model = changed(Tab::Rows, |world| nasty_rows(world, batch));
+        let model = changed(Tab::Rows, |world| hostile_rows(world, batch));
         let text = plain_text(&render(&model, size));
         for line in text.lines() {
             assert!(crate::text::width(line) <= 120, "{line:?}");
@@ -549,7 +549,7 @@ fn hostile_cells_stay_in_their_place() {
     }
 }
 
-fn nasty_rows(world: &mut Snapshot, batch: usize) {
+fn hostile_rows(world: &mut Snapshot, batch: usize) {
     let nasty = [
         "\x1b[2J",
         "\x1b]0;title\x07",
@@ -578,7 +578,7 @@ fn nasty_rows(world: &mut Snapshot, batch: usize) {
         .collect();
 }
 
-/// What a terminal shows once the model is drawn on it, line by line.
+/// The lines that a terminal shows after the model is drawn on it.
 fn on_a_terminal(model: &Model, (columns, lines): (u16, u16)) -> Vec<String> {
     let out = Written::default();
     let viewport = Viewport::Fixed(Rect::new(0, 0, columns, lines));
@@ -592,7 +592,7 @@ fn on_a_terminal(model: &Model, (columns, lines): (u16, u16)) -> Vec<String> {
     rows.map(|row| row.trim_end().to_owned()).collect()
 }
 
-/// Bytes for a terminal.
+/// Collects the bytes written to a terminal.
 #[derive(Clone, Default)]
 struct Written(Rc<RefCell<Vec<u8>>>);
 
@@ -607,9 +607,9 @@ impl io::Write for Written {
     }
 }
 
-/// A click chooses the line that it is on, wherever the list stands.
+/// A click selects the list item under it.
 #[test]
-fn what_is_on_a_line_can_be_pointed_at() {
+fn a_click_finds_the_list_item_on_its_line() {
     let mut model = live(Tab::Jobs);
     model.size = (80, 24);
     let text = plain_text(&render(&model, model.size));
@@ -620,10 +620,9 @@ fn what_is_on_a_line_can_be_pointed_at() {
     assert_eq!(list_index_at(&model, 23), None);
 }
 
-/// As much as a master lists: it is drawn, and only what is on the screen costs. Prints how long a frame
-/// takes.
+/// A list of the maximum length is drawn at the cost of its visible lines. Prints the time per frame.
 #[test]
-fn a_large_mill_is_drawn_as_a_small_one() {
+fn long_lists_are_drawn_at_the_cost_of_visible_lines() {
     let mut model = changed(Tab::Jobs, |world| {
         let job = world.jobs[0].clone();
         world.jobs = (0..100u64)

@@ -86,7 +86,7 @@ fn summary(model: &Model, workers: &[Worker]) -> Vec<StyledText> {
     let (running, lost) = (are(WorkerState::Running), are(WorkerState::Lost));
     let dot = model.theme.dot();
     let mut styled_texts = vec![
-        (format!("{running} running"), TextStyle::EscapingFormatter),
+        (format!("{running} running"), TextStyle::Plain),
         (
             format!("{dot}{}", plural(threads, "thread")),
             TextStyle::Faint,
@@ -125,17 +125,17 @@ fn cells(model: &Model, worker: &Worker) -> Vec<Cell> {
     let values = model.history.worker(&beat.worker_id);
     vec![
         text(beat.host.clone(), TextStyle::Strong),
-        text(beat.pid.to_string(), TextStyle::EscapingFormatter),
+        text(beat.pid.to_string(), TextStyle::Plain),
         Cell::Text((format!("{sign} {word}"), text_style)),
-        text(lane(model.theme, beat), TextStyle::EscapingFormatter),
-        text(beat.threads.to_string(), TextStyle::EscapingFormatter),
+        text(lane(model.theme, beat), TextStyle::Plain),
+        text(beat.threads.to_string(), TextStyle::Plain),
         text(
             if alive {
                 cpu(model.theme, beat)
             } else {
                 dash()
             },
-            TextStyle::EscapingFormatter,
+            TextStyle::Plain,
         ),
         text(
             if alive {
@@ -143,15 +143,12 @@ fn cells(model: &Model, worker: &Worker) -> Vec<Cell> {
             } else {
                 dash()
             },
-            TextStyle::EscapingFormatter,
+            TextStyle::Plain,
         ),
-        text(chunk, TextStyle::EscapingFormatter),
-        text(since, TextStyle::EscapingFormatter),
-        text(rate(worker.rows_per_s, 7), TextStyle::EscapingFormatter),
-        text(
-            megabytes_per_s(worker.bytes_per_s),
-            TextStyle::EscapingFormatter,
-        ),
+        text(chunk, TextStyle::Plain),
+        text(since, TextStyle::Plain),
+        text(rate(worker.rows_per_s, 7), TextStyle::Plain),
+        text(megabytes_per_s(worker.bytes_per_s), TextStyle::Plain),
         Cell::Sparkline(
             values
                 .map(|series| series.columns(SPARKLINE_WIDTH.into(), 1))
@@ -160,7 +157,7 @@ fn cells(model: &Model, worker: &Worker) -> Vec<Cell> {
         Cell::Count(
             beat.chunks,
             if alive {
-                TextStyle::EscapingFormatter
+                TextStyle::Plain
             } else {
                 TextStyle::Faint
             },
@@ -169,7 +166,7 @@ fn cells(model: &Model, worker: &Worker) -> Vec<Cell> {
         text(
             heartbeat_age(model, worker),
             if alive {
-                TextStyle::EscapingFormatter
+                TextStyle::Plain
             } else {
                 TextStyle::Bad
             },
@@ -238,10 +235,7 @@ fn details(model: &Model, canvas: &mut Canvas, area: Rect, worker: &Worker) {
     let dot = theme.dot();
     let title = [
         (format!("{} {}", beat.host, beat.pid), TextStyle::Strong),
-        (
-            format!("  {}", beat.worker_id),
-            TextStyle::EscapingFormatter,
-        ),
+        (format!("  {}", beat.worker_id), TextStyle::Plain),
     ];
     let version = format!("rowmill {}", beat.version);
     canvas.rule(area, &title, &[(version, TextStyle::Faint)]);
@@ -250,40 +244,28 @@ fn details(model: &Model, canvas: &mut Canvas, area: Rect, worker: &Worker) {
     let bad = if beat.failures > 0 {
         TextStyle::Bad
     } else {
-        TextStyle::EscapingFormatter
+        TextStyle::Plain
     };
     let list: Vec<Field> = vec![
-        (
-            "in hand",
-            all_in_hand(model, beat),
-            TextStyle::EscapingFormatter,
-        ),
-        (
-            "threads",
-            beat.threads.to_string(),
-            TextStyle::EscapingFormatter,
-        ),
-        ("chunks", grouped(beat.chunks), TextStyle::EscapingFormatter),
-        ("rows", grouped(beat.rows), TextStyle::EscapingFormatter),
-        ("bytes", bytes(beat.bytes), TextStyle::EscapingFormatter),
+        ("in hand", all_in_hand(model, beat), TextStyle::Plain),
+        ("threads", beat.threads.to_string(), TextStyle::Plain),
+        ("chunks", grouped(beat.chunks), TextStyle::Plain),
+        ("rows", grouped(beat.rows), TextStyle::Plain),
+        ("bytes", bytes(beat.bytes), TextStyle::Plain),
         (
             "retries",
             format!("{}{dot}failures {}", beat.retries, beat.failures),
             bad,
         ),
-        ("up", up, TextStyle::EscapingFormatter),
-        ("heard", format!("{ago} ago"), TextStyle::EscapingFormatter),
+        ("up", up, TextStyle::Plain),
+        ("heard", format!("{ago} ago"), TextStyle::Plain),
         (
             "uses",
             format!("{} of a core{dot}{}", cpu(theme, beat), memory(theme, beat)),
-            TextStyle::EscapingFormatter,
+            TextStyle::Plain,
         ),
-        ("lane", lane(theme, beat), TextStyle::EscapingFormatter),
-        (
-            "commands",
-            commands(theme, beat),
-            TextStyle::EscapingFormatter,
-        ),
+        ("lane", lane(theme, beat), TextStyle::Plain),
+        ("commands", commands(theme, beat), TextStyle::Plain),
     ];
     fields(canvas, cut_top(area, 1).1, &list);
 }

@@ -1,4 +1,4 @@
-//! A master for tests: the real gRPC service on a real socket, whose streams say what the test says.
+//! A master for tests: the gRPC service on a real socket, with streams controlled by the test.
 
 #![allow(
     dead_code,
@@ -27,13 +27,13 @@ use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
-/// The service, until dropped; then every connection is cut.
+/// The service. Dropping it closes all connections.
 pub struct FakeMaster {
     pub address: SocketAddr,
-    /// One for each call of `Watch`, in order.
+    /// The calls of `Watch`, in order.
     pub calls: mpsc::Receiver<Call>,
     refusal: watch::Sender<Option<String>>,
-    // Dropping it aborts the server, some time soon.
+    // Dropping it aborts the server, not necessarily at once.
     tasks: JoinSet<()>,
 }
 
@@ -47,7 +47,7 @@ pub struct Call {
 }
 
 impl FakeMaster {
-    /// Listens on `port` of loopback; 0: any.
+    /// Listens on `port` of loopback; 0 for any port.
     pub async fn start(port: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -72,7 +72,7 @@ impl FakeMaster {
         }
     }
 
-    /// Stops listening. Returns the port, which is free then.
+    /// Stops the server and returns its port, which is free then.
     pub async fn stop(mut self) -> u16 {
         self.tasks.shutdown().await;
         self.address.port()
@@ -82,7 +82,7 @@ impl FakeMaster {
         format!("http://{}", self.address)
     }
 
-    /// From now on, refuses every `Watch` as a master of another version does.
+    /// Refuses every further `Watch` like a master of another version.
     pub fn refuse(&self, message: &str) {
         self.refusal.send_replace(Some(message.to_owned()));
     }
@@ -103,12 +103,12 @@ impl Call {
         self.send(watch_event::Change::Delta(delta)).await;
     }
 
-    /// Leaves a number out, as if an update had been lost.
+    /// Skips a sequence number, as if an update were lost.
     pub fn skip(&mut self) {
         self.sequence += 1;
     }
 
-    /// False: the client is gone.
+    /// Sends an event. Returns false if the client is gone.
     pub async fn send(&mut self, change: watch_event::Change) -> bool {
         let event = WatchEvent {
             sequence: self.sequence,
@@ -124,7 +124,7 @@ impl Call {
         self.events.send(Err(status)).await.unwrap();
     }
 
-    /// Waits until the client has let go of the stream.
+    /// Waits until the client has dropped the stream.
     pub async fn closed(&self) {
         self.events.closed().await;
     }

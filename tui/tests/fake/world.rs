@@ -1,4 +1,4 @@
-//! A mill in full swing, as of any second: what the tests show on the screen.
+//! The scenario of the tests: a busy system, computed for any time.
 
 use proto::v1::{
     Bin, BrokerState, BrokerStatus, ChunkCell, ChunkInHand, ChunkMap, ColumnProfile, ColumnType,
@@ -6,7 +6,7 @@ use proto::v1::{
     Profile, Quantile, SampleRow, Scope, Snapshot, TopValue, Worker, WorkerState,
 };
 
-/// When the world began, milliseconds since 1970.
+/// Start of the scenario, milliseconds since 1970.
 pub const BEGAN: u64 = 1_760_000_000_000;
 
 /// The running job.
@@ -14,7 +14,7 @@ pub const ORDERS: &str = "0199c82c-c000-7a1b-9c2d-000000000001";
 
 const ORDER_ROWS: u64 = 5_000_000;
 
-/// Everything, `ms` milliseconds after the world began. `job_id`: as in `WatchRequest`.
+/// The snapshot at `ms` milliseconds after the start. `job_id` is as in `WatchRequest`.
 pub fn snapshot(ms: u64, job_id: &str) -> Snapshot {
     let jobs = jobs(ms);
     let workers = workers(ms);
@@ -35,7 +35,7 @@ pub fn snapshot(ms: u64, job_id: &str) -> Snapshot {
     }
 }
 
-/// All that moves, as a delta.
+/// All values that change, as a delta.
 pub fn delta(ms: u64, job_id: &str) -> Delta {
     let all = snapshot(ms, job_id);
     Delta {
@@ -51,7 +51,7 @@ pub fn delta(ms: u64, job_id: &str) -> Delta {
     }
 }
 
-/// Of the running job, as far as it is done; the first chunks took two attempts, and one is dead.
+/// The chunk map of the running job; the first chunks took two attempts, and one is dead.
 fn chunks(ms: u64) -> ChunkMap {
     let done = orders(ms).chunks_done;
     let cell = |seq: u64| match seq {
@@ -134,7 +134,7 @@ fn master(ms: u64) -> MasterStatus {
     }
 }
 
-/// Rows per second, `ms` after the beginning: a ramp, then a wobble.
+/// Rows per second at `ms`: a ramp, then small variations.
 fn speed(ms: u64) -> f64 {
     let t = ms as f64 / 1000.0;
     let ramp = (t / 8.0).min(1.0);
@@ -441,7 +441,7 @@ fn top(value: &str, count: u64) -> TopValue {
     }
 }
 
-/// The column with a histogram, and these as its quartiles, from least to greatest.
+/// The column with a histogram and these quartiles, from minimum to maximum.
 fn spread(column: ColumnProfile, quartiles: &[f64; 5]) -> ColumnProfile {
     let bins = 16;
     let wide = (quartiles[4] - quartiles[0]) / f64::from(bins);

@@ -1,4 +1,4 @@
-//! A command on a pseudo-terminal of its own, and what its screen shows.
+//! Runs a command on a pseudo-terminal and reads its screen.
 
 #![allow(
     dead_code,
@@ -15,19 +15,19 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// Longer than any wait that ends well, on a busy machine too.
+/// Timeout of waits, long enough for a busy machine.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A running command and its terminal.
 pub struct Pty {
-    // Closing it would hang up on the command.
+    // Closing it would send SIGHUP to the command.
     _master: Box<dyn MasterPty + Send>,
     keys: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
     seen: watch::Receiver<Seen>,
 }
 
-/// What has come out so far.
+/// The output so far.
 #[derive(Clone, Default)]
 struct Seen {
     text: String,
@@ -49,13 +49,13 @@ impl Pty {
         command.args(args);
         command.env("LC_ALL", "C.UTF-8");
         command.env("TERM", "xterm-256color");
-        // A backtrace would push off the screen what a test looks for.
+        // A backtrace would scroll the expected text off the screen.
         command.env("RUST_BACKTRACE", "0");
         let child = pair.slave.spawn_command(command).unwrap();
         let reader = pair.master.try_clone_reader().unwrap();
         let keys = pair.master.take_writer().unwrap();
         let (sender, seen) = watch::channel(Seen::default());
-        // A pseudo-terminal cannot be read without blocking; the thread ends with the command.
+        // Reads of a pseudo-terminal block; the thread ends with the command.
         std::thread::spawn(move || read(reader, columns, lines, &sender));
         Self {
             _master: pair.master,
@@ -71,7 +71,7 @@ impl Pty {
         self.keys.flush().unwrap();
     }
 
-    /// Waits until the screen's text is as `done` says.
+    /// Waits until `done` is true for the screen's text.
     pub async fn until(&mut self, done: impl Fn(&str) -> bool) {
         let waited = timeout(
             RESPONSE_TIMEOUT,
@@ -82,7 +82,7 @@ impl Pty {
         assert!(came, "the screen stayed:\n{}", self.seen.borrow().text);
     }
 
-    /// Waits until more than `bytes` have come out.
+    /// Waits for more than `bytes` bytes of output.
     pub async fn more_than(&mut self, bytes: usize) {
         let waited = timeout(
             RESPONSE_TIMEOUT,
@@ -92,19 +92,19 @@ impl Pty {
         waited.unwrap().unwrap();
     }
 
-    /// How many bytes have come out.
+    /// Number of bytes of output.
     pub fn bytes(&self) -> usize {
         self.seen.borrow().raw.len()
     }
 
-    /// Whether the command holds the terminal: alternate screen, no cursor.
+    /// Whether the command uses the full screen: alternate screen, hidden cursor.
     pub fn is_taken(&self) -> bool {
         let seen = self.seen.borrow();
         assert_eq!(seen.alternate, seen.cursor_hidden, "half taken");
         seen.alternate
     }
 
-    /// Whether the command ever held the terminal.
+    /// Whether the command ever used the full screen.
     pub fn was_taken(&self) -> bool {
         let enter = b"\x1b[?1049h";
         self.seen
@@ -120,7 +120,7 @@ impl Pty {
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     }
 
-    /// Waits for the end, and for all that came out before it. Whether it was a success.
+    /// Waits for the command's end and all its output. Returns whether it succeeded.
     pub async fn ended(&mut self) -> bool {
         let waited = timeout(RESPONSE_TIMEOUT, self.seen.wait_for(|seen| seen.ended)).await;
         waited.unwrap().unwrap();
@@ -130,7 +130,7 @@ impl Pty {
 
 impl Drop for Pty {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The command may have ended already.
         drop(self.child.kill());
     }
 }
@@ -142,7 +142,7 @@ fn sound(size: u16) -> NonZero<u16> {
 fn read(mut reader: Box<dyn Read + Send>, columns: u16, lines: u16, seen: &watch::Sender<Seen>) {
     let mut emulator = vt100::Parser::new(sound(lines), sound(columns), 0);
     let mut buffer = [0; 4096];
-    // The end is an end of file or an error, by operating system.
+    // The end is reported as end of file or as an error, depending on the operating system.
     while let Ok(n @ 1..) = reader.read(&mut buffer) {
         emulator.process(&buffer[..n]);
         let screen = emulator.screen();

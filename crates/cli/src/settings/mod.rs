@@ -66,7 +66,7 @@ pub enum SettingsError {
     #[error(transparent)]
     CommandLine(clap::Error),
     /// The command line is invalid with the arguments added from the file.
-    #[error("{source}\nThat is said, or brought about, by {}", path.display())]
+    #[error("{source}\nThe cause is a setting in {}", path.display())]
     File {
         /// The path of the file.
         path: PathBuf,
@@ -281,7 +281,7 @@ impl Settings {
             .max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
         let hint = match nearest.filter(|name| similarity(name) > MIN_SIMILARITY) {
             Some(name) => format!("did you mean {name:?}?"),
-            None => "`rowmill config` lists those that there are".to_owned(),
+            None => "`rowmill config` lists all settings".to_owned(),
         };
         Err(self.invalid(format!("there is no setting {key:?}; {hint}")))
     }
