@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use access::{Issued, Scope, Team};
+use access::{CertificateAuthority, IssuedCertificate, Scope};
 use cli::{Exit, Failure, OrExit};
 
 /// Make certificates for TLS between a master and its clients
@@ -45,21 +45,21 @@ struct New {
 impl Args {
     pub(crate) fn run(self) -> Result<Exit, Failure> {
         let Command::New(new) = self.command;
-        let team = Team::open(&new.dir).or_exit_by_cause()?;
-        let authority = team.authority();
+        let team = CertificateAuthority::open(&new.dir).or_exit_by_cause()?;
+        let authority = team.certificate_path();
         if let Some(name) = &new.client {
-            let issued = team.client(name, new.scope, new.days);
+            let issued = team.issue_client(name, new.scope, new.days);
             say_client(&authority, &issued.or_exit_by_cause()?);
         } else {
-            let issued = team.master(&new.hosts, new.days);
+            let issued = team.issue_master(&new.hosts, new.days);
             say_master(&authority, &issued.or_exit_by_cause()?, &new.hosts[0]);
         }
         Ok(Exit::Ok)
     }
 }
 
-fn say_master(authority: &Path, issued: &Issued, host: &str) {
-    let Issued { certificate, key } = issued;
+fn say_master(authority: &Path, issued: &IssuedCertificate, host: &str) {
+    let IssuedCertificate { certificate, key } = issued;
     let (authority, certificate, key) = (authority.display(), certificate.display(), key.display());
     cli::stderr_line!(
         "on the master's host:\n  rowmill master --listen 0.0.0.0:6455 --tls-cert {certificate} \\\n    \
@@ -69,8 +69,8 @@ fn say_master(authority: &Path, issued: &Issued, host: &str) {
     );
 }
 
-fn say_client(authority: &Path, issued: &Issued) {
-    let Issued { certificate, key } = issued;
+fn say_client(authority: &Path, issued: &IssuedCertificate) {
+    let IssuedCertificate { certificate, key } = issued;
     let (authority, certificate, key) = (authority.display(), certificate.display(), key.display());
     cli::stderr_line!(
         "the master is given --tls-client-ca {authority}; the client reaches it by:\n  rowmill tui \

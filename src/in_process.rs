@@ -9,7 +9,7 @@ use broker::{Broker, Limit, Memory, Queue};
 use cli::{Exit, Failure, OrExit, OrUnwritable};
 use hyper_util::rt::TokioIo;
 use master::{Listener, MasterError, Retention, StoreLocation};
-use telemetry::Watched;
+use telemetry::Telemetry;
 use tempfile::TempDir;
 use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
@@ -87,7 +87,7 @@ impl InProcess {
             retention: Retention::default(),
             // Nobody can take anything out of queues in memory.
             lost_after: None,
-            watched: Watched::default(),
+            watched: Telemetry::default(),
         };
         let stop = shutdown.clone();
         roles.spawn(async move { Ok(master::run(master, stop).await?) });
@@ -100,7 +100,7 @@ impl InProcess {
             lane: None,
             commands,
             signing: None,
-            watched: Watched::default(),
+            watched: Telemetry::default(),
         };
         let stop = shutdown.clone();
         roles.spawn(async move { Ok(worker::run(worker, stop).await?) });

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use cli::{Exit, Failure, ProgressMeter};
 use proto::v1::GetJobResponse;
-use publisher::Outcome;
+use publisher::PublishOutcome;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -60,7 +60,7 @@ impl Args {
             published = publishing => published?,
             never = announce_detach => match never {},
         };
-        publisher::report(&published);
+        publisher::print_outcome(&published);
         let job_id = published.job().to_string();
         let is_quiet = self.publish.input().is_quiet();
         let outcome = tokio::select! {
@@ -146,7 +146,7 @@ impl Args {
                 || self.publish.master().connect(),
                 options,
                 rows_writer,
-                |seq| ahead.settle(seq),
+                |seq| ahead.release(seq),
             )
             .await?;
             // The job is finished, so this returns at once.
@@ -193,7 +193,7 @@ impl Args {
                 });
             }
         };
-        publisher::report(&published);
+        publisher::print_outcome(&published);
         if let Some(copied) = copied {
             return Ok(copied);
         }
@@ -227,7 +227,7 @@ impl Args {
 
 /// Prints where the publisher stopped and how to resume, and returns the failure of the rows that
 /// stopped it.
-fn report_stopped(failure: Failure, stopped: Result<Outcome, Failure>) -> Failure {
+fn report_stopped(failure: Failure, stopped: Result<PublishOutcome, Failure>) -> Failure {
     if let Err(stopped) = stopped {
         cli::stderr_line!("rowmill: {stopped}");
     }

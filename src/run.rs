@@ -9,7 +9,7 @@ use access::Client;
 use cli::{Exit, Failure, OrExit, ProgressMeter};
 use engine::rate::Rate;
 use proto::v1::{ExecMode, ExecSpec, GetJobResponse, OutputEnd};
-use publisher::{ExecModeArg, InputArgs, PublishError, Work, say_described};
+use publisher::{ExecModeArg, InputArgs, OperationOptions, PublishError, print_description};
 use tokio_util::sync::CancellationToken;
 use worker::exec::{AllowedCommands, ExecConfig};
 
@@ -42,7 +42,7 @@ pub(crate) struct Args {
     #[arg(
         long,
         value_name = "FILE",
-        help_heading = publisher::BAD
+        help_heading = publisher::BAD_RECORDS
     )]
     rejects: Option<PathBuf>,
 
@@ -90,7 +90,7 @@ impl Args {
         let broker = roles.broker.clone();
         let mut config = self.input.config(broker, Duration::ZERO, &work)?;
         let ahead = self.rows.ahead();
-        config.ahead = rows_writer.is_some().then(|| Arc::clone(&ahead));
+        config.backpressure = rows_writer.is_some().then(|| Arc::clone(&ahead));
         let progress = Arc::clone(&config.progress);
         let job_id = config.job.to_string();
         let mut progress_meter = ProgressMeter::new(self.input.is_quiet() || self.tui);
@@ -106,7 +106,7 @@ impl Args {
         let connect = || std::future::ready(Ok(client.clone()));
         let following = async {
             progress.opened().await;
-            say_described(&progress, self.input.is_quiet() || self.tui);
+            print_description(&progress, self.input.is_quiet() || self.tui);
             follow(connect, &job_id, WaitPolicy::EXPECTED, &mut progress_meter).await
         };
         let closed = rows_writer.as_ref().map(RowsWriter::closed);
@@ -121,7 +121,7 @@ impl Args {
                 follow: true,
                 wait_policy: WaitPolicy::EXPECTED,
             };
-            copy(connect, wanted, rows_writer, |seq| ahead.settle(seq))
+            copy(connect, wanted, rows_writer, |seq| ahead.release(seq))
                 .await
                 .map(Some)
         };
@@ -189,9 +189,9 @@ impl Args {
 
     /// The work on every chunk, and the command for it. It is the user's own command: it inherits the
     /// user's environment and limits, and no others apply.
-    fn work(&self) -> Result<(Work, Option<ExecConfig>), Failure> {
+    fn work(&self) -> Result<(OperationOptions, Option<ExecConfig>), Failure> {
         if self.command.is_empty() {
-            let work = Work {
+            let work = OperationOptions {
                 exec: None,
                 no_rows: self.rows.target(None).is_none(),
             };
@@ -205,7 +205,7 @@ impl Args {
             rate: self.rate.map(Into::into),
             ..ExecSpec::default()
         };
-        let work = Work {
+        let work = OperationOptions {
             exec: Some(spec),
             no_rows: self.no_rows,
         };

@@ -11,7 +11,7 @@ use access::MasterArgs;
 use cli::{Exit, Failure, OrUnwritable, ProgressMeter, STDOUT};
 use engine::validate::propose;
 use proto::v1::GetJobResponse;
-use publisher::{InputArgs, Work, say_described};
+use publisher::{InputArgs, OperationOptions, print_description};
 use tokio_util::sync::CancellationToken;
 
 use crate::follow::{WaitPolicy, follow};
@@ -90,13 +90,13 @@ impl Args {
         let broker = roles.broker.clone();
         let config = self
             .input
-            .config(broker, Duration::ZERO, &Work::default())?;
+            .config(broker, Duration::ZERO, &OperationOptions::default())?;
         let (progress, job_id) = (Arc::clone(&config.progress), config.job.to_string());
         let mut progress_meter = ProgressMeter::new(self.input.is_quiet());
         let client = roles.client.clone();
         let following = async {
             progress.opened().await;
-            say_described(&progress, self.input.is_quiet());
+            print_description(&progress, self.input.is_quiet());
             let connect = || std::future::ready(Ok(client.clone()));
             follow(connect, &job_id, WaitPolicy::EXPECTED, &mut progress_meter).await
         };

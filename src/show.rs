@@ -3,7 +3,7 @@
 use access::MasterArgs;
 use cli::{Exit, Failure};
 use proto::v1::GetJobResponse;
-use publisher::Described;
+use publisher::InputDescription;
 
 use crate::output::{OutputArgs, gone, say_bad};
 use crate::query;
@@ -33,8 +33,8 @@ impl Args {
 }
 
 /// The format of the job's input. `None` if the master does not know it.
-fn described(response: &GetJobResponse) -> Option<Described> {
-    Some(Described {
+fn described(response: &GetJobResponse) -> Option<InputDescription> {
+    Some(InputDescription {
         dialect: response.dialect.as_ref()?.try_into().ok()?,
         input: response.input.clone()?,
         rows: Vec::new(),

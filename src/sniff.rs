@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use cli::{Exit, Failure, OrExit, OrUnwritable, STDOUT};
 use engine::columns::shown;
-use publisher::{FormatArgs, InputError, Look, Source, expand, look, write_look};
+use publisher::{FormatArgs, InputError, Preview, Source, expand, preview, write_preview};
 use serde::Serialize;
 
 /// Detect the format of CSV: dialect, encoding, compression, columns, first rows
@@ -45,8 +45,8 @@ impl Args {
         let sources = expand(&self.file).or_exit(Exit::UnreadableInput)?;
         let several = sources.len() > 1;
         for (at, source) in sources.into_iter().enumerate() {
-            let wanted = self.format.wanted(vec![source.clone()]);
-            let looking = tokio::task::spawn_blocking(move || look(&wanted));
+            let wanted = self.format.input_spec(vec![source.clone()]);
+            let looking = tokio::task::spawn_blocking(move || preview(&wanted));
             let seen = looking.await.or_exit(Exit::Defect)?;
             let seen = seen.map_err(failure)?;
             let mut out = std::io::stdout().lock();
@@ -74,7 +74,7 @@ fn failure(error: InputError) -> Failure {
 fn write_human(
     out: &mut impl Write,
     source: &Source,
-    seen: &Look,
+    seen: &Preview,
     title: Option<bool>,
 ) -> std::io::Result<()> {
     let name = tui::text::visible(source.name());
@@ -82,8 +82,8 @@ fn write_human(
         let gap = if is_later { "\n" } else { "" };
         writeln!(out, "{gap}{name}")?;
     }
-    write_look(out, &seen.described, &seen.columns)?;
-    let flags = seen.described.flags();
+    write_preview(out, &seen.description, &seen.columns)?;
+    let flags = seen.description.flags();
     writeln!(out, "to have it so: rowmill run {flags} {}", quoted(&name))
 }
 
@@ -96,9 +96,9 @@ fn quoted(name: &str) -> String {
     format!("'{}'", name.replace('\'', "'\\''"))
 }
 
-fn write_json(out: &mut impl Write, source: &Source, seen: &Look) -> std::io::Result<()> {
+fn write_json(out: &mut impl Write, source: &Source, seen: &Preview) -> std::io::Result<()> {
     let text = |byte: Option<u8>| byte.map(|byte| char::from(byte).to_string());
-    let described = &seen.described;
+    let described = &seen.description;
     let dialect = &described.dialect;
     let json = SniffJson {
         file: source.name().to_owned(),

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use access::{Entry, Scope, Token, append, create_secret};
+use access::{Scope, Token, TokenEntry, append_token, create_secret};
 use cli::{Exit, Failure, OrExit, OrUnwritable, STDOUT};
 
 /// Make tokens with which people and scripts authenticate to a master
@@ -44,12 +44,12 @@ impl Args {
             out,
         } = self.command;
         let token = Token::generate().or_exit(Exit::Defect)?;
-        let entry = Entry::new(&token, scope, &name).or_exit(Exit::Usage)?;
+        let entry = TokenEntry::new(&token, scope, &name).or_exit(Exit::Usage)?;
         // What cannot be told to anybody must not be let in.
         let told = out.as_deref().map(|path| tell(path, &token)).transpose();
         told.or_exit_by_cause()?;
         match &tokens {
-            Some(path) => append(path, &entry).or_exit_by_cause()?,
+            Some(path) => append_token(path, &entry).or_exit_by_cause()?,
             None => cli::stderr_line!("for the master's file of tokens: {}", entry.line()),
         }
         match &out {

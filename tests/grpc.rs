@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on stops
 
-use access::{Client, Gate};
+use access::{Client, ServerSecurity};
 use broker::{Broker, Route};
 use master::{Config, Listener, Retention, StoreLocation};
 use proto::v1::watch_event::Change;
@@ -39,10 +39,10 @@ impl Master {
             location: StoreLocation::Memory {
                 spill: spill.path().to_owned(),
             },
-            listener: Listener::Tcp(listener, Gate::open()),
+            listener: Listener::Tcp(listener, ServerSecurity::open()),
             retention: Retention::default(),
             lost_after: None,
-            watched: telemetry::Watched::default(),
+            watched: telemetry::Telemetry::default(),
         };
         let running = tokio::spawn(master::run(config, shutdown.clone()));
         Self {

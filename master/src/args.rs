@@ -8,7 +8,7 @@ use std::time::Duration;
 use access::{ServeArgs, ServeError};
 use broker::BrokerArgs;
 use cli::{Exit, Failure, Log, LogArgs, OrExit};
-use telemetry::WatchArgs;
+use telemetry::TelemetryArgs;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -62,7 +62,7 @@ pub struct Args {
     serve: ServeArgs,
 
     #[command(flatten)]
-    watch: WatchArgs,
+    watch: TelemetryArgs,
 
     #[command(flatten)]
     log: LogArgs,
@@ -138,7 +138,7 @@ impl Args {
             listener: self.bind().await?,
             retention: self.keep,
             lost_after: Some(Duration::from_secs(self.lost_after)),
-            watched: self.watch.watched("rowmill-master").await?,
+            watched: self.watch.telemetry("rowmill-master").await?,
         })
     }
 
@@ -148,9 +148,9 @@ impl Args {
             source,
         };
         let addresses: Vec<SocketAddr> = self.listen.to_socket_addrs().map_err(failed)?.collect();
-        let gate = self.serve.gate(&addresses)?;
+        let security = self.serve.security(&addresses)?;
         let listener = TcpListener::bind(&addresses[..]).await.map_err(failed)?;
-        Ok(Listener::Tcp(listener, gate))
+        Ok(Listener::Tcp(listener, security))
     }
 }
 

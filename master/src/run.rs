@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use broker::{Backoff, Broker, BrokerError};
 use proto::v1::{BrokerState, BrokerStatus, MasterStatus};
-use telemetry::Watched;
+use telemetry::Telemetry;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -30,7 +30,7 @@ pub struct Config {
     /// How long a chunk of a sealed job must be missing before it counts as lost. `None` if no chunk can be lost.
     pub lost_after: Option<Duration>,
     /// The metrics endpoint and the tracer.
-    pub watched: Watched,
+    pub watched: Telemetry,
 }
 
 /// Why a master ended, other than by `shutdown`.
@@ -79,10 +79,14 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Mast
         }
         Err(error) => return Err(error.into()),
     };
-    if let Listener::Tcp(listener, gate) = &listener
+    if let Listener::Tcp(listener, security) = &listener
         && let Ok(address) = listener.local_addr()
     {
-        let scheme = if gate.tls.is_some() { "https" } else { "http" };
+        let scheme = if security.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
         tracing::info!("listening at {scheme}://{address}");
     }
     let (metrics, catalog) = Metrics::new();

@@ -14,19 +14,21 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
-use crate::args::failure;
-use crate::input::{Found, FoundPiece, Head, Reading, Tail, Totals, Wanted, write_look};
+use crate::flags::failure;
+use crate::input::{
+    EndOfInput, InputEvent, InputHead, InputPiece, InputSpec, ReadTask, Totals, write_preview,
+};
 use crate::job::Job;
-use crate::run::{PublishError, READ_AHEAD};
+use crate::run::{EVENT_QUEUE, PublishError};
 
 /// Rejects that are shown, and how much of each.
 const SHOWN: usize = 5;
 const RAW_COLUMNS: usize = 100;
 
 /// What came of it.
-struct Tried {
+struct DryRun {
     job: Job,
-    head: Option<Head>,
+    head: Option<InputHead>,
     bytes: u64,
     good: u64,
     rejected: u64,
@@ -38,48 +40,48 @@ struct Tried {
     unfit: Option<SchemaError>,
 }
 
-/// Reads all that is wanted, as a publish does, and looks at each chunk as a worker does.
+/// Reads all that is input_spec, as a publish does, and looks at each chunk as a worker does.
 pub(crate) async fn dry_run(
-    wanted: Wanted,
+    input_spec: InputSpec,
     operation: OperationSpec,
     limits: Limits,
     is_quiet: bool,
     shutdown: CancellationToken,
 ) -> Result<Exit, Failure> {
-    let reading = Reading {
-        wanted,
+    let reading = ReadTask {
+        input_spec,
         limits,
         spool: None,
-        tail: Tail::Ends,
+        end_of_input: EndOfInput::Complete,
         resumed: None,
     };
-    let (sender, mut found) = mpsc::channel(READ_AHEAD);
+    let (sender, mut events) = mpsc::channel(EVENT_QUEUE);
     let reading = spawn_blocking(move || reading.run(&sender));
     let trying = spawn_blocking(move || {
-        let mut tried = Tried::new(operation);
+        let mut dry_run_result = DryRun::new(operation);
         let mut meter = ProgressMeter::new(is_quiet);
-        while let Some(next) = found.blocking_recv() {
-            tried.take(next);
-            meter.show(&tried.shown());
+        while let Some(next) = events.blocking_recv() {
+            dry_run_result.take(next);
+            meter.show(&dry_run_result.shown());
         }
         meter.clear();
-        tried
+        dry_run_result
     });
-    let tried = tokio::select! {
-        tried = trying => tried.or_exit(Exit::Defect)?,
+    let dry_run_result = tokio::select! {
+        dry_run_result = trying => dry_run_result.or_exit(Exit::Defect)?,
         () = shutdown.cancelled() => return Err(Failure::message(Exit::Cancelled, "interrupted")),
     };
     let read = reading.await.or_exit(Exit::Defect)?;
     read.map_err(|error| failure(PublishError::Input(error)))?;
-    if let Some(error) = tried.unfit {
+    if let Some(error) = dry_run_result.unfit {
         return Err(failure(PublishError::Schema(error)));
     }
     let mut out = std::io::stdout().lock();
-    tried.write(&mut out).or_unwritable(STDOUT)?;
+    dry_run_result.write(&mut out).or_unwritable(STDOUT)?;
     Ok(Exit::Ok)
 }
 
-impl Tried {
+impl DryRun {
     fn new(operation: OperationSpec) -> Self {
         Self {
             job: Job {
@@ -101,23 +103,23 @@ impl Tried {
         }
     }
 
-    fn take(&mut self, found: Found) {
-        match found {
-            Found::Head(head) => {
-                self.job.dialect = head.described.dialect;
+    fn take(&mut self, events: InputEvent) {
+        match events {
+            InputEvent::Head(head) => {
+                self.job.dialect = head.description.dialect;
                 self.job.columns.clone_from(&head.columns);
                 self.unfit = self.job.check_schema().err();
                 self.head = Some(*head);
             }
-            Found::Piece(piece) => self.piece(piece),
-            Found::End(Totals { replaced, .. }) => self.replaced += replaced,
-            Found::Ended(_) => {}
+            InputEvent::Piece(piece) => self.piece(piece),
+            InputEvent::End(Totals { replaced, .. }) => self.replaced += replaced,
+            InputEvent::SpoolEnd(_) => {}
         }
     }
 
-    fn piece(&mut self, found: FoundPiece) {
-        self.bytes += found.piece.body.len() as u64;
-        let chunk = self.job.chunk(found.piece, &found.file);
+    fn piece(&mut self, events: InputPiece) {
+        self.bytes += events.piece.body.len() as u64;
+        let chunk = self.job.chunk(events.piece, &events.file);
         // What a publisher makes, a worker can work on.
         if let Ok(mut observed) = observe(&chunk) {
             self.settle(&mut observed);
@@ -152,18 +154,18 @@ impl Tried {
     }
 
     fn shown(&self) -> ProgressSample {
-        let described = self.head.as_ref().map(|head| &head.described);
+        let description = self.head.as_ref().map(|head| &head.description);
         ProgressSample {
             rows: self.good,
             bytes: self.bytes,
-            total_bytes: described.and_then(|described| described.source_bytes),
+            total_bytes: description.and_then(|description| description.source_bytes),
             ..ProgressSample::default()
         }
     }
 
     fn write(&self, out: &mut impl Write) -> std::io::Result<()> {
         if let Some(head) = &self.head {
-            write_look(out, &head.described, &head.columns)?;
+            write_preview(out, &head.description, &head.columns)?;
         }
         writeln!(out, "chunks        {}", self.job.chunks)?;
         writeln!(out, "rows          {}", self.good)?;

@@ -9,7 +9,7 @@ use proto::v1::operation_spec::Kind;
 use proto::v1::{Chunk, JobOpen, JobSeal, OperationSpec};
 use proto::{Envelope, JobId, Payload};
 
-use crate::input::{Described, Totals};
+use crate::input::{InputDescription, Totals};
 
 /// Makes a job's messages, in their order.
 #[derive(Debug)]
@@ -42,18 +42,18 @@ impl Job {
         Ok(())
     }
 
-    /// The opening of a job that reads what is `described`.
-    pub fn open(&self, name: &str, described: &Described) -> Envelope {
+    /// The opening of a job that reads what is `description`.
+    pub fn open(&self, name: &str, description: &InputDescription) -> Envelope {
         let open = JobOpen {
             job_id: self.id.to_string(),
             name: name.chars().take(200).collect(),
             operation: Some(self.operation.clone()),
             dialect: Some((&self.dialect).into()),
             columns: self.columns.clone(),
-            source_bytes: described.source_bytes,
+            source_bytes: description.source_bytes,
             opened_unix_ms: proto::unix_ms(),
             publisher: publisher(),
-            input: Some(described.input.clone()),
+            input: Some(description.input.clone()),
             lane: self.lane.clone(),
         };
         Envelope::new(format!("{}.open", self.id), self.id, Payload::Open(open))
@@ -86,7 +86,7 @@ impl Job {
     }
 
     /// A chunk of no rows, where there would be none and a command is to make a header of the input's.
-    pub(crate) fn header_alone(&mut self) -> Option<Chunk> {
+    pub(crate) fn header_only_chunk(&mut self) -> Option<Chunk> {
         let is_exec = matches!(self.operation.kind, Some(Kind::Exec(_)));
         let is_alone = is_exec && self.chunks == 0 && !self.columns.is_empty();
         is_alone.then(|| self.chunk(Piece::default(), ""))

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::input::Described;
+use crate::input::InputDescription;
 
 /// Counters of one publish. The publisher writes them, others read.
 #[derive(Debug)]
@@ -18,8 +18,8 @@ pub struct Progress {
     /// Bytes of input; 0 where that is not known.
     total_bytes: AtomicU64,
     /// Whether another process could go on with it.
-    kept: AtomicBool,
-    described: OnceLock<Described>,
+    resumable: AtomicBool,
+    description: OnceLock<InputDescription>,
     opened: watch::Sender<bool>,
     waiting: watch::Sender<Option<String>>,
 }
@@ -30,8 +30,8 @@ impl Default for Progress {
             confirmed_bytes: AtomicU64::new(0),
             confirmed_rows: AtomicU64::new(0),
             total_bytes: AtomicU64::new(0),
-            kept: AtomicBool::new(false),
-            described: OnceLock::new(),
+            resumable: AtomicBool::new(false),
+            description: OnceLock::new(),
             opened: watch::Sender::new(false),
             waiting: watch::Sender::new(None),
         }
@@ -58,23 +58,23 @@ impl Progress {
     }
 
     /// Whether the publish could be gone on with, should it end here.
-    pub fn is_kept(&self) -> bool {
-        self.kept.load(Relaxed)
+    pub fn is_resumable(&self) -> bool {
+        self.resumable.load(Relaxed)
     }
 
     /// How the input is written. `None`: it was not looked at yet.
-    pub fn described(&self) -> Option<&Described> {
-        self.described.get()
+    pub fn description(&self) -> Option<&InputDescription> {
+        self.description.get()
     }
 
     /// The input was looked at.
-    pub(crate) fn describe(&self, described: Described) {
+    pub(crate) fn describe(&self, description: InputDescription) {
         // It is looked at once.
-        drop(self.described.set(described));
+        drop(self.description.set(description));
     }
 
-    pub(crate) fn set_kept(&self, kept: bool) {
-        self.kept.store(kept, Relaxed);
+    pub(crate) fn set_resumable(&self, resumable: bool) {
+        self.resumable.store(resumable, Relaxed);
     }
 
     /// So much was confirmed to an earlier process.
@@ -103,13 +103,13 @@ impl Progress {
     }
 
     /// Something moved.
-    pub(crate) fn moving(&self) {
+    pub(crate) fn clear_waiting(&self) {
         self.waiting
             .send_if_modified(|waiting| waiting.take().is_some());
     }
 
     /// Nothing moves, because of `reason`; the log knows already.
-    pub(crate) fn wait_quietly(&self, reason: &str) {
+    pub(crate) fn set_waiting(&self, reason: &str) {
         self.waiting.send_replace(Some(reason.to_owned()));
     }
 

@@ -14,21 +14,18 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
-use crate::ahead::Ahead;
-use crate::input::{Found, FoundPiece, Head, InputError, Totals, Wanted};
+use crate::backpressure::Backpressure;
+use crate::input::{InputError, InputEvent, InputHead, InputPiece, InputSpec, Totals};
 use crate::job::Job;
-use crate::journal::{JournalError, Mark};
-use crate::line::Line;
-use crate::missing::ChunkRanges;
-use crate::notes::{Book, Notes};
+use crate::journal::{Checkpoint, JournalError, JournalHandle, JournalWriter};
 use crate::progress::Progress;
-use crate::resume::ResumeError;
-use crate::send::{Outgoing, Sender};
-use crate::start::{Keeping, Start};
+use crate::resume::{ChunkRanges, ResumeError};
+use crate::send::{Outgoing, Packer, Sender};
+use crate::start::{Persistence, Start};
 
 /// Pieces read ahead of the sender. When it is full the reader waits, and with it whoever writes
 /// into our standard input.
-pub(crate) const READ_AHEAD: usize = 4;
+pub(crate) const EVENT_QUEUE: usize = 4;
 
 /// What a publish needs.
 #[derive(Debug)]
@@ -36,7 +33,7 @@ pub struct Config {
     /// Where chunks go.
     pub broker: Broker,
     /// Where they come from, and how to read that.
-    pub wanted: Wanted,
+    pub input_spec: InputSpec,
     /// What people call the job.
     pub name: String,
     /// The job's id; a new one for every publish.
@@ -58,14 +55,14 @@ pub struct Config {
     /// Where to tell how far it has come.
     pub progress: Arc<Progress>,
     /// What to keep for a process that has to go on with it.
-    pub keeping: Keeping,
-    /// How far it may be ahead of whoever takes what comes of it. Absent: nobody does.
-    pub ahead: Option<Arc<Ahead>>,
+    pub persistence: Persistence,
+    /// How far it may be ahead of whoever is_missing what comes of it. Absent: nobody does.
+    pub backpressure: Option<Arc<Backpressure>>,
 }
 
 /// What a publish came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Published {
+pub struct PublishSummary {
     /// The job.
     pub job: JobId,
     /// Its chunks.
@@ -89,15 +86,15 @@ pub enum PublishError {
     /// The broker refused for good, or was not there at the start.
     #[error(transparent)]
     Broker(#[from] BrokerError),
-    /// Told to stop.
-    #[error("interrupted after {rows} rows; {}", how_to_go_on(*job, *is_kept))]
+    /// JournalContents to stop.
+    #[error("interrupted after {rows} rows; {}", how_to_go_on(*job, *is_resumable))]
     Interrupted {
         /// The job.
         job: JobId,
         /// Records that the broker has.
         rows: u64,
         /// Whether another process can go on with it.
-        is_kept: bool,
+        is_resumable: bool,
     },
     /// It cannot be gone on with.
     #[error(transparent)]
@@ -121,13 +118,13 @@ pub enum PublishError {
         /// Bytes of input that are known.
         bytes: u64,
     },
-    /// The reading thread ended in a panic.
+    /// The reading thread spool_end in a panic.
     #[error("reading the input panicked: {0}")]
     Panic(tokio::task::JoinError),
 }
 
-fn how_to_go_on(job: JobId, is_kept: bool) -> String {
-    if is_kept {
+fn how_to_go_on(job: JobId, is_resumable: bool) -> String {
+    if is_resumable {
         return format!("to go on: rowmill publish --resume {job}");
     }
     format!("job {job} stays unsealed, and its chunks so far are processed")
@@ -142,36 +139,36 @@ fn how_to_go_on(job: JobId, is_kept: bool) -> String {
 pub async fn run(
     mut config: Config,
     shutdown: CancellationToken,
-) -> Result<Published, PublishError> {
+) -> Result<PublishSummary, PublishError> {
     let Start {
         reading,
         job,
         open,
-        book,
+        journal,
         again,
     } = Start::new(&mut config)?;
-    let (found_sender, found) = mpsc::channel(READ_AHEAD);
+    let (found_sender, events) = mpsc::channel(EVENT_QUEUE);
     let reading = spawn_blocking(move || reading.run(&found_sender));
-    let (notes, keeping) = match book.map(Book::keep) {
-        Some((notes, keep)) => (notes, Some(spawn_blocking(keep))),
-        None => (Notes::nowhere(), None),
+    let (journal, persistence) = match journal.map(JournalWriter::keep) {
+        Some((journal, keep)) => (journal, Some(spawn_blocking(keep))),
+        None => (JournalHandle::disabled(), None),
     };
-    let making = Making {
+    let builder = MessageBuilder {
         job,
         open,
-        notes,
+        journal,
         again: again.map(|missing| Resend { missing, sent: 0 }),
     };
     let outcome = tokio::select! {
-        outcome = publish(&config, making, found) => outcome,
+        outcome = publish(&config, builder, events) => outcome,
         () = shutdown.cancelled() => {
             let (_, rows) = config.progress.confirmed();
-            let is_kept = config.progress.is_kept();
-            Err(PublishError::Interrupted { job: config.job, rows, is_kept })
+            let is_resumable = config.progress.is_resumable();
+            Err(PublishError::Interrupted { job: config.job, rows, is_resumable })
         }
     };
-    if let Some(keeping) = keeping {
-        keeping.await.map_err(PublishError::Panic)?;
+    if let Some(persistence) = persistence {
+        persistence.await.map_err(PublishError::Panic)?;
     }
     let published = outcome?;
     // The reader's own error explains a missing end, and comes first.
@@ -187,16 +184,16 @@ pub async fn run(
 /// Turns what is read into messages, and sends them.
 async fn publish(
     config: &Config,
-    mut making: Making,
-    found: mpsc::Receiver<Found>,
-) -> Result<Published, PublishError> {
-    let notes = making.notes.clone();
-    let (found, passing) = match &config.ahead {
-        None => (found, None),
-        Some(ahead) => {
+    mut builder: MessageBuilder,
+    events: mpsc::Receiver<InputEvent>,
+) -> Result<PublishSummary, PublishError> {
+    let journal = builder.journal.clone();
+    let (events, passing) = match &config.backpressure {
+        None => (events, None),
+        Some(backpressure) => {
             // One more: what is let through is on its way.
             let (out, through) = mpsc::channel(1);
-            let passing = ahead.pass(making.job.chunks, found, out, &config.progress);
+            let passing = backpressure.forward(builder.job.chunks, events, out, &config.progress);
             (through, Some(passing))
         }
     };
@@ -210,40 +207,40 @@ async fn publish(
     let mut sender = Sender::new(
         &config.broker,
         &config.progress,
-        notes.clone(),
+        journal.clone(),
         config.first_connect,
         config.tracer.clone(),
     );
     let (made, sent, ()) = tokio::join!(
-        making.make_messages(config, found, messages_sender),
+        builder.build_messages(config, events, messages_sender),
         sender.send_all(messages),
         passing,
     );
     if sent.is_err() && !sender.has_connected() {
-        config.progress.set_kept(notes.void().await);
+        config.progress.set_resumable(journal.void().await);
     }
     sent?;
     let totals = made?;
     if totals.is_some() {
-        notes.sealed().await;
+        journal.sealed().await;
     }
     let totals = totals.unwrap_or_default();
-    Ok(Published {
+    Ok(PublishSummary {
         job: config.job,
-        chunks: making.job.chunks,
+        chunks: builder.job.chunks,
         rows: totals.rows,
         rejects: totals.rejects,
         bytes: totals.bytes,
-        again: making.again.map(|again| again.sent),
+        again: builder.again.map(|again| again.sent),
     })
 }
 
-/// Makes the messages of what is found, each when what it depends on is noted.
-struct Making {
+/// Makes the messages of what is events, each when what it depends on is noted.
+struct MessageBuilder {
     job: Job,
     /// The opening as it was sent before.
     open: Option<JobOpen>,
-    notes: Notes,
+    journal: JournalHandle,
     /// `None` if every chunk is sent.
     again: Option<Resend>,
 }
@@ -256,79 +253,85 @@ struct Resend {
 
 impl Resend {
     /// Whether to send this chunk. Counts those that are sent.
-    fn takes(&mut self, seq: u64) -> bool {
-        let takes = self.missing.has(seq);
-        self.sent += u64::from(takes);
-        takes
+    fn is_missing(&mut self, seq: u64) -> bool {
+        let is_missing = self.missing.contains(seq);
+        self.sent += u64::from(is_missing);
+        is_missing
     }
 }
 
-impl Making {
-    /// What was read in all; `None` where the end was not found.
-    async fn make_messages(
+impl MessageBuilder {
+    /// What was read in all; `None` where the end was not events.
+    async fn build_messages(
         &mut self,
         config: &Config,
-        mut found: mpsc::Receiver<Found>,
+        mut events: mpsc::Receiver<InputEvent>,
         messages: mpsc::Sender<Outgoing>,
     ) -> Result<Option<Totals>, PublishError> {
         let mut totals = None;
-        let mut line = Line::new(messages, config.packing, config.signing.clone());
-        while let Some(next) = line.next(&mut found).await? {
+        let mut packer = Packer::new(messages, config.packing, config.signing.clone());
+        while let Some(next) = packer.next(&mut events).await? {
             let envelope = match next {
-                Found::Head(head) => self.open(config, *head).await?,
-                Found::Piece(FoundPiece {
+                InputEvent::Head(head) => self.open(config, *head).await?,
+                InputEvent::Piece(InputPiece {
                     piece,
                     file,
                     behind,
                 }) => {
                     let chunk = self.job.chunk(piece, &file);
                     if let Some(again) = &mut self.again
-                        && !again.takes(chunk.seq)
+                        && !again.is_missing(chunk.seq)
                     {
                         config
                             .progress
                             .confirm_chunk(chunk.body.len() as u64, chunk.rows);
                         continue;
                     }
-                    let mark = behind.map(|standing| Mark::new(self.job.chunks, standing));
-                    line.pack(self.job.id, chunk, mark).await;
+                    let checkpoint =
+                        behind.map(|standing| Checkpoint::new(self.job.chunks, standing));
+                    packer.pack(self.job.id, chunk, checkpoint).await;
                     continue;
                 }
-                Found::Ended(ended) => {
-                    self.notes.ended(ended).await?;
+                InputEvent::SpoolEnd(spool_end) => {
+                    self.journal.spool_end(spool_end).await?;
                     continue;
                 }
-                Found::End(read) => {
-                    if let Some(chunk) = self.job.header_alone() {
-                        line.pack(self.job.id, chunk, None).await;
+                InputEvent::End(read) => {
+                    if let Some(chunk) = self.job.header_only_chunk() {
+                        packer.pack(self.job.id, chunk, None).await;
                     }
                     totals = Some(read.clone());
                     self.job.seal(read)
                 }
             };
-            line.end(envelope).await?;
+            packer.end(envelope).await?;
         }
         Ok(totals)
     }
 
-    async fn open(&mut self, config: &Config, head: Head) -> Result<Envelope, PublishError> {
-        let Head { described, columns } = head;
+    async fn open(&mut self, config: &Config, head: InputHead) -> Result<Envelope, PublishError> {
+        let InputHead {
+            description,
+            columns,
+        } = head;
         self.job.columns = columns;
-        self.job.dialect = described.dialect;
+        self.job.dialect = description.dialect;
         self.job.check_schema()?;
-        config.progress.set_total(described.source_bytes);
+        config.progress.set_total(description.source_bytes);
         let envelope = match self.open.take() {
             Some(open) => Envelope::new(
                 format!("{}.open", self.job.id),
                 self.job.id,
                 Payload::Open(open),
             ),
-            None => self.job.open(&config.name, &described),
+            None => self.job.open(&config.name, &description),
         };
-        config.progress.describe(described);
+        config.progress.describe(description);
         if let Payload::Open(open) = envelope.payload.as_ref() {
-            let is_kept = self.notes.begin(open).await?;
-            config.progress.set_kept(is_kept || self.again.is_some());
+            let is_resumable = self.journal.begin(open).await?;
+            config
+                .progress
+                .set_resumable(is_resumable || self.again.is_some());
         }
         Ok(envelope)
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use access::MasterArgs;
 use cli::{Exit, Failure};
-use publisher::Ahead;
+use publisher::Backpressure;
 use tokio_util::sync::CancellationToken;
 
 use crate::follow::WaitPolicy;
@@ -96,8 +96,8 @@ impl RowsArgs {
     }
 
     /// How far the publisher may be ahead of the rows written.
-    pub(crate) fn ahead(&self) -> Arc<Ahead> {
-        Arc::new(Ahead::new(self.ahead as usize))
+    pub(crate) fn ahead(&self) -> Arc<Backpressure> {
+        Arc::new(Backpressure::new(self.ahead as usize))
     }
 }
 

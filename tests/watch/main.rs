@@ -25,7 +25,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use proto::JobId;
 use rustix::process::Signal;
 use support::{PATIENCE, Process, Stage, finished, published, rowmill, stderr};
-use telemetry::{Catalog, Kind};
+use telemetry::{Catalog, MetricKind};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -217,11 +217,11 @@ fn page() -> String {
         page += &format!(
             "\n## {role}\n\n| metric | kind | labels | what it is |\n| --- | --- | --- | --- |\n"
         );
-        for entry in catalog.entries() {
+        for entry in catalog.metrics() {
             let kind = match entry.kind {
-                Kind::Counter => "counter",
-                Kind::Gauge => "gauge",
-                Kind::Histogram => "histogram",
+                MetricKind::Counter => "counter",
+                MetricKind::Gauge => "gauge",
+                MetricKind::Histogram => "histogram",
             };
             page += &format!(
                 "| `{}` | {kind} | {} | {} |\n",
@@ -253,7 +253,7 @@ fn the_dashboard_for_grafana_asks_for_metrics_that_there_are() {
     assert!(json["panels"].as_array().unwrap().len() > 5);
     let known: BTreeSet<String> = catalogs()
         .iter()
-        .flat_map(|(_, catalog)| catalog.entries())
+        .flat_map(|(_, catalog)| catalog.metrics())
         .map(|entry| entry.name.clone())
         .collect();
     let word = |c: char| !(c.is_ascii_alphanumeric() || c == '_');

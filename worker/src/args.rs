@@ -11,7 +11,7 @@ use access::SigningArgs;
 use broker::BrokerArgs;
 use cli::{Exit, Failure, Log, LogArgs, OrExit};
 use proto::Lane;
-use telemetry::WatchArgs;
+use telemetry::TelemetryArgs;
 use tokio_util::sync::CancellationToken;
 
 use crate::exec::{self, AllowedCommands, ExecConfig};
@@ -61,7 +61,7 @@ pub struct Args {
     allow_file: Option<PathBuf>,
 
     #[command(flatten)]
-    watch: WatchArgs,
+    watch: TelemetryArgs,
 
     #[command(flatten)]
     log: LogArgs,
@@ -125,7 +125,7 @@ impl Args {
             signing: self.signing.key().or_exit(Exit::Usage)?,
             watched: self
                 .watch
-                .watched("rowmill-worker")
+                .telemetry("rowmill-worker")
                 .await
                 .or_exit_of_settings()?,
         };

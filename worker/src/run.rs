@@ -8,7 +8,7 @@ use access::SigningKey;
 use broker::{Backoff, Broker, BrokerError, ClientRole};
 use engine::chunk::Packing;
 use proto::Lane;
-use telemetry::Watched;
+use telemetry::Telemetry;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -48,7 +48,7 @@ pub struct Config {
     /// If set, chunks without a valid signature of this key are refused.
     pub signing: Option<SigningKey>,
     /// Metrics and traces.
-    pub watched: Watched,
+    pub watched: Telemetry,
 }
 
 /// Why a worker ended without being asked to.

@@ -2,7 +2,7 @@
 
 use broker::Confirm;
 use proto::Envelope;
-use telemetry::{Fact, Span, Stage, Tracer};
+use telemetry::{Attribute, Span, Stage, Tracer};
 use tokio::time::Instant;
 
 use crate::attempt::Outcome;

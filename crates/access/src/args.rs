@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use cli::{Exit, Failure, OrExit};
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
-use crate::connect::{Client, ConnectError, Target};
 use crate::secret::{SecretError, read_certificate, read_key, read_secret};
+use crate::target::{Client, ConnectError, Target};
 use crate::token::{Token, TokenError};
 
 /// A token, where no file is named. It is looked up here and not by clap, which would print it in its

@@ -2,27 +2,27 @@
 //! with the guard that stands before all of it; and the key that jobs are signed with. It knows nothing of
 //! what the calls and the chunks do.
 
-mod admit;
 mod args;
-mod cert;
-mod connect;
-mod guard;
+mod auth_layer;
+mod authorization;
+mod certificate;
 mod hex;
 mod scope;
 mod secret;
 mod serve;
 mod signing;
+mod target;
 mod token;
-mod tokens;
+mod token_file;
 
-pub use admit::Grant;
 pub use args::MasterArgs;
-pub use cert::{CertError, Issued, Team};
-pub use connect::{Client, ConnectError, Target, client, connect, is_loopback, use_ring};
-pub use guard::{Guard, Guarded};
+pub use auth_layer::{AuthLayer, AuthService};
+pub use authorization::Grant;
+pub use certificate::{CertError, CertificateAuthority, IssuedCertificate};
 pub use scope::Scope;
 pub use secret::{SecretError, create_secret, read_certificate, read_key, read_secret};
-pub use serve::{Gate, ServeArgs, ServeError};
+pub use serve::{ServeArgs, ServeError, ServerSecurity};
 pub use signing::{SigningArgs, SigningError, SigningKey};
+pub use target::{Client, ConnectError, Target, client, connect, is_loopback, use_ring};
 pub use token::{Token, TokenError};
-pub use tokens::{Entry, TokensError, append};
+pub use token_file::{TokenEntry, TokenFileError, append_token};

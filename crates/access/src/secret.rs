@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// No secret is longer; a certificate's key has some hundred bytes, a file of tokens a line for each.
-const LARGEST: u64 = 1 << 20;
+const MAX_BYTES: u64 = 1 << 20;
 
 /// Why a file's secret is not to be had.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +52,7 @@ pub enum SecretError {
         path: PathBuf,
     },
     /// It is longer than any secret.
-    #[error("{path:?} is longer than {LARGEST} bytes")]
+    #[error("{path:?} is longer than {MAX_BYTES} bytes")]
     Long {
         /// Which file.
         path: PathBuf,
@@ -78,10 +78,10 @@ pub fn read_secret(path: &Path) -> Result<String, SecretError> {
         });
     }
     let mut text = String::new();
-    file.take(LARGEST + 1)
+    file.take(MAX_BYTES + 1)
         .read_to_string(&mut text)
         .map_err(failed)?;
-    if text.len() as u64 > LARGEST {
+    if text.len() as u64 > MAX_BYTES {
         return Err(SecretError::Long {
             path: path.to_owned(),
         });
@@ -200,8 +200,9 @@ mod tests {
                 "{text:?}"
             );
         }
-        let team = crate::Team::open(directory.path().join("team").as_path()).unwrap();
-        read_certificate(&team.authority()).unwrap();
+        let authority =
+            crate::CertificateAuthority::open(directory.path().join("team").as_path()).unwrap();
+        read_certificate(&authority.certificate_path()).unwrap();
         // A key is none, and here it would be a mistake that shows a secret.
         let key = directory.path().join("team/ca.key");
         assert!(read_certificate(&key).is_err());
@@ -215,7 +216,7 @@ mod tests {
     fn no_more_than_a_secret_is_read() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("key");
-        create_secret(&path, &"x".repeat(LARGEST as usize + 1)).unwrap();
+        create_secret(&path, &"x".repeat(MAX_BYTES as usize + 1)).unwrap();
         assert!(matches!(read_secret(&path), Err(SecretError::Long { .. })));
     }
 }

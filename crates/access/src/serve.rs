@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
-use crate::admit::Calls;
-use crate::connect::use_ring;
-use crate::guard::Guard;
+use crate::auth_layer::AuthLayer;
+use crate::authorization::ReadOnlyCalls;
 use crate::secret::{SecretError, read_certificate, read_key};
-use crate::tokens::{Tokens, TokensError};
+use crate::target::use_ring;
+use crate::token_file::{TokenFile, TokenFileError};
 
 /// Where help lists these flags.
 const HEADING: &str = "Who may ask";
@@ -62,7 +62,7 @@ pub enum ServeError {
          --tls-client-ca; `rowmill cert new` and `rowmill token new` make what they name. Without them, \
          listen at 127.0.0.1 and let others use ssh -L 6455:127.0.0.1:6455 HOST"
     )]
-    InTheClear {
+    PlaintextRemote {
         /// Where it was to listen.
         address: SocketAddr,
     },
@@ -71,7 +71,7 @@ pub enum ServeError {
         "{address} can be reached from other hosts, and everybody there could do anything; say who may \
          with --tokens FILE (`rowmill token new --tokens FILE` makes it) or --tls-client-ca FILE"
     )]
-    Anybody {
+    NoAuthentication {
         /// Where it was to listen.
         address: SocketAddr,
     },
@@ -80,57 +80,57 @@ pub enum ServeError {
     Key(#[from] SecretError),
     /// The tokens cannot be used.
     #[error(transparent)]
-    Tokens(#[from] TokensError),
+    TokenFile(#[from] TokenFileError),
     /// The descriptors that say which call needs what are not readable.
     #[error("the calls' own descriptions: {0}")]
-    Calls(#[from] prost::DecodeError),
+    ReadOnlyCalls(#[from] prost::DecodeError),
 }
 
 /// What stands between a socket and the service.
 #[derive(Debug, Clone)]
-pub struct Gate {
+pub struct ServerSecurity {
     /// Absent: in the clear.
     pub tls: Option<ServerTlsConfig>,
     /// Who may do what.
-    pub guard: Guard,
+    pub auth: AuthLayer,
 }
 
-impl Gate {
+impl ServerSecurity {
     /// In the clear, and everybody may do everything.
     pub fn open() -> Self {
         Self {
             tls: None,
-            guard: Guard::open(),
+            auth: AuthLayer::open(),
         }
     }
 }
 
 impl ServeArgs {
-    /// The gate for a socket at `addresses`.
+    /// The security for a socket at `addresses`.
     ///
     /// # Errors
     ///
     /// When a file cannot be used, or another host could reach the socket without TLS or without proving
     /// who it is.
-    pub fn gate(&self, addresses: &[SocketAddr]) -> Result<Gate, ServeError> {
+    pub fn security(&self, addresses: &[SocketAddr]) -> Result<ServerSecurity, ServeError> {
         let proves = self.tokens.is_some() || self.tls_client_ca.is_some();
         let outside = addresses.iter().find(|address| !address.ip().is_loopback());
         match outside {
             Some(&address) if self.tls_cert.is_none() => {
-                return Err(ServeError::InTheClear { address });
+                return Err(ServeError::PlaintextRemote { address });
             }
-            Some(&address) if !proves => return Err(ServeError::Anybody { address }),
+            Some(&address) if !proves => return Err(ServeError::NoAuthentication { address }),
             _ => {}
         }
-        let guard = if proves {
-            let tokens = self.tokens.as_deref().map(Tokens::open).transpose()?;
-            Guard::closed(Calls::declared()?, tokens)
+        let auth = if proves {
+            let tokens = self.tokens.as_deref().map(TokenFile::open).transpose()?;
+            AuthLayer::required(ReadOnlyCalls::from_descriptors()?, tokens)
         } else {
-            Guard::open()
+            AuthLayer::open()
         };
-        Ok(Gate {
+        Ok(ServerSecurity {
             tls: self.tls()?,
-            guard,
+            auth,
         })
     }
 
@@ -158,26 +158,32 @@ mod tests {
     #[test]
     fn only_loopback_is_served_without_tls_and_without_proof() {
         let open = ServeArgs::default();
-        let gate = |args: &ServeArgs, address: &str| args.gate(&[address.parse().unwrap()]);
+        let security = |args: &ServeArgs, address: &str| args.security(&[address.parse().unwrap()]);
         for address in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1"] {
-            assert!(gate(&open, address).is_ok(), "{address}");
+            assert!(security(&open, address).is_ok(), "{address}");
         }
         for address in ["0.0.0.0:1", "10.0.0.1:1", "[::]:1", "[::ffff:127.0.0.1]:1"] {
-            let error = gate(&open, address).unwrap_err();
-            assert!(matches!(error, ServeError::InTheClear { .. }), "{address}");
+            let error = security(&open, address).unwrap_err();
+            assert!(
+                matches!(error, ServeError::PlaintextRemote { .. }),
+                "{address}"
+            );
             for how in ["--tls-cert", "--tokens", "rowmill cert new", "ssh -L"] {
                 assert!(error.to_string().contains(how), "{error}");
             }
         }
         let mut both = vec!["127.0.0.1:1".parse().unwrap()];
         both.push("10.0.0.1:1".parse().unwrap());
-        assert!(open.gate(&both).is_err());
+        assert!(open.security(&both).is_err());
         let tls = ServeArgs {
             tls_cert: Some("cert.pem".into()),
             tls_key: Some("key.pem".into()),
             ..ServeArgs::default()
         };
-        let error = gate(&tls, "10.0.0.1:1").unwrap_err();
-        assert!(matches!(error, ServeError::Anybody { .. }), "{error}");
+        let error = security(&tls, "10.0.0.1:1").unwrap_err();
+        assert!(
+            matches!(error, ServeError::NoAuthentication { .. }),
+            "{error}"
+        );
     }
 }

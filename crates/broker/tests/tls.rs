@@ -8,7 +8,7 @@ mod test_broker;
 
 use std::path::Path;
 
-use access::{Issued, Scope, Team};
+use access::{IssuedCertificate, Scope, CertificateAuthority};
 use broker::{Broker, BrokerArgs, BrokerError, Confirm, RabbitConfig, Route, Tls};
 use tempfile::TempDir;
 use test_broker::{chunk, scripts_broker};
@@ -18,7 +18,7 @@ struct Node {
     directory: TempDir,
     port: u16,
     authority: String,
-    client: Issued,
+    client: IssuedCertificate,
 }
 
 impl Node {
@@ -27,9 +27,9 @@ impl Node {
         let place =
             std::env::var_os("ROWMILL_TEST_DIR").map_or_else(std::env::temp_dir, Into::into);
         let directory = TempDir::new_in(place).unwrap();
-        let team = Team::open(&directory.path().join("certs")).unwrap();
-        let broker = team.master(&["127.0.0.1".into()], 30).unwrap();
-        let client = team.client("worker", Scope::Read, 30).unwrap();
+        let authority = CertificateAuthority::open(&directory.path().join("certs")).unwrap();
+        let broker = authority.issue_master(&["127.0.0.1".into()], 30).unwrap();
+        let client = authority.issue_client("worker", Scope::Read, 30).unwrap();
         let path = |path: &Path| path.display().to_string();
         let config = format!(
             "listeners.ssl.1 = 127.0.0.1:FREE_PORT\n\
@@ -38,7 +38,7 @@ impl Node {
              ssl_options.keyfile = {}\n\
              ssl_options.verify = verify_peer\n\
              ssl_options.fail_if_no_peer_cert = true\n",
-            path(&team.authority()),
+            path(&authority.certificate_path()),
             path(&broker.certificate),
             path(&broker.key),
         );
@@ -50,7 +50,7 @@ impl Node {
             .find_map(|line| line.strip_prefix("listeners.ssl.1 = 127.0.0.1:"))
             .expect("a TLS listener");
         Self {
-            authority: std::fs::read_to_string(team.authority()).unwrap(),
+            authority: std::fs::read_to_string(authority.certificate_path()).unwrap(),
             port: port.parse().unwrap(),
             directory,
             client,

@@ -8,7 +8,7 @@ use engine::split::Splitter;
 use proto::v1::operation_spec::Kind;
 use proto::v1::{OperationSpec, ProfileSpec};
 use proto::{Envelope, JobId, Payload};
-use publisher::{Answered, Described, Job, Outbox, Ticket, Totals, message};
+use publisher::{ConfirmOutcome, InputDescription, Job, Outbox, Ticket, Totals, message};
 
 use crate::failure::RunError;
 use crate::faults::{Fault, FaultInjector, name};
@@ -92,8 +92,8 @@ impl Publisher {
         let Some(ticket) = self.in_flight.remove(&number) else {
             return false;
         };
-        match self.outbox.answered(ticket, confirm) {
-            Answered::Forgotten(Some(envelope)) => {
+        match self.outbox.handle_confirm(ticket, confirm) {
+            ConfirmOutcome::Acknowledged(Some(envelope)) => {
                 let id = &envelope.message_id;
                 let at = self.messages.iter().position(|m| m.message_id == *id);
                 if let Some(at) = at {
@@ -101,8 +101,8 @@ impl Publisher {
                 }
                 false
             }
-            Answered::Forgotten(None) | Answered::Refused => false,
-            Answered::SessionOver => true,
+            ConfirmOutcome::Acknowledged(None) | ConfirmOutcome::Retry => false,
+            ConfirmOutcome::Reconnect => true,
         }
     }
 
@@ -187,7 +187,7 @@ pub(crate) fn messages(
         columns: splitter.header().unwrap_or_default().to_vec(),
         chunks: 0,
     };
-    let described = Described {
+    let described = InputDescription {
         dialect: input.dialect,
         input: proto::v1::Input::default(),
         rows: Vec::new(),

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use clap::ArgAction;
 use tokio::net::{TcpListener, lookup_host};
 
-use crate::serve::Watched;
+use crate::serve::Telemetry;
 use crate::trace::{TraceError, Tracer};
 
 /// Where help lists these flags.
@@ -14,7 +14,7 @@ const HEADING: &str = "Watching it";
 
 /// How a service is watched.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub struct WatchArgs {
+pub struct TelemetryArgs {
     /// Where metrics are scraped.
     #[arg(
         help = "Serve metrics for Prometheus at http://HOST:PORT/metrics, in the clear; an address that \
@@ -91,19 +91,19 @@ pub enum ArgsError {
     Trace(#[from] TraceError),
 }
 
-impl WatchArgs {
+impl TelemetryArgs {
     /// Binds the socket, and makes the tracer of the service `service`.
     ///
     /// # Errors
     ///
     /// When the address cannot be bound, or other hosts could reach it and nobody said that they may; or when
     /// the collector's cannot be read.
-    pub async fn watched(&self, service: &'static str) -> Result<Watched, ArgsError> {
+    pub async fn telemetry(&self, service: &'static str) -> Result<Telemetry, ArgsError> {
         let metrics = match &self.metrics {
             Some(address) => Some(bind(address, self.metrics_allow_remote).await?),
             None => None,
         };
-        Ok(Watched {
+        Ok(Telemetry {
             metrics,
             tracer: self.trace.tracer(service)?,
         })
@@ -118,7 +118,7 @@ impl TraceArgs {
     /// When the collector's address cannot be read.
     pub fn tracer(&self, service: &'static str) -> Result<Tracer, TraceError> {
         match &self.otlp {
-            Some(url) => Tracer::to(url, service),
+            Some(url) => Tracer::with_collector(url, service),
             None => Ok(Tracer::default()),
         }
     }

@@ -27,7 +27,7 @@ pub type LabelledSeconds = Family<Label, Histogram, fn() -> Histogram>;
 
 /// What sort of metric it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum MetricKind {
     /// Only grows, from 0 at the start of the process.
     Counter,
     /// Goes up and down.
@@ -38,11 +38,11 @@ pub enum Kind {
 
 /// One metric, as people are told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct MetricInfo {
     /// As it is scraped, prefix, unit and all.
     pub name: String,
     /// What sort it is.
-    pub kind: Kind,
+    pub kind: MetricKind,
     /// What tells its series apart, and the values that may come. Empty: it is one series.
     pub label: &'static str,
     /// What it says.
@@ -54,7 +54,7 @@ pub struct Entry {
 pub struct Catalog {
     registry: Registry,
     prefix: String,
-    entries: Vec<Entry>,
+    metrics: Vec<MetricInfo>,
 }
 
 impl Catalog {
@@ -64,7 +64,7 @@ impl Catalog {
         let mut catalog = Self {
             registry: Registry::with_prefix(&prefix),
             prefix,
-            entries: Vec::new(),
+            metrics: Vec::new(),
         };
         let build = [
             ("version", proto::VERSION.to_owned()),
@@ -72,18 +72,18 @@ impl Catalog {
         ];
         let help = "Which rowmill this is: always 1";
         catalog.registry.register("build", help, Info::new(build));
-        catalog.list("build_info", Kind::Gauge, "version, protocol", help);
+        catalog.describe("build_info", MetricKind::Gauge, "version, protocol", help);
         catalog
     }
 
     /// A counter; its name gets `_total`.
     pub fn counter(&mut self, name: &str, help: &'static str) -> Counter {
-        self.add(Counter::default(), Kind::Counter, name, "", help)
+        self.register(Counter::default(), MetricKind::Counter, name, "", help)
     }
 
     /// A gauge.
     pub fn gauge(&mut self, name: &str, help: &'static str) -> Gauge {
-        self.add(Gauge::default(), Kind::Gauge, name, "", help)
+        self.register(Gauge::default(), MetricKind::Gauge, name, "", help)
     }
 
     /// Gauges by a label.
@@ -93,12 +93,12 @@ impl Catalog {
         label: &'static str,
         help: &'static str,
     ) -> Labelled<Gauge> {
-        self.add(Labelled::default(), Kind::Gauge, name, label, help)
+        self.register(Labelled::default(), MetricKind::Gauge, name, label, help)
     }
 
     /// A histogram of durations; its name gets `_seconds`.
     pub fn seconds(&mut self, name: &str, help: &'static str) -> Histogram {
-        self.add(histogram(), Kind::Histogram, name, "", help)
+        self.register(histogram(), MetricKind::Histogram, name, "", help)
     }
 
     /// Histograms of durations by a label.
@@ -109,35 +109,35 @@ impl Catalog {
         help: &'static str,
     ) -> LabelledSeconds {
         let histograms = LabelledSeconds::new_with_constructor(histogram);
-        self.add(histograms, Kind::Histogram, name, label, help)
+        self.register(histograms, MetricKind::Histogram, name, label, help)
     }
 
     /// Registers a metric, and lists it under the name that it is scraped by.
-    fn add<M: Metric + Clone>(
+    fn register<M: Metric + Clone>(
         &mut self,
         metric: M,
-        kind: Kind,
+        kind: MetricKind,
         name: &str,
         label: &'static str,
         help: &'static str,
     ) -> M {
         let (ours, registry) = (metric.clone(), &mut self.registry);
         let suffix = match kind {
-            Kind::Counter => "_total",
-            Kind::Gauge => "",
-            Kind::Histogram => "_seconds",
+            MetricKind::Counter => "_total",
+            MetricKind::Gauge => "",
+            MetricKind::Histogram => "_seconds",
         };
         match kind {
-            Kind::Counter | Kind::Gauge => registry.register(name, help, metric),
-            Kind::Histogram => registry.register_with_unit(name, help, Unit::Seconds, metric),
+            MetricKind::Counter | MetricKind::Gauge => registry.register(name, help, metric),
+            MetricKind::Histogram => registry.register_with_unit(name, help, Unit::Seconds, metric),
         }
-        self.list(&format!("{name}{suffix}"), kind, label, help);
+        self.describe(&format!("{name}{suffix}"), kind, label, help);
         ours
     }
 
     /// All of them, in the order in which they were made.
-    pub fn entries(&self) -> &[Entry] {
-        &self.entries
+    pub fn metrics(&self) -> &[MetricInfo] {
+        &self.metrics
     }
 
     /// All series with their values, as a scrape gets them.
@@ -154,8 +154,8 @@ impl Catalog {
         text
     }
 
-    fn list(&mut self, name: &str, kind: Kind, label: &'static str, help: &'static str) {
-        self.entries.push(Entry {
+    fn describe(&mut self, name: &str, kind: MetricKind, label: &'static str, help: &'static str) {
+        self.metrics.push(MetricInfo {
             name: format!("{}_{name}", self.prefix),
             kind,
             label,
@@ -215,9 +215,9 @@ mod tests {
             "{open_metrics}"
         );
         assert!(open_metrics.ends_with("# EOF\n"), "{open_metrics}");
-        for entry in catalog.entries() {
+        for entry in catalog.metrics() {
             assert!(text.contains(&entry.name), "{} in {text}", entry.name);
         }
-        assert_eq!(catalog.entries().len(), 5);
+        assert_eq!(catalog.metrics().len(), 5);
     }
 }

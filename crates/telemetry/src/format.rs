@@ -15,7 +15,7 @@ pub enum Format {
 
 impl Format {
     /// `OpenMetrics` if the request takes it at least as gladly as the other format; a wildcard takes the other.
-    pub(crate) fn asked_for(headers: &HeaderMap) -> Self {
+    pub(crate) fn negotiate(headers: &HeaderMap) -> Self {
         let (mut open_metrics, mut prometheus) = (0.0, 0.0);
         let values = headers.get_all(ACCEPT).iter();
         // A header that is not text asks for nothing.
@@ -138,7 +138,7 @@ mod tests {
             for value in accept {
                 headers.append(ACCEPT, HeaderValue::from_static(value));
             }
-            assert_eq!(Format::asked_for(&headers), expected, "{accept:?}");
+            assert_eq!(Format::negotiate(&headers), expected, "{accept:?}");
         }
     }
 }

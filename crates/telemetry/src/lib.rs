@@ -8,11 +8,11 @@ mod format;
 mod serve;
 mod trace;
 
-pub use args::{ArgsError, TraceArgs, WatchArgs};
-pub use catalog::{Catalog, Entry, Kind, Labelled, LabelledSeconds};
+pub use args::{ArgsError, TelemetryArgs, TraceArgs};
+pub use catalog::{Catalog, Labelled, LabelledSeconds, MetricInfo, MetricKind};
 pub use format::Format;
 pub use prometheus_client::metrics::counter::Counter;
 pub use prometheus_client::metrics::gauge::Gauge;
 pub use prometheus_client::metrics::histogram::Histogram;
-pub use serve::{Watched, serve};
-pub use trace::{Fact, Span, Stage, TraceError, Tracer};
+pub use serve::{Telemetry, serve};
+pub use trace::{Attribute, Span, Stage, TraceError, Tracer};

@@ -15,7 +15,7 @@ use crate::trace::Tracer;
 
 /// How a role is watched from outside. By default it is not.
 #[derive(Debug, Default)]
-pub struct Watched {
+pub struct Telemetry {
     /// Where its metrics are scraped.
     pub metrics: Option<TcpListener>,
     /// Who is told of each chunk's way.
@@ -32,7 +32,7 @@ pub async fn serve(listener: Option<TcpListener>, catalog: Catalog) -> Infallibl
         let scrape = move |headers: HeaderMap| {
             let catalog = Arc::clone(&catalog);
             async move {
-                let format = Format::asked_for(&headers);
+                let format = Format::negotiate(&headers);
                 let head = [(CONTENT_TYPE, format.content_type()), (VARY, "accept")];
                 (head, catalog.text(format))
             }

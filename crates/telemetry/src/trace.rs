@@ -21,7 +21,7 @@ use opentelemetry_sdk::trace::{
 use proto::{ChunkId, Envelope, JobId};
 
 /// So long the last spans may take when a process ends.
-const LAST: Duration = Duration::from_secs(2);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why nobody can be told.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +50,7 @@ pub enum Stage {
 }
 
 /// More that is known of a span.
-pub type Fact = (&'static str, Value);
+pub type Attribute = (&'static str, Value);
 
 /// One stage of one chunk, that began and is not over.
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +67,7 @@ impl Tracer {
     /// # Errors
     ///
     /// When `url` cannot be read. Whether anybody listens there is found later, and logged.
-    pub fn to(url: &str, service: &'static str) -> Result<Self, TraceError> {
+    pub fn with_collector(url: &str, service: &'static str) -> Result<Self, TraceError> {
         let exporter = SpanExporter::builder()
             .with_tonic()
             .with_endpoint(url)
@@ -92,7 +92,7 @@ impl Tracer {
     }
 
     /// The same of a stage that began when the message was made.
-    pub fn begin_when_made(&self, stage: Stage, envelope: &Envelope) -> Option<Span> {
+    pub fn begin_at_creation(&self, stage: Stage, envelope: &Envelope) -> Option<Span> {
         let made = UNIX_EPOCH + Duration::from_millis(envelope.made_unix_ms);
         self.begin_at(made, stage, envelope)
     }
@@ -109,16 +109,22 @@ impl Tracer {
     }
 
     /// Ends it now; `error` says why it came to nothing.
-    pub fn end(&self, span: Span, error: Option<String>, facts: impl IntoIterator<Item = Fact>) {
+    pub fn end(
+        &self,
+        span: Span,
+        error: Option<String>,
+        attributes: impl IntoIterator<Item = Attribute>,
+    ) {
         if let Some(processor) = &self.0 {
-            processor.on_end(span.data(error, facts));
+            processor.on_end(span.data(error, attributes));
         }
     }
 
     /// Sends what is still here; it takes two seconds at the most.
     pub async fn finish(&self) {
         if let Some(processor) = self.0.clone() {
-            let sent = tokio::task::spawn_blocking(move || processor.shutdown_with_timeout(LAST));
+            let sent =
+                tokio::task::spawn_blocking(move || processor.shutdown_with_timeout(FLUSH_TIMEOUT));
             if let Ok(Err(error)) = sent.await {
                 tracing::warn!(%error, "the last spans were not sent");
             }
@@ -127,7 +133,11 @@ impl Tracer {
 }
 
 impl Span {
-    fn data(self, error: Option<String>, facts: impl IntoIterator<Item = Fact>) -> SpanData {
+    fn data(
+        self,
+        error: Option<String>,
+        attributes: impl IntoIterator<Item = Attribute>,
+    ) -> SpanData {
         let chunk = self.job.chunk(self.seq);
         let first = first_span(chunk);
         let (id, parent) = match self.stage {
@@ -135,12 +145,12 @@ impl Span {
             _ => (RandomIdGenerator::default().new_span_id(), first),
         };
         let trace = TraceId::from_bytes(chunk.uuid().into_bytes());
-        let mut attributes = vec![
+        let mut key_values = vec![
             KeyValue::new("rowmill.job", self.job.to_string()),
             KeyValue::new("rowmill.chunk", self.seq as i64),
         ];
-        attributes.extend(
-            facts
+        key_values.extend(
+            attributes
                 .into_iter()
                 .map(|(key, value)| KeyValue::new(key, value)),
         );
@@ -158,7 +168,7 @@ impl Span {
             name: self.stage.name().into(),
             start_time: self.began,
             end_time: SystemTime::now(),
-            attributes,
+            attributes: key_values,
             dropped_attributes_count: 0,
             events: SpanEvents::default(),
             links: SpanLinks::default(),

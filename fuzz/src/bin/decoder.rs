@@ -5,7 +5,7 @@
 use std::io::Cursor;
 
 use libfuzzer_sys::fuzz_target;
-use publisher::{Label, Text};
+use publisher::{EncodingLabel, TextReader};
 
 /// Of one byte a character, of two, of up to four, and with a state.
 const LABELS: [&str; 8] = [
@@ -25,9 +25,9 @@ fuzz_target!(|data: &[u8]| {
     };
     // The last choice is none: what the bytes themselves tell.
     let label = LABELS.get(usize::from(label) % (LABELS.len() + 1));
-    let given: Option<Label> = label.map(|label| label.parse().expect("a label is known"));
+    let given: Option<EncodingLabel> = label.map(|label| label.parse().expect("a label is known"));
     // UTF-32, and what is no text at all, is refused at once.
-    let Ok(mut text) = Text::open("fuzz", Cursor::new(bytes.to_vec()), given) else {
+    let Ok(mut text) = TextReader::open("fuzz", Cursor::new(bytes.to_vec()), given) else {
         return;
     };
     let encoding = encoding_rs::Encoding::for_label(text.encoding().as_bytes());

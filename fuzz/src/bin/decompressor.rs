@@ -6,7 +6,7 @@
 use std::io::{Cursor, Write};
 
 use libfuzzer_sys::fuzz_target;
-use publisher::Text;
+use publisher::TextReader;
 
 /// No more is taken of what comes out.
 const MOST_BYTES: usize = 4 << 20;
@@ -18,7 +18,7 @@ fuzz_target!(|data: &[u8]| {
     let bite = 1 + usize::from(bite) * 16;
     if how & 0x80 != 0 {
         // Packed by whoever fuzzes. What cannot be unpacked is an error, and nothing else.
-        let opened = Text::open("fuzz", Cursor::new(bytes.to_vec()), None);
+        let opened = TextReader::open("fuzz", Cursor::new(bytes.to_vec()), None);
         if let Ok(mut text) = opened {
             drop(fuzz::read_in_bites(&mut text, bite, MOST_BYTES));
         }
@@ -37,7 +37,7 @@ fuzz_target!(|data: &[u8]| {
         1 => packed.truncate(at),
         _ => packed[at] ^= 1 << (how >> 4 & 7),
     }
-    let read = Text::open("fuzz", Cursor::new(packed), None).and_then(|mut text| {
+    let read = TextReader::open("fuzz", Cursor::new(packed), None).and_then(|mut text| {
         let is_packed = text.compression().is_some();
         let read = fuzz::read_in_bites(&mut text, bite, MOST_BYTES);
         read.map(|read| (is_packed, read)).map_err(|source| {

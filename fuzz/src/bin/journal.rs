@@ -7,7 +7,7 @@ use std::cell::OnceCell;
 use std::path::PathBuf;
 
 use libfuzzer_sys::fuzz_target;
-use publisher::{Rest, Resumed, Shelf};
+use publisher::{Remainder, ResumedPublish, JournalDir};
 
 const JOB: &str = "01a218ac-f13a-7177-8607-7abcd0cb26d8";
 
@@ -36,8 +36,8 @@ fuzz_target!(|data: &[u8]| {
             directory
         });
         std::fs::write(directory.join(JOB), &bytes).expect("a file of some KB");
-        let shelf = Shelf::new(directory.clone());
+        let shelf = JournalDir::new(directory.clone());
         // Whatever stands there, it is gone on with or refused.
-        drop(Resumed::find(shelf, JOB, Rest::Waits));
+        drop(ResumedPublish::find(shelf, JOB, Remainder::Pending));
     });
 });

@@ -5,7 +5,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use access::Gate;
+use access::ServerSecurity;
 use broker::{Broker, Route};
 use bytes::{Buf, BufMut};
 use libfuzzer_sys::fuzz_target;
@@ -81,10 +81,10 @@ impl Mill {
             let config = Config {
                 broker: broker.clone(),
                 location: StoreLocation::Memory { spill },
-                listener: Listener::Tcp(listener, Gate::open()),
+                listener: Listener::Tcp(listener, ServerSecurity::open()),
                 retention: Retention::default(),
                 lost_after: None,
-                watched: telemetry::Watched::default(),
+                watched: telemetry::Telemetry::default(),
             };
             tokio::spawn(master::run(config, CancellationToken::new()));
             publish(&broker).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use access::{Gate, Guard};
+use access::{AuthLayer, ServerSecurity};
 use broker::Broker;
 use proto::v1::rowmill_server::RowmillServer;
 use tokio::io::DuplexStream;
@@ -22,7 +22,7 @@ use crate::state::state_actor::StateHandle;
 #[derive(Debug)]
 pub enum Listener {
     /// A bound socket, with TLS and authentication.
-    Tcp(TcpListener, Gate),
+    Tcp(TcpListener, ServerSecurity),
     /// Pipes within this process, one for each connection.
     InProcess(mpsc::Receiver<DuplexStream>),
 }
@@ -46,9 +46,9 @@ pub(crate) async fn serve(
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
         .map_err(MasterError::Reflection)?;
-    let (guard, tls) = match &listener {
-        Listener::Tcp(_, gate) => (gate.guard.clone(), gate.tls.clone()),
-        Listener::InProcess(_) => (Guard::open(), None),
+    let (auth, tls) = match &listener {
+        Listener::Tcp(_, security) => (security.auth.clone(), security.tls.clone()),
+        Listener::InProcess(_) => (AuthLayer::open(), None),
     };
     let mut builder = Server::builder();
     if let Some(tls) = tls {

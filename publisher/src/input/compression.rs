@@ -22,7 +22,7 @@ impl fmt::Display for Compression {
 
 impl Compression {
     /// What a file is packed with that starts so. `None`: it is not packed.
-    pub(crate) fn of(head: &[u8]) -> Option<Self> {
+    pub(crate) fn detect(head: &[u8]) -> Option<Self> {
         match head {
             [0x1f, 0x8b, 8, ..] => Some(Self::Gzip),
             // A frame, or a skippable frame before it.
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn text_that_starts_like_a_packed_file_is_text() {
-        assert_eq!(Compression::of(b"BZh1,name\n"), None);
-        assert_eq!(Compression::of(b"a,b\n1,2\n"), None);
+        assert_eq!(Compression::detect(b"BZh1,name\n"), None);
+        assert_eq!(Compression::detect(b"a,b\n1,2\n"), None);
     }
 }

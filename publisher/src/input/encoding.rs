@@ -17,16 +17,16 @@ const BLOCK_BYTES: usize = 64 << 10;
 
 /// An encoding that a person named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Label(pub(crate) &'static Encoding);
+pub struct EncodingLabel(pub(crate) &'static Encoding);
 
-impl Label {
+impl EncodingLabel {
     /// Its name in the Encoding Standard.
     pub(crate) fn name(self) -> String {
         self.0.name().to_owned()
     }
 }
 
-impl FromStr for Label {
+impl FromStr for EncodingLabel {
     type Err = String;
 
     /// Any label of the Encoding Standard: `latin1`, `windows-1252`, `utf-16le`, `shift_jis`, …
@@ -49,7 +49,7 @@ impl FromStr for Label {
 
 /// An encoding, and how it came to be known.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Detected {
+pub(crate) struct DetectedEncoding {
     pub(crate) encoding: &'static Encoding,
     /// How sure, 0 to 1; `None` where it was given, or nothing speaks against UTF-8.
     pub(crate) confidence: Option<f64>,
@@ -60,8 +60,8 @@ pub(crate) struct Detected {
 ///
 /// # Errors
 ///
-/// When it is UTF-32, which nothing here reads.
-pub(crate) fn detect(head: &[u8], given: Option<Label>) -> io::Result<Detected> {
+/// When it is UTF-32, which nothing here options.
+pub(crate) fn detect(head: &[u8], given: Option<EncodingLabel>) -> io::Result<DetectedEncoding> {
     if head.starts_with(&[0xff, 0xfe, 0, 0]) || head.starts_with(&[0, 0, 0xfe, 0xff]) {
         return Err(io::Error::other(
             "it is UTF-32, which is not read; try: iconv -f UTF-32 -t UTF-8",
@@ -69,16 +69,16 @@ pub(crate) fn detect(head: &[u8], given: Option<Label>) -> io::Result<Detected> 
     }
     if let Some((encoding, _)) = Encoding::for_bom(head) {
         let is_given = given.is_none_or(|given| given.0 == encoding) && encoding == UTF_8;
-        return Ok(Detected {
+        return Ok(DetectedEncoding {
             encoding,
             confidence: (!is_given).then_some(1.0),
         });
     }
-    let known = given.map(|Label(encoding)| Detected {
+    let known = given.map(|EncodingLabel(encoding)| DetectedEncoding {
         encoding,
         confidence: None,
     });
-    Ok(known.or_else(|| wide(head)).unwrap_or(Detected {
+    Ok(known.or_else(|| wide(head)).unwrap_or(DetectedEncoding {
         encoding: UTF_8,
         confidence: None,
     }))
@@ -86,7 +86,7 @@ pub(crate) fn detect(head: &[u8], given: Option<Label>) -> io::Result<Detected> 
 
 /// UTF-16 without a mark: CSV has ASCII in it, delimiters and line ends at least, whose other byte
 /// is zero. In UTF-8 a zero byte is a rarity, and has no reason to prefer odd places.
-fn wide(head: &[u8]) -> Option<Detected> {
+fn wide(head: &[u8]) -> Option<DetectedEncoding> {
     let (pairs, _) = head.as_chunks::<2>();
     let zeros = |at: usize| pairs.iter().filter(|pair| pair[at] == 0).count();
     let (first, second) = (zeros(0), zeros(1));
@@ -102,20 +102,20 @@ fn wide(head: &[u8]) -> Option<Detected> {
     };
     // A fifth covers text of another script with ASCII between; a few characters of such scripts have
     // their zero on the other side.
-    (more > 0.2 && less < more / 8.0).then_some(Detected {
+    (more > 0.2 && less < more / 8.0).then_some(DetectedEncoding {
         encoding,
         confidence: Some(0.9 + more.min(1.0) / 10.0),
     })
 }
 
-/// What was malformed, as the one who decodes tells the one who reads.
+/// What was malformed, as the one who decodes tells the one who options.
 #[derive(Debug)]
-pub(crate) struct Replaced {
+pub(crate) struct Replacements {
     count: AtomicU64,
     first: AtomicU64,
 }
 
-impl Default for Replaced {
+impl Default for Replacements {
     fn default() -> Self {
         Self {
             count: AtomicU64::new(0),
@@ -124,7 +124,7 @@ impl Default for Replaced {
     }
 }
 
-impl Replaced {
+impl Replacements {
     /// How many sequences became U+FFFD.
     pub(crate) fn count(&self) -> u64 {
         self.count.load(Relaxed)
@@ -154,7 +154,7 @@ pub(crate) struct Transcoder<R> {
     /// Bytes of output before `output`.
     made: u64,
     state: State,
-    replaced: Arc<Replaced>,
+    replaced: Arc<Replacements>,
 }
 
 #[derive(PartialEq, Eq)]
@@ -167,7 +167,7 @@ enum State {
 
 impl<R: Read> Transcoder<R> {
     /// Decodes `from`; counts what it replaces in `replaced`.
-    pub(crate) fn new(from: R, encoding: &'static Encoding, replaced: Arc<Replaced>) -> Self {
+    pub(crate) fn new(from: R, encoding: &'static Encoding, replaced: Arc<Replacements>) -> Self {
         Self {
             from,
             decoder: encoding.new_decoder_with_bom_removal(),
@@ -234,9 +234,9 @@ mod tests {
     use super::*;
 
     /// One byte at a time, so that every sequence is cut somewhere.
-    struct Dribble<'a>(&'a [u8]);
+    struct OneByteReader<'a>(&'a [u8]);
 
-    impl Read for Dribble<'_> {
+    impl Read for OneByteReader<'_> {
         fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
             let (first, rest) = self.0.split_at(self.0.len().min(1));
             self.0 = rest;
@@ -248,9 +248,9 @@ mod tests {
     fn decode(bytes: &[u8], given: Option<&str>) -> (String, &'static str, u64) {
         let given = given.map(|label| label.parse().unwrap());
         let encoding = detect(bytes, given).unwrap().encoding;
-        let replaced = Arc::new(Replaced::default());
+        let replaced = Arc::new(Replacements::default());
         let mut text = String::new();
-        let mut transcoder = Transcoder::new(Dribble(bytes), encoding, Arc::clone(&replaced));
+        let mut transcoder = Transcoder::new(OneByteReader(bytes), encoding, Arc::clone(&replaced));
         transcoder.read_to_string(&mut text).unwrap();
         (text, encoding.name(), replaced.count())
     }
@@ -295,6 +295,6 @@ mod tests {
             assert_eq!(decode(german, Some(label)).0, "straße;€ 5\n", "{label}");
         }
         assert_eq!(decode(b"\xcf\xf0\xe8\n", Some("windows-1251")).0, "При\n");
-        assert!("latin-17".parse::<Label>().is_err());
+        assert!("latin-17".parse::<EncodingLabel>().is_err());
     }
 }

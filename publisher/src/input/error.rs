@@ -83,7 +83,7 @@ pub enum InputError {
         /// What is no longer as it was.
         what: String,
     },
-    /// Told to stop at the first bad record.
+    /// JournalContents to stop at the first bad record.
     #[error("stopped at the first bad record: {0}")]
     Stopped(String),
 }
@@ -95,14 +95,14 @@ fn called(name: &str) -> &str {
 
 impl InputError {
     /// What reading `name` failed with; an error of ours that came through a reader is itself.
-    pub(crate) fn of(name: &str, error: io::Error) -> Self {
+    pub(crate) fn from_io(name: &str, error: io::Error) -> Self {
         error.downcast().unwrap_or_else(|source| Self::Read {
             name: name.to_owned(),
             source,
         })
     }
 
-    /// For a reader to pass it on; [`of`](Self::of) is the way back.
+    /// For a reader to pass it on; [`from_io`](Self::from_io) is the way back.
     pub(crate) fn into_io(self) -> io::Error {
         io::Error::other(self)
     }

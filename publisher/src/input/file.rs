@@ -15,23 +15,23 @@ use std::sync::Arc;
 
 use super::InputError;
 use super::checksum::Checksum;
-use super::remarks::Remarks;
-use crate::identity::{Change, Version, lengths};
+use super::file_identity::{FileChange, FileVersion, lengths};
+use super::warnings::Warnings;
 
 /// How much is read at once for the second time.
 const AGAIN_BYTES: usize = 1 << 20;
 
 /// An open file, and what it was like when it was opened.
 #[derive(Debug)]
-pub(crate) struct Watched {
+pub(crate) struct VersionedFile {
     file: File,
     name: String,
-    version: Version,
+    version: FileVersion,
 }
 
 /// A file that is read from where it stands to the end that it had at the start.
 pub(crate) struct InputFile {
-    watched: Arc<Watched>,
+    versioned: Arc<VersionedFile>,
     /// Where the reading began, and where it is.
     start: u64,
     at: u64,
@@ -41,15 +41,15 @@ pub(crate) struct InputFile {
     /// How long it is now, if it is longer than it was.
     grown: Option<u64>,
     is_over: bool,
-    remarks: Remarks,
+    warnings: Warnings,
 }
 
-impl Watched {
+impl VersionedFile {
     /// What changed it since it was opened, if anything did but that it became longer.
     pub(crate) fn changed(&self) -> io::Result<Option<InputError>> {
         Ok(match self.version.change(&self.file.metadata()?) {
-            Some(Change::Other(what)) => Some(self.error(what)),
-            None | Some(Change::Grown(_)) => None,
+            Some(FileChange::Other(what)) => Some(self.error(what)),
+            None | Some(FileChange::Grown(_)) => None,
         })
     }
 
@@ -67,11 +67,11 @@ impl InputFile {
     /// # Errors
     ///
     /// When the system does not say where it stands.
-    pub(crate) fn new(mut file: File, name: &str, version: Version) -> io::Result<Self> {
+    pub(crate) fn new(mut file: File, name: &str, version: FileVersion) -> io::Result<Self> {
         let start = file.stream_position()?;
         let name = name.to_owned();
         Ok(Self {
-            watched: Arc::new(Watched {
+            versioned: Arc::new(VersionedFile {
                 file,
                 name,
                 version,
@@ -81,23 +81,23 @@ impl InputFile {
             checksum: Some(Checksum::new()),
             grown: None,
             is_over: false,
-            remarks: Remarks::default(),
+            warnings: Warnings::default(),
         })
     }
 
-    /// For whoever has to know whether it changed while somebody else reads it.
-    pub(crate) fn watched(&self) -> Arc<Watched> {
-        Arc::clone(&self.watched)
+    /// For whoever has to know whether it changed while somebody else options it.
+    pub(crate) fn versioned(&self) -> Arc<VersionedFile> {
+        Arc::clone(&self.versioned)
     }
 
     /// What there is to say of it.
-    pub(crate) fn remarks(&self) -> Remarks {
-        self.remarks.clone()
+    pub(crate) fn warnings(&self) -> Warnings {
+        self.warnings.clone()
     }
 
     /// Goes on at `byte` of it.
-    pub(crate) fn go_to(&mut self, byte: u64) -> io::Result<()> {
-        (&self.watched.file).seek(SeekFrom::Start(byte))?;
+    pub(crate) fn seek_to(&mut self, byte: u64) -> io::Result<()> {
+        (&self.versioned.file).seek(SeekFrom::Start(byte))?;
         if byte != self.at {
             self.checksum = None;
         }
@@ -107,14 +107,14 @@ impl InputFile {
 
     /// Looks at the file as it is now.
     fn look(&mut self) -> io::Result<()> {
-        let Watched { file, version, .. } = &*self.watched;
+        let VersionedFile { file, version, .. } = &*self.versioned;
         match version.change(&file.metadata()?) {
             None => Ok(()),
-            Some(Change::Grown(bytes)) => {
+            Some(FileChange::Grown(bytes)) => {
                 self.grown = Some(bytes);
                 Ok(())
             }
-            Some(Change::Other(what)) => Err(self.watched.error(what).into_io()),
+            Some(FileChange::Other(what)) => Err(self.versioned.error(what).into_io()),
         }
     }
 
@@ -127,22 +127,22 @@ impl InputFile {
         let Some(now) = self.grown else {
             return Ok(());
         };
-        let before = self.watched.version.bytes;
+        let before = self.versioned.version.bytes;
         let Some(read) = &self.checksum else {
-            return Err(self.watched.error(lengths(before, now)).into_io());
+            return Err(self.versioned.error(lengths(before, now)).into_io());
         };
         if *read != self.read_again()? {
             let what = format!("{}, and not only its end is new", lengths(before, now));
-            return Err(self.watched.error(what).into_io());
+            return Err(self.versioned.error(what).into_io());
         }
-        self.remarks.add(format!(
+        self.warnings.add(format!(
             "it grew from {before} to {now} bytes while it was read; the first {before} were read, and are unchanged"
         ));
         Ok(())
     }
 
     fn read_again(&self) -> io::Result<Checksum> {
-        let Watched { file, version, .. } = &*self.watched;
+        let VersionedFile { file, version, .. } = &*self.versioned;
         let (mut checksum, mut at) = (Checksum::new(), self.start);
         let mut block = vec![0; AGAIN_BYTES];
         while at < version.bytes {
@@ -164,13 +164,13 @@ impl InputFile {
 
 impl Read for InputFile {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let left = self.watched.version.bytes.saturating_sub(self.at);
+        let left = self.versioned.version.bytes.saturating_sub(self.at);
         let room = usize::try_from(left).map_or(into.len(), |left| left.min(into.len()));
         if left == 0 {
             self.end()?;
             return Ok(0);
         }
-        let bytes = (&self.watched.file).read(&mut into[..room])?;
+        let bytes = (&self.versioned.file).read(&mut into[..room])?;
         self.look()?;
         if let Some(checksum) = &mut self.checksum {
             checksum.update(&into[..bytes]);
@@ -191,11 +191,11 @@ mod tests {
 
     fn open(path: &Path) -> InputFile {
         let file = File::open(path).unwrap();
-        let version = Version::of(&file.metadata().unwrap()).unwrap();
+        let version = FileVersion::from_metadata(&file.metadata().unwrap()).unwrap();
         InputFile::new(file, "a.csv", version).unwrap()
     }
 
-    /// Reads the first `bytes`, does `what`, and reads the rest.
+    /// Reads the first `bytes`, does `what`, and options the rest.
     fn around(
         before: &str,
         bytes: usize,
@@ -211,7 +211,7 @@ mod tests {
         let read = file
             .read_to_end(&mut text)
             .map(|_| String::from_utf8(text).unwrap());
-        (read, file.remarks().take())
+        (read, file.warnings().take())
     }
 
     fn write(path: &Path, text: &str) {
@@ -244,7 +244,7 @@ mod tests {
                 let (outcome, _) = around(before, read, |path| write(path, what));
                 match outcome {
                     Err(error) => {
-                        let error = InputError::of("", error).to_string();
+                        let error = InputError::from_io("", error).to_string();
                         assert!(
                             error.contains(said) && error.starts_with("a.csv changed"),
                             "{error}"
@@ -261,26 +261,26 @@ mod tests {
     fn a_file_that_only_grows_is_read_up_to_the_length_that_it_had_and_that_is_said() {
         let before = "a,b\n1,2\n";
         for read in [0, 4, 8] {
-            let (text, remarks) = around(before, read, |path| append(path, "3,4\n"));
+            let (text, warnings) = around(before, read, |path| append(path, "3,4\n"));
             assert_eq!(text.unwrap(), before);
             assert!(
-                remarks[0].starts_with("it grew from 8 to 12 bytes"),
-                "{remarks:?}"
+                warnings[0].starts_with("it grew from 8 to 12 bytes"),
+                "{warnings:?}"
             );
         }
-        let (text, remarks) = around(before, 4, |_| ());
-        assert_eq!((text.unwrap(), remarks.len()), (before.to_owned(), 0));
+        let (text, warnings) = around(before, 4, |_| ());
+        assert_eq!((text.unwrap(), warnings.len()), (before.to_owned(), 0));
     }
 
     #[test]
     fn a_file_that_another_takes_the_place_of_stays_whole() {
         let before = "a,b\n1,2\n";
-        let (text, remarks) = around(before, 4, |path| {
+        let (text, warnings) = around(before, 4, |path| {
             let new = path.with_extension("new");
             std::fs::write(&new, "c\n1\n").unwrap();
             std::fs::rename(new, path).unwrap();
         });
-        assert_eq!((text.unwrap(), remarks.len()), (before.to_owned(), 0));
+        assert_eq!((text.unwrap(), warnings.len()), (before.to_owned(), 0));
     }
 
     #[test]
@@ -289,7 +289,7 @@ mod tests {
         let path = dir.path().join("a.csv");
         std::fs::write(&path, "a,b\n1,2\n").unwrap();
         let mut file = open(&path);
-        file.go_to(4).unwrap();
+        file.seek_to(4).unwrap();
         append(&path, "3,4\n");
         let error = file.read_to_end(&mut Vec::new()).unwrap_err();
         assert!(

@@ -1,45 +1,50 @@
-//! From files and standard input to pieces of whole records: what is read in which order, taken out
-//! of its compression, and turned into UTF-8. Where records end is for the engine, and what becomes
-//! of the pieces for `run`.
+//! From files and standard input to pieces of whole records: opens the sources in order, decompresses them, and decodes
+//! them to UTF-8. The engine finds the ends of records; `run` turns the pieces into messages.
 
-mod ahead;
 mod checksum;
+mod compressed;
 mod compression;
+mod decompress;
+mod description;
 mod encoding;
 mod error;
 mod file;
-mod foreign;
-mod head;
-mod lines;
-mod look;
-mod packed;
+mod file_identity;
+mod foreign_format;
+mod inspector;
 mod peek;
 mod plan;
-mod raw;
-mod reading;
-mod remarks;
+mod preview;
+mod raw_input;
+mod read_ahead;
+mod read_task;
+mod reader;
+mod skip_lines;
 mod source;
+mod spool;
 mod stream;
 mod strict;
-mod survey;
-mod text;
+mod text_reader;
 mod union;
-mod unpack;
-mod walk;
+mod warnings;
 
 pub(crate) use compression::Compression;
-pub use encoding::Label;
+pub use description::InputDescription;
+pub(crate) use description::InputHead;
+pub use encoding::EncodingLabel;
 pub use error::InputError;
-pub use head::Described;
-pub(crate) use head::Head;
-pub use look::{Look, look, write_look};
-pub(crate) use plan::Plan;
-pub use plan::Wanted;
-pub(crate) use raw::Raw;
-pub use reading::Totals;
-pub(crate) use reading::{Found, FoundPiece, Reading, Resumption, Standing, Tail};
+pub(crate) use file_identity::{FileVersion, change, identity};
+pub(crate) use plan::InputPlan;
+pub use plan::InputSpec;
+pub use preview::{Preview, preview, write_preview};
+pub(crate) use raw_input::RawInput;
+pub use read_task::Totals;
+pub(crate) use read_task::{
+    EndOfInput, InputEvent, InputPiece, InputPosition, ReadTask, ResumePoint,
+};
 pub use source::{Source, expand};
 pub(crate) use source::{name, stdin};
-pub(crate) use stream::Stream;
+pub(crate) use spool::{Spool, SpoolFile};
+pub(crate) use stream::TextStream;
 pub use strict::StopAt;
-pub use text::Text;
+pub use text_reader::TextReader;

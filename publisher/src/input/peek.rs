@@ -6,7 +6,7 @@ use std::io::{self, Read};
 const STEP_BYTES: usize = 64 << 10;
 
 /// A reader whose next bytes can be looked at first.
-pub(crate) struct Peek<R> {
+pub(crate) struct PeekReader<R> {
     /// What was read and is not taken yet.
     seen: Vec<u8>,
     /// Where in `seen` that starts.
@@ -15,7 +15,7 @@ pub(crate) struct Peek<R> {
     rest: R,
 }
 
-impl<R: Read> Peek<R> {
+impl<R: Read> PeekReader<R> {
     pub(crate) fn new(rest: R) -> Self {
         Self {
             seen: Vec::new(),
@@ -57,7 +57,7 @@ impl<R: Read> Peek<R> {
     }
 }
 
-impl<R: Read> Read for Peek<R> {
+impl<R: Read> Read for PeekReader<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         if self.at < self.seen.len() {
             let bytes = into.len().min(self.seen.len() - self.at);
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn what_was_peeked_at_is_read_once() {
-        let mut peek = Peek::new(&b"header,and rows"[..]);
+        let mut peek = PeekReader::new(&b"header,and rows"[..]);
         assert_eq!(peek.peek(3).unwrap(), b"hea");
         assert_eq!(peek.peek(6).unwrap(), b"header");
         peek.consume(2);

@@ -5,16 +5,16 @@ use engine::dialect::Ragged;
 use engine::sniff::Given;
 use engine::split::Limits;
 
-use super::source::Opened;
-use super::stream::Reads;
-use super::survey::Survey;
-use super::union::Places;
-use super::{Described, InputError, Label, Raw, Source, StopAt, Stream};
-use crate::identity::{Change, Version};
+use super::file_identity::{FileChange, FileVersion};
+use super::inspector::Inspector;
+use super::source::OpenedSource;
+use super::stream::ReadOptions;
+use super::union::ColumnMap;
+use super::{EncodingLabel, InputDescription, InputError, RawInput, Source, StopAt, TextStream};
 
 /// What a person wants to be read, and how.
 #[derive(Debug, Clone)]
-pub struct Wanted {
+pub struct InputSpec {
     /// From where, in this order.
     pub sources: Vec<Source>,
     /// What was said of the dialect; the rest is sniffed.
@@ -24,7 +24,7 @@ pub struct Wanted {
     /// Lines of each file that are passed over before anything is read.
     pub skip_lines: u64,
     /// How the files are encoded, where nothing at their start says otherwise.
-    pub encoding: Option<Label>,
+    pub encoding: Option<EncodingLabel>,
     /// Whether bytes behind packed data that are no packed data are passed over.
     pub ignore_trailing: bool,
     /// Whether the job has the columns of all files, whichever has which.
@@ -34,50 +34,50 @@ pub struct Wanted {
 }
 
 /// One of the job's files.
-pub(crate) struct Planned {
+pub(crate) struct PlannedFile {
     pub(crate) source: Source,
-    /// Opened already: the only one, or one that can be read once only.
-    stream: Option<Stream>,
+    /// OpenedSource already: the only one, or one that can be read once only.
+    stream: Option<TextStream>,
     /// What it was when it was looked at. `None`: it has no versions.
-    version: Option<Version>,
+    version: Option<FileVersion>,
     /// Its own header. Empty where it is the only one: not looked at yet.
     pub(crate) columns: Vec<String>,
     /// Where the job's columns are in it. `None`: they are its own.
-    pub(crate) places: Option<Places>,
+    pub(crate) places: Option<ColumnMap>,
 }
 
 /// All of the job's files.
-pub(crate) struct Plan {
-    pub(crate) files: Vec<Planned>,
-    pub(crate) described: Described,
+pub(crate) struct InputPlan {
+    pub(crate) files: Vec<PlannedFile>,
+    pub(crate) description: InputDescription,
     /// The job's columns, where there are several files. `None`: the only one's.
     pub(crate) columns: Option<Vec<String>>,
-    reads: Reads,
+    options: ReadOptions,
 }
 
-impl Plan {
-    /// Opens what is `wanted`, the first as `spool` where it is one, and looks at the start of each
+impl InputPlan {
+    /// Opens what is `input_spec`, the first as `spool` where it is one, and looks at the start of each
     /// file.
     ///
     /// # Errors
     ///
     /// When one cannot be read, or has another header than the first.
     pub(crate) fn new(
-        wanted: &Wanted,
-        spool: Option<Raw>,
+        input_spec: &InputSpec,
+        spool: Option<RawInput>,
         limits: Limits,
     ) -> Result<Self, InputError> {
-        let reads = Reads {
-            encoding: wanted.encoding,
-            skip_lines: wanted.skip_lines,
-            ignore_trailing: wanted.ignore_trailing,
+        let options = ReadOptions {
+            encoding: input_spec.encoding,
+            skip_lines: input_spec.skip_lines,
+            ignore_trailing: input_spec.ignore_trailing,
         };
-        let mut files: Vec<Planned> = wanted.sources.iter().map(Planned::new).collect();
-        let mut survey = Survey::new(wanted);
+        let mut files: Vec<PlannedFile> = input_spec.sources.iter().map(PlannedFile::new).collect();
+        let mut inspector = Inspector::new(input_spec);
         let mut raw = spool;
         for (at, file) in files.iter_mut().enumerate() {
             let opened = match raw.take() {
-                Some(raw) => Opened {
+                Some(raw) => OpenedSource {
                     raw,
                     metadata: None,
                     is_lasting: false,
@@ -85,23 +85,26 @@ impl Plan {
                 None => file.source.open()?,
             };
             let is_lasting = opened.is_lasting;
-            let version = opened.metadata.as_ref().and_then(Version::of);
+            let version = opened
+                .metadata
+                .as_ref()
+                .and_then(FileVersion::from_metadata);
             let bytes = version.map(|version| version.bytes);
-            let mut stream = Stream::open(file.source.name().to_owned(), opened.raw, reads)?;
-            survey.look(&mut stream, bytes)?;
-            if wanted.sources.len() > 1 {
-                file.columns = survey.header(&mut stream, limits)?;
+            let mut stream = TextStream::open(file.source.name().to_owned(), opened.raw, options)?;
+            inspector.look(&mut stream, bytes)?;
+            if input_spec.sources.len() > 1 {
+                file.columns = inspector.header(&mut stream, limits)?;
             }
             // The others are opened again in their turn, so that there are never many open files.
             file.stream = Some(stream).filter(|_| at == 0 || !is_lasting);
             file.version = version;
         }
-        let columns = survey.settle(&mut files)?;
+        let columns = inspector.settle(&mut files)?;
         Ok(Self {
             files,
-            described: survey.described(),
+            description: inspector.description(),
             columns,
-            reads,
+            options,
         })
     }
 
@@ -111,20 +114,20 @@ impl Plan {
     /// # Errors
     ///
     /// When it cannot be read, or was written to since in another way.
-    pub(crate) fn open(&mut self, at: usize) -> Result<Stream, InputError> {
+    pub(crate) fn open(&mut self, at: usize) -> Result<TextStream, InputError> {
         let file = &mut self.files[at];
         if let Some(stream) = file.stream.take() {
             return Ok(stream);
         }
         let source = &file.source;
-        let Opened { raw, metadata, .. } = source.open()?;
+        let OpenedSource { raw, metadata, .. } = source.open()?;
         if let (Some(before), Some(now)) = (&file.version, &metadata) {
             match before.change(now) {
-                None | Some(Change::Grown(_)) => {}
+                None | Some(FileChange::Grown(_)) => {}
                 Some(change) => return Err(source.changed(before, change)),
             }
         }
-        Stream::open(source.name().to_owned(), raw, self.reads)
+        TextStream::open(source.name().to_owned(), raw, self.options)
     }
 
     /// What the file `at` is called in chunks and rejects: nothing, where there is only one.
@@ -136,7 +139,7 @@ impl Plan {
     }
 }
 
-impl Planned {
+impl PlannedFile {
     fn new(source: &Source) -> Self {
         Self {
             source: source.clone(),

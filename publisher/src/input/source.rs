@@ -7,8 +7,8 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use super::file::InputFile;
-use super::{InputError, Raw};
-use crate::identity::{Change, Version, lengths};
+use super::file_identity::{FileChange, FileVersion, lengths};
+use super::{InputError, RawInput};
 
 /// Where to read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Source {
         /// What people call it.
         name: String,
         /// What it has to be: an earlier look at it. Absent: whatever it is.
-        version: Option<Version>,
+        version: Option<FileVersion>,
     },
     /// Standard input.
     Stdin,
@@ -49,12 +49,12 @@ impl Source {
     /// # Errors
     ///
     /// When there is no such file, it may not be read, is a directory, or is not what it was.
-    pub(crate) fn open(&self) -> Result<Opened, InputError> {
+    pub(crate) fn open(&self) -> Result<OpenedSource, InputError> {
         match self {
             Self::Stdin => {
                 let input = stdin().map_err(|source| self.error(source))?;
                 // Even a file is read from where whoever else has it open left it, and so only once.
-                Ok(Opened {
+                Ok(OpenedSource {
                     raw: input,
                     metadata: None,
                     is_lasting: false,
@@ -77,7 +77,7 @@ impl Source {
                     return Err(self.changed(before, change));
                 }
                 let raw = raw(file, &metadata, self.name());
-                Ok(Opened {
+                Ok(OpenedSource {
                     raw: raw.map_err(|source| self.error(source))?,
                     is_lasting: metadata.is_file(),
                     metadata: Some(metadata),
@@ -87,10 +87,10 @@ impl Source {
     }
 
     /// What an open file of which an earlier look gave `before` is to be refused for.
-    pub(super) fn changed(&self, before: &Version, change: Change) -> InputError {
+    pub(super) fn changed(&self, before: &FileVersion, change: FileChange) -> InputError {
         let what = match change {
-            Change::Grown(now) => lengths(before.bytes, now),
-            Change::Other(what) => what,
+            FileChange::Grown(now) => lengths(before.bytes, now),
+            FileChange::Other(what) => what,
         };
         InputError::Changed {
             name: self.name().to_owned(),
@@ -107,8 +107,8 @@ impl Source {
 }
 
 /// An open input, nothing of it read.
-pub(crate) struct Opened {
-    pub(crate) raw: Raw,
+pub(crate) struct OpenedSource {
+    pub(crate) raw: RawInput,
     /// What was said of the file when it was opened. `None`: it is no file of a name.
     pub(crate) metadata: Option<Metadata>,
     /// Whether it can be opened and read again.
@@ -116,7 +116,7 @@ pub(crate) struct Opened {
 }
 
 /// Standard input, from where it stands.
-pub(crate) fn stdin() -> io::Result<Raw> {
+pub(crate) fn stdin() -> io::Result<RawInput> {
     let stdin = io::stdin();
     let file = File::from(stdin.as_fd().try_clone_to_owned()?);
     let metadata = file.metadata()?;
@@ -124,10 +124,10 @@ pub(crate) fn stdin() -> io::Result<Raw> {
 }
 
 /// What is read from `file`, of which `metadata` was said just now.
-fn raw(file: File, metadata: &Metadata, name: &str) -> io::Result<Raw> {
-    Ok(match Version::of(metadata) {
-        Some(version) => Raw::File(InputFile::new(file, name, version)?),
-        None => Raw::Reader(Box::new(file)),
+fn raw(file: File, metadata: &Metadata, name: &str) -> io::Result<RawInput> {
+    Ok(match FileVersion::from_metadata(metadata) {
+        Some(version) => RawInput::File(InputFile::new(file, name, version)?),
+        None => RawInput::Reader(Box::new(file)),
     })
 }
 

@@ -7,67 +7,71 @@ use std::sync::Arc;
 use encoding_rs::UTF_8;
 use engine::split::Place;
 
-use super::ahead::Ahead;
 use super::compression::MAGIC_BYTES;
-use super::encoding::{Detected, HEAD_BYTES, Replaced, Transcoder, detect};
-use super::file::Watched;
-use super::lines::Passed;
-use super::peek::Peek;
-use super::remarks::Remarks;
-use super::unpack::Trailing;
-use super::{Compression, InputError, Label, Raw, foreign, lines};
+use super::decompress::Trailing;
+use super::encoding::{DetectedEncoding, HEAD_BYTES, Replacements, Transcoder, detect};
+use super::file::VersionedFile;
+use super::peek::PeekReader;
+use super::read_ahead::ReadAhead;
+use super::skip_lines::SkippedLines;
+use super::warnings::Warnings;
+use super::{Compression, EncodingLabel, InputError, RawInput, foreign_format, skip_lines};
 
 /// How a person says that files are to be read.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Reads {
-    pub(crate) encoding: Option<Label>,
+pub(crate) struct ReadOptions {
+    pub(crate) encoding: Option<EncodingLabel>,
     pub(crate) skip_lines: u64,
     /// Whether bytes behind packed data that are no packed data are passed over.
     pub(crate) ignore_trailing: bool,
 }
 
 /// The text of one file.
-pub(crate) struct Stream {
+pub(crate) struct TextStream {
     name: String,
-    from: Layers,
-    pub(crate) encoding: Detected,
+    from: DecodedReader,
+    pub(crate) encoding: DetectedEncoding,
     pub(crate) compression: Option<Compression>,
     /// What its first line says that stands between fields.
     pub(crate) separator: Option<u8>,
-    replaced: Arc<Replaced>,
+    replaced: Arc<Replacements>,
     /// The file. `None`: it is none that could change.
-    watched: Option<Arc<Watched>>,
-    remarks: Remarks,
+    versioned: Option<Arc<VersionedFile>>,
+    warnings: Warnings,
     /// Where the text begins that is read: behind the lines passed over.
-    start: Passed,
+    start: SkippedLines,
 }
 
 /// What the text comes through.
-pub(super) enum Layers {
+pub(super) enum DecodedReader {
     /// As it lies there.
-    Plain(Peek<Raw>),
-    /// Unpacked or decoded.
-    Made(Peek<Box<dyn Read + Send>>),
+    Plain(PeekReader<RawInput>),
+    /// Decompressor or decoded.
+    Decoded(PeekReader<Box<dyn Read + Send>>),
 }
 
-impl Stream {
+impl TextStream {
     /// Begins to read `raw`, of which nothing was read before.
     ///
     /// # Errors
     ///
     /// When it cannot be read, or is written in a way that is not known.
-    pub(crate) fn open(name: String, raw: Raw, reads: Reads) -> Result<Self, InputError> {
-        let replaced = Arc::new(Replaced::default());
-        let (watched, remarks) = (raw.watched(), raw.remarks());
-        let opened = layers(raw, reads, &replaced, &remarks);
+    pub(crate) fn open(
+        name: String,
+        raw: RawInput,
+        options: ReadOptions,
+    ) -> Result<Self, InputError> {
+        let replaced = Arc::new(Replacements::default());
+        let (versioned, warnings) = (raw.versioned(), raw.warnings());
+        let opened = open_decoded(raw, options, &replaced, &warnings);
         let (mut from, encoding, compression) =
-            opened.map_err(|error| InputError::of(&name, error))?;
+            opened.map_err(|error| InputError::from_io(&name, error))?;
         let skipped = match &mut from {
-            Layers::Plain(from) => lines::pass(from, reads.skip_lines),
-            Layers::Made(from) => lines::pass(from, reads.skip_lines),
+            DecodedReader::Plain(from) => skip_lines::pass(from, options.skip_lines),
+            DecodedReader::Decoded(from) => skip_lines::pass(from, options.skip_lines),
         };
-        let (Passed { bytes, line_ends }, separator) =
-            skipped.map_err(|error| InputError::of(&name, error))?;
+        let (SkippedLines { bytes, line_ends }, separator) =
+            skipped.map_err(|error| InputError::from_io(&name, error))?;
         Ok(Self {
             name,
             from,
@@ -75,9 +79,9 @@ impl Stream {
             compression,
             separator,
             replaced,
-            watched,
-            remarks,
-            start: Passed { bytes, line_ends },
+            versioned,
+            warnings,
+            start: SkippedLines { bytes, line_ends },
         })
     }
 
@@ -88,7 +92,7 @@ impl Stream {
 
     /// Whether its bytes are the file's own, in the same places.
     pub(crate) fn is_plain(&self) -> bool {
-        matches!(self.from, Layers::Plain(_))
+        matches!(self.from, DecodedReader::Plain(_))
     }
 
     /// Where the text begins, when so many records came before, and so many of them were rejected.
@@ -102,84 +106,84 @@ impl Stream {
     }
 
     /// What was replaced so far.
-    pub(crate) fn replaced(&self) -> &Replaced {
+    pub(crate) fn replaced(&self) -> &Replacements {
         &self.replaced
     }
 
     /// What changed the file since it was opened, if anything did but that it became longer: whatever else is wrong
     /// with it may come of that.
     pub(crate) fn changed(&self) -> Option<InputError> {
-        let watched = self.watched.as_ref()?;
+        let versioned = self.versioned.as_ref()?;
         // Where the system does not say, it is not known to have changed.
-        watched.changed().ok().flatten()
+        versioned.changed().ok().flatten()
     }
 
     /// What there is to say of it that was not said.
-    pub(crate) fn remarks(&self) -> Vec<String> {
-        self.remarks.take()
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.warnings.take()
     }
 
     /// The next `bytes`, or fewer where the text ends before; they are read again.
     pub(crate) fn peek(&mut self, bytes: usize) -> Result<&[u8], InputError> {
         let peeked = match &mut self.from {
-            Layers::Plain(from) => from.peek(bytes),
-            Layers::Made(from) => from.peek(bytes),
+            DecodedReader::Plain(from) => from.peek(bytes),
+            DecodedReader::Decoded(from) => from.peek(bytes),
         };
-        peeked.map_err(|error| InputError::of(&self.name, error))
+        peeked.map_err(|error| InputError::from_io(&self.name, error))
     }
 
     /// As `Read::read`.
     pub(crate) fn read(&mut self, into: &mut [u8]) -> Result<usize, InputError> {
         self.from
             .read(into)
-            .map_err(|error| InputError::of(&self.name, error))
+            .map_err(|error| InputError::from_io(&self.name, error))
     }
 
     /// Goes on at `byte` of the text; of one that was unpacked or decoded, everything before it is
     /// made and dropped. Nothing was read but what was peeked at.
-    pub(crate) fn go_to(&mut self, byte: u64) -> Result<(), InputError> {
-        let gone = self.from.go_to(byte, self.start.bytes);
-        gone.map_err(|error| InputError::of(&self.name, error))
+    pub(crate) fn seek_to(&mut self, byte: u64) -> Result<(), InputError> {
+        let gone = self.from.seek_to(byte, self.start.bytes);
+        gone.map_err(|error| InputError::from_io(&self.name, error))
     }
 }
 
-pub(super) type Opened = (Layers, Detected, Option<Compression>);
+pub(super) type DecodedInput = (DecodedReader, DetectedEncoding, Option<Compression>);
 
 /// The text of `raw`, of which nothing was read before. What is replaced in it is noted.
-pub(super) fn layers(
-    raw: Raw,
-    reads: Reads,
-    replaced: &Arc<Replaced>,
-    remarks: &Remarks,
-) -> io::Result<Opened> {
-    let given = reads.encoding;
-    let mut raw = Peek::new(raw);
-    let compression = Compression::of(raw.peek(MAGIC_BYTES)?);
+pub(super) fn open_decoded(
+    raw: RawInput,
+    options: ReadOptions,
+    replaced: &Arc<Replacements>,
+    warnings: &Warnings,
+) -> io::Result<DecodedInput> {
+    let given = options.encoding;
+    let mut raw = PeekReader::new(raw);
+    let compression = Compression::detect(raw.peek(MAGIC_BYTES)?);
     let mut from = match compression {
-        None => Layers::Plain(raw),
+        None => DecodedReader::Plain(raw),
         Some(compression) => {
-            let trailing = if reads.ignore_trailing {
-                Trailing::Ignored(remarks.clone())
+            let trailing = if options.ignore_trailing {
+                Trailing::Ignored(warnings.clone())
             } else {
                 Trailing::Refused
             };
-            made(Ahead::new(compression.unpack(raw, trailing))?)
+            decoded(ReadAhead::new(compression.decompress(raw, trailing))?)
         }
     };
     let head = match &mut from {
-        Layers::Plain(from) => from.peek(HEAD_BYTES)?,
-        Layers::Made(from) => from.peek(HEAD_BYTES)?,
+        DecodedReader::Plain(from) => from.peek(HEAD_BYTES)?,
+        DecodedReader::Decoded(from) => from.peek(HEAD_BYTES)?,
     };
-    if let Some(foreign) = foreign::known(head) {
+    if let Some(foreign) = foreign_format::known(head) {
         return Err(io::Error::other(foreign));
     }
     let encoding = detect(head, given)?;
     if encoding.encoding == UTF_8 && given.is_none() {
-        if let Some(foreign) = foreign::binary(head) {
+        if let Some(foreign) = foreign_format::binary(head) {
             return Err(io::Error::other(foreign));
         }
     } else if encoding.encoding != UTF_8 {
-        from = made(Transcoder::new(
+        from = decoded(Transcoder::new(
             from,
             encoding.encoding,
             Arc::clone(replaced),
@@ -188,21 +192,21 @@ pub(super) fn layers(
     Ok((from, encoding, compression))
 }
 
-fn made(from: impl Read + Send + 'static) -> Layers {
-    Layers::Made(Peek::new(Box::new(from)))
+fn decoded(from: impl Read + Send + 'static) -> DecodedReader {
+    DecodedReader::Decoded(PeekReader::new(Box::new(from)))
 }
 
-impl Layers {
-    fn go_to(&mut self, byte: u64, read: u64) -> io::Result<()> {
+impl DecodedReader {
+    fn seek_to(&mut self, byte: u64, read: u64) -> io::Result<()> {
         if let Self::Plain(from) = self
-            && from.rest_mut().go_to(byte)?
+            && from.rest_mut().seek_to(byte)?
         {
             from.forget();
             return Ok(());
         }
-        let wanted = byte.saturating_sub(read);
-        let dropped = io::copy(&mut self.take(wanted), &mut io::sink())?;
-        if dropped < wanted {
+        let skipped = byte.saturating_sub(read);
+        let dropped = io::copy(&mut self.take(skipped), &mut io::sink())?;
+        if dropped < skipped {
             let said = format!("it ends before byte {byte}, up to which it was read before");
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, said));
         }
@@ -210,11 +214,11 @@ impl Layers {
     }
 }
 
-impl Read for Layers {
+impl Read for DecodedReader {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(from) => from.read(into),
-            Self::Made(from) => from.read(into),
+            Self::Decoded(from) => from.read(into),
         }
     }
 }
@@ -223,16 +227,16 @@ impl Read for Layers {
 mod tests {
     use super::*;
 
-    fn open(bytes: &[u8], skip_lines: u64) -> Stream {
-        let raw = Raw::Bytes(io::Cursor::new(bytes.to_vec()));
-        let reads = Reads {
+    fn open(bytes: &[u8], skip_lines: u64) -> TextStream {
+        let raw = RawInput::Bytes(io::Cursor::new(bytes.to_vec()));
+        let options = ReadOptions {
             skip_lines,
-            ..Reads::default()
+            ..ReadOptions::default()
         };
-        Stream::open("a.csv".into(), raw, reads).unwrap()
+        TextStream::open("a.csv".into(), raw, options).unwrap()
     }
 
-    fn rest(stream: &mut Stream) -> String {
+    fn rest(stream: &mut TextStream) -> String {
         let (mut text, mut buffer) = (Vec::new(), [0; 7]);
         loop {
             match stream.read(&mut buffer).unwrap() {
@@ -257,10 +261,10 @@ mod tests {
             assert_eq!(rest(&mut stream), "a,b\n1,ü\n");
             let mut again = open(bytes, 1);
             again.peek(2).unwrap();
-            again.go_to(place.byte + 4).unwrap();
+            again.seek_to(place.byte + 4).unwrap();
             assert_eq!(rest(&mut again), "1,ü\n");
         }
-        assert!(open(&packed, 0).go_to(500).is_err());
+        assert!(open(&packed, 0).seek_to(500).is_err());
         assert!(!open(&packed, 0).is_plain() && open(b"a", 0).is_plain());
     }
 }

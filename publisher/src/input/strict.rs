@@ -23,13 +23,13 @@ const SHOWN_CHARS: usize = 200;
 
 /// Looks at the pieces of one file.
 #[derive(Debug)]
-pub(super) struct Strict {
+pub(super) struct StrictCheck {
     stop_at: StopAt,
     dialect: Dialect,
     file: String,
 }
 
-impl Strict {
+impl StrictCheck {
     pub(super) fn new(stop_at: StopAt, dialect: Dialect, file: &str) -> Self {
         Self {
             stop_at,
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn the_first_bad_record_is_said_with_its_place_and_text() {
-        let strict = |stop_at| Strict::new(stop_at, Dialect::default(), "a.csv");
+        let strict = |stop_at| StrictCheck::new(stop_at, Dialect::default(), "a.csv");
         let piece = piece("1,\u{fffd}\n2\n");
         assert_eq!(strict(StopAt::Nothing).first_bad(&piece, 2, Some(6)), None);
         assert_eq!(

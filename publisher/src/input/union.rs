@@ -3,19 +3,19 @@
 use std::collections::{HashMap, HashSet};
 
 /// For each of the job's columns, the file's column; `None`: the file has none such.
-pub(crate) type Places = Vec<Option<usize>>;
+pub(crate) type ColumnMap = Vec<Option<usize>>;
 
 /// A column by name, and which of those called so it is: equal names are told apart by position.
 type Key<'a> = (&'a str, usize);
 
 /// The union of several headers, in order of first sight.
 #[derive(Debug, Default)]
-pub(crate) struct Union {
+pub(crate) struct ColumnUnion {
     columns: Vec<String>,
     places: HashMap<(String, usize), usize>,
 }
 
-impl Union {
+impl ColumnUnion {
     /// Takes a file's header in.
     pub(crate) fn add(&mut self, header: &[String]) {
         for (name, nth) in keys(header) {
@@ -35,7 +35,7 @@ impl Union {
 
 /// Where in a file each of the job's columns is. `None`: the file has just these columns, in this
 /// order.
-pub(crate) fn places(job: &[String], header: &[String]) -> Option<Places> {
+pub(crate) fn places(job: &[String], header: &[String]) -> Option<ColumnMap> {
     if job == header {
         return None;
     }
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_union_has_every_column_once_and_equal_names_by_position() {
-        let mut union = Union::default();
+        let mut union = ColumnUnion::default();
         union.add(&header("id,x,x"));
         union.add(&header("x,id,y"));
         assert_eq!(union.columns(), header("id,x,x,y"));

@@ -47,21 +47,21 @@ fn one(bytes: &[u8]) -> Option<(Record, &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::record::Mark;
+    use super::super::record::Checkpoint;
     use super::*;
 
-    fn mark(chunks: u64) -> Record {
-        Mark {
+    fn checkpoint(chunks: u64) -> Record {
+        Checkpoint {
             chunks,
             byte: chunks * 1000,
-            ..Mark::default()
+            ..Checkpoint::default()
         }
         .into()
     }
 
     #[test]
     fn whatever_a_crash_leaves_of_the_last_record_the_ones_before_are_read() {
-        let records: Vec<_> = (0..3).map(mark).collect();
+        let records: Vec<_> = (0..3).map(checkpoint).collect();
         let frames: Vec<_> = records.iter().map(encode).collect();
         let (whole, last) = (frames.concat(), frames[2].len());
         assert_eq!(decode(&whole), (records.clone(), whole.len()));
@@ -78,12 +78,12 @@ mod tests {
 
     #[test]
     fn a_turned_bit_ends_the_reading() {
-        let frames = [encode(&mark(1)), encode(&mark(2))].concat();
-        let first = encode(&mark(1)).len();
+        let frames = [encode(&checkpoint(1)), encode(&checkpoint(2))].concat();
+        let first = encode(&checkpoint(1)).len();
         for at in first..frames.len() {
             let mut damaged = frames.clone();
             damaged[at] ^= 4;
-            assert_eq!(decode(&damaged), (vec![mark(1)], first), "byte {at}");
+            assert_eq!(decode(&damaged), (vec![checkpoint(1)], first), "byte {at}");
         }
     }
 

@@ -3,20 +3,25 @@
 //! behind it is sent again, and has no effect twice. So these notes wait for no disk. When to note
 //! what, and what has to be on the disk, is for `notes`.
 
+mod dir;
 mod frame;
 mod record;
-mod shelf;
+mod writer;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use proto::JobId;
-pub(crate) use record::{Begin, Ended, FileSeen, Identity, Mark, Record, Stopper, VERSION};
-pub use shelf::Shelf;
-pub(crate) use shelf::Unfinished;
 
-/// No journal is longer: a mark of some 100 bytes a chunk, for ten million chunks.
+pub use dir::JournalDir;
+pub(crate) use dir::JournalLookup;
+pub(crate) use record::{
+    Checkpoint, FileIdentity, JournalHeader, JournaledFile, Record, SpoolEnd, StopAtCode, VERSION,
+};
+pub(crate) use writer::{JournalHandle, JournalWriter};
+
+/// No journal is longer: a checkpoint of some 100 bytes a chunk, for ten million chunks.
 const MAX_BYTES: u64 = 1 << 30;
 
 /// Why there is no journal to write to, or to go on from.
@@ -84,39 +89,39 @@ pub(crate) struct Journal {
 
 /// All that a journal says.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Told {
-    pub(crate) begin: Begin,
+pub(crate) struct JournalContents {
+    pub(crate) header: JournalHeader,
     /// The last place. Absent: no chunk is known to be confirmed.
-    pub(crate) mark: Option<Mark>,
-    pub(crate) ended: Option<Ended>,
+    pub(crate) checkpoint: Option<Checkpoint>,
+    pub(crate) spool_end: Option<SpoolEnd>,
     pub(crate) sealed: bool,
 }
 
 impl Journal {
-    fn create(dir: &Path, job: JobId, begin: Begin) -> Result<Self, JournalError> {
+    fn create(dir: &Path, job: JobId, header: JournalHeader) -> Result<Self, JournalError> {
         let path = dir.join(job.to_string());
         let mut options = OpenOptions::new();
         options.read(true).append(true).create_new(true);
         let file = cli::open_private(&path, &mut options).map_err(|e| failed(&path, e))?;
         let mut journal = Self { file, path, job };
         journal.lock()?;
-        journal.append(&begin.into())?;
+        journal.append(&header.into())?;
         Ok(journal)
     }
 
     /// Opens it to go on, and cuts off what a crash tore.
-    fn open(path: PathBuf, job: JobId) -> Result<(Self, Told), JournalError> {
+    fn open(path: PathBuf, job: JobId) -> Result<(Self, JournalContents), JournalError> {
         let mut options = OpenOptions::new();
         let file = cli::open_private(&path, options.read(true).append(true));
         let file = file.map_err(|e| failed(&path, e))?;
         let mut journal = Self { file, path, job };
         journal.lock()?;
-        let (told, bytes) = journal.read()?;
+        let (contents, bytes) = journal.read()?;
         journal
             .file
             .set_len(bytes as u64)
             .map_err(|e| failed(&journal.path, e))?;
-        Ok((journal, told))
+        Ok((journal, contents))
     }
 
     fn lock(&self) -> Result<(), JournalError> {
@@ -127,7 +132,7 @@ impl Journal {
         }
     }
 
-    fn read(&mut self) -> Result<(Told, usize), JournalError> {
+    fn read(&mut self) -> Result<(JournalContents, usize), JournalError> {
         let mut bytes = Vec::new();
         let read = self.file.seek(SeekFrom::Start(0));
         read.and_then(|_| (&self.file).take(MAX_BYTES + 1).read_to_end(&mut bytes))
@@ -137,31 +142,31 @@ impl Journal {
             return Err(JournalError::Unreadable { path });
         }
         let (records, bytes) = frame::decode(&bytes);
-        Ok((self.told(records)?, bytes))
+        Ok((self.contents(records)?, bytes))
     }
 
-    fn told(&self, records: Vec<Record>) -> Result<Told, JournalError> {
+    fn contents(&self, records: Vec<Record>) -> Result<JournalContents, JournalError> {
         let path = self.path.clone();
         let mut records = records.into_iter();
-        let Some(begin) = records.next().and_then(|first| first.begin) else {
+        let Some(header) = records.next().and_then(|first| first.header) else {
             return Err(JournalError::Unreadable { path });
         };
-        if begin.version != VERSION {
-            let found = begin.version;
+        if header.version != VERSION {
+            let found = header.version;
             return Err(JournalError::Version { path, found });
         }
-        let mut told = Told {
-            begin,
-            mark: None,
-            ended: None,
+        let mut contents = JournalContents {
+            header,
+            checkpoint: None,
+            spool_end: None,
             sealed: false,
         };
         for record in records {
-            told.mark = record.mark.or(told.mark);
-            told.ended = record.ended.or(told.ended);
-            told.sealed |= record.sealed;
+            contents.checkpoint = record.checkpoint.or(contents.checkpoint);
+            contents.spool_end = record.spool_end.or(contents.spool_end);
+            contents.sealed |= record.sealed;
         }
-        Ok(told)
+        Ok(contents)
     }
 
     /// Writes a record behind the others.

@@ -5,7 +5,7 @@ use engine::split::Place;
 use prost::Message;
 use proto::v1::JobOpen;
 
-use crate::input::{Standing, StopAt};
+use crate::input::{InputPosition, StopAt};
 
 /// The version of what follows; a journal of another one is refused.
 pub(crate) const VERSION: u32 = 2;
@@ -14,18 +14,18 @@ pub(crate) const VERSION: u32 = 2;
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Record {
     #[prost(message, optional, tag = "1")]
-    pub(crate) begin: Option<Begin>,
+    pub(crate) header: Option<JournalHeader>,
     #[prost(message, optional, tag = "2")]
-    pub(crate) mark: Option<Mark>,
+    pub(crate) checkpoint: Option<Checkpoint>,
     #[prost(message, optional, tag = "3")]
-    pub(crate) ended: Option<Ended>,
+    pub(crate) spool_end: Option<SpoolEnd>,
     #[prost(bool, tag = "4")]
     pub(crate) sealed: bool,
 }
 
 /// The first record: what is published, and how it is cut.
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct Begin {
+pub(crate) struct JournalHeader {
     #[prost(uint32, tag = "1")]
     pub(crate) version: u32,
     /// The opening as it was sent: id, name, operation, dialect, columns.
@@ -40,7 +40,7 @@ pub(crate) struct Begin {
     pub(crate) spool: Vec<u8>,
     /// The files, in their order. Empty: it is a spool.
     #[prost(message, repeated, tag = "8")]
-    pub(crate) files: Vec<FileSeen>,
+    pub(crate) files: Vec<JournaledFile>,
     /// Lines that are passed over at the start of each.
     #[prost(uint64, tag = "9")]
     pub(crate) skip_lines: u64,
@@ -51,7 +51,7 @@ pub(crate) struct Begin {
     #[prost(bool, tag = "11")]
     pub(crate) union: bool,
     /// What ends it early.
-    #[prost(enumeration = "Stopper", tag = "12")]
+    #[prost(enumeration = "StopAtCode", tag = "12")]
     pub(crate) stop_at: i32,
     /// Whether bytes behind packed data that are no packed data are passed over.
     #[prost(bool, tag = "13")]
@@ -60,7 +60,7 @@ pub(crate) struct Begin {
 
 /// What ends a publish early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, prost::Enumeration)]
-pub(crate) enum Stopper {
+pub(crate) enum StopAtCode {
     Nothing = 0,
     Ragged = 1,
     AnyBad = 2,
@@ -68,12 +68,12 @@ pub(crate) enum Stopper {
 
 /// A file, and what it was like when the publish began.
 #[derive(Clone, PartialEq, Eq, Message)]
-pub(crate) struct FileSeen {
+pub(crate) struct JournaledFile {
     /// An absolute path, as the system has it.
     #[prost(bytes = "vec", tag = "1")]
     pub(crate) path: Vec<u8>,
     #[prost(message, optional, tag = "2")]
-    pub(crate) identity: Option<Identity>,
+    pub(crate) identity: Option<FileIdentity>,
     /// What people called it.
     #[prost(string, tag = "3")]
     pub(crate) name: String,
@@ -82,7 +82,7 @@ pub(crate) struct FileSeen {
 /// By what a file is known again. Its inode is not asked: a file that was moved back, restored or
 /// mounted anew is the same by what is in it.
 #[derive(Clone, PartialEq, Eq, Message)]
-pub(crate) struct Identity {
+pub(crate) struct FileIdentity {
     #[prost(uint64, tag = "1")]
     pub(crate) bytes: u64,
     /// When it was last written to: seconds since 1970, and nanoseconds of the last one.
@@ -97,7 +97,7 @@ pub(crate) struct Identity {
 
 /// A place up to which the broker has confirmed every chunk.
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
-pub(crate) struct Mark {
+pub(crate) struct Checkpoint {
     /// The chunks before it: the next one's seq.
     #[prost(uint64, tag = "1")]
     pub(crate) chunks: u64,
@@ -121,7 +121,7 @@ pub(crate) struct Mark {
 
 /// A spool has all that it will ever have.
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
-pub(crate) struct Ended {
+pub(crate) struct SpoolEnd {
     #[prost(uint64, tag = "1")]
     pub(crate) bytes: u64,
     /// Whether there was more, which is lost.
@@ -129,9 +129,9 @@ pub(crate) struct Ended {
     pub(crate) torn: bool,
 }
 
-impl Mark {
-    pub(crate) fn new(chunks: u64, standing: Standing) -> Self {
-        let Standing {
+impl Checkpoint {
+    pub(crate) fn new(chunks: u64, standing: InputPosition) -> Self {
+        let InputPosition {
             file,
             place,
             bytes_before,
@@ -164,7 +164,7 @@ impl Mark {
     }
 }
 
-impl From<StopAt> for Stopper {
+impl From<StopAt> for StopAtCode {
     fn from(stop_at: StopAt) -> Self {
         match stop_at {
             StopAt::Nothing => Self::Nothing,
@@ -174,38 +174,38 @@ impl From<StopAt> for Stopper {
     }
 }
 
-impl From<Stopper> for StopAt {
-    fn from(stopper: Stopper) -> Self {
+impl From<StopAtCode> for StopAt {
+    fn from(stopper: StopAtCode) -> Self {
         match stopper {
-            Stopper::Nothing => Self::Nothing,
-            Stopper::Ragged => Self::Ragged,
-            Stopper::AnyBad => Self::AnyBad,
+            StopAtCode::Nothing => Self::Nothing,
+            StopAtCode::Ragged => Self::Ragged,
+            StopAtCode::AnyBad => Self::AnyBad,
         }
     }
 }
 
-impl From<Begin> for Record {
-    fn from(begin: Begin) -> Self {
+impl From<JournalHeader> for Record {
+    fn from(header: JournalHeader) -> Self {
         Self {
-            begin: Some(begin),
+            header: Some(header),
             ..Self::default()
         }
     }
 }
 
-impl From<Mark> for Record {
-    fn from(mark: Mark) -> Self {
+impl From<Checkpoint> for Record {
+    fn from(checkpoint: Checkpoint) -> Self {
         Self {
-            mark: Some(mark),
+            checkpoint: Some(checkpoint),
             ..Self::default()
         }
     }
 }
 
-impl From<Ended> for Record {
-    fn from(ended: Ended) -> Self {
+impl From<SpoolEnd> for Record {
+    fn from(spool_end: SpoolEnd) -> Self {
         Self {
-            ended: Some(ended),
+            spool_end: Some(spool_end),
             ..Self::default()
         }
     }

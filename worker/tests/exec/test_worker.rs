@@ -86,7 +86,7 @@ impl TestWorker {
             sandbox: None,
             lane: None,
             signing: None,
-            watched: telemetry::Watched::default(),
+            watched: telemetry::Telemetry::default(),
             commands: Some(ExecConfig {
                 allowed,
                 program: env!("CARGO_BIN_EXE_worker").into(),

@@ -1,0 +1,186 @@
+//! The layer around the whole router: every call, health and reflection included, passes here or not at
+//! all.
+
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::future::Either;
+use rustls::pki_types::CertificateDer;
+use tonic::Status;
+use tonic::codegen::http::{Extensions, HeaderMap, Request, Response, header::AUTHORIZATION};
+use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
+use tower::{Layer, Service};
+
+use crate::authorization::{Grant, ReadOnlyCalls};
+use crate::certificate::certificate_grant;
+use crate::scope::Scope;
+use crate::token::Token;
+use crate::token_file::TokenFile;
+
+/// The auth; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct AuthLayer(Arc<AuthPolicy>);
+
+#[derive(Debug)]
+enum AuthPolicy {
+    /// Everybody who can reach the socket may do anything.
+    Open,
+    Required {
+        calls: ReadOnlyCalls,
+        /// Whose bearers are let in. Absent: certificates alone count.
+        tokens: Option<TokenFile>,
+    },
+}
+
+impl AuthLayer {
+    /// Lets everybody do everything: for pipes in this process, and for a socket that only this host can
+    /// reach.
+    pub fn open() -> Self {
+        Self(Arc::new(AuthPolicy::Open))
+    }
+
+    /// Lets in who has a token, or a certificate that TLS has verified before.
+    pub(crate) fn required(calls: ReadOnlyCalls, tokens: Option<TokenFile>) -> Self {
+        Self(Arc::new(AuthPolicy::Required { calls, tokens }))
+    }
+
+    fn admit(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> Result<Grant, Status> {
+        let (calls, tokens) = match &*self.0 {
+            AuthPolicy::Open => {
+                return Ok(Grant {
+                    scope: Scope::Admin,
+                    name: "somebody on this host".to_owned(),
+                });
+            }
+            AuthPolicy::Required { calls, tokens } => (calls, tokens),
+        };
+        let grant = grant(tokens.as_ref(), headers, extensions)?;
+        let needed = calls.required_scope(path);
+        if grant.scope < needed {
+            tracing::warn!(by = grant.name, call = path, "refused: {needed} is needed");
+            return Err(Status::permission_denied(format!(
+                "{} may only look: this needs the scope {needed}",
+                grant.name
+            )));
+        }
+        if needed == Scope::Admin {
+            tracing::info!(by = grant.name, call = path, "asked");
+        }
+        Ok(grant)
+    }
+}
+
+/// What the caller proves to be: by a token where one is shown, else by a certificate.
+fn grant(
+    tokens: Option<&TokenFile>,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+) -> Result<Grant, Status> {
+    if let Some(shown) = headers.get(AUTHORIZATION) {
+        let token = shown.to_str().ok().and_then(bearer);
+        let found = token.and_then(|token| tokens?.find(&token));
+        return match found {
+            Some(entry) => Ok(Grant {
+                scope: entry.scope,
+                name: entry.name,
+            }),
+            None => Err(Status::unauthenticated(
+                "the master does not know this token",
+            )),
+        };
+    }
+    let certificates = extensions
+        .get::<TlsConnectInfo<TcpConnectInfo>>()
+        .and_then(TlsConnectInfo::peer_certs);
+    let first = certificates.as_deref().and_then(|chain| chain.first());
+    match first.map(CertificateDer::as_ref) {
+        Some(certificate) => Ok(certificate_grant(certificate)),
+        None => Err(Status::unauthenticated(
+            "the master lets in who shows a token: put one into ROWMILL_TOKEN, or name its file with \
+             --token-file (by hand: -H 'authorization: Bearer TOKEN')",
+        )),
+    }
+}
+
+fn bearer(header: &str) -> Option<Token> {
+    let (scheme, token) = header.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return None;
+    }
+    token.trim().parse().ok()
+}
+
+impl<S> Layer<S> for AuthLayer {
+    type Service = AuthService<S>;
+
+    fn layer(&self, inner: S) -> AuthService<S> {
+        AuthService {
+            auth: self.clone(),
+            inner,
+        }
+    }
+}
+
+/// A service behind the auth.
+#[derive(Debug, Clone)]
+pub struct AuthService<S> {
+    auth: AuthLayer,
+    inner: S,
+}
+
+impl<S, RequestBody, ResponseBody> Service<Request<RequestBody>> for AuthService<S>
+where
+    S: Service<Request<RequestBody>, Response = Response<ResponseBody>>,
+    ResponseBody: Default,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Either<S::Future, Ready<Result<S::Response, S::Error>>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
+        let path = request.uri().path();
+        match self
+            .auth
+            .admit(path, request.headers(), request.extensions())
+        {
+            Ok(grant) => {
+                request.extensions_mut().insert(grant);
+                Either::Left(self.inner.call(request))
+            }
+            Err(status) => Either::Right(ready(Ok(status.into_http()))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_bearer_is_read() {
+        let token = Token::generate().unwrap();
+        let secret = token.secret();
+        assert!(bearer(&format!("Bearer {secret}")).is_some());
+        assert!(bearer(&format!("bearer  {secret}")).is_some());
+        for header in [
+            "",
+            "Bearer",
+            "Bearer ",
+            secret,
+            &format!("Basic {secret}"),
+            &format!("Bearer {secret}x"),
+        ] {
+            assert!(bearer(header).is_none(), "{header}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Which call needs what, and what a caller has.
+
+use std::collections::HashSet;
+
+use prost::Message;
+use prost_types::method_options::IdempotencyLevel;
+use prost_types::{FileDescriptorSet, MethodOptions};
+
+use crate::scope::Scope;
+
+/// What a caller was found to be; the guard puts it into each request's extensions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// What they may do.
+    pub scope: Scope,
+    /// Who, for the log: the name of a token, or that of a certificate.
+    pub name: String,
+}
+
+/// gRPC's own services look, and change nothing.
+const READ_ONLY_SERVICES: [&str; 2] = ["/grpc.health.v1.", "/grpc.reflection.v1."];
+
+/// The calls that change nothing.
+#[derive(Debug)]
+pub(crate) struct ReadOnlyCalls(HashSet<String>);
+
+impl ReadOnlyCalls {
+    /// Those that the `.proto` files mark with `idempotency_level = NO_SIDE_EFFECTS`. One that is not
+    /// marked, or not known at all, needs the scope `admin`: a new call is closed until somebody says
+    /// that it only looks.
+    pub(crate) fn from_descriptors() -> Result<Self, prost::DecodeError> {
+        let files = FileDescriptorSet::decode(proto::DESCRIPTORS)?;
+        let mut read_only = HashSet::new();
+        for file in &files.file {
+            for service in &file.service {
+                let of_service = format!("/{}.{}/", file.package(), service.name());
+                for method in &service.method {
+                    let level = method
+                        .options
+                        .as_ref()
+                        .map(MethodOptions::idempotency_level);
+                    if level == Some(IdempotencyLevel::NoSideEffects) {
+                        read_only.insert(format!("{of_service}{}", method.name()));
+                    }
+                }
+            }
+        }
+        Ok(Self(read_only))
+    }
+
+    /// What a call to `path`, as in `/rowmill.v1.Rowmill/Watch`, needs.
+    pub(crate) fn required_scope(&self, path: &str) -> Scope {
+        let looks = self.0.contains(path)
+            || READ_ONLY_SERVICES
+                .iter()
+                .any(|service| path.starts_with(service));
+        if looks { Scope::Read } else { Scope::Admin }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_looks_needs_read_and_all_else_admin() {
+        let calls = ReadOnlyCalls::from_descriptors().unwrap();
+        for (path, scope) in [
+            ("/rowmill.v1.Rowmill/Watch", Scope::Read),
+            ("/rowmill.v1.Rowmill/ReadOutput", Scope::Read),
+            ("/grpc.health.v1.Health/Check", Scope::Read),
+            ("/rowmill.v1.Rowmill/CancelJob", Scope::Admin),
+            ("/rowmill.v1.Rowmill/NotThereYet", Scope::Admin),
+            ("/rowmill.v1.Rowmill/watch", Scope::Admin),
+            ("/x/Watch", Scope::Admin),
+            ("", Scope::Admin),
+        ] {
+            assert_eq!(calls.required_scope(path), scope, "{path}");
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! The tokens that a master takes: a file with a line for each, `SCOPE SHA256 NAME`, read again when it
+//! changes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use subtle::ConstantTimeEq;
+
+use crate::hex;
+use crate::scope::Scope;
+use crate::secret::{SecretError, append_secret, read_secret};
+use crate::token::Token;
+
+/// Names of people stand in logs.
+const MAX_NAME_BYTES: usize = 64;
+
+/// One line of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenEntry {
+    /// What it allows.
+    pub scope: Scope,
+    /// The SHA-256 of the token.
+    digest: [u8; 32],
+    /// Whose it is.
+    pub name: String,
+}
+
+/// Why a file of tokens cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenFileError {
+    /// It cannot be read or written.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// A line is none.
+    #[error(
+        "{path:?}, line {line}: SCOPE SHA256 NAME is expected (`rowmill token new --tokens {path:?}` adds one)"
+    )]
+    Line {
+        /// Which file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: usize,
+    },
+    /// The name cannot stand in the file.
+    #[error("{0:?} is not a name: 1 to {MAX_NAME_BYTES} letters, digits, '-', '_', '.' or '@'")]
+    Name(String),
+    /// Another token has the name.
+    #[error("{path:?} has a token of {name:?} already, in line {line}; remove that first")]
+    DuplicateName {
+        /// Which file.
+        path: PathBuf,
+        /// The name.
+        name: String,
+        /// Which line, from 1.
+        line: usize,
+    },
+}
+
+impl TokenEntry {
+    /// The entry of `token`.
+    ///
+    /// # Errors
+    ///
+    /// When `name` cannot stand in the file.
+    pub fn new(token: &Token, scope: Scope, name: &str) -> Result<Self, TokenFileError> {
+        if !is_name(name) {
+            return Err(TokenFileError::Name(name.chars().take(80).collect()));
+        }
+        Ok(Self {
+            scope,
+            digest: token.digest(),
+            name: name.to_owned(),
+        })
+    }
+
+    /// Its line, without an end.
+    pub fn line(&self) -> String {
+        format!("{} {} {}", self.scope, hex::encode(&self.digest), self.name)
+    }
+
+    fn parse(line: &str) -> Option<Self> {
+        let mut words = line.split_ascii_whitespace();
+        let (scope, digest, name) = (words.next()?, words.next()?, words.next()?);
+        if words.next().is_some() || !is_name(name) {
+            return None;
+        }
+        Some(Self {
+            scope: scope.parse().ok()?,
+            digest: hex::decode(digest)?,
+            name: name.to_owned(),
+        })
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let good = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '@');
+    (1..=MAX_NAME_BYTES).contains(&name.len()) && name.chars().all(good)
+}
+
+/// Adds `entry` to the file at `path`, which is made where it is missing.
+///
+/// # Errors
+///
+/// When the file cannot be read or written, or has a token of that name.
+pub fn append_token(path: &Path, entry: &TokenEntry) -> Result<(), TokenFileError> {
+    let mut start = "";
+    if fs::exists(path).unwrap_or(false) {
+        let text = read_secret(path)?;
+        let taken = parse(path, &text)?
+            .into_iter()
+            .find(|(_, old)| old.name == entry.name);
+        if let Some((line, _)) = taken {
+            return Err(TokenFileError::DuplicateName {
+                path: path.to_owned(),
+                name: entry.name.clone(),
+                line,
+            });
+        }
+        // A person may have left the last line without its end.
+        start = if text.is_empty() || text.ends_with('\n') {
+            ""
+        } else {
+            "\n"
+        };
+    }
+    append_secret(path, &format!("{start}{}\n", entry.line()))?;
+    Ok(())
+}
+
+/// Every entry with its line, from 1. Empty lines, and those that begin with '#', are none.
+fn parse(path: &Path, text: &str) -> Result<Vec<(usize, TokenEntry)>, TokenFileError> {
+    let lines = text
+        .lines()
+        .enumerate()
+        .map(|(i, line)| (i + 1, line.trim()));
+    lines
+        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+        .map(|(line, text)| {
+            let entry = TokenEntry::parse(text).ok_or_else(|| TokenFileError::Line {
+                path: path.to_owned(),
+                line,
+            });
+            Ok((line, entry?))
+        })
+        .collect()
+}
+
+/// The file, as it was read last.
+#[derive(Debug)]
+pub(crate) struct TokenFile {
+    path: PathBuf,
+    table: Mutex<TokenTable>,
+}
+
+#[derive(Debug)]
+struct TokenTable {
+    entries: Vec<TokenEntry>,
+    stamp: Option<FileStamp>,
+}
+
+/// By what a change is seen: when it was written, how long it is, and whether it is another file.
+type FileStamp = (SystemTime, u64, u64);
+
+impl TokenFile {
+    pub(crate) fn open(path: &Path) -> Result<Self, TokenFileError> {
+        let stamp = stamp(path);
+        Ok(Self {
+            path: path.to_owned(),
+            table: Mutex::new(TokenTable {
+                entries: entries(path)?,
+                stamp,
+            }),
+        })
+    }
+
+    /// Whose token it is, if it is one. Every entry is compared, each in constant time, so that how long
+    /// it takes says nothing.
+    pub(crate) fn find(&self, token: &Token) -> Option<TokenEntry> {
+        let digest = token.digest();
+        let table = self.reload();
+        let mut found = None;
+        for entry in &table.entries {
+            if entry.digest.ct_eq(&digest).into() {
+                found = Some(entry);
+            }
+        }
+        found.cloned()
+    }
+
+    /// As the file is now. A file that cannot be used changes nothing, and is urn once.
+    fn reload(&self) -> MutexGuard<'_, TokenTable> {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = stamp(&self.path);
+        if now != table.stamp {
+            table.stamp = now;
+            match entries(&self.path) {
+                Ok(entries) => {
+                    tracing::info!(tokens = entries.len(), "read {:?} again", self.path);
+                    table.entries = entries;
+                }
+                Err(error) => tracing::error!("the tokens stay as they were: {error}"),
+            }
+        }
+        table
+    }
+}
+
+fn entries(path: &Path) -> Result<Vec<TokenEntry>, TokenFileError> {
+    let parsed = parse(path, &read_secret(path)?)?;
+    Ok(parsed.into_iter().map(|(_, entry)| entry).collect())
+}
+
+fn stamp(path: &Path) -> Option<FileStamp> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(path: &Path, scope: Scope, name: &str) -> Token {
+        let token = Token::generate().unwrap();
+        append_token(path, &TokenEntry::new(&token, scope, name).unwrap()).unwrap();
+        token
+    }
+
+    #[test]
+    fn a_token_is_found_by_the_file_as_it_is_now() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("tokens");
+        let ada = add(&path, Scope::Admin, "ada");
+        let tokens = TokenFile::open(&path).unwrap();
+        let found = tokens.find(&ada).unwrap();
+        assert_eq!((found.scope, found.name.as_str()), (Scope::Admin, "ada"));
+        let bo = add(&path, Scope::Read, "bo");
+        assert_eq!(tokens.find(&bo).unwrap().scope, Scope::Read);
+        assert!(tokens.find(&Token::generate().unwrap()).is_none());
+
+        let left = read_secret(&path).unwrap();
+        let without_ada: Vec<&str> = left.lines().skip(1).collect();
+        fs::write(&path, without_ada.join("\n")).unwrap();
+        assert!(tokens.find(&ada).is_none());
+        assert!(tokens.find(&bo).is_some());
+    }
+
+    #[test]
+    fn a_file_that_breaks_changes_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("tokens");
+        let ada = add(&path, Scope::Admin, "ada");
+        let tokens = TokenFile::open(&path).unwrap();
+        fs::write(&path, "nonsense of another length\n").unwrap();
+        assert!(tokens.find(&ada).is_some());
+        let error = TokenFile::open(&path).unwrap_err();
+        assert!(
+            matches!(error, TokenFileError::Line { line: 1, .. }),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_file_holds_no_token_and_a_name_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("tokens");
+        fs::write(&path, "# of the team").unwrap();
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let ada = add(&path, Scope::Admin, "ada");
+        let text = read_secret(&path).unwrap();
+        assert!(text.starts_with("# of the team\nadmin "), "{text}");
+        assert!(!text.contains(&ada.secret()[8..]));
+        let again = TokenEntry::new(&ada, Scope::Read, "ada").unwrap();
+        let error = append_token(&path, &again).unwrap_err();
+        assert!(
+            matches!(error, TokenFileError::DuplicateName { line: 2, .. }),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_name_cannot_bring_a_line_of_its_own() {
+        let token = Token::generate().unwrap();
+        for name in ["", "a b", "a\nadmin", "\u{1b}[31m"] {
+            let error = TokenEntry::new(&token, Scope::Read, name).unwrap_err();
+            assert!(matches!(error, TokenFileError::Name(_)), "{name:?}");
+        }
+    }
+}

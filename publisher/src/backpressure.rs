@@ -1,0 +1,162 @@
+//! How far a publish may be backpressure of whoever takes what comes of it: so many chunks. Without this a
+//! filter whose reader is slow would read all of its input, and leave it to the broker's disk and the
+//! master's.
+//!
+//! A chunk counts from when it is let through until it is released: its rows are taken, or none ever
+//! come. Chunks are let through in their order and released in any, and whoever settles needs nothing
+//! of what is held back, so that nothing waits in a circle.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, mpsc};
+
+use crate::input::InputEvent;
+use crate::progress::Progress;
+
+/// The chunks of one publish that are not released, and how many there may be.
+#[derive(Debug)]
+pub struct Backpressure {
+    max_chunks: usize,
+    state: Mutex<State>,
+    released: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The next chunk to be let through.
+    next: u64,
+    in_flight: BTreeSet<u64>,
+    /// Settled before they were let through: an earlier process had sent them.
+    released_early: BTreeSet<u64>,
+}
+
+impl Backpressure {
+    /// At max_chunks `max_chunks` chunks, and one in any case.
+    pub fn new(max_chunks: usize) -> Self {
+        Self {
+            max_chunks: max_chunks.max(1),
+            state: Mutex::default(),
+            released: Notify::new(),
+        }
+    }
+
+    /// Nothing further comes of chunk `seq`. Once is enough; more has no effect.
+    pub fn release(&self, seq: u64) {
+        let mut state = self.state();
+        if seq >= state.next {
+            state.released_early.insert(seq);
+        } else if state.in_flight.remove(&seq) {
+            self.released.notify_one();
+        }
+    }
+
+    /// Lets `events` through to `out`, each chunk when there is room for it; the first is chunk
+    /// `first`. Ends with either of the two.
+    pub(crate) async fn forward(
+        &self,
+        first: u64,
+        mut events: mpsc::Receiver<InputEvent>,
+        out: mpsc::Sender<InputEvent>,
+        progress: &Progress,
+    ) {
+        self.begin(first);
+        let passing = async {
+            while let Some(next) = events.recv().await {
+                if matches!(next, InputEvent::Piece(_)) {
+                    self.room(progress).await;
+                }
+                if out.send(next).await.is_err() {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            () = passing => {}
+            // Where nothing further is taken, nobody waits for room, or for input.
+            () = out.closed() => {}
+        }
+    }
+
+    fn begin(&self, first: u64) {
+        let mut state = self.state();
+        state.next = first;
+        state.released_early.retain(|seq| *seq >= first);
+    }
+
+    /// Waits until the next chunk may go, which then counts.
+    async fn room(&self, progress: &Progress) {
+        while !self.admit() {
+            progress.set_waiting("waiting until rows are taken");
+            self.released.notified().await;
+        }
+    }
+
+    fn admit(&self) -> bool {
+        let mut state = self.state();
+        if state.in_flight.len() >= self.max_chunks {
+            return false;
+        }
+        let seq = state.next;
+        state.next += 1;
+        if !state.released_early.remove(&seq) {
+            state.in_flight.insert(seq);
+        }
+        true
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Whatever panicked left it whole: each change is one insertion or removal.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admitted(backpressure: &Backpressure) -> usize {
+        std::iter::from_fn(|| backpressure.admit().then_some(())).count()
+    }
+
+    #[test]
+    fn so_many_are_under_way_and_no_more_in_whatever_order_they_are_settled() {
+        let backpressure = Backpressure::new(3);
+        assert_eq!(admitted(&backpressure), 3);
+        backpressure.release(1);
+        backpressure.release(1);
+        assert_eq!(admitted(&backpressure), 1, "released twice counts once");
+        for seq in [3, 0, 2] {
+            backpressure.release(seq);
+        }
+        assert_eq!(admitted(&backpressure), 3);
+        assert_eq!(admitted(&Backpressure::new(0)), 1);
+    }
+
+    #[test]
+    fn what_an_earlier_process_sent_may_be_settled_before_it_is_let_through() {
+        let backpressure = Backpressure::new(2);
+        // Before it is known where this publish begins, and after.
+        backpressure.release(3);
+        backpressure.release(11);
+        backpressure.begin(10);
+        backpressure.release(4);
+        assert_eq!(admitted(&backpressure), 3, "11 is under way no more");
+        assert!(backpressure.state().released_early.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_chunk_waits_for_room_and_not_for_a_receiver_that_is_gone() {
+        let backpressure = Backpressure::new(1);
+        let progress = Progress::default();
+        assert!(backpressure.admit());
+        let settling = async {
+            while progress.waiting().is_none() {
+                tokio::task::yield_now().await;
+            }
+            backpressure.release(0);
+        };
+        tokio::join!(backpressure.room(&progress), settling);
+        assert_eq!(backpressure.state().next, 2);
+    }
+}

@@ -1,0 +1,14 @@
+//! The publisher's command-line flags.
+
+mod args;
+mod exec_args;
+mod format_args;
+mod input_args;
+mod profile_args;
+mod resume_args;
+mod schema_args;
+
+pub use args::{Args, PublishOutcome, failure, print_description, print_outcome};
+pub use exec_args::ExecModeArg;
+pub use format_args::FormatArgs;
+pub use input_args::{BAD_RECORDS, InputArgs, OperationOptions};

@@ -1,0 +1,103 @@
+//! CompressedReader bytes on their way to a decoder.
+
+use std::io::{self, BufRead, Read};
+
+use super::compression::MAGIC_BYTES;
+use super::peek::read_once;
+
+/// So much is read at once.
+pub(super) const BLOCK_BYTES: usize = 64 << 10;
+
+/// CompressedReader bytes on their way to a decoder, which takes just those that are its own; what comes next can be looked at.
+pub(super) struct CompressedReader<R> {
+    from: R,
+    block: Box<[u8]>,
+    /// What of `block` was read and is not taken yet.
+    at: usize,
+    end: usize,
+    /// How many were taken in all.
+    pub(super) taken: u64,
+    /// Whether reading failed.
+    pub(super) has_failed: bool,
+}
+
+impl<R: Read> CompressedReader<R> {
+    pub(super) fn new(from: R) -> Self {
+        Self {
+            from,
+            block: vec![0; BLOCK_BYTES].into(),
+            at: 0,
+            end: 0,
+            taken: 0,
+            has_failed: false,
+        }
+    }
+
+    /// Reads more behind what is there; 0 at the end.
+    fn fill(&mut self) -> io::Result<usize> {
+        self.block.copy_within(self.at..self.end, 0);
+        self.end -= self.at;
+        self.at = 0;
+        let read = read_once(&mut self.from, &mut self.block[self.end..]);
+        self.has_failed |= read.is_err();
+        let bytes = read?;
+        self.end += bytes;
+        Ok(bytes)
+    }
+
+    /// The next [`MAGIC_BYTES`], or fewer where the input ends before.
+    fn peek(&mut self) -> io::Result<&[u8]> {
+        while self.end - self.at < MAGIC_BYTES && self.fill()? > 0 {}
+        let end = self.end.min(self.at + MAGIC_BYTES);
+        Ok(&self.block[self.at..end])
+    }
+
+    /// Takes the zeros that come next; what comes behind them.
+    pub(super) fn pass_zeros(&mut self) -> io::Result<&[u8]> {
+        loop {
+            let next = self.fill_buf()?;
+            let zeros = next.iter().take_while(|byte| **byte == 0).count();
+            let is_end = zeros < next.len() || next.is_empty();
+            self.consume(zeros);
+            if is_end {
+                return self.peek();
+            }
+        }
+    }
+
+    /// Takes all that is left, or at least `most`.
+    pub(super) fn pass(&mut self, most: u64) -> io::Result<()> {
+        let end = self.taken.saturating_add(most);
+        while self.taken < end {
+            let bytes = self.fill_buf()?.len();
+            if bytes == 0 {
+                break;
+            }
+            self.consume(bytes);
+        }
+        Ok(())
+    }
+}
+
+impl<R: Read> Read for CompressedReader<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.fill_buf()?.read(into)?;
+        self.consume(bytes);
+        Ok(bytes)
+    }
+}
+
+impl<R: Read> BufRead for CompressedReader<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.at == self.end {
+            self.fill()?;
+        }
+        Ok(&self.block[self.at..self.end])
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.end - self.at);
+        self.at += bytes;
+        self.taken += bytes as u64;
+    }
+}

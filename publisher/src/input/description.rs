@@ -1,0 +1,267 @@
+//! What is known of an input before its records are read, for the job's opening and for people.
+
+use cli::format::percent;
+use engine::Dialect;
+use proto::v1::{Input, Sniffed};
+
+/// How the input is written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InputDescription {
+    /// How its bytes split.
+    pub dialect: Dialect,
+    /// Where it comes from, its encoding and compression, and what was not given but found.
+    pub input: Input,
+    /// The first records of its first file, header included, cut short.
+    pub rows: Vec<Vec<String>>,
+    /// Bytes of text. `None`: not known before it is read, as of a pipe or what is packed.
+    pub source_bytes: Option<u64>,
+}
+
+/// What the opening says.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct InputHead {
+    pub(crate) description: InputDescription,
+    pub(crate) columns: Vec<String>,
+}
+
+/// Something found that is no trait but a sentence.
+pub(super) const NOTE: &str = "note";
+
+/// Less sure than this, people are told, and told what to pass. What the sniffer falls back to
+/// without any evidence, as in a file of two lines, it calls 0.5.
+const UNSURE: f64 = 0.5;
+
+impl InputDescription {
+    /// One line for a person: what was found and not given, how sure, and what to pass where that
+    /// is not much. `None`: all of it is what anybody would expect.
+    pub fn line(&self) -> Option<String> {
+        let (notes, told): (Vec<&Sniffed>, Vec<&Sniffed>) =
+            self.worth_telling().partition(|found| found.what == NOTE);
+        let notes: Vec<&str> = notes.iter().map(|note| &note.value[..]).collect();
+        if told.is_empty() {
+            return Some(notes.join("; ")).filter(|line| !line.is_empty());
+        }
+        let parts: Vec<String> = told.iter().map(|found| self.part(found)).collect();
+        let unsure = told.iter().find(|found| is_unsure(found));
+        let advice = unsure
+            .and_then(|found| flag(&found.what))
+            .map(|flag| format!("; if that is wrong, pass {flag}"));
+        let mut line = format!("sniffed: {}", parts.join(", "));
+        line += &advice.unwrap_or_default();
+        for note in notes {
+            line = format!("{line}; {note}");
+        }
+        Some(line)
+    }
+
+    /// `delimiter ';' (99 %)`.
+    fn part(&self, found: &Sniffed) -> String {
+        let how_sure = percent(found.confidence);
+        let value = match &found.what[..] {
+            "compression" => return found.value.clone(),
+            "header" if self.dialect.has_header => return format!("header ({how_sure})"),
+            "header" => return format!("no header ({how_sure})"),
+            "delimiter" => byte(Some(self.dialect.delimiter)),
+            "quote" => byte(self.dialect.quote),
+            "escape" => byte(self.dialect.escape),
+            "comment" => byte(self.dialect.comment),
+            _ => found.value.clone(),
+        };
+        format!("{} {value} ({how_sure})", found.what)
+    }
+
+    fn worth_telling(&self) -> impl Iterator<Item = &Sniffed> {
+        self.input
+            .sniffed
+            .iter()
+            .filter(|found| !self.is_expected(&found.what) || is_unsure(found))
+    }
+
+    /// Whether what was found is what nobody has to be told.
+    fn is_expected(&self, what: &str) -> bool {
+        let (found, usual) = (&self.dialect, Dialect::default());
+        match what {
+            "delimiter" => found.delimiter == usual.delimiter,
+            "quote" => found.quote == usual.quote,
+            "escape" => found.escape == usual.escape,
+            "double quote" => found.double_quote == usual.double_quote,
+            "header" => found.has_header == usual.has_header,
+            "comment" => found.comment == usual.comment,
+            _ => false,
+        }
+    }
+
+    /// How it is written, for people who asked: what it is called, and its value with how sure that
+    /// is where it was found.
+    pub fn facts(&self) -> Vec<(&'static str, String)> {
+        let dialect = &self.dialect;
+        let packed = match &self.input.compression[..] {
+            "" => "none",
+            packed => packed,
+        };
+        let yes = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
+        let facts = [
+            ("delimiter", byte(Some(dialect.delimiter))),
+            ("quote", byte(dialect.quote)),
+            ("escape", byte(dialect.escape)),
+            ("double quote", yes(dialect.double_quote)),
+            ("comment", byte(dialect.comment)),
+            ("header", yes(dialect.has_header)),
+            ("encoding", self.input.encoding.clone()),
+            ("compression", packed.to_owned()),
+        ];
+        let facts = facts.into_iter().map(|(what, value)| {
+            let found = self.input.sniffed.iter().find(|found| found.what == what);
+            match found.filter(|found| what != "compression" && found.confidence < 1.0) {
+                Some(found) => (what, format!("{value} ({})", percent(found.confidence))),
+                None => (what, value),
+            }
+        });
+        let notes = self.input.sniffed.iter().filter(|found| found.what == NOTE);
+        let notes = notes.map(|note| (NOTE, note.value.clone()));
+        facts.chain(notes).collect()
+    }
+
+    /// The flags that say what was found, so that it is not left to chance.
+    pub fn flags(&self) -> String {
+        let (found, usual) = (&self.dialect, Dialect::default());
+        let mut flags = vec![format!("--delimiter {}", argument(Some(found.delimiter)))];
+        for (flag, value, usual) in [
+            ("--quote", found.quote, usual.quote),
+            ("--escape", found.escape, usual.escape),
+            ("--comment", found.comment, usual.comment),
+        ] {
+            if value != usual {
+                flags.push(format!("{flag} {}", argument(value)));
+            }
+        }
+        if !found.double_quote {
+            flags.push("--no-double-quote".to_owned());
+        }
+        let header = if found.has_header {
+            "--headers"
+        } else {
+            "--no-headers"
+        };
+        flags.push(header.to_owned());
+        if self
+            .input
+            .sniffed
+            .iter()
+            .any(|found| found.what == "encoding")
+        {
+            flags.push(format!("--encoding {}", self.input.encoding));
+        }
+        flags.join(" ")
+    }
+}
+
+/// Whether a person should rather say it. There may be nothing to tell a quote by, and nothing that
+/// depends on it.
+fn is_unsure(found: &Sniffed) -> bool {
+    matches!(&found.what[..], "delimiter" | "header" | "encoding") && found.confidence < UNSURE
+}
+
+fn flag(what: &str) -> Option<&'static str> {
+    match what {
+        "delimiter" => Some("--delimiter CHAR"),
+        "quote" => Some("--quote CHAR"),
+        "escape" => Some("--escape CHAR"),
+        "header" => Some("--headers or --no-headers"),
+        "comment" => Some("--comment CHAR"),
+        "encoding" => Some("--encoding NAME"),
+        _ => None,
+    }
+}
+
+/// A byte as a person would write it down.
+fn byte(byte: Option<u8>) -> String {
+    match byte {
+        None => "none".to_owned(),
+        Some(b'\t') => "tab".to_owned(),
+        Some(b'\'') => "\"'\"".to_owned(),
+        Some(byte) if byte.is_ascii_graphic() => format!("'{}'", char::from(byte)),
+        Some(byte) => format!("'{}'", char::from(byte).escape_default()),
+    }
+}
+
+/// A byte as a shell takes it.
+fn argument(byte: Option<u8>) -> String {
+    match byte {
+        None => "none".to_owned(),
+        Some(b'\t') => "tab".to_owned(),
+        Some(b'\'') => "\"'\"".to_owned(),
+        Some(byte) => format!("'{}'", char::from(byte)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn description(dialect: Dialect, sniffed: &[(&str, &str, f64)]) -> InputDescription {
+        let sniffed = sniffed.iter().map(|&(what, value, confidence)| Sniffed {
+            what: what.to_owned(),
+            value: value.to_owned(),
+            confidence,
+        });
+        InputDescription {
+            dialect,
+            input: Input {
+                sniffed: sniffed.collect(),
+                ..Input::default()
+            },
+            rows: Vec::new(),
+            source_bytes: None,
+        }
+    }
+
+    #[test]
+    fn what_anybody_would_expect_is_not_told() {
+        let usual = [("delimiter", ",", 0.99), ("header", "yes", 0.9)];
+        assert_eq!(description(Dialect::default(), &usual).line(), None);
+        let doubtful = [("delimiter", ",", 0.4), ("header", "yes", 0.9)];
+        assert_eq!(
+            description(Dialect::default(), &doubtful).line().unwrap(),
+            "sniffed: delimiter ',' (40 %); if that is wrong, pass --delimiter CHAR"
+        );
+    }
+
+    #[test]
+    fn a_note_is_told_behind_what_was_found() {
+        let found = [("delimiter", ",", 0.99), (NOTE, "look here", 1.0)];
+        let usual = description(Dialect::default(), &found);
+        assert_eq!(usual.line().unwrap(), "look here");
+        let semicolon = Dialect {
+            delimiter: b';',
+            ..Dialect::default()
+        };
+        let line = description(semicolon, &found).line().unwrap();
+        assert_eq!(line, "sniffed: delimiter ';' (99 %); look here");
+    }
+
+    #[test]
+    fn what_is_told_is_what_was_found_and_how_sure() {
+        let dialect = Dialect {
+            delimiter: b';',
+            has_header: false,
+            ..Dialect::default()
+        };
+        let sniffed = [
+            ("delimiter", ";", 0.99),
+            ("header", "no", 0.87),
+            ("encoding", "UTF-16LE", 1.0),
+            ("compression", "gzip", 1.0),
+        ];
+        let description = description(dialect, &sniffed);
+        assert_eq!(
+            description.line().unwrap(),
+            "sniffed: delimiter ';' (99 %), no header (87 %), encoding UTF-16LE (100 %), gzip"
+        );
+        assert!(
+            description
+                .flags()
+                .starts_with("--delimiter ';' --no-headers")
+        );
+    }
+}

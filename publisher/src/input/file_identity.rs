@@ -1,0 +1,144 @@
+//! Which version of a file this is: whether it is still the one that was looked at before, in this process or in an
+//! earlier one.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+
+use crate::journal::FileIdentity;
+
+const HEAD_BYTES: usize = 64 << 10;
+
+/// One version of a file, as far as its file system tells versions apart: two writes within one tick of its clock,
+/// some milliseconds, are the same to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileVersion {
+    /// Its length when it was looked at.
+    pub(crate) bytes: u64,
+    device: u64,
+    inode: u64,
+    modified_s: i64,
+    modified_ns: i64,
+}
+
+/// What became of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum FileChange {
+    /// It is longer, by so much that it has as many bytes now. Whether the others are what they were, is not known.
+    Grown(u64),
+    /// It is another one, for the reason given.
+    Other(String),
+}
+
+impl FileVersion {
+    /// `None`: it has none, like a pipe, a device, or a file of `/proc`, whose length is 0 whatever is in it.
+    pub(crate) fn from_metadata(metadata: &Metadata) -> Option<Self> {
+        let has_one = metadata.is_file() && metadata.len() > 0;
+        has_one.then(|| Self::any(metadata))
+    }
+
+    fn any(metadata: &Metadata) -> Self {
+        Self {
+            bytes: metadata.len(),
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            modified_s: metadata.mtime(),
+            modified_ns: metadata.mtime_nsec(),
+        }
+    }
+
+    /// What became of the file, of which `now` is said today. `None`: it is the same.
+    pub(crate) fn change(&self, now: &Metadata) -> Option<FileChange> {
+        let now = Self::any(now);
+        if (self.device, self.inode) != (now.device, now.inode) {
+            return Some(FileChange::Other("another file took its place".to_owned()));
+        }
+        if now.bytes > self.bytes {
+            return Some(FileChange::Grown(now.bytes));
+        }
+        if now.bytes < self.bytes {
+            return Some(FileChange::Other(lengths(self.bytes, now.bytes)));
+        }
+        let written = |version: &Self| (version.modified_s, version.modified_ns);
+        (written(self) != written(&now)).then(|| FileChange::Other(WRITTEN.to_owned()))
+    }
+}
+
+const WRITTEN: &str = "it was written to since";
+
+/// How a length changed, for a person.
+pub(crate) fn lengths(before: u64, now: u64) -> String {
+    format!("it had {before} bytes and has {now}")
+}
+
+/// What `file` is known by in another process; its position stays.
+pub(crate) fn identity(file: &File) -> io::Result<FileIdentity> {
+    let version = FileVersion::any(&file.metadata()?);
+    let mut head = vec![0; HEAD_BYTES];
+    let mut known = 0;
+    while known < head.len() {
+        match file.read_at(&mut head[known..], known as u64) {
+            Ok(0) => break,
+            Ok(bytes) => known += bytes,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(FileIdentity {
+        bytes: version.bytes,
+        modified_s: version.modified_s,
+        modified_ns: version.modified_ns,
+        head_hash: engine::chunk::hash(&head[..known]),
+    })
+}
+
+/// What is no longer as it was, for a person. `None`: it is the same file.
+pub(crate) fn change(before: &FileIdentity, now: &FileIdentity) -> Option<String> {
+    if before.bytes != now.bytes {
+        return Some(lengths(before.bytes, now.bytes));
+    }
+    if before.head_hash != now.head_hash {
+        return Some("its first 64 KiB are not what they were".to_owned());
+    }
+    let written = |identity: &FileIdentity| (identity.modified_s, identity.modified_ns);
+    (written(before) != written(now)).then(|| WRITTEN.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_the_same_until_it_is_written_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.csv");
+        std::fs::write(&path, "a\n1\n").unwrap();
+        let look = || identity(&File::open(&path).unwrap()).unwrap();
+        let before = look();
+        assert_eq!(change(&before, &look()), None);
+        // Moved away and back, it is still the same.
+        let other = dir.path().join("b.csv");
+        std::fs::rename(&path, &other).unwrap();
+        std::fs::rename(&other, &path).unwrap();
+        assert_eq!(change(&before, &look()), None);
+
+        let file = File::options().append(true).open(&path).unwrap();
+        (&file).write_all(b"2\n").unwrap();
+        let said = change(&before, &look()).unwrap();
+        assert_eq!(said, "it had 4 bytes and has 6");
+        std::fs::write(&path, "a\n2\n").unwrap();
+        let said = change(&before, &look()).unwrap();
+        assert_eq!(said, "its first 64 KiB are not what they were");
+        std::fs::write(&path, "a\n1\n").unwrap();
+        let later = std::time::SystemTime::now() + std::time::Duration::from_secs(9);
+        File::options()
+            .append(true)
+            .open(&path)
+            .unwrap()
+            .set_modified(later)
+            .unwrap();
+        assert_eq!(change(&before, &look()).unwrap(), "it was written to since");
+    }
+}

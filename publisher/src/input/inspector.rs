@@ -1,0 +1,301 @@
+//! A look at the start of every file: how it is written, and whether it belongs to the others.
+
+use std::collections::HashMap;
+
+use engine::Dialect;
+use engine::sniff::{Narrow, sniff};
+use engine::split::{Limits, Splitter};
+use proto::v1::{FileHeader, Input, Sniffed};
+
+use super::description::NOTE;
+use super::encoding::DetectedEncoding;
+use super::plan::{InputSpec, PlannedFile};
+use super::union::{ColumnUnion, difference, places};
+use super::{Compression, InputDescription, InputError, Source, TextStream, foreign_format};
+
+/// So much of the first file is looked at to find out its dialect.
+const SNIFF_BYTES: usize = 64 << 10;
+/// At most so many files are named in a job's opening.
+const NAMED: usize = 1000;
+/// More of their headers is not told.
+const HEADERS_BYTES: usize = 256 << 10;
+
+/// What is found out by looking at every file.
+pub(super) struct Inspector<'w> {
+    input_spec: &'w InputSpec,
+    /// The first file's.
+    dialect: Option<Dialect>,
+    input: Input,
+    /// Bytes of all. `None`: of one of them it is not known.
+    bytes: Option<u64>,
+    /// The first records of the first file, header included.
+    rows: Vec<Vec<String>>,
+    encodings: Vec<&'static str>,
+    compressions: Vec<&'static str>,
+}
+
+impl<'w> Inspector<'w> {
+    pub(super) fn new(input_spec: &'w InputSpec) -> Self {
+        let names = input_spec.sources.iter().take(NAMED).map(Source::name);
+        Self {
+            input_spec,
+            dialect: None,
+            input: Input {
+                files: names.map(str::to_owned).collect(),
+                files_total: input_spec.sources.len() as u64,
+                ..Input::default()
+            },
+            bytes: Some(0),
+            rows: Vec::new(),
+            encodings: Vec::new(),
+            compressions: Vec::new(),
+        }
+    }
+
+    /// Takes note of how a file is written, of which `bytes` is the length if that is known; the first
+    /// one's dialect is the job's.
+    pub(super) fn look(
+        &mut self,
+        stream: &mut TextStream,
+        bytes: Option<u64>,
+    ) -> Result<(), InputError> {
+        let known = bytes.filter(|_| stream.is_plain());
+        self.bytes = self.bytes.zip(known).map(|(sum, bytes)| sum + bytes);
+        note(&mut self.encodings, stream.encoding.encoding.name());
+        let compression = stream.compression.map_or(NOT_PACKED, Compression::name);
+        note(&mut self.compressions, compression);
+        if self.dialect.is_none() {
+            self.sniff(stream)?;
+        }
+        Ok(())
+    }
+
+    fn sniff(&mut self, stream: &mut TextStream) -> Result<(), InputError> {
+        let separator = stream.separator;
+        let passed = stream.start(0, 0).line - 1;
+        let head = stream.peek(SNIFF_BYTES)?;
+        let mut given = self.input_spec.given;
+        if given.delimiter.is_none() {
+            // Whoever says what stands between fields says that it is a table.
+            if separator.is_none()
+                && let Some(foreign) = foreign_format::markup(head)
+            {
+                let error = std::io::Error::other(foreign);
+                return Err(InputError::from_io(stream.name(), error));
+            }
+            given.delimiter = separator;
+        }
+        let sniffed = sniff(head, head.len() < SNIFF_BYTES, &given);
+        let dialect = Dialect {
+            ragged: self.input_spec.ragged,
+            ..sniffed.dialect
+        };
+        dialect.check()?;
+        self.dialect = Some(dialect);
+        self.input.sniffed = sniffed.traits;
+        self.rows = sniffed.rows;
+        if self.input_spec.given.delimiter.is_none()
+            && let Some(separator) = separator
+        {
+            self.found("delimiter", &char::from(separator).to_string(), 1.0);
+        }
+        let DetectedEncoding {
+            encoding,
+            confidence,
+        } = stream.encoding;
+        if let Some(confidence) = confidence {
+            self.found("encoding", encoding.name(), confidence);
+        }
+        if let Some(compression) = stream.compression {
+            self.found("compression", compression.name(), 1.0);
+        }
+        if let Some(narrow) = sniffed.narrow {
+            self.found(NOTE, &note_of(narrow, &dialect, passed), 1.0);
+        }
+        Ok(())
+    }
+
+    fn found(&mut self, what: &str, value: &str, confidence: f64) {
+        self.input.sniffed.push(Sniffed {
+            what: what.to_owned(),
+            value: value.to_owned(),
+            confidence,
+        });
+    }
+
+    /// A file's columns, of which nothing is read yet but what was peeked at.
+    pub(super) fn header(
+        &self,
+        stream: &mut TextStream,
+        limits: Limits,
+    ) -> Result<Vec<String>, InputError> {
+        header(stream, self.dialect.unwrap_or_default(), limits)
+    }
+
+    /// Settles the columns of several files. `None`: there is one.
+    pub(super) fn settle(
+        &mut self,
+        files: &mut [PlannedFile],
+    ) -> Result<Option<Vec<String>>, InputError> {
+        if files.len() < 2 {
+            return Ok(None);
+        }
+        if !self.input_spec.union {
+            return same(files).map(Some);
+        }
+        if !self.dialect.unwrap_or_default().has_header {
+            let first = files[0].source.name().to_owned();
+            return Err(InputError::UnionOfNameless { first });
+        }
+        let mut union = ColumnUnion::default();
+        for file in files.iter() {
+            union.add(&file.columns);
+        }
+        for file in files.iter_mut() {
+            file.places = places(union.columns(), &file.columns);
+        }
+        self.input.headers = headers(files);
+        Ok(Some(union.columns().to_vec()))
+    }
+
+    pub(super) fn description(self) -> InputDescription {
+        let compression = match self.compressions[..] {
+            [NOT_PACKED] => String::new(),
+            _ => self.compressions.join(", "),
+        };
+        InputDescription {
+            dialect: self.dialect.unwrap_or_default(),
+            source_bytes: self.bytes,
+            rows: self.rows,
+            input: Input {
+                encoding: self.encodings.join(", "),
+                compression,
+                ..self.input
+            },
+        }
+    }
+}
+
+/// The columns of a file, of which nothing is read yet but what was peeked at.
+pub(super) fn header(
+    stream: &mut TextStream,
+    dialect: Dialect,
+    limits: Limits,
+) -> Result<Vec<String>, InputError> {
+    let mut bytes = SNIFF_BYTES;
+    loop {
+        let head = stream.peek(bytes)?;
+        let is_whole = head.len() < bytes;
+        match columns(head, is_whole, dialect, limits) {
+            Ok(Some(columns)) => return Ok(columns),
+            Ok(None) => bytes *= 2,
+            Err(source) => {
+                return Err(InputError::Split {
+                    name: stream.name().to_owned(),
+                    source,
+                });
+            }
+        }
+    }
+}
+
+/// What to think of when the first record is not like the others. `passed`: lines passed over before
+/// it.
+fn note_of(narrow: Narrow, dialect: &Dialect, passed: u64) -> String {
+    let Narrow {
+        first_fields,
+        fields,
+        lines,
+        is_header,
+    } = narrow;
+    let taken = if dialect.has_header {
+        ", which is taken for the header,"
+    } else {
+        ""
+    };
+    let skip = passed + lines;
+    let advice = if is_header {
+        format!("if the header is on line {}, pass --skip {skip}", skip + 1)
+    } else {
+        format!("--skip {skip} --no-headers reads them without it")
+    };
+    format!("most records have {fields} fields, and the first{taken} has {first_fields}: {advice}")
+}
+
+const NOT_PACKED: &str = "none";
+
+/// The header in `head`, or as many numbered columns as the first record has fields; `None`: it does
+/// not end in it.
+fn columns(
+    head: &[u8],
+    is_whole: bool,
+    dialect: Dialect,
+    limits: Limits,
+) -> Result<Option<Vec<String>>, engine::SplitError> {
+    // A piece is one record, so that the first one is enough.
+    let target_bytes = 1;
+    let mut splitter = Splitter::new(
+        dialect,
+        Limits {
+            target_bytes,
+            ..limits
+        },
+    );
+    splitter.push(head);
+    if is_whole {
+        splitter.finish();
+    }
+    while splitter.header().is_none() && splitter.next_piece()?.is_some() {}
+    Ok(splitter.header().map(<[String]>::to_vec))
+}
+
+/// Every header once, of the files that are named, for whoever shows records as they came. None: all
+/// files have the job's columns, or they are too much to be told.
+fn headers(files: &[PlannedFile]) -> Vec<FileHeader> {
+    if files.iter().all(|file| file.places.is_none()) {
+        return Vec::new();
+    }
+    let mut headers: Vec<FileHeader> = Vec::new();
+    let mut known: HashMap<&[String], usize> = HashMap::new();
+    let mut bytes = 0;
+    for (at, file) in (0..).zip(files.iter().take(NAMED)) {
+        let place = *known.entry(&file.columns).or_insert(headers.len());
+        if place == headers.len() {
+            bytes += file
+                .columns
+                .iter()
+                .map(|name| name.len() + 2)
+                .sum::<usize>();
+            headers.push(FileHeader {
+                columns: file.columns.clone(),
+                files: Vec::new(),
+            });
+        }
+        headers[place].files.push(at);
+    }
+    if bytes > HEADERS_BYTES {
+        headers.clear();
+    }
+    headers
+}
+
+/// The header that all files have.
+fn same(files: &[PlannedFile]) -> Result<Vec<String>, InputError> {
+    let Some((first, others)) = files.split_first() else {
+        return Ok(Vec::new());
+    };
+    match others.iter().find(|file| file.columns != first.columns) {
+        None => Ok(first.columns.clone()),
+        Some(other) => Err(InputError::OtherHeader {
+            name: other.source.name().to_owned(),
+            first: first.source.name().to_owned(),
+            difference: difference(&first.columns, &other.columns),
+        }),
+    }
+}
+
+fn note(names: &mut Vec<&'static str>, name: &'static str) {
+    if !names.contains(&name) {
+        names.push(name);
+    }
+}

@@ -1,0 +1,288 @@
+//! On the way through the files of one input: from each file's bytes to its pieces.
+
+use engine::rearrange::Arrangement;
+use engine::split::Splitter;
+use tokio::sync::mpsc;
+
+use super::read_task::{EndOfInput, InputEvent, InputPiece, InputPosition, ReadTask, Totals};
+use super::strict::StrictCheck;
+use super::{InputError, InputHead, InputPlan, SpoolFile, TextStream};
+use crate::journal::SpoolEnd;
+
+/// Why the reading ended before its end.
+pub(super) enum StopReason {
+    /// Nobody takes what is events any more.
+    ReceiverClosed,
+    Failed(InputError),
+    /// At a bad record, and what is wrong with it.
+    BadRecord(String),
+}
+
+impl From<InputError> for StopReason {
+    fn from(error: InputError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// On its way through the files.
+pub(super) struct InputReader<'a> {
+    pub(super) reading: ReadTask,
+    plan: InputPlan,
+    spool_file: Option<SpoolFile>,
+    events: &'a mpsc::Sender<InputEvent>,
+    pub(super) has_head: bool,
+    /// Of the files that were read to their end, and of the one in hand up to its last piece.
+    pub(super) totals: Totals,
+}
+
+/// The file in hand.
+struct FileReader {
+    at: usize,
+    stream: TextStream,
+    splitter: Splitter,
+    /// How its records become the job's. `None`: they are.
+    arrangement: Option<Arrangement>,
+    strict: StrictCheck,
+    /// Records that were rejected when they were rearranged, which the splitter knows nothing of.
+    rejected: u64,
+    /// Bytes of the files before, and what was replaced in them.
+    bytes_before: u64,
+    replaced: u64,
+    /// Whether the header was seen.
+    has_header: bool,
+}
+
+impl<'a> InputReader<'a> {
+    pub(super) fn new(
+        reading: ReadTask,
+        plan: InputPlan,
+        spool_file: Option<SpoolFile>,
+        events: &'a mpsc::Sender<InputEvent>,
+    ) -> Self {
+        let checkpoint = reading.resumed.as_ref().map(|resumed| resumed.checkpoint);
+        let checkpoint = checkpoint.unwrap_or_default();
+        Self {
+            totals: Totals {
+                rows: checkpoint.rows(),
+                rejects: checkpoint.rejected,
+                bytes: checkpoint.bytes_before,
+                replaced: checkpoint.replaced,
+                stopped: String::new(),
+            },
+            reading,
+            plan,
+            spool_file,
+            events,
+            has_head: false,
+        }
+    }
+
+    /// Reads what is left of all files.
+    pub(super) fn run(&mut self) -> Result<(), StopReason> {
+        let resumed = self.reading.resumed.as_ref();
+        let first = resumed.map_or(0, |resumed| resumed.checkpoint.file as usize);
+        for at in first..self.plan.files.len() {
+            let mut file = self.begin(at)?;
+            while !file.step(self).map_err(|stop| file.explained(stop))? {}
+            for warning in file.stream.warnings() {
+                tracing::warn!("{}: {warning}", file.stream.name());
+            }
+            self.totals.bytes = file.bytes_before + file.splitter.bytes();
+            self.totals.replaced = file.replaced + file.stream.replaced().count();
+        }
+        Ok(())
+    }
+
+    /// Opens a file, at its start or where another process stood in it.
+    fn begin(&mut self, at: usize) -> Result<FileReader, StopReason> {
+        let mut stream = self.plan.open(at)?;
+        let (dialect, limits) = (self.plan.description.dialect, self.reading.limits);
+        let planned = &self.plan.files[at];
+        let resumed = self.reading.resumed.as_ref();
+        let here = resumed.filter(|resumed| resumed.checkpoint.file == at as u64);
+        let splitter = if let Some(resumed) = here {
+            stream.seek_to(resumed.checkpoint.byte)?;
+            // Of several files each has its own, which the plan has looked at.
+            let header = match &planned.columns[..] {
+                [] => resumed.columns.clone(),
+                columns => columns.to_vec(),
+            };
+            Splitter::resume(dialect, limits, Some(header), resumed.checkpoint.place())
+        } else {
+            let record = self.totals.rows + self.totals.rejects;
+            let start = stream.start(record, self.totals.rejects);
+            Splitter::new(dialect, limits).starting_at(start)
+        };
+        let places = planned.places.clone();
+        let arrangement = places.map(|places| Arrangement {
+            dialect,
+            columns: planned.columns.len(),
+            places,
+            target_bytes: limits.target_bytes,
+        });
+        Ok(FileReader {
+            at,
+            strict: StrictCheck::new(self.reading.input_spec.stop_at, dialect, stream.name()),
+            stream,
+            splitter,
+            arrangement,
+            rejected: 0,
+            bytes_before: self.totals.bytes,
+            replaced: self.totals.replaced,
+            has_header: false,
+        })
+    }
+
+    fn send(&self, events: InputEvent) -> Result<(), StopReason> {
+        self.events
+            .blocking_send(events)
+            .map_err(|_| StopReason::ReceiverClosed)
+    }
+
+    /// Says what the columns are, before the first piece is given.
+    fn say_head(&mut self, header: &[String]) -> Result<(), StopReason> {
+        if std::mem::replace(&mut self.has_head, true) {
+            return Ok(());
+        }
+        let columns = self.plan.columns.as_deref().unwrap_or(header);
+        self.send(InputEvent::Head(Box::new(InputHead {
+            description: self.plan.description.clone(),
+            columns: columns.to_vec(),
+        })))
+    }
+}
+
+impl FileReader {
+    /// Reads once and gives what can be given; whether that was the end of the file.
+    fn step(&mut self, reader: &mut InputReader<'_>) -> Result<bool, StopReason> {
+        let is_end = self.fill(reader.reading.end_of_input)?;
+        if is_end {
+            self.end(reader)?;
+        }
+        self.give(reader)?;
+        Ok(is_end)
+    }
+
+    /// Why it ends: whatever is wrong with a file that was changed meanwhile is so because of that.
+    fn explained(&self, stop: StopReason) -> StopReason {
+        match stop {
+            StopReason::ReceiverClosed => stop,
+            StopReason::Failed(_) | StopReason::BadRecord(_) => {
+                self.stream.changed().map_or(stop, StopReason::Failed)
+            }
+        }
+    }
+
+    fn fill(&mut self, end_of_input: EndOfInput) -> Result<bool, InputError> {
+        let bytes = match self.stream.read(self.splitter.space()) {
+            // Of an input that is not whole, what is packed ends wherever it was cut.
+            Err(InputError::Read { source, .. })
+                if end_of_input != EndOfInput::Complete
+                    && source.kind() == std::io::ErrorKind::UnexpectedEof =>
+            {
+                0
+            }
+            read => read?,
+        };
+        self.splitter.filled(bytes);
+        Ok(bytes == 0)
+    }
+
+    /// Nothing more of the file can be read.
+    fn end(&mut self, reader: &InputReader<'_>) -> Result<(), StopReason> {
+        let torn = match reader.reading.end_of_input {
+            EndOfInput::Pending => return Ok(()),
+            EndOfInput::Complete => false,
+            EndOfInput::Truncated => true,
+        };
+        if torn {
+            self.splitter.finish_torn();
+        } else {
+            self.splitter.finish();
+        }
+        match &reader.spool_file {
+            None => Ok(()),
+            Some(spool_file) => reader.send(InputEvent::SpoolEnd(SpoolEnd {
+                bytes: spool_file.bytes(),
+                torn,
+            })),
+        }
+    }
+
+    /// Gives what can be said before more is read. A piece is given when it is where it can be read
+    /// again.
+    fn give(&mut self, reader: &mut InputReader<'_>) -> Result<(), StopReason> {
+        loop {
+            let split = self.splitter.next_piece();
+            let piece = split.map_err(|source| InputError::Split {
+                name: self.stream.name().to_owned(),
+                source,
+            })?;
+            if !self.has_header
+                && let Some(header) = self.splitter.header()
+            {
+                self.has_header = true;
+                reader.say_head(header)?;
+                self.check_header(reader)?;
+            }
+            let Some(piece) = piece else { return Ok(()) };
+            if let Some(spool_file) = &reader.spool_file {
+                spool_file.sync()?;
+            }
+            let columns = self.splitter.header().unwrap_or_default().len();
+            let replaced = self.stream.replaced().first();
+            if let Some(bad) = self.strict.first_bad(&piece, columns, replaced) {
+                return Err(StopReason::BadRecord(bad));
+            }
+            self.give_piece(piece, reader)?;
+        }
+    }
+
+    /// A file that was looked at before may have been written to since.
+    fn check_header(&self, reader: &InputReader<'_>) -> Result<(), InputError> {
+        let planned = &reader.plan.files[self.at].columns;
+        let header = self.splitter.header().unwrap_or_default();
+        if planned.is_empty() || planned == header {
+            return Ok(());
+        }
+        let changed = std::io::Error::other("its header is not what it was when the job began");
+        Err(InputError::from_io(self.stream.name(), changed))
+    }
+
+    fn give_piece(
+        &mut self,
+        piece: engine::Piece,
+        reader: &mut InputReader<'_>,
+    ) -> Result<(), StopReason> {
+        let mut pieces = match &self.arrangement {
+            Some(arrangement) => {
+                let rows = piece.rows;
+                let pieces = arrangement.rearrange(piece);
+                self.rejected += rows - pieces.iter().map(|piece| piece.rows).sum::<u64>();
+                pieces
+            }
+            None => vec![piece],
+        };
+        let mut place = self.splitter.place();
+        place.rejected += self.rejected;
+        let standing = InputPosition {
+            file: self.at as u64,
+            place,
+            bytes_before: self.bytes_before,
+            replaced: self.replaced,
+        };
+        let last = pieces.pop();
+        let behind = pieces.into_iter().map(|piece| (piece, None));
+        for (piece, behind) in behind.chain(last.map(|piece| (piece, Some(standing)))) {
+            reader.send(InputEvent::Piece(InputPiece {
+                piece,
+                file: reader.plan.name(self.at),
+                behind,
+            }))?;
+        }
+        reader.totals.rows = place.record - place.rejected;
+        reader.totals.rejects = place.rejected;
+        reader.totals.bytes = self.bytes_before + place.byte;
+        Ok(())
+    }
+}

@@ -1,0 +1,127 @@
+//! Lines that stand before anything is read: passed over, and counted. One of them may be the line by
+//! which spreadsheets say what stands between fields: `sep=;`.
+
+use std::io::{self, Read};
+
+use memchr::memchr2;
+
+use super::peek::PeekReader;
+
+const LOOK_BYTES: usize = 64 << 10;
+
+/// What was passed over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct SkippedLines {
+    pub(crate) bytes: u64,
+    pub(crate) line_ends: u64,
+}
+
+/// Takes `lines` lines away, and behind them one that says what stands between fields: gives what it
+/// says.
+pub(crate) fn pass<R: Read>(
+    from: &mut PeekReader<R>,
+    lines: u64,
+) -> io::Result<(SkippedLines, Option<u8>)> {
+    let mut passed = skip(from, lines)?;
+    let separator = separator(from.peek(SEPARATOR_BYTES)?);
+    if separator.is_some() {
+        let line = skip(from, 1)?;
+        passed.bytes += line.bytes;
+        passed.line_ends += line.line_ends;
+    }
+    Ok((passed, separator))
+}
+
+/// A byte order mark, `"sep=;"` and a line end.
+const SEPARATOR_BYTES: usize = 3 + 7 + 1;
+
+/// What the first line says that stands between fields, if it is such a line.
+fn separator(start: &[u8]) -> Option<u8> {
+    let line = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
+    let end = memchr2(b'\r', b'\n', line).unwrap_or(line.len());
+    let line = &line[..end];
+    let quoted = line.strip_prefix(b"\"");
+    let line = quoted
+        .and_then(|line| line.strip_suffix(b"\""))
+        .unwrap_or(line);
+    let (name, &[byte]) = line.split_last_chunk()?;
+    let is_separator = byte == b'\t' || byte == b' ' || byte.is_ascii_punctuation();
+    (name.eq_ignore_ascii_case(b"sep=") && is_separator && byte != b'"').then_some(byte)
+}
+
+/// Takes `lines` lines away; a line ends with LF, CRLF or CR. There are fewer than asked for where
+/// the input ends before.
+fn skip<R: Read>(from: &mut PeekReader<R>, lines: u64) -> io::Result<SkippedLines> {
+    let (mut bytes, mut ends) = (0, 0);
+    while ends < lines {
+        let seen = from.peek(LOOK_BYTES)?;
+        let Some(at) = memchr2(b'\r', b'\n', seen) else {
+            let known = seen.len();
+            if known == 0 {
+                break;
+            }
+            from.consume(known);
+            bytes += known as u64;
+            continue;
+        };
+        let is_return = seen[at] == b'\r';
+        from.consume(at + 1);
+        bytes += at as u64 + 1;
+        ends += 1;
+        // A carriage return may be the last byte that was looked at.
+        if is_return && from.peek(1)? == b"\n" {
+            from.consume(1);
+            bytes += 1;
+        }
+    }
+    Ok(SkippedLines {
+        bytes,
+        line_ends: ends,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_line_end_is_one() {
+        let long = ["x".repeat(LOOK_BYTES - 1).as_bytes(), b"\r\nrest"].concat();
+        for (input, lines, rest, line_ends) in [
+            (&b"title\r\n\ra,b\n"[..], 2, &b"a,b\n"[..], 2),
+            (b"title\n\na,b\n", 1, b"\na,b\n", 1),
+            (b"title", 3, b"", 0),
+            (b"title\r", 1, b"", 1),
+            (&long, 1, b"rest", 1),
+        ] {
+            let mut peek = PeekReader::new(input);
+            let passed = skip(&mut peek, lines).unwrap();
+            let mut left = Vec::new();
+            peek.read_to_end(&mut left).unwrap();
+            assert_eq!((passed.line_ends, &left[..]), (line_ends, rest));
+            assert_eq!(passed.bytes as usize, input.len() - rest.len());
+        }
+    }
+
+    #[test]
+    fn a_line_that_says_what_stands_between_fields_is_understood_and_passed_over() {
+        for (input, said) in [
+            (&b"sep=;\r\na;b"[..], Some(b';')),
+            (b"\xef\xbb\xbfSEP=,\na;b", Some(b',')),
+            (b"\"sep=\t\"\ra;b", Some(b'\t')),
+            (b"sep=x\na;b", None),
+            (b"sep=;;\na;b", None),
+            (b"sep;x\na;b", None),
+            (b"sep=\na;b", None),
+        ] {
+            let mut peek = PeekReader::new(input);
+            let (passed, found) = pass(&mut peek, 0).unwrap();
+            assert_eq!((found, passed.line_ends), (said, u64::from(said.is_some())));
+            let mut left = Vec::new();
+            peek.read_to_end(&mut left).unwrap();
+            assert_eq!(left == b"a;b", said.is_some(), "{input:?}");
+        }
+        let (passed, found) = pass(&mut PeekReader::new(&b"title\nsep=|\na"[..]), 1).unwrap();
+        assert_eq!((passed.line_ends, found), (2, Some(b'|')));
+    }
+}

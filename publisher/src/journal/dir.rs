@@ -1,0 +1,335 @@
+//! The directory of journals: one of each unfinished publish, and below it those of sealed ones whose files can
+//! be read again, so that what is lost of them can be sent again. Of older ones only the ids are kept, so that
+//! whoever asks for one of these is contents.
+
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use proto::JobId;
+
+use super::{Journal, JournalContents, JournalError, JournalHeader, Record, failed};
+
+/// The file of the ids of sealed jobs, and the one that it is moved to when it is long.
+const SEALED: &str = "sealed";
+const SEALED_BEFORE: &str = "sealed.before";
+/// Some 28,000 ids.
+const SEALED_BYTES: u64 = 1 << 20;
+
+/// The directory of the journals of sealed jobs, and how many of them are kept, the newest.
+const PUBLISHED: &str = "published";
+const PUBLISHED_KEPT: usize = 500;
+
+/// Where journals are kept.
+#[derive(Debug, Clone)]
+pub struct JournalDir {
+    dir: PathBuf,
+}
+
+/// What is known of a publish.
+#[derive(Debug)]
+pub(crate) enum JournalLookup {
+    /// It can be gone on with; or, where it is sealed, sent again.
+    Open(Journal, Box<JournalContents>),
+    /// The broker has its seal, and its journal is not kept.
+    Sealed(JobId),
+}
+
+impl JournalDir {
+    /// Journals in `dir`, which is made when it is needed.
+    pub fn new(dir: PathBuf) -> Self {
+        Self { dir }
+    }
+
+    /// `rowmill/journal` in `XDG_STATE_HOME`, or in `~/.local/state`. `None`: neither is known.
+    pub fn default_dir() -> Option<Self> {
+        let base = cli::xdg("XDG_STATE_HOME", ".local/state");
+        base.map(|base| Self::new(base.join("rowmill/journal")))
+    }
+
+    /// A new journal.
+    pub(crate) fn begin(&self, job: JobId, header: JournalHeader) -> Result<Journal, JournalError> {
+        cli::create_private_dir(&self.dir).map_err(|e| failed(&self.dir, e))?;
+        Journal::create(&self.dir, job, header)
+    }
+
+    /// The publish that `text` names: an id, the beginning of one, or `last`.
+    pub(crate) fn find(&self, text: &str) -> Result<JournalLookup, JournalError> {
+        let mut jobs = jobs(&self.dir)?;
+        if text == "last" {
+            return self.last(jobs);
+        }
+        jobs.extend(self::jobs(&self.published())?);
+        jobs.sort_unstable();
+        jobs.dedup();
+        let prefix = text.to_ascii_lowercase();
+        jobs.retain(|job| job.to_string().starts_with(&prefix));
+        match jobs[..] {
+            [job] => self.open(job),
+            [] => self
+                .sealed(&prefix)
+                .map(JournalLookup::Sealed)
+                .ok_or_else(|| self.unknown(text)),
+            _ => Err(JournalError::Ambiguous {
+                text: text.to_owned(),
+                jobs: jobs
+                    .iter()
+                    .map(JobId::to_string)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            }),
+        }
+    }
+
+    /// The newest whose publisher is not alive.
+    fn last(&self, jobs: Vec<JobId>) -> Result<JournalLookup, JournalError> {
+        let mut in_use = None;
+        for job in jobs.into_iter().rev() {
+            match self.open(job) {
+                Err(error @ JournalError::InUse { .. }) => in_use = in_use.or(Some(error)),
+                // Its publisher spool_end well in this moment, or did not come to remove it.
+                Ok(JournalLookup::Sealed(_)) => {}
+                Ok(JournalLookup::Open(_, contents)) if contents.sealed => {}
+                found => return found,
+            }
+        }
+        Err(in_use.unwrap_or_else(|| self.unknown("last")))
+    }
+
+    fn open(&self, job: JobId) -> Result<JournalLookup, JournalError> {
+        let path = self.dir.join(job.to_string());
+        if path.exists() {
+            let (journal, contents) = Journal::open(path, job)?;
+            if !contents.sealed {
+                return Ok(JournalLookup::Open(journal, Box::new(contents)));
+            }
+            // Its publisher spool_end before it could put the journal away.
+            self.seal(journal)?;
+        }
+        match Journal::open(self.published().join(job.to_string()), job) {
+            Ok((journal, contents)) => Ok(JournalLookup::Open(journal, Box::new(contents))),
+            Err(JournalError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                Ok(JournalLookup::Sealed(job))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn published(&self) -> PathBuf {
+        self.dir.join(PUBLISHED)
+    }
+
+    /// The broker has the seal: the id is remembered, and the journal where its files can be read again.
+    pub(crate) fn seal(&self, mut journal: Journal) -> Result<(), JournalError> {
+        // For whoever opened the file just before it is removed.
+        journal.append(&Record::sealed())?;
+        let path = self.dir.join(SEALED);
+        if fs::metadata(&path).is_ok_and(|file| file.len() > SEALED_BYTES) {
+            fs::rename(&path, self.dir.join(SEALED_BEFORE)).map_err(|e| failed(&path, e))?;
+        }
+        let mut options = OpenOptions::new();
+        let file = cli::open_private(&path, options.append(true).create(true));
+        file.and_then(|mut file| file.write_all(format!("{}\n", journal.job).as_bytes()))
+            .map_err(|e| failed(&path, e))?;
+        self.keep_published(&mut journal)?;
+        journal.remove()
+    }
+
+    /// Keeps what is needed to cut the same chunks again, if the input is files.
+    fn keep_published(&self, journal: &mut Journal) -> Result<(), JournalError> {
+        let (contents, _) = journal.read()?;
+        if contents.header.files.is_empty() {
+            return Ok(());
+        }
+        let dir = self.published();
+        cli::create_private_dir(&dir).map_err(|e| failed(&dir, e))?;
+        let path = dir.join(journal.job.to_string());
+        // Another process may have been stopped here before.
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(&path, error)),
+            _ => {}
+        }
+        Journal::create(&dir, journal.job, contents.header)?.append(&Record::sealed())?;
+        let kept = jobs(&dir)?;
+        for old in &kept[..kept.len().saturating_sub(PUBLISHED_KEPT)] {
+            let path = dir.join(old.to_string());
+            fs::remove_file(&path).map_err(|e| failed(&path, e))?;
+        }
+        Ok(())
+    }
+
+    /// The sealed job whose id begins with `text`.
+    fn sealed(&self, text: &str) -> Option<JobId> {
+        if text.is_empty() {
+            return None;
+        }
+        [SEALED, SEALED_BEFORE].iter().find_map(|name| {
+            let path = self.dir.join(name);
+            let file = cli::open_private(&path, OpenOptions::new().read(true)).ok()?;
+            let ids = std::io::read_to_string(file).ok()?;
+            ids.lines()
+                .rev()
+                .find(|id| id.starts_with(text))?
+                .parse()
+                .ok()
+        })
+    }
+
+    fn unknown(&self, text: &str) -> JournalError {
+        JournalError::Unknown {
+            text: text.to_owned(),
+            dir: self.dir.clone(),
+        }
+    }
+}
+
+/// Ids of the publishes whose journals are in a directory, oldest first, since a job's id begins with its time.
+fn jobs(dir: &Path) -> Result<Vec<JobId>, JournalError> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(|e| failed(dir, e))?,
+    };
+    cli::check_private_dir(dir).map_err(|e| failed(dir, e))?;
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut jobs: Vec<JobId> = names.filter_map(|name| name.parse().ok()).collect();
+    jobs.sort_unstable();
+    Ok(jobs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Checkpoint, JournaledFile, VERSION};
+    use super::*;
+
+    fn journal_dir() -> (tempfile::TempDir, JournalDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let journal_dir = JournalDir::new(dir.path().join("made/when/needed"));
+        (dir, journal_dir)
+    }
+
+    fn header(version: u32) -> JournalHeader {
+        JournalHeader {
+            version,
+            ..JournalHeader::default()
+        }
+    }
+
+    #[test]
+    fn what_was_written_before_a_crash_is_found_again_and_written_on_behind_a_torn_tail() {
+        let (_dir, journal_dir) = journal_dir();
+        let job = JobId::new();
+        let mut journal = journal_dir.begin(job, header(VERSION)).unwrap();
+        let checkpoint = |chunks| Checkpoint {
+            chunks,
+            ..Checkpoint::default()
+        };
+        journal.append(&checkpoint(3).into()).unwrap();
+        journal.file.write_all(b"torn").unwrap();
+        drop(journal);
+        let JournalLookup::Open(mut journal, contents) = journal_dir.find("last").unwrap() else {
+            panic!("it is not sealed")
+        };
+        assert_eq!(
+            (contents.header, contents.checkpoint),
+            (header(VERSION), Some(checkpoint(3)))
+        );
+        journal.append(&checkpoint(4).into()).unwrap();
+        drop(journal);
+        let JournalLookup::Open(_, contents) = journal_dir.find(&job.to_string()[..20]).unwrap()
+        else {
+            panic!("it is not sealed")
+        };
+        assert_eq!(contents.checkpoint, Some(checkpoint(4)));
+    }
+
+    #[test]
+    fn a_sealed_job_is_known_as_such_and_an_unknown_one_is_not() {
+        let (_dir, journal_dir) = journal_dir();
+        assert!(matches!(
+            journal_dir.find("last"),
+            Err(JournalError::Unknown { .. })
+        ));
+        let job = JobId::new();
+        let journal = journal_dir.begin(job, header(VERSION)).unwrap();
+        journal_dir.seal(journal).unwrap();
+        assert!(
+            matches!(journal_dir.find(&job.to_string()), Ok(JournalLookup::Sealed(id)) if id == job)
+        );
+        assert!(matches!(
+            journal_dir.find("last"),
+            Err(JournalError::Unknown { .. })
+        ));
+        assert!(matches!(
+            journal_dir.find("ffff"),
+            Err(JournalError::Unknown { .. })
+        ));
+    }
+
+    #[test]
+    fn the_journals_of_the_newest_sealed_jobs_are_kept_where_their_files_can_be_read_again() {
+        let (_dir, journal_dir) = journal_dir();
+        let of_file = || JournalHeader {
+            files: vec![JournaledFile::default()],
+            ..header(VERSION)
+        };
+        let first = journal_dir.begin(JobId::new(), of_file()).unwrap();
+        let id = first.job;
+        journal_dir.seal(first).unwrap();
+        let JournalLookup::Open(journal, contents) = journal_dir.find(&id.to_string()).unwrap()
+        else {
+            panic!("it is kept")
+        };
+        assert_eq!(
+            (journal.job, contents.sealed, contents.header),
+            (id, true, of_file())
+        );
+        drop(journal);
+        assert!(matches!(
+            journal_dir.find("last"),
+            Err(JournalError::Unknown { .. })
+        ));
+        for _ in 0..PUBLISHED_KEPT {
+            let next = journal_dir.begin(JobId::new(), of_file()).unwrap();
+            journal_dir.seal(next).unwrap();
+        }
+        assert!(
+            matches!(journal_dir.find(&id.to_string()), Ok(JournalLookup::Sealed(found)) if found == id)
+        );
+        assert_eq!(
+            jobs(&journal_dir.published()).unwrap().len(),
+            PUBLISHED_KEPT
+        );
+    }
+
+    #[test]
+    fn one_that_is_being_written_is_left_alone() {
+        let (_dir, journal_dir) = journal_dir();
+        let _alive = journal_dir.begin(JobId::new(), header(VERSION)).unwrap();
+        assert!(matches!(
+            journal_dir.find("last"),
+            Err(JournalError::InUse { .. })
+        ));
+        let other = journal_dir
+            .begin(JobId::new(), header(VERSION))
+            .unwrap()
+            .job;
+        assert!(
+            matches!(journal_dir.find("last"), Ok(JournalLookup::Open(found, _)) if found.job == other)
+        );
+        assert!(matches!(
+            journal_dir.find(""),
+            Err(JournalError::Ambiguous { .. })
+        ));
+    }
+
+    #[test]
+    fn another_version_is_refused_and_named() {
+        let (_dir, journal_dir) = journal_dir();
+        drop(journal_dir.begin(JobId::new(), header(7)).unwrap());
+        let error = journal_dir.find("last").unwrap_err().to_string();
+        assert!(
+            error.contains("of version 7, and this rowmill writes version 2"),
+            "{error}"
+        );
+    }
+}

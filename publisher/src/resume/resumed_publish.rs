@@ -1,0 +1,423 @@
+//! Going on with a publish that another process began: what its journal says, whether the input is
+//! still the one that it was, and from where it is read.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker::Broker;
+use engine::Dialect;
+use engine::chunk::Packing;
+use engine::sniff::Given;
+use engine::split::Limits;
+use proto::JobId;
+use proto::v1::{JobOpen, JobState, OperationSpec};
+use telemetry::Tracer;
+
+use super::missing_chunks::{ChunkRanges, MasterReport};
+use crate::input::{
+    EndOfInput, FileVersion, InputError, InputSpec, ReadTask, ResumePoint, Source, Spool, change,
+    identity,
+};
+use crate::journal::{
+    Checkpoint, Journal, JournalContents, JournalDir, JournalError, JournalHeader, JournalLookup,
+    JournalWriter,
+};
+use crate::progress::Progress;
+use crate::run::{Config, PublishError};
+use crate::start::{self, Persistence, Start};
+
+/// What becomes of a spooled input whose remainder is gone with the process that read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remainder {
+    /// Nothing yet: it may be given to another process.
+    Pending,
+    /// It comes from standard input.
+    Stdin,
+    /// It is given up.
+    Lost,
+}
+
+/// Why a publish cannot be gone on with.
+#[derive(Debug, thiserror::Error)]
+pub enum ResumeError {
+    /// There is no journal to go by.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// There is no such thing in its journal.
+    #[error("the journal of job {job} has {what} that cannot be used; another version wrote it")]
+    Unusable {
+        /// Which job.
+        job: JobId,
+        /// What.
+        what: &'static str,
+    },
+    /// A file has no remainder that could come or be lost.
+    #[error("job {job} reads the file {}; - and --seal are for standard input kept with --spool", path.display())]
+    NotSpooled {
+        /// Which job.
+        job: JobId,
+        /// What it reads.
+        path: PathBuf,
+    },
+    /// The input is whole.
+    #[error(
+        "all of job {job}'s input is spooled, so nothing can be added to it; resume it without -"
+    )]
+    Whole {
+        /// Which job.
+        job: JobId,
+    },
+    /// It is not the input that it was.
+    #[error(
+        "{} has changed since job {job} began to read it: {what}; its chunks would not be of one \
+         file: publish it anew", path.display()
+    )]
+    Changed {
+        /// Which job.
+        job: JobId,
+        /// What it reads.
+        path: PathBuf,
+        /// What is no longer as it was.
+        what: String,
+    },
+}
+
+/// A publish that another process began.
+#[derive(Debug)]
+pub struct ResumedPublish {
+    journal_dir: JournalDir,
+    journal: Journal,
+    contents: Box<JournalContents>,
+    open: JobOpen,
+    operation: OperationSpec,
+    input_spec: InputSpec,
+    remainder: Remainder,
+    /// The chunks that are sent again, cut from the start of the input. `None` if it goes on at the journal's checkpoint.
+    again: Option<ChunkRanges>,
+}
+
+/// What was found under a name.
+#[derive(Debug)]
+pub enum ResumeLookup {
+    /// A publish to go on with, or a sealed one whose chunks can be sent again.
+    Resumable(Box<ResumedPublish>),
+    /// A sealed one whose input cannot be read again.
+    Sealed(JobId),
+}
+
+/// What to do with a publish that was found.
+#[derive(Debug)]
+pub(crate) enum Decision {
+    /// Send the remainder, or the chunks that the master lacks.
+    Send(Box<ResumedPublish>),
+    /// Send nothing: it is sealed. With the reason, for a person.
+    Nothing(String),
+}
+
+impl ResumedPublish {
+    /// The publish that `text` names: an id, the beginning of one, or `last`.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or several, its publisher is alive, or `remainder` does not fit to it.
+    pub fn find(
+        journal_dir: JournalDir,
+        text: &str,
+        remainder: Remainder,
+    ) -> Result<ResumeLookup, ResumeError> {
+        let (journal, contents) = match journal_dir.find(text)? {
+            JournalLookup::Sealed(job) => return Ok(ResumeLookup::Sealed(job)),
+            JournalLookup::Open(journal, contents) => (journal, contents),
+        };
+        let job = journal.job;
+        let unusable = |what| ResumeError::Unusable { job, what };
+        let open = contents
+            .header
+            .open
+            .clone()
+            .ok_or_else(|| unusable("no opening"))?;
+        let operation = open.operation.clone();
+        let operation = operation.ok_or_else(|| unusable("an operation"))?;
+        let dialect = open.dialect.as_ref().map(Dialect::try_from);
+        let dialect = dialect
+            .and_then(Result::ok)
+            .ok_or_else(|| unusable("a dialect"))?;
+        let input_spec =
+            input_spec(&contents.header, dialect).ok_or_else(|| unusable("an encoding"))?;
+        if let [file, ..] = &contents.header.files[..]
+            && remainder != Remainder::Pending
+        {
+            let path = path(&file.path);
+            return Err(ResumeError::NotSpooled { job, path });
+        }
+        if contents.spool_end.is_some() && remainder == Remainder::Stdin {
+            return Err(ResumeError::Whole { job });
+        }
+        Ok(ResumeLookup::Resumable(Box::new(Self {
+            journal_dir,
+            journal,
+            contents,
+            open,
+            operation,
+            input_spec,
+            remainder,
+            again: None,
+        })))
+    }
+
+    /// The job.
+    pub(crate) fn job(&self) -> JobId {
+        self.journal.job
+    }
+
+    /// Decides what to send. An unsealed publish goes on at its journal's checkpoint. If its opening is lost, chunks before the
+    /// checkpoint may be lost as well, so all that the master lacks is sent.
+    pub(crate) fn decide(mut self: Box<Self>, report: MasterReport) -> Decision {
+        let nothing = |why: &str| Decision::Nothing(why.to_owned());
+        let missing = match report {
+            MasterReport::NotFound => ChunkRanges::all(),
+            MasterReport::Known {
+                has_open: false,
+                missing,
+                ..
+            } => missing,
+            _ if !self.contents.sealed => return Decision::Send(self),
+            MasterReport::Unanswered(why) => {
+                let said = format!(
+                    "the broker has all of it; whether anything was lost since is not known: {why}"
+                );
+                return Decision::Nothing(said);
+            }
+            MasterReport::Known {
+                state,
+                has_seal,
+                missing,
+                ..
+            } => match state {
+                JobState::Done | JobState::DoneWithFailures => {
+                    return nothing(
+                        "the broker had all of it, and the master has every chunk's outcome",
+                    );
+                }
+                JobState::Cancelled => return nothing("the job is cancelled"),
+                state if state == JobState::ChunksLost || !has_seal => missing,
+                _ => {
+                    return nothing(
+                        "the broker has all of it, and nothing is known to be lost; should a chunk be lost, \
+                         rowmill jobs says so half a minute later",
+                    );
+                }
+            },
+        };
+        self.again = Some(missing);
+        Decision::Send(self)
+    }
+
+    /// Where it goes on, for a person.
+    pub fn summary(&self) -> String {
+        if self.again.is_some() {
+            return format!(
+                "sending again what the master lacks of job {} ({})",
+                self.journal.job, self.open.name
+            );
+        }
+        let checkpoint = self.checkpoint();
+        let file = match &self.contents.header.files[..] {
+            [] | [_] => String::new(),
+            files => files
+                .get(checkpoint.file as usize)
+                .map_or_else(String::new, |file| format!(" of {}", file.name)),
+        };
+        format!(
+            "going on with job {} ({}) from byte {}{file}: {} rows in {} chunks are with the broker",
+            self.journal.job,
+            self.open.name,
+            checkpoint.byte,
+            checkpoint.rows(),
+            checkpoint.chunks
+        )
+    }
+
+    /// A publish of what is left to `broker`, which may be away for `first_connect` at the start.
+    pub fn config(self: Box<Self>, broker: Broker, first_connect: Duration) -> Config {
+        Config {
+            broker,
+            input_spec: self.input_spec.clone(),
+            name: self.open.name.clone(),
+            job: self.journal.job,
+            operation: self.operation.clone(),
+            lane: self.open.lane.clone(),
+            limits: Limits {
+                target_bytes: self.contents.header.target_bytes as usize,
+                cap_bytes: self.contents.header.cap_bytes as usize,
+            },
+            packing: Packing::Hash,
+            signing: None,
+            tracer: Tracer::default(),
+            first_connect,
+            progress: Arc::new(Progress::default()),
+            persistence: Persistence::Resumed(self),
+            backpressure: None,
+        }
+    }
+
+    fn checkpoint(&self) -> Checkpoint {
+        self.contents.checkpoint.unwrap_or_default()
+    }
+
+    pub(crate) fn start(mut self: Box<Self>, config: &Config) -> Result<Start, PublishError> {
+        let checkpoint = self.contents.checkpoint.filter(|_| self.again.is_none());
+        let spool = self.spool()?;
+        let versions = self.check_files()?;
+        for (source, now) in self.input_spec.sources.iter_mut().zip(versions) {
+            if let Source::File { version, .. } = source {
+                *version = now;
+            }
+        }
+        config.progress.set_resumable(true);
+        if let Some(checkpoint) = checkpoint {
+            config
+                .progress
+                .set_confirmed(checkpoint.bytes_before + checkpoint.byte, checkpoint.rows());
+        }
+        let end_of_input = match (
+            self.contents.spool_end.map(|spool_end| spool_end.torn),
+            self.remainder,
+        ) {
+            _ if spool.is_none() => EndOfInput::Complete,
+            (Some(false), _) | (None, Remainder::Stdin) => EndOfInput::Complete,
+            (Some(true), _) | (None, Remainder::Lost) => EndOfInput::Truncated,
+            (None, Remainder::Pending) => EndOfInput::Pending,
+        };
+        let path = spool
+            .as_ref()
+            .map(|spool| spool.spool_file().path().to_owned());
+        // Without a checkpoint nothing is known to be confirmed, and the header is read again as well.
+        let columns = self.open.columns.clone();
+        let resumed = checkpoint.map(|checkpoint| ResumePoint {
+            checkpoint,
+            columns,
+        });
+        // A sealed publish needs no further notes: what is sent again can be sent once more.
+        let journal = if self.contents.sealed {
+            None
+        } else {
+            Some(JournalWriter::resumed(self.journal_dir, self.journal, path))
+        };
+        Ok(Start {
+            reading: ReadTask {
+                input_spec: self.input_spec,
+                limits: config.limits,
+                spool,
+                end_of_input,
+                resumed,
+            },
+            job: start::job(config, checkpoint.map_or(0, |checkpoint| checkpoint.chunks)),
+            open: Some(self.open),
+            journal,
+            again: self.again,
+        })
+    }
+
+    /// Every file has to be what it was, those that were read as well: their headers are looked at
+    /// again. What they are now, so that they are that as well when they are opened to be read.
+    fn check_files(&self) -> Result<Vec<Option<FileVersion>>, PublishError> {
+        let mut versions = Vec::new();
+        for file in &self.contents.header.files {
+            let path = path(&file.path);
+            let look = || {
+                let file = File::open(&path)?;
+                Ok((
+                    FileVersion::from_metadata(&file.metadata()?),
+                    identity(&file)?,
+                ))
+            };
+            let (version, now) = look().map_err(|error| InputError::from_io(&file.name, error))?;
+            let before = file.identity.clone().unwrap_or_default();
+            if let Some(what) = change(&before, &now) {
+                return Err(self.changed(&path, what).into());
+            }
+            versions.push(version);
+        }
+        Ok(versions)
+    }
+
+    /// Absent: it reads files.
+    fn spool(&self) -> Result<Option<Spool>, PublishError> {
+        if self.contents.header.spool.is_empty() {
+            return Ok(None);
+        }
+        let path = path(&self.contents.header.spool);
+        let input = match self.remainder {
+            Remainder::Stdin => Some(Box::new(start::standard_input()?) as Box<dyn Read + Send>),
+            Remainder::Pending | Remainder::Lost => None,
+        };
+        let spool = Spool::resume(&path, input)?;
+        let bytes = spool.spool_file().bytes();
+        if let Some(spool_end) = self.contents.spool_end
+            && spool_end.bytes != bytes
+        {
+            let what = format!("it had {} bytes and has {bytes}", spool_end.bytes);
+            return Err(self.changed(&path, what).into());
+        }
+        Ok(Some(spool))
+    }
+
+    fn changed(&self, path: &Path, what: String) -> ResumeError {
+        ResumeError::Changed {
+            job: self.journal.job,
+            path: path.to_owned(),
+            what,
+        }
+    }
+}
+
+/// What is to be read, as the journal says; `None`: its encoding is not known here.
+fn input_spec(header: &JournalHeader, dialect: Dialect) -> Option<InputSpec> {
+    let sources = match &header.files[..] {
+        [] => vec![Source::Stdin],
+        files => files
+            .iter()
+            .map(|file| Source::File {
+                path: path(&file.path),
+                name: file.name.clone(),
+                version: None,
+            })
+            .collect(),
+    };
+    let encoding = match &header.encoding[..] {
+        "" => None,
+        name => Some(name.parse().ok()?),
+    };
+    Some(InputSpec {
+        sources,
+        given: given(&dialect),
+        ragged: dialect.ragged,
+        skip_lines: header.skip_lines,
+        encoding,
+        union: header.union,
+        ignore_trailing: header.ignore_trailing,
+        stop_at: header.stop_at().into(),
+    })
+}
+
+/// The whole dialect: nothing is sniffed again.
+fn given(dialect: &Dialect) -> Given {
+    Given {
+        delimiter: Some(dialect.delimiter),
+        quote: Some(dialect.quote),
+        escape: Some(dialect.escape),
+        double_quote: Some(dialect.double_quote),
+        has_header: Some(dialect.has_header),
+        comment: Some(dialect.comment),
+    }
+}
+
+fn path(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(bytes))
+}

@@ -1,0 +1,13 @@
+//! From chunks to confirmed messages: packs each chunk, publishes it, and keeps it until the broker confirms it.
+
+mod checkpointer;
+mod congestion_window;
+mod outbox;
+mod packer;
+mod sender;
+mod window;
+
+pub use outbox::{ConfirmOutcome, Outbox};
+pub(crate) use packer::Packer;
+pub(crate) use sender::{Outgoing, Sender};
+pub use window::Ticket;
