@@ -1,10 +1,9 @@
-//! How far a publish may be backpressure of whoever takes what comes of it: so many chunks. Without this a
-//! filter whose reader is slow would read all of its input, and leave it to the broker's disk and the
-//! master's.
+//! Limits the number of chunks in flight between the publisher and the reader of their rows. Without the limit, a slow
+//! reader would let a filter read all of its input and fill the disks of the broker and the master.
 //!
-//! A chunk counts from when it is let through until it is released: its rows are taken, or none ever
-//! come. Chunks are let through in their order and released in any, and whoever settles needs nothing
-//! of what is held back, so that nothing waits in a circle.
+//! A chunk is in flight from the moment it is forwarded until it is released: its rows were read, or it will have none.
+//! Chunks are forwarded in order and released in any order. A release never depends on a chunk that is held back, so
+//! there is no deadlock.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,7 +13,7 @@ use tokio::sync::{Notify, mpsc};
 use crate::input::InputEvent;
 use crate::progress::Progress;
 
-/// The chunks of one publish that are not released, and how many there may be.
+/// The chunks in flight of one publish, and their limit.
 #[derive(Debug)]
 pub struct Backpressure {
     max_chunks: usize,
@@ -24,15 +23,15 @@ pub struct Backpressure {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The next chunk to be let through.
+    /// The seq of the next chunk to forward.
     next: u64,
     in_flight: BTreeSet<u64>,
-    /// Settled before they were let through: an earlier process had sent them.
+    /// Chunks released before they were forwarded, because an earlier process had sent them.
     released_early: BTreeSet<u64>,
 }
 
 impl Backpressure {
-    /// At max_chunks `max_chunks` chunks, and one in any case.
+    /// Allows at most `max_chunks` chunks in flight, and at least one.
     pub fn new(max_chunks: usize) -> Self {
         Self {
             max_chunks: max_chunks.max(1),
@@ -41,7 +40,7 @@ impl Backpressure {
         }
     }
 
-    /// Nothing further comes of chunk `seq`. Once is enough; more has no effect.
+    /// Releases chunk `seq`. Repeated calls have no effect.
     pub fn release(&self, seq: u64) {
         let mut state = self.state();
         if seq >= state.next {
@@ -51,8 +50,8 @@ impl Backpressure {
         }
     }
 
-    /// Lets `events` through to `out`, each chunk when there is room for it; the first is chunk
-    /// `first`. Ends with either of the two.
+    /// Forwards `events` to `out`, each chunk when the limit allows it. The first chunk is `first`. Returns when either
+    /// channel closes.
     pub(crate) async fn forward(
         &self,
         first: u64,
@@ -73,7 +72,7 @@ impl Backpressure {
         };
         tokio::select! {
             () = passing => {}
-            // Where nothing further is taken, nobody waits for room, or for input.
+            // If the receiver is gone, do not wait for capacity or for input.
             () = out.closed() => {}
         }
     }
@@ -84,7 +83,7 @@ impl Backpressure {
         state.released_early.retain(|seq| *seq >= first);
     }
 
-    /// Waits until the next chunk may go, which then counts.
+    /// Waits until the next chunk is admitted.
     async fn room(&self, progress: &Progress) {
         while !self.admit() {
             progress.set_waiting("waiting until rows are taken");
@@ -106,7 +105,7 @@ impl Backpressure {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Whatever panicked left it whole: each change is one insertion or removal.
+        // A poisoned lock is safe: each change is one insertion or removal.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -136,7 +135,7 @@ mod tests {
     #[test]
     fn what_an_earlier_process_sent_may_be_settled_before_it_is_let_through() {
         let backpressure = Backpressure::new(2);
-        // Before it is known where this publish begins, and after.
+        // Released before and after the first seq of this publish is known.
         backpressure.release(3);
         backpressure.release(11);
         backpressure.begin(10);

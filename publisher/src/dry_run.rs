@@ -1,4 +1,4 @@
-//! A publish that sends nothing: what would come of it, for a person.
+//! A publish that sends nothing and prints what it would send.
 
 use std::io::Write;
 
@@ -21,11 +21,11 @@ use crate::input::{
 use crate::job::Job;
 use crate::run::{EVENT_QUEUE, PublishError};
 
-/// Rejects that are shown, and how much of each.
+/// Number of rejects shown, and columns of each.
 const SHOWN: usize = 5;
 const RAW_COLUMNS: usize = 100;
 
-/// What came of it.
+/// The state of a dry run.
 struct DryRun {
     job: Job,
     head: Option<InputHead>,
@@ -34,13 +34,13 @@ struct DryRun {
     rejected: u64,
     replaced: u64,
     rejects: Vec<Reject>,
-    /// The keys that came so far.
+    /// The unique keys so far.
     seen: Seen,
-    /// The schema is of other columns.
+    /// The schema does not match the columns.
     unfit: Option<SchemaError>,
 }
 
-/// Reads all that is input_spec, as a publish does, and looks at each chunk as a worker does.
+/// Reads all of the input as a publish does, and checks each chunk as a worker does.
 pub(crate) async fn dry_run(
     input_spec: InputSpec,
     operation: OperationSpec,
@@ -120,7 +120,7 @@ impl DryRun {
     fn piece(&mut self, events: InputPiece) {
         self.bytes += events.piece.body.len() as u64;
         let chunk = self.job.chunk(events.piece, &events.file);
-        // What a publisher makes, a worker can work on.
+        // The publisher builds only chunks that a worker can process.
         if let Ok(mut observed) = observe(&chunk) {
             self.settle(&mut observed);
             self.good += observed.rows;
@@ -131,7 +131,7 @@ impl DryRun {
         }
     }
 
-    /// Takes the rows back of which a key came before, as a master does.
+    /// Rejects rows with a repeated key, as the master does.
     fn settle(&mut self, observed: &mut Observed) {
         let (Some(Kind::Validate(spec)), Some(keys), Some(rows)) =
             (&self.job.operation.kind, &observed.keys, &observed.output)
@@ -144,7 +144,7 @@ impl DryRun {
             let (_, rejects) = settled.told(spec, &self.job.columns, keys, rows)?;
             Ok((again, rejects))
         });
-        // What this process made, it can read.
+        // The keys and rows come from this process, so they can be read.
         if let Ok((again, rejects)) = told {
             observed.rows -= again;
             observed.rejected += again;

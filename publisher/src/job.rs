@@ -1,4 +1,4 @@
-//! The messages of one job, made from what is read.
+//! Builds the messages of one job.
 
 use access::SigningKey;
 use engine::Dialect;
@@ -11,29 +11,29 @@ use proto::{Envelope, JobId, Payload};
 
 use crate::input::{InputDescription, Totals};
 
-/// Makes a job's messages, in their order.
+/// Builds a job's messages, in order.
 #[derive(Debug)]
 pub struct Job {
     /// The job's id.
     pub id: JobId,
     /// How the input is written.
     pub dialect: Dialect,
-    /// What workers are to do.
+    /// The operation that workers run.
     pub operation: OperationSpec,
-    /// Which workers. Empty: those that serve no lane.
+    /// The lane of the workers. Empty: workers without a lane.
     pub lane: String,
-    /// The header's cells, once they are known.
+    /// The column names, once the header is read.
     pub columns: Vec<String>,
-    /// The next chunk's seq: how many there are so far.
+    /// The seq of the next chunk, which is also the number of chunks so far.
     pub chunks: u64,
 }
 
 impl Job {
-    /// Whether the columns are those of the schema, where there is one.
+    /// Checks the columns against the job's schema, if it has one.
     ///
     /// # Errors
     ///
-    /// When they are not, or it cannot be used.
+    /// If the columns do not match the schema, or the schema is invalid.
     pub(crate) fn check_schema(&self) -> Result<(), SchemaError> {
         if let Some(Kind::Validate(spec)) = &self.operation.kind {
             let schema = Schema::read(&spec.schema)?;
@@ -42,7 +42,7 @@ impl Job {
         Ok(())
     }
 
-    /// The opening of a job that reads what is `description`.
+    /// The opening of a job whose input is `description`.
     pub fn open(&self, name: &str, description: &InputDescription) -> Envelope {
         let open = JobOpen {
             job_id: self.id.to_string(),
@@ -59,8 +59,8 @@ impl Job {
         Envelope::new(format!("{}.open", self.id), self.id, Payload::Open(open))
     }
 
-    /// The next chunk, of the file called so; empty, where the job has one input. To be made a
-    /// message of by [`message`].
+    /// The next chunk. `file` is the name of its file, and empty if the job has one input. [`message`] turns the chunk
+    /// into a message.
     pub fn chunk(&mut self, mut piece: Piece, file: &str) -> Chunk {
         let seq = self.chunks;
         self.chunks += 1;
@@ -85,14 +85,14 @@ impl Job {
         }
     }
 
-    /// A chunk of no rows, where there would be none and a command is to make a header of the input's.
+    /// A chunk without rows, for a command that makes its header from the input's: sent if there is no other chunk.
     pub(crate) fn header_only_chunk(&mut self) -> Option<Chunk> {
         let is_exec = matches!(self.operation.kind, Some(Kind::Exec(_)));
         let is_alone = is_exec && self.chunks == 0 && !self.columns.is_empty();
         is_alone.then(|| self.chunk(Piece::default(), ""))
     }
 
-    /// The seal.
+    /// The job's seal.
     pub fn seal(&self, totals: Totals) -> Envelope {
         let seal = JobSeal {
             job_id: self.id.to_string(),
@@ -108,7 +108,7 @@ impl Job {
     }
 }
 
-/// The message of a chunk of job `id`. Takes milliseconds where there is something to pack or to sign.
+/// The message of a chunk of job `id`. Packing and signing take milliseconds.
 pub fn message(
     id: JobId,
     mut chunk: Chunk,

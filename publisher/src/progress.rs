@@ -1,4 +1,4 @@
-//! How far a publish has come, for whoever shows it.
+//! The progress of a publish, for the code that displays it.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -8,16 +8,16 @@ use tokio::sync::watch;
 
 use crate::input::InputDescription;
 
-/// Counters of one publish. The publisher writes them, others read.
+/// The counters of one publish. The publisher writes them; others read them.
 #[derive(Debug)]
 pub struct Progress {
-    /// Bytes of input whose chunks the broker has.
+    /// Bytes of input in confirmed chunks.
     confirmed_bytes: AtomicU64,
-    /// Records whose chunks the broker has.
+    /// Records in confirmed chunks.
     confirmed_rows: AtomicU64,
-    /// Bytes of input; 0 where that is not known.
+    /// Bytes of input; 0 if unknown.
     total_bytes: AtomicU64,
-    /// Whether another process could go on with it.
+    /// Whether another process could resume the publish.
     resumable: AtomicBool,
     description: OnceLock<InputDescription>,
     opened: watch::Sender<bool>,
@@ -39,7 +39,7 @@ impl Default for Progress {
 }
 
 impl Progress {
-    /// Bytes of input and records whose chunks the broker has.
+    /// Bytes of input and records in confirmed chunks.
     pub fn confirmed(&self) -> (u64, u64) {
         (
             self.confirmed_bytes.load(Relaxed),
@@ -47,29 +47,29 @@ impl Progress {
         )
     }
 
-    /// Bytes of input. `None`: not known, as of a pipe.
+    /// Bytes of input. `None` if unknown, as for a pipe.
     pub fn total_bytes(&self) -> Option<u64> {
         Some(self.total_bytes.load(Relaxed)).filter(|&bytes| bytes > 0)
     }
 
-    /// Why nothing moves, while nothing moves.
+    /// The reason why the publish is waiting. `None` if it is not waiting.
     pub fn waiting(&self) -> Option<String> {
         self.waiting.borrow().clone()
     }
 
-    /// Whether the publish could be gone on with, should it end here.
+    /// Whether another process could resume the publish if it ended now.
     pub fn is_resumable(&self) -> bool {
         self.resumable.load(Relaxed)
     }
 
-    /// How the input is written. `None`: it was not looked at yet.
+    /// How the input is written. `None` before its start is read.
     pub fn description(&self) -> Option<&InputDescription> {
         self.description.get()
     }
 
-    /// The input was looked at.
+    /// Stores the description of the input.
     pub(crate) fn describe(&self, description: InputDescription) {
-        // It is looked at once.
+        // It is set only once.
         drop(self.description.set(description));
     }
 
@@ -77,15 +77,15 @@ impl Progress {
         self.resumable.store(resumable, Relaxed);
     }
 
-    /// So much was confirmed to an earlier process.
+    /// Sets the bytes and rows that an earlier process had confirmed.
     pub(crate) fn set_confirmed(&self, bytes: u64, rows: u64) {
         self.confirmed_bytes.store(bytes, Relaxed);
         self.confirmed_rows.store(rows, Relaxed);
     }
 
-    /// Waits until the broker has the job's opening.
+    /// Waits until the broker has confirmed the job's opening.
     pub async fn opened(&self) {
-        // The sender lives as long as `self`, so this ends with the opening.
+        // The sender lives as long as `self`, so this returns only after the opening.
         drop(self.opened.subscribe().wait_for(|opened| *opened).await);
     }
 
@@ -102,18 +102,18 @@ impl Progress {
         self.confirmed_rows.fetch_add(rows, Relaxed);
     }
 
-    /// Something moved.
+    /// The publish is no longer waiting.
     pub(crate) fn clear_waiting(&self) {
         self.waiting
             .send_if_modified(|waiting| waiting.take().is_some());
     }
 
-    /// Nothing moves, because of `reason`; the log knows already.
+    /// Sets the reason for waiting without logging it.
     pub(crate) fn set_waiting(&self, reason: &str) {
         self.waiting.send_replace(Some(reason.to_owned()));
     }
 
-    /// Nothing moves, because of `reason`; the log says it once.
+    /// Sets the reason for waiting, and logs it once.
     pub(crate) fn wait(&self, reason: &str, pause: Duration) {
         self.waiting.send_if_modified(|waiting| {
             let is_new = waiting.as_deref() != Some(reason);

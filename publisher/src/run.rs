@@ -1,4 +1,4 @@
-//! One publish from its first byte to its seal.
+//! Runs one publish from its first byte to its seal.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,102 +23,101 @@ use crate::resume::{ChunkRanges, ResumeError};
 use crate::send::{Outgoing, Packer, Sender};
 use crate::start::{Persistence, Start};
 
-/// Pieces read ahead of the sender. When it is full the reader waits, and with it whoever writes
-/// into our standard input.
+/// Input events between the reading thread and the sender. When the channel is full, the reader blocks, and so does the
+/// process that writes to standard input.
 pub(crate) const EVENT_QUEUE: usize = 4;
 
-/// What a publish needs.
+/// The configuration of a publish.
 #[derive(Debug)]
 pub struct Config {
-    /// Where chunks go.
+    /// The broker that receives the chunks.
     pub broker: Broker,
-    /// Where they come from, and how to read that.
+    /// The sources, and how to read them.
     pub input_spec: InputSpec,
-    /// What people call the job.
+    /// The job's name, as users see it.
     pub name: String,
-    /// The job's id; a new one for every publish.
+    /// The job's id. Every new publish has a new one.
     pub job: JobId,
-    /// What workers are to do.
+    /// The operation that workers run.
     pub operation: OperationSpec,
-    /// Which workers. Empty: those that serve no lane.
+    /// The lane of the workers. Empty: workers without a lane.
     pub lane: String,
-    /// How large chunks are.
+    /// The size of chunks.
     pub limits: Limits,
-    /// What is done to their bodies before they are sent.
+    /// How chunk bodies are packed before they are sent.
     pub packing: Packing,
-    /// What they are signed with. Absent: they are not.
+    /// The key that signs chunks. `None` if chunks are not signed.
     pub signing: Option<SigningKey>,
-    /// Who is told of each chunk's way.
+    /// Receives a span for each chunk.
     pub tracer: Tracer,
-    /// How long the broker may be away at the start.
+    /// How long the first connection to the broker may take.
     pub first_connect: Duration,
-    /// Where to tell how far it has come.
+    /// Receives the progress of this publish.
     pub progress: Arc<Progress>,
-    /// What to keep for a process that has to go on with it.
+    /// What is stored on disk so that another process can resume.
     pub persistence: Persistence,
-    /// How far it may be ahead of whoever is_missing what comes of it. Absent: nobody does.
+    /// Limits the chunks in flight until their rows are read. `None` if nobody reads rows.
     pub backpressure: Option<Arc<Backpressure>>,
 }
 
-/// What a publish came to.
+/// The summary of a complete publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PublishSummary {
-    /// The job.
+    /// The job's id.
     pub job: JobId,
-    /// Its chunks.
+    /// Number of chunks.
     pub chunks: u64,
-    /// Records in them.
+    /// Records in the chunks.
     pub rows: u64,
-    /// Records that were rejected before they became part of one.
+    /// Records rejected before they were put into a chunk.
     pub rejects: u64,
     /// Bytes of text.
     pub bytes: u64,
-    /// How many chunks were sent again. `None` if this was no resend.
+    /// Number of chunks sent again. `None` if this was no resend.
     pub again: Option<u64>,
 }
 
-/// Why a publish ends before its seal.
+/// The reason why a publish ends before its seal.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     /// The input cannot be read.
     #[error(transparent)]
     Input(#[from] InputError),
-    /// The broker refused for good, or was not there at the start.
+    /// The broker refused the publish permanently, or was unreachable at the start.
     #[error(transparent)]
     Broker(#[from] BrokerError),
-    /// JournalContents to stop.
+    /// The user or the system stopped the publish.
     #[error("interrupted after {rows} rows; {}", how_to_go_on(*job, *is_resumable))]
     Interrupted {
-        /// The job.
+        /// The job's id.
         job: JobId,
-        /// Records that the broker has.
+        /// Records that the broker has confirmed.
         rows: u64,
-        /// Whether another process can go on with it.
+        /// Whether another process can resume the publish.
         is_resumable: bool,
     },
-    /// It cannot be gone on with.
+    /// The publish cannot be resumed.
     #[error(transparent)]
     Resume(#[from] ResumeError),
-    /// The schema is of other columns than the input.
+    /// The schema does not match the input's columns.
     #[error(transparent)]
     Schema(#[from] engine::validate::SchemaError),
-    /// A spool needs a journal.
+    /// A spool needs a journal, and the journal failed.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// What was spooled is with the broker, but for the beginning of a chunk, and the rest is not
-    /// there.
+    /// All complete chunks of the spool are confirmed, but the end of the input is missing.
     #[error(
         "job {job} stays unsealed, because its standard input was cut off after {bytes} bytes; give \
          the rest, from byte {} on, to `rowmill publish --resume {job} -`, or do without it: \
          rowmill publish --resume {job} --seal", bytes + 1
     )]
     Unsealed {
-        /// The job.
+        /// The job's id.
         job: JobId,
-        /// Bytes of input that are known.
+        /// Bytes of input in the spool.
         bytes: u64,
     },
-    /// The reading thread spool_end in a panic.
+    /// The reading thread panicked.
     #[error("reading the input panicked: {0}")]
     Panic(tokio::task::JoinError),
 }
@@ -130,12 +129,12 @@ fn how_to_go_on(job: JobId, is_resumable: bool) -> String {
     format!("job {job} stays unsealed, and its chunks so far are processed")
 }
 
-/// Publishes one job, and returns when the broker has all of it.
+/// Publishes one job, and returns when the broker has confirmed all of it.
 ///
 /// # Errors
 ///
-/// When the input cannot be read, the broker refuses, or `shutdown` comes first. Chunks sent so far
-/// stay with the broker; without its seal the job does not finish.
+/// If the input cannot be read, the broker refuses the publish, or `shutdown` is cancelled first. Confirmed chunks stay
+/// with the broker; the job does not finish without its seal.
 pub async fn run(
     mut config: Config,
     shutdown: CancellationToken,
@@ -171,7 +170,7 @@ pub async fn run(
         persistence.await.map_err(PublishError::Panic)?;
     }
     let published = outcome?;
-    // The reader's own error explains a missing end, and comes first.
+    // The reader's own error explains a missing end, so it is returned first.
     match reading.await.map_err(PublishError::Panic)?? {
         None => Ok(published),
         Some(bytes) => Err(PublishError::Unsealed {
@@ -181,7 +180,7 @@ pub async fn run(
     }
 }
 
-/// Turns what is read into messages, and sends them.
+/// Builds messages from the input events, and sends them.
 async fn publish(
     config: &Config,
     mut builder: MessageBuilder,
@@ -191,7 +190,7 @@ async fn publish(
     let (events, passing) = match &config.backpressure {
         None => (events, None),
         Some(backpressure) => {
-            // One more: what is let through is on its way.
+            // Capacity 1: the chunk in the channel is already counted as in flight.
             let (out, through) = mpsc::channel(1);
             let passing = backpressure.forward(builder.job.chunks, events, out, &config.progress);
             (through, Some(passing))
@@ -202,7 +201,7 @@ async fn publish(
             passing.await;
         }
     };
-    // One message: the reader's channel is the read-ahead.
+    // Capacity 1: the reader's channel is the read-ahead.
     let (messages_sender, messages) = mpsc::channel(1);
     let mut sender = Sender::new(
         &config.broker,
@@ -235,24 +234,24 @@ async fn publish(
     })
 }
 
-/// Makes the messages of what is events, each when what it depends on is noted.
+/// Builds messages from input events. A message is built only after the journal holds the state that it depends on.
 struct MessageBuilder {
     job: Job,
-    /// The opening as it was sent before.
+    /// The job's opening, if an earlier process sent it.
     open: Option<JobOpen>,
     journal: JournalHandle,
-    /// `None` if every chunk is sent.
+    /// The chunks to send again. `None` if every chunk is sent.
     again: Option<Resend>,
 }
 
-/// Sends only missing chunks.
+/// Selects the missing chunks.
 struct Resend {
     missing: ChunkRanges,
     sent: u64,
 }
 
 impl Resend {
-    /// Whether to send this chunk. Counts those that are sent.
+    /// Whether to send this chunk. Counts the chunks that it selects.
     fn is_missing(&mut self, seq: u64) -> bool {
         let is_missing = self.missing.contains(seq);
         self.sent += u64::from(is_missing);
@@ -261,7 +260,7 @@ impl Resend {
 }
 
 impl MessageBuilder {
-    /// What was read in all; `None` where the end was not events.
+    /// Returns the totals of the input, or `None` if its end was not reached.
     async fn build_messages(
         &mut self,
         config: &Config,

@@ -1,5 +1,4 @@
-//! How a publish begins: with an input of its own, or where another process stopped. After this the
-//! two are the same.
+//! Prepares a publish: a new one, or one that another process began. Afterwards both run in the same way.
 
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
@@ -18,33 +17,33 @@ use crate::journal::{
 use crate::resume::{ChunkRanges, ResumedPublish};
 use crate::run::{Config, PublishError};
 
-/// What a publish keeps outside its process, so that another can go on with it.
+/// What a publish stores on disk so that another process can resume it.
 #[derive(Debug, Default)]
 pub enum Persistence {
-    /// Nothing.
+    /// Nothing is stored.
     #[default]
     Disabled,
-    /// A journal, where the input is a file. What comes through a pipe is gone with the process.
+    /// A journal, if all inputs are files. Data from a pipe is lost with the process.
     Journal(JournalDir),
-    /// A journal, and the input itself in a file of this directory.
+    /// A journal, and a copy of standard input in this directory.
     Spool(JournalDir, PathBuf),
-    /// It is gone on with.
+    /// A publish that another process began.
     Resumed(Box<ResumedPublish>),
 }
 
-/// All that is needed to header.
+/// Everything that `run` needs to begin.
 pub(crate) struct Start {
     pub(crate) reading: ReadTask,
     pub(crate) job: Job,
-    /// The opening as it was sent before. Absent: it was not.
+    /// The job's opening, if an earlier process sent it.
     pub(crate) open: Option<JobOpen>,
     pub(crate) journal: Option<JournalWriter>,
-    /// The chunks to send. `None` if every chunk is sent.
+    /// The chunks to send again. `None` if every chunk is sent.
     pub(crate) again: Option<ChunkRanges>,
 }
 
 impl Start {
-    /// Takes `config.persistence` out of it.
+    /// Takes `config.persistence`, and leaves the default in its place.
     pub(crate) fn new(config: &mut Config) -> Result<Self, PublishError> {
         match std::mem::take(&mut config.persistence) {
             Persistence::Disabled => Ok(fresh(config, None, None)),
@@ -62,12 +61,12 @@ impl Start {
     }
 }
 
-/// Standard input, to be spooled.
+/// Opens standard input for the spool.
 pub(crate) fn standard_input() -> Result<RawInput, InputError> {
     input::stdin().map_err(|error| Source::Stdin.error(error))
 }
 
-/// With a journal where every file can be read again.
+/// Starts a publish with a journal, if all inputs are regular files.
 fn journaled(config: &Config, journal_dir: JournalDir) -> Result<Start, PublishError> {
     let files = config.input_spec.sources.iter().map(seen);
     let files: Option<Vec<JournaledFile>> = files.collect::<Result<_, InputError>>()?;
@@ -81,12 +80,12 @@ fn journaled(config: &Config, journal_dir: JournalDir) -> Result<Start, PublishE
     Ok(fresh(config, None, journal))
 }
 
-/// What a file is like. `None`: it can be read once only.
+/// The file's path and identity. `None` if it is not a regular file, and so can be read only once.
 fn seen(source: &Source) -> Result<Option<JournaledFile>, InputError> {
     let Source::File { path, name, .. } = source else {
         return Ok(None);
     };
-    // To open a named pipe is to read from it.
+    // Opening a named pipe would read from it, so only its metadata is checked.
     let metadata = path.metadata().map_err(|error| source.error(error))?;
     if !metadata.is_file() {
         return Ok(None);
@@ -136,7 +135,7 @@ fn fresh(config: &Config, spool: Option<Spool>, journal: Option<JournalWriter>) 
     }
 }
 
-/// A job that has so many chunks already; its dialect and columns are known when it is read.
+/// The job at chunk number `chunks`. Its dialect and columns are set when the input is opened.
 pub(crate) fn job(config: &Config, chunks: u64) -> Job {
     Job {
         id: config.job,

@@ -1,4 +1,4 @@
-//! The publisher's command line.
+//! The flags of `rowmill publish`, and the command itself.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::progress::Progress;
 use crate::resume::{Decision, ResumeError, ResumeLookup, query_missing};
 use crate::run::{Config, PublishError, PublishSummary};
 
-/// Cut CSV into chunks and hand them to the broker; prints the job's id
+/// Split CSV into chunks and publish them to the broker; prints the job's id
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("file", |file| file.required(false).required_unless_present("resume")))]
 pub struct Args {
@@ -34,8 +34,8 @@ pub struct Args {
     #[command(flatten)]
     exec: ExecArgs,
 
-    /// Send the chunks to the workers of this lane only, which were started with the same: 1 to 32 of
-    /// a-z, 0-9, _ and - [default: to those that were started without]
+    /// Send the chunks only to workers that were started with the same lane: 1 to 32 of a-z, 0-9, _ and - [default:
+    /// workers without a lane]
     #[arg(long, value_name = "NAME", conflicts_with = "resume")]
     lane: Option<Lane>,
 
@@ -45,8 +45,7 @@ pub struct Args {
     #[command(flatten)]
     signing: SigningArgs,
 
-    /// How long the broker may be away at the start, in seconds; once connected, a lost broker is
-    /// waited for as long as it takes
+    /// How long the first connection to the broker may take, in seconds; a lost connection is retried without limit
     #[arg(
         long,
         value_name = "SECONDS",
@@ -55,8 +54,8 @@ pub struct Args {
     )]
     connect_timeout: u64,
 
-    /// How chunks are packed on their way to the workers; zstd makes a third of most CSV, for some
-    /// 3 ms of a core a MiB here and 1 ms there, which the broker spends less
+    /// How chunks are packed for the broker; zstd reduces most CSV to a third, for about 3 ms of a core per MiB here
+    /// and 1 ms at the worker
     #[arg(
         long,
         value_name = "HOW",
@@ -78,9 +77,9 @@ pub struct Args {
 /// How chunks are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Compress {
-    /// Not at all
+    /// Not packed
     None,
-    /// With zstd, at its level 1
+    /// With zstd, level 1
     Zstd,
 }
 
@@ -93,17 +92,17 @@ impl From<Compress> for Packing {
     }
 }
 
-/// What a publish came to.
+/// The result of a publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PublishOutcome {
-    /// The broker has all of it.
+    /// The broker has confirmed all of it.
     Published(PublishSummary),
-    /// The broker had all of it before; what more there is to say.
+    /// It was sealed before, with the reason why nothing is sent.
     Sealed(JobId, String),
 }
 
 impl PublishOutcome {
-    /// The job.
+    /// The job's id.
     pub fn job(&self) -> JobId {
         match self {
             Self::Published(published) => published.job,
@@ -113,17 +112,17 @@ impl PublishOutcome {
 }
 
 impl Args {
-    /// What to read, and how.
+    /// The input flags.
     pub fn input(&self) -> &InputArgs {
         &self.input
     }
 
-    /// The master, which is asked which chunks of a resumed publish it lacks.
+    /// The master, which reports the missing chunks of a resumed publish.
     pub fn master(&self) -> &MasterArgs {
         &self.master
     }
 
-    /// Whether rows may come of it. Of a publish that is gone on with, its journal knows.
+    /// Whether the job may produce rows. Always true for a resumed publish: only its journal knows the operation.
     pub fn makes_rows(&self) -> bool {
         let makes_rows = self.exec.spec().is_some() || self.input.has_schema();
         let makes_rows = makes_rows && !self.exec.no_rows();
@@ -137,7 +136,7 @@ impl Args {
         }
     }
 
-    /// The publish to run, or a sealed job of which nothing is sent, with the reason.
+    /// The publish to run, or a sealed job with the reason why nothing of it is sent.
     async fn config(&self) -> Result<Result<Config, (JobId, String)>, Failure> {
         let broker = self.broker.broker().or_exit(Exit::Usage)?;
         let first_connect = Duration::from_secs(self.connect_timeout);
@@ -179,13 +178,12 @@ impl Args {
         }
     }
 
-    /// Publishes as the command line says, with progress on stderr; calls `opened` once the broker
-    /// has the job's opening. With `ahead` it is no further ahead of whoever takes the rows that come
-    /// of it.
+    /// Publishes, with progress on stderr. Calls `opened` once the broker has confirmed the job's opening.
+    /// `backpressure` limits the chunks in flight until their rows are read.
     ///
     /// # Errors
     ///
-    /// Why the job is not sealed, with the exit code that it deserves.
+    /// Why the job is not sealed, with the matching exit code.
     pub async fn publish(
         &self,
         opened: impl FnOnce(JobId),
@@ -223,7 +221,7 @@ impl Args {
         };
         meter.clear();
         tracer.finish().await;
-        // A small input is opened and sealed before anybody looks.
+        // A small input may be opened and sealed before the first poll of `opened`.
         if outcome.is_ok()
             && let Some(tell) = opened
         {
@@ -241,7 +239,7 @@ impl Args {
         })
     }
 
-    /// `rowmill publish`, without waiting for the result: the id on stdout, the rest on stderr.
+    /// Runs `rowmill publish` without waiting for the result: prints the id on stdout, and the rest on stderr.
     ///
     /// # Errors
     ///
@@ -254,12 +252,12 @@ impl Args {
         let print_id = |job| printed = print_id(job);
         let outcome = self.publish(print_id, None, shutdown).await?;
         print_outcome(&outcome);
-        // The job is what counts: also where the id cannot be printed, all of it is published.
+        // If the id cannot be printed, the job is published all the same.
         printed.map(|()| Exit::Ok)
     }
 }
 
-/// Says on stderr what was found out about the input, where it is worth a line.
+/// Prints the sniffed properties of the input on stderr, if any is unusual.
 pub fn print_description(progress: &Progress, is_quiet: bool) {
     let line = progress.description().and_then(InputDescription::line);
     if let Some(line) = line.filter(|_| !is_quiet) {
@@ -271,7 +269,7 @@ fn print_id(job: JobId) -> Result<(), Failure> {
     writeln!(std::io::stdout(), "{job}").or_unwritable(STDOUT)
 }
 
-/// Says on stderr what was published.
+/// Prints the result of the publish on stderr.
 pub fn print_outcome(outcome: &PublishOutcome) {
     let PublishSummary {
         job,
@@ -318,10 +316,10 @@ fn reading(progress: &Progress) -> ProgressSample {
     }
 }
 
-/// Whether the error's own words are enough for a person who wants to go on.
+/// Whether the error's message already says how to resume, or resuming is pointless.
 fn says_how_to_go_on(error: &PublishError) -> bool {
     match error {
-        // What was stopped is cancelled, and not to be gone on with.
+        // A job that was stopped at a bad record is cancelled, and cannot be resumed.
         PublishError::Input(InputError::Stopped(_) | InputError::Changed { .. })
         | PublishError::Interrupted { .. }
         | PublishError::Unsealed { .. }
@@ -334,7 +332,7 @@ fn says_how_to_go_on(error: &PublishError) -> bool {
     }
 }
 
-/// A publish's end before its seal, with the exit code that it deserves.
+/// A publish's error with the matching exit code.
 pub fn failure(error: PublishError) -> Failure {
     let exit = match &error {
         PublishError::Input(InputError::Dialect(_) | InputError::UnionOfNameless { .. }) => {

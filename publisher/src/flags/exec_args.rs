@@ -1,17 +1,17 @@
-//! Which command to run on every chunk, on the command line.
+//! The flags that choose the command to run on every chunk.
 
 use engine::rate::Rate;
 use proto::v1::{ExecArgument, ExecMode, ExecSpec};
 
-/// Where help lists them.
+/// The heading in `--help`.
 const HEADING: &str = "A command for every chunk";
 
-/// How chunks meet a command.
+/// How a command receives chunks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum ExecModeArg {
     /// Each chunk has a process of its own: CSV on standard input and standard output
     Chunk,
-    /// One process for each chunk at work takes one after the other, each in a frame
+    /// A process takes one chunk after the other, each in a frame; there is one process per chunk in progress
     Persistent,
 }
 
@@ -24,10 +24,10 @@ impl From<ExecModeArg> for ExecMode {
     }
 }
 
-/// Which command, of those that workers allow.
+/// The command to run, among those that workers allow.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct ExecArgs {
-    /// Run every chunk through the command that workers allow by this name, instead of profiling it
+    /// Run every chunk through the command that workers allow under this name, instead of profiling it
     #[arg(long, value_name = "NAME", help_heading = HEADING,
           conflicts_with_all = ["stats", "exact", "resume"], group = "makes_rows")]
     exec: Option<String>,
@@ -39,7 +39,7 @@ pub(crate) struct ExecArgs {
     )]
     exec_arg: Vec<ExecArgument>,
 
-    /// How chunks meet the command [default: as the workers' operator says, else chunk]
+    /// How the command receives chunks [default: as the workers' operator says, else chunk]
     #[arg(
         long,
         value_name = "HOW",
@@ -49,18 +49,18 @@ pub(crate) struct ExecArgs {
     )]
     exec_mode: Option<ExecModeArg>,
 
-    /// How much may be begun a second, by all workers together: 50/s, 10/m or 600/h, of rows; or
-    /// 5chunks/s. What is tried again counts again
+    /// Limit how much all workers together start per second: 50/s, 10/m or 600/h for rows, or 5chunks/s; retries count
+    /// again
     #[arg(long, value_name = "RATE", requires = "exec", help_heading = HEADING)]
     rate: Option<Rate>,
 
-    /// Count the rows that come of it, and do not send them back
+    /// Count the resulting rows, and do not send them back
     #[arg(long, requires = "makes_rows", help_heading = HEADING)]
     no_rows: bool,
 }
 
 impl ExecArgs {
-    /// The same for the wire. `None`: no command is asked for.
+    /// The protobuf message. `None` if no command is given.
     pub(crate) fn spec(&self) -> Option<ExecSpec> {
         Some(ExecSpec {
             command: self.exec.clone()?,

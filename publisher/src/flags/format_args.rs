@@ -1,27 +1,27 @@
-//! The flags that say how CSV is written: for every command that reads some.
+//! The flags that describe the format of CSV, for every command that reads CSV.
 
 use engine::dialect::Ragged;
 use engine::sniff::Given;
 
 use crate::input::{EncodingLabel, InputSpec, Source, StopAt};
 
-/// Where help lists them.
+/// The heading in `--help`.
 const HEADING: &str = "How the input is written";
 
-/// How the input is written.
+/// The format of the input.
 #[derive(Debug, clap::Args)]
 #[group(id = "InputFormat", multiple = true)]
 #[allow(clippy::struct_excessive_bools)] // each is a flag of its own
 pub struct FormatArgs {
-    /// What stands between fields: one byte, \t or tab [default: sniffed]
+    /// The delimiter between fields: one byte, \t or tab [default: sniffed]
     #[arg(long, help_heading = HEADING, value_name = "CHAR", value_parser = byte)]
     delimiter: Option<u8>,
 
-    /// What stands around fields, or none [default: sniffed]
+    /// The quote around fields, or none [default: sniffed]
     #[arg(long, help_heading = HEADING, value_name = "CHAR|none", value_parser = byte_or_none)]
     quote: Option<ByteOrNone>,
 
-    /// What makes the next byte literal within quotes, or none [default: sniffed]
+    /// The escape, which makes the next byte literal within quotes, or none [default: sniffed]
     #[arg(
         long,
         help_heading = HEADING,
@@ -31,11 +31,11 @@ pub struct FormatArgs {
     )]
     escape: Option<ByteOrNone>,
 
-    /// A quote that is doubled within quotes ends them, and stands for nothing
+    /// Do not read a doubled quote within quotes as one literal quote
     #[arg(long, help_heading = HEADING, hide_short_help = true)]
     no_double_quote: bool,
 
-    /// What lines start with that are comments, or none [default: sniffed]
+    /// The character that starts a comment line, or none [default: sniffed]
     #[arg(
         long,
         help_heading = HEADING,
@@ -53,7 +53,7 @@ pub struct FormatArgs {
     #[arg(long, help_heading = HEADING, conflicts_with = "headers")]
     no_headers: bool,
 
-    /// Lines of each file to pass over before anything is read; line numbers count them
+    /// Lines to skip at the start of each file; line numbers count them
     #[arg(
         long,
         help_heading = HEADING,
@@ -63,14 +63,13 @@ pub struct FormatArgs {
     )]
     skip: u64,
 
-    /// The encoding of files that do not start with a byte order mark: latin1, windows-1252,
-    /// utf-16le, or any other label of the Encoding Standard [default: UTF-8, or UTF-16 where half
-    /// of the bytes are zero]
+    /// The encoding of files that do not start with a byte order mark: latin1, windows-1252, utf-16le, or any other
+    /// label of the Encoding Standard [default: UTF-8, or UTF-16 where half of the bytes are zero]
     #[arg(long, help_heading = HEADING, value_name = "NAME")]
     encoding: Option<EncodingLabel>,
 
-    /// Pass over bytes behind the data of a packed file that are no packed data [default: refuse the file; zeros
-    /// behind it are passed over in any case]
+    /// Ignore bytes behind the data of a compressed file that are not compressed data [default: refuse the file;
+    /// trailing zeros are always ignored]
     #[arg(long, help_heading = HEADING, hide_short_help = true)]
     ignore_trailing: bool,
 }
@@ -94,7 +93,7 @@ fn byte(text: &str) -> Result<u8, String> {
 }
 
 impl FormatArgs {
-    /// To read `sources` so, with nothing said of what is bad.
+    /// The specification to read `sources` in this format, without rules for bad records.
     pub fn input_spec(&self, sources: Vec<Source>) -> InputSpec {
         InputSpec {
             sources,

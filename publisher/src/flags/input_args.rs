@@ -1,4 +1,4 @@
-//! What to read, and how, as the command line says it.
+//! The flags that choose the input, and how it is read.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,48 +24,47 @@ use crate::progress::Progress;
 use crate::run::Config;
 use crate::start::Persistence;
 
-/// Where help lists flags about what is bad.
+/// The heading in `--help` of the flags about bad records.
 pub const BAD_RECORDS: &str = "What is bad, and what becomes of it";
 
-/// Bytes of CSV in a chunk for a command: its rows are slow, and with many chunks they are shared out
-/// better and less is done again when one fails.
+/// Bytes of CSV in a chunk for a command. Commands are slow per row; small chunks spread the rows evenly over the
+/// workers, and less work is repeated after a failure.
 const EXEC_CHUNK_BYTES: usize = 64 << 10;
 
-/// Bytes of CSV in a chunk whose rows' keys come with it: of very short rows they are many times as much.
+/// Bytes of CSV in a chunk with unique keys. The keys of very short rows are many times longer than the rows.
 const KEYED_CHUNK_BYTES: usize = 1 << 20;
 
-/// What workers are to do.
+/// The options of the operation that workers run.
 #[derive(Debug, Clone, Default)]
 pub struct OperationOptions {
-    /// The command that every chunk goes through. Absent: a profile.
+    /// The command that processes every chunk. `None` for a profile or a schema.
     pub exec: Option<ExecSpec>,
-    /// What comes of it is not sent back.
+    /// Whether the resulting rows are not sent back.
     pub no_rows: bool,
 }
 
-/// What to read, and how: the same for `publish` and `run`.
+/// The input, and how it is read. Shared by `publish` and `run`.
 #[derive(Debug, clap::Args)]
 #[allow(clippy::struct_excessive_bools)] // each is a flag of its own
 pub struct InputArgs {
-    /// The CSV to read: files, or patterns like 'day-*.csv.gz'; - is standard input. Files packed
-    /// with gzip, zstd, bzip2 or xz are unpacked
+    /// The CSV to read: files, or patterns like 'day-*.csv.gz'; - is standard input. Files compressed with gzip, zstd,
+    /// bzip2 or xz are decompressed
     #[arg(value_name = "FILE", required = true)]
     file: Vec<PathBuf>,
 
-    /// What to call the job [default: the file's name]
+    /// The job's name [default: the file's name]
     #[arg(long, value_name = "TEXT")]
     name: Option<String>,
 
     #[command(flatten)]
     format: FormatArgs,
 
-    /// Let files have different columns: the job has all of them, and what a file lacks is empty
+    /// Let files have different columns: the job has the columns of all, and the ones that a file lacks are empty
     /// [default: all files have the first one's header]
     #[arg(long)]
     union: bool,
 
-    /// What becomes of a record with fewer fields than there are columns; one with more is bad in
-    /// any case
+    /// What happens to a record with fewer fields than there are columns; one with more is always bad
     #[arg(
         long,
         value_name = "WHAT",
@@ -78,13 +77,12 @@ pub struct InputArgs {
     #[arg(long, help_heading = BAD_RECORDS)]
     strict: bool,
 
-    /// Read all of it, say how it is written, how it would be cut and what is bad, and send nothing;
-    /// needs no broker
+    /// Read all of the input, report its format, its chunks and its bad records, and send nothing; needs no broker
     #[arg(long)]
     dry_run: bool,
 
-    /// Bytes of CSV in a chunk, 1 to 4194304; a record that is longer has one to itself [default:
-    /// 4194304; with a command 65536, with a schema that has keys 1048576]
+    /// Bytes of CSV in a chunk, 1 to 4194304; a longer record has a chunk to itself [default: 4194304; with a command
+    /// 65536, with a schema that has keys 1048576]
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..=4 << 20))]
     chunk_bytes: Option<u32>,
 
@@ -94,12 +92,12 @@ pub struct InputArgs {
     #[command(flatten)]
     schema: SchemaArgs,
 
-    /// Show no progress, and say nothing of what was sniffed
+    /// Show no progress and no sniffed properties
     #[arg(long, short)]
     quiet: bool,
 }
 
-/// What becomes of a record with fewer fields than there are columns.
+/// What happens to a record with fewer fields than there are columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum OnRagged {
     /// It is left out, counted and kept as a reject
@@ -111,26 +109,26 @@ enum OnRagged {
 }
 
 impl InputArgs {
-    /// Whether no progress is to be shown.
+    /// Whether `--quiet` is given.
     pub fn is_quiet(&self) -> bool {
         self.quiet
     }
 
-    /// Whether records are held against a schema.
+    /// Whether records are checked against a schema.
     pub fn has_schema(&self) -> bool {
         self.schema.is_given()
     }
 
-    /// Whether nothing is to be sent.
+    /// Whether `--dry-run` is given.
     pub fn is_dry_run(&self) -> bool {
         self.dry_run
     }
 
-    /// Reads all of it, says what would come of it, and sends nothing.
+    /// Reads all of the input, prints what would be sent, and sends nothing.
     ///
     /// # Errors
     ///
-    /// When the input cannot be read, or has a bad record where none may be.
+    /// If the input cannot be read, or has a bad record and `--strict` is given.
     pub async fn dry_run(
         &self,
         work: &OperationOptions,
@@ -142,17 +140,16 @@ impl InputArgs {
         dry_run(input_spec, operation, limits, self.quiet, shutdown).await
     }
 
-    /// What FILE says. Empty only where another publish is gone on with.
+    /// The FILE arguments. Empty only for a resumed publish.
     pub fn files(&self) -> &[PathBuf] {
         &self.file
     }
 
-    /// A publish of this input to `broker`, which may be away for `first_connect` at the start, for
-    /// workers to do `work`.
+    /// The configuration of a publish of this input to `broker`. The first connection may take `first_connect`.
     ///
     /// # Errors
     ///
-    /// When no file matches a pattern.
+    /// If no file matches a pattern.
     pub fn config(
         &self,
         broker: Broker,
@@ -181,7 +178,7 @@ impl InputArgs {
         })
     }
 
-    /// What workers are to do with each chunk.
+    /// The operation that workers run on each chunk.
     fn operation(&self, work: &OperationOptions) -> Result<OperationSpec, Failure> {
         let kind = match (&work.exec, self.schema.spec()?) {
             (Some(spec), _) => Kind::Exec(spec.clone()),
@@ -230,7 +227,7 @@ impl InputArgs {
     }
 }
 
-/// What a body needs to be carried so far.
+/// How chunk bodies are packed for this broker by default.
 fn packing(broker: &Broker) -> Packing {
     match broker {
         Broker::Memory(_) => Packing::Nothing,

@@ -1,23 +1,22 @@
-//! What a profile is asked for, on the command line.
+//! The flags that choose the statistics of a profile.
 
 use proto::v1::ProfileSpec;
 
-/// Which statistics to take, and how exactly.
+/// The statistics, and whether they are exact.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct ProfileArgs {
-    /// Statistics beside counts, types, extremes, sums, moments and lengths: all, basic (none of them),
-    /// or a list of distinct, quantiles, top, checks
+    /// Statistics in addition to counts, types, extremes, sums, moments and lengths: all, basic (none of them), or a
+    /// list of distinct, quantiles, top, checks
     #[arg(long, value_name = "LIST", default_value = "all", value_parser = stats)]
     stats: ProfileSpec,
 
-    /// Count every distinct value, so that distinct, top and quantiles are exact, at the price of
-    /// memory for each of them
+    /// Count every distinct value, so that distinct, top and quantiles are exact; needs memory for each value
     #[arg(long)]
     exact: bool,
 }
 
 impl ProfileArgs {
-    /// The same for the wire.
+    /// The protobuf message.
     pub(crate) fn spec(&self) -> ProfileSpec {
         ProfileSpec {
             exact: self.exact,

@@ -1,4 +1,4 @@
-//! The flags that say what outlives a publish, and how to go on with it.
+//! The flags that make a publish resumable, and resume it.
 
 use std::path::PathBuf;
 
@@ -10,21 +10,20 @@ use crate::journal::JournalDir;
 use crate::resume::{Remainder, ResumeLookup, ResumedPublish};
 use crate::start::Persistence;
 
-/// Where help lists these flags.
+/// The heading in `--help`.
 const HEADING: &str = "Going on after an end that was not meant";
 
-/// What outlives the process, and how to go on with it.
+/// What is stored on disk, and which publish to resume.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ResumeArgs {
-    /// Go on with a publish that was stopped or killed, on the host where it began: a job's id, the
-    /// beginning of it, or "last". Refused where the file was changed since. For standard input
-    /// that was kept with --spool, FILE - gives the remainder of it
+    /// Resume a publish that was stopped or killed, on the host where it began: a job's id, the beginning of an id, or
+    /// "last". Refused if a file has changed. For standard input kept with --spool, FILE - adds the rest of it
     #[arg(long, help_heading = HEADING, value_name = "JOB",
           conflicts_with_all = ["name", "InputFormat", "union", "ragged", "strict", "chunk_bytes", "spool"])]
     resume: Option<String>,
 
-    /// With --resume: the remainder of a spooled standard input is lost; finish the job without it. A
-    /// record that was cut off becomes a reject
+    /// With --resume: the rest of a spooled standard input is lost; finish the job without it. A record that was cut
+    /// off becomes a reject
     #[arg(
         long,
         help_heading = HEADING,
@@ -34,13 +33,13 @@ pub(crate) struct ResumeArgs {
     )]
     seal: bool,
 
-    /// Keep what is read of standard input in DIR until the broker has all of it, so that it can be
-    /// gone on with. Needs room for the whole input, and waits for the disk [default: nothing is
-    /// kept, and what a killed process had read is lost]
+    /// Keep standard input in DIR until the broker has all of it, so that the publish can be resumed. Needs disk space
+    /// for the whole input, and waits for the disk [default: nothing is kept, and input read by a killed process is
+    /// lost]
     #[arg(long, help_heading = HEADING, value_name = "DIR")]
     spool: Option<PathBuf>,
 
-    /// Where to note how far each publish has come [default: rowmill/journal in XDG_STATE_HOME, or
+    /// The directory of the journals, from which a publish is resumed [default: rowmill/journal in XDG_STATE_HOME, or
     /// in ~/.local/state]
     #[arg(
         long,
@@ -53,12 +52,12 @@ pub(crate) struct ResumeArgs {
 }
 
 impl ResumeArgs {
-    /// Whether another publish is gone on with.
+    /// Whether `--resume` is given.
     pub(crate) fn is_resumed(&self) -> bool {
         self.resume.is_some()
     }
 
-    /// The publish to go on with; `more` is what FILE says. `None`: it is a new one.
+    /// The publish to resume. `more` are the FILE arguments. `None` for a new publish.
     pub(crate) fn found(&self, more: &[PathBuf]) -> Result<Option<ResumeLookup>, Failure> {
         let Some(text) = &self.resume else {
             return Ok(None);
@@ -78,7 +77,7 @@ impl ResumeArgs {
         found.map(Some).map_err(|error| failure(error.into()))
     }
 
-    /// What a new publish of `sources` keeps.
+    /// What a new publish of `sources` stores on disk.
     pub(crate) fn persistence(&self, sources: &[Source]) -> Result<Persistence, Failure> {
         let journals = self.journal_dir();
         if let Some(dir) = &self.spool {

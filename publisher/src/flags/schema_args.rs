@@ -1,4 +1,4 @@
-//! What records are held against, on the command line.
+//! The flag that checks records against a schema.
 
 use std::path::PathBuf;
 
@@ -6,26 +6,26 @@ use cli::{Exit, Failure};
 use engine::validate::{MAX_SCHEMA_BYTES, Schema};
 use proto::v1::ValidateSpec;
 
-/// A schema to hold records against.
+/// The schema.
 #[derive(Debug, clap::Args)]
 pub(crate) struct SchemaArgs {
-    /// Hold each record against the JSON Table Schema in FILE, instead of a profile: those that break
-    /// a rule are bad records
+    /// Check each record against the JSON Table Schema in FILE, instead of profiling: records that break a rule are bad
+    /// records
     #[arg(long, value_name = "FILE", conflicts_with_all = ["stats", "exact"], group = "makes_rows")]
     schema: Option<PathBuf>,
 }
 
 impl SchemaArgs {
-    /// Whether one is asked for.
+    /// Whether a schema is given.
     pub(crate) fn is_given(&self) -> bool {
         self.schema.is_some()
     }
 
-    /// The schema for the wire, read and found to be one. Absent: none is asked for.
+    /// The protobuf message, with a valid schema. `None` if no schema is given.
     ///
     /// # Errors
     ///
-    /// When it cannot be read, or asks for what is not known.
+    /// If the file cannot be read, or is not a schema that rowmill supports.
     pub(crate) fn spec(&self) -> Result<Option<ValidateSpec>, Failure> {
         let Some(path) = &self.schema else {
             return Ok(None);
@@ -43,7 +43,7 @@ impl SchemaArgs {
         }
         let schema = std::fs::read(path).map_err(|error| failure(&error))?;
         Schema::read(&schema).map_err(|error| failure(&error))?;
-        // Workers of an earlier version take a byte order mark for no JSON.
+        // Workers of an earlier version reject JSON with a byte order mark.
         let schema = schema.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&schema);
         Ok(Some(ValidateSpec {
             schema: schema.to_vec().into(),

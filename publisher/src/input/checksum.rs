@@ -1,17 +1,17 @@
-//! A checksum that costs next to nothing beside the reading of what it is of: the sums of Fletcher (1982), of 64-bit
-//! words in eight lanes, which the compiler adds several at a time. Any change of one word changes it, and others do
-//! but by chance; it is no defence against who wants two inputs to look the same.
+//! A checksum that costs very little compared to reading: Fletcher's sums (1982) over 64-bit words in eight lanes,
+//! which the compiler vectorizes. It detects any change of a single word, and other changes with high probability. It
+//! is not a defence against deliberate collisions.
 
 const LANES: usize = 8;
 const BLOCK_BYTES: usize = LANES * 8;
 
-/// What was added so far: equal for equal bytes, in whatever portions they came.
+/// The checksum so far. It is equal for equal bytes, however they were split into updates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Checksum {
     sums: [u64; LANES],
-    /// The sum of all that `sums` ever was, so that the order counts.
+    /// The running sum of `sums`, which makes the order of words count.
     sums_of_sums: [u64; LANES],
-    /// Bytes that are no whole block yet.
+    /// Bytes that do not fill a block yet.
     rest: Vec<u8>,
 }
 
@@ -39,9 +39,9 @@ impl Checksum {
         self.rest.extend_from_slice(&bytes[bytes.len() - behind..]);
     }
 
-    /// Adds all whole blocks; what is left.
+    /// Adds all whole blocks, and returns the rest.
     fn add<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
-        // Of their own, so that they stay in registers.
+        // Local copies stay in registers.
         let (mut sums, mut sums_of_sums) = (self.sums, self.sums_of_sums);
         let (blocks, rest) = bytes.as_chunks::<BLOCK_BYTES>();
         for block in blocks {
@@ -82,7 +82,7 @@ mod tests {
         }
         let portions: Vec<&[u8]> = bytes.chunks(7).collect();
         assert_eq!(of(&portions), whole);
-        // Two blocks that changed places.
+        // Two swapped blocks.
         let swapped = [&bytes[64..128], &bytes[..64], &bytes[128..]].concat();
         assert_ne!(of(&[&swapped]), whole);
     }

@@ -1,23 +1,23 @@
-//! CompressedReader bytes on their way to a decoder.
+//! The compressed input of a decoder.
 
 use std::io::{self, BufRead, Read};
 
 use super::compression::MAGIC_BYTES;
 use super::peek::read_once;
 
-/// So much is read at once.
+/// Bytes read at once.
 pub(super) const BLOCK_BYTES: usize = 64 << 10;
 
-/// CompressedReader bytes on their way to a decoder, which takes just those that are its own; what comes next can be looked at.
+/// The compressed input of a decoder. The decoder consumes exactly its own bytes, so the next ones can be inspected.
 pub(super) struct CompressedReader<R> {
     from: R,
     block: Box<[u8]>,
-    /// What of `block` was read and is not taken yet.
+    /// The range of `block` that is read and not consumed.
     at: usize,
     end: usize,
-    /// How many were taken in all.
+    /// Bytes consumed in all.
     pub(super) taken: u64,
-    /// Whether reading failed.
+    /// Whether a read failed.
     pub(super) has_failed: bool,
 }
 
@@ -33,7 +33,7 @@ impl<R: Read> CompressedReader<R> {
         }
     }
 
-    /// Reads more behind what is there; 0 at the end.
+    /// Reads more bytes behind the current ones. Returns 0 at the end.
     fn fill(&mut self) -> io::Result<usize> {
         self.block.copy_within(self.at..self.end, 0);
         self.end -= self.at;
@@ -45,14 +45,14 @@ impl<R: Read> CompressedReader<R> {
         Ok(bytes)
     }
 
-    /// The next [`MAGIC_BYTES`], or fewer where the input ends before.
+    /// The next [`MAGIC_BYTES`], or fewer at the end of the input.
     fn peek(&mut self) -> io::Result<&[u8]> {
         while self.end - self.at < MAGIC_BYTES && self.fill()? > 0 {}
         let end = self.end.min(self.at + MAGIC_BYTES);
         Ok(&self.block[self.at..end])
     }
 
-    /// Takes the zeros that come next; what comes behind them.
+    /// Consumes zeros, and returns the bytes behind them.
     pub(super) fn pass_zeros(&mut self) -> io::Result<&[u8]> {
         loop {
             let next = self.fill_buf()?;
@@ -65,7 +65,7 @@ impl<R: Read> CompressedReader<R> {
         }
     }
 
-    /// Takes all that is left, or at least `most`.
+    /// Consumes the rest, or at least `most` bytes.
     pub(super) fn pass(&mut self, most: u64) -> io::Result<()> {
         let end = self.taken.saturating_add(most);
         while self.taken < end {

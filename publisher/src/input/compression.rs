@@ -1,11 +1,11 @@
-//! What a file is packed with, which is told by its first bytes, never by its name.
+//! The compression of a file, detected from its first bytes and never from its name.
 
 use std::fmt;
 
-/// So many bytes at the start tell.
+/// The number of bytes that detection needs.
 pub(crate) const MAGIC_BYTES: usize = 6;
 
-/// How a file is packed.
+/// A compression format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Compression {
     Gzip,
@@ -21,20 +21,20 @@ impl fmt::Display for Compression {
 }
 
 impl Compression {
-    /// What a file is packed with that starts so. `None`: it is not packed.
+    /// The compression of a file that starts with `head`. `None` if it is not compressed.
     pub(crate) fn detect(head: &[u8]) -> Option<Self> {
         match head {
             [0x1f, 0x8b, 8, ..] => Some(Self::Gzip),
             // A frame, or a skippable frame before it.
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some(Self::Zstd),
-            // Its level, then a block's or the stream's end's first byte.
+            // The level, then the first byte of a block or of the end of the stream.
             [b'B', b'Z', b'h', b'1'..=b'9', 0x31 | 0x17, ..] => Some(Self::Bzip2),
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(Self::Xz),
             _ => None,
         }
     }
 
-    /// The name that people know.
+    /// The usual name.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Gzip => "gzip",
@@ -44,7 +44,7 @@ impl Compression {
         }
     }
 
-    /// What each member, frame or stream starts with, as far as that is the same for all.
+    /// The common start of all members, frames or streams.
     pub(super) fn magic(self) -> &'static [u8] {
         match self {
             Self::Gzip => &[0x1f, 0x8b, 8],

@@ -1,5 +1,4 @@
-//! Takes files out of their compression, in bounded memory: each member of a file by itself, so that what stands
-//! between and behind them is seen.
+//! Decompresses files in bounded memory, one member at a time, so that bytes between and behind members are detected.
 
 use std::io::{self, Read};
 
@@ -12,14 +11,13 @@ use super::Compression;
 use super::compressed::CompressedReader;
 use super::warnings::Warnings;
 
-/// The largest window (zstd) or dictionary (xz) that is unpacked: 128 MiB, as `zstd -d` has it. What
-/// `xz -9` makes needs 64 MiB.
+/// The largest window (zstd) or dictionary (xz) that is decompressed: 128 MiB, as with `zstd -d`. `xz -9` needs 64 MiB.
 const WINDOW_LOG: u32 = 27;
-/// A dictionary of 128 MiB, and what a decoder needs beside it.
+/// A dictionary of 128 MiB, and the rest of the decoder's memory.
 const XZ_MEMORY_BYTES: u64 = (128 << 20) + (1 << 20);
 
 impl Compression {
-    /// Unpacks `packed`, all of its members, frames or streams.
+    /// Decompresses `packed`: all of its members, frames or streams.
     pub(crate) fn decompress<R: Read>(self, packed: R, trailing: Trailing) -> Decompressor<R> {
         Decompressor {
             compression: self,
@@ -29,16 +27,16 @@ impl Compression {
     }
 }
 
-/// What becomes of bytes behind packed data that are no packed data, and no zeros.
+/// What happens to bytes behind compressed data that are neither compressed data nor zeros.
 #[derive(Debug, Clone)]
 pub(crate) enum Trailing {
     /// They are an error.
     Refused,
-    /// They are passed over, and remarked on.
+    /// They are skipped with a warning.
     Ignored(Warnings),
 }
 
-/// Why packed data cannot be unpacked.
+/// Why compressed data cannot be decompressed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Damage {
     #[error("its {compression} data ends too early, at byte {byte}: the file is cut off")]
@@ -65,22 +63,22 @@ pub(crate) enum Damage {
     LargeWindow { compression: Compression },
 }
 
-/// What comes out of a packed input.
+/// The decompressed bytes of a compressed input.
 pub(crate) struct Decompressor<R: Read> {
     compression: Compression,
     trailing: Trailing,
     member: Member<R>,
 }
 
-/// The member, frame or stream that is unpacked.
+/// The current member, frame or stream.
 enum Member<R: Read> {
     Gzip(GzDecoder<CompressedReader<R>>),
     Zstd(zstd::Decoder<'static, CompressedReader<R>>),
     Bzip2(BzDecoder<CompressedReader<R>>),
     Xz(XzDecoder<CompressedReader<R>>),
-    /// It stands before the first one.
+    /// Before the first member.
     None(CompressedReader<R>),
-    /// There is no further one, or it could not be begun.
+    /// Behind the last member, or a member could not be started.
     Over,
 }
 
@@ -120,7 +118,7 @@ impl<R: Read> Decompressor<R> {
         })
     }
 
-    /// Begins the member behind the one that has ended, if there is any.
+    /// Starts the next member, if there is one.
     fn next_member(&mut self) -> io::Result<()> {
         let has_next = self.has_next()?;
         let packed = match std::mem::replace(&mut self.member, Member::Over) {
@@ -150,8 +148,7 @@ impl<R: Read> Decompressor<R> {
         Ok(())
     }
 
-    /// Whether another member follows; zeros in front of it are passed over, and so is what is no member where that
-    /// is input_spec.
+    /// Whether another member follows. Skips zeros in front of it, and other bytes if trailing bytes are ignored.
     fn has_next(&mut self) -> io::Result<bool> {
         let (compression, trailing) = (self.compression, self.trailing.clone());
         let Some(packed) = self.packed() else {
@@ -160,10 +157,10 @@ impl<R: Read> Decompressor<R> {
         let byte = packed.taken;
         let next = packed.pass_zeros()?;
         let is_member = Compression::detect(next) == Some(compression)
-            // The input ends within what a member starts with: so it is cut off.
+            // A partial magic number at the end of the input: the file is cut off.
             || !next.is_empty() && compression.magic().starts_with(next);
         let is_all = next.is_empty();
-        // Whoever writes xz fills up to four bytes, by its specification.
+        // The xz specification requires padding to a multiple of four bytes.
         let is_padding = compression != Compression::Xz || (packed.taken - byte).is_multiple_of(4);
         if is_padding && (is_member || is_all) {
             return Ok(is_member);
@@ -193,7 +190,7 @@ impl<R: Read> Decompressor<R> {
         }
     }
 
-    /// Says what is wrong with the file, unless it was the reading of it that failed.
+    /// Describes the damage of the file, unless the read itself failed.
     fn explained(&mut self, source: io::Error) -> io::Error {
         let compression = self.compression;
         let Some(packed) = self.packed() else {
@@ -219,7 +216,7 @@ impl<R: Read> Decompressor<R> {
     }
 }
 
-/// Bytes behind packed data are counted up to here before they are refused.
+/// Trailing bytes are counted up to this limit before they are refused.
 const COUNTED_BYTES: u64 = 1_000_000;
 
 /// `there are 12 bytes`.
@@ -230,7 +227,7 @@ fn there_are(bytes: u64) -> String {
     }
 }
 
-/// zstd says it in words only.
+/// The zstd crate reports this only in the message.
 fn is_large_window(error: &io::Error) -> bool {
     let inner = error.get_ref();
     let xz = inner.and_then(|inner| inner.downcast_ref::<liblzma::stream::Error>());
@@ -263,7 +260,7 @@ mod tests {
             }
             Compression::Zstd => {
                 let mut encoder = zstd::Encoder::new(&mut packed, 3).unwrap();
-                // As the command does; without it, damage may go unnoticed.
+                // As the zstd command does; without a checksum, damage may go unnoticed.
                 encoder.include_checksum(true).unwrap();
                 encoder.write_all(bytes).unwrap();
                 encoder.finish().unwrap();
@@ -290,7 +287,7 @@ mod tests {
         Ok(bytes)
     }
 
-    /// What comes out where bytes behind it are ignored, and what is said of them.
+    /// The decompressed bytes if trailing bytes are ignored, and the warnings.
     fn unpack_ignoring(compression: Compression, packed: &[u8]) -> (Vec<u8>, Vec<String>) {
         let (mut bytes, warnings) = (Vec::new(), Warnings::default());
         let mut unpacked = compression.decompress(packed, Trailing::Ignored(warnings.clone()));
@@ -300,7 +297,7 @@ mod tests {
 
     const SHORT: &[u8] = b"a,b\n1,2\n";
 
-    /// TextReader that does not pack into nothing.
+    /// Text that does not compress to almost nothing.
     fn text() -> Vec<u8> {
         let line = |n: u32| format!("{n},{}\n", n.wrapping_mul(2_654_435_761));
         (0..20_000).map(line).collect::<String>().into_bytes()
@@ -328,7 +325,7 @@ mod tests {
     fn what_is_cut_off_says_where_and_never_passes_for_the_whole() {
         for compression in ALL {
             let packed = pack(compression, &text());
-            // In the middle of the data, and in the check behind it.
+            // In the middle of the data, and in the checksum behind it.
             for length in [packed.len() / 2, packed.len() - 3] {
                 let error = decompress(compression, &packed[..length]).unwrap_err();
                 assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{error}");
@@ -348,7 +345,7 @@ mod tests {
                     decompress(compression, &packed).unwrap() == SHORT,
                     "{compression} {zeros}"
                 );
-                // As tapes have it.
+                // As tapes are padded.
                 packed.extend(pack(compression, b"second\n"));
                 let whole = [SHORT, b"second\n"].concat();
                 assert!(
@@ -444,7 +441,7 @@ mod tests {
         let error = decompress(Compression::Zstd, &encoder.finish().unwrap()).unwrap_err();
         assert!(error.to_string().contains("more than 128 MiB"), "{error}");
 
-        // The header of an LZMA2 filter says the dictionary's size: 28 is 64 MiB, 32 is 256 MiB.
+        // The header of an LZMA2 filter has the dictionary's size: 28 is 64 MiB, 32 is 256 MiB.
         let mut options = liblzma::stream::LzmaOptions::new_preset(0).unwrap();
         options.dict_size(256 << 20);
         let mut filters = liblzma::stream::Filters::new();

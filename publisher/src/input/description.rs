@@ -1,39 +1,39 @@
-//! What is known of an input before its records are read, for the job's opening and for people.
+//! The properties of an input that are known before its records are read, for the job's opening and for users.
 
 use cli::format::percent;
 use engine::Dialect;
 use proto::v1::{Input, Sniffed};
 
-/// How the input is written.
+/// The properties of the input.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InputDescription {
-    /// How its bytes split.
+    /// The CSV dialect.
     pub dialect: Dialect,
-    /// Where it comes from, its encoding and compression, and what was not given but found.
+    /// The files, the encoding and compression, and the sniffed properties.
     pub input: Input,
-    /// The first records of its first file, header included, cut short.
+    /// The first records of the first file, header included, truncated.
     pub rows: Vec<Vec<String>>,
-    /// Bytes of text. `None`: not known before it is read, as of a pipe or what is packed.
+    /// Bytes of text. `None` if unknown before reading, as for a pipe or a compressed file.
     pub source_bytes: Option<u64>,
 }
 
-/// What the opening says.
+/// The data of the job's opening.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct InputHead {
     pub(crate) description: InputDescription,
     pub(crate) columns: Vec<String>,
 }
 
-/// Something found that is no trait but a sentence.
+/// The name of a sniffed entry that is a sentence.
 pub(super) const NOTE: &str = "note";
 
-/// Less sure than this, people are told, and told what to pass. What the sniffer falls back to
-/// without any evidence, as in a file of two lines, it calls 0.5.
+/// Below this confidence, the user is told which flag to pass. Without any evidence, as in a file of two lines, the
+/// sniffer reports 0.5.
 const UNSURE: f64 = 0.5;
 
 impl InputDescription {
-    /// One line for a person: what was found and not given, how sure, and what to pass where that
-    /// is not much. `None`: all of it is what anybody would expect.
+    /// One line for the user: the sniffed properties with their confidence, and a flag to pass if the confidence is
+    /// low. `None` if every property is the usual one.
     pub fn line(&self) -> Option<String> {
         let (notes, told): (Vec<&Sniffed>, Vec<&Sniffed>) =
             self.worth_telling().partition(|found| found.what == NOTE);
@@ -77,7 +77,7 @@ impl InputDescription {
             .filter(|found| !self.is_expected(&found.what) || is_unsure(found))
     }
 
-    /// Whether what was found is what nobody has to be told.
+    /// Whether the property has its usual value.
     fn is_expected(&self, what: &str) -> bool {
         let (found, usual) = (&self.dialect, Dialect::default());
         match what {
@@ -91,8 +91,7 @@ impl InputDescription {
         }
     }
 
-    /// How it is written, for people who asked: what it is called, and its value with how sure that
-    /// is where it was found.
+    /// All properties for display: the name, and the value with its confidence if it was sniffed.
     pub fn facts(&self) -> Vec<(&'static str, String)> {
         let dialect = &self.dialect;
         let packed = match &self.input.compression[..] {
@@ -122,7 +121,7 @@ impl InputDescription {
         facts.chain(notes).collect()
     }
 
-    /// The flags that say what was found, so that it is not left to chance.
+    /// The flags that fix the sniffed properties.
     pub fn flags(&self) -> String {
         let (found, usual) = (&self.dialect, Dialect::default());
         let mut flags = vec![format!("--delimiter {}", argument(Some(found.delimiter)))];
@@ -156,8 +155,7 @@ impl InputDescription {
     }
 }
 
-/// Whether a person should rather say it. There may be nothing to tell a quote by, and nothing that
-/// depends on it.
+/// Whether the user should set the property. A quote may have no evidence, and then nothing depends on it.
 fn is_unsure(found: &Sniffed) -> bool {
     matches!(&found.what[..], "delimiter" | "header" | "encoding") && found.confidence < UNSURE
 }
@@ -174,7 +172,7 @@ fn flag(what: &str) -> Option<&'static str> {
     }
 }
 
-/// A byte as a person would write it down.
+/// A byte for display.
 fn byte(byte: Option<u8>) -> String {
     match byte {
         None => "none".to_owned(),
@@ -185,7 +183,7 @@ fn byte(byte: Option<u8>) -> String {
     }
 }
 
-/// A byte as a shell takes it.
+/// A byte as a shell argument.
 fn argument(byte: Option<u8>) -> String {
     match byte {
         None => "none".to_owned(),

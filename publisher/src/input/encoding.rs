@@ -1,5 +1,5 @@
-//! Turns other encodings into UTF-8 as they are read. UTF-8 itself never passes through here: it is
-//! not even checked, because workers do that.
+//! Decodes other encodings to UTF-8 while reading. UTF-8 itself never passes through here, and is not validated,
+//! because workers do that.
 
 use std::io::{self, Read};
 use std::str::FromStr;
@@ -10,12 +10,12 @@ use encoding_rs::{DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 use super::peek::read_once;
 
-/// So many bytes at the start are looked at.
+/// Bytes at the start that are inspected.
 pub(crate) const HEAD_BYTES: usize = 4096;
 
 const BLOCK_BYTES: usize = 64 << 10;
 
-/// An encoding that a person named.
+/// An encoding that the user named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EncodingLabel(pub(crate) &'static Encoding);
 
@@ -32,10 +32,10 @@ impl FromStr for EncodingLabel {
     /// Any label of the Encoding Standard: `latin1`, `windows-1252`, `utf-16le`, `shift_jis`, …
     fn from_str(text: &str) -> Result<Self, String> {
         let label = text.trim();
-        // People write what iconv calls it.
+        // iconv's spelling has underscores.
         let known = Encoding::for_label(label.as_bytes())
             .or_else(|| Encoding::for_label(label.replace('_', "-").as_bytes()));
-        // "replacement" stands for encodings that are not to be read.
+        // "replacement" stands for encodings that must not be decoded.
         known
             .filter(|encoding| *encoding != encoding_rs::REPLACEMENT)
             .map(Self)
@@ -47,20 +47,20 @@ impl FromStr for EncodingLabel {
     }
 }
 
-/// An encoding, and how it came to be known.
+/// An encoding, and the confidence of its detection.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct DetectedEncoding {
     pub(crate) encoding: &'static Encoding,
-    /// How sure, 0 to 1; `None` where it was given, or nothing speaks against UTF-8.
+    /// The confidence, 0 to 1. `None` if the encoding was given, or UTF-8 is assumed.
     pub(crate) confidence: Option<f64>,
 }
 
-/// The encoding of text that starts with `head`. A byte order mark outranks what was given, as the
-/// Encoding Standard says: no other text starts so.
+/// The encoding of text that starts with `head`. A byte order mark overrides the given encoding, as the Encoding
+/// Standard says: no other text starts with one.
 ///
 /// # Errors
 ///
-/// When it is UTF-32, which nothing here options.
+/// If it is UTF-32, which is not supported.
 pub(crate) fn detect(head: &[u8], given: Option<EncodingLabel>) -> io::Result<DetectedEncoding> {
     if head.starts_with(&[0xff, 0xfe, 0, 0]) || head.starts_with(&[0, 0, 0xfe, 0xff]) {
         return Err(io::Error::other(
@@ -84,13 +84,13 @@ pub(crate) fn detect(head: &[u8], given: Option<EncodingLabel>) -> io::Result<De
     }))
 }
 
-/// UTF-16 without a mark: CSV has ASCII in it, delimiters and line ends at least, whose other byte
-/// is zero. In UTF-8 a zero byte is a rarity, and has no reason to prefer odd places.
+/// Detects UTF-16 without a mark. CSV contains ASCII, delimiters and line ends at least, whose other byte is zero. In
+/// UTF-8 zero bytes are rare, and equally frequent at odd and even positions.
 fn wide(head: &[u8]) -> Option<DetectedEncoding> {
     let (pairs, _) = head.as_chunks::<2>();
     let zeros = |at: usize| pairs.iter().filter(|pair| pair[at] == 0).count();
     let (first, second) = (zeros(0), zeros(1));
-    // One or two of them say nothing.
+    // One or two zeros are no evidence.
     if first.max(second) < 3 {
         return None;
     }
@@ -100,15 +100,15 @@ fn wide(head: &[u8]) -> Option<DetectedEncoding> {
     } else {
         (UTF_16BE, share(first), share(second))
     };
-    // A fifth covers text of another script with ASCII between; a few characters of such scripts have
-    // their zero on the other side.
+    // A fifth covers text of another script with ASCII in it. A few characters of such scripts have their zero on the
+    // other side.
     (more > 0.2 && less < more / 8.0).then_some(DetectedEncoding {
         encoding,
         confidence: Some(0.9 + more.min(1.0) / 10.0),
     })
 }
 
-/// What was malformed, as the one who decodes tells the one who options.
+/// The malformed sequences, counted by the decoder and read by the reader.
 #[derive(Debug)]
 pub(crate) struct Replacements {
     count: AtomicU64,
@@ -125,12 +125,12 @@ impl Default for Replacements {
 }
 
 impl Replacements {
-    /// How many sequences became U+FFFD.
+    /// The number of sequences replaced by U+FFFD.
     pub(crate) fn count(&self) -> u64 {
         self.count.load(Relaxed)
     }
 
-    /// Where in the text the first of them is. `None`: there was none so far.
+    /// The position of the first one in the text. `None` if there was none so far.
     pub(crate) fn first(&self) -> Option<u64> {
         Some(self.first.load(Relaxed)).filter(|&byte| byte < u64::MAX)
     }
@@ -141,17 +141,17 @@ impl Replacements {
     }
 }
 
-/// UTF-8 out of another encoding. What is malformed becomes U+FFFD and is counted.
+/// Decodes another encoding to UTF-8. Malformed sequences become U+FFFD and are counted.
 pub(crate) struct Transcoder<R> {
     from: R,
     decoder: encoding_rs::Decoder,
     input: Vec<u8>,
-    /// What of `input` is not decoded yet.
+    /// The range of `input` that is not decoded yet.
     pending: std::ops::Range<usize>,
     output: Vec<u8>,
-    /// Where in `output` the next byte is.
+    /// The position of the next byte in `output`.
     at: usize,
-    /// Bytes of output before `output`.
+    /// Bytes produced before `output`.
     made: u64,
     state: State,
     replaced: Arc<Replacements>,
@@ -160,13 +160,13 @@ pub(crate) struct Transcoder<R> {
 #[derive(PartialEq, Eq)]
 enum State {
     Reading,
-    /// There is no more input, but the decoder may have a last word.
+    /// The input has ended, but the decoder may still have output.
     Ending,
     Ended,
 }
 
 impl<R: Read> Transcoder<R> {
-    /// Decodes `from`; counts what it replaces in `replaced`.
+    /// Decodes `from`, and counts replacements in `replaced`.
     pub(crate) fn new(from: R, encoding: &'static Encoding, replaced: Arc<Replacements>) -> Self {
         Self {
             from,
@@ -181,7 +181,7 @@ impl<R: Read> Transcoder<R> {
         }
     }
 
-    /// Makes more output, if there is any to make.
+    /// Produces more output, if there is any.
     fn decode(&mut self) -> io::Result<()> {
         self.output.clear();
         self.at = 0;
@@ -195,7 +195,7 @@ impl<R: Read> Transcoder<R> {
         self.output.resize(2 * BLOCK_BYTES, 0);
         let last = self.state == State::Ending;
         let source = &self.input[self.pending.clone()];
-        // Room for a replacement is kept back.
+        // Leaves space for a replacement.
         let room = self.output.len() - 3;
         let (result, read, mut written) =
             self.decoder
@@ -233,7 +233,7 @@ impl<R: Read> Read for Transcoder<R> {
 mod tests {
     use super::*;
 
-    /// One byte at a time, so that every sequence is cut somewhere.
+    /// Returns one byte at a time, so that every sequence is split.
     struct OneByteReader<'a>(&'a [u8]);
 
     impl Read for OneByteReader<'_> {
@@ -270,7 +270,7 @@ mod tests {
             assert_eq!(decode(&plain, None), (text.to_owned(), name, 0));
             let marked = utf16(&format!("\u{feff}{text}"), bytes);
             assert_eq!(decode(&marked, None), (text.to_owned(), name, 0));
-            // The mark knows better than whoever gave another encoding.
+            // The mark overrides the given encoding.
             assert_eq!(decode(&marked, Some("latin1")).1, name);
         }
         assert_eq!(detect(b"a,b\n1,2\n", None).unwrap().encoding, UTF_8);

@@ -1,4 +1,4 @@
-//! Why an input cannot be read.
+//! Errors of reading an input.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,69 +9,69 @@ use engine::split::SplitError;
 /// Why the input cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
-    /// The system refused, or what is there is damaged.
+    /// A system call failed, or the data is damaged.
     #[error("cannot read {}: {source}", called(name))]
     Read {
         /// The file, or "-".
         name: String,
-        /// What the system said, or a decoder.
+        /// The error of the system or a decoder.
         source: io::Error,
     },
-    /// The disk did not keep it, or no longer has it.
+    /// The spool cannot be written or read.
     #[error("cannot spool to {}: {source}", path.display())]
     Spool {
         /// The spool.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// It is no CSV that could be split.
+    /// The text cannot be split into records.
     #[error("cannot read {}: {source}", called(name))]
     Split {
         /// The file, or "-".
         name: String,
-        /// What the splitter said.
+        /// The splitter's error.
         source: SplitError,
     },
-    /// An address, not a file.
+    /// A URL was given instead of a file.
     #[error(
         "{url} is an address, and only files and standard input are read: {fetch} | rowmill run -"
     )]
     Address {
-        /// What was given.
+        /// The URL.
         url: String,
-        /// The command that writes what is there to standard output.
+        /// A command that writes the URL's contents to standard output.
         fetch: String,
     },
-    /// A pattern that no file is called like.
+    /// No file matches a pattern.
     #[error("no file matches {pattern}")]
     NoMatch {
         /// The pattern.
         pattern: String,
     },
-    /// A stream can be read once.
+    /// Standard input can be read only once.
     #[error("standard input (-) is named twice, and can be read once")]
     StdinTwice,
-    /// One job, one header.
+    /// The files have different headers.
     #[error("{name} has another header than {first}: {difference}")]
     OtherHeader {
         /// The file.
         name: String,
         /// The job's first file.
         first: String,
-        /// What is not the same.
+        /// The difference.
         difference: String,
     },
-    /// Columns without names cannot be told apart.
+    /// Columns without names cannot be matched.
     #[error("--union puts columns together by name, and {first} has no header")]
     UnionOfNameless {
         /// The job's first file.
         first: String,
     },
-    /// What was said of the dialect contradicts itself.
+    /// The given dialect contradicts itself.
     #[error(transparent)]
     Dialect(#[from] DialectError),
-    /// What was read is not of one version.
+    /// The file changed while it was read.
     #[error(
         "{} changed while it was read: {what}; a result would be of two versions of it: start again when nothing \
          writes to it any more",
@@ -80,21 +80,21 @@ pub enum InputError {
     Changed {
         /// The file, or "-".
         name: String,
-        /// What is no longer as it was.
+        /// The change.
         what: String,
     },
-    /// JournalContents to stop at the first bad record.
+    /// The publish stops at the first bad record.
     #[error("stopped at the first bad record: {0}")]
     Stopped(String),
 }
 
-/// What people call an input of this name in a sentence.
+/// The input's name in a sentence.
 fn called(name: &str) -> &str {
     if name == "-" { "standard input" } else { name }
 }
 
 impl InputError {
-    /// What reading `name` failed with; an error of ours that came through a reader is itself.
+    /// The error of reading `name`. An `InputError` inside of an I/O error is unwrapped.
     pub(crate) fn from_io(name: &str, error: io::Error) -> Self {
         error.downcast().unwrap_or_else(|source| Self::Read {
             name: name.to_owned(),
@@ -102,7 +102,7 @@ impl InputError {
         })
     }
 
-    /// For a reader to pass it on; [`from_io`](Self::from_io) is the way back.
+    /// Wraps it for a reader; [`from_io`](Self::from_io) unwraps it.
     pub(crate) fn into_io(self) -> io::Error {
         io::Error::other(self)
     }

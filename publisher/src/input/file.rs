@@ -1,12 +1,12 @@
-//! A file that others may write to while it is read. All that is read of it is of one version, or the reading fails:
-//! a result that is half of one version and half of another is the result of no file at all.
+//! A file that others may write to while it is read. All bytes that are read belong to one version, or the read fails:
+//! a result from two versions is a result of neither.
 //!
-//! After every read the file is looked at. One that is shorter than it was, or was written to, is another version. One
-//! that has become longer may only have been appended to: then the bytes that it had at the start are read a second
-//! time at the end. Where both passes give the same, those bytes were so, all of them, at the moment between the two,
-//! whatever was written meanwhile; so they are the beginning of one version.
+//! After every read, the file's metadata is checked. A file that is shorter, or was written to, is another version. A
+//! file that is longer may only have been appended to: then its original bytes are read a second time at the end. If
+//! both passes agree, all of these bytes were in the file at one moment between the two passes, so they are the
+//! beginning of one version.
 //!
-//! A file in whose place another one is put, as `mv` does, is not changed by that: the one that is open stays whole.
+//! Replacing the file, as `mv` does, changes nothing: the open file stays as it is.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -18,10 +18,10 @@ use super::checksum::Checksum;
 use super::file_identity::{FileChange, FileVersion, lengths};
 use super::warnings::Warnings;
 
-/// How much is read at once for the second time.
+/// Bytes read at once in the second pass.
 const AGAIN_BYTES: usize = 1 << 20;
 
-/// An open file, and what it was like when it was opened.
+/// An open file, and its version when it was opened.
 #[derive(Debug)]
 pub(crate) struct VersionedFile {
     file: File,
@@ -29,23 +29,22 @@ pub(crate) struct VersionedFile {
     version: FileVersion,
 }
 
-/// A file that is read from where it stands to the end that it had at the start.
+/// A file that is read from its current position to the end that it had when it was opened.
 pub(crate) struct InputFile {
     versioned: Arc<VersionedFile>,
-    /// Where the reading began, and where it is.
+    /// The position where reading began, and the current position.
     start: u64,
     at: u64,
-    /// Of all that was read. `None`: not everything was read from the start on, because the reading went to another
-    /// place.
+    /// The checksum of all bytes read. `None` after a seek, when not every byte from the start was read.
     checksum: Option<Checksum>,
-    /// How long it is now, if it is longer than it was.
+    /// The current length, if the file has grown.
     grown: Option<u64>,
     is_over: bool,
     warnings: Warnings,
 }
 
 impl VersionedFile {
-    /// What changed it since it was opened, if anything did but that it became longer.
+    /// The change since the file was opened. `None` if it is unchanged or has only grown.
     pub(crate) fn changed(&self) -> io::Result<Option<InputError>> {
         Ok(match self.version.change(&self.file.metadata()?) {
             Some(FileChange::Other(what)) => Some(self.error(what)),
@@ -62,11 +61,11 @@ impl VersionedFile {
 }
 
 impl InputFile {
-    /// Reads `file`, which people call `name` and which is of `version`, from where it stands.
+    /// Reads `file` from its current position. `name` is its name for users, and `version` its version.
     ///
     /// # Errors
     ///
-    /// When the system does not say where it stands.
+    /// If the position cannot be read.
     pub(crate) fn new(mut file: File, name: &str, version: FileVersion) -> io::Result<Self> {
         let start = file.stream_position()?;
         let name = name.to_owned();
@@ -85,17 +84,17 @@ impl InputFile {
         })
     }
 
-    /// For whoever has to know whether it changed while somebody else options it.
+    /// The open file, for checks while another task reads it.
     pub(crate) fn versioned(&self) -> Arc<VersionedFile> {
         Arc::clone(&self.versioned)
     }
 
-    /// What there is to say of it.
+    /// The warnings about it.
     pub(crate) fn warnings(&self) -> Warnings {
         self.warnings.clone()
     }
 
-    /// Goes on at `byte` of it.
+    /// Seeks to `byte`.
     pub(crate) fn seek_to(&mut self, byte: u64) -> io::Result<()> {
         (&self.versioned.file).seek(SeekFrom::Start(byte))?;
         if byte != self.at {
@@ -105,7 +104,7 @@ impl InputFile {
         Ok(())
     }
 
-    /// Looks at the file as it is now.
+    /// Checks the file's current metadata.
     fn look(&mut self) -> io::Result<()> {
         let VersionedFile { file, version, .. } = &*self.versioned;
         match version.change(&file.metadata()?) {
@@ -118,7 +117,7 @@ impl InputFile {
         }
     }
 
-    /// All is read that it had at the start.
+    /// Checks the file once all of its original bytes are read.
     fn end(&mut self) -> io::Result<()> {
         if std::mem::replace(&mut self.is_over, true) {
             return Ok(());
@@ -175,7 +174,7 @@ impl Read for InputFile {
         if let Some(checksum) = &mut self.checksum {
             checksum.update(&into[..bytes]);
         }
-        // Where it ends before its length, and has that length all the same, its file system does not know better.
+        // If a file ends before its length, and still has that length, the file system reports a wrong length.
         self.at += bytes as u64;
         Ok(bytes)
     }
@@ -195,7 +194,7 @@ mod tests {
         InputFile::new(file, "a.csv", version).unwrap()
     }
 
-    /// Reads the first `bytes`, does `what`, and options the rest.
+    /// Reads the first `bytes`, calls `what`, and reads the rest.
     fn around(
         before: &str,
         bytes: usize,
@@ -216,7 +215,7 @@ mod tests {
 
     fn write(path: &Path, text: &str) {
         std::fs::write(path, text).unwrap();
-        // The file system's clock may not have moved on since it was first written.
+        // The file system's clock may not have ticked since the first write.
         let later = SystemTime::now() + Duration::from_secs(9);
         let file = File::options().append(true).open(path).unwrap();
         file.set_modified(later).unwrap();
@@ -250,7 +249,7 @@ mod tests {
                             "{error}"
                         );
                     }
-                    // Nothing was read of the version before, and all of the beginning of this one.
+                    // Nothing was read of the first version, and all of the second one.
                     Ok(text) => assert_eq!((text.as_str(), read), (&what[..12], 0)),
                 }
             }

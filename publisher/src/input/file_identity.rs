@@ -1,5 +1,4 @@
-//! Which version of a file this is: whether it is still the one that was looked at before, in this process or in an
-//! earlier one.
+//! Versions of a file: detects whether it is the same that was read before, by this process or an earlier one.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -9,11 +8,11 @@ use crate::journal::FileIdentity;
 
 const HEAD_BYTES: usize = 64 << 10;
 
-/// One version of a file, as far as its file system tells versions apart: two writes within one tick of its clock,
-/// some milliseconds, are the same to it.
+/// A version of a file, as far as the file system distinguishes versions: two writes within one tick of its clock, some
+/// milliseconds, look the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileVersion {
-    /// Its length when it was looked at.
+    /// The length.
     pub(crate) bytes: u64,
     device: u64,
     inode: u64,
@@ -21,17 +20,17 @@ pub struct FileVersion {
     modified_ns: i64,
 }
 
-/// What became of a file.
+/// A change of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum FileChange {
-    /// It is longer, by so much that it has as many bytes now. Whether the others are what they were, is not known.
+    /// It is longer; with its new length. Whether its original bytes are unchanged is unknown.
     Grown(u64),
-    /// It is another one, for the reason given.
+    /// Another change, with a description.
     Other(String),
 }
 
 impl FileVersion {
-    /// `None`: it has none, like a pipe, a device, or a file of `/proc`, whose length is 0 whatever is in it.
+    /// `None` for a pipe, a device, or a file of `/proc`, whose length is always 0.
     pub(crate) fn from_metadata(metadata: &Metadata) -> Option<Self> {
         let has_one = metadata.is_file() && metadata.len() > 0;
         has_one.then(|| Self::any(metadata))
@@ -47,7 +46,7 @@ impl FileVersion {
         }
     }
 
-    /// What became of the file, of which `now` is said today. `None`: it is the same.
+    /// The change from this version to `now`. `None` if there is none.
     pub(crate) fn change(&self, now: &Metadata) -> Option<FileChange> {
         let now = Self::any(now);
         if (self.device, self.inode) != (now.device, now.inode) {
@@ -66,12 +65,12 @@ impl FileVersion {
 
 const WRITTEN: &str = "it was written to since";
 
-/// How a length changed, for a person.
+/// A change of the length, for the user.
 pub(crate) fn lengths(before: u64, now: u64) -> String {
     format!("it had {before} bytes and has {now}")
 }
 
-/// What `file` is known by in another process; its position stays.
+/// Identifies `file` to other processes. Its position stays.
 pub(crate) fn identity(file: &File) -> io::Result<FileIdentity> {
     let version = FileVersion::any(&file.metadata()?);
     let mut head = vec![0; HEAD_BYTES];
@@ -92,7 +91,7 @@ pub(crate) fn identity(file: &File) -> io::Result<FileIdentity> {
     })
 }
 
-/// What is no longer as it was, for a person. `None`: it is the same file.
+/// The change, for the user. `None` if it is the same file.
 pub(crate) fn change(before: &FileIdentity, now: &FileIdentity) -> Option<String> {
     if before.bytes != now.bytes {
         return Some(lengths(before.bytes, now.bytes));

@@ -1,7 +1,6 @@
-//! Files that are no CSV, known by how they start: a person who named the wrong file is told so, and
-//! not shown what its bytes would be as records.
+//! Detects files that are not CSV by their first bytes, so that a user who named the wrong file is told so.
 
-/// What a file is that is no CSV, and what makes CSV of it.
+/// A format other than CSV, and how to convert it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("this is no CSV: it looks like {what}; {advice}")]
 pub(crate) struct ForeignFormat {
@@ -15,7 +14,7 @@ const fn foreign(what: &'static str, advice: &'static str) -> ForeignFormat {
 
 const EXPORT: &str = "export it as CSV first";
 
-/// What starts so, whatever it goes on with.
+/// The magic numbers.
 const MAGIC: [(&[u8], ForeignFormat); 20] = [
     (b"PAR1", foreign("Parquet", EXPORT)),
     (b"ORC", foreign("ORC", EXPORT)),
@@ -80,7 +79,7 @@ const MAGIC: [(&[u8], ForeignFormat); 20] = [
 
 const ANOTHER: &str = "is it another file that was meant?";
 
-/// What bytes are that start with `head`, whatever their encoding would be.
+/// Detects a format by its magic number, in any encoding.
 pub(crate) fn known(head: &[u8]) -> Option<ForeignFormat> {
     let of_magic = MAGIC.iter().find(|(magic, _)| is_magic(head, magic));
     of_magic
@@ -89,8 +88,7 @@ pub(crate) fn known(head: &[u8]) -> Option<ForeignFormat> {
         .or_else(|| tar(head))
 }
 
-/// Words such as "ORC" may start a header; what is made of them by a program goes on with bytes that
-/// no text has.
+/// Words such as "ORC" may start a CSV header. In the binary format, bytes follow that no text has.
 fn is_magic(head: &[u8], magic: &[u8]) -> bool {
     let behind = &head[..head.len().min(magic.len() + 64)];
     head.starts_with(magic)
@@ -121,8 +119,8 @@ fn tar(head: &[u8]) -> Option<ForeignFormat> {
     ))
 }
 
-/// Whether bytes that start with `head` are no text in an encoding that has ASCII in it. UTF-16 was
-/// ruled out before.
+/// Detects binary data by its control characters. `head` is in an encoding that includes ASCII: UTF-16 is ruled out
+/// before.
 pub(crate) fn binary(head: &[u8]) -> Option<ForeignFormat> {
     let mut counts = [0_usize; 32];
     for &byte in head.iter().filter(|&&byte| is_control(byte)) {
@@ -130,8 +128,8 @@ pub(crate) fn binary(head: &[u8]) -> Option<ForeignFormat> {
     }
     let kinds = counts.iter().filter(|&&count| count > 0).count();
     let controls: usize = counts.iter().sum();
-    // Some write their fields with one or two of them between; programs write all sorts. And where a
-    // disk was full or a host went down, files are full of zeros.
+    // Some tools separate fields by one or two control characters; binary formats use many. A full disk or a crash
+    // leaves files full of zeros.
     let is_binary = kinds >= 6 && controls * 20 > head.len();
     let is_blank = counts[0] >= 64 && counts[0] * 3 > head.len();
     (is_binary || is_blank).then_some(foreign(
@@ -140,12 +138,12 @@ pub(crate) fn binary(head: &[u8]) -> Option<ForeignFormat> {
     ))
 }
 
-/// What no text has but by accident.
+/// Characters that text has only by accident.
 fn is_control(byte: u8) -> bool {
     byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0b | 0x0c | 0x1b)
 }
 
-/// What text is that starts with `head` and is written for other programs.
+/// Detects text in a markup or data format other than CSV.
 pub(crate) fn markup(head: &[u8]) -> Option<ForeignFormat> {
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let text = head.trim_ascii_start();

@@ -1,4 +1,4 @@
-//! A look at the start of every file: how it is written, and whether it belongs to the others.
+//! Inspects the start of every file: its format, and whether its columns fit to the other files.
 
 use std::collections::HashMap;
 
@@ -13,20 +13,20 @@ use super::plan::{InputSpec, PlannedFile};
 use super::union::{ColumnUnion, difference, places};
 use super::{Compression, InputDescription, InputError, Source, TextStream, foreign_format};
 
-/// So much of the first file is looked at to find out its dialect.
+/// Bytes of the first file from which the dialect is sniffed.
 const SNIFF_BYTES: usize = 64 << 10;
-/// At most so many files are named in a job's opening.
+/// The largest number of files named in a job's opening.
 const NAMED: usize = 1000;
-/// More of their headers is not told.
+/// The largest size of the headers in a job's opening.
 const HEADERS_BYTES: usize = 256 << 10;
 
-/// What is found out by looking at every file.
+/// The properties found in the files so far.
 pub(super) struct Inspector<'w> {
     input_spec: &'w InputSpec,
-    /// The first file's.
+    /// The dialect of the first file.
     dialect: Option<Dialect>,
     input: Input,
-    /// Bytes of all. `None`: of one of them it is not known.
+    /// Bytes of all files. `None` if the length of one is unknown.
     bytes: Option<u64>,
     /// The first records of the first file, header included.
     rows: Vec<Vec<String>>,
@@ -52,8 +52,7 @@ impl<'w> Inspector<'w> {
         }
     }
 
-    /// Takes note of how a file is written, of which `bytes` is the length if that is known; the first
-    /// one's dialect is the job's.
+    /// Adds the properties of a file. `bytes` is its length, if known. The first file's dialect is the job's.
     pub(super) fn look(
         &mut self,
         stream: &mut TextStream,
@@ -76,7 +75,7 @@ impl<'w> Inspector<'w> {
         let head = stream.peek(SNIFF_BYTES)?;
         let mut given = self.input_spec.given;
         if given.delimiter.is_none() {
-            // Whoever says what stands between fields says that it is a table.
+            // A given delimiter means that the file is a table.
             if separator.is_none()
                 && let Some(foreign) = foreign_format::markup(head)
             {
@@ -123,7 +122,7 @@ impl<'w> Inspector<'w> {
         });
     }
 
-    /// A file's columns, of which nothing is read yet but what was peeked at.
+    /// The columns of a file that was not read beyond peeking.
     pub(super) fn header(
         &self,
         stream: &mut TextStream,
@@ -132,7 +131,7 @@ impl<'w> Inspector<'w> {
         header(stream, self.dialect.unwrap_or_default(), limits)
     }
 
-    /// Settles the columns of several files. `None`: there is one.
+    /// The columns of the job, if it has several files. `None` if it has one.
     pub(super) fn settle(
         &mut self,
         files: &mut [PlannedFile],
@@ -176,7 +175,7 @@ impl<'w> Inspector<'w> {
     }
 }
 
-/// The columns of a file, of which nothing is read yet but what was peeked at.
+/// The columns of a file that was not read beyond peeking.
 pub(super) fn header(
     stream: &mut TextStream,
     dialect: Dialect,
@@ -199,8 +198,7 @@ pub(super) fn header(
     }
 }
 
-/// What to think of when the first record is not like the others. `passed`: lines passed over before
-/// it.
+/// Advice if the first record differs from the others. `passed` is the number of lines skipped before it.
 fn note_of(narrow: Narrow, dialect: &Dialect, passed: u64) -> String {
     let Narrow {
         first_fields,
@@ -224,15 +222,15 @@ fn note_of(narrow: Narrow, dialect: &Dialect, passed: u64) -> String {
 
 const NOT_PACKED: &str = "none";
 
-/// The header in `head`, or as many numbered columns as the first record has fields; `None`: it does
-/// not end in it.
+/// The header in `head`, or as many numbered columns as the first record has fields. `None` if the record does not end
+/// in `head`.
 fn columns(
     head: &[u8],
     is_whole: bool,
     dialect: Dialect,
     limits: Limits,
 ) -> Result<Option<Vec<String>>, engine::SplitError> {
-    // A piece is one record, so that the first one is enough.
+    // A piece is one record, so the first one is enough.
     let target_bytes = 1;
     let mut splitter = Splitter::new(
         dialect,
@@ -249,8 +247,8 @@ fn columns(
     Ok(splitter.header().map(<[String]>::to_vec))
 }
 
-/// Every header once, of the files that are named, for whoever shows records as they came. None: all
-/// files have the job's columns, or they are too much to be told.
+/// Each different header once, with its files, for the display of original records. Empty if all files have the job's
+/// columns, or the headers are too large.
 fn headers(files: &[PlannedFile]) -> Vec<FileHeader> {
     if files.iter().all(|file| file.places.is_none()) {
         return Vec::new();
@@ -279,7 +277,7 @@ fn headers(files: &[PlannedFile]) -> Vec<FileHeader> {
     headers
 }
 
-/// The header that all files have.
+/// The header that all files share.
 fn same(files: &[PlannedFile]) -> Result<Vec<String>, InputError> {
     let Some((first, others)) = files.split_first() else {
         return Ok(Vec::new());

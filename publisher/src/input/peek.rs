@@ -1,15 +1,15 @@
-//! A look at what comes next without taking it.
+//! A reader that can peek.
 
 use std::io::{self, Read};
 
-/// How much is read at once into what is looked at.
+/// Bytes read at once while peeking.
 const STEP_BYTES: usize = 64 << 10;
 
-/// A reader whose next bytes can be looked at first.
+/// A reader whose next bytes can be inspected before they are consumed.
 pub(crate) struct PeekReader<R> {
-    /// What was read and is not taken yet.
+    /// Bytes that are read and not consumed.
     seen: Vec<u8>,
-    /// Where in `seen` that starts.
+    /// The position in `seen` of the first such byte.
     at: usize,
     ended: bool,
     rest: R,
@@ -25,8 +25,7 @@ impl<R: Read> PeekReader<R> {
         }
     }
 
-    /// The next `bytes`, or fewer where the input ends before that. What was asked for before is
-    /// not read again.
+    /// The next `bytes`, or fewer at the end of the input. Bytes that were peeked at are not read again.
     pub(crate) fn peek(&mut self, bytes: usize) -> io::Result<&[u8]> {
         self.seen.drain(..self.at);
         self.at = 0;
@@ -40,7 +39,7 @@ impl<R: Read> PeekReader<R> {
         Ok(&self.seen[..self.seen.len().min(bytes)])
     }
 
-    /// Takes the first `bytes` of what was peeked at.
+    /// Consumes the first `bytes` of the peeked ones.
     pub(crate) fn consume(&mut self, bytes: usize) {
         self.at = (self.at + bytes).min(self.seen.len());
     }
@@ -49,7 +48,7 @@ impl<R: Read> PeekReader<R> {
         &mut self.rest
     }
 
-    /// Forgets what was peeked at: the rest was moved to another place.
+    /// Discards the peeked bytes, after the inner reader has sought.
     pub(crate) fn forget(&mut self) {
         self.seen.clear();
         self.at = 0;
@@ -76,7 +75,7 @@ impl<R: Read> Read for PeekReader<R> {
     }
 }
 
-/// As `read`, but for interruptions.
+/// Like `read`, but retries interrupted reads.
 pub(crate) fn read_once(from: &mut impl Read, into: &mut [u8]) -> io::Result<usize> {
     loop {
         match from.read(into) {

@@ -1,5 +1,5 @@
-//! What is to be read, and how, settled before the first record is: the dialect, and for several
-//! files that they belong together.
+//! The files to read and their format, determined before the first record is read. Several files are checked to have
+//! fitting columns.
 
 use engine::dialect::Ragged;
 use engine::sniff::Given;
@@ -12,37 +12,37 @@ use super::stream::ReadOptions;
 use super::union::ColumnMap;
 use super::{EncodingLabel, InputDescription, InputError, RawInput, Source, StopAt, TextStream};
 
-/// What a person wants to be read, and how.
+/// The input of a publish, and how it is read.
 #[derive(Debug, Clone)]
 pub struct InputSpec {
-    /// From where, in this order.
+    /// The sources, in order.
     pub sources: Vec<Source>,
-    /// What was said of the dialect; the rest is sniffed.
+    /// The properties that the user gave; the others are sniffed.
     pub given: Given,
-    /// What becomes of a record with fewer fields than there are columns.
+    /// What happens to a record with fewer fields than there are columns.
     pub ragged: Ragged,
-    /// Lines of each file that are passed over before anything is read.
+    /// Lines to skip at the start of each file.
     pub skip_lines: u64,
-    /// How the files are encoded, where nothing at their start says otherwise.
+    /// The encoding of files that do not start with a byte order mark.
     pub encoding: Option<EncodingLabel>,
-    /// Whether bytes behind packed data that are no packed data are passed over.
+    /// Whether trailing bytes behind compressed data are ignored.
     pub ignore_trailing: bool,
-    /// Whether the job has the columns of all files, whichever has which.
+    /// Whether the columns are the union over all files.
     pub union: bool,
-    /// What ends it early.
+    /// Which bad records stop the publish.
     pub stop_at: StopAt,
 }
 
 /// One of the job's files.
 pub(crate) struct PlannedFile {
     pub(crate) source: Source,
-    /// OpenedSource already: the only one, or one that can be read once only.
+    /// The open stream of the first file, and of each file that can be read only once.
     stream: Option<TextStream>,
-    /// What it was when it was looked at. `None`: it has no versions.
+    /// Its version when it was inspected. `None` if it has no versions.
     version: Option<FileVersion>,
-    /// Its own header. Empty where it is the only one: not looked at yet.
+    /// Its own header. Empty if it is the only file, whose header is not read yet.
     pub(crate) columns: Vec<String>,
-    /// Where the job's columns are in it. `None`: they are its own.
+    /// The position of each job column in the file. `None` if they are the same.
     pub(crate) places: Option<ColumnMap>,
 }
 
@@ -50,18 +50,17 @@ pub(crate) struct PlannedFile {
 pub(crate) struct InputPlan {
     pub(crate) files: Vec<PlannedFile>,
     pub(crate) description: InputDescription,
-    /// The job's columns, where there are several files. `None`: the only one's.
+    /// The job's columns, if it has several files. `None` if it has one.
     pub(crate) columns: Option<Vec<String>>,
     options: ReadOptions,
 }
 
 impl InputPlan {
-    /// Opens what is `input_spec`, the first as `spool` where it is one, and looks at the start of each
-    /// file.
+    /// Opens and inspects every source. `spool`, if there is one, replaces the first source.
     ///
     /// # Errors
     ///
-    /// When one cannot be read, or has another header than the first.
+    /// If a file cannot be read, or its header differs from the first one's.
     pub(crate) fn new(
         input_spec: &InputSpec,
         spool: Option<RawInput>,
@@ -95,7 +94,7 @@ impl InputPlan {
             if input_spec.sources.len() > 1 {
                 file.columns = inspector.header(&mut stream, limits)?;
             }
-            // The others are opened again in their turn, so that there are never many open files.
+            // The others are opened again when their turn comes, which limits the number of open files.
             file.stream = Some(stream).filter(|_| at == 0 || !is_lasting);
             file.version = version;
         }
@@ -108,12 +107,12 @@ impl InputPlan {
         })
     }
 
-    /// The file `at`, from its start. One that has grown since it was looked at is read up to the length that it has
-    /// now; of a file of which nothing but its header was read that is a whole version.
+    /// Opens file `at` at its start. If it has grown since it was inspected, it is read up to its current length: since
+    /// only its header was read before, that is one version.
     ///
     /// # Errors
     ///
-    /// When it cannot be read, or was written to since in another way.
+    /// If it cannot be read, or has changed in another way.
     pub(crate) fn open(&mut self, at: usize) -> Result<TextStream, InputError> {
         let file = &mut self.files[at];
         if let Some(stream) = file.stream.take() {
@@ -130,7 +129,7 @@ impl InputPlan {
         TextStream::open(source.name().to_owned(), raw, self.options)
     }
 
-    /// What the file `at` is called in chunks and rejects: nothing, where there is only one.
+    /// The file's name in chunks and rejects. Empty if there is only one file.
     pub(crate) fn name(&self, at: usize) -> String {
         match &self.files[..] {
             [_] => String::new(),

@@ -1,4 +1,4 @@
-//! A preview at the start of an input, for people who want to know how it is written.
+//! A preview of an input: its format and its columns, from its start.
 
 use std::io::{self, Write};
 
@@ -8,23 +8,23 @@ use engine::split::Limits;
 use super::inspector::header;
 use super::{InputDescription, InputError, InputPlan, InputSpec};
 
-/// A cell is shown up to here.
+/// The width at which cells are truncated.
 const CELL_COLUMNS: usize = 40;
 
-/// What the start of an input shows.
+/// The format and the columns of an input.
 #[derive(Debug, Clone)]
 pub struct Preview {
-    /// How it is written.
+    /// The format.
     pub description: InputDescription,
-    /// Its columns.
+    /// The columns.
     pub columns: Vec<String>,
 }
 
-/// Looks at the start of every file that is `input_spec`.
+/// Reads the start of every file in `input_spec`.
 ///
 /// # Errors
 ///
-/// When one cannot be read, or they do not belong together.
+/// If a file cannot be read, or the columns do not fit together.
 pub fn preview(input_spec: &InputSpec) -> Result<Preview, InputError> {
     let limits = Limits::default();
     let mut plan = InputPlan::new(input_spec, None, limits)?;
@@ -38,11 +38,11 @@ pub fn preview(input_spec: &InputSpec) -> Result<Preview, InputError> {
     })
 }
 
-/// Writes what a preview shows, for a person.
+/// Writes a preview for the user.
 ///
 /// # Errors
 ///
-/// When `out` cannot be written to.
+/// If `out` cannot be written to.
 pub fn write_preview(
     out: &mut impl Write,
     description: &InputDescription,

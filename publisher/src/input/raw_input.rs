@@ -1,4 +1,4 @@
-//! Bytes as they come: from a file, from standard input, or from standard input through a spool.
+//! The bytes of a source: a file, standard input, or standard input through a spool.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -7,13 +7,13 @@ use super::Spool;
 use super::file::{InputFile, VersionedFile};
 use super::warnings::Warnings;
 
-/// What is read from.
+/// A source of bytes.
 pub(crate) enum RawInput {
     File(InputFile),
     Spool(Spool),
-    /// Anything else that gives bytes: a pipe, a device, standard input.
+    /// Any other reader: a pipe, a device, standard input.
     Reader(Box<dyn Read + Send>),
-    /// Bytes that are at hand already.
+    /// Bytes in memory.
     #[cfg(test)]
     Bytes(io::Cursor<Vec<u8>>),
 }
@@ -31,7 +31,7 @@ impl Read for RawInput {
 }
 
 impl RawInput {
-    /// Goes on at `byte` of the input; false, with nothing done, where that is not possible.
+    /// Seeks to `byte`. Returns false, without an effect, if the source cannot seek.
     pub(crate) fn seek_to(&mut self, byte: u64) -> io::Result<bool> {
         match self {
             Self::Reader(_) => return Ok(false),
@@ -43,7 +43,7 @@ impl RawInput {
         Ok(true)
     }
 
-    /// The file, to be looked at while it is read. `None`: it is none that could change.
+    /// The open file, for checks while it is read. `None` if the source is not a file that can change.
     pub(super) fn versioned(&self) -> Option<Arc<VersionedFile>> {
         match self {
             Self::File(file) => Some(file.versioned()),
@@ -51,7 +51,7 @@ impl RawInput {
         }
     }
 
-    /// What there is to say of it.
+    /// The warnings about it.
     pub(super) fn warnings(&self) -> Warnings {
         match self {
             Self::File(file) => file.warnings(),

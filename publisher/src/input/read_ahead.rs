@@ -1,19 +1,18 @@
-//! Reads ahead on a thread of its own, so that unpacking goes on while records are looked for.
+//! Reads ahead on a thread, so that decompression and splitting run in parallel.
 
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use super::peek::read_once;
 
-/// Bytes of a block, and blocks that wait. When they are full the thread waits: memory is bounded,
-/// however much comes out of however little.
+/// The size and number of blocks in the channel. If it is full, the thread waits, which bounds the memory.
 const BLOCK_BYTES: usize = 256 << 10;
 const BLOCKS: usize = 4;
 
-/// What was read; an empty block is the end.
+/// A block; an empty one marks the end.
 type Block = io::Result<Vec<u8>>;
 
-/// The reading end. The thread ends when it has read all, failed, or this is dropped.
+/// The reading end. The thread ends at the end of the input, on an error, or when this is dropped.
 pub(crate) struct ReadAhead {
     blocks: Receiver<Block>,
     block: Vec<u8>,
@@ -22,11 +21,11 @@ pub(crate) struct ReadAhead {
 }
 
 impl ReadAhead {
-    /// Starts reading `from`.
+    /// Starts to read `from`.
     ///
     /// # Errors
     ///
-    /// When the system has no thread to give.
+    /// If the thread cannot be started.
     pub(crate) fn new(from: impl Read + Send + 'static) -> io::Result<Self> {
         let (sender, blocks) = sync_channel(BLOCKS);
         let thread = std::thread::Builder::new().name("decompress".to_owned());
@@ -74,7 +73,7 @@ impl Read for ReadAhead {
 mod tests {
     use super::*;
 
-    /// Gives `good` bytes, then fails once, and from then on claims to be at its end.
+    /// Returns `good` bytes, then fails once, and then reports the end.
     struct Failing {
         good: usize,
         failed: bool,

@@ -1,5 +1,5 @@
-//! Reads all files in their order and gives their records in pieces, on a thread of its own, because
-//! such a read cannot be awaited or called back.
+//! Reads all files in order, and sends their records in pieces. It runs on a thread of its own, because blocking reads
+//! can be neither awaited nor cancelled.
 
 use engine::split::{Limits, Piece, Place};
 use tokio::sync::mpsc;
@@ -8,79 +8,79 @@ use super::reader::{InputReader, StopReason};
 use super::{InputError, InputHead, InputPlan, InputSpec, RawInput, Spool};
 use crate::journal::{Checkpoint, SpoolEnd};
 
-/// What the end of what can be read means.
+/// The meaning of the end of the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EndOfInput {
-    /// The input has ended.
+    /// The input is complete.
     Complete,
-    /// There was more, which is lost; what there is, is all that there will be.
+    /// The input was longer, and its rest is lost.
     Truncated,
-    /// More may come, to another process.
+    /// Another process may add more.
     Pending,
 }
 
-/// What the reading thread gives.
+/// The events that the reading thread sends.
 #[derive(Debug)]
 pub(crate) enum InputEvent {
-    /// How the input is written and what its columns are, once, before anything else.
+    /// The format and the columns; sent once, before all other events.
     Head(Box<InputHead>),
-    /// A run of records.
+    /// A piece of records.
     Piece(InputPiece),
-    /// The spool is whole; what is events from now on depends on that.
+    /// The spool is complete; later events depend on this one being in the journal.
     SpoolEnd(SpoolEnd),
-    /// The whole was read, or it was stopped.
+    /// The input was read to its end, or stopped at an error.
     End(Totals),
 }
 
-/// A run of records.
+/// A piece of records.
 #[derive(Debug)]
 pub(crate) struct InputPiece {
     pub(crate) piece: Piece,
-    /// The file that it is of. Empty: there is one input.
+    /// The name of its file. Empty if there is one input.
     pub(crate) file: String,
-    /// Where the input stands behind it. `None`: the next piece is of the same place.
+    /// The position behind it. `None` if the next piece is from the same position.
     pub(crate) behind: Option<InputPosition>,
 }
 
-/// A place in the input from which another process could go on.
+/// A position in the input from which reading can be resumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct InputPosition {
-    /// Which of the files, from 0.
+    /// The index of the file, from 0.
     pub(crate) file: u64,
-    /// Where in its text; records and rejects are of all files.
+    /// The position in its text. Records and rejects are counted over all files.
     pub(crate) place: Place,
-    /// Bytes of text of the files before it, and malformed sequences replaced in them.
+    /// Bytes of text in the files before it, and malformed sequences replaced in them.
     pub(crate) bytes_before: u64,
     pub(crate) replaced: u64,
 }
 
-/// What was read in all.
+/// The totals of the input.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Records in all pieces.
     pub rows: u64,
-    /// Records that were rejected before they became part of one.
+    /// Records rejected before they were put into a piece.
     pub rejects: u64,
     /// Bytes of text.
     pub bytes: u64,
-    /// Malformed sequences replaced when it was decoded.
+    /// Malformed sequences replaced while decoding.
     pub replaced: u64,
-    /// Why it was stopped before its end. Empty: it was not.
+    /// Why reading stopped before the end. Empty if it did not.
     pub stopped: String,
 }
 
-/// What is to be read.
+/// The parameters of the reading thread.
 pub(crate) struct ReadTask {
     pub(crate) input_spec: InputSpec,
     pub(crate) limits: Limits,
-    /// Standard input, through this.
+    /// The spool that standard input is read through.
     pub(crate) spool: Option<Spool>,
     pub(crate) end_of_input: EndOfInput,
-    /// Where another process stood. `None`: it is read from its start.
+    /// Where to resume. `None` to read from the start.
     pub(crate) resumed: Option<ResumePoint>,
 }
 
-/// Where another process stood.
+/// The checkpoint to resume at.
 #[derive(Debug, Clone)]
 pub(crate) struct ResumePoint {
     pub(crate) checkpoint: Checkpoint,
@@ -89,12 +89,12 @@ pub(crate) struct ResumePoint {
 }
 
 impl ReadTask {
-    /// Reads to the end, into `events`. Ends early, without an error, when nobody takes it. Says how
-    /// many bytes there were where their end is not the input's.
+    /// Reads to the end, and sends `events`. Returns early, without an error, if the receiver is dropped. Returns the
+    /// number of bytes read if the input is not complete.
     ///
     /// # Errors
     ///
-    /// When the input cannot be read, spooled or split, or has a bad record where none may be.
+    /// If the input cannot be read, spooled or split, or has a bad record and stops at it.
     pub(crate) fn run(
         mut self,
         events: &mpsc::Sender<InputEvent>,
@@ -109,7 +109,7 @@ impl ReadTask {
             }
             Ok(()) => None,
             Err(StopReason::ReceiverClosed) => return Ok(None),
-            // What was sent of it is of no use. Without its head there is no job yet that it could be said of.
+            // The chunks sent so far are useless. Before the head is sent, there is no job to report this in.
             Err(StopReason::Failed(error @ InputError::Changed { .. })) if reader.has_head => {
                 Some((error.to_string(), error))
             }
@@ -118,7 +118,7 @@ impl ReadTask {
         };
         let (said, error) = stopped.unzip();
         reader.totals.stopped = said.unwrap_or_default();
-        // Whoever no longer takes what is events has stopped, and knows why.
+        // If the receiver is dropped, the publish has ended with its own error.
         drop(events.blocking_send(InputEvent::End(reader.totals)));
         error.map_or(Ok(None), Err)
     }

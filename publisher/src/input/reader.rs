@@ -1,4 +1,4 @@
-//! On the way through the files of one input: from each file's bytes to its pieces.
+//! Reads the files of one input, from each file's bytes to its pieces.
 
 use engine::rearrange::Arrangement;
 use engine::split::Splitter;
@@ -9,12 +9,12 @@ use super::strict::StrictCheck;
 use super::{InputError, InputHead, InputPlan, SpoolFile, TextStream};
 use crate::journal::SpoolEnd;
 
-/// Why the reading ended before its end.
+/// Why reading stopped before the end.
 pub(super) enum StopReason {
-    /// Nobody takes what is events any more.
+    /// The receiver of the events is dropped.
     ReceiverClosed,
     Failed(InputError),
-    /// At a bad record, and what is wrong with it.
+    /// At a bad record, with its description.
     BadRecord(String),
 }
 
@@ -24,31 +24,31 @@ impl From<InputError> for StopReason {
     }
 }
 
-/// On its way through the files.
+/// Reads the files in order.
 pub(super) struct InputReader<'a> {
     pub(super) reading: ReadTask,
     plan: InputPlan,
     spool_file: Option<SpoolFile>,
     events: &'a mpsc::Sender<InputEvent>,
     pub(super) has_head: bool,
-    /// Of the files that were read to their end, and of the one in hand up to its last piece.
+    /// The totals of all complete files, and of the current file up to its last piece.
     pub(super) totals: Totals,
 }
 
-/// The file in hand.
+/// The current file.
 struct FileReader {
     at: usize,
     stream: TextStream,
     splitter: Splitter,
-    /// How its records become the job's. `None`: they are.
+    /// How its records are rearranged to the job's columns. `None` if they are the same.
     arrangement: Option<Arrangement>,
     strict: StrictCheck,
-    /// Records that were rejected when they were rearranged, which the splitter knows nothing of.
+    /// Records rejected while they were rearranged, which the splitter does not count.
     rejected: u64,
-    /// Bytes of the files before, and what was replaced in them.
+    /// Bytes in the files before it, and sequences replaced in them.
     bytes_before: u64,
     replaced: u64,
-    /// Whether the header was seen.
+    /// Whether the header was read.
     has_header: bool,
 }
 
@@ -77,7 +77,7 @@ impl<'a> InputReader<'a> {
         }
     }
 
-    /// Reads what is left of all files.
+    /// Reads the remaining files.
     pub(super) fn run(&mut self) -> Result<(), StopReason> {
         let resumed = self.reading.resumed.as_ref();
         let first = resumed.map_or(0, |resumed| resumed.checkpoint.file as usize);
@@ -93,7 +93,7 @@ impl<'a> InputReader<'a> {
         Ok(())
     }
 
-    /// Opens a file, at its start or where another process stood in it.
+    /// Opens a file, at its start or at the checkpoint.
     fn begin(&mut self, at: usize) -> Result<FileReader, StopReason> {
         let mut stream = self.plan.open(at)?;
         let (dialect, limits) = (self.plan.description.dialect, self.reading.limits);
@@ -102,7 +102,7 @@ impl<'a> InputReader<'a> {
         let here = resumed.filter(|resumed| resumed.checkpoint.file == at as u64);
         let splitter = if let Some(resumed) = here {
             stream.seek_to(resumed.checkpoint.byte)?;
-            // Of several files each has its own, which the plan has looked at.
+            // With several files, each has its own header, which the plan has read.
             let header = match &planned.columns[..] {
                 [] => resumed.columns.clone(),
                 columns => columns.to_vec(),
@@ -139,7 +139,7 @@ impl<'a> InputReader<'a> {
             .map_err(|_| StopReason::ReceiverClosed)
     }
 
-    /// Says what the columns are, before the first piece is given.
+    /// Sends the columns, before the first piece.
     fn say_head(&mut self, header: &[String]) -> Result<(), StopReason> {
         if std::mem::replace(&mut self.has_head, true) {
             return Ok(());
@@ -153,7 +153,7 @@ impl<'a> InputReader<'a> {
 }
 
 impl FileReader {
-    /// Reads once and gives what can be given; whether that was the end of the file.
+    /// Reads once, and sends the complete pieces. Returns whether the file has ended.
     fn step(&mut self, reader: &mut InputReader<'_>) -> Result<bool, StopReason> {
         let is_end = self.fill(reader.reading.end_of_input)?;
         if is_end {
@@ -163,7 +163,7 @@ impl FileReader {
         Ok(is_end)
     }
 
-    /// Why it ends: whatever is wrong with a file that was changed meanwhile is so because of that.
+    /// Why it stops: if the file has changed, that explains any other error.
     fn explained(&self, stop: StopReason) -> StopReason {
         match stop {
             StopReason::ReceiverClosed => stop,
@@ -175,7 +175,7 @@ impl FileReader {
 
     fn fill(&mut self, end_of_input: EndOfInput) -> Result<bool, InputError> {
         let bytes = match self.stream.read(self.splitter.space()) {
-            // Of an input that is not whole, what is packed ends wherever it was cut.
+            // Compressed data that was cut off with its input ends anywhere.
             Err(InputError::Read { source, .. })
                 if end_of_input != EndOfInput::Complete
                     && source.kind() == std::io::ErrorKind::UnexpectedEof =>
@@ -188,7 +188,7 @@ impl FileReader {
         Ok(bytes == 0)
     }
 
-    /// Nothing more of the file can be read.
+    /// Handles the end of the file.
     fn end(&mut self, reader: &InputReader<'_>) -> Result<(), StopReason> {
         let torn = match reader.reading.end_of_input {
             EndOfInput::Pending => return Ok(()),
@@ -209,8 +209,7 @@ impl FileReader {
         }
     }
 
-    /// Gives what can be said before more is read. A piece is given when it is where it can be read
-    /// again.
+    /// Sends all complete pieces. A piece is sent only after its bytes are on disk, if there is a spool.
     fn give(&mut self, reader: &mut InputReader<'_>) -> Result<(), StopReason> {
         loop {
             let split = self.splitter.next_piece();
@@ -238,7 +237,7 @@ impl FileReader {
         }
     }
 
-    /// A file that was looked at before may have been written to since.
+    /// The file may have changed since it was inspected.
     fn check_header(&self, reader: &InputReader<'_>) -> Result<(), InputError> {
         let planned = &reader.plan.files[self.at].columns;
         let header = self.splitter.header().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Lines that stand before anything is read: passed over, and counted. One of them may be the line by
-//! which spreadsheets say what stands between fields: `sep=;`.
+//! Skips and counts lines at the start of a file. One of them may be the spreadsheet line that names the delimiter:
+//! `sep=;`.
 
 use std::io::{self, Read};
 
@@ -9,15 +9,14 @@ use super::peek::PeekReader;
 
 const LOOK_BYTES: usize = 64 << 10;
 
-/// What was passed over.
+/// The lines that were skipped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct SkippedLines {
     pub(crate) bytes: u64,
     pub(crate) line_ends: u64,
 }
 
-/// Takes `lines` lines away, and behind them one that says what stands between fields: gives what it
-/// says.
+/// Skips `lines` lines, and a separator line behind them. Returns the delimiter that the separator line names.
 pub(crate) fn pass<R: Read>(
     from: &mut PeekReader<R>,
     lines: u64,
@@ -35,7 +34,7 @@ pub(crate) fn pass<R: Read>(
 /// A byte order mark, `"sep=;"` and a line end.
 const SEPARATOR_BYTES: usize = 3 + 7 + 1;
 
-/// What the first line says that stands between fields, if it is such a line.
+/// The delimiter that the first line names, if it is a separator line.
 fn separator(start: &[u8]) -> Option<u8> {
     let line = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
     let end = memchr2(b'\r', b'\n', line).unwrap_or(line.len());
@@ -49,8 +48,7 @@ fn separator(start: &[u8]) -> Option<u8> {
     (name.eq_ignore_ascii_case(b"sep=") && is_separator && byte != b'"').then_some(byte)
 }
 
-/// Takes `lines` lines away; a line ends with LF, CRLF or CR. There are fewer than asked for where
-/// the input ends before.
+/// Skips `lines` lines, or fewer at the end of the input. A line ends with LF, CRLF or CR.
 fn skip<R: Read>(from: &mut PeekReader<R>, lines: u64) -> io::Result<SkippedLines> {
     let (mut bytes, mut ends) = (0, 0);
     while ends < lines {
@@ -68,7 +66,7 @@ fn skip<R: Read>(from: &mut PeekReader<R>, lines: u64) -> io::Result<SkippedLine
         from.consume(at + 1);
         bytes += at as u64 + 1;
         ends += 1;
-        // A carriage return may be the last byte that was looked at.
+        // A carriage return may be the last byte that was peeked at.
         if is_return && from.peek(1)? == b"\n" {
             from.consume(1);
             bytes += 1;

@@ -1,5 +1,4 @@
-//! What is read, and in which order: files, patterns that the shell did not expand, and standard
-//! input.
+//! The sources to read, in order: files, patterns that the shell did not expand, and standard input.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -10,16 +9,16 @@ use super::file::InputFile;
 use super::file_identity::{FileChange, FileVersion, lengths};
 use super::{InputError, RawInput};
 
-/// Where to read from.
+/// A source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// A file.
     File {
-        /// Where it is.
+        /// Its path.
         path: PathBuf,
-        /// What people call it.
+        /// Its name for users.
         name: String,
-        /// What it has to be: an earlier look at it. Absent: whatever it is.
+        /// The version that it must have. `None` for any version.
         version: Option<FileVersion>,
     },
     /// Standard input.
@@ -27,7 +26,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// A file, called as it was named.
+    /// A file with its path as its name.
     pub fn file(path: &Path) -> Self {
         Self::File {
             path: path.to_owned(),
@@ -36,7 +35,7 @@ impl Source {
         }
     }
 
-    /// What people call it.
+    /// Its name for users.
     pub fn name(&self) -> &str {
         match self {
             Self::File { name, .. } => name,
@@ -48,12 +47,12 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// When there is no such file, it may not be read, is a directory, or is not what it was.
+    /// If the file does not exist, is not readable, is a directory, or has changed.
     pub(crate) fn open(&self) -> Result<OpenedSource, InputError> {
         match self {
             Self::Stdin => {
                 let input = stdin().map_err(|source| self.error(source))?;
-                // Even a file is read from where whoever else has it open left it, and so only once.
+                // Even a file is read from the position of its shared descriptor, and so only once.
                 Ok(OpenedSource {
                     raw: input,
                     metadata: None,
@@ -86,7 +85,7 @@ impl Source {
         }
     }
 
-    /// What an open file of which an earlier look gave `before` is to be refused for.
+    /// The error for a file that was `before` and has changed.
     pub(super) fn changed(&self, before: &FileVersion, change: FileChange) -> InputError {
         let what = match change {
             FileChange::Grown(now) => lengths(before.bytes, now),
@@ -106,16 +105,16 @@ impl Source {
     }
 }
 
-/// An open input, nothing of it read.
+/// An open source, of which nothing is read.
 pub(crate) struct OpenedSource {
     pub(crate) raw: RawInput,
-    /// What was said of the file when it was opened. `None`: it is no file of a name.
+    /// The file's metadata when it was opened. `None` for standard input.
     pub(crate) metadata: Option<Metadata>,
     /// Whether it can be opened and read again.
     pub(crate) is_lasting: bool,
 }
 
-/// Standard input, from where it stands.
+/// Standard input, at its current position.
 pub(crate) fn stdin() -> io::Result<RawInput> {
     let stdin = io::stdin();
     let file = File::from(stdin.as_fd().try_clone_to_owned()?);
@@ -123,7 +122,7 @@ pub(crate) fn stdin() -> io::Result<RawInput> {
     raw(file, &metadata, Source::Stdin.name())
 }
 
-/// What is read from `file`, of which `metadata` was said just now.
+/// The reader of `file`, whose metadata is `metadata`.
 fn raw(file: File, metadata: &Metadata, name: &str) -> io::Result<RawInput> {
     Ok(match FileVersion::from_metadata(metadata) {
         Some(version) => RawInput::File(InputFile::new(file, name, version)?),
@@ -131,12 +130,12 @@ fn raw(file: File, metadata: &Metadata, name: &str) -> io::Result<RawInput> {
     })
 }
 
-/// What the arguments name, in their order: `-` is standard input, a pattern stands for the files
-/// that match it, sorted by name, and anything else is a file.
+/// Expands the arguments in order: `-` is standard input, a pattern stands for the files that match it, sorted by name,
+/// and anything else is a file.
 ///
 /// # Errors
 ///
-/// When nothing matches a pattern, or standard input is named twice.
+/// If nothing matches a pattern, or standard input is named twice.
 pub fn expand(arguments: &[PathBuf]) -> Result<Vec<Source>, InputError> {
     let mut sources = Vec::new();
     for argument in arguments {
@@ -144,7 +143,7 @@ pub fn expand(arguments: &[PathBuf]) -> Result<Vec<Source>, InputError> {
             Some("-") if sources.contains(&Source::Stdin) => return Err(InputError::StdinTwice),
             Some("-") => sources.push(Source::Stdin),
             Some(url) if url.contains("://") && !argument.exists() => return Err(address(url)),
-            // A file may be called like a pattern; then it is meant.
+            // A file may have a name that looks like a pattern; the file has precedence.
             Some(pattern) if is_pattern(pattern) && !argument.exists() => {
                 sources.extend(matches(pattern)?);
             }
@@ -154,7 +153,7 @@ pub fn expand(arguments: &[PathBuf]) -> Result<Vec<Source>, InputError> {
     Ok(sources)
 }
 
-/// How what is at an address comes to standard input.
+/// The error for a URL, with a command that writes its contents to standard output.
 fn address(url: &str) -> InputError {
     let fetch = match url.split_once("://") {
         Some(("s3", _)) => format!("aws s3 cp {url} -"),
@@ -175,7 +174,7 @@ fn matches(pattern: &str) -> Result<Vec<Source>, InputError> {
     let no_match = || InputError::NoMatch {
         pattern: pattern.to_owned(),
     };
-    // A pattern that cannot be one is the name of a file that is not there.
+    // An invalid pattern is treated as the name of a missing file.
     let paths = glob::glob(pattern).map_err(|_| no_match())?;
     let mut sources = Vec::new();
     for path in paths {
@@ -193,7 +192,7 @@ fn matches(pattern: &str) -> Result<Vec<Source>, InputError> {
     Ok(sources)
 }
 
-/// What a job of these sources is called by itself.
+/// The default name of a job of these sources.
 pub(crate) fn name(sources: &[Source]) -> String {
     match sources {
         [] => String::new(),

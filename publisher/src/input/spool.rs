@@ -1,5 +1,4 @@
-//! Standard input, kept in a file as it is read, so that what was read of it outlives this process.
-//! What has to be kept, and until when, is for others.
+//! A copy of standard input in a file, written while it is read, so that it outlives this process.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -14,32 +13,32 @@ use proto::JobId;
 
 use super::InputError;
 
-/// An input that goes through a file.
+/// An input that is copied to a file while it is read.
 pub(crate) struct Spool {
     spool_file: SpoolFile,
-    /// What was spooled before and is to be read first.
+    /// Data that was spooled before and is read first.
     replay: Option<File>,
-    /// Where more comes from. `None`: disabled.
+    /// The input behind it. `None` if there is no more.
     input: Option<Box<dyn Read + Send>>,
 }
 
-/// What a spool has in its file; whoever has to know that it is on the disk has a clone.
+/// The file of a spool. Clones let other tasks sync it.
 #[derive(Clone)]
 pub(crate) struct SpoolFile {
     path: PathBuf,
-    /// Bytes go to its end.
+    /// Bytes are appended.
     file: Arc<File>,
     bytes: Arc<AtomicU64>,
-    /// Whether there are bytes that may not be on the disk yet.
+    /// Whether some bytes may not be on disk yet.
     dirty: Arc<AtomicBool>,
 }
 
 impl Spool {
-    /// A new spool `dir/JOB.csv` of `input`; the directory is made where it is missing.
+    /// Creates the spool `dir/JOB.csv` of `input`, and the directory if it is missing.
     ///
     /// # Errors
     ///
-    /// When the file cannot be made.
+    /// If the file cannot be created.
     pub(crate) fn create(
         dir: &Path,
         job: JobId,
@@ -49,9 +48,9 @@ impl Spool {
         let made = cli::create_private_dir(dir).and_then(|()| {
             let mut options = OpenOptions::new();
             let file = cli::open_private(&path, options.append(true).create_new(true))?;
-            // So that the file's name is on the disk as well.
+            // Syncs the directory, so that the file's name is on disk.
             File::open(dir)?.sync_all()?;
-            // A journal names it for whoever goes on, wherever that one stands.
+            // The journal needs an absolute path, since a later process may have another working directory.
             Ok((file, path.canonicalize()?))
         });
         let (file, path) = made.map_err(|source| InputError::Spool { path, source })?;
@@ -62,11 +61,11 @@ impl Spool {
         })
     }
 
-    /// What an earlier process spooled, and then `input`.
+    /// Continues a spool: reads the data of an earlier process, and then `input`.
     ///
     /// # Errors
     ///
-    /// When the file is not there.
+    /// If the file is missing.
     pub(crate) fn resume(
         path: &Path,
         input: Option<Box<dyn Read + Send>>,
@@ -81,19 +80,19 @@ impl Spool {
         };
         let (bytes, file, replay) = open().map_err(failed)?;
         Ok(Self {
-            // The process that wrote it may not have come to the disk.
+            // The earlier process may not have synced it.
             spool_file: SpoolFile::new(path.to_owned(), file, bytes, true),
             replay: Some(replay),
             input,
         })
     }
 
-    /// What it keeps.
+    /// The spool's file.
     pub(crate) fn spool_file(&self) -> SpoolFile {
         self.spool_file.clone()
     }
 
-    /// Goes on at `byte` of what is spooled so far; what comes behind that is read from the input.
+    /// Seeks to `byte` of the spooled data. Data behind the spooled part is read from the input.
     pub(crate) fn seek_to(&mut self, byte: u64) -> io::Result<()> {
         let bytes = self.spool_file.bytes();
         if bytes < byte {
@@ -116,7 +115,7 @@ fn open_to_read(path: &Path) -> io::Result<File> {
 }
 
 impl Read for Spool {
-    /// What comes from the input is in the file before it is anywhere else.
+    /// Data from the input is written to the file before it is returned.
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         if let Some(replay) = &mut self.replay {
             match replay.read(into) {
@@ -143,12 +142,12 @@ impl SpoolFile {
         }
     }
 
-    /// Where it is.
+    /// The file's path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// How many bytes of input it has.
+    /// Bytes of input in the file.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Relaxed)
     }
@@ -157,12 +156,12 @@ impl SpoolFile {
         let written = (&*self.file).write_all(bytes);
         written.map_err(|source| self.failed(source).into_io())?;
         self.bytes.fetch_add(bytes.len() as u64, Relaxed);
-        // Behind the write, so that a sync that does not see it does not miss it.
+        // Set after the write, so that a sync that misses the flag is not needed for these bytes.
         self.dirty.fetch_or(!bytes.is_empty(), AcqRel);
         Ok(())
     }
 
-    /// Returns when all that was read is on the disk.
+    /// Syncs all data read so far to disk.
     pub(crate) fn sync(&self) -> Result<(), InputError> {
         if self.dirty.swap(false, AcqRel) {
             self.file
@@ -223,7 +222,7 @@ mod tests {
         );
     }
 
-    /// /dev/full refuses every write as a full disk does.
+    /// /dev/full refuses every write, like a full disk.
     #[test]
     fn a_full_disk_is_an_error_of_the_spool() {
         let mut spool = Spool {

@@ -1,5 +1,5 @@
-//! One file as text: unpacked, decoded, and with its first lines passed over; and whether it is text. A plain UTF-8 file
-//! passes through untouched, without a copy.
+//! One file as text: decompressed, decoded, with its first lines skipped, and checked to be text. Plain UTF-8 passes
+//! through without a copy.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -17,12 +17,12 @@ use super::skip_lines::SkippedLines;
 use super::warnings::Warnings;
 use super::{Compression, EncodingLabel, InputError, RawInput, foreign_format, skip_lines};
 
-/// How a person says that files are to be read.
+/// How files are read.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct ReadOptions {
     pub(crate) encoding: Option<EncodingLabel>,
     pub(crate) skip_lines: u64,
-    /// Whether bytes behind packed data that are no packed data are passed over.
+    /// Whether trailing bytes behind compressed data are ignored.
     pub(crate) ignore_trailing: bool,
 }
 
@@ -32,30 +32,30 @@ pub(crate) struct TextStream {
     from: DecodedReader,
     pub(crate) encoding: DetectedEncoding,
     pub(crate) compression: Option<Compression>,
-    /// What its first line says that stands between fields.
+    /// The delimiter that a separator line names.
     pub(crate) separator: Option<u8>,
     replaced: Arc<Replacements>,
-    /// The file. `None`: it is none that could change.
+    /// The open file. `None` if the source is not a file that can change.
     versioned: Option<Arc<VersionedFile>>,
     warnings: Warnings,
-    /// Where the text begins that is read: behind the lines passed over.
+    /// The start of the text, behind the skipped lines.
     start: SkippedLines,
 }
 
-/// What the text comes through.
+/// The reader of the text.
 pub(super) enum DecodedReader {
-    /// As it lies there.
+    /// The file's own bytes.
     Plain(PeekReader<RawInput>),
-    /// Decompressor or decoded.
+    /// Decompressed or decoded.
     Decoded(PeekReader<Box<dyn Read + Send>>),
 }
 
 impl TextStream {
-    /// Begins to read `raw`, of which nothing was read before.
+    /// Starts to read `raw` at its beginning.
     ///
     /// # Errors
     ///
-    /// When it cannot be read, or is written in a way that is not known.
+    /// If it cannot be read, or has an unsupported format.
     pub(crate) fn open(
         name: String,
         raw: RawInput,
@@ -85,17 +85,17 @@ impl TextStream {
         })
     }
 
-    /// What people call it.
+    /// Its name for users.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Whether its bytes are the file's own, in the same places.
+    /// Whether its bytes are the file's own, at the same positions.
     pub(crate) fn is_plain(&self) -> bool {
         matches!(self.from, DecodedReader::Plain(_))
     }
 
-    /// Where the text begins, when so many records came before, and so many of them were rejected.
+    /// The position of the start of the text. `record` records came before, of which `rejected` were rejected.
     pub(crate) fn start(&self, record: u64, rejected: u64) -> Place {
         Place {
             record,
@@ -105,25 +105,25 @@ impl TextStream {
         }
     }
 
-    /// What was replaced so far.
+    /// The malformed sequences replaced so far.
     pub(crate) fn replaced(&self) -> &Replacements {
         &self.replaced
     }
 
-    /// What changed the file since it was opened, if anything did but that it became longer: whatever else is wrong
-    /// with it may come of that.
+    /// The change of the file since it was opened, which may explain any other error. `None` if it is unchanged or has
+    /// only grown.
     pub(crate) fn changed(&self) -> Option<InputError> {
         let versioned = self.versioned.as_ref()?;
-        // Where the system does not say, it is not known to have changed.
+        // If the metadata cannot be read, the file is not known to have changed.
         versioned.changed().ok().flatten()
     }
 
-    /// What there is to say of it that was not said.
+    /// The warnings that were not taken before.
     pub(crate) fn warnings(&self) -> Vec<String> {
         self.warnings.take()
     }
 
-    /// The next `bytes`, or fewer where the text ends before; they are read again.
+    /// The next `bytes`, or fewer at the end of the text. They are not consumed.
     pub(crate) fn peek(&mut self, bytes: usize) -> Result<&[u8], InputError> {
         let peeked = match &mut self.from {
             DecodedReader::Plain(from) => from.peek(bytes),
@@ -139,8 +139,8 @@ impl TextStream {
             .map_err(|error| InputError::from_io(&self.name, error))
     }
 
-    /// Goes on at `byte` of the text; of one that was unpacked or decoded, everything before it is
-    /// made and dropped. Nothing was read but what was peeked at.
+    /// Seeks to `byte` of the text. If it is compressed or decoded, everything before it is read and discarded. Only
+    /// peeking is allowed before.
     pub(crate) fn seek_to(&mut self, byte: u64) -> Result<(), InputError> {
         let gone = self.from.seek_to(byte, self.start.bytes);
         gone.map_err(|error| InputError::from_io(&self.name, error))
@@ -149,7 +149,7 @@ impl TextStream {
 
 pub(super) type DecodedInput = (DecodedReader, DetectedEncoding, Option<Compression>);
 
-/// The text of `raw`, of which nothing was read before. What is replaced in it is noted.
+/// Opens the text of `raw` at its beginning, and counts replaced sequences in `replaced`.
 pub(super) fn open_decoded(
     raw: RawInput,
     options: ReadOptions,

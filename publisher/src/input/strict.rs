@@ -1,4 +1,4 @@
-//! The first bad record, for those who want none.
+//! Finds the first bad record, for a publish that stops at it.
 
 use engine::Dialect;
 use engine::check::Check;
@@ -6,10 +6,10 @@ use engine::records::Records;
 use engine::split::{Piece, line_ends};
 use proto::v1::Reject;
 
-/// What a publish stops at.
+/// The bad records that stop a publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum StopAt {
-    /// Nothing: bad records are left out and counted.
+    /// None: bad records are left out and counted.
     #[default]
     Nothing,
     /// The first record with too few or too many fields.
@@ -18,10 +18,10 @@ pub enum StopAt {
     AnyBad,
 }
 
-/// So much of a bad record is shown.
+/// Characters of a bad record that are shown.
 const SHOWN_CHARS: usize = 200;
 
-/// Looks at the pieces of one file.
+/// Checks the pieces of one file.
 #[derive(Debug)]
 pub(super) struct StrictCheck {
     stop_at: StopAt,
@@ -38,8 +38,8 @@ impl StrictCheck {
         }
     }
 
-    /// The first bad record of `piece`, of a file with so many columns, for a person. `replaced` is
-    /// where in the text the first sequence is that was malformed before it was decoded.
+    /// Describes the first bad record of `piece`, of a file with `columns` columns. `replaced` is the position in the
+    /// text of the first malformed sequence that was replaced.
     pub(super) fn first_bad(
         &self,
         piece: &Piece,
@@ -67,7 +67,7 @@ impl StrictCheck {
         bad.map(|bad| self.said(&bad))
     }
 
-    /// The record in which a sequence was replaced, where it is one of `piece`.
+    /// The record that contains a replaced sequence, if it is in `piece`.
     fn replaced(&self, piece: &Piece, byte: u64) -> Option<Reject> {
         let at = byte.checked_sub(piece.first_byte)? as usize;
         let mut records = Records::new(&self.dialect, &piece.body);

@@ -1,5 +1,4 @@
-//! Any bytes as the text that a publish would read of them, for whoever wants to read as it does
-//! without publishing.
+//! Reads any bytes as the text that a publish would read, for other commands.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -9,8 +8,8 @@ use super::stream::{DecodedReader, ReadOptions, open_decoded};
 use super::warnings::Warnings;
 use super::{Compression, EncodingLabel, InputError, RawInput};
 
-/// What bytes say, unpacked and as UTF-8. What is UTF-8 already comes as it is, checked by nobody, with
-/// its byte order mark if it has one. Memory is bounded, however much comes out of however little.
+/// The bytes, decompressed and decoded to UTF-8. Text that is UTF-8 already is not validated, and keeps its byte order
+/// mark. Memory is bounded, whatever the compression ratio.
 pub struct TextReader {
     from: DecodedReader,
     encoding: DetectedEncoding,
@@ -19,12 +18,11 @@ pub struct TextReader {
 }
 
 impl TextReader {
-    /// Begins to read `bytes`, which errors call `name`. `encoding` is what they are in where they do
-    /// not tell by themselves.
+    /// Starts to read `bytes`. `name` is their name in errors, and `encoding` the default encoding.
     ///
     /// # Errors
     ///
-    /// When they cannot be read, are in an encoding that is not known, or are no text.
+    /// If they cannot be read, have an unsupported encoding, or are not text.
     pub fn open(
         name: &str,
         bytes: impl Read + Send + 'static,
@@ -47,17 +45,17 @@ impl TextReader {
         })
     }
 
-    /// What it was encoded in, by its name in the Encoding Standard.
+    /// The name of the encoding in the Encoding Standard.
     pub fn encoding(&self) -> &'static str {
         self.encoding.encoding.name()
     }
 
-    /// What it was packed with: gzip, zstd, bzip2 or xz. `None`: it was not.
+    /// The compression: gzip, zstd, bzip2 or xz. `None` if they are not compressed.
     pub fn compression(&self) -> Option<&'static str> {
         self.compression.map(Compression::name)
     }
 
-    /// How many malformed sequences became U+FFFD in what was read so far, and was decoded.
+    /// The number of malformed sequences replaced by U+FFFD so far.
     pub fn replaced(&self) -> u64 {
         self.replaced.count()
     }

@@ -1,14 +1,14 @@
-//! The columns of a job of several files: the same in all, or the union over all.
+//! The columns of a job of several files: the same in all, or their union.
 
 use std::collections::{HashMap, HashSet};
 
-/// For each of the job's columns, the file's column; `None`: the file has none such.
+/// For each of the job's columns, its index in the file. `None` if the file lacks it.
 pub(crate) type ColumnMap = Vec<Option<usize>>;
 
-/// A column by name, and which of those called so it is: equal names are told apart by position.
+/// A column's name, and its occurrence: equal names are distinguished by position.
 type Key<'a> = (&'a str, usize);
 
-/// The union of several headers, in order of first sight.
+/// The union of several headers, in order of first occurrence.
 #[derive(Debug, Default)]
 pub(crate) struct ColumnUnion {
     columns: Vec<String>,
@@ -16,7 +16,7 @@ pub(crate) struct ColumnUnion {
 }
 
 impl ColumnUnion {
-    /// Takes a file's header in.
+    /// Adds a file's header.
     pub(crate) fn add(&mut self, header: &[String]) {
         for (name, nth) in keys(header) {
             if !self.places.contains_key(&(name.to_owned(), nth)) {
@@ -27,14 +27,13 @@ impl ColumnUnion {
         }
     }
 
-    /// All columns.
+    /// The columns so far.
     pub(crate) fn columns(&self) -> &[String] {
         &self.columns
     }
 }
 
-/// Where in a file each of the job's columns is. `None`: the file has just these columns, in this
-/// order.
+/// The index in a file of each job column. `None` if the file has exactly these columns, in this order.
 pub(crate) fn places(job: &[String], header: &[String]) -> Option<ColumnMap> {
     if job == header {
         return None;
@@ -43,8 +42,7 @@ pub(crate) fn places(job: &[String], header: &[String]) -> Option<ColumnMap> {
     Some(keys(job).map(|key| known.get(&key).copied()).collect())
 }
 
-/// What a header has other than the first, for a person; names are escaped, because they come from
-/// the files.
+/// The difference of a header from the first one, for the user. Names are escaped, because they come from the files.
 pub(crate) fn difference(first: &[String], other: &[String]) -> String {
     let without = |from: &[String], these: &[String]| -> Vec<String> {
         let these: HashSet<Key<'_>> = keys(these).collect();
@@ -77,7 +75,7 @@ pub(crate) fn difference(first: &[String], other: &[String]) -> String {
     format!("{}; --union puts such files together", said.join(" and "))
 }
 
-/// As many as a person would read.
+/// The first names, and the number of the others.
 fn list(names: &[String]) -> String {
     const MOST: usize = 8;
     let shown = names[..names.len().min(MOST)].join(", ");

@@ -1,6 +1,6 @@
-//! The directory of journals: one of each unfinished publish, and below it those of sealed ones whose files can
-//! be read again, so that what is lost of them can be sent again. Of older ones only the ids are kept, so that
-//! whoever asks for one of these is contents.
+//! The directory of journals: one for each unfinished publish, and in a subdirectory those of sealed publishes whose
+//! files can be read again, so that lost chunks can be sent again. Of older publishes only the ids are kept, so that a
+//! request to resume one is answered.
 
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -10,50 +10,50 @@ use proto::JobId;
 
 use super::{Journal, JournalContents, JournalError, JournalHeader, Record, failed};
 
-/// The file of the ids of sealed jobs, and the one that it is moved to when it is long.
+/// The file with the ids of sealed jobs, and its name after rotation.
 const SEALED: &str = "sealed";
 const SEALED_BEFORE: &str = "sealed.before";
-/// Some 28,000 ids.
+/// About 28,000 ids.
 const SEALED_BYTES: u64 = 1 << 20;
 
-/// The directory of the journals of sealed jobs, and how many of them are kept, the newest.
+/// The directory of the journals of sealed jobs, and the number of newest journals that are kept.
 const PUBLISHED: &str = "published";
 const PUBLISHED_KEPT: usize = 500;
 
-/// Where journals are kept.
+/// The directory of journals.
 #[derive(Debug, Clone)]
 pub struct JournalDir {
     dir: PathBuf,
 }
 
-/// What is known of a publish.
+/// The result of a search for a publish.
 #[derive(Debug)]
 pub(crate) enum JournalLookup {
-    /// It can be gone on with; or, where it is sealed, sent again.
+    /// A publish that can be resumed or, if it is sealed, sent again.
     Open(Journal, Box<JournalContents>),
-    /// The broker has its seal, and its journal is not kept.
+    /// The broker has the seal, and the journal is deleted.
     Sealed(JobId),
 }
 
 impl JournalDir {
-    /// Journals in `dir`, which is made when it is needed.
+    /// Uses `dir`, which is created when it is needed.
     pub fn new(dir: PathBuf) -> Self {
         Self { dir }
     }
 
-    /// `rowmill/journal` in `XDG_STATE_HOME`, or in `~/.local/state`. `None`: neither is known.
+    /// `rowmill/journal` in `XDG_STATE_HOME`, or in `~/.local/state`. `None` if neither is known.
     pub fn default_dir() -> Option<Self> {
         let base = cli::xdg("XDG_STATE_HOME", ".local/state");
         base.map(|base| Self::new(base.join("rowmill/journal")))
     }
 
-    /// A new journal.
+    /// Creates a journal.
     pub(crate) fn begin(&self, job: JobId, header: JournalHeader) -> Result<Journal, JournalError> {
         cli::create_private_dir(&self.dir).map_err(|e| failed(&self.dir, e))?;
         Journal::create(&self.dir, job, header)
     }
 
-    /// The publish that `text` names: an id, the beginning of one, or `last`.
+    /// Finds the publish that `text` names: an id, the beginning of an id, or `last`.
     pub(crate) fn find(&self, text: &str) -> Result<JournalLookup, JournalError> {
         let mut jobs = jobs(&self.dir)?;
         if text == "last" {
@@ -81,13 +81,13 @@ impl JournalDir {
         }
     }
 
-    /// The newest whose publisher is not alive.
+    /// The newest publish whose publisher does not run.
     fn last(&self, jobs: Vec<JobId>) -> Result<JournalLookup, JournalError> {
         let mut in_use = None;
         for job in jobs.into_iter().rev() {
             match self.open(job) {
                 Err(error @ JournalError::InUse { .. }) => in_use = in_use.or(Some(error)),
-                // Its publisher spool_end well in this moment, or did not come to remove it.
+                // Its publisher has just ended, or ended before it could remove the journal.
                 Ok(JournalLookup::Sealed(_)) => {}
                 Ok(JournalLookup::Open(_, contents)) if contents.sealed => {}
                 found => return found,
@@ -103,7 +103,7 @@ impl JournalDir {
             if !contents.sealed {
                 return Ok(JournalLookup::Open(journal, Box::new(contents)));
             }
-            // Its publisher spool_end before it could put the journal away.
+            // Its publisher ended before it could archive the journal.
             self.seal(journal)?;
         }
         match Journal::open(self.published().join(job.to_string()), job) {
@@ -119,9 +119,9 @@ impl JournalDir {
         self.dir.join(PUBLISHED)
     }
 
-    /// The broker has the seal: the id is remembered, and the journal where its files can be read again.
+    /// The broker has the seal: records the id, and archives the journal if its files can be read again.
     pub(crate) fn seal(&self, mut journal: Journal) -> Result<(), JournalError> {
-        // For whoever opened the file just before it is removed.
+        // For a process that opened the file just before its removal.
         journal.append(&Record::sealed())?;
         let path = self.dir.join(SEALED);
         if fs::metadata(&path).is_ok_and(|file| file.len() > SEALED_BYTES) {
@@ -135,7 +135,7 @@ impl JournalDir {
         journal.remove()
     }
 
-    /// Keeps what is needed to cut the same chunks again, if the input is files.
+    /// Archives the data that is needed to split the files into the same chunks again, if the input is files.
     fn keep_published(&self, journal: &mut Journal) -> Result<(), JournalError> {
         let (contents, _) = journal.read()?;
         if contents.header.files.is_empty() {
@@ -144,7 +144,7 @@ impl JournalDir {
         let dir = self.published();
         cli::create_private_dir(&dir).map_err(|e| failed(&dir, e))?;
         let path = dir.join(journal.job.to_string());
-        // Another process may have been stopped here before.
+        // An earlier process may have stopped here.
         match fs::remove_file(&path) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(&path, error)),
             _ => {}
@@ -183,7 +183,7 @@ impl JournalDir {
     }
 }
 
-/// Ids of the publishes whose journals are in a directory, oldest first, since a job's id begins with its time.
+/// The ids of the journals in a directory, oldest first, since a job's id begins with its time.
 fn jobs(dir: &Path) -> Result<Vec<JobId>, JournalError> {
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),

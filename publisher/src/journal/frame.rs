@@ -1,5 +1,5 @@
-//! How records stand in a journal's file: length, checksum, record, one behind the other. What a
-//! crash tore, and whatever stands behind it, is not read. Pure: bytes in, records out.
+//! The framing of records in a journal file: length, checksum, record, one after the other. A torn record and
+//! everything behind it is ignored. Pure: bytes in, records out.
 
 use prost::Message;
 
@@ -7,10 +7,10 @@ use super::record::Record;
 
 /// A length of 4 bytes and a checksum of 8, both little-endian.
 const HEAD_BYTES: usize = 12;
-/// More than the longest record, which holds a header of 1 MiB.
+/// Longer than the longest record, which holds a header of 1 MiB.
 const MAX_BYTES: usize = 16 << 20;
 
-/// The bytes that stand for `record`.
+/// Encodes `record` as one frame.
 pub(super) fn encode(record: &Record) -> Vec<u8> {
     let payload = record.encode_to_vec();
     let mut frame = Vec::with_capacity(HEAD_BYTES + payload.len());
@@ -20,7 +20,7 @@ pub(super) fn encode(record: &Record) -> Vec<u8> {
     frame
 }
 
-/// The sound records at the start of `bytes`, and how many bytes they take.
+/// The valid records at the start of `bytes`, and their length in bytes.
 pub(super) fn decode(bytes: &[u8]) -> (Vec<Record>, usize) {
     let mut records = Vec::new();
     let mut rest = bytes;

@@ -1,7 +1,6 @@
-//! A journal: a small file that says how far one publish has come, so that another process can go
-//! on. Only the place up to which everything is confirmed is noted, and late: what was confirmed
-//! behind it is sent again, and has no effect twice. So these notes wait for no disk. When to note
-//! what, and what has to be on the disk, is for `notes`.
+//! A journal: a small file with the checkpoints of one publish, from which another process can resume it. A checkpoint
+//! may lag behind the confirms: chunks behind it are sent again, and the master ignores the duplicates. So checkpoints
+//! are not synced to disk. `writer` decides what is written when, and what is synced.
 
 mod dir;
 mod frame;
@@ -21,24 +20,24 @@ pub(crate) use record::{
 };
 pub(crate) use writer::{JournalHandle, JournalWriter};
 
-/// No journal is longer: a checkpoint of some 100 bytes a chunk, for ten million chunks.
+/// The largest journal: a checkpoint of about 100 bytes for each of ten million chunks.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// Why there is no journal to write to, or to go on from.
+/// Why a journal cannot be written, or a publish cannot be resumed from it.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// The system refused.
+    /// The system call failed.
     #[error("cannot keep the journal {}: {source}", path.display())]
     Io {
         /// The journal, or its directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// Its first record is not there.
+    /// Its first record is missing.
     #[error("{} is no journal, or was cut off before its first record", path.display())]
     Unreadable {
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
     /// Another version of this program wrote it.
@@ -47,39 +46,39 @@ pub enum JournalError {
          rowmill that began the publish", path.display()
     )]
     Version {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// Its version.
         found: u32,
     },
-    /// The publisher is alive.
+    /// The publisher still runs.
     #[error("job {job} is being published by another process just now")]
     InUse {
-        /// Which job.
+        /// The job's id.
         job: JobId,
     },
-    /// Nothing of that name.
+    /// No publish has this id.
     #[error(
         "no unfinished publish {text:?} is known in {}; it is known on the host and to the user that \
          began it, until it is sealed", dir.display()
     )]
     Unknown {
-        /// What was asked for.
+        /// The id that was given.
         text: String,
-        /// Where was looked.
+        /// The directory that was searched.
         dir: PathBuf,
     },
-    /// Several of that name.
+    /// Several publishes match.
     #[error("{text:?} is the beginning of several unfinished publishes: {jobs}")]
     Ambiguous {
-        /// What was asked for.
+        /// The id that was given.
         text: String,
-        /// Which ones.
+        /// The ids that match.
         jobs: String,
     },
 }
 
-/// An open journal, which this process alone writes.
+/// An open journal, locked by this process.
 #[derive(Debug)]
 pub(crate) struct Journal {
     file: File,
@@ -87,11 +86,11 @@ pub(crate) struct Journal {
     pub(crate) job: JobId,
 }
 
-/// All that a journal says.
+/// The contents of a journal.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct JournalContents {
     pub(crate) header: JournalHeader,
-    /// The last place. Absent: no chunk is known to be confirmed.
+    /// The last checkpoint. `None` if no chunk is known to be confirmed.
     pub(crate) checkpoint: Option<Checkpoint>,
     pub(crate) spool_end: Option<SpoolEnd>,
     pub(crate) sealed: bool,
@@ -109,7 +108,7 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Opens it to go on, and cuts off what a crash tore.
+    /// Opens a journal to resume, and truncates a torn record.
     fn open(path: PathBuf, job: JobId) -> Result<(Self, JournalContents), JournalError> {
         let mut options = OpenOptions::new();
         let file = cli::open_private(&path, options.read(true).append(true));
@@ -169,14 +168,14 @@ impl Journal {
         Ok(contents)
     }
 
-    /// Writes a record behind the others.
+    /// Appends a record.
     pub(crate) fn append(&mut self, record: &Record) -> Result<(), JournalError> {
         self.file
             .write_all(&frame::encode(record))
             .map_err(|e| failed(&self.path, e))
     }
 
-    /// Returns when everything is on the disk, the file's name with it.
+    /// Syncs the file and its directory to disk.
     pub(crate) fn sync(&self) -> Result<(), JournalError> {
         let directory = self.path.parent().map_or(Ok(()), |dir| {
             File::open(dir).and_then(|directory| directory.sync_all())
@@ -186,7 +185,7 @@ impl Journal {
             .map_err(|e| failed(&self.path, e))
     }
 
-    /// There is nothing left to go on with.
+    /// Deletes the journal.
     pub(crate) fn remove(self) -> Result<(), JournalError> {
         std::fs::remove_file(&self.path).map_err(|e| failed(&self.path, e))
     }

@@ -1,5 +1,5 @@
-//! What a journal's records say. They are read by later versions of this program on the same host
-//! and by nobody else, so they are no messages of `rowmill.v1`.
+//! The records of a journal. Only later versions of this program on the same host read them, so they are not messages
+//! of `rowmill.v1`.
 
 use engine::split::Place;
 use prost::Message;
@@ -7,10 +7,10 @@ use proto::v1::JobOpen;
 
 use crate::input::{InputPosition, StopAt};
 
-/// The version of what follows; a journal of another one is refused.
+/// The version of this format. A journal of another version is refused.
 pub(crate) const VERSION: u32 = 2;
 
-/// One record: one of its fields is set.
+/// One record: exactly one of its fields is set.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Record {
     #[prost(message, optional, tag = "1")]
@@ -23,7 +23,7 @@ pub(crate) struct Record {
     pub(crate) sealed: bool,
 }
 
-/// The first record: what is published, and how it is cut.
+/// The first record: the input, and how it is split.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct JournalHeader {
     #[prost(uint32, tag = "1")]
@@ -35,30 +35,30 @@ pub(crate) struct JournalHeader {
     pub(crate) target_bytes: u64,
     #[prost(uint64, tag = "4")]
     pub(crate) cap_bytes: u64,
-    /// The spool of standard input: an absolute path, as the system has it. Empty: there is none.
+    /// The spool of standard input: an absolute path, as the system has it. Empty if there is no spool.
     #[prost(bytes = "vec", tag = "7")]
     pub(crate) spool: Vec<u8>,
-    /// The files, in their order. Empty: it is a spool.
+    /// The files, in order. Empty if the input is a spool.
     #[prost(message, repeated, tag = "8")]
     pub(crate) files: Vec<JournaledFile>,
-    /// Lines that are passed over at the start of each.
+    /// Lines to skip at the start of each file.
     #[prost(uint64, tag = "9")]
     pub(crate) skip_lines: u64,
-    /// The encoding that was given, by its name. Empty: none was.
+    /// The name of the encoding that the user gave. Empty if none was given.
     #[prost(string, tag = "10")]
     pub(crate) encoding: String,
     /// Whether the columns are the union over all files.
     #[prost(bool, tag = "11")]
     pub(crate) union: bool,
-    /// What ends it early.
+    /// Which bad records stop the publish.
     #[prost(enumeration = "StopAtCode", tag = "12")]
     pub(crate) stop_at: i32,
-    /// Whether bytes behind packed data that are no packed data are passed over.
+    /// Whether trailing bytes behind compressed data are ignored.
     #[prost(bool, tag = "13")]
     pub(crate) ignore_trailing: bool,
 }
 
-/// What ends a publish early.
+/// Which bad records stop the publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, prost::Enumeration)]
 pub(crate) enum StopAtCode {
     Nothing = 0,
@@ -66,7 +66,7 @@ pub(crate) enum StopAtCode {
     AnyBad = 2,
 }
 
-/// A file, and what it was like when the publish began.
+/// A file, and its identity when the publish began.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub(crate) struct JournaledFile {
     /// An absolute path, as the system has it.
@@ -74,18 +74,18 @@ pub(crate) struct JournaledFile {
     pub(crate) path: Vec<u8>,
     #[prost(message, optional, tag = "2")]
     pub(crate) identity: Option<FileIdentity>,
-    /// What people called it.
+    /// Its name, as the user gave it.
     #[prost(string, tag = "3")]
     pub(crate) name: String,
 }
 
-/// By what a file is known again. Its inode is not asked: a file that was moved back, restored or
-/// mounted anew is the same by what is in it.
+/// Identifies a file by its contents. The inode is not compared, so a file that was moved back, restored or mounted
+/// again is the same.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub(crate) struct FileIdentity {
     #[prost(uint64, tag = "1")]
     pub(crate) bytes: u64,
-    /// When it was last written to: seconds since 1970, and nanoseconds of the last one.
+    /// The modification time: seconds since 1970, and nanoseconds.
     #[prost(int64, tag = "2")]
     pub(crate) modified_s: i64,
     #[prost(int64, tag = "3")]
@@ -95,10 +95,10 @@ pub(crate) struct FileIdentity {
     pub(crate) head_hash: u64,
 }
 
-/// A place up to which the broker has confirmed every chunk.
+/// A position before which the broker has confirmed every chunk.
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
 pub(crate) struct Checkpoint {
-    /// The chunks before it: the next one's seq.
+    /// The chunks before it, which is also the next chunk's seq.
     #[prost(uint64, tag = "1")]
     pub(crate) chunks: u64,
     #[prost(uint64, tag = "2")]
@@ -109,22 +109,22 @@ pub(crate) struct Checkpoint {
     pub(crate) byte: u64,
     #[prost(uint64, tag = "5")]
     pub(crate) rejected: u64,
-    /// Which of the files `line` and `byte` are of, from 0.
+    /// The index of the file that `line` and `byte` refer to, from 0.
     #[prost(uint64, tag = "6")]
     pub(crate) file: u64,
-    /// Bytes of text of the files before it, and malformed sequences replaced in them.
+    /// Bytes of text in the files before it, and malformed sequences replaced in them.
     #[prost(uint64, tag = "7")]
     pub(crate) bytes_before: u64,
     #[prost(uint64, tag = "8")]
     pub(crate) replaced: u64,
 }
 
-/// A spool has all that it will ever have.
+/// The spool is complete.
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
 pub(crate) struct SpoolEnd {
     #[prost(uint64, tag = "1")]
     pub(crate) bytes: u64,
-    /// Whether there was more, which is lost.
+    /// Whether the input was longer, and its rest is lost.
     #[prost(bool, tag = "2")]
     pub(crate) torn: bool,
 }
@@ -158,7 +158,7 @@ impl Checkpoint {
         }
     }
 
-    /// Records that chunks before it carry.
+    /// Records in the chunks before it.
     pub(crate) fn rows(self) -> u64 {
         self.record.saturating_sub(self.rejected)
     }

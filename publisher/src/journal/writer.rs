@@ -1,7 +1,7 @@
-//! What a publish notes for whoever has to go on with it, and the one thread that writes it down.
+//! The handle by which a publish writes its journal, and the writer that runs on its own thread.
 //!
-//! A file can be published without a journal, so a disk that refuses one is a warning; a spool is
-//! nothing without its journal, so there it is an error.
+//! Files can be published without a journal, so a journal that cannot be written is a warning. A spool is useless
+//! without its journal, so there it is an error.
 
 use std::path::PathBuf;
 
@@ -11,44 +11,44 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Checkpoint, Journal, JournalDir, JournalError, JournalHeader, Record, SpoolEnd};
 
-/// JournalHandle on their way. When it is full, a place is not noted; a later one will be.
+/// Messages in the channel. If it is full, the checkpoint is skipped; a later one replaces it.
 const QUEUE_LENGTH: usize = 8;
 
 type Reply<T> = oneshot::Sender<Result<T, JournalError>>;
 
-/// What is noted.
+/// A message to the writer.
 enum WriterMessage {
-    /// The job begins; answered before its opening is sent, with whether there is a journal.
+    /// The job begins. Answered before the opening is sent, with whether there is a journal.
     Begin(Box<JobOpen>, Reply<bool>),
-    /// The broker has everything up to here.
+    /// The broker has confirmed everything before the checkpoint.
     Checkpoint(Checkpoint),
-    /// The spool is whole; answered, when that is on the disk, before the last chunk is sent.
+    /// The spool is complete. Answered once that is on disk, before the last chunk is sent.
     SpoolEnd(SpoolEnd, Reply<()>),
     /// The broker has the seal.
     Sealed(Reply<()>),
-    /// The broker has nothing of it, and the input is still where it was.
+    /// The broker has received nothing, and the input is unchanged.
     Abandon(Reply<bool>),
 }
 
-/// Where to note. Cheap to clone.
+/// Sends messages to the writer. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct JournalHandle(Option<mpsc::Sender<WriterMessage>>);
 
-/// What keeps them.
+/// Writes the journal.
 #[derive(Debug)]
 pub(crate) struct JournalWriter {
     journal_dir: JournalDir,
     job: JobId,
-    /// The first record, but for the opening.
+    /// The first record, without the opening.
     header: JournalHeader,
     journal: Option<Journal>,
-    /// Removed with the journal.
+    /// The spool, which is deleted together with the journal.
     spool: Option<PathBuf>,
     resumed: bool,
 }
 
 impl JournalWriter {
-    /// Of a new publish.
+    /// The writer of a new publish.
     pub(crate) fn new(
         journal_dir: JournalDir,
         job: JobId,
@@ -65,7 +65,7 @@ impl JournalWriter {
         }
     }
 
-    /// Of a publish that has a journal.
+    /// The writer of a resumed publish.
     pub(crate) fn resumed(
         journal_dir: JournalDir,
         journal: Journal,
@@ -81,8 +81,7 @@ impl JournalWriter {
         }
     }
 
-    /// Where to note, and what keeps it, to be run on a thread of its own; it ends with the last
-    /// clone of the notes.
+    /// The handle, and the writer's loop, which runs on its own thread until the last clone of the handle is dropped.
     pub(crate) fn keep(mut self) -> (JournalHandle, impl FnOnce() + Send) {
         let (sender, mut notes) = mpsc::channel(QUEUE_LENGTH);
         let keep = move || {
@@ -97,7 +96,7 @@ impl JournalWriter {
     }
 
     fn take(&mut self, note: WriterMessage) {
-        // Nobody waits for an answer any more where the publish was stopped.
+        // If the publish was stopped, nobody waits for the reply.
         match note {
             WriterMessage::Begin(open, answer) => drop(answer.send(self.begin(*open))),
             WriterMessage::Checkpoint(checkpoint) => self.checkpoint(checkpoint),
@@ -122,7 +121,7 @@ impl JournalWriter {
             Err(error) if self.spool.is_some() => return Err(error),
             Err(error) => tracing::warn!("{error}; this publish could not be resumed"),
         }
-        // A spool that is on the disk is of no use without its journal.
+        // A synced spool is useless without its journal.
         if let Some(journal) = self.journal.as_ref().filter(|_| self.spool.is_some()) {
             journal.sync()?;
         }
@@ -133,8 +132,8 @@ impl JournalWriter {
         let Some(journal) = &mut self.journal else {
             return;
         };
-        // What is written behind a torn record is not read, but what is before it is good: if it
-        // comes to that, more is sent again.
+        // Records behind a torn record are lost, and the ones before it are valid. In that case more chunks are sent
+        // again.
         if let Err(error) = journal.append(&checkpoint.into()) {
             tracing::debug!("{error}");
         }
@@ -156,9 +155,9 @@ impl JournalWriter {
         Ok(())
     }
 
-    /// Whether there is still something to go on with.
+    /// Returns whether the publish can still be resumed.
     fn void(&mut self) -> Result<bool, JournalError> {
-        // What was spooled is disabled else, and what was resumed may have chunks with the broker.
+        // A spool is the only copy of its input, and the broker may have chunks of a resumed publish.
         if self.spool.is_some() || self.resumed {
             return Ok(self.journal.is_some());
         }
@@ -176,18 +175,18 @@ impl JournalWriter {
 }
 
 impl JournalHandle {
-    /// Nothing is noted anywhere.
+    /// A handle without a journal.
     pub(crate) fn disabled() -> Self {
         Self(None)
     }
 
-    /// The job is about to be opened. Whether it can be gone on with from now on.
+    /// The job is about to be opened. Returns whether it can be resumed from now on.
     pub(crate) async fn begin(&self, open: &JobOpen) -> Result<bool, JournalError> {
         let begun = self.ask(|answer| WriterMessage::Begin(Box::new(open.clone()), answer));
         Ok(begun.await?.unwrap_or(false))
     }
 
-    /// The broker has everything up to `checkpoint`. Whether that was taken; it is not waited for.
+    /// The broker has confirmed everything before `checkpoint`. Returns whether the channel took it; it does not wait.
     pub(crate) fn checkpoint(&self, checkpoint: Checkpoint) -> bool {
         let Some(notes) = &self.0 else { return true };
         !matches!(
@@ -196,7 +195,7 @@ impl JournalHandle {
         )
     }
 
-    /// The spool is whole.
+    /// The spool is complete.
     pub(crate) async fn spool_end(&self, spool_end: SpoolEnd) -> Result<(), JournalError> {
         self.ask(|answer| WriterMessage::SpoolEnd(spool_end, answer))
             .await
@@ -208,12 +207,12 @@ impl JournalHandle {
         warn(self.ask(WriterMessage::Sealed).await);
     }
 
-    /// The broker was never there. Whether there is still something to go on with.
+    /// The broker was never reached. Returns whether the publish can still be resumed.
     pub(crate) async fn void(&self) -> bool {
         warn(self.ask(WriterMessage::Abandon).await).unwrap_or(false)
     }
 
-    /// `None`: there is nobody to ask.
+    /// Returns `None` if there is no writer.
     async fn ask<T>(
         &self,
         note: impl FnOnce(Reply<T>) -> WriterMessage,
@@ -229,7 +228,7 @@ impl JournalHandle {
     }
 }
 
-/// The job does not depend on it: what is left behind says of itself that it is no longer needed.
+/// Logs the error: the job does not depend on it, since a leftover journal contains the seal.
 fn warn<T>(outcome: Result<Option<T>, JournalError>) -> Option<T> {
     outcome.unwrap_or_else(|error| {
         tracing::warn!("{error}");

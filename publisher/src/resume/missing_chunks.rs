@@ -1,26 +1,26 @@
-//! Asks the master which chunks of a job it lacks. A queue may have been purged, or the master's data restored from an
-//! older copy; the journal does not know of either.
+//! Asks the master which chunks of a job it lacks. The journal does not know whether a queue was purged, or the
+//! master's data restored from an older copy.
 
 use access::{Client, MasterArgs};
 use proto::JobId;
 use proto::v1::{JobState, ListMissingRequest};
 use tonic::{Code, Status};
 
-/// The most ranges that are kept. All chunks behind them count as missing; sent twice, they have no effect.
+/// The largest number of ranges kept. All chunks behind them count as missing; chunks sent twice have no effect.
 const MAX_RANGES: usize = 100_000;
 
-/// Ranges of a job's chunks, by first and last seq. Without a last one, a range contains no end.
+/// Ranges of a job's chunks, by first and last seq. A range without a last seq is open.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct ChunkRanges(Vec<(u64, Option<u64>)>);
 
 /// The master's answer about a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum MasterReport {
-    /// The master gave no answer; the reason.
+    /// The master gave no answer, with the reason.
     Unanswered(String),
     /// The master does not know the job.
     NotFound,
-    /// The master knows the job, and lacks these chunks.
+    /// The master knows the job and lacks the chunks in `missing`.
     Known {
         state: JobState,
         has_open: bool,
@@ -42,7 +42,7 @@ impl ChunkRanges {
     }
 }
 
-/// Asks the master, one attempt.
+/// Asks the master once.
 pub(crate) async fn query_missing(master: &MasterArgs, job: JobId) -> MasterReport {
     match master.connect().await {
         Ok(client) => answer(client, job).await,

@@ -1,5 +1,4 @@
-//! Going on with a publish that another process began: what its journal says, whether the input is
-//! still the one that it was, and from where it is read.
+//! Resumes a publish from its journal: checks that the input is unchanged, and finds the position to read from.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -31,58 +30,58 @@ use crate::progress::Progress;
 use crate::run::{Config, PublishError};
 use crate::start::{self, Persistence, Start};
 
-/// What becomes of a spooled input whose remainder is gone with the process that read it.
+/// What happens to the rest of a spooled input after its publisher ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remainder {
-    /// Nothing yet: it may be given to another process.
+    /// Another process may still add it.
     Pending,
     /// It comes from standard input.
     Stdin,
-    /// It is given up.
+    /// It is lost.
     Lost,
 }
 
-/// Why a publish cannot be gone on with.
+/// Why a publish cannot be resumed.
 #[derive(Debug, thiserror::Error)]
 pub enum ResumeError {
-    /// There is no journal to go by.
+    /// There is no usable journal.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// There is no such thing in its journal.
+    /// The journal has an invalid field.
     #[error("the journal of job {job} has {what} that cannot be used; another version wrote it")]
     Unusable {
-        /// Which job.
+        /// The job's id.
         job: JobId,
-        /// What.
+        /// The field.
         what: &'static str,
     },
-    /// A file has no remainder that could come or be lost.
+    /// The input is a file, so `-` and `--seal` do not apply.
     #[error("job {job} reads the file {}; - and --seal are for standard input kept with --spool", path.display())]
     NotSpooled {
-        /// Which job.
+        /// The job's id.
         job: JobId,
-        /// What it reads.
+        /// The file.
         path: PathBuf,
     },
-    /// The input is whole.
+    /// The input is complete.
     #[error(
         "all of job {job}'s input is spooled, so nothing can be added to it; resume it without -"
     )]
     Whole {
-        /// Which job.
+        /// The job's id.
         job: JobId,
     },
-    /// It is not the input that it was.
+    /// The input has changed.
     #[error(
         "{} has changed since job {job} began to read it: {what}; its chunks would not be of one \
          file: publish it anew", path.display()
     )]
     Changed {
-        /// Which job.
+        /// The job's id.
         job: JobId,
-        /// What it reads.
+        /// The file or spool.
         path: PathBuf,
-        /// What is no longer as it was.
+        /// The change.
         what: String,
     },
 }
@@ -97,14 +96,14 @@ pub struct ResumedPublish {
     operation: OperationSpec,
     input_spec: InputSpec,
     remainder: Remainder,
-    /// The chunks that are sent again, cut from the start of the input. `None` if it goes on at the journal's checkpoint.
+    /// The chunks to send again, split from the start of the input. `None` if reading starts at the checkpoint.
     again: Option<ChunkRanges>,
 }
 
-/// What was found under a name.
+/// The result of a search for a publish.
 #[derive(Debug)]
 pub enum ResumeLookup {
-    /// A publish to go on with, or a sealed one whose chunks can be sent again.
+    /// A publish to resume, or a sealed one whose chunks can be sent again.
     Resumable(Box<ResumedPublish>),
     /// A sealed one whose input cannot be read again.
     Sealed(JobId),
@@ -113,18 +112,18 @@ pub enum ResumeLookup {
 /// What to do with a publish that was found.
 #[derive(Debug)]
 pub(crate) enum Decision {
-    /// Send the remainder, or the chunks that the master lacks.
+    /// Send the rest, or the chunks that the master lacks.
     Send(Box<ResumedPublish>),
-    /// Send nothing: it is sealed. With the reason, for a person.
+    /// Send nothing, because the publish is sealed. With the reason, for the user.
     Nothing(String),
 }
 
 impl ResumedPublish {
-    /// The publish that `text` names: an id, the beginning of one, or `last`.
+    /// The publish that `text` names: an id, the beginning of an id, or `last`.
     ///
     /// # Errors
     ///
-    /// When there is none, or several, its publisher is alive, or `remainder` does not fit to it.
+    /// If no publish or several match, its publisher still runs, or `remainder` does not apply to it.
     pub fn find(
         journal_dir: JournalDir,
         text: &str,
@@ -170,12 +169,12 @@ impl ResumedPublish {
         })))
     }
 
-    /// The job.
+    /// The job's id.
     pub(crate) fn job(&self) -> JobId {
         self.journal.job
     }
 
-    /// Decides what to send. An unsealed publish goes on at its journal's checkpoint. If its opening is lost, chunks before the
+    /// Decides what to send. An unsealed publish continues at its checkpoint. If its opening is lost, chunks before the
     /// checkpoint may be lost as well, so all that the master lacks is sent.
     pub(crate) fn decide(mut self: Box<Self>, report: MasterReport) -> Decision {
         let nothing = |why: &str| Decision::Nothing(why.to_owned());
@@ -218,7 +217,7 @@ impl ResumedPublish {
         Decision::Send(self)
     }
 
-    /// Where it goes on, for a person.
+    /// Where the publish continues, for the user.
     pub fn summary(&self) -> String {
         if self.again.is_some() {
             return format!(
@@ -243,7 +242,7 @@ impl ResumedPublish {
         )
     }
 
-    /// A publish of what is left to `broker`, which may be away for `first_connect` at the start.
+    /// The configuration of a publish of the rest to `broker`. The first connection may take `first_connect`.
     pub fn config(self: Box<Self>, broker: Broker, first_connect: Duration) -> Config {
         Config {
             broker,
@@ -297,13 +296,13 @@ impl ResumedPublish {
         let path = spool
             .as_ref()
             .map(|spool| spool.spool_file().path().to_owned());
-        // Without a checkpoint nothing is known to be confirmed, and the header is read again as well.
+        // Without a checkpoint, no chunk is known to be confirmed, and the header is read again.
         let columns = self.open.columns.clone();
         let resumed = checkpoint.map(|checkpoint| ResumePoint {
             checkpoint,
             columns,
         });
-        // A sealed publish needs no further notes: what is sent again can be sent once more.
+        // A sealed publish writes no journal: the same chunks can be sent again at any time.
         let journal = if self.contents.sealed {
             None
         } else {
@@ -324,8 +323,8 @@ impl ResumedPublish {
         })
     }
 
-    /// Every file has to be what it was, those that were read as well: their headers are looked at
-    /// again. What they are now, so that they are that as well when they are opened to be read.
+    /// Checks that every file is unchanged, including complete ones, whose headers are read again. Returns their
+    /// versions, which are checked again when the files are opened.
     fn check_files(&self) -> Result<Vec<Option<FileVersion>>, PublishError> {
         let mut versions = Vec::new();
         for file in &self.contents.header.files {
@@ -347,7 +346,7 @@ impl ResumedPublish {
         Ok(versions)
     }
 
-    /// Absent: it reads files.
+    /// The spool. `None` if the input is files.
     fn spool(&self) -> Result<Option<Spool>, PublishError> {
         if self.contents.header.spool.is_empty() {
             return Ok(None);
@@ -377,7 +376,7 @@ impl ResumedPublish {
     }
 }
 
-/// What is to be read, as the journal says; `None`: its encoding is not known here.
+/// The input, as the journal describes it. `None` if this version does not know the encoding.
 fn input_spec(header: &JournalHeader, dialect: Dialect) -> Option<InputSpec> {
     let sources = match &header.files[..] {
         [] => vec![Source::Stdin],
@@ -406,7 +405,7 @@ fn input_spec(header: &JournalHeader, dialect: Dialect) -> Option<InputSpec> {
     })
 }
 
-/// The whole dialect: nothing is sniffed again.
+/// The complete dialect, so that nothing is sniffed again.
 fn given(dialect: &Dialect) -> Given {
     Given {
         delimiter: Some(dialect.delimiter),

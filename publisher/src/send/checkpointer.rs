@@ -1,14 +1,13 @@
-//! The place in the input up to which everything is confirmed. Confirms come in any order; a publish
-//! can be gone on with only from behind the last chunk before which none is missing. No I/O.
+//! Computes the checkpoint: the input position behind the last chunk before which every message is confirmed. Confirms
+//! arrive in any order, but a publish can be resumed only from a checkpoint. No I/O.
 
 use std::collections::VecDeque;
 
 use crate::journal::Checkpoint;
 
-/// Where the input stands behind each message that is not confirmed_prefix yet, in the messages' order.
+/// The checkpoint behind each message that is not yet part of the confirmed prefix, in message order.
 ///
-/// It holds no more than what the window admitted since the oldest unconfirmed message, some bytes
-/// each.
+/// It holds at most the messages that the window admitted since the oldest unconfirmed one, some bytes each.
 #[derive(Debug, Default)]
 pub(crate) struct Checkpointer {
     confirmed_prefix: u64,
@@ -16,13 +15,12 @@ pub(crate) struct Checkpointer {
 }
 
 impl Checkpointer {
-    /// The next message was made; `behind` is where the input stands behind it. `None`: it is no
-    /// chunk.
+    /// Adds the next message with the checkpoint behind it. `None` if the message is not a chunk.
     pub(crate) fn push(&mut self, behind: Option<Checkpoint>) {
         self.behind.push_back(behind);
     }
 
-    /// The first `confirmed_prefix` messages are confirmed, all of them. Where the place moved, the new one.
+    /// The first `confirmed_prefix` messages are confirmed. Returns the new checkpoint if it advanced.
     pub(crate) fn advance(&mut self, confirmed_prefix: u64) -> Option<Checkpoint> {
         let more = confirmed_prefix.saturating_sub(self.confirmed_prefix) as usize;
         let more = more.min(self.behind.len());

@@ -1,11 +1,11 @@
-//! How much may be on its way to a queue that has been full: half as much after each refusal, one
-//! more after each confirm. Otherwise every free place in the queue would be met by a whole window of
-//! chunks, most of them sent for nothing.
+//! Limits the messages in flight to a queue that has been full: halves the limit after each nack, and adds one after
+//! each ack. Without it, each free slot in the queue would receive a whole window of chunks, most of which would be
+//! refused.
 
-/// As many messages as are ever on their way.
+/// The largest number of messages in flight.
 const MOST: usize = super::window::MESSAGES;
 
-/// The congestion of one session.
+/// The congestion window of one session.
 #[derive(Debug)]
 pub(crate) struct CongestionWindow {
     allowed: usize,
@@ -16,7 +16,7 @@ impl CongestionWindow {
         Self { allowed: MOST }
     }
 
-    /// Whether one more may be sent beside `in_flight`.
+    /// Whether one more message may be sent while `in_flight` are unconfirmed.
     pub(crate) fn admits(&self, in_flight: usize) -> bool {
         in_flight < self.allowed
     }

@@ -1,34 +1,31 @@
-//! The sending side's decisions, without I/O: what may be sent now, and what each answer of the
-//! broker means. The driver (`send`) and the simulation obey the same outbox; connecting, pausing
-//! and telling people are the driver's.
+//! The decisions of the sending side, without I/O: which message to send next, and what to do with each confirm. The
+//! driver (`sender`) and the simulation use the same outbox; the driver connects, pauses and reports.
 //!
-//! Its invariant: a message is forgotten only by the confirm that the broker has it.
+//! Invariant: a message is dropped only after the broker has acknowledged it.
 
 use broker::{Confirm, Route};
 use proto::{Envelope, Payload};
 
 use super::window::{Ticket, Window};
 
-/// Messages of one publish on their way to the broker.
+/// The unconfirmed messages of one publish.
 #[derive(Debug)]
 pub struct Outbox {
     window: Window<Envelope>,
-    /// The next message, while the window does not admit it.
+    /// The next message, until the window admits it.
     next: Option<Envelope>,
-    /// Whether there are no further ones.
+    /// Whether the input has ended.
     ended: bool,
 }
 
-/// What follows from the broker's answer to one message.
+/// The consequence of the broker's confirm of one message.
 #[derive(Debug)]
 pub enum ConfirmOutcome {
-    /// The broker has it, and it is forgotten here: this was it. Absent: an answer to nothing that
-    /// is under way.
+    /// The broker has the message, which the outbox drops and returns. `None` if the message is not in flight.
     Acknowledged(Option<Envelope>),
-    /// It is sent again, after a pause.
+    /// Send the message again after a pause.
     Retry,
-    /// The session is of no use: a new one declares the queues again, and everything without a
-    /// confirm is sent again in it.
+    /// The session is unusable. A new session declares the queues again, and sends every unconfirmed message again.
     Reconnect,
 }
 
@@ -39,7 +36,7 @@ impl Default for Outbox {
 }
 
 impl Outbox {
-    /// Nothing to send yet.
+    /// An empty outbox.
     pub fn new() -> Self {
         Self {
             window: Window::new(),
@@ -53,8 +50,8 @@ impl Outbox {
         self.next.is_none() && !self.ended
     }
 
-    /// Takes the next message; `None`: there are no further ones. One that comes while
-    /// [`wants_message`](Self::wants_message) says no would take another's place.
+    /// Takes the next message, or `None` at the end. Call it only if [`wants_message`](Self::wants_message) is true:
+    /// otherwise it replaces a message that is not sent yet.
     pub fn put(&mut self, message: Option<Envelope>) {
         match message {
             Some(envelope) => self.next = Some(envelope),
@@ -62,14 +59,14 @@ impl Outbox {
         }
     }
 
-    /// The next message to send, and where; from now on it is under way.
+    /// The next message to send, with its route. It is in flight from now on.
     pub fn send_next(&mut self) -> Option<(Ticket, Route, Envelope)> {
         self.admit();
         let (ticket, envelope) = self.window.send_next()?;
         Some((ticket, route(&envelope), envelope))
     }
 
-    /// Takes the broker's answer to the message `ticket`.
+    /// Handles the broker's confirm of message `ticket`.
     pub fn handle_confirm(&mut self, ticket: Ticket, confirm: Confirm) -> ConfirmOutcome {
         match confirm {
             Confirm::Acked => ConfirmOutcome::Acknowledged(self.window.confirmed(ticket)),
@@ -81,22 +78,22 @@ impl Outbox {
         }
     }
 
-    /// The session is gone: whatever has no answer is sent again, oldest first.
+    /// The session is lost: every unconfirmed message is sent again, oldest first.
     pub fn session_lost(&mut self) {
         self.window.session_lost();
     }
 
-    /// How many messages, of those put in and from the first on, the broker is known to have.
+    /// The number of messages, counted from the first, before which every message is confirmed.
     pub fn confirmed_prefix(&self) -> u64 {
         self.window.confirmed_prefix()
     }
 
-    /// Whether the broker has everything, and nothing further comes.
+    /// Whether every message is confirmed and the input has ended.
     pub fn is_done(&self) -> bool {
         self.ended && self.next.is_none() && self.window.is_empty()
     }
 
-    /// Moves the next message into the window where it may enter.
+    /// Moves the next message into the window, if the window admits it.
     fn admit(&mut self) {
         if let Some(envelope) = self
             .next

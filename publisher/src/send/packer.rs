@@ -1,5 +1,4 @@
-//! Chunks in packer to be sent: each is packed on a thread, several at once, and leaves in its turn.
-//! What they are made of, and what becomes of them, is for others.
+//! Packs chunks on threads, several at once, and passes them on in order.
 
 use access::SigningKey;
 use engine::chunk::Packing;
@@ -15,19 +14,19 @@ use crate::job::message;
 use crate::journal::Checkpoint;
 use crate::run::PublishError;
 
-/// Chunks that are packed at once, at the most: more would only hold more of the input.
+/// The largest number of chunks packed at once. More would only keep more of the input in memory.
 const MOST_AT_ONCE: usize = 8;
 
-/// The messages between the reader and the sender.
+/// Packs the messages between the reader and the sender.
 pub(crate) struct Packer {
     messages: mpsc::Sender<Outgoing>,
     packing: Packing,
     signing: Option<SigningKey>,
-    /// Those that are packed, in the order in which they are sent.
+    /// Packed messages, in sending order.
     packed: FuturesOrdered<JoinHandle<Outgoing>>,
-    /// How many are packed at once. When there are so many nothing further is taken from the reader.
+    /// The limit of chunks packed at once. At the limit, nothing more is received from the reader.
     at_once: usize,
-    /// The sender has failed, and says why.
+    /// The sender has ended; its own result has the error.
     is_over: bool,
 }
 
@@ -48,15 +47,14 @@ impl Packer {
         }
     }
 
-    /// The next thing that comes out of `found`, as soon as there is room for it; meanwhile what is
-    /// packed is sent. `None`: nothing further comes, and all that came is sent; or the sender has
-    /// failed.
+    /// Receives the next item from `found` when there is capacity for it, and meanwhile sends packed messages. `None`
+    /// if the channel is closed and every message is sent, or if the sender has ended.
     pub(crate) async fn next<T>(
         &mut self,
         found: &mut mpsc::Receiver<T>,
     ) -> Result<Option<T>, PublishError> {
         while !self.is_over {
-            // Both are cancel-safe.
+            // Both branches are cancel-safe.
             tokio::select! {
                 Some(packed) = self.packed.next() => self.send(packed.map_err(PublishError::Panic)?).await,
                 next = found.recv(), if self.packed.len() < self.at_once => {
@@ -70,21 +68,21 @@ impl Packer {
         Ok(None)
     }
 
-    /// Packs a chunk, signs it where there is a key, and sends it in its turn.
+    /// Packs a chunk, signs it if there is a key, and sends it in order.
     pub(crate) async fn pack(&mut self, job: JobId, chunk: Chunk, behind: Option<Checkpoint>) {
         let (packing, signing) = (self.packing, self.signing.clone());
         let pack = move || Outgoing {
             envelope: message(job, chunk, packing, signing.as_ref()),
             behind,
         };
-        // No thread is needed to do nothing.
+        // Without packing, no thread is needed.
         if packing == Packing::Nothing {
             return self.send(pack()).await;
         }
         self.packed.push_back(spawn_blocking(pack));
     }
 
-    /// Sends what is no chunk, behind all that came before it.
+    /// Sends a message that is not a chunk, after all messages before it.
     pub(crate) async fn end(&mut self, envelope: Envelope) -> Result<(), PublishError> {
         self.send_packed().await?;
         let behind = None;
@@ -123,7 +121,7 @@ mod tests {
         for packing in [Packing::Nothing, Packing::Hash, Packing::Zstd] {
             let (sender, mut messages) = mpsc::channel(1);
             let (found_sender, mut found) = mpsc::channel(100);
-            // The first are large, and the last are ready long before them.
+            // The first chunks are large, so the last are packed long before them.
             for seq in 0..40 {
                 let body = vec![b'a'; if seq < 5 { 1 << 20 } else { 10 }];
                 let chunk = Chunk {

@@ -1,4 +1,4 @@
-//! Sends messages until the broker has confirmed each, through as many sessions as it takes.
+//! Sends messages until the broker has confirmed each, across as many sessions as needed.
 
 use std::time::Duration;
 
@@ -19,14 +19,14 @@ use super::window::Ticket;
 use crate::journal::{Checkpoint, JournalHandle};
 use crate::progress::Progress;
 
-/// How often the place up to which everything is confirmed is noted.
+/// The interval between checkpoints in the journal.
 const NOTE_EVERY: Duration = Duration::from_millis(200);
-/// How often the log says that the queue is full, while it is full again and again.
+/// The interval between log messages while the queue is full.
 const SAY_EVERY: Duration = Duration::from_secs(60);
 
 const FULL: &str = "the queue of chunks is full until workers take some";
 
-/// A message, and where the input stands behind it. `None`: it is no chunk.
+/// A message and the checkpoint behind it. `None` if the message is not a chunk.
 pub(crate) struct Outgoing {
     pub(crate) envelope: Envelope,
     pub(crate) behind: Option<Checkpoint>,
@@ -39,13 +39,13 @@ pub(crate) struct Sender<'a> {
     outbox: Outbox,
     checkpointer: Checkpointer,
     journal: JournalHandle,
-    /// A place that is not noted yet.
+    /// A checkpoint that is not in the journal yet.
     checkpoint: Option<Checkpoint>,
     noted: Instant,
-    /// When the log last said that the queue is full.
+    /// When the log last reported a full queue.
     said_full: Option<Instant>,
     connected_before: bool,
-    /// How long the very first connection may take; later ones take as long as they need.
+    /// How long the first connection may take. Later connections are retried without limit.
     first_connect: Duration,
     tracer: Tracer,
 }
@@ -73,22 +73,22 @@ impl<'a> Sender<'a> {
         }
     }
 
-    /// Whether the broker was ever there.
+    /// Whether any connection to the broker succeeded.
     pub(crate) fn has_connected(&self) -> bool {
         self.connected_before
     }
 
-    /// Connects, and sends what comes out of `messages` until that ends and everything is
-    /// confirmed. `messages` is dropped with an error, so that whoever makes them stops too.
+    /// Connects, and sends `messages` until the channel closes and every message is confirmed. On an error it drops
+    /// `messages`, which stops the task that builds them.
     ///
     /// # Errors
     ///
-    /// When the broker refuses for good, or is not there at the start.
+    /// If the broker refuses permanently, or is unreachable at the start.
     pub(crate) async fn send_all(
         &mut self,
         mut messages: mpsc::Receiver<Outgoing>,
     ) -> Result<(), BrokerError> {
-        // Input that cannot be read is an error of its own; the broker is not bothered with it.
+        // If the input cannot be read, that is the error, and the broker is not connected.
         let Some(first) = messages.recv().await else {
             return Ok(());
         };
@@ -132,7 +132,7 @@ impl<'a> Sender<'a> {
         let mut blocked = session.watch_blocked();
         let mut in_flight = FuturesUnordered::new();
         let mut congestion = CongestionWindow::new();
-        // After a refusal nothing is sent before this.
+        // After a nack, nothing is sent until this instant.
         let mut resume = Instant::now();
         loop {
             while Instant::now() >= resume
@@ -155,7 +155,7 @@ impl<'a> Sender<'a> {
                     }
                     ConfirmOutcome::Retry => {
                         congestion.refused();
-                        // The others of a refused window are no further reason to wait longer.
+                        // One pause per refused window, not one per message.
                         if Instant::now() >= resume {
                             resume = Instant::now() + backoff.next();
                         }
@@ -195,8 +195,7 @@ impl<'a> Sender<'a> {
         self.progress.set_waiting(FULL);
     }
 
-    /// JournalHandle the place up to which everything is confirmed. A note that is late or lost costs
-    /// nothing but chunks that are sent twice.
+    /// Writes the current checkpoint to the journal. A late or lost checkpoint costs only chunks that are sent twice.
     fn note(&mut self) {
         let moved = self.checkpointer.advance(self.outbox.confirmed_prefix());
         self.checkpoint = moved.or(self.checkpoint);
@@ -209,7 +208,7 @@ impl<'a> Sender<'a> {
         }
     }
 
-    /// Tells of a chunk from when it was made until now.
+    /// Reports a span for the chunk, from its creation until now.
     fn trace(&self, chunk: &Chunk, envelope: &Envelope) {
         if let Some(span) = self.tracer.begin_at_creation(Stage::Publish, envelope) {
             let bytes = engine::chunk::body_bytes(chunk) as i64;
@@ -244,7 +243,7 @@ impl<'a> Sender<'a> {
 }
 
 impl Drop for Sender<'_> {
-    /// The last place is noted however it ends, short of a kill.
+    /// Writes the last checkpoint, however the sender ends, except by a kill.
     fn drop(&mut self) {
         if let Some(checkpoint) = self.checkpoint.take() {
             self.journal.checkpoint(checkpoint);

@@ -1,23 +1,23 @@
-//! The confirm window: which messages to send, and which to send again. It does no I/O, so that
-//! every order of events can be tried.
+//! The confirm window: which messages to send, and which to send again. It does no I/O, so that tests can cover every
+//! order of events.
 //!
-//! Its invariant: a message leaves the window only by its own confirm.
+//! Invariant: a message leaves the window only by its own confirm.
 
 use std::collections::{BTreeMap, VecDeque};
 
-/// How much may be under way, whichever is checkpoint first.
+/// The limits of unconfirmed messages and bytes; the one that is reached first applies.
 pub(crate) const MESSAGES: usize = 64;
 const BYTES: usize = 32 << 20;
 
-/// A message's place in the window.
+/// Identifies a message in the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticket(u64);
 
-/// Messages that are not confirmed yet.
+/// The messages that are not confirmed yet.
 #[derive(Debug)]
 pub(crate) struct Window<M> {
     next: u64,
-    /// Sent in this session, no word yet.
+    /// Sent in this session and not confirmed.
     sent: BTreeMap<Ticket, Unconfirmed<M>>,
     /// To be sent, oldest first.
     waiting: VecDeque<(Ticket, Unconfirmed<M>)>,
@@ -41,9 +41,8 @@ impl<M: Clone> Window<M> {
         }
     }
 
-    /// Whether a message may enter now. One that goes `alone` enters an empty window only, and none
-    /// enters beside it: an opening is confirmed before its first chunk is sent, and the last chunk
-    /// before the seal.
+    /// Whether the window admits a message now. An `alone` message enters only an empty window, and excludes all
+    /// others: the opening is confirmed before the first chunk is sent, and the last chunk before the seal.
     pub(crate) fn admits(&self, alone: bool) -> bool {
         let held_alone = self
             .sent
@@ -54,7 +53,7 @@ impl<M: Clone> Window<M> {
         self.is_empty() || (!alone && !held_alone && has_room)
     }
 
-    /// Takes a message in.
+    /// Adds a message.
     pub(crate) fn push(&mut self, message: M, bytes: usize, alone: bool) {
         let ticket = Ticket(self.next);
         self.next += 1;
@@ -69,7 +68,7 @@ impl<M: Clone> Window<M> {
         ));
     }
 
-    /// The next message to send; from now on it counts as sent.
+    /// The next message to send. From now on it counts as sent.
     pub(crate) fn send_next(&mut self) -> Option<(Ticket, M)> {
         let (ticket, entry) = self.waiting.pop_front()?;
         let message = entry.message.clone();
@@ -77,14 +76,14 @@ impl<M: Clone> Window<M> {
         Some((ticket, message))
     }
 
-    /// The broker has it: it is forgotten here, and given back.
+    /// The broker acknowledged the message: removes and returns it.
     pub(crate) fn confirmed(&mut self, ticket: Ticket) -> Option<M> {
         let entry = self.sent.remove(&ticket)?;
         self.bytes -= entry.bytes;
         Some(entry.message)
     }
 
-    /// The broker does not want it now: it is sent again, before anything newer.
+    /// The broker refused the message for now: it is sent again, before any newer one.
     pub(crate) fn refused(&mut self, ticket: Ticket) {
         if let Some(entry) = self.sent.remove(&ticket) {
             let place = self.waiting.partition_point(|(other, _)| *other < ticket);
@@ -92,7 +91,7 @@ impl<M: Clone> Window<M> {
         }
     }
 
-    /// The session is gone: whatever has no word is sent again, oldest first.
+    /// The session is lost: every unconfirmed message is sent again, oldest first.
     pub(crate) fn session_lost(&mut self) {
         let sent = std::mem::take(&mut self.sent);
         self.waiting.extend(sent);
@@ -101,7 +100,7 @@ impl<M: Clone> Window<M> {
             .sort_by_key(|(ticket, _)| *ticket);
     }
 
-    /// How many messages were confirmed with none before them that was not.
+    /// The number of messages before the first unconfirmed one.
     pub(crate) fn confirmed_prefix(&self) -> u64 {
         let sent = self.sent.first_key_value().map(|(ticket, _)| ticket.0);
         let waiting = self.waiting.front().map(|(ticket, _)| ticket.0);
@@ -112,7 +111,7 @@ impl<M: Clone> Window<M> {
             .unwrap_or(self.next)
     }
 
-    /// Whether everything was confirmed.
+    /// Whether every message is confirmed.
     pub(crate) fn is_empty(&self) -> bool {
         self.sent.is_empty() && self.waiting.is_empty()
     }
