@@ -1,4 +1,4 @@
-//! The flags that say where the master is and what to show it, the same for every command.
+//! The flags for the connection to the master, shared by every command.
 
 use std::path::PathBuf;
 
@@ -9,24 +9,22 @@ use crate::secret::{SecretError, read_certificate, read_key, read_secret};
 use crate::target::{Client, ConnectError, Target};
 use crate::token::{Token, TokenError};
 
-/// A token, where no file is named. It is looked up here and not by clap, which would print it in its
-/// help.
+/// The variable with the token, if no file is given. It is read here and not by clap, which would print its value in
+/// the help.
 const TOKEN_VARIABLE: &str = "ROWMILL_TOKEN";
 
-/// Where help lists these flags.
+/// The heading in `--help`.
 const HEADING: &str = "Master";
 
-/// Where the master is. The flags are global: of a command that has commands, they may stand before and
-/// behind these.
+/// The connection to the master. The flags are global: they may stand before and behind a subcommand.
 #[derive(Debug, Clone, clap::Args)]
 pub struct MasterArgs {
-    /// The master's gRPC address, http://HOST:PORT on this host, https://HOST:PORT on another
+    /// The master's gRPC address: http://HOST:PORT on this host, https://HOST:PORT on another
     #[arg(long, global = true,
         help_heading = HEADING, value_name = "ADDR", env = "ROWMILL_MASTER", default_value = proto::DEFAULT_MASTER)]
     master: String,
 
-    /// A PEM file with the authority that signed the master's certificate [default: those that the
-    /// system trusts]
+    /// A PEM file with the certificate authority of the master's certificate [default: the system's authorities]
     #[arg(
         long,
         global = true,
@@ -37,7 +35,7 @@ pub struct MasterArgs {
     )]
     ca: Option<PathBuf>,
 
-    /// A file with the token to show.
+    /// A file with the token. The `help` below adds the variable.
     #[arg(
         long,
         global = true,
@@ -50,7 +48,7 @@ pub struct MasterArgs {
     )]
     token_file: Option<PathBuf>,
 
-    /// A PEM file with the certificate to show, for a master that asks for one
+    /// A PEM file with a client certificate, for a master that requires one
     #[arg(
         long,
         global = true,
@@ -62,7 +60,7 @@ pub struct MasterArgs {
     )]
     cert: Option<PathBuf>,
 
-    /// Its private key, PEM, readable by its owner alone
+    /// The certificate's private key, PEM, readable by its owner alone
     #[arg(
         long,
         global = true,
@@ -75,18 +73,18 @@ pub struct MasterArgs {
     key: Option<PathBuf>,
 }
 
-/// Why the flags name no master.
+/// Why the flags cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ArgsError {
     /// A file with a secret or a certificate cannot be used.
     #[error(transparent)]
     Secret(#[from] SecretError),
-    /// What should be a token is none.
+    /// The text is not a token.
     #[error("{from}: {source}")]
     Token {
         /// The file or the variable.
         from: String,
-        /// Why not.
+        /// The reason.
         source: TokenError,
     },
     /// The address or the certificates cannot be used.
@@ -99,18 +97,18 @@ impl MasterArgs {
     ///
     /// # Errors
     ///
-    /// When a file or the address cannot be used.
+    /// If a file or the address cannot be used.
     pub fn target(&self) -> Result<Target, Failure> {
         let variable = std::env::var(TOKEN_VARIABLE).ok();
         self.read(variable.filter(|token| !token.is_empty()))
             .or_exit(Exit::Usage)
     }
 
-    /// Connects, one attempt.
+    /// Connects once, without a retry.
     ///
     /// # Errors
     ///
-    /// When a file or the address cannot be used, or nobody answers.
+    /// If a file or the address cannot be used, or the master cannot be reached.
     pub async fn connect(&self) -> Result<Client, Failure> {
         let target = self.target()?;
         target.connect().await.or_exit(Exit::Unreachable)

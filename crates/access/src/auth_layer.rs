@@ -1,5 +1,4 @@
-//! The layer around the whole router: every call, health and reflection included, passes here or not at
-//! all.
+//! The tower layer that authorizes every gRPC call, health and reflection included.
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
@@ -18,29 +17,28 @@ use crate::scope::Scope;
 use crate::token::Token;
 use crate::token_file::TokenFile;
 
-/// The auth; cheap to clone.
+/// Authorizes calls. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct AuthLayer(Arc<AuthPolicy>);
 
 #[derive(Debug)]
 enum AuthPolicy {
-    /// Everybody who can reach the socket may do anything.
+    /// Every call is allowed.
     Open,
     Required {
         calls: ReadOnlyCalls,
-        /// Whose bearers are let in. Absent: certificates alone count.
+        /// The accepted tokens. `None` if only certificates are accepted.
         tokens: Option<TokenFile>,
     },
 }
 
 impl AuthLayer {
-    /// Lets everybody do everything: for pipes in this process, and for a socket that only this host can
-    /// reach.
+    /// Allows every call: for in-process channels, and for a socket on loopback.
     pub fn open() -> Self {
         Self(Arc::new(AuthPolicy::Open))
     }
 
-    /// Lets in who has a token, or a certificate that TLS has verified before.
+    /// Requires a token, or a certificate that TLS has verified.
     pub(crate) fn required(calls: ReadOnlyCalls, tokens: Option<TokenFile>) -> Self {
         Self(Arc::new(AuthPolicy::Required { calls, tokens }))
     }
@@ -76,7 +74,7 @@ impl AuthLayer {
     }
 }
 
-/// What the caller proves to be: by a token where one is shown, else by a certificate.
+/// The caller's grant: from the token if there is one, else from the certificate.
 fn grant(
     tokens: Option<&TokenFile>,
     headers: &HeaderMap,
@@ -127,7 +125,7 @@ impl<S> Layer<S> for AuthLayer {
     }
 }
 
-/// A service behind the auth.
+/// A service behind the layer.
 #[derive(Debug, Clone)]
 pub struct AuthService<S> {
     auth: AuthLayer,

@@ -1,4 +1,4 @@
-//! Which call needs what, and what a caller has.
+//! The scope that each call requires, and the grant of a caller.
 
 use std::collections::HashSet;
 
@@ -8,26 +8,25 @@ use prost_types::{FileDescriptorSet, MethodOptions};
 
 use crate::scope::Scope;
 
-/// What a caller was found to be; the guard puts it into each request's extensions.
+/// The grant of a caller; the layer puts it into each request's extensions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
-    /// What they may do.
+    /// The scope.
     pub scope: Scope,
-    /// Who, for the log: the name of a token, or that of a certificate.
+    /// The caller for the log: the name of the token or of the certificate.
     pub name: String,
 }
 
-/// gRPC's own services look, and change nothing.
+/// gRPC's own services, which are read-only.
 const READ_ONLY_SERVICES: [&str; 2] = ["/grpc.health.v1.", "/grpc.reflection.v1."];
 
-/// The calls that change nothing.
+/// The read-only calls.
 #[derive(Debug)]
 pub(crate) struct ReadOnlyCalls(HashSet<String>);
 
 impl ReadOnlyCalls {
-    /// Those that the `.proto` files mark with `idempotency_level = NO_SIDE_EFFECTS`. One that is not
-    /// marked, or not known at all, needs the scope `admin`: a new call is closed until somebody says
-    /// that it only looks.
+    /// The calls that the `.proto` files mark with `idempotency_level = NO_SIDE_EFFECTS`. All other and unknown calls
+    /// require the scope `admin`, so that a new call is closed by default.
     pub(crate) fn from_descriptors() -> Result<Self, prost::DecodeError> {
         let files = FileDescriptorSet::decode(proto::DESCRIPTORS)?;
         let mut read_only = HashSet::new();
@@ -48,7 +47,7 @@ impl ReadOnlyCalls {
         Ok(Self(read_only))
     }
 
-    /// What a call to `path`, as in `/rowmill.v1.Rowmill/Watch`, needs.
+    /// The scope that a call to `path` requires, as in `/rowmill.v1.Rowmill/Watch`.
     pub(crate) fn required_scope(&self, path: &str) -> Scope {
         let looks = self.0.contains(path)
             || READ_ONLY_SERVICES

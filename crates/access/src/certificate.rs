@@ -1,6 +1,5 @@
-//! Certificates for a small authority: an authority of its own, a certificate for the master, and one for each
-//! client that is to prove itself by it. What a client may do stands in its certificate, as the URI
-//! `urn:rowmill:SCOPE:NAME`.
+//! A private certificate authority: issues a certificate for the master, and one for each client. A client's
+//! certificate has its scope in the URI `urn:rowmill:SCOPE:NAME`.
 
 use std::fs;
 use std::io;
@@ -20,40 +19,40 @@ use crate::scope::Scope;
 use crate::secret::{SecretError, create_secret, read_secret};
 
 const URN: &str = "urn:rowmill:";
-/// The authority outlives what it signs.
+/// The authority's certificate outlives the ones that it signs.
 const CA_DAYS: i64 = 3650;
 
-/// Why a certificate is not made.
+/// Why a certificate is not issued.
 #[derive(Debug, thiserror::Error)]
 pub enum CertError {
     /// A file cannot be read or written.
     #[error(transparent)]
     Secret(#[from] SecretError),
-    /// A certificate cannot be written, or the directory cannot be made.
+    /// A certificate or its directory cannot be written.
     #[error("cannot write {path:?}: {source}")]
     Write {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The certificate's name has signs that it cannot hold, or the authority's key is none.
+    /// The certificate's name has invalid characters, or the authority's key is invalid.
     #[error("no certificate comes of it: {0}")]
     Generate(#[from] rcgen::Error),
-    /// A file name would come of it that is none.
+    /// The name is not usable as a file name.
     #[error(
         "{0:?} is not a name: 1 to 64 letters, digits, '-', '_' or '.', and first a letter or digit"
     )]
     Name(String),
-    /// It would write over an authority's certificate.
+    /// The authority's certificate exists without its key, and must not be overwritten.
     #[error("{path:?} is there without its key; the authority needs both")]
     KeyMissing {
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
 }
 
-/// The files of a certificate that was made.
+/// The files of an issued certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssuedCertificate {
     /// The certificate, PEM.
@@ -62,19 +61,18 @@ pub struct IssuedCertificate {
     pub key: PathBuf,
 }
 
-/// A directory with a authority's authority in it: `ca.pem`, which everybody may have, and `ca.key`, which is
-/// needed to make certificates and for nothing else.
+/// A directory with a certificate authority: `ca.pem`, which is public, and `ca.key`, which only issues certificates.
 pub struct CertificateAuthority {
     directory: PathBuf,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl CertificateAuthority {
-    /// Opens the authority in `directory`, and makes both where they are missing.
+    /// Opens the authority in `directory`, and creates its key and certificate if both are missing.
     ///
     /// # Errors
     ///
-    /// When a file cannot be read or written, or only one of the two is there.
+    /// If a file cannot be read or written, or the key is missing.
     pub fn open(directory: &Path) -> Result<Self, CertError> {
         fs::create_dir_all(directory).map_err(|source| CertError::Write {
             path: directory.to_owned(),
@@ -100,16 +98,16 @@ impl CertificateAuthority {
         })
     }
 
-    /// The authority's certificate.
+    /// The file of the authority's certificate.
     pub fn certificate_path(&self) -> PathBuf {
         files(&self.directory, "ca").0
     }
 
-    /// A certificate by which a master proves to be at `hosts` (names or addresses), for `days`.
+    /// Issues the server certificate of a master at `hosts` (names or addresses), valid for `days`.
     ///
     /// # Errors
     ///
-    /// When a host cannot stand in a certificate, or a file of it is there already.
+    /// If a host is not valid in a certificate, or a file exists already.
     pub fn issue_master(
         &self,
         hosts: &[String],
@@ -121,11 +119,11 @@ impl CertificateAuthority {
         self.issue("master", params, days)
     }
 
-    /// A certificate by which `name` proves to be let in with `scope`, for `days`.
+    /// Issues the client certificate of `name` with `scope`, valid for `days`.
     ///
     /// # Errors
     ///
-    /// When `name` is none, or a file of it is there already.
+    /// If `name` is invalid, or a file exists already.
     pub fn issue_client(
         &self,
         name: &str,
@@ -177,7 +175,7 @@ fn authority() -> CertificateParams {
     params
 }
 
-/// From an hour ago, since clocks differ.
+/// Valid since an hour ago, since clocks differ.
 fn validity(days: i64) -> (OffsetDateTime, OffsetDateTime) {
     let now = OffsetDateTime::now_utc();
     (now - Duration::hours(1), now + Duration::days(days))
@@ -196,8 +194,7 @@ fn write(path: &Path, text: &str) -> Result<(), CertError> {
     })
 }
 
-/// Whose certificate it is, and what they may do: to look, where it does not say more. TLS has verified
-/// it before.
+/// The grant of a certificate that TLS has verified: read-only, if it has no scope.
 pub(crate) fn certificate_grant(certificate: &[u8]) -> Grant {
     let urn = urn(certificate);
     let (scope, name) = urn

@@ -1,4 +1,4 @@
-//! Bytes as lower-case hexadecimal digits, and back.
+//! Encodes and decodes lower-case hexadecimal digits.
 
 pub(crate) fn encode(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
@@ -9,7 +9,7 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
     })
 }
 
-/// None where it is not exactly `N` bytes.
+/// `None` if it is not exactly `N` bytes.
 pub(crate) fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
     let digits = text.as_bytes();
     if digits.len() != N * 2 {

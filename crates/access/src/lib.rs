@@ -1,6 +1,5 @@
-//! Who may do what, and how both sides prove it: tokens and certificates for the master's gRPC service,
-//! with the guard that stands before all of it; and the key that jobs are signed with. It knows nothing of
-//! what the calls and the chunks do.
+//! Authentication and authorization: tokens and certificates for the master's gRPC service, the layer that checks every
+//! call, and the key that signs jobs. Independent of what the calls and the chunks do.
 
 mod args;
 mod auth_layer;

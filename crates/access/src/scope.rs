@@ -1,16 +1,16 @@
-//! What a caller may do.
+//! The scope of a caller.
 
 use std::fmt;
 use std::str::FromStr;
 
 use proto::v1;
 
-/// What a token or a certificate allows. Each includes those before it.
+/// The scope of a token or a certificate. Each includes the ones before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Scope {
-    /// To look at everything: jobs, rows, workers, dead chunks.
+    /// Read everything: jobs, rows, workers, dead chunks.
     Read,
-    /// To change things, too: cancel, pause, replay, drop.
+    /// Make changes, too: cancel, pause, replay, drop.
     Admin,
 }
 

@@ -1,5 +1,4 @@
-//! Files with secrets in them: readable by their owner alone, or not read at all. And the certificates that
-//! go with them.
+//! Files with secrets, which only their owner may be able to read, and files with certificates.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -9,26 +8,26 @@ use std::path::{Path, PathBuf};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// No secret is longer; a certificate's key has some hundred bytes, a file of tokens a line for each.
+/// The largest file: a private key has some hundred bytes, and a file of tokens a line for each.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// Why a file's secret is not to be had.
+/// Why a file with a secret cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// It cannot be read.
     #[error("cannot read {path:?}: {source}")]
     Read {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// It is there already, or cannot be made.
+    /// It exists already, or cannot be written.
     #[error("cannot write {path:?}: {source}")]
     Write {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// Others can read it.
@@ -36,34 +35,34 @@ pub enum SecretError {
         "{path:?} has a secret in it and others than its owner can read it; run: chmod 600 {path:?}"
     )]
     Open {
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
-    /// There is no certificate in it.
+    /// It contains no certificate.
     #[error("{path:?} has no certificate in it (PEM is expected: -----BEGIN CERTIFICATE-----)")]
     NoCertificate {
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
-    /// There is no private key in it.
+    /// It contains no private key.
     #[error("{path:?} has no private key in it (PEM is expected: -----BEGIN PRIVATE KEY-----)")]
     NoKey {
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
-    /// It is longer than any secret.
+    /// It is too long.
     #[error("{path:?} is longer than {MAX_BYTES} bytes")]
     Long {
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
 }
 
-/// The text of a file that only its owner can read.
+/// Reads a file that only its owner can read.
 ///
 /// # Errors
 ///
-/// When it cannot be read, or can be read by others (its mode has a bit of 077), or is longer than 1 MiB.
+/// If it cannot be read, can be read by others (its mode has a bit of 077), or is longer than 1 MiB.
 pub fn read_secret(path: &Path) -> Result<String, SecretError> {
     let failed = |source| SecretError::Read {
         path: path.to_owned(),
@@ -71,7 +70,7 @@ pub fn read_secret(path: &Path) -> Result<String, SecretError> {
     };
     let file = File::open(path).map_err(failed)?;
     let about = file.metadata().map_err(failed)?;
-    // Pipes, as in `--token-file <(pass show rowmill)`, belong to whoever made them.
+    // A pipe, as in `--token-file <(pass show rowmill)`, is readable by the process that created it.
     if about.is_file() && about.mode() & 0o077 != 0 {
         return Err(SecretError::Open {
             path: path.to_owned(),
@@ -89,11 +88,11 @@ pub fn read_secret(path: &Path) -> Result<String, SecretError> {
     Ok(text)
 }
 
-/// The text of a private key, PEM, in a file that only its owner can read.
+/// Reads a private key, PEM, from a file that only its owner can read.
 ///
 /// # Errors
 ///
-/// As [`read_secret`], and when there is no key in it.
+/// As [`read_secret`], and if the file contains no key.
 pub fn read_key(path: &Path) -> Result<String, SecretError> {
     let text = read_secret(path)?;
     match PrivateKeyDer::from_pem_slice(text.as_bytes()) {
@@ -104,12 +103,12 @@ pub fn read_key(path: &Path) -> Result<String, SecretError> {
     }
 }
 
-/// The text of one or more certificates, PEM, which everybody may read.
+/// Reads one or more certificates, PEM.
 ///
 /// # Errors
 ///
-/// When it cannot be read, or holds no certificate: whoever uses it would say so only when somebody
-/// connects, or never.
+/// If it cannot be read, or contains no certificate: otherwise that would be found only when a client connects, or
+/// never.
 pub fn read_certificate(path: &Path) -> Result<String, SecretError> {
     let text = fs::read_to_string(path).map_err(|source| SecretError::Read {
         path: path.to_owned(),
@@ -128,14 +127,14 @@ pub fn read_certificate(path: &Path) -> Result<String, SecretError> {
 ///
 /// # Errors
 ///
-/// When it is there already, or cannot be written.
+/// If the file exists already, or cannot be written.
 pub fn create_secret(path: &Path, text: &str) -> Result<(), SecretError> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
     written(options.open(path), path, text)
 }
 
-/// Appends `text` to a file that was read before, or is made with mode 0600.
+/// Appends `text` to a file, which is created with mode 0600.
 pub(crate) fn append_secret(path: &Path, text: &str) -> Result<(), SecretError> {
     let mut options = OpenOptions::new();
     options.append(true).create(true).mode(0o600);
@@ -203,7 +202,7 @@ mod tests {
         let authority =
             crate::CertificateAuthority::open(directory.path().join("team").as_path()).unwrap();
         read_certificate(&authority.certificate_path()).unwrap();
-        // A key is none, and here it would be a mistake that shows a secret.
+        // Passing the key as a certificate is a mistake that could leak it.
         let key = directory.path().join("team/ca.key");
         assert!(read_certificate(&key).is_err());
         read_key(&key).unwrap();

@@ -1,4 +1,4 @@
-//! The flags that say who may ask a master, and what comes of them.
+//! The flags for access to the master, and the server's TLS and authorization.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,13 +11,13 @@ use crate::secret::{SecretError, read_certificate, read_key};
 use crate::target::use_ring;
 use crate::token_file::{TokenFile, TokenFileError};
 
-/// Where help lists these flags.
+/// The heading in `--help`.
 const HEADING: &str = "Who may ask";
 
-/// Who may ask: by default whoever is on this host.
+/// The server's access control. By default, only this host has access.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct ServeArgs {
-    /// Serve by TLS with the certificate in this PEM file; `rowmill cert new` makes one
+    /// Serve over TLS with the certificate in this PEM file; `rowmill cert new` creates one
     #[arg(
         long,
         help_heading = HEADING,
@@ -37,7 +37,7 @@ pub struct ServeArgs {
     )]
     tls_key: Option<PathBuf>,
 
-    /// Let in those with a certificate that the authority in this PEM file has signed
+    /// Accept client certificates that the authority in this PEM file has signed
     #[arg(
         long,
         help_heading = HEADING,
@@ -47,56 +47,55 @@ pub struct ServeArgs {
     )]
     tls_client_ca: Option<PathBuf>,
 
-    /// Let in those with a token of this file, which `rowmill token new` writes; it is read again when
-    /// it changes
+    /// Accept the tokens in this file, which `rowmill token new` writes; it is read again when it changes
     #[arg(long, help_heading = HEADING, value_name = "FILE", env = "ROWMILL_TOKENS")]
     tokens: Option<PathBuf>,
 }
 
-/// Why a master may not be asked as the flags say.
+/// Why the flags do not allow the master to listen.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// Others could reach it in the clear.
+    /// Other hosts could connect without encryption.
     #[error(
         "{address} can be reached from other hosts, and needs --tls-cert and --tls-key, with --tokens or \
          --tls-client-ca; `rowmill cert new` and `rowmill token new` make what they name. Without them, \
          listen at 127.0.0.1 and let others use ssh -L 6455:127.0.0.1:6455 HOST"
     )]
     PlaintextRemote {
-        /// Where it was to listen.
+        /// The address to listen at.
         address: SocketAddr,
     },
-    /// Others could do anything.
+    /// Other hosts could connect without authentication.
     #[error(
         "{address} can be reached from other hosts, and everybody there could do anything; say who may \
          with --tokens FILE (`rowmill token new --tokens FILE` makes it) or --tls-client-ca FILE"
     )]
     NoAuthentication {
-        /// Where it was to listen.
+        /// The address to listen at.
         address: SocketAddr,
     },
     /// A certificate or its key cannot be read.
     #[error(transparent)]
     Key(#[from] SecretError),
-    /// The tokens cannot be used.
+    /// The file of tokens cannot be used.
     #[error(transparent)]
     TokenFile(#[from] TokenFileError),
-    /// The descriptors that say which call needs what are not readable.
+    /// The protobuf descriptors, which say what each call requires, cannot be decoded.
     #[error("the calls' own descriptions: {0}")]
     ReadOnlyCalls(#[from] prost::DecodeError),
 }
 
-/// What stands between a socket and the service.
+/// The TLS and the authorization of a socket.
 #[derive(Debug, Clone)]
 pub struct ServerSecurity {
-    /// Absent: in the clear.
+    /// `None` for plaintext.
     pub tls: Option<ServerTlsConfig>,
-    /// Who may do what.
+    /// Authorizes each call.
     pub auth: AuthLayer,
 }
 
 impl ServerSecurity {
-    /// In the clear, and everybody may do everything.
+    /// Plaintext, and every call is allowed.
     pub fn open() -> Self {
         Self {
             tls: None,
@@ -106,12 +105,11 @@ impl ServerSecurity {
 }
 
 impl ServeArgs {
-    /// The security for a socket at `addresses`.
+    /// The security of a socket at `addresses`.
     ///
     /// # Errors
     ///
-    /// When a file cannot be used, or another host could reach the socket without TLS or without proving
-    /// who it is.
+    /// If a file cannot be used, or another host could reach the socket without TLS or without authentication.
     pub fn security(&self, addresses: &[SocketAddr]) -> Result<ServerSecurity, ServeError> {
         let proves = self.tokens.is_some() || self.tls_client_ca.is_some();
         let outside = addresses.iter().find(|address| !address.ip().is_loopback());
@@ -142,7 +140,7 @@ impl ServeArgs {
         let identity = Identity::from_pem(read_certificate(certificate)?, read_key(key)?);
         let mut tls = ServerTlsConfig::new().identity(identity);
         if let Some(authority) = &self.tls_client_ca {
-            // With tokens as well, either will do.
+            // With tokens as well, either is enough.
             tls = tls
                 .client_ca_root(Certificate::from_pem(read_certificate(authority)?))
                 .client_auth_optional(self.tokens.is_some());

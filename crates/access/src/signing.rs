@@ -1,5 +1,5 @@
-//! Signed jobs: publishers and workers that share a key, so that who can reach the broker still cannot
-//! give the workers work.
+//! Signed jobs: publishers and workers share a key, so that access to the broker is not enough to give work to the
+//! workers.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -14,19 +14,19 @@ use subtle::ConstantTimeEq;
 use crate::hex;
 use crate::secret::{SecretError, create_secret, read_secret};
 
-/// What is signed begins with it, so that a signature fits nothing else that a key may be used for.
+/// A prefix of the signed bytes, so that a signature is valid only for chunks, whatever else the key is used for.
 const PURPOSE: &[u8] = b"rowmill chunk v1\0";
-/// As long as the hash's own result (RFC 2104, section 3).
+/// The output length of the hash (RFC 2104, section 3).
 const KEY_BYTES: usize = 32;
 
-/// Where help lists these flags.
+/// The heading in `--help`.
 const HEADING: &str = "Signed jobs";
 
-/// The key that jobs are signed with.
+/// The signing key.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct SigningArgs {
-    /// A file with the key that publishers sign chunks with, readable by its owner alone; workers that
-    /// are given one take no chunk without its signature. `rowmill key new` makes it [default: none]
+    /// A file with the key that publishers sign chunks with, readable by its owner alone; workers with a key accept
+    /// only chunks that it signed. `rowmill key new` creates it [default: none]
     #[arg(
         long,
         help_heading = HEADING,
@@ -38,11 +38,11 @@ pub struct SigningArgs {
 }
 
 impl SigningArgs {
-    /// The key, where one is named.
+    /// The key. `None` if no file is given.
     ///
     /// # Errors
     ///
-    /// When its file cannot be used.
+    /// If the file cannot be used.
     pub fn key(&self) -> Result<Option<SigningKey>, SigningError> {
         self.signing_key_file
             .as_deref()
@@ -51,35 +51,35 @@ impl SigningArgs {
     }
 }
 
-/// Why a key cannot be used or made.
+/// Why a key cannot be read or created.
 #[derive(Debug, thiserror::Error)]
 pub enum SigningError {
-    /// Its file cannot be read or written.
+    /// The file cannot be read or written.
     #[error(transparent)]
     Secret(#[from] SecretError),
-    /// What is in the file is no key.
+    /// The file does not contain a key.
     #[error(
         "{path:?} holds no key: 64 hexadecimal digits are expected (`rowmill key new` makes one)"
     )]
     NotAKey {
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
-    /// The system has no random bytes to give.
+    /// The system has no random bytes.
     #[error("the system gives no random bytes")]
     NoRandom,
 }
 
-/// Signs chunks, and knows its own signatures: HMAC-SHA256 (RFC 2104) over all of a chunk.
+/// Signs and verifies chunks: HMAC-SHA256 (RFC 2104) over the whole chunk.
 #[derive(Clone)]
 pub struct SigningKey(hmac::Key);
 
 impl SigningKey {
-    /// Makes a key in a new file of mode 0600.
+    /// Creates a key in a new file of mode 0600.
     ///
     /// # Errors
     ///
-    /// When the file is there already or cannot be written, or the system gives no random bytes.
+    /// If the file exists or cannot be written, or the system has no random bytes.
     pub fn create(path: &Path) -> Result<(), SigningError> {
         let mut bytes = [0; KEY_BYTES];
         SystemRandom::new()
@@ -98,8 +98,7 @@ impl SigningKey {
         Ok(Self(hmac::Key::new(HMAC_SHA256, &bytes)))
     }
 
-    /// Puts the signature into `chunk`, which must not change afterwards. Reads all of it: 1 ms a MiB or
-    /// two.
+    /// Sets the signature of `chunk`, which must not change afterwards. Takes 1 ms per MiB or two.
     pub fn sign(&self, chunk: &mut Chunk) {
         chunk.signature = Bytes::copy_from_slice(self.signature(chunk).as_ref());
     }
@@ -110,8 +109,7 @@ impl SigningKey {
         context.sign()
     }
 
-    /// Whether `chunk` is as it was when its signature was made with this key. Takes as long whatever
-    /// the signature is.
+    /// Whether this key signed `chunk` as it is now. Compares in constant time.
     pub fn has_signed(&self, chunk: &Chunk) -> bool {
         self.signature(chunk)
             .as_ref()
@@ -120,10 +118,10 @@ impl SigningKey {
     }
 }
 
-/// Everything of a chunk but its signature, in parts from which nothing can be moved to another: the
-/// length of what stands before the body comes first.
+/// The signed parts of a chunk: everything but its signature. The length of the part before the body comes first, so
+/// that no byte can move from one part to another.
 fn parts(chunk: &Chunk, mut take: impl FnMut(&[u8])) {
-    // Cheap: the body is shared.
+    // The body is shared, so the clone is cheap.
     let head = Chunk {
         body: Bytes::new(),
         signature: Bytes::new(),

@@ -1,4 +1,4 @@
-//! How a client reaches the master, and what it shows there.
+//! The client's connection to the master.
 
 use std::fmt;
 use std::sync::Once;
@@ -14,53 +14,53 @@ use tonic::{Request, Status};
 
 use crate::token::Token;
 
-/// A connection to the master's gRPC service.
+/// A client of the master's gRPC service.
 pub type Client = RowmillClient<InterceptedService<Channel, BearerAuth>>;
 
-/// Why the master could not be reached.
+/// Why the master cannot be reached.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The address cannot be read.
+    /// The address is invalid.
     #[error(
         "{address:?} is not a master's address (http://HOST:PORT or https://HOST:PORT is expected)"
     )]
     Address {
-        /// What was given.
+        /// The address as given.
         address: String,
     },
-    /// A master elsewhere would be spoken to without encryption.
+    /// A plaintext connection to another host is refused.
     #[error(
         "{address} is not on this host, and without TLS only loopback is spoken to; use \
          https://HOST:PORT, or ssh -L 6455:127.0.0.1:6455 HOST"
     )]
     NotLoopback {
-        /// What was given.
+        /// The address as given.
         address: String,
     },
     /// The certificates cannot be used.
     #[error("{address}: the certificates cannot be used")]
     Tls {
-        /// What was given.
+        /// The address as given.
         address: String,
-        /// What the transport said.
+        /// The transport's error.
         #[source]
         source: tonic::transport::Error,
     },
-    /// The token cannot stand in a header.
+    /// The token is not valid in a header.
     #[error("the token cannot be sent")]
     Token,
-    /// Nobody answered.
+    /// The connection failed.
     #[error("no master answers at {address} ({})", advice(source))]
     Unreachable {
-        /// What was tried.
+        /// The address.
         address: String,
-        /// What the transport said.
+        /// The transport's error.
         #[source]
         source: tonic::transport::Error,
     },
 }
 
-/// What to look at where nobody answers, by what the transport said.
+/// A hint for the user, from the transport's error.
 fn advice(source: &tonic::transport::Error) -> &'static str {
     let mut said = String::new();
     let mut cause = Some(source as &dyn std::error::Error);
@@ -79,7 +79,7 @@ fn advice(source: &tonic::transport::Error) -> &'static str {
     }
 }
 
-/// Puts the token, where there is one, into every call.
+/// Adds the token to every call, if there is one.
 #[derive(Clone, Default)]
 pub struct BearerAuth(Option<MetadataValue<Ascii>>);
 
@@ -100,7 +100,7 @@ impl fmt::Debug for BearerAuth {
     }
 }
 
-/// A master to connect to, any number of times.
+/// The address and the credentials of a master.
 #[derive(Debug, Clone)]
 pub struct Target {
     address: String,
@@ -109,14 +109,12 @@ pub struct Target {
 }
 
 impl Target {
-    /// The master at `address` (`http://HOST:PORT`, `https://HOST:PORT`, or `HOST:PORT`, which is
-    /// `http`), with what it is to be shown. `tls` is used with `https` alone; a token is never sent in
-    /// the clear to another host.
+    /// The master at `address` (`http://HOST:PORT`, `https://HOST:PORT`, or `HOST:PORT`, which is `http`), with the
+    /// token to send. `tls` applies only to `https`. A token is never sent in plaintext to another host.
     ///
     /// # Errors
     ///
-    /// When the address cannot be read, or is on another host and not `https`, or the certificates
-    /// cannot be used.
+    /// If the address is invalid, or is on another host and not `https`, or the certificates cannot be used.
     pub fn new(
         address: &str,
         token: Option<&Token>,
@@ -130,16 +128,16 @@ impl Target {
         })
     }
 
-    /// As it was given.
+    /// The address as given.
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// One attempt, of at most three seconds for TCP.
+    /// Connects once; TCP times out after three seconds.
     ///
     /// # Errors
     ///
-    /// When nobody answers there, or who answers is not the master that the certificates tell.
+    /// If the connection fails, or the server's certificate is not valid.
     pub async fn connect(&self) -> Result<Client, ConnectError> {
         let channel =
             self.endpoint
@@ -153,18 +151,18 @@ impl Target {
     }
 }
 
-/// Connects to the master at `address` on this host, in the clear and without a token, one attempt.
+/// Connects once to the master at `address` on this host, in plaintext and without a token.
 ///
 /// # Errors
 ///
-/// When the address cannot be read, is not on this host, or nobody answers there.
+/// If the address is invalid, is not on this host, or the connection fails.
 pub async fn connect(address: &str) -> Result<Client, ConnectError> {
     Target::new(address, None, ClientTlsConfig::new())?
         .connect()
         .await
 }
 
-/// A client on a channel that is there already, which needs no token.
+/// A client on an existing channel, without a token.
 pub fn client(channel: Channel) -> Client {
     client_with_auth(channel, BearerAuth::default())
 }
@@ -221,16 +219,16 @@ fn endpoint(address: &str, tls: ClientTlsConfig) -> Result<Endpoint, ConnectErro
     Ok(endpoint)
 }
 
-/// Makes ring the process's provider of cryptography, once: rustls refuses to guess.
+/// Installs ring as the process's crypto provider, once: rustls does not choose one.
 pub fn use_ring() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // It fails where the process has chosen one already, which is as good.
+        // It fails if the process has a provider already, which is fine.
         drop(rustls::crypto::ring::default_provider().install_default());
     });
 }
 
-/// Whether `host` can only be this host: `localhost`, 127.0.0.0/8, or `::1`.
+/// Whether `host` is always this host: `localhost`, 127.0.0.0/8, or `::1`.
 pub fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     bare == "localhost"

@@ -1,4 +1,4 @@
-//! A bearer token: 256 random bits that a person or a script shows to the master.
+//! A bearer token: 256 random bits.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,33 +8,33 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::hex;
 
-/// Says what the text is, to people and to tools that look for secrets where none belong.
+/// Identifies the text, for users and for secret scanners.
 const PREFIX: &str = "rowmill_";
 const BYTES: usize = 32;
 
-/// A token. It prints itself only where [`secret`](Self::secret) is called.
+/// A token. Only [`secret`](Self::secret) reveals it.
 #[derive(Clone)]
 pub struct Token(String);
 
-/// Why a text is no token. It never repeats the text.
+/// Why a text is not a token. The error never contains the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// It does not look like one.
+    /// The text has another format.
     #[error(
         "not a token (rowmill_ and 64 hexadecimal digits are expected; `rowmill token new` makes one)"
     )]
     NotAToken,
-    /// The system has no random bytes to give.
+    /// The system has no random bytes.
     #[error("the system gives no random bytes")]
     NoRandom,
 }
 
 impl Token {
-    /// A new one.
+    /// Generates a token.
     ///
     /// # Errors
     ///
-    /// When the system gives no random bytes.
+    /// If the system has no random bytes.
     pub fn generate() -> Result<Self, TokenError> {
         let mut bytes = [0; BYTES];
         SystemRandom::new()
@@ -43,13 +43,13 @@ impl Token {
         Ok(Self(format!("{PREFIX}{}", hex::encode(&bytes))))
     }
 
-    /// The text that proves it.
+    /// The token's text.
     pub fn secret(&self) -> &str {
         &self.0
     }
 
-    /// What a master keeps of it: its SHA-256, from which it cannot be had again. A slow hash, as of
-    /// passwords, would add nothing to 256 random bits.
+    /// The SHA-256 that the master stores, which does not reveal the token. A slow hash, as for passwords, would add
+    /// nothing to 256 random bits.
     pub(crate) fn digest(&self) -> [u8; 32] {
         let digest = digest(&SHA256, self.0.as_bytes());
         let mut bytes = [0; 32];

@@ -1,4 +1,4 @@
-//! The tokens that a master takes: a file with a line for each, `SCOPE SHA256 NAME`, read again when it
+//! The tokens that a master accepts: a file with a line `SCOPE SHA256 NAME` for each, which is read again when it
 //! changes.
 
 use std::fs;
@@ -13,17 +13,17 @@ use crate::scope::Scope;
 use crate::secret::{SecretError, append_secret, read_secret};
 use crate::token::Token;
 
-/// Names of people stand in logs.
+/// Names appear in logs.
 const MAX_NAME_BYTES: usize = 64;
 
 /// One line of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenEntry {
-    /// What it allows.
+    /// The token's scope.
     pub scope: Scope,
     /// The SHA-256 of the token.
     digest: [u8; 32],
-    /// Whose it is.
+    /// The owner's name.
     pub name: String,
 }
 
@@ -33,27 +33,27 @@ pub enum TokenFileError {
     /// It cannot be read or written.
     #[error(transparent)]
     Secret(#[from] SecretError),
-    /// A line is none.
+    /// A line is invalid.
     #[error(
         "{path:?}, line {line}: SCOPE SHA256 NAME is expected (`rowmill token new --tokens {path:?}` adds one)"
     )]
     Line {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Which line, from 1.
+        /// The line, from 1.
         line: usize,
     },
-    /// The name cannot stand in the file.
+    /// The name is invalid.
     #[error("{0:?} is not a name: 1 to {MAX_NAME_BYTES} letters, digits, '-', '_', '.' or '@'")]
     Name(String),
     /// Another token has the name.
     #[error("{path:?} has a token of {name:?} already, in line {line}; remove that first")]
     DuplicateName {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// The name.
         name: String,
-        /// Which line, from 1.
+        /// The line, from 1.
         line: usize,
     },
 }
@@ -63,7 +63,7 @@ impl TokenEntry {
     ///
     /// # Errors
     ///
-    /// When `name` cannot stand in the file.
+    /// If `name` is invalid.
     pub fn new(token: &Token, scope: Scope, name: &str) -> Result<Self, TokenFileError> {
         if !is_name(name) {
             return Err(TokenFileError::Name(name.chars().take(80).collect()));
@@ -75,7 +75,7 @@ impl TokenEntry {
         })
     }
 
-    /// Its line, without an end.
+    /// Its line, without a line end.
     pub fn line(&self) -> String {
         format!("{} {} {}", self.scope, hex::encode(&self.digest), self.name)
     }
@@ -99,11 +99,11 @@ fn is_name(name: &str) -> bool {
     (1..=MAX_NAME_BYTES).contains(&name.len()) && name.chars().all(good)
 }
 
-/// Adds `entry` to the file at `path`, which is made where it is missing.
+/// Appends `entry` to the file at `path`, which is created if it is missing.
 ///
 /// # Errors
 ///
-/// When the file cannot be read or written, or has a token of that name.
+/// If the file cannot be read or written, or has a token of that name.
 pub fn append_token(path: &Path, entry: &TokenEntry) -> Result<(), TokenFileError> {
     let mut start = "";
     if fs::exists(path).unwrap_or(false) {
@@ -118,7 +118,7 @@ pub fn append_token(path: &Path, entry: &TokenEntry) -> Result<(), TokenFileErro
                 line,
             });
         }
-        // A person may have left the last line without its end.
+        // An edited file may lack the last line end.
         start = if text.is_empty() || text.ends_with('\n') {
             ""
         } else {
@@ -129,7 +129,7 @@ pub fn append_token(path: &Path, entry: &TokenEntry) -> Result<(), TokenFileErro
     Ok(())
 }
 
-/// Every entry with its line, from 1. Empty lines, and those that begin with '#', are none.
+/// Every entry with its line number, from 1. Empty lines and comments with '#' are skipped.
 fn parse(path: &Path, text: &str) -> Result<Vec<(usize, TokenEntry)>, TokenFileError> {
     let lines = text
         .lines()
@@ -147,7 +147,7 @@ fn parse(path: &Path, text: &str) -> Result<Vec<(usize, TokenEntry)>, TokenFileE
         .collect()
 }
 
-/// The file, as it was read last.
+/// The file, and its entries when it was last read.
 #[derive(Debug)]
 pub(crate) struct TokenFile {
     path: PathBuf,
@@ -160,7 +160,7 @@ struct TokenTable {
     stamp: Option<FileStamp>,
 }
 
-/// By what a change is seen: when it was written, how long it is, and whether it is another file.
+/// Identifies a version of the file: its modification time, length and inode.
 type FileStamp = (SystemTime, u64, u64);
 
 impl TokenFile {
@@ -175,8 +175,8 @@ impl TokenFile {
         })
     }
 
-    /// Whose token it is, if it is one. Every entry is compared, each in constant time, so that how long
-    /// it takes says nothing.
+    /// The entry of `token`, if there is one. Compares every entry in constant time, so that the duration reveals
+    /// nothing.
     pub(crate) fn find(&self, token: &Token) -> Option<TokenEntry> {
         let digest = token.digest();
         let table = self.reload();
@@ -189,7 +189,7 @@ impl TokenFile {
         found.cloned()
     }
 
-    /// As the file is now. A file that cannot be used changes nothing, and is urn once.
+    /// The current entries. A file that cannot be used leaves them unchanged, and is logged once.
     fn reload(&self) -> MutexGuard<'_, TokenTable> {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let now = stamp(&self.path);

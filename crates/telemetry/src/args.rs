@@ -1,4 +1,4 @@
-//! The flags that say how a role is watched.
+//! The flags for metrics and traces.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,13 +9,13 @@ use tokio::net::{TcpListener, lookup_host};
 use crate::serve::Telemetry;
 use crate::trace::{TraceError, Tracer};
 
-/// Where help lists these flags.
+/// The heading in `--help`.
 const HEADING: &str = "Watching it";
 
-/// How a service is watched.
+/// The metrics and traces of a service.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct TelemetryArgs {
-    /// Where metrics are scraped.
+    /// Where metrics are served.
     #[arg(
         help = "Serve metrics for Prometheus at http://HOST:PORT/metrics, in the clear; an address that \
                 other hosts can reach needs --metrics-allow-remote [default: serve none]",
@@ -26,7 +26,7 @@ pub struct TelemetryArgs {
     )]
     metrics: Option<String>,
 
-    /// Whether other hosts may scrape them. A value, so that it can be a setting.
+    /// Whether other hosts may scrape them. A flag with a value, so that a settings file can set it.
     #[arg(
         help = "Let other hosts scrape the metrics too, without TLS and without a token [default: only this one]",
         long,
@@ -47,10 +47,10 @@ pub struct TelemetryArgs {
     trace: TraceArgs,
 }
 
-/// Where spans go.
+/// The collector of spans.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct TraceArgs {
-    /// Who is told of each chunk's way.
+    /// The collector's address.
     #[arg(
         help = "Tell an OpenTelemetry collector each chunk's way, by OTLP over gRPC, at an address like \
                 http://127.0.0.1:4317 [default: tell none]",
@@ -63,41 +63,41 @@ pub struct TraceArgs {
     otlp: Option<String>,
 }
 
-/// Why a role cannot be watched as the flags say.
+/// Why the flags cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ArgsError {
-    /// The address of the metrics.
+    /// The metrics' address cannot be bound.
     #[error("--metrics {address}: {source}")]
     Metrics {
-        /// As it was given.
+        /// The address as given.
         address: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// Other hosts could read them.
+    /// Other hosts could read the metrics.
     #[error(
         "--metrics {address}: {reached} can be reached from other hosts, and the metrics are served in the clear to \
          all of them; if that is meant, pass --metrics-allow-remote (ROWMILL_METRICS_ALLOW_REMOTE=true). Without \
          it, serve them at 127.0.0.1"
     )]
     Remote {
-        /// As it was given.
+        /// The address as given.
         address: String,
-        /// What it stands for.
+        /// An address that it resolves to.
         reached: SocketAddr,
     },
-    /// The collector.
+    /// The collector's address is invalid.
     #[error(transparent)]
     Trace(#[from] TraceError),
 }
 
 impl TelemetryArgs {
-    /// Binds the socket, and makes the tracer of the service `service`.
+    /// Binds the metrics' socket, and creates the tracer of `service`.
     ///
     /// # Errors
     ///
-    /// When the address cannot be bound, or other hosts could reach it and nobody said that they may; or when
-    /// the collector's cannot be read.
+    /// If the address cannot be bound, or other hosts could reach it without `--metrics-allow-remote`, or the
+    /// collector's address is invalid.
     pub async fn telemetry(&self, service: &'static str) -> Result<Telemetry, ArgsError> {
         let metrics = match &self.metrics {
             Some(address) => Some(bind(address, self.metrics_allow_remote).await?),
@@ -111,11 +111,11 @@ impl TelemetryArgs {
 }
 
 impl TraceArgs {
-    /// The tracer of the service `service`.
+    /// Creates the tracer of `service`.
     ///
     /// # Errors
     ///
-    /// When the collector's address cannot be read.
+    /// If the collector's address is invalid.
     pub fn tracer(&self, service: &'static str) -> Result<Tracer, TraceError> {
         match &self.otlp {
             Some(url) => Tracer::with_collector(url, service),

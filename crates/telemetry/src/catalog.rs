@@ -1,4 +1,4 @@
-//! A role's metrics by name, and what is to be said of each: Prometheus reads the one, people the other.
+//! The metrics of a role with their descriptions: for Prometheus, and for the documentation.
 
 use prometheus_client::encoding::{prometheus_text, text};
 use prometheus_client::metrics::counter::Counter;
@@ -10,9 +10,9 @@ use prometheus_client::registry::{Metric, Registry, Unit};
 
 use crate::format::Format;
 
-/// Upper bounds in seconds: those that Prometheus's own clients begin with
-/// (<https://prometheus.io/docs/practices/histograms/>), from a millisecond, and beyond them the minutes
-/// that a slow chunk may take, up to the 30 after which RabbitMQ wants it back.
+/// Upper bounds in seconds: the defaults of Prometheus's clients (<https://prometheus.io/docs/practices/histograms/>),
+/// from a millisecond, and beyond them the minutes that a slow chunk may take, up to RabbitMQ's acknowledgement timeout
+/// of 30.
 const SECONDS: [f64; 17] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
     300.0, 1800.0,
@@ -20,32 +20,32 @@ const SECONDS: [f64; 17] = [
 
 /// One label with its value.
 type Label = [(&'static str, String); 1];
-/// The same metric once for each value of a label.
+/// A metric with one series for each value of a label.
 pub type Labelled<M> = Family<Label, M>;
-/// The same histogram of durations once for each value of a label.
+/// A histogram of durations with one series for each value of a label.
 pub type LabelledSeconds = Family<Label, Histogram, fn() -> Histogram>;
 
-/// What sort of metric it is.
+/// The type of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricKind {
     /// Only grows, from 0 at the start of the process.
     Counter,
     /// Goes up and down.
     Gauge,
-    /// How many durations, of which lengths.
+    /// A distribution of durations.
     Histogram,
 }
 
-/// One metric, as people are told of it.
+/// The description of a metric.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetricInfo {
-    /// As it is scraped, prefix, unit and all.
+    /// The full name, with prefix and unit.
     pub name: String,
-    /// What sort it is.
+    /// The type.
     pub kind: MetricKind,
-    /// What tells its series apart, and the values that may come. Empty: it is one series.
+    /// The label and its values. Empty for a single series.
     pub label: &'static str,
-    /// What it says.
+    /// The help text.
     pub help: &'static str,
 }
 
@@ -58,7 +58,7 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// One whose names begin with `rowmill_ROLE_`, and that says which build it is.
+    /// A catalog whose names begin with `rowmill_ROLE_`, with the metric of the build.
     pub fn new(role: &str) -> Self {
         let prefix = format!("rowmill_{role}");
         let mut catalog = Self {
@@ -76,7 +76,7 @@ impl Catalog {
         catalog
     }
 
-    /// A counter; its name gets `_total`.
+    /// A counter; `_total` is appended to its name.
     pub fn counter(&mut self, name: &str, help: &'static str) -> Counter {
         self.register(Counter::default(), MetricKind::Counter, name, "", help)
     }
@@ -86,7 +86,7 @@ impl Catalog {
         self.register(Gauge::default(), MetricKind::Gauge, name, "", help)
     }
 
-    /// Gauges by a label.
+    /// A gauge with a label.
     pub fn gauges(
         &mut self,
         name: &str,
@@ -96,12 +96,12 @@ impl Catalog {
         self.register(Labelled::default(), MetricKind::Gauge, name, label, help)
     }
 
-    /// A histogram of durations; its name gets `_seconds`.
+    /// A histogram of durations; `_seconds` is appended to its name.
     pub fn seconds(&mut self, name: &str, help: &'static str) -> Histogram {
         self.register(histogram(), MetricKind::Histogram, name, "", help)
     }
 
-    /// Histograms of durations by a label.
+    /// A histogram of durations with a label.
     pub fn seconds_by(
         &mut self,
         name: &str,
@@ -112,7 +112,7 @@ impl Catalog {
         self.register(histograms, MetricKind::Histogram, name, label, help)
     }
 
-    /// Registers a metric, and lists it under the name that it is scraped by.
+    /// Registers a metric, and describes it under its full name.
     fn register<M: Metric + Clone>(
         &mut self,
         metric: M,
@@ -135,19 +135,19 @@ impl Catalog {
         ours
     }
 
-    /// All of them, in the order in which they were made.
+    /// All metrics, in the order of their registration.
     pub fn metrics(&self) -> &[MetricInfo] {
         &self.metrics
     }
 
-    /// All series with their values, as a scrape gets them.
+    /// All series with their values, in `format`.
     pub fn text(&self, format: Format) -> String {
         let mut text = String::new();
         let encoded = match format {
             Format::Prometheus => prometheus_text::encode(&mut text, &self.registry),
             Format::OpenMetrics => text::encode(&mut text, &self.registry),
         };
-        // A string takes whatever is written to it.
+        // Writing to a string cannot fail.
         if let Err(error) = encoded {
             tracing::error!(%error, "the metrics cannot be written");
         }
@@ -197,7 +197,7 @@ mod tests {
                 "{line} in {open_metrics}"
             );
         }
-        // What the two formats differ in.
+        // The differences of the two formats.
         let bucket = "rowmill_cook_eating_seconds_bucket{guest=\"ada\",le=\"1800\"} 0\n";
         assert!(text.contains(bucket), "{text}");
         let bucket = "rowmill_cook_eating_seconds_bucket{le=\"1800.0\",guest=\"ada\"} 0\n";

@@ -1,24 +1,24 @@
-//! The text format of a scrape, by the `Accept` header of its request.
+//! The text format of a scrape, negotiated by the request's `Accept` header.
 
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
 
-/// A format of metrics that Prometheus reads.
+/// A text format of Prometheus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// Prometheus's own text format, which every tool reads
+    /// Prometheus's own format, which every tool reads
     /// (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
     Prometheus,
-    /// `OpenMetrics` text, for those who ask for it (<https://prometheus.io/docs/specs/om/open_metrics_spec/>).
+    /// `OpenMetrics` text (<https://prometheus.io/docs/specs/om/open_metrics_spec/>).
     OpenMetrics,
 }
 
 impl Format {
-    /// `OpenMetrics` if the request takes it at least as gladly as the other format; a wildcard takes the other.
+    /// `OpenMetrics` if its quality is at least the other format's; a wildcard counts for the other.
     pub(crate) fn negotiate(headers: &HeaderMap) -> Self {
         let (mut open_metrics, mut prometheus) = (0.0, 0.0);
         let values = headers.get_all(ACCEPT).iter();
-        // A header that is not text asks for nothing.
+        // A header that is not text is ignored.
         let ranges = values.filter_map(|value| value.to_str().ok());
         for range in ranges.flat_map(|value| value.split(',')) {
             let range = MediaRange::parse(range);
@@ -65,7 +65,7 @@ impl<'a> MediaRange<'a> {
             let value = value.trim().trim_matches('"');
             match name.trim().to_ascii_lowercase().as_str() {
                 "version" => range.version = Some(value),
-                // A quality that is no number refuses.
+                // An invalid quality refuses.
                 "q" => range.quality = value.parse().unwrap_or(0.0),
                 _ => {}
             }

@@ -1,6 +1,5 @@
-//! What a role tells those who watch it from outside: metrics, in Prometheus's text format over HTTP, and
-//! spans, to an OpenTelemetry collector. Which metrics there are is each role's own affair; logs are
-//! the crate `cli`'s.
+//! Metrics in Prometheus's text format over HTTP, and spans for an OpenTelemetry collector. Each role defines its own
+//! metrics; the crate `cli` writes the logs.
 
 mod args;
 mod catalog;

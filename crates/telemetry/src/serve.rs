@@ -1,4 +1,4 @@
-//! The place where metrics are scraped.
+//! The HTTP server for metrics.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -13,16 +13,16 @@ use crate::catalog::Catalog;
 use crate::format::Format;
 use crate::trace::Tracer;
 
-/// How a role is watched from outside. By default it is not.
+/// The metrics socket and the tracer of a role. The default has neither.
 #[derive(Debug, Default)]
 pub struct Telemetry {
-    /// Where its metrics are scraped.
+    /// The socket that serves metrics.
     pub metrics: Option<TcpListener>,
-    /// Who is told of each chunk's way.
+    /// Sends the spans of chunks.
     pub tracer: Tracer,
 }
 
-/// Answers `GET /metrics` for ever; without a listener it only waits. Whoever drops it stops it.
+/// Serves `GET /metrics` until it is dropped. Without a listener it only waits.
 pub async fn serve(listener: Option<TcpListener>, catalog: Catalog) -> Infallible {
     if let Some(listener) = listener {
         if let Ok(address) = listener.local_addr() {

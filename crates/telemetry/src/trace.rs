@@ -1,9 +1,8 @@
-//! Each chunk's way as a trace of OpenTelemetry: published, worked on, answered, committed.
+//! The trace of each chunk, for OpenTelemetry: published, processed, answered, committed.
 //!
-//! A chunk's id is its trace's id, so that nothing more needs to travel with it, and whoever knows a
-//! job and a seq finds the trace. What happens to a chunk again, as after a kill, is in the same trace.
-//! The publisher's span is the first, and its id is the chunk's last eight bytes: all others name it
-//! as their parent.
+//! A chunk's id is its trace's id, so no trace context is sent along, and a job and a seq identify the trace. Repeated
+//! work, as after a kill, is in the same trace. The publisher's span is the root, and its id is the last eight bytes of
+//! the chunk's id: it is the parent of all others.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,10 +19,10 @@ use opentelemetry_sdk::trace::{
 };
 use proto::{ChunkId, Envelope, JobId};
 
-/// So long the last spans may take when a process ends.
+/// How long sending the last spans may take at exit.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Why nobody can be told.
+/// Why no collector can be used.
 #[derive(Debug, thiserror::Error)]
 #[error("--otlp {url}: {reason}")]
 pub struct TraceError {
@@ -31,28 +30,28 @@ pub struct TraceError {
     reason: String,
 }
 
-/// Tells a collector of spans; by default, nobody. Cheap to clone. Spans wait in a queue of a bounded
-/// length for a thread of their own: where the collector is slow or gone they are dropped, and the work goes on.
+/// Sends spans to a collector; the default sends none. Cheap to clone. Spans wait in a bounded queue for a thread of
+/// their own. If the collector is slow or gone, they are dropped, and the work continues.
 #[derive(Debug, Clone, Default)]
 pub struct Tracer(Option<Arc<BatchSpanProcessor>>);
 
-/// A part of a chunk's way.
+/// A stage of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// From the publisher until the broker has confirmed it.
+    /// From the creation of the message until the broker confirms it.
     Publish,
     /// One attempt of a worker.
     Process,
-    /// From a worker until the broker has confirmed what came of it.
+    /// From the end of the work until the broker confirms the answer.
     Answer,
     /// From its arrival at the master until it is on disk.
     Commit,
 }
 
-/// More that is known of a span.
+/// An attribute of a span.
 pub type Attribute = (&'static str, Value);
 
-/// One stage of one chunk, that began and is not over.
+/// A stage of a chunk that has begun and not ended.
 #[derive(Debug, Clone, Copy)]
 pub struct Span {
     job: JobId,
@@ -62,11 +61,11 @@ pub struct Span {
 }
 
 impl Tracer {
-    /// One that tells the collector at `url`, as the service `service`. To be called within a runtime.
+    /// Sends spans to the collector at `url`, as the service `service`. Must be called within a tokio runtime.
     ///
     /// # Errors
     ///
-    /// When `url` cannot be read. Whether anybody listens there is found later, and logged.
+    /// If `url` is invalid. A failed connection is only logged, later.
     pub fn with_collector(url: &str, service: &'static str) -> Result<Self, TraceError> {
         let exporter = SpanExporter::builder()
             .with_tonic()
@@ -86,12 +85,12 @@ impl Tracer {
         Ok(Self(Some(Arc::new(processor))))
     }
 
-    /// Begins a stage of the chunk that `envelope` is of, now. Absent: nobody is told, or it is of none.
+    /// Begins a stage of the envelope's chunk now. `None` if there is no collector, or the envelope has no chunk.
     pub fn begin(&self, stage: Stage, envelope: &Envelope) -> Option<Span> {
         self.begin_at(SystemTime::now(), stage, envelope)
     }
 
-    /// The same of a stage that began when the message was made.
+    /// Begins a stage when the message was created.
     pub fn begin_at_creation(&self, stage: Stage, envelope: &Envelope) -> Option<Span> {
         let made = UNIX_EPOCH + Duration::from_millis(envelope.made_unix_ms);
         self.begin_at(made, stage, envelope)
@@ -108,7 +107,7 @@ impl Tracer {
         })
     }
 
-    /// Ends it now; `error` says why it came to nothing.
+    /// Ends the span now. `error` is the reason of a failure.
     pub fn end(
         &self,
         span: Span,
@@ -120,7 +119,7 @@ impl Tracer {
         }
     }
 
-    /// Sends what is still here; it takes two seconds at the most.
+    /// Sends the remaining spans, within two seconds.
     pub async fn finish(&self) {
         if let Some(processor) = self.0.clone() {
             let sent =
@@ -178,7 +177,7 @@ impl Span {
     }
 }
 
-/// The id of the publisher's span: what of the chunk's id comes last.
+/// The id of the publisher's span: the last eight bytes of the chunk's id.
 fn first_span(chunk: ChunkId) -> SpanId {
     let (_, last) = chunk.uuid().as_u64_pair();
     SpanId::from_bytes(last.to_be_bytes())
