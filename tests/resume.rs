@@ -393,7 +393,7 @@ async fn an_interrupted_publish_says_how_to_go_on_and_a_changed_file_is_refused(
     let path = stage.file("rows.csv", csv.as_bytes());
     let (publish, _, _) = stuck(&stage, &path).await;
     publish.signal(Signal::INT);
-    let said = publish.wait_for("to go on: rowmill publish --resume ");
+    let said = publish.wait_for("resume it with: rowmill publish --resume ");
     assert_eq!(publish.end().1, 7);
     let job_id = said.rsplit(' ').next().unwrap();
 

@@ -86,7 +86,7 @@ impl Backpressure {
     /// Waits until the next chunk is admitted.
     async fn room(&self, progress: &Progress) {
         while !self.admit() {
-            progress.set_waiting("waiting until rows are taken");
+            progress.set_waiting("waiting until rows are read");
             self.released.notified().await;
         }
     }

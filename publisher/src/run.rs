@@ -124,9 +124,9 @@ pub enum PublishError {
 
 fn how_to_go_on(job: JobId, is_resumable: bool) -> String {
     if is_resumable {
-        return format!("to go on: rowmill publish --resume {job}");
+        return format!("resume it with: rowmill publish --resume {job}");
     }
-    format!("job {job} stays unsealed, and its chunks so far are processed")
+    format!("job {job} stays unsealed, and the chunks sent so far are processed")
 }
 
 /// Publishes one job, and returns when the broker has confirmed all of it.

@@ -61,9 +61,13 @@ impl AuthLayer {
         let grant = grant(tokens.as_ref(), headers, extensions)?;
         let needed = calls.required_scope(path);
         if grant.scope < needed {
-            tracing::warn!(by = grant.name, call = path, "refused: {needed} is needed");
+            tracing::warn!(
+                by = grant.name,
+                call = path,
+                "refused: the scope {needed} is required"
+            );
             return Err(Status::permission_denied(format!(
-                "{} may only look: this needs the scope {needed}",
+                "{} may only look: this call requires the scope {needed}",
                 grant.name
             )));
         }
@@ -100,7 +104,7 @@ fn grant(
     match first.map(CertificateDer::as_ref) {
         Some(certificate) => Ok(certificate_grant(certificate)),
         None => Err(Status::unauthenticated(
-            "the master lets in who shows a token: put one into ROWMILL_TOKEN, or name its file with \
+            "the master requires a token: put it into ROWMILL_TOKEN, or name its file with \
              --token-file (by hand: -H 'authorization: Bearer TOKEN')",
         )),
     }

@@ -37,7 +37,7 @@ pub enum CertError {
         source: io::Error,
     },
     /// The certificate's name has invalid characters, or the authority's key is invalid.
-    #[error("no certificate comes of it: {0}")]
+    #[error("cannot create the certificate: {0}")]
     Generate(#[from] rcgen::Error),
     /// The name is not usable as a file name.
     #[error(

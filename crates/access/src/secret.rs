@@ -32,20 +32,20 @@ pub enum SecretError {
     },
     /// Others can read it.
     #[error(
-        "{path:?} has a secret in it and others than its owner can read it; run: chmod 600 {path:?}"
+        "{path:?} contains a secret, and others than its owner can read it; run: chmod 600 {path:?}"
     )]
     Open {
         /// The file.
         path: PathBuf,
     },
     /// It contains no certificate.
-    #[error("{path:?} has no certificate in it (PEM is expected: -----BEGIN CERTIFICATE-----)")]
+    #[error("{path:?} contains no certificate (PEM is expected: -----BEGIN CERTIFICATE-----)")]
     NoCertificate {
         /// The file.
         path: PathBuf,
     },
     /// It contains no private key.
-    #[error("{path:?} has no private key in it (PEM is expected: -----BEGIN PRIVATE KEY-----)")]
+    #[error("{path:?} contains no private key (PEM is expected: -----BEGIN PRIVATE KEY-----)")]
     NoKey {
         /// The file.
         path: PathBuf,

@@ -12,7 +12,7 @@ use crate::target::use_ring;
 use crate::token_file::{TokenFile, TokenFileError};
 
 /// The heading in `--help`.
-const HEADING: &str = "Who may ask";
+const HEADING: &str = "Access";
 
 /// The server's access control. By default, only this host has access.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -67,7 +67,7 @@ pub enum ServeError {
     },
     /// Other hosts could connect without authentication.
     #[error(
-        "{address} can be reached from other hosts, and everybody there could do anything; say who may \
+        "{address} can be reached from other hosts, and everybody there could do anything; restrict access \
          with --tokens FILE (`rowmill token new --tokens FILE` makes it) or --tls-client-ca FILE"
     )]
     NoAuthentication {
@@ -81,7 +81,7 @@ pub enum ServeError {
     #[error(transparent)]
     TokenFile(#[from] TokenFileError),
     /// The protobuf descriptors, which say what each call requires, cannot be decoded.
-    #[error("the calls' own descriptions: {0}")]
+    #[error("cannot decode the descriptors of the gRPC calls: {0}")]
     ReadOnlyCalls(#[from] prost::DecodeError),
 }
 

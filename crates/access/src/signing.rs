@@ -59,7 +59,7 @@ pub enum SigningError {
     Secret(#[from] SecretError),
     /// The file does not contain a key.
     #[error(
-        "{path:?} holds no key: 64 hexadecimal digits are expected (`rowmill key new` makes one)"
+        "{path:?} does not contain a key: 64 hexadecimal digits are expected (`rowmill key new` makes one)"
     )]
     NotAKey {
         /// The file.

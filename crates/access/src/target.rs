@@ -30,7 +30,7 @@ pub enum ConnectError {
     },
     /// A plaintext connection to another host is refused.
     #[error(
-        "{address} is not on this host, and without TLS only loopback is spoken to; use \
+        "{address} is not on this host, and connections without TLS go only to this host; use \
          https://HOST:PORT, or ssh -L 6455:127.0.0.1:6455 HOST"
     )]
     NotLoopback {

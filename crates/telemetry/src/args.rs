@@ -10,14 +10,14 @@ use crate::serve::Telemetry;
 use crate::trace::{TraceError, Tracer};
 
 /// The heading in `--help`.
-const HEADING: &str = "Watching it";
+const HEADING: &str = "Metrics and traces";
 
 /// The metrics and traces of a service.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct TelemetryArgs {
     /// Where metrics are served.
     #[arg(
-        help = "Serve metrics for Prometheus at http://HOST:PORT/metrics, in the clear; an address that \
+        help = "Serve metrics for Prometheus at http://HOST:PORT/metrics, in plaintext; an address that \
                 other hosts can reach needs --metrics-allow-remote [default: serve none]",
         long,
         help_heading = HEADING,
@@ -52,8 +52,8 @@ pub struct TelemetryArgs {
 pub struct TraceArgs {
     /// The collector's address.
     #[arg(
-        help = "Tell an OpenTelemetry collector each chunk's way, by OTLP over gRPC, at an address like \
-                http://127.0.0.1:4317 [default: tell none]",
+        help = "Send a trace of each chunk to an OpenTelemetry collector, by OTLP over gRPC, at an address like \
+                http://127.0.0.1:4317 [default: none]",
         long,
         help_heading = HEADING,
         value_name = "URL",

@@ -157,8 +157,7 @@ impl Args {
                 Ok(Ok(config))
             }
             Some(ResumeLookup::Sealed(job)) => {
-                let said = "the broker has all of it; its input is not known any more, so nothing of it can be \
-                            sent again";
+                let said = "the broker has all of it; its input can no longer be read, so no chunk can be sent again";
                 Ok(Err((job, said.to_owned())))
             }
             Some(ResumeLookup::Resumable(unfinished)) => {
@@ -231,8 +230,9 @@ impl Args {
             let needs_hint = progress.is_resumable() && !says_how_to_go_on(&error);
             let failure = failure(error);
             if needs_hint {
-                let hint =
-                    format!("{failure}; when that is mended: rowmill publish --resume {job}");
+                let hint = format!(
+                    "{failure}; once that is fixed, resume with: rowmill publish --resume {job}"
+                );
                 return Failure::message(failure.exit, hint);
             }
             failure

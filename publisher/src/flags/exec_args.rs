@@ -4,7 +4,7 @@ use engine::rate::Rate;
 use proto::v1::{ExecArgument, ExecMode, ExecSpec};
 
 /// The heading in `--help`.
-const HEADING: &str = "A command for every chunk";
+const HEADING: &str = "Command for every chunk";
 
 /// How a command receives chunks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

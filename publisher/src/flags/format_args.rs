@@ -6,7 +6,7 @@ use engine::sniff::Given;
 use crate::input::{EncodingLabel, InputSpec, Source, StopAt};
 
 /// The heading in `--help`.
-const HEADING: &str = "How the input is written";
+const HEADING: &str = "Input format";
 
 /// The format of the input.
 #[derive(Debug, clap::Args)]

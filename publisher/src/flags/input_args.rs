@@ -25,7 +25,7 @@ use crate::run::Config;
 use crate::start::Persistence;
 
 /// The heading in `--help` of the flags about bad records.
-pub const BAD_RECORDS: &str = "What is bad, and what becomes of it";
+pub const BAD_RECORDS: &str = "Bad records";
 
 /// Bytes of CSV in a chunk for a command. Commands are slow per row; small chunks spread the rows evenly over the
 /// workers, and less work is repeated after a failure.

@@ -11,7 +11,7 @@ use crate::resume::{Remainder, ResumeLookup, ResumedPublish};
 use crate::start::Persistence;
 
 /// The heading in `--help`.
-const HEADING: &str = "Going on after an end that was not meant";
+const HEADING: &str = "Resuming";
 
 /// What is stored on disk, and which publish to resume.
 #[derive(Debug, clap::Args)]
@@ -67,8 +67,7 @@ impl ResumeArgs {
             [] => Remainder::Pending,
             [file] if file.as_os_str() == "-" => Remainder::Stdin,
             _ => {
-                let said =
-                    "with --resume, FILE can only be -; the journal knows which files it were";
+                let said = "with --resume, FILE can only be -; the journal names the files";
                 return Err(Failure::message(Exit::Usage, said));
             }
         };

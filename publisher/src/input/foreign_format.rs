@@ -60,7 +60,7 @@ const MAGIC: [(&[u8], ForeignFormat); 20] = [
     (
         b"\x1f\x9d",
         foreign(
-            "what compress packed",
+            "a file of compress (.Z)",
             "gzip -dc FILE | rowmill run - reads it",
         ),
     ),
@@ -77,7 +77,7 @@ const MAGIC: [(&[u8], ForeignFormat); 20] = [
     ),
 ];
 
-const ANOTHER: &str = "is it another file that was meant?";
+const ANOTHER: &str = "is it the wrong file?";
 
 /// Detects a format by its magic number, in any encoding.
 pub(crate) fn known(head: &[u8]) -> Option<ForeignFormat> {

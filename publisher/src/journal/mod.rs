@@ -35,7 +35,7 @@ pub enum JournalError {
         source: io::Error,
     },
     /// Its first record is missing.
-    #[error("{} is no journal, or was cut off before its first record", path.display())]
+    #[error("{} is not a journal, or was cut off before the end of its first record", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -52,15 +52,15 @@ pub enum JournalError {
         found: u32,
     },
     /// The publisher still runs.
-    #[error("job {job} is being published by another process just now")]
+    #[error("job {job} is being published by another process")]
     InUse {
         /// The job's id.
         job: JobId,
     },
     /// No publish has this id.
     #[error(
-        "no unfinished publish {text:?} is known in {}; it is known on the host and to the user that \
-         began it, until it is sealed", dir.display()
+        "no unfinished publish {text:?} is known in {}; only the host and the user that began a publish can \
+         resume it, until it is sealed", dir.display()
     )]
     Unknown {
         /// The id that was given.

@@ -73,8 +73,8 @@ pub enum ResumeError {
     },
     /// The input has changed.
     #[error(
-        "{} has changed since job {job} began to read it: {what}; its chunks would not be of one \
-         file: publish it anew", path.display()
+        "{} has changed since job {job} began to read it: {what}; its chunks would come from two \
+         versions of the file: start a new publish", path.display()
     )]
     Changed {
         /// The job's id.
@@ -188,7 +188,7 @@ impl ResumedPublish {
             _ if !self.contents.sealed => return Decision::Send(self),
             MasterReport::Unanswered(why) => {
                 let said = format!(
-                    "the broker has all of it; whether anything was lost since is not known: {why}"
+                    "the broker has all of it; whether chunks were lost later is unknown: {why}"
                 );
                 return Decision::Nothing(said);
             }
@@ -233,7 +233,7 @@ impl ResumedPublish {
                 .map_or_else(String::new, |file| format!(" of {}", file.name)),
         };
         format!(
-            "going on with job {} ({}) from byte {}{file}: {} rows in {} chunks are with the broker",
+            "resuming job {} ({}) from byte {}{file}: {} rows in {} chunks are confirmed by the broker",
             self.journal.job,
             self.open.name,
             checkpoint.byte,
