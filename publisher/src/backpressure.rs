@@ -60,10 +60,10 @@ impl Backpressure {
         progress: &Progress,
     ) {
         self.begin(first);
-        let passing = async {
+        let forwarding = async {
             while let Some(next) = events.recv().await {
                 if matches!(next, InputEvent::Piece(_)) {
-                    self.room(progress).await;
+                    self.wait_for_capacity(progress).await;
                 }
                 if out.send(next).await.is_err() {
                     return;
@@ -71,7 +71,7 @@ impl Backpressure {
             }
         };
         tokio::select! {
-            () = passing => {}
+            () = forwarding => {}
             // If the receiver is gone, do not wait for capacity or for input.
             () = out.closed() => {}
         }
@@ -84,7 +84,7 @@ impl Backpressure {
     }
 
     /// Waits until the next chunk is admitted.
-    async fn room(&self, progress: &Progress) {
+    async fn wait_for_capacity(&self, progress: &Progress) {
         while !self.admit() {
             progress.set_waiting("waiting until rows are read");
             self.released.notified().await;
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_are_under_way_and_no_more_in_whatever_order_they_are_settled() {
+    fn the_limit_holds_whatever_the_order_of_releases() {
         let backpressure = Backpressure::new(3);
         assert_eq!(admitted(&backpressure), 3);
         backpressure.release(1);
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_earlier_process_sent_may_be_settled_before_it_is_let_through() {
+    fn a_chunk_of_an_earlier_process_may_be_released_before_it_is_forwarded() {
         let backpressure = Backpressure::new(2);
         // Released before and after the first seq of this publish is known.
         backpressure.release(3);
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_chunk_waits_for_room_and_not_for_a_receiver_that_is_gone() {
+    async fn a_chunk_waits_for_capacity_but_not_for_a_dropped_receiver() {
         let backpressure = Backpressure::new(1);
         let progress = Progress::default();
         assert!(backpressure.admit());
@@ -155,7 +155,7 @@ mod tests {
             }
             backpressure.release(0);
         };
-        tokio::join!(backpressure.room(&progress), settling);
+        tokio::join!(backpressure.wait_for_capacity(&progress), settling);
         assert_eq!(backpressure.state().next, 2);
     }
 }

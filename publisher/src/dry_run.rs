@@ -22,7 +22,7 @@ use crate::job::Job;
 use crate::run::{EVENT_QUEUE, PublishError};
 
 /// Number of rejects shown, and columns of each.
-const SHOWN: usize = 5;
+const MAX_REJECTS_SHOWN: usize = 5;
 const RAW_COLUMNS: usize = 100;
 
 /// The state of a dry run.
@@ -37,7 +37,7 @@ struct DryRun {
     /// The unique keys so far.
     seen: Seen,
     /// The schema does not match the columns.
-    unfit: Option<SchemaError>,
+    schema_error: Option<SchemaError>,
 }
 
 /// Reads all of the input as a publish does, and checks each chunk as a worker does.
@@ -57,27 +57,27 @@ pub(crate) async fn dry_run(
     };
     let (sender, mut events) = mpsc::channel(EVENT_QUEUE);
     let reading = spawn_blocking(move || reading.run(&sender));
-    let trying = spawn_blocking(move || {
-        let mut dry_run_result = DryRun::new(operation);
+    let checking = spawn_blocking(move || {
+        let mut run_state = DryRun::new(operation);
         let mut meter = ProgressMeter::new(is_quiet);
         while let Some(next) = events.blocking_recv() {
-            dry_run_result.take(next);
-            meter.show(&dry_run_result.shown());
+            run_state.handle(next);
+            meter.show(&run_state.meter_reading());
         }
         meter.clear();
-        dry_run_result
+        run_state
     });
-    let dry_run_result = tokio::select! {
-        dry_run_result = trying => dry_run_result.or_exit(Exit::Defect)?,
+    let run_state = tokio::select! {
+        run_state = checking => run_state.or_exit(Exit::Defect)?,
         () = shutdown.cancelled() => return Err(Failure::message(Exit::Cancelled, "interrupted")),
     };
     let read = reading.await.or_exit(Exit::Defect)?;
     read.map_err(|error| failure(PublishError::Input(error)))?;
-    if let Some(error) = dry_run_result.unfit {
+    if let Some(error) = run_state.schema_error {
         return Err(failure(PublishError::Schema(error)));
     }
     let mut out = std::io::stdout().lock();
-    dry_run_result.write(&mut out).or_unwritable(STDOUT)?;
+    run_state.write(&mut out).or_unwritable(STDOUT)?;
     Ok(Exit::Ok)
 }
 
@@ -99,16 +99,16 @@ impl DryRun {
             replaced: 0,
             rejects: Vec::new(),
             seen: Seen::default(),
-            unfit: None,
+            schema_error: None,
         }
     }
 
-    fn take(&mut self, events: InputEvent) {
+    fn handle(&mut self, events: InputEvent) {
         match events {
             InputEvent::Head(head) => {
                 self.job.dialect = head.description.dialect;
                 self.job.columns.clone_from(&head.columns);
-                self.unfit = self.job.check_schema().err();
+                self.schema_error = self.job.check_schema().err();
                 self.head = Some(*head);
             }
             InputEvent::Piece(piece) => self.piece(piece),
@@ -122,30 +122,30 @@ impl DryRun {
         let chunk = self.job.chunk(events.piece, &events.file);
         // The publisher builds only chunks that a worker can process.
         if let Ok(mut observed) = observe(&chunk) {
-            self.settle(&mut observed);
+            self.reject_repeated_keys(&mut observed);
             self.good += observed.rows;
             self.rejected += observed.rejected;
             self.replaced += observed.replaced;
-            let room = SHOWN - self.rejects.len();
+            let room = MAX_REJECTS_SHOWN - self.rejects.len();
             self.rejects.extend(observed.rejects.into_iter().take(room));
         }
     }
 
     /// Rejects rows with a repeated key, as the master does.
-    fn settle(&mut self, observed: &mut Observed) {
+    fn reject_repeated_keys(&mut self, observed: &mut Observed) {
         let (Some(Kind::Validate(spec)), Some(keys), Some(rows)) =
             (&self.job.operation.kind, &observed.keys, &observed.output)
         else {
             return;
         };
         let settled = self.seen.settle(keys);
-        let told = settled.and_then(|settled| {
+        let rejected = settled.and_then(|settled| {
             let again = settled.left_out.len() as u64;
             let (_, rejects) = settled.told(spec, &self.job.columns, keys, rows)?;
             Ok((again, rejects))
         });
         // The keys and rows come from this process, so they can be read.
-        if let Ok((again, rejects)) = told {
+        if let Ok((again, rejects)) = rejected {
             observed.rows -= again;
             observed.rejected += again;
             observed.rejects.extend(rejects);
@@ -153,7 +153,7 @@ impl DryRun {
         }
     }
 
-    fn shown(&self) -> ProgressSample {
+    fn meter_reading(&self) -> ProgressSample {
         let description = self.head.as_ref().map(|head| &head.description);
         ProgressSample {
             rows: self.good,

@@ -74,7 +74,7 @@ pub struct PublishSummary {
     /// Bytes of text.
     pub bytes: u64,
     /// Number of chunks sent again. `None` if this was no resend.
-    pub again: Option<u64>,
+    pub resent: Option<u64>,
 }
 
 /// The reason why a publish ends before its seal.
@@ -87,7 +87,7 @@ pub enum PublishError {
     #[error(transparent)]
     Broker(#[from] BrokerError),
     /// The user or the system stopped the publish.
-    #[error("interrupted after {rows} rows; {}", how_to_go_on(*job, *is_resumable))]
+    #[error("interrupted after {rows} rows; {}", resume_hint(*job, *is_resumable))]
     Interrupted {
         /// The job's id.
         job: JobId,
@@ -122,7 +122,7 @@ pub enum PublishError {
     Panic(tokio::task::JoinError),
 }
 
-fn how_to_go_on(job: JobId, is_resumable: bool) -> String {
+fn resume_hint(job: JobId, is_resumable: bool) -> String {
     if is_resumable {
         return format!("resume it with: rowmill publish --resume {job}");
     }
@@ -144,19 +144,19 @@ pub async fn run(
         job,
         open,
         journal,
-        again,
+        missing,
     } = Start::new(&mut config)?;
-    let (found_sender, events) = mpsc::channel(EVENT_QUEUE);
-    let reading = spawn_blocking(move || reading.run(&found_sender));
-    let (journal, persistence) = match journal.map(JournalWriter::keep) {
-        Some((journal, keep)) => (journal, Some(spawn_blocking(keep))),
+    let (event_sender, events) = mpsc::channel(EVENT_QUEUE);
+    let reading = spawn_blocking(move || reading.run(&event_sender));
+    let (journal, writing) = match journal.map(JournalWriter::start) {
+        Some((journal, write)) => (journal, Some(spawn_blocking(write))),
         None => (JournalHandle::disabled(), None),
     };
     let builder = MessageBuilder {
         job,
         open,
         journal,
-        again: again.map(|missing| Resend { missing, sent: 0 }),
+        resend: missing.map(|missing| Resend { missing, sent: 0 }),
     };
     let outcome = tokio::select! {
         outcome = publish(&config, builder, events) => outcome,
@@ -166,8 +166,8 @@ pub async fn run(
             Err(PublishError::Interrupted { job: config.job, rows, is_resumable })
         }
     };
-    if let Some(persistence) = persistence {
-        persistence.await.map_err(PublishError::Panic)?;
+    if let Some(writing) = writing {
+        writing.await.map_err(PublishError::Panic)?;
     }
     let published = outcome?;
     // The reader's own error explains a missing end, so it is returned first.
@@ -187,18 +187,19 @@ async fn publish(
     events: mpsc::Receiver<InputEvent>,
 ) -> Result<PublishSummary, PublishError> {
     let journal = builder.journal.clone();
-    let (events, passing) = match &config.backpressure {
+    let (events, forwarding) = match &config.backpressure {
         None => (events, None),
         Some(backpressure) => {
             // Capacity 1: the chunk in the channel is already counted as in flight.
-            let (out, through) = mpsc::channel(1);
-            let passing = backpressure.forward(builder.job.chunks, events, out, &config.progress);
-            (through, Some(passing))
+            let (out, forwarded) = mpsc::channel(1);
+            let forwarding =
+                backpressure.forward(builder.job.chunks, events, out, &config.progress);
+            (forwarded, Some(forwarding))
         }
     };
-    let passing = async {
-        if let Some(passing) = passing {
-            passing.await;
+    let forwarding = async {
+        if let Some(forwarding) = forwarding {
+            forwarding.await;
         }
     };
     // Capacity 1: the reader's channel is the read-ahead.
@@ -210,16 +211,16 @@ async fn publish(
         config.first_connect,
         config.tracer.clone(),
     );
-    let (made, sent, ()) = tokio::join!(
+    let (built, sent, ()) = tokio::join!(
         builder.build_messages(config, events, messages_sender),
         sender.send_all(messages),
-        passing,
+        forwarding,
     );
     if sent.is_err() && !sender.has_connected() {
-        config.progress.set_resumable(journal.void().await);
+        config.progress.set_resumable(journal.abandon().await);
     }
     sent?;
-    let totals = made?;
+    let totals = built?;
     if totals.is_some() {
         journal.sealed().await;
     }
@@ -230,7 +231,7 @@ async fn publish(
         rows: totals.rows,
         rejects: totals.rejects,
         bytes: totals.bytes,
-        again: builder.again.map(|again| again.sent),
+        resent: builder.resend.map(|resend| resend.sent),
     })
 }
 
@@ -241,7 +242,7 @@ struct MessageBuilder {
     open: Option<JobOpen>,
     journal: JournalHandle,
     /// The chunks to send again. `None` if every chunk is sent.
-    again: Option<Resend>,
+    resend: Option<Resend>,
 }
 
 /// Selects the missing chunks.
@@ -272,22 +273,17 @@ impl MessageBuilder {
         while let Some(next) = packer.next(&mut events).await? {
             let envelope = match next {
                 InputEvent::Head(head) => self.open(config, *head).await?,
-                InputEvent::Piece(InputPiece {
-                    piece,
-                    file,
-                    behind,
-                }) => {
+                InputEvent::Piece(InputPiece { piece, file, end }) => {
                     let chunk = self.job.chunk(piece, &file);
-                    if let Some(again) = &mut self.again
-                        && !again.is_missing(chunk.seq)
+                    if let Some(resend) = &mut self.resend
+                        && !resend.is_missing(chunk.seq)
                     {
                         config
                             .progress
                             .confirm_chunk(chunk.body.len() as u64, chunk.rows);
                         continue;
                     }
-                    let checkpoint =
-                        behind.map(|standing| Checkpoint::new(self.job.chunks, standing));
+                    let checkpoint = end.map(|position| Checkpoint::new(self.job.chunks, position));
                     packer.pack(self.job.id, chunk, checkpoint).await;
                     continue;
                 }
@@ -303,7 +299,7 @@ impl MessageBuilder {
                     self.job.seal(read)
                 }
             };
-            packer.end(envelope).await?;
+            packer.send_after_chunks(envelope).await?;
         }
         Ok(totals)
     }
@@ -330,7 +326,7 @@ impl MessageBuilder {
             let is_resumable = self.journal.begin(open).await?;
             config
                 .progress
-                .set_resumable(is_resumable || self.again.is_some());
+                .set_resumable(is_resumable || self.resend.is_some());
         }
         Ok(envelope)
     }

@@ -39,22 +39,22 @@ pub(crate) struct Start {
     pub(crate) open: Option<JobOpen>,
     pub(crate) journal: Option<JournalWriter>,
     /// The chunks to send again. `None` if every chunk is sent.
-    pub(crate) again: Option<ChunkRanges>,
+    pub(crate) missing: Option<ChunkRanges>,
 }
 
 impl Start {
     /// Takes `config.persistence`, and leaves the default in its place.
     pub(crate) fn new(config: &mut Config) -> Result<Self, PublishError> {
         match std::mem::take(&mut config.persistence) {
-            Persistence::Disabled => Ok(fresh(config, None, None)),
+            Persistence::Disabled => Ok(new_start(config, None, None)),
             Persistence::Journal(journal_dir) => journaled(config, journal_dir),
             Persistence::Spool(journal_dir, dir) => {
                 let spool = Spool::create(&dir, config.job, Box::new(standard_input()?))?;
-                let path = spool.spool_file().path().to_owned();
+                let path = spool.file().path().to_owned();
                 let mut header = header(config);
                 header.spool = path.as_os_str().as_bytes().to_vec();
                 let journal = JournalWriter::new(journal_dir, config.job, header, Some(path));
-                Ok(fresh(config, Some(spool), Some(journal)))
+                Ok(new_start(config, Some(spool), Some(journal)))
             }
             Persistence::Resumed(resumed) => resumed.start(config),
         }
@@ -68,7 +68,7 @@ pub(crate) fn standard_input() -> Result<RawInput, InputError> {
 
 /// Starts a publish with a journal, if all inputs are regular files.
 fn journaled(config: &Config, journal_dir: JournalDir) -> Result<Start, PublishError> {
-    let files = config.input_spec.sources.iter().map(seen);
+    let files = config.input_spec.sources.iter().map(journaled_file);
     let files: Option<Vec<JournaledFile>> = files.collect::<Result<_, InputError>>()?;
     let journal = files.map(|files| {
         let header = JournalHeader {
@@ -77,11 +77,11 @@ fn journaled(config: &Config, journal_dir: JournalDir) -> Result<Start, PublishE
         };
         JournalWriter::new(journal_dir, config.job, header, None)
     });
-    Ok(fresh(config, None, journal))
+    Ok(new_start(config, None, journal))
 }
 
 /// The file's path and identity. `None` if it is not a regular file, and so can be read only once.
-fn seen(source: &Source) -> Result<Option<JournaledFile>, InputError> {
+fn journaled_file(source: &Source) -> Result<Option<JournaledFile>, InputError> {
     let Source::File { path, name, .. } = source else {
         return Ok(None);
     };
@@ -90,11 +90,11 @@ fn seen(source: &Source) -> Result<Option<JournaledFile>, InputError> {
     if !metadata.is_file() {
         return Ok(None);
     }
-    let look = || {
+    let inspect = || {
         let identity = identity(&File::open(path)?)?;
         Ok((identity, path.canonicalize()?))
     };
-    let (identity, path) = look().map_err(|error| source.error(error))?;
+    let (identity, path) = inspect().map_err(|error| source.error(error))?;
     Ok(Some(JournaledFile {
         path: path.as_os_str().as_bytes().to_vec(),
         identity: Some(identity),
@@ -119,7 +119,7 @@ fn header(config: &Config) -> JournalHeader {
     }
 }
 
-fn fresh(config: &Config, spool: Option<Spool>, journal: Option<JournalWriter>) -> Start {
+fn new_start(config: &Config, spool: Option<Spool>, journal: Option<JournalWriter>) -> Start {
     Start {
         reading: ReadTask {
             input_spec: config.input_spec.clone(),
@@ -131,7 +131,7 @@ fn fresh(config: &Config, spool: Option<Spool>, journal: Option<JournalWriter>) 
         job: job(config, 0),
         open: None,
         journal,
-        again: None,
+        missing: None,
     }
 }
 

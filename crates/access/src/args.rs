@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_told_by_where_it_stands_alone() {
+    fn an_invalid_token_is_reported_without_its_text() {
         let error = args().token(Some("s3cret".into())).unwrap_err().to_string();
         assert!(error.contains("ROWMILL_TOKEN"), "{error}");
         assert!(!error.contains("s3cret"), "{error}");

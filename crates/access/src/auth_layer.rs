@@ -43,7 +43,7 @@ impl AuthLayer {
         Self(Arc::new(AuthPolicy::Required { calls, tokens }))
     }
 
-    fn admit(
+    fn authorize(
         &self,
         path: &str,
         headers: &HeaderMap,
@@ -84,8 +84,8 @@ fn grant(
     headers: &HeaderMap,
     extensions: &Extensions,
 ) -> Result<Grant, Status> {
-    if let Some(shown) = headers.get(AUTHORIZATION) {
-        let token = shown.to_str().ok().and_then(bearer);
+    if let Some(header) = headers.get(AUTHORIZATION) {
+        let token = header.to_str().ok().and_then(bearer);
         let found = token.and_then(|token| tokens?.find(&token));
         return match found {
             Some(entry) => Ok(Grant {
@@ -153,7 +153,7 @@ where
         let path = request.uri().path();
         match self
             .auth
-            .admit(path, request.headers(), request.extensions())
+            .authorize(path, request.headers(), request.extensions())
         {
             Ok(grant) => {
                 request.extensions_mut().insert(grant);
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_bearer_is_read() {
+    fn only_the_bearer_scheme_is_parsed() {
         let token = Token::generate().unwrap();
         let secret = token.secret();
         assert!(bearer(&format!("Bearer {secret}")).is_some());

@@ -49,11 +49,15 @@ impl ReadOnlyCalls {
 
     /// The scope that a call to `path` requires, as in `/rowmill.v1.Rowmill/Watch`.
     pub(crate) fn required_scope(&self, path: &str) -> Scope {
-        let looks = self.0.contains(path)
+        let is_read_only = self.0.contains(path)
             || READ_ONLY_SERVICES
                 .iter()
                 .any(|service| path.starts_with(service));
-        if looks { Scope::Read } else { Scope::Admin }
+        if is_read_only {
+            Scope::Read
+        } else {
+            Scope::Admin
+        }
     }
 }
 
@@ -62,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_looks_needs_read_and_all_else_admin() {
+    fn read_only_calls_require_read_and_all_others_admin() {
         let calls = ReadOnlyCalls::from_descriptors().unwrap();
         for (path, scope) in [
             ("/rowmill.v1.Rowmill/Watch", Scope::Read),

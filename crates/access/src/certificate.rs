@@ -114,7 +114,7 @@ impl CertificateAuthority {
         days: u32,
     ) -> Result<IssuedCertificate, CertError> {
         let mut params = CertificateParams::new(hosts)?;
-        params.distinguished_name = named("rowmill master");
+        params.distinguished_name = distinguished_name_of("rowmill master");
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         self.issue("master", params, days)
     }
@@ -136,7 +136,7 @@ impl CertificateAuthority {
             return Err(CertError::Name(name.chars().take(80).collect()));
         }
         let mut params = CertificateParams::default();
-        params.distinguished_name = named(name);
+        params.distinguished_name = distinguished_name_of(name);
         let uri = Ia5String::try_from(format!("{URN}{scope}:{name}"))?;
         params.subject_alt_names = vec![SanType::URI(uri)];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
@@ -168,7 +168,7 @@ fn files(directory: &Path, name: &str) -> (PathBuf, PathBuf) {
 
 fn authority() -> CertificateParams {
     let mut params = CertificateParams::default();
-    params.distinguished_name = named("rowmill authority");
+    params.distinguished_name = distinguished_name_of("rowmill authority");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     (params.not_before, params.not_after) = validity(CA_DAYS);
@@ -181,7 +181,7 @@ fn validity(days: i64) -> (OffsetDateTime, OffsetDateTime) {
     (now - Duration::hours(1), now + Duration::days(days))
 }
 
-fn named(name: &str) -> DistinguishedName {
+fn distinguished_name_of(name: &str) -> DistinguishedName {
     let mut names = DistinguishedName::new();
     names.push(DnType::CommonName, name);
     names
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clients_certificate_says_what_it_may_do() {
+    fn a_clients_certificate_has_its_scope() {
         let directory = tempfile::tempdir().unwrap();
         let authority = CertificateAuthority::open(directory.path()).unwrap();
         for (name, scope) in [("ada", Scope::Admin), ("b.o-1", Scope::Read)] {
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn an_authority_is_made_once_and_nothing_is_written_over() {
+    fn an_authority_is_created_once_and_nothing_is_overwritten() {
         let directory = tempfile::tempdir().unwrap();
         let first = CertificateAuthority::open(directory.path()).unwrap();
         let before = fs::read(first.certificate_path()).unwrap();

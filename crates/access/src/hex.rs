@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_survive_the_trip_and_others_are_no_bytes() {
+    fn bytes_round_trip_and_invalid_text_is_refused() {
         let bytes = [0, 1, 0xab, 0xff];
         assert_eq!(encode(&bytes), "0001abff");
         assert_eq!(decode("0001abff"), Some(bytes));

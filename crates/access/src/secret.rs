@@ -69,9 +69,9 @@ pub fn read_secret(path: &Path) -> Result<String, SecretError> {
         source,
     };
     let file = File::open(path).map_err(failed)?;
-    let about = file.metadata().map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
     // A pipe, as in `--token-file <(pass show rowmill)`, is readable by the process that created it.
-    if about.is_file() && about.mode() & 0o077 != 0 {
+    if metadata.is_file() && metadata.mode() & 0o077 != 0 {
         return Err(SecretError::Open {
             path: path.to_owned(),
         });
@@ -131,17 +131,17 @@ pub fn read_certificate(path: &Path) -> Result<String, SecretError> {
 pub fn create_secret(path: &Path, text: &str) -> Result<(), SecretError> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
-    written(options.open(path), path, text)
+    write_synced(options.open(path), path, text)
 }
 
 /// Appends `text` to a file, which is created with mode 0600.
 pub(crate) fn append_secret(path: &Path, text: &str) -> Result<(), SecretError> {
     let mut options = OpenOptions::new();
     options.append(true).create(true).mode(0o600);
-    written(options.open(path), path, text)
+    write_synced(options.open(path), path, text)
 }
 
-fn written(opened: io::Result<File>, path: &Path, text: &str) -> Result<(), SecretError> {
+fn write_synced(opened: io::Result<File>, path: &Path, text: &str) -> Result<(), SecretError> {
     let write = |mut file: File| {
         file.write_all(text.as_bytes())?;
         file.sync_all()
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_others_can_read_is_refused_with_what_to_run() {
+    fn a_secret_that_others_can_read_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("token");
         create_secret(&path, "s3cret").unwrap();
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_never_written_over() {
+    fn a_secret_is_never_overwritten() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("key");
         create_secret(&path, "old").unwrap();
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_is_found_out_before_anybody_connects() {
+    fn an_invalid_certificate_is_refused_early() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("ca.pem");
         for text in [
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_a_secret_is_read() {
+    fn a_long_file_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("key");
         create_secret(&path, &"x".repeat(MAX_BYTES as usize + 1)).unwrap();

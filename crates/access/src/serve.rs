@@ -111,16 +111,18 @@ impl ServeArgs {
     ///
     /// If a file cannot be used, or another host could reach the socket without TLS or without authentication.
     pub fn security(&self, addresses: &[SocketAddr]) -> Result<ServerSecurity, ServeError> {
-        let proves = self.tokens.is_some() || self.tls_client_ca.is_some();
-        let outside = addresses.iter().find(|address| !address.ip().is_loopback());
-        match outside {
+        let authenticates = self.tokens.is_some() || self.tls_client_ca.is_some();
+        let remote = addresses.iter().find(|address| !address.ip().is_loopback());
+        match remote {
             Some(&address) if self.tls_cert.is_none() => {
                 return Err(ServeError::PlaintextRemote { address });
             }
-            Some(&address) if !proves => return Err(ServeError::NoAuthentication { address }),
+            Some(&address) if !authenticates => {
+                return Err(ServeError::NoAuthentication { address });
+            }
             _ => {}
         }
-        let auth = if proves {
+        let auth = if authenticates {
             let tokens = self.tokens.as_deref().map(TokenFile::open).transpose()?;
             AuthLayer::required(ReadOnlyCalls::from_descriptors()?, tokens)
         } else {
@@ -154,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_loopback_is_served_without_tls_and_without_proof() {
+    fn only_loopback_is_served_without_tls_and_authentication() {
         let open = ServeArgs::default();
         let security = |args: &ServeArgs, address: &str| args.security(&[address.parse().unwrap()]);
         for address in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1"] {

@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_is_of_the_whole_chunk_and_survives_the_trip() {
+    fn a_signature_covers_the_whole_chunk_and_survives_encoding() {
         let directory = tempfile::tempdir().unwrap();
         let (ours, theirs) = (key(directory.path(), "a"), key(directory.path(), "b"));
         let mut signed = chunk();
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_a_key_is_named_and_not_shown() {
+    fn a_file_without_a_key_is_reported_without_its_text() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("key");
         create_secret(&path, "s3cret").unwrap();

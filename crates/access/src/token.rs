@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_differ_and_are_read_again() {
+    fn tokens_differ_and_are_parsed() {
         let (one, other) = (Token::generate().unwrap(), Token::generate().unwrap());
         assert_ne!(one.secret(), other.secret());
         let read: Token = one.secret().parse().unwrap();
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_refused_without_repeating_it() {
+    fn an_invalid_token_is_refused_without_its_text() {
         for text in ["", "s3cret", "rowmill_", "rowmill_s3cret", "Rowmill_00"] {
             let error = text.parse::<Token>().unwrap_err();
             assert_eq!(error, TokenError::NotAToken);

@@ -81,9 +81,9 @@ impl TokenEntry {
     }
 
     fn parse(line: &str) -> Option<Self> {
-        let mut words = line.split_ascii_whitespace();
-        let (scope, digest, name) = (words.next()?, words.next()?, words.next()?);
-        if words.next().is_some() || !is_name(name) {
+        let mut fields = line.split_ascii_whitespace();
+        let (scope, digest, name) = (fields.next()?, fields.next()?, fields.next()?);
+        if fields.next().is_some() || !is_name(name) {
             return None;
         }
         Some(Self {
@@ -108,10 +108,10 @@ pub fn append_token(path: &Path, entry: &TokenEntry) -> Result<(), TokenFileErro
     let mut start = "";
     if fs::exists(path).unwrap_or(false) {
         let text = read_secret(path)?;
-        let taken = parse(path, &text)?
+        let duplicate = parse(path, &text)?
             .into_iter()
             .find(|(_, old)| old.name == entry.name);
-        if let Some((line, _)) = taken {
+        if let Some((line, _)) = duplicate {
             return Err(TokenFileError::DuplicateName {
                 path: path.to_owned(),
                 name: entry.name.clone(),
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_found_by_the_file_as_it_is_now() {
+    fn a_changed_file_is_read_again() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("tokens");
         let ada = add(&path, Scope::Admin, "ada");
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_breaks_changes_nothing() {
+    fn an_invalid_file_changes_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("tokens");
         let ada = add(&path, Scope::Admin, "ada");
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_holds_no_token_and_a_name_once() {
+    fn the_file_contains_no_token_and_each_name_once() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("tokens");
         fs::write(&path, "# of the team").unwrap();
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_cannot_bring_a_line_of_its_own() {
+    fn a_name_cannot_inject_a_line() {
         let token = Token::generate().unwrap();
         for name in ["", "a b", "a\nadmin", "\u{1b}[31m"] {
             let error = TokenEntry::new(&token, Scope::Read, name).unwrap_err();

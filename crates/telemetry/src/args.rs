@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn metrics_are_for_this_host_alone_until_somebody_says_otherwise() {
+    async fn metrics_are_local_by_default() {
         for address in ["127.0.0.1:0", "localhost:0"] {
             assert!(bind(address, false).await.is_ok(), "{address}");
         }

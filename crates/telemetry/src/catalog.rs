@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_listed_is_what_is_scraped() {
+    fn every_described_metric_is_scraped() {
         let mut catalog = Catalog::new("cook");
         catalog.counter("eggs", "Eggs that were broken").inc_by(3);
         catalog.gauge("pans", "Pans on the fire").set(2);

@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn open_metrics_is_for_those_who_ask_for_it() {
+    fn open_metrics_is_sent_only_on_request() {
         let cases = [
             (&[][..], Format::Prometheus),
             // curl, and browsers.

@@ -129,7 +129,7 @@ impl Args {
         makes_rows || self.resume_args.is_resumed()
     }
 
-    fn work(&self) -> OperationOptions {
+    fn operation_options(&self) -> OperationOptions {
         OperationOptions {
             exec: self.exec.spec(),
             no_rows: self.exec.no_rows(),
@@ -146,9 +146,11 @@ impl Args {
             .trace
             .tracer("rowmill-publisher")
             .or_exit(Exit::Usage)?;
-        match self.resume_args.found(self.input.files())? {
+        match self.resume_args.find(self.input.files())? {
             None => {
-                let mut config = self.input.config(broker, first_connect, &self.work())?;
+                let mut config =
+                    self.input
+                        .config(broker, first_connect, &self.operation_options())?;
                 config.persistence = self.resume_args.persistence(&config.input_spec.sources)?;
                 config.packing = packing;
                 config.signing = signing;
@@ -157,15 +159,15 @@ impl Args {
                 Ok(Ok(config))
             }
             Some(ResumeLookup::Sealed(job)) => {
-                let said = "the broker has all of it; its input can no longer be read, so no chunk can be sent again";
-                Ok(Err((job, said.to_owned())))
+                let reason = "the broker has all of it; its input can no longer be read, so no chunk can be sent again";
+                Ok(Err((job, reason.to_owned())))
             }
             Some(ResumeLookup::Resumable(unfinished)) => {
                 let job = unfinished.job();
                 let report = query_missing(&self.master, job).await;
                 let unfinished = match unfinished.decide(report) {
                     Decision::Send(unfinished) => unfinished,
-                    Decision::Nothing(said) => return Ok(Err((job, said))),
+                    Decision::Nothing(reason) => return Ok(Err((job, reason))),
                 };
                 cli::stderr_line!("rowmill: {}", unfinished.summary());
                 let mut config = unfinished.config(broker, first_connect);
@@ -194,9 +196,9 @@ impl Args {
                 backpressure,
                 ..config
             },
-            Err((job, said)) => {
+            Err((job, reason)) => {
                 opened(job);
-                return Ok(PublishOutcome::Sealed(job, said));
+                return Ok(PublishOutcome::Sealed(job, reason));
             }
         };
         let (progress, job) = (Arc::clone(&config.progress), config.job);
@@ -213,7 +215,7 @@ impl Args {
             tokio::select! {
                 outcome = &mut publishing => break outcome,
                 () = progress.opened(), if opened.is_some() => {
-                    meter.suspend(|| opened.take().map(|tell| tell(job)));
+                    meter.suspend(|| opened.take().map(|call| call(job)));
                 }
                 _ = ticks.tick() => meter.show(&reading(&progress)),
             }
@@ -222,12 +224,12 @@ impl Args {
         tracer.finish().await;
         // A small input may be opened and sealed before the first poll of `opened`.
         if outcome.is_ok()
-            && let Some(tell) = opened
+            && let Some(call) = opened
         {
-            tell(job);
+            call(job);
         }
         outcome.map(PublishOutcome::Published).map_err(|error| {
-            let needs_hint = progress.is_resumable() && !says_how_to_go_on(&error);
+            let needs_hint = progress.is_resumable() && !says_how_to_resume(&error);
             let failure = failure(error);
             if needs_hint {
                 let hint = format!(
@@ -246,7 +248,10 @@ impl Args {
     /// As [`publish`](Self::publish).
     pub async fn run(self, shutdown: CancellationToken) -> Result<Exit, Failure> {
         if self.input.is_dry_run() {
-            return self.input.dry_run(&self.work(), shutdown).await;
+            return self
+                .input
+                .dry_run(&self.operation_options(), shutdown)
+                .await;
         }
         let mut printed = Ok(());
         let print_id = |job| printed = print_id(job);
@@ -277,18 +282,18 @@ pub fn print_outcome(outcome: &PublishOutcome) {
         rows,
         rejects,
         bytes,
-        again,
+        resent,
     } = match outcome {
         PublishOutcome::Published(published) => published,
-        PublishOutcome::Sealed(job, said) => {
-            cli::stderr_line!("rowmill: job {job} is sealed already: {said}");
+        PublishOutcome::Sealed(job, reason) => {
+            cli::stderr_line!("rowmill: job {job} is sealed already: {reason}");
             return;
         }
     };
-    if let Some(again) = again {
+    if let Some(resent) = resent {
         cli::stderr_line!(
             "rowmill: sent {} of {chunks} again, which the master lacked, each confirmed by the broker",
-            plural(*again, "chunk")
+            plural(*resent, "chunk")
         );
         return;
     }
@@ -317,7 +322,7 @@ fn reading(progress: &Progress) -> ProgressSample {
 }
 
 /// Whether the error's message already says how to resume, or resuming is pointless.
-fn says_how_to_go_on(error: &PublishError) -> bool {
+fn says_how_to_resume(error: &PublishError) -> bool {
     match error {
         // A job that was stopped at a bad record is cancelled, and cannot be resumed.
         PublishError::Input(InputError::Stopped(_) | InputError::Changed { .. })

@@ -58,42 +58,42 @@ impl ResumeArgs {
     }
 
     /// The publish to resume. `more` are the FILE arguments. `None` for a new publish.
-    pub(crate) fn found(&self, more: &[PathBuf]) -> Result<Option<ResumeLookup>, Failure> {
+    pub(crate) fn find(&self, files: &[PathBuf]) -> Result<Option<ResumeLookup>, Failure> {
         let Some(text) = &self.resume else {
             return Ok(None);
         };
-        let remainder = match more {
+        let remainder = match files {
             [] if self.seal => Remainder::Lost,
             [] => Remainder::Pending,
             [file] if file.as_os_str() == "-" => Remainder::Stdin,
             _ => {
-                let said = "with --resume, FILE can only be -; the journal names the files";
-                return Err(Failure::message(Exit::Usage, said));
+                let message = "with --resume, FILE can only be -; the journal names the files";
+                return Err(Failure::message(Exit::Usage, message));
             }
         };
-        let journals = self.journal_dir().ok_or_else(no_journal_dir)?;
-        let found = ResumedPublish::find(journals, text, remainder);
+        let journal_dir = self.journal_dir().ok_or_else(no_journal_dir)?;
+        let found = ResumedPublish::find(journal_dir, text, remainder);
         found.map(Some).map_err(|error| failure(error.into()))
     }
 
     /// What a new publish of `sources` stores on disk.
     pub(crate) fn persistence(&self, sources: &[Source]) -> Result<Persistence, Failure> {
-        let journals = self.journal_dir();
+        let journal_dir = self.journal_dir();
         if let Some(dir) = &self.spool {
             if sources != [Source::Stdin] {
-                let said = "--spool is for standard input; a file is there to be read again";
-                return Err(Failure::message(Exit::Usage, said));
+                let message = "--spool is for standard input; a file is there to be read again";
+                return Err(Failure::message(Exit::Usage, message));
             }
-            let journals = journals.ok_or_else(no_journal_dir)?;
-            return Ok(Persistence::Spool(journals, dir.clone()));
+            let journal_dir = journal_dir.ok_or_else(no_journal_dir)?;
+            return Ok(Persistence::Spool(journal_dir, dir.clone()));
         }
-        if journals.is_none() && !sources.contains(&Source::Stdin) {
+        if journal_dir.is_none() && !sources.contains(&Source::Stdin) {
             tracing::warn!(
                 "there is no home directory to keep a journal in, so this publish could not be \
                  resumed; --journal DIR names another place"
             );
         }
-        Ok(journals.map_or(Persistence::Disabled, Persistence::Journal))
+        Ok(journal_dir.map_or(Persistence::Disabled, Persistence::Journal))
     }
 
     fn journal_dir(&self) -> Option<JournalDir> {
@@ -103,6 +103,6 @@ impl ResumeArgs {
 }
 
 fn no_journal_dir() -> Failure {
-    let said = "there is no home directory to keep a journal in; name one with --journal DIR";
-    Failure::message(Exit::Usage, said)
+    let message = "there is no home directory to keep a journal in; name one with --journal DIR";
+    Failure::message(Exit::Usage, message)
 }

@@ -60,7 +60,7 @@ impl Checksum {
 mod tests {
     use super::*;
 
-    fn of(portions: &[&[u8]]) -> Checksum {
+    fn checksum_of(portions: &[&[u8]]) -> Checksum {
         let mut checksum = Checksum::new();
         for portion in portions {
             checksum.update(portion);
@@ -69,21 +69,21 @@ mod tests {
     }
 
     #[test]
-    fn it_is_the_same_in_any_portions_and_another_for_any_other_bytes() {
+    fn it_is_independent_of_the_portions_and_detects_any_change() {
         let bytes: Vec<u8> = (0..1000_u32).map(|n| ((n * n) >> 3) as u8).collect();
-        let whole = of(&[&bytes]);
+        let whole = checksum_of(&[&bytes]);
         for at in 0..bytes.len() {
             let (first, behind) = bytes.split_at(at);
-            assert_eq!(of(&[first, behind]), whole, "{at}");
+            assert_eq!(checksum_of(&[first, behind]), whole, "{at}");
             let mut other = bytes.clone();
             other[at] ^= 1;
-            assert_ne!(of(&[&other]), whole, "{at}");
-            assert_ne!(of(&[first]), whole, "{at}");
+            assert_ne!(checksum_of(&[&other]), whole, "{at}");
+            assert_ne!(checksum_of(&[first]), whole, "{at}");
         }
         let portions: Vec<&[u8]> = bytes.chunks(7).collect();
-        assert_eq!(of(&portions), whole);
+        assert_eq!(checksum_of(&portions), whole);
         // Two swapped blocks.
         let swapped = [&bytes[64..128], &bytes[..64], &bytes[128..]].concat();
-        assert_ne!(of(&[&swapped]), whole);
+        assert_ne!(checksum_of(&[&swapped]), whole);
     }
 }

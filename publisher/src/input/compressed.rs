@@ -16,7 +16,7 @@ pub(super) struct CompressedReader<R> {
     at: usize,
     end: usize,
     /// Bytes consumed in all.
-    pub(super) taken: u64,
+    pub(super) consumed: u64,
     /// Whether a read failed.
     pub(super) has_failed: bool,
 }
@@ -28,7 +28,7 @@ impl<R: Read> CompressedReader<R> {
             block: vec![0; BLOCK_BYTES].into(),
             at: 0,
             end: 0,
-            taken: 0,
+            consumed: 0,
             has_failed: false,
         }
     }
@@ -53,7 +53,7 @@ impl<R: Read> CompressedReader<R> {
     }
 
     /// Consumes zeros, and returns the bytes behind them.
-    pub(super) fn pass_zeros(&mut self) -> io::Result<&[u8]> {
+    pub(super) fn skip_zeros(&mut self) -> io::Result<&[u8]> {
         loop {
             let next = self.fill_buf()?;
             let zeros = next.iter().take_while(|byte| **byte == 0).count();
@@ -66,9 +66,9 @@ impl<R: Read> CompressedReader<R> {
     }
 
     /// Consumes the rest, or at least `most` bytes.
-    pub(super) fn pass(&mut self, most: u64) -> io::Result<()> {
-        let end = self.taken.saturating_add(most);
-        while self.taken < end {
+    pub(super) fn skip(&mut self, most: u64) -> io::Result<()> {
+        let end = self.consumed.saturating_add(most);
+        while self.consumed < end {
             let bytes = self.fill_buf()?.len();
             if bytes == 0 {
                 break;
@@ -98,6 +98,6 @@ impl<R: Read> BufRead for CompressedReader<R> {
     fn consume(&mut self, bytes: usize) {
         let bytes = bytes.min(self.end - self.at);
         self.at += bytes;
-        self.taken += bytes as u64;
+        self.consumed += bytes as u64;
     }
 }

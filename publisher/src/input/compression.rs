@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_that_starts_like_a_packed_file_is_text() {
+    fn text_that_starts_like_a_compressed_file_is_text() {
         assert_eq!(Compression::detect(b"BZh1,name\n"), None);
         assert_eq!(Compression::detect(b"a,b\n1,2\n"), None);
     }

@@ -100,7 +100,7 @@ impl<R: Read> Read for Decompressor<R> {
                 // An empty member, or the end of one.
                 Ok(0) => self.next_member()?,
                 Ok(bytes) => return Ok(bytes),
-                Err(error) => return Err(self.explained(error)),
+                Err(error) => return Err(self.with_context(error)),
             }
         }
     }
@@ -154,21 +154,22 @@ impl<R: Read> Decompressor<R> {
         let Some(packed) = self.packed() else {
             return Ok(false);
         };
-        let byte = packed.taken;
-        let next = packed.pass_zeros()?;
+        let byte = packed.consumed;
+        let next = packed.skip_zeros()?;
         let is_member = Compression::detect(next) == Some(compression)
             // A partial magic number at the end of the input: the file is cut off.
             || !next.is_empty() && compression.magic().starts_with(next);
         let is_all = next.is_empty();
         // The xz specification requires padding to a multiple of four bytes.
-        let is_padding = compression != Compression::Xz || (packed.taken - byte).is_multiple_of(4);
+        let is_padding =
+            compression != Compression::Xz || (packed.consumed - byte).is_multiple_of(4);
         if is_padding && (is_member || is_all) {
             return Ok(is_member);
         }
         match trailing {
             Trailing::Ignored(warnings) => {
-                packed.pass(u64::MAX)?;
-                let behind = there_are(packed.taken - byte);
+                packed.skip(u64::MAX)?;
+                let behind = there_are(packed.consumed - byte);
                 warnings.add(format!(
                     "its {compression} data ends at byte {byte}, and {behind} behind it that are no {compression} \
                      data and were passed over"
@@ -176,8 +177,8 @@ impl<R: Read> Decompressor<R> {
                 Ok(false)
             }
             Trailing::Refused => {
-                packed.pass(COUNTED_BYTES)?;
-                let behind = match packed.taken - byte {
+                packed.skip(COUNTED_BYTES)?;
+                let behind = match packed.consumed - byte {
                     bytes if bytes >= COUNTED_BYTES => "more than a million bytes are".to_owned(),
                     bytes => there_are(bytes),
                 };
@@ -191,7 +192,7 @@ impl<R: Read> Decompressor<R> {
     }
 
     /// Describes the damage of the file, unless the read itself failed.
-    fn explained(&mut self, source: io::Error) -> io::Error {
+    fn with_context(&mut self, source: io::Error) -> io::Error {
         let compression = self.compression;
         let Some(packed) = self.packed() else {
             return source;
@@ -199,7 +200,7 @@ impl<R: Read> Decompressor<R> {
         if packed.has_failed || source.kind() == io::ErrorKind::Interrupted {
             return source;
         }
-        let byte = packed.taken;
+        let byte = packed.consumed;
         let kind = source.kind();
         let damage = if is_large_window(&source) {
             Damage::LargeWindow { compression }
@@ -288,7 +289,10 @@ mod tests {
     }
 
     /// The decompressed bytes if trailing bytes are ignored, and the warnings.
-    fn unpack_ignoring(compression: Compression, packed: &[u8]) -> (Vec<u8>, Vec<String>) {
+    fn decompress_ignoring_trailing(
+        compression: Compression,
+        packed: &[u8],
+    ) -> (Vec<u8>, Vec<String>) {
         let (mut bytes, warnings) = (Vec::new(), Warnings::default());
         let mut unpacked = compression.decompress(packed, Trailing::Ignored(warnings.clone()));
         unpacked.read_to_end(&mut bytes).unwrap();
@@ -304,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn every_compression_is_known_by_its_content_and_unpacked_with_all_its_streams() {
+    fn every_compression_is_detected_and_all_streams_are_decompressed() {
         for compression in ALL {
             let mut packed = pack(compression, &text());
             assert_eq!(Compression::detect(&packed), Some(compression));
@@ -322,21 +326,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_says_where_and_never_passes_for_the_whole() {
+    fn a_truncated_file_is_an_error_with_its_position() {
         for compression in ALL {
             let packed = pack(compression, &text());
             // In the middle of the data, and in the checksum behind it.
             for length in [packed.len() / 2, packed.len() - 3] {
                 let error = decompress(compression, &packed[..length]).unwrap_err();
                 assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{error}");
-                let said = format!("its {compression} data ends too early, at byte {length}:");
-                assert!(error.to_string().starts_with(&said), "{error}");
+                let message = format!("its {compression} data ends too early, at byte {length}:");
+                assert!(error.to_string().starts_with(&message), "{error}");
             }
         }
     }
 
     #[test]
-    fn zeros_behind_the_data_are_nothing() {
+    fn trailing_zeros_are_skipped() {
         for compression in ALL {
             for zeros in [4, 8, 512, BLOCK_BYTES, 3 * BLOCK_BYTES + 20] {
                 let mut packed = pack(compression, SHORT);
@@ -361,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn other_bytes_behind_the_data_are_named_as_such_and_can_be_ignored() {
+    fn trailing_bytes_are_refused_or_ignored() {
         for compression in ALL {
             for (behind, seen) in [
                 (&b"x"[..], "there is 1 byte behind it"),
@@ -376,19 +380,19 @@ mod tests {
                 let end = packed.len();
                 packed.extend(behind);
                 let error = decompress(compression, &packed).unwrap_err().to_string();
-                let said = format!("its {compression} data ends at byte {end}, and {seen}");
-                assert!(error.starts_with(&said), "{error}");
+                let message = format!("its {compression} data ends at byte {end}, and {seen}");
+                assert!(error.starts_with(&message), "{error}");
                 assert!(error.contains("--ignore-trailing"), "{error}");
-                let (bytes, warnings) = unpack_ignoring(compression, &packed);
+                let (bytes, warnings) = decompress_ignoring_trailing(compression, &packed);
                 assert!(bytes == SHORT, "{compression}");
-                let said = format!("there are {} bytes", behind.len());
+                let message = format!("there are {} bytes", behind.len());
                 assert!(
-                    warnings[0].contains(&said) || behind.len() == 1,
+                    warnings[0].contains(&message) || behind.len() == 1,
                     "{warnings:?}"
                 );
             }
             assert_eq!(
-                unpack_ignoring(compression, &pack(compression, b"x"))
+                decompress_ignoring_trailing(compression, &pack(compression, b"x"))
                     .1
                     .len(),
                 0
@@ -421,14 +425,14 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_found_and_told_with_its_place() {
+    fn damage_is_reported_with_its_position() {
         for compression in ALL {
             let mut packed = pack(compression, &text());
             let middle = packed.len() / 2;
             packed[middle..middle + 16].fill(0xa5);
             let error = decompress(compression, &packed).unwrap_err().to_string();
-            let said = format!("its {compression} data is damaged near byte ");
-            assert!(error.starts_with(&said), "{error}");
+            let message = format!("its {compression} data is damaged near byte ");
+            assert!(error.starts_with(&message), "{error}");
         }
     }
 

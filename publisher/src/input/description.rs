@@ -35,14 +35,14 @@ impl InputDescription {
     /// One line for the user: the sniffed properties with their confidence, and a flag to pass if the confidence is
     /// low. `None` if every property is the usual one.
     pub fn line(&self) -> Option<String> {
-        let (notes, told): (Vec<&Sniffed>, Vec<&Sniffed>) =
-            self.worth_telling().partition(|found| found.what == NOTE);
+        let (notes, unusual): (Vec<&Sniffed>, Vec<&Sniffed>) =
+            self.notable().partition(|found| found.what == NOTE);
         let notes: Vec<&str> = notes.iter().map(|note| &note.value[..]).collect();
-        if told.is_empty() {
+        if unusual.is_empty() {
             return Some(notes.join("; ")).filter(|line| !line.is_empty());
         }
-        let parts: Vec<String> = told.iter().map(|found| self.part(found)).collect();
-        let unsure = told.iter().find(|found| is_unsure(found));
+        let parts: Vec<String> = unusual.iter().map(|found| self.part(found)).collect();
+        let unsure = unusual.iter().find(|found| is_unsure(found));
         let advice = unsure
             .and_then(|found| flag(&found.what))
             .map(|flag| format!("; if that is wrong, pass {flag}"));
@@ -56,21 +56,21 @@ impl InputDescription {
 
     /// `delimiter ';' (99 %)`.
     fn part(&self, found: &Sniffed) -> String {
-        let how_sure = percent(found.confidence);
+        let confidence = percent(found.confidence);
         let value = match &found.what[..] {
             "compression" => return found.value.clone(),
-            "header" if self.dialect.has_header => return format!("header ({how_sure})"),
-            "header" => return format!("no header ({how_sure})"),
+            "header" if self.dialect.has_header => return format!("header ({confidence})"),
+            "header" => return format!("no header ({confidence})"),
             "delimiter" => byte(Some(self.dialect.delimiter)),
             "quote" => byte(self.dialect.quote),
             "escape" => byte(self.dialect.escape),
             "comment" => byte(self.dialect.comment),
             _ => found.value.clone(),
         };
-        format!("{} {value} ({how_sure})", found.what)
+        format!("{} {value} ({confidence})", found.what)
     }
 
-    fn worth_telling(&self) -> impl Iterator<Item = &Sniffed> {
+    fn notable(&self) -> impl Iterator<Item = &Sniffed> {
         self.input
             .sniffed
             .iter()
@@ -78,9 +78,9 @@ impl InputDescription {
     }
 
     /// Whether the property has its usual value.
-    fn is_expected(&self, what: &str) -> bool {
+    fn is_expected(&self, name: &str) -> bool {
         let (found, usual) = (&self.dialect, Dialect::default());
-        match what {
+        match name {
             "delimiter" => found.delimiter == usual.delimiter,
             "quote" => found.quote == usual.quote,
             "escape" => found.escape == usual.escape,
@@ -92,14 +92,14 @@ impl InputDescription {
     }
 
     /// All properties for display: the name, and the value with its confidence if it was sniffed.
-    pub fn facts(&self) -> Vec<(&'static str, String)> {
+    pub fn properties(&self) -> Vec<(&'static str, String)> {
         let dialect = &self.dialect;
         let packed = match &self.input.compression[..] {
             "" => "none",
             packed => packed,
         };
         let yes = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
-        let facts = [
+        let properties = [
             ("delimiter", byte(Some(dialect.delimiter))),
             ("quote", byte(dialect.quote)),
             ("escape", byte(dialect.escape)),
@@ -109,16 +109,16 @@ impl InputDescription {
             ("encoding", self.input.encoding.clone()),
             ("compression", packed.to_owned()),
         ];
-        let facts = facts.into_iter().map(|(what, value)| {
-            let found = self.input.sniffed.iter().find(|found| found.what == what);
-            match found.filter(|found| what != "compression" && found.confidence < 1.0) {
-                Some(found) => (what, format!("{value} ({})", percent(found.confidence))),
-                None => (what, value),
+        let properties = properties.into_iter().map(|(name, value)| {
+            let found = self.input.sniffed.iter().find(|found| found.what == name);
+            match found.filter(|found| name != "compression" && found.confidence < 1.0) {
+                Some(found) => (name, format!("{value} ({})", percent(found.confidence))),
+                None => (name, value),
             }
         });
         let notes = self.input.sniffed.iter().filter(|found| found.what == NOTE);
         let notes = notes.map(|note| (NOTE, note.value.clone()));
-        facts.chain(notes).collect()
+        properties.chain(notes).collect()
     }
 
     /// The flags that fix the sniffed properties.
@@ -160,8 +160,8 @@ fn is_unsure(found: &Sniffed) -> bool {
     matches!(&found.what[..], "delimiter" | "header" | "encoding") && found.confidence < UNSURE
 }
 
-fn flag(what: &str) -> Option<&'static str> {
-    match what {
+fn flag(name: &str) -> Option<&'static str> {
+    match name {
         "delimiter" => Some("--delimiter CHAR"),
         "quote" => Some("--quote CHAR"),
         "escape" => Some("--escape CHAR"),
@@ -198,8 +198,8 @@ mod tests {
     use super::*;
 
     fn description(dialect: Dialect, sniffed: &[(&str, &str, f64)]) -> InputDescription {
-        let sniffed = sniffed.iter().map(|&(what, value, confidence)| Sniffed {
-            what: what.to_owned(),
+        let sniffed = sniffed.iter().map(|&(name, value, confidence)| Sniffed {
+            what: name.to_owned(),
             value: value.to_owned(),
             confidence,
         });
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_anybody_would_expect_is_not_told() {
+    fn usual_properties_are_not_reported() {
         let usual = [("delimiter", ",", 0.99), ("header", "yes", 0.9)];
         assert_eq!(description(Dialect::default(), &usual).line(), None);
         let doubtful = [("delimiter", ",", 0.4), ("header", "yes", 0.9)];
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_note_is_told_behind_what_was_found() {
+    fn a_note_follows_the_properties() {
         let found = [("delimiter", ",", 0.99), (NOTE, "look here", 1.0)];
         let usual = description(Dialect::default(), &found);
         assert_eq!(usual.line().unwrap(), "look here");
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_is_what_was_found_and_how_sure() {
+    fn properties_are_reported_with_their_confidence() {
         let dialect = Dialect {
             delimiter: b';',
             has_header: false,

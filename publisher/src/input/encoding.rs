@@ -78,15 +78,17 @@ pub(crate) fn detect(head: &[u8], given: Option<EncodingLabel>) -> io::Result<De
         encoding,
         confidence: None,
     });
-    Ok(known.or_else(|| wide(head)).unwrap_or(DetectedEncoding {
-        encoding: UTF_8,
-        confidence: None,
-    }))
+    Ok(known
+        .or_else(|| detect_utf16(head))
+        .unwrap_or(DetectedEncoding {
+            encoding: UTF_8,
+            confidence: None,
+        }))
 }
 
 /// Detects UTF-16 without a mark. CSV contains ASCII, delimiters and line ends at least, whose other byte is zero. In
 /// UTF-8 zero bytes are rare, and equally frequent at odd and even positions.
-fn wide(head: &[u8]) -> Option<DetectedEncoding> {
+fn detect_utf16(head: &[u8]) -> Option<DetectedEncoding> {
     let (pairs, _) = head.as_chunks::<2>();
     let zeros = |at: usize| pairs.iter().filter(|pair| pair[at] == 0).count();
     let (first, second) = (zeros(0), zeros(1));
@@ -135,7 +137,7 @@ impl Replacements {
         Some(self.first.load(Relaxed)).filter(|&byte| byte < u64::MAX)
     }
 
-    fn note(&self, byte: u64) {
+    fn record(&self, byte: u64) {
         self.count.fetch_add(1, Relaxed);
         self.first.fetch_min(byte, Relaxed);
     }
@@ -152,7 +154,7 @@ pub(crate) struct Transcoder<R> {
     /// The position of the next byte in `output`.
     at: usize,
     /// Bytes produced before `output`.
-    made: u64,
+    produced: u64,
     state: State,
     replaced: Arc<Replacements>,
 }
@@ -175,7 +177,7 @@ impl<R: Read> Transcoder<R> {
             pending: 0..0,
             output: Vec::with_capacity(2 * BLOCK_BYTES),
             at: 0,
-            made: 0,
+            produced: 0,
             state: State::Reading,
             replaced,
         }
@@ -205,14 +207,14 @@ impl<R: Read> Transcoder<R> {
             DecoderResult::Malformed(..) => {
                 let replacement = "\u{fffd}".as_bytes();
                 self.output[written..written + replacement.len()].copy_from_slice(replacement);
-                self.replaced.note(self.made + written as u64);
+                self.replaced.record(self.produced + written as u64);
                 written += replacement.len();
             }
             DecoderResult::InputEmpty if last => self.state = State::Ended,
             DecoderResult::InputEmpty | DecoderResult::OutputFull => {}
         }
         self.output.truncate(written);
-        self.made += written as u64;
+        self.produced += written as u64;
         Ok(())
     }
 }
@@ -260,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn utf_16_is_known_by_its_mark_or_by_its_zero_bytes() {
+    fn utf_16_is_detected_by_its_mark_or_its_zero_bytes() {
         let text = "näme,stadt\n😀,Köln\n";
         for (bytes, name) in [
             (u16::to_le_bytes as fn(u16) -> [u8; 2], "UTF-16LE"),
@@ -279,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_is_replaced_and_counted() {
+    fn malformed_sequences_are_replaced_and_counted() {
         let mut bytes = utf16("a", u16::to_le_bytes);
         bytes.extend(0xd800_u16.to_le_bytes()); // half a pair
         bytes.extend(utf16("b", u16::to_le_bytes));
@@ -289,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn eight_bit_encodings_are_read_by_name() {
+    fn eight_bit_encodings_are_decoded_by_name() {
         let german = b"stra\xdfe;\x80 5\n";
         for label in ["windows-1252", "latin1", "iso_8859-1", "ISO-8859-1"] {
             assert_eq!(decode(german, Some(label)).0, "straße;€ 5\n", "{label}");

@@ -10,7 +10,7 @@ use engine::split::SplitError;
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
     /// A system call failed, or the data is damaged.
-    #[error("cannot read {}: {source}", called(name))]
+    #[error("cannot read {}: {source}", display_name(name))]
     Read {
         /// The file, or "-".
         name: String,
@@ -26,7 +26,7 @@ pub enum InputError {
         source: io::Error,
     },
     /// The text cannot be split into records.
-    #[error("cannot read {}: {source}", called(name))]
+    #[error("cannot read {}: {source}", display_name(name))]
     Split {
         /// The file, or "-".
         name: String,
@@ -73,15 +73,15 @@ pub enum InputError {
     Dialect(#[from] DialectError),
     /// The file changed while it was read.
     #[error(
-        "{} changed while it was read: {what}; a result would be of two versions of it: start again when nothing \
+        "{} changed while it was read: {difference}; a result would be of two versions of it: start again when nothing \
          writes to it any more",
-        called(name)
+        display_name(name)
     )]
     Changed {
         /// The file, or "-".
         name: String,
         /// The change.
-        what: String,
+        difference: String,
     },
     /// The publish stops at the first bad record.
     #[error("stopped at the first bad record: {0}")]
@@ -89,7 +89,7 @@ pub enum InputError {
 }
 
 /// The input's name in a sentence.
-fn called(name: &str) -> &str {
+fn display_name(name: &str) -> &str {
     if name == "-" { "standard input" } else { name }
 }
 

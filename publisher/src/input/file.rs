@@ -19,7 +19,7 @@ use super::file_identity::{FileChange, FileVersion, lengths};
 use super::warnings::Warnings;
 
 /// Bytes read at once in the second pass.
-const AGAIN_BYTES: usize = 1 << 20;
+const REREAD_BYTES: usize = 1 << 20;
 
 /// An open file, and its version when it was opened.
 #[derive(Debug)]
@@ -38,8 +38,8 @@ pub(crate) struct InputFile {
     /// The checksum of all bytes read. `None` after a seek, when not every byte from the start was read.
     checksum: Option<Checksum>,
     /// The current length, if the file has grown.
-    grown: Option<u64>,
-    is_over: bool,
+    grown_bytes: Option<u64>,
+    is_checked: bool,
     warnings: Warnings,
 }
 
@@ -47,15 +47,15 @@ impl VersionedFile {
     /// The change since the file was opened. `None` if it is unchanged or has only grown.
     pub(crate) fn changed(&self) -> io::Result<Option<InputError>> {
         Ok(match self.version.change(&self.file.metadata()?) {
-            Some(FileChange::Other(what)) => Some(self.error(what)),
+            Some(FileChange::Other(difference)) => Some(self.error(difference)),
             None | Some(FileChange::Grown(_)) => None,
         })
     }
 
-    fn error(&self, what: String) -> InputError {
+    fn error(&self, difference: String) -> InputError {
         InputError::Changed {
             name: self.name.clone(),
-            what,
+            difference,
         }
     }
 }
@@ -78,8 +78,8 @@ impl InputFile {
             start,
             at: start,
             checksum: Some(Checksum::new()),
-            grown: None,
-            is_over: false,
+            grown_bytes: None,
+            is_checked: false,
             warnings: Warnings::default(),
         })
     }
@@ -105,34 +105,34 @@ impl InputFile {
     }
 
     /// Checks the file's current metadata.
-    fn look(&mut self) -> io::Result<()> {
+    fn check_metadata(&mut self) -> io::Result<()> {
         let VersionedFile { file, version, .. } = &*self.versioned;
         match version.change(&file.metadata()?) {
             None => Ok(()),
             Some(FileChange::Grown(bytes)) => {
-                self.grown = Some(bytes);
+                self.grown_bytes = Some(bytes);
                 Ok(())
             }
-            Some(FileChange::Other(what)) => Err(self.versioned.error(what).into_io()),
+            Some(FileChange::Other(difference)) => Err(self.versioned.error(difference).into_io()),
         }
     }
 
     /// Checks the file once all of its original bytes are read.
-    fn end(&mut self) -> io::Result<()> {
-        if std::mem::replace(&mut self.is_over, true) {
+    fn check_at_end(&mut self) -> io::Result<()> {
+        if std::mem::replace(&mut self.is_checked, true) {
             return Ok(());
         }
-        self.look()?;
-        let Some(now) = self.grown else {
+        self.check_metadata()?;
+        let Some(now) = self.grown_bytes else {
             return Ok(());
         };
         let before = self.versioned.version.bytes;
         let Some(read) = &self.checksum else {
             return Err(self.versioned.error(lengths(before, now)).into_io());
         };
-        if *read != self.read_again()? {
-            let what = format!("{}, and not only its end is new", lengths(before, now));
-            return Err(self.versioned.error(what).into_io());
+        if *read != self.reread()? {
+            let difference = format!("{}, and not only its end is new", lengths(before, now));
+            return Err(self.versioned.error(difference).into_io());
         }
         self.warnings.add(format!(
             "it grew from {before} to {now} bytes while it was read; the first {before} were read, and are unchanged"
@@ -140,13 +140,13 @@ impl InputFile {
         Ok(())
     }
 
-    fn read_again(&self) -> io::Result<Checksum> {
+    fn reread(&self) -> io::Result<Checksum> {
         let VersionedFile { file, version, .. } = &*self.versioned;
         let (mut checksum, mut at) = (Checksum::new(), self.start);
-        let mut block = vec![0; AGAIN_BYTES];
+        let mut block = vec![0; REREAD_BYTES];
         while at < version.bytes {
             let room = usize::try_from(version.bytes - at)
-                .map_or(AGAIN_BYTES, |left| left.min(AGAIN_BYTES));
+                .map_or(REREAD_BYTES, |left| left.min(REREAD_BYTES));
             match file.read_at(&mut block[..room], at) {
                 Ok(0) => break,
                 Ok(bytes) => {
@@ -166,11 +166,11 @@ impl Read for InputFile {
         let left = self.versioned.version.bytes.saturating_sub(self.at);
         let room = usize::try_from(left).map_or(into.len(), |left| left.min(into.len()));
         if left == 0 {
-            self.end()?;
+            self.check_at_end()?;
             return Ok(0);
         }
         let bytes = (&self.versioned.file).read(&mut into[..room])?;
-        self.look()?;
+        self.check_metadata()?;
         if let Some(checksum) = &mut self.checksum {
             checksum.update(&into[..bytes]);
         }
@@ -194,11 +194,11 @@ mod tests {
         InputFile::new(file, "a.csv", version).unwrap()
     }
 
-    /// Reads the first `bytes`, calls `what`, and reads the rest.
-    fn around(
+    /// Reads the first `bytes`, calls `after`, and reads the rest.
+    fn change_while_reading(
         before: &str,
         bytes: usize,
-        what: impl FnOnce(&Path),
+        after: impl FnOnce(&Path),
     ) -> (io::Result<String>, Vec<String>) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.csv");
@@ -206,7 +206,7 @@ mod tests {
         let mut file = open(&path);
         let mut text = vec![0; bytes];
         file.read_exact(&mut text).unwrap();
-        what(&path);
+        after(&path);
         let read = file
             .read_to_end(&mut text)
             .map(|_| String::from_utf8(text).unwrap());
@@ -227,9 +227,9 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_cut_or_rewritten_while_it_is_read_is_no_result() {
+    fn a_file_that_is_truncated_or_rewritten_while_it_is_read_is_an_error() {
         let before = "a,b\n1,2\n3,4\n";
-        for (what, said) in [
+        for (after, message) in [
             ("", "it had 12 bytes and has 0"),
             ("a,b\n1,2\n", "it had 12 bytes and has 8"),
             ("a,b\n1,2\n5,6\n", "it was written to since"),
@@ -240,41 +240,41 @@ mod tests {
             ),
         ] {
             for read in [0, 8, 12] {
-                let (outcome, _) = around(before, read, |path| write(path, what));
+                let (outcome, _) = change_while_reading(before, read, |path| write(path, after));
                 match outcome {
                     Err(error) => {
                         let error = InputError::from_io("", error).to_string();
                         assert!(
-                            error.contains(said) && error.starts_with("a.csv changed"),
+                            error.contains(message) && error.starts_with("a.csv changed"),
                             "{error}"
                         );
                     }
                     // Nothing was read of the first version, and all of the second one.
-                    Ok(text) => assert_eq!((text.as_str(), read), (&what[..12], 0)),
+                    Ok(text) => assert_eq!((text.as_str(), read), (&after[..12], 0)),
                 }
             }
         }
     }
 
     #[test]
-    fn a_file_that_only_grows_is_read_up_to_the_length_that_it_had_and_that_is_said() {
+    fn a_file_that_grows_is_read_up_to_its_original_length_with_a_warning() {
         let before = "a,b\n1,2\n";
         for read in [0, 4, 8] {
-            let (text, warnings) = around(before, read, |path| append(path, "3,4\n"));
+            let (text, warnings) = change_while_reading(before, read, |path| append(path, "3,4\n"));
             assert_eq!(text.unwrap(), before);
             assert!(
                 warnings[0].starts_with("it grew from 8 to 12 bytes"),
                 "{warnings:?}"
             );
         }
-        let (text, warnings) = around(before, 4, |_| ());
+        let (text, warnings) = change_while_reading(before, 4, |_| ());
         assert_eq!((text.unwrap(), warnings.len()), (before.to_owned(), 0));
     }
 
     #[test]
-    fn a_file_that_another_takes_the_place_of_stays_whole() {
+    fn a_replaced_file_is_read_to_its_end() {
         let before = "a,b\n1,2\n";
-        let (text, warnings) = around(before, 4, |path| {
+        let (text, warnings) = change_while_reading(before, 4, |path| {
             let new = path.with_extension("new");
             std::fs::write(&new, "c\n1\n").unwrap();
             std::fs::rename(new, path).unwrap();
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn growth_is_not_put_up_with_where_not_all_of_it_was_read() {
+    fn growth_is_an_error_if_not_all_of_it_was_read() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.csv");
         std::fs::write(&path, "a,b\n1,2\n").unwrap();

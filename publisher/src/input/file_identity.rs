@@ -33,10 +33,10 @@ impl FileVersion {
     /// `None` for a pipe, a device, or a file of `/proc`, whose length is always 0.
     pub(crate) fn from_metadata(metadata: &Metadata) -> Option<Self> {
         let has_one = metadata.is_file() && metadata.len() > 0;
-        has_one.then(|| Self::any(metadata))
+        has_one.then(|| Self::from_any_metadata(metadata))
     }
 
-    fn any(metadata: &Metadata) -> Self {
+    fn from_any_metadata(metadata: &Metadata) -> Self {
         Self {
             bytes: metadata.len(),
             device: metadata.dev(),
@@ -48,7 +48,7 @@ impl FileVersion {
 
     /// The change from this version to `now`. `None` if there is none.
     pub(crate) fn change(&self, now: &Metadata) -> Option<FileChange> {
-        let now = Self::any(now);
+        let now = Self::from_any_metadata(now);
         if (self.device, self.inode) != (now.device, now.inode) {
             return Some(FileChange::Other("another file took its place".to_owned()));
         }
@@ -72,7 +72,7 @@ pub(crate) fn lengths(before: u64, now: u64) -> String {
 
 /// Identifies `file` to other processes. Its position stays.
 pub(crate) fn identity(file: &File) -> io::Result<FileIdentity> {
-    let version = FileVersion::any(&file.metadata()?);
+    let version = FileVersion::from_any_metadata(&file.metadata()?);
     let mut head = vec![0; HEAD_BYTES];
     let mut known = 0;
     while known < head.len() {
@@ -110,26 +110,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_the_same_until_it_is_written_to() {
+    fn a_file_is_unchanged_until_it_is_written_to() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.csv");
         std::fs::write(&path, "a\n1\n").unwrap();
-        let look = || identity(&File::open(&path).unwrap()).unwrap();
-        let before = look();
-        assert_eq!(change(&before, &look()), None);
+        let current = || identity(&File::open(&path).unwrap()).unwrap();
+        let before = current();
+        assert_eq!(change(&before, &current()), None);
         // Moved away and back, it is still the same.
         let other = dir.path().join("b.csv");
         std::fs::rename(&path, &other).unwrap();
         std::fs::rename(&other, &path).unwrap();
-        assert_eq!(change(&before, &look()), None);
+        assert_eq!(change(&before, &current()), None);
 
         let file = File::options().append(true).open(&path).unwrap();
         (&file).write_all(b"2\n").unwrap();
-        let said = change(&before, &look()).unwrap();
-        assert_eq!(said, "it had 4 bytes and has 6");
+        let message = change(&before, &current()).unwrap();
+        assert_eq!(message, "it had 4 bytes and has 6");
         std::fs::write(&path, "a\n2\n").unwrap();
-        let said = change(&before, &look()).unwrap();
-        assert_eq!(said, "its first 64 KiB are not what they were");
+        let message = change(&before, &current()).unwrap();
+        assert_eq!(message, "its first 64 KiB are not what they were");
         std::fs::write(&path, "a\n1\n").unwrap();
         let later = std::time::SystemTime::now() + std::time::Duration::from_secs(9);
         File::options()
@@ -138,6 +138,9 @@ mod tests {
             .unwrap()
             .set_modified(later)
             .unwrap();
-        assert_eq!(change(&before, &look()).unwrap(), "it was written to since");
+        assert_eq!(
+            change(&before, &current()).unwrap(),
+            "it was written to since"
+        );
     }
 }

@@ -16,7 +16,7 @@ use super::{Compression, InputDescription, InputError, Source, TextStream, forei
 /// Bytes of the first file from which the dialect is sniffed.
 const SNIFF_BYTES: usize = 64 << 10;
 /// The largest number of files named in a job's opening.
-const NAMED: usize = 1000;
+const MAX_FILES_NAMED: usize = 1000;
 /// The largest size of the headers in a job's opening.
 const HEADERS_BYTES: usize = 256 << 10;
 
@@ -36,7 +36,11 @@ pub(super) struct Inspector<'w> {
 
 impl<'w> Inspector<'w> {
     pub(super) fn new(input_spec: &'w InputSpec) -> Self {
-        let names = input_spec.sources.iter().take(NAMED).map(Source::name);
+        let names = input_spec
+            .sources
+            .iter()
+            .take(MAX_FILES_NAMED)
+            .map(Source::name);
         Self {
             input_spec,
             dialect: None,
@@ -53,16 +57,16 @@ impl<'w> Inspector<'w> {
     }
 
     /// Adds the properties of a file. `bytes` is its length, if known. The first file's dialect is the job's.
-    pub(super) fn look(
+    pub(super) fn inspect(
         &mut self,
         stream: &mut TextStream,
         bytes: Option<u64>,
     ) -> Result<(), InputError> {
         let known = bytes.filter(|_| stream.is_plain());
         self.bytes = self.bytes.zip(known).map(|(sum, bytes)| sum + bytes);
-        note(&mut self.encodings, stream.encoding.encoding.name());
-        let compression = stream.compression.map_or(NOT_PACKED, Compression::name);
-        note(&mut self.compressions, compression);
+        push_unique(&mut self.encodings, stream.encoding.encoding.name());
+        let compression = stream.compression.map_or(NOT_COMPRESSED, Compression::name);
+        push_unique(&mut self.compressions, compression);
         if self.dialect.is_none() {
             self.sniff(stream)?;
         }
@@ -71,13 +75,13 @@ impl<'w> Inspector<'w> {
 
     fn sniff(&mut self, stream: &mut TextStream) -> Result<(), InputError> {
         let separator = stream.separator;
-        let passed = stream.start(0, 0).line - 1;
+        let skipped = stream.start(0, 0).line - 1;
         let head = stream.peek(SNIFF_BYTES)?;
         let mut given = self.input_spec.given;
         if given.delimiter.is_none() {
             // A given delimiter means that the file is a table.
             if separator.is_none()
-                && let Some(foreign) = foreign_format::markup(head)
+                && let Some(foreign) = foreign_format::detect_markup(head)
             {
                 let error = std::io::Error::other(foreign);
                 return Err(InputError::from_io(stream.name(), error));
@@ -96,27 +100,27 @@ impl<'w> Inspector<'w> {
         if self.input_spec.given.delimiter.is_none()
             && let Some(separator) = separator
         {
-            self.found("delimiter", &char::from(separator).to_string(), 1.0);
+            self.add_sniffed("delimiter", &char::from(separator).to_string(), 1.0);
         }
         let DetectedEncoding {
             encoding,
             confidence,
         } = stream.encoding;
         if let Some(confidence) = confidence {
-            self.found("encoding", encoding.name(), confidence);
+            self.add_sniffed("encoding", encoding.name(), confidence);
         }
         if let Some(compression) = stream.compression {
-            self.found("compression", compression.name(), 1.0);
+            self.add_sniffed("compression", compression.name(), 1.0);
         }
         if let Some(narrow) = sniffed.narrow {
-            self.found(NOTE, &note_of(narrow, &dialect, passed), 1.0);
+            self.add_sniffed(NOTE, &first_record_note(narrow, &dialect, skipped), 1.0);
         }
         Ok(())
     }
 
-    fn found(&mut self, what: &str, value: &str, confidence: f64) {
+    fn add_sniffed(&mut self, name: &str, value: &str, confidence: f64) {
         self.input.sniffed.push(Sniffed {
-            what: what.to_owned(),
+            what: name.to_owned(),
             value: value.to_owned(),
             confidence,
         });
@@ -132,7 +136,7 @@ impl<'w> Inspector<'w> {
     }
 
     /// The columns of the job, if it has several files. `None` if it has one.
-    pub(super) fn settle(
+    pub(super) fn job_columns(
         &mut self,
         files: &mut [PlannedFile],
     ) -> Result<Option<Vec<String>>, InputError> {
@@ -140,7 +144,7 @@ impl<'w> Inspector<'w> {
             return Ok(None);
         }
         if !self.input_spec.union {
-            return same(files).map(Some);
+            return shared_header(files).map(Some);
         }
         if !self.dialect.unwrap_or_default().has_header {
             let first = files[0].source.name().to_owned();
@@ -157,9 +161,9 @@ impl<'w> Inspector<'w> {
         Ok(Some(union.columns().to_vec()))
     }
 
-    pub(super) fn description(self) -> InputDescription {
+    pub(super) fn into_description(self) -> InputDescription {
         let compression = match self.compressions[..] {
-            [NOT_PACKED] => String::new(),
+            [NOT_COMPRESSED] => String::new(),
             _ => self.compressions.join(", "),
         };
         InputDescription {
@@ -199,7 +203,7 @@ pub(super) fn header(
 }
 
 /// Advice if the first record differs from the others. `passed` is the number of lines skipped before it.
-fn note_of(narrow: Narrow, dialect: &Dialect, passed: u64) -> String {
+fn first_record_note(narrow: Narrow, dialect: &Dialect, skipped: u64) -> String {
     let Narrow {
         first_fields,
         fields,
@@ -211,7 +215,7 @@ fn note_of(narrow: Narrow, dialect: &Dialect, passed: u64) -> String {
     } else {
         ""
     };
-    let skip = passed + lines;
+    let skip = skipped + lines;
     let advice = if is_header {
         format!("if the header is on line {}, pass --skip {skip}", skip + 1)
     } else {
@@ -220,7 +224,7 @@ fn note_of(narrow: Narrow, dialect: &Dialect, passed: u64) -> String {
     format!("most records have {fields} fields, and the first{taken} has {first_fields}: {advice}")
 }
 
-const NOT_PACKED: &str = "none";
+const NOT_COMPRESSED: &str = "none";
 
 /// The header in `head`, or as many numbered columns as the first record has fields. `None` if the record does not end
 /// in `head`.
@@ -256,7 +260,7 @@ fn headers(files: &[PlannedFile]) -> Vec<FileHeader> {
     let mut headers: Vec<FileHeader> = Vec::new();
     let mut known: HashMap<&[String], usize> = HashMap::new();
     let mut bytes = 0;
-    for (at, file) in (0..).zip(files.iter().take(NAMED)) {
+    for (at, file) in (0..).zip(files.iter().take(MAX_FILES_NAMED)) {
         let place = *known.entry(&file.columns).or_insert(headers.len());
         if place == headers.len() {
             bytes += file
@@ -278,7 +282,7 @@ fn headers(files: &[PlannedFile]) -> Vec<FileHeader> {
 }
 
 /// The header that all files share.
-fn same(files: &[PlannedFile]) -> Result<Vec<String>, InputError> {
+fn shared_header(files: &[PlannedFile]) -> Result<Vec<String>, InputError> {
     let Some((first, others)) = files.split_first() else {
         return Ok(Vec::new());
     };
@@ -292,7 +296,7 @@ fn same(files: &[PlannedFile]) -> Result<Vec<String>, InputError> {
     }
 }
 
-fn note(names: &mut Vec<&'static str>, name: &'static str) {
+fn push_unique(names: &mut Vec<&'static str>, name: &'static str) {
     if !names.contains(&name) {
         names.push(name);
     }

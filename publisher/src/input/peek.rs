@@ -8,49 +8,49 @@ const STEP_BYTES: usize = 64 << 10;
 /// A reader whose next bytes can be inspected before they are consumed.
 pub(crate) struct PeekReader<R> {
     /// Bytes that are read and not consumed.
-    seen: Vec<u8>,
+    peeked: Vec<u8>,
     /// The position in `seen` of the first such byte.
     at: usize,
     ended: bool,
-    rest: R,
+    inner: R,
 }
 
 impl<R: Read> PeekReader<R> {
-    pub(crate) fn new(rest: R) -> Self {
+    pub(crate) fn new(inner: R) -> Self {
         Self {
-            seen: Vec::new(),
+            peeked: Vec::new(),
             at: 0,
             ended: false,
-            rest,
+            inner,
         }
     }
 
     /// The next `bytes`, or fewer at the end of the input. Bytes that were peeked at are not read again.
     pub(crate) fn peek(&mut self, bytes: usize) -> io::Result<&[u8]> {
-        self.seen.drain(..self.at);
+        self.peeked.drain(..self.at);
         self.at = 0;
-        while self.seen.len() < bytes && !self.ended {
-            let known = self.seen.len();
-            self.seen.resize(known + STEP_BYTES.min(bytes - known), 0);
-            let read = read_once(&mut self.rest, &mut self.seen[known..]);
-            self.seen.truncate(known + *read.as_ref().unwrap_or(&0));
+        while self.peeked.len() < bytes && !self.ended {
+            let known = self.peeked.len();
+            self.peeked.resize(known + STEP_BYTES.min(bytes - known), 0);
+            let read = read_once(&mut self.inner, &mut self.peeked[known..]);
+            self.peeked.truncate(known + *read.as_ref().unwrap_or(&0));
             self.ended = read? == 0;
         }
-        Ok(&self.seen[..self.seen.len().min(bytes)])
+        Ok(&self.peeked[..self.peeked.len().min(bytes)])
     }
 
     /// Consumes the first `bytes` of the peeked ones.
     pub(crate) fn consume(&mut self, bytes: usize) {
-        self.at = (self.at + bytes).min(self.seen.len());
+        self.at = (self.at + bytes).min(self.peeked.len());
     }
 
-    pub(crate) fn rest_mut(&mut self) -> &mut R {
-        &mut self.rest
+    pub(crate) fn inner_mut(&mut self) -> &mut R {
+        &mut self.inner
     }
 
     /// Discards the peeked bytes, after the inner reader has sought.
-    pub(crate) fn forget(&mut self) {
-        self.seen.clear();
+    pub(crate) fn discard(&mut self) {
+        self.peeked.clear();
         self.at = 0;
         self.ended = false;
     }
@@ -58,20 +58,20 @@ impl<R: Read> PeekReader<R> {
 
 impl<R: Read> Read for PeekReader<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if self.at < self.seen.len() {
-            let bytes = into.len().min(self.seen.len() - self.at);
-            into[..bytes].copy_from_slice(&self.seen[self.at..self.at + bytes]);
+        if self.at < self.peeked.len() {
+            let bytes = into.len().min(self.peeked.len() - self.at);
+            into[..bytes].copy_from_slice(&self.peeked[self.at..self.at + bytes]);
             self.at += bytes;
             return Ok(bytes);
         }
-        if self.seen.capacity() > 0 {
-            self.seen = Vec::new(); // it will not be needed again
+        if self.peeked.capacity() > 0 {
+            self.peeked = Vec::new(); // it will not be needed again
             self.at = 0;
         }
         if self.ended {
             return Ok(0);
         }
-        self.rest.read(into)
+        self.inner.read(into)
     }
 }
 
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_peeked_at_is_read_once() {
+    fn peeked_bytes_are_read_once() {
         let mut peek = PeekReader::new(&b"header,and rows"[..]);
         assert_eq!(peek.peek(3).unwrap(), b"hea");
         assert_eq!(peek.peek(6).unwrap(), b"header");

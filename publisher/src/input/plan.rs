@@ -79,29 +79,29 @@ impl InputPlan {
                 Some(raw) => OpenedSource {
                     raw,
                     metadata: None,
-                    is_lasting: false,
+                    can_reopen: false,
                 },
                 None => file.source.open()?,
             };
-            let is_lasting = opened.is_lasting;
+            let can_reopen = opened.can_reopen;
             let version = opened
                 .metadata
                 .as_ref()
                 .and_then(FileVersion::from_metadata);
             let bytes = version.map(|version| version.bytes);
             let mut stream = TextStream::open(file.source.name().to_owned(), opened.raw, options)?;
-            inspector.look(&mut stream, bytes)?;
+            inspector.inspect(&mut stream, bytes)?;
             if input_spec.sources.len() > 1 {
                 file.columns = inspector.header(&mut stream, limits)?;
             }
             // The others are opened again when their turn comes, which limits the number of open files.
-            file.stream = Some(stream).filter(|_| at == 0 || !is_lasting);
+            file.stream = Some(stream).filter(|_| at == 0 || !can_reopen);
             file.version = version;
         }
-        let columns = inspector.settle(&mut files)?;
+        let columns = inspector.job_columns(&mut files)?;
         Ok(Self {
             files,
-            description: inspector.description(),
+            description: inspector.into_description(),
             columns,
             options,
         })

@@ -48,8 +48,8 @@ pub fn write_preview(
     description: &InputDescription,
     columns: &[String],
 ) -> io::Result<()> {
-    for (what, value) in description.facts() {
-        writeln!(out, "{what:<12}  {}", for_message(&value))?;
+    for (name, value) in description.properties() {
+        writeln!(out, "{name:<12}  {}", for_message(&value))?;
     }
     writeln!(out, "columns       {}", columns.len())?;
     for row in &description.rows {

@@ -39,7 +39,7 @@ pub(crate) struct InputPiece {
     /// The name of its file. Empty if there is one input.
     pub(crate) file: String,
     /// The position behind it. `None` if the next piece is from the same position.
-    pub(crate) behind: Option<InputPosition>,
+    pub(crate) end: Option<InputPosition>,
 }
 
 /// A position in the input from which reading can be resumed.
@@ -99,7 +99,7 @@ impl ReadTask {
         mut self,
         events: &mpsc::Sender<InputEvent>,
     ) -> Result<Option<u64>, InputError> {
-        let spool_file = self.spool.as_ref().map(Spool::spool_file);
+        let spool_file = self.spool.as_ref().map(Spool::file);
         let spool = self.spool.take().map(RawInput::Spool);
         let plan = InputPlan::new(&self.input_spec, spool, self.limits)?;
         let mut reader = InputReader::new(self, plan, spool_file.clone(), events);
@@ -114,10 +114,12 @@ impl ReadTask {
                 Some((error.to_string(), error))
             }
             Err(StopReason::Failed(error)) => return Err(error),
-            Err(StopReason::BadRecord(said)) => Some((said.clone(), InputError::Stopped(said))),
+            Err(StopReason::BadRecord(reason)) => {
+                Some((reason.clone(), InputError::Stopped(reason)))
+            }
         };
-        let (said, error) = stopped.unzip();
-        reader.totals.stopped = said.unwrap_or_default();
+        let (reason, error) = stopped.unzip();
+        reader.totals.stopped = reason.unwrap_or_default();
         // If the receiver is dropped, the publish has ended with its own error.
         drop(events.blocking_send(InputEvent::End(reader.totals)));
         error.map_or(Ok(None), Err)

@@ -82,8 +82,8 @@ impl<'a> InputReader<'a> {
         let resumed = self.reading.resumed.as_ref();
         let first = resumed.map_or(0, |resumed| resumed.checkpoint.file as usize);
         for at in first..self.plan.files.len() {
-            let mut file = self.begin(at)?;
-            while !file.step(self).map_err(|stop| file.explained(stop))? {}
+            let mut file = self.open_file(at)?;
+            while !file.step(self).map_err(|stop| file.with_context(stop))? {}
             for warning in file.stream.warnings() {
                 tracing::warn!("{}: {warning}", file.stream.name());
             }
@@ -94,13 +94,13 @@ impl<'a> InputReader<'a> {
     }
 
     /// Opens a file, at its start or at the checkpoint.
-    fn begin(&mut self, at: usize) -> Result<FileReader, StopReason> {
+    fn open_file(&mut self, at: usize) -> Result<FileReader, StopReason> {
         let mut stream = self.plan.open(at)?;
         let (dialect, limits) = (self.plan.description.dialect, self.reading.limits);
         let planned = &self.plan.files[at];
         let resumed = self.reading.resumed.as_ref();
-        let here = resumed.filter(|resumed| resumed.checkpoint.file == at as u64);
-        let splitter = if let Some(resumed) = here {
+        let checkpoint_here = resumed.filter(|resumed| resumed.checkpoint.file == at as u64);
+        let splitter = if let Some(resumed) = checkpoint_here {
             stream.seek_to(resumed.checkpoint.byte)?;
             // With several files, each has its own header, which the plan has read.
             let header = match &planned.columns[..] {
@@ -140,7 +140,7 @@ impl<'a> InputReader<'a> {
     }
 
     /// Sends the columns, before the first piece.
-    fn say_head(&mut self, header: &[String]) -> Result<(), StopReason> {
+    fn send_head(&mut self, header: &[String]) -> Result<(), StopReason> {
         if std::mem::replace(&mut self.has_head, true) {
             return Ok(());
         }
@@ -155,16 +155,16 @@ impl<'a> InputReader<'a> {
 impl FileReader {
     /// Reads once, and sends the complete pieces. Returns whether the file has ended.
     fn step(&mut self, reader: &mut InputReader<'_>) -> Result<bool, StopReason> {
-        let is_end = self.fill(reader.reading.end_of_input)?;
+        let is_end = self.read(reader.reading.end_of_input)?;
         if is_end {
-            self.end(reader)?;
+            self.end_file(reader)?;
         }
-        self.give(reader)?;
+        self.send_pieces(reader)?;
         Ok(is_end)
     }
 
     /// Why it stops: if the file has changed, that explains any other error.
-    fn explained(&self, stop: StopReason) -> StopReason {
+    fn with_context(&self, stop: StopReason) -> StopReason {
         match stop {
             StopReason::ReceiverClosed => stop,
             StopReason::Failed(_) | StopReason::BadRecord(_) => {
@@ -173,7 +173,7 @@ impl FileReader {
         }
     }
 
-    fn fill(&mut self, end_of_input: EndOfInput) -> Result<bool, InputError> {
+    fn read(&mut self, end_of_input: EndOfInput) -> Result<bool, InputError> {
         let bytes = match self.stream.read(self.splitter.space()) {
             // Compressed data that was cut off with its input ends anywhere.
             Err(InputError::Read { source, .. })
@@ -189,13 +189,13 @@ impl FileReader {
     }
 
     /// Handles the end of the file.
-    fn end(&mut self, reader: &InputReader<'_>) -> Result<(), StopReason> {
-        let torn = match reader.reading.end_of_input {
+    fn end_file(&mut self, reader: &InputReader<'_>) -> Result<(), StopReason> {
+        let truncated = match reader.reading.end_of_input {
             EndOfInput::Pending => return Ok(()),
             EndOfInput::Complete => false,
             EndOfInput::Truncated => true,
         };
-        if torn {
+        if truncated {
             self.splitter.finish_torn();
         } else {
             self.splitter.finish();
@@ -204,13 +204,13 @@ impl FileReader {
             None => Ok(()),
             Some(spool_file) => reader.send(InputEvent::SpoolEnd(SpoolEnd {
                 bytes: spool_file.bytes(),
-                torn,
+                truncated,
             })),
         }
     }
 
     /// Sends all complete pieces. A piece is sent only after its bytes are on disk, if there is a spool.
-    fn give(&mut self, reader: &mut InputReader<'_>) -> Result<(), StopReason> {
+    fn send_pieces(&mut self, reader: &mut InputReader<'_>) -> Result<(), StopReason> {
         loop {
             let split = self.splitter.next_piece();
             let piece = split.map_err(|source| InputError::Split {
@@ -221,7 +221,7 @@ impl FileReader {
                 && let Some(header) = self.splitter.header()
             {
                 self.has_header = true;
-                reader.say_head(header)?;
+                reader.send_head(header)?;
                 self.check_header(reader)?;
             }
             let Some(piece) = piece else { return Ok(()) };
@@ -233,7 +233,7 @@ impl FileReader {
             if let Some(bad) = self.strict.first_bad(&piece, columns, replaced) {
                 return Err(StopReason::BadRecord(bad));
             }
-            self.give_piece(piece, reader)?;
+            self.send_piece(piece, reader)?;
         }
     }
 
@@ -248,7 +248,7 @@ impl FileReader {
         Err(InputError::from_io(self.stream.name(), changed))
     }
 
-    fn give_piece(
+    fn send_piece(
         &mut self,
         piece: engine::Piece,
         reader: &mut InputReader<'_>,
@@ -264,19 +264,19 @@ impl FileReader {
         };
         let mut place = self.splitter.place();
         place.rejected += self.rejected;
-        let standing = InputPosition {
+        let position = InputPosition {
             file: self.at as u64,
             place,
             bytes_before: self.bytes_before,
             replaced: self.replaced,
         };
         let last = pieces.pop();
-        let behind = pieces.into_iter().map(|piece| (piece, None));
-        for (piece, behind) in behind.chain(last.map(|piece| (piece, Some(standing)))) {
+        let before_last = pieces.into_iter().map(|piece| (piece, None));
+        for (piece, end) in before_last.chain(last.map(|piece| (piece, Some(position)))) {
             reader.send(InputEvent::Piece(InputPiece {
                 piece,
                 file: reader.plan.name(self.at),
-                behind,
+                end,
             }))?;
         }
         reader.totals.rows = place.record - place.rejected;

@@ -7,7 +7,7 @@ use memchr::memchr2;
 
 use super::peek::PeekReader;
 
-const LOOK_BYTES: usize = 64 << 10;
+const PEEK_BYTES: usize = 64 << 10;
 
 /// The lines that were skipped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -17,18 +17,18 @@ pub(crate) struct SkippedLines {
 }
 
 /// Skips `lines` lines, and a separator line behind them. Returns the delimiter that the separator line names.
-pub(crate) fn pass<R: Read>(
+pub(crate) fn skip_preamble<R: Read>(
     from: &mut PeekReader<R>,
     lines: u64,
 ) -> io::Result<(SkippedLines, Option<u8>)> {
-    let mut passed = skip(from, lines)?;
+    let mut skipped = skip(from, lines)?;
     let separator = separator(from.peek(SEPARATOR_BYTES)?);
     if separator.is_some() {
         let line = skip(from, 1)?;
-        passed.bytes += line.bytes;
-        passed.line_ends += line.line_ends;
+        skipped.bytes += line.bytes;
+        skipped.line_ends += line.line_ends;
     }
-    Ok((passed, separator))
+    Ok((skipped, separator))
 }
 
 /// A byte order mark, `"sep=;"` and a line end.
@@ -52,9 +52,9 @@ fn separator(start: &[u8]) -> Option<u8> {
 fn skip<R: Read>(from: &mut PeekReader<R>, lines: u64) -> io::Result<SkippedLines> {
     let (mut bytes, mut ends) = (0, 0);
     while ends < lines {
-        let seen = from.peek(LOOK_BYTES)?;
-        let Some(at) = memchr2(b'\r', b'\n', seen) else {
-            let known = seen.len();
+        let peeked = from.peek(PEEK_BYTES)?;
+        let Some(at) = memchr2(b'\r', b'\n', peeked) else {
+            let known = peeked.len();
             if known == 0 {
                 break;
             }
@@ -62,7 +62,7 @@ fn skip<R: Read>(from: &mut PeekReader<R>, lines: u64) -> io::Result<SkippedLine
             bytes += known as u64;
             continue;
         };
-        let is_return = seen[at] == b'\r';
+        let is_return = peeked[at] == b'\r';
         from.consume(at + 1);
         bytes += at as u64 + 1;
         ends += 1;
@@ -83,8 +83,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_of_line_end_is_one() {
-        let long = ["x".repeat(LOOK_BYTES - 1).as_bytes(), b"\r\nrest"].concat();
+    fn every_kind_of_line_end_counts() {
+        let long = ["x".repeat(PEEK_BYTES - 1).as_bytes(), b"\r\nrest"].concat();
         for (input, lines, rest, line_ends) in [
             (&b"title\r\n\ra,b\n"[..], 2, &b"a,b\n"[..], 2),
             (b"title\n\na,b\n", 1, b"\na,b\n", 1),
@@ -93,17 +93,17 @@ mod tests {
             (&long, 1, b"rest", 1),
         ] {
             let mut peek = PeekReader::new(input);
-            let passed = skip(&mut peek, lines).unwrap();
+            let skipped = skip(&mut peek, lines).unwrap();
             let mut left = Vec::new();
             peek.read_to_end(&mut left).unwrap();
-            assert_eq!((passed.line_ends, &left[..]), (line_ends, rest));
-            assert_eq!(passed.bytes as usize, input.len() - rest.len());
+            assert_eq!((skipped.line_ends, &left[..]), (line_ends, rest));
+            assert_eq!(skipped.bytes as usize, input.len() - rest.len());
         }
     }
 
     #[test]
-    fn a_line_that_says_what_stands_between_fields_is_understood_and_passed_over() {
-        for (input, said) in [
+    fn a_separator_line_is_parsed_and_skipped() {
+        for (input, expected) in [
             (&b"sep=;\r\na;b"[..], Some(b';')),
             (b"\xef\xbb\xbfSEP=,\na;b", Some(b',')),
             (b"\"sep=\t\"\ra;b", Some(b'\t')),
@@ -113,13 +113,17 @@ mod tests {
             (b"sep=\na;b", None),
         ] {
             let mut peek = PeekReader::new(input);
-            let (passed, found) = pass(&mut peek, 0).unwrap();
-            assert_eq!((found, passed.line_ends), (said, u64::from(said.is_some())));
+            let (skipped, found) = skip_preamble(&mut peek, 0).unwrap();
+            assert_eq!(
+                (found, skipped.line_ends),
+                (expected, u64::from(expected.is_some()))
+            );
             let mut left = Vec::new();
             peek.read_to_end(&mut left).unwrap();
-            assert_eq!(left == b"a;b", said.is_some(), "{input:?}");
+            assert_eq!(left == b"a;b", expected.is_some(), "{input:?}");
         }
-        let (passed, found) = pass(&mut PeekReader::new(&b"title\nsep=|\na"[..]), 1).unwrap();
-        assert_eq!((passed.line_ends, found), (2, Some(b'|')));
+        let (skipped, found) =
+            skip_preamble(&mut PeekReader::new(&b"title\nsep=|\na"[..]), 1).unwrap();
+        assert_eq!((skipped.line_ends, found), (2, Some(b'|')));
     }
 }

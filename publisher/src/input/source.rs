@@ -56,7 +56,7 @@ impl Source {
                 Ok(OpenedSource {
                     raw: input,
                     metadata: None,
-                    is_lasting: false,
+                    can_reopen: false,
                 })
             }
             Self::File { path, version, .. } => {
@@ -64,11 +64,11 @@ impl Source {
                 let metadata = file.metadata().map_err(|source| self.error(source))?;
                 if metadata.is_dir() {
                     let files = path.join("*.csv");
-                    let said = format!(
+                    let reason = format!(
                         "is a directory; its files are named by '{}'",
                         files.display()
                     );
-                    return Err(self.error(io::Error::new(io::ErrorKind::IsADirectory, said)));
+                    return Err(self.error(io::Error::new(io::ErrorKind::IsADirectory, reason)));
                 }
                 if let Some(before) = version
                     && let Some(change) = before.change(&metadata)
@@ -78,7 +78,7 @@ impl Source {
                 let raw = raw(file, &metadata, self.name());
                 Ok(OpenedSource {
                     raw: raw.map_err(|source| self.error(source))?,
-                    is_lasting: metadata.is_file(),
+                    can_reopen: metadata.is_file(),
                     metadata: Some(metadata),
                 })
             }
@@ -87,13 +87,13 @@ impl Source {
 
     /// The error for a file that was `before` and has changed.
     pub(super) fn changed(&self, before: &FileVersion, change: FileChange) -> InputError {
-        let what = match change {
+        let difference = match change {
             FileChange::Grown(now) => lengths(before.bytes, now),
-            FileChange::Other(what) => what,
+            FileChange::Other(difference) => difference,
         };
         InputError::Changed {
             name: self.name().to_owned(),
-            what,
+            difference,
         }
     }
 
@@ -111,7 +111,7 @@ pub(crate) struct OpenedSource {
     /// The file's metadata when it was opened. `None` for standard input.
     pub(crate) metadata: Option<Metadata>,
     /// Whether it can be opened and read again.
-    pub(crate) is_lasting: bool,
+    pub(crate) can_reopen: bool,
 }
 
 /// Standard input, at its current position.

@@ -88,7 +88,7 @@ impl Spool {
     }
 
     /// The spool's file.
-    pub(crate) fn spool_file(&self) -> SpoolFile {
+    pub(crate) fn file(&self) -> SpoolFile {
         self.spool_file.clone()
     }
 
@@ -96,8 +96,8 @@ impl Spool {
     pub(crate) fn seek_to(&mut self, byte: u64) -> io::Result<()> {
         let bytes = self.spool_file.bytes();
         if bytes < byte {
-            let said = format!("it has {bytes} bytes, and {byte} were sent from it");
-            return Err(self.spool_file.failed(io::Error::other(said)).into_io());
+            let reason = format!("it has {bytes} bytes, and {byte} were sent from it");
+            return Err(self.spool_file.failed(io::Error::other(reason)).into_io());
         }
         let open = || {
             let mut replay = open_to_read(&self.spool_file.path)?;
@@ -198,17 +198,17 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_is_there_for_the_next_process_which_appends() {
+    fn a_later_process_reads_the_spool_and_appends_to_it() {
         let dir = tempfile::tempdir().unwrap();
         let mut spool =
             Spool::create(&dir.path().join("new"), JobId::new(), input("a,b\n1,2\n")).unwrap();
         assert_eq!(read_all(&mut spool), "a,b\n1,2\n");
-        let path = spool.spool_file().path().to_owned();
+        let path = spool.file().path().to_owned();
         drop(spool);
         let mut again = Spool::resume(&path, Some(input("3,4\n"))).unwrap();
         again.seek_to(4).unwrap();
         assert_eq!(read_all(&mut again), "1,2\n3,4\n");
-        assert_eq!(again.spool_file().bytes(), 12);
+        assert_eq!(again.file().bytes(), 12);
         assert_eq!(
             read_all(&mut Spool::resume(&path, None).unwrap()),
             "a,b\n1,2\n3,4\n"
@@ -240,6 +240,6 @@ mod tests {
             error.starts_with("cannot spool to /dev/full: No space left"),
             "{error}"
         );
-        assert_eq!(spool.spool_file().bytes(), 0);
+        assert_eq!(spool.file().bytes(), 0);
     }
 }

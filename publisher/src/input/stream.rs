@@ -67,8 +67,8 @@ impl TextStream {
         let (mut from, encoding, compression) =
             opened.map_err(|error| InputError::from_io(&name, error))?;
         let skipped = match &mut from {
-            DecodedReader::Plain(from) => skip_lines::pass(from, options.skip_lines),
-            DecodedReader::Decoded(from) => skip_lines::pass(from, options.skip_lines),
+            DecodedReader::Plain(from) => skip_lines::skip_preamble(from, options.skip_lines),
+            DecodedReader::Decoded(from) => skip_lines::skip_preamble(from, options.skip_lines),
         };
         let (SkippedLines { bytes, line_ends }, separator) =
             skipped.map_err(|error| InputError::from_io(&name, error))?;
@@ -142,8 +142,8 @@ impl TextStream {
     /// Seeks to `byte` of the text. If it is compressed or decoded, everything before it is read and discarded. Only
     /// peeking is allowed before.
     pub(crate) fn seek_to(&mut self, byte: u64) -> Result<(), InputError> {
-        let gone = self.from.seek_to(byte, self.start.bytes);
-        gone.map_err(|error| InputError::from_io(&self.name, error))
+        let sought = self.from.seek_to(byte, self.start.bytes);
+        sought.map_err(|error| InputError::from_io(&self.name, error))
     }
 }
 
@@ -174,12 +174,12 @@ pub(super) fn open_decoded(
         DecodedReader::Plain(from) => from.peek(HEAD_BYTES)?,
         DecodedReader::Decoded(from) => from.peek(HEAD_BYTES)?,
     };
-    if let Some(foreign) = foreign_format::known(head) {
+    if let Some(foreign) = foreign_format::by_magic(head) {
         return Err(io::Error::other(foreign));
     }
     let encoding = detect(head, given)?;
     if encoding.encoding == UTF_8 && given.is_none() {
-        if let Some(foreign) = foreign_format::binary(head) {
+        if let Some(foreign) = foreign_format::detect_binary(head) {
             return Err(io::Error::other(foreign));
         }
     } else if encoding.encoding != UTF_8 {
@@ -199,16 +199,16 @@ fn decoded(from: impl Read + Send + 'static) -> DecodedReader {
 impl DecodedReader {
     fn seek_to(&mut self, byte: u64, read: u64) -> io::Result<()> {
         if let Self::Plain(from) = self
-            && from.rest_mut().seek_to(byte)?
+            && from.inner_mut().seek_to(byte)?
         {
-            from.forget();
+            from.discard();
             return Ok(());
         }
         let skipped = byte.saturating_sub(read);
         let dropped = io::copy(&mut self.take(skipped), &mut io::sink())?;
         if dropped < skipped {
-            let said = format!("it ends before byte {byte}, up to which it was read before");
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, said));
+            let message = format!("it ends before byte {byte}, up to which it was read before");
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
         }
         Ok(())
     }
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_packed_file_in_another_encoding_reads_as_its_text_and_goes_on_anywhere() {
+    fn a_compressed_file_in_another_encoding_reads_as_text_and_can_seek() {
         let text = "\u{feff}made by hand\r\na,b\n1,ü\n";
         let packed = zstd::encode_all(&utf16(text)[..], 1).unwrap();
         for bytes in [&packed[..], &utf16(text), text.as_bytes()] {

@@ -19,7 +19,7 @@ pub enum StopAt {
 }
 
 /// Characters of a bad record that are shown.
-const SHOWN_CHARS: usize = 200;
+const MAX_SHOWN_CHARS: usize = 200;
 
 /// Checks the pieces of one file.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl StrictCheck {
                 bad.min_by_key(|bad| bad.byte)
             }
         };
-        bad.map(|bad| self.said(&bad))
+        bad.map(|bad| self.reason(&bad))
     }
 
     /// The record that contains a replaced sequence, if it is in `piece`.
@@ -86,9 +86,9 @@ impl StrictCheck {
         None
     }
 
-    fn said(&self, bad: &Reject) -> String {
+    fn reason(&self, bad: &Reject) -> String {
         let text = String::from_utf8_lossy(&bad.raw);
-        let shown: String = text.trim_end().chars().take(SHOWN_CHARS).collect();
+        let shown: String = text.trim_end().chars().take(MAX_SHOWN_CHARS).collect();
         format!(
             "{}, line {} (byte {}): {}: {shown:?}",
             self.file, bad.line, bad.byte, bad.reason
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_bad_record_is_said_with_its_place_and_text() {
+    fn the_first_bad_record_is_described_with_its_position_and_text() {
         let strict = |stop_at| StrictCheck::new(stop_at, Dialect::default(), "a.csv");
         let piece = piece("1,\u{fffd}\n2\n");
         assert_eq!(strict(StopAt::Nothing).first_bad(&piece, 2, Some(6)), None);
@@ -122,16 +122,16 @@ mod tests {
                 .unwrap(),
             "a.csv, line 3 (byte 10): 1 field where the header has 2: \"2\""
         );
-        let said = strict(StopAt::AnyBad)
+        let reason = strict(StopAt::AnyBad)
             .first_bad(&piece, 2, Some(6))
             .unwrap();
         assert!(
-            said.starts_with("a.csv, line 2 (byte 4): bytes that are malformed"),
-            "{said}"
+            reason.starts_with("a.csv, line 2 (byte 4): bytes that are malformed"),
+            "{reason}"
         );
-        let said = strict(StopAt::AnyBad)
+        let reason = strict(StopAt::AnyBad)
             .first_bad(&piece, 2, Some(99))
             .unwrap();
-        assert!(said.contains("line 3"), "{said}");
+        assert!(reason.contains("line 3"), "{reason}");
     }
 }

@@ -52,16 +52,16 @@ pub(crate) fn difference(first: &[String], other: &[String]) -> String {
             .collect()
     };
     let (missing, extra) = (without(first, other), without(other, first));
-    let mut said = Vec::new();
+    let mut reason = Vec::new();
     if !missing.is_empty() {
-        said.push(format!("it lacks {}", list(&missing)));
+        reason.push(format!("it lacks {}", list(&missing)));
     }
     if !extra.is_empty() {
-        said.push(format!("it has {} more: {}", extra.len(), list(&extra)));
+        reason.push(format!("it has {} more: {}", extra.len(), list(&extra)));
     }
-    if said.is_empty() {
+    if reason.is_empty() {
         let names: Vec<String> = other.iter().map(|name| format!("{name:?}")).collect();
-        said.push(format!(
+        reason.push(format!(
             "its columns stand in another order: {}",
             list(&names)
         ));
@@ -69,10 +69,10 @@ pub(crate) fn difference(first: &[String], other: &[String]) -> String {
     if other.len() == 1 && first.len() > 1 {
         return format!(
             "{} (is another delimiter between its fields?)",
-            said.join(" and ")
+            reason.join(" and ")
         );
     }
-    format!("{}; --union puts such files together", said.join(" and "))
+    format!("{}; --union puts such files together", reason.join(" and "))
 }
 
 /// The first names, and the number of the others.

@@ -12,13 +12,13 @@ use super::{Journal, JournalContents, JournalError, JournalHeader, Record, faile
 
 /// The file with the ids of sealed jobs, and its name after rotation.
 const SEALED: &str = "sealed";
-const SEALED_BEFORE: &str = "sealed.before";
+const SEALED_ROTATED: &str = "sealed.before";
 /// About 28,000 ids.
 const SEALED_BYTES: u64 = 1 << 20;
 
 /// The directory of the journals of sealed jobs, and the number of newest journals that are kept.
 const PUBLISHED: &str = "published";
-const PUBLISHED_KEPT: usize = 500;
+const MAX_ARCHIVED: usize = 500;
 
 /// The directory of journals.
 #[derive(Debug, Clone)]
@@ -125,18 +125,18 @@ impl JournalDir {
         journal.append(&Record::sealed())?;
         let path = self.dir.join(SEALED);
         if fs::metadata(&path).is_ok_and(|file| file.len() > SEALED_BYTES) {
-            fs::rename(&path, self.dir.join(SEALED_BEFORE)).map_err(|e| failed(&path, e))?;
+            fs::rename(&path, self.dir.join(SEALED_ROTATED)).map_err(|e| failed(&path, e))?;
         }
         let mut options = OpenOptions::new();
         let file = cli::open_private(&path, options.append(true).create(true));
         file.and_then(|mut file| file.write_all(format!("{}\n", journal.job).as_bytes()))
             .map_err(|e| failed(&path, e))?;
-        self.keep_published(&mut journal)?;
+        self.archive(&mut journal)?;
         journal.remove()
     }
 
     /// Archives the data that is needed to split the files into the same chunks again, if the input is files.
-    fn keep_published(&self, journal: &mut Journal) -> Result<(), JournalError> {
+    fn archive(&self, journal: &mut Journal) -> Result<(), JournalError> {
         let (contents, _) = journal.read()?;
         if contents.header.files.is_empty() {
             return Ok(());
@@ -150,8 +150,8 @@ impl JournalDir {
             _ => {}
         }
         Journal::create(&dir, journal.job, contents.header)?.append(&Record::sealed())?;
-        let kept = jobs(&dir)?;
-        for old in &kept[..kept.len().saturating_sub(PUBLISHED_KEPT)] {
+        let archived = jobs(&dir)?;
+        for old in &archived[..archived.len().saturating_sub(MAX_ARCHIVED)] {
             let path = dir.join(old.to_string());
             fs::remove_file(&path).map_err(|e| failed(&path, e))?;
         }
@@ -163,7 +163,7 @@ impl JournalDir {
         if text.is_empty() {
             return None;
         }
-        [SEALED, SEALED_BEFORE].iter().find_map(|name| {
+        [SEALED, SEALED_ROTATED].iter().find_map(|name| {
             let path = self.dir.join(name);
             let file = cli::open_private(&path, OpenOptions::new().read(true)).ok()?;
             let ids = std::io::read_to_string(file).ok()?;
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_before_a_crash_is_found_again_and_written_on_behind_a_torn_tail() {
+    fn records_before_a_crash_are_read_and_the_torn_tail_is_truncated() {
         let (_dir, journal_dir) = journal_dir();
         let job = JobId::new();
         let mut journal = journal_dir.begin(job, header(VERSION)).unwrap();
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sealed_job_is_known_as_such_and_an_unknown_one_is_not() {
+    fn a_sealed_job_is_found_and_an_unknown_one_is_not() {
         let (_dir, journal_dir) = journal_dir();
         assert!(matches!(
             journal_dir.find("last"),
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn the_journals_of_the_newest_sealed_jobs_are_kept_where_their_files_can_be_read_again() {
+    fn the_newest_journals_of_sealed_files_are_archived() {
         let (_dir, journal_dir) = journal_dir();
         let of_file = || JournalHeader {
             files: vec![JournaledFile::default()],
@@ -277,7 +277,7 @@ mod tests {
         journal_dir.seal(first).unwrap();
         let JournalLookup::Open(journal, contents) = journal_dir.find(&id.to_string()).unwrap()
         else {
-            panic!("it is kept")
+            panic!("it is archived")
         };
         assert_eq!(
             (journal.job, contents.sealed, contents.header),
@@ -288,21 +288,18 @@ mod tests {
             journal_dir.find("last"),
             Err(JournalError::Unknown { .. })
         ));
-        for _ in 0..PUBLISHED_KEPT {
+        for _ in 0..MAX_ARCHIVED {
             let next = journal_dir.begin(JobId::new(), of_file()).unwrap();
             journal_dir.seal(next).unwrap();
         }
         assert!(
             matches!(journal_dir.find(&id.to_string()), Ok(JournalLookup::Sealed(found)) if found == id)
         );
-        assert_eq!(
-            jobs(&journal_dir.published()).unwrap().len(),
-            PUBLISHED_KEPT
-        );
+        assert_eq!(jobs(&journal_dir.published()).unwrap().len(), MAX_ARCHIVED);
     }
 
     #[test]
-    fn one_that_is_being_written_is_left_alone() {
+    fn a_journal_in_use_is_not_opened() {
         let (_dir, journal_dir) = journal_dir();
         let _alive = journal_dir.begin(JobId::new(), header(VERSION)).unwrap();
         assert!(matches!(
@@ -323,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn another_version_is_refused_and_named() {
+    fn a_journal_of_another_version_is_refused() {
         let (_dir, journal_dir) = journal_dir();
         drop(journal_dir.begin(JobId::new(), header(7)).unwrap());
         let error = journal_dir.find("last").unwrap_err().to_string();

@@ -24,14 +24,14 @@ pub(super) fn encode(record: &Record) -> Vec<u8> {
 pub(super) fn decode(bytes: &[u8]) -> (Vec<Record>, usize) {
     let mut records = Vec::new();
     let mut rest = bytes;
-    while let Some((record, behind)) = one(rest) {
+    while let Some((record, behind)) = decode_one(rest) {
         records.push(record);
         rest = behind;
     }
     (records, bytes.len() - rest.len())
 }
 
-fn one(bytes: &[u8]) -> Option<(Record, &[u8])> {
+fn decode_one(bytes: &[u8]) -> Option<(Record, &[u8])> {
     let (length, rest) = bytes.split_first_chunk()?;
     let (hash, rest) = rest.split_first_chunk()?;
     let length = u32::from_le_bytes(*length) as usize;
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_a_crash_leaves_of_the_last_record_the_ones_before_are_read() {
+    fn records_before_a_torn_one_are_read() {
         let records: Vec<_> = (0..3).map(checkpoint).collect();
         let frames: Vec<_> = records.iter().map(encode).collect();
         let (whole, last) = (frames.concat(), frames[2].len());
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_turned_bit_ends_the_reading() {
+    fn a_flipped_bit_ends_decoding() {
         let frames = [encode(&checkpoint(1)), encode(&checkpoint(2))].concat();
         let first = encode(&checkpoint(1)).len();
         for at in first..frames.len() {
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn no_length_makes_it_read_too_far() {
+    fn a_huge_length_is_refused() {
         let huge = [&u32::MAX.to_le_bytes()[..], &[0; 100]].concat();
         assert_eq!(decode(&huge), (vec![], 0));
     }

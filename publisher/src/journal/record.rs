@@ -126,17 +126,17 @@ pub(crate) struct SpoolEnd {
     pub(crate) bytes: u64,
     /// Whether the input was longer, and its rest is lost.
     #[prost(bool, tag = "2")]
-    pub(crate) torn: bool,
+    pub(crate) truncated: bool,
 }
 
 impl Checkpoint {
-    pub(crate) fn new(chunks: u64, standing: InputPosition) -> Self {
+    pub(crate) fn new(chunks: u64, position: InputPosition) -> Self {
         let InputPosition {
             file,
             place,
             bytes_before,
             replaced,
-        } = standing;
+        } = position;
         Self {
             chunks,
             record: place.record,

@@ -82,29 +82,29 @@ impl JournalWriter {
     }
 
     /// The handle, and the writer's loop, which runs on its own thread until the last clone of the handle is dropped.
-    pub(crate) fn keep(mut self) -> (JournalHandle, impl FnOnce() + Send) {
-        let (sender, mut notes) = mpsc::channel(QUEUE_LENGTH);
-        let keep = move || {
-            while let Some(note) = notes.blocking_recv() {
-                self.take(note);
+    pub(crate) fn start(mut self) -> (JournalHandle, impl FnOnce() + Send) {
+        let (sender, mut messages) = mpsc::channel(QUEUE_LENGTH);
+        let run = move || {
+            while let Some(message) = messages.blocking_recv() {
+                self.handle(message);
             }
             if self.journal.is_none() {
                 self.remove_spool(); // there is no way back to it
             }
         };
-        (JournalHandle(Some(sender)), keep)
+        (JournalHandle(Some(sender)), run)
     }
 
-    fn take(&mut self, note: WriterMessage) {
+    fn handle(&mut self, message: WriterMessage) {
         // If the publish was stopped, nobody waits for the reply.
-        match note {
-            WriterMessage::Begin(open, answer) => drop(answer.send(self.begin(*open))),
+        match message {
+            WriterMessage::Begin(open, reply) => drop(reply.send(self.begin(*open))),
             WriterMessage::Checkpoint(checkpoint) => self.checkpoint(checkpoint),
-            WriterMessage::SpoolEnd(spool_end, answer) => {
-                drop(answer.send(self.spool_end(spool_end)))
+            WriterMessage::SpoolEnd(spool_end, reply) => {
+                drop(reply.send(self.spool_end(spool_end)))
             }
-            WriterMessage::Sealed(answer) => drop(answer.send(self.seal())),
-            WriterMessage::Abandon(answer) => drop(answer.send(self.void())),
+            WriterMessage::Sealed(reply) => drop(reply.send(self.seal())),
+            WriterMessage::Abandon(reply) => drop(reply.send(self.abandon())),
         }
     }
 
@@ -156,7 +156,7 @@ impl JournalWriter {
     }
 
     /// Returns whether the publish can still be resumed.
-    fn void(&mut self) -> Result<bool, JournalError> {
+    fn abandon(&mut self) -> Result<bool, JournalError> {
         // A spool is the only copy of its input, and the broker may have chunks of a resumed publish.
         if self.spool.is_some() || self.resumed {
             return Ok(self.journal.is_some());
@@ -182,54 +182,54 @@ impl JournalHandle {
 
     /// The job is about to be opened. Returns whether it can be resumed from now on.
     pub(crate) async fn begin(&self, open: &JobOpen) -> Result<bool, JournalError> {
-        let begun = self.ask(|answer| WriterMessage::Begin(Box::new(open.clone()), answer));
-        Ok(begun.await?.unwrap_or(false))
+        let replied = self.request(|reply| WriterMessage::Begin(Box::new(open.clone()), reply));
+        Ok(replied.await?.unwrap_or(false))
     }
 
     /// The broker has confirmed everything before `checkpoint`. Returns whether the channel took it; it does not wait.
     pub(crate) fn checkpoint(&self, checkpoint: Checkpoint) -> bool {
-        let Some(notes) = &self.0 else { return true };
+        let Some(messages) = &self.0 else { return true };
         !matches!(
-            notes.try_send(WriterMessage::Checkpoint(checkpoint)),
+            messages.try_send(WriterMessage::Checkpoint(checkpoint)),
             Err(mpsc::error::TrySendError::Full(_))
         )
     }
 
     /// The spool is complete.
     pub(crate) async fn spool_end(&self, spool_end: SpoolEnd) -> Result<(), JournalError> {
-        self.ask(|answer| WriterMessage::SpoolEnd(spool_end, answer))
+        self.request(|reply| WriterMessage::SpoolEnd(spool_end, reply))
             .await
             .map(drop)
     }
 
     /// The broker has the seal.
     pub(crate) async fn sealed(&self) {
-        warn(self.ask(WriterMessage::Sealed).await);
+        warn_on_error(self.request(WriterMessage::Sealed).await);
     }
 
     /// The broker was never reached. Returns whether the publish can still be resumed.
-    pub(crate) async fn void(&self) -> bool {
-        warn(self.ask(WriterMessage::Abandon).await).unwrap_or(false)
+    pub(crate) async fn abandon(&self) -> bool {
+        warn_on_error(self.request(WriterMessage::Abandon).await).unwrap_or(false)
     }
 
     /// Returns `None` if there is no writer.
-    async fn ask<T>(
+    async fn request<T>(
         &self,
-        note: impl FnOnce(Reply<T>) -> WriterMessage,
+        message: impl FnOnce(Reply<T>) -> WriterMessage,
     ) -> Result<Option<T>, JournalError> {
-        let Some(notes) = &self.0 else {
+        let Some(messages) = &self.0 else {
             return Ok(None);
         };
-        let (answer, answered) = oneshot::channel();
-        if notes.send(note(answer)).await.is_err() {
+        let (reply, receiver) = oneshot::channel();
+        if messages.send(message(reply)).await.is_err() {
             return Ok(None);
         }
-        answered.await.ok().transpose()
+        receiver.await.ok().transpose()
     }
 }
 
-/// Logs the error: the job does not depend on it, since a leftover journal contains the seal.
-fn warn<T>(outcome: Result<Option<T>, JournalError>) -> Option<T> {
+/// Logs an error: the job does not depend on it, since a leftover journal contains the seal.
+fn warn_on_error<T>(outcome: Result<Option<T>, JournalError>) -> Option<T> {
     outcome.unwrap_or_else(|error| {
         tracing::warn!("{error}");
         None

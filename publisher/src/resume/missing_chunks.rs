@@ -45,12 +45,12 @@ impl ChunkRanges {
 /// Asks the master once.
 pub(crate) async fn query_missing(master: &MasterArgs, job: JobId) -> MasterReport {
     match master.connect().await {
-        Ok(client) => answer(client, job).await,
+        Ok(client) => read_missing(client, job).await,
         Err(failure) => MasterReport::Unanswered(failure.to_string()),
     }
 }
 
-async fn answer(mut client: Client, job: JobId) -> MasterReport {
+async fn read_missing(mut client: Client, job: JobId) -> MasterReport {
     let mut request = ListMissingRequest {
         job_id: job.to_string(),
         from_seq: 0,
@@ -59,7 +59,7 @@ async fn answer(mut client: Client, job: JobId) -> MasterReport {
     loop {
         let response = match client.list_missing(request.clone()).await {
             Ok(response) => response.into_inner(),
-            Err(status) => return refusal(&status),
+            Err(status) => return report_of_error(&status),
         };
         let state = response.state();
         let ranges = response.missing.iter();
@@ -83,7 +83,7 @@ async fn answer(mut client: Client, job: JobId) -> MasterReport {
     }
 }
 
-fn refusal(status: &Status) -> MasterReport {
+fn report_of_error(status: &Status) -> MasterReport {
     match status.code() {
         Code::NotFound => MasterReport::NotFound,
         _ => MasterReport::Unanswered(format!("the master says: {}", status.message())),
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_chunk_is_missing_where_a_range_has_it() {
+    fn a_chunk_in_a_range_is_missing() {
         let missing = ChunkRanges(vec![(1, Some(1)), (4, Some(6)), (9, None)]);
         let contains: Vec<u64> = (0..12).filter(|&seq| missing.contains(seq)).collect();
         assert_eq!(contains, [1, 4, 5, 6, 9, 10, 11]);

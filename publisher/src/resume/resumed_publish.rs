@@ -48,12 +48,12 @@ pub enum ResumeError {
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// The journal has an invalid field.
-    #[error("the journal of job {job} has {what} that cannot be used; another version wrote it")]
+    #[error("the journal of job {job} has {field} that cannot be used; another version wrote it")]
     Unusable {
         /// The job's id.
         job: JobId,
         /// The field.
-        what: &'static str,
+        field: &'static str,
     },
     /// The input is a file, so `-` and `--seal` do not apply.
     #[error("job {job} reads the file {}; - and --seal are for standard input kept with --spool", path.display())]
@@ -73,7 +73,7 @@ pub enum ResumeError {
     },
     /// The input has changed.
     #[error(
-        "{} has changed since job {job} began to read it: {what}; its chunks would come from two \
+        "{} has changed since job {job} began to read it: {difference}; its chunks would come from two \
          versions of the file: start a new publish", path.display()
     )]
     Changed {
@@ -82,7 +82,7 @@ pub enum ResumeError {
         /// The file or spool.
         path: PathBuf,
         /// The change.
-        what: String,
+        difference: String,
     },
 }
 
@@ -97,7 +97,7 @@ pub struct ResumedPublish {
     input_spec: InputSpec,
     remainder: Remainder,
     /// The chunks to send again, split from the start of the input. `None` if reading starts at the checkpoint.
-    again: Option<ChunkRanges>,
+    missing: Option<ChunkRanges>,
 }
 
 /// The result of a search for a publish.
@@ -134,7 +134,7 @@ impl ResumedPublish {
             JournalLookup::Open(journal, contents) => (journal, contents),
         };
         let job = journal.job;
-        let unusable = |what| ResumeError::Unusable { job, what };
+        let unusable = |field| ResumeError::Unusable { job, field };
         let open = contents
             .header
             .open
@@ -165,7 +165,7 @@ impl ResumedPublish {
             operation,
             input_spec,
             remainder,
-            again: None,
+            missing: None,
         })))
     }
 
@@ -187,10 +187,10 @@ impl ResumedPublish {
             } => missing,
             _ if !self.contents.sealed => return Decision::Send(self),
             MasterReport::Unanswered(why) => {
-                let said = format!(
+                let reason = format!(
                     "the broker has all of it; whether chunks were lost later is unknown: {why}"
                 );
-                return Decision::Nothing(said);
+                return Decision::Nothing(reason);
             }
             MasterReport::Known {
                 state,
@@ -213,15 +213,15 @@ impl ResumedPublish {
                 }
             },
         };
-        self.again = Some(missing);
+        self.missing = Some(missing);
         Decision::Send(self)
     }
 
     /// Where the publish continues, for the user.
     pub fn summary(&self) -> String {
-        if self.again.is_some() {
+        if self.missing.is_some() {
             return format!(
-                "sending again what the master lacks of job {} ({})",
+                "sending the chunks of job {} ({}) that the master lacks",
                 self.journal.job, self.open.name
             );
         }
@@ -270,7 +270,7 @@ impl ResumedPublish {
     }
 
     pub(crate) fn start(mut self: Box<Self>, config: &Config) -> Result<Start, PublishError> {
-        let checkpoint = self.contents.checkpoint.filter(|_| self.again.is_none());
+        let checkpoint = self.contents.checkpoint.filter(|_| self.missing.is_none());
         let spool = self.spool()?;
         let versions = self.check_files()?;
         for (source, now) in self.input_spec.sources.iter_mut().zip(versions) {
@@ -285,7 +285,7 @@ impl ResumedPublish {
                 .set_confirmed(checkpoint.bytes_before + checkpoint.byte, checkpoint.rows());
         }
         let end_of_input = match (
-            self.contents.spool_end.map(|spool_end| spool_end.torn),
+            self.contents.spool_end.map(|spool_end| spool_end.truncated),
             self.remainder,
         ) {
             _ if spool.is_none() => EndOfInput::Complete,
@@ -293,9 +293,7 @@ impl ResumedPublish {
             (Some(true), _) | (None, Remainder::Lost) => EndOfInput::Truncated,
             (None, Remainder::Pending) => EndOfInput::Pending,
         };
-        let path = spool
-            .as_ref()
-            .map(|spool| spool.spool_file().path().to_owned());
+        let path = spool.as_ref().map(|spool| spool.file().path().to_owned());
         // Without a checkpoint, no chunk is known to be confirmed, and the header is read again.
         let columns = self.open.columns.clone();
         let resumed = checkpoint.map(|checkpoint| ResumePoint {
@@ -319,7 +317,7 @@ impl ResumedPublish {
             job: start::job(config, checkpoint.map_or(0, |checkpoint| checkpoint.chunks)),
             open: Some(self.open),
             journal,
-            again: self.again,
+            missing: self.missing,
         })
     }
 
@@ -329,17 +327,18 @@ impl ResumedPublish {
         let mut versions = Vec::new();
         for file in &self.contents.header.files {
             let path = path(&file.path);
-            let look = || {
+            let inspect = || {
                 let file = File::open(&path)?;
                 Ok((
                     FileVersion::from_metadata(&file.metadata()?),
                     identity(&file)?,
                 ))
             };
-            let (version, now) = look().map_err(|error| InputError::from_io(&file.name, error))?;
+            let (version, now) =
+                inspect().map_err(|error| InputError::from_io(&file.name, error))?;
             let before = file.identity.clone().unwrap_or_default();
-            if let Some(what) = change(&before, &now) {
-                return Err(self.changed(&path, what).into());
+            if let Some(difference) = change(&before, &now) {
+                return Err(self.changed(&path, difference).into());
             }
             versions.push(version);
         }
@@ -357,21 +356,21 @@ impl ResumedPublish {
             Remainder::Pending | Remainder::Lost => None,
         };
         let spool = Spool::resume(&path, input)?;
-        let bytes = spool.spool_file().bytes();
+        let bytes = spool.file().bytes();
         if let Some(spool_end) = self.contents.spool_end
             && spool_end.bytes != bytes
         {
-            let what = format!("it had {} bytes and has {bytes}", spool_end.bytes);
-            return Err(self.changed(&path, what).into());
+            let difference = format!("it had {} bytes and has {bytes}", spool_end.bytes);
+            return Err(self.changed(&path, difference).into());
         }
         Ok(Some(spool))
     }
 
-    fn changed(&self, path: &Path, what: String) -> ResumeError {
+    fn changed(&self, path: &Path, difference: String) -> ResumeError {
         ResumeError::Changed {
             job: self.journal.job,
             path: path.to_owned(),
-            what,
+            difference,
         }
     }
 }
@@ -395,7 +394,7 @@ fn input_spec(header: &JournalHeader, dialect: Dialect) -> Option<InputSpec> {
     };
     Some(InputSpec {
         sources,
-        given: given(&dialect),
+        given: known_dialect(&dialect),
         ragged: dialect.ragged,
         skip_lines: header.skip_lines,
         encoding,
@@ -406,7 +405,7 @@ fn input_spec(header: &JournalHeader, dialect: Dialect) -> Option<InputSpec> {
 }
 
 /// The complete dialect, so that nothing is sniffed again.
-fn given(dialect: &Dialect) -> Given {
+fn known_dialect(dialect: &Dialect) -> Given {
     Given {
         delimiter: Some(dialect.delimiter),
         quote: Some(dialect.quote),

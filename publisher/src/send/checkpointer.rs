@@ -11,21 +11,21 @@ use crate::journal::Checkpoint;
 #[derive(Debug, Default)]
 pub(crate) struct Checkpointer {
     confirmed_prefix: u64,
-    behind: VecDeque<Option<Checkpoint>>,
+    checkpoints: VecDeque<Option<Checkpoint>>,
 }
 
 impl Checkpointer {
     /// Adds the next message with the checkpoint behind it. `None` if the message is not a chunk.
-    pub(crate) fn push(&mut self, behind: Option<Checkpoint>) {
-        self.behind.push_back(behind);
+    pub(crate) fn push(&mut self, checkpoints: Option<Checkpoint>) {
+        self.checkpoints.push_back(checkpoints);
     }
 
     /// The first `confirmed_prefix` messages are confirmed. Returns the new checkpoint if it advanced.
     pub(crate) fn advance(&mut self, confirmed_prefix: u64) -> Option<Checkpoint> {
         let more = confirmed_prefix.saturating_sub(self.confirmed_prefix) as usize;
-        let more = more.min(self.behind.len());
+        let more = more.min(self.checkpoints.len());
         self.confirmed_prefix += more as u64;
-        self.behind.drain(..more).flatten().last()
+        self.checkpoints.drain(..more).flatten().last()
     }
 }
 
@@ -41,7 +41,7 @@ mod tests {
     }
 
     #[test]
-    fn the_place_moves_with_the_chunks_and_never_back() {
+    fn the_checkpoint_advances_with_the_chunks_and_never_back() {
         let mut checkpointer = Checkpointer::default();
         checkpointer.push(None); // the opening
         (1..=3).for_each(|chunks| checkpointer.push(Some(checkpoint(chunks))));

@@ -3,30 +3,32 @@
 //! refused.
 
 /// The largest number of messages in flight.
-const MOST: usize = super::window::MESSAGES;
+const MAX_IN_FLIGHT: usize = super::window::MAX_MESSAGES;
 
 /// The congestion window of one session.
 #[derive(Debug)]
 pub(crate) struct CongestionWindow {
-    allowed: usize,
+    limit: usize,
 }
 
 impl CongestionWindow {
     pub(crate) fn new() -> Self {
-        Self { allowed: MOST }
+        Self {
+            limit: MAX_IN_FLIGHT,
+        }
     }
 
     /// Whether one more message may be sent while `in_flight` are unconfirmed.
     pub(crate) fn admits(&self, in_flight: usize) -> bool {
-        in_flight < self.allowed
+        in_flight < self.limit
     }
 
-    pub(crate) fn refused(&mut self) {
-        self.allowed = (self.allowed / 2).max(1);
+    pub(crate) fn shrink(&mut self) {
+        self.limit = (self.limit / 2).max(1);
     }
 
-    pub(crate) fn confirmed(&mut self) {
-        self.allowed = (self.allowed + 1).min(MOST);
+    pub(crate) fn grow(&mut self) {
+        self.limit = (self.limit + 1).min(MAX_IN_FLIGHT);
     }
 }
 
@@ -35,12 +37,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_never_stops_and_comes_back() {
+    fn it_never_reaches_zero_and_recovers() {
         let mut congestion = CongestionWindow::new();
-        assert!(congestion.admits(MOST - 1) && !congestion.admits(MOST));
-        (0..MOST).for_each(|_| congestion.refused());
+        assert!(congestion.admits(MAX_IN_FLIGHT - 1) && !congestion.admits(MAX_IN_FLIGHT));
+        (0..MAX_IN_FLIGHT).for_each(|_| congestion.shrink());
         assert!(congestion.admits(0) && !congestion.admits(1));
-        (0..2 * MOST).for_each(|_| congestion.confirmed());
-        assert!(congestion.admits(MOST - 1) && !congestion.admits(MOST));
+        (0..2 * MAX_IN_FLIGHT).for_each(|_| congestion.grow());
+        assert!(congestion.admits(MAX_IN_FLIGHT - 1) && !congestion.admits(MAX_IN_FLIGHT));
     }
 }

@@ -69,9 +69,9 @@ impl Outbox {
     /// Handles the broker's confirm of message `ticket`.
     pub fn handle_confirm(&mut self, ticket: Ticket, confirm: Confirm) -> ConfirmOutcome {
         match confirm {
-            Confirm::Acked => ConfirmOutcome::Acknowledged(self.window.confirmed(ticket)),
+            Confirm::Acked => ConfirmOutcome::Acknowledged(self.window.ack(ticket)),
             Confirm::Nacked => {
-                self.window.refused(ticket);
+                self.window.nack(ticket);
                 ConfirmOutcome::Retry
             }
             Confirm::Returned => ConfirmOutcome::Reconnect,
@@ -97,16 +97,16 @@ impl Outbox {
     fn admit(&mut self) {
         if let Some(envelope) = self
             .next
-            .take_if(|next| self.window.admits(goes_alone(next)))
+            .take_if(|next| self.window.admits(is_sent_alone(next)))
         {
             let bytes = envelope.payload.encoded_len();
-            let alone = goes_alone(&envelope);
+            let alone = is_sent_alone(&envelope);
             self.window.push(envelope, bytes, alone);
         }
     }
 }
 
-fn goes_alone(envelope: &Envelope) -> bool {
+fn is_sent_alone(envelope: &Envelope) -> bool {
     !matches!(envelope.payload.as_ref(), Payload::Chunk(_))
 }
 

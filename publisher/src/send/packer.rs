@@ -15,7 +15,7 @@ use crate::journal::Checkpoint;
 use crate::run::PublishError;
 
 /// The largest number of chunks packed at once. More would only keep more of the input in memory.
-const MOST_AT_ONCE: usize = 8;
+const MAX_PACKING: usize = 8;
 
 /// Packs the messages between the reader and the sender.
 pub(crate) struct Packer {
@@ -25,9 +25,9 @@ pub(crate) struct Packer {
     /// Packed messages, in sending order.
     packed: FuturesOrdered<JoinHandle<Outgoing>>,
     /// The limit of chunks packed at once. At the limit, nothing more is received from the reader.
-    at_once: usize,
+    max_packing: usize,
     /// The sender has ended; its own result has the error.
-    is_over: bool,
+    is_closed: bool,
 }
 
 impl Packer {
@@ -42,22 +42,22 @@ impl Packer {
             packing,
             signing,
             packed: FuturesOrdered::new(),
-            at_once: cores.min(MOST_AT_ONCE),
-            is_over: false,
+            max_packing: cores.min(MAX_PACKING),
+            is_closed: false,
         }
     }
 
-    /// Receives the next item from `found` when there is capacity for it, and meanwhile sends packed messages. `None`
+    /// Receives the next item from `items` when there is capacity for it, and meanwhile sends packed messages. `None`
     /// if the channel is closed and every message is sent, or if the sender has ended.
     pub(crate) async fn next<T>(
         &mut self,
-        found: &mut mpsc::Receiver<T>,
+        items: &mut mpsc::Receiver<T>,
     ) -> Result<Option<T>, PublishError> {
-        while !self.is_over {
+        while !self.is_closed {
             // Both branches are cancel-safe.
             tokio::select! {
                 Some(packed) = self.packed.next() => self.send(packed.map_err(PublishError::Panic)?).await,
-                next = found.recv(), if self.packed.len() < self.at_once => {
+                next = items.recv(), if self.packed.len() < self.max_packing => {
                     if next.is_none() {
                         self.send_packed().await?;
                     }
@@ -69,11 +69,11 @@ impl Packer {
     }
 
     /// Packs a chunk, signs it if there is a key, and sends it in order.
-    pub(crate) async fn pack(&mut self, job: JobId, chunk: Chunk, behind: Option<Checkpoint>) {
+    pub(crate) async fn pack(&mut self, job: JobId, chunk: Chunk, checkpoint: Option<Checkpoint>) {
         let (packing, signing) = (self.packing, self.signing.clone());
         let pack = move || Outgoing {
             envelope: message(job, chunk, packing, signing.as_ref()),
-            behind,
+            checkpoint,
         };
         // Without packing, no thread is needed.
         if packing == Packing::Nothing {
@@ -83,10 +83,17 @@ impl Packer {
     }
 
     /// Sends a message that is not a chunk, after all messages before it.
-    pub(crate) async fn end(&mut self, envelope: Envelope) -> Result<(), PublishError> {
+    pub(crate) async fn send_after_chunks(
+        &mut self,
+        envelope: Envelope,
+    ) -> Result<(), PublishError> {
         self.send_packed().await?;
-        let behind = None;
-        self.send(Outgoing { envelope, behind }).await;
+        let checkpoint = None;
+        self.send(Outgoing {
+            envelope,
+            checkpoint,
+        })
+        .await;
         Ok(())
     }
 
@@ -98,7 +105,7 @@ impl Packer {
     }
 
     async fn send(&mut self, message: Outgoing) {
-        self.is_over |= self.messages.send(message).await.is_err();
+        self.is_closed |= self.messages.send(message).await.is_err();
     }
 }
 
@@ -117,10 +124,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn chunks_leave_in_their_order_however_long_each_takes_to_be_packed() {
+    async fn chunks_are_sent_in_order_however_long_each_takes_to_pack() {
         for packing in [Packing::Nothing, Packing::Hash, Packing::Zstd] {
             let (sender, mut messages) = mpsc::channel(1);
-            let (found_sender, mut found) = mpsc::channel(100);
+            let (item_sender, mut items) = mpsc::channel(100);
             // The first chunks are large, so the last are packed long before them.
             for seq in 0..40 {
                 let body = vec![b'a'; if seq < 5 { 1 << 20 } else { 10 }];
@@ -129,38 +136,41 @@ mod tests {
                     body: body.into(),
                     ..Chunk::default()
                 };
-                found_sender.send(chunk).await.unwrap();
+                item_sender.send(chunk).await.unwrap();
             }
-            drop(found_sender);
+            drop(item_sender);
             let job = JobId::new();
-            let making = async {
+            let packing_chunks = async {
                 let mut packer = Packer::new(sender, packing, None);
-                while let Some(chunk) = packer.next(&mut found).await.unwrap() {
+                while let Some(chunk) = packer.next(&mut items).await.unwrap() {
                     packer.pack(job, chunk, None).await;
                 }
                 let seal = Payload::Seal(JobSeal::default());
-                packer.end(Envelope::new("seal", job, seal)).await.unwrap();
+                packer
+                    .send_after_chunks(Envelope::new("seal", job, seal))
+                    .await
+                    .unwrap();
             };
-            let taking = async {
+            let receiving = async {
                 let mut seqs = Vec::new();
                 while let Some(message) = messages.recv().await {
                     seqs.push(seq(&message));
                 }
                 seqs
             };
-            let ((), seqs) = tokio::join!(making, taking);
+            let ((), seqs) = tokio::join!(packing_chunks, receiving);
             let expected: Vec<Option<u64>> = (0..40).map(Some).chain([None]).collect();
             assert_eq!(seqs, expected, "{packing:?}");
         }
     }
 
     #[tokio::test]
-    async fn it_ends_when_its_sender_does() {
+    async fn it_ends_when_the_sender_is_dropped() {
         let (sender, messages) = mpsc::channel(1);
-        let (_found_sender, mut found) = mpsc::channel(1);
+        let (_found_sender, mut items) = mpsc::channel(1);
         drop(messages);
         let mut packer = Packer::new(sender, Packing::Hash, None);
         packer.pack(JobId::new(), Chunk::default(), None).await;
-        assert_eq!(packer.next::<()>(&mut found).await.unwrap(), None);
+        assert_eq!(packer.next::<()>(&mut items).await.unwrap(), None);
     }
 }

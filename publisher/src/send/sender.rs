@@ -20,16 +20,16 @@ use crate::journal::{Checkpoint, JournalHandle};
 use crate::progress::Progress;
 
 /// The interval between checkpoints in the journal.
-const NOTE_EVERY: Duration = Duration::from_millis(200);
+const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(200);
 /// The interval between log messages while the queue is full.
-const SAY_EVERY: Duration = Duration::from_secs(60);
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-const FULL: &str = "the queue of chunks is full until workers take some";
+const QUEUE_FULL: &str = "the queue of chunks is full until workers take some";
 
 /// A message and the checkpoint behind it. `None` if the message is not a chunk.
 pub(crate) struct Outgoing {
     pub(crate) envelope: Envelope,
-    pub(crate) behind: Option<Checkpoint>,
+    pub(crate) checkpoint: Option<Checkpoint>,
 }
 
 /// The sending side of one publish.
@@ -41,9 +41,9 @@ pub(crate) struct Sender<'a> {
     journal: JournalHandle,
     /// A checkpoint that is not in the journal yet.
     checkpoint: Option<Checkpoint>,
-    noted: Instant,
+    checkpoint_written: Instant,
     /// When the log last reported a full queue.
-    said_full: Option<Instant>,
+    logged_full: Option<Instant>,
     connected_before: bool,
     /// How long the first connection may take. Later connections are retried without limit.
     first_connect: Duration,
@@ -65,8 +65,8 @@ impl<'a> Sender<'a> {
             checkpointer: Checkpointer::default(),
             journal,
             checkpoint: None,
-            noted: Instant::now(),
-            said_full: None,
+            checkpoint_written: Instant::now(),
+            logged_full: None,
             connected_before: false,
             first_connect,
             tracer,
@@ -145,21 +145,21 @@ impl<'a> Sender<'a> {
                 session.close().await;
                 return Ok(());
             }
-            let note_at = self.noted + NOTE_EVERY;
+            let next_checkpoint = self.checkpoint_written + CHECKPOINT_INTERVAL;
             tokio::select! {
                 Some((ticket, outcome)) = in_flight.next() => match self.outbox.handle_confirm(ticket, outcome?) {
                     ConfirmOutcome::Acknowledged(envelope) => {
                         backoff.reset();
-                        congestion.confirmed();
+                        congestion.grow();
                         self.confirmed(envelope.as_ref());
                     }
                     ConfirmOutcome::Retry => {
-                        congestion.refused();
+                        congestion.shrink();
                         // One pause per refused window, not one per message.
                         if Instant::now() >= resume {
                             resume = Instant::now() + backoff.next();
                         }
-                        self.queue_is_full();
+                        self.report_full_queue();
                     }
                     ConfirmOutcome::Reconnect => {
                         return Err(BrokerError::Closed { address: self.broker.address() });
@@ -167,7 +167,7 @@ impl<'a> Sender<'a> {
                 },
                 message = messages.recv(), if self.outbox.wants_message() => self.put(message),
                 () = tokio::time::sleep_until(resume), if Instant::now() < resume => {}
-                () = tokio::time::sleep_until(note_at), if self.checkpoint.is_some() => self.note(),
+                () = tokio::time::sleep_until(next_checkpoint), if self.checkpoint.is_some() => self.write_checkpoint(),
                 Ok(()) = blocked.changed() => {
                     let reason = blocked.borrow_and_update().clone();
                     if let Some(reason) = reason {
@@ -181,28 +181,31 @@ impl<'a> Sender<'a> {
 
     fn put(&mut self, message: Option<Outgoing>) {
         let envelope = message.map(|message| {
-            self.checkpointer.push(message.behind);
+            self.checkpointer.push(message.checkpoint);
             message.envelope
         });
         self.outbox.put(envelope);
     }
 
-    fn queue_is_full(&mut self) {
-        if self.said_full.is_none_or(|said| said.elapsed() > SAY_EVERY) {
-            self.said_full = Some(Instant::now());
-            tracing::warn!("{FULL}; waiting");
+    fn report_full_queue(&mut self) {
+        if self
+            .logged_full
+            .is_none_or(|said| said.elapsed() > LOG_INTERVAL)
+        {
+            self.logged_full = Some(Instant::now());
+            tracing::warn!("{QUEUE_FULL}; waiting");
         }
-        self.progress.set_waiting(FULL);
+        self.progress.set_waiting(QUEUE_FULL);
     }
 
     /// Writes the current checkpoint to the journal. A late or lost checkpoint costs only chunks that are sent twice.
-    fn note(&mut self) {
-        let moved = self.checkpointer.advance(self.outbox.confirmed_prefix());
-        self.checkpoint = moved.or(self.checkpoint);
+    fn write_checkpoint(&mut self) {
+        let advanced = self.checkpointer.advance(self.outbox.confirmed_prefix());
+        self.checkpoint = advanced.or(self.checkpoint);
         if let Some(checkpoint) = self.checkpoint
-            && self.noted.elapsed() >= NOTE_EVERY
+            && self.checkpoint_written.elapsed() >= CHECKPOINT_INTERVAL
         {
-            self.noted = Instant::now();
+            self.checkpoint_written = Instant::now();
             self.checkpoint =
                 Some(checkpoint).filter(|checkpoint| !self.journal.checkpoint(*checkpoint));
         }
@@ -226,7 +229,7 @@ impl<'a> Sender<'a> {
             failpoint::pass(after(envelope));
         }
         self.progress.clear_waiting();
-        self.note();
+        self.write_checkpoint();
         let Some(envelope) = envelope else {
             return;
         };

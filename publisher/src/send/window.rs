@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 /// The limits of unconfirmed messages and bytes; the one that is reached first applies.
-pub(crate) const MESSAGES: usize = 64;
-const BYTES: usize = 32 << 20;
+pub(crate) const MAX_MESSAGES: usize = 64;
+const MAX_BYTES: usize = 32 << 20;
 
 /// Identifies a message in the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,7 +49,8 @@ impl<M: Clone> Window<M> {
             .values()
             .chain(self.waiting.iter().map(|(_, e)| e))
             .any(|e| e.alone);
-        let has_room = self.sent.len() + self.waiting.len() < MESSAGES && self.bytes < BYTES;
+        let has_room =
+            self.sent.len() + self.waiting.len() < MAX_MESSAGES && self.bytes < MAX_BYTES;
         self.is_empty() || (!alone && !held_alone && has_room)
     }
 
@@ -77,14 +78,14 @@ impl<M: Clone> Window<M> {
     }
 
     /// The broker acknowledged the message: removes and returns it.
-    pub(crate) fn confirmed(&mut self, ticket: Ticket) -> Option<M> {
+    pub(crate) fn ack(&mut self, ticket: Ticket) -> Option<M> {
         let entry = self.sent.remove(&ticket)?;
         self.bytes -= entry.bytes;
         Some(entry.message)
     }
 
     /// The broker refused the message for now: it is sent again, before any newer one.
-    pub(crate) fn refused(&mut self, ticket: Ticket) {
+    pub(crate) fn nack(&mut self, ticket: Ticket) {
         if let Some(entry) = self.sent.remove(&ticket) {
             let place = self.waiting.partition_point(|(other, _)| *other < ticket);
             self.waiting.insert(place, (ticket, entry));
@@ -130,18 +131,18 @@ mod tests {
     }
 
     #[test]
-    fn whatever_was_not_confirmed_is_sent_again_in_its_order() {
+    fn unconfirmed_messages_are_sent_again_in_order() {
         let mut window = Window::new();
         (0..5).for_each(|message| window.push(message, 1, false));
         let first = drain(&mut window);
-        assert_eq!(window.confirmed(first[1].0), Some(1));
-        window.refused(first[3].0);
+        assert_eq!(window.ack(first[1].0), Some(1));
+        window.nack(first[3].0);
         window.push(5, 1, false);
         window.session_lost();
         let again = drain(&mut window);
         assert_eq!(messages(&again), [0, 2, 3, 4, 5]);
         for (ticket, _) in again {
-            assert!(window.confirmed(ticket).is_some());
+            assert!(window.ack(ticket).is_some());
         }
         assert!(window.is_empty());
         assert_eq!(window.bytes, 0);
@@ -152,31 +153,31 @@ mod tests {
         let mut window = Window::new();
         window.push(0, 1, false);
         let (ticket, _) = window.send_next().unwrap();
-        assert!(window.confirmed(ticket).is_some());
-        assert!(window.confirmed(ticket).is_none());
-        window.refused(ticket);
+        assert!(window.ack(ticket).is_some());
+        assert!(window.ack(ticket).is_none());
+        window.nack(ticket);
         assert!(window.is_empty());
     }
 
     #[test]
-    fn what_is_settled_ends_before_the_first_message_without_a_confirm() {
+    fn the_confirmed_prefix_ends_before_the_first_unconfirmed_message() {
         let mut window = Window::new();
         assert_eq!(window.confirmed_prefix(), 0);
         (0..5).for_each(|message| window.push(message, 1, false));
         assert_eq!(window.confirmed_prefix(), 0, "nothing was sent");
         let sent = drain(&mut window);
-        window.confirmed(sent[1].0);
-        window.confirmed(sent[0].0);
+        window.ack(sent[1].0);
+        window.ack(sent[0].0);
         assert_eq!(window.confirmed_prefix(), 2);
-        window.confirmed(sent[3].0);
+        window.ack(sent[3].0);
         assert_eq!(window.confirmed_prefix(), 2, "2 is missing");
-        window.refused(sent[2].0);
+        window.nack(sent[2].0);
         assert_eq!(window.confirmed_prefix(), 2);
         window.session_lost();
         let again = drain(&mut window);
-        window.confirmed(again[0].0);
+        window.ack(again[0].0);
         assert_eq!(window.confirmed_prefix(), 4);
-        window.confirmed(again[1].0);
+        window.ack(again[1].0);
         assert_eq!(
             window.confirmed_prefix(),
             5,
@@ -187,24 +188,24 @@ mod tests {
     }
 
     #[test]
-    fn it_is_bounded_by_messages_and_by_bytes() {
+    fn it_is_bounded_by_messages_and_bytes() {
         let mut window = Window::new();
         (0..64).for_each(|message| window.push(message, 1, false));
         assert!(!window.admits(false));
         let mut window = Window::new();
-        window.push(0, BYTES, false);
+        window.push(0, MAX_BYTES, false);
         assert!(!window.admits(false));
     }
 
     #[test]
-    fn an_opening_and_a_seal_go_alone() {
+    fn an_opening_and_a_seal_are_sent_alone() {
         let mut window = Window::new();
         assert!(window.admits(true));
         window.push(0, 1, true);
         assert!(!window.admits(false));
         let (ticket, _) = window.send_next().unwrap();
         assert!(!window.admits(false));
-        window.confirmed(ticket);
+        window.ack(ticket);
         window.push(1, 1, false);
         assert!(window.admits(false) && !window.admits(true));
     }
