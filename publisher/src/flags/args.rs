@@ -68,7 +68,7 @@ pub struct Args {
     trace: TraceArgs,
 
     #[command(flatten)]
-    resume_args: ResumeArgs,
+    resume: ResumeArgs,
 
     #[command(flatten)]
     master: MasterArgs,
@@ -126,7 +126,7 @@ impl Args {
     pub fn makes_rows(&self) -> bool {
         let makes_rows = self.exec.spec().is_some() || self.input.has_schema();
         let makes_rows = makes_rows && !self.exec.no_rows();
-        makes_rows || self.resume_args.is_resumed()
+        makes_rows || self.resume.is_resumed()
     }
 
     fn operation_options(&self) -> OperationOptions {
@@ -146,12 +146,12 @@ impl Args {
             .trace
             .tracer("rowmill-publisher")
             .or_exit(Exit::Usage)?;
-        match self.resume_args.find(self.input.files())? {
+        match self.resume.find(self.input.files())? {
             None => {
                 let mut config =
                     self.input
                         .config(broker, first_connect, &self.operation_options())?;
-                config.persistence = self.resume_args.persistence(&config.input_spec.sources)?;
+                config.persistence = self.resume.persistence(&config.input_spec.sources)?;
                 config.packing = packing;
                 config.signing = signing;
                 config.tracer = tracer;

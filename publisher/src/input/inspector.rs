@@ -1,4 +1,4 @@
-//! Inspects the start of every file: its format, and whether its columns fit to the other files.
+//! Inspects the start of every file: its format, and whether its columns match the other files.
 
 use std::collections::HashMap;
 
@@ -202,7 +202,7 @@ pub(super) fn header(
     }
 }
 
-/// Advice if the first record differs from the others. `passed` is the number of lines skipped before it.
+/// Advice if the first record differs from the others. `skipped` is the number of lines skipped before it.
 fn first_record_note(narrow: Narrow, dialect: &Dialect, skipped: u64) -> String {
     let Narrow {
         first_fields,

@@ -22,9 +22,9 @@ mod reader;
 mod skip_lines;
 mod source;
 mod spool;
-mod stream;
 mod strict;
 mod text_reader;
+mod text_stream;
 mod union;
 mod warnings;
 
@@ -45,6 +45,6 @@ pub(crate) use read_task::{
 pub use source::{Source, expand};
 pub(crate) use source::{name, stdin};
 pub(crate) use spool::{Spool, SpoolFile};
-pub(crate) use stream::TextStream;
 pub use strict::StopAt;
 pub use text_reader::TextReader;
+pub(crate) use text_stream::TextStream;

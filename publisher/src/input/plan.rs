@@ -8,7 +8,7 @@ use engine::split::Limits;
 use super::file_identity::{FileChange, FileVersion};
 use super::inspector::Inspector;
 use super::source::OpenedSource;
-use super::stream::ReadOptions;
+use super::text_stream::ReadOptions;
 use super::union::ColumnMap;
 use super::{EncodingLabel, InputDescription, InputError, RawInput, Source, StopAt, TextStream};
 

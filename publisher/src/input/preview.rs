@@ -24,7 +24,7 @@ pub struct Preview {
 ///
 /// # Errors
 ///
-/// If a file cannot be read, or the columns do not fit together.
+/// If a file cannot be read, or the columns do not match.
 pub fn preview(input_spec: &InputSpec) -> Result<Preview, InputError> {
     let limits = Limits::default();
     let mut plan = InputPlan::new(input_spec, None, limits)?;

@@ -133,9 +133,9 @@ impl<'a> InputReader<'a> {
         })
     }
 
-    fn send(&self, events: InputEvent) -> Result<(), StopReason> {
+    fn send(&self, event: InputEvent) -> Result<(), StopReason> {
         self.events
-            .blocking_send(events)
+            .blocking_send(event)
             .map_err(|_| StopReason::ReceiverClosed)
     }
 

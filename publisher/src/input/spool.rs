@@ -15,7 +15,7 @@ use super::InputError;
 
 /// An input that is copied to a file while it is read.
 pub(crate) struct Spool {
-    spool_file: SpoolFile,
+    file: SpoolFile,
     /// Data that was spooled before and is read first.
     replay: Option<File>,
     /// The input behind it. `None` if there is no more.
@@ -55,7 +55,7 @@ impl Spool {
         });
         let (file, path) = made.map_err(|source| InputError::Spool { path, source })?;
         Ok(Self {
-            spool_file: SpoolFile::new(path, file, 0, false),
+            file: SpoolFile::new(path, file, 0, false),
             replay: None,
             input: Some(input),
         })
@@ -81,7 +81,7 @@ impl Spool {
         let (bytes, file, replay) = open().map_err(failed)?;
         Ok(Self {
             // The earlier process may not have synced it.
-            spool_file: SpoolFile::new(path.to_owned(), file, bytes, true),
+            file: SpoolFile::new(path.to_owned(), file, bytes, true),
             replay: Some(replay),
             input,
         })
@@ -89,22 +89,22 @@ impl Spool {
 
     /// The spool's file.
     pub(crate) fn file(&self) -> SpoolFile {
-        self.spool_file.clone()
+        self.file.clone()
     }
 
     /// Seeks to `byte` of the spooled data. Data behind the spooled part is read from the input.
     pub(crate) fn seek_to(&mut self, byte: u64) -> io::Result<()> {
-        let bytes = self.spool_file.bytes();
+        let bytes = self.file.bytes();
         if bytes < byte {
             let reason = format!("it has {bytes} bytes, and {byte} were sent from it");
-            return Err(self.spool_file.failed(io::Error::other(reason)).into_io());
+            return Err(self.file.failed(io::Error::other(reason)).into_io());
         }
         let open = || {
-            let mut replay = open_to_read(&self.spool_file.path)?;
+            let mut replay = open_to_read(&self.file.path)?;
             replay.seek(SeekFrom::Start(byte))?;
             Ok(replay)
         };
-        let replay = open().map_err(|source| self.spool_file.failed(source).into_io())?;
+        let replay = open().map_err(|source| self.file.failed(source).into_io())?;
         self.replay = Some(replay);
         Ok(())
     }
@@ -120,14 +120,14 @@ impl Read for Spool {
         if let Some(replay) = &mut self.replay {
             match replay.read(into) {
                 Ok(0) => self.replay = None,
-                read => return read.map_err(|source| self.spool_file.failed(source).into_io()),
+                read => return read.map_err(|source| self.file.failed(source).into_io()),
             }
         }
         let Some(input) = &mut self.input else {
             return Ok(0);
         };
         let bytes = input.read(into)?;
-        self.spool_file.append(&into[..bytes])?;
+        self.file.append(&into[..bytes])?;
         Ok(bytes)
     }
 }
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn a_full_disk_is_an_error_of_the_spool() {
         let mut spool = Spool {
-            spool_file: SpoolFile::new(
+            file: SpoolFile::new(
                 "/dev/full".into(),
                 OpenOptions::new().append(true).open("/dev/full").unwrap(),
                 0,

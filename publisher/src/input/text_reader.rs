@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use super::encoding::{DetectedEncoding, Replacements};
-use super::stream::{DecodedReader, ReadOptions, open_decoded};
+use super::text_stream::{DecodedReader, ReadOptions, open_decoded};
 use super::warnings::Warnings;
 use super::{Compression, EncodingLabel, InputError, RawInput};
 

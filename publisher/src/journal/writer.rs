@@ -101,7 +101,7 @@ impl JournalWriter {
             WriterMessage::Begin(open, reply) => drop(reply.send(self.begin(*open))),
             WriterMessage::Checkpoint(checkpoint) => self.checkpoint(checkpoint),
             WriterMessage::SpoolEnd(spool_end, reply) => {
-                drop(reply.send(self.spool_end(spool_end)))
+                drop(reply.send(self.spool_end(spool_end)));
             }
             WriterMessage::Sealed(reply) => drop(reply.send(self.seal())),
             WriterMessage::Abandon(reply) => drop(reply.send(self.abandon())),

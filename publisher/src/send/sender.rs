@@ -190,7 +190,7 @@ impl<'a> Sender<'a> {
     fn report_full_queue(&mut self) {
         if self
             .logged_full
-            .is_none_or(|said| said.elapsed() > LOG_INTERVAL)
+            .is_none_or(|logged| logged.elapsed() > LOG_INTERVAL)
         {
             self.logged_full = Some(Instant::now());
             tracing::warn!("{QUEUE_FULL}; waiting");
