@@ -123,7 +123,11 @@ fn limits(checkup: &Diagnostics) -> Finding {
 }
 
 /// Checks the queues of the roles, and declares all of them, as every role with permission does.
-async fn topology(checkup: &Diagnostics, config: &RabbitConfig, needs: &[ClientRole]) -> Vec<Finding> {
+async fn topology(
+    checkup: &Diagnostics,
+    config: &RabbitConfig,
+    needs: &[ClientRole],
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut waiting = Vec::new();
     let mut unseen = Vec::new();
@@ -160,8 +164,8 @@ async fn topology(checkup: &Diagnostics, config: &RabbitConfig, needs: &[ClientR
 }
 
 /// Messages in queues of an older version, which this version does not consume.
-async fn leftovers()(checkup: &Diagnostics) -> Vec<Finding> {
-    let left = match checkup.leftovers()().await {
+async fn leftovers(checkup: &Diagnostics) -> Vec<Finding> {
+    let left = match checkup.old_queues().await {
         Ok(left) => left,
         Err(error) => return vec![Finding::fail("queues", error.to_string(), "")],
     };

@@ -32,7 +32,7 @@ impl StageTimer {
         let Some(span) = self.span else {
             return;
         };
-        let worker: Fact = ("rowmill.worker", context.identity.id.to_string().into());
+        let worker: Attribute = ("rowmill.worker", context.identity.id.to_string().into());
         let counted = outcome.as_ref().map(|result| {
             [
                 ("rowmill.rows", (result.rows as i64).into()),

@@ -8,7 +8,7 @@ mod test_broker;
 
 use std::path::Path;
 
-use access::{IssuedCertificate, Scope, CertificateAuthority};
+use access::{CertificateAuthority, IssuedCertificate, Scope};
 use broker::{Broker, BrokerArgs, BrokerError, Confirm, RabbitConfig, Route, Tls};
 use tempfile::TempDir;
 use test_broker::{chunk, scripts_broker};

@@ -55,7 +55,7 @@ pub(crate) async fn serve(
         builder = builder.tls_config(tls).map_err(MasterError::Tls)?;
     }
     let router = builder
-        .layer(guard)
+        .layer(auth)
         .http2_keepalive_interval(Some(Duration::from_secs(10)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
         .add_service(health)
