@@ -26,15 +26,15 @@ const INPUT: &str =
     "id,country,price\n1,AT,2.5\n2,XX,-1\n1,DE,3\n,AT,1\n3,DE\n4,AT,-\n5,DE,\"1,5\"\n";
 const VALID: &str = "id,country,price\n1,AT,2.5\n4,AT,-\n";
 
-struct Desk(TempDir);
+struct Folder(TempDir);
 
-impl Desk {
+impl Folder {
     fn new(files: &[(&str, &str)]) -> Self {
-        let desk = Self(tempfile::tempdir().unwrap());
+        let folder = Self(tempfile::tempdir().unwrap());
         for (name, text) in files {
-            std::fs::write(desk.path(name), text).unwrap();
+            std::fs::write(folder.path(name), text).unwrap();
         }
-        desk
+        folder
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -57,14 +57,14 @@ fn text(output: &Output) -> String {
 
 #[test]
 fn each_rule_is_counted_and_valid_rows_come_out() {
-    let desk = Desk::new(&[("s.json", SCHEMA), ("in.csv", INPUT)]);
-    let table = desk.run(&["run", "in.csv", "--schema", "s.json", "-o", "valid.csv"]);
+    let folder = Folder::new(&[("s.json", SCHEMA), ("in.csv", INPUT)]);
+    let table = folder.run(&["run", "in.csv", "--schema", "s.json", "-o", "valid.csv"]);
     assert!(table.status.success(), "{}", stderr(&table));
     assert_eq!(
-        std::fs::read_to_string(desk.path("valid.csv")).unwrap(),
+        std::fs::read_to_string(folder.path("valid.csv")).unwrap(),
         VALID
     );
-    let csv = desk.run(&["run", "in.csv", "--schema", "s.json", "--csv"]);
+    let csv = folder.run(&["run", "in.csv", "--schema", "s.json", "--csv"]);
     let mut lines: Vec<String> = text(&csv).lines().map(str::to_owned).collect();
     lines.sort();
     assert_eq!(
@@ -80,7 +80,7 @@ fn each_rule_is_counted_and_valid_rows_come_out() {
             "price,type,number,1",
         ]
     );
-    let json = desk.run(&["run", "in.csv", "--schema", "s.json", "--json"]);
+    let json = folder.run(&["run", "in.csv", "--schema", "s.json", "--json"]);
     let json: Value = serde_json::from_slice(&json.stdout).unwrap();
     let report = &json["validate"];
     let counts = ["rows", "valid", "invalid"].map(|name| report[name].as_u64().unwrap());
@@ -89,25 +89,25 @@ fn each_rule_is_counted_and_valid_rows_come_out() {
         (json["rows"].as_u64(), json["rejects"].as_u64()),
         (Some(2), Some(5))
     );
-    let page = desk.run(&["run", "in.csv", "--schema", "s.json", "--html", "page.html"]);
+    let page = folder.run(&["run", "in.csv", "--schema", "s.json", "--html", "page.html"]);
     assert!(page.status.success());
-    let page = std::fs::read_to_string(desk.path("page.html")).unwrap();
+    let page = std::fs::read_to_string(folder.path("page.html")).unwrap();
     assert!(page.contains("<td>country</td><td>enum</td><td>AT, DE</td>"));
-    let markdown = desk.run(&["run", "in.csv", "--schema", "s.json", "--markdown"]);
+    let markdown = folder.run(&["run", "in.csv", "--schema", "s.json", "--markdown"]);
     assert!(text(&markdown).contains("| country | enum | AT, DE | 1 |"));
 }
 
 #[test]
 fn a_pipeline_fails_where_it_may_not_have_bad_records() {
-    let desk = Desk::new(&[("s.json", SCHEMA), ("in.csv", INPUT), ("good.csv", VALID)]);
+    let folder = Folder::new(&[("s.json", SCHEMA), ("in.csv", INPUT), ("good.csv", VALID)]);
     let args = |file| ["run", file, "--schema", "s.json", "--max-bad", "0"];
-    assert_eq!(desk.run(&args("in.csv")).status.code(), Some(1));
-    assert_eq!(desk.run(&args("good.csv")).status.code(), Some(0));
+    assert_eq!(folder.run(&args("in.csv")).status.code(), Some(1));
+    assert_eq!(folder.run(&args("good.csv")).status.code(), Some(0));
 }
 
 #[test]
 fn a_dry_run_finds_the_same_and_sends_nothing() {
-    let desk = Desk::new(&[("s.json", SCHEMA), ("in.csv", INPUT)]);
+    let folder = Folder::new(&[("s.json", SCHEMA), ("in.csv", INPUT)]);
     for chunk_bytes in ["1", "1000"] {
         let args = [
             "publish",
@@ -118,7 +118,7 @@ fn a_dry_run_finds_the_same_and_sends_nothing() {
             "--chunk-bytes",
             chunk_bytes,
         ];
-        let dry = desk.run(&args);
+        let dry = folder.run(&args);
         assert!(dry.status.success(), "{}", stderr(&dry));
         let said = text(&dry);
         assert!(said.contains("rows          2\nbad records   5"), "{said}");
@@ -128,7 +128,7 @@ fn a_dry_run_finds_the_same_and_sends_nothing() {
 
 #[test]
 fn what_does_not_fit_or_is_no_schema_is_said_before_anything_is_sent() {
-    let desk = Desk::new(&[
+    let folder = Folder::new(&[
         ("s.json", SCHEMA),
         ("other.csv", "id,land,price\n1,AT,2\n"),
         ("in.csv", INPUT),
@@ -152,7 +152,7 @@ fn what_does_not_fit_or_is_no_schema_is_said_before_anything_is_sent() {
         ),
     ]);
     let refused = |file: &str, schema: &str| {
-        let output = desk.run(&["run", file, "--schema", schema]);
+        let output = folder.run(&["run", file, "--schema", schema]);
         assert_eq!(
             output.status.code(),
             Some(2),
@@ -180,7 +180,7 @@ fn what_does_not_fit_or_is_no_schema_is_said_before_anything_is_sent() {
         let said = refused("in.csv", schema);
         assert!(said.contains(why), "{schema}: {said}");
     }
-    let both = desk.run(&["run", "in.csv", "--schema", "s.json", "--stats", "basic"]);
+    let both = folder.run(&["run", "in.csv", "--schema", "s.json", "--stats", "basic"]);
     assert_eq!(both.status.code(), Some(2));
 }
 
@@ -190,8 +190,8 @@ fn a_proposal_is_kept_by_the_file_that_it_came_of() {
         .map(|n| format!("{n},{},{}.5,k{n}\n", ["AT", "DE", "CH"][n % 3], n % 17))
         .collect();
     let rows = format!("id,country,price,key\n{rows}");
-    let desk = Desk::new(&[("in.csv", &rows)]);
-    let proposed = desk.run(&["schema", "in.csv", "--bounds"]);
+    let folder = Folder::new(&[("in.csv", &rows)]);
+    let proposed = folder.run(&["schema", "in.csv", "--bounds"]);
     assert!(proposed.status.success(), "{}", stderr(&proposed));
     let schema: Value = serde_json::from_slice(&proposed.stdout).unwrap();
     let field = |at: usize| &schema["fields"][at];
@@ -204,13 +204,13 @@ fn a_proposal_is_kept_by_the_file_that_it_came_of() {
         serde_json::json!(["AT", "CH", "DE"])
     );
     assert_eq!(field(3)["constraints"]["unique"], true);
-    std::fs::write(desk.path("s.json"), &proposed.stdout).unwrap();
-    let held = desk.run(&["run", "in.csv", "--schema", "s.json", "--max-bad", "0"]);
+    std::fs::write(folder.path("s.json"), &proposed.stdout).unwrap();
+    let held = folder.run(&["run", "in.csv", "--schema", "s.json", "--max-bad", "0"]);
     assert!(held.status.success(), "{}", stderr(&held));
     // The same from a profile that was written.
-    let profile = desk.run(&["run", "in.csv", "--json"]);
-    std::fs::write(desk.path("profile.json"), &profile.stdout).unwrap();
-    let again = desk.run(&["schema", "profile.json", "--bounds"]);
+    let profile = folder.run(&["run", "in.csv", "--json"]);
+    std::fs::write(folder.path("profile.json"), &profile.stdout).unwrap();
+    let again = folder.run(&["schema", "profile.json", "--bounds"]);
     assert_eq!(text(&again), text(&proposed), "{}", stderr(&again));
 }
 

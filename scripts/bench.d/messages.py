@@ -17,7 +17,7 @@ PREFETCHES = [1, 2, 4, 8, 16]
 
 def measure(file, rounds):
     """All over one broker, each table one run in turns."""
-    build = ["cargo", "build", "--release", "--quiet", "-p", "broker", "--example", "carry"]
+    build = ["cargo", "build", "--release", "--quiet", "-p", "rowmill-broker", "--example", "carry"]
     subprocess.run(build, cwd=tools.REPOSITORY, check=True)
     rounds = max(1, rounds // 2)
     with node.broker() as url:
