@@ -53,7 +53,7 @@ pub(crate) async fn write(
     Ok(exit)
 }
 
-/// Like [`write`], without stdout, which is reserved for the rows.
+/// Like [`write()`], without stdout, which is reserved for the rows.
 pub(crate) async fn tell(
     output: &OutputArgs,
     master: &MasterArgs,
