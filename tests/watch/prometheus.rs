@@ -65,7 +65,7 @@ struct Prometheus {
 impl Prometheus {
     fn start(programs: &std::path::Path, stage: &Stage, targets: &[&str]) -> Self {
         let config = format!(
-            "global: {{scrape_interval: 250ms, scrape_timeout: 250ms}}\n\
+            "global: {{scrape_interval: 500ms, scrape_timeout: 500ms}}\n\
              scrape_configs: [{{job_name: rowmill, static_configs: [{{targets: {targets:?}}}]}}]\n"
         );
         let config = stage.file("prometheus.yml", config.as_bytes());
@@ -106,8 +106,8 @@ impl Prometheus {
         series.iter().map(value).collect()
     }
 
-    /// Waits until what a query finds is as it should be.
-    async fn finds(&self, query: &str, is_so: impl Fn(&[f64]) -> bool) {
+    /// Waits until `is_so` accepts the result of a query; calls `meanwhile` before each further look.
+    async fn finds(&self, query: &str, meanwhile: impl Fn(), is_so: impl Fn(&[f64]) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let found = self.query(query);
@@ -115,6 +115,7 @@ impl Prometheus {
                 return;
             }
             assert!(Instant::now() < deadline, "{query} finds {found:?}");
+            meanwhile();
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -165,30 +166,36 @@ async fn each_query_of_the_dashboard_finds_what_prometheus_has_scraped() {
     let targets = said.each_ref().map(|said| metrics_address(said));
     let prometheus = Prometheus::start(&programs, &stage, &targets);
     // What happens from here on raises counters that it knows.
-    prometheus.finds("up", |up| up == [1.0; 3]).await;
+    prometheus.finds("up", || (), |up| up == [1.0; 3]).await;
 
     let mut client = stage.client().await;
     let bad = stage.file("bad.csv", b"a\n1\n");
-    let bad = published(&mut stage.command(&["publish", "--exec", "fail", bad.to_str().unwrap()]));
-    finished(&mut client, &bad).await;
+    let bad = ["publish", "--exec", "fail", bad.to_str().unwrap()];
+    finished(&mut client, &published(&mut stage.command(&bad))).await;
     let good = stage.file("good.csv", b"a,b\n1,2\nragged\n");
-    let mut publish = stage.command(&["publish", good.to_str().unwrap()]);
+    let good = ["publish", good.to_str().unwrap()];
+    // A rate is of changes between scrapes, and a series may be scraped first when its event has happened.
+    let more = || {
+        published(&mut stage.command(&bad));
+        published(&mut stage.command(&good));
+    };
+    let mut publish = stage.command(&good);
     let killed = publish
         .env("ROWMILL_FAILPOINT", "publisher.after-seal:1")
         .output()
         .unwrap();
     assert!(!killed.status.success());
-    let good = begun(&mut client, 0).await;
-    finished(&mut client, &good).await;
+    let resumed = begun(&mut client, 0).await;
+    finished(&mut client, &resumed).await;
     // It does not know that it has sent the seal: the second one is a duplicate.
-    published(&mut stage.command(&["publish", "--resume", &good]));
+    published(&mut stage.command(&["publish", "--resume", &resumed]));
 
     for query in queries() {
         let happened = ["retries", "dead_chunks", "rejects", "duplicates"];
         let must_have_happened = happened.iter().any(|event| query.contains(event));
         let is_by_worker = query.contains("by (instance)");
         prometheus
-            .finds(&query, |found| {
+            .finds(&query, more, |found| {
                 let enough = if is_by_worker {
                     found.len() == 2
                 } else {
