@@ -91,7 +91,8 @@ async fn an_invalid_address_is_reported_on_the_restored_terminal() {
     let mut pty = Pty::run(TUI, &["--master", "10.0.0.1:6455"], (80, 24));
     assert!(!pty.ended().await);
     assert!(!pty.is_taken());
-    pty.until(|screen| screen.contains("connections without TLS go only to this host")).await;
+    pty.until(|screen| screen.contains("connections without TLS go only to this host"))
+        .await;
 }
 
 /// Bandwidth matters over ssh: less than 8 KB per second at 120x36 while a job runs, at five updates per second.
