@@ -277,7 +277,7 @@ async fn a_password_that_is_wrong_for_a_while_ends_nobody_who_was_let_in_before(
     let mut client = stage.client().await;
     let job_id = begun(&mut client, 3).await;
     broker.ctl(&["change_password", &user, "second"]);
-    broker.ctl(&["close_all_user_connections", &user, "password rotation"]);
+    broker.close_connections(&user, "password rotation");
     let refused = format!("refused user {user:?}");
     for process in [&master, &worker, &publish] {
         process.wait_for(&refused);

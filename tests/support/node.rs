@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::{Stage, node_directory};
+use super::{PATIENCE, Stage, node_directory};
 
 /// A broker node; it stops, and its directory goes, when this is dropped.
 pub(crate) struct Node {
@@ -119,8 +119,22 @@ impl Ruled {
 
     /// `rabbitmqctl ARGS`.
     pub(crate) fn ctl(&self, args: &[&str]) {
+        assert!(self.runs(args), "rabbitmqctl {args:?}");
+    }
+
+    /// Closes every connection of a user. rabbitmqctl fails where one ends by itself in the meantime, so it is
+    /// asked again until all were closed.
+    pub(crate) fn close_connections(&self, user: &str, reason: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.runs(&["close_all_user_connections", user, reason]) {
+            assert!(Instant::now() < deadline, "the connections of {user}");
+        }
+    }
+
+    /// Runs `rabbitmqctl ARGS`, and returns whether it succeeded.
+    fn runs(&self, args: &[&str]) -> bool {
         let status = script("ctl", &self.dir).arg("-q").args(args).status();
-        assert!(status.unwrap().success(), "rabbitmqctl {args:?}");
+        status.unwrap().success()
     }
 
     fn url(&self) -> String {
