@@ -30,11 +30,13 @@ pub(crate) async fn unacked_messages_are_redelivered_when_everything_is_dropped(
     for id in ["a", "b", "c"] {
         publish(&first, Route::Tasks, id).await;
     }
-    let mut consumer = first.consume(Queue::Tasks, 10).await.unwrap();
+    let mut consumer = first.consume(Queue::Tasks, 2).await.unwrap();
     let (_, a) = next(&mut consumer).await;
     let (_, b) = next(&mut consumer).await;
     a.receipt.ack().await.unwrap();
-    drop((b, consumer, first));
+    // An ack is written, not answered. The prefetch admits the third message once the broker has the ack.
+    let (_, c) = next(&mut consumer).await;
+    drop((b, c, consumer, first));
 
     let mut other = second.consume(Queue::Tasks, 10).await.unwrap();
     let (b, delivery_b) = next(&mut other).await;
@@ -44,7 +46,7 @@ pub(crate) async fn unacked_messages_are_redelivered_when_everything_is_dropped(
         ("b", "c"),
         "in the order in which they were"
     );
-    assert!(delivery_b.redelivered);
+    assert!(delivery_b.redelivered && delivery_c.redelivered);
     delivery_b.receipt.ack().await.unwrap();
     delivery_c.receipt.ack().await.unwrap();
     second.close().await;
@@ -164,6 +166,8 @@ pub(crate) async fn take_one_takes_one_message_and_it_is_redelivered_if_unsettle
         assert_eq!(id(&b), "b");
         assert!(first.take_one(queue).await.unwrap().is_none());
         b.receipt.ack().await.unwrap();
+        // An ack is written, not answered. The next answer on its channel shows that the broker has it.
+        assert!(first.take_one(queue).await.unwrap().is_none());
         // Like a killed worker.
         drop((a, first));
         let second = test_broker.session().await;
