@@ -195,35 +195,65 @@ impl Watch {
         }
     }
 
-    /// Cells with bytes, until no order is left.
+    /// Adds cells with bytes, until no order is left.
+    #[inline(always)]
     pub(super) fn add_all(&mut self, cells: Slice<'_, '_>) {
-        for (span, &start) in cells.cells.iter().zip(cells.starts) {
-            if !self.is_alive {
-                return;
-            }
-            self.add(span.cell(), start);
+        if !self.is_alive {
+            return;
         }
-    }
-
-    /// A cell with bytes, and its start.
-    pub(super) fn add(&mut self, cell: &[u8], start: u64) {
         if self.bytes.is_alive() {
-            self.add_bytes(&cell[..cell.len().min(KEPT_BYTES)], start);
+            for (span, &start) in cells.cells.iter().zip(cells.starts) {
+                self.add_bytes(span.cell(), start);
+                if !self.bytes.is_alive() {
+                    break;
+                }
+            }
         }
-        // Every number begins and ends like this, and most of what is none does not.
-        let first = (start >> 56) as u8;
-        let may_be_number = matches!(first, b'0'..=b'9' | b'.' | b'-' | b'+')
-            && matches!(cell.last(), Some(b'0'..=b'9' | b'.'));
-        if self.numbers.is_alive()
-            && may_be_number
-            && let Some((_, value)) = number::parse(cell)
-        {
-            self.add_number(value);
+        // A loop without branches over one list: most columns have no numbers.
+        let numbers = cells
+            .starts
+            .iter()
+            .map(|&start| u32::from(starts_a_number(start)));
+        if self.numbers.is_alive() && numbers.sum::<u32>() > 0 {
+            self.add_numbers(cells);
         }
         self.is_alive = self.bytes.is_alive() || self.numbers.is_alive();
     }
 
+    #[inline(never)]
+    fn add_numbers(&mut self, cells: Slice<'_, '_>) {
+        for (span, &start) in cells.cells.iter().zip(cells.starts) {
+            if !self.numbers.is_alive() {
+                return;
+            }
+            if starts_a_number(start) {
+                self.add_if_number(span.cell());
+            }
+        }
+    }
+
+    /// Adds a cell with bytes, and its start.
+    pub(super) fn add(&mut self, cell: &[u8], start: u64) {
+        if self.bytes.is_alive() {
+            self.add_bytes(cell, start);
+        }
+        if self.numbers.is_alive() && starts_a_number(start) {
+            self.add_if_number(cell);
+        }
+        self.is_alive = self.bytes.is_alive() || self.numbers.is_alive();
+    }
+
+    fn add_if_number(&mut self, cell: &[u8]) {
+        // Every number ends like this, and most of what is none does not.
+        if matches!(cell.last(), Some(b'0'..=b'9' | b'.'))
+            && let Some((_, value)) = number::parse(cell)
+        {
+            self.add_number(value);
+        }
+    }
+
     fn add_bytes(&mut self, cell: &[u8], start: u64) {
+        let cell = &cell[..cell.len().min(KEPT_BYTES)];
         if self.first.is_none() {
             self.first = Some(cell.to_vec());
         } else {
@@ -259,6 +289,12 @@ impl Watch {
         sorting.forget();
         sorting
     }
+}
+
+/// Whether a cell with this start may be a number.
+#[inline(always)]
+fn starts_a_number(start: u64) -> bool {
+    matches!((start >> 56) as u8, b'0'..=b'9' | b'.' | b'-' | b'+')
 }
 
 impl From<&Sorting> for OrderPartial {
