@@ -6,10 +6,10 @@ use std::ops::ControlFlow;
 use proto::v1::Reject;
 
 use crate::dialect::Dialect;
-use crate::reject;
+use crate::records::reject;
+use crate::records::utf8;
+use crate::records::walk::{Body, Teller};
 use crate::split::Piece;
-use crate::utf8;
-use crate::walk::{Body, Teller};
 
 /// What makes a record bad, beside the number of its fields.
 #[derive(Debug, Clone, Copy)]

@@ -6,6 +6,7 @@
 #![allow(clippy::inline_always)]
 
 mod block;
+mod cells;
 pub mod check;
 pub mod chunk;
 pub mod columns;
@@ -15,23 +16,17 @@ pub mod foreign;
 pub mod operation;
 pub mod oracle;
 pub mod output;
-mod packed;
 mod partial;
 pub mod profile;
 pub mod rate;
 pub mod rearrange;
 pub mod records;
-mod reject;
 pub mod result;
-mod sample;
-mod sieve;
 pub mod sniff;
 pub mod split;
-mod utf8;
 pub mod validate;
-mod walk;
 
 pub use dialect::Dialect;
 pub use partial::PartialError;
-pub use reject::excerpt;
+pub use records::reject::excerpt;
 pub use split::{Limits, Piece, Place, SplitError, Splitter};

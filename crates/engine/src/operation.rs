@@ -15,11 +15,11 @@ use crate::dialect::{Dialect, DialectError};
 use crate::exec;
 use crate::partial::PartialError;
 use crate::profile::{self, Profiler};
-use crate::reject::{self, Rejects};
-use crate::sample::Sample;
-use crate::utf8;
+use crate::records::reject::{self, Rejects};
+use crate::records::sample::Sample;
+use crate::records::utf8;
+use crate::records::walk::{Body, Teller};
 use crate::validate::{self, SchemaError};
-use crate::walk::{Body, Teller};
 
 /// What a worker says of a chunk.
 #[derive(Debug, Clone, PartialEq)]

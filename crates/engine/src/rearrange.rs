@@ -7,9 +7,9 @@ use bytes::Bytes;
 use proto::v1::Reject;
 
 use crate::Dialect;
-use crate::reject;
+use crate::records::reject;
+use crate::records::walk::{Body, Teller};
 use crate::split::Piece;
-use crate::walk::{Body, Teller};
 
 /// For one file, how its records become the job's.
 #[derive(Debug, Clone)]

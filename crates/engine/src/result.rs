@@ -6,10 +6,10 @@ use std::sync::Arc;
 use proto::v1::operation_spec::Kind;
 use proto::v1::{ChunkResult, JobOpen};
 
+use crate::chunk::packed::Damage;
 use crate::dialect::Dialect;
 use crate::operation::Merged;
 use crate::output;
-use crate::packed::Damage;
 use crate::partial::PartialError;
 use crate::records::Records;
 use crate::validate::{self, Plan};

@@ -7,10 +7,10 @@ use proto::v1::{Chunk, SampleRow};
 
 use crate::Dialect;
 use crate::output::MAX_OUTPUT_BYTES;
+use crate::records::line_ends;
+use crate::records::sample::Sample;
+use crate::records::utf8;
 use crate::records::{Record, Records};
-use crate::sample::Sample;
-use crate::split::line_ends;
-use crate::utf8;
 
 /// As of an input.
 const MAX_HEADER_BYTES: usize = 1 << 20;

@@ -7,9 +7,9 @@ use proto::v1::{Chunk, Reject};
 
 use crate::dialect::{Dialect, DialectError};
 use crate::operation::ObserveError;
-use crate::reject::{self, Rejects};
-use crate::utf8;
-use crate::walk::{Body, Teller};
+use crate::records::reject::{self, Rejects};
+use crate::records::utf8;
+use crate::records::walk::{Body, Teller};
 
 /// What a command is given of a chunk, and what of the chunk is kept from it.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,21 +4,21 @@
 
 use proto::v1::{ColumnProfile, ColumnType, Estimate, Order, Profile, TopValue, Uniqueness};
 
-use super::PartialError;
-use super::basics::Basics;
-use super::column::Column;
-use super::distribution::{Distribution, Known};
-use super::frequent;
 use super::groups::Groups;
-use super::hyperloglog;
-use super::infer::infer;
-use super::kind::Kind;
 use super::merged::Merged;
-use super::moments::Moments;
-use super::table::Table;
-use super::text::KEPT_BYTES;
-use super::values::{Distinct, Values};
+use crate::cells::kind::Kind;
 use crate::columns;
+use crate::partial::PartialError;
+use crate::profile::column::Column;
+use crate::profile::column::basics::Basics;
+use crate::profile::column::distribution::{Distribution, Known};
+use crate::profile::column::infer::infer;
+use crate::profile::column::moments::Moments;
+use crate::profile::column::text::KEPT_BYTES;
+use crate::profile::column::values::{Distinct, Values};
+use crate::profile::sketch::frequent;
+use crate::profile::sketch::hyperloglog;
+use crate::profile::sketch::table::Table;
 
 /// So many of the most frequent values are told.
 const TOP: usize = 10;

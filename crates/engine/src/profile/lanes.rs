@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{hash, text};
+use crate::cells::{hash, start};
 use crate::records::{Batch, Span};
 
 /// One list a property, all of one length (but no hashes where nobody asked for them), so that loops over
@@ -39,7 +39,7 @@ impl<'b> Lanes<'b> {
         let lanes = self.cells.iter_mut().zip(&mut self.starts);
         for (record, ((cell, start), length)) in lanes.zip(&mut self.lengths).enumerate() {
             let span = batch.cell(record, column);
-            *start = text::start_before(span.tail(), span.len());
+            *start = start::start_before(span.tail(), span.len());
             *length = span.len() as u32; // as places in a body
             *cell = span;
         }
@@ -147,6 +147,6 @@ impl<'b> Slice<'_, 'b> {
 fn second(span: Span<'_>) -> u64 {
     match span.len().checked_sub(8) {
         None | Some(0) => 0,
-        Some(length) => text::start_before(&span.tail()[8..], length),
+        Some(length) => start::start_before(&span.tail()[8..], length),
     }
 }

@@ -4,14 +4,14 @@
 use fearless_simd::Simd;
 use proto::v1::{ProfilePartial, ProfileSpec};
 
-use super::PartialError;
-use super::column::Column;
-use super::gather::Gather;
 use super::groups::Groups;
-use super::hash;
 use super::lanes::Lanes;
-use super::sample::{Sample, Size};
 use crate::block::on_this_machine;
+use crate::cells::hash;
+use crate::partial::PartialError;
+use crate::profile::column::Column;
+use crate::profile::column::gather::Gather;
+use crate::profile::sketch::sample::{Sample, Size};
 use crate::records::Batch;
 
 /// So many hashes of records are kept to see how many come twice.

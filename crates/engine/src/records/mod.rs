@@ -3,13 +3,20 @@
 //! stream can be cut is for `split`.
 
 mod batch;
+mod lines;
 mod places;
 mod reader;
+pub(crate) mod reject;
+pub(crate) mod sample;
 mod specials;
+pub(crate) mod utf8;
+pub(crate) mod walk;
 
 use crate::dialect::{Dialect, Ragged};
 use batch::Many;
 pub(crate) use batch::{Batch, Span};
+pub use lines::line_ends;
+pub(crate) use lines::line_ends_of;
 use reader::Reader;
 
 /// Reads one body of whole records. Unlike a bare csv-core reader it takes no byte order mark away:

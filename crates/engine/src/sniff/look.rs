@@ -1,7 +1,7 @@
 //! What a cell looks like, as far as it says whether it was cut out rightly, and whether it is a name or
 //! a value. More forgiving than a profile's kinds: numbers and dates as people write them count too.
 
-use crate::profile::{Kind, kind_of};
+use crate::cells::{Kind, kind_of};
 
 /// What a cell looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

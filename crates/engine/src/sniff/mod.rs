@@ -20,7 +20,7 @@ use proto::v1;
 
 use crate::Dialect;
 use crate::records::Records;
-use crate::sample;
+use crate::records::sample;
 use candidate::Choice;
 pub use narrow::Narrow;
 

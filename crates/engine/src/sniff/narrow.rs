@@ -5,7 +5,7 @@ use super::header;
 use super::{Given, SAMPLE_ROWS};
 use crate::Dialect;
 use crate::records::Records;
-use crate::split::line_ends;
+use crate::records::line_ends;
 
 /// So large a share of the records must have the same number of fields.
 const MOST: f64 = 0.8;

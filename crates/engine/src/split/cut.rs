@@ -1,8 +1,9 @@
 //! Where pieces are cut. What becomes of what cannot be cut is for `refuse`.
 
 use super::header;
-use super::scan::{Progress, line_ends};
+use super::scan::Progress;
 use super::{MAX_WAITING_REJECTS, Piece, SplitError, Splitter, Step};
+use crate::records::line_ends;
 
 impl Splitter {
     /// Cuts at the last line end within the target. For that the byte behind the target must be

@@ -2,7 +2,7 @@
 
 use super::{Phase, SplitError, Splitter, Step};
 use crate::Dialect;
-use crate::records::Records;
+use crate::records::{Records, line_ends};
 
 /// At most so many columns are carried: with their names in every chunk, and their statistics in
 /// one message of at most 4 MiB.
@@ -49,7 +49,7 @@ impl Splitter {
     fn drop_blank(&mut self, cap_bytes: usize) -> Result<Step, SplitError> {
         let boundary = self.progress.boundary;
         if boundary > 0 {
-            let line_ends = super::scan::line_ends(&self.buffer[..boundary]);
+            let line_ends = line_ends(&self.buffer[..boundary]);
             self.consume(boundary, line_ends);
             return Ok(Step::Again);
         }
@@ -59,7 +59,7 @@ impl Splitter {
     /// The header has no end within the first `known` bytes.
     fn endless(&self, known: usize) -> SplitError {
         let blank = self.progress.boundary;
-        let line = self.place.line + super::scan::line_ends(&self.buffer[..blank]);
+        let line = self.place.line + line_ends(&self.buffer[..blank]);
         let bytes = &self.buffer[..known];
         match self.scanner.open_quote(bytes) {
             Some(quote) => SplitError::OpenHeader {

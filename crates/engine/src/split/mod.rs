@@ -18,8 +18,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use proto::v1::Reject;
 
 use crate::Dialect;
+pub use crate::records::line_ends;
 use memory::Memory;
-pub use scan::line_ends;
 use scan::{Progress, Scanner};
 
 /// How large pieces and records may be.
@@ -65,7 +65,7 @@ pub enum SplitError {
     #[error("the input is empty")]
     Empty,
     /// The header does not end.
-    #[error("the header, on line {line}, is longer than {}", crate::reject::bytes(*cap_bytes as u64))]
+    #[error("the header, on line {line}, is longer than {}", crate::records::reject::bytes(*cap_bytes as u64))]
     LongHeader {
         /// The line on which it starts.
         line: u64,

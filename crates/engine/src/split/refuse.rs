@@ -4,9 +4,9 @@
 use memchr::memchr2;
 use proto::v1::Reject;
 
-use super::scan::{OpenQuote, Progress, line_ends};
+use super::scan::{OpenQuote, Progress};
 use super::{Phase, Splitter, Step};
-use crate::reject;
+use crate::records::{line_ends, reject};
 
 impl Splitter {
     /// The buffer starts with a record that has no end within its first `known` bytes: the cap, or all

@@ -1,60 +1,19 @@
 //! What a worker gathers of one chunk: counts, and the rows that come out. Plans are made once for
 //! the chunks of a job, and kept while there is room.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use proto::v1::{Chunk, RowKeys, ValidateSpec, Violation};
 
 use super::merged::Merged;
-use super::plan::{Found, Plan};
-use super::schema::{Schema, SchemaError};
-use super::unique::Gathered;
 use super::writer::Writer;
 use crate::dialect::Dialect;
 use crate::output::MAX_OUTPUT_BYTES;
 use crate::records::Record;
-
-/// Plans that are kept, newest last.
-const KEPT: usize = 8;
-
-/// All that a plan depends on, and the plan. That it is kept changes nothing but time.
-static PLANS: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
-
-#[derive(Debug)]
-struct Kept {
-    schema: Bytes,
-    columns: Vec<String>,
-    is_named: bool,
-    plan: Arc<Plan>,
-}
-
-/// The plan for a job's columns.
-pub(crate) fn plan(
-    spec: &ValidateSpec,
-    columns: &[String],
-    is_named: bool,
-) -> Result<Arc<Plan>, SchemaError> {
-    let is_it = |kept: &Kept| {
-        kept.schema == spec.schema && kept.columns == columns && kept.is_named == is_named
-    };
-    let kept = || PLANS.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(kept) = kept().iter().find(|kept| is_it(kept)) {
-        return Ok(Arc::clone(&kept.plan));
-    }
-    let plan = Arc::new(Plan::new(&Schema::read(&spec.schema)?, columns, is_named)?);
-    let mut kept = kept();
-    if kept.len() >= KEPT {
-        kept.remove(0);
-    }
-    kept.push(Kept {
-        schema: spec.schema.clone(),
-        columns: columns.to_vec(),
-        is_named,
-        plan: Arc::clone(&plan),
-    });
-    Ok(plan)
-}
+use crate::validate::rule::{Found, Plan, plan};
+use crate::validate::schema::SchemaError;
+use crate::validate::unique::Gathered;
 
 /// Gathers over the good records of one chunk.
 #[derive(Debug)]

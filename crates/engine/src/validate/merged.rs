@@ -3,8 +3,8 @@
 
 use proto::v1::{RuleReport, ValidatePartial, ValidateReport};
 
-use super::plan::Plan;
 use crate::partial::PartialError;
+use crate::validate::rule::Plan;
 
 /// Of any set of a job's chunks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,0 +1,193 @@
+//! What a cell with bytes looks like. The shapes exclude one another, so that it does not matter
+//! which is tried first. Numbers are for `number`.
+
+use fearless_simd::Simd;
+
+use super::address::{is_email, is_url};
+use super::shape::{is_boolean, is_date, is_datetime, is_time, is_uuid};
+use super::word::has_byte;
+use crate::block::{BLOCK, Block};
+
+/// The kinds of cells, as `KindCounts` counts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Integer,
+    Decimal,
+    Boolean,
+    Date,
+    DateTime,
+    Time,
+    Uuid,
+    Email,
+    Url,
+    Text,
+}
+
+/// How many kinds there are.
+pub(crate) const KINDS: usize = 10;
+
+/// The kind of a cell that is no number.
+pub(crate) fn of_text(cell: &[u8]) -> Kind {
+    const SHAPES: [Kind; 7] = [
+        Kind::Date,
+        Kind::DateTime,
+        Kind::Time,
+        Kind::Uuid,
+        Kind::Boolean,
+        Kind::Email,
+        Kind::Url,
+    ];
+    let fitting = SHAPES.into_iter().find(|&kind| fits(kind, cell));
+    fitting.unwrap_or(Kind::Text)
+}
+
+/// Whether a cell can be nothing but text, as far as that is cheap to see. `start` is its first 8
+/// bytes, as `start::start` has them.
+#[inline(always)]
+pub(crate) fn is_plain_text(cell: &[u8], start: u64) -> bool {
+    is_plain_start(start, cell.len()) && !has_mark(cell, start)
+}
+
+/// The same of the first bytes of `tail`, read at once where enough stands behind.
+#[inline(always)]
+pub(crate) fn is_plain_text_before<S: Simd>(
+    simd: S,
+    tail: &[u8],
+    length: usize,
+    start: u64,
+) -> bool {
+    match tail.first_chunk() {
+        Some(bytes) if length <= BLOCK => {
+            let block = Block::new(simd, bytes);
+            let marks = block.eq_any([b'@', b':']) << (BLOCK - length);
+            is_plain_start(start, length) && marks == 0
+        }
+        _ => is_plain_text(&tail[..length], start),
+    }
+}
+
+/// Whether a cell that starts so, of that length, is text if it has neither a colon nor an @.
+#[inline(always)]
+fn is_plain_start(start: u64, length: usize) -> bool {
+    let first = (start >> 56) as u8;
+    let is_short_word = matches!(length, 4 | 5) && matches!(first | 0x20, b't' | b'f');
+    // Numbers, dates, times and half of all UUIDs start with one of these.
+    let is_numeric = matches!(first, b'0'..=b'9' | b'+' | b'-' | b'.');
+    !is_numeric && !is_short_word && length != 36
+}
+
+/// Whether there is a colon or an @, which every URL and every address has.
+#[inline(always)]
+fn has_mark(cell: &[u8], start: u64) -> bool {
+    let has = |word: u64| has_byte(word, b'@') | has_byte(word, b':');
+    let (words, _) = cell.as_chunks::<8>();
+    let inner = words.iter().skip(1).map(|&word| u64::from_ne_bytes(word));
+    let last = cell
+        .last_chunk::<8>()
+        .map_or(0, |&word| u64::from_ne_bytes(word));
+    inner.fold(has(start) | has(last), |found, word| found | has(word))
+}
+
+/// Whether a cell is of `kind`, which is neither a number nor text.
+#[inline(always)]
+pub(crate) fn fits(kind: Kind, cell: &[u8]) -> bool {
+    match kind {
+        Kind::Boolean => is_boolean(cell),
+        Kind::Date => is_date(cell),
+        Kind::DateTime => is_datetime(cell),
+        Kind::Time => is_time(cell),
+        Kind::Uuid => is_uuid(cell),
+        Kind::Email => is_email(cell),
+        Kind::Url => is_url(cell),
+        Kind::Integer | Kind::Decimal | Kind::Text => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::{number, start};
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_plain_text_is_nothing_else(cell in "[-+.0-9a-z@:/]{1,12}|true|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}") {
+            let cell = cell.as_bytes();
+            if is_plain_text(cell, start::start(cell)) {
+                prop_assert_eq!(number::parse(cell), None);
+                prop_assert_eq!(of_text(cell), Kind::Text);
+            }
+        }
+    }
+
+    fn kind(cell: &str) -> Kind {
+        of_text(cell.as_bytes())
+    }
+
+    #[test]
+    fn dates_and_times_are_those_that_exist() {
+        for date in ["2024-02-29", "2000-02-29", "1999-12-31"] {
+            assert_eq!(kind(date), Kind::Date, "{date}");
+        }
+        for text in [
+            "2023-02-29",
+            "1900-02-29",
+            "2024-13-01",
+            "2024-00-10",
+            "2024-1-10",
+            "24-01-10",
+        ] {
+            assert_eq!(kind(text), Kind::Text, "{text}");
+        }
+        for time in ["00:00", "23:59", "12:30:60", "12:30:15.123456"] {
+            assert_eq!(kind(time), Kind::Time, "{time}");
+        }
+        for text in ["24:00", "12:60", "1:30", "12:30:15.", "12:30:", "12:30 pm"] {
+            assert_eq!(kind(text), Kind::Text, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_datetime_may_have_an_offset() {
+        for datetime in [
+            "2024-02-29T12:30:15Z",
+            "2024-02-29 12:30:15.5+01:00",
+            "2024-02-29 12:30",
+            "2024-02-29t12:30:15-0500",
+        ] {
+            assert_eq!(kind(datetime), Kind::DateTime, "{datetime}");
+        }
+        for text in [
+            "2024-02-29T",
+            "2024-02-29T12:30:15X",
+            "2024-02-30T12:30:15",
+            "2024-02-29_12:30",
+        ] {
+            assert_eq!(kind(text), Kind::Text, "{text}");
+        }
+    }
+
+    #[test]
+    fn shapes_are_told_apart() {
+        assert_eq!(kind("TRUE"), Kind::Boolean);
+        assert_eq!(kind("yes"), Kind::Text);
+        assert_eq!(kind("019344a0-0000-7000-8000-00000000000F"), Kind::Uuid);
+        assert_eq!(kind("019344a0-0000-7000-8000-00000000000G"), Kind::Text);
+        assert_eq!(kind("ada.lovelace+1@example.co.uk"), Kind::Email);
+        assert_eq!(kind("jürgen@bücher.example"), Kind::Email);
+        for text in ["a@b", "@b.de", "a b@c.de", "a@b.c", "a@b@c.de"] {
+            assert_eq!(kind(text), Kind::Text, "{text}");
+        }
+        assert_eq!(kind("https://ada@example.org/x"), Kind::Url);
+        for text in [
+            "https://",
+            "https:/x",
+            "see https://x.y",
+            "1http://x",
+            "https://x y",
+        ] {
+            assert_eq!(kind(text), Kind::Text, "{text}");
+        }
+    }
+}

@@ -1,0 +1,439 @@
+//! Reads a cell as a number, exactly: as an integer and a power of ten in few bits where it fits, else in
+//! as many as it takes. Summing is for `decimal` and `big_sums`.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+use super::big_decimal::{BigDecimal, Digits};
+use super::kind::Kind;
+use super::long_decimal::LongDecimal;
+use super::word;
+
+/// What a number is worth.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Value {
+    /// mantissa / 10^scale: the mantissa has at most 18 digits, and so has the scale's range.
+    Decimal {
+        /// The digits, with the sign.
+        mantissa: i64,
+        /// Digits after the decimal point, 0 to 18.
+        scale: u8,
+    },
+    /// Too long for that, but not for 38 digits.
+    Long(LongDecimal),
+    /// Longer still, or one of these written with an exponent.
+    Big(Box<BigDecimal>),
+    /// Too long for any statistic but the order, where this number stands in its place: see
+    /// [`BigDecimal::read`].
+    OutOfRange(Box<BigDecimal>),
+}
+
+impl Value {
+    /// The nearest double, or one next to it: the same on every machine. `cell` is where the value was
+    /// read.
+    pub(crate) fn to_f64(&self, cell: &[u8]) -> f64 {
+        match self {
+            Self::Decimal { mantissa, scale } => to_f64(*mantissa, *scale),
+            Self::Long(number) if number.scale == 0 => number.mantissa as f64,
+            Self::Long(_) | Self::Big(_) | Self::OutOfRange(_) => double(cell),
+        }
+    }
+}
+
+/// The double nearest to the number in a cell; infinite where it is greater than all.
+fn double(cell: &[u8]) -> f64 {
+    let text = std::str::from_utf8(cell).ok();
+    text.and_then(|text| text.parse().ok()).unwrap_or(0.0)
+}
+
+/// How two numbers compare, exactly, where both are in range.
+pub(crate) fn compare(a: &Value, b: &Value) -> Ordering {
+    let decimal = |value: &Value| match value {
+        Value::Decimal { mantissa, scale } => Some((*mantissa, *scale)),
+        Value::Long(_) | Value::Big(_) | Value::OutOfRange(_) => None,
+    };
+    if let (Some((a, a_scale)), Some((b, b_scale))) = (decimal(a), decimal(b)) {
+        if a_scale == b_scale {
+            return a.cmp(&b);
+        }
+        let scale = a_scale.max(b_scale);
+        return up(a, scale - a_scale).cmp(&up(b, scale - b_scale));
+    }
+    if let (Value::Long(a), Value::Long(b)) = (a, b) {
+        let scale = a.scale.max(b.scale);
+        if let (Some(a), Some(b)) = (a.mantissa_at(scale), b.mantissa_at(scale)) {
+            return a.cmp(&b);
+        }
+    }
+    worth(a).cmp(&worth(b))
+}
+
+/// mantissa * 10^zeros: 18 digits, and 18 zeros at most, are 36 of the 38 that fit.
+pub(crate) fn up(mantissa: i64, zeros: u8) -> i128 {
+    i128::from(mantissa) * 10_i128.pow(zeros.into())
+}
+
+/// The decimal that was told of, where it is one.
+pub(crate) fn decimal_of(mantissa: i64, scale: u32) -> Option<Value> {
+    let fits = mantissa.unsigned_abs() < 10_u64.pow(MAX_DIGITS as u32);
+    let scale = u8::try_from(scale).ok()?;
+    (fits && usize::from(scale) <= MAX_DIGITS).then_some(Value::Decimal { mantissa, scale })
+}
+
+/// The number that a finite double is written as in the fewest digits.
+pub(crate) fn of_double(number: f64) -> Option<BigDecimal> {
+    let (_, value) = parse(format!("{number:e}").as_bytes())?;
+    Some(worth(&value).into_owned())
+}
+
+/// Digits behind the decimal point.
+pub(crate) fn scale(value: &Value) -> u32 {
+    match value {
+        Value::Decimal { scale, .. } => (*scale).into(),
+        Value::Long(number) => number.scale.into(),
+        Value::Big(number) | Value::OutOfRange(number) => number.scale,
+    }
+}
+
+/// What a value is worth.
+pub(crate) fn worth(value: &Value) -> Cow<'_, BigDecimal> {
+    match value {
+        Value::Decimal { mantissa, scale } => Cow::Owned(BigDecimal {
+            unscaled: (*mantissa).into(),
+            scale: (*scale).into(),
+        }),
+        Value::Long(number) => Cow::Owned((*number).into()),
+        Value::Big(number) | Value::OutOfRange(number) => Cow::Borrowed(number),
+    }
+}
+
+/// The double that a decimal is nearly worth: the same on every machine.
+#[inline(always)]
+pub(crate) fn to_f64(mantissa: i64, scale: u8) -> f64 {
+    const POWERS: [f64; MAX_DIGITS + 1] = [
+        1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+        1e17, 1e18,
+    ];
+    mantissa as f64 / POWERS[usize::from(scale)]
+}
+
+/// A decimal has at most so many digits, and at most so many after the point.
+pub(crate) const MAX_DIGITS: usize = 18;
+
+/// Reads `[+-] digits [. digits] [e [+-] digits]`, with digits before or after the point. Anything
+/// else, also infinity and NaN in words, is no number.
+pub(crate) fn parse(cell: &[u8]) -> Option<(Kind, Value)> {
+    if let Some((kind, mantissa, scale)) = short(cell) {
+        return Some((kind, Value::Decimal { mantissa, scale }));
+    }
+    if let Some((kind, number)) = LongDecimal::read(cell) {
+        return Some((kind, Value::Long(number)));
+    }
+    long(cell)
+}
+
+/// As [`short`] does of the first bytes of `tail`: at once where there is no sign and at most eight of them,
+/// as in most numbers, or, where enough stands behind, up to sixteen behind a sign. `start` is their
+/// [`start::start`](super::start::start).
+#[inline(always)]
+pub(crate) fn shortest(tail: &[u8], length: usize, start: u64) -> Option<(Kind, i64, u8)> {
+    if let Some((mantissa, scale)) = word::decimal(start, length) {
+        return Some(typed(mantissa as i64, scale));
+    }
+    let first = (start >> 56) as u8;
+    let signs = usize::from(first == b'-' || first == b'+');
+    match tail.get(signs..)?.first_chunk::<16>() {
+        Some(bytes) if length - signs <= 16 => {
+            let start = u128::from_be_bytes(*bytes);
+            let (mantissa, scale) = word::long_decimal(start, length - signs)?;
+            Some(typed(signed(mantissa, first == b'-'), scale))
+        }
+        _ => short(&tail[..length]),
+    }
+}
+
+#[inline(always)]
+fn typed(mantissa: i64, scale: Option<u8>) -> (Kind, i64, u8) {
+    match scale {
+        None => (Kind::Integer, mantissa, 0),
+        Some(scale) => (Kind::Decimal, mantissa, scale),
+    }
+}
+
+/// Reads a number of at most 18 digits without an exponent, as most are; its kind, mantissa and scale.
+#[inline(never)]
+pub(crate) fn short(cell: &[u8]) -> Option<(Kind, i64, u8)> {
+    let (is_negative, digits) = sign(cell);
+    if digits.len() > MAX_DIGITS + 1 {
+        return None;
+    }
+    let mut mantissa = 0_u64;
+    let mut point = None;
+    for (at, &byte) in digits.iter().enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit <= 9 {
+            // At most 19 digits: no overflow of 64 bits, which hold 1.8e19.
+            mantissa = mantissa.wrapping_mul(10).wrapping_add(digit.into());
+        } else if byte == b'.' && point.is_none() {
+            point = Some(at);
+        } else {
+            return None;
+        }
+    }
+    let (kind, count, scale) = match point {
+        None => (Kind::Integer, digits.len(), 0),
+        Some(at) => (Kind::Decimal, digits.len() - 1, digits.len() - 1 - at),
+    };
+    if count == 0 || count > MAX_DIGITS {
+        return None;
+    }
+    Some((kind, signed(mantissa, is_negative), scale as u8))
+}
+
+#[inline(always)]
+pub(crate) fn sign(cell: &[u8]) -> (bool, &[u8]) {
+    match cell.split_first() {
+        Some((b'-', digits)) => (true, digits),
+        Some((b'+', digits)) => (false, digits),
+        _ => (false, cell),
+    }
+}
+
+#[inline(always)]
+fn signed(mantissa: u64, is_negative: bool) -> i64 {
+    let mantissa = mantissa as i64; // at most 18 digits
+    if is_negative { -mantissa } else { mantissa }
+}
+
+/// Numbers with exponents or many digits, and all that is no number.
+pub(crate) fn long(cell: &[u8]) -> Option<(Kind, Value)> {
+    let (kind, digits) = digits(cell)?;
+    let value = match decimal(digits) {
+        Some((mantissa, scale)) => Value::Decimal {
+            mantissa: signed(mantissa, digits.is_negative),
+            scale,
+        },
+        None => match BigDecimal::read(digits) {
+            Ok(number) => Value::Big(Box::new(number)),
+            Err(stand_in) => Value::OutOfRange(Box::new(stand_in)),
+        },
+    };
+    Some((kind, value))
+}
+
+/// The kind of number that a cell is, without what it is worth.
+pub(crate) fn kind(cell: &[u8]) -> Option<Kind> {
+    digits(cell).map(|(kind, _)| kind)
+}
+
+fn digits(cell: &[u8]) -> Option<(Kind, Digits<'_>)> {
+    let (is_negative, rest) = sign(cell);
+    let (whole, rest) = split_digits(rest);
+    let (fraction, rest, has_point) = match rest.split_first() {
+        Some((b'.', rest)) => {
+            let (fraction, rest) = split_digits(rest);
+            (fraction, rest, true)
+        }
+        _ => (&rest[..0], rest, false),
+    };
+    if whole.is_empty() && fraction.is_empty() {
+        return None;
+    }
+    let exponent = exponent(rest)?;
+    let kind = if has_point || exponent.is_some() {
+        Kind::Decimal
+    } else {
+        Kind::Integer
+    };
+    let digits = Digits {
+        is_negative,
+        whole,
+        fraction,
+        exponent: exponent.unwrap_or(0),
+    };
+    Some((kind, digits))
+}
+
+fn split_digits(text: &[u8]) -> (&[u8], &[u8]) {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    text.split_at(digits)
+}
+
+/// The exponent that `text` is, `Some(None)` where it is empty, `None` where it is something else.
+#[allow(clippy::option_option)] // three answers, and one place that asks
+fn exponent(text: &[u8]) -> Option<Option<i64>> {
+    let Some((b'e' | b'E', text)) = text.split_first() else {
+        return text.is_empty().then_some(None);
+    };
+    let (is_negative, digits) = match text.split_first()? {
+        (b'-', digits) => (true, digits),
+        (b'+', digits) => (false, digits),
+        _ => (false, text),
+    };
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let size = digits.iter().fold(0_i64, |size, &digit| {
+        size.saturating_mul(10)
+            .saturating_add(i64::from(digit - b'0'))
+    });
+    Some(Some(if is_negative { -size } else { size }))
+}
+
+/// The mantissa and the scale, without zeros at either end, where they fit.
+fn decimal(digits: Digits<'_>) -> Option<(u64, u8)> {
+    let mut scale = (digits.fraction.len() as i64).saturating_sub(digits.exponent);
+    let mut mantissa = 0_u64;
+    let mut zeros = 0_u32; // not yet part of the mantissa: they may be the last ones
+    for &byte in digits.whole.iter().chain(digits.fraction) {
+        if byte == b'0' {
+            zeros += u32::from(mantissa != 0);
+            continue;
+        }
+        mantissa = mantissa
+            .checked_mul(10_u64.checked_pow(zeros.checked_add(1)?)?)?
+            .checked_add(u64::from(byte - b'0'))?;
+        zeros = 0;
+    }
+    if mantissa == 0 {
+        return Some((0, 0));
+    }
+    scale = scale.saturating_sub(zeros.into());
+    if scale < 0 {
+        let power = u32::try_from(-scale).ok()?;
+        mantissa = mantissa.checked_mul(10_u64.checked_pow(power)?)?;
+        scale = 0;
+    }
+    let scale = u8::try_from(scale).ok()?;
+    let fits = usize::from(scale) <= MAX_DIGITS && mantissa < 10_u64.pow(MAX_DIGITS as u32);
+    fits.then_some((mantissa, scale))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::start;
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn eight_bytes_at_once_are_read_as_one_by_one(cell in "[-+]?[0-9a/:;.]{0,5}[0-9.]{0,5}") {
+            let cell = cell.as_bytes();
+            prop_assert_eq!(shortest(cell, cell.len(), start::start(cell)), short(cell));
+        }
+
+        #[test]
+        fn sixteen_bytes_at_once_are_read_as_one_by_one(
+            cell in "[-+]?[0-9]{0,9}[0-9a/:;.]?[0-9]{0,9}\\.?",
+            behind in "[0-9.-]{0,20}",
+        ) {
+            prop_assume!(!cell.is_empty());
+            let tail = cell.clone() + &behind;
+            let cell = cell.as_bytes();
+            prop_assert_eq!(shortest(tail.as_bytes(), cell.len(), start::start(cell)), short(cell));
+        }
+    }
+
+    fn decimal(text: &str) -> Option<(Kind, i64, u8)> {
+        match parse(text.as_bytes())? {
+            (kind, Value::Decimal { mantissa, scale }) => Some((kind, mantissa, scale)),
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn short_numbers_are_exact() {
+        assert_eq!(decimal("0"), Some((Kind::Integer, 0, 0)));
+        assert_eq!(decimal("-17"), Some((Kind::Integer, -17, 0)));
+        assert_eq!(decimal("+007"), Some((Kind::Integer, 7, 0)));
+        assert_eq!(decimal("12.50"), Some((Kind::Decimal, 1250, 2)));
+        assert_eq!(decimal("-.5"), Some((Kind::Decimal, -5, 1)));
+        assert_eq!(decimal("5."), Some((Kind::Decimal, 5, 0)));
+        assert_eq!(
+            decimal("999999999999999999"),
+            Some((Kind::Integer, 999_999_999_999_999_999, 0))
+        );
+        assert_eq!(
+            decimal("0.123456789012345678"),
+            Some((Kind::Decimal, 123_456_789_012_345_678, 18))
+        );
+    }
+
+    #[test]
+    fn exponents_and_zeros_stay_exact_where_they_fit() {
+        assert_eq!(decimal("1.5e3"), Some((Kind::Decimal, 1500, 0)));
+        assert_eq!(decimal("1e-3"), Some((Kind::Decimal, 1, 3)));
+        assert_eq!(
+            decimal("00000000000000000000012"),
+            Some((Kind::Integer, 12, 0))
+        );
+        assert_eq!(
+            decimal("1.50000000000000000000000"),
+            Some((Kind::Decimal, 15, 1))
+        );
+        assert_eq!(
+            decimal("0e999999999999999999999"),
+            Some((Kind::Decimal, 0, 0))
+        );
+    }
+
+    #[test]
+    fn long_numbers_keep_every_digit() {
+        let big = |text: &str| match parse(text.as_bytes())? {
+            (_, Value::Decimal { .. } | Value::OutOfRange(_)) => panic!("{text}"),
+            (kind, value) => Some((kind, worth(&value).text())),
+        };
+        let kept = |kind, text: &str| Some((kind, text.to_owned()));
+        assert_eq!(
+            big("1234567890123456789"),
+            kept(Kind::Integer, "1234567890123456789")
+        );
+        assert_eq!(
+            big("-000.1000000000000000000010"),
+            kept(Kind::Decimal, "-0.100000000000000000001")
+        );
+        assert_eq!(big("1e400"), kept(Kind::Decimal, "1e400"));
+        assert_eq!(big("-1.5E-300"), kept(Kind::Decimal, "-1.5e-300"));
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_known_as_such() {
+        let place = |text: &str| match parse(text.as_bytes()) {
+            Some((_, Value::OutOfRange(number))) => number,
+            other => panic!("{text}: {other:?}"),
+        };
+        assert!(place("-1e2000") < place("1e-2000"));
+        assert!(place("1e-2000") < place("1e2000"));
+        assert_eq!(place("1e2000"), place("1e99999999999999999999"));
+    }
+
+    #[test]
+    fn what_is_no_number_is_none() {
+        for text in [
+            "",
+            "-",
+            "+",
+            ".",
+            "-.",
+            "e5",
+            "1e",
+            "1e+",
+            "1.2.3",
+            "1,5",
+            " 1",
+            "1 ",
+            "0x1f",
+            "inf",
+            "NaN",
+            "1_000",
+            "--1",
+            "1e5.0",
+            "2024-01-02",
+            "1234567890123456789x",
+        ] {
+            assert_eq!(parse(text.as_bytes()), None, "{text}");
+            assert_eq!(kind(text.as_bytes()), None, "{text}");
+        }
+    }
+}

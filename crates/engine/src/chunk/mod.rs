@@ -1,0 +1,186 @@
+//! What a chunk's body travels in: packed, and with a hash; and how it comes out again, checked. What
+//! is in the body is for `records` and the operations.
+
+pub(crate) mod packed;
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use proto::v1::{Chunk, Compression};
+use xxhash_rust::xxh3::xxh3_64;
+
+pub use crate::chunk::packed::{Damage, Packing};
+use crate::chunk::packed::{Packed, Which};
+
+/// The largest body that is unpacked: twice what anybody cuts.
+pub(crate) const MAX_BODY_BYTES: u64 = 8 << 20;
+
+/// XXH3-64, as [`Chunk::body_hash`] carries it.
+pub fn hash(body: &[u8]) -> u64 {
+    xxh3_64(body)
+}
+
+/// Makes a chunk's body, which is as it was cut, ready to be carried.
+pub fn pack(chunk: &mut Chunk, packing: Packing) {
+    if packing == Packing::Nothing {
+        return;
+    }
+    let packed = Packed::new(std::mem::take(&mut chunk.body), packing);
+    chunk.body_hash = packed.hash;
+    chunk.body_bytes = packed.unpacked;
+    chunk.compression = packed.compression;
+    chunk.body = packed.bytes;
+}
+
+/// The chunk with its body as it was cut, which is checked.
+///
+/// # Errors
+///
+/// When it is not the one that was sent.
+pub fn unpack(chunk: &Chunk) -> Result<Cow<'_, Chunk>, Damage> {
+    let body = packed(chunk).checked(which(chunk))?;
+    if chunk.compression() == Compression::Unspecified {
+        return Ok(Cow::Borrowed(chunk));
+    }
+    Ok(Cow::Owned(Chunk {
+        body,
+        body_bytes: 0,
+        compression: Compression::Unspecified.into(),
+        ..chunk.clone()
+    }))
+}
+
+/// How what comes of the chunk is to be carried: as it came itself.
+pub fn packing(chunk: &Chunk) -> Packing {
+    match chunk.body_hash {
+        None => Packing::Nothing,
+        Some(_) if chunk.compression() == Compression::Unspecified => Packing::Hash,
+        Some(_) => Packing::Zstd,
+    }
+}
+
+/// Bytes of the chunk's body as it was cut.
+pub fn body_bytes(chunk: &Chunk) -> u64 {
+    packed(chunk).len()
+}
+
+/// The body out of what it is packed in; whether it is the one that was sent is not checked.
+///
+/// # Errors
+///
+/// When it does not come out.
+pub fn body(chunk: &Chunk) -> Result<Bytes, Damage> {
+    packed(chunk).unpack(which(chunk))
+}
+
+fn packed(chunk: &Chunk) -> Packed {
+    Packed {
+        bytes: chunk.body.clone(),
+        compression: chunk.compression,
+        unpacked: chunk.body_bytes,
+        hash: chunk.body_hash,
+    }
+}
+
+fn which(chunk: &Chunk) -> Which {
+    Which {
+        what: "body",
+        seq: chunk.seq,
+        most: MAX_BODY_BYTES,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn packed(body: impl Into<Bytes>, packing: Packing) -> Chunk {
+        let mut chunk = Chunk {
+            seq: 3,
+            body: body.into(),
+            ..Chunk::default()
+        };
+        pack(&mut chunk, packing);
+        chunk
+    }
+
+    /// What packs well.
+    fn text() -> String {
+        "a,b,\"c d\"\n".repeat(1000)
+    }
+
+    #[test]
+    fn a_body_comes_out_as_it_was_cut() {
+        for packing in [Packing::Nothing, Packing::Hash, Packing::Zstd] {
+            for body in [String::new(), "a,b\n".to_owned(), text()] {
+                let chunk = packed(body.clone(), packing);
+                assert_eq!(body_bytes(&chunk), body.len() as u64, "{packing:?}");
+                assert_eq!(unpack(&chunk).unwrap().body, body, "{packing:?}");
+            }
+        }
+        let chunk = packed(text(), Packing::Zstd);
+        assert!(chunk.body.len() < text().len() / 10);
+        assert_eq!(chunk.compression(), Compression::Zstd);
+        let small = packed("a,b\n", Packing::Zstd);
+        assert_eq!(small.compression(), Compression::Unspecified);
+    }
+
+    proptest! {
+        #[test]
+        fn any_turned_bit_or_cut_of_a_carried_body_is_found_out(
+            packing in prop_oneof![Just(Packing::Hash), Just(Packing::Zstd)],
+            at in any::<prop::sample::Index>(),
+            bit in 0..8_u32,
+            cuts in any::<bool>(),
+        ) {
+            let mut chunk = packed(text(), packing);
+            let at = at.index(chunk.body.len());
+            let mut body = chunk.body.to_vec();
+            if cuts {
+                body.truncate(at);
+            } else {
+                body[at] ^= 1_u8 << bit;
+            }
+            chunk.body = body.into();
+            // A bit of the frame that says nothing may be turned; what comes out is what was sent.
+            match unpack(&chunk) {
+                Ok(chunk) => prop_assert_eq!(&chunk.body, &text()),
+                Err(Damage::Hash { seq, .. } | Damage::Packed { seq, .. } | Damage::Length { seq, .. }) => {
+                    prop_assert_eq!(seq, 3);
+                }
+                Err(other) => prop_assert!(false, "{other}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_body_of_another_length_than_it_says_is_refused_before_it_takes_memory() {
+        let said = |bytes| {
+            let chunk = Chunk {
+                body_bytes: bytes,
+                ..packed(text(), Packing::Zstd)
+            };
+            unpack(&chunk).map(|_| ()).unwrap_err()
+        };
+        let right = text().len() as u64;
+        assert!(matches!(said(right - 1), Damage::Packed { .. }));
+        assert!(matches!(said(right + 1), Damage::Length { found, .. } if found == right));
+        assert!(matches!(said(u64::MAX), Damage::Large { .. }));
+        let bomb = vec![b'a'; (MAX_BODY_BYTES + 1) as usize];
+        let bomb = packed(bomb, Packing::Zstd);
+        assert!(bomb.body.len() < 10_000);
+        assert!(matches!(unpack(&bomb), Err(Damage::Large { .. })));
+    }
+
+    #[test]
+    fn what_a_newer_publisher_packed_is_refused_by_name() {
+        let chunk = Chunk {
+            compression: 99,
+            ..packed(text(), Packing::Zstd)
+        };
+        let said = unpack(&chunk).unwrap_err().to_string();
+        assert!(said.contains("(99) that is not known here"), "{said}");
+    }
+}

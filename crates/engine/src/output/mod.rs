@@ -1,0 +1,248 @@
+//! Rows that came of one chunk, in what they travel and are kept in: packed, and with a hash. They
+//! come out whole, or piece by piece for those who have no room for all of them.
+
+mod sieve;
+
+use std::fmt;
+use std::io::{self, BufReader, Read};
+
+use bytes::Bytes;
+use proto::v1::{Compression, Output};
+use xxhash_rust::xxh3::Xxh3;
+use zstd::stream::read::Decoder;
+
+pub use sieve::Sieve;
+
+use crate::chunk::packed::{Damage, Packed, Packing, Which};
+
+/// The most that the rows of one chunk may come to, in bytes: with what is around them, and however
+/// badly they pack, they fit into 16 MiB, which is what RabbitMQ 4 takes in one message.
+pub const MAX_OUTPUT_BYTES: u64 = 15 << 20;
+
+/// So many records of CSV, ready to be carried.
+pub fn pack(body: Bytes, rows: u64, packing: Packing) -> Output {
+    let packed = Packed::new(body, packing);
+    Output {
+        body: packed.bytes,
+        compression: packed.compression,
+        body_bytes: packed.unpacked,
+        body_hash: packed.hash,
+        rows,
+    }
+}
+
+/// The rows of chunk `seq` as they were made.
+///
+/// # Errors
+///
+/// When they are not those that were sent.
+pub fn unpack(output: &Output, seq: u64) -> Result<Bytes, Damage> {
+    let packed = Packed {
+        bytes: output.body.clone(),
+        compression: output.compression,
+        unpacked: output.body_bytes,
+        hash: output.body_hash,
+    };
+    packed.checked(Which {
+        what: "output",
+        seq,
+        most: MAX_OUTPUT_BYTES,
+    })
+}
+
+/// Rows that come out piece by piece. What a piece says is known to be what was sent only when the
+/// last one has come.
+pub struct Unpacking<R: Read> {
+    packed: Source<R>,
+    seq: u64,
+    /// Bytes that are to come.
+    left: u64,
+    expected: Option<u64>,
+    hash: Box<Xxh3>,
+}
+
+enum Source<R: Read> {
+    Plain(R),
+    Zstd(Box<Decoder<'static, BufReader<R>>>),
+}
+
+impl<R: Read> fmt::Debug for Unpacking<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seq, left) = (self.seq, self.left);
+        write!(f, "Unpacking {{ seq: {seq}, left: {left} }}")
+    }
+}
+
+/// Why no further piece comes.
+#[derive(Debug, thiserror::Error)]
+pub enum UnpackError {
+    /// The rows are not those that were sent.
+    #[error(transparent)]
+    Damage(#[from] Damage),
+    /// They cannot be read.
+    #[error("the output of chunk {seq} cannot be read: {source}")]
+    Read {
+        /// Which chunk.
+        seq: u64,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl<R: Read> Unpacking<R> {
+    /// Of the rows of chunk `seq`, which lie in `packed`, `bytes` of them, as `output` says; its own
+    /// body is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// When they are packed in a way that is not known here, or into more than anybody sends.
+    pub fn new(output: &Output, packed: R, bytes: u64, seq: u64) -> Result<Self, UnpackError> {
+        let what = "output";
+        let (left, packed) = match Compression::try_from(output.compression) {
+            Ok(Compression::Unspecified) => (bytes, Source::Plain(packed)),
+            Ok(Compression::Zstd) => {
+                let decoder = Decoder::new(packed);
+                let decoder = decoder.map_err(|source| UnpackError::Read { seq, source })?;
+                (output.body_bytes, Source::Zstd(Box::new(decoder)))
+            }
+            Err(_) => {
+                let compression = output.compression;
+                return Err(Damage::Unknown {
+                    what,
+                    seq,
+                    compression,
+                }
+                .into());
+            }
+        };
+        if left > MAX_OUTPUT_BYTES {
+            let (bytes, most) = (left, MAX_OUTPUT_BYTES);
+            return Err(Damage::Large {
+                what,
+                seq,
+                bytes,
+                most,
+            }
+            .into());
+        }
+        Ok(Self {
+            packed,
+            seq,
+            left,
+            expected: output.body_hash,
+            hash: Box::default(),
+        })
+    }
+
+    /// The next `most` bytes, or fewer at the end.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be read, or are not those that were sent.
+    pub fn next(&mut self, most: usize) -> Result<Bytes, UnpackError> {
+        let mut piece = vec![0; self.left.min(most as u64) as usize];
+        self.read(&mut piece)?;
+        self.hash.update(&piece);
+        self.left -= piece.len() as u64;
+        if self.left == 0 {
+            self.check()?;
+        }
+        Ok(piece.into())
+    }
+
+    /// Whether nothing is to come.
+    pub fn is_over(&self) -> bool {
+        self.left == 0
+    }
+
+    fn read(&mut self, piece: &mut [u8]) -> Result<(), UnpackError> {
+        let (what, seq) = ("output", self.seq);
+        match &mut self.packed {
+            Source::Plain(plain) => plain
+                .read_exact(piece)
+                .map_err(|source| UnpackError::Read { seq, source }),
+            Source::Zstd(decoder) => decoder.read_exact(piece).map_err(|error| {
+                let reason = error.to_string();
+                Damage::Packed { what, seq, reason }.into()
+            }),
+        }
+    }
+
+    fn check(&self) -> Result<(), UnpackError> {
+        let found = self.hash.digest();
+        match self.expected {
+            Some(expected) if expected != found => Err(Damage::Hash {
+                what: "output",
+                seq: self.seq,
+                expected,
+                found,
+            }
+            .into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pieces(output: &Output, most: usize) -> Result<Vec<Bytes>, UnpackError> {
+        let body = &output.body[..];
+        let mut unpacking = Unpacking::new(output, body, body.len() as u64, 3)?;
+        let mut pieces = vec![unpacking.next(most)?];
+        while !unpacking.is_over() {
+            pieces.push(unpacking.next(most)?);
+        }
+        Ok(pieces)
+    }
+
+    #[test]
+    fn pieces_are_the_whole_however_large_they_are() {
+        let rows: Vec<String> = (0..5000).map(|n| format!("{n},b\n")).collect();
+        let rows = rows.concat();
+        for packing in [Packing::Nothing, Packing::Hash, Packing::Zstd] {
+            let output = pack(rows.clone().into(), 5000, packing);
+            for most in [1, 7, 1000, 1 << 20] {
+                let pieces = pieces(&output, most).unwrap();
+                assert_eq!(pieces.len(), rows.len().div_ceil(most), "{packing:?}");
+                assert_eq!(pieces.concat(), rows.as_bytes(), "{packing:?}");
+            }
+            let nothing = pieces(&pack(Bytes::new(), 0, packing), 10).unwrap();
+            assert_eq!(nothing, [Bytes::new()], "{packing:?}");
+        }
+    }
+
+    #[test]
+    fn damage_is_found_at_the_last_piece_at_the_latest() {
+        let rows = "a,b\n".repeat(1000);
+        let good = pack(rows.into(), 1000, Packing::Zstd);
+        let mut torn = good.clone();
+        torn.body.truncate(torn.body.len() / 2);
+        let mut longer = good.clone();
+        longer.body_bytes += 1;
+        let mut huge = good.clone();
+        huge.body_bytes = MAX_OUTPUT_BYTES + 1;
+        let mut other = good.clone();
+        other.body_hash = Some(1);
+        let mut unknown = good;
+        unknown.compression = 99;
+        for damaged in [torn, longer, huge, other, unknown] {
+            assert!(matches!(pieces(&damaged, 100), Err(UnpackError::Damage(_))));
+        }
+    }
+
+    #[test]
+    fn rows_come_out_as_they_were_and_damage_is_found() {
+        let rows = "a,b\n".repeat(1000);
+        for packing in [Packing::Nothing, Packing::Hash, Packing::Zstd] {
+            let output = pack(rows.clone().into(), 1000, packing);
+            assert_eq!(unpack(&output, 3).unwrap(), rows, "{packing:?}");
+            assert_eq!(output.rows, 1000);
+        }
+        let mut output = pack(rows.into(), 1000, Packing::Hash);
+        output.body = "b,b\n".repeat(1000).into();
+        let said = unpack(&output, 3).unwrap_err().to_string();
+        assert!(said.contains("the output of chunk 3"), "{said}");
+    }
+}

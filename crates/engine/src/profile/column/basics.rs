@@ -1,0 +1,482 @@
+//! The statistics of one column that are always taken: what a worker adds cell by cell, and what the
+//! master merges. Which values there are is for `values`.
+
+use fearless_simd::Simd;
+use proto::v1::{ColumnPartial, KindCounts};
+
+use super::text::{Extremes, Lengths, Range};
+use crate::cells::address;
+use crate::cells::big_decimal::BigDecimal;
+use crate::cells::kind::{self, KINDS, Kind};
+use crate::cells::long_decimal::LongDecimal;
+use crate::cells::number::{self, Value};
+use crate::cells::shape;
+use crate::partial::PartialError;
+use crate::profile::lanes::Slice;
+use crate::profile::sketch::big_sums::BigSums;
+use crate::profile::sketch::buckets::Pages;
+use crate::profile::sketch::decimal::{Decimals, Small};
+use crate::profile::sketch::long_sums::LongSums;
+
+/// Counts, kinds, sums and extremes of a column's cells.
+#[derive(Debug, Clone)]
+pub(crate) struct Basics {
+    /// The kind of the last cell with bytes: most likely that of the next, so it is tried first.
+    last: Kind,
+    pub(crate) empty: u64,
+    kinds: [u64; KINDS],
+    /// By scale, in the order of their first number.
+    decimals: Vec<Decimals>,
+    /// The one that the last number went to.
+    last_decimals: usize,
+    /// Of the numbers that are too long for `decimals`, while cells come. None in what is merged.
+    long: Option<Box<LongSums>>,
+    /// Of those that are too long for `long`; in what is merged, of both. None where there is none.
+    pub(crate) big: Option<Box<BigSums>>,
+    /// Numbers that are too long for any sum.
+    pub(crate) out_of_range: u64,
+    pub(crate) extremes: Extremes,
+    pub(crate) lengths: Lengths,
+    pub(crate) leading_zeros: u64,
+    pub(crate) surrounding_space: u64,
+}
+
+impl Basics {
+    pub(crate) fn new() -> Self {
+        Self {
+            last: Kind::Integer,
+            empty: 0,
+            kinds: [0; KINDS],
+            decimals: Vec::new(),
+            last_decimals: 0,
+            long: None,
+            big: None,
+            out_of_range: 0,
+            extremes: Extremes::default(),
+            lengths: Lengths::new(),
+            leading_zeros: 0,
+            surrounding_space: 0,
+        }
+    }
+
+    /// Adds a cell with bytes and its start, so many times; what it is worth goes to `pages` too.
+    #[inline(always)]
+    pub(crate) fn add(&mut self, cell: &[u8], start: u64, times: u64, pages: Option<&mut Pages>) {
+        self.lengths.add(cell, start, times);
+        self.extremes.add(cell, start);
+        match self.last {
+            Kind::Integer | Kind::Decimal => {
+                if let Some((kind, mantissa, scale)) = number::shortest(cell, cell.len(), start) {
+                    self.decimals_of(scale).add(mantissa, times);
+                    if let Some(pages) = pages {
+                        pages.add(number::to_f64(mantissa, scale), times);
+                    }
+                    self.last = kind;
+                    self.kinds[kind as usize] += times;
+                    self.check_zero(cell, start, times);
+                    return;
+                }
+            }
+            Kind::Text => {
+                if kind::is_plain_text(cell, start) {
+                    self.kinds[Kind::Text as usize] += times;
+                    self.check_space(cell, start, times);
+                    return;
+                }
+            }
+            kind => {
+                if kind::fits(kind, cell) {
+                    self.kinds[kind as usize] += times;
+                    return;
+                }
+            }
+        }
+        self.add_as_found(cell, start, times, pages);
+    }
+
+    /// Adds cells with bytes, each kind in a loop of its own.
+    #[inline(always)]
+    pub(crate) fn add_all<S: Simd>(
+        &mut self,
+        simd: S,
+        cells: Slice<'_, '_>,
+        mut pages: Option<&mut Pages>,
+    ) {
+        let range = Range::of(cells);
+        let least = self.extremes.add_all(cells, &range);
+        self.lengths.add_all(cells, &range, least);
+        let mut rest = cells;
+        while let (Some(span), Some(&start)) = (rest.cells.first(), rest.starts.first()) {
+            let fitting = match self.last {
+                Kind::Integer | Kind::Decimal => {
+                    let numbers = self.add_numbers(rest, pages.as_deref_mut());
+                    numbers + self.add_longs(rest.from(numbers), pages.as_deref_mut())
+                }
+                Kind::Text => self.add_texts(simd, rest),
+                kind => self.add_shapes(simd, kind, rest),
+            };
+            rest = rest.from(fitting);
+            if fitting == 0 {
+                self.add_as_found(span.cell(), start, 1, pages.as_deref_mut());
+                rest = rest.from(1);
+            }
+        }
+    }
+
+    /// Adds the numbers that come first; how many they are.
+    #[inline(always)]
+    fn add_numbers(&mut self, cells: Slice<'_, '_>, mut pages: Option<&mut Pages>) -> usize {
+        let scale = self
+            .decimals
+            .get(self.last_decimals)
+            .map_or(0, |sums| sums.scale);
+        let (mut small, mut integers, mut numbers) = (Small::new(), 0, 0);
+        for (span, &start) in cells.cells.iter().zip(cells.starts) {
+            let Some((kind, mantissa, own)) = number::shortest(span.tail(), span.len(), start)
+            else {
+                break;
+            };
+            if own != scale || !small.add(mantissa) {
+                self.decimals_of(own).add(mantissa, 1);
+            }
+            if let Some(pages) = &mut pages {
+                pages.add(number::to_f64(mantissa, own), 1);
+            }
+            self.check_zero(span.cell(), start, 1);
+            integers += u64::from(kind == Kind::Integer);
+            self.last = kind;
+            numbers += 1;
+        }
+        if small.count > 0 {
+            self.decimals_of(scale).add_small(&small);
+        }
+        self.kinds[Kind::Integer as usize] += integers;
+        self.kinds[Kind::Decimal as usize] += numbers as u64 - integers;
+        numbers
+    }
+
+    /// Adds the long numbers that come first; how many they are.
+    fn add_longs(&mut self, cells: Slice<'_, '_>, mut pages: Option<&mut Pages>) -> usize {
+        let mut numbers = 0;
+        for (span, &start) in cells.cells.iter().zip(cells.starts) {
+            let Some((kind, number)) = LongDecimal::read(span.cell()) else {
+                break;
+            };
+            if let Some(pages) = &mut pages {
+                pages.add(Value::Long(number).to_f64(span.cell()), 1);
+            }
+            self.add_long(number, 1);
+            self.check_zero(span.cell(), start, 1);
+            self.kinds[kind as usize] += 1;
+            self.last = kind;
+            numbers += 1;
+        }
+        numbers
+    }
+
+    /// Adds the plain texts that come first; how many they are.
+    #[inline(always)]
+    fn add_texts<S: Simd>(&mut self, simd: S, cells: Slice<'_, '_>) -> usize {
+        let mut texts = 0;
+        for (span, &start) in cells.cells.iter().zip(cells.starts) {
+            if !kind::is_plain_text_before(simd, span.tail(), span.len(), start) {
+                break;
+            }
+            self.check_space(span.cell(), start, 1);
+            texts += 1;
+        }
+        self.kinds[Kind::Text as usize] += texts as u64;
+        texts
+    }
+
+    /// Adds the cells of a kind that come first; how many they are.
+    #[inline(always)]
+    fn add_shapes<S: Simd>(&mut self, simd: S, kind: Kind, cells: Slice<'_, '_>) -> usize {
+        // A macro, since a closure would be compiled apart from its caller, for any processor.
+        macro_rules! count_while {
+            ($span:ident => $fits:expr) => {{
+                let mut fitting = 0;
+                for $span in cells.cells {
+                    if !$fits {
+                        break;
+                    }
+                    fitting += 1;
+                }
+                fitting
+            }};
+        }
+        let fitting = match kind {
+            Kind::Date => count_while!(span => shape::is_date_before(span.tail(), span.len())),
+            Kind::DateTime => {
+                count_while!(span => shape::is_datetime_before(span.tail(), span.len()))
+            }
+            Kind::Uuid => count_while!(span => shape::is_uuid(span.cell())),
+            Kind::Email => {
+                count_while!(span => address::is_email_before(simd, span.tail(), span.len()))
+            }
+            kind => count_while!(span => kind::fits(kind, span.cell())),
+        };
+        self.kinds[kind as usize] += fitting as u64;
+        fitting
+    }
+
+    #[inline(never)]
+    fn add_as_found(&mut self, cell: &[u8], start: u64, times: u64, pages: Option<&mut Pages>) {
+        self.last = match number::parse(cell) {
+            Some((kind, value)) => {
+                if let (Some(pages), false) = (pages, matches!(value, Value::OutOfRange(_))) {
+                    pages.add(value.to_f64(cell), times);
+                }
+                self.add_number(value, times);
+                self.check_zero(cell, start, times);
+                kind
+            }
+            None => kind::of_text(cell),
+        };
+        if self.last == Kind::Text {
+            self.check_space(cell, start, times);
+        }
+        self.kinds[self.last as usize] += times;
+    }
+
+    /// A number's cell: are there only digits, with a zero before another?
+    #[inline(always)]
+    fn check_zero(&mut self, cell: &[u8], start: u64, times: u64) {
+        let is_long_zero = start >> 48 & 0xfff0 == 0x3030 && cell.len() > 1; // "00" to "0?"
+        if is_long_zero && cell.iter().all(u8::is_ascii_digit) {
+            self.leading_zeros += times;
+        }
+    }
+
+    /// A text's cell: no other kind has a space at an end.
+    #[inline(always)]
+    fn check_space(&mut self, cell: &[u8], start: u64, times: u64) {
+        let is_space = |byte: u8| byte == b' ' || byte == b'\t';
+        let ends_so = cell.last().is_some_and(|&byte| is_space(byte));
+        self.surrounding_space += times * u64::from(is_space((start >> 56) as u8) | ends_so);
+    }
+
+    fn add_number(&mut self, value: Value, times: u64) {
+        match value {
+            Value::Decimal { mantissa, scale } => self.decimals_of(scale).add(mantissa, times),
+            Value::Long(number) => self.add_long(number, times),
+            Value::Big(number) => self.add_big(&number, times),
+            Value::OutOfRange(_) => self.out_of_range += times,
+        }
+    }
+
+    #[inline(always)]
+    fn add_long(&mut self, number: LongDecimal, times: u64) {
+        let is_added = match &mut self.long {
+            Some(sums) => sums.add(number, times),
+            None => false,
+        };
+        if !is_added {
+            self.add_unlike(number, times);
+        }
+    }
+
+    /// Adds a number that does not fit the sums of long ones as they are.
+    #[cold]
+    fn add_unlike(&mut self, number: LongDecimal, times: u64) {
+        if self
+            .long
+            .as_ref()
+            .is_some_and(|sums| number.scale <= sums.scale)
+        {
+            self.add_big(&number.into(), times);
+            return;
+        }
+        // It has more digits behind the point than those before.
+        self.settle();
+        let mut sums = LongSums::new(number.scale);
+        sums.add(number, times);
+        self.long = Some(Box::new(sums));
+    }
+
+    /// Brings all sums to where they are merged.
+    pub(crate) fn settle(&mut self) {
+        let Some(sums) = self.long.take() else {
+            return;
+        };
+        let sums = BigSums::from(sums.as_ref());
+        match &mut self.big {
+            Some(big) => big.merge(&sums),
+            big @ None => *big = Some(Box::new(sums)),
+        }
+    }
+
+    fn add_big(&mut self, number: &BigDecimal, times: u64) {
+        match &mut self.big {
+            Some(sums) => sums.add(number, times),
+            big @ None => *big = Some(Box::new(BigSums::of(number, times))),
+        }
+    }
+
+    #[inline(always)]
+    fn decimals_of(&mut self, scale: u8) -> &mut Decimals {
+        let at = self.last_decimals;
+        if self.decimals.get(at).is_none_or(|sums| sums.scale != scale) {
+            self.find_decimals(scale);
+        }
+        &mut self.decimals[self.last_decimals]
+    }
+
+    fn find_decimals(&mut self, scale: u8) {
+        let found = self.decimals.iter().position(|sums| sums.scale == scale);
+        self.last_decimals = found.unwrap_or(self.decimals.len());
+        if found.is_none() {
+            self.decimals.push(Decimals::new(scale));
+        }
+    }
+
+    /// Adds what `other` has seen.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.empty = self.empty.saturating_add(other.empty);
+        for (kind, count) in self.kinds.iter_mut().zip(other.kinds) {
+            *kind = kind.saturating_add(count);
+        }
+        for sums in &other.decimals {
+            self.decimals_of(sums.scale).merge(sums);
+        }
+        match (&mut self.big, &other.big) {
+            (_, None) => {}
+            (Some(own), Some(other)) => own.merge(other),
+            (own @ None, other) => own.clone_from(other),
+        }
+        self.out_of_range = self.out_of_range.saturating_add(other.out_of_range);
+        self.extremes.merge(&other.extremes);
+        self.lengths.merge(&other.lengths);
+        self.leading_zeros = self.leading_zeros.saturating_add(other.leading_zeros);
+        let spaces = self
+            .surrounding_space
+            .saturating_add(other.surrounding_space);
+        self.surrounding_space = spaces;
+    }
+
+    /// How many cells are of `kind`.
+    pub(crate) fn kind(&self, kind: Kind) -> u64 {
+        self.kinds[kind as usize]
+    }
+
+    /// Cells with bytes.
+    pub(crate) fn filled(&self) -> u64 {
+        self.kinds.iter().copied().fold(0, u64::saturating_add)
+    }
+
+    /// All cells; `None` where they are more than can be counted.
+    pub(crate) fn cells(&self) -> Option<u64> {
+        let mut counts = self.kinds.iter();
+        counts.try_fold(self.empty, |sum, &count| sum.checked_add(count))
+    }
+
+    /// The decimals by scale, least scale first.
+    pub(crate) fn decimals(&self) -> Vec<&Decimals> {
+        let mut decimals: Vec<_> = self.decimals.iter().collect();
+        decimals.sort_by_key(|sums| sums.scale);
+        decimals
+    }
+}
+
+impl Basics {
+    /// What is always in a partial, in one with nothing else.
+    pub(crate) fn to_wire(&self) -> ColumnPartial {
+        let is_filled = self.filled() > 0;
+        ColumnPartial {
+            empty: self.empty,
+            kinds: is_filled.then(|| counts(self)),
+            decimals: self.decimals().into_iter().map(Into::into).collect(),
+            big: self.big.as_deref().map(Into::into),
+            out_of_range: self.out_of_range,
+            text_min: self.extremes.min(),
+            text_max: self.extremes.max(),
+            length_min: if is_filled { self.lengths.min } else { 0 },
+            length_max: self.lengths.max,
+            length_sum: self.lengths.sum,
+            shortest: self.lengths.shortest().unwrap_or_default(),
+            longest: self.lengths.longest().unwrap_or_default(),
+            leading_zeros: self.leading_zeros,
+            surrounding_space: self.surrounding_space,
+            ..ColumnPartial::default()
+        }
+    }
+}
+
+fn counts(column: &Basics) -> KindCounts {
+    KindCounts {
+        integer: column.kind(Kind::Integer),
+        decimal: column.kind(Kind::Decimal),
+        boolean: column.kind(Kind::Boolean),
+        date: column.kind(Kind::Date),
+        datetime: column.kind(Kind::DateTime),
+        time: column.kind(Kind::Time),
+        uuid: column.kind(Kind::Uuid),
+        email: column.kind(Kind::Email),
+        url: column.kind(Kind::Url),
+        text: column.kind(Kind::Text),
+    }
+}
+
+impl TryFrom<&ColumnPartial> for Basics {
+    type Error = PartialError;
+
+    fn try_from(wire: &ColumnPartial) -> Result<Self, PartialError> {
+        let mut column = Self::new();
+        column.empty = wire.empty;
+        column.leading_zeros = wire.leading_zeros;
+        column.surrounding_space = wire.surrounding_space;
+        if let Some(counts) = &wire.kinds {
+            column.kinds = kinds(counts);
+        }
+        for sums in &wire.decimals {
+            let sums = Decimals::try_from(sums)?;
+            if column.decimals.iter().any(|own| own.scale == sums.scale) {
+                return Err(PartialError::Malformed("a scale twice"));
+            }
+            column.decimals.push(sums);
+        }
+        column.big = big(wire)?.map(Box::new);
+        column.out_of_range = wire.out_of_range;
+        match (&wire.text_min, &wire.text_max) {
+            (Some(min), Some(max)) if !min.is_empty() && min <= max => {
+                column.extremes = Extremes::of(min, max);
+            }
+            (None, None) => return Ok(column),
+            _ => return Err(PartialError::Malformed("no least and greatest cell")),
+        }
+        let lengths = [wire.length_min, wire.length_max, wire.length_sum];
+        column.lengths = Lengths::of(lengths, &wire.shortest, &wire.longest);
+        Ok(column)
+    }
+}
+
+fn big(wire: &ColumnPartial) -> Result<Option<BigSums>, PartialError> {
+    let big = wire.big.as_ref().map(BigSums::try_from).transpose()?;
+    let doubles = wire.floats.as_ref().map(BigSums::try_from).transpose()?;
+    Ok(match (big, doubles) {
+        (Some(mut sums), Some(doubles)) => {
+            sums.merge(&doubles);
+            Some(sums)
+        }
+        (sums, doubles) => sums.or(doubles),
+    })
+}
+
+fn kinds(counts: &KindCounts) -> [u64; KINDS] {
+    let mut kinds = [0; KINDS];
+    for (kind, count) in [
+        (Kind::Integer, counts.integer),
+        (Kind::Decimal, counts.decimal),
+        (Kind::Boolean, counts.boolean),
+        (Kind::Date, counts.date),
+        (Kind::DateTime, counts.datetime),
+        (Kind::Time, counts.time),
+        (Kind::Uuid, counts.uuid),
+        (Kind::Email, counts.email),
+        (Kind::Url, counts.url),
+        (Kind::Text, counts.text),
+    ] {
+        kinds[kind as usize] = count;
+    }
+    kinds
+}

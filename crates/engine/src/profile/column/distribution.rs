@@ -1,0 +1,308 @@
+//! How a column's numbers are distributed: quantiles and histogram, from every number where they are
+//! in a table, else nearly, from buckets.
+
+use std::ops::{Add, Div, Mul, Sub};
+
+use num_bigint::BigInt;
+use proto::v1::{Bin, Quantile};
+
+use super::values;
+use crate::cells::number::{self, Value};
+use crate::profile::sketch::buckets::{self, Buckets};
+use crate::profile::sketch::table::Table;
+
+/// The quantiles that are told.
+const RANKS: [f64; 7] = [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99];
+
+/// At most so many bars.
+const MOST_BARS: u32 = 32;
+
+/// What is told of it.
+#[derive(Debug, Default)]
+pub(crate) struct Distribution {
+    /// For each rank the least number that so large a share of the numbers does not exceed.
+    pub(crate) quantiles: Vec<Quantile>,
+    /// The largest relative error of a quantile.
+    pub(crate) error: f64,
+    /// Bars of equal width over all numbers.
+    pub(crate) histogram: Vec<Bin>,
+}
+
+/// What is known of the numbers beside how they are distributed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known {
+    /// The least and the greatest of all.
+    pub(crate) range: (f64, f64),
+    /// Whether the column is one of integers, so that those that lie close have a bar each.
+    pub(crate) is_integer: bool,
+    /// Whether every number is an integer.
+    pub(crate) are_integers: bool,
+}
+
+impl Distribution {
+    /// Of every number.
+    pub(crate) fn of_table(table: &Table, known: Known) -> Self {
+        let numbers: Vec<_> = values::numbers(table).collect();
+        let is_short = |value: &Value| matches!(value, Value::Decimal { .. });
+        if numbers.iter().all(|(_, value, _)| is_short(value)) {
+            Self::of_numbers(numbers, known, short)
+        } else {
+            Self::of_numbers(numbers, known, |value, scale| {
+                number::worth(value).unscaled_at(scale).into_owned()
+            })
+        }
+    }
+
+    /// Of numbers that are integers of type `T` when they are multiplied by one power of ten.
+    fn of_numbers<T: Integer>(
+        numbers: Vec<(&[u8], Value, u64)>,
+        known: Known,
+        integer: impl Fn(&Value, u32) -> T,
+    ) -> Self {
+        let scales = numbers.iter().map(|(_, value, _)| number::scale(value));
+        let scale = scales.max().unwrap_or(0);
+        let numbers = numbers.into_iter();
+        let mut numbers: Vec<Number<'_, T>> = numbers
+            .map(|(cell, value, count)| Number {
+                integer: integer(&value, scale),
+                cell,
+                value,
+                count,
+            })
+            .collect();
+        // Equal ones as they were written, so that it does not matter in which order they came.
+        numbers.sort_by(|a, b| {
+            let order = a.integer.cmp(&b.integer);
+            order.then_with(|| number::scale(&a.value).cmp(&number::scale(&b.value)))
+        });
+        let counts = numbers.iter().map(|number| number.count);
+        let all = counts.fold(0, u64::saturating_add);
+        let quantile = |rank| {
+            let wanted = wanted(rank, all);
+            let mut seen = 0_u64;
+            let found = numbers.iter().find(|number| {
+                seen = seen.saturating_add(number.count);
+                seen >= wanted
+            })?;
+            Some(Quantile {
+                rank,
+                value: found.value.to_f64(found.cell),
+                decimal: number::worth(&found.value).text(),
+            })
+        };
+        Self {
+            quantiles: RANKS.into_iter().filter_map(quantile).collect(),
+            error: 0.0,
+            histogram: histogram(&numbers, scale, known),
+        }
+    }
+
+    /// Nearly, of the numbers that buckets have counted.
+    pub(crate) fn of_buckets(buckets: &Buckets, known: Known) -> Self {
+        let (min, max) = known.range;
+        let ranges = buckets.ranges();
+        let counts = ranges.iter().map(|&(_, _, count)| count);
+        let all = counts.fold(0, u64::saturating_add);
+        let quantile = |rank| {
+            let wanted = wanted(rank, all);
+            let mut seen = 0_u64;
+            let &(from, to, _) = ranges.iter().find(|(_, _, count)| {
+                seen = seen.saturating_add(*count);
+                seen >= wanted
+            })?;
+            // Some numbers of this bucket may be greater than all doubles: of how great nothing is known.
+            let is_open = |end: f64, bound: f64| end.abs() >= f64::MAX && bound.is_infinite();
+            if is_open(from, min) || is_open(to, max) {
+                return None;
+            }
+            Some(near(rank, (from, to), known))
+        };
+        Self {
+            quantiles: RANKS.into_iter().filter_map(quantile).collect(),
+            error: buckets.error(),
+            histogram: near_histogram(ranges, all, known),
+        }
+    }
+}
+
+/// The least number at this rank has so many numbers up to it, itself among them.
+fn wanted(rank: f64, all: u64) -> u64 {
+    ((rank * all as f64).ceil() as u64).clamp(1, all.max(1))
+}
+
+/// An integer of a size that all numbers of a column fit.
+trait Integer:
+    Clone
+    + Ord
+    + From<u32>
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+{
+    /// As a number of bars; a great one where it is more.
+    fn to_usize(&self) -> usize;
+}
+
+impl Integer for i128 {
+    fn to_usize(&self) -> usize {
+        usize::try_from(*self).unwrap_or(usize::MAX)
+    }
+}
+
+impl Integer for BigInt {
+    fn to_usize(&self) -> usize {
+        usize::try_from(self).unwrap_or(usize::MAX)
+    }
+}
+
+struct Number<'c, T> {
+    integer: T,
+    cell: &'c [u8],
+    value: Value,
+    count: u64,
+}
+
+/// A decimal times 10^scale: 36 digits at most.
+fn short(value: &Value, scale: u32) -> i128 {
+    match value {
+        Value::Decimal {
+            mantissa,
+            scale: own,
+        } => number::up(*mantissa, (scale as u8).saturating_sub(*own)),
+        Value::Long(_) | Value::Big(_) | Value::OutOfRange(_) => 0, // none are among them
+    }
+}
+
+/// Bars over numbers in their order, each an integer when multiplied by 10^scale.
+fn histogram<T: Integer>(numbers: &[Number<'_, T>], scale: u32, known: Known) -> Vec<Bin> {
+    let (min, max) = known.range;
+    let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else {
+        return Vec::new();
+    };
+    if !min.is_finite() || !max.is_finite() {
+        return Vec::new();
+    }
+    let span = last.integer.clone() - first.integer.clone();
+    let bars = match span.to_usize() {
+        0 => 1,
+        span if known.is_integer && scale == 0 && span < MOST_BARS as usize => span as u32 + 1,
+        _ => MOST_BARS,
+    };
+    let mut counts = vec![0_u64; bars as usize];
+    for number in numbers {
+        let above = number.integer.clone() - first.integer.clone();
+        let bar = if bars == 1 {
+            0
+        } else {
+            // The last bar has its end.
+            (above * T::from(bars) / span.clone())
+                .to_usize()
+                .min(bars as usize - 1)
+        };
+        counts[bar] = counts[bar].saturating_add(number.count);
+    }
+    let edge = edges(known.range, bars as usize);
+    let bin = |(bar, count)| Bin {
+        from: edge(bar),
+        to: edge(bar + 1),
+        count,
+    };
+    counts.into_iter().enumerate().map(bin).collect()
+}
+
+/// Where each bar begins, and the last one ends.
+fn edges((min, max): (f64, f64), bars: usize) -> impl Fn(usize) -> f64 {
+    let width = max / bars as f64 - min / bars as f64;
+    move |bar| {
+        if bar == bars {
+            max
+        } else {
+            (min + width * bar as f64).clamp(min, max)
+        }
+    }
+}
+
+/// Integers from here on may not have a double of their own.
+const MOST_INTEGER: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
+
+/// The quantile that lies in a bucket, in the middle of which it is taken to be.
+fn near(rank: f64, (from, to): (f64, f64), known: Known) -> Quantile {
+    // The outermost buckets may reach beyond the numbers.
+    let (min, max) = known.range;
+    let within = |number: f64| number.clamp(min, max);
+    if known.are_integers {
+        let value = within(buckets::middle_integer(from, to));
+        return Quantile {
+            rank,
+            value,
+            decimal: if value.abs() < MOST_INTEGER {
+                format!("{value:.0}")
+            } else {
+                String::new()
+            },
+        };
+    }
+    Quantile {
+        rank,
+        value: buckets::middle(within(from), within(to)),
+        decimal: String::new(),
+    }
+}
+
+/// Bars of equal width over all numbers. Within a range they are taken to lie evenly.
+fn near_histogram(mut ranges: Vec<(f64, f64, u64)>, all: u64, known: Known) -> Vec<Bin> {
+    let (min, max) = known.range;
+    if all == 0 || !min.is_finite() || !max.is_finite() {
+        return Vec::new();
+    }
+    for (from, to, _) in &mut ranges {
+        // The outermost buckets may reach beyond the numbers.
+        (*from, *to) = (from.clamp(min, max), to.clamp(min, max));
+    }
+    let span = max - min;
+    let bars = if span <= 0.0 {
+        1
+    } else if known.is_integer && span < f64::from(MOST_BARS) {
+        span as usize + 1
+    } else {
+        MOST_BARS as usize
+    };
+    let edge = edges(known.range, bars);
+    let mut below = 0;
+    (1..=bars)
+        .map(|bar| {
+            let to = edge(bar);
+            let until = if bar == bars {
+                all
+            } else {
+                count_below(&ranges, to)
+            };
+            let count = until.saturating_sub(below);
+            below = until.max(below);
+            Bin {
+                from: edge(bar - 1),
+                to,
+                count,
+            }
+        })
+        .collect()
+}
+
+/// How many numbers lie below `edge`.
+fn count_below(ranges: &[(f64, f64, u64)], edge: f64) -> u64 {
+    let mut below = 0_u64;
+    for &(from, to, count) in ranges {
+        if from >= edge {
+            break;
+        }
+        let share = if to < edge || to <= from {
+            1.0
+        } else {
+            (edge - from) / (to - from)
+        };
+        let part = (count as f64 * share).round() as u64;
+        below = below.saturating_add(part.min(count));
+    }
+    below
+}

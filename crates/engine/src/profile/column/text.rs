@@ -1,0 +1,310 @@
+//! The least and the greatest cell by byte order, and how long cells are, with examples.
+
+use std::cmp::Ordering;
+
+use crate::cells::start::start;
+use crate::profile::lanes::Slice;
+
+/// Extremes keep so many bytes. What is cut off never matters to what is kept: if a ≤ b, then so are
+/// their starts.
+pub(crate) const KEPT_BYTES: usize = 256;
+
+/// Between what the starts and the lengths of some cells are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Range {
+    low: u64,
+    high: u64,
+    shortest: usize,
+    longest: usize,
+    /// Of all lengths.
+    bytes: u64,
+}
+
+impl Range {
+    #[inline(always)]
+    pub(crate) fn of(cells: Slice<'_, '_>) -> Self {
+        let (mut low, mut high) = (u64::MAX, 0);
+        for &start in cells.starts {
+            low = low.min(start);
+            high = high.max(start);
+        }
+        let (mut shortest, mut longest, mut bytes) = (u32::MAX, 0, 0);
+        for &length in cells.lengths {
+            shortest = shortest.min(length);
+            longest = longest.max(length);
+            bytes += u64::from(length);
+        }
+        Self {
+            low,
+            high,
+            shortest: shortest as usize,
+            longest: longest as usize,
+            bytes,
+        }
+    }
+}
+
+/// The least and the greatest cell. Most cells are told apart from both by their first 8 bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Extremes {
+    least: Extreme,
+    greatest: Extreme,
+}
+
+/// A cell, with nothing to copy where it is short. Its length is 0 while there is none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Extreme {
+    start: u64,
+    length: usize,
+    /// What comes behind the first 8 bytes.
+    rest: Vec<u8>,
+}
+
+impl Extreme {
+    /// How `cell`, of which `start` is the start, compares with this one.
+    #[inline(always)]
+    fn compare(&self, cell: &[u8], start: u64) -> Ordering {
+        start.cmp(&self.start).then_with(|| {
+            match cell.get(8..) {
+                Some(rest) if self.length > 8 => rest.cmp(&self.rest),
+                // With the same start, one of at most 8 bytes is how the other one begins.
+                _ => cell.len().cmp(&self.length),
+            }
+        })
+    }
+
+    fn set(&mut self, cell: &[u8], start: u64) {
+        self.start = start;
+        self.length = cell.len();
+        self.rest.clear();
+        self.rest
+            .extend_from_slice(cell.get(8..).unwrap_or_default());
+    }
+
+    fn bytes(&self) -> Option<Vec<u8>> {
+        let start = &self.start.to_be_bytes()[..self.length.min(8)];
+        (self.length > 0).then(|| [start, &self.rest].concat())
+    }
+}
+
+impl Extremes {
+    /// Adds a cell with bytes, and its [`start`].
+    #[inline(always)]
+    pub(crate) fn add(&mut self, cell: &[u8], start: u64) {
+        if self.least.start >= start || start >= self.greatest.start {
+            self.compare(cell, start);
+        }
+    }
+
+    /// Adds cells with bytes, of which `range` is known. Gives the least of the cells where it had to be
+    /// looked for.
+    #[inline(always)]
+    pub(crate) fn add_all<'b>(&mut self, cells: Slice<'_, 'b>, range: &Range) -> Option<&'b [u8]> {
+        // With the same start, one of at most 8 bytes is how the other one begins.
+        let (least, greatest) = (&self.least, &self.greatest);
+        let is_short = range.longest <= 8;
+        let is_less = least.length == 0
+            || range.low < least.start
+            || range.low == least.start && !(is_short && range.shortest >= least.length);
+        let is_greater = greatest.length == 0
+            || range.high > greatest.start
+            || range.high == greatest.start && !(is_short && range.longest <= greatest.length);
+        if is_greater && let Some(cell) = cells.extreme_with(range.high, Ordering::Greater) {
+            self.compare(cell, range.high);
+        }
+        let least = is_less
+            .then(|| cells.extreme_with(range.low, Ordering::Less))
+            .flatten();
+        if let Some(cell) = least {
+            self.compare(cell, range.low);
+        }
+        least
+    }
+
+    #[inline(never)]
+    fn compare(&mut self, cell: &[u8], start: u64) {
+        let cell = &cell[..cell.len().min(KEPT_BYTES)];
+        let is_first = self.least.length == 0;
+        if is_first || self.least.compare(cell, start).is_lt() {
+            self.least.set(cell, start);
+        }
+        if is_first || self.greatest.compare(cell, start).is_gt() {
+            self.greatest.set(cell, start);
+        }
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) {
+        if let Some((min, max)) = other.min().zip(other.max()) {
+            self.compare(&min, other.least.start);
+            self.compare(&max, other.greatest.start);
+        }
+    }
+
+    /// The extremes that were told of.
+    pub(crate) fn of(min: &[u8], max: &[u8]) -> Self {
+        let mut extremes = Self::default();
+        extremes.compare(min, start(min));
+        extremes.compare(max, start(max));
+        extremes
+    }
+
+    /// The least cell. `None`: there was none.
+    pub(crate) fn min(&self) -> Option<Vec<u8>> {
+        self.least.bytes()
+    }
+
+    /// The greatest cell. `None`: there was none.
+    pub(crate) fn max(&self) -> Option<Vec<u8>> {
+        self.greatest.bytes()
+    }
+}
+
+/// How long cells with bytes are, in bytes; and the least by byte order of those that are shortest
+/// and longest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lengths {
+    pub(crate) min: u64,
+    pub(crate) max: u64,
+    pub(crate) sum: u64,
+    shortest: Extreme,
+    longest: Extreme,
+}
+
+impl Lengths {
+    pub(crate) fn new() -> Self {
+        Self {
+            min: u64::MAX,
+            max: 0,
+            sum: 0,
+            shortest: Extreme::default(),
+            longest: Extreme::default(),
+        }
+    }
+
+    /// Adds a cell with bytes, and its [`start`], so many times.
+    #[inline(always)]
+    pub(crate) fn add(&mut self, cell: &[u8], start: u64, times: u64) {
+        let bytes = cell.len() as u64;
+        self.sum += bytes * times;
+        let is_shortest = bytes < self.min || bytes == self.min && start <= self.shortest.start;
+        let is_longest = bytes > self.max || bytes == self.max && start <= self.longest.start;
+        if is_shortest || is_longest {
+            self.compare(cell, start, bytes);
+        }
+    }
+
+    /// Adds cells with bytes, of which `range` is known, and what [`Extremes::add_all`] has said.
+    #[inline(always)]
+    pub(crate) fn add_all(&mut self, cells: Slice<'_, '_>, range: &Range, least: Option<&[u8]>) {
+        self.sum += range.bytes;
+        let (min, max) = (range.shortest as u64, range.longest as u64);
+        match least {
+            Some(least) if min == max => self.compare(least, range.low, min),
+            _ => {
+                if min < self.min || min == self.min && range.low <= self.shortest.start {
+                    self.search(cells, min);
+                }
+                if max > self.max || max == self.max && range.low <= self.longest.start {
+                    self.search(cells, max);
+                }
+            }
+        }
+    }
+
+    /// Compares with cells of one length.
+    #[inline(always)]
+    fn search(&mut self, cells: Slice<'_, '_>, bytes: u64) {
+        for (span, &start) in cells.cells.iter().zip(cells.starts) {
+            if span.len() as u64 == bytes {
+                let is_shortest =
+                    bytes < self.min || bytes == self.min && start <= self.shortest.start;
+                let is_longest =
+                    bytes > self.max || bytes == self.max && start <= self.longest.start;
+                if is_shortest || is_longest {
+                    self.compare(span.cell(), start, bytes);
+                }
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn compare(&mut self, cell: &[u8], start: u64, bytes: u64) {
+        let cell = &cell[..cell.len().min(KEPT_BYTES)];
+        if bytes < self.min || bytes == self.min && self.shortest.compare(cell, start).is_lt() {
+            self.min = bytes;
+            self.shortest.set(cell, start);
+        }
+        if bytes > self.max || bytes == self.max && self.longest.compare(cell, start).is_lt() {
+            self.max = bytes;
+            self.longest.set(cell, start);
+        }
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.sum = self.sum.saturating_add(other.sum);
+        if let Some((shortest, longest)) = other.shortest().zip(other.longest()) {
+            self.compare(&shortest, other.shortest.start, other.min);
+            self.compare(&longest, other.longest.start, other.max);
+        }
+        // Where examples were not taken.
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+    }
+
+    /// The lengths that were told of; without examples, where none were taken.
+    pub(crate) fn of(lengths: [u64; 3], shortest: &[u8], longest: &[u8]) -> Self {
+        let [min, max, sum] = lengths;
+        let mut own = Self::new();
+        if !shortest.is_empty() && !longest.is_empty() {
+            own.compare(shortest, start(shortest), min);
+            own.compare(longest, start(longest), max);
+        }
+        Self {
+            min,
+            max,
+            sum,
+            ..own
+        }
+    }
+
+    /// The least of the shortest cells. `None`: there was none.
+    pub(crate) fn shortest(&self) -> Option<Vec<u8>> {
+        self.shortest.bytes()
+    }
+
+    /// The least of the longest cells. `None`: there was none.
+    pub(crate) fn longest(&self) -> Option<Vec<u8>> {
+        self.longest.bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_and_the_greatest_are_those_of_the_bytes() {
+        let lists: [&[&[u8]]; 4] = [
+            &[
+                b"a\0",
+                b"a",
+                b"12345678b",
+                b"12345678a",
+                b"zzzzzzzz9",
+                b"zzzzzzzz",
+            ],
+            &[b"a\0", b"a"],
+            &[b"12345678", b"1234567", b"12345678\0", b"1234567\0"],
+            &[b"\0", b"\0\0\0\0\0\0\0\0\0", b"\0\0"],
+        ];
+        for cells in lists {
+            let mut extremes = Extremes::default();
+            for cell in cells {
+                extremes.add(cell, start(cell));
+            }
+            let bytes = |cell: Option<&&[u8]>| cell.map(|cell| cell.to_vec());
+            assert_eq!(extremes.min(), bytes(cells.iter().min()));
+            assert_eq!(extremes.max(), bytes(cells.iter().max()));
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! How a column's numbers are distributed: counts in buckets whose bounds are read off the double's
+//! bits, as in HdrHistogram: sign, exponent and the first seven bits of the fraction. A number and its
+//! bucket's middle differ by at most 1 / 257 of the number.
+//!
+//! Where that makes too many buckets, neighbours are joined, all of them alike (I. Epicoco et al.,
+//! "UDDSketch: accurate tracking of quantiles in data streams", 2020). How often is asked of the set
+//! of all buckets, so that it is the same in whatever order they came.
+
+use std::cmp::Ordering;
+
+use proto::v1;
+
+use crate::partial::PartialError;
+
+/// Bits of the fraction that a bucket's number has.
+const FRACTION_BITS: u32 = 7;
+const DROPPED_BITS: u32 = 52 - FRACTION_BITS;
+/// At most so many buckets.
+const MOST: usize = 1024;
+/// Eighteen bits are a bucket's number: joined so often, only the sign is left.
+const MAX_LEVEL: u32 = 18;
+/// Greater numbers than this have no bucket: it is that of infinity.
+const END: i32 = 0x7ff << FRACTION_BITS;
+
+/// Counts by bucket. Level n joins 2^n buckets.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Buckets {
+    level: u32,
+    zeros: u64,
+    /// Ascending; no count is 0. Negative numbers have negative buckets, -1 next to zero.
+    counts: Vec<(i32, u64)>,
+}
+
+/// The bucket of a number that is not zero.
+#[inline(always)]
+fn bucket(number: f64) -> i32 {
+    let bits = number.to_bits();
+    let size = (bits << 1 >> (DROPPED_BITS + 1)) as i32;
+    if number < 0.0 { -1 - size } else { size }
+}
+
+impl Buckets {
+    /// Of numbers with counts, in any order.
+    pub(crate) fn of(numbers: impl Iterator<Item = (f64, u64)>) -> Self {
+        let mut buckets = Self::default();
+        let mut counts = Vec::new();
+        for (number, count) in numbers {
+            if number == 0.0 {
+                buckets.zeros += count;
+            } else {
+                counts.push((bucket(number), count));
+            }
+        }
+        counts.sort_unstable();
+        buckets.counts = counts;
+        buckets.join();
+        buckets.settle();
+        buckets
+    }
+
+    /// Adds the counts of neighbours with one number.
+    fn join(&mut self) {
+        self.counts.dedup_by(|next, kept| {
+            let is_equal = next.0 == kept.0;
+            if is_equal {
+                kept.1 = kept.1.saturating_add(next.1);
+            }
+            is_equal
+        });
+    }
+
+    fn raise(&mut self, level: u32) {
+        let by = level.saturating_sub(self.level);
+        if by > 0 {
+            self.counts.iter_mut().for_each(|(at, _)| *at >>= by);
+            self.level = level;
+            self.join();
+        }
+    }
+
+    fn settle(&mut self) {
+        while self.counts.len() > MOST {
+            self.raise(self.level + 1);
+        }
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) {
+        let mut other = other.clone();
+        let level = self.level.max(other.level);
+        self.raise(level);
+        other.raise(level);
+        self.zeros = self.zeros.saturating_add(other.zeros);
+        self.counts.extend_from_slice(&other.counts);
+        // A merge of two sorted runs is linear.
+        self.counts.sort_by_key(|&(at, _)| at);
+        self.join();
+        self.settle();
+        self.counts.shrink_to_fit();
+    }
+
+    /// How many numbers there are.
+    #[cfg(test)]
+    fn count(&self) -> u64 {
+        self.counts
+            .iter()
+            .fold(self.zeros, |sum, &(_, count)| sum.saturating_add(count))
+    }
+
+    /// The largest relative error of a bucket's middle.
+    pub(crate) fn error(&self) -> f64 {
+        // All buckets of a level are as bad as the one that starts at 1.
+        middle_error(1.0, bound((0x3ff << FRACTION_BITS) + (1 << self.level)))
+    }
+
+    /// Every bucket in the numbers' order: from, to, and how many; zero has one of its own.
+    pub(crate) fn ranges(&self) -> Vec<(f64, f64, u64)> {
+        let split = self.counts.partition_point(|&(at, _)| at < 0);
+        let (below, above) = self.counts.split_at(split);
+        let range = |&(at, count): &(i32, u64)| {
+            let (from, to) = self.bounds(at);
+            (from, to, count)
+        };
+        let zeros = (self.zeros > 0).then_some((0.0, 0.0, self.zeros));
+        let mut ranges: Vec<_> = below.iter().map(range).collect();
+        ranges.extend(zeros);
+        ranges.extend(above.iter().map(range));
+        ranges
+    }
+
+    fn bounds(&self, at: i32) -> (f64, f64) {
+        let (from, to) = (at << self.level, (at + 1) << self.level);
+        if at < 0 {
+            return (-bound(-from), -bound(-to));
+        }
+        (bound(from), bound(to))
+    }
+
+    pub(crate) fn to_wire(&self) -> v1::Buckets {
+        let mut before = 0;
+        let step = |&(at, _): &(i32, u64)| {
+            let step = at - before;
+            before = at;
+            step
+        };
+        v1::Buckets {
+            level: self.level,
+            zeros: self.zeros,
+            steps: self.counts.iter().map(step).collect(),
+            counts: self.counts.iter().map(|&(_, count)| count).collect(),
+        }
+    }
+}
+
+/// Where the bucket begins; never beyond the finite numbers.
+fn bound(at: i32) -> f64 {
+    let bits = at.clamp(0, END) as u64;
+    f64::from_bits(bits << DROPPED_BITS).min(f64::MAX)
+}
+
+/// The number whose relative distance to both bounds is the same.
+pub(crate) fn middle(from: f64, to: f64) -> f64 {
+    if from.partial_cmp(&to) == Some(Ordering::Equal) {
+        return from;
+    }
+    let (half_from, half_to) = (from / 2.0, to / 2.0); // so that no sum overflows
+    from * (half_to / (half_from + half_to)) * 2.0
+}
+
+/// Of the integers that a bucket with these bounds can have, the one whose relative distance to the first
+/// and the last of them is least. The bound that is farther from zero belongs to the next bucket.
+pub(crate) fn middle_integer(from: f64, to: f64) -> f64 {
+    if from < 0.0 {
+        return -middle_integer(-to, -from);
+    }
+    if to <= 0.0 {
+        return 0.0;
+    }
+    let first = from.ceil().max(1.0); // zero has a bucket of its own
+    let last = (to.ceil() - 1.0).max(first);
+    let middle = middle(first, last);
+    let distance = |integer: f64| ((integer - first) / first).max((last - integer) / last);
+    let [below, above] = [middle.floor(), middle.ceil()];
+    if distance(below) <= distance(above) {
+        below
+    } else {
+        above
+    }
+}
+
+fn middle_error(from: f64, to: f64) -> f64 {
+    (to - from) / (to + from)
+}
+
+impl TryFrom<&v1::Buckets> for Buckets {
+    type Error = PartialError;
+
+    fn try_from(wire: &v1::Buckets) -> Result<Self, PartialError> {
+        const MALFORMED: PartialError = PartialError::Malformed("buckets that are none");
+        if wire.level > MAX_LEVEL
+            || wire.steps.len() != wire.counts.len()
+            || wire.steps.len() > MOST
+        {
+            return Err(MALFORMED);
+        }
+        let mut counts = Vec::with_capacity(wire.steps.len());
+        let mut at = 0_i32;
+        for (index, (&step, &count)) in wire.steps.iter().zip(&wire.counts).enumerate() {
+            at = at.checked_add(step).ok_or(MALFORMED)?;
+            let ends = (-END - 1) >> wire.level..=END >> wire.level;
+            if !ends.contains(&at) || count == 0 || (index > 0 && step < 1) {
+                return Err(MALFORMED);
+            }
+            counts.push((at, count));
+        }
+        Ok(Self {
+            level: wire.level,
+            zeros: wire.zeros,
+            counts,
+        })
+    }
+}
+
+/// Buckets while cells come one by one: a page of counters for each sign and exponent.
+#[derive(Debug, Clone)]
+pub(crate) struct Pages {
+    /// By sign and exponent: the page's number, from 1.
+    numbers: Box<[u16]>,
+    counters: Vec<[u64; 1 << FRACTION_BITS]>,
+    zeros: u64,
+}
+
+impl Pages {
+    pub(crate) fn new() -> Self {
+        Self {
+            numbers: vec![0; 1 << 12].into_boxed_slice(),
+            counters: Vec::new(),
+            zeros: 0,
+        }
+    }
+
+    /// Counts a number, so many times.
+    #[inline(always)]
+    pub(crate) fn add(&mut self, number: f64, times: u64) {
+        if number == 0.0 {
+            self.zeros += times;
+            return;
+        }
+        let head = number.to_bits() >> DROPPED_BITS;
+        let at = &mut self.numbers[(head >> FRACTION_BITS) as usize];
+        if *at == 0 {
+            self.counters.push([0; 1 << FRACTION_BITS]);
+            *at = self.counters.len() as u16; // at most 4096
+        }
+        let page = &mut self.counters[usize::from(*at) - 1];
+        page[head as usize & ((1 << FRACTION_BITS) - 1)] += times;
+    }
+
+    pub(crate) fn buckets(&self) -> Buckets {
+        let mut counts = Vec::new();
+        for (head, &page) in self
+            .numbers
+            .iter()
+            .enumerate()
+            .filter(|(_, page)| **page > 0)
+        {
+            let is_negative = head >> 11 == 1;
+            let first = ((head & 0x7ff) << FRACTION_BITS) as i32;
+            for (at, &count) in self.counters[usize::from(page) - 1].iter().enumerate() {
+                let size = first + at as i32;
+                if count > 0 {
+                    counts.push((if is_negative { -1 - size } else { size }, count));
+                }
+            }
+        }
+        counts.sort_unstable_by_key(|&(at, _)| at);
+        let mut buckets = Buckets {
+            level: 0,
+            zeros: self.zeros,
+            counts,
+        };
+        buckets.settle();
+        buckets
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_middle_is_near_every_number_of_its_bucket() {
+        for number in [
+            1.0,
+            1.99,
+            -3.75,
+            1e-300,
+            -1e300,
+            123_456_789.0,
+            0.1,
+            f64::MAX,
+        ] {
+            let buckets = Buckets::of([(number, 1)].into_iter());
+            let [(from, to, 1)] = buckets.ranges()[..] else {
+                panic!("{number}: {:?}", buckets.ranges());
+            };
+            assert!(from <= number && number <= to, "{number}: {from} {to}");
+            let error = (middle(from, to) - number).abs() / number.abs();
+            assert!(
+                error <= buckets.error() * (1.0 + 1e-12) && error < 1.0 / 256.0,
+                "{number}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_middle_integer_is_as_near_to_every_integer_of_its_bucket() {
+        for integer in (1..3000)
+            .chain((3000..9_000_000).step_by(997))
+            .map(f64::from)
+        {
+            for number in [integer, -integer] {
+                let mut buckets = Buckets::of([(number, 1)].into_iter());
+                for level in 0..4 {
+                    buckets.raise(level);
+                    let [(from, to, 1)] = buckets.ranges()[..] else {
+                        panic!("{number}: {:?}", buckets.ranges());
+                    };
+                    let middle = middle_integer(from, to);
+                    let error = (middle - number).abs() / integer;
+                    assert!(
+                        error <= buckets.error() * (1.0 + 1e-12),
+                        "{number}: {middle}"
+                    );
+                    assert!(middle.fract() == 0.0, "{number}: {middle}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn too_many_buckets_are_joined_alike() {
+        let numbers = (-300..300).map(|power| (10_f64.powi(power), 1));
+        let buckets = Buckets::of(numbers.clone().chain(numbers.map(|(x, n)| (-x * 1.01, n))));
+        assert!(buckets.counts.len() <= MOST && buckets.level > 0);
+        assert_eq!(buckets.count(), 1200);
+        let mut pages = Pages::new();
+        for power in -300..300 {
+            pages.add(10_f64.powi(power), 1);
+            pages.add(-10_f64.powi(power) * 1.01, 1);
+        }
+        assert_eq!(pages.buckets(), buckets);
+        assert_eq!(Buckets::try_from(&buckets.to_wire()), Ok(buckets));
+    }
+}

@@ -1,0 +1,249 @@
+//! The least hashes of a set, each with how often it came: a sample of the distinct values that is
+//! the same however the set was cut, because a hash among the least of the whole is among the least
+//! of every part (P. B. Gibbons, "Distinct sampling for highly-accurate answers to distinct values
+//! queries and event reports", 2001; here with a fixed size, as bottom-k sketches have it).
+
+use std::cmp::Ordering;
+use std::mem;
+
+use proto::v1::HashSample;
+
+use crate::partial::PartialError;
+
+/// So many hashes are looked at at once: far more than are kept, so that few have to be sorted.
+const MOST_NEW: usize = 1 << 12;
+
+/// All hashes while they are few, else the least of them.
+#[derive(Debug, Clone)]
+pub(crate) struct Sample {
+    size: Size,
+    /// Those kept, in their order, each once.
+    hashes: Vec<(u64, u64)>,
+    /// Those that came once more each since, in no order.
+    new: Vec<u64>,
+    /// No hash above this one is among the least.
+    bound: u64,
+    /// Whether there are more hashes than those kept.
+    is_thinned: bool,
+}
+
+/// How many hashes are kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Size {
+    /// All, while they are no more than this.
+    pub(crate) most: usize,
+    /// So many of the least ones otherwise.
+    pub(crate) kept: usize,
+}
+
+impl Sample {
+    pub(crate) fn new(size: Size) -> Self {
+        Self {
+            size,
+            hashes: Vec::new(),
+            new: Vec::new(),
+            bound: u64::MAX,
+            is_thinned: false,
+        }
+    }
+
+    /// Adds a hash once more.
+    pub(crate) fn add(&mut self, hash: u64) {
+        self.add_all(&[hash], || 0);
+    }
+
+    /// Adds hashes, each once more. If it matters, `distinct` tells how many are distinct at least, these
+    /// and those before.
+    #[inline(always)]
+    pub(crate) fn add_all(&mut self, hashes: &[u64], distinct: impl FnOnce() -> usize) {
+        if self.bound == u64::MAX {
+            self.new.extend_from_slice(hashes);
+        } else {
+            let bound = self.bound;
+            for &hash in hashes {
+                if hash <= bound {
+                    self.new.push(hash);
+                }
+            }
+        }
+        if self.new.len() >= MOST_NEW {
+            self.settle(distinct());
+        }
+    }
+
+    /// Adds hashes with how often each came, in any order.
+    pub(crate) fn count_all(&mut self, mut counted: Vec<(u64, u64)>) {
+        counted.sort_unstable();
+        counted.dedup_by(|next, kept| {
+            let is_equal = next.0 == kept.0;
+            if is_equal {
+                kept.1 = kept.1.saturating_add(next.1);
+            }
+            is_equal
+        });
+        self.join(&counted);
+    }
+
+    /// Joins what came since to what is kept; at least so many hashes are distinct.
+    #[inline(never)]
+    fn settle(&mut self, distinct: usize) {
+        self.is_thinned |= distinct > self.size.most;
+        let mut new = mem::take(&mut self.new);
+        let least = self.least(&new);
+        self.join(&least);
+        new.clear();
+        self.new = new;
+    }
+
+    /// Those of new hashes that may be among the least, in their order, each with how often it came.
+    fn least(&self, new: &[u64]) -> Vec<(u64, u64)> {
+        let wanted = if self.is_thinned {
+            self.size.kept
+        } else {
+            self.size.most
+        };
+        // Hashes are spread evenly: were all distinct, more than are wanted would be below this bound,
+        // short of six standard deviations.
+        let enough = wanted as u64 + 6 * wanted.isqrt() as u64 + 1;
+        let mut bound = (u64::MAX / new.len().max(1) as u64).saturating_mul(enough);
+        loop {
+            let below = new.iter().copied().filter(|&hash| hash <= bound);
+            let mut below: Vec<_> = below.collect();
+            below.sort_unstable();
+            let alike = below.chunk_by(|a, b| a == b);
+            let counted: Vec<_> = alike.map(|alike| (alike[0], alike.len() as u64)).collect();
+            if counted.len() > wanted || below.len() == new.len() {
+                return counted;
+            }
+            bound = bound.saturating_mul(4);
+        }
+    }
+
+    /// Joins hashes in their order, each once, to those that are kept, and cuts.
+    fn join(&mut self, others: &[(u64, u64)]) {
+        if others.is_empty() {
+            return;
+        }
+        let own = mem::take(&mut self.hashes);
+        let mut joined = Vec::with_capacity(own.len() + others.len());
+        let (mut own, mut others) = (own.as_slice(), others);
+        while let (Some((a, rest)), Some((b, other_rest))) =
+            (own.split_first(), others.split_first())
+        {
+            let order = a.0.cmp(&b.0);
+            joined.push(match order {
+                Ordering::Less => *a,
+                Ordering::Greater => *b,
+                Ordering::Equal => (a.0, a.1.saturating_add(b.1)),
+            });
+            if order.is_le() {
+                own = rest;
+            }
+            if order.is_ge() {
+                others = other_rest;
+            }
+        }
+        joined.extend_from_slice(own);
+        joined.extend_from_slice(others);
+        self.hashes = joined;
+        self.cut();
+    }
+
+    fn cut(&mut self) {
+        self.is_thinned |= self.hashes.len() > self.size.most;
+        if self.is_thinned {
+            self.hashes.truncate(self.size.kept);
+            self.hashes.shrink_to_fit();
+            self.bound = self.hashes.last().map_or(u64::MAX, |last| last.0);
+        }
+    }
+
+    /// Adds what `other` has; both are settled.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.is_thinned |= other.is_thinned;
+        self.join(&other.hashes);
+        self.cut();
+    }
+
+    /// The same with nothing left to settle. At least so many hashes are distinct, as is known from elsewhere.
+    pub(crate) fn settled(mut self, distinct: usize) -> Self {
+        self.settle(distinct);
+        self.new = Vec::new();
+        self
+    }
+
+    /// How many hashes there are, where every one is in it. Only of a settled one.
+    pub(crate) fn whole(&self) -> Option<u64> {
+        (!self.is_thinned).then_some(self.hashes.len() as u64)
+    }
+
+    /// Whether a value came twice, by the sample.
+    pub(crate) fn has_repeated(&self) -> bool {
+        self.hashes.iter().any(|&(_, count)| count > 1)
+    }
+
+    /// How many of `total` values are equal to one before them, and the standard error relative to
+    /// that. The sample's m hashes came c times on average, so that total / c are distinct; by the
+    /// delta method the error of that mean is s / √m, with s the deviation of the counts.
+    pub(crate) fn repeated(&self, total: u64) -> (u64, f64) {
+        let size = self.hashes.len() as f64;
+        let sum: f64 = self.hashes.iter().map(|&(_, count)| count as f64).sum();
+        if let Some(distinct) = self.whole() {
+            return (total.saturating_sub(distinct), 0.0);
+        }
+        let mean = sum / size;
+        let square = |&(_, count): &(u64, u64)| (count as f64 - mean).powi(2);
+        let deviation = (self.hashes.iter().map(square).sum::<f64>() / (size - 1.0)).sqrt();
+        let repeated = total as f64 * (1.0 - 1.0 / mean);
+        if repeated < 1.0 {
+            // None in the sample: by the rule of three, less than 3 / m of all, at 95 %.
+            return (0, 3.0 / size);
+        }
+        let error = deviation / size.sqrt() / (mean * (mean - 1.0));
+        (repeated.round() as u64, error)
+    }
+
+    /// A settled one.
+    pub(crate) fn to_wire(&self) -> HashSample {
+        let mut before = None;
+        let step = |&(hash, _): &(u64, u64)| {
+            let step = before.map_or(hash, |before| hash - before - 1);
+            before = Some(hash);
+            step
+        };
+        HashSample {
+            steps: self.hashes.iter().map(step).collect(),
+            counts: self.hashes.iter().map(|&(_, count)| count).collect(),
+            is_thinned: self.is_thinned,
+        }
+    }
+
+    pub(crate) fn of_wire(wire: &HashSample, size: Size) -> Result<Self, PartialError> {
+        const MALFORMED: PartialError = PartialError::Malformed("a sample of hashes that is none");
+        let fits = if wire.is_thinned {
+            wire.steps.len() == size.kept
+        } else {
+            wire.steps.len() <= size.most
+        };
+        if wire.steps.len() != wire.counts.len() || !fits {
+            return Err(MALFORMED);
+        }
+        let mut sample = Self::new(size);
+        sample.is_thinned = wire.is_thinned;
+        sample.hashes.reserve(wire.steps.len());
+        let mut before: Option<u64> = None;
+        for (&step, &count) in wire.steps.iter().zip(&wire.counts) {
+            let hash = match before {
+                None => Some(step),
+                Some(before) => before
+                    .checked_add(1)
+                    .and_then(|hash| hash.checked_add(step)),
+            };
+            let hash = hash.filter(|_| count > 0).ok_or(MALFORMED)?;
+            sample.hashes.push((hash, count));
+            before = Some(hash);
+        }
+        sample.cut();
+        Ok(sample)
+    }
+}

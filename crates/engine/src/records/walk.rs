@@ -1,0 +1,222 @@
+//! One pass over the records of a body: which are good, and how a bad one is told of. Workers and the
+//! publisher's `check` share it, so that both call the same records bad. What is done with a record is
+//! for whoever calls.
+
+use std::ops::ControlFlow;
+
+use proto::v1::Reject;
+
+use crate::dialect::Dialect;
+use crate::records::line_ends;
+use crate::records::reject;
+use crate::records::sample::Sample;
+use crate::records::{Batch, Cells, Record, Records};
+
+/// A body of whole records, and where in its file it stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Body<'b> {
+    pub(crate) bytes: &'b [u8],
+    /// Records of the job before it, rejects counted.
+    pub(crate) first_record: u64,
+    /// The line on which it starts.
+    pub(crate) first_line: u64,
+    /// Bytes of its file before it.
+    pub(crate) first_byte: u64,
+    /// The file; empty where there is but one.
+    pub(crate) file: &'b str,
+}
+
+impl Body<'_> {
+    /// Hands every record to `visit`, with its number within the body: as `Ok` where it has as many
+    /// cells as there are columns, or was padded to them. How many records there are, if `visit` lets
+    /// it go on to the end.
+    #[inline(always)]
+    pub(crate) fn walk(
+        &self,
+        dialect: &Dialect,
+        columns: usize,
+        mut visit: impl FnMut(u64, Result<&Record<'_>, &Record<'_>>) -> ControlFlow<()>,
+    ) -> u64 {
+        let mut records = Records::new(dialect, self.bytes);
+        let mut cells = Cells::default();
+        let mut seen = 0;
+        while let Some(record) = records.read() {
+            let checked = record.checked(dialect, columns, &mut cells);
+            if visit(seen, checked.as_ref()).is_break() {
+                break;
+            }
+            seen += 1;
+        }
+        seen
+    }
+
+    /// The same of all records, but the good ones go to batches, and `visit` gets a batch when it is full
+    /// and in the end. Bad ones it gets one by one, maybe before good ones that come before them.
+    pub(crate) fn walk_batches(
+        &self,
+        dialect: &Dialect,
+        columns: usize,
+        sample: &mut Sample,
+        mut visit: impl FnMut(Result<&Batch<'_>, (u64, &Record<'_>)>),
+    ) -> u64 {
+        let mut records = Records::new(dialect, self.bytes);
+        let mut batch = Batch::new(dialect, self.bytes, columns);
+        let mut cells = Cells::default();
+        let mut seen = 0;
+        loop {
+            let many = records.read_many(&mut batch);
+            sample.add_many(seen, many.records, |record| batch.place(&many, record));
+            seen += many.records as u64;
+            if !batch.is_full() {
+                let Some(record) = records.read() else {
+                    break;
+                };
+                match record.checked(dialect, columns, &mut cells) {
+                    Ok(record) => {
+                        sample.add(seen, &record);
+                        batch.push(&record);
+                    }
+                    Err(record) => visit(Err((seen, &record))),
+                }
+                seen += 1;
+            }
+            if batch.is_full() {
+                visit(Ok(&batch));
+                batch.clear();
+            }
+        }
+        visit(Ok(&batch));
+        seen
+    }
+}
+
+/// Tells of bad records of one body, in their order.
+#[derive(Debug)]
+pub(crate) struct Teller<'b> {
+    body: Body<'b>,
+    /// A place in the body, and the line it is on.
+    place: (usize, u64),
+}
+
+impl<'b> Teller<'b> {
+    pub(crate) fn new(body: Body<'b>) -> Self {
+        Self {
+            body,
+            place: (0, body.first_line),
+        }
+    }
+
+    /// Where the record `number` (from 0) of the body stands: records of the job before it, its line,
+    /// and bytes of its file before it.
+    pub(crate) fn place(&mut self, number: u64, record: &Record<'_>) -> [u64; 3] {
+        let start = record.start();
+        let body = &self.body;
+        let (known, line) = self.place;
+        let line_ends = line_ends(&body.bytes[known..start]);
+        self.place = (start, line.saturating_add(line_ends));
+        [
+            body.first_record.saturating_add(number),
+            self.place.1,
+            body.first_byte.saturating_add(start as u64),
+        ]
+    }
+
+    /// What is said of the record `number` (from 0) of the body.
+    pub(crate) fn tell(&mut self, number: u64, record: &Record<'_>, reason: String) -> Reject {
+        let (start, end) = (record.start(), record.end());
+        let [number, line, byte] = self.place(number, record);
+        let body = &self.body;
+        Reject {
+            record: number,
+            line,
+            byte,
+            reason,
+            raw: reject::raw(&body.bytes[start..end]),
+            file: body.file.to_owned(),
+            violations: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::dialect::Ragged;
+
+    type Rows = Vec<Vec<Vec<u8>>>;
+
+    /// The good records, in their order; the numbers of the bad ones; the sample; how many all are.
+    type Walked = (Rows, Vec<u64>, Sample, u64);
+
+    fn one_by_one(body: &Body<'_>, dialect: &Dialect, columns: usize) -> Walked {
+        let (mut rows, mut bad, mut sample) = (Rows::new(), Vec::new(), Sample::default());
+        let seen = body.walk(dialect, columns, |number, record| {
+            match record {
+                Ok(record) => {
+                    sample.add(number, record);
+                    rows.push(record.iter().map(<[u8]>::to_vec).collect());
+                }
+                Err(_) => bad.push(number),
+            }
+            ControlFlow::Continue(())
+        });
+        (rows, bad, sample, seen)
+    }
+
+    fn by_batches(body: &Body<'_>, dialect: &Dialect, columns: usize) -> Walked {
+        let (mut rows, mut bad, mut sample) = (Rows::new(), Vec::new(), Sample::default());
+        let seen = body.walk_batches(dialect, columns, &mut sample, |found| match found {
+            Ok(batch) => {
+                for record in 0..batch.records() {
+                    let cell = |column| batch.cell(record, column).cell().to_vec();
+                    rows.push((0..columns).map(cell).collect());
+                }
+            }
+            Err((number, _)) => bad.push(number),
+        });
+        (rows, bad, sample, seen)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn batches_have_the_records_that_come_one_by_one(
+            cells in prop::collection::vec(prop_oneof![
+                30 => "[a-c]{0,9}",
+                4 => "\"[a-c,\n]{0,40}\"",
+                2 => "\"([a-c]|\"\"){0,9}\"",
+                1 => "[a-c\"\\\\#\r]{0,5}",
+            ], 0..400),
+            columns in 0_usize..5,
+            odd in 0_usize..90,
+            line_end in prop::sample::select(vec!["\n", "\r\n", "\r"]),
+            double_quote in any::<bool>(), escape in any::<bool>(), comment in any::<bool>(), pad in any::<bool>(),
+            quote in prop::sample::select(vec![None, Some(b'"'), Some(b'"')]),
+        ) {
+            let mut text = String::new();
+            for (at, cell) in cells.iter().enumerate() {
+                let is_last = (at + 1) % columns.max(1) == 0 || at % 97 == odd;
+                text += cell;
+                text += if is_last { line_end } else { "," };
+            }
+            let body = Body { bytes: text.as_bytes(), first_record: 0, first_line: 1, first_byte: 0, file: "" };
+            let dialect = Dialect {
+                quote,
+                double_quote,
+                escape: escape.then_some(b'\\'),
+                comment: comment.then_some(b'#'),
+                ragged: if pad { Ragged::Pad } else { Ragged::Reject },
+                ..Dialect::default()
+            };
+            let (rows, bad, sample, seen) = by_batches(&body, &dialect, columns);
+            let expected = one_by_one(&body, &dialect, columns);
+            prop_assert_eq!(rows, expected.0);
+            prop_assert_eq!(bad, expected.1);
+            prop_assert_eq!(sample.numbers(), expected.2.numbers());
+            prop_assert_eq!(seen, expected.3);
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! One field of a schema: its type, what stands for a missing value, and its constraints.
+
+use serde_json::{Map, Value as Json};
+
+use super::constraints::Constraints;
+use super::properties::{Properties, strings};
+use crate::validate::schema::{SchemaError, wrong};
+use crate::validate::value::kind::{Kind, PointFormat, TextFormat};
+use crate::validate::value::moment::{self, Part};
+use crate::validate::value::number;
+use crate::validate::value::pattern::Pattern;
+
+/// What is said of one column.
+#[derive(Debug, Clone)]
+pub(crate) struct Field {
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    /// Cells that stand for no value.
+    pub(crate) missing: Vec<String>,
+    pub(crate) constraints: Constraints,
+}
+
+/// Properties that are checked, or change how cells are read, with the types that have them.
+const PROPERTIES: [(&str, &[&str]); 10] = [
+    (
+        "format",
+        &[
+            "string",
+            "number",
+            "integer",
+            "boolean",
+            "date",
+            "time",
+            "datetime",
+            "year",
+            "yearmonth",
+            "duration",
+            "object",
+            "array",
+            "list",
+            "geopoint",
+            "geojson",
+            "any",
+        ],
+    ),
+    ("groupChar", &["integer", "number"]),
+    ("bareNumber", &["integer", "number"]),
+    ("decimalChar", &["number"]),
+    ("trueValues", &["boolean"]),
+    ("falseValues", &["boolean"]),
+    ("delimiter", &["list"]),
+    ("itemType", &["list"]),
+    ("categories", &[]),
+    ("categoriesOrdered", &[]),
+];
+
+/// Properties of every field.
+const OF_ALL: [&str; 5] = ["name", "type", "constraints", "missingValues", "title"];
+
+impl Field {
+    /// Reads the field at place `at`; `missing` is what the schema says of all, and a pattern may take
+    /// `pattern_bytes` of memory.
+    pub(crate) fn read(
+        at: usize,
+        json: &Json,
+        missing: &[String],
+        pattern_bytes: usize,
+    ) -> Result<Self, SchemaError> {
+        let Json::Object(map) = json else {
+            return Err(wrong(&format!("field {}", at + 1), "an object is expected"));
+        };
+        let name = map.get("name").and_then(Json::as_str);
+        let Some(name) = name else {
+            return Err(wrong(&format!("field {}", at + 1), "it has no name"));
+        };
+        let place = format!("field {:?}", name.chars().take(100).collect::<String>());
+        let properties = Properties::new(place.clone(), map);
+        let kind_name = properties.text("type")?.unwrap_or("any");
+        refuse_unknown(&properties, kind_name)?;
+        let kind = kind(&properties, kind_name)?;
+        let missing = missing_values(&properties)?.unwrap_or_else(|| missing.to_vec());
+        let nothing = Map::new();
+        let constraints = match properties.get("constraints") {
+            None => &nothing,
+            Some(Json::Object(map)) => map,
+            Some(_) => return Err(properties.wrong("constraints", "an object is expected")),
+        };
+        let constraints = Properties::new(format!("{place}, constraints"), constraints);
+        let constraints = Constraints::read(&constraints, &kind, pattern_bytes)?;
+        Ok(Self {
+            name: name.to_owned(),
+            kind,
+            missing,
+            constraints,
+        })
+    }
+}
+
+/// Texts, or objects with a `value` and a `label`.
+pub(crate) fn missing_values(
+    properties: &Properties<'_>,
+) -> Result<Option<Vec<String>>, SchemaError> {
+    let Some(json) = properties.get("missingValues") else {
+        return Ok(None);
+    };
+    let text = |json: &Json| {
+        json.get("value")
+            .unwrap_or(json)
+            .as_str()
+            .map(str::to_owned)
+    };
+    let values = json
+        .as_array()
+        .and_then(|values| values.iter().map(text).collect());
+    let Some(values) = values else {
+        return Err(properties.wrong("missingValues", "an array of texts is expected"));
+    };
+    Ok(Some(values))
+}
+
+/// What only tells something is passed over; what would check something is not.
+fn refuse_unknown(properties: &Properties<'_>, kind: &str) -> Result<(), SchemaError> {
+    let of_types = PROPERTIES.map(|(name, _)| name);
+    let known: Vec<&str> = of_types
+        .into_iter()
+        .chain(OF_ALL)
+        .chain(Constraints::NAMES)
+        .collect();
+    properties.refuse_near(&known)?;
+    for name in properties.names_of_all() {
+        if Constraints::NAMES.contains(&name) {
+            return Err(properties.wrong(name, "it belongs into \"constraints\""));
+        }
+        let of = PROPERTIES.iter().find(|(known, _)| *known == name);
+        if of.is_some_and(|(_, kinds)| !kinds.contains(&kind)) && properties.get(name).is_some() {
+            let hint = if name.starts_with("categories") {
+                "; say enum"
+            } else {
+                ""
+            };
+            return Err(
+                properties.wrong(name, &format!("it is not known of the type {kind:?}{hint}"))
+            );
+        }
+    }
+    Ok(())
+}
+
+fn kind(properties: &Properties<'_>, name: &str) -> Result<Kind, SchemaError> {
+    let format = properties.text("format")?.unwrap_or("default");
+    let default = |kind| match format {
+        "default" => Ok(kind),
+        _ => Err(no_format(properties, format)),
+    };
+    match name {
+        "any" => default(Kind::Any),
+        "string" => text(properties, format),
+        "integer" => default(Kind::Number(number_style(properties, true)?)),
+        "number" => default(Kind::Number(number_style(properties, false)?)),
+        "boolean" => default(boolean(properties)?),
+        "date" => moment(properties, Part::Date, format),
+        "time" => moment(properties, Part::Time, format),
+        "datetime" => moment(properties, Part::DateTime, format),
+        "year" => default(Kind::Year),
+        "yearmonth" => default(Kind::YearMonth),
+        "duration" => default(Kind::Duration),
+        "object" => default(Kind::Object),
+        "array" => default(Kind::Array),
+        "list" => default(list(properties)?),
+        "geopoint" => Ok(Kind::GeoPoint(match format {
+            "default" => PointFormat::Pair,
+            "array" => PointFormat::Array,
+            "object" => PointFormat::Object,
+            _ => return Err(no_format(properties, format)),
+        })),
+        "geojson" => match format {
+            "default" | "topojson" => Ok(Kind::GeoJson {
+                is_topology: format == "topojson",
+            }),
+            _ => Err(no_format(properties, format)),
+        },
+        _ => Err(properties.wrong("type", &format!("{name:?} is no type of Table Schema"))),
+    }
+}
+
+fn no_format(properties: &Properties<'_>, format: &str) -> SchemaError {
+    properties.wrong("format", &format!("{format:?} is not known of this type"))
+}
+
+fn text(properties: &Properties<'_>, format: &str) -> Result<Kind, SchemaError> {
+    Ok(Kind::Text(match format {
+        "default" => TextFormat::Any,
+        "email" => TextFormat::Email,
+        "uri" => TextFormat::Uri,
+        "uuid" => TextFormat::Uuid,
+        "binary" => TextFormat::Binary,
+        _ => return Err(no_format(properties, format)),
+    }))
+}
+
+fn number_style(
+    properties: &Properties<'_>,
+    is_integer: bool,
+) -> Result<number::Style, SchemaError> {
+    let mut style = number::Style::new(is_integer);
+    for (name, place) in [
+        ("groupChar", &mut style.group),
+        ("decimalChar", &mut style.decimal),
+    ] {
+        let Some(text) = properties.text(name)? else {
+            continue;
+        };
+        if !number::may_group(text) || (name == "decimalChar" && text.is_empty()) {
+            return Err(properties.wrong(
+                name,
+                "one character is expected that is no part of a number",
+            ));
+        }
+        *place = text.as_bytes().into();
+    }
+    if !is_integer && number::collide(&style.group, &style.decimal) {
+        return Err(properties.wrong("groupChar", "it must differ from decimalChar"));
+    }
+    style.is_bare = properties.flag("bareNumber")?.unwrap_or(true);
+    Ok(style)
+}
+
+fn boolean(properties: &Properties<'_>) -> Result<Kind, SchemaError> {
+    let words = |name, default: [&str; 4]| match properties.get(name) {
+        None => Ok(default.map(str::to_owned).to_vec()),
+        Some(json) => {
+            strings(json).ok_or_else(|| properties.wrong(name, "an array of texts is expected"))
+        }
+    };
+    let yes = words("trueValues", ["true", "True", "TRUE", "1"])?;
+    let no = words("falseValues", ["false", "False", "FALSE", "0"])?;
+    if let Some(both) = yes.iter().find(|word| no.contains(word)) {
+        return Err(properties.wrong("trueValues", &format!("{both:?} is in falseValues too")));
+    }
+    Ok(Kind::Boolean { yes, no })
+}
+
+fn moment(properties: &Properties<'_>, part: Part, format: &str) -> Result<Kind, SchemaError> {
+    let style = match format {
+        "default" => moment::Style::Iso,
+        "any" => moment::Style::Any,
+        _ => {
+            let format = format.strip_prefix("fmt:").unwrap_or(format); // as drafts of version 1 had it
+            let pattern =
+                Pattern::new(format).map_err(|reason| properties.wrong("format", &reason))?;
+            moment::Style::Pattern(pattern)
+        }
+    };
+    Ok(Kind::Moment(part, style))
+}
+
+fn list(properties: &Properties<'_>) -> Result<Kind, SchemaError> {
+    let delimiter = properties.text("delimiter")?.unwrap_or(",");
+    if delimiter.is_empty() {
+        return Err(properties.wrong("delimiter", "a character is expected"));
+    }
+    let nothing = Map::new();
+    let items = Properties::new("items".to_owned(), &nothing);
+    let item = match properties.text("itemType")?.unwrap_or("string") {
+        name @ ("string" | "integer" | "number" | "boolean" | "date" | "time" | "datetime") => {
+            kind(&items, name)?
+        }
+        other => {
+            return Err(properties.wrong("itemType", &format!("{other:?} is no type of items")));
+        }
+    };
+    Ok(Kind::List {
+        delimiter: delimiter.to_owned(),
+        item: Box::new(item),
+    })
+}

@@ -1,0 +1,136 @@
+//! How the fields of a schema meet the columns of a job: by place or by name, as `fieldsMatch` says.
+
+use std::collections::HashMap;
+
+use crate::validate::schema::{Matching, Schema, SchemaError};
+
+/// Names that an error tells of.
+const TOLD: usize = 10;
+
+impl Schema {
+    /// The column of each field; absent where the data has none. `is_named`: whether the data says
+    /// itself what its columns are called.
+    pub(crate) fn meet(
+        &self,
+        columns: &[String],
+        is_named: bool,
+    ) -> Result<Vec<Option<usize>>, SchemaError> {
+        if self.matching == Matching::Exact {
+            self.in_order(columns, is_named)?;
+            return Ok((0..columns.len()).map(Some).collect());
+        }
+        let mut places = HashMap::new();
+        for (at, column) in columns.iter().enumerate() {
+            if places.insert(column.as_str(), at).is_some() {
+                return Err(SchemaError::Columns(format!(
+                    "two columns are called {column:?}, and fields find theirs by name"
+                )));
+            }
+        }
+        let met: Vec<_> = self
+            .fields
+            .iter()
+            .map(|field| places.get(field.name.as_str()).copied())
+            .collect();
+        self.check(columns, &met)?;
+        Ok(met)
+    }
+
+    fn in_order(&self, columns: &[String], is_named: bool) -> Result<(), SchemaError> {
+        let (fields, found) = (self.fields.len(), columns.len());
+        let names = self.fields.iter().map(|field| &field.name);
+        if is_named {
+            let mut pairs = names.clone().zip(columns).enumerate();
+            if let Some((at, (field, column))) = pairs.find(|(_, (field, column))| field != column)
+            {
+                let is_shuffled =
+                    fields == found && names.clone().all(|name| columns.contains(name));
+                let hint = if is_shuffled {
+                    "; the columns are the same in another order, which \"fieldsMatch\": \"equal\" allows"
+                } else {
+                    ""
+                };
+                return Err(SchemaError::Columns(format!(
+                    "column {} is called {column:?} where the schema has {field:?}{hint}",
+                    at + 1
+                )));
+            }
+        }
+        if fields == found {
+            return Ok(());
+        }
+        let more: Vec<&String> = if fields > found {
+            names.skip(found).collect()
+        } else {
+            columns.iter().skip(fields).collect()
+        };
+        let whose = if fields > found {
+            "only the schema has"
+        } else {
+            "only the data has"
+        };
+        Err(SchemaError::Columns(format!(
+            "{found} columns where the schema has {fields}: {whose} {}",
+            list(more.into_iter())
+        )))
+    }
+
+    /// Whether the columns are those that may be there, and those that must.
+    fn check(&self, columns: &[String], met: &[Option<usize>]) -> Result<(), SchemaError> {
+        let lacking = || {
+            self.fields
+                .iter()
+                .zip(met)
+                .filter(|(_, met)| met.is_none())
+                .map(|(field, _)| field)
+        };
+        let strange = || {
+            columns
+                .iter()
+                .filter(|column| !self.fields.iter().any(|field| field.name == **column))
+        };
+        let may_lack = matches!(self.matching, Matching::Superset | Matching::Partial);
+        let may_have_more = matches!(self.matching, Matching::Subset | Matching::Partial);
+        if !may_lack && lacking().next().is_some() {
+            let names = list(lacking().map(|field| &field.name));
+            return Err(SchemaError::Columns(format!("it has no column {names}")));
+        }
+        if !may_have_more && strange().next().is_some() {
+            let names = list(strange());
+            return Err(SchemaError::Columns(format!(
+                "no field of the schema is called {names}"
+            )));
+        }
+        if met.iter().all(Option::is_none) {
+            return Err(SchemaError::Columns(
+                "no column has a field in the schema".to_owned(),
+            ));
+        }
+        let keys: Vec<&String> = self
+            .unique_keys
+            .iter()
+            .flatten()
+            .chain(&self.primary_key)
+            .collect();
+        let needed =
+            lacking().find(|field| field.constraints.is_required || keys.contains(&&field.name));
+        match needed {
+            Some(field) => Err(SchemaError::Columns(format!(
+                "it has no column {:?}, which is required or part of a key",
+                field.name
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+fn list<'n>(names: impl Iterator<Item = &'n String>) -> String {
+    let names: Vec<String> = names.map(|name| format!("{name:?}")).collect();
+    let more = names.len().saturating_sub(TOLD);
+    let told = names[..names.len() - more].join(", ");
+    if more > 0 {
+        format!("{told} and {more} more")
+    } else {
+        told
+    }
+}
