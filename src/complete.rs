@@ -12,7 +12,7 @@ use cli::Settings;
 use proto::v1::{Job, ListJobsRequest};
 
 use crate::command::Command;
-use crate::output::state_name;
+use report::state_name;
 
 /// Short, since the user is waiting for the completion.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -37,7 +37,7 @@ pub(crate) fn jobs() -> ArgValueCompleter {
 fn candidate(job: &Job) -> CompletionCandidate {
     let help = format!(
         "{}, {}",
-        tui::text::for_message(&job.name),
+        cli::text::for_message(&job.name),
         state_name(job.state())
     );
     CompletionCandidate::new(&job.job_id).help(Some(help.into()))

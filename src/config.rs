@@ -9,7 +9,10 @@ use cli::{Exit, Failure, OrExit, OrUnwritable, Origin, STDOUT, Setting, Settings
 use serde::Serialize;
 
 use crate::command::Command;
-use crate::output::{Align, Table, json_line, width};
+use report::json::write_line as json_line;
+use report::{Align, Table};
+
+use crate::output::width;
 
 /// Print the effective value of every setting if no flag is given, and its origin
 #[derive(Debug, clap::Args)]

@@ -4,8 +4,9 @@ use access::{Client, MasterArgs};
 use cli::{Exit, Failure, OrUnwritable, STDOUT};
 use proto::v1::{CancelJobRequest, Job, PauseJobRequest, ResumeJobRequest};
 
-use crate::output::{JobJson, json_line, state_name};
 use crate::query::call_retrying;
+use report::json::write_line as json_line;
+use report::{JobJson, state_name};
 
 /// The job to change
 #[derive(Debug, clap::Args)]

@@ -4,14 +4,17 @@ use std::io::Write;
 
 use access::MasterArgs;
 use cli::{Exit, Failure, OrUnwritable, STDOUT};
+use cli::{format, text};
 use proto::v1::{
     DeadChunkInfo, DeadState, DropDeadRequest, GetDeadRequest, GetDeadResponse, ListDeadRequest,
     ReplayDeadRequest,
 };
 use serde::Serialize;
-use tui::{format, text};
 
-use crate::output::{Align, Table, json_line, width};
+use report::json::write_line as json_line;
+use report::{Align, Table};
+
+use crate::output::width;
 use crate::query::request_failure;
 use crate::unreadable;
 

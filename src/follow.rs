@@ -8,7 +8,7 @@ use proto::v1::{GetJobRequest, GetJobResponse, Job, JobState};
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
-use tui::result_text::{incomplete_reason, worker_command};
+use report::result_text::{incomplete_reason, worker_command};
 
 use crate::query::{NewJobBackoff, is_new_id, request_failure};
 

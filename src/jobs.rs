@@ -3,12 +3,15 @@
 use std::io::Write;
 
 use access::{Client, MasterArgs};
+use cli::format;
 use cli::{Exit, Failure, OrUnwritable, STDOUT};
 use proto::v1::{GetMasterRequest, Job, ListJobsRequest, MasterStatus};
-use tui::format;
-use tui::result_text::incomplete_reason;
+use report::result_text::incomplete_reason;
 
-use crate::output::{Align, JobJson, Table, json_line, state_name, width};
+use report::json::write_line as json_line;
+use report::{Align, JobJson, Table, state_name};
+
+use crate::output::width;
 use crate::query::request_failure;
 
 /// List jobs, newest first
@@ -69,17 +72,17 @@ impl Args {
                 .filter_map(incomplete_reason)
                 .take(INCOMPLETE_NAMED)
             {
-                cli::stderr_line!("rowmill: {}", tui::text::visible(&line));
+                cli::stderr_line!("rowmill: {}", cli::text::visible(&line));
             }
         }
         if !master.store_trouble.is_empty() {
             cli::stderr_line!(
                 "rowmill: {}; they wait at the broker",
-                tui::text::visible(&master.store_trouble)
+                cli::text::visible(&master.store_trouble)
             );
         }
         for loss in &master.losses {
-            cli::stderr_line!("rowmill: DATA LOST: {}", tui::text::visible(loss));
+            cli::stderr_line!("rowmill: DATA LOST: {}", cli::text::visible(loss));
         }
         if left_out > 0 {
             cli::stderr_line!("rowmill: {left_out} more; --limit N lists more of them");

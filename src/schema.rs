@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::follow::{WaitPolicy, follow};
 use crate::in_process::{InProcess, threads};
-use crate::output::read_json;
 use crate::query;
+use report::read_json;
 
 /// Propose a Table Schema for --schema from a profile: types, and whether values are required, unique or
 /// one of few
@@ -63,7 +63,7 @@ impl Args {
         }
         let schema = propose(profile, &response.columns, self.bounds);
         let mut out = std::io::stdout().lock();
-        let written = cli::json::write_pretty(&mut out, &schema);
+        let written = report::json::write_pretty(&mut out, &schema);
         written.and_then(|()| out.flush()).or_unwritable(STDOUT)?;
         Ok(Exit::Ok)
     }

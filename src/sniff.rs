@@ -34,7 +34,7 @@ struct SniffJson {
     has_header: bool,
     encoding: String,
     compression: Option<String>,
-    sniffed: Vec<crate::output::SniffedJson>,
+    sniffed: Vec<report::SniffedJson>,
     columns: Vec<String>,
     rows: Vec<Vec<String>>,
     flags: String,
@@ -77,7 +77,7 @@ fn write_human(
     seen: &Preview,
     title: Option<bool>,
 ) -> std::io::Result<()> {
-    let name = tui::text::visible(source.name());
+    let name = cli::text::visible(source.name());
     if let Some(is_later) = title {
         let gap = if is_later { "\n" } else { "" };
         writeln!(out, "{gap}{name}")?;
@@ -115,5 +115,5 @@ fn write_json(out: &mut impl Write, source: &Source, seen: &Preview) -> std::io:
         rows: described.rows.clone(),
         flags: described.flags(),
     };
-    crate::output::json_line(out, &json)
+    report::json::write_line(out, &json)
 }

@@ -1,6 +1,7 @@
-//! The flag that makes CSV safe for spreadsheets; `cli` implements the filter.
+//! The flag that makes CSV safe for spreadsheets; `report` implements the filter.
 
-use cli::{Filters, Formulas};
+use cli::Filters;
+use report::Formulas;
 
 /// Whether CSV must be safe for spreadsheets.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]

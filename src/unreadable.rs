@@ -4,15 +4,18 @@ use std::io::Write;
 
 use access::Client;
 use cli::{Exit, Failure, OrUnwritable, STDOUT};
+use cli::{format, text};
 use proto::v1::{
     DropUnreadableRequest, GetUnreadableRequest, GetUnreadableResponse, ListUnreadableRequest,
     UnreadableMessage,
 };
 use serde::Serialize;
-use tui::{format, text};
 
 use crate::dead::say_dropped;
-use crate::output::{Align, Table, json_line, width};
+use report::json::write_line as json_line;
+use report::{Align, Table};
+
+use crate::output::width;
 use crate::query::request_failure;
 
 /// Maximum number of lines of a body that are shown, and of bytes per line.

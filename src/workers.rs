@@ -3,12 +3,15 @@
 use std::io::Write;
 
 use access::MasterArgs;
+use cli::format;
 use cli::{Exit, Failure, OrUnwritable, STDOUT};
 use proto::v1::{Heartbeat, ListWorkersRequest, Worker, WorkerState};
 use serde::Serialize;
-use tui::format;
 
-use crate::output::{Align, Table, json_line, width};
+use report::json::write_line as json_line;
+use report::{Align, Table};
+
+use crate::output::width;
 use crate::query::request_failure;
 
 /// List workers, by host and process id; lost workers are listed for an hour

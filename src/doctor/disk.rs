@@ -77,7 +77,7 @@ fn disk_space(directory: &Path) -> Finding {
             let percent = 100 * about.f_bavail / about.f_blocks.max(1);
             let said = format!(
                 "{shown} has room for {} ({percent} %)",
-                tui::format::bytes(free)
+                cli::format::bytes(free)
             );
             if free < LEAST_BYTES || percent < 5 {
                 let run = "rowmill master --keep 7d,20GB keeps less; or another --data DIR";

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use tui::text::for_message;
+use cli::text::for_message;
 
 /// The verdict of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]

@@ -9,8 +9,8 @@ use proto::v1::{
     BrokerState, GetMasterRequest, GetMasterResponse, ListJobsRequest, ListWorkersRequest, Scope,
     Worker, WorkerState,
 };
+use report::result_text::incomplete_reason;
 use tonic::Code;
-use tui::result_text::incomplete_reason;
 
 use super::finding::Finding;
 

@@ -12,8 +12,8 @@ use ::broker::{BrokerArgs, ClientRole};
 use access::MasterArgs;
 use cli::{Exit, Failure, OrExit, OrUnwritable, STDOUT};
 
-use crate::output::json_line;
 use finding::{Finding, Verdict};
+use report::json::write_line as json_line;
 
 /// Check the broker, the master and this host's disk, and report problems and how to fix them
 ///

@@ -2,8 +2,8 @@
 
 use access::Client;
 use cli::Failure;
+use cli::{format, text};
 use proto::v1::{Job, Reject};
-use tui::{format, text};
 
 use crate::rejects::page;
 

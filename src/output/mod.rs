@@ -1,36 +1,21 @@
-//! Results as tables, JSON, CSV, Markdown and HTML pages.
+//! The flags for a job's result, and what is said about it on stderr. The crate `report` writes it.
 
 mod bad;
-mod column_json;
-mod csv;
-mod exec;
-mod html;
-mod json;
-mod markdown;
 mod max_bad;
-mod profile;
-mod remarks;
-mod rules;
-#[cfg(test)]
-pub(crate) mod sample;
-mod summary;
-mod table;
 
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 
-use cli::{Exit, Failure, Filtered, Filters, Formulas, OrUnwritable, STDOUT};
-use proto::v1::{GetJobResponse, Job, JobState, Profile};
+use cli::text::{for_message, visible};
+use cli::{Exit, Failure, Filtered, Filters, OrUnwritable, STDOUT};
+use proto::v1::{GetJobResponse, Job, JobState};
+use report::result_text::incomplete_reason;
+use report::{Format, Formulas};
 
 use crate::spreadsheet::SpreadsheetArgs;
-use tui::text::Charset;
 
 pub(crate) use bad::{gone, say_bad};
-pub(crate) use cli::json::write_line as json_line;
-pub(crate) use json::{JobJson, SniffedJson, read as read_json, state_name};
 pub(crate) use max_bad::MaxBad;
-pub(crate) use summary::partial_label;
-pub(crate) use table::{Align, Column, Table};
 
 /// Number of lines shown of a failed command's stderr.
 const STDERR_LINES: usize = 12;
@@ -85,7 +70,7 @@ impl OutputArgs {
         // Unbuffered stdout would make a system call per line, and JSON can have millions of lines.
         let out = BufWriter::new(std::io::stdout().lock());
         let mut out = Filtered::new(out, filters);
-        let written = self.shape.write(&mut out, response);
+        let written = report::write(&mut out, response, self.shape.format(), width());
         let written = written.and_then(|()| out.finish()?.flush());
         written.or_unwritable(STDOUT)?;
         self.report(response)
@@ -107,12 +92,12 @@ impl OutputArgs {
         if let Some(file) = &self.html {
             write_page(file, response)?;
         }
-        cli::stderr_line!("rowmill: {}", summary::summary(response));
-        if let Some(line) = tui::result_text::incomplete_reason(&job) {
-            cli::stderr_line!("rowmill: {}", tui::text::visible(&line));
+        cli::stderr_line!("rowmill: {}", report::summary(response));
+        if let Some(line) = incomplete_reason(&job) {
+            cli::stderr_line!("rowmill: {}", visible(&line));
         }
         for dead in &response.dead {
-            let reason = tui::text::for_message(&dead.reason);
+            let reason = for_message(&dead.reason);
             cli::stderr_line!(
                 "rowmill: chunk {} (from line {}) is dead: {reason}",
                 dead.seq,
@@ -124,7 +109,7 @@ impl OutputArgs {
             cli::stderr_line!("rowmill: what the command said last of chunk {}:", dead.seq);
             let lines: Vec<&str> = dead.stderr.lines().collect();
             for line in &lines[lines.len().saturating_sub(STDERR_LINES)..] {
-                cli::stderr_line!("    {}", tui::text::for_message(line));
+                cli::stderr_line!("    {}", for_message(line));
             }
         }
         let exit = self.exit(&job);
@@ -152,40 +137,21 @@ impl OutputArgs {
 }
 
 impl Shape {
-    fn write(&self, out: &mut impl Write, response: &GetJobResponse) -> std::io::Result<()> {
-        if let Some(report) = response.validate.as_ref().filter(|_| !self.json) {
-            return if self.csv {
-                rules::csv(out, report)
-            } else if self.markdown {
-                rules::markdown(out, report, &summary::summary(response))
-            } else {
-                rules::table(out, report, width())
-            };
-        }
+    fn format(&self) -> Format {
         if self.json {
-            return json::write(out, response);
-        }
-        if let Some(report) = &response.exec {
-            return if self.csv {
-                exec::write_csv(out, report)
-            } else {
-                exec::write(out, report, width())
-            };
-        }
-        let nothing = Profile::default();
-        let profile = response.profile.as_ref().unwrap_or(&nothing);
-        if self.csv {
-            csv::write(out, profile)
+            Format::Json
+        } else if self.csv {
+            Format::Csv
         } else if self.markdown {
-            markdown::write(out, profile, &summary::summary(response))
+            Format::Markdown
         } else {
-            profile::write(out, profile, width(), Charset::from_env())
+            Format::Table
         }
     }
 }
 
 fn write_page(file: &std::path::Path, response: &GetJobResponse) -> Result<(), Failure> {
-    std::fs::write(file, html::page(response)).or_unwritable(file.display())
+    std::fs::write(file, report::html_page(response)).or_unwritable(file.display())
 }
 
 /// Width of the terminal in columns. If stdout is not a terminal: the value of COLUMNS, else unbounded.

@@ -6,9 +6,10 @@ use std::collections::HashMap;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use cli::{Exit, Failure, Filtered, Filters, Formulas, OrExit, OrUnwritable, STDOUT};
+use cli::{Exit, Failure, Filter, Filtered, Filters, OrExit, OrUnwritable, STDOUT};
 use engine::Dialect;
 use proto::v1::{GetJobResponse, Reject};
+use report::Formulas;
 
 use crate::spreadsheet::SpreadsheetArgs;
 

@@ -12,7 +12,10 @@ use cli::{Exit, Failure, OrUnwritable, STDOUT};
 use proto::v1::{GetJobResponse, ListRejectsRequest, Reject, Violation};
 use serde::Serialize;
 
-use crate::output::{Align, Table, gone, json_line, width};
+use report::json::write_line as json_line;
+use report::{Align, Table};
+
+use crate::output::{gone, width};
 use crate::query::{self, request_failure};
 use crate::spreadsheet::SpreadsheetArgs;
 use csv_files::{CsvTarget, RejectsCsv};

@@ -99,7 +99,7 @@ impl JsonLines {
 
 fn push(out: &mut Vec<u8>, text: &str) {
     // Writing into memory cannot fail.
-    let written = cli::json::write(out, text);
+    let written = report::json::write(out, text);
     debug_assert!(written.is_ok());
 }
 

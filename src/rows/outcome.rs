@@ -3,8 +3,8 @@
 use cli::{Exit, Failure};
 use proto::v1::{GetJobResponse, Job, JobState, OutputEnd};
 
-use tui::result_text::incomplete_reason;
-use tui::text::visible;
+use cli::text::visible;
+use report::result_text::incomplete_reason;
 
 use super::RowsWriter;
 

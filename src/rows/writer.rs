@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cli::{Exit, Failure, Filters, Formulas, STDOUT, WriteError};
+use cli::{Exit, Failure, Filters, STDOUT, WriteError};
+use report::Formulas;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::task::spawn_blocking;
 

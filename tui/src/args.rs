@@ -5,7 +5,7 @@ use cli::{Exit, Failure};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::TuiError;
-use crate::text::Charset;
+use cli::text::Charset;
 
 /// Watch jobs, workers and rows live.
 #[derive(Debug, Clone, clap::Args)]

@@ -4,7 +4,7 @@
 use proto::v1::{DeadChunkInfo, DeadState, GetDeadResponse};
 
 use crate::request::Request;
-use crate::text::{Charset, MAX_TEXT_WIDTH, brief};
+use cli::text::{Charset, MAX_TEXT_WIDTH, brief};
 
 /// Interval between requests while chunks are being replayed.
 const REPLAYING_EVERY_MS: u64 = 1000;

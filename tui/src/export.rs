@@ -1,8 +1,9 @@
 //! Exports the whole table on the screen as CSV, safe to open in a spreadsheet. The event loop writes
 //! the file.
 
-use cli::{Filtered, Filters, Formulas};
+use cli::{Filtered, Filters};
 use proto::v1::{ColumnProfile, DeadChunkInfo, Event, Job, LatestRows, RuleReport, Worker};
+use report::Formulas;
 
 use crate::args::Tab;
 use crate::model::Model;

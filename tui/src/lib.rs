@@ -23,7 +23,6 @@ mod once;
 #[path = "../tests/pty/mod.rs"]
 mod pty;
 mod request;
-pub mod result_text;
 mod rows_view;
 mod run;
 mod state;
@@ -33,6 +32,5 @@ mod update;
 mod view;
 
 pub use args::{Args, Config, Source, Tab, failure};
-pub use cli::{format, text};
 pub use error::TuiError;
 pub use run::run;

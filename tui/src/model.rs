@@ -9,9 +9,9 @@ use crate::message::Connection;
 use crate::request::Command;
 use crate::rows_view::RowsView;
 use crate::state::State;
-use crate::text::visible_in;
 use crate::theme::Theme;
 use crate::view::HINTS_MIN_HEIGHT;
+use cli::text::visible_in;
 
 /// The selected line of a list, by id, so that it stays selected while other lines come and go.
 #[derive(Debug, Clone, Default)]

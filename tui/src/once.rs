@@ -13,10 +13,10 @@ use crate::feed::{SessionError, check_protocol, connect, next_event, subscribe};
 use crate::message::{Connection, Effect, Msg, NetworkEvent};
 use crate::model::Model;
 use crate::request::send_request;
-use crate::text::width;
 use crate::theme::Theme;
 use crate::update::update;
 use crate::view::draw;
+use cli::text::width;
 
 /// Waits for a snapshot and prints its screen.
 pub(crate) async fn print(config: Config, shutdown: CancellationToken) -> Result<(), TuiError> {

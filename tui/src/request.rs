@@ -16,8 +16,8 @@ use tonic::Status;
 
 use crate::args::Source;
 use crate::feed::{connect, status_message};
-use crate::format::plural;
 use crate::message::NetworkEvent;
+use cli::format::plural;
 
 /// Length of the request queue. When it is full, the user gets a notice and the request is discarded.
 pub(crate) const REQUEST_QUEUE_LEN: usize = 16;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use proto::v1::LatestRows;
 
-use crate::text::width;
+use cli::text::width;
 
 /// Maximum width of a column.
 const MAX_WIDTH: u16 = 36;

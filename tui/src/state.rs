@@ -10,7 +10,7 @@ use proto::v1::{
     Profile, Scope, Snapshot, ValidateReport, WatchEvent, Worker,
 };
 
-use crate::text::{Charset, MAX_TEXT_WIDTH, brief};
+use cli::text::{Charset, MAX_TEXT_WIDTH, brief};
 
 /// Maximum number of events kept.
 const EVENTS_KEPT: usize = 1000;

@@ -192,7 +192,7 @@ mod tests {
     #[ignore = "panics on purpose, on a terminal of its own"]
     fn panics_on_purpose() {
         let mut screen = Screen::open().unwrap();
-        let theme = crate::theme::Theme::new(crate::text::Charset::Utf8, true);
+        let theme = crate::theme::Theme::new(cli::text::Charset::Utf8, true);
         let model = Model::new(theme, "here", crate::args::Tab::Jobs, 0);
         screen.render(&model).unwrap();
         panic!("on purpose");

@@ -4,7 +4,7 @@
 use proto::v1::{BrokerState, JobState, WorkerState};
 use ratatui::style::{Color, Modifier, Style};
 
-use crate::text::Charset;
+use cli::text::Charset;
 
 /// The charset and colours of this terminal.
 #[derive(Debug, Clone, Copy)]

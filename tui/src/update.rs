@@ -9,8 +9,8 @@ use crate::message::{Action, Effect, Msg, NetworkEvent};
 use crate::model::{Filter, JobOrder, Model, Question, Rejects, WorkerOrder};
 use crate::request::{Command, Request, Response};
 use crate::state::State;
-use crate::text::{MAX_TEXT_WIDTH, brief};
 use crate::view::list_index_at;
+use cli::text::{MAX_TEXT_WIDTH, brief};
 
 /// How long a notice is shown.
 const NOTICE_MS: u64 = 3000;

@@ -3,7 +3,6 @@
 use std::fmt::Debug;
 use std::io::{self, IsTerminal, Write};
 
-use crate::Formulas;
 use crate::text::{Charset, VisibleFilter};
 
 /// Transforms a stream of bytes.
@@ -13,16 +12,6 @@ pub trait Filter: Debug {
 
     /// Appends the buffered rest at the end of the stream.
     fn finish(&mut self, out: &mut Vec<u8>);
-}
-
-impl Filter for Formulas {
-    fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
-        Self::feed(self, bytes, out);
-    }
-
-    fn finish(&mut self, out: &mut Vec<u8>) {
-        Self::finish(self, out);
-    }
 }
 
 impl Filter for VisibleFilter {
@@ -130,31 +119,5 @@ impl<W: Write> Write for Filtered<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn filters_stand_one_behind_the_other_and_hold_nothing_back_in_the_end() {
-        let filters = || {
-            Filters::default()
-                .then(Formulas::default())
-                .then(VisibleFilter::new(Charset::Utf8))
-        };
-        let csv = "a,=1\u{1b}\n-2,\u{202e}\n-3".as_bytes();
-        let expected = "a,'=1␛\n-2,\\u{202e}\n-3";
-        for cut in 0..=csv.len() {
-            let mut out = Filtered::new(Vec::new(), filters());
-            out.write_all(&csv[..cut]).unwrap();
-            out.write_all(&csv[cut..]).unwrap();
-            let written = String::from_utf8(out.finish().unwrap()).unwrap();
-            assert_eq!(written, expected, "cut at {cut}");
-        }
-        let mut out = Filtered::new(Vec::new(), Filters::default());
-        out.write_all(csv).unwrap();
-        assert_eq!(out.finish().unwrap(), csv);
     }
 }

@@ -7,14 +7,12 @@ mod exit;
 mod filter;
 pub mod format;
 mod journald;
-pub mod json;
 mod log;
 mod log_limit;
 mod private;
 mod process;
 mod progress_meter;
 mod settings;
-mod spreadsheet;
 mod stderr;
 pub mod text;
 mod xdg;
@@ -29,6 +27,5 @@ pub use progress_meter::{ProgressMeter, ProgressSample};
 pub use settings::{
     Origin, SECRET_VARIABLES, Setting, Settings, SettingsError, at_least_one, parse, try_parse_from,
 };
-pub use spreadsheet::Formulas;
 pub use stderr::write_stderr_line;
 pub use xdg::xdg;

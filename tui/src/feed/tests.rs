@@ -10,9 +10,9 @@ use crate::args::Tab;
 use crate::fake::{FakeMaster, world};
 use crate::message::Msg;
 use crate::model::Model;
-use crate::text::Charset;
 use crate::theme::Theme;
 use crate::update::update;
+use cli::text::Charset;
 
 /// A feed, and the model that receives its events.
 struct Watcher {

@@ -9,7 +9,7 @@ use super::*;
 use crate::args::Tab;
 use crate::fake::world;
 use crate::message::Connection;
-use crate::text::Charset;
+use cli::text::Charset;
 
 /// Counts the frames drawn, and keeps the texts copied.
 #[derive(Default)]

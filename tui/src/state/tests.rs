@@ -161,7 +161,7 @@ fn the_newest_job_without_workers_is_found_with_its_needs() {
         state.apply("", event(Change::Snapshot(snapshot)));
         state
             .lacks_workers()
-            .map(crate::result_text::worker_command)
+            .map(report::result_text::worker_command)
     };
     let running = || job("exec", 1, 0);
     assert_eq!(needed(vec![running()]), None);

@@ -6,8 +6,8 @@ use proto::v1::{Snapshot, WatchEvent};
 use super::*;
 use crate::fake::world;
 use crate::message::Connection;
-use crate::text::Charset;
 use crate::theme::Theme;
+use cli::text::Charset;
 
 fn event(job_id: &str, snapshot: Snapshot, ms: u64) -> Msg {
     Msg::Network(NetworkEvent::Event {

@@ -9,10 +9,10 @@ use super::chart::{Plot, axis_max, chart, peak};
 use super::fields::{Field, fields, height};
 use super::table::{Cell, Column, table};
 use super::{cut_bottom, cut_top, screens};
-use crate::format::{count, duration, grouped};
 use crate::model::Model;
 use crate::state::State;
 use crate::theme::TextStyle;
+use cli::format::{count, duration, grouped};
 
 const COLUMNS: [Column; 5] = [
     Column::text("QUEUE", 14, 44, 0),

@@ -5,8 +5,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
 
-use crate::text::{fit_in, width};
 use crate::theme::{TextStyle, Theme};
+use cli::text::{fit_in, width};
 
 /// A buffer with a theme.
 pub(super) struct Canvas<'a> {

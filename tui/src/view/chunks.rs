@@ -4,8 +4,8 @@ use proto::v1::{ChunkCell, ChunkMap};
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, StyledText};
-use crate::format::{count, plural};
 use crate::theme::{TextStyle, Theme};
+use cli::format::{count, plural};
 
 /// Draws the map in `area`, from the top.
 pub(super) fn map(canvas: &mut Canvas, area: Rect, chunks: &ChunkMap) {

@@ -9,9 +9,9 @@ use super::jobs::list_title;
 use super::table::{Cell, Column, table};
 use super::{cut_bottom, cut_top, screens};
 use crate::dead::key_of;
-use crate::format::{count, duration, grouped, plural, short_id};
 use crate::model::Model;
 use crate::theme::{TextStyle, Theme};
+use cli::format::{count, duration, grouped, plural, short_id};
 
 const COLUMNS: [Column; 8] = [
     Column::text("JOB", 12, 32, 0),

@@ -6,9 +6,9 @@ use ratatui::style::Modifier;
 use super::canvas::Canvas;
 use super::chart::sparkline;
 use crate::args::Tab;
-use crate::format::rate;
 use crate::model::Model;
 use crate::theme::TextStyle;
+use cli::format::rate;
 
 /// Minimum width of the screen for the name.
 const NAME_MIN_WIDTH: u16 = 72;

@@ -7,8 +7,8 @@ use super::canvas::{Canvas, StyledText, styled_width};
 use crate::keys::{Binding, Hint, bindings_on};
 use crate::message::Connection;
 use crate::model::Model;
-use crate::text::{pad, width};
 use crate::theme::TextStyle;
+use cli::text::{pad, width};
 
 fn names(canvas: &Canvas, binding: &Binding) -> &'static str {
     canvas.theme.sign(binding.names.0, binding.names.1)

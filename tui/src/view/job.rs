@@ -11,13 +11,13 @@ use super::gauge::gauge;
 use super::jobs::{eta, job_fields, name, share, state_text};
 use super::table::{Cell, Column, table};
 use super::{chunks, cut_bottom, cut_top, report, rows, screens};
-use crate::format::{
+use crate::model::Model;
+use crate::theme::{TextStyle, Theme};
+use ::report::result_text;
+use cli::format::{
     duration, grouped, grouped_decimal, megabytes_per_s, narrow_number, number, percent, plural,
     rate, short_id,
 };
-use crate::model::Model;
-use crate::result_text;
-use crate::theme::{TextStyle, Theme};
 
 const COLUMNS: [Column; 11] = [
     Column::text("COLUMN", 10, 32, 0),

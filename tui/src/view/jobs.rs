@@ -9,11 +9,11 @@ use super::chart::{Plot, axis_max, chart, peak};
 use super::fields::{Field, fields, height};
 use super::table::{Cell, Column, table};
 use super::{cut_bottom, cut_top, screens};
-use crate::format::{bytes, count, duration, grouped, megabytes_per_s, plural, rate, short_id};
 use crate::model::Model;
 use crate::state::State;
-use crate::text::visible_in;
 use crate::theme::{TextStyle, Theme};
+use cli::format::{bytes, count, duration, grouped, megabytes_per_s, plural, rate, short_id};
+use cli::text::visible_in;
 
 const COLUMNS: [Column; 11] = [
     Column::text("ID", 13, 13, 8),

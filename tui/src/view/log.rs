@@ -7,10 +7,10 @@ use super::canvas::Canvas;
 use super::jobs::list_title;
 use super::table::{Cell, Column, table};
 use super::{cut_top, screens};
-use crate::format::duration;
 use crate::model::Model;
 use crate::state::State;
 use crate::theme::{TextStyle, Theme};
+use cli::format::duration;
 
 const COLUMNS: [Column; 3] = [
     Column::number("AGO", 7, 0),

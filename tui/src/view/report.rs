@@ -7,9 +7,9 @@ use super::canvas::{Canvas, StyledText};
 use super::cut_top;
 use super::fields::{Field, fields};
 use super::table::{Cell, Column, table};
-use crate::format::{bytes, count, grouped};
-use crate::result_text::share;
 use crate::theme::{TextStyle, Theme};
+use cli::format::{bytes, count, grouped};
+use report::result_text::share;
 
 const RULES: [Column; 4] = [
     Column::text("COLUMN", 12, 32, 0),

@@ -7,10 +7,10 @@ use ratatui::style::Modifier;
 use super::canvas::{Canvas, StyledText};
 use super::jobs::name;
 use super::{cut_top, screens};
-use crate::format::{count, grouped, short_id};
 use crate::model::Model;
-use crate::text::{visible_in, width};
 use crate::theme::TextStyle;
+use cli::format::{count, grouped, short_id};
+use cli::text::{visible_in, width};
 
 /// Width of the record's number.
 const NUMBER_WIDTH: u16 = 11;

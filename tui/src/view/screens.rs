@@ -5,13 +5,13 @@ use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, StyledText};
 use super::{MIN_SIZE, jobs};
-use crate::format::{duration, plural};
 use crate::message::{Connection, ProtocolMismatch};
 use crate::model::Model;
-use crate::result_text;
 use crate::state::State;
-use crate::text::{Charset, visible_in};
 use crate::theme::TextStyle;
+use cli::format::{duration, plural};
+use cli::text::{Charset, visible_in};
+use report::result_text;
 
 /// The logo, three lines high.
 const LOGO: [&str; 3] = [

@@ -4,10 +4,10 @@
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, StyledText, styled_width};
-use crate::format::{count, duration};
 use crate::message::Connection;
 use crate::model::Model;
 use crate::theme::TextStyle;
+use cli::format::{count, duration};
 
 /// Left out if it does not fit.
 const AGE_LABEL: &str = "data ";

@@ -6,8 +6,8 @@ use ratatui::layout::Rect;
 use super::canvas::{Canvas, StyledText};
 use super::chart::sparkline;
 use super::gauge::gauge;
-use crate::format::count;
 use crate::theme::TextStyle;
+use cli::format::count;
 
 /// A column of a table.
 #[derive(Debug, Clone, Copy)]

@@ -20,9 +20,9 @@ use crate::fake::world;
 use crate::message::{Action, Msg, NetworkEvent, ProtocolMismatch};
 use crate::once::plain_text;
 use crate::request::Response;
-use crate::text::Charset;
 use crate::theme::Theme;
 use crate::update::update;
+use cli::text::Charset;
 
 const SIZES: [(u16, u16); 3] = [(40, 10), (80, 24), (200, 60)];
 
@@ -537,9 +537,9 @@ fn hostile_cells_stay_in_their_place() {
         let model = changed(Tab::Rows, |world| hostile_rows(world, batch));
         let text = plain_text(&render(&model, size));
         for line in text.lines() {
-            assert!(crate::text::width(line) <= 120, "{line:?}");
+            assert!(cli::text::width(line) <= 120, "{line:?}");
             assert!(
-                matches!(crate::text::visible(line), std::borrow::Cow::Borrowed(_)),
+                matches!(cli::text::visible(line), std::borrow::Cow::Borrowed(_)),
                 "{line:?}"
             );
         }

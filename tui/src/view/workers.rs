@@ -8,12 +8,12 @@ use super::fields::{Field, fields, height};
 use super::jobs::{list_title, name};
 use super::table::{Cell, Column, table};
 use super::{cut_bottom, cut_top, screens};
-use crate::format::{
-    bytes, count, duration, grouped, megabytes_per_s, plural, rate, short_duration, short_id,
-};
 use crate::model::Model;
 use crate::state::State;
 use crate::theme::{TextStyle, Theme};
+use cli::format::{
+    bytes, count, duration, grouped, megabytes_per_s, plural, rate, short_duration, short_id,
+};
 
 /// Width of each worker's sparkline, one second per column.
 const SPARKLINE_MIN_WIDTH: u16 = 6;

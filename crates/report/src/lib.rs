@@ -1,0 +1,29 @@
+//! Results of jobs for people and programs: tables, JSON, CSV, Markdown, HTML pages, and the differences of two
+//! profiles. Texts about jobs and columns are the same here and on the dashboard. It does no I/O of its own: it
+//! writes to the writer that it is given.
+
+mod column_json;
+mod csv;
+pub mod diff;
+mod exec;
+mod formulas;
+mod html;
+mod job_json;
+pub mod json;
+mod markdown;
+mod profile;
+mod remarks;
+mod render;
+pub mod result_text;
+mod rules;
+#[cfg(test)]
+mod sample;
+mod summary;
+mod table;
+
+pub use formulas::Formulas;
+pub use html::page as html_page;
+pub use job_json::{JobJson, SniffedJson, read as read_json, state_name};
+pub use render::{Format, write};
+pub use summary::summary;
+pub use table::{Align, Column, Table};

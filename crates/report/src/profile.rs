@@ -1,0 +1,225 @@
+//! A profile as a table for a terminal, one row per column, with remarks below. If it does not fit, numbers
+//! are shortened and the least important columns left out.
+
+use std::io::{self, Write};
+
+use cli::format;
+use cli::text::{self, Charset};
+use proto::v1::{ColumnProfile, ColumnType, Profile};
+
+use crate::result_text;
+
+use super::remarks;
+use super::table::{Column, Table};
+
+/// The columns if everything fits.
+const FULL: [Column; 16] = [
+    Column::text("column", 8, 0),
+    Column::text("type", 8, 0),
+    Column::number("empty", 1),
+    Column::number("distinct", 1),
+    Column::text("min", 8, 1),
+    Column::number("q1", 1),
+    Column::number("median", 1),
+    Column::number("q3", 1),
+    Column::text("max", 8, 1),
+    Column::number("mean", 1),
+    Column::number("stddev", 1),
+    Column::number("skewness", 1),
+    Column::number("sum", 1),
+    Column::text("histogram", 16, 1),
+    Column::text("top value", 8, 1),
+    Column::number("length", 1),
+];
+
+/// The columns if not everything fits; those with the highest rank are left out first.
+const BRIEF: [Column; 13] = [
+    Column::text("column", 10, 0),
+    Column::text("type", 8, 0),
+    Column::number("empty", 1),
+    Column::number("distinct", 2),
+    Column::text("min", 9, 3),
+    Column::number("q1", 10),
+    Column::number("median", 7),
+    Column::number("q3", 10),
+    Column::text("max", 9, 3),
+    Column::number("mean", 6),
+    Column::number("stddev", 8),
+    Column::text("values", BARS, 5),
+    Column::number("length", 9),
+];
+
+/// Number of histogram bars in a table.
+const BARS: usize = 8;
+const WIDE_BARS: usize = 16;
+/// Longer text is cut; JSON has all of it.
+const EXTREME_WIDTH: usize = 40;
+const TOP_WIDTH: usize = 28;
+/// Width of a number if not everything fits.
+const NARROW: usize = 10;
+
+/// Writes the profile, at most `width` wide.
+pub(super) fn write(
+    out: &mut impl Write,
+    profile: &Profile,
+    width: usize,
+    charset: Charset,
+) -> io::Result<()> {
+    let full = table(profile, &FULL, charset, full_cells);
+    if full.natural_width() <= width {
+        full.write(out, width)?;
+        how_near(out, profile, false, charset)?;
+    } else {
+        table(profile, &BRIEF, charset, brief_cells).write(out, width)?;
+        how_near(out, profile, true, charset)?;
+    }
+    remarks::write(out, profile, width, charset)
+}
+
+fn table<const N: usize>(
+    profile: &Profile,
+    columns: &[Column; N],
+    charset: Charset,
+    cells: fn(&ColumnProfile, Charset) -> [String; N],
+) -> Table {
+    let mut table = Table::ranked(columns, charset);
+    for column in &profile.columns {
+        table.row(cells(column, charset));
+    }
+    table
+}
+
+fn full_cells(column: &ColumnProfile, charset: Charset) -> [String; 16] {
+    let distinct = column.distinct.as_ref();
+    let number = |number: Option<f64>| number.map(format::number).unwrap_or_default();
+    let quantile = |rank| {
+        let shape = (EXTREME_WIDTH, format::number as fn(f64) -> String);
+        result_text::quantile_text(column, rank, shape, charset).unwrap_or_default()
+    };
+    let top = result_text::top(column, charset).unwrap_or_default();
+    [
+        column.name.clone(),
+        kind(column),
+        empty(column),
+        distinct.map_or_else(String::new, |distinct| {
+            result_text::estimate(distinct, charset)
+        }),
+        extreme(column, column.min.as_deref(), charset),
+        quantile(0.25),
+        quantile(0.5),
+        quantile(0.75),
+        extreme(column, column.max.as_deref(), charset),
+        result_text::mean_text(column, format::number).unwrap_or_default(),
+        number(column.stddev),
+        number(column.skewness),
+        column.sum.clone().unwrap_or_default(),
+        result_text::bars(column, WIDE_BARS, charset),
+        text::fit_in(&top, TOP_WIDTH, charset).into_owned(),
+        length(column),
+    ]
+}
+
+fn brief_cells(column: &ColumnProfile, charset: Charset) -> [String; 13] {
+    let distinct = column.distinct.as_ref();
+    let number = |number: Option<f64>| number.map(format::narrow_number).unwrap_or_default();
+    let quantile = |rank| {
+        let shape = (NARROW, format::narrow_number as fn(f64) -> String);
+        result_text::quantile_text(column, rank, shape, charset).unwrap_or_default()
+    };
+    [
+        column.name.clone(),
+        proto::type_name(column.r#type()).to_owned(),
+        result_text::share(column.empty, column.count),
+        distinct.map_or_else(String::new, |distinct| {
+            result_text::brief_estimate(distinct, 8, charset)
+        }),
+        extreme(column, column.min.as_deref(), charset),
+        quantile(0.25),
+        quantile(0.5),
+        quantile(0.75),
+        extreme(column, column.max.as_deref(), charset),
+        result_text::mean_text(column, format::narrow_number).unwrap_or_default(),
+        number(column.stddev),
+        values(column, charset),
+        length(column),
+    ]
+}
+
+/// The distribution of a column's cells: the histogram of numbers, else the most frequent value.
+fn values(column: &ColumnProfile, charset: Charset) -> String {
+    let bars = result_text::bars(column, BARS, charset);
+    if !bars.is_empty() {
+        return bars;
+    }
+    let top = result_text::top(column, charset).unwrap_or_default();
+    text::fit_in(&top, TOP_WIDTH, charset).into_owned()
+}
+
+fn extreme(column: &ColumnProfile, text: Option<&str>, charset: Charset) -> String {
+    let text = result_text::extreme(column, text.unwrap_or_default(), EXTREME_WIDTH);
+    text::brief(&text, EXTREME_WIDTH, charset).into_owned()
+}
+
+/// The type, with the share of cells that fit it if not all do.
+pub(super) fn kind(column: &ColumnProfile) -> String {
+    let name = proto::type_name(column.r#type());
+    if column.fit < 1.0 && column.r#type() != ColumnType::Empty {
+        format!("{name} {}", format::percent(column.fit))
+    } else {
+        name.into()
+    }
+}
+
+pub(super) fn empty(column: &ColumnProfile) -> String {
+    match column.empty {
+        0 => "0".to_owned(),
+        some => {
+            let share = result_text::share(some, column.count);
+            format!("{} ({share})", format::grouped(some))
+        }
+    }
+}
+
+pub(super) fn length(column: &ColumnProfile) -> String {
+    match (column.length_min, column.length_max) {
+        (Some(least), Some(most)) if least == most => least.to_string(),
+        (Some(least), Some(most)) => format!("{least}-{most}"),
+        _ => String::new(),
+    }
+}
+
+/// The errors of values marked as estimates; those of counts only if `with_counts`, since the full table
+/// shows each count with its error.
+fn how_near(
+    out: &mut impl Write,
+    profile: &Profile,
+    with_counts: bool,
+    charset: Charset,
+) -> io::Result<()> {
+    let worst = |error: fn(&ColumnProfile) -> f64| {
+        let errors = profile.columns.iter().map(error);
+        errors.fold(0.0, f64::max)
+    };
+    let distinct = if with_counts {
+        worst(|column| column.distinct.map_or(0.0, |distinct| distinct.error))
+    } else {
+        0.0
+    };
+    let quantile = worst(|column| match column.quantiles[..] {
+        [] => 0.0,
+        _ => column.quantile_error,
+    });
+    let about = result_text::approximate_sign(charset);
+    if distinct > 0.0 {
+        let error = result_text::error_text(distinct, charset);
+        writeln!(out, "{about} counts: standard error {error}")?;
+    }
+    if quantile > 0.0 {
+        let error = result_text::error_text(quantile, charset);
+        writeln!(out, "{about} quartiles: within {error}")?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
