@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use broker::{Confirm, Queue, Route};
+use broker::{Confirm, Queue};
 use proto::v1::chunk_result::Partial;
 use proto::v1::{
     ChunkResult, DeadChunk, Job, JobState, ListDeadRequest, Output as Rows, RowKeys,
@@ -34,11 +34,11 @@ fn publish(stage: &Stage, name: &str, rows: u64, chunk_bytes: &str, validate: bo
 }
 
 /// Sends messages as somebody with the permissions of a publisher.
-async fn send(stage: &Stage, route: Route, payloads: Vec<(JobId, u64, Payload)>) {
+async fn send(stage: &Stage, queue: Queue, payloads: Vec<(JobId, u64, Payload)>) {
     let session = stage.broker().connect("forger").await.unwrap();
     for (job, seq, payload) in payloads {
         let envelope = Envelope::new(job.chunk(seq), job, payload);
-        let confirm = session.publish(route, &envelope).await.unwrap();
+        let confirm = session.publish(queue, &envelope).await.unwrap();
         assert_eq!(confirm, Confirm::Acked);
     }
     session.close().await;
@@ -60,7 +60,7 @@ async fn give_up_on_one(stage: &Stage) -> u64 {
         ..DeadChunk::default()
     };
     let (job, seq) = (chunk.job_id.parse().unwrap(), chunk.seq);
-    send(stage, Route::Dead, vec![(job, seq, Payload::Dead(dead))]).await;
+    send(stage, Queue::Dead, vec![(job, seq, Payload::Dead(dead))]).await;
     delivery.receipt.ack().await.unwrap();
     session.close().await;
     seq
@@ -155,7 +155,7 @@ async fn a_replay_of_an_expired_job_is_refused_and_the_master_goes_on() {
     let id: JobId = job_id.parse().unwrap();
     send(
         &stage,
-        Route::Results,
+        Queue::Results,
         vec![(id, seq, Payload::Result(late))],
     )
     .await;
@@ -190,7 +190,7 @@ async fn forged_results_are_set_aside_and_neither_stop_the_master_nor_finish_a_j
         };
         payloads.push((sixty_id, seq, Payload::Result(bare)));
     }
-    send(&stage, Route::Results, payloads).await;
+    send(&stage, Queue::Results, payloads).await;
     let mut client = stage.client().await;
     let deadline = std::time::Instant::now() + support::PATIENCE;
     loop {

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on stops
 
 use access::{Client, ServerSecurity};
-use broker::{Broker, Route};
+use broker::{Broker, Queue};
 use master::{Config, Listener, Retention, StoreLocation};
 use proto::v1::watch_event::Change;
 use proto::v1::{GetMasterRequest, JobOpen, JobSeal, WatchEvent, WatchRequest};
@@ -82,7 +82,7 @@ impl Master {
         let session = self.broker.connect("test").await.unwrap();
         for payload in [Payload::Open(open), Payload::Seal(seal)] {
             let envelope = Envelope::new(JobId::new(), job, payload);
-            session.publish(Route::Results, &envelope).await.unwrap();
+            session.publish(Queue::Results, &envelope).await.unwrap();
         }
         job
     }

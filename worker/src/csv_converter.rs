@@ -2,7 +2,7 @@
 //! master has the messages that open and seal the job before the chunk is processed. From then on the chunk is like any
 //! other; its receipt settles the original message.
 
-use broker::{Backoff, BrokerError, Confirm, Route, Session};
+use broker::{Backoff, BrokerError, Confirm, Queue, Session};
 use engine::foreign::{Came, Lone};
 use proto::v1::DeadChunk;
 use proto::{Csv, Envelope, Lane, Payload, WorkerId};
@@ -39,7 +39,7 @@ impl CsvConverter {
     ) -> Result<Option<Envelope>, BrokerError> {
         let prepared = self.prepare(request, csv).await;
         for message in prepared.frame() {
-            self.send(Route::Results, &message).await?;
+            self.send(Queue::Results, &message).await?;
         }
         let chunk_id = prepared.job.chunk(0);
         if let Some(reason) = prepared.wrong {
@@ -51,7 +51,7 @@ impl CsvConverter {
                 ..DeadChunk::default()
             };
             let message = Envelope::new(chunk_id, prepared.job, Payload::Dead(dead));
-            self.send(Route::Dead, &message).await?;
+            self.send(Queue::Dead, &message).await?;
             return Ok(None);
         }
         tracing::info!(job = %prepared.job, rows = prepared.chunk.rows, "a CSV message became a job");
@@ -78,7 +78,7 @@ impl CsvConverter {
         };
         let id = envelope.correlation_id.clone();
         let message = Envelope::new(&envelope.message_id, id, Payload::Dead(dead));
-        self.send(Route::Dead, &message).await
+        self.send(Queue::Dead, &message).await
     }
 
     async fn prepare(&self, request: &Envelope, csv: &Csv) -> Lone {
@@ -106,10 +106,10 @@ impl CsvConverter {
     }
 
     /// Publishes until the broker confirms.
-    async fn send(&self, route: Route, message: &Envelope) -> Result<(), BrokerError> {
+    async fn send(&self, queue: Queue, message: &Envelope) -> Result<(), BrokerError> {
         let mut backoff = Backoff::new();
         loop {
-            match self.session.publish(route, message).await? {
+            match self.session.publish(queue, message).await? {
                 Confirm::Acked => return Ok(()),
                 Confirm::Nacked => tokio::time::sleep(backoff.next()).await,
                 Confirm::Returned => return Err(queue_is_missing(&self.broker_address)),

@@ -1,6 +1,6 @@
-//! Builds the message, and chooses its route, for a disposition that the scheduler decided.
+//! Builds the message, and chooses its queue, for a disposition that the scheduler decided.
 
-use broker::Route;
+use broker::Queue;
 use proto::v1::{Chunk, DeadChunk};
 use proto::{Envelope, Payload, WorkerId};
 
@@ -15,35 +15,35 @@ pub fn disposition_message(
     disposition: Disposition,
     outcome: Option<Outcome>,
     worker_id: WorkerId,
-) -> (Route, Envelope) {
+) -> (Queue, Envelope) {
     let new = |payload| Envelope::new(&request.message_id, &request.correlation_id, payload);
     match (disposition, outcome) {
-        (Disposition::Result, Some(Ok(result))) => (Route::Results, new(Payload::Result(result))),
+        (Disposition::Result, Some(Ok(result))) => (Queue::Results, new(Payload::Result(result))),
         (Disposition::Republish { attempts }, _) => {
             let again = Envelope {
                 attempts,
                 ..request.clone()
             };
-            (Route::tasks_named(lane_of(request)), again)
+            (Queue::tasks_named(lane_of(request)), again)
         }
         (Disposition::RetryQueue { attempts }, _) => {
             let again = Envelope {
                 attempts,
                 ..request.clone()
             };
-            (Route::retry_named(lane_of(request)), again)
+            (Queue::retry_named(lane_of(request)), again)
         }
         (Disposition::Parked { attempts }, _) => {
             let parked = parked(request, worker_id, attempts);
-            (Route::Dead, new(parked))
+            (Queue::Dead, new(parked))
         }
         (Disposition::Result, outcome) => {
             let dead = dead_chunk(request, outcome, worker_id, request.attempts);
-            (Route::Dead, new(dead))
+            (Queue::Dead, new(dead))
         }
         (Disposition::Dead { attempts }, outcome) => {
             let dead = dead_chunk(request, outcome, worker_id, attempts);
-            (Route::Dead, new(dead))
+            (Queue::Dead, new(dead))
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker::{BrokerError, Route, Session};
+use broker::{BrokerError, Queue, Session};
 use proto::v1::{Heartbeat, WorkerState};
 use proto::{Envelope, Lane, Payload, WorkerId};
 
@@ -81,7 +81,7 @@ pub(crate) async fn send(
 ) -> Result<(), BrokerError> {
     let heartbeat = Payload::Heartbeat(identity.heartbeat(state, counters));
     let envelope = Envelope::new(WorkerId::new(), "", heartbeat);
-    session.publish(Route::Telemetry, &envelope).await.map(drop)
+    session.publish(Queue::Telemetry, &envelope).await.map(drop)
 }
 
 /// Sends heartbeats until the session is lost.

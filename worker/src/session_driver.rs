@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::SigningKey;
-use broker::{Backoff, BrokerError, Confirm, Delivery, Queue, Receipt, Route, Session};
+use broker::{Backoff, BrokerError, Confirm, Delivery, Queue, Receipt, Session};
 use failpoint::Point;
 use proto::v1::{ChunkResult, Control, ExecSpec};
 use proto::{Csv, Envelope, JobId, Payload};
@@ -72,7 +72,7 @@ struct HeldDelivery<'a> {
     /// Stops a command that processes the chunk.
     stop: CancellationToken,
     /// The published message, to send it again if the broker refused it.
-    disposition: Option<(Disposition, Route, Envelope)>,
+    disposition: Option<(Disposition, Queue, Envelope)>,
 }
 
 /// What a task returns.
@@ -601,8 +601,8 @@ impl<'a> SessionDriver<'a> {
         if held.running.take().is_some() || (is_dead && held.disposition.is_none()) {
             log_disposition(context, disposition, held);
         }
-        let (route, envelope) = match held.disposition.take() {
-            Some((same, route, envelope)) if same == disposition => (route, envelope),
+        let (queue, envelope) = match held.disposition.take() {
+            Some((same, queue, envelope)) if same == disposition => (queue, envelope),
             _ => {
                 let outcome = held
                     .outcome
@@ -611,7 +611,7 @@ impl<'a> SessionDriver<'a> {
                 disposition_message(&held.envelope, disposition, outcome, context.identity.id)
             }
         };
-        held.disposition = Some((disposition, route, envelope.clone()));
+        held.disposition = Some((disposition, queue, envelope.clone()));
         held.publish_timer = Some(StageTimer::start(
             &context.tracer,
             Stage::Answer,
@@ -620,7 +620,7 @@ impl<'a> SessionDriver<'a> {
         let session = self.session.clone();
         self.tasks.spawn(async move {
             failpoint::pass(Point::WorkerBeforePublish);
-            let confirm = session.publish(route, &envelope).await?;
+            let confirm = session.publish(queue, &envelope).await?;
             failpoint::pass(Point::WorkerAfterConfirm);
             Ok(TaskOutput::Publish(ticket, confirm))
         });

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use broker::{Broker, BrokerArgs, Confirm, Queue, Route, Session};
+use broker::{Broker, BrokerArgs, Confirm, Queue, Session};
 use bytes::Bytes;
 use clap::Parser;
 use proto::v1::Chunk;
@@ -60,7 +60,7 @@ async fn send(session: &Session, input: &Bytes, args: &Args) -> Result<(), Failu
         let session = session.clone();
         sending.spawn(async move {
             let _place = place;
-            session.publish(Route::Tasks, &message(seq, body)).await
+            session.publish(Queue::Tasks, &message(seq, body)).await
         });
     }
     while let Some(sent) = sending.join_next().await {

@@ -28,4 +28,4 @@ pub use memory::{Limit, Memory};
 pub use rabbit::{ConnectionLimits, Diagnostics, Rabbit, ServerProperties};
 pub use session::{Broker, Confirm, Depth, Session};
 pub use tls::Tls;
-pub use topology::{Queue, Route};
+pub use topology::Queue;

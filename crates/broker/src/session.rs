@@ -9,7 +9,7 @@ use crate::delivery::{Consumer, Delivery};
 use crate::error::BrokerError;
 use crate::memory::{Memory, MemorySession};
 use crate::rabbit::{Rabbit, RabbitSession};
-use crate::topology::{Queue, Route};
+use crate::topology::Queue;
 
 /// A broker to which sessions can be opened. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -119,18 +119,18 @@ enum SessionKind {
 
 impl Session {
     /// Publishes a message and waits for the broker's confirm, as long as the broker blocks publishers (see
-    /// [`blocked`](Self::blocked)). Calls may run concurrently; each waits for its own confirm. [`Route::Telemetry`]
-    /// and [`Route::Control`] do not wait: they return [`Confirm::Acked`] if the message was sent, [`Confirm::Nacked`]
+    /// [`blocked`](Self::blocked)). Calls may run concurrently; each waits for its own confirm. [`Queue::Telemetry`]
+    /// and [`Queue::Control`] do not wait: they return [`Confirm::Acked`] if the message was sent, [`Confirm::Nacked`]
     /// if it was dropped.
     ///
     /// # Errors
     ///
     /// If the session is lost or closed, or no confirm arrived in time. The broker may or may not have the message:
     /// send the same message again in a new session.
-    pub async fn publish(&self, route: Route, envelope: &Envelope) -> Result<Confirm, BrokerError> {
+    pub async fn publish(&self, queue: Queue, envelope: &Envelope) -> Result<Confirm, BrokerError> {
         match &self.0 {
-            SessionKind::Rabbit(session) => session.publish(route, envelope).await,
-            SessionKind::Memory(session) => session.publish(route, envelope).await,
+            SessionKind::Rabbit(session) => session.publish(queue, envelope).await,
+            SessionKind::Memory(session) => session.publish(queue, envelope).await,
         }
     }
 

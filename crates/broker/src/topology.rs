@@ -10,26 +10,7 @@ pub(crate) const VERSION: u32 = 2;
 /// The previous version, whose queues may still hold messages after an upgrade.
 pub(crate) const OLD_VERSION: u32 = 1;
 
-/// The destination of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Route {
-    /// Chunks, to the workers without a lane.
-    Tasks,
-    /// Chunks, to the workers of a lane.
-    Lane(Lane),
-    /// Chunks that were returned repeatedly, to the workers of a lane, or to those without one.
-    Retry(Option<Lane>),
-    /// Messages that open or seal jobs, and results, to the master.
-    Results,
-    /// Chunks whose attempts all failed, to the master.
-    Dead,
-    /// Heartbeats, to every listener; lossy.
-    Telemetry,
-    /// Cancelled and paused jobs, to every worker; lossy.
-    Control,
-}
-
-/// A source of messages.
+/// Where messages are published to and consumed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Queue {
     /// Chunks without a lane. Any number of workers share it.
@@ -41,14 +22,15 @@ pub enum Queue {
     /// ([`Session::take_one`](crate::Session::take_one)), while it runs nothing else. The retry queue of a lane exists
     /// as long as the lane's queue.
     Retry(Option<Lane>),
-    /// Messages that open or seal jobs, and results. One consumer at a time gets them; others wait their turn.
+    /// Messages that open or seal jobs, and results, to the master. One consumer at a time gets them; others wait
+    /// their turn.
     Results,
-    /// Dead chunks: sent by workers, or moved here by the broker when a delivery limit is reached or a message is
-    /// rejected.
+    /// Dead chunks, to the master: published by workers, or moved here by the broker when a delivery limit is reached
+    /// or a message is rejected.
     Dead,
-    /// Heartbeats since this consumer started. Every consumer gets all of them, unless it is slow.
+    /// Heartbeats since this consumer started. Every consumer gets all of them, unless it is slow; lossy.
     Telemetry,
-    /// Control messages of masters, since this consumer started; as lossy as telemetry.
+    /// Control messages of masters, to every worker, since this consumer started; as lossy as telemetry.
     Control,
 }
 
@@ -71,6 +53,16 @@ impl Queue {
     /// The tasks queue of `lane`, or of workers without a lane.
     pub fn tasks(lane: Option<Lane>) -> Self {
         lane.map_or(Self::Tasks, Self::Lane)
+    }
+
+    /// The tasks queue of the lane that a message names. An invalid name counts as no lane.
+    pub fn tasks_named(lane: &str) -> Self {
+        Self::tasks(Lane::named(lane).unwrap_or_default())
+    }
+
+    /// The retry queue of the lane that a message names. An invalid name counts as no lane.
+    pub fn retry_named(lane: &str) -> Self {
+        Self::Retry(Lane::named(lane).unwrap_or_default())
     }
 
     /// The lane of the queue. `None` if it belongs to no lane.
@@ -138,36 +130,6 @@ impl std::fmt::Display for Queue {
     /// The last part of its name.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.routing_key())
-    }
-}
-
-impl Route {
-    /// To the workers of `lane`, or to those without one.
-    pub fn tasks(lane: Option<Lane>) -> Self {
-        lane.map_or(Self::Tasks, Self::Lane)
-    }
-
-    /// To the workers of the lane that a message names. An invalid name counts as no lane.
-    pub fn tasks_named(lane: &str) -> Self {
-        Self::tasks(Lane::named(lane).unwrap_or_default())
-    }
-
-    /// To the retry queue of the lane that a message names.
-    pub fn retry_named(lane: &str) -> Self {
-        Self::Retry(Lane::named(lane).unwrap_or_default())
-    }
-
-    /// The queue of this route.
-    pub fn queue(self) -> Queue {
-        match self {
-            Self::Tasks => Queue::Tasks,
-            Self::Lane(lane) => Queue::Lane(lane),
-            Self::Retry(lane) => Queue::Retry(lane),
-            Self::Results => Queue::Results,
-            Self::Dead => Queue::Dead,
-            Self::Telemetry => Queue::Telemetry,
-            Self::Control => Queue::Control,
-        }
     }
 }
 

@@ -9,7 +9,7 @@ mod test_broker;
 
 use std::time::Duration;
 
-use broker::{Backoff, BrokerError, Confirm, Queue, Route, Session};
+use broker::{Backoff, BrokerError, Confirm, Queue, Session};
 use tempfile::TempDir;
 use test_broker::{TestBroker, chunk, ctl, next, publish, scripts_broker};
 
@@ -62,7 +62,7 @@ async fn a_killed_broker_is_noticed_and_has_kept_confirmed_messages() {
     let test_broker = TestBroker::rabbit_at(&node.uri);
     let session = test_broker.session().await;
     for id in ["a", "b"] {
-        publish(&session, Route::Tasks, id).await;
+        publish(&session, Queue::Tasks, id).await;
     }
     let mut consumer = session.consume(Queue::Tasks, 1).await.unwrap();
     let (_, a) = next(&mut consumer).await;
@@ -74,7 +74,7 @@ async fn a_killed_broker_is_noticed_and_has_kept_confirmed_messages() {
     assert!(consumer.next().await.unwrap_err().is_retryable());
     assert!(a.receipt.ack().await.unwrap_err().is_retryable());
     let error = session
-        .publish(Route::Tasks, &chunk("c", "x"))
+        .publish(Queue::Tasks, &chunk("c", "x"))
         .await
         .unwrap_err();
     assert!(error.is_retryable(), "{error}");
@@ -109,7 +109,7 @@ async fn a_blocked_publisher_gets_the_reason_and_waits_while_others_consume() {
     let node = Node::start();
     let test_broker = TestBroker::rabbit_at(&node.uri);
     let session = test_broker.session().await;
-    publish(&session, Route::Tasks, "before").await;
+    publish(&session, Queue::Tasks, "before").await;
     let mut consumer = session.consume(Queue::Tasks, 1).await.unwrap();
     assert_eq!(session.blocked(), None);
 
@@ -118,7 +118,7 @@ async fn a_blocked_publisher_gets_the_reason_and_waits_while_others_consume() {
         &["-q", "set_vm_memory_high_watermark", "0.000001"],
     );
     let late = chunk("late", "x");
-    let mut publishing = std::pin::pin!(session.publish(Route::Tasks, &late));
+    let mut publishing = std::pin::pin!(session.publish(Queue::Tasks, &late));
     let mut blocked = session.watch_blocked();
     let reason = tokio::select! {
         early = &mut publishing => panic!("it was not blocked: {early:?}"),
@@ -130,7 +130,7 @@ async fn a_blocked_publisher_gets_the_reason_and_waits_while_others_consume() {
     assert_eq!(id, "before");
     delivery.receipt.ack().await.unwrap();
     let hint = session
-        .publish(Route::Telemetry, &chunk("hint", "x"))
+        .publish(Queue::Telemetry, &chunk("hint", "x"))
         .await
         .unwrap();
     assert_eq!(hint, Confirm::Nacked);

@@ -9,7 +9,7 @@ mod test_broker;
 use std::path::Path;
 
 use access::{CertificateAuthority, IssuedCertificate, Scope};
-use broker::{Broker, BrokerArgs, BrokerError, Confirm, RabbitConfig, Route, Tls};
+use broker::{Broker, BrokerArgs, BrokerError, Confirm, Queue, RabbitConfig, Tls};
 use tempfile::TempDir;
 use test_broker::{chunk, scripts_broker};
 
@@ -87,7 +87,7 @@ async fn chunks_are_sent_over_tls_to_a_broker_that_requires_a_certificate() {
     };
     let session = node.broker(all.clone()).connect("tls").await.unwrap();
     let confirm = session
-        .publish(Route::Tasks, &chunk("tls.0", "1\n"))
+        .publish(Queue::Tasks, &chunk("tls.0", "1\n"))
         .await
         .unwrap();
     assert_eq!(confirm, Confirm::Acked);

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use broker::{Confirm, Queue, Route};
+use broker::{Confirm, Queue};
 use proto::Envelope;
 
 use crate::queue::Message;
@@ -26,7 +26,7 @@ pub(crate) struct Link {
     /// Whether the role still uses it.
     pub(crate) is_open: bool,
     /// Publishing and consuming use separate connections: each keeps its order, and neither waits for the other.
-    pub(crate) publishes: VecDeque<(PublishId, Route, Envelope)>,
+    pub(crate) publishes: VecDeque<(PublishId, Queue, Envelope)>,
     pub(crate) settles: VecDeque<(usize, Tag, Settlement)>,
     /// Unordered: the broker confirms each message when it has stored it.
     pub(crate) confirms: Vec<(PublishId, Confirm)>,
@@ -74,10 +74,10 @@ impl Link {
     }
 
     /// Sends a message to the broker.
-    pub(crate) fn publish(&mut self, route: Route, envelope: Envelope) -> PublishId {
+    pub(crate) fn publish(&mut self, queue: Queue, envelope: Envelope) -> PublishId {
         self.last_number += 1;
         self.publishes
-            .push_back((self.last_number, route, envelope));
+            .push_back((self.last_number, queue, envelope));
         self.last_number
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use broker::{Confirm, Queue, Route};
+use broker::{Confirm, Queue};
 use proto::{Envelope, Payload};
 use worker::scheduler::ATTEMPTS;
 
@@ -190,7 +190,7 @@ impl ModelBroker {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
-        let Some((number, route, envelope)) = link.publishes.pop_front() else {
+        let Some((number, target, envelope)) = link.publishes.pop_front() else {
             return;
         };
         if !link.is_open {
@@ -198,7 +198,6 @@ impl ModelBroker {
         }
         // A returned message costs a worker its session, with all its deliveries.
         let may_be_returned = self.may_die || link.consumers.is_empty();
-        let target = queue_of(route);
         let confirm = self.enqueue(target, envelope, may_be_returned, injector);
         if let Some(link) = self.links.get_mut(&id) {
             if link.is_open {
@@ -323,16 +322,5 @@ impl Ledger {
             }
             _ => {}
         }
-    }
-}
-
-fn queue_of(route: Route) -> Queue {
-    match route {
-        Route::Tasks | Route::Lane(_) => Queue::Tasks,
-        Route::Retry(_) => Queue::Retry(None),
-        Route::Results => Queue::Results,
-        Route::Dead => Queue::Dead,
-        Route::Telemetry => Queue::Telemetry,
-        Route::Control => Queue::Control,
     }
 }

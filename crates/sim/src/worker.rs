@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker::{Queue, Route};
+use broker::Queue;
 use proto::v1::{Chunk, ChunkResult};
 use proto::{Envelope, JobId, Payload, WorkerId};
 use worker::scheduler::{
@@ -56,7 +56,7 @@ struct HeldDelivery {
     envelope: Envelope,
     outcome: Option<Outcome>,
     /// The last published message, to send it again if it was refused.
-    sent: Option<(Disposition, Route, Envelope)>,
+    sent: Option<(Disposition, Queue, Envelope)>,
 }
 
 /// The result of a step.
@@ -189,11 +189,11 @@ impl Worker {
         let Some(held) = self.deliveries.get_mut(&ticket) else {
             return;
         };
-        let (route, envelope) = match held.sent.take() {
-            Some((same, route, envelope)) if same == disposition => (route, envelope),
+        let (queue, envelope) = match held.sent.take() {
+            Some((same, queue, envelope)) if same == disposition => (queue, envelope),
             _ => disposition_message(&held.envelope, disposition, held.outcome.take(), self.id),
         };
-        held.sent = Some((disposition, route, envelope.clone()));
+        held.sent = Some((disposition, queue, envelope.clone()));
         injector.trace(|| {
             format!(
                 "worker {}: says {disposition:?} of {}",
@@ -205,7 +205,7 @@ impl Worker {
             injector.record(Fault::DeadByWorker);
         }
         self.publishing
-            .insert(link.publish(route, envelope), ticket);
+            .insert(link.publish(queue, envelope), ticket);
     }
 
     fn settle(&mut self, ticket: Ticket, settlement: Settlement, link: &mut Link) {

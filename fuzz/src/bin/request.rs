@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use access::ServerSecurity;
-use broker::{Broker, Route};
+use broker::{Broker, Queue};
 use bytes::{Buf, BufMut};
 use libfuzzer_sys::fuzz_target;
 use master::{Config, Listener, Retention, StoreLocation};
@@ -136,7 +136,7 @@ async fn publish(broker: &Broker) {
     ] {
         let envelope = Envelope::new(JobId::new(), job, payload);
         session
-            .publish(Route::Results, &envelope)
+            .publish(Queue::Results, &envelope)
             .await
             .expect("it is taken");
     }

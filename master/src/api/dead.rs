@@ -1,6 +1,6 @@
 //! Requests about dead chunks: list, show, replay, drop.
 
-use broker::{Backoff, Broker, BrokerError, Confirm, Route, Session};
+use broker::{Backoff, Broker, BrokerError, Confirm, Queue, Session};
 use proto::v1::{self, DeadChunkInfo, GetDeadResponse, ListDeadResponse};
 use proto::{Envelope, JobId, Payload, bounds};
 use tonic::Status;
@@ -129,7 +129,7 @@ impl StateActor {
         Ok((job.id, found))
     }
 
-    fn replay_message(&self, id: JobId, seq: u64) -> Result<Option<(Route, Envelope)>, StoreError> {
+    fn replay_message(&self, id: JobId, seq: u64) -> Result<Option<(Queue, Envelope)>, StoreError> {
         let Some(job) = self.store.job(id) else {
             return Ok(None);
         };
@@ -139,10 +139,10 @@ impl StateActor {
             .filter(|(row, chunk)| row.state == DeadState::Dead && chunk.operation.is_some())
             .map(|(_, chunk)| chunk);
         Ok(chunk.map(|chunk| {
-            let route = Route::tasks_named(&chunk.lane);
+            let queue = Queue::tasks_named(&chunk.lane);
             let mut message = Envelope::new(id.chunk(seq), id, Payload::Chunk(chunk));
             message.attempts = REPLAY_ATTEMPTS;
-            (route, message)
+            (queue, message)
         }))
     }
 
@@ -192,21 +192,21 @@ async fn send_all(
         let message = state
             .ask(move |actor| actor.replay_message(id, seq))
             .await?;
-        let Some((route, message)) = message.map_err(|error| internal(&error))? else {
+        let Some((queue, message)) = message.map_err(|error| internal(&error))? else {
             continue;
         };
-        send(session, route, &message).await?;
+        send(session, queue, &message).await?;
         let marked = state.ask(move |actor| actor.replayed(id, seq)).await?;
         replayed += u64::from(marked.map_err(|error| internal(&error))?);
     }
     Ok(replayed)
 }
 
-async fn send(session: &Session, route: Route, message: &Envelope) -> Result<(), Status> {
+async fn send(session: &Session, queue: Queue, message: &Envelope) -> Result<(), Status> {
     let mut backoff = Backoff::new();
     for _ in 0..MAX_PUBLISH_ATTEMPTS {
         if session
-            .publish(route, message)
+            .publish(queue, message)
             .await
             .map_err(|error| broker_unavailable(&error))?
             == Confirm::Acked

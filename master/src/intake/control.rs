@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker::{Backoff, Confirm, Queue, Route, Session};
+use broker::{Backoff, Confirm, Queue, Session};
 use proto::v1::{self, RateShare};
 use proto::{Envelope, JobId, Lane, Payload, WorkerId};
 use tokio::sync::Notify;
@@ -120,7 +120,7 @@ pub(crate) async fn broadcast(
         control_changes.mark_unchanged();
         let control_message = state.ask(|actor| actor.control_message()).await?;
         let message = Envelope::new(WorkerId::new(), "", Payload::Control(control_message));
-        session.publish(Route::Control, &message).await?;
+        session.publish(Queue::Control, &message).await?;
         tokio::select! {
             // If the actor has ended, the query above fails.
             _ = control_changes.changed() => {}
@@ -144,10 +144,10 @@ pub(crate) async fn unpark(
             && let Ok(job) = chunk.job_id.parse::<JobId>()
         {
             let seq = chunk.seq;
-            let route = Route::tasks_named(&chunk.lane);
+            let queue = Queue::tasks_named(&chunk.lane);
             let mut message = Envelope::new(job.chunk(seq), job, Payload::Chunk(chunk));
             message.attempts = attempts;
-            if session.publish(route, &message).await? == Confirm::Acked {
+            if session.publish(queue, &message).await? == Confirm::Acked {
                 forget_parked(&state, job, seq).await?;
                 continue;
             }

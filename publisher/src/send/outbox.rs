@@ -3,7 +3,7 @@
 //!
 //! Invariant: a message is dropped only after the broker has acknowledged it.
 
-use broker::{Confirm, Route};
+use broker::{Confirm, Queue};
 use proto::{Envelope, Payload};
 
 use super::window::{Ticket, Window};
@@ -59,11 +59,11 @@ impl Outbox {
         }
     }
 
-    /// The next message to send, with its route. It is in flight from now on.
-    pub fn send_next(&mut self) -> Option<(Ticket, Route, Envelope)> {
+    /// The next message to send, with its queue. It is in flight from now on.
+    pub fn send_next(&mut self) -> Option<(Ticket, Queue, Envelope)> {
         self.admit();
         let (ticket, envelope) = self.window.send_next()?;
-        Some((ticket, route(&envelope), envelope))
+        Some((ticket, queue_of(&envelope), envelope))
     }
 
     /// Handles the broker's confirm of message `ticket`.
@@ -110,10 +110,10 @@ fn is_sent_alone(envelope: &Envelope) -> bool {
     !matches!(envelope.payload.as_ref(), Payload::Chunk(_))
 }
 
-fn route(envelope: &Envelope) -> Route {
+fn queue_of(envelope: &Envelope) -> Queue {
     match envelope.payload.as_ref() {
-        Payload::Chunk(chunk) => Route::tasks_named(&chunk.lane),
-        _ => Route::Results,
+        Payload::Chunk(chunk) => Queue::tasks_named(&chunk.lane),
+        _ => Queue::Results,
     }
 }
 
@@ -135,8 +135,8 @@ mod tests {
     fn it_is_done_only_when_the_last_message_is_confirmed() {
         let mut outbox = Outbox::new();
         outbox.put(Some(chunk(0)));
-        let (first, route, _) = outbox.send_next().unwrap();
-        assert_eq!(route, Route::Tasks);
+        let (first, queue, _) = outbox.send_next().unwrap();
+        assert_eq!(queue, Queue::Tasks);
         outbox.put(Some(Envelope::new(
             "seal",
             "job",
@@ -153,8 +153,8 @@ mod tests {
             outbox.handle_confirm(again, Confirm::Acked),
             ConfirmOutcome::Acknowledged(Some(_))
         ));
-        let (seal, route, _) = outbox.send_next().unwrap();
-        assert_eq!(route, Route::Results);
+        let (seal, queue, _) = outbox.send_next().unwrap();
+        assert_eq!(queue, Queue::Results);
         outbox.session_lost();
         assert!(!outbox.is_done());
         assert!(matches!(

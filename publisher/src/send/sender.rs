@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use broker::{Backoff, Broker, BrokerError, ClientRole, Confirm, Route, Session};
+use broker::{Backoff, Broker, BrokerError, ClientRole, Confirm, Queue, Session};
 use failpoint::Point;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -137,9 +137,9 @@ impl<'a> Sender<'a> {
         loop {
             while Instant::now() >= resume
                 && congestion.admits(in_flight.len())
-                && let Some((ticket, route, envelope)) = self.outbox.send_next()
+                && let Some((ticket, queue, envelope)) = self.outbox.send_next()
             {
-                in_flight.push(publish(session, ticket, route, envelope));
+                in_flight.push(publish(session, ticket, queue, envelope));
             }
             if self.outbox.is_done() {
                 session.close().await;
@@ -257,11 +257,11 @@ impl Drop for Sender<'_> {
 async fn publish(
     session: &Session,
     ticket: Ticket,
-    route: Route,
+    queue: Queue,
     envelope: Envelope,
 ) -> (Ticket, Result<Confirm, BrokerError>) {
     failpoint::pass(before(&envelope));
-    (ticket, session.publish(route, &envelope).await)
+    (ticket, session.publish(queue, &envelope).await)
 }
 
 fn before(envelope: &Envelope) -> Point {

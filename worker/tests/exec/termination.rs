@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use broker::Route;
+use broker::Queue;
 use proto::v1::Control;
 use proto::{Envelope, Payload, WorkerId};
 
@@ -98,7 +98,7 @@ async fn a_job_that_is_cancelled_does_not_wait_for_its_command() {
         ..Control::default()
     });
     let envelope = Envelope::new(WorkerId::new(), "", control);
-    session.publish(Route::Control, &envelope).await.unwrap();
+    session.publish(Queue::Control, &envelope).await.unwrap();
     wait_until_gone(&pid).await;
     wait_until_gone(&worker.file("child").await).await;
     worker.stop().await;

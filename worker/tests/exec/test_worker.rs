@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
-use broker::{Broker, Memory, Queue, Route, Session};
+use broker::{Broker, Memory, Queue, Session};
 use engine::Dialect;
 use proto::v1::operation_spec::Kind;
 use proto::v1::{Chunk, ChunkResult, DeadChunk, ExecArgument, ExecMode, ExecSpec, OperationSpec};
@@ -124,7 +124,7 @@ impl TestWorker {
             ..Chunk::default()
         };
         let envelope = Envelope::new(self.job.chunk(seq), self.job, Payload::Chunk(chunk));
-        self.session.publish(Route::Tasks, &envelope).await.unwrap();
+        self.session.publish(Queue::Tasks, &envelope).await.unwrap();
     }
 
     /// Receives the replies for this number of chunks, by seq.

@@ -176,7 +176,6 @@ mod tests {
 
     use super::*;
     use crate::session::{Broker, Confirm};
-    use crate::topology::Route;
 
     fn seal(id: &str) -> Envelope {
         Envelope::new(id, "job", Payload::Seal(JobSeal::default()))
@@ -188,8 +187,8 @@ mod tests {
         let broker = Broker::Memory(memory);
         let session = broker.connect("test").await.unwrap();
         let (a, b, c) = (seal("a"), seal("b"), seal("c"));
-        session.publish(Route::Tasks, &a).await.unwrap();
-        let mut waiting = Box::pin(session.publish(Route::Tasks, &b));
+        session.publish(Queue::Tasks, &a).await.unwrap();
+        let mut waiting = Box::pin(session.publish(Queue::Tasks, &b));
         assert!((&mut waiting).now_or_never().is_none());
 
         let mut consumer = session.consume(Queue::Tasks, 2).await.unwrap();
@@ -199,7 +198,7 @@ mod tests {
         delivery.receipt.requeue().await.unwrap();
         assert_eq!(session.depth(Queue::Tasks).await.unwrap().ready, 2);
 
-        let mut waiting = Box::pin(session.publish(Route::Tasks, &c));
+        let mut waiting = Box::pin(session.publish(Queue::Tasks, &c));
         assert!((&mut waiting).now_or_never().is_none());
         session.close().await;
         assert!(waiting.await.is_err());
@@ -209,7 +208,7 @@ mod tests {
     async fn a_message_is_never_copied() {
         let session = Broker::memory().connect("test").await.unwrap();
         let sent = seal("a");
-        session.publish(Route::Results, &sent).await.unwrap();
+        session.publish(Queue::Results, &sent).await.unwrap();
         let mut consumer = session.consume(Queue::Results, 1).await.unwrap();
         let got = consumer.next().await.unwrap().message.unwrap();
         assert!(Arc::ptr_eq(&sent.payload, &got.payload));

@@ -13,7 +13,7 @@ use super::queue::{EnqueueResult, MessageQueue};
 use crate::delivery::{Consumer, ConsumerKind, Delivery};
 use crate::error::BrokerError;
 use crate::session::{Confirm, Depth};
-use crate::topology::{Queue, Route};
+use crate::topology::Queue;
 
 /// A session with the in-process broker.
 #[derive(Debug, Clone)]
@@ -41,15 +41,15 @@ impl MemorySession {
 
     pub(crate) async fn publish(
         &self,
-        route: Route,
+        queue: Queue,
         envelope: &Envelope,
     ) -> Result<Confirm, BrokerError> {
         self.check()?;
-        if let Some(queue) = self.0.node.queue(route.queue()) {
-            return self.enqueue(&queue, envelope).await;
+        if let Some(stored) = self.0.node.queue(queue) {
+            return self.enqueue(&stored, envelope).await;
         }
         // Having no listeners is not an error for a lossy queue.
-        drop(self.0.node.lossy(route.queue()).send(envelope.clone()));
+        drop(self.0.node.lossy(queue).send(envelope.clone()));
         Ok(Confirm::Acked)
     }
 

@@ -16,7 +16,7 @@ use super::link::Link;
 use super::message;
 use crate::error::BrokerError;
 use crate::session::Confirm;
-use crate::topology::Route;
+use crate::topology::Queue;
 
 /// Confirms that may be outstanding: more than any role's window, fewer than RabbitMQ's `channel_max` (2047).
 const WINDOW: usize = 256;
@@ -54,14 +54,14 @@ impl RabbitPublisher {
     /// Publishes and waits for the confirm.
     pub(super) async fn publish_confirmed(
         &self,
-        route: Route,
+        queue: Queue,
         envelope: &Envelope,
     ) -> Result<Confirm, BrokerError> {
         let properties = message::properties(envelope, true)?;
         // The semaphore is never closed; an error would only mean no limit.
         let _permit = self.window.acquire().await;
         let (channel, confirmation) = self
-            .with_confirm_timeout(self.send(route, &envelope.payload, properties))
+            .with_confirm_timeout(self.send(queue, &envelope.payload, properties))
             .await??;
         self.idle().push(channel);
         match confirmation {
@@ -76,7 +76,7 @@ impl RabbitPublisher {
     /// message on it.
     async fn send(
         &self,
-        route: Route,
+        queue: Queue,
         payload: &Payload,
         properties: BasicProperties,
     ) -> Result<(Channel, Confirmation), BrokerError> {
@@ -90,11 +90,11 @@ impl RabbitPublisher {
             ..Default::default()
         };
         let failed = |error| self.link.error_context.failed("publish", error);
-        let exchange = self.exchange(route);
+        let exchange = self.names.exchange(queue);
         // The encoded bytes are dropped before the wait for the confirm.
         let body = payload.encode();
         let confirm = channel
-            .basic_publish(exchange, key(route), options, &body, properties)
+            .basic_publish(exchange, key(queue), options, &body, properties)
             .await
             .map_err(failed)?;
         drop(body);
@@ -143,7 +143,7 @@ impl RabbitPublisher {
     /// Publishes a lossy message if that needs no waiting.
     pub(super) async fn publish_lossy(
         &self,
-        route: Route,
+        queue: Queue,
         envelope: &Envelope,
     ) -> Result<Confirm, BrokerError> {
         if self.health.is_blocked() {
@@ -155,9 +155,9 @@ impl RabbitPublisher {
             .lossy_channel
             .get_or_try_init(|| self.link.channel())
             .await?;
-        let exchange = self.exchange(route);
+        let exchange = self.names.exchange(queue);
         let options = BasicPublishOptions::default();
-        let sent = channel.basic_publish(exchange, key(route), options, &body, properties);
+        let sent = channel.basic_publish(exchange, key(queue), options, &body, properties);
         match timeout(LOSSY_WAIT, sent).await {
             Ok(Ok(_not_requested)) => Ok(Confirm::Acked),
             Ok(Err(error)) => Err(self.link.error_context.failed("publish", error)),
@@ -165,15 +165,11 @@ impl RabbitPublisher {
         }
     }
 
-    fn exchange(&self, route: Route) -> ShortString {
-        self.names.exchange(route.queue())
-    }
-
     fn idle(&self) -> MutexGuard<'_, Vec<Channel>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn key(route: Route) -> ShortString {
-    route.queue().routing_key().into_owned().into()
+fn key(queue: Queue) -> ShortString {
+    queue.routing_key().into_owned().into()
 }

@@ -19,7 +19,7 @@ use crate::client_role::ClientRole;
 use crate::delivery::{Consumer, ConsumerKind, Delivery};
 use crate::error::{BrokerError, RevokeReason};
 use crate::session::{Confirm, Depth};
-use crate::topology::{Queue, Route};
+use crate::topology::Queue;
 
 /// A session with RabbitMQ.
 #[derive(Debug, Clone)]
@@ -63,24 +63,22 @@ impl RabbitSession {
 
     pub(crate) async fn publish(
         &self,
-        route: Route,
+        queue: Queue,
         envelope: &Envelope,
     ) -> Result<Confirm, BrokerError> {
         let publisher = self.0.publisher().await?;
-        let outcome = match route {
-            Route::Telemetry | Route::Control => publisher.publish_lossy(route, envelope).await,
-            Route::Lane(lane) | Route::Retry(Some(lane)) => {
+        let outcome = match queue.lane() {
+            Some(lane) => {
                 let (link, names) = (&publisher.link, &self.0.names);
                 self.0.lane_queues.open(lane, link, names).await?;
-                let confirmed = publisher.publish_confirmed(route, envelope).await;
+                let confirmed = publisher.publish_confirmed(queue, envelope).await;
                 if matches!(confirmed, Ok(Confirm::Returned)) {
                     self.0.lane_queues.forget(lane);
                 }
                 confirmed
             }
-            Route::Tasks | Route::Retry(None) | Route::Results | Route::Dead => {
-                publisher.publish_confirmed(route, envelope).await
-            }
+            None if queue.is_lossy() => publisher.publish_lossy(queue, envelope).await,
+            None => publisher.publish_confirmed(queue, envelope).await,
         };
         outcome.map_err(|error| self.0.reason(&publisher.link, error))
     }

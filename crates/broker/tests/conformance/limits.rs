@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use broker::{Backoff, Confirm, Queue, Route};
+use broker::{Backoff, Confirm, Queue};
 use futures_util::FutureExt;
 
 use crate::test_broker::{TestBroker, chunk, is_quiet, next, publish};
@@ -15,7 +15,7 @@ pub(crate) async fn a_full_queue_refuses_and_accepts_again(test_broker: TestBrok
     // RabbitMQ notices a full queue with a delay of a few messages.
     let mut accepted = 0;
     while session
-        .publish(Route::Tasks, &chunk("x", "x"))
+        .publish(Queue::Tasks, &chunk("x", "x"))
         .await
         .unwrap()
         == Confirm::Acked
@@ -31,7 +31,7 @@ pub(crate) async fn a_full_queue_refuses_and_accepts_again(test_broker: TestBrok
     }
     let late = chunk("late", "x");
     let mut backoff = Backoff::new();
-    while session.publish(Route::Tasks, &late).await.unwrap() != Confirm::Acked {
+    while session.publish(Queue::Tasks, &late).await.unwrap() != Confirm::Acked {
         tokio::time::sleep(backoff.next()).await;
     }
     let (id, delivery) = next(&mut consumer).await;
@@ -43,7 +43,7 @@ pub(crate) async fn a_full_queue_refuses_and_accepts_again(test_broker: TestBrok
 pub(crate) async fn prefetch_limits_the_unsettled_messages(test_broker: TestBroker) {
     let session = test_broker.session().await;
     for id in ["a", "b", "c", "d"] {
-        publish(&session, Route::Tasks, id).await;
+        publish(&session, Queue::Tasks, id).await;
     }
     let mut consumer = session.consume(Queue::Tasks, 2).await.unwrap();
     let (_, a) = next(&mut consumer).await;
@@ -67,7 +67,7 @@ pub(crate) async fn results_go_to_one_consumer_at_a_time(test_broker: TestBroker
     let mut active = first.consume(Queue::Results, 10).await.unwrap();
     let mut standby = second.consume(Queue::Results, 10).await.unwrap();
     for id in ["a", "b", "c"] {
-        publish(&second, Route::Results, id).await;
+        publish(&second, Queue::Results, id).await;
     }
     let (_, a) = next(&mut active).await;
     a.receipt.ack().await.unwrap();
@@ -91,7 +91,7 @@ pub(crate) async fn a_next_that_is_dropped_loses_nothing(test_broker: TestBroker
     let ids: Vec<String> = (0..50).map(|n| n.to_string()).collect();
     let mut got = Vec::new();
     for id in &ids {
-        publish(&session, Route::Tasks, id).await;
+        publish(&session, Queue::Tasks, id).await;
         // Polled once and dropped; polled for a moment and dropped.
         if let Some(delivery) = consumer.next().now_or_never() {
             got.push(settle(delivery.unwrap()).await);

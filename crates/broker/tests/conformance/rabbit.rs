@@ -1,7 +1,7 @@
 //! Faults that only a broker on the network can have: unreachable, refusing, with other queue arguments; and
 //! interoperation with other programs.
 
-use broker::{BrokerError, Confirm, Queue, Route};
+use broker::{BrokerError, Confirm, Queue};
 use lapin::options::{
     BasicAckOptions, BasicGetOptions, BasicPublishOptions, QueueDeclareOptions, QueueDeleteOptions,
 };
@@ -107,14 +107,14 @@ async fn a_connection_that_falls_silent_is_lost() {
         let (is_silent, watched) = watch::channel(false);
         let session = test_broker.by(&silent_proxy(watched).await).session().await;
         let mut consumer = session.consume(Queue::Tasks, 1).await.unwrap();
-        publish(&session, Route::Tasks, "a").await;
+        publish(&session, Queue::Tasks, "a").await;
         let (_, delivery) = next(&mut consumer).await;
 
         is_silent.send(true).unwrap();
         let unheard = chunk("b", "x");
         let (lost, sent, taken) = tokio::join!(
             session.lost(),
-            session.publish(Route::Tasks, &unheard),
+            session.publish(Queue::Tasks, &unheard),
             consumer.next(),
         );
         assert!(lost.is_retryable(), "{lost}");
@@ -159,7 +159,7 @@ async fn the_second_node_is_tried_when_the_first_is_down() {
     let test_broker = TestBroker::rabbit_at(&url);
     test_broker
         .run(|test_broker| async move {
-            publish(&test_broker.session().await, Route::Tasks, "a").await;
+            publish(&test_broker.session().await, Queue::Tasks, "a").await;
         })
         .await;
 }
@@ -184,7 +184,7 @@ async fn a_queue_of_the_same_name_with_other_arguments_is_not_used() {
 async fn unroutable_messages_are_returned() {
     let test = async |test_broker: TestBroker| {
         let session = test_broker.session().await;
-        publish(&session, Route::Tasks, "a").await;
+        publish(&session, Queue::Tasks, "a").await;
         let (_connection, channel) = independent_channel().await;
         let name = format!("{}.v2.tasks", test_broker.namespace);
         let unbound = channel.queue_unbind(
@@ -195,11 +195,11 @@ async fn unroutable_messages_are_returned() {
         );
         unbound.await.unwrap();
         let lost = chunk("b", "x");
-        let confirm = session.publish(Route::Tasks, &lost).await.unwrap();
+        let confirm = session.publish(Queue::Tasks, &lost).await.unwrap();
         assert_eq!(confirm, Confirm::Returned);
         // A new session binds it again.
-        publish(&test_broker.session().await, Route::Tasks, "b").await;
-        publish(&session, Route::Tasks, "c").await;
+        publish(&test_broker.session().await, Queue::Tasks, "b").await;
+        publish(&session, Queue::Tasks, "c").await;
         session.close().await;
     };
     TestBroker::rabbit().run(test).await;
@@ -210,7 +210,7 @@ async fn other_programs_see_the_message_properties() {
     let test = async |test_broker: TestBroker| {
         let session = test_broker.session().await;
         let sent = chunk("the id", "a,b\n");
-        session.publish(Route::Tasks, &sent).await.unwrap();
+        session.publish(Queue::Tasks, &sent).await.unwrap();
         let (_connection, channel) = independent_channel().await;
         let name = format!("{}.v2.tasks", test_broker.namespace);
         let got = channel.basic_get(name.into(), BasicGetOptions::default());

@@ -1,6 +1,6 @@
 //! Settlement and redelivery of messages.
 
-use broker::{Death, Delivery, Queue, Route};
+use broker::{Death, Delivery, Queue};
 
 use crate::test_broker::{TestBroker, is_quiet, next, publish};
 
@@ -8,7 +8,7 @@ pub(crate) async fn unacked_messages_are_redelivered_when_the_session_is_closed(
     test_broker: TestBroker,
 ) {
     let (first, second) = (test_broker.session().await, test_broker.session().await);
-    publish(&first, Route::Tasks, "a").await;
+    publish(&first, Queue::Tasks, "a").await;
     let mut consumer = first.consume(Queue::Tasks, 1).await.unwrap();
     let (_, delivery) = next(&mut consumer).await;
     let mut other = second.consume(Queue::Tasks, 1).await.unwrap();
@@ -28,7 +28,7 @@ pub(crate) async fn unacked_messages_are_redelivered_when_everything_is_dropped(
 ) {
     let (first, second) = (test_broker.session().await, test_broker.session().await);
     for id in ["a", "b", "c"] {
-        publish(&first, Route::Tasks, id).await;
+        publish(&first, Queue::Tasks, id).await;
     }
     let mut consumer = first.consume(Queue::Tasks, 2).await.unwrap();
     let (_, a) = next(&mut consumer).await;
@@ -54,7 +54,7 @@ pub(crate) async fn unacked_messages_are_redelivered_when_everything_is_dropped(
 
 pub(crate) async fn acked_messages_are_gone(test_broker: TestBroker) {
     let (first, second) = (test_broker.session().await, test_broker.session().await);
-    publish(&first, Route::Tasks, "a").await;
+    publish(&first, Queue::Tasks, "a").await;
     let mut consumer = first.consume(Queue::Tasks, 1).await.unwrap();
     let (_, delivery) = next(&mut consumer).await;
     delivery.receipt.ack().await.unwrap();
@@ -66,7 +66,7 @@ pub(crate) async fn acked_messages_are_gone(test_broker: TestBroker) {
 
 pub(crate) async fn requeued_messages_are_redelivered(test_broker: TestBroker) {
     let session = test_broker.session().await;
-    publish(&session, Route::Tasks, "a").await;
+    publish(&session, Queue::Tasks, "a").await;
     let mut consumer = session.consume(Queue::Tasks, 1).await.unwrap();
     let (_, delivery) = next(&mut consumer).await;
     delivery.receipt.requeue().await.unwrap();
@@ -78,7 +78,7 @@ pub(crate) async fn requeued_messages_are_redelivered(test_broker: TestBroker) {
 
 pub(crate) async fn rejected_messages_are_dead(test_broker: TestBroker) {
     let session = test_broker.session().await;
-    publish(&session, Route::Tasks, "a").await;
+    publish(&session, Queue::Tasks, "a").await;
     let mut consumer = session.consume(Queue::Tasks, 1).await.unwrap();
     let (_, delivery) = next(&mut consumer).await;
     delivery.receipt.reject().await.unwrap();
@@ -97,7 +97,7 @@ pub(crate) async fn rejected_messages_are_dead(test_broker: TestBroker) {
 pub(crate) async fn a_message_that_kills_its_consumers_is_dead_in_the_end(test_broker: TestBroker) {
     let watcher = test_broker.session().await;
     let mut dead = watcher.consume(Queue::Dead, 1).await.unwrap();
-    publish(&watcher, Route::Tasks, "poison").await;
+    publish(&watcher, Queue::Tasks, "poison").await;
     let mut deaths = 0;
     let limit = Queue::Tasks.delivery_limit();
     // Nearly all of its returns in one session, which is faster than one session for each.
@@ -150,11 +150,11 @@ pub(crate) async fn take_one_takes_one_message_and_it_is_redelivered_if_unsettle
 ) {
     let lane = "gpu".parse().unwrap();
     for lane in [None, Some(lane)] {
-        let (queue, route) = (Queue::Retry(lane), Route::Retry(lane));
+        let queue = Queue::Retry(lane);
         let first = test_broker.session().await;
         assert!(first.take_one(queue).await.unwrap().is_none());
         for id in ["a", "b"] {
-            publish(&first, route, id).await;
+            publish(&first, queue, id).await;
         }
         let id = |delivery: &Delivery| delivery.message.as_ref().unwrap().message_id.clone();
         let a = first.take_one(queue).await.unwrap().unwrap();
@@ -189,7 +189,7 @@ pub(crate) async fn take_one_takes_one_message_and_it_is_redelivered_if_unsettle
 
 pub(crate) async fn a_receipt_of_a_closed_session_fails(test_broker: TestBroker) {
     let session = test_broker.session().await;
-    publish(&session, Route::Tasks, "a").await;
+    publish(&session, Queue::Tasks, "a").await;
     let mut consumer = session.consume(Queue::Tasks, 1).await.unwrap();
     let (_, delivery) = next(&mut consumer).await;
     session.close().await;
@@ -205,7 +205,7 @@ pub(crate) async fn a_cancelled_consumer_requeues_and_its_receipts_stay_valid(
 ) {
     let session = test_broker.session().await;
     for id in ["a", "b", "c"] {
-        publish(&session, Route::Tasks, id).await;
+        publish(&session, Queue::Tasks, id).await;
     }
     let mut consumer = session.consume(Queue::Tasks, 3).await.unwrap();
     let (_, a) = next(&mut consumer).await;

@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use broker::{
-    Broker, Confirm, Consumer, Delivery, Limit, Memory, Queue, RabbitConfig, Route, Session,
-};
+use broker::{Broker, Confirm, Consumer, Delivery, Limit, Memory, Queue, RabbitConfig, Session};
 use bytes::Bytes;
 use proto::v1::Chunk;
 use proto::{Envelope, JobId, Payload};
@@ -129,8 +127,8 @@ pub(crate) fn chunk(id: &str, body: impl Into<Bytes>) -> Envelope {
 }
 
 /// Publishes a small chunk, which must be accepted.
-pub(crate) async fn publish(session: &Session, route: Route, id: &str) {
-    let confirm = session.publish(route, &chunk(id, "a,b\n")).await.unwrap();
+pub(crate) async fn publish(session: &Session, queue: Queue, id: &str) {
+    let confirm = session.publish(queue, &chunk(id, "a,b\n")).await.unwrap();
     assert_eq!(confirm, Confirm::Acked);
 }
 

@@ -1,6 +1,6 @@
 //! Transport of messages from a publisher to consumers.
 
-use broker::{Confirm, Queue, Route};
+use broker::{Confirm, Queue};
 use futures_util::future::join_all;
 use proto::v1::{ChunkResult, Control, DeadChunk, Heartbeat, JobOpen, JobSeal, SampleRow};
 use proto::{Envelope, JobId, Payload};
@@ -46,7 +46,7 @@ pub(crate) async fn every_kind_of_message_arrives_as_it_was_sent(test_broker: Te
     for (number, payload) in payloads().into_iter().enumerate() {
         let mut sent = Envelope::new(number, "the job", payload);
         sent.attempts = number as u32;
-        let confirm = session.publish(Route::Results, &sent).await.unwrap();
+        let confirm = session.publish(Queue::Results, &sent).await.unwrap();
         assert_eq!(confirm, Confirm::Acked);
 
         let delivery = consumer.next().await.unwrap();
@@ -69,7 +69,7 @@ pub(crate) async fn large_bodies_arrive_whole(test_broker: TestBroker) {
     for mib in [1, 4] {
         let body: Vec<u8> = (0..mib << 20).map(|at: u32| (at % 251) as u8).collect();
         let sent = chunk("large", body);
-        let confirm = session.publish(Route::Tasks, &sent).await.unwrap();
+        let confirm = session.publish(Queue::Tasks, &sent).await.unwrap();
         assert_eq!(confirm, Confirm::Acked);
         let (_, delivery) = next(&mut consumer).await;
         assert!(
@@ -85,7 +85,7 @@ pub(crate) async fn many_at_once_are_each_confirmed(test_broker: TestBroker) {
     let session = test_broker.session().await;
     let mut consumer = session.consume(Queue::Tasks, 7).await.unwrap();
     let ids: Vec<String> = (0..300).map(|n| format!("{n:03}")).collect();
-    let publishing = join_all(ids.iter().map(|id| publish(&session, Route::Tasks, id)));
+    let publishing = join_all(ids.iter().map(|id| publish(&session, Queue::Tasks, id)));
     let consuming = async {
         let mut got = Vec::new();
         while got.len() < ids.len() {
@@ -105,12 +105,12 @@ pub(crate) async fn telemetry_reaches_only_listeners(test_broker: TestBroker) {
     let (first, second) = (test_broker.session().await, test_broker.session().await);
     let heartbeat = Envelope::new("beat", "", Payload::Heartbeat(Heartbeat::default()));
     // No listener yet, which is not an error.
-    first.publish(Route::Telemetry, &heartbeat).await.unwrap();
+    first.publish(Queue::Telemetry, &heartbeat).await.unwrap();
     let mut one = first.consume(Queue::Telemetry, 2).await.unwrap();
     let mut two = second.consume(Queue::Telemetry, 2).await.unwrap();
     // More than the prefetch: telemetry needs no acks.
     for _ in 0..5 {
-        let confirm = first.publish(Route::Telemetry, &heartbeat).await.unwrap();
+        let confirm = first.publish(Queue::Telemetry, &heartbeat).await.unwrap();
         assert_eq!(confirm, Confirm::Acked);
     }
     for consumer in [&mut one, &mut two] {
@@ -135,11 +135,11 @@ pub(crate) async fn control_reaches_every_listener_and_is_not_telemetry(test_bro
     };
     let sent = Envelope::new("control", "", Payload::Control(control));
     // No listener yet, which is not an error.
-    first.publish(Route::Control, &sent).await.unwrap();
+    first.publish(Queue::Control, &sent).await.unwrap();
     let mut one = first.consume(Queue::Control, 2).await.unwrap();
     let mut two = second.consume(Queue::Control, 2).await.unwrap();
     let mut other = second.consume(Queue::Telemetry, 2).await.unwrap();
-    first.publish(Route::Control, &sent).await.unwrap();
+    first.publish(Queue::Control, &sent).await.unwrap();
     for consumer in [&mut one, &mut two] {
         let (_, delivery) = next(consumer).await;
         assert_eq!(delivery.message.unwrap().payload, sent.payload);
@@ -154,7 +154,7 @@ pub(crate) async fn depth_counts_waiting_messages(test_broker: TestBroker) {
     let session = test_broker.session().await;
     assert_eq!(session.depth(Queue::Tasks).await.unwrap().ready, 0);
     for id in ["a", "b", "c"] {
-        publish(&session, Route::Tasks, id).await;
+        publish(&session, Queue::Tasks, id).await;
     }
     let depth = session.depth(Queue::Tasks).await.unwrap();
     assert_eq!((depth.ready, depth.consumers), (3, 0));
