@@ -1,5 +1,6 @@
-//! Fuzz targets: each file in `src/bin` is one, and its corpus is the folder of its name in `corpus`.
-//! `scripts/soak fuzz` runs each for a while. Here is what they share.
+//! Fuzz targets: each file in `src/bin` is one, and `corpus/TARGET.tar.gz` has its corpus. `scripts/soak fuzz` unpacks the
+//! corpora and runs each target for a while; `scripts/soak corpus` adds the inputs that reach new code, and packs
+//! them again. This file has the functions that several targets use.
 
 use std::io::{self, Read};
 
