@@ -19,7 +19,7 @@ use crate::run::{Config, WorkerError};
 use crate::sandbox::{self, SandboxConfig};
 
 /// Heading of the flags about commands.
-const COMMANDS: &str = "ExecConfig that publishers may run";
+const COMMANDS: &str = "Commands that publishers may run";
 
 /// Take chunks from the broker and send back their results; start as many as you like
 #[derive(Debug, clap::Args)]
