@@ -6,7 +6,7 @@ use cli::text::{Charset, brief, for_message};
 use cli::{Exit, Failure, OrExit, OrUnwritable, ProgressMeter, ProgressSample, STDOUT};
 use engine::operation::{Observed, observe};
 use engine::split::Limits;
-use engine::validate::{SchemaError, Seen};
+use engine::validate::{SchemaError, SeenKeys};
 use proto::JobId;
 use proto::v1::operation_spec::Kind;
 use proto::v1::{OperationSpec, Reject};
@@ -35,7 +35,7 @@ struct DryRun {
     replaced: u64,
     rejects: Vec<Reject>,
     /// The unique keys so far.
-    seen: Seen,
+    seen: SeenKeys,
     /// The schema does not match the columns.
     schema_error: Option<SchemaError>,
 }
@@ -98,7 +98,7 @@ impl DryRun {
             rejected: 0,
             replaced: 0,
             rejects: Vec::new(),
-            seen: Seen::default(),
+            seen: SeenKeys::default(),
             schema_error: None,
         }
     }
@@ -138,10 +138,10 @@ impl DryRun {
         else {
             return;
         };
-        let settled = self.seen.settle(keys);
+        let settled = self.seen.find_duplicates(keys);
         let rejected = settled.and_then(|settled| {
             let again = settled.left_out.len() as u64;
-            let (_, rejects) = settled.told(spec, &self.job.columns, keys, rows)?;
+            let (_, rejects) = settled.rejects(spec, &self.job.columns, keys, rows)?;
             Ok((again, rejects))
         });
         // The keys and rows come from this process, so they can be read.

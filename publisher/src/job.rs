@@ -4,7 +4,7 @@ use access::SigningKey;
 use engine::Dialect;
 use engine::chunk::Packing;
 use engine::split::Piece;
-use engine::validate::{Plan, Schema, SchemaError};
+use engine::validate::{RuleSet, Schema, SchemaError};
 use proto::v1::operation_spec::Kind;
 use proto::v1::{Chunk, JobOpen, JobSeal, OperationSpec};
 use proto::{Envelope, JobId, Payload};
@@ -37,7 +37,7 @@ impl Job {
     pub(crate) fn check_schema(&self) -> Result<(), SchemaError> {
         if let Some(Kind::Validate(spec)) = &self.operation.kind {
             let schema = Schema::read(&spec.schema)?;
-            Plan::new(&schema, &self.columns, self.dialect.has_header)?;
+            RuleSet::new(&schema, &self.columns, self.dialect.has_header)?;
         }
         Ok(())
     }

@@ -110,10 +110,10 @@ fn validated(
     spec: &ValidateSpec,
     with_rows: bool,
 ) -> Result<Observed, ObserveError> {
-    let mut gather = validate::Gather::new(chunk, dialect, spec, with_rows)?;
+    let mut gather = validate::ChunkValidator::new(chunk, dialect, spec, with_rows)?;
     let seen = Seen::of_valid(chunk, dialect, &mut gather);
     let gathering = gather.finish().ok_or(ObserveError::LongOutput)?;
-    let partial = Partial::Validate(gathering.merged.partial());
+    let partial = Partial::Validate(gathering.state.partial());
     let observed = seen.observed(chunk, dialect, partial, gathering.rows)?;
     Ok(Observed {
         keys: gathering.keys,
@@ -155,7 +155,11 @@ impl Seen {
     }
 
     /// Hands every good record to the schema: those that break a rule are rejects as well.
-    fn of_valid(chunk: &Chunk, dialect: &Dialect, gather: &mut validate::Gather<'_>) -> Self {
+    fn of_valid(
+        chunk: &Chunk,
+        dialect: &Dialect,
+        gather: &mut validate::ChunkValidator<'_>,
+    ) -> Self {
         let columns = chunk.columns.len();
         let body = body_of(chunk);
         let mut seen = Self::default();
@@ -168,7 +172,7 @@ impl Seen {
                     seen.rows += 1;
                 }
                 Ok(record) => seen.rejects.add(|| {
-                    let (reason, violations) = gather.told(record);
+                    let (reason, violations) = gather.describe(record);
                     let reject = teller.tell(number, record, reason);
                     Reject {
                         violations,
@@ -234,11 +238,11 @@ fn body_of(chunk: &Chunk) -> Body<'_> {
 #[derive(Debug, Clone)]
 pub enum Merged {
     /// Of `profile`.
-    Profile(profile::Merged),
+    Profile(profile::ProfileState),
     /// Of `exec`.
     Exec(exec::Merged),
     /// Of `validate`.
-    Validate(validate::Merged),
+    Validate(validate::ValidateState),
 }
 
 impl Merged {
@@ -249,9 +253,9 @@ impl Merged {
     /// When the operation is not one that is known here.
     pub fn nothing(operation: &OperationSpec) -> Result<Self, ObserveError> {
         match operation.kind {
-            Some(Kind::Profile(_)) => Ok(Self::Profile(profile::Merged::default())),
+            Some(Kind::Profile(_)) => Ok(Self::Profile(profile::ProfileState::default())),
             Some(Kind::Exec(_)) => Ok(Self::Exec(exec::Merged::default())),
-            Some(Kind::Validate(_)) => Ok(Self::Validate(validate::Merged::default())),
+            Some(Kind::Validate(_)) => Ok(Self::Validate(validate::ValidateState::default())),
             None => Err(ObserveError::NoOperation),
         }
     }
@@ -308,7 +312,7 @@ impl Merged {
             (Self::Exec(own), Some(Kind::Exec(spec))) => Ok(Finished::Exec(own.finish(spec))),
             (Self::Validate(own), Some(Kind::Validate(spec))) => {
                 // By place or by name, the rules are the same.
-                let plan = validate::plan(spec, columns, false)
+                let plan = validate::rules(spec, columns, false)
                     .map_err(|_| PartialError::Malformed("the job's schema cannot be used"))?;
                 own.finish(&plan).map(Finished::Validate)
             }

@@ -12,7 +12,7 @@ use crate::operation::Merged;
 use crate::output;
 use crate::partial::PartialError;
 use crate::records::Records;
-use crate::validate::{self, Plan};
+use crate::validate::{self, RuleSet};
 
 /// No chunk has as many records, or bytes: sums of such counts stay far from overflowing.
 const MOST: u64 = 1 << 40;
@@ -111,13 +111,13 @@ pub fn key_rules(open: &JobOpen) -> Result<usize, ResultError> {
 }
 
 /// What records are held against, as workers do. `None`: the operation is not `validate`.
-fn plan(open: &JobOpen) -> Result<Option<Arc<Plan>>, ResultError> {
+fn plan(open: &JobOpen) -> Result<Option<Arc<RuleSet>>, ResultError> {
     let kind = open.operation.as_ref().and_then(|spec| spec.kind.as_ref());
     let Some(Kind::Validate(spec)) = kind else {
         return Ok(None);
     };
     // By place or by name, the rules are the same.
-    let plan = validate::plan(spec, &open.columns, false);
+    let plan = validate::rules(spec, &open.columns, false);
     plan.map(Some).map_err(|_| ResultError::Schema)
 }
 

@@ -254,9 +254,9 @@ proptest! {
 
     #[test]
     fn a_partial_from_the_wire_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200), input in input()) {
-        let mut into = profile::Merged::try_from(&whole(Dialect::default(), &input).partial).unwrap();
+        let mut into = profile::ProfileState::try_from(&whole(Dialect::default(), &input).partial).unwrap();
         if let Ok(wire) = ProfilePartial::decode(bytes.as_slice())
-            && let Ok(hostile) = profile::Merged::try_from(&wire)
+            && let Ok(hostile) = profile::ProfileState::try_from(&wire)
         {
             let before = into.partial();
             if into.merge(&hostile).is_err() {
@@ -415,8 +415,9 @@ fn a_chunk_that_cannot_be_worked_on_says_why() {
 
 #[test]
 fn partials_of_other_columns_do_not_merge() {
-    let [mut one, two] = [&b"a\n1\n"[..], b"a,b\n1,2\n"]
-        .map(|input| profile::Merged::try_from(&whole(Dialect::default(), input).partial).unwrap());
+    let [mut one, two] = [&b"a\n1\n"[..], b"a,b\n1,2\n"].map(|input| {
+        profile::ProfileState::try_from(&whole(Dialect::default(), input).partial).unwrap()
+    });
     let before = one.partial();
     let error = one.merge(&two).unwrap_err();
     assert_eq!(

@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashSet};
 
-use engine::profile::{self, Merged, Profiler};
+use engine::profile::{self, ProfileState, Profiler};
 use num_bigint::BigInt;
 use proptest::prelude::*;
 use prost::Message;
@@ -25,7 +25,7 @@ const ALL: ProfileSpec = ProfileSpec {
 
 type Rows = Vec<Vec<String>>;
 
-fn piece(rows: &[Vec<String>], spec: ProfileSpec, seq: u64) -> Merged {
+fn piece(rows: &[Vec<String>], spec: ProfileSpec, seq: u64) -> ProfileState {
     let columns = rows.first().map_or(0, Vec::len);
     let mut profiler = Profiler::new(columns, &spec, seq);
     for row in rows {
@@ -75,7 +75,7 @@ fn pieces(
     most: usize,
     spec: ProfileSpec,
     random: &mut Random,
-) -> Vec<Merged> {
+) -> Vec<ProfileState> {
     let mut pieces = Vec::new();
     let mut rest = rows;
     while !rest.is_empty() {
@@ -87,19 +87,19 @@ fn pieces(
 }
 
 /// All pieces as one, merged in an order and a grouping made up at random; some go over the wire.
-fn merged(mut pieces: Vec<Merged>, random: &mut Random) -> Merged {
+fn merged(mut pieces: Vec<ProfileState>, random: &mut Random) -> ProfileState {
     while pieces.len() > 1 {
         let other = pieces.swap_remove(random.below(pieces.len()));
         let at = random.below(pieces.len());
         if random.below(2) == 0 {
-            pieces[at] = Merged::try_from(&carried(&pieces[at])).unwrap();
+            pieces[at] = ProfileState::try_from(&carried(&pieces[at])).unwrap();
         }
         pieces[at].merge(&other).unwrap();
     }
     pieces.pop().unwrap_or_default()
 }
 
-fn carried(merged: &Merged) -> ProfilePartial {
+fn carried(merged: &ProfileState) -> ProfilePartial {
     ProfilePartial::decode(merged.partial().encode_to_vec().as_slice()).unwrap()
 }
 
@@ -223,7 +223,7 @@ proptest! {
         ab.merge(&b).unwrap();
         ba.merge(&a).unwrap();
         prop_assert_eq!(ab.partial(), ba.partial());
-        let carried = Merged::try_from(&carried(&ab)).unwrap();
+        let carried = ProfileState::try_from(&carried(&ab)).unwrap();
         prop_assert_eq!(carried.partial(), ab.partial());
         let profile = ab.finish(&names(1)).unwrap();
         let both = first | second;
@@ -241,7 +241,7 @@ proptest! {
         let mut bytes = own.partial().encode_to_vec();
         let at = at % bytes.len();
         bytes[at] = byte;
-        if let Ok(wire) = ProfilePartial::decode(bytes.as_slice()) && let Ok(hostile) = Merged::try_from(&wire) {
+        if let Ok(wire) = ProfilePartial::decode(bytes.as_slice()) && let Ok(hostile) = ProfileState::try_from(&wire) {
             let mut into = own.clone();
             let _done = into.merge(&hostile);
             drop(into.finish(&names(2)));
@@ -469,7 +469,7 @@ fn a_partial_of_an_older_worker_still_merges() {
         (column.order, column.table) = (None, None);
         (column.shortest, column.longest) = (Vec::new(), Vec::new());
     }
-    let mut merged = Merged::try_from(&old).unwrap();
+    let mut merged = ProfileState::try_from(&old).unwrap();
     merged.merge(&piece(&rows, ALL, 1)).unwrap();
     let column = &merged.finish(&names(1)).unwrap().columns[0];
     assert_eq!((column.count, column.sum.as_deref()), (6, Some("12")));
@@ -658,7 +658,7 @@ fn a_partial_of_long_numbers_is_bounded() {
     };
     let partial = piece(&rows, basic, 0).partial();
     assert!(partial.encoded_len() < 10_000, "{}", partial.encoded_len());
-    assert!(Merged::try_from(&partial).is_ok());
+    assert!(ProfileState::try_from(&partial).is_ok());
 }
 
 #[test]
@@ -691,8 +691,8 @@ fn sums_of_doubles_from_an_older_worker_stay_what_they_were() {
         decimal: 2,
         ..KindCounts::default()
     });
-    let mut merged = Merged::try_from(&old).unwrap();
-    let again = Merged::try_from(&carried(&merged)).unwrap();
+    let mut merged = ProfileState::try_from(&old).unwrap();
+    let again = ProfileState::try_from(&carried(&merged)).unwrap();
     assert_eq!(again.partial(), merged.partial());
     merged.merge(&piece(&column(["1e19"]), basic, 1)).unwrap();
     let column = &merged.finish(&names(1)).unwrap().columns[0];

@@ -227,8 +227,11 @@ fn columns_that_the_schema_does_not_have_are_named() {
             r#"{{"fields": [{{"name": "a"}}, {{"name": "b", "constraints": {{"required": true}}}}], "fieldsMatch": "{matching}"}}"#
         );
         let columns: Vec<String> = columns.iter().map(ToString::to_string).collect();
-        let plan =
-            engine::validate::Plan::new(&Schema::read(schema.as_bytes()).unwrap(), &columns, true);
+        let plan = engine::validate::RuleSet::new(
+            &Schema::read(schema.as_bytes()).unwrap(),
+            &columns,
+            true,
+        );
         plan.map(|plan| plan.rules().len())
             .map_err(|error| error.to_string())
     };

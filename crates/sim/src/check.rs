@@ -57,7 +57,7 @@ impl Check<'_> {
             Err(error) => Err(RunError::Partial(error)),
         };
         let one_piece = Merged::try_from(&Partial::Profile(expected.partial.clone()))?;
-        let nothing = Merged::Profile(engine::profile::Merged::default());
+        let nothing = Merged::Profile(engine::profile::ProfileState::default());
         let merged = job.merged.as_deref().unwrap_or(&nothing);
         self.same("profile", &finished(merged)?, &finished(&one_piece)?)?;
         let rejects = self.store.rejects(job, (0, 0), MANY)?.rejects;

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use engine::Dialect;
 use engine::operation::observe;
-use engine::validate::{Plan, Schema};
+use engine::validate::{RuleSet, Schema};
 use libfuzzer_sys::fuzz_target;
 use proto::v1::operation_spec::Kind;
 use proto::v1::{Chunk, OperationSpec, ValidateSpec};
@@ -18,7 +18,7 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     let columns: Vec<String> = ["a", "b", "c"].map(str::to_owned).into();
-    if Plan::new(&schema, &columns, true).is_err() {
+    if RuleSet::new(&schema, &columns, true).is_err() {
         return;
     }
     let spec = ValidateSpec {

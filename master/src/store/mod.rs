@@ -39,7 +39,7 @@ use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use engine::validate::Seen;
+use engine::validate::SeenKeys;
 use proto::JobId;
 use rusqlite::{Connection, ErrorCode};
 
@@ -68,7 +68,7 @@ pub struct Store {
     spill: Disk,
     jobs: HashMap<JobId, Job>,
     /// The unique keys seen so far, for unfinished jobs whose schema has unique keys.
-    seen_keys: HashMap<JobId, Seen>,
+    seen_keys: HashMap<JobId, SeenKeys>,
     /// When to retry resolving the unique keys of a job after an error.
     key_retries: HashMap<JobId, RetryTimer>,
     committer: Committer,

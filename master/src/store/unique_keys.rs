@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::operation::Merged;
-use engine::validate::{Seen, Settled};
+use engine::validate::{DuplicateRows, SeenKeys};
 use prost::Message;
 use proto::JobId;
 use proto::v1::operation_spec::Kind;
@@ -39,7 +39,7 @@ struct KeyedRows {
 struct KeyResolution<'s> {
     transaction: &'s Transaction<'s>,
     spill: &'s mut Disk,
-    seen: &'s mut Seen,
+    seen: &'s mut SeenKeys,
     /// A copy, until the commit.
     job: Job,
     open: Arc<JobOpen>,
@@ -139,8 +139,8 @@ impl Store {
 
     /// Reads the keys of all resolved chunks. If some cannot be read, they are missing, and the job is marked as
     /// damaged.
-    fn rebuild_seen(&self, job: &mut Job, open: &JobOpen) -> Result<Seen, StoreError> {
-        let mut seen = Seen::new(engine::result::key_rules(open).unwrap_or_default());
+    fn rebuild_seen(&self, job: &mut Job, open: &JobOpen) -> Result<SeenKeys, StoreError> {
+        let mut seen = SeenKeys::new(engine::result::key_rules(open).unwrap_or_default());
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM result WHERE job = ? AND settled = 1 AND keys_bytes > 0"
         ))?;
@@ -149,7 +149,7 @@ impl Store {
             let seq = row.get::<_, i64>(0)? as u64;
             let remembered = keyed_rows(row).and_then(|keyed_rows| {
                 let keys = keyed_rows.keys(&self.spill, job.id)?;
-                seen.remember(&keys, &keyed_rows.left_out)
+                seen.insert(&keys, &keyed_rows.left_out)
                     .map_err(StoreError::Unmergeable)
             });
             if let Err(error) = remembered {
@@ -319,10 +319,16 @@ impl KeyResolution<'_> {
     }
 
     /// The rows of a chunk that are left out, with their rejects.
-    fn find_duplicates(&mut self, keyed_rows: &KeyedRows) -> StoreResult<(Settled, Vec<Reject>)> {
+    fn find_duplicates(
+        &mut self,
+        keyed_rows: &KeyedRows,
+    ) -> StoreResult<(DuplicateRows, Vec<Reject>)> {
         let id = self.job.id;
         let keys = keyed_rows.keys(self.spill, id)?;
-        let settled = self.seen.settle(&keys).map_err(StoreError::Unmergeable)?;
+        let settled = self
+            .seen
+            .find_duplicates(&keys)
+            .map_err(StoreError::Unmergeable)?;
         if settled.left_out.is_empty() {
             return Ok((settled, Vec::new()));
         }
@@ -334,7 +340,7 @@ impl KeyResolution<'_> {
     /// Makes rejects for the rows that are left out, and merges their counts.
     fn duplicate_rejects(
         &mut self,
-        settled: &Settled,
+        settled: &DuplicateRows,
         keys: &RowKeys,
         rows: &[u8],
     ) -> Result<Vec<Reject>, StoreError> {
@@ -344,7 +350,7 @@ impl KeyResolution<'_> {
             Some(Kind::Validate(spec)) => spec,
             _ => &nothing,
         };
-        let duplicate_rejects = settled.told(spec, &self.open.columns, keys, rows);
+        let duplicate_rejects = settled.rejects(spec, &self.open.columns, keys, rows);
         let (merged, rejects) = duplicate_rejects.map_err(StoreError::Unmergeable)?;
         let merged = Merged::Validate(merged);
         match &mut self.merged {

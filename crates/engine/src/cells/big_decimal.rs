@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use num_bigint::{BigInt, BigUint, Sign};
 use proto::v1;
 
-use super::exact::Fraction;
+use super::fraction::Fraction;
 use crate::partial::PartialError;
 
 /// At most so many digits before the decimal point, and as many behind it: every double, written out in

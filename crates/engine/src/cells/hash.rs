@@ -20,20 +20,24 @@ fn fold(a: u64, b: u64) -> u64 {
     product as u64 ^ (product >> 64) as u64
 }
 
-/// The hash of a cell, of which `start` is the [`start`](super::start::start).
+/// The hash of a cell, of which `start` is the [`start`](super::prefix::start).
 #[inline(always)]
-pub(crate) fn of(cell: &[u8], start: u64) -> u64 {
+pub(crate) fn cell_hash(cell: &[u8], start: u64) -> u64 {
     let length = cell.len() as u64;
     let last = cell.last_chunk::<8>();
     let end = last.map_or(0, |bytes| u64::from_be_bytes(*bytes));
-    let inner = if cell.len() > 16 { long(cell) } else { 0 };
+    let inner = if cell.len() > 16 {
+        hash_middle(cell)
+    } else {
+        0
+    };
     let mixed = fold(start ^ SECRET[0], end ^ inner ^ SECRET[1]);
     fold(mixed ^ SECRET[2], length ^ SECRET[3])
 }
 
 /// What stands between the first eight bytes and the last.
 #[inline(always)]
-fn long(cell: &[u8]) -> u64 {
+fn hash_middle(cell: &[u8]) -> u64 {
     let (words, _) = cell[8..cell.len() - 1].as_chunks::<8>();
     words.iter().fold(0, |hash, &word| {
         fold(hash ^ u64::from_le_bytes(word) ^ SECRET[2], SECRET[3])
@@ -48,8 +52,8 @@ pub(crate) fn join(record: u64, cell: u64) -> u64 {
 
 /// The hash of a cell alone.
 #[cfg(test)]
-pub(crate) fn whole(cell: &[u8]) -> u64 {
-    of(cell, super::start::start(cell))
+pub(crate) fn hash_cell(cell: &[u8]) -> u64 {
+    cell_hash(cell, super::prefix::start(cell))
 }
 
 #[cfg(test)]
@@ -62,11 +66,11 @@ mod tests {
     fn every_byte_and_the_length_matter() {
         for length in [1, 3, 8, 9, 16, 17, 24, 25, 40] {
             let cell = vec![0; length];
-            let mut seen = HashSet::from([whole(&cell), whole(&vec![0; length + 1])]);
+            let mut seen = HashSet::from([hash_cell(&cell), hash_cell(&vec![0; length + 1])]);
             for at in 0..length {
                 let mut other = cell.clone();
                 other[at] = 1;
-                assert!(seen.insert(whole(&other)), "{length} bytes, at {at}");
+                assert!(seen.insert(hash_cell(&other)), "{length} bytes, at {at}");
             }
         }
     }
@@ -75,7 +79,7 @@ mod tests {
     fn numbers_in_a_row_spread_over_all_bits() {
         let mut ones = [0_u32; 64];
         for number in 0..10_000 {
-            let hash = whole(number.to_string().as_bytes());
+            let hash = hash_cell(number.to_string().as_bytes());
             for (bit, ones) in ones.iter_mut().enumerate() {
                 *ones += (hash >> bit & 1) as u32;
             }

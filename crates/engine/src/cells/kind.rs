@@ -4,13 +4,13 @@
 use fearless_simd::Simd;
 
 use super::address::{is_email, is_url};
-use super::shape::{is_boolean, is_date, is_datetime, is_time, is_uuid};
-use super::word::has_byte;
+use super::format::{is_boolean, is_date, is_datetime, is_time, is_uuid};
+use super::swar::has_byte;
 use crate::block::{BLOCK, Block};
 
 /// The kinds of cells, as `KindCounts` counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum CellKind {
     Integer,
     Decimal,
     Boolean,
@@ -27,25 +27,25 @@ pub(crate) enum Kind {
 pub(crate) const KINDS: usize = 10;
 
 /// The kind of a cell that is no number.
-pub(crate) fn of_text(cell: &[u8]) -> Kind {
-    const SHAPES: [Kind; 7] = [
-        Kind::Date,
-        Kind::DateTime,
-        Kind::Time,
-        Kind::Uuid,
-        Kind::Boolean,
-        Kind::Email,
-        Kind::Url,
+pub(crate) fn text_kind(cell: &[u8]) -> CellKind {
+    const FORMATS: [CellKind; 7] = [
+        CellKind::Date,
+        CellKind::DateTime,
+        CellKind::Time,
+        CellKind::Uuid,
+        CellKind::Boolean,
+        CellKind::Email,
+        CellKind::Url,
     ];
-    let fitting = SHAPES.into_iter().find(|&kind| fits(kind, cell));
-    fitting.unwrap_or(Kind::Text)
+    let fitting = FORMATS.into_iter().find(|&kind| fits(kind, cell));
+    fitting.unwrap_or(CellKind::Text)
 }
 
 /// Whether a cell can be nothing but text, as far as that is cheap to see. `start` is its first 8
-/// bytes, as `start::start` has them.
+/// bytes, as `prefix::start` has them.
 #[inline(always)]
 pub(crate) fn is_plain_text(cell: &[u8], start: u64) -> bool {
-    is_plain_start(start, cell.len()) && !has_mark(cell, start)
+    is_plain_prefix(start, cell.len()) && !has_at_or_colon(cell, start)
 }
 
 /// The same of the first bytes of `tail`, read at once where enough stands behind.
@@ -60,7 +60,7 @@ pub(crate) fn is_plain_text_before<S: Simd>(
         Some(bytes) if length <= BLOCK => {
             let block = Block::new(simd, bytes);
             let marks = block.eq_any([b'@', b':']) << (BLOCK - length);
-            is_plain_start(start, length) && marks == 0
+            is_plain_prefix(start, length) && marks == 0
         }
         _ => is_plain_text(&tail[..length], start),
     }
@@ -68,7 +68,7 @@ pub(crate) fn is_plain_text_before<S: Simd>(
 
 /// Whether a cell that starts so, of that length, is text if it has neither a colon nor an @.
 #[inline(always)]
-fn is_plain_start(start: u64, length: usize) -> bool {
+fn is_plain_prefix(start: u64, length: usize) -> bool {
     let first = (start >> 56) as u8;
     let is_short_word = matches!(length, 4 | 5) && matches!(first | 0x20, b't' | b'f');
     // Numbers, dates, times and half of all UUIDs start with one of these.
@@ -78,7 +78,7 @@ fn is_plain_start(start: u64, length: usize) -> bool {
 
 /// Whether there is a colon or an @, which every URL and every address has.
 #[inline(always)]
-fn has_mark(cell: &[u8], start: u64) -> bool {
+fn has_at_or_colon(cell: &[u8], start: u64) -> bool {
     let has = |word: u64| has_byte(word, b'@') | has_byte(word, b':');
     let (words, _) = cell.as_chunks::<8>();
     let inner = words.iter().skip(1).map(|&word| u64::from_ne_bytes(word));
@@ -90,16 +90,16 @@ fn has_mark(cell: &[u8], start: u64) -> bool {
 
 /// Whether a cell is of `kind`, which is neither a number nor text.
 #[inline(always)]
-pub(crate) fn fits(kind: Kind, cell: &[u8]) -> bool {
+pub(crate) fn fits(kind: CellKind, cell: &[u8]) -> bool {
     match kind {
-        Kind::Boolean => is_boolean(cell),
-        Kind::Date => is_date(cell),
-        Kind::DateTime => is_datetime(cell),
-        Kind::Time => is_time(cell),
-        Kind::Uuid => is_uuid(cell),
-        Kind::Email => is_email(cell),
-        Kind::Url => is_url(cell),
-        Kind::Integer | Kind::Decimal | Kind::Text => false,
+        CellKind::Boolean => is_boolean(cell),
+        CellKind::Date => is_date(cell),
+        CellKind::DateTime => is_datetime(cell),
+        CellKind::Time => is_time(cell),
+        CellKind::Uuid => is_uuid(cell),
+        CellKind::Email => is_email(cell),
+        CellKind::Url => is_url(cell),
+        CellKind::Integer | CellKind::Decimal | CellKind::Text => false,
     }
 }
 
@@ -107,28 +107,28 @@ pub(crate) fn fits(kind: Kind, cell: &[u8]) -> bool {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{number, start};
+    use super::super::{number, prefix};
     use super::*;
 
     proptest! {
         #[test]
         fn what_is_plain_text_is_nothing_else(cell in "[-+.0-9a-z@:/]{1,12}|true|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}") {
             let cell = cell.as_bytes();
-            if is_plain_text(cell, start::start(cell)) {
+            if is_plain_text(cell, prefix::start(cell)) {
                 prop_assert_eq!(number::parse(cell), None);
-                prop_assert_eq!(of_text(cell), Kind::Text);
+                prop_assert_eq!(text_kind(cell), CellKind::Text);
             }
         }
     }
 
-    fn kind(cell: &str) -> Kind {
-        of_text(cell.as_bytes())
+    fn kind(cell: &str) -> CellKind {
+        text_kind(cell.as_bytes())
     }
 
     #[test]
     fn dates_and_times_are_those_that_exist() {
         for date in ["2024-02-29", "2000-02-29", "1999-12-31"] {
-            assert_eq!(kind(date), Kind::Date, "{date}");
+            assert_eq!(kind(date), CellKind::Date, "{date}");
         }
         for text in [
             "2023-02-29",
@@ -138,13 +138,13 @@ mod tests {
             "2024-1-10",
             "24-01-10",
         ] {
-            assert_eq!(kind(text), Kind::Text, "{text}");
+            assert_eq!(kind(text), CellKind::Text, "{text}");
         }
         for time in ["00:00", "23:59", "12:30:60", "12:30:15.123456"] {
-            assert_eq!(kind(time), Kind::Time, "{time}");
+            assert_eq!(kind(time), CellKind::Time, "{time}");
         }
         for text in ["24:00", "12:60", "1:30", "12:30:15.", "12:30:", "12:30 pm"] {
-            assert_eq!(kind(text), Kind::Text, "{text}");
+            assert_eq!(kind(text), CellKind::Text, "{text}");
         }
     }
 
@@ -156,7 +156,7 @@ mod tests {
             "2024-02-29 12:30",
             "2024-02-29t12:30:15-0500",
         ] {
-            assert_eq!(kind(datetime), Kind::DateTime, "{datetime}");
+            assert_eq!(kind(datetime), CellKind::DateTime, "{datetime}");
         }
         for text in [
             "2024-02-29T",
@@ -164,22 +164,22 @@ mod tests {
             "2024-02-30T12:30:15",
             "2024-02-29_12:30",
         ] {
-            assert_eq!(kind(text), Kind::Text, "{text}");
+            assert_eq!(kind(text), CellKind::Text, "{text}");
         }
     }
 
     #[test]
     fn shapes_are_told_apart() {
-        assert_eq!(kind("TRUE"), Kind::Boolean);
-        assert_eq!(kind("yes"), Kind::Text);
-        assert_eq!(kind("019344a0-0000-7000-8000-00000000000F"), Kind::Uuid);
-        assert_eq!(kind("019344a0-0000-7000-8000-00000000000G"), Kind::Text);
-        assert_eq!(kind("ada.lovelace+1@example.co.uk"), Kind::Email);
-        assert_eq!(kind("jürgen@bücher.example"), Kind::Email);
+        assert_eq!(kind("TRUE"), CellKind::Boolean);
+        assert_eq!(kind("yes"), CellKind::Text);
+        assert_eq!(kind("019344a0-0000-7000-8000-00000000000F"), CellKind::Uuid);
+        assert_eq!(kind("019344a0-0000-7000-8000-00000000000G"), CellKind::Text);
+        assert_eq!(kind("ada.lovelace+1@example.co.uk"), CellKind::Email);
+        assert_eq!(kind("jürgen@bücher.example"), CellKind::Email);
         for text in ["a@b", "@b.de", "a b@c.de", "a@b.c", "a@b@c.de"] {
-            assert_eq!(kind(text), Kind::Text, "{text}");
+            assert_eq!(kind(text), CellKind::Text, "{text}");
         }
-        assert_eq!(kind("https://ada@example.org/x"), Kind::Url);
+        assert_eq!(kind("https://ada@example.org/x"), CellKind::Url);
         for text in [
             "https://",
             "https:/x",
@@ -187,7 +187,7 @@ mod tests {
             "1http://x",
             "https://x y",
         ] {
-            assert_eq!(kind(text), Kind::Text, "{text}");
+            assert_eq!(kind(text), CellKind::Text, "{text}");
         }
     }
 }

@@ -2,9 +2,9 @@
 //! bits, such as ids of 19 digits. Sums of them are for `long_sums`, longer numbers for `big_decimal`.
 
 use super::big_decimal::BigDecimal;
-use super::kind::Kind;
+use super::kind::CellKind;
 use super::number::{self, sign};
-use super::word;
+use super::swar;
 
 /// At most so many digits, and at most so many behind the point.
 pub(crate) const MAX_DIGITS: usize = 38;
@@ -32,7 +32,7 @@ pub(crate) struct LongDecimal {
 
 impl LongDecimal {
     /// Reads a number without an exponent. None where it is shorter or longer than these, or no number.
-    pub(crate) fn read(cell: &[u8]) -> Option<(Kind, Self)> {
+    pub(crate) fn read(cell: &[u8]) -> Option<(CellKind, Self)> {
         let (is_negative, digits) = sign(cell);
         if !(number::MAX_DIGITS..=MAX_DIGITS + 1).contains(&digits.len()) {
             return None;
@@ -43,7 +43,7 @@ impl LongDecimal {
         }
         let (whole, count) = leading_digits(0, digits);
         let (kind, number, fraction) = match digits[count..].split_first() {
-            None => (Kind::Integer, whole, 0),
+            None => (CellKind::Integer, whole, 0),
             Some((b'.', fraction)) => {
                 let zeros = fraction.iter().rev().take_while(|byte| **byte == b'0');
                 let fraction = &fraction[..fraction.len() - zeros.count()];
@@ -51,7 +51,7 @@ impl LongDecimal {
                 if read < fraction.len() {
                     return None;
                 }
-                (Kind::Decimal, number, read)
+                (CellKind::Decimal, number, read)
             }
             Some(_) => return None,
         };
@@ -85,7 +85,7 @@ fn leading_digits(mut number: u128, text: &[u8]) -> (u128, usize) {
     let (eights, _) = text.as_chunks::<8>();
     let mut count = 0;
     for eight in eights {
-        let Some(digits) = word::eight_digits(u64::from_be_bytes(*eight)) else {
+        let Some(digits) = swar::eight_digits(u64::from_be_bytes(*eight)) else {
             break;
         };
         number = number.wrapping_mul(100_000_000).wrapping_add(digits.into());
@@ -114,7 +114,7 @@ impl From<LongDecimal> for BigDecimal {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::number::{Value, long, short};
+    use super::super::number::{ExactNumber, parse_long, parse_short};
     use super::*;
 
     proptest! {
@@ -124,12 +124,12 @@ mod tests {
         fn long_numbers_are_read_as_big_ones(cell in "[+-]?(0|00|[0-9]{0,40})[.x]?(0{0,20}[0-9]{0,25}|[0-9]{0,20})(0{0,9}|e)") {
             let cell = cell.as_bytes();
             if let Some((kind, number)) = LongDecimal::read(cell) {
-                prop_assert!(short(cell).is_none());
-                let expected = Value::Big(Box::new(number.into()));
-                prop_assert_eq!(long(cell), Some((kind, expected)));
+                prop_assert!(parse_short(cell).is_none());
+                let expected = ExactNumber::Big(Box::new(number.into()));
+                prop_assert_eq!(parse_long(cell), Some((kind, expected)));
             } else {
                 let is_longest = cell.len() > MAX_DIGITS;
-                let is_big = matches!(long(cell), Some((_, Value::Big(_))));
+                let is_big = matches!(parse_long(cell), Some((_, ExactNumber::Big(_))));
                 prop_assert!(is_longest || !is_big);
             }
         }

@@ -3,20 +3,20 @@
 
 pub(crate) mod address;
 pub(crate) mod big_decimal;
-pub(crate) mod exact;
+pub(crate) mod format;
+pub(crate) mod fraction;
 pub(crate) mod hash;
 pub(crate) mod kind;
 pub(crate) mod long_decimal;
 pub(crate) mod number;
-pub(crate) mod shape;
-pub(crate) mod start;
-mod word;
+pub(crate) mod prefix;
+mod swar;
 
 pub(crate) use address::{is_email, is_url};
-pub(crate) use kind::Kind;
-pub(crate) use shape::is_uuid;
+pub(crate) use format::is_uuid;
+pub(crate) use kind::CellKind;
 
 /// The kind of a cell with bytes.
-pub(crate) fn kind_of(cell: &[u8]) -> Kind {
-    number::kind(cell).unwrap_or_else(|| kind::of_text(cell))
+pub(crate) fn kind_of(cell: &[u8]) -> CellKind {
+    number::kind(cell).unwrap_or_else(|| kind::text_kind(cell))
 }

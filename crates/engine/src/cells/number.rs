@@ -5,13 +5,13 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::big_decimal::{BigDecimal, Digits};
-use super::kind::Kind;
+use super::kind::CellKind;
 use super::long_decimal::LongDecimal;
-use super::word;
+use super::swar;
 
 /// What a number is worth.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Value {
+pub(crate) enum ExactNumber {
     /// mantissa / 10^scale: the mantissa has at most 18 digits, and so has the scale's range.
     Decimal {
         /// The digits, with the sign.
@@ -28,82 +28,82 @@ pub(crate) enum Value {
     OutOfRange(Box<BigDecimal>),
 }
 
-impl Value {
+impl ExactNumber {
     /// The nearest double, or one next to it: the same on every machine. `cell` is where the value was
     /// read.
     pub(crate) fn to_f64(&self, cell: &[u8]) -> f64 {
         match self {
             Self::Decimal { mantissa, scale } => to_f64(*mantissa, *scale),
             Self::Long(number) if number.scale == 0 => number.mantissa as f64,
-            Self::Long(_) | Self::Big(_) | Self::OutOfRange(_) => double(cell),
+            Self::Long(_) | Self::Big(_) | Self::OutOfRange(_) => parse_f64(cell),
         }
     }
 }
 
 /// The double nearest to the number in a cell; infinite where it is greater than all.
-fn double(cell: &[u8]) -> f64 {
+fn parse_f64(cell: &[u8]) -> f64 {
     let text = std::str::from_utf8(cell).ok();
     text.and_then(|text| text.parse().ok()).unwrap_or(0.0)
 }
 
 /// How two numbers compare, exactly, where both are in range.
-pub(crate) fn compare(a: &Value, b: &Value) -> Ordering {
-    let decimal = |value: &Value| match value {
-        Value::Decimal { mantissa, scale } => Some((*mantissa, *scale)),
-        Value::Long(_) | Value::Big(_) | Value::OutOfRange(_) => None,
+pub(crate) fn compare(a: &ExactNumber, b: &ExactNumber) -> Ordering {
+    let decimal = |value: &ExactNumber| match value {
+        ExactNumber::Decimal { mantissa, scale } => Some((*mantissa, *scale)),
+        ExactNumber::Long(_) | ExactNumber::Big(_) | ExactNumber::OutOfRange(_) => None,
     };
     if let (Some((a, a_scale)), Some((b, b_scale))) = (decimal(a), decimal(b)) {
         if a_scale == b_scale {
             return a.cmp(&b);
         }
         let scale = a_scale.max(b_scale);
-        return up(a, scale - a_scale).cmp(&up(b, scale - b_scale));
+        return scaled(a, scale - a_scale).cmp(&scaled(b, scale - b_scale));
     }
-    if let (Value::Long(a), Value::Long(b)) = (a, b) {
+    if let (ExactNumber::Long(a), ExactNumber::Long(b)) = (a, b) {
         let scale = a.scale.max(b.scale);
         if let (Some(a), Some(b)) = (a.mantissa_at(scale), b.mantissa_at(scale)) {
             return a.cmp(&b);
         }
     }
-    worth(a).cmp(&worth(b))
+    to_big_decimal(a).cmp(&to_big_decimal(b))
 }
 
 /// mantissa * 10^zeros: 18 digits, and 18 zeros at most, are 36 of the 38 that fit.
-pub(crate) fn up(mantissa: i64, zeros: u8) -> i128 {
+pub(crate) fn scaled(mantissa: i64, zeros: u8) -> i128 {
     i128::from(mantissa) * 10_i128.pow(zeros.into())
 }
 
 /// The decimal that was told of, where it is one.
-pub(crate) fn decimal_of(mantissa: i64, scale: u32) -> Option<Value> {
+pub(crate) fn checked_decimal(mantissa: i64, scale: u32) -> Option<ExactNumber> {
     let fits = mantissa.unsigned_abs() < 10_u64.pow(MAX_DIGITS as u32);
     let scale = u8::try_from(scale).ok()?;
-    (fits && usize::from(scale) <= MAX_DIGITS).then_some(Value::Decimal { mantissa, scale })
+    (fits && usize::from(scale) <= MAX_DIGITS).then_some(ExactNumber::Decimal { mantissa, scale })
 }
 
 /// The number that a finite double is written as in the fewest digits.
-pub(crate) fn of_double(number: f64) -> Option<BigDecimal> {
+pub(crate) fn from_f64(number: f64) -> Option<BigDecimal> {
     let (_, value) = parse(format!("{number:e}").as_bytes())?;
-    Some(worth(&value).into_owned())
+    Some(to_big_decimal(&value).into_owned())
 }
 
 /// Digits behind the decimal point.
-pub(crate) fn scale(value: &Value) -> u32 {
+pub(crate) fn scale(value: &ExactNumber) -> u32 {
     match value {
-        Value::Decimal { scale, .. } => (*scale).into(),
-        Value::Long(number) => number.scale.into(),
-        Value::Big(number) | Value::OutOfRange(number) => number.scale,
+        ExactNumber::Decimal { scale, .. } => (*scale).into(),
+        ExactNumber::Long(number) => number.scale.into(),
+        ExactNumber::Big(number) | ExactNumber::OutOfRange(number) => number.scale,
     }
 }
 
 /// What a value is worth.
-pub(crate) fn worth(value: &Value) -> Cow<'_, BigDecimal> {
+pub(crate) fn to_big_decimal(value: &ExactNumber) -> Cow<'_, BigDecimal> {
     match value {
-        Value::Decimal { mantissa, scale } => Cow::Owned(BigDecimal {
+        ExactNumber::Decimal { mantissa, scale } => Cow::Owned(BigDecimal {
             unscaled: (*mantissa).into(),
             scale: (*scale).into(),
         }),
-        Value::Long(number) => Cow::Owned((*number).into()),
-        Value::Big(number) | Value::OutOfRange(number) => Cow::Borrowed(number),
+        ExactNumber::Long(number) => Cow::Owned((*number).into()),
+        ExactNumber::Big(number) | ExactNumber::OutOfRange(number) => Cow::Borrowed(number),
     }
 }
 
@@ -122,22 +122,22 @@ pub(crate) const MAX_DIGITS: usize = 18;
 
 /// Reads `[+-] digits [. digits] [e [+-] digits]`, with digits before or after the point. Anything
 /// else, also infinity and NaN in words, is no number.
-pub(crate) fn parse(cell: &[u8]) -> Option<(Kind, Value)> {
-    if let Some((kind, mantissa, scale)) = short(cell) {
-        return Some((kind, Value::Decimal { mantissa, scale }));
+pub(crate) fn parse(cell: &[u8]) -> Option<(CellKind, ExactNumber)> {
+    if let Some((kind, mantissa, scale)) = parse_short(cell) {
+        return Some((kind, ExactNumber::Decimal { mantissa, scale }));
     }
     if let Some((kind, number)) = LongDecimal::read(cell) {
-        return Some((kind, Value::Long(number)));
+        return Some((kind, ExactNumber::Long(number)));
     }
-    long(cell)
+    parse_long(cell)
 }
 
-/// As [`short`] does of the first bytes of `tail`: at once where there is no sign and at most eight of them,
+/// As [`parse_short`] does of the first bytes of `tail`: at once where there is no sign and at most eight of them,
 /// as in most numbers, or, where enough stands behind, up to sixteen behind a sign. `start` is their
-/// [`start::start`](super::start::start).
+/// [`prefix::start`](super::prefix::start).
 #[inline(always)]
-pub(crate) fn shortest(tail: &[u8], length: usize, start: u64) -> Option<(Kind, i64, u8)> {
-    if let Some((mantissa, scale)) = word::decimal(start, length) {
+pub(crate) fn parse_prefix(tail: &[u8], length: usize, start: u64) -> Option<(CellKind, i64, u8)> {
+    if let Some((mantissa, scale)) = swar::decimal(start, length) {
         return Some(typed(mantissa as i64, scale));
     }
     let first = (start >> 56) as u8;
@@ -145,24 +145,24 @@ pub(crate) fn shortest(tail: &[u8], length: usize, start: u64) -> Option<(Kind, 
     match tail.get(signs..)?.first_chunk::<16>() {
         Some(bytes) if length - signs <= 16 => {
             let start = u128::from_be_bytes(*bytes);
-            let (mantissa, scale) = word::long_decimal(start, length - signs)?;
+            let (mantissa, scale) = swar::long_decimal(start, length - signs)?;
             Some(typed(signed(mantissa, first == b'-'), scale))
         }
-        _ => short(&tail[..length]),
+        _ => parse_short(&tail[..length]),
     }
 }
 
 #[inline(always)]
-fn typed(mantissa: i64, scale: Option<u8>) -> (Kind, i64, u8) {
+fn typed(mantissa: i64, scale: Option<u8>) -> (CellKind, i64, u8) {
     match scale {
-        None => (Kind::Integer, mantissa, 0),
-        Some(scale) => (Kind::Decimal, mantissa, scale),
+        None => (CellKind::Integer, mantissa, 0),
+        Some(scale) => (CellKind::Decimal, mantissa, scale),
     }
 }
 
 /// Reads a number of at most 18 digits without an exponent, as most are; its kind, mantissa and scale.
 #[inline(never)]
-pub(crate) fn short(cell: &[u8]) -> Option<(Kind, i64, u8)> {
+pub(crate) fn parse_short(cell: &[u8]) -> Option<(CellKind, i64, u8)> {
     let (is_negative, digits) = sign(cell);
     if digits.len() > MAX_DIGITS + 1 {
         return None;
@@ -181,8 +181,8 @@ pub(crate) fn short(cell: &[u8]) -> Option<(Kind, i64, u8)> {
         }
     }
     let (kind, count, scale) = match point {
-        None => (Kind::Integer, digits.len(), 0),
-        Some(at) => (Kind::Decimal, digits.len() - 1, digits.len() - 1 - at),
+        None => (CellKind::Integer, digits.len(), 0),
+        Some(at) => (CellKind::Decimal, digits.len() - 1, digits.len() - 1 - at),
     };
     if count == 0 || count > MAX_DIGITS {
         return None;
@@ -206,27 +206,27 @@ fn signed(mantissa: u64, is_negative: bool) -> i64 {
 }
 
 /// Numbers with exponents or many digits, and all that is no number.
-pub(crate) fn long(cell: &[u8]) -> Option<(Kind, Value)> {
+pub(crate) fn parse_long(cell: &[u8]) -> Option<(CellKind, ExactNumber)> {
     let (kind, digits) = digits(cell)?;
-    let value = match decimal(digits) {
-        Some((mantissa, scale)) => Value::Decimal {
+    let value = match short_decimal(digits) {
+        Some((mantissa, scale)) => ExactNumber::Decimal {
             mantissa: signed(mantissa, digits.is_negative),
             scale,
         },
         None => match BigDecimal::read(digits) {
-            Ok(number) => Value::Big(Box::new(number)),
-            Err(stand_in) => Value::OutOfRange(Box::new(stand_in)),
+            Ok(number) => ExactNumber::Big(Box::new(number)),
+            Err(stand_in) => ExactNumber::OutOfRange(Box::new(stand_in)),
         },
     };
     Some((kind, value))
 }
 
 /// The kind of number that a cell is, without what it is worth.
-pub(crate) fn kind(cell: &[u8]) -> Option<Kind> {
+pub(crate) fn kind(cell: &[u8]) -> Option<CellKind> {
     digits(cell).map(|(kind, _)| kind)
 }
 
-fn digits(cell: &[u8]) -> Option<(Kind, Digits<'_>)> {
+fn digits(cell: &[u8]) -> Option<(CellKind, Digits<'_>)> {
     let (is_negative, rest) = sign(cell);
     let (whole, rest) = split_digits(rest);
     let (fraction, rest, has_point) = match rest.split_first() {
@@ -241,9 +241,9 @@ fn digits(cell: &[u8]) -> Option<(Kind, Digits<'_>)> {
     }
     let exponent = exponent(rest)?;
     let kind = if has_point || exponent.is_some() {
-        Kind::Decimal
+        CellKind::Decimal
     } else {
-        Kind::Integer
+        CellKind::Integer
     };
     let digits = Digits {
         is_negative,
@@ -281,7 +281,7 @@ fn exponent(text: &[u8]) -> Option<Option<i64>> {
 }
 
 /// The mantissa and the scale, without zeros at either end, where they fit.
-fn decimal(digits: Digits<'_>) -> Option<(u64, u8)> {
+fn short_decimal(digits: Digits<'_>) -> Option<(u64, u8)> {
     let mut scale = (digits.fraction.len() as i64).saturating_sub(digits.exponent);
     let mut mantissa = 0_u64;
     let mut zeros = 0_u32; // not yet part of the mantissa: they may be the last ones
@@ -313,14 +313,14 @@ fn decimal(digits: Digits<'_>) -> Option<(u64, u8)> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::start;
+    use super::super::prefix;
     use super::*;
 
     proptest! {
         #[test]
         fn eight_bytes_at_once_are_read_as_one_by_one(cell in "[-+]?[0-9a/:;.]{0,5}[0-9.]{0,5}") {
             let cell = cell.as_bytes();
-            prop_assert_eq!(shortest(cell, cell.len(), start::start(cell)), short(cell));
+            prop_assert_eq!(parse_prefix(cell, cell.len(), prefix::start(cell)), parse_short(cell));
         }
 
         #[test]
@@ -331,76 +331,76 @@ mod tests {
             prop_assume!(!cell.is_empty());
             let tail = cell.clone() + &behind;
             let cell = cell.as_bytes();
-            prop_assert_eq!(shortest(tail.as_bytes(), cell.len(), start::start(cell)), short(cell));
+            prop_assert_eq!(parse_prefix(tail.as_bytes(), cell.len(), prefix::start(cell)), parse_short(cell));
         }
     }
 
-    fn decimal(text: &str) -> Option<(Kind, i64, u8)> {
+    fn decimal(text: &str) -> Option<(CellKind, i64, u8)> {
         match parse(text.as_bytes())? {
-            (kind, Value::Decimal { mantissa, scale }) => Some((kind, mantissa, scale)),
+            (kind, ExactNumber::Decimal { mantissa, scale }) => Some((kind, mantissa, scale)),
             other => panic!("{text}: {other:?}"),
         }
     }
 
     #[test]
     fn short_numbers_are_exact() {
-        assert_eq!(decimal("0"), Some((Kind::Integer, 0, 0)));
-        assert_eq!(decimal("-17"), Some((Kind::Integer, -17, 0)));
-        assert_eq!(decimal("+007"), Some((Kind::Integer, 7, 0)));
-        assert_eq!(decimal("12.50"), Some((Kind::Decimal, 1250, 2)));
-        assert_eq!(decimal("-.5"), Some((Kind::Decimal, -5, 1)));
-        assert_eq!(decimal("5."), Some((Kind::Decimal, 5, 0)));
+        assert_eq!(decimal("0"), Some((CellKind::Integer, 0, 0)));
+        assert_eq!(decimal("-17"), Some((CellKind::Integer, -17, 0)));
+        assert_eq!(decimal("+007"), Some((CellKind::Integer, 7, 0)));
+        assert_eq!(decimal("12.50"), Some((CellKind::Decimal, 1250, 2)));
+        assert_eq!(decimal("-.5"), Some((CellKind::Decimal, -5, 1)));
+        assert_eq!(decimal("5."), Some((CellKind::Decimal, 5, 0)));
         assert_eq!(
             decimal("999999999999999999"),
-            Some((Kind::Integer, 999_999_999_999_999_999, 0))
+            Some((CellKind::Integer, 999_999_999_999_999_999, 0))
         );
         assert_eq!(
             decimal("0.123456789012345678"),
-            Some((Kind::Decimal, 123_456_789_012_345_678, 18))
+            Some((CellKind::Decimal, 123_456_789_012_345_678, 18))
         );
     }
 
     #[test]
     fn exponents_and_zeros_stay_exact_where_they_fit() {
-        assert_eq!(decimal("1.5e3"), Some((Kind::Decimal, 1500, 0)));
-        assert_eq!(decimal("1e-3"), Some((Kind::Decimal, 1, 3)));
+        assert_eq!(decimal("1.5e3"), Some((CellKind::Decimal, 1500, 0)));
+        assert_eq!(decimal("1e-3"), Some((CellKind::Decimal, 1, 3)));
         assert_eq!(
             decimal("00000000000000000000012"),
-            Some((Kind::Integer, 12, 0))
+            Some((CellKind::Integer, 12, 0))
         );
         assert_eq!(
             decimal("1.50000000000000000000000"),
-            Some((Kind::Decimal, 15, 1))
+            Some((CellKind::Decimal, 15, 1))
         );
         assert_eq!(
             decimal("0e999999999999999999999"),
-            Some((Kind::Decimal, 0, 0))
+            Some((CellKind::Decimal, 0, 0))
         );
     }
 
     #[test]
     fn long_numbers_keep_every_digit() {
         let big = |text: &str| match parse(text.as_bytes())? {
-            (_, Value::Decimal { .. } | Value::OutOfRange(_)) => panic!("{text}"),
-            (kind, value) => Some((kind, worth(&value).text())),
+            (_, ExactNumber::Decimal { .. } | ExactNumber::OutOfRange(_)) => panic!("{text}"),
+            (kind, value) => Some((kind, to_big_decimal(&value).text())),
         };
         let kept = |kind, text: &str| Some((kind, text.to_owned()));
         assert_eq!(
             big("1234567890123456789"),
-            kept(Kind::Integer, "1234567890123456789")
+            kept(CellKind::Integer, "1234567890123456789")
         );
         assert_eq!(
             big("-000.1000000000000000000010"),
-            kept(Kind::Decimal, "-0.100000000000000000001")
+            kept(CellKind::Decimal, "-0.100000000000000000001")
         );
-        assert_eq!(big("1e400"), kept(Kind::Decimal, "1e400"));
-        assert_eq!(big("-1.5E-300"), kept(Kind::Decimal, "-1.5e-300"));
+        assert_eq!(big("1e400"), kept(CellKind::Decimal, "1e400"));
+        assert_eq!(big("-1.5E-300"), kept(CellKind::Decimal, "-1.5e-300"));
     }
 
     #[test]
     fn numbers_out_of_range_are_known_as_such() {
         let place = |text: &str| match parse(text.as_bytes()) {
-            Some((_, Value::OutOfRange(number))) => number,
+            Some((_, ExactNumber::OutOfRange(number))) => number,
             other => panic!("{text}: {other:?}"),
         };
         assert!(place("-1e2000") < place("1e-2000"));

@@ -18,7 +18,7 @@ impl Groups {
 
     const ALL: u32 = 63;
 
-    pub(super) fn of(spec: ProfileSpec) -> Self {
+    pub(super) fn from_spec(spec: ProfileSpec) -> Self {
         let none = Self(0);
         let unless = |is_left_out, group: Self| if is_left_out { none } else { group };
         let taken = [
@@ -46,7 +46,7 @@ impl Groups {
     }
 
     /// What both have.
-    pub(super) fn common(self, other: Self) -> Self {
+    pub(super) fn intersection(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 

@@ -1,29 +1,33 @@
-//! The `profile` operation: what is in each column. `Profiler` (worker), `Merged` and `finish`
+//! The `profile` operation: what is in each column. `Profiler` (worker), `ProfileState` and `finish`
 //! (master) side by side; whatever is in a partial is a count, an integer sum, an extreme or a set,
 //! so that merging is exact and no grouping shows.
 
 mod column;
-mod finish;
+mod column_batch;
 mod groups;
-mod lanes;
-mod merged;
 mod sketch;
+mod state;
+mod summary;
 
 use proto::v1::{Profile, ProfilePartial};
 
-pub use merged::{Merged, Profiler};
+pub use state::{ProfileState, Profiler};
 
-use crate::cells::number::{self, Value};
+use crate::cells::number::{self, ExactNumber};
 use crate::partial::PartialError;
 
 /// The first of two numbers in text less the second, exact until it is rounded to a double. None where one
 /// of them is no number in range.
 pub fn difference(first: &str, second: &str) -> Option<f64> {
-    let worth = |text: &str| match number::parse(text.as_bytes())? {
-        (_, Value::OutOfRange(_)) => None,
-        (_, value) => Some(number::worth(&value).fraction()),
+    let to_big_decimal = |text: &str| match number::parse(text.as_bytes())? {
+        (_, ExactNumber::OutOfRange(_)) => None,
+        (_, value) => Some(number::to_big_decimal(&value).fraction()),
     };
-    Some(worth(first)?.minus(&worth(second)?).to_f64())
+    Some(
+        to_big_decimal(first)?
+            .minus(&to_big_decimal(second)?)
+            .to_f64(),
+    )
 }
 
 /// The profile of the columns called `names`, from a partial as the wire has it.
@@ -32,5 +36,5 @@ pub fn difference(first: &str, second: &str) -> Option<f64> {
 ///
 /// When the partial is not what workers make, or is not of these columns.
 pub fn finish(partial: &ProfilePartial, names: &[String]) -> Result<Profile, PartialError> {
-    Merged::try_from(partial)?.finish(names)
+    ProfileState::try_from(partial)?.finish(names)
 }

@@ -1,7 +1,7 @@
 //! What a cell looks like, as far as it says whether it was cut out rightly, and whether it is a name or
 //! a value. More forgiving than a profile's kinds: numbers and dates as people write them count too.
 
-use crate::cells::{Kind, kind_of};
+use crate::cells::{CellKind, kind_of};
 
 /// What a cell looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,13 +28,13 @@ impl Look {
             return Self::Empty;
         }
         match kind_of(cell) {
-            Kind::Integer | Kind::Decimal => Self::Number,
-            Kind::Date | Kind::DateTime | Kind::Time => Self::Moment,
-            Kind::Boolean => Self::Boolean,
-            Kind::Uuid => Self::Uuid,
-            Kind::Email => Self::Email,
-            Kind::Url => Self::Url,
-            Kind::Text => of_text(cell),
+            CellKind::Integer | CellKind::Decimal => Self::Number,
+            CellKind::Date | CellKind::DateTime | CellKind::Time => Self::Moment,
+            CellKind::Boolean => Self::Boolean,
+            CellKind::Uuid => Self::Uuid,
+            CellKind::Email => Self::Email,
+            CellKind::Url => Self::Url,
+            CellKind::Text => of_text(cell),
         }
     }
 

@@ -2,20 +2,20 @@
 //! it come out as rows; the others are rejects that say which rules they break. Which records are good
 //! as CSV is for `walk`; carrying what comes out is for others.
 
-mod gather;
-mod merged;
+mod chunk_validator;
 mod rule;
 mod schema;
+mod state;
 mod unique;
 mod value;
 mod writer;
 
-pub(crate) use gather::Gather;
-pub use merged::Merged;
-pub(crate) use rule::plan;
-pub use rule::{Plan, Rule};
+pub(crate) use chunk_validator::ChunkValidator;
+pub use rule::key::has_keys;
+pub(crate) use rule::rules;
+pub use rule::{Rule, RuleSet};
 pub use schema::propose::propose;
 pub use schema::{MAX_SCHEMA_BYTES, Schema, SchemaError};
+pub use state::ValidateState;
 pub(crate) use unique::check_keys;
-pub use unique::key::has_keys;
-pub use unique::{Seen, Settled};
+pub use unique::{DuplicateRows, SeenKeys};

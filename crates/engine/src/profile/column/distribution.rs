@@ -7,9 +7,9 @@ use num_bigint::BigInt;
 use proto::v1::{Bin, Quantile};
 
 use super::values;
-use crate::cells::number::{self, Value};
-use crate::profile::sketch::buckets::{self, Buckets};
-use crate::profile::sketch::table::Table;
+use crate::cells::number::{self, ExactNumber};
+use crate::profile::sketch::quantiles::{self, QuantileSketch};
+use crate::profile::sketch::value_table::ValueTable;
 
 /// The quantiles that are told.
 const RANKS: [f64; 7] = [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99];
@@ -30,7 +30,7 @@ pub(crate) struct Distribution {
 
 /// What is known of the numbers beside how they are distributed.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Known {
+pub(crate) struct NumberFacts {
     /// The least and the greatest of all.
     pub(crate) range: (f64, f64),
     /// Whether the column is one of integers, so that those that lie close have a bar each.
@@ -41,23 +41,25 @@ pub(crate) struct Known {
 
 impl Distribution {
     /// Of every number.
-    pub(crate) fn of_table(table: &Table, known: Known) -> Self {
+    pub(crate) fn from_table(table: &ValueTable, known: NumberFacts) -> Self {
         let numbers: Vec<_> = values::numbers(table).collect();
-        let is_short = |value: &Value| matches!(value, Value::Decimal { .. });
+        let is_short = |value: &ExactNumber| matches!(value, ExactNumber::Decimal { .. });
         if numbers.iter().all(|(_, value, _)| is_short(value)) {
             Self::of_numbers(numbers, known, short)
         } else {
             Self::of_numbers(numbers, known, |value, scale| {
-                number::worth(value).unscaled_at(scale).into_owned()
+                number::to_big_decimal(value)
+                    .unscaled_at(scale)
+                    .into_owned()
             })
         }
     }
 
     /// Of numbers that are integers of type `T` when they are multiplied by one power of ten.
     fn of_numbers<T: Integer>(
-        numbers: Vec<(&[u8], Value, u64)>,
-        known: Known,
-        integer: impl Fn(&Value, u32) -> T,
+        numbers: Vec<(&[u8], ExactNumber, u64)>,
+        known: NumberFacts,
+        integer: impl Fn(&ExactNumber, u32) -> T,
     ) -> Self {
         let scales = numbers.iter().map(|(_, value, _)| number::scale(value));
         let scale = scales.max().unwrap_or(0);
@@ -87,7 +89,7 @@ impl Distribution {
             Some(Quantile {
                 rank,
                 value: found.value.to_f64(found.cell),
-                decimal: number::worth(&found.value).text(),
+                decimal: number::to_big_decimal(&found.value).text(),
             })
         };
         Self {
@@ -98,7 +100,7 @@ impl Distribution {
     }
 
     /// Nearly, of the numbers that buckets have counted.
-    pub(crate) fn of_buckets(buckets: &Buckets, known: Known) -> Self {
+    pub(crate) fn of_buckets(buckets: &QuantileSketch, known: NumberFacts) -> Self {
         let (min, max) = known.range;
         let ranges = buckets.ranges();
         let counts = ranges.iter().map(|&(_, _, count)| count);
@@ -159,23 +161,23 @@ impl Integer for BigInt {
 struct Number<'c, T> {
     integer: T,
     cell: &'c [u8],
-    value: Value,
+    value: ExactNumber,
     count: u64,
 }
 
 /// A decimal times 10^scale: 36 digits at most.
-fn short(value: &Value, scale: u32) -> i128 {
+fn short(value: &ExactNumber, scale: u32) -> i128 {
     match value {
-        Value::Decimal {
+        ExactNumber::Decimal {
             mantissa,
             scale: own,
-        } => number::up(*mantissa, (scale as u8).saturating_sub(*own)),
-        Value::Long(_) | Value::Big(_) | Value::OutOfRange(_) => 0, // none are among them
+        } => number::scaled(*mantissa, (scale as u8).saturating_sub(*own)),
+        ExactNumber::Long(_) | ExactNumber::Big(_) | ExactNumber::OutOfRange(_) => 0, // none are among them
     }
 }
 
 /// Bars over numbers in their order, each an integer when multiplied by 10^scale.
-fn histogram<T: Integer>(numbers: &[Number<'_, T>], scale: u32, known: Known) -> Vec<Bin> {
+fn histogram<T: Integer>(numbers: &[Number<'_, T>], scale: u32, known: NumberFacts) -> Vec<Bin> {
     let (min, max) = known.range;
     let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else {
         return Vec::new();
@@ -227,12 +229,12 @@ fn edges((min, max): (f64, f64), bars: usize) -> impl Fn(usize) -> f64 {
 const MOST_INTEGER: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
 
 /// The quantile that lies in a bucket, in the middle of which it is taken to be.
-fn near(rank: f64, (from, to): (f64, f64), known: Known) -> Quantile {
+fn near(rank: f64, (from, to): (f64, f64), known: NumberFacts) -> Quantile {
     // The outermost buckets may reach beyond the numbers.
     let (min, max) = known.range;
     let within = |number: f64| number.clamp(min, max);
     if known.are_integers {
-        let value = within(buckets::middle_integer(from, to));
+        let value = within(quantiles::middle_integer(from, to));
         return Quantile {
             rank,
             value,
@@ -245,13 +247,13 @@ fn near(rank: f64, (from, to): (f64, f64), known: Known) -> Quantile {
     }
     Quantile {
         rank,
-        value: buckets::middle(within(from), within(to)),
+        value: quantiles::middle(within(from), within(to)),
         decimal: String::new(),
     }
 }
 
 /// Bars of equal width over all numbers. Within a range they are taken to lie evenly.
-fn near_histogram(mut ranges: Vec<(f64, f64, u64)>, all: u64, known: Known) -> Vec<Bin> {
+fn near_histogram(mut ranges: Vec<(f64, f64, u64)>, all: u64, known: NumberFacts) -> Vec<Bin> {
     let (min, max) = known.range;
     if all == 0 || !min.is_finite() || !max.is_finite() {
         return Vec::new();

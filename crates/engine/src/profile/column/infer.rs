@@ -4,14 +4,14 @@
 
 use proto::v1::ColumnType;
 
-use super::basics::Basics;
-use crate::cells::kind::Kind;
+use super::basic_stats::BasicStats;
+use crate::cells::kind::CellKind;
 
 /// The share of cells that must fit a type.
 const FIT: f64 = 0.95;
 
 /// The type of a column, and the share of its cells with bytes that fit.
-pub(crate) fn infer(column: &Basics) -> (ColumnType, f64) {
+pub(crate) fn infer(column: &BasicStats) -> (ColumnType, f64) {
     let filled = column.filled();
     if filled == 0 {
         return (ColumnType::Empty, 1.0);
@@ -19,21 +19,21 @@ pub(crate) fn infer(column: &Basics) -> (ColumnType, f64) {
     let count = |kind| column.kind(kind);
     // Narrower types first: of equals, the first is taken.
     let types = [
-        (ColumnType::Integer, count(Kind::Integer)),
+        (ColumnType::Integer, count(CellKind::Integer)),
         (
             ColumnType::Decimal,
-            count(Kind::Integer).saturating_add(count(Kind::Decimal)),
+            count(CellKind::Integer).saturating_add(count(CellKind::Decimal)),
         ),
-        (ColumnType::Boolean, count(Kind::Boolean)),
-        (ColumnType::Date, count(Kind::Date)),
+        (ColumnType::Boolean, count(CellKind::Boolean)),
+        (ColumnType::Date, count(CellKind::Date)),
         (
             ColumnType::Datetime,
-            count(Kind::Date).saturating_add(count(Kind::DateTime)),
+            count(CellKind::Date).saturating_add(count(CellKind::DateTime)),
         ),
-        (ColumnType::Time, count(Kind::Time)),
-        (ColumnType::Uuid, count(Kind::Uuid)),
-        (ColumnType::Email, count(Kind::Email)),
-        (ColumnType::Url, count(Kind::Url)),
+        (ColumnType::Time, count(CellKind::Time)),
+        (ColumnType::Uuid, count(CellKind::Uuid)),
+        (ColumnType::Email, count(CellKind::Email)),
+        (ColumnType::Url, count(CellKind::Url)),
     ];
     let mut best = types[0];
     for other in types {

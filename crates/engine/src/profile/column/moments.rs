@@ -3,9 +3,9 @@
 
 use num_bigint::{BigInt, BigUint, Sign};
 
-use super::basics::Basics;
+use super::basic_stats::BasicStats;
 use crate::cells::big_decimal::{self, BigDecimal, ten_to};
-use crate::cells::exact::Fraction;
+use crate::cells::fraction::Fraction;
 
 /// The exact sums of all numbers of a column that are in range, and its least and greatest.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(crate) struct Moments {
 const MEAN_DIGITS: u32 = 6;
 
 impl Moments {
-    pub(crate) fn of(column: &Basics) -> Self {
+    pub(crate) fn new(column: &BasicStats) -> Self {
         let decimals = column.decimals();
         let big = column.big.as_deref();
         let scales = decimals.iter().map(|sums| u32::from(sums.scale));

@@ -5,18 +5,18 @@ use std::cmp::Ordering;
 
 use proto::v1::{Order, OrderNumber, OrderPartial, OrderRun};
 
-use super::text::KEPT_BYTES;
+use super::text_stats::KEPT_BYTES;
 use crate::cells::big_decimal::BigDecimal;
-use crate::cells::number::{self, Value};
+use crate::cells::number::{self, ExactNumber};
 use crate::partial::PartialError;
-use crate::profile::lanes::Slice;
+use crate::profile::column_batch::CellSlice;
 
 /// How neighbours were seen to compare: a bit each, and all of them where no order is left, since from
 /// then on nobody looks any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Seen(u8);
+struct Comparisons(u8);
 
-impl Seen {
+impl Comparisons {
     const GREATER: u8 = 1;
     const EQUAL: u8 = 2;
     const LESS: u8 = 4;
@@ -24,8 +24,8 @@ impl Seen {
 
     /// Notes that `next` stands to the one before it like that.
     #[inline(always)]
-    fn note(&mut self, next: Ordering) {
-        self.add(Self(match next {
+    fn insert(&mut self, next: Ordering) {
+        self.union(Self(match next {
             Ordering::Greater => Self::GREATER,
             Ordering::Equal => Self::EQUAL,
             Ordering::Less => Self::LESS,
@@ -34,16 +34,16 @@ impl Seen {
 
     /// Notes what others have seen.
     #[inline(always)]
-    fn add(&mut self, others: Self) {
+    fn union(&mut self, others: Self) {
         self.0 |= others.0;
-        if !self.is_alive() {
+        if !self.is_monotonic() {
             self.0 = Self::ALL;
         }
     }
 
     /// Whether some order is left.
     #[inline(always)]
-    fn is_alive(self) -> bool {
+    fn is_monotonic(self) -> bool {
         self.0 & (Self::GREATER | Self::LESS) != Self::GREATER | Self::LESS
     }
 
@@ -61,57 +61,57 @@ impl Seen {
 
 /// What is known of a column's order, of any set of chunks.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct Sorting {
-    bytes: Seen,
-    numbers: Seen,
+pub(crate) struct ColumnOrder {
+    bytes: Comparisons,
+    numbers: Comparisons,
     /// Neither overlapping nor adjacent, in their order. Ends that no order needs are left out.
-    runs: Vec<Run>,
+    runs: Vec<ChunkRun>,
 }
 
 /// Chunks without a gap between them.
 #[derive(Debug, Clone, PartialEq)]
-struct Run {
+struct ChunkRun {
     first_seq: u64,
     last_seq: u64,
     /// The first and the last.
     bytes: Option<(Vec<u8>, Vec<u8>)>,
-    numbers: Option<(Value, Value)>,
+    numbers: Option<(ExactNumber, ExactNumber)>,
 }
 
 /// Joins what comes behind to the ends of a run, noting how the two compare where they meet.
 fn join<T: Clone>(
     ends: &mut Option<(T, T)>,
     behind: Option<&(T, T)>,
-    seen: &mut Seen,
+    seen: &mut Comparisons,
     compare: impl Fn(&T, &T) -> Ordering,
 ) {
     match (ends, behind) {
         (_, None) => {}
         (Some((_, last)), Some((next, behind))) => {
-            seen.note(compare(next, last));
+            seen.insert(compare(next, last));
             *last = behind.clone();
         }
         (ends @ None, Some(behind)) => *ends = Some(behind.clone()),
     }
 }
 
-impl Sorting {
+impl ColumnOrder {
     pub(crate) fn merge(&mut self, other: &Self) {
-        self.bytes.add(other.bytes);
-        self.numbers.add(other.numbers);
-        if !self.is_alive() {
+        self.bytes.union(other.bytes);
+        self.numbers.union(other.numbers);
+        if !self.is_monotonic() {
             self.runs.clear();
             return;
         }
         self.runs.extend_from_slice(&other.runs);
         self.runs.sort_by_key(|run| (run.first_seq, run.last_seq));
         self.join_runs(|run, next| run.last_seq.checked_add(1) == Some(next.first_seq));
-        self.forget();
+        self.drop_unneeded_ends();
     }
 
     /// Joins neighbours that meet.
-    fn join_runs(&mut self, meet: impl Fn(&Run, &Run) -> bool) {
-        let mut joined: Vec<Run> = Vec::with_capacity(self.runs.len());
+    fn join_runs(&mut self, meet: impl Fn(&ChunkRun, &ChunkRun) -> bool) {
+        let mut joined: Vec<ChunkRun> = Vec::with_capacity(self.runs.len());
         for run in self.runs.drain(..) {
             match joined.last_mut().filter(|last| meet(last, &run)) {
                 Some(last) => {
@@ -135,18 +135,18 @@ impl Sorting {
         self.runs = joined;
     }
 
-    fn is_alive(&self) -> bool {
-        self.bytes.is_alive() || self.numbers.is_alive()
+    fn is_monotonic(&self) -> bool {
+        self.bytes.is_monotonic() || self.numbers.is_monotonic()
     }
 
     /// Leaves out what no order needs any more.
-    fn forget(&mut self) {
-        if !self.is_alive() {
+    fn drop_unneeded_ends(&mut self) {
+        if !self.is_monotonic() {
             self.runs.clear();
         }
         for run in &mut self.runs {
-            run.bytes.take_if(|_| !self.bytes.is_alive());
-            run.numbers.take_if(|_| !self.numbers.is_alive());
+            run.bytes.take_if(|_| !self.bytes.is_monotonic());
+            run.numbers.take_if(|_| !self.numbers.is_monotonic());
         }
     }
 
@@ -169,42 +169,42 @@ impl Sorting {
 
 /// A chunk's cells as they come.
 #[derive(Debug, Clone)]
-pub(crate) struct Watch {
+pub(crate) struct OrderTracker {
     seq: u64,
-    bytes: Seen,
-    numbers: Seen,
+    bytes: Comparisons,
+    numbers: Comparisons,
     first: Option<Vec<u8>>,
     last: Vec<u8>,
     last_start: u64,
-    ends: Option<(Value, Value)>,
+    ends: Option<(ExactNumber, ExactNumber)>,
     /// Whether some order is left.
-    pub(crate) is_alive: bool,
+    pub(crate) is_monotonic: bool,
 }
 
-impl Watch {
+impl OrderTracker {
     pub(crate) fn new(seq: u64) -> Self {
         Self {
             seq,
-            bytes: Seen::default(),
-            numbers: Seen::default(),
+            bytes: Comparisons::default(),
+            numbers: Comparisons::default(),
             first: None,
             last: Vec::new(),
             last_start: 0,
             ends: None,
-            is_alive: true,
+            is_monotonic: true,
         }
     }
 
     /// Adds cells with bytes, until no order is left.
     #[inline(always)]
-    pub(crate) fn add_all(&mut self, cells: Slice<'_, '_>) {
-        if !self.is_alive {
+    pub(crate) fn add_all(&mut self, cells: CellSlice<'_, '_>) {
+        if !self.is_monotonic {
             return;
         }
-        if self.bytes.is_alive() {
+        if self.bytes.is_monotonic() {
             for (span, &start) in cells.cells.iter().zip(cells.starts) {
                 self.add_bytes(span.cell(), start);
-                if !self.bytes.is_alive() {
+                if !self.bytes.is_monotonic() {
                     break;
                 }
             }
@@ -213,20 +213,20 @@ impl Watch {
         let numbers = cells
             .starts
             .iter()
-            .map(|&start| u32::from(starts_a_number(start)));
-        if self.numbers.is_alive() && numbers.sum::<u32>() > 0 {
+            .map(|&start| u32::from(may_be_number(start)));
+        if self.numbers.is_monotonic() && numbers.sum::<u32>() > 0 {
             self.add_numbers(cells);
         }
-        self.is_alive = self.bytes.is_alive() || self.numbers.is_alive();
+        self.is_monotonic = self.bytes.is_monotonic() || self.numbers.is_monotonic();
     }
 
     #[inline(never)]
-    fn add_numbers(&mut self, cells: Slice<'_, '_>) {
+    fn add_numbers(&mut self, cells: CellSlice<'_, '_>) {
         for (span, &start) in cells.cells.iter().zip(cells.starts) {
-            if !self.numbers.is_alive() {
+            if !self.numbers.is_monotonic() {
                 return;
             }
-            if starts_a_number(start) {
+            if may_be_number(start) {
                 self.add_if_number(span.cell());
             }
         }
@@ -234,13 +234,13 @@ impl Watch {
 
     /// Adds a cell with bytes, and its start.
     pub(crate) fn add(&mut self, cell: &[u8], start: u64) {
-        if self.bytes.is_alive() {
+        if self.bytes.is_monotonic() {
             self.add_bytes(cell, start);
         }
-        if self.numbers.is_alive() && starts_a_number(start) {
+        if self.numbers.is_monotonic() && may_be_number(start) {
             self.add_if_number(cell);
         }
-        self.is_alive = self.bytes.is_alive() || self.numbers.is_alive();
+        self.is_monotonic = self.bytes.is_monotonic() || self.numbers.is_monotonic();
     }
 
     fn add_if_number(&mut self, cell: &[u8]) {
@@ -258,57 +258,57 @@ impl Watch {
             self.first = Some(cell.to_vec());
         } else {
             let starts = start.cmp(&self.last_start);
-            self.bytes.note(starts.then_with(|| cell.cmp(&self.last)));
+            self.bytes.insert(starts.then_with(|| cell.cmp(&self.last)));
         }
         self.last_start = start;
         self.last.clear();
         self.last.extend_from_slice(cell);
     }
 
-    fn add_number(&mut self, value: Value) {
+    fn add_number(&mut self, value: ExactNumber) {
         match &mut self.ends {
             None => self.ends = Some((value.clone(), value)),
             Some((_, last)) => {
-                self.numbers.note(number::compare(&value, last));
+                self.numbers.insert(number::compare(&value, last));
                 *last = value;
             }
         }
     }
 
-    pub(crate) fn sorting(self) -> Sorting {
-        let mut sorting = Sorting {
+    pub(crate) fn finish(self) -> ColumnOrder {
+        let mut order = ColumnOrder {
             bytes: self.bytes,
             numbers: self.numbers,
-            runs: vec![Run {
+            runs: vec![ChunkRun {
                 first_seq: self.seq,
                 last_seq: self.seq,
                 bytes: self.first.map(|first| (first, self.last)),
                 numbers: self.ends,
             }],
         };
-        sorting.forget();
-        sorting
+        order.drop_unneeded_ends();
+        order
     }
 }
 
 /// Whether a cell with this start may be a number.
 #[inline(always)]
-fn starts_a_number(start: u64) -> bool {
+fn may_be_number(start: u64) -> bool {
     matches!((start >> 56) as u8, b'0'..=b'9' | b'.' | b'-' | b'+')
 }
 
-impl From<&Sorting> for OrderPartial {
-    fn from(sorting: &Sorting) -> Self {
+impl From<&ColumnOrder> for OrderPartial {
+    fn from(order: &ColumnOrder) -> Self {
         Self {
-            bytes_seen: sorting.bytes.0.into(),
-            numbers_seen: sorting.numbers.0.into(),
-            runs: sorting.runs.iter().map(Into::into).collect(),
+            bytes_seen: order.bytes.0.into(),
+            numbers_seen: order.numbers.0.into(),
+            runs: order.runs.iter().map(Into::into).collect(),
         }
     }
 }
 
-impl From<&Run> for OrderRun {
-    fn from(run: &Run) -> Self {
+impl From<&ChunkRun> for OrderRun {
+    fn from(run: &ChunkRun) -> Self {
         let (first, last) = run.bytes.clone().unzip();
         let ends = run.numbers.as_ref();
         Self {
@@ -322,19 +322,19 @@ impl From<&Run> for OrderRun {
     }
 }
 
-impl From<&Value> for OrderNumber {
-    fn from(value: &Value) -> Self {
+impl From<&ExactNumber> for OrderNumber {
+    fn from(value: &ExactNumber) -> Self {
         match value {
-            Value::Decimal { mantissa, scale } => Self {
+            ExactNumber::Decimal { mantissa, scale } => Self {
                 mantissa: *mantissa,
                 scale: (*scale).into(),
                 ..Self::default()
             },
-            Value::Long(number) => Self {
+            ExactNumber::Long(number) => Self {
                 big: Some((&BigDecimal::from(*number)).into()),
                 ..Self::default()
             },
-            Value::Big(number) | Value::OutOfRange(number) => Self {
+            ExactNumber::Big(number) | ExactNumber::OutOfRange(number) => Self {
                 big: Some(number.as_ref().into()),
                 ..Self::default()
             },
@@ -344,27 +344,29 @@ impl From<&Value> for OrderNumber {
 
 const MALFORMED: PartialError = PartialError::Malformed("an order that is none");
 
-impl TryFrom<&OrderPartial> for Sorting {
+impl TryFrom<&OrderPartial> for ColumnOrder {
     type Error = PartialError;
 
     fn try_from(wire: &OrderPartial) -> Result<Self, PartialError> {
         let seen = |bits: u32| {
-            let bits = u8::try_from(bits).ok().filter(|&bits| bits <= Seen::ALL)?;
-            let mut seen = Seen::default();
-            seen.add(Seen(bits));
+            let bits = u8::try_from(bits)
+                .ok()
+                .filter(|&bits| bits <= Comparisons::ALL)?;
+            let mut seen = Comparisons::default();
+            seen.union(Comparisons(bits));
             Some(seen)
         };
-        let mut sorting = Self {
+        let mut order = Self {
             bytes: seen(wire.bytes_seen).ok_or(MALFORMED)?,
             numbers: seen(wire.numbers_seen).ok_or(MALFORMED)?,
             runs: wire.runs.iter().map(run).collect::<Result<_, _>>()?,
         };
-        sorting.forget();
-        Ok(sorting)
+        order.drop_unneeded_ends();
+        Ok(order)
     }
 }
 
-fn run(wire: &OrderRun) -> Result<Run, PartialError> {
+fn run(wire: &OrderRun) -> Result<ChunkRun, PartialError> {
     let ends = (&wire.first_number, &wire.last_number);
     let numbers = match ends {
         (Some(first), Some(last)) => Some((value(first)?, value(last)?)),
@@ -374,7 +376,7 @@ fn run(wire: &OrderRun) -> Result<Run, PartialError> {
     if wire.first_seq > wire.last_seq || wire.first.is_some() != wire.last.is_some() {
         return Err(MALFORMED);
     }
-    Ok(Run {
+    Ok(ChunkRun {
         first_seq: wire.first_seq,
         last_seq: wire.last_seq,
         bytes: wire.first.clone().zip(wire.last.clone()),
@@ -382,11 +384,11 @@ fn run(wire: &OrderRun) -> Result<Run, PartialError> {
     })
 }
 
-fn value(wire: &OrderNumber) -> Result<Value, PartialError> {
-    let big = |number| Value::Big(Box::new(number));
+fn value(wire: &OrderNumber) -> Result<ExactNumber, PartialError> {
+    let big = |number| ExactNumber::Big(Box::new(number));
     match (&wire.big, wire.float) {
         (Some(number), _) => number.try_into().map(big),
-        (None, Some(number)) => number::of_double(number).map(big).ok_or(MALFORMED),
-        (None, None) => number::decimal_of(wire.mantissa, wire.scale).ok_or(MALFORMED),
+        (None, Some(number)) => number::from_f64(number).map(big).ok_or(MALFORMED),
+        (None, None) => number::checked_decimal(wire.mantissa, wire.scale).ok_or(MALFORMED),
     }
 }

@@ -4,19 +4,19 @@ use std::mem;
 
 use proto::v1::ColumnPartial;
 
-use crate::cells::number::{self, Value};
+use crate::cells::number::{self, ExactNumber};
 use crate::partial::PartialError;
 use crate::profile::groups::Groups;
-use crate::profile::sketch::buckets::Buckets;
-use crate::profile::sketch::frequent::Frequent;
+use crate::profile::sketch::distinct_sample::{DistinctSample, SampleSize};
+use crate::profile::sketch::heavy_hitters::HeavyHitters;
 use crate::profile::sketch::hyperloglog::HyperLogLog;
-use crate::profile::sketch::sample::{Sample, Size};
-use crate::profile::sketch::table::{Cap, Table};
+use crate::profile::sketch::quantiles::QuantileSketch;
+use crate::profile::sketch::value_table::{TableLimits, ValueTable};
 
 /// So many hashes of a column are kept: all of them to count few but long values exactly, else some to
 /// see whether values come twice.
-const SAMPLED: Size = Size {
-    most: 1024,
+const SAMPLE_SIZE: SampleSize = SampleSize {
+    max: 1024,
     kept: 256,
 };
 
@@ -24,9 +24,9 @@ const SAMPLED: Size = Size {
 #[derive(Debug, Clone)]
 pub(crate) enum Values {
     /// Nobody asked.
-    Untold,
+    NotCollected,
     /// All of them.
-    Table(Table),
+    ValueTable(ValueTable),
     /// Too many for a table.
     Sketches(Box<Sketches>),
 }
@@ -34,19 +34,19 @@ pub(crate) enum Values {
 /// A sketch for each group of statistics that is taken.
 #[derive(Debug, Clone)]
 pub(crate) struct Sketches {
-    pub(crate) distinct: Option<Distinct>,
-    pub(crate) buckets: Option<Buckets>,
-    pub(crate) frequent: Option<Frequent>,
+    pub(crate) distinct: Option<DistinctSketch>,
+    pub(crate) buckets: Option<QuantileSketch>,
+    pub(crate) frequent: Option<HeavyHitters>,
 }
 
 /// How many distinct values there are, and whether some came twice.
 #[derive(Debug, Clone)]
-pub(crate) struct Distinct {
+pub(crate) struct DistinctSketch {
     pub(crate) registers: HyperLogLog,
-    pub(crate) sample: Sample,
+    pub(crate) sample: DistinctSample,
 }
 
-impl Distinct {
+impl DistinctSketch {
     pub(crate) fn add(&mut self, hash: u64) {
         self.registers.add(hash);
         self.sample.add(hash);
@@ -58,44 +58,44 @@ impl Distinct {
             self.registers.add(hash);
         }
         let registers = &self.registers;
-        self.sample.add_all(hashes, || registers.filled());
+        self.sample.add_all(hashes, || registers.used());
     }
 
     /// The same with nothing left to settle.
-    pub(crate) fn settled(self) -> Self {
-        let distinct = self.registers.filled();
+    pub(crate) fn finished(self) -> Self {
+        let distinct = self.registers.used();
         Self {
-            sample: self.sample.settled(distinct),
+            sample: self.sample.finished(distinct),
             ..self
         }
     }
 
     /// The same, to be added to.
-    pub(crate) fn unpacked(self) -> Self {
+    pub(crate) fn to_dense(self) -> Self {
         Self {
-            registers: self.registers.unpacked(),
+            registers: self.registers.to_dense(),
             ..self
         }
     }
 
     /// Of a table's values, in the least memory.
-    pub(crate) fn of_table(table: &Table) -> Self {
+    pub(crate) fn from_table(table: &ValueTable) -> Self {
         let counted = |entry| (table.hash(entry), entry.count);
         let counted: Vec<_> = table.entries().iter().map(counted).collect();
-        let registers = HyperLogLog::of(counted.iter().map(|&(hash, _)| hash));
-        let mut sample = Sample::new(SAMPLED);
+        let registers = HyperLogLog::from_hashes(counted.iter().map(|&(hash, _)| hash));
+        let mut sample = DistinctSample::new(SAMPLE_SIZE);
         sample.count_all(counted);
         Self { registers, sample }
     }
 }
 
 impl Sketches {
-    pub(crate) fn of_table(table: &Table, taken: Groups) -> Self {
+    pub(crate) fn from_table(table: &ValueTable, taken: Groups) -> Self {
         let has = |group| taken.has(group);
         Self {
-            distinct: has(Groups::DISTINCT).then(|| Distinct::of_table(table)),
-            buckets: has(Groups::QUANTILES).then(|| Buckets::of(doubles(table))),
-            frequent: has(Groups::TOP).then(|| Frequent::of_table(table)),
+            distinct: has(Groups::DISTINCT).then(|| DistinctSketch::from_table(table)),
+            buckets: has(Groups::QUANTILES).then(|| QuantileSketch::from_numbers(doubles(table))),
+            frequent: has(Groups::TOP).then(|| HeavyHitters::from_table(table)),
         }
     }
 
@@ -112,7 +112,7 @@ impl Sketches {
         }
     }
 
-    fn leave_out(&mut self, taken: Groups) {
+    fn restrict_to(&mut self, taken: Groups) {
         self.distinct.take_if(|_| !taken.has(Groups::DISTINCT));
         self.buckets.take_if(|_| !taken.has(Groups::QUANTILES));
         self.frequent.take_if(|_| !taken.has(Groups::TOP));
@@ -120,27 +120,27 @@ impl Sketches {
 }
 
 /// The numbers in a table that are in range, and how often each comes.
-pub(crate) fn numbers(table: &Table) -> impl Iterator<Item = (&[u8], Value, u64)> {
+pub(crate) fn numbers(table: &ValueTable) -> impl Iterator<Item = (&[u8], ExactNumber, u64)> {
     table.entries().iter().filter_map(|entry| {
         let cell = table.cell(entry);
         match number::parse(cell)? {
-            (_, Value::OutOfRange(_)) => None,
+            (_, ExactNumber::OutOfRange(_)) => None,
             (_, value) => Some((cell, value, entry.count)),
         }
     })
 }
 
 /// What they are nearly worth.
-fn doubles(table: &Table) -> impl Iterator<Item = (f64, u64)> {
+fn doubles(table: &ValueTable) -> impl Iterator<Item = (f64, u64)> {
     numbers(table).map(|(cell, value, count)| (value.to_f64(cell), count))
 }
 
 /// How many values are told apart.
-fn cap(taken: Groups) -> Cap {
+fn limits(taken: Groups) -> TableLimits {
     if taken.has(Groups::EXACT) {
-        Cap::NONE
+        TableLimits::NONE
     } else {
-        Cap::FEW
+        TableLimits::FEW
     }
 }
 
@@ -148,48 +148,48 @@ impl Values {
     /// Of no cell at all.
     pub(crate) fn new(taken: Groups) -> Self {
         if taken.has_values() {
-            Self::Table(Table::new(cap(taken)))
+            Self::ValueTable(ValueTable::new(limits(taken)))
         } else {
-            Self::Untold
+            Self::NotCollected
         }
     }
 
     /// Makes of it what a worker would have made that took only these groups.
-    pub(crate) fn leave_out(&mut self, taken: Groups) {
+    pub(crate) fn restrict_to(&mut self, taken: Groups) {
         if !taken.has_values() {
-            *self = Self::Untold;
+            *self = Self::NotCollected;
             return;
         }
         match self {
-            Self::Untold => {}
-            Self::Table(table) if !taken.has(Groups::EXACT) && !table.is_few() => {
-                *self = Self::Sketches(Box::new(Sketches::of_table(table, taken)));
+            Self::NotCollected => {}
+            Self::ValueTable(table) if !taken.has(Groups::EXACT) && !table.is_few() => {
+                *self = Self::Sketches(Box::new(Sketches::from_table(table, taken)));
             }
-            Self::Table(table) => table.cap = cap(taken),
-            Self::Sketches(sketches) => sketches.leave_out(taken),
+            Self::ValueTable(table) => table.limits = limits(taken),
+            Self::Sketches(sketches) => sketches.restrict_to(taken),
         }
     }
 
     /// Adds the values of `other`, both with the groups that are taken.
     pub(crate) fn merge(&mut self, other: &Self, taken: Groups) {
-        *self = match (mem::replace(self, Self::Untold), other) {
-            (Self::Untold, _) | (_, Self::Untold) => Self::Untold,
-            (Self::Table(mut own), Self::Table(other)) => {
+        *self = match (mem::replace(self, Self::NotCollected), other) {
+            (Self::NotCollected, _) | (_, Self::NotCollected) => Self::NotCollected,
+            (Self::ValueTable(mut own), Self::ValueTable(other)) => {
                 if own.merge(other) {
-                    Self::Table(own)
+                    Self::ValueTable(own)
                 } else {
-                    let mut sketches = Sketches::of_table(&own, taken);
-                    sketches.merge(&Sketches::of_table(other, taken));
+                    let mut sketches = Sketches::from_table(&own, taken);
+                    sketches.merge(&Sketches::from_table(other, taken));
                     Self::Sketches(Box::new(sketches))
                 }
             }
-            (Self::Table(own), Self::Sketches(other)) => {
-                let mut sketches = Sketches::of_table(&own, taken);
+            (Self::ValueTable(own), Self::Sketches(other)) => {
+                let mut sketches = Sketches::from_table(&own, taken);
                 sketches.merge(other);
                 Self::Sketches(Box::new(sketches))
             }
-            (Self::Sketches(mut own), Self::Table(other)) => {
-                own.merge(&Sketches::of_table(other, taken));
+            (Self::Sketches(mut own), Self::ValueTable(other)) => {
+                own.merge(&Sketches::from_table(other, taken));
                 Self::Sketches(own)
             }
             (Self::Sketches(mut own), Self::Sketches(other)) => {
@@ -202,33 +202,33 @@ impl Values {
     /// How many cells each of what is here has counted; `None` where nothing counts cells.
     pub(crate) fn count(&self) -> Option<u64> {
         match self {
-            Self::Table(table) => Some(table.count()),
-            Self::Untold | Self::Sketches(_) => None,
+            Self::ValueTable(table) => Some(table.count()),
+            Self::NotCollected | Self::Sketches(_) => None,
         }
     }
 
     pub(crate) fn to_wire(&self, wire: &mut ColumnPartial) {
         match self {
-            Self::Untold => {}
-            Self::Table(table) => wire.table = Some(table.to_wire()),
+            Self::NotCollected => {}
+            Self::ValueTable(table) => wire.table = Some(table.to_wire()),
             Self::Sketches(sketches) => {
                 if let Some(distinct) = &sketches.distinct {
                     wire.registers = distinct.registers.encode();
                     wire.sample = Some(distinct.sample.to_wire());
                 }
-                wire.buckets = sketches.buckets.as_ref().map(Buckets::to_wire);
-                wire.frequent = sketches.frequent.as_ref().map(Frequent::to_wire);
+                wire.buckets = sketches.buckets.as_ref().map(QuantileSketch::to_wire);
+                wire.frequent = sketches.frequent.as_ref().map(HeavyHitters::to_wire);
             }
         }
     }
 
-    pub(crate) fn of_wire(wire: &ColumnPartial, taken: Groups) -> Result<Self, PartialError> {
+    pub(crate) fn from_wire(wire: &ColumnPartial, taken: Groups) -> Result<Self, PartialError> {
         if !taken.has_values() {
-            return Ok(Self::Untold);
+            return Ok(Self::NotCollected);
         }
         if let Some(table) = &wire.table {
-            let table = Table::of_wire(table, cap(taken))?;
-            return Ok(Self::Table(table));
+            let table = ValueTable::from_wire(table, limits(taken))?;
+            return Ok(Self::ValueTable(table));
         }
         let missing = PartialError::Malformed("a sketch is missing");
         let sketches = Sketches {
@@ -251,11 +251,11 @@ impl Values {
     }
 }
 
-fn distinct(wire: &ColumnPartial) -> Result<Distinct, PartialError> {
+fn distinct(wire: &ColumnPartial) -> Result<DistinctSketch, PartialError> {
     let sample = wire.sample.as_ref();
     let sample = sample.ok_or(PartialError::Malformed("a sketch is missing"))?;
-    Ok(Distinct {
+    Ok(DistinctSketch {
         registers: HyperLogLog::decode(&wire.registers)?,
-        sample: Sample::of_wire(sample, SAMPLED)?,
+        sample: DistinctSample::from_wire(sample, SAMPLE_SIZE)?,
     })
 }

@@ -29,7 +29,7 @@ pub(crate) struct BigSums {
 
 impl BigSums {
     /// Of one number, that came so many times.
-    pub(crate) fn of(number: &BigDecimal, times: u64) -> Self {
+    pub(crate) fn from_number(number: &BigDecimal, times: u64) -> Self {
         let square = &number.unscaled * &number.unscaled;
         Self {
             count: times,
@@ -45,7 +45,7 @@ impl BigSums {
     /// Adds a number, so many times.
     pub(crate) fn add(&mut self, number: &BigDecimal, times: u64) {
         self.count += times;
-        self.raise(self.scale.max(number.scale));
+        self.rescale(self.scale.max(number.scale));
         let unscaled = number.unscaled_at(self.scale);
         let square = unscaled.as_ref() * unscaled.as_ref();
         let cube = &square * unscaled.as_ref();
@@ -65,12 +65,12 @@ impl BigSums {
     pub(crate) fn merge(&mut self, other: &Self) {
         self.count = self.count.saturating_add(other.count);
         let scale = self.scale.max(other.scale);
-        self.raise(scale);
+        self.rescale(scale);
         if other.scale == scale {
             self.add_sums(other);
         } else {
             let mut other = other.clone();
-            other.raise(scale);
+            other.rescale(scale);
             self.add_sums(&other);
         }
     }
@@ -92,7 +92,7 @@ impl BigSums {
         }
     }
 
-    pub(crate) fn raise(&mut self, scale: u32) {
+    pub(crate) fn rescale(&mut self, scale: u32) {
         let by = scale.saturating_sub(self.scale);
         if by > 0 {
             let up = BigInt::from(ten_to(by));
@@ -149,7 +149,7 @@ impl TryFrom<&FloatSums> for BigSums {
     type Error = PartialError;
 
     fn try_from(wire: &FloatSums) -> Result<Self, PartialError> {
-        let ends = [wire.min, wire.max].map(number::of_double);
+        let ends = [wire.min, wire.max].map(number::from_f64);
         let [Some(min), Some(max)] = ends else {
             return Err(PartialError::Malformed("doubles without a finite number"));
         };

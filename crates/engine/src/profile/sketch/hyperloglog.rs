@@ -19,13 +19,13 @@ const RANKED_BITS: usize = 64 - BITS as usize;
 const VALUES: usize = RANKED_BITS + 2;
 
 /// More than the places that a value can have on the list of likely ones.
-const PLACES: usize = 2 * VALUES;
+const MAX_CODES: usize = 2 * VALUES;
 
 /// The relative standard error.
 pub(crate) const ERROR: f64 = 1.04 / 128.0;
 
 /// With more registers in use than this, all of them take no more memory than a list of these.
-const MOST_LISTED: usize = REGISTERS / 4;
+const MAX_LISTED: usize = REGISTERS / 4;
 
 /// The registers: of the hashes that begin with a register's number, the greatest rank, which is one
 /// more than the zeros that follow.
@@ -39,10 +39,10 @@ pub(crate) struct HyperLogLog {
 
 impl HyperLogLog {
     pub(crate) fn new() -> Self {
-        Self::of_dense(vec![0; REGISTERS].into_boxed_slice())
+        Self::from_dense(vec![0; REGISTERS].into_boxed_slice())
     }
 
-    fn of_dense(dense: Box<[u8]>) -> Self {
+    fn from_dense(dense: Box<[u8]>) -> Self {
         Self {
             dense,
             list: Vec::new(),
@@ -50,11 +50,11 @@ impl HyperLogLog {
     }
 
     /// Of hashes, in the least memory.
-    pub(crate) fn of(hashes: impl ExactSizeIterator<Item = u64>) -> Self {
-        if hashes.len() > MOST_LISTED {
+    pub(crate) fn from_hashes(hashes: impl ExactSizeIterator<Item = u64>) -> Self {
+        if hashes.len() > MAX_LISTED {
             let mut dense = Self::new();
             hashes.for_each(|hash| dense.add(hash));
-            return dense.packed();
+            return dense.compact();
         }
         let mut list: Vec<_> = hashes
             .map(|hash| (number(hash) as u16, rank(hash)))
@@ -78,17 +78,17 @@ impl HyperLogLog {
     }
 
     /// The same with all registers, to be added to.
-    pub(crate) fn unpacked(self) -> Self {
+    pub(crate) fn to_dense(self) -> Self {
         if self.dense.is_empty() {
-            Self::of_dense(self.registers().into())
+            Self::from_dense(self.registers().into())
         } else {
             self
         }
     }
 
     /// The same in the least memory, to be merged and no longer added to.
-    pub(crate) fn packed(self) -> Self {
-        if self.dense.is_empty() || self.filled() > MOST_LISTED {
+    pub(crate) fn compact(self) -> Self {
+        if self.dense.is_empty() || self.used() > MAX_LISTED {
             return self;
         }
         let used = (0..)
@@ -122,7 +122,7 @@ impl HyperLogLog {
             self.list
                 .sort_by_key(|&(number, rank)| (number, Reverse(rank)));
             self.list.dedup_by_key(|(number, _)| *number);
-            if self.list.len() <= MOST_LISTED {
+            if self.list.len() <= MAX_LISTED {
                 self.list.shrink_to_fit();
                 return;
             }
@@ -138,11 +138,11 @@ impl HyperLogLog {
             let own = &mut self.dense[usize::from(number)];
             *own = register.max(*own);
         }
-        *self = mem::replace(self, Self::of_dense(Box::default())).packed();
+        *self = mem::replace(self, Self::from_dense(Box::default())).compact();
     }
 
     /// So many distinct hashes were added at least.
-    pub(crate) fn filled(&self) -> usize {
+    pub(crate) fn used(&self) -> usize {
         let used = self.dense.iter().map(|&register| usize::from(register > 0));
         self.list.len() + used.sum::<usize>()
     }
@@ -167,19 +167,19 @@ impl HyperLogLog {
     /// takes about 4 KB, more cells about 7 KB.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let registers = self.registers();
-        let middle = commonest(&registers);
-        let places: [u8; VALUES] = array::from_fn(|value| place(value as u32, middle.into()) as u8);
-        let mut bits = Bits::new(middle);
+        let middle = most_frequent(&registers);
+        let codes: [u8; VALUES] = array::from_fn(|value| code(value as u32, middle.into()) as u8);
+        let mut bits = BitWriter::new(middle);
         let (fours, _) = registers.as_chunks::<4>();
         for four in fours {
             let [a, b, c, d] =
-                four.map(|register| u32::from(places[usize::from(register) % VALUES]));
+                four.map(|register| u32::from(codes[usize::from(register) % VALUES]));
             let (b, c, d) = (a + b + 1, a + b + c + 2, a + b + c + d + 3);
             if d < 64 {
                 bits.push(1 << a | 1 << b | 1 << c | 1 << d, d + 1);
             } else {
                 for register in four {
-                    bits.push_one(places[usize::from(*register)].into());
+                    bits.push_one(codes[usize::from(*register)].into());
                 }
             }
         }
@@ -193,7 +193,8 @@ impl HyperLogLog {
         if usize::from(middle) >= VALUES {
             return Err(MALFORMED);
         }
-        let values: [u8; PLACES] = array::from_fn(|place| value(place as u32, middle.into()) as u8);
+        let values: [u8; MAX_CODES] =
+            array::from_fn(|code| value(code as u32, middle.into()) as u8);
         let mut registers = Self::new();
         let mut next = 0;
         let mut zeros = 0_usize; // since the last one of the word before
@@ -218,7 +219,7 @@ impl HyperLogLog {
             zeros += 64 - from;
         }
         if next == REGISTERS {
-            Ok(registers.packed())
+            Ok(registers.compact())
         } else {
             Err(MALFORMED)
         }
@@ -239,7 +240,7 @@ fn rank(hash: u64) -> u8 {
 }
 
 /// The most frequent register's value.
-fn commonest(registers: &[u8]) -> u8 {
+fn most_frequent(registers: &[u8]) -> u8 {
     // Four counts each, because neighbours are often equal, and would wait for one another.
     let mut counts = [[0_u32; VALUES]; 4];
     let (fours, _) = registers.as_chunks::<4>();
@@ -253,13 +254,13 @@ fn commonest(registers: &[u8]) -> u8 {
 }
 
 /// Bits one after the other, lowest first.
-struct Bits {
+struct BitWriter {
     bytes: Vec<u8>,
     word: u128,
     used: u32,
 }
 
-impl Bits {
+impl BitWriter {
     /// None yet, behind a byte.
     fn new(first: u8) -> Self {
         let mut bytes = Vec::with_capacity(REGISTERS / 2);
@@ -302,7 +303,7 @@ impl Bits {
 
 /// Where a register's value stands on the list that begins with `middle` and goes up and down in
 /// turns; below 0 there is nothing, so that in the end it only goes up.
-fn place(value: u32, middle: u32) -> u32 {
+fn code(value: u32, middle: u32) -> u32 {
     if value < middle {
         2 * (middle - value) - 1
     } else {
@@ -311,13 +312,13 @@ fn place(value: u32, middle: u32) -> u32 {
 }
 
 /// What stands there.
-fn value(place: u32, middle: u32) -> u32 {
-    if place > 2 * middle {
-        place
-    } else if place % 2 == 1 {
-        middle - place.div_ceil(2)
+fn value(code: u32, middle: u32) -> u32 {
+    if code > 2 * middle {
+        code
+    } else if code % 2 == 1 {
+        middle - code.div_ceil(2)
     } else {
-        middle + place / 2
+        middle + code / 2
     }
 }
 
@@ -361,7 +362,7 @@ mod tests {
     use crate::cells::hash;
 
     impl PartialEq for HyperLogLog {
-        /// Packed or not, they say the same.
+        /// PackedCounters or not, they say the same.
         fn eq(&self, other: &Self) -> bool {
             self.registers() == other.registers()
         }
@@ -370,7 +371,7 @@ mod tests {
     fn of(numbers: std::ops::Range<u32>) -> HyperLogLog {
         let mut sketch = HyperLogLog::new();
         for number in numbers {
-            sketch.add(hash::whole(number.to_string().as_bytes()));
+            sketch.add(hash::hash_cell(number.to_string().as_bytes()));
         }
         sketch
     }
@@ -389,7 +390,7 @@ mod tests {
     fn every_value_has_a_place_of_its_own() {
         for middle in 0..=51 {
             for expected in 0..=51 {
-                assert_eq!(value(place(expected, middle), middle), expected);
+                assert_eq!(value(code(expected, middle), middle), expected);
             }
         }
     }
@@ -420,12 +421,12 @@ mod tests {
     #[test]
     fn a_column_of_few_values_has_a_short_list_of_registers() {
         let memory = |sketch: &HyperLogLog| sketch.dense.len() + 4 * sketch.list.capacity();
-        let few = of(0..1000).packed();
+        let few = of(0..1000).compact();
         assert!(memory(&few) <= 4000, "{}", memory(&few));
         let mut more = few.clone();
-        more.merge(&of(900..1800).packed());
+        more.merge(&of(900..1800).compact());
         assert!(memory(&more) <= 7200, "{}", memory(&more));
-        more.merge(&of(0..60_000).packed());
+        more.merge(&of(0..60_000).compact());
         assert_eq!(memory(&more), REGISTERS);
     }
 
@@ -434,8 +435,8 @@ mod tests {
         for [first, second] in [[0..5000, 3000..9000], [0..10, 5..2000], [0..9000, 5..20]] {
             let whole = of(0..first.end.max(second.end));
             let (first, second) = (of(first), of(second));
-            let (packed, other) = (first.clone().packed(), second.clone().packed());
-            for mut both in [first, packed] {
+            let (compact, other) = (first.clone().compact(), second.clone().compact());
+            for mut both in [first, compact] {
                 both.merge(&second);
                 assert_eq!(both, whole);
                 both.merge(&other);

@@ -148,12 +148,12 @@ mod tests {
                     let number = number.into();
                     match &mut expected {
                         Some(expected) => expected.add(&number, times),
-                        None => expected = Some(BigSums::of(&number, times)),
+                        None => expected = Some(BigSums::from_number(&number, times)),
                     }
                 }
             }
             if let Some(mut expected) = expected {
-                expected.raise(scale.into());
+                expected.rescale(scale.into());
                 prop_assert_eq!(BigSums::from(&sums), expected);
             }
         }

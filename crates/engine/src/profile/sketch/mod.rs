@@ -2,11 +2,11 @@
 //! place when there are too many.
 
 pub(crate) mod big_sums;
-pub(crate) mod buckets;
-pub(crate) mod decimal;
-pub(crate) mod frequent;
+pub(crate) mod decimal_sums;
+pub(crate) mod distinct_sample;
+pub(crate) mod heavy_hitters;
 pub(crate) mod hyperloglog;
+mod int256;
 pub(crate) mod long_sums;
-pub(crate) mod sample;
-pub(crate) mod table;
-mod wide;
+pub(crate) mod quantiles;
+pub(crate) mod value_table;

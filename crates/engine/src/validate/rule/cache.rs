@@ -5,46 +5,50 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use proto::v1::ValidateSpec;
 
-use super::Plan;
+use super::RuleSet;
 use crate::validate::schema::{Schema, SchemaError};
 
 /// Plans that are kept, newest last.
-const KEPT: usize = 8;
+const CACHED: usize = 8;
 
 /// All that a plan depends on, and the plan. That it is kept changes nothing but time.
-static PLANS: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
+static CACHE: Mutex<Vec<CachedRules>> = Mutex::new(Vec::new());
 
 #[derive(Debug)]
-struct Kept {
+struct CachedRules {
     schema: Bytes,
     columns: Vec<String>,
     is_named: bool,
-    plan: Arc<Plan>,
+    rules: Arc<RuleSet>,
 }
 
 /// The plan for a job's columns.
-pub(crate) fn plan(
+pub(crate) fn rules(
     spec: &ValidateSpec,
     columns: &[String],
     is_named: bool,
-) -> Result<Arc<Plan>, SchemaError> {
-    let is_it = |kept: &Kept| {
-        kept.schema == spec.schema && kept.columns == columns && kept.is_named == is_named
+) -> Result<Arc<RuleSet>, SchemaError> {
+    let is_same = |cached: &CachedRules| {
+        cached.schema == spec.schema && cached.columns == columns && cached.is_named == is_named
     };
-    let kept = || PLANS.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(kept) = kept().iter().find(|kept| is_it(kept)) {
-        return Ok(Arc::clone(&kept.plan));
+    let lock = || CACHE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(cached) = lock().iter().find(|cached| is_same(cached)) {
+        return Ok(Arc::clone(&cached.rules));
     }
-    let plan = Arc::new(Plan::new(&Schema::read(&spec.schema)?, columns, is_named)?);
-    let mut kept = kept();
-    if kept.len() >= KEPT {
-        kept.remove(0);
+    let rules = Arc::new(RuleSet::new(
+        &Schema::read(&spec.schema)?,
+        columns,
+        is_named,
+    )?);
+    let mut cache = lock();
+    if cache.len() >= CACHED {
+        cache.remove(0);
     }
-    kept.push(Kept {
+    cache.push(CachedRules {
         schema: spec.schema.clone(),
         columns: columns.to_vec(),
         is_named,
-        plan: Arc::clone(&plan),
+        rules: Arc::clone(&rules),
     });
-    Ok(plan)
+    Ok(rules)
 }

@@ -2,32 +2,33 @@
 //! breaks. A record that breaks none costs no allocation.
 
 mod cache;
+pub(crate) mod key;
 
-pub(crate) use cache::plan;
+pub(crate) use cache::rules;
 
 use std::collections::HashSet;
 
 use proto::v1::Violation;
 
 use crate::records::Record;
-use crate::validate::schema::{Constraints, Limit, OneOf};
+use crate::validate::rule::key::{UniqueKey, unique_keys_of};
+use crate::validate::schema::{AllowedValues, Constraints, Limit};
 use crate::validate::schema::{Schema, SchemaError};
-use crate::validate::unique::key::{Key, keys_of};
 use crate::validate::value::Value;
-use crate::validate::value::kind::Kind;
+use crate::validate::value::field_type::FieldType;
 
 /// So many rules that a record breaks are told, and so much of a cell.
-const TOLD: usize = 100;
+const MAX_VIOLATIONS: usize = 100;
 const VALUE_BYTES: usize = 256;
 /// So much of a cell stands in a sentence.
-const SAID_CHARACTERS: usize = 40;
+const EXCERPT_CHARACTERS: usize = 40;
 
 /// What every record of a job is held against.
 #[derive(Debug)]
-pub struct Plan {
+pub struct RuleSet {
     rules: Vec<Rule>,
     pub(crate) columns: Vec<Column>,
-    pub(crate) keys: Vec<Key>,
+    pub(crate) keys: Vec<UniqueKey>,
 }
 
 /// One rule of a schema.
@@ -47,7 +48,7 @@ pub struct Rule {
 #[derive(Debug)]
 pub(crate) struct Column {
     pub(crate) at: usize,
-    pub(crate) kind: Kind,
+    pub(crate) field_type: FieldType,
     missing: Vec<Box<[u8]>>,
     /// That of its type; the others follow in the order of [`Column::rules`].
     first_rule: usize,
@@ -56,34 +57,34 @@ pub(crate) struct Column {
 
 /// Room for what is found in one record.
 #[derive(Debug, Default)]
-pub(crate) struct Found {
-    /// Places of the rules that it breaks, in the schema's order.
-    pub(crate) broken: Vec<usize>,
+pub(crate) struct BrokenRules {
+    /// RowPositions of the rules that it breaks, in the schema's order.
+    pub(crate) rules: Vec<usize>,
     bytes: Vec<u8>,
 }
 
-impl Plan {
+impl RuleSet {
     /// What `schema` means for columns called so; `is_named`: in a header of the data.
     ///
     /// # Errors
     ///
     /// When the two do not fit.
     pub fn new(schema: &Schema, columns: &[String], is_named: bool) -> Result<Self, SchemaError> {
-        let met = schema.meet(columns, is_named)?;
+        let matched = schema.match_columns(columns, is_named)?;
         let shown = crate::columns::shown(columns);
         let keyed: HashSet<&String> = schema.primary_key.iter().collect();
-        let mut plan = Self {
+        let mut set = Self {
             rules: Vec::new(),
             columns: Vec::new(),
             keys: Vec::new(),
         };
         let mut places = Vec::new();
-        for (field, at) in schema.fields.iter().zip(met) {
+        for (field, at) in schema.fields.iter().zip(matched) {
             let Some(at) = at else {
                 places.push(None);
                 continue;
             };
-            places.push(Some(plan.columns.len()));
+            places.push(Some(set.columns.len()));
             let mut constraints = field.constraints.clone();
             constraints.is_required |= keyed.contains(&field.name);
             let missing = field
@@ -91,24 +92,24 @@ impl Plan {
                 .iter()
                 .map(|text| text.as_bytes().into())
                 .collect();
-            let first_rule = plan.rules.len();
+            let first_rule = set.rules.len();
             let column = Column {
                 at,
-                kind: field.kind.clone(),
+                field_type: field.field_type.clone(),
                 missing,
                 first_rule,
                 constraints,
             };
             let rules = column.rules().into_iter();
-            plan.rules.extend(rules.map(|(name, expected)| Rule {
+            set.rules.extend(rules.map(|(name, expected)| Rule {
                 column: shown[at].clone(),
                 name,
                 expected,
                 at,
             }));
-            plan.columns.push(column);
+            set.columns.push(column);
         }
-        for (name, fields) in keys_of(schema) {
+        for (name, fields) in unique_keys_of(schema) {
             let columns = fields.into_iter().map(|field| {
                 let lacks = || {
                     let field = &schema.fields[field].name;
@@ -118,9 +119,9 @@ impl Plan {
                 places[field].ok_or_else(lacks)
             });
             let columns = columns.collect::<Result<_, _>>()?;
-            plan.add_key(name, columns, &shown);
+            set.add_key(name, columns, &shown);
         }
-        Ok(plan)
+        Ok(set)
     }
 
     /// How many rules only all chunks together keep or break.
@@ -140,7 +141,7 @@ impl Plan {
             _ => (String::new(), format!("no {names} twice")),
         };
         let at = places.first().map_or(0, |&place| self.columns[place].at);
-        self.keys.push(Key {
+        self.keys.push(UniqueKey {
             rule: self.rules.len(),
             columns: places,
         });
@@ -153,15 +154,19 @@ impl Plan {
     }
 
     /// What is said of a record of which a key came before.
-    pub(crate) fn told_key(&self, key: &Key, record: &Record<'_>) -> (String, Violation) {
+    pub(crate) fn describe_duplicate(
+        &self,
+        key: &UniqueKey,
+        record: &Record<'_>,
+    ) -> (String, Violation) {
         let rule = &self.rules[key.rule];
         let cells = key.columns.iter().map(|&column| {
             let cell = record.get(self.columns[column].at).unwrap_or_default();
             crate::records::sample::text(cell, VALUE_BYTES)
         });
         let value = cells.collect::<Vec<_>>().join(", ");
-        let said = shortened(&value);
-        let sentence = match rule.column.as_str() {
+        let said = excerpt(&value);
+        let message = match rule.column.as_str() {
             "" => format!("{said:?} came before ({})", rule.expected),
             column => format!("{column}: {said:?} came before"),
         };
@@ -171,7 +176,7 @@ impl Plan {
             expected: rule.expected.clone(),
             value,
         };
-        (sentence, violation)
+        (message, violation)
     }
 
     /// Every rule, in the schema's order.
@@ -181,25 +186,29 @@ impl Plan {
 
     /// Looks which rules the record breaks.
     #[inline]
-    pub(crate) fn check(&self, record: &Record<'_>, found: &mut Found) {
-        found.broken.clear();
+    pub(crate) fn check(&self, record: &Record<'_>, broken: &mut BrokenRules) {
+        broken.rules.clear();
         for column in &self.columns {
-            column.check(record.get(column.at).unwrap_or_default(), found);
+            column.check(record.get(column.at).unwrap_or_default(), broken);
         }
     }
 
     /// What is said of a record that breaks these rules: to people, and one by one.
-    pub(crate) fn told(&self, record: &Record<'_>, broken: &[usize]) -> (String, Vec<Violation>) {
+    pub(crate) fn describe(
+        &self,
+        record: &Record<'_>,
+        broken: &[usize],
+    ) -> (String, Vec<Violation>) {
         let broken = broken
             .iter()
-            .take(TOLD)
+            .take(MAX_VIOLATIONS)
             .filter_map(|&at| self.rules.get(at));
-        let mut sentences = Vec::new();
+        let mut messages = Vec::new();
         let mut violations = Vec::new();
         for rule in broken {
             let cell = record.get(rule.at).unwrap_or_default();
             let value = crate::records::sample::text(cell, VALUE_BYTES);
-            sentences.push(rule.sentence(&value));
+            messages.push(rule.message(&value));
             violations.push(Violation {
                 column: rule.column.clone(),
                 rule: rule.name.to_owned(),
@@ -207,14 +216,14 @@ impl Plan {
                 value,
             });
         }
-        (sentences.join("; "), violations)
+        (messages.join("; "), violations)
     }
 }
 
 impl Rule {
     /// `quantity: "x" is not an integer`.
-    fn sentence(&self, value: &str) -> String {
-        let said = shortened(value);
+    fn message(&self, value: &str) -> String {
+        let said = excerpt(value);
         let expected = &self.expected;
         let article = if expected.starts_with(['a', 'e', 'i', 'o']) {
             "an"
@@ -239,8 +248,8 @@ impl Rule {
 }
 
 /// The start of a value, as far as it fits in a sentence.
-fn shortened(value: &str) -> String {
-    let mut said: String = value.chars().take(SAID_CHARACTERS).collect();
+fn excerpt(value: &str) -> String {
+    let mut said: String = value.chars().take(EXCERPT_CHARACTERS).collect();
     if said.len() < value.len() {
         said.push('…');
     }
@@ -258,16 +267,20 @@ impl Column {
     fn rules(&self) -> Vec<(&'static str, String)> {
         let Constraints {
             is_required,
-            one_of,
+            allowed,
             pattern,
             bounds,
             min_length,
             max_length,
             ..
         } = &self.constraints;
-        let mut rules = vec![("type", self.kind.expected())];
+        let mut rules = vec![("type", self.field_type.expected())];
         rules.extend(is_required.then(|| ("required", "a value".to_owned())));
-        rules.extend(one_of.as_ref().map(|one_of| ("enum", one_of.told.clone())));
+        rules.extend(
+            allowed
+                .as_ref()
+                .map(|allowed| ("enum", allowed.text.clone())),
+        );
         rules.extend(pattern.as_ref().map(|(_, text)| ("pattern", text.clone())));
         rules.extend(
             bounds
@@ -280,10 +293,10 @@ impl Column {
     }
 
     #[inline]
-    fn check(&self, cell: &[u8], found: &mut Found) {
+    fn check(&self, cell: &[u8], broken: &mut BrokenRules) {
         let Constraints {
             is_required,
-            one_of,
+            allowed,
             pattern,
             bounds,
             min_length,
@@ -297,39 +310,39 @@ impl Column {
         };
         if self.is_missing(cell) {
             if *is_required {
-                found.broken.push(rule());
+                broken.rules.push(rule());
             }
             return;
         }
-        let Some(value) = self.kind.read(cell) else {
-            found.broken.push(self.first_rule);
+        let Some(value) = self.field_type.read(cell) else {
+            broken.rules.push(self.first_rule);
             return;
         };
         if *is_required {
             rule();
         }
-        if let Some(one_of) = one_of {
+        if let Some(allowed) = allowed {
             let at = rule();
-            if !one_of.has(value, &mut found.bytes) {
-                found.broken.push(at);
+            if !allowed.has(value, &mut broken.bytes) {
+                broken.rules.push(at);
             }
         }
         if let Some((pattern, _)) = pattern {
             let at = rule();
             if !pattern.is_match(cell) {
-                found.broken.push(at);
+                broken.rules.push(at);
             }
         }
         for (limit, bound, _) in bounds {
             let at = rule();
             if !limit.allows(value.compare(&bound.value())) {
-                found.broken.push(at);
+                broken.rules.push(at);
             }
         }
         if min_length.is_none() && max_length.is_none() {
             return;
         }
-        let length = self.kind.length(cell);
+        let length = self.field_type.length(cell);
         for (limit, is_broken) in [
             (min_length, min_length.is_some_and(|least| length < least)),
             (max_length, max_length.is_some_and(|most| length > most)),
@@ -337,14 +350,14 @@ impl Column {
             if limit.is_some() {
                 let at = rule();
                 if is_broken {
-                    found.broken.push(at);
+                    broken.rules.push(at);
                 }
             }
         }
     }
 }
 
-impl OneOf {
+impl AllowedValues {
     fn has(&self, value: Value<'_>, bytes: &mut Vec<u8>) -> bool {
         bytes.clear();
         value.canonical(bytes);

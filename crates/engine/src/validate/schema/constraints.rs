@@ -9,21 +9,21 @@ use serde_json::Value as Json;
 use super::properties::Properties;
 use crate::validate::schema::SchemaError;
 use crate::validate::value::Bound;
-use crate::validate::value::kind::Kind;
+use crate::validate::value::field_type::FieldType;
 
 /// The most memory that one pattern takes, compiled and again while it looks.
 const MAX_PATTERN_BYTES: usize = 1 << 20;
 /// The most that all patterns of a schema take together.
 const ALL_PATTERNS_BYTES: usize = 256 << 20;
 /// At most so many bytes of an enum are told to people.
-const TOLD_BYTES: usize = 200;
+const MAX_TEXT_BYTES: usize = 200;
 
 /// What the values of a field must keep.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Constraints {
     pub(crate) is_required: bool,
     pub(crate) is_unique: bool,
-    pub(crate) one_of: Option<OneOf>,
+    pub(crate) allowed: Option<AllowedValues>,
     /// With the text that people know it by.
     pub(crate) pattern: Option<(Regex, String)>,
     pub(crate) bounds: Vec<(Limit, Bound, String)>,
@@ -33,10 +33,10 @@ pub(crate) struct Constraints {
 
 /// The values that there may be.
 #[derive(Debug, Clone)]
-pub(crate) struct OneOf {
+pub(crate) struct AllowedValues {
     /// Each in canonical bytes.
     pub(crate) values: Arc<HashSet<Box<[u8]>>>,
-    pub(crate) told: String,
+    pub(crate) text: String,
 }
 
 /// Which side of a bound is allowed.
@@ -85,7 +85,7 @@ impl Constraints {
     /// Reads them; a pattern may take `pattern_bytes` of memory.
     pub(crate) fn read(
         properties: &Properties<'_>,
-        kind: &Kind,
+        field_type: &FieldType,
         pattern_bytes: usize,
     ) -> Result<Self, SchemaError> {
         for name in properties.names_of_all() {
@@ -94,15 +94,15 @@ impl Constraints {
             }
         }
         let length = |name| match properties.count(name)? {
-            Some(_) if !kind.has_length() => Err(not_of(properties, name, kind)),
+            Some(_) if !field_type.has_length() => Err(not_of(properties, name, field_type)),
             length => Ok(length),
         };
         let this = Self {
             is_required: properties.flag("required")?.unwrap_or(false),
             is_unique: properties.flag("unique")?.unwrap_or(false),
-            one_of: one_of(properties, kind)?,
+            allowed: allowed(properties, field_type)?,
             pattern: pattern(properties, pattern_bytes)?,
-            bounds: bounds(properties, kind)?,
+            bounds: bounds(properties, field_type)?,
             min_length: length("minLength")?,
             max_length: length("maxLength")?,
         };
@@ -110,10 +110,10 @@ impl Constraints {
     }
 }
 
-fn not_of(properties: &Properties<'_>, name: &str, kind: &Kind) -> SchemaError {
+fn not_of(properties: &Properties<'_>, name: &str, field_type: &FieldType) -> SchemaError {
     properties.wrong(
         name,
-        &format!("it is not known of the type {:?}", kind.expected()),
+        &format!("it is not known of the type {:?}", field_type.expected()),
     )
 }
 
@@ -130,58 +130,61 @@ fn text(json: &Json) -> Option<String> {
 /// Appends a schema's value in canonical bytes: a number of JSON has a point, whatever the field has.
 fn read_value<T>(
     json: &Json,
-    kind: &Kind,
+    field_type: &FieldType,
     then: impl Fn(crate::validate::value::Value<'_>) -> T,
 ) -> Option<T> {
     let text = text(json)?;
-    let plain = match (json, kind) {
-        (Json::Number(_), Kind::Number(style)) => Some(Kind::Number(
-            crate::validate::value::number::Style::new(style.is_integer),
+    let plain = match (json, field_type) {
+        (Json::Number(_), FieldType::Number(style)) => Some(FieldType::Number(
+            crate::validate::value::number::NumberFormat::new(style.is_integer),
         )),
-        (Json::Bool(is_true), Kind::Boolean { .. }) => {
+        (Json::Bool(is_true), FieldType::Boolean { .. }) => {
             return Some(then(crate::validate::value::Value::Boolean(*is_true)));
         }
         _ => None,
     };
-    let value = plain.as_ref().unwrap_or(kind).read(text.as_bytes())?;
+    let value = plain.as_ref().unwrap_or(field_type).read(text.as_bytes())?;
     Some(then(value))
 }
 
-fn one_of(properties: &Properties<'_>, kind: &Kind) -> Result<Option<OneOf>, SchemaError> {
+fn allowed(
+    properties: &Properties<'_>,
+    field_type: &FieldType,
+) -> Result<Option<AllowedValues>, SchemaError> {
     let Some(json) = properties.get("enum") else {
         return Ok(None);
     };
     let Some(values) = json.as_array().filter(|values| !values.is_empty()) else {
         return Err(properties.wrong("enum", "an array of values is expected"));
     };
-    if !kind.has_values() {
-        return Err(not_of(properties, "enum", kind));
+    if !field_type.has_values() {
+        return Err(not_of(properties, "enum", field_type));
     }
     let mut set = HashSet::new();
-    let mut told = String::new();
+    let mut shown = String::new();
     for json in values {
-        let canonical = read_value(json, kind, |value| {
+        let canonical = read_value(json, field_type, |value| {
             let mut bytes = Vec::new();
             value.canonical(&mut bytes);
             bytes
         });
         let Some(canonical) = canonical else {
-            let reason = format!("{json} is no value of the type {:?}", kind.expected());
+            let reason = format!("{json} is no value of the type {:?}", field_type.expected());
             return Err(properties.wrong("enum", &reason));
         };
         set.insert(canonical.into_boxed_slice());
-        if told.len() < TOLD_BYTES {
-            told += if told.is_empty() { "" } else { ", " };
-            told += &text(json).unwrap_or_default();
+        if shown.len() < MAX_TEXT_BYTES {
+            shown += if shown.is_empty() { "" } else { ", " };
+            shown += &text(json).unwrap_or_default();
         }
     }
-    if told.len() > TOLD_BYTES {
-        told.truncate(told.floor_char_boundary(TOLD_BYTES));
-        told.push('…');
+    if shown.len() > MAX_TEXT_BYTES {
+        shown.truncate(shown.floor_char_boundary(MAX_TEXT_BYTES));
+        shown.push('…');
     }
-    Ok(Some(OneOf {
+    Ok(Some(AllowedValues {
         values: Arc::new(set),
-        told,
+        text: shown,
     }))
 }
 
@@ -213,19 +216,19 @@ fn pattern(
 
 fn bounds(
     properties: &Properties<'_>,
-    kind: &Kind,
+    field_type: &FieldType,
 ) -> Result<Vec<(Limit, Bound, String)>, SchemaError> {
     let mut bounds = Vec::new();
     for limit in Limit::ALL {
         let Some(json) = properties.get(limit.name()) else {
             continue;
         };
-        if !kind.has_order() {
-            return Err(not_of(properties, limit.name(), kind));
+        if !field_type.has_order() {
+            return Err(not_of(properties, limit.name(), field_type));
         }
-        let bound = read_value(json, kind, |value| Bound::of(&value)).flatten();
+        let bound = read_value(json, field_type, |value| Bound::of(&value)).flatten();
         let Some(bound) = bound else {
-            let reason = format!("{json} is no value of the type {:?}", kind.expected());
+            let reason = format!("{json} is no value of the type {:?}", field_type.expected());
             return Err(properties.wrong(limit.name(), &reason));
         };
         bounds.push((limit, bound, text(json).unwrap_or_default()));

@@ -5,16 +5,16 @@ use serde_json::{Map, Value as Json};
 use super::constraints::Constraints;
 use super::properties::{Properties, strings};
 use crate::validate::schema::{SchemaError, wrong};
-use crate::validate::value::kind::{Kind, PointFormat, TextFormat};
-use crate::validate::value::moment::{self, Part};
+use crate::validate::value::field_type::{FieldType, PointFormat, TextFormat};
 use crate::validate::value::number;
-use crate::validate::value::pattern::Pattern;
+use crate::validate::value::strftime::StrftimePattern;
+use crate::validate::value::temporal::{self, TemporalPart};
 
 /// What is said of one column.
 #[derive(Debug, Clone)]
 pub(crate) struct Field {
     pub(crate) name: String,
-    pub(crate) kind: Kind,
+    pub(crate) field_type: FieldType,
     /// Cells that stand for no value.
     pub(crate) missing: Vec<String>,
     pub(crate) constraints: Constraints,
@@ -55,7 +55,7 @@ const PROPERTIES: [(&str, &[&str]); 10] = [
 ];
 
 /// Properties of every field.
-const OF_ALL: [&str; 5] = ["name", "type", "constraints", "missingValues", "title"];
+const OF_EVERY_FIELD: [&str; 5] = ["name", "type", "constraints", "missingValues", "title"];
 
 impl Field {
     /// Reads the field at place `at`; `missing` is what the schema says of all, and a pattern may take
@@ -75,9 +75,9 @@ impl Field {
         };
         let place = format!("field {:?}", name.chars().take(100).collect::<String>());
         let properties = Properties::new(place.clone(), map);
-        let kind_name = properties.text("type")?.unwrap_or("any");
-        refuse_unknown(&properties, kind_name)?;
-        let kind = kind(&properties, kind_name)?;
+        let type_name = properties.text("type")?.unwrap_or("any");
+        refuse_unknown(&properties, type_name)?;
+        let field_type = field_type(&properties, type_name)?;
         let missing = missing_values(&properties)?.unwrap_or_else(|| missing.to_vec());
         let nothing = Map::new();
         let constraints = match properties.get("constraints") {
@@ -86,10 +86,10 @@ impl Field {
             Some(_) => return Err(properties.wrong("constraints", "an object is expected")),
         };
         let constraints = Properties::new(format!("{place}, constraints"), constraints);
-        let constraints = Constraints::read(&constraints, &kind, pattern_bytes)?;
+        let constraints = Constraints::read(&constraints, &field_type, pattern_bytes)?;
         Ok(Self {
             name: name.to_owned(),
-            kind,
+            field_type,
             missing,
             constraints,
         })
@@ -119,11 +119,11 @@ pub(crate) fn missing_values(
 }
 
 /// What only tells something is passed over; what would check something is not.
-fn refuse_unknown(properties: &Properties<'_>, kind: &str) -> Result<(), SchemaError> {
+fn refuse_unknown(properties: &Properties<'_>, type_name: &str) -> Result<(), SchemaError> {
     let of_types = PROPERTIES.map(|(name, _)| name);
     let known: Vec<&str> = of_types
         .into_iter()
-        .chain(OF_ALL)
+        .chain(OF_EVERY_FIELD)
         .chain(Constraints::NAMES)
         .collect();
     properties.refuse_near(&known)?;
@@ -132,49 +132,52 @@ fn refuse_unknown(properties: &Properties<'_>, kind: &str) -> Result<(), SchemaE
             return Err(properties.wrong(name, "it belongs into \"constraints\""));
         }
         let of = PROPERTIES.iter().find(|(known, _)| *known == name);
-        if of.is_some_and(|(_, kinds)| !kinds.contains(&kind)) && properties.get(name).is_some() {
+        if of.is_some_and(|(_, types)| !types.contains(&type_name))
+            && properties.get(name).is_some()
+        {
             let hint = if name.starts_with("categories") {
                 "; say enum"
             } else {
                 ""
             };
-            return Err(
-                properties.wrong(name, &format!("it is not known of the type {kind:?}{hint}"))
-            );
+            return Err(properties.wrong(
+                name,
+                &format!("it is not known of the type {type_name:?}{hint}"),
+            ));
         }
     }
     Ok(())
 }
 
-fn kind(properties: &Properties<'_>, name: &str) -> Result<Kind, SchemaError> {
+fn field_type(properties: &Properties<'_>, name: &str) -> Result<FieldType, SchemaError> {
     let format = properties.text("format")?.unwrap_or("default");
     let default = |kind| match format {
         "default" => Ok(kind),
         _ => Err(no_format(properties, format)),
     };
     match name {
-        "any" => default(Kind::Any),
+        "any" => default(FieldType::Any),
         "string" => text(properties, format),
-        "integer" => default(Kind::Number(number_style(properties, true)?)),
-        "number" => default(Kind::Number(number_style(properties, false)?)),
+        "integer" => default(FieldType::Number(number_format(properties, true)?)),
+        "number" => default(FieldType::Number(number_format(properties, false)?)),
         "boolean" => default(boolean(properties)?),
-        "date" => moment(properties, Part::Date, format),
-        "time" => moment(properties, Part::Time, format),
-        "datetime" => moment(properties, Part::DateTime, format),
-        "year" => default(Kind::Year),
-        "yearmonth" => default(Kind::YearMonth),
-        "duration" => default(Kind::Duration),
-        "object" => default(Kind::Object),
-        "array" => default(Kind::Array),
+        "date" => temporal(properties, TemporalPart::Date, format),
+        "time" => temporal(properties, TemporalPart::Time, format),
+        "datetime" => temporal(properties, TemporalPart::DateTime, format),
+        "year" => default(FieldType::Year),
+        "yearmonth" => default(FieldType::YearMonth),
+        "duration" => default(FieldType::Duration),
+        "object" => default(FieldType::Object),
+        "array" => default(FieldType::Array),
         "list" => default(list(properties)?),
-        "geopoint" => Ok(Kind::GeoPoint(match format {
+        "geopoint" => Ok(FieldType::GeoPoint(match format {
             "default" => PointFormat::Pair,
             "array" => PointFormat::Array,
             "object" => PointFormat::Object,
             _ => return Err(no_format(properties, format)),
         })),
         "geojson" => match format {
-            "default" | "topojson" => Ok(Kind::GeoJson {
+            "default" | "topojson" => Ok(FieldType::GeoJson {
                 is_topology: format == "topojson",
             }),
             _ => Err(no_format(properties, format)),
@@ -187,8 +190,8 @@ fn no_format(properties: &Properties<'_>, format: &str) -> SchemaError {
     properties.wrong("format", &format!("{format:?} is not known of this type"))
 }
 
-fn text(properties: &Properties<'_>, format: &str) -> Result<Kind, SchemaError> {
-    Ok(Kind::Text(match format {
+fn text(properties: &Properties<'_>, format: &str) -> Result<FieldType, SchemaError> {
+    Ok(FieldType::Text(match format {
         "default" => TextFormat::Any,
         "email" => TextFormat::Email,
         "uri" => TextFormat::Uri,
@@ -198,14 +201,14 @@ fn text(properties: &Properties<'_>, format: &str) -> Result<Kind, SchemaError> 
     }))
 }
 
-fn number_style(
+fn number_format(
     properties: &Properties<'_>,
     is_integer: bool,
-) -> Result<number::Style, SchemaError> {
-    let mut style = number::Style::new(is_integer);
+) -> Result<number::NumberFormat, SchemaError> {
+    let mut number_format = number::NumberFormat::new(is_integer);
     for (name, place) in [
-        ("groupChar", &mut style.group),
-        ("decimalChar", &mut style.decimal),
+        ("groupChar", &mut number_format.group),
+        ("decimalChar", &mut number_format.decimal),
     ] {
         let Some(text) = properties.text(name)? else {
             continue;
@@ -218,43 +221,47 @@ fn number_style(
         }
         *place = text.as_bytes().into();
     }
-    if !is_integer && number::collide(&style.group, &style.decimal) {
+    if !is_integer && number::collide(&number_format.group, &number_format.decimal) {
         return Err(properties.wrong("groupChar", "it must differ from decimalChar"));
     }
-    style.is_bare = properties.flag("bareNumber")?.unwrap_or(true);
-    Ok(style)
+    number_format.is_bare = properties.flag("bareNumber")?.unwrap_or(true);
+    Ok(number_format)
 }
 
-fn boolean(properties: &Properties<'_>) -> Result<Kind, SchemaError> {
-    let words = |name, default: [&str; 4]| match properties.get(name) {
+fn boolean(properties: &Properties<'_>) -> Result<FieldType, SchemaError> {
+    let cells = |name, default: [&str; 4]| match properties.get(name) {
         None => Ok(default.map(str::to_owned).to_vec()),
         Some(json) => {
             strings(json).ok_or_else(|| properties.wrong(name, "an array of texts is expected"))
         }
     };
-    let yes = words("trueValues", ["true", "True", "TRUE", "1"])?;
-    let no = words("falseValues", ["false", "False", "FALSE", "0"])?;
-    if let Some(both) = yes.iter().find(|word| no.contains(word)) {
+    let yes = cells("trueValues", ["true", "True", "TRUE", "1"])?;
+    let no = cells("falseValues", ["false", "False", "FALSE", "0"])?;
+    if let Some(both) = yes.iter().find(|cell| no.contains(cell)) {
         return Err(properties.wrong("trueValues", &format!("{both:?} is in falseValues too")));
     }
-    Ok(Kind::Boolean { yes, no })
+    Ok(FieldType::Boolean { yes, no })
 }
 
-fn moment(properties: &Properties<'_>, part: Part, format: &str) -> Result<Kind, SchemaError> {
-    let style = match format {
-        "default" => moment::Style::Iso,
-        "any" => moment::Style::Any,
+fn temporal(
+    properties: &Properties<'_>,
+    part: TemporalPart,
+    format: &str,
+) -> Result<FieldType, SchemaError> {
+    let format = match format {
+        "default" => temporal::Format::Iso,
+        "any" => temporal::Format::Any,
         _ => {
             let format = format.strip_prefix("fmt:").unwrap_or(format); // as drafts of version 1 had it
-            let pattern =
-                Pattern::new(format).map_err(|reason| properties.wrong("format", &reason))?;
-            moment::Style::Pattern(pattern)
+            let pattern = StrftimePattern::new(format)
+                .map_err(|reason| properties.wrong("format", &reason))?;
+            temporal::Format::Strftime(pattern)
         }
     };
-    Ok(Kind::Moment(part, style))
+    Ok(FieldType::Temporal(part, format))
 }
 
-fn list(properties: &Properties<'_>) -> Result<Kind, SchemaError> {
+fn list(properties: &Properties<'_>) -> Result<FieldType, SchemaError> {
     let delimiter = properties.text("delimiter")?.unwrap_or(",");
     if delimiter.is_empty() {
         return Err(properties.wrong("delimiter", "a character is expected"));
@@ -263,13 +270,13 @@ fn list(properties: &Properties<'_>) -> Result<Kind, SchemaError> {
     let items = Properties::new("items".to_owned(), &nothing);
     let item = match properties.text("itemType")?.unwrap_or("string") {
         name @ ("string" | "integer" | "number" | "boolean" | "date" | "time" | "datetime") => {
-            kind(&items, name)?
+            field_type(&items, name)?
         }
         other => {
             return Err(properties.wrong("itemType", &format!("{other:?} is no type of items")));
         }
     };
-    Ok(Kind::List {
+    Ok(FieldType::List {
         delimiter: delimiter.to_owned(),
         item: Box::new(item),
     })

@@ -4,14 +4,14 @@
 mod constraints;
 mod error;
 mod field;
-mod matching;
+mod fields_match;
 mod properties;
 pub(crate) mod propose;
 
 use serde_json::{Map, Value as Json};
 
 use constraints::pattern_bytes;
-pub(crate) use constraints::{Constraints, Limit, OneOf};
+pub(crate) use constraints::{AllowedValues, Constraints, Limit};
 use error::wrong;
 pub use error::{MAX_SCHEMA_BYTES, SchemaError};
 use field::{Field, missing_values};
@@ -25,14 +25,14 @@ const MAX_KEYS: usize = 64;
 #[derive(Debug, Clone)]
 pub struct Schema {
     pub(crate) fields: Vec<Field>,
-    pub(crate) matching: Matching,
+    pub(crate) matching: FieldsMatch,
     pub(crate) primary_key: Vec<String>,
     pub(crate) unique_keys: Vec<Vec<String>>,
 }
 
 /// Which columns the data may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Matching {
+pub(crate) enum FieldsMatch {
     /// The fields, in their order.
     Exact,
     /// The fields, in any order.
@@ -111,7 +111,7 @@ impl Schema {
     fn check_names(&self) -> Result<(), SchemaError> {
         let mut names = std::collections::HashSet::new();
         for field in &self.fields {
-            if !names.insert(field.name.as_str()) && self.matching != Matching::Exact {
+            if !names.insert(field.name.as_str()) && self.matching != FieldsMatch::Exact {
                 return Err(wrong(
                     "the schema",
                     &format!("two fields are called {:?}", field.name),
@@ -134,20 +134,20 @@ impl Schema {
 }
 
 /// A text; or, as in a mistaken edition of version 2.0, an array of one.
-fn matching(properties: &Properties<'_>) -> Result<Matching, SchemaError> {
+fn matching(properties: &Properties<'_>) -> Result<FieldsMatch, SchemaError> {
     let Some(json) = properties.get("fieldsMatch") else {
-        return Ok(Matching::Exact);
+        return Ok(FieldsMatch::Exact);
     };
     let json = match json.as_array().map(Vec::as_slice) {
         Some([json]) => json,
         _ => json,
     };
     Ok(match json.as_str() {
-        Some("exact") => Matching::Exact,
-        Some("equal") => Matching::Equal,
-        Some("subset") => Matching::Subset,
-        Some("superset") => Matching::Superset,
-        Some("partial") => Matching::Partial,
+        Some("exact") => FieldsMatch::Exact,
+        Some("equal") => FieldsMatch::Equal,
+        Some("subset") => FieldsMatch::Subset,
+        Some("superset") => FieldsMatch::Superset,
+        Some("partial") => FieldsMatch::Partial,
         _ => {
             let reason = "exact, equal, subset, superset or partial is expected";
             return Err(properties.wrong("fieldsMatch", reason));

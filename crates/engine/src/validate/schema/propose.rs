@@ -155,7 +155,7 @@ mod tests {
     use super::*;
     use crate::Dialect;
     use crate::operation::{Finished, Merged, observe};
-    use crate::validate::{Seen, has_keys};
+    use crate::validate::{SeenKeys, has_keys};
 
     /// Cells of which a profile may think a lot.
     const CELLS: [&[&str]; 9] = [
@@ -271,7 +271,7 @@ mod tests {
         let merged = Merged::try_from(&observed.partial).unwrap();
         let operation = chunk.operation.as_ref().unwrap();
         if let Some(keys) = &observed.keys {
-            let settled = Seen::default().settle(keys).unwrap();
+            let settled = SeenKeys::default().find_duplicates(keys).unwrap();
             assert_eq!(settled.left_out, [0; 0], "a key comes twice");
         }
         merged.finish(operation, &chunk.columns).unwrap()

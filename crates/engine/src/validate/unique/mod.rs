@@ -2,8 +2,6 @@
 //! when the chunks before it are known. Rows are looked at in input order; one of which a key came before
 //! is invalid, and remembers none of its keys. When that is, and where keys are kept, is for others.
 
-pub(crate) mod key;
-
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -14,17 +12,17 @@ use crate::dialect::Dialect;
 use crate::partial::PartialError;
 use crate::records::reject::{self, Rejects};
 use crate::records::{Record, Records};
-use crate::validate::merged::Merged;
-use crate::validate::rule::plan;
-use crate::validate::rule::{Column, Plan};
-use crate::validate::unique::key::Key;
+use crate::validate::rule::key::UniqueKey;
+use crate::validate::rule::rules;
+use crate::validate::rule::{Column, RuleSet};
+use crate::validate::state::ValidateState;
 
 /// Bytes of one key of one row.
 const HASH_BYTES: usize = 16;
 
 /// Gathers the keys of valid rows.
 #[derive(Debug)]
-pub(crate) struct Gathered {
+pub(crate) struct RowKeysBuilder {
     keys: RowKeys,
     /// One a key, each as it will be in `keys`.
     hashes: Vec<Vec<u8>>,
@@ -34,15 +32,15 @@ pub(crate) struct Gathered {
     bytes: Vec<u8>,
 }
 
-impl Gathered {
+impl RowKeysBuilder {
     /// Absent: the plan has no keys.
-    pub(crate) fn of(plan: &Plan, file: &str) -> Option<Self> {
-        (!plan.keys.is_empty()).then(|| Self {
+    pub(crate) fn new(rules: &RuleSet, file: &str) -> Option<Self> {
+        (!rules.keys.is_empty()).then(|| Self {
             keys: RowKeys {
                 file: file.to_owned(),
                 ..RowKeys::default()
             },
-            hashes: vec![Vec::new(); plan.keys.len()],
+            hashes: vec![Vec::new(); rules.keys.len()],
             before: [0; 3],
             places: Vec::new(),
             bytes: Vec::new(),
@@ -50,10 +48,10 @@ impl Gathered {
     }
 
     /// Takes a valid row, which stands at this record, line and byte.
-    pub(crate) fn add(&mut self, plan: &Plan, record: &Record<'_>, place: [u64; 3]) {
-        for (key, hashes) in plan.keys.iter().zip(&mut self.hashes) {
+    pub(crate) fn add(&mut self, rules: &RuleSet, record: &Record<'_>, place: [u64; 3]) {
+        for (key, hashes) in rules.keys.iter().zip(&mut self.hashes) {
             self.bytes.clear();
-            let columns = key.columns.iter().map(|&at| &plan.columns[at]);
+            let columns = key.columns.iter().map(|&at| &rules.columns[at]);
             let is_whole = canonical(columns, record, &mut self.bytes);
             let hash = if is_whole {
                 // None is the hash of no key.
@@ -96,8 +94,8 @@ fn canonical<'p>(
         if column.is_missing(cell) {
             return false;
         }
-        match column.kind.read(cell) {
-            Some(value) if column.kind.has_values() => value.canonical(bytes),
+        match column.field_type.read(cell) {
+            Some(value) if column.field_type.has_values() => value.canonical(bytes),
             _ => {
                 bytes.extend_from_slice(&(cell.len() as u64).to_le_bytes());
                 bytes.extend_from_slice(cell);
@@ -109,13 +107,13 @@ fn canonical<'p>(
 
 /// Every key that came so far, of each constraint. By default, of as many as the first chunk has.
 #[derive(Debug, Default)]
-pub struct Seen {
-    keys: Vec<HashSet<u128, BuildHasherDefault<Already>>>,
+pub struct SeenKeys {
+    keys: Vec<HashSet<u128, BuildHasherDefault<IdentityHasher>>>,
 }
 
 /// What became of a chunk's rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Settled {
+pub struct DuplicateRows {
     /// The rows that are invalid after all, by their place among the valid ones, ascending.
     pub left_out: Vec<u64>,
     /// For each of them, the constraints that it breaks, as places among them.
@@ -132,7 +130,7 @@ pub(crate) fn check_keys(keys: &RowKeys, rows: usize) -> Result<(), &'static str
     if !keys.hashes.iter().all(is_whole) {
         return Err("there are not 16 bytes a row");
     }
-    let mut places = Places(&keys.places);
+    let mut places = RowPositions(&keys.places);
     let mut place = [0; 3];
     for _ in 0..rows {
         place = places.next(place).ok_or("a row has no place")?;
@@ -144,7 +142,7 @@ pub(crate) fn check_keys(keys: &RowKeys, rows: usize) -> Result<(), &'static str
     }
 }
 
-impl Seen {
+impl SeenKeys {
     /// Of a job of which each result has so many lists of keys.
     pub fn new(rules: usize) -> Self {
         let mut keys = Vec::new();
@@ -157,9 +155,9 @@ impl Seen {
     /// # Errors
     ///
     /// When the keys are not what a worker says of as many rows in each constraint.
-    pub fn settle(&mut self, keys: &RowKeys) -> Result<Settled, PartialError> {
+    pub fn find_duplicates(&mut self, keys: &RowKeys) -> Result<DuplicateRows, PartialError> {
         let rows = self.rows(keys)?;
-        let mut settled = Settled::default();
+        let mut duplicates = DuplicateRows::default();
         for row in 0..rows {
             let hashes = keys.hashes.iter().map(|hashes| hash_at(hashes, row));
             let came = hashes.clone().zip(&self.keys).enumerate();
@@ -170,20 +168,20 @@ impl Seen {
                     seen.insert(hash);
                 }
             } else {
-                settled.left_out.push(row as u64);
-                settled.broken.push(broken);
+                duplicates.left_out.push(row as u64);
+                duplicates.broken.push(broken);
             }
         }
-        Ok(settled)
+        Ok(duplicates)
     }
 
-    /// Remembers the keys of a chunk that was settled before, without those of the rows that were left
+    /// Remembers the keys of a chunk that was duplicates before, without those of the rows that were left
     /// out.
     ///
     /// # Errors
     ///
-    /// As [`settle`](Self::settle).
-    pub fn remember(&mut self, keys: &RowKeys, left_out: &[u64]) -> Result<(), PartialError> {
+    /// As [`find_duplicates`](Self::find_duplicates).
+    pub fn insert(&mut self, keys: &RowKeys, left_out: &[u64]) -> Result<(), PartialError> {
         let rows = self.rows(keys)?;
         let mut left_out = left_out.iter().peekable();
         for row in 0..rows {
@@ -218,30 +216,30 @@ fn hash_at(hashes: &[u8], row: usize) -> u128 {
     bytes.try_into().map_or(0, u128::from_be_bytes)
 }
 
-impl Settled {
+impl DuplicateRows {
     /// What changes in the job's counts, and the rejects that come of it; `rows` are the chunk's valid
     /// rows as they were sent.
     ///
     /// # Errors
     ///
     /// When the schema cannot be used, or `keys` are of other rows.
-    pub fn told(
+    pub fn rejects(
         &self,
         spec: &ValidateSpec,
         columns: &[String],
         keys: &RowKeys,
         rows: &[u8],
-    ) -> Result<(Merged, Vec<Reject>), PartialError> {
+    ) -> Result<(ValidateState, Vec<Reject>), PartialError> {
         const UNUSABLE: PartialError = PartialError::Malformed("the job's schema cannot be used");
         const OTHERS: PartialError = PartialError::Malformed("its keys are not those of its rows");
-        let plan = plan(spec, columns, false).map_err(|_| UNUSABLE)?;
-        let mut merged = Merged {
-            again: self.left_out.len() as u64,
-            broken: vec![0; plan.rules().len()],
-            ..Merged::default()
+        let rules = rules(spec, columns, false).map_err(|_| UNUSABLE)?;
+        let mut merged = ValidateState {
+            duplicates: self.left_out.len() as u64,
+            broken: vec![0; rules.rules().len()],
+            ..ValidateState::default()
         };
         let mut rejects = Rejects::default();
-        let mut places = Places(&keys.places);
+        let mut places = RowPositions(&keys.places);
         let mut place = [0; 3];
         let dialect = Dialect::default();
         let mut records = Records::new(&dialect, rows);
@@ -255,31 +253,34 @@ impl Settled {
                     break record;
                 }
             };
-            let broken: Vec<&Key> = broken.iter().filter_map(|&at| plan.keys.get(at)).collect();
+            let broken: Vec<&UniqueKey> =
+                broken.iter().filter_map(|&at| rules.keys.get(at)).collect();
             for key in &broken {
                 merged.broken[key.rule] += 1;
             }
             let raw = &rows[record.start()..record.end()];
-            rejects.add(|| reject(&plan, &record, &broken, (place, &keys.file), raw));
+            rejects.add(|| reject(&rules, &record, &broken, (place, &keys.file), raw));
         }
         Ok((merged, rejects.kept))
     }
 }
 
 fn reject(
-    plan: &Plan,
+    rules: &RuleSet,
     record: &Record<'_>,
-    broken: &[&Key],
+    broken: &[&UniqueKey],
     ([number, line, byte], file): ([u64; 3], &str),
     raw: &[u8],
 ) -> Reject {
-    let told = broken.iter().map(|key| plan.told_key(key, record));
-    let (sentences, violations): (Vec<String>, Vec<Violation>) = told.unzip();
+    let described = broken
+        .iter()
+        .map(|key| rules.describe_duplicate(key, record));
+    let (messages, violations): (Vec<String>, Vec<Violation>) = described.unzip();
     Reject {
         record: number,
         line,
         byte,
-        reason: sentences.join("; "),
+        reason: messages.join("; "),
         raw: reject::raw(raw),
         file: file.to_owned(),
         violations,
@@ -287,9 +288,9 @@ fn reject(
 }
 
 /// Where each row stands, as steps from the one before.
-struct Places<'p>(&'p [u8]);
+struct RowPositions<'p>(&'p [u8]);
 
-impl Places<'_> {
+impl RowPositions<'_> {
     fn next(&mut self, before: [u64; 3]) -> Option<[u64; 3]> {
         let mut now = before;
         for number in &mut now {
@@ -302,9 +303,9 @@ impl Places<'_> {
 
 /// Keys are hashes already: some of their bits will do.
 #[derive(Debug, Default, Clone, Copy)]
-struct Already(u64);
+struct IdentityHasher(u64);
 
-impl Hasher for Already {
+impl Hasher for IdentityHasher {
     fn finish(&self) -> u64 {
         self.0
     }

@@ -2,10 +2,10 @@
 //! to see that two cells are the same. How cells are read is for `kind`.
 
 pub(crate) mod calendar;
-pub(crate) mod kind;
-pub(crate) mod moment;
+pub(crate) mod field_type;
 pub(crate) mod number;
-pub(crate) mod pattern;
+pub(crate) mod strftime;
+pub(crate) mod temporal;
 
 use std::cmp::Ordering;
 
@@ -17,19 +17,19 @@ pub(crate) enum Value<'c> {
     Text(&'c [u8]),
     Number(Number<'c>),
     Boolean(bool),
-    Moment(Moment<'c>),
+    Temporal(TemporalValue<'c>),
 }
 
 /// A point of time, or a time of day, or a month.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Moment<'c> {
+pub(crate) struct TemporalValue<'c> {
     /// Since 1970 in UTC, or since midnight; of a month: months since year 0.
     pub(crate) whole: i64,
     /// Digits of a fraction of a second, as many as there are.
     pub(crate) fraction: &'c [u8],
 }
 
-impl Moment<'_> {
+impl TemporalValue<'_> {
     fn fraction(&self) -> &[u8] {
         let zeros = self.fraction.iter().rev().take_while(|&&byte| byte == b'0');
         &self.fraction[..self.fraction.len() - zeros.count()]
@@ -41,7 +41,7 @@ impl Value<'_> {
     pub(crate) fn compare(&self, other: &Value<'_>) -> Option<Ordering> {
         match (self, other) {
             (Self::Number(own), Value::Number(other)) => own.compare(other),
-            (Self::Moment(own), Value::Moment(other)) => {
+            (Self::Temporal(own), Value::Temporal(other)) => {
                 let fractions = || own.fraction().cmp(other.fraction());
                 Some(own.whole.cmp(&other.whole).then_with(fractions))
             }
@@ -62,7 +62,7 @@ impl Value<'_> {
                 number.canonical(out);
             }
             Self::Boolean(is_true) => out.extend_from_slice(&[3, u8::from(*is_true)]),
-            Self::Moment(moment) => {
+            Self::Temporal(moment) => {
                 out.push(4);
                 out.extend_from_slice(&moment.whole.to_le_bytes());
                 out.extend_from_slice(moment.fraction());
@@ -76,7 +76,7 @@ impl Value<'_> {
 #[derive(Debug, Clone)]
 pub(crate) enum Bound {
     Number(Number<'static>, Box<[u8]>),
-    Moment(i64, Box<[u8]>),
+    Temporal(i64, Box<[u8]>),
 }
 
 impl Bound {
@@ -86,7 +86,7 @@ impl Bound {
             Value::Number(number) => {
                 Some(Self::Number(number.without_digits(), number.digits.into()))
             }
-            Value::Moment(moment) => Some(Self::Moment(moment.whole, moment.fraction.into())),
+            Value::Temporal(moment) => Some(Self::Temporal(moment.whole, moment.fraction.into())),
             Value::Text(_) | Value::Boolean(_) => None,
         }
     }
@@ -95,7 +95,7 @@ impl Bound {
     pub(crate) fn value(&self) -> Value<'_> {
         match self {
             Self::Number(number, digits) => Value::Number(number.with_digits(digits)),
-            Self::Moment(whole, fraction) => Value::Moment(Moment {
+            Self::Temporal(whole, fraction) => Value::Temporal(TemporalValue {
                 whole: *whole,
                 fraction,
             }),

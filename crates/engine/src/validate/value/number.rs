@@ -7,7 +7,7 @@ use memchr::memmem;
 
 /// How a field writes its numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Style {
+pub(crate) struct NumberFormat {
     /// Between digits before the decimal point; empty: nothing.
     pub(crate) group: Box<[u8]>,
     /// Between whole and fraction.
@@ -18,7 +18,7 @@ pub(crate) struct Style {
     pub(crate) is_integer: bool,
 }
 
-impl Style {
+impl NumberFormat {
     pub(crate) fn new(is_integer: bool) -> Self {
         Self {
             group: Box::default(),
@@ -50,7 +50,7 @@ pub(crate) struct Number<'c> {
 
 impl<'c> Number<'c> {
     /// Reads a cell. Absent: it is none.
-    pub(crate) fn read(cell: &'c [u8], style: &Style) -> Option<Self> {
+    pub(crate) fn read(cell: &'c [u8], style: &NumberFormat) -> Option<Self> {
         let cell = if style.is_bare {
             cell
         } else {
@@ -103,7 +103,7 @@ impl<'c> Number<'c> {
     }
 
     /// The digits before the decimal point, groups and all.
-    fn whole(text: &[u8], style: &Style) -> Option<Whole> {
+    fn whole(text: &[u8], style: &NumberFormat) -> Option<Whole> {
         let mut whole = Whole {
             digits: 0,
             first: None,
@@ -241,7 +241,7 @@ fn special(cell: &[u8]) -> Option<Number<'static>> {
 }
 
 /// The number in a cell with other things around it, like `95 %` or `€ 3`.
-fn within<'c>(cell: &'c [u8], style: &Style) -> &'c [u8] {
+fn within<'c>(cell: &'c [u8], style: &NumberFormat) -> &'c [u8] {
     let Some(first) = cell.iter().position(u8::is_ascii_digit) else {
         return cell;
     };
@@ -288,7 +288,7 @@ mod tests {
     use super::*;
 
     fn number(text: &str) -> Number<'_> {
-        Number::read(text.as_bytes(), &Style::new(false)).unwrap()
+        Number::read(text.as_bytes(), &NumberFormat::new(false)).unwrap()
     }
 
     fn canonical(number: Number<'_>) -> Vec<u8> {
@@ -354,14 +354,14 @@ mod tests {
             "--1", "+-1", "٣",
         ] {
             assert_eq!(
-                Number::read(text.as_bytes(), &Style::new(false)),
+                Number::read(text.as_bytes(), &NumberFormat::new(false)),
                 None,
                 "{text}"
             );
         }
         for text in ["1.0", "1e3", "NaN", "INF"] {
             assert_eq!(
-                Number::read(text.as_bytes(), &Style::new(true)),
+                Number::read(text.as_bytes(), &NumberFormat::new(true)),
                 None,
                 "{text}"
             );
@@ -370,7 +370,7 @@ mod tests {
 
     #[test]
     fn groups_other_points_and_what_stands_around_are_read_where_the_schema_says() {
-        let style = Style {
+        let style = NumberFormat {
             group: ".".as_bytes().into(),
             decimal: ",".as_bytes().into(),
             is_bare: false,

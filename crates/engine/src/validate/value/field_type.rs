@@ -3,27 +3,35 @@
 use memchr::memmem;
 use serde_json::Value as Json;
 
-use super::moment::{self, Part};
 use super::number::{self, Number};
+use super::temporal::{self, TemporalPart};
 use crate::cells::{is_email, is_url, is_uuid};
 use crate::validate::value::Value;
 
 /// A type and how it is written.
 #[derive(Debug, Clone)]
-pub(crate) enum Kind {
+pub(crate) enum FieldType {
     Any,
     Text(TextFormat),
-    Number(number::Style),
-    Boolean { yes: Vec<String>, no: Vec<String> },
-    Moment(Part, moment::Style),
+    Number(number::NumberFormat),
+    Boolean {
+        yes: Vec<String>,
+        no: Vec<String>,
+    },
+    Temporal(TemporalPart, temporal::Format),
     Year,
     YearMonth,
     Duration,
     Object,
     Array,
     GeoPoint(PointFormat),
-    GeoJson { is_topology: bool },
-    List { delimiter: String, item: Box<Kind> },
+    GeoJson {
+        is_topology: bool,
+    },
+    List {
+        delimiter: String,
+        item: Box<FieldType>,
+    },
 }
 
 /// What text has to look like.
@@ -44,7 +52,7 @@ pub(crate) enum PointFormat {
     Object,
 }
 
-impl Kind {
+impl FieldType {
     /// What the cell is worth. Absent: it is not of this type.
     #[inline]
     pub(crate) fn read<'c>(&self, cell: &'c [u8]) -> Option<Value<'c>> {
@@ -52,13 +60,13 @@ impl Kind {
             Self::Any => true,
             Self::Number(style) => return Number::read(cell, style).map(Value::Number),
             Self::Boolean { yes, no } => return boolean(cell, yes, no),
-            Self::Moment(part, style) => {
-                return moment::read(cell, *part, style).map(Value::Moment);
+            Self::Temporal(part, style) => {
+                return temporal::read(cell, *part, style).map(Value::Temporal);
             }
             Self::Year => return year(cell).map(Value::Number),
-            Self::YearMonth => return moment::year_month(cell).map(Value::Moment),
+            Self::YearMonth => return temporal::year_month(cell).map(Value::Temporal),
             Self::Text(format) => format.fits(cell),
-            Self::Duration => moment::is_duration(cell),
+            Self::Duration => temporal::is_duration(cell),
             Self::Object => json(cell).is_some_and(|json| json.is_object()),
             Self::Array => json(cell).is_some_and(|json| json.is_array()),
             Self::GeoPoint(format) => format.fits(cell),
@@ -95,7 +103,7 @@ impl Kind {
     pub(crate) fn has_order(&self) -> bool {
         matches!(
             self,
-            Self::Number(_) | Self::Moment(..) | Self::Year | Self::YearMonth
+            Self::Number(_) | Self::Temporal(..) | Self::Year | Self::YearMonth
         )
     }
 
@@ -125,15 +133,15 @@ impl Kind {
             Self::Number(style) if style.is_integer => "integer".to_owned(),
             Self::Number(_) => "number".to_owned(),
             Self::Boolean { .. } => "boolean".to_owned(),
-            Self::Moment(part, style) => {
+            Self::Temporal(part, style) => {
                 let part = match part {
-                    Part::Date => "date",
-                    Part::Time => "time",
-                    Part::DateTime => "datetime",
+                    TemporalPart::Date => "date",
+                    TemporalPart::Time => "time",
+                    TemporalPart::DateTime => "datetime",
                 };
                 match style {
-                    moment::Style::Pattern(pattern) => format!("{part} {}", pattern.format()),
-                    moment::Style::Iso | moment::Style::Any => part.to_owned(),
+                    temporal::Format::Strftime(pattern) => format!("{part} {}", pattern.format()),
+                    temporal::Format::Iso | temporal::Format::Any => part.to_owned(),
                 }
             }
             Self::Year => "year".to_owned(),
@@ -194,7 +202,7 @@ fn year(cell: &[u8]) -> Option<Number<'_>> {
     let digits = cell.strip_prefix(b"-").unwrap_or(cell);
     let is_year = digits.len() >= 4 && digits.iter().all(u8::is_ascii_digit);
     is_year
-        .then(|| Number::read(cell, &number::Style::new(true)))
+        .then(|| Number::read(cell, &number::NumberFormat::new(true)))
         .flatten()
 }
 
@@ -210,7 +218,8 @@ fn pair(cell: &[u8]) -> Option<()> {
 
 /// Whether a number is written without words, which `parse` would take too.
 fn plain(text: &str) -> bool {
-    Number::read(text.as_bytes(), &number::Style::new(false)).is_some() && !text.contains('N')
+    Number::read(text.as_bytes(), &number::NumberFormat::new(false)).is_some()
+        && !text.contains('N')
 }
 
 fn degrees(json: &Json) -> Option<f64> {
@@ -309,7 +318,7 @@ fn characters(cell: &[u8]) -> usize {
 mod tests {
     use super::*;
 
-    fn all(kind: &Kind, good: &[&str], bad: &[&str]) {
+    fn all(kind: &FieldType, good: &[&str], bad: &[&str]) {
         for cell in good {
             assert!(
                 kind.read(cell.as_bytes()).is_some(),
@@ -329,17 +338,17 @@ mod tests {
     #[test]
     fn text_has_formats() {
         all(
-            &Kind::Text(TextFormat::Uri),
+            &FieldType::Text(TextFormat::Uri),
             &["http://a.example/x", "urn:isbn:1", "mailto:a@b.example"],
             &["a", "http://", "a b:c", "http://a b", ":x"],
         );
         all(
-            &Kind::Text(TextFormat::Email),
+            &FieldType::Text(TextFormat::Email),
             &["a.b@c.example"],
             &["a@b", "@c.example"],
         );
         all(
-            &Kind::Text(TextFormat::Binary),
+            &FieldType::Text(TextFormat::Binary),
             &["", "YQ==", "YWI=", "YWJj"],
             &["YQ=", "YQ", "Y===", "YW-j"],
         );
@@ -347,53 +356,57 @@ mod tests {
 
     #[test]
     fn json_and_places_are_looked_into() {
-        all(&Kind::Object, &["{}", "{\"a\":1}"], &["[]", "1", "{", ""]);
-        all(&Kind::Array, &["[]", "[1,{}]"], &["{}", "[1,"]);
         all(
-            &Kind::GeoPoint(PointFormat::Pair),
+            &FieldType::Object,
+            &["{}", "{\"a\":1}"],
+            &["[]", "1", "{", ""],
+        );
+        all(&FieldType::Array, &["[]", "[1,{}]"], &["{}", "[1,"]);
+        all(
+            &FieldType::GeoPoint(PointFormat::Pair),
             &["90.5, 45.5", "-180,90"],
             &["181,0", "0,91", "1", "1,2,3", "a,b", "NaN,0"],
         );
         all(
-            &Kind::GeoPoint(PointFormat::Array),
+            &FieldType::GeoPoint(PointFormat::Array),
             &["[90.5, 45.5]"],
             &["[1]", "[1,2,3]", "90,45", "[0,91]"],
         );
         all(
-            &Kind::GeoPoint(PointFormat::Object),
+            &FieldType::GeoPoint(PointFormat::Object),
             &["{\"lon\":9,\"lat\":4}"],
             &["{\"lon\":9}", "{}", "{\"lon\":9,\"lat\":400}"],
         );
         all(
-            &Kind::GeoJson { is_topology: false },
+            &FieldType::GeoJson { is_topology: false },
             &["{\"type\":\"Point\"}"],
             &["{}", "{\"type\":\"Topology\"}", "[]"],
         );
         let deep = "[".repeat(100_000);
-        all(&Kind::Array, &[], &[&deep]);
+        all(&FieldType::Array, &[], &[&deep]);
     }
 
     #[test]
     fn lists_have_items() {
-        let item = Box::new(Kind::Number(number::Style::new(true)));
-        let list = Kind::List {
+        let item = Box::new(FieldType::Number(number::NumberFormat::new(true)));
+        let list = FieldType::List {
             delimiter: ";".to_owned(),
             item,
         };
         all(&list, &["1", "1;2;3"], &["", "1;;2", "1;a"]);
         assert_eq!(list.length(b"1;2;3"), 3);
-        assert_eq!(Kind::Object.length(b"{\"a\":1,\"b\":2}"), 2);
+        assert_eq!(FieldType::Object.length(b"{\"a\":1,\"b\":2}"), 2);
         assert_eq!(
-            Kind::Text(TextFormat::Any).length("né\u{1f600}".as_bytes()),
+            FieldType::Text(TextFormat::Any).length("né\u{1f600}".as_bytes()),
             3
         );
-        assert_eq!(Kind::Text(TextFormat::Any).length(b"a\xffb"), 3);
+        assert_eq!(FieldType::Text(TextFormat::Any).length(b"a\xffb"), 3);
     }
 
     #[test]
     fn years_have_four_digits_at_least() {
         all(
-            &Kind::Year,
+            &FieldType::Year,
             &["2024", "0001", "-0044", "12024"],
             &["24", "2024.0", "+2024", ""],
         );

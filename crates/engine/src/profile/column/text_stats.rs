@@ -2,8 +2,8 @@
 
 use std::cmp::Ordering;
 
-use crate::cells::start::start;
-use crate::profile::lanes::Slice;
+use crate::cells::prefix::start;
+use crate::profile::column_batch::CellSlice;
 
 /// Extremes keep so many bytes. What is cut off never matters to what is kept: if a ≤ b, then so are
 /// their starts.
@@ -11,7 +11,7 @@ pub(crate) const KEPT_BYTES: usize = 256;
 
 /// Between what the starts and the lengths of some cells are.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Range {
+pub(crate) struct CellRanges {
     low: u64,
     high: u64,
     shortest: usize,
@@ -20,9 +20,9 @@ pub(crate) struct Range {
     bytes: u64,
 }
 
-impl Range {
+impl CellRanges {
     #[inline(always)]
-    pub(crate) fn of(cells: Slice<'_, '_>) -> Self {
+    pub(crate) fn new(cells: CellSlice<'_, '_>) -> Self {
         let (mut low, mut high) = (u64::MAX, 0);
         for &start in cells.starts {
             low = low.min(start);
@@ -47,20 +47,20 @@ impl Range {
 /// The least and the greatest cell. Most cells are told apart from both by their first 8 bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Extremes {
-    least: Extreme,
-    greatest: Extreme,
+    least: ExtremeCell,
+    greatest: ExtremeCell,
 }
 
 /// A cell, with nothing to copy where it is short. Its length is 0 while there is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Extreme {
+struct ExtremeCell {
     start: u64,
     length: usize,
     /// What comes behind the first 8 bytes.
     rest: Vec<u8>,
 }
 
-impl Extreme {
+impl ExtremeCell {
     /// How `cell`, of which `start` is the start, compares with this one.
     #[inline(always)]
     fn compare(&self, cell: &[u8], start: u64) -> Ordering {
@@ -99,7 +99,11 @@ impl Extremes {
     /// Adds cells with bytes, of which `range` is known. Gives the least of the cells where it had to be
     /// looked for.
     #[inline(always)]
-    pub(crate) fn add_all<'b>(&mut self, cells: Slice<'_, 'b>, range: &Range) -> Option<&'b [u8]> {
+    pub(crate) fn add_all<'b>(
+        &mut self,
+        cells: CellSlice<'_, 'b>,
+        range: &CellRanges,
+    ) -> Option<&'b [u8]> {
         // With the same start, one of at most 8 bytes is how the other one begins.
         let (least, greatest) = (&self.least, &self.greatest);
         let is_short = range.longest <= 8;
@@ -141,7 +145,7 @@ impl Extremes {
     }
 
     /// The extremes that were told of.
-    pub(crate) fn of(min: &[u8], max: &[u8]) -> Self {
+    pub(crate) fn from_parts(min: &[u8], max: &[u8]) -> Self {
         let mut extremes = Self::default();
         extremes.compare(min, start(min));
         extremes.compare(max, start(max));
@@ -166,8 +170,8 @@ pub(crate) struct Lengths {
     pub(crate) min: u64,
     pub(crate) max: u64,
     pub(crate) sum: u64,
-    shortest: Extreme,
-    longest: Extreme,
+    shortest: ExtremeCell,
+    longest: ExtremeCell,
 }
 
 impl Lengths {
@@ -176,8 +180,8 @@ impl Lengths {
             min: u64::MAX,
             max: 0,
             sum: 0,
-            shortest: Extreme::default(),
-            longest: Extreme::default(),
+            shortest: ExtremeCell::default(),
+            longest: ExtremeCell::default(),
         }
     }
 
@@ -195,7 +199,12 @@ impl Lengths {
 
     /// Adds cells with bytes, of which `range` is known, and what [`Extremes::add_all`] has said.
     #[inline(always)]
-    pub(crate) fn add_all(&mut self, cells: Slice<'_, '_>, range: &Range, least: Option<&[u8]>) {
+    pub(crate) fn add_all(
+        &mut self,
+        cells: CellSlice<'_, '_>,
+        range: &CellRanges,
+        least: Option<&[u8]>,
+    ) {
         self.sum += range.bytes;
         let (min, max) = (range.shortest as u64, range.longest as u64);
         match least {
@@ -213,7 +222,7 @@ impl Lengths {
 
     /// Compares with cells of one length.
     #[inline(always)]
-    fn search(&mut self, cells: Slice<'_, '_>, bytes: u64) {
+    fn search(&mut self, cells: CellSlice<'_, '_>, bytes: u64) {
         for (span, &start) in cells.cells.iter().zip(cells.starts) {
             if span.len() as u64 == bytes {
                 let is_shortest =
@@ -252,7 +261,7 @@ impl Lengths {
     }
 
     /// The lengths that were told of; without examples, where none were taken.
-    pub(crate) fn of(lengths: [u64; 3], shortest: &[u8], longest: &[u8]) -> Self {
+    pub(crate) fn from_parts(lengths: [u64; 3], shortest: &[u8], longest: &[u8]) -> Self {
         let [min, max, sum] = lengths;
         let mut own = Self::new();
         if !shortest.is_empty() && !longest.is_empty() {

@@ -1,6 +1,6 @@
 //! Shapes of a fixed form: true and false, dates and times, UUIDs.
 
-use super::word::is_hex;
+use super::swar::is_hex;
 
 /// true or false, in any case.
 pub(crate) fn is_boolean(cell: &[u8]) -> bool {

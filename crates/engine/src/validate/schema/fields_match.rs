@@ -2,21 +2,21 @@
 
 use std::collections::HashMap;
 
-use crate::validate::schema::{Matching, Schema, SchemaError};
+use crate::validate::schema::{FieldsMatch, Schema, SchemaError};
 
 /// Names that an error tells of.
-const TOLD: usize = 10;
+const MAX_LISTED_NAMES: usize = 10;
 
 impl Schema {
     /// The column of each field; absent where the data has none. `is_named`: whether the data says
     /// itself what its columns are called.
-    pub(crate) fn meet(
+    pub(crate) fn match_columns(
         &self,
         columns: &[String],
         is_named: bool,
     ) -> Result<Vec<Option<usize>>, SchemaError> {
-        if self.matching == Matching::Exact {
-            self.in_order(columns, is_named)?;
+        if self.matching == FieldsMatch::Exact {
+            self.check_order(columns, is_named)?;
             return Ok((0..columns.len()).map(Some).collect());
         }
         let mut places = HashMap::new();
@@ -27,16 +27,16 @@ impl Schema {
                 )));
             }
         }
-        let met: Vec<_> = self
+        let matched: Vec<_> = self
             .fields
             .iter()
             .map(|field| places.get(field.name.as_str()).copied())
             .collect();
-        self.check(columns, &met)?;
-        Ok(met)
+        self.check(columns, &matched)?;
+        Ok(matched)
     }
 
-    fn in_order(&self, columns: &[String], is_named: bool) -> Result<(), SchemaError> {
+    fn check_order(&self, columns: &[String], is_named: bool) -> Result<(), SchemaError> {
         let (fields, found) = (self.fields.len(), columns.len());
         let names = self.fields.iter().map(|field| &field.name);
         if is_named {
@@ -76,32 +76,32 @@ impl Schema {
     }
 
     /// Whether the columns are those that may be there, and those that must.
-    fn check(&self, columns: &[String], met: &[Option<usize>]) -> Result<(), SchemaError> {
-        let lacking = || {
+    fn check(&self, columns: &[String], matched: &[Option<usize>]) -> Result<(), SchemaError> {
+        let missing = || {
             self.fields
                 .iter()
-                .zip(met)
-                .filter(|(_, met)| met.is_none())
+                .zip(matched)
+                .filter(|(_, column)| column.is_none())
                 .map(|(field, _)| field)
         };
-        let strange = || {
+        let unknown = || {
             columns
                 .iter()
                 .filter(|column| !self.fields.iter().any(|field| field.name == **column))
         };
-        let may_lack = matches!(self.matching, Matching::Superset | Matching::Partial);
-        let may_have_more = matches!(self.matching, Matching::Subset | Matching::Partial);
-        if !may_lack && lacking().next().is_some() {
-            let names = list(lacking().map(|field| &field.name));
+        let may_miss = matches!(self.matching, FieldsMatch::Superset | FieldsMatch::Partial);
+        let may_have_more = matches!(self.matching, FieldsMatch::Subset | FieldsMatch::Partial);
+        if !may_miss && missing().next().is_some() {
+            let names = list(missing().map(|field| &field.name));
             return Err(SchemaError::Columns(format!("it has no column {names}")));
         }
-        if !may_have_more && strange().next().is_some() {
-            let names = list(strange());
+        if !may_have_more && unknown().next().is_some() {
+            let names = list(unknown());
             return Err(SchemaError::Columns(format!(
                 "no field of the schema is called {names}"
             )));
         }
-        if met.iter().all(Option::is_none) {
+        if matched.iter().all(Option::is_none) {
             return Err(SchemaError::Columns(
                 "no column has a field in the schema".to_owned(),
             ));
@@ -113,7 +113,7 @@ impl Schema {
             .chain(&self.primary_key)
             .collect();
         let needed =
-            lacking().find(|field| field.constraints.is_required || keys.contains(&&field.name));
+            missing().find(|field| field.constraints.is_required || keys.contains(&&field.name));
         match needed {
             Some(field) => Err(SchemaError::Columns(format!(
                 "it has no column {:?}, which is required or part of a key",
@@ -126,11 +126,11 @@ impl Schema {
 
 fn list<'n>(names: impl Iterator<Item = &'n String>) -> String {
     let names: Vec<String> = names.map(|name| format!("{name:?}")).collect();
-    let more = names.len().saturating_sub(TOLD);
-    let told = names[..names.len() - more].join(", ");
+    let more = names.len().saturating_sub(MAX_LISTED_NAMES);
+    let listed = names[..names.len() - more].join(", ");
     if more > 0 {
-        format!("{told} and {more} more")
+        format!("{listed} and {more} more")
     } else {
-        told
+        listed
     }
 }

@@ -4,12 +4,12 @@ use num_bigint::BigInt;
 
 /// high * 2^128 + low.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Wide {
+pub(crate) struct Int256 {
     pub(crate) high: i128,
     pub(crate) low: u128,
 }
 
-impl Wide {
+impl Int256 {
     #[inline(always)]
     pub(crate) fn add(&mut self, number: i128) {
         let (low, carry) = self.low.overflowing_add(number as u128);
@@ -55,8 +55,8 @@ impl Wide {
     }
 }
 
-impl From<Wide> for BigInt {
-    fn from(wide: Wide) -> Self {
+impl From<Int256> for BigInt {
+    fn from(wide: Int256) -> Self {
         (Self::from(wide.high) << 128_u32) + wide.low
     }
 }
@@ -68,11 +68,11 @@ mod tests {
     #[test]
     fn sums_and_products_are_those_of_big_integers() {
         let numbers = [0, 1, -1, 7, i64::MAX, -999_999_999_999_999_999, 1 << 40];
-        let (mut sum, mut expected) = (Wide::default(), BigInt::ZERO);
+        let (mut sum, mut expected) = (Int256::default(), BigInt::ZERO);
         for number in numbers {
             let size = number.unsigned_abs();
             let cube = BigInt::from(number) * size * size;
-            let product = Wide::product(number, [size, size, 3]);
+            let product = Int256::product(number, [size, size, 3]);
             assert_eq!(BigInt::from(product), &cube * 3);
             sum = sum.plus(product);
             sum.add(number.into());

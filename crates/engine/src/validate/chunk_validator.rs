@@ -6,38 +6,38 @@ use std::sync::Arc;
 use bytes::Bytes;
 use proto::v1::{Chunk, RowKeys, ValidateSpec, Violation};
 
-use super::merged::Merged;
+use super::state::ValidateState;
 use super::writer::Writer;
 use crate::dialect::Dialect;
 use crate::output::MAX_OUTPUT_BYTES;
 use crate::records::Record;
-use crate::validate::rule::{Found, Plan, plan};
+use crate::validate::rule::{BrokenRules, RuleSet, rules};
 use crate::validate::schema::SchemaError;
-use crate::validate::unique::Gathered;
+use crate::validate::unique::RowKeysBuilder;
 
 /// Gathers over the good records of one chunk.
 #[derive(Debug)]
-pub(crate) struct Gather<'b> {
-    plan: Arc<Plan>,
-    merged: Merged,
-    found: Found,
+pub(crate) struct ChunkValidator<'b> {
+    rules: Arc<RuleSet>,
+    state: ValidateState,
+    broken: BrokenRules,
     /// Absent: rows are not to be sent back.
     writer: Option<Writer<'b>>,
     /// Absent: the schema has no keys.
-    keys: Option<Gathered>,
+    keys: Option<RowKeysBuilder>,
 }
 
 /// What was gathered of a chunk.
 #[derive(Debug)]
-pub(crate) struct Gathering {
-    pub(crate) merged: Merged,
+pub(crate) struct ValidatedChunk {
+    pub(crate) state: ValidateState,
     /// Absent: they are not to be sent back.
     pub(crate) rows: Option<Bytes>,
     /// Absent: the schema has no keys.
     pub(crate) keys: Option<RowKeys>,
 }
 
-impl<'b> Gather<'b> {
+impl<'b> ChunkValidator<'b> {
     /// For `chunk`, whose rows come back only where `with_rows` says.
     ///
     /// # Errors
@@ -49,19 +49,19 @@ impl<'b> Gather<'b> {
         spec: &ValidateSpec,
         with_rows: bool,
     ) -> Result<Self, SchemaError> {
-        let plan = plan(spec, &chunk.columns, dialect.has_header)?;
-        let merged = Merged {
-            broken: vec![0; plan.rules().len()],
-            ..Merged::default()
+        let rules = rules(spec, &chunk.columns, dialect.has_header)?;
+        let state = ValidateState {
+            broken: vec![0; rules.rules().len()],
+            ..ValidateState::default()
         };
-        let keys = Gathered::of(&plan, &chunk.file);
+        let keys = RowKeysBuilder::new(&rules, &chunk.file);
         // Rows that come again are told of by the master, which has to have them.
         let with_rows = with_rows || keys.is_some();
         let writer = with_rows.then(|| Writer::new(&chunk.body, dialect));
         Ok(Self {
-            plan,
-            merged,
-            found: Found::default(),
+            rules,
+            state,
+            broken: BrokenRules::default(),
             writer,
             keys,
         })
@@ -70,37 +70,38 @@ impl<'b> Gather<'b> {
     /// Takes a record; whether it is valid, as far as one chunk knows. `place` says where it stands.
     #[inline]
     pub(crate) fn add(&mut self, record: &Record<'_>, place: impl FnOnce() -> [u64; 3]) -> bool {
-        self.merged.rows += 1;
-        self.plan.check(record, &mut self.found);
-        if !self.found.broken.is_empty() {
-            for &rule in &self.found.broken {
-                self.merged.broken[rule] += 1;
+        self.state.rows += 1;
+        self.rules.check(record, &mut self.broken);
+        if !self.broken.rules.is_empty() {
+            for &rule in &self.broken.rules {
+                self.state.broken[rule] += 1;
             }
             return false;
         }
-        self.merged.valid += 1;
+        self.state.valid += 1;
         if let Some(writer) = &mut self.writer {
             writer.write(record);
         }
         if let Some(keys) = &mut self.keys {
-            keys.add(&self.plan, record, place());
+            keys.add(&self.rules, record, place());
         }
         true
     }
 
     /// What is said of the record that was taken last and is not valid.
-    pub(crate) fn told(&self, record: &Record<'_>) -> (String, Vec<Violation>) {
-        self.plan.told(record, &self.found.broken)
+    pub(crate) fn describe(&self, record: &Record<'_>) -> (String, Vec<Violation>) {
+        self.rules.describe(record, &self.broken.rules)
     }
 
     /// What came of it. Absent: it comes to more than can be carried.
-    pub(crate) fn finish(self) -> Option<Gathering> {
+    pub(crate) fn finish(self) -> Option<ValidatedChunk> {
         let rows = self.writer.map(Writer::into_bytes);
-        let bytes = rows.as_ref().map_or(0, Vec::len) + self.keys.as_ref().map_or(0, Gathered::len);
-        (bytes as u64 <= MAX_OUTPUT_BYTES).then(|| Gathering {
-            merged: self.merged,
+        let bytes =
+            rows.as_ref().map_or(0, Vec::len) + self.keys.as_ref().map_or(0, RowKeysBuilder::len);
+        (bytes as u64 <= MAX_OUTPUT_BYTES).then(|| ValidatedChunk {
+            state: self.state,
             rows: rows.map(Bytes::from),
-            keys: self.keys.map(Gathered::finish),
+            keys: self.keys.map(RowKeysBuilder::finish),
         })
     }
 }

@@ -4,20 +4,20 @@
 use proto::v1::{RuleReport, ValidatePartial, ValidateReport};
 
 use crate::partial::PartialError;
-use crate::validate::rule::Plan;
+use crate::validate::rule::RuleSet;
 
 /// Of any set of a job's chunks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Merged {
+pub struct ValidateState {
     pub(super) rows: u64,
     pub(super) valid: u64,
     /// Of those, the ones that are not when the chunks before are known.
-    pub(super) again: u64,
+    pub(super) duplicates: u64,
     /// One a rule. Empty: of no chunk.
     pub(super) broken: Vec<u64>,
 }
 
-impl Merged {
+impl ValidateState {
     /// Adds what `other` has seen. Nothing is changed on an error.
     ///
     /// # Errors
@@ -29,7 +29,7 @@ impl Merged {
             .resize(self.broken.len().max(other.broken.len()), 0);
         self.rows = self.rows.saturating_add(other.rows);
         self.valid = self.valid.saturating_add(other.valid);
-        self.again = self.again.saturating_add(other.again);
+        self.duplicates = self.duplicates.saturating_add(other.duplicates);
         for (own, other) in self.broken.iter_mut().zip(&other.broken) {
             *own = own.saturating_add(*other);
         }
@@ -66,7 +66,7 @@ impl Merged {
         let invalid = invalid.ok_or(PartialError::Malformed(
             "more rows are valid than there are",
         ))?;
-        if self.again > 0 {
+        if self.duplicates > 0 {
             return Err(PartialError::Malformed(
                 "it counts keys that came before, which one chunk cannot know",
             ));
@@ -106,7 +106,7 @@ impl Merged {
             rows: self.rows,
             valid: self.valid,
             broken: self.broken.clone(),
-            again: self.again,
+            again: self.duplicates,
         }
     }
 
@@ -115,10 +115,10 @@ impl Merged {
     /// # Errors
     ///
     /// When it is of others.
-    pub fn finish(&self, plan: &Plan) -> Result<ValidateReport, PartialError> {
-        self.check_rules(plan.rules().len())?;
+    pub fn finish(&self, rules: &RuleSet) -> Result<ValidateReport, PartialError> {
+        self.check_rules(rules.rules().len())?;
         let broken = self.broken.iter().copied().chain(std::iter::repeat(0));
-        let rules = plan
+        let rules = rules
             .rules()
             .iter()
             .zip(broken)
@@ -128,7 +128,7 @@ impl Merged {
                 expected: rule.expected.clone(),
                 broken,
             });
-        let valid = self.valid.saturating_sub(self.again);
+        let valid = self.valid.saturating_sub(self.duplicates);
         Ok(ValidateReport {
             rows: self.rows,
             valid,
@@ -138,13 +138,13 @@ impl Merged {
     }
 }
 
-impl From<&ValidatePartial> for Merged {
+impl From<&ValidatePartial> for ValidateState {
     fn from(partial: &ValidatePartial) -> Self {
         Self {
             rows: partial.rows,
             valid: partial.valid,
             broken: partial.broken.clone(),
-            again: partial.again,
+            duplicates: partial.again,
         }
     }
 }

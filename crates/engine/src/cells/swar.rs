@@ -36,7 +36,7 @@ fn equal(word: u64, byte: u8) -> u64 {
 
 /// The number that up to eight digits are, with at most one point among them, and how many digits
 /// stand behind the point, if there is one. The first byte is the highest, as
-/// [`start`](super::start::start) has it.
+/// [`start`](super::prefix::start) has it.
 #[inline(always)]
 pub(crate) fn decimal(start: u64, length: usize) -> Option<(u64, Option<u8>)> {
     if !(1..=8).contains(&length) {

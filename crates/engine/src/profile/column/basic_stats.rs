@@ -4,29 +4,29 @@
 use fearless_simd::Simd;
 use proto::v1::{ColumnPartial, KindCounts};
 
-use super::text::{Extremes, Lengths, Range};
+use super::text_stats::{CellRanges, Extremes, Lengths};
 use crate::cells::address;
 use crate::cells::big_decimal::BigDecimal;
-use crate::cells::kind::{self, KINDS, Kind};
+use crate::cells::format;
+use crate::cells::kind::{self, CellKind, KINDS};
 use crate::cells::long_decimal::LongDecimal;
-use crate::cells::number::{self, Value};
-use crate::cells::shape;
+use crate::cells::number::{self, ExactNumber};
 use crate::partial::PartialError;
-use crate::profile::lanes::Slice;
+use crate::profile::column_batch::CellSlice;
 use crate::profile::sketch::big_sums::BigSums;
-use crate::profile::sketch::buckets::Pages;
-use crate::profile::sketch::decimal::{Decimals, Small};
+use crate::profile::sketch::decimal_sums::{DecimalSums, SmallSums};
 use crate::profile::sketch::long_sums::LongSums;
+use crate::profile::sketch::quantiles::DenseBuckets;
 
 /// Counts, kinds, sums and extremes of a column's cells.
 #[derive(Debug, Clone)]
-pub(crate) struct Basics {
+pub(crate) struct BasicStats {
     /// The kind of the last cell with bytes: most likely that of the next, so it is tried first.
-    last: Kind,
+    last: CellKind,
     pub(crate) empty: u64,
     kinds: [u64; KINDS],
     /// By scale, in the order of their first number.
-    decimals: Vec<Decimals>,
+    decimals: Vec<DecimalSums>,
     /// The one that the last number went to.
     last_decimals: usize,
     /// Of the numbers that are too long for `decimals`, while cells come. None in what is merged.
@@ -41,10 +41,10 @@ pub(crate) struct Basics {
     pub(crate) surrounding_space: u64,
 }
 
-impl Basics {
+impl BasicStats {
     pub(crate) fn new() -> Self {
         Self {
-            last: Kind::Integer,
+            last: CellKind::Integer,
             empty: 0,
             kinds: [0; KINDS],
             decimals: Vec::new(),
@@ -61,26 +61,33 @@ impl Basics {
 
     /// Adds a cell with bytes and its start, so many times; what it is worth goes to `pages` too.
     #[inline(always)]
-    pub(crate) fn add(&mut self, cell: &[u8], start: u64, times: u64, pages: Option<&mut Pages>) {
+    pub(crate) fn add(
+        &mut self,
+        cell: &[u8],
+        start: u64,
+        times: u64,
+        buckets: Option<&mut DenseBuckets>,
+    ) {
         self.lengths.add(cell, start, times);
         self.extremes.add(cell, start);
         match self.last {
-            Kind::Integer | Kind::Decimal => {
-                if let Some((kind, mantissa, scale)) = number::shortest(cell, cell.len(), start) {
-                    self.decimals_of(scale).add(mantissa, times);
-                    if let Some(pages) = pages {
-                        pages.add(number::to_f64(mantissa, scale), times);
+            CellKind::Integer | CellKind::Decimal => {
+                if let Some((kind, mantissa, scale)) = number::parse_prefix(cell, cell.len(), start)
+                {
+                    self.decimal_sums(scale).add(mantissa, times);
+                    if let Some(buckets) = buckets {
+                        buckets.add(number::to_f64(mantissa, scale), times);
                     }
                     self.last = kind;
                     self.kinds[kind as usize] += times;
-                    self.check_zero(cell, start, times);
+                    self.count_leading_zero(cell, start, times);
                     return;
                 }
             }
-            Kind::Text => {
+            CellKind::Text => {
                 if kind::is_plain_text(cell, start) {
-                    self.kinds[Kind::Text as usize] += times;
-                    self.check_space(cell, start, times);
+                    self.kinds[CellKind::Text as usize] += times;
+                    self.count_surrounding_space(cell, start, times);
                     return;
                 }
             }
@@ -91,7 +98,7 @@ impl Basics {
                 }
             }
         }
-        self.add_as_found(cell, start, times, pages);
+        self.add_any_kind(cell, start, times, buckets);
     }
 
     /// Adds cells with bytes, each kind in a loop of its own.
@@ -99,25 +106,25 @@ impl Basics {
     pub(crate) fn add_all<S: Simd>(
         &mut self,
         simd: S,
-        cells: Slice<'_, '_>,
-        mut pages: Option<&mut Pages>,
+        cells: CellSlice<'_, '_>,
+        mut buckets: Option<&mut DenseBuckets>,
     ) {
-        let range = Range::of(cells);
+        let range = CellRanges::new(cells);
         let least = self.extremes.add_all(cells, &range);
         self.lengths.add_all(cells, &range, least);
         let mut rest = cells;
         while let (Some(span), Some(&start)) = (rest.cells.first(), rest.starts.first()) {
             let fitting = match self.last {
-                Kind::Integer | Kind::Decimal => {
-                    let numbers = self.add_numbers(rest, pages.as_deref_mut());
-                    numbers + self.add_longs(rest.from(numbers), pages.as_deref_mut())
+                CellKind::Integer | CellKind::Decimal => {
+                    let numbers = self.add_numbers(rest, buckets.as_deref_mut());
+                    numbers + self.add_longs(rest.from(numbers), buckets.as_deref_mut())
                 }
-                Kind::Text => self.add_texts(simd, rest),
+                CellKind::Text => self.add_texts(simd, rest),
                 kind => self.add_shapes(simd, kind, rest),
             };
             rest = rest.from(fitting);
             if fitting == 0 {
-                self.add_as_found(span.cell(), start, 1, pages.as_deref_mut());
+                self.add_any_kind(span.cell(), start, 1, buckets.as_deref_mut());
                 rest = rest.from(1);
             }
         }
@@ -125,48 +132,56 @@ impl Basics {
 
     /// Adds the numbers that come first; how many they are.
     #[inline(always)]
-    fn add_numbers(&mut self, cells: Slice<'_, '_>, mut pages: Option<&mut Pages>) -> usize {
+    fn add_numbers(
+        &mut self,
+        cells: CellSlice<'_, '_>,
+        mut buckets: Option<&mut DenseBuckets>,
+    ) -> usize {
         let scale = self
             .decimals
             .get(self.last_decimals)
             .map_or(0, |sums| sums.scale);
-        let (mut small, mut integers, mut numbers) = (Small::new(), 0, 0);
+        let (mut small, mut integers, mut numbers) = (SmallSums::new(), 0, 0);
         for (span, &start) in cells.cells.iter().zip(cells.starts) {
-            let Some((kind, mantissa, own)) = number::shortest(span.tail(), span.len(), start)
+            let Some((kind, mantissa, own)) = number::parse_prefix(span.tail(), span.len(), start)
             else {
                 break;
             };
             if own != scale || !small.add(mantissa) {
-                self.decimals_of(own).add(mantissa, 1);
+                self.decimal_sums(own).add(mantissa, 1);
             }
-            if let Some(pages) = &mut pages {
-                pages.add(number::to_f64(mantissa, own), 1);
+            if let Some(buckets) = &mut buckets {
+                buckets.add(number::to_f64(mantissa, own), 1);
             }
-            self.check_zero(span.cell(), start, 1);
-            integers += u64::from(kind == Kind::Integer);
+            self.count_leading_zero(span.cell(), start, 1);
+            integers += u64::from(kind == CellKind::Integer);
             self.last = kind;
             numbers += 1;
         }
         if small.count > 0 {
-            self.decimals_of(scale).add_small(&small);
+            self.decimal_sums(scale).add_small(&small);
         }
-        self.kinds[Kind::Integer as usize] += integers;
-        self.kinds[Kind::Decimal as usize] += numbers as u64 - integers;
+        self.kinds[CellKind::Integer as usize] += integers;
+        self.kinds[CellKind::Decimal as usize] += numbers as u64 - integers;
         numbers
     }
 
     /// Adds the long numbers that come first; how many they are.
-    fn add_longs(&mut self, cells: Slice<'_, '_>, mut pages: Option<&mut Pages>) -> usize {
+    fn add_longs(
+        &mut self,
+        cells: CellSlice<'_, '_>,
+        mut buckets: Option<&mut DenseBuckets>,
+    ) -> usize {
         let mut numbers = 0;
         for (span, &start) in cells.cells.iter().zip(cells.starts) {
             let Some((kind, number)) = LongDecimal::read(span.cell()) else {
                 break;
             };
-            if let Some(pages) = &mut pages {
-                pages.add(Value::Long(number).to_f64(span.cell()), 1);
+            if let Some(buckets) = &mut buckets {
+                buckets.add(ExactNumber::Long(number).to_f64(span.cell()), 1);
             }
             self.add_long(number, 1);
-            self.check_zero(span.cell(), start, 1);
+            self.count_leading_zero(span.cell(), start, 1);
             self.kinds[kind as usize] += 1;
             self.last = kind;
             numbers += 1;
@@ -176,22 +191,22 @@ impl Basics {
 
     /// Adds the plain texts that come first; how many they are.
     #[inline(always)]
-    fn add_texts<S: Simd>(&mut self, simd: S, cells: Slice<'_, '_>) -> usize {
+    fn add_texts<S: Simd>(&mut self, simd: S, cells: CellSlice<'_, '_>) -> usize {
         let mut texts = 0;
         for (span, &start) in cells.cells.iter().zip(cells.starts) {
             if !kind::is_plain_text_before(simd, span.tail(), span.len(), start) {
                 break;
             }
-            self.check_space(span.cell(), start, 1);
+            self.count_surrounding_space(span.cell(), start, 1);
             texts += 1;
         }
-        self.kinds[Kind::Text as usize] += texts as u64;
+        self.kinds[CellKind::Text as usize] += texts as u64;
         texts
     }
 
     /// Adds the cells of a kind that come first; how many they are.
     #[inline(always)]
-    fn add_shapes<S: Simd>(&mut self, simd: S, kind: Kind, cells: Slice<'_, '_>) -> usize {
+    fn add_shapes<S: Simd>(&mut self, simd: S, kind: CellKind, cells: CellSlice<'_, '_>) -> usize {
         // A macro, since a closure would be compiled apart from its caller, for any processor.
         macro_rules! count_while {
             ($span:ident => $fits:expr) => {{
@@ -206,12 +221,12 @@ impl Basics {
             }};
         }
         let fitting = match kind {
-            Kind::Date => count_while!(span => shape::is_date_before(span.tail(), span.len())),
-            Kind::DateTime => {
-                count_while!(span => shape::is_datetime_before(span.tail(), span.len()))
+            CellKind::Date => count_while!(span => format::is_date_before(span.tail(), span.len())),
+            CellKind::DateTime => {
+                count_while!(span => format::is_datetime_before(span.tail(), span.len()))
             }
-            Kind::Uuid => count_while!(span => shape::is_uuid(span.cell())),
-            Kind::Email => {
+            CellKind::Uuid => count_while!(span => format::is_uuid(span.cell())),
+            CellKind::Email => {
                 count_while!(span => address::is_email_before(simd, span.tail(), span.len()))
             }
             kind => count_while!(span => kind::fits(kind, span.cell())),
@@ -221,27 +236,35 @@ impl Basics {
     }
 
     #[inline(never)]
-    fn add_as_found(&mut self, cell: &[u8], start: u64, times: u64, pages: Option<&mut Pages>) {
+    fn add_any_kind(
+        &mut self,
+        cell: &[u8],
+        start: u64,
+        times: u64,
+        buckets: Option<&mut DenseBuckets>,
+    ) {
         self.last = match number::parse(cell) {
             Some((kind, value)) => {
-                if let (Some(pages), false) = (pages, matches!(value, Value::OutOfRange(_))) {
-                    pages.add(value.to_f64(cell), times);
+                if let (Some(buckets), false) =
+                    (buckets, matches!(value, ExactNumber::OutOfRange(_)))
+                {
+                    buckets.add(value.to_f64(cell), times);
                 }
                 self.add_number(value, times);
-                self.check_zero(cell, start, times);
+                self.count_leading_zero(cell, start, times);
                 kind
             }
-            None => kind::of_text(cell),
+            None => kind::text_kind(cell),
         };
-        if self.last == Kind::Text {
-            self.check_space(cell, start, times);
+        if self.last == CellKind::Text {
+            self.count_surrounding_space(cell, start, times);
         }
         self.kinds[self.last as usize] += times;
     }
 
     /// A number's cell: are there only digits, with a zero before another?
     #[inline(always)]
-    fn check_zero(&mut self, cell: &[u8], start: u64, times: u64) {
+    fn count_leading_zero(&mut self, cell: &[u8], start: u64, times: u64) {
         let is_long_zero = start >> 48 & 0xfff0 == 0x3030 && cell.len() > 1; // "00" to "0?"
         if is_long_zero && cell.iter().all(u8::is_ascii_digit) {
             self.leading_zeros += times;
@@ -250,18 +273,20 @@ impl Basics {
 
     /// A text's cell: no other kind has a space at an end.
     #[inline(always)]
-    fn check_space(&mut self, cell: &[u8], start: u64, times: u64) {
+    fn count_surrounding_space(&mut self, cell: &[u8], start: u64, times: u64) {
         let is_space = |byte: u8| byte == b' ' || byte == b'\t';
         let ends_so = cell.last().is_some_and(|&byte| is_space(byte));
         self.surrounding_space += times * u64::from(is_space((start >> 56) as u8) | ends_so);
     }
 
-    fn add_number(&mut self, value: Value, times: u64) {
+    fn add_number(&mut self, value: ExactNumber, times: u64) {
         match value {
-            Value::Decimal { mantissa, scale } => self.decimals_of(scale).add(mantissa, times),
-            Value::Long(number) => self.add_long(number, times),
-            Value::Big(number) => self.add_big(&number, times),
-            Value::OutOfRange(_) => self.out_of_range += times,
+            ExactNumber::Decimal { mantissa, scale } => {
+                self.decimal_sums(scale).add(mantissa, times)
+            }
+            ExactNumber::Long(number) => self.add_long(number, times),
+            ExactNumber::Big(number) => self.add_big(&number, times),
+            ExactNumber::OutOfRange(_) => self.out_of_range += times,
         }
     }
 
@@ -272,13 +297,13 @@ impl Basics {
             None => false,
         };
         if !is_added {
-            self.add_unlike(number, times);
+            self.add_other_scale(number, times);
         }
     }
 
     /// Adds a number that does not fit the sums of long ones as they are.
     #[cold]
-    fn add_unlike(&mut self, number: LongDecimal, times: u64) {
+    fn add_other_scale(&mut self, number: LongDecimal, times: u64) {
         if self
             .long
             .as_ref()
@@ -288,14 +313,14 @@ impl Basics {
             return;
         }
         // It has more digits behind the point than those before.
-        self.settle();
+        self.finish_long_sums();
         let mut sums = LongSums::new(number.scale);
         sums.add(number, times);
         self.long = Some(Box::new(sums));
     }
 
     /// Brings all sums to where they are merged.
-    pub(crate) fn settle(&mut self) {
+    pub(crate) fn finish_long_sums(&mut self) {
         let Some(sums) = self.long.take() else {
             return;
         };
@@ -309,24 +334,24 @@ impl Basics {
     fn add_big(&mut self, number: &BigDecimal, times: u64) {
         match &mut self.big {
             Some(sums) => sums.add(number, times),
-            big @ None => *big = Some(Box::new(BigSums::of(number, times))),
+            big @ None => *big = Some(Box::new(BigSums::from_number(number, times))),
         }
     }
 
     #[inline(always)]
-    fn decimals_of(&mut self, scale: u8) -> &mut Decimals {
+    fn decimal_sums(&mut self, scale: u8) -> &mut DecimalSums {
         let at = self.last_decimals;
         if self.decimals.get(at).is_none_or(|sums| sums.scale != scale) {
-            self.find_decimals(scale);
+            self.find_decimal_sums(scale);
         }
         &mut self.decimals[self.last_decimals]
     }
 
-    fn find_decimals(&mut self, scale: u8) {
+    fn find_decimal_sums(&mut self, scale: u8) {
         let found = self.decimals.iter().position(|sums| sums.scale == scale);
         self.last_decimals = found.unwrap_or(self.decimals.len());
         if found.is_none() {
-            self.decimals.push(Decimals::new(scale));
+            self.decimals.push(DecimalSums::new(scale));
         }
     }
 
@@ -337,7 +362,7 @@ impl Basics {
             *kind = kind.saturating_add(count);
         }
         for sums in &other.decimals {
-            self.decimals_of(sums.scale).merge(sums);
+            self.decimal_sums(sums.scale).merge(sums);
         }
         match (&mut self.big, &other.big) {
             (_, None) => {}
@@ -355,7 +380,7 @@ impl Basics {
     }
 
     /// How many cells are of `kind`.
-    pub(crate) fn kind(&self, kind: Kind) -> u64 {
+    pub(crate) fn kind(&self, kind: CellKind) -> u64 {
         self.kinds[kind as usize]
     }
 
@@ -371,14 +396,14 @@ impl Basics {
     }
 
     /// The decimals by scale, least scale first.
-    pub(crate) fn decimals(&self) -> Vec<&Decimals> {
+    pub(crate) fn decimals(&self) -> Vec<&DecimalSums> {
         let mut decimals: Vec<_> = self.decimals.iter().collect();
         decimals.sort_by_key(|sums| sums.scale);
         decimals
     }
 }
 
-impl Basics {
+impl BasicStats {
     /// What is always in a partial, in one with nothing else.
     pub(crate) fn to_wire(&self) -> ColumnPartial {
         let is_filled = self.filled() > 0;
@@ -402,22 +427,22 @@ impl Basics {
     }
 }
 
-fn counts(column: &Basics) -> KindCounts {
+fn counts(column: &BasicStats) -> KindCounts {
     KindCounts {
-        integer: column.kind(Kind::Integer),
-        decimal: column.kind(Kind::Decimal),
-        boolean: column.kind(Kind::Boolean),
-        date: column.kind(Kind::Date),
-        datetime: column.kind(Kind::DateTime),
-        time: column.kind(Kind::Time),
-        uuid: column.kind(Kind::Uuid),
-        email: column.kind(Kind::Email),
-        url: column.kind(Kind::Url),
-        text: column.kind(Kind::Text),
+        integer: column.kind(CellKind::Integer),
+        decimal: column.kind(CellKind::Decimal),
+        boolean: column.kind(CellKind::Boolean),
+        date: column.kind(CellKind::Date),
+        datetime: column.kind(CellKind::DateTime),
+        time: column.kind(CellKind::Time),
+        uuid: column.kind(CellKind::Uuid),
+        email: column.kind(CellKind::Email),
+        url: column.kind(CellKind::Url),
+        text: column.kind(CellKind::Text),
     }
 }
 
-impl TryFrom<&ColumnPartial> for Basics {
+impl TryFrom<&ColumnPartial> for BasicStats {
     type Error = PartialError;
 
     fn try_from(wire: &ColumnPartial) -> Result<Self, PartialError> {
@@ -429,7 +454,7 @@ impl TryFrom<&ColumnPartial> for Basics {
             column.kinds = kinds(counts);
         }
         for sums in &wire.decimals {
-            let sums = Decimals::try_from(sums)?;
+            let sums = DecimalSums::try_from(sums)?;
             if column.decimals.iter().any(|own| own.scale == sums.scale) {
                 return Err(PartialError::Malformed("a scale twice"));
             }
@@ -439,13 +464,13 @@ impl TryFrom<&ColumnPartial> for Basics {
         column.out_of_range = wire.out_of_range;
         match (&wire.text_min, &wire.text_max) {
             (Some(min), Some(max)) if !min.is_empty() && min <= max => {
-                column.extremes = Extremes::of(min, max);
+                column.extremes = Extremes::from_parts(min, max);
             }
             (None, None) => return Ok(column),
             _ => return Err(PartialError::Malformed("no least and greatest cell")),
         }
         let lengths = [wire.length_min, wire.length_max, wire.length_sum];
-        column.lengths = Lengths::of(lengths, &wire.shortest, &wire.longest);
+        column.lengths = Lengths::from_parts(lengths, &wire.shortest, &wire.longest);
         Ok(column)
     }
 }
@@ -465,16 +490,16 @@ fn big(wire: &ColumnPartial) -> Result<Option<BigSums>, PartialError> {
 fn kinds(counts: &KindCounts) -> [u64; KINDS] {
     let mut kinds = [0; KINDS];
     for (kind, count) in [
-        (Kind::Integer, counts.integer),
-        (Kind::Decimal, counts.decimal),
-        (Kind::Boolean, counts.boolean),
-        (Kind::Date, counts.date),
-        (Kind::DateTime, counts.datetime),
-        (Kind::Time, counts.time),
-        (Kind::Uuid, counts.uuid),
-        (Kind::Email, counts.email),
-        (Kind::Url, counts.url),
-        (Kind::Text, counts.text),
+        (CellKind::Integer, counts.integer),
+        (CellKind::Decimal, counts.decimal),
+        (CellKind::Boolean, counts.boolean),
+        (CellKind::Date, counts.date),
+        (CellKind::DateTime, counts.datetime),
+        (CellKind::Time, counts.time),
+        (CellKind::Uuid, counts.uuid),
+        (CellKind::Email, counts.email),
+        (CellKind::Url, counts.url),
+        (CellKind::Text, counts.text),
     ] {
         kinds[kind as usize] = count;
     }

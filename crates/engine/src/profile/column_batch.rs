@@ -2,13 +2,13 @@
 
 use std::cmp::Ordering;
 
-use crate::cells::{hash, start};
+use crate::cells::{hash, prefix};
 use crate::records::{Batch, Span};
 
 /// One list a property, all of one length (but no hashes where nobody asked for them), so that loops over
 /// some of them stay tight.
 #[derive(Debug, Default)]
-pub(super) struct Lanes<'b> {
+pub(super) struct ColumnBatch<'b> {
     cells: Vec<Span<'b>>,
     starts: Vec<u64>,
     /// Of the cells, so that those of several are compared at once.
@@ -20,14 +20,14 @@ pub(super) struct Lanes<'b> {
 
 /// Some of them, one after the other.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Slice<'l, 'b> {
+pub(super) struct CellSlice<'l, 'b> {
     pub(super) cells: &'l [Span<'b>],
     pub(super) starts: &'l [u64],
     pub(super) lengths: &'l [u32],
     pub(super) hashes: &'l [u64],
 }
 
-impl<'b> Lanes<'b> {
+impl<'b> ColumnBatch<'b> {
     /// Takes the cells of a column, one a record.
     #[inline(always)]
     pub(super) fn fill(&mut self, batch: &'b Batch<'_>, column: usize) {
@@ -36,10 +36,10 @@ impl<'b> Lanes<'b> {
         self.cells.resize(records, Span::EMPTY);
         self.starts.resize(records, 0);
         self.lengths.resize(records, 0);
-        let lanes = self.cells.iter_mut().zip(&mut self.starts);
-        for (record, ((cell, start), length)) in lanes.zip(&mut self.lengths).enumerate() {
+        let cells = self.cells.iter_mut().zip(&mut self.starts);
+        for (record, ((cell, start), length)) in cells.zip(&mut self.lengths).enumerate() {
             let span = batch.cell(record, column);
-            *start = start::start_before(span.tail(), span.len());
+            *start = prefix::start_before(span.tail(), span.len());
             *length = span.len() as u32; // as places in a body
             *cell = span;
         }
@@ -51,9 +51,9 @@ impl<'b> Lanes<'b> {
     #[inline(always)]
     pub(super) fn hash_records(&mut self, records: &mut [u64]) {
         self.hashes.resize(self.cells.len(), 0);
-        let lanes = self.cells.iter().zip(&self.starts).zip(&mut self.hashes);
-        for (((span, &start), hash), record) in lanes.zip(records) {
-            *hash = hash::of(span.cell(), start);
+        let cells = self.cells.iter().zip(&self.starts).zip(&mut self.hashes);
+        for (((span, &start), hash), record) in cells.zip(records) {
+            *hash = hash::cell_hash(span.cell(), start);
             let joined = if span.is_empty() { hash::EMPTY } else { *hash };
             *record = hash::join(*record, joined);
         }
@@ -63,9 +63,9 @@ impl<'b> Lanes<'b> {
     #[inline(always)]
     pub(super) fn hash(&mut self) {
         self.hashes.resize(self.cells.len(), 0);
-        let lanes = self.cells.iter().zip(&self.starts).zip(&mut self.hashes);
-        for ((span, &start), hash) in lanes {
-            *hash = hash::of(span.cell(), start);
+        let cells = self.cells.iter().zip(&self.starts).zip(&mut self.hashes);
+        for ((span, &start), hash) in cells {
+            *hash = hash::cell_hash(span.cell(), start);
         }
     }
 
@@ -74,12 +74,12 @@ impl<'b> Lanes<'b> {
     pub(super) fn drop_empty(&mut self) {
         if self.empty > 0 {
             self.hashes.resize(self.cells.len(), 0);
-            self.keep_filled();
+            self.retain_filled();
         }
     }
 
     #[inline(always)]
-    fn keep_filled(&mut self) {
+    fn retain_filled(&mut self) {
         let mut kept = 0;
         for at in 0..self.cells.len() {
             self.cells[kept] = self.cells[at];
@@ -94,8 +94,8 @@ impl<'b> Lanes<'b> {
         self.hashes.truncate(kept);
     }
 
-    pub(super) fn all(&self) -> Slice<'_, 'b> {
-        Slice {
+    pub(super) fn all(&self) -> CellSlice<'_, 'b> {
+        CellSlice {
             cells: &self.cells,
             starts: &self.starts,
             lengths: &self.lengths,
@@ -104,7 +104,7 @@ impl<'b> Lanes<'b> {
     }
 }
 
-impl<'b> Slice<'_, 'b> {
+impl<'b> CellSlice<'_, 'b> {
     /// Without the first ones.
     pub(super) fn from(self, at: usize) -> Self {
         Self {
@@ -117,8 +117,8 @@ impl<'b> Slice<'_, 'b> {
 
     /// Each cell with its start and its hash.
     pub(super) fn iter(self) -> impl Iterator<Item = (Span<'b>, u64, u64)> {
-        let lanes = self.cells.iter().zip(self.starts).zip(self.hashes);
-        lanes.map(|((&span, &start), &hash)| (span, start, hash))
+        let cells = self.cells.iter().zip(self.starts).zip(self.hashes);
+        cells.map(|((&span, &start), &hash)| (span, start, hash))
     }
 
     /// Of the cells with this start the least, where `wanted` is `Less`, or the greatest.
@@ -129,7 +129,7 @@ impl<'b> Slice<'_, 'b> {
             if own != start {
                 continue;
             }
-            let follows = second(*span);
+            let follows = second_prefix(*span);
             let is_better = best.is_none_or(|(known, cell)| {
                 let order = follows.cmp(&known);
                 order.then_with(|| span.cell().cmp(cell)) == wanted
@@ -144,9 +144,9 @@ impl<'b> Slice<'_, 'b> {
 
 /// The eight bytes behind the start, as the start has the first eight.
 #[inline(always)]
-fn second(span: Span<'_>) -> u64 {
+fn second_prefix(span: Span<'_>) -> u64 {
     match span.len().checked_sub(8) {
         None | Some(0) => 0,
-        Some(length) => start::start_before(&span.tail()[8..], length),
+        Some(length) => prefix::start_before(&span.tail()[8..], length),
     }
 }

@@ -2,44 +2,48 @@
 //! exist; a leap second counts as the first of the next minute.
 
 use super::calendar::{day, number, offset};
-use super::pattern::Pattern;
-use crate::validate::value::Moment;
+use super::strftime::StrftimePattern;
+use crate::validate::value::TemporalValue;
 
 const DAY: i64 = 86_400;
 
 /// How a field writes them.
 #[derive(Debug, Clone)]
-pub(crate) enum Style {
+pub(crate) enum Format {
     /// As ISO 8601 has it, and as schemas mean it by default.
     Iso,
     /// In any way that is known here.
     Any,
     /// In a way of its own.
-    Pattern(Pattern),
+    Strftime(StrftimePattern),
 }
 
 /// Which part of time a field is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
+pub(crate) enum TemporalPart {
     Date,
     Time,
     DateTime,
 }
 
 /// Reads a cell. Absent: it is none.
-pub(crate) fn read<'c>(cell: &'c [u8], part: Part, style: &Style) -> Option<Moment<'c>> {
+pub(crate) fn read<'c>(
+    cell: &'c [u8],
+    part: TemporalPart,
+    style: &Format,
+) -> Option<TemporalValue<'c>> {
     match (style, part) {
-        (Style::Pattern(pattern), _) => pattern.read(cell),
-        (Style::Iso, Part::Date) => whole(date(cell, b"-")?),
-        (Style::Any, Part::Date) => whole(any_date(cell)?),
-        (Style::Iso, Part::Time) => ended(time(cell, true)?),
-        (Style::Any, Part::Time) => ended(time(cell, false)?),
-        (Style::Iso, Part::DateTime) => {
+        (Format::Strftime(pattern), _) => pattern.read(cell),
+        (Format::Iso, TemporalPart::Date) => whole(date(cell, b"-")?),
+        (Format::Any, TemporalPart::Date) => whole(any_date(cell)?),
+        (Format::Iso, TemporalPart::Time) => ended(time(cell, true)?),
+        (Format::Any, TemporalPart::Time) => ended(time(cell, false)?),
+        (Format::Iso, TemporalPart::DateTime) => {
             let (day, rest) = date(cell, b"-")?;
             let rest = rest.strip_prefix(b"T")?;
             on(day, ended(time(rest, true)?)?)
         }
-        (Style::Any, Part::DateTime) => {
+        (Format::Any, TemporalPart::DateTime) => {
             let (day, rest) = any_date(cell)?;
             match rest.split_first() {
                 None => whole((day, rest)),
@@ -51,11 +55,11 @@ pub(crate) fn read<'c>(cell: &'c [u8], part: Part, style: &Style) -> Option<Mome
 }
 
 /// `2006-01`: months since year 0.
-pub(crate) fn year_month(cell: &[u8]) -> Option<Moment<'static>> {
+pub(crate) fn year_month(cell: &[u8]) -> Option<TemporalValue<'static>> {
     let (year, rest) = number(cell, 4, 4)?;
     let (month, rest) = number(rest.strip_prefix(b"-")?, 2, 2)?;
     let is_month = (1..=12).contains(&month) && rest.is_empty();
-    is_month.then_some(Moment {
+    is_month.then_some(TemporalValue {
         whole: year * 12 + month - 1,
         fraction: &[],
     })
@@ -112,20 +116,20 @@ fn steps(mut text: &[u8], mut units: &[u8]) -> bool {
     true
 }
 
-fn whole((day, rest): (i64, &[u8])) -> Option<Moment<'static>> {
-    rest.is_empty().then_some(Moment {
+fn whole((day, rest): (i64, &[u8])) -> Option<TemporalValue<'static>> {
+    rest.is_empty().then_some(TemporalValue {
         whole: day * DAY,
         fraction: &[],
     })
 }
 
-fn ended<'c>((moment, rest): (Moment<'c>, &'c [u8])) -> Option<Moment<'c>> {
+fn ended<'c>((moment, rest): (TemporalValue<'c>, &'c [u8])) -> Option<TemporalValue<'c>> {
     rest.is_empty().then_some(moment)
 }
 
 #[allow(clippy::unnecessary_wraps)] // as the others of `read` are
-fn on(day: i64, time: Moment<'_>) -> Option<Moment<'_>> {
-    Some(Moment {
+fn on(day: i64, time: TemporalValue<'_>) -> Option<TemporalValue<'_>> {
+    Some(TemporalValue {
         whole: day * DAY + time.whole,
         ..time
     })
@@ -154,7 +158,7 @@ fn any_date(cell: &[u8]) -> Option<(i64, &[u8])> {
 }
 
 /// `15:04:05.999+01:00`; seconds may be missing where they are not asked for.
-fn time(text: &[u8], with_seconds: bool) -> Option<(Moment<'_>, &[u8])> {
+fn time(text: &[u8], with_seconds: bool) -> Option<(TemporalValue<'_>, &[u8])> {
     let (hours, rest) = number(text, 2, 2)?;
     let (minutes, mut rest) = number(rest.strip_prefix(b":")?, 2, 2)?;
     let (mut seconds, mut fraction) = (0, &[][..]);
@@ -181,19 +185,19 @@ fn time(text: &[u8], with_seconds: bool) -> Option<(Moment<'_>, &[u8])> {
         _ => offset(rest)?,
     };
     let whole = hours * 3600 + minutes * 60 + seconds - east;
-    Some((Moment { whole, fraction }, rest))
+    Some((TemporalValue { whole, fraction }, rest))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn iso(cell: &str, part: Part) -> Option<Moment<'_>> {
-        read(cell.as_bytes(), part, &Style::Iso)
+    fn iso(cell: &str, part: TemporalPart) -> Option<TemporalValue<'_>> {
+        read(cell.as_bytes(), part, &Format::Iso)
     }
 
-    fn any(cell: &str, part: Part) -> Option<Moment<'_>> {
-        read(cell.as_bytes(), part, &Style::Any)
+    fn any(cell: &str, part: TemporalPart) -> Option<TemporalValue<'_>> {
+        read(cell.as_bytes(), part, &Format::Any)
     }
 
     #[test]
@@ -219,12 +223,12 @@ mod tests {
     #[test]
     fn the_default_is_strict_and_any_is_not() {
         for (cell, part) in [
-            ("2024-02-29", Part::Date),
-            ("12:30:05", Part::Time),
-            ("12:30:05.25", Part::Time),
-            ("2024-02-29T12:30:05Z", Part::DateTime),
-            ("2024-02-29T12:30:05.5+02:00", Part::DateTime),
-            ("2024-02-29T12:30:05", Part::DateTime),
+            ("2024-02-29", TemporalPart::Date),
+            ("12:30:05", TemporalPart::Time),
+            ("12:30:05.25", TemporalPart::Time),
+            ("2024-02-29T12:30:05Z", TemporalPart::DateTime),
+            ("2024-02-29T12:30:05.5+02:00", TemporalPart::DateTime),
+            ("2024-02-29T12:30:05", TemporalPart::DateTime),
         ] {
             assert!(
                 iso(cell, part).is_some() && any(cell, part).is_some(),
@@ -232,11 +236,11 @@ mod tests {
             );
         }
         for (cell, part) in [
-            ("2024/02/29", Part::Date),
-            ("20240229", Part::Date),
-            ("12:30", Part::Time),
-            ("2024-02-29 12:30", Part::DateTime),
-            ("2024-02-29", Part::DateTime),
+            ("2024/02/29", TemporalPart::Date),
+            ("20240229", TemporalPart::Date),
+            ("12:30", TemporalPart::Time),
+            ("2024-02-29 12:30", TemporalPart::DateTime),
+            ("2024-02-29", TemporalPart::DateTime),
         ] {
             assert!(
                 iso(cell, part).is_none() && any(cell, part).is_some(),
@@ -244,14 +248,14 @@ mod tests {
             );
         }
         for (cell, part) in [
-            ("2024-02-30", Part::Date),
-            ("2024-02/29", Part::Date),
-            ("24:00:00", Part::Time),
-            ("12:30:05.", Part::Time),
-            ("12:30:05+1", Part::Time),
-            ("2024-02-29T", Part::DateTime),
-            ("2024-02-29x12:30", Part::DateTime),
-            ("", Part::Date),
+            ("2024-02-30", TemporalPart::Date),
+            ("2024-02/29", TemporalPart::Date),
+            ("24:00:00", TemporalPart::Time),
+            ("12:30:05.", TemporalPart::Time),
+            ("12:30:05+1", TemporalPart::Time),
+            ("2024-02-29T", TemporalPart::DateTime),
+            ("2024-02-29x12:30", TemporalPart::DateTime),
+            ("", TemporalPart::Date),
         ] {
             assert!(any(cell, part).is_none(), "{cell}");
         }
@@ -260,7 +264,9 @@ mod tests {
     #[test]
     fn one_moment_in_two_places_is_one() {
         let (there, here) = ("2024-01-01T01:00:00+01:00", "2024-01-01T00:00:00.000Z");
-        let of = |cell| crate::validate::value::Value::Moment(iso(cell, Part::DateTime).unwrap());
+        let of = |cell| {
+            crate::validate::value::Value::Temporal(iso(cell, TemporalPart::DateTime).unwrap())
+        };
         assert_eq!(
             of(there).compare(&of(here)),
             Some(std::cmp::Ordering::Equal)

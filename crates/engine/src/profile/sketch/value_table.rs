@@ -1,21 +1,21 @@
 //! Every distinct cell of a column with how often it came, while they are few. Whether they are few
 //! is asked of the set of all of them, so that it is the same in whatever order they came.
 
-use proto::v1::ValueTable;
+use proto::v1;
 
-use crate::cells::{hash, start};
+use crate::cells::{hash, prefix};
 use crate::chunk::MAX_BODY_BYTES;
 use crate::partial::PartialError;
-use crate::profile::lanes::Slice;
+use crate::profile::column_batch::CellSlice;
 
 /// How many values a table takes at most, and how many bytes in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Cap {
+pub(crate) struct TableLimits {
     pub(crate) values: usize,
     pub(crate) bytes: usize,
 }
 
-impl Cap {
+impl TableLimits {
     /// More are too many for whoever asks for values.
     pub(crate) const FEW: Self = Self {
         values: 1024,
@@ -30,14 +30,14 @@ impl Cap {
 
 /// An open-addressed table over values that lie one after the other.
 #[derive(Debug, Clone)]
-pub(crate) struct Table {
+pub(crate) struct ValueTable {
     entries: Vec<Entry>,
     /// Of each entry how often it came at most in one chunk. Empty: as often as it came at all.
     ranks: Vec<u32>,
     /// An entry's number from 1, or 0. A power of two, at least twice the entries.
     slots: Vec<u32>,
     bytes: Vec<u8>,
-    pub(crate) cap: Cap,
+    pub(crate) limits: TableLimits,
 }
 
 /// One value. There are many of them: its hash is worked out again where it is needed.
@@ -68,7 +68,7 @@ impl Entry {
 
 /// Whether these cells alone are too many values, as far as a short look tells: hashes fall into bins,
 /// and there are at least as many values as bins that have one.
-fn are_too_many(cells: Slice<'_, '_>, cap: Cap) -> bool {
+fn are_too_many(cells: CellSlice<'_, '_>, limits: TableLimits) -> bool {
     const BITS: u32 = 14;
     let mut bins = [0_u64; 1 << (BITS - 6)];
     let (mut values, mut bytes) = (0, 0);
@@ -80,7 +80,7 @@ fn are_too_many(cells: Slice<'_, '_>, cap: Cap) -> bool {
         values += is_new;
         bytes += is_new * span.len();
     }
-    values > cap.values || bytes > cap.bytes
+    values > limits.values || bytes > limits.bytes
 }
 
 /// Of more than 2^32 cells it does not matter how many they are.
@@ -96,15 +96,15 @@ fn reserve<T>(list: &mut Vec<T>, more: usize) {
     }
 }
 
-impl Table {
+impl ValueTable {
     /// An empty one.
-    pub(crate) fn new(cap: Cap) -> Self {
+    pub(crate) fn new(limits: TableLimits) -> Self {
         Self {
             entries: Vec::new(),
             ranks: Vec::new(),
             slots: vec![0; 64],
             bytes: Vec::new(),
-            cap,
+            limits,
         }
     }
 
@@ -117,13 +117,16 @@ impl Table {
     }
 
     pub(crate) fn hash(&self, entry: &Entry) -> u64 {
-        hash::of(self.cell(entry), entry.start)
+        hash::cell_hash(self.cell(entry), entry.start)
     }
 
     /// Counts cells, until one is a value too many; how many were counted.
     #[inline(always)]
-    pub(crate) fn add_all(&mut self, cells: Slice<'_, '_>) -> usize {
-        if self.entries.is_empty() && self.cap != Cap::NONE && are_too_many(cells, self.cap) {
+    pub(crate) fn add_all(&mut self, cells: CellSlice<'_, '_>) -> usize {
+        if self.entries.is_empty()
+            && self.limits != TableLimits::NONE
+            && are_too_many(cells, self.limits)
+        {
             return 0;
         }
         let mut counted = 0;
@@ -160,7 +163,7 @@ impl Table {
 
     /// Adds what is known of a value to a table that has ranks; `false` where it is one too many.
     fn put(&mut self, cell: &[u8], start: u64, count: u64, rank: u32) -> bool {
-        let hash = hash::of(cell, start);
+        let hash = hash::cell_hash(cell, start);
         let Some(number) = self.find(cell, start, hash) else {
             let is_added = self.insert(cell, start, hash, count);
             if is_added {
@@ -200,8 +203,8 @@ impl Table {
     #[inline(never)]
     fn insert(&mut self, cell: &[u8], start: u64, hash: u64, count: u64) -> bool {
         let (offset, length) = (self.bytes.len() as u64, cell.len() as u64);
-        if self.entries.len() == self.cap.values
-            || self.bytes.len() + cell.len() > self.cap.bytes
+        if self.entries.len() == self.limits.values
+            || self.bytes.len() + cell.len() > self.limits.bytes
             || length >> LENGTH_BITS > 0
         {
             return false;
@@ -247,8 +250,8 @@ impl Table {
                 bytes += cell.len();
             }
         }
-        let is_over = self.entries.len().saturating_add(values) > self.cap.values
-            || self.bytes.len().saturating_add(bytes) > self.cap.bytes;
+        let is_over = self.entries.len().saturating_add(values) > self.limits.values
+            || self.bytes.len().saturating_add(bytes) > self.limits.bytes;
         if is_over {
             return false;
         }
@@ -265,7 +268,7 @@ impl Table {
 
     /// Whether the values are so few that they need not be exact.
     pub(crate) fn is_few(&self) -> bool {
-        self.entries.len() <= Cap::FEW.values && self.bytes.len() <= Cap::FEW.bytes
+        self.entries.len() <= TableLimits::FEW.values && self.bytes.len() <= TableLimits::FEW.bytes
     }
 
     /// How many cells were counted.
@@ -284,7 +287,7 @@ impl Table {
         entries
     }
 
-    pub(crate) fn to_wire(&self) -> ValueTable {
+    pub(crate) fn to_wire(&self) -> v1::ValueTable {
         let entries = self.sorted();
         let mut cells = Vec::with_capacity(self.bytes.len());
         for (entry, _) in &entries {
@@ -292,7 +295,7 @@ impl Table {
         }
         let is_rank = |(entry, own): &(&Entry, u32)| u64::from(*own) == entry.count;
         let ranks = entries.iter().map(|(_, rank)| u64::from(*rank));
-        ValueTable {
+        v1::ValueTable {
             cells,
             lengths: entries
                 .iter()
@@ -308,7 +311,10 @@ impl Table {
     }
 
     /// A table from the wire.
-    pub(crate) fn of_wire(wire: &ValueTable, cap: Cap) -> Result<Self, PartialError> {
+    pub(crate) fn from_wire(
+        wire: &v1::ValueTable,
+        limits: TableLimits,
+    ) -> Result<Self, PartialError> {
         const MALFORMED: PartialError = PartialError::Malformed("a table of values that is none");
         let ranks = if wire.ranks.is_empty() {
             &wire.counts
@@ -318,7 +324,7 @@ impl Table {
         if wire.lengths.len() != wire.counts.len() || wire.lengths.len() != ranks.len() {
             return Err(MALFORMED);
         }
-        let mut table = Self::new(cap);
+        let mut table = Self::new(limits);
         table.entries.reserve_exact(wire.lengths.len());
         table.ranks.reserve_exact(wire.lengths.len());
         table.bytes.reserve_exact(wire.cells.len());
@@ -332,7 +338,7 @@ impl Table {
             let is_value = !cell.is_empty() && (1..=count).contains(&told);
             let known = table.entries.len();
             if !is_value
-                || !table.put(cell, start::start(cell), count, rank(told))
+                || !table.put(cell, prefix::start(cell), count, rank(told))
                 || table.entries.len() == known
             {
                 return Err(MALFORMED);

@@ -1,11 +1,11 @@
 //! Formats of dates and times in the words of C's strptime, as Python reads them in the C locale.
 
 use super::calendar::{day, number, offset};
-use crate::validate::value::Moment;
+use crate::validate::value::TemporalValue;
 
 /// A format, ready to read cells by.
 #[derive(Debug, Clone)]
-pub(crate) struct Pattern {
+pub(crate) struct StrftimePattern {
     items: Vec<Item>,
     format: String,
 }
@@ -69,7 +69,7 @@ struct Parts<'c> {
     east: i64,
 }
 
-impl Pattern {
+impl StrftimePattern {
     /// # Errors
     ///
     /// The directive that is not known.
@@ -101,7 +101,7 @@ impl Pattern {
         &self.format
     }
 
-    pub(crate) fn read<'c>(&self, cell: &'c [u8]) -> Option<Moment<'c>> {
+    pub(crate) fn read<'c>(&self, cell: &'c [u8]) -> Option<TemporalValue<'c>> {
         let mut parts = Parts::default();
         let mut rest = cell;
         for &item in &self.items {
@@ -181,7 +181,7 @@ impl<'c> Parts<'c> {
     }
 
     /// What it comes to. What is not said is taken for the first of 1900, as Python does.
-    fn moment(self) -> Option<Moment<'c>> {
+    fn moment(self) -> Option<TemporalValue<'c>> {
         let hour = match (self.is_of_half, self.is_afternoon) {
             (false, _) => self.hour,
             (true, false) => self.hour % 12,
@@ -207,7 +207,7 @@ impl<'c> Parts<'c> {
             }
             None => day(year, self.month.unwrap_or(1), self.day.unwrap_or(1))?,
         };
-        Some(Moment {
+        Some(TemporalValue {
             whole: day * 86_400 + seconds,
             fraction: self.fraction,
         })
@@ -233,8 +233,8 @@ fn name<'c>(names: &[&str], is_short: bool, text: &'c [u8]) -> Option<(i64, &'c 
 mod tests {
     use super::*;
 
-    fn read<'c>(format: &str, cell: &'c str) -> Option<Moment<'c>> {
-        Pattern::new(format).unwrap().read(cell.as_bytes())
+    fn read<'c>(format: &str, cell: &'c str) -> Option<TemporalValue<'c>> {
+        StrftimePattern::new(format).unwrap().read(cell.as_bytes())
     }
 
     #[test]
@@ -277,7 +277,7 @@ mod tests {
             assert!(read(format, cell).is_none(), "{format} {cell}");
         }
         for format in ["%Q", "%", "", "yyyy-mm-dd"] {
-            assert!(Pattern::new(format).is_err(), "{format}");
+            assert!(StrftimePattern::new(format).is_err(), "{format}");
         }
     }
 }

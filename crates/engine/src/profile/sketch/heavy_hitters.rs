@@ -2,11 +2,11 @@
 //! S. Muthukrishnan, "An improved data stream summary", 2005), which is linear, so that its counts do
 //! not depend on how the cells were cut; and of each chunk the values that were frequent in it.
 //!
-//! Counters and nominees are chosen by different bits of the hash.
+//! CountMinCounters and nominees are chosen by different bits of the hash.
 
 use proto::v1;
 
-use super::table::Table;
+use super::value_table::ValueTable;
 use crate::partial::PartialError;
 
 const ROWS: usize = 2;
@@ -14,50 +14,50 @@ const WIDTH_BITS: u32 = 10;
 const WIDTH: usize = 1 << WIDTH_BITS;
 
 /// So many nominees are kept.
-const NOMINEES: usize = 64;
+const MAX_CANDIDATES: usize = 64;
 /// A value that came less often in a chunk is not worth a place on the wire.
-const LEAST_RANK: u64 = 4;
+const MIN_RANK: u64 = 4;
 /// So much of a nominee is kept.
 pub(crate) const KEPT_BYTES: usize = 256;
 
 /// Which counter of each row a hash belongs to.
 #[inline(always)]
-fn places(hash: u64) -> [usize; ROWS] {
+fn indexes(hash: u64) -> [usize; ROWS] {
     let second = WIDTH + (hash >> WIDTH_BITS) as usize % WIDTH;
     [hash as usize % WIDTH, second]
 }
 
-/// Counters while the cells of one chunk come, which are fewer than 2^32; row after row.
+/// CountMinCounters while the cells of one chunk come, which are fewer than 2^32; row after row.
 #[derive(Debug, Clone)]
-pub(crate) struct Counters(Box<[u32]>);
+pub(crate) struct CountMinCounters(Box<[u32]>);
 
-impl Counters {
+impl CountMinCounters {
     pub(crate) fn new() -> Self {
         Self(vec![0; ROWS * WIDTH].into_boxed_slice())
     }
 
     #[inline(always)]
     pub(crate) fn count(&mut self, hash: u64, times: u64) {
-        for place in places(hash) {
-            self.0[place] = self.0[place].wrapping_add(times as u32);
+        for index in indexes(hash) {
+            self.0[index] = self.0[index].wrapping_add(times as u32);
         }
     }
 }
 
-/// Counters in as few bytes each as the greatest of them needs.
+/// CountMinCounters in as few bytes each as the greatest of them needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Packed {
+struct PackedCounters {
     /// 1, 2, 4 or 8.
     width: usize,
     /// Lowest first.
     bytes: Box<[u8]>,
 }
 
-impl Packed {
+impl PackedCounters {
     fn of<T: Copy + Into<u64>>(counters: &[T]) -> Self {
         let counters = || counters.iter().map(|&counter| counter.into());
-        let most = counters().max().unwrap_or(0);
-        let width = match most {
+        let max = counters().max().unwrap_or(0);
+        let width = match max {
             0..=0xff => 1,
             0x100..=0xffff => 2,
             0x1_0000..=0xffff_ffff => 4,
@@ -73,95 +73,101 @@ impl Packed {
         }
     }
 
-    fn unpacked(&self) -> Vec<u64> {
-        let counter = |packed: &[u8]| {
+    fn to_dense(&self) -> Vec<u64> {
+        let counter = |compact: &[u8]| {
             let mut bytes = [0; 8];
-            bytes[..packed.len()].copy_from_slice(packed);
+            bytes[..compact.len()].copy_from_slice(compact);
             u64::from_le_bytes(bytes)
         };
         self.bytes.chunks_exact(self.width).map(counter).collect()
     }
 }
 
-/// Counters, and who is worth asking them about.
+/// CountMinCounters, and who is worth asking them about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Frequent {
-    counters: Packed,
+pub(crate) struct HeavyHitters {
+    counters: PackedCounters,
     /// Greatest rank first, then by hash.
-    nominees: Vec<Nominee>,
+    candidates: Vec<Candidate>,
 }
 
 /// A value that was frequent in some chunk.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Nominee {
+pub(crate) struct Candidate {
     pub(crate) cell: Vec<u8>,
     pub(crate) hash: u64,
     /// How often it came for certain in the chunk where it was most frequent.
     pub(crate) rank: u64,
 }
 
-impl Frequent {
-    pub(crate) fn new(counters: &Counters, nominees: impl Iterator<Item = Nominee>) -> Self {
-        Self::of(&counters.0, nominees)
+impl HeavyHitters {
+    pub(crate) fn new(
+        counters: &CountMinCounters,
+        candidates: impl Iterator<Item = Candidate>,
+    ) -> Self {
+        Self::of(&counters.0, candidates)
     }
 
-    fn of<T: Copy + Into<u64>>(counters: &[T], nominees: impl Iterator<Item = Nominee>) -> Self {
+    fn of<T: Copy + Into<u64>>(
+        counters: &[T],
+        candidates: impl Iterator<Item = Candidate>,
+    ) -> Self {
         let mut frequent = Self {
-            counters: Packed::of(counters),
-            nominees: nominees
-                .filter(|nominee| nominee.rank >= LEAST_RANK)
+            counters: PackedCounters::of(counters),
+            candidates: candidates
+                .filter(|candidate| candidate.rank >= MIN_RANK)
                 .collect(),
         };
-        frequent.settle();
+        frequent.keep_largest();
         frequent
     }
 
     /// The table's values, as a chunk that had them all would have nominated them.
-    pub(crate) fn of_table(table: &Table) -> Self {
+    pub(crate) fn from_table(table: &ValueTable) -> Self {
         let mut counters = vec![0_u64; ROWS * WIDTH];
         for entry in table.entries() {
-            for place in places(table.hash(entry)) {
-                let counter = &mut counters[place];
+            for index in indexes(table.hash(entry)) {
+                let counter = &mut counters[index];
                 *counter = counter.saturating_add(entry.count);
             }
         }
-        let nominees = table.ranked().filter_map(|(entry, rank)| {
+        let candidates = table.ranked().filter_map(|(entry, rank)| {
             let rank = u64::from(rank);
-            (rank >= LEAST_RANK).then(|| Nominee::new(table.cell(entry), table.hash(entry), rank))
+            (rank >= MIN_RANK).then(|| Candidate::new(table.cell(entry), table.hash(entry), rank))
         });
-        Self::of(&counters, nominees)
+        Self::of(&counters, candidates)
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
-        let mut counters = self.counters.unpacked();
-        for (own, other) in counters.iter_mut().zip(other.counters.unpacked()) {
+        let mut counters = self.counters.to_dense();
+        for (own, other) in counters.iter_mut().zip(other.counters.to_dense()) {
             *own = own.saturating_add(other);
         }
-        self.counters = Packed::of(&counters);
-        self.nominees.extend_from_slice(&other.nominees);
-        self.settle();
+        self.counters = PackedCounters::of(&counters);
+        self.candidates.extend_from_slice(&other.candidates);
+        self.keep_largest();
     }
 
     /// Leaves each nominee once, with its greatest rank, and the greatest of them. One that is left
     /// out here has as many above it in any set that includes this one.
-    fn settle(&mut self) {
-        let key = |nominee: &Nominee| (u64::MAX - nominee.rank, nominee.hash);
-        self.nominees
-            .sort_by_key(|nominee| (nominee.hash, key(nominee)));
-        self.nominees.dedup_by_key(|nominee| nominee.hash);
-        self.nominees.sort_by_key(key);
-        self.nominees.truncate(NOMINEES);
-        self.nominees.shrink_to_fit();
+    fn keep_largest(&mut self) {
+        let key = |candidate: &Candidate| (u64::MAX - candidate.rank, candidate.hash);
+        self.candidates
+            .sort_by_key(|candidate| (candidate.hash, key(candidate)));
+        self.candidates.dedup_by_key(|candidate| candidate.hash);
+        self.candidates.sort_by_key(key);
+        self.candidates.truncate(MAX_CANDIDATES);
+        self.candidates.shrink_to_fit();
     }
 
     /// The most frequent of the nominees, each with a count that is not too low, and by how much it
     /// may be too high; and what no other value can come more often than.
-    pub(crate) fn top(&self, most: usize) -> (Vec<(&Nominee, u64, u64)>, u64) {
-        let counters = self.counters.unpacked();
+    pub(crate) fn top(&self, most: usize) -> (Vec<(&Candidate, u64, u64)>, u64) {
+        let counters = self.counters.to_dense();
         let mut counted: Vec<_> = self
-            .nominees
+            .candidates
             .iter()
-            .map(|nominee| (nominee, estimate(&counters, nominee.hash)))
+            .map(|candidate| (candidate, estimate(&counters, candidate.hash)))
             .collect();
         counted.sort_by(|a, b| (b.1, &a.0.cell, a.0.hash).cmp(&(a.1, &b.0.cell, b.0.hash)));
         counted.truncate(most);
@@ -169,32 +175,38 @@ impl Frequent {
         let over = over(&rest);
         let listed = counted
             .into_iter()
-            .map(|(nominee, count)| (nominee, count, over.min(count - nominee.rank.min(count))))
+            .map(|(candidate, count)| {
+                (
+                    candidate,
+                    count,
+                    over.min(count - candidate.rank.min(count)),
+                )
+            })
             .collect();
-        let row_most = |row: &[u64]| row.iter().copied().max().unwrap_or(0);
+        let row_max = |row: &[u64]| row.iter().copied().max().unwrap_or(0);
         // A value's counter has all of it in each row.
-        let rest_most = rest.chunks(WIDTH).map(row_most).min().unwrap_or(0);
-        (listed, rest_most.saturating_add(over))
+        let rest_max = rest.chunks(WIDTH).map(row_max).min().unwrap_or(0);
+        (listed, rest_max.saturating_add(over))
     }
 
     pub(crate) fn to_wire(&self) -> v1::Frequent {
         v1::Frequent {
-            counters: self.counters.unpacked(),
-            nominees: self.nominees.iter().map(Into::into).collect(),
+            counters: self.counters.to_dense(),
+            nominees: self.candidates.iter().map(Into::into).collect(),
         }
     }
 }
 
 fn estimate(counters: &[u64], hash: u64) -> u64 {
-    let counts = places(hash).map(|place| counters[place]);
+    let counts = indexes(hash).map(|index| counters[index]);
     counts.into_iter().min().unwrap_or(0)
 }
 
 /// The counters less what the listed values have in them.
-fn without(mut counters: Vec<u64>, listed: &[(&Nominee, u64)]) -> Vec<u64> {
-    for (nominee, count) in listed {
-        for place in places(nominee.hash) {
-            counters[place] = counters[place].saturating_sub(*count);
+fn without(mut counters: Vec<u64>, listed: &[(&Candidate, u64)]) -> Vec<u64> {
+    for (candidate, count) in listed {
+        for index in indexes(candidate.hash) {
+            counters[index] = counters[index].saturating_sub(*count);
         }
     }
     counters
@@ -211,7 +223,7 @@ fn over(rest: &[u64]) -> u64 {
     rest.chunks(WIDTH).map(row_over).max().unwrap_or(0)
 }
 
-impl Nominee {
+impl Candidate {
     fn new(cell: &[u8], hash: u64, rank: u64) -> Self {
         Self {
             cell: cell[..cell.len().min(KEPT_BYTES)].to_vec(),
@@ -221,36 +233,36 @@ impl Nominee {
     }
 }
 
-impl From<&Nominee> for v1::Nominee {
-    fn from(nominee: &Nominee) -> Self {
+impl From<&Candidate> for v1::Nominee {
+    fn from(candidate: &Candidate) -> Self {
         Self {
-            cell: nominee.cell.clone(),
-            hash: nominee.hash,
-            rank: nominee.rank,
+            cell: candidate.cell.clone(),
+            hash: candidate.hash,
+            rank: candidate.rank,
         }
     }
 }
 
-impl TryFrom<&v1::Frequent> for Frequent {
+impl TryFrom<&v1::Frequent> for HeavyHitters {
     type Error = PartialError;
 
     fn try_from(wire: &v1::Frequent) -> Result<Self, PartialError> {
-        if wire.counters.len() != ROWS * WIDTH || wire.nominees.len() > NOMINEES {
+        if wire.counters.len() != ROWS * WIDTH || wire.nominees.len() > MAX_CANDIDATES {
             return Err(PartialError::Malformed("counters that are none"));
         }
-        let nominees = wire.nominees.iter();
-        let nominees = nominees.map(|wire| Nominee::new(&wire.cell, wire.hash, wire.rank));
-        Ok(Self::of(&wire.counters, nominees))
+        let candidates = wire.nominees.iter();
+        let candidates = candidates.map(|wire| Candidate::new(&wire.cell, wire.hash, wire.rank));
+        Ok(Self::of(&wire.counters, candidates))
     }
 }
 
 /// Who is frequent in one chunk: a slot for each of some bits of the hash, which the value holds that
 /// most of the slot's cells have, if there is one (R. S. Boyer, J S. Moore, "MJRTY", 1981).
 #[derive(Debug, Clone)]
-pub(crate) struct Slots(Box<[Slot]>);
+pub(crate) struct MajoritySlots(Box<[MajoritySlot]>);
 
 #[derive(Debug, Clone, Default)]
-struct Slot {
+struct MajoritySlot {
     hash: u64,
     count: u64,
     /// Kept once the count says that it may be needed.
@@ -259,9 +271,9 @@ struct Slot {
 
 const SLOT_BITS: u32 = 8;
 
-impl Slots {
+impl MajoritySlots {
     pub(crate) fn new() -> Self {
-        Self(vec![Slot::default(); 1 << SLOT_BITS].into_boxed_slice())
+        Self(vec![MajoritySlot::default(); 1 << SLOT_BITS].into_boxed_slice())
     }
 
     #[inline(always)]
@@ -269,7 +281,7 @@ impl Slots {
         let slot = &mut self.0[(hash >> (2 * WIDTH_BITS)) as usize % (1 << SLOT_BITS)];
         if slot.hash == hash {
             slot.count += 1;
-            if slot.count == LEAST_RANK {
+            if slot.count == MIN_RANK {
                 slot.keep(cell);
             }
         } else if slot.count == 0 {
@@ -281,7 +293,7 @@ impl Slots {
     }
 
     /// Starts with what a table had.
-    pub(crate) fn of_table(table: &Table) -> Self {
+    pub(crate) fn from_table(table: &ValueTable) -> Self {
         let mut slots = Self::new();
         for entry in table.entries() {
             let hash = table.hash(entry);
@@ -298,13 +310,13 @@ impl Slots {
     }
 
     /// Each with a count that is not too high.
-    pub(crate) fn nominees(&self) -> impl Iterator<Item = Nominee> {
-        let kept = self.0.iter().filter(|slot| slot.count >= LEAST_RANK);
-        kept.map(|slot| Nominee::new(&slot.cell, slot.hash, slot.count))
+    pub(crate) fn candidates(&self) -> impl Iterator<Item = Candidate> {
+        let kept = self.0.iter().filter(|slot| slot.count >= MIN_RANK);
+        kept.map(|slot| Candidate::new(&slot.cell, slot.hash, slot.count))
     }
 }
 
-impl Slot {
+impl MajoritySlot {
     #[cold]
     fn keep(&mut self, cell: &[u8]) {
         self.cell.clear();
@@ -329,9 +341,9 @@ mod tests {
         ] {
             let mut counters = vec![7; ROWS * WIDTH];
             counters[3] = most;
-            let packed = Packed::of(&counters);
-            assert_eq!(packed.bytes.len(), width * counters.len(), "{most}");
-            assert_eq!(packed.unpacked(), counters);
+            let compact = PackedCounters::of(&counters);
+            assert_eq!(compact.bytes.len(), width * counters.len(), "{most}");
+            assert_eq!(compact.to_dense(), counters);
         }
     }
 }

@@ -6,15 +6,15 @@ use crate::validate::schema::{Schema, SchemaError};
 
 /// A rule that says that no two rows have the same values there.
 #[derive(Debug, Clone)]
-pub(crate) struct Key {
+pub(crate) struct UniqueKey {
     /// Its place among the rules.
     pub(crate) rule: usize,
-    /// Places among the plan's columns.
+    /// RowPositions among the plan's columns.
     pub(crate) columns: Vec<usize>,
 }
 
 /// A constraint as the schema has it: what it is called, and the places of its fields.
-pub(crate) fn keys_of(schema: &Schema) -> Vec<(&'static str, Vec<usize>)> {
+pub(crate) fn unique_keys_of(schema: &Schema) -> Vec<(&'static str, Vec<usize>)> {
     let fields = schema.fields.iter().enumerate();
     let unique = fields.filter(|(_, field)| field.constraints.is_unique);
     let unique = unique.map(|(at, _)| ("unique", vec![at]));
@@ -34,5 +34,5 @@ pub(crate) fn keys_of(schema: &Schema) -> Vec<(&'static str, Vec<usize>)> {
 ///
 /// When it cannot be read.
 pub fn has_keys(spec: &ValidateSpec) -> Result<bool, SchemaError> {
-    Schema::read(&spec.schema).map(|schema| !keys_of(&schema).is_empty())
+    Schema::read(&spec.schema).map(|schema| !unique_keys_of(&schema).is_empty())
 }

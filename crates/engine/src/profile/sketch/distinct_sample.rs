@@ -11,16 +11,16 @@ use proto::v1::HashSample;
 use crate::partial::PartialError;
 
 /// So many hashes are looked at at once: far more than are kept, so that few have to be sorted.
-const MOST_NEW: usize = 1 << 12;
+const MAX_PENDING: usize = 1 << 12;
 
 /// All hashes while they are few, else the least of them.
 #[derive(Debug, Clone)]
-pub(crate) struct Sample {
-    size: Size,
+pub(crate) struct DistinctSample {
+    size: SampleSize,
     /// Those kept, in their order, each once.
     hashes: Vec<(u64, u64)>,
     /// Those that came once more each since, in no order.
-    new: Vec<u64>,
+    pending: Vec<u64>,
     /// No hash above this one is among the least.
     bound: u64,
     /// Whether there are more hashes than those kept.
@@ -29,19 +29,19 @@ pub(crate) struct Sample {
 
 /// How many hashes are kept.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Size {
+pub(crate) struct SampleSize {
     /// All, while they are no more than this.
-    pub(crate) most: usize,
+    pub(crate) max: usize,
     /// So many of the least ones otherwise.
     pub(crate) kept: usize,
 }
 
-impl Sample {
-    pub(crate) fn new(size: Size) -> Self {
+impl DistinctSample {
+    pub(crate) fn new(size: SampleSize) -> Self {
         Self {
             size,
             hashes: Vec::new(),
-            new: Vec::new(),
+            pending: Vec::new(),
             bound: u64::MAX,
             is_thinned: false,
         }
@@ -57,17 +57,17 @@ impl Sample {
     #[inline(always)]
     pub(crate) fn add_all(&mut self, hashes: &[u64], distinct: impl FnOnce() -> usize) {
         if self.bound == u64::MAX {
-            self.new.extend_from_slice(hashes);
+            self.pending.extend_from_slice(hashes);
         } else {
             let bound = self.bound;
             for &hash in hashes {
                 if hash <= bound {
-                    self.new.push(hash);
+                    self.pending.push(hash);
                 }
             }
         }
-        if self.new.len() >= MOST_NEW {
-            self.settle(distinct());
+        if self.pending.len() >= MAX_PENDING {
+            self.merge_pending(distinct());
         }
     }
 
@@ -81,18 +81,18 @@ impl Sample {
             }
             is_equal
         });
-        self.join(&counted);
+        self.merge_sorted(&counted);
     }
 
     /// Joins what came since to what is kept; at least so many hashes are distinct.
     #[inline(never)]
-    fn settle(&mut self, distinct: usize) {
-        self.is_thinned |= distinct > self.size.most;
-        let mut new = mem::take(&mut self.new);
-        let least = self.least(&new);
-        self.join(&least);
-        new.clear();
-        self.new = new;
+    fn merge_pending(&mut self, distinct: usize) {
+        self.is_thinned |= distinct > self.size.max;
+        let mut pending = mem::take(&mut self.pending);
+        let least = self.least(&pending);
+        self.merge_sorted(&least);
+        pending.clear();
+        self.pending = pending;
     }
 
     /// Those of new hashes that may be among the least, in their order, each with how often it came.
@@ -100,7 +100,7 @@ impl Sample {
         let wanted = if self.is_thinned {
             self.size.kept
         } else {
-            self.size.most
+            self.size.max
         };
         // Hashes are spread evenly: were all distinct, more than are wanted would be below this bound,
         // short of six standard deviations.
@@ -120,7 +120,7 @@ impl Sample {
     }
 
     /// Joins hashes in their order, each once, to those that are kept, and cuts.
-    fn join(&mut self, others: &[(u64, u64)]) {
+    fn merge_sorted(&mut self, others: &[(u64, u64)]) {
         if others.is_empty() {
             return;
         }
@@ -146,11 +146,11 @@ impl Sample {
         joined.extend_from_slice(own);
         joined.extend_from_slice(others);
         self.hashes = joined;
-        self.cut();
+        self.truncate();
     }
 
-    fn cut(&mut self) {
-        self.is_thinned |= self.hashes.len() > self.size.most;
+    fn truncate(&mut self) {
+        self.is_thinned |= self.hashes.len() > self.size.max;
         if self.is_thinned {
             self.hashes.truncate(self.size.kept);
             self.hashes.shrink_to_fit();
@@ -161,46 +161,46 @@ impl Sample {
     /// Adds what `other` has; both are settled.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.is_thinned |= other.is_thinned;
-        self.join(&other.hashes);
-        self.cut();
+        self.merge_sorted(&other.hashes);
+        self.truncate();
     }
 
     /// The same with nothing left to settle. At least so many hashes are distinct, as is known from elsewhere.
-    pub(crate) fn settled(mut self, distinct: usize) -> Self {
-        self.settle(distinct);
-        self.new = Vec::new();
+    pub(crate) fn finished(mut self, distinct: usize) -> Self {
+        self.merge_pending(distinct);
+        self.pending = Vec::new();
         self
     }
 
     /// How many hashes there are, where every one is in it. Only of a settled one.
-    pub(crate) fn whole(&self) -> Option<u64> {
+    pub(crate) fn exact_distinct(&self) -> Option<u64> {
         (!self.is_thinned).then_some(self.hashes.len() as u64)
     }
 
     /// Whether a value came twice, by the sample.
-    pub(crate) fn has_repeated(&self) -> bool {
+    pub(crate) fn has_duplicates(&self) -> bool {
         self.hashes.iter().any(|&(_, count)| count > 1)
     }
 
     /// How many of `total` values are equal to one before them, and the standard error relative to
     /// that. The sample's m hashes came c times on average, so that total / c are distinct; by the
     /// delta method the error of that mean is s / √m, with s the deviation of the counts.
-    pub(crate) fn repeated(&self, total: u64) -> (u64, f64) {
+    pub(crate) fn duplicates(&self, total: u64) -> (u64, f64) {
         let size = self.hashes.len() as f64;
         let sum: f64 = self.hashes.iter().map(|&(_, count)| count as f64).sum();
-        if let Some(distinct) = self.whole() {
+        if let Some(distinct) = self.exact_distinct() {
             return (total.saturating_sub(distinct), 0.0);
         }
         let mean = sum / size;
         let square = |&(_, count): &(u64, u64)| (count as f64 - mean).powi(2);
         let deviation = (self.hashes.iter().map(square).sum::<f64>() / (size - 1.0)).sqrt();
-        let repeated = total as f64 * (1.0 - 1.0 / mean);
-        if repeated < 1.0 {
+        let duplicates = total as f64 * (1.0 - 1.0 / mean);
+        if duplicates < 1.0 {
             // None in the sample: by the rule of three, less than 3 / m of all, at 95 %.
             return (0, 3.0 / size);
         }
         let error = deviation / size.sqrt() / (mean * (mean - 1.0));
-        (repeated.round() as u64, error)
+        (duplicates.round() as u64, error)
     }
 
     /// A settled one.
@@ -218,12 +218,12 @@ impl Sample {
         }
     }
 
-    pub(crate) fn of_wire(wire: &HashSample, size: Size) -> Result<Self, PartialError> {
+    pub(crate) fn from_wire(wire: &HashSample, size: SampleSize) -> Result<Self, PartialError> {
         const MALFORMED: PartialError = PartialError::Malformed("a sample of hashes that is none");
         let fits = if wire.is_thinned {
             wire.steps.len() == size.kept
         } else {
-            wire.steps.len() <= size.most
+            wire.steps.len() <= size.max
         };
         if wire.steps.len() != wire.counts.len() || !fits {
             return Err(MALFORMED);
@@ -243,7 +243,7 @@ impl Sample {
             sample.hashes.push((hash, count));
             before = Some(hash);
         }
-        sample.cut();
+        sample.truncate();
         Ok(sample)
     }
 }

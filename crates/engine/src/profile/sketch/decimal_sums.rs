@@ -1,28 +1,28 @@
 //! Exact sums of decimals that share a scale: integers only, so that the order of adding never shows.
 
-use proto::v1::DecimalSums;
+use proto::v1;
 
-use super::wide::Wide;
+use super::int256::Int256;
 use crate::cells::number::MAX_DIGITS;
 use crate::partial::PartialError;
 
 /// How many, their sum, their squares' and cubes' sums, the least and the greatest; all of mantissas.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Decimals {
+pub(crate) struct DecimalSums {
     pub(crate) scale: u8,
     pub(crate) count: u64,
     pub(crate) sum: i128,
     /// An unsigned 192-bit integer: 2^64 squares of 18-digit mantissas (2^120) fit.
     pub(crate) square_high: u64,
     pub(crate) square_low: u128,
-    pub(crate) cube: Wide,
+    pub(crate) cube: Int256,
     pub(crate) min: i64,
     pub(crate) max: i64,
 }
 
 /// The same of at most 2^16 mantissas of 32 bits: sums of 48 bits, squares of 78, cubes of 109.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Small {
+pub(crate) struct SmallSums {
     pub(crate) count: u64,
     sum: i64,
     square: u128,
@@ -31,7 +31,7 @@ pub(crate) struct Small {
     max: i64,
 }
 
-impl Small {
+impl SmallSums {
     pub(crate) fn new() -> Self {
         Self {
             count: 0,
@@ -60,7 +60,7 @@ impl Small {
     }
 }
 
-impl Decimals {
+impl DecimalSums {
     pub(crate) fn new(scale: u8) -> Self {
         Self {
             scale,
@@ -68,7 +68,7 @@ impl Decimals {
             sum: 0,
             square_high: 0,
             square_low: 0,
-            cube: Wide::default(),
+            cube: Int256::default(),
             min: i64::MAX,
             max: i64::MIN,
         }
@@ -91,7 +91,7 @@ impl Decimals {
     }
 
     /// Adds what a few thousand small mantissas come to.
-    pub(crate) fn add_small(&mut self, small: &Small) {
+    pub(crate) fn add_small(&mut self, small: &SmallSums) {
         self.count += small.count;
         self.sum += i128::from(small.sum);
         self.add_square(small.square);
@@ -106,10 +106,12 @@ impl Decimals {
         self.sum = self
             .sum
             .wrapping_add(i128::from(mantissa) * i128::from(times));
-        let square = Wide::product(size as i64, [size, times, 1]);
+        let square = Int256::product(size as i64, [size, times, 1]);
         self.square_high = self.square_high.wrapping_add(square.high as u64);
         self.add_square(square.low);
-        self.cube = self.cube.plus(Wide::product(mantissa, [size, size, times]));
+        self.cube = self
+            .cube
+            .plus(Int256::product(mantissa, [size, size, times]));
     }
 
     #[inline(always)]
@@ -132,8 +134,8 @@ impl Decimals {
     }
 }
 
-impl From<&Decimals> for DecimalSums {
-    fn from(sums: &Decimals) -> Self {
+impl From<&DecimalSums> for v1::DecimalSums {
+    fn from(sums: &DecimalSums) -> Self {
         Self {
             scale: sums.scale.into(),
             count: sums.count,
@@ -152,10 +154,10 @@ impl From<&Decimals> for DecimalSums {
     }
 }
 
-impl TryFrom<&DecimalSums> for Decimals {
+impl TryFrom<&v1::DecimalSums> for DecimalSums {
     type Error = PartialError;
 
-    fn try_from(wire: &DecimalSums) -> Result<Self, PartialError> {
+    fn try_from(wire: &v1::DecimalSums) -> Result<Self, PartialError> {
         let scale = u8::try_from(wire.scale).ok();
         let scale = scale.filter(|&scale| usize::from(scale) <= MAX_DIGITS);
         let limit = 10_i64.pow(MAX_DIGITS as u32);
@@ -173,7 +175,7 @@ impl TryFrom<&DecimalSums> for Decimals {
             sum: i128::from(wire.sum_high) << 64 | i128::from(wire.sum_low),
             square_high: wire.square_high,
             square_low: u128::from(wire.square_middle) << 64 | u128::from(wire.square_low),
-            cube: Wide {
+            cube: Int256 {
                 high: i128::from(wire.cube_high) << 64 | i128::from(wire.cube_upper),
                 low: u128::from(wire.cube_middle) << 64 | u128::from(wire.cube_low),
             },
@@ -189,12 +191,15 @@ mod tests {
 
     #[test]
     fn sums_survive_the_trip_at_their_extremes() {
-        let mut sums = Decimals::new(18);
+        let mut sums = DecimalSums::new(18);
         for mantissa in [-999_999_999_999_999_999, 1, -999_999_999_999_999_999] {
             sums.add(mantissa, 1);
         }
         assert_eq!(sums.sum, -1_999_999_999_999_999_997);
         sums.square_high = 7;
-        assert_eq!(Decimals::try_from(&DecimalSums::from(&sums)), Ok(sums));
+        assert_eq!(
+            DecimalSums::try_from(&v1::DecimalSums::from(&sums)),
+            Ok(sums)
+        );
     }
 }

@@ -4,34 +4,34 @@
 use fearless_simd::Simd;
 use proto::v1::{ProfilePartial, ProfileSpec};
 
+use super::column_batch::ColumnBatch;
 use super::groups::Groups;
-use super::lanes::Lanes;
 use crate::block::on_this_machine;
 use crate::cells::hash;
 use crate::partial::PartialError;
-use crate::profile::column::Column;
-use crate::profile::column::gather::Gather;
-use crate::profile::sketch::sample::{Sample, Size};
+use crate::profile::column::ColumnState;
+use crate::profile::column::profiler::ColumnProfiler;
+use crate::profile::sketch::distinct_sample::{DistinctSample, SampleSize};
 use crate::records::Batch;
 
 /// So many hashes of records are kept to see how many come twice.
-const SAMPLED_RECORDS: Size = Size {
-    most: 1024,
+const RECORD_SAMPLE_SIZE: SampleSize = SampleSize {
+    max: 1024,
     kept: 1024,
 };
 
 /// The statistics of a set of chunks, ready to be merged with others.
 #[derive(Debug, Clone, Default)]
-pub struct Merged {
+pub struct ProfileState {
     pub(super) rows: u64,
     /// None while there is no row.
-    pub(super) columns: Vec<Column>,
+    pub(super) columns: Vec<ColumnState>,
     pub(super) taken: Option<Groups>,
     /// Where distinct values are taken.
-    pub(super) records: Option<Sample>,
+    pub(super) records: Option<DistinctSample>,
 }
 
-impl Merged {
+impl ProfileState {
     /// Adds what `other` has seen. Nothing is changed on an error.
     ///
     /// # Errors
@@ -49,10 +49,10 @@ impl Merged {
         if ours == theirs {
             self.add(other, ours);
         } else {
-            let taken = ours.common(theirs);
+            let taken = ours.intersection(theirs);
             let mut other = other.clone();
-            other.leave_out(taken);
-            self.leave_out(taken);
+            other.restrict_to(taken);
+            self.restrict_to(taken);
             self.add(&other, taken);
         }
         Ok(())
@@ -92,9 +92,9 @@ impl Merged {
         Err(PartialError::Columns { found, expected })
     }
 
-    fn leave_out(&mut self, taken: Groups) {
+    fn restrict_to(&mut self, taken: Groups) {
         for column in &mut self.columns {
-            column.leave_out(taken);
+            column.restrict_to(taken);
         }
         self.records.take_if(|_| !taken.has(Groups::DISTINCT));
         self.taken = Some(taken);
@@ -114,14 +114,14 @@ impl Merged {
     pub fn partial(&self) -> ProfilePartial {
         ProfilePartial {
             rows: self.rows,
-            columns: self.columns.iter().map(Column::to_wire).collect(),
+            columns: self.columns.iter().map(ColumnState::to_wire).collect(),
             taken: self.taken.map_or(0, Groups::bits),
-            records: self.records.as_ref().map(Sample::to_wire),
+            records: self.records.as_ref().map(DistinctSample::to_wire),
         }
     }
 }
 
-impl TryFrom<&ProfilePartial> for Merged {
+impl TryFrom<&ProfilePartial> for ProfileState {
     type Error = PartialError;
 
     fn try_from(wire: &ProfilePartial) -> Result<Self, PartialError> {
@@ -132,10 +132,10 @@ impl TryFrom<&ProfilePartial> for Merged {
             return Err(PartialError::Malformed("records without columns"));
         }
         let taken = Groups::from_bits(wire.taken);
-        let column = |column| Column::of_wire(column, wire.rows, taken);
+        let column = |column| ColumnState::from_wire(column, wire.rows, taken);
         let records = match &wire.records {
             _ if !taken.has(Groups::DISTINCT) => None,
-            Some(records) => Some(Sample::of_wire(records, SAMPLED_RECORDS)?),
+            Some(records) => Some(DistinctSample::from_wire(records, RECORD_SAMPLE_SIZE)?),
             None => return Err(PartialError::Malformed("the records' hashes are missing")),
         };
         Ok(Self {
@@ -151,22 +151,22 @@ impl TryFrom<&ProfilePartial> for Merged {
 #[derive(Debug)]
 pub struct Profiler {
     rows: u64,
-    columns: Vec<Gather>,
+    columns: Vec<ColumnProfiler>,
     taken: Groups,
-    records: Option<Sample>,
+    records: Option<DistinctSample>,
 }
 
 impl Profiler {
     /// A profiler of records with so many fields, which are those of chunk `seq`.
     pub fn new(columns: usize, spec: &ProfileSpec, seq: u64) -> Self {
-        let taken = Groups::of(*spec);
+        let taken = Groups::from_spec(*spec);
         Self {
             rows: 0,
-            columns: vec![Gather::new(taken, seq); columns],
+            columns: vec![ColumnProfiler::new(taken, seq); columns],
             taken,
             records: taken
                 .has(Groups::DISTINCT)
-                .then(|| Sample::new(SAMPLED_RECORDS)),
+                .then(|| DistinctSample::new(RECORD_SAMPLE_SIZE)),
         }
     }
 
@@ -207,23 +207,27 @@ impl Profiler {
         let columns = self.columns.into_iter();
         ProfilePartial {
             rows: self.rows,
-            columns: columns.map(|column| column.column().to_wire()).collect(),
+            columns: columns.map(|column| column.finish().to_wire()).collect(),
             taken: self.taken.bits(),
-            records: self.records.map(|records| records.settled(0).to_wire()),
+            records: self.records.map(|records| records.finished(0).to_wire()),
         }
     }
 
     /// What was seen, to be merged. Of no records it is nothing, whatever the columns, so that chunks
     /// without a good record leave no trace in what is merged.
-    pub fn merged(self) -> Merged {
+    pub fn merged(self) -> ProfileState {
         if self.rows == 0 {
-            return Merged::default();
+            return ProfileState::default();
         }
-        Merged {
+        ProfileState {
             rows: self.rows,
-            columns: self.columns.into_iter().map(Gather::column).collect(),
+            columns: self
+                .columns
+                .into_iter()
+                .map(ColumnProfiler::finish)
+                .collect(),
             taken: Some(self.taken),
-            records: self.records.map(|records| records.settled(0)),
+            records: self.records.map(|records| records.finished(0)),
         }
     }
 }
@@ -232,21 +236,21 @@ impl Profiler {
 #[inline(always)]
 fn add<S: Simd>(
     simd: S,
-    columns: &mut [Gather],
+    columns: &mut [ColumnProfiler],
     batch: &Batch<'_>,
     taken: Groups,
     records: &mut [u64],
 ) {
-    let mut lanes = Lanes::default();
+    let mut cells = ColumnBatch::default();
     for (at, column) in columns.iter_mut().enumerate() {
-        lanes.fill(batch, at);
+        cells.fill(batch, at);
         if taken.has_values() {
-            lanes.hash_records(records);
+            cells.hash_records(records);
         }
-        lanes.drop_empty();
-        if column.asks_for_hashes() {
-            lanes.hash();
+        cells.drop_empty();
+        if column.needs_hashes() {
+            cells.hash();
         }
-        column.add_all(simd, &lanes, taken);
+        column.add_all(simd, &cells, taken);
     }
 }

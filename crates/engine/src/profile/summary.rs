@@ -5,25 +5,25 @@
 use proto::v1::{ColumnProfile, ColumnType, Estimate, Order, Profile, TopValue, Uniqueness};
 
 use super::groups::Groups;
-use super::merged::Merged;
-use crate::cells::kind::Kind;
+use super::state::ProfileState;
+use crate::cells::kind::CellKind;
 use crate::columns;
 use crate::partial::PartialError;
-use crate::profile::column::Column;
-use crate::profile::column::basics::Basics;
-use crate::profile::column::distribution::{Distribution, Known};
+use crate::profile::column::ColumnState;
+use crate::profile::column::basic_stats::BasicStats;
+use crate::profile::column::distribution::{Distribution, NumberFacts};
 use crate::profile::column::infer::infer;
 use crate::profile::column::moments::Moments;
-use crate::profile::column::text::KEPT_BYTES;
-use crate::profile::column::values::{Distinct, Values};
-use crate::profile::sketch::frequent;
+use crate::profile::column::text_stats::KEPT_BYTES;
+use crate::profile::column::values::{DistinctSketch, Values};
+use crate::profile::sketch::heavy_hitters;
 use crate::profile::sketch::hyperloglog;
-use crate::profile::sketch::table::Table;
+use crate::profile::sketch::value_table::ValueTable;
 
 /// So many of the most frequent values are told.
 const TOP: usize = 10;
 
-impl Merged {
+impl ProfileState {
     /// The profile of the columns called `names`.
     ///
     /// # Errors
@@ -32,7 +32,7 @@ impl Merged {
     pub fn finish(&self, names: &[String]) -> Result<Profile, PartialError> {
         let nothing = Groups::from_bits(0);
         let taken = self.taken.unwrap_or(nothing);
-        let none = Column::new(nothing);
+        let none = ColumnState::new(nothing);
         let columns: Vec<_> = if self.taken.is_none() {
             names.iter().map(|_| &none).collect()
         } else {
@@ -45,12 +45,14 @@ impl Merged {
             });
         }
         let names = columns::shown(names);
-        let of = |(name, column): (&String, &&Column)| Finish::new(column, taken).profile(name);
+        let summary = |(name, column): (&String, &&ColumnState)| {
+            ColumnSummary::new(column, taken).profile(name)
+        };
         Ok(Profile {
             rows: self.rows,
-            columns: names.iter().zip(&columns).map(of).collect(),
+            columns: names.iter().zip(&columns).map(summary).collect(),
             duplicate_rows: self.records.as_ref().map(|records| {
-                let (count, error) = records.repeated(self.rows);
+                let (count, error) = records.duplicates(self.rows);
                 Estimate { count, error }
             }),
         })
@@ -58,9 +60,9 @@ impl Merged {
 }
 
 /// A column on its way to people.
-struct Finish<'c> {
-    column: &'c Column,
-    basics: &'c Basics,
+struct ColumnSummary<'c> {
+    column: &'c ColumnState,
+    basics: &'c BasicStats,
     taken: Groups,
     kind: ColumnType,
     fit: f64,
@@ -68,8 +70,8 @@ struct Finish<'c> {
     moments: Option<Moments>,
 }
 
-impl<'c> Finish<'c> {
-    fn new(column: &'c Column, taken: Groups) -> Self {
+impl<'c> ColumnSummary<'c> {
+    fn new(column: &'c ColumnState, taken: Groups) -> Self {
         let (kind, fit) = infer(&column.basics);
         let is_number = matches!(kind, ColumnType::Integer | ColumnType::Decimal);
         Self {
@@ -78,7 +80,7 @@ impl<'c> Finish<'c> {
             taken,
             kind,
             fit,
-            moments: is_number.then(|| Moments::of(&column.basics)),
+            moments: is_number.then(|| Moments::new(&column.basics)),
         }
     }
 
@@ -151,19 +153,19 @@ impl<'c> Finish<'c> {
     fn distinct(&self) -> Estimate {
         let exact = |count| Estimate { count, error: 0.0 };
         match &self.column.values {
-            Values::Table(table) => exact(table.entries().len() as u64),
+            Values::ValueTable(table) => exact(table.entries().len() as u64),
             _ if self.is_strict() => exact(self.basics.filled()),
             Values::Sketches(sketches) => match &sketches.distinct {
-                Some(distinct) => self.counted(distinct),
+                Some(distinct) => self.estimated(distinct),
                 None => exact(0),
             },
-            Values::Untold => exact(0),
+            Values::NotCollected => exact(0),
         }
     }
 
-    fn counted(&self, distinct: &Distinct) -> Estimate {
+    fn estimated(&self, distinct: &DistinctSketch) -> Estimate {
         let estimate = || distinct.registers.estimate().round() as u64;
-        let (count, error) = match distinct.sample.whole() {
+        let (count, error) = match distinct.sample.exact_distinct() {
             Some(count) => (count, 0.0),
             None => (estimate(), hyperloglog::ERROR),
         };
@@ -174,20 +176,20 @@ impl<'c> Finish<'c> {
     }
 
     fn uniqueness(&self) -> Uniqueness {
-        let repeats = |table: &Table| table.entries().iter().any(|entry| entry.count > 1);
+        let repeats = |table: &ValueTable| table.entries().iter().any(|entry| entry.count > 1);
         match &self.column.values {
             _ if self.basics.cells() == Some(0) => Uniqueness::Unspecified,
             _ if self.basics.empty > 0 => Uniqueness::No,
-            Values::Table(table) if repeats(table) => Uniqueness::No,
-            Values::Table(_) => Uniqueness::Yes,
+            Values::ValueTable(table) if repeats(table) => Uniqueness::No,
+            Values::ValueTable(_) => Uniqueness::Yes,
             _ if self.is_strict() => Uniqueness::Yes,
             Values::Sketches(sketches) => match &sketches.distinct {
-                Some(distinct) if distinct.sample.has_repeated() => Uniqueness::No,
+                Some(distinct) if distinct.sample.has_duplicates() => Uniqueness::No,
                 // Values with different hashes differ.
-                Some(distinct) if distinct.sample.whole().is_some() => Uniqueness::Yes,
+                Some(distinct) if distinct.sample.exact_distinct().is_some() => Uniqueness::Yes,
                 _ => Uniqueness::Likely,
             },
-            Values::Untold => Uniqueness::Unspecified,
+            Values::NotCollected => Uniqueness::Unspecified,
         }
     }
 
@@ -206,32 +208,35 @@ impl<'c> Finish<'c> {
     }
 
     fn order(&self) -> Order {
-        let Some(sorting) = &self.column.sorting else {
+        let Some(order) = &self.column.order else {
             return Order::Unspecified;
         };
         match &self.moments {
             _ if self.basics.filled() == 0 => Order::Unspecified,
             // What is equal in what was compared of it may differ in the rest.
-            Some(_) if self.basics.out_of_range > 0 => strict(sorting.by_numbers()),
-            Some(_) => sorting.by_numbers(),
-            None if self.basics.lengths.max > KEPT_BYTES as u64 => strict(sorting.by_bytes()),
-            None => sorting.by_bytes(),
+            Some(_) if self.basics.out_of_range > 0 => strict(order.by_numbers()),
+            Some(_) => order.by_numbers(),
+            None if self.basics.lengths.max > KEPT_BYTES as u64 => strict(order.by_bytes()),
+            None => order.by_bytes(),
         }
     }
 
     /// The most frequent values, and how frequent the others can be at most.
     fn top(&self) -> (Vec<TopValue>, Option<u64>) {
         match &self.column.values {
-            Values::Untold => (Vec::new(), None),
-            Values::Table(table) => top_of_table(table),
+            Values::NotCollected => (Vec::new(), None),
+            Values::ValueTable(table) => top_of_table(table),
             Values::Sketches(sketches) => match &sketches.frequent {
                 Some(frequent) => {
                     let (listed, rest) = frequent.top(TOP);
-                    let value = |(nominee, count, over): (&frequent::Nominee, u64, u64)| TopValue {
-                        value: text(&nominee.cell),
-                        count,
-                        over,
-                    };
+                    let value =
+                        |(candidate, count, over): (&heavy_hitters::Candidate, u64, u64)| {
+                            TopValue {
+                                value: text(&candidate.cell),
+                                count,
+                                over,
+                            }
+                        };
                     (listed.into_iter().map(value).collect(), Some(rest))
                 }
                 None => (Vec::new(), None),
@@ -244,7 +249,7 @@ impl<'c> Finish<'c> {
             profile.leading_zeros = self.basics.leading_zeros;
             profile.surrounding_space = self.basics.surrounding_space;
             profile.set_order(self.order());
-            if let Values::Table(table) = &self.column.values {
+            if let Values::ValueTable(table) = &self.column.values {
                 profile.mixed_case = mixed_case(table);
             }
         }
@@ -256,18 +261,18 @@ impl<'c> Finish<'c> {
         let Some(range) = range.filter(|_| self.taken.has(Groups::QUANTILES)) else {
             return profile;
         };
-        let known = Known {
+        let known = NumberFacts {
             range,
             is_integer: self.kind == ColumnType::Integer,
-            are_integers: self.basics.kind(Kind::Decimal) == 0,
+            are_integers: self.basics.kind(CellKind::Decimal) == 0,
         };
         let distribution = match &self.column.values {
-            Values::Table(table) => Distribution::of_table(table, known),
+            Values::ValueTable(table) => Distribution::from_table(table, known),
             Values::Sketches(sketches) => match &sketches.buckets {
                 Some(buckets) => Distribution::of_buckets(buckets, known),
                 None => return profile,
             },
-            Values::Untold => return profile,
+            Values::NotCollected => return profile,
         };
         ColumnProfile {
             quantiles: distribution.quantiles,
@@ -286,7 +291,7 @@ fn strict(order: Order) -> Order {
     }
 }
 
-fn top_of_table(table: &Table) -> (Vec<TopValue>, Option<u64>) {
+fn top_of_table(table: &ValueTable) -> (Vec<TopValue>, Option<u64>) {
     let sorted = table.sorted(); // of equally frequent ones the least comes first
     let mut entries: Vec<_> = sorted.into_iter().map(|(entry, _)| entry).collect();
     entries.sort_by_key(|entry| u64::MAX - entry.count);
@@ -301,7 +306,7 @@ fn top_of_table(table: &Table) -> (Vec<TopValue>, Option<u64>) {
 }
 
 /// How many values differ from another only in the case of ASCII letters.
-fn mixed_case(table: &Table) -> u64 {
+fn mixed_case(table: &ValueTable) -> u64 {
     let cells = table.entries().iter().map(|entry| table.cell(entry));
     let mut lower: Vec<_> = cells.map(<[u8]>::to_ascii_lowercase).collect();
     lower.sort_unstable();

@@ -16,15 +16,15 @@ use crate::partial::PartialError;
 const FRACTION_BITS: u32 = 7;
 const DROPPED_BITS: u32 = 52 - FRACTION_BITS;
 /// At most so many buckets.
-const MOST: usize = 1024;
+const MAX_BUCKETS: usize = 1024;
 /// Eighteen bits are a bucket's number: joined so often, only the sign is left.
 const MAX_LEVEL: u32 = 18;
 /// Greater numbers than this have no bucket: it is that of infinity.
-const END: i32 = 0x7ff << FRACTION_BITS;
+const INFINITY_BUCKET: i32 = 0x7ff << FRACTION_BITS;
 
 /// Counts by bucket. Level n joins 2^n buckets.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Buckets {
+pub(crate) struct QuantileSketch {
     level: u32,
     zeros: u64,
     /// Ascending; no count is 0. Negative numbers have negative buckets, -1 next to zero.
@@ -39,9 +39,9 @@ fn bucket(number: f64) -> i32 {
     if number < 0.0 { -1 - size } else { size }
 }
 
-impl Buckets {
+impl QuantileSketch {
     /// Of numbers with counts, in any order.
-    pub(crate) fn of(numbers: impl Iterator<Item = (f64, u64)>) -> Self {
+    pub(crate) fn from_numbers(numbers: impl Iterator<Item = (f64, u64)>) -> Self {
         let mut buckets = Self::default();
         let mut counts = Vec::new();
         for (number, count) in numbers {
@@ -53,13 +53,13 @@ impl Buckets {
         }
         counts.sort_unstable();
         buckets.counts = counts;
-        buckets.join();
-        buckets.settle();
+        buckets.merge_equal();
+        buckets.collapse();
         buckets
     }
 
     /// Adds the counts of neighbours with one number.
-    fn join(&mut self) {
+    fn merge_equal(&mut self) {
         self.counts.dedup_by(|next, kept| {
             let is_equal = next.0 == kept.0;
             if is_equal {
@@ -69,32 +69,32 @@ impl Buckets {
         });
     }
 
-    fn raise(&mut self, level: u32) {
+    fn coarsen_to(&mut self, level: u32) {
         let by = level.saturating_sub(self.level);
         if by > 0 {
             self.counts.iter_mut().for_each(|(at, _)| *at >>= by);
             self.level = level;
-            self.join();
+            self.merge_equal();
         }
     }
 
-    fn settle(&mut self) {
-        while self.counts.len() > MOST {
-            self.raise(self.level + 1);
+    fn collapse(&mut self) {
+        while self.counts.len() > MAX_BUCKETS {
+            self.coarsen_to(self.level + 1);
         }
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
         let mut other = other.clone();
         let level = self.level.max(other.level);
-        self.raise(level);
-        other.raise(level);
+        self.coarsen_to(level);
+        other.coarsen_to(level);
         self.zeros = self.zeros.saturating_add(other.zeros);
         self.counts.extend_from_slice(&other.counts);
         // A merge of two sorted runs is linear.
         self.counts.sort_by_key(|&(at, _)| at);
-        self.join();
-        self.settle();
+        self.merge_equal();
+        self.collapse();
         self.counts.shrink_to_fit();
     }
 
@@ -153,7 +153,7 @@ impl Buckets {
 
 /// Where the bucket begins; never beyond the finite numbers.
 fn bound(at: i32) -> f64 {
-    let bits = at.clamp(0, END) as u64;
+    let bits = at.clamp(0, INFINITY_BUCKET) as u64;
     f64::from_bits(bits << DROPPED_BITS).min(f64::MAX)
 }
 
@@ -191,14 +191,14 @@ fn middle_error(from: f64, to: f64) -> f64 {
     (to - from) / (to + from)
 }
 
-impl TryFrom<&v1::Buckets> for Buckets {
+impl TryFrom<&v1::Buckets> for QuantileSketch {
     type Error = PartialError;
 
     fn try_from(wire: &v1::Buckets) -> Result<Self, PartialError> {
         const MALFORMED: PartialError = PartialError::Malformed("buckets that are none");
         if wire.level > MAX_LEVEL
             || wire.steps.len() != wire.counts.len()
-            || wire.steps.len() > MOST
+            || wire.steps.len() > MAX_BUCKETS
         {
             return Err(MALFORMED);
         }
@@ -206,7 +206,7 @@ impl TryFrom<&v1::Buckets> for Buckets {
         let mut at = 0_i32;
         for (index, (&step, &count)) in wire.steps.iter().zip(&wire.counts).enumerate() {
             at = at.checked_add(step).ok_or(MALFORMED)?;
-            let ends = (-END - 1) >> wire.level..=END >> wire.level;
+            let ends = (-INFINITY_BUCKET - 1) >> wire.level..=INFINITY_BUCKET >> wire.level;
             if !ends.contains(&at) || count == 0 || (index > 0 && step < 1) {
                 return Err(MALFORMED);
             }
@@ -220,19 +220,19 @@ impl TryFrom<&v1::Buckets> for Buckets {
     }
 }
 
-/// Buckets while cells come one by one: a page of counters for each sign and exponent.
+/// QuantileSketch while cells come one by one: a page of counters for each sign and exponent.
 #[derive(Debug, Clone)]
-pub(crate) struct Pages {
+pub(crate) struct DenseBuckets {
     /// By sign and exponent: the page's number, from 1.
-    numbers: Box<[u16]>,
+    pages: Box<[u16]>,
     counters: Vec<[u64; 1 << FRACTION_BITS]>,
     zeros: u64,
 }
 
-impl Pages {
+impl DenseBuckets {
     pub(crate) fn new() -> Self {
         Self {
-            numbers: vec![0; 1 << 12].into_boxed_slice(),
+            pages: vec![0; 1 << 12].into_boxed_slice(),
             counters: Vec::new(),
             zeros: 0,
         }
@@ -246,7 +246,7 @@ impl Pages {
             return;
         }
         let head = number.to_bits() >> DROPPED_BITS;
-        let at = &mut self.numbers[(head >> FRACTION_BITS) as usize];
+        let at = &mut self.pages[(head >> FRACTION_BITS) as usize];
         if *at == 0 {
             self.counters.push([0; 1 << FRACTION_BITS]);
             *at = self.counters.len() as u16; // at most 4096
@@ -255,14 +255,9 @@ impl Pages {
         page[head as usize & ((1 << FRACTION_BITS) - 1)] += times;
     }
 
-    pub(crate) fn buckets(&self) -> Buckets {
+    pub(crate) fn sketch(&self) -> QuantileSketch {
         let mut counts = Vec::new();
-        for (head, &page) in self
-            .numbers
-            .iter()
-            .enumerate()
-            .filter(|(_, page)| **page > 0)
-        {
+        for (head, &page) in self.pages.iter().enumerate().filter(|(_, page)| **page > 0) {
             let is_negative = head >> 11 == 1;
             let first = ((head & 0x7ff) << FRACTION_BITS) as i32;
             for (at, &count) in self.counters[usize::from(page) - 1].iter().enumerate() {
@@ -273,12 +268,12 @@ impl Pages {
             }
         }
         counts.sort_unstable_by_key(|&(at, _)| at);
-        let mut buckets = Buckets {
+        let mut buckets = QuantileSketch {
             level: 0,
             zeros: self.zeros,
             counts,
         };
-        buckets.settle();
+        buckets.collapse();
         buckets
     }
 }
@@ -299,7 +294,7 @@ mod tests {
             0.1,
             f64::MAX,
         ] {
-            let buckets = Buckets::of([(number, 1)].into_iter());
+            let buckets = QuantileSketch::from_numbers([(number, 1)].into_iter());
             let [(from, to, 1)] = buckets.ranges()[..] else {
                 panic!("{number}: {:?}", buckets.ranges());
             };
@@ -319,9 +314,9 @@ mod tests {
             .map(f64::from)
         {
             for number in [integer, -integer] {
-                let mut buckets = Buckets::of([(number, 1)].into_iter());
+                let mut buckets = QuantileSketch::from_numbers([(number, 1)].into_iter());
                 for level in 0..4 {
-                    buckets.raise(level);
+                    buckets.coarsen_to(level);
                     let [(from, to, 1)] = buckets.ranges()[..] else {
                         panic!("{number}: {:?}", buckets.ranges());
                     };
@@ -340,15 +335,17 @@ mod tests {
     #[test]
     fn too_many_buckets_are_joined_alike() {
         let numbers = (-300..300).map(|power| (10_f64.powi(power), 1));
-        let buckets = Buckets::of(numbers.clone().chain(numbers.map(|(x, n)| (-x * 1.01, n))));
-        assert!(buckets.counts.len() <= MOST && buckets.level > 0);
+        let buckets = QuantileSketch::from_numbers(
+            numbers.clone().chain(numbers.map(|(x, n)| (-x * 1.01, n))),
+        );
+        assert!(buckets.counts.len() <= MAX_BUCKETS && buckets.level > 0);
         assert_eq!(buckets.count(), 1200);
-        let mut pages = Pages::new();
+        let mut dense = DenseBuckets::new();
         for power in -300..300 {
-            pages.add(10_f64.powi(power), 1);
-            pages.add(-10_f64.powi(power) * 1.01, 1);
+            dense.add(10_f64.powi(power), 1);
+            dense.add(-10_f64.powi(power) * 1.01, 1);
         }
-        assert_eq!(pages.buckets(), buckets);
-        assert_eq!(Buckets::try_from(&buckets.to_wire()), Ok(buckets));
+        assert_eq!(dense.sketch(), buckets);
+        assert_eq!(QuantileSketch::try_from(&buckets.to_wire()), Ok(buckets));
     }
 }
