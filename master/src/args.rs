@@ -12,8 +12,9 @@ use telemetry::TelemetryArgs;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::error::MasterError;
 use crate::retention::Retention;
-use crate::run::{Config, Listener, MasterError, StoreLocation};
+use crate::run::{Config, Listener, StoreLocation};
 use crate::store::StoreError;
 
 /// Collect and store the results of chunks, and serve the dashboard and the other commands

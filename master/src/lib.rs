@@ -6,19 +6,23 @@
 
 mod api;
 mod args;
+mod chunk_map;
+mod error;
 mod intake;
 mod job;
+mod message;
 mod metrics;
+mod response_size;
 mod retention;
 mod run;
 mod state;
 pub mod store;
 
 pub use args::{Args, default_data, failure};
+pub use error::MasterError;
 pub use intake::batch::{BATCH, Batch};
-pub use intake::job_message::{ChunkFailure, JobMessage, JobMessageError};
-pub use intake::unreadable::UnreadableMessage;
 pub use job::{Expiry, Job, JobCounts};
+pub use message::{ChunkFailure, JobMessage, JobMessageError, UnreadableMessage};
 pub use metrics::catalog;
 pub use retention::{Retention, RetentionError};
-pub use run::{Config, Listener, MasterError, StoreLocation, run};
+pub use run::{Config, Listener, StoreLocation, run};

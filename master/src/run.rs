@@ -2,17 +2,19 @@
 
 use std::time::Duration;
 
-use broker::{Backoff, Broker, BrokerError};
+use broker::{Backoff, Broker};
 use proto::v1::{BrokerState, BrokerStatus, MasterStatus};
 use telemetry::Telemetry;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::api::server::Listener;
+use crate::error::MasterError;
 use crate::intake::Intake;
 use crate::metrics::Metrics;
-use crate::retention::{Retention, enforce};
-use crate::state::state_actor::StateHandle;
+use crate::retention::Retention;
+use crate::state::expiry::enforce;
+use crate::state::state_handle::StateHandle;
 pub use crate::store::StoreLocation;
 use crate::store::{Store, StoreError};
 
@@ -31,29 +33,6 @@ pub struct Config {
     pub lost_after: Option<Duration>,
     /// The metrics endpoint and the tracer.
     pub watched: Telemetry,
-}
-
-/// Why a master ended, other than by `shutdown`.
-#[derive(Debug, thiserror::Error)]
-pub enum MasterError {
-    /// The store cannot be opened.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The broker refused for good, or could not be reached at the start.
-    #[error(transparent)]
-    Broker(#[from] BrokerError),
-    /// The certificate or its key cannot be used.
-    #[error("the certificate of --tls-cert, its key or --tls-client-ca cannot be used: {0}")]
-    Tls(#[source] tonic::transport::Error),
-    /// The gRPC server failed.
-    #[error("the gRPC server: {0}")]
-    Serve(#[source] tonic::transport::Error),
-    /// The descriptors are not readable.
-    #[error("gRPC reflection: {0}")]
-    Reflection(#[source] tonic_reflection::server::Error),
-    /// A task or thread could not start, or panicked.
-    #[error("an internal error of the master: {0}")]
-    Machinery(String),
 }
 
 /// Runs a master until `shutdown`, or until an error that it cannot recover from.

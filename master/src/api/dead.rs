@@ -5,9 +5,10 @@ use proto::v1::{self, DeadChunkInfo, GetDeadResponse, ListDeadResponse};
 use proto::{Envelope, JobId, Payload, bounds};
 use tonic::Status;
 
-use crate::api::response_size::{PAGE_BYTES, count_fitting};
 use crate::job::{Control, Job};
-use crate::state::state_actor::{StateActor, StateHandle, internal};
+use crate::response_size::{PAGE_BYTES, count_fitting};
+use crate::state::state_actor::StateActor;
+use crate::state::state_handle::StateHandle;
 use crate::store::{DeadRow, DeadState, StoreError};
 
 /// How many bytes of a body are shown.
@@ -33,10 +34,7 @@ impl StateActor {
             text => Some(self.find(text)?),
         };
         let after = read_token(token)?;
-        let page = self
-            .store
-            .dead_page(job, after, limit)
-            .map_err(|error| internal(&error))?;
+        let page = self.store.dead_page(job, after, limit)?;
         let positions: Vec<_> = page.iter().map(|(key, row)| (*key, row.seq)).collect();
         let ids: std::collections::HashMap<i64, JobId> =
             self.store.jobs().map(|job| (job.key, job.id)).collect();
@@ -64,9 +62,7 @@ impl StateActor {
     pub(crate) fn get_dead(&self, text: &str, seq: u64) -> Result<GetDeadResponse, Status> {
         let job = self.find(text)?;
         let found = self.store.dead_chunk(job, seq);
-        let (row, chunk) = found
-            .map_err(|error| internal(&error))?
-            .ok_or_else(|| not_dead(job, seq))?;
+        let (row, chunk) = found?.ok_or_else(|| not_dead(job, seq))?;
         // A body that cannot be decompressed is shown as empty.
         let body_bytes = engine::chunk::body_bytes(&chunk);
         let body = engine::chunk::body(&chunk).unwrap_or_default();
@@ -83,8 +79,7 @@ impl StateActor {
 
     pub(crate) fn drop_dead(&mut self, text: &str, seqs: &[u64]) -> Result<u64, Status> {
         let id = self.find(text)?.id;
-        let dropped = self.store.drop_dead(id, seqs);
-        let dropped = dropped.map_err(|error| internal(&error))?;
+        let dropped = self.store.drop_dead(id, seqs)?;
         if dropped == 0 {
             return Err(Status::failed_precondition(format!(
                 "job {id} has no such chunk that is dead"
@@ -113,8 +108,7 @@ impl StateActor {
             );
             return refuse(&why);
         }
-        let rows = self.store.dead(job, usize::MAX >> 1);
-        let rows = rows.map_err(|error| internal(&error))?;
+        let rows = self.store.dead(job, usize::MAX >> 1)?;
         let is_replayable = |row: &&DeadRow| {
             row.state == DeadState::Dead && (seqs.is_empty() || seqs.contains(&row.seq))
         };
@@ -192,12 +186,12 @@ async fn send_all(
         let message = state
             .ask(move |actor| actor.replay_message(id, seq))
             .await?;
-        let Some((queue, message)) = message.map_err(|error| internal(&error))? else {
+        let Some((queue, message)) = message? else {
             continue;
         };
         send(session, queue, &message).await?;
         let marked = state.ask(move |actor| actor.replayed(id, seq)).await?;
-        replayed += u64::from(marked.map_err(|error| internal(&error))?);
+        replayed += u64::from(marked?);
     }
     Ok(replayed)
 }

@@ -1,9 +1,11 @@
 //! The gRPC service: its server, its calls and its streams.
 
-pub(crate) mod ambiguous_id;
-pub(crate) mod dead;
+mod dead;
+mod find_job;
+mod jobs;
 mod output;
-pub(crate) mod response_size;
 pub(crate) mod server;
 mod service;
+mod unreadable;
 mod watch;
+mod workers;

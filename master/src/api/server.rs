@@ -15,8 +15,8 @@ use tokio_util::task::TaskTracker;
 use tonic::transport::Server;
 
 use crate::api::service::Service;
-use crate::run::MasterError;
-use crate::state::state_actor::StateHandle;
+use crate::error::MasterError;
+use crate::state::state_handle::StateHandle;
 
 /// Accepts connections of clients.
 #[derive(Debug)]

@@ -4,18 +4,8 @@ use std::time::Duration;
 
 use access::Grant;
 use broker::Broker;
+use proto::v1;
 use proto::v1::rowmill_server::Rowmill;
-use proto::v1::{
-    self, CancelJobRequest, CancelJobResponse, DropDeadRequest, DropDeadResponse,
-    DropUnreadableRequest, DropUnreadableResponse, GetDeadRequest, GetDeadResponse, GetJobRequest,
-    GetJobResponse, GetMasterRequest, GetMasterResponse, GetUnreadableRequest,
-    GetUnreadableResponse, ListDeadRequest, ListDeadResponse, ListJobsRequest, ListJobsResponse,
-    ListMissingRequest, ListMissingResponse, ListRejectsRequest, ListRejectsResponse,
-    ListRowsRequest, ListRowsResponse, ListUnreadableRequest, ListUnreadableResponse,
-    ListWorkersRequest, ListWorkersResponse, OutputPart, PauseJobRequest, PauseJobResponse,
-    ReadOutputRequest, ReplayDeadRequest, ReplayDeadResponse, ResumeJobRequest, ResumeJobResponse,
-    WatchEvent, WatchRequest,
-};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -23,15 +13,19 @@ use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status};
 
 use crate::api::dead;
+use crate::api::jobs::fill_result;
 use crate::api::output;
-use crate::api::response_size::check_response_size;
 use crate::api::watch;
 use crate::job::Control;
-use crate::state::report_cache;
-use crate::state::state_actor::{StateActor, StateHandle, fill_result};
+use crate::response_size::check_response_size;
+use crate::state::state_actor::StateActor;
+use crate::state::state_handle::StateHandle;
 
 /// The longest wait of one GetJob. A client that waits longer calls it again.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// What an RPC returns.
+type Reply<T> = Result<Response<T>, Status>;
 
 /// Implements `rowmill.v1.Rowmill`.
 pub(crate) struct Service {
@@ -60,12 +54,9 @@ impl Service {
 
 #[tonic::async_trait]
 impl Rowmill for Service {
-    type WatchStream = ReceiverStream<Result<WatchEvent, Status>>;
+    type WatchStream = ReceiverStream<Result<v1::WatchEvent, Status>>;
 
-    async fn watch(
-        &self,
-        request: Request<WatchRequest>,
-    ) -> Result<Response<Self::WatchStream>, Status> {
+    async fn watch(&self, request: Request<v1::WatchRequest>) -> Reply<Self::WatchStream> {
         let scope = scope(&request);
         let request = request.into_inner();
         check_protocol(request.protocol)?;
@@ -83,12 +74,12 @@ impl Rowmill for Service {
 
     async fn get_master(
         &self,
-        request: Request<GetMasterRequest>,
-    ) -> Result<Response<GetMasterResponse>, Status> {
+        request: Request<v1::GetMasterRequest>,
+    ) -> Reply<v1::GetMasterResponse> {
         let scope = scope(&request);
         check_protocol(request.into_inner().protocol)?;
         let master = self.state.ask(StateActor::master_status).await?;
-        Ok(Response::new(GetMasterResponse {
+        Ok(Response::new(v1::GetMasterResponse {
             master: Some(master),
             scope: scope.into(),
             now_unix_ms: proto::unix_ms(),
@@ -97,25 +88,16 @@ impl Rowmill for Service {
 
     async fn list_jobs(
         &self,
-        request: Request<ListJobsRequest>,
-    ) -> Result<Response<ListJobsResponse>, Status> {
-        let ListJobsRequest {
-            page_size,
-            page_token,
-        } = request.into_inner();
-        let limit = page_limit(page_size);
-        let page = self
-            .state
-            .ask(move |actor| actor.jobs(&page_token, limit))
-            .await?;
-        Ok(Response::new(page))
+        request: Request<v1::ListJobsRequest>,
+    ) -> Reply<v1::ListJobsResponse> {
+        self.reply(request, |actor, asked| {
+            Ok(actor.jobs(&asked.page_token, page_limit(asked.page_size)))
+        })
+        .await
     }
 
-    async fn get_job(
-        &self,
-        request: Request<GetJobRequest>,
-    ) -> Result<Response<GetJobResponse>, Status> {
-        let GetJobRequest {
+    async fn get_job(&self, request: Request<v1::GetJobRequest>) -> Reply<v1::GetJobResponse> {
+        let v1::GetJobRequest {
             job_id,
             wait_ms,
             no_result,
@@ -142,45 +124,43 @@ impl Rowmill for Service {
 
     async fn list_workers(
         &self,
-        request: Request<ListWorkersRequest>,
-    ) -> Result<Response<ListWorkersResponse>, Status> {
-        let token = request.into_inner().page_token;
-        let page = self.state.ask(move |actor| actor.workers(&token)).await??;
-        Ok(Response::new(page))
+        request: Request<v1::ListWorkersRequest>,
+    ) -> Reply<v1::ListWorkersResponse> {
+        self.reply(request, |actor, asked| actor.workers(&asked.page_token))
+            .await
     }
 
     async fn list_rejects(
         &self,
-        request: Request<ListRejectsRequest>,
-    ) -> Result<Response<ListRejectsResponse>, Status> {
-        let ListRejectsRequest {
-            job_id,
-            page_size,
-            page_token,
-        } = request.into_inner();
-        let limit = page_limit(page_size);
-        let response = self
-            .state
-            .ask(move |actor| actor.rejects(&job_id, &page_token, limit))
-            .await??;
-        Ok(Response::new(response))
+        request: Request<v1::ListRejectsRequest>,
+    ) -> Reply<v1::ListRejectsResponse> {
+        self.reply(request, |actor, asked| {
+            actor.rejects(
+                &asked.job_id,
+                &asked.page_token,
+                page_limit(asked.page_size),
+            )
+        })
+        .await
     }
 
     async fn list_rows(
         &self,
-        request: Request<ListRowsRequest>,
-    ) -> Result<Response<ListRowsResponse>, Status> {
-        let ListRowsRequest { job_id } = request.into_inner();
-        let rows = self.state.ask(move |actor| actor.rows(&job_id)).await??;
-        Ok(Response::new(ListRowsResponse { rows }))
+        request: Request<v1::ListRowsRequest>,
+    ) -> Reply<v1::ListRowsResponse> {
+        self.reply(request, |actor, asked| {
+            let rows = actor.rows(&asked.job_id)?;
+            Ok(v1::ListRowsResponse { rows })
+        })
+        .await
     }
 
-    type ReadOutputStream = ReceiverStream<Result<OutputPart, Status>>;
+    type ReadOutputStream = ReceiverStream<Result<v1::OutputPart, Status>>;
 
     async fn read_output(
         &self,
-        request: Request<ReadOutputRequest>,
-    ) -> Result<Response<Self::ReadOutputStream>, Status> {
+        request: Request<v1::ReadOutputRequest>,
+    ) -> Reply<Self::ReadOutputStream> {
         // Capacity of one part: the next one is read only when there is room, so a slow client holds no memory.
         let (parts, stream) = mpsc::channel(1);
         self.streams.spawn(output::stream(
@@ -194,146 +174,138 @@ impl Rowmill for Service {
 
     async fn list_missing(
         &self,
-        request: Request<ListMissingRequest>,
-    ) -> Result<Response<ListMissingResponse>, Status> {
-        let ListMissingRequest { job_id, from_seq } = request.into_inner();
-        let missing = self
-            .state
-            .ask(move |actor| actor.missing(&job_id, from_seq))
-            .await??;
-        Ok(Response::new(missing))
+        request: Request<v1::ListMissingRequest>,
+    ) -> Reply<v1::ListMissingResponse> {
+        self.reply(request, |actor, asked| {
+            actor.missing(&asked.job_id, asked.from_seq)
+        })
+        .await
     }
 
     async fn list_dead(
         &self,
-        request: Request<ListDeadRequest>,
-    ) -> Result<Response<ListDeadResponse>, Status> {
-        let ListDeadRequest {
-            job_id,
-            page_size,
-            page_token,
-        } = request.into_inner();
-        let limit = page_limit(page_size);
-        let page = self
-            .state
-            .ask(move |actor| actor.list_dead(&job_id, &page_token, limit))
-            .await??;
-        Ok(Response::new(page))
+        request: Request<v1::ListDeadRequest>,
+    ) -> Reply<v1::ListDeadResponse> {
+        self.reply(request, |actor, asked| {
+            actor.list_dead(
+                &asked.job_id,
+                &asked.page_token,
+                page_limit(asked.page_size),
+            )
+        })
+        .await
     }
 
-    async fn get_dead(
-        &self,
-        request: Request<GetDeadRequest>,
-    ) -> Result<Response<GetDeadResponse>, Status> {
-        let GetDeadRequest { job_id, seq } = request.into_inner();
-        let dead = self
-            .state
-            .ask(move |actor| actor.get_dead(&job_id, seq))
-            .await??;
-        Ok(Response::new(dead))
+    async fn get_dead(&self, request: Request<v1::GetDeadRequest>) -> Reply<v1::GetDeadResponse> {
+        self.reply(request, |actor, asked| {
+            actor.get_dead(&asked.job_id, asked.seq)
+        })
+        .await
     }
 
     async fn list_unreadable(
         &self,
-        _request: Request<ListUnreadableRequest>,
-    ) -> Result<Response<ListUnreadableResponse>, Status> {
-        let list = self.state.ask(|actor| actor.list_unreadable()).await??;
-        Ok(Response::new(list))
+        request: Request<v1::ListUnreadableRequest>,
+    ) -> Reply<v1::ListUnreadableResponse> {
+        self.reply(request, |actor, _| actor.list_unreadable())
+            .await
     }
 
     async fn get_unreadable(
         &self,
-        request: Request<GetUnreadableRequest>,
-    ) -> Result<Response<GetUnreadableResponse>, Status> {
-        let number = request.into_inner().number;
-        let found = self
-            .state
-            .ask(move |actor| actor.get_unreadable(number))
-            .await??;
-        Ok(Response::new(found))
+        request: Request<v1::GetUnreadableRequest>,
+    ) -> Reply<v1::GetUnreadableResponse> {
+        self.reply(request, |actor, asked| actor.get_unreadable(asked.number))
+            .await
     }
 
     async fn drop_unreadable(
         &self,
-        request: Request<DropUnreadableRequest>,
-    ) -> Result<Response<DropUnreadableResponse>, Status> {
-        let numbers = request.into_inner().numbers;
-        let dropped = self
-            .state
-            .ask(move |actor| actor.drop_unreadable(&numbers))
-            .await??;
-        Ok(Response::new(DropUnreadableResponse { dropped }))
+        request: Request<v1::DropUnreadableRequest>,
+    ) -> Reply<v1::DropUnreadableResponse> {
+        self.reply(request, |actor, asked| {
+            let dropped = actor.drop_unreadable(&asked.numbers)?;
+            Ok(v1::DropUnreadableResponse { dropped })
+        })
+        .await
     }
 
     async fn replay_dead(
         &self,
-        request: Request<ReplayDeadRequest>,
-    ) -> Result<Response<ReplayDeadResponse>, Status> {
-        let ReplayDeadRequest { job_id, seqs } = request.into_inner();
+        request: Request<v1::ReplayDeadRequest>,
+    ) -> Reply<v1::ReplayDeadResponse> {
+        let v1::ReplayDeadRequest { job_id, seqs } = request.into_inner();
         let replayed = dead::replay(&self.state, &self.broker, job_id, seqs).await?;
-        Ok(Response::new(ReplayDeadResponse { replayed }))
+        Ok(Response::new(v1::ReplayDeadResponse { replayed }))
     }
 
     async fn drop_dead(
         &self,
-        request: Request<DropDeadRequest>,
-    ) -> Result<Response<DropDeadResponse>, Status> {
-        let DropDeadRequest { job_id, seqs } = request.into_inner();
-        let dropped = self
-            .state
-            .ask(move |actor| actor.drop_dead(&job_id, &seqs))
-            .await??;
-        Ok(Response::new(DropDeadResponse { dropped }))
+        request: Request<v1::DropDeadRequest>,
+    ) -> Reply<v1::DropDeadResponse> {
+        self.reply(request, |actor, asked| {
+            let dropped = actor.drop_dead(&asked.job_id, &asked.seqs)?;
+            Ok(v1::DropDeadResponse { dropped })
+        })
+        .await
     }
 
     async fn cancel_job(
         &self,
-        request: Request<CancelJobRequest>,
-    ) -> Result<Response<CancelJobResponse>, Status> {
-        let job = self
-            .control(request.into_inner().job_id, Control::Cancelled)
-            .await?;
-        Ok(Response::new(CancelJobResponse { job: Some(job) }))
+        request: Request<v1::CancelJobRequest>,
+    ) -> Reply<v1::CancelJobResponse> {
+        self.reply(request, |actor, asked| {
+            let job = Some(actor.control(&asked.job_id, Control::Cancelled)?);
+            Ok(v1::CancelJobResponse { job })
+        })
+        .await
     }
 
     async fn pause_job(
         &self,
-        request: Request<PauseJobRequest>,
-    ) -> Result<Response<PauseJobResponse>, Status> {
-        let job = self
-            .control(request.into_inner().job_id, Control::Paused)
-            .await?;
-        Ok(Response::new(PauseJobResponse { job: Some(job) }))
+        request: Request<v1::PauseJobRequest>,
+    ) -> Reply<v1::PauseJobResponse> {
+        self.reply(request, |actor, asked| {
+            let job = Some(actor.control(&asked.job_id, Control::Paused)?);
+            Ok(v1::PauseJobResponse { job })
+        })
+        .await
     }
 
     async fn resume_job(
         &self,
-        request: Request<ResumeJobRequest>,
-    ) -> Result<Response<ResumeJobResponse>, Status> {
-        let job = self
-            .control(request.into_inner().job_id, Control::Run)
-            .await?;
-        Ok(Response::new(ResumeJobResponse { job: Some(job) }))
+        request: Request<v1::ResumeJobRequest>,
+    ) -> Reply<v1::ResumeJobResponse> {
+        self.reply(request, |actor, asked| {
+            let job = Some(actor.control(&asked.job_id, Control::Run)?);
+            Ok(v1::ResumeJobResponse { job })
+        })
+        .await
     }
 }
 
 impl Service {
+    /// Runs `query` with the request on the state actor's thread, and replies with its result.
+    async fn reply<Q: Send + 'static, R: Send + 'static>(
+        &self,
+        request: Request<Q>,
+        query: impl FnOnce(&mut StateActor, Q) -> Result<R, Status> + Send + 'static,
+    ) -> Reply<R> {
+        let asked = request.into_inner();
+        let answer = self.state.ask(move |actor| query(actor, asked)).await??;
+        Ok(Response::new(answer))
+    }
+
     /// One job, with its current result on request.
-    async fn job(&self, text: String, with_result: bool) -> Result<GetJobResponse, Status> {
+    async fn job(&self, text: String, with_result: bool) -> Result<v1::GetJobResponse, Status> {
         let job = move |actor: &mut StateActor| actor.job(&text, with_result);
         let (mut response, cached) = self.state.ask(job).await??;
         let report = match cached.task {
-            Some(task) => report_cache::compute_report(&self.state, task).await,
+            Some(task) => self.state.compute_report(task).await,
             None => cached.report,
         };
         fill_result(&mut response, report.as_deref());
         check_response_size(response)
-    }
-
-    async fn control(&self, job_id: String, control: Control) -> Result<v1::Job, Status> {
-        self.state
-            .ask(move |actor| actor.control(&job_id, control))
-            .await?
     }
 }
 

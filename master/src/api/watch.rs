@@ -10,8 +10,9 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::state::dashboard_view::DashboardView;
-use crate::state::report_cache;
-use crate::state::state_actor::StateHandle;
+use crate::state::report_cache::{CachedReport, ReportTask};
+use crate::state::state_actor::StateActor;
+use crate::state::state_handle::StateHandle;
 
 const DEFAULT_RATE_HZ: f64 = 5.0;
 const MAX_RATE_HZ: f64 = 30.0;
@@ -22,6 +23,36 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct Subscription {
     pub(crate) request: WatchRequest,
     pub(crate) scope: Scope,
+}
+
+impl StateActor {
+    /// The view of a dashboard that shows the job `focus` (empty: none), and the task that computes a newer report, if
+    /// one is needed.
+    pub(crate) fn dashboard_view(
+        &mut self,
+        focus: &str,
+    ) -> Result<(DashboardView, Option<ReportTask>), Status> {
+        let now_ms = proto::unix_ms();
+        let id = match focus {
+            "" => None,
+            focus => Some(self.find(focus)?.id),
+        };
+        let job = id.and_then(|id| self.store.job(id));
+        let rows = self.live.rows(id, &self.store);
+        let cached = job.map_or_else(CachedReport::default, |job| self.reports.cached(job));
+        let chunks = match job {
+            Some(job) => Some(self.live.chunks(job, &self.store, now_ms)?),
+            None => None,
+        };
+        let view = DashboardView {
+            overview: self.overview(now_ms),
+            rows,
+            report: cached.report,
+            chunks,
+            events: self.events.since(0),
+        };
+        Ok((view, cached.task))
+    }
 }
 
 /// Sends events until the client disconnects or the master stops. The channel holds one event: a slow client makes this
@@ -68,9 +99,7 @@ async fn send_all(
             .ask(move |actor| actor.dashboard_view(&focus))
             .await??;
         if let Some(task) = task {
-            view.report = report_cache::compute_report(state, task)
-                .await
-                .or(view.report);
+            view.report = state.compute_report(task).await.or(view.report);
         }
         let change = match &before {
             None => Some(Change::Snapshot(Snapshot {

@@ -3,8 +3,8 @@
 //!
 //! Invariant: a receipt is returned only after everything in its batch is committed.
 
-use crate::intake::job_message::JobMessage;
-use crate::intake::unreadable::UnreadableMessage;
+use crate::message::JobMessage;
+use crate::message::UnreadableMessage;
 
 /// The most messages of one commit. At most twice as many are in memory; each result may carry megabytes of rows.
 /// Larger batches would hardly make the wait for the disk per message shorter.

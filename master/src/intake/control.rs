@@ -11,12 +11,12 @@ use broker::{Backoff, Confirm, Queue, Session};
 use proto::v1::{self, RateShare};
 use proto::{Envelope, JobId, Lane, Payload, WorkerId};
 use tokio::sync::Notify;
-use tonic::Status;
 
-use crate::intake::SessionError;
+use crate::intake::error::SessionError;
 use crate::job::{Control, Job};
 use crate::state::live_state::sort_newest_first;
-use crate::state::state_actor::{StateActor, StateHandle, internal};
+use crate::state::state_actor::StateActor;
+use crate::state::state_handle::StateHandle;
 
 /// How often the control message is broadcast if nothing changes.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -30,32 +30,6 @@ const SHARED_AFTER_MS: u64 = 60 * 60_000;
 const MAX_LANES: usize = 100;
 
 impl StateActor {
-    /// Commits a cancel, pause or resume of a job.
-    pub(crate) fn control(&mut self, text: &str, control: Control) -> Result<v1::Job, Status> {
-        let now_ms = proto::unix_ms();
-        let job = self.find(text)?;
-        let id = job.id;
-        if job.finished_unix_ms.is_some() && job.control != control {
-            return Err(Status::failed_precondition(format!(
-                "job {id} is finished; only an unfinished job can be cancelled, paused or resumed"
-            )));
-        }
-        if job.control != control {
-            self.store
-                .control(id, control, now_ms)
-                .map_err(|error| internal(&error))?;
-            tracing::info!(job = %id, ?control, "a job is controlled");
-            self.overview = None;
-            self.job_changes.send_modify(|count| *count += 1);
-            self.control_changes.send_modify(|count| *count += 1);
-            if control == Control::Cancelled {
-                self.finished_jobs.send_modify(|count| *count += 1);
-            }
-        }
-        let job = self.find(&id.to_string())?;
-        Ok(self.live.job(job, now_ms))
-    }
-
     /// The control message for the workers.
     fn control_message(&self) -> v1::Control {
         let named = |control| {

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use proto::v1::{self, BrokerStatus, Heartbeat, JobState, MasterStatus};
 use proto::{JobId, Lane, bounds};
 
-use crate::api::response_size::count_fitting;
-use crate::intake::job_message::JobMessage;
+use crate::chunk_map::ChunkStates;
 use crate::job::Job;
-use crate::state::chunk_map::ChunkStates;
+use crate::message::JobMessage;
+use crate::response_size::count_fitting;
 use crate::state::dashboard_view::Overview;
 use crate::state::loss_detector::{LossDetector, Lost, Progress};
 use crate::state::row_buffer::RowBuffer;

@@ -10,9 +10,8 @@ use prost::Message;
 use proto::JobId;
 use proto::v1::{JobOpen, OperationSpec};
 
-use crate::api::response_size::count_fitting;
 use crate::job::Job;
-use crate::state::state_actor::{StateActor, StateHandle};
+use crate::response_size::count_fitting;
 
 /// How many reports are cached, the most recently read ones, and for how long after the last read.
 const MAX_REPORTS: usize = 8;
@@ -89,7 +88,7 @@ struct CacheEntry {
 pub(crate) struct ComputedReport {
     id: JobId,
     revision: Revision,
-    report: Arc<Report>,
+    pub(super) report: Arc<Report>,
     took: Duration,
     at: Instant,
 }
@@ -97,7 +96,7 @@ pub(crate) struct ComputedReport {
 /// A report to be computed off the actor's thread.
 #[derive(Debug)]
 pub(crate) struct ReportTask {
-    id: JobId,
+    pub(super) id: JobId,
     revision: Revision,
     merged: Option<Arc<Merged>>,
     operation: OperationSpec,
@@ -160,7 +159,7 @@ impl ReportCache {
         CachedReport { report, task }
     }
 
-    fn insert(&mut self, computed: ComputedReport) {
+    pub(super) fn insert(&mut self, computed: ComputedReport) {
         if let Some(entry) = self.entries.get_mut(&computed.id) {
             entry.computed = Some(computed);
         }
@@ -191,7 +190,7 @@ fn task(job: &Job, open: &JobOpen, revision: Revision) -> Option<ReportTask> {
 
 impl ReportTask {
     /// Computes the report. Takes milliseconds for every thousand columns.
-    fn compute(&self) -> Option<ComputedReport> {
+    pub(super) fn compute(&self) -> Option<ComputedReport> {
         let began = Instant::now();
         let merged = match &self.merged {
             Some(merged) => Arc::clone(merged),
@@ -212,28 +211,6 @@ impl ReportTask {
             }
         }
     }
-}
-
-/// Computes a report and inserts it into the cache. `None` if it cannot be computed or the actor has stopped.
-pub(crate) async fn compute_report(state: &StateHandle, task: ReportTask) -> Option<Arc<Report>> {
-    let id = task.id;
-    // The task lives until its report is in the cache, so no second task is started.
-    let computed = tokio::task::spawn_blocking(move || (task.compute(), task)).await;
-    let (computed, task) = match computed {
-        Ok(computed) => computed,
-        Err(panic) => {
-            tracing::error!(job = %id, %panic, "computing the job's result panicked");
-            return None;
-        }
-    };
-    let computed = computed?;
-    let report = Arc::clone(&computed.report);
-    let insert = move |actor: &mut StateActor| {
-        actor.reports.insert(computed);
-        drop(task);
-    };
-    state.ask(insert).await.ok()?;
-    Some(report)
 }
 
 #[cfg(test)]

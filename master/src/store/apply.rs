@@ -13,8 +13,8 @@ use super::commit::{CommitOutcome, WriteBatch};
 use super::dead::DeadState;
 use super::out_of_range::failure_of_result;
 use super::{Store, StoreError, headers};
-use crate::intake::job_message::{ChunkFailure, JobMessage};
 use crate::job::Control;
+use crate::message::{ChunkFailure, JobMessage};
 
 impl Store {
     /// Commits `messages` at `now_ms`. On success they are on disk and may be acknowledged. On an error nothing is

@@ -8,7 +8,7 @@ use super::StoreError;
 use super::commit::WriteBatch;
 use super::dead::DeadState;
 use super::staging::StagedResult;
-use crate::intake::job_message::ChunkFailure;
+use crate::message::ChunkFailure;
 
 impl WriteBatch<'_> {
     /// Inserts the unique key of a result, and the locations of its spilled parts.

@@ -8,7 +8,7 @@ use proto::v1::{
 };
 
 use super::{Store, StoreLocation};
-use crate::intake::job_message::{ChunkFailure, JobMessage};
+use crate::message::{ChunkFailure, JobMessage};
 
 pub(super) fn open(dir: &tempfile::TempDir) -> Store {
     Store::open(&StoreLocation::Directory(dir.path().into())).unwrap()

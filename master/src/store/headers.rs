@@ -15,8 +15,8 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::commit::WriteBatch;
 use super::dead::DeadState;
 use super::{Store, StoreError};
-use crate::intake::job_message::ChunkFailure;
 use crate::job::Job;
+use crate::message::ChunkFailure;
 
 /// The most bytes of waiting results that one transaction applies, at least one result.
 const MAX_BYTES_AT_ONCE: usize = 32 << 20;

@@ -110,7 +110,7 @@ mod tests {
 
     use super::super::{Store, StoreLocation};
     use super::*;
-    use crate::intake::job_message::JobMessage;
+    use crate::message::JobMessage;
 
     /// Too many values for an exact table, so that every entry has sketches.
     fn result(seq: u64) -> ChunkResult {

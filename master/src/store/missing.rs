@@ -73,7 +73,7 @@ mod tests {
 
     use super::super::fixture::{failure, seal};
     use super::*;
-    use crate::intake::job_message::JobMessage;
+    use crate::message::JobMessage;
     use crate::store::StoreLocation;
 
     fn parked(id: JobId, seq: u64) -> JobMessage {

@@ -16,7 +16,7 @@ use super::commit::WriteBatch;
 use super::dead::DeadState;
 use super::job_row::unresolved;
 use super::output::left_out;
-use crate::intake::job_message::ChunkFailure;
+use crate::message::ChunkFailure;
 
 /// The most messages of a job that are set aside in the store. Further ones are only logged, so that they cannot fill
 /// the disk.

@@ -7,9 +7,9 @@ use rusqlite::params;
 
 use super::spill_file::SpillFile;
 use super::{Store, StoreError};
-use crate::api::response_size::PAGE_BYTES;
+use crate::chunk_map::{ChunkState, ChunkStates};
 use crate::job::Job;
-use crate::state::chunk_map::{ChunkState, ChunkStates};
+use crate::response_size::PAGE_BYTES;
 
 /// A page of a job's rejects, in input order.
 #[derive(Debug, Clone, Default, PartialEq)]

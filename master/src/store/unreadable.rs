@@ -4,7 +4,7 @@ use proto::v1;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::{Store, StoreError};
-use crate::intake::unreadable::UnreadableMessage;
+use crate::message::UnreadableMessage;
 
 /// The most messages, and the most bytes of their bodies. The largest message has 16 MiB.
 const MAX_MESSAGES: i64 = 1000;

@@ -18,7 +18,7 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use crate::state::state_actor::StateHandle;
+use crate::state::state_handle::StateHandle;
 use crate::store::{ChunkOutput, OutputLocation};
 use cursor::Cursor;
 use next::{DEAD_AT_ONCE, NextOutput};

@@ -10,7 +10,7 @@ use tonic::Status;
 
 use super::cursor::Cursor;
 use crate::job::Job;
-use crate::state::state_actor::{StateActor, internal};
+use crate::state::state_actor::StateActor;
 use crate::store::ChunkOutput;
 
 /// The most chunks of one query.
@@ -66,7 +66,7 @@ impl StateActor {
             }
         };
         let file = if needs_file {
-            self.store.open_rows(job).map_err(|e| internal(&e))?
+            self.store.open_rows(job)?
         } else {
             None
         };
@@ -76,21 +76,20 @@ impl StateActor {
         };
         Ok(NextOutput {
             columns: columns(job),
-            chunks: chunks.map_err(|error| internal(&error))?,
+            chunks: chunks?,
             file,
             is_finished: job.finished_unix_ms.is_some(),
             is_stuck,
             failures: job.failures,
             chunks_dead: job.counts.chunks_dead,
-            dead_without_body: dead_without_body.map_err(|error| internal(&error))?,
+            dead_without_body: dead_without_body?,
         })
     }
 
     /// A page of the job's dead chunks, from `seq` on.
     pub(super) fn dead_from(&self, text: &str, seq: u64) -> Result<Vec<u64>, Status> {
         let job = self.find(text)?;
-        let seqs = self.store.dead_seqs(job, seq, DEAD_AT_ONCE);
-        seqs.map_err(|error| internal(&error))
+        Ok(self.store.dead_seqs(job, seq, DEAD_AT_ONCE)?)
     }
 
     /// The id of the job that `text` names.

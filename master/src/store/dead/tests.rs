@@ -4,7 +4,7 @@ use proto::v1::JobState;
 
 use super::super::fixture::{opening, result, seal};
 use super::*;
-use crate::intake::job_message::JobMessage;
+use crate::message::JobMessage;
 use crate::store::{StoreLocation, fixture};
 
 /// A store with one sealed job of two chunks.

@@ -7,7 +7,7 @@ use proto::v1::{ExecSpec, JobOpen, JobSeal, OperationSpec};
 
 use super::super::{ChunkOutput, StoreLocation};
 use super::*;
-use crate::intake::job_message::JobMessage;
+use crate::message::JobMessage;
 
 const CHUNKS: u64 = 4;
 

@@ -6,7 +6,7 @@ use proto::v1::{ChunkResult, ExecSpec, JobSeal, JobState, OperationSpec};
 
 use super::super::fixture::{failure, lines, open, opening, result, seal};
 use super::*;
-use crate::intake::job_message::JobMessage;
+use crate::message::JobMessage;
 use crate::store::{DeadState, Store};
 
 /// Seq and state of what `dead list` shows of the job.

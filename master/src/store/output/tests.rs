@@ -9,7 +9,7 @@ use proto::v1::operation_spec::Kind;
 use proto::v1::{Chunk, ChunkResult, ExecSpec, JobOpen, JobSeal, OperationSpec, Reject};
 
 use super::*;
-use crate::intake::job_message::{ChunkFailure, JobMessage};
+use crate::message::{ChunkFailure, JobMessage};
 use crate::store::{StoreLocation, remove};
 
 const HOUR_MS: u64 = 3_600_000;

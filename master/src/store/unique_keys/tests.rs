@@ -12,7 +12,7 @@ use proto::v1::{
 };
 
 use super::*;
-use crate::intake::job_message::{ChunkFailure, JobMessage};
+use crate::message::{ChunkFailure, JobMessage};
 use crate::store::{ChunkOutput, StoreLocation};
 
 const SCHEMA: &str = r#"{

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use proto::v1::{ChunkCell, ChunkMap};
 
-use crate::intake::job_message::JobMessage;
+use crate::message::JobMessage;
 
 /// The most cells of a map.
 const MAX_CELLS: u64 = 1024;

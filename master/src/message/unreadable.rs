@@ -3,18 +3,12 @@
 
 use broker::{Delivery, Queue};
 use bytes::Bytes;
-use proto::v1::{GetUnreadableResponse, ListUnreadableResponse};
 use proto::{Csv, Envelope, bounds};
-use tonic::Status;
 
-use crate::api::response_size::{PAGE_BYTES, count_fitting};
-use crate::intake::job_message::JobMessageError;
-use crate::state::state_actor::{StateActor, internal};
+use super::job_message::JobMessageError;
 
 /// The longest stored text: more than an AMQP property can have.
 const TEXT_BYTES: usize = 1 << 10;
-/// How many bytes of a body are shown.
-const BODY_SHOWN: usize = 64 << 10;
 
 /// A message that cannot be used, and the reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -90,46 +84,5 @@ impl UnreadableMessage {
             bounds::cut(text, TEXT_BYTES);
         }
         self
-    }
-}
-
-impl StateActor {
-    pub(crate) fn list_unreadable(&self) -> Result<ListUnreadableResponse, Status> {
-        let list = self.store.unreadable().map_err(|error| internal(&error))?;
-        let mut messages: Vec<_> = list.rows.into_iter().map(Into::into).collect();
-        messages.truncate(count_fitting(&messages, PAGE_BYTES));
-        Ok(ListUnreadableResponse {
-            messages,
-            forgotten: list.forgotten,
-        })
-    }
-
-    pub(crate) fn get_unreadable(&self, number: u64) -> Result<GetUnreadableResponse, Status> {
-        let message = self.store.unreadable_message(number, BODY_SHOWN);
-        let (row, body) = message.map_err(|error| internal(&error))?.ok_or_else(|| {
-            Status::not_found(format!(
-                "there is no message {number} that was set aside; `rowmill dead list` has those that are kept"
-            ))
-        })?;
-        Ok(GetUnreadableResponse {
-            message: Some(row.into()),
-            body,
-        })
-    }
-
-    /// Deletes these messages, or all if no number is given. Returns how many were deleted.
-    pub(crate) fn drop_unreadable(&mut self, numbers: &[u64]) -> Result<u64, Status> {
-        let dropped = self.store.drop_unreadable(numbers);
-        let dropped = dropped.map_err(|error| internal(&error))?;
-        if dropped == 0 {
-            return Err(Status::failed_precondition(
-                "there is no such message that was set aside; `rowmill dead list` has those that are kept",
-            ));
-        }
-        let left = self.store.unreadable_total();
-        self.live
-            .set_unreadable(left.map_err(|error| internal(&error))?);
-        self.overview = None;
-        Ok(dropped)
     }
 }
