@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use proto::v1::{Chunk, ChunkInHand, ChunkResult};
@@ -42,14 +42,18 @@ impl Counters {
     }
 
     /// Counts `chunk` as running until the guard is dropped.
-    pub(crate) fn start_chunk(&self, chunk: &Chunk) -> RunningGuard<'_> {
+    pub(crate) fn start_chunk(self: &Arc<Self>, chunk: &Chunk) -> RunningGuard {
         let mut running = self.lock();
         running.next_id += 1;
         let id = running.next_id;
         let entry = (chunk.job_id.clone(), chunk.seq, Instant::now());
         running.chunks.insert(id, entry);
         self.metrics.running.inc();
-        RunningGuard { counters: self, id }
+        drop(running);
+        RunningGuard {
+            counters: Arc::clone(self),
+            id,
+        }
     }
 
     /// Sets the number of unsettled deliveries.
@@ -99,12 +103,12 @@ impl Counters {
 
 /// Counts a chunk as running until it is dropped.
 #[derive(Debug)]
-pub(crate) struct RunningGuard<'a> {
-    counters: &'a Counters,
+pub(crate) struct RunningGuard {
+    counters: Arc<Counters>,
     id: u64,
 }
 
-impl Drop for RunningGuard<'_> {
+impl Drop for RunningGuard {
     fn drop(&mut self) {
         self.counters.lock().chunks.remove(&self.id);
         self.counters.metrics.running.dec();

@@ -4,11 +4,7 @@
 
 mod args;
 mod attempt;
-mod chunk_info;
 mod counters;
-mod csv_converter;
-mod dedup_cache;
-mod disposition;
 pub mod exec;
 mod heartbeat;
 mod metrics;
@@ -18,12 +14,10 @@ mod run;
 mod sandbox;
 pub mod scheduler;
 mod session;
-mod session_driver;
-mod stage_timer;
 
 pub use args::{Args, cores, failure};
 pub use attempt::{AttemptError, Outcome, compute};
-pub use disposition::disposition_message;
 pub use metrics::catalog;
 pub use run::{Config, WorkerError, run};
 pub use sandbox::SandboxConfig;
+pub use session::disposition_message;

@@ -19,7 +19,7 @@ use crate::heartbeat::Identity;
 use crate::metrics::Metrics;
 use crate::sandbox::SandboxConfig;
 use crate::scheduler::{Scheduler, SchedulerConfig};
-use crate::session::{SessionEnd, WorkerContext, work};
+use crate::session::{HeldDelivery, SessionEnd, WorkerContext, work};
 
 /// Finished chunks that are remembered: about 10 MB at most.
 const DEDUP_CAPACITY: usize = 100_000;
@@ -83,7 +83,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Work
     metrics.threads.set(threads as i64);
     let context = WorkerContext {
         identity: Identity::new(threads, names, config.lane),
-        counters: Counters::new(metrics),
+        counters: Arc::new(Counters::new(metrics)),
         threads: threads as u32,
         broker_address: config.broker.address(),
         chunk_limit: config.chunk_limit,
@@ -142,7 +142,7 @@ fn max_rate_wait(broker: &Broker, chunk_limit: Option<Duration>) -> Option<Durat
 /// Runs one session after the other, with a backoff in between.
 async fn run_sessions(
     context: &WorkerContext,
-    scheduler: &mut Scheduler,
+    scheduler: &mut Scheduler<HeldDelivery>,
     broker: &Broker,
 ) -> Result<(), WorkerError> {
     let mut backoff = Backoff::new();
@@ -172,7 +172,7 @@ async fn run_sessions(
 /// Connects and processes chunks. Sets `is_set_up` once chunks are consumed.
 async fn session(
     context: &WorkerContext,
-    scheduler: &mut Scheduler,
+    scheduler: &mut Scheduler<HeldDelivery>,
     broker: &Broker,
     is_set_up: &mut bool,
 ) -> Result<SessionEnd, BrokerError> {

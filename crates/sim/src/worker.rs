@@ -33,12 +33,11 @@ pub(crate) struct Worker {
     poison_escapes: bool,
     may_die: bool,
     failure_every: u64,
-    scheduler: Scheduler,
+    scheduler: Scheduler<HeldDelivery>,
     link: Option<LinkId>,
-    deliveries: BTreeMap<Ticket, HeldDelivery>,
     last_ticket: Ticket,
     /// Actions of the scheduler that are not executed yet; no other event occurs before they are.
-    todo: VecDeque<Action>,
+    todo: VecDeque<Action<HeldDelivery>>,
     running: Vec<(Ticket, u32, Isolation)>,
     waiting: Vec<Ticket>,
     publishing: BTreeMap<PublishId, Ticket>,
@@ -46,7 +45,7 @@ pub(crate) struct Worker {
     owes_ack: bool,
 }
 
-/// One delivery that is not settled.
+/// The simulation's data of a delivery that is not settled.
 #[derive(Debug)]
 struct HeldDelivery {
     /// The consumer that received it.
@@ -89,7 +88,6 @@ impl Worker {
             failure_every: plan.failure_every,
             scheduler: Scheduler::new(scheduler_config),
             link: None,
-            deliveries: BTreeMap::new(),
             last_ticket: 0,
             todo: VecDeque::new(),
             running: Vec::new(),
@@ -159,7 +157,12 @@ impl Worker {
     }
 
     /// Executes an action. Returns false if the session has to end.
-    fn act(&mut self, action: Action, link: &mut Link, injector: &mut FaultInjector) -> bool {
+    fn act(
+        &mut self,
+        action: Action<HeldDelivery>,
+        link: &mut Link,
+        injector: &mut FaultInjector,
+    ) -> bool {
         match action {
             Action::Run {
                 ticket,
@@ -171,8 +174,8 @@ impl Worker {
             Action::Publish(ticket, disposition) => {
                 self.publish(ticket, disposition, link, injector);
             }
-            Action::Ack(ticket) => self.settle(ticket, Settlement::Ack, link),
-            Action::Requeue(ticket) => self.settle(ticket, Settlement::Requeue, link),
+            Action::Ack(held) => link.settle(held.consumer, held.tag, Settlement::Ack),
+            Action::Requeue(held) => link.settle(held.consumer, held.tag, Settlement::Requeue),
             Action::TakeRetry => link.get(RETRY),
             Action::NewSession => return false,
         }
@@ -186,7 +189,7 @@ impl Worker {
         link: &mut Link,
         injector: &mut FaultInjector,
     ) {
-        let Some(held) = self.deliveries.get_mut(&ticket) else {
+        let Some(held) = self.scheduler.get_mut(ticket) else {
             return;
         };
         let (queue, envelope) = match held.sent.take() {
@@ -206,12 +209,6 @@ impl Worker {
         }
         self.publishing
             .insert(link.publish(queue, envelope), ticket);
-    }
-
-    fn settle(&mut self, ticket: Ticket, settlement: Settlement, link: &mut Link) {
-        if let Some(held) = self.deliveries.remove(&ticket) {
-            link.settle(held.consumer, held.tag, settlement);
-        }
     }
 
     fn receive(
@@ -259,8 +256,7 @@ impl Worker {
             outcome: None,
             sent: None,
         };
-        self.deliveries.insert(self.last_ticket, held);
-        self.handle(Event::Delivered(self.last_ticket, info));
+        self.handle(Event::Delivered(self.last_ticket, info, held));
     }
 
     /// Ends an attempt, with a result or a failure.
@@ -272,7 +268,7 @@ impl Worker {
     ) -> StepOutcome {
         let at = injector.random.index(self.running.len());
         let (ticket, attempt, isolation) = self.running.swap_remove(at);
-        let Some(held) = self.deliveries.get(&ticket) else {
+        let Some(held) = self.scheduler.get(ticket) else {
             return StepOutcome::Alive;
         };
         let payload = Arc::clone(&held.envelope.payload);
@@ -301,11 +297,11 @@ impl Worker {
     }
 
     fn killed_by(&self, ticket: Ticket, link: &Link) -> StepOutcome {
-        let is_held = |(other, held): (&Ticket, &HeldDelivery)| {
-            *other != ticket && held.consumer == RETRY && !held.is_redelivered
+        let is_held = |(other, held): (Ticket, &HeldDelivery)| {
+            other != ticket && held.consumer == RETRY && !held.is_redelivered
         };
         StepOutcome::Killed {
-            other_retry_in_flight: self.deliveries.iter().any(is_held) || link.is_arriving(RETRY),
+            other_retry_in_flight: self.scheduler.iter().any(is_held) || link.is_arriving(RETRY),
         }
     }
 
@@ -323,7 +319,7 @@ impl Worker {
         let ended = outcome
             .as_ref()
             .map_or(AttemptEnd::Failed, |_| AttemptEnd::Succeeded);
-        if let Some(held) = self.deliveries.get_mut(&ticket) {
+        if let Some(held) = self.scheduler.get_mut(ticket) {
             held.outcome = Some(outcome);
         }
         ended
@@ -369,7 +365,7 @@ impl Worker {
         }
     }
 
-    fn handle(&mut self, event: Event) {
+    fn handle(&mut self, event: Event<HeldDelivery>) {
         self.todo.extend(self.scheduler.handle(event));
     }
 
@@ -409,7 +405,6 @@ impl Worker {
     }
 
     fn forget(&mut self) {
-        self.deliveries.clear();
         self.todo.clear();
         self.running.clear();
         self.waiting.clear();

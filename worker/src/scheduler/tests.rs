@@ -1,4 +1,9 @@
-//! Tests of the scheduler's decisions.
+//! Tests of the scheduler's decisions. Here the driver's data of a delivery is its ticket.
+
+use std::time::Duration;
+
+use broker::Confirm;
+use proto::JobId;
 
 use super::*;
 
@@ -12,7 +17,7 @@ const CONFIG: SchedulerConfig = SchedulerConfig {
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn scheduler() -> (Scheduler, JobId) {
+fn scheduler() -> (Scheduler<Ticket>, JobId) {
     (Scheduler::new(CONFIG), JobId::new())
 }
 
@@ -30,7 +35,11 @@ fn fresh(job: JobId, seq: u64) -> ChunkInfo {
     }
 }
 
-fn run(ticket: Ticket, attempt: u32, isolation: Isolation) -> Action {
+fn delivered(ticket: Ticket, info: ChunkInfo) -> Event<Ticket> {
+    Event::Delivered(ticket, info, ticket)
+}
+
+fn run(ticket: Ticket, attempt: u32, isolation: Isolation) -> Action<Ticket> {
     Action::Run {
         ticket,
         attempt,
@@ -42,7 +51,7 @@ fn run(ticket: Ticket, attempt: u32, isolation: Isolation) -> Action {
 fn a_chunk_is_acknowledged_only_after_its_result_is_the_brokers_and_is_not_run_again() {
     let (mut scheduler, job) = scheduler();
     assert_eq!(
-        scheduler.handle(Event::Delivered(1, fresh(job, 0))),
+        scheduler.handle(delivered(1, fresh(job, 0))),
         [run(1, 1, Isolation::Thread)]
     );
     let publish = Action::Publish(1, Disposition::Result);
@@ -62,7 +71,7 @@ fn a_chunk_is_acknowledged_only_after_its_result_is_the_brokers_and_is_not_run_a
     assert_eq!(scheduler.in_flight_count(), 0);
     scheduler.handle(Event::SessionLost);
     assert_eq!(
-        scheduler.handle(Event::Delivered(2, fresh(job, 0))),
+        scheduler.handle(delivered(2, fresh(job, 0))),
         [Action::Ack(2)]
     );
 }
@@ -70,7 +79,7 @@ fn a_chunk_is_acknowledged_only_after_its_result_is_the_brokers_and_is_not_run_a
 #[test]
 fn an_error_is_retried_here_and_then_the_chunk_is_dead() {
     let (mut scheduler, job) = scheduler();
-    scheduler.handle(Event::Delivered(1, fresh(job, 0)));
+    scheduler.handle(delivered(1, fresh(job, 0)));
     for attempt in 2..=ATTEMPTS {
         let failed = scheduler.handle(Event::AttemptEnded(1, AttemptEnd::Failed));
         assert_eq!(failed, [Action::Wait(1)]);
@@ -93,7 +102,7 @@ fn a_crashed_attempt_is_republished_with_one_attempt_more_until_the_chunk_is_dea
     let crashed = AttemptEnd::Crashed { keeps_slot: false };
     for attempts in 1..ATTEMPTS {
         let ticket = u64::from(attempts);
-        scheduler.handle(Event::Delivered(ticket, info));
+        scheduler.handle(delivered(ticket, info));
         let again = Disposition::Republish { attempts };
         assert_eq!(
             scheduler.handle(Event::AttemptEnded(ticket, crashed)),
@@ -106,7 +115,7 @@ fn a_crashed_attempt_is_republished_with_one_attempt_more_until_the_chunk_is_dea
         info.attempts = attempts;
     }
     assert_eq!(
-        scheduler.handle(Event::Delivered(9, info)),
+        scheduler.handle(delivered(9, info)),
         [run(9, ATTEMPTS, Isolation::Process)]
     );
     let dead = Disposition::Dead { attempts: ATTEMPTS };
@@ -120,20 +129,20 @@ fn a_crashed_attempt_is_republished_with_one_attempt_more_until_the_chunk_is_dea
 fn a_redelivered_chunk_gets_a_process_and_one_redelivered_twice_is_moved_and_not_counted() {
     let (mut scheduler, job) = scheduler();
     assert_eq!(
-        scheduler.handle(Event::Delivered(1, back(job, 0, 1))),
+        scheduler.handle(delivered(1, back(job, 0, 1))),
         [run(1, 1, Isolation::Process)]
     );
     assert_eq!(
-        scheduler.handle(Event::Delivered(2, back(job, 1, 2))),
+        scheduler.handle(delivered(2, back(job, 1, 2))),
         [retry(2, 0)]
     );
     // A broker that marks a redelivery without a count.
     assert_eq!(
-        scheduler.handle(Event::Delivered(3, back(job, 2, 0))),
+        scheduler.handle(delivered(3, back(job, 2, 0))),
         [retry(3, 0)]
     );
     assert_eq!(
-        scheduler.handle(Event::Delivered(4, fresh(job, 3))),
+        scheduler.handle(delivered(4, fresh(job, 3))),
         [run(4, 1, Isolation::Thread)]
     );
     assert_eq!(
@@ -146,7 +155,7 @@ fn a_redelivered_chunk_gets_a_process_and_one_redelivered_twice_is_moved_and_not
         scheduler.handle(Event::AttemptEnded(4, AttemptEnd::Succeeded))[1..],
         [Action::TakeRetry]
     );
-    assert_eq!(scheduler.handle(Event::Delivered(5, fresh(job, 4))), []);
+    assert_eq!(scheduler.handle(delivered(5, fresh(job, 4))), []);
     assert_eq!(
         scheduler.handle(Event::RetryEmpty),
         [run(5, 1, Isolation::Thread)]
@@ -172,12 +181,12 @@ fn taken(job: JobId, seq: u64, attempts: u32, is_redelivered: bool) -> ChunkInfo
     }
 }
 
-fn retry(ticket: Ticket, attempts: u32) -> Action {
+fn retry(ticket: Ticket, attempts: u32) -> Action<Ticket> {
     Action::Publish(ticket, Disposition::RetryQueue { attempts })
 }
 
 /// A scheduler that is taking a chunk from the retry queue.
-fn taking() -> (Scheduler, JobId) {
+fn taking() -> (Scheduler<Ticket>, JobId) {
     let (mut scheduler, job) = scheduler();
     assert_eq!(
         scheduler.handle(Event::RetryWaiting(true)),
@@ -190,10 +199,10 @@ fn taking() -> (Scheduler, JobId) {
 fn a_chunk_of_the_retry_queue_is_run_alone_until_its_delivery_is_settled() {
     let (mut scheduler, job) = taking();
     assert_eq!(
-        scheduler.handle(Event::Delivered(1, taken(job, 0, 1, false))),
+        scheduler.handle(delivered(1, taken(job, 0, 1, false))),
         [run(1, 2, Isolation::Process)]
     );
-    assert_eq!(scheduler.handle(Event::Delivered(2, fresh(job, 1))), []);
+    assert_eq!(scheduler.handle(delivered(2, fresh(job, 1))), []);
     let publish = Action::Publish(1, Disposition::Result);
     assert_eq!(
         scheduler.handle(Event::AttemptEnded(1, AttemptEnd::Succeeded)),
@@ -218,7 +227,7 @@ fn a_chunk_that_kills_its_worker_is_dead_after_its_attempts_and_a_waiting_one_is
         let (mut scheduler, _) = taking();
         let known_attempts = attempts + 1;
         assert_eq!(
-            scheduler.handle(Event::Delivered(1, taken(job, 0, attempts, true))),
+            scheduler.handle(delivered(1, taken(job, 0, attempts, true))),
             [retry(1, known_attempts), Action::TakeRetry]
         );
         assert_eq!(
@@ -226,16 +235,16 @@ fn a_chunk_that_kills_its_worker_is_dead_after_its_attempts_and_a_waiting_one_is
             [Action::Ack(1)]
         );
         // Prefetched chunks do not start beside it, and are not counted.
-        assert_eq!(scheduler.handle(Event::Delivered(2, back(job, 1, 1))), []);
+        assert_eq!(scheduler.handle(delivered(2, back(job, 1, 1))), []);
         assert_eq!(
-            scheduler.handle(Event::Delivered(3, taken(job, 0, known_attempts, false))),
+            scheduler.handle(delivered(3, taken(job, 0, known_attempts, false))),
             [run(3, known_attempts + 1, Isolation::Process)]
         );
     }
     let (mut scheduler, _) = taking();
     let dead = Action::Publish(1, Disposition::Dead { attempts: ATTEMPTS });
     assert_eq!(
-        scheduler.handle(Event::Delivered(1, taken(job, 0, ATTEMPTS - 1, true))),
+        scheduler.handle(delivered(1, taken(job, 0, ATTEMPTS - 1, true))),
         [dead, Action::TakeRetry]
     );
 }
@@ -255,44 +264,38 @@ fn a_chunk_that_is_always_revoked_is_dead_after_its_attempts_though_no_broker_co
             Isolation::Process
         };
         assert_eq!(
-            scheduler.handle(Event::Delivered(1, info)),
+            scheduler.handle(delivered(1, info)),
             [run(1, attempts, isolation)]
         );
         if attempts == 1 {
             scheduler.advance_clock(2 * SECOND);
-            let started = scheduler.handle(Event::Delivered(2, neighbour));
+            let started = scheduler.handle(delivered(2, neighbour));
             assert_eq!(started, [run(2, 1, Isolation::Thread)]);
         }
         scheduler.handle(Event::DeliveriesRevoked);
         if attempts == 1 {
-            let started = scheduler.handle(Event::Delivered(2, neighbour));
+            let started = scheduler.handle(delivered(2, neighbour));
             assert_eq!(started, [run(2, 1, Isolation::Thread)]);
             scheduler.handle(Event::AttemptEnded(2, AttemptEnd::Succeeded));
             scheduler.handle(Event::Published(2, Confirm::Acked));
         }
         // A lost session in between does not reset the count.
-        assert_eq!(
-            scheduler.handle(Event::Delivered(1, info))[0],
-            retry(1, attempts)
-        );
+        assert_eq!(scheduler.handle(delivered(1, info))[0], retry(1, attempts));
         scheduler.handle(Event::SessionLost);
-        assert_eq!(
-            scheduler.handle(Event::Delivered(1, info))[0],
-            retry(1, attempts)
-        );
+        assert_eq!(scheduler.handle(delivered(1, info))[0], retry(1, attempts));
         let acked = scheduler.handle(Event::Published(1, Confirm::Acked));
         assert_eq!(acked, [Action::Ack(1), Action::TakeRetry]);
         info = taken(job, 0, attempts, false);
     }
-    let started = scheduler.handle(Event::Delivered(1, info));
+    let started = scheduler.handle(delivered(1, info));
     assert_eq!(started, [run(1, ATTEMPTS, Isolation::Process)]);
     scheduler.handle(Event::DeliveriesRevoked);
     let dead = Disposition::Dead { attempts: ATTEMPTS };
-    let said = scheduler.handle(Event::Delivered(1, info));
+    let said = scheduler.handle(delivered(1, info));
     assert_eq!(said[0], Action::Publish(1, dead));
     // A replay starts again from zero.
     scheduler.handle(Event::Published(1, Confirm::Acked));
-    let replayed = scheduler.handle(Event::Delivered(3, fresh(job, 0)));
+    let replayed = scheduler.handle(delivered(3, fresh(job, 0)));
     assert_eq!(replayed, [run(3, 1, Isolation::Thread)]);
 }
 
@@ -304,10 +307,10 @@ fn a_chunk_of_the_retry_queue_that_may_not_start_is_put_back_uncounted_with_noth
     };
     let (mut scheduler, job) = taking();
     assert_eq!(
-        scheduler.handle(Event::Delivered(1, for_others(job))),
+        scheduler.handle(delivered(1, for_others(job))),
         [retry(1, 1)]
     );
-    assert_eq!(scheduler.handle(Event::Delivered(2, fresh(job, 1))), []);
+    assert_eq!(scheduler.handle(delivered(2, fresh(job, 1))), []);
     // It is left for other workers until the next report that chunks wait.
     assert_eq!(
         scheduler.handle(Event::Published(1, Confirm::Acked)),
@@ -316,7 +319,7 @@ fn a_chunk_of_the_retry_queue_that_may_not_start_is_put_back_uncounted_with_noth
     let (mut scheduler, job) = taking();
     scheduler.handle(Event::Draining);
     assert_eq!(
-        scheduler.handle(Event::Delivered(1, taken(job, 0, 1, false))),
+        scheduler.handle(delivered(1, taken(job, 0, 1, false))),
         [retry(1, 1)]
     );
     // A chunk whose job has no share yet.
@@ -325,28 +328,28 @@ fn a_chunk_of_the_retry_queue_that_may_not_start_is_put_back_uncounted_with_noth
         cost: Some(9),
         ..taken(job, 0, 0, false)
     };
-    assert_eq!(scheduler.handle(Event::Delivered(1, costly)), [retry(1, 0)]);
+    assert_eq!(scheduler.handle(delivered(1, costly)), [retry(1, 0)]);
 }
 
 #[test]
 fn a_busy_worker_stops_starting_chunks_when_others_have_waited_long_enough_to_be_retried() {
     let (mut scheduler, job) = scheduler();
-    scheduler.handle(Event::Delivered(1, fresh(job, 0)));
+    scheduler.handle(delivered(1, fresh(job, 0)));
     assert_eq!(scheduler.handle(Event::RetryWaiting(true)), []);
     scheduler.advance_clock(29 * SECOND);
     scheduler.handle(Event::RetryWaiting(true));
     assert_eq!(
-        scheduler.handle(Event::Delivered(2, fresh(job, 1))),
+        scheduler.handle(delivered(2, fresh(job, 1))),
         [run(2, 1, Isolation::Thread)]
     );
     scheduler.advance_clock(30 * SECOND);
     scheduler.handle(Event::AttemptEnded(1, AttemptEnd::Succeeded));
-    assert_eq!(scheduler.handle(Event::Delivered(3, fresh(job, 2))), []);
+    assert_eq!(scheduler.handle(delivered(3, fresh(job, 2))), []);
     let done = scheduler.handle(Event::AttemptEnded(2, AttemptEnd::Succeeded));
     assert_eq!(done[1..], [Action::TakeRetry]);
     scheduler.handle(Event::SessionLost);
     assert_eq!(
-        scheduler.handle(Event::Delivered(4, fresh(job, 3))),
+        scheduler.handle(delivered(4, fresh(job, 3))),
         [run(4, 1, Isolation::Thread)]
     );
 }
@@ -354,7 +357,7 @@ fn a_busy_worker_stops_starting_chunks_when_others_have_waited_long_enough_to_be
 #[test]
 fn a_chunk_that_crashed_its_process_goes_back_to_the_retry_queue() {
     let (mut scheduler, job) = taking();
-    scheduler.handle(Event::Delivered(1, taken(job, 0, 0, false)));
+    scheduler.handle(delivered(1, taken(job, 0, 0, false)));
     let crashed = AttemptEnd::Crashed { keeps_slot: false };
     assert_eq!(
         scheduler.handle(Event::AttemptEnded(1, crashed)),
@@ -378,7 +381,7 @@ fn without_processes_a_suspect_is_run_in_a_thread() {
         ..fresh(JobId::new(), 0)
     };
     assert_eq!(
-        scheduler.handle(Event::Delivered(1, info)),
+        scheduler.handle(delivered(1, info)),
         [run(1, 1, Isolation::Thread)]
     );
 }
@@ -387,14 +390,14 @@ fn without_processes_a_suspect_is_run_in_a_thread() {
 fn a_drain_requeues_chunks_that_have_not_started_and_finishes_the_rest() {
     let (mut scheduler, job) = scheduler();
     for ticket in 1..=4 {
-        scheduler.handle(Event::Delivered(ticket, fresh(job, ticket)));
+        scheduler.handle(delivered(ticket, fresh(job, ticket)));
     }
     assert_eq!(
         scheduler.handle(Event::Draining),
         [Action::Requeue(3), Action::Requeue(4)]
     );
     assert_eq!(
-        scheduler.handle(Event::Delivered(5, fresh(job, 5))),
+        scheduler.handle(delivered(5, fresh(job, 5))),
         [Action::Requeue(5)]
     );
     assert_eq!(
@@ -408,11 +411,11 @@ fn a_drain_requeues_chunks_that_have_not_started_and_finishes_the_rest() {
 fn a_second_message_of_a_chunk_that_was_finished_while_it_waited_is_not_run() {
     let (mut scheduler, job) = scheduler();
     for (ticket, seq) in [(1, 0), (2, 1), (3, 0)] {
-        scheduler.handle(Event::Delivered(ticket, fresh(job, seq)));
+        scheduler.handle(delivered(ticket, fresh(job, seq)));
     }
     scheduler.handle(Event::AttemptEnded(1, AttemptEnd::Succeeded));
     // The third started when the first freed its slot; another message of the same chunk does not.
-    scheduler.handle(Event::Delivered(4, fresh(job, 0)));
+    scheduler.handle(delivered(4, fresh(job, 0)));
     assert_eq!(
         scheduler.handle(Event::Published(1, Confirm::Acked)),
         [Action::Ack(1), Action::Ack(4)]
@@ -423,7 +426,7 @@ fn a_second_message_of_a_chunk_that_was_finished_while_it_waited_is_not_run() {
 fn a_hang_keeps_its_slot_and_a_lost_session_frees_the_others() {
     let (mut scheduler, job) = scheduler();
     for ticket in 1..=2 {
-        scheduler.handle(Event::Delivered(ticket, fresh(job, ticket)));
+        scheduler.handle(delivered(ticket, fresh(job, ticket)));
     }
     scheduler.handle(Event::AttemptEnded(
         1,
@@ -431,16 +434,16 @@ fn a_hang_keeps_its_slot_and_a_lost_session_frees_the_others() {
     ));
     scheduler.handle(Event::SessionLost);
     assert_eq!(
-        scheduler.handle(Event::Delivered(3, fresh(job, 3))),
+        scheduler.handle(delivered(3, fresh(job, 3))),
         [run(3, 1, Isolation::Thread)]
     );
-    assert_eq!(scheduler.handle(Event::Delivered(4, fresh(job, 4))), []);
+    assert_eq!(scheduler.handle(delivered(4, fresh(job, 4))), []);
 }
 
 #[test]
 fn a_publish_without_a_queue_asks_for_a_new_session() {
     let (mut scheduler, job) = scheduler();
-    scheduler.handle(Event::Delivered(1, fresh(job, 0)));
+    scheduler.handle(delivered(1, fresh(job, 0)));
     scheduler.handle(Event::AttemptEnded(1, AttemptEnd::Succeeded));
     assert_eq!(
         scheduler.handle(Event::Published(1, Confirm::Returned)),
@@ -455,7 +458,7 @@ fn a_publish_without_a_queue_asks_for_a_new_session() {
 fn crashed_chunks_do_not_block_the_worker_when_the_tasks_are_full_and_are_counted() {
     let (mut scheduler, job) = scheduler();
     let crashed = AttemptEnd::Crashed { keeps_slot: false };
-    scheduler.handle(Event::Delivered(1, fresh(job, 0)));
+    scheduler.handle(delivered(1, fresh(job, 0)));
     scheduler.handle(Event::AttemptEnded(1, crashed));
     assert_eq!(
         scheduler.handle(Event::Published(1, Confirm::Nacked)),
@@ -470,7 +473,7 @@ fn crashed_chunks_do_not_block_the_worker_when_the_tasks_are_full_and_are_counte
         needs_other_worker: true,
         ..fresh(job, 1)
     };
-    scheduler.handle(Event::Delivered(2, csv_converter));
+    scheduler.handle(delivered(2, csv_converter));
     scheduler.handle(Event::Waited(2));
     assert_eq!(
         scheduler.handle(Event::Published(2, Confirm::Nacked)),
@@ -484,7 +487,7 @@ fn a_cancelled_jobs_chunks_are_dropped_and_a_paused_jobs_go_to_the_master() {
     let (mut scheduler, job) = scheduler();
     let (cancelled, paused) = (JobId::new(), JobId::new());
     for (ticket, job) in [(1, job), (2, cancelled), (3, cancelled), (4, paused)] {
-        scheduler.handle(Event::Delivered(ticket, fresh(job, ticket)));
+        scheduler.handle(delivered(ticket, fresh(job, ticket)));
     }
     let directives = JobDirectives {
         cancelled: [cancelled].into(),
@@ -502,18 +505,15 @@ fn a_cancelled_jobs_chunks_are_dropped_and_a_paused_jobs_go_to_the_master() {
         [Action::Ack(4)]
     );
     assert_eq!(
-        scheduler.handle(Event::Delivered(5, fresh(cancelled, 5))),
+        scheduler.handle(delivered(5, fresh(cancelled, 5))),
         [Action::Ack(5)]
     );
-    assert_eq!(
-        scheduler.handle(Event::Delivered(6, fresh(paused, 4))),
-        [park(6)]
-    );
+    assert_eq!(scheduler.handle(delivered(6, fresh(paused, 4))), [park(6)]);
     // Resumed: the same chunk runs, because it was never finished.
     scheduler.handle(Event::AttemptEnded(1, AttemptEnd::Succeeded));
     scheduler.apply_directives(JobDirectives::default());
     assert_eq!(
-        scheduler.handle(Event::Delivered(7, fresh(paused, 4))),
+        scheduler.handle(delivered(7, fresh(paused, 4))),
         [run(7, 1, Isolation::Thread)]
     );
 }
@@ -527,11 +527,11 @@ fn a_chunk_for_another_worker_is_passed_on_after_a_pause_and_takes_no_slot_and_n
         ..fresh(job, seq)
     };
     for ticket in 1..=3 {
-        let waits = scheduler.handle(Event::Delivered(ticket, csv_converter(ticket)));
+        let waits = scheduler.handle(delivered(ticket, csv_converter(ticket)));
         assert_eq!(waits, [Action::Wait(ticket)]);
     }
     assert_eq!(
-        scheduler.handle(Event::Delivered(4, fresh(job, 4))),
+        scheduler.handle(delivered(4, fresh(job, 4))),
         [run(4, 1, Isolation::Thread)]
     );
     let again = Disposition::Republish { attempts: 1 };
@@ -544,7 +544,7 @@ fn a_chunk_for_another_worker_is_passed_on_after_a_pause_and_takes_no_slot_and_n
         [Action::Ack(1)]
     );
     // It was not attempted: when it is delivered again, it is passed on again.
-    let waits = scheduler.handle(Event::Delivered(5, csv_converter(1)));
+    let waits = scheduler.handle(delivered(5, csv_converter(1)));
     assert_eq!(waits, [Action::Wait(5)]);
     scheduler.apply_directives(JobDirectives {
         cancelled: [job].into(),
@@ -561,8 +561,8 @@ fn a_chunk_for_another_worker_is_passed_on_after_a_pause_and_takes_no_slot_and_n
 #[test]
 fn an_attempt_of_a_cancelled_job_that_fails_is_the_last() {
     let (mut scheduler, job) = scheduler();
-    scheduler.handle(Event::Delivered(1, fresh(job, 0)));
-    scheduler.handle(Event::Delivered(2, fresh(job, 1)));
+    scheduler.handle(delivered(1, fresh(job, 0)));
+    scheduler.handle(delivered(2, fresh(job, 1)));
     scheduler.apply_directives(JobDirectives {
         cancelled: [job].into(),
         ..JobDirectives::default()
@@ -581,14 +581,14 @@ fn an_attempt_of_a_cancelled_job_that_fails_is_the_last() {
     scheduler.apply_directives(JobDirectives::default());
     for ticket in 3..=4 {
         assert_eq!(
-            scheduler.handle(Event::Delivered(ticket, fresh(job, ticket))),
+            scheduler.handle(delivered(ticket, fresh(job, ticket))),
             [run(ticket, 1, Isolation::Thread)]
         );
     }
 }
 
 /// A scheduler with a limit on held deliveries, and a job with a share of `share` rows per second.
-fn rated(share: f64) -> (Scheduler, JobId) {
+fn rated(share: f64) -> (Scheduler<Ticket>, JobId) {
     let mut scheduler = Scheduler::new(SchedulerConfig {
         max_rate_wait: Some(1000 * SECOND),
         ..CONFIG
@@ -612,7 +612,7 @@ fn costly(job: JobId, seq: u64, cost: u64) -> ChunkInfo {
     }
 }
 
-fn again(ticket: Ticket, attempts: u32) -> Action {
+fn again(ticket: Ticket, attempts: u32) -> Action<Ticket> {
     Action::Publish(ticket, Disposition::Republish { attempts })
 }
 
@@ -620,17 +620,14 @@ fn again(ticket: Ticket, attempts: u32) -> Action {
 fn a_rated_chunk_waits_for_its_share_and_then_for_its_tokens_and_blocks_no_other() {
     let mut scheduler = Scheduler::new(CONFIG);
     let job = JobId::new();
-    assert_eq!(
-        scheduler.handle(Event::Delivered(1, costly(job, 0, 10))),
-        []
-    );
+    assert_eq!(scheduler.handle(delivered(1, costly(job, 0, 10))), []);
     assert!(!scheduler.has_share(job));
     assert_eq!(scheduler.next_wake(), None);
     // Chunks of another job overtake it, in every slot.
     let other = JobId::new();
     for ticket in 2..=3 {
         assert_eq!(
-            scheduler.handle(Event::Delivered(ticket, fresh(other, ticket))),
+            scheduler.handle(delivered(ticket, fresh(other, ticket))),
             [run(ticket, 1, Isolation::Thread)]
         );
         scheduler.handle(Event::AttemptEnded(ticket, AttemptEnd::Succeeded));
@@ -648,10 +645,10 @@ fn a_rated_chunk_waits_for_its_share_and_then_for_its_tokens_and_blocks_no_other
     scheduler.apply_directives(JobDirectives::default());
     assert_eq!(scheduler.advance_clock(100 * SECOND), []);
     assert_eq!(
-        scheduler.handle(Event::Delivered(4, costly(job, 1, 10))),
+        scheduler.handle(delivered(4, costly(job, 1, 10))),
         [run(4, 1, Isolation::Thread)]
     );
-    assert_eq!(scheduler.handle(Event::Delivered(5, costly(job, 2, 1))), []);
+    assert_eq!(scheduler.handle(delivered(5, costly(job, 2, 1))), []);
 }
 
 #[test]
@@ -659,7 +656,7 @@ fn a_share_is_kept_while_the_master_is_away_or_while_it_is_needed() {
     let (mut scheduler, job) = rated(10.0);
     scheduler.advance_clock(SECOND);
     assert_eq!(
-        scheduler.handle(Event::Delivered(1, costly(job, 0, 100))),
+        scheduler.handle(delivered(1, costly(job, 0, 100))),
         [run(1, 1, Isolation::Thread)]
     );
     scheduler.handle(Event::AttemptEnded(1, AttemptEnd::Succeeded));
@@ -667,10 +664,7 @@ fn a_share_is_kept_while_the_master_is_away_or_while_it_is_needed() {
     // The debt of 90 tokens stays, even if the master no longer names the job or the session is lost.
     scheduler.apply_directives(JobDirectives::default());
     scheduler.handle(Event::SessionLost);
-    assert_eq!(
-        scheduler.handle(Event::Delivered(2, costly(job, 1, 10))),
-        []
-    );
+    assert_eq!(scheduler.handle(delivered(2, costly(job, 1, 10))), []);
     assert_eq!(scheduler.advance_clock(9 * SECOND), []);
     assert_eq!(
         scheduler.advance_clock(11 * SECOND + SECOND / 10),
@@ -682,12 +676,12 @@ fn a_share_is_kept_while_the_master_is_away_or_while_it_is_needed() {
 fn a_finished_chunk_costs_nothing_and_every_attempt_that_runs_is_charged() {
     let (mut scheduler, job) = rated(10.0);
     scheduler.advance_clock(SECOND);
-    scheduler.handle(Event::Delivered(1, costly(job, 0, 10)));
+    scheduler.handle(delivered(1, costly(job, 0, 10)));
     scheduler.handle(Event::AttemptEnded(1, AttemptEnd::Failed));
     // The next attempt is charged too; the chunk frees its slot, and its time limit starts again.
     assert_eq!(scheduler.handle(Event::Waited(1)), [Action::ResetTimer(1)]);
     for ticket in 2..=3 {
-        scheduler.handle(Event::Delivered(ticket, fresh(JobId::new(), ticket)));
+        scheduler.handle(delivered(ticket, fresh(JobId::new(), ticket)));
         scheduler.handle(Event::AttemptEnded(ticket, AttemptEnd::Succeeded));
     }
     assert_eq!(
@@ -698,11 +692,11 @@ fn a_finished_chunk_costs_nothing_and_every_attempt_that_runs_is_charged() {
     scheduler.handle(Event::Published(1, Confirm::Acked));
     scheduler.advance_clock(10 * SECOND);
     assert_eq!(
-        scheduler.handle(Event::Delivered(4, costly(job, 0, 10))),
+        scheduler.handle(delivered(4, costly(job, 0, 10))),
         [Action::Ack(4)]
     );
     assert_eq!(
-        scheduler.handle(Event::Delivered(5, costly(job, 1, 10))),
+        scheduler.handle(delivered(5, costly(job, 1, 10))),
         [run(5, 1, Isolation::Thread)]
     );
 }
@@ -712,7 +706,7 @@ fn rated_chunks_that_exceed_the_slots_are_republished_for_the_chunks_behind_them
     let (mut scheduler, job) = rated(1.0);
     for ticket in 1..=4 {
         assert_eq!(
-            scheduler.handle(Event::Delivered(ticket, costly(job, ticket, 50))),
+            scheduler.handle(delivered(ticket, costly(job, ticket, 50))),
             []
         );
     }
@@ -726,9 +720,9 @@ fn rated_chunks_that_exceed_the_slots_are_republished_for_the_chunks_behind_them
     );
     // The next one stays twice as long, unless a chunk of another job was delivered.
     assert_eq!(scheduler.advance_clock(2 * SECOND), [again(4, 0)]);
-    scheduler.handle(Event::Delivered(5, fresh(JobId::new(), 0)));
-    scheduler.handle(Event::Delivered(6, costly(job, 6, 50)));
-    scheduler.handle(Event::Delivered(7, costly(job, 7, 50)));
+    scheduler.handle(delivered(5, fresh(JobId::new(), 0)));
+    scheduler.handle(delivered(6, costly(job, 6, 50)));
+    scheduler.handle(delivered(7, costly(job, 7, 50)));
     assert_eq!(
         scheduler.advance_clock(3 * SECOND + SECOND / 10),
         [again(7, 0)]
@@ -739,8 +733,8 @@ fn rated_chunks_that_exceed_the_slots_are_republished_for_the_chunks_behind_them
 fn a_rated_chunk_is_republished_in_time_and_parked_if_the_tasks_are_full() {
     let (mut scheduler, job) = rated(1.0);
     scheduler.advance_clock(SECOND);
-    scheduler.handle(Event::Delivered(1, costly(job, 0, 1_000_000)));
-    scheduler.handle(Event::Delivered(2, costly(job, 1, 1)));
+    scheduler.handle(delivered(1, costly(job, 0, 1_000_000)));
+    scheduler.handle(delivered(2, costly(job, 1, 1)));
     assert_eq!(scheduler.advance_clock(900 * SECOND), []);
     assert_eq!(scheduler.next_wake(), Some(1001 * SECOND));
     assert_eq!(scheduler.advance_clock(1001 * SECOND), [again(2, 0)]);
@@ -760,7 +754,7 @@ fn a_queued_rated_chunk_is_dropped_parked_and_drained_like_others() {
     let (mut scheduler, job) = rated(1.0);
     let (cancelled, paused) = (JobId::new(), JobId::new());
     for (ticket, job) in [(1, cancelled), (2, paused), (3, job)] {
-        scheduler.handle(Event::Delivered(ticket, costly(job, 0, 9)));
+        scheduler.handle(delivered(ticket, costly(job, 0, 9)));
     }
     let directives = JobDirectives {
         cancelled: [cancelled].into(),

@@ -7,29 +7,26 @@ use std::time::Duration;
 
 use proto::JobId;
 
-use crate::scheduler::{Action, ChunkInfo, ChunkState, Disposition, InFlight, Scheduler, Ticket};
+use crate::scheduler::action::{Action, Disposition};
+use crate::scheduler::event::{ChunkInfo, Ticket};
+use crate::scheduler::in_flight::ChunkState;
+use crate::scheduler::state::Scheduler;
 
-/// How long a chunk waits for its rate when enough others of the kind already wait here. The time doubles while only
-/// such chunks arrive, so that a queue that has no others is not cycled too fast.
-pub(in crate::scheduler) const MIN_CROWDED_WAIT: Duration = Duration::from_secs(1);
-const MAX_CROWDED_WAIT: Duration = Duration::from_secs(30);
-
-impl Scheduler {
+impl<T> Scheduler<T> {
     /// Sets the time, counted from any fixed instant, never backwards. Call it before every event and when
     /// [`next_wake`](Self::next_wake) is due.
-    pub fn advance_clock(&mut self, now: Duration) -> Vec<Action> {
+    pub fn advance_clock(&mut self, now: Duration) -> Vec<Action<T>> {
         self.now = self.now.max(now);
-        let mut actions = Vec::new();
-        self.fill_slots(&mut actions);
+        self.fill_slots();
         for ticket in self.limited() {
             if self
                 .rate_deadline(ticket)
                 .is_some_and(|rate_deadline| rate_deadline <= self.now)
             {
-                self.republish(ticket, &mut actions);
+                self.republish(ticket);
             }
         }
-        actions
+        self.take_actions()
     }
 
     /// When `advance_clock` has to be called again if no event happens before. `None` if it does not.
@@ -62,44 +59,37 @@ impl Scheduler {
         ready.is_some_and(|ready| ready <= self.now)
     }
 
-    /// When a chunk that is delivered now is republished if it has not started.
-    pub(in crate::scheduler) fn rate_deadline_for(&mut self, info: ChunkInfo) -> Option<Duration> {
-        let max_rate_wait = self.config.max_rate_wait?;
-        if info.cost.is_none() {
-            self.crowded_wait = MIN_CROWDED_WAIT;
-            return None;
-        }
-        let is_rated = |ticket: &&Ticket| {
-            let entry = self.in_flight.get(ticket);
-            entry.is_some_and(|entry| entry.info.cost.is_some())
+    /// Decides when a chunk that is delivered now is republished if it has not started.
+    pub(in crate::scheduler) fn set_rate_deadline(&mut self, ticket: Ticket) {
+        let Some(max_rate_wait) = self.config.max_rate_wait else {
+            return;
         };
-        let waiting = self.queue.iter().filter(is_rated).count();
-        if waiting < self.config.slots as usize {
-            return Some(self.now + max_rate_wait);
+        if self.info(ticket).is_none_or(|info| info.cost.is_none()) {
+            return self.crowded_wait.reset();
         }
-        let rate_deadline = self.now + self.crowded_wait.min(max_rate_wait);
-        self.crowded_wait = (2 * self.crowded_wait).min(MAX_CROWDED_WAIT);
-        Some(rate_deadline)
+        let infos = self.queue.iter().filter_map(|ticket| self.info(*ticket));
+        let waiting = infos.filter(|info| info.cost.is_some()).count();
+        let wait = if waiting < self.config.slots as usize {
+            max_rate_wait
+        } else {
+            self.crowded_wait.next().min(max_rate_wait)
+        };
+        if let Some(entry) = self.in_flight.get_mut(&ticket) {
+            entry.rate_deadline = Some(self.now + wait);
+        }
     }
 
     /// Puts a failed chunk at the head of the queue: its next attempt is charged like the first.
-    pub(in crate::scheduler) fn queue_again(
-        &mut self,
-        ticket: Ticket,
-        info: ChunkInfo,
-        actions: &mut Vec<Action>,
-    ) {
+    pub(in crate::scheduler) fn queue_again(&mut self, ticket: Ticket) {
         let Some(entry) = self.in_flight.get_mut(&ticket) else {
             return;
         };
         self.free_slots += std::mem::take(&mut entry.slots_held);
         entry.state = ChunkState::Queued;
-        entry.rate_deadline = self
-            .config
-            .max_rate_wait
-            .map(|max_rate_wait| entry.delivered_at + max_rate_wait);
-        actions.push(Action::ResetTimer(ticket));
-        if !self.handle_stopped_job(ticket, info, actions) {
+        let max_rate_wait = self.config.max_rate_wait;
+        entry.rate_deadline = max_rate_wait.map(|wait| entry.delivered_at + wait);
+        self.actions.push(Action::ResetTimer(ticket));
+        if !self.handle_stopped_job(ticket) {
             self.queue.push_front(ticket);
         }
     }
@@ -110,7 +100,7 @@ impl Scheduler {
         let queue: Vec<Ticket> = self.queue.iter().copied().collect();
         let mut limited = Vec::new();
         for ticket in queue {
-            let Some(info) = self.in_flight.get(&ticket).map(|entry| entry.info) else {
+            let Some(info) = self.info(ticket) else {
                 continue;
             };
             if jobs.contains(&info.job) || !self.may_start(info) {
@@ -126,29 +116,15 @@ impl Scheduler {
     }
 
     fn ready_at(&mut self, ticket: Ticket) -> Option<Duration> {
-        let info = self.in_flight.get(&ticket)?.info;
+        let info = self.info(ticket)?;
         self.rate_shares.ready_at(info.job, info.cost?, self.now)
     }
 
-    fn republish(&mut self, ticket: Ticket, actions: &mut Vec<Action>) {
+    fn republish(&mut self, ticket: Ticket) {
         self.queue.retain(|other| *other != ticket);
-        if let Some(entry) = self.in_flight.get_mut(&ticket) {
-            let disposition = Disposition::Republish {
-                attempts: entry.attempt,
-            };
-            entry.state = ChunkState::Publishing(disposition);
-            actions.push(Action::Publish(ticket, disposition));
-        }
-    }
-}
-
-impl InFlight {
-    /// The disposition if the tail of the tasks queue is full: a chunk that waits for its rate must not be requeued at
-    /// the head, where it would be redelivered at once and counted, so it goes to the master, which sends it when there
-    /// is room.
-    pub(in crate::scheduler) fn parked(&self) -> Disposition {
-        Disposition::Parked {
-            attempts: self.attempt,
+        if let Some(entry) = self.in_flight.get(&ticket) {
+            let attempts = entry.attempt;
+            self.publish(ticket, Disposition::Republish { attempts });
         }
     }
 }

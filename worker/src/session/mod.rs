@@ -1,85 +1,35 @@
 //! One session with the broker: consumes chunks and publishes results, as the scheduler decides. Any error ends the
 //! session; the broker then redelivers all unacknowledged messages.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod accept;
+mod attempt;
+mod chunk_info;
+mod context;
+mod control;
+mod csv_converter;
+mod disposition;
+mod driver;
+mod held_delivery;
+mod publish;
+mod stage_timer;
+
 use std::time::Duration;
 
-use access::SigningKey;
-use broker::{BrokerError, Consumer, Queue, RevokeReason, Session};
-use proto::Lane;
+use broker::{BrokerError, Consumer, Queue, Session};
 use proto::v1::WorkerState;
-use telemetry::Tracer;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-use crate::attempt::{AttemptError, Outcome};
-use crate::counters::Counters;
-use crate::exec::CommandRunner;
-use crate::heartbeat::{self, Identity};
-use crate::sandbox::SandboxConfig;
-use crate::scheduler::{Disposition, Event, Scheduler};
-use crate::session_driver::{SessionDriver, SourceQueue};
+use crate::heartbeat;
+use crate::scheduler::{Event, Scheduler};
+pub(crate) use context::WorkerContext;
+pub use disposition::disposition_message;
+use driver::{SessionDriver, SourceQueue};
+pub(crate) use held_delivery::HeldDelivery;
 
 /// Interval between checks of the retry queue; the first check is at the start of the session.
 const RETRY_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// How long a draining worker waits for its chunks in flight.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// State that outlives a session, except the scheduler.
-#[derive(Debug)]
-pub(crate) struct WorkerContext {
-    pub(crate) identity: Identity,
-    pub(crate) counters: Counters,
-    pub(crate) threads: u32,
-    /// Address of the broker, for messages to users.
-    pub(crate) broker_address: String,
-    /// Time limit for the attempts under one delivery.
-    pub(crate) chunk_limit: Option<Duration>,
-    /// How suspect chunks are isolated. `None` if they run in threads.
-    pub(crate) sandbox: Option<SandboxConfig>,
-    /// Runs commands on chunks. `None` if no command is allowed.
-    pub(crate) exec: Option<Arc<CommandRunner>>,
-    /// The lane whose chunks this worker takes. `None` for chunks without a lane.
-    pub(crate) lane: Option<Lane>,
-    /// If set, chunks without a valid signature of this key are refused.
-    pub(crate) signing: Option<SigningKey>,
-    /// Zero of the scheduler's clock.
-    pub(crate) started: Instant,
-    /// How long a new session waits for the first control message of a master.
-    pub(crate) control_wait: Duration,
-    /// Why the broker last revoked deliveries. `None` if it never did.
-    pub(crate) revoke_reason: Mutex<Option<RevokeReason>>,
-    /// Records spans of each chunk's processing.
-    pub(crate) tracer: Tracer,
-    pub(crate) draining: CancellationToken,
-}
-
-impl WorkerContext {
-    /// The reason for a dead chunk none of whose attempts ended, if this worker knows the likely cause.
-    pub(crate) fn lost_attempts(&self, disposition: Disposition) -> Option<Outcome> {
-        match (disposition, *self.revoke_reason()) {
-            (Disposition::Dead { attempts }, Some(why)) => {
-                Some(Err(AttemptError::Lost { attempts, why }))
-            }
-            _ => None,
-        }
-    }
-
-    pub(crate) fn revoke_reason(&self) -> MutexGuard<'_, Option<RevokeReason>> {
-        // A panic cannot leave it half-written: it is replaced as a whole.
-        self.revoke_reason
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn state(&self) -> WorkerState {
-        if self.draining.is_cancelled() {
-            WorkerState::Draining
-        } else {
-            WorkerState::Running
-        }
-    }
-}
 
 /// How a session ended without being lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,27 +48,12 @@ pub(crate) enum SessionEnd {
 /// If the session is lost.
 pub(crate) async fn work(
     context: &WorkerContext,
-    scheduler: &mut Scheduler,
+    scheduler: &mut Scheduler<HeldDelivery>,
     session: Session,
     is_set_up: &mut bool,
 ) -> Result<SessionEnd, BrokerError> {
-    // One running chunk per thread, and one more prefetched for each.
-    let prefetch = u16::try_from(context.threads * 2).unwrap_or(u16::MAX);
-    let mut control = session.consume(Queue::Control, 1).await?;
     let mut driver = SessionDriver::new(context, scheduler, session.clone());
-    await_first_directives(context, &session, &mut control, &mut driver).await?;
-    // Before any other chunk starts: a chunk of the retry queue may have killed the previous worker.
-    driver.check_retry_queue();
-    driver.step().await?;
-    let consumer = session
-        .consume(Queue::tasks(context.lane), prefetch)
-        .await?;
-    *is_set_up = true;
-    let outcome = tokio::select! {
-        outcome = consume_until_draining(context, consumer, control, &mut driver) => outcome,
-        error = session.lost() => Err(error),
-        error = heartbeat::send_all(&session, &context.identity, || context.state(), &context.counters) => Err(error),
-    };
+    let outcome = run(context, &session, &mut driver, is_set_up).await;
     driver.end(outcome.as_ref().err()).await;
     context.counters.set_unsettled(0);
     if outcome.is_ok() {
@@ -136,6 +71,30 @@ pub(crate) async fn work(
         return Ok(SessionEnd::Stuck);
     }
     outcome.map(|()| SessionEnd::Drained)
+}
+
+async fn run(
+    context: &WorkerContext,
+    session: &Session,
+    driver: &mut SessionDriver<'_>,
+    is_set_up: &mut bool,
+) -> Result<(), BrokerError> {
+    // One running chunk per thread, and one more prefetched for each.
+    let prefetch = u16::try_from(context.threads * 2).unwrap_or(u16::MAX);
+    let mut control = session.consume(Queue::Control, 1).await?;
+    await_first_directives(context, session, &mut control, driver).await?;
+    // Before any other chunk starts: a chunk of the retry queue may have killed the previous worker.
+    driver.check_retry_queue();
+    driver.step().await?;
+    let consumer = session
+        .consume(Queue::tasks(context.lane), prefetch)
+        .await?;
+    *is_set_up = true;
+    tokio::select! {
+        outcome = consume_until_draining(context, consumer, control, driver) => outcome,
+        error = session.lost() => Err(error),
+        error = heartbeat::send_all(session, &context.identity, || context.state(), &context.counters) => Err(error),
+    }
 }
 
 /// Sends a heartbeat and waits briefly for a control message, so that this worker does not run jobs that were cancelled

@@ -5,8 +5,8 @@ use proto::Envelope;
 use telemetry::{Attribute, Span, Stage, Tracer};
 use tokio::time::Instant;
 
+use super::context::WorkerContext;
 use crate::attempt::Outcome;
-use crate::session::WorkerContext;
 
 /// A stage in progress.
 #[derive(Debug, Clone, Copy)]

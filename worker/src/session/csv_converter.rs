@@ -7,8 +7,8 @@ use engine::foreign::{Came, Lone};
 use proto::v1::DeadChunk;
 use proto::{Csv, Envelope, Lane, Payload, WorkerId};
 
+use super::context::queue_is_missing;
 use crate::attempt::panic_text;
-use crate::session_driver::queue_is_missing;
 
 /// Reason for the refusal of unsigned chunks and messages.
 const UNSIGNED: &str = "refused: it is not signed with the key of --signing-key-file";
