@@ -1,17 +1,16 @@
-//! Sixty-four bytes at once: which of them equal a given byte, as a bit mask (bit 0 is the first
-//! byte). What the masks mean is for the splitter and the record reader.
+//! Compares 64 bytes at once with a given byte. The result is a bit mask; bit 0 is the first byte.
 
 use fearless_simd::prelude::*;
 use fearless_simd::u8x64;
 
-/// How many bytes a block has.
+/// The length of a block.
 pub(crate) const BLOCK: usize = 64;
 
-/// Evaluates `$op`, a call of a function that is generic over [`Simd`], with the registers of this
-/// machine as `$simd`. It is compiled for what every machine of the architecture has and, on x86-64, for
-/// AVX2 and what comes with it; which one runs is found out at run time. All that `$op` calls has to be
-/// `#[inline(always)]` to be compiled with it, closures left out: they have to be so small that they are
-/// inlined anyway. Measured with AVX-512, too: no faster than AVX2.
+/// Evaluates `$op`, a call of a function that is generic over [`Simd`], with the vector unit of this machine as
+/// `$simd`. The code is compiled twice: for the baseline of the architecture and, on x86-64, for AVX2; the choice is
+/// made at run time. Every function that `$op` calls must be `#[inline(always)]`, or it is compiled for the baseline.
+/// Closures are exempt if they are so small that they are inlined anyway. AVX-512 was measured too: no faster than
+/// AVX2.
 macro_rules! on_this_machine {
     ($simd:ident => $op:expr) => {{
         #[cfg(target_arch = "x86_64")]
@@ -28,7 +27,8 @@ macro_rules! on_this_machine {
     }};
 }
 
-/// The same with what every machine of the architecture has: for what is too small to look first.
+/// The same for the baseline of the architecture, without detection at run time: for work that is too small to detect
+/// first.
 macro_rules! on_any_machine {
     ($simd:ident => $op:expr) => {{
         #[cfg(target_arch = "x86_64")]
@@ -43,7 +43,7 @@ macro_rules! on_any_machine {
 
 pub(crate) use {on_any_machine, on_this_machine};
 
-/// A block in registers, which are those of the machine `S`.
+/// A block in vector registers of the machine `S`.
 #[derive(Clone, Copy)]
 pub(crate) struct Block<S: Simd>(u8x64<S>);
 
@@ -59,7 +59,7 @@ impl<S: Simd> Block<S> {
         self.0.simd_eq(byte).to_bitmask()
     }
 
-    /// A bit for each byte that equals one of these.
+    /// A bit for each byte that equals one of `bytes`.
     #[inline(always)]
     pub(crate) fn eq_any<const N: usize>(self, bytes: [u8; N]) -> u64 {
         bytes.into_iter().fold(0, |any, byte| any | self.eq(byte))
@@ -71,16 +71,15 @@ impl<S: Simd> Block<S> {
         (self.0 - first).simd_le(last - first).to_bitmask()
     }
 
-    /// The same with every ASCII letter in lower case; some other bytes change too, but into no
-    /// letter.
+    /// The block with every ASCII letter in lower case. Some other bytes change too, but none becomes a letter.
     #[inline(always)]
     pub(crate) fn lower_case(self) -> Self {
         Self(self.0 | 0x20)
     }
 }
 
-/// The exclusive-or of all bits up to and including each bit: between an odd quote and the next one
-/// the bits are set, the odd quote's own bit included.
+/// The exclusive or of all bits up to and including each bit. Of a mask of quotes: the bits from an odd quote,
+/// included, to the next one, excluded, are set.
 #[inline(always)]
 pub(crate) fn prefix_xor(mut mask: u64) -> u64 {
     for shift in [1, 2, 4, 8, 16, 32] {
@@ -93,7 +92,7 @@ pub(crate) fn prefix_xor(mut mask: u64) -> u64 {
 mod tests {
     use super::*;
 
-    /// Of both ways to compile it, which have to agree.
+    /// Evaluates `$op` compiled both ways and checks that the results agree.
     macro_rules! both {
         ($block:ident = $bytes:expr => $op:expr) => {{
             let bytes = $bytes;

@@ -1,8 +1,7 @@
-//! The thinking of rowmill: CSV in, results out. Splitting the input into chunks of whole records,
-//! reading records, and the operations, each with `observe` (worker), `merge` and `finish` (master).
-//! Pure: no async, no sockets, no clock; who reads, carries and stores is the business of others.
+//! Processing of CSV without I/O: splitting input into chunks of whole records, parsing records, and the operations,
+//! each with `observe` (in a worker), `merge` and `finish` (in the master). No async, no sockets, no clock.
 
-// What is done once a byte or once a cell has to become part of the loop around it.
+// Functions that run once per byte or per cell have to be inlined into the loop around them.
 #![allow(clippy::inline_always)]
 
 mod block;

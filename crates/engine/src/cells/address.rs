@@ -1,16 +1,16 @@
-//! Shapes of addresses: e-mail and URL, told by the bytes that may stand in them and no more.
+//! Recognizers of e-mail addresses and URLs, by the bytes that they may contain.
 
 use fearless_simd::Simd;
 
 use crate::block::{BLOCK, Block, on_any_machine};
 
-/// `local@domain.tld`, by shape: no colon and no slash, so that no URL is one.
+/// `local@domain.tld`, without a colon or a slash, so that no URL matches.
 #[inline]
 pub(crate) fn is_email(cell: &[u8]) -> bool {
     is_common_email(cell) || is_any_email(cell)
 }
 
-/// The same of the first bytes of `tail`: what stands behind saves the copy to a block of its own.
+/// The same for the first `length` bytes of `tail`. If `tail` has a whole block, the cell is not copied.
 #[inline(always)]
 pub(crate) fn is_email_before<S: Simd>(simd: S, tail: &[u8], length: usize) -> bool {
     let cell = &tail[..length];
@@ -20,7 +20,7 @@ pub(crate) fn is_email_before<S: Simd>(simd: S, tail: &[u8], length: usize) -> b
     }
 }
 
-/// Whether a cell is an address as most are: of at most 64 letters, digits, dots and dashes.
+/// Whether a cell is an address of the most frequent form: at most 64 letters, digits, dots and dashes.
 fn is_common_email(cell: &[u8]) -> bool {
     let mut padded = [0; BLOCK];
     let Some(bytes) = padded.get_mut(..cell.len()) else {
@@ -30,7 +30,7 @@ fn is_common_email(cell: &[u8]) -> bool {
     on_any_machine!(simd => is_common(simd, &padded, cell.len()))
 }
 
-/// The same of a block's first bytes.
+/// The same for the first `length` bytes of a block.
 #[inline(always)]
 fn is_common<S: Simd>(simd: S, bytes: &[u8; BLOCK], length: usize) -> bool {
     let block = Block::new(simd, bytes);
@@ -65,7 +65,7 @@ fn is_any_email(cell: &[u8]) -> bool {
         && common(&domain[dot + 1..]) & LETTER != 0
 }
 
-/// The classes that all bytes are of.
+/// The classes that all bytes have in common.
 fn common(bytes: &[u8]) -> u8 {
     let class = |&byte: &u8| CLASSES[usize::from(byte)];
     bytes
@@ -74,8 +74,8 @@ fn common(bytes: &[u8]) -> u8 {
         .fold(u8::MAX, |all, class| all & class)
 }
 
-/// What may stand before the @, behind it, and behind the last dot. All bytes beyond ASCII may:
-/// there are addresses in other scripts.
+/// The bytes that may stand before the @, behind it, and behind the last dot. All bytes beyond ASCII may, since there
+/// are addresses in other scripts.
 const LOCAL: u8 = 1;
 const DOMAIN: u8 = 2;
 const LETTER: u8 = 4;
@@ -98,7 +98,7 @@ const CLASSES: [u8; 256] = {
     }
 };
 
-/// `scheme://rest`, by shape, without white space.
+/// `scheme://rest` without white space.
 pub(crate) fn is_url(cell: &[u8]) -> bool {
     let Some(colon) = memchr::memchr(b':', cell) else {
         return false;

@@ -1,5 +1,5 @@
-//! Decimal numbers of up to 1100 digits on either side of the point, exactly: for the few that are too
-//! long for a mantissa of 64 bits. Sums of them are for `big_sums`.
+//! Exact decimal numbers of up to 1100 digits on either side of the point, for the few that are too long for
+//! `LongDecimal`. Sums of them are in `profile::sketch::big_sums`.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -10,39 +10,39 @@ use proto::v1;
 use super::fraction::Fraction;
 use crate::partial::PartialError;
 
-/// At most so many digits before the decimal point, and as many behind it: every double, written out in
-/// full, has at most 309 and 1074.
+/// The maximum number of digits before the decimal point, and behind it. A double, written out in full, has at most 309
+/// and 1074.
 pub(crate) const MAX_DIGITS: u32 = 1100;
 
-/// A number with more zeros at an end than this is written with an exponent.
+/// A number with more zeros at one end is written with an exponent.
 const MAX_ZEROS: usize = 20;
 
-/// So many digits are read into 128 bits.
+/// This many digits fit into 128 bits.
 const SHORT_DIGITS: usize = 38;
 
-/// unscaled / 10^scale. As `read` makes it, the last digit behind the point is not zero.
+/// unscaled / 10^scale. If it was made by `read`, its last digit behind the point is not zero.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BigDecimal {
     pub(crate) unscaled: BigInt,
     pub(crate) scale: u32,
 }
 
-/// A number's digits as they stand in a cell, without a point.
+/// The digits of a number as they are written in a cell, without the point.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Digits<'c> {
     pub(crate) is_negative: bool,
     /// Before the point.
     pub(crate) whole: &'c [u8],
-    /// Behind it.
+    /// Behind the point.
     pub(crate) fraction: &'c [u8],
-    /// The power of ten by which the number is to be multiplied.
+    /// The power of ten to multiply the number with.
     pub(crate) exponent: i64,
 }
 
 impl BigDecimal {
-    /// Reads a number. One out of range is an error that holds a number in its place: ±10^1100 for one
-    /// with too many digits before the point, the first 1100 behind the point of one with too many there.
-    /// Of two numbers, the lesser never has the greater one in its place.
+    /// Converts the digits. The error of a number out of range holds a stand-in: ±10^1100 if there are too many digits
+    /// before the point, the first 1100 digits behind the point if there are too many there. Stand-ins keep the order:
+    /// the stand-in of a lesser number is never the greater one.
     pub(crate) fn read(digits: Digits<'_>) -> Result<Self, Self> {
         let (whole, fraction) = (digits.whole, digits.fraction);
         let is_zero = |digit: &&u8| **digit == b'0';
@@ -51,7 +51,7 @@ impl BigDecimal {
         let zeros = all().rev().take_while(is_zero).count();
         let count = (whole.len() + fraction.len() - zeros).saturating_sub(first);
         let significant = all().skip(first).map(|digit| digit - b'0');
-        // The place of the last digit, as a power of ten, and that before the first.
+        // The position of the last digit as a power of ten, and the one above the first digit.
         let last = digits
             .exponent
             .saturating_sub(fraction.len() as i64)
@@ -69,7 +69,7 @@ impl BigDecimal {
         let kept = (count as u64).saturating_sub(excess) as usize;
         let mut size = integer(significant.take(kept), kept);
         if last > 0 {
-            size *= ten_to(last as u32); // no more than 1100
+            size *= ten_to(last as u32); // at most 1100
         }
         let sign = if digits.is_negative {
             Sign::Minus
@@ -84,7 +84,7 @@ impl BigDecimal {
         if excess == 0 { Ok(number) } else { Err(number) }
     }
 
-    /// The unscaled value where there are so many digits behind the point, at least as many as now.
+    /// The unscaled value at this scale, which is at least the number's own.
     pub(crate) fn unscaled_at(&self, scale: u32) -> Cow<'_, BigInt> {
         match scale.saturating_sub(self.scale) {
             0 => Cow::Borrowed(&self.unscaled),
@@ -92,7 +92,7 @@ impl BigDecimal {
         }
     }
 
-    /// The same without zeros at the end behind the point.
+    /// Removes zeros at the end behind the point.
     pub(crate) fn without_last_zeros(mut self) -> Self {
         let ten = BigInt::from(10_u8);
         while self.scale > 0 && (&self.unscaled % &ten) == BigInt::ZERO {
@@ -102,7 +102,7 @@ impl BigDecimal {
         self
     }
 
-    /// As a fraction.
+    /// The number as a fraction.
     pub(crate) fn fraction(&self) -> Fraction {
         Fraction {
             numerator: self.unscaled.clone(),
@@ -110,14 +110,14 @@ impl BigDecimal {
         }
     }
 
-    /// As text, in all its digits.
+    /// The number as text, with all its digits.
     pub(crate) fn text(&self) -> String {
         text(&self.unscaled, self.scale)
     }
 }
 
 impl Ord for BigDecimal {
-    /// By what the numbers are worth.
+    /// Compares the values of the numbers.
     fn cmp(&self, other: &Self) -> Ordering {
         let signs = self.unscaled.sign().cmp(&other.unscaled.sign());
         signs.then_with(|| match self.scale.cmp(&other.scale) {
@@ -134,7 +134,7 @@ impl PartialOrd for BigDecimal {
     }
 }
 
-/// The integer that so many digits are, the first of which is the highest.
+/// The integer with these `count` digits, highest first.
 fn integer(digits: impl Iterator<Item = u8>, count: usize) -> BigUint {
     if count <= SHORT_DIGITS {
         return digits
@@ -149,7 +149,7 @@ pub(crate) fn ten_to(power: u32) -> BigUint {
     BigUint::from(10_u8).pow(power)
 }
 
-/// unscaled / 10^scale with all its digits: with an exponent where there would be many zeros at an end.
+/// unscaled / 10^scale with all its digits; with an exponent if there would be many zeros at one end.
 pub(crate) fn text(unscaled: &BigInt, scale: u32) -> String {
     let scale = scale as usize;
     let sign = if unscaled.sign() == Sign::Minus {
@@ -197,9 +197,9 @@ impl TryFrom<&v1::BigDecimal> for BigDecimal {
     }
 }
 
-/// The integer in these bytes, if it has no more than about so many decimal digits.
+/// The integer in these bytes, if it has at most about this many decimal digits.
 pub(crate) fn bounded(bytes: &[u8], digits: u32) -> Result<BigInt, PartialError> {
-    // A byte has 2.4 digits; the sign and the last digit may begin another one each.
+    // A byte holds 2.4 digits; the sign and the last digit may each begin another byte.
     if bytes.len() > digits as usize / 2 {
         return Err(PartialError::Malformed("a number that is too long"));
     }

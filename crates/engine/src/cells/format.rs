@@ -1,4 +1,4 @@
-//! Shapes of a fixed form: true and false, dates and times, UUIDs.
+//! Recognizers of fixed formats: true and false, dates and times, UUIDs.
 
 use super::swar::is_hex;
 
@@ -7,7 +7,7 @@ pub(crate) fn is_boolean(cell: &[u8]) -> bool {
     cell.eq_ignore_ascii_case(b"true") || cell.eq_ignore_ascii_case(b"false")
 }
 
-/// 2006-01-02, a day that exists.
+/// `2006-01-02`, a day that exists.
 #[inline(always)]
 pub(crate) fn is_date(cell: &[u8]) -> bool {
     cell.first_chunk::<10>()
@@ -41,7 +41,7 @@ fn two(tens: u8, ones: u8) -> Option<u8> {
     (tens <= 9 && ones <= 9).then(|| tens * 10 + ones)
 }
 
-/// A date, then T or a space, then a time of day, then at most an offset.
+/// A date, then T or a space, then a time of day, then optionally an offset.
 #[inline(always)]
 pub(crate) fn is_datetime(cell: &[u8]) -> bool {
     let Some((date, rest)) = cell.split_first_chunk::<10>() else {
@@ -53,7 +53,7 @@ pub(crate) fn is_datetime(cell: &[u8]) -> bool {
     is_day(date) && time_of_day(time).is_some_and(is_offset)
 }
 
-/// [`is_date`] of the first bytes of `tail`, at once where it is a day as nearly all are.
+/// [`is_date`] for the first `length` bytes of `tail`, with a fast path for days that exist in every year.
 #[inline(always)]
 pub(crate) fn is_date_before(tail: &[u8], length: usize) -> bool {
     let is_common = match tail.first_chunk() {
@@ -66,8 +66,8 @@ pub(crate) fn is_date_before(tail: &[u8], length: usize) -> bool {
     is_common || is_date(&tail[..length])
 }
 
-/// [`is_datetime`] of the first bytes of `tail`, at once where it is one to the second as nearly all are,
-/// with nothing or a Z behind.
+/// [`is_datetime`] for the first `length` bytes of `tail`, with a fast path for a precision of seconds, with or without
+/// a Z.
 #[inline(always)]
 pub(crate) fn is_datetime_before(tail: &[u8], length: usize) -> bool {
     let is_common = match tail.first_chunk() {
@@ -77,8 +77,8 @@ pub(crate) fn is_datetime_before(tail: &[u8], length: usize) -> bool {
     is_common || is_datetime(&tail[..length])
 }
 
-/// Whether these are a day that every year has, and a time to the second; the last byte counts if the
-/// length says so.
+/// Whether the bytes are a day that every year has and a time to the second. The last byte counts only if `length` is
+/// 20.
 #[inline(always)]
 fn is_common_datetime(bytes: &[u8; 20], length: usize) -> bool {
     let [.., middle, _, _, _, _, _, colon, s1, s2, zone] = *bytes;
@@ -96,14 +96,14 @@ fn is_common_datetime(bytes: &[u8; 20], length: usize) -> bool {
         && is_zone
 }
 
-/// The first eight bytes and the next, the first byte highest.
+/// The first and the second eight bytes as big-endian integers.
 #[inline(always)]
 fn halves(bytes: [u8; 16]) -> (u64, u64) {
     let both = u128::from_be_bytes(bytes);
     ((both >> 64) as u64, both as u64)
 }
 
-/// Whether these are `2006-01-` and, highest, `02`, a day that every year has.
+/// Whether the bytes are `2006-01-` and, in the high bytes of `day`, `02`: a day that every year has.
 #[inline(always)]
 fn is_common_day(month: u64, day: u64) -> bool {
     const DAYS: [u8; 16] = [0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 0, 0, 0];
@@ -116,13 +116,14 @@ fn is_common_day(month: u64, day: u64) -> bool {
         && (1..=days).contains(&two_of(day >> 48))
 }
 
-/// Whether no byte is more than 15 less what is added to it: 9 where that is 6, 0 where it is 15.
+/// Whether no byte plus its byte in `added` exceeds 15: where `added` has 6, the byte is at most 9; where it has 15, it
+/// is 0.
 #[inline(always)]
 fn are_digits(bytes: u64, added: u64) -> bool {
     (bytes | bytes.wrapping_add(added)) & 0xf0f0_f0f0_f0f0_f0f0 == 0
 }
 
-/// The number that the two lowest bytes are, as digits from 0 to 9.
+/// The number in the two lowest bytes, which are digits from 0 to 9.
 #[inline(always)]
 fn two_of(digits: u64) -> u8 {
     ((digits >> 8 & 0xf) * 10 + (digits & 0xf)) as u8
@@ -134,7 +135,7 @@ pub(crate) fn is_time(cell: &[u8]) -> bool {
     time_of_day(cell).is_some_and(<[u8]>::is_empty)
 }
 
-/// What stands behind the time of day that `text` starts with.
+/// The text behind the time of day at the start of `text`. `None` if `text` does not start with one.
 #[inline(always)]
 fn time_of_day(text: &[u8]) -> Option<&[u8]> {
     let (&[h1, h2, b':', m1, m2], rest) = text.split_first_chunk::<5>()? else {
@@ -159,7 +160,7 @@ fn time_of_day(text: &[u8]) -> Option<&[u8]> {
     (digits > 0).then(|| &fraction[digits..])
 }
 
-/// Nothing, Z, +01:00, or +0100.
+/// An offset: empty, Z, +01:00, or +0100.
 #[inline(always)]
 fn is_offset(text: &[u8]) -> bool {
     match *text {

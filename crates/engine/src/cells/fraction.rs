@@ -1,4 +1,4 @@
-//! Exact fractions of large integers, rounded once, in the end.
+//! Exact fractions of large integers, rounded only once, when they are converted to a double.
 
 use num_bigint::{BigInt, BigUint, Sign};
 
@@ -40,7 +40,7 @@ impl Fraction {
         }
     }
 
-    /// The quotient by a fraction that is greater than 0.
+    /// The quotient; `other` must be greater than 0.
     pub(crate) fn divided_by(&self, other: &Self) -> Self {
         Self {
             numerator: self.across(other),
@@ -48,7 +48,7 @@ impl Fraction {
         }
     }
 
-    /// The numerator, over the product of both denominators.
+    /// The numerator over the product of both denominators.
     pub(crate) fn across(&self, other: &Self) -> BigInt {
         &self.numerator * BigInt::from(other.denominator.clone())
     }
@@ -63,7 +63,7 @@ impl Fraction {
         }
     }
 
-    /// The double nearest to the square root; 0 where it is negative.
+    /// The double nearest to the square root; 0 for a negative fraction.
     pub(crate) fn sqrt(&self) -> f64 {
         if self.numerator.sign() != Sign::Plus {
             return 0.0;
@@ -72,8 +72,8 @@ impl Fraction {
     }
 }
 
-/// Quotients and roots are computed to at least so many bits, and what is left only counts as more
-/// than nothing: far more than the 53 bits that rounding needs to see.
+/// Quotients and roots are computed to at least this many bits, and the rest is reduced to one sticky bit: far more
+/// than the 53 bits that rounding needs.
 const BITS: i64 = 66;
 
 fn ratio(numerator: &BigUint, denominator: &BigUint) -> f64 {
@@ -87,14 +87,14 @@ fn ratio(numerator: &BigUint, denominator: &BigUint) -> f64 {
 
 fn root(numerator: &BigUint, denominator: &BigUint) -> f64 {
     let shift = 2 * BITS + denominator.bits() as i64 - numerator.bits() as i64;
-    let shift = shift + (shift & 1); // even, so that its half is a shift of the root
+    let shift = shift + (shift & 1); // even, because the root is shifted by half of it
     let (square, is_exact) = divided(numerator, denominator, shift);
     let root = square.sqrt();
     let is_exact = is_exact && &root * &root == square;
     rounded(&root, is_exact, -shift / 2)
 }
 
-/// numerator * 2^shift / denominator rounded down, and whether nothing was left.
+/// numerator * 2^shift / denominator rounded down, and whether the division was exact.
 fn divided(numerator: &BigUint, denominator: &BigUint, shift: i64) -> (BigUint, bool) {
     let (numerator, denominator) = if shift < 0 {
         (numerator.clone(), denominator << shift.unsigned_abs())
@@ -106,18 +106,17 @@ fn divided(numerator: &BigUint, denominator: &BigUint, shift: i64) -> (BigUint, 
     (quotient, is_exact)
 }
 
-/// The double nearest to number * 2^exponent, where `number` has at least 64 bits and was rounded
-/// down unless it is exact.
+/// The double nearest to number * 2^exponent. `number` has at least 64 bits and was rounded down unless `is_exact`.
 fn rounded(number: &BigUint, is_exact: bool, exponent: i64) -> f64 {
     let excess = (number.bits() as i64 - 64).max(0);
     let head = number >> excess.unsigned_abs();
     let is_exact = is_exact && &head << excess.unsigned_abs() == *number;
     let head = head.iter_u64_digits().next().unwrap_or(0);
-    // The lowest of 64 bits is far below the last of 53: set, it only breaks ties.
+    // The lowest of 64 bits is far below the last of 53: if set, it only breaks ties.
     scaled((head | u64::from(!is_exact)) as f64, exponent + excess)
 }
 
-/// number * 2^exponent, in steps that neither overflow nor vanish early.
+/// number * 2^exponent, in steps that neither overflow nor underflow early.
 fn scaled(mut number: f64, mut exponent: i64) -> f64 {
     while exponent != 0 {
         let step = exponent.clamp(-500, 500);

@@ -1,8 +1,8 @@
-//! One 64-bit hash a cell, shared by everything that asks which values are equal. It is part of the
-//! wire: sketches of several workers only fit together because all hash alike, on every machine.
+//! One 64-bit hash per cell, shared by all statistics of distinct values. It is part of the wire format: sketches of
+//! different workers can be merged only because every worker hashes alike, on every machine.
 //!
-//! Multiply to 128 bits and fold both halves together, as wyhash (Wang Yi, 2019) and its descendants
-//! do; the multipliers are wyhash's. Cells of up to 16 bytes, as nearly all are, need no loop.
+//! Multiplies to 128 bits and folds both halves together, as wyhash (Wang Yi, 2019) and its descendants do, with the
+//! multipliers of wyhash. Cells of up to 16 bytes, which are the most frequent, need no loop.
 
 const SECRET: [u64; 4] = [
     0xa076_1d64_78bd_642f,
@@ -11,7 +11,7 @@ const SECRET: [u64; 4] = [
     0x5899_65cc_7537_4cc3,
 ];
 
-/// What stands for a cell without bytes in its record's hash.
+/// Stands for an empty cell in the hash of its record.
 pub(crate) const EMPTY: u64 = 0x1d8e_4e27_c47d_124f;
 
 #[inline(always)]
@@ -20,7 +20,7 @@ fn fold(a: u64, b: u64) -> u64 {
     product as u64 ^ (product >> 64) as u64
 }
 
-/// The hash of a cell, of which `start` is the [`start`](super::prefix::start).
+/// The hash of a cell; `start` is its [`prefix`](super::prefix::start).
 #[inline(always)]
 pub(crate) fn cell_hash(cell: &[u8], start: u64) -> u64 {
     let length = cell.len() as u64;
@@ -35,7 +35,7 @@ pub(crate) fn cell_hash(cell: &[u8], start: u64) -> u64 {
     fold(mixed ^ SECRET[2], length ^ SECRET[3])
 }
 
-/// What stands between the first eight bytes and the last.
+/// The hash of the bytes between the first eight and the last.
 #[inline(always)]
 fn hash_middle(cell: &[u8]) -> u64 {
     let (words, _) = cell[8..cell.len() - 1].as_chunks::<8>();
@@ -44,13 +44,13 @@ fn hash_middle(cell: &[u8]) -> u64 {
     })
 }
 
-/// The hash of a record whose cells before this one have the hash `record`.
+/// Adds the hash of the next cell to the hash of a record.
 #[inline(always)]
 pub(crate) fn join(record: u64, cell: u64) -> u64 {
     fold(record ^ cell, SECRET[0])
 }
 
-/// The hash of a cell alone.
+/// The hash of a cell.
 #[cfg(test)]
 pub(crate) fn hash_cell(cell: &[u8]) -> u64 {
     cell_hash(cell, super::prefix::start(cell))

@@ -1,5 +1,5 @@
-//! What a cell with bytes looks like. The shapes exclude one another, so that it does not matter
-//! which is tried first. Numbers are for `number`.
+//! The kind of a cell that is not empty. The formats exclude one another, so the order in which they are tried does not
+//! matter. Numbers are in `number`.
 
 use fearless_simd::Simd;
 
@@ -23,10 +23,10 @@ pub(crate) enum CellKind {
     Text,
 }
 
-/// How many kinds there are.
+/// The number of kinds.
 pub(crate) const KINDS: usize = 10;
 
-/// The kind of a cell that is no number.
+/// The kind of a cell that is not a number.
 pub(crate) fn text_kind(cell: &[u8]) -> CellKind {
     const FORMATS: [CellKind; 7] = [
         CellKind::Date,
@@ -41,14 +41,13 @@ pub(crate) fn text_kind(cell: &[u8]) -> CellKind {
     fitting.unwrap_or(CellKind::Text)
 }
 
-/// Whether a cell can be nothing but text, as far as that is cheap to see. `start` is its first 8
-/// bytes, as `prefix::start` has them.
+/// Whether a cell is certainly text, as far as a cheap test can tell. `start` is its [`prefix`](super::prefix).
 #[inline(always)]
 pub(crate) fn is_plain_text(cell: &[u8], start: u64) -> bool {
     is_plain_prefix(start, cell.len()) && !has_at_or_colon(cell, start)
 }
 
-/// The same of the first bytes of `tail`, read at once where enough stands behind.
+/// The same for the first `length` bytes of `tail`, read as one block if `tail` is long enough.
 #[inline(always)]
 pub(crate) fn is_plain_text_before<S: Simd>(
     simd: S,
@@ -66,7 +65,7 @@ pub(crate) fn is_plain_text_before<S: Simd>(
     }
 }
 
-/// Whether a cell that starts so, of that length, is text if it has neither a colon nor an @.
+/// Whether a cell with this prefix and length is text if it contains neither a colon nor an @.
 #[inline(always)]
 fn is_plain_prefix(start: u64, length: usize) -> bool {
     let first = (start >> 56) as u8;
@@ -76,7 +75,7 @@ fn is_plain_prefix(start: u64, length: usize) -> bool {
     !is_numeric && !is_short_word && length != 36
 }
 
-/// Whether there is a colon or an @, which every URL and every address has.
+/// Whether the cell contains a colon or an @. Every URL and every e-mail address does.
 #[inline(always)]
 fn has_at_or_colon(cell: &[u8], start: u64) -> bool {
     let has = |word: u64| has_byte(word, b'@') | has_byte(word, b':');
@@ -88,7 +87,7 @@ fn has_at_or_colon(cell: &[u8], start: u64) -> bool {
     inner.fold(has(start) | has(last), |found, word| found | has(word))
 }
 
-/// Whether a cell is of `kind`, which is neither a number nor text.
+/// Whether a cell is of `kind`, if that is neither a number nor text.
 #[inline(always)]
 pub(crate) fn fits(kind: CellKind, cell: &[u8]) -> bool {
     match kind {

@@ -1,15 +1,15 @@
-//! Decimal numbers of up to 38 digits, exactly, in an integer of 128 bits: for those that are too long for 64
-//! bits, such as ids of 19 digits. Sums of them are for `long_sums`, longer numbers for `big_decimal`.
+//! Exact decimal numbers of up to 38 digits in a 128-bit integer: for numbers that are too long for 64 bits, such as
+//! ids of 19 digits. Sums of them are in `profile::sketch::long_sums`, longer numbers in `big_decimal`.
 
 use super::big_decimal::BigDecimal;
 use super::kind::CellKind;
 use super::number::{self, sign};
 use super::swar;
 
-/// At most so many digits, and at most so many behind the point.
+/// The maximum number of digits, and of digits behind the point.
 pub(crate) const MAX_DIGITS: usize = 38;
 
-/// The powers of ten, as far as they fit.
+/// The powers of ten that fit.
 const POWERS: [i128; MAX_DIGITS + 1] = {
     let mut powers = [1; MAX_DIGITS + 1];
     let mut at = 1;
@@ -20,8 +20,8 @@ const POWERS: [i128; MAX_DIGITS + 1] = {
     powers
 };
 
-/// mantissa / 10^scale, a number that does not fit a mantissa of 18 digits and a scale up to 18. As `read` makes
-/// it, the last digit behind the point is not zero.
+/// mantissa / 10^scale, for a number that does not fit a mantissa of 18 digits and a scale of 18. If it was made by
+/// `read`, its last digit behind the point is not zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LongDecimal {
     /// The digits, with the sign.
@@ -31,13 +31,13 @@ pub(crate) struct LongDecimal {
 }
 
 impl LongDecimal {
-    /// Reads a number without an exponent. None where it is shorter or longer than these, or no number.
+    /// Parses a number without an exponent. `None` if it is shorter or longer than this type is for, or not a number.
     pub(crate) fn read(cell: &[u8]) -> Option<(CellKind, Self)> {
         let (is_negative, digits) = sign(cell);
         if !(number::MAX_DIGITS..=MAX_DIGITS + 1).contains(&digits.len()) {
             return None;
         }
-        // As most texts are found to be none, such as UUIDs.
+        // This rejects most texts, such as UUIDs.
         if !matches!(digits[8], b'0'..=b'9' | b'.') {
             return None;
         }
@@ -68,7 +68,7 @@ impl LongDecimal {
         Some((kind, number))
     }
 
-    /// The mantissa where so many digits are behind the point, at least as many as now. None where it does not fit.
+    /// The mantissa at this scale, which is at least the number's own. `None` if it does not fit.
     #[inline(always)]
     pub(crate) fn mantissa_at(self, scale: u8) -> Option<i128> {
         match scale.checked_sub(self.scale)? {
@@ -78,8 +78,8 @@ impl LongDecimal {
     }
 }
 
-/// `number` with the digits behind it that `text` starts with, and how many these are. Of more than 38 digits it is
-/// some number.
+/// Appends the digits at the start of `text` to `number`, and counts them. With more than 38 digits the number has
+/// wrapped.
 #[inline(always)]
 fn leading_digits(mut number: u128, text: &[u8]) -> (u128, usize) {
     let (eights, _) = text.as_chunks::<8>();

@@ -1,5 +1,5 @@
-//! The contents of single cells: their kind, their value as an exact number, their hash. `sniff`, `profile` and
-//! `validate` share them.
+//! The contents of single cells: their kind, their value as an exact number, their hash. Shared by `sniff`, `profile`
+//! and `validate`.
 
 pub(crate) mod address;
 pub(crate) mod big_decimal;
@@ -16,7 +16,7 @@ pub(crate) use address::{is_email, is_url};
 pub(crate) use format::is_uuid;
 pub(crate) use kind::CellKind;
 
-/// The kind of a cell with bytes.
+/// The kind of a cell that is not empty.
 pub(crate) fn kind_of(cell: &[u8]) -> CellKind {
     number::kind(cell).unwrap_or_else(|| kind::text_kind(cell))
 }

@@ -1,5 +1,5 @@
-//! Reads a cell as a number, exactly: as an integer and a power of ten in few bits where it fits, else in
-//! as many as it takes. Summing is for `decimal` and `big_sums`.
+//! Parses a cell as an exact number: an integer and a power of ten, in few bits if they fit, else in as many as needed.
+//! Sums are in `profile::sketch`.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -9,28 +9,27 @@ use super::kind::CellKind;
 use super::long_decimal::LongDecimal;
 use super::swar;
 
-/// What a number is worth.
+/// The exact value of a number.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum ExactNumber {
-    /// mantissa / 10^scale: the mantissa has at most 18 digits, and so has the scale's range.
+    /// mantissa / 10^scale, with at most 18 digits in the mantissa and a scale of at most 18.
     Decimal {
         /// The digits, with the sign.
         mantissa: i64,
         /// Digits after the decimal point, 0 to 18.
         scale: u8,
     },
-    /// Too long for that, but not for 38 digits.
+    /// Too long for `Decimal`, with at most 38 digits.
     Long(LongDecimal),
-    /// Longer still, or one of these written with an exponent.
+    /// Longer than `Long`, or of that length and written with an exponent.
     Big(Box<BigDecimal>),
-    /// Too long for any statistic but the order, where this number stands in its place: see
-    /// [`BigDecimal::read`].
+    /// Too long for any statistic except the order, for which this stand-in is used: see [`BigDecimal::read`].
     OutOfRange(Box<BigDecimal>),
 }
 
 impl ExactNumber {
-    /// The nearest double, or one next to it: the same on every machine. `cell` is where the value was
-    /// read.
+    /// The nearest double, or one next to it: the same on every machine. `cell` is the text that the number was parsed
+    /// from.
     pub(crate) fn to_f64(&self, cell: &[u8]) -> f64 {
         match self {
             Self::Decimal { mantissa, scale } => to_f64(*mantissa, *scale),
@@ -40,13 +39,13 @@ impl ExactNumber {
     }
 }
 
-/// The double nearest to the number in a cell; infinite where it is greater than all.
+/// The double nearest to the number in a cell; infinite if the number exceeds the range.
 fn parse_f64(cell: &[u8]) -> f64 {
     let text = std::str::from_utf8(cell).ok();
     text.and_then(|text| text.parse().ok()).unwrap_or(0.0)
 }
 
-/// How two numbers compare, exactly, where both are in range.
+/// Compares two numbers, exactly if both are in range.
 pub(crate) fn compare(a: &ExactNumber, b: &ExactNumber) -> Ordering {
     let decimal = |value: &ExactNumber| match value {
         ExactNumber::Decimal { mantissa, scale } => Some((*mantissa, *scale)),
@@ -68,25 +67,25 @@ pub(crate) fn compare(a: &ExactNumber, b: &ExactNumber) -> Ordering {
     to_big_decimal(a).cmp(&to_big_decimal(b))
 }
 
-/// mantissa * 10^zeros: 18 digits, and 18 zeros at most, are 36 of the 38 that fit.
+/// mantissa * 10^zeros. 18 digits and 18 zeros are 36 of the 38 digits that fit.
 pub(crate) fn scaled(mantissa: i64, zeros: u8) -> i128 {
     i128::from(mantissa) * 10_i128.pow(zeros.into())
 }
 
-/// The decimal that was told of, where it is one.
+/// The decimal with this mantissa and scale, if they are in range.
 pub(crate) fn checked_decimal(mantissa: i64, scale: u32) -> Option<ExactNumber> {
     let fits = mantissa.unsigned_abs() < 10_u64.pow(MAX_DIGITS as u32);
     let scale = u8::try_from(scale).ok()?;
     (fits && usize::from(scale) <= MAX_DIGITS).then_some(ExactNumber::Decimal { mantissa, scale })
 }
 
-/// The number that a finite double is written as in the fewest digits.
+/// The shortest decimal number that parses to this finite double.
 pub(crate) fn from_f64(number: f64) -> Option<BigDecimal> {
     let (_, value) = parse(format!("{number:e}").as_bytes())?;
     Some(to_big_decimal(&value).into_owned())
 }
 
-/// Digits behind the decimal point.
+/// The number of digits behind the decimal point.
 pub(crate) fn scale(value: &ExactNumber) -> u32 {
     match value {
         ExactNumber::Decimal { scale, .. } => (*scale).into(),
@@ -95,7 +94,7 @@ pub(crate) fn scale(value: &ExactNumber) -> u32 {
     }
 }
 
-/// What a value is worth.
+/// The value as a [`BigDecimal`].
 pub(crate) fn to_big_decimal(value: &ExactNumber) -> Cow<'_, BigDecimal> {
     match value {
         ExactNumber::Decimal { mantissa, scale } => Cow::Owned(BigDecimal {
@@ -107,7 +106,7 @@ pub(crate) fn to_big_decimal(value: &ExactNumber) -> Cow<'_, BigDecimal> {
     }
 }
 
-/// The double that a decimal is nearly worth: the same on every machine.
+/// The approximate value as a double: the same on every machine.
 #[inline(always)]
 pub(crate) fn to_f64(mantissa: i64, scale: u8) -> f64 {
     const POWERS: [f64; MAX_DIGITS + 1] = [
@@ -117,11 +116,11 @@ pub(crate) fn to_f64(mantissa: i64, scale: u8) -> f64 {
     mantissa as f64 / POWERS[usize::from(scale)]
 }
 
-/// A decimal has at most so many digits, and at most so many after the point.
+/// The maximum number of digits of a decimal, and of digits behind its point.
 pub(crate) const MAX_DIGITS: usize = 18;
 
-/// Reads `[+-] digits [. digits] [e [+-] digits]`, with digits before or after the point. Anything
-/// else, also infinity and NaN in words, is no number.
+/// Parses `[+-] digits [. digits] [e [+-] digits]`, with digits before or after the point. Nothing else is a number,
+/// not even infinity and NaN.
 pub(crate) fn parse(cell: &[u8]) -> Option<(CellKind, ExactNumber)> {
     if let Some((kind, mantissa, scale)) = parse_short(cell) {
         return Some((kind, ExactNumber::Decimal { mantissa, scale }));
@@ -132,9 +131,9 @@ pub(crate) fn parse(cell: &[u8]) -> Option<(CellKind, ExactNumber)> {
     parse_long(cell)
 }
 
-/// As [`parse_short`] does of the first bytes of `tail`: at once where there is no sign and at most eight of them,
-/// as in most numbers, or, where enough stands behind, up to sixteen behind a sign. `start` is their
-/// [`prefix::start`](super::prefix::start).
+/// [`parse_short`] for the first `length` bytes of `tail`, with two fast paths: at most eight bytes without a sign,
+/// which covers most numbers, and at most sixteen bytes behind a sign if `tail` is long enough. `start` is the
+/// [prefix](super::prefix::start).
 #[inline(always)]
 pub(crate) fn parse_prefix(tail: &[u8], length: usize, start: u64) -> Option<(CellKind, i64, u8)> {
     if let Some((mantissa, scale)) = swar::decimal(start, length) {
@@ -160,7 +159,7 @@ fn typed(mantissa: i64, scale: Option<u8>) -> (CellKind, i64, u8) {
     }
 }
 
-/// Reads a number of at most 18 digits without an exponent, as most are; its kind, mantissa and scale.
+/// Parses a number of at most 18 digits without an exponent: its kind, mantissa and scale.
 #[inline(never)]
 pub(crate) fn parse_short(cell: &[u8]) -> Option<(CellKind, i64, u8)> {
     let (is_negative, digits) = sign(cell);
@@ -172,7 +171,7 @@ pub(crate) fn parse_short(cell: &[u8]) -> Option<(CellKind, i64, u8)> {
     for (at, &byte) in digits.iter().enumerate() {
         let digit = byte.wrapping_sub(b'0');
         if digit <= 9 {
-            // At most 19 digits: no overflow of 64 bits, which hold 1.8e19.
+            // At most 19 digits, so 64 bits, which hold 1.8e19, do not overflow.
             mantissa = mantissa.wrapping_mul(10).wrapping_add(digit.into());
         } else if byte == b'.' && point.is_none() {
             point = Some(at);
@@ -205,7 +204,7 @@ fn signed(mantissa: u64, is_negative: bool) -> i64 {
     if is_negative { -mantissa } else { mantissa }
 }
 
-/// Numbers with exponents or many digits, and all that is no number.
+/// Parses numbers with exponents or many digits.
 pub(crate) fn parse_long(cell: &[u8]) -> Option<(CellKind, ExactNumber)> {
     let (kind, digits) = digits(cell)?;
     let value = match short_decimal(digits) {
@@ -221,7 +220,7 @@ pub(crate) fn parse_long(cell: &[u8]) -> Option<(CellKind, ExactNumber)> {
     Some((kind, value))
 }
 
-/// The kind of number that a cell is, without what it is worth.
+/// The kind of a number, without its value.
 pub(crate) fn kind(cell: &[u8]) -> Option<CellKind> {
     digits(cell).map(|(kind, _)| kind)
 }
@@ -259,8 +258,8 @@ fn split_digits(text: &[u8]) -> (&[u8], &[u8]) {
     text.split_at(digits)
 }
 
-/// The exponent that `text` is, `Some(None)` where it is empty, `None` where it is something else.
-#[allow(clippy::option_option)] // three answers, and one place that asks
+/// The exponent in `text`: `Some(None)` if `text` is empty, `None` if it is not an exponent.
+#[allow(clippy::option_option)] // three results, and one caller
 fn exponent(text: &[u8]) -> Option<Option<i64>> {
     let Some((b'e' | b'E', text)) = text.split_first() else {
         return text.is_empty().then_some(None);
@@ -280,11 +279,11 @@ fn exponent(text: &[u8]) -> Option<Option<i64>> {
     Some(Some(if is_negative { -size } else { size }))
 }
 
-/// The mantissa and the scale, without zeros at either end, where they fit.
+/// The mantissa and the scale, without zeros at either end. `None` if they do not fit.
 fn short_decimal(digits: Digits<'_>) -> Option<(u64, u8)> {
     let mut scale = (digits.fraction.len() as i64).saturating_sub(digits.exponent);
     let mut mantissa = 0_u64;
-    let mut zeros = 0_u32; // not yet part of the mantissa: they may be the last ones
+    let mut zeros = 0_u32; // pending: they may be the last ones
     for &byte in digits.whole.iter().chain(digits.fraction) {
         if byte == b'0' {
             zeros += u32::from(mantissa != 0);

@@ -1,13 +1,13 @@
-//! The first eight bytes of a cell as one integer: two cells compare as their starts do, unless these are equal.
+//! The first eight bytes of a cell as one integer. Two cells with different prefixes compare as their prefixes do.
 
-/// The first 8 bytes as a number that orders as they do, with zeros for those that are missing.
+/// The first 8 bytes as a big-endian integer, padded with zeros.
 #[inline(always)]
 pub(crate) fn start(cell: &[u8]) -> u64 {
     if let Some(bytes) = cell.first_chunk::<8>() {
         return u64::from_be_bytes(*bytes);
     }
     if let (Some(head), Some(tail)) = (cell.first_chunk::<4>(), cell.last_chunk::<4>()) {
-        // The two overlap; the tail ends where the cell does.
+        // The two overlap; the tail ends at the end of the cell.
         let shift = 8 * (8 - cell.len());
         let head = u64::from(u32::from_be_bytes(*head)) << 32;
         return head | u64::from(u32::from_be_bytes(*tail)) << shift;
@@ -16,10 +16,10 @@ pub(crate) fn start(cell: &[u8]) -> u64 {
     byte(0) << 56 | byte(1) << 48 | byte(2) << 40
 }
 
-/// The same of the first bytes of `tail`, read as one word where enough stands behind.
+/// The same for the first `length` bytes of `tail`, read as one word if `tail` has at least 8 bytes.
 #[inline(always)]
 pub(crate) fn start_before(tail: &[u8], length: usize) -> u64 {
-    /// Of a word the first so many bytes.
+    /// Masks that keep the first n bytes of a word.
     const FIRST: [u64; 9] = [
         0,
         0xff << 56,

@@ -1,4 +1,4 @@
-//! Eight bytes at once in one integer, after S. E. Anderson's "Bit Twiddling Hacks" and D. Lemire's
+//! SIMD within a register: eight bytes in one integer, after S. E. Anderson's "Bit Twiddling Hacks" and D. Lemire's
 //! "Quickly parsing eight digits", 2018.
 
 const ONES: u64 = u64::from_ne_bytes([1; 8]);
@@ -12,8 +12,8 @@ pub(crate) fn has_byte(word: u64, byte: u8) -> bool {
     zero_where_equal.wrapping_sub(ONES) & !zero_where_equal & HIGH != 0
 }
 
-/// Whether all eight bytes are hexadecimal digits: each is compared with both ends of a range by an
-/// addition that carries into its own highest bit.
+/// Whether all eight bytes are hexadecimal digits. Each byte is compared with both ends of a range by an addition that
+/// carries into its own highest bit.
 #[inline(always)]
 pub(crate) fn is_hex(digits: [u8; 8]) -> bool {
     let word = u64::from_ne_bytes(digits);
@@ -34,9 +34,8 @@ fn equal(word: u64, byte: u8) -> u64 {
     !((other & !HIGH).wrapping_add(!HIGH) | other) & HIGH
 }
 
-/// The number that up to eight digits are, with at most one point among them, and how many digits
-/// stand behind the point, if there is one. The first byte is the highest, as
-/// [`start`](super::prefix::start) has it.
+/// Parses up to eight digits with at most one decimal point; the second value is the number of digits behind the point,
+/// if there is one. The first byte is the highest, as in [`start`](super::prefix::start).
 #[inline(always)]
 pub(crate) fn decimal(start: u64, length: usize) -> Option<(u64, Option<u8>)> {
     if !(1..=8).contains(&length) {
@@ -51,7 +50,7 @@ pub(crate) fn decimal(start: u64, length: usize) -> Option<(u64, Option<u8>)> {
     } else {
         let at = points.trailing_zeros() / 8;
         let low = (1 << (8 * at)) - 1;
-        // A second point stays, and is no digit.
+        // A second point remains in place and fails as a digit.
         let digits = (text >> 8 & !low) | (text & low) | u64::from(b'0') << 56;
         (digits, Some(at as u8))
     };
@@ -59,7 +58,7 @@ pub(crate) fn decimal(start: u64, length: usize) -> Option<(u64, Option<u8>)> {
     (length > 1 || behind.is_none()).then_some((number, behind))
 }
 
-/// The same of up to sixteen bytes, of which the first is the highest.
+/// The same for up to sixteen bytes.
 #[inline(always)]
 pub(crate) fn long_decimal(start: u128, length: usize) -> Option<(u64, Option<u8>)> {
     const ZEROS: u128 = u128::from_ne_bytes([b'0'; 16]);
@@ -83,7 +82,7 @@ pub(crate) fn long_decimal(start: u128, length: usize) -> Option<(u64, Option<u8
     (length > 1 || behind.is_none()).then_some((number, behind))
 }
 
-/// The number that eight digits are; `None` where one of the bytes is no digit.
+/// Parses eight digits. `None` if one of the bytes is not a digit.
 #[inline(always)]
 pub(crate) fn eight_digits(text: u64) -> Option<u64> {
     if text & (text.wrapping_add(ONES * 6)) & (ONES * 0xf0) != ZEROS {

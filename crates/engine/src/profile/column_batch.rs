@@ -1,24 +1,24 @@
-//! The cells with bytes of a column's part, beside what is worked out of each once and used by all.
+//! The cells of one column in a batch of records, with the properties that several statistics use.
 
 use std::cmp::Ordering;
 
 use crate::cells::{hash, prefix};
 use crate::records::{Batch, Span};
 
-/// One list a property, all of one length (but no hashes where nobody asked for them), so that loops over
-/// some of them stay tight.
+/// One list per property, all of the same length (except the hashes, if nothing needs them), so that loops over some of
+/// the lists stay tight.
 #[derive(Debug, Default)]
 pub(super) struct ColumnBatch<'b> {
     cells: Vec<Span<'b>>,
     starts: Vec<u64>,
-    /// Of the cells, so that those of several are compared at once.
+    /// Contiguous, so that several are compared at once.
     lengths: Vec<u32>,
     hashes: Vec<u64>,
-    /// How many cells without bytes there are beside.
+    /// The number of empty cells, which are not in the lists.
     pub(super) empty: u64,
 }
 
-/// Some of them, one after the other.
+/// A range of the cells of a column.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CellSlice<'l, 'b> {
     pub(super) cells: &'l [Span<'b>],
@@ -28,7 +28,7 @@ pub(super) struct CellSlice<'l, 'b> {
 }
 
 impl<'b> ColumnBatch<'b> {
-    /// Takes the cells of a column, one a record.
+    /// Loads the cells of a column, one per record.
     #[inline(always)]
     pub(super) fn fill(&mut self, batch: &'b Batch<'_>, column: usize) {
         let records = batch.records();
@@ -40,14 +40,14 @@ impl<'b> ColumnBatch<'b> {
         for (record, ((cell, start), length)) in cells.zip(&mut self.lengths).enumerate() {
             let span = batch.cell(record, column);
             *start = prefix::start_before(span.tail(), span.len());
-            *length = span.len() as u32; // as places in a body
+            *length = span.len() as u32; // fits, as offsets in a body do
             *cell = span;
         }
         let empty = |&length: &u32| u64::from(length == 0);
         self.empty = self.lengths.iter().map(empty).sum();
     }
 
-    /// Hashes the cells, and joins them to those of their records.
+    /// Hashes the cells and adds the hashes to those of their records.
     #[inline(always)]
     pub(super) fn hash_records(&mut self, records: &mut [u64]) {
         self.hashes.resize(self.cells.len(), 0);
@@ -69,7 +69,7 @@ impl<'b> ColumnBatch<'b> {
         }
     }
 
-    /// Leaves out the cells without bytes.
+    /// Removes the empty cells.
     #[inline(always)]
     pub(super) fn drop_empty(&mut self) {
         if self.empty > 0 {
@@ -105,7 +105,7 @@ impl<'b> ColumnBatch<'b> {
 }
 
 impl<'b> CellSlice<'_, 'b> {
-    /// Without the first ones.
+    /// The cells from `at` on.
     pub(super) fn from(self, at: usize) -> Self {
         Self {
             cells: &self.cells[at..],
@@ -115,13 +115,13 @@ impl<'b> CellSlice<'_, 'b> {
         }
     }
 
-    /// Each cell with its start and its hash.
+    /// Each cell with its prefix and its hash.
     pub(super) fn iter(self) -> impl Iterator<Item = (Span<'b>, u64, u64)> {
         let cells = self.cells.iter().zip(self.starts).zip(self.hashes);
         cells.map(|((&span, &start), &hash)| (span, start, hash))
     }
 
-    /// Of the cells with this start the least, where `wanted` is `Less`, or the greatest.
+    /// The least cell with this prefix, if `wanted` is `Less`, else the greatest.
     #[inline(always)]
     pub(super) fn extreme_with(self, start: u64, wanted: Ordering) -> Option<&'b [u8]> {
         let mut best: Option<(u64, &[u8])> = None;
@@ -142,7 +142,7 @@ impl<'b> CellSlice<'_, 'b> {
     }
 }
 
-/// The eight bytes behind the start, as the start has the first eight.
+/// The prefix of the bytes from the ninth on.
 #[inline(always)]
 fn second_prefix(span: Span<'_>) -> u64 {
     match span.len().checked_sub(8) {

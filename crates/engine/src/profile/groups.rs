@@ -1,19 +1,19 @@
-//! Which statistics are taken, beside those that always are.
+//! The optional statistics of a profile.
 
 use proto::v1::ProfileSpec;
 
-/// Groups of statistics, as `ProfilePartial.taken` has them.
+/// A set of groups of statistics, with the bits of `ProfilePartial.taken`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Groups(u32);
 
 impl Groups {
-    /// Third moments, the shortest and the longest cell: older workers did not take them.
+    /// Third moments, the shortest and the longest cell. Old workers do not collect them.
     pub(super) const SHAPE: Self = Self(1);
     pub(super) const DISTINCT: Self = Self(2);
     pub(super) const QUANTILES: Self = Self(4);
     pub(super) const TOP: Self = Self(8);
     pub(super) const CHECKS: Self = Self(16);
-    /// Values are counted one by one, however many there are.
+    /// All distinct values are counted, however many there are.
     pub(super) const EXACT: Self = Self(32);
 
     const ALL: u32 = 63;
@@ -32,7 +32,7 @@ impl Groups {
         Self(taken.iter().fold(0, |all, group| all | group.0))
     }
 
-    /// Those that are known here.
+    /// The groups that this version knows.
     pub(super) fn from_bits(bits: u32) -> Self {
         Self(bits & Self::ALL)
     }
@@ -45,12 +45,12 @@ impl Groups {
         self.0 & group.0 != 0
     }
 
-    /// What both have.
+    /// The groups in both sets.
     pub(super) fn intersection(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
-    /// Whether a column's values are told apart.
+    /// Whether the distinct values of a column are needed.
     pub(super) fn has_values(self) -> bool {
         self.0 & (Self::DISTINCT.0 | Self::QUANTILES.0 | Self::TOP.0) != 0
     }

@@ -1,6 +1,6 @@
-//! The `profile` operation: what is in each column. `Profiler` (worker), `ProfileState` and `finish`
-//! (master) side by side; whatever is in a partial is a count, an integer sum, an extreme or a set,
-//! so that merging is exact and no grouping shows.
+//! The `profile` operation: statistics of each column. `Profiler` runs in the worker, `ProfileState` and `finish` in
+//! the master. A partial consists of counts, integer sums, extremes and sets only, so merging is exact and the result
+//! does not depend on the grouping.
 
 mod column;
 mod column_batch;
@@ -16,8 +16,8 @@ pub use state::{ProfileState, Profiler};
 use crate::cells::number::{self, ExactNumber};
 use crate::partial::PartialError;
 
-/// The first of two numbers in text less the second, exact until it is rounded to a double. None where one
-/// of them is no number in range.
+/// The difference of two numbers given as text, exact until it is rounded to a double. `None` if one of them is not a
+/// number in range.
 pub fn difference(first: &str, second: &str) -> Option<f64> {
     let to_big_decimal = |text: &str| match number::parse(text.as_bytes())? {
         (_, ExactNumber::OutOfRange(_)) => None,
@@ -30,11 +30,11 @@ pub fn difference(first: &str, second: &str) -> Option<f64> {
     )
 }
 
-/// The profile of the columns called `names`, from a partial as the wire has it.
+/// The profile of columns with these names, from a partial as it is on the wire.
 ///
 /// # Errors
 ///
-/// When the partial is not what workers make, or is not of these columns.
+/// When the partial is malformed or of other columns.
 pub fn finish(partial: &ProfilePartial, names: &[String]) -> Result<Profile, PartialError> {
     ProfileState::try_from(partial)?.finish(names)
 }

@@ -1,5 +1,5 @@
-//! What is known of any set of a job's chunks: merged exactly, so that neither grouping nor order
-//! shows.
+//! The statistics of any set of a job's chunks. Merging is exact: the result depends neither on the grouping nor on the
+//! order.
 
 use fearless_simd::Simd;
 use proto::v1::{ProfilePartial, ProfileSpec};
@@ -14,7 +14,7 @@ use crate::profile::column::profiler::ColumnProfiler;
 use crate::profile::sketch::distinct_sample::{DistinctSample, SampleSize};
 use crate::records::Batch;
 
-/// So many hashes of records are kept to see how many come twice.
+/// The number of record hashes that are kept to estimate how many records are duplicates.
 const RECORD_SAMPLE_SIZE: SampleSize = SampleSize {
     max: 1024,
     kept: 1024,
@@ -24,19 +24,19 @@ const RECORD_SAMPLE_SIZE: SampleSize = SampleSize {
 #[derive(Debug, Clone, Default)]
 pub struct ProfileState {
     pub(super) rows: u64,
-    /// None while there is no row.
+    /// Empty while there are no rows.
     pub(super) columns: Vec<ColumnState>,
     pub(super) taken: Option<Groups>,
-    /// Where distinct values are taken.
+    /// `None` if distinct values are not collected.
     pub(super) records: Option<DistinctSample>,
 }
 
 impl ProfileState {
-    /// Adds what `other` has seen. Nothing is changed on an error.
+    /// Merges `other` into this state. On an error nothing is changed.
     ///
     /// # Errors
     ///
-    /// When the two are of different columns.
+    /// When the two have different columns.
     pub fn merge(&mut self, other: &Self) -> Result<(), PartialError> {
         let Some(theirs) = other.taken else {
             return Ok(());
@@ -58,7 +58,7 @@ impl ProfileState {
         Ok(())
     }
 
-    /// Whether the two are of the same columns, as far as either has any.
+    /// Whether the two have the same number of columns, or one of them is empty.
     ///
     /// # Errors
     ///
@@ -74,12 +74,12 @@ impl ProfileState {
         })
     }
 
-    /// How many records were seen.
+    /// The number of records.
     pub fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// Whether it is of so many columns, as far as it has any.
+    /// Whether it has this number of columns, or is empty.
     ///
     /// # Errors
     ///
@@ -110,7 +110,7 @@ impl ProfileState {
         }
     }
 
-    /// The same for the wire: of the same set of chunks always the same bytes.
+    /// The partial for the wire. The same set of chunks always gives the same bytes.
     pub fn partial(&self) -> ProfilePartial {
         ProfilePartial {
             rows: self.rows,
@@ -147,7 +147,7 @@ impl TryFrom<&ProfilePartial> for ProfileState {
     }
 }
 
-/// Profiles the records of one chunk one by one.
+/// Profiles the records of one chunk.
 #[derive(Debug)]
 pub struct Profiler {
     rows: u64,
@@ -157,7 +157,7 @@ pub struct Profiler {
 }
 
 impl Profiler {
-    /// A profiler of records with so many fields, which are those of chunk `seq`.
+    /// A profiler of records with this number of fields, for the chunk `seq`.
     pub fn new(columns: usize, spec: &ProfileSpec, seq: u64) -> Self {
         let taken = Groups::from_spec(*spec);
         Self {
@@ -170,7 +170,7 @@ impl Profiler {
         }
     }
 
-    /// Adds a record. Its fields are as many as there are columns; whoever calls has seen to that.
+    /// Adds a record. It must have as many fields as there are columns.
     #[inline(always)]
     pub fn add<'r>(&mut self, cells: impl Iterator<Item = &'r [u8]>) {
         self.rows += 1;
@@ -183,8 +183,8 @@ impl Profiler {
         }
     }
 
-    /// Adds all records of a batch, column by column: the same as one by one, but for who is nominated
-    /// as frequent.
+    /// Adds all records of a batch, column by column. The result is the same as one by one, except for the candidates
+    /// of heavy hitters.
     pub(crate) fn add_batch(&mut self, batch: &Batch<'_>) {
         self.rows += batch.records() as u64;
         let mut records = if self.taken.has_values() {
@@ -199,7 +199,7 @@ impl Profiler {
         }
     }
 
-    /// What was seen, for the wire. No more than one column of it is in memory twice.
+    /// The partial for the wire. At any time at most one column is in memory twice.
     pub fn partial(self) -> ProfilePartial {
         if self.rows == 0 {
             return ProfilePartial::default();
@@ -213,8 +213,8 @@ impl Profiler {
         }
     }
 
-    /// What was seen, to be merged. Of no records it is nothing, whatever the columns, so that chunks
-    /// without a good record leave no trace in what is merged.
+    /// The state, ready to be merged. Without records it is empty, whatever the columns, so that chunks without a good
+    /// record do not show in the merged state.
     pub fn merged(self) -> ProfileState {
         if self.rows == 0 {
             return ProfileState::default();
@@ -232,7 +232,7 @@ impl Profiler {
     }
 }
 
-/// Adds the cells of a batch, and joins their hashes to those of the records where values are told apart.
+/// Adds the cells of a batch, and adds their hashes to those of the records if values are collected.
 #[inline(always)]
 fn add<S: Simd>(
     simd: S,

@@ -1,6 +1,6 @@
-//! From what was merged to what people read. Which type a column has is for `infer`.
+//! Computes the profile that users see from the merged state. The type of a column is inferred in `infer`.
 //!
-//! Least, greatest, moments, quantiles and order of a number column are those of its numbers alone.
+//! In a number column the extremes, moments, quantiles and order are those of its numbers; other cells do not count.
 
 use proto::v1::{ColumnProfile, ColumnType, Estimate, Order, Profile, TopValue, Uniqueness};
 
@@ -20,15 +20,15 @@ use crate::profile::sketch::heavy_hitters;
 use crate::profile::sketch::hyperloglog;
 use crate::profile::sketch::value_table::ValueTable;
 
-/// So many of the most frequent values are told.
+/// The number of most frequent values in a profile.
 const TOP: usize = 10;
 
 impl ProfileState {
-    /// The profile of the columns called `names`.
+    /// The profile of columns with these names.
     ///
     /// # Errors
     ///
-    /// When it is not of these columns.
+    /// When the state has another number of columns.
     pub fn finish(&self, names: &[String]) -> Result<Profile, PartialError> {
         let nothing = Groups::from_bits(0);
         let taken = self.taken.unwrap_or(nothing);
@@ -59,14 +59,14 @@ impl ProfileState {
     }
 }
 
-/// A column on its way to people.
+/// The inputs of one column's profile.
 struct ColumnSummary<'c> {
     column: &'c ColumnState,
     basics: &'c BasicStats,
     taken: Groups,
     kind: ColumnType,
     fit: f64,
-    /// Of a number column.
+    /// `None` if it is not a number column.
     moments: Option<Moments>,
 }
 
@@ -193,13 +193,13 @@ impl<'c> ColumnSummary<'c> {
         }
     }
 
-    /// Whether the order says of all cells with bytes that no two are equal.
+    /// Whether the order proves that no two cells are equal.
     fn is_strict(&self) -> bool {
         let is_strict = matches!(
             self.order(),
             Order::StrictlyAscending | Order::StrictlyDescending
         );
-        // Cells that are no number have no place in the order of numbers.
+        // Cells that are not numbers are not part of the order of numbers.
         let compared = match &self.moments {
             Some(moments) => moments.count().saturating_add(self.basics.out_of_range),
             None => self.basics.filled(),
@@ -213,7 +213,7 @@ impl<'c> ColumnSummary<'c> {
         };
         match &self.moments {
             _ if self.basics.filled() == 0 => Order::Unspecified,
-            // What is equal in what was compared of it may differ in the rest.
+            // Values that were equal as far as they were compared may differ behind it.
             Some(_) if self.basics.out_of_range > 0 => strict(order.by_numbers()),
             Some(_) => order.by_numbers(),
             None if self.basics.lengths.max > KEPT_BYTES as u64 => strict(order.by_bytes()),
@@ -221,7 +221,7 @@ impl<'c> ColumnSummary<'c> {
         }
     }
 
-    /// The most frequent values, and how frequent the others can be at most.
+    /// The most frequent values, and an upper bound for the count of any other value.
     fn top(&self) -> (Vec<TopValue>, Option<u64>) {
         match &self.column.values {
             Values::NotCollected => (Vec::new(), None),
@@ -283,7 +283,7 @@ impl<'c> ColumnSummary<'c> {
     }
 }
 
-/// The order, where it says that no two are equal; else none.
+/// The order if it is strict, else none.
 fn strict(order: Order) -> Order {
     match order {
         Order::StrictlyAscending | Order::StrictlyDescending => order,
@@ -292,7 +292,7 @@ fn strict(order: Order) -> Order {
 }
 
 fn top_of_table(table: &ValueTable) -> (Vec<TopValue>, Option<u64>) {
-    let sorted = table.sorted(); // of equally frequent ones the least comes first
+    let sorted = table.sorted(); // of equally frequent values the least comes first
     let mut entries: Vec<_> = sorted.into_iter().map(|(entry, _)| entry).collect();
     entries.sort_by_key(|entry| u64::MAX - entry.count);
     let rest = entries.get(TOP).map(|entry| entry.count);
@@ -305,7 +305,7 @@ fn top_of_table(table: &ValueTable) -> (Vec<TopValue>, Option<u64>) {
     (entries.into_iter().map(value).collect(), rest)
 }
 
-/// How many values differ from another only in the case of ASCII letters.
+/// The number of values that differ from another value only in the case of ASCII letters.
 fn mixed_case(table: &ValueTable) -> u64 {
     let cells = table.entries().iter().map(|entry| table.cell(entry));
     let mut lower: Vec<_> = cells.map(<[u8]>::to_ascii_lowercase).collect();
@@ -314,10 +314,10 @@ fn mixed_case(table: &ValueTable) -> u64 {
     alike.filter(|&alike| alike > 1).sum::<usize>() as u64
 }
 
-/// A cell's start as text, on a character boundary, with what is no UTF-8 replaced.
+/// The start of a cell as text, cut between characters, with invalid UTF-8 replaced.
 fn text(cell: &[u8]) -> String {
     let kept = &cell[..cell.len().min(KEPT_BYTES)];
-    // A character that was cut at the end is no broken one.
+    // A character that is cut at the end is not invalid.
     let kept = match std::str::from_utf8(kept) {
         Err(error) if kept.len() == KEPT_BYTES && error.error_len().is_none() => {
             &kept[..error.valid_up_to()]

@@ -1,5 +1,4 @@
-//! The statistics of one column that are always taken: what a worker adds cell by cell, and what the
-//! master merges. Which values there are is for `values`.
+//! The statistics of one column that are always collected. Distinct values are in `values`.
 
 use fearless_simd::Simd;
 use proto::v1::{ColumnPartial, KindCounts};
@@ -21,19 +20,19 @@ use crate::profile::sketch::quantiles::DenseBuckets;
 /// Counts, kinds, sums and extremes of a column's cells.
 #[derive(Debug, Clone)]
 pub(crate) struct BasicStats {
-    /// The kind of the last cell with bytes: most likely that of the next, so it is tried first.
+    /// The kind of the last cell: most likely that of the next, so it is tried first.
     last: CellKind,
     pub(crate) empty: u64,
     kinds: [u64; KINDS],
-    /// By scale, in the order of their first number.
+    /// One per scale, in the order of their first number.
     decimals: Vec<DecimalSums>,
-    /// The one that the last number went to.
+    /// The index of the sums that the last number went to.
     last_decimals: usize,
-    /// Of the numbers that are too long for `decimals`, while cells come. None in what is merged.
+    /// Sums of the numbers that are too long for `decimals`, while cells are added. `None` in merged state.
     long: Option<Box<LongSums>>,
-    /// Of those that are too long for `long`; in what is merged, of both. None where there is none.
+    /// Sums of the numbers that are too long for `long`; in merged state, for `decimals`. `None` if there are none.
     pub(crate) big: Option<Box<BigSums>>,
-    /// Numbers that are too long for any sum.
+    /// The number of numbers that are too long for any sum.
     pub(crate) out_of_range: u64,
     pub(crate) extremes: Extremes,
     pub(crate) lengths: Lengths,
@@ -59,7 +58,7 @@ impl BasicStats {
         }
     }
 
-    /// Adds a cell with bytes and its start, so many times; what it is worth goes to `pages` too.
+    /// Adds a cell that is not empty, `times` times; `start` is its prefix. Its value also goes to `buckets`.
     #[inline(always)]
     pub(crate) fn add(
         &mut self,
@@ -101,7 +100,7 @@ impl BasicStats {
         self.add_any_kind(cell, start, times, buckets);
     }
 
-    /// Adds cells with bytes, each kind in a loop of its own.
+    /// Adds cells that are not empty, with one loop for each kind.
     #[inline(always)]
     pub(crate) fn add_all<S: Simd>(
         &mut self,
@@ -130,7 +129,7 @@ impl BasicStats {
         }
     }
 
-    /// Adds the numbers that come first; how many they are.
+    /// Adds the numbers at the start of `cells`, and counts them.
     #[inline(always)]
     fn add_numbers(
         &mut self,
@@ -166,7 +165,7 @@ impl BasicStats {
         numbers
     }
 
-    /// Adds the long numbers that come first; how many they are.
+    /// Adds the long numbers at the start of `cells`, and counts them.
     fn add_longs(
         &mut self,
         cells: CellSlice<'_, '_>,
@@ -189,7 +188,7 @@ impl BasicStats {
         numbers
     }
 
-    /// Adds the plain texts that come first; how many they are.
+    /// Adds the plain texts at the start of `cells`, and counts them.
     #[inline(always)]
     fn add_texts<S: Simd>(&mut self, simd: S, cells: CellSlice<'_, '_>) -> usize {
         let mut texts = 0;
@@ -204,10 +203,10 @@ impl BasicStats {
         texts
     }
 
-    /// Adds the cells of a kind that come first; how many they are.
+    /// Adds the cells of this kind at the start of `cells`, and counts them.
     #[inline(always)]
     fn add_shapes<S: Simd>(&mut self, simd: S, kind: CellKind, cells: CellSlice<'_, '_>) -> usize {
-        // A macro, since a closure would be compiled apart from its caller, for any processor.
+        // A macro, because a closure would be compiled for the baseline, not for the caller's vector unit.
         macro_rules! count_while {
             ($span:ident => $fits:expr) => {{
                 let mut fitting = 0;
@@ -262,7 +261,7 @@ impl BasicStats {
         self.kinds[self.last as usize] += times;
     }
 
-    /// A number's cell: are there only digits, with a zero before another?
+    /// Counts a number that consists of digits only and starts with a zero before another digit.
     #[inline(always)]
     fn count_leading_zero(&mut self, cell: &[u8], start: u64, times: u64) {
         let is_long_zero = start >> 48 & 0xfff0 == 0x3030 && cell.len() > 1; // "00" to "0?"
@@ -271,7 +270,7 @@ impl BasicStats {
         }
     }
 
-    /// A text's cell: no other kind has a space at an end.
+    /// Counts a text with a space at an end. No other kind has one.
     #[inline(always)]
     fn count_surrounding_space(&mut self, cell: &[u8], start: u64, times: u64) {
         let is_space = |byte: u8| byte == b' ' || byte == b'\t';
@@ -301,7 +300,7 @@ impl BasicStats {
         }
     }
 
-    /// Adds a number that does not fit the sums of long ones as they are.
+    /// Adds a number that does not fit the scale of the long sums.
     #[cold]
     fn add_other_scale(&mut self, number: LongDecimal, times: u64) {
         if self
@@ -312,14 +311,14 @@ impl BasicStats {
             self.add_big(&number.into(), times);
             return;
         }
-        // It has more digits behind the point than those before.
+        // It has more digits behind the point than all before it.
         self.finish_long_sums();
         let mut sums = LongSums::new(number.scale);
         sums.add(number, times);
         self.long = Some(Box::new(sums));
     }
 
-    /// Brings all sums to where they are merged.
+    /// Moves the long sums to `big`, where they are merged.
     pub(crate) fn finish_long_sums(&mut self) {
         let Some(sums) = self.long.take() else {
             return;
@@ -355,7 +354,7 @@ impl BasicStats {
         }
     }
 
-    /// Adds what `other` has seen.
+    /// Merges the statistics of `other`.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.empty = self.empty.saturating_add(other.empty);
         for (kind, count) in self.kinds.iter_mut().zip(other.kinds) {
@@ -379,23 +378,23 @@ impl BasicStats {
         self.surrounding_space = spaces;
     }
 
-    /// How many cells are of `kind`.
+    /// The number of cells of `kind`.
     pub(crate) fn kind(&self, kind: CellKind) -> u64 {
         self.kinds[kind as usize]
     }
 
-    /// Cells with bytes.
+    /// The number of cells that are not empty.
     pub(crate) fn filled(&self) -> u64 {
         self.kinds.iter().copied().fold(0, u64::saturating_add)
     }
 
-    /// All cells; `None` where they are more than can be counted.
+    /// The number of cells. `None` if it overflows.
     pub(crate) fn cells(&self) -> Option<u64> {
         let mut counts = self.kinds.iter();
         counts.try_fold(self.empty, |sum, &count| sum.checked_add(count))
     }
 
-    /// The decimals by scale, least scale first.
+    /// The sums of decimals, by ascending scale.
     pub(crate) fn decimals(&self) -> Vec<&DecimalSums> {
         let mut decimals: Vec<_> = self.decimals.iter().collect();
         decimals.sort_by_key(|sums| sums.scale);
@@ -404,7 +403,7 @@ impl BasicStats {
 }
 
 impl BasicStats {
-    /// What is always in a partial, in one with nothing else.
+    /// A partial with these statistics and no others.
     pub(crate) fn to_wire(&self) -> ColumnPartial {
         let is_filled = self.filled() > 0;
         ColumnPartial {

@@ -1,5 +1,4 @@
-//! How a column's numbers are distributed: quantiles and histogram, from every number where they are
-//! in a table, else nearly, from buckets.
+//! Quantiles and histogram of a column's numbers: exact if all numbers are in a table, else approximate, from a sketch.
 
 use std::ops::{Add, Div, Mul, Sub};
 
@@ -11,36 +10,36 @@ use crate::cells::number::{self, ExactNumber};
 use crate::profile::sketch::quantiles::{self, QuantileSketch};
 use crate::profile::sketch::value_table::ValueTable;
 
-/// The quantiles that are told.
+/// The ranks of the quantiles in a profile.
 const RANKS: [f64; 7] = [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99];
 
-/// At most so many bars.
+/// The maximum number of bins in a histogram.
 const MOST_BARS: u32 = 32;
 
-/// What is told of it.
+/// The part of a profile that describes the distribution.
 #[derive(Debug, Default)]
 pub(crate) struct Distribution {
-    /// For each rank the least number that so large a share of the numbers does not exceed.
+    /// For each rank the least number that this share of the numbers does not exceed.
     pub(crate) quantiles: Vec<Quantile>,
     /// The largest relative error of a quantile.
     pub(crate) error: f64,
-    /// Bars of equal width over all numbers.
+    /// Bins of equal width over the range of the numbers.
     pub(crate) histogram: Vec<Bin>,
 }
 
-/// What is known of the numbers beside how they are distributed.
+/// Facts about the numbers from other statistics.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NumberFacts {
-    /// The least and the greatest of all.
+    /// The minimum and the maximum.
     pub(crate) range: (f64, f64),
-    /// Whether the column is one of integers, so that those that lie close have a bar each.
+    /// Whether the column has type integer, so that a small range gets one bin per integer.
     pub(crate) is_integer: bool,
     /// Whether every number is an integer.
     pub(crate) are_integers: bool,
 }
 
 impl Distribution {
-    /// Of every number.
+    /// The exact distribution.
     pub(crate) fn from_table(table: &ValueTable, known: NumberFacts) -> Self {
         let numbers: Vec<_> = values::numbers(table).collect();
         let is_short = |value: &ExactNumber| matches!(value, ExactNumber::Decimal { .. });
@@ -55,7 +54,7 @@ impl Distribution {
         }
     }
 
-    /// Of numbers that are integers of type `T` when they are multiplied by one power of ten.
+    /// The exact distribution of numbers that are integers of type `T` when multiplied by a common power of ten.
     fn of_numbers<T: Integer>(
         numbers: Vec<(&[u8], ExactNumber, u64)>,
         known: NumberFacts,
@@ -72,7 +71,7 @@ impl Distribution {
                 count,
             })
             .collect();
-        // Equal ones as they were written, so that it does not matter in which order they came.
+        // Equal numbers by their notation, so that the order of arrival does not matter.
         numbers.sort_by(|a, b| {
             let order = a.integer.cmp(&b.integer);
             order.then_with(|| number::scale(&a.value).cmp(&number::scale(&b.value)))
@@ -99,7 +98,7 @@ impl Distribution {
         }
     }
 
-    /// Nearly, of the numbers that buckets have counted.
+    /// The approximate distribution of the numbers in a sketch.
     pub(crate) fn of_buckets(buckets: &QuantileSketch, known: NumberFacts) -> Self {
         let (min, max) = known.range;
         let ranges = buckets.ranges();
@@ -112,7 +111,7 @@ impl Distribution {
                 seen = seen.saturating_add(*count);
                 seen >= wanted
             })?;
-            // Some numbers of this bucket may be greater than all doubles: of how great nothing is known.
+            // Some numbers of this bucket may exceed the range of doubles, by an unknown amount.
             let is_open = |end: f64, bound: f64| end.abs() >= f64::MAX && bound.is_infinite();
             if is_open(from, min) || is_open(to, max) {
                 return None;
@@ -127,12 +126,12 @@ impl Distribution {
     }
 }
 
-/// The least number at this rank has so many numbers up to it, itself among them.
+/// The number of numbers that do not exceed the quantile, itself included.
 fn wanted(rank: f64, all: u64) -> u64 {
     ((rank * all as f64).ceil() as u64).clamp(1, all.max(1))
 }
 
-/// An integer of a size that all numbers of a column fit.
+/// An integer type that all numbers of a column fit.
 trait Integer:
     Clone
     + Ord
@@ -142,7 +141,7 @@ trait Integer:
     + Mul<Output = Self>
     + Div<Output = Self>
 {
-    /// As a number of bars; a great one where it is more.
+    /// The value as a number of bins, saturating.
     fn to_usize(&self) -> usize;
 }
 
@@ -165,7 +164,7 @@ struct Number<'c, T> {
     count: u64,
 }
 
-/// A decimal times 10^scale: 36 digits at most.
+/// A decimal times 10^scale: at most 36 digits.
 fn short(value: &ExactNumber, scale: u32) -> i128 {
     match value {
         ExactNumber::Decimal {
@@ -176,7 +175,7 @@ fn short(value: &ExactNumber, scale: u32) -> i128 {
     }
 }
 
-/// Bars over numbers in their order, each an integer when multiplied by 10^scale.
+/// Bins over sorted numbers, each an integer when multiplied by 10^scale.
 fn histogram<T: Integer>(numbers: &[Number<'_, T>], scale: u32, known: NumberFacts) -> Vec<Bin> {
     let (min, max) = known.range;
     let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else {
@@ -197,7 +196,7 @@ fn histogram<T: Integer>(numbers: &[Number<'_, T>], scale: u32, known: NumberFac
         let bar = if bars == 1 {
             0
         } else {
-            // The last bar has its end.
+            // The last bin includes its end.
             (above * T::from(bars) / span.clone())
                 .to_usize()
                 .min(bars as usize - 1)
@@ -213,7 +212,7 @@ fn histogram<T: Integer>(numbers: &[Number<'_, T>], scale: u32, known: NumberFac
     counts.into_iter().enumerate().map(bin).collect()
 }
 
-/// Where each bar begins, and the last one ends.
+/// The start of each bin, and the end of the last one.
 fn edges((min, max): (f64, f64), bars: usize) -> impl Fn(usize) -> f64 {
     let width = max / bars as f64 - min / bars as f64;
     move |bar| {
@@ -225,12 +224,12 @@ fn edges((min, max): (f64, f64), bars: usize) -> impl Fn(usize) -> f64 {
     }
 }
 
-/// Integers from here on may not have a double of their own.
+/// Integers from here on may have no double of their own.
 const MOST_INTEGER: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
 
-/// The quantile that lies in a bucket, in the middle of which it is taken to be.
+/// The quantile in a bucket, estimated as the middle of the bucket.
 fn near(rank: f64, (from, to): (f64, f64), known: NumberFacts) -> Quantile {
-    // The outermost buckets may reach beyond the numbers.
+    // The outermost buckets may extend beyond the numbers.
     let (min, max) = known.range;
     let within = |number: f64| number.clamp(min, max);
     if known.are_integers {
@@ -252,14 +251,14 @@ fn near(rank: f64, (from, to): (f64, f64), known: NumberFacts) -> Quantile {
     }
 }
 
-/// Bars of equal width over all numbers. Within a range they are taken to lie evenly.
+/// Bins of equal width over the range of the numbers, which are assumed to be uniform within a bucket.
 fn near_histogram(mut ranges: Vec<(f64, f64, u64)>, all: u64, known: NumberFacts) -> Vec<Bin> {
     let (min, max) = known.range;
     if all == 0 || !min.is_finite() || !max.is_finite() {
         return Vec::new();
     }
     for (from, to, _) in &mut ranges {
-        // The outermost buckets may reach beyond the numbers.
+        // The outermost buckets may extend beyond the numbers.
         (*from, *to) = (from.clamp(min, max), to.clamp(min, max));
     }
     let span = max - min;
@@ -291,7 +290,7 @@ fn near_histogram(mut ranges: Vec<(f64, f64, u64)>, all: u64, known: NumberFacts
         .collect()
 }
 
-/// How many numbers lie below `edge`.
+/// The number of numbers below `edge`.
 fn count_below(ranges: &[(f64, f64, u64)], edge: f64) -> u64 {
     let mut below = 0_u64;
     for &(from, to, count) in ranges {

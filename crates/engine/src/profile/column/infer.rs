@@ -1,6 +1,5 @@
-//! The type of a column: the one that most of its cells with bytes fit, if at least 95 % do, else
-//! text. Integers fit decimal, and dates fit datetime; of types that fit equally well, the narrower is
-//! taken.
+//! Infers the type of a column: the type of most of its cells, if at least 95 % fit it, else text. Integers fit
+//! decimal, and dates fit datetime; of types that fit equally well, the narrower is chosen.
 
 use proto::v1::ColumnType;
 
@@ -10,14 +9,14 @@ use crate::cells::kind::CellKind;
 /// The share of cells that must fit a type.
 const FIT: f64 = 0.95;
 
-/// The type of a column, and the share of its cells with bytes that fit.
+/// The type of a column, and the share of its non-empty cells that fit.
 pub(crate) fn infer(column: &BasicStats) -> (ColumnType, f64) {
     let filled = column.filled();
     if filled == 0 {
         return (ColumnType::Empty, 1.0);
     }
     let count = |kind| column.kind(kind);
-    // Narrower types first: of equals, the first is taken.
+    // Narrower types first: of equals, the first is chosen.
     let types = [
         (ColumnType::Integer, count(CellKind::Integer)),
         (

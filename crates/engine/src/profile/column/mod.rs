@@ -1,4 +1,4 @@
-//! All that is known of one column, of any set of chunks.
+//! The statistics of one column, for any set of chunks.
 
 pub(crate) mod basic_stats;
 pub(crate) mod distribution;
@@ -17,17 +17,17 @@ use crate::profile::column::order::ColumnOrder;
 use crate::profile::column::values::Values;
 use crate::profile::groups::Groups;
 
-/// What workers send, and what the master merges.
+/// The part of the state that belongs to one column.
 #[derive(Debug, Clone)]
 pub(crate) struct ColumnState {
     pub(crate) basics: BasicStats,
-    /// Absent: not taken.
+    /// `None` if not collected.
     pub(crate) order: Option<ColumnOrder>,
     pub(crate) values: Values,
 }
 
 impl ColumnState {
-    /// Of no cell at all.
+    /// The state without any cell.
     pub(crate) fn new(taken: Groups) -> Self {
         Self {
             basics: BasicStats::new(),
@@ -36,13 +36,13 @@ impl ColumnState {
         }
     }
 
-    /// Leaves out what is not taken.
+    /// Drops the statistics that are not in `taken`.
     pub(crate) fn restrict_to(&mut self, taken: Groups) {
         self.order.take_if(|_| !taken.has(Groups::CHECKS));
         self.values.restrict_to(taken);
     }
 
-    /// Adds what `other` has seen, both with the groups that are taken.
+    /// Merges `other` into this column; both have the groups in `taken`.
     pub(crate) fn merge(&mut self, other: &Self, taken: Groups) {
         self.basics.merge(&other.basics);
         if let (Some(own), Some(other)) = (&mut self.order, &other.order) {
@@ -58,7 +58,7 @@ impl ColumnState {
         wire
     }
 
-    /// A column from the wire, in which so many records have a cell.
+    /// Parses a column from the wire; it must have `rows` cells.
     pub(crate) fn from_wire(
         wire: &ColumnPartial,
         rows: u64,

@@ -1,5 +1,5 @@
-//! Least, greatest, sum, mean, stddev and skewness of a column's numbers, from exact sums: compared as exact
-//! fractions, and rounded once.
+//! Minimum, maximum, sum, mean, standard deviation and skewness of a column's numbers, from exact sums: computed as
+//! exact fractions and rounded once.
 
 use num_bigint::{BigInt, BigUint, Sign};
 
@@ -21,7 +21,7 @@ pub(crate) struct Moments {
     has_long: bool,
 }
 
-/// The mean is told to so many digits more behind the point than the numbers have.
+/// The mean has this many more digits behind the point than the numbers.
 const MEAN_DIGITS: u32 = 6;
 
 impl Moments {
@@ -58,7 +58,7 @@ impl Moments {
             numbers.extend([sums.min.clone(), sums.max.clone()]);
         }
         let least = numbers.iter().min().cloned();
-        // Of equals the first, as of the least.
+        // Of equal numbers the first, as for the minimum.
         let greatest = numbers.into_iter().rev().max();
         Self {
             count,
@@ -86,7 +86,7 @@ impl Moments {
         (self.count > 0).then(|| big_decimal::text(&self.sum.numerator, self.scale))
     }
 
-    /// The arithmetic mean in decimal digits, where the nearest double has too few.
+    /// The arithmetic mean in decimal digits. `None` if the nearest double has enough digits.
     pub(crate) fn mean_decimal(&self) -> Option<String> {
         if self.count == 0 || !self.has_long {
             return None;
@@ -158,12 +158,12 @@ impl Moments {
         Some(if is_negative { -size } else { size })
     }
 
-    /// How many numbers there are.
+    /// The number of numbers.
     pub(crate) fn count(&self) -> u64 {
         self.count
     }
 
-    /// The nearest doubles to the least and the greatest number; infinite where they are greater than all.
+    /// The doubles nearest to the least and the greatest number; infinite if a number exceeds the range.
     pub(crate) fn range(&self) -> Option<(f64, f64)> {
         let near = |number: &BigDecimal| number.fraction().to_f64();
         self.extremes

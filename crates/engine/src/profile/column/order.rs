@@ -1,5 +1,5 @@
-//! Whether a column is sorted: how each cell compares with the one before it, within a chunk and, as
-//! chunks join their neighbours, across them. Longer cells are compared by their first 256 bytes.
+//! Whether a column is sorted: how each cell compares with the one before it, within a chunk and, when adjacent chunks
+//! are merged, across them. Long cells are compared by their first 256 bytes.
 
 use std::cmp::Ordering;
 
@@ -11,8 +11,8 @@ use crate::cells::number::{self, ExactNumber};
 use crate::partial::PartialError;
 use crate::profile::column_batch::CellSlice;
 
-/// How neighbours were seen to compare: a bit each, and all of them where no order is left, since from
-/// then on nobody looks any more.
+/// The set of results of comparing neighbours, one bit each. All bits are set as soon as no order is possible, because
+/// from then on nothing is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Comparisons(u8);
 
@@ -22,7 +22,7 @@ impl Comparisons {
     const LESS: u8 = 4;
     const ALL: u8 = Self::GREATER | Self::EQUAL | Self::LESS;
 
-    /// Notes that `next` stands to the one before it like that.
+    /// Adds the result of comparing a cell with the one before it.
     #[inline(always)]
     fn insert(&mut self, next: Ordering) {
         self.union(Self(match next {
@@ -32,7 +32,7 @@ impl Comparisons {
         }));
     }
 
-    /// Notes what others have seen.
+    /// Adds all results in `others`.
     #[inline(always)]
     fn union(&mut self, others: Self) {
         self.0 |= others.0;
@@ -41,7 +41,7 @@ impl Comparisons {
         }
     }
 
-    /// Whether some order is left.
+    /// Whether an order is still possible.
     #[inline(always)]
     fn is_monotonic(self) -> bool {
         self.0 & (Self::GREATER | Self::LESS) != Self::GREATER | Self::LESS
@@ -59,26 +59,26 @@ impl Comparisons {
     }
 }
 
-/// What is known of a column's order, of any set of chunks.
+/// The order of a column, for any set of chunks.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct ColumnOrder {
     bytes: Comparisons,
     numbers: Comparisons,
-    /// Neither overlapping nor adjacent, in their order. Ends that no order needs are left out.
+    /// Sorted, neither overlapping nor adjacent. Ends that no order needs are dropped.
     runs: Vec<ChunkRun>,
 }
 
-/// Chunks without a gap between them.
+/// Consecutive chunks.
 #[derive(Debug, Clone, PartialEq)]
 struct ChunkRun {
     first_seq: u64,
     last_seq: u64,
-    /// The first and the last.
+    /// The first and the last cell.
     bytes: Option<(Vec<u8>, Vec<u8>)>,
     numbers: Option<(ExactNumber, ExactNumber)>,
 }
 
-/// Joins what comes behind to the ends of a run, noting how the two compare where they meet.
+/// Appends the ends of the next run and adds the result of comparing both where they meet.
 fn join<T: Clone>(
     ends: &mut Option<(T, T)>,
     behind: Option<&(T, T)>,
@@ -109,7 +109,7 @@ impl ColumnOrder {
         self.drop_unneeded_ends();
     }
 
-    /// Joins neighbours that meet.
+    /// Joins neighbouring runs that meet.
     fn join_runs(&mut self, meet: impl Fn(&ChunkRun, &ChunkRun) -> bool) {
         let mut joined: Vec<ChunkRun> = Vec::with_capacity(self.runs.len());
         for run in self.runs.drain(..) {
@@ -139,7 +139,7 @@ impl ColumnOrder {
         self.bytes.is_monotonic() || self.numbers.is_monotonic()
     }
 
-    /// Leaves out what no order needs any more.
+    /// Drops ends that no order needs any more.
     fn drop_unneeded_ends(&mut self) {
         if !self.is_monotonic() {
             self.runs.clear();
@@ -150,7 +150,7 @@ impl ColumnOrder {
         }
     }
 
-    /// The order of all cells with bytes: chunks that are missing between two are passed over.
+    /// The order of all cells that are not empty. Missing chunks are skipped.
     pub(crate) fn by_bytes(&self) -> Order {
         self.joined().bytes.order()
     }
@@ -167,7 +167,7 @@ impl ColumnOrder {
     }
 }
 
-/// A chunk's cells as they come.
+/// Tracks the order of the cells of one chunk.
 #[derive(Debug, Clone)]
 pub(crate) struct OrderTracker {
     seq: u64,
@@ -177,7 +177,7 @@ pub(crate) struct OrderTracker {
     last: Vec<u8>,
     last_start: u64,
     ends: Option<(ExactNumber, ExactNumber)>,
-    /// Whether some order is left.
+    /// Whether an order is still possible.
     pub(crate) is_monotonic: bool,
 }
 
@@ -195,7 +195,7 @@ impl OrderTracker {
         }
     }
 
-    /// Adds cells with bytes, until no order is left.
+    /// Adds cells that are not empty, until no order is possible.
     #[inline(always)]
     pub(crate) fn add_all(&mut self, cells: CellSlice<'_, '_>) {
         if !self.is_monotonic {
@@ -209,7 +209,7 @@ impl OrderTracker {
                 }
             }
         }
-        // A loop without branches over one list: most columns have no numbers.
+        // A loop without branches over one list, because most columns have no numbers.
         let numbers = cells
             .starts
             .iter()
@@ -232,7 +232,7 @@ impl OrderTracker {
         }
     }
 
-    /// Adds a cell with bytes, and its start.
+    /// Adds a cell that is not empty, with its prefix.
     pub(crate) fn add(&mut self, cell: &[u8], start: u64) {
         if self.bytes.is_monotonic() {
             self.add_bytes(cell, start);
@@ -244,7 +244,7 @@ impl OrderTracker {
     }
 
     fn add_if_number(&mut self, cell: &[u8]) {
-        // Every number ends like this, and most of what is none does not.
+        // Every number ends like this; most other texts do not.
         if matches!(cell.last(), Some(b'0'..=b'9' | b'.'))
             && let Some((_, value)) = number::parse(cell)
         {
@@ -291,7 +291,7 @@ impl OrderTracker {
     }
 }
 
-/// Whether a cell with this start may be a number.
+/// Whether a cell with this prefix can be a number.
 #[inline(always)]
 fn may_be_number(start: u64) -> bool {
     matches!((start >> 56) as u8, b'0'..=b'9' | b'.' | b'-' | b'+')

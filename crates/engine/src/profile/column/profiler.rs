@@ -1,8 +1,8 @@
-//! A column while its cells come one by one, in a worker.
+//! Collects the statistics of one column of one chunk, cell by cell.
 //!
-//! While its values are few they are only counted, and everything else is worked out once a value in
-//! the end. When they become too many, what was counted goes where it belongs, and from then on each
-//! cell is looked at by itself.
+//! While there are few distinct values they are only counted, and all other statistics are computed once per value at
+//! the end. When there are too many, the counts move to the other statistics, and from then on each cell is processed
+//! by itself.
 
 use fearless_simd::Simd;
 
@@ -18,7 +18,7 @@ use crate::profile::sketch::heavy_hitters::{CountMinCounters, HeavyHitters, Majo
 use crate::profile::sketch::quantiles::DenseBuckets;
 use crate::profile::sketch::value_table::{TableLimits, ValueTable};
 
-/// One column of one chunk.
+/// The profiler of one column of one chunk.
 #[derive(Debug, Clone)]
 pub(crate) struct ColumnProfiler {
     basics: BasicStats,
@@ -26,27 +26,27 @@ pub(crate) struct ColumnProfiler {
     values: ValueCounter,
 }
 
-/// How its values are counted.
+/// How distinct values are counted.
 #[derive(Debug, Clone)]
 enum ValueCounter {
-    /// One by one; none of the cells is in `basics` yet.
+    /// All values in a table. None of its cells is in `basics` yet.
     ValueTable(ValueTable),
-    /// Not told apart any more.
+    /// Too many values: counted in sketches.
     Sketches(Box<SketchBuilder>),
-    /// One by one though nobody asked, because that is quicker while they are few; none of these cells is
-    /// in `basics` yet.
+    /// A table although the values are not needed, because it is faster while there are few of them. None of its cells
+    /// is in `basics` yet.
     ValueCache(ValueTable),
-    /// Nobody asked, and they are many.
+    /// Values are not needed, and there are too many for the cache.
     NotCollected,
 }
 
-/// With more values than this, or more bytes in them, cells are quicker looked at than looked up.
+/// With more values or bytes than this, looking up a value is slower than processing its cell.
 const VALUE_CACHE: TableLimits = TableLimits {
     values: 64,
     bytes: 1 << 10,
 };
 
-/// Sketches while cells come.
+/// The sketches while cells are added.
 #[derive(Debug, Clone)]
 struct SketchBuilder {
     distinct: Option<DistinctSketch>,
@@ -77,12 +77,12 @@ impl ColumnProfiler {
         }
     }
 
-    /// Whether the cells' hashes matter here, though not to their records.
+    /// Whether this column needs the hashes of its cells, even if the records do not.
     pub(crate) fn needs_hashes(&self) -> bool {
         matches!(self.values, ValueCounter::ValueCache(_))
     }
 
-    /// Adds a cell; gives its hash. This is the plain way: [`add_all`](Self::add_all) comes to the same.
+    /// Adds a cell and returns its hash. This is the reference implementation of [`add_all`](Self::add_all).
     pub(crate) fn add(&mut self, cell: &[u8], taken: Groups) -> u64 {
         if cell.is_empty() {
             self.basics.empty += 1;
@@ -108,7 +108,7 @@ impl ColumnProfiler {
         hash
     }
 
-    /// Adds many cells, step by step: each step is a short loop over all.
+    /// Adds many cells in steps; each step is a short loop over all of them.
     #[inline(always)]
     pub(crate) fn add_all<S: Simd>(&mut self, simd: S, cells: &ColumnBatch<'_>, taken: Groups) {
         self.basics.empty += cells.empty;
@@ -133,7 +133,7 @@ impl ColumnProfiler {
         }
     }
 
-    /// Moves what the table has counted to where it belongs.
+    /// Moves the counts of the full table to the other statistics.
     #[cold]
     fn leave_table(&mut self, taken: Groups) {
         match &self.values {
@@ -150,7 +150,7 @@ impl ColumnProfiler {
         }
     }
 
-    /// All that was seen.
+    /// The state of the column.
     pub(crate) fn finish(mut self) -> ColumnState {
         let values = match self.values {
             ValueCounter::NotCollected => Values::NotCollected,
@@ -181,7 +181,7 @@ fn add_all(basics: &mut BasicStats, table: &ValueTable, mut buckets: Option<&mut
 }
 
 impl SketchBuilder {
-    /// Of a table's values; the numbers are left to whoever reads them.
+    /// Starts with the values of a table. Its numbers are added by the caller.
     fn from_table(table: &ValueTable, taken: Groups) -> Self {
         let frequent = || {
             let mut counters = CountMinCounters::new();

@@ -1,22 +1,22 @@
-//! The least and the greatest cell by byte order, and how long cells are, with examples.
+//! The least and the greatest cell by byte order, and the lengths of cells, with examples.
 
 use std::cmp::Ordering;
 
 use crate::cells::prefix::start;
 use crate::profile::column_batch::CellSlice;
 
-/// Extremes keep so many bytes. What is cut off never matters to what is kept: if a ≤ b, then so are
-/// their starts.
+/// The number of bytes that are kept of an extreme. Truncation keeps the order: if a ≤ b, then so are their first 256
+/// bytes.
 pub(crate) const KEPT_BYTES: usize = 256;
 
-/// Between what the starts and the lengths of some cells are.
+/// The ranges of the prefixes and the lengths of some cells.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CellRanges {
     low: u64,
     high: u64,
     shortest: usize,
     longest: usize,
-    /// Of all lengths.
+    /// The sum of the lengths.
     bytes: u64,
 }
 
@@ -44,30 +44,30 @@ impl CellRanges {
     }
 }
 
-/// The least and the greatest cell. Most cells are told apart from both by their first 8 bytes.
+/// The least and the greatest cell. The prefix is enough to compare most cells with both.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Extremes {
     least: ExtremeCell,
     greatest: ExtremeCell,
 }
 
-/// A cell, with nothing to copy where it is short. Its length is 0 while there is none.
+/// A cell; a short one needs no copy. The length is 0 while there is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct ExtremeCell {
     start: u64,
     length: usize,
-    /// What comes behind the first 8 bytes.
+    /// The bytes behind the first 8.
     rest: Vec<u8>,
 }
 
 impl ExtremeCell {
-    /// How `cell`, of which `start` is the start, compares with this one.
+    /// Compares `cell`, which has the prefix `start`, with this one.
     #[inline(always)]
     fn compare(&self, cell: &[u8], start: u64) -> Ordering {
         start.cmp(&self.start).then_with(|| {
             match cell.get(8..) {
                 Some(rest) if self.length > 8 => rest.cmp(&self.rest),
-                // With the same start, one of at most 8 bytes is how the other one begins.
+                // With equal prefixes, a cell of at most 8 bytes is a prefix of the other.
                 _ => cell.len().cmp(&self.length),
             }
         })
@@ -88,7 +88,7 @@ impl ExtremeCell {
 }
 
 impl Extremes {
-    /// Adds a cell with bytes, and its [`start`].
+    /// Adds a cell that is not empty, with its prefix.
     #[inline(always)]
     pub(crate) fn add(&mut self, cell: &[u8], start: u64) {
         if self.least.start >= start || start >= self.greatest.start {
@@ -96,15 +96,14 @@ impl Extremes {
         }
     }
 
-    /// Adds cells with bytes, of which `range` is known. Gives the least of the cells where it had to be
-    /// looked for.
+    /// Adds cells that are not empty and have the given ranges. Returns the least of them if it had to be searched for.
     #[inline(always)]
     pub(crate) fn add_all<'b>(
         &mut self,
         cells: CellSlice<'_, 'b>,
         range: &CellRanges,
     ) -> Option<&'b [u8]> {
-        // With the same start, one of at most 8 bytes is how the other one begins.
+        // With equal prefixes, a cell of at most 8 bytes is a prefix of the other.
         let (least, greatest) = (&self.least, &self.greatest);
         let is_short = range.longest <= 8;
         let is_less = least.length == 0
@@ -144,7 +143,7 @@ impl Extremes {
         }
     }
 
-    /// The extremes that were told of.
+    /// The extremes of a partial.
     pub(crate) fn from_parts(min: &[u8], max: &[u8]) -> Self {
         let mut extremes = Self::default();
         extremes.compare(min, start(min));
@@ -152,19 +151,19 @@ impl Extremes {
         extremes
     }
 
-    /// The least cell. `None`: there was none.
+    /// The least cell. `None` if there is none.
     pub(crate) fn min(&self) -> Option<Vec<u8>> {
         self.least.bytes()
     }
 
-    /// The greatest cell. `None`: there was none.
+    /// The greatest cell. `None` if there is none.
     pub(crate) fn max(&self) -> Option<Vec<u8>> {
         self.greatest.bytes()
     }
 }
 
-/// How long cells with bytes are, in bytes; and the least by byte order of those that are shortest
-/// and longest.
+/// The lengths of cells that are not empty, in bytes, and the least of the shortest and of the longest cells by byte
+/// order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Lengths {
     pub(crate) min: u64,
@@ -185,7 +184,7 @@ impl Lengths {
         }
     }
 
-    /// Adds a cell with bytes, and its [`start`], so many times.
+    /// Adds a cell that is not empty, with its prefix, `times` times.
     #[inline(always)]
     pub(crate) fn add(&mut self, cell: &[u8], start: u64, times: u64) {
         let bytes = cell.len() as u64;
@@ -197,7 +196,7 @@ impl Lengths {
         }
     }
 
-    /// Adds cells with bytes, of which `range` is known, and what [`Extremes::add_all`] has said.
+    /// Adds cells that are not empty and have the given ranges. `least` is the result of [`Extremes::add_all`].
     #[inline(always)]
     pub(crate) fn add_all(
         &mut self,
@@ -220,7 +219,7 @@ impl Lengths {
         }
     }
 
-    /// Compares with cells of one length.
+    /// Compares with the cells of this length.
     #[inline(always)]
     fn search(&mut self, cells: CellSlice<'_, '_>, bytes: u64) {
         for (span, &start) in cells.cells.iter().zip(cells.starts) {
@@ -255,12 +254,12 @@ impl Lengths {
             self.compare(&shortest, other.shortest.start, other.min);
             self.compare(&longest, other.longest.start, other.max);
         }
-        // Where examples were not taken.
+        // If one of the two has no examples.
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
     }
 
-    /// The lengths that were told of; without examples, where none were taken.
+    /// The lengths of a partial, without examples if it has none.
     pub(crate) fn from_parts(lengths: [u64; 3], shortest: &[u8], longest: &[u8]) -> Self {
         let [min, max, sum] = lengths;
         let mut own = Self::new();
@@ -276,12 +275,12 @@ impl Lengths {
         }
     }
 
-    /// The least of the shortest cells. `None`: there was none.
+    /// The least of the shortest cells. `None` if there is none.
     pub(crate) fn shortest(&self) -> Option<Vec<u8>> {
         self.shortest.bytes()
     }
 
-    /// The least of the longest cells. `None`: there was none.
+    /// The least of the longest cells. `None` if there is none.
     pub(crate) fn longest(&self) -> Option<Vec<u8>> {
         self.longest.bytes()
     }

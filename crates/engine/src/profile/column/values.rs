@@ -1,4 +1,4 @@
-//! Which values a column has: all of them while they are few, sketches of them when they are not.
+//! The distinct values of a column: all of them while there are few, sketches when there are many.
 
 use std::mem;
 
@@ -13,25 +13,25 @@ use crate::profile::sketch::hyperloglog::HyperLogLog;
 use crate::profile::sketch::quantiles::QuantileSketch;
 use crate::profile::sketch::value_table::{TableLimits, ValueTable};
 
-/// So many hashes of a column are kept: all of them to count few but long values exactly, else some to
-/// see whether values come twice.
+/// The number of hashes that are kept: all of them, to count few but long values exactly, or a sample that shows
+/// whether values repeat.
 const SAMPLE_SIZE: SampleSize = SampleSize {
     max: 1024,
     kept: 256,
 };
 
-/// What is known of a column's values.
+/// The distinct values of a column.
 #[derive(Debug, Clone)]
 pub(crate) enum Values {
-    /// Nobody asked.
+    /// Values are not collected.
     NotCollected,
-    /// All of them.
+    /// All values, with their counts.
     ValueTable(ValueTable),
     /// Too many for a table.
     Sketches(Box<Sketches>),
 }
 
-/// A sketch for each group of statistics that is taken.
+/// One sketch for each group of statistics that is collected.
 #[derive(Debug, Clone)]
 pub(crate) struct Sketches {
     pub(crate) distinct: Option<DistinctSketch>,
@@ -39,7 +39,7 @@ pub(crate) struct Sketches {
     pub(crate) frequent: Option<HeavyHitters>,
 }
 
-/// How many distinct values there are, and whether some came twice.
+/// Estimates the number of distinct values, and whether values repeat.
 #[derive(Debug, Clone)]
 pub(crate) struct DistinctSketch {
     pub(crate) registers: HyperLogLog,
@@ -61,7 +61,7 @@ impl DistinctSketch {
         self.sample.add_all(hashes, || registers.used());
     }
 
-    /// The same with nothing left to settle.
+    /// Processes pending hashes.
     pub(crate) fn finished(self) -> Self {
         let distinct = self.registers.used();
         Self {
@@ -70,7 +70,7 @@ impl DistinctSketch {
         }
     }
 
-    /// The same, to be added to.
+    /// Converts the registers to their dense form, to which hashes can be added.
     pub(crate) fn to_dense(self) -> Self {
         Self {
             registers: self.registers.to_dense(),
@@ -78,7 +78,7 @@ impl DistinctSketch {
         }
     }
 
-    /// Of a table's values, in the least memory.
+    /// The sketch of a table's values, in the least memory.
     pub(crate) fn from_table(table: &ValueTable) -> Self {
         let counted = |entry| (table.hash(entry), entry.count);
         let counted: Vec<_> = table.entries().iter().map(counted).collect();
@@ -119,7 +119,7 @@ impl Sketches {
     }
 }
 
-/// The numbers in a table that are in range, and how often each comes.
+/// The numbers of a table that are in range, with their counts.
 pub(crate) fn numbers(table: &ValueTable) -> impl Iterator<Item = (&[u8], ExactNumber, u64)> {
     table.entries().iter().filter_map(|entry| {
         let cell = table.cell(entry);
@@ -130,12 +130,12 @@ pub(crate) fn numbers(table: &ValueTable) -> impl Iterator<Item = (&[u8], ExactN
     })
 }
 
-/// What they are nearly worth.
+/// The numbers as doubles.
 fn doubles(table: &ValueTable) -> impl Iterator<Item = (f64, u64)> {
     numbers(table).map(|(cell, value, count)| (value.to_f64(cell), count))
 }
 
-/// How many values are told apart.
+/// The maximum size of the table.
 fn limits(taken: Groups) -> TableLimits {
     if taken.has(Groups::EXACT) {
         TableLimits::NONE
@@ -145,7 +145,7 @@ fn limits(taken: Groups) -> TableLimits {
 }
 
 impl Values {
-    /// Of no cell at all.
+    /// The values of a column without any cell.
     pub(crate) fn new(taken: Groups) -> Self {
         if taken.has_values() {
             Self::ValueTable(ValueTable::new(limits(taken)))
@@ -154,7 +154,7 @@ impl Values {
         }
     }
 
-    /// Makes of it what a worker would have made that took only these groups.
+    /// Reduces the values to the state of a worker that collected only these groups.
     pub(crate) fn restrict_to(&mut self, taken: Groups) {
         if !taken.has_values() {
             *self = Self::NotCollected;
@@ -170,7 +170,7 @@ impl Values {
         }
     }
 
-    /// Adds the values of `other`, both with the groups that are taken.
+    /// Merges the values of `other`; both have the groups in `taken`.
     pub(crate) fn merge(&mut self, other: &Self, taken: Groups) {
         *self = match (mem::replace(self, Self::NotCollected), other) {
             (Self::NotCollected, _) | (_, Self::NotCollected) => Self::NotCollected,
@@ -199,7 +199,7 @@ impl Values {
         }
     }
 
-    /// How many cells each of what is here has counted; `None` where nothing counts cells.
+    /// The number of cells that were counted. `None` if cells are not counted here.
     pub(crate) fn count(&self) -> Option<u64> {
         match self {
             Self::ValueTable(table) => Some(table.count()),

@@ -1,5 +1,5 @@
-//! Exact sums of numbers that are too long for `decimal`: integers only, so that the order of adding
-//! never shows.
+//! Exact sums of numbers that are too long for `DecimalSums`. They are integers, so the order of additions does not
+//! matter.
 
 use num_bigint::BigInt;
 use proto::v1::{BigDecimalSums, FloatBucket, FloatSums};
@@ -8,14 +8,14 @@ use crate::cells::big_decimal::{BigDecimal, MAX_DIGITS, bounded, bounded_scale, 
 use crate::cells::number;
 use crate::partial::PartialError;
 
-/// More decimal digits than a count has.
+/// The maximum number of decimal digits of a count.
 const COUNT_DIGITS: u32 = 20;
 
-/// How many, their sum, their squares' and cubes' sums, the least and the greatest.
+/// Count, sums of the numbers, their squares and cubes, minimum and maximum.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BigSums {
     pub(crate) count: u64,
-    /// Digits behind the point of the number that has most of them.
+    /// The greatest scale of all numbers.
     pub(crate) scale: u32,
     /// Times 10^scale.
     pub(crate) sum: BigInt,
@@ -28,7 +28,7 @@ pub(crate) struct BigSums {
 }
 
 impl BigSums {
-    /// Of one number, that came so many times.
+    /// The sums of one number, counted `times` times.
     pub(crate) fn from_number(number: &BigDecimal, times: u64) -> Self {
         let square = &number.unscaled * &number.unscaled;
         Self {
@@ -42,7 +42,7 @@ impl BigSums {
         }
     }
 
-    /// Adds a number, so many times.
+    /// Adds a number `times` times.
     pub(crate) fn add(&mut self, number: &BigDecimal, times: u64) {
         self.count += times;
         self.rescale(self.scale.max(number.scale));
@@ -61,7 +61,7 @@ impl BigSums {
         self.widen(number, number);
     }
 
-    /// Adds the sums of others.
+    /// Merges the sums of `other`.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.count = self.count.saturating_add(other.count);
         let scale = self.scale.max(other.scale);
@@ -75,7 +75,7 @@ impl BigSums {
         }
     }
 
-    /// Of the same scale.
+    /// Merges sums of the same scale.
     fn add_sums(&mut self, other: &Self) {
         self.sum += &other.sum;
         self.square += &other.square;
@@ -144,7 +144,7 @@ impl TryFrom<&BigDecimalSums> for BigSums {
     }
 }
 
-/// Sums of doubles, from workers of protocol 3: integers of places of 32 bits, which are decimals as well.
+/// Sums of doubles, from workers of protocol 3: integers in limbs of 32 bits, which are decimals as well.
 impl TryFrom<&FloatSums> for BigSums {
     type Error = PartialError;
 
@@ -173,10 +173,11 @@ impl TryFrom<&FloatSums> for BigSums {
 
 /// A bucket is an integer times 2^32 to the power of its exponent.
 const PLACE_BITS: u32 = 32;
-/// Cubes of doubles reach from 2^-3222 to 2^3072: no bucket lies beyond this one, either way.
+/// Cubes of doubles range from 2^-3222 to 2^3072: the exponents of buckets are within this bound.
 const MAX_PLACE: u32 = 110;
 
-/// Bits behind the point of the lowest bucket: as many decimal digits are behind the point of the sum.
+/// The number of bits behind the point of the lowest bucket, which is also the number of decimal digits behind the
+/// point of the sum.
 fn lowest_bits(buckets: &[FloatBucket]) -> u32 {
     let lowest = buckets.iter().map(|bucket| bucket.exponent).min();
     let places = lowest.unwrap_or(0).min(0).unsigned_abs();

@@ -1,4 +1,4 @@
-//! Exact sums of decimals that share a scale: integers only, so that the order of adding never shows.
+//! Exact sums of decimals of one scale. They are integers, so the order of additions does not matter.
 
 use proto::v1;
 
@@ -6,7 +6,7 @@ use super::int256::Int256;
 use crate::cells::number::MAX_DIGITS;
 use crate::partial::PartialError;
 
-/// How many, their sum, their squares' and cubes' sums, the least and the greatest; all of mantissas.
+/// Count, sums of the mantissas, their squares and cubes, minimum and maximum.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DecimalSums {
     pub(crate) scale: u8,
@@ -20,7 +20,7 @@ pub(crate) struct DecimalSums {
     pub(crate) max: i64,
 }
 
-/// The same of at most 2^16 mantissas of 32 bits: sums of 48 bits, squares of 78, cubes of 109.
+/// The same for at most 2^16 mantissas of 32 bits: sums of 48 bits, squares of 78, cubes of 109.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SmallSums {
     pub(crate) count: u64,
@@ -43,7 +43,7 @@ impl SmallSums {
         }
     }
 
-    /// Adds a mantissa; `false`, and nothing done, where it is too large.
+    /// Adds a mantissa. Returns `false`, and changes nothing, if it is too large.
     #[inline(always)]
     pub(crate) fn add(&mut self, mantissa: i64) -> bool {
         if i32::try_from(mantissa).is_err() {
@@ -74,7 +74,7 @@ impl DecimalSums {
         }
     }
 
-    /// Adds a mantissa, so many times.
+    /// Adds a mantissa `times` times.
     #[inline(always)]
     pub(crate) fn add(&mut self, mantissa: i64, times: u64) {
         self.count += times;
@@ -90,7 +90,7 @@ impl DecimalSums {
         }
     }
 
-    /// Adds what a few thousand small mantissas come to.
+    /// Adds the sums of small mantissas.
     pub(crate) fn add_small(&mut self, small: &SmallSums) {
         self.count += small.count;
         self.sum += i128::from(small.sum);
@@ -121,8 +121,8 @@ impl DecimalSums {
         self.square_high = self.square_high.wrapping_add(carry.into());
     }
 
-    /// Adds the sums of others with the same scale. What a count of at most 2^56 can come to fits by
-    /// far; counts saturate and sums wrap where somebody sends more than any input can have.
+    /// Merges sums of the same scale. With a count of at most 2^56 they fit by far; counts saturate and sums wrap if a
+    /// partial has more than any input can have.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.count = self.count.saturating_add(other.count);
         self.sum = self.sum.wrapping_add(other.sum);

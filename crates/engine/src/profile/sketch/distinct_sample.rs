@@ -1,7 +1,7 @@
-//! The least hashes of a set, each with how often it came: a sample of the distinct values that is
-//! the same however the set was cut, because a hash among the least of the whole is among the least
-//! of every part (P. B. Gibbons, "Distinct sampling for highly-accurate answers to distinct values
-//! queries and event reports", 2001; here with a fixed size, as bottom-k sketches have it).
+//! The least hashes of a set with their counts: a sample of the distinct values that does not depend on how the set was
+//! partitioned, because a hash among the least of the whole is among the least of every part (P. B. Gibbons, "Distinct
+//! sampling for highly-accurate answers to distinct values queries and event reports", 2001; here with a fixed size, as
+//! in bottom-k sketches).
 
 use std::cmp::Ordering;
 use std::mem;
@@ -10,29 +10,30 @@ use proto::v1::HashSample;
 
 use crate::partial::PartialError;
 
-/// So many hashes are looked at at once: far more than are kept, so that few have to be sorted.
+/// The number of hashes that are collected before they are merged: far more than are kept, so that few have to be
+/// sorted.
 const MAX_PENDING: usize = 1 << 12;
 
-/// All hashes while they are few, else the least of them.
+/// All hashes while there are few, else the least of them.
 #[derive(Debug, Clone)]
 pub(crate) struct DistinctSample {
     size: SampleSize,
-    /// Those kept, in their order, each once.
+    /// The kept hashes, sorted, with their counts.
     hashes: Vec<(u64, u64)>,
-    /// Those that came once more each since, in no order.
+    /// Hashes that are not merged yet, in no order.
     pending: Vec<u64>,
     /// No hash above this one is among the least.
     bound: u64,
-    /// Whether there are more hashes than those kept.
+    /// Whether hashes were dropped.
     is_thinned: bool,
 }
 
-/// How many hashes are kept.
+/// The number of hashes that are kept.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SampleSize {
-    /// All, while they are no more than this.
+    /// All, up to this number.
     pub(crate) max: usize,
-    /// So many of the least ones otherwise.
+    /// The number of least hashes that are kept otherwise.
     pub(crate) kept: usize,
 }
 
@@ -47,13 +48,13 @@ impl DistinctSample {
         }
     }
 
-    /// Adds a hash once more.
+    /// Adds a hash.
     pub(crate) fn add(&mut self, hash: u64) {
         self.add_all(&[hash], || 0);
     }
 
-    /// Adds hashes, each once more. If it matters, `distinct` tells how many are distinct at least, these
-    /// and those before.
+    /// Adds hashes. `distinct` returns a lower bound of the number of distinct hashes so far; it is called only if
+    /// needed.
     #[inline(always)]
     pub(crate) fn add_all(&mut self, hashes: &[u64], distinct: impl FnOnce() -> usize) {
         if self.bound == u64::MAX {
@@ -71,7 +72,7 @@ impl DistinctSample {
         }
     }
 
-    /// Adds hashes with how often each came, in any order.
+    /// Adds hashes with their counts, in any order.
     pub(crate) fn count_all(&mut self, mut counted: Vec<(u64, u64)>) {
         counted.sort_unstable();
         counted.dedup_by(|next, kept| {
@@ -84,7 +85,7 @@ impl DistinctSample {
         self.merge_sorted(&counted);
     }
 
-    /// Joins what came since to what is kept; at least so many hashes are distinct.
+    /// Merges the pending hashes. At least `distinct` hashes are distinct.
     #[inline(never)]
     fn merge_pending(&mut self, distinct: usize) {
         self.is_thinned |= distinct > self.size.max;
@@ -95,15 +96,15 @@ impl DistinctSample {
         self.pending = pending;
     }
 
-    /// Those of new hashes that may be among the least, in their order, each with how often it came.
+    /// The pending hashes that may be among the least, sorted, with their counts.
     fn least(&self, new: &[u64]) -> Vec<(u64, u64)> {
         let wanted = if self.is_thinned {
             self.size.kept
         } else {
             self.size.max
         };
-        // Hashes are spread evenly: were all distinct, more than are wanted would be below this bound,
-        // short of six standard deviations.
+        // Hashes are uniform: if all were distinct, more than are wanted would be below this bound, with a margin of
+        // six standard deviations.
         let enough = wanted as u64 + 6 * wanted.isqrt() as u64 + 1;
         let mut bound = (u64::MAX / new.len().max(1) as u64).saturating_mul(enough);
         loop {
@@ -119,7 +120,7 @@ impl DistinctSample {
         }
     }
 
-    /// Joins hashes in their order, each once, to those that are kept, and cuts.
+    /// Merges sorted, distinct hashes with their counts, and truncates.
     fn merge_sorted(&mut self, others: &[(u64, u64)]) {
         if others.is_empty() {
             return;
@@ -158,33 +159,33 @@ impl DistinctSample {
         }
     }
 
-    /// Adds what `other` has; both are settled.
+    /// Merges `other`; neither has pending hashes.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.is_thinned |= other.is_thinned;
         self.merge_sorted(&other.hashes);
         self.truncate();
     }
 
-    /// The same with nothing left to settle. At least so many hashes are distinct, as is known from elsewhere.
+    /// Merges the pending hashes. At least `distinct` hashes are distinct, by another statistic.
     pub(crate) fn finished(mut self, distinct: usize) -> Self {
         self.merge_pending(distinct);
         self.pending = Vec::new();
         self
     }
 
-    /// How many hashes there are, where every one is in it. Only of a settled one.
+    /// The exact number of distinct hashes, if none was dropped. There must be no pending hashes.
     pub(crate) fn exact_distinct(&self) -> Option<u64> {
         (!self.is_thinned).then_some(self.hashes.len() as u64)
     }
 
-    /// Whether a value came twice, by the sample.
+    /// Whether the sample has a hash with a count above 1.
     pub(crate) fn has_duplicates(&self) -> bool {
         self.hashes.iter().any(|&(_, count)| count > 1)
     }
 
-    /// How many of `total` values are equal to one before them, and the standard error relative to
-    /// that. The sample's m hashes came c times on average, so that total / c are distinct; by the
-    /// delta method the error of that mean is s / √m, with s the deviation of the counts.
+    /// The number of values among `total` that equal an earlier one, and its relative standard error. If the sample's m
+    /// hashes have an average count of c, then total / c values are distinct; by the delta method the error of that
+    /// mean is s / √m, with s the standard deviation of the counts.
     pub(crate) fn duplicates(&self, total: u64) -> (u64, f64) {
         let size = self.hashes.len() as f64;
         let sum: f64 = self.hashes.iter().map(|&(_, count)| count as f64).sum();
@@ -203,7 +204,7 @@ impl DistinctSample {
         (duplicates.round() as u64, error)
     }
 
-    /// A settled one.
+    /// There must be no pending hashes.
     pub(crate) fn to_wire(&self) -> HashSample {
         let mut before = None;
         let step = |&(hash, _): &(u64, u64)| {

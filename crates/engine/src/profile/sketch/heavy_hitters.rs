@@ -1,8 +1,8 @@
-//! Which values are frequent, where there are too many to count each: a Count-Min sketch (G. Cormode,
-//! S. Muthukrishnan, "An improved data stream summary", 2005), which is linear, so that its counts do
-//! not depend on how the cells were cut; and of each chunk the values that were frequent in it.
+//! The most frequent values, if there are too many values for a table: a Count-Min sketch (G. Cormode, S.
+//! Muthukrishnan, "An improved data stream summary", 2005), whose counts do not depend on how the cells were
+//! partitioned because it is linear; and candidates, which are the frequent values of each chunk.
 //!
-//! CountMinCounters and nominees are chosen by different bits of the hash.
+//! Counters and candidates are chosen by different bits of the hash.
 
 use proto::v1;
 
@@ -13,21 +13,21 @@ const ROWS: usize = 2;
 const WIDTH_BITS: u32 = 10;
 const WIDTH: usize = 1 << WIDTH_BITS;
 
-/// So many nominees are kept.
+/// The maximum number of candidates.
 const MAX_CANDIDATES: usize = 64;
-/// A value that came less often in a chunk is not worth a place on the wire.
+/// The minimum rank of a candidate: a rarer value is not worth its bytes on the wire.
 const MIN_RANK: u64 = 4;
-/// So much of a nominee is kept.
+/// The number of bytes that are kept of a candidate.
 pub(crate) const KEPT_BYTES: usize = 256;
 
-/// Which counter of each row a hash belongs to.
+/// The index of the counter of a hash, in each row.
 #[inline(always)]
 fn indexes(hash: u64) -> [usize; ROWS] {
     let second = WIDTH + (hash >> WIDTH_BITS) as usize % WIDTH;
     [hash as usize % WIDTH, second]
 }
 
-/// CountMinCounters while the cells of one chunk come, which are fewer than 2^32; row after row.
+/// The counters while cells of one chunk are added, row after row. A chunk has fewer than 2^32 cells.
 #[derive(Debug, Clone)]
 pub(crate) struct CountMinCounters(Box<[u32]>);
 
@@ -44,12 +44,12 @@ impl CountMinCounters {
     }
 }
 
-/// CountMinCounters in as few bytes each as the greatest of them needs.
+/// Counters with as few bytes each as the greatest of them needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct PackedCounters {
     /// 1, 2, 4 or 8.
     width: usize,
-    /// Lowest first.
+    /// Little-endian.
     bytes: Box<[u8]>,
 }
 
@@ -83,11 +83,11 @@ impl PackedCounters {
     }
 }
 
-/// CountMinCounters, and who is worth asking them about.
+/// The counters, and the values to look up in them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HeavyHitters {
     counters: PackedCounters,
-    /// Greatest rank first, then by hash.
+    /// Sorted by descending rank, then by hash.
     candidates: Vec<Candidate>,
 }
 
@@ -96,7 +96,7 @@ pub(crate) struct HeavyHitters {
 pub(crate) struct Candidate {
     pub(crate) cell: Vec<u8>,
     pub(crate) hash: u64,
-    /// How often it came for certain in the chunk where it was most frequent.
+    /// A lower bound of its count in the chunk where it was most frequent.
     pub(crate) rank: u64,
 }
 
@@ -122,7 +122,7 @@ impl HeavyHitters {
         frequent
     }
 
-    /// The table's values, as a chunk that had them all would have nominated them.
+    /// The state of a chunk that had all values of the table.
     pub(crate) fn from_table(table: &ValueTable) -> Self {
         let mut counters = vec![0_u64; ROWS * WIDTH];
         for entry in table.entries() {
@@ -148,8 +148,8 @@ impl HeavyHitters {
         self.keep_largest();
     }
 
-    /// Leaves each nominee once, with its greatest rank, and the greatest of them. One that is left
-    /// out here has as many above it in any set that includes this one.
+    /// Keeps each candidate once, with its greatest rank, and of them those with the greatest ranks. A candidate that
+    /// is dropped here has as many above it in any superset of the chunks.
     fn keep_largest(&mut self) {
         let key = |candidate: &Candidate| (u64::MAX - candidate.rank, candidate.hash);
         self.candidates
@@ -160,8 +160,8 @@ impl HeavyHitters {
         self.candidates.shrink_to_fit();
     }
 
-    /// The most frequent of the nominees, each with a count that is not too low, and by how much it
-    /// may be too high; and what no other value can come more often than.
+    /// The most frequent candidates, each with a count that is not too low and the maximum by which it is too high; and
+    /// the maximum count of any other value.
     pub(crate) fn top(&self, most: usize) -> (Vec<(&Candidate, u64, u64)>, u64) {
         let counters = self.counters.to_dense();
         let mut counted: Vec<_> = self
@@ -184,7 +184,7 @@ impl HeavyHitters {
             })
             .collect();
         let row_max = |row: &[u64]| row.iter().copied().max().unwrap_or(0);
-        // A value's counter has all of it in each row.
+        // In each row the counter of a value includes its whole count.
         let rest_max = rest.chunks(WIDTH).map(row_max).min().unwrap_or(0);
         (listed, rest_max.saturating_add(over))
     }
@@ -202,7 +202,7 @@ fn estimate(counters: &[u64], hash: u64) -> u64 {
     counts.into_iter().min().unwrap_or(0)
 }
 
-/// The counters less what the listed values have in them.
+/// Subtracts the counts of the listed values from the counters.
 fn without(mut counters: Vec<u64>, listed: &[(&Candidate, u64)]) -> Vec<u64> {
     for (candidate, count) in listed {
         for index in indexes(candidate.hash) {
@@ -212,8 +212,8 @@ fn without(mut counters: Vec<u64>, listed: &[(&Candidate, u64)]) -> Vec<u64> {
     counters
 }
 
-/// What a value's counter holds of others is distributed as what any counter holds: of each row 95 %
-/// hold no more than some number, and one row of two does with 99.75 %.
+/// An upper bound for the share of other values in a counter. It is distributed as the content of any counter: in each
+/// row 95 % have no more than some number, and so has at least one row of two with 99.75 %.
 fn over(rest: &[u64]) -> u64 {
     let row_over = |row: &[u64]| {
         let mut row = row.to_vec();
@@ -256,8 +256,8 @@ impl TryFrom<&v1::Frequent> for HeavyHitters {
     }
 }
 
-/// Who is frequent in one chunk: a slot for each of some bits of the hash, which the value holds that
-/// most of the slot's cells have, if there is one (R. S. Boyer, J S. Moore, "MJRTY", 1981).
+/// The frequent values of one chunk: one slot for each value of some bits of the hash, which holds the majority value
+/// of its cells, if there is one (R. S. Boyer, J S. Moore, "MJRTY", 1981).
 #[derive(Debug, Clone)]
 pub(crate) struct MajoritySlots(Box<[MajoritySlot]>);
 
@@ -265,7 +265,7 @@ pub(crate) struct MajoritySlots(Box<[MajoritySlot]>);
 struct MajoritySlot {
     hash: u64,
     count: u64,
-    /// Kept once the count says that it may be needed.
+    /// Stored as soon as the count reaches the minimum rank.
     cell: Vec<u8>,
 }
 
@@ -292,7 +292,7 @@ impl MajoritySlots {
         }
     }
 
-    /// Starts with what a table had.
+    /// Starts with the values of a table.
     pub(crate) fn from_table(table: &ValueTable) -> Self {
         let mut slots = Self::new();
         for entry in table.entries() {
@@ -309,7 +309,7 @@ impl MajoritySlots {
         slots
     }
 
-    /// Each with a count that is not too high.
+    /// The candidates, each with a lower bound of its count.
     pub(crate) fn candidates(&self) -> impl Iterator<Item = Candidate> {
         let kept = self.0.iter().filter(|slot| slot.count >= MIN_RANK);
         kept.map(|slot| Candidate::new(&slot.cell, slot.hash, slot.count))

@@ -1,6 +1,6 @@
-//! How many distinct hashes there are, nearly: HyperLogLog (Flajolet et al. 2007) of 2^14 registers,
-//! read by the improved estimator of O. Ertl, "New cardinality estimation algorithms for HyperLogLog
-//! sketches", 2017. Its relative standard error is 1.04 / √2^14, 0.81 %, at any size.
+//! Estimates the number of distinct hashes: HyperLogLog (Flajolet et al. 2007) with 2^14 registers, and the improved
+//! estimator of O. Ertl, "New cardinality estimation algorithms for HyperLogLog sketches", 2017. Its relative standard
+//! error is 1.04 / √2^14, 0.81 %, at any size.
 
 use std::array;
 use std::borrow::Cow;
@@ -12,26 +12,26 @@ use crate::partial::PartialError;
 const BITS: u32 = 14;
 const REGISTERS: usize = 1 << BITS;
 
-/// The bits of a hash that no register's number takes.
+/// The number of bits of a hash that are not part of the register's number.
 const RANKED_BITS: usize = 64 - BITS as usize;
 
-/// How many values a register can have.
+/// The number of values that a register can have.
 const VALUES: usize = RANKED_BITS + 2;
 
-/// More than the places that a value can have on the list of likely ones.
+/// An upper bound of the codes of register values.
 const MAX_CODES: usize = 2 * VALUES;
 
 /// The relative standard error.
 pub(crate) const ERROR: f64 = 1.04 / 128.0;
 
-/// With more registers in use than this, all of them take no more memory than a list of these.
+/// With more registers in use, a list takes more memory than all registers.
 const MAX_LISTED: usize = REGISTERS / 4;
 
-/// The registers: of the hashes that begin with a register's number, the greatest rank, which is one
-/// more than the zeros that follow.
+/// The registers. Each holds the maximum rank of the hashes that begin with its number; the rank is one more than the
+/// number of zeros that follow.
 #[derive(Debug, Clone)]
 pub(crate) struct HyperLogLog {
-    /// All of them, or none while there is a list.
+    /// All registers; empty while there is a list.
     dense: Box<[u8]>,
     /// The registers in use, by number.
     list: Vec<(u16, u8)>,
@@ -49,7 +49,7 @@ impl HyperLogLog {
         }
     }
 
-    /// Of hashes, in the least memory.
+    /// The sketch of these hashes, in the least memory.
     pub(crate) fn from_hashes(hashes: impl ExactSizeIterator<Item = u64>) -> Self {
         if hashes.len() > MAX_LISTED {
             let mut dense = Self::new();
@@ -68,16 +68,16 @@ impl HyperLogLog {
         }
     }
 
-    /// Adds a hash, to one that is not packed.
+    /// Adds a hash. The sketch must be dense.
     #[inline(always)]
     pub(crate) fn add(&mut self, hash: u64) {
         let rank = rank(hash);
         let register = &mut self.dense[number(hash)];
-        // No branch: within a chunk nobody could foresee it.
+        // No branch, because it would be unpredictable within a chunk.
         *register = rank.max(*register);
     }
 
-    /// The same with all registers, to be added to.
+    /// Converts to the dense form, to which hashes can be added.
     pub(crate) fn to_dense(self) -> Self {
         if self.dense.is_empty() {
             Self::from_dense(self.registers().into())
@@ -86,7 +86,7 @@ impl HyperLogLog {
         }
     }
 
-    /// The same in the least memory, to be merged and no longer added to.
+    /// Converts to the form with the least memory, which can be merged.
     pub(crate) fn compact(self) -> Self {
         if self.dense.is_empty() || self.used() > MAX_LISTED {
             return self;
@@ -103,7 +103,7 @@ impl HyperLogLog {
         }
     }
 
-    /// All registers, packed or not.
+    /// All registers, in either form.
     fn registers(&self) -> Cow<'_, [u8]> {
         if !self.dense.is_empty() {
             return Cow::Borrowed(&self.dense);
@@ -118,7 +118,7 @@ impl HyperLogLog {
     pub(crate) fn merge(&mut self, other: &Self) {
         if self.dense.is_empty() && other.dense.is_empty() {
             self.list.extend_from_slice(&other.list);
-            // A merge of two sorted runs is linear.
+            // Sorting two sorted runs is a linear merge.
             self.list
                 .sort_by_key(|&(number, rank)| (number, Reverse(rank)));
             self.list.dedup_by_key(|(number, _)| *number);
@@ -141,13 +141,13 @@ impl HyperLogLog {
         *self = mem::replace(self, Self::from_dense(Box::default())).compact();
     }
 
-    /// So many distinct hashes were added at least.
+    /// The number of registers in use, a lower bound of the number of distinct hashes.
     pub(crate) fn used(&self) -> usize {
         let used = self.dense.iter().map(|&register| usize::from(register > 0));
         self.list.len() + used.sum::<usize>()
     }
 
-    /// How many distinct hashes were added, nearly.
+    /// An estimate of the number of distinct hashes.
     pub(crate) fn estimate(&self) -> f64 {
         let mut counts = [0.0_f64; RANKED_BITS + 2];
         for &register in self.registers().iter() {
@@ -162,9 +162,8 @@ impl HyperLogLog {
         registers * registers / (2.0 * std::f64::consts::LN_2) / sum
     }
 
-    /// The registers in few bytes: the most frequent of them, then of each register how far down the
-    /// list of likely values it stands, as that many zero bits and a one, lowest bit first. A chunk
-    /// takes about 4 KB, more cells about 7 KB.
+    /// Encodes the registers: the most frequent value, then for each register the distance of its value from that one
+    /// as a unary code, lowest bit first. A chunk takes about 4 KB, a full sketch about 7 KB.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let registers = self.registers();
         let middle = most_frequent(&registers);
@@ -186,7 +185,7 @@ impl HyperLogLog {
         bits.bytes()
     }
 
-    /// What [`encode`](Self::encode) made.
+    /// Decodes the result of [`encode`](Self::encode).
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, PartialError> {
         const MALFORMED: PartialError = PartialError::Malformed("registers that are none");
         let (&middle, bits) = bytes.split_first().ok_or(MALFORMED)?;
@@ -197,7 +196,7 @@ impl HyperLogLog {
             array::from_fn(|code| value(code as u32, middle.into()) as u8);
         let mut registers = Self::new();
         let mut next = 0;
-        let mut zeros = 0_usize; // since the last one of the word before
+        let mut zeros = 0_usize; // since the last one bit of the previous word
         let (words, rest) = bits.as_chunks::<8>();
         let mut last = [0; 8];
         last[..rest.len()].copy_from_slice(rest);
@@ -226,22 +225,23 @@ impl HyperLogLog {
     }
 }
 
-/// The register that a hash belongs to.
+/// The number of the register of a hash.
 #[inline(always)]
 fn number(hash: u64) -> usize {
     (hash >> RANKED_BITS) as usize
 }
 
-/// One more than the zeros behind the register's number.
+/// One more than the number of zeros behind the register's number.
 #[inline(always)]
 fn rank(hash: u64) -> u8 {
     // A one behind the ranked bits ends the zeros.
     (hash << BITS | 1 << (BITS - 1)).leading_zeros() as u8 + 1
 }
 
-/// The most frequent register's value.
+/// The most frequent value of a register.
 fn most_frequent(registers: &[u8]) -> u8 {
-    // Four counts each, because neighbours are often equal, and would wait for one another.
+    // Four arrays of counts, because neighbours are often equal, and increments of one counter would wait for one
+    // another.
     let mut counts = [[0_u32; VALUES]; 4];
     let (fours, _) = registers.as_chunks::<4>();
     for four in fours {
@@ -253,7 +253,7 @@ fn most_frequent(registers: &[u8]) -> u8 {
     (0..VALUES).max_by_key(|&value| count(value)).unwrap_or(0) as u8
 }
 
-/// Bits one after the other, lowest first.
+/// Writes bits, lowest first.
 struct BitWriter {
     bytes: Vec<u8>,
     word: u128,
@@ -261,7 +261,7 @@ struct BitWriter {
 }
 
 impl BitWriter {
-    /// None yet, behind a byte.
+    /// A writer behind a first byte.
     fn new(first: u8) -> Self {
         let mut bytes = Vec::with_capacity(REGISTERS / 2);
         bytes.push(first);
@@ -285,7 +285,7 @@ impl BitWriter {
         }
     }
 
-    /// So many zeros, and a one.
+    /// Writes `zeros` zeros and a one.
     #[cold]
     fn push_one(&mut self, zeros: u32) {
         self.push(0, zeros / 2);
@@ -301,8 +301,8 @@ impl BitWriter {
     }
 }
 
-/// Where a register's value stands on the list that begins with `middle` and goes up and down in
-/// turns; below 0 there is nothing, so that in the end it only goes up.
+/// The code of a register's value: its position in a list that begins with `middle` and alternates up and down; below 0
+/// there is nothing, so the end of the list only goes up.
 fn code(value: u32, middle: u32) -> u32 {
     if value < middle {
         2 * (middle - value) - 1
@@ -311,7 +311,7 @@ fn code(value: u32, middle: u32) -> u32 {
     }
 }
 
-/// What stands there.
+/// The value with this code.
 fn value(code: u32, middle: u32) -> u32 {
     if code > 2 * middle {
         code
@@ -339,7 +339,7 @@ fn sigma(mut x: f64) -> f64 {
     }
 }
 
-/// τ of Ertl's estimator, for the registers that can grow no more.
+/// τ of Ertl's estimator, for the saturated registers.
 fn tau(mut x: f64) -> f64 {
     if x <= 0.0 || x >= 1.0 {
         return 0.0;
@@ -362,7 +362,7 @@ mod tests {
     use crate::cells::hash;
 
     impl PartialEq for HyperLogLog {
-        /// PackedCounters or not, they say the same.
+        /// Compares the registers, in either form.
         fn eq(&self, other: &Self) -> bool {
             self.registers() == other.registers()
         }

@@ -14,7 +14,7 @@ impl Int256 {
     pub(crate) fn add(&mut self, number: i128) {
         let (low, carry) = self.low.overflowing_add(number as u128);
         self.low = low;
-        // A negative number's high half is all ones.
+        // The high half of a negative number is all ones.
         self.high = self.high.wrapping_add((number >> 127) + i128::from(carry));
     }
 
@@ -27,7 +27,7 @@ impl Int256 {
         }
     }
 
-    /// The product of a number and three factors more.
+    /// The product of a number and three factors.
     pub(crate) fn product(number: i64, factors: [u64; 3]) -> Self {
         let mut words = [number.unsigned_abs(), 0, 0, 0];
         for factor in factors {

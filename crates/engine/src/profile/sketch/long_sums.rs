@@ -1,5 +1,5 @@
-//! Exact sums of numbers of up to 38 digits, in integers of a fixed size: only so many words are added for each
-//! number, and no memory is asked for. Those of longer numbers are for `big_sums`, which these become in the end.
+//! Exact sums of numbers of up to 38 digits in integers of fixed size, without any allocation. In the end they become
+//! `BigSums`.
 
 use num_bigint::BigInt;
 
@@ -7,15 +7,14 @@ use super::big_sums::BigSums;
 use crate::cells::big_decimal::BigDecimal;
 use crate::cells::long_decimal::LongDecimal;
 
-/// How many, their sum, their squares' and cubes' sums, the least and the greatest; all of mantissas, which are
-/// less than 2^127. The sums have the lowest word first, and room for 2^64 of them: the square of each is less than
-/// 2^254, the cube less than 2^381.
+/// Count, sums of the mantissas (less than 2^127), their squares and cubes, minimum and maximum. The lowest word of a
+/// sum comes first, and a sum has room for 2^64 mantissas: a square is less than 2^254, a cube less than 2^381.
 #[derive(Debug, Clone)]
 pub(crate) struct LongSums {
-    /// Digits behind the point of all mantissas, and of one number at least.
+    /// The scale of all mantissas; at least one number has this scale.
     pub(crate) scale: u8,
     count: u64,
-    /// Two's complement, as are the cubes.
+    /// Two's complement, as `cube` is.
     sum: [u64; 4],
     square: [u64; 5],
     cube: [u64; 7],
@@ -24,7 +23,7 @@ pub(crate) struct LongSums {
 }
 
 impl LongSums {
-    /// Of no number yet, and then of one that has so many digits behind the point.
+    /// Sums without a number, for numbers of at most this scale.
     pub(crate) fn new(scale: u8) -> Self {
         Self {
             scale,
@@ -37,7 +36,7 @@ impl LongSums {
         }
     }
 
-    /// Adds a number, so many times; `false`, and nothing done, where it does not fit at this scale.
+    /// Adds a number `times` times. Returns `false`, and changes nothing, if it does not fit at this scale.
     #[inline(always)]
     pub(crate) fn add(&mut self, number: LongDecimal, times: u64) -> bool {
         let Some(mantissa) = number.mantissa_at(self.scale) else {
@@ -63,7 +62,7 @@ impl LongSums {
     }
 }
 
-/// The product, which has as many words as both factors.
+/// The product, with as many words as both factors together.
 #[inline(always)]
 fn product<const A: usize, const B: usize, const N: usize>(a: [u64; A], b: [u64; B]) -> [u64; N] {
     const { assert!(A + B == N) };
@@ -98,7 +97,7 @@ fn subtract<const N: usize, const M: usize>(sum: &mut [u64; N], less: [u64; M]) 
     }
 }
 
-/// The integer that these words are in two's complement.
+/// The integer with these words in two's complement.
 fn integer(words: &[u64]) -> BigInt {
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     BigInt::from_signed_bytes_le(&bytes)

@@ -1,10 +1,10 @@
-//! How a column's numbers are distributed: counts in buckets whose bounds are read off the double's
-//! bits, as in HdrHistogram: sign, exponent and the first seven bits of the fraction. A number and its
-//! bucket's middle differ by at most 1 / 257 of the number.
+//! A quantile sketch: counts in buckets whose bounds are given by the bits of the double, as in HdrHistogram: sign,
+//! exponent and the first seven bits of the fraction. A number and the middle of its bucket differ by at most 1 / 257
+//! of the number.
 //!
-//! Where that makes too many buckets, neighbours are joined, all of them alike (I. Epicoco et al.,
-//! "UDDSketch: accurate tracking of quantiles in data streams", 2020). How often is asked of the set
-//! of all buckets, so that it is the same in whatever order they came.
+//! If that makes too many buckets, all of them are merged in pairs (I. Epicoco et al., "UDDSketch: accurate tracking of
+//! quantiles in data streams", 2020). The number of merges depends on the set of all buckets only, so that it is the
+//! same in any order.
 
 use std::cmp::Ordering;
 
@@ -12,17 +12,17 @@ use proto::v1;
 
 use crate::partial::PartialError;
 
-/// Bits of the fraction that a bucket's number has.
+/// The bits of the fraction in a bucket's number.
 const FRACTION_BITS: u32 = 7;
 const DROPPED_BITS: u32 = 52 - FRACTION_BITS;
-/// At most so many buckets.
+/// The maximum number of buckets.
 const MAX_BUCKETS: usize = 1024;
-/// Eighteen bits are a bucket's number: joined so often, only the sign is left.
+/// A bucket's number has eighteen bits: after so many merges only the sign is left.
 const MAX_LEVEL: u32 = 18;
-/// Greater numbers than this have no bucket: it is that of infinity.
+/// The bucket of infinity: finite numbers have lower ones.
 const INFINITY_BUCKET: i32 = 0x7ff << FRACTION_BITS;
 
-/// Counts by bucket. Level n joins 2^n buckets.
+/// Counts by bucket. At level n, 2^n buckets are merged.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct QuantileSketch {
     level: u32,
@@ -31,7 +31,7 @@ pub(crate) struct QuantileSketch {
     counts: Vec<(i32, u64)>,
 }
 
-/// The bucket of a number that is not zero.
+/// The bucket of a number, which is not zero.
 #[inline(always)]
 fn bucket(number: f64) -> i32 {
     let bits = number.to_bits();
@@ -40,7 +40,7 @@ fn bucket(number: f64) -> i32 {
 }
 
 impl QuantileSketch {
-    /// Of numbers with counts, in any order.
+    /// The sketch of numbers with counts, in any order.
     pub(crate) fn from_numbers(numbers: impl Iterator<Item = (f64, u64)>) -> Self {
         let mut buckets = Self::default();
         let mut counts = Vec::new();
@@ -58,7 +58,7 @@ impl QuantileSketch {
         buckets
     }
 
-    /// Adds the counts of neighbours with one number.
+    /// Merges neighbours with the same bucket.
     fn merge_equal(&mut self) {
         self.counts.dedup_by(|next, kept| {
             let is_equal = next.0 == kept.0;
@@ -91,14 +91,14 @@ impl QuantileSketch {
         other.coarsen_to(level);
         self.zeros = self.zeros.saturating_add(other.zeros);
         self.counts.extend_from_slice(&other.counts);
-        // A merge of two sorted runs is linear.
+        // Sorting two sorted runs is a linear merge.
         self.counts.sort_by_key(|&(at, _)| at);
         self.merge_equal();
         self.collapse();
         self.counts.shrink_to_fit();
     }
 
-    /// How many numbers there are.
+    /// The number of numbers.
     #[cfg(test)]
     fn count(&self) -> u64 {
         self.counts
@@ -108,11 +108,11 @@ impl QuantileSketch {
 
     /// The largest relative error of a bucket's middle.
     pub(crate) fn error(&self) -> f64 {
-        // All buckets of a level are as bad as the one that starts at 1.
+        // The relative error of all buckets of a level is that of the bucket that starts at 1.
         middle_error(1.0, bound((0x3ff << FRACTION_BITS) + (1 << self.level)))
     }
 
-    /// Every bucket in the numbers' order: from, to, and how many; zero has one of its own.
+    /// All buckets in ascending order: from, to, and count. Zero has a bucket of its own.
     pub(crate) fn ranges(&self) -> Vec<(f64, f64, u64)> {
         let split = self.counts.partition_point(|&(at, _)| at < 0);
         let (below, above) = self.counts.split_at(split);
@@ -151,7 +151,7 @@ impl QuantileSketch {
     }
 }
 
-/// Where the bucket begins; never beyond the finite numbers.
+/// The start of a bucket, limited to finite numbers.
 fn bound(at: i32) -> f64 {
     let bits = at.clamp(0, INFINITY_BUCKET) as u64;
     f64::from_bits(bits << DROPPED_BITS).min(f64::MAX)
@@ -162,12 +162,12 @@ pub(crate) fn middle(from: f64, to: f64) -> f64 {
     if from.partial_cmp(&to) == Some(Ordering::Equal) {
         return from;
     }
-    let (half_from, half_to) = (from / 2.0, to / 2.0); // so that no sum overflows
+    let (half_from, half_to) = (from / 2.0, to / 2.0); // halves, so that the sum does not overflow
     from * (half_to / (half_from + half_to)) * 2.0
 }
 
-/// Of the integers that a bucket with these bounds can have, the one whose relative distance to the first
-/// and the last of them is least. The bound that is farther from zero belongs to the next bucket.
+/// The integer in a bucket with these bounds whose maximum relative distance to the first and the last integer of the
+/// bucket is least. The bound that is farther from zero belongs to the next bucket.
 pub(crate) fn middle_integer(from: f64, to: f64) -> f64 {
     if from < 0.0 {
         return -middle_integer(-to, -from);
@@ -220,10 +220,10 @@ impl TryFrom<&v1::Buckets> for QuantileSketch {
     }
 }
 
-/// QuantileSketch while cells come one by one: a page of counters for each sign and exponent.
+/// The buckets while cells are added: one page of counters for each sign and exponent.
 #[derive(Debug, Clone)]
 pub(crate) struct DenseBuckets {
-    /// By sign and exponent: the page's number, from 1.
+    /// By sign and exponent: the number of the page, from 1; 0 if there is none.
     pages: Box<[u16]>,
     counters: Vec<[u64; 1 << FRACTION_BITS]>,
     zeros: u64,
@@ -238,7 +238,7 @@ impl DenseBuckets {
         }
     }
 
-    /// Counts a number, so many times.
+    /// Counts a number `times` times.
     #[inline(always)]
     pub(crate) fn add(&mut self, number: f64, times: u64) {
         if number == 0.0 {

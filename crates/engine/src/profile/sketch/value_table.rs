@@ -1,5 +1,5 @@
-//! Every distinct cell of a column with how often it came, while they are few. Whether they are few
-//! is asked of the set of all of them, so that it is the same in whatever order they came.
+//! All distinct values of a column with their counts, while there are few. The limits apply to the set of all values,
+//! so that the result does not depend on the order.
 
 use proto::v1;
 
@@ -8,7 +8,7 @@ use crate::chunk::MAX_BODY_BYTES;
 use crate::partial::PartialError;
 use crate::profile::column_batch::CellSlice;
 
-/// How many values a table takes at most, and how many bytes in them.
+/// The maximum number of values in a table, and of bytes in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TableLimits {
     pub(crate) values: usize,
@@ -16,36 +16,36 @@ pub(crate) struct TableLimits {
 }
 
 impl TableLimits {
-    /// More are too many for whoever asks for values.
+    /// The limits if values are counted approximately.
     pub(crate) const FEW: Self = Self {
         values: 1024,
         bytes: 16 << 10,
     };
-    /// Any number.
+    /// No limits.
     pub(crate) const NONE: Self = Self {
         values: usize::MAX,
         bytes: usize::MAX,
     };
 }
 
-/// An open-addressed table over values that lie one after the other.
+/// A hash table with open addressing over values that are stored contiguously.
 #[derive(Debug, Clone)]
 pub(crate) struct ValueTable {
     entries: Vec<Entry>,
-    /// Of each entry how often it came at most in one chunk. Empty: as often as it came at all.
+    /// The rank of each entry: its maximum count in one chunk. Empty if all ranks equal the counts.
     ranks: Vec<u32>,
-    /// An entry's number from 1, or 0. A power of two, at least twice the entries.
+    /// The number of an entry from 1, or 0. The length is a power of two, at least twice the number of entries.
     slots: Vec<u32>,
     bytes: Vec<u8>,
     pub(crate) limits: TableLimits,
 }
 
-/// One value. There are many of them: its hash is worked out again where it is needed.
+/// One value. Its hash is computed again where it is needed, to save memory.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) start: u64,
     pub(crate) count: u64,
-    /// Where it lies among the bytes, and in the lowest bits its length.
+    /// The offset in `bytes`, and in the lowest bits the length.
     place: u64,
 }
 
@@ -66,8 +66,8 @@ impl Entry {
     }
 }
 
-/// Whether these cells alone are too many values, as far as a short look tells: hashes fall into bins,
-/// and there are at least as many values as bins that have one.
+/// Whether these cells alone exceed the limits, by a quick estimate: hashes fall into bins, and there are at least as
+/// many values as bins in use.
 fn are_too_many(cells: CellSlice<'_, '_>, limits: TableLimits) -> bool {
     const BITS: u32 = 14;
     let mut bins = [0_u64; 1 << (BITS - 6)];
@@ -83,13 +83,12 @@ fn are_too_many(cells: CellSlice<'_, '_>, limits: TableLimits) -> bool {
     values > limits.values || bytes > limits.bytes
 }
 
-/// Of more than 2^32 cells it does not matter how many they are.
+/// Saturates: beyond 2^32 the exact rank does not matter.
 fn rank(count: u64) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-/// Makes room for so many more, and for a quarter at least: twice as much as is needed would be too much of
-/// a table for each of thousands of columns.
+/// Reserves at least a quarter of the current length: doubling would take too much memory with thousands of columns.
 fn reserve<T>(list: &mut Vec<T>, more: usize) {
     if list.capacity() - list.len() < more {
         list.reserve_exact(more.max(list.len() / 4));
@@ -97,7 +96,7 @@ fn reserve<T>(list: &mut Vec<T>, more: usize) {
 }
 
 impl ValueTable {
-    /// An empty one.
+    /// An empty table.
     pub(crate) fn new(limits: TableLimits) -> Self {
         Self {
             entries: Vec::new(),
@@ -120,7 +119,7 @@ impl ValueTable {
         hash::cell_hash(self.cell(entry), entry.start)
     }
 
-    /// Counts cells, until one is a value too many; how many were counted.
+    /// Counts cells until one would exceed the limits, and returns the number of counted cells.
     #[inline(always)]
     pub(crate) fn add_all(&mut self, cells: CellSlice<'_, '_>) -> usize {
         if self.entries.is_empty()
@@ -139,7 +138,7 @@ impl ValueTable {
         counted
     }
 
-    /// Counts a cell; `false`, and nothing done, where it is one value too many.
+    /// Counts a cell. Returns `false`, and changes nothing, if the table would exceed its limits.
     #[inline(always)]
     pub(crate) fn add(&mut self, cell: &[u8], start: u64, hash: u64) -> bool {
         let mask = self.slots.len() - 1;
@@ -161,7 +160,7 @@ impl ValueTable {
         }
     }
 
-    /// Adds what is known of a value to a table that has ranks; `false` where it is one too many.
+    /// Adds a value with its count and rank. Returns `false` if the table would exceed its limits.
     fn put(&mut self, cell: &[u8], start: u64, count: u64, rank: u32) -> bool {
         let hash = hash::cell_hash(cell, start);
         let Some(number) = self.find(cell, start, hash) else {
@@ -186,7 +185,7 @@ impl ValueTable {
         })
     }
 
-    /// The value's number, if it is there.
+    /// The index of the entry of a value.
     fn find(&self, cell: &[u8], start: u64, hash: u64) -> Option<usize> {
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
@@ -236,11 +235,11 @@ impl ValueTable {
         while self.slots[at] != 0 {
             at = (at + 1) & mask;
         }
-        // A chunk, and a table on the wire, has fewer values than 2^32.
+        // A chunk or a table on the wire has fewer than 2^32 values.
         self.slots[at] = number as u32;
     }
 
-    /// Adds what `other` has seen; `false`, and nothing done, where those are too many values.
+    /// Merges `other`. Returns `false`, and changes nothing, if the table would exceed its limits.
     pub(crate) fn merge(&mut self, other: &Self) -> bool {
         let (mut values, mut bytes) = (0, 0);
         for entry in &other.entries {
@@ -266,18 +265,18 @@ impl ValueTable {
             .all(|(entry, rank)| self.put(other.cell(entry), entry.start, entry.count, rank))
     }
 
-    /// Whether the values are so few that they need not be exact.
+    /// Whether the table is within the limits of approximate counting.
     pub(crate) fn is_few(&self) -> bool {
         self.entries.len() <= TableLimits::FEW.values && self.bytes.len() <= TableLimits::FEW.bytes
     }
 
-    /// How many cells were counted.
+    /// The number of cells.
     pub(crate) fn count(&self) -> u64 {
         let counts = self.entries.iter().map(|entry| entry.count);
         counts.fold(0, u64::saturating_add)
     }
 
-    /// The values by byte order, each with its rank.
+    /// The entries by byte order, each with its rank.
     pub(crate) fn sorted(&self) -> Vec<(&Entry, u32)> {
         let mut entries: Vec<_> = self.ranked().collect();
         entries.sort_unstable_by(|(a, _), (b, _)| {
@@ -310,7 +309,7 @@ impl ValueTable {
         }
     }
 
-    /// A table from the wire.
+    /// Parses a table from the wire.
     pub(crate) fn from_wire(
         wire: &v1::ValueTable,
         limits: TableLimits,
