@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use cli::{Exit, Failure, OrExit, OrUnwritable, STDOUT};
-use engine::columns::shown;
+use engine::columns::display_names;
 use publisher::{FormatArgs, InputError, Preview, Source, expand, preview, write_preview};
 use serde::Serialize;
 
@@ -111,7 +111,7 @@ fn write_json(out: &mut impl Write, source: &Source, seen: &Preview) -> std::io:
         encoding: described.input.encoding.clone(),
         compression: Some(described.input.compression.clone()).filter(|name| !name.is_empty()),
         sniffed: described.input.sniffed.iter().map(Into::into).collect(),
-        columns: shown(&seen.columns),
+        columns: display_names(&seen.columns),
         rows: described.rows.clone(),
         flags: described.flags(),
     };

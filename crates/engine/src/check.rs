@@ -6,9 +6,9 @@ use std::ops::ControlFlow;
 use proto::v1::Reject;
 
 use crate::dialect::Dialect;
+use crate::records::body::{Body, RejectBuilder};
 use crate::records::reject;
 use crate::records::utf8;
-use crate::records::walk::{Body, Teller};
 use crate::split::Piece;
 
 /// What makes a record bad, beside the number of its fields.
@@ -61,7 +61,7 @@ impl Check<'_> {
                 }
                 Ok(_) => return ControlFlow::Continue(()),
             };
-            bad = Some(Teller::new(body).tell(number, record, reason));
+            bad = Some(RejectBuilder::new(body).reject(number, record, reason));
             ControlFlow::Break(())
         });
         bad

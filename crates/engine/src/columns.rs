@@ -6,18 +6,20 @@ use std::collections::{HashMap, HashSet};
 /// The names of columns for people, one for each of `names`, all different: an empty one becomes
 /// "column 7" (from 1), and one that was there before "name#2", "name#3", … A name that is made up is
 /// never one that another column has of itself.
-pub fn shown(names: &[String]) -> Vec<String> {
-    let mut shower = Shower {
+pub fn display_names(names: &[String]) -> Vec<String> {
+    let mut allocator = NameAllocator {
         raw: names.iter().map(String::as_str).collect(),
-        ..Shower::default()
+        ..NameAllocator::default()
     };
     let numbered = names.iter().enumerate();
-    numbered.map(|(at, name)| shower.show(at, name)).collect()
+    numbered
+        .map(|(at, name)| allocator.allocate(at, name))
+        .collect()
 }
 
 /// What is known while names are made up, from the first column to the last.
 #[derive(Default)]
-struct Shower<'n> {
+struct NameAllocator<'n> {
     /// The header's cells.
     raw: HashSet<&'n str>,
     /// Those of them that a column before has as they stand.
@@ -28,8 +30,8 @@ struct Shower<'n> {
     numbers: HashMap<String, u64>,
 }
 
-impl<'n> Shower<'n> {
-    fn show(&mut self, at: usize, name: &'n str) -> String {
+impl<'n> NameAllocator<'n> {
+    fn allocate(&mut self, at: usize, name: &'n str) -> String {
         if name.is_empty() {
             let name = format!("column {}", at + 1);
             let is_free = !self.raw.contains(name.as_str()) && self.made.insert(name.clone());
@@ -59,7 +61,7 @@ mod tests {
     use super::*;
 
     fn shown_of<const N: usize>(names: [&str; N]) -> Vec<String> {
-        shown(&names.map(str::to_owned))
+        display_names(&names.map(str::to_owned))
     }
 
     #[test]
@@ -84,7 +86,7 @@ mod tests {
 
     #[test]
     fn many_equal_names_are_numbered_in_no_time() {
-        let names = shown(&vec!["x".to_owned(); 16_384]);
+        let names = display_names(&vec!["x".to_owned(); 16_384]);
         assert_eq!(names[16_383], "x#16384");
     }
 }

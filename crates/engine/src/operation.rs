@@ -15,10 +15,10 @@ use crate::dialect::{Dialect, DialectError};
 use crate::exec;
 use crate::partial::PartialError;
 use crate::profile::{self, Profiler};
+use crate::records::body::{Body, RejectBuilder};
+use crate::records::record_sample::RecordSample;
 use crate::records::reject::{self, Rejects};
-use crate::records::sample::Sample;
 use crate::records::utf8;
-use crate::records::walk::{Body, Teller};
 use crate::validate::{self, SchemaError};
 
 /// What a worker says of a chunk.
@@ -128,7 +128,7 @@ struct Seen {
     records: u64,
     rows: u64,
     rejects: Rejects,
-    sample: Sample,
+    sample: RecordSample,
 }
 
 impl Seen {
@@ -138,8 +138,8 @@ impl Seen {
         let body = body_of(chunk);
         let mut seen = Self::default();
         seen.carried(chunk);
-        let mut teller = Teller::new(body);
-        let mut sample = Sample::default();
+        let mut reject_builder = RejectBuilder::new(body);
+        let mut sample = RecordSample::default();
         seen.records = body.walk_batches(dialect, columns, &mut sample, |found| match found {
             Ok(batch) => {
                 profiler.add_batch(batch);
@@ -147,7 +147,7 @@ impl Seen {
             }
             Err((number, record)) => seen.rejects.add(|| {
                 let reason = reject::ragged(record.len(), columns, dialect.has_header);
-                teller.tell(number, record, reason)
+                reject_builder.reject(number, record, reason)
             }),
         });
         seen.sample = sample;
@@ -164,16 +164,16 @@ impl Seen {
         let body = body_of(chunk);
         let mut seen = Self::default();
         seen.carried(chunk);
-        let mut teller = Teller::new(body);
+        let mut reject_builder = RejectBuilder::new(body);
         seen.records = body.walk(dialect, columns, |number, record| {
             match record {
-                Ok(record) if gather.add(record, || teller.place(number, record)) => {
+                Ok(record) if gather.add(record, || reject_builder.position(number, record)) => {
                     seen.sample.add(number, record);
                     seen.rows += 1;
                 }
                 Ok(record) => seen.rejects.add(|| {
                     let (reason, violations) = gather.describe(record);
-                    let reject = teller.tell(number, record, reason);
+                    let reject = reject_builder.reject(number, record, reason);
                     Reject {
                         violations,
                         ..reject
@@ -181,7 +181,7 @@ impl Seen {
                 }),
                 Err(record) => seen.rejects.add(|| {
                     let reason = reject::ragged(record.len(), columns, dialect.has_header);
-                    teller.tell(number, record, reason)
+                    reject_builder.reject(number, record, reason)
                 }),
             }
             ControlFlow::Continue(())

@@ -15,7 +15,7 @@ use crate::profile::Profiler;
 
 /// What a whole input comes to.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Whole {
+pub struct WholeInput {
     /// The header's cells, or "column 1", "column 2", …
     pub columns: Vec<String>,
     /// Of the good records.
@@ -32,7 +32,10 @@ pub struct Whole {
 /// # Errors
 ///
 /// When it cannot be read.
-pub fn profile_in_one_piece(mut input: impl Read, dialect: &Dialect) -> Result<Whole, csv::Error> {
+pub fn profile_in_one_piece(
+    mut input: impl Read,
+    dialect: &Dialect,
+) -> Result<WholeInput, csv::Error> {
     let mut bytes = Vec::new();
     input.read_to_end(&mut bytes)?;
     let mut columns: Option<Vec<String>> = None;
@@ -54,7 +57,7 @@ pub fn profile_in_one_piece(mut input: impl Read, dialect: &Dialect) -> Result<W
             rejected += 1;
         }
     })?;
-    Ok(Whole {
+    Ok(WholeInput {
         columns: columns.unwrap_or_default(),
         partial: profiler.merged().partial(),
         rows,

@@ -7,13 +7,13 @@ use bytes::Bytes;
 use proto::v1::Reject;
 
 use crate::Dialect;
+use crate::records::body::{Body, RejectBuilder};
 use crate::records::reject;
-use crate::records::walk::{Body, Teller};
 use crate::split::Piece;
 
 /// For one file, how its records become the job's.
 #[derive(Debug, Clone)]
-pub struct Arrangement {
+pub struct ColumnMapping {
     /// How both are written.
     pub dialect: Dialect,
     /// How many columns the file has.
@@ -25,7 +25,7 @@ pub struct Arrangement {
     pub target_bytes: usize,
 }
 
-impl Arrangement {
+impl ColumnMapping {
     /// The records of `piece` in the job's columns: in one piece or, where empty cells made it grow,
     /// in several. A record that is ragged in its own file becomes a reject of the piece that it
     /// would have been in, since only here its own header is known. Lines and bytes stay those of the
@@ -38,25 +38,27 @@ impl Arrangement {
             first_byte: piece.first_byte,
             file: "",
         };
-        let mut making = Making::new(self, &piece);
-        making.rejects = piece.rejects;
-        let mut teller = Teller::new(body);
+        let mut builder = PieceBuilder::new(self, &piece);
+        builder.rejects = piece.rejects;
+        let mut reject_builder = RejectBuilder::new(body);
         body.walk(&self.dialect, self.columns, |number, record| {
             match record {
-                Ok(record) => making.write(|place| record.get(place)),
+                Ok(record) => builder.write(|place| record.get(place)),
                 Err(record) => {
                     let has_header = self.dialect.has_header;
                     let reason = reject::ragged(record.len(), self.columns, has_header);
-                    making.rejects.push(teller.tell(number, record, reason));
+                    builder
+                        .rejects
+                        .push(reject_builder.reject(number, record, reason));
                 }
             }
-            making.record = body.first_record + number + 1;
-            if making.is_full() {
-                making.cut();
+            builder.record = body.first_record + number + 1;
+            if builder.is_full() {
+                builder.cut();
             }
             ControlFlow::Continue(())
         });
-        making.finish()
+        builder.finish()
     }
 
     fn writer(&self) -> csv::Writer<Vec<u8>> {
@@ -78,27 +80,27 @@ impl Arrangement {
     }
 }
 
-/// Pieces in the making. All stand where the piece stood that they are made of: a place within it
+/// Pieces in the builder. All stand where the piece stood that they are made of: a place within it
 /// would cost a count of lines, and nobody looks for good records by their line.
-struct Making<'a> {
-    arrangement: &'a Arrangement,
+struct PieceBuilder<'a> {
+    mapping: &'a ColumnMapping,
     done: Vec<Piece>,
     writer: csv::Writer<Vec<u8>>,
     rows: u64,
     rejects: Vec<Reject>,
-    /// Records before the piece in the making, and before what comes next.
+    /// Records before the piece in the builder, and before what comes next.
     first_record: u64,
     record: u64,
     line: u64,
     byte: u64,
 }
 
-impl<'a> Making<'a> {
-    fn new(arrangement: &'a Arrangement, piece: &Piece) -> Self {
+impl<'a> PieceBuilder<'a> {
+    fn new(mapping: &'a ColumnMapping, piece: &Piece) -> Self {
         Self {
-            arrangement,
+            mapping,
             done: Vec::new(),
-            writer: arrangement.writer(),
+            writer: mapping.writer(),
             rows: 0,
             rejects: Vec::new(),
             first_record: piece.first_record,
@@ -110,7 +112,7 @@ impl<'a> Making<'a> {
 
     /// Writes a record with the cells that `cell` has at the file's places.
     fn write<'r>(&mut self, cell: impl Fn(usize) -> Option<&'r [u8]>) {
-        let places = self.arrangement.places.iter();
+        let places = self.mapping.places.iter();
         let cells = places.map(|place| place.and_then(&cell).unwrap_or_default());
         // Into a vector nothing fails, and every record has the same number of cells.
         self.rows += u64::from(self.writer.write_record(cells).is_ok());
@@ -118,11 +120,11 @@ impl<'a> Making<'a> {
 
     /// Up to what the writer still holds back.
     fn is_full(&self) -> bool {
-        self.writer.get_ref().len() >= self.arrangement.target_bytes
+        self.writer.get_ref().len() >= self.mapping.target_bytes
     }
 
     fn cut(&mut self) {
-        let writer = std::mem::replace(&mut self.writer, self.arrangement.writer());
+        let writer = std::mem::replace(&mut self.writer, self.mapping.writer());
         let piece = Piece {
             body: Bytes::from(writer.into_inner().unwrap_or_default()),
             rows: std::mem::take(&mut self.rows),
@@ -146,8 +148,8 @@ mod tests {
     use crate::dialect::Ragged;
     use crate::records::Records;
 
-    fn arrangement(dialect: Dialect, target_bytes: usize) -> Arrangement {
-        Arrangement {
+    fn mapping(dialect: Dialect, target_bytes: usize) -> ColumnMapping {
+        ColumnMapping {
             dialect,
             columns: 3,
             places: vec![Some(2), None, Some(0)],
@@ -191,7 +193,7 @@ mod tests {
             (plain, "a,b,\"c,\"\"\n\"\n1,2,\n"),
             (backslash, "a,b,'#c,\\'\n'\n1,2,\n"),
         ] {
-            let pieces = arrangement(dialect, 1 << 20).rearrange(piece(body));
+            let pieces = mapping(dialect, 1 << 20).rearrange(piece(body));
             assert_eq!((pieces.len(), pieces[0].rows), (1, 2));
             let third: &[u8] = if dialect == plain {
                 b"c,\"\n"
@@ -208,7 +210,7 @@ mod tests {
     #[test]
     fn what_is_ragged_in_its_own_file_is_told_of_where_it_stands() {
         let body = "a,b,c\n1\n2,3,4\n";
-        let pieces = arrangement(Dialect::default(), 1 << 20).rearrange(piece(body));
+        let pieces = mapping(Dialect::default(), 1 << 20).rearrange(piece(body));
         let [reject] = &pieces[0].rejects[..] else {
             panic!("{pieces:?}")
         };
@@ -220,7 +222,7 @@ mod tests {
             ragged: Ragged::Pad,
             ..Dialect::default()
         };
-        let pieces = arrangement(padding, 1 << 20).rearrange(piece(body));
+        let pieces = mapping(padding, 1 << 20).rearrange(piece(body));
         assert_eq!(pieces[0].body, "c,,a\n,,1\n4,,2\n");
     }
 
@@ -241,7 +243,7 @@ mod tests {
         // In one piece, and in one for each good record.
         for target_bytes in [1 << 20, 1] {
             let mut numbers = Vec::new();
-            for piece in arrangement(dialect, target_bytes).rearrange(whole.clone()) {
+            for piece in mapping(dialect, target_bytes).rearrange(whole.clone()) {
                 let kind = Some(Kind::Profile(ProfileSpec::default()));
                 let chunk = Chunk {
                     operation: Some(OperationSpec {
@@ -271,7 +273,7 @@ mod tests {
             body: body.into(),
             ..piece("")
         };
-        let pieces = arrangement(Dialect::default(), 10_000).rearrange(whole);
+        let pieces = mapping(Dialect::default(), 10_000).rearrange(whole);
         assert!(pieces.len() > 2, "{}", pieces.len());
         assert_eq!(cells(&Dialect::default(), &pieces).len(), 5000);
         let mut record = 10;

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)] // a helper of a test may panic
 
 use engine::dialect::Ragged;
-use engine::sniff::{Given, sniff};
+use engine::sniff::{DialectOverrides, sniff};
 use engine::{Dialect, Limits, Splitter, columns, operation};
 use proto::v1::operation_spec::Kind;
 use proto::v1::{Chunk, OperationSpec, ProfileSpec};
@@ -54,13 +54,13 @@ fn read(dialect: Dialect, input: &[u8]) -> Result<Outcome, String> {
         outcome.rejects.extend(told);
         outcome.replaced += observed.replaced;
     }
-    outcome.columns = columns::shown(splitter.header().unwrap_or_default());
+    outcome.columns = columns::display_names(splitter.header().unwrap_or_default());
     Ok(outcome)
 }
 
 /// As it is sniffed.
 fn sniffed(input: &str) -> Dialect {
-    sniff(input.as_bytes(), true, &Given::default()).dialect
+    sniff(input.as_bytes(), true, &DialectOverrides::default()).dialect
 }
 
 /// The good records, where there is nothing else to tell.
@@ -247,7 +247,7 @@ fn a_header_alone() {
 fn what_is_no_table() {
     let prose = "It was late.\nNobody came, or did they; who knows?\n";
     for input in [prose, "name\nAda Lovelace\nAlan Turing\n"] {
-        let sniffed = sniff(input.as_bytes(), true, &Given::default());
+        let sniffed = sniff(input.as_bytes(), true, &DialectOverrides::default());
         assert_eq!(sniffed.dialect.delimiter, b',', "{input}");
         assert!(sniffed.traits[0].confidence < 0.5, "{:?}", sniffed.traits);
     }

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::float_cmp)] // a helper of a test may panic; exact figures are compared
 
-use engine::oracle::{self, Whole};
+use engine::oracle::{self, WholeInput};
 use engine::profile::Profiler;
 use engine::records::Records;
 use engine::{Dialect, Limits, Piece, Splitter, operation, profile};
@@ -192,7 +192,7 @@ fn few_long_values_are_counted_exactly() {
     assert_eq!(column.unique(), Uniqueness::Yes);
 }
 
-fn whole(dialect: Dialect, input: &[u8]) -> Whole {
+fn whole(dialect: Dialect, input: &[u8]) -> WholeInput {
     oracle::profile_in_one_piece(input, &dialect).unwrap()
 }
 

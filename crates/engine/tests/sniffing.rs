@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 
 use engine::Dialect;
 use engine::records::Records;
-use engine::sniff::{Given, Sniffed, sniff};
+use engine::sniff::{DialectOverrides, Sniffed, sniff};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 fn sniffed(text: &str) -> Sniffed {
-    sniff(text.as_bytes(), true, &Given::default())
+    sniff(text.as_bytes(), true, &DialectOverrides::default())
 }
 
 fn confidence(sniffed: &Sniffed, what: &str) -> f64 {
@@ -36,7 +36,11 @@ fn real_files_are_read_as_they_were_written() {
     }
     for file in files {
         let bytes = fs::read(&file).unwrap();
-        let sniffed = sniff(&bytes[..bytes.len().min(1 << 20)], false, &Given::default());
+        let sniffed = sniff(
+            &bytes[..bytes.len().min(1 << 20)],
+            false,
+            &DialectOverrides::default(),
+        );
         assert_eq!(sniffed.dialect, Dialect::default(), "{}", file.display());
         for what in ["delimiter", "header"] {
             let confidence = confidence(&sniffed, what);
@@ -54,7 +58,11 @@ fn the_files_of_csv_spectrum_are_plain_csv() {
     };
     for file in files {
         let file = file.unwrap().path();
-        let sniffed = sniff(&fs::read(&file).unwrap(), true, &Given::default());
+        let sniffed = sniff(
+            &fs::read(&file).unwrap(),
+            true,
+            &DialectOverrides::default(),
+        );
         let expected = Dialect::default();
         assert_eq!(sniffed.dialect, expected, "{}", file.display());
     }
@@ -180,7 +188,7 @@ fn comments_are_found_where_they_are_no_header() {
 
 #[test]
 fn what_was_said_is_never_overridden_nor_told_of() {
-    let given = Given {
+    let given = DialectOverrides {
         delimiter: Some(b';'),
         quote: Some(None),
         escape: Some(None),
@@ -204,7 +212,7 @@ fn what_was_said_is_never_overridden_nor_told_of() {
 #[test]
 fn a_line_that_may_go_on_is_not_looked_at() {
     let text = b"a;b\n1;2\n3;4\n5;6\n7,8,9,10,11";
-    let sniffed = sniff(text, false, &Given::default());
+    let sniffed = sniff(text, false, &DialectOverrides::default());
     assert_eq!(sniffed.rows.len(), 4);
     assert_eq!(sniffed.dialect.delimiter, b';');
 }
@@ -286,14 +294,14 @@ proptest! {
     ) {
         let style = if always { csv::QuoteStyle::Always } else { csv::QuoteStyle::Necessary };
         let text = written(&table, &dialect, style);
-        let sniffed = sniff(&text, true, &Given::default());
+        let sniffed = sniff(&text, true, &DialectOverrides::default());
         prop_assert_eq!(read(&text, &sniffed.dialect), table, "{:?} {}", sniffed, String::from_utf8_lossy(&text));
         prop_assert_eq!(sniffed.dialect.has_header, has_header);
     }
 
     #[test]
     fn any_bytes_are_sniffed_to_a_dialect_that_can_be_used(bytes in prop::collection::vec(any::<u8>(), 0..300), is_whole in any::<bool>()) {
-        let sniffed = sniff(&bytes, is_whole, &Given::default());
+        let sniffed = sniff(&bytes, is_whole, &DialectOverrides::default());
         prop_assert_eq!(sniffed.dialect.check(), Ok(()));
         prop_assert!(sniffed.traits.iter().all(|found| (0.0..=1.0).contains(&found.confidence)));
     }

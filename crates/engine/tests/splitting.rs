@@ -25,7 +25,7 @@ fn split_from(
         whole.next_piece().ok()??;
     }
     let header = whole.header().map(<[String]>::to_vec);
-    let place = whole.place();
+    let place = whole.position();
     let mut rest = Splitter::resume(dialect, limits, header, place);
     rest.push(&input[place.byte as usize..]);
     rest.finish();
@@ -357,7 +357,7 @@ proptest! {
         if let Some((expected, found, [whole, rest])) = split_from(dialect, limits, &input, taken) {
             prop_assert_eq!(found, expected);
             prop_assert_eq!(rest.header(), whole.header());
-            prop_assert_eq!((rest.place(), rest.bytes()), (whole.place(), whole.bytes()));
+            prop_assert_eq!((rest.position(), rest.bytes()), (whole.position(), whole.bytes()));
             prop_assert_eq!((rest.rows(), rest.rejected()), (whole.rows(), whole.rejected()));
         }
     }

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 
 use engine::Dialect;
 use engine::operation::{Finished, Merged};
-use engine::oracle::{Whole, profile_in_one_piece};
+use engine::oracle::{WholeInput, profile_in_one_piece};
 use engine::output::unpack;
 use engine::split::Limits;
 use master::store::{ChunkOutput, Store};
@@ -143,7 +143,7 @@ impl Check<'_> {
     fn check_tally(
         &self,
         tally: &JobCounts,
-        expected: &Whole,
+        expected: &WholeInput,
         done: &[&Chunk],
         dead: usize,
     ) -> Result<(), RunError> {
@@ -160,7 +160,7 @@ impl Check<'_> {
     }
 
     /// The oracle's result for the whole input; or for a header of as many columns and the chunks that are not dead.
-    fn oracle(&self, dead: &BTreeSet<u64>) -> Result<Whole, RunError> {
+    fn oracle(&self, dead: &BTreeSet<u64>) -> Result<WholeInput, RunError> {
         if dead.is_empty() {
             return Ok(profile_in_one_piece(
                 &self.input.bytes[..],

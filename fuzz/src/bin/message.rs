@@ -6,9 +6,9 @@
 use std::io::Cursor;
 
 use bytes::Bytes;
-use engine::foreign::{Came, Lone};
+use engine::csv_message::{MessageInfo, SingleChunkJob};
 use engine::operation::{Merged, observe};
-use engine::output::Unpacking;
+use engine::output::Unpacker;
 use engine::{chunk, output};
 use libfuzzer_sys::fuzz_target;
 use proto::v1::{Chunk, ChunkResult, Output};
@@ -72,7 +72,7 @@ fn merge(result: &ChunkResult) {
 /// The same as it lies in a spill file, and is read piece by piece.
 fn spilled(output: &Output, seq: u64) {
     let length = output.body.len() as u64;
-    let Ok(mut rows) = Unpacking::new(output, Cursor::new(&output.body), length, seq) else {
+    let Ok(mut rows) = Unpacker::new(output, Cursor::new(&output.body), length, seq) else {
         return;
     };
     while !rows.is_over() && rows.next(4096).is_ok() {}
@@ -83,14 +83,14 @@ fn foreign(body: Bytes) {
         body,
         ..Csv::default()
     };
-    let came = Came {
+    let info = MessageInfo {
         message_id: "fuzz".to_owned(),
         made_unix_ms: 1,
         now_unix_ms: 1,
         lane: None,
     };
-    let lone = Lone::new(&csv, &came);
-    if lone.wrong.is_none() {
-        work(&lone.chunk);
+    let single = SingleChunkJob::new(&csv, &info);
+    if single.error.is_none() {
+        work(&single.chunk);
     }
 }

@@ -2,19 +2,19 @@
 
 #![no_main]
 
-use engine::sniff::{Given, sniff};
+use engine::sniff::{DialectOverrides, sniff};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let Some((said, text)) = fuzz::dialect(data) else {
         return;
     };
-    let free = sniff(text, false, &Given::default());
+    let free = sniff(text, false, &DialectOverrides::default());
     assert_eq!(free.dialect.check(), Ok(()));
     for found in &free.traits {
         assert!((0.0..=1.0).contains(&found.confidence), "{found:?}");
     }
-    let given = Given {
+    let given = DialectOverrides {
         delimiter: Some(said.delimiter),
         quote: Some(said.quote),
         escape: Some(said.escape),

@@ -1,7 +1,7 @@
 //! Messages about jobs, converted from broker deliveries once, for the store.
 
 use broker::Delivery;
-use engine::foreign::{Came, Lone};
+use engine::csv_message::{MessageInfo, SingleChunkJob};
 use engine::rate::Rate;
 use proto::v1::{Chunk, ChunkResult, DeadChunk, JobOpen, JobSeal};
 use proto::{Csv, Envelope, IdError, JobId, Lane, LaneError, Payload};
@@ -132,28 +132,28 @@ async fn failed_csv_job(
     csv: &Csv,
     death: Option<&broker::Death>,
 ) -> Vec<JobMessage> {
-    let came = Came {
+    let info = MessageInfo {
         message_id: envelope.message_id.clone(),
         made_unix_ms: envelope.made_unix_ms,
         now_unix_ms: proto::unix_ms(),
         lane: death.and_then(|death| broker::Queue::lane_of(&death.queue)),
     };
     let looked = {
-        let (csv, came) = (csv.clone(), came.clone());
-        tokio::task::spawn_blocking(move || Lone::new(&csv, &came))
+        let (csv, info) = (csv.clone(), info.clone());
+        tokio::task::spawn_blocking(move || SingleChunkJob::new(&csv, &info))
     };
-    let lone = looked.await.unwrap_or_else(|_panic| {
+    let single = looked.await.unwrap_or_else(|_panic| {
         let why = "looking at it ends in a panic".to_owned();
-        Lone::broken(csv, &came, why)
+        SingleChunkJob::broken(csv, &info, why)
     });
-    let mut failure = ChunkFailure::from_broker(&lone.chunk, death);
-    if let Some(why) = lone.wrong {
+    let mut failure = ChunkFailure::from_broker(&single.chunk, death);
+    if let Some(why) = single.error {
         failure.reason = why;
     }
     vec![
-        JobMessage::Open(lone.job, Box::new(lone.open)),
-        JobMessage::Seal(lone.job, lone.seal),
-        JobMessage::Failure(lone.job, Box::new(failure)),
+        JobMessage::Open(single.job, Box::new(single.open)),
+        JobMessage::Seal(single.job, single.seal),
+        JobMessage::Failure(single.job, Box::new(failure)),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! The flags that describe the format of CSV, for every command that reads CSV.
 
 use engine::dialect::Ragged;
-use engine::sniff::Given;
+use engine::sniff::DialectOverrides;
 
 use crate::input::{EncodingLabel, InputSpec, Source, StopAt};
 
@@ -107,13 +107,13 @@ impl FormatArgs {
         }
     }
 
-    fn given(&self) -> Given {
+    fn given(&self) -> DialectOverrides {
         let has_header = match (self.headers, self.no_headers) {
             (true, _) => Some(true),
             (_, true) => Some(false),
             _ => None,
         };
-        Given {
+        DialectOverrides {
             delimiter: self.delimiter,
             quote: self.quote.map(|quote| quote.0),
             escape: self.escape.map(|escape| escape.0),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use engine::Dialect;
-use engine::sniff::{Narrow, sniff};
+use engine::sniff::{FirstRecordMismatch, sniff};
 use engine::split::{Limits, Splitter};
 use proto::v1::{FileHeader, Input, Sniffed};
 
@@ -112,8 +112,8 @@ impl<'w> Inspector<'w> {
         if let Some(compression) = stream.compression {
             self.add_sniffed("compression", compression.name(), 1.0);
         }
-        if let Some(narrow) = sniffed.narrow {
-            self.add_sniffed(NOTE, &first_record_note(narrow, &dialect, skipped), 1.0);
+        if let Some(mismatch) = sniffed.mismatch {
+            self.add_sniffed(NOTE, &first_record_note(mismatch, &dialect, skipped), 1.0);
         }
         Ok(())
     }
@@ -203,13 +203,13 @@ pub(super) fn header(
 }
 
 /// Advice if the first record differs from the others. `skipped` is the number of lines skipped before it.
-fn first_record_note(narrow: Narrow, dialect: &Dialect, skipped: u64) -> String {
-    let Narrow {
+fn first_record_note(mismatch: FirstRecordMismatch, dialect: &Dialect, skipped: u64) -> String {
+    let FirstRecordMismatch {
         first_fields,
         fields,
         lines,
         is_header,
-    } = narrow;
+    } = mismatch;
     let taken = if dialect.has_header {
         ", which is taken for the header,"
     } else {

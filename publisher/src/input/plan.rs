@@ -2,7 +2,7 @@
 //! fitting columns.
 
 use engine::dialect::Ragged;
-use engine::sniff::Given;
+use engine::sniff::DialectOverrides;
 use engine::split::Limits;
 
 use super::file_identity::{FileChange, FileVersion};
@@ -18,7 +18,7 @@ pub struct InputSpec {
     /// The sources, in order.
     pub sources: Vec<Source>,
     /// The properties that the user gave; the others are sniffed.
-    pub given: Given,
+    pub given: DialectOverrides,
     /// What happens to a record with fewer fields than there are columns.
     pub ragged: Ragged,
     /// Lines to skip at the start of each file.

@@ -1,7 +1,7 @@
 //! Reads all files in order, and sends their records in pieces. It runs on a thread of its own, because blocking reads
 //! can be neither awaited nor cancelled.
 
-use engine::split::{Limits, Piece, Place};
+use engine::split::{Limits, Piece, Position};
 use tokio::sync::mpsc;
 
 use super::reader::{InputReader, StopReason};
@@ -48,7 +48,7 @@ pub(crate) struct InputPosition {
     /// The index of the file, from 0.
     pub(crate) file: u64,
     /// The position in its text. Records and rejects are counted over all files.
-    pub(crate) place: Place,
+    pub(crate) place: Position,
     /// Bytes of text in the files before it, and malformed sequences replaced in them.
     pub(crate) bytes_before: u64,
     pub(crate) replaced: u64,

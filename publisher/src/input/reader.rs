@@ -1,6 +1,6 @@
 //! Reads the files of one input, from each file's bytes to its pieces.
 
-use engine::rearrange::Arrangement;
+use engine::rearrange::ColumnMapping;
 use engine::split::Splitter;
 use tokio::sync::mpsc;
 
@@ -41,7 +41,7 @@ struct FileReader {
     stream: TextStream,
     splitter: Splitter,
     /// How its records are rearranged to the job's columns. `None` if they are the same.
-    arrangement: Option<Arrangement>,
+    mapping: Option<ColumnMapping>,
     strict: StrictCheck,
     /// Records rejected while they were rearranged, which the splitter does not count.
     rejected: u64,
@@ -114,7 +114,7 @@ impl<'a> InputReader<'a> {
             Splitter::new(dialect, limits).starting_at(start)
         };
         let places = planned.places.clone();
-        let arrangement = places.map(|places| Arrangement {
+        let mapping = places.map(|places| ColumnMapping {
             dialect,
             columns: planned.columns.len(),
             places,
@@ -125,7 +125,7 @@ impl<'a> InputReader<'a> {
             strict: StrictCheck::new(self.reading.input_spec.stop_at, dialect, stream.name()),
             stream,
             splitter,
-            arrangement,
+            mapping,
             rejected: 0,
             bytes_before: self.totals.bytes,
             replaced: self.totals.replaced,
@@ -253,16 +253,16 @@ impl FileReader {
         piece: engine::Piece,
         reader: &mut InputReader<'_>,
     ) -> Result<(), StopReason> {
-        let mut pieces = match &self.arrangement {
-            Some(arrangement) => {
+        let mut pieces = match &self.mapping {
+            Some(mapping) => {
                 let rows = piece.rows;
-                let pieces = arrangement.rearrange(piece);
+                let pieces = mapping.rearrange(piece);
                 self.rejected += rows - pieces.iter().map(|piece| piece.rows).sum::<u64>();
                 pieces
             }
             None => vec![piece],
         };
-        let mut place = self.splitter.place();
+        let mut place = self.splitter.position();
         place.rejected += self.rejected;
         let position = InputPosition {
             file: self.at as u64,

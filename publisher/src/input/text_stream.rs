@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use encoding_rs::UTF_8;
-use engine::split::Place;
+use engine::split::Position;
 
 use super::compression::MAGIC_BYTES;
 use super::decompress::Trailing;
@@ -96,8 +96,8 @@ impl TextStream {
     }
 
     /// The position of the start of the text. `record` records came before, of which `rejected` were rejected.
-    pub(crate) fn start(&self, record: u64, rejected: u64) -> Place {
-        Place {
+    pub(crate) fn start(&self, record: u64, rejected: u64) -> Position {
+        Position {
             record,
             rejected,
             line: 1 + self.start.line_ends,

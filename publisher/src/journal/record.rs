@@ -1,7 +1,7 @@
 //! The records of a journal. Only later versions of this program on the same host read them, so they are not messages
 //! of `rowmill.v1`.
 
-use engine::split::Place;
+use engine::split::Position;
 use prost::Message;
 use proto::v1::JobOpen;
 
@@ -149,8 +149,8 @@ impl Checkpoint {
         }
     }
 
-    pub(crate) fn place(self) -> Place {
-        Place {
+    pub(crate) fn place(self) -> Position {
+        Position {
             record: self.record,
             line: self.line,
             byte: self.byte,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use broker::Broker;
 use engine::Dialect;
 use engine::chunk::Packing;
-use engine::sniff::Given;
+use engine::sniff::DialectOverrides;
 use engine::split::Limits;
 use proto::JobId;
 use proto::v1::{JobOpen, JobState, OperationSpec};
@@ -405,8 +405,8 @@ fn input_spec(header: &JournalHeader, dialect: Dialect) -> Option<InputSpec> {
 }
 
 /// The complete dialect, so that nothing is sniffed again.
-fn known_dialect(dialect: &Dialect) -> Given {
-    Given {
+fn known_dialect(dialect: &Dialect) -> DialectOverrides {
+    DialectOverrides {
         delimiter: Some(dialect.delimiter),
         quote: Some(dialect.quote),
         escape: Some(dialect.escape),

@@ -3,7 +3,7 @@
 //! other; its receipt settles the original message.
 
 use broker::{Backoff, BrokerError, Confirm, Queue, Session};
-use engine::foreign::{Came, Lone};
+use engine::csv_message::{MessageInfo, SingleChunkJob};
 use proto::v1::DeadChunk;
 use proto::{Csv, Envelope, Lane, Payload, WorkerId};
 
@@ -38,11 +38,11 @@ impl CsvConverter {
         csv: &Csv,
     ) -> Result<Option<Envelope>, BrokerError> {
         let prepared = self.prepare(request, csv).await;
-        for message in prepared.frame() {
+        for message in prepared.open_and_seal() {
             self.send(Queue::Results, &message).await?;
         }
         let chunk_id = prepared.job.chunk(0);
-        if let Some(reason) = prepared.wrong {
+        if let Some(reason) = prepared.error {
             tracing::error!(job = %prepared.job, reason, "a CSV message cannot be processed");
             let dead = DeadChunk {
                 chunk: Some(prepared.chunk),
@@ -81,26 +81,26 @@ impl CsvConverter {
         self.send(Queue::Dead, &message).await
     }
 
-    async fn prepare(&self, request: &Envelope, csv: &Csv) -> Lone {
-        let came = Came {
+    async fn prepare(&self, request: &Envelope, csv: &Csv) -> SingleChunkJob {
+        let info = MessageInfo {
             message_id: request.message_id.clone(),
             made_unix_ms: request.made_unix_ms,
             now_unix_ms: proto::unix_ms(),
             lane: self.lane,
         };
         if self.wants_signature {
-            return Lone::broken(csv, &came, UNSIGNED.to_owned());
+            return SingleChunkJob::broken(csv, &info, UNSIGNED.to_owned());
         }
         let checked = {
             // Cheap: the body is shared.
-            let (csv, came) = (csv.clone(), came.clone());
-            tokio::task::spawn_blocking(move || Lone::new(&csv, &came))
+            let (csv, info) = (csv.clone(), info.clone());
+            tokio::task::spawn_blocking(move || SingleChunkJob::new(&csv, &info))
         };
         match checked.await {
             Ok(prepared) => prepared,
             Err(panic) => {
                 let why = format!("checking it panicked: {}", panic_text(panic));
-                Lone::broken(csv, &came, why)
+                SingleChunkJob::broken(csv, &info, why)
             }
         }
     }

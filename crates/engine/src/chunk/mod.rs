@@ -9,8 +9,8 @@ use bytes::Bytes;
 use proto::v1::{Chunk, Compression};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::chunk::packed::{ChunkPart, PackedBytes};
 pub use crate::chunk::packed::{Damage, Packing};
-use crate::chunk::packed::{Packed, Which};
 
 /// The largest body that is unpacked: twice what anybody cuts.
 pub(crate) const MAX_BODY_BYTES: u64 = 8 << 20;
@@ -25,7 +25,7 @@ pub fn pack(chunk: &mut Chunk, packing: Packing) {
     if packing == Packing::Nothing {
         return;
     }
-    let packed = Packed::new(std::mem::take(&mut chunk.body), packing);
+    let packed = PackedBytes::new(std::mem::take(&mut chunk.body), packing);
     chunk.body_hash = packed.hash;
     chunk.body_bytes = packed.unpacked;
     chunk.compression = packed.compression;
@@ -38,7 +38,7 @@ pub fn pack(chunk: &mut Chunk, packing: Packing) {
 ///
 /// When it is not the one that was sent.
 pub fn unpack(chunk: &Chunk) -> Result<Cow<'_, Chunk>, Damage> {
-    let body = packed(chunk).checked(which(chunk))?;
+    let body = packed(chunk).checked(chunk_part(chunk))?;
     if chunk.compression() == Compression::Unspecified {
         return Ok(Cow::Borrowed(chunk));
     }
@@ -70,11 +70,11 @@ pub fn body_bytes(chunk: &Chunk) -> u64 {
 ///
 /// When it does not come out.
 pub fn body(chunk: &Chunk) -> Result<Bytes, Damage> {
-    packed(chunk).unpack(which(chunk))
+    packed(chunk).unpack(chunk_part(chunk))
 }
 
-fn packed(chunk: &Chunk) -> Packed {
-    Packed {
+fn packed(chunk: &Chunk) -> PackedBytes {
+    PackedBytes {
         bytes: chunk.body.clone(),
         compression: chunk.compression,
         unpacked: chunk.body_bytes,
@@ -82,11 +82,11 @@ fn packed(chunk: &Chunk) -> Packed {
     }
 }
 
-fn which(chunk: &Chunk) -> Which {
-    Which {
+fn chunk_part(chunk: &Chunk) -> ChunkPart {
+    ChunkPart {
         what: "body",
         seq: chunk.seq,
-        most: MAX_BODY_BYTES,
+        max_bytes: MAX_BODY_BYTES,
     }
 }
 

@@ -28,7 +28,7 @@ pub enum Damage {
         "the {what} of chunk {seq} is damaged: its hash is {found:016x} where {expected:016x} was sent"
     )]
     Hash {
-        /// Which bytes: "body" or "output".
+        /// ChunkPart bytes: "body" or "output".
         what: &'static str,
         /// The chunk's number within its job.
         seq: u64,
@@ -40,7 +40,7 @@ pub enum Damage {
     /// It cannot be unpacked.
     #[error("the {what} of chunk {seq} is damaged: {reason}")]
     Packed {
-        /// Which bytes: "body" or "output".
+        /// ChunkPart bytes: "body" or "output".
         what: &'static str,
         /// The chunk's number within its job.
         seq: u64,
@@ -50,7 +50,7 @@ pub enum Damage {
     /// It unpacks into something else than the chunk says.
     #[error("the {what} of chunk {seq} is damaged: it unpacks into {found} bytes of {expected}")]
     Length {
-        /// Which bytes: "body" or "output".
+        /// ChunkPart bytes: "body" or "output".
         what: &'static str,
         /// The chunk's number within its job.
         seq: u64,
@@ -62,22 +62,22 @@ pub enum Damage {
     /// It would unpack into more than anybody cuts.
     #[error(
         "the {what} of chunk {seq} is not unpacked: it says that it has {bytes} bytes, and at most \
-         {most} are carried"
+         {max_bytes} are carried"
     )]
     Large {
-        /// Which bytes: "body" or "output".
+        /// ChunkPart bytes: "body" or "output".
         what: &'static str,
         /// The chunk's number within its job.
         seq: u64,
         /// What the chunk says.
         bytes: u64,
         /// How many there may be.
-        most: u64,
+        max_bytes: u64,
     },
     /// A newer rowmill packed it.
     #[error("the {what} of chunk {seq} is packed in a way ({compression}) that is not known here")]
     Unknown {
-        /// Which bytes: "body" or "output".
+        /// ChunkPart bytes: "body" or "output".
         what: &'static str,
         /// The chunk's number within its job.
         seq: u64,
@@ -88,8 +88,8 @@ pub enum Damage {
 
 /// Bytes as they are carried.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Packed {
-    /// Packed as `compression` says.
+pub(crate) struct PackedBytes {
+    /// PackedBytes as `compression` says.
     pub(crate) bytes: Bytes,
     pub(crate) compression: i32,
     /// How many there are, unpacked. Of what is not packed: 0.
@@ -98,15 +98,15 @@ pub(crate) struct Packed {
     pub(crate) hash: Option<u64>,
 }
 
-/// Which bytes these are, for errors, and how many there may be.
+/// ChunkPart bytes these are, for errors, and how many there may be.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Which {
+pub(crate) struct ChunkPart {
     pub(crate) what: &'static str,
     pub(crate) seq: u64,
-    pub(crate) most: u64,
+    pub(crate) max_bytes: u64,
 }
 
-impl Packed {
+impl PackedBytes {
     /// Makes bytes ready to be carried.
     pub(crate) fn new(bytes: Bytes, packing: Packing) -> Self {
         let mut packed = Self {
@@ -141,8 +141,15 @@ impl Packed {
     /// # Errors
     ///
     /// When they do not come out.
-    pub(crate) fn unpack(&self, which: Which) -> Result<Bytes, Damage> {
-        let (Which { what, seq, most }, expected) = (which, self.unpacked);
+    pub(crate) fn unpack(&self, chunk_part: ChunkPart) -> Result<Bytes, Damage> {
+        let (
+            ChunkPart {
+                what,
+                seq,
+                max_bytes,
+            },
+            expected,
+        ) = (chunk_part, self.unpacked);
         match Compression::try_from(self.compression) {
             Ok(Compression::Unspecified) => return Ok(self.bytes.clone()),
             Ok(Compression::Zstd) => {}
@@ -155,13 +162,13 @@ impl Packed {
                 });
             }
         }
-        if expected > most {
+        if expected > max_bytes {
             let bytes = expected;
             return Err(Damage::Large {
                 what,
                 seq,
                 bytes,
-                most,
+                max_bytes,
             });
         }
         let bytes = zstd::bulk::decompress(&self.bytes, expected as usize).map_err(|error| {
@@ -185,8 +192,8 @@ impl Packed {
     /// # Errors
     ///
     /// When they do not come out, or are others.
-    pub(crate) fn checked(&self, which: Which) -> Result<Bytes, Damage> {
-        let bytes = self.unpack(which)?;
+    pub(crate) fn checked(&self, chunk_part: ChunkPart) -> Result<Bytes, Damage> {
+        let bytes = self.unpack(chunk_part)?;
         let Some(expected) = self.hash else {
             return Ok(bytes);
         };
@@ -194,7 +201,7 @@ impl Packed {
         if found == expected {
             return Ok(bytes);
         }
-        let Which { what, seq, .. } = which;
+        let ChunkPart { what, seq, .. } = chunk_part;
         Err(Damage::Hash {
             what,
             seq,

@@ -8,7 +8,7 @@ use proto::v1::{Chunk, SampleRow};
 use crate::Dialect;
 use crate::output::MAX_OUTPUT_BYTES;
 use crate::records::line_ends;
-use crate::records::sample::Sample;
+use crate::records::record_sample::RecordSample;
 use crate::records::utf8;
 use crate::records::{Record, Records};
 
@@ -101,7 +101,7 @@ pub fn read(stdout: &Bytes, first_record: u64) -> Result<Answer, AnswerError> {
         return Err(AnswerError::LongHeader);
     }
     let mut writer = csv::Writer::from_writer(Vec::with_capacity(stdout.len()));
-    let (mut sample, mut rows) = (Sample::default(), 0);
+    let (mut sample, mut rows) = (RecordSample::default(), 0);
     while let Some(record) = records.read() {
         if record.len() != columns.len() {
             return Err(AnswerError::Fields {

@@ -7,9 +7,9 @@ use proto::v1::{Chunk, Reject};
 
 use crate::dialect::{Dialect, DialectError};
 use crate::operation::ObserveError;
+use crate::records::body::{Body, RejectBuilder};
 use crate::records::reject::{self, Rejects};
 use crate::records::utf8;
-use crate::records::walk::{Body, Teller};
 
 /// What a command is given of a chunk, and what of the chunk is kept from it.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,14 +45,14 @@ pub fn feed(chunk: &Chunk) -> Result<Feed, ObserveError> {
     // Into a vector nothing fails, and every record has as many cells as the header.
     let mut written = u64::from(writer.write_record(&chunk.columns).is_ok());
     let body = body(chunk);
-    let mut teller = Teller::new(body);
+    let mut reject_builder = RejectBuilder::new(body);
     let columns = chunk.columns.len();
     let found = body.walk(&dialect, columns, |number, record| {
         match record {
             Ok(record) => written += u64::from(writer.write_record(record.iter()).is_ok()),
             Err(record) => rejects.add(|| {
                 let reason = reject::ragged(record.len(), columns, dialect.has_header);
-                teller.tell(number, record, reason)
+                reject_builder.reject(number, record, reason)
             }),
         }
         ControlFlow::Continue(())

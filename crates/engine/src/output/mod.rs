@@ -1,7 +1,7 @@
 //! Rows that came of one chunk, in what they travel and are kept in: packed, and with a hash. They
 //! come out whole, or piece by piece for those who have no room for all of them.
 
-mod sieve;
+mod row_filter;
 
 use std::fmt;
 use std::io::{self, BufReader, Read};
@@ -11,9 +11,9 @@ use proto::v1::{Compression, Output};
 use xxhash_rust::xxh3::Xxh3;
 use zstd::stream::read::Decoder;
 
-pub use sieve::Sieve;
+pub use row_filter::RowFilter;
 
-use crate::chunk::packed::{Damage, Packed, Packing, Which};
+use crate::chunk::packed::{ChunkPart, Damage, PackedBytes, Packing};
 
 /// The most that the rows of one chunk may come to, in bytes: with what is around them, and however
 /// badly they pack, they fit into 16 MiB, which is what RabbitMQ 4 takes in one message.
@@ -21,7 +21,7 @@ pub const MAX_OUTPUT_BYTES: u64 = 15 << 20;
 
 /// So many records of CSV, ready to be carried.
 pub fn pack(body: Bytes, rows: u64, packing: Packing) -> Output {
-    let packed = Packed::new(body, packing);
+    let packed = PackedBytes::new(body, packing);
     Output {
         body: packed.bytes,
         compression: packed.compression,
@@ -37,22 +37,22 @@ pub fn pack(body: Bytes, rows: u64, packing: Packing) -> Output {
 ///
 /// When they are not those that were sent.
 pub fn unpack(output: &Output, seq: u64) -> Result<Bytes, Damage> {
-    let packed = Packed {
+    let packed = PackedBytes {
         bytes: output.body.clone(),
         compression: output.compression,
         unpacked: output.body_bytes,
         hash: output.body_hash,
     };
-    packed.checked(Which {
+    packed.checked(ChunkPart {
         what: "output",
         seq,
-        most: MAX_OUTPUT_BYTES,
+        max_bytes: MAX_OUTPUT_BYTES,
     })
 }
 
 /// Rows that come out piece by piece. What a piece says is known to be what was sent only when the
 /// last one has come.
-pub struct Unpacking<R: Read> {
+pub struct Unpacker<R: Read> {
     packed: Source<R>,
     seq: u64,
     /// Bytes that are to come.
@@ -66,7 +66,7 @@ enum Source<R: Read> {
     Zstd(Box<Decoder<'static, BufReader<R>>>),
 }
 
-impl<R: Read> fmt::Debug for Unpacking<R> {
+impl<R: Read> fmt::Debug for Unpacker<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (seq, left) = (self.seq, self.left);
         write!(f, "Unpacking {{ seq: {seq}, left: {left} }}")
@@ -82,14 +82,14 @@ pub enum UnpackError {
     /// They cannot be read.
     #[error("the output of chunk {seq} cannot be read: {source}")]
     Read {
-        /// Which chunk.
+        /// ChunkPart chunk.
         seq: u64,
         /// What the system said.
         source: io::Error,
     },
 }
 
-impl<R: Read> Unpacking<R> {
+impl<R: Read> Unpacker<R> {
     /// Of the rows of chunk `seq`, which lie in `packed`, `bytes` of them, as `output` says; its own
     /// body is not looked at.
     ///
@@ -116,12 +116,12 @@ impl<R: Read> Unpacking<R> {
             }
         };
         if left > MAX_OUTPUT_BYTES {
-            let (bytes, most) = (left, MAX_OUTPUT_BYTES);
+            let (bytes, max_bytes) = (left, MAX_OUTPUT_BYTES);
             return Err(Damage::Large {
                 what,
                 seq,
                 bytes,
-                most,
+                max_bytes,
             }
             .into());
         }
@@ -139,8 +139,8 @@ impl<R: Read> Unpacking<R> {
     /// # Errors
     ///
     /// When they cannot be read, or are not those that were sent.
-    pub fn next(&mut self, most: usize) -> Result<Bytes, UnpackError> {
-        let mut piece = vec![0; self.left.min(most as u64) as usize];
+    pub fn next(&mut self, max_bytes: usize) -> Result<Bytes, UnpackError> {
+        let mut piece = vec![0; self.left.min(max_bytes as u64) as usize];
         self.read(&mut piece)?;
         self.hash.update(&piece);
         self.left -= piece.len() as u64;
@@ -187,12 +187,12 @@ impl<R: Read> Unpacking<R> {
 mod tests {
     use super::*;
 
-    fn pieces(output: &Output, most: usize) -> Result<Vec<Bytes>, UnpackError> {
+    fn pieces(output: &Output, max_bytes: usize) -> Result<Vec<Bytes>, UnpackError> {
         let body = &output.body[..];
-        let mut unpacking = Unpacking::new(output, body, body.len() as u64, 3)?;
-        let mut pieces = vec![unpacking.next(most)?];
-        while !unpacking.is_over() {
-            pieces.push(unpacking.next(most)?);
+        let mut unpacker = Unpacker::new(output, body, body.len() as u64, 3)?;
+        let mut pieces = vec![unpacker.next(max_bytes)?];
+        while !unpacker.is_over() {
+            pieces.push(unpacker.next(max_bytes)?);
         }
         Ok(pieces)
     }
@@ -203,9 +203,9 @@ mod tests {
         let rows = rows.concat();
         for packing in [Packing::Nothing, Packing::Hash, Packing::Zstd] {
             let output = pack(rows.clone().into(), 5000, packing);
-            for most in [1, 7, 1000, 1 << 20] {
-                let pieces = pieces(&output, most).unwrap();
-                assert_eq!(pieces.len(), rows.len().div_ceil(most), "{packing:?}");
+            for max_bytes in [1, 7, 1000, 1 << 20] {
+                let pieces = pieces(&output, max_bytes).unwrap();
+                assert_eq!(pieces.len(), rows.len().div_ceil(max_bytes), "{packing:?}");
                 assert_eq!(pieces.concat(), rows.as_bytes(), "{packing:?}");
             }
             let nothing = pieces(&pack(Bytes::new(), 0, packing), 10).unwrap();

@@ -3,13 +3,13 @@
 use std::cmp::Ordering;
 
 use crate::cells::{hash, prefix};
-use crate::records::{Batch, Span};
+use crate::records::{CellSpan, RecordBatch};
 
 /// One list per property, all of the same length (except the hashes, if nothing needs them), so that loops over some of
 /// the lists stay tight.
 #[derive(Debug, Default)]
 pub(super) struct ColumnBatch<'b> {
-    cells: Vec<Span<'b>>,
+    cells: Vec<CellSpan<'b>>,
     starts: Vec<u64>,
     /// Contiguous, so that several are compared at once.
     lengths: Vec<u32>,
@@ -21,7 +21,7 @@ pub(super) struct ColumnBatch<'b> {
 /// A range of the cells of a column.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CellSlice<'l, 'b> {
-    pub(super) cells: &'l [Span<'b>],
+    pub(super) cells: &'l [CellSpan<'b>],
     pub(super) starts: &'l [u64],
     pub(super) lengths: &'l [u32],
     pub(super) hashes: &'l [u64],
@@ -30,10 +30,10 @@ pub(super) struct CellSlice<'l, 'b> {
 impl<'b> ColumnBatch<'b> {
     /// Loads the cells of a column, one per record.
     #[inline(always)]
-    pub(super) fn fill(&mut self, batch: &'b Batch<'_>, column: usize) {
+    pub(super) fn fill(&mut self, batch: &'b RecordBatch<'_>, column: usize) {
         let records = batch.records();
         self.hashes.clear();
-        self.cells.resize(records, Span::EMPTY);
+        self.cells.resize(records, CellSpan::EMPTY);
         self.starts.resize(records, 0);
         self.lengths.resize(records, 0);
         let cells = self.cells.iter_mut().zip(&mut self.starts);
@@ -116,7 +116,7 @@ impl<'b> CellSlice<'_, 'b> {
     }
 
     /// Each cell with its prefix and its hash.
-    pub(super) fn iter(self) -> impl Iterator<Item = (Span<'b>, u64, u64)> {
+    pub(super) fn iter(self) -> impl Iterator<Item = (CellSpan<'b>, u64, u64)> {
         let cells = self.cells.iter().zip(self.starts).zip(self.hashes);
         cells.map(|((&span, &start), &hash)| (span, start, hash))
     }
@@ -144,7 +144,7 @@ impl<'b> CellSlice<'_, 'b> {
 
 /// The prefix of the bytes from the ninth on.
 #[inline(always)]
-fn second_prefix(span: Span<'_>) -> u64 {
+fn second_prefix(span: CellSpan<'_>) -> u64 {
     match span.len().checked_sub(8) {
         None | Some(0) => 0,
         Some(length) => prefix::start_before(&span.tail()[8..], length),

@@ -12,7 +12,7 @@ use crate::partial::PartialError;
 use crate::profile::column::ColumnState;
 use crate::profile::column::profiler::ColumnProfiler;
 use crate::profile::sketch::distinct_sample::{DistinctSample, SampleSize};
-use crate::records::Batch;
+use crate::records::RecordBatch;
 
 /// The number of record hashes that are kept to estimate how many records are duplicates.
 const RECORD_SAMPLE_SIZE: SampleSize = SampleSize {
@@ -185,7 +185,7 @@ impl Profiler {
 
     /// Adds all records of a batch, column by column. The result is the same as one by one, except for the candidates
     /// of heavy hitters.
-    pub(crate) fn add_batch(&mut self, batch: &Batch<'_>) {
+    pub(crate) fn add_batch(&mut self, batch: &RecordBatch<'_>) {
         self.rows += batch.records() as u64;
         let mut records = if self.taken.has_values() {
             vec![0; batch.records()]
@@ -237,7 +237,7 @@ impl Profiler {
 fn add<S: Simd>(
     simd: S,
     columns: &mut [ColumnProfiler],
-    batch: &Batch<'_>,
+    batch: &RecordBatch<'_>,
     taken: Groups,
     records: &mut [u64],
 ) {

@@ -44,7 +44,7 @@ impl ProfileState {
                 expected: names.len(),
             });
         }
-        let names = columns::shown(names);
+        let names = columns::display_names(names);
         let summary = |(name, column): (&String, &&ColumnState)| {
             ColumnSummary::new(column, taken).profile(name)
         };

@@ -2,7 +2,7 @@
 //! what is done with a column then stays in registers, and its branches are foreseen.
 
 use super::Record;
-use super::places::Places;
+use super::cell_positions::CellPositions;
 use crate::Dialect;
 
 /// At most so many records, so that their cells lie in the nearest cache; in the first batch more, which
@@ -13,16 +13,16 @@ const CELLS: usize = 16 << 10;
 
 /// Records of one body, all with the same number of cells.
 #[derive(Debug)]
-pub(crate) struct Batch<'b> {
+pub(crate) struct RecordBatch<'b> {
     /// Record after record.
-    places: Places<'b>,
+    positions: CellPositions<'b>,
     columns: usize,
-    most: usize,
+    max_cells: usize,
 }
 
 /// The last records of a batch, which stand in a row.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Many {
+pub(crate) struct RecordRun {
     /// How many they are.
     pub(crate) records: usize,
     /// The first one's place in the batch, and in the body.
@@ -32,19 +32,19 @@ pub(crate) struct Many {
 
 /// A cell, with what stands behind it in memory, so that its ends can be read as whole words.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Span<'b> {
+pub(crate) struct CellSpan<'b> {
     tail: &'b [u8],
     length: usize,
 }
 
-impl<'b> Batch<'b> {
+impl<'b> RecordBatch<'b> {
     /// An empty one, of records of `body` with so many columns.
     pub(crate) fn new(dialect: &Dialect, body: &'b [u8], columns: usize) -> Self {
-        let most = most(columns, FIRST_RECORDS);
+        let max_cells = max_cells(columns, FIRST_RECORDS);
         Self {
-            places: Places::new(dialect, body, most + columns),
+            positions: CellPositions::new(dialect, body, max_cells + columns),
             columns,
-            most,
+            max_cells,
         }
     }
 
@@ -55,25 +55,25 @@ impl<'b> Batch<'b> {
 
     /// Whether there is no room for another record.
     pub(crate) fn is_full(&self) -> bool {
-        self.places.cells() >= self.most
+        self.positions.cells() >= self.max_cells
     }
 
     /// Adds a record of the body. There has to be room.
     pub(crate) fn push(&mut self, record: &Record<'_>) {
         for &cell in record.cells {
             if cell.start < record.body.len() {
-                self.places.push(cell.start, cell.end);
+                self.positions.push(cell.start, cell.end);
             } else {
-                self.places.push_bytes(record.cell(cell));
+                self.positions.push_bytes(record.cell(cell));
             }
         }
     }
 
     /// Adds records from a record's start on, as long as they are regular and there is room.
-    pub(super) fn read(&mut self, start: usize) -> Many {
+    pub(super) fn read(&mut self, start: usize) -> RecordRun {
         let first = self.records();
-        self.places.read(start, self.columns, self.most);
-        Many {
+        self.positions.read(start, self.columns, self.max_cells);
+        RecordRun {
             records: self.records() - first,
             first,
             start,
@@ -81,40 +81,40 @@ impl<'b> Batch<'b> {
     }
 
     /// Where one of many records starts in the body, and where it ends, line end included.
-    pub(crate) fn place(&self, many: &Many, record: usize) -> (usize, usize) {
+    pub(crate) fn position(&self, run: &RecordRun, record: usize) -> (usize, usize) {
         let end = |record: usize| {
-            let last = (many.first + record + 1) * self.columns - 1;
-            self.places.special(last) + 1
+            let last = (run.first + record + 1) * self.columns - 1;
+            self.positions.structural(last) + 1
         };
-        let start = record.checked_sub(1).map_or(many.start, end);
+        let start = record.checked_sub(1).map_or(run.start, end);
         (start, end(record))
     }
 
     pub(crate) fn clear(&mut self) {
-        self.places.clear();
-        self.most = most(self.columns, RECORDS);
+        self.positions.clear();
+        self.max_cells = max_cells(self.columns, RECORDS);
     }
 
     /// How many records there are.
     pub(crate) fn records(&self) -> usize {
-        self.places.cells() / self.columns.max(1)
+        self.positions.cells() / self.columns.max(1)
     }
 
     /// A record's cell in a column.
     #[inline(always)]
-    pub(crate) fn cell(&self, record: usize, column: usize) -> Span<'_> {
-        let (tail, length) = self.places.cell(record * self.columns + column);
-        Span { tail, length }
+    pub(crate) fn cell(&self, record: usize, column: usize) -> CellSpan<'_> {
+        let (tail, length) = self.positions.cell(record * self.columns + column);
+        CellSpan { tail, length }
     }
 }
 
 /// How many cells there is room for.
-fn most(columns: usize, records: usize) -> usize {
+fn max_cells(columns: usize, records: usize) -> usize {
     let columns = columns.max(1);
     columns * (CELLS / columns).clamp(1, records)
 }
 
-impl<'b> Span<'b> {
+impl<'b> CellSpan<'b> {
     pub(crate) const EMPTY: Self = Self {
         tail: &[],
         length: 0,
@@ -152,8 +152,10 @@ mod tests {
     fn columns_have_the_records_cells() {
         let body = b"a,\"b\"\"1\",\n\"\"\"\",,c\nd,\"e\"f,\"\"\"\"\n,,";
         let dialect = Dialect::default();
-        let (mut records, mut batch) =
-            (Records::new(&dialect, body), Batch::new(&dialect, body, 3));
+        let (mut records, mut batch) = (
+            Records::new(&dialect, body),
+            RecordBatch::new(&dialect, body, 3),
+        );
         let mut rows: Vec<Vec<Vec<u8>>> = Vec::new();
         while let Some(record) = records.read() {
             batch.push(&record);

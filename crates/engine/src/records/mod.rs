@@ -3,18 +3,18 @@
 //! stream can be cut is for `split`.
 
 mod batch;
+pub(crate) mod body;
+mod cell_positions;
 mod lines;
-mod places;
 mod reader;
+pub(crate) mod record_sample;
 pub(crate) mod reject;
-pub(crate) mod sample;
-mod specials;
+mod structurals;
 pub(crate) mod utf8;
-pub(crate) mod walk;
 
 use crate::dialect::{Dialect, Ragged};
-use batch::Many;
-pub(crate) use batch::{Batch, Span};
+use batch::RecordRun;
+pub(crate) use batch::{CellSpan, RecordBatch};
 pub use lines::line_ends;
 pub(crate) use lines::line_ends_of;
 use reader::Reader;
@@ -27,12 +27,12 @@ pub struct Records<'a> {
     /// Where the next record is looked for.
     at: usize,
     cells: Vec<Cell>,
-    /// Cells that are not as they stand in the body.
+    /// PaddedCells that are not as they stand in the body.
     scratch: Vec<u8>,
     reader: Reader,
     dialect: Dialect,
     /// So many records are read one by one before many are tried,
-    patience: u32,
+    backoff: u32,
     /// of which so many are left.
     wait: u32,
 }
@@ -46,10 +46,10 @@ struct Cell {
 
 /// Room for the cells of a record that is padded.
 #[derive(Debug, Default)]
-pub(crate) struct Cells(Vec<Cell>);
+pub(crate) struct PaddedCells(Vec<Cell>);
 
 /// After how many odd records others are tried, at most.
-const MOST_PATIENCE: u32 = 64;
+const MAX_BACKOFF: u32 = 64;
 
 /// One record; it lives until the next is read.
 #[derive(Debug, Clone, Copy)]
@@ -94,7 +94,7 @@ impl<'r> Record<'r> {
         self,
         dialect: &Dialect,
         columns: usize,
-        cells: &'p mut Cells,
+        cells: &'p mut PaddedCells,
     ) -> Result<Record<'p>, Record<'p>>
     where
         'r: 'p,
@@ -110,7 +110,7 @@ impl<'r> Record<'r> {
 
     /// The same record with empty cells added until there are `columns`.
     #[cold]
-    fn padded<'p>(&self, columns: usize, cells: &'p mut Cells) -> Record<'p>
+    fn padded<'p>(&self, columns: usize, cells: &'p mut PaddedCells) -> Record<'p>
     where
         'r: 'p,
     {
@@ -144,32 +144,32 @@ impl<'a> Records<'a> {
             scratch: Vec::new(),
             reader: Reader::new(dialect, body),
             dialect: *dialect,
-            patience: 1,
+            backoff: 1,
             wait: 0,
         }
     }
 
     /// Adds the next records to `batch`, which has room, as long as they have as many cells as it has
     /// columns and nothing odd is in them. The one behind them is for [`read`](Self::read).
-    pub(crate) fn read_many(&mut self, batch: &mut Batch<'_>) -> Many {
+    pub(crate) fn read_run(&mut self, batch: &mut RecordBatch<'_>) -> RecordRun {
         let is_plain = self.dialect.comment.is_none() && self.dialect.escape.is_none();
         if !is_plain || batch.has_no_columns() || self.wait > 0 {
             self.wait = self.wait.saturating_sub(1);
-            return Many::default();
+            return RecordRun::default();
         }
         let is_after_cr = self.at > 0 && self.body[self.at - 1] == b'\r';
         let is_within_crlf = is_after_cr && self.body.get(self.at) == Some(&b'\n');
-        let many = batch.read(self.at + usize::from(is_within_crlf));
-        if let Some(last) = many.records.checked_sub(1) {
-            (_, self.at) = batch.place(&many, last);
+        let run = batch.read(self.at + usize::from(is_within_crlf));
+        if let Some(last) = run.records.checked_sub(1) {
+            (_, self.at) = batch.position(&run, last);
             self.reader.seek(self.body, self.at);
-            self.patience = 1;
+            self.backoff = 1;
         } else {
             // Where every record is odd, looking first would double the work.
-            self.wait = self.patience;
-            self.patience = MOST_PATIENCE.min(2 * self.patience);
+            self.wait = self.backoff;
+            self.backoff = MAX_BACKOFF.min(2 * self.backoff);
         }
-        many
+        run
     }
 
     /// The next record. `None`: there is no more.

@@ -4,7 +4,7 @@
 use memchr::{memchr, memchr2};
 
 use super::Cell;
-use super::specials::Specials;
+use super::structurals::Structurals;
 use crate::Dialect;
 
 /// Reads records of one dialect.
@@ -12,20 +12,20 @@ use crate::Dialect;
 pub(super) struct Reader {
     dialect: Dialect,
     /// Those before the next record are taken.
-    specials: Specials,
+    structurals: Structurals,
 }
 
 impl Reader {
     pub(super) fn new(dialect: &Dialect, body: &[u8]) -> Self {
         Self {
             dialect: *dialect,
-            specials: Specials::new(dialect.delimiter, body),
+            structurals: Structurals::new(dialect.delimiter, body),
         }
     }
 
     /// Leaves out what stands before `at`.
     pub(super) fn seek(&mut self, body: &[u8], at: usize) {
-        self.specials.seek(body, at);
+        self.structurals.seek(body, at);
     }
 
     /// Reads a record's cells from `at` on; where it starts and ends.
@@ -37,13 +37,13 @@ impl Reader {
         cells: &mut Vec<Cell>,
         scratch: &mut Vec<u8>,
     ) -> Option<(usize, usize)> {
-        let mut specials = self.specials; // in registers while a record is read
+        let mut structurals = self.structurals; // in registers while a record is read
         loop {
             let first = *body.get(at)?;
             if matches!(first, b'\r' | b'\n') {
-                at = specials.next(body) + 1;
+                at = structurals.next(body) + 1;
             } else if Some(first) == self.dialect.comment {
-                at = behind_comment(body, at, &mut specials);
+                at = behind_comment(body, at, &mut structurals);
             } else {
                 break;
             }
@@ -53,17 +53,17 @@ impl Reader {
             let is_quoted =
                 self.dialect.quote.is_some() && body.get(at).copied() == self.dialect.quote;
             let end = if is_quoted {
-                let (cell, end) = quoted(&self.dialect, body, at, &mut specials, scratch);
+                let (cell, end) = quoted(&self.dialect, body, at, &mut structurals, scratch);
                 cells.push(cell);
                 end
             } else {
-                let end = specials.next(body);
+                let end = structurals.next(body);
                 cells.push(Cell { start: at, end });
                 end
             };
             at = (end + 1).min(body.len());
             if body.get(end) != Some(&self.dialect.delimiter) {
-                self.specials = specials;
+                self.structurals = structurals;
                 return Some((start, at));
             }
         }
@@ -72,9 +72,9 @@ impl Reader {
 
 /// Where the line of a comment ends that starts at `at`. Only a line feed ends it.
 #[cold]
-fn behind_comment(body: &[u8], at: usize, specials: &mut Specials) -> usize {
+fn behind_comment(body: &[u8], at: usize, structurals: &mut Structurals) -> usize {
     let end = memchr(b'\n', &body[at..]).map_or(body.len(), |end| at + end + 1);
-    specials.seek(body, end);
+    structurals.seek(body, end);
     end
 }
 
@@ -84,7 +84,7 @@ fn quoted(
     dialect: &Dialect,
     body: &[u8],
     open: usize,
-    specials: &mut Specials,
+    structurals: &mut Structurals,
     scratch: &mut Vec<u8>,
 ) -> (Cell, usize) {
     let quote = body[open];
@@ -106,8 +106,8 @@ fn quoted(
         from = close + 2;
     };
     let behind = (close + 1).min(body.len());
-    specials.seek(body, behind);
-    let end = specials.next(body);
+    structurals.seek(body, behind);
+    let end = structurals.next(body);
     if is_literal && end == behind {
         return (Cell { start, end: close }, end);
     }

@@ -7,8 +7,8 @@ use proto::v1::Reject;
 const RAW_BYTES: usize = 1024;
 
 /// At most so many rejects of one chunk are kept, and so much of them. The rest is only counted.
-const KEPT: usize = 1000;
-const KEPT_BYTES: usize = 256 << 10;
+const MAX_KEPT: usize = 1000;
+const MAX_KEPT_BYTES: usize = 256 << 10;
 
 /// The start of a bad record, without its line end.
 pub(crate) fn raw(record: &[u8]) -> Vec<u8> {
@@ -109,14 +109,14 @@ impl Rejects {
     /// Counts a reject, and keeps what `reject` makes if there is room for it.
     pub(crate) fn add(&mut self, reject: impl FnOnce() -> Reject) {
         self.count += 1;
-        if self.kept.len() >= KEPT || self.kept_bytes >= KEPT_BYTES {
+        if self.kept.len() >= MAX_KEPT || self.kept_bytes >= MAX_KEPT_BYTES {
             return;
         }
         let reject = reject();
         let told = reject.violations.iter().map(Message::encoded_len);
         let size = reject.raw.len() + reject.reason.len() + told.sum::<usize>();
-        if self.kept_bytes + size > KEPT_BYTES {
-            self.kept_bytes = KEPT_BYTES; // no later, shorter one: those kept are the first
+        if self.kept_bytes + size > MAX_KEPT_BYTES {
+            self.kept_bytes = MAX_KEPT_BYTES; // no later, shorter one: those kept are the first
             return;
         }
         self.kept_bytes += size;

@@ -1,15 +1,15 @@
 //! Whether the lines that start with a `#` at the very start are comments.
 
-use super::candidate::Choice;
-use super::{Found, Given};
+use super::choice::DialectChoice;
+use super::{DialectOverrides, Guess};
 use crate::Dialect;
 use crate::records::Records;
 
 const PREFIX: u8 = b'#';
 
 /// Splits off the lines at the start that could be comments, where it was not said what comments are.
-pub(super) fn leading<'t>(text: &'t [u8], given: &Given) -> (&'t [u8], &'t [u8]) {
-    if given.comment.is_some() {
+pub(super) fn leading<'t>(text: &'t [u8], overrides: &DialectOverrides) -> (&'t [u8], &'t [u8]) {
+    if overrides.comment.is_some() {
         return text.split_at(0);
     }
     let mut end = 0;
@@ -23,50 +23,57 @@ pub(super) fn leading<'t>(text: &'t [u8], given: &Given) -> (&'t [u8], &'t [u8])
 }
 
 /// What is given to those who read the rest: that the lines are comments, where there are any.
-pub(super) fn supposed(remarks: &[u8], given: &Given) -> Given {
-    let mut supposed = *given;
-    if !remarks.is_empty() {
-        supposed.comment = Some(Some(PREFIX));
+pub(super) fn with_assumed_comments(
+    comment_lines: &[u8],
+    overrides: &DialectOverrides,
+) -> DialectOverrides {
+    let mut with_assumed_comments = *overrides;
+    if !comment_lines.is_empty() {
+        with_assumed_comments.comment = Some(Some(PREFIX));
     }
-    supposed
+    with_assumed_comments
 }
 
 /// They are if the rest is a table and they are no part of it: a header may start with a `#` too.
-pub(super) fn decide(remarks: &[u8], choice: &Choice, given: &Given) -> Found<Option<u8>> {
-    if let Some(found) = given.comment {
-        return Found {
+pub(super) fn decide(
+    comment_lines: &[u8],
+    choice: &DialectChoice,
+    overrides: &DialectOverrides,
+) -> Guess<Option<u8>> {
+    if let Some(found) = overrides.comment {
+        return Guess {
             found,
             confidence: 1.0,
         };
     }
-    let none = |confidence| Found {
+    let none = |confidence| Guess {
         found: None,
         confidence,
     };
-    if remarks.is_empty() {
+    if comment_lines.is_empty() {
         return none(0.9);
     }
-    let width = choice.reading.width();
-    if width < 2 || choice.reading.agreement() < 0.8 {
+    let width = choice.candidate.width();
+    if width < 2 || choice.candidate.agreement() < 0.8 {
         return none(0.5);
     }
-    let (lines, fitting) = fitting(remarks, &choice.dialect, width);
+    let (lines, fitting) = fitting(comment_lines, &choice.dialect, width);
     if choice.dialect.check().is_err() || (lines == 1 && fitting == 1) {
         return none(0.6);
     }
-    Found {
+    Guess {
         found: Some(PREFIX),
         confidence: 0.9 - 0.3 * fitting as f64 / lines.max(1) as f64,
     }
 }
 
 /// How many records the lines would be, and how many of them have `width` fields.
-fn fitting(remarks: &[u8], dialect: &Dialect, width: usize) -> (usize, usize) {
+fn fitting(comment_lines: &[u8], dialect: &Dialect, width: usize) -> (usize, usize) {
     let dialect = Dialect {
         comment: None,
         ..*dialect
     };
-    let mut records = Records::new(&dialect, remarks);
+    let mut records = Records::new(&dialect, comment_lines);
     let (mut lines, mut fitting) = (0, 0);
     while let Some(record) = records.read() {
         lines += 1;

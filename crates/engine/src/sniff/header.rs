@@ -1,7 +1,7 @@
 //! Whether the first record names the columns: what its cells look like, against the cells below.
 
-use super::look::Look;
-use super::{Found, Given, SAMPLE_ROWS};
+use super::cell_class::CellClass;
+use super::{DialectOverrides, Guess, SAMPLE_ROWS};
 use crate::Dialect;
 use crate::records::Records;
 
@@ -9,14 +9,14 @@ use crate::records::Records;
 const ALIKE: f64 = 0.9;
 
 /// A header is taken where nothing speaks against it.
-pub(super) fn decide(text: &[u8], dialect: &Dialect, given: &Given) -> Found<bool> {
-    if let Some(found) = given.has_header {
-        return Found {
+pub(super) fn decide(text: &[u8], dialect: &Dialect, overrides: &DialectOverrides) -> Guess<bool> {
+    if let Some(found) = overrides.has_header {
+        return Guess {
             found,
             confidence: 1.0,
         };
     }
-    let (first, columns) = looks(text, dialect);
+    let (first, columns) = classes(text, dialect);
     let (mut names, mut values, mut years) = (0_u32, 0_u32, 0_u32);
     for (cell, column) in first.iter().zip(&columns) {
         let Some(usual) = usual(column) else {
@@ -24,9 +24,9 @@ pub(super) fn decide(text: &[u8], dialect: &Dialect, given: &Given) -> Found<boo
         };
         if cell.is_year && !column.iter().all(|cell| cell.is_year) {
             years += 1; // what was counted in each year is often a column of its own
-        } else if cell.look == usual {
+        } else if cell.class == usual {
             values += 1;
-        } else if matches!(cell.look, Look::Words | Look::Odd) {
+        } else if matches!(cell.class, CellClass::Words | CellClass::Other) {
             names += 1;
         }
     }
@@ -38,8 +38,9 @@ pub(super) fn decide(text: &[u8], dialect: &Dialect, given: &Given) -> Found<boo
     }
     if names + values == 0 {
         // All is text. Where all of the first record are words, they may well be names.
-        let are_words = !first.is_empty() && first.iter().all(|cell| cell.look == Look::Words);
-        return Found {
+        let are_words =
+            !first.is_empty() && first.iter().all(|cell| cell.class == CellClass::Words);
+        return Guess {
             found: true,
             confidence: if are_words { 0.6 } else { 0.3 },
         };
@@ -48,13 +49,13 @@ pub(super) fn decide(text: &[u8], dialect: &Dialect, given: &Given) -> Found<boo
     let most = f64::from(names.max(values));
     // One column is less to go by than two.
     let confidence = most / f64::from(names + values) * (1.0 - 0.3 / most);
-    Found { found, confidence }
+    Guess { found, confidence }
 }
 
 /// What a cell looks like.
 #[derive(Debug, Clone, Copy)]
 struct Cell {
-    look: Look,
+    class: CellClass,
     /// Whether it could be a year.
     is_year: bool,
 }
@@ -62,16 +63,16 @@ struct Cell {
 impl Cell {
     fn of(cell: &[u8]) -> Self {
         let is_year = matches!(cell, [b'1', b'9', _, _] | [b'2', b'0', _, _]);
-        let look = Look::of(cell);
+        let class = CellClass::of(cell);
         Self {
-            look,
-            is_year: is_year && look == Look::Number,
+            class,
+            is_year: is_year && class == CellClass::Number,
         }
     }
 }
 
 /// The cells of the first record, and those of each column below it.
-fn looks(text: &[u8], dialect: &Dialect) -> (Vec<Cell>, Vec<Vec<Cell>>) {
+fn classes(text: &[u8], dialect: &Dialect) -> (Vec<Cell>, Vec<Vec<Cell>>) {
     let mut records = Records::new(dialect, text);
     let Some(first) = records.read() else {
         return (Vec::new(), Vec::new());
@@ -90,10 +91,10 @@ fn looks(text: &[u8], dialect: &Dialect) -> (Vec<Cell>, Vec<Vec<Cell>>) {
 }
 
 /// What the cells of a column look like, where nearly all that are not empty are the same kind of value.
-fn usual(column: &[Cell]) -> Option<Look> {
-    let looks = column.iter().map(|cell| cell.look);
-    let filled: Vec<Look> = looks.filter(|&look| look != Look::Empty).collect();
-    let first = filled.iter().copied().find(|look| look.is_value())?;
-    let alike = filled.iter().filter(|&&look| look == first).count();
+fn usual(column: &[Cell]) -> Option<CellClass> {
+    let classes = column.iter().map(|cell| cell.class);
+    let filled: Vec<CellClass> = classes.filter(|&class| class != CellClass::Empty).collect();
+    let first = filled.iter().copied().find(|class| class.is_value())?;
+    let alike = filled.iter().filter(|&&class| class == first).count();
     (alike as f64 >= ALIKE * filled.len() as f64).then_some(first)
 }

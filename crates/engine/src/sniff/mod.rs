@@ -9,26 +9,26 @@
 //! one (space, colon, `^`, `~`) needs strong evidence.
 
 mod candidate;
+mod cell_class;
+mod choice;
 mod comment;
+mod first_record;
 mod header;
-mod look;
-mod narrow;
-mod quoting;
-mod reading;
+mod quote_scanner;
 
 use proto::v1;
 
 use crate::Dialect;
 use crate::records::Records;
-use crate::records::sample;
-use candidate::Choice;
-pub use narrow::Narrow;
+use crate::records::record_sample;
+use choice::DialectChoice;
+pub use first_record::FirstRecordMismatch;
 
 /// What the user said of the dialect; never overridden. `Some(None)`: there is none of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[allow(clippy::option_option)] // not said, none, or a byte: three things
 #[allow(missing_docs)] // named as the fields of `Dialect`, which say it
-pub struct Given {
+pub struct DialectOverrides {
     pub delimiter: Option<u8>,
     pub quote: Option<Option<u8>>,
     pub escape: Option<Option<u8>>,
@@ -46,7 +46,7 @@ pub struct Sniffed {
     /// What was not given but found, for people, each with how sure it is.
     pub traits: Vec<v1::Sniffed>,
     /// What speaks against the first record, which is read as the header or the first row all the same.
-    pub narrow: Option<Narrow>,
+    pub mismatch: Option<FirstRecordMismatch>,
     /// The first records as the dialect reads them, header included: at most 5, each with at most 64
     /// cells of at most 64 bytes, invalid UTF-8 replaced.
     pub rows: Vec<Vec<String>>,
@@ -61,45 +61,48 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Guesses what `given` does not say from the `start` of an input; `is_whole`: there is no more of it.
 /// The time it takes is bounded by what is looked at: the first 64 KiB.
-pub fn sniff(start: &[u8], is_whole: bool, given: &Given) -> Sniffed {
+pub fn sniff(start: &[u8], is_whole: bool, overrides: &DialectOverrides) -> Sniffed {
     let text = whole_lines(start, is_whole);
-    let (remarks, rest) = comment::leading(text, given);
-    let choice = Choice::make(rest, &comment::supposed(remarks, given));
-    let comment = comment::decide(remarks, &choice, given);
+    let (comment_lines, rest) = comment::leading(text, overrides);
+    let choice = DialectChoice::make(
+        rest,
+        &comment::with_assumed_comments(comment_lines, overrides),
+    );
+    let comment = comment::decide(comment_lines, &choice, overrides);
     let dialect = Dialect {
         comment: comment.found,
         ..choice.dialect
     };
-    let header = header::decide(text, &dialect, given);
+    let header = header::decide(text, &dialect, overrides);
     let dialect = Dialect {
         has_header: header.found,
         ..dialect
     };
-    let mut traits = choice.traits(given);
-    if given.has_header.is_none() {
+    let mut traits = choice.traits(overrides);
+    if overrides.has_header.is_none() {
         let value = if header.found { "yes" } else { "no" };
-        traits.push(told("header", value.to_owned(), header.confidence));
+        traits.push(finding("header", value.to_owned(), header.confidence));
     }
-    if given.comment.is_none() {
-        traits.push(told("comment", name(comment.found), comment.confidence));
+    if overrides.comment.is_none() {
+        traits.push(finding("comment", name(comment.found), comment.confidence));
     }
     let rows = rows(text, &dialect);
     Sniffed {
         dialect,
         traits,
-        narrow: narrow::decide(text, &dialect),
+        mismatch: first_record::decide(text, &dialect),
         rows,
     }
 }
 
 /// Something that was found, and how sure it is, 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Found<T> {
+struct Guess<T> {
     found: T,
     confidence: f64,
 }
 
-fn told(what: &str, value: String, confidence: f64) -> v1::Sniffed {
+fn finding(what: &str, value: String, confidence: f64) -> v1::Sniffed {
     v1::Sniffed {
         what: what.to_owned(),
         value,
@@ -136,7 +139,7 @@ fn rows(text: &[u8], dialect: &Dialect) -> Vec<Vec<String>> {
     while rows.len() < SHOWN_ROWS
         && let Some(record) = records.read()
     {
-        rows.push(sample::shown(&record));
+        rows.push(record_sample::excerpt_cells(&record));
     }
     rows
 }

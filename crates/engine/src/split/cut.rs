@@ -39,7 +39,7 @@ impl Splitter {
             return self.cut_records(self.progress.boundary);
         }
         if known > cap {
-            return Ok(self.reject_endless(cap));
+            return Ok(self.reject_unterminated(cap));
         }
         if self.finished {
             return self.cut_rest();
@@ -61,7 +61,7 @@ impl Splitter {
         if (self.torn && state.is_record()) || state.is_open() {
             return match self.progress.boundary {
                 0 if self.torn => Ok(self.reject_torn()),
-                0 => Ok(self.reject_endless(self.buffer.len())),
+                0 => Ok(self.reject_unterminated(self.buffer.len())),
                 boundary => self.cut_records(boundary),
             };
         }
@@ -73,7 +73,7 @@ impl Splitter {
     /// Without a header, the first record says how many columns there are.
     fn number_columns(&mut self, end: usize) -> Result<(), SplitError> {
         if self.header.is_none() {
-            self.header = header::numbered(&self.dialect, &self.buffer[..end])?;
+            self.header = header::numbered_names(&self.dialect, &self.buffer[..end])?;
         }
         Ok(())
     }
@@ -86,14 +86,14 @@ impl Splitter {
         let piece = Piece {
             body: self.buffer.split_to(end).freeze(),
             rows,
-            first_record: self.place.record,
-            first_line: self.place.line,
-            first_byte: self.place.byte,
+            first_record: self.position.record,
+            first_line: self.position.line,
+            first_byte: self.position.byte,
             rejects: std::mem::take(&mut self.rejects),
         };
-        self.place.record += rows;
-        self.place.line += lines;
-        self.place.byte += end as u64;
+        self.position.record += rows;
+        self.position.line += lines;
+        self.position.byte += end as u64;
         self.progress = Progress::START;
         piece
     }

@@ -27,7 +27,7 @@ impl Splitter {
             return self.drop_blank(cap);
         }
         if self.finished && self.progress.state.is_open() {
-            return Err(self.endless(known));
+            return Err(self.unterminated(known));
         }
         if self.finished && self.progress.state.is_record() {
             return self.take_header(known);
@@ -53,13 +53,13 @@ impl Splitter {
             self.consume(boundary, line_ends);
             return Ok(Step::Again);
         }
-        Err(self.endless(cap_bytes))
+        Err(self.unterminated(cap_bytes))
     }
 
     /// The header has no end within the first `known` bytes.
-    fn endless(&self, known: usize) -> SplitError {
+    fn unterminated(&self, known: usize) -> SplitError {
         let blank = self.progress.boundary;
-        let line = self.place.line + line_ends(&self.buffer[..blank]);
+        let line = self.position.line + line_ends(&self.buffer[..blank]);
         let bytes = &self.buffer[..known];
         match self.scanner.open_quote(bytes) {
             Some(quote) => SplitError::OpenHeader {
@@ -86,7 +86,10 @@ fn names(dialect: &Dialect, record: &[u8]) -> Result<Vec<String>, SplitError> {
 
 /// "column 1", "column 2", … as many as the first record of `body` has fields; `None` where there is
 /// no record in it.
-pub(super) fn numbered(dialect: &Dialect, body: &[u8]) -> Result<Option<Vec<String>>, SplitError> {
+pub(super) fn numbered_names(
+    dialect: &Dialect,
+    body: &[u8],
+) -> Result<Option<Vec<String>>, SplitError> {
     let mut records = Records::new(dialect, body);
     let Some(record) = records.read() else {
         return Ok(None);

@@ -7,19 +7,19 @@
 //! costs no more than the lines of its record up to its own. And a comment is none the less one where
 //! no line feed ends it.
 
+mod buffer_pool;
 mod cut;
 mod header;
-pub(crate) mod machine;
-mod memory;
-mod refuse;
 mod scan;
+pub(crate) mod state_machine;
+mod unterminated;
 
 use bytes::{Buf, Bytes, BytesMut};
 use proto::v1::Reject;
 
 use crate::Dialect;
 pub use crate::records::line_ends;
-use memory::Memory;
+use buffer_pool::BufferPool;
 use scan::{Progress, Scanner};
 
 /// How large pieces and records may be.
@@ -93,7 +93,7 @@ pub enum SplitError {
 
 /// A place in the input, between two records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct Position {
     /// Records before it, header not counted, rejects counted.
     pub record: u64,
     /// The line, from 1 and header included, on which it is.
@@ -104,7 +104,7 @@ pub struct Place {
     pub rejected: u64,
 }
 
-impl Place {
+impl Position {
     /// Before the first byte.
     const START: Self = Self {
         record: 0,
@@ -126,13 +126,13 @@ pub struct Splitter {
     header: Option<Vec<String>>,
     /// Input from the start of the next piece.
     buffer: BytesMut,
-    memory: Memory,
+    buffer_pool: BufferPool,
     /// Bytes at the end of `buffer` that were handed out to be filled.
-    lent: usize,
+    handed_out: usize,
     /// What is known of `buffer`'s first bytes.
     progress: Progress,
     /// Where `buffer` starts.
-    place: Place,
+    position: Position,
     finished: bool,
     /// Whether the input's end is not where its writer meant it to end.
     torn: bool,
@@ -144,7 +144,7 @@ pub struct Splitter {
 #[derive(Debug)]
 enum Phase {
     /// The very start, where a byte order mark may stand.
-    Mark,
+    ByteOrderMark,
     /// Before the end of the header.
     Header,
     /// Records.
@@ -180,13 +180,13 @@ impl Splitter {
             },
             scanner: Scanner::new(&dialect),
             dialect,
-            phase: Phase::Mark,
+            phase: Phase::ByteOrderMark,
             header: None,
             buffer: BytesMut::new(),
-            memory: Memory::default(),
-            lent: 0,
+            buffer_pool: BufferPool::default(),
+            handed_out: 0,
             progress: Progress::START,
-            place: Place::START,
+            position: Position::START,
             finished: false,
             torn: false,
             rejects: Vec::new(),
@@ -200,12 +200,12 @@ impl Splitter {
         dialect: Dialect,
         limits: Limits,
         header: Option<Vec<String>>,
-        place: Place,
+        position: Position,
     ) -> Self {
         Self {
             phase: Phase::Body,
             header,
-            place,
+            position,
             ..Self::new(dialect, limits)
         }
     }
@@ -213,14 +213,14 @@ impl Splitter {
     /// The same, of an input that begins at `place`: behind lines that were passed over, or behind the
     /// other files of its job.
     #[must_use]
-    pub fn starting_at(self, place: Place) -> Self {
-        Self { place, ..self }
+    pub fn starting_at(self, position: Position) -> Self {
+        Self { position, ..self }
     }
 
     /// Where the next piece is looked for: right after a piece was taken, the place to
     /// [`resume`](Self::resume) from.
-    pub fn place(&self) -> Place {
-        self.place
+    pub fn position(&self) -> Position {
+        self.position
     }
 
     /// The columns: the header's cells in their order (equal names are kept), or "column 1",
@@ -231,49 +231,49 @@ impl Splitter {
 
     /// Records in the pieces given so far.
     pub fn rows(&self) -> u64 {
-        self.place.record - self.place.rejected
+        self.position.record - self.position.rejected
     }
 
     /// Records rejected so far.
     pub fn rejected(&self) -> u64 {
-        self.place.rejected
+        self.position.rejected
     }
 
     /// Bytes of input taken so far.
     pub fn bytes(&self) -> u64 {
-        self.place.byte + (self.buffer.len() - self.lent) as u64
+        self.position.byte + (self.buffer.len() - self.handed_out) as u64
     }
 
     /// Room for the next bytes of input, never empty. Say with [`filled`](Self::filled) how many
     /// were put there; what was not is taken back by any other call.
     pub fn space(&mut self) -> &mut [u8] {
-        self.take_back(0);
+        self.reclaim(0);
         let start = self.buffer.len();
         let room = self.room();
         if self.buffer.capacity() < start + room {
             // All that a piece needs in one allocation; twice as much where that is not enough.
             let wanted = (self.limits.target_bytes + 1).max(2 * start) + room;
-            self.memory.enlarge(&mut self.buffer, wanted);
+            self.buffer_pool.enlarge(&mut self.buffer, wanted);
         }
         self.buffer.resize(start + room, 0);
-        self.lent = room;
+        self.handed_out = room;
         &mut self.buffer[start..]
     }
 
     /// The first `bytes` of the last [`space`](Self::space) are input now.
     pub fn filled(&mut self, bytes: usize) {
-        self.take_back(bytes);
+        self.reclaim(bytes);
     }
 
     /// Takes `input` by copying it.
     pub fn push(&mut self, input: &[u8]) {
-        self.take_back(0);
+        self.reclaim(0);
         self.buffer.extend_from_slice(input);
     }
 
     /// No input is to come. Pieces may still be there to be taken.
     pub fn finish(&mut self) {
-        self.take_back(0);
+        self.reclaim(0);
         self.finished = true;
     }
 
@@ -284,10 +284,10 @@ impl Splitter {
         self.torn = true;
     }
 
-    fn take_back(&mut self, used: usize) {
-        let unused = self.lent.saturating_sub(used);
+    fn reclaim(&mut self, used: usize) {
+        let unused = self.handed_out.saturating_sub(used);
         self.buffer.truncate(self.buffer.len() - unused);
-        self.lent = 0;
+        self.handed_out = 0;
     }
 
     /// As much as is needed to cut the next piece, and not much more: what is read beyond the cut
@@ -308,10 +308,10 @@ impl Splitter {
     ///
     /// When the input is empty or its header cannot be used; nothing further comes of it then.
     pub fn next_piece(&mut self) -> Result<Option<Piece>, SplitError> {
-        self.take_back(0);
+        self.reclaim(0);
         loop {
             let step = match self.phase {
-                Phase::Mark => self.drop_mark(),
+                Phase::ByteOrderMark => self.drop_byte_order_mark(),
                 Phase::Header => self.read_header()?,
                 Phase::Body => self.cut_next()?,
                 Phase::Skipping { after_cr } => self.skip(after_cr),
@@ -331,7 +331,7 @@ impl Splitter {
             return Ok(Some(self.cut(0, 0)));
         }
         if self.header.is_none() {
-            if self.place.record == 0 {
+            if self.position.record == 0 {
                 return Err(SplitError::Empty);
             }
             self.header = Some(Vec::new()); // every record was rejected
@@ -339,7 +339,7 @@ impl Splitter {
         Ok(None)
     }
 
-    fn drop_mark(&mut self) -> Step {
+    fn drop_byte_order_mark(&mut self) -> Step {
         let known = self.buffer.len().min(BYTE_ORDER_MARK.len());
         if self.buffer[..known] == BYTE_ORDER_MARK[..known] {
             if known == BYTE_ORDER_MARK.len() {
@@ -359,8 +359,8 @@ impl Splitter {
     /// Forgets `bytes` that hold `line_ends`.
     fn consume(&mut self, bytes: usize, line_ends: u64) {
         self.buffer.advance(bytes);
-        self.place.byte += bytes as u64;
-        self.place.line += line_ends;
+        self.position.byte += bytes as u64;
+        self.position.line += line_ends;
         self.progress = Progress::START;
     }
 

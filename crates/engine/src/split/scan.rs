@@ -5,7 +5,7 @@
 use fearless_simd::Simd;
 use memchr::{memchr2, memrchr2};
 
-use super::machine::{Machine, State};
+use super::state_machine::{ParserState, StateMachine};
 use crate::Dialect;
 use crate::block::{BLOCK, Block, on_this_machine, prefix_xor};
 use crate::records::{line_ends, line_ends_of};
@@ -13,7 +13,7 @@ use crate::records::{line_ends, line_ends_of};
 /// What is known of the bytes scanned so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Progress {
-    pub(super) state: State,
+    pub(super) state: ParserState,
     /// Whether the last byte was a carriage return, wherever it stood.
     pub(super) after_cr: bool,
     /// How many bytes were scanned.
@@ -29,7 +29,7 @@ pub(super) struct Progress {
 impl Progress {
     /// Nothing scanned, at a record's start.
     pub(super) const START: Self = Self {
-        state: State::RecordStart,
+        state: ParserState::RecordStart,
         after_cr: false,
         bytes: 0,
         rows: 0,
@@ -41,14 +41,14 @@ impl Progress {
 /// Scans input of one dialect.
 #[derive(Debug, Clone)]
 pub(super) struct Scanner {
-    machine: Machine,
+    machine: StateMachine,
     dialect: Dialect,
 }
 
 impl Scanner {
     pub(super) fn new(dialect: &Dialect) -> Self {
         Self {
-            machine: Machine::new(dialect),
+            machine: StateMachine::new(dialect),
             dialect: *dialect,
         }
     }
@@ -101,12 +101,15 @@ impl Scanner {
 
     /// The last quote that opens in `bytes`, which start with a record. `None`: it closes.
     pub(super) fn open_quote(&self, bytes: &[u8]) -> Option<OpenQuote> {
-        let mut state = State::RecordStart;
+        let mut state = ParserState::RecordStart;
         let mut opened = 0;
         for (at, &byte) in bytes.iter().enumerate() {
             let before = state;
             state = self.machine.step(before, byte);
-            if state == State::Quoted && !before.is_open() && before != State::QuoteInQuoted {
+            if state == ParserState::Quoted
+                && !before.is_open()
+                && before != ParserState::QuoteInQuoted
+            {
                 opened = at;
             }
         }
@@ -173,18 +176,19 @@ fn scan_block<S: Simd>(
     if quotes != 0 || is_open {
         inside = prefix_xor(quotes) ^ if is_open { !0 } else { 0 };
         ends &= !inside;
-        let at_start = progress.state.is_start() || progress.state == State::FieldStart;
+        let at_start = progress.state.is_start() || progress.state == ParserState::FieldStart;
         let starts = (ends | block.eq(dialect.delimiter) & !inside) << 1 | u64::from(at_start);
-        let closed = (quotes & !inside) << 1 | u64::from(progress.state == State::QuoteInQuoted);
+        let closed =
+            (quotes & !inside) << 1 | u64::from(progress.state == ParserState::QuoteInQuoted);
         let opens = starts | if dialect.double_quote { closed } else { 0 };
         let escapes = dialect.escape.map_or(0, |escape| block.eq(escape) & inside);
-        if quotes & inside & !opens | escapes != 0 || progress.state == State::Escaped {
+        if quotes & inside & !opens | escapes != 0 || progress.state == ParserState::Escaped {
             return false;
         }
     }
     if let Some(comment) = dialect.comment {
         let starts = ends << 1 | u64::from(progress.state.is_start());
-        if block.eq(comment) & starts != 0 || progress.state == State::Comment {
+        if block.eq(comment) & starts != 0 || progress.state == ParserState::Comment {
             return false;
         }
     }
@@ -197,12 +201,12 @@ fn scan_block<S: Simd>(
     progress.bytes += BLOCK;
     progress.after_cr = returns >> (BLOCK - 1) != 0;
     progress.state = match bytes[BLOCK - 1] {
-        _ if inside >> (BLOCK - 1) != 0 => State::Quoted,
-        b'\n' => State::RecordStart,
-        b'\r' => State::AfterCr,
-        byte if byte == dialect.delimiter => State::FieldStart,
-        byte if Some(byte) == dialect.quote => State::QuoteInQuoted,
-        _ => State::InField,
+        _ if inside >> (BLOCK - 1) != 0 => ParserState::Quoted,
+        b'\n' => ParserState::RecordStart,
+        b'\r' => ParserState::AfterCr,
+        byte if byte == dialect.delimiter => ParserState::FieldStart,
+        byte if Some(byte) == dialect.quote => ParserState::QuoteInQuoted,
+        _ => ParserState::InField,
     };
     true
 }

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use engine::output::{Sieve, UnpackError, Unpacking};
+use engine::output::{RowFilter, UnpackError, Unpacker};
 
 use crate::store::OutputLocation;
 
@@ -17,8 +17,8 @@ const SLICE_BYTES: usize = 1 << 20;
 /// The rows of a chunk that are still to be sent.
 #[derive(Debug)]
 pub(crate) struct Slices {
-    unpacking: Unpacking<FileRange>,
-    sieve: Sieve,
+    unpacker: Unpacker<FileRange>,
+    row_filter: RowFilter,
     /// Bytes that were read, and are sent before more are read.
     pending: Bytes,
 }
@@ -43,14 +43,14 @@ impl Slices {
             at: location.offset,
             end: location.offset + location.bytes,
         };
-        let unpacking = Unpacking::new(&location.output, part, location.bytes, location.seq)?;
+        let unpacker = Unpacker::new(&location.output, part, location.bytes, location.seq)?;
         let mut slices = Self {
-            unpacking,
-            sieve: Sieve::new(location.left_out.clone()),
+            unpacker,
+            row_filter: RowFilter::new(location.left_out.clone()),
             pending: Bytes::new(),
         };
         let mut left = skip as usize;
-        while left > 0 && !slices.unpacking.is_over() {
+        while left > 0 && !slices.unpacker.is_over() {
             slices.pending = slices.read_more()?;
             let passed = slices.pending.split_to(left.min(slices.pending.len()));
             left -= passed.len();
@@ -60,17 +60,17 @@ impl Slices {
 
     /// The next slice, and whether it is the last.
     pub(crate) fn next(&mut self) -> Result<(Bytes, bool), UnpackError> {
-        let slice = if self.pending.is_empty() && !self.unpacking.is_over() {
+        let slice = if self.pending.is_empty() && !self.unpacker.is_over() {
             self.read_more()?
         } else {
             std::mem::take(&mut self.pending)
         };
-        Ok((slice, self.unpacking.is_over()))
+        Ok((slice, self.unpacker.is_over()))
     }
 
     fn read_more(&mut self) -> Result<Bytes, UnpackError> {
-        let piece = self.unpacking.next(SLICE_BYTES)?;
-        Ok(self.sieve.pass(piece))
+        let piece = self.unpacker.next(SLICE_BYTES)?;
+        Ok(self.row_filter.filter(piece))
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use engine::operation::{Finished, observe};
-use engine::output::{Sieve, pack, unpack};
+use engine::output::{RowFilter, pack, unpack};
 use engine::{Dialect, Limits, Splitter};
 use proto::v1::{
     Chunk, ChunkResult, JobSeal, JobState, OperationSpec, RuleReport, ValidateReport,
@@ -179,7 +179,7 @@ fn found(store: &Store, id: JobId) -> (Expected, ValidateReport) {
             continue;
         };
         let body = unpack(&store.output(job, &at).unwrap(), at.seq).unwrap();
-        let body = Sieve::new(at.left_out).pass(body);
+        let body = RowFilter::new(at.left_out).filter(body);
         let text = std::str::from_utf8(&body).unwrap();
         rows.extend(text.lines().map(cells));
     }

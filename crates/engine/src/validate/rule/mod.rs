@@ -71,7 +71,7 @@ impl RuleSet {
     /// When the two do not fit.
     pub fn new(schema: &Schema, columns: &[String], is_named: bool) -> Result<Self, SchemaError> {
         let matched = schema.match_columns(columns, is_named)?;
-        let shown = crate::columns::shown(columns);
+        let shown = crate::columns::display_names(columns);
         let keyed: HashSet<&String> = schema.primary_key.iter().collect();
         let mut set = Self {
             rules: Vec::new(),
@@ -162,7 +162,7 @@ impl RuleSet {
         let rule = &self.rules[key.rule];
         let cells = key.columns.iter().map(|&column| {
             let cell = record.get(self.columns[column].at).unwrap_or_default();
-            crate::records::sample::text(cell, VALUE_BYTES)
+            crate::records::record_sample::excerpt(cell, VALUE_BYTES)
         });
         let value = cells.collect::<Vec<_>>().join(", ");
         let said = excerpt(&value);
@@ -207,7 +207,7 @@ impl RuleSet {
         let mut violations = Vec::new();
         for rule in broken {
             let cell = record.get(rule.at).unwrap_or_default();
-            let value = crate::records::sample::text(cell, VALUE_BYTES);
+            let value = crate::records::record_sample::excerpt(cell, VALUE_BYTES);
             messages.push(rule.message(&value));
             violations.push(Violation {
                 column: rule.column.clone(),

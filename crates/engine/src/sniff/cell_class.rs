@@ -5,12 +5,12 @@ use crate::cells::{CellKind, kind_of};
 
 /// What a cell looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Look {
+pub(super) enum CellClass {
     Empty,
     /// Numbers, also as money, shares, or with a decimal comma.
     Number,
     /// Dates and times of day, also as 9/30/1990 0:00:00.
-    Moment,
+    DateTime,
     Boolean,
     Uuid,
     Email,
@@ -18,10 +18,10 @@ pub(super) enum Look {
     /// Letters and digits with what usually stands between them.
     Words,
     /// Anything else: often a sign that it was cut out wrongly.
-    Odd,
+    Other,
 }
 
-impl Look {
+impl CellClass {
     pub(super) fn of(cell: &[u8]) -> Self {
         let cell = cell.trim_ascii();
         if cell.is_empty() {
@@ -29,7 +29,7 @@ impl Look {
         }
         match kind_of(cell) {
             CellKind::Integer | CellKind::Decimal => Self::Number,
-            CellKind::Date | CellKind::DateTime | CellKind::Time => Self::Moment,
+            CellKind::Date | CellKind::DateTime | CellKind::Time => Self::DateTime,
             CellKind::Boolean => Self::Boolean,
             CellKind::Uuid => Self::Uuid,
             CellKind::Email => Self::Email,
@@ -40,21 +40,21 @@ impl Look {
 
     /// Whether it is a value rather than a name: a column's name seldom looks like it.
     pub(super) fn is_value(self) -> bool {
-        !matches!(self, Self::Empty | Self::Words | Self::Odd)
+        !matches!(self, Self::Empty | Self::Words | Self::Other)
     }
 }
 
-fn of_text(cell: &[u8]) -> Look {
+fn of_text(cell: &[u8]) -> CellClass {
     if is_number(cell) {
-        return Look::Number;
+        return CellClass::Number;
     }
-    if is_moment(cell) {
-        return Look::Moment;
+    if is_date_time(cell) {
+        return CellClass::DateTime;
     }
     if is_words(cell) {
-        Look::Words
+        CellClass::Words
     } else {
-        Look::Odd
+        CellClass::Other
     }
 }
 
@@ -83,7 +83,7 @@ fn is_number(cell: &[u8]) -> bool {
 }
 
 /// Digits in groups, as 9/30/1990 or 30.09.1990 or 12:30, or two of those with a space between.
-fn is_moment(cell: &[u8]) -> bool {
+fn is_date_time(cell: &[u8]) -> bool {
     let mut parts = cell.splitn(2, |&byte| byte == b' ');
     let (first, second) = (parts.next().unwrap_or_default(), parts.next());
     match second {
@@ -117,8 +117,8 @@ fn is_words(cell: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn look(cell: &str) -> Look {
-        Look::of(cell.as_bytes())
+    fn class(cell: &str) -> CellClass {
+        CellClass::of(cell.as_bytes())
     }
 
     #[test]
@@ -133,10 +133,10 @@ mod tests {
             "12 %",
             "€1.5",
         ] {
-            assert_eq!(look(number), Look::Number, "{number}");
+            assert_eq!(class(number), CellClass::Number, "{number}");
         }
         for other in ["1,2,3", "1.5.2", "a1", "1 2", "-", "1,", "$$$$5"] {
-            assert_ne!(look(other), Look::Number, "{other}");
+            assert_ne!(class(other), CellClass::Number, "{other}");
         }
     }
 
@@ -148,20 +148,20 @@ mod tests {
             "12:30",
             "2024-01-01T00:00:00Z",
         ] {
-            assert_eq!(look(moment), Look::Moment, "{moment}");
+            assert_eq!(class(moment), CellClass::DateTime, "{moment}");
         }
         for other in ["1/2", "12:30:15:10", "9/30/1990 noon", "1 2 3"] {
-            assert_ne!(look(other), Look::Moment, "{other}");
+            assert_ne!(class(other), CellClass::DateTime, "{other}");
         }
     }
 
     #[test]
     fn what_was_cut_out_wrongly_looks_odd() {
         for odd in ["\"a", "a,b", "{\"a\":1", "'a'", "a|b"] {
-            assert_eq!(look(odd), Look::Odd, "{odd}");
+            assert_eq!(class(odd), CellClass::Other, "{odd}");
         }
         for words in ["São Paulo", "rock'n'roll", "R&D (old)"] {
-            assert_eq!(look(words), Look::Words, "{words}");
+            assert_eq!(class(words), CellClass::Words, "{words}");
         }
     }
 }

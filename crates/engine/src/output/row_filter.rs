@@ -6,7 +6,7 @@ use memchr::memchr2;
 /// Leaves out the rows that it is told, of CSV as [`output`](crate::output) carries it: quotes doubled,
 /// LF behind each row.
 #[derive(Debug)]
-pub struct Sieve {
+pub struct RowFilter {
     /// Places of rows, ascending; those that are still to come, from `next` on.
     left_out: Vec<u64>,
     next: usize,
@@ -14,7 +14,7 @@ pub struct Sieve {
     is_quoted: bool,
 }
 
-impl Sieve {
+impl RowFilter {
     /// Leaves out these rows, counted from 0 and ascending.
     pub fn new(left_out: Vec<u64>) -> Self {
         Self {
@@ -26,7 +26,7 @@ impl Sieve {
     }
 
     /// What is left of the next piece, which may be cut anywhere.
-    pub fn pass(&mut self, piece: Bytes) -> Bytes {
+    pub fn filter(&mut self, piece: Bytes) -> Bytes {
         if self.next == self.left_out.len() {
             return piece;
         }
@@ -90,9 +90,9 @@ mod tests {
                 .map(|(row, _)| ROWS[*row])
                 .collect();
             let left_out = rows.iter().enumerate().filter(|(_, (_, is_out))| *is_out);
-            let mut sieve = Sieve::new(left_out.map(|(at, _)| at as u64).collect());
+            let mut row_filter = RowFilter::new(left_out.map(|(at, _)| at as u64).collect());
             let pieces = all.as_bytes().chunks(size);
-            let passed = pieces.map(|piece| sieve.pass(Bytes::copy_from_slice(piece)));
+            let passed = pieces.map(|piece| row_filter.filter(Bytes::copy_from_slice(piece)));
             prop_assert_eq!(passed.collect::<Vec<_>>().concat(), expected.as_bytes());
         }
     }

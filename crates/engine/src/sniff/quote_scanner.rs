@@ -1,7 +1,7 @@
 //! How the quotes of a record's fields open and close: whether what is taken for quotes are some.
 
 use crate::Dialect;
-use crate::split::machine::{Machine, State};
+use crate::split::state_machine::{ParserState, StateMachine};
 
 /// How a field is quoted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,39 +16,40 @@ pub(super) enum Quoting {
 
 /// Looks at records of one dialect.
 #[derive(Debug)]
-pub(super) struct Quotings {
-    machine: Machine,
+pub(super) struct QuoteScanner {
+    machine: StateMachine,
 }
 
-impl Quotings {
+impl QuoteScanner {
     pub(super) fn new(dialect: &Dialect) -> Self {
         Self {
-            machine: Machine::new(dialect),
+            machine: StateMachine::new(dialect),
         }
     }
 
     /// That of each field of `record`, one after the other.
     pub(super) fn of(&self, record: &[u8], fields: &mut Vec<Quoting>) {
         fields.clear();
-        let mut state = State::RecordStart;
+        let mut state = ParserState::RecordStart;
         let mut field = Quoting::Bare;
         for &byte in record {
             let before = state;
             state = self.machine.step(before, byte);
             field = match (before, state) {
-                (State::Quoted | State::Escaped | State::QuoteInQuoted, State::InField) => {
-                    Quoting::Broken
-                }
-                (_, State::Quoted) => Quoting::Whole,
+                (
+                    ParserState::Quoted | ParserState::Escaped | ParserState::QuoteInQuoted,
+                    ParserState::InField,
+                ) => Quoting::Broken,
+                (_, ParserState::Quoted) => Quoting::Whole,
                 _ => field,
             };
-            if state == State::FieldStart || state.is_start() {
+            if state == ParserState::FieldStart || state.is_start() {
                 fields.push(field);
                 field = Quoting::Bare;
             }
         }
         if !state.is_start() {
-            let is_open = matches!(state, State::Quoted | State::Escaped);
+            let is_open = matches!(state, ParserState::Quoted | ParserState::Escaped);
             fields.push(if is_open { Quoting::Broken } else { field });
         }
     }

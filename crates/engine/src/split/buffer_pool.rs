@@ -5,15 +5,15 @@ use bytes::BytesMut;
 
 /// At most so many allocations are remembered. Those of pieces still on their way are among them, so
 /// that they are hardly more than what the pieces hold anyway.
-const REMEMBERED: usize = 64;
+const MAX_POOLED: usize = 64;
 
 /// Handles on allocations that pieces were cut from.
 #[derive(Debug, Default)]
-pub(super) struct Memory {
+pub(super) struct BufferPool {
     used: Vec<BytesMut>,
 }
 
-impl Memory {
+impl BufferPool {
     /// Moves `buffer` to memory of at least `bytes`.
     pub(super) fn enlarge(&mut self, buffer: &mut BytesMut, bytes: usize) {
         if buffer.try_reclaim(bytes.saturating_sub(buffer.len())) {
@@ -23,13 +23,13 @@ impl Memory {
         larger.extend_from_slice(buffer);
         let mut used = std::mem::replace(buffer, larger);
         used.clear();
-        if self.used.len() == REMEMBERED {
+        if self.used.len() == MAX_POOLED {
             self.used.remove(0);
         }
         self.used.push(used);
     }
 
-    /// Memory whose pieces are gone, else fresh memory.
+    /// BufferPool whose pieces are gone, else fresh memory.
     fn take(&mut self, bytes: usize) -> BytesMut {
         let mut used = self.used.iter_mut();
         match used.position(|used| used.try_reclaim(bytes)) {

@@ -2,7 +2,7 @@
 //! headers have fewer names than there are fields. It is told, and nothing is made of it.
 
 use super::header;
-use super::{Given, SAMPLE_ROWS};
+use super::{DialectOverrides, SAMPLE_ROWS};
 use crate::Dialect;
 use crate::records::Records;
 use crate::records::line_ends;
@@ -12,7 +12,7 @@ const MOST: f64 = 0.8;
 
 /// A first record that has another number of fields than most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Narrow {
+pub struct FirstRecordMismatch {
     /// How many fields it has.
     pub first_fields: usize,
     /// How many most records have.
@@ -24,7 +24,7 @@ pub struct Narrow {
 }
 
 /// What speaks against the first record of `text`. `None`: nothing does.
-pub(super) fn decide(text: &[u8], dialect: &Dialect) -> Option<Narrow> {
+pub(super) fn decide(text: &[u8], dialect: &Dialect) -> Option<FirstRecordMismatch> {
     let mut records = Records::new(dialect, text);
     let mut seen = Vec::new();
     while seen.len() < SAMPLE_ROWS
@@ -46,11 +46,11 @@ pub(super) fn decide(text: &[u8], dialect: &Dialect) -> Option<Narrow> {
         return None;
     }
     let (above, table) = text.split_at(seen[at].1);
-    Some(Narrow {
+    Some(FirstRecordMismatch {
         first_fields,
         fields,
         lines: line_ends(above),
-        is_header: header::decide(table, dialect, &Given::default()).found,
+        is_header: header::decide(table, dialect, &DialectOverrides::default()).found,
     })
 }
 
@@ -62,21 +62,21 @@ fn share(part: usize, whole: usize) -> f64 {
 mod tests {
     use super::*;
 
-    fn narrow(text: &str) -> Option<Narrow> {
+    fn mismatch(text: &str) -> Option<FirstRecordMismatch> {
         decide(text.as_bytes(), &Dialect::default())
     }
 
     #[test]
     fn titles_above_a_header_are_seen() {
         let text = "Report, of May\n\nMade by hand\nid,name,price\n1,x,2.5\n2,y,3.5\n3,z,1.0\n";
-        let found = narrow(text).unwrap();
+        let found = mismatch(text).unwrap();
         assert_eq!((found.first_fields, found.fields, found.lines), (2, 3, 3));
         assert!(found.is_header);
     }
 
     #[test]
     fn a_header_that_lacks_a_name_is_seen() {
-        let found = narrow("name,price\n1,x,2.5\n2,y,3.5\n3,z,1.0\n").unwrap();
+        let found = mismatch("name,price\n1,x,2.5\n2,y,3.5\n3,z,1.0\n").unwrap();
         assert_eq!((found.first_fields, found.fields, found.lines), (2, 3, 1));
         assert!(!found.is_header);
     }
@@ -91,7 +91,7 @@ mod tests {
             "a\nb\nc,d\n",
             "It was, in short,\na period; so far,\nlike ours, that\nsome said so\n",
         ] {
-            assert_eq!(narrow(text), None, "{text}");
+            assert_eq!(mismatch(text), None, "{text}");
         }
     }
 }

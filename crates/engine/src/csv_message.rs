@@ -10,19 +10,19 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::Dialect;
 use crate::chunk::{self, Packing};
-use crate::sniff::{Given, Sniffed, sniff};
+use crate::sniff::{DialectOverrides, Sniffed, sniff};
 use crate::split::{Limits, SplitError, Splitter};
 
 /// The largest body: what a worker takes for a chunk.
 const MAX_BODY_BYTES: usize = 8 << 20;
 /// So much is kept of one that is larger, for people to look at.
-const KEPT_BYTES: usize = 1 << 20;
+const EXCERPT_BYTES: usize = 1 << 20;
 /// The longest name.
 const NAME_CHARS: usize = 200;
 
 /// Where a message came from, and when.
 #[derive(Debug, Clone)]
-pub struct Came {
+pub struct MessageInfo {
     /// Its `message_id`. Empty: it has none.
     pub message_id: String,
     /// When it was made, as its sender says, milliseconds since 1970. 0: that is not said.
@@ -35,7 +35,7 @@ pub struct Came {
 
 /// A job of one chunk.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Lone {
+pub struct SingleChunkJob {
     /// Its id.
     pub job: JobId,
     /// How it begins and ends.
@@ -45,12 +45,12 @@ pub struct Lone {
     /// That there is no more.
     pub seal: JobSeal,
     /// Why nothing can be done with it, for a person. Absent: the chunk can be worked on.
-    pub wrong: Option<String>,
+    pub error: Option<String>,
 }
 
 /// Why a body cannot be worked on.
 #[derive(Debug, thiserror::Error)]
-enum Wrong {
+enum BodyError {
     #[error("it has {0} bytes, and at most {MAX_BODY_BYTES} are taken in one message")]
     TooLarge(usize),
     #[error("its content encoding is {0:?}, and only text in UTF-8, not packed, is read")]
@@ -61,43 +61,43 @@ enum Wrong {
     Split(#[from] SplitError),
 }
 
-impl Lone {
+impl SingleChunkJob {
     /// The job that `csv` is. Looks at all of it: some 10 ms for the largest.
-    pub fn new(csv: &Csv, came: &Came) -> Self {
-        match Read::of(csv) {
-            Ok(read) => Self::of(csv, came, read, None),
-            Err(wrong) => Self::broken(csv, came, wrong.to_string()),
+    pub fn new(csv: &Csv, info: &MessageInfo) -> Self {
+        match ParsedBody::parse(csv) {
+            Ok(parsed) => Self::build(csv, info, parsed, None),
+            Err(error) => Self::broken(csv, info, error.to_string()),
         }
     }
 
     /// The job that `csv` would be, if it could be worked on: for people to see, and why it cannot.
-    pub fn broken(csv: &Csv, came: &Came, why: String) -> Self {
+    pub fn broken(csv: &Csv, info: &MessageInfo, why: String) -> Self {
         let kept = match csv.body.len() {
-            bytes if bytes > MAX_BODY_BYTES => csv.body.slice(..KEPT_BYTES),
+            bytes if bytes > MAX_BODY_BYTES => csv.body.slice(..EXCERPT_BYTES),
             _ => csv.body.clone(),
         };
-        let read = Read {
+        let parsed = ParsedBody {
             body: kept,
-            ..Read::default()
+            ..ParsedBody::default()
         };
-        Self::of(csv, came, read, Some(why))
+        Self::build(csv, info, parsed, Some(why))
     }
 
-    fn of(csv: &Csv, came: &Came, read: Read, wrong: Option<String>) -> Self {
-        let job = id(csv, came);
+    fn build(csv: &Csv, info: &MessageInfo, parsed: ParsedBody, error: Option<String>) -> Self {
+        let job = id(csv, info);
         let job_id = job.to_string();
-        let lane = came.lane.map_or_else(String::new, |lane| lane.to_string());
-        let opened_unix_ms = match came.made_unix_ms {
-            0 => came.now_unix_ms,
-            made => made.min(came.now_unix_ms),
+        let lane = info.lane.map_or_else(String::new, |lane| lane.to_string());
+        let opened_unix_ms = match info.made_unix_ms {
+            0 => info.now_unix_ms,
+            made => made.min(info.now_unix_ms),
         };
-        let name = name(csv, &came.message_id);
+        let name = name(csv, &info.message_id);
         let operation = operation(csv);
         let seal = JobSeal {
             job_id: job_id.clone(),
             chunks: 1,
-            rows: read.rows,
-            rejects: read.rejects.len() as u64,
+            rows: parsed.rows,
+            rejects: parsed.rejects.len() as u64,
             bytes: csv.body.len() as u64,
             sealed_unix_ms: opened_unix_ms,
             ..JobSeal::default()
@@ -105,14 +105,14 @@ impl Lone {
         let mut chunk = Chunk {
             job_id: job_id.clone(),
             // What is wrong stays wrong: without an operation it is never replayed.
-            operation: wrong.is_none().then(|| operation.clone()),
-            dialect: Some((&read.dialect).into()),
-            columns: read.columns.clone(),
-            first_line: read.first_line,
-            first_byte: read.first_byte,
-            body: read.body,
-            rows: read.rows,
-            rejects: read.rejects,
+            operation: error.is_none().then(|| operation.clone()),
+            dialect: Some((&parsed.dialect).into()),
+            columns: parsed.columns.clone(),
+            first_line: parsed.first_line,
+            first_byte: parsed.first_byte,
+            body: parsed.body,
+            rows: parsed.rows,
+            rejects: parsed.rejects,
             lane: lane.clone(),
             ..Chunk::default()
         };
@@ -123,13 +123,13 @@ impl Lone {
                 files: vec![name.clone()],
                 files_total: 1,
                 encoding: "UTF-8".into(),
-                sniffed: read.sniffed,
+                sniffed: parsed.sniffed,
                 ..Input::default()
             }),
             name,
             operation: Some(operation),
-            dialect: Some((&read.dialect).into()),
-            columns: read.columns,
+            dialect: Some((&parsed.dialect).into()),
+            columns: parsed.columns,
             source_bytes: Some(csv.body.len() as u64),
             opened_unix_ms,
             publisher: sender(csv),
@@ -140,13 +140,13 @@ impl Lone {
             open,
             chunk,
             seal,
-            wrong,
+            error,
         }
     }
 
     /// The messages that the master is to have before anything comes of the chunk, in their order. They
     /// have the ids that a publisher of this job would give them.
-    pub fn frame(&self) -> [Envelope; 2] {
+    pub fn open_and_seal(&self) -> [Envelope; 2] {
         let Self {
             job, open, seal, ..
         } = self;
@@ -159,12 +159,12 @@ impl Lone {
 
 /// The job's id: of the message's id and its body, or else of when it was made and its body. The body
 /// is part of it in any case, so that a sender that gives two messages one id loses neither.
-fn id(csv: &Csv, came: &Came) -> JobId {
+fn id(csv: &Csv, info: &MessageInfo) -> JobId {
     let mut words = Vec::from(xxh3_128(&csv.body).to_be_bytes());
-    if came.message_id.is_empty() {
-        words.extend(came.made_unix_ms.to_be_bytes());
+    if info.message_id.is_empty() {
+        words.extend(info.made_unix_ms.to_be_bytes());
     } else {
-        words.extend(came.message_id.as_bytes());
+        words.extend(info.message_id.as_bytes());
     }
     JobId::of_message(&words)
 }
@@ -198,7 +198,7 @@ fn operation(csv: &Csv) -> OperationSpec {
 
 /// What a body is.
 #[derive(Debug, Default)]
-struct Read {
+struct ParsedBody {
     dialect: Dialect,
     columns: Vec<String>,
     body: Bytes,
@@ -209,12 +209,12 @@ struct Read {
     sniffed: Vec<proto::v1::Sniffed>,
 }
 
-impl Read {
-    fn of(csv: &Csv) -> Result<Self, Wrong> {
+impl ParsedBody {
+    fn parse(csv: &Csv) -> Result<Self, BodyError> {
         check(csv)?;
         let Sniffed {
             dialect, traits, ..
-        } = sniff(&csv.body, true, &Given::default());
+        } = sniff(&csv.body, true, &DialectOverrides::default());
         // One piece, whatever is in it.
         let limits = Limits {
             target_bytes: MAX_BODY_BYTES,
@@ -223,7 +223,7 @@ impl Read {
         let mut splitter = Splitter::new(dialect, limits);
         splitter.push(&csv.body);
         splitter.finish();
-        let mut read = Self {
+        let mut parsed = Self {
             dialect,
             sniffed: traits,
             ..Self::default()
@@ -231,19 +231,19 @@ impl Read {
         let mut bodies = Vec::new();
         while let Some(piece) = splitter.next_piece()? {
             if bodies.is_empty() {
-                (read.first_line, read.first_byte) = (piece.first_line, piece.first_byte);
+                (parsed.first_line, parsed.first_byte) = (piece.first_line, piece.first_byte);
             }
-            read.rows += piece.rows;
-            read.rejects.extend(piece.rejects);
+            parsed.rows += piece.rows;
+            parsed.rejects.extend(piece.rejects);
             bodies.push(piece.body);
         }
-        read.body = joined(bodies);
-        read.columns = splitter.header().unwrap_or_default().to_vec();
-        Ok(read)
+        parsed.body = joined(bodies);
+        parsed.columns = splitter.header().unwrap_or_default().to_vec();
+        Ok(parsed)
     }
 }
 
-fn check(csv: &Csv) -> Result<(), Wrong> {
+fn check(csv: &Csv) -> Result<(), BodyError> {
     let (bytes, encoding) = (csv.body.len(), &csv.content_encoding);
     // Celery and others say what charset it is here.
     let usual = ["", "identity", "utf-8", "utf8", "us-ascii"];
@@ -252,13 +252,13 @@ fn check(csv: &Csv) -> Result<(), Wrong> {
         .any(|usual| encoding.eq_ignore_ascii_case(usual))
     {
         let encoding = encoding.chars().take(64).collect();
-        return Err(Wrong::Encoding(encoding));
+        return Err(BodyError::Encoding(encoding));
     }
     if bytes > MAX_BODY_BYTES {
-        return Err(Wrong::TooLarge(bytes));
+        return Err(BodyError::TooLarge(bytes));
     }
     if memchr::memchr(0, &csv.body).is_some() {
-        return Err(Wrong::Binary);
+        return Err(BodyError::Binary);
     }
     Ok(())
 }
@@ -282,8 +282,8 @@ mod tests {
     use super::*;
     use crate::operation::observe;
 
-    fn came() -> Came {
-        Came {
+    fn info() -> MessageInfo {
+        MessageInfo {
             message_id: "m-1".into(),
             made_unix_ms: 5000,
             now_unix_ms: 9000,
@@ -298,27 +298,27 @@ mod tests {
         }
     }
 
-    fn lone(body: impl Into<Bytes>) -> Lone {
-        Lone::new(&csv(body), &came())
+    fn single(body: impl Into<Bytes>) -> SingleChunkJob {
+        SingleChunkJob::new(&csv(body), &info())
     }
 
     #[test]
     fn a_message_is_a_job_that_can_be_worked_on() {
-        let lone = lone("\u{feff}a;b\n1;2\n3;4\n");
-        assert_eq!(lone.wrong, None);
-        assert_eq!(lone.chunk.columns, ["a", "b"]);
+        let single = single("\u{feff}a;b\n1;2\n3;4\n");
+        assert_eq!(single.error, None);
+        assert_eq!(single.chunk.columns, ["a", "b"]);
         assert_eq!(
-            (lone.chunk.rows, lone.seal.rows, lone.seal.chunks),
+            (single.chunk.rows, single.seal.rows, single.seal.chunks),
             (2, 2, 1)
         );
         assert_eq!(
-            (&lone.open.name[..], &lone.open.publisher[..]),
+            (&single.open.name[..], &single.open.publisher[..]),
             ("m-1", "amqp")
         );
-        assert_eq!(lone.open.opened_unix_ms, 5000);
-        let chunk = chunk::unpack(&lone.chunk).unwrap();
+        assert_eq!(single.open.opened_unix_ms, 5000);
+        let chunk = chunk::unpack(&single.chunk).unwrap();
         assert_eq!(observe(&chunk).unwrap().rows, 2);
-        let [open, seal] = lone.frame();
+        let [open, seal] = single.open_and_seal();
         let names = |message: &Envelope| message.message_id.rsplit('.').next().map(str::to_owned);
         assert_eq!(names(&open).as_deref(), Some("open"));
         assert_eq!(names(&seal).as_deref(), Some("seal"));
@@ -327,12 +327,12 @@ mod tests {
     #[test]
     fn the_same_message_is_the_same_job_and_another_body_or_id_is_another() {
         let id = |body: &'static str, message_id: &str, made_unix_ms| {
-            let came = Came {
+            let info = MessageInfo {
                 message_id: message_id.into(),
                 made_unix_ms,
-                ..came()
+                ..info()
             };
-            Lone::new(&csv(body), &came).job
+            SingleChunkJob::new(&csv(body), &info).job
         };
         assert_eq!(id("a\n1\n", "m", 1), id("a\n1\n", "m", 2));
         assert_ne!(id("a\n1\n", "m", 1), id("a\n1\n", "n", 1));
@@ -349,11 +349,11 @@ mod tests {
             sender: "shop".into(),
             ..csv("a,b\n1,2\n")
         };
-        let came = Came {
+        let info = MessageInfo {
             lane: Some("gpu".parse().unwrap()),
-            ..came()
+            ..info()
         };
-        let Lone { open, chunk, .. } = Lone::new(&csv, &came);
+        let SingleChunkJob { open, chunk, .. } = SingleChunkJob::new(&csv, &info);
         assert_eq!((&open.name[..], &open.publisher[..]), ("orders", "shop"));
         assert_eq!((&open.lane[..], &chunk.lane[..]), ("gpu", "gpu"));
         let kind = chunk.operation.and_then(|operation| operation.kind);
@@ -374,14 +374,14 @@ mod tests {
             (packed, "\"gzip\""),
             (large, "at most 8388608"),
         ] {
-            let lone = Lone::new(&csv, &came());
-            let wrong = lone.wrong.unwrap();
-            assert!(wrong.contains(why), "{wrong}");
-            assert_eq!(lone.chunk.operation, None);
-            assert!(lone.chunk.body.len() <= MAX_BODY_BYTES);
+            let single = SingleChunkJob::new(&csv, &info());
+            let error = single.error.unwrap();
+            assert!(error.contains(why), "{error}");
+            assert_eq!(single.chunk.operation, None);
+            assert!(single.chunk.body.len() <= MAX_BODY_BYTES);
             assert_eq!(
-                (lone.seal.chunks, lone.open.job_id),
-                (1, lone.job.to_string())
+                (single.seal.chunks, single.open.job_id),
+                (1, single.job.to_string())
             );
         }
     }
@@ -391,11 +391,11 @@ mod tests {
         let good = "1,\"x, y\"\n".repeat(50);
         // No quote behind it closes it.
         let plain = "1,x\n".repeat(50);
-        let lone = lone(format!("a,b\n{good}3,\"x\n{plain}"));
-        assert_eq!(lone.wrong, None);
-        let chunk = chunk::unpack(&lone.chunk).unwrap();
+        let single = single(format!("a,b\n{good}3,\"x\n{plain}"));
+        assert_eq!(single.error, None);
+        let chunk = chunk::unpack(&single.chunk).unwrap();
         let seen = observe(&chunk).unwrap();
         assert_eq!((seen.rows, seen.rejected), (100, 1));
-        assert_eq!((lone.seal.rows, lone.seal.rejects), (100, 1));
+        assert_eq!((single.seal.rows, single.seal.rejects), (100, 1));
     }
 }

@@ -12,28 +12,28 @@ const CELL_BYTES: usize = 64;
 
 /// Remembers where the last good records stand; their cells are read only in the end.
 #[derive(Debug, Default)]
-pub(crate) struct Sample {
+pub(crate) struct RecordSample {
     /// The number of the record within the body, its start and its end, in a ring.
     last: [(u64, usize, usize); ROWS],
     seen: usize,
 }
 
-impl Sample {
+impl RecordSample {
     /// The record `number` (from 0) of the body is good.
     #[inline(always)]
     pub(crate) fn add(&mut self, number: u64, record: &Record<'_>) {
         self.put(number, (record.start(), record.end()));
     }
 
-    /// Many records, of which the first one is `number`, are good; `place` tells where each stands.
-    pub(crate) fn add_many(
+    /// RecordRun records, of which the first one is `number`, are good; `place` tells where each stands.
+    pub(crate) fn add_run(
         &mut self,
         number: u64,
-        many: usize,
-        place: impl Fn(usize) -> (usize, usize),
+        records: usize,
+        position: impl Fn(usize) -> (usize, usize),
     ) {
-        for at in many.saturating_sub(ROWS)..many {
-            self.put(number + at as u64, place(at));
+        for at in records.saturating_sub(ROWS)..records {
+            self.put(number + at as u64, position(at));
         }
     }
 
@@ -59,9 +59,9 @@ impl Sample {
             .filter_map(|at| {
                 let (number, start, end) = self.last[at % ROWS];
                 let mut records = Records::new(dialect, &chunk.body[start..end]);
-                let mut cells = shown(&records.read()?);
+                let mut cells = excerpt_cells(&records.read()?);
                 cells.resize(columns, String::new()); // where it was padded
-                let record = numbered(chunk, number);
+                let record = job_record_number(chunk, number);
                 Some(SampleRow { record, cells })
             })
             .collect()
@@ -70,7 +70,7 @@ impl Sample {
 
 /// The job's number of the record `number` of the body: some of those before it may have been rejected
 /// already when the body was made.
-fn numbered(chunk: &Chunk, number: u64) -> u64 {
+fn job_record_number(chunk: &Chunk, number: u64) -> u64 {
     let mut record = chunk.first_record.saturating_add(number);
     let rejects = chunk.rejects.iter().map(|reject| reject.record);
     for reject in rejects.filter(|&reject| reject >= chunk.first_record) {
@@ -80,17 +80,17 @@ fn numbered(chunk: &Chunk, number: u64) -> u64 {
 }
 
 /// The first cells of a record, for people.
-pub(crate) fn shown(record: &Record<'_>) -> Vec<String> {
+pub(crate) fn excerpt_cells(record: &Record<'_>) -> Vec<String> {
     let cells = record.iter().take(CELLS);
-    cells.map(|cell| text(cell, CELL_BYTES)).collect()
+    cells.map(|cell| excerpt(cell, CELL_BYTES)).collect()
 }
 
 /// The start of a cell as text, on a character boundary, with what is no UTF-8 replaced.
-pub(crate) fn text(cell: &[u8], most_bytes: usize) -> String {
+pub(crate) fn excerpt(cell: &[u8], most_bytes: usize) -> String {
     // A few bytes more, so that a character across the boundary is not taken for a broken one.
-    let mut text = String::from_utf8_lossy(&cell[..cell.len().min(most_bytes + 4)]).into_owned();
-    text.truncate(text.floor_char_boundary(most_bytes));
-    text
+    let mut excerpt = String::from_utf8_lossy(&cell[..cell.len().min(most_bytes + 4)]).into_owned();
+    excerpt.truncate(excerpt.floor_char_boundary(most_bytes));
+    excerpt
 }
 
 #[cfg(test)]
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn cells_are_cut_between_characters() {
-        let short = |cell: &[u8]| text(cell, CELL_BYTES);
+        let short = |cell: &[u8]| excerpt(cell, CELL_BYTES);
         assert_eq!(short("é".repeat(40).as_bytes()), "é".repeat(32));
         assert_eq!(short(format!("a{}", "é".repeat(40)).as_bytes()).len(), 63);
         assert_eq!(short(b"caf\xe9"), "caf\u{fffd}");

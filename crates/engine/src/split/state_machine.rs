@@ -5,7 +5,7 @@ use crate::Dialect;
 
 /// Where in a record the next byte stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
+pub(crate) enum ParserState {
     /// After a line feed that ended a record, or at the very start.
     RecordStart,
     /// As `RecordStart`, after a carriage return: a line feed belongs to the same line end.
@@ -24,7 +24,7 @@ pub(crate) enum State {
     Comment,
 }
 
-impl State {
+impl ParserState {
     const ALL: [Self; 8] = [
         Self::RecordStart,
         Self::AfterCr,
@@ -55,14 +55,14 @@ impl State {
 
 /// The transitions of one dialect.
 #[derive(Debug, Clone)]
-pub(crate) struct Machine {
-    next: Box<[[State; 256]; 8]>,
+pub(crate) struct StateMachine {
+    next: Box<[[ParserState; 256]; 8]>,
 }
 
-impl Machine {
+impl StateMachine {
     pub(crate) fn new(dialect: &Dialect) -> Self {
-        let mut next = Box::new([[State::InField; 256]; 8]);
-        for state in State::ALL {
+        let mut next = Box::new([[ParserState::InField; 256]; 8]);
+        for state in ParserState::ALL {
             for byte in 0..=u8::MAX {
                 next[state as usize][usize::from(byte)] = transition(dialect, state, byte);
             }
@@ -72,35 +72,39 @@ impl Machine {
 
     /// The state after `byte`.
     #[inline]
-    pub(crate) fn step(&self, state: State, byte: u8) -> State {
+    pub(crate) fn step(&self, state: ParserState, byte: u8) -> ParserState {
         self.next[state as usize][usize::from(byte)]
     }
 }
 
-fn transition(dialect: &Dialect, state: State, byte: u8) -> State {
+fn transition(dialect: &Dialect, state: ParserState, byte: u8) -> ParserState {
     let quoting = |wanted: Option<u8>| dialect.quote.is_some() && wanted == Some(byte);
     match state {
-        State::RecordStart | State::AfterCr if dialect.comment == Some(byte) => State::Comment,
-        State::RecordStart | State::AfterCr | State::FieldStart if dialect.quote == Some(byte) => {
-            State::Quoted
+        ParserState::RecordStart | ParserState::AfterCr if dialect.comment == Some(byte) => {
+            ParserState::Comment
         }
-        State::QuoteInQuoted if dialect.double_quote && dialect.quote == Some(byte) => {
-            State::Quoted
+        ParserState::RecordStart | ParserState::AfterCr | ParserState::FieldStart
+            if dialect.quote == Some(byte) =>
+        {
+            ParserState::Quoted
         }
-        State::Quoted if dialect.quote == Some(byte) => State::QuoteInQuoted,
-        State::Quoted if quoting(dialect.escape) => State::Escaped,
-        State::Quoted | State::Escaped => State::Quoted,
-        State::Comment if byte == b'\n' => State::RecordStart,
-        State::Comment => State::Comment,
+        ParserState::QuoteInQuoted if dialect.double_quote && dialect.quote == Some(byte) => {
+            ParserState::Quoted
+        }
+        ParserState::Quoted if dialect.quote == Some(byte) => ParserState::QuoteInQuoted,
+        ParserState::Quoted if quoting(dialect.escape) => ParserState::Escaped,
+        ParserState::Quoted | ParserState::Escaped => ParserState::Quoted,
+        ParserState::Comment if byte == b'\n' => ParserState::RecordStart,
+        ParserState::Comment => ParserState::Comment,
         _ => unquoted(dialect, byte),
     }
 }
 
-fn unquoted(dialect: &Dialect, byte: u8) -> State {
+fn unquoted(dialect: &Dialect, byte: u8) -> ParserState {
     match byte {
-        b'\n' => State::RecordStart,
-        b'\r' => State::AfterCr,
-        byte if byte == dialect.delimiter => State::FieldStart,
-        _ => State::InField,
+        b'\n' => ParserState::RecordStart,
+        b'\r' => ParserState::AfterCr,
+        byte if byte == dialect.delimiter => ParserState::FieldStart,
+        _ => ParserState::InField,
     }
 }

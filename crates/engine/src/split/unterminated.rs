@@ -11,7 +11,7 @@ use crate::records::{line_ends, reject};
 impl Splitter {
     /// The buffer starts with a record that has no end within its first `known` bytes: the cap, or all
     /// that there is.
-    pub(super) fn reject_endless(&mut self, known: usize) -> Step {
+    pub(super) fn reject_unterminated(&mut self, known: usize) -> Step {
         match self.scanner.open_quote(&self.buffer[..known]) {
             Some(quote) => self.reject_open(known, quote),
             None => self.reject_long(known),
@@ -44,7 +44,7 @@ impl Splitter {
         let line = &bytes[quote.line_start..quote.end.unwrap_or(bytes.len())];
         let is_all = self.finished && bytes.len() == self.buffer.len();
         let within = (!is_all).then_some(bytes.len() as u64);
-        reject::open_quote(self.place.line + quote.before, line, within)
+        reject::open_quote(self.position.line + quote.before, line, within)
     }
 
     /// What is kept of it is told; from behind the cap on, the next line end is where records are
@@ -77,16 +77,16 @@ impl Splitter {
     /// Notes the record at the buffer's start, of which the first `known` bytes are at hand.
     fn reject(&mut self, reason: String, known: usize) {
         self.rejects.push(Reject {
-            record: self.place.record,
-            line: self.place.line,
-            byte: self.place.byte,
+            record: self.position.record,
+            line: self.position.line,
+            byte: self.position.byte,
             reason,
             raw: reject::raw(&self.buffer[..known]),
             file: String::new(),
             violations: Vec::new(),
         });
-        self.place.rejected += 1;
-        self.place.record += 1;
+        self.position.rejected += 1;
+        self.position.record += 1;
     }
 
     /// Drops the rest of a record over the cap, up to and with the next line end.

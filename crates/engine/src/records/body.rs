@@ -8,9 +8,9 @@ use proto::v1::Reject;
 
 use crate::dialect::Dialect;
 use crate::records::line_ends;
+use crate::records::record_sample::RecordSample;
 use crate::records::reject;
-use crate::records::sample::Sample;
-use crate::records::{Batch, Cells, Record, Records};
+use crate::records::{PaddedCells, Record, RecordBatch, Records};
 
 /// A body of whole records, and where in its file it stands.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +38,7 @@ impl Body<'_> {
         mut visit: impl FnMut(u64, Result<&Record<'_>, &Record<'_>>) -> ControlFlow<()>,
     ) -> u64 {
         let mut records = Records::new(dialect, self.bytes);
-        let mut cells = Cells::default();
+        let mut cells = PaddedCells::default();
         let mut seen = 0;
         while let Some(record) = records.read() {
             let checked = record.checked(dialect, columns, &mut cells);
@@ -56,17 +56,17 @@ impl Body<'_> {
         &self,
         dialect: &Dialect,
         columns: usize,
-        sample: &mut Sample,
-        mut visit: impl FnMut(Result<&Batch<'_>, (u64, &Record<'_>)>),
+        sample: &mut RecordSample,
+        mut visit: impl FnMut(Result<&RecordBatch<'_>, (u64, &Record<'_>)>),
     ) -> u64 {
         let mut records = Records::new(dialect, self.bytes);
-        let mut batch = Batch::new(dialect, self.bytes, columns);
-        let mut cells = Cells::default();
+        let mut batch = RecordBatch::new(dialect, self.bytes, columns);
+        let mut cells = PaddedCells::default();
         let mut seen = 0;
         loop {
-            let many = records.read_many(&mut batch);
-            sample.add_many(seen, many.records, |record| batch.place(&many, record));
-            seen += many.records as u64;
+            let run = records.read_run(&mut batch);
+            sample.add_run(seen, run.records, |record| batch.position(&run, record));
+            seen += run.records as u64;
             if !batch.is_full() {
                 let Some(record) = records.read() else {
                     break;
@@ -92,39 +92,39 @@ impl Body<'_> {
 
 /// Tells of bad records of one body, in their order.
 #[derive(Debug)]
-pub(crate) struct Teller<'b> {
+pub(crate) struct RejectBuilder<'b> {
     body: Body<'b>,
     /// A place in the body, and the line it is on.
-    place: (usize, u64),
+    position: (usize, u64),
 }
 
-impl<'b> Teller<'b> {
+impl<'b> RejectBuilder<'b> {
     pub(crate) fn new(body: Body<'b>) -> Self {
         Self {
             body,
-            place: (0, body.first_line),
+            position: (0, body.first_line),
         }
     }
 
     /// Where the record `number` (from 0) of the body stands: records of the job before it, its line,
     /// and bytes of its file before it.
-    pub(crate) fn place(&mut self, number: u64, record: &Record<'_>) -> [u64; 3] {
+    pub(crate) fn position(&mut self, number: u64, record: &Record<'_>) -> [u64; 3] {
         let start = record.start();
         let body = &self.body;
-        let (known, line) = self.place;
+        let (known, line) = self.position;
         let line_ends = line_ends(&body.bytes[known..start]);
-        self.place = (start, line.saturating_add(line_ends));
+        self.position = (start, line.saturating_add(line_ends));
         [
             body.first_record.saturating_add(number),
-            self.place.1,
+            self.position.1,
             body.first_byte.saturating_add(start as u64),
         ]
     }
 
     /// What is said of the record `number` (from 0) of the body.
-    pub(crate) fn tell(&mut self, number: u64, record: &Record<'_>, reason: String) -> Reject {
+    pub(crate) fn reject(&mut self, number: u64, record: &Record<'_>, reason: String) -> Reject {
         let (start, end) = (record.start(), record.end());
-        let [number, line, byte] = self.place(number, record);
+        let [number, line, byte] = self.position(number, record);
         let body = &self.body;
         Reject {
             record: number,
@@ -148,10 +148,10 @@ mod tests {
     type Rows = Vec<Vec<Vec<u8>>>;
 
     /// The good records, in their order; the numbers of the bad ones; the sample; how many all are.
-    type Walked = (Rows, Vec<u64>, Sample, u64);
+    type Walked = (Rows, Vec<u64>, RecordSample, u64);
 
     fn one_by_one(body: &Body<'_>, dialect: &Dialect, columns: usize) -> Walked {
-        let (mut rows, mut bad, mut sample) = (Rows::new(), Vec::new(), Sample::default());
+        let (mut rows, mut bad, mut sample) = (Rows::new(), Vec::new(), RecordSample::default());
         let seen = body.walk(dialect, columns, |number, record| {
             match record {
                 Ok(record) => {
@@ -166,7 +166,7 @@ mod tests {
     }
 
     fn by_batches(body: &Body<'_>, dialect: &Dialect, columns: usize) -> Walked {
-        let (mut rows, mut bad, mut sample) = (Rows::new(), Vec::new(), Sample::default());
+        let (mut rows, mut bad, mut sample) = (Rows::new(), Vec::new(), RecordSample::default());
         let seen = body.walk_batches(dialect, columns, &mut sample, |found| match found {
             Ok(batch) => {
                 for record in 0..batch.records() {

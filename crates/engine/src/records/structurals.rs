@@ -5,7 +5,7 @@ use crate::block::{BLOCK, Block, on_any_machine};
 
 /// The delimiters and line ends of a body, one after the other.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Specials {
+pub(super) struct Structurals {
     delimiter: u8,
     /// Where the block starts that `mask` is of.
     base: usize,
@@ -13,15 +13,15 @@ pub(super) struct Specials {
     mask: u64,
 }
 
-impl Specials {
+impl Structurals {
     pub(super) fn new(delimiter: u8, body: &[u8]) -> Self {
-        let mut specials = Self {
+        let mut structurals = Self {
             delimiter,
             base: 0,
             mask: 0,
         };
-        specials.load(body);
-        specials
+        structurals.load(body);
+        structurals
     }
 
     /// Takes the next one; the body's length where there is none.
