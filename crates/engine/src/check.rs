@@ -1,5 +1,4 @@
-//! Checks a piece before it is sent, as workers will walk over it: for publishers that stop at the
-//! first bad record. What they say and how they exit is theirs.
+//! Checks a piece as workers will, before it is sent: for publishers that stop at the first bad record.
 
 use std::ops::ControlFlow;
 
@@ -11,22 +10,22 @@ use crate::records::reject;
 use crate::records::utf8;
 use crate::split::Piece;
 
-/// What makes a record bad, beside the number of its fields.
+/// The criteria for bad records, besides the number of fields.
 #[derive(Debug, Clone, Copy)]
 pub struct Check<'c> {
-    /// How the input is written. Records that it pads are good.
+    /// The dialect of the input. Records that it pads are good.
     pub dialect: &'c Dialect,
-    /// How many columns there are.
+    /// The number of columns.
     pub columns: usize,
-    /// The file that the pieces are of; empty where there is but one.
+    /// The name of the file; empty if there is only one.
     pub file: &'c str,
-    /// Whether a record with bytes that are no UTF-8 is bad.
+    /// Whether a record with invalid UTF-8 is bad.
     pub wants_utf8: bool,
 }
 
 impl Check<'_> {
-    /// The first bad record of `piece`, those counted that the splitter had to reject before its body.
-    /// `None`: all are good.
+    /// The first bad record of `piece`, including those that the splitter rejected before its body. `None` if all are
+    /// good.
     pub fn first_bad(&self, piece: &Piece) -> Option<Reject> {
         if let Some(reject) = piece.rejects.first() {
             let file = self.file.to_owned();
@@ -42,7 +41,7 @@ impl Check<'_> {
             first_byte: piece.first_byte,
             file: self.file,
         };
-        // Nearly every body is text, and then its records need no second look.
+        // Nearly every body is valid UTF-8, and then its records need no further check.
         let looks_closer = self.wants_utf8 && utf8::malformed(body.bytes) > 0;
         let mut bad = None;
         body.walk(self.dialect, self.columns, |number, record| {

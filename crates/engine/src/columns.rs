@@ -1,11 +1,10 @@
-//! What columns are called where people read of them. On the wire and between pieces they are the
-//! header's cells as they stand, kept apart by their position.
+//! The names of columns as users see them. On the wire and between pieces columns have the cells of the header, and are
+//! identified by their index.
 
 use std::collections::{HashMap, HashSet};
 
-/// The names of columns for people, one for each of `names`, all different: an empty one becomes
-/// "column 7" (from 1), and one that was there before "name#2", "name#3", … A name that is made up is
-/// never one that another column has of itself.
+/// Distinct names for users, one for each of `names`: an empty name becomes "column 7" (from 1), and a repeated one
+/// "name#2", "name#3", … A generated name never equals the name of another column.
 pub fn display_names(names: &[String]) -> Vec<String> {
     let mut allocator = NameAllocator {
         raw: names.iter().map(String::as_str).collect(),
@@ -17,16 +16,16 @@ pub fn display_names(names: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// What is known while names are made up, from the first column to the last.
+/// The state while names are generated, from the first column to the last.
 #[derive(Default)]
 struct NameAllocator<'n> {
     /// The header's cells.
     raw: HashSet<&'n str>,
-    /// Those of them that a column before has as they stand.
+    /// The cells that an earlier column uses as its name.
     seen: HashSet<&'n str>,
-    /// Names that were made up.
+    /// The generated names.
     made: HashSet<String>,
-    /// The number last tried for a name.
+    /// The last number that was tried for a name.
     numbers: HashMap<String, u64>,
 }
 
@@ -43,7 +42,7 @@ impl<'n> NameAllocator<'n> {
         self.number(name)
     }
 
-    /// The first of "name#2", "name#3", … that is free.
+    /// The first free name of "name#2", "name#3", …
     fn number(&mut self, name: &str) -> String {
         let number = self.numbers.entry(name.to_owned()).or_insert(1);
         loop {

@@ -1,6 +1,5 @@
-//! A job out of one message of CSV that somebody sent who need not know of rowmill: its opening, its
-//! only chunk and its seal. Whoever makes it from the same message makes the same job, so that a message
-//! that is handed out again makes no other. Carrying and counting are for others.
+//! Makes a job of one CSV message from a sender that does not know rowmill: its opening, its only chunk and its seal.
+//! The same message always gives the same job, so that a redelivered message gives no second one.
 
 use bytes::{Bytes, BytesMut};
 use proto::v1::operation_spec::Kind;
@@ -13,21 +12,21 @@ use crate::chunk::{self, Packing};
 use crate::sniff::{DialectOverrides, Sniffed, sniff};
 use crate::split::{Limits, SplitError, Splitter};
 
-/// The largest body: what a worker takes for a chunk.
+/// The maximum size of a body: that of a chunk.
 const MAX_BODY_BYTES: usize = 8 << 20;
-/// So much is kept of one that is larger, for people to look at.
+/// The number of bytes that are kept of a larger one, to show to users.
 const EXCERPT_BYTES: usize = 1 << 20;
-/// The longest name.
+/// The maximum length of a name.
 const NAME_CHARS: usize = 200;
 
-/// Where a message came from, and when.
+/// The origin and the time of a message.
 #[derive(Debug, Clone)]
 pub struct MessageInfo {
-    /// Its `message_id`. Empty: it has none.
+    /// Its `message_id`; empty if it has none.
     pub message_id: String,
-    /// When it was made, as its sender says, milliseconds since 1970. 0: that is not said.
+    /// Its timestamp in milliseconds since 1970; 0 if it has none.
     pub made_unix_ms: u64,
-    /// When it is looked at, which stands for the time that is not said.
+    /// The current time, used if there is no timestamp.
     pub now_unix_ms: u64,
     /// The lane of the queue that it was in.
     pub lane: Option<Lane>,
@@ -38,17 +37,17 @@ pub struct MessageInfo {
 pub struct SingleChunkJob {
     /// Its id.
     pub job: JobId,
-    /// How it begins and ends.
+    /// Its opening.
     pub open: JobOpen,
-    /// What is in it.
+    /// Its chunk.
     pub chunk: Chunk,
-    /// That there is no more.
+    /// Its seal.
     pub seal: JobSeal,
-    /// Why nothing can be done with it, for a person. Absent: the chunk can be worked on.
+    /// Why the chunk cannot be processed, for users. `None` if it can.
     pub error: Option<String>,
 }
 
-/// Why a body cannot be worked on.
+/// Why a body cannot be processed.
 #[derive(Debug, thiserror::Error)]
 enum BodyError {
     #[error("it has {0} bytes, and at most {MAX_BODY_BYTES} are taken in one message")]
@@ -62,7 +61,7 @@ enum BodyError {
 }
 
 impl SingleChunkJob {
-    /// The job that `csv` is. Looks at all of it: some 10 ms for the largest.
+    /// The job of `csv`. It reads the whole body: some 10 ms for the largest.
     pub fn new(csv: &Csv, info: &MessageInfo) -> Self {
         match ParsedBody::parse(csv) {
             Ok(parsed) => Self::build(csv, info, parsed, None),
@@ -70,7 +69,7 @@ impl SingleChunkJob {
         }
     }
 
-    /// The job that `csv` would be, if it could be worked on: for people to see, and why it cannot.
+    /// The job of a message that cannot be processed, with the reason, to show to users.
     pub fn broken(csv: &Csv, info: &MessageInfo, why: String) -> Self {
         let kept = match csv.body.len() {
             bytes if bytes > MAX_BODY_BYTES => csv.body.slice(..EXCERPT_BYTES),
@@ -104,7 +103,7 @@ impl SingleChunkJob {
         };
         let mut chunk = Chunk {
             job_id: job_id.clone(),
-            // What is wrong stays wrong: without an operation it is never replayed.
+            // The error is permanent: without an operation the chunk is never replayed.
             operation: error.is_none().then(|| operation.clone()),
             dialect: Some((&parsed.dialect).into()),
             columns: parsed.columns.clone(),
@@ -144,8 +143,8 @@ impl SingleChunkJob {
         }
     }
 
-    /// The messages that the master is to have before anything comes of the chunk, in their order. They
-    /// have the ids that a publisher of this job would give them.
+    /// The messages that the master needs before the chunk's result, in order, with the ids that a publisher of this
+    /// job would use.
     pub fn open_and_seal(&self) -> [Envelope; 2] {
         let Self {
             job, open, seal, ..
@@ -157,8 +156,8 @@ impl SingleChunkJob {
     }
 }
 
-/// The job's id: of the message's id and its body, or else of when it was made and its body. The body
-/// is part of it in any case, so that a sender that gives two messages one id loses neither.
+/// The id of the job: the hash of the body and the message's id, or the body and the timestamp if there is no id. The
+/// body is always included, so that a sender that uses one id for two messages loses neither.
 fn id(csv: &Csv, info: &MessageInfo) -> JobId {
     let mut words = Vec::from(xxh3_128(&csv.body).to_be_bytes());
     if info.message_id.is_empty() {
@@ -196,7 +195,7 @@ fn operation(csv: &Csv) -> OperationSpec {
     }
 }
 
-/// What a body is.
+/// The content of a body.
 #[derive(Debug, Default)]
 struct ParsedBody {
     dialect: Dialect,
@@ -215,7 +214,7 @@ impl ParsedBody {
         let Sniffed {
             dialect, traits, ..
         } = sniff(&csv.body, true, &DialectOverrides::default());
-        // One piece, whatever is in it.
+        // One piece, whatever its content.
         let limits = Limits {
             target_bytes: MAX_BODY_BYTES,
             cap_bytes: MAX_BODY_BYTES,
@@ -245,7 +244,7 @@ impl ParsedBody {
 
 fn check(csv: &Csv) -> Result<(), BodyError> {
     let (bytes, encoding) = (csv.body.len(), &csv.content_encoding);
-    // Celery and others say what charset it is here.
+    // Celery and others put the charset here.
     let usual = ["", "identity", "utf-8", "utf8", "us-ascii"];
     if !usual
         .iter()
@@ -263,8 +262,8 @@ fn check(csv: &Csv) -> Result<(), BodyError> {
     Ok(())
 }
 
-/// There are several where a record without an end stood between them. Lines are counted from the
-/// first, so that those behind it are said to be earlier than they are.
+/// There are several pieces if a record without an end was between them. Lines are counted from the first piece, so the
+/// line numbers behind such a record are too low.
 fn joined(mut bodies: Vec<Bytes>) -> Bytes {
     bodies.retain(|body| !body.is_empty());
     if bodies.len() < 2 {

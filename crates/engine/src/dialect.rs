@@ -1,36 +1,34 @@
-//! How bytes split into records and fields, as a checked domain type. Guessing a dialect from data
-//! is for `sniff`.
+//! The dialect of CSV: the bytes that split input into records and fields, as a checked domain type. `sniff` detects a
+//! dialect.
 
 use std::fmt;
 
-/// The bytes that split a job's input. Always valid where it came through `TryFrom` or
-/// [`check`](Dialect::check) agreed.
+/// The dialect of a job's input. It is valid if it was made by `TryFrom` or passed [`check`](Dialect::check).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dialect {
-    /// Between fields.
+    /// The byte between fields.
     pub delimiter: u8,
-    /// Around fields; only at a field's start does it count. `None`: no quoting.
+    /// The byte around fields; it counts only at the start of a field. `None` if there is no quoting.
     pub quote: Option<u8>,
-    /// Makes the next byte literal within quotes. `None`: nothing does.
+    /// Makes the next byte within quotes literal. `None` if no byte does.
     pub escape: Option<u8>,
     /// Whether a quote doubled within quotes is a literal quote.
     pub double_quote: bool,
     /// Whether the first record names the columns.
     pub has_header: bool,
-    /// Lines that start with it are comments, up to the next line feed. `None`: there are none.
+    /// Lines that start with it are comments, up to the next line feed. `None` if there are no comments.
     pub comment: Option<u8>,
-    /// What becomes of a record with fewer fields than there are columns.
+    /// The treatment of records with fewer fields than there are columns.
     pub ragged: Ragged,
 }
 
-/// What becomes of a record with fewer fields than there are columns. One with more is always a
-/// reject: there is no column to put them in.
+/// The treatment of records with fewer fields than there are columns. A record with more is always rejected.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Ragged {
-    /// It is a reject.
+    /// The record is rejected.
     #[default]
     Reject,
-    /// It is good, and its missing cells are empty.
+    /// The record is good, and the missing cells are empty.
     Pad,
 }
 
@@ -60,10 +58,10 @@ pub enum DialectError {
     NotAByte {
         /// Which of the dialect's bytes.
         role: Role,
-        /// What was given.
+        /// The value.
         value: u32,
     },
-    /// A line end can have no other meaning.
+    /// A byte is a line end.
     #[error("the dialect's {role} cannot be a line end")]
     LineEnd {
         /// Which of the dialect's bytes.
@@ -76,15 +74,15 @@ pub enum DialectError {
         first: Role,
         /// The other.
         second: Role,
-        /// What both are.
+        /// The byte.
         byte: u8,
     },
-    /// A newer publisher knows more than this version.
+    /// The treatment of ragged records is unknown: the publisher is newer.
     #[error("the dialect treats ragged records in a way that this version does not know: {0}")]
     Ragged(i32),
 }
 
-/// What one of a dialect's bytes is for.
+/// The role of a byte in a dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)] // named as the fields of `Dialect`, which say it
 pub enum Role {
@@ -110,7 +108,7 @@ impl Dialect {
     ///
     /// # Errors
     ///
-    /// The first thing found wrong.
+    /// The first error found.
     pub fn check(&self) -> Result<(), DialectError> {
         let bytes = [
             (Role::Delimiter, Some(self.delimiter)),

@@ -1,7 +1,6 @@
-//! The truth that tests and checks compare with: a whole input profiled in one piece, in the simplest
-//! way, by the csv crate. It shares with the real path only what is counted of a cell, not how
-//! records are found, cut, carried or merged. It knows no cap on a record's length, and must not be
-//! given a header with a quote that never closes.
+//! The test oracle: profiles a whole input in one piece, in the simplest way, with the csv crate. It shares with the
+//! real path only the statistics of cells, not how records are found, cut, carried or merged. It has no limit on the
+//! length of a record, and must not be used with a header that has a quote that never closes.
 
 use std::io::Read;
 use std::ops::Range;
@@ -13,17 +12,16 @@ use proto::v1::{ProfilePartial, ProfileSpec};
 use crate::Dialect;
 use crate::profile::Profiler;
 
-/// What a whole input comes to.
+/// The result for a whole input.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WholeInput {
     /// The header's cells, or "column 1", "column 2", …
     pub columns: Vec<String>,
-    /// Of the good records.
+    /// The profile of the good records.
     pub partial: ProfilePartial,
     /// Good records.
     pub rows: u64,
-    /// Records with another number of fields than there are columns, and those with a quote that never
-    /// closes.
+    /// Records whose number of fields differs from the number of columns, and those with a quote that never closes.
     pub rejected: u64,
 }
 
@@ -76,8 +74,8 @@ fn names(record: &ByteRecord, dialect: &Dialect) -> Vec<String> {
     record.iter().enumerate().map(name).collect()
 }
 
-/// Hands every record of `input`, the header too, to `visit`. Where the lines are that are given up for
-/// a quote that never closes; what stands behind them is read as if they were not there.
+/// Passes every record of `input`, including the header, to `visit`. Returns the ranges of the lines that are rejected
+/// because of a quote that never closes; the text behind them is parsed as if they were not there.
 ///
 /// # Errors
 ///
@@ -94,7 +92,7 @@ pub fn records(
         0
     };
     while let Some((at, fields)) = read(input, start, dialect, &mut visit)? {
-        // The quote opened with the last field. The first line that opens it is the one to give up.
+        // The last field opened the quote. The first line that opens it is the one to reject.
         let mut end = at;
         loop {
             end += line(&input[end..]);
@@ -109,16 +107,16 @@ pub fn records(
     Ok(unclosed)
 }
 
-/// Reads on from `start`. Where the record starts, and how many fields it has, that a quote keeps open to
-/// the end; blank lines before it may be among it.
+/// Parses from `start` on. If a quote stays open to the end, returns the start of its record, possibly with blank lines
+/// before it, and the number of its fields.
 fn read(
     input: &[u8],
     start: usize,
     dialect: &Dialect,
     mut visit: impl FnMut(&ByteRecord),
 ) -> Result<Option<(usize, usize)>, csv::Error> {
-    // Behind all else stands a line of its own, unless a quote is open. A line end before all else has
-    // no meaning, but keeps what looks like a byte order mark from being taken for one.
+    // The text ends with a line of its own, which a reader sees unless a quote is open. The line end at the start has
+    // no meaning, but prevents that a byte order mark is recognized.
     let last = last_line(dialect);
     let tail = [b'\n', last];
     let text = b"\n".chain(&input[start..]).chain(&tail[..]);
@@ -139,7 +137,7 @@ fn read(
     Ok(Some((start + byte.saturating_sub(1), record.len())))
 }
 
-/// A byte that means nothing in the dialect.
+/// A byte without a meaning in the dialect.
 fn last_line(dialect: &Dialect) -> u8 {
     let meant = [
         Some(dialect.delimiter),

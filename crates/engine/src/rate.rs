@@ -1,5 +1,5 @@
-//! How much of a job is begun a second, by all workers together: how people write it, and what a chunk
-//! costs. Who begins what and when is for the master, which divides it, and the workers.
+//! The rate limit of a job, over all workers: its notation, and the cost of a chunk. The master divides it among the
+//! workers.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,16 +8,16 @@ use proto::v1;
 use proto::v1::operation_spec::Kind;
 use proto::v1::{OperationSpec, RateUnit};
 
-/// How much is begun a second.
+/// A rate limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rate {
     /// More than 0, and finite.
     pub per_second: f64,
-    /// Whether chunks are counted, and not their rows.
+    /// Whether it counts chunks instead of rows.
     pub counts_chunks: bool,
 }
 
-/// What came where a rate was expected.
+/// A text that is not a rate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{text:?} is not a rate (as in 50/s, 10/m or 600/h, of rows; or 5chunks/s; the number is more than 0)"
@@ -27,11 +27,11 @@ pub struct RateError {
 }
 
 impl Rate {
-    /// The rate of a job. Absent: its workers begin as much as they can.
+    /// The rate limit of a job. `None` if it has none.
     ///
     /// # Errors
     ///
-    /// When what the operation says is none; then nothing of it may be begun.
+    /// When the rate in the operation is invalid; then no chunk of it may be started.
     pub fn of(operation: Option<&OperationSpec>) -> Option<Result<Self, RateError>> {
         let Kind::Exec(spec) = operation?.kind.as_ref()? else {
             return None;
@@ -49,7 +49,7 @@ impl Rate {
         })
     }
 
-    /// What it costs to begin a chunk of so many rows.
+    /// The cost of a chunk of so many rows.
     pub fn cost(&self, rows: u64) -> u64 {
         if self.counts_chunks { 1 } else { rows }
     }
@@ -101,7 +101,7 @@ fn parse(text: &str) -> Option<Rate> {
 }
 
 impl fmt::Display for Rate {
-    /// In the longest unit of time in which it is a number of at least one.
+    /// Uses the longest unit of time in which the number is at least one.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unit = if self.counts_chunks { "chunks" } else { "rows" };
         let (amount, time) = match self.per_second {

@@ -1,5 +1,5 @@
-//! Puts the records of one file into the columns of a job that has others, or the same in another
-//! order. Which column is where is for the publisher.
+//! Maps the records of one file to the columns of a job that has other columns, or the same in another order. The
+//! publisher determines the mapping.
 
 use std::ops::ControlFlow;
 
@@ -11,25 +11,24 @@ use crate::records::body::{Body, RejectBuilder};
 use crate::records::reject;
 use crate::split::Piece;
 
-/// For one file, how its records become the job's.
+/// The mapping of the columns of one file to those of the job.
 #[derive(Debug, Clone)]
 pub struct ColumnMapping {
-    /// How both are written.
+    /// The dialect of both.
     pub dialect: Dialect,
-    /// How many columns the file has.
+    /// The number of columns of the file.
     pub columns: usize,
-    /// For each of the job's columns, the file's column; `None`: it has none such, and the cell is
+    /// For each column of the job, the index of the file's column; `None` if the file lacks it, so that the cell is
     /// empty.
     pub places: Vec<Option<usize>>,
-    /// A piece is ended behind the record with which it exceeds this.
+    /// A piece ends behind the record that exceeds this size.
     pub target_bytes: usize,
 }
 
 impl ColumnMapping {
-    /// The records of `piece` in the job's columns: in one piece or, where empty cells made it grow,
-    /// in several. A record that is ragged in its own file becomes a reject of the piece that it
-    /// would have been in, since only here its own header is known. Lines and bytes stay those of the
-    /// file.
+    /// Maps the records of `piece` to the job's columns, in one piece or, if empty cells made it grow, in several. A
+    /// ragged record becomes a reject here, because only here the file's own header is known. Lines and bytes stay
+    /// those of the file.
     pub fn rearrange(&self, piece: Piece) -> Vec<Piece> {
         let body = Body {
             bytes: &piece.body,
@@ -73,22 +72,22 @@ impl ColumnMapping {
         }
         match self.dialect.quote {
             Some(quote) => builder.quote(quote),
-            // What was read without quotes holds nothing that would need some.
+            // Text that was parsed without quotes needs none.
             None => builder.quote_style(csv::QuoteStyle::Never),
         };
         builder.from_writer(Vec::new())
     }
 }
 
-/// Pieces in the builder. All stand where the piece stood that they are made of: a place within it
-/// would cost a count of lines, and nobody looks for good records by their line.
+/// Builds the pieces. All have the position of the original piece: a position within it would require counting lines,
+/// and nobody looks up good records by line.
 struct PieceBuilder<'a> {
     mapping: &'a ColumnMapping,
     done: Vec<Piece>,
     writer: csv::Writer<Vec<u8>>,
     rows: u64,
     rejects: Vec<Reject>,
-    /// Records before the piece in the builder, and before what comes next.
+    /// Records before the piece that is being built, and before the next record.
     first_record: u64,
     record: u64,
     line: u64,
@@ -110,15 +109,15 @@ impl<'a> PieceBuilder<'a> {
         }
     }
 
-    /// Writes a record with the cells that `cell` has at the file's places.
+    /// Writes a record with the mapped cells; `cell` returns a cell of the file.
     fn write<'r>(&mut self, cell: impl Fn(usize) -> Option<&'r [u8]>) {
         let places = self.mapping.places.iter();
         let cells = places.map(|place| place.and_then(&cell).unwrap_or_default());
-        // Into a vector nothing fails, and every record has the same number of cells.
+        // Writing to a vector cannot fail, and every record has the same number of cells.
         self.rows += u64::from(self.writer.write_record(cells).is_ok());
     }
 
-    /// Up to what the writer still holds back.
+    /// Bytes in the writer's buffer do not count.
     fn is_full(&self) -> bool {
         self.writer.get_ref().len() >= self.mapping.target_bytes
     }

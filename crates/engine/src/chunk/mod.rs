@@ -1,5 +1,5 @@
-//! What a chunk's body travels in: packed, and with a hash; and how it comes out again, checked. What
-//! is in the body is for `records` and the operations.
+//! The body of a chunk in transit: compressed, and with a hash that is checked. `records` and the operations read its
+//! content.
 
 pub(crate) mod packed;
 
@@ -12,15 +12,15 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::chunk::packed::{ChunkPart, PackedBytes};
 pub use crate::chunk::packed::{Damage, Packing};
 
-/// The largest body that is unpacked: twice what anybody cuts.
+/// The maximum size of a body, unpacked: twice the maximum that publishers cut.
 pub(crate) const MAX_BODY_BYTES: u64 = 8 << 20;
 
-/// XXH3-64, as [`Chunk::body_hash`] carries it.
+/// XXH3-64, as in [`Chunk::body_hash`].
 pub fn hash(body: &[u8]) -> u64 {
     xxh3_64(body)
 }
 
-/// Makes a chunk's body, which is as it was cut, ready to be carried.
+/// Packs the body of a chunk for transit.
 pub fn pack(chunk: &mut Chunk, packing: Packing) {
     if packing == Packing::Nothing {
         return;
@@ -32,11 +32,11 @@ pub fn pack(chunk: &mut Chunk, packing: Packing) {
     chunk.body = packed.bytes;
 }
 
-/// The chunk with its body as it was cut, which is checked.
+/// The chunk with its body unpacked and checked.
 ///
 /// # Errors
 ///
-/// When it is not the one that was sent.
+/// When the body is damaged.
 pub fn unpack(chunk: &Chunk) -> Result<Cow<'_, Chunk>, Damage> {
     let body = packed(chunk).checked(chunk_part(chunk))?;
     if chunk.compression() == Compression::Unspecified {
@@ -50,7 +50,7 @@ pub fn unpack(chunk: &Chunk) -> Result<Cow<'_, Chunk>, Damage> {
     }))
 }
 
-/// How what comes of the chunk is to be carried: as it came itself.
+/// The packing for results of the chunk: that of the chunk.
 pub fn packing(chunk: &Chunk) -> Packing {
     match chunk.body_hash {
         None => Packing::Nothing,
@@ -59,16 +59,16 @@ pub fn packing(chunk: &Chunk) -> Packing {
     }
 }
 
-/// Bytes of the chunk's body as it was cut.
+/// The size of the chunk's body, unpacked.
 pub fn body_bytes(chunk: &Chunk) -> u64 {
     packed(chunk).len()
 }
 
-/// The body out of what it is packed in; whether it is the one that was sent is not checked.
+/// The unpacked body; its hash is not checked.
 ///
 /// # Errors
 ///
-/// When it does not come out.
+/// When it cannot be unpacked.
 pub fn body(chunk: &Chunk) -> Result<Bytes, Damage> {
     packed(chunk).unpack(chunk_part(chunk))
 }
@@ -106,7 +106,7 @@ mod tests {
         chunk
     }
 
-    /// What packs well.
+    /// Text that compresses well.
     fn text() -> String {
         "a,b,\"c d\"\n".repeat(1000)
     }
@@ -144,7 +144,7 @@ mod tests {
                 body[at] ^= 1_u8 << bit;
             }
             chunk.body = body.into();
-            // A bit of the frame that says nothing may be turned; what comes out is what was sent.
+            // A flipped bit may be in a part of the frame without meaning; the content is intact then.
             match unpack(&chunk) {
                 Ok(chunk) => prop_assert_eq!(&chunk.body, &text()),
                 Err(Damage::Hash { seq, .. } | Damage::Packed { seq, .. } | Damage::Length { seq, .. }) => {

@@ -1,104 +1,103 @@
-//! Bytes in what they travel in: packed, and with a hash; and how they come out again, checked.
+//! Bytes in transit: compressed, and with a hash that is checked.
 
 use bytes::Bytes;
 use proto::v1::Compression;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// What is done to a body before it is carried.
+/// How a body is prepared for transit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Packing {
-    /// Nothing: it stays in this process.
+    /// Not at all: it stays in this process.
     Nothing,
-    /// It gets a hash.
+    /// With a hash.
     Hash,
-    /// It gets a hash, and is packed with zstd.
+    /// With a hash, compressed with zstd.
     Zstd,
 }
 
-/// zstd's fastest level but for the negative ones. Of orders data it makes a third at 400 MB/s a
-/// core; the negative levels, and lz4, make a half at twice the speed, and only a network of more
-/// than 2 Gbit/s would be faster with them.
+/// zstd's fastest positive level. It compresses orders data to a third at 400 MB/s per core; the negative levels, and
+/// lz4, reach a half at twice the speed, which only pays on networks of more than 2 Gbit/s.
 const LEVEL: i32 = 1;
 
-/// The bytes of a chunk, or of its output, are not those that were sent.
+/// Damage of the bytes of a chunk, or of its output.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Damage {
-    /// It was changed on its way.
+    /// It was changed in transit.
     #[error(
         "the {what} of chunk {seq} is damaged: its hash is {found:016x} where {expected:016x} was sent"
     )]
     Hash {
-        /// ChunkPart bytes: "body" or "output".
+        /// "body" or "output".
         what: &'static str,
-        /// The chunk's number within its job.
+        /// The sequence number of the chunk.
         seq: u64,
-        /// What the chunk says.
+        /// The value in the message.
         expected: u64,
-        /// What its body hashes to.
+        /// The hash of the bytes.
         found: u64,
     },
     /// It cannot be unpacked.
     #[error("the {what} of chunk {seq} is damaged: {reason}")]
     Packed {
-        /// ChunkPart bytes: "body" or "output".
+        /// "body" or "output".
         what: &'static str,
-        /// The chunk's number within its job.
+        /// The sequence number of the chunk.
         seq: u64,
-        /// What zstd said.
+        /// The error of zstd.
         reason: String,
     },
-    /// It unpacks into something else than the chunk says.
+    /// It unpacks into another number of bytes.
     #[error("the {what} of chunk {seq} is damaged: it unpacks into {found} bytes of {expected}")]
     Length {
-        /// ChunkPart bytes: "body" or "output".
+        /// "body" or "output".
         what: &'static str,
-        /// The chunk's number within its job.
+        /// The sequence number of the chunk.
         seq: u64,
-        /// What the chunk says.
+        /// The value in the message.
         expected: u64,
-        /// What came out.
+        /// The number of unpacked bytes.
         found: u64,
     },
-    /// It would unpack into more than anybody cuts.
+    /// It would unpack into more bytes than are allowed.
     #[error(
         "the {what} of chunk {seq} is not unpacked: it says that it has {bytes} bytes, and at most \
          {max_bytes} are carried"
     )]
     Large {
-        /// ChunkPart bytes: "body" or "output".
+        /// "body" or "output".
         what: &'static str,
-        /// The chunk's number within its job.
+        /// The sequence number of the chunk.
         seq: u64,
-        /// What the chunk says.
+        /// The value in the message.
         bytes: u64,
-        /// How many there may be.
+        /// The maximum.
         max_bytes: u64,
     },
-    /// A newer rowmill packed it.
+    /// A newer version of rowmill packed it.
     #[error("the {what} of chunk {seq} is packed in a way ({compression}) that is not known here")]
     Unknown {
-        /// ChunkPart bytes: "body" or "output".
+        /// "body" or "output".
         what: &'static str,
-        /// The chunk's number within its job.
+        /// The sequence number of the chunk.
         seq: u64,
-        /// What the chunk says.
+        /// The value in the message.
         compression: i32,
     },
 }
 
-/// Bytes as they are carried.
+/// Bytes in transit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PackedBytes {
-    /// PackedBytes as `compression` says.
+    /// Compressed according to `compression`.
     pub(crate) bytes: Bytes,
     pub(crate) compression: i32,
-    /// How many there are, unpacked. Of what is not packed: 0.
+    /// The number of bytes unpacked; 0 if they are not compressed.
     pub(crate) unpacked: u64,
-    /// XXH3-64 of them, unpacked.
+    /// XXH3-64 of the unpacked bytes.
     pub(crate) hash: Option<u64>,
 }
 
-/// ChunkPart bytes these are, for errors, and how many there may be.
+/// Identifies the bytes in errors, and limits their number.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ChunkPart {
     pub(crate) what: &'static str,
@@ -107,7 +106,7 @@ pub(crate) struct ChunkPart {
 }
 
 impl PackedBytes {
-    /// Makes bytes ready to be carried.
+    /// Packs bytes for transit.
     pub(crate) fn new(bytes: Bytes, packing: Packing) -> Self {
         let mut packed = Self {
             hash: (packing != Packing::Nothing).then(|| xxh3_64(&bytes)),
@@ -115,7 +114,7 @@ impl PackedBytes {
             compression: Compression::Unspecified.into(),
             unpacked: 0,
         };
-        // Without memory for it, or where nothing is won, it goes as it is.
+        // If memory is short or compression does not help, the bytes stay as they are.
         if packing == Packing::Zstd
             && let Ok(smaller) = zstd::bulk::compress(&packed.bytes, LEVEL)
             && smaller.len() < packed.bytes.len()
@@ -127,7 +126,7 @@ impl PackedBytes {
         packed
     }
 
-    /// How many bytes there are, unpacked.
+    /// The number of unpacked bytes.
     pub(crate) fn len(&self) -> u64 {
         if self.compression == i32::from(Compression::Unspecified) {
             self.bytes.len() as u64
@@ -136,11 +135,11 @@ impl PackedBytes {
         }
     }
 
-    /// The bytes as they were; whether they are those that were sent is not checked.
+    /// Unpacks the bytes, without checking the hash.
     ///
     /// # Errors
     ///
-    /// When they do not come out.
+    /// When they cannot be unpacked.
     pub(crate) fn unpack(&self, chunk_part: ChunkPart) -> Result<Bytes, Damage> {
         let (
             ChunkPart {
@@ -187,11 +186,11 @@ impl PackedBytes {
         Ok(bytes.into())
     }
 
-    /// The bytes as they were sent.
+    /// Unpacks the bytes and checks the hash.
     ///
     /// # Errors
     ///
-    /// When they do not come out, or are others.
+    /// When they cannot be unpacked, or are damaged.
     pub(crate) fn checked(&self, chunk_part: ChunkPart) -> Result<Bytes, Damage> {
         let bytes = self.unpack(chunk_part)?;
         let Some(expected) = self.hash else {

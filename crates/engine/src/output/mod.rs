@@ -1,5 +1,5 @@
-//! Rows that came of one chunk, in what they travel and are kept in: packed, and with a hash. They
-//! come out whole, or piece by piece for those who have no room for all of them.
+//! The rows that an operation made of one chunk, in transit and in storage: compressed, and with a hash. They are
+//! unpacked at once, or piece by piece in bounded memory.
 
 mod row_filter;
 
@@ -15,11 +15,11 @@ pub use row_filter::RowFilter;
 
 use crate::chunk::packed::{ChunkPart, Damage, PackedBytes, Packing};
 
-/// The most that the rows of one chunk may come to, in bytes: with what is around them, and however
-/// badly they pack, they fit into 16 MiB, which is what RabbitMQ 4 takes in one message.
+/// The maximum size of the rows of one chunk: with the other fields of the message, and however badly they compress,
+/// they fit into 16 MiB, the maximum of a message in RabbitMQ 4.
 pub const MAX_OUTPUT_BYTES: u64 = 15 << 20;
 
-/// So many records of CSV, ready to be carried.
+/// Packs `rows` records of CSV for transit.
 pub fn pack(body: Bytes, rows: u64, packing: Packing) -> Output {
     let packed = PackedBytes::new(body, packing);
     Output {
@@ -31,11 +31,11 @@ pub fn pack(body: Bytes, rows: u64, packing: Packing) -> Output {
     }
 }
 
-/// The rows of chunk `seq` as they were made.
+/// Unpacks and checks the rows of chunk `seq`.
 ///
 /// # Errors
 ///
-/// When they are not those that were sent.
+/// When they are damaged.
 pub fn unpack(output: &Output, seq: u64) -> Result<Bytes, Damage> {
     let packed = PackedBytes {
         bytes: output.body.clone(),
@@ -50,12 +50,11 @@ pub fn unpack(output: &Output, seq: u64) -> Result<Bytes, Damage> {
     })
 }
 
-/// Rows that come out piece by piece. What a piece says is known to be what was sent only when the
-/// last one has come.
+/// Unpacks rows piece by piece. Only when the last piece has been read is it known that all were intact.
 pub struct Unpacker<R: Read> {
     packed: Source<R>,
     seq: u64,
-    /// Bytes that are to come.
+    /// Bytes that are left to read.
     left: u64,
     expected: Option<u64>,
     hash: Box<Xxh3>,
@@ -73,29 +72,29 @@ impl<R: Read> fmt::Debug for Unpacker<R> {
     }
 }
 
-/// Why no further piece comes.
+/// The reason why reading failed.
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackError {
-    /// The rows are not those that were sent.
+    /// The rows are damaged.
     #[error(transparent)]
     Damage(#[from] Damage),
     /// They cannot be read.
     #[error("the output of chunk {seq} cannot be read: {source}")]
     Read {
-        /// ChunkPart chunk.
+        /// The sequence number of the chunk.
         seq: u64,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 }
 
 impl<R: Read> Unpacker<R> {
-    /// Of the rows of chunk `seq`, which lie in `packed`, `bytes` of them, as `output` says; its own
-    /// body is not looked at.
+    /// Unpacks the rows of chunk `seq` from the `bytes` in `packed`, with the other fields of `output`; its body is not
+    /// read.
     ///
     /// # Errors
     ///
-    /// When they are packed in a way that is not known here, or into more than anybody sends.
+    /// When the compression is not known, or the size exceeds the limit.
     pub fn new(output: &Output, packed: R, bytes: u64, seq: u64) -> Result<Self, UnpackError> {
         let what = "output";
         let (left, packed) = match Compression::try_from(output.compression) {
@@ -134,11 +133,11 @@ impl<R: Read> Unpacker<R> {
         })
     }
 
-    /// The next `most` bytes, or fewer at the end.
+    /// The next `max_bytes`, or fewer at the end.
     ///
     /// # Errors
     ///
-    /// When they cannot be read, or are not those that were sent.
+    /// When they cannot be read, or are damaged.
     pub fn next(&mut self, max_bytes: usize) -> Result<Bytes, UnpackError> {
         let mut piece = vec![0; self.left.min(max_bytes as u64) as usize];
         self.read(&mut piece)?;
@@ -150,7 +149,7 @@ impl<R: Read> Unpacker<R> {
         Ok(piece.into())
     }
 
-    /// Whether nothing is to come.
+    /// Whether all bytes have been read.
     pub fn is_over(&self) -> bool {
         self.left == 0
     }

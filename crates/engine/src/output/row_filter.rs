@@ -1,13 +1,12 @@
-//! Leaves rows out of an output that comes piece by piece.
+//! Removes rows from an output that is read piece by piece.
 
 use bytes::Bytes;
 use memchr::memchr2;
 
-/// Leaves out the rows that it is told, of CSV as [`output`](crate::output) carries it: quotes doubled,
-/// LF behind each row.
+/// Removes rows by number from CSV with doubled quotes and an LF behind each row, as in [`output`](crate::output).
 #[derive(Debug)]
 pub struct RowFilter {
-    /// Places of rows, ascending; those that are still to come, from `next` on.
+    /// The numbers of the rows to remove, ascending; those from `next` on are still ahead.
     left_out: Vec<u64>,
     next: usize,
     row: u64,
@@ -15,7 +14,7 @@ pub struct RowFilter {
 }
 
 impl RowFilter {
-    /// Leaves out these rows, counted from 0 and ascending.
+    /// Removes the rows with these numbers, which count from 0 and ascend.
     pub fn new(left_out: Vec<u64>) -> Self {
         Self {
             left_out,
@@ -25,7 +24,7 @@ impl RowFilter {
         }
     }
 
-    /// What is left of the next piece, which may be cut anywhere.
+    /// Filters the next piece, which may be cut anywhere.
     pub fn filter(&mut self, piece: Bytes) -> Bytes {
         if self.next == self.left_out.len() {
             return piece;
@@ -47,7 +46,7 @@ impl RowFilter {
         kept.into()
     }
 
-    /// Behind the row's LF. Absent: the piece ends within the row.
+    /// The offset behind the row's LF. `None` if the piece ends within the row.
     fn row_end(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut at = 0;
         while let Some(found) = memchr2(b'"', b'\n', &bytes[at..]) {

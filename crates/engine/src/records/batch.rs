@@ -1,36 +1,36 @@
-//! The cells of some hundred records, put together so that they can be gone through column by column:
-//! what is done with a column then stays in registers, and its branches are foreseen.
+//! A batch of some hundred records, to process them column by column: the state of a column then stays in registers,
+//! and its branches are predictable.
 
 use super::Record;
 use super::cell_positions::CellPositions;
 use crate::Dialect;
 
-/// At most so many records, so that their cells lie in the nearest cache; in the first batch more, which
-/// show whether a column has many values. And so many cells, unless one record has more.
+/// The maximum number of records of a batch, so that their cells stay in the L1 cache. The first batch has more, to
+/// show whether a column has many values. And the maximum number of cells, unless one record has more.
 const RECORDS: usize = 256;
 const FIRST_RECORDS: usize = 1536;
 const CELLS: usize = 16 << 10;
 
-/// Records of one body, all with the same number of cells.
+/// Records of one body that have the same number of cells.
 #[derive(Debug)]
 pub(crate) struct RecordBatch<'b> {
-    /// Record after record.
+    /// In row-major order.
     positions: CellPositions<'b>,
     columns: usize,
     max_cells: usize,
 }
 
-/// The last records of a batch, which stand in a row.
+/// The records that were added to a batch last, which are contiguous in the body.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct RecordRun {
-    /// How many they are.
+    /// The number of records.
     pub(crate) records: usize,
-    /// The first one's place in the batch, and in the body.
+    /// The index of the first record in the batch, and its offset in the body.
     first: usize,
     start: usize,
 }
 
-/// A cell, with what stands behind it in memory, so that its ends can be read as whole words.
+/// A cell, with the bytes behind it in memory, so that it can be read as whole words.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CellSpan<'b> {
     tail: &'b [u8],
@@ -38,7 +38,7 @@ pub(crate) struct CellSpan<'b> {
 }
 
 impl<'b> RecordBatch<'b> {
-    /// An empty one, of records of `body` with so many columns.
+    /// An empty batch for records of `body` with this number of columns.
     pub(crate) fn new(dialect: &Dialect, body: &'b [u8], columns: usize) -> Self {
         let max_cells = max_cells(columns, FIRST_RECORDS);
         Self {
@@ -48,17 +48,17 @@ impl<'b> RecordBatch<'b> {
         }
     }
 
-    /// Whether no record can belong here.
+    /// Whether no record fits into this batch.
     pub(super) fn has_no_columns(&self) -> bool {
         self.columns == 0
     }
 
-    /// Whether there is no room for another record.
+    /// Whether the batch is full.
     pub(crate) fn is_full(&self) -> bool {
         self.positions.cells() >= self.max_cells
     }
 
-    /// Adds a record of the body. There has to be room.
+    /// Adds a record of the body. The batch must not be full.
     pub(crate) fn push(&mut self, record: &Record<'_>) {
         for &cell in record.cells {
             if cell.start < record.body.len() {
@@ -69,7 +69,7 @@ impl<'b> RecordBatch<'b> {
         }
     }
 
-    /// Adds records from a record's start on, as long as they are regular and there is room.
+    /// Adds records from offset `start` on, until one is irregular or the batch is full.
     pub(super) fn read(&mut self, start: usize) -> RecordRun {
         let first = self.records();
         self.positions.read(start, self.columns, self.max_cells);
@@ -80,7 +80,7 @@ impl<'b> RecordBatch<'b> {
         }
     }
 
-    /// Where one of many records starts in the body, and where it ends, line end included.
+    /// The start and the end of a record of the run in the body, line end included.
     pub(crate) fn position(&self, run: &RecordRun, record: usize) -> (usize, usize) {
         let end = |record: usize| {
             let last = (run.first + record + 1) * self.columns - 1;
@@ -95,12 +95,12 @@ impl<'b> RecordBatch<'b> {
         self.max_cells = max_cells(self.columns, RECORDS);
     }
 
-    /// How many records there are.
+    /// The number of records.
     pub(crate) fn records(&self) -> usize {
         self.positions.cells() / self.columns.max(1)
     }
 
-    /// A record's cell in a column.
+    /// The cell of a record in a column.
     #[inline(always)]
     pub(crate) fn cell(&self, record: usize, column: usize) -> CellSpan<'_> {
         let (tail, length) = self.positions.cell(record * self.columns + column);
@@ -108,7 +108,7 @@ impl<'b> RecordBatch<'b> {
     }
 }
 
-/// How many cells there is room for.
+/// The number of cells that fit.
 fn max_cells(columns: usize, records: usize) -> usize {
     let columns = columns.max(1);
     columns * (CELLS / columns).clamp(1, records)
@@ -135,7 +135,7 @@ impl<'b> CellSpan<'b> {
         self.length == 0
     }
 
-    /// The cell and what stands behind it.
+    /// The cell and the bytes behind it.
     #[inline(always)]
     pub(crate) fn tail(&self) -> &'b [u8] {
         self.tail

@@ -1,6 +1,5 @@
-//! One pass over the records of a body: which are good, and how a bad one is told of. Workers and the
-//! publisher's `check` share it, so that both call the same records bad. What is done with a record is
-//! for whoever calls.
+//! One pass over the records of a body: which are good, and how bad ones are reported. Workers and the publisher's
+//! `check` share it, so that both reject the same records.
 
 use std::ops::ControlFlow;
 
@@ -12,24 +11,23 @@ use crate::records::record_sample::RecordSample;
 use crate::records::reject;
 use crate::records::{PaddedCells, Record, RecordBatch, Records};
 
-/// A body of whole records, and where in its file it stands.
+/// A body of whole records, and its position in its file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Body<'b> {
     pub(crate) bytes: &'b [u8],
-    /// Records of the job before it, rejects counted.
+    /// Records of the job before it, including rejected ones.
     pub(crate) first_record: u64,
     /// The line on which it starts.
     pub(crate) first_line: u64,
     /// Bytes of its file before it.
     pub(crate) first_byte: u64,
-    /// The file; empty where there is but one.
+    /// The name of the file; empty if there is only one.
     pub(crate) file: &'b str,
 }
 
 impl Body<'_> {
-    /// Hands every record to `visit`, with its number within the body: as `Ok` where it has as many
-    /// cells as there are columns, or was padded to them. How many records there are, if `visit` lets
-    /// it go on to the end.
+    /// Passes every record to `visit` with its number in the body: as `Ok` if it has as many cells as there are
+    /// columns, or was padded to them. Returns the number of records, if `visit` does not break.
     #[inline(always)]
     pub(crate) fn walk(
         &self,
@@ -50,8 +48,8 @@ impl Body<'_> {
         seen
     }
 
-    /// The same of all records, but the good ones go to batches, and `visit` gets a batch when it is full
-    /// and in the end. Bad ones it gets one by one, maybe before good ones that come before them.
+    /// The same in batches: `visit` gets the good records in batches, and bad records one by one, possibly before good
+    /// records that precede them.
     pub(crate) fn walk_batches(
         &self,
         dialect: &Dialect,
@@ -90,11 +88,11 @@ impl Body<'_> {
     }
 }
 
-/// Tells of bad records of one body, in their order.
+/// Builds the rejects of one body, in the order of the records.
 #[derive(Debug)]
 pub(crate) struct RejectBuilder<'b> {
     body: Body<'b>,
-    /// A place in the body, and the line it is on.
+    /// The last offset in the body, and its line.
     position: (usize, u64),
 }
 
@@ -106,8 +104,8 @@ impl<'b> RejectBuilder<'b> {
         }
     }
 
-    /// Where the record `number` (from 0) of the body stands: records of the job before it, its line,
-    /// and bytes of its file before it.
+    /// The position of the record `number` (from 0) of the body: records of the job before it, its line, and bytes of
+    /// its file before it.
     pub(crate) fn position(&mut self, number: u64, record: &Record<'_>) -> [u64; 3] {
         let start = record.start();
         let body = &self.body;
@@ -121,7 +119,7 @@ impl<'b> RejectBuilder<'b> {
         ]
     }
 
-    /// What is said of the record `number` (from 0) of the body.
+    /// The reject for the record `number` (from 0) of the body.
     pub(crate) fn reject(&mut self, number: u64, record: &Record<'_>, reason: String) -> Reject {
         let (start, end) = (record.start(), record.end());
         let [number, line, byte] = self.position(number, record);
@@ -147,7 +145,7 @@ mod tests {
 
     type Rows = Vec<Vec<Vec<u8>>>;
 
-    /// The good records, in their order; the numbers of the bad ones; the sample; how many all are.
+    /// The good records, the numbers of the bad ones, the sample, and the number of all records.
     type Walked = (Rows, Vec<u64>, RecordSample, u64);
 
     fn one_by_one(body: &Body<'_>, dialect: &Dialect, columns: usize) -> Walked {

@@ -1,6 +1,6 @@
-//! Where the cells of many records stand, found 64 bytes at once, as long as nothing odd comes: a quote
-//! within a cell that is not doubled, an empty line. What is odd is for `reader`, which reads record by
-//! record, as is the end of a body.
+//! Finds the cells of many records, 64 bytes at a time, up to the first irregularity: a quote within a cell that is not
+//! doubled, or an empty line. Irregular records and the end of a body are left to `reader`, which reads record by
+//! record.
 
 use fearless_simd::Simd;
 use memchr::memchr;
@@ -10,54 +10,55 @@ use crate::Dialect;
 use crate::block::{BLOCK, Block, on_this_machine, prefix_xor};
 use crate::chunk::MAX_BODY_BYTES;
 
-/// So many places are written at once, whether there are as many or not.
+/// The number of positions that are written at once, whether there are as many or not.
 const BATCH_WRITES: usize = 8;
 
-/// In `starts`: the cell stands in quotes.
+/// In `starts`: the cell is quoted.
 const QUOTED: u32 = 1 << 31;
 
-// CellPositions in a body and behind it have no bit in common with that.
+// Offsets in a body and in the scratch do not use this bit.
 const _: () = assert!(MAX_BODY_BYTES < QUOTED as u64 / 2);
 
-/// The cells of many records, one after the other. One whose bytes are not as they stand in the body is
-/// in the scratch, behind its length.
+/// The cells of many records, one after the other. A cell that differs from its bytes in the body is in the scratch,
+/// behind its length.
 #[derive(Debug)]
 pub(super) struct CellPositions<'b> {
     body: &'b [u8],
     dialect: Dialect,
-    /// Where each starts, quotes left out; in the scratch, its place there behind the body. This list and
-    /// the next are longer than there are cells, so that a block's are written without asking for room.
+    /// The start of each cell, without a quote; for a cell in the scratch, the length of the body plus its offset
+    /// there. This list and the next are longer than the number of cells, so that the cells of a block are written
+    /// without a check.
     starts: Vec<u32>,
-    /// The delimiter or the line end behind each.
+    /// The offset of the delimiter or line end behind each cell.
     structurals: Vec<u32>,
     cells: usize,
     scratch: Vec<u8>,
 }
 
-/// What one block leaves to the next: each is the lowest bit, or all bits are zero.
+/// The state carried from one block to the next: each mask has only the lowest bit, or none.
 #[derive(Debug, Clone, Copy)]
 struct BlockCarry {
-    /// All bits: the block starts within quotes.
+    /// All bits are set if the block starts within quotes.
     inside: u64,
-    /// The byte before is a closing quote,
+    /// The byte before the block is a closing quote.
     closing: u64,
-    /// a delimiter or a line end,
+    /// The byte before the block is a delimiter or a line end.
     structural: u64,
-    /// a line end,
+    /// The byte before the block is a line end.
     end: u64,
-    /// a carriage return outside quotes.
+    /// The byte before the block is a carriage return outside quotes.
     cr: u64,
-    /// Whether a cell that goes on may hold a doubled quote.
+    /// Whether a cell that continues may hold a doubled quote.
     is_doubled: bool,
 }
 
-/// What is in a block.
+/// The masks of one block.
 struct BlockMasks {
-    /// Delimiters, and what ends a record: a line feed, a carriage return, of both the first.
+    /// Delimiters, and the ends of records: a line feed, a carriage return, or the first byte of both.
     structurals: u64,
-    /// Those that end a record.
+    /// Those of `structurals` that end a record.
     ends: u64,
-    /// Those that stand behind a closing quote.
+    /// Those of `structurals` that follow a closing quote.
     quoted: u64,
     /// Line feeds behind a carriage return.
     feeds: u64,
@@ -66,7 +67,7 @@ struct BlockMasks {
 }
 
 impl<'b> CellPositions<'b> {
-    /// Room for so many cells, and more.
+    /// Has room for at least `max_cells` cells.
     pub(super) fn new(dialect: &Dialect, body: &'b [u8], max_cells: usize) -> Self {
         let room = max_cells + BLOCK + BATCH_WRITES;
         Self {
@@ -88,24 +89,24 @@ impl<'b> CellPositions<'b> {
         self.scratch.clear();
     }
 
-    /// Adds a cell that stands in the body. There has to be room.
+    /// Adds a cell of the body. There must be room.
     pub(super) fn push(&mut self, start: usize, end: usize) {
         self.starts[self.cells] = start as u32;
         self.structurals[self.cells] = end as u32;
         self.cells += 1;
     }
 
-    /// Adds a cell that does not.
+    /// Adds a cell that is not in the body.
     pub(super) fn push_bytes(&mut self, bytes: &[u8]) {
         let start = self.body.len() + self.scratch.len();
         self.scratch
             .extend_from_slice(&(bytes.len() as u32).to_ne_bytes());
         self.scratch.extend_from_slice(bytes);
-        self.push(start, 0); // no length that the body has
+        self.push(start, 0); // not a valid length in the body
     }
 
-    /// Adds the cells of records with so many of them, from a record's start `at` on, until there are
-    /// `most` or something odd comes: also a record with fewer or more.
+    /// Adds the cells of records from offset `at` on, until there are `max_cells` or a record is irregular or has
+    /// another number of cells than `columns`.
     pub(super) fn read(&mut self, at: usize, columns: usize, max_cells: usize) {
         let from = self.cells;
         let line_ends = on_this_machine!(simd => read(simd, self, at, max_cells));
@@ -113,7 +114,7 @@ impl<'b> CellPositions<'b> {
         let ends_line = |&structural: &u32| matches!(self.body[structural as usize], b'\n' | b'\r');
         let structurals = &self.structurals[from..self.cells];
         let mut lasts = structurals.iter().skip(columns - 1).step_by(columns);
-        // Where there are as many records as line ends, no other cell ends a line.
+        // If there are as many line ends as records, no other cell ends a line.
         let regular = if line_ends == records && lasts.all(ends_line) {
             records
         } else {
@@ -125,7 +126,7 @@ impl<'b> CellPositions<'b> {
         self.cells = from + regular * columns;
     }
 
-    /// Adds the cells that end at these places of the block that starts at `base`.
+    /// Adds the cells that end at these bits of the block at offset `base`.
     #[inline(always)]
     fn push_all(&mut self, base: u32, mut mask: u64) {
         let (mut from, to) = (self.cells, self.cells + mask.count_ones() as usize);
@@ -133,7 +134,7 @@ impl<'b> CellPositions<'b> {
             let starts = &mut self.starts[from + 1..][..BATCH_WRITES];
             let structurals = &mut self.structurals[from..][..BATCH_WRITES];
             for (start, structural) in starts.iter_mut().zip(structurals) {
-                // Never zero: the lowest bit of zero is slow to find on some machines.
+                // Never zero: finding the lowest bit of zero is slow on some machines.
                 *structural = base + (mask | 1 << (BLOCK - 1)).trailing_zeros();
                 *start = *structural + 1;
                 mask &= mask.wrapping_sub(1);
@@ -146,8 +147,8 @@ impl<'b> CellPositions<'b> {
         self.cells = to;
     }
 
-    /// Leaves out what stands around the cells of a block, the first of which is `from`: quotes, and a
-    /// carriage return's line feed.
+    /// Trims the cells of a block, the first of which is `from`: removes quotes, and the line feed behind a carriage
+    /// return.
     #[inline(always)]
     fn trim(&mut self, from: usize, found: &BlockMasks) {
         let before = |bit: u64| (found.structurals & (bit - 1)).count_ones() as usize;
@@ -169,7 +170,7 @@ impl<'b> CellPositions<'b> {
         }
     }
 
-    /// Moves a quoted cell to the scratch if it holds a doubled quote.
+    /// Copies a quoted cell to the scratch if it holds a doubled quote.
     #[inline(never)]
     fn unescape(&mut self, at: usize) {
         let start = (self.starts[at] & !QUOTED) as usize;
@@ -186,12 +187,12 @@ impl<'b> CellPositions<'b> {
         self.scratch[offset..offset + 4].copy_from_slice(&length.to_ne_bytes());
     }
 
-    /// Where the delimiter or line end of a cell stands that was read.
+    /// The offset of the delimiter or line end behind a cell.
     pub(super) fn structural(&self, cell: usize) -> usize {
         self.structurals[cell] as usize
     }
 
-    /// A cell, and what stands behind it in memory.
+    /// A cell's length, and the bytes from its start on.
     #[inline(always)]
     pub(super) fn cell(&self, at: usize) -> (&[u8], usize) {
         let (start, structural) = (self.starts[at], self.structurals[at]);
@@ -208,12 +209,12 @@ impl<'b> CellPositions<'b> {
         let rest = self.scratch.get(offset - self.body.len()..);
         match rest.and_then(<[u8]>::split_first_chunk) {
             Some((length, tail)) => (tail, u32::from_ne_bytes(*length) as usize),
-            None => (&[], 0), // never: it was put there
+            None => (&[], 0), // unreachable: it was written there
         }
     }
 }
 
-/// Adds the cells of records of any lengths; gives how many end.
+/// Adds the cells of records of any length, and returns the number of line ends.
 #[inline(always)]
 fn read<S: Simd>(simd: S, positions: &mut CellPositions<'_>, at: usize, max_cells: usize) -> usize {
     let (body, dialect) = (positions.body, positions.dialect); // in registers
@@ -241,7 +242,7 @@ fn read<S: Simd>(simd: S, positions: &mut CellPositions<'_>, at: usize, max_cell
 }
 
 impl BlockCarry {
-    /// BlockCarry a record.
+    /// The state before a record.
     const START: Self = Self {
         inside: 0,
         closing: 0,
@@ -251,7 +252,7 @@ impl BlockCarry {
         is_doubled: false,
     };
 
-    /// Goes on over a block; `None` where something odd is in it.
+    /// Processes a block. `None` if it has an irregularity.
     #[inline(always)]
     fn step<S: Simd>(
         &mut self,

@@ -4,7 +4,7 @@ use fearless_simd::Simd;
 
 use crate::block::{BLOCK, Block, on_this_machine};
 
-/// Line ends in `bytes`, which do not start within a CRLF: LF, CRLF and a lone CR each are one.
+/// Counts the line ends in `bytes`, which must not start within a CRLF: LF, CRLF and a lone CR each are one.
 pub fn line_ends(bytes: &[u8]) -> u64 {
     on_this_machine!(simd => line_ends_by_blocks(simd, bytes))
 }
@@ -26,7 +26,7 @@ fn line_ends_by_blocks<S: Simd>(simd: S, bytes: &[u8]) -> u64 {
     ends
 }
 
-/// Line ends in a block with these line feeds and carriage returns.
+/// Counts the line ends in a block with these line feeds and carriage returns.
 #[inline(always)]
 pub(crate) fn line_ends_of(feeds: u64, returns: u64, after_cr: bool) -> u64 {
     let behind_cr = returns << 1 | u64::from(after_cr);

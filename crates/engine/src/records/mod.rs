@@ -1,6 +1,6 @@
-//! Reads records and their fields from whole records in memory, exactly as csv-core 0.1.13 does but
-//! without copying: a cell is a slice of the body wherever no doubled quote or escape is in it. Finding where a
-//! stream can be cut is for `split`.
+//! Parses records and their fields from whole records in memory, exactly as csv-core 0.1.13 does but without copying: a
+//! cell is a slice of the body unless it has a doubled quote or an escape. `split` finds the positions where a stream
+//! can be cut.
 
 mod batch;
 pub(crate) mod body;
@@ -19,39 +19,39 @@ pub use lines::line_ends;
 pub(crate) use lines::line_ends_of;
 use reader::Reader;
 
-/// Reads one body of whole records. Unlike a bare csv-core reader it takes no byte order mark away:
-/// only the input's start can have one, and the splitter drops it there.
+/// Reads one body of whole records. Unlike a bare csv-core reader it does not strip a byte order mark: only the start
+/// of the input can have one, and the splitter drops it there.
 #[derive(Debug)]
 pub struct Records<'a> {
     body: &'a [u8],
-    /// Where the next record is looked for.
+    /// The offset of the next record.
     at: usize,
     cells: Vec<Cell>,
-    /// PaddedCells that are not as they stand in the body.
+    /// Cells that differ from their bytes in the body.
     scratch: Vec<u8>,
     reader: Reader,
     dialect: Dialect,
-    /// So many records are read one by one before many are tried,
+    /// After a failed attempt to read a run, this many records are read one by one.
     backoff: u32,
-    /// of which so many are left.
+    /// How many of them are left.
     wait: u32,
 }
 
-/// A slice of the body followed by the scratch: what starts behind the body is in the scratch.
+/// A range of the body followed by the scratch: offsets beyond the body are in the scratch.
 #[derive(Debug, Clone, Copy)]
 struct Cell {
     start: usize,
     end: usize,
 }
 
-/// Room for the cells of a record that is padded.
+/// A buffer for the cells of a padded record.
 #[derive(Debug, Default)]
 pub(crate) struct PaddedCells(Vec<Cell>);
 
-/// After how many odd records others are tried, at most.
+/// The maximum number of records that are read one by one before another attempt.
 const MAX_BACKOFF: u32 = 64;
 
-/// One record; it lives until the next is read.
+/// One record; valid until the next is read.
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'r> {
     body: &'r [u8],
@@ -62,18 +62,18 @@ pub struct Record<'r> {
 }
 
 impl<'r> Record<'r> {
-    /// How many fields it has, at least one.
+    /// The number of fields, at least one.
     #[allow(clippy::len_without_is_empty)] // never empty
     pub fn len(&self) -> usize {
         self.cells.len()
     }
 
-    /// A field's bytes, without the quotes around it.
+    /// The bytes of a field, without the quotes around it.
     pub fn get(&self, field: usize) -> Option<&'r [u8]> {
         self.cells.get(field).map(|&cell| self.cell(cell))
     }
 
-    /// The fields' bytes.
+    /// The bytes of all fields.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &'r [u8]> + use<'r> {
         let record = *self;
         self.cells.iter().map(move |&cell| record.cell(cell))
@@ -88,7 +88,7 @@ impl<'r> Record<'r> {
         &self.scratch[cell.start - behind..cell.end - behind]
     }
 
-    /// As `Ok` where it has as many cells as there are columns, or is padded to them.
+    /// `Ok` if it has as many cells as there are columns, or is padded to them.
     #[inline(always)]
     pub(crate) fn checked<'p>(
         self,
@@ -108,7 +108,7 @@ impl<'r> Record<'r> {
         }
     }
 
-    /// The same record with empty cells added until there are `columns`.
+    /// The record with empty cells appended until there are `columns`.
     #[cold]
     fn padded<'p>(&self, columns: usize, cells: &'p mut PaddedCells) -> Record<'p>
     where
@@ -123,12 +123,12 @@ impl<'r> Record<'r> {
         }
     }
 
-    /// Where in the body it starts.
+    /// The offset of its start in the body.
     pub fn start(&self) -> usize {
         self.start
     }
 
-    /// Where in the body it ends, line end included.
+    /// The offset of its end in the body, line end included.
     pub fn end(&self) -> usize {
         self.end
     }
@@ -149,8 +149,8 @@ impl<'a> Records<'a> {
         }
     }
 
-    /// Adds the next records to `batch`, which has room, as long as they have as many cells as it has
-    /// columns and nothing odd is in them. The one behind them is for [`read`](Self::read).
+    /// Adds the next records to `batch`, which is not full, while they are regular and have as many cells as it has
+    /// columns. The record behind them is left to [`read`](Self::read).
     pub(crate) fn read_run(&mut self, batch: &mut RecordBatch<'_>) -> RecordRun {
         let is_plain = self.dialect.comment.is_none() && self.dialect.escape.is_none();
         if !is_plain || batch.has_no_columns() || self.wait > 0 {
@@ -165,14 +165,14 @@ impl<'a> Records<'a> {
             self.reader.seek(self.body, self.at);
             self.backoff = 1;
         } else {
-            // Where every record is odd, looking first would double the work.
+            // If every record is irregular, an attempt for each would double the work.
             self.wait = self.backoff;
             self.backoff = MAX_BACKOFF.min(2 * self.backoff);
         }
         run
     }
 
-    /// The next record. `None`: there is no more.
+    /// The next record. `None` at the end of the body.
     #[inline(always)]
     pub fn read(&mut self) -> Option<Record<'_>> {
         self.cells.clear();

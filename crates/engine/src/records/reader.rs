@@ -1,5 +1,4 @@
-//! Reads records: from one delimiter or line end to the next, and over quoted fields from quote to
-//! quote.
+//! Reads records one by one: from one delimiter or line end to the next, and over quoted fields from quote to quote.
 
 use memchr::{memchr, memchr2};
 
@@ -11,7 +10,7 @@ use crate::Dialect;
 #[derive(Debug)]
 pub(super) struct Reader {
     dialect: Dialect,
-    /// Those before the next record are taken.
+    /// Those before the next record are consumed.
     structurals: Structurals,
 }
 
@@ -23,12 +22,12 @@ impl Reader {
         }
     }
 
-    /// Leaves out what stands before `at`.
+    /// Skips to `at`.
     pub(super) fn seek(&mut self, body: &[u8], at: usize) {
         self.structurals.seek(body, at);
     }
 
-    /// Reads a record's cells from `at` on; where it starts and ends.
+    /// Reads the cells of the record at `at`, and returns its start and end.
     #[inline(always)]
     pub(super) fn read(
         &mut self,
@@ -37,7 +36,7 @@ impl Reader {
         cells: &mut Vec<Cell>,
         scratch: &mut Vec<u8>,
     ) -> Option<(usize, usize)> {
-        let mut structurals = self.structurals; // in registers while a record is read
+        let mut structurals = self.structurals; // kept in registers while a record is read
         loop {
             let first = *body.get(at)?;
             if matches!(first, b'\r' | b'\n') {
@@ -70,7 +69,7 @@ impl Reader {
     }
 }
 
-/// Where the line of a comment ends that starts at `at`. Only a line feed ends it.
+/// The end of the comment that starts at `at`. Only a line feed ends it.
 #[cold]
 fn behind_comment(body: &[u8], at: usize, structurals: &mut Structurals) -> usize {
     let end = memchr(b'\n', &body[at..]).map_or(body.len(), |end| at + end + 1);
@@ -78,7 +77,7 @@ fn behind_comment(body: &[u8], at: usize, structurals: &mut Structurals) -> usiz
     end
 }
 
-/// The field whose opening quote stands at `open`, and where it ends.
+/// The field whose opening quote is at `open`, and its end.
 #[inline(never)]
 fn quoted(
     dialect: &Dialect,
@@ -113,7 +112,7 @@ fn quoted(
     }
     let start_in_scratch = body.len() + scratch.len();
     unescape(&body[start..close], quote, escape, scratch);
-    scratch.extend_from_slice(&body[behind..end]); // what stands between quote and delimiter
+    scratch.extend_from_slice(&body[behind..end]); // the bytes between the closing quote and the delimiter
     let cell = Cell {
         start: start_in_scratch,
         end: body.len() + scratch.len(),
@@ -121,12 +120,12 @@ fn quoted(
     (cell, end)
 }
 
-/// Copies `cell` with one quote for two, and what is escaped without its escape.
+/// Copies `cell` with one quote for two, and escaped bytes without the escape.
 pub(super) fn unescape(cell: &[u8], quote: u8, escape: u8, scratch: &mut Vec<u8>) {
     let mut rest = cell;
     while let Some(at) = memchr2(quote, escape, rest) {
         scratch.extend_from_slice(&rest[..at]);
-        scratch.extend(rest.get(at + 1)); // the second quote, or what is escaped
+        scratch.extend(rest.get(at + 1)); // the second quote, or the escaped byte
         rest = &rest[(at + 2).min(rest.len())..];
     }
     scratch.extend_from_slice(rest);

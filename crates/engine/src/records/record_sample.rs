@@ -1,31 +1,31 @@
-//! A few of a chunk's last good records, cut short, for people to look at.
+//! The last few good records of a chunk, truncated, to show to users.
 
 use proto::v1::{Chunk, SampleRow};
 
 use crate::Dialect;
 use crate::records::{Record, Records};
 
-/// How many records are shown, how many of their cells, and how much of a cell.
+/// The maximum number of records in a sample, of their cells, and of the bytes of a cell.
 const ROWS: usize = 5;
 const CELLS: usize = 64;
 const CELL_BYTES: usize = 64;
 
-/// Remembers where the last good records stand; their cells are read only in the end.
+/// Remembers the positions of the last good records; their cells are read only at the end.
 #[derive(Debug, Default)]
 pub(crate) struct RecordSample {
-    /// The number of the record within the body, its start and its end, in a ring.
+    /// The number of the record in the body, its start and its end, as a ring buffer.
     last: [(u64, usize, usize); ROWS],
     seen: usize,
 }
 
 impl RecordSample {
-    /// The record `number` (from 0) of the body is good.
+    /// Adds the record `number` (from 0) of the body, which is good.
     #[inline(always)]
     pub(crate) fn add(&mut self, number: u64, record: &Record<'_>) {
         self.put(number, (record.start(), record.end()));
     }
 
-    /// RecordRun records, of which the first one is `number`, are good; `place` tells where each stands.
+    /// Adds records that are good, the first of which is `number`; `position` returns the start and end of each.
     pub(crate) fn add_run(
         &mut self,
         number: u64,
@@ -43,7 +43,7 @@ impl RecordSample {
         self.seen += 1;
     }
 
-    /// The records that are shown.
+    /// The numbers of the sampled records.
     #[cfg(test)]
     pub(crate) fn numbers(&self) -> Vec<u64> {
         let oldest = self.seen.saturating_sub(ROWS);
@@ -51,7 +51,7 @@ impl RecordSample {
         last.map(|at| self.last[at % ROWS].0).collect()
     }
 
-    /// The rows of `chunk`, in input order, each with a cell for every column that is shown.
+    /// The sampled rows of `chunk`, in input order, each with a cell for every column in the sample.
     pub(crate) fn rows(&self, dialect: &Dialect, chunk: &Chunk) -> Vec<SampleRow> {
         let columns = chunk.columns.len().min(CELLS);
         let oldest = self.seen.saturating_sub(ROWS);
@@ -60,7 +60,7 @@ impl RecordSample {
                 let (number, start, end) = self.last[at % ROWS];
                 let mut records = Records::new(dialect, &chunk.body[start..end]);
                 let mut cells = excerpt_cells(&records.read()?);
-                cells.resize(columns, String::new()); // where it was padded
+                cells.resize(columns, String::new()); // for a padded record
                 let record = job_record_number(chunk, number);
                 Some(SampleRow { record, cells })
             })
@@ -68,8 +68,8 @@ impl RecordSample {
     }
 }
 
-/// The job's number of the record `number` of the body: some of those before it may have been rejected
-/// already when the body was made.
+/// The number in the job of the record `number` of the body: records before it may have been rejected already when the
+/// body was made.
 fn job_record_number(chunk: &Chunk, number: u64) -> u64 {
     let mut record = chunk.first_record.saturating_add(number);
     let rejects = chunk.rejects.iter().map(|reject| reject.record);
@@ -79,15 +79,15 @@ fn job_record_number(chunk: &Chunk, number: u64) -> u64 {
     record
 }
 
-/// The first cells of a record, for people.
+/// The first cells of a record, truncated, to show to users.
 pub(crate) fn excerpt_cells(record: &Record<'_>) -> Vec<String> {
     let cells = record.iter().take(CELLS);
     cells.map(|cell| excerpt(cell, CELL_BYTES)).collect()
 }
 
-/// The start of a cell as text, on a character boundary, with what is no UTF-8 replaced.
+/// The start of a cell as text, cut between characters, with invalid UTF-8 replaced.
 pub(crate) fn excerpt(cell: &[u8], most_bytes: usize) -> String {
-    // A few bytes more, so that a character across the boundary is not taken for a broken one.
+    // A few more bytes, so that a character across the cut is not taken for an invalid one.
     let mut excerpt = String::from_utf8_lossy(&cell[..cell.len().min(most_bytes + 4)]).into_owned();
     excerpt.truncate(excerpt.floor_char_boundary(most_bytes));
     excerpt

@@ -1,32 +1,32 @@
-//! Bad records: how they are told of, and how many are kept.
+//! Rejected records: their reasons, and how many are kept.
 
 use prost::Message;
 use proto::v1::Reject;
 
-/// How much of a bad record is kept.
+/// The number of bytes that are kept of a rejected record.
 const RAW_BYTES: usize = 1024;
 
-/// At most so many rejects of one chunk are kept, and so much of them. The rest is only counted.
+/// The maximum number of rejects that are kept of one chunk, and of their bytes. Further ones are only counted.
 const MAX_KEPT: usize = 1000;
 const MAX_KEPT_BYTES: usize = 256 << 10;
 
-/// The start of a bad record, without its line end.
+/// The start of a rejected record, without its line end.
 pub(crate) fn raw(record: &[u8]) -> Vec<u8> {
     let record = record.strip_suffix(b"\n").unwrap_or(record);
     let record = record.strip_suffix(b"\r").unwrap_or(record);
     record[..record.len().min(RAW_BYTES)].to_vec()
 }
 
-/// The reason for a record whose end is lost.
+/// The reason for a record that the end of the input cuts off.
 pub(crate) const TORN: &str = "the input was cut off within this record";
 
-/// The reason for a record over the cap.
+/// The reason for a record that is longer than the limit.
 pub(crate) fn too_long(cap_bytes: u64) -> String {
     format!("record is longer than {}", bytes(cap_bytes))
 }
 
-/// The reason for a record with a quote that never closes, which opened on the line that reads `text`;
-/// `within`: more than so many bytes were not looked at.
+/// The reason for a record with a quote that never closes. The quote opened on the line with this `text`; `within` is
+/// the number of bytes that were searched, if there were more.
 pub(crate) fn open_quote(line: u64, text: &[u8], within: Option<u64>) -> String {
     let text = excerpt(text, EXCERPT_CHARACTERS);
     let closes = match within {
@@ -39,14 +39,13 @@ pub(crate) fn open_quote(line: u64, text: &[u8], within: Option<u64>) -> String 
     )
 }
 
-/// How much of a line a reason repeats.
+/// The number of characters of a line in a reason.
 const EXCERPT_CHARACTERS: usize = 40;
 
-/// The start of a line, so many characters of it, with nothing in it that would do something to a
-/// terminal.
+/// The first characters of a line, with control characters escaped so that a terminal can show it.
 pub fn excerpt(line: &[u8], characters: usize) -> String {
     let line = line.trim_ascii_end();
-    // No character has more than four bytes.
+    // A character has at most four bytes.
     let text = String::from_utf8_lossy(&line[..line.len().min(4 * characters + 4)]);
     let mut shown = String::new();
     for (at, character) in text.chars().enumerate() {
@@ -63,19 +62,19 @@ pub fn excerpt(line: &[u8], characters: usize) -> String {
     shown
 }
 
-/// Whether it turns the direction of text around.
+/// Whether the character changes the direction of text.
 fn is_direction(character: char) -> bool {
     matches!(character, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The reason for a record with another number of fields than there are columns.
+/// The reason for a record whose number of fields differs from the number of columns.
 pub(crate) fn ragged(fields: usize, columns: usize, has_header: bool) -> String {
     let plural = if fields == 1 { "" } else { "s" };
     let other = if has_header { "header" } else { "first record" };
     format!("{fields} field{plural} where the {other} has {columns}")
 }
 
-/// The reason for a record with bytes that are no UTF-8, which start `from`.
+/// The reason for a record with invalid UTF-8, which starts at `from`.
 pub(crate) fn malformed(from: &[u8]) -> String {
     let sequence = from
         .utf8_chunks()
@@ -85,7 +84,7 @@ pub(crate) fn malformed(from: &[u8]) -> String {
     format!("bytes that are no UTF-8: {}", bytes.join(" "))
 }
 
-/// A size for people: whole MiB or KiB where it is one, else bytes.
+/// A size as text: in MiB or KiB if it is a whole number of them, else in bytes.
 pub(crate) fn bytes(bytes: u64) -> String {
     match bytes {
         0 => "0 bytes".to_owned(),
@@ -98,15 +97,15 @@ pub(crate) fn bytes(bytes: u64) -> String {
 /// The rejects of one chunk, in input order: all are counted, the first are kept.
 #[derive(Debug, Default)]
 pub(crate) struct Rejects {
-    /// Those that are kept.
+    /// The rejects that are kept.
     pub(crate) kept: Vec<Reject>,
-    /// All.
+    /// The number of all rejects.
     pub(crate) count: u64,
     kept_bytes: usize,
 }
 
 impl Rejects {
-    /// Counts a reject, and keeps what `reject` makes if there is room for it.
+    /// Counts a reject, and keeps the result of `reject` if there is room for it.
     pub(crate) fn add(&mut self, reject: impl FnOnce() -> Reject) {
         self.count += 1;
         if self.kept.len() >= MAX_KEPT || self.kept_bytes >= MAX_KEPT_BYTES {
@@ -116,7 +115,7 @@ impl Rejects {
         let told = reject.violations.iter().map(Message::encoded_len);
         let size = reject.raw.len() + reject.reason.len() + told.sum::<usize>();
         if self.kept_bytes + size > MAX_KEPT_BYTES {
-            self.kept_bytes = MAX_KEPT_BYTES; // no later, shorter one: those kept are the first
+            self.kept_bytes = MAX_KEPT_BYTES; // no later, shorter one: the kept rejects are the first
             return;
         }
         self.kept_bytes += size;

@@ -1,15 +1,14 @@
-//! Where delimiters and line ends stand, found 64 bytes at once. Which of them are within quotes is for
-//! `reader`.
+//! Finds delimiters and line ends, 64 bytes at a time. `reader` decides which of them are within quotes.
 
 use crate::block::{BLOCK, Block, on_any_machine};
 
-/// The delimiters and line ends of a body, one after the other.
+/// Iterates over the delimiters and line ends of a body.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Structurals {
     delimiter: u8,
-    /// Where the block starts that `mask` is of.
+    /// The offset of the block of `mask`.
     base: usize,
-    /// Those of the block that are not taken yet.
+    /// The bits of the block that are not consumed yet.
     mask: u64,
 }
 
@@ -24,7 +23,7 @@ impl Structurals {
         structurals
     }
 
-    /// Takes the next one; the body's length where there is none.
+    /// The offset of the next one; the length of the body if there is none.
     #[inline(always)]
     pub(super) fn next(&mut self, body: &[u8]) -> usize {
         while self.mask == 0 {
@@ -39,7 +38,7 @@ impl Structurals {
         at
     }
 
-    /// Leaves out those before `at`.
+    /// Skips to offset `at`.
     pub(super) fn seek(&mut self, body: &[u8], at: usize) {
         let last = body.len().saturating_sub(1);
         let base = at.min(last) / BLOCK * BLOCK;
@@ -54,7 +53,7 @@ impl Structurals {
     fn load(&mut self, body: &[u8]) {
         let rest = &body[self.base..];
         let wanted = [self.delimiter, b'\n', b'\r'];
-        // One block at a time is too little for a look at the machine.
+        // For single blocks, detecting the vector unit would cost too much.
         let look =
             |block: &[u8; BLOCK]| on_any_machine!(simd => Block::new(simd, block).eq_any(wanted));
         if let Some(block) = rest.first_chunk::<BLOCK>() {

@@ -1,10 +1,10 @@
-//! Whether bytes are UTF-8, and how many sequences in them are not. Decoding other encodings is for
-//! the publisher; from here on bytes travel as they were found.
+//! Checks for UTF-8 and counts malformed sequences. The publisher decodes other encodings; from there on bytes are
+//! carried unchanged.
 
-/// How many malformed sequences there are: as many U+FFFD as `String::from_utf8_lossy` would put in
-/// their places (the Unicode Standard's "substitution of maximal subparts").
+/// The number of malformed sequences: as many U+FFFD as `String::from_utf8_lossy` would put in their places (the
+/// Unicode Standard's "substitution of maximal subparts").
 pub(crate) fn malformed(bytes: &[u8]) -> u64 {
-    // On text without ASCII the standard library's check would take as long as a third of a profile.
+    // For text that is not ASCII the standard library's check would take a third of the time of a profile.
     if simdutf8::basic::from_utf8(bytes).is_ok() {
         return 0;
     }
@@ -12,7 +12,7 @@ pub(crate) fn malformed(bytes: &[u8]) -> u64 {
     chunks.filter(|chunk| !chunk.invalid().is_empty()).count() as u64
 }
 
-/// Where the first malformed sequence starts.
+/// The offset of the first malformed sequence.
 pub(crate) fn first_malformed(bytes: &[u8]) -> Option<usize> {
     let error = std::str::from_utf8(bytes).err()?;
     Some(error.valid_up_to())

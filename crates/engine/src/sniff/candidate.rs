@@ -1,5 +1,4 @@
-//! What a text is like when it is read in one dialect: how much its records are alike, and how many of
-//! its cells look like something.
+//! Scores a text parsed in one dialect: how uniform its records are, and how many of its cells belong to a known class.
 
 use std::collections::BTreeMap;
 
@@ -9,18 +8,18 @@ use super::quote_scanner::{QuoteScanner, Quoting};
 use crate::Dialect;
 use crate::records::Records;
 
-/// A text as one dialect reads it.
+/// A dialect with the statistics of the text parsed in it.
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
     pub(super) dialect: Dialect,
     pub(super) rows: usize,
-    /// How many records have so many fields.
+    /// The number of records by number of fields.
     widths: BTreeMap<usize, usize>,
     cells: usize,
-    /// Cells that look like something, and like a value.
+    /// Cells of a known class, and cells that are values.
     known: usize,
     values: usize,
-    /// Fields that quotes enclose wholly, and those that start with a quote but are not.
+    /// Fields enclosed in quotes, and fields that start with a quote but are not.
     whole: usize,
     broken: usize,
 }
@@ -67,8 +66,7 @@ impl Candidate {
         self.broken += usize::from(quoting == Quoting::Broken);
     }
 
-    /// Of the fields that start with a quote, the share that quotes enclose wholly. `None`: there are
-    /// no such fields.
+    /// The share of fields enclosed in quotes among those that start with one. `None` if there are none.
     pub(super) fn quoted_share(&self) -> Option<f64> {
         let seen = self.whole + self.broken;
         (seen > 0).then(|| self.whole as f64 / seen as f64)
@@ -81,7 +79,7 @@ impl Candidate {
     }
 
     fn pattern_score(&self) -> f64 {
-        /// What a record of one field is worth, in their paper.
+        /// The value of a record of one field, in the paper.
         const ALPHA: f64 = 1e-3;
         let of = |(&width, &count): (&usize, &usize)| {
             count as f64 * (width as f64 - 1.0).max(ALPHA) / width as f64
@@ -90,25 +88,25 @@ impl Candidate {
         sum / self.widths.len().max(1) as f64
     }
 
-    /// The share of cells that look like something.
+    /// The share of cells of a known class.
     pub(super) fn type_score(&self) -> f64 {
-        /// What it is at least, in their paper.
+        /// The lower bound, in the paper.
         const BETA: f64 = 1e-10;
         (self.known as f64 / self.cells.max(1) as f64).max(BETA)
     }
 
-    /// The share of cells that look like values.
+    /// The share of cells that are values.
     pub(super) fn value_share(&self) -> f64 {
         self.values as f64 / self.cells.max(1) as f64
     }
 
-    /// How many fields most records have; of equals, the most.
+    /// The most frequent number of fields; of equals, the greatest.
     pub(super) fn width(&self) -> usize {
         let most = self.widths.iter().max_by_key(|&(_, count)| count);
         most.map_or(0, |(&width, _)| width)
     }
 
-    /// The share of records with so many.
+    /// The share of records with the most frequent number of fields.
     pub(super) fn agreement(&self) -> f64 {
         let most = self.widths.values().max().copied().unwrap_or_default();
         most as f64 / self.rows.max(1) as f64

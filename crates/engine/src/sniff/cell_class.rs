@@ -1,23 +1,23 @@
-//! What a cell looks like, as far as it says whether it was cut out rightly, and whether it is a name or
-//! a value. More forgiving than a profile's kinds: numbers and dates as people write them count too.
+//! Classifies cells, to tell whether they were split correctly, and values from names. More lenient than [`CellKind`]:
+//! numbers and dates in everyday notation count too.
 
 use crate::cells::{CellKind, kind_of};
 
-/// What a cell looks like.
+/// The class of a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CellClass {
     Empty,
-    /// Numbers, also as money, shares, or with a decimal comma.
+    /// Numbers, also as amounts of money, percentages, or with a decimal comma.
     Number,
-    /// Dates and times of day, also as 9/30/1990 0:00:00.
+    /// Dates and times of day, also like 9/30/1990 0:00:00.
     DateTime,
     Boolean,
     Uuid,
     Email,
     Url,
-    /// Letters and digits with what usually stands between them.
+    /// Letters and digits with the usual punctuation.
     Words,
-    /// Anything else: often a sign that it was cut out wrongly.
+    /// Anything else: often a sign of wrong splitting.
     Other,
 }
 
@@ -38,7 +38,7 @@ impl CellClass {
         }
     }
 
-    /// Whether it is a value rather than a name: a column's name seldom looks like it.
+    /// Whether it is a value: a column's name is seldom of this class.
     pub(super) fn is_value(self) -> bool {
         !matches!(self, Self::Empty | Self::Words | Self::Other)
     }
@@ -58,7 +58,7 @@ fn of_text(cell: &[u8]) -> CellClass {
     }
 }
 
-/// 1,5 or 1.234,56 or 1,234.56, with a sign, a currency or a percent sign before or after.
+/// Recognizes 1,5 and 1.234,56 and 1,234.56, with a sign, a currency or a percent sign before or after.
 fn is_number(cell: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(cell) else {
         return false;
@@ -82,7 +82,7 @@ fn is_number(cell: &[u8]) -> bool {
         && (thousands.is_empty() || first.len() <= 3)
 }
 
-/// Digits in groups, as 9/30/1990 or 30.09.1990 or 12:30, or two of those with a space between.
+/// Recognizes groups of digits like 9/30/1990, 30.09.1990 or 12:30, or two of them with a space between.
 fn is_date_time(cell: &[u8]) -> bool {
     let mut parts = cell.splitn(2, |&byte| byte == b' ');
     let (first, second) = (parts.next().unwrap_or_default(), parts.next());
@@ -92,7 +92,7 @@ fn is_date_time(cell: &[u8]) -> bool {
     }
 }
 
-/// Three groups of at most four digits with one of `separators` between, or two at a colon.
+/// Three groups of at most four digits, separated by one of `separators`, or two separated by a colon.
 fn is_grouped(cell: &[u8], separators: &[u8]) -> bool {
     let is_separator = |byte: &u8| separators.contains(byte);
     let mut groups = 0;

@@ -1,4 +1,4 @@
-//! Which dialects are tried, and which of them is taken.
+//! Generates the dialects to try, and chooses one.
 
 use memchr::{memchr, memmem};
 use proto::v1;
@@ -7,29 +7,28 @@ use super::candidate::Candidate;
 use super::{DialectOverrides, finding, name};
 use crate::Dialect;
 
-/// Delimiters that are often meant as such, and those that seldom are. The first is what is taken
-/// where nothing else stands out.
+/// Usual and unusual delimiters. The first is the default.
 const USUAL: [u8; 4] = *b",;\t|";
 const UNUSUAL: [u8; 4] = *b"^~: ";
 
 const QUOTES: [Option<u8>; 3] = [Some(b'"'), Some(b'\''), None];
 const ESCAPE: u8 = b'\\';
 
-/// Of the fields that start with a quote, the share that are quoted: fewer, and it is none; so many, and
-/// an unusual one is.
+/// Thresholds for the share of quoted fields among those that start with a quote: below `HALF`, the quote is not one;
+/// from `MOSTLY` on, an unusual quote is one.
 const HALF: f64 = 0.5;
 const MOSTLY: f64 = 0.9;
 
-/// How sure one is of what is taken because nothing speaks for or against it.
+/// The confidence of a default without evidence for or against it.
 const UNDECIDED: f64 = 0.5;
-/// And where nothing looks like a table.
+/// The confidence if the text is not a table in any dialect.
 const LOST: f64 = 0.1;
 
-/// The dialect that was taken, header and comments aside.
+/// The chosen dialect, except for header and comments.
 #[derive(Debug)]
 pub(super) struct DialectChoice {
     pub(super) dialect: Dialect,
-    /// Of the text in that dialect.
+    /// The statistics of the text in that dialect.
     pub(super) candidate: Candidate,
     delimiter: f64,
     quote: f64,
@@ -68,7 +67,7 @@ impl DialectChoice {
         }
     }
 
-    /// Nothing looks like a table: what most files are.
+    /// The default dialect, if the text is not a table in any.
     fn fallback(text: &[u8], overrides: &DialectOverrides) -> Self {
         let dialect = with_overrides(Dialect::default(), overrides);
         Self {
@@ -80,7 +79,7 @@ impl DialectChoice {
         }
     }
 
-    /// What was not given, for people.
+    /// The detected properties, for users.
     pub(super) fn traits(&self, overrides: &DialectOverrides) -> Vec<v1::Sniffed> {
         let mut traits = Vec::new();
         if overrides.delimiter.is_none() {
@@ -97,7 +96,7 @@ impl DialectChoice {
     }
 }
 
-/// `dialect` with what was given in its place.
+/// `dialect` with the overrides applied.
 fn with_overrides(dialect: Dialect, overrides: &DialectOverrides) -> Dialect {
     Dialect {
         delimiter: overrides.delimiter.unwrap_or(dialect.delimiter),
@@ -110,7 +109,7 @@ fn with_overrides(dialect: Dialect, overrides: &DialectOverrides) -> Dialect {
     }
 }
 
-/// Those that could matter: of bytes that are there at all. Of equal ones, the first is to be taken.
+/// The dialects to try, whose bytes occur in the text. Of equal ones, the first is chosen.
 fn dialects(text: &[u8], overrides: &DialectOverrides) -> Vec<Dialect> {
     let is_there = |byte: u8| memchr(byte, text).is_some();
     let delimiters = USUAL.into_iter().chain(UNUSUAL).filter(|&delimiter| {
@@ -134,7 +133,7 @@ fn dialects(text: &[u8], overrides: &DialectOverrides) -> Vec<Dialect> {
     dialects
 }
 
-/// Quotes and escapes that could matter.
+/// The quotes and escapes to try.
 fn quotings(text: &[u8]) -> Vec<(Option<u8>, Option<u8>)> {
     let mut quotings = vec![(QUOTES[0], None)];
     for quote in QUOTES {
@@ -152,12 +151,12 @@ fn quotings(text: &[u8]) -> Vec<(Option<u8>, Option<u8>)> {
     quotings
 }
 
-/// Without those that read quotes in another way than usual, where the quotes themselves do not ask for
-/// it: a few bad records make records of lines, and lines more alike, than a score can tell.
+/// Removes candidates with unusual quotes unless the quotes themselves are evidence for them: the score cannot tell,
+/// because a few bad records make records of lines, and lines are more uniform.
 fn plausible_quotes(candidates: &[Candidate]) -> Vec<Candidate> {
     let is_plausible = |candidate: &&Candidate| {
         let Some(usual) = usual_quotes(candidates, candidate.dialect.delimiter) else {
-            return true; // the quote was given
+            return true; // the quote is overridden
         };
         let share = usual.quoted_share();
         match candidate.dialect.quote {
@@ -171,23 +170,23 @@ fn plausible_quotes(candidates: &[Candidate]) -> Vec<Candidate> {
     candidates.iter().filter(is_plausible).cloned().collect()
 }
 
-/// The text in that delimiter and the usual quotes. `None`: the quote was given, and is another.
+/// The candidate with this delimiter and the usual quote. `None` if the quote is overridden with another.
 fn usual_quotes(candidates: &[Candidate], delimiter: u8) -> Option<&Candidate> {
     candidates.iter().find(|candidate| {
         candidate.dialect.delimiter == delimiter && candidate.dialect.quote == QUOTES[0]
     })
 }
 
-/// The one of the highest score; of equals, the first.
+/// The candidate with the highest score; of equals, the first.
 fn best<'r>(candidates: impl Iterator<Item = &'r Candidate>) -> Option<&'r Candidate> {
     candidates.fold(None, |best: Option<&Candidate>, candidate| match best {
-        // A hair's breadth is no reason to leave the usual.
+        // A tiny difference is no reason to leave the default.
         Some(best) if candidate.score() <= best.score() * 1.000_001 => Some(best),
         _ => Some(candidate),
     })
 }
 
-/// Whether the text is a table in this dialect. One line is thin evidence.
+/// Whether the text is a table in this dialect. A single line is weak evidence.
 fn is_table(candidate: &Candidate) -> bool {
     let width = candidate.width();
     match candidate.rows {
@@ -197,7 +196,7 @@ fn is_table(candidate: &Candidate) -> bool {
     }
 }
 
-/// What the text is when every line is one cell: a column of times is no table of hours and minutes.
+/// The candidate in which every line is one cell: a column of times is not a table of hours and minutes.
 fn one_column(
     candidates: &[Candidate],
     text: &[u8],
@@ -216,7 +215,7 @@ fn one_column(
     ))
 }
 
-/// What a delimiter needs that is seldom meant as one.
+/// The evidence that an unusual delimiter needs.
 fn is_surely_table(candidate: &Candidate, line: Option<&Candidate>) -> bool {
     let needs_width = match candidate.dialect.delimiter {
         b':' => 4,
@@ -243,7 +242,8 @@ fn delimiter_confidence(chosen: &Candidate, candidates: &[Candidate]) -> f64 {
     chosen.agreement() * chosen.type_score() * ahead * rows
 }
 
-/// What the fields say that start with a quote: of the kind that was taken, or that was passed over.
+/// The confidence in the quote, by the fields that start with the chosen quote, or with the usual one if none was
+/// chosen.
 fn quote_confidence(chosen: &Candidate, candidates: &[Candidate]) -> f64 {
     if chosen.dialect.quote.is_some() {
         return chosen.quoted_share().unwrap_or(UNDECIDED);
@@ -262,7 +262,7 @@ fn escape_confidence(chosen: &Candidate, candidates: &[Candidate]) -> f64 {
         same == chosen.dialect && candidate.dialect != chosen.dialect
     });
     match best(others) {
-        None => 0.9, // there is none in front of a quote
+        None => 0.9, // none before a quote
         Some(other) => (1.0 - other.score() / chosen.score()).max(UNDECIDED),
     }
 }

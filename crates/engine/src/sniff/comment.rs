@@ -1,4 +1,4 @@
-//! Whether the lines that start with a `#` at the very start are comments.
+//! Detects whether the lines at the start that begin with a `#` are comments.
 
 use super::choice::DialectChoice;
 use super::{DialectOverrides, Guess};
@@ -7,7 +7,7 @@ use crate::records::Records;
 
 const PREFIX: u8 = b'#';
 
-/// Splits off the lines at the start that could be comments, where it was not said what comments are.
+/// Splits off the lines at the start that could be comments. There are none if the comment prefix is overridden.
 pub(super) fn leading<'t>(text: &'t [u8], overrides: &DialectOverrides) -> (&'t [u8], &'t [u8]) {
     if overrides.comment.is_some() {
         return text.split_at(0);
@@ -22,7 +22,7 @@ pub(super) fn leading<'t>(text: &'t [u8], overrides: &DialectOverrides) -> (&'t 
     text.split_at(end)
 }
 
-/// What is given to those who read the rest: that the lines are comments, where there are any.
+/// The overrides for the rest of the text: the lines are assumed to be comments, if there are any.
 pub(super) fn with_assumed_comments(
     comment_lines: &[u8],
     overrides: &DialectOverrides,
@@ -34,7 +34,7 @@ pub(super) fn with_assumed_comments(
     with_assumed_comments
 }
 
-/// They are if the rest is a table and they are no part of it: a header may start with a `#` too.
+/// They are comments if the rest is a table and they do not fit it: a header may start with a `#` too.
 pub(super) fn decide(
     comment_lines: &[u8],
     choice: &DialectChoice,
@@ -67,7 +67,7 @@ pub(super) fn decide(
     }
 }
 
-/// How many records the lines would be, and how many of them have `width` fields.
+/// The number of records in the lines, and the number of those with `width` fields.
 fn fitting(comment_lines: &[u8], dialect: &Dialect, width: usize) -> (usize, usize) {
     let dialect = Dialect {
         comment: None,

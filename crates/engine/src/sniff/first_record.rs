@@ -1,5 +1,5 @@
-//! Whether the first record is a part of the table at all: titles often stand above a header, and some
-//! headers have fewer names than there are fields. It is told, and nothing is made of it.
+//! Detects a first record that is not part of the table: there may be a title above the header, and some headers lack a
+//! name. It is only reported.
 
 use super::header;
 use super::{DialectOverrides, SAMPLE_ROWS};
@@ -7,23 +7,23 @@ use crate::Dialect;
 use crate::records::Records;
 use crate::records::line_ends;
 
-/// So large a share of the records must have the same number of fields.
+/// The share of records that must have the same number of fields.
 const MOST: f64 = 0.8;
 
-/// A first record that has another number of fields than most.
+/// A first record whose number of fields differs from that of most records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FirstRecordMismatch {
-    /// How many fields it has.
+    /// Its number of fields.
     pub first_fields: usize,
-    /// How many most records have.
+    /// The number of fields of most records.
     pub fields: usize,
-    /// Lines of the text before the first record that has as many.
+    /// The number of lines before the first record with that number.
     pub lines: u64,
     /// Whether that record names the columns.
     pub is_header: bool,
 }
 
-/// What speaks against the first record of `text`. `None`: nothing does.
+/// The mismatch of the first record of `text`, if there is one.
 pub(super) fn decide(text: &[u8], dialect: &Dialect) -> Option<FirstRecordMismatch> {
     let mut records = Records::new(dialect, text);
     let mut seen = Vec::new();
@@ -33,7 +33,7 @@ pub(super) fn decide(text: &[u8], dialect: &Dialect) -> Option<FirstRecordMismat
         seen.push((record.len(), record.start()));
     }
     let &(first_fields, _) = seen.first()?;
-    // Behind what stands above the table all is table, so its last record is as most are.
+    // Behind a title there is only the table, so a late record is typical.
     let &(fields, _) = seen.get(seen.len() * 3 / 4)?;
     let at = seen.iter().position(|&(len, _)| len == fields)?;
     let behind = &seen[at..];
@@ -41,7 +41,7 @@ pub(super) fn decide(text: &[u8], dialect: &Dialect) -> Option<FirstRecordMismat
     if fields < 2 || first_fields == fields || alike < 2 || share(alike, behind.len()) < MOST {
         return None;
     }
-    // What stands above is less than what it stands above.
+    // A title is shorter than its table.
     if at >= behind.len() {
         return None;
     }

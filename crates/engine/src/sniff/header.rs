@@ -1,14 +1,14 @@
-//! Whether the first record names the columns: what its cells look like, against the cells below.
+//! Detects whether the first record is a header, by comparing its cells with those below.
 
 use super::cell_class::CellClass;
 use super::{DialectOverrides, Guess, SAMPLE_ROWS};
 use crate::Dialect;
 use crate::records::Records;
 
-/// The share of a column's cells that must look alike for it to say something.
+/// The share of a column's cells that must be of one class.
 const ALIKE: f64 = 0.9;
 
-/// A header is taken where nothing speaks against it.
+/// A header is assumed unless there is evidence against it.
 pub(super) fn decide(text: &[u8], dialect: &Dialect, overrides: &DialectOverrides) -> Guess<bool> {
     if let Some(found) = overrides.has_header {
         return Guess {
@@ -23,21 +23,21 @@ pub(super) fn decide(text: &[u8], dialect: &Dialect, overrides: &DialectOverride
             continue;
         };
         if cell.is_year && !column.iter().all(|cell| cell.is_year) {
-            years += 1; // what was counted in each year is often a column of its own
+            years += 1; // a year is often the name of a column of counts
         } else if cell.class == usual {
             values += 1;
         } else if matches!(cell.class, CellClass::Words | CellClass::Other) {
             names += 1;
         }
     }
-    // One year beside another value is a number like any other.
+    // One year beside another value is an ordinary number.
     if years == 1 && values > 0 {
         values += years;
     } else {
         names += years;
     }
     if names + values == 0 {
-        // All is text. Where all of the first record are words, they may well be names.
+        // All cells are text. If the first record consists of words, they may well be names.
         let are_words =
             !first.is_empty() && first.iter().all(|cell| cell.class == CellClass::Words);
         return Guess {
@@ -47,12 +47,12 @@ pub(super) fn decide(text: &[u8], dialect: &Dialect, overrides: &DialectOverride
     }
     let found = names >= values;
     let most = f64::from(names.max(values));
-    // One column is less to go by than two.
+    // One column is weaker evidence than two.
     let confidence = most / f64::from(names + values) * (1.0 - 0.3 / most);
     Guess { found, confidence }
 }
 
-/// What a cell looks like.
+/// The class of a cell.
 #[derive(Debug, Clone, Copy)]
 struct Cell {
     class: CellClass,
@@ -71,7 +71,7 @@ impl Cell {
     }
 }
 
-/// The cells of the first record, and those of each column below it.
+/// The cells of the first record, and the cells below it by column.
 fn classes(text: &[u8], dialect: &Dialect) -> (Vec<Cell>, Vec<Vec<Cell>>) {
     let mut records = Records::new(dialect, text);
     let Some(first) = records.read() else {
@@ -90,7 +90,7 @@ fn classes(text: &[u8], dialect: &Dialect) -> (Vec<Cell>, Vec<Vec<Cell>>) {
     (first, columns)
 }
 
-/// What the cells of a column look like, where nearly all that are not empty are the same kind of value.
+/// The class of nearly all cells of a column that are not empty, if it is a value.
 fn usual(column: &[Cell]) -> Option<CellClass> {
     let classes = column.iter().map(|cell| cell.class);
     let filled: Vec<CellClass> = classes.filter(|&class| class != CellClass::Empty).collect();

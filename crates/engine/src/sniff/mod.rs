@@ -1,12 +1,11 @@
-//! Guesses how an input is written from its first bytes, which are UTF-8 already: by the consistency
-//! measure of G. J. J. van den Burg, A. Nazábal and C. Sutton, "Wrangling messy CSV files by detecting
-//! row and type patterns", Data Mining and Knowledge Discovery 33, 2019: of all dialects in question,
-//! the one whose records are most alike and whose cells most often look like something. Encodings and
-//! compression are for the publisher.
+//! Detects the dialect of an input from its first bytes, which are already UTF-8, by the consistency measure of G. J.
+//! J. van den Burg, A. Nazábal and C. Sutton, "Wrangling messy CSV files by detecting row and type patterns", Data
+//! Mining and Knowledge Discovery 33, 2019: of all candidate dialects, the one with the most uniform records and the
+//! most cells of a known class. The publisher detects encodings and compression.
 //!
-//! It departs from the paper where a wrong guess would hurt more than none: comma, `"`, doubled quotes
-//! and a header are taken unless something speaks against them, and a delimiter that is seldom meant as
-//! one (space, colon, `^`, `~`) needs strong evidence.
+//! It departs from the paper where a wrong guess would hurt more than none: comma, `"`, doubled quotes and a header are
+//! assumed unless there is evidence against them, and an unusual delimiter (space, colon, `^`, `~`) needs strong
+//! evidence.
 
 mod candidate;
 mod cell_class;
@@ -24,7 +23,8 @@ use crate::records::record_sample;
 use choice::DialectChoice;
 pub use first_record::FirstRecordMismatch;
 
-/// What the user said of the dialect; never overridden. `Some(None)`: there is none of it.
+/// The properties of the dialect that the user has set; detection never changes them. `Some(None)` means that there is
+/// no such byte.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[allow(clippy::option_option)] // not said, none, or a byte: three things
 #[allow(missing_docs)] // named as the fields of `Dialect`, which say it
@@ -37,30 +37,30 @@ pub struct DialectOverrides {
     pub comment: Option<Option<u8>>,
 }
 
-/// What was found.
+/// The result of detection.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sniffed {
-    /// What was given, and for the rest what was found. It passes [`Dialect::check`] if what was given
-    /// does not contradict itself.
+    /// The overrides, and the detected properties for the rest. It passes [`Dialect::check`] if the overrides do not
+    /// contradict each other.
     pub dialect: Dialect,
-    /// What was not given but found, for people, each with how sure it is.
+    /// The detected properties with their confidence, for users.
     pub traits: Vec<v1::Sniffed>,
-    /// What speaks against the first record, which is read as the header or the first row all the same.
+    /// A mismatch of the first record, which is read as the header or the first row nevertheless.
     pub mismatch: Option<FirstRecordMismatch>,
-    /// The first records as the dialect reads them, header included: at most 5, each with at most 64
-    /// cells of at most 64 bytes, invalid UTF-8 replaced.
+    /// The first records in this dialect, including the header: at most 5, each with at most 64 cells of at most 64
+    /// bytes, invalid UTF-8 replaced.
     pub rows: Vec<Vec<String>>,
 }
 
-/// So much is looked at, however much is there.
+/// The part of the input that is examined.
 const SAMPLE_BYTES: usize = 64 << 10;
 const SAMPLE_ROWS: usize = 200;
 const SHOWN_ROWS: usize = 5;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Guesses what `given` does not say from the `start` of an input; `is_whole`: there is no more of it.
-/// The time it takes is bounded by what is looked at: the first 64 KiB.
+/// Detects the properties that `overrides` does not set, from the `start` of an input; `is_whole`: it is the whole
+/// input. The time is bounded, because only the first 64 KiB are examined.
 pub fn sniff(start: &[u8], is_whole: bool, overrides: &DialectOverrides) -> Sniffed {
     let text = whole_lines(start, is_whole);
     let (comment_lines, rest) = comment::leading(text, overrides);
@@ -95,7 +95,7 @@ pub fn sniff(start: &[u8], is_whole: bool, overrides: &DialectOverrides) -> Snif
     }
 }
 
-/// Something that was found, and how sure it is, 0 to 1.
+/// A detected property with its confidence, 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Guess<T> {
     found: T,
@@ -110,7 +110,7 @@ fn finding(what: &str, value: String, confidence: f64) -> v1::Sniffed {
     }
 }
 
-/// A byte of a dialect as a person would call it.
+/// The name of a byte of a dialect, for users.
 fn name(byte: Option<u8>) -> String {
     match byte {
         None => "none".to_owned(),
@@ -121,8 +121,8 @@ fn name(byte: Option<u8>) -> String {
     }
 }
 
-/// Whole lines from the start, without a byte order mark. The last line is left out where it may go
-/// on, unless it is the only one.
+/// Whole lines from the start, without a byte order mark. The last line is dropped if it may be incomplete, unless it
+/// is the only one.
 fn whole_lines(start: &[u8], is_whole: bool) -> &[u8] {
     let start = start.strip_prefix(BYTE_ORDER_MARK).unwrap_or(start);
     let text = &start[..start.len().min(SAMPLE_BYTES)];

@@ -1,4 +1,4 @@
-//! How the quotes of a record's fields open and close: whether what is taken for quotes are some.
+//! Scans how the fields of a record are quoted, to tell real quotes from other characters.
 
 use crate::Dialect;
 use crate::split::state_machine::{ParserState, StateMachine};
@@ -8,13 +8,13 @@ use crate::split::state_machine::{ParserState, StateMachine};
 pub(super) enum Quoting {
     /// Not at all.
     Bare,
-    /// From its first byte to its last.
+    /// The quotes enclose the whole field.
     Whole,
-    /// It starts with a quote, but something stands behind the one that closes, or none does.
+    /// It starts with a quote, but bytes follow the closing quote, or there is none.
     Broken,
 }
 
-/// Looks at records of one dialect.
+/// Scans records of one dialect.
 #[derive(Debug)]
 pub(super) struct QuoteScanner {
     machine: StateMachine,
@@ -27,7 +27,7 @@ impl QuoteScanner {
         }
     }
 
-    /// That of each field of `record`, one after the other.
+    /// Scans each field of `record`.
     pub(super) fn of(&self, record: &[u8], fields: &mut Vec<Quoting>) {
         fields.clear();
         let mut state = ParserState::RecordStart;

@@ -1,20 +1,20 @@
-//! Where input is read into: memory that is used again once the pieces cut from it are gone, since
-//! fresh memory has to be cleared by the system first, page by page.
+//! Buffers for input. A buffer is reused when all pieces that were cut from it are dropped, because the system has to
+//! clear fresh memory, page by page.
 
 use bytes::BytesMut;
 
-/// At most so many allocations are remembered. Those of pieces still on their way are among them, so
-/// that they are hardly more than what the pieces hold anyway.
+/// The maximum number of allocations in the pool. They include those of pieces in flight, so the pool holds hardly more
+/// memory than the pieces do anyway.
 const MAX_POOLED: usize = 64;
 
-/// Handles on allocations that pieces were cut from.
+/// Handles of allocations that pieces were cut from.
 #[derive(Debug, Default)]
 pub(super) struct BufferPool {
     used: Vec<BytesMut>,
 }
 
 impl BufferPool {
-    /// Moves `buffer` to memory of at least `bytes`.
+    /// Moves `buffer` to an allocation of at least `bytes`.
     pub(super) fn enlarge(&mut self, buffer: &mut BytesMut, bytes: usize) {
         if buffer.try_reclaim(bytes.saturating_sub(buffer.len())) {
             return;
@@ -29,7 +29,7 @@ impl BufferPool {
         self.used.push(used);
     }
 
-    /// BufferPool whose pieces are gone, else fresh memory.
+    /// An allocation without pieces, else a fresh one.
     fn take(&mut self, bytes: usize) -> BytesMut {
         let mut used = self.used.iter_mut();
         match used.position(|used| used.try_reclaim(bytes)) {

@@ -1,4 +1,4 @@
-//! Where pieces are cut. What becomes of what cannot be cut is for `refuse`.
+//! Cuts pieces. Records that cannot be cut are handled in `unterminated`.
 
 use super::header;
 use super::scan::Progress;
@@ -6,8 +6,8 @@ use super::{MAX_WAITING_REJECTS, Piece, SplitError, Splitter, Step};
 use crate::records::line_ends;
 
 impl Splitter {
-    /// Cuts at the last line end within the target. For that the byte behind the target must be
-    /// known, or that there is none.
+    /// Cuts at the last line end within the target. For that the byte behind the target must be known, or the input
+    /// must end there.
     pub(super) fn cut_next(&mut self) -> Result<Step, SplitError> {
         if self.rejects.len() >= MAX_WAITING_REJECTS {
             return Ok(Step::Piece(self.cut(0, 0)));
@@ -30,7 +30,7 @@ impl Splitter {
         self.cut_rest()
     }
 
-    /// No line end within the target: one record alone, up to the cap.
+    /// There is no line end within the target: the piece is one record, up to the limit.
     fn cut_long(&mut self) -> Result<Step, SplitError> {
         let (known, cap) = (self.buffer.len(), self.limits.cap_bytes);
         let fresh = &self.buffer[self.progress.bytes..known.min(cap)];
@@ -55,7 +55,7 @@ impl Splitter {
         Ok(Step::Piece(self.cut(end, self.progress.rows)))
     }
 
-    /// The end of the input ends a record that no line end does.
+    /// Cuts the last record, which the end of the input ends instead of a line end.
     fn cut_rest(&mut self) -> Result<Step, SplitError> {
         let state = self.progress.state;
         if (self.torn && state.is_record()) || state.is_open() {
@@ -70,7 +70,7 @@ impl Splitter {
         Ok(Step::Piece(self.cut(self.buffer.len(), rows)))
     }
 
-    /// Without a header, the first record says how many columns there are.
+    /// Without a header, the first record determines the number of columns.
     fn number_columns(&mut self, end: usize) -> Result<(), SplitError> {
         if self.header.is_none() {
             self.header = header::numbered_names(&self.dialect, &self.buffer[..end])?;
@@ -78,10 +78,10 @@ impl Splitter {
         Ok(())
     }
 
-    /// Takes the first `end` bytes, which hold `rows` records, and the rejects that wait.
+    /// Cuts a piece of the first `end` bytes, which hold `rows` records, with the pending rejects.
     pub(super) fn cut(&mut self, end: usize, rows: u64) -> Piece {
         let seen = self.progress.bytes.max(end).min(self.buffer.len());
-        // The tail behind the cut is scanned again with the next piece.
+        // The bytes behind the cut are scanned again with the next piece.
         let lines = self.progress.line_ends - line_ends(&self.buffer[end..seen]);
         let piece = Piece {
             body: self.buffer.split_to(end).freeze(),

@@ -1,18 +1,17 @@
-//! The first record: what the columns are called.
+//! Reads the names of the columns from the first record.
 
 use super::{Phase, SplitError, Splitter, Step};
 use crate::Dialect;
 use crate::records::{Records, line_ends};
 
-/// At most so many columns are carried: with their names in every chunk, and their statistics in
-/// one message of at most 4 MiB.
+/// The maximum number of columns: their names are in every chunk, and their statistics in one message of at most 4 MiB.
 pub(super) const MAX_COLUMNS: usize = proto::bounds::MOST_COLUMNS;
 
-/// A header has to end within this many bytes: every chunk carries it.
+/// The maximum length of a header: every chunk carries it.
 const MAX_HEADER_BYTES: usize = 1 << 20;
 
 impl Splitter {
-    /// Takes the first record, with the empty lines and comments before it, as the header.
+    /// Consumes the first record, with the empty lines and comments before it, as the header.
     pub(super) fn read_header(&mut self) -> Result<Step, SplitError> {
         let cap = self.limits.cap_bytes.min(MAX_HEADER_BYTES);
         let known = self.buffer.len();
@@ -45,7 +44,7 @@ impl Splitter {
         Ok(Step::Again)
     }
 
-    /// No header within the cap: empty lines and comments before it are dropped, but nothing else.
+    /// There is no header within the limit: drops empty lines and comments before it, but nothing else.
     fn drop_blank(&mut self, cap_bytes: usize) -> Result<Step, SplitError> {
         let boundary = self.progress.boundary;
         if boundary > 0 {
@@ -56,7 +55,7 @@ impl Splitter {
         Err(self.unterminated(cap_bytes))
     }
 
-    /// The header has no end within the first `known` bytes.
+    /// The error for a header without an end in the first `known` bytes.
     fn unterminated(&self, known: usize) -> SplitError {
         let blank = self.progress.boundary;
         let line = self.position.line + line_ends(&self.buffer[..blank]);
@@ -84,8 +83,7 @@ fn names(dialect: &Dialect, record: &[u8]) -> Result<Vec<String>, SplitError> {
     Ok(record.iter().map(name).collect())
 }
 
-/// "column 1", "column 2", … as many as the first record of `body` has fields; `None` where there is
-/// no record in it.
+/// "column 1", "column 2", … for each field of the first record of `body`. `None` if there is no record.
 pub(super) fn numbered_names(
     dialect: &Dialect,
     body: &[u8],

@@ -1,11 +1,9 @@
-//! Cuts input into chunks of whole records, in bounded memory: push bytes in, take pieces out.
-//! Where a cut falls depends on the bytes alone, never on how they arrived. Reading, decoding and
-//! sending are for the publisher.
+//! Splits input into pieces of whole records, in bounded memory. The positions of the cuts depend on the bytes alone,
+//! never on how they arrived. The publisher reads, decodes and sends.
 //!
-//! Records end where csv-core 0.1.13 says they do, with two exceptions. A quote that never closes,
-//! within the cap or before the end of the input, would make one record of all that follows: here it
-//! costs no more than the lines of its record up to its own. And a comment is none the less one where
-//! no line feed ends it.
+//! Records end where csv-core 0.1.13 ends them, with two exceptions. A quote that does not close within the limit or
+//! before the end of the input would make one record of all that follows: here only the lines of its record up to its
+//! own are rejected. And a comment at the end of the input needs no line feed.
 
 mod buffer_pool;
 mod cut;
@@ -22,12 +20,12 @@ pub use crate::records::line_ends;
 use buffer_pool::BufferPool;
 use scan::{Progress, Scanner};
 
-/// How large pieces and records may be.
+/// The sizes of pieces and records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// A piece is cut before it exceeds this, unless one record alone does. At most `cap_bytes`.
+    /// The maximum size of a piece, unless one record alone exceeds it. At most `cap_bytes`.
     pub target_bytes: usize,
-    /// A record that has no end within this many bytes is rejected.
+    /// A record without an end within this many bytes is rejected.
     pub cap_bytes: usize,
 }
 
@@ -43,25 +41,25 @@ impl Default for Limits {
 /// A run of whole records.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Piece {
-    /// The records as they came; empty where only rejects are told of.
+    /// The records as they are in the input; empty if the piece has only rejects.
     pub body: Bytes,
     /// Records in `body`.
     pub rows: u64,
-    /// Records of the input before `body`, header not counted, rejects counted.
+    /// Records of the input before `body`, without the header, including rejected ones.
     pub first_record: u64,
-    /// The line, from 1 and header included, on which `body` starts.
+    /// The line on which `body` starts, from 1, including the header.
     pub first_line: u64,
     /// Bytes of the input before `body`.
     pub first_byte: u64,
-    /// Records without an end that stood before `body`, and behind the body of the piece before; and
-    /// where it was rearranged, those that could not be, from among its own.
+    /// The rejects between the body of the previous piece and this one; if the piece was rearranged, also those among
+    /// its own records.
     pub rejects: Vec<Reject>,
 }
 
-/// Why the input cannot be split at all.
+/// The reason why the input cannot be split at all.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SplitError {
-    /// There is no record in it, not even a header.
+    /// It has no record, not even a header.
     #[error("the input is empty")]
     Empty,
     /// The header does not end.
@@ -69,7 +67,7 @@ pub enum SplitError {
     LongHeader {
         /// The line on which it starts.
         line: u64,
-        /// How long a header may be.
+        /// The maximum length of a header.
         cap_bytes: usize,
     },
     /// A quote in the header never closes.
@@ -77,35 +75,35 @@ pub enum SplitError {
     OpenHeader {
         /// The line on which it starts.
         line: u64,
-        /// Where the quote opened, and what to do.
+        /// The position of the quote, and the remedy.
         reason: String,
     },
-    /// More columns than can be carried.
+    /// More columns than are supported.
     #[error(
         "the first record has {columns} fields, and at most {} columns are carried",
         header::MAX_COLUMNS
     )]
     ManyColumns {
-        /// How many.
+        /// The number of columns.
         columns: usize,
     },
 }
 
-/// A place in the input, between two records.
+/// A position in the input, between two records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
-    /// Records before it, header not counted, rejects counted.
+    /// Records before it, without the header, including rejected ones.
     pub record: u64,
-    /// The line, from 1 and header included, on which it is.
+    /// The line, from 1, including the header.
     pub line: u64,
     /// Bytes of input before it.
     pub byte: u64,
-    /// Those of `record` that were rejected.
+    /// How many of `record` were rejected.
     pub rejected: u64,
 }
 
 impl Position {
-    /// Before the first byte.
+    /// The position of the first byte.
     const START: Self = Self {
         record: 0,
         line: 1,
@@ -114,9 +112,9 @@ impl Position {
     };
 }
 
-/// Splits one input. Fill it ([`space`](Self::space) and [`filled`](Self::filled), or
-/// [`push`](Self::push)), take pieces until there is none, fill it again; at the end of the input
-/// call [`finish`](Self::finish) and take what is left.
+/// Splits one input. Fill it ([`space`](Self::space) and [`filled`](Self::filled), or [`push`](Self::push)), take
+/// pieces until there is none, and repeat. At the end of the input call [`finish`](Self::finish) and take the remaining
+/// pieces.
 #[derive(Debug)]
 pub struct Splitter {
     limits: Limits,
@@ -127,44 +125,44 @@ pub struct Splitter {
     /// Input from the start of the next piece.
     buffer: BytesMut,
     buffer_pool: BufferPool,
-    /// Bytes at the end of `buffer` that were handed out to be filled.
+    /// The number of bytes at the end of `buffer` that were handed out to be filled.
     handed_out: usize,
-    /// What is known of `buffer`'s first bytes.
+    /// The scan of the first bytes of `buffer`.
     progress: Progress,
-    /// Where `buffer` starts.
+    /// The position of the start of `buffer`.
     position: Position,
     finished: bool,
-    /// Whether the input's end is not where its writer meant it to end.
+    /// Whether the input was cut off.
     torn: bool,
     /// Rejects for the next piece.
     rejects: Vec<Reject>,
 }
 
-/// What the next bytes are.
+/// The part of the input that comes next.
 #[derive(Debug)]
 enum Phase {
-    /// The very start, where a byte order mark may stand.
+    /// The start of the input, with an optional byte order mark.
     ByteOrderMark,
     /// Before the end of the header.
     Header,
     /// Records.
     Body,
-    /// The rest of a record over the cap, up to a line end. Whether the byte before was a CR.
+    /// The rest of a record over the limit, up to a line end. `after_cr`: the previous byte was a CR.
     Skipping { after_cr: bool },
 }
 
-/// What one look at the buffer came to.
+/// The result of processing the buffer.
 #[derive(Debug)]
 enum Step {
-    /// Something was consumed: look again.
+    /// Bytes were consumed: process it again.
     Again,
-    /// Nothing can be said before more input, or the end of it, is there.
+    /// More input, or its end, is needed.
     Wait,
     /// A piece was cut.
     Piece(Piece),
 }
 
-/// A piece without records is made when so many rejects wait, so that they never pile up.
+/// The number of pending rejects at which a piece without records is made, to bound their number.
 const MAX_WAITING_REJECTS: usize = 100;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -193,9 +191,9 @@ impl Splitter {
         }
     }
 
-    /// A splitter for the rest of an input that another one, of the same dialect and limits, had cut
-    /// up to `place` and had found `header` in. To be filled from `place.byte` on; the pieces are
-    /// those that the other would have given.
+    /// A splitter for the rest of an input that another splitter, of the same dialect and limits, has cut up to
+    /// `position`, with the `header` it found. Fill it from `position.byte` on; it returns the same pieces as the other
+    /// would have.
     pub fn resume(
         dialect: Dialect,
         limits: Limits,
@@ -210,26 +208,24 @@ impl Splitter {
         }
     }
 
-    /// The same, of an input that begins at `place`: behind lines that were passed over, or behind the
-    /// other files of its job.
+    /// Sets the position of the start of the input: behind skipped lines, or behind the other files of its job.
     #[must_use]
     pub fn starting_at(self, position: Position) -> Self {
         Self { position, ..self }
     }
 
-    /// Where the next piece is looked for: right after a piece was taken, the place to
-    /// [`resume`](Self::resume) from.
+    /// The position of the next piece: right after a piece was taken, the position to [`resume`](Self::resume) from.
     pub fn position(&self) -> Position {
         self.position
     }
 
-    /// The columns: the header's cells in their order (equal names are kept), or "column 1",
-    /// "column 2", … after the first record where the dialect has no header. `None`: not known yet.
+    /// The names of the columns: the header's cells in order (equal names are kept), or "column 1", "column 2", … after
+    /// the first record if the dialect has no header. `None` if not known yet.
     pub fn header(&self) -> Option<&[String]> {
         self.header.as_deref()
     }
 
-    /// Records in the pieces given so far.
+    /// Records in the pieces so far.
     pub fn rows(&self) -> u64 {
         self.position.record - self.position.rejected
     }
@@ -239,19 +235,19 @@ impl Splitter {
         self.position.rejected
     }
 
-    /// Bytes of input taken so far.
+    /// Bytes of input so far.
     pub fn bytes(&self) -> u64 {
         self.position.byte + (self.buffer.len() - self.handed_out) as u64
     }
 
-    /// Room for the next bytes of input, never empty. Say with [`filled`](Self::filled) how many
-    /// were put there; what was not is taken back by any other call.
+    /// A buffer for the next bytes of input, never empty. Call [`filled`](Self::filled) with the number of bytes that
+    /// were written; any other call discards the rest.
     pub fn space(&mut self) -> &mut [u8] {
         self.reclaim(0);
         let start = self.buffer.len();
         let room = self.room();
         if self.buffer.capacity() < start + room {
-            // All that a piece needs in one allocation; twice as much where that is not enough.
+            // All that a piece needs in one allocation; twice as much if that is not enough.
             let wanted = (self.limits.target_bytes + 1).max(2 * start) + room;
             self.buffer_pool.enlarge(&mut self.buffer, wanted);
         }
@@ -260,25 +256,25 @@ impl Splitter {
         &mut self.buffer[start..]
     }
 
-    /// The first `bytes` of the last [`space`](Self::space) are input now.
+    /// Declares the first `bytes` of the last [`space`](Self::space) as input.
     pub fn filled(&mut self, bytes: usize) {
         self.reclaim(bytes);
     }
 
-    /// Takes `input` by copying it.
+    /// Appends a copy of `input`.
     pub fn push(&mut self, input: &[u8]) {
         self.reclaim(0);
         self.buffer.extend_from_slice(input);
     }
 
-    /// No input is to come. Pieces may still be there to be taken.
+    /// Ends the input. There may still be pieces to take.
     pub fn finish(&mut self) {
         self.reclaim(0);
         self.finished = true;
     }
 
-    /// No input is to come, though there was more: what stands behind the last line end is the
-    /// beginning of a record that nobody has the rest of, and is rejected.
+    /// Ends an input that was cut off: the bytes behind the last line end are the beginning of a record whose rest is
+    /// missing, and are rejected.
     pub fn finish_torn(&mut self) {
         self.finish();
         self.torn = true;
@@ -290,9 +286,9 @@ impl Splitter {
         self.handed_out = 0;
     }
 
-    /// As much as is needed to cut the next piece, and not much more: what is read beyond the cut
-    /// has to be copied into the next piece's memory. Bounded both ways, so that a read is neither
-    /// tiny nor zeroes far more than a pipe gives.
+    /// As much as is needed to cut the next piece, and not much more, because the bytes behind the cut are copied into
+    /// the buffer of the next piece. Bounded both ways, so that a read is neither tiny nor clears far more memory than
+    /// a pipe fills.
     fn room(&self) -> usize {
         let wanted = (self.limits.target_bytes + 1).saturating_sub(self.buffer.len());
         match wanted {
@@ -301,12 +297,11 @@ impl Splitter {
         }
     }
 
-    /// The next piece. `None`: more input is needed, or after [`finish`](Self::finish) there is no
-    /// more.
+    /// The next piece. `None` if more input is needed, or after [`finish`](Self::finish) at the end.
     ///
     /// # Errors
     ///
-    /// When the input is empty or its header cannot be used; nothing further comes of it then.
+    /// When the input is empty or its header cannot be used; no piece follows then.
     pub fn next_piece(&mut self) -> Result<Option<Piece>, SplitError> {
         self.reclaim(0);
         loop {
@@ -325,7 +320,7 @@ impl Splitter {
         }
     }
 
-    /// All input is consumed: the rejects that no body came after.
+    /// All input is consumed: returns the rejects that no body followed.
     fn end(&mut self) -> Result<Option<Piece>, SplitError> {
         if !self.rejects.is_empty() {
             return Ok(Some(self.cut(0, 0)));
@@ -356,7 +351,7 @@ impl Splitter {
         Step::Again
     }
 
-    /// Forgets `bytes` that hold `line_ends`.
+    /// Removes `bytes` that hold `line_ends`.
     fn consume(&mut self, bytes: usize, line_ends: u64) {
         self.buffer.advance(bytes);
         self.position.byte += bytes as u64;
@@ -364,8 +359,7 @@ impl Splitter {
         self.progress = Progress::START;
     }
 
-    /// Where the line end that reaches to `end` ends with its line feed, if it is a CR that has one.
-    /// `None`: the next byte has to be seen first.
+    /// The end of the line end at `end`, including the line feed if it is a CRLF. `None` if the next byte is needed.
     fn whole_line_end(&self, end: usize) -> Option<usize> {
         if end == 0 || self.buffer[end - 1] != b'\r' {
             return Some(end);

@@ -1,6 +1,5 @@
-//! Runs over input and counts: records, line ends, and where the last record or empty line ended.
-//! Blocks of 64 bytes are read at once where the bytes allow, the rest by the state machine; both always
-//! agree. What is cut where is for `Splitter`.
+//! Scans input and counts records and line ends, and finds the end of the last record or empty line. Blocks of 64 bytes
+//! are scanned at once if their bytes allow it, the rest by the state machine; both always agree.
 
 use fearless_simd::Simd;
 use memchr::{memchr2, memrchr2};
@@ -10,24 +9,24 @@ use crate::Dialect;
 use crate::block::{BLOCK, Block, on_this_machine, prefix_xor};
 use crate::records::{line_ends, line_ends_of};
 
-/// What is known of the bytes scanned so far.
+/// The result of scanning some bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Progress {
     pub(super) state: ParserState,
-    /// Whether the last byte was a carriage return, wherever it stood.
+    /// Whether the last byte was a carriage return, even within quotes.
     pub(super) after_cr: bool,
-    /// How many bytes were scanned.
+    /// The number of scanned bytes.
     pub(super) bytes: usize,
     /// Records that a line end completed.
     pub(super) rows: u64,
     /// Line ends as an editor counts them: LF, CRLF and a lone CR each end one.
     pub(super) line_ends: u64,
-    /// Just behind the last line end outside quotes; 0: there was none.
+    /// The offset behind the last line end outside quotes; 0 if there was none.
     pub(super) boundary: usize,
 }
 
 impl Progress {
-    /// Nothing scanned, at a record's start.
+    /// Nothing scanned, at the start of a record.
     pub(super) const START: Self = Self {
         state: ParserState::RecordStart,
         after_cr: false,
@@ -53,7 +52,7 @@ impl Scanner {
         }
     }
 
-    /// Goes on from `progress` over `bytes`.
+    /// Continues from `progress` over `bytes`.
     pub(super) fn scan(&self, progress: &mut Progress, bytes: &[u8]) {
         on_this_machine!(simd => scan(simd, self, progress, bytes));
     }
@@ -64,7 +63,7 @@ impl Scanner {
         }
     }
 
-    /// Goes on over `bytes` until a record is complete; whether one is.
+    /// Continues over `bytes` until a record is complete, and returns whether one is.
     pub(super) fn scan_one_record(&self, progress: &mut Progress, bytes: &[u8]) -> bool {
         let rows = progress.rows;
         for &byte in bytes {
@@ -76,7 +75,7 @@ impl Scanner {
         false
     }
 
-    /// Goes on over `bytes` up to the first line end outside quotes.
+    /// Continues over `bytes` up to the first line end outside quotes.
     pub(super) fn scan_to_boundary(&self, progress: &mut Progress, bytes: &[u8]) {
         for &byte in bytes {
             self.step(progress, byte);
@@ -99,7 +98,7 @@ impl Scanner {
         }
     }
 
-    /// The last quote that opens in `bytes`, which start with a record. `None`: it closes.
+    /// The last quote that opens in `bytes`, which start with a record. `None` if it closes.
     pub(super) fn open_quote(&self, bytes: &[u8]) -> Option<OpenQuote> {
         let mut state = ParserState::RecordStart;
         let mut opened = 0;
@@ -117,14 +116,14 @@ impl Scanner {
     }
 }
 
-/// A quote that opens and does not close, by places in the bytes that were looked at.
+/// A quote that opens and does not close, with offsets in the scanned bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct OpenQuote {
-    /// Where its line starts.
+    /// The start of its line.
     pub(super) line_start: usize,
     /// Line ends before it.
     pub(super) before: u64,
-    /// Where its line ends, the first byte of the line end included. `None`: it does not.
+    /// The end of its line, including the first byte of the line end. `None` if the line does not end.
     pub(super) end: Option<usize>,
 }
 
@@ -142,7 +141,7 @@ impl OpenQuote {
 /// As [`Scanner::scan`].
 #[inline(always)]
 fn scan<S: Simd>(simd: S, scanner: &Scanner, progress: &mut Progress, bytes: &[u8]) {
-    let dialect = scanner.dialect; // in registers
+    let dialect = scanner.dialect; // a copy that stays in registers
     let (blocks, rest) = bytes.as_chunks::<BLOCK>();
     for block in blocks {
         if !scan_block(simd, progress, block, &dialect) {
@@ -152,13 +151,13 @@ fn scan<S: Simd>(simd: S, scanner: &Scanner, progress: &mut Progress, bytes: &[u
     scanner.scan_by_byte(progress, rest);
 }
 
-/// Reads a block at once; false, with nothing changed, where a byte in it may mean something else than
-/// it does here.
+/// Scans a block at once. Returns false, and changes nothing, if a byte in it may have a meaning that this function
+/// does not know.
 ///
-/// Between quotes counted by parity is where csv-core is within quotes, as long as every opening
-/// quote stands at a field's start or right behind a closing one (which makes the two a literal
-/// quote, where quotes are doubled), nothing is escaped, and no line is a comment. The first byte for
-/// which that fails is the first at which the two could differ.
+/// A byte is within quotes if the number of quotes before it is odd. csv-core agrees as long as three conditions hold:
+/// every opening quote is at the start of a field or directly behind a closing quote (if quotes are doubled, the two
+/// are a literal quote), nothing is escaped, and no line is a comment. The first byte that breaks one of them is the
+/// first byte at which the two could differ.
 #[inline(always)]
 fn scan_block<S: Simd>(
     simd: S,
@@ -233,7 +232,7 @@ mod tests {
                 comment: comment.then_some(b'#'),
                 ..Dialect::default()
             };
-            // Oddities at any distance, so that blocks are met with none, one and many of them.
+            // Special bytes at any distance, so that blocks have none, one or many of them.
             let bytes: Vec<u8> = bytes.iter().flat_map(|&byte| [vec![byte], vec![b'x'; spread]].concat()).collect();
             let scanner = Scanner::new(&dialect);
             let (mut by_block, mut by_byte) = (Progress::START, Progress::START);

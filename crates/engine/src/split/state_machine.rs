@@ -1,22 +1,22 @@
-//! The state machine that finds where records end, byte by byte, exactly as csv-core 0.1.13 does.
-//! Speed is for `scan`, which must agree with it.
+//! The state machine that finds the ends of records byte by byte, exactly as csv-core 0.1.13 does. `scan` is the fast
+//! path and must agree with it.
 
 use crate::Dialect;
 
-/// Where in a record the next byte stands.
+/// The position of the next byte in a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ParserState {
     /// After a line feed that ended a record, or at the very start.
     RecordStart,
-    /// As `RecordStart`, after a carriage return: a line feed belongs to the same line end.
+    /// Like `RecordStart`, after a carriage return: a line feed belongs to the same line end.
     AfterCr,
     /// After a delimiter.
     FieldStart,
-    /// Where a quote has no meaning.
+    /// In an unquoted field, where a quote has no meaning.
     InField,
     /// Within quotes.
     Quoted,
-    /// After a quote within quotes: it closes them, or a second one makes it literal.
+    /// After a quote within quotes: it closes them, unless a second one makes it literal.
     QuoteInQuoted,
     /// After an escape within quotes.
     Escaped,
@@ -36,18 +36,17 @@ impl ParserState {
         Self::Comment,
     ];
 
-    /// Whether no byte of a record, nor of a comment, has been seen.
+    /// Whether no byte of a record or comment was read.
     pub(crate) fn is_start(self) -> bool {
         matches!(self, Self::RecordStart | Self::AfterCr)
     }
 
-    /// Whether the bytes in hand are part of a record that a line end here, or the end of the input,
-    /// would complete.
+    /// Whether the bytes so far are part of a record that a line end or the end of the input would complete.
     pub(crate) fn is_record(self) -> bool {
         !self.is_start() && self != Self::Comment
     }
 
-    /// Whether a quote has opened that a line end does not close.
+    /// Whether a quote is open, so that a line end does not end the record.
     pub(crate) fn is_open(self) -> bool {
         matches!(self, Self::Quoted | Self::Escaped)
     }

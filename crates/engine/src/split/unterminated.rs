@@ -1,5 +1,4 @@
-//! What becomes of a record that has no end: over the cap, or with a quote that never closes, or cut off
-//! with the input.
+//! Rejects records without an end: longer than the limit, or with a quote that never closes, or cut off with the input.
 
 use memchr::memchr2;
 use proto::v1::Reject;
@@ -9,8 +8,8 @@ use super::{Phase, Splitter, Step};
 use crate::records::{line_ends, reject};
 
 impl Splitter {
-    /// The buffer starts with a record that has no end within its first `known` bytes: the cap, or all
-    /// that there is.
+    /// Rejects the record at the start of the buffer, which has no end within its first `known` bytes: the limit, or
+    /// all input.
     pub(super) fn reject_unterminated(&mut self, known: usize) -> Step {
         match self.scanner.open_quote(&self.buffer[..known]) {
             Some(quote) => self.reject_open(known, quote),
@@ -18,13 +17,12 @@ impl Splitter {
         }
     }
 
-    /// A quote never closes: its line is given up, with those that its record has before it, and
-    /// records are looked for again right behind.
+    /// Rejects a record with a quote that never closes: its lines up to the one with the quote. Parsing resumes
+    /// directly behind that line.
     ///
-    /// That what stands behind is looked at again costs no more than once: between a quote that never
-    /// closes and the end of what was looked at, quotes come in pairs or behind an escape, and such
-    /// open nothing that they do not close. So the next quote that never closes opens behind that end,
-    /// a cap further on.
+    /// The bytes behind it are scanned at most twice: between a quote that never closes and the end of the scanned
+    /// bytes, quotes come in pairs or behind an escape, and a pair closes what it opens. So the next quote that never
+    /// closes opens behind that end, which is as far away as the limit.
     fn reject_open(&mut self, known: usize, quote: OpenQuote) -> Step {
         let reason = self.open_reason(&self.buffer[..known], quote);
         let Some(line_end) = quote.end else {
@@ -39,7 +37,7 @@ impl Splitter {
         Step::Again
     }
 
-    /// Why a record, or a header, that starts with `bytes` has no end.
+    /// The reason why a record or header that starts with `bytes` has no end.
     pub(super) fn open_reason(&self, bytes: &[u8], quote: OpenQuote) -> String {
         let line = &bytes[quote.line_start..quote.end.unwrap_or(bytes.len())];
         let is_all = self.finished && bytes.len() == self.buffer.len();
@@ -47,14 +45,13 @@ impl Splitter {
         reject::open_quote(self.position.line + quote.before, line, within)
     }
 
-    /// What is kept of it is told; from behind the cap on, the next line end is where records are
-    /// looked for again.
+    /// Rejects a record over the limit; parsing resumes at the first line end behind the limit.
     fn reject_long(&mut self, cap: usize) -> Step {
         self.reject(reject::too_long(cap as u64), cap);
         self.skip_line(cap)
     }
 
-    /// Drops the first `known` bytes, all scanned, and what follows up to and with the next line end.
+    /// Drops the first `known` bytes, all scanned, and the rest of the line.
     fn skip_line(&mut self, known: usize) -> Step {
         let Progress {
             line_ends,
@@ -66,7 +63,7 @@ impl Splitter {
         Step::Again
     }
 
-    /// All that is left is the beginning of a record.
+    /// Rejects the rest of the input, which is the beginning of a record.
     pub(super) fn reject_torn(&mut self) -> Step {
         let known = self.buffer.len();
         self.reject(reject::TORN.to_owned(), known);
@@ -74,7 +71,7 @@ impl Splitter {
         Step::Again
     }
 
-    /// Notes the record at the buffer's start, of which the first `known` bytes are at hand.
+    /// Adds a reject for the record at the start of the buffer, whose first `known` bytes are available.
     fn reject(&mut self, reason: String, known: usize) {
         self.rejects.push(Reject {
             record: self.position.record,
@@ -89,7 +86,7 @@ impl Splitter {
         self.position.record += 1;
     }
 
-    /// Drops the rest of a record over the cap, up to and with the next line end.
+    /// Drops the rest of a record over the limit, including the next line end.
     pub(super) fn skip(&mut self, after_cr: bool) -> Step {
         let Some(at) = memchr2(b'\r', b'\n', &self.buffer) else {
             if !self.buffer.is_empty() {
@@ -101,7 +98,7 @@ impl Splitter {
         let Some(end) = self.whole_line_end(at + 1) else {
             return Step::Wait;
         };
-        // A line feed behind the carriage return before it ends a line that is counted already.
+        // A line feed behind the previous carriage return ends a line that is already counted.
         let counted = after_cr && at == 0 && self.buffer[0] == b'\n';
         self.consume(end, u64::from(!counted));
         self.phase = Phase::Body;
