@@ -9,7 +9,7 @@ use engine::operation::{Finished, Merged};
 use engine::oracle::{WholeInput, profile_in_one_piece};
 use engine::output::unpack;
 use engine::split::Limits;
-use master::store::{ChunkOutput, Store};
+use master::store::ChunkOutput;
 use master::{Job, JobCounts};
 use prost::Message;
 use proto::v1::chunk_result::Partial;
@@ -20,6 +20,7 @@ use crate::command::{is_exec, rows_of};
 use crate::failure::RunError;
 use crate::faults::FaultInjector;
 use crate::input::Input;
+use crate::master::Store;
 use crate::model::Ledger;
 use crate::publisher::{chunks, messages, profile};
 

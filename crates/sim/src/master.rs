@@ -6,7 +6,7 @@ use std::future::ready;
 
 use broker::Queue;
 use futures_util::FutureExt;
-use master::store::{Disk, DiskFault, ModelDisk, SpillFile, Store};
+use master::store::{Disk, DiskFault, ModelDisk, SpillFile};
 use master::{BATCH, Batch, Job, JobMessage, UnreadableMessage};
 use rusqlite::Connection;
 
@@ -17,6 +17,9 @@ use crate::model::{LinkId, ModelBroker};
 
 /// Queues and prefetch as in the real intake: results and dead chunks.
 const CONSUMERS: [(Queue, usize); 2] = [(Queue::Results, 2 * BATCH), (Queue::Dead, 16)];
+
+/// A store on a model disk.
+pub(crate) type Store = master::store::Store<ModelDisk>;
 
 #[derive(Debug)]
 pub(crate) struct Master {
@@ -39,9 +42,8 @@ struct Intake {
 
 impl Master {
     pub(crate) fn new(connection: Connection, disk_every: u64) -> Result<Self, RunError> {
-        let disk = Disk::Model(ModelDisk::default());
         Ok(Self {
-            store: Some(Store::open_parts(connection, disk)?),
+            store: Some(Store::open_parts(connection, ModelDisk::default())?),
             link: None,
             intakes: Default::default(),
             now_ms: 0,
@@ -164,10 +166,8 @@ impl Master {
         }
         self.intakes = Default::default();
         let (connection, mut disk) = self.store.take().ok_or(RunError::NoStore)?.into_parts();
-        if let Disk::Model(model) = &mut disk {
-            let torn = model.crash(|n| injector.random.below(n));
-            (0..torn).for_each(|_| injector.record(Fault::TornTail));
-        }
+        let torn = disk.crash(|n| injector.random.below(n));
+        (0..torn).for_each(|_| injector.record(Fault::TornTail));
         let mut store = Store::open_parts(connection, disk)?;
         check_tails(&mut store)?;
         // The leftovers of a crash must not be taken for lost commits or for a damaged job.
@@ -197,11 +197,9 @@ fn check_tails(store: &mut Store) -> Result<(), RunError> {
         ]
     };
     let committed: Vec<_> = store.jobs().flat_map(files).collect();
-    let (_, Disk::Model(disk)) = store.parts() else {
-        return Ok(());
-    };
+    let (_, disk) = store.parts();
     for (file, committed) in committed {
-        let length = disk.length(file);
+        let length = disk.length(file)?;
         if length != committed {
             return Err(RunError::Tail {
                 file: file.to_string(),
@@ -238,11 +236,11 @@ impl StoreFault {
 
     fn inject(self, store: &mut Store) -> Result<(), RunError> {
         let (connection, disk) = store.parts();
-        match (self, disk) {
-            (Self::Disk(fault), Disk::Model(disk)) => disk.set_fault(Some(fault)),
+        match self {
+            Self::Nothing => {}
+            Self::Disk(fault) => disk.set_fault(Some(fault)),
             // SQLite keeps its pages, and cannot allocate another one.
-            (Self::FullDatabase, _) => limit_pages(connection, 1)?,
-            _ => {}
+            Self::FullDatabase => limit_pages(connection, 1)?,
         }
         Ok(())
     }
@@ -256,9 +254,6 @@ impl StoreFault {
     ) -> Result<bool, RunError> {
         let (connection, disk) = store.parts();
         limit_pages(connection, 1 << 30)?;
-        let Disk::Model(disk) = disk else {
-            return Ok(false);
-        };
         disk.set_fault(None);
         if !has_failed {
             return Ok(false);

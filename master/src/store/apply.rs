@@ -10,13 +10,16 @@ use proto::v1::{ChunkResult, JobOpen, JobSeal};
 use rusqlite::params;
 
 use super::commit::{CommitOutcome, WriteBatch};
-use super::dead::DeadState;
+use super::dead_state::DeadState;
+use super::disk::Disk;
+use super::error::StoreError;
+use super::job_row::drop_held;
 use super::out_of_range::failure_of_result;
-use super::{Store, StoreError, headers};
+use super::parts::Store;
 use crate::job::Control;
 use crate::message::{ChunkFailure, JobMessage};
 
-impl Store {
+impl<D: Disk> Store<D> {
     /// Commits `messages` at `now_ms`. On success they are on disk and may be acknowledged. On an error nothing is
     /// changed, and they must be redelivered.
     ///
@@ -76,11 +79,8 @@ impl WriteBatch<'_> {
         if !seal.stopped.is_empty() && job.finished_unix_ms.is_none() {
             job.control = Control::Cancelled;
             job.finish(now_ms, age_ms);
-            let key = job.key;
             self.stopped.push(id);
-            self.transaction
-                .execute("DELETE FROM dead WHERE job = ? AND state = 3", [key])?;
-            headers::drop_waiting(self.transaction, self.job(id)?)?;
+            drop_held(self.transaction, self.job(id)?)?;
         }
         // The seal of a publisher that gave up counts the chunks that it sent itself. Before it was resumed, more may
         // have been sent.

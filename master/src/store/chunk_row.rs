@@ -4,9 +4,9 @@ use prost::Message;
 use proto::v1::ChunkResult;
 use rusqlite::{OptionalExtension, params};
 
-use super::StoreError;
 use super::commit::WriteBatch;
-use super::dead::DeadState;
+use super::dead_state::DeadState;
+use super::error::StoreError;
 use super::staging::StagedResult;
 use crate::message::ChunkFailure;
 
@@ -61,7 +61,7 @@ impl WriteBatch<'_> {
                 chunk.rows as i64,
                 self.now_ms as i64,
                 chunk.encode_to_vec(),
-                state as i64,
+                state,
                 failure.stderr,
             ])?;
         Ok(())
@@ -73,9 +73,7 @@ impl WriteBatch<'_> {
             .transaction
             .prepare_cached("SELECT state FROM dead WHERE job = ? AND seq = ?")?;
         let state = statement
-            .query_row(params![key, seq as i64], |row| {
-                row.get(0).map(DeadState::from_column)
-            })
+            .query_row(params![key, seq as i64], |row| row.get(0))
             .optional()?;
         Ok(state)
     }

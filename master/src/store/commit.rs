@@ -9,9 +9,12 @@ use failpoint::Point;
 use proto::JobId;
 use rusqlite::Transaction;
 
+use super::disk::Disk;
+use super::error::StoreError;
 use super::job_row::{insert, save};
+use super::parts::Store;
 use super::staging::{FailedWrite, Staging};
-use super::{Store, StoreError, damage, merge_log};
+use super::{damage, merge_log};
 use crate::job::Job;
 
 /// The outcome of a committed transaction.
@@ -27,7 +30,7 @@ pub struct CommitOutcome {
     pub duplicates: u64,
 }
 
-impl Store {
+impl<D: Disk> Store<D> {
     /// Commits one transaction with the changes that `fill` makes.
     pub(super) fn commit_batch(
         &mut self,

@@ -4,14 +4,16 @@
 use proto::JobId;
 use rusqlite::Transaction;
 
+use super::disk::Disk;
+use super::error::StoreError;
 use super::job_row::{save, unresolved};
-use super::out_of_range::rows_of;
+use super::output::rows_of;
+use super::parts::Store;
 use super::spill_file::{Kind, SpillFile};
 use super::staging::FailedWrite;
-use super::{Store, StoreError};
 use crate::job::Job;
 
-impl Store {
+impl<D: Disk> Store<D> {
     /// Makes a job's files agree with their committed lengths after a crash. An uncommitted tail is cut off. If commits
     /// are lost (`keeps_tails`), the tail may belong to them and is kept. If a file is shorter than its committed
     /// length, the job is damaged.
@@ -33,7 +35,8 @@ impl Store {
                 self.skip_tail(file, length)?;
             } else if length > committed {
                 // The next write overwrites the tail.
-                if let Err(error) = self.spill.cut_back(file, committed, length) {
+                tracing::info!(%file, length, committed, "cutting back an uncommitted spill tail");
+                if let Err(error) = self.spill.truncate(file, committed) {
                     tracing::warn!(%error, "an uncommitted spill tail stays");
                 }
             }

@@ -5,42 +5,12 @@ use proto::JobId;
 use proto::v1::Chunk;
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::job_row::save;
-use super::{Store, StoreError, headers};
+use super::dead_state::{DeadState, IS_COUNTED};
+use super::disk::Disk;
+use super::error::StoreError;
+use super::job_row::{drop_held, save};
+use super::parts::Store;
 use crate::job::{Control, Job};
-
-/// The state of a chunk in the table: the column `state`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(i64)]
-pub enum DeadState {
-    /// Counted as dead; it can be replayed.
-    Dead = 0,
-    /// Published again; not counted.
-    Replaying = 1,
-    /// Counted as dead; its body was deleted.
-    Dropped = 2,
-    /// Its job is or was paused; not counted.
-    Parked = 3,
-    /// Its job has no chunk of that number; not counted, cannot be replayed.
-    SetAside = 4,
-}
-
-impl DeadState {
-    pub(super) fn from_column(column: i64) -> Self {
-        match column {
-            1 => Self::Replaying,
-            2 => Self::Dropped,
-            3 => Self::Parked,
-            4 => Self::SetAside,
-            _ => Self::Dead,
-        }
-    }
-
-    /// Whether it is included in the job's count of dead chunks.
-    pub(super) fn is_counted(self) -> bool {
-        matches!(self, Self::Dead | Self::Dropped)
-    }
-}
 
 /// A dead chunk, without its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +38,7 @@ pub struct DeadRow {
 const COLUMNS: &str =
     "seq, reason, worker_id, attempts, first_line, rows, died_unix_ms, state, job, chunk, stderr";
 
-impl Store {
+impl<D: Disk> Store<D> {
     /// Dead, replaying and dropped chunks, of one job or of all, after the row `after` (a job's key
     /// and a seq), at most `limit`; each with its job's key.
     ///
@@ -82,15 +52,15 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<(i64, DeadRow)>, StoreError> {
         let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM dead WHERE state <> 3 AND (?1 IS NULL OR job = ?1) \
+            "SELECT {COLUMNS} FROM dead WHERE state <> ?5 AND (?1 IS NULL OR job = ?1) \
              AND (job, seq) > (?2, ?3) ORDER BY job, seq LIMIT ?4"
         ))?;
         let (after_job, after_seq) = after.map_or((-1, -1), |(job, seq)| (job, seq as i64));
         let key = job.map(|job| job.key);
-        let rows = statement
-            .query_map(params![key, after_job, after_seq, limit as i64], |row| {
-                Ok((row.get(8)?, dead_row(row)?))
-            })?;
+        let rows = statement.query_map(
+            params![key, after_job, after_seq, limit as i64, DeadState::Parked],
+            |row| Ok((row.get(8)?, dead_row(row)?)),
+        )?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -101,7 +71,7 @@ impl Store {
     /// If the database fails.
     pub fn dead(&self, job: &Job, limit: usize) -> Result<Vec<DeadRow>, StoreError> {
         let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM dead WHERE job = ? AND state IN (0, 2) ORDER BY seq LIMIT ?"
+            "SELECT {COLUMNS} FROM dead WHERE job = ? AND {IS_COUNTED} ORDER BY seq LIMIT ?"
         ))?;
         let rows = statement.query_map(params![job.key, limit as i64], dead_row)?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -113,11 +83,7 @@ impl Store {
     ///
     /// If the database fails.
     pub(crate) fn dead_without_body(&self, job: &Job) -> Result<u64, StoreError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT count(*) FROM dead WHERE job = ? AND state = 2")?;
-        let count: i64 = statement.query_row([job.key], |row| row.get(0))?;
-        Ok(count as u64)
+        self.count_dead(job, DeadState::Dropped)
     }
 
     /// One of the table's chunks, whole.
@@ -127,10 +93,10 @@ impl Store {
     /// If the database fails, or the chunk cannot be decoded.
     pub fn dead_chunk(&self, job: &Job, seq: u64) -> Result<Option<(DeadRow, Chunk)>, StoreError> {
         let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM dead WHERE job = ? AND seq = ? AND state <> 3"
+            "SELECT {COLUMNS} FROM dead WHERE job = ? AND seq = ? AND state <> ?"
         ))?;
         let found = statement
-            .query_row(params![job.key, seq as i64], |row| {
+            .query_row(params![job.key, seq as i64, DeadState::Parked], |row| {
                 Ok((dead_row(row)?, row.get::<_, Vec<u8>>(9)?))
             })
             .optional()?;
@@ -152,8 +118,8 @@ impl Store {
         let mut job = job.clone();
         let transaction = self.connection.transaction()?;
         let changed = transaction.execute(
-            "UPDATE dead SET state = 1 WHERE job = ? AND seq = ? AND state = 0",
-            params![job.key, seq as i64],
+            "UPDATE dead SET state = ? WHERE job = ? AND seq = ? AND state = ?",
+            params![DeadState::Replaying, job.key, seq as i64, DeadState::Dead],
         )?;
         if changed == 0 {
             return Ok(false);
@@ -185,13 +151,13 @@ impl Store {
         let all = seqs.is_empty().then_some(None);
         for seq in one_by_one.chain(all) {
             dropped += transaction.execute(
-                "UPDATE dead SET state = 2, chunk = x'' \
-                 WHERE job = ?1 AND (?2 IS NULL OR seq = ?2) AND state = 0",
-                params![key, seq],
+                "UPDATE dead SET state = ?3, chunk = x'' \
+                 WHERE job = ?1 AND (?2 IS NULL OR seq = ?2) AND state = ?4",
+                params![key, seq, DeadState::Dropped, DeadState::Dead],
             )?;
             aside += transaction.execute(
-                "DELETE FROM dead WHERE job = ?1 AND (?2 IS NULL OR seq = ?2) AND state = 4",
-                params![key, seq],
+                "DELETE FROM dead WHERE job = ?1 AND (?2 IS NULL OR seq = ?2) AND state = ?3",
+                params![key, seq, DeadState::SetAside],
             )?;
         }
         self.committer.commit(transaction, &mut self.spill)?;
@@ -207,10 +173,14 @@ impl Store {
     ///
     /// If the database fails.
     pub fn parked_count(&self, job: &Job) -> Result<u64, StoreError> {
+        self.count_dead(job, DeadState::Parked)
+    }
+
+    fn count_dead(&self, job: &Job, state: DeadState) -> Result<u64, StoreError> {
         let mut statement = self
             .connection
-            .prepare_cached("SELECT count(*) FROM dead WHERE job = ? AND state = 3")?;
-        let count: i64 = statement.query_row([job.key], |row| row.get(0))?;
+            .prepare_cached("SELECT count(*) FROM dead WHERE job = ? AND state = ?")?;
+        let count: i64 = statement.query_row(params![job.key, state], |row| row.get(0))?;
         Ok(count as u64)
     }
 
@@ -222,10 +192,12 @@ impl Store {
     pub fn parked(&self) -> Result<Option<(Chunk, u32)>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT chunk, attempts FROM dead JOIN job ON job.key = dead.job \
-             WHERE dead.state = 3 AND job.control = 0 ORDER BY dead.job, seq LIMIT 1",
+             WHERE dead.state = ? AND job.control = ? ORDER BY dead.job, seq LIMIT 1",
         )?;
         let found = statement
-            .query_row([], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?)))
+            .query_row(params![DeadState::Parked, Control::Run as i64], |row| {
+                Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?))
+            })
             .optional()?;
         found
             .map(|(bytes, attempts)| Ok((decode(&bytes)?, attempts)))
@@ -240,8 +212,8 @@ impl Store {
     pub fn unparked(&mut self, id: JobId, seq: u64) -> Result<(), StoreError> {
         if let Some(job) = self.jobs.get(&id) {
             self.connection.execute(
-                "DELETE FROM dead WHERE job = ? AND seq = ? AND state = 3",
-                params![job.key, seq as i64],
+                "DELETE FROM dead WHERE job = ? AND seq = ? AND state = ?",
+                params![job.key, seq as i64, DeadState::Parked],
             )?;
         }
         Ok(())
@@ -261,8 +233,7 @@ impl Store {
         let transaction = self.connection.transaction()?;
         if control == Control::Cancelled {
             job.finish(now_ms, self.committer.age.now_ms());
-            transaction.execute("DELETE FROM dead WHERE job = ? AND state = 3", [job.key])?;
-            headers::drop_waiting(&transaction, &mut job)?;
+            drop_held(&transaction, &mut job)?;
         }
         save(&transaction, &job)?;
         self.committer.commit(transaction, &mut self.spill)?;
@@ -283,7 +254,7 @@ fn dead_row(row: &Row<'_>) -> Result<DeadRow, rusqlite::Error> {
         first_line: row.get::<_, i64>(4)? as u64,
         rows: row.get::<_, i64>(5)? as u64,
         died_unix_ms: row.get::<_, i64>(6)? as u64,
-        state: DeadState::from_column(row.get(7)?),
+        state: row.get(7)?,
         stderr: row.get(10)?,
     })
 }

@@ -1,17 +1,18 @@
 //! Removes the rows and rejects of finished jobs, for retention. Counts and merged results stay.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use proto::JobId;
 
+use super::disk::Disk;
+use super::error::StoreError;
 use super::job_row::save;
+use super::parts::Store;
 use super::spill_file::SpillFile;
-use super::{Store, StoreError};
 use crate::job::{Expiry, Job};
 use crate::retention::Retention;
 
-impl Store {
+impl<D: Disk> Store<D> {
     /// The oldest finished job, and the reason, if its rows and rejects must be removed. Ages are by the store's age
     /// clock.
     pub fn next_to_expire(&self, retention: Retention) -> Option<(JobId, String)> {
@@ -62,16 +63,5 @@ impl Store {
         self.jobs.insert(id, job);
         let left = SpillFile::all(id).map(|file| self.spill.forget(file));
         Ok(left.into_iter().flatten().collect())
-    }
-}
-
-/// Removes a file, if it exists. Removing a large file takes time.
-pub(crate) fn remove(path: Option<&Path>) -> Result<(), StoreError> {
-    let Some(path) = path else {
-        return Ok(());
-    };
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::file(path)(error)),
-        _ => Ok(()),
     }
 }

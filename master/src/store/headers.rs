@@ -10,18 +10,19 @@ use proto::v1::{Chunk, ChunkResult};
 use engine::PartialError;
 use engine::operation::Merged;
 use prost::Message;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, params};
 
 use super::commit::WriteBatch;
-use super::dead::DeadState;
-use super::{Store, StoreError};
-use crate::job::Job;
+use super::dead_state::{DeadState, IS_COUNTED};
+use super::disk::Disk;
+use super::error::StoreError;
+use super::parts::Store;
 use crate::message::ChunkFailure;
 
 /// The most bytes of waiting results that one transaction applies, at least one result.
 const MAX_BYTES_AT_ONCE: usize = 32 << 20;
 
-impl Store {
+impl<D: Disk> Store<D> {
     /// Applies the waiting results of a job, if its header is known now. Returns the job if it is finished by that.
     pub(super) fn apply_waiting(
         &mut self,
@@ -72,9 +73,9 @@ impl WriteBatch<'_> {
 
     /// Whether all chunks before `seq` are dead.
     fn is_first_alive(&self, key: i64, seq: u64) -> Result<bool, StoreError> {
-        let mut statement = self.transaction.prepare_cached(
-            "SELECT count(*) FROM dead WHERE job = ? AND seq < ? AND state IN (0, 2)",
-        )?;
+        let mut statement = self.transaction.prepare_cached(&format!(
+            "SELECT count(*) FROM dead WHERE job = ? AND seq < ? AND {IS_COUNTED}"
+        ))?;
         let dead: i64 = statement.query_row(params![key, seq as i64], |row| row.get(0))?;
         Ok(dead as u64 == seq)
     }
@@ -173,20 +174,15 @@ impl WriteBatch<'_> {
     fn replaying(&self, key: i64, seq: u64) -> Result<Option<Chunk>, StoreError> {
         let mut statement = self
             .transaction
-            .prepare_cached("SELECT chunk FROM dead WHERE job = ? AND seq = ? AND state = 1")?;
+            .prepare_cached("SELECT chunk FROM dead WHERE job = ? AND seq = ? AND state = ?")?;
         let row: Option<Vec<u8>> = statement
-            .query_row(params![key, seq as i64], |row| row.get(0))
+            .query_row(params![key, seq as i64, DeadState::Replaying], |row| {
+                row.get(0)
+            })
             .optional()?;
         // A chunk that cannot be decoded cannot be replayed.
         Ok(row.and_then(|bytes| Chunk::decode(&*bytes).ok()))
     }
-}
-
-/// Deletes the waiting results of a cancelled job.
-pub(super) fn drop_waiting(transaction: &Transaction<'_>, job: &mut Job) -> Result<(), StoreError> {
-    transaction.execute("DELETE FROM waiting WHERE job = ?", [job.key])?;
-    job.waiting = 0;
-    Ok(())
 }
 
 #[cfg(test)]

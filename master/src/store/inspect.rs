@@ -7,7 +7,8 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::StoreError;
+use super::disk::Disk;
+use super::error::StoreError;
 use super::generation::Generation;
 use super::loss::{self, Loss};
 use super::spill_dir::SpillDir;
@@ -30,7 +31,7 @@ pub fn losses(directory: &Path) -> Result<Losses, StoreError> {
     let known = loss::recorded(directory).map_err(StoreError::file(directory.join("lost")))?;
     let spill = SpillDir::read_only(directory.join("spill"));
     // Read before the database: if a master commits in between, the database is newer than this, never older.
-    let noted = spill.read_generation()?;
+    let noted = spill.generation()?;
     let database = Database::read(&directory.join("rowmill.sqlite"))?;
     let Some(Database { generation, jobs }) = database else {
         // An older rowmill wrote it, without a count of commits.

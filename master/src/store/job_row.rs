@@ -6,7 +6,9 @@ use prost::Message;
 use proto::JobId;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::{StoreError, merge_log};
+use super::dead_state::DeadState;
+use super::error::StoreError;
+use super::merge_log;
 use crate::job::{Control, Expiry, Job, JobCounts};
 
 /// Inserts the row of a new job. Returns its key.
@@ -131,8 +133,22 @@ fn waiting(connection: &Connection, key: i64) -> Result<u64, rusqlite::Error> {
 
 fn set_aside(connection: &Connection, key: i64) -> Result<u64, rusqlite::Error> {
     let mut statement =
-        connection.prepare_cached("SELECT count(*) FROM dead WHERE job = ? AND state = 4")?;
-    statement.query_row([key], |row| row.get::<_, i64>(0).map(|count| count as u64))
+        connection.prepare_cached("SELECT count(*) FROM dead WHERE job = ? AND state = ?")?;
+    statement.query_row(params![key, DeadState::SetAside], |row| {
+        row.get::<_, i64>(0).map(|count| count as u64)
+    })
+}
+
+/// Deletes the messages that are held back for a job, when it is cancelled: parked chunks, and results that wait for its
+/// header.
+pub(super) fn drop_held(transaction: &Transaction<'_>, job: &mut Job) -> Result<(), StoreError> {
+    transaction.execute(
+        "DELETE FROM dead WHERE job = ? AND state = ?",
+        params![job.key, DeadState::Parked],
+    )?;
+    transaction.execute("DELETE FROM waiting WHERE job = ?", [job.key])?;
+    job.waiting = 0;
+    Ok(())
 }
 
 /// The commit index of the next result: after all existing ones, even if some were excluded.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::StoreError;
+use super::error::StoreError;
 
 /// The lock on a data directory, held until it is dropped.
 #[derive(Debug)]

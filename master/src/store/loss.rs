@@ -6,7 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::StoreError;
+use super::error::StoreError;
 use super::generation::Generation;
 
 /// The most bytes that are read of the file `lost`.
@@ -34,7 +34,7 @@ enum LossKind {
 
 /// Spill files that belong to no job in the database.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Orphans {
+pub struct Orphans {
     pub(super) files: u64,
     pub(super) bytes: u64,
     /// The ids of their jobs, sorted, without duplicates.

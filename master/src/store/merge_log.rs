@@ -9,7 +9,7 @@ use prost::Message;
 use proto::v1::ChunkResult;
 use rusqlite::{Connection, Transaction, params};
 
-use super::StoreError;
+use super::error::StoreError;
 use crate::job::{Job, MergedBytes};
 
 /// A log below this size is not compacted, however small the base is.

@@ -2,7 +2,10 @@
 
 use rusqlite::params;
 
-use super::{Store, StoreError};
+use super::dead_state::DeadState;
+use super::disk::Disk;
+use super::error::StoreError;
+use super::parts::Store;
 use crate::job::Job;
 
 /// The most ranges of one page.
@@ -20,7 +23,7 @@ pub struct MissingPage {
     pub next: Option<u64>,
 }
 
-impl Store {
+impl<D: Disk> Store<D> {
     /// The chunks of `job` from `from` on that have no result and are not dead. A result that waits for its job's
     /// header counts. Parked chunks are not missing, since the store has them. Replayed
     /// chunks are, since the workers have them, or they are lost.
@@ -35,12 +38,13 @@ impl Store {
         let mut statement = self.connection.prepare_cached(
             "SELECT seq FROM result WHERE job = ?1 AND seq >= ?2 \
              UNION SELECT seq FROM waiting WHERE job = ?1 AND seq >= ?2 \
-             UNION SELECT seq FROM dead WHERE job = ?1 AND seq >= ?2 AND state <> 1 \
+             UNION SELECT seq FROM dead WHERE job = ?1 AND seq >= ?2 AND state <> ?4 \
              ORDER BY seq LIMIT ?3",
         )?;
-        let seqs = statement.query_map(params![job.key, first, LOOKED_AT], |row| {
-            row.get::<_, i64>(0).map(|seq| seq as u64)
-        })?;
+        let seqs = statement.query_map(
+            params![job.key, first, LOOKED_AT, DeadState::Replaying],
+            |row| row.get::<_, i64>(0).map(|seq| seq as u64),
+        )?;
         let mut page = MissingPage::default();
         let (mut at, mut looked_at) = (from, 0);
         for seq in seqs {

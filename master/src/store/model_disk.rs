@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
-use super::StoreError;
+use proto::JobId;
+
+use super::disk::Disk;
+use super::error::StoreError;
 use super::generation::Generation;
+use super::loss::Orphans;
 use super::spill_file::SpillFile;
 
 /// The files of one disk.
@@ -66,12 +70,6 @@ impl ModelDisk {
         self.died
     }
 
-    /// The file's length. 0 if it is missing.
-    pub fn length(&self, file: SpillFile) -> u64 {
-        let content = self.files.get(&file);
-        content.map_or(0, |content| content.bytes.len() as u64)
-    }
-
     /// Crashes and restarts the machine. `pick(n)` returns a number below `n`. It chooses for each file how many bytes
     /// that were not durable are left, how many of those are as written, and the values of the others. Returns how many
     /// files have a torn tail afterwards.
@@ -89,12 +87,7 @@ impl ModelDisk {
             .sum()
     }
 
-    pub(super) fn write(
-        &mut self,
-        file: SpillFile,
-        offset: u64,
-        bytes: &[u8],
-    ) -> Result<(), StoreError> {
+    fn write(&mut self, file: SpillFile, offset: u64, bytes: &[u8]) -> Result<(), StoreError> {
         let fault = self.next_fault();
         let content = self.files.entry(file).or_default();
         let Some(fault) = fault else {
@@ -105,7 +98,7 @@ impl ModelDisk {
         Err(self.fail(file, fault))
     }
 
-    pub(super) fn sync(&mut self, file: SpillFile) -> Result<(), StoreError> {
+    fn sync(&mut self, file: SpillFile) -> Result<(), StoreError> {
         let fault = self.next_fault();
         let content = self.files.entry(file).or_default();
         let Some(fault) = fault else {
@@ -115,40 +108,6 @@ impl ModelDisk {
         };
         content.set_written(ByteState::Forgotten);
         Err(self.fail(file, fault))
-    }
-
-    pub(super) fn read(
-        &self,
-        file: SpillFile,
-        offset: u64,
-        length: u64,
-    ) -> Result<Vec<u8>, StoreError> {
-        let range = offset as usize..(offset + length) as usize;
-        let bytes = self.files.get(&file).and_then(|file| file.bytes.get(range));
-        bytes
-            .map(<[u8]>::to_vec)
-            .ok_or_else(|| StoreError::file(path(file))(io::ErrorKind::UnexpectedEof.into()))
-    }
-
-    pub(super) fn truncate(&mut self, file: SpillFile, length: u64) {
-        let content = self.files.entry(file).or_default();
-        content.bytes.truncate(length as usize);
-        content.states.truncate(length as usize);
-    }
-
-    pub(super) fn remove(&mut self, file: SpillFile) {
-        self.files.remove(&file);
-    }
-
-    pub(super) fn read_generation(&self) -> Option<Generation> {
-        self.generations.last().cloned()
-    }
-
-    pub(super) fn note(&mut self, generation: &Generation) {
-        if !std::mem::replace(&mut self.has_synced_generation, true) {
-            self.generations.clear();
-        }
-        self.generations.push(generation.clone());
     }
 
     fn next_fault(&mut self) -> Option<DiskFault> {
@@ -168,7 +127,63 @@ impl ModelDisk {
         } else {
             "no space left"
         };
-        StoreError::file(path(file))(io::Error::new(io::ErrorKind::StorageFull, reason))
+        StoreError::file(self.path(file))(io::Error::new(io::ErrorKind::StorageFull, reason))
+    }
+}
+
+impl Disk for ModelDisk {
+    fn append(&mut self, file: SpillFile, offset: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        self.write(file, offset, bytes)?;
+        self.sync(file)
+    }
+
+    fn check_others(&mut self, _file: SpillFile) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn read(&self, file: SpillFile, offset: u64, length: u64) -> Result<Vec<u8>, StoreError> {
+        let range = offset as usize..(offset + length) as usize;
+        let bytes = self.files.get(&file).and_then(|file| file.bytes.get(range));
+        bytes
+            .map(<[u8]>::to_vec)
+            .ok_or_else(|| StoreError::file(self.path(file))(io::ErrorKind::UnexpectedEof.into()))
+    }
+
+    fn length(&self, file: SpillFile) -> Result<u64, StoreError> {
+        let content = self.files.get(&file);
+        Ok(content.map_or(0, |content| content.bytes.len() as u64))
+    }
+
+    fn truncate(&mut self, file: SpillFile, length: u64) -> Result<(), StoreError> {
+        let content = self.files.entry(file).or_default();
+        content.bytes.truncate(length as usize);
+        content.states.truncate(length as usize);
+        Ok(())
+    }
+
+    fn forget(&mut self, file: SpillFile) -> Option<PathBuf> {
+        self.files.remove(&file);
+        None
+    }
+
+    fn path(&self, file: SpillFile) -> PathBuf {
+        PathBuf::from(file.to_string())
+    }
+
+    fn orphans(&self, _is_known: impl Fn(JobId) -> bool) -> Result<Orphans, StoreError> {
+        Ok(Orphans::default())
+    }
+
+    fn generation(&self) -> Result<Option<Generation>, StoreError> {
+        Ok(self.generations.last().cloned())
+    }
+
+    fn record_generation(&mut self, generation: &Generation) -> Result<(), StoreError> {
+        if !std::mem::replace(&mut self.has_synced_generation, true) {
+            self.generations.clear();
+        }
+        self.generations.push(generation.clone());
+        Ok(())
     }
 }
 
@@ -217,15 +232,8 @@ impl ModelFile {
     }
 }
 
-/// The file's name in errors.
-pub(super) fn path(file: SpillFile) -> PathBuf {
-    PathBuf::from(file.to_string())
-}
-
 #[cfg(test)]
 mod tests {
-    use proto::JobId;
-
     use super::*;
 
     #[test]
@@ -237,11 +245,11 @@ mod tests {
         disk.write(rows, 4, b"tail").unwrap();
         // The greatest length, and no byte as it was written.
         let torn = disk.crash(|n| if n == 5 { 4 } else { 0 });
-        assert_eq!((torn, disk.length(rows)), (1, 8));
+        assert_eq!((torn, disk.length(rows).unwrap()), (1, 8));
         assert_eq!(disk.read(rows, 0, 8).unwrap(), b"safe\0\0\0\0");
-        disk.truncate(rows, 4);
+        disk.truncate(rows, 4).unwrap();
         assert_eq!(disk.crash(|_| 0), 0);
-        assert_eq!(disk.length(rows), 4);
+        assert_eq!(disk.length(rows).unwrap(), 4);
     }
 
     #[test]
@@ -259,7 +267,7 @@ mod tests {
         disk.write(rows, 0, b"c").unwrap();
         disk.sync(rows).unwrap();
         disk.crash(|_| 0);
-        assert_eq!(disk.length(rows), 1);
+        assert_eq!(disk.length(rows).unwrap(), 1);
         assert_eq!(disk.read(rows, 0, 1).unwrap(), b"c");
     }
 }

@@ -7,17 +7,16 @@ use std::path::{Path, PathBuf};
 use proto::JobId;
 use rusqlite::Connection;
 
+use super::committer::Committer;
 use super::disk::Disk;
-use super::expire::remove;
-use super::generation::Committer;
+use super::error::StoreError;
 use super::job_row;
 use super::lock::DirectoryLock;
 use super::loss::{self, Loss};
-use super::model_disk::ModelDisk;
+use super::parts::Store;
 use super::schema::migrate;
-use super::spill_dir::SpillDir;
+use super::spill_dir::{SpillDir, remove};
 use super::spill_file::SpillFile;
-use super::{Store, StoreError};
 
 /// Where a store is.
 #[derive(Debug, Clone)]
@@ -31,7 +30,7 @@ pub enum StoreLocation {
     Directory(PathBuf),
 }
 
-impl Store {
+impl Store<SpillDir> {
     /// Opens the store at `location` and recovers it: truncates uncommitted spill tails, marks jobs whose own data is
     /// missing or broken as damaged, and reports lost commits.
     ///
@@ -43,7 +42,7 @@ impl Store {
             StoreLocation::Memory { spill } => {
                 let spill = SpillDir::new(spill.clone(), false)?;
                 let connection = Connection::open_in_memory()?;
-                let mut store = Self::open_and_recover(connection, Disk::Files(spill), None, None)?;
+                let mut store = Self::open_and_recover(connection, spill, None, None)?;
                 store.is_durable = false;
                 Ok(store)
             }
@@ -57,45 +56,53 @@ impl Store {
                 connection.pragma_update(None, "synchronous", "FULL")?;
                 let spill = SpillDir::new(directory.join("spill"), true)?;
                 let directory = Some(directory.clone());
-                Self::open_and_recover(
-                    connection,
-                    Disk::Files(spill),
-                    Some(lock),
-                    directory.as_deref(),
-                )
+                Self::open_and_recover(connection, spill, Some(lock), directory.as_deref())
             }
         }
     }
 
+    /// An empty stand-in for a store that cannot be opened yet. It writes nothing to disk.
+    pub(crate) fn empty() -> Result<Self, StoreError> {
+        let spill = SpillDir::read_only(PathBuf::new());
+        Self::new(Connection::open_in_memory()?, spill, None, None)
+    }
+}
+
+impl<D: Disk> Store<D> {
     /// Opens the store in `connection` and on `disk` and recovers it. For the simulation, whose database and disk
     /// outlive its master.
     ///
     /// # Errors
     ///
     /// As for [`open`](Self::open).
-    pub fn open_parts(connection: Connection, disk: Disk) -> Result<Self, StoreError> {
+    pub fn open_parts(connection: Connection, disk: D) -> Result<Self, StoreError> {
         Self::open_and_recover(connection, disk, None, None)
     }
 
-    /// An empty stand-in for a store that cannot be opened yet. It needs no disk.
-    pub(crate) fn empty() -> Result<Self, StoreError> {
-        let disk = Disk::Model(ModelDisk::default());
-        Self::open_parts(Connection::open_in_memory()?, disk)
-    }
-
     /// Closes the store and returns its database and disk.
-    pub fn into_parts(self) -> (Connection, Disk) {
+    pub fn into_parts(self) -> (Connection, D) {
         (self.connection, self.spill)
     }
 
     /// The store's database and disk, to inspect them or inject faults.
-    pub fn parts(&mut self) -> (&Connection, &mut Disk) {
+    pub fn parts(&mut self) -> (&Connection, &mut D) {
         (&self.connection, &mut self.spill)
     }
 
     fn open_and_recover(
+        connection: Connection,
+        spill: D,
+        lock: Option<DirectoryLock>,
+        directory: Option<&Path>,
+    ) -> Result<Self, StoreError> {
+        let mut store = Self::new(connection, spill, lock, directory)?;
+        store.recover()?;
+        Ok(store)
+    }
+
+    fn new(
         mut connection: Connection,
-        spill: Disk,
+        spill: D,
         lock: Option<DirectoryLock>,
         directory: Option<&Path>,
     ) -> Result<Self, StoreError> {
@@ -109,7 +116,7 @@ impl Store {
                  last commit, and ignores these"
             );
         }
-        let mut store = Self {
+        Ok(Self {
             jobs: job_row::read_all(&connection)?,
             connection,
             spill,
@@ -119,10 +126,8 @@ impl Store {
             losses: Vec::new(),
             directory: directory.map(Path::to_owned),
             is_durable: true,
-            _lock: lock,
-        };
-        store.recover()?;
-        Ok(store)
+            lock,
+        })
     }
 
     fn recover(&mut self) -> Result<(), StoreError> {
@@ -147,7 +152,7 @@ impl Store {
 
     /// Returns whether commits are lost. A loss is recorded before the next commit.
     fn detect_loss(&mut self) -> Result<bool, StoreError> {
-        let noted = self.spill.read_generation()?;
+        let noted = self.spill.generation()?;
         let orphans = self.spill.orphans(|id| self.jobs.contains_key(&id))?;
         let has_jobs = !self.jobs.is_empty();
         let loss = Loss::detect(
@@ -179,7 +184,7 @@ impl Store {
             self.losses =
                 loss::recorded(directory).map_err(StoreError::file(directory.join("lost")))?;
         }
-        self.spill.note(&self.committer.generation)?;
+        self.spill.record_generation(&self.committer.generation)?;
         Ok(loss.is_some())
     }
 }

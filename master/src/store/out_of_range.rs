@@ -6,16 +6,15 @@
 //! number of chunks.
 
 use cli::LogLimit;
-use prost::Message;
 use proto::JobId;
-use proto::v1::{Chunk, ChunkResult, JobOpen, Output};
-use rusqlite::OptionalExtension;
+use proto::v1::{Chunk, ChunkResult, JobOpen};
+use rusqlite::{OptionalExtension, params};
 
-use super::StoreError;
 use super::commit::WriteBatch;
-use super::dead::DeadState;
+use super::dead_state::{DeadState, IS_COUNTED};
+use super::error::StoreError;
 use super::job_row::unresolved;
-use super::output::left_out;
+use super::output::rows_of;
 use crate::message::ChunkFailure;
 
 /// The most messages of a job that are set aside in the store. Further ones are only logged, so that they cannot fill
@@ -67,14 +66,16 @@ impl WriteBatch<'_> {
         let beyond = (key, i64::try_from(chunks).unwrap_or(i64::MAX));
         let transaction = self.transaction;
         let counted: i64 = transaction.query_row(
-            "SELECT count(*) FROM dead WHERE job = ? AND (seq >= ? OR seq < 0) AND state IN (0, 2)",
+            &format!(
+                "SELECT count(*) FROM dead WHERE job = ? AND (seq >= ? OR seq < 0) AND {IS_COUNTED}"
+            ),
             beyond,
             |row| row.get(0),
         )?;
         let aside = transaction.execute(
-            "UPDATE dead SET state = 4, chunk = x'' \
-             WHERE job = ? AND (seq >= ? OR seq < 0) AND state <> 4",
-            beyond,
+            "UPDATE dead SET state = ?3, chunk = x'' \
+             WHERE job = ?1 AND (seq >= ?2 OR seq < 0) AND state <> ?3",
+            params![beyond.0, beyond.1, DeadState::SetAside],
         )?;
         let job = self.job(id)?;
         job.counts.chunks_dead -= counted as u64;
@@ -154,13 +155,6 @@ impl WriteBatch<'_> {
         }
         Ok(sum)
     }
-}
-
-/// How many output rows of a result are kept, by its columns `output` and `left_out`. 0 if they cannot be read.
-pub(super) fn rows_of(output: Option<Vec<u8>>, out: Option<Vec<u8>>) -> u64 {
-    let output = Output::decode(&output.unwrap_or_default()[..]).unwrap_or_default();
-    let out = left_out(out).unwrap_or_default();
-    output.rows.saturating_sub(out.len() as u64)
 }
 
 /// The failure for a result that cannot be accepted. It has no body, so it cannot be replayed.

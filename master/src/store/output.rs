@@ -8,8 +8,12 @@ use prost::Message;
 use proto::v1::Output;
 use rusqlite::{Row, params};
 
+use super::dead_state::IS_COUNTED;
+use super::disk::Disk;
+use super::error::StoreError;
+use super::parts::Store;
+use super::spill_dir::SpillDir;
 use super::spill_file::SpillFile;
-use super::{Store, StoreError};
 use crate::job::Job;
 
 /// Where the rows of one chunk are in the job's file of rows.
@@ -42,7 +46,7 @@ pub enum ChunkOutput {
 
 const COLUMNS: &str = "seq, place, rows_offset, rows_bytes, output, left_out, settled";
 
-impl Store {
+impl<D: Disk> Store<D> {
     /// The outputs of at most `limit` chunks from `seq` on, up to the first chunk that is neither done nor dead.
     ///
     /// # Errors
@@ -57,7 +61,7 @@ impl Store {
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM result WHERE job = ?1 AND seq >= ?2 \
              UNION ALL SELECT seq, NULL, NULL, NULL, NULL, NULL, 1 FROM dead \
-             WHERE job = ?1 AND seq >= ?2 AND state IN (0, 2) ORDER BY seq LIMIT ?3"
+             WHERE job = ?1 AND seq >= ?2 AND {IS_COUNTED} ORDER BY seq LIMIT ?3"
         ))?;
         let mut rows = statement.query(params![job.key, seq as i64, limit as i64])?;
         let mut chunk_outputs: Vec<ChunkOutput> = Vec::new();
@@ -105,23 +109,13 @@ impl Store {
     ///
     /// If the database fails.
     pub fn dead_seqs(&self, job: &Job, seq: u64, limit: usize) -> Result<Vec<u64>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT seq FROM dead WHERE job = ? AND seq >= ? AND state IN (0, 2) \
-             ORDER BY seq LIMIT ?",
-        )?;
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT seq FROM dead WHERE job = ? AND seq >= ? AND {IS_COUNTED} ORDER BY seq LIMIT ?"
+        ))?;
         let seqs = statement.query_map(params![job.key, seq as i64, limit as i64], |row| {
             row.get::<_, i64>(0).map(|seq| seq as u64)
         })?;
         Ok(seqs.collect::<Result<_, _>>()?)
-    }
-
-    /// Opens the job's file of rows. It stays readable even if the job expires. `None` if no rows are kept.
-    ///
-    /// # Errors
-    ///
-    /// If the disk fails.
-    pub fn open_rows(&self, job: &Job) -> Result<Option<File>, StoreError> {
-        self.spill.open(SpillFile::rows(job.id))
     }
 
     /// The rows at that location, compressed.
@@ -139,6 +133,17 @@ impl Store {
             body: Bytes::from(body),
             ..at.output.clone()
         })
+    }
+}
+
+impl Store<SpillDir> {
+    /// Opens the job's file of rows. It stays readable even if the job expires. `None` if no rows are kept.
+    ///
+    /// # Errors
+    ///
+    /// If the disk fails.
+    pub fn open_rows(&self, job: &Job) -> Result<Option<File>, StoreError> {
+        self.spill.open_to_read(SpillFile::rows(job.id))
     }
 }
 
@@ -174,6 +179,13 @@ pub(super) fn left_out(bytes: Option<Vec<u8>>) -> Result<Vec<u64>, StoreError> {
         rows.push(row.map_err(StoreError::unreadable("list of rows"))? as u64);
     }
     Ok(rows)
+}
+
+/// How many output rows of a result are kept, by its columns `output` and `left_out`. 0 if they cannot be read.
+pub(super) fn rows_of(output: Option<Vec<u8>>, out: Option<Vec<u8>>) -> u64 {
+    let output = Output::decode(&output.unwrap_or_default()[..]).unwrap_or_default();
+    let out = left_out(out).unwrap_or_default();
+    output.rows.saturating_sub(out.len() as u64)
 }
 
 fn output_location(row: &Row<'_>) -> Result<Option<OutputLocation>, StoreError> {

@@ -5,8 +5,11 @@ use proto::JobId;
 use proto::v1::Reject;
 use rusqlite::params;
 
+use super::dead_state::IS_COUNTED;
+use super::disk::Disk;
+use super::error::StoreError;
+use super::parts::Store;
 use super::spill_file::SpillFile;
-use super::{Store, StoreError};
 use crate::chunk_map::{ChunkState, ChunkStates};
 use crate::job::Job;
 use crate::response_size::PAGE_BYTES;
@@ -20,7 +23,7 @@ pub struct RejectPage {
     pub next: Option<(u64, u64)>,
 }
 
-impl Store {
+impl<D: Disk> Store<D> {
     /// At most `limit` of the job's rejects, from the reject `from.1` of chunk `from.0` on. Empty if they were removed.
     ///
     /// # Errors
@@ -74,10 +77,10 @@ impl Store {
     /// If the database fails.
     pub(crate) fn chunks(&self, job: &Job) -> Result<ChunkStates, StoreError> {
         let mut chunks = ChunkStates::default();
-        let mut statement = self.connection.prepare_cached(
+        let mut statement = self.connection.prepare_cached(&format!(
             "SELECT seq, attempt FROM result WHERE job = ?1 \
-             UNION ALL SELECT seq, 0 FROM dead WHERE job = ?1 AND state IN (0, 2)",
-        )?;
+             UNION ALL SELECT seq, 0 FROM dead WHERE job = ?1 AND {IS_COUNTED}"
+        ))?;
         let mut rows = statement.query([job.key])?;
         while let Some(row) = rows.next()? {
             let (seq, attempt) = (row.get::<_, i64>(0)? as u64, row.get::<_, u32>(1)?);
@@ -96,10 +99,10 @@ impl Store {
         let job = self.job(id)?;
         let mut statement = self
             .connection
-            .prepare_cached(
-                "SELECT reason FROM dead WHERE job = ? AND state IN (0, 2) \
-                 ORDER BY died_unix_ms DESC LIMIT 1",
-            )
+            .prepare_cached(&format!(
+                "SELECT reason FROM dead WHERE job = ? AND {IS_COUNTED} \
+                 ORDER BY died_unix_ms DESC LIMIT 1"
+            ))
             .ok()?;
         statement.query_row([job.key], |row| row.get(0)).ok()
     }

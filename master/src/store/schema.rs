@@ -1,8 +1,9 @@
-//! The database's tables, and the migrations from older schemas.
+//! The database's tables, and the migrations from older schemas. `docs/store.md` describes each column, and what a
+//! migration must do.
 
 use rusqlite::Connection;
 
-use super::StoreError;
+use super::error::StoreError;
 
 /// Each entry migrates the database by one version. `user_version` is the number of applied entries.
 const MIGRATIONS: &[&str] = &[
@@ -161,6 +162,8 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
     use super::*;
 
     #[test]
@@ -191,5 +194,47 @@ mod tests {
                 assert_eq!(count, Ok(0), "{table} from {version}");
             }
         }
+    }
+
+    /// The columns that the page describes, table by table.
+    fn described() -> BTreeMap<String, BTreeSet<String>> {
+        let page = include_str!("../../../docs/store.md");
+        let mut tables = BTreeMap::<String, BTreeSet<String>>::new();
+        let mut table = None;
+        for line in page.lines() {
+            if line.starts_with('#') {
+                let name = line
+                    .strip_prefix("### `")
+                    .and_then(|rest| rest.split_once('`'));
+                table = name.map(|(name, _)| tables.entry(name.to_owned()).or_default());
+            } else if let (Some(table), Some(row)) = (&mut table, line.strip_prefix("| `")) {
+                let columns = row.split(" |").next().unwrap_or_default();
+                table.extend(
+                    columns
+                        .split(", ")
+                        .map(|name| name.trim_matches('`').to_owned()),
+                );
+            }
+        }
+        tables
+    }
+
+    #[test]
+    fn the_page_describes_each_column() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        let mut columns = connection
+            .prepare(
+                "SELECT t.name, c.name FROM sqlite_master AS t, pragma_table_info(t.name) AS c \
+                 WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%'",
+            )
+            .unwrap();
+        let rows = columns.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+        let mut tables = BTreeMap::<String, BTreeSet<String>>::new();
+        for row in rows.unwrap() {
+            let (table, column): (String, String) = row.unwrap();
+            tables.entry(table).or_default().insert(column);
+        }
+        assert_eq!(described(), tables);
     }
 }

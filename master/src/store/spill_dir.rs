@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use proto::JobId;
 
-use super::StoreError;
+use super::disk::Disk;
+use super::error::StoreError;
 use super::generation::Generation;
 use super::loss::Orphans;
 use super::spill_file::SpillFile;
@@ -47,86 +48,10 @@ impl SpillDir {
     pub(super) fn read_only(directory: PathBuf) -> Self {
         Self {
             directory,
-            durable: true,
+            durable: false,
             open: HashMap::new(),
             generation: None,
         }
-    }
-
-    /// Writes `bytes` at `offset`, the file's committed length. Overwrites the tail of an aborted batch.
-    pub(super) fn write(
-        &mut self,
-        file: SpillFile,
-        offset: u64,
-        bytes: &[u8],
-    ) -> Result<(), StoreError> {
-        let path = self.path(file);
-        self.file(file, offset)?
-            .write_all_at(bytes, offset)
-            .map_err(StoreError::file(path))
-    }
-
-    /// Syncs the written bytes to disk.
-    pub(super) fn sync(&mut self, file: SpillFile) -> Result<(), StoreError> {
-        if self.durable {
-            let path = self.path(file);
-            self.file(file, 0)?
-                .sync_data()
-                .map_err(StoreError::file(path))?;
-        }
-        Ok(())
-    }
-
-    /// Closes a file that could not be written, and checks that others in the directory can be.
-    ///
-    /// # Errors
-    ///
-    /// If no file can be written there.
-    pub(super) fn check_others(&mut self, file: SpillFile) -> Result<(), StoreError> {
-        self.open.remove(&file);
-        let path = self.directory.join(PROBE);
-        let probe = create(&path, false).and_then(|mut probe| probe.write_all(&[0]));
-        let removed = std::fs::remove_file(&path);
-        probe.and(removed).map_err(StoreError::file(path))
-    }
-
-    /// Reads `length` bytes at `offset`.
-    pub(super) fn read(
-        &self,
-        file: SpillFile,
-        offset: u64,
-        length: u64,
-    ) -> Result<Vec<u8>, StoreError> {
-        let path = self.path(file);
-        let open = open_to_read(&path).map_err(StoreError::file(&path))?;
-        // Checked before the allocation, so that a truncated file costs no more memory than its length.
-        let there = open.metadata().map_err(StoreError::file(&path))?.len();
-        if offset.checked_add(length).is_none_or(|end| end > there) {
-            let short = std::io::Error::from(ErrorKind::UnexpectedEof);
-            return Err(StoreError::file(&path)(short));
-        }
-        let mut bytes = vec![0; length as usize];
-        open.read_exact_at(&mut bytes, offset)
-            .map_err(StoreError::file(&path))?;
-        Ok(bytes)
-    }
-
-    /// The file's length. 0 if it is missing.
-    pub(super) fn length(&self, file: SpillFile) -> Result<u64, StoreError> {
-        let path = self.path(file);
-        match std::fs::metadata(&path) {
-            Ok(metadata) => Ok(metadata.len()),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(0),
-            Err(error) => Err(StoreError::file(path)(error)),
-        }
-    }
-
-    /// Truncates the file to `length`.
-    pub(super) fn truncate(&mut self, file: SpillFile, length: u64) -> Result<(), StoreError> {
-        let path = self.path(file);
-        self.file(file, length)?
-            .set_len(length)
-            .map_err(StoreError::file(path))
     }
 
     /// Opens the file for reading. `None` if it is missing.
@@ -137,77 +62,6 @@ impl SpillDir {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(StoreError::file(path)(error)),
         }
-    }
-
-    /// Closes the file and returns its path.
-    pub(super) fn forget(&mut self, file: SpillFile) -> PathBuf {
-        self.open.remove(&file);
-        self.path(file)
-    }
-
-    /// See [`Disk`](super::disk::Disk::read_generation).
-    pub(super) fn read_generation(&self) -> Result<Option<Generation>, StoreError> {
-        let path = self.directory.join(GENERATION);
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(StoreError::file(path)(error)),
-        };
-        match String::from_utf8_lossy(&bytes).parse() {
-            Ok(generation) => Ok(Some(generation)),
-            Err(error) => {
-                tracing::warn!(path = %path.display(), error, "cannot be read, and is written anew");
-                Ok(None)
-            }
-        }
-    }
-
-    /// See [`Disk`](super::disk::Disk::note). If the store ends with the process, nothing is recorded.
-    pub(super) fn note(&mut self, generation: &Generation) -> Result<(), StoreError> {
-        if !self.durable {
-            return Ok(());
-        }
-        let path = self.directory.join(GENERATION);
-        let text = generation.to_string();
-        if let Some(file) = &self.generation {
-            return file
-                .write_all_at(text.as_bytes(), 0)
-                .map_err(StoreError::file(path));
-        }
-        let begin = || -> std::io::Result<File> {
-            let file = create(&path, true)?;
-            file.write_all_at(text.as_bytes(), 0)?;
-            file.sync_all()?;
-            Ok(file)
-        };
-        self.generation = Some(begin().map_err(StoreError::file(path.clone()))?);
-        Ok(())
-    }
-
-    /// The files of unknown jobs.
-    pub(super) fn orphans(&self, is_known: impl Fn(JobId) -> bool) -> Result<Orphans, StoreError> {
-        let failed = || StoreError::file(&self.directory);
-        let mut orphans = Orphans::default();
-        let entries = match std::fs::read_dir(&self.directory) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(orphans),
-            entries => entries.map_err(failed())?,
-        };
-        for entry in entries {
-            let entry = entry.map_err(failed())?;
-            let name = entry.file_name();
-            let Some((id, "rows" | "rejects")) = name.to_str().and_then(|n| n.split_once('.'))
-            else {
-                continue;
-            };
-            if id.parse().is_ok_and(|id| !is_known(id)) {
-                orphans.files += 1;
-                orphans.bytes += entry.metadata().map_or(0, |metadata| metadata.len());
-                orphans.jobs.push(id.to_owned());
-            }
-        }
-        orphans.jobs.sort_unstable();
-        orphans.jobs.dedup();
-        Ok(orphans)
     }
 
     /// Returns the open file, or opens it. A newly opened file must have at least `committed` bytes: writing beyond its
@@ -240,9 +94,127 @@ impl SpillDir {
             }
         }
     }
+}
 
-    pub(super) fn path(&self, file: SpillFile) -> PathBuf {
+impl Disk for SpillDir {
+    fn append(&mut self, file: SpillFile, offset: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        let path = self.path(file);
+        let durable = self.durable;
+        let open = self.file(file, offset)?;
+        open.write_all_at(bytes, offset)
+            .and_then(|()| if durable { open.sync_data() } else { Ok(()) })
+            .map_err(StoreError::file(path))
+    }
+
+    fn check_others(&mut self, file: SpillFile) -> Result<(), StoreError> {
+        self.open.remove(&file);
+        let path = self.directory.join(PROBE);
+        let probe = create(&path, false).and_then(|mut probe| probe.write_all(&[0]));
+        let removed = std::fs::remove_file(&path);
+        probe.and(removed).map_err(StoreError::file(path))
+    }
+
+    fn read(&self, file: SpillFile, offset: u64, length: u64) -> Result<Vec<u8>, StoreError> {
+        let path = self.path(file);
+        let open = open_to_read(&path).map_err(StoreError::file(&path))?;
+        // Checked before the allocation, so that a truncated file costs no more memory than its length.
+        let there = open.metadata().map_err(StoreError::file(&path))?.len();
+        if offset.checked_add(length).is_none_or(|end| end > there) {
+            let short = std::io::Error::from(ErrorKind::UnexpectedEof);
+            return Err(StoreError::file(&path)(short));
+        }
+        let mut bytes = vec![0; length as usize];
+        open.read_exact_at(&mut bytes, offset)
+            .map_err(StoreError::file(&path))?;
+        Ok(bytes)
+    }
+
+    fn length(&self, file: SpillFile) -> Result<u64, StoreError> {
+        let path = self.path(file);
+        match std::fs::metadata(&path) {
+            Ok(metadata) => Ok(metadata.len()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(StoreError::file(path)(error)),
+        }
+    }
+
+    fn truncate(&mut self, file: SpillFile, length: u64) -> Result<(), StoreError> {
+        let path = self.path(file);
+        self.file(file, length)?
+            .set_len(length)
+            .map_err(StoreError::file(path))
+    }
+
+    fn forget(&mut self, file: SpillFile) -> Option<PathBuf> {
+        self.open.remove(&file);
+        Some(self.path(file))
+    }
+
+    fn path(&self, file: SpillFile) -> PathBuf {
         self.directory.join(file.to_string())
+    }
+
+    fn orphans(&self, is_known: impl Fn(JobId) -> bool) -> Result<Orphans, StoreError> {
+        let failed = || StoreError::file(&self.directory);
+        let mut orphans = Orphans::default();
+        let entries = match std::fs::read_dir(&self.directory) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(orphans),
+            entries => entries.map_err(failed())?,
+        };
+        for entry in entries {
+            let entry = entry.map_err(failed())?;
+            let name = entry.file_name();
+            let Some((id, "rows" | "rejects")) = name.to_str().and_then(|n| n.split_once('.'))
+            else {
+                continue;
+            };
+            if id.parse().is_ok_and(|id| !is_known(id)) {
+                orphans.files += 1;
+                orphans.bytes += entry.metadata().map_or(0, |metadata| metadata.len());
+                orphans.jobs.push(id.to_owned());
+            }
+        }
+        orphans.jobs.sort_unstable();
+        orphans.jobs.dedup();
+        Ok(orphans)
+    }
+
+    fn generation(&self) -> Result<Option<Generation>, StoreError> {
+        let path = self.directory.join(GENERATION);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::file(path)(error)),
+        };
+        match String::from_utf8_lossy(&bytes).parse() {
+            Ok(generation) => Ok(Some(generation)),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), error, "cannot be read, and is written anew");
+                Ok(None)
+            }
+        }
+    }
+
+    fn record_generation(&mut self, generation: &Generation) -> Result<(), StoreError> {
+        // If the store ends with the process, there is nothing to detect.
+        if !self.durable {
+            return Ok(());
+        }
+        let path = self.directory.join(GENERATION);
+        let text = generation.to_string();
+        if let Some(file) = &self.generation {
+            return file
+                .write_all_at(text.as_bytes(), 0)
+                .map_err(StoreError::file(path));
+        }
+        let begin = || -> std::io::Result<File> {
+            let file = create(&path, true)?;
+            file.write_all_at(text.as_bytes(), 0)?;
+            file.sync_all()?;
+            Ok(file)
+        };
+        self.generation = Some(begin().map_err(StoreError::file(path.clone()))?);
+        Ok(())
     }
 }
 
@@ -263,4 +235,15 @@ fn create(path: &Path, durable: bool) -> std::io::Result<File> {
 
 fn open_to_read(path: &Path) -> std::io::Result<File> {
     cli::open_private(path, OpenOptions::new().read(true))
+}
+
+/// Removes a file, if it exists. Removing a large file takes time.
+pub(crate) fn remove(path: Option<&Path>) -> Result<(), StoreError> {
+    let Some(path) = path else {
+        return Ok(());
+    };
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(StoreError::file(path)(error)),
+        _ => Ok(()),
+    }
 }

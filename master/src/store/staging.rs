@@ -8,8 +8,8 @@ use failpoint::Point;
 use prost::Message;
 use proto::v1::{ChunkResult, Output};
 
-use super::StoreError;
 use super::disk::Disk;
+use super::error::StoreError;
 use super::spill_file::SpillFile;
 use crate::job::Job;
 
@@ -78,7 +78,7 @@ impl Staging {
     }
 
     /// Writes and syncs all staged bytes. Returns the files that cannot be written although others can.
-    pub(super) fn write(&self, spill: &mut Disk) -> Result<Vec<FailedWrite>, StoreError> {
+    pub(super) fn write(&self, spill: &mut impl Disk) -> Result<Vec<FailedWrite>, StoreError> {
         let mut failed_write = Vec::new();
         for (file, (offset, bytes)) in &self.files {
             failpoint::pass(Point::MasterBeforeSpill);
@@ -105,13 +105,12 @@ pub(super) struct FailedWrite {
 ///
 /// If other files cannot be written either.
 pub(super) fn write(
-    spill: &mut Disk,
+    spill: &mut impl Disk,
     file: SpillFile,
     committed: u64,
     bytes: &[u8],
 ) -> Result<Option<FailedWrite>, StoreError> {
-    let written = spill.write(file, committed, bytes);
-    let Err(error) = written.and_then(|()| spill.sync(file)) else {
+    let Err(error) = spill.append(file, committed, bytes) else {
         return Ok(None);
     };
     let error = error.local_to_job()?;

@@ -8,7 +8,6 @@
 //! store is opened, or after a failed commit.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use engine::operation::Merged;
 use engine::validate::{DuplicateRows, SeenKeys};
@@ -18,11 +17,15 @@ use proto::v1::operation_spec::Kind;
 use proto::v1::{JobOpen, Output, Reject, RowKeys, ValidateSpec};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
+use super::dead_state::IS_COUNTED;
 use super::disk::Disk;
+use super::error::StoreError;
 use super::job_row::save;
 use super::output::left_out;
+use super::parts::Store;
+use super::retry_timer::RetryTimer;
 use super::spill_file::SpillFile;
-use super::{Store, StoreError, damage, merge_log, staging};
+use super::{damage, merge_log, staging};
 use crate::job::{Control, Job};
 
 /// Where a chunk's rows and their keys are in the job's file of rows.
@@ -36,9 +39,9 @@ struct KeyedRows {
 }
 
 /// The resolution of some chunks of a job, before it is committed.
-struct KeyResolution<'s> {
+struct KeyResolution<'s, D> {
     transaction: &'s Transaction<'s>,
-    spill: &'s mut Disk,
+    spill: &'s mut D,
     seen: &'s mut SeenKeys,
     /// A copy, until the commit.
     job: Job,
@@ -48,7 +51,7 @@ struct KeyResolution<'s> {
     rejects: Vec<u8>,
 }
 
-impl Store {
+impl<D: Disk> Store<D> {
     /// Resolves the unique keys of these jobs as far as possible. Returns the jobs that are finished by that. An error
     /// in a job's own rows or keys marks the job as damaged. After an error of the disk or the database, a retry is
     /// left to [`resolve_pending_keys`](Self::resolve_pending_keys).
@@ -160,29 +163,6 @@ impl Store {
     }
 }
 
-/// When to retry resolving a job's keys after an error.
-#[derive(Debug, Default)]
-pub(super) struct RetryTimer {
-    next: Option<Instant>,
-    pause: Duration,
-}
-
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-
-impl RetryTimer {
-    fn is_pausing(&self) -> bool {
-        self.next.is_some_and(|next| Instant::now() < next)
-    }
-
-    /// Starts a pause twice as long as the previous one.
-    fn start_pause(&mut self) -> Duration {
-        self.pause = (2 * self.pause).clamp(FIRST_PAUSE, LONGEST_PAUSE);
-        self.next = Some(Instant::now() + self.pause);
-        self.pause
-    }
-}
-
 /// The damage text for a chunk whose keys or rows cannot be read.
 fn unreadable_text(seq: u64, error: &StoreError) -> String {
     format!("which rows of chunk {seq} repeat unique keys cannot be determined any more: {error}")
@@ -208,7 +188,7 @@ fn keyed_rows(row: &Row<'_>) -> StoreResult<KeyedRows> {
 }
 
 impl KeyedRows {
-    fn keys(&self, spill: &Disk, id: JobId) -> Result<RowKeys, StoreError> {
+    fn keys(&self, spill: &impl Disk, id: JobId) -> Result<RowKeys, StoreError> {
         if self.keys_bytes == 0 {
             return Ok(RowKeys::default());
         }
@@ -217,7 +197,7 @@ impl KeyedRows {
         RowKeys::decode(&bytes[..]).map_err(StoreError::unreadable("list of keys"))
     }
 
-    fn rows(&self, spill: &Disk, id: JobId) -> Result<bytes::Bytes, StoreError> {
+    fn rows(&self, spill: &impl Disk, id: JobId) -> Result<bytes::Bytes, StoreError> {
         let body = spill.read(SpillFile::rows(id), self.offset, self.rows_bytes)?;
         let output = Output {
             body: body.into(),
@@ -227,7 +207,7 @@ impl KeyedRows {
     }
 }
 
-impl KeyResolution<'_> {
+impl<D: Disk> KeyResolution<'_, D> {
     fn resolve_all(&mut self) -> Result<(), StoreError> {
         // Chunks that were dead when later ones were resolved, and have a result now.
         while let Some((seq, keyed_rows)) = self.unresolved("seq < ?2 ORDER BY seq")? {
@@ -260,10 +240,10 @@ impl KeyResolution<'_> {
 
     /// Whether the chunk at the frontier is dead or has no keys.
     fn needs_no_resolution(&self) -> Result<bool, StoreError> {
-        let mut statement = self.transaction.prepare_cached(
+        let mut statement = self.transaction.prepare_cached(&format!(
             "SELECT 1 FROM result WHERE job = ?1 AND seq = ?2 \
-             UNION ALL SELECT 1 FROM dead WHERE job = ?1 AND seq = ?2 AND state IN (0, 2)",
-        )?;
+             UNION ALL SELECT 1 FROM dead WHERE job = ?1 AND seq = ?2 AND {IS_COUNTED}"
+        ))?;
         let found: Option<i64> = statement
             .query_row(params![self.job.key, self.job.frontier as i64], |row| {
                 row.get(0)

@@ -3,7 +3,9 @@
 use proto::v1;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::{Store, StoreError};
+use super::disk::Disk;
+use super::error::StoreError;
+use super::parts::Store;
 use crate::message::UnreadableMessage;
 
 /// The most messages, and the most bytes of their bodies. The largest message has 16 MiB.
@@ -37,7 +39,7 @@ pub(crate) struct UnreadableList {
 const COLUMNS: &str = "number, received_unix_ms, times, body_bytes, type, content_type, message_id, \
                        correlation_id, app_id, queue, reason";
 
-impl Store {
+impl<D: Disk> Store<D> {
     /// Commits messages received at `now_ms`. For a message that is stored already, its count is increased.
     ///
     /// # Errors

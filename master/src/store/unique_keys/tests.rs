@@ -171,7 +171,7 @@ fn messages(id: JobId, target_bytes: usize) -> (Vec<JobMessage>, Vec<Chunk>) {
 }
 
 /// The outcome according to the store.
-fn found(store: &Store, id: JobId) -> (Expected, ValidateReport) {
+fn found(store: &Store<impl Disk>, id: JobId) -> (Expected, ValidateReport) {
     let job = store.job(id).unwrap();
     let mut rows = Vec::new();
     for chunk_output in store.chunk_outputs(job, 0, 10_000).unwrap() {
@@ -330,7 +330,7 @@ fn changed(messages: &[JobMessage], seq: u64, change: impl Fn(&mut ChunkResult))
     message
 }
 
-fn state(store: &Store, id: JobId) -> JobState {
+fn state(store: &Store<impl Disk>, id: JobId) -> JobState {
     store.job(id).unwrap().state(7, 7)
 }
 
@@ -414,7 +414,7 @@ fn keys_and_rows_that_cannot_be_read_damage_their_job_and_never_the_master() {
 #[test]
 fn a_full_disk_while_settling_fails_no_commit_and_is_made_up_for() {
     let connection = rusqlite::Connection::open_in_memory().unwrap();
-    let disk = Disk::Model(crate::store::ModelDisk::default());
+    let disk = crate::store::ModelDisk::default();
     let mut store = Store::open_parts(connection, disk).unwrap();
     let id = JobId::new();
     let (messages, _) = messages(id, 400);
@@ -425,12 +425,7 @@ fn a_full_disk_while_settling_fails_no_commit_and_is_made_up_for() {
         written: 0,
         crashes: false,
     };
-    let fail = |store: &mut Store, fault| {
-        if let (_, Disk::Model(disk)) = store.parts() {
-            disk.set_fault(fault);
-        }
-    };
-    fail(&mut store, Some(fault));
+    store.parts().1.set_fault(Some(fault));
     let outcome = store.apply(&messages[..1], 7).unwrap();
     assert_eq!(outcome.finished, []);
     assert!(store.job(id).unwrap().unresolved > 0);
