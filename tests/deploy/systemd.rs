@@ -199,7 +199,7 @@ mkdir -p /run/systemd/journal /run/log/journal
 journald=$!
 trap 'kill "$journald"; wait' EXIT
 in_time() {
-    for _ in $(seq 300); do
+    for _ in $(seq 1200); do
         if "$@" >/dev/null 2>&1; then return; fi
         sleep 0.1
     done

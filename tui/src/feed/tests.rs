@@ -52,7 +52,7 @@ impl Watcher {
 
     /// Applies network events until `done` is true.
     async fn until(&mut self, done: impl Fn(&Model) -> bool) {
-        let waited = timeout(Duration::from_secs(20), async {
+        let waited = timeout(Duration::from_secs(240), async {
             while !done(&self.model) {
                 let network_event = self.network_events.recv().await.unwrap();
                 update(

@@ -17,7 +17,7 @@ use worker::exec::{AllowedCommands, ExecConfig};
 use worker::{Config, WorkerError};
 
 /// Longer than any test here takes on a busy machine.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(240);
 
 pub(crate) struct TestWorker {
     pub(crate) broker: Broker,

@@ -12,7 +12,7 @@ use proto::{Envelope, JobId, Payload};
 use secrecy::SecretString;
 
 /// Longer than any test here takes on a slow machine.
-const TEST_LIMIT: Duration = Duration::from_mins(2);
+const TEST_LIMIT: Duration = Duration::from_mins(4);
 
 /// One broker under test.
 #[derive(Clone)]
