@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use broker::Queue;
 use proto::v1::{BrokerState, GetJobResponse, GetMasterRequest, JobState};
-use support::{Process, Stage, finished, job_when, published, stderr};
+use support::{
+    Process, Stage, finished, free_address, job_when, published, stderr, takes_results,
+};
 
 fn publish(stage: &Stage, name: &str) -> String {
     let rows: Vec<String> = (0..4000).map(|n| n.to_string()).collect();
@@ -48,10 +50,11 @@ async fn a_cancelled_jobs_chunks_are_skipped_by_workers_that_start_later_and_a_r
     told(&stage, "cancel", &job_id);
     master.kill();
     let _master = stage.master();
+    let mut client = stage.client().await;
+    takes_results(&mut client).await;
     let _worker = stage.worker();
     tasks_are_gone(&stage).await;
     let other = publish(&stage, "b.csv");
-    let mut client = stage.client().await;
     let job = finished(&mut client, &other).await.job.unwrap();
     assert_eq!((job.state(), job.rows), (JobState::Done, 4000));
     let job = job_when(&mut client, &job_id, is(JobState::Cancelled))
@@ -105,9 +108,8 @@ async fn a_paused_job_lets_others_go_on_and_completes_when_it_is_resumed() {
 async fn a_standby_master_says_so_and_takes_over_when_the_first_is_killed() {
     let stage = Stage::new();
     let mut first = stage.master();
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = free.local_addr().unwrap().to_string();
-    drop(free);
+    takes_results(&mut stage.client().await).await;
+    let address = free_address();
     let data = stage.dir.path().join("standby");
     let data = data.to_str().unwrap();
     let args = ["master", "--listen", &address, "--data", data];

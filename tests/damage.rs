@@ -176,7 +176,13 @@ async fn forged_results_are_set_aside_and_neither_stop_the_master_nor_finish_a_j
     let mut first = stage.master();
     let validated = publish(&stage, "keys.csv", 30, "40", true);
     let sixty = publish(&stage, "sixty.csv", 240, "16", false);
-    let total = job(&stage, &sixty).await.chunks_total.unwrap();
+    let mut client = stage.client().await;
+    let is_sealed = |response: &proto::v1::GetJobResponse| {
+        let job = response.job.as_ref();
+        job.is_some_and(|job| job.chunks_total.is_some())
+    };
+    let sealed = job_when(&mut client, &sixty, is_sealed).await;
+    let total = sealed.job.unwrap().chunks_total.unwrap();
     assert_eq!(total, 60);
     let [validated_id, sixty_id]: [JobId; 2] = [&validated, &sixty].map(|id| id.parse().unwrap());
     // Keys that are not 16 bytes a row.
@@ -191,7 +197,6 @@ async fn forged_results_are_set_aside_and_neither_stop_the_master_nor_finish_a_j
         payloads.push((sixty_id, seq, Payload::Result(bare)));
     }
     send(&stage, Queue::Results, payloads).await;
-    let mut client = stage.client().await;
     let deadline = std::time::Instant::now() + support::PATIENCE;
     loop {
         let request = ListDeadRequest {

@@ -6,9 +6,7 @@
 mod support;
 
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
-use proto::v1::{BrokerState, GetMasterRequest};
 use serde_json::Value;
 use support::node::Node;
 use support::passive::Way;
@@ -80,18 +78,7 @@ fn what_is_not_there_is_told_with_what_to_run() {
 async fn a_master_elsewhere_than_at_our_broker_is_told() {
     let stage = Stage::new();
     let _master = stage.master();
-    let mut client = stage.client().await;
-    let request = GetMasterRequest {
-        protocol: proto::PROTOCOL,
-    };
-    loop {
-        let answer = client.get_master(request).await.unwrap().into_inner();
-        let broker = answer.master.unwrap().broker.unwrap();
-        if broker.state() == BrokerState::Connected {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    support::takes_results(&mut stage.client().await).await;
     let mut command = stage.command(&["doctor", "--role", "publisher"]);
     command.env("AMQP_URL", "amqp://127.0.0.1:1");
     let (code, findings) = doctor(&mut command);

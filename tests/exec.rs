@@ -642,16 +642,26 @@ for pid in filter(str.isdigit, os.listdir("/proc")):
         pass
 "#;
 
-const SECRET: &str = "s3cret-of-the-broker";
+/// A secret, and the user that commands run as where this is not to be root, who may read everything. Each test has its
+/// own of both: tests run at the same time, and a spy looks into all processes of its user.
+struct Spied {
+    secret: String,
+    /// `None`: ours.
+    uid: Option<u32>,
+}
 
-/// The user that commands run as, where this is not to be root, who may read everything. `None`: ours.
-fn unprivileged() -> Option<u32> {
-    rustix::process::getuid().is_root().then_some(65_534)
+impl Spied {
+    fn new(uid: u32) -> Self {
+        Self {
+            secret: format!("s3cret-of-the-broker-{}", proto::JobId::new()),
+            uid: rustix::process::getuid().is_root().then_some(uid),
+        }
+    }
 }
 
 /// Starts it as that user. `None`, and said, where that user cannot run it.
-fn as_unprivileged(command: &mut Command) -> Option<Process> {
-    if let Some(uid) = unprivileged() {
+fn as_user(uid: Option<u32>, command: &mut Command) -> Option<Process> {
+    if let Some(uid) = uid {
         command.uid(uid).gid(uid).current_dir("/");
         let program = Path::new(command.get_program());
         let is_runnable = Command::new(program)
@@ -695,10 +705,10 @@ fn found_by_spy(rows: &str, bait: &Process) -> Vec<String> {
 }
 
 /// A process of the same user that can be looked into.
-fn bait() -> Process {
+fn bait(spied: &Spied) -> Process {
     let mut bait = Command::new("sleep");
-    bait.arg("600").env("BAIT", SECRET);
-    if let Some(uid) = unprivileged() {
+    bait.arg("1000").env("BAIT", &spied.secret);
+    if let Some(uid) = spied.uid {
         bait.uid(uid).gid(uid);
     }
     Process::start(&mut bait)
@@ -708,12 +718,13 @@ fn bait() -> Process {
 async fn a_command_cannot_read_the_brokers_password_of_its_worker() {
     let stage = Stage::new();
     let _master = stage.master();
-    let bait = bait();
-    let allow = format!("spy=python3 -c '{SPY}' {SECRET}");
+    let spied = Spied::new(65_534);
+    let bait = bait(&spied);
+    let allow = format!("spy=python3 -c '{SPY}' {}", spied.secret);
     let mut worker = stage.command(&["worker", "--threads", "1", "--allow", &allow]);
     // Its address is such a variable too, but the password in it is everybody's.
-    worker.env("ROWMILL_TEST_SECRET", SECRET);
-    let Some(worker) = as_unprivileged(&mut worker) else {
+    worker.env("ROWMILL_TEST_SECRET", &spied.secret);
+    let Some(worker) = as_user(spied.uid, &mut worker) else {
         return;
     };
     worker.wait_for("connected");
@@ -731,14 +742,16 @@ async fn a_command_cannot_read_the_brokers_password_of_its_worker() {
 
 #[test]
 fn a_command_of_run_is_not_told_the_brokers_password_and_cannot_read_it() {
-    let bait = bait();
+    let spied = Spied::new(65_533);
+    let bait = bait(&spied);
     let mut run = rowmill();
-    run.args(["run", "-", "--quiet", "--", "python3", "-c", SPY, SECRET]);
+    run.args(["run", "-", "--quiet", "--", "python3", "-c", SPY]);
+    run.arg(&spied.secret);
     for name in ["ROWMILL_BROKER", "AMQP_URL", "ROWMILL_TOKEN"] {
-        run.env(name, format!("amqp://ada:{SECRET}@localhost"));
+        run.env(name, format!("amqp://ada:{}@localhost", spied.secret));
     }
     run.stdin(Stdio::piped());
-    let Some(mut run) = as_unprivileged(&mut run) else {
+    let Some(mut run) = as_user(spied.uid, &mut run) else {
         return;
     };
     run.stdin().write_all(b"a\n1\n").unwrap();

@@ -24,8 +24,9 @@ use support::{Process, Stage, begun, job_when, stderr};
 const ROWS: u64 = 4000;
 const CHUNK: &str = "2000";
 
-/// Something is lost when there was no trace of it for so long.
-const SOON: [&str; 2] = ["--lost-after", "2"];
+/// Something is lost when there was no trace of it for so long. A worker's last word counts for three seconds, in which
+/// it may have taken a chunk: in a shorter time nothing could be told for sure.
+const SOON: [&str; 2] = ["--lost-after", "5"];
 
 /// `purge_queue` or `delete_queue`, of the stage's queue that ends with this word.
 fn empty(broker: &Ruled, stage: &Stage, verb: &str, queue: &str) {

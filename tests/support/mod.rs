@@ -17,7 +17,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use access::Client;
-use proto::v1::{GetJobRequest, GetJobResponse};
+use proto::v1::{BrokerState, GetJobRequest, GetJobResponse, GetMasterRequest};
 use tempfile::TempDir;
 
 /// Longer than anything here takes on a busy machine, and shorter than .config/nextest.toml lets a test run.
@@ -199,6 +199,15 @@ impl Drop for Process {
     }
 }
 
+/// `HOST:PORT` that was free a moment ago, for a master that keeps it across its restarts. It is on a loopback address of
+/// this process's own, lest another test's connection takes it meanwhile.
+pub(crate) fn free_address() -> String {
+    let [_, b, c, d] = std::process::id().to_be_bytes();
+    let own = std::net::Ipv4Addr::new(127, 1 + b % 64, c, d);
+    let free = std::net::TcpListener::bind((own, 0)).unwrap();
+    free.local_addr().unwrap().to_string()
+}
+
 /// A namespace at the test broker, and a directory for a master and its files.
 pub(crate) struct Stage {
     pub(crate) dir: TempDir,
@@ -216,16 +225,11 @@ impl Stage {
 
     /// At another broker.
     pub(crate) fn at(url: String) -> Self {
-        // A port that was free a moment ago; the master keeps it across its restarts. On a loopback
-        // address of this process's own, lest another test's connection takes it meanwhile.
-        let [_, b, c, d] = std::process::id().to_be_bytes();
-        let own = std::net::Ipv4Addr::new(127, 1 + b % 64, c, d);
-        let free = std::net::TcpListener::bind((own, 0)).unwrap();
         Self {
             dir: tempfile::tempdir().unwrap(),
             url,
             namespace: format!("test-{}", proto::JobId::new()),
-            address: free.local_addr().unwrap().to_string(),
+            address: free_address(),
         }
     }
 
@@ -303,6 +307,23 @@ impl Stage {
         let uri = self.url.clone().into();
         let config = broker::RabbitConfig::new(uri, &self.namespace).unwrap();
         broker::Broker::rabbit(config)
+    }
+}
+
+/// Waits until the master takes the results. It logs that it is connected before that.
+pub(crate) async fn takes_results(client: &mut Client) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let request = GetMasterRequest {
+            protocol: proto::PROTOCOL,
+        };
+        let answer = client.get_master(request).await.unwrap().into_inner();
+        let broker = answer.master.unwrap().broker.unwrap();
+        if broker.state() == BrokerState::Connected {
+            return;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{broker:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
