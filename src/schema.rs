@@ -51,7 +51,7 @@ impl Args {
             response = self.profile(&shutdown) => response?,
             () = shutdown.cancelled() => return Err(Failure::message(Exit::Cancelled, "interrupted")),
         };
-        let Some(profile) = &response.profile else {
+        let Some(profile) = report::profile_of(response.report.as_ref()) else {
             let said =
                 "only a profile tells what a schema could say; this job is of another operation";
             return Err(Failure::message(Exit::Usage, said));

@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use broker::Queue;
 use proto::v1::{BrokerState, GetJobResponse, GetMasterRequest, JobState};
-use support::{
-    Process, Stage, finished, free_address, job_when, published, stderr, takes_results,
-};
+use support::{Process, Stage, finished, free_address, job_when, published, stderr, takes_results};
 
 fn publish(stage: &Stage, name: &str) -> String {
     let rows: Vec<String> = (0..4000).map(|n| n.to_string()).collect();

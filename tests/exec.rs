@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use proto::v1::{GetJobRequest, GetJobResponse, JobState};
+use proto::v1::{GetJobRequest, GetJobResponse, JobState, report};
 use serde_json::Value;
 use support::node::Ruled;
 use support::{
@@ -471,7 +471,9 @@ async fn a_file_of_commands_sets_parameters_and_modes() {
         &["--exec", "only", "--exec-arg", "n=77", "--no-rows"],
     );
     let result = finished(&mut client, &job_id).await;
-    let report = result.exec.unwrap();
+    let Some(report::Kind::Exec(report)) = result.report.unwrap().kind else {
+        panic!("not the report of a command");
+    };
     assert_eq!((report.rows_in, report.rows_out), (2000, 1));
     let job_id = publish(&stage, &["--exec", "only", "--exec-arg", "n=x; id"]);
     let result = finished(&mut client, &job_id).await;

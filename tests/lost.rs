@@ -89,7 +89,12 @@ async fn check_profile(client: &mut Client, job_id: &str) {
     let whole =
         engine::oracle::profile_in_one_piece(csv().as_bytes(), &Dialect::default()).unwrap();
     let right = engine::profile::finish(&whole.partial, &whole.columns).unwrap();
-    assert_eq!(result.profile.map(cut_free), Some(cut_free(right)));
+    assert_eq!(
+        report::profile_of(result.report.as_ref())
+            .cloned()
+            .map(cut_free),
+        Some(cut_free(right))
+    );
 }
 
 /// What every command says of a job that has lost chunks.

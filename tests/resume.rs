@@ -105,7 +105,12 @@ async fn check(client: &mut Client, job_id: &str, csv: &str) -> proto::v1::Job {
     let (rows, profile) = oracle(csv);
     let job = result.job.unwrap();
     assert_eq!((job.state(), job.rows), (JobState::Done, rows));
-    assert_eq!(result.profile.map(cut_free), Some(profile));
+    assert_eq!(
+        report::profile_of(result.report.as_ref())
+            .cloned()
+            .map(cut_free),
+        Some(profile)
+    );
     job
 }
 

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use engine::operation::Merged;
+use engine::operation::{self, Merged};
 use engine::rate::Rate;
 use proto::JobId;
-use proto::v1::operation_spec::Kind;
 use proto::v1::{JobOpen, JobSeal, JobState};
 
 /// After this long without a message, an unsealed job counts as stalled.
@@ -237,12 +236,10 @@ impl Job {
         self.counts.spilled + self.counts.output_bytes
     }
 
-    /// The command that processes its chunks, if its operation is exec.
+    /// The command that processes its chunks, if any.
     pub(crate) fn command(&self) -> Option<&str> {
-        match self.open.as_ref()?.operation.as_ref()?.kind.as_ref()? {
-            Kind::Exec(spec) => Some(&spec.command),
-            Kind::Profile(_) | Kind::Validate(_) => None,
-        }
+        let spec = operation::command(self.open.as_ref()?.operation.as_ref())?;
+        Some(&spec.command)
     }
 
     /// The lane of its chunks. Empty if none.
@@ -255,14 +252,12 @@ impl Job {
         Rate::of(self.open.as_ref()?.operation.as_ref())?.ok()
     }
 
-    /// The column names of its output rows: those of the command's output, if there is a command.
+    /// The column names of its output rows: those of the header that the results determine, or else
+    /// those of the input.
     pub(crate) fn output_columns(&self) -> &[String] {
-        if let Some(Merged::Exec(merged)) = self.merged.as_deref()
-            && let Some(columns) = merged.columns()
-        {
-            return columns;
-        }
-        self.open.as_ref().map_or(&[], |open| &open.columns)
+        let of_input = || self.open.as_ref().map_or(&[][..], |open| &open.columns);
+        let header = self.merged.as_deref().and_then(Merged::header);
+        header.unwrap_or_else(of_input)
     }
 
     /// Malformed sequences that were replaced by U+FFFD, in chunks and while the input was split.

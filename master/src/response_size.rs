@@ -1,30 +1,14 @@
 //! Bounds the size of responses. gRPC clients accept 4 MiB by default.
 
 use prost::Message;
+pub(crate) use proto::bounds::count_fitting;
+
 use proto::bounds::LARGEST_ANSWER;
 use proto::v1::GetJobResponse;
 use tonic::Status;
 
 /// The most bytes of entries on one page.
 pub(crate) const PAGE_BYTES: usize = 2 << 20;
-
-/// How many of the first `entries` fit into `bytes`; at least one, if there is any.
-pub(crate) fn count_fitting<'m, T: Message + 'm>(
-    entries: impl IntoIterator<Item = &'m T>,
-    bytes: usize,
-) -> usize {
-    let (mut room, mut fitting) = (bytes, 0);
-    for entry in entries {
-        // Plus the tag and the length.
-        let left = room.checked_sub(entry.encoded_len() + 6);
-        if left.is_none() && fitting > 0 {
-            break;
-        }
-        room = left.unwrap_or(0);
-        fitting += 1;
-    }
-    fitting
-}
 
 /// Returns the response, or an error if it is larger than rowmill's clients accept.
 pub(crate) fn check_response_size(response: GetJobResponse) -> Result<GetJobResponse, Status> {
@@ -61,10 +45,13 @@ mod tests {
             ..column.clone()
         };
         GetJobResponse {
-            profile: Some(Profile {
-                columns: vec![column; MOST_COLUMNS],
-                ..Profile::default()
-            }),
+            report: Some(
+                Profile {
+                    columns: vec![column; MOST_COLUMNS],
+                    ..Profile::default()
+                }
+                .into(),
+            ),
             ..GetJobResponse::default()
         }
     }

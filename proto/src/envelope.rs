@@ -7,10 +7,7 @@ use prost::Message;
 
 use crate::JobId;
 use crate::bounds::{self, Bounded, Excess};
-use crate::v1::chunk_result::Partial;
-use crate::v1::{
-    Chunk, ChunkResult, ColumnPartial, Control, DeadChunk, Heartbeat, JobOpen, JobSeal,
-};
+use crate::v1::{Chunk, ChunkResult, Control, DeadChunk, Heartbeat, JobOpen, JobSeal};
 
 /// A message with its AMQP properties. Cheap to clone: the payload is shared, and a chunk's body is never copied.
 #[derive(Debug, Clone)]
@@ -142,16 +139,16 @@ impl Envelope {
 }
 
 impl Payload {
-    /// The approximate size in memory, in bytes: columns of a profile take much more than their encoding.
+    /// The approximate size in memory, in bytes: the partial of a result may take much more than its encoding.
     pub fn memory_bytes(&self) -> usize {
-        let columns = match self {
-            Self::Result(result) => match &result.partial {
-                Some(Partial::Profile(partial)) => partial.columns.len(),
-                _ => 0,
-            },
+        let extra = match self {
+            Self::Result(result) => result
+                .partial
+                .as_ref()
+                .map_or(0, bounds::extra_memory_bytes),
             _ => 0,
         };
-        self.encoded_len() + columns * size_of::<ColumnPartial>()
+        self.encoded_len() + extra
     }
 }
 

@@ -5,6 +5,7 @@ pub mod bounds;
 mod envelope;
 mod id;
 mod lane;
+mod operation;
 mod words;
 
 pub use envelope::{Csv, Envelope, Payload, PayloadError};

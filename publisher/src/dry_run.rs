@@ -4,11 +4,10 @@ use std::io::Write;
 
 use cli::text::{Charset, brief, for_message};
 use cli::{Exit, Failure, OrExit, OrUnwritable, ProgressMeter, ProgressSample, STDOUT};
-use engine::operation::{Observed, observe};
+use engine::operation::{Observed, observe, reject_repeated};
 use engine::split::Limits;
 use engine::validate::{SchemaError, SeenKeys};
 use proto::JobId;
-use proto::v1::operation_spec::Kind;
 use proto::v1::{OperationSpec, Reject};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
@@ -133,15 +132,14 @@ impl DryRun {
 
     /// Rejects rows with a repeated key, as the master does.
     fn reject_repeated_keys(&mut self, observed: &mut Observed) {
-        let (Some(Kind::Validate(spec)), Some(keys), Some(rows)) =
-            (&self.job.operation.kind, &observed.keys, &observed.output)
-        else {
+        let (Some(keys), Some(rows)) = (&observed.keys, &observed.output) else {
             return;
         };
         let settled = self.seen.find_duplicates(keys);
         let rejected = settled.and_then(|settled| {
             let again = settled.left_out.len() as u64;
-            let (_, rejects) = settled.rejects(spec, &self.job.columns, keys, rows)?;
+            let operation = Some(&self.job.operation);
+            let (_, rejects) = reject_repeated(operation, &settled, &self.job.columns, keys, rows)?;
             Ok((again, rejects))
         });
         // The keys and rows come from this process, so they can be read.

@@ -3,9 +3,9 @@
 use access::SigningKey;
 use engine::Dialect;
 use engine::chunk::Packing;
+use engine::operation;
 use engine::split::Piece;
-use engine::validate::{RuleSet, Schema, SchemaError};
-use proto::v1::operation_spec::Kind;
+use engine::validate::SchemaError;
 use proto::v1::{Chunk, JobOpen, JobSeal, OperationSpec};
 use proto::{Envelope, JobId, Payload};
 
@@ -35,11 +35,9 @@ impl Job {
     ///
     /// If the columns do not match the schema, or the schema is invalid.
     pub(crate) fn check_schema(&self) -> Result<(), SchemaError> {
-        if let Some(Kind::Validate(spec)) = &self.operation.kind {
-            let schema = Schema::read(&spec.schema)?;
-            RuleSet::new(&schema, &self.columns, self.dialect.has_header)?;
-        }
-        Ok(())
+        operation::of(Some(&self.operation)).map_or(Ok(()), |operation| {
+            operation.check_columns(&self.columns, self.dialect.has_header)
+        })
     }
 
     /// The opening of a job whose input is `description`.
@@ -87,8 +85,8 @@ impl Job {
 
     /// A chunk without rows, for a command that makes its header from the input's: sent if there is no other chunk.
     pub(crate) fn header_only_chunk(&mut self) -> Option<Chunk> {
-        let is_exec = matches!(self.operation.kind, Some(Kind::Exec(_)));
-        let is_alone = is_exec && self.chunks == 0 && !self.columns.is_empty();
+        let has_command = operation::command(Some(&self.operation)).is_some();
+        let is_alone = has_command && self.chunks == 0 && !self.columns.is_empty();
         is_alone.then(|| self.chunk(Piece::default(), ""))
     }
 

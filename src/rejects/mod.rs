@@ -13,7 +13,7 @@ use proto::v1::{GetJobResponse, ListRejectsRequest, Reject, Violation};
 use serde::Serialize;
 
 use report::json::write_line as json_line;
-use report::{Align, Table};
+use report::{Align, Render, Table, renderer};
 
 use crate::output::{gone, width};
 use crate::query::{self, request_failure};
@@ -145,7 +145,9 @@ impl Args {
             None if self.csv => {
                 RejectsOutput::Csv(RejectsCsv::new(job, CsvTarget::Stdout, self.safe)?)
             }
-            None if job.validate.is_some() => RejectsOutput::Rules(Table::new(&RULE_COLUMNS)),
+            None if renderer(job.report.as_ref()).is_some_and(Render::has_rules) => {
+                RejectsOutput::Rules(Table::new(&RULE_COLUMNS))
+            }
             None => RejectsOutput::Table(Table::new(&COLUMNS)),
         })
     }

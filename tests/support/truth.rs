@@ -133,7 +133,11 @@ impl Outcome {
         }
         Ok(Self {
             rows: summary.rows,
-            profile: cut_free(job.profile.clone().unwrap_or_default()),
+            profile: cut_free(
+                report::profile_of(job.report.as_ref())
+                    .cloned()
+                    .unwrap_or_default(),
+            ),
             rejects,
         })
     }

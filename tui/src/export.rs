@@ -2,12 +2,13 @@
 //! the file.
 
 use cli::{Filtered, Filters};
-use proto::v1::{ColumnProfile, DeadChunkInfo, Event, Job, LatestRows, RuleReport, Worker};
+use proto::v1::{DeadChunkInfo, Event, Job, LatestRows, Worker};
 use report::Formulas;
 
 use crate::args::Tab;
 use crate::model::Model;
 use crate::state::State;
+use crate::view::records;
 
 /// The name and the contents of the file. `None` if the tab has no table.
 pub(crate) fn export(model: &Model) -> Option<(String, Vec<u8>)> {
@@ -31,9 +32,11 @@ pub(crate) fn export(model: &Model) -> Option<(String, Vec<u8>)> {
     Some((format!("rowmill-{what}.csv"), bytes))
 }
 
-type Records = Vec<Vec<String>>;
+/// Records of cells.
+pub(crate) type Records = Vec<Vec<String>>;
 
-fn titled(titles: &[&str], records: impl Iterator<Item = Vec<String>>) -> Records {
+/// The titles, and the records below them.
+pub(crate) fn titled(titles: &[&str], records: impl Iterator<Item = Vec<String>>) -> Records {
     let titles = titles.iter().map(|&title| title.to_owned()).collect();
     std::iter::once(titles).chain(records).collect()
 }
@@ -66,40 +69,9 @@ fn jobs(jobs: &[&Job]) -> Records {
     titled(&titles, jobs.iter().map(record))
 }
 
-/// A job's profile, or its validation report.
+/// A job's report.
 fn job(state: &State, id: &str) -> Option<Records> {
-    if let Some(report) = state.validate(id) {
-        let record = |rule: &RuleReport| {
-            vec![
-                rule.column.clone(),
-                rule.rule.clone(),
-                rule.expected.clone(),
-                rule.broken.to_string(),
-            ]
-        };
-        let titles = ["column", "rule", "expected", "broken"];
-        return Some(titled(&titles, report.rules.iter().map(record)));
-    }
-    let profile = state.profile(id)?;
-    let or_empty = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
-    let record = |column: &ColumnProfile| {
-        let distinct = column.distinct.as_ref();
-        vec![
-            column.name.clone(),
-            proto::type_name(column.r#type()).to_owned(),
-            column.count.to_string(),
-            column.empty.to_string(),
-            distinct.map_or_else(String::new, |distinct| distinct.count.to_string()),
-            column.min.clone().unwrap_or_default(),
-            column.max.clone().unwrap_or_default(),
-            or_empty(column.mean),
-            or_empty(column.stddev),
-        ]
-    };
-    let titles = [
-        "column", "type", "count", "empty", "distinct", "min", "max", "mean", "stddev",
-    ];
-    Some(titled(&titles, profile.columns.iter().map(record)))
+    records(state.report(id))
 }
 
 fn rows(latest: &LatestRows) -> Records {

@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 
 use proto::v1::watch_event::Change;
 use proto::v1::{
-    BrokerStatus, ChunkMap, Delta, Event, ExecReport, Job, JobState, LatestRows, MasterStatus,
-    Profile, Scope, Snapshot, ValidateReport, WatchEvent, Worker,
+    BrokerStatus, ChunkMap, Delta, Event, Job, JobState, LatestRows, MasterStatus, Report, Scope,
+    Snapshot, WatchEvent, Worker,
 };
 
 use cli::text::{Charset, MAX_TEXT_WIDTH, brief};
@@ -47,9 +47,7 @@ pub(crate) struct State {
 #[derive(Debug, Clone, Default)]
 struct JobDetail {
     job_id: String,
-    profile: Option<Profile>,
-    exec: Option<ExecReport>,
-    validate: Option<ValidateReport>,
+    report: Option<Report>,
     /// Number of columns or rules of the result that the stream omits.
     left_out: u64,
     chunks: Option<ChunkMap>,
@@ -93,9 +91,7 @@ impl State {
                 ..JobDetail::default()
             };
         }
-        self.set_profile(snapshot.profile);
-        self.set_exec(snapshot.exec);
-        self.set_validate(snapshot.validate);
+        self.set_report(snapshot.report);
         self.job_detail.left_out = snapshot.result_left_out;
         self.set_chunks(snapshot.chunks);
         // A restarted master numbers its events from the start.
@@ -125,14 +121,10 @@ impl State {
             self.workers_total = delta.workers_total;
         }
         self.set_rows(delta.rows);
-        let has_result =
-            delta.profile.is_some() || delta.exec.is_some() || delta.validate.is_some();
-        if has_result {
+        if delta.report.is_some() {
             self.job_detail.left_out = delta.result_left_out;
         }
-        self.set_profile(delta.profile);
-        self.set_exec(delta.exec);
-        self.set_validate(delta.validate);
+        self.set_report(delta.report);
         self.set_chunks(delta.chunks);
         self.put_events(delta.events);
     }
@@ -217,43 +209,12 @@ impl State {
         }
     }
 
-    fn set_profile(&mut self, profile: Option<Profile>) {
-        let Some(mut profile) = profile else { return };
-        for column in &mut profile.columns {
-            self.clean(&mut column.name);
-            let texts = [
-                &mut column.min,
-                &mut column.max,
-                &mut column.sum,
-                &mut column.shortest,
-                &mut column.longest,
-            ];
-            let values = column.top.iter_mut().map(|top| &mut top.value);
-            for text in texts.into_iter().flatten().chain(values) {
-                self.clean(text);
-            }
-        }
-        self.job_detail.profile = Some(profile);
-    }
-
-    fn set_exec(&mut self, report: Option<ExecReport>) {
+    fn set_report(&mut self, report: Option<Report>) {
         let Some(mut report) = report else { return };
-        self.clean(&mut report.command);
-        report
-            .columns
-            .iter_mut()
-            .for_each(|column| self.clean(column));
-        self.job_detail.exec = Some(report);
-    }
-
-    fn set_validate(&mut self, report: Option<ValidateReport>) {
-        let Some(mut report) = report else { return };
-        for rule in &mut report.rules {
-            self.clean(&mut rule.column);
-            self.clean(&mut rule.rule);
-            self.clean(&mut rule.expected);
+        for text in ::report::texts(&mut report) {
+            self.clean(text);
         }
-        self.job_detail.validate = Some(report);
+        self.job_detail.report = Some(report);
     }
 
     fn set_chunks(&mut self, chunks: Option<ChunkMap>) {
@@ -326,23 +287,15 @@ impl State {
         (self.job_detail.job_id == job_id).then_some(&self.job_detail)
     }
 
-    /// The profile of `job_id`. `None` if another job was subscribed to last.
-    pub(crate) fn profile(&self, job_id: &str) -> Option<&Profile> {
-        self.job_detail(job_id)?.profile.as_ref()
+    /// The report of `job_id`. `None` if another job was subscribed to last.
+    pub(crate) fn report(&self, job_id: &str) -> Option<&Report> {
+        self.job_detail(job_id)?.report.as_ref()
     }
 
     /// Number of columns or rules of the job's result that the stream omits.
     pub(crate) fn left_out(&self, job_id: &str) -> u64 {
         self.job_detail(job_id)
             .map_or(0, |job_detail| job_detail.left_out)
-    }
-
-    pub(crate) fn exec(&self, job_id: &str) -> Option<&ExecReport> {
-        self.job_detail(job_id)?.exec.as_ref()
-    }
-
-    pub(crate) fn validate(&self, job_id: &str) -> Option<&ValidateReport> {
-        self.job_detail(job_id)?.validate.as_ref()
     }
 
     pub(crate) fn chunks(&self, job_id: &str) -> Option<&ChunkMap> {

@@ -10,6 +10,7 @@ use crate::model::{Filter, JobOrder, Model, Question, Rejects, WorkerOrder};
 use crate::request::{Command, Request, Response};
 use crate::state::State;
 use crate::view::list_index_at;
+use ::report::{Render, renderer};
 use cli::text::{MAX_TEXT_WIDTH, brief};
 
 /// How long a notice is shown.
@@ -381,15 +382,11 @@ fn move_down(model: &mut Model, by: isize) {
         Tab::Jobs => select_job(model, by),
         Tab::Job => {
             let selected = model.selected_job().map(|job| job.job_id.as_str());
-            let profile = selected
+            let report = selected
                 .zip(model.state.as_ref())
-                .and_then(|(id, state)| state.profile(id));
-            let rules = selected
-                .zip(model.state.as_ref())
-                .and_then(|(id, state)| state.validate(id));
-            let columns = profile.map_or(0, |profile| profile.columns.len());
-            let columns = rules.map_or(columns, |report| report.rules.len());
-            model.column = moved_index(model.column, by, columns);
+                .and_then(|(id, state)| state.report(id));
+            let entries = renderer(report).map_or(0, Render::entries);
+            model.column = moved_index(model.column, by, entries);
         }
         Tab::Rows => scroll_rows(model, by),
         Tab::Workers => {

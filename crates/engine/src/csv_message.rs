@@ -2,13 +2,13 @@
 //! The same message always gives the same job, so that a redelivered message gives no second one.
 
 use bytes::{Bytes, BytesMut};
-use proto::v1::operation_spec::Kind;
-use proto::v1::{Chunk, ExecSpec, Input, JobOpen, JobSeal, OperationSpec, ProfileSpec, Reject};
+use proto::v1::{Chunk, Input, JobOpen, JobSeal, Reject};
 use proto::{Csv, Envelope, JobId, Lane, Payload};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::Dialect;
 use crate::chunk::{self, Packing};
+use crate::operation;
 use crate::sniff::{DialectOverrides, Sniffed, sniff};
 use crate::split::{Limits, SplitError, Splitter};
 
@@ -91,7 +91,7 @@ impl SingleChunkJob {
             made => made.min(info.now_unix_ms),
         };
         let name = name(csv, &info.message_id);
-        let operation = operation(csv);
+        let operation = operation::requested_by(csv);
         let seal = JobSeal {
             job_id: job_id.clone(),
             chunks: 1,
@@ -181,20 +181,6 @@ fn sender(csv: &Csv) -> String {
     }
 }
 
-fn operation(csv: &Csv) -> OperationSpec {
-    let kind = match csv.exec.as_str() {
-        "" => Kind::Profile(ProfileSpec::default()),
-        command => Kind::Exec(ExecSpec {
-            command: command.to_owned(),
-            ..ExecSpec::default()
-        }),
-    };
-    OperationSpec {
-        kind: Some(kind),
-        no_rows: false,
-    }
-}
-
 /// The content of a body.
 #[derive(Debug, Default)]
 struct ParsedBody {
@@ -278,6 +264,8 @@ fn joined(mut bodies: Vec<Bytes>) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use proto::v1::operation_spec::Kind;
+
     use super::*;
     use crate::operation::observe;
 

@@ -10,6 +10,7 @@ use csv::ByteRecord;
 use proto::v1::{ProfilePartial, ProfileSpec};
 
 use crate::Dialect;
+use crate::operation::Mergeable;
 use crate::profile::Profiler;
 
 /// The result for a whole input.

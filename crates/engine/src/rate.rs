@@ -5,7 +5,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use proto::v1;
-use proto::v1::operation_spec::Kind;
 use proto::v1::{OperationSpec, RateUnit};
 
 /// A rate limit.
@@ -33,10 +32,7 @@ impl Rate {
     ///
     /// When the rate in the operation is invalid; then no chunk of it may be started.
     pub fn of(operation: Option<&OperationSpec>) -> Option<Result<Self, RateError>> {
-        let Kind::Exec(spec) = operation?.kind.as_ref()? else {
-            return None;
-        };
-        let rate = spec.rate.as_ref()?;
+        let rate = crate::operation::of(operation)?.rate()?;
         let is_rate = rate.per_second.is_finite() && rate.per_second > 0.0;
         Some(if is_rate {
             Ok(Self {
@@ -115,8 +111,10 @@ impl fmt::Display for Rate {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proto::v1::ExecSpec;
+    use proto::v1::operation_spec::Kind;
+
+    use super::*;
 
     #[test]
     fn people_write_it_by_the_second_minute_or_hour_and_in_rows_unless_they_say_chunks() {

@@ -1,18 +1,15 @@
 //! Whether a result is one that its job can have, before anything of it is kept: whose operation it is
 //! of, whether its counts agree with each other, and whether its rows and keys can be read back.
 
-use std::sync::Arc;
-
-use proto::v1::operation_spec::Kind;
 use proto::v1::{ChunkResult, JobOpen};
 
 use crate::chunk::packed::Damage;
 use crate::dialect::Dialect;
-use crate::operation::Merged;
+use crate::operation::{self, Merged, Operation};
 use crate::output;
 use crate::partial::PartialError;
 use crate::records::Records;
-use crate::validate::{self, RuleSet};
+use crate::validate;
 
 /// No chunk has as many records, or bytes: sums of such counts stay far from overflowing.
 const MOST: u64 = 1 << 40;
@@ -63,17 +60,17 @@ pub enum ResultError {
     Schema,
 }
 
-/// What `result` adds to the job that `open` opened. `None`: the opening has not come yet, and what
-/// depends on it is for [`check_merged`] and [`key_rules`], when it comes.
+/// Checks that `result` can be of the job that `open` opened, and returns its state. If `open` is `None`, because the
+/// opening has not arrived, what depends on it is checked later, by [`Merged::check_job`] and [`key_rules`].
 ///
 /// # Errors
 ///
-/// When no worker can have made the result for this job.
+/// If no worker can have made the result for this job.
 pub fn check(result: &ChunkResult, open: Option<&JobOpen>) -> Result<Merged, ResultError> {
     let partial = result.partial.as_ref().ok_or(ResultError::NoPartial)?;
     let merged = Merged::try_from(partial)?;
     if let Some(open) = open {
-        check_merged(&merged, open)?;
+        merged.check_job(open)?;
         check_shape(result, open)?;
     }
     check_counts(result, &merged)?;
@@ -81,57 +78,24 @@ pub fn check(result: &ChunkResult, open: Option<&JobOpen>) -> Result<Merged, Res
     Ok(merged)
 }
 
-/// Whether what was merged of some chunks can be of the job that `open` opened.
+/// How many lists of unique keys each result of the job has. 0: none.
 ///
 /// # Errors
 ///
-/// When it is of another operation, or of other columns or rules.
-pub fn check_merged(merged: &Merged, open: &JobOpen) -> Result<(), ResultError> {
-    let kind = open.operation.as_ref().and_then(|spec| spec.kind.as_ref());
-    match (merged, kind) {
-        (Merged::Profile(merged), Some(Kind::Profile(_))) => {
-            Ok(merged.check_columns(open.columns.len())?)
-        }
-        (Merged::Exec(_), Some(Kind::Exec(_))) => Ok(()),
-        (Merged::Validate(merged), Some(Kind::Validate(_))) => {
-            let plan = plan(open)?;
-            Ok(merged.check_rules(plan.as_ref().map_or(0, |plan| plan.rules().len()))?)
-        }
-        _ => Err(PartialError::Operation.into()),
-    }
-}
-
-/// How many lists of keys each result of the job has. 0: its results have no keys.
-///
-/// # Errors
-///
-/// When the job's schema cannot be used.
+/// If the job's schema is invalid.
 pub fn key_rules(open: &JobOpen) -> Result<usize, ResultError> {
-    Ok(plan(open)?.map_or(0, |plan| plan.key_rules()))
+    let operation = operation::of(open.operation.as_ref());
+    operation.map_or(Ok(0), |operation| operation.key_rules(&open.columns))
 }
 
-/// What records are held against, as workers do. `None`: the operation is not `validate`.
-fn plan(open: &JobOpen) -> Result<Option<Arc<RuleSet>>, ResultError> {
-    let kind = open.operation.as_ref().and_then(|spec| spec.kind.as_ref());
-    let Some(Kind::Validate(spec)) = kind else {
-        return Ok(None);
-    };
-    // By place or by name, the rules are the same.
-    let plan = validate::rules(spec, &open.columns, false);
-    plan.map(Some).map_err(|_| ResultError::Schema)
-}
-
-/// Whether it has rows and keys where they come of the operation, and nowhere else.
+/// Checks that it has rows and keys exactly if the operation makes them.
 fn check_shape(result: &ChunkResult, open: &JobOpen) -> Result<(), ResultError> {
     let rules = key_rules(open)?;
-    let operation = open.operation.as_ref();
-    let is_profile = matches!(
-        operation.and_then(|spec| spec.kind.as_ref()),
-        Some(Kind::Profile(_)) | None
-    );
-    let no_rows = operation.is_none_or(|spec| spec.no_rows);
-    // Rows that have keys come in any case: the master has to tell of those that come again.
-    let wants_rows = !is_profile && (!no_rows || rules > 0);
+    let spec = open.operation.as_ref();
+    let makes_rows = operation::of(spec).is_some_and(Operation::makes_rows);
+    let no_rows = spec.is_none_or(|spec| spec.no_rows);
+    // Rows with keys are always sent: the master determines which of them are repeated.
+    let wants_rows = makes_rows && (!no_rows || rules > 0);
     let what = match (&result.output, wants_rows, &result.keys, rules) {
         (None, true, ..) => "no rows",
         (Some(_), false, ..) => "rows",
@@ -156,24 +120,10 @@ fn check_counts(result: &ChunkResult, merged: &Merged) -> Result<(), ResultError
     }
     let listed = result.rejects.len() as u64;
     at_most(("bad records listed", listed), ("counted", result.rejected))?;
-    let rows = ("rows", result.rows);
-    let mut made = rows;
-    match merged {
-        Merged::Profile(merged) => same(rows, ("in its partial", merged.rows()))?,
-        Merged::Exec(merged) => {
-            same(("chunk", 1), ("in its partial", merged.chunks()))?;
-            same(rows, ("in its partial", merged.rows_in()))?;
-            made = ("rows made", merged.rows_out());
-            if made.1 > MOST {
-                let (what, count) = made;
-                return Err(ResultError::Count { what, count });
-            }
-        }
-        Merged::Validate(merged) => {
-            same(rows, ("valid in its partial", merged.valid()))?;
-            let invalid = ("invalid rows in its partial", merged.invalid()?);
-            at_most(invalid, ("bad records counted", result.rejected))?;
-        }
+    let made = ("rows made", merged.check_counts(result)?);
+    if made.1 > MOST {
+        let (what, count) = made;
+        return Err(ResultError::Count { what, count });
     }
     match &result.output {
         Some(output) => same(made, ("sent", output.rows)),
@@ -181,16 +131,19 @@ fn check_counts(result: &ChunkResult, merged: &Merged) -> Result<(), ResultError
     }
 }
 
+/// What is counted, and how often.
 type Counted = (&'static str, u64);
 
-fn same(first: Counted, second: Counted) -> Result<(), ResultError> {
+/// Checks that two counts are equal.
+pub(crate) fn same(first: Counted, second: Counted) -> Result<(), ResultError> {
     if first.1 == second.1 {
         return Ok(());
     }
     Err(contradiction(first, second))
 }
 
-fn at_most(first: Counted, second: Counted) -> Result<(), ResultError> {
+/// Checks that the first count is not greater than the second.
+pub(crate) fn at_most(first: Counted, second: Counted) -> Result<(), ResultError> {
     if first.1 <= second.1 {
         return Ok(());
     }

@@ -7,13 +7,14 @@ use engine::oracle::{self, WholeInput};
 use engine::profile::Profiler;
 use engine::records::Records;
 use engine::{Dialect, Limits, Piece, Splitter, operation, profile};
-use operation::{Finished, Merged};
+use operation::{Mergeable, Merged};
 use proptest::prelude::*;
 use prost::Message;
 use proto::v1::chunk_result::Partial;
 use proto::v1::operation_spec::Kind;
 use proto::v1::{
     Chunk, ColumnProfile, ColumnType, OperationSpec, ProfilePartial, ProfileSpec, Uniqueness,
+    report,
 };
 
 fn profile_of(partial: Partial) -> ProfilePartial {
@@ -254,9 +255,9 @@ proptest! {
 
     #[test]
     fn a_partial_from_the_wire_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200), input in input()) {
-        let mut into = profile::ProfileState::try_from(&whole(Dialect::default(), &input).partial).unwrap();
+        let mut into = profile::ProfileState::from_partial(&whole(Dialect::default(), &input).partial).unwrap();
         if let Ok(wire) = ProfilePartial::decode(bytes.as_slice())
-            && let Ok(hostile) = profile::ProfileState::try_from(&wire)
+            && let Ok(hostile) = profile::ProfileState::from_partial(&wire)
         {
             let before = into.partial();
             if into.merge(&hostile).is_err() {
@@ -343,7 +344,7 @@ fn text_columns_order_by_bytes_and_are_measured() {
 fn nothing_has_a_profile_too() {
     let nothing = Merged::nothing(&spec()).unwrap();
     let names = ["a".to_owned(), "b".to_owned()];
-    let Finished::Profile(profile) = nothing.finish(&spec(), &names).unwrap() else {
+    let Some(report::Kind::Profile(profile)) = nothing.finish(&spec(), &names).unwrap().kind else {
         panic!("of another operation");
     };
     assert_eq!((profile.rows, profile.columns.len()), (0, 2));
@@ -416,7 +417,7 @@ fn a_chunk_that_cannot_be_worked_on_says_why() {
 #[test]
 fn partials_of_other_columns_do_not_merge() {
     let [mut one, two] = [&b"a\n1\n"[..], b"a,b\n1,2\n"].map(|input| {
-        profile::ProfileState::try_from(&whole(Dialect::default(), input).partial).unwrap()
+        profile::ProfileState::from_partial(&whole(Dialect::default(), input).partial).unwrap()
     });
     let before = one.partial();
     let error = one.merge(&two).unwrap_err();

@@ -6,6 +6,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashSet};
 
+use engine::operation::Mergeable;
 use engine::profile::{self, ProfileState, Profiler};
 use num_bigint::BigInt;
 use proptest::prelude::*;
@@ -92,7 +93,7 @@ fn merged(mut pieces: Vec<ProfileState>, random: &mut Random) -> ProfileState {
         let other = pieces.swap_remove(random.below(pieces.len()));
         let at = random.below(pieces.len());
         if random.below(2) == 0 {
-            pieces[at] = ProfileState::try_from(&carried(&pieces[at])).unwrap();
+            pieces[at] = ProfileState::from_partial(&carried(&pieces[at])).unwrap();
         }
         pieces[at].merge(&other).unwrap();
     }
@@ -223,7 +224,7 @@ proptest! {
         ab.merge(&b).unwrap();
         ba.merge(&a).unwrap();
         prop_assert_eq!(ab.partial(), ba.partial());
-        let carried = ProfileState::try_from(&carried(&ab)).unwrap();
+        let carried = ProfileState::from_partial(&carried(&ab)).unwrap();
         prop_assert_eq!(carried.partial(), ab.partial());
         let profile = ab.finish(&names(1)).unwrap();
         let both = first | second;
@@ -241,7 +242,7 @@ proptest! {
         let mut bytes = own.partial().encode_to_vec();
         let at = at % bytes.len();
         bytes[at] = byte;
-        if let Ok(wire) = ProfilePartial::decode(bytes.as_slice()) && let Ok(hostile) = ProfileState::try_from(&wire) {
+        if let Ok(wire) = ProfilePartial::decode(bytes.as_slice()) && let Ok(hostile) = ProfileState::from_partial(&wire) {
             let mut into = own.clone();
             let _done = into.merge(&hostile);
             drop(into.finish(&names(2)));
@@ -469,7 +470,7 @@ fn a_partial_of_an_older_worker_still_merges() {
         (column.order, column.table) = (None, None);
         (column.shortest, column.longest) = (Vec::new(), Vec::new());
     }
-    let mut merged = ProfileState::try_from(&old).unwrap();
+    let mut merged = ProfileState::from_partial(&old).unwrap();
     merged.merge(&piece(&rows, ALL, 1)).unwrap();
     let column = &merged.finish(&names(1)).unwrap().columns[0];
     assert_eq!((column.count, column.sum.as_deref()), (6, Some("12")));
@@ -658,7 +659,7 @@ fn a_partial_of_long_numbers_is_bounded() {
     };
     let partial = piece(&rows, basic, 0).partial();
     assert!(partial.encoded_len() < 10_000, "{}", partial.encoded_len());
-    assert!(ProfileState::try_from(&partial).is_ok());
+    assert!(ProfileState::from_partial(&partial).is_ok());
 }
 
 #[test]
@@ -691,8 +692,8 @@ fn sums_of_doubles_from_an_older_worker_stay_what_they_were() {
         decimal: 2,
         ..KindCounts::default()
     });
-    let mut merged = ProfileState::try_from(&old).unwrap();
-    let again = ProfileState::try_from(&carried(&merged)).unwrap();
+    let mut merged = ProfileState::from_partial(&old).unwrap();
+    let again = ProfileState::from_partial(&carried(&merged)).unwrap();
     assert_eq!(again.partial(), merged.partial());
     merged.merge(&piece(&column(["1e19"]), basic, 1)).unwrap();
     let column = &merged.finish(&names(1)).unwrap().columns[0];

@@ -4,13 +4,12 @@
 use std::io::{self, Write};
 
 use proto::v1::{
-    ColumnProfile, DeadChunkInfo, ExecReport, GetJobResponse, Input, Job, JobState, Profile,
-    Sniffed,
+    ColumnProfile, DeadChunkInfo, GetJobResponse, Input, Job, JobState, Profile, Sniffed,
 };
 use serde::{Deserialize, Serialize};
 
 use super::column_json::{ColumnJson, EstimateJson};
-use super::rules::ValidateJson;
+use super::render::ReportJson;
 
 /// A job, with its result if it was requested.
 #[derive(Debug, Serialize)]
@@ -61,28 +60,10 @@ pub struct JobJson {
     expired_reason: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     input: Option<InputJson>,
-    /// Number of records equal to an earlier one; only with a profile.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    duplicate_rows: Option<EstimateJson>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    columns: Vec<ColumnJson>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    exec: Option<ExecJson>,
-    /// The validation report; only for the operation `validate`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    validate: Option<ValidateJson>,
+    #[serde(flatten)]
+    report: Option<ReportJson>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     dead: Vec<DeadJson>,
-}
-
-/// The report of a command.
-#[derive(Debug, Serialize)]
-struct ExecJson {
-    command: String,
-    /// The header that the command wrote.
-    columns: Vec<String>,
-    rows_in: u64,
-    rows_out: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -135,16 +116,10 @@ pub(crate) fn write(out: &mut impl Write, response: &GetJobResponse) -> io::Resu
 /// One job as JSON.
 fn job_json(response: &GetJobResponse) -> JobJson {
     let job = response.job.clone().unwrap_or_default();
-    let profile = response.profile.as_ref();
-    let columns = profile.into_iter().flat_map(|profile| &profile.columns);
-    let duplicates = profile.and_then(|profile| profile.duplicate_rows);
     JobJson {
         partial: response.partial,
         input: response.input.as_ref().map(input),
-        duplicate_rows: duplicates.map(EstimateJson::from),
-        columns: columns.map(ColumnJson::from).collect(),
-        exec: response.exec.as_ref().map(exec),
-        validate: response.validate.as_ref().map(ValidateJson::from),
+        report: ReportJson::new(response.report.as_ref()),
         dead: response.dead.iter().map(dead).collect(),
         ..job.into()
     }
@@ -168,11 +143,14 @@ pub fn read(text: &str) -> serde_json::Result<GetJobResponse> {
             rejects: json.rejects,
             ..Job::default()
         }),
-        profile: Some(Profile {
-            rows: json.rows,
-            columns,
-            duplicate_rows: json.duplicate_rows.map(Into::into),
-        }),
+        report: Some(
+            Profile {
+                rows: json.rows,
+                columns,
+                duplicate_rows: json.duplicate_rows.map(Into::into),
+            }
+            .into(),
+        ),
         partial: json.partial,
         ..GetJobResponse::default()
     })
@@ -212,10 +190,7 @@ impl From<Job> for JobJson {
             expired_unix_ms: job.expired_unix_ms,
             expired_reason: job.expired_reason,
             input: None,
-            duplicate_rows: None,
-            columns: Vec::new(),
-            exec: None,
-            validate: None,
+            report: None,
             dead: Vec::new(),
         }
     }
@@ -243,15 +218,6 @@ impl From<&Sniffed> for SniffedJson {
             value: sniffed.value.clone(),
             confidence: sniffed.confidence,
         }
-    }
-}
-
-fn exec(report: &ExecReport) -> ExecJson {
-    ExecJson {
-        command: report.command.clone(),
-        columns: report.columns.clone(),
-        rows_in: report.rows_in,
-        rows_out: report.rows_out,
     }
 }
 

@@ -12,6 +12,7 @@ mod job_json;
 pub mod json;
 mod markdown;
 mod profile;
+mod profile_report;
 mod remarks;
 mod render;
 pub mod result_text;
@@ -22,8 +23,8 @@ mod summary;
 mod table;
 
 pub use formulas::Formulas;
-pub use html::page as html_page;
 pub use job_json::{JobJson, SniffedJson, read as read_json, state_name};
-pub use render::{Format, write};
+pub use profile_report::profile_of;
+pub use render::{Format, Render, html_page, renderer, texts, write};
 pub use summary::summary;
 pub use table::{Align, Column, Table};

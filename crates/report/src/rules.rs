@@ -3,17 +3,24 @@
 use std::io::{self, Write};
 
 use cli::format;
-use proto::v1::{RuleReport, ValidateReport};
+use proto::v1::{GetJobResponse, RuleReport, ValidateReport};
 use serde::Serialize;
 
+use super::html;
 use super::markdown::{escaped, escaped_whole};
+use super::render::Render;
 use super::table::{Align, Table};
 
 const TITLES: [&str; 4] = ["column", "rule", "expected", "broken"];
 
-/// A validation report as JSON.
+/// The report as JSON.
 #[derive(Debug, Serialize)]
-pub(super) struct ValidateJson {
+pub struct ValidateFields {
+    validate: ValidateJson,
+}
+
+#[derive(Debug, Serialize)]
+struct ValidateJson {
     rows: u64,
     valid: u64,
     invalid: u64,
@@ -29,7 +36,7 @@ struct RuleJson {
     broken: u64,
 }
 
-impl From<&ValidateReport> for ValidateJson {
+impl From<&ValidateReport> for ValidateFields {
     fn from(report: &ValidateReport) -> Self {
         let rules = report.rules.iter().map(|rule| RuleJson {
             column: rule.column.clone(),
@@ -38,10 +45,12 @@ impl From<&ValidateReport> for ValidateJson {
             broken: rule.broken,
         });
         Self {
-            rows: report.rows,
-            valid: report.valid,
-            invalid: report.invalid,
-            rules: rules.collect(),
+            validate: ValidateJson {
+                rows: report.rows,
+                valid: report.valid,
+                invalid: report.invalid,
+                rules: rules.collect(),
+            },
         }
     }
 }
@@ -63,43 +72,59 @@ fn cells(rule: &RuleReport, broken: String) -> [String; 4] {
     [column.clone(), rule.clone(), expected.clone(), broken]
 }
 
-/// Writes a table, at most `width` wide.
-pub(super) fn table(out: &mut impl Write, report: &ValidateReport, width: usize) -> io::Result<()> {
-    let [column, rule, expected, broken] = TITLES;
-    let mut table = Table::new(&[
-        (column, Align::Left),
-        (rule, Align::Left),
-        (expected, Align::Left),
-        (broken, Align::Right),
-    ]);
-    for rule in sorted(report) {
-        table.row(cells(rule, format::grouped(rule.broken)));
-    }
-    table.write(out, width)
-}
+impl Render for ValidateReport {
+    type Json = ValidateFields;
 
-/// Writes CSV with raw numbers.
-pub(super) fn csv(out: &mut impl Write, report: &ValidateReport) -> io::Result<()> {
-    let mut csv = csv::Writer::from_writer(out);
-    csv.write_record(TITLES)?;
-    for rule in sorted(report) {
-        csv.write_record(cells(rule, rule.broken.to_string()))?;
+    fn table(&self, mut out: &mut dyn Write, width: usize) -> io::Result<()> {
+        let [column, rule, expected, broken] = TITLES;
+        let mut table = Table::new(&[
+            (column, Align::Left),
+            (rule, Align::Left),
+            (expected, Align::Left),
+            (broken, Align::Right),
+        ]);
+        for rule in sorted(self) {
+            table.row(cells(rule, format::grouped(rule.broken)));
+        }
+        table.write(&mut out, width)
     }
-    csv.flush()
-}
 
-/// Writes Markdown; `summary` is the line above the table.
-pub(super) fn markdown(
-    out: &mut impl Write,
-    report: &ValidateReport,
-    summary: &str,
-) -> io::Result<()> {
-    writeln!(out, "{}\n", escaped_whole(summary))?;
-    writeln!(out, "| {} |", TITLES.join(" | "))?;
-    writeln!(out, "| --- | --- | --- | ---: |")?;
-    for rule in sorted(report) {
-        let cells = cells(rule, format::grouped(rule.broken)).map(|cell| escaped(&cell));
-        writeln!(out, "| {} |", cells.join(" | "))?;
+    fn csv(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mut csv = csv::Writer::from_writer(out);
+        csv.write_record(TITLES)?;
+        for rule in sorted(self) {
+            csv.write_record(cells(rule, rule.broken.to_string()))?;
+        }
+        csv.flush()
     }
-    Ok(())
+
+    fn markdown(&self, out: &mut dyn Write, summary: &str, _width: usize) -> io::Result<()> {
+        writeln!(out, "{}\n", escaped_whole(summary))?;
+        writeln!(out, "| {} |", TITLES.join(" | "))?;
+        writeln!(out, "| --- | --- | --- | ---: |")?;
+        for rule in sorted(self) {
+            let cells = cells(rule, format::grouped(rule.broken)).map(|cell| escaped(&cell));
+            writeln!(out, "| {} |", cells.join(" | "))?;
+        }
+        Ok(())
+    }
+
+    fn html_page(&self, response: &GetJobResponse) -> String {
+        html::rules_page(response, self)
+    }
+
+    fn has_rules(&self) -> bool {
+        true
+    }
+
+    fn entries(&self) -> usize {
+        self.rules.len()
+    }
+
+    fn texts(&mut self) -> Vec<&mut String> {
+        let rules = self.rules.iter_mut();
+        rules
+            .flat_map(|rule| [&mut rule.column, &mut rule.rule, &mut rule.expected])
+            .collect()
+    }
 }

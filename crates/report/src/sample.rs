@@ -29,7 +29,7 @@ pub(crate) fn response() -> GetJobResponse {
             rejects: 3,
             ..Job::default()
         }),
-        profile: Some(profile),
+        report: Some(profile.into()),
         ..GetJobResponse::default()
     }
 }

@@ -1,29 +1,23 @@
 //! The summary of a job in one line: its counts and its speed.
 
 use cli::format;
-use cli::text::Charset;
 use proto::v1::{GetJobResponse, Job};
 
-use crate::result_text;
+use crate::render::{Render, renderer};
 
 /// `orders.csv: 677 rows, 10 columns, 99.9 kB, in 2 ms (49.9 MB/s)`.
 pub fn summary(response: &GetJobResponse) -> String {
     let job = response.job.clone().unwrap_or_default();
-    let made = match &response.exec {
-        Some(report) => format!(
-            "`{}` made {}",
-            cli::text::for_message(&report.command),
-            format::plural(report.rows_out, "row")
-        ),
-        None => format::plural(response.columns.len() as u64, "column"),
-    };
+    let report = renderer(response.report.as_ref());
+    let columns = || format::plural(response.columns.len() as u64, "column");
+    let output = report.and_then(Render::output).unwrap_or_else(columns);
     let mut line = format!(
-        "{}: {}, {made}, {}",
+        "{}: {}, {output}, {}",
         cli::text::for_message(&job.name),
         format::plural(job.rows, "row"),
         format::bytes(job.source_bytes.unwrap_or(job.bytes)),
     );
-    line += &duplicates(response);
+    line += &report.map_or_else(String::new, Render::remark);
     if job.rejects > 0 {
         let rejects = format::plural(job.rejects, "bad record");
         line += &format!(", {rejects} left out");
@@ -36,19 +30,6 @@ pub fn summary(response: &GetJobResponse) -> String {
         line += &format!(", DAMAGED: {}", cli::text::visible(&job.damage));
     }
     line
-}
-
-/// The number of duplicate rows; empty if there are none or it is not known.
-fn duplicates(response: &GetJobResponse) -> String {
-    let profile = response.profile.as_ref();
-    match profile.and_then(|profile| profile.duplicate_rows) {
-        Some(duplicates) if duplicates.count > 0 => {
-            let count = result_text::estimate(&duplicates, Charset::from_env());
-            let noun = if duplicates.count == 1 { "row" } else { "rows" };
-            format!(", {count} duplicate {noun}")
-        }
-        _ => String::new(),
-    }
 }
 
 /// The time taken and the rate; for an unfinished job, its progress.

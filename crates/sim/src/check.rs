@@ -5,18 +5,17 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use engine::Dialect;
-use engine::operation::{Finished, Merged};
+use engine::operation::Merged;
 use engine::oracle::{WholeInput, profile_in_one_piece};
 use engine::output::unpack;
 use engine::split::Limits;
 use master::store::ChunkOutput;
 use master::{Job, JobCounts};
 use prost::Message;
-use proto::v1::chunk_result::Partial;
 use proto::v1::{Chunk, ExecPartial, JobState, Reject};
 use proto::{Envelope, JobId};
 
-use crate::command::{is_exec, rows_of};
+use crate::command::{exec, is_exec, rows_of};
 use crate::failure::RunError;
 use crate::faults::FaultInjector;
 use crate::input::Input;
@@ -51,14 +50,11 @@ impl Check<'_> {
         let expected = self.oracle(&dead)?;
         self.check_tally(&job.counts, &expected, &done, dead.len())?;
         let finished = |merged: &Merged| match merged.finish(&profile(), &expected.columns) {
-            Ok(Finished::Profile(profile)) => Ok(profile.encode_to_vec()),
-            Ok(Finished::Exec(_) | Finished::Validate(_)) => {
-                Err(RunError::Partial(engine::PartialError::Operation))
-            }
+            Ok(report) => Ok(report.encode_to_vec()),
             Err(error) => Err(RunError::Partial(error)),
         };
-        let one_piece = Merged::try_from(&Partial::Profile(expected.partial.clone()))?;
-        let nothing = Merged::Profile(engine::profile::ProfileState::default());
+        let one_piece = Merged::try_from(&expected.partial.clone().into())?;
+        let nothing = Merged::nothing(&profile()).map_err(|_| engine::PartialError::Operation)?;
         let merged = job.merged.as_deref().unwrap_or(&nothing);
         self.same("profile", &finished(merged)?, &finished(&one_piece)?)?;
         let rejects = self.store.rejects(job, (0, 0), MANY)?.rejects;
@@ -102,12 +98,16 @@ impl Check<'_> {
             &tally.output_rows,
             &rows_out,
         )?;
-        let merged = match job.merged.as_deref() {
-            Some(Merged::Exec(merged)) => merged.partial(),
-            _ => ExecPartial::default(),
+        let columns = vec!["out".to_owned()];
+        let expected = ExecPartial {
+            columns: if done.is_empty() { Vec::new() } else { columns },
+            chunks: done.len() as u64,
+            rows_in,
+            rows_out,
         };
-        let merged = (merged.chunks, merged.rows_in, merged.rows_out);
-        let expected = (done.len() as u64, rows_in, rows_out);
+        let nothing = Merged::nothing(&exec()).map_err(|_| engine::PartialError::Operation)?;
+        let merged = job.merged.as_deref().unwrap_or(&nothing).partial();
+        let expected = expected.into();
         self.same("sum of what commands said", &merged, &expected)
     }
 

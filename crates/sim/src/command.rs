@@ -3,10 +3,9 @@
 
 use bytes::Bytes;
 use engine::chunk::Packing;
-use engine::exec::Merged;
+use engine::exec::ExecState;
+use engine::operation::Mergeable;
 use engine::output::pack;
-use proto::v1::chunk_result::Partial;
-use proto::v1::operation_spec::Kind;
 use proto::v1::{Chunk, ChunkResult, ExecSpec, OperationSpec};
 
 /// The operation of a job that uses the command.
@@ -16,15 +15,14 @@ pub(crate) fn exec() -> OperationSpec {
         ..ExecSpec::default()
     };
     OperationSpec {
-        kind: Some(Kind::Exec(spec)),
+        kind: Some(spec.into()),
         ..OperationSpec::default()
     }
 }
 
 /// Whether the operation uses the command.
 pub(crate) fn is_exec(operation: Option<&OperationSpec>) -> bool {
-    let kind = operation.and_then(|operation| operation.kind.as_ref());
-    matches!(kind, Some(Kind::Exec(_)))
+    engine::operation::command(operation).is_some()
 }
 
 /// The command's output for a chunk, and its number of rows.
@@ -43,14 +41,14 @@ pub(crate) fn result_of(chunk: &Chunk) -> ChunkResult {
         1 => Packing::Hash,
         _ => Packing::Nothing,
     };
-    let merged = Merged::of_chunk(vec!["out".to_owned()], chunk.rows, rows);
+    let merged = ExecState::of_chunk(vec!["out".to_owned()], chunk.rows, rows);
     ChunkResult {
         job_id: chunk.job_id.clone(),
         seq: chunk.seq,
         rows: chunk.rows,
         rejected: chunk.rejects.len() as u64,
         bytes: chunk.body.len() as u64,
-        partial: Some(Partial::Exec(merged.partial())),
+        partial: Some(merged.partial().into()),
         rejects: chunk.rejects.clone(),
         output: Some(pack(body, rows, packing)),
         ..ChunkResult::default()

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, VecDeque};
 use broker::Confirm;
 use engine::chunk::Packing;
 use engine::split::Splitter;
-use proto::v1::operation_spec::Kind;
 use proto::v1::{OperationSpec, ProfileSpec};
 use proto::{Envelope, JobId, Payload};
 use publisher::{ConfirmOutcome, InputDescription, Job, Outbox, Ticket, Totals, message};
@@ -208,7 +207,7 @@ pub(crate) fn messages(
 /// The operation of most simulated jobs.
 pub(crate) fn profile() -> OperationSpec {
     OperationSpec {
-        kind: Some(Kind::Profile(ProfileSpec::default())),
+        kind: Some(ProfileSpec::default().into()),
         ..OperationSpec::default()
     }
 }

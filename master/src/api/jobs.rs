@@ -1,6 +1,5 @@
 //! Requests about jobs: list, show, rejects, latest rows, missing chunks; cancel, pause, resume.
 
-use engine::operation::Finished;
 use proto::v1::{self, LatestRows};
 use tonic::Status;
 
@@ -9,7 +8,7 @@ use crate::api::find_job::no_job;
 use crate::job::{Control, Job};
 use crate::response_size::{PAGE_BYTES, count_fitting};
 use crate::state::live_state::sort_newest_first;
-use crate::state::report_cache::{CachedReport, Report};
+use crate::state::report_cache::{CachedReport, CompleteReport};
 use crate::state::state_actor::StateActor;
 
 /// Dead chunks listed with a job.
@@ -162,13 +161,8 @@ impl StateActor {
 }
 
 /// Adds the job's current report to the response.
-pub(crate) fn fill_result(response: &mut v1::GetJobResponse, report: Option<&Report>) {
-    match report.map(|report| &report.whole) {
-        Some(Finished::Profile(profile)) => response.profile = Some(profile.clone()),
-        Some(Finished::Exec(report)) => response.exec = Some(report.clone()),
-        Some(Finished::Validate(report)) => response.validate = Some(report.clone()),
-        None => {}
-    }
+pub(crate) fn fill_result(response: &mut v1::GetJobResponse, report: Option<&CompleteReport>) {
+    response.report = report.map(|report| report.whole.clone());
 }
 
 fn read_token(token: &str) -> Result<(u64, u64), Status> {

@@ -3,13 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use engine::operation::Finished;
-use proto::v1::{
-    ChunkMap, Delta, Event, ExecReport, Job, LatestRows, MasterStatus, Profile, Snapshot,
-    ValidateReport, Worker,
-};
+use proto::v1::{ChunkMap, Delta, Event, Job, LatestRows, MasterStatus, Report, Snapshot, Worker};
 
-use crate::state::report_cache::Report;
+use crate::state::report_cache::CompleteReport;
 
 /// The part of a view that all dashboards share. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -29,7 +25,7 @@ pub(crate) struct DashboardView {
     pub(crate) overview: Overview,
     pub(crate) rows: Option<LatestRows>,
     /// The report of the job that it shows.
-    pub(crate) report: Option<Arc<Report>>,
+    pub(crate) report: Option<Arc<CompleteReport>>,
     pub(crate) chunks: Option<ChunkMap>,
     /// The latest events, oldest first.
     pub(crate) events: Vec<Arc<Event>>,
@@ -55,12 +51,10 @@ impl DashboardView {
                 .collect(),
             workers_total: self.overview.workers_total,
             rows: self.rows.clone(),
-            profile: self.profile().cloned(),
             events: self.events.iter().map(|event| (**event).clone()).collect(),
             chunks: self.chunks.clone(),
-            exec: self.exec().cloned(),
-            validate: self.validate().cloned(),
             result_left_out: self.left_out(),
+            report: self.shown().cloned(),
             // The caller sets the scope: the view does not know the client's permissions.
             scope: 0,
         }
@@ -88,12 +82,10 @@ impl DashboardView {
             workers_gone,
             workers_total: self.overview.workers_total,
             rows: changed(before.rows.as_ref(), self.rows.as_ref()),
-            profile: changed_report.and_then(Self::profile).cloned(),
             events: self.events_since(before),
             chunks: changed(before.chunks.as_ref(), self.chunks.as_ref()),
-            exec: changed_report.and_then(Self::exec).cloned(),
-            validate: changed_report.and_then(Self::validate).cloned(),
             result_left_out: changed_report.map_or(0, Self::left_out),
+            report: changed_report.and_then(Self::shown).cloned(),
         };
         let nothing = Delta {
             jobs_total: before.overview.jobs_total,
@@ -123,29 +115,8 @@ impl DashboardView {
         self.report.as_ref().map_or(0, |report| report.left_out)
     }
 
-    fn shown(&self) -> Option<&Finished> {
+    fn shown(&self) -> Option<&Report> {
         self.report.as_ref().map(|report| report.shown())
-    }
-
-    fn profile(&self) -> Option<&Profile> {
-        match self.shown() {
-            Some(Finished::Profile(profile)) => Some(profile),
-            _ => None,
-        }
-    }
-
-    fn exec(&self) -> Option<&ExecReport> {
-        match self.shown() {
-            Some(Finished::Exec(report)) => Some(report),
-            _ => None,
-        }
-    }
-
-    fn validate(&self) -> Option<&ValidateReport> {
-        match self.shown() {
-            Some(Finished::Validate(report)) => Some(report),
-            _ => None,
-        }
     }
 }
 

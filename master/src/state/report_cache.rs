@@ -5,13 +5,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use engine::operation::{Finished, Merged};
-use prost::Message;
+use engine::operation::Merged;
 use proto::JobId;
-use proto::v1::{JobOpen, OperationSpec};
+use proto::bounds::truncate_report;
+use proto::v1::{JobOpen, OperationSpec, Report};
 
 use crate::job::Job;
-use crate::response_size::count_fitting;
 
 /// How many reports are cached, the most recently read ones, and for how long after the last read.
 const MAX_REPORTS: usize = 8;
@@ -23,18 +22,18 @@ const EVENT_BYTES: usize = 1 << 20;
 
 /// A report, complete, and truncated to the size of a stream event.
 #[derive(Debug)]
-pub(crate) struct Report {
-    pub(crate) whole: Finished,
+pub(crate) struct CompleteReport {
+    pub(crate) whole: Report,
     /// `None` if the complete report fits.
-    cut: Option<Finished>,
+    cut: Option<Report>,
     /// How many columns or rules are left out of an event.
     pub(crate) left_out: u64,
 }
 
-impl Report {
-    fn new(whole: Finished) -> Self {
+impl CompleteReport {
+    fn new(whole: Report) -> Self {
         let mut cut = whole.clone();
-        let left_out = truncate_to(&mut cut, EVENT_BYTES);
+        let left_out = truncate_report(&mut cut, EVENT_BYTES);
         Self {
             whole,
             cut: (left_out > 0).then_some(cut),
@@ -43,22 +42,8 @@ impl Report {
     }
 
     /// The report as it goes into an event.
-    pub(crate) fn shown(&self) -> &Finished {
+    pub(crate) fn shown(&self) -> &Report {
         self.cut.as_ref().unwrap_or(&self.whole)
-    }
-}
-
-/// Truncates a report's columns or rules to `bytes`. Returns how many were removed.
-fn truncate_to(report: &mut Finished, bytes: usize) -> u64 {
-    fn cut<T: Message>(list: &mut Vec<T>, bytes: usize) -> u64 {
-        let all = list.len();
-        list.truncate(count_fitting(&*list, bytes));
-        (all - list.len()) as u64
-    }
-    match report {
-        Finished::Profile(profile) => cut(&mut profile.columns, bytes),
-        Finished::Exec(report) => cut(&mut report.columns, bytes),
-        Finished::Validate(report) => cut(&mut report.rules, bytes),
     }
 }
 
@@ -88,7 +73,7 @@ struct CacheEntry {
 pub(crate) struct ComputedReport {
     id: JobId,
     revision: Revision,
-    pub(super) report: Arc<Report>,
+    pub(super) report: Arc<CompleteReport>,
     took: Duration,
     at: Instant,
 }
@@ -108,7 +93,7 @@ pub(crate) struct ReportTask {
 /// The report that is available at once, and the task that computes a newer one, if needed.
 #[derive(Debug, Default)]
 pub(crate) struct CachedReport {
-    pub(crate) report: Option<Arc<Report>>,
+    pub(crate) report: Option<Arc<CompleteReport>>,
     pub(crate) task: Option<ReportTask>,
 }
 
@@ -201,7 +186,7 @@ impl ReportTask {
             Ok(whole) => Some(ComputedReport {
                 id: self.id,
                 revision: self.revision,
-                report: Arc::new(Report::new(whole)),
+                report: Arc::new(CompleteReport::new(whole)),
                 took: began.elapsed(),
                 at: Instant::now(),
             }),
@@ -215,14 +200,14 @@ impl ReportTask {
 
 #[cfg(test)]
 mod tests {
-    use proto::v1::operation_spec::Kind;
-    use proto::v1::{ColumnProfile, Profile, ProfileSpec};
+    use prost::Message;
+    use proto::v1::{ColumnProfile, Profile, ProfileSpec, report};
 
     use super::*;
 
     fn job(merge_count: u64) -> Job {
         let operation = OperationSpec {
-            kind: Some(Kind::Profile(ProfileSpec::default())),
+            kind: Some(ProfileSpec::default().into()),
             no_rows: false,
         };
         let mut job = Job::new(JobId::new(), 1, 0);
@@ -293,8 +278,8 @@ mod tests {
             columns: vec![column; 4096],
             ..Profile::default()
         };
-        let report = Report::new(Finished::Profile(wide));
-        let Finished::Profile(shown) = report.shown() else {
+        let report = CompleteReport::new(wide.into());
+        let Some(report::Kind::Profile(shown)) = &report.shown().kind else {
             unreachable!()
         };
         assert!(shown.encoded_len() <= EVENT_BYTES + 100);

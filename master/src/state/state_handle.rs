@@ -11,7 +11,7 @@ use tonic::Status;
 
 use crate::message::{JobMessage, UnreadableMessage};
 use crate::metrics::Metrics;
-use crate::state::report_cache::{Report, ReportTask};
+use crate::state::report_cache::{CompleteReport, ReportTask};
 use crate::state::state_actor::StateActor;
 use crate::store::{Store, StoreError};
 
@@ -121,7 +121,7 @@ impl StateHandle {
     }
 
     /// Computes a report and inserts it into the cache. `None` if it cannot be computed or the actor has stopped.
-    pub(crate) async fn compute_report(&self, task: ReportTask) -> Option<Arc<Report>> {
+    pub(crate) async fn compute_report(&self, task: ReportTask) -> Option<Arc<CompleteReport>> {
         let id = task.id;
         // The task lives until its report is in the cache, so no second task is started.
         let computed = tokio::task::spawn_blocking(move || (task.compute(), task)).await;

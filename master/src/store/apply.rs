@@ -5,7 +5,6 @@ use std::collections::btree_map::Entry;
 use engine::PartialError;
 use engine::operation::Merged;
 use proto::JobId;
-use proto::v1::chunk_result::Partial;
 use proto::v1::{ChunkResult, JobOpen, JobSeal};
 use rusqlite::params;
 
@@ -111,14 +110,15 @@ impl WriteBatch<'_> {
             Ok(merged) => merged,
             Err(reason) => return self.failure(id, &failure_of_result(result, reason)),
         };
-        if self.waits_for_header(id, key, result)? {
+        let makes_header = merged.makes_header();
+        if makes_header && self.waits_for_header(id, key, result.seq)? {
             return self.store_waiting(id, key, result);
         }
         if let Err(error) = self.merge(id, merged) {
-            return match result.partial {
-                Some(Partial::Exec(_)) => self.reject_header(id, key, result, &error),
-                _ => self.failure(id, &failure_of_result(result, does_not_fit(&error))),
-            };
+            if makes_header {
+                return self.reject_header(id, key, result, &error);
+            }
+            return self.failure(id, &failure_of_result(result, does_not_fit(&error)));
         }
         let revived = self.dead_state(key, result.seq)?;
         self.transaction

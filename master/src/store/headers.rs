@@ -1,14 +1,12 @@
-//! Determines the header of the output rows of an exec job: the command's header for the first chunk in input order
-//! that is not dead. So which chunks fail because of another header does not depend on the order in which workers
+//! Determines the header of the output rows of a job whose results determine it, as those of a command do: the header
+//! of the first chunk in input order that is not dead. So which chunks fail because of another header does not depend on the order in which workers
 //! finish. Results that arrive before the header is known wait in the table `waiting`. They are committed and
 //! acknowledged, and are applied when the header is known.
 
 use proto::JobId;
-use proto::v1::chunk_result::Partial;
 use proto::v1::{Chunk, ChunkResult};
 
 use engine::PartialError;
-use engine::operation::Merged;
 use prost::Message;
 use rusqlite::{OptionalExtension, params};
 
@@ -46,17 +44,14 @@ impl<D: Disk> Store<D> {
 }
 
 impl WriteBatch<'_> {
-    /// Whether the job's header is unknown, and this result does not determine it.
+    /// Whether the job's header is unknown, and the result of chunk `seq` does not determine it.
     pub(super) fn waits_for_header(
         &self,
         id: JobId,
         key: i64,
-        result: &ChunkResult,
+        seq: u64,
     ) -> Result<bool, StoreError> {
-        if !matches!(result.partial, Some(Partial::Exec(_))) || self.has_header(id) {
-            return Ok(false);
-        }
-        Ok(!self.is_first_alive(key, result.seq)?)
+        Ok(!self.has_header(id) && !self.is_first_alive(key, seq)?)
     }
 
     fn has_header(&self, id: JobId) -> bool {
@@ -68,7 +63,7 @@ impl WriteBatch<'_> {
         [committed, of_batch]
             .into_iter()
             .flatten()
-            .any(|merged| matches!(merged, Merged::Exec(exec) if exec.columns().is_some()))
+            .any(|merged| merged.header().is_some())
     }
 
     /// Whether all chunks before `seq` are dead.
@@ -110,7 +105,7 @@ impl WriteBatch<'_> {
             let (seq, row) = row;
             let result = ChunkResult::decode(&*row);
             if let Ok(result) = &result
-                && self.waits_for_header(id, key, result)?
+                && self.waits_for_header(id, key, result.seq)?
             {
                 break;
             }

@@ -103,6 +103,7 @@ fn decode(bytes: &[u8]) -> Result<Option<Merged>, StoreError> {
 
 #[cfg(test)]
 mod tests {
+    use engine::operation::Mergeable;
     use engine::profile::Profiler;
     use proto::JobId;
     use proto::v1::ProfileSpec;
@@ -121,7 +122,7 @@ mod tests {
         ChunkResult {
             seq,
             rows: 1500,
-            partial: Some(Partial::Profile(profiler.merged().partial())),
+            partial: Some(profiler.merged().partial().into()),
             ..Default::default()
         }
     }

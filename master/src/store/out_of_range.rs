@@ -121,7 +121,7 @@ impl WriteBatch<'_> {
         let (key, committed) = (job.key, job.merged.clone());
         let merged = committed.as_deref().into_iter().chain(self.merged.get(&id));
         let wrong = merged
-            .map(|merged| engine::result::check_merged(merged, open))
+            .map(|merged| merged.check_job(open))
             .find_map(Result::err);
         // If the schema has rules over the whole job, every result has keys; otherwise none has.
         let without_keys = match engine::result::key_rules(open) {

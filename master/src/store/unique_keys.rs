@@ -9,12 +9,11 @@
 
 use std::sync::Arc;
 
-use engine::operation::Merged;
+use engine::operation::{Merged, reject_repeated};
 use engine::validate::{DuplicateRows, SeenKeys};
 use prost::Message;
 use proto::JobId;
-use proto::v1::operation_spec::Kind;
-use proto::v1::{JobOpen, Output, Reject, RowKeys, ValidateSpec};
+use proto::v1::{JobOpen, Output, Reject, RowKeys};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::dead_state::IS_COUNTED;
@@ -324,15 +323,10 @@ impl<D: Disk> KeyResolution<'_, D> {
         keys: &RowKeys,
         rows: &[u8],
     ) -> Result<Vec<Reject>, StoreError> {
-        let nothing = ValidateSpec::default();
-        let operation = self.open.operation.as_ref();
-        let spec = match operation.and_then(|operation| operation.kind.as_ref()) {
-            Some(Kind::Validate(spec)) => spec,
-            _ => &nothing,
-        };
-        let duplicate_rejects = settled.rejects(spec, &self.open.columns, keys, rows);
-        let (merged, rejects) = duplicate_rejects.map_err(StoreError::Unmergeable)?;
-        let merged = Merged::Validate(merged);
+        let open = &self.open;
+        let (merged, rejects) =
+            reject_repeated(open.operation.as_ref(), settled, &open.columns, keys, rows)
+                .map_err(StoreError::Unmergeable)?;
         match &mut self.merged {
             Some(own) => own.merge(&merged).map_err(StoreError::Unmergeable)?,
             none @ None => *none = Some(merged),

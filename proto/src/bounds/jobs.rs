@@ -1,13 +1,13 @@
 //! Bounds of the messages of publishers: openings, chunks, seals, and CSV of other clients. An opening's texts for
 //! people are truncated. A chunk is never changed, because it may be signed.
 
+use super::exec::COMMAND_BYTES;
 use super::{
     Bounded, CHUNK_COUNT, Excess, JOB_COUNT, LARGEST_SEQ, List, MOST_COLUMNS, at_most, believed_ms,
-    cut, fits,
+    cut, fits, operation,
 };
 use crate::envelope::Csv;
-use crate::v1::operation_spec::Kind;
-use crate::v1::{Chunk, Input, JobOpen, JobSeal, OperationSpec, Reject};
+use crate::v1::{Chunk, Input, JobOpen, JobSeal, Reject};
 
 /// The name of a job, and why it was stopped, which every list of jobs shows.
 const NAME_BYTES: usize = 1 << 10;
@@ -20,11 +20,6 @@ const HEADER_BYTES: usize = 3 << 20;
 /// A lane has at most 32 bytes. A longer text is reported as not a lane.
 const LANE_BYTES: usize = 64;
 const ID_BYTES: usize = 64;
-/// The name of a command, or of one of its parameters.
-const COMMAND_BYTES: usize = 256;
-/// The value of a parameter: the limit of workers.
-const ARGUMENT_BYTES: usize = 4 << 10;
-const SCHEMA_BYTES: usize = 1 << 20;
 /// The whole description of an input. A thousand files with usual names take a tenth of that.
 const INPUT_BYTES: usize = 1 << 20;
 const SNIFFED_BYTES: usize = 1 << 10;
@@ -36,7 +31,7 @@ const MOST_CARRIED_REJECTS: usize = 1 << 16;
 impl Bounded for JobOpen {
     const LISTS: &'static [List] = &[
         List::new("columns", &[5], MOST_COLUMNS),
-        List::new("arguments", &[3, 2, 2], 256),
+        List::within(&[3], operation::SPEC_LISTS),
         List::new("files", &[9, 1], 1000),
         List::new("facts about the input", &[9, 5], 1000),
         List::new("headers", &[9, 6], 1000),
@@ -49,7 +44,7 @@ impl Bounded for JobOpen {
         cut(&mut self.publisher, PUBLISHER_BYTES);
         cut(&mut self.lane, LANE_BYTES);
         header("header", &self.columns)?;
-        operation(self.operation.as_ref())?;
+        operation::check_spec(self.operation.as_ref())?;
         self.source_bytes = self.source_bytes.filter(|bytes| *bytes <= JOB_COUNT);
         self.opened_unix_ms = believed_ms(self.opened_unix_ms, now_ms);
         if let Some(input) = &mut self.input {
@@ -111,25 +106,10 @@ pub(super) fn header(what: &'static str, columns: &[String]) -> Result<(), Exces
     fits(what, bytes(columns), HEADER_BYTES)
 }
 
-fn operation(operation: Option<&OperationSpec>) -> Result<(), Excess> {
-    match operation.and_then(|operation| operation.kind.as_ref()) {
-        Some(Kind::Exec(spec)) => {
-            fits("command's name", spec.command.len(), COMMAND_BYTES)?;
-            for argument in &spec.arguments {
-                fits("parameter's name", argument.name.len(), COMMAND_BYTES)?;
-                fits("parameter's value", argument.value.len(), ARGUMENT_BYTES)?;
-            }
-            Ok(())
-        }
-        Some(Kind::Validate(spec)) => fits("schema", spec.schema.len(), SCHEMA_BYTES),
-        Some(Kind::Profile(_)) | None => Ok(()),
-    }
-}
-
 impl Bounded for Chunk {
     const LISTS: &'static [List] = &[
         List::new("columns", &[5], MOST_COLUMNS),
-        List::new("arguments", &[3, 2, 2], 256),
+        List::within(&[3], operation::SPEC_LISTS),
         List::new("bad records", &[12], MOST_CARRIED_REJECTS),
         List::new("broken rules", &[12, 7], MOST_CARRIED_REJECTS),
     ];
@@ -140,7 +120,7 @@ impl Bounded for Chunk {
         fits("file name", self.file.len(), FILE_BYTES)?;
         fits("signature", self.signature.len(), SIGNATURE_BYTES)?;
         header("header", &self.columns)?;
-        operation(self.operation.as_ref())?;
+        operation::check_spec(self.operation.as_ref())?;
         at_most("the chunk", self.seq, LARGEST_SEQ)?;
         at_most("records of the chunk", self.rows, CHUNK_COUNT)?;
         at_most("records before it", self.first_record, JOB_COUNT)?;
@@ -186,7 +166,8 @@ impl Csv {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::v1::{ExecSpec, Sniffed, ValidateSpec};
+    use crate::v1::operation_spec::Kind;
+    use crate::v1::{ExecSpec, OperationSpec, Sniffed, ValidateSpec};
 
     const NOW_MS: u64 = 1_700_000_000_000;
 
@@ -244,7 +225,7 @@ mod tests {
             ..ExecSpec::default()
         };
         let schema = ValidateSpec {
-            schema: vec![b' '; SCHEMA_BYTES + 1].into(),
+            schema: vec![b' '; (1 << 20) + 1].into(),
         };
         let chunk = Chunk::default;
         let chunks = [

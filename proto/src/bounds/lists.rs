@@ -13,36 +13,77 @@ pub struct List {
     path: &'static [u32],
     /// The most entries, in total if a message on the path occurs several times.
     most: usize,
+    /// Instead of a list: the lists within the message at `path`.
+    within: &'static [&'static [List]],
 }
 
 impl List {
     pub(super) const fn new(what: &'static str, path: &'static [u32], most: usize) -> Self {
-        Self { what, path, most }
+        Self {
+            what,
+            path,
+            most,
+            within: &[],
+        }
     }
+
+    /// The lists within the message at `path`.
+    pub(super) const fn within(path: &'static [u32], within: &'static [&'static [Self]]) -> Self {
+        Self {
+            what: "",
+            path,
+            most: usize::MAX,
+            within,
+        }
+    }
+}
+
+/// A list, and how many of its entries were counted.
+struct Counted {
+    path: Vec<u32>,
+    what: &'static str,
+    most: usize,
+    entries: usize,
 }
 
 /// Checks that no list is too long.
 pub(super) fn check(bytes: &[u8], lists: &[List]) -> Result<(), Excess> {
-    let mut counted: Vec<(&List, usize)> = lists.iter().map(|list| (list, 0)).collect();
+    let mut counted = Vec::new();
+    flatten(&[], lists, &mut counted);
     count(bytes, &mut Vec::new(), &mut counted)
 }
 
+/// Adds the lists, whose paths start at `path`.
+fn flatten(path: &[u32], lists: &[List], counted: &mut Vec<Counted>) {
+    for list in lists {
+        let path = [path, list.path].concat();
+        if list.within.is_empty() {
+            counted.push(Counted {
+                path,
+                what: list.what,
+                most: list.most,
+                entries: 0,
+            });
+        } else {
+            for within in list.within {
+                flatten(&path, within, counted);
+            }
+        }
+    }
+}
+
 /// Counts up to the first malformed field. Decoding reports malformed fields.
-fn count(
-    mut bytes: &[u8],
-    path: &mut Vec<u32>,
-    lists: &mut [(&List, usize)],
-) -> Result<(), Excess> {
+fn count(mut bytes: &[u8], path: &mut Vec<u32>, lists: &mut [Counted]) -> Result<(), Excess> {
     while !bytes.is_empty() {
         let Some((tag, content)) = field(&mut bytes) else {
             return Ok(());
         };
         path.push(tag);
         let mut leads_on = false;
-        for (list, entries) in &mut *lists {
-            if list.path == path.as_slice() {
-                *entries += 1;
-                if *entries > list.most {
+        for list in &mut *lists {
+            if list.path == *path {
+                list.entries += 1;
+                if list.entries > list.most {
                     let (what, most) = (list.what, list.most);
                     return Err(Excess::Entries { what, most });
                 }

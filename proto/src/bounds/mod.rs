@@ -4,15 +4,22 @@
 //! sees it: texts that are too long are truncated and marked, and values that no program of this protocol sends are
 //! refused.
 
+mod exec;
 mod jobs;
 mod lists;
+mod operation;
+mod profile;
 mod results;
 mod text;
+mod validate;
 mod workers;
 
+use prost::Message;
 use prost::encoding::{WireType, decode_key, decode_varint};
 
 pub use lists::List;
+pub(crate) use operation::extra_memory_bytes;
+pub use operation::truncate_report;
 pub use text::{cut, cut_front};
 
 /// The longest message, in bytes: more than a result with the largest output (15 MiB) and a profile of thousands of
@@ -122,6 +129,37 @@ fn at_most(what: &'static str, number: u64, most: u64) -> Result<(), Excess> {
     Ok(())
 }
 
+/// Checks that each of these counts of a chunk is plausible.
+fn counts(what: &'static str, counts: &[u64]) -> Result<(), Excess> {
+    let mut counts = counts.iter();
+    counts.try_for_each(|count| at_most(what, *count, CHUNK_COUNT))
+}
+
+/// How many of the first `entries` fit into `bytes` of a message; at least one, if there is any.
+pub fn count_fitting<'m, T: Message + 'm>(
+    entries: impl IntoIterator<Item = &'m T>,
+    bytes: usize,
+) -> usize {
+    let (mut room, mut fitting) = (bytes, 0);
+    for entry in entries {
+        // Plus the tag and the length.
+        let left = room.checked_sub(entry.encoded_len() + 6);
+        if left.is_none() && fitting > 0 {
+            break;
+        }
+        room = left.unwrap_or(0);
+        fitting += 1;
+    }
+    fitting
+}
+
+/// Removes the last entries of `list` that do not fit into `bytes`. Returns how many.
+fn truncate<T: Message>(list: &mut Vec<T>, bytes: usize) -> u64 {
+    let all = list.len();
+    list.truncate(count_fitting(&*list, bytes));
+    (all - list.len()) as u64
+}
+
 /// A time by another host's clock, or `now_ms` if it is 0 or too far ahead.
 fn believed_ms(unix_ms: u64, now_ms: u64) -> u64 {
     let latest = now_ms.saturating_add(CLOCK_SKEW_MS);
@@ -170,8 +208,6 @@ fn field<'b>(bytes: &mut &'b [u8]) -> Option<&'b [u8]> {
 
 #[cfg(test)]
 mod tests {
-    use prost::Message;
-
     use super::*;
     use crate::v1::{Chunk, ChunkResult, Profile, Reject};
 

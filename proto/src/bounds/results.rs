@@ -1,11 +1,11 @@
 //! Bounds of the messages of workers about chunks: results, and dead chunks.
 
-use super::jobs::{header, reject_place};
+use super::jobs::reject_place;
 use super::{
     Bounded, CHUNK_COUNT, Excess, LARGEST_SEQ, List, MOST_COLUMNS, at_most, cut, cut_front, fits,
+    operation,
 };
-use crate::v1::chunk_result::Partial;
-use crate::v1::{ChunkResult, ColumnPartial, DeadChunk, ProfilePartial, Reject};
+use crate::v1::{ChunkResult, DeadChunk, Reject};
 
 const ID_BYTES: usize = 64;
 const REASON_BYTES: usize = 4 << 10;
@@ -23,27 +23,16 @@ const RULE_BYTES: usize = 1 << 10;
 const MOST_SAMPLED: usize = 50;
 const MOST_CELLS: usize = 64;
 const CELL_BYTES: usize = 64;
-/// For one chunk. A job may have more, by merging.
-const MOST_DECIMALS: usize = 19;
 const MOST_KEYS: usize = 64;
-/// More list entries than a profile keeps for one column: sums of floats, runs of order, frequent values.
-const MOST_OF_COLUMN: usize = 64;
 
 impl Bounded for ChunkResult {
     const LISTS: &'static [List] = &[
-        List::new("columns", &[9, 2], MOST_COLUMNS),
-        List::new("sums", &[9, 2, 3], MOST_DECIMALS * MOST_COLUMNS),
-        List::new("sums", &[9, 2, 4, 2], MOST_OF_COLUMN * MOST_COLUMNS),
-        List::new("sums", &[9, 2, 4, 3], MOST_OF_COLUMN * MOST_COLUMNS),
-        List::new("sums", &[9, 2, 4, 6], MOST_OF_COLUMN * MOST_COLUMNS),
-        List::new("runs", &[9, 2, 14, 3], MOST_COLUMNS),
-        List::new("values", &[9, 2, 19, 2], MOST_OF_COLUMN * MOST_COLUMNS),
-        List::new("columns", &[13, 1], MOST_COLUMNS),
         List::new("bad records", &[10], MOST_REJECTS),
         List::new("broken rules", &[10, 7], MOST_REJECTS * MOST_VIOLATIONS),
         List::new("rows of a sample", &[11], MOST_SAMPLED),
         List::new("cells of a sample", &[11, 2], MOST_SAMPLED * MOST_CELLS),
         List::new("keys", &[16, 1], MOST_KEYS),
+        List::within(&[], operation::PARTIAL_LISTS),
     ];
 
     fn bound(&mut self, _now_ms: u64) -> Result<(), Excess> {
@@ -55,20 +44,8 @@ impl Bounded for ChunkResult {
         at_most("bytes of the chunk", self.bytes, CHUNK_COUNT)?;
         at_most("malformed sequences", self.replaced, CHUNK_COUNT)?;
         self.compute_us = self.compute_us.min(u64::from(u32::MAX) * 1000);
-        match &self.partial {
-            Some(Partial::Profile(partial)) => profile(partial)?,
-            Some(Partial::Exec(partial)) => {
-                header("header", &partial.columns)?;
-                counts(
-                    "the partial",
-                    &[partial.chunks, partial.rows_in, partial.rows_out],
-                )?;
-            }
-            Some(Partial::Validate(partial)) => {
-                counts("the partial", &[partial.rows, partial.valid, partial.again])?;
-                counts("broken rules", &partial.broken)?;
-            }
-            None => {}
+        if let Some(partial) = &self.partial {
+            operation::check_partial(partial)?;
         }
         let mut bytes = 0;
         for reject in &mut self.rejects {
@@ -93,76 +70,6 @@ impl Bounded for ChunkResult {
     }
 }
 
-fn counts(what: &'static str, counts: &[u64]) -> Result<(), Excess> {
-    let mut counts = counts.iter();
-    counts.try_for_each(|count| at_most(what, *count, CHUNK_COUNT))
-}
-
-fn profile(partial: &ProfilePartial) -> Result<(), Excess> {
-    at_most("records of the partial", partial.rows, CHUNK_COUNT)?;
-    partial.columns.iter().try_for_each(column)
-}
-
-/// Checks that no count of a column can overflow 64 bits when merged. The rest is checked when merging.
-fn column(column: &ColumnPartial) -> Result<(), Excess> {
-    let what = "a column's cells";
-    counts(
-        what,
-        &[
-            column.empty,
-            column.leading_zeros,
-            column.surrounding_space,
-            column.length_min,
-            column.length_max,
-            column.length_sum,
-            column.out_of_range,
-        ],
-    )?;
-    if let Some(kinds) = &column.kinds {
-        let all = [
-            kinds.integer,
-            kinds.decimal,
-            kinds.boolean,
-            kinds.date,
-            kinds.datetime,
-            kinds.time,
-            kinds.uuid,
-            kinds.email,
-            kinds.url,
-            kinds.text,
-        ];
-        counts(what, &all)?;
-    }
-    for sums in &column.decimals {
-        at_most(what, sums.count, CHUNK_COUNT)?;
-    }
-    if let Some(floats) = &column.floats {
-        at_most(what, floats.count, CHUNK_COUNT)?;
-    }
-    if let Some(sums) = &column.big {
-        at_most(what, sums.count, CHUNK_COUNT)?;
-    }
-    if let Some(table) = &column.table {
-        counts(what, &table.counts)?;
-        counts(what, &table.ranks)?;
-        counts("a cell's length", &table.lengths)?;
-    }
-    if let Some(buckets) = &column.buckets {
-        at_most(what, buckets.zeros, CHUNK_COUNT)?;
-        counts(what, &buckets.counts)?;
-    }
-    if let Some(frequent) = &column.frequent {
-        counts(what, &frequent.counters)?;
-        for nominee in &frequent.nominees {
-            at_most(what, nominee.rank, CHUNK_COUNT)?;
-        }
-    }
-    if let Some(sample) = &column.sample {
-        counts(what, &sample.counts)?;
-    }
-    Ok(())
-}
-
 fn bound_reject(reject: &mut Reject) -> Result<(), Excess> {
     reject_place(reject)?;
     cut(&mut reject.reason, REASON_BYTES);
@@ -181,7 +88,7 @@ fn bound_reject(reject: &mut Reject) -> Result<(), Excess> {
 impl Bounded for DeadChunk {
     const LISTS: &'static [List] = &[
         List::new("columns", &[1, 5], MOST_COLUMNS),
-        List::new("arguments", &[1, 3, 2, 2], 256),
+        List::within(&[1, 3], operation::SPEC_LISTS),
         List::new("bad records", &[1, 12], 1 << 16),
         List::new("broken rules", &[1, 12, 7], 1 << 16),
     ];
@@ -200,7 +107,10 @@ impl Bounded for DeadChunk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::v1::{Chunk, ExecPartial, KindCounts, SampleRow, Violation};
+    use crate::v1::chunk_result::Partial;
+    use crate::v1::{
+        Chunk, ColumnPartial, ExecPartial, KindCounts, ProfilePartial, SampleRow, Violation,
+    };
 
     #[test]
     fn what_a_result_says_for_people_is_cut() {

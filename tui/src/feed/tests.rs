@@ -176,7 +176,7 @@ async fn another_job_is_subscribed_to_on_the_same_connection() {
     watcher
         .until(|model| {
             let state = model.state.as_ref();
-            state.is_some_and(|state| state.profile(world::ORDERS).is_some())
+            state.is_some_and(|state| state.report(world::ORDERS).is_some())
         })
         .await;
 }

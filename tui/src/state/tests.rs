@@ -79,17 +79,17 @@ fn an_empty_delta_changes_nothing_but_the_time() {
 #[test]
 fn a_profile_stays_while_no_job_is_subscribed_and_is_removed_with_the_next_job() {
     let mut state = State::default();
-    let snapshot = |profile| {
+    let snapshot = |report| {
         event(Change::Snapshot(Snapshot {
-            profile,
+            report,
             ..Snapshot::default()
         }))
     };
-    state.apply("a", snapshot(Some(Profile::default())));
+    state.apply("a", snapshot(Some(proto::v1::Profile::default().into())));
     state.apply("", snapshot(None));
-    assert!(state.profile("a").is_some() && state.profile("b").is_none());
+    assert!(state.report("a").is_some() && state.report("b").is_none());
     state.apply("b", snapshot(None));
-    assert!(state.profile("a").is_none());
+    assert!(state.report("a").is_none());
 }
 
 #[test]

@@ -31,6 +31,7 @@ use crate::model::Model;
 use canvas::Canvas;
 
 pub(crate) use header::tab_at;
+pub(crate) use report::records;
 
 /// Minimum size of the screen: columns, lines.
 pub(crate) const MIN_SIZE: (u16, u16) = (40, 8);

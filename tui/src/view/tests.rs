@@ -3,7 +3,7 @@
 use proto::v1::watch_event::Change;
 use proto::v1::{
     BrokerState, DeadChunkInfo, DeadState, ExecReport, GetDeadResponse, Job, JobState, LaneStatus,
-    Reject, RuleReport, SampleRow, Snapshot, ValidateReport, WatchEvent, WorkerState,
+    Reject, RuleReport, SampleRow, Snapshot, ValidateReport, WatchEvent, WorkerState, report,
 };
 
 use std::cell::RefCell;
@@ -194,7 +194,7 @@ shows! {
     nothing_at_all: changed(Tab::Jobs, |world| *world = Snapshot::default());
     no_rows: changed(Tab::Rows, |world| world.rows = None);
     no_worker_ever: changed(Tab::Workers, |world| world.workers.clear());
-    no_profile_yet: changed(Tab::Job, |world| world.profile = None);
+    no_profile_yet: changed(Tab::Job, |world| world.report = None);
     jobs_without_workers: changed(Tab::Jobs, without_workers);
     jobs_with_lost_chunks: changed(Tab::Jobs, |world| {
         world.jobs[0].state = JobState::ChunksLost.into();
@@ -299,25 +299,24 @@ fn held(model: Model) -> Model {
 fn of_a_command(world: &mut Snapshot) {
     world.jobs[0].operation = "exec".into();
     world.jobs[0].output_bytes = 12_345_678;
-    world.profile = None;
-    world.exec = Some(ExecReport {
+    let report = ExecReport {
         command: "clean".into(),
         columns: vec!["id".into(), "city".into(), "total".into()],
         rows_in: 2_345_678,
         rows_out: 2_345_000,
-    });
+    };
+    world.report = Some(report.into());
 }
 
 fn of_a_schema(world: &mut Snapshot) {
     world.jobs[0].operation = "validate".into();
-    world.profile = None;
     let rule = |column: &str, rule: &str, expected: &str, broken| RuleReport {
         column: column.into(),
         rule: rule.into(),
         expected: expected.into(),
         broken,
     };
-    world.validate = Some(ValidateReport {
+    let report = ValidateReport {
         rows: 2_345_678,
         valid: 2_345_601,
         invalid: 77,
@@ -326,7 +325,8 @@ fn of_a_schema(world: &mut Snapshot) {
             rule("id", "unique", "", 12),
             rule("city", "enum", "Wien, Graz, Linz", 65),
         ],
-    });
+    };
+    world.report = Some(report.into());
 }
 
 fn bad_records() -> Response {
@@ -644,7 +644,13 @@ fn long_lists_are_drawn_at_the_cost_of_visible_lines() {
             .collect();
     });
     let wide = changed(Tab::Job, |world| {
-        let profile = world.profile.get_or_insert_default();
+        let Some(report::Kind::Profile(profile)) = world
+            .report
+            .as_mut()
+            .and_then(|report| report.kind.as_mut())
+        else {
+            panic!("no profile");
+        };
         let column = profile.columns[0].clone();
         profile.columns = vec![column; 500];
     });

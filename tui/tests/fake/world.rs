@@ -25,12 +25,10 @@ pub fn snapshot(ms: u64, job_id: &str) -> Snapshot {
         workers_total: workers.len() as u64,
         workers,
         rows: Some(rows(ms)),
-        profile: (job_id == ORDERS).then(|| profile(ms)),
+        report: (job_id == ORDERS).then(|| profile(ms).into()),
         events: events(ms),
         chunks: (job_id == ORDERS).then(|| chunks(ms)),
-        exec: None,
         scope: Scope::Admin.into(),
-        validate: None,
         result_left_out: 0,
     }
 }
@@ -45,7 +43,7 @@ pub fn delta(ms: u64, job_id: &str) -> Delta {
         workers: all.workers,
         workers_total: all.workers_total,
         rows: all.rows,
-        profile: all.profile,
+        report: all.report,
         chunks: all.chunks,
         ..Delta::default()
     }

@@ -3,20 +3,16 @@
 use bytes::Bytes;
 use engine::chunk::Packing;
 use engine::exec::answer::{self, AnswerError};
-use engine::exec::{Feed, Merged};
+use engine::exec::{ExecState, Feed};
+use engine::operation::{self, Mergeable};
 use proto::Payload;
-use proto::v1::chunk_result::Partial;
-use proto::v1::operation_spec::Kind;
 use proto::v1::{Chunk, ChunkResult, ExecSpec};
 
 use crate::attempt::AttemptError;
 
 /// The command that a chunk asks for, if any.
 pub(crate) fn spec_of(chunk: &Chunk) -> Option<&ExecSpec> {
-    match chunk.operation.as_ref()?.kind.as_ref()? {
-        Kind::Exec(spec) => Some(spec),
-        _ => None,
-    }
+    operation::command(chunk.operation.as_ref())
 }
 
 /// Unpacks and checks the chunk, and returns the input of the command.
@@ -37,14 +33,14 @@ pub(super) fn result(
     packing: Packing,
 ) -> Result<ChunkResult, AnswerError> {
     let answer = answer::read(output, chunk.first_record)?;
-    let merged = Merged::of_chunk(answer.columns, feed.rows, answer.rows);
+    let merged = ExecState::of_chunk(answer.columns, feed.rows, answer.rows);
     Ok(ChunkResult {
         job_id: chunk.job_id.clone(),
         seq: chunk.seq,
         rows: feed.rows,
         rejected: feed.rejected,
         bytes: engine::chunk::body_bytes(chunk),
-        partial: Some(Partial::Exec(merged.partial())),
+        partial: Some(merged.partial().into()),
         rejects: feed.rejects,
         sample: answer.sample,
         replaced: feed.replaced,

@@ -6,9 +6,8 @@ use std::ops::ControlFlow;
 use proto::v1::{Chunk, Reject};
 
 use crate::dialect::{Dialect, DialectError};
-use crate::operation::ObserveError;
-use crate::records::body::{Body, RejectBuilder};
-use crate::records::reject::{self, Rejects};
+use crate::operation::{ObserveError, Scan, body_of};
+use crate::records::body::RejectBuilder;
 use crate::records::utf8;
 
 /// What a command is given of a chunk, and what of the chunk is kept from it.
@@ -34,52 +33,31 @@ pub struct Feed {
 pub fn feed(chunk: &Chunk) -> Result<Feed, ObserveError> {
     let dialect = chunk.dialect.as_ref().ok_or(DialectError::NoDelimiter)?;
     let dialect = Dialect::try_from(dialect)?;
-    let mut rejects = Rejects::default();
-    for reject in &chunk.rejects {
-        rejects.add(|| Reject {
-            file: chunk.file.clone(),
-            ..reject.clone()
-        });
-    }
+    let mut scan = Scan::new(chunk);
     let mut writer = csv::Writer::from_writer(Vec::with_capacity(chunk.body.len() + 1024));
     // Into a vector nothing fails, and every record has as many cells as the header.
     let mut written = u64::from(writer.write_record(&chunk.columns).is_ok());
-    let body = body(chunk);
+    let body = body_of(chunk);
     let mut reject_builder = RejectBuilder::new(body);
-    let columns = chunk.columns.len();
-    let found = body.walk(&dialect, columns, |number, record| {
+    scan.records = body.walk(&dialect, chunk.columns.len(), |number, record| {
         match record {
             Ok(record) => written += u64::from(writer.write_record(record.iter()).is_ok()),
-            Err(record) => rejects.add(|| {
-                let reason = reject::ragged(record.len(), columns, dialect.has_header);
-                reject_builder.reject(number, record, reason)
-            }),
+            Err(record) => {
+                scan.reject_ragged(chunk, &dialect, &mut reject_builder, (number, record))
+            }
         }
         ControlFlow::Continue(())
     });
-    if found != chunk.rows {
-        let expected = chunk.rows;
-        return Err(ObserveError::Rows { found, expected });
-    }
+    scan.check_records(chunk)?;
     let replaced = utf8::malformed(&chunk.body);
     let csv = writer.into_inner().unwrap_or_default();
     Ok(Feed {
         csv: if replaced == 0 { csv } else { replace(&csv) },
         rows: written.saturating_sub(1),
-        rejected: rejects.count,
-        rejects: rejects.kept,
+        rejected: scan.rejects.count,
+        rejects: scan.rejects.kept,
         replaced,
     })
-}
-
-fn body(chunk: &Chunk) -> Body<'_> {
-    Body {
-        bytes: &chunk.body,
-        first_record: chunk.first_record,
-        first_line: chunk.first_line,
-        first_byte: chunk.first_byte,
-        file: &chunk.file,
-    }
 }
 
 /// What is no UTF-8 becomes what the result says that it was taken for.

@@ -5,6 +5,7 @@
 mod column;
 mod column_batch;
 mod groups;
+mod operation;
 mod sketch;
 mod state;
 mod summary;
@@ -14,6 +15,7 @@ use proto::v1::{Profile, ProfilePartial};
 pub use state::{ProfileState, Profiler};
 
 use crate::cells::number::{self, ExactNumber};
+use crate::operation::Mergeable;
 use crate::partial::PartialError;
 
 /// The difference of two numbers given as text, exact until it is rounded to a double. `None` if one of them is not a
@@ -36,5 +38,5 @@ pub fn difference(first: &str, second: &str) -> Option<f64> {
 ///
 /// When the partial is malformed or of other columns.
 pub fn finish(partial: &ProfilePartial, names: &[String]) -> Result<Profile, PartialError> {
-    ProfileState::try_from(partial)?.finish(names)
+    ProfileState::from_partial(partial)?.finish(names)
 }

@@ -2,17 +2,19 @@
 //! order.
 
 use fearless_simd::Simd;
-use proto::v1::{ProfilePartial, ProfileSpec};
+use proto::v1::{ChunkResult, ProfilePartial, ProfileSpec};
 
 use super::column_batch::ColumnBatch;
 use super::groups::Groups;
 use crate::block::on_this_machine;
 use crate::cells::hash;
+use crate::operation::Mergeable;
 use crate::partial::PartialError;
 use crate::profile::column::ColumnState;
 use crate::profile::column::profiler::ColumnProfiler;
 use crate::profile::sketch::distinct_sample::{DistinctSample, SampleSize};
 use crate::records::RecordBatch;
+use crate::result::{ResultError, same};
 
 /// The number of record hashes that are kept to estimate how many records are duplicates.
 const RECORD_SAMPLE_SIZE: SampleSize = SampleSize {
@@ -32,53 +34,6 @@ pub struct ProfileState {
 }
 
 impl ProfileState {
-    /// Merges `other` into this state. On an error nothing is changed.
-    ///
-    /// # Errors
-    ///
-    /// When the two have different columns.
-    pub fn merge(&mut self, other: &Self) -> Result<(), PartialError> {
-        let Some(theirs) = other.taken else {
-            return Ok(());
-        };
-        let Some(ours) = self.taken else {
-            *self = other.clone();
-            return Ok(());
-        };
-        self.check(other)?;
-        if ours == theirs {
-            self.add(other, ours);
-        } else {
-            let taken = ours.intersection(theirs);
-            let mut other = other.clone();
-            other.restrict_to(taken);
-            self.restrict_to(taken);
-            self.add(&other, taken);
-        }
-        Ok(())
-    }
-
-    /// Whether the two have the same number of columns, or one of them is empty.
-    ///
-    /// # Errors
-    ///
-    /// When they are not.
-    pub fn check(&self, other: &Self) -> Result<(), PartialError> {
-        let is_nothing = self.taken.is_none() || other.taken.is_none();
-        if is_nothing || self.columns.len() == other.columns.len() {
-            return Ok(());
-        }
-        Err(PartialError::Columns {
-            found: other.columns.len(),
-            expected: self.columns.len(),
-        })
-    }
-
-    /// The number of records.
-    pub fn rows(&self) -> u64 {
-        self.rows
-    }
-
     /// Whether it has this number of columns, or is empty.
     ///
     /// # Errors
@@ -109,22 +64,12 @@ impl ProfileState {
             own.merge(other);
         }
     }
-
-    /// The partial for the wire. The same set of chunks always gives the same bytes.
-    pub fn partial(&self) -> ProfilePartial {
-        ProfilePartial {
-            rows: self.rows,
-            columns: self.columns.iter().map(ColumnState::to_wire).collect(),
-            taken: self.taken.map_or(0, Groups::bits),
-            records: self.records.as_ref().map(DistinctSample::to_wire),
-        }
-    }
 }
 
-impl TryFrom<&ProfilePartial> for ProfileState {
-    type Error = PartialError;
+impl Mergeable for ProfileState {
+    type Partial = ProfilePartial;
 
-    fn try_from(wire: &ProfilePartial) -> Result<Self, PartialError> {
+    fn from_partial(wire: &ProfilePartial) -> Result<Self, PartialError> {
         if wire.rows == 0 && wire.columns.is_empty() {
             return Ok(Self::default());
         }
@@ -144,6 +89,52 @@ impl TryFrom<&ProfilePartial> for ProfileState {
             taken: Some(taken),
             records,
         })
+    }
+
+    fn partial(&self) -> ProfilePartial {
+        ProfilePartial {
+            rows: self.rows,
+            columns: self.columns.iter().map(ColumnState::to_wire).collect(),
+            taken: self.taken.map_or(0, Groups::bits),
+            records: self.records.as_ref().map(DistinctSample::to_wire),
+        }
+    }
+
+    fn merge(&mut self, other: &Self) -> Result<(), PartialError> {
+        let Some(theirs) = other.taken else {
+            return Ok(());
+        };
+        let Some(ours) = self.taken else {
+            *self = other.clone();
+            return Ok(());
+        };
+        self.check(other)?;
+        if ours == theirs {
+            self.add(other, ours);
+        } else {
+            let taken = ours.intersection(theirs);
+            let mut other = other.clone();
+            other.restrict_to(taken);
+            self.restrict_to(taken);
+            self.add(&other, taken);
+        }
+        Ok(())
+    }
+
+    fn check(&self, other: &Self) -> Result<(), PartialError> {
+        let is_nothing = self.taken.is_none() || other.taken.is_none();
+        if is_nothing || self.columns.len() == other.columns.len() {
+            return Ok(());
+        }
+        Err(PartialError::Columns {
+            found: other.columns.len(),
+            expected: self.columns.len(),
+        })
+    }
+
+    fn check_counts(&self, result: &ChunkResult) -> Result<u64, ResultError> {
+        same(("rows", result.rows), ("in its partial", self.rows))?;
+        Ok(result.rows)
     }
 }
 

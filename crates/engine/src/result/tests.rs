@@ -1,6 +1,7 @@
 //! What workers make is accepted; what none of them can have made is not.
 
 use proto::v1::chunk_result::Partial;
+use proto::v1::operation_spec::Kind;
 use proto::v1::{
     Chunk, ExecSpec, OperationSpec, Output, ProfileSpec, Reject, RowKeys, ValidateSpec,
 };
@@ -8,7 +9,7 @@ use proto::v1::{
 use super::*;
 use crate::chunk::Packing;
 use crate::exec;
-use crate::operation::observe;
+use crate::operation::{Mergeable, observe};
 use crate::output::pack;
 
 const SCHEMA: &[u8] = br#"{"fields": [
@@ -65,10 +66,10 @@ fn observed(open: &JobOpen, body: &'static [u8], rows: u64) -> ChunkResult {
 }
 
 fn executed() -> ChunkResult {
-    let merged = exec::Merged::of_chunk(vec!["x".into()], 3, 2);
+    let merged = exec::ExecState::of_chunk(vec!["x".into()], 3, 2);
     ChunkResult {
         rows: 3,
-        partial: Some(Partial::Exec(merged.partial())),
+        partial: Some(merged.partial().into()),
         output: Some(pack("1\n2\n".into(), 2, Packing::Hash)),
         ..ChunkResult::default()
     }
@@ -93,7 +94,7 @@ fn what_workers_make_is_accepted_before_and_after_the_opening() {
     ] {
         check(&result, Some(&open)).unwrap();
         let merged = check(&result, None).unwrap();
-        check_merged(&merged, &open).unwrap();
+        merged.check_job(&open).unwrap();
     }
     assert_eq!(key_rules(&validate()), Ok(1));
     assert_eq!(key_rules(&profile()), Ok(0));

@@ -3,6 +3,7 @@
 //! as CSV is for `walk`; carrying what comes out is for others.
 
 mod chunk_validator;
+mod operation;
 mod rule;
 mod schema;
 mod state;
@@ -10,9 +11,7 @@ mod unique;
 mod value;
 mod writer;
 
-pub(crate) use chunk_validator::ChunkValidator;
 pub use rule::key::has_keys;
-pub(crate) use rule::rules;
 pub use rule::{Rule, RuleSet};
 pub use schema::propose::propose;
 pub use schema::{MAX_SCHEMA_BYTES, Schema, SchemaError};

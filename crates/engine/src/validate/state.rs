@@ -1,9 +1,11 @@
 //! What is known of any set of a job's chunks: how many records are valid, and how often each rule
 //! was broken.
 
-use proto::v1::{RuleReport, ValidatePartial, ValidateReport};
+use proto::v1::{ChunkResult, RuleReport, ValidatePartial, ValidateReport};
 
+use crate::operation::Mergeable;
 use crate::partial::PartialError;
+use crate::result::{ResultError, at_most, same};
 use crate::validate::rule::RuleSet;
 
 /// Of any set of a job's chunks.
@@ -18,50 +20,12 @@ pub struct ValidateState {
 }
 
 impl ValidateState {
-    /// Adds what `other` has seen. Nothing is changed on an error.
-    ///
-    /// # Errors
-    ///
-    /// When the two are of different rules.
-    pub fn merge(&mut self, other: &Self) -> Result<(), PartialError> {
-        self.check(other)?;
-        self.broken
-            .resize(self.broken.len().max(other.broken.len()), 0);
-        self.rows = self.rows.saturating_add(other.rows);
-        self.valid = self.valid.saturating_add(other.valid);
-        self.duplicates = self.duplicates.saturating_add(other.duplicates);
-        for (own, other) in self.broken.iter_mut().zip(&other.broken) {
-            *own = own.saturating_add(*other);
-        }
-        Ok(())
-    }
-
-    /// Whether [`merge`](Self::merge) would go well.
-    ///
-    /// # Errors
-    ///
-    /// When it would not.
-    pub fn check(&self, other: &Self) -> Result<(), PartialError> {
-        let is_same = self.broken.len() == other.broken.len();
-        if is_same || self.broken.is_empty() || other.broken.is_empty() {
-            return Ok(());
-        }
-        Err(PartialError::Malformed(
-            "it is of other rules than those before",
-        ))
-    }
-
-    /// Records that break no rule, as far as one chunk knows.
-    pub fn valid(&self) -> u64 {
-        self.valid
-    }
-
     /// Of one chunk: the records that break a rule.
     ///
     /// # Errors
     ///
     /// When its counts contradict each other.
-    pub fn invalid(&self) -> Result<u64, PartialError> {
+    fn invalid(&self) -> Result<u64, PartialError> {
         let invalid = self.rows.checked_sub(self.valid);
         let invalid = invalid.ok_or(PartialError::Malformed(
             "more rows are valid than there are",
@@ -90,7 +54,7 @@ impl ValidateState {
     /// # Errors
     ///
     /// When it is not.
-    pub fn check_rules(&self, rules: usize) -> Result<(), PartialError> {
+    pub(super) fn check_rules(&self, rules: usize) -> Result<(), PartialError> {
         let is_nothing = self.broken.is_empty() && self.rows == 0;
         if is_nothing || self.broken.len() == rules {
             return Ok(());
@@ -100,22 +64,12 @@ impl ValidateState {
         ))
     }
 
-    /// As it is stored and carried.
-    pub fn partial(&self) -> ValidatePartial {
-        ValidatePartial {
-            rows: self.rows,
-            valid: self.valid,
-            broken: self.broken.clone(),
-            again: self.duplicates,
-        }
-    }
-
     /// What people read, of rules that `plan` has.
     ///
     /// # Errors
     ///
     /// When it is of others.
-    pub fn finish(&self, rules: &RuleSet) -> Result<ValidateReport, PartialError> {
+    pub(super) fn finish(&self, rules: &RuleSet) -> Result<ValidateReport, PartialError> {
         self.check_rules(rules.rules().len())?;
         let broken = self.broken.iter().copied().chain(std::iter::repeat(0));
         let rules = rules
@@ -138,13 +92,55 @@ impl ValidateState {
     }
 }
 
-impl From<&ValidatePartial> for ValidateState {
-    fn from(partial: &ValidatePartial) -> Self {
-        Self {
+impl Mergeable for ValidateState {
+    type Partial = ValidatePartial;
+
+    fn from_partial(partial: &ValidatePartial) -> Result<Self, PartialError> {
+        Ok(Self {
             rows: partial.rows,
             valid: partial.valid,
             broken: partial.broken.clone(),
             duplicates: partial.again,
+        })
+    }
+
+    fn partial(&self) -> ValidatePartial {
+        ValidatePartial {
+            rows: self.rows,
+            valid: self.valid,
+            broken: self.broken.clone(),
+            again: self.duplicates,
         }
+    }
+
+    fn merge(&mut self, other: &Self) -> Result<(), PartialError> {
+        self.check(other)?;
+        self.broken
+            .resize(self.broken.len().max(other.broken.len()), 0);
+        self.rows = self.rows.saturating_add(other.rows);
+        self.valid = self.valid.saturating_add(other.valid);
+        self.duplicates = self.duplicates.saturating_add(other.duplicates);
+        for (own, other) in self.broken.iter_mut().zip(&other.broken) {
+            *own = own.saturating_add(*other);
+        }
+        Ok(())
+    }
+
+    fn check(&self, other: &Self) -> Result<(), PartialError> {
+        let is_same = self.broken.len() == other.broken.len();
+        if is_same || self.broken.is_empty() || other.broken.is_empty() {
+            return Ok(());
+        }
+        Err(PartialError::Malformed(
+            "it is of other rules than those before",
+        ))
+    }
+
+    fn check_counts(&self, result: &ChunkResult) -> Result<u64, ResultError> {
+        let rows = ("rows", result.rows);
+        same(rows, ("valid in its partial", self.valid))?;
+        let invalid = ("invalid rows in its partial", self.invalid()?);
+        at_most(invalid, ("bad records counted", result.rejected))?;
+        Ok(result.rows)
     }
 }

@@ -6,13 +6,14 @@ use proto::v1::{ColumnProfile, Estimate, GetJobResponse, Job, Profile};
 
 use super::column;
 use super::value::{Change, Value};
+use crate::profile_report::profile_of;
 
 /// All differences, by weight, then in the order of the columns.
 pub fn changes(before: &GetJobResponse, after: &GetJobResponse) -> Vec<Change> {
     let nothing = Profile::default();
     let profiles = (
-        before.profile.as_ref().unwrap_or(&nothing),
-        after.profile.as_ref().unwrap_or(&nothing),
+        profile_of(before.report.as_ref()).unwrap_or(&nothing),
+        profile_of(after.report.as_ref()).unwrap_or(&nothing),
     );
     let mut changes = whole(before, after, profiles);
     changes.extend(columns(&profiles.0.columns, &profiles.1.columns));

@@ -12,27 +12,29 @@ mod rules;
 use crate::result_text;
 use cli::format;
 use cli::text::Charset;
-use proto::v1::{GetJobResponse, Job, Profile};
+use proto::v1::{GetJobResponse, Job, Profile, ValidateReport};
 
 use self::escape::escaped;
 use crate::summary::partial_label;
 
-/// The page of a result.
-pub fn page(response: &GetJobResponse) -> String {
+/// The page of a profile.
+pub(crate) fn profile_page(response: &GetJobResponse, profile: &Profile) -> String {
     let job = response.job.clone().unwrap_or_default();
-    let profile = response.profile.clone().unwrap_or_default();
-    if let Some(report) = &response.validate {
-        return rules::page(&job, report, response.partial);
-    }
     let cards: String = profile
         .columns
         .iter()
         .enumerate()
         .map(|(at, column)| card::card(at, column))
         .collect();
-    let head = head(&job, &profile, response.partial);
-    let overview = overview::overview(&profile);
+    let head = head(&job, profile, response.partial);
+    let overview = overview::overview(profile);
     document(&job, "profile", &format!("{head}{overview}{cards}"))
+}
+
+/// The page of a validation report.
+pub(crate) fn rules_page(response: &GetJobResponse, report: &ValidateReport) -> String {
+    let job = response.job.clone().unwrap_or_default();
+    rules::page(&job, report, response.partial)
 }
 
 /// An HTML document with this title and body.
@@ -151,7 +153,7 @@ mod tests {
 
     #[test]
     fn whatever_a_file_says_stays_text() {
-        let page = page(&sample::response());
+        let page = profile_page(&sample::response(), &sample::profile());
         for hostile in ["<script", "<img", "<b>", "\u{1b}", "\u{202e}", "\u{7}"] {
             assert!(!page.contains(hostile), "{hostile:?}");
         }
@@ -160,7 +162,7 @@ mod tests {
 
     #[test]
     fn the_page_needs_nobody_else() {
-        let page = page(&sample::response());
+        let page = profile_page(&sample::response(), &sample::profile());
         for outside in ["http:", "https:", "src=", "url(", "@import", "javascript:"] {
             let found = page.replace("src=x onerror", "").contains(outside);
             assert!(!found, "{outside}");
@@ -169,7 +171,7 @@ mod tests {
 
     #[test]
     fn every_tag_is_closed() {
-        let page = page(&sample::response());
+        let page = profile_page(&sample::response(), &sample::profile());
         for tag in [
             "div", "section", "table", "tr", "td", "th", "svg", "h2", "ul", "li", "dl", "p",
             "small",

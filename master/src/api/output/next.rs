@@ -3,8 +3,7 @@
 
 use std::fs::File;
 
-use engine::operation::Merged;
-use proto::v1::operation_spec::Kind;
+use engine::operation::{self, Merged, Operation};
 use proto::v1::{JobState, OperationSpec};
 use tonic::Status;
 
@@ -101,7 +100,7 @@ impl StateActor {
 /// Checks that the job keeps rows.
 fn check_available(job: &Job, operation: Option<&OperationSpec>) -> Result<(), Status> {
     let id = job.id;
-    let name = engine::operation::name(operation);
+    let name = operation::name(operation);
     let no_rows = operation.is_none_or(|operation| operation.no_rows);
     let reason = if let Some(expired) = &job.expired {
         let ago_ms = proto::unix_ms().saturating_sub(expired.unix_ms);
@@ -110,10 +109,7 @@ fn check_available(job: &Job, operation: Option<&OperationSpec>) -> Result<(), S
             ago_ms / 3_600_000,
             expired.reason
         )
-    } else if matches!(
-        operation.and_then(|o| o.kind.as_ref()),
-        Some(Kind::Profile(_)) | None
-    ) {
+    } else if !operation::of(operation).is_some_and(Operation::makes_rows) {
         format!("job {id} has no output rows: its operation is {name:?}")
     } else if no_rows {
         format!("the rows of job {id} were counted and not kept, as its publisher asked")
@@ -126,21 +122,15 @@ fn check_available(job: &Job, operation: Option<&OperationSpec>) -> Result<(), S
 /// The header of the rows. Empty for a finished job without rows.
 fn columns(job: &Job) -> Option<Vec<String>> {
     let open = job.open.as_ref()?;
-    let operation = open.operation.as_ref()?;
-    let known = match &operation.kind {
-        Some(Kind::Exec(_)) => match job.merged.as_deref() {
-            Some(Merged::Exec(merged)) => merged.columns().map(<[String]>::to_vec),
-            _ => None,
-        },
+    let nothing = Merged::nothing(open.operation.as_ref()?).ok();
+    let merged = job.merged.as_deref().or(nothing.as_ref());
+    let known = if merged.is_some_and(Merged::makes_header) {
+        merged.and_then(Merged::header).map(<[String]>::to_vec)
+    } else if open.dialect.is_some_and(|dialect| !dialect.has_header) {
         // If the input has no header, the output has none.
-        _ if open
-            .dialect
-            .as_ref()
-            .is_some_and(|dialect| !dialect.has_header) =>
-        {
-            Some(Vec::new())
-        }
-        _ => Some(open.columns.clone()),
+        Some(Vec::new())
+    } else {
+        Some(open.columns.clone())
     };
     known.or_else(|| job.finished_unix_ms.map(|_| Vec::new()))
 }

@@ -1,6 +1,7 @@
 //! Which chunks are dead because of their header, for any order of results.
 
 use engine::chunk::Packing;
+use engine::operation::Mergeable;
 use engine::output::pack;
 use proto::v1::operation_spec::Kind;
 use proto::v1::{ExecSpec, JobOpen, JobSeal, OperationSpec};
@@ -26,13 +27,13 @@ fn result(id: JobId, seq: u64) -> JobMessage {
         ["b", "a"]
     };
     let columns = columns.map(str::to_owned).to_vec();
-    let merged = engine::exec::Merged::of_chunk(columns, 10, 1);
+    let merged = engine::exec::ExecState::of_chunk(columns, 10, 1);
     let result = ChunkResult {
         job_id: id.to_string(),
         seq,
         rows: 10,
         first_line: 2 + 10 * seq,
-        partial: Some(Partial::Exec(merged.partial())),
+        partial: Some(merged.partial().into()),
         output: Some(pack(format!("{seq},x\n").into(), 1, Packing::Nothing)),
         ..ChunkResult::default()
     };

@@ -1,6 +1,6 @@
 //! Results and dead chunks that do not belong to their job.
 
-use proto::v1::chunk_result::Partial;
+use engine::operation::Mergeable;
 use proto::v1::operation_spec::Kind;
 use proto::v1::{ChunkResult, ExecSpec, JobSeal, JobState, OperationSpec};
 
@@ -22,10 +22,10 @@ fn state(store: &Store, id: JobId) -> JobState {
 }
 
 fn of_command(id: JobId, seq: u64) -> JobMessage {
-    let merged = engine::exec::Merged::of_chunk(vec!["x".into()], 0, 0);
+    let merged = engine::exec::ExecState::of_chunk(vec!["x".into()], 0, 0);
     let result = ChunkResult {
         seq,
-        partial: Some(Partial::Exec(merged.partial())),
+        partial: Some(merged.partial().into()),
         ..ChunkResult::default()
     };
     JobMessage::Result(id, Box::new(result))

@@ -1,10 +1,10 @@
 //! Rows in the store.
 
 use engine::chunk::Packing;
-use engine::exec::Merged;
+use engine::exec::ExecState;
+use engine::operation::Mergeable;
 use engine::output::{pack, unpack};
 use proto::JobId;
-use proto::v1::chunk_result::Partial;
 use proto::v1::operation_spec::Kind;
 use proto::v1::{Chunk, ChunkResult, ExecSpec, JobOpen, JobSeal, OperationSpec, Reject};
 
@@ -43,11 +43,11 @@ fn text(seq: u64) -> String {
 }
 
 fn result(id: JobId, seq: u64) -> JobMessage {
-    let merged = Merged::of_chunk(vec!["n".into(), "what".into()], 1, seq);
+    let merged = ExecState::of_chunk(vec!["n".into(), "what".into()], 1, seq);
     let result = ChunkResult {
         seq,
         rows: 1,
-        partial: Some(Partial::Exec(merged.partial())),
+        partial: Some(merged.partial().into()),
         output: Some(pack(text(seq).into(), seq, Packing::Zstd)),
         rejects: vec![Reject::default()],
         rejected: 1,

@@ -3,12 +3,11 @@
 
 use std::collections::HashSet;
 
-use engine::operation::{Finished, observe};
+use engine::operation::observe;
 use engine::output::{RowFilter, pack, unpack};
 use engine::{Dialect, Limits, Splitter};
 use proto::v1::{
-    Chunk, ChunkResult, JobSeal, JobState, OperationSpec, RuleReport, ValidateReport,
-    operation_spec,
+    Chunk, ChunkResult, JobSeal, JobState, OperationSpec, RuleReport, ValidateReport, report,
 };
 
 use super::*;
@@ -112,7 +111,7 @@ fn columns() -> Vec<String> {
 fn operation() -> OperationSpec {
     let schema = SCHEMA.as_bytes().to_vec().into();
     OperationSpec {
-        kind: Some(operation_spec::Kind::Validate(ValidateSpec { schema })),
+        kind: Some(proto::v1::ValidateSpec { schema }.into()),
         no_rows: false,
     }
 }
@@ -200,7 +199,7 @@ fn found(store: &Store<impl Disk>, id: JobId) -> (Expected, ValidateReport) {
         .as_ref()
         .unwrap()
         .finish(&operation(), &columns());
-    let Finished::Validate(report) = finished.unwrap() else {
+    let Some(report::Kind::Validate(report)) = finished.unwrap().kind else {
         panic!("it is not a report of rules");
     };
     (expected_outcome, report)

@@ -150,11 +150,11 @@ mod tests {
     use bytes::Bytes;
     use proptest::prelude::*;
     use proto::v1::operation_spec::Kind;
-    use proto::v1::{Chunk, OperationSpec, ProfileSpec, ValidateSpec};
+    use proto::v1::{Chunk, OperationSpec, ProfileSpec, ValidateSpec, report};
 
     use super::*;
     use crate::Dialect;
-    use crate::operation::{Finished, Merged, observe};
+    use crate::operation::{Merged, observe};
     use crate::validate::{SeenKeys, has_keys};
 
     /// Cells of which a profile may think a lot.
@@ -266,7 +266,7 @@ mod tests {
         }
     }
 
-    fn finished(chunk: &Chunk) -> Finished {
+    fn finished(chunk: &Chunk) -> report::Kind {
         let observed = observe(chunk).unwrap();
         let merged = Merged::try_from(&observed.partial).unwrap();
         let operation = chunk.operation.as_ref().unwrap();
@@ -274,7 +274,8 @@ mod tests {
             let settled = SeenKeys::default().find_duplicates(keys).unwrap();
             assert_eq!(settled.left_out, [0; 0], "a key comes twice");
         }
-        merged.finish(operation, &chunk.columns).unwrap()
+        let report = merged.finish(operation, &chunk.columns).unwrap();
+        report.kind.unwrap()
     }
 
     proptest! {
@@ -289,13 +290,13 @@ mod tests {
                 .map(|at| ["a", "", "b c", "a"].get(at).map_or_else(|| at.to_string(), ToString::to_string))
                 .collect();
             let spec = ProfileSpec { exact: is_exact, ..ProfileSpec::default() };
-            let Finished::Profile(profile) = finished(&chunk(&table, &columns, Kind::Profile(spec))) else {
+            let report::Kind::Profile(profile) = finished(&chunk(&table, &columns, Kind::Profile(spec))) else {
                 panic!("no profile");
             };
             let schema = propose(&profile, &columns, bounds).to_string();
             let spec = ValidateSpec { schema: Bytes::from(schema.clone()) };
             prop_assert!(has_keys(&spec).is_ok(), "{schema}");
-            let Finished::Validate(report) = finished(&chunk(&table, &columns, Kind::Validate(spec))) else {
+            let report::Kind::Validate(report) = finished(&chunk(&table, &columns, Kind::Validate(spec))) else {
                 panic!("no report");
             };
             let broken: Vec<_> = report.rules.iter().filter(|rule| rule.broken > 0).collect();

@@ -1,7 +1,7 @@
 //! Changes of every kind to the sample profile.
 
 use cli::text::Charset;
-use proto::v1::{ColumnType, Estimate, Order, TopValue, Uniqueness};
+use proto::v1::{ColumnType, Estimate, Order, TopValue, Uniqueness, report};
 
 use super::*;
 use crate::sample;
@@ -10,8 +10,19 @@ use crate::sample;
 fn after(edit: impl FnOnce(&mut Profile)) -> Vec<Change> {
     let before = sample::response();
     let mut after = before.clone();
-    edit(after.profile.as_mut().unwrap());
+    edit(profile(&mut after));
     changes(&before, &after)
+}
+
+fn profile(response: &mut GetJobResponse) -> &mut Profile {
+    match response
+        .report
+        .as_mut()
+        .and_then(|report| report.kind.as_mut())
+    {
+        Some(report::Kind::Profile(profile)) => profile,
+        other => panic!("not a profile: {other:?}"),
+    }
 }
 
 fn named<'p>(profile: &'p mut Profile, name: &str) -> &'p mut ColumnProfile {
@@ -60,11 +71,11 @@ fn columns_that_changed_places_are_named_and_those_behind_a_removed_one_are_not(
 #[test]
 fn columns_of_one_name_are_told_apart_by_their_order() {
     let mut before = sample::response();
-    let profile = before.profile.as_mut().unwrap();
-    let twin = profile.columns[0].clone();
-    profile.columns.push(twin);
+    let columns = &mut profile(&mut before).columns;
+    let twin = columns[0].clone();
+    columns.push(twin);
     let mut after = before.clone();
-    after.profile.as_mut().unwrap().columns[8].empty += 1;
+    profile(&mut after).columns[8].empty += 1;
     let changes = changes(&before, &after);
     assert_eq!(said(&changes), [(Some("order_id"), "empty")]);
 }
