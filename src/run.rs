@@ -170,7 +170,7 @@ impl Args {
         let from_command = !self.command.is_empty() && !self.no_rows;
         let otherwise = from_command.then_some(Path::new("-"));
         let target = self.rows.target(otherwise);
-        if target.is_some() && !from_command && !self.input.has_schema() {
+        if target.is_some() && !from_command && !self.input.makes_rows() {
             let said = "-o is for the rows that come of a command, as in: rowmill run in.csv -o \
                         out.csv -- python3 clean.py, or that hold against a schema: rowmill run \
                         in.csv --schema schema.json -o valid.csv";

@@ -124,7 +124,7 @@ impl Args {
 
     /// Whether the job may produce rows. Always true for a resumed publish: only its journal knows the operation.
     pub fn makes_rows(&self) -> bool {
-        let makes_rows = self.exec.spec().is_some() || self.input.has_schema();
+        let makes_rows = self.exec.spec().is_some() || self.input.makes_rows();
         let makes_rows = makes_rows && !self.exec.no_rows();
         makes_rows || self.resume.is_resumed()
     }

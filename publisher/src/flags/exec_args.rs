@@ -1,7 +1,10 @@
 //! The flags that choose the command to run on every chunk.
 
+use cli::Failure;
 use engine::rate::Rate;
 use proto::v1::{ExecArgument, ExecMode, ExecSpec};
+
+use super::operation_args::OperationFlags;
 
 /// The heading in `--help`.
 const HEADING: &str = "Command for every chunk";
@@ -75,6 +78,22 @@ impl ExecArgs {
 
     pub(crate) fn no_rows(&self) -> bool {
         self.no_rows
+    }
+}
+
+/// `publish` and `run` have no flags for a command in common: `run` takes the command itself.
+#[derive(Debug, clap::Args)]
+pub(crate) struct NoFlags {}
+
+impl OperationFlags for ExecSpec {
+    type Args = NoFlags;
+
+    fn is_requested(_args: &NoFlags) -> bool {
+        false
+    }
+
+    fn spec(_args: &NoFlags) -> Result<Self, Failure> {
+        Ok(Self::default())
     }
 }
 

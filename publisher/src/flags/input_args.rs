@@ -8,16 +8,15 @@ use broker::Broker;
 use cli::{Exit, Failure, OrExit};
 use engine::chunk::Packing;
 use engine::dialect::Ragged;
+use engine::operation;
 use engine::split::Limits;
-use engine::validate::has_keys;
 use proto::JobId;
-use proto::v1::{ExecSpec, OperationSpec, operation_spec::Kind};
+use proto::v1::{ExecSpec, OperationSpec};
 use telemetry::Tracer;
 use tokio_util::sync::CancellationToken;
 
 use super::format_args::FormatArgs;
-use super::profile_args::ProfileArgs;
-use super::schema_args::SchemaArgs;
+use super::operation_args::OperationArgs;
 use crate::dry_run::dry_run;
 use crate::input::{self, InputSpec, StopAt, expand};
 use crate::progress::Progress;
@@ -26,13 +25,6 @@ use crate::start::Persistence;
 
 /// The heading in `--help` of the flags about bad records.
 pub const BAD_RECORDS: &str = "Bad records";
-
-/// Bytes of CSV in a chunk for a command. Commands are slow per row; small chunks spread the rows evenly over the
-/// workers, and less work is repeated after a failure.
-const EXEC_CHUNK_BYTES: usize = 64 << 10;
-
-/// Bytes of CSV in a chunk with unique keys. The keys of very short rows are many times longer than the rows.
-const KEYED_CHUNK_BYTES: usize = 1 << 20;
 
 /// The options of the operation that workers run.
 #[derive(Debug, Clone, Default)]
@@ -87,10 +79,7 @@ pub struct InputArgs {
     chunk_bytes: Option<u32>,
 
     #[command(flatten)]
-    profile: ProfileArgs,
-
-    #[command(flatten)]
-    schema: SchemaArgs,
+    operation: OperationArgs,
 
     /// Show no progress and no sniffed properties
     #[arg(long, short)]
@@ -114,9 +103,9 @@ impl InputArgs {
         self.quiet
     }
 
-    /// Whether records are checked against a schema.
-    pub fn has_schema(&self) -> bool {
-        self.schema.is_given()
+    /// Whether the requested operation makes rows.
+    pub fn makes_rows(&self) -> bool {
+        self.operation.makes_rows()
     }
 
     /// Whether `--dry-run` is given.
@@ -180,26 +169,22 @@ impl InputArgs {
 
     /// The operation that workers run on each chunk.
     fn operation(&self, work: &OperationOptions) -> Result<OperationSpec, Failure> {
-        let kind = match (&work.exec, self.schema.spec()?) {
-            (Some(spec), _) => Kind::Exec(spec.clone()),
-            (None, Some(spec)) => Kind::Validate(spec),
-            (None, None) => Kind::Profile(self.profile.spec()),
+        let kind = match &work.exec {
+            Some(spec) => Some(spec.clone().into()),
+            None => self.operation.kind()?,
         };
         Ok(OperationSpec {
-            kind: Some(kind),
+            kind,
             no_rows: work.no_rows,
         })
     }
 
     fn limits(&self, operation: &OperationSpec) -> Limits {
         let usual = Limits::default();
-        let target_bytes = match (self.chunk_bytes, &operation.kind) {
-            (Some(bytes), _) => bytes as usize,
-            (None, Some(Kind::Exec(_))) => EXEC_CHUNK_BYTES,
-            (None, Some(Kind::Validate(spec))) if has_keys(spec).unwrap_or(false) => {
-                KEYED_CHUNK_BYTES
-            }
-            (None, _) => usual.target_bytes,
+        let of_operation = || operation::of(Some(operation))?.chunk_bytes();
+        let target_bytes = match self.chunk_bytes {
+            Some(bytes) => bytes as usize,
+            None => of_operation().unwrap_or(usual.target_bytes),
         };
         Limits {
             target_bytes,

@@ -4,6 +4,7 @@ mod args;
 mod exec_args;
 mod format_args;
 mod input_args;
+mod operation_args;
 mod profile_args;
 mod resume_args;
 mod schema_args;

@@ -1,6 +1,9 @@
 //! The flags that choose the statistics of a profile.
 
+use cli::Failure;
 use proto::v1::ProfileSpec;
+
+use super::operation_args::OperationFlags;
 
 /// The statistics, and whether they are exact.
 #[derive(Debug, Clone, clap::Args)]
@@ -15,13 +18,19 @@ pub(crate) struct ProfileArgs {
     exact: bool,
 }
 
-impl ProfileArgs {
-    /// The protobuf message.
-    pub(crate) fn spec(&self) -> ProfileSpec {
-        ProfileSpec {
-            exact: self.exact,
-            ..self.stats
-        }
+impl OperationFlags for ProfileSpec {
+    type Args = ProfileArgs;
+
+    /// It is the default operation.
+    fn is_requested(_args: &ProfileArgs) -> bool {
+        true
+    }
+
+    fn spec(args: &ProfileArgs) -> Result<Self, Failure> {
+        Ok(Self {
+            exact: args.exact,
+            ..args.stats
+        })
     }
 }
 

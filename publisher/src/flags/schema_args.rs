@@ -6,6 +6,8 @@ use cli::{Exit, Failure};
 use engine::validate::{MAX_SCHEMA_BYTES, Schema};
 use proto::v1::ValidateSpec;
 
+use super::operation_args::OperationFlags;
+
 /// The schema.
 #[derive(Debug, clap::Args)]
 pub(crate) struct SchemaArgs {
@@ -15,20 +17,17 @@ pub(crate) struct SchemaArgs {
     schema: Option<PathBuf>,
 }
 
-impl SchemaArgs {
-    /// Whether a schema is given.
-    pub(crate) fn is_given(&self) -> bool {
-        self.schema.is_some()
+impl OperationFlags for ValidateSpec {
+    type Args = SchemaArgs;
+
+    fn is_requested(args: &SchemaArgs) -> bool {
+        args.schema.is_some()
     }
 
-    /// The protobuf message, with a valid schema. `None` if no schema is given.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be read, or is not a schema that rowmill supports.
-    pub(crate) fn spec(&self) -> Result<Option<ValidateSpec>, Failure> {
-        let Some(path) = &self.schema else {
-            return Ok(None);
+    /// Fails if the file cannot be read, or is not a schema that rowmill supports.
+    fn spec(args: &SchemaArgs) -> Result<Self, Failure> {
+        let Some(path) = &args.schema else {
+            return Ok(Self::default());
         };
         let failure = |why: &dyn std::fmt::Display| {
             Failure::message(Exit::Usage, format!("--schema {}: {why}", path.display()))
@@ -45,8 +44,8 @@ impl SchemaArgs {
         Schema::read(&schema).map_err(|error| failure(&error))?;
         // Workers of an earlier version reject JSON with a byte order mark.
         let schema = schema.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&schema);
-        Ok(Some(ValidateSpec {
+        Ok(Self {
             schema: schema.to_vec().into(),
-        }))
+        })
     }
 }
