@@ -19,12 +19,12 @@ pub(crate) fn unique_keys_of(schema: &Schema) -> Vec<(&'static str, Vec<usize>)>
     let unique = fields.filter(|(_, field)| field.constraints.is_unique);
     let unique = unique.map(|(at, _)| ("unique", vec![at]));
     // That each name is one field's was checked when the schema was read.
-    let place = |name: &String| schema.fields.iter().position(|field| field.name == *name);
-    let places = |names: &Vec<String>| names.iter().filter_map(place).collect();
+    let index = |name: &String| schema.fields.iter().position(|field| field.name == *name);
+    let indexes = |names: &Vec<String>| names.iter().filter_map(index).collect();
     let primary = Some(&schema.primary_key).filter(|key| !key.is_empty());
-    let primary = primary.map(|key| ("primaryKey", places(key)));
+    let primary = primary.map(|key| ("primaryKey", indexes(key)));
     let others = schema.unique_keys.iter();
-    let others = others.map(|key| ("uniqueKeys", places(key)));
+    let others = others.map(|key| ("uniqueKeys", indexes(key)));
     unique.chain(primary).chain(others).collect()
 }
 

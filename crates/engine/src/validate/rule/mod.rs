@@ -2,20 +2,20 @@
 //! breaks. A record that breaks none costs no allocation.
 
 mod cache;
+mod column;
 pub(crate) mod key;
-
-pub(crate) use cache::rules;
 
 use std::collections::HashSet;
 
 use proto::v1::Violation;
 
-use crate::records::Record;
-use crate::validate::rule::key::{UniqueKey, unique_keys_of};
-use crate::validate::schema::{AllowedValues, Constraints, Limit};
+pub(crate) use cache::rules;
+pub(crate) use column::{BrokenRules, Column};
+use key::{UniqueKey, unique_keys_of};
+
+use crate::columns;
+use crate::records::{Record, record_sample};
 use crate::validate::schema::{Schema, SchemaError};
-use crate::validate::value::Value;
-use crate::validate::value::field_type::FieldType;
 
 /// So many rules that a record breaks are told, and so much of a cell.
 const MAX_VIOLATIONS: usize = 100;
@@ -44,25 +44,6 @@ pub struct Rule {
     at: usize,
 }
 
-/// The rules of one column, as places among all rules.
-#[derive(Debug)]
-pub(crate) struct Column {
-    pub(crate) at: usize,
-    pub(crate) field_type: FieldType,
-    missing: Vec<Box<[u8]>>,
-    /// That of its type; the others follow in the order of [`Column::rules`].
-    first_rule: usize,
-    constraints: Constraints,
-}
-
-/// Room for what is found in one record.
-#[derive(Debug, Default)]
-pub(crate) struct BrokenRules {
-    /// RowPositions of the rules that it breaks, in the schema's order.
-    pub(crate) rules: Vec<usize>,
-    bytes: Vec<u8>,
-}
-
 impl RuleSet {
     /// What `schema` means for columns called so; `is_named`: in a header of the data.
     ///
@@ -71,35 +52,22 @@ impl RuleSet {
     /// When the two do not fit.
     pub fn new(schema: &Schema, columns: &[String], is_named: bool) -> Result<Self, SchemaError> {
         let matched = schema.match_columns(columns, is_named)?;
-        let shown = crate::columns::display_names(columns);
+        let shown = columns::display_names(columns);
         let keyed: HashSet<&String> = schema.primary_key.iter().collect();
         let mut set = Self {
             rules: Vec::new(),
             columns: Vec::new(),
             keys: Vec::new(),
         };
-        let mut places = Vec::new();
+        let mut indexes = Vec::new();
         for (field, at) in schema.fields.iter().zip(matched) {
             let Some(at) = at else {
-                places.push(None);
+                indexes.push(None);
                 continue;
             };
-            places.push(Some(set.columns.len()));
-            let mut constraints = field.constraints.clone();
-            constraints.is_required |= keyed.contains(&field.name);
-            let missing = field
-                .missing
-                .iter()
-                .map(|text| text.as_bytes().into())
-                .collect();
-            let first_rule = set.rules.len();
-            let column = Column {
-                at,
-                field_type: field.field_type.clone(),
-                missing,
-                first_rule,
-                constraints,
-            };
+            indexes.push(Some(set.columns.len()));
+            let is_key = keyed.contains(&field.name);
+            let column = Column::new(field, at, set.rules.len(), is_key);
             let rules = column.rules().into_iter();
             set.rules.extend(rules.map(|(name, expected)| Rule {
                 column: shown[at].clone(),
@@ -111,12 +79,12 @@ impl RuleSet {
         }
         for (name, fields) in unique_keys_of(schema) {
             let columns = fields.into_iter().map(|field| {
-                let lacks = || {
+                let missing = || {
                     let field = &schema.fields[field].name;
-                    let said = format!("{name} is of {field:?}, which is no column of it");
-                    SchemaError::Columns(said)
+                    let reason = format!("{name} is of {field:?}, which is no column of it");
+                    SchemaError::Columns(reason)
                 };
-                places[field].ok_or_else(lacks)
+                indexes[field].ok_or_else(missing)
             });
             let columns = columns.collect::<Result<_, _>>()?;
             set.add_key(name, columns, &shown);
@@ -130,20 +98,22 @@ impl RuleSet {
     }
 
     /// Adds the rule that no two rows have the same values in these of its columns.
-    fn add_key(&mut self, name: &'static str, places: Vec<usize>, shown: &[String]) {
-        let names = places
+    fn add_key(&mut self, name: &'static str, key_columns: Vec<usize>, shown: &[String]) {
+        let names = key_columns
             .iter()
-            .map(|&place| shown[self.columns[place].at].as_str());
+            .map(|&column| shown[self.columns[column].at].as_str());
         let names = names.collect::<Vec<_>>().join(", ");
         // A key of one column is that column's; one of several is of the record.
-        let (column, expected) = match places[..] {
+        let (column, expected) = match key_columns[..] {
             [_] => (names, "no value twice".to_owned()),
             _ => (String::new(), format!("no {names} twice")),
         };
-        let at = places.first().map_or(0, |&place| self.columns[place].at);
+        let at = key_columns
+            .first()
+            .map_or(0, |&column| self.columns[column].at);
         self.keys.push(UniqueKey {
             rule: self.rules.len(),
-            columns: places,
+            columns: key_columns,
         });
         self.rules.push(Rule {
             column,
@@ -162,21 +132,15 @@ impl RuleSet {
         let rule = &self.rules[key.rule];
         let cells = key.columns.iter().map(|&column| {
             let cell = record.get(self.columns[column].at).unwrap_or_default();
-            crate::records::record_sample::excerpt(cell, VALUE_BYTES)
+            record_sample::excerpt(cell, VALUE_BYTES)
         });
         let value = cells.collect::<Vec<_>>().join(", ");
-        let said = excerpt(&value);
+        let shown = excerpt(&value);
         let message = match rule.column.as_str() {
-            "" => format!("{said:?} came before ({})", rule.expected),
-            column => format!("{column}: {said:?} came before"),
+            "" => format!("{shown:?} came before ({})", rule.expected),
+            column => format!("{column}: {shown:?} came before"),
         };
-        let violation = Violation {
-            column: rule.column.clone(),
-            rule: rule.name.to_owned(),
-            expected: rule.expected.clone(),
-            value,
-        };
-        (message, violation)
+        (message, rule.violation(value))
     }
 
     /// Every rule, in the schema's order.
@@ -207,23 +171,27 @@ impl RuleSet {
         let mut violations = Vec::new();
         for rule in broken {
             let cell = record.get(rule.at).unwrap_or_default();
-            let value = crate::records::record_sample::excerpt(cell, VALUE_BYTES);
+            let value = record_sample::excerpt(cell, VALUE_BYTES);
             messages.push(rule.message(&value));
-            violations.push(Violation {
-                column: rule.column.clone(),
-                rule: rule.name.to_owned(),
-                expected: rule.expected.clone(),
-                value,
-            });
+            violations.push(rule.violation(value));
         }
         (messages.join("; "), violations)
     }
 }
 
 impl Rule {
+    fn violation(&self, value: String) -> Violation {
+        Violation {
+            column: self.column.clone(),
+            rule: self.name.to_owned(),
+            expected: self.expected.clone(),
+            value,
+        }
+    }
+
     /// `quantity: "x" is not an integer`.
     fn message(&self, value: &str) -> String {
-        let said = excerpt(value);
+        let shown = excerpt(value);
         let expected = &self.expected;
         let article = if expected.starts_with(['a', 'e', 'i', 'o']) {
             "an"
@@ -243,136 +211,15 @@ impl Rule {
             "maxLength" => format!("is longer than {expected}"),
             other => format!("breaks {other} {expected}"),
         };
-        format!("{}: {said:?} {what}", self.column)
+        format!("{}: {shown:?} {what}", self.column)
     }
 }
 
 /// The start of a value, as far as it fits in a sentence.
 fn excerpt(value: &str) -> String {
-    let mut said: String = value.chars().take(EXCERPT_CHARACTERS).collect();
-    if said.len() < value.len() {
-        said.push('…');
+    let mut shown: String = value.chars().take(EXCERPT_CHARACTERS).collect();
+    if shown.len() < value.len() {
+        shown.push('…');
     }
-    said
-}
-
-impl Column {
-    /// Whether a cell stands for a missing value.
-    #[inline]
-    pub(crate) fn is_missing(&self, cell: &[u8]) -> bool {
-        self.missing.iter().any(|missing| **missing == *cell)
-    }
-
-    /// Name of, and what is expected by, each of its rules, in the order in which `check` counts.
-    fn rules(&self) -> Vec<(&'static str, String)> {
-        let Constraints {
-            is_required,
-            allowed,
-            pattern,
-            bounds,
-            min_length,
-            max_length,
-            ..
-        } = &self.constraints;
-        let mut rules = vec![("type", self.field_type.expected())];
-        rules.extend(is_required.then(|| ("required", "a value".to_owned())));
-        rules.extend(
-            allowed
-                .as_ref()
-                .map(|allowed| ("enum", allowed.text.clone())),
-        );
-        rules.extend(pattern.as_ref().map(|(_, text)| ("pattern", text.clone())));
-        rules.extend(
-            bounds
-                .iter()
-                .map(|(limit, _, text)| (limit.name(), text.clone())),
-        );
-        rules.extend(min_length.map(|length| ("minLength", length.to_string())));
-        rules.extend(max_length.map(|length| ("maxLength", length.to_string())));
-        rules
-    }
-
-    #[inline]
-    fn check(&self, cell: &[u8], broken: &mut BrokenRules) {
-        let Constraints {
-            is_required,
-            allowed,
-            pattern,
-            bounds,
-            min_length,
-            max_length,
-            ..
-        } = &self.constraints;
-        let mut next = self.first_rule + 1;
-        let mut rule = || {
-            next += 1;
-            next - 1
-        };
-        if self.is_missing(cell) {
-            if *is_required {
-                broken.rules.push(rule());
-            }
-            return;
-        }
-        let Some(value) = self.field_type.read(cell) else {
-            broken.rules.push(self.first_rule);
-            return;
-        };
-        if *is_required {
-            rule();
-        }
-        if let Some(allowed) = allowed {
-            let at = rule();
-            if !allowed.has(value, &mut broken.bytes) {
-                broken.rules.push(at);
-            }
-        }
-        if let Some((pattern, _)) = pattern {
-            let at = rule();
-            if !pattern.is_match(cell) {
-                broken.rules.push(at);
-            }
-        }
-        for (limit, bound, _) in bounds {
-            let at = rule();
-            if !limit.allows(value.compare(&bound.value())) {
-                broken.rules.push(at);
-            }
-        }
-        if min_length.is_none() && max_length.is_none() {
-            return;
-        }
-        let length = self.field_type.length(cell);
-        for (limit, is_broken) in [
-            (min_length, min_length.is_some_and(|least| length < least)),
-            (max_length, max_length.is_some_and(|most| length > most)),
-        ] {
-            if limit.is_some() {
-                let at = rule();
-                if is_broken {
-                    broken.rules.push(at);
-                }
-            }
-        }
-    }
-}
-
-impl AllowedValues {
-    fn has(&self, value: Value<'_>, bytes: &mut Vec<u8>) -> bool {
-        bytes.clear();
-        value.canonical(bytes);
-        self.values.contains(bytes.as_slice())
-    }
-}
-
-impl Limit {
-    /// Of how a value compares with the bound; what does not compare is not within any.
-    fn allows(self, ordering: Option<std::cmp::Ordering>) -> bool {
-        ordering.is_some_and(|ordering| match self {
-            Self::Minimum => ordering.is_ge(),
-            Self::Maximum => ordering.is_le(),
-            Self::ExclusiveMinimum => ordering.is_gt(),
-            Self::ExclusiveMaximum => ordering.is_lt(),
-        })
-    }
+    shown
 }

@@ -18,17 +18,45 @@ const ALL_PATTERNS_BYTES: usize = 256 << 20;
 /// At most so many bytes of an enum are told to people.
 const MAX_TEXT_BYTES: usize = 200;
 
-/// What the values of a field must keep.
+/// The constraints of a field.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Constraints {
     pub(crate) is_required: bool,
     pub(crate) is_unique: bool,
-    pub(crate) allowed: Option<AllowedValues>,
-    /// With the text that people know it by.
-    pub(crate) pattern: Option<(Regex, String)>,
-    pub(crate) bounds: Vec<(Limit, Bound, String)>,
-    pub(crate) min_length: Option<usize>,
-    pub(crate) max_length: Option<usize>,
+    /// All others, in the order in which their rules are listed.
+    pub(crate) list: Vec<Constraint>,
+}
+
+/// A constraint on the value of one cell, with its text in the schema.
+#[derive(Debug, Clone)]
+pub(crate) enum Constraint {
+    Enum(AllowedValues),
+    Pattern(Regex, String),
+    Bound(Limit, Bound, String),
+    MinLength(usize),
+    MaxLength(usize),
+}
+
+impl Constraint {
+    /// The name of the property in the schema.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Enum(_) => "enum",
+            Self::Pattern(..) => "pattern",
+            Self::Bound(limit, ..) => limit.name(),
+            Self::MinLength(_) => "minLength",
+            Self::MaxLength(_) => "maxLength",
+        }
+    }
+
+    /// The value of the property, for users.
+    pub(crate) fn expected(&self) -> String {
+        match self {
+            Self::Enum(allowed) => allowed.text.clone(),
+            Self::Pattern(_, text) | Self::Bound(_, _, text) => text.clone(),
+            Self::MinLength(length) | Self::MaxLength(length) => length.to_string(),
+        }
+    }
 }
 
 /// The values that there may be.
@@ -97,16 +125,17 @@ impl Constraints {
             Some(_) if !field_type.has_length() => Err(not_of(properties, name, field_type)),
             length => Ok(length),
         };
-        let this = Self {
+        let mut list = Vec::new();
+        list.extend(allowed(properties, field_type)?.map(Constraint::Enum));
+        list.extend(pattern(properties, pattern_bytes)?);
+        list.extend(bounds(properties, field_type)?);
+        list.extend(length("minLength")?.map(Constraint::MinLength));
+        list.extend(length("maxLength")?.map(Constraint::MaxLength));
+        Ok(Self {
             is_required: properties.flag("required")?.unwrap_or(false),
             is_unique: properties.flag("unique")?.unwrap_or(false),
-            allowed: allowed(properties, field_type)?,
-            pattern: pattern(properties, pattern_bytes)?,
-            bounds: bounds(properties, field_type)?,
-            min_length: length("minLength")?,
-            max_length: length("maxLength")?,
-        };
-        Ok(this)
+            list,
+        })
     }
 }
 
@@ -197,7 +226,7 @@ pub(crate) fn pattern_bytes(patterns: usize) -> usize {
 fn pattern(
     properties: &Properties<'_>,
     most_bytes: usize,
-) -> Result<Option<(Regex, String)>, SchemaError> {
+) -> Result<Option<Constraint>, SchemaError> {
     let Some(text) = properties.text("pattern")? else {
         return Ok(None);
     };
@@ -211,13 +240,13 @@ fn pattern(
     // By itself first, so that it cannot close the group around it.
     compile(text)?;
     let whole = compile(&format!(r"\A(?:{text})\z"))?;
-    Ok(Some((whole, text.to_owned())))
+    Ok(Some(Constraint::Pattern(whole, text.to_owned())))
 }
 
 fn bounds(
     properties: &Properties<'_>,
     field_type: &FieldType,
-) -> Result<Vec<(Limit, Bound, String)>, SchemaError> {
+) -> Result<Vec<Constraint>, SchemaError> {
     let mut bounds = Vec::new();
     for limit in Limit::ALL {
         let Some(json) = properties.get(limit.name()) else {
@@ -231,7 +260,11 @@ fn bounds(
             let reason = format!("{json} is no value of the type {:?}", field_type.expected());
             return Err(properties.wrong(limit.name(), &reason));
         };
-        bounds.push((limit, bound, text(json).unwrap_or_default()));
+        bounds.push(Constraint::Bound(
+            limit,
+            bound,
+            text(json).unwrap_or_default(),
+        ));
     }
     Ok(bounds)
 }

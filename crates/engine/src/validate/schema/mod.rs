@@ -11,10 +11,11 @@ pub(crate) mod propose;
 use serde_json::{Map, Value as Json};
 
 use constraints::pattern_bytes;
-pub(crate) use constraints::{AllowedValues, Constraints, Limit};
+pub(crate) use constraints::{AllowedValues, Constraint, Limit};
 use error::wrong;
 pub use error::{MAX_SCHEMA_BYTES, SchemaError};
-use field::{Field, missing_values};
+pub(crate) use field::Field;
+use field::missing_values;
 use properties::{Properties, strings};
 
 /// It has at most so many fields, and so many keys.

@@ -1,0 +1,110 @@
+//! The keys of all rows so far.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use proto::v1::RowKeys;
+
+use super::duplicates::DuplicateRows;
+use super::row_keys::HASH_BYTES;
+use crate::partial::PartialError;
+
+/// Every key that came so far, of each constraint. By default, of as many as the first chunk has.
+#[derive(Debug, Default)]
+pub struct SeenKeys {
+    keys: Vec<HashSet<u128, BuildHasherDefault<IdentityHasher>>>,
+}
+
+impl SeenKeys {
+    /// Of a job of which each result has so many lists of keys.
+    pub fn new(rules: usize) -> Self {
+        let mut keys = Vec::new();
+        keys.resize_with(rules, HashSet::default);
+        Self { keys }
+    }
+
+    /// Settles the next chunk: which of its rows have a key that came before, in it or in those before.
+    ///
+    /// # Errors
+    ///
+    /// When the keys are not what a worker says of as many rows in each constraint.
+    pub fn find_duplicates(&mut self, keys: &RowKeys) -> Result<DuplicateRows, PartialError> {
+        let rows = self.rows(keys)?;
+        let mut duplicates = DuplicateRows::default();
+        for row in 0..rows {
+            let hashes = keys.hashes.iter().map(|hashes| hash_at(hashes, row));
+            let came = hashes.clone().zip(&self.keys).enumerate();
+            let came = came.filter(|(_, (hash, seen))| *hash != 0 && seen.contains(hash));
+            let broken: Vec<usize> = came.map(|(at, _)| at).collect();
+            if broken.is_empty() {
+                for (hash, seen) in hashes.zip(&mut self.keys) {
+                    seen.insert(hash);
+                }
+            } else {
+                duplicates.left_out.push(row as u64);
+                duplicates.broken.push(broken);
+            }
+        }
+        Ok(duplicates)
+    }
+
+    /// Remembers the keys of a chunk that was duplicates before, without those of the rows that were left
+    /// out.
+    ///
+    /// # Errors
+    ///
+    /// As [`find_duplicates`](Self::find_duplicates).
+    pub fn insert(&mut self, keys: &RowKeys, left_out: &[u64]) -> Result<(), PartialError> {
+        let rows = self.rows(keys)?;
+        let mut left_out = left_out.iter().peekable();
+        for row in 0..rows {
+            if left_out.next_if(|out| **out == row as u64).is_some() {
+                continue;
+            }
+            for (hashes, seen) in keys.hashes.iter().zip(&mut self.keys) {
+                seen.insert(hash_at(hashes, row));
+            }
+        }
+        Ok(())
+    }
+
+    /// How many rows there are.
+    fn rows(&mut self, keys: &RowKeys) -> Result<usize, PartialError> {
+        let rows = keys.hashes.first().map_or(0, Vec::len) / HASH_BYTES;
+        let is_whole = |hashes: &Vec<u8>| hashes.len() == rows * HASH_BYTES;
+        if self.keys.is_empty() {
+            self.keys.resize_with(keys.hashes.len(), HashSet::default);
+        }
+        if keys.hashes.len() != self.keys.len() || !keys.hashes.iter().all(is_whole) {
+            return Err(PartialError::Malformed(
+                "its keys are not those of its rows",
+            ));
+        }
+        Ok(rows)
+    }
+}
+
+fn hash_at(hashes: &[u8], row: usize) -> u128 {
+    let bytes = &hashes[row * HASH_BYTES..][..HASH_BYTES];
+    bytes.try_into().map_or(0, u128::from_be_bytes)
+}
+
+/// Keys are hashes already: some of their bits will do.
+#[derive(Debug, Default, Clone, Copy)]
+struct IdentityHasher(u64);
+
+impl Hasher for IdentityHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
+        }
+    }
+
+    fn write_u128(&mut self, number: u128) {
+        self.0 = number as u64 ^ (number >> 64) as u64;
+    }
+}
