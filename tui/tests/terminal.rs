@@ -31,7 +31,7 @@ async fn play(mut call: Call, began: Instant) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_shows_data_switches_tabs_and_quits() {
-    let mut master = FakeMaster::start(0).await;
+    let mut master = FakeMaster::start().await;
     let mut pty = Pty::run(TUI, &["--master", &master.url()], (80, 24));
     let mut call = master.call().await;
     call.snapshot(world::snapshot(1000, "")).await;
@@ -56,7 +56,7 @@ async fn it_shows_data_switches_tabs_and_quits() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_survives_the_masters_restart() {
-    let mut master = FakeMaster::start(0).await;
+    let mut master = FakeMaster::start().await;
     let mut pty = Pty::run(TUI, &["--master", &master.url()], (100, 30));
     master
         .call()
@@ -65,8 +65,8 @@ async fn it_survives_the_masters_restart() {
         .await;
     pty.until(|screen| screen.contains("DISCONNECTED") && screen.contains("orders.csv"))
         .await;
-    let port = master.stop().await;
-    let mut master = FakeMaster::start(port).await;
+    let address = master.stop().await;
+    let mut master = FakeMaster::start_at(address).await;
     let mut call = master.call().await;
     call.snapshot(world::snapshot(30_000, "")).await;
     pty.until(|screen| screen.contains("● connected") && !screen.contains("DISCONNECTED"))
@@ -106,7 +106,7 @@ async fn a_running_job_writes_little() {
         ("broker", 8000),
         ("log", 8000),
     ] {
-        let mut master = FakeMaster::start(0).await;
+        let mut master = FakeMaster::start().await;
         let args = ["--master", &master.url(), "--tab", tab];
         let mut pty = Pty::run(TUI, &args, (120, 36));
         let mut call = master.call().await;
@@ -122,9 +122,9 @@ async fn a_running_job_writes_little() {
         for step in 1..=25 {
             let ms = 10_000 + step * 200;
             call.now_unix_ms = world::BEGAN + ms;
+            let drawn = pty.bytes();
             call.delta(world::delta(ms, &job_id)).await;
             // Each update is drawn before the next, as at five per second.
-            let drawn = pty.bytes();
             pty.more_than(drawn).await;
         }
         let per_second = (pty.bytes() - before) / 5;
@@ -135,7 +135,7 @@ async fn a_running_job_writes_little() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn once_prints_one_plain_screen() {
-    let mut master = FakeMaster::start(0).await;
+    let mut master = FakeMaster::start().await;
     let mut command = tokio::process::Command::new(TUI);
     command.args(["--once", "--tab", "job", "--master", &master.url()]);
     command
@@ -182,7 +182,7 @@ async fn without_a_terminal_the_error_names_once() {
 #[tokio::test]
 #[ignore = "runs until it is stopped: a master to look at, not a test"]
 async fn a_master_to_look_at() {
-    let mut master = FakeMaster::start(6455).await;
+    let mut master = FakeMaster::start_at(([127, 0, 0, 1], 6455).into()).await;
     let began = Instant::now();
     let mut players = tokio::task::JoinSet::new();
     loop {

@@ -80,7 +80,7 @@ fn rows_at(ms: u64) -> u64 {
 
 #[tokio::test]
 async fn it_shows_new_data_after_a_reconnect() {
-    let mut master = FakeMaster::start(0).await;
+    let mut master = FakeMaster::start().await;
     let mut watcher = Watcher::of(&master.url());
 
     let mut call = master.call().await;
@@ -89,13 +89,13 @@ async fn it_shows_new_data_after_a_reconnect() {
     watcher.until(|model| rows(model) == rows_at(3000)).await;
 
     drop(call);
-    let port = master.stop().await;
+    let address = master.stop().await;
     watcher
         .until(|model| matches!(model.connection, Connection::Disconnected { .. }))
         .await;
     assert_eq!(rows(&watcher.model), rows_at(3000), "the last data stays");
 
-    let mut master = FakeMaster::start(port).await;
+    let mut master = FakeMaster::start_at(address).await;
     let mut call = master.call().await;
     call.snapshot(world::snapshot(9000, "")).await;
     watcher
@@ -105,12 +105,12 @@ async fn it_shows_new_data_after_a_reconnect() {
 
 #[tokio::test]
 async fn it_retries_until_the_master_starts() {
-    let port = FakeMaster::start(0).await.stop().await;
-    let mut watcher = Watcher::of(&format!("127.0.0.1:{port}"));
+    let address = FakeMaster::start().await.stop().await;
+    let mut watcher = Watcher::of(&address.to_string());
     watcher
         .until(|model| matches!(model.connection, Connection::Disconnected { .. }))
         .await;
-    let mut master = FakeMaster::start(port).await;
+    let mut master = FakeMaster::start_at(address).await;
     // The user requests a reconnect.
     watcher
         .control
@@ -121,7 +121,7 @@ async fn it_retries_until_the_master_starts() {
 
 #[tokio::test]
 async fn a_lost_update_causes_a_new_subscription_without_a_disconnect() {
-    let mut master = FakeMaster::start(0).await;
+    let mut master = FakeMaster::start().await;
     let mut watcher = Watcher::of(&master.url());
     let mut call = master.call().await;
     call.snapshot(world::snapshot(0, "")).await;
@@ -146,7 +146,7 @@ async fn a_lost_update_causes_a_new_subscription_without_a_disconnect() {
 
 #[tokio::test]
 async fn a_stream_that_begins_with_a_gap_is_retried_with_backoff() {
-    let mut master = FakeMaster::start(0).await;
+    let mut master = FakeMaster::start().await;
     let mut watcher = Watcher::of(&master.url());
     let mut call = master.call().await;
     call.skip();
@@ -161,7 +161,7 @@ async fn a_stream_that_begins_with_a_gap_is_retried_with_backoff() {
 
 #[tokio::test]
 async fn another_job_is_subscribed_to_on_the_same_connection() {
-    let mut master = FakeMaster::start(0).await;
+    let mut master = FakeMaster::start().await;
     let mut watcher = Watcher::of(&master.url());
     let mut call = master.call().await;
     assert_eq!(call.request.job_id, "");
@@ -183,7 +183,7 @@ async fn another_job_is_subscribed_to_on_the_same_connection() {
 
 #[tokio::test]
 async fn a_job_unknown_to_the_master_is_not_requested_again() {
-    let mut master = FakeMaster::start(0).await;
+    let mut master = FakeMaster::start().await;
     let mut watcher = Watcher::of(&master.url());
     watcher
         .control
@@ -204,7 +204,7 @@ async fn a_job_unknown_to_the_master_is_not_requested_again() {
 
 #[tokio::test]
 async fn the_reason_of_a_masters_shutdown_is_shown() {
-    let mut master = FakeMaster::start(0).await;
+    let mut master = FakeMaster::start().await;
     let mut watcher = Watcher::of(&master.url());
     let call = master.call().await;
     call.fail(tonic::Status::unavailable("the master is shutting down"))
@@ -219,7 +219,7 @@ async fn the_reason_of_a_masters_shutdown_is_shown() {
 
 #[tokio::test]
 async fn a_master_of_another_version_is_named() {
-    let mut master = FakeMaster::start(0).await;
+    let mut master = FakeMaster::start().await;
     let mut watcher = Watcher::of(&master.url());
     let status = MasterStatus {
         protocol: 7,
@@ -243,7 +243,7 @@ async fn a_master_of_another_version_is_named() {
 
 #[tokio::test]
 async fn a_master_that_refuses_our_version_is_quoted() {
-    let master = FakeMaster::start(0).await;
+    let master = FakeMaster::start().await;
     master.refuse("the master speaks 2");
     let mut watcher = Watcher::of(&master.url());
     watcher
@@ -258,7 +258,7 @@ async fn a_master_that_refuses_our_version_is_quoted() {
 
 #[tokio::test]
 async fn it_ends_when_the_receiver_is_dropped() {
-    let mut master = FakeMaster::start(0).await;
+    let mut master = FakeMaster::start().await;
     let mut watcher = Watcher::of(&master.url());
     master.call().await.delta(Delta::default()).await;
     drop(watcher.network_events);

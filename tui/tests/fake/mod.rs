@@ -9,7 +9,7 @@
 
 pub mod world;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 
 use proto::v1;
@@ -47,9 +47,16 @@ pub struct Call {
 }
 
 impl FakeMaster {
-    /// Listens on `port` of loopback; 0 for any port.
-    pub async fn start(port: u16) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+    /// Listens on a free port of a loopback address of this process's own, lest another test's connection takes the port
+    /// while no master has it.
+    pub async fn start() -> Self {
+        let [_, b, c, d] = std::process::id().to_be_bytes();
+        Self::start_at((Ipv4Addr::new(127, 1 + b % 64, c, d), 0).into()).await
+    }
+
+    /// Listens on `address`.
+    pub async fn start_at(address: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (sender, calls) = mpsc::channel(16);
         let (refusal, refused) = watch::channel(None);
@@ -72,10 +79,10 @@ impl FakeMaster {
         }
     }
 
-    /// Stops the server and returns its port, which is free then.
-    pub async fn stop(mut self) -> u16 {
+    /// Stops the server and returns its address, which is free then.
+    pub async fn stop(mut self) -> SocketAddr {
         self.tasks.shutdown().await;
-        self.address.port()
+        self.address
     }
 
     pub fn url(&self) -> String {

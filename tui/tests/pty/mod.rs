@@ -31,6 +31,8 @@ pub struct Pty {
 #[derive(Clone, Default)]
 struct Seen {
     text: String,
+    /// Every screen so far, in order.
+    screens: Vec<String>,
     raw: Vec<u8>,
     alternate: bool,
     cursor_hidden: bool,
@@ -78,6 +80,19 @@ impl Pty {
             self.seen.wait_for(|seen| done(&seen.text)),
         )
         .await;
+        let came = waited.is_ok_and(|seen| seen.is_ok());
+        assert!(came, "the screen stayed:\n{}", self.seen.borrow().text);
+    }
+
+    /// Number of screens so far.
+    pub fn screens(&self) -> usize {
+        self.seen.borrow().screens.len()
+    }
+
+    /// Waits until `done` is true for the text of a screen after the first `before`, which may be gone by then.
+    pub async fn showed(&mut self, before: usize, done: impl Fn(&str) -> bool) {
+        let shows = |seen: &Seen| seen.screens[before..].iter().any(|screen| done(screen));
+        let waited = timeout(RESPONSE_TIMEOUT, self.seen.wait_for(shows)).await;
         let came = waited.is_ok_and(|seen| seen.is_ok());
         assert!(came, "the screen stayed:\n{}", self.seen.borrow().text);
     }
@@ -148,6 +163,7 @@ fn read(mut reader: Box<dyn Read + Send>, columns: u16, lines: u16, seen: &watch
         let screen = emulator.screen();
         seen.send_modify(|seen| {
             seen.text = screen.contents();
+            seen.screens.push(seen.text.clone());
             seen.raw.extend_from_slice(&buffer[..n]);
             seen.alternate = screen.alternate_screen();
             seen.cursor_hidden = screen.hide_cursor();
