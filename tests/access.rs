@@ -458,7 +458,6 @@ async fn workers_with_a_key_take_signed_chunks_alone() {
     stage.erase().await;
 }
 
-/// Logs, errors, help and the arguments of processes, and no secret in any of them.
 /// What is in a directory, and below it, itself included, with its mode.
 fn modes(directory: &Path) -> Vec<(PathBuf, u32)> {
     let mut all = vec![(directory.to_owned(), mode(directory))];
@@ -587,6 +586,7 @@ fn links_in_the_place_of_data_are_not_followed() {
     }
 }
 
+/// Logs, errors, help and the arguments of processes, and no secret in any of them.
 #[test]
 fn no_secret_is_ever_shown() {
     let team = Team::new();

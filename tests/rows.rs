@@ -218,17 +218,18 @@ async fn who_does_not_read_holds_the_publisher_back_and_then_gets_all() {
             if job.chunks_done > done {
                 (done, since) = (job.chunks_done, Instant::now());
             }
-            // It has come to stand where nothing moves any more.
-            if done > 0 && since.elapsed() > Duration::from_secs(2) {
+            // It has come to stand where nothing moves any more. On a busy machine it may stand before.
+            if done >= 20 && since.elapsed() > Duration::from_secs(2) {
                 return done;
             }
+            assert!(since.elapsed() < PATIENCE, "{done} chunks");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
     let done = stands.await;
     // What was written and fits in the pipe, some 64 KiB, and twenty beyond it, and what HTTP/2 has
     // under way.
-    assert!((20..300).contains(&done), "{done} chunks");
+    assert!(done < 300, "{done} chunks");
     let (output, code) = tokio::task::spawn_blocking(move || pipe.rest())
         .await
         .unwrap();
@@ -454,9 +455,17 @@ async fn what_has_no_rows_and_what_is_gone_say_why() {
     assert_eq!((job.state(), job.rows), (JobState::Done, 100));
     let why = said(&kept);
     assert!(why.contains("more than 1 B"), "{why}");
-    let spill = std::fs::read_dir(stage.dir.path().join("master/spill")).unwrap();
-    let of_jobs = spill.filter(|file| file.as_ref().unwrap().file_name() != "generation");
-    assert_eq!(of_jobs.count(), 0, "files are left");
+    // The files go when it is known that they are to go.
+    let of_jobs = || {
+        let spill = std::fs::read_dir(stage.dir.path().join("master/spill")).unwrap();
+        let names = spill.map(|file| file.unwrap().file_name());
+        names.filter(|name| name != "generation").count()
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while of_jobs() > 0 {
+        assert!(Instant::now() < deadline, "files are left");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     stage.erase().await;
 }
 

@@ -13,7 +13,8 @@ fn set_up(node: &Node, args: &[&str]) -> Output {
     let broker = repository.join("scripts/broker");
     let ctl = format!("{} ctl {}", broker.display(), node.path().display());
     let mut command = Command::new(repository.join("deploy/rabbitmq/set-up"));
-    command.args(args).env("RABBITMQCTL", ctl).output().unwrap()
+    command.args(["--timeout", "240"]).args(args);
+    command.env("RABBITMQCTL", ctl).output().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,14 +94,14 @@ async fn a_broker_that_was_set_up_gives_each_role_what_it_needs() {
 #[test]
 fn a_call_of_rabbitmqctl_that_hangs_or_fails_ends_the_set_up_and_is_named() {
     let dir = tempfile::tempdir().unwrap();
-    let set_up = |script: &str| {
+    let set_up = |script: &str, timeout: &str| {
         let path = dir.path().join("rabbitmqctl");
         std::fs::write(&path, script).unwrap();
         let executable = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(&path, executable).unwrap();
         let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
         let output = Command::new(repository.join("deploy/rabbitmq/set-up"))
-            .args(["--timeout", "1"])
+            .args(["--timeout", timeout])
             .arg(dir.path().join("etc"))
             .env("RABBITMQCTL", path)
             .output()
@@ -108,10 +109,14 @@ fn a_call_of_rabbitmqctl_that_hangs_or_fails_ends_the_set_up_and_is_named() {
         assert!(!output.status.success());
         stderr(&output)
     };
-    let said = set_up("#!/bin/sh\ncase $1 in add_user) sleep 100 ;; esac\n");
-    let hung = "no answer within 1 s from: rabbitmqctl add_user rowmill-master";
+    // Long enough for the calls before it.
+    let said = set_up("#!/bin/sh\ncase $1 in add_user) sleep 1000 ;; esac\n", "4");
+    let hung = "no answer within 4 s from: rabbitmqctl add_user rowmill-master";
     assert!(said.contains(hung), "{said}");
-    let said = set_up("#!/bin/sh\ncase $2 in set_permissions) exit 69 ;; esac\n");
+    let said = set_up(
+        "#!/bin/sh\ncase $2 in set_permissions) exit 69 ;; esac\n",
+        "60",
+    );
     let failed = "failed with exit code 69: rabbitmqctl --quiet set_permissions -p rowmill";
     assert!(said.contains(failed), "{said}");
 }

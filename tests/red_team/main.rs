@@ -55,6 +55,8 @@ impl Field {
                 stage.namespace(),
                 "--limit",
                 "0",
+                "--timeout",
+                "240",
             ])
             .arg(&etc)
             .env("RABBITMQCTL", ctl)

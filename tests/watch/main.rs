@@ -12,7 +12,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
@@ -54,13 +54,31 @@ fn get(address: &str, path: &str, accept: &str) -> (String, String) {
     (head.to_owned(), text.to_owned())
 }
 
-/// The value of one series.
-fn value(text: &str, series: &str) -> u64 {
-    let line = text.lines().find_map(|line| {
+/// The value of one series. `None` if it is not there.
+fn value(text: &str, series: &str) -> Option<u64> {
+    text.lines().find_map(|line| {
         let (name, value) = line.rsplit_once(' ')?;
         (name == series).then(|| value.parse().unwrap())
-    });
-    line.unwrap_or_else(|| panic!("no {series} in\n{text}"))
+    })
+}
+
+/// Waits until a scrape has these values. A job can be finished before its worker has counted its last chunk.
+async fn scraped(said: &str, expected: &[(&str, u64)]) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let (_, text) = scrape(said, "/metrics");
+        let other = expected
+            .iter()
+            .find(|(series, expected)| value(&text, series) != Some(*expected));
+        let Some((series, expected)) = other else {
+            return;
+        };
+        assert!(
+            Instant::now() < deadline,
+            "{series} is not {expected}:\n{text}"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,7 +110,7 @@ async fn what_was_done_is_scraped() {
         1
     );
 
-    let (head, text) = scrape(&worker_said, "/metrics");
+    let (head, _) = scrape(&worker_said, "/metrics");
     assert!(head.starts_with("HTTP/1.0 200"), "{head}");
     assert!(
         head.contains("content-type: text/plain; version=0.0.4; charset=utf-8"),
@@ -100,7 +118,7 @@ async fn what_was_done_is_scraped() {
     );
     let chunks = job.chunks_done;
     assert!(chunks > 3, "{chunks}");
-    for (series, expected) in [
+    let of_worker = [
         ("rowmill_worker_rows_total", 1000),
         ("rowmill_worker_rejects_total", 1),
         ("rowmill_worker_bytes_total", job.bytes),
@@ -120,11 +138,9 @@ async fn what_was_done_is_scraped() {
         ("rowmill_worker_threads", 3),
         ("rowmill_worker_connected", 1),
         ("rowmill_worker_in_hand_chunks", 0),
-    ] {
-        assert_eq!(value(&text, series), expected, "{series}");
-    }
-    let (_, text) = scrape(&master_said, "/metrics");
-    for (series, expected) in [
+    ];
+    scraped(&worker_said, &of_worker).await;
+    let of_master = [
         ("rowmill_master_rows_total", 1000),
         ("rowmill_master_rejects_total", 1),
         ("rowmill_master_chunks_total", chunks),
@@ -134,27 +150,14 @@ async fn what_was_done_is_scraped() {
         ("rowmill_master_messages_total", chunks + 5),
         ("rowmill_master_commit_latency_seconds_count", chunks + 1),
         ("rowmill_master_duplicates_total", 0),
-    ] {
-        assert_eq!(value(&text, series), expected, "{series}");
-    }
-    // Gauges come with the master's next look at the broker.
-    loop {
-        let (_, text) = scrape(&master_said, "/metrics");
-        if value(&text, "rowmill_master_jobs{state=\"done_with_failures\"}") == 1 {
-            assert_eq!(value(&text, "rowmill_master_jobs{state=\"done\"}"), 1);
-            assert_eq!(value(&text, "rowmill_master_workers{state=\"running\"}"), 1);
-            assert_eq!(
-                value(&text, "rowmill_master_broker{state=\"connected\"}"),
-                1
-            );
-            assert_eq!(
-                value(&text, "rowmill_master_queue_messages{queue=\"tasks\"}"),
-                0
-            );
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        // Gauges come with the master's next look at the broker.
+        ("rowmill_master_jobs{state=\"done_with_failures\"}", 1),
+        ("rowmill_master_jobs{state=\"done\"}", 1),
+        ("rowmill_master_workers{state=\"running\"}", 1),
+        ("rowmill_master_broker{state=\"connected\"}", 1),
+        ("rowmill_master_queue_messages{queue=\"tasks\"}", 0),
+    ];
+    scraped(&master_said, &of_master).await;
     assert!(scrape(&master_said, "/").0.starts_with("HTTP/1.0 404"));
     stage.erase().await;
 }

@@ -7,6 +7,7 @@
 #[allow(dead_code)] // the conformance suite uses the rest
 mod test_broker;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use broker::{Backoff, BrokerError, Confirm, Queue, Session};
@@ -45,6 +46,24 @@ impl Drop for Node {
     }
 }
 
+/// Waits until the node's register of quorum queues, `data/NODE/quorum/NODE/names.dets`, has that queue on disk. RabbitMQ
+/// writes it every half second; a node that is killed before then comes back without the queue.
+async fn has_registered(node: &Node, queue: &str) {
+    let entries = |directory: PathBuf| {
+        let entries = std::fs::read_dir(directory).into_iter().flatten();
+        entries.filter_map(|entry| Some(entry.ok()?.path()))
+    };
+    let is_registered = || {
+        let nodes = entries(node.directory.path().join("data"));
+        let quorum = nodes.flat_map(|node| entries(node.join("quorum")));
+        let mut registers = quorum.filter_map(|node| std::fs::read(node.join("names.dets")).ok());
+        registers.any(|register| String::from_utf8_lossy(&register).contains(queue))
+    };
+    while !is_registered() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 async fn session_when_available(test_broker: &TestBroker) -> Session {
     let mut backoff = Backoff::new();
     loop {
@@ -66,6 +85,7 @@ async fn a_killed_broker_is_noticed_and_has_kept_confirmed_messages() {
     }
     let mut consumer = session.consume(Queue::Tasks, 1).await.unwrap();
     let (_, a) = next(&mut consumer).await;
+    has_registered(&node, &format!("{}.v2.tasks", test_broker.namespace)).await;
 
     scripts_broker(&["kill", node.path()]);
     let lost = session.lost().await;

@@ -30,7 +30,6 @@ fn starts(worker: &TestWorker) -> Vec<String> {
 async fn worker(more: &str, threads: usize) -> TestWorker {
     let setup = Setup {
         threads,
-        limit: Some(std::time::Duration::from_secs(10)),
         ..Setup::default()
     };
     TestWorker::with(|dir| echoing(dir, more), setup).await
@@ -119,7 +118,8 @@ async fn a_process_that_replies_with_nonsense_or_hangs_is_ended() {
             "closed its standard output",
             60,
         ),
-        ("time.sleep(1000)", "took longer than 1 s", 1),
+        // Long enough for the process to start in each attempt.
+        ("time.sleep(1000)", "took longer than 4 s", 4),
     ] {
         let setup = Setup {
             limit: Some(std::time::Duration::from_secs(limit_s)),

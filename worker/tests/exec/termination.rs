@@ -1,6 +1,6 @@
 //! Commands that do not end by themselves, and their child processes.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use broker::Queue;
 use proto::v1::Control;
@@ -19,13 +19,14 @@ fn hanging(dir: &std::path::Path) -> String {
 #[tokio::test]
 async fn a_command_that_hangs_is_killed_with_its_children_and_is_one_attempt_of_three() {
     let setup = Setup {
-        limit: Some(Duration::from_secs(1)),
+        // Long enough for the script to come to its `wait` in each attempt.
+        limit: Some(Duration::from_secs(4)),
         ..Setup::default()
     };
     let worker = TestWorker::with(hanging, setup).await;
     let dead = worker.one("1,a\n").await.dead();
     assert!(
-        dead.reason.contains("took longer than 1 s and was killed"),
+        dead.reason.contains("took longer than 4 s and was killed"),
         "{}",
         dead.reason
     );
@@ -40,9 +41,8 @@ async fn a_command_that_leaves_a_child_behind_is_done_and_the_child_is_not_left(
     let script =
         |dir: &std::path::Path| format!("sleep 1000 & echo $! > {}/child; cat", dir.display());
     let worker = TestWorker::with(script, Setup::default()).await;
-    let began = Instant::now();
+    // The child lives longer than the wait for this result.
     assert_eq!(rows(&worker.one("1,a\n").await.result()), "1,a\n");
-    assert!(began.elapsed() < Duration::from_secs(30));
     wait_until_gone(&worker.file("child").await).await;
     worker.stop().await;
 }

@@ -1,6 +1,6 @@
 //! Transport of messages from a publisher to consumers.
 
-use broker::{Confirm, Queue};
+use broker::{Confirm, Queue, Session};
 use futures_util::future::join_all;
 use proto::v1::{ChunkResult, Control, DeadChunk, Heartbeat, JobOpen, JobSeal, SampleRow};
 use proto::{Envelope, JobId, Payload};
@@ -150,18 +150,29 @@ pub(crate) async fn control_reaches_every_listener_and_is_not_telemetry(test_bro
     second.close().await;
 }
 
+/// Waits until the depth is that, in messages and consumers. RabbitMQ says that both are 0 if the queue does not answer
+/// within a quarter of a second.
+async fn becomes(session: &Session, expected: (u64, u64)) {
+    loop {
+        let depth = session.depth(Queue::Tasks).await.unwrap();
+        if (depth.ready, depth.consumers) == expected {
+            return;
+        }
+        assert_eq!((depth.ready, depth.consumers), (0, 0));
+        tokio::task::yield_now().await;
+    }
+}
+
 pub(crate) async fn depth_counts_waiting_messages(test_broker: TestBroker) {
     let session = test_broker.session().await;
     assert_eq!(session.depth(Queue::Tasks).await.unwrap().ready, 0);
     for id in ["a", "b", "c"] {
         publish(&session, Queue::Tasks, id).await;
     }
-    let depth = session.depth(Queue::Tasks).await.unwrap();
-    assert_eq!((depth.ready, depth.consumers), (3, 0));
+    becomes(&session, (3, 0)).await;
     let mut consumer = session.consume(Queue::Tasks, 1).await.unwrap();
     let (_, delivery) = next(&mut consumer).await;
-    let depth = session.depth(Queue::Tasks).await.unwrap();
-    assert_eq!((depth.ready, depth.consumers), (2, 1));
+    becomes(&session, (2, 1)).await;
     delivery.receipt.ack().await.unwrap();
     session.close().await;
 }
