@@ -1,5 +1,4 @@
-//! What a worker gathers of one chunk: counts, and the rows that come out. Plans are made once for
-//! the chunks of a job, and kept while there is room.
+//! Validates the records of one chunk in a worker: counts, and the valid rows.
 
 use std::sync::Arc;
 
@@ -15,34 +14,34 @@ use crate::validate::rule::{BrokenRules, RuleSet, rules};
 use crate::validate::schema::SchemaError;
 use crate::validate::unique::RowKeysBuilder;
 
-/// Gathers over the good records of one chunk.
+/// Validates the good records of one chunk.
 #[derive(Debug)]
 pub(crate) struct ChunkValidator<'b> {
     rules: Arc<RuleSet>,
     state: ValidateState,
     broken: BrokenRules,
-    /// Absent: rows are not to be sent back.
+    /// `None` if rows are not sent back.
     writer: Option<Writer<'b>>,
-    /// Absent: the schema has no keys.
+    /// `None` if the schema has no unique keys.
     keys: Option<RowKeysBuilder>,
 }
 
-/// What was gathered of a chunk.
+/// The result for a chunk.
 #[derive(Debug)]
 pub(crate) struct ValidatedChunk {
     pub(crate) state: ValidateState,
-    /// Absent: they are not to be sent back.
+    /// `None` if rows are not sent back.
     pub(crate) rows: Option<Bytes>,
-    /// Absent: the schema has no keys.
+    /// `None` if the schema has no unique keys.
     pub(crate) keys: Option<RowKeys>,
 }
 
 impl<'b> ChunkValidator<'b> {
-    /// For `chunk`, whose rows come back only where `with_rows` says.
+    /// A validator for `chunk`. Its rows are sent back if `with_rows`.
     ///
     /// # Errors
     ///
-    /// When the schema cannot be used, or does not fit.
+    /// When the schema cannot be used, or does not fit the columns.
     pub(crate) fn new(
         chunk: &'b Chunk,
         dialect: &Dialect,
@@ -55,7 +54,7 @@ impl<'b> ChunkValidator<'b> {
             ..ValidateState::default()
         };
         let keys = RowKeysBuilder::new(&rules, &chunk.file);
-        // Rows that come again are told of by the master, which has to have them.
+        // The master makes rejects of rows with duplicate keys, and needs the rows for that.
         let with_rows = with_rows || keys.is_some();
         let writer = with_rows.then(|| Writer::new(&chunk.body, dialect));
         Ok(Self {
@@ -67,7 +66,7 @@ impl<'b> ChunkValidator<'b> {
         })
     }
 
-    /// Takes a record; whether it is valid, as far as one chunk knows. `place` says where it stands.
+    /// Adds a record and returns whether it is valid, as far as one chunk can tell. `place` returns its position.
     #[inline]
     pub(crate) fn add(&mut self, record: &Record<'_>, place: impl FnOnce() -> [u64; 3]) -> bool {
         self.state.rows += 1;
@@ -88,12 +87,12 @@ impl<'b> ChunkValidator<'b> {
         true
     }
 
-    /// What is said of the record that was taken last and is not valid.
+    /// The reason and the violations of the last record, which is not valid.
     pub(crate) fn describe(&self, record: &Record<'_>) -> (String, Vec<Violation>) {
         self.rules.describe(record, &self.broken.rules)
     }
 
-    /// What came of it. Absent: it comes to more than can be carried.
+    /// The result. `None` if it exceeds the maximum size.
     pub(crate) fn finish(self) -> Option<ValidatedChunk> {
         let rows = self.writer.map(Writer::into_bytes);
         let bytes =

@@ -1,6 +1,5 @@
-//! The operation `validate`: each record is held against a JSON Table Schema. Records that keep all of
-//! it come out as rows; the others are rejects that say which rules they break. Which records are good
-//! as CSV is for `walk`; carrying what comes out is for others.
+//! The operation `validate`: checks each record against a JSON Table Schema. Valid records become output rows; the
+//! others are rejected with the rules that they break.
 
 mod chunk_validator;
 mod operation;

@@ -1,15 +1,15 @@
-//! Rows as they come out: commas, quotes doubled, LF.
+//! Writes output rows: commas, doubled quotes, LF.
 
 use memchr::{memchr, memchr3};
 
 use crate::dialect::Dialect;
 use crate::records::Record;
 
-/// Writes good records one behind another.
+/// Appends good records.
 #[derive(Debug)]
 pub(super) struct Writer<'b> {
     body: &'b [u8],
-    /// Whether a record without a quote in it stands in the input as it will in the output.
+    /// Whether a record without a quote is the same text in the input and the output.
     is_plain: bool,
     out: Vec<u8>,
 }
@@ -68,7 +68,7 @@ impl<'b> Writer<'b> {
     }
 }
 
-/// Whether the record's text has all of its cells: it was not padded.
+/// Whether the record's text has all of its cells, so that it was not padded.
 fn is_whole(record: &Record<'_>, raw: &[u8]) -> bool {
     record.iter().map(<[u8]>::len).sum::<usize>() + record.len() - 1 == raw.len()
 }

@@ -1,4 +1,4 @@
-//! The plans of the jobs that were looked at last.
+//! A cache of the rule sets of the last jobs.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,10 +8,10 @@ use proto::v1::ValidateSpec;
 use super::RuleSet;
 use crate::validate::schema::{Schema, SchemaError};
 
-/// Plans that are kept, newest last.
+/// The number of cached rule sets.
 const CACHED: usize = 8;
 
-/// All that a plan depends on, and the plan. That it is kept changes nothing but time.
+/// Sorted by age, newest last. The cache only saves time.
 static CACHE: Mutex<Vec<CachedRules>> = Mutex::new(Vec::new());
 
 #[derive(Debug)]
@@ -22,7 +22,7 @@ struct CachedRules {
     rules: Arc<RuleSet>,
 }
 
-/// The plan for a job's columns.
+/// The rules for the columns of a job.
 pub(crate) fn rules(
     spec: &ValidateSpec,
     columns: &[String],

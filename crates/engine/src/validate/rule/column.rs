@@ -6,22 +6,22 @@ use crate::validate::schema::{AllowedValues, Constraint, Field, Limit};
 use crate::validate::value::Value;
 use crate::validate::value::field_type::FieldType;
 
-/// The rules of one column, as places among all rules.
+/// The compiled rules of one column.
 #[derive(Debug)]
 pub(crate) struct Column {
     pub(crate) at: usize,
     pub(crate) field_type: FieldType,
     missing: Vec<Box<[u8]>>,
-    /// That of its type; the others follow in the order of [`Column::rules`].
+    /// The index of the rule of its type. The others follow in the order of [`rules`](Self::rules).
     first_rule: usize,
     is_required: bool,
     constraints: Vec<Constraint>,
 }
 
-/// Room for what is found in one record.
+/// The rules that one record breaks.
 #[derive(Debug, Default)]
 pub(crate) struct BrokenRules {
-    /// RowPositions of the rules that it breaks, in the schema's order.
+    /// Indexes of the rules, in the order of the schema.
     pub(crate) rules: Vec<usize>,
     /// A buffer for canonical values.
     bytes: Vec<u8>,
@@ -96,7 +96,7 @@ impl AllowedValues {
 }
 
 impl Limit {
-    /// Of how a value compares with the bound; what does not compare is not within any.
+    /// Whether a value that compares so with the bound is allowed. A value that cannot be compared is not.
     fn allows(self, ordering: Option<Ordering>) -> bool {
         ordering.is_some_and(|ordering| match self {
             Self::Minimum => ordering.is_ge(),

@@ -4,21 +4,21 @@ use proto::v1::ValidateSpec;
 
 use crate::validate::schema::{Schema, SchemaError};
 
-/// A rule that says that no two rows have the same values there.
+/// A rule that no two rows have equal values in some columns.
 #[derive(Debug, Clone)]
 pub(crate) struct UniqueKey {
-    /// Its place among the rules.
+    /// Its index among the rules.
     pub(crate) rule: usize,
-    /// RowPositions among the plan's columns.
+    /// Indexes of columns in the rule set.
     pub(crate) columns: Vec<usize>,
 }
 
-/// A constraint as the schema has it: what it is called, and the places of its fields.
+/// The unique keys of a schema: the name of each constraint, and the indexes of its fields.
 pub(crate) fn unique_keys_of(schema: &Schema) -> Vec<(&'static str, Vec<usize>)> {
     let fields = schema.fields.iter().enumerate();
     let unique = fields.filter(|(_, field)| field.constraints.is_unique);
     let unique = unique.map(|(at, _)| ("unique", vec![at]));
-    // That each name is one field's was checked when the schema was read.
+    // That each name belongs to one field was checked when the schema was read.
     let index = |name: &String| schema.fields.iter().position(|field| field.name == *name);
     let indexes = |names: &Vec<String>| names.iter().filter_map(index).collect();
     let primary = Some(&schema.primary_key).filter(|key| !key.is_empty());
@@ -28,7 +28,7 @@ pub(crate) fn unique_keys_of(schema: &Schema) -> Vec<(&'static str, Vec<usize>)>
     unique.chain(primary).chain(others).collect()
 }
 
-/// Whether the schema has rules that only all chunks together keep or break.
+/// Whether the schema has unique keys, which can only be checked over all chunks.
 ///
 /// # Errors
 ///

@@ -1,5 +1,5 @@
-//! A schema that has met the columns of a job: which rules there are, and which of them a record
-//! breaks. A record that breaks none costs no allocation.
+//! A schema compiled for the columns of a job: its rules, and which of them a record breaks. A valid record costs no
+//! allocation.
 
 mod cache;
 mod column;
@@ -17,13 +17,13 @@ use crate::columns;
 use crate::records::{Record, record_sample};
 use crate::validate::schema::{Schema, SchemaError};
 
-/// So many rules that a record breaks are told, and so much of a cell.
+/// The maximum number of violations that are reported of a record, and of bytes of a cell.
 const MAX_VIOLATIONS: usize = 100;
 const VALUE_BYTES: usize = 256;
-/// So much of a cell stands in a sentence.
+/// The maximum number of characters of a cell in a message.
 const EXCERPT_CHARACTERS: usize = 40;
 
-/// What every record of a job is held against.
+/// The rules for the records of a job.
 #[derive(Debug)]
 pub struct RuleSet {
     rules: Vec<Rule>,
@@ -38,18 +38,18 @@ pub struct Rule {
     pub column: String,
     /// `type`, `required`, `enum`, `pattern`, `minimum`, …
     pub name: &'static str,
-    /// What the schema says there, for a person.
+    /// The value in the schema, for users.
     pub expected: String,
-    /// The column's place.
+    /// The index of the column.
     at: usize,
 }
 
 impl RuleSet {
-    /// What `schema` means for columns called so; `is_named`: in a header of the data.
+    /// Compiles `schema` for these columns; `is_named`: the names are from a header in the data.
     ///
     /// # Errors
     ///
-    /// When the two do not fit.
+    /// When the schema does not fit the columns.
     pub fn new(schema: &Schema, columns: &[String], is_named: bool) -> Result<Self, SchemaError> {
         let matched = schema.match_columns(columns, is_named)?;
         let shown = columns::display_names(columns);
@@ -92,18 +92,18 @@ impl RuleSet {
         Ok(set)
     }
 
-    /// How many rules only all chunks together keep or break.
+    /// The number of unique keys, which can only be checked over all chunks.
     pub fn key_rules(&self) -> usize {
         self.keys.len()
     }
 
-    /// Adds the rule that no two rows have the same values in these of its columns.
+    /// Adds the rule that no two rows have equal values in these columns.
     fn add_key(&mut self, name: &'static str, key_columns: Vec<usize>, shown: &[String]) {
         let names = key_columns
             .iter()
             .map(|&column| shown[self.columns[column].at].as_str());
         let names = names.collect::<Vec<_>>().join(", ");
-        // A key of one column is that column's; one of several is of the record.
+        // A key of one column belongs to the column, a key of several columns to the record.
         let (column, expected) = match key_columns[..] {
             [_] => (names, "no value twice".to_owned()),
             _ => (String::new(), format!("no {names} twice")),
@@ -123,7 +123,7 @@ impl RuleSet {
         });
     }
 
-    /// What is said of a record of which a key came before.
+    /// The message and the violation for a record that repeats a key.
     pub(crate) fn describe_duplicate(
         &self,
         key: &UniqueKey,
@@ -143,12 +143,12 @@ impl RuleSet {
         (message, rule.violation(value))
     }
 
-    /// Every rule, in the schema's order.
+    /// All rules, in the order of the schema.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
     }
 
-    /// Looks which rules the record breaks.
+    /// Finds the rules that the record breaks.
     #[inline]
     pub(crate) fn check(&self, record: &Record<'_>, broken: &mut BrokenRules) {
         broken.rules.clear();
@@ -157,7 +157,7 @@ impl RuleSet {
         }
     }
 
-    /// What is said of a record that breaks these rules: to people, and one by one.
+    /// The message and the violations for a record that breaks these rules.
     pub(crate) fn describe(
         &self,
         record: &Record<'_>,
@@ -215,7 +215,7 @@ impl Rule {
     }
 }
 
-/// The start of a value, as far as it fits in a sentence.
+/// The start of a value, for a message.
 fn excerpt(value: &str) -> String {
     let mut shown: String = value.chars().take(EXCERPT_CHARACTERS).collect();
     if shown.len() < value.len() {

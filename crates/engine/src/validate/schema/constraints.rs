@@ -1,4 +1,4 @@
-//! The constraints of one field, compiled: what a bound is worth, and patterns.
+//! The compiled constraints of one field.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use crate::validate::schema::SchemaError;
 use crate::validate::value::Bound;
 use crate::validate::value::field_type::FieldType;
 
-/// The most memory that one pattern takes, compiled and again while it looks.
+/// The maximum memory of one pattern, for the compiled pattern and again for matching.
 const MAX_PATTERN_BYTES: usize = 1 << 20;
-/// The most that all patterns of a schema take together.
+/// The maximum memory of all patterns of a schema.
 const ALL_PATTERNS_BYTES: usize = 256 << 20;
-/// At most so many bytes of an enum are told to people.
+/// The maximum number of bytes of an enum in messages.
 const MAX_TEXT_BYTES: usize = 200;
 
 /// The constraints of a field.
@@ -59,15 +59,15 @@ impl Constraint {
     }
 }
 
-/// The values that there may be.
+/// The values of an enum.
 #[derive(Debug, Clone)]
 pub(crate) struct AllowedValues {
-    /// Each in canonical bytes.
+    /// In canonical form.
     pub(crate) values: Arc<HashSet<Box<[u8]>>>,
     pub(crate) text: String,
 }
 
-/// Which side of a bound is allowed.
+/// The side of a bound that is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Limit {
     Minimum,
@@ -95,7 +95,7 @@ impl Limit {
 }
 
 impl Constraints {
-    /// All that there are.
+    /// The names of all constraints.
     pub(crate) const NAMES: [&'static str; 11] = [
         "required",
         "unique",
@@ -110,7 +110,7 @@ impl Constraints {
         "jsonSchema",
     ];
 
-    /// Reads them; a pattern may take `pattern_bytes` of memory.
+    /// Reads the constraints; a pattern may take `pattern_bytes` of memory.
     pub(crate) fn read(
         properties: &Properties<'_>,
         field_type: &FieldType,
@@ -146,7 +146,7 @@ fn not_of(properties: &Properties<'_>, name: &str, field_type: &FieldType) -> Sc
     )
 }
 
-/// The text of a value in a schema, as a cell would have it.
+/// The text of a value in a schema, as in a cell.
 fn text(json: &Json) -> Option<String> {
     match json {
         Json::String(text) => Some(text.clone()),
@@ -156,7 +156,7 @@ fn text(json: &Json) -> Option<String> {
     }
 }
 
-/// Appends a schema's value in canonical bytes: a number of JSON has a point, whatever the field has.
+/// Reads a value of the schema and passes it to `then`: a JSON number has a point, whatever the format of the field.
 fn read_value<T>(
     json: &Json,
     field_type: &FieldType,
@@ -217,12 +217,12 @@ fn allowed(
     }))
 }
 
-/// The most memory that each of so many patterns takes.
+/// The maximum memory of each pattern.
 pub(crate) fn pattern_bytes(patterns: usize) -> usize {
     MAX_PATTERN_BYTES.min(ALL_PATTERNS_BYTES / patterns.max(1))
 }
 
-/// A pattern is of the whole cell, as in XML Schema.
+/// A pattern has to match the whole cell, as in XML Schema.
 fn pattern(
     properties: &Properties<'_>,
     most_bytes: usize,

@@ -1,6 +1,6 @@
 //! Why a schema cannot be used.
 
-/// A schema is at most so long.
+/// The maximum size of a schema.
 pub const MAX_SCHEMA_BYTES: usize = 1 << 20;
 
 /// Why a schema cannot be used.
@@ -9,21 +9,21 @@ pub enum SchemaError {
     /// It is too long.
     #[error("the schema has {bytes} bytes, and at most {MAX_SCHEMA_BYTES} are read")]
     Long {
-        /// How long it is.
+        /// Its size.
         bytes: usize,
     },
-    /// It is no JSON.
+    /// It is not JSON.
     #[error("the schema is no JSON: {0}")]
     Json(String),
-    /// It says something that is wrong, or that is not known here.
+    /// A part of it is wrong or not supported.
     #[error("{place}: {reason}")]
     Wrong {
-        /// Where in the schema.
+        /// The part of the schema.
         place: String,
-        /// What is wrong, for a person.
+        /// The reason, for users.
         reason: String,
     },
-    /// It is of other columns than the data has.
+    /// It does not fit the columns of the data.
     #[error("the schema does not fit the data: {0}")]
     Columns(String),
 }

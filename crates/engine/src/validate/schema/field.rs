@@ -1,4 +1,4 @@
-//! One field of a schema: its type, what stands for a missing value, and its constraints.
+//! One field of a schema: its type, the texts for missing values, and its constraints.
 
 use serde_json::{Map, Value as Json};
 
@@ -10,17 +10,17 @@ use crate::validate::value::number;
 use crate::validate::value::strftime::StrftimePattern;
 use crate::validate::value::temporal::{self, TemporalPart};
 
-/// What is said of one column.
+/// The schema of one column.
 #[derive(Debug, Clone)]
 pub(crate) struct Field {
     pub(crate) name: String,
     pub(crate) field_type: FieldType,
-    /// Cells that stand for no value.
+    /// Texts that stand for a missing value.
     pub(crate) missing: Vec<String>,
     pub(crate) constraints: Constraints,
 }
 
-/// Properties that are checked, or change how cells are read, with the types that have them.
+/// Properties that are checked or change how cells are read, with the types that have them.
 const PROPERTIES: [(&str, &[&str]); 10] = [
     (
         "format",
@@ -58,8 +58,8 @@ const PROPERTIES: [(&str, &[&str]); 10] = [
 const OF_EVERY_FIELD: [&str; 5] = ["name", "type", "constraints", "missingValues", "title"];
 
 impl Field {
-    /// Reads the field at place `at`; `missing` is what the schema says of all, and a pattern may take
-    /// `pattern_bytes` of memory.
+    /// Reads the field with index `at`; `missing` is the default of the schema, and a pattern may take `pattern_bytes`
+    /// of memory.
     pub(crate) fn read(
         at: usize,
         json: &Json,
@@ -96,7 +96,7 @@ impl Field {
     }
 }
 
-/// Texts, or objects with a `value` and a `label`.
+/// The texts for missing values: an array of texts, or of objects with a `value` and a `label`.
 pub(crate) fn missing_values(
     properties: &Properties<'_>,
 ) -> Result<Option<Vec<String>>, SchemaError> {
@@ -118,7 +118,7 @@ pub(crate) fn missing_values(
     Ok(Some(values))
 }
 
-/// What only tells something is passed over; what would check something is not.
+/// Refuses unknown properties that would be a check; descriptive properties are ignored.
 fn refuse_unknown(properties: &Properties<'_>, type_name: &str) -> Result<(), SchemaError> {
     let of_types = PROPERTIES.map(|(name, _)| name);
     let known: Vec<&str> = of_types
@@ -252,7 +252,7 @@ fn temporal(
         "default" => temporal::Format::Iso,
         "any" => temporal::Format::Any,
         _ => {
-            let format = format.strip_prefix("fmt:").unwrap_or(format); // as drafts of version 1 had it
+            let format = format.strip_prefix("fmt:").unwrap_or(format); // as in drafts of version 1
             let pattern = StrftimePattern::new(format)
                 .map_err(|reason| properties.wrong("format", &reason))?;
             temporal::Format::Strftime(pattern)

@@ -1,15 +1,14 @@
-//! How the fields of a schema meet the columns of a job: by place or by name, as `fieldsMatch` says.
+//! Matches the fields of a schema with the columns of a job, by index or by name, according to `fieldsMatch`.
 
 use std::collections::HashMap;
 
 use crate::validate::schema::{FieldsMatch, Schema, SchemaError};
 
-/// Names that an error tells of.
+/// The maximum number of names in an error.
 const MAX_LISTED_NAMES: usize = 10;
 
 impl Schema {
-    /// The column of each field; absent where the data has none. `is_named`: whether the data says
-    /// itself what its columns are called.
+    /// The column of each field; `None` if the data lacks it. `is_named`: the data itself names its columns.
     pub(crate) fn match_columns(
         &self,
         columns: &[String],
@@ -75,7 +74,7 @@ impl Schema {
         )))
     }
 
-    /// Whether the columns are those that may be there, and those that must.
+    /// Checks that all required columns exist, and no columns that are not allowed.
     fn check(&self, columns: &[String], matched: &[Option<usize>]) -> Result<(), SchemaError> {
         let missing = || {
             self.fields

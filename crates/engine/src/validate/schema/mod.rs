@@ -1,5 +1,5 @@
-//! Reads a JSON Table Schema, the Frictionless one of version 1 or 2: what it says of each field, and
-//! of whole records. What is not known here and would be a check is refused, never passed over.
+//! Reads a JSON Table Schema (Frictionless, version 1 or 2): its fields and the rules for whole records. A check that
+//! is not supported is an error and never ignored.
 
 mod constraints;
 mod error;
@@ -18,11 +18,11 @@ pub(crate) use field::Field;
 use field::missing_values;
 use properties::{Properties, strings};
 
-/// It has at most so many fields, and so many keys.
+/// The maximum number of fields, and of unique keys.
 const MAX_FIELDS: usize = 16_384;
 const MAX_KEYS: usize = 64;
 
-/// What a schema says, before it meets the columns of a job.
+/// A schema, before it is compiled for the columns of a job.
 #[derive(Debug, Clone)]
 pub struct Schema {
     pub(crate) fields: Vec<Field>,
@@ -31,27 +31,27 @@ pub struct Schema {
     pub(crate) unique_keys: Vec<Vec<String>>,
 }
 
-/// Which columns the data may have.
+/// The columns that the data may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FieldsMatch {
     /// The fields, in their order.
     Exact,
     /// The fields, in any order.
     Equal,
-    /// The fields, and perhaps others.
+    /// The fields, and possibly others.
     Subset,
-    /// No others than the fields.
+    /// Only fields, but not necessarily all.
     Superset,
     /// At least one of the fields.
     Partial,
 }
 
 impl Schema {
-    /// Reads it.
+    /// Reads a schema.
     ///
     /// # Errors
     ///
-    /// When it is not one, or asks for what is not known here.
+    /// When it is not a schema, or uses a feature that is not supported.
     pub fn read(json: &[u8]) -> Result<Self, SchemaError> {
         if json.len() > MAX_SCHEMA_BYTES {
             return Err(SchemaError::Long { bytes: json.len() });
@@ -108,7 +108,7 @@ impl Schema {
         Ok(schema)
     }
 
-    /// Every name stands for one field, and keys are of fields.
+    /// Checks that names are distinct, and keys consist of fields.
     fn check_names(&self) -> Result<(), SchemaError> {
         let mut names = std::collections::HashSet::new();
         for field in &self.fields {
@@ -134,7 +134,7 @@ impl Schema {
     }
 }
 
-/// A text; or, as in a mistaken edition of version 2.0, an array of one.
+/// A text, or an array of one text, as in an erroneous edition of version 2.0.
 fn matching(properties: &Properties<'_>) -> Result<FieldsMatch, SchemaError> {
     let Some(json) = properties.get("fieldsMatch") else {
         return Ok(FieldsMatch::Exact);

@@ -1,10 +1,10 @@
-//! The properties of one JSON object of a schema, with errors that say where.
+//! The properties of one JSON object of a schema, with errors that name them.
 
 use serde_json::{Map, Value as Json};
 
 use crate::validate::schema::{SchemaError, wrong};
 
-/// One object, and what it is called.
+/// An object, and its name for errors.
 #[derive(Debug)]
 pub(crate) struct Properties<'j> {
     place: String,
@@ -16,7 +16,7 @@ impl<'j> Properties<'j> {
         Self { place, map }
     }
 
-    /// Null is as good as absent.
+    /// Null counts as absent.
     pub(crate) fn get(&self, name: &str) -> Option<&'j Json> {
         self.map.get(name).filter(|json| !json.is_null())
     }
@@ -61,8 +61,8 @@ impl<'j> Properties<'j> {
             .transpose()
     }
 
-    /// Refuses a property that looks like one of `known` but is written otherwise: it is a slip, and
-    /// what it was to check would not be checked.
+    /// Refuses a property that differs from one of `known` only in spelling: it is a mistake, and its check would be
+    /// skipped.
     pub(crate) fn refuse_near(&self, known: &[&str]) -> Result<(), SchemaError> {
         let all = self.names_of_all();
         for name in all.filter(|name| !known.contains(name)) {
@@ -74,7 +74,7 @@ impl<'j> Properties<'j> {
     }
 }
 
-/// Without what slips are made of: case, dashes and a plural.
+/// The name without the usual differences in spelling: case, dashes and a plural.
 fn folded(name: &str) -> String {
     let letters = name.chars().filter(|c| c.is_alphanumeric());
     let folded: String = letters.flat_map(char::to_lowercase).collect();

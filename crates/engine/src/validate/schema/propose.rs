@@ -1,21 +1,20 @@
-//! Proposes a schema that a table keeps, from its profile: no more than the profile proves. Writing it down
-//! is for others.
+//! Proposes a schema for a table from its profile, with no more constraints than the profile proves.
 
 use proto::v1::{ColumnProfile, ColumnType, Order, Profile, Uniqueness};
 use serde_json::{Map, Number, Value as Json, json};
 
-/// A column of fewer rows than this says little about which values there may be.
+/// The minimum number of rows of a column for an enum.
 const TELLING_ROWS: u64 = 100;
-/// An enum is proposed where a value comes so often on average.
+/// The minimum average count of a value for an enum.
 const REPEATS: u64 = 10;
-/// Digits that every reader of JSON keeps.
+/// The number of digits that every JSON parser keeps.
 const EXACT_DIGITS: usize = 15;
 
-/// A JSON Table Schema that all rows of the profile keep; `columns` are the header's cells, in its order.
-/// With `bounds` also that values lie where they lay.
+/// A JSON Table Schema that all rows of the profile comply with; `columns` are the cells of the header. With `bounds`
+/// it also limits values to their observed range.
 pub fn propose(profile: &Profile, columns: &[String], bounds: bool) -> Json {
     let fields = profile.columns.iter().enumerate().map(|(at, column)| {
-        // A profile tells columns of one name apart; the data has the name.
+        // The profile has distinct names; the data has the original ones.
         let name = columns.get(at).unwrap_or(&column.name);
         field(column, name, bounds)
     });
@@ -46,7 +45,7 @@ fn field(column: &ColumnProfile, name: &str, bounds: bool) -> Json {
     field.into()
 }
 
-/// The type that all cells have; with what else the field needs to say for that.
+/// The type that all cells fit. Adds the other properties that it needs to `field`.
 fn kind(column: &ColumnProfile, field: &mut Map<String, Json>) -> &'static str {
     let is_whole = column.fit >= 1.0 && column.count > column.empty;
     match column.r#type() {
@@ -66,7 +65,7 @@ fn kind(column: &ColumnProfile, field: &mut Map<String, Json>) -> &'static str {
     }
 }
 
-/// Which words mean what, of those that there are.
+/// The true and false values among the cells.
 fn boolean(column: &ColumnProfile, field: &mut Map<String, Json>) -> Option<&'static str> {
     let (mut yes, mut no) = (Vec::new(), Vec::new());
     for value in few_or_any_values(column)? {
@@ -84,8 +83,8 @@ fn boolean(column: &ColumnProfile, field: &mut Map<String, Json>) -> Option<&'st
     Some("boolean")
 }
 
-/// Whether no two cells have the same value. A profile compares bytes, a schema what they are worth: of
-/// text it is the same, and numbers that stand in order differ.
+/// Whether no two cells have the same value. A profile compares bytes, a schema values: for text that is the same, and
+/// strictly sorted numbers differ.
 fn is_unique(column: &ColumnProfile, kind: &str) -> bool {
     let is_strict = matches!(
         column.order(),
@@ -95,7 +94,7 @@ fn is_unique(column: &ColumnProfile, kind: &str) -> bool {
     column.unique() == Uniqueness::Yes && column.count > 1 && is_same
 }
 
-/// All values, where they are few for so many rows.
+/// All values, if they are few for the number of rows.
 fn few_values(column: &ColumnProfile) -> Option<Vec<String>> {
     let filled = column.count.saturating_sub(column.empty);
     let values = few_or_any_values(column)?;
@@ -103,13 +102,13 @@ fn few_values(column: &ColumnProfile) -> Option<Vec<String>> {
     are_few.then_some(values)
 }
 
-/// All values, where the profile has them whole.
+/// All values, if the profile has them complete.
 fn few_or_any_values(column: &ColumnProfile) -> Option<Vec<String>> {
     let counted: u64 = column.top.iter().map(|top| top.count).sum();
     let is_all = counted == column.count.saturating_sub(column.empty)
         && column.top.iter().all(|top| top.over == 0);
     let values = column.top.iter().map(|top| top.value.clone());
-    // One that was cut, or was no UTF-8, is not the cell's.
+    // A value that was truncated, or was not UTF-8, differs from the cell.
     let is_whole = |value: &String| value.len() < 200 && !value.contains('\u{fffd}');
     let mut values: Vec<String> = values.collect();
     values.sort();
@@ -125,7 +124,7 @@ fn set_bounds(column: &ColumnProfile, kind: &str, constraints: &mut Map<String, 
                 }
             }
         }
-        // A character has a byte at least.
+        // A character has at least one byte.
         "string" if !constraints.contains_key("enum") => {
             if let Some(most) = column.length_max {
                 constraints.insert("maxLength".into(), most.into());
@@ -135,7 +134,7 @@ fn set_bounds(column: &ColumnProfile, kind: &str, constraints: &mut Map<String, 
     }
 }
 
-/// As a number, where readers of JSON keep all of its digits; a profile rounds those of more.
+/// The number, if JSON parsers keep all of its digits; a profile rounds longer ones.
 fn number(text: &str) -> Option<Json> {
     let is_plain = text
         .bytes()
@@ -157,7 +156,7 @@ mod tests {
     use crate::operation::{Merged, observe};
     use crate::validate::{SeenKeys, has_keys};
 
-    /// Cells of which a profile may think a lot.
+    /// Cells that are hard to classify.
     const CELLS: [&[&str]; 9] = [
         &[
             "1",
@@ -216,7 +215,7 @@ mod tests {
         prop_oneof![9 => known, 1 => "[ -~]{0,6}"]
     }
 
-    /// Columns of one kind each, with some of others in between; and long ones of few values.
+    /// Columns of one kind each, with some other cells in between; and long columns of few values.
     fn table() -> impl Strategy<Value = Vec<Vec<String>>> {
         let column = (0..CELLS.len(), 0..16usize, 1..9usize);
         let columns = prop::collection::vec(column, 1..5);
@@ -233,7 +232,7 @@ mod tests {
                     let (row, column) = (at * 7 % rows, at % columns.len());
                     table[row][column] = odd;
                 }
-                // A key, as text and as number.
+                // A key, as text and as a number.
                 for (row, cells) in table.iter_mut().enumerate() {
                     cells.push(format!("k{row}"));
                     cells.push(row.to_string());
@@ -286,7 +285,7 @@ mod tests {
             bounds in any::<bool>(),
         ) {
             let columns: Vec<String> = (0..table[0].len())
-                // Names may be empty, or the same.
+                // Names may be empty or equal.
                 .map(|at| ["a", "", "b c", "a"].get(at).map_or_else(|| at.to_string(), ToString::to_string))
                 .collect();
             let spec = ProfileSpec { exact: is_exact, ..ProfileSpec::default() };

@@ -12,22 +12,21 @@ use crate::validate::rule::key::UniqueKey;
 use crate::validate::rule::{RuleSet, rules};
 use crate::validate::state::ValidateState;
 
-/// What became of a chunk's rows.
+/// The rows of a chunk that repeat a key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DuplicateRows {
-    /// The rows that are invalid after all, by their place among the valid ones, ascending.
+    /// Their indexes among the valid rows, ascending.
     pub left_out: Vec<u64>,
-    /// For each of them, the constraints that it breaks, as places among them.
+    /// For each of them the constraints that it breaks, as indexes.
     pub(super) broken: Vec<Vec<usize>>,
 }
 
 impl DuplicateRows {
-    /// What changes in the job's counts, and the rejects that come of it; `rows` are the chunk's valid
-    /// rows as they were sent.
+    /// The change of the job's state, and the rejects; `rows` are the valid rows of the chunk as they were sent.
     ///
     /// # Errors
     ///
-    /// When the schema cannot be used, or `keys` are of other rows.
+    /// When the schema cannot be used, or `keys` belongs to other rows.
     pub fn rejects(
         &self,
         spec: &ValidateSpec,

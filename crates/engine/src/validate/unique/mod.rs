@@ -1,6 +1,5 @@
-//! Keys that may come once in a whole job: what a worker says of a chunk's rows, and what is made of it
-//! when the chunks before it are known. Rows are looked at in input order; one of which a key came before
-//! is invalid, and remembers none of its keys. When that is, and where keys are kept, is for others.
+//! Unique keys over a whole job: workers send the keys of each chunk's rows, and the master finds duplicates in input
+//! order. A row with a key that an earlier row has is invalid, and none of its own keys count.
 
 mod duplicates;
 mod row_keys;

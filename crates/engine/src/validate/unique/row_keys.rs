@@ -6,23 +6,23 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::records::Record;
 use crate::validate::rule::{Column, RuleSet};
 
-/// Bytes of one key of one row.
+/// The bytes of one key of one row.
 pub(super) const HASH_BYTES: usize = 16;
 
-/// Gathers the keys of valid rows.
+/// Collects the keys of valid rows.
 #[derive(Debug)]
 pub(crate) struct RowKeysBuilder {
     keys: RowKeys,
-    /// One a key, each as it will be in `keys`.
+    /// One list per key, as in `keys`.
     hashes: Vec<Vec<u8>>,
-    /// Of the row before: record, line, byte.
+    /// The position of the previous row: record, line, byte.
     before: [u64; 3],
     places: Vec<u8>,
     bytes: Vec<u8>,
 }
 
 impl RowKeysBuilder {
-    /// Absent: the plan has no keys.
+    /// `None` if there are no unique keys.
     pub(crate) fn new(rules: &RuleSet, file: &str) -> Option<Self> {
         (!rules.keys.is_empty()).then(|| Self {
             keys: RowKeys {
@@ -36,14 +36,14 @@ impl RowKeysBuilder {
         })
     }
 
-    /// Takes a valid row, which stands at this record, line and byte.
+    /// Adds a valid row at this record, line and byte.
     pub(crate) fn add(&mut self, rules: &RuleSet, record: &Record<'_>, place: [u64; 3]) {
         for (key, hashes) in rules.keys.iter().zip(&mut self.hashes) {
             self.bytes.clear();
             let columns = key.columns.iter().map(|&at| &rules.columns[at]);
             let is_whole = canonical(columns, record, &mut self.bytes);
             let hash = if is_whole {
-                // None is the hash of no key.
+                // 0 stands for a missing key.
                 xxh3_128(&self.bytes).max(1)
             } else {
                 0
@@ -51,14 +51,14 @@ impl RowKeysBuilder {
             hashes.extend_from_slice(&hash.to_be_bytes());
         }
         for (now, before) in place.into_iter().zip(&mut self.before) {
-            // A row stands behind the one before it.
+            // Positions ascend.
             prost::encode_length_delimiter(now.saturating_sub(*before) as usize, &mut self.places)
                 .unwrap_or_default(); // a vector has room
             *before = now;
         }
     }
 
-    /// How many bytes it comes to.
+    /// The size in bytes.
     pub(crate) fn len(&self) -> usize {
         self.hashes.iter().map(Vec::len).sum::<usize>() + self.places.len()
     }
@@ -72,7 +72,7 @@ impl RowKeysBuilder {
     }
 }
 
-/// Appends what the cells of a key are worth; false where one stands for a missing value.
+/// Appends the canonical values of the cells of a key. Returns false if one is a missing value.
 fn canonical<'p>(
     columns: impl Iterator<Item = &'p Column>,
     record: &Record<'_>,
@@ -94,11 +94,11 @@ fn canonical<'p>(
     true
 }
 
-/// Whether `keys` are of so many rows: one key of each rule, and one place, a row.
+/// Checks that `keys` has one hash per key and one position for each of `rows` rows.
 ///
 /// # Errors
 ///
-/// What is wrong with them.
+/// The reason why they do not fit.
 pub(crate) fn check_keys(keys: &RowKeys, rows: usize) -> Result<(), &'static str> {
     let is_whole = |hashes: &Vec<u8>| hashes.len() == rows * HASH_BYTES;
     if !keys.hashes.iter().all(is_whole) {
@@ -116,7 +116,7 @@ pub(crate) fn check_keys(keys: &RowKeys, rows: usize) -> Result<(), &'static str
     }
 }
 
-/// Where each row stands, as steps from the one before.
+/// Reads the positions of rows, each encoded as a difference from the previous one.
 pub(super) struct RowPositions<'p>(pub(super) &'p [u8]);
 
 impl RowPositions<'_> {

@@ -9,25 +9,25 @@ use super::duplicates::DuplicateRows;
 use super::row_keys::HASH_BYTES;
 use crate::partial::PartialError;
 
-/// Every key that came so far, of each constraint. By default, of as many as the first chunk has.
+/// The keys of all rows so far, by constraint. The default takes the number of constraints from the first chunk.
 #[derive(Debug, Default)]
 pub struct SeenKeys {
     keys: Vec<HashSet<u128, BuildHasherDefault<IdentityHasher>>>,
 }
 
 impl SeenKeys {
-    /// Of a job of which each result has so many lists of keys.
+    /// For a job whose results have this number of lists of keys.
     pub fn new(rules: usize) -> Self {
         let mut keys = Vec::new();
         keys.resize_with(rules, HashSet::default);
         Self { keys }
     }
 
-    /// Settles the next chunk: which of its rows have a key that came before, in it or in those before.
+    /// Finds the rows of the next chunk that repeat a key of an earlier row, and adds the keys of the others.
     ///
     /// # Errors
     ///
-    /// When the keys are not what a worker says of as many rows in each constraint.
+    /// When the lists of keys do not fit each other or the job.
     pub fn find_duplicates(&mut self, keys: &RowKeys) -> Result<DuplicateRows, PartialError> {
         let rows = self.rows(keys)?;
         let mut duplicates = DuplicateRows::default();
@@ -48,8 +48,7 @@ impl SeenKeys {
         Ok(duplicates)
     }
 
-    /// Remembers the keys of a chunk that was duplicates before, without those of the rows that were left
-    /// out.
+    /// Adds the keys of a chunk whose duplicates are already known; `left_out` are those rows.
     ///
     /// # Errors
     ///
@@ -68,7 +67,7 @@ impl SeenKeys {
         Ok(())
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     fn rows(&mut self, keys: &RowKeys) -> Result<usize, PartialError> {
         let rows = keys.hashes.first().map_or(0, Vec::len) / HASH_BYTES;
         let is_whole = |hashes: &Vec<u8>| hashes.len() == rows * HASH_BYTES;
@@ -89,7 +88,7 @@ fn hash_at(hashes: &[u8], row: usize) -> u128 {
     bytes.try_into().map_or(0, u128::from_be_bytes)
 }
 
-/// Keys are hashes already: some of their bits will do.
+/// Uses bits of the keys, which are hashes already.
 #[derive(Debug, Default, Clone, Copy)]
 struct IdentityHasher(u64);
 

@@ -1,6 +1,6 @@
 //! Days of the Gregorian calendar, and the digits and offsets that dates and times are made of.
 
-/// A day since 1970, if it exists.
+/// The number of a day since 1970. `None` if it does not exist.
 pub(crate) fn day(year: i64, month: i64, day: i64) -> Option<i64> {
     let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let days = match month {
@@ -20,7 +20,7 @@ pub(crate) fn day(year: i64, month: i64, day: i64) -> Option<i64> {
     Some(era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468)
 }
 
-/// At least and at most so many digits, as many as there are.
+/// Reads at least `least` and at most `most` digits.
 pub(crate) fn number(text: &[u8], least: usize, most: usize) -> Option<(i64, &[u8])> {
     let digits = text
         .iter()
@@ -37,7 +37,7 @@ pub(crate) fn number(text: &[u8], least: usize, most: usize) -> Option<(i64, &[u
     Some((number, rest))
 }
 
-/// Nothing, Z, +01:00 or +0100: its seconds.
+/// Reads an offset (Z, +01:00 or +0100) in seconds.
 pub(crate) fn offset(text: &[u8]) -> Option<(i64, &[u8])> {
     let (sign, rest) = match text.split_first() {
         Some((b'Z' | b'z', rest)) => return Some((0, rest)),

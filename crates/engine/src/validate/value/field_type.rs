@@ -1,4 +1,4 @@
-//! The types of fields, each in its formats: whether a cell is of one, and what it is worth.
+//! The types of fields with their formats: whether a cell has the type, and its value.
 
 use memchr::memmem;
 use serde_json::Value as Json;
@@ -8,7 +8,7 @@ use super::temporal::{self, TemporalPart};
 use crate::cells::{is_email, is_url, is_uuid};
 use crate::validate::value::Value;
 
-/// A type and how it is written.
+/// A type and its format.
 #[derive(Debug, Clone)]
 pub(crate) enum FieldType {
     Any,
@@ -34,7 +34,7 @@ pub(crate) enum FieldType {
     },
 }
 
-/// What text has to look like.
+/// The format of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TextFormat {
     Any,
@@ -44,7 +44,7 @@ pub(crate) enum TextFormat {
     Binary,
 }
 
-/// How a longitude and a latitude are written.
+/// The format of a longitude and a latitude.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PointFormat {
     Pair,
@@ -53,7 +53,7 @@ pub(crate) enum PointFormat {
 }
 
 impl FieldType {
-    /// What the cell is worth. Absent: it is not of this type.
+    /// The value of the cell. `None` if it does not have this type.
     #[inline]
     pub(crate) fn read<'c>(&self, cell: &'c [u8]) -> Option<Value<'c>> {
         let is_fitting = match self {
@@ -78,8 +78,7 @@ impl FieldType {
         is_fitting.then_some(Value::Text(cell))
     }
 
-    /// How long a cell is, of those types that have a length: text in characters, the others in what
-    /// they have within.
+    /// The length of a cell: of text in characters, of other types in elements.
     pub(crate) fn length(&self, cell: &[u8]) -> usize {
         match self {
             Self::Object | Self::Array => match json(cell) {
@@ -99,7 +98,7 @@ impl FieldType {
         )
     }
 
-    /// Whether of two values one can be the lesser.
+    /// Whether values can be ordered.
     pub(crate) fn has_order(&self) -> bool {
         matches!(
             self,
@@ -107,7 +106,7 @@ impl FieldType {
         )
     }
 
-    /// Whether two cells of the same worth are known to be the same, however they are written.
+    /// Whether equal values are recognized even if they are written differently.
     pub(crate) fn has_values(&self) -> bool {
         !matches!(
             self,
@@ -119,7 +118,7 @@ impl FieldType {
         )
     }
 
-    /// As people read it: `integer`, `date %d.%m.%Y`.
+    /// The name for users: `integer`, `date %d.%m.%Y`.
     pub(crate) fn expected(&self) -> String {
         match self {
             Self::Any => "any".to_owned(),
@@ -197,7 +196,7 @@ fn boolean<'c>(cell: &'c [u8], yes: &[String], no: &[String]) -> Option<Value<'c
     }
 }
 
-/// At least four digits, and perhaps a minus before them.
+/// At least four digits, optionally with a minus.
 fn year(cell: &[u8]) -> Option<Number<'_>> {
     let digits = cell.strip_prefix(b"-").unwrap_or(cell);
     let is_year = digits.len() >= 4 && digits.iter().all(u8::is_ascii_digit);
@@ -216,7 +215,7 @@ fn pair(cell: &[u8]) -> Option<()> {
     is_place(degrees(longitude), degrees(latitude)).then_some(())
 }
 
-/// Whether a number is written without words, which `parse` would take too.
+/// Whether it is a number in digits: `parse` would accept words too.
 fn plain(text: &str) -> bool {
     Number::read(text.as_bytes(), &number::NumberFormat::new(false)).is_some()
         && !text.contains('N')
@@ -235,7 +234,7 @@ fn is_place(longitude: Option<f64>, latitude: Option<f64>) -> bool {
     within(longitude, 180.0) && within(latitude, 90.0)
 }
 
-/// By its type only: what it is made of is not looked at.
+/// Checks only the `type`, not the content.
 fn is_geo_json(cell: &[u8], is_topology: bool) -> bool {
     const TYPES: [&str; 9] = [
         "Point",
@@ -274,7 +273,7 @@ fn items<'c>(cell: &'c [u8], delimiter: &str) -> impl Iterator<Item = &'c [u8]> 
     })
 }
 
-/// A URL, or another scheme like `urn:` or `mailto:` with something behind it and no space in it.
+/// A URL, or another scheme like `urn:` or `mailto:` followed by at least one byte and no space.
 fn is_uri(cell: &[u8]) -> bool {
     if is_url(cell) {
         return true;
@@ -303,7 +302,7 @@ fn is_base64(cell: &[u8]) -> bool {
     cell.len().is_multiple_of(4) && body.iter().all(is_part)
 }
 
-/// Each malformed sequence counts as one, as it would be shown.
+/// The number of characters. Each malformed sequence counts as one, as it is displayed.
 fn characters(cell: &[u8]) -> usize {
     if cell.is_ascii() {
         return cell.len();

@@ -1,5 +1,5 @@
-//! What a cell is worth to a schema: enough to compare it with a bound, to find it in an enum, and
-//! to see that two cells are the same. How cells are read is for `kind`.
+//! The value of a cell: enough to compare it with a bound, to find it in an enum, and to detect equal cells.
+//! `field_type` reads cells.
 
 pub(crate) mod calendar;
 pub(crate) mod field_type;
@@ -11,7 +11,7 @@ use std::cmp::Ordering;
 
 use crate::validate::value::number::Number;
 
-/// A cell's worth. Of one field all are of one kind.
+/// The value of a cell. All values of a field are of one variant.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Value<'c> {
     Text(&'c [u8]),
@@ -20,12 +20,12 @@ pub(crate) enum Value<'c> {
     Temporal(TemporalValue<'c>),
 }
 
-/// A point of time, or a time of day, or a month.
+/// A point in time, or a time of day, or a month.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct TemporalValue<'c> {
-    /// Since 1970 in UTC, or since midnight; of a month: months since year 0.
+    /// Seconds since 1970 in UTC, or since midnight; of a month: months since year 0.
     pub(crate) whole: i64,
-    /// Digits of a fraction of a second, as many as there are.
+    /// The digits of the fraction of a second.
     pub(crate) fraction: &'c [u8],
 }
 
@@ -37,7 +37,7 @@ impl TemporalValue<'_> {
 }
 
 impl Value<'_> {
-    /// How it compares. Absent: it does not, because it is no number, or text.
+    /// Compares two values. `None` if they have no order: NaN, or text.
     pub(crate) fn compare(&self, other: &Value<'_>) -> Option<Ordering> {
         match (self, other) {
             (Self::Number(own), Value::Number(other)) => own.compare(other),
@@ -49,7 +49,7 @@ impl Value<'_> {
         }
     }
 
-    /// Appends bytes that are the same for the same value, and for no other; they tell where they end.
+    /// Appends the canonical form: equal for equal values, different for others, and self-delimiting.
     pub(crate) fn canonical(&self, out: &mut Vec<u8>) {
         match self {
             Self::Text(text) => {
@@ -66,13 +66,13 @@ impl Value<'_> {
                 out.push(4);
                 out.extend_from_slice(&moment.whole.to_le_bytes());
                 out.extend_from_slice(moment.fraction());
-                out.push(0); // no digit: the fraction's end
+                out.push(0); // not a digit: the end of the fraction
             }
         }
     }
 }
 
-/// A value that outlives the text that it was read from.
+/// An owned value that can be ordered.
 #[derive(Debug, Clone)]
 pub(crate) enum Bound {
     Number(Number<'static>, Box<[u8]>),
@@ -80,7 +80,7 @@ pub(crate) enum Bound {
 }
 
 impl Bound {
-    /// Absent: such values have no order.
+    /// `None` if such values have no order.
     pub(crate) fn of(value: &Value<'_>) -> Option<Self> {
         match value {
             Value::Number(number) => {

@@ -1,20 +1,20 @@
-//! Reads integers and numbers as a schema writes them, and compares them exactly, however long they
-//! are: no digit is lost, and nothing is copied.
+//! Parses integers and numbers in the format of a field, and compares them exactly at any length, without copying
+//! digits.
 
 use std::cmp::Ordering;
 
 use memchr::memmem;
 
-/// How a field writes its numbers.
+/// The format of a field's numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NumberFormat {
-    /// Between digits before the decimal point; empty: nothing.
+    /// The separator of groups of digits; empty if there is none.
     pub(crate) group: Box<[u8]>,
-    /// Between whole and fraction.
+    /// The decimal separator.
     pub(crate) decimal: Box<[u8]>,
-    /// Whether nothing but the number may stand in the cell.
+    /// Whether the cell must not contain anything except the number.
     pub(crate) is_bare: bool,
-    /// Whether only whole numbers without a fraction or an exponent are meant.
+    /// Whether only integers without a fraction or an exponent are valid.
     pub(crate) is_integer: bool,
 }
 
@@ -29,7 +29,7 @@ impl NumberFormat {
     }
 }
 
-/// What kind of number.
+/// The class of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Size {
     Zero,
@@ -38,18 +38,18 @@ pub(crate) enum Size {
     NotANumber,
 }
 
-/// A number: 0.d₁d₂d₃… times ten to the power of `magnitude`, where the d are the digits in `digits`.
+/// A number: 0.d₁d₂d₃… times ten to the power of `magnitude`, with the digits d in `digits`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Number<'c> {
     size: Size,
     is_negative: bool,
     magnitude: i64,
-    /// From the first that is not zero on, and whatever stands between them.
+    /// From the first that is not zero on, including separators.
     pub(crate) digits: &'c [u8],
 }
 
 impl<'c> Number<'c> {
-    /// Reads a cell. Absent: it is none.
+    /// Parses a cell. `None` if it is not a number.
     pub(crate) fn read(cell: &'c [u8], style: &NumberFormat) -> Option<Self> {
         let cell = if style.is_bare {
             cell
@@ -102,7 +102,7 @@ impl<'c> Number<'c> {
         })
     }
 
-    /// The digits before the decimal point, groups and all.
+    /// The digits before the decimal separator, with groups.
     fn whole(text: &[u8], style: &NumberFormat) -> Option<Whole> {
         let mut whole = Whole {
             digits: 0,
@@ -125,7 +125,7 @@ impl<'c> Number<'c> {
                         && text[whole.end..].starts_with(&style.group) =>
                 {
                     whole.end += style.group.len();
-                    // A group is of digits.
+                    // A digit must follow a group separator.
                     if !text.get(whole.end).is_some_and(u8::is_ascii_digit) {
                         return None;
                     }
@@ -137,7 +137,7 @@ impl<'c> Number<'c> {
         Some(whole)
     }
 
-    /// How it compares. Absent: one of the two is no number.
+    /// Compares two numbers. `None` if one is NaN.
     pub(crate) fn compare(&self, other: &Number<'_>) -> Option<Ordering> {
         if Size::NotANumber == self.size || Size::NotANumber == other.size {
             return None;
@@ -166,7 +166,7 @@ impl<'c> Number<'c> {
         }
     }
 
-    /// Appends bytes that are the same for the same number, and for no other.
+    /// Appends the canonical form: equal for equal numbers and different for others.
     pub(crate) fn canonical(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&[self.size as u8, u8::from(self.is_negative)]);
         out.extend_from_slice(&self.magnitude.to_le_bytes());
@@ -178,7 +178,7 @@ impl<'c> Number<'c> {
         out.push(0);
     }
 
-    /// The same, of the digits that it had.
+    /// The number with its digits, which the caller kept.
     pub(crate) fn with_digits<'d>(&self, digits: &'d [u8]) -> Number<'d> {
         Number {
             size: self.size,
@@ -188,16 +188,16 @@ impl<'c> Number<'c> {
         }
     }
 
-    /// The same but for its digits, which whoever calls keeps.
+    /// The number without its digits, which the caller keeps.
     pub(crate) fn without_digits(&self) -> Number<'static> {
         self.with_digits(&[])
     }
 }
 
-/// What stands before the decimal point.
+/// The part before the decimal separator.
 struct Whole {
     digits: i64,
-    /// Where the first digit that is not zero stands, and how many stand from it on.
+    /// The offset of the first digit that is not zero, and the number of digits from it on.
     first: Option<(usize, i64)>,
     end: usize,
 }
@@ -215,7 +215,7 @@ fn read_exponent(text: &[u8]) -> Option<i64> {
     if text.is_empty() || digits(text) < text.len() {
         return None;
     }
-    // Far beyond what any number of digits in a record can make up for.
+    // Far more than the digits in a record can compensate.
     let most = i64::MAX / 4;
     let size = text.iter().fold(0_i64, |size, byte| {
         size.saturating_mul(10)
@@ -240,7 +240,7 @@ fn special(cell: &[u8]) -> Option<Number<'static>> {
     })
 }
 
-/// The number in a cell with other things around it, like `95 %` or `€ 3`.
+/// The number in a cell with other text around it, like `95 %` or `€ 3`.
 fn within<'c>(cell: &'c [u8], style: &NumberFormat) -> &'c [u8] {
     let Some(first) = cell.iter().position(u8::is_ascii_digit) else {
         return cell;
@@ -256,7 +256,7 @@ fn within<'c>(cell: &'c [u8], style: &NumberFormat) -> &'c [u8] {
     &cell[start..=last]
 }
 
-/// Compares digits behind `0.`, whatever stands between them.
+/// Compares the digits behind `0.`, ignoring separators.
 fn compare_digits(own: &[u8], other: &[u8]) -> Ordering {
     let mut own = own.iter().filter(|byte| byte.is_ascii_digit());
     let mut other = other.iter().filter(|byte| byte.is_ascii_digit());
@@ -271,13 +271,13 @@ fn compare_digits(own: &[u8], other: &[u8]) -> Ordering {
     }
 }
 
-/// Whether text may stand between digits: it has none, and nothing that is part of a number.
+/// Whether a text may separate digits: it contains nothing that is part of a number.
 pub(crate) fn may_group(text: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'e' | b'E');
     !text.bytes().any(is_part) && text.len() <= 4
 }
 
-/// Whether one of the two is within the other, so that a number could be read in two ways.
+/// Whether one of the two contains the other, so that a number would be ambiguous.
 pub(crate) fn collide(group: &[u8], decimal: &[u8]) -> bool {
     !group.is_empty()
         && (memmem::find(group, decimal).is_some() || memmem::find(decimal, group).is_some())

@@ -1,9 +1,9 @@
-//! Formats of dates and times in the words of C's strptime, as Python reads them in the C locale.
+//! Formats of dates and times with the directives of C's strptime, as Python reads them in the C locale.
 
 use super::calendar::{day, number, offset};
 use crate::validate::value::TemporalValue;
 
-/// A format, ready to read cells by.
+/// A parsed format.
 #[derive(Debug, Clone)]
 pub(crate) struct StrftimePattern {
     items: Vec<Item>,
@@ -53,7 +53,7 @@ const WEEKDAYS: [&str; 7] = [
     "Sunday",
 ];
 
-/// What was read so far.
+/// The parts that were read so far.
 #[derive(Default)]
 struct Parts<'c> {
     year: Option<i64>,
@@ -72,7 +72,7 @@ struct Parts<'c> {
 impl StrftimePattern {
     /// # Errors
     ///
-    /// The directive that is not known.
+    /// The unknown directive.
     pub(crate) fn new(format: &str) -> Result<Self, String> {
         let mut items = Vec::new();
         let mut rest = format.bytes();
@@ -96,7 +96,7 @@ impl StrftimePattern {
         })
     }
 
-    /// As it was written.
+    /// The text of the format.
     pub(crate) fn format(&self) -> &str {
         &self.format
     }
@@ -145,7 +145,7 @@ impl<'c> Parts<'c> {
             Item::Year => (self.year, rest) = some(number(text, 4, 4)?),
             Item::YearOfCentury => {
                 let (year, behind) = number(text, 2, 2)?;
-                // As POSIX has it: 69 to 99 are of the last century.
+                // As in POSIX: 69 to 99 are of the last century.
                 self.year = Some(year + if year < 69 { 2000 } else { 1900 });
                 rest = behind;
             }
@@ -180,7 +180,7 @@ impl<'c> Parts<'c> {
         Some(rest)
     }
 
-    /// What it comes to. What is not said is taken for the first of 1900, as Python does.
+    /// The value. Missing parts default to the first of January 1900, as in Python.
     fn moment(self) -> Option<TemporalValue<'c>> {
         let hour = match (self.is_of_half, self.is_afternoon) {
             (false, _) => self.hour,
@@ -199,7 +199,7 @@ impl<'c> Parts<'c> {
             _ if !has_date => 0,
             Some(number) => {
                 let first = day(year, 1, 1)?;
-                // Day 366 is one of leap years only.
+                // Only leap years have a day 366.
                 if first + number > day(year + 1, 1, 1)? {
                     return None;
                 }
@@ -218,7 +218,7 @@ fn some<T>((number, rest): (i64, T)) -> (Option<i64>, T) {
     (Some(number), rest)
 }
 
-/// The number, from 1, of the name that `text` starts with, in any case.
+/// The number, from 1, of the name at the start of `text`, in any case.
 fn name<'c>(names: &[&str], is_short: bool, text: &'c [u8]) -> Option<(i64, &'c [u8])> {
     names.iter().enumerate().find_map(|(at, name)| {
         let name = if is_short { &name[..3] } else { name };

@@ -1,5 +1,5 @@
-//! Reads dates, times and what is made of them, in the formats that a schema can name. A day must
-//! exist; a leap second counts as the first of the next minute.
+//! Parses dates, times, months and durations in the formats of a schema. A day must exist; a leap second counts as the
+//! first second of the next minute.
 
 use super::calendar::{day, number, offset};
 use super::strftime::StrftimePattern;
@@ -7,18 +7,18 @@ use crate::validate::value::TemporalValue;
 
 const DAY: i64 = 86_400;
 
-/// How a field writes them.
+/// The format of a field.
 #[derive(Debug, Clone)]
 pub(crate) enum Format {
-    /// As ISO 8601 has it, and as schemas mean it by default.
+    /// ISO 8601, the default of schemas.
     Iso,
-    /// In any way that is known here.
+    /// Any supported notation.
     Any,
-    /// In a way of its own.
+    /// A strftime format.
     Strftime(StrftimePattern),
 }
 
-/// Which part of time a field is of.
+/// The part of a point in time that a field has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TemporalPart {
     Date,
@@ -26,7 +26,7 @@ pub(crate) enum TemporalPart {
     DateTime,
 }
 
-/// Reads a cell. Absent: it is none.
+/// Parses a cell. `None` if it does not fit.
 pub(crate) fn read<'c>(
     cell: &'c [u8],
     part: TemporalPart,
@@ -84,7 +84,7 @@ pub(crate) fn is_duration(cell: &[u8]) -> bool {
     }
 }
 
-/// Numbers each with one of `units` behind it, in their order; at least one; seconds with a fraction.
+/// Numbers, each followed by one of `units`, in their order; at least one; seconds may have a fraction.
 fn steps(mut text: &[u8], mut units: &[u8]) -> bool {
     if text.is_empty() {
         return false;
@@ -135,7 +135,7 @@ fn on(day: i64, time: TemporalValue<'_>) -> Option<TemporalValue<'_>> {
     })
 }
 
-/// Year, month and day, with one of `between` between them, both times the same.
+/// Year, month and day, separated by one of `between`, the same both times.
 fn date<'c>(cell: &'c [u8], between: &[u8]) -> Option<(i64, &'c [u8])> {
     let (year, rest) = number(cell, 4, 4)?;
     let (separator, rest) = rest
@@ -147,7 +147,7 @@ fn date<'c>(cell: &'c [u8], between: &[u8]) -> Option<(i64, &'c [u8])> {
     Some((day(year, month, of_month)?, rest))
 }
 
-/// The year first, with dashes, slashes, dots or nothing between.
+/// Starts with the year; with dashes, slashes, dots or no separator.
 fn any_date(cell: &[u8]) -> Option<(i64, &[u8])> {
     date(cell, b"-/.").or_else(|| {
         let (year, rest) = number(cell, 4, 4)?;
@@ -157,7 +157,7 @@ fn any_date(cell: &[u8]) -> Option<(i64, &[u8])> {
     })
 }
 
-/// `15:04:05.999+01:00`; seconds may be missing where they are not asked for.
+/// `15:04:05.999+01:00`; seconds are optional unless required.
 fn time(text: &[u8], with_seconds: bool) -> Option<(TemporalValue<'_>, &[u8])> {
     let (hours, rest) = number(text, 2, 2)?;
     let (minutes, mut rest) = number(rest.strip_prefix(b":")?, 2, 2)?;
