@@ -1,5 +1,4 @@
-//! What is known of any set of a job's chunks: how many records are valid, and how often each rule
-//! was broken.
+//! The mergeable state of `validate`: the number of valid records, and how often each rule was broken.
 
 use proto::v1::{ChunkResult, RuleReport, ValidatePartial, ValidateReport};
 
@@ -8,23 +7,23 @@ use crate::partial::PartialError;
 use crate::result::{ResultError, at_most, same};
 use crate::validate::rule::RuleSet;
 
-/// Of any set of a job's chunks.
+/// The state over any set of a job's chunks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ValidateState {
     pub(super) rows: u64,
     pub(super) valid: u64,
-    /// Of those, the ones that are not when the chunks before are known.
+    /// Valid records whose unique keys occur in an earlier chunk.
     pub(super) duplicates: u64,
-    /// One a rule. Empty: of no chunk.
+    /// For each rule, how often it was broken. Empty for no chunks.
     pub(super) broken: Vec<u64>,
 }
 
 impl ValidateState {
-    /// Of one chunk: the records that break a rule.
+    /// The number of records of one chunk that break a rule.
     ///
     /// # Errors
     ///
-    /// When its counts contradict each other.
+    /// If its counts contradict each other.
     fn invalid(&self) -> Result<u64, PartialError> {
         let invalid = self.rows.checked_sub(self.valid);
         let invalid = invalid.ok_or(PartialError::Malformed(
@@ -49,11 +48,11 @@ impl ValidateState {
         Ok(invalid)
     }
 
-    /// Whether it is of so many rules, as far as it has any.
+    /// Checks that the state is empty or of this number of rules.
     ///
     /// # Errors
     ///
-    /// When it is not.
+    /// If it is not.
     pub(super) fn check_rules(&self, rules: usize) -> Result<(), PartialError> {
         let is_nothing = self.broken.is_empty() && self.rows == 0;
         if is_nothing || self.broken.len() == rules {
@@ -64,11 +63,11 @@ impl ValidateState {
         ))
     }
 
-    /// What people read, of rules that `plan` has.
+    /// The report, whose rules are those of the set.
     ///
     /// # Errors
     ///
-    /// When it is of others.
+    /// If the state is of other rules.
     pub(super) fn finish(&self, rules: &RuleSet) -> Result<ValidateReport, PartialError> {
         self.check_rules(rules.rules().len())?;
         let broken = self.broken.iter().copied().chain(std::iter::repeat(0));
