@@ -1,59 +1,12 @@
-//! Deliveries of a queue: the message, and the receipt that settles it. Both brokers create them.
-
-use bytes::Bytes;
-use proto::{Envelope, PayloadError};
+//! One interface to the consumers and receipts of both brokers. It only dispatches between them.
 
 use crate::error::BrokerError;
-use crate::memory::{BroadcastConsumer, MemoryConsumer, MemoryReceipt};
+use crate::memory::{MemoryConsumer, MemoryReceipt};
+use crate::message::{self, Settlement};
 use crate::rabbit::{RabbitConsumer, RabbitReceipt};
 
-/// A delivered message. It is redelivered, to this or another consumer, unless its receipt is settled.
-#[derive(Debug)]
-pub struct Delivery {
-    /// The message, or the bytes that could not be decoded.
-    pub message: Result<Envelope, Box<Unreadable>>,
-    /// Settles the message.
-    pub receipt: Receipt,
-    /// Whether it was delivered before.
-    pub redelivered: bool,
-    /// How often it was returned before, as counted by the broker; 0 at first. Brokers count differently, so it can only
-    /// raise a suspicion, not count attempts.
-    pub delivery_count: u32,
-    /// How the broker moved it to the dead queue. `None` if the broker did not.
-    pub death: Option<Death>,
-}
-
-/// A message that could not be decoded.
-#[derive(Debug, thiserror::Error)]
-#[error("message {message_id:?} cannot be read: {error}")]
-pub struct Unreadable {
-    /// The cause.
-    #[source]
-    pub error: PayloadError,
-    /// The AMQP `message_id`; empty if it had none.
-    pub message_id: String,
-    /// The AMQP `type`; empty if it had none.
-    pub kind: String,
-    /// The AMQP `content_type`; empty if it had none.
-    pub content_type: String,
-    /// The AMQP `correlation_id`, a job's id in rowmill's messages; empty if it had none.
-    pub correlation_id: String,
-    /// The AMQP `app_id`, the name of the sender; empty if it had none.
-    pub app_id: String,
-    /// The body.
-    pub bytes: Bytes,
-}
-
-/// How the broker moved a message to the dead queue; the last time if it did so repeatedly.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Death {
-    /// `delivery_limit` (its consumers died or returned it too often) or `rejected`.
-    pub reason: String,
-    /// The queue from which it was moved.
-    pub queue: String,
-    /// How often it was moved for this reason from this queue.
-    pub count: u64,
-}
+/// A delivered message, with the receipt that settles it.
+pub type Delivery = message::Delivery<Receipt>;
 
 /// Takes messages from one queue, at most `prefetch` unsettled at a time. Dropping it returns its prefetched messages
 /// once the last of its receipts is gone.
@@ -64,7 +17,6 @@ pub struct Consumer(pub(crate) ConsumerKind);
 pub(crate) enum ConsumerKind {
     Rabbit(RabbitConsumer),
     Memory(MemoryConsumer),
-    Telemetry(BroadcastConsumer),
 }
 
 impl Consumer {
@@ -76,9 +28,8 @@ impl Consumer {
     /// error.
     pub async fn next(&mut self) -> Result<Delivery, BrokerError> {
         match &mut self.0 {
-            ConsumerKind::Rabbit(consumer) => consumer.next().await,
-            ConsumerKind::Memory(consumer) => consumer.next().await,
-            ConsumerKind::Telemetry(consumer) => consumer.next().await,
+            ConsumerKind::Rabbit(consumer) => Ok(consumer.next().await?.map_receipt(Receipt::from)),
+            ConsumerKind::Memory(consumer) => Ok(consumer.next().await?.map_receipt(Receipt::from)),
         }
     }
 
@@ -91,7 +42,7 @@ impl Consumer {
         match self.0 {
             ConsumerKind::Rabbit(consumer) => consumer.cancel().await,
             // Dropping it cancels it.
-            ConsumerKind::Memory(_) | ConsumerKind::Telemetry(_) => Ok(()),
+            ConsumerKind::Memory(_) => Ok(()),
         }
     }
 }
@@ -100,22 +51,26 @@ impl Consumer {
 /// consumer and all its receipts are gone.
 #[derive(Debug)]
 #[must_use = "an unsettled message is kept from other consumers"]
-pub struct Receipt(pub(crate) ReceiptKind);
+pub struct Receipt(ReceiptKind);
 
 #[derive(Debug)]
-pub(crate) enum ReceiptKind {
+enum ReceiptKind {
     Rabbit(RabbitReceipt),
     Memory(MemoryReceipt),
     /// Lossy messages are settled when they are delivered.
     Settled,
 }
 
-/// How a message is settled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Settlement {
-    Ack,
-    Requeue,
-    Reject,
+impl From<Option<RabbitReceipt>> for Receipt {
+    fn from(receipt: Option<RabbitReceipt>) -> Self {
+        Self(receipt.map_or(ReceiptKind::Settled, ReceiptKind::Rabbit))
+    }
+}
+
+impl From<Option<MemoryReceipt>> for Receipt {
+    fn from(receipt: Option<MemoryReceipt>) -> Self {
+        Self(receipt.map_or(ReceiptKind::Settled, ReceiptKind::Memory))
+    }
 }
 
 impl Receipt {

@@ -5,9 +5,10 @@ use tokio::sync::watch;
 
 use crate::address::RabbitConfig;
 use crate::client_role::ClientRole;
-use crate::delivery::{Consumer, Delivery};
+use crate::delivery::{Consumer, ConsumerKind, Delivery, Receipt};
 use crate::error::BrokerError;
-use crate::memory::{Memory, MemorySession};
+use crate::memory::{self, Memory, MemorySession};
+use crate::message::{Confirm, Depth};
 use crate::rabbit::{Rabbit, RabbitSession};
 use crate::topology::Queue;
 
@@ -18,27 +19,6 @@ pub enum Broker {
     Rabbit(Rabbit),
     /// Queues in this process; clones share them.
     Memory(Memory),
-}
-
-/// The broker's answer to a published message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Confirm {
-    /// The broker has stored it, on disk if it has one.
-    Acked,
-    /// Refused, because the queue is full: send it again later.
-    Nacked,
-    /// No queue is bound at its destination: send it again in a new session, which binds the queues.
-    Returned,
-}
-
-/// Number of messages and consumers of a queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Depth {
-    /// Messages that wait for a consumer.
-    pub ready: u64,
-    /// Active consumers. Consumers that wait their turn at [`Queue::Results`] are not counted, so a master that sees
-    /// one before it consumes is a standby.
-    pub consumers: u64,
 }
 
 impl Broker {
@@ -82,7 +62,7 @@ impl Broker {
     pub fn address(&self) -> String {
         match self {
             Self::Rabbit(rabbit) => rabbit.address(),
-            Self::Memory(_) => memory_address(),
+            Self::Memory(_) => memory::ADDRESS.to_owned(),
         }
     }
 
@@ -100,10 +80,6 @@ impl Broker {
             }
         }
     }
-}
-
-pub(crate) fn memory_address() -> String {
-    "in this process".to_owned()
 }
 
 /// Connections to a broker. Cheap to clone. A session ends when it is closed, or when the last of its clones, consumers
@@ -140,10 +116,12 @@ impl Session {
     ///
     /// If the session is lost or closed, or this user may not read.
     pub async fn consume(&self, queue: Queue, prefetch: u16) -> Result<Consumer, BrokerError> {
-        match &self.0 {
-            SessionKind::Rabbit(session) => session.consume(queue, prefetch).await,
-            SessionKind::Memory(session) => session.consume(queue, prefetch),
-        }
+        Ok(Consumer(match &self.0 {
+            SessionKind::Rabbit(session) => {
+                ConsumerKind::Rabbit(session.consume(queue, prefetch).await?)
+            }
+            SessionKind::Memory(session) => ConsumerKind::Memory(session.consume(queue, prefetch)?),
+        }))
     }
 
     /// Takes the first message of `queue`, if there is one, independent of any prefetch: for messages that are taken
@@ -154,8 +132,14 @@ impl Session {
     /// If the session is lost or closed, or this user may not read.
     pub async fn take_one(&self, queue: Queue) -> Result<Option<Delivery>, BrokerError> {
         match &self.0 {
-            SessionKind::Rabbit(session) => session.take_one(queue).await,
-            SessionKind::Memory(session) => session.take_one(queue),
+            SessionKind::Rabbit(session) => {
+                let taken = session.take_one(queue).await?;
+                Ok(taken.map(|delivery| delivery.map_receipt(Receipt::from)))
+            }
+            SessionKind::Memory(session) => {
+                let taken = session.take_one(queue)?;
+                Ok(taken.map(|delivery| delivery.map_receipt(Receipt::from)))
+            }
         }
     }
 

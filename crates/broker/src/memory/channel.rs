@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::Node;
+use super::node::Node;
 use super::queue::{Message, MessageQueue};
-use crate::delivery::Settlement;
 use crate::error::BrokerError;
-use crate::session::memory_address;
+use crate::message::Settlement;
 use crate::topology::Queue;
+
+/// The address of this broker in messages and logs.
+pub(crate) const ADDRESS: &str = "in this process";
 
 #[derive(Debug)]
 pub(super) struct Channel {
@@ -118,6 +120,6 @@ impl Drop for Channel {
 
 pub(super) fn closed() -> BrokerError {
     BrokerError::Closed {
-        address: memory_address(),
+        address: ADDRESS.to_owned(),
     }
 }

@@ -10,18 +10,33 @@ use tokio::sync::watch;
 
 use super::channel::{Channel, closed};
 use super::queue::Message;
-use super::session::MemorySession;
-use crate::delivery::{Delivery, Receipt, ReceiptKind, Settlement};
 use crate::error::BrokerError;
+use crate::message::{Delivery, Settlement};
 
-/// Takes messages from a queue with storage.
+/// Takes messages from one queue. Lossy messages have no receipt: they are settled when they are delivered.
 #[derive(Debug)]
-pub(crate) struct MemoryConsumer {
-    pub(super) channel: Arc<Channel>,
+pub(crate) enum MemoryConsumer {
+    Stored(StoredConsumer),
+    Lossy(LossyConsumer),
 }
 
 impl MemoryConsumer {
-    pub(crate) async fn next(&mut self) -> Result<Delivery, BrokerError> {
+    pub(crate) async fn next(&mut self) -> Result<Delivery<Option<MemoryReceipt>>, BrokerError> {
+        match self {
+            Self::Stored(consumer) => consumer.next().await,
+            Self::Lossy(consumer) => consumer.next().await,
+        }
+    }
+}
+
+/// Takes messages from a queue with storage.
+#[derive(Debug)]
+pub(crate) struct StoredConsumer {
+    pub(super) channel: Arc<Channel>,
+}
+
+impl StoredConsumer {
+    async fn next(&self) -> Result<Delivery<Option<MemoryReceipt>>, BrokerError> {
         loop {
             let mut changed = pin!(self.channel.queue().changed());
             // Subscribes before it checks, so that no change is missed in between.
@@ -34,18 +49,18 @@ impl MemoryConsumer {
     }
 
     /// The next message, if there is one now.
-    pub(super) fn try_next(&self) -> Result<Option<Delivery>, BrokerError> {
+    pub(super) fn try_next(&self) -> Result<Option<Delivery<Option<MemoryReceipt>>>, BrokerError> {
         let taken = self.channel.take()?;
         Ok(taken.map(|(tag, message)| self.delivery(tag, message)))
     }
 
-    fn delivery(&self, tag: u64, message: Message) -> Delivery {
+    fn delivery(&self, tag: u64, message: Message) -> Delivery<Option<MemoryReceipt>> {
         Delivery {
             message: Ok(message.envelope),
-            receipt: Receipt(ReceiptKind::Memory(MemoryReceipt {
+            receipt: Some(MemoryReceipt {
                 channel: Arc::clone(&self.channel),
                 tag,
-            })),
+            }),
             redelivered: message.delivery_count > 0,
             delivery_count: message.delivery_count,
             death: message.death,
@@ -53,7 +68,7 @@ impl MemoryConsumer {
     }
 }
 
-impl Drop for MemoryConsumer {
+impl Drop for StoredConsumer {
     fn drop(&mut self) {
         self.channel.cancel();
     }
@@ -74,20 +89,20 @@ impl MemoryReceipt {
 
 /// Receives the lossy messages, heartbeats or control, that are sent while it exists.
 #[derive(Debug)]
-pub(crate) struct BroadcastConsumer {
+pub(crate) struct LossyConsumer {
     pub(super) messages: broadcast::Receiver<Envelope>,
-    pub(super) ended: watch::Receiver<bool>,
-    /// Keeps the session alive.
-    pub(super) _session: MemorySession,
+    /// Whether the session has ended. It ends by itself when the last of its clones and consumers is dropped.
+    pub(super) ended: Arc<watch::Sender<bool>>,
 }
 
-impl BroadcastConsumer {
-    pub(crate) async fn next(&mut self) -> Result<Delivery, BrokerError> {
+impl LossyConsumer {
+    async fn next(&mut self) -> Result<Delivery<Option<MemoryReceipt>>, BrokerError> {
+        let mut ended = self.ended.subscribe();
         loop {
             let received = tokio::select! {
                 // Both futures are cancel-safe.
                 received = self.messages.recv() => received,
-                _ = self.ended.wait_for(|ended| *ended) => return Err(closed()),
+                _ = ended.wait_for(|ended| *ended) => return Err(closed()),
             };
             match received {
                 Ok(envelope) => return Ok(lossy_delivery(envelope)),
@@ -99,10 +114,10 @@ impl BroadcastConsumer {
     }
 }
 
-fn lossy_delivery(envelope: Envelope) -> Delivery {
+fn lossy_delivery(envelope: Envelope) -> Delivery<Option<MemoryReceipt>> {
     Delivery {
         message: Ok(envelope),
-        receipt: Receipt(ReceiptKind::Settled),
+        receipt: None,
         redelivered: false,
         delivery_count: 0,
         death: None,

@@ -7,10 +7,17 @@ use proto::Envelope;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-use super::Limit;
-use crate::delivery::Death;
-use crate::session::Depth;
+use crate::message::{Death, Depth};
 use crate::topology::Queue;
+
+/// The behaviour of a full queue towards publishers. Requeued messages are always accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// The publisher waits until there is room: back-pressure without polling.
+    Wait(usize),
+    /// The message is nacked, as RabbitMQ does under a length policy.
+    Reject(usize),
+}
 
 /// A message with its delivery state.
 #[derive(Debug, Clone)]

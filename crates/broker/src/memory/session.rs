@@ -6,13 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use proto::Envelope;
 use tokio::sync::watch;
 
-use super::Node;
 use super::channel::{Channel, closed};
-use super::consumer::{BroadcastConsumer, MemoryConsumer};
+use super::consumer::{LossyConsumer, MemoryConsumer, MemoryReceipt, StoredConsumer};
+use super::node::Node;
 use super::queue::{EnqueueResult, MessageQueue};
-use crate::delivery::{Consumer, ConsumerKind, Delivery};
 use crate::error::BrokerError;
-use crate::session::{Confirm, Depth};
+use crate::message::{Confirm, Delivery, Depth};
 use crate::topology::Queue;
 
 /// A session with the in-process broker.
@@ -24,7 +23,7 @@ struct SessionState {
     node: Arc<Node>,
     /// The channels that may hold unsettled messages.
     channels: Mutex<Vec<Weak<Channel>>>,
-    ended: watch::Sender<bool>,
+    ended: Arc<watch::Sender<bool>>,
     /// Never changes: this broker blocks no publisher.
     blocked: watch::Sender<Option<String>>,
 }
@@ -34,7 +33,7 @@ impl MemorySession {
         Self(Arc::new(SessionState {
             node,
             channels: Mutex::default(),
-            ended: watch::Sender::new(false),
+            ended: Arc::new(watch::Sender::new(false)),
             blocked: watch::Sender::new(None),
         }))
     }
@@ -75,31 +74,42 @@ impl MemorySession {
         }
     }
 
-    pub(crate) fn consume(&self, queue: Queue, prefetch: u16) -> Result<Consumer, BrokerError> {
+    pub(crate) fn consume(
+        &self,
+        queue: Queue,
+        prefetch: u16,
+    ) -> Result<MemoryConsumer, BrokerError> {
         self.check()?;
-        let node = Arc::clone(&self.0.node);
-        let kind = match Channel::open(node, queue, prefetch) {
-            Some(channel) => ConsumerKind::Memory(MemoryConsumer {
-                channel: self.register(channel)?,
-            }),
-            None => ConsumerKind::Telemetry(BroadcastConsumer {
+        Ok(match self.open(queue, prefetch)? {
+            Some(consumer) => MemoryConsumer::Stored(consumer),
+            None => MemoryConsumer::Lossy(LossyConsumer {
                 messages: self.0.node.lossy(queue).subscribe(),
-                ended: self.0.ended.subscribe(),
-                _session: self.clone(),
+                ended: Arc::clone(&self.0.ended),
             }),
-        };
-        Ok(Consumer(kind))
+        })
     }
 
-    pub(crate) fn take_one(&self, queue: Queue) -> Result<Option<Delivery>, BrokerError> {
+    pub(crate) fn take_one(
+        &self,
+        queue: Queue,
+    ) -> Result<Option<Delivery<Option<MemoryReceipt>>>, BrokerError> {
         self.check()?;
-        let Some(channel) = Channel::open(Arc::clone(&self.0.node), queue, 1) else {
-            return Ok(None);
-        };
-        let consumer = MemoryConsumer {
-            channel: self.register(channel)?,
-        };
-        consumer.try_next()
+        match self.open(queue, 1)? {
+            Some(consumer) => consumer.try_next(),
+            None => Ok(None),
+        }
+    }
+
+    /// A consumer of `queue`. `None` for lossy queues, which have no storage.
+    fn open(&self, queue: Queue, prefetch: u16) -> Result<Option<StoredConsumer>, BrokerError> {
+        let channel = Channel::open(Arc::clone(&self.0.node), queue, prefetch);
+        channel
+            .map(|channel| {
+                Ok(StoredConsumer {
+                    channel: self.register(channel)?,
+                })
+            })
+            .transpose()
     }
 
     fn register(&self, channel: Channel) -> Result<Arc<Channel>, BrokerError> {

@@ -13,9 +13,9 @@ use lapin::options::{
 use lapin::types::FieldTable;
 
 use super::message;
-use super::session::SessionState;
-use crate::delivery::{Delivery, Receipt, ReceiptKind, Settlement};
+use super::session_state::SessionState;
 use crate::error::BrokerError;
+use crate::message::{Delivery, Settlement};
 use crate::topology::Queue;
 
 /// Takes messages from one queue.
@@ -65,13 +65,10 @@ impl RabbitConsumer {
         queue: Queue,
         prefetch: u16,
     ) -> Result<lapin::Consumer, lapin::Error> {
-        let name = match queue {
-            Queue::Telemetry | Queue::Control => {
-                session.names.declare_listener(channel, queue).await?
-            }
-            Queue::Tasks | Queue::Lane(_) | Queue::Retry(_) | Queue::Results | Queue::Dead => {
-                session.names.queue(queue)
-            }
+        let name = if queue.is_lossy() {
+            session.names.declare_listener(channel, queue).await?
+        } else {
+            session.names.queue(queue)
         };
         channel
             .basic_qos(prefetch, BasicQosOptions::default())
@@ -84,7 +81,7 @@ impl RabbitConsumer {
             .await
     }
 
-    pub(crate) async fn next(&mut self) -> Result<Delivery, BrokerError> {
+    pub(crate) async fn next(&mut self) -> Result<Delivery<Option<RabbitReceipt>>, BrokerError> {
         match self.incoming.next().await {
             Some(Ok(incoming)) => Ok(self.source.delivery(incoming, self.lossy)),
             Some(Err(error)) => Err(self.source.session.failed("consume", error)),
@@ -117,7 +114,12 @@ impl RabbitConsumer {
 }
 
 impl ConsumerChannel {
-    fn delivery(self: &Arc<Self>, mut incoming: Incoming, lossy: bool) -> Delivery {
+    /// A lossy delivery is settled here, and has no receipt.
+    fn delivery(
+        self: &Arc<Self>,
+        mut incoming: Incoming,
+        lossy: bool,
+    ) -> Delivery<Option<RabbitReceipt>> {
         let message = message::envelope(&mut incoming);
         let receipt = if lossy {
             // The ack is queued when it is first polled. Its result does not matter, and waiting for it would make
@@ -128,16 +130,16 @@ impl ConsumerChannel {
                     .ack(BasicAckOptions::default())
                     .now_or_never(),
             );
-            ReceiptKind::Settled
+            None
         } else {
-            ReceiptKind::Rabbit(RabbitReceipt {
+            Some(RabbitReceipt {
                 acker: incoming.acker.clone(),
                 source: Arc::clone(self),
             })
         };
         Delivery {
             message,
-            receipt: Receipt(receipt),
+            receipt,
             redelivered: incoming.redelivered,
             delivery_count: message::delivery_count(&incoming),
             death: message::death(&incoming),
@@ -149,7 +151,7 @@ impl ConsumerChannel {
 pub(super) async fn take_one(
     session: Arc<SessionState>,
     queue: Queue,
-) -> Result<Option<Delivery>, BrokerError> {
+) -> Result<Option<Delivery<Option<RabbitReceipt>>>, BrokerError> {
     const TAKE: &str = "take a message";
     let link = session.consuming().await?;
     if let Some(lane) = queue.lane() {

@@ -1,20 +1,16 @@
 //! Declares the queues and exchanges in RabbitMQ at every session, so that a fresh broker needs no preparation, and
 //! other arguments under the same names are detected.
 
-use lapin::options::{
-    ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions,
-    QueueDeleteOptions,
-};
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, ExchangeKind};
 use uuid::Uuid;
 
 use super::failure::{is_forbidden, is_not_found};
-use super::lane_queues;
 use super::link::Link;
 use crate::client_role::ClientRole;
 use crate::error::BrokerError;
-use crate::session::Depth;
+use crate::message::Depth;
 use crate::topology::{OLD_VERSION, Queue, VERSION};
 
 const DECLARE: &str = "declare its queues";
@@ -237,23 +233,6 @@ impl Names {
             .await?;
         Ok(queue)
     }
-
-    /// Deletes all queues and exchanges of the namespace.
-    pub(super) async fn erase(&self, link: &Link) -> Result<(), BrokerError> {
-        let lanes = lane_queues::all_lanes(link, self).await?;
-        let of_lane = |lane| [Queue::Lane(lane), Queue::Retry(Some(lane))];
-        let lanes = lanes.into_iter().flat_map(of_lane);
-        let names = Queue::ALL.into_iter().chain(lanes);
-        let names = names.map(|queue| self.queue(queue));
-        for name in names.chain([lane_queues::register(self)]) {
-            link.on_new_channel("delete its queues", async |channel| {
-                delete(channel, name).await
-            })
-            .await?
-            .map_err(|error| link.error_context.failed("delete its queues", error))?;
-        }
-        Ok(())
-    }
 }
 
 async fn state(channel: &Channel, queue: Queue, name: ShortString) -> Result<Depth, lapin::Error> {
@@ -289,14 +268,5 @@ async fn exchange(
     };
     channel
         .exchange_declare(name, kind, options, FieldTable::default())
-        .await
-}
-
-async fn delete(channel: &Channel, name: ShortString) -> Result<(), lapin::Error> {
-    channel
-        .queue_delete(name.clone(), QueueDeleteOptions::default())
-        .await?;
-    channel
-        .exchange_delete(name, ExchangeDeleteOptions::default())
         .await
 }

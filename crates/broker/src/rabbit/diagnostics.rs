@@ -11,7 +11,7 @@ use super::link::Link;
 use crate::address::RabbitConfig;
 use crate::client_role::ClientRole;
 use crate::error::BrokerError;
-use crate::session::Depth;
+use crate::message::Depth;
 use crate::topology::Queue;
 
 /// A routing key that is bound to no queue.

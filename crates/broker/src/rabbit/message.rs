@@ -8,8 +8,8 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 use proto::{Csv, Envelope, PROTOCOL, Payload, PayloadError, VERSION};
 
 use super::failure::short;
-use crate::delivery::{Death, Unreadable};
 use crate::error::BrokerError;
+use crate::message::{Death, Unreadable};
 
 const CONTENT_TYPE: &str = "application/x-protobuf";
 /// AMQP's timestamp counts seconds; this header has the milliseconds since 1970.

@@ -4,6 +4,7 @@
 mod consume;
 mod declare;
 mod diagnostics;
+mod erase;
 mod failure;
 mod health;
 mod lane_queues;
@@ -12,6 +13,7 @@ mod message;
 mod publish;
 mod server_properties;
 mod session;
+mod session_state;
 
 use std::sync::Arc;
 
@@ -78,7 +80,8 @@ impl Rabbit {
 
     pub(crate) async fn erase(&self) -> Result<(), BrokerError> {
         let link = Link::open(&self.config, "rowmill erase", &Health::new()).await?;
-        let erased = Names::new(self.config.namespace()).erase(&link).await;
+        let names = Names::new(self.config.namespace());
+        let erased = erase::erase(&names, &link).await;
         link.close().await;
         erased
     }

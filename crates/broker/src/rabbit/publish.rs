@@ -15,7 +15,7 @@ use super::health::Health;
 use super::link::Link;
 use super::message;
 use crate::error::BrokerError;
-use crate::session::Confirm;
+use crate::message::Confirm;
 use crate::topology::Queue;
 
 /// Confirms that may be outstanding: more than any role's window, fewer than RabbitMQ's `channel_max` (2047).
