@@ -1,5 +1,5 @@
-//! Formats numbers for people, with stable widths. Units are decimal (1 MB is 1,000,000 bytes), and
-//! shortened numbers are rounded to the nearest.
+//! Formats counts, sizes, shares and durations for people, with stable widths. Units are decimal (1 MB is
+//! 1,000,000 bytes), and shortened numbers are rounded to the nearest.
 
 use std::borrow::Cow;
 
@@ -104,43 +104,6 @@ pub fn percent(share: f64) -> String {
     }
 }
 
-/// A number that is not a count, such as a mean, in about seven digits: `0.00123`, `12.35`,
-/// `12,345.68`, `1.235e12`.
-pub fn number(x: f64) -> String {
-    let magnitude = x.abs();
-    if x == 0.0 {
-        "0".to_owned()
-    } else if !x.is_finite() {
-        x.to_string()
-    } else if !(1e-4..1e9).contains(&magnitude) {
-        format!("{x:.3e}")
-    } else if magnitude < 0.1 {
-        format!("{x:.5}")
-    } else if magnitude < 1.0 {
-        format!("{x:.4}")
-    } else {
-        let text = format!("{magnitude:.2}");
-        let (whole, fraction) = text.split_once('.').unwrap_or((&text, "00"));
-        let sign = if x < 0.0 { "-" } else { "" };
-        format!("{sign}{}.{fraction}", grouped(whole.parse().unwrap_or(0)))
-    }
-}
-
-/// Like [`number`], in at most ten columns: `1,234,568`, `1.235e12`.
-pub fn narrow_number(x: f64) -> String {
-    let text = number(x);
-    if text.len() <= 10 {
-        return text;
-    }
-    let whole = format!("{x:.0}");
-    let whole = grouped_decimal(&whole);
-    if whole.len() <= 10 {
-        whole.into_owned()
-    } else {
-        format!("{x:.3e}")
-    }
-}
-
 /// The first 13 characters of an id, `019344a0-1234`, which commands accept as a prefix. UUIDv7 begins
 /// with the time, so a shorter prefix would be the same for all ids made within a minute.
 pub fn short_id(id: &str) -> &str {
@@ -165,42 +128,6 @@ pub fn grouped_decimal(text: &str) -> Cow<'_, str> {
     }
     out.push_str(fraction);
     Cow::Owned(out)
-}
-
-/// A decimal number's text with commas between the thousands, in at most `width` columns (but at least
-/// eleven): a longer one is rounded to four digits, `-1.235e1099`.
-pub fn short_decimal(text: &str, width: usize) -> Cow<'_, str> {
-    let grouped = grouped_decimal(text);
-    if grouped.len() <= width {
-        return grouped;
-    }
-    rounded(text).map_or(grouped, Cow::Owned)
-}
-
-/// The first four digits of a decimal number, rounded, and its exponent. `None` if it is not a number.
-fn rounded(text: &str) -> Option<String> {
-    const DIGITS: usize = 4;
-    let size = text.strip_prefix('-').unwrap_or(text);
-    let (size, exponent) = size.split_once(['e', 'E']).unwrap_or((size, "0"));
-    let (whole, fraction) = size.split_once('.').unwrap_or((size, ""));
-    let digits = whole.bytes().chain(fraction.bytes());
-    let zeros = digits.clone().take_while(|&digit| digit == b'0').count();
-    let mut exponent = exponent.parse::<i64>().ok()? + whole.len() as i64 - 1 - zeros as i64;
-    let mut number = 0_u32;
-    for digit in digits
-        .skip(zeros)
-        .chain(std::iter::repeat(b'0'))
-        .take(DIGITS + 1)
-    {
-        number = number * 10 + char::from(digit).to_digit(10)?;
-    }
-    let mut number = (number + 5) / 10;
-    if number == 10_u32.pow(DIGITS as u32) {
-        (number, exponent) = (number / 10, exponent + 1);
-    }
-    let sign = if text.starts_with('-') { "-" } else { "" };
-    let (first, rest) = (number / 1000, number % 1000);
-    Some(format!("{sign}{first}.{rest:03}e{exponent}"))
 }
 
 /// `1 row`, `2 rows`.
@@ -235,21 +162,6 @@ mod tests {
         assert_eq!(grouped_decimal("123"), "123");
         assert_eq!(grouped_decimal("1e300"), "1e300");
         assert_eq!(grouped_decimal("2025-10-01"), "2025-10-01");
-    }
-
-    #[test]
-    fn long_decimals_are_rounded_to_their_size() {
-        assert_eq!(short_decimal("1234567", 9), "1,234,567");
-        assert_eq!(short_decimal("1234567890123456789", 20), "1.235e18");
-        assert_eq!(short_decimal("-99999999999999999999.5", 20), "-1.000e20");
-        assert_eq!(
-            short_decimal("0.00000000000000000000123456", 20),
-            "1.235e-21"
-        );
-        let long = "9".repeat(1000);
-        assert_eq!(short_decimal(&long, 40), "1.000e1000");
-        assert_eq!(short_decimal("2.5e400", 5), "2.500e400");
-        assert_eq!(short_decimal("no number at all", 5), "no number at all");
     }
 
     #[test]
@@ -296,18 +208,6 @@ mod tests {
         assert_eq!(percent(1.0), "100 %");
         assert_eq!(percent(0.29), "29 %");
         assert_eq!(percent(f64::NAN), "0 %");
-    }
-
-    #[test]
-    fn numbers_keep_their_sign_and_size() {
-        assert_eq!(number(0.0), "0");
-        assert_eq!(number(12.345), "12.35");
-        assert_eq!(number(-12_345.678), "-12,345.68");
-        assert_eq!(number(0.001_234), "0.00123");
-        assert_eq!(number(1.2345e12), "1.234e12");
-        assert_eq!(narrow_number(-12_345.678), "-12,345.68");
-        assert_eq!(narrow_number(1_234_567.8), "1,234,568");
-        assert_eq!(narrow_number(123_456_789.8), "1.235e8");
     }
 
     #[test]

@@ -303,6 +303,21 @@ pub fn for_message(text: &str) -> Cow<'_, str> {
     brief(text, MAX_TEXT_WIDTH, Charset::Utf8)
 }
 
+/// Wraps `text` between words into lines of at most `columns` bytes, unless a word is longer.
+pub fn wrapped(text: &str, columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + word.len() <= columns => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// `text` fitted to exactly `columns` columns: cut, or filled with spaces on the right.
 pub fn pad(text: &str, columns: usize, charset: Charset) -> String {
     let fitted = fit_in(text, columns, charset);

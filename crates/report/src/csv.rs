@@ -3,8 +3,9 @@
 
 use std::io::{self, Write};
 
-use crate::result_text;
 use proto::v1::{ColumnProfile, Profile};
+
+use crate::result_text;
 
 /// The ranks of the quantiles that have a field.
 const RANKS: [(&str, f64); 7] = [

@@ -3,11 +3,10 @@
 
 use std::io::{self, Write};
 
+use cli::text::is_harmful;
 use serde::Serialize;
 use serde_json::Serializer;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
-
-use cli::text::is_harmful;
 
 /// Writes `value` on one line, without a newline.
 ///

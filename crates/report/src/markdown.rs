@@ -2,13 +2,10 @@
 
 use std::io::{self, Write};
 
-use cli::format;
 use cli::text::{Charset, brief, visible};
 use proto::v1::{ColumnProfile, Profile};
 
-use crate::result_text;
-
-use super::profile::{empty, kind};
+use crate::{number, result_text};
 
 /// Title, and whether the column is aligned right.
 const COLUMNS: [(&str, bool); 12] = [
@@ -50,7 +47,7 @@ fn row(out: &mut impl Write, cells: &[String; 12]) -> io::Result<()> {
 }
 
 fn cells(column: &ColumnProfile) -> [String; 12] {
-    let number = |number: Option<f64>| number.map(format::number).unwrap_or_default();
+    let number = |number: Option<f64>| number.map(number::text).unwrap_or_default();
     let extreme = |text: &Option<String>| {
         escaped(&result_text::extreme(
             column,
@@ -59,7 +56,7 @@ fn cells(column: &ColumnProfile) -> [String; 12] {
         ))
     };
     let quantile = |rank| {
-        let shape = (TEXT_WIDTH, format::number as fn(f64) -> String);
+        let shape = (TEXT_WIDTH, number::text as fn(f64) -> String);
         result_text::quantile_text(column, rank, shape, Charset::Utf8).unwrap_or_default()
     };
     let distinct = column.distinct.as_ref();
@@ -73,8 +70,8 @@ fn cells(column: &ColumnProfile) -> [String; 12] {
     };
     [
         escaped(&column.name),
-        kind(column),
-        escaped(&empty(column)),
+        result_text::type_text(column),
+        escaped(&result_text::empty_text(column)),
         distinct.map_or_else(String::new, |distinct| {
             result_text::estimate(distinct, Charset::Utf8)
         }),
@@ -83,7 +80,7 @@ fn cells(column: &ColumnProfile) -> [String; 12] {
         quantile(0.5),
         quantile(0.75),
         extreme(&column.max),
-        result_text::mean_text(column, format::number).unwrap_or_default(),
+        result_text::mean_text(column, number::text).unwrap_or_default(),
         number(column.stddev),
         values,
     ]

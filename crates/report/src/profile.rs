@@ -3,14 +3,12 @@
 
 use std::io::{self, Write};
 
-use cli::format;
 use cli::text::{self, Charset};
-use proto::v1::{ColumnProfile, ColumnType, Profile};
-
-use crate::result_text;
+use proto::v1::{ColumnProfile, Profile};
 
 use super::remarks;
 use super::table::{Column, Table};
+use crate::{number, result_text};
 
 /// The columns if everything fits.
 const FULL: [Column; 16] = [
@@ -91,16 +89,16 @@ fn table<const N: usize>(
 
 fn full_cells(column: &ColumnProfile, charset: Charset) -> [String; 16] {
     let distinct = column.distinct.as_ref();
-    let number = |number: Option<f64>| number.map(format::number).unwrap_or_default();
+    let number = |number: Option<f64>| number.map(number::text).unwrap_or_default();
     let quantile = |rank| {
-        let shape = (EXTREME_WIDTH, format::number as fn(f64) -> String);
+        let shape = (EXTREME_WIDTH, number::text as fn(f64) -> String);
         result_text::quantile_text(column, rank, shape, charset).unwrap_or_default()
     };
     let top = result_text::top(column, charset).unwrap_or_default();
     [
         column.name.clone(),
-        kind(column),
-        empty(column),
+        result_text::type_text(column),
+        result_text::empty_text(column),
         distinct.map_or_else(String::new, |distinct| {
             result_text::estimate(distinct, charset)
         }),
@@ -109,21 +107,21 @@ fn full_cells(column: &ColumnProfile, charset: Charset) -> [String; 16] {
         quantile(0.5),
         quantile(0.75),
         extreme(column, column.max.as_deref(), charset),
-        result_text::mean_text(column, format::number).unwrap_or_default(),
+        result_text::mean_text(column, number::text).unwrap_or_default(),
         number(column.stddev),
         number(column.skewness),
         column.sum.clone().unwrap_or_default(),
         result_text::bars(column, WIDE_BARS, charset),
         text::fit_in(&top, TOP_WIDTH, charset).into_owned(),
-        length(column),
+        result_text::length_text(column),
     ]
 }
 
 fn brief_cells(column: &ColumnProfile, charset: Charset) -> [String; 13] {
     let distinct = column.distinct.as_ref();
-    let number = |number: Option<f64>| number.map(format::narrow_number).unwrap_or_default();
+    let number = |number: Option<f64>| number.map(number::narrow_text).unwrap_or_default();
     let quantile = |rank| {
-        let shape = (NARROW, format::narrow_number as fn(f64) -> String);
+        let shape = (NARROW, number::narrow_text as fn(f64) -> String);
         result_text::quantile_text(column, rank, shape, charset).unwrap_or_default()
     };
     [
@@ -138,10 +136,10 @@ fn brief_cells(column: &ColumnProfile, charset: Charset) -> [String; 13] {
         quantile(0.5),
         quantile(0.75),
         extreme(column, column.max.as_deref(), charset),
-        result_text::mean_text(column, format::narrow_number).unwrap_or_default(),
+        result_text::mean_text(column, number::narrow_text).unwrap_or_default(),
         number(column.stddev),
         values(column, charset),
-        length(column),
+        result_text::length_text(column),
     ]
 }
 
@@ -158,34 +156,6 @@ fn values(column: &ColumnProfile, charset: Charset) -> String {
 fn extreme(column: &ColumnProfile, text: Option<&str>, charset: Charset) -> String {
     let text = result_text::extreme(column, text.unwrap_or_default(), EXTREME_WIDTH);
     text::brief(&text, EXTREME_WIDTH, charset).into_owned()
-}
-
-/// The type, with the share of cells that fit it if not all do.
-pub(super) fn kind(column: &ColumnProfile) -> String {
-    let name = proto::type_name(column.r#type());
-    if column.fit < 1.0 && column.r#type() != ColumnType::Empty {
-        format!("{name} {}", format::percent(column.fit))
-    } else {
-        name.into()
-    }
-}
-
-pub(super) fn empty(column: &ColumnProfile) -> String {
-    match column.empty {
-        0 => "0".to_owned(),
-        some => {
-            let share = result_text::share(some, column.count);
-            format!("{} ({share})", format::grouped(some))
-        }
-    }
-}
-
-pub(super) fn length(column: &ColumnProfile) -> String {
-    match (column.length_min, column.length_max) {
-        (Some(least), Some(most)) if least == most => least.to_string(),
-        (Some(least), Some(most)) => format!("{least}-{most}"),
-        _ => String::new(),
-    }
 }
 
 /// The errors of values marked as estimates; those of counts only if `with_counts`, since the full table

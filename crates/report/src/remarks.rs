@@ -42,7 +42,9 @@ pub(super) fn write(
         .unwrap_or(0);
     let room = width.saturating_sub(2 * GAP + indent).max(MIN_TEXT_WIDTH);
     for (name, remarks) in shown {
-        let lines = remarks.iter().flat_map(|remark| wrapped(remark, room));
+        let lines = remarks
+            .iter()
+            .flat_map(|remark| text::wrapped(remark, room));
         for (at, line) in lines.enumerate() {
             let name = if at == 0 { name } else { "" };
             writeln!(out, "  {}  {line}", text::pad(name, indent, charset))?;
@@ -52,19 +54,4 @@ pub(super) fn write(
         0 => Ok(()),
         more => writeln!(out, "  and {} more", format::plural(more as u64, "column")),
     }
-}
-
-/// Wraps `text` into lines of at most `room` characters, unless a word is longer.
-fn wrapped(text: &str, room: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.len() + 1 + word.len() <= room => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }

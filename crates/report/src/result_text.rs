@@ -3,12 +3,13 @@
 
 use std::borrow::Cow;
 
+use cli::format::{count, grouped, grouped_decimal, percent, plural};
+use cli::text::{Charset, brief};
 use proto::v1::{
     ColumnProfile, ColumnType, Estimate, Job, JobState, Order, Quantile, TopValue, Uniqueness,
 };
 
-use cli::format::{count, grouped, grouped_decimal, percent, plural, short_decimal};
-use cli::text::{Charset, brief};
+use crate::number;
 
 /// The command that starts a worker for a job that has none: in the job's lane, and with `--allow` if
 /// its operation is `exec`.
@@ -101,7 +102,7 @@ pub fn quantile_text(
     let text = if decimal.is_empty() || (grouped.len() > width && value.is_finite()) {
         number(*value)
     } else {
-        short_decimal(decimal, width).into_owned()
+        number::decimal_text(decimal, width).into_owned()
     };
     Some(if column.quantile_error > 0.0 {
         format!("{} {text}", approximate_sign(charset))
@@ -112,7 +113,7 @@ pub fn quantile_text(
 
 /// The mean as text: formatted by `number`, or from its exact decimal if it exceeds the range of `f64`.
 pub fn mean_text(column: &ColumnProfile, number: fn(f64) -> String) -> Option<String> {
-    let decimal = || Some(short_decimal(column.mean_decimal.as_deref()?, 0).into_owned());
+    let decimal = || Some(number::decimal_text(column.mean_decimal.as_deref()?, 0).into_owned());
     column.mean.map(number).or_else(decimal)
 }
 
@@ -125,9 +126,36 @@ pub fn is_number(column: &ColumnProfile) -> bool {
 /// read as another number; text is returned unchanged.
 pub fn extreme<'t>(column: &ColumnProfile, text: &'t str, width: usize) -> Cow<'t, str> {
     if text.len() > width && is_number(column) {
-        short_decimal(text, 0)
+        number::decimal_text(text, 0)
     } else {
         Cow::Borrowed(text)
+    }
+}
+
+/// The type, with the share of cells that fit it if not all do.
+pub fn type_text(column: &ColumnProfile) -> String {
+    let name = proto::type_name(column.r#type());
+    if column.fit < 1.0 && column.r#type() != ColumnType::Empty {
+        format!("{name} {}", percent(column.fit))
+    } else {
+        name.into()
+    }
+}
+
+/// The number of empty cells, with their share: `12 (1 %)`, or `0`.
+pub fn empty_text(column: &ColumnProfile) -> String {
+    match column.empty {
+        0 => "0".to_owned(),
+        some => format!("{} ({})", grouped(some), share(some, column.count)),
+    }
+}
+
+/// The least and greatest length in bytes: `3-12`.
+pub fn length_text(column: &ColumnProfile) -> String {
+    match (column.length_min, column.length_max) {
+        (Some(least), Some(most)) if least == most => least.to_string(),
+        (Some(least), Some(most)) => format!("{least}-{most}"),
+        _ => String::new(),
     }
 }
 
@@ -326,7 +354,7 @@ mod tests {
                 quantile_error,
                 ..ColumnProfile::default()
             };
-            let narrow = (10, cli::format::narrow_number as fn(f64) -> String);
+            let narrow = (10, number::narrow_text as fn(f64) -> String);
             quantile_text(&column, 0.5, narrow, Charset::Utf8).unwrap()
         };
         assert_eq!(text(2650.0, "2650", 0.0), "2,650");

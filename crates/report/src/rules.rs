@@ -56,7 +56,7 @@ impl From<&ValidateReport> for ValidateFields {
 }
 
 /// The rules by number of violations, then in the schema's order.
-pub(super) fn sorted(report: &ValidateReport) -> Vec<&RuleReport> {
+pub fn sorted(report: &ValidateReport) -> Vec<&RuleReport> {
     let mut rules: Vec<_> = report.rules.iter().collect();
     rules.sort_by_key(|rule| std::cmp::Reverse(rule.broken));
     rules

@@ -10,7 +10,7 @@ use crate::model::Model;
 use crate::state::State;
 use crate::theme::TextStyle;
 use cli::format::{duration, plural};
-use cli::text::{Charset, visible_in};
+use cli::text::{Charset, visible_in, wrapped};
 use report::result_text;
 
 /// The logo, three lines high.
@@ -403,19 +403,9 @@ fn retry_text(model: &Model, retry_at_ms: u64) -> String {
 
 /// Wraps `text` between words into at most five lines of at most `columns` columns.
 pub(super) fn wrap(text: &str, columns: u16) -> Vec<Line> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.len() + 1 + word.len() <= columns.into() => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines.truncate(5);
-    lines
+    wrapped(text, columns.into())
         .into_iter()
+        .take(5)
         .map(|text| line(text, TextStyle::Plain))
         .collect()
 }

@@ -1,10 +1,10 @@
 //! The changes of one column. Every statistic that differs is a change; its weight is its importance.
 
-use crate::result_text::{self, non_empty};
 use proto::v1::{ColumnProfile, Estimate, Order, Quantile, Uniqueness};
 
 use super::value::{Change, Value, beyond_chance, chance};
 use super::{spread, top};
+use crate::result_text::{self, non_empty};
 
 /// Another type breaks readers of the column.
 const TYPE_WEIGHT: f64 = 0.95;

@@ -1,11 +1,11 @@
 //! The change of a numeric column's distribution: the Kolmogorov-Smirnov statistic, the largest distance
 //! between the two distribution functions, from the histograms.
 
-use crate::result_text::bars;
 use cli::text::Charset;
 use proto::v1::{Bin, ColumnProfile};
 
 use super::value::{Change, Value, chance};
+use crate::result_text::bars;
 
 /// Number of bars shown.
 const BARS: usize = 12;

@@ -3,10 +3,10 @@
 
 use std::collections::HashMap;
 
-use crate::result_text::non_empty;
 use proto::v1::{ColumnProfile, TopValue};
 
 use super::value::{Change, Value, beyond_chance, chance};
+use crate::result_text::non_empty;
 
 /// All values whose share differs, or that are frequent on one side only.
 pub(super) fn changes(before: &ColumnProfile, after: &ColumnProfile) -> Vec<Change> {

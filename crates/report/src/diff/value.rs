@@ -3,6 +3,8 @@
 use cli::format;
 use serde::{Serialize, Serializer};
 
+use crate::number;
+
 /// A change from one profile to another.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Change {
@@ -44,8 +46,8 @@ impl Value {
             Self::Nothing => String::new(),
             Self::Count(count) => format::grouped(*count),
             Self::Share(share) => fine_share(*share),
-            Self::Number(number) => format::number(*number),
-            Self::Decimal(text) => format::short_decimal(text, DECIMAL_WIDTH).into_owned(),
+            Self::Number(number) => number::text(*number),
+            Self::Decimal(text) => number::decimal_text(text, DECIMAL_WIDTH).into_owned(),
             Self::Text(text) | Self::Bars(text) => text.clone(),
             Self::Frequent(text, share) => format!("{text} {}", fine_share(*share)),
         }

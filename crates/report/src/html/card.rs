@@ -1,49 +1,44 @@
 //! The details of one column: its numbers on the left, its charts on the right.
 
-use cli::format;
 use cli::text::Charset;
+use maud::{Markup, html};
 use proto::v1::ColumnProfile;
 
-use crate::result_text;
-
 use super::chart::{histogram, top_values};
-use super::escape::escaped;
-use crate::profile::{empty, kind, length};
+use super::shown;
+use crate::{number, result_text};
 
 /// The card of the column with index `at`.
-pub(super) fn card(at: usize, column: &ColumnProfile) -> String {
-    let remarks: String = result_text::warnings(column)
-        .iter()
-        .map(|remark| format!("<p class=\"note\">{}</p>", escaped(remark)))
-        .collect();
-    let facts: String = facts(column)
-        .into_iter()
-        .filter(|(_, value)| !value.is_empty())
-        .map(|(what, value)| format!("<tr><td>{what}</td><td>{}</td></tr>", escaped(&value)))
-        .collect();
-    format!(
-        "<section class=\"card\" id=\"column-{at}\"><h2>{}<small>{}</small></h2>{remarks}\n\
-         <div class=\"halves\"><table class=\"facts\">{facts}</table>\n<div>{}{}</div></div></section>\n",
-        escaped(&column.name),
-        escaped(&kind(column)),
-        histogram(column),
-        top_values(column),
-    )
+pub(super) fn card(at: usize, column: &ColumnProfile) -> Markup {
+    html! {
+        section.card id={ "column-" (at) } {
+            h2 { (shown(&column.name)) small { (result_text::type_text(column)) } }
+            @for warning in result_text::warnings(column) { p.note { (warning) } }
+            div.halves {
+                table.facts {
+                    @for (what, value) in facts(column) {
+                        @if !value.is_empty() { tr { td { (what) } td { (shown(&value)) } } }
+                    }
+                }
+                div { (histogram(column)) (top_values(column)) }
+            }
+        }
+    }
 }
 
 /// Longer numbers are rounded; JSON has all digits.
 const DECIMAL_WIDTH: usize = 200;
 
 fn facts(column: &ColumnProfile) -> Vec<(&'static str, String)> {
-    let number = |number: Option<f64>| number.map(format::number).unwrap_or_default();
+    let number = |number: Option<f64>| number.map(number::text).unwrap_or_default();
     let decimal = |text: &Option<String>| {
         let text = text.as_deref().unwrap_or_default();
-        format::short_decimal(text, DECIMAL_WIDTH).into_owned()
+        number::decimal_text(text, DECIMAL_WIDTH).into_owned()
     };
     let distinct = column.distinct.as_ref();
     let distinct = distinct.map(|distinct| result_text::estimate(distinct, Charset::Utf8));
     let mut facts = vec![
-        ("empty", empty(column)),
+        ("empty", result_text::empty_text(column)),
         ("distinct", distinct.unwrap_or_default()),
         (
             "could be a key",
@@ -55,14 +50,14 @@ fn facts(column: &ColumnProfile) -> Vec<(&'static str, String)> {
         ("sum", decimal(&column.sum)),
         (
             "mean",
-            result_text::mean_text(column, format::number).unwrap_or_default(),
+            result_text::mean_text(column, number::text).unwrap_or_default(),
         ),
         ("standard deviation", number(column.stddev)),
         ("skewness", number(column.skewness)),
     ];
     facts.extend(quantiles(column));
     facts.extend([
-        ("length in bytes", length(column)),
+        ("length in bytes", result_text::length_text(column)),
         ("mean length", number(column.length_mean)),
         ("shortest", column.shortest.clone().unwrap_or_default()),
         ("longest", column.longest.clone().unwrap_or_default()),
@@ -85,7 +80,7 @@ fn quantiles(column: &ColumnProfile) -> Vec<(&'static str, String)> {
         ("99 %", 0.99),
     ];
     let known = RANKS.into_iter().filter_map(|(label, rank)| {
-        let shape = (DECIMAL_WIDTH, format::number as fn(f64) -> String);
+        let shape = (DECIMAL_WIDTH, number::text as fn(f64) -> String);
         let text = result_text::quantile_text(column, rank, shape, Charset::Utf8)?;
         Some((label, text))
     });

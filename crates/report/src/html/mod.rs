@@ -1,34 +1,32 @@
 //! A profile as one self-contained HTML page: styles and charts are inline, it loads nothing from the
 //! network, and it has no scripts.
 
-#![allow(clippy::format_collect)] // a page is made once, and markup reads best piece by piece
-
 mod card;
 mod chart;
-mod escape;
 mod overview;
 mod rules;
+use std::borrow::Cow;
 
-use crate::result_text;
 use cli::format;
-use cli::text::Charset;
+use cli::text::{Charset, brief};
+use maud::{Markup, PreEscaped, html};
 use proto::v1::{GetJobResponse, Job, Profile, ValidateReport};
 
-use self::escape::escaped;
+use crate::result_text;
 use crate::summary::partial_label;
+
+/// Longer text is cut; JSON has all of it.
+const TEXT_WIDTH: usize = 300;
 
 /// The page of a profile.
 pub(crate) fn profile_page(response: &GetJobResponse, profile: &Profile) -> String {
     let job = response.job.clone().unwrap_or_default();
-    let cards: String = profile
-        .columns
-        .iter()
-        .enumerate()
-        .map(|(at, column)| card::card(at, column))
-        .collect();
-    let head = head(&job, profile, response.partial);
-    let overview = overview::overview(profile);
-    document(&job, "profile", &format!("{head}{overview}{cards}"))
+    let body = html! {
+        (head("Profiled", &job, response.partial, tiles(&job, profile)))
+        (overview::overview(profile))
+        @for (at, column) in profile.columns.iter().enumerate() { (card::card(at, column)) }
+    };
+    document(&job, "profile", &body)
 }
 
 /// The page of a validation report.
@@ -38,46 +36,49 @@ pub(crate) fn rules_page(response: &GetJobResponse, report: &ValidateReport) -> 
 }
 
 /// An HTML document with this title and body.
-fn document(job: &Job, what: &str, body: &str) -> String {
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" \
-         content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
-         <title>{name}: {what}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n\
-         <h1>{name}</h1>\n{body}{foot}</main>\n</body>\n</html>\n",
-        name = escaped(&job.name),
-        style = include_str!("style.css"),
-        foot = foot(job),
-    )
+fn document(job: &Job, what: &str, body: &Markup) -> String {
+    let name = shown(&job.name);
+    let page = html! {
+        (PreEscaped("<!doctype html>\n"))
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="Content-Security-Policy"
+                    content="default-src 'none'; style-src 'unsafe-inline'";
+                title { (name) ": " (what) }
+                style { (PreEscaped(include_str!("style.css"))) }
+            }
+            body {
+                main {
+                    h1 { (name) }
+                    (body)
+                    footer { "Job " (shown(&job.job_id)) " · rowmill " (proto::VERSION) }
+                }
+            }
+        }
+        "\n"
+    };
+    page.into_string()
 }
 
-/// The time, the publisher, a label if the numbers are not final, and the counts of the table.
-fn head(job: &Job, profile: &Profile, is_partial: bool) -> String {
-    head_with("Profiled", job, is_partial, tiles(job, profile))
+/// Untrusted text, with control, bidirectional and invisible characters made visible, and cut if it is long.
+/// `html!` escapes its markup.
+fn shown(text: &str) -> Cow<'_, str> {
+    brief(text, TEXT_WIDTH, Charset::Utf8)
 }
 
-/// Like [`head`], for any result, with these counts.
-fn head_with(
-    what: &str,
-    job: &Job,
-    is_partial: bool,
-    tiles: Vec<(&'static str, String)>,
-) -> String {
-    let mut head = format!(
-        "<p class=\"faint\">{what} {} by {}</p>\n",
-        moment(job.opened_unix_ms),
-        escaped(&job.publisher)
-    );
-    if is_partial {
-        let label = escaped(&partial_label(job));
-        head += &format!("<p class=\"partial\">Not all of the file: {label}.</p>\n");
+/// The time, the publisher, a label if the numbers are not final, and counts.
+fn head(what: &str, job: &Job, is_partial: bool, tiles: Vec<(&'static str, String)>) -> Markup {
+    html! {
+        p.faint { (what) " " (moment(job.opened_unix_ms)) " by " (shown(&job.publisher)) }
+        @if is_partial {
+            p.partial { "Not all of the file: " (partial_label(job)) "." }
+        }
+        dl.tiles {
+            @for (what, value) in tiles { div { dt { (what) } dd { (value) } } }
+        }
     }
-    let tiles: String = tiles
-        .into_iter()
-        .map(|(what, value)| format!("<div><dt>{what}</dt><dd>{}</dd></div>", escaped(&value)))
-        .collect();
-    head + &format!("<dl class=\"tiles\">{tiles}</dl>\n")
 }
 
 fn tiles(job: &Job, profile: &Profile) -> Vec<(&'static str, String)> {
@@ -107,14 +108,6 @@ fn tiles(job: &Job, profile: &Profile) -> Vec<(&'static str, String)> {
         tiles.push(("dead chunks", format::grouped(job.chunks_dead)));
     }
     tiles
-}
-
-fn foot(job: &Job) -> String {
-    format!(
-        "<footer>Job {} &middot; rowmill {}</footer>\n",
-        escaped(&job.job_id),
-        proto::VERSION
-    )
 }
 
 /// `2026-07-28 12:34 UTC`. The date is computed as by `civil_from_days` in H. Hinnant,
@@ -149,6 +142,16 @@ mod tests {
         assert_eq!(moment(951_782_400_000), "2000-02-29 00:00 UTC");
         assert_eq!(moment(1_735_689_599_999), "2024-12-31 23:59 UTC");
         assert_eq!(moment(4_107_542_400_000), "2100-03-01 00:00 UTC");
+    }
+
+    #[test]
+    fn nothing_is_markup_and_nothing_is_hidden() {
+        let hostile = "</title><script>\"&\u{202e}\0";
+        assert_eq!(
+            html! { (shown(hostile)) }.into_string(),
+            "&lt;/title&gt;&lt;script&gt;&quot;&amp;\\u{202e}␀"
+        );
+        assert!(shown(&"x".repeat(10_000)).len() < 400);
     }
 
     #[test]

@@ -1,14 +1,12 @@
 //! The first part of the page: the remarks, and a table with one line per column.
 
-use cli::format;
 use cli::text::Charset;
+use maud::{Markup, html};
 use proto::v1::{ColumnProfile, Profile};
 
-use crate::result_text;
-
 use super::chart::small_histogram;
-use super::escape::escaped;
-use crate::profile::empty;
+use super::shown;
+use crate::{number, result_text};
 
 /// Title, and whether the column is aligned right.
 const COLUMNS: [(&str, bool); 8] = [
@@ -26,85 +24,75 @@ const COLUMNS: [(&str, bool); 8] = [
 const EXTREME_WIDTH: usize = 40;
 
 /// The overview of all columns.
-pub(super) fn overview(profile: &Profile) -> String {
-    let titles: String = COLUMNS
-        .iter()
-        .map(|(title, is_right)| format!("<th{}>{title}</th>", class(*is_right)))
-        .collect();
-    let rows: String = profile.columns.iter().enumerate().map(row).collect();
-    format!(
-        "{}<h2>Columns</h2>\n<div class=\"wide\"><table><tr>{titles}</tr>\n{rows}</table></div>\n",
-        remarks(profile)
-    )
+pub(super) fn overview(profile: &Profile) -> Markup {
+    html! {
+        (remarks(profile))
+        h2 { "Columns" }
+        div.wide {
+            table {
+                tr { @for (title, is_right) in COLUMNS { th.number[is_right] { (title) } } }
+                @for (at, column) in profile.columns.iter().enumerate() {
+                    tr {
+                        @for (cell, (_, is_right)) in cells(at, column).into_iter().zip(COLUMNS) {
+                            td.number[is_right] { (cell) }
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
-fn class(is_right: bool) -> &'static str {
-    if is_right { " class=\"number\"" } else { "" }
-}
-
-fn row((at, column): (usize, &ColumnProfile)) -> String {
-    let cells: String = cells(at, column)
-        .iter()
-        .zip(COLUMNS)
-        .map(|(cell, (_, is_right))| format!("<td{}>{cell}</td>", class(is_right)))
-        .collect();
-    format!("<tr>{cells}</tr>\n")
-}
-
-/// The cells of a line, as markup.
-fn cells(at: usize, column: &ColumnProfile) -> [String; 8] {
-    let extreme = |text: &Option<String>| {
-        escaped(&result_text::extreme(
-            column,
-            text.as_deref().unwrap_or_default(),
-            EXTREME_WIDTH,
-        ))
+/// The cells of a line.
+fn cells(at: usize, column: &ColumnProfile) -> [Markup; 8] {
+    let text = |text: &str| html! { (shown(text)) };
+    let extreme = |end: &Option<String>| {
+        let end = end.as_deref().unwrap_or_default();
+        text(&result_text::extreme(column, end, EXTREME_WIDTH))
     };
-    let shape = (EXTREME_WIDTH, format::narrow_number as fn(f64) -> String);
+    let shape = (EXTREME_WIDTH, number::narrow_text as fn(f64) -> String);
     let median = result_text::quantile_text(column, 0.5, shape, Charset::Utf8);
     let distinct = column.distinct.as_ref();
     let distinct = distinct.map(|distinct| result_text::estimate(distinct, Charset::Utf8));
     [
-        format!("<a href=\"#column-{at}\">{}</a>", escaped(&column.name)),
-        proto::type_name(column.r#type()).to_owned(),
+        link(at, column),
+        text(proto::type_name(column.r#type())),
         values(column),
-        escaped(&empty(column)),
-        distinct.unwrap_or_default(),
+        text(&result_text::empty_text(column)),
+        text(&distinct.unwrap_or_default()),
         extreme(&column.min),
-        escaped(&median.unwrap_or_default()),
+        text(&median.unwrap_or_default()),
         extreme(&column.max),
     ]
 }
 
-/// The histogram of numbers, else the most frequent value.
-fn values(column: &ColumnProfile) -> String {
-    let bars = small_histogram(column);
-    if bars.is_empty() {
-        escaped(&result_text::top(column, Charset::Utf8).unwrap_or_default())
-    } else {
-        bars
-    }
+/// The column's name, with a link to its card.
+fn link(at: usize, column: &ColumnProfile) -> Markup {
+    html! { a href={ "#column-" (at) } { (shown(&column.name)) } }
 }
 
-fn remarks(profile: &Profile) -> String {
-    let remark = |(at, column): (usize, &ColumnProfile)| {
-        let remarks = result_text::remarks(column).join("; ");
-        (!remarks.is_empty()).then(|| {
-            format!(
-                "<li><a href=\"#column-{at}\"><strong>{}</strong></a>: {}</li>\n",
-                escaped(&column.name),
-                escaped(&remarks)
-            )
-        })
-    };
-    let remarks: String = profile
-        .columns
-        .iter()
-        .enumerate()
-        .filter_map(remark)
+/// The histogram of numbers, else the most frequent value.
+fn values(column: &ColumnProfile) -> Markup {
+    small_histogram(column).unwrap_or_else(|| {
+        let top = result_text::top(column, Charset::Utf8).unwrap_or_default();
+        html! { (shown(&top)) }
+    })
+}
+
+fn remarks(profile: &Profile) -> Markup {
+    let columns = profile.columns.iter().enumerate();
+    let remarks: Vec<_> = columns
+        .map(|(at, column)| (at, column, result_text::remarks(column)))
+        .filter(|(_, _, remarks)| !remarks.is_empty())
         .collect();
-    if remarks.is_empty() {
-        return remarks;
+    html! {
+        @if !remarks.is_empty() {
+            h2 { "Worth a look" }
+            ul.remarks {
+                @for (at, column, remarks) in remarks {
+                    li { strong { (link(at, column)) } ": " (shown(&remarks.join("; "))) }
+                }
+            }
+        }
     }
-    format!("<h2>Worth a look</h2>\n<ul class=\"remarks\">\n{remarks}</ul>\n")
 }

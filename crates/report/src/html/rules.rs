@@ -1,10 +1,10 @@
 //! A validation report as a page.
 
 use cli::format;
+use maud::html;
 use proto::v1::{Job, ValidateReport};
 
-use super::escape::escaped;
-use super::{document, head_with};
+use super::{document, head, shown};
 use crate::rules::sorted;
 
 /// The page of a validation report.
@@ -15,22 +15,22 @@ pub(super) fn page(job: &Job, report: &ValidateReport, is_partial: bool) -> Stri
         ("invalid", format::grouped(report.invalid)),
         ("bad records left out", format::grouped(job.rejects)),
     ];
-    let head = head_with("Held against a schema", job, is_partial, counts);
-    let rows: String = sorted(report)
-        .into_iter()
-        .map(|rule| {
-            format!(
-                "<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"number\">{}</td></tr>\n",
-                escaped(&rule.column),
-                escaped(&rule.rule),
-                escaped(&rule.expected),
-                format::grouped(rule.broken)
-            )
-        })
-        .collect();
-    let table = format!(
-        "<h2>Rules</h2>\n<div class=\"wide\"><table><tr><th>column</th><th>rule</th><th>expected</th>\
-         <th class=\"number\">broken</th></tr>\n{rows}</table></div>\n"
-    );
-    document(job, "rules", &(head + &table))
+    let body = html! {
+        (head("Held against a schema", job, is_partial, counts))
+        h2 { "Rules" }
+        div.wide {
+            table {
+                tr { th { "column" } th { "rule" } th { "expected" } th.number { "broken" } }
+                @for rule in sorted(report) {
+                    tr {
+                        td { (shown(&rule.column)) }
+                        td { (shown(&rule.rule)) }
+                        td { (shown(&rule.expected)) }
+                        td.number { (format::grouped(rule.broken)) }
+                    }
+                }
+            }
+        }
+    };
+    document(job, "rules", &body)
 }

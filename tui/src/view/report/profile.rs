@@ -1,7 +1,7 @@
 //! The report of `profile`: one line per column, and the details of the selected column.
 
-use ::report::result_text;
-use cli::format::{grouped, grouped_decimal, narrow_number, number, percent};
+use ::report::{number, result_text};
+use cli::format::{grouped, grouped_decimal, percent};
 use proto::v1::{ColumnProfile, Job, Profile};
 use ratatui::layout::Rect;
 
@@ -87,7 +87,7 @@ fn detail_height(area: Rect) -> u16 {
 /// Numbers wider than this are rounded.
 const EXTREME_WIDTH: usize = 20;
 /// Width of a quantile in the table, and the format of one without an exact decimal.
-const NARROW: (usize, fn(f64) -> String) = (10, narrow_number);
+const NARROW: (usize, fn(f64) -> String) = (10, number::narrow_text);
 
 /// Draws one line per column.
 fn columns(
@@ -124,7 +124,7 @@ fn columns(
 fn cells(theme: Theme, column: &ColumnProfile) -> Vec<Cell> {
     let dash = || theme.sign("–", "-").to_owned();
     let figure = |x: Option<f64>| match x {
-        Some(x) => Cell::plain(narrow_number(x)),
+        Some(x) => Cell::plain(number::narrow_text(x)),
         None => Cell::Text((dash(), TextStyle::Faint)),
     };
     let known = |text: Option<String>| match text {
@@ -151,7 +151,7 @@ fn cells(theme: Theme, column: &ColumnProfile) -> Vec<Cell> {
         Cell::plain(extreme(&column.min)),
         Cell::plain(extreme(&column.max)),
         values(theme, column),
-        known(result_text::mean_text(column, narrow_number)),
+        known(result_text::mean_text(column, number::narrow_text)),
         known(result_text::quantile_text(
             column,
             0.5,
@@ -233,9 +233,9 @@ fn column_fields(theme: Theme, column: &ColumnProfile) -> Vec<Field> {
         ("quartiles", quartiles(theme, column)),
         ("remarks", known(result_text::remarks(column).join("; "))),
         ("distinct", distinct.unwrap_or_else(dash)),
-        ("empty", empty(column)),
+        ("empty", result_text::empty_text(column)),
         ("sum", sum),
-        ("skewness", column.skewness.map_or_else(dash, number)),
+        ("skewness", column.skewness.map_or_else(dash, number::text)),
         ("type", kind(column)),
         ("length", length(theme, column)),
     ];
@@ -249,14 +249,6 @@ fn column_fields(theme: Theme, column: &ColumnProfile) -> Vec<Field> {
     fields
         .map(|(label, value)| (label, value, text_style(label)))
         .into()
-}
-
-fn empty(column: &ColumnProfile) -> String {
-    let share = result_text::share(column.empty, column.count);
-    match column.empty {
-        0 => share,
-        some => format!("{} ({share})", grouped(some)),
-    }
 }
 
 fn quartiles(theme: Theme, column: &ColumnProfile) -> String {
@@ -276,6 +268,6 @@ fn kind(column: &ColumnProfile) -> String {
 
 fn length(theme: Theme, column: &ColumnProfile) -> String {
     let mean = column.length_mean;
-    let mean = mean.map(|mean| format!(", mean {}", number(mean)));
+    let mean = mean.map(|mean| format!(", mean {}", number::text(mean)));
     lengths(theme, column) + &mean.unwrap_or_default() + " bytes"
 }

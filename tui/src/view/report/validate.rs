@@ -1,6 +1,7 @@
 //! The report of `validate`: one line per rule.
 
 use ::report::result_text::share;
+use ::report::sorted_rules;
 use cli::format::count;
 use proto::v1::{Job, RuleReport, ValidateReport};
 use ratatui::layout::Rect;
@@ -29,8 +30,7 @@ impl Panel for ValidateReport {
         area: Rect,
         (_, label): (&Job, &[StyledText]),
     ) {
-        let mut rules: Vec<&RuleReport> = self.rules.iter().collect();
-        rules.sort_by_key(|rule| std::cmp::Reverse(rule.broken));
+        let rules = sorted_rules(self);
         let (_, lines) = cut_top(area, 1);
         let selected = model.column.min(rules.len().saturating_sub(1));
         table(canvas, lines, &RULES, (rules.len(), Some(selected)), |at| {
