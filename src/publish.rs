@@ -34,7 +34,7 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) async fn run(self, shutdown: CancellationToken) -> Result<Exit, Failure> {
-        if self.publish.input().is_dry_run() {
+        if self.publish.job().is_dry_run() {
             return Box::pin(self.publish.run(shutdown)).await;
         }
         if let Some(path) = self.rows.target(None) {
@@ -62,7 +62,7 @@ impl Args {
         };
         publisher::print_outcome(&published);
         let job_id = published.job().to_string();
-        let is_quiet = self.publish.input().is_quiet();
+        let is_quiet = self.publish.job().is_quiet();
         let outcome = tokio::select! {
             outcome = self.finished(&job_id, is_quiet) => outcome,
             () = shutdown.cancelled() => Err(stopped_waiting(&job_id)),
@@ -200,7 +200,7 @@ impl Args {
         let job_id = published.job().to_string();
         let showing = async {
             // The progress display ends with the job; copying the rows may take longer.
-            self.finished(&job_id, self.publish.input().is_quiet())
+            self.finished(&job_id, self.publish.job().is_quiet())
                 .await?;
             std::future::pending::<Result<std::convert::Infallible, Failure>>().await
         };

@@ -9,7 +9,7 @@ use access::Client;
 use cli::{Exit, Failure, OrExit, ProgressMeter};
 use engine::rate::Rate;
 use proto::v1::{ExecMode, ExecSpec, GetJobResponse, OutputEnd};
-use publisher::{ExecModeArg, InputArgs, OperationOptions, PublishError, print_description};
+use publisher::{ExecModeArg, JobArgs, OperationOptions, PublishError, print_description};
 use tokio_util::sync::CancellationToken;
 use worker::exec::{AllowedCommands, ExecConfig};
 
@@ -32,7 +32,7 @@ use crate::rows::{CopyOptions, LaterAccess, RowsArgs, RowsOutcome, RowsWriter, c
 #[command(mut_arg("html", |arg| arg.conflicts_with("command")))]
 pub(crate) struct Args {
     #[command(flatten)]
-    input: InputArgs,
+    job: JobArgs,
 
     /// Chunks to process at once [default: the number of cores plus one; with a command, the number of cores]
     #[arg(long, value_name = "N", value_parser = cli::at_least_one)]
@@ -42,7 +42,7 @@ pub(crate) struct Args {
     #[arg(
         long,
         value_name = "FILE",
-        help_heading = publisher::BAD_RECORDS
+        help_heading = input::BAD_RECORDS
     )]
     rejects: Option<PathBuf>,
 
@@ -78,8 +78,8 @@ impl Args {
     pub(crate) async fn run(self, shutdown: CancellationToken) -> Result<Exit, Failure> {
         let (work, commands) = self.work()?;
         let mut rows_writer = self.rows_writer()?;
-        if self.input.is_dry_run() {
-            return self.input.dry_run(&work, shutdown).await;
+        if self.job.is_dry_run() {
+            return self.job.dry_run(&work, shutdown).await;
         }
         let threads = self.workers.unwrap_or_else(if self.command.is_empty() {
             threads
@@ -88,12 +88,12 @@ impl Args {
         });
         let mut roles = InProcess::start(threads, commands).await?;
         let broker = roles.broker.clone();
-        let mut config = self.input.config(broker, Duration::ZERO, &work)?;
+        let mut config = self.job.config(broker, Duration::ZERO, &work)?;
         let ahead = self.rows.ahead();
         config.backpressure = rows_writer.is_some().then(|| Arc::clone(&ahead));
         let progress = Arc::clone(&config.progress);
         let job_id = config.job.to_string();
-        let mut progress_meter = ProgressMeter::new(self.input.is_quiet() || self.tui);
+        let mut progress_meter = ProgressMeter::new(self.job.is_quiet() || self.tui);
         let client = roles.client.clone();
 
         let publishing = async {
@@ -106,7 +106,7 @@ impl Args {
         let connect = || std::future::ready(Ok(client.clone()));
         let following = async {
             progress.opened().await;
-            print_description(&progress, self.input.is_quiet() || self.tui);
+            print_description(&progress, self.job.is_quiet() || self.tui);
             follow(connect, &job_id, WaitPolicy::EXPECTED, &mut progress_meter).await
         };
         let closed = rows_writer.as_ref().map(RowsWriter::closed);
@@ -170,7 +170,7 @@ impl Args {
         let from_command = !self.command.is_empty() && !self.no_rows;
         let otherwise = from_command.then_some(Path::new("-"));
         let target = self.rows.target(otherwise);
-        if target.is_some() && !from_command && !self.input.makes_rows() {
+        if target.is_some() && !from_command && !self.job.makes_rows() {
             let said = "-o is for the rows that come of a command, as in: rowmill run in.csv -o \
                         out.csv -- python3 clean.py, or that hold against a schema: rowmill run \
                         in.csv --schema schema.json -o valid.csv";
@@ -180,7 +180,7 @@ impl Args {
             let said = "--tui has the terminal; give the rows a file: -o FILE";
             return Err(Failure::message(Exit::Usage, said));
         }
-        if self.input.is_dry_run() {
+        if self.job.is_dry_run() {
             return Ok(None);
         }
         let rows_writer = target.map(RowsWriter::open).transpose()?;

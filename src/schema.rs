@@ -11,7 +11,7 @@ use access::MasterArgs;
 use cli::{Exit, Failure, OrUnwritable, ProgressMeter, STDOUT};
 use engine::validate::propose;
 use proto::v1::GetJobResponse;
-use publisher::{InputArgs, OperationOptions, print_description};
+use publisher::{JobArgs, OperationOptions, print_description};
 use tokio_util::sync::CancellationToken;
 
 use crate::follow::{WaitPolicy, follow};
@@ -31,7 +31,7 @@ use report::read_json;
 #[command(mut_arg("chunk_bytes", |arg| arg.hide(true)))]
 pub(crate) struct Args {
     #[command(flatten)]
-    input: InputArgs,
+    job: JobArgs,
 
     /// Propose also minimum, maximum and maxLength from the values in the profile
     #[arg(long)]
@@ -70,7 +70,7 @@ impl Args {
 
     /// A file takes precedence over a job id of the same name.
     async fn profile(&self, shutdown: &CancellationToken) -> Result<GetJobResponse, Failure> {
-        if let [path] = self.input.files()
+        if let [path] = self.job.files()
             && path.as_os_str() != "-"
         {
             if let Some(profile) = written(path) {
@@ -89,14 +89,14 @@ impl Args {
         let mut roles = InProcess::start(threads, None).await?;
         let broker = roles.broker.clone();
         let config = self
-            .input
+            .job
             .config(broker, Duration::ZERO, &OperationOptions::default())?;
         let (progress, job_id) = (Arc::clone(&config.progress), config.job.to_string());
-        let mut progress_meter = ProgressMeter::new(self.input.is_quiet());
+        let mut progress_meter = ProgressMeter::new(self.job.is_quiet());
         let client = roles.client.clone();
         let following = async {
             progress.opened().await;
-            print_description(&progress, self.input.is_quiet());
+            print_description(&progress, self.job.is_quiet());
             let connect = || std::future::ready(Ok(client.clone()));
             follow(connect, &job_id, WaitPolicy::EXPECTED, &mut progress_meter).await
         };

@@ -2,8 +2,8 @@
 
 use access::MasterArgs;
 use cli::{Exit, Failure};
+use input::InputDescription;
 use proto::v1::GetJobResponse;
-use publisher::InputDescription;
 
 use crate::output::{OutputArgs, gone, say_bad};
 use crate::query;

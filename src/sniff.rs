@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use cli::{Exit, Failure, OrExit, OrUnwritable, STDOUT};
 use engine::columns::display_names;
-use publisher::{FormatArgs, InputError, Preview, Source, expand, preview, write_preview};
+use input::{FormatArgs, InputError, Preview, Source, expand, preview, write_preview};
 use serde::Serialize;
 
 /// Detect the format of CSV: dialect, encoding, compression, columns, first rows

@@ -10,8 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, mpsc};
 
-use crate::input::InputEvent;
 use crate::progress::Progress;
+use input::InputEvent;
 
 /// The chunks in flight of one publish, and their limit.
 #[derive(Debug)]

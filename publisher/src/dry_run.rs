@@ -14,11 +14,11 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use crate::flags::failure;
-use crate::input::{
-    EndOfInput, InputEvent, InputHead, InputPiece, InputSpec, ReadTask, Totals, write_preview,
-};
 use crate::job::Job;
 use crate::run::{EVENT_QUEUE, PublishError};
+use input::{
+    EndOfInput, InputEvent, InputHead, InputPiece, InputSpec, ReadTask, Totals, write_preview,
+};
 
 /// Number of rejects shown, and columns of each.
 const MAX_REJECTS_SHOWN: usize = 5;

@@ -9,7 +9,7 @@ use engine::validate::SchemaError;
 use proto::v1::{Chunk, JobOpen, JobSeal, OperationSpec};
 use proto::{Envelope, JobId, Payload};
 
-use crate::input::{InputDescription, Totals};
+use input::{InputDescription, Totals};
 
 /// Builds a job's messages, in order.
 #[derive(Debug)]

@@ -4,7 +4,6 @@
 mod backpressure;
 mod dry_run;
 mod flags;
-mod input;
 mod job;
 mod journal;
 mod progress;
@@ -15,12 +14,8 @@ mod start;
 
 pub use backpressure::Backpressure;
 pub use flags::{
-    Args, BAD_RECORDS, ExecModeArg, FormatArgs, InputArgs, OperationOptions, PublishOutcome,
-    failure, print_description, print_outcome,
-};
-pub use input::{
-    EncodingLabel, InputDescription, InputError, InputSpec, Preview, Source, StopAt, TextReader,
-    Totals, expand, preview, write_preview,
+    Args, ExecModeArg, JobArgs, OperationOptions, PublishOutcome, failure, print_description,
+    print_outcome,
 };
 pub use job::{Job, message};
 pub use journal::{JournalDir, JournalError};

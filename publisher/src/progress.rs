@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::input::InputDescription;
+use input::InputDescription;
 
 /// The counters of one publish. The publisher writes them; others read them.
 #[derive(Debug)]

@@ -15,13 +15,13 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use crate::backpressure::Backpressure;
-use crate::input::{InputError, InputEvent, InputHead, InputPiece, InputSpec, Totals};
 use crate::job::Job;
 use crate::journal::{Checkpoint, JournalError, JournalHandle, JournalWriter};
 use crate::progress::Progress;
 use crate::resume::{ChunkRanges, ResumeError};
 use crate::send::{Outgoing, Packer, Sender};
 use crate::start::{Persistence, Start};
+use input::{InputError, InputEvent, InputHead, InputPiece, InputSpec, Totals};
 
 /// Input events between the reading thread and the sender. When the channel is full, the reader blocks, and so does the
 /// process that writes to standard input.

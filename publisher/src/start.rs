@@ -7,15 +7,15 @@ use std::path::PathBuf;
 use engine::Dialect;
 use proto::v1::JobOpen;
 
-use crate::input::{
-    self, EncodingLabel, EndOfInput, InputError, RawInput, ReadTask, Source, Spool, identity,
-};
 use crate::job::Job;
 use crate::journal::{
     JournalDir, JournalHeader, JournalWriter, JournaledFile, StopAtCode, VERSION,
 };
 use crate::resume::{ChunkRanges, ResumedPublish};
 use crate::run::{Config, PublishError};
+use input::{
+    EncodingLabel, EndOfInput, InputError, ReadTask, Source, Spool, identity, standard_input,
+};
 
 /// What a publish stores on disk so that another process can resume it.
 #[derive(Debug, Default)]
@@ -49,7 +49,7 @@ impl Start {
             Persistence::Disabled => Ok(new_start(config, None, None)),
             Persistence::Journal(journal_dir) => journaled(config, journal_dir),
             Persistence::Spool(journal_dir, dir) => {
-                let spool = Spool::create(&dir, config.job, Box::new(standard_input()?))?;
+                let spool = Spool::create(&dir, config.job, standard_input()?)?;
                 let path = spool.file().path().to_owned();
                 let mut header = header(config);
                 header.spool = path.as_os_str().as_bytes().to_vec();
@@ -59,11 +59,6 @@ impl Start {
             Persistence::Resumed(resumed) => resumed.start(config),
         }
     }
-}
-
-/// Opens standard input for the spool.
-pub(crate) fn standard_input() -> Result<RawInput, InputError> {
-    input::stdin().map_err(|error| Source::Stdin.error(error))
 }
 
 /// Starts a publish with a journal, if all inputs are regular files.
@@ -97,7 +92,7 @@ fn journaled_file(source: &Source) -> Result<Option<JournaledFile>, InputError> 
     let (identity, path) = inspect().map_err(|error| source.error(error))?;
     Ok(Some(JournaledFile {
         path: path.as_os_str().as_bytes().to_vec(),
-        identity: Some(identity),
+        identity: Some(identity.into()),
         name: name.clone(),
     }))
 }

@@ -32,7 +32,7 @@ pub(crate) struct OutputArgs {
 
     /// Exit with 1 if there are more bad records than N, or than N% of all records [default: any
     /// number is allowed]
-    #[arg(long, value_name = "N|N%", help_heading = publisher::BAD_RECORDS)]
+    #[arg(long, value_name = "N|N%", help_heading = input::BAD_RECORDS)]
     max_bad: Option<MaxBad>,
 
     #[command(flatten)]

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, VecDeque};
 use broker::Confirm;
 use engine::chunk::Packing;
 use engine::split::Splitter;
+use input::{InputDescription, Totals};
 use proto::v1::{OperationSpec, ProfileSpec};
 use proto::{Envelope, JobId, Payload};
-use publisher::{ConfirmOutcome, InputDescription, Job, Outbox, Ticket, Totals, message};
+use publisher::{ConfirmOutcome, Job, Outbox, Ticket, message};
 
 use crate::failure::RunError;
 use crate::faults::{Fault, FaultInjector, name};

@@ -5,7 +5,7 @@
 use std::io::Cursor;
 
 use libfuzzer_sys::fuzz_target;
-use publisher::{EncodingLabel, TextReader};
+use input::{EncodingLabel, TextReader};
 
 /// Of one byte a character, of two, of up to four, and with a state.
 const LABELS: [&str; 8] = [

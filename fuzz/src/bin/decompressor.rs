@@ -6,7 +6,7 @@
 use std::io::{Cursor, Write};
 
 use libfuzzer_sys::fuzz_target;
-use publisher::TextReader;
+use input::TextReader;
 
 /// No more is taken of what comes out.
 const MOST_BYTES: usize = 4 << 20;
@@ -42,7 +42,7 @@ fuzz_target!(|data: &[u8]| {
         let read = fuzz::read_in_bites(&mut text, bite, MOST_BYTES);
         read.map(|read| (is_packed, read)).map_err(|source| {
             let name = "fuzz".to_owned();
-            publisher::InputError::Read { name, source }
+            input::InputError::Read { name, source }
         })
     });
     match (damage, read) {

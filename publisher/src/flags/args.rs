@@ -15,21 +15,21 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::exec_args::ExecArgs;
-use super::input_args::{InputArgs, OperationOptions};
+use super::job_args::{JobArgs, OperationOptions};
 use super::resume_args::ResumeArgs;
 use crate::backpressure::Backpressure;
-use crate::input::{InputDescription, InputError};
 use crate::journal::JournalError;
 use crate::progress::Progress;
 use crate::resume::{Decision, ResumeError, ResumeLookup, query_missing};
 use crate::run::{Config, PublishError, PublishSummary};
+use input::{InputDescription, InputError};
 
 /// Split CSV into chunks and publish them to the broker; prints the job's id
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("file", |file| file.required(false).required_unless_present("resume")))]
 pub struct Args {
     #[command(flatten)]
-    input: InputArgs,
+    job: JobArgs,
 
     #[command(flatten)]
     exec: ExecArgs,
@@ -112,9 +112,9 @@ impl PublishOutcome {
 }
 
 impl Args {
-    /// The input flags.
-    pub fn input(&self) -> &InputArgs {
-        &self.input
+    /// The flags that describe the job.
+    pub fn job(&self) -> &JobArgs {
+        &self.job
     }
 
     /// The master, which reports the missing chunks of a resumed publish.
@@ -124,7 +124,7 @@ impl Args {
 
     /// Whether the job may produce rows. Always true for a resumed publish: only its journal knows the operation.
     pub fn makes_rows(&self) -> bool {
-        let makes_rows = self.exec.spec().is_some() || self.input.makes_rows();
+        let makes_rows = self.exec.spec().is_some() || self.job.makes_rows();
         let makes_rows = makes_rows && !self.exec.no_rows();
         makes_rows || self.resume.is_resumed()
     }
@@ -146,10 +146,10 @@ impl Args {
             .trace
             .tracer("rowmill-publisher")
             .or_exit(Exit::Usage)?;
-        match self.resume.find(self.input.files())? {
+        match self.resume.find(self.job.files())? {
             None => {
                 let mut config =
-                    self.input
+                    self.job
                         .config(broker, first_connect, &self.operation_options())?;
                 config.persistence = self.resume.persistence(&config.input_spec.sources)?;
                 config.packing = packing;
@@ -204,10 +204,10 @@ impl Args {
         let (progress, job) = (Arc::clone(&config.progress), config.job);
         let tracer = config.tracer.clone();
         let span = tracing::error_span!("publish", %job);
-        let mut meter = ProgressMeter::new(self.input.is_quiet());
+        let mut meter = ProgressMeter::new(self.job.is_quiet());
         let mut ticks = tokio::time::interval(ProgressMeter::EVERY);
         let mut opened = Some(|job| {
-            print_description(&progress, self.input.is_quiet());
+            print_description(&progress, self.job.is_quiet());
             opened(job);
         });
         let mut publishing = std::pin::pin!(crate::run(config, shutdown).instrument(span));
@@ -247,11 +247,8 @@ impl Args {
     ///
     /// As [`publish`](Self::publish).
     pub async fn run(self, shutdown: CancellationToken) -> Result<Exit, Failure> {
-        if self.input.is_dry_run() {
-            return self
-                .input
-                .dry_run(&self.operation_options(), shutdown)
-                .await;
+        if self.job.is_dry_run() {
+            return self.job.dry_run(&self.operation_options(), shutdown).await;
         }
         let mut printed = Ok(());
         let print_id = |job| printed = print_id(job);

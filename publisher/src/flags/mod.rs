@@ -2,8 +2,7 @@
 
 mod args;
 mod exec_args;
-mod format_args;
-mod input_args;
+mod job_args;
 mod operation_args;
 mod profile_args;
 mod resume_args;
@@ -11,5 +10,4 @@ mod schema_args;
 
 pub use args::{Args, PublishOutcome, failure, print_description, print_outcome};
 pub use exec_args::ExecModeArg;
-pub use format_args::FormatArgs;
-pub use input_args::{BAD_RECORDS, InputArgs, OperationOptions};
+pub use job_args::{JobArgs, OperationOptions};

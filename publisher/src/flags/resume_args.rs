@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use cli::{Exit, Failure};
 
 use crate::flags::failure;
-use crate::input::Source;
 use crate::journal::JournalDir;
 use crate::resume::{Remainder, ResumeLookup, ResumedPublish};
 use crate::start::Persistence;
+use input::Source;
 
 /// The heading in `--help`.
 const HEADING: &str = "Resuming";

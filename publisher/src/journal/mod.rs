@@ -16,7 +16,7 @@ use proto::JobId;
 pub use dir::JournalDir;
 pub(crate) use dir::JournalLookup;
 pub(crate) use record::{
-    Checkpoint, FileIdentity, JournalHeader, JournaledFile, Record, SpoolEnd, StopAtCode, VERSION,
+    Checkpoint, JournalHeader, JournaledFile, Record, SpoolEndRecord, StopAtCode, VERSION,
 };
 pub(crate) use writer::{JournalHandle, JournalWriter};
 
@@ -92,7 +92,7 @@ pub(crate) struct JournalContents {
     pub(crate) header: JournalHeader,
     /// The last checkpoint. `None` if no chunk is known to be confirmed.
     pub(crate) checkpoint: Option<Checkpoint>,
-    pub(crate) spool_end: Option<SpoolEnd>,
+    pub(crate) spool_end: Option<SpoolEndRecord>,
     pub(crate) sealed: bool,
 }
 

@@ -5,7 +5,7 @@ use engine::split::Position;
 use prost::Message;
 use proto::v1::JobOpen;
 
-use crate::input::{InputPosition, StopAt};
+use input::{FileIdentity, InputPosition, SpoolEnd, StopAt};
 
 /// The version of this format. A journal of another version is refused.
 pub(crate) const VERSION: u32 = 2;
@@ -18,7 +18,7 @@ pub(crate) struct Record {
     #[prost(message, optional, tag = "2")]
     pub(crate) checkpoint: Option<Checkpoint>,
     #[prost(message, optional, tag = "3")]
-    pub(crate) spool_end: Option<SpoolEnd>,
+    pub(crate) spool_end: Option<SpoolEndRecord>,
     #[prost(bool, tag = "4")]
     pub(crate) sealed: bool,
 }
@@ -73,16 +73,15 @@ pub(crate) struct JournaledFile {
     #[prost(bytes = "vec", tag = "1")]
     pub(crate) path: Vec<u8>,
     #[prost(message, optional, tag = "2")]
-    pub(crate) identity: Option<FileIdentity>,
+    pub(crate) identity: Option<IdentityRecord>,
     /// Its name, as the user gave it.
     #[prost(string, tag = "3")]
     pub(crate) name: String,
 }
 
-/// Identifies a file by its contents. The inode is not compared, so a file that was moved back, restored or mounted
-/// again is the same.
-#[derive(Clone, PartialEq, Eq, Message)]
-pub(crate) struct FileIdentity {
+/// A [`FileIdentity`].
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub(crate) struct IdentityRecord {
     #[prost(uint64, tag = "1")]
     pub(crate) bytes: u64,
     /// The modification time: seconds since 1970, and nanoseconds.
@@ -119,9 +118,9 @@ pub(crate) struct Checkpoint {
     pub(crate) replaced: u64,
 }
 
-/// The spool is complete.
+/// The spool is complete: a [`SpoolEnd`].
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
-pub(crate) struct SpoolEnd {
+pub(crate) struct SpoolEndRecord {
     #[prost(uint64, tag = "1")]
     pub(crate) bytes: u64,
     /// Whether the input was longer, and its rest is lost.
@@ -149,18 +148,23 @@ impl Checkpoint {
         }
     }
 
-    pub(crate) fn place(self) -> Position {
-        Position {
-            record: self.record,
-            line: self.line,
-            byte: self.byte,
-            rejected: self.rejected,
+    pub(crate) fn position(self) -> InputPosition {
+        InputPosition {
+            file: self.file,
+            place: Position {
+                record: self.record,
+                line: self.line,
+                byte: self.byte,
+                rejected: self.rejected,
+            },
+            bytes_before: self.bytes_before,
+            replaced: self.replaced,
         }
     }
 
     /// Records in the chunks before it.
     pub(crate) fn rows(self) -> u64 {
-        self.record.saturating_sub(self.rejected)
+        self.position().rows()
     }
 }
 
@@ -180,6 +184,28 @@ impl From<StopAtCode> for StopAt {
             StopAtCode::Nothing => Self::Nothing,
             StopAtCode::Ragged => Self::Ragged,
             StopAtCode::AnyBad => Self::AnyBad,
+        }
+    }
+}
+
+impl From<FileIdentity> for IdentityRecord {
+    fn from(identity: FileIdentity) -> Self {
+        Self {
+            bytes: identity.bytes,
+            modified_s: identity.modified_s,
+            modified_ns: identity.modified_ns,
+            head_hash: identity.head_hash,
+        }
+    }
+}
+
+impl From<IdentityRecord> for FileIdentity {
+    fn from(record: IdentityRecord) -> Self {
+        Self {
+            bytes: record.bytes,
+            modified_s: record.modified_s,
+            modified_ns: record.modified_ns,
+            head_hash: record.head_hash,
         }
     }
 }
@@ -205,7 +231,10 @@ impl From<Checkpoint> for Record {
 impl From<SpoolEnd> for Record {
     fn from(spool_end: SpoolEnd) -> Self {
         Self {
-            spool_end: Some(spool_end),
+            spool_end: Some(SpoolEndRecord {
+                bytes: spool_end.bytes,
+                truncated: spool_end.truncated,
+            }),
             ..Self::default()
         }
     }

@@ -5,11 +5,12 @@
 
 use std::path::PathBuf;
 
+use input::SpoolEnd;
 use proto::JobId;
 use proto::v1::JobOpen;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Checkpoint, Journal, JournalDir, JournalError, JournalHeader, Record, SpoolEnd};
+use super::{Checkpoint, Journal, JournalDir, JournalError, JournalHeader, Record};
 
 /// Messages in the channel. If it is full, the checkpoint is skipped; a later one replaces it.
 const QUEUE_LENGTH: usize = 8;

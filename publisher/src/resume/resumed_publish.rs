@@ -2,7 +2,6 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,10 +17,6 @@ use proto::v1::{JobOpen, JobState, OperationSpec};
 use telemetry::Tracer;
 
 use super::missing_chunks::{ChunkRanges, MasterReport};
-use crate::input::{
-    EndOfInput, FileVersion, InputError, InputSpec, ReadTask, ResumePoint, Source, Spool, change,
-    identity,
-};
 use crate::journal::{
     Checkpoint, Journal, JournalContents, JournalDir, JournalError, JournalHeader, JournalLookup,
     JournalWriter,
@@ -29,6 +24,10 @@ use crate::journal::{
 use crate::progress::Progress;
 use crate::run::{Config, PublishError};
 use crate::start::{self, Persistence, Start};
+use input::{
+    EndOfInput, FileVersion, InputError, InputSpec, ReadTask, ResumePoint, Source, Spool, change,
+    identity, standard_input,
+};
 
 /// What happens to the rest of a spooled input after its publisher ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -297,7 +296,7 @@ impl ResumedPublish {
         // Without a checkpoint, no chunk is known to be confirmed, and the header is read again.
         let columns = self.open.columns.clone();
         let resumed = checkpoint.map(|checkpoint| ResumePoint {
-            checkpoint,
+            position: checkpoint.position(),
             columns,
         });
         // A sealed publish writes no journal: the same chunks can be sent again at any time.
@@ -336,7 +335,7 @@ impl ResumedPublish {
             };
             let (version, now) =
                 inspect().map_err(|error| InputError::from_io(&file.name, error))?;
-            let before = file.identity.clone().unwrap_or_default();
+            let before = file.identity.unwrap_or_default().into();
             if let Some(difference) = change(&before, &now) {
                 return Err(self.changed(&path, difference).into());
             }
@@ -352,7 +351,7 @@ impl ResumedPublish {
         }
         let path = path(&self.contents.header.spool);
         let input = match self.remainder {
-            Remainder::Stdin => Some(Box::new(start::standard_input()?) as Box<dyn Read + Send>),
+            Remainder::Stdin => Some(standard_input()?),
             Remainder::Pending | Remainder::Lost => None,
         };
         let spool = Spool::resume(&path, input)?;

@@ -7,7 +7,7 @@ const BLOCK_BYTES: usize = LANES * 8;
 
 /// The checksum so far. It is equal for equal bytes, however they were split into updates.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Checksum {
+pub(crate) struct Checksum {
     sums: [u64; LANES],
     /// The running sum of `sums`, which makes the order of words count.
     sums_of_sums: [u64; LANES],
@@ -16,7 +16,7 @@ pub(super) struct Checksum {
 }
 
 impl Checksum {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             sums: [0; LANES],
             sums_of_sums: [0; LANES],
@@ -24,7 +24,7 @@ impl Checksum {
         }
     }
 
-    pub(super) fn update(&mut self, mut bytes: &[u8]) {
+    pub(crate) fn update(&mut self, mut bytes: &[u8]) {
         if !self.rest.is_empty() {
             let (first, behind) = bytes.split_at(bytes.len().min(BLOCK_BYTES - self.rest.len()));
             self.rest.extend_from_slice(first);

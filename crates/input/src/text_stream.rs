@@ -7,15 +7,20 @@ use std::sync::Arc;
 use encoding_rs::UTF_8;
 use engine::split::Position;
 
-use super::compression::MAGIC_BYTES;
-use super::decompress::Trailing;
-use super::encoding::{DetectedEncoding, HEAD_BYTES, Replacements, Transcoder, detect};
-use super::file::VersionedFile;
-use super::peek::PeekReader;
-use super::read_ahead::ReadAhead;
-use super::skip_lines::SkippedLines;
-use super::warnings::Warnings;
-use super::{Compression, EncodingLabel, InputError, RawInput, foreign_format, skip_lines};
+use crate::compression::Compression;
+use crate::compression::MAGIC_BYTES;
+use crate::decompress::Trailing;
+use crate::encoding::EncodingLabel;
+use crate::encoding::{DetectedEncoding, HEAD_BYTES, Replacements, Transcoder, detect};
+use crate::error::InputError;
+use crate::file::VersionedFile;
+use crate::foreign_format;
+use crate::peek::PeekReader;
+use crate::raw_input::RawInput;
+use crate::read_ahead::ReadAhead;
+use crate::skip_lines;
+use crate::skip_lines::SkippedLines;
+use crate::warnings::Warnings;
 
 /// How files are read.
 #[derive(Debug, Clone, Copy, Default)]
@@ -43,7 +48,7 @@ pub(crate) struct TextStream {
 }
 
 /// The reader of the text.
-pub(super) enum DecodedReader {
+pub(crate) enum DecodedReader {
     /// The file's own bytes.
     Plain(PeekReader<RawInput>),
     /// Decompressed or decoded.
@@ -147,10 +152,10 @@ impl TextStream {
     }
 }
 
-pub(super) type DecodedInput = (DecodedReader, DetectedEncoding, Option<Compression>);
+pub(crate) type DecodedInput = (DecodedReader, DetectedEncoding, Option<Compression>);
 
 /// Opens the text of `raw` at its beginning, and counts replaced sequences in `replaced`.
-pub(super) fn open_decoded(
+pub(crate) fn open_decoded(
     raw: RawInput,
     options: ReadOptions,
     replaced: &Arc<Replacements>,

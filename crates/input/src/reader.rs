@@ -1,16 +1,23 @@
-//! Reads the files of one input, from each file's bytes to its pieces.
+//! Reads the files of one input in order, from each file's bytes to its pieces. It runs on a thread of its own, because
+//! blocking reads can be neither awaited nor cancelled.
 
 use engine::rearrange::ColumnMapping;
 use engine::split::Splitter;
 use tokio::sync::mpsc;
 
-use super::read_task::{EndOfInput, InputEvent, InputPiece, InputPosition, ReadTask, Totals};
-use super::strict::StrictCheck;
-use super::{InputError, InputHead, InputPlan, SpoolFile, TextStream};
-use crate::journal::SpoolEnd;
+use crate::description::InputHead;
+use crate::error::InputError;
+use crate::plan::InputPlan;
+use crate::raw_input::RawInput;
+use crate::read_task::{
+    EndOfInput, InputEvent, InputPiece, InputPosition, ReadTask, ResumePoint, SpoolEnd, Totals,
+};
+use crate::spool::{Spool, SpoolFile};
+use crate::strict::StrictCheck;
+use crate::text_stream::TextStream;
 
 /// Why reading stopped before the end.
-pub(super) enum StopReason {
+pub(crate) enum StopReason {
     /// The receiver of the events is dropped.
     ReceiverClosed,
     Failed(InputError),
@@ -25,14 +32,14 @@ impl From<InputError> for StopReason {
 }
 
 /// Reads the files in order.
-pub(super) struct InputReader<'a> {
-    pub(super) reading: ReadTask,
+pub(crate) struct InputReader<'a> {
+    pub(crate) reading: ReadTask,
     plan: InputPlan,
     spool_file: Option<SpoolFile>,
     events: &'a mpsc::Sender<InputEvent>,
-    pub(super) has_head: bool,
+    pub(crate) has_head: bool,
     /// The totals of all complete files, and of the current file up to its last piece.
-    pub(super) totals: Totals,
+    pub(crate) totals: Totals,
 }
 
 /// The current file.
@@ -52,23 +59,58 @@ struct FileReader {
     has_header: bool,
 }
 
+impl ReadTask {
+    /// Reads to the end, and sends `events`. Returns early, without an error, if the receiver is dropped. Returns the
+    /// number of bytes read if the input is not complete.
+    ///
+    /// # Errors
+    ///
+    /// If the input cannot be read, spooled or split, or has a bad record and stops at it.
+    pub fn run(mut self, events: &mpsc::Sender<InputEvent>) -> Result<Option<u64>, InputError> {
+        let spool_file = self.spool.as_ref().map(Spool::file);
+        let spool = self.spool.take().map(RawInput::Spool);
+        let plan = InputPlan::new(&self.input_spec, spool, self.limits)?;
+        let mut reader = InputReader::new(self, plan, spool_file.clone(), events);
+        let stopped = match reader.run() {
+            Ok(()) if reader.reading.end_of_input == EndOfInput::Pending => {
+                return Ok(spool_file.map(|spool_file| spool_file.bytes()));
+            }
+            Ok(()) => None,
+            Err(StopReason::ReceiverClosed) => return Ok(None),
+            // The chunks sent so far are useless. Before the head is sent, there is no job to report this in.
+            Err(StopReason::Failed(error @ InputError::Changed { .. })) if reader.has_head => {
+                Some((error.to_string(), error))
+            }
+            Err(StopReason::Failed(error)) => return Err(error),
+            Err(StopReason::BadRecord(reason)) => {
+                Some((reason.clone(), InputError::Stopped(reason)))
+            }
+        };
+        let (reason, error) = stopped.unzip();
+        reader.totals.stopped = reason.unwrap_or_default();
+        // If the receiver is dropped, the publish has ended with its own error.
+        drop(events.blocking_send(InputEvent::End(reader.totals)));
+        error.map_or(Ok(None), Err)
+    }
+}
+
 impl<'a> InputReader<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         reading: ReadTask,
         plan: InputPlan,
         spool_file: Option<SpoolFile>,
         events: &'a mpsc::Sender<InputEvent>,
     ) -> Self {
-        let checkpoint = reading.resumed.as_ref().map(|resumed| resumed.checkpoint);
-        let checkpoint = checkpoint.unwrap_or_default();
+        let resumed = reading.resumed.as_ref();
+        let totals = resumed.map_or_else(Totals::default, |ResumePoint { position, .. }| Totals {
+            rows: position.rows(),
+            rejects: position.place.rejected,
+            bytes: position.bytes_before,
+            replaced: position.replaced,
+            stopped: String::new(),
+        });
         Self {
-            totals: Totals {
-                rows: checkpoint.rows(),
-                rejects: checkpoint.rejected,
-                bytes: checkpoint.bytes_before,
-                replaced: checkpoint.replaced,
-                stopped: String::new(),
-            },
+            totals,
             reading,
             plan,
             spool_file,
@@ -78,9 +120,9 @@ impl<'a> InputReader<'a> {
     }
 
     /// Reads the remaining files.
-    pub(super) fn run(&mut self) -> Result<(), StopReason> {
+    pub(crate) fn run(&mut self) -> Result<(), StopReason> {
         let resumed = self.reading.resumed.as_ref();
-        let first = resumed.map_or(0, |resumed| resumed.checkpoint.file as usize);
+        let first = resumed.map_or(0, |resumed| resumed.position.file as usize);
         for at in first..self.plan.files.len() {
             let mut file = self.open_file(at)?;
             while !file.step(self).map_err(|stop| file.with_context(stop))? {}
@@ -93,21 +135,21 @@ impl<'a> InputReader<'a> {
         Ok(())
     }
 
-    /// Opens a file, at its start or at the checkpoint.
+    /// Opens a file, at its start or where to resume.
     fn open_file(&mut self, at: usize) -> Result<FileReader, StopReason> {
         let mut stream = self.plan.open(at)?;
         let (dialect, limits) = (self.plan.description.dialect, self.reading.limits);
         let planned = &self.plan.files[at];
         let resumed = self.reading.resumed.as_ref();
-        let checkpoint_here = resumed.filter(|resumed| resumed.checkpoint.file == at as u64);
-        let splitter = if let Some(resumed) = checkpoint_here {
-            stream.seek_to(resumed.checkpoint.byte)?;
+        let resumed_here = resumed.filter(|resumed| resumed.position.file == at as u64);
+        let splitter = if let Some(resumed) = resumed_here {
+            stream.seek_to(resumed.position.place.byte)?;
             // With several files, each has its own header, which the plan has read.
             let header = match &planned.columns[..] {
                 [] => resumed.columns.clone(),
                 columns => columns.to_vec(),
             };
-            Splitter::resume(dialect, limits, Some(header), resumed.checkpoint.place())
+            Splitter::resume(dialect, limits, Some(header), resumed.position.place)
         } else {
             let record = self.totals.rows + self.totals.rejects;
             let start = stream.start(record, self.totals.rejects);

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use super::peek::read_once;
+use crate::peek::read_once;
 
 /// The size and number of blocks in the channel. If it is full, the thread waits, which bounds the memory.
 const BLOCK_BYTES: usize = 256 << 10;

@@ -2,27 +2,27 @@
 
 use std::io::{self, BufRead, Read};
 
-use super::compression::MAGIC_BYTES;
-use super::peek::read_once;
+use crate::compression::MAGIC_BYTES;
+use crate::peek::read_once;
 
 /// Bytes read at once.
-pub(super) const BLOCK_BYTES: usize = 64 << 10;
+pub(crate) const BLOCK_BYTES: usize = 64 << 10;
 
 /// The compressed input of a decoder. The decoder consumes exactly its own bytes, so the next ones can be inspected.
-pub(super) struct CompressedReader<R> {
+pub(crate) struct CompressedReader<R> {
     from: R,
     block: Box<[u8]>,
     /// The range of `block` that is read and not consumed.
     at: usize,
     end: usize,
     /// Bytes consumed in all.
-    pub(super) consumed: u64,
+    pub(crate) consumed: u64,
     /// Whether a read failed.
-    pub(super) has_failed: bool,
+    pub(crate) has_failed: bool,
 }
 
 impl<R: Read> CompressedReader<R> {
-    pub(super) fn new(from: R) -> Self {
+    pub(crate) fn new(from: R) -> Self {
         Self {
             from,
             block: vec![0; BLOCK_BYTES].into(),
@@ -53,7 +53,7 @@ impl<R: Read> CompressedReader<R> {
     }
 
     /// Consumes zeros, and returns the bytes behind them.
-    pub(super) fn skip_zeros(&mut self) -> io::Result<&[u8]> {
+    pub(crate) fn skip_zeros(&mut self) -> io::Result<&[u8]> {
         loop {
             let next = self.fill_buf()?;
             let zeros = next.iter().take_while(|byte| **byte == 0).count();
@@ -66,7 +66,7 @@ impl<R: Read> CompressedReader<R> {
     }
 
     /// Consumes the rest, or at least `most` bytes.
-    pub(super) fn skip(&mut self, most: u64) -> io::Result<()> {
+    pub(crate) fn skip(&mut self, most: u64) -> io::Result<()> {
         let end = self.consumed.saturating_add(most);
         while self.consumed < end {
             let bytes = self.fill_buf()?.len();

@@ -3,7 +3,10 @@
 use engine::dialect::Ragged;
 use engine::sniff::DialectOverrides;
 
-use crate::input::{EncodingLabel, InputSpec, Source, StopAt};
+use crate::encoding::EncodingLabel;
+use crate::input_spec::InputSpec;
+use crate::source::Source;
+use crate::strict::StopAt;
 
 /// The heading in `--help`.
 const HEADING: &str = "Input format";

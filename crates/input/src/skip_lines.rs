@@ -5,7 +5,7 @@ use std::io::{self, Read};
 
 use memchr::memchr2;
 
-use super::peek::PeekReader;
+use crate::peek::PeekReader;
 
 const PEEK_BYTES: usize = 64 << 10;
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use encoding_rs::{DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
-use super::peek::read_once;
+use crate::peek::read_once;
 
 /// Bytes at the start that are inspected.
 pub(crate) const HEAD_BYTES: usize = 4096;
@@ -21,7 +21,7 @@ pub struct EncodingLabel(pub(crate) &'static Encoding);
 
 impl EncodingLabel {
     /// Its name in the Encoding Standard.
-    pub(crate) fn name(self) -> String {
+    pub fn name(self) -> String {
         self.0.name().to_owned()
     }
 }

@@ -1,50 +1,18 @@
 //! The files to read and their format, determined before the first record is read. Several files are checked to have
 //! fitting columns.
 
-use engine::dialect::Ragged;
-use engine::sniff::DialectOverrides;
 use engine::split::Limits;
 
-use super::file_identity::{FileChange, FileVersion};
-use super::inspector::Inspector;
-use super::source::OpenedSource;
-use super::text_stream::ReadOptions;
-use super::union::ColumnMap;
-use super::{EncodingLabel, InputDescription, InputError, RawInput, Source, StopAt, TextStream};
-
-/// The input of a publish, and how it is read.
-#[derive(Debug, Clone)]
-pub struct InputSpec {
-    /// The sources, in order.
-    pub sources: Vec<Source>,
-    /// The properties that the user gave; the others are sniffed.
-    pub given: DialectOverrides,
-    /// What happens to a record with fewer fields than there are columns.
-    pub ragged: Ragged,
-    /// Lines to skip at the start of each file.
-    pub skip_lines: u64,
-    /// The encoding of files that do not start with a byte order mark.
-    pub encoding: Option<EncodingLabel>,
-    /// Whether trailing bytes behind compressed data are ignored.
-    pub ignore_trailing: bool,
-    /// Whether the columns are the union over all files.
-    pub union: bool,
-    /// Which bad records stop the publish.
-    pub stop_at: StopAt,
-}
-
-/// One of the job's files.
-pub(crate) struct PlannedFile {
-    pub(crate) source: Source,
-    /// The open stream of the first file, and of each file that can be read only once.
-    stream: Option<TextStream>,
-    /// Its version when it was inspected. `None` if it has no versions.
-    version: Option<FileVersion>,
-    /// Its own header. Empty if it is the only file, whose header is not read yet.
-    pub(crate) columns: Vec<String>,
-    /// The position of each job column in the file. `None` if they are the same.
-    pub(crate) places: Option<ColumnMap>,
-}
+use crate::description::InputDescription;
+use crate::error::InputError;
+use crate::file_identity::{FileChange, FileVersion};
+use crate::input_spec::InputSpec;
+use crate::inspector::Inspector;
+use crate::planned_file::PlannedFile;
+use crate::raw_input::RawInput;
+use crate::source::OpenedSource;
+use crate::text_stream::ReadOptions;
+use crate::text_stream::TextStream;
 
 /// All of the job's files.
 pub(crate) struct InputPlan {
@@ -134,18 +102,6 @@ impl InputPlan {
         match &self.files[..] {
             [_] => String::new(),
             files => files[at].source.name().to_owned(),
-        }
-    }
-}
-
-impl PlannedFile {
-    fn new(source: &Source) -> Self {
-        Self {
-            source: source.clone(),
-            stream: None,
-            version: None,
-            columns: Vec::new(),
-            places: None,
         }
     }
 }

@@ -11,10 +11,10 @@ use std::sync::atomic::{
 
 use proto::JobId;
 
-use super::InputError;
+use crate::error::InputError;
 
 /// An input that is copied to a file while it is read.
-pub(crate) struct Spool {
+pub struct Spool {
     file: SpoolFile,
     /// Data that was spooled before and is read first.
     replay: Option<File>,
@@ -24,7 +24,7 @@ pub(crate) struct Spool {
 
 /// The file of a spool. Clones let other tasks sync it.
 #[derive(Clone)]
-pub(crate) struct SpoolFile {
+pub struct SpoolFile {
     path: PathBuf,
     /// Bytes are appended.
     file: Arc<File>,
@@ -39,11 +39,7 @@ impl Spool {
     /// # Errors
     ///
     /// If the file cannot be created.
-    pub(crate) fn create(
-        dir: &Path,
-        job: JobId,
-        input: Box<dyn Read + Send>,
-    ) -> Result<Self, InputError> {
+    pub fn create(dir: &Path, job: JobId, input: Box<dyn Read + Send>) -> Result<Self, InputError> {
         let path = dir.join(format!("{job}.csv"));
         let made = cli::create_private_dir(dir).and_then(|()| {
             let mut options = OpenOptions::new();
@@ -66,10 +62,7 @@ impl Spool {
     /// # Errors
     ///
     /// If the file is missing.
-    pub(crate) fn resume(
-        path: &Path,
-        input: Option<Box<dyn Read + Send>>,
-    ) -> Result<Self, InputError> {
+    pub fn resume(path: &Path, input: Option<Box<dyn Read + Send>>) -> Result<Self, InputError> {
         let failed = |source| InputError::Spool {
             path: path.to_owned(),
             source,
@@ -88,7 +81,7 @@ impl Spool {
     }
 
     /// The spool's file.
-    pub(crate) fn file(&self) -> SpoolFile {
+    pub fn file(&self) -> SpoolFile {
         self.file.clone()
     }
 
@@ -143,12 +136,12 @@ impl SpoolFile {
     }
 
     /// The file's path.
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Bytes of input in the file.
-    pub(crate) fn bytes(&self) -> u64 {
+    pub fn bytes(&self) -> u64 {
         self.bytes.load(Relaxed)
     }
 

@@ -45,7 +45,7 @@ impl Compression {
     }
 
     /// The common start of all members, frames or streams.
-    pub(super) fn magic(self) -> &'static [u8] {
+    pub(crate) fn magic(self) -> &'static [u8] {
         match self {
             Self::Gzip => &[0x1f, 0x8b, 8],
             Self::Zstd => &[0x28, 0xb5, 0x2f, 0xfd],

@@ -7,11 +7,16 @@ use engine::sniff::{FirstRecordMismatch, sniff};
 use engine::split::{Limits, Splitter};
 use proto::v1::{FileHeader, Input, Sniffed};
 
-use super::description::NOTE;
-use super::encoding::DetectedEncoding;
-use super::plan::{InputSpec, PlannedFile};
-use super::union::{ColumnUnion, difference, places};
-use super::{Compression, InputDescription, InputError, Source, TextStream, foreign_format};
+use crate::compression::Compression;
+use crate::description::{InputDescription, NOTE};
+use crate::encoding::DetectedEncoding;
+use crate::error::InputError;
+use crate::foreign_format;
+use crate::input_spec::InputSpec;
+use crate::planned_file::PlannedFile;
+use crate::source::Source;
+use crate::text_stream::TextStream;
+use crate::union::{ColumnUnion, difference, places};
 
 /// Bytes of the first file from which the dialect is sniffed.
 const SNIFF_BYTES: usize = 64 << 10;
@@ -21,7 +26,7 @@ const MAX_FILES_NAMED: usize = 1000;
 const HEADERS_BYTES: usize = 256 << 10;
 
 /// The properties found in the files so far.
-pub(super) struct Inspector<'w> {
+pub(crate) struct Inspector<'w> {
     input_spec: &'w InputSpec,
     /// The dialect of the first file.
     dialect: Option<Dialect>,
@@ -35,7 +40,7 @@ pub(super) struct Inspector<'w> {
 }
 
 impl<'w> Inspector<'w> {
-    pub(super) fn new(input_spec: &'w InputSpec) -> Self {
+    pub(crate) fn new(input_spec: &'w InputSpec) -> Self {
         let names = input_spec
             .sources
             .iter()
@@ -57,7 +62,7 @@ impl<'w> Inspector<'w> {
     }
 
     /// Adds the properties of a file. `bytes` is its length, if known. The first file's dialect is the job's.
-    pub(super) fn inspect(
+    pub(crate) fn inspect(
         &mut self,
         stream: &mut TextStream,
         bytes: Option<u64>,
@@ -127,7 +132,7 @@ impl<'w> Inspector<'w> {
     }
 
     /// The columns of a file that was not read beyond peeking.
-    pub(super) fn header(
+    pub(crate) fn header(
         &self,
         stream: &mut TextStream,
         limits: Limits,
@@ -136,7 +141,7 @@ impl<'w> Inspector<'w> {
     }
 
     /// The columns of the job, if it has several files. `None` if it has one.
-    pub(super) fn job_columns(
+    pub(crate) fn job_columns(
         &mut self,
         files: &mut [PlannedFile],
     ) -> Result<Option<Vec<String>>, InputError> {
@@ -161,7 +166,7 @@ impl<'w> Inspector<'w> {
         Ok(Some(union.columns().to_vec()))
     }
 
-    pub(super) fn into_description(self) -> InputDescription {
+    pub(crate) fn into_description(self) -> InputDescription {
         let compression = match self.compressions[..] {
             [NOT_COMPRESSED] => String::new(),
             _ => self.compressions.join(", "),
@@ -180,7 +185,7 @@ impl<'w> Inspector<'w> {
 }
 
 /// The columns of a file that was not read beyond peeking.
-pub(super) fn header(
+pub(crate) fn header(
     stream: &mut TextStream,
     dialect: Dialect,
     limits: Limits,

@@ -95,7 +95,7 @@ fn display_name(name: &str) -> &str {
 
 impl InputError {
     /// The error of reading `name`. An `InputError` inside of an I/O error is unwrapped.
-    pub(crate) fn from_io(name: &str, error: io::Error) -> Self {
+    pub fn from_io(name: &str, error: io::Error) -> Self {
         error.downcast().unwrap_or_else(|source| Self::Read {
             name: name.to_owned(),
             source,

@@ -23,14 +23,14 @@ const MAX_SHOWN_CHARS: usize = 200;
 
 /// Checks the pieces of one file.
 #[derive(Debug)]
-pub(super) struct StrictCheck {
+pub(crate) struct StrictCheck {
     stop_at: StopAt,
     dialect: Dialect,
     file: String,
 }
 
 impl StrictCheck {
-    pub(super) fn new(stop_at: StopAt, dialect: Dialect, file: &str) -> Self {
+    pub(crate) fn new(stop_at: StopAt, dialect: Dialect, file: &str) -> Self {
         Self {
             stop_at,
             dialect,
@@ -40,7 +40,7 @@ impl StrictCheck {
 
     /// Describes the first bad record of `piece`, of a file with `columns` columns. `replaced` is the position in the
     /// text of the first malformed sequence that was replaced.
-    pub(super) fn first_bad(
+    pub(crate) fn first_bad(
         &self,
         piece: &Piece,
         columns: usize,

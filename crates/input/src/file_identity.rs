@@ -4,8 +4,6 @@ use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 
-use crate::journal::FileIdentity;
-
 const HEAD_BYTES: usize = 64 << 10;
 
 /// A version of a file, as far as the file system distinguishes versions: two writes within one tick of its clock, some
@@ -20,6 +18,20 @@ pub struct FileVersion {
     modified_ns: i64,
 }
 
+/// Identifies a file to other processes, by its contents. The inode is not compared, so a file that was moved back,
+/// restored or mounted again is the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FileIdentity {
+    /// The length.
+    pub bytes: u64,
+    /// The modification time: seconds since 1970.
+    pub modified_s: i64,
+    /// The nanoseconds of the modification time.
+    pub modified_ns: i64,
+    /// XXH3-64 of its first 64 KiB.
+    pub head_hash: u64,
+}
+
 /// A change of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum FileChange {
@@ -31,7 +43,7 @@ pub(crate) enum FileChange {
 
 impl FileVersion {
     /// `None` for a pipe, a device, or a file of `/proc`, whose length is always 0.
-    pub(crate) fn from_metadata(metadata: &Metadata) -> Option<Self> {
+    pub fn from_metadata(metadata: &Metadata) -> Option<Self> {
         let has_one = metadata.is_file() && metadata.len() > 0;
         has_one.then(|| Self::from_any_metadata(metadata))
     }
@@ -71,7 +83,11 @@ pub(crate) fn lengths(before: u64, now: u64) -> String {
 }
 
 /// Identifies `file` to other processes. Its position stays.
-pub(crate) fn identity(file: &File) -> io::Result<FileIdentity> {
+///
+/// # Errors
+///
+/// If it cannot be read.
+pub fn identity(file: &File) -> io::Result<FileIdentity> {
     let version = FileVersion::from_any_metadata(&file.metadata()?);
     let mut head = vec![0; HEAD_BYTES];
     let mut known = 0;
@@ -92,7 +108,7 @@ pub(crate) fn identity(file: &File) -> io::Result<FileIdentity> {
 }
 
 /// The change, for the user. `None` if it is the same file.
-pub(crate) fn change(before: &FileIdentity, now: &FileIdentity) -> Option<String> {
+pub fn change(before: &FileIdentity, now: &FileIdentity) -> Option<String> {
     if before.bytes != now.bytes {
         return Some(lengths(before.bytes, now.bytes));
     }

@@ -3,9 +3,9 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use super::Spool;
-use super::file::{InputFile, VersionedFile};
-use super::warnings::Warnings;
+use crate::file::{InputFile, VersionedFile};
+use crate::spool::Spool;
+use crate::warnings::Warnings;
 
 /// A source of bytes.
 pub(crate) enum RawInput {
@@ -44,7 +44,7 @@ impl RawInput {
     }
 
     /// The open file, for checks while it is read. `None` if the source is not a file that can change.
-    pub(super) fn versioned(&self) -> Option<Arc<VersionedFile>> {
+    pub(crate) fn versioned(&self) -> Option<Arc<VersionedFile>> {
         match self {
             Self::File(file) => Some(file.versioned()),
             _ => None,
@@ -52,7 +52,7 @@ impl RawInput {
     }
 
     /// The warnings about it.
-    pub(super) fn warnings(&self) -> Warnings {
+    pub(crate) fn warnings(&self) -> Warnings {
         match self {
             Self::File(file) => file.warnings(),
             _ => Warnings::default(),

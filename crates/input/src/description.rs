@@ -19,13 +19,15 @@ pub struct InputDescription {
 
 /// The data of the job's opening.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct InputHead {
-    pub(crate) description: InputDescription,
-    pub(crate) columns: Vec<String>,
+pub struct InputHead {
+    /// How the input is written.
+    pub description: InputDescription,
+    /// The job's columns.
+    pub columns: Vec<String>,
 }
 
 /// The name of a sniffed entry that is a sentence.
-pub(super) const NOTE: &str = "note";
+pub(crate) const NOTE: &str = "note";
 
 /// Below this confidence, the user is told which flag to pass. Without any evidence, as in a file of two lines, the
 /// sniffer reports 0.5.

@@ -7,9 +7,9 @@ use flate2::bufread::GzDecoder;
 use liblzma::bufread::XzDecoder;
 use liblzma::stream::Stream as XzStream;
 
-use super::Compression;
-use super::compressed::CompressedReader;
-use super::warnings::Warnings;
+use crate::compressed::CompressedReader;
+use crate::compression::Compression;
+use crate::warnings::Warnings;
 
 /// The largest window (zstd) or dictionary (xz) that is decompressed: 128 MiB, as with `zstd -d`. `xz -9` needs 64 MiB.
 const WINDOW_LOG: u32 = 27;
@@ -240,8 +240,8 @@ fn is_large_window(error: &io::Error) -> bool {
 mod tests {
     use std::io::Write;
 
-    use super::super::compressed::BLOCK_BYTES;
     use super::*;
+    use crate::compressed::BLOCK_BYTES;
 
     const ALL: [Compression; 4] = [
         Compression::Gzip,

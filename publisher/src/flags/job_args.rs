@@ -1,4 +1,4 @@
-//! The flags that choose the input, and how it is read.
+//! The flags that describe a job: its input and its operation.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,7 +7,6 @@ use std::time::Duration;
 use broker::Broker;
 use cli::{Exit, Failure, OrExit};
 use engine::chunk::Packing;
-use engine::dialect::Ragged;
 use engine::operation;
 use engine::split::Limits;
 use proto::JobId;
@@ -15,16 +14,12 @@ use proto::v1::{ExecSpec, OperationSpec};
 use telemetry::Tracer;
 use tokio_util::sync::CancellationToken;
 
-use super::format_args::FormatArgs;
 use super::operation_args::OperationArgs;
 use crate::dry_run::dry_run;
-use crate::input::{self, InputSpec, StopAt, expand};
 use crate::progress::Progress;
 use crate::run::Config;
 use crate::start::Persistence;
-
-/// The heading in `--help` of the flags about bad records.
-pub const BAD_RECORDS: &str = "Bad records";
+use input::InputArgs;
 
 /// The options of the operation that workers run.
 #[derive(Debug, Clone, Default)]
@@ -35,39 +30,15 @@ pub struct OperationOptions {
     pub no_rows: bool,
 }
 
-/// The input, and how it is read. Shared by `publish` and `run`.
+/// A job: its input and its operation. Shared by all commands that publish.
 #[derive(Debug, clap::Args)]
-#[allow(clippy::struct_excessive_bools)] // each is a flag of its own
-pub struct InputArgs {
-    /// The CSV to read: files, or patterns like 'day-*.csv.gz'; - is standard input. Files compressed with gzip, zstd,
-    /// bzip2 or xz are decompressed
-    #[arg(value_name = "FILE", required = true)]
-    file: Vec<PathBuf>,
-
+pub struct JobArgs {
     /// The job's name [default: the file's name]
     #[arg(long, value_name = "TEXT")]
     name: Option<String>,
 
     #[command(flatten)]
-    format: FormatArgs,
-
-    /// Let files have different columns: the job has the columns of all, and the ones that a file lacks are empty
-    /// [default: all files have the first one's header]
-    #[arg(long)]
-    union: bool,
-
-    /// What happens to a record with fewer fields than there are columns; one with more is always bad
-    #[arg(
-        long,
-        value_name = "WHAT",
-        default_value = "reject",
-        help_heading = BAD_RECORDS
-    )]
-    ragged: OnRagged,
-
-    /// Stop at the first bad record of any kind, malformed text included, with exit code 5
-    #[arg(long, help_heading = BAD_RECORDS)]
-    strict: bool,
+    input: InputArgs,
 
     /// Read all of the input, report its format, its chunks and its bad records, and send nothing; needs no broker
     #[arg(long)]
@@ -86,18 +57,7 @@ pub struct InputArgs {
     quiet: bool,
 }
 
-/// What happens to a record with fewer fields than there are columns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum OnRagged {
-    /// It is left out, counted and kept as a reject
-    Reject,
-    /// It is good, and its missing fields are empty
-    Pad,
-    /// It ends the job, with exit code 5
-    Error,
-}
-
-impl InputArgs {
+impl JobArgs {
     /// Whether `--quiet` is given.
     pub fn is_quiet(&self) -> bool {
         self.quiet
@@ -123,7 +83,7 @@ impl InputArgs {
         work: &OperationOptions,
         shutdown: CancellationToken,
     ) -> Result<Exit, Failure> {
-        let input_spec = self.input_spec()?;
+        let input_spec = self.input.input_spec().or_exit(Exit::UnreadableInput)?;
         let operation = self.operation(work)?;
         let limits = self.limits(&operation);
         dry_run(input_spec, operation, limits, self.quiet, shutdown).await
@@ -131,7 +91,7 @@ impl InputArgs {
 
     /// The FILE arguments. Empty only for a resumed publish.
     pub fn files(&self) -> &[PathBuf] {
-        &self.file
+        self.input.files()
     }
 
     /// The configuration of a publish of this input to `broker`. The first connection may take `first_connect`.
@@ -145,7 +105,7 @@ impl InputArgs {
         first_connect: Duration,
         work: &OperationOptions,
     ) -> Result<Config, Failure> {
-        let input_spec = self.input_spec()?;
+        let input_spec = self.input.input_spec().or_exit(Exit::UnreadableInput)?;
         let operation = self.operation(work)?;
         let limits = self.limits(&operation);
         let name = self.name.clone();
@@ -190,25 +150,6 @@ impl InputArgs {
             target_bytes,
             ..usual
         }
-    }
-
-    fn input_spec(&self) -> Result<InputSpec, Failure> {
-        let stop_at = match self.ragged {
-            _ if self.strict => StopAt::AnyBad,
-            OnRagged::Error => StopAt::Ragged,
-            OnRagged::Reject | OnRagged::Pad => StopAt::Nothing,
-        };
-        let ragged = match self.ragged {
-            OnRagged::Pad => Ragged::Pad,
-            OnRagged::Reject | OnRagged::Error => Ragged::Reject,
-        };
-        let sources = expand(&self.file).or_exit(Exit::UnreadableInput)?;
-        Ok(InputSpec {
-            ragged,
-            union: self.union,
-            stop_at,
-            ..self.format.input_spec(sources)
-        })
     }
 }
 

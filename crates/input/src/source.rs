@@ -1,13 +1,14 @@
 //! The sources to read, in order: files, patterns that the shell did not expand, and standard input.
 
 use std::fs::{File, Metadata};
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use super::file::InputFile;
-use super::file_identity::{FileChange, FileVersion, lengths};
-use super::{InputError, RawInput};
+use crate::error::InputError;
+use crate::file::InputFile;
+use crate::file_identity::{FileChange, FileVersion, lengths};
+use crate::raw_input::RawInput;
 
 /// A source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +87,7 @@ impl Source {
     }
 
     /// The error for a file that was `before` and has changed.
-    pub(super) fn changed(&self, before: &FileVersion, change: FileChange) -> InputError {
+    pub(crate) fn changed(&self, before: &FileVersion, change: FileChange) -> InputError {
         let difference = match change {
             FileChange::Grown(now) => lengths(before.bytes, now),
             FileChange::Other(difference) => difference,
@@ -97,7 +98,8 @@ impl Source {
         }
     }
 
-    pub(crate) fn error(&self, source: io::Error) -> InputError {
+    /// The error of reading it.
+    pub fn error(&self, source: io::Error) -> InputError {
         InputError::Read {
             name: self.name().to_owned(),
             source,
@@ -114,8 +116,18 @@ pub(crate) struct OpenedSource {
     pub(crate) can_reopen: bool,
 }
 
+/// Opens standard input for a spool.
+///
+/// # Errors
+///
+/// If it is closed.
+pub fn standard_input() -> Result<Box<dyn Read + Send>, InputError> {
+    let input = stdin().map_err(|source| Source::Stdin.error(source))?;
+    Ok(Box::new(input))
+}
+
 /// Standard input, at its current position.
-pub(crate) fn stdin() -> io::Result<RawInput> {
+fn stdin() -> io::Result<RawInput> {
     let stdin = io::stdin();
     let file = File::from(stdin.as_fd().try_clone_to_owned()?);
     let metadata = file.metadata()?;
@@ -193,7 +205,7 @@ fn matches(pattern: &str) -> Result<Vec<Source>, InputError> {
 }
 
 /// The default name of a job of these sources.
-pub(crate) fn name(sources: &[Source]) -> String {
+pub fn name(sources: &[Source]) -> String {
     match sources {
         [] => String::new(),
         [one] => one.name().to_owned(),

@@ -5,8 +5,11 @@ use std::io::{self, Write};
 use cli::text::{Charset, brief, for_message};
 use engine::split::Limits;
 
-use super::inspector::header;
-use super::{InputDescription, InputError, InputPlan, InputSpec};
+use crate::description::InputDescription;
+use crate::error::InputError;
+use crate::input_spec::InputSpec;
+use crate::inspector::header;
+use crate::plan::InputPlan;
 
 /// The width at which cells are truncated.
 const CELL_COLUMNS: usize = 40;

@@ -3,10 +3,13 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use super::encoding::{DetectedEncoding, Replacements};
-use super::text_stream::{DecodedReader, ReadOptions, open_decoded};
-use super::warnings::Warnings;
-use super::{Compression, EncodingLabel, InputError, RawInput};
+use crate::compression::Compression;
+use crate::encoding::EncodingLabel;
+use crate::encoding::{DetectedEncoding, Replacements};
+use crate::error::InputError;
+use crate::raw_input::RawInput;
+use crate::text_stream::{DecodedReader, ReadOptions, open_decoded};
+use crate::warnings::Warnings;
 
 /// The bytes, decompressed and decoded to UTF-8. Text that is UTF-8 already is not validated, and keeps its byte order
 /// mark. Memory is bounded, whatever the compression ratio.

@@ -13,10 +13,10 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use super::InputError;
-use super::checksum::Checksum;
-use super::file_identity::{FileChange, FileVersion, lengths};
-use super::warnings::Warnings;
+use crate::checksum::Checksum;
+use crate::error::InputError;
+use crate::file_identity::{FileChange, FileVersion, lengths};
+use crate::warnings::Warnings;
 
 /// Bytes read at once in the second pass.
 const REREAD_BYTES: usize = 1 << 20;
