@@ -88,16 +88,16 @@ impl Args {
         });
         let mut roles = InProcess::start(threads, commands).await?;
         let broker = roles.broker.clone();
-        let mut config = self.job.config(broker, Duration::ZERO, &work)?;
+        let mut publish = self.job.publish(broker, Duration::ZERO, &work)?;
         let ahead = self.rows.ahead();
-        config.backpressure = rows_writer.is_some().then(|| Arc::clone(&ahead));
-        let progress = Arc::clone(&config.progress);
-        let job_id = config.job.to_string();
+        publish.settings.backpressure = rows_writer.is_some().then(|| Arc::clone(&ahead));
+        let progress = Arc::clone(&publish.settings.progress);
+        let job_id = publish.source.job().to_string();
         let mut progress_meter = ProgressMeter::new(self.job.is_quiet() || self.tui);
         let client = roles.client.clone();
 
         let publishing = async {
-            let published = publisher::run(config, shutdown.clone()).await;
+            let published = publisher::run(publish, shutdown.clone()).await;
             published.map_err(failure)?;
             // All input is published, but commands may still be running.
             shutdown.cancelled().await;

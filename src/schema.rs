@@ -88,10 +88,13 @@ impl Args {
         let threads = self.workers.unwrap_or_else(threads);
         let mut roles = InProcess::start(threads, None).await?;
         let broker = roles.broker.clone();
-        let config = self
+        let publish = self
             .job
-            .config(broker, Duration::ZERO, &OperationOptions::default())?;
-        let (progress, job_id) = (Arc::clone(&config.progress), config.job.to_string());
+            .publish(broker, Duration::ZERO, &OperationOptions::default())?;
+        let (progress, job_id) = (
+            Arc::clone(&publish.settings.progress),
+            publish.source.job().to_string(),
+        );
         let mut progress_meter = ProgressMeter::new(self.job.is_quiet());
         let client = roles.client.clone();
         let following = async {
@@ -101,7 +104,7 @@ impl Args {
             follow(connect, &job_id, WaitPolicy::EXPECTED, &mut progress_meter).await
         };
         let publishing = async {
-            let published = publisher::run(config, shutdown.clone()).await;
+            let published = publisher::run(publish, shutdown.clone()).await;
             published.map_err(publisher::failure)?;
             // It ends with the job.
             std::future::pending::<Result<std::convert::Infallible, Failure>>().await

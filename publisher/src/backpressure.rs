@@ -8,10 +8,10 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use input::InputEvent;
 use tokio::sync::{Notify, mpsc};
 
 use crate::progress::Progress;
-use input::InputEvent;
 
 /// The chunks in flight of one publish, and their limit.
 #[derive(Debug)]

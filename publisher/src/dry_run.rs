@@ -7,18 +7,18 @@ use cli::{Exit, Failure, OrExit, OrUnwritable, ProgressMeter, ProgressSample, ST
 use engine::operation::{Observed, observe, reject_repeated};
 use engine::split::Limits;
 use engine::validate::{SchemaError, SeenKeys};
+use input::{
+    EVENT_QUEUE, EndOfInput, InputEvent, InputHead, InputPiece, InputSpec, ReadTask, Totals,
+    write_preview,
+};
 use proto::JobId;
 use proto::v1::{OperationSpec, Reject};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
-use crate::flags::failure;
+use crate::error::{PublishError, failure};
 use crate::job::Job;
-use crate::run::{EVENT_QUEUE, PublishError};
-use input::{
-    EndOfInput, InputEvent, InputHead, InputPiece, InputSpec, ReadTask, Totals, write_preview,
-};
 
 /// Number of rejects shown, and columns of each.
 const MAX_REJECTS_SHOWN: usize = 5;
@@ -83,14 +83,7 @@ pub(crate) async fn dry_run(
 impl DryRun {
     fn new(operation: OperationSpec) -> Self {
         Self {
-            job: Job {
-                id: JobId::new(),
-                dialect: engine::Dialect::default(),
-                operation,
-                lane: String::new(),
-                columns: Vec::new(),
-                chunks: 0,
-            },
+            job: Job::new(JobId::new(), operation),
             head: None,
             bytes: 0,
             good: 0,

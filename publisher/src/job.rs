@@ -6,10 +6,9 @@ use engine::chunk::Packing;
 use engine::operation;
 use engine::split::Piece;
 use engine::validate::SchemaError;
+use input::{InputDescription, Totals};
 use proto::v1::{Chunk, JobOpen, JobSeal, OperationSpec};
 use proto::{Envelope, JobId, Payload};
-
-use input::{InputDescription, Totals};
 
 /// Builds a job's messages, in order.
 #[derive(Debug)]
@@ -29,6 +28,18 @@ pub struct Job {
 }
 
 impl Job {
+    /// A job without chunks and without a lane. Its dialect and columns are set when the input is opened.
+    pub fn new(id: JobId, operation: OperationSpec) -> Self {
+        Self {
+            id,
+            dialect: Dialect::default(),
+            operation,
+            lane: String::new(),
+            columns: Vec::new(),
+            chunks: 0,
+        }
+    }
+
     /// Checks the columns against the job's schema, if it has one.
     ///
     /// # Errors

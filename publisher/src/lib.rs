@@ -3,24 +3,28 @@
 
 mod backpressure;
 mod dry_run;
+mod error;
 mod flags;
+mod fresh_publish;
 mod job;
 mod journal;
+mod prepared_publish;
 mod progress;
+mod publish;
 mod resume;
 mod run;
 mod send;
-mod start;
 
 pub use backpressure::Backpressure;
+pub use error::{PublishError, ResumeError, failure};
 pub use flags::{
-    Args, ExecModeArg, JobArgs, OperationOptions, PublishOutcome, failure, print_description,
-    print_outcome,
+    Args, ExecModeArg, JobArgs, OperationOptions, PublishOutcome, print_description, print_outcome,
 };
+pub use fresh_publish::{FreshPublish, Persistence};
 pub use job::{Job, message};
 pub use journal::{JournalDir, JournalError};
 pub use progress::Progress;
-pub use resume::{Remainder, ResumeError, ResumeLookup, ResumedPublish};
-pub use run::{Config, PublishError, PublishSummary, run};
+pub use publish::{Publish, PublishSettings, PublishSource};
+pub use resume::{Remainder, ResumeLookup, ResumedPublish};
+pub use run::{PublishSummary, run};
 pub use send::{ConfirmOutcome, Outbox, Ticket};
-pub use start::Persistence;

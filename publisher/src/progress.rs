@@ -4,9 +4,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 use input::InputDescription;
+use tokio::sync::watch;
 
 /// The counters of one publish. The publisher writes them; others read them.
 #[derive(Debug)]

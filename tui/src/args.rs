@@ -1,11 +1,11 @@
 //! The dashboard's configuration, from the command line or from an embedding program.
 
 use access::{Client, MasterArgs, Target};
+use cli::text::Charset;
 use cli::{Exit, Failure};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::TuiError;
-use cli::text::Charset;
 
 /// Watch jobs, workers and rows live.
 #[derive(Debug, Clone, clap::Args)]

@@ -1,10 +1,10 @@
 //! The list of dead chunks of all jobs, and when to request it again: the stream carries only their
 //! number.
 
+use cli::text::{Charset, MAX_TEXT_WIDTH, brief};
 use proto::v1::{DeadChunkInfo, DeadState, GetDeadResponse};
 
 use crate::request::Request;
-use cli::text::{Charset, MAX_TEXT_WIDTH, brief};
 
 /// Interval between requests while chunks are being replayed.
 const REPLAYING_EVERY_MS: u64 = 1000;

@@ -1,5 +1,6 @@
 //! The state of the dashboard. Only `update` changes it; `view` only reads it.
 
+use cli::text::visible_in;
 use proto::v1::{DeadChunkInfo, Event, Job, LatestRows, Reject, Scope, Worker};
 
 use crate::args::Tab;
@@ -11,7 +12,6 @@ use crate::rows_view::RowsView;
 use crate::state::State;
 use crate::theme::Theme;
 use crate::view::HINTS_MIN_HEIGHT;
-use cli::text::visible_in;
 
 /// The selected line of a list, by id, so that it stays selected while other lines come and go.
 #[derive(Debug, Clone, Default)]

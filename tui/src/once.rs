@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use cli::text::width;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +17,6 @@ use crate::request::send_request;
 use crate::theme::Theme;
 use crate::update::update;
 use crate::view::draw;
-use cli::text::width;
 
 /// Waits for a snapshot and prints its screen.
 pub(crate) async fn print(config: Config, shutdown: CancellationToken) -> Result<(), TuiError> {

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use access::Client;
+use cli::format::plural;
 use proto::v1::{
     CancelJobRequest, DeadChunkInfo, DropDeadRequest, GetDeadRequest, GetDeadResponse,
     ListDeadRequest, ListRejectsRequest, PauseJobRequest, Reject, ReplayDeadRequest,
@@ -17,7 +18,6 @@ use tonic::Status;
 use crate::args::Source;
 use crate::feed::{connect, status_message};
 use crate::message::NetworkEvent;
-use cli::format::plural;
 
 /// Length of the request queue. When it is full, the user gets a notice and the request is discarded.
 pub(crate) const REQUEST_QUEUE_LEN: usize = 16;

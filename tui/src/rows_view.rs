@@ -3,9 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use proto::v1::LatestRows;
-
 use cli::text::width;
+use proto::v1::LatestRows;
 
 /// Maximum width of a column.
 const MAX_WIDTH: u16 = 36;

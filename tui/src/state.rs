@@ -4,13 +4,12 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
+use cli::text::{Charset, MAX_TEXT_WIDTH, brief};
 use proto::v1::watch_event::Change;
 use proto::v1::{
     BrokerStatus, ChunkMap, Delta, Event, Job, JobState, LatestRows, MasterStatus, Report, Scope,
     Snapshot, WatchEvent, Worker,
 };
-
-use cli::text::{Charset, MAX_TEXT_WIDTH, brief};
 
 /// Maximum number of events kept.
 const EVENTS_KEPT: usize = 1000;

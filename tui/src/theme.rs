@@ -1,10 +1,9 @@
 //! Signs and colours. Every colour is one of the terminal's own sixteen, so that it suits light and
 //! dark backgrounds. No information is shown by colour alone: a word or a sign repeats it.
 
+use cli::text::Charset;
 use proto::v1::{BrokerState, JobState, WorkerState};
 use ratatui::style::{Color, Modifier, Style};
-
-use cli::text::Charset;
 
 /// The charset and colours of this terminal.
 #[derive(Debug, Clone, Copy)]

@@ -1,5 +1,7 @@
 //! Applies messages to the model. Pure: nothing here draws, waits, or reads a clock.
 
+use ::report::{Render, renderer};
+use cli::text::{MAX_TEXT_WIDTH, brief};
 use proto::v1::JobState;
 
 use crate::args::Tab;
@@ -10,8 +12,6 @@ use crate::model::{Filter, JobOrder, Model, Question, Rejects, WorkerOrder};
 use crate::request::{Command, Request, Response};
 use crate::state::State;
 use crate::view::list_index_at;
-use ::report::{Render, renderer};
-use cli::text::{MAX_TEXT_WIDTH, brief};
 
 /// How long a notice is shown.
 const NOTICE_MS: u64 = 3000;

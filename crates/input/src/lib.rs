@@ -41,7 +41,8 @@ pub use input_args::{BAD_RECORDS, InputArgs};
 pub use input_spec::InputSpec;
 pub use preview::{Preview, preview, write_preview};
 pub use read_task::{
-    EndOfInput, InputEvent, InputPiece, InputPosition, ReadTask, ResumePoint, SpoolEnd, Totals,
+    EVENT_QUEUE, EndOfInput, InputEvent, InputPiece, InputPosition, ReadTask, ResumePoint,
+    SpoolEnd, Totals,
 };
 pub use source::{Source, expand, name, standard_input};
 pub use spool::{Spool, SpoolFile};

@@ -6,6 +6,10 @@ use crate::description::InputHead;
 use crate::input_spec::InputSpec;
 use crate::spool::Spool;
 
+/// Input events between the reading thread and the sender. When the channel is full, the reader blocks, and so does the
+/// process that writes to standard input.
+pub const EVENT_QUEUE: usize = 4;
+
 /// The meaning of the end of the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndOfInput {

@@ -9,6 +9,7 @@ use broker::BrokerArgs;
 use cli::format::{self, plural};
 use cli::{Exit, Failure, OrExit, OrUnwritable, ProgressMeter, ProgressSample, STDOUT};
 use engine::chunk::Packing;
+use input::{InputDescription, InputError};
 use proto::{JobId, Lane};
 use telemetry::TraceArgs;
 use tokio_util::sync::CancellationToken;
@@ -18,11 +19,11 @@ use super::exec_args::ExecArgs;
 use super::job_args::{JobArgs, OperationOptions};
 use super::resume_args::ResumeArgs;
 use crate::backpressure::Backpressure;
-use crate::journal::JournalError;
+use crate::error::{PublishError, failure};
 use crate::progress::Progress;
-use crate::resume::{Decision, ResumeError, ResumeLookup, query_missing};
-use crate::run::{Config, PublishError, PublishSummary};
-use input::{InputDescription, InputError};
+use crate::publish::{Publish, PublishSettings, PublishSource};
+use crate::resume::{Decision, ResumeLookup, query_missing};
+use crate::run::PublishSummary;
 
 /// Split CSV into chunks and publish them to the broker; prints the job's id
 #[derive(Debug, clap::Args)]
@@ -137,30 +138,27 @@ impl Args {
     }
 
     /// The publish to run, or a sealed job with the reason why nothing of it is sent.
-    async fn config(&self) -> Result<Result<Config, (JobId, String)>, Failure> {
+    async fn prepare(&self) -> Result<Result<Publish, (JobId, String)>, Failure> {
         let broker = self.broker.broker().or_exit(Exit::Usage)?;
-        let first_connect = Duration::from_secs(self.connect_timeout);
-        let packing = self.compress.into();
-        let signing = self.signing.key().or_exit(Exit::Usage)?;
-        let tracer = self
-            .trace
-            .tracer("rowmill-publisher")
-            .or_exit(Exit::Usage)?;
-        match self.resume.find(self.job.files())? {
+        let settings = PublishSettings {
+            packing: self.compress.into(),
+            signing: self.signing.key().or_exit(Exit::Usage)?,
+            tracer: self
+                .trace
+                .tracer("rowmill-publisher")
+                .or_exit(Exit::Usage)?,
+            ..PublishSettings::new(broker, Duration::from_secs(self.connect_timeout))
+        };
+        let source = match self.resume.find(self.job.files())? {
             None => {
-                let mut config =
-                    self.job
-                        .config(broker, first_connect, &self.operation_options())?;
-                config.persistence = self.resume.persistence(&config.input_spec.sources)?;
-                config.packing = packing;
-                config.signing = signing;
-                config.tracer = tracer;
-                config.lane = self.lane.map_or_else(String::new, |lane| lane.to_string());
-                Ok(Ok(config))
+                let mut fresh = self.job.fresh_publish(&self.operation_options())?;
+                fresh.persistence = self.resume.persistence(&fresh.input_spec.sources)?;
+                fresh.lane = self.lane.map_or_else(String::new, |lane| lane.to_string());
+                PublishSource::Fresh(Box::new(fresh))
             }
             Some(ResumeLookup::Sealed(job)) => {
                 let reason = "the broker has all of it; its input can no longer be read, so no chunk can be sent again";
-                Ok(Err((job, reason.to_owned())))
+                return Ok(Err((job, reason.to_owned())));
             }
             Some(ResumeLookup::Resumable(unfinished)) => {
                 let job = unfinished.job();
@@ -170,13 +168,10 @@ impl Args {
                     Decision::Nothing(reason) => return Ok(Err((job, reason))),
                 };
                 cli::stderr_line!("rowmill: {}", unfinished.summary());
-                let mut config = unfinished.config(broker, first_connect);
-                config.packing = packing;
-                config.signing = signing;
-                config.tracer = tracer;
-                Ok(Ok(config))
+                PublishSource::Resumed(unfinished)
             }
-        }
+        };
+        Ok(Ok(Publish { settings, source }))
     }
 
     /// Publishes, with progress on stderr. Calls `opened` once the broker has confirmed the job's opening.
@@ -191,18 +186,17 @@ impl Args {
         backpressure: Option<Arc<Backpressure>>,
         shutdown: CancellationToken,
     ) -> Result<PublishOutcome, Failure> {
-        let config = match self.config().await? {
-            Ok(config) => Config {
-                backpressure,
-                ..config
-            },
+        let mut publish = match self.prepare().await? {
+            Ok(publish) => publish,
             Err((job, reason)) => {
                 opened(job);
                 return Ok(PublishOutcome::Sealed(job, reason));
             }
         };
-        let (progress, job) = (Arc::clone(&config.progress), config.job);
-        let tracer = config.tracer.clone();
+        publish.settings.backpressure = backpressure;
+        let progress = Arc::clone(&publish.settings.progress);
+        let tracer = publish.settings.tracer.clone();
+        let job = publish.source.job();
         let span = tracing::error_span!("publish", %job);
         let mut meter = ProgressMeter::new(self.job.is_quiet());
         let mut ticks = tokio::time::interval(ProgressMeter::EVERY);
@@ -210,7 +204,7 @@ impl Args {
             print_description(&progress, self.job.is_quiet());
             opened(job);
         });
-        let mut publishing = std::pin::pin!(crate::run(config, shutdown).instrument(span));
+        let mut publishing = std::pin::pin!(crate::run(publish, shutdown).instrument(span));
         let outcome = loop {
             tokio::select! {
                 outcome = &mut publishing => break outcome,
@@ -332,25 +326,4 @@ fn says_how_to_resume(error: &PublishError) -> bool {
         | PublishError::Journal(_)
         | PublishError::Panic(_) => false,
     }
-}
-
-/// A publish's error with the matching exit code.
-pub fn failure(error: PublishError) -> Failure {
-    let exit = match &error {
-        PublishError::Input(InputError::Dialect(_) | InputError::UnionOfNameless { .. }) => {
-            Exit::Usage
-        }
-        PublishError::Input(InputError::Spool { .. })
-        | PublishError::Journal(JournalError::Io { .. })
-        | PublishError::Resume(ResumeError::Journal(JournalError::Io { .. })) => Exit::Unwritable,
-        PublishError::Resume(ResumeError::Changed { .. })
-        | PublishError::Input(_)
-        | PublishError::Unsealed { .. } => Exit::UnreadableInput,
-        PublishError::Resume(_) | PublishError::Journal(_) | PublishError::Schema(_) => Exit::Usage,
-        PublishError::Panic(_) => Exit::Defect,
-        PublishError::Broker(error) if error.is_refusal() => Exit::Refused,
-        PublishError::Broker(_) => Exit::Unreachable,
-        PublishError::Interrupted { .. } => Exit::Cancelled,
-    };
-    Failure::new(exit, error)
 }

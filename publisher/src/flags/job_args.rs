@@ -1,25 +1,21 @@
 //! The flags that describe a job: its input and its operation.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use broker::Broker;
 use cli::{Exit, Failure, OrExit};
-use engine::chunk::Packing;
 use engine::operation;
 use engine::split::Limits;
+use input::InputArgs;
 use proto::JobId;
 use proto::v1::{ExecSpec, OperationSpec};
-use telemetry::Tracer;
 use tokio_util::sync::CancellationToken;
 
 use super::operation_args::OperationArgs;
 use crate::dry_run::dry_run;
-use crate::progress::Progress;
-use crate::run::Config;
-use crate::start::Persistence;
-use input::InputArgs;
+use crate::fresh_publish::{FreshPublish, Persistence};
+use crate::publish::{Publish, PublishSettings, PublishSource};
 
 /// The options of the operation that workers run.
 #[derive(Debug, Clone, Default)]
@@ -94,36 +90,40 @@ impl JobArgs {
         self.input.files()
     }
 
-    /// The configuration of a publish of this input to `broker`. The first connection may take `first_connect`.
+    /// A publish of this job to `broker`. The first connection may take `first_connect`.
     ///
     /// # Errors
     ///
-    /// If no file matches a pattern.
-    pub fn config(
+    /// As [`fresh_publish`](Self::fresh_publish).
+    pub fn publish(
         &self,
         broker: Broker,
         first_connect: Duration,
         work: &OperationOptions,
-    ) -> Result<Config, Failure> {
+    ) -> Result<Publish, Failure> {
+        Ok(Publish {
+            settings: PublishSettings::new(broker, first_connect),
+            source: PublishSource::Fresh(Box::new(self.fresh_publish(work)?)),
+        })
+    }
+
+    /// A publish of this job that stores nothing on disk, for workers without a lane.
+    ///
+    /// # Errors
+    ///
+    /// If no file matches a pattern, or the schema cannot be used.
+    pub(crate) fn fresh_publish(&self, work: &OperationOptions) -> Result<FreshPublish, Failure> {
         let input_spec = self.input.input_spec().or_exit(Exit::UnreadableInput)?;
         let operation = self.operation(work)?;
-        let limits = self.limits(&operation);
         let name = self.name.clone();
-        Ok(Config {
-            packing: packing(&broker),
-            signing: None,
-            tracer: Tracer::default(),
-            broker,
+        Ok(FreshPublish {
             name: name.unwrap_or_else(|| input::name(&input_spec.sources)),
             input_spec,
             job: JobId::new(),
-            operation,
             lane: String::new(),
-            limits,
-            first_connect,
-            progress: Arc::new(Progress::default()),
+            limits: self.limits(&operation),
+            operation,
             persistence: Persistence::Disabled,
-            backpressure: None,
         })
     }
 
@@ -150,13 +150,5 @@ impl JobArgs {
             target_bytes,
             ..usual
         }
-    }
-}
-
-/// How chunk bodies are packed for this broker by default.
-fn packing(broker: &Broker) -> Packing {
-    match broker {
-        Broker::Memory(_) => Packing::Nothing,
-        Broker::Rabbit(_) => Packing::Hash,
     }
 }

@@ -8,6 +8,6 @@ mod profile_args;
 mod resume_args;
 mod schema_args;
 
-pub use args::{Args, PublishOutcome, failure, print_description, print_outcome};
+pub use args::{Args, PublishOutcome, print_description, print_outcome};
 pub use exec_args::ExecModeArg;
 pub use job_args::{JobArgs, OperationOptions};

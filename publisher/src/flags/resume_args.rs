@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use cli::{Exit, Failure};
+use input::Source;
 
-use crate::flags::failure;
+use crate::error::failure;
+use crate::fresh_publish::Persistence;
 use crate::journal::JournalDir;
 use crate::resume::{Remainder, ResumeLookup, ResumedPublish};
-use crate::start::Persistence;
-use input::Source;
 
 /// The heading in `--help`.
 const HEADING: &str = "Resuming";

@@ -6,7 +6,6 @@ mod dir;
 mod frame;
 mod record;
 mod writer;
-
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};

@@ -2,10 +2,9 @@
 //! of `rowmill.v1`.
 
 use engine::split::Position;
+use input::{FileIdentity, InputPosition, SpoolEnd, StopAt};
 use prost::Message;
 use proto::v1::JobOpen;
-
-use input::{FileIdentity, InputPosition, SpoolEnd, StopAt};
 
 /// The version of this format. A journal of another version is refused.
 pub(crate) const VERSION: u32 = 2;

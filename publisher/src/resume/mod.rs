@@ -5,4 +5,4 @@ mod resumed_publish;
 
 pub(crate) use missing_chunks::{ChunkRanges, query_missing};
 pub(crate) use resumed_publish::Decision;
-pub use resumed_publish::{Remainder, ResumeError, ResumeLookup, ResumedPublish};
+pub use resumed_publish::{Remainder, ResumeLookup, ResumedPublish};

@@ -4,30 +4,25 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
-use broker::Broker;
 use engine::Dialect;
-use engine::chunk::Packing;
 use engine::sniff::DialectOverrides;
 use engine::split::Limits;
-use proto::JobId;
-use proto::v1::{JobOpen, JobState, OperationSpec};
-use telemetry::Tracer;
-
-use super::missing_chunks::{ChunkRanges, MasterReport};
-use crate::journal::{
-    Checkpoint, Journal, JournalContents, JournalDir, JournalError, JournalHeader, JournalLookup,
-    JournalWriter,
-};
-use crate::progress::Progress;
-use crate::run::{Config, PublishError};
-use crate::start::{self, Persistence, Start};
 use input::{
     EndOfInput, FileVersion, InputError, InputSpec, ReadTask, ResumePoint, Source, Spool, change,
     identity, standard_input,
 };
+use proto::JobId;
+use proto::v1::{JobOpen, JobState, OperationSpec};
+
+use super::missing_chunks::{ChunkRanges, MasterReport};
+use crate::error::{PublishError, ResumeError};
+use crate::job::Job;
+use crate::journal::{
+    Checkpoint, Journal, JournalContents, JournalDir, JournalHeader, JournalLookup, JournalWriter,
+};
+use crate::prepared_publish::PreparedPublish;
+use crate::progress::Progress;
 
 /// What happens to the rest of a spooled input after its publisher ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,51 +33,6 @@ pub enum Remainder {
     Stdin,
     /// It is lost.
     Lost,
-}
-
-/// Why a publish cannot be resumed.
-#[derive(Debug, thiserror::Error)]
-pub enum ResumeError {
-    /// There is no usable journal.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// The journal has an invalid field.
-    #[error("the journal of job {job} has {field} that cannot be used; another version wrote it")]
-    Unusable {
-        /// The job's id.
-        job: JobId,
-        /// The field.
-        field: &'static str,
-    },
-    /// The input is a file, so `-` and `--seal` do not apply.
-    #[error("job {job} reads the file {}; - and --seal are for standard input kept with --spool", path.display())]
-    NotSpooled {
-        /// The job's id.
-        job: JobId,
-        /// The file.
-        path: PathBuf,
-    },
-    /// The input is complete.
-    #[error(
-        "all of job {job}'s input is spooled, so nothing can be added to it; resume it without -"
-    )]
-    Whole {
-        /// The job's id.
-        job: JobId,
-    },
-    /// The input has changed.
-    #[error(
-        "{} has changed since job {job} began to read it: {difference}; its chunks would come from two \
-         versions of the file: start a new publish", path.display()
-    )]
-    Changed {
-        /// The job's id.
-        job: JobId,
-        /// The file or spool.
-        path: PathBuf,
-        /// The change.
-        difference: String,
-    },
 }
 
 /// A publish that another process began.
@@ -241,34 +191,15 @@ impl ResumedPublish {
         )
     }
 
-    /// The configuration of a publish of the rest to `broker`. The first connection may take `first_connect`.
-    pub fn config(self: Box<Self>, broker: Broker, first_connect: Duration) -> Config {
-        Config {
-            broker,
-            input_spec: self.input_spec.clone(),
-            name: self.open.name.clone(),
-            job: self.journal.job,
-            operation: self.operation.clone(),
-            lane: self.open.lane.clone(),
-            limits: Limits {
-                target_bytes: self.contents.header.target_bytes as usize,
-                cap_bytes: self.contents.header.cap_bytes as usize,
-            },
-            packing: Packing::Hash,
-            signing: None,
-            tracer: Tracer::default(),
-            first_connect,
-            progress: Arc::new(Progress::default()),
-            persistence: Persistence::Resumed(self),
-            backpressure: None,
-        }
-    }
-
     fn checkpoint(&self) -> Checkpoint {
         self.contents.checkpoint.unwrap_or_default()
     }
 
-    pub(crate) fn start(mut self: Box<Self>, config: &Config) -> Result<Start, PublishError> {
+    /// Checks that the input is unchanged, and finds the position to read from.
+    pub(crate) fn prepare(
+        mut self: Box<Self>,
+        progress: &Progress,
+    ) -> Result<PreparedPublish, PublishError> {
         let checkpoint = self.contents.checkpoint.filter(|_| self.missing.is_none());
         let spool = self.spool()?;
         let versions = self.check_files()?;
@@ -277,11 +208,9 @@ impl ResumedPublish {
                 *version = now;
             }
         }
-        config.progress.set_resumable(true);
+        progress.set_resumable(true);
         if let Some(checkpoint) = checkpoint {
-            config
-                .progress
-                .set_confirmed(checkpoint.bytes_before + checkpoint.byte, checkpoint.rows());
+            progress.set_confirmed(checkpoint.bytes_before + checkpoint.byte, checkpoint.rows());
         }
         let end_of_input = match (
             self.contents.spool_end.map(|spool_end| spool_end.truncated),
@@ -299,21 +228,32 @@ impl ResumedPublish {
             position: checkpoint.position(),
             columns,
         });
+        let job_id = self.journal.job;
+        let limits = Limits {
+            target_bytes: self.contents.header.target_bytes as usize,
+            cap_bytes: self.contents.header.cap_bytes as usize,
+        };
         // A sealed publish writes no journal: the same chunks can be sent again at any time.
         let journal = if self.contents.sealed {
             None
         } else {
             Some(JournalWriter::resumed(self.journal_dir, self.journal, path))
         };
-        Ok(Start {
+        let job = Job {
+            lane: self.open.lane.clone(),
+            chunks: checkpoint.map_or(0, |checkpoint| checkpoint.chunks),
+            ..Job::new(job_id, self.operation)
+        };
+        Ok(PreparedPublish {
             reading: ReadTask {
                 input_spec: self.input_spec,
-                limits: config.limits,
+                limits,
                 spool,
                 end_of_input,
                 resumed,
             },
-            job: start::job(config, checkpoint.map_or(0, |checkpoint| checkpoint.chunks)),
+            job,
+            name: self.open.name.clone(),
             open: Some(self.open),
             journal,
             missing: self.missing,

@@ -10,9 +10,9 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::Outgoing;
+use crate::error::PublishError;
 use crate::job::message;
 use crate::journal::Checkpoint;
-use crate::run::PublishError;
 
 /// The largest number of chunks packed at once. More would only keep more of the input in memory.
 const MAX_PACKING: usize = 8;

@@ -1,6 +1,7 @@
 //! The network task against the real service on a real socket.
 
 use access::Target;
+use cli::text::Charset;
 use proto::v1::{Delta, MasterStatus, Snapshot};
 use tokio::task::JoinSet;
 use tonic::transport::ClientTlsConfig;
@@ -12,7 +13,6 @@ use crate::message::Msg;
 use crate::model::Model;
 use crate::theme::Theme;
 use crate::update::update;
-use cli::text::Charset;
 
 /// A feed, and the model that receives its events.
 struct Watcher {

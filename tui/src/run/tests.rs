@@ -1,5 +1,6 @@
 //! The event loop, on paused time and without a terminal.
 
+use cli::text::Charset;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proto::v1::WatchEvent;
 use proto::v1::watch_event::Change;
@@ -9,7 +10,6 @@ use super::*;
 use crate::args::Tab;
 use crate::fake::world;
 use crate::message::Connection;
-use cli::text::Charset;
 
 /// Counts the frames drawn, and keeps the texts copied.
 #[derive(Default)]

@@ -1,5 +1,6 @@
 //! Messages in, model out.
 
+use cli::text::Charset;
 use proto::v1::watch_event::Change;
 use proto::v1::{Snapshot, WatchEvent};
 
@@ -7,7 +8,6 @@ use super::*;
 use crate::fake::world;
 use crate::message::Connection;
 use crate::theme::Theme;
-use cli::text::Charset;
 
 fn event(job_id: &str, snapshot: Snapshot, ms: u64) -> Msg {
     Msg::Network(NetworkEvent::Event {

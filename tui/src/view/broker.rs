@@ -1,6 +1,7 @@
 //! The Broker tab: the master's connection to its broker, the broker's response time, and the length
 //! of each queue.
 
+use cli::format::{count, duration, grouped};
 use proto::v1::{BrokerStatus, WorkerState};
 use ratatui::layout::Rect;
 
@@ -12,7 +13,6 @@ use super::{cut_bottom, cut_top, screens};
 use crate::model::Model;
 use crate::state::State;
 use crate::theme::TextStyle;
-use cli::format::{count, duration, grouped};
 
 const COLUMNS: [Column; 5] = [
     Column::text("QUEUE", 14, 44, 0),

@@ -1,12 +1,12 @@
 //! Drawing primitives: text cut to its width, rules with titles, banners. Every string on the screen
 //! is drawn here.
 
+use cli::text::{fit_in, width};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
 
 use crate::theme::{TextStyle, Theme};
-use cli::text::{fit_in, width};
 
 /// A buffer with a theme.
 pub(super) struct Canvas<'a> {

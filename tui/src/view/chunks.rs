@@ -1,11 +1,11 @@
 //! A compact map of a job's chunks: one sign for one or several chunks, by their state.
 
+use cli::format::{count, plural};
 use proto::v1::{ChunkCell, ChunkMap};
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, StyledText};
 use crate::theme::{TextStyle, Theme};
-use cli::format::{count, plural};
 
 /// Draws the map in `area`, from the top.
 pub(super) fn map(canvas: &mut Canvas, area: Rect, chunks: &ChunkMap) {

@@ -1,6 +1,7 @@
 //! The Dead tab: the chunks that failed every attempt, with the reason, and the end of stderr of the
 //! selected one.
 
+use cli::format::{count, duration, grouped, plural, short_id};
 use proto::v1::{DeadChunkInfo, DeadState};
 use ratatui::layout::Rect;
 
@@ -11,7 +12,6 @@ use super::{cut_bottom, cut_top, screens};
 use crate::dead::key_of;
 use crate::model::Model;
 use crate::theme::{TextStyle, Theme};
-use cli::format::{count, duration, grouped, plural, short_id};
 
 const COLUMNS: [Column; 8] = [
     Column::text("JOB", 12, 32, 0),

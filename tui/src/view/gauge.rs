@@ -1,8 +1,9 @@
 //! A progress bar with its percentage, one line high.
 
+use cli::format::percent;
+
 use super::canvas::Canvas;
 use crate::theme::TextStyle;
-use cli::format::percent;
 
 /// Width of the percentage: `100 %` and a space before it.
 const PERCENT_WIDTH: u16 = 6;

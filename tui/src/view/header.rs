@@ -1,5 +1,6 @@
 //! The first line: the name and the tabs, with the tabs' positions for drawing and for mouse clicks.
 
+use cli::format::rate;
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
@@ -8,7 +9,6 @@ use super::chart::sparkline;
 use crate::args::Tab;
 use crate::model::Model;
 use crate::theme::TextStyle;
-use cli::format::rate;
 
 /// Minimum width of the screen for the name.
 const NAME_MIN_WIDTH: u16 = 72;

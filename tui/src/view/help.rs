@@ -1,5 +1,6 @@
 //! Key hints at the bottom of the screen, the overlay with all keys of the tab, and questions.
 
+use cli::text::{pad, width};
 use ratatui::layout::Rect;
 use ratatui::widgets::{Clear, Widget};
 
@@ -8,7 +9,6 @@ use crate::keys::{Binding, Hint, bindings_on};
 use crate::message::Connection;
 use crate::model::Model;
 use crate::theme::TextStyle;
-use cli::text::{pad, width};
 
 fn names(canvas: &Canvas, binding: &Binding) -> &'static str {
     canvas.theme.sign(binding.names.0, binding.names.1)

@@ -1,6 +1,7 @@
 //! The Job tab: the selected job's chunk map, its report (drawn by `report`), and the latest rows and bad records if
 //! they fit. Partial reports are labelled as such.
 
+use cli::format::{duration, grouped, megabytes_per_s, percent, plural, rate, short_id};
 use proto::v1::{Job, JobState};
 use ratatui::layout::Rect;
 
@@ -11,7 +12,6 @@ use super::jobs::{eta, job_fields, name, share, state_text};
 use super::{chunks, cut_bottom, cut_top, report, rows, screens};
 use crate::model::Model;
 use crate::theme::{TextStyle, Theme};
-use cli::format::{duration, grouped, megabytes_per_s, percent, plural, rate, short_id};
 
 pub(super) fn draw(model: &Model, canvas: &mut Canvas, area: Rect) {
     let Some(job) = model.selected_job() else {

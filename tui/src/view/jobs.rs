@@ -1,6 +1,8 @@
 //! The Jobs tab: all jobs with their progress, the details of the selected one, and the total
 //! throughput over the last minutes.
 
+use cli::format::{bytes, count, duration, grouped, megabytes_per_s, plural, rate, short_id};
+use cli::text::visible_in;
 use proto::v1::{Job, JobState};
 use ratatui::layout::Rect;
 
@@ -12,8 +14,6 @@ use super::{cut_bottom, cut_top, screens};
 use crate::model::Model;
 use crate::state::State;
 use crate::theme::{TextStyle, Theme};
-use cli::format::{bytes, count, duration, grouped, megabytes_per_s, plural, rate, short_id};
-use cli::text::visible_in;
 
 const COLUMNS: [Column; 11] = [
     Column::text("ID", 13, 13, 8),

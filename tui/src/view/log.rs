@@ -1,5 +1,6 @@
 //! The Log tab: the latest events, newest first.
 
+use cli::format::duration;
 use proto::v1::{Event, EventLevel};
 use ratatui::layout::Rect;
 
@@ -10,7 +11,6 @@ use super::{cut_top, screens};
 use crate::model::Model;
 use crate::state::State;
 use crate::theme::{TextStyle, Theme};
-use cli::format::duration;
 
 const COLUMNS: [Column; 3] = [
     Column::number("AGO", 7, 0),

@@ -19,7 +19,7 @@ mod screens;
 mod status;
 mod table;
 mod workers;
-
+use canvas::Canvas;
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -28,7 +28,6 @@ use ratatui::style::{Color, Modifier};
 use crate::args::Tab;
 use crate::message::Connection;
 use crate::model::Model;
-use canvas::Canvas;
 
 pub(crate) use header::tab_at;
 pub(crate) use report::records;

@@ -1,5 +1,7 @@
 //! The Rows tab: the rows processed last, newest at the bottom, as a table that scrolls horizontally.
 
+use cli::format::{count, grouped, short_id};
+use cli::text::{visible_in, width};
 use proto::v1::{LatestRows, SampleRow};
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
@@ -9,8 +11,6 @@ use super::jobs::name;
 use super::{cut_top, screens};
 use crate::model::Model;
 use crate::theme::TextStyle;
-use cli::format::{count, grouped, short_id};
-use cli::text::{visible_in, width};
 
 /// Width of the record's number.
 const NUMBER_WIDTH: u16 = 11;

@@ -1,7 +1,10 @@
 //! The screens shown when there is no data, and the warning lines. Each names the cause and what to do.
 
+use cli::format::{duration, plural};
+use cli::text::{Charset, visible_in, wrapped};
 use proto::v1::{BrokerState, Job, JobState};
 use ratatui::layout::Rect;
+use report::result_text;
 
 use super::canvas::{Canvas, StyledText};
 use super::{MIN_SIZE, jobs};
@@ -9,9 +12,6 @@ use crate::message::{Connection, ProtocolMismatch};
 use crate::model::Model;
 use crate::state::State;
 use crate::theme::TextStyle;
-use cli::format::{duration, plural};
-use cli::text::{Charset, visible_in, wrapped};
-use report::result_text;
 
 /// The logo, three lines high.
 const LOGO: [&str; 3] = [

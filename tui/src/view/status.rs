@@ -1,13 +1,13 @@
 //! The status line: always the connection, the master and the age of the data; then the broker and the
 //! length of its queue, if they fit.
 
+use cli::format::{count, duration};
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, StyledText, styled_width};
 use crate::message::Connection;
 use crate::model::Model;
 use crate::theme::TextStyle;
-use cli::format::{count, duration};
 
 /// Left out if it does not fit.
 const AGE_LABEL: &str = "data ";

@@ -1,13 +1,13 @@
 //! Tables: the columns that fit, their widths, and the visible lines. A column's width depends on the
 //! screen and never on its contents, so that the layout does not jump.
 
+use cli::format::count;
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, StyledText};
 use super::chart::sparkline;
 use super::gauge::gauge;
 use crate::theme::TextStyle;
-use cli::format::count;
 
 /// A column of a table.
 #[derive(Debug, Clone, Copy)]

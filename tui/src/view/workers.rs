@@ -1,5 +1,8 @@
 //! The Workers tab: all known workers, including lost ones, and the details of the selected one.
 
+use cli::format::{
+    bytes, count, duration, grouped, megabytes_per_s, plural, rate, short_duration, short_id,
+};
 use proto::v1::{ChunkInHand, Heartbeat, Worker, WorkerState};
 use ratatui::layout::Rect;
 
@@ -11,9 +14,6 @@ use super::{cut_bottom, cut_top, screens};
 use crate::model::Model;
 use crate::state::State;
 use crate::theme::{TextStyle, Theme};
-use cli::format::{
-    bytes, count, duration, grouped, megabytes_per_s, plural, rate, short_duration, short_id,
-};
 
 /// Width of each worker's sparkline, one second per column.
 const SPARKLINE_MIN_WIDTH: u16 = 6;
