@@ -5,9 +5,10 @@ use cli::{Filtered, Filters};
 use proto::v1::{DeadChunkInfo, Event, Job, LatestRows, Worker};
 use report::Formulas;
 
-use crate::args::Tab;
 use crate::model::Model;
+use crate::records::{Records, titled};
 use crate::state::State;
+use crate::tab::Tab;
 use crate::view::records;
 
 /// The name and the contents of the file. `None` if the tab has no table.
@@ -30,15 +31,6 @@ pub(crate) fn export(model: &Model) -> Option<(String, Vec<u8>)> {
     };
     let bytes = (records.len() > 1).then(|| csv(&records))??;
     Some((format!("rowmill-{what}.csv"), bytes))
-}
-
-/// Records of cells.
-pub(crate) type Records = Vec<Vec<String>>;
-
-/// The titles, and the records below them.
-pub(crate) fn titled(titles: &[&str], records: impl Iterator<Item = Vec<String>>) -> Records {
-    let titles = titles.iter().map(|&title| title.to_owned()).collect();
-    std::iter::once(titles).chain(records).collect()
 }
 
 fn jobs(jobs: &[&Job]) -> Records {

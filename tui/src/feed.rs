@@ -12,9 +12,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tonic::{Code, Status, Streaming};
 
-use crate::args::Source;
 use crate::clock::Clock;
-use crate::message::{Connection, NetworkEvent, ProtocolMismatch};
+use crate::config::Source;
+use crate::connection::{Connection, ProtocolMismatch};
+use crate::message::NetworkEvent;
 
 /// Length of the queue to the event loop. When it is full the task waits, the stream's flow-control
 /// window fills, and the master conflates: the dashboard gets fewer updates, not older ones.
@@ -62,6 +63,23 @@ pub(crate) enum SessionError {
     DashboardClosed,
 }
 
+impl SessionError {
+    /// The state of the connection that it ended.
+    fn connection(&self, since_ms: u64, retry_at_ms: u64) -> Connection {
+        match self {
+            Self::ProtocolMismatch(mismatch) => Connection::VersionMismatch {
+                mismatch: mismatch.clone(),
+                retry_at_ms,
+            },
+            _ => Connection::Disconnected {
+                since_ms,
+                retry_at_ms,
+                reason: self.to_string(),
+            },
+        }
+    }
+}
+
 /// The message of a status for the user. A status with a source comes from the transport when the
 /// connection broke, and its text does not help; one with a message comes from the master.
 pub(crate) fn status_message(status: &Status) -> String {
@@ -91,7 +109,7 @@ impl Feed {
             }
             let wait = backoff.next().unwrap_or(Duration::from_secs(8));
             let retry_at_ms = self.clock.now_ms() + wait.as_millis() as u64;
-            let connection = Connection::from_error(&error, since_ms, retry_at_ms);
+            let connection = error.connection(since_ms, retry_at_ms);
             if self
                 .network_events
                 .send(NetworkEvent::Connection(connection))

@@ -3,8 +3,8 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use crate::args::Tab;
 use crate::message::Action;
+use crate::tab::Tab;
 
 /// One line of the help: keys, and their actions on some tabs.
 pub(crate) struct Binding {

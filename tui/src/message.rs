@@ -2,9 +2,9 @@
 
 use proto::v1::WatchEvent;
 
-use crate::args::Tab;
-use crate::feed::SessionError;
+use crate::connection::Connection;
 use crate::request::{Request, Response};
+use crate::tab::Tab;
 
 /// An input of `update`.
 #[derive(Debug, Clone)]
@@ -84,63 +84,6 @@ pub(crate) enum NetworkEvent {
     },
     /// The outcome of a request.
     Response(Response),
-}
-
-/// State of the connection to the master. Times are those of `Clock`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Connection {
-    /// The first attempt.
-    Connecting {
-        since_ms: u64,
-    },
-    Connected,
-    Disconnected {
-        since_ms: u64,
-        retry_at_ms: u64,
-        reason: String,
-    },
-    /// The master speaks another protocol version.
-    VersionMismatch {
-        mismatch: ProtocolMismatch,
-        retry_at_ms: u64,
-    },
-}
-
-/// How the mismatch of protocol versions was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum ProtocolMismatch {
-    /// The master's snapshot names another version: `protocol 2 (rowmill 1.4.0)`.
-    Version(String),
-    /// The master refused the call with this message, which names both versions.
-    Refusal(String),
-}
-
-impl std::fmt::Display for ProtocolMismatch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Version(version) => {
-                let ours = proto::PROTOCOL;
-                write!(f, "it speaks {version}, and this dashboard protocol {ours}")
-            }
-            Self::Refusal(message) => f.write_str(message),
-        }
-    }
-}
-
-impl Connection {
-    pub(crate) fn from_error(error: &SessionError, since_ms: u64, retry_at_ms: u64) -> Self {
-        match error {
-            SessionError::ProtocolMismatch(mismatch) => Self::VersionMismatch {
-                mismatch: mismatch.clone(),
-                retry_at_ms,
-            },
-            _ => Self::Disconnected {
-                since_ms,
-                retry_at_ms,
-                reason: error.to_string(),
-            },
-        }
-    }
 }
 
 /// An action of the event loop that a message causes.

@@ -3,15 +3,15 @@
 use cli::text::visible_in;
 use proto::v1::{DeadChunkInfo, Event, Job, LatestRows, Reject, Scope, Worker};
 
-use crate::args::Tab;
+use crate::connection::Connection;
 use crate::dead::{ChunkKey, DeadList, key_of};
 use crate::history::History;
-use crate::message::Connection;
+use crate::layout::HINTS_MIN_HEIGHT;
 use crate::request::Command;
 use crate::rows_view::RowsView;
 use crate::state::State;
+use crate::tab::Tab;
 use crate::theme::Theme;
-use crate::view::HINTS_MIN_HEIGHT;
 
 /// The selected line of a list, by id, so that it stays selected while other lines come and go.
 #[derive(Debug, Clone, Default)]

@@ -7,13 +7,14 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use tokio_util::sync::CancellationToken;
 
-use crate::args::Config;
 use crate::clock::Clock;
+use crate::config::Config;
+use crate::connection::Connection;
 use crate::error::TuiError;
 use crate::feed::{SessionError, check_protocol, connect, next_event, subscribe};
-use crate::message::{Connection, Effect, Msg, NetworkEvent};
+use crate::message::{Effect, Msg, NetworkEvent};
 use crate::model::Model;
-use crate::request::send_request;
+use crate::request_task::send_request;
 use crate::theme::Theme;
 use crate::update::update;
 use crate::view::draw;
@@ -98,7 +99,7 @@ fn size() -> (u16, u16) {
         size.filter(|size| (min..=1000).contains(size))
             .unwrap_or(default)
     };
-    let (columns, lines) = crate::view::MIN_SIZE;
+    let (columns, lines) = crate::layout::MIN_SIZE;
     (
         valid_or(from_env("COLUMNS"), columns, 80),
         valid_or(from_env("LINES"), lines, 24),

@@ -1,33 +1,10 @@
 //! Unary requests to the master: lists that are too long for the stream, and the user's commands on
-//! jobs and chunks. A separate task executes one request at a time, so that the event loop never
-//! waits; `update` handles the response.
+//! jobs and chunks. `request_task` sends them; `update` handles the response.
 
-use std::time::Duration;
+use proto::v1::{DeadChunkInfo, GetDeadResponse, Reject};
 
-use access::Client;
-use cli::format::plural;
-use proto::v1::{
-    CancelJobRequest, DeadChunkInfo, DropDeadRequest, GetDeadRequest, GetDeadResponse,
-    ListDeadRequest, ListRejectsRequest, PauseJobRequest, Reject, ReplayDeadRequest,
-    ResumeJobRequest,
-};
-use tokio::sync::mpsc;
-use tokio::time::timeout;
-use tonic::Status;
-
-use crate::args::Source;
-use crate::feed::{connect, status_message};
-use crate::message::NetworkEvent;
-
-/// Length of the request queue. When it is full, the user gets a notice and the request is discarded.
-pub(crate) const REQUEST_QUEUE_LEN: usize = 16;
-
-/// Timeout of a request; a replay waits for the broker.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Maximum number of dead chunks, and of bad records, requested at once.
+/// Maximum number of dead chunks requested at once.
 pub(crate) const DEAD_LIMIT: u32 = 1000;
-const REJECTS_LIMIT: u32 = 20;
 
 /// A request to the master.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,74 +44,6 @@ pub(crate) enum Response {
     Failed(String),
 }
 
-/// Executes requests until the sender of `requests` or the receiver of `network_events` is dropped.
-pub(crate) async fn run(
-    source: Source,
-    mut requests: mpsc::Receiver<Request>,
-    network_events: mpsc::Sender<NetworkEvent>,
-) {
-    while let Some(request) = requests.recv().await {
-        let result = timeout(RESPONSE_TIMEOUT, send_request(&source, request)).await;
-        let response = result.unwrap_or_else(|_| {
-            let seconds = RESPONSE_TIMEOUT.as_secs();
-            Response::Failed(format!("no answer within {seconds} s; it may be done yet"))
-        });
-        if network_events
-            .send(NetworkEvent::Response(response))
-            .await
-            .is_err()
-        {
-            return;
-        }
-    }
-}
-
-/// Sends `request` to the master and waits for the response.
-pub(crate) async fn send_request(source: &Source, request: Request) -> Response {
-    // Requests are rare: each opens its own connection, so that no idle one has to be kept alive.
-    let client = match connect(source).await {
-        Ok(client) => client,
-        Err(error) => return Response::Failed(error.to_string()),
-    };
-    let result = match request {
-        Request::Command(command) => command.execute(client).await.map(Response::Done),
-        request => request.send(client).await,
-    };
-    result.unwrap_or_else(|status| Response::Failed(status_message(&status)))
-}
-
-impl Request {
-    async fn send(self, mut client: Client) -> Result<Response, Status> {
-        match self {
-            Self::Dead => {
-                let request = ListDeadRequest {
-                    page_size: DEAD_LIMIT,
-                    ..ListDeadRequest::default()
-                };
-                let response = client.list_dead(request).await?.into_inner();
-                Ok(Response::Dead(response.dead))
-            }
-            Self::Chunk { job_id, seq } => {
-                let response = client.get_dead(GetDeadRequest { job_id, seq }).await?;
-                Ok(Response::Chunk(Box::new(response.into_inner())))
-            }
-            Self::Rejects { job_id } => {
-                let request = ListRejectsRequest {
-                    job_id: job_id.clone(),
-                    page_size: REJECTS_LIMIT,
-                    page_token: String::new(),
-                };
-                let response = client.list_rejects(request).await?.into_inner();
-                Ok(Response::Rejects {
-                    job_id,
-                    rejects: response.rejects,
-                })
-            }
-            Self::Command(command) => command.execute(client).await.map(Response::Done),
-        }
-    }
-}
-
 impl Command {
     /// The confirmation question. `None` if the command can be undone and needs none.
     pub(crate) fn question(&self, name: &str) -> Option<String> {
@@ -151,33 +60,6 @@ impl Command {
                 _ => format!("Delete the bodies of all dead chunks of {name}?"),
             },
             Self::Pause { .. } | Self::Resume { .. } => return None,
-        })
-    }
-
-    async fn execute(self, mut client: Client) -> Result<String, Status> {
-        Ok(match self {
-            Self::Cancel { job_id } => {
-                client.cancel_job(CancelJobRequest { job_id }).await?;
-                "cancelled".to_owned()
-            }
-            Self::Pause { job_id } => {
-                client.pause_job(PauseJobRequest { job_id }).await?;
-                "paused: what is being worked on is finished".to_owned()
-            }
-            Self::Resume { job_id } => {
-                client.resume_job(ResumeJobRequest { job_id }).await?;
-                "resumed".to_owned()
-            }
-            Self::Replay { job_id, seqs } => {
-                let request = ReplayDeadRequest { job_id, seqs };
-                let replayed = client.replay_dead(request).await?.into_inner().replayed;
-                format!("{} sent again", plural(replayed, "chunk"))
-            }
-            Self::Drop { job_id, seqs } => {
-                let request = DropDeadRequest { job_id, seqs };
-                let dropped = client.drop_dead(request).await?.into_inner().dropped;
-                format!("{} dropped", plural(dropped, "chunk"))
-            }
         })
     }
 }

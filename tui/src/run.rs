@@ -11,15 +11,16 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::args::Config;
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::error::TuiError;
 use crate::feed::{Feed, FeedControl, NETWORK_QUEUE_LEN};
 use crate::keys::{Keyboard, Mode, action};
 use crate::message::{Action, Effect, Msg, NetworkEvent};
 use crate::model::Model;
 use crate::once;
-use crate::request::{self, REQUEST_QUEUE_LEN, Request};
+use crate::request::Request;
+use crate::request_task::{self, REQUEST_QUEUE_LEN};
 use crate::terminal::{Input, Screen};
 use crate::theme::Theme;
 use crate::update::update;
@@ -55,7 +56,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), TuiE
     let (control, control_receiver) = watch::channel(FeedControl::default());
     let (network_sender, network_events) = mpsc::channel(NETWORK_QUEUE_LEN);
     let (requests, waiting_requests) = mpsc::channel(REQUEST_QUEUE_LEN);
-    let request_task = request::run(
+    let sending = request_task::run(
         config.source.clone(),
         waiting_requests,
         network_sender.clone(),
@@ -70,7 +71,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), TuiE
     let mut tasks = JoinSet::new();
     tasks.spawn(feed.run());
     let mut request_tasks = JoinSet::new();
-    request_tasks.spawn(request_task);
+    request_tasks.spawn(sending);
 
     let mut dashboard = Dashboard {
         model,

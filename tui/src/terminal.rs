@@ -193,7 +193,7 @@ mod tests {
     fn panics_on_purpose() {
         let mut screen = Screen::open().unwrap();
         let theme = crate::theme::Theme::new(cli::text::Charset::Utf8, true);
-        let model = Model::new(theme, "here", crate::args::Tab::Jobs, 0);
+        let model = Model::new(theme, "here", crate::tab::Tab::Jobs, 0);
         screen.render(&model).unwrap();
         panic!("on purpose");
     }

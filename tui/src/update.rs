@@ -4,13 +4,13 @@ use ::report::{Render, renderer};
 use cli::text::{MAX_TEXT_WIDTH, brief};
 use proto::v1::JobState;
 
-use crate::args::Tab;
 use crate::dead::key_of;
 use crate::export::export;
 use crate::message::{Action, Effect, Msg, NetworkEvent};
 use crate::model::{Filter, JobOrder, Model, Question, Rejects, WorkerOrder};
 use crate::request::{Command, Request, Response};
 use crate::state::State;
+use crate::tab::Tab;
 use crate::view::list_index_at;
 
 /// How long a notice is shown.

@@ -7,10 +7,10 @@ use tokio::task::JoinSet;
 use tonic::transport::ClientTlsConfig;
 
 use super::*;
-use crate::args::Tab;
 use crate::fake::{FakeMaster, world};
 use crate::message::Msg;
 use crate::model::Model;
+use crate::tab::Tab;
 use crate::theme::Theme;
 use crate::update::update;
 

@@ -7,9 +7,9 @@ use proto::v1::watch_event::Change;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::*;
-use crate::args::Tab;
+use crate::connection::Connection;
 use crate::fake::world;
-use crate::message::Connection;
+use crate::tab::Tab;
 
 /// Counts the frames drawn, and keeps the texts copied.
 #[derive(Default)]

@@ -5,8 +5,8 @@ use proto::v1::watch_event::Change;
 use proto::v1::{Snapshot, WatchEvent};
 
 use super::*;
+use crate::connection::Connection;
 use crate::fake::world;
-use crate::message::Connection;
 use crate::theme::Theme;
 
 fn event(job_id: &str, snapshot: Snapshot, ms: u64) -> Msg {

@@ -6,10 +6,11 @@ use proto::v1::{DeadChunkInfo, DeadState};
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, StyledText};
-use super::jobs::list_title;
+use super::labels::{list_title, unusable};
+use super::screens;
 use super::table::{Cell, Column, table};
-use super::{cut_bottom, cut_top, screens};
 use crate::dead::key_of;
+use crate::layout::{cut_bottom, cut_top};
 use crate::model::Model;
 use crate::theme::{TextStyle, Theme};
 
@@ -42,18 +43,6 @@ pub(super) fn draw(model: &Model, canvas: &mut Canvas, area: Rect) {
     let title = list_title(model, "Dead chunks", &shown, chunks.len(), total);
     canvas.rule(area, &title, &unusable(model));
     details(model, canvas, detail, chunk);
-}
-
-/// The number of unusable messages, with the command that lists them.
-pub(super) fn unusable(model: &Model) -> Vec<StyledText> {
-    let state = model.state.as_ref();
-    match state.map_or(0, |state| state.master().unreadable) {
-        0 => Vec::new(),
-        count => {
-            let messages = plural(count, "unusable message");
-            vec![(format!("{messages}: rowmill dead list"), TextStyle::Warn)]
-        }
-    }
 }
 
 fn detail_height(area: Rect) -> u16 {

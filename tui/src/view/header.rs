@@ -6,8 +6,8 @@ use ratatui::style::Modifier;
 
 use super::canvas::Canvas;
 use super::chart::sparkline;
-use crate::args::Tab;
 use crate::model::Model;
+use crate::tab::Tab;
 use crate::theme::TextStyle;
 
 /// Minimum width of the screen for the name.

@@ -5,8 +5,8 @@ use ratatui::layout::Rect;
 use ratatui::widgets::{Clear, Widget};
 
 use super::canvas::{Canvas, StyledText, styled_width};
+use crate::connection::Connection;
 use crate::keys::{Binding, Hint, bindings_on};
-use crate::message::Connection;
 use crate::model::Model;
 use crate::theme::TextStyle;
 

@@ -8,8 +8,10 @@ use ratatui::layout::Rect;
 use super::canvas::{Canvas, StyledText};
 use super::fields::{fields, height};
 use super::gauge::gauge;
-use super::jobs::{eta, job_fields, name, share, state_text};
-use super::{chunks, cut_bottom, cut_top, report, rows, screens};
+use super::jobs::{eta, job_fields, share, state_text};
+use super::labels::name;
+use super::{chunks, report, rows, screens};
+use crate::layout::{cut_bottom, cut_top};
 use crate::model::Model;
 use crate::theme::{TextStyle, Theme};
 

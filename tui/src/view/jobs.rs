@@ -2,15 +2,16 @@
 //! throughput over the last minutes.
 
 use cli::format::{bytes, count, duration, grouped, megabytes_per_s, plural, rate, short_id};
-use cli::text::visible_in;
 use proto::v1::{Job, JobState};
 use ratatui::layout::Rect;
 
-use super::canvas::{Canvas, StyledText};
+use super::canvas::Canvas;
 use super::chart::{Plot, axis_max, chart, peak};
 use super::fields::{Field, fields, height};
+use super::labels::{list_title, name};
+use super::screens;
 use super::table::{Cell, Column, table};
-use super::{cut_bottom, cut_top, screens};
+use crate::layout::{cut_bottom, cut_top};
 use crate::model::Model;
 use crate::state::State;
 use crate::theme::{TextStyle, Theme};
@@ -76,30 +77,6 @@ fn detail_height(area: Rect) -> u16 {
     }
 }
 
-/// The title of a list: the range shown, the total, and the filter, which `len` of `total` items match.
-pub(super) fn list_title(
-    model: &Model,
-    what: &str,
-    shown: &std::ops::Range<usize>,
-    len: usize,
-    total: u64,
-) -> Vec<StyledText> {
-    let mut title = vec![(what.to_owned(), TextStyle::Strong)];
-    let filter = model.filter();
-    if filter.is_shown() {
-        let text = visible_in(&filter.text, model.theme.charset);
-        let cursor = if filter.typing { "_" } else { "" };
-        title.push((format!(" {len} of {}", grouped(total)), TextStyle::Plain));
-        title.push((format!("  / {text}{cursor}"), TextStyle::Accent));
-    } else if shown.len() as u64 == total {
-        title.push((format!(" {total}"), TextStyle::Plain));
-    } else {
-        let range = model.theme.range(shown.start + 1, shown.end);
-        title.push((format!(" {range} of {}", grouped(total)), TextStyle::Plain));
-    }
-    title
-}
-
 fn cells(model: &Model, job: &Job) -> Vec<Cell> {
     let theme = model.theme;
     let (state, text_style) = state_text(theme, job);
@@ -125,15 +102,6 @@ fn cells(model: &Model, job: &Job) -> Vec<Cell> {
         Cell::unless_zero(job.chunks_dead, count(job.chunks_dead, 4), TextStyle::Bad),
         Cell::Text((age(model, job), TextStyle::Faint)),
     ]
-}
-
-/// The job's name for a list; a job from standard input is named `-`.
-pub(super) fn name(job: &Job) -> &str {
-    match job.name.as_str() {
-        "-" => "(stdin)",
-        "" => "(no name)",
-        name => name,
-    }
 }
 
 pub(super) fn state_text(theme: Theme, job: &Job) -> (String, TextStyle) {

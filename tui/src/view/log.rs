@@ -5,9 +5,10 @@ use proto::v1::{Event, EventLevel};
 use ratatui::layout::Rect;
 
 use super::canvas::Canvas;
-use super::jobs::list_title;
+use super::labels::list_title;
+use super::screens;
 use super::table::{Cell, Column, table};
-use super::{cut_top, screens};
+use crate::layout::cut_top;
 use crate::model::Model;
 use crate::state::State;
 use crate::theme::{TextStyle, Theme};

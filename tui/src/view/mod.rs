@@ -12,6 +12,7 @@ mod header;
 mod help;
 mod job;
 mod jobs;
+mod labels;
 mod log;
 mod report;
 mod rows;
@@ -25,18 +26,13 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
 
-use crate::args::Tab;
-use crate::message::Connection;
+use crate::connection::Connection;
+use crate::layout::{HINTS_MIN_HEIGHT, MIN_SIZE, cut_bottom, cut_top};
 use crate::model::Model;
+use crate::tab::Tab;
 
 pub(crate) use header::tab_at;
 pub(crate) use report::records;
-
-/// Minimum size of the screen: columns, lines.
-pub(crate) const MIN_SIZE: (u16, u16) = (40, 8);
-
-/// Minimum height of the screen for the line of key hints.
-pub(crate) const HINTS_MIN_HEIGHT: u16 = 16;
 
 /// Draws the whole screen.
 pub(crate) fn view(model: &Model, frame: &mut Frame) {
@@ -159,28 +155,6 @@ fn grey(buffer: &mut Buffer, area: Rect) {
             }
         }
     }
-}
-
-/// Splits `area` into its first `lines` lines and the rest.
-fn cut_top(area: Rect, lines: u16) -> (Rect, Rect) {
-    let lines = lines.min(area.height);
-    let rest = Rect {
-        y: area.y + lines,
-        height: area.height - lines,
-        ..area
-    };
-    (
-        Rect {
-            height: lines,
-            ..area
-        },
-        rest,
-    )
-}
-
-/// Splits `area` into the part above its last `lines` lines, and those lines.
-fn cut_bottom(area: Rect, lines: u16) -> (Rect, Rect) {
-    cut_top(area, area.height.saturating_sub(lines))
 }
 
 #[cfg(test)]

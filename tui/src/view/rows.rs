@@ -7,8 +7,9 @@ use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
 use super::canvas::{Canvas, StyledText};
-use super::jobs::name;
-use super::{cut_top, screens};
+use super::labels::name;
+use super::screens;
+use crate::layout::cut_top;
 use crate::model::Model;
 use crate::theme::TextStyle;
 

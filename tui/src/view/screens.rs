@@ -7,8 +7,9 @@ use ratatui::layout::Rect;
 use report::result_text;
 
 use super::canvas::{Canvas, StyledText};
-use super::{MIN_SIZE, jobs};
-use crate::message::{Connection, ProtocolMismatch};
+use super::labels;
+use crate::connection::{Connection, ProtocolMismatch};
+use crate::layout::MIN_SIZE;
 use crate::model::Model;
 use crate::state::State;
 use crate::theme::TextStyle;
@@ -208,7 +209,7 @@ pub(super) fn no_dead(model: &Model, canvas: &mut Canvas, area: Rect) {
         ),
         line("to be looked at and replayed", TextStyle::Faint),
     ];
-    let unusable = super::dead::unusable(model);
+    let unusable = labels::unusable(model);
     if !unusable.is_empty() {
         lines.extend([empty_line(), unusable]);
     }
@@ -363,7 +364,7 @@ pub(super) fn incomplete_line(model: &Model, columns: u16) -> Option<String> {
         _ => "OPENING LOST",
     };
     let remedy = format!("rowmill publish --resume {}", job.job_id);
-    let name = jobs::name(job);
+    let name = labels::name(job);
     let whole = format!("{what} {dash} {name}; on the host that published it: {remedy}");
     // The command matters most: without room for more, it is shown without the job's name.
     let fits = whole.chars().count() + 2 <= usize::from(columns);

@@ -5,7 +5,7 @@ use cli::format::{count, duration};
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, StyledText, styled_width};
-use crate::message::Connection;
+use crate::connection::Connection;
 use crate::model::Model;
 use crate::theme::TextStyle;
 

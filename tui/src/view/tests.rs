@@ -15,11 +15,12 @@ use ratatui::backend::CrosstermBackend;
 use ratatui::{Terminal, TerminalOptions, Viewport};
 
 use super::*;
-use crate::args::Tab;
+use crate::connection::ProtocolMismatch;
 use crate::fake::world;
-use crate::message::{Action, Msg, NetworkEvent, ProtocolMismatch};
+use crate::message::{Action, Msg, NetworkEvent};
 use crate::once::plain_text;
 use crate::request::Response;
+use crate::tab::Tab;
 use crate::theme::Theme;
 use crate::update::update;
 use cli::text::Charset;

@@ -8,9 +8,10 @@ use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, StyledText};
 use super::fields::{Field, fields, height};
-use super::jobs::{list_title, name};
+use super::labels::{list_title, name};
+use super::screens;
 use super::table::{Cell, Column, table};
-use super::{cut_bottom, cut_top, screens};
+use crate::layout::{cut_bottom, cut_top};
 use crate::model::Model;
 use crate::state::State;
 use crate::theme::{TextStyle, Theme};

@@ -5,10 +5,10 @@ use proto::v1::{ExecReport, Job};
 use ratatui::layout::Rect;
 
 use super::Panel;
+use crate::layout::cut_top;
 use crate::model::Model;
 use crate::theme::TextStyle;
 use crate::view::canvas::{Canvas, StyledText};
-use crate::view::cut_top;
 use crate::view::fields::{Field, fields};
 
 impl Panel for ExecReport {

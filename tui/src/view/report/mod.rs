@@ -8,9 +8,10 @@ use proto::v1::{Job, Report, report};
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, StyledText};
-use super::{cut_top, screens};
-use crate::export::Records;
+use super::screens;
+use crate::layout::cut_top;
 use crate::model::Model;
+use crate::records::Records;
 use crate::theme::TextStyle;
 
 /// The report of an operation on the dashboard. Implemented for its message in `Report.kind`.

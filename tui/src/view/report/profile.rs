@@ -6,13 +6,13 @@ use proto::v1::{ColumnProfile, Job, Profile};
 use ratatui::layout::Rect;
 
 use super::Panel;
-use crate::export::{Records, titled};
+use crate::layout::{cut_bottom, cut_top};
 use crate::model::Model;
+use crate::records::{Records, titled};
 use crate::theme::{TextStyle, Theme};
 use crate::view::canvas::{Canvas, StyledText};
 use crate::view::fields::{Field, fields, height};
 use crate::view::table::{Cell, Column, table};
-use crate::view::{cut_bottom, cut_top};
 
 const COLUMNS: [Column; 11] = [
     Column::text("COLUMN", 10, 32, 0),

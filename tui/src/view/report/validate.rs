@@ -7,11 +7,11 @@ use proto::v1::{Job, RuleReport, ValidateReport};
 use ratatui::layout::Rect;
 
 use super::Panel;
-use crate::export::{Records, titled};
+use crate::layout::cut_top;
 use crate::model::Model;
+use crate::records::{Records, titled};
 use crate::theme::{TextStyle, Theme};
 use crate::view::canvas::{Canvas, StyledText};
-use crate::view::cut_top;
 use crate::view::table::{Cell, Column, table};
 
 const RULES: [Column; 4] = [
