@@ -22,11 +22,13 @@ mod rules;
 mod sample;
 mod summary;
 mod table;
+mod write;
 
 pub use formulas::Formulas;
 pub use job_json::{JobJson, SniffedJson, read as read_json, state_name};
 pub use profile_report::profile_of;
-pub use render::{Format, Render, html_page, renderer, texts, write};
+pub use render::{Render, html_page, renderer, texts};
 pub use rules::sorted as sorted_rules;
 pub use summary::summary;
 pub use table::{Align, Column, Table};
+pub use write::{Format, write};

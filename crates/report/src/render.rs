@@ -1,25 +1,9 @@
-//! Writes a job's report in the requested format. Each operation implements [`Render`] in a file of its own.
+//! The report of each operation in all formats. Each operation implements [`Render`] in a file of its own.
 
 use std::io::{self, Write};
 
 use proto::v1::{self, GetJobResponse, Profile, Report, report};
 use serde::Serialize;
-
-use crate::job_json;
-use crate::summary::summary;
-
-/// A format of results.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// A table for a terminal.
-    Table,
-    /// JSON, with every digit.
-    Json,
-    /// CSV, with every digit.
-    Csv,
-    /// Markdown, or a table if the operation has none.
-    Markdown,
-}
 
 /// The report of an operation, for people and scripts. Implemented for its message in `Report.kind`.
 pub trait Render {
@@ -122,25 +106,4 @@ pub fn html_page(response: &GetJobResponse) -> String {
     let nothing = Profile::default();
     let report = renderer(response.report.as_ref()).unwrap_or(&nothing);
     report.html_page(response)
-}
-
-/// Writes the job's report. A table is at most `width` columns wide.
-///
-/// # Errors
-///
-/// If writing fails.
-pub fn write(
-    out: &mut impl Write,
-    response: &GetJobResponse,
-    format: Format,
-    width: usize,
-) -> io::Result<()> {
-    let nothing = Profile::default();
-    let report = renderer(response.report.as_ref()).unwrap_or(&nothing);
-    match format {
-        Format::Json => job_json::write(out, response),
-        Format::Csv => report.csv(out),
-        Format::Markdown => report.markdown(out, &summary(response), width),
-        Format::Table => report.table(out, width),
-    }
 }
