@@ -10,9 +10,7 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::process::Pid;
-
-use super::launch::kill;
+use rustix::process::{Pid, Signal};
 
 /// The worker's side of the guard process, which is started with the first command.
 #[derive(Debug)]
@@ -122,6 +120,13 @@ pub(crate) fn run_guard() -> std::io::Result<()> {
         kill(group);
     }
     failed
+}
+
+/// Kills the process group of a command.
+pub(super) fn kill(group: Pid) {
+    if let Err(error) = rustix::process::kill_process_group(group, Signal::KILL) {
+        tracing::debug!(%error, "a command's processes were gone before they were killed");
+    }
 }
 
 fn apply_line(groups: &mut BTreeSet<i32>, line: &str) {

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustix::process::{Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions};
 
 use super::allowed::{Environment, Invocation, Memory};
-use super::guard::GroupGuard;
+use super::guard::{GroupGuard, kill};
 
 /// Variables of the worker's environment that every command gets.
 const ALWAYS: [&str; 3] = ["PATH", "HOME", "LANG"];
@@ -171,12 +171,6 @@ impl Drop for KillOnDrop {
         if self.is_armed {
             self.group.kill();
         }
-    }
-}
-
-pub(super) fn kill(group: Pid) {
-    if let Err(error) = rustix::process::kill_process_group(group, Signal::KILL) {
-        tracing::debug!(%error, "a command's processes were gone before they were killed");
     }
 }
 
