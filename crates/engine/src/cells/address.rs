@@ -12,7 +12,7 @@ pub(crate) fn is_email(cell: &[u8]) -> bool {
 
 /// The same for the first `length` bytes of `tail`. If `tail` has a whole block, the cell is not copied.
 #[inline(always)]
-pub(crate) fn is_email_before<S: Simd>(simd: S, tail: &[u8], length: usize) -> bool {
+pub(crate) fn is_email_in_tail<S: Simd>(simd: S, tail: &[u8], length: usize) -> bool {
     let cell = &tail[..length];
     match tail.first_chunk::<BLOCK>() {
         Some(bytes) if length <= BLOCK => is_common(simd, bytes, length) || is_any_email(cell),

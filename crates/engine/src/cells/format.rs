@@ -55,7 +55,7 @@ pub(crate) fn is_datetime(cell: &[u8]) -> bool {
 
 /// [`is_date`] for the first `length` bytes of `tail`, with a fast path for days that exist in every year.
 #[inline(always)]
-pub(crate) fn is_date_before(tail: &[u8], length: usize) -> bool {
+pub(crate) fn is_date_in_tail(tail: &[u8], length: usize) -> bool {
     let is_common = match tail.first_chunk() {
         Some(bytes) if length == 10 => {
             let (month, day) = halves(*bytes);
@@ -69,7 +69,7 @@ pub(crate) fn is_date_before(tail: &[u8], length: usize) -> bool {
 /// [`is_datetime`] for the first `length` bytes of `tail`, with a fast path for a precision of seconds, with or without
 /// a Z.
 #[inline(always)]
-pub(crate) fn is_datetime_before(tail: &[u8], length: usize) -> bool {
+pub(crate) fn is_datetime_in_tail(tail: &[u8], length: usize) -> bool {
     let is_common = match tail.first_chunk() {
         Some(bytes) if length == 19 || length == 20 => is_common_datetime(bytes, length),
         _ => false,
@@ -244,8 +244,8 @@ mod tests {
             for text in [date.clone(), date + &time] {
                 let tail = text.clone() + &behind;
                 let (cell, tail) = (text.as_bytes(), tail.as_bytes());
-                prop_assert_eq!(is_date_before(tail, cell.len()), is_date(cell));
-                prop_assert_eq!(is_datetime_before(tail, cell.len()), is_datetime(cell));
+                prop_assert_eq!(is_date_in_tail(tail, cell.len()), is_date(cell));
+                prop_assert_eq!(is_datetime_in_tail(tail, cell.len()), is_datetime(cell));
             }
         }
     }

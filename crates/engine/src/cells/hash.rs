@@ -20,9 +20,9 @@ fn fold(a: u64, b: u64) -> u64 {
     product as u64 ^ (product >> 64) as u64
 }
 
-/// The hash of a cell; `start` is its [`prefix`](super::prefix::start).
+/// The hash of a cell with this [`prefix`](super::prefix::prefix()).
 #[inline(always)]
-pub(crate) fn cell_hash(cell: &[u8], start: u64) -> u64 {
+pub(crate) fn cell_hash(cell: &[u8], prefix: u64) -> u64 {
     let length = cell.len() as u64;
     let last = cell.last_chunk::<8>();
     let end = last.map_or(0, |bytes| u64::from_be_bytes(*bytes));
@@ -31,7 +31,7 @@ pub(crate) fn cell_hash(cell: &[u8], start: u64) -> u64 {
     } else {
         0
     };
-    let mixed = fold(start ^ SECRET[0], end ^ inner ^ SECRET[1]);
+    let mixed = fold(prefix ^ SECRET[0], end ^ inner ^ SECRET[1]);
     fold(mixed ^ SECRET[2], length ^ SECRET[3])
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn join(record: u64, cell: u64) -> u64 {
 /// The hash of a cell.
 #[cfg(test)]
 pub(crate) fn hash_cell(cell: &[u8]) -> u64 {
-    cell_hash(cell, super::prefix::start(cell))
+    cell_hash(cell, super::prefix::prefix(cell))
 }
 
 #[cfg(test)]

@@ -41,34 +41,34 @@ pub(crate) fn text_kind(cell: &[u8]) -> CellKind {
     fitting.unwrap_or(CellKind::Text)
 }
 
-/// Whether a cell is certainly text, as far as a cheap test can tell. `start` is its [`prefix`](super::prefix).
+/// Whether a cell is certainly text, as far as a cheap test of the cell and its [`prefix`](super::prefix::prefix()) can tell.
 #[inline(always)]
-pub(crate) fn is_plain_text(cell: &[u8], start: u64) -> bool {
-    is_plain_prefix(start, cell.len()) && !has_at_or_colon(cell, start)
+pub(crate) fn is_plain_text(cell: &[u8], prefix: u64) -> bool {
+    is_plain_prefix(prefix, cell.len()) && !has_at_or_colon(cell, prefix)
 }
 
 /// The same for the first `length` bytes of `tail`, read as one block if `tail` is long enough.
 #[inline(always)]
-pub(crate) fn is_plain_text_before<S: Simd>(
+pub(crate) fn is_plain_text_in_tail<S: Simd>(
     simd: S,
     tail: &[u8],
     length: usize,
-    start: u64,
+    prefix: u64,
 ) -> bool {
     match tail.first_chunk() {
         Some(bytes) if length <= BLOCK => {
             let block = Block::new(simd, bytes);
             let marks = block.eq_any([b'@', b':']) << (BLOCK - length);
-            is_plain_prefix(start, length) && marks == 0
+            is_plain_prefix(prefix, length) && marks == 0
         }
-        _ => is_plain_text(&tail[..length], start),
+        _ => is_plain_text(&tail[..length], prefix),
     }
 }
 
 /// Whether a cell with this prefix and length is text if it contains neither a colon nor an @.
 #[inline(always)]
-fn is_plain_prefix(start: u64, length: usize) -> bool {
-    let first = (start >> 56) as u8;
+fn is_plain_prefix(prefix: u64, length: usize) -> bool {
+    let first = (prefix >> 56) as u8;
     let is_short_word = matches!(length, 4 | 5) && matches!(first | 0x20, b't' | b'f');
     // Numbers, dates, times and half of all UUIDs start with one of these.
     let is_numeric = matches!(first, b'0'..=b'9' | b'+' | b'-' | b'.');
@@ -77,14 +77,14 @@ fn is_plain_prefix(start: u64, length: usize) -> bool {
 
 /// Whether the cell contains a colon or an @. Every URL and every e-mail address does.
 #[inline(always)]
-fn has_at_or_colon(cell: &[u8], start: u64) -> bool {
+fn has_at_or_colon(cell: &[u8], prefix: u64) -> bool {
     let has = |word: u64| has_byte(word, b'@') | has_byte(word, b':');
     let (words, _) = cell.as_chunks::<8>();
     let inner = words.iter().skip(1).map(|&word| u64::from_ne_bytes(word));
     let last = cell
         .last_chunk::<8>()
         .map_or(0, |&word| u64::from_ne_bytes(word));
-    inner.fold(has(start) | has(last), |found, word| found | has(word))
+    inner.fold(has(prefix) | has(last), |found, word| found | has(word))
 }
 
 /// Whether a cell is of `kind`, if that is neither a number nor text.
@@ -113,7 +113,7 @@ mod tests {
         #[test]
         fn what_is_plain_text_is_nothing_else(cell in "[-+.0-9a-z@:/]{1,12}|true|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}") {
             let cell = cell.as_bytes();
-            if is_plain_text(cell, prefix::start(cell)) {
+            if is_plain_text(cell, prefix::prefix(cell)) {
                 prop_assert_eq!(number::parse(cell), None);
                 prop_assert_eq!(text_kind(cell), CellKind::Text);
             }

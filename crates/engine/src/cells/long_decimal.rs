@@ -3,10 +3,12 @@
 
 use super::big_decimal::BigDecimal;
 use super::kind::CellKind;
-use super::number::{self, sign};
 use super::swar;
 
-/// The maximum number of digits, and of digits behind the point.
+/// The maximum number of digits of a number that fits 64 bits, and of digits behind its point.
+pub(crate) const SHORT_DIGITS: usize = 18;
+
+/// The maximum number of digits of a [`LongDecimal`], and of digits behind its point.
 pub(crate) const MAX_DIGITS: usize = 38;
 
 /// The powers of ten that fit.
@@ -34,7 +36,7 @@ impl LongDecimal {
     /// Parses a number without an exponent. `None` if it is shorter or longer than this type is for, or not a number.
     pub(crate) fn read(cell: &[u8]) -> Option<(CellKind, Self)> {
         let (is_negative, digits) = sign(cell);
-        if !(number::MAX_DIGITS..=MAX_DIGITS + 1).contains(&digits.len()) {
+        if !(SHORT_DIGITS..=MAX_DIGITS + 1).contains(&digits.len()) {
             return None;
         }
         // This rejects most texts, such as UUIDs.
@@ -55,8 +57,7 @@ impl LongDecimal {
             }
             Some(_) => return None,
         };
-        let is_short =
-            number < POWERS[number::MAX_DIGITS] as u128 && fraction <= number::MAX_DIGITS;
+        let is_short = number < POWERS[SHORT_DIGITS] as u128 && fraction <= SHORT_DIGITS;
         if is_short || count + fraction > MAX_DIGITS {
             return None;
         }
@@ -75,6 +76,16 @@ impl LongDecimal {
             0 => Some(self.mantissa),
             zeros => self.mantissa.checked_mul(*POWERS.get(usize::from(zeros))?),
         }
+    }
+}
+
+/// Splits off the sign: whether it is negative, and the rest.
+#[inline(always)]
+pub(crate) fn sign(cell: &[u8]) -> (bool, &[u8]) {
+    match cell.split_first() {
+        Some((b'-', digits)) => (true, digits),
+        Some((b'+', digits)) => (false, digits),
+        _ => (false, cell),
     }
 }
 

@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 
 use super::big_decimal::{BigDecimal, Digits};
 use super::kind::CellKind;
-use super::long_decimal::LongDecimal;
+use super::long_decimal::{LongDecimal, SHORT_DIGITS, sign};
 use super::swar;
 
 /// The exact value of a number.
@@ -74,9 +74,9 @@ pub(crate) fn scaled(mantissa: i64, zeros: u8) -> i128 {
 
 /// The decimal with this mantissa and scale, if they are in range.
 pub(crate) fn checked_decimal(mantissa: i64, scale: u32) -> Option<ExactNumber> {
-    let fits = mantissa.unsigned_abs() < 10_u64.pow(MAX_DIGITS as u32);
+    let fits = mantissa.unsigned_abs() < 10_u64.pow(SHORT_DIGITS as u32);
     let scale = u8::try_from(scale).ok()?;
-    (fits && usize::from(scale) <= MAX_DIGITS).then_some(ExactNumber::Decimal { mantissa, scale })
+    (fits && usize::from(scale) <= SHORT_DIGITS).then_some(ExactNumber::Decimal { mantissa, scale })
 }
 
 /// The shortest decimal number that parses to this finite double.
@@ -109,15 +109,12 @@ pub(crate) fn to_big_decimal(value: &ExactNumber) -> Cow<'_, BigDecimal> {
 /// The approximate value as a double: the same on every machine.
 #[inline(always)]
 pub(crate) fn to_f64(mantissa: i64, scale: u8) -> f64 {
-    const POWERS: [f64; MAX_DIGITS + 1] = [
+    const POWERS: [f64; SHORT_DIGITS + 1] = [
         1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
         1e17, 1e18,
     ];
     mantissa as f64 / POWERS[usize::from(scale)]
 }
-
-/// The maximum number of digits of a decimal, and of digits behind its point.
-pub(crate) const MAX_DIGITS: usize = 18;
 
 /// Parses `[+-] digits [. digits] [e [+-] digits]`, with digits before or after the point. Nothing else is a number,
 /// not even infinity and NaN.
@@ -132,19 +129,19 @@ pub(crate) fn parse(cell: &[u8]) -> Option<(CellKind, ExactNumber)> {
 }
 
 /// [`parse_short`] for the first `length` bytes of `tail`, with two fast paths: at most eight bytes without a sign,
-/// which covers most numbers, and at most sixteen bytes behind a sign if `tail` is long enough. `start` is the
-/// [prefix](super::prefix::start).
+/// which covers most numbers, and at most sixteen bytes behind a sign if `tail` is long enough. `prefix` is that of
+/// the cell.
 #[inline(always)]
-pub(crate) fn parse_prefix(tail: &[u8], length: usize, start: u64) -> Option<(CellKind, i64, u8)> {
-    if let Some((mantissa, scale)) = swar::decimal(start, length) {
+pub(crate) fn parse_fast(tail: &[u8], length: usize, prefix: u64) -> Option<(CellKind, i64, u8)> {
+    if let Some((mantissa, scale)) = swar::decimal(prefix, length) {
         return Some(typed(mantissa as i64, scale));
     }
-    let first = (start >> 56) as u8;
+    let first = (prefix >> 56) as u8;
     let signs = usize::from(first == b'-' || first == b'+');
     match tail.get(signs..)?.first_chunk::<16>() {
         Some(bytes) if length - signs <= 16 => {
-            let start = u128::from_be_bytes(*bytes);
-            let (mantissa, scale) = swar::long_decimal(start, length - signs)?;
+            let prefix = u128::from_be_bytes(*bytes);
+            let (mantissa, scale) = swar::long_decimal(prefix, length - signs)?;
             Some(typed(signed(mantissa, first == b'-'), scale))
         }
         _ => parse_short(&tail[..length]),
@@ -163,7 +160,7 @@ fn typed(mantissa: i64, scale: Option<u8>) -> (CellKind, i64, u8) {
 #[inline(never)]
 pub(crate) fn parse_short(cell: &[u8]) -> Option<(CellKind, i64, u8)> {
     let (is_negative, digits) = sign(cell);
-    if digits.len() > MAX_DIGITS + 1 {
+    if digits.len() > SHORT_DIGITS + 1 {
         return None;
     }
     let mut mantissa = 0_u64;
@@ -183,19 +180,10 @@ pub(crate) fn parse_short(cell: &[u8]) -> Option<(CellKind, i64, u8)> {
         None => (CellKind::Integer, digits.len(), 0),
         Some(at) => (CellKind::Decimal, digits.len() - 1, digits.len() - 1 - at),
     };
-    if count == 0 || count > MAX_DIGITS {
+    if count == 0 || count > SHORT_DIGITS {
         return None;
     }
     Some((kind, signed(mantissa, is_negative), scale as u8))
-}
-
-#[inline(always)]
-pub(crate) fn sign(cell: &[u8]) -> (bool, &[u8]) {
-    match cell.split_first() {
-        Some((b'-', digits)) => (true, digits),
-        Some((b'+', digits)) => (false, digits),
-        _ => (false, cell),
-    }
 }
 
 #[inline(always)]
@@ -304,7 +292,7 @@ fn short_decimal(digits: Digits<'_>) -> Option<(u64, u8)> {
         scale = 0;
     }
     let scale = u8::try_from(scale).ok()?;
-    let fits = usize::from(scale) <= MAX_DIGITS && mantissa < 10_u64.pow(MAX_DIGITS as u32);
+    let fits = usize::from(scale) <= SHORT_DIGITS && mantissa < 10_u64.pow(SHORT_DIGITS as u32);
     fits.then_some((mantissa, scale))
 }
 
@@ -319,7 +307,7 @@ mod tests {
         #[test]
         fn eight_bytes_at_once_are_read_as_one_by_one(cell in "[-+]?[0-9a/:;.]{0,5}[0-9.]{0,5}") {
             let cell = cell.as_bytes();
-            prop_assert_eq!(parse_prefix(cell, cell.len(), prefix::start(cell)), parse_short(cell));
+            prop_assert_eq!(parse_fast(cell, cell.len(), prefix::prefix(cell)), parse_short(cell));
         }
 
         #[test]
@@ -330,7 +318,7 @@ mod tests {
             prop_assume!(!cell.is_empty());
             let tail = cell.clone() + &behind;
             let cell = cell.as_bytes();
-            prop_assert_eq!(parse_prefix(tail.as_bytes(), cell.len(), prefix::start(cell)), parse_short(cell));
+            prop_assert_eq!(parse_fast(tail.as_bytes(), cell.len(), prefix::prefix(cell)), parse_short(cell));
         }
     }
 

@@ -2,7 +2,7 @@
 
 /// The first 8 bytes as a big-endian integer, padded with zeros.
 #[inline(always)]
-pub(crate) fn start(cell: &[u8]) -> u64 {
+pub(crate) fn prefix(cell: &[u8]) -> u64 {
     if let Some(bytes) = cell.first_chunk::<8>() {
         return u64::from_be_bytes(*bytes);
     }
@@ -18,7 +18,7 @@ pub(crate) fn start(cell: &[u8]) -> u64 {
 
 /// The same for the first `length` bytes of `tail`, read as one word if `tail` has at least 8 bytes.
 #[inline(always)]
-pub(crate) fn start_before(tail: &[u8], length: usize) -> u64 {
+pub(crate) fn tail_prefix(tail: &[u8], length: usize) -> u64 {
     /// Masks that keep the first n bytes of a word.
     const FIRST: [u64; 9] = [
         0,
@@ -33,7 +33,7 @@ pub(crate) fn start_before(tail: &[u8], length: usize) -> u64 {
     ];
     match tail.first_chunk::<8>() {
         Some(bytes) => u64::from_be_bytes(*bytes) & FIRST[length.min(8)],
-        None => start(&tail[..length]),
+        None => prefix(&tail[..length]),
     }
 }
 
@@ -55,8 +55,8 @@ mod tests {
             b"b",
         ];
         for pair in cells.windows(2) {
-            assert!(start(pair[0]) <= start(pair[1]), "{pair:?}");
+            assert!(prefix(pair[0]) <= prefix(pair[1]), "{pair:?}");
         }
-        assert_eq!(start(b"abcdef"), 0x6162_6364_6566_0000);
+        assert_eq!(prefix(b"abcdef"), 0x6162_6364_6566_0000);
     }
 }

@@ -35,15 +35,15 @@ fn equal(word: u64, byte: u8) -> u64 {
 }
 
 /// Parses up to eight digits with at most one decimal point; the second value is the number of digits behind the point,
-/// if there is one. The first byte is the highest, as in [`start`](super::prefix::start).
+/// if there is one. The first byte is the highest, as in [`prefix`](super::prefix::prefix()).
 #[inline(always)]
-pub(crate) fn decimal(start: u64, length: usize) -> Option<(u64, Option<u8>)> {
+pub(crate) fn decimal(prefix: u64, length: usize) -> Option<(u64, Option<u8>)> {
     if !(1..=8).contains(&length) {
         return None;
     }
     let missing = 8 * (8 - length as u32);
     // Zeros in front, so that the last byte is the lowest.
-    let text = (start >> missing) | ZEROS.checked_shl(64 - missing).unwrap_or(0);
+    let text = (prefix >> missing) | ZEROS.checked_shl(64 - missing).unwrap_or(0);
     let points = equal(text, b'.');
     let (digits, behind) = if points == 0 {
         (text, None)
@@ -60,13 +60,13 @@ pub(crate) fn decimal(start: u64, length: usize) -> Option<(u64, Option<u8>)> {
 
 /// The same for up to sixteen bytes.
 #[inline(always)]
-pub(crate) fn long_decimal(start: u128, length: usize) -> Option<(u64, Option<u8>)> {
+pub(crate) fn long_decimal(prefix: u128, length: usize) -> Option<(u64, Option<u8>)> {
     const ZEROS: u128 = u128::from_ne_bytes([b'0'; 16]);
     if !(1..=16).contains(&length) {
         return None;
     }
     let missing = 8 * (16 - length as u32);
-    let text = (start >> missing) | ZEROS.checked_shl(128 - missing).unwrap_or(0);
+    let text = (prefix >> missing) | ZEROS.checked_shl(128 - missing).unwrap_or(0);
     let [high, low] = [(text >> 64) as u64, text as u64].map(|word| equal(word, b'.'));
     let points = u128::from(high) << 64 | u128::from(low);
     let (digits, behind) = if points == 0 {

@@ -10,7 +10,7 @@ use crate::records::{CellSpan, RecordBatch};
 #[derive(Debug, Default)]
 pub(super) struct ColumnBatch<'b> {
     cells: Vec<CellSpan<'b>>,
-    starts: Vec<u64>,
+    prefixes: Vec<u64>,
     /// Contiguous, so that several are compared at once.
     lengths: Vec<u32>,
     hashes: Vec<u64>,
@@ -22,7 +22,7 @@ pub(super) struct ColumnBatch<'b> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CellSlice<'l, 'b> {
     pub(super) cells: &'l [CellSpan<'b>],
-    pub(super) starts: &'l [u64],
+    pub(super) prefixes: &'l [u64],
     pub(super) lengths: &'l [u32],
     pub(super) hashes: &'l [u64],
 }
@@ -34,12 +34,12 @@ impl<'b> ColumnBatch<'b> {
         let records = batch.records();
         self.hashes.clear();
         self.cells.resize(records, CellSpan::EMPTY);
-        self.starts.resize(records, 0);
+        self.prefixes.resize(records, 0);
         self.lengths.resize(records, 0);
-        let cells = self.cells.iter_mut().zip(&mut self.starts);
-        for (record, ((cell, start), length)) in cells.zip(&mut self.lengths).enumerate() {
+        let cells = self.cells.iter_mut().zip(&mut self.prefixes);
+        for (record, ((cell, prefix), length)) in cells.zip(&mut self.lengths).enumerate() {
             let span = batch.cell(record, column);
-            *start = prefix::start_before(span.tail(), span.len());
+            *prefix = prefix::tail_prefix(span.tail(), span.len());
             *length = span.len() as u32; // fits, as offsets in a body do
             *cell = span;
         }
@@ -51,9 +51,9 @@ impl<'b> ColumnBatch<'b> {
     #[inline(always)]
     pub(super) fn hash_records(&mut self, records: &mut [u64]) {
         self.hashes.resize(self.cells.len(), 0);
-        let cells = self.cells.iter().zip(&self.starts).zip(&mut self.hashes);
-        for (((span, &start), hash), record) in cells.zip(records) {
-            *hash = hash::cell_hash(span.cell(), start);
+        let cells = self.cells.iter().zip(&self.prefixes).zip(&mut self.hashes);
+        for (((span, &prefix), hash), record) in cells.zip(records) {
+            *hash = hash::cell_hash(span.cell(), prefix);
             let joined = if span.is_empty() { hash::EMPTY } else { *hash };
             *record = hash::join(*record, joined);
         }
@@ -63,9 +63,9 @@ impl<'b> ColumnBatch<'b> {
     #[inline(always)]
     pub(super) fn hash(&mut self) {
         self.hashes.resize(self.cells.len(), 0);
-        let cells = self.cells.iter().zip(&self.starts).zip(&mut self.hashes);
-        for ((span, &start), hash) in cells {
-            *hash = hash::cell_hash(span.cell(), start);
+        let cells = self.cells.iter().zip(&self.prefixes).zip(&mut self.hashes);
+        for ((span, &prefix), hash) in cells {
+            *hash = hash::cell_hash(span.cell(), prefix);
         }
     }
 
@@ -83,13 +83,13 @@ impl<'b> ColumnBatch<'b> {
         let mut kept = 0;
         for at in 0..self.cells.len() {
             self.cells[kept] = self.cells[at];
-            self.starts[kept] = self.starts[at];
+            self.prefixes[kept] = self.prefixes[at];
             self.lengths[kept] = self.lengths[at];
             self.hashes[kept] = self.hashes[at];
             kept += usize::from(!self.cells[at].is_empty());
         }
         self.cells.truncate(kept);
-        self.starts.truncate(kept);
+        self.prefixes.truncate(kept);
         self.lengths.truncate(kept);
         self.hashes.truncate(kept);
     }
@@ -97,7 +97,7 @@ impl<'b> ColumnBatch<'b> {
     pub(super) fn all(&self) -> CellSlice<'_, 'b> {
         CellSlice {
             cells: &self.cells,
-            starts: &self.starts,
+            prefixes: &self.prefixes,
             lengths: &self.lengths,
             hashes: &self.hashes,
         }
@@ -109,7 +109,7 @@ impl<'b> CellSlice<'_, 'b> {
     pub(super) fn from(self, at: usize) -> Self {
         Self {
             cells: &self.cells[at..],
-            starts: &self.starts[at..],
+            prefixes: &self.prefixes[at..],
             lengths: &self.lengths[at..],
             hashes: self.hashes.get(at..).unwrap_or_default(),
         }
@@ -117,16 +117,16 @@ impl<'b> CellSlice<'_, 'b> {
 
     /// Each cell with its prefix and its hash.
     pub(super) fn iter(self) -> impl Iterator<Item = (CellSpan<'b>, u64, u64)> {
-        let cells = self.cells.iter().zip(self.starts).zip(self.hashes);
-        cells.map(|((&span, &start), &hash)| (span, start, hash))
+        let cells = self.cells.iter().zip(self.prefixes).zip(self.hashes);
+        cells.map(|((&span, &prefix), &hash)| (span, prefix, hash))
     }
 
     /// The least cell with this prefix, if `wanted` is `Less`, else the greatest.
     #[inline(always)]
-    pub(super) fn extreme_with(self, start: u64, wanted: Ordering) -> Option<&'b [u8]> {
+    pub(super) fn extreme_with(self, prefix: u64, wanted: Ordering) -> Option<&'b [u8]> {
         let mut best: Option<(u64, &[u8])> = None;
-        for (span, &own) in self.cells.iter().zip(self.starts) {
-            if own != start {
+        for (span, &own) in self.cells.iter().zip(self.prefixes) {
+            if own != prefix {
                 continue;
             }
             let follows = second_prefix(*span);
@@ -147,6 +147,6 @@ impl<'b> CellSlice<'_, 'b> {
 fn second_prefix(span: CellSpan<'_>) -> u64 {
     match span.len().checked_sub(8) {
         None | Some(0) => 0,
-        Some(length) => prefix::start_before(&span.tail()[8..], length),
+        Some(length) => prefix::tail_prefix(&span.tail()[8..], length),
     }
 }

@@ -21,15 +21,11 @@ use crate::partial::PartialError;
 /// The difference of two numbers given as text, exact until it is rounded to a double. `None` if one of them is not a
 /// number in range.
 pub fn difference(first: &str, second: &str) -> Option<f64> {
-    let to_big_decimal = |text: &str| match number::parse(text.as_bytes())? {
+    let value = |text: &str| match number::parse(text.as_bytes())? {
         (_, ExactNumber::OutOfRange(_)) => None,
-        (_, value) => Some(number::to_big_decimal(&value).fraction()),
+        (_, number) => Some(number::to_big_decimal(&number).fraction()),
     };
-    Some(
-        to_big_decimal(first)?
-            .minus(&to_big_decimal(second)?)
-            .to_f64(),
-    )
+    Some(value(first)?.minus(&value(second)?).to_f64())
 }
 
 /// The profile of columns with these names, from a partial as it is on the wire.

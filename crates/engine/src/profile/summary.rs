@@ -269,7 +269,7 @@ impl<'c> ColumnSummary<'c> {
         let distribution = match &self.column.values {
             Values::ValueTable(table) => Distribution::from_table(table, known),
             Values::Sketches(sketches) => match &sketches.buckets {
-                Some(buckets) => Distribution::of_buckets(buckets, known),
+                Some(buckets) => Distribution::from_sketch(buckets, known),
                 None => return profile,
             },
             Values::NotCollected => return profile,

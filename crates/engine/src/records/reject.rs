@@ -112,8 +112,8 @@ impl Rejects {
             return;
         }
         let reject = reject();
-        let told = reject.violations.iter().map(Message::encoded_len);
-        let size = reject.raw.len() + reject.reason.len() + told.sum::<usize>();
+        let violations = reject.violations.iter().map(Message::encoded_len);
+        let size = reject.raw.len() + reject.reason.len() + violations.sum::<usize>();
         if self.kept_bytes + size > MAX_KEPT_BYTES {
             self.kept_bytes = MAX_KEPT_BYTES; // no later, shorter one: the kept rejects are the first
             return;

@@ -25,7 +25,7 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    pub(super) fn of(text: &[u8], dialect: Dialect) -> Self {
+    pub(super) fn new(text: &[u8], dialect: Dialect) -> Self {
         let mut candidate = Self {
             dialect,
             rows: 0,
@@ -36,7 +36,7 @@ impl Candidate {
             whole: 0,
             broken: 0,
         };
-        let quotings = QuoteScanner::new(&dialect);
+        let quote_scanner = QuoteScanner::new(&dialect);
         let mut quoting = Vec::new();
         let mut records = Records::new(&dialect, text);
         while candidate.rows < SAMPLE_ROWS
@@ -45,9 +45,9 @@ impl Candidate {
             candidate.rows += 1;
             *candidate.widths.entry(record.len()).or_default() += 1;
             candidate.cells += record.len();
-            quotings.of(&text[record.start()..record.end()], &mut quoting);
+            quote_scanner.scan(&text[record.start()..record.end()], &mut quoting);
             for (cell, &quoting) in record.iter().zip(&quoting) {
-                let class = CellClass::of(cell);
+                let class = CellClass::new(cell);
                 candidate.add(class, quoting);
             }
         }

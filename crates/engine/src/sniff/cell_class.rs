@@ -22,7 +22,7 @@ pub(super) enum CellClass {
 }
 
 impl CellClass {
-    pub(super) fn of(cell: &[u8]) -> Self {
+    pub(super) fn new(cell: &[u8]) -> Self {
         let cell = cell.trim_ascii();
         if cell.is_empty() {
             return Self::Empty;
@@ -34,7 +34,7 @@ impl CellClass {
             CellKind::Uuid => Self::Uuid,
             CellKind::Email => Self::Email,
             CellKind::Url => Self::Url,
-            CellKind::Text => of_text(cell),
+            CellKind::Text => text_class(cell),
         }
     }
 
@@ -44,7 +44,7 @@ impl CellClass {
     }
 }
 
-fn of_text(cell: &[u8]) -> CellClass {
+fn text_class(cell: &[u8]) -> CellClass {
     if is_number(cell) {
         return CellClass::Number;
     }
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     fn class(cell: &str) -> CellClass {
-        CellClass::of(cell.as_bytes())
+        CellClass::new(cell.as_bytes())
     }
 
     #[test]

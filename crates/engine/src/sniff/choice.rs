@@ -22,7 +22,7 @@ const MOSTLY: f64 = 0.9;
 /// The confidence of a default without evidence for or against it.
 const UNDECIDED: f64 = 0.5;
 /// The confidence if the text is not a table in any dialect.
-const LOST: f64 = 0.1;
+const NO_TABLE: f64 = 0.1;
 
 /// The chosen dialect, except for header and comments.
 #[derive(Debug)]
@@ -36,21 +36,21 @@ pub(super) struct DialectChoice {
 }
 
 impl DialectChoice {
-    pub(super) fn make(text: &[u8], overrides: &DialectOverrides) -> Self {
+    pub(super) fn new(text: &[u8], overrides: &DialectOverrides) -> Self {
         let candidates: Vec<Candidate> = dialects(text, overrides)
             .into_iter()
-            .map(|dialect| Candidate::of(text, dialect))
+            .map(|dialect| Candidate::new(text, dialect))
             .collect();
         let candidates = plausible_quotes(&candidates);
-        let is_said = overrides.delimiter.is_some();
+        let is_overridden = overrides.delimiter.is_some();
         let is_unusual = |candidate: &Candidate| UNUSUAL.contains(&candidate.dialect.delimiter);
         let usual = candidates
             .iter()
-            .filter(|&candidate| is_said || !is_unusual(candidate));
-        let usual = best(usual.filter(|candidate| is_said || is_table(candidate)));
+            .filter(|&candidate| is_overridden || !is_unusual(candidate));
+        let usual = best(usual.filter(|candidate| is_overridden || is_table(candidate)));
         let line = one_column(&candidates, text, overrides);
         let unusual = candidates.iter().filter(|&candidate| is_unusual(candidate));
-        let unusual = best(unusual.filter(|candidate| is_surely_table(candidate, line.as_ref())));
+        let unusual = best(unusual.filter(|candidate| is_clear_table(candidate, line.as_ref())));
         let chosen = match (usual, unusual) {
             (Some(usual), Some(unusual)) if unusual.score() > usual.score() => Some(unusual),
             (usual, unusual) => usual.or(unusual),
@@ -72,10 +72,10 @@ impl DialectChoice {
         let dialect = with_overrides(Dialect::default(), overrides);
         Self {
             dialect,
-            candidate: Candidate::of(text, dialect),
-            delimiter: LOST,
-            quote: LOST,
-            escape: LOST,
+            candidate: Candidate::new(text, dialect),
+            delimiter: NO_TABLE,
+            quote: NO_TABLE,
+            escape: NO_TABLE,
         }
     }
 
@@ -204,7 +204,7 @@ fn one_column(
 ) -> Option<Candidate> {
     let unused = (0x01..0x20).find(|byte| memchr(*byte, text).is_none())?;
     let dialect = with_overrides(candidates.first()?.dialect, overrides);
-    Some(Candidate::of(
+    Some(Candidate::new(
         text,
         Dialect {
             delimiter: unused,
@@ -216,7 +216,7 @@ fn one_column(
 }
 
 /// The evidence that an unusual delimiter needs.
-fn is_surely_table(candidate: &Candidate, line: Option<&Candidate>) -> bool {
+fn is_clear_table(candidate: &Candidate, line: Option<&Candidate>) -> bool {
     let needs_width = match candidate.dialect.delimiter {
         b':' => 4,
         b' ' => 3,

@@ -27,11 +27,11 @@ pub(super) fn with_assumed_comments(
     comment_lines: &[u8],
     overrides: &DialectOverrides,
 ) -> DialectOverrides {
-    let mut with_assumed_comments = *overrides;
+    let mut assumed = *overrides;
     if !comment_lines.is_empty() {
-        with_assumed_comments.comment = Some(Some(PREFIX));
+        assumed.comment = Some(Some(PREFIX));
     }
-    with_assumed_comments
+    assumed
 }
 
 /// They are comments if the rest is a table and they do not fit it: a header may start with a `#` too.

@@ -8,7 +8,7 @@ use crate::records::Records;
 use crate::records::line_ends;
 
 /// The share of records that must have the same number of fields.
-const MOST: f64 = 0.8;
+const MIN_SHARE: f64 = 0.8;
 
 /// A first record whose number of fields differs from that of most records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub(super) fn decide(text: &[u8], dialect: &Dialect) -> Option<FirstRecordMismat
     let at = seen.iter().position(|&(len, _)| len == fields)?;
     let behind = &seen[at..];
     let alike = behind.iter().filter(|&&(len, _)| len == fields).count();
-    if fields < 2 || first_fields == fields || alike < 2 || share(alike, behind.len()) < MOST {
+    if fields < 2 || first_fields == fields || alike < 2 || share(alike, behind.len()) < MIN_SHARE {
         return None;
     }
     // A title is shorter than its table.

@@ -61,9 +61,9 @@ struct Cell {
 }
 
 impl Cell {
-    fn of(cell: &[u8]) -> Self {
+    fn new(cell: &[u8]) -> Self {
         let is_year = matches!(cell, [b'1', b'9', _, _] | [b'2', b'0', _, _]);
-        let class = CellClass::of(cell);
+        let class = CellClass::new(cell);
         Self {
             class,
             is_year: is_year && class == CellClass::Number,
@@ -77,14 +77,14 @@ fn classes(text: &[u8], dialect: &Dialect) -> (Vec<Cell>, Vec<Vec<Cell>>) {
     let Some(first) = records.read() else {
         return (Vec::new(), Vec::new());
     };
-    let first: Vec<Cell> = first.iter().map(Cell::of).collect();
+    let first: Vec<Cell> = first.iter().map(Cell::new).collect();
     let mut columns = vec![Vec::new(); first.len()];
     for _ in 1..SAMPLE_ROWS {
         let Some(record) = records.read() else {
             break;
         };
         for (column, cell) in columns.iter_mut().zip(record.iter()) {
-            column.push(Cell::of(cell));
+            column.push(Cell::new(cell));
         }
     }
     (first, columns)

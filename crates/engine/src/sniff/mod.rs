@@ -26,7 +26,7 @@ pub use first_record::FirstRecordMismatch;
 /// The properties of the dialect that the user has set; detection never changes them. `Some(None)` means that there is
 /// no such byte.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[allow(clippy::option_option)] // not said, none, or a byte: three things
+#[allow(clippy::option_option)] // not set, none, or a byte
 #[allow(missing_docs)] // named as the fields of `Dialect`, which say it
 pub struct DialectOverrides {
     pub delimiter: Option<u8>,
@@ -64,7 +64,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 pub fn sniff(start: &[u8], is_whole: bool, overrides: &DialectOverrides) -> Sniffed {
     let text = whole_lines(start, is_whole);
     let (comment_lines, rest) = comment::leading(text, overrides);
-    let choice = DialectChoice::make(
+    let choice = DialectChoice::new(
         rest,
         &comment::with_assumed_comments(comment_lines, overrides),
     );

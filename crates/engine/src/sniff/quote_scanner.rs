@@ -28,7 +28,7 @@ impl QuoteScanner {
     }
 
     /// Scans each field of `record`.
-    pub(super) fn of(&self, record: &[u8], fields: &mut Vec<Quoting>) {
+    pub(super) fn scan(&self, record: &[u8], fields: &mut Vec<Quoting>) {
         fields.clear();
         let mut state = ParserState::RecordStart;
         let mut field = Quoting::Bare;

@@ -58,20 +58,20 @@ impl BasicStats {
         }
     }
 
-    /// Adds a cell that is not empty, `times` times; `start` is its prefix. Its value also goes to `buckets`.
+    /// Adds a cell that is not empty, `times` times. Its value also goes to `buckets`.
     #[inline(always)]
     pub(crate) fn add(
         &mut self,
         cell: &[u8],
-        start: u64,
+        prefix: u64,
         times: u64,
         buckets: Option<&mut DenseBuckets>,
     ) {
-        self.lengths.add(cell, start, times);
-        self.extremes.add(cell, start);
+        self.lengths.add(cell, prefix, times);
+        self.extremes.add(cell, prefix);
         match self.last {
             CellKind::Integer | CellKind::Decimal => {
-                if let Some((kind, mantissa, scale)) = number::parse_prefix(cell, cell.len(), start)
+                if let Some((kind, mantissa, scale)) = number::parse_fast(cell, cell.len(), prefix)
                 {
                     self.decimal_sums(scale).add(mantissa, times);
                     if let Some(buckets) = buckets {
@@ -79,14 +79,14 @@ impl BasicStats {
                     }
                     self.last = kind;
                     self.kinds[kind as usize] += times;
-                    self.count_leading_zero(cell, start, times);
+                    self.count_leading_zero(cell, prefix, times);
                     return;
                 }
             }
             CellKind::Text => {
-                if kind::is_plain_text(cell, start) {
+                if kind::is_plain_text(cell, prefix) {
                     self.kinds[CellKind::Text as usize] += times;
-                    self.count_surrounding_space(cell, start, times);
+                    self.count_surrounding_space(cell, prefix, times);
                     return;
                 }
             }
@@ -97,7 +97,7 @@ impl BasicStats {
                 }
             }
         }
-        self.add_any_kind(cell, start, times, buckets);
+        self.add_any_kind(cell, prefix, times, buckets);
     }
 
     /// Adds cells that are not empty, with one loop for each kind.
@@ -112,7 +112,7 @@ impl BasicStats {
         let least = self.extremes.add_all(cells, &range);
         self.lengths.add_all(cells, &range, least);
         let mut rest = cells;
-        while let (Some(span), Some(&start)) = (rest.cells.first(), rest.starts.first()) {
+        while let (Some(span), Some(&prefix)) = (rest.cells.first(), rest.prefixes.first()) {
             let fitting = match self.last {
                 CellKind::Integer | CellKind::Decimal => {
                     let numbers = self.add_numbers(rest, buckets.as_deref_mut());
@@ -123,7 +123,7 @@ impl BasicStats {
             };
             rest = rest.from(fitting);
             if fitting == 0 {
-                self.add_any_kind(span.cell(), start, 1, buckets.as_deref_mut());
+                self.add_any_kind(span.cell(), prefix, 1, buckets.as_deref_mut());
                 rest = rest.from(1);
             }
         }
@@ -141,8 +141,8 @@ impl BasicStats {
             .get(self.last_decimals)
             .map_or(0, |sums| sums.scale);
         let (mut small, mut integers, mut numbers) = (SmallSums::new(), 0, 0);
-        for (span, &start) in cells.cells.iter().zip(cells.starts) {
-            let Some((kind, mantissa, own)) = number::parse_prefix(span.tail(), span.len(), start)
+        for (span, &prefix) in cells.cells.iter().zip(cells.prefixes) {
+            let Some((kind, mantissa, own)) = number::parse_fast(span.tail(), span.len(), prefix)
             else {
                 break;
             };
@@ -152,7 +152,7 @@ impl BasicStats {
             if let Some(buckets) = &mut buckets {
                 buckets.add(number::to_f64(mantissa, own), 1);
             }
-            self.count_leading_zero(span.cell(), start, 1);
+            self.count_leading_zero(span.cell(), prefix, 1);
             integers += u64::from(kind == CellKind::Integer);
             self.last = kind;
             numbers += 1;
@@ -172,7 +172,7 @@ impl BasicStats {
         mut buckets: Option<&mut DenseBuckets>,
     ) -> usize {
         let mut numbers = 0;
-        for (span, &start) in cells.cells.iter().zip(cells.starts) {
+        for (span, &prefix) in cells.cells.iter().zip(cells.prefixes) {
             let Some((kind, number)) = LongDecimal::read(span.cell()) else {
                 break;
             };
@@ -180,7 +180,7 @@ impl BasicStats {
                 buckets.add(ExactNumber::Long(number).to_f64(span.cell()), 1);
             }
             self.add_long(number, 1);
-            self.count_leading_zero(span.cell(), start, 1);
+            self.count_leading_zero(span.cell(), prefix, 1);
             self.kinds[kind as usize] += 1;
             self.last = kind;
             numbers += 1;
@@ -192,11 +192,11 @@ impl BasicStats {
     #[inline(always)]
     fn add_texts<S: Simd>(&mut self, simd: S, cells: CellSlice<'_, '_>) -> usize {
         let mut texts = 0;
-        for (span, &start) in cells.cells.iter().zip(cells.starts) {
-            if !kind::is_plain_text_before(simd, span.tail(), span.len(), start) {
+        for (span, &prefix) in cells.cells.iter().zip(cells.prefixes) {
+            if !kind::is_plain_text_in_tail(simd, span.tail(), span.len(), prefix) {
                 break;
             }
-            self.count_surrounding_space(span.cell(), start, 1);
+            self.count_surrounding_space(span.cell(), prefix, 1);
             texts += 1;
         }
         self.kinds[CellKind::Text as usize] += texts as u64;
@@ -220,13 +220,15 @@ impl BasicStats {
             }};
         }
         let fitting = match kind {
-            CellKind::Date => count_while!(span => format::is_date_before(span.tail(), span.len())),
+            CellKind::Date => {
+                count_while!(span => format::is_date_in_tail(span.tail(), span.len()))
+            }
             CellKind::DateTime => {
-                count_while!(span => format::is_datetime_before(span.tail(), span.len()))
+                count_while!(span => format::is_datetime_in_tail(span.tail(), span.len()))
             }
             CellKind::Uuid => count_while!(span => format::is_uuid(span.cell())),
             CellKind::Email => {
-                count_while!(span => address::is_email_before(simd, span.tail(), span.len()))
+                count_while!(span => address::is_email_in_tail(simd, span.tail(), span.len()))
             }
             kind => count_while!(span => kind::fits(kind, span.cell())),
         };
@@ -238,7 +240,7 @@ impl BasicStats {
     fn add_any_kind(
         &mut self,
         cell: &[u8],
-        start: u64,
+        prefix: u64,
         times: u64,
         buckets: Option<&mut DenseBuckets>,
     ) {
@@ -250,21 +252,21 @@ impl BasicStats {
                     buckets.add(value.to_f64(cell), times);
                 }
                 self.add_number(value, times);
-                self.count_leading_zero(cell, start, times);
+                self.count_leading_zero(cell, prefix, times);
                 kind
             }
             None => kind::text_kind(cell),
         };
         if self.last == CellKind::Text {
-            self.count_surrounding_space(cell, start, times);
+            self.count_surrounding_space(cell, prefix, times);
         }
         self.kinds[self.last as usize] += times;
     }
 
     /// Counts a number that consists of digits only and starts with a zero before another digit.
     #[inline(always)]
-    fn count_leading_zero(&mut self, cell: &[u8], start: u64, times: u64) {
-        let is_long_zero = start >> 48 & 0xfff0 == 0x3030 && cell.len() > 1; // "00" to "0?"
+    fn count_leading_zero(&mut self, cell: &[u8], prefix: u64, times: u64) {
+        let is_long_zero = prefix >> 48 & 0xfff0 == 0x3030 && cell.len() > 1; // "00" to "0?"
         if is_long_zero && cell.iter().all(u8::is_ascii_digit) {
             self.leading_zeros += times;
         }
@@ -272,10 +274,10 @@ impl BasicStats {
 
     /// Counts a text with a space at an end. No other kind has one.
     #[inline(always)]
-    fn count_surrounding_space(&mut self, cell: &[u8], start: u64, times: u64) {
+    fn count_surrounding_space(&mut self, cell: &[u8], prefix: u64, times: u64) {
         let is_space = |byte: u8| byte == b' ' || byte == b'\t';
         let ends_so = cell.last().is_some_and(|&byte| is_space(byte));
-        self.surrounding_space += times * u64::from(is_space((start >> 56) as u8) | ends_so);
+        self.surrounding_space += times * u64::from(is_space((prefix >> 56) as u8) | ends_so);
     }
 
     fn add_number(&mut self, value: ExactNumber, times: u64) {

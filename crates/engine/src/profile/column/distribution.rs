@@ -44,9 +44,9 @@ impl Distribution {
         let numbers: Vec<_> = values::numbers(table).collect();
         let is_short = |value: &ExactNumber| matches!(value, ExactNumber::Decimal { .. });
         if numbers.iter().all(|(_, value, _)| is_short(value)) {
-            Self::of_numbers(numbers, known, short)
+            Self::from_numbers(numbers, known, short)
         } else {
-            Self::of_numbers(numbers, known, |value, scale| {
+            Self::from_numbers(numbers, known, |value, scale| {
                 number::to_big_decimal(value)
                     .unscaled_at(scale)
                     .into_owned()
@@ -55,7 +55,7 @@ impl Distribution {
     }
 
     /// The exact distribution of numbers that are integers of type `T` when multiplied by a common power of ten.
-    fn of_numbers<T: Integer>(
+    fn from_numbers<T: Integer>(
         numbers: Vec<(&[u8], ExactNumber, u64)>,
         known: NumberFacts,
         integer: impl Fn(&ExactNumber, u32) -> T,
@@ -99,7 +99,7 @@ impl Distribution {
     }
 
     /// The approximate distribution of the numbers in a sketch.
-    pub(crate) fn of_buckets(buckets: &QuantileSketch, known: NumberFacts) -> Self {
+    pub(crate) fn from_sketch(buckets: &QuantileSketch, known: NumberFacts) -> Self {
         let (min, max) = known.range;
         let ranges = buckets.ranges();
         let counts = ranges.iter().map(|&(_, _, count)| count);

@@ -175,7 +175,7 @@ pub(crate) struct OrderTracker {
     numbers: Comparisons,
     first: Option<Vec<u8>>,
     last: Vec<u8>,
-    last_start: u64,
+    last_prefix: u64,
     ends: Option<(ExactNumber, ExactNumber)>,
     /// Whether an order is still possible.
     pub(crate) is_monotonic: bool,
@@ -189,7 +189,7 @@ impl OrderTracker {
             numbers: Comparisons::default(),
             first: None,
             last: Vec::new(),
-            last_start: 0,
+            last_prefix: 0,
             ends: None,
             is_monotonic: true,
         }
@@ -202,8 +202,8 @@ impl OrderTracker {
             return;
         }
         if self.bytes.is_monotonic() {
-            for (span, &start) in cells.cells.iter().zip(cells.starts) {
-                self.add_bytes(span.cell(), start);
+            for (span, &prefix) in cells.cells.iter().zip(cells.prefixes) {
+                self.add_bytes(span.cell(), prefix);
                 if !self.bytes.is_monotonic() {
                     break;
                 }
@@ -211,9 +211,9 @@ impl OrderTracker {
         }
         // A loop without branches over one list, because most columns have no numbers.
         let numbers = cells
-            .starts
+            .prefixes
             .iter()
-            .map(|&start| u32::from(may_be_number(start)));
+            .map(|&prefix| u32::from(may_be_number(prefix)));
         if self.numbers.is_monotonic() && numbers.sum::<u32>() > 0 {
             self.add_numbers(cells);
         }
@@ -222,22 +222,22 @@ impl OrderTracker {
 
     #[inline(never)]
     fn add_numbers(&mut self, cells: CellSlice<'_, '_>) {
-        for (span, &start) in cells.cells.iter().zip(cells.starts) {
+        for (span, &prefix) in cells.cells.iter().zip(cells.prefixes) {
             if !self.numbers.is_monotonic() {
                 return;
             }
-            if may_be_number(start) {
+            if may_be_number(prefix) {
                 self.add_if_number(span.cell());
             }
         }
     }
 
     /// Adds a cell that is not empty, with its prefix.
-    pub(crate) fn add(&mut self, cell: &[u8], start: u64) {
+    pub(crate) fn add(&mut self, cell: &[u8], prefix: u64) {
         if self.bytes.is_monotonic() {
-            self.add_bytes(cell, start);
+            self.add_bytes(cell, prefix);
         }
-        if self.numbers.is_monotonic() && may_be_number(start) {
+        if self.numbers.is_monotonic() && may_be_number(prefix) {
             self.add_if_number(cell);
         }
         self.is_monotonic = self.bytes.is_monotonic() || self.numbers.is_monotonic();
@@ -252,15 +252,16 @@ impl OrderTracker {
         }
     }
 
-    fn add_bytes(&mut self, cell: &[u8], start: u64) {
+    fn add_bytes(&mut self, cell: &[u8], prefix: u64) {
         let cell = &cell[..cell.len().min(KEPT_BYTES)];
         if self.first.is_none() {
             self.first = Some(cell.to_vec());
         } else {
-            let starts = start.cmp(&self.last_start);
-            self.bytes.insert(starts.then_with(|| cell.cmp(&self.last)));
+            let prefixes = prefix.cmp(&self.last_prefix);
+            self.bytes
+                .insert(prefixes.then_with(|| cell.cmp(&self.last)));
         }
-        self.last_start = start;
+        self.last_prefix = prefix;
         self.last.clear();
         self.last.extend_from_slice(cell);
     }
@@ -293,8 +294,8 @@ impl OrderTracker {
 
 /// Whether a cell with this prefix can be a number.
 #[inline(always)]
-fn may_be_number(start: u64) -> bool {
-    matches!((start >> 56) as u8, b'0'..=b'9' | b'.' | b'-' | b'+')
+fn may_be_number(prefix: u64) -> bool {
+    matches!((prefix >> 56) as u8, b'0'..=b'9' | b'.' | b'-' | b'+')
 }
 
 impl From<&ColumnOrder> for OrderPartial {

@@ -69,11 +69,11 @@ impl ColumnProfiler {
     }
 
     #[inline(always)]
-    fn track_order(&mut self, cell: &[u8], start: u64) {
+    fn track_order(&mut self, cell: &[u8], prefix: u64) {
         if let Some(order_tracker) = &mut self.order_tracker
             && order_tracker.is_monotonic
         {
-            order_tracker.add(cell, start);
+            order_tracker.add(cell, prefix);
         }
     }
 
@@ -88,12 +88,12 @@ impl ColumnProfiler {
             self.basics.empty += 1;
             return hash::EMPTY;
         }
-        let start = prefix::start(cell);
-        self.track_order(cell, start);
-        let hash = hash::cell_hash(cell, start);
+        let prefix = prefix::prefix(cell);
+        self.track_order(cell, prefix);
+        let hash = hash::cell_hash(cell, prefix);
         if let ValueCounter::ValueTable(table) | ValueCounter::ValueCache(table) = &mut self.values
         {
-            if table.add(cell, start, hash) {
+            if table.add(cell, prefix, hash) {
                 return hash;
             }
             self.leave_table(taken);
@@ -101,9 +101,9 @@ impl ColumnProfiler {
         match &mut self.values {
             ValueCounter::Sketches(sketches) => {
                 sketches.add(hash, cell);
-                self.basics.add(cell, start, 1, sketches.buckets.as_mut());
+                self.basics.add(cell, prefix, 1, sketches.buckets.as_mut());
             }
-            _ => self.basics.add(cell, start, 1, None),
+            _ => self.basics.add(cell, prefix, 1, None),
         }
         hash
     }
@@ -176,7 +176,7 @@ impl ColumnProfiler {
 fn add_all(basics: &mut BasicStats, table: &ValueTable, mut buckets: Option<&mut DenseBuckets>) {
     for entry in table.entries() {
         let cell = table.cell(entry);
-        basics.add(cell, entry.start, entry.count, buckets.as_deref_mut());
+        basics.add(cell, entry.prefix, entry.count, buckets.as_deref_mut());
     }
 }
 

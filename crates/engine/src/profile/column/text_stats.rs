@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::cells::prefix::start;
+use crate::cells::prefix::prefix;
 use crate::profile::column_batch::CellSlice;
 
 /// The number of bytes that are kept of an extreme. Truncation keeps the order: if a ≤ b, then so are their first 256
@@ -24,9 +24,9 @@ impl CellRanges {
     #[inline(always)]
     pub(crate) fn new(cells: CellSlice<'_, '_>) -> Self {
         let (mut low, mut high) = (u64::MAX, 0);
-        for &start in cells.starts {
-            low = low.min(start);
-            high = high.max(start);
+        for &prefix in cells.prefixes {
+            low = low.min(prefix);
+            high = high.max(prefix);
         }
         let (mut shortest, mut longest, mut bytes) = (u32::MAX, 0, 0);
         for &length in cells.lengths {
@@ -54,7 +54,7 @@ pub(crate) struct Extremes {
 /// A cell; a short one needs no copy. The length is 0 while there is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct ExtremeCell {
-    start: u64,
+    prefix: u64,
     length: usize,
     /// The bytes behind the first 8.
     rest: Vec<u8>,
@@ -63,8 +63,8 @@ struct ExtremeCell {
 impl ExtremeCell {
     /// Compares `cell`, which has the prefix `start`, with this one.
     #[inline(always)]
-    fn compare(&self, cell: &[u8], start: u64) -> Ordering {
-        start.cmp(&self.start).then_with(|| {
+    fn compare(&self, cell: &[u8], prefix: u64) -> Ordering {
+        prefix.cmp(&self.prefix).then_with(|| {
             match cell.get(8..) {
                 Some(rest) if self.length > 8 => rest.cmp(&self.rest),
                 // With equal prefixes, a cell of at most 8 bytes is a prefix of the other.
@@ -73,8 +73,8 @@ impl ExtremeCell {
         })
     }
 
-    fn set(&mut self, cell: &[u8], start: u64) {
-        self.start = start;
+    fn set(&mut self, cell: &[u8], prefix: u64) {
+        self.prefix = prefix;
         self.length = cell.len();
         self.rest.clear();
         self.rest
@@ -82,17 +82,17 @@ impl ExtremeCell {
     }
 
     fn bytes(&self) -> Option<Vec<u8>> {
-        let start = &self.start.to_be_bytes()[..self.length.min(8)];
-        (self.length > 0).then(|| [start, &self.rest].concat())
+        let prefix = &self.prefix.to_be_bytes()[..self.length.min(8)];
+        (self.length > 0).then(|| [prefix, &self.rest].concat())
     }
 }
 
 impl Extremes {
     /// Adds a cell that is not empty, with its prefix.
     #[inline(always)]
-    pub(crate) fn add(&mut self, cell: &[u8], start: u64) {
-        if self.least.start >= start || start >= self.greatest.start {
-            self.compare(cell, start);
+    pub(crate) fn add(&mut self, cell: &[u8], prefix: u64) {
+        if self.least.prefix >= prefix || prefix >= self.greatest.prefix {
+            self.compare(cell, prefix);
         }
     }
 
@@ -107,11 +107,11 @@ impl Extremes {
         let (least, greatest) = (&self.least, &self.greatest);
         let is_short = range.longest <= 8;
         let is_less = least.length == 0
-            || range.low < least.start
-            || range.low == least.start && !(is_short && range.shortest >= least.length);
+            || range.low < least.prefix
+            || range.low == least.prefix && !(is_short && range.shortest >= least.length);
         let is_greater = greatest.length == 0
-            || range.high > greatest.start
-            || range.high == greatest.start && !(is_short && range.longest <= greatest.length);
+            || range.high > greatest.prefix
+            || range.high == greatest.prefix && !(is_short && range.longest <= greatest.length);
         if is_greater && let Some(cell) = cells.extreme_with(range.high, Ordering::Greater) {
             self.compare(cell, range.high);
         }
@@ -125,29 +125,29 @@ impl Extremes {
     }
 
     #[inline(never)]
-    fn compare(&mut self, cell: &[u8], start: u64) {
+    fn compare(&mut self, cell: &[u8], prefix: u64) {
         let cell = &cell[..cell.len().min(KEPT_BYTES)];
         let is_first = self.least.length == 0;
-        if is_first || self.least.compare(cell, start).is_lt() {
-            self.least.set(cell, start);
+        if is_first || self.least.compare(cell, prefix).is_lt() {
+            self.least.set(cell, prefix);
         }
-        if is_first || self.greatest.compare(cell, start).is_gt() {
-            self.greatest.set(cell, start);
+        if is_first || self.greatest.compare(cell, prefix).is_gt() {
+            self.greatest.set(cell, prefix);
         }
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
         if let Some((min, max)) = other.min().zip(other.max()) {
-            self.compare(&min, other.least.start);
-            self.compare(&max, other.greatest.start);
+            self.compare(&min, other.least.prefix);
+            self.compare(&max, other.greatest.prefix);
         }
     }
 
     /// The extremes of a partial.
     pub(crate) fn from_parts(min: &[u8], max: &[u8]) -> Self {
         let mut extremes = Self::default();
-        extremes.compare(min, start(min));
-        extremes.compare(max, start(max));
+        extremes.compare(min, prefix(min));
+        extremes.compare(max, prefix(max));
         extremes
     }
 
@@ -186,13 +186,13 @@ impl Lengths {
 
     /// Adds a cell that is not empty, with its prefix, `times` times.
     #[inline(always)]
-    pub(crate) fn add(&mut self, cell: &[u8], start: u64, times: u64) {
+    pub(crate) fn add(&mut self, cell: &[u8], prefix: u64, times: u64) {
         let bytes = cell.len() as u64;
         self.sum += bytes * times;
-        let is_shortest = bytes < self.min || bytes == self.min && start <= self.shortest.start;
-        let is_longest = bytes > self.max || bytes == self.max && start <= self.longest.start;
+        let is_shortest = bytes < self.min || bytes == self.min && prefix <= self.shortest.prefix;
+        let is_longest = bytes > self.max || bytes == self.max && prefix <= self.longest.prefix;
         if is_shortest || is_longest {
-            self.compare(cell, start, bytes);
+            self.compare(cell, prefix, bytes);
         }
     }
 
@@ -209,10 +209,10 @@ impl Lengths {
         match least {
             Some(least) if min == max => self.compare(least, range.low, min),
             _ => {
-                if min < self.min || min == self.min && range.low <= self.shortest.start {
+                if min < self.min || min == self.min && range.low <= self.shortest.prefix {
                     self.search(cells, min);
                 }
-                if max > self.max || max == self.max && range.low <= self.longest.start {
+                if max > self.max || max == self.max && range.low <= self.longest.prefix {
                     self.search(cells, max);
                 }
             }
@@ -222,37 +222,37 @@ impl Lengths {
     /// Compares with the cells of this length.
     #[inline(always)]
     fn search(&mut self, cells: CellSlice<'_, '_>, bytes: u64) {
-        for (span, &start) in cells.cells.iter().zip(cells.starts) {
+        for (span, &prefix) in cells.cells.iter().zip(cells.prefixes) {
             if span.len() as u64 == bytes {
                 let is_shortest =
-                    bytes < self.min || bytes == self.min && start <= self.shortest.start;
+                    bytes < self.min || bytes == self.min && prefix <= self.shortest.prefix;
                 let is_longest =
-                    bytes > self.max || bytes == self.max && start <= self.longest.start;
+                    bytes > self.max || bytes == self.max && prefix <= self.longest.prefix;
                 if is_shortest || is_longest {
-                    self.compare(span.cell(), start, bytes);
+                    self.compare(span.cell(), prefix, bytes);
                 }
             }
         }
     }
 
     #[inline(never)]
-    fn compare(&mut self, cell: &[u8], start: u64, bytes: u64) {
+    fn compare(&mut self, cell: &[u8], prefix: u64, bytes: u64) {
         let cell = &cell[..cell.len().min(KEPT_BYTES)];
-        if bytes < self.min || bytes == self.min && self.shortest.compare(cell, start).is_lt() {
+        if bytes < self.min || bytes == self.min && self.shortest.compare(cell, prefix).is_lt() {
             self.min = bytes;
-            self.shortest.set(cell, start);
+            self.shortest.set(cell, prefix);
         }
-        if bytes > self.max || bytes == self.max && self.longest.compare(cell, start).is_lt() {
+        if bytes > self.max || bytes == self.max && self.longest.compare(cell, prefix).is_lt() {
             self.max = bytes;
-            self.longest.set(cell, start);
+            self.longest.set(cell, prefix);
         }
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
         self.sum = self.sum.saturating_add(other.sum);
         if let Some((shortest, longest)) = other.shortest().zip(other.longest()) {
-            self.compare(&shortest, other.shortest.start, other.min);
-            self.compare(&longest, other.longest.start, other.max);
+            self.compare(&shortest, other.shortest.prefix, other.min);
+            self.compare(&longest, other.longest.prefix, other.max);
         }
         // If one of the two has no examples.
         self.min = self.min.min(other.min);
@@ -264,8 +264,8 @@ impl Lengths {
         let [min, max, sum] = lengths;
         let mut own = Self::new();
         if !shortest.is_empty() && !longest.is_empty() {
-            own.compare(shortest, start(shortest), min);
-            own.compare(longest, start(longest), max);
+            own.compare(shortest, prefix(shortest), min);
+            own.compare(longest, prefix(longest), max);
         }
         Self {
             min,
@@ -308,7 +308,7 @@ mod tests {
         for cells in lists {
             let mut extremes = Extremes::default();
             for cell in cells {
-                extremes.add(cell, start(cell));
+                extremes.add(cell, prefix(cell));
             }
             let bytes = |cell: Option<&&[u8]>| cell.map(|cell| cell.to_vec());
             assert_eq!(extremes.min(), bytes(cells.iter().min()));

@@ -3,7 +3,7 @@
 use proto::v1;
 
 use super::int256::Int256;
-use crate::cells::number::MAX_DIGITS;
+use crate::cells::long_decimal::SHORT_DIGITS;
 use crate::partial::PartialError;
 
 /// Count, sums of the mantissas, their squares and cubes, minimum and maximum.
@@ -159,8 +159,8 @@ impl TryFrom<&v1::DecimalSums> for DecimalSums {
 
     fn try_from(wire: &v1::DecimalSums) -> Result<Self, PartialError> {
         let scale = u8::try_from(wire.scale).ok();
-        let scale = scale.filter(|&scale| usize::from(scale) <= MAX_DIGITS);
-        let limit = 10_i64.pow(MAX_DIGITS as u32);
+        let scale = scale.filter(|&scale| usize::from(scale) <= SHORT_DIGITS);
+        let limit = 10_i64.pow(SHORT_DIGITS as u32);
         let is_mantissa = |number: i64| (1 - limit..limit).contains(&number);
         if wire.count == 0
             || wire.min > wire.max

@@ -54,7 +54,7 @@ struct PackedCounters {
 }
 
 impl PackedCounters {
-    fn of<T: Copy + Into<u64>>(counters: &[T]) -> Self {
+    fn new<T: Copy + Into<u64>>(counters: &[T]) -> Self {
         let counters = || counters.iter().map(|&counter| counter.into());
         let max = counters().max().unwrap_or(0);
         let width = match max {
@@ -105,15 +105,15 @@ impl HeavyHitters {
         counters: &CountMinCounters,
         candidates: impl Iterator<Item = Candidate>,
     ) -> Self {
-        Self::of(&counters.0, candidates)
+        Self::from_counters(&counters.0, candidates)
     }
 
-    fn of<T: Copy + Into<u64>>(
+    fn from_counters<T: Copy + Into<u64>>(
         counters: &[T],
         candidates: impl Iterator<Item = Candidate>,
     ) -> Self {
         let mut frequent = Self {
-            counters: PackedCounters::of(counters),
+            counters: PackedCounters::new(counters),
             candidates: candidates
                 .filter(|candidate| candidate.rank >= MIN_RANK)
                 .collect(),
@@ -135,7 +135,7 @@ impl HeavyHitters {
             let rank = u64::from(rank);
             (rank >= MIN_RANK).then(|| Candidate::new(table.cell(entry), table.hash(entry), rank))
         });
-        Self::of(&counters, candidates)
+        Self::from_counters(&counters, candidates)
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
@@ -143,7 +143,7 @@ impl HeavyHitters {
         for (own, other) in counters.iter_mut().zip(other.counters.to_dense()) {
             *own = own.saturating_add(other);
         }
-        self.counters = PackedCounters::of(&counters);
+        self.counters = PackedCounters::new(&counters);
         self.candidates.extend_from_slice(&other.candidates);
         self.keep_largest();
     }
@@ -252,7 +252,7 @@ impl TryFrom<&v1::Frequent> for HeavyHitters {
         }
         let candidates = wire.nominees.iter();
         let candidates = candidates.map(|wire| Candidate::new(&wire.cell, wire.hash, wire.rank));
-        Ok(Self::of(&wire.counters, candidates))
+        Ok(Self::from_counters(&wire.counters, candidates))
     }
 }
 
@@ -341,7 +341,7 @@ mod tests {
         ] {
             let mut counters = vec![7; ROWS * WIDTH];
             counters[3] = most;
-            let compact = PackedCounters::of(&counters);
+            let compact = PackedCounters::new(&counters);
             assert_eq!(compact.bytes.len(), width * counters.len(), "{most}");
             assert_eq!(compact.to_dense(), counters);
         }

@@ -43,7 +43,7 @@ pub(crate) struct ValueTable {
 /// One value. Its hash is computed again where it is needed, to save memory.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
-    pub(crate) start: u64,
+    pub(crate) prefix: u64,
     pub(crate) count: u64,
     /// The offset in `bytes`, and in the lowest bits the length.
     place: u64,
@@ -116,7 +116,7 @@ impl ValueTable {
     }
 
     pub(crate) fn hash(&self, entry: &Entry) -> u64 {
-        hash::cell_hash(self.cell(entry), entry.start)
+        hash::cell_hash(self.cell(entry), entry.prefix)
     }
 
     /// Counts cells until one would exceed the limits, and returns the number of counted cells.
@@ -129,8 +129,8 @@ impl ValueTable {
             return 0;
         }
         let mut counted = 0;
-        for (span, start, hash) in cells.iter() {
-            if !self.add(span.cell(), start, hash) {
+        for (span, prefix, hash) in cells.iter() {
+            if !self.add(span.cell(), prefix, hash) {
                 break;
             }
             counted += 1;
@@ -140,16 +140,16 @@ impl ValueTable {
 
     /// Counts a cell. Returns `false`, and changes nothing, if the table would exceed its limits.
     #[inline(always)]
-    pub(crate) fn add(&mut self, cell: &[u8], start: u64, hash: u64) -> bool {
+    pub(crate) fn add(&mut self, cell: &[u8], prefix: u64, hash: u64) -> bool {
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
         loop {
             let slot = self.slots[at];
             if slot == 0 {
-                return self.insert(cell, start, hash, 1);
+                return self.insert(cell, prefix, hash, 1);
             }
             let entry = &mut self.entries[slot as usize - 1];
-            if entry.start == start && entry.length() == cell.len() {
+            if entry.prefix == prefix && entry.length() == cell.len() {
                 let is_whole = cell.len() <= 8;
                 if is_whole || self.bytes[entry.offset()..][..cell.len()] == *cell {
                     entry.count += 1;
@@ -161,10 +161,10 @@ impl ValueTable {
     }
 
     /// Adds a value with its count and rank. Returns `false` if the table would exceed its limits.
-    fn put(&mut self, cell: &[u8], start: u64, count: u64, rank: u32) -> bool {
-        let hash = hash::cell_hash(cell, start);
-        let Some(number) = self.find(cell, start, hash) else {
-            let is_added = self.insert(cell, start, hash, count);
+    fn put(&mut self, cell: &[u8], prefix: u64, count: u64, rank: u32) -> bool {
+        let hash = hash::cell_hash(cell, prefix);
+        let Some(number) = self.find(cell, prefix, hash) else {
+            let is_added = self.insert(cell, prefix, hash, count);
             if is_added {
                 self.ranks.push(rank);
             }
@@ -180,18 +180,18 @@ impl ValueTable {
     pub(crate) fn ranked(&self) -> impl Iterator<Item = (&Entry, u32)> {
         let entries = self.entries.iter().enumerate();
         entries.map(|(number, entry)| {
-            let told = self.ranks.get(number).copied();
-            (entry, told.unwrap_or(rank(entry.count)))
+            let known = self.ranks.get(number).copied();
+            (entry, known.unwrap_or(rank(entry.count)))
         })
     }
 
     /// The index of the entry of a value.
-    fn find(&self, cell: &[u8], start: u64, hash: u64) -> Option<usize> {
+    fn find(&self, cell: &[u8], prefix: u64, hash: u64) -> Option<usize> {
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
         while let Some(number) = (self.slots[at] as usize).checked_sub(1) {
             let entry = &self.entries[number];
-            if entry.start == start && self.cell(entry) == cell {
+            if entry.prefix == prefix && self.cell(entry) == cell {
                 return Some(number);
             }
             at = (at + 1) & mask;
@@ -200,7 +200,7 @@ impl ValueTable {
     }
 
     #[inline(never)]
-    fn insert(&mut self, cell: &[u8], start: u64, hash: u64, count: u64) -> bool {
+    fn insert(&mut self, cell: &[u8], prefix: u64, hash: u64, count: u64) -> bool {
         let (offset, length) = (self.bytes.len() as u64, cell.len() as u64);
         if self.entries.len() == self.limits.values
             || self.bytes.len() + cell.len() > self.limits.bytes
@@ -209,7 +209,7 @@ impl ValueTable {
             return false;
         }
         self.entries.push(Entry {
-            start,
+            prefix,
             count,
             place: offset << LENGTH_BITS | length,
         });
@@ -244,7 +244,7 @@ impl ValueTable {
         let (mut values, mut bytes) = (0, 0);
         for entry in &other.entries {
             let cell = other.cell(entry);
-            if self.find(cell, entry.start, other.hash(entry)).is_none() {
+            if self.find(cell, entry.prefix, other.hash(entry)).is_none() {
                 values += 1;
                 bytes += cell.len();
             }
@@ -262,7 +262,7 @@ impl ValueTable {
         reserve(&mut self.bytes, bytes);
         other
             .ranked()
-            .all(|(entry, rank)| self.put(other.cell(entry), entry.start, entry.count, rank))
+            .all(|(entry, rank)| self.put(other.cell(entry), entry.prefix, entry.count, rank))
     }
 
     /// Whether the table is within the limits of approximate counting.
@@ -280,8 +280,8 @@ impl ValueTable {
     pub(crate) fn sorted(&self) -> Vec<(&Entry, u32)> {
         let mut entries: Vec<_> = self.ranked().collect();
         entries.sort_unstable_by(|(a, _), (b, _)| {
-            let starts = a.start.cmp(&b.start);
-            starts.then_with(|| self.cell(a).cmp(self.cell(b)))
+            let prefixes = a.prefix.cmp(&b.prefix);
+            prefixes.then_with(|| self.cell(a).cmp(self.cell(b)))
         });
         entries
     }
@@ -328,16 +328,16 @@ impl ValueTable {
         table.ranks.reserve_exact(wire.lengths.len());
         table.bytes.reserve_exact(wire.cells.len());
         let mut rest = wire.cells.as_slice();
-        for ((&length, &count), &told) in wire.lengths.iter().zip(&wire.counts).zip(ranks) {
+        for ((&length, &count), &rank_on_wire) in wire.lengths.iter().zip(&wire.counts).zip(ranks) {
             let (cell, behind) = usize::try_from(length)
                 .ok()
                 .and_then(|length| rest.split_at_checked(length))
                 .ok_or(MALFORMED)?;
             rest = behind;
-            let is_value = !cell.is_empty() && (1..=count).contains(&told);
+            let is_value = !cell.is_empty() && (1..=count).contains(&rank_on_wire);
             let known = table.entries.len();
             if !is_value
-                || !table.put(cell, prefix::start(cell), count, rank(told))
+                || !table.put(cell, prefix::prefix(cell), count, rank(rank_on_wire))
                 || table.entries.len() == known
             {
                 return Err(MALFORMED);

@@ -255,7 +255,7 @@ fn bounds(
         if !field_type.has_order() {
             return Err(not_of(properties, limit.name(), field_type));
         }
-        let bound = read_value(json, field_type, |value| Bound::of(&value)).flatten();
+        let bound = read_value(json, field_type, |value| Bound::new(&value)).flatten();
         let Some(bound) = bound else {
             let reason = format!("{json} is no value of the type {:?}", field_type.expected());
             return Err(properties.wrong(limit.name(), &reason));

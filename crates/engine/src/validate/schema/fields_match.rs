@@ -63,13 +63,13 @@ impl Schema {
         } else {
             columns.iter().skip(fields).collect()
         };
-        let whose = if fields > found {
+        let side = if fields > found {
             "only the schema has"
         } else {
             "only the data has"
         };
         Err(SchemaError::Columns(format!(
-            "{found} columns where the schema has {fields}: {whose} {}",
+            "{found} columns where the schema has {fields}: {side} {}",
             list(more.into_iter())
         )))
     }

@@ -63,10 +63,10 @@ impl Schema {
         let Json::Object(map) = &json else {
             return Err(wrong("the schema", "it is no JSON object"));
         };
-        Self::of(map)
+        Self::from_object(map)
     }
 
-    fn of(map: &Map<String, Json>) -> Result<Self, SchemaError> {
+    fn from_object(map: &Map<String, Json>) -> Result<Self, SchemaError> {
         let properties = Properties::new("the schema".to_owned(), map);
         properties.refuse_near(&[
             "fields",
@@ -127,8 +127,8 @@ impl Schema {
                 1 => continue,
                 _ => "several fields",
             };
-            let said = format!("a key names {name:?}, which is {what}");
-            return Err(wrong("the schema", &said));
+            let reason = format!("a key names {name:?}, which is {what}");
+            return Err(wrong("the schema", &reason));
         }
         Ok(())
     }

@@ -270,8 +270,8 @@ mod tests {
         let merged = Merged::try_from(&observed.partial).unwrap();
         let operation = chunk.operation.as_ref().unwrap();
         if let Some(keys) = &observed.keys {
-            let settled = SeenKeys::default().find_duplicates(keys).unwrap();
-            assert_eq!(settled.left_out, [0; 0], "a key comes twice");
+            let duplicates = SeenKeys::default().find_duplicates(keys).unwrap();
+            assert_eq!(duplicates.left_out, [0; 0], "a key comes twice");
         }
         let report = merged.finish(operation, &chunk.columns).unwrap();
         report.kind.unwrap()

@@ -33,9 +33,9 @@ impl SeenKeys {
         let mut duplicates = DuplicateRows::default();
         for row in 0..rows {
             let hashes = keys.hashes.iter().map(|hashes| hash_at(hashes, row));
-            let came = hashes.clone().zip(&self.keys).enumerate();
-            let came = came.filter(|(_, (hash, seen))| *hash != 0 && seen.contains(hash));
-            let broken: Vec<usize> = came.map(|(at, _)| at).collect();
+            let repeated = hashes.clone().zip(&self.keys).enumerate();
+            let repeated = repeated.filter(|(_, (hash, seen))| *hash != 0 && seen.contains(hash));
+            let broken: Vec<usize> = repeated.map(|(at, _)| at).collect();
             if broken.is_empty() {
                 for (hash, seen) in hashes.zip(&mut self.keys) {
                     seen.insert(hash);

@@ -81,7 +81,7 @@ pub(crate) enum Bound {
 
 impl Bound {
     /// `None` if such values have no order.
-    pub(crate) fn of(value: &Value<'_>) -> Option<Self> {
+    pub(crate) fn new(value: &Value<'_>) -> Option<Self> {
         match value {
             Value::Number(number) => {
                 Some(Self::Number(number.without_digits(), number.digits.into()))
