@@ -1,6 +1,6 @@
-//! `cargo run --release -p rowmill-engine --example throughput -- FILE [PART [CHUNK]]`: how fast each part of the
-//! engine reads a file in memory, on one core, beside what others do with the same bytes. Where Linux
-//! tells it, processor time counts, so that it does not matter what else the machine does.
+//! `cargo run --release -p rowmill-engine --example throughput -- FILE [PART [CHUNK]]`: measures the throughput of each
+//! part of the engine for a file in memory, on one core, next to other tools with the same bytes. On Linux it measures
+//! processor time, so that the load of the machine does not matter.
 
 use std::collections::VecDeque;
 use std::hint::black_box;
@@ -15,15 +15,15 @@ use proto::v1::chunk_result::Partial;
 use proto::v1::operation_spec::Kind;
 use proto::v1::{Chunk, OperationSpec, ProfileSpec};
 
-/// Each is timed so often, in turns; the best counts.
+/// The number of measurements of each part, in turns; the best counts.
 const ROUNDS: usize = 5;
 
-/// What all are compared with.
+/// The baseline.
 const PEER: &str = "csv-core, bare pass";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     match run(&mut std::io::stdout().lock()) {
-        Err(error) if is_closed_pipe(error.as_ref()) => Ok(()), // whoever reads has seen enough
+        Err(error) if is_closed_pipe(error.as_ref()) => Ok(()), // the reader has closed the pipe
         result => result,
     }
 }
@@ -124,7 +124,7 @@ fn run(out: &mut impl Write) -> Result<(), Box<dyn std::error::Error>> {
     merges(out, &chunks)
 }
 
-/// Seconds of this thread's processor time, or of any clock.
+/// Processor time of this thread in seconds, or wall-clock time.
 fn clock() -> f64 {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
@@ -132,7 +132,7 @@ fn clock() -> f64 {
     nanoseconds.map_or_else(|| START.elapsed().as_secs_f64(), |ns| ns / 1e9)
 }
 
-/// How large a chunk's partial is, column by column.
+/// Prints the size of a chunk's partial, by column.
 fn sizes(
     out: &mut impl Write,
     chunk: &Chunk,
@@ -153,7 +153,7 @@ fn sizes(
     Ok(())
 }
 
-/// How long the master takes for a chunk, and how large a whole is.
+/// Prints the time that the master needs per chunk, and the size of a merged partial.
 fn merges(out: &mut impl Write, chunks: &[Chunk]) -> Result<(), Box<dyn std::error::Error>> {
     let mut partials = Vec::new();
     for chunk in chunks.iter().take(100) {
@@ -205,8 +205,8 @@ fn split(
     Ok((splitter.header().unwrap_or_default().to_vec(), pieces))
 }
 
-/// The splitter with every piece dropped at once: its buffer is filled again and again, so that this
-/// is little more than a copy of the input and the scan.
+/// The splitter with every piece dropped at once: its buffer is reused all the time, so that this is little more than a
+/// copy of the input and the scan.
 fn rows_by_push(input: &[u8], dialect: Dialect) -> u64 {
     let mut splitter = Splitter::new(dialect, Limits::default());
     let mut rows = 0;
@@ -223,7 +223,7 @@ fn rows_by_push(input: &[u8], dialect: Dialect) -> u64 {
     rows
 }
 
-/// The splitter as a publisher uses it, with eight pieces on their way.
+/// The splitter as a publisher uses it, with eight pieces in flight.
 fn rows_in_flight(input: &[u8]) -> u64 {
     let mut splitter = Splitter::new(Dialect::default(), Limits::default());
     let mut on_their_way = VecDeque::new();
@@ -248,7 +248,7 @@ fn rows_in_flight(input: &[u8]) -> u64 {
     }
 }
 
-/// What is left of `rest`.
+/// The rest behind the piece.
 fn fill<'i>(splitter: &mut Splitter, rest: &'i [u8]) -> &'i [u8] {
     let space = splitter.space();
     let (now, later) = rest.split_at(rest.len().min(space.len()));

@@ -1,5 +1,5 @@
-//! Rows of the tables in docs/csv.md: each test has the name of its row. Rows that only a command can
-//! show are in the workspace's `tests/csv`, and so is the test that no row is without its test.
+//! Rows of the tables in docs/csv.md: each test has the name of its row. Rows that need a command are in the
+//! workspace's `tests/csv`, and so is the test that every row has a test.
 
 #![allow(clippy::unwrap_used)] // a helper of a test may panic
 
@@ -9,10 +9,10 @@ use engine::{Dialect, Limits, Splitter, columns, operation};
 use proto::v1::operation_spec::Kind;
 use proto::v1::{Chunk, OperationSpec, ProfileSpec};
 
-/// What becomes of a small input.
+/// The result for a small input.
 #[derive(Debug, Default, PartialEq)]
 struct Outcome {
-    /// As people see them.
+    /// As displayed to users.
     columns: Vec<String>,
     /// The good records.
     rows: Vec<Vec<String>>,
@@ -58,12 +58,12 @@ fn read(dialect: Dialect, input: &[u8]) -> Result<Outcome, String> {
     Ok(outcome)
 }
 
-/// As it is sniffed.
+/// The result with the detected dialect.
 fn sniffed(input: &str) -> Dialect {
     sniff(input.as_bytes(), true, &DialectOverrides::default()).dialect
 }
 
-/// The good records, where there is nothing else to tell.
+/// The good records, if there are no rejects.
 fn rows(dialect: Dialect, input: &str) -> Vec<Vec<String>> {
     let outcome = read(dialect, input.as_bytes()).unwrap();
     assert_eq!((outcome.rejects, outcome.replaced), (vec![], 0));

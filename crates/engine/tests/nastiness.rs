@@ -1,6 +1,6 @@
-//! 100,000 small inputs as nasty as can be made up, in any dialect, cut at any size and fed in any way:
-//! the pieces and rejects joined are the input, and the records those of the csv crate. More with
-//! `ENGINE_CASES=N`; `ENGINE_CASE=N` runs one again.
+//! 100,000 small adversarial inputs, in any dialect, cut at any size and fed in any way: the pieces and rejects joined
+//! are the input, and the records are those of the csv crate. More cases with `ENGINE_CASES=N`; `ENGINE_CASE=N` repeats
+//! one.
 
 #![allow(clippy::disallowed_macros)] // eprintln!: the harness takes what a test says
 
@@ -8,10 +8,10 @@ mod support;
 
 use engine::Dialect;
 
-/// As many as are to be run at least.
+/// The minimum number of cases.
 const CASES: u64 = 100_000;
 
-/// What means something in some dialect, and what has often been taken for something.
+/// Bytes with a meaning in some dialect, or that are often mistaken for one.
 const NASTY: [&[u8]; 28] = [
     b",",
     b",",
@@ -43,7 +43,7 @@ const NASTY: [&[u8]; 28] = [
     b"a",
 ];
 
-/// Tells which case it was that failed.
+/// Prints the number of the case that failed.
 struct Case {
     number: u64,
     dialect: Dialect,
@@ -102,7 +102,7 @@ fn dialect(random: &mut Random) -> Dialect {
     }
 }
 
-/// Mostly short, sometimes of several blocks, with more or fewer bytes that mean nothing.
+/// Mostly short, sometimes several blocks long, with more or fewer bytes without a meaning.
 fn input(random: &mut Random) -> Vec<u8> {
     let longest = [8, 20, 60, 160][random.below(4)];
     let plain = random.below(4);
@@ -116,8 +116,8 @@ fn input(random: &mut Random) -> Vec<u8> {
     input
 }
 
-/// SplitMix64, as in G. L. Steele, D. Lea and C. H. Flood, "Fast splittable pseudorandom number
-/// generators", 2014: good from any seed on.
+/// SplitMix64, from G. L. Steele, D. Lea and C. H. Flood, "Fast splittable pseudorandom number generators", 2014: good
+/// from any seed on.
 struct Random(u64);
 
 impl Random {

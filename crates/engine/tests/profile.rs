@@ -1,5 +1,5 @@
-//! `profile` over pieces, merged in any grouping, against the whole input in one piece, byte for byte;
-//! and its figures against the plainest way to compute them.
+//! Compares `profile` over pieces, merged in any grouping, with the whole input in one piece, byte for byte; and its
+//! statistics with the simplest way to compute them.
 
 #![allow(clippy::unwrap_used, clippy::float_cmp)] // a helper of a test may panic; exact figures are compared
 
@@ -67,7 +67,7 @@ fn chunks(dialect: Dialect, target_bytes: usize, input: &[u8]) -> Vec<Chunk> {
         .collect()
 }
 
-/// Rows, rejects, and the partial merged in the grouping that `order` makes up.
+/// Rows, rejects, and the partial merged in the grouping given by `order`.
 fn by_pieces(
     dialect: Dialect,
     target: usize,
@@ -94,7 +94,7 @@ fn by_pieces(
             .wrapping_add(1);
         let other = partials.swap_remove((order >> 33) as usize % partials.len());
         let at = (order >> 17) as usize % partials.len();
-        // Once in a while it goes over the wire, as the master's state does to its disk.
+        // Sometimes it goes over the wire, as the master's state goes to its disk.
         if order.is_multiple_of(4) {
             partials[at] = Merged::try_from(&partials[at].partial()).unwrap();
         }
@@ -104,7 +104,7 @@ fn by_pieces(
     (rows, rejected, profile_of(merged.partial()))
 }
 
-/// A partial without what tells of the chunks that it is made of.
+/// A partial without the parts that depend on the chunks.
 fn without_chunks(mut partial: ProfilePartial) -> Vec<u8> {
     for column in &mut partial.columns {
         column.order = None;
@@ -115,7 +115,7 @@ fn without_chunks(mut partial: ProfilePartial) -> Vec<u8> {
     partial.encode_to_vec()
 }
 
-/// Of a column with too many values, whoever was nominated as frequent depends on how its cells came.
+/// The candidates for heavy hitters of a column with too many values depend on the order of its cells.
 fn without_nominees(mut partial: ProfilePartial) -> ProfilePartial {
     let frequent = partial
         .columns
@@ -125,7 +125,7 @@ fn without_nominees(mut partial: ProfilePartial) -> ProfilePartial {
     partial
 }
 
-/// Five thousand records with columns of all sorts.
+/// Five thousand records with columns of every kind.
 fn all_sorts() -> String {
     let mixed = [
         "12",
@@ -269,7 +269,7 @@ proptest! {
     }
 }
 
-/// No file of failed cases: what is printed is enough to write a test.
+/// No file of failed cases: the output is enough to write a test.
 fn config(cases: u32) -> ProptestConfig {
     ProptestConfig {
         cases,
@@ -327,7 +327,7 @@ fn extremes_compare_across_scales_and_sizes() {
 }
 
 #[test]
-fn text_columns_order_by_bytes_and_are_measured() {
+fn text_columns_are_ordered_by_bytes_and_have_lengths() {
     let column = column("t\nb\n\"\"\nabc\nZ\né\n");
     assert_eq!(column.r#type(), ColumnType::Text);
     assert_eq!(
@@ -341,7 +341,7 @@ fn text_columns_order_by_bytes_and_are_measured() {
 }
 
 #[test]
-fn nothing_has_a_profile_too() {
+fn an_empty_column_has_a_profile_too() {
     let nothing = Merged::nothing(&spec()).unwrap();
     let names = ["a".to_owned(), "b".to_owned()];
     let Some(report::Kind::Profile(profile)) = nothing.finish(&spec(), &names).unwrap().kind else {
@@ -394,7 +394,7 @@ fn ragged_records_are_rejected_where_they_stand() {
 }
 
 #[test]
-fn a_chunk_that_cannot_be_worked_on_says_why() {
+fn a_chunk_that_cannot_be_processed_has_a_reason() {
     let good = chunks(Dialect::default(), 100, b"a\n1\n").remove(0);
     let says = |chunk: &Chunk| operation::observe(chunk).unwrap_err().to_string();
     let mut chunk = good.clone();

@@ -1,5 +1,5 @@
-//! The sniffer on real files, on files that are no tables, and on tables written by the csv crate in
-//! every dialect.
+//! Dialect detection on real files, on files that are not tables, and on tables written by the csv crate in every
+//! dialect.
 
 #![allow(clippy::unwrap_used)] // a helper of a test may panic
 #![allow(clippy::disallowed_macros)] // eprintln!: the harness takes what a test says
@@ -69,7 +69,7 @@ fn the_files_of_csv_spectrum_are_plain_csv() {
 }
 
 #[test]
-fn what_is_no_table_is_taken_for_plain_csv_without_conviction() {
+fn text_that_is_no_table_is_plain_csv_with_low_confidence() {
     let names = "name\nAda Lovelace\nGrace Hopper\nAlan Turing\nKen Thompson\n";
     let times = "at\n12:30:00\n12:31:00\n12:32:00\n12:33:00\n";
     let moments = "2024-01-01 12:30:00\n2024-01-01 12:31:00\n2024-01-01 12:32:00\n";
@@ -134,7 +134,7 @@ fn decimal_commas_do_not_hide_the_semicolon() {
 }
 
 #[test]
-fn seldom_delimiters_are_found_where_they_are_plain_to_see() {
+fn unusual_delimiters_are_found_with_strong_evidence() {
     let passwd = "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1:daemon:/usr/sbin:/bin/sh\n\
         bin:x:2:2:bin:/bin:/bin/sh\nsys:x:3:3:sys:/dev:/bin/sh\n";
     assert_eq!(sniffed(passwd).dialect.delimiter, b':');
@@ -148,7 +148,7 @@ fn seldom_delimiters_are_found_where_they_are_plain_to_see() {
 }
 
 #[test]
-fn quotes_that_mean_nothing_are_told_from_quotes() {
+fn quotes_without_a_meaning_are_not_taken_for_quotes() {
     let inches = "id,size,price\n1,\"12 inch,5\n2,\"14 inch,6\n3,\"9 inch,7\n4,\"8 inch,2\n";
     assert_eq!(sniffed(inches).dialect.quote, None);
     let lines = "id,text\n1,\"a\nb\nc, d\n\"\n2,\"x \"\"y\"\" z\n\n\"\n3,\"q\"\n";
@@ -187,7 +187,7 @@ fn comments_are_found_where_they_are_no_header() {
 }
 
 #[test]
-fn what_was_said_is_never_overridden_nor_told_of() {
+fn overrides_are_kept_and_not_reported() {
     let given = DialectOverrides {
         delimiter: Some(b';'),
         quote: Some(None),
@@ -210,14 +210,14 @@ fn what_was_said_is_never_overridden_nor_told_of() {
 }
 
 #[test]
-fn a_line_that_may_go_on_is_not_looked_at() {
+fn a_line_that_may_be_incomplete_is_ignored() {
     let text = b"a;b\n1;2\n3;4\n5;6\n7,8,9,10,11";
     let sniffed = sniff(text, false, &DialectOverrides::default());
     assert_eq!(sniffed.rows.len(), 4);
     assert_eq!(sniffed.dialect.delimiter, b';');
 }
 
-/// A table: columns of numbers, dates and words, and whether it has a header.
+/// A table with columns of numbers, dates and words, and whether it has a header.
 fn table() -> impl Strategy<Value = (Vec<Vec<String>>, bool)> {
     let words = "[a-z]{1,8}( [a-z;,|]{1,9}){0,2}";
     let column = prop_oneof![
@@ -279,8 +279,7 @@ fn read(text: &[u8], dialect: &Dialect) -> Vec<Vec<String>> {
 }
 
 proptest! {
-    // The same tables each time: of those that chance makes, one in some thousands has a first record that
-    // nobody could tell from a header.
+    // Deterministic: of random tables, one in some thousands has a first record that cannot be told from a header.
     #![proptest_config(ProptestConfig {
         cases: 500,
         failure_persistence: None,

@@ -1,5 +1,5 @@
-//! The twelve files of csv-spectrum parse to their JSON: through the splitter at several sizes, then
-//! field by field. Skipped with a message where the files are absent.
+//! The twelve files of csv-spectrum parse to their JSON: through the splitter at several sizes, then field by field.
+//! Skipped with a message if the files are missing.
 
 #![allow(clippy::unwrap_used)] // a helper of a test may panic
 #![allow(clippy::disallowed_macros)] // eprintln!: the harness takes what a test says
@@ -15,7 +15,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/csv-spectrum")
 }
 
-/// One object a record, as the JSON files have it.
+/// One object per record, as in the JSON files.
 fn parse(input: &[u8], target_bytes: usize) -> Value {
     let limits = Limits {
         target_bytes,
@@ -39,8 +39,8 @@ fn parse(input: &[u8], target_bytes: usize) -> Value {
     Value::Array(objects)
 }
 
-/// What the CSV file says. Copies of the collection often have lost the carriage returns that some of
-/// its files are about; there they are put back.
+/// The text of the CSV file. Copies of the collection often have lost the carriage returns that some of the files are
+/// about; they are restored here.
 fn input(name: &str, csv: Vec<u8>) -> Vec<u8> {
     if !name.ends_with("_crlf") || csv.contains(&b'\r') {
         return csv;
@@ -49,8 +49,8 @@ fn input(name: &str, csv: Vec<u8>) -> Vec<u8> {
     text.replace('\n', "\r\n").into_bytes()
 }
 
-/// What the JSON file says, always as a list. One file of the collection does not say what its CSV
-/// does: the telephone number of `location_coordinates` was made anonymous in the JSON alone.
+/// The content of the JSON file, always as a list. One file of the collection differs from its CSV: the telephone
+/// number of `location_coordinates` was anonymized in the JSON only.
 fn expected(name: &str, json: Value) -> Value {
     let Value::Object(mut object) = json else {
         return json;

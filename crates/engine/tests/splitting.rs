@@ -1,5 +1,5 @@
-//! The splitter against the csv crate: for any bytes, any feed and any target, the pieces joined are
-//! the input, but for rejects, and their records are those of `csv::Reader`.
+//! Compares the splitter with the csv crate: for any bytes, feed and target, the pieces joined are the input without
+//! the rejects, and their records are those of `csv::Reader`.
 
 #![allow(clippy::unwrap_used)] // a helper of a test may panic
 
@@ -10,8 +10,7 @@ use proptest::prelude::*;
 use proto::v1::Reject;
 use support::{Split, check, line_of, split, take};
 
-/// What is split of `input` by a splitter that starts after the first `taken` pieces, and by one that
-/// went all the way.
+/// Splits `input` with a splitter that resumes after the first `taken` pieces, and with one that reads everything.
 fn split_from(
     dialect: Dialect,
     limits: Limits,
@@ -35,7 +34,7 @@ fn split_from(
     Some((expected, found, [whole, rest]))
 }
 
-/// Bytes that matter, most of the time.
+/// Mostly bytes with a meaning.
 fn nasty(longest: usize) -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         8 => Just(b",".to_vec()),
@@ -55,7 +54,7 @@ fn nasty(longest: usize) -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(piece, 0..longest).prop_map(|pieces| pieces.concat())
 }
 
-/// Bytes that are mostly sound, so that blocks are read at once.
+/// Mostly regular bytes, so that blocks are scanned at once.
 fn sound(longest: usize) -> impl Strategy<Value = Vec<u8>> {
     let cell = prop_oneof![
         6 => "[a-z0-9.:@-]{0,12}".prop_map(String::into_bytes),
@@ -93,7 +92,7 @@ fn dialects() -> impl Strategy<Value = Dialect> {
     prop_oneof![3 => plain, 1 => odd]
 }
 
-/// Splits at once, with a cap of 100 bytes.
+/// Splits at once, with a limit of 100 bytes.
 fn capped(dialect: Dialect, target_bytes: usize, input: &str) -> Split {
     let limits = Limits {
         target_bytes,
@@ -113,7 +112,7 @@ fn bodies(split: &Split) -> String {
 }
 
 #[test]
-fn a_record_over_the_cap_is_rejected_and_the_next_sound_one_is_found() {
+fn a_record_over_the_limit_is_rejected_and_the_next_good_one_is_found() {
     let long = format!("1,\"closed\",{}\r\n", "x,y".repeat(40));
     let input = format!("a,b\n0,before\n{long}3,sound\n");
     for target in [1, 40, 100] {
@@ -133,9 +132,9 @@ fn a_record_over_the_cap_is_rejected_and_the_next_sound_one_is_found() {
 }
 
 #[test]
-fn a_quote_that_never_closes_costs_its_line_and_no_more() {
+fn a_quote_that_never_closes_rejects_its_line_and_no_more() {
     for (end, filler) in [("\n", 3), ("\r\n", 3), ("\r", 3), ("\n", 60)] {
-        // Fewer bytes than the cap to the end of the input, or more.
+        // Fewer bytes than the limit up to the end of the input, or more.
         let rest = format!("2,sound{end}").repeat(filler);
         let input = format!("a,b{end}0,\"be{end}fore\"{end}1,\"12 inch{end}{rest}");
         for target in [1, 40, 100] {
@@ -163,7 +162,7 @@ fn a_quote_that_never_closes_costs_its_line_and_no_more() {
 }
 
 #[test]
-fn the_lines_before_a_quote_that_never_closes_are_given_up_with_it() {
+fn the_lines_before_a_quote_that_never_closes_are_rejected_with_it() {
     let split = capped(Dialect::default(), 50, "a,b\n1,\"x\ny\",\"z\n2,3\n");
     let [reject] = rejects(&split)[..] else {
         panic!("{split:?}")
@@ -191,7 +190,7 @@ fn a_quote_that_never_closes_in_a_line_without_end_takes_that_line() {
 }
 
 #[test]
-fn lone_quotes_are_looked_at_no_more_than_twice() {
+fn lone_quotes_are_scanned_at_most_twice() {
     let cap = 100;
     // Mostly lines that neither open nor close a quote, seldom one that does.
     let rare = ["\"x", ",\"y", "\"", "a\"b,\"c", "a,\\\"", "\"\"\""];
@@ -231,7 +230,7 @@ fn lone_quotes_are_looked_at_no_more_than_twice() {
 }
 
 #[test]
-fn a_record_without_end_is_told_of_though_no_body_comes_after_it() {
+fn a_record_without_end_is_reported_even_if_no_body_follows() {
     let input = format!("a,b\n1,2\n3,{}", "x".repeat(1000));
     let Split { pieces, .. } = capped(Dialect::default(), 50, &input);
     assert_eq!(pieces.len(), 2);
@@ -269,7 +268,7 @@ fn a_header_without_end_is_an_error_that_says_where_a_quote_opened() {
 }
 
 #[test]
-fn nothing_and_a_header_alone_are_told_apart() {
+fn an_empty_input_and_a_header_alone_differ() {
     for input in ["", "\n\r\n", "\u{feff}"] {
         let split = capped(Dialect::default(), 50, input);
         assert_eq!(split.error.unwrap().to_string(), "the input is empty");
@@ -375,8 +374,7 @@ proptest! {
     }
 }
 
-/// More cases with `ENGINE_CASES=100000`. No file of failed ones: what is printed is enough to write a
-/// test.
+/// More cases with `ENGINE_CASES=100000`. No file of failed cases: the output is enough to write a test.
 fn config() -> ProptestConfig {
     let cases = std::env::var("ENGINE_CASES").ok();
     ProptestConfig {

@@ -1,5 +1,5 @@
-//! The statistics of a profile against the plainest way to compute them, within the bounds that they
-//! state; and merges of pieces in any order, for data that is made to be hard.
+//! Compares the statistics of a profile with the simplest way to compute them, within their stated bounds, and merges
+//! pieces in any order, for data that is hard to merge.
 
 #![allow(clippy::unwrap_used, clippy::float_cmp)] // a helper of a test may panic; exact figures are compared
 
@@ -70,7 +70,7 @@ impl Random {
     }
 }
 
-/// The rows in pieces of at most `most`, each as a worker makes it.
+/// The rows in pieces of at most `most`, each as a worker profiles it.
 fn pieces(
     rows: &[Vec<String>],
     most: usize,
@@ -87,7 +87,7 @@ fn pieces(
     pieces
 }
 
-/// All pieces as one, merged in an order and a grouping made up at random; some go over the wire.
+/// Merges all pieces in a random order and grouping; some go over the wire.
 fn merged(mut pieces: Vec<ProfileState>, random: &mut Random) -> ProfileState {
     while pieces.len() > 1 {
         let other = pieces.swap_remove(random.below(pieces.len()));
@@ -104,7 +104,8 @@ fn carried(merged: &ProfileState) -> ProfilePartial {
     ProfilePartial::decode(merged.partial().encode_to_vec().as_slice()).unwrap()
 }
 
-/// Whatever depends on nothing but the set of cells: the nominees depend on where chunks were cut.
+/// The parts that depend only on the set of cells: the candidates for heavy hitters depend on the positions of the
+/// cuts.
 fn cut_free(mut profile: Profile) -> Profile {
     for column in &mut profile.columns {
         if column
@@ -118,7 +119,7 @@ fn cut_free(mut profile: Profile) -> Profile {
     profile
 }
 
-/// Merges in several orders, sees that no order shows, and that one piece comes to the same.
+/// Merges in several orders, and checks that the results are equal, also to that of one piece.
 fn check_merges(rows: &Rows, most: usize, seed: u64) -> Profile {
     let mut random = Random(seed);
     let pieces = pieces(rows, most, ALL, &mut random);
@@ -267,7 +268,7 @@ fn frequencies(cells: &[String]) -> Vec<(&str, u64)> {
 #[test]
 fn frequent_values_keep_their_bounds() {
     let mut random = Random(3);
-    // Zipf-like: the value n comes about 1 / n times as often as the first.
+    // Zipf-like: the value n is about 1 / n times as frequent as the first.
     let cells: Vec<String> = (0..60_000)
         .map(|_| {
             let share = (random.next() >> 11) as f64 / (1_u64 << 53) as f64;
@@ -340,7 +341,7 @@ fn exact_statistics_are_exact() {
     check_quantiles(&cells, column);
 }
 
-/// Each quantile within the stated error of the number at its rank.
+/// Checks that each quantile is within the stated error of the number at its rank.
 fn check_quantiles(cells: &[String], column: &ColumnProfile) {
     let mut numbers: Vec<f64> = cells.iter().filter_map(|cell| cell.parse().ok()).collect();
     numbers.sort_by(f64::total_cmp);
@@ -380,7 +381,7 @@ fn quantiles_keep_their_bound() {
 }
 
 #[test]
-fn integers_that_lie_close_have_a_bar_each() {
+fn close_integers_have_a_bin_each() {
     let column = of((1..=12).flat_map(|n| vec![n; n]));
     let bars: Vec<_> = column.histogram.iter().map(|bar| bar.count).collect();
     assert_eq!(bars, (1..=12).collect::<Vec<_>>());
@@ -402,7 +403,7 @@ fn skewness_is_that_of_the_formula() {
 }
 
 #[test]
-fn checks_see_what_people_want_to_know() {
+fn checks_find_leading_zeros_spaces_case_and_order() {
     let column = of(["007", "0", "10", "0.5", "00", "1"]);
     assert_eq!((column.leading_zeros, column.order()), (2, Order::None));
     let text = of([" a", "b\t", "c", "C", "c d", "Äb", "äb"]);
@@ -424,7 +425,7 @@ fn checks_see_what_people_want_to_know() {
 }
 
 #[test]
-fn keys_are_told_from_what_repeats() {
+fn unique_columns_are_told_from_repeating_ones() {
     assert_eq!(of(0..5000).unique(), Uniqueness::Yes); // sorted
     let mut random = Random(1);
     let shuffled = of((0..5000).map(|_| random.next()));
@@ -439,7 +440,7 @@ fn keys_are_told_from_what_repeats() {
 }
 
 #[test]
-fn records_that_come_twice_are_counted_nearly() {
+fn duplicate_records_are_estimated() {
     let row = |n: u64| vec![(n * 7 % 9973).to_string(), (n * 7 % 9973 / 3).to_string()];
     let duplicates = |rows: Rows| check_merges(&rows, 1500, 5).duplicate_rows.unwrap();
     let few = duplicates((0..100).map(|n| row(n % 90)).collect());
@@ -452,7 +453,7 @@ fn records_that_come_twice_are_counted_nearly() {
 }
 
 #[test]
-fn five_hundred_columns_are_no_trouble() {
+fn five_hundred_columns_are_profiled() {
     let rows: Rows = (0..40)
         .map(|row| (0..500).map(|column| (row * column).to_string()).collect())
         .collect();
@@ -481,7 +482,7 @@ fn a_partial_of_an_older_worker_still_merges() {
     assert!(profile::finish(&old, &names(1)).is_ok());
 }
 
-/// A number read in the plainest way: times 10^4000, all numbers of these tests are integers.
+/// A number parsed in the simplest way: times 10^4000, all numbers of these tests are integers.
 fn scaled(cell: &str) -> BigInt {
     let (digits, exponent) = cell.split_once(['e', 'E']).unwrap_or((cell, "0"));
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
@@ -490,7 +491,7 @@ fn scaled(cell: &str) -> BigInt {
     integer * BigInt::from(10).pow(power as u32)
 }
 
-/// Everything exact that is told of a column of numbers, against the plainest way to compute it.
+/// Checks all exact statistics of a column of numbers against the simplest way to compute them.
 fn check_numbers(cells: &[String], column: &ColumnProfile) {
     let numbers: Vec<BigInt> = cells.iter().map(|cell| scaled(cell)).collect();
     let told = |text: &Option<String>| scaled(text.as_deref().unwrap());
@@ -507,7 +508,7 @@ fn check_numbers(cells: &[String], column: &ColumnProfile) {
                 .map_or(0, |(_, fraction)| fraction.len());
             fraction as i32 - exponent.parse::<i32>().unwrap()
         });
-        // Half a unit of the last digit, and that is six behind the last of the numbers, or of zeros there.
+        // Half a unit of the last digit, which is six digits behind the last of the numbers.
         let last = digits.max().unwrap_or(0).max(0) + 6;
         let most = BigInt::from(10).pow((4000 - last) as u32) * &count;
         let off = scaled(mean) * &count - &sum;
@@ -587,7 +588,7 @@ fn integers_of_nineteen_digits_are_exact() {
     assert_eq!(column.quantiles[6].decimal, ids[1]);
     assert_eq!(column.histogram.len(), 2);
     assert_eq!(column.stddev, Some(0.5_f64.sqrt()));
-    // Eighteen digits have more than a double as well; fifteen have not.
+    // Eighteen digits are more than a double has; fifteen are not.
     let mean = of(["123456789012345678", "123456789012345679"]).mean_decimal;
     assert_eq!(mean.as_deref(), Some("123456789012345678.5"));
     assert_eq!(of(["123456789012345", "1"]).mean_decimal, None);
@@ -607,7 +608,7 @@ fn numbers_greater_than_all_doubles_are_exact() {
     assert_eq!((column.mean, column.mean_decimal), (None, Some(digits)));
     assert_eq!(column.stddev, None);
     assert!(column.histogram.is_empty());
-    // Estimates are of doubles: what is beyond them is not told.
+    // Estimates are doubles: beyond their range there are none.
     let many = of((1..=2000).map(|n| format!("{n}e{}", if n > 1500 { 400 } else { 0 })));
     assert!(many.quantile_error > 0.0);
     let ranks: Vec<f64> = many
@@ -628,7 +629,7 @@ fn numbers_out_of_range_are_counted_and_compared_as_infinite() {
         (Some("7"), Some("4"))
     );
     assert_eq!(column.order(), Order::StrictlyAscending);
-    // Which of these is greater is not known.
+    // Which of these is greater is unknown.
     assert_eq!(of(["1e5000", "1e6000"]).order(), Order::None);
     assert_eq!(of(["1e6000", "1e5000", "1"]).order(), Order::None);
     let fine = format!("0.{}", "3".repeat(2000));
@@ -664,7 +665,7 @@ fn a_partial_of_long_numbers_is_bounded() {
 
 #[test]
 fn sums_of_doubles_from_an_older_worker_stay_what_they_were() {
-    // 2^64 + 0.5 of them: half in the place -1, one in the place 2.
+    // The sum 2^64 + 0.5: a half in the limb -1, a one in the limb 2.
     let bucket = |exponent, low| FloatBucket {
         exponent,
         high: 0,
@@ -730,7 +731,7 @@ fn quantiles_are_the_values_of_the_file_while_the_table_has_them_all() {
     );
     let prices = decimals(of(["12.50", "1.00", "-3.10"]));
     assert_eq!(prices[3], "1.00");
-    // Too many for the table: an integer all the same, near the truth.
+    // Too many for the table: still an integer, near the exact one.
     let many = of((0..6000).map(|n| n * 10));
     assert!(many.quantile_error > 0.0);
     assert!(

@@ -1,5 +1,5 @@
-//! The operation `validate`, driven as a worker and a master drive it: the same rows, rejects and
-//! counts however the input is cut.
+//! Drives the operation `validate` as a worker and a master do: the same rows, rejects and counts however the input is
+//! cut.
 
 #![allow(clippy::unwrap_used, clippy::float_cmp)] // a helper of a test may panic; exact figures are compared
 
@@ -153,13 +153,13 @@ fn rows_rejects_and_counts_are_the_same_however_the_input_is_cut() {
 }
 
 #[test]
-fn rows_that_are_not_asked_for_are_only_counted() {
+fn rows_that_are_not_requested_are_only_counted() {
     let came = came_of(INPUT, &operation(SCHEMA, true), 1 << 20);
     assert_eq!((&came.rows[..], came.good), ("", 3));
 }
 
 #[test]
-fn what_comes_out_is_quoted_where_it_must_be() {
+fn output_is_quoted_where_necessary() {
     let schema = r#"{"fields": [{"name": "a"}], "missingValues": []}"#;
     let came = came_of(
         "a\n\"x,\"\"y\"\n\"\"\n\"l\nm\"\nz\n",
@@ -170,7 +170,7 @@ fn what_comes_out_is_quoted_where_it_must_be() {
 }
 
 #[test]
-fn a_schema_that_asks_for_what_is_not_known_is_refused() {
+fn a_schema_with_an_unsupported_check_is_refused() {
     for (schema, said) in [
         ("[]", "no JSON object"),
         ("{", "no JSON"),

@@ -1,4 +1,4 @@
-//! Splitting compared with the csv crate, for the tests of the splitter.
+//! Compares splitting with the csv crate, for the tests of the splitter.
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)] // a helper of tests
 
@@ -10,7 +10,7 @@ use engine::{Dialect, Limits, Piece, SplitError, Splitter};
 
 type Row = Vec<Vec<u8>>;
 
-/// The records of the csv crate, and the lines given up for a quote that never closes.
+/// The records of the csv crate, and the lines that are rejected for a quote that never closes.
 fn reference(dialect: &Dialect, input: &[u8]) -> (Vec<Row>, Vec<Range<usize>>) {
     let mut rows = Vec::new();
     let unclosed = oracle::records(input, dialect, |record| {
@@ -31,7 +31,7 @@ fn read(dialect: &Dialect, body: &[u8]) -> Vec<Row> {
     rows
 }
 
-/// What a splitter gave: the columns, the pieces, and what stopped it.
+/// The result of a splitter: the columns, the pieces, and the error.
 #[derive(Debug, PartialEq)]
 pub struct Split {
     pub header: Option<Vec<String>>,
@@ -39,7 +39,7 @@ pub struct Split {
     pub error: Option<SplitError>,
 }
 
-/// Feeds `input` in slices of `feed` bytes, by copying and in place by turns.
+/// Feeds `input` in slices of `feed` bytes, alternately by copying and in place.
 pub fn split(dialect: Dialect, limits: Limits, input: &[u8], feed: usize) -> Split {
     let mut splitter = Splitter::new(dialect, limits);
     let mut pieces = Vec::new();
@@ -94,7 +94,7 @@ pub fn line_of(input: &[u8], at: usize) -> u64 {
     line
 }
 
-/// Everything that must hold where no record is over the cap.
+/// Checks all invariants, if no record is over the limit.
 pub fn check(dialect: Dialect, target_bytes: usize, input: &[u8], feed: usize) {
     let limits = Limits {
         target_bytes,
@@ -106,7 +106,7 @@ pub fn check(dialect: Dialect, target_bytes: usize, input: &[u8], feed: usize) {
         error,
     } = split(dialect, limits, input, feed);
     if let Some(SplitError::OpenHeader { .. }) = error {
-        // No record is complete before the lines that are given up.
+        // No record is complete before the rejected lines.
         let first = reference(&dialect, input).1[0].clone();
         let (before, _) = reference(&dialect, &input[..first.start]);
         return assert_eq!((before, dialect.has_header), (vec![], true));
@@ -129,7 +129,7 @@ pub fn check(dialect: Dialect, target_bytes: usize, input: &[u8], feed: usize) {
             assert_eq!(reject.byte, byte, "rejects stand between the bodies");
             assert_eq!(reject.line, line_of(input, byte as usize), "line");
             let found = unclosed[rejects.len()].clone();
-            // The reference may count blank lines before the record to what is given up.
+            // The reference may reject blank lines before the record, too.
             assert!(found.start as u64 <= byte && byte < found.end as u64);
             assert!(input[byte as usize..found.end].starts_with(&reject.raw));
             rejects.push(found.clone());
@@ -154,7 +154,7 @@ pub fn check(dialect: Dialect, target_bytes: usize, input: &[u8], feed: usize) {
     assert_eq!(rows, expected);
 }
 
-/// Where a piece starts, with the rejects before its body.
+/// The position of a piece, with the rejects before its body.
 fn start(piece: &Piece) -> u64 {
     let reject = piece.rejects.first();
     reject.map_or(piece.first_byte, |reject| reject.byte)
