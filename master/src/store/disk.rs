@@ -11,10 +11,10 @@ use super::loss::Orphans;
 use super::spill_file::SpillFile;
 
 /// A disk with spill files.
-///
-/// # Errors
-///
-/// Each method fails if the disk does.
+#[expect(
+    clippy::missing_errors_doc,
+    reason = "each method fails if the disk does"
+)]
 pub trait Disk {
     /// Writes `bytes` at `offset`, the file's committed length, and syncs them. Overwrites the tail of an aborted batch.
     fn append(&mut self, file: SpillFile, offset: u64, bytes: &[u8]) -> Result<(), StoreError>;
