@@ -38,9 +38,9 @@ pub struct Args {
     #[arg(long, value_name = "DIR", env = "ROWMILL_DATA")]
     data: Option<PathBuf>,
 
-    /// How long, and how much of, the rows and bad records of finished jobs are kept: an age (12h, 7d,
-    /// 4w), a size (500MB, 20GB), both with a comma between, or forever; the oldest go first, and
-    /// results stay
+    /// How long, and how many bytes of, the rows and bad records of finished jobs are kept: an age (12h,
+    /// 7d, 4w), a size (500MB, 20GB), both with a comma between, or forever; the oldest are removed
+    /// first, and results stay
     #[arg(
         long,
         value_name = "AGE,SIZE",

@@ -30,29 +30,30 @@ pub struct Args {
     #[command(flatten)]
     signing: SigningArgs,
 
-    /// Chunks to work on at once [default: this host's cores]
+    /// Chunks to run at once [default: this host's cores]
     #[arg(long, value_name = "N", env = "ROWMILL_THREADS", value_parser = cli::at_least_one)]
     threads: Option<NonZeroUsize>,
 
-    /// Take only the chunks of jobs that were published to this lane: 1 to 32 of a-z, 0-9, _ and -
-    /// [default: only those of jobs that were published to none]
+    /// Take only the chunks of jobs in this lane: 1 to 32 of a-z, 0-9, _ and - [default: only the chunks
+    /// of jobs without a lane]
     #[arg(long, value_name = "NAME", env = "ROWMILL_LANE")]
     lane: Option<Lane>,
 
-    /// Give up an attempt at a chunk after this long, in seconds, 1 to 800; a chunk may wait as long
-    /// again for its turn, and RabbitMQ wants it back after 30 minutes
+    /// Fail an attempt at a chunk after so many seconds, 1 to 800; a chunk may wait as long before it
+    /// starts, and RabbitMQ takes it back after 30 minutes
     #[arg(long, value_name = "SECONDS", env = "ROWMILL_CHUNK_TIMEOUT", default_value_t = 600,
           value_parser = clap::value_parser!(u64).range(1..=800))]
     chunk_timeout: u64,
 
-    /// Memory for a chunk that came back and is run in a process of its own, and for each process of a
-    /// command, in MiB of address space
+    /// Address space in MiB for a redelivered chunk, which runs in a process of its own, and for each
+    /// process of a command
     #[arg(long, value_name = "MIB", env = "ROWMILL_CHUNK_MEMORY", default_value_t = 2048,
           value_parser = clap::value_parser!(u64).range(128..), hide_short_help = true)]
     chunk_memory: u64,
 
     /// Allow publishers to run this command on their chunks, by its name: --allow clean='python3
-    /// clean.py'. No shell reads it. {lang} in a word is a parameter that they set; may be repeated
+    /// clean.py'. No shell reads it. {lang} in a word is a parameter that publishers set; may be
+    /// repeated
     #[arg(long, value_name = "NAME=COMMAND", help_heading = COMMANDS)]
     allow: Vec<String>,
 

@@ -43,7 +43,7 @@ pub struct MasterArgs {
         value_name = "FILE",
         env = "ROWMILL_TOKEN_FILE",
         hide_env = true,
-        help = "A file with the token to show, readable by its owner alone [env: ROWMILL_TOKEN_FILE; or \
+        help = "A file with the token, readable by its owner only [env: ROWMILL_TOKEN_FILE; or \
                 the token itself in ROWMILL_TOKEN]"
     )]
     token_file: Option<PathBuf>,
@@ -60,7 +60,7 @@ pub struct MasterArgs {
     )]
     cert: Option<PathBuf>,
 
-    /// The certificate's private key, PEM, readable by its owner alone
+    /// The private key of --cert, PEM, readable by its owner only
     #[arg(
         long,
         global = true,

@@ -34,8 +34,8 @@ pub struct BrokerArgs {
         long,
         help_heading = HEADING,
         value_name = "PATH",
-        help = "A file whose first line is RabbitMQ's address, password and all, readable by its owner \
-                alone [default: none] [env: ROWMILL_BROKER_FILE]"
+        help = "A file whose first line is RabbitMQ's address with its password, readable by its owner \
+                only [default: none] [env: ROWMILL_BROKER_FILE]"
     )]
     pub broker_file: Option<PathBuf>,
 
@@ -45,8 +45,8 @@ pub struct BrokerArgs {
         help_heading = HEADING,
         value_name = "FILE",
         env = "ROWMILL_BROKER_CA",
-        help = "With amqps://, a PEM file with authorities that may have signed RabbitMQ's certificate, \
-                beside those that the system trusts",
+        help = "With amqps://, a PEM file with authorities that may have signed RabbitMQ's certificate, in \
+                addition to the system's authorities",
         hide_short_help = true
     )]
     pub broker_ca: Option<PathBuf>,
@@ -58,7 +58,7 @@ pub struct BrokerArgs {
         value_name = "FILE",
         env = "ROWMILL_BROKER_CERT",
         requires = "broker_key",
-        help = "With amqps://, a PEM file with the certificate to show RabbitMQ",
+        help = "With amqps://, a PEM file with the client certificate to send to RabbitMQ",
         hide_short_help = true
     )]
     pub broker_cert: Option<PathBuf>,
@@ -70,7 +70,7 @@ pub struct BrokerArgs {
         value_name = "FILE",
         env = "ROWMILL_BROKER_KEY",
         requires = "broker_cert",
-        help = "That certificate's private key, PEM, readable by its owner alone",
+        help = "The private key of --broker-cert, PEM, readable by its owner only",
         hide_short_help = true
     )]
     pub broker_key: Option<PathBuf>,
@@ -82,8 +82,8 @@ pub struct BrokerArgs {
         value_name = "NAME",
         default_value = DEFAULT_NAMESPACE,
         env = "ROWMILL_NAMESPACE",
-        help = "The first part of every queue's name; publisher, workers and master must have the \
-                same"
+        help = "The first part of every queue's name; publisher, workers and master must use the \
+                same one"
     )]
     pub namespace: Option<String>,
 }
