@@ -178,8 +178,8 @@ async fn a_command_that_kills_its_worker_is_dead_after_its_attempts_and_no_chunk
 #[tokio::test]
 async fn a_command_that_takes_longer_than_the_broker_lets_it_is_dead_after_its_attempts() {
     let broker = Ruled::own();
-    // Its channels read it when they open, and look once a tick.
-    let eval = "application:set_env(rabbit, consumer_timeout, 2000), \
+    // Its channels read it when they open, and look once a tick. It is long enough for the command to begin.
+    let eval = "application:set_env(rabbit, consumer_timeout, 4000), \
                 application:set_env(rabbit, channel_tick_interval, 200).";
     broker.ctl(&["eval", eval]);
     let stage = broker.stage();
@@ -195,7 +195,7 @@ async fn a_command_that_takes_longer_than_the_broker_lets_it_is_dead_after_its_a
     let job_id = published(publish.arg(csv));
 
     worker.wait_for(
-        "a message was held longer than the broker's consumer_timeout of 2 s; raise it in rabbitmq.conf",
+        "a message was held longer than the broker's consumer_timeout of 4 s; raise it in rabbitmq.conf",
     );
     let result = finished(&mut stage.client().await, &job_id).await;
     let job = result.job.unwrap();
@@ -212,7 +212,7 @@ async fn a_command_that_takes_longer_than_the_broker_lets_it_is_dead_after_its_a
         dead.reason
     );
     assert!(
-        dead.reason.contains("consumer_timeout of 2 s"),
+        dead.reason.contains("consumer_timeout of 4 s"),
         "{}",
         dead.reason
     );
