@@ -644,8 +644,8 @@ for pid in filter(str.isdigit, os.listdir("/proc")):
         pass
 "#;
 
-/// A secret, and the user that commands run as where this is not to be root, who may read everything. Each test has its
-/// own of both: tests run at the same time, and a spy looks into all processes of its user.
+/// The secret that a spy looks for, and the user that it runs as instead of root, who may read everything. Each test has
+/// its own, because tests run at the same time and a spy looks into all processes of its user.
 struct Spied {
     secret: String,
     /// `None`: ours.

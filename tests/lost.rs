@@ -24,8 +24,8 @@ use support::{Process, Stage, begun, job_when, stderr};
 const ROWS: u64 = 4000;
 const CHUNK: &str = "2000";
 
-/// Something is lost when there was no trace of it for so long. A worker's last word counts for three seconds, in which
-/// it may have taken a chunk: in a shorter time nothing could be told for sure.
+/// A chunk counts as lost after so many seconds without a trace of it. A heartbeat counts as current for three seconds,
+/// in which its worker may take a chunk, so a shorter time could report a loss that is none.
 const SOON: [&str; 2] = ["--lost-after", "5"];
 
 /// `purge_queue` or `delete_queue`, of the stage's queue that ends with this word.
