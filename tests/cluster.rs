@@ -10,8 +10,9 @@ use std::io::Write as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use random::Random;
 use support::node::Node;
-use support::random::{Random, seed};
+use support::seed::seed;
 use support::truth::{Outcome, Truth};
 use support::{PATIENCE, Process, Stage, begun, finished, job_when};
 

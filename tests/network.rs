@@ -17,8 +17,9 @@ use std::time::Duration;
 
 use access::Client;
 use pty::Pty;
+use random::Random;
 use support::proxy::Proxy;
-use support::random::{Random, seed};
+use support::seed::seed;
 use support::truth::{Outcome, Truth};
 use support::{Process, Stage, begun, finished, job_when};
 

@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 use std::io::Read;
 use std::process::Stdio;
 
+use random::Random;
 use serde_json::Value;
-use support::random::Random;
 use support::{peak_kb, rowmill, run_with_input, stderr};
 
 const PETS: &str = "name,age,weight,since\n\
@@ -182,7 +182,7 @@ fn peak_mb(columns: usize, rows: usize) -> u64 {
     }
     for _ in 0..rows {
         for at in 1..=columns {
-            write!(csv, "{}{}", random.next() % 100_000, end(at)).unwrap();
+            write!(csv, "{}{}", random.next_u64() % 100_000, end(at)).unwrap();
         }
     }
     let file = tempfile::NamedTempFile::new().unwrap();

@@ -18,7 +18,7 @@ mod tally;
 
 use mill::Mill;
 use plan::Plan;
-use support::random::{seed, setting};
+use support::seed::{seed, setting};
 
 /// Bytes of orders in a job: some hundreds of chunks.
 const JOB_BYTES: u64 = 1_500_000;

@@ -14,10 +14,10 @@ use tokio::time::Instant;
 use crate::plan::{Kind, Plan};
 use crate::role::{Fate, Role};
 use crate::support::node::{self, Node};
-use crate::support::random::Random;
 use crate::support::truth::{Outcome, Truth};
 use crate::support::{Stage, finished};
 use crate::tally::Tally;
+use random::Random;
 
 /// Longer than any job takes here, with every process dying.
 const PATIENCE: Duration = Duration::from_secs(240);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::random::Random;
+use random::Random;
 
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -13,7 +13,7 @@ use proto::v1::{
 };
 use proto::{JobId, Payload};
 
-use super::support::random::Random;
+use random::Random;
 
 /// The exchanges that somebody may send to, by the last part of their names.
 pub(crate) const OF_PUBLISHER: [&str; 2] = ["tasks", "results"];
@@ -220,7 +220,7 @@ impl Forger {
             1 => [0x62, 0].repeat(self.size() as usize),
             2 => self.text().into_bytes(),
             _ => (0..self.random.between(0, 300))
-                .map(|_| self.random.next() as u8)
+                .map(|_| self.random.next_u64() as u8)
                 .collect(),
         };
         Forged {

@@ -19,9 +19,10 @@ use forge::{Forged, Forger, OF_PUBLISHER, OF_WORKER};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{Channel, Connection, ConnectionProperties};
 use proto::v1::{GetJobResponse, GetMasterRequest, JobState};
+use random::Random;
 use rustix::process::Signal;
 use support::node::Node;
-use support::random::{Random, seed, setting};
+use support::seed::{seed, setting};
 use support::truth::{Outcome, Truth};
 use support::{PATIENCE, Process, Stage, job_when, peak_kb, published, stderr};
 

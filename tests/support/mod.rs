@@ -7,7 +7,7 @@
 pub(crate) mod node;
 pub(crate) mod passive;
 pub(crate) mod proxy;
-pub(crate) mod random;
+pub(crate) mod seed;
 pub(crate) mod truth;
 
 use std::io::{BufRead, BufReader, ErrorKind, Write};

@@ -7,7 +7,7 @@ use proto::v1::{GetJobResponse, ListRejectsRequest, Profile, Reject};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::random::Random;
+use random::Random;
 
 /// The columns of `examples/orders`.
 const COLUMNS: usize = 10;
@@ -103,7 +103,7 @@ fn lines(text: &str) -> u64 {
 /// A record with the wrong number of fields, and that number.
 fn bad_record(random: &mut Random) -> (usize, String) {
     let fields = random.pick(&[1, 2, 9, 11, 30]);
-    let number = random.next() % 1_000_000;
+    let number = random.next_u64() % 1_000_000;
     let mut cells = vec![format!("bad {number}")];
     cells.resize(fields, "\"two\nlines, and a comma\"".to_owned());
     (fields, cells.join(","))

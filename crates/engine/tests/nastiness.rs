@@ -7,6 +7,7 @@
 mod support;
 
 use engine::Dialect;
+use random::Random;
 
 /// The minimum number of cases.
 const CASES: u64 = 100_000;
@@ -78,54 +79,40 @@ fn nasty_bytes_split_as_the_csv_crate_reads_them() {
 }
 
 fn try_case(number: u64) {
-    let mut random = Random(number);
+    let mut random = Random::new(number);
     let case = Case {
         number,
         dialect: dialect(&mut random),
         input: input(&mut random),
     };
-    let target = 1 + random.below(300);
-    let feed = 1 + random.below(200);
+    let target = 1 + random.index(300);
+    let feed = 1 + random.index(200);
     support::check(case.dialect, target, &case.input, feed);
 }
 
 fn dialect(random: &mut Random) -> Dialect {
-    let quote = [Some(b'"'), Some(b'"'), Some(b'"'), Some(b'\''), None][random.below(5)];
+    let quote = [Some(b'"'), Some(b'"'), Some(b'"'), Some(b'\''), None][random.index(5)];
     Dialect {
-        delimiter: [b',', b',', b';', b'\t'][random.below(4)],
+        delimiter: [b',', b',', b';', b'\t'][random.index(4)],
         quote,
-        escape: (random.below(4) == 0).then_some(b'\\'),
-        double_quote: random.below(4) > 0,
-        has_header: random.below(2) == 0,
-        comment: (random.below(4) == 0).then_some(b'#'),
+        escape: (random.index(4) == 0).then_some(b'\\'),
+        double_quote: random.index(4) > 0,
+        has_header: random.index(2) == 0,
+        comment: (random.index(4) == 0).then_some(b'#'),
         ..Dialect::default()
     }
 }
 
 /// Mostly short, sometimes several blocks long, with more or fewer bytes without a meaning.
 fn input(random: &mut Random) -> Vec<u8> {
-    let longest = [8, 20, 60, 160][random.below(4)];
-    let plain = random.below(4);
+    let longest = [8, 20, 60, 160][random.index(4)];
+    let plain = random.index(4);
     let mut input = Vec::new();
-    for _ in 0..random.below(longest) {
-        input.extend_from_slice(NASTY[random.below(NASTY.len())]);
-        for _ in 0..random.below(1 + 3 * plain) {
-            input.push(b'a' + random.below(26) as u8);
+    for _ in 0..random.index(longest) {
+        input.extend_from_slice(NASTY[random.index(NASTY.len())]);
+        for _ in 0..random.index(1 + 3 * plain) {
+            input.push(b'a' + random.index(26) as u8);
         }
     }
     input
-}
-
-/// SplitMix64, from G. L. Steele, D. Lea and C. H. Flood, "Fast splittable pseudorandom number generators", 2014: good
-/// from any seed on.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % end.max(1) as u64) as usize
-    }
 }

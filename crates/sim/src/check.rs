@@ -18,10 +18,10 @@ use proto::{Envelope, JobId};
 use crate::command::{exec, is_exec, rows_of};
 use crate::failure::RunError;
 use crate::faults::FaultInjector;
-use crate::input::Input;
+use crate::input::{Input, profile};
 use crate::master::Store;
 use crate::model::Ledger;
-use crate::publisher::{chunks, messages, profile};
+use crate::publisher::{chunks, messages};
 
 /// More than any input here has.
 const MANY: usize = 1 << 20;

@@ -3,8 +3,7 @@
 use std::fmt;
 
 use proto::{Envelope, Payload};
-
-use crate::random::Random;
+use random::Random;
 
 macro_rules! faults {
     ($($fault:ident => $name:literal,)*) => {

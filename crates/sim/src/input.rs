@@ -3,11 +3,10 @@
 use engine::Dialect;
 use engine::split::Limits;
 
-use proto::v1::OperationSpec;
+use proto::v1::{OperationSpec, ProfileSpec};
+use random::Random;
 
 use crate::command::exec;
-use crate::publisher::profile;
-use crate::random::Random;
 
 /// The input of one job.
 #[derive(Debug)]
@@ -109,11 +108,11 @@ impl<'r> Writer<'r> {
         match self.random.below(14) {
             0 => {}
             1..=4 => {
-                let number = self.random.next() as i64 >> self.random.between(40, 62);
+                let number = self.random.next_u64() as i64 >> self.random.between(40, 62);
                 self.bytes.extend(number.to_string().bytes());
             }
             5 | 6 => {
-                let number = self.random.next() as i32;
+                let number = self.random.next_u64() as i32;
                 self.bytes
                     .extend(format!("{}", f64::from(number) / 1000.0).bytes());
             }
@@ -141,4 +140,12 @@ impl<'r> Writer<'r> {
 
 fn pick<'t, T>(random: &mut Random, from: &'t [T]) -> &'t T {
     &from[random.index(from.len())]
+}
+
+/// The operation of most simulated jobs.
+pub(crate) fn profile() -> OperationSpec {
+    OperationSpec {
+        kind: Some(ProfileSpec::default().into()),
+        ..OperationSpec::default()
+    }
 }

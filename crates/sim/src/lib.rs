@@ -17,7 +17,6 @@ mod model;
 mod plan;
 mod publisher;
 mod queue;
-mod random;
 mod worker;
 mod world;
 

@@ -1,6 +1,6 @@
 //! The configuration that a seed draws: sizes, limits and fault rates.
 
-use crate::random::Random;
+use random::Random;
 
 /// The configuration of one run.
 #[derive(Debug)]

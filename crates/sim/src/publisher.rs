@@ -6,7 +6,6 @@ use broker::Confirm;
 use engine::chunk::Packing;
 use engine::split::Splitter;
 use input::{InputDescription, Totals};
-use proto::v1::{OperationSpec, ProfileSpec};
 use proto::{Envelope, JobId, Payload};
 use publisher::{ConfirmOutcome, Job, Outbox, Ticket, message};
 
@@ -203,14 +202,6 @@ pub(crate) fn messages(
         ..Totals::default()
     }));
     Ok(messages)
-}
-
-/// The operation of most simulated jobs.
-pub(crate) fn profile() -> OperationSpec {
-    OperationSpec {
-        kind: Some(ProfileSpec::default().into()),
-        ..OperationSpec::default()
-    }
 }
 
 /// The chunks among messages.

@@ -9,6 +9,7 @@ use engine::{Dialect, Limits, Splitter};
 use proto::v1::{
     Chunk, ChunkResult, JobSeal, JobState, OperationSpec, RuleReport, ValidateReport, report,
 };
+use random::Random;
 
 use super::*;
 use crate::message::{ChunkFailure, JobMessage};
@@ -215,41 +216,23 @@ fn broken(report: &ValidateReport, rule: &str) -> u64 {
         .sum()
 }
 
-/// Pseudo-random numbers by seed (Marsaglia's xorshift).
-struct Shuffle(u64);
-
-impl Shuffle {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % n as u64) as usize
-    }
-
-    fn shuffle<T>(&mut self, items: &mut [T]) {
-        for at in (1..items.len()).rev() {
-            items.swap(at, self.below(at + 1));
-        }
-    }
-}
-
 #[test]
 fn keys_hold_over_the_whole_job_whatever_the_order_the_cut_and_the_restarts() {
     let expected = expected_outcome(&HashSet::new());
     let invalid = expected.rejects.len() as u64;
     for seed in 1..40u64 {
-        let mut shuffle = Shuffle(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mut random = Random::new(seed);
         let dir = tempfile::tempdir().unwrap();
         let location = StoreLocation::Directory(dir.path().into());
         let id = JobId::new();
-        let (mut messages, _) = messages(id, [1, 60, 400, 1 << 20][shuffle.below(4)]);
-        let again = messages[shuffle.below(messages.len())].clone();
+        let (mut messages, _) = messages(id, [1, 60, 400, 1 << 20][random.index(4)]);
+        let again = messages[random.index(messages.len())].clone();
         messages.push(again);
-        shuffle.shuffle(&mut messages);
+        random.shuffle(&mut messages);
         let mut store = Store::open(&location).unwrap();
-        for batch in messages.chunks(1 + shuffle.below(9)) {
+        for batch in messages.chunks(1 + random.index(9)) {
             store.apply(batch, 7).unwrap();
-            if shuffle.below(4) == 0 {
+            if random.index(4) == 0 {
                 drop(store);
                 store = Store::open(&location).unwrap();
             }
