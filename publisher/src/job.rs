@@ -79,18 +79,9 @@ impl Job {
         Chunk {
             job_id: self.id.to_string(),
             seq,
-            operation: Some(self.operation.clone()),
-            dialect: Some((&self.dialect).into()),
-            columns: self.columns.clone(),
-            first_record: piece.first_record,
-            first_line: piece.first_line,
-            first_byte: piece.first_byte,
-            body: piece.body,
-            rows: piece.rows,
-            rejects: piece.rejects,
             file: file.to_owned(),
             lane: self.lane.clone(),
-            ..Chunk::default()
+            ..piece.into_chunk(&self.operation, &self.dialect, &self.columns)
         }
     }
 

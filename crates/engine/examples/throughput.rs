@@ -291,17 +291,7 @@ fn chunks(columns: &[String], pieces: Vec<Piece>) -> Vec<Chunk> {
     };
     let chunk = |(seq, piece): (usize, Piece)| Chunk {
         seq: seq as u64,
-        operation: Some(operation.clone()),
-        dialect: Some((&Dialect::default()).into()),
-        columns: columns.to_vec(),
-        first_record: piece.first_record,
-        first_line: piece.first_line,
-        first_byte: piece.first_byte,
-
-        body: piece.body,
-        rows: piece.rows,
-        rejects: piece.rejects,
-        ..Chunk::default()
+        ..piece.into_chunk(&operation, &Dialect::default(), columns)
     };
     pieces.into_iter().enumerate().map(chunk).collect()
 }

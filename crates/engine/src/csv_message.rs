@@ -2,7 +2,7 @@
 //! The same message always gives the same job, so that a redelivered message gives no second one.
 
 use bytes::{Bytes, BytesMut};
-use proto::v1::{Chunk, Input, JobOpen, JobSeal, Reject};
+use proto::v1::{Chunk, Input, JobOpen, JobSeal};
 use proto::{Csv, Envelope, JobId, Lane, Payload};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -10,7 +10,7 @@ use crate::Dialect;
 use crate::chunk::{self, Packing};
 use crate::operation;
 use crate::sniff::{DialectOverrides, Sniffed, sniff};
-use crate::split::{Limits, SplitError, Splitter};
+use crate::split::{Limits, Piece, SplitError, Splitter};
 
 /// The maximum size of a body: that of a chunk.
 const MAX_BODY_BYTES: usize = 8 << 20;
@@ -76,7 +76,10 @@ impl SingleChunkJob {
             _ => csv.body.clone(),
         };
         let parsed = ParsedBody {
-            body: kept,
+            piece: Piece {
+                body: kept,
+                ..Piece::default()
+            },
             ..ParsedBody::default()
         };
         Self::build(csv, info, parsed, Some(why))
@@ -95,8 +98,8 @@ impl SingleChunkJob {
         let seal = JobSeal {
             job_id: job_id.clone(),
             chunks: 1,
-            rows: parsed.rows,
-            rejects: parsed.rejects.len() as u64,
+            rows: parsed.piece.rows,
+            rejects: parsed.piece.rejects.len() as u64,
             bytes: csv.body.len() as u64,
             sealed_unix_ms: opened_unix_ms,
             ..JobSeal::default()
@@ -105,15 +108,10 @@ impl SingleChunkJob {
             job_id: job_id.clone(),
             // The error is permanent: without an operation the chunk is never replayed.
             operation: error.is_none().then(|| operation.clone()),
-            dialect: Some((&parsed.dialect).into()),
-            columns: parsed.columns.clone(),
-            first_line: parsed.first_line,
-            first_byte: parsed.first_byte,
-            body: parsed.body,
-            rows: parsed.rows,
-            rejects: parsed.rejects,
             lane: lane.clone(),
-            ..Chunk::default()
+            ..parsed
+                .piece
+                .into_chunk(&operation, &parsed.dialect, &parsed.columns)
         };
         chunk::pack(&mut chunk, Packing::Hash);
         let open = JobOpen {
@@ -186,11 +184,8 @@ fn sender(csv: &Csv) -> String {
 struct ParsedBody {
     dialect: Dialect,
     columns: Vec<String>,
-    body: Bytes,
-    rows: u64,
-    rejects: Vec<Reject>,
-    first_line: u64,
-    first_byte: u64,
+    /// All records.
+    piece: Piece,
     sniffed: Vec<proto::v1::Sniffed>,
 }
 
@@ -216,13 +211,14 @@ impl ParsedBody {
         let mut bodies = Vec::new();
         while let Some(piece) = splitter.next_piece()? {
             if bodies.is_empty() {
-                (parsed.first_line, parsed.first_byte) = (piece.first_line, piece.first_byte);
+                let whole = &mut parsed.piece;
+                (whole.first_line, whole.first_byte) = (piece.first_line, piece.first_byte);
             }
-            parsed.rows += piece.rows;
-            parsed.rejects.extend(piece.rejects);
+            parsed.piece.rows += piece.rows;
+            parsed.piece.rejects.extend(piece.rejects);
             bodies.push(piece.body);
         }
-        parsed.body = joined(bodies);
+        parsed.piece.body = joined(bodies);
         parsed.columns = splitter.header().unwrap_or_default().to_vec();
         Ok(parsed)
     }

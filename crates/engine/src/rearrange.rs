@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn records_behind_what_was_ragged_keep_their_numbers() {
         use proto::v1::operation_spec::Kind;
-        use proto::v1::{Chunk, OperationSpec, ProfileSpec};
+        use proto::v1::{OperationSpec, ProfileSpec};
         let before = Reject {
             record: 9,
             ..Reject::default()
@@ -244,19 +244,12 @@ mod tests {
             let mut numbers = Vec::new();
             for piece in mapping(dialect, target_bytes).rearrange(whole.clone()) {
                 let kind = Some(Kind::Profile(ProfileSpec::default()));
-                let chunk = Chunk {
-                    operation: Some(OperationSpec {
-                        kind,
-                        ..OperationSpec::default()
-                    }),
-                    dialect: Some((&dialect).into()),
-                    columns: ["x", "y", "z"].map(str::to_owned).to_vec(),
-                    first_record: piece.first_record,
-                    body: piece.body,
-                    rows: piece.rows,
-                    rejects: piece.rejects,
-                    ..Chunk::default()
+                let operation = OperationSpec {
+                    kind,
+                    ..OperationSpec::default()
                 };
+                let columns = ["x", "y", "z"].map(str::to_owned);
+                let chunk = piece.into_chunk(&operation, &dialect, &columns);
                 let observed = crate::operation::observe(&chunk).unwrap();
                 numbers.extend(observed.sample.into_iter().map(|row| row.record));
             }

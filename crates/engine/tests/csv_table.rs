@@ -7,7 +7,7 @@ use engine::dialect::Ragged;
 use engine::sniff::{DialectOverrides, sniff};
 use engine::{Dialect, Limits, Splitter, columns, operation};
 use proto::v1::operation_spec::Kind;
-use proto::v1::{Chunk, OperationSpec, ProfileSpec};
+use proto::v1::{OperationSpec, ProfileSpec};
 
 /// The result for a small input.
 #[derive(Debug, Default, PartialEq)]
@@ -31,21 +31,12 @@ fn read(dialect: Dialect, input: &[u8]) -> Result<Outcome, String> {
     splitter.finish();
     let mut outcome = Outcome::default();
     while let Some(piece) = splitter.next_piece().map_err(|error| error.to_string())? {
-        let chunk = Chunk {
-            operation: Some(OperationSpec {
-                kind: Some(Kind::Profile(ProfileSpec::default())),
-                ..OperationSpec::default()
-            }),
-            dialect: Some((&dialect).into()),
-            columns: splitter.header().unwrap_or_default().to_vec(),
-            first_record: piece.first_record,
-            first_line: piece.first_line,
-            first_byte: piece.first_byte,
-            body: piece.body,
-            rows: piece.rows,
-            rejects: piece.rejects,
-            ..Chunk::default()
+        let operation = OperationSpec {
+            kind: Some(Kind::Profile(ProfileSpec::default())),
+            ..OperationSpec::default()
         };
+        let columns = splitter.header().unwrap_or_default();
+        let chunk = piece.into_chunk(&operation, &dialect, columns);
         let observed = operation::observe(&chunk).unwrap();
         let rows = observed.sample.into_iter().map(|row| row.cells);
         outcome.rows.extend(rows);

@@ -34,17 +34,7 @@ fn spec() -> OperationSpec {
 fn chunk(columns: &[String], dialect: Dialect, seq: usize, piece: Piece) -> Chunk {
     Chunk {
         seq: seq as u64,
-        operation: Some(spec()),
-        dialect: Some((&dialect).into()),
-        columns: columns.to_vec(),
-        first_record: piece.first_record,
-        first_line: piece.first_line,
-        first_byte: piece.first_byte,
-
-        body: piece.body,
-        rows: piece.rows,
-        rejects: piece.rejects,
-        ..Chunk::default()
+        ..piece.into_chunk(&spec(), &dialect, columns)
     }
 }
 

@@ -67,15 +67,7 @@ fn came_of(input: &str, operation: &OperationSpec, target_bytes: usize) -> Came 
     for (seq, piece) in pieces.into_iter().enumerate() {
         let chunk = Chunk {
             seq: seq as u64,
-            operation: Some(operation.clone()),
-            dialect: Some((&Dialect::default()).into()),
-            columns: columns.clone(),
-            first_record: piece.first_record,
-            first_line: piece.first_line,
-            first_byte: piece.first_byte,
-            rows: piece.rows,
-            body: piece.body,
-            ..Chunk::default()
+            ..piece.into_chunk(operation, &Dialect::default(), &columns)
         };
         let observed = operation::observe(&chunk).unwrap();
         let partial = observed.partial;

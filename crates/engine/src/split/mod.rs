@@ -13,7 +13,7 @@ pub(crate) mod state_machine;
 mod unterminated;
 
 use bytes::{Buf, Bytes, BytesMut};
-use proto::v1::Reject;
+use proto::v1::{Chunk, OperationSpec, Reject};
 
 use crate::Dialect;
 pub use crate::records::line_ends;
@@ -54,6 +54,29 @@ pub struct Piece {
     /// The rejects between the body of the previous piece and this one; if the piece was rearranged, also those among
     /// its own records.
     pub rejects: Vec<Reject>,
+}
+
+impl Piece {
+    /// The chunk of these records, for `operation`. The caller fills in the job, the seq, the file and the lane.
+    pub fn into_chunk(
+        self,
+        operation: &OperationSpec,
+        dialect: &Dialect,
+        columns: &[String],
+    ) -> Chunk {
+        Chunk {
+            operation: Some(operation.clone()),
+            dialect: Some(dialect.into()),
+            columns: columns.to_vec(),
+            first_record: self.first_record,
+            first_line: self.first_line,
+            first_byte: self.first_byte,
+            body: self.body,
+            rows: self.rows,
+            rejects: self.rejects,
+            ..Chunk::default()
+        }
+    }
 }
 
 /// The reason why the input cannot be split at all.

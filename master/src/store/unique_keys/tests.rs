@@ -130,15 +130,7 @@ fn messages(id: JobId, target_bytes: usize) -> (Vec<JobMessage>, Vec<Chunk>) {
     while let Some(piece) = splitter.next_piece().unwrap() {
         let chunk = Chunk {
             seq: chunks.len() as u64,
-            operation: Some(operation()),
-            dialect: Some((&Dialect::default()).into()),
-            columns: columns(),
-            first_record: piece.first_record,
-            first_line: piece.first_line,
-            first_byte: piece.first_byte,
-            rows: piece.rows,
-            body: piece.body,
-            ..Chunk::default()
+            ..piece.into_chunk(&operation(), &Dialect::default(), &columns())
         };
         let observed = observe(&chunk).unwrap();
         let output = observed.output.unwrap();
