@@ -6,6 +6,7 @@ use proto::{Envelope, PayloadError};
 
 /// A delivered message. It is redelivered, to this or another consumer, unless its receipt is settled.
 #[derive(Debug)]
+#[allow(clippy::struct_field_names)] // `delivery_count` is AMQP's name
 pub struct Delivery<R> {
     /// The message, or the bytes that could not be decoded.
     pub message: Result<Envelope, Box<Unreadable>>,
