@@ -4,6 +4,8 @@ use proto::v1::{Bin, ColumnProfile, ColumnType, Estimate, Order, Quantile, TopVa
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::column_counts::ColumnCounts;
+
 /// One column. A field is absent if it was not computed or does not apply to the column.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct ColumnJson {
@@ -42,14 +44,8 @@ pub(super) struct ColumnJson {
     shortest: Option<String>,
     #[serde(default)]
     longest: Option<String>,
-    #[serde(default)]
-    leading_zeros: u64,
-    #[serde(default)]
-    surrounding_space: u64,
-    #[serde(default)]
-    mixed_case: u64,
-    #[serde(default)]
-    out_of_range: u64,
+    #[serde(flatten)]
+    counts: ColumnCounts,
 }
 
 /// A count, and its relative standard error.
@@ -142,10 +138,7 @@ impl From<&ColumnProfile> for ColumnJson {
             length_mean: column.length_mean,
             shortest: column.shortest.clone(),
             longest: column.longest.clone(),
-            leading_zeros: column.leading_zeros,
-            surrounding_space: column.surrounding_space,
-            mixed_case: column.mixed_case,
-            out_of_range: column.out_of_range,
+            counts: column.into(),
         }
     }
 }
@@ -157,7 +150,7 @@ impl From<ColumnJson> for ColumnProfile {
         let unique = json.unique.as_deref().and_then(proto::uniqueness_named);
         let order = json.order.as_deref().and_then(proto::order_named);
         let text = |scalar: Option<Scalar>| scalar.map(|scalar| scalar.text());
-        Self {
+        let mut column = Self {
             name: json.name,
             r#type: kind.into(),
             fit: json.fit,
@@ -187,15 +180,14 @@ impl From<ColumnJson> for ColumnProfile {
             histogram: json.histogram.into_iter().map(Bin::from).collect(),
             top: json.top.into_iter().map(TopValue::from).collect(),
             top_rest: json.top_rest,
-            leading_zeros: json.leading_zeros,
-            surrounding_space: json.surrounding_space,
-            mixed_case: json.mixed_case,
-            out_of_range: json.out_of_range,
             order: order.unwrap_or(Order::Unspecified).into(),
             unique: unique.unwrap_or(Uniqueness::Unspecified).into(),
             shortest: json.shortest,
             longest: json.longest,
-        }
+            ..Self::default()
+        };
+        json.counts.write_to(&mut column);
+        column
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use proto::v1::{ColumnProfile, Profile};
 
+use crate::column_counts::ColumnCounts;
 use crate::result_text;
 
 /// The ranks of the quantiles that have a field.
@@ -35,13 +36,14 @@ pub(super) fn write(out: &mut impl Write, profile: &Profile) -> io::Result<()> {
 
 /// Name and value of every field; a missing value is empty.
 fn fields(column: &ColumnProfile) -> Vec<(&'static str, String)> {
-    let mut fields = counts(column);
+    let mut fields = basics(column);
+    fields.extend(ColumnCounts::from(column).fields());
     fields.extend(numbers(column));
     fields.extend(texts(column));
     fields
 }
 
-fn counts(column: &ColumnProfile) -> Vec<(&'static str, String)> {
+fn basics(column: &ColumnProfile) -> Vec<(&'static str, String)> {
     let distinct = column.distinct.as_ref();
     vec![
         ("name", column.name.clone()),
@@ -56,10 +58,6 @@ fn counts(column: &ColumnProfile) -> Vec<(&'static str, String)> {
         ),
         ("unique", text(proto::uniqueness_name(column.unique()))),
         ("order", text(proto::order_name(column.order()))),
-        ("leading_zeros", column.leading_zeros.to_string()),
-        ("surrounding_space", column.surrounding_space.to_string()),
-        ("mixed_case", column.mixed_case.to_string()),
-        ("out_of_range", column.out_of_range.to_string()),
     ]
 }
 

@@ -1,8 +1,6 @@
 //! Messages of jobs with empty profiles, for tests of the store.
 
 use proto::JobId;
-use proto::v1::chunk_result::Partial;
-use proto::v1::operation_spec::Kind;
 use proto::v1::{
     Chunk, ChunkResult, JobOpen, JobSeal, OperationSpec, ProfilePartial, ProfileSpec, Reject,
 };
@@ -17,7 +15,7 @@ pub(super) fn open(dir: &tempfile::TempDir) -> Store {
 pub(super) fn opening(id: JobId) -> JobMessage {
     let open = JobOpen {
         operation: Some(OperationSpec {
-            kind: Some(Kind::Profile(ProfileSpec::default())),
+            kind: Some(ProfileSpec::default().into()),
             no_rows: false,
         }),
         ..JobOpen::default()
@@ -43,7 +41,7 @@ pub(super) fn result(id: JobId, seq: u64) -> JobMessage {
             line: seq,
             ..Reject::default()
         }],
-        partial: Some(Partial::Profile(ProfilePartial::default())),
+        partial: Some(ProfilePartial::default().into()),
         ..ChunkResult::default()
     };
     JobMessage::Result(id, Box::new(result))

@@ -6,7 +6,7 @@ mod job_args;
 mod operation_args;
 mod profile_args;
 mod resume_args;
-mod schema_args;
+mod validate_args;
 
 pub use args::{Args, PublishOutcome, print_description, print_outcome};
 pub use exec_args::ExecModeArg;

@@ -6,7 +6,7 @@ use proto::v1::{ColumnProfile, Estimate, GetJobResponse, Job, Profile};
 
 use super::column;
 use super::value::{Change, Value};
-use crate::profile_report::profile_of;
+use crate::profile::profile_of;
 
 /// All differences, by weight, then in the order of the columns.
 pub fn changes(before: &GetJobResponse, after: &GetJobResponse) -> Vec<Change> {

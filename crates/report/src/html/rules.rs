@@ -5,7 +5,7 @@ use maud::html;
 use proto::v1::{Job, ValidateReport};
 
 use super::{document, head, shown};
-use crate::rules::sorted;
+use crate::validate::sorted;
 
 /// The page of a validation report.
 pub(super) fn page(job: &Job, report: &ValidateReport, is_partial: bool) -> String {

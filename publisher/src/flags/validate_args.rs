@@ -10,7 +10,7 @@ use super::operation_args::OperationFlags;
 
 /// The schema.
 #[derive(Debug, clap::Args)]
-pub(crate) struct SchemaArgs {
+pub(crate) struct ValidateArgs {
     /// Check each record against the JSON Table Schema in FILE, instead of profiling: records that break a rule are bad
     /// records
     #[arg(long, value_name = "FILE", conflicts_with_all = ["stats", "exact"], group = "makes_rows")]
@@ -18,14 +18,14 @@ pub(crate) struct SchemaArgs {
 }
 
 impl OperationFlags for ValidateSpec {
-    type Args = SchemaArgs;
+    type Args = ValidateArgs;
 
-    fn is_requested(args: &SchemaArgs) -> bool {
+    fn is_requested(args: &ValidateArgs) -> bool {
         args.schema.is_some()
     }
 
     /// Fails if the file cannot be read, or is not a schema that rowmill supports.
-    fn spec(args: &SchemaArgs) -> Result<Self, Failure> {
+    fn spec(args: &ValidateArgs) -> Result<Self, Failure> {
         let Some(path) = &args.schema else {
             return Ok(Self::default());
         };

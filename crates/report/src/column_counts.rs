@@ -1,0 +1,35 @@
+//! The counts of a column that JSON and CSV have under the same names.
+
+use proto::v1::ColumnProfile;
+use serde::{Deserialize, Serialize};
+
+macro_rules! counts {
+    ($($field:ident),+ $(,)?) => {
+        /// The counts as JSON. Files of earlier versions lack some.
+        #[derive(Debug, Default, Serialize, Deserialize)]
+        #[serde(default)]
+        pub(crate) struct ColumnCounts {
+            $($field: u64,)+
+        }
+
+        impl ColumnCounts {
+            /// The name and the value of each.
+            pub(crate) fn fields(&self) -> Vec<(&'static str, String)> {
+                vec![$((stringify!($field), self.$field.to_string())),+]
+            }
+
+            /// Writes them into `column`.
+            pub(crate) fn write_to(&self, column: &mut ColumnProfile) {
+                $(column.$field = self.$field;)+
+            }
+        }
+
+        impl From<&ColumnProfile> for ColumnCounts {
+            fn from(column: &ColumnProfile) -> Self {
+                Self { $($field: column.$field),+ }
+            }
+        }
+    };
+}
+
+counts!(leading_zeros, surrounding_space, mixed_case, out_of_range);
