@@ -249,7 +249,7 @@ impl Job {
 
     /// The job's rate limit. `None` if it has none, or an invalid one.
     pub(crate) fn rate(&self) -> Option<Rate> {
-        Rate::of(self.open.as_ref()?.operation.as_ref())?.ok()
+        Rate::of_operation(self.open.as_ref()?.operation.as_ref())?.ok()
     }
 
     /// The column names of its output rows: those of the header that the results determine, or else

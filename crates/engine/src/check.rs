@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_bad_record_is_told_of_with_its_place() {
+    fn the_first_bad_record_is_reported_with_its_position() {
         let dialect = Dialect::default();
         let bad = check(&dialect, true).first_bad(&piece(b"1,\"a\nb\"\n2\n3,4,5\n"));
         let bad = bad.unwrap();
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_bad_only_where_text_is_asked_for() {
+    fn invalid_utf8_is_bad_only_if_utf8_is_required() {
         let dialect = Dialect::default();
         let piece = piece(b"1,caf\xc3\xa9\n2,caf\xe9\n");
         assert_eq!(check(&dialect, false).first_bad(&piece), None);
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_splitter_rejected_comes_first() {
+    fn rejects_of_the_splitter_come_first() {
         let mut piece = piece(b"1\n");
         piece.rejects.push(Reject {
             reason: "too long".to_owned(),

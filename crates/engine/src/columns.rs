@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn duplicate_and_empty_names_are_told_apart() {
+    fn duplicate_and_empty_names_become_distinct() {
         assert_eq!(
             shown_of(["a", "", "a", "b", "", "a"]),
             ["a", "column 2", "a#2", "b", "column 5", "a#3"]
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_made_up_name_is_never_that_of_another_column() {
+    fn a_generated_name_never_equals_that_of_another_column() {
         assert_eq!(
             shown_of(["a", "a", "a#2", "", "column 4", "a#2"]),
             ["a", "a#3", "a#2", "column 4#2", "column 4", "a#2#2"]
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn many_equal_names_are_numbered_in_no_time() {
+    fn many_equal_names_are_numbered_fast() {
         let names = display_names(&vec!["x".to_owned(); 16_384]);
         assert_eq!(names[16_383], "x#16384");
     }

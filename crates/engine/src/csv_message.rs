@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_a_job_that_can_be_worked_on() {
+    fn a_message_is_a_job_that_can_be_processed() {
         let single = single("\u{feff}a;b\n1;2\n3;4\n");
         assert_eq!(single.error, None);
         assert_eq!(single.chunk.columns, ["a", "b"]);
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_and_can_never_be_run() {
+    fn an_invalid_message_has_a_reason_and_can_never_be_run() {
         let packed = Csv {
             content_encoding: "gzip".into(),
             ..csv("a\n")

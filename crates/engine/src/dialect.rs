@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dialect_survives_the_trip() {
+    fn a_dialect_survives_the_wire() {
         let dialect = Dialect {
             delimiter: b';',
             quote: Some(b'\''),
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_split_is_refused_with_a_reason() {
+    fn an_ambiguous_dialect_is_refused_with_a_reason() {
         let wire = |delimiter, quote| proto::v1::Dialect {
             delimiter,
             quote,

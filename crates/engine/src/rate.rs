@@ -31,7 +31,7 @@ impl Rate {
     /// # Errors
     ///
     /// When the rate in the operation is invalid; then no chunk of it may be started.
-    pub fn of(operation: Option<&OperationSpec>) -> Option<Result<Self, RateError>> {
+    pub fn of_operation(operation: Option<&OperationSpec>) -> Option<Result<Self, RateError>> {
         let rate = crate::operation::of(operation)?.rate()?;
         let is_rate = rate.per_second.is_finite() && rate.per_second > 0.0;
         Some(if is_rate {
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn people_write_it_by_the_second_minute_or_hour_and_in_rows_unless_they_say_chunks() {
+    fn a_rate_is_per_second_minute_or_hour_and_in_rows_by_default() {
         for (text, per_second, counts_chunks, shown) in [
             ("50/s", 50.0, false, "50 rows/s"),
             ("10/m", 10.0 / 60.0, false, "10 rows/m"),
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_rate_is_told_from_none() {
+    fn an_invalid_rate_differs_from_no_rate() {
         let operation = |rate| OperationSpec {
             kind: Some(Kind::Exec(ExecSpec {
                 rate,
@@ -147,11 +147,11 @@ mod tests {
             })),
             no_rows: false,
         };
-        assert_eq!(Rate::of(None), None);
-        assert_eq!(Rate::of(Some(&operation(None))), None);
+        assert_eq!(Rate::of_operation(None), None);
+        assert_eq!(Rate::of_operation(Some(&operation(None))), None);
         let rate: Rate = "5chunks/s".parse().unwrap();
         assert_eq!(
-            Rate::of(Some(&operation(Some(rate.into())))),
+            Rate::of_operation(Some(&operation(Some(rate.into())))),
             Some(Ok(rate))
         );
         assert_eq!(
@@ -159,6 +159,6 @@ mod tests {
             (1, 70)
         );
         let broken = operation(Some(v1::Rate::default()));
-        assert!(Rate::of(Some(&broken)).unwrap().is_err());
+        assert!(Rate::of_operation(Some(&broken)).unwrap().is_err());
     }
 }

@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn cells_go_to_their_columns_whatever_stands_in_them() {
+    fn cells_are_mapped_to_their_columns_whatever_their_content() {
         let plain = Dialect::default();
         let backslash = Dialect {
             quote: Some(b'\''),
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ragged_in_its_own_file_is_told_of_where_it_stands() {
+    fn a_ragged_record_is_rejected_at_its_position_in_its_file() {
         let body = "a,b,c\n1\n2,3,4\n";
         let pieces = mapping(Dialect::default(), 1 << 20).rearrange(piece(body));
         let [reject] = &pieces[0].rejects[..] else {
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn records_behind_what_was_ragged_keep_their_numbers() {
+    fn records_behind_a_ragged_one_keep_their_numbers() {
         use proto::v1::operation_spec::Kind;
         use proto::v1::{OperationSpec, ProfileSpec};
         let before = Reject {
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_piece_that_grows_is_cut_and_nothing_is_lost() {
+    fn a_piece_that_grows_is_cut_without_loss() {
         let row = |n: u32| format!("{n},x,y\n");
         let body: String = (0..5000).map(row).collect();
         let whole = Piece {

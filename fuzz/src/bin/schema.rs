@@ -1,5 +1,4 @@
-//! Table Schemas, and cells held against them: what stands before the first zero byte is the schema, the
-//! rest is CSV.
+//! Table Schemas, and cells validated against them: the schema is before the first zero byte, CSV behind it.
 
 #![no_main]
 
@@ -37,6 +36,6 @@ fuzz_target!(|data: &[u8]| {
         body,
         ..Chunk::default()
     };
-    // The number of rows may be wrong, and is told; a schema that had a plan has one here.
+    // The number of rows may be wrong, which is an error; a schema that compiled before compiles again.
     drop(observe(&chunk));
 });

@@ -70,7 +70,7 @@ impl JobMessage {
     pub(crate) fn affects_control(&self) -> bool {
         match self {
             Self::Failure(_, failure) => failure.is_parked,
-            Self::Open(_, open) => Rate::of(open.operation.as_ref()).is_some(),
+            Self::Open(_, open) => Rate::of_operation(open.operation.as_ref()).is_some(),
             Self::Seal(..) | Self::Result(..) => false,
         }
     }

@@ -23,7 +23,9 @@ pub(crate) fn chunk_info(
     };
     let (job, seq) = envelope.chunk()?;
     Lane::named(&chunk.lane).ok()?;
-    let rate = Rate::of(chunk.operation.as_ref()).transpose().ok()?;
+    let rate = Rate::of_operation(chunk.operation.as_ref())
+        .transpose()
+        .ok()?;
     Some(ChunkInfo {
         job,
         chunk: job.chunk(seq),

@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_out_of_range_have_one_in_their_place() {
+    fn numbers_out_of_range_have_a_stand_in() {
         assert_eq!(read("1", "", 1100), Err("1e1100".into()));
         assert_eq!(read(&"9".repeat(1101), "", 0), Err("1e1100".into()));
         assert_eq!(read("1", "", i64::MAX), Err("1e1100".into()));

@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_in_a_row_spread_over_all_bits() {
+    fn consecutive_numbers_spread_over_all_bits() {
         let mut ones = [0_u32; 64];
         for number in 0..10_000 {
             let hash = hash_cell(number.to_string().as_bytes());

@@ -111,7 +111,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_plain_text_is_nothing_else(cell in "[-+.0-9a-z@:/]{1,12}|true|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}") {
+        fn plain_text_has_no_other_kind(cell in "[-+.0-9a-z@:/]{1,12}|true|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}") {
             let cell = cell.as_bytes();
             if is_plain_text(cell, prefix::prefix(cell)) {
                 prop_assert_eq!(number::parse(cell), None);
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn shapes_are_told_apart() {
+    fn formats_are_told_apart() {
         assert_eq!(kind("TRUE"), CellKind::Boolean);
         assert_eq!(kind("yes"), CellKind::Text);
         assert_eq!(kind("019344a0-0000-7000-8000-00000000000F"), CellKind::Uuid);

@@ -305,13 +305,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn eight_bytes_at_once_are_read_as_one_by_one(cell in "[-+]?[0-9a/:;.]{0,5}[0-9.]{0,5}") {
+        fn eight_bytes_at_once_are_parsed_as_one_by_one(cell in "[-+]?[0-9a/:;.]{0,5}[0-9.]{0,5}") {
             let cell = cell.as_bytes();
             prop_assert_eq!(parse_fast(cell, cell.len(), prefix::prefix(cell)), parse_short(cell));
         }
 
         #[test]
-        fn sixteen_bytes_at_once_are_read_as_one_by_one(
+        fn sixteen_bytes_at_once_are_parsed_as_one_by_one(
             cell in "[-+]?[0-9]{0,9}[0-9a/:;.]?[0-9]{0,9}\\.?",
             behind in "[0-9.-]{0,20}",
         ) {
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_out_of_range_are_known_as_such() {
+    fn numbers_out_of_range_are_recognized() {
         let place = |text: &str| match parse(text.as_bytes()) {
             Some((_, ExactNumber::OutOfRange(number))) => number,
             other => panic!("{text}: {other:?}"),
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_none() {
+    fn other_text_is_not_a_number() {
         for text in [
             "",
             "-",

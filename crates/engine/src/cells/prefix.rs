@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn starts_order_as_the_cells_do() {
+    fn prefixes_are_ordered_as_the_cells() {
         let cells: [&[u8]; 9] = [
             b"",
             b"\0",

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_byte_is_told_at_every_place() {
+    fn every_byte_is_recognized_at_every_position() {
         for byte in 0..=u8::MAX {
             for place in 0..8 {
                 let mut digits = *b"0123cdEF";

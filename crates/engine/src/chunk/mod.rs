@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_comes_out_as_it_was_cut() {
+    fn a_body_is_unpacked_unchanged() {
         for packing in [Packing::Nothing, Packing::Hash, Packing::Zstd] {
             for body in [String::new(), "a,b\n".to_owned(), text()] {
                 let chunk = packed(body.clone(), packing);
@@ -129,7 +129,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_turned_bit_or_cut_of_a_carried_body_is_found_out(
+        fn any_flipped_bit_or_truncation_of_a_packed_body_is_detected(
             packing in prop_oneof![Just(Packing::Hash), Just(Packing::Zstd)],
             at in any::<prop::sample::Index>(),
             bit in 0..8_u32,
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_of_another_length_than_it_says_is_refused_before_it_takes_memory() {
+    fn a_body_with_a_wrong_length_is_refused_before_it_takes_memory() {
         let said = |bytes| {
             let chunk = Chunk {
                 body_bytes: bytes,
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_newer_publisher_packed_is_refused_by_name() {
+    fn a_compression_of_a_newer_publisher_is_refused_by_name() {
         let chunk = Chunk {
             compression: 99,
             ..packed(text(), Packing::Zstd)

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn one_empty_column_is_still_a_record_for_whoever_reads_it() {
+    fn a_record_of_one_empty_column_is_still_a_record() {
         let feed = feed(&chunk(&Dialect::default(), &["a"], b"\"\"\nx\n", 2)).unwrap();
         assert_eq!(feed.csv, b"a\n\"\"\nx\n");
     }

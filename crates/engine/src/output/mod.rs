@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_are_the_whole_however_large_they_are() {
+    fn pieces_of_any_size_join_to_the_whole() {
         let rows: Vec<String> = (0..5000).map(|n| format!("{n},b\n")).collect();
         let rows = rows.concat();
         for packing in [Packing::Nothing, Packing::Hash, Packing::Zstd] {
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_found_at_the_last_piece_at_the_latest() {
+    fn damage_is_detected_by_the_last_piece() {
         let rows = "a,b\n".repeat(1000);
         let good = pack(rows.into(), 1000, Packing::Zstd);
         let mut torn = good.clone();
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_come_out_as_they_were_and_damage_is_found() {
+    fn rows_are_unpacked_unchanged_and_damage_is_detected() {
         let rows = "a,b\n".repeat(1000);
         for packing in [Packing::Nothing, Packing::Hash, Packing::Zstd] {
             let output = pack(rows.clone().into(), 1000, packing);

@@ -78,7 +78,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_left_does_not_depend_on_where_pieces_are_cut(
+        fn the_remaining_rows_do_not_depend_on_the_cuts(
             rows in prop::collection::vec((0..ROWS.len(), any::<bool>()), 0..30),
             size in 1usize..20,
         ) {

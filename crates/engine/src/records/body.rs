@@ -181,7 +181,7 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn batches_have_the_records_that_come_one_by_one(
+        fn batches_have_the_same_records_as_one_by_one(
             cells in prop::collection::vec(prop_oneof![
                 30 => "[a-c]{0,9}",
                 4 => "\"[a-c,\n]{0,40}\"",

@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reasons_read_as_sentences() {
+    fn reasons_are_sentences() {
         assert_eq!(ragged(5, 10, true), "5 fields where the header has 10");
         assert_eq!(ragged(1, 2, false), "1 field where the first record has 2");
         assert_eq!(too_long(4 << 20), "record is longer than 4 MiB");

@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_known_as_people_write_them() {
+    fn numbers_are_recognized_in_everyday_notation() {
         for number in [
             "1",
             "-1.5",
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_are_known_as_people_write_them() {
+    fn dates_are_recognized_in_everyday_notation() {
         for moment in [
             "9/30/1990 0:00:00",
             "30.09.1990",
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_cut_out_wrongly_looks_odd() {
+    fn wrongly_split_cells_are_of_class_other() {
         for odd in ["\"a", "a,b", "{\"a\":1", "'a'", "a|b"] {
             assert_eq!(class(odd), CellClass::Other, "{odd}");
         }

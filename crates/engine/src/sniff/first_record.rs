@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn titles_above_a_header_are_seen() {
+    fn titles_above_a_header_are_detected() {
         let text = "Report, of May\n\nMade by hand\nid,name,price\n1,x,2.5\n2,y,3.5\n3,z,1.0\n";
         let found = mismatch(text).unwrap();
         assert_eq!((found.first_fields, found.fields, found.lines), (2, 3, 3));
@@ -75,14 +75,14 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_lacks_a_name_is_seen() {
+    fn a_header_that_lacks_a_name_is_detected() {
         let found = mismatch("name,price\n1,x,2.5\n2,y,3.5\n3,z,1.0\n").unwrap();
         assert_eq!((found.first_fields, found.fields, found.lines), (2, 3, 1));
         assert!(!found.is_header);
     }
 
     #[test]
-    fn tables_and_texts_are_left_alone() {
+    fn tables_and_plain_texts_have_no_mismatch() {
         for text in [
             "",
             "a,b\n",

@@ -291,7 +291,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_least_and_the_greatest_are_those_of_the_bytes() {
+    fn extremes_are_those_by_byte_order() {
         let lists: [&[&[u8]]; 4] = [
             &[
                 b"a\0",

@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sums_survive_the_trip_at_their_extremes() {
+    fn sums_survive_the_wire_at_their_extremes() {
         let mut sums = DecimalSums::new(18);
         for mantissa in [-999_999_999_999_999_999, 1, -999_999_999_999_999_999] {
             sums.add(mantissa, 1);

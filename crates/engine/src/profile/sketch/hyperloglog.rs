@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn every_value_has_a_place_of_its_own() {
+    fn every_value_has_a_code_of_its_own() {
         for middle in 0..=51 {
             for expected in 0..=51 {
                 assert_eq!(value(code(expected, middle), middle), expected);
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn registers_survive_the_trip_and_nothing_else_does() {
+    fn registers_survive_encoding_and_nothing_else_is_accepted() {
         for count in [0, 1, 7000, 500_000] {
             let sketch = of(0..count);
             let bytes = sketch.encode();
@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn registers_that_no_input_fills_survive_too() {
+    fn registers_that_no_input_fills_survive_encoding() {
         let mut sketch = HyperLogLog::new();
         sketch.dense.fill(51);
         sketch.dense[7] = 0;
@@ -431,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn merging_is_adding_to_one() {
+    fn merging_equals_adding_to_one() {
         for [first, second] in [[0..5000, 3000..9000], [0..10, 5..2000], [0..9000, 5..20]] {
             let whole = of(0..first.end.max(second.end));
             let (first, second) = (of(first), of(second));

@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn too_many_buckets_are_joined_alike() {
+    fn too_many_buckets_are_merged_alike() {
         let numbers = (-300..300).map(|power| (10_f64.powi(power), 1));
         let buckets = QuantileSketch::from_numbers(
             numbers.clone().chain(numbers.map(|(x, n)| (-x * 1.01, n))),

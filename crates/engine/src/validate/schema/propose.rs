@@ -279,7 +279,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_table_keeps_what_its_profile_proposes(
+        fn a_table_is_valid_in_the_schema_proposed_from_its_profile(
             table in table(),
             is_exact in any::<bool>(),
             bounds in any::<bool>(),

@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn json_and_places_are_looked_into() {
+    fn json_and_geopoints_are_checked() {
         all(
             &FieldType::Object,
             &["{}", "{\"a\":1}"],
@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn years_have_four_digits_at_least() {
+    fn years_have_at_least_four_digits() {
         all(
             &FieldType::Year,
             &["2024", "0001", "-0044", "12024"],

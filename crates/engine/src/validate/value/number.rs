@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn one_number_written_in_many_ways_is_one() {
+    fn equal_numbers_in_different_notations_are_equal() {
         for same in [
             ["1", "1.0"],
             ["100", "1e2"],
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_refused() {
+    fn other_text_is_refused_as_a_number() {
         for text in [
             "", "-", ".", "1e", "1e+", "e5", "1.2.3", "1 ", " 1", "0x10", "1,000", "inf", "nan",
             "--1", "+-1", "٣",
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_other_points_and_what_stands_around_are_read_where_the_schema_says() {
+    fn groups_separators_and_surrounding_text_are_accepted_if_the_schema_allows_them() {
         let style = NumberFormat {
             group: ".".as_bytes().into(),
             decimal: ",".as_bytes().into(),

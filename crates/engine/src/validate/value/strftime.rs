@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused() {
+    fn cells_that_do_not_fit_the_format_are_refused() {
         for (format, cell) in [
             ("%d.%m.%Y", "31.4.2024"),
             ("%d.%m.%Y", "1.2.24"),
