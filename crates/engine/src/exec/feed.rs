@@ -43,7 +43,7 @@ pub fn feed(chunk: &Chunk) -> Result<Feed, ObserveError> {
         match record {
             Ok(record) => written += u64::from(writer.write_record(record.iter()).is_ok()),
             Err(record) => {
-                scan.reject_ragged(chunk, &dialect, &mut reject_builder, (number, record))
+                scan.reject_ragged(chunk, &dialect, &mut reject_builder, (number, record));
             }
         }
         ControlFlow::Continue(())

@@ -283,7 +283,7 @@ impl BasicStats {
     fn add_number(&mut self, value: ExactNumber, times: u64) {
         match value {
             ExactNumber::Decimal { mantissa, scale } => {
-                self.decimal_sums(scale).add(mantissa, times)
+                self.decimal_sums(scale).add(mantissa, times);
             }
             ExactNumber::Long(number) => self.add_long(number, times),
             ExactNumber::Big(number) => self.add_big(&number, times),

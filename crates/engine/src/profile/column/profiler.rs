@@ -193,7 +193,7 @@ impl SketchBuilder {
         Self {
             distinct: taken
                 .has(Groups::DISTINCT)
-                .then(|| DistinctSketch::from_table(table).to_dense()),
+                .then(|| DistinctSketch::from_table(table).into_dense()),
             buckets: taken.has(Groups::QUANTILES).then(DenseBuckets::new),
             frequent: taken.has(Groups::TOP).then(frequent),
         }

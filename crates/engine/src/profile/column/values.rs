@@ -71,9 +71,9 @@ impl DistinctSketch {
     }
 
     /// Converts the registers to their dense form, to which hashes can be added.
-    pub(crate) fn to_dense(self) -> Self {
+    pub(crate) fn into_dense(self) -> Self {
         Self {
-            registers: self.registers.to_dense(),
+            registers: self.registers.into_dense(),
             ..self
         }
     }

@@ -73,7 +73,7 @@ impl PackedCounters {
         }
     }
 
-    fn to_dense(&self) -> Vec<u64> {
+    fn to_counters(&self) -> Vec<u64> {
         let counter = |compact: &[u8]| {
             let mut bytes = [0; 8];
             bytes[..compact.len()].copy_from_slice(compact);
@@ -139,8 +139,8 @@ impl HeavyHitters {
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
-        let mut counters = self.counters.to_dense();
-        for (own, other) in counters.iter_mut().zip(other.counters.to_dense()) {
+        let mut counters = self.counters.to_counters();
+        for (own, other) in counters.iter_mut().zip(other.counters.to_counters()) {
             *own = own.saturating_add(other);
         }
         self.counters = PackedCounters::new(&counters);
@@ -163,7 +163,7 @@ impl HeavyHitters {
     /// The most frequent candidates, each with a count that is not too low and the maximum by which it is too high; and
     /// the maximum count of any other value.
     pub(crate) fn top(&self, most: usize) -> (Vec<(&Candidate, u64, u64)>, u64) {
-        let counters = self.counters.to_dense();
+        let counters = self.counters.to_counters();
         let mut counted: Vec<_> = self
             .candidates
             .iter()
@@ -191,7 +191,7 @@ impl HeavyHitters {
 
     pub(crate) fn to_wire(&self) -> v1::Frequent {
         v1::Frequent {
-            counters: self.counters.to_dense(),
+            counters: self.counters.to_counters(),
             nominees: self.candidates.iter().map(Into::into).collect(),
         }
     }
@@ -343,7 +343,7 @@ mod tests {
             counters[3] = most;
             let compact = PackedCounters::new(&counters);
             assert_eq!(compact.bytes.len(), width * counters.len(), "{most}");
-            assert_eq!(compact.to_dense(), counters);
+            assert_eq!(compact.to_counters(), counters);
         }
     }
 }

@@ -54,7 +54,7 @@ impl HyperLogLog {
         if hashes.len() > MAX_LISTED {
             let mut dense = Self::new();
             hashes.for_each(|hash| dense.add(hash));
-            return dense.compact();
+            return dense.into_compact();
         }
         let mut list: Vec<_> = hashes
             .map(|hash| (number(hash) as u16, rank(hash)))
@@ -78,7 +78,7 @@ impl HyperLogLog {
     }
 
     /// Converts to the dense form, to which hashes can be added.
-    pub(crate) fn to_dense(self) -> Self {
+    pub(crate) fn into_dense(self) -> Self {
         if self.dense.is_empty() {
             Self::from_dense(self.registers().into())
         } else {
@@ -87,7 +87,7 @@ impl HyperLogLog {
     }
 
     /// Converts to the form with the least memory, which can be merged.
-    pub(crate) fn compact(self) -> Self {
+    pub(crate) fn into_compact(self) -> Self {
         if self.dense.is_empty() || self.used() > MAX_LISTED {
             return self;
         }
@@ -138,7 +138,7 @@ impl HyperLogLog {
             let own = &mut self.dense[usize::from(number)];
             *own = register.max(*own);
         }
-        *self = mem::replace(self, Self::from_dense(Box::default())).compact();
+        *self = mem::replace(self, Self::from_dense(Box::default())).into_compact();
     }
 
     /// The number of registers in use, a lower bound of the number of distinct hashes.
@@ -218,7 +218,7 @@ impl HyperLogLog {
             zeros += 64 - from;
         }
         if next == REGISTERS {
-            Ok(registers.compact())
+            Ok(registers.into_compact())
         } else {
             Err(MALFORMED)
         }
@@ -421,12 +421,12 @@ mod tests {
     #[test]
     fn a_column_of_few_values_has_a_short_list_of_registers() {
         let memory = |sketch: &HyperLogLog| sketch.dense.len() + 4 * sketch.list.capacity();
-        let few = of(0..1000).compact();
+        let few = of(0..1000).into_compact();
         assert!(memory(&few) <= 4000, "{}", memory(&few));
         let mut more = few.clone();
-        more.merge(&of(900..1800).compact());
+        more.merge(&of(900..1800).into_compact());
         assert!(memory(&more) <= 7200, "{}", memory(&more));
-        more.merge(&of(0..60_000).compact());
+        more.merge(&of(0..60_000).into_compact());
         assert_eq!(memory(&more), REGISTERS);
     }
 
@@ -435,7 +435,7 @@ mod tests {
         for [first, second] in [[0..5000, 3000..9000], [0..10, 5..2000], [0..9000, 5..20]] {
             let whole = of(0..first.end.max(second.end));
             let (first, second) = (of(first), of(second));
-            let (compact, other) = (first.clone().compact(), second.clone().compact());
+            let (compact, other) = (first.clone().into_compact(), second.clone().into_compact());
             for mut both in [first, compact] {
                 both.merge(&second);
                 assert_eq!(both, whole);

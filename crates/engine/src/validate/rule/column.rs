@@ -33,7 +33,7 @@ impl Column {
         let missing = field.missing.iter();
         Self {
             at,
-            field_type: field.field_type.clone(),
+            field_type: field.value_type.clone(),
             missing: missing.map(|text| text.as_bytes().into()).collect(),
             first_rule,
             is_required: field.constraints.is_required || is_key,

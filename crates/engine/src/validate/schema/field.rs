@@ -14,7 +14,7 @@ use crate::validate::value::temporal::{self, TemporalPart};
 #[derive(Debug, Clone)]
 pub(crate) struct Field {
     pub(crate) name: String,
-    pub(crate) field_type: FieldType,
+    pub(crate) value_type: FieldType,
     /// Texts that stand for a missing value.
     pub(crate) missing: Vec<String>,
     pub(crate) constraints: Constraints,
@@ -89,7 +89,7 @@ impl Field {
         let constraints = Constraints::read(&constraints, &field_type, pattern_bytes)?;
         Ok(Self {
             name: name.to_owned(),
-            field_type,
+            value_type: field_type,
             missing,
             constraints,
         })
