@@ -75,7 +75,7 @@ pub enum Event<T> {
     Waited(Ticket),
     /// Whether chunks wait in the retry queue.
     RetryWaiting(bool),
-    /// [`Action::TakeRetry`] delivered nothing.
+    /// [`Action::TakeRetry`](super::Action::TakeRetry) delivered nothing.
     RetryEmpty,
     /// This worker is shutting down: it finishes the chunks in flight.
     Draining,
