@@ -1,8 +1,8 @@
-//! What the tests share: a stage with a master of its own on a free port, a namespace of its own at
-//! the test broker, and processes that end with the test, each by its id.
+//! Shared test support: a stage with its own master on a free port and its own namespace at the test broker, and
+//! processes that are stopped by their ids when the test ends.
 
 #![allow(dead_code)] // each test file uses its own part
-#![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on stops
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap fails the test
 
 pub(crate) mod node;
 pub(crate) mod passive;
@@ -20,10 +20,10 @@ use access::Client;
 use proto::v1::{BrokerState, GetJobRequest, GetJobResponse, GetMasterRequest};
 use tempfile::TempDir;
 
-/// Longer than anything here takes on a busy machine, and shorter than .config/nextest.toml lets a test run.
+/// Longer than any wait takes on a busy machine, and shorter than the time limit of .config/nextest.toml.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(240);
 
-/// The built command, with nothing of this shell's settings.
+/// The built command, without the settings of the surrounding shell.
 pub(crate) fn rowmill() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rowmill"));
     for name in [
@@ -43,13 +43,13 @@ pub(crate) fn rowmill() -> Command {
     ] {
         command.env_remove(name);
     }
-    // What its user has set is not for tests.
+    // The settings of the user who runs the tests do not apply.
     command.env("ROWMILL_CONFIG", "");
     command.stdin(Stdio::null());
     command
 }
 
-/// Runs a command with `input` on its standard input, of which it need not read all.
+/// Runs a command with `input` on its standard input. The command need not read all of it.
 pub(crate) fn run_with_input(command: &mut Command, input: &[u8]) -> Output {
     let mut child = command
         .stdin(Stdio::piped())
@@ -62,7 +62,7 @@ pub(crate) fn run_with_input(command: &mut Command, input: &[u8]) -> Output {
     let writer = std::thread::spawn(move || stdin.write_all(&input));
     let output = child.wait_with_output().unwrap();
     match writer.join().unwrap() {
-        // What refuses its arguments is gone before it reads.
+        // A command that refuses its arguments exits before it reads.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
         written => written.unwrap(),
     }
@@ -81,7 +81,7 @@ pub(crate) fn in_place_of(command: &Command, program: &str) -> Command {
     other
 }
 
-/// The most memory that a process ever had resident, in kB.
+/// The peak resident memory of a process, in kB.
 pub(crate) fn peak_kb(id: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:"));
@@ -89,19 +89,19 @@ pub(crate) fn peak_kb(id: u32) -> u64 {
     kb.unwrap().parse().unwrap()
 }
 
-/// What a command said on stderr.
+/// The standard error of a finished command.
 pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// The id that a publish prints.
+/// The job id that a publish prints.
 pub(crate) fn published(command: &mut Command) -> String {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// Where a broker node of a test's own may live: `scripts/test` stops what is left there.
+/// A directory for a broker node that a test starts. `scripts/test` stops the nodes that are left there.
 pub(crate) fn node_directory() -> TempDir {
     match std::env::var_os("ROWMILL_TEST_DIR") {
         Some(dir) => tempfile::tempdir_in(dir).unwrap(),
@@ -109,15 +109,15 @@ pub(crate) fn node_directory() -> TempDir {
     }
 }
 
-/// A process that is killed when the test is done with it.
+/// A process that is killed when it is dropped.
 pub(crate) struct Process {
     child: Child,
     lines: mpsc::Receiver<String>,
 }
 
 impl Process {
-    /// Starts it; its stderr is read line by line.
-    #[allow(clippy::disallowed_macros)] // eprintln!: the harness takes what a test says
+    /// Starts the process and reads its stderr line by line.
+    #[allow(clippy::disallowed_macros)] // eprintln!: the harness captures a test's output
     pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
@@ -137,12 +137,12 @@ impl Process {
         Self { child, lines }
     }
 
-    /// Its standard input, where it has a pipe.
+    /// The standard input of the process, if it is a pipe.
     pub(crate) fn stdin(&mut self) -> std::process::ChildStdin {
         self.child.stdin.take().unwrap()
     }
 
-    /// Waits for a line of stderr that has `text` in it.
+    /// Waits for a line of stderr that contains `text`.
     pub(crate) fn wait_for(&self, text: &str) -> String {
         loop {
             let line = self
@@ -155,17 +155,16 @@ impl Process {
         }
     }
 
-    /// Whether it has ended by itself.
+    /// Whether the process has ended by itself.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// Its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Waits for its end; every line of stderr that nobody waited for.
+    /// Waits until the process ends; returns the lines of stderr that `wait_for` has not read.
     pub(crate) fn said(mut self) -> String {
         self.child.wait().unwrap();
         self.lines.iter().map(|line| line + "\n").collect()
@@ -183,7 +182,7 @@ impl Process {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
-    /// Waits for its end; its stdout and its exit code.
+    /// Waits until the process ends; returns its stdout and its exit code.
     pub(crate) fn end(mut self) -> (String, i32) {
         let mut stdout = String::new();
         std::io::Read::read_to_string(&mut self.child.stdout.take().unwrap(), &mut stdout).unwrap();
@@ -193,14 +192,14 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nobody to kill.
+        // The process may have ended already; then the kill fails.
         drop(self.child.kill());
         drop(self.child.wait());
     }
 }
 
-/// `HOST:PORT` that was free a moment ago, for a master that keeps it across its restarts. It is on a loopback address of
-/// this process's own, lest another test's connection takes it meanwhile.
+/// `HOST:PORT` with a port that was free a moment ago, for a master that keeps it across restarts. The loopback
+/// address depends on the process id, so that no other test's connection takes the port meanwhile.
 pub(crate) fn free_address() -> String {
     let [_, b, c, d] = std::process::id().to_be_bytes();
     let own = std::net::Ipv4Addr::new(127, 1 + b % 64, c, d);
@@ -217,13 +216,13 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// At the broker that `scripts/test` started.
+    /// A stage at the broker that `scripts/test` started.
     pub(crate) fn new() -> Self {
         let url = std::env::var("AMQP_URL").expect("no broker: run scripts/test");
         Self::at(url)
     }
 
-    /// At another broker.
+    /// A stage at another broker.
     pub(crate) fn at(url: String) -> Self {
         Self {
             dir: tempfile::tempdir().unwrap(),
@@ -237,12 +236,12 @@ impl Stage {
         &self.namespace
     }
 
-    /// Where the master listens: `HOST:PORT`.
+    /// The listen address of the master: `HOST:PORT`.
     pub(crate) fn address(&self) -> &str {
         &self.address
     }
 
-    /// `rowmill ARGS`, at this stage's broker and master.
+    /// `rowmill ARGS` for this stage's broker and master.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = rowmill();
         command
@@ -260,7 +259,7 @@ impl Stage {
         master
     }
 
-    /// Starts a master with more arguments, which nobody waited for yet.
+    /// Starts a master with additional arguments; does not wait until it is ready.
     pub(crate) fn master_with(&self, more: &[&str]) -> Process {
         let data = self.dir.path().join("master");
         let data = data.to_str().unwrap();
@@ -285,7 +284,7 @@ impl Stage {
         }
     }
 
-    /// Publishes a file; the job's id.
+    /// Publishes a file; returns the job's id.
     pub(crate) fn publish(&self, path: &Path) -> String {
         published(&mut self.command(&["publish", path.to_str().unwrap()]))
     }
@@ -302,7 +301,7 @@ impl Stage {
         self.broker().erase().await.unwrap();
     }
 
-    /// This stage's broker, for tests that look into it.
+    /// This stage's broker, for tests that inspect it.
     pub(crate) fn broker(&self) -> broker::Broker {
         let uri = self.url.clone().into();
         let config = broker::RabbitConfig::new(uri, &self.namespace).unwrap();
@@ -310,7 +309,7 @@ impl Stage {
     }
 }
 
-/// Waits until the master takes the results. It logs that it is connected before that.
+/// Waits until the master consumes results. It logs that it is connected before that.
 pub(crate) async fn takes_results(client: &mut Client) {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
@@ -327,7 +326,7 @@ pub(crate) async fn takes_results(client: &mut Client) {
     }
 }
 
-/// The id of the first job of which more than `chunks` are done.
+/// The id of the first job with more than `chunks` chunks done.
 pub(crate) async fn begun(client: &mut Client, chunks: u64) -> String {
     loop {
         let jobs = client
@@ -342,7 +341,7 @@ pub(crate) async fn begun(client: &mut Client, chunks: u64) -> String {
     }
 }
 
-/// The job, once `is_so` holds for it.
+/// Waits until `is_so` holds for the job; returns the job.
 pub(crate) async fn job_when(
     client: &mut Client,
     job_id: &str,
@@ -364,7 +363,7 @@ pub(crate) async fn job_when(
     }
 }
 
-/// The finished job.
+/// Waits until the job is finished; returns the job.
 pub(crate) async fn finished(client: &mut Client, job_id: &str) -> GetJobResponse {
     let is_finished =
         |r: &GetJobResponse| r.job.as_ref().is_some_and(|j| j.finished_unix_ms.is_some());

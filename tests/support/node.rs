@@ -1,4 +1,4 @@
-//! A RabbitMQ node of a test's own, so that it can be killed and brought back, alone or in a cluster.
+//! A RabbitMQ node that a test starts, kills and restarts, alone or in a cluster.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,19 +8,19 @@ use tempfile::TempDir;
 
 use super::{PATIENCE, Stage, node_directory};
 
-/// A broker node; it stops, and its directory goes, when this is dropped.
+/// A broker node. Drop stops it and removes its directory.
 pub(crate) struct Node {
     dir: TempDir,
     url: String,
 }
 
 impl Node {
-    /// A node alone.
+    /// Starts a single node.
     pub(crate) fn start() -> Self {
         Self::started(None)
     }
 
-    /// A node in the cluster of another.
+    /// Starts a node in the cluster of `other`.
     pub(crate) fn join(other: &Self) -> Self {
         Self::started(Some(other))
     }
@@ -46,18 +46,18 @@ impl Node {
         &self.url
     }
 
-    /// Its directory, to which `scripts/broker` leads.
+    /// The node's directory, the DIR of `scripts/broker VERB DIR`.
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
 
-    /// `scripts/broker VERB` of this node: start, stop or kill.
+    /// Runs `scripts/broker VERB` on this node: start, stop or kill.
     pub(crate) fn script(&self, verb: &str) {
         let status = self.command(verb).status().unwrap();
         assert!(status.success(), "scripts/broker {verb}");
     }
 
-    /// What `rabbitmqctl ARGS` says on this node.
+    /// The output of `rabbitmqctl ARGS` on this node.
     pub(crate) fn ctl(&self, args: &[&str]) -> String {
         let output = self.command("ctl").args(args).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
@@ -65,7 +65,7 @@ impl Node {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// What RabbitMQ has logged.
+    /// The log of RabbitMQ.
     pub(crate) fn log(&self) -> String {
         let files = std::fs::read_dir(self.dir.path().join("log")).unwrap();
         let texts = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
@@ -77,15 +77,15 @@ impl Node {
     }
 }
 
-/// A broker that a test may rule with rabbitmqctl: `scripts/test`'s, or one of its own.
+/// A broker that a test may control with rabbitmqctl: the broker of `scripts/test`, or the test's own node.
 pub(crate) struct Ruled {
     dir: PathBuf,
-    /// Stopped when this is dropped.
+    /// Stopped on drop.
     _own: Option<Node>,
 }
 
 impl Ruled {
-    /// What a test does to it must not reach beyond its own namespace or user.
+    /// The shared broker if there is one. A test may change only its own namespace or user there.
     pub(crate) fn any() -> Self {
         match std::env::var_os("ROWMILL_TEST_BROKER_DIR") {
             Some(dir) => Self {
@@ -96,7 +96,7 @@ impl Ruled {
         }
     }
 
-    /// One that nobody else uses.
+    /// A broker that no other test uses.
     pub(crate) fn own() -> Self {
         let node = Node::start();
         Self {
@@ -105,29 +105,29 @@ impl Ruled {
         }
     }
 
-    /// `HOST:PORT` of it.
+    /// `HOST:PORT`
     pub(crate) fn address(&self) -> String {
         let url = self.url();
         let (_, rest) = url.rsplit_once('@').unwrap();
         rest.split_once('/').unwrap().0.to_owned()
     }
 
-    /// A stage at it.
+    /// A stage at this broker.
     pub(crate) fn stage(&self) -> Stage {
         Stage::at(self.url())
     }
 
-    /// `rabbitmqctl ARGS`.
+    /// Runs `rabbitmqctl ARGS`, which must succeed.
     pub(crate) fn ctl(&self, args: &[&str]) {
         assert!(self.runs(args), "rabbitmqctl {args:?}");
     }
 
-    /// Closes every connection of a user. rabbitmqctl fails where one ends by itself in the meantime, so it is
-    /// asked again until all were closed.
+    /// Closes every connection of a user. rabbitmqctl fails if a connection ends by itself meanwhile, so the call is
+    /// repeated until all are closed.
     pub(crate) fn close_connections(&self, user: &str, reason: &str) {
         let deadline = Instant::now() + PATIENCE;
         while !self.runs(&["close_all_user_connections", user, reason]) {
-            assert!(Instant::now() < deadline, "the connections of {user}");
+            assert!(Instant::now() < deadline, "connections of {user} are open");
         }
     }
 
@@ -151,8 +151,8 @@ pub(crate) fn script(verb: &str, dir: &Path) -> Command {
 }
 
 impl Node {
-    /// Waits until the node's register of queues has those of `namespace` on disk. RabbitMQ 3.10
-    /// writes it every half second; a node that is killed before then comes back without them.
+    /// Waits until the node has stored the queues of `namespace` in its register on disk. RabbitMQ 3.10 writes it
+    /// every half second; a node that is killed before that restarts without the queues.
     pub(crate) async fn has_registered(&self, namespace: &str) {
         let names = ["tasks", "results", "dead"].map(|queue| format!("{namespace}.v2.{queue}"));
         let is_registered = || {

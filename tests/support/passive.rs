@@ -1,6 +1,6 @@
-//! A way to a RabbitMQ on which it treats passive declares as RabbitMQ 4.2.6 and 4.3.0 do: whoever may
-//! not declare a queue or an exchange may not ask for it either. It makes each passive declare an active
-//! one, so it is for users who may declare none of those they ask for.
+//! A TCP proxy that makes RabbitMQ treat passive declares as RabbitMQ 4.2.6 and 4.3.0 do: a user without the
+//! permission to declare a queue or an exchange may not declare it passively either. The proxy makes each passive
+//! declare active, so it suits only users who may declare none of the names in their declares.
 
 use std::net::SocketAddr;
 
@@ -8,16 +8,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-/// AMQP 0-9-1, section 4.2: the header that opens a connection, and those of frames.
+/// AMQP 0-9-1, section 4.2: the sizes of the protocol header and of a frame header.
 const OPENING_BYTES: usize = 8;
 const FRAME_HEAD_BYTES: usize = 7;
 const METHOD_FRAME: u8 = 1;
-/// Classes and methods of `queue.declare` and `exchange.declare`.
+/// Class and method ids of `queue.declare` and `exchange.declare`.
 const QUEUE_DECLARE: [u8; 4] = [0, 50, 0, 10];
 const EXCHANGE_DECLARE: [u8; 4] = [0, 40, 0, 10];
 const PASSIVE: u8 = 1;
 
-/// Ends with its connections when it is dropped.
+/// The proxy. Drop closes its connections.
 pub(crate) struct Way {
     address: SocketAddr,
     _accepting: JoinSet<()>,
@@ -31,7 +31,7 @@ impl Way {
         accepting.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((near, _)) = listener.accept().await {
-                // It ends when either side hangs up.
+                // Ends when either side closes the connection.
                 connections.spawn(async move { drop(connection(near, target).await) });
             }
         });

@@ -1,5 +1,5 @@
-//! A TCP proxy that stands for a bad network: it cuts connections, falls silent in the middle of
-//! them, and slows and slices what passes.
+//! A TCP proxy that simulates a bad network: it cuts connections, stalls them half-open, delays data and splits it
+//! into small writes.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,32 +12,32 @@ use tokio::task::JoinSet;
 
 use super::PATIENCE;
 
-/// How the network is.
+/// The state of the simulated network.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Weather {
-    /// How often all connections were cut.
+    /// The number of times that all connections were cut.
     cuts: u64,
-    /// How often all connections fell silent.
+    /// The number of times that all connections were stalled.
     stalls: u64,
-    /// What passes is written in pieces of 1 to so many bytes, turn by turn. 0: whole.
+    /// Data is forwarded in writes of 1 to `slice` bytes, in turn. 0: whole.
     slice: usize,
-    /// How long each read waits before it passes.
+    /// The delay of each read before it is forwarded.
     delay: Duration,
 }
 
-/// The proxy; its connections end with it.
+/// The proxy. Drop closes its connections.
 pub(crate) struct Proxy {
     address: SocketAddr,
     weather: watch::Sender<Weather>,
-    /// How many connections were made.
+    /// The number of accepted connections.
     accepted: watch::Receiver<u64>,
-    /// How often something came back from the target.
+    /// The number of reads from the target.
     answers: watch::Sender<u64>,
     _accepting: JoinSet<()>,
 }
 
 impl Proxy {
-    /// Before `target`, in good weather.
+    /// Starts a proxy in front of `target`, without faults.
     pub(crate) async fn start(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -49,7 +49,7 @@ impl Proxy {
         accepting.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((near, _)) = listener.accept().await {
-                // From here on it is one of those that a cut or a stall is for.
+                // Cuts and stalls from here on apply to this connection.
                 let met = *forecast.borrow();
                 connections.spawn(connection(
                     near,
@@ -75,18 +75,17 @@ impl Proxy {
         self.address.to_string()
     }
 
-    /// Cuts every connection that there is; new ones pass.
+    /// Cuts every open connection; new ones pass.
     pub(crate) fn cut(&self) {
         self.weather.send_modify(|weather| weather.cuts += 1);
     }
 
-    /// Lets every connection that there is fall silent without an end, as a firewall does that has
-    /// forgotten them; new ones pass.
+    /// Stalls every open connection without closing it, as a firewall does that has dropped its state; new ones pass.
     pub(crate) fn stall(&self) {
         self.weather.send_modify(|weather| weather.stalls += 1);
     }
 
-    /// From now on what passes is late, and comes in pieces of 1 to `slice` bytes.
+    /// From now on, delays data and splits it into writes of 1 to `slice` bytes.
     pub(crate) fn slow_down(&self, slice: usize, delay: Duration) {
         self.weather.send_modify(|weather| {
             weather.slice = slice;
@@ -94,29 +93,29 @@ impl Proxy {
         });
     }
 
-    /// How many connections were made so far.
+    /// The number of connections accepted so far.
     pub(crate) fn accepted(&self) -> u64 {
         *self.accepted.borrow()
     }
 
-    /// Waits until the target has said something `times` more, whatever it was.
+    /// Waits until the proxy has forwarded data from the target `times` more times.
     pub(crate) async fn has_answered(&self, times: u64) {
         let mut answers = self.answers.subscribe();
         let due = *answers.borrow() + times;
         let answered = tokio::time::timeout(PATIENCE, answers.wait_for(|count| *count >= due));
-        assert!(answered.await.is_ok(), "the target has nothing to say");
+        assert!(answered.await.is_ok(), "the target sends nothing");
     }
 
-    /// Waits until more than `before` connections were made.
+    /// Waits until more than `before` connections were accepted.
     pub(crate) async fn has_accepted_more_than(&self, before: u64) {
         let mut accepted = self.accepted.clone();
         let more = accepted.wait_for(|count| *count > before);
         let waited = tokio::time::timeout(PATIENCE, more).await;
-        assert!(waited.is_ok(), "nobody connects again");
+        assert!(waited.is_ok(), "no client reconnects");
     }
 }
 
-/// One connection, both ways, until it ends or is cut. `met`: the weather when it was made.
+/// Forwards one connection until it ends or is cut. `met`: the network's state when it was accepted.
 async fn connection(
     near: TcpStream,
     target: SocketAddr,
@@ -127,7 +126,7 @@ async fn connection(
     let Ok(far) = TcpStream::connect(target).await else {
         return;
     };
-    // Else the kernel would put the slices together again.
+    // Otherwise the kernel would join the slices again.
     if near.set_nodelay(true).is_err() || far.set_nodelay(true).is_err() {
         return;
     }
@@ -140,7 +139,7 @@ async fn connection(
     }
 }
 
-/// One way, until one side ends; calls `passed` after each read that was passed on.
+/// Forwards one direction until one side ends; calls `passed` after each forwarded read.
 async fn pass(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
@@ -160,7 +159,7 @@ async fn pass(
             read = from.read(&mut buffer) => Some(read),
         };
         let Some(read) = read else {
-            // Silent, but open.
+            // Stalled, but open.
             return std::future::pending().await;
         };
         let Ok(bytes @ 1..) = read else { return };

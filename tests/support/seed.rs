@@ -1,4 +1,4 @@
-//! Settings of a test from the environment: its seed, which it prints, and others.
+//! Settings of a test from the environment: the seed, which the test prints, and other numbers.
 
 /// A number from the environment, or `default`.
 pub(crate) fn setting(name: &str, default: u64) -> u64 {
@@ -10,7 +10,7 @@ pub(crate) fn setting(name: &str, default: u64) -> u64 {
     }
 }
 
-/// `ROWMILL_SEED`, or one that nobody had before.
+/// `ROWMILL_SEED`, or a new seed.
 pub(crate) fn seed() -> u64 {
     setting(
         "ROWMILL_SEED",

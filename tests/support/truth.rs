@@ -1,5 +1,5 @@
-//! Orders with bad records among them, and what must come out: the profile by the engine's oracle,
-//! the rejects by whoever put them there.
+//! Orders mixed with bad records, and the expected result: the profile from the engine's oracle, the rejects from the
+//! generator of the bad records.
 
 use access::Client;
 use engine::Dialect;
@@ -12,13 +12,13 @@ use random::Random;
 /// The columns of `examples/orders`.
 const COLUMNS: usize = 10;
 
-/// A CSV and the result that it must have.
+/// A CSV and its expected result.
 pub(crate) struct Truth {
     pub(crate) csv: Vec<u8>,
     pub(crate) result: Outcome,
 }
 
-/// A finished job, as far as it is the data's and not the run's.
+/// The part of a finished job that depends on the data and not on the run.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Outcome {
     pub(crate) rows: u64,
@@ -27,7 +27,7 @@ pub(crate) struct Outcome {
 }
 
 impl Truth {
-    /// Mixes bad records into `orders`, one after about every fiftieth.
+    /// Mixes bad records into `orders`, one after about every fiftieth record.
     pub(crate) fn new(orders: &str, random: &mut Random) -> Self {
         let (csv, rejects) = spoil(orders, random);
         let whole =
@@ -42,8 +42,8 @@ impl Truth {
     }
 }
 
-/// A profile without the most frequent values of columns that have too many values to count each:
-/// which of them are nominated depends on where chunks were cut.
+/// A profile without the most frequent values of columns that have too many distinct values to count each: their
+/// candidates depend on the chunk boundaries.
 pub(crate) fn cut_free(mut profile: Profile) -> Profile {
     for column in &mut profile.columns {
         if column
@@ -57,10 +57,10 @@ pub(crate) fn cut_free(mut profile: Profile) -> Profile {
     profile
 }
 
-/// The orders with bad records between them, and what the master must say of those.
+/// The orders mixed with bad records, and the rejects that the master must report for those.
 fn spoil(orders: &str, random: &mut Random) -> (Vec<u8>, Vec<Reject>) {
     let (mut csv, mut rejects) = (Vec::new(), Vec::new());
-    // The header is no record.
+    // The header is not a record.
     let (mut record, mut line) = (-1_i64, 1);
     for text in records(orders) {
         csv.extend_from_slice(text.as_bytes());
@@ -110,7 +110,7 @@ fn bad_record(random: &mut Random) -> (usize, String) {
 }
 
 impl Outcome {
-    /// What the master says of a job, all pages of it.
+    /// The outcome of a job as the master reports it, all pages.
     pub(crate) async fn read(
         client: &mut Client,
         job: &GetJobResponse,
@@ -142,7 +142,7 @@ impl Outcome {
         })
     }
 
-    /// SHA-256 of the outcome as JSON with its keys in order and its floats to the last bit.
+    /// SHA-256 of the outcome as JSON with sorted keys and floats exact to the last bit.
     pub(crate) fn sha256(&self) -> String {
         format!("{:x}", Sha256::digest(self.json().to_string()))
     }
