@@ -1,11 +1,11 @@
-//! Real crashes: processes of the built command and a RabbitMQ of its own get SIGKILL, at random and
-//! at every failpoint, while jobs go through them. Each job's result must be the oracle's.
+//! Real crashes: processes of the built command and a RabbitMQ node get SIGKILL, at random and at every failpoint,
+//! while they process jobs. Each job's result must equal the oracle's.
 //!
-//! `ROWMILL_KILLS` says how many kills (default 120), `ROWMILL_SEED` repeats a run's plan; which
-//! instruction a random kill meets is the machine's.
+//! `ROWMILL_KILLS` is the number of kills (default 120), `ROWMILL_SEED` repeats the plan of a run; the instruction
+//! that a random kill interrupts differs between runs.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on stops
-#![allow(clippy::disallowed_macros)] // eprintln!: the harness takes what a test says
+#![allow(clippy::unwrap_used)] // a failed unwrap fails the test
+#![allow(clippy::disallowed_macros)] // eprintln!: the harness captures a test's output
 
 #[path = "../../examples/orders/generate.rs"]
 mod generate;
@@ -42,12 +42,12 @@ async fn whatever_is_killed_nothing_is_lost_and_nothing_counted_twice() {
     mill.finish().await;
     println!("{}", mill.tally);
     assert_eq!((mill.tally.lost, mill.tally.doubled), (0, 0));
-    // With many kills each place has its turn, by any luck that is worth the name.
+    // With many kills, each failpoint must have been reached.
     if kills >= 1000 {
         for (kind, point) in Plan::all_points() {
             assert!(
                 mill.tally.kills_at(kind.name(), point) > 0,
-                "nobody died at {point}"
+                "no kill at {point}"
             );
         }
     }

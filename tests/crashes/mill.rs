@@ -1,5 +1,4 @@
-//! A broker, a master and two workers that are killed and started again, and jobs that go through
-//! them all the while.
+//! A broker, a master and two workers that are killed and restarted while they process jobs.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -19,17 +18,17 @@ use crate::support::{Stage, finished};
 use crate::tally::Tally;
 use random::Random;
 
-/// Longer than any job takes here, with every process dying.
+/// Longer than any job takes here, with kills of every process.
 const PATIENCE: Duration = Duration::from_secs(240);
-/// How often the processes are looked at.
+/// The interval at which the processes are checked.
 const GLANCE: Duration = Duration::from_millis(3);
-/// One kill of the broker for so many others, since it takes seconds to come back.
+/// One kill of the broker per this many other kills, since its restart takes seconds.
 const KILLS_A_BROKER: u64 = 30;
 
 pub(crate) struct Mill {
     stage: Stage,
     node: Node,
-    /// Killing the broker and starting it again, while that is under way.
+    /// The kill and restart of the broker, while in progress.
     restarting: Option<JoinHandle<()>>,
     random: Random,
     roles: Vec<Role>,
@@ -38,7 +37,7 @@ pub(crate) struct Mill {
 }
 
 impl Mill {
-    /// A broker of its own, a master and two workers.
+    /// Starts a broker node, a master and two workers.
     pub(crate) async fn start(seed: u64) -> Self {
         let node = Node::start();
         let stage = Stage::at(node.url().to_owned());
@@ -59,7 +58,7 @@ impl Mill {
         mill
     }
 
-    /// A worker, or the master.
+    /// Starts a worker or the master.
     fn role(&self, kind: Kind, plan: Plan) -> Role {
         let data = self.stage.dir.path().join("master");
         let (address, data) = (self.stage.address(), data.to_str().unwrap());
@@ -72,7 +71,7 @@ impl Mill {
         Role::start(kind, plan, &mut command, &self.tally.redelivered)
     }
 
-    /// One job, from its file to its result, with kills all the while.
+    /// Runs one job, from its file to its result, with kills all the while.
     pub(crate) async fn job(&mut self, orders: &str) {
         let truth = Truth::new(orders, &mut self.random);
         let file = self.stage.file("orders.csv", &truth.csv);
@@ -92,8 +91,8 @@ impl Mill {
         self.check(job_id, truth.result).await;
     }
 
-    /// One publisher after the other, each going on where the last one was killed, until one has
-    /// nothing left to do; the job's id.
+    /// Runs publishers one after the other, each resuming the publish that was killed before, until one completes;
+    /// returns the job's id.
     async fn published(&mut self, first: &[&str]) -> String {
         self.arm();
         let mut job_id: Option<String> = None;
@@ -103,7 +102,7 @@ impl Mill {
                 Some(job_id) => self.stage.command(&["publish", "--resume", job_id]),
                 None => self.stage.command(first),
             };
-            // The broker may be away when a publisher begins.
+            // The broker may be down when a publisher starts.
             command.args(["--connect-timeout", "120"]);
             command.env("ROWMILL_JOURNAL", self.journal());
             let redelivered = &self.tally.redelivered;
@@ -114,7 +113,7 @@ impl Mill {
                 fate != Fate::Lives
             })
             .await;
-            // Its journal stands before its opening is sent, and the id is printed after that.
+            // The journal is written before the opening is sent, and the id is printed after that.
             let printed = publisher.printed().trim().to_owned();
             let printed = Some(printed).filter(|printed| !printed.is_empty());
             job_id = self.unfinished().or(printed).or(job_id);
@@ -136,7 +135,7 @@ impl Mill {
         names.find(|name| name.parse::<JobId>().is_ok())
     }
 
-    /// Gives whoever lives for ever a death.
+    /// Plans a kill for each process that has none planned.
     fn arm(&mut self) {
         for at in 0..self.roles.len() {
             if self.roles[at].plan == Plan::Live {
@@ -146,7 +145,7 @@ impl Mill {
         }
     }
 
-    /// Kills and starts again until `is_so`.
+    /// Kills and restarts processes until `is_so`.
     async fn until(&mut self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !is_so(self) {
@@ -154,7 +153,7 @@ impl Mill {
             let words: String = self.roles.iter().map(Role::last_words).collect();
             assert!(
                 Instant::now() < deadline,
-                "no end of waiting for {what}\n{words}{}",
+                "timeout waiting for {what}\n{words}{}",
                 self.tally
             );
             tokio::time::sleep(GLANCE).await;
@@ -191,7 +190,7 @@ impl Mill {
         self.restarting.is_none()
     }
 
-    /// Compares a finished job with the truth, as a master tells it that has just started again.
+    /// Compares a finished job with the truth, as a master reports it after a restart.
     async fn check(&mut self, job_id: String, truth: Outcome) {
         self.calm().await;
         let (response, came) = self.outcome(&job_id).await;
@@ -218,7 +217,7 @@ impl Mill {
         self.done.push((job_id, truth));
     }
 
-    /// Waits for the broker, and puts a master that lives in the place of the one that is doomed.
+    /// Waits for the broker, and starts a master in place of the one that will be killed.
     async fn calm(&mut self) {
         while !self.broker_is_up().await {
             tokio::time::sleep(GLANCE).await;
@@ -235,7 +234,7 @@ impl Mill {
         (response, outcome)
     }
 
-    /// Ends the kills: the queues must run empty, and every job must still be what it was.
+    /// Ends the kills: the queues must become empty, and every job must still have its result.
     pub(crate) async fn finish(&mut self) {
         self.calm().await;
         for at in 1..self.roles.len() {
@@ -263,7 +262,7 @@ impl Mill {
         let deadline = Instant::now() + PATIENCE;
         for queue in [Queue::Tasks, Queue::Results, Queue::Dead] {
             while session.depth(queue).await.unwrap().ready > 0 {
-                assert!(Instant::now() < deadline, "{queue:?} does not run empty");
+                assert!(Instant::now() < deadline, "{queue:?} does not become empty");
                 tokio::time::sleep(GLANCE).await;
             }
         }
@@ -271,7 +270,7 @@ impl Mill {
     }
 }
 
-/// Asks one master after the other until the job is finished.
+/// Polls the master across its restarts until the job is finished.
 async fn until_finished(address: &str, job_id: &str) {
     loop {
         if let Ok(mut client) = access::connect(address).await {

@@ -1,10 +1,10 @@
-//! How each process is to die: at a failpoint, or at any moment.
+//! The planned kill of each process: at a failpoint, or at a random time.
 
 use std::time::Duration;
 
 use random::Random;
 
-/// What a process does.
+/// The kind of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Publisher,
@@ -21,9 +21,9 @@ impl Kind {
         }
     }
 
-    /// Its failpoints, each with the passages at which to die. A worker gets at least one chunk done
-    /// in a life that ends at a failpoint, lest one chunk be begun in five lives and finished in none,
-    /// which nobody can tell from a chunk that kills its workers.
+    /// The failpoints, each with the first and last passage at which to kill. A worker that is killed at a failpoint
+    /// completes at least one chunk before; otherwise five workers could begin the same chunk and none finish it, as
+    /// with a chunk that kills its workers.
     fn points(self) -> &'static [(&'static str, u64, u64)] {
         match self {
             Self::Publisher => &[
@@ -51,20 +51,20 @@ impl Kind {
     }
 }
 
-/// The death that a process is meant for.
+/// The kill that is planned for a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Plan {
-    /// It lives.
+    /// No kill.
     Live,
-    /// It kills itself at a named place, at a certain passage.
+    /// The process kills itself at a failpoint, at the given passage.
     Failpoint(&'static str, u64),
-    /// It is killed so long after its start; a worker, after it said that it is connected, so that
-    /// it has a chunk in hand.
+    /// The process is killed this long after its start; a worker, after it logged that it is connected, so that it
+    /// may have a chunk in flight.
     After(Duration),
 }
 
 impl Plan {
-    /// A death for a process of that kind: at a failpoint in two cases of three.
+    /// A random kill for a process of that kind: at a failpoint in two of three cases.
     pub(crate) fn draw(kind: Kind, random: &mut Random) -> Self {
         if random.between(1, 3) == 1 {
             let (low, high) = match kind {
@@ -78,7 +78,7 @@ impl Plan {
         Self::Failpoint(name, random.between(low, high))
     }
 
-    /// Every failpoint that is drawn from.
+    /// Every failpoint that can be drawn.
     pub(crate) fn all_points() -> impl Iterator<Item = (Kind, &'static str)> {
         let of = |kind: Kind| kind.points().iter().map(move |(name, ..)| (kind, *name));
         [Kind::Publisher, Kind::Worker, Kind::Master]

@@ -1,4 +1,4 @@
-//! One process and its death.
+//! One process and its planned kill.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
@@ -12,20 +12,20 @@ use rustix::process::Signal;
 
 use crate::plan::{Kind, Plan};
 
-/// What a process said.
+/// The output of a process.
 #[derive(Debug, Default)]
 struct Said {
     is_connected: AtomicBool,
     last: Mutex<VecDeque<String>>,
 }
 
-/// How a process is.
+/// The state of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
     Lives,
-    /// As planned.
+    /// Killed as planned.
     Dead,
-    /// It has done all that it had to do. Only a publisher comes to that.
+    /// All work is complete. Only a publisher reaches this state.
     Done,
 }
 
@@ -35,12 +35,12 @@ pub(crate) struct Role {
     pub(crate) plan: Plan,
     child: Child,
     said: Arc<Said>,
-    /// Since when its time runs.
+    /// The start of the time until the planned kill.
     alive: Option<Instant>,
 }
 
 impl Role {
-    /// Starts it; every redelivered message that it speaks of is counted.
+    /// Starts the process; counts every redelivered message that it logs.
     pub(crate) fn start(
         kind: Kind,
         plan: Plan,
@@ -73,7 +73,7 @@ impl Role {
         }
     }
 
-    /// How it is. `may_kill` says whether a death of no special place is wanted now.
+    /// The state of the process. `may_kill`: whether it may be killed at a random time now.
     pub(crate) fn look(&mut self, may_kill: bool) -> Fate {
         if let Some(status) = self.child.try_wait().unwrap() {
             if self.kind == Kind::Publisher && status.success() {
@@ -98,7 +98,7 @@ impl Role {
         Fate::Lives
     }
 
-    /// What it wrote on its standard output, once it has ended.
+    /// Its standard output, after it has ended.
     pub(crate) fn printed(&mut self) -> String {
         let mut printed = String::new();
         if let Some(mut stdout) = self.child.stdout.take() {
@@ -113,7 +113,7 @@ impl Role {
         self.child.wait().unwrap();
     }
 
-    /// The last lines that it said.
+    /// The last lines that it logged.
     pub(crate) fn last_words(&self) -> String {
         let last = self.said.last.lock().unwrap();
         last.iter().flat_map(|line| ["    ", line, "\n"]).collect()
@@ -137,7 +137,7 @@ fn hear(said: &Said, redelivered: &AtomicU64, line: String) {
 
 impl Drop for Role {
     fn drop(&mut self) {
-        // It may be dead already.
+        // The process may have ended already.
         drop(self.child.kill());
         drop(self.child.wait());
     }

@@ -1,4 +1,4 @@
-//! What was done to the processes, and what came of it.
+//! Counts the kills and their effects.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,17 +15,17 @@ pub(crate) struct Tally {
     began: Instant,
     /// By role, and by failpoint or "at random".
     kills: BTreeMap<(&'static str, &'static str), u64>,
-    /// Messages that a worker or master took and that had been handed out before.
+    /// Redelivered messages that a worker or a master received.
     pub(crate) redelivered: Arc<AtomicU64>,
-    /// Results that came to a master which had them.
+    /// Results that the master already had.
     pub(crate) duplicates: u64,
     pub(crate) jobs: u64,
     pub(crate) chunks: u64,
     pub(crate) rows: u64,
     pub(crate) rejects: u64,
-    /// Rows and rejects that the oracle has and the master has not.
+    /// Rows and rejects of the oracle that the master lacks.
     pub(crate) lost: u64,
-    /// Rows and rejects that the master has and the oracle has not.
+    /// Rows and rejects of the master that the oracle lacks.
     pub(crate) doubled: u64,
 }
 
@@ -46,7 +46,7 @@ impl Tally {
         }
     }
 
-    /// Notes a death.
+    /// Counts a kill.
     pub(crate) fn kill(&mut self, role: &'static str, plan: Plan) {
         let place = match plan {
             Plan::Failpoint(name, _) => name,
@@ -55,23 +55,23 @@ impl Tally {
         *self.kills.entry((role, place)).or_default() += 1;
     }
 
-    /// All of them.
+    /// The number of kills.
     pub(crate) fn kills(&self) -> u64 {
         self.kills.values().sum()
     }
 
-    /// Those of one role.
+    /// The number of kills of one role.
     pub(crate) fn kills_of(&self, role: &str) -> u64 {
         let of = self.kills.iter().filter(|((other, _), _)| *other == role);
         of.map(|(_, count)| count).sum()
     }
 
-    /// Those at one place.
+    /// The number of kills at one place.
     pub(crate) fn kills_at(&self, role: &'static str, place: &'static str) -> u64 {
         self.kills.get(&(role, place)).copied().unwrap_or(0)
     }
 
-    /// Compares what came with what had to come.
+    /// Compares an actual count with the expected one.
     pub(crate) fn compare(&mut self, came: u64, due: u64) {
         self.lost += due.saturating_sub(came);
         self.doubled += came.saturating_sub(due);

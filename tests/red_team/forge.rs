@@ -1,5 +1,5 @@
-//! What an attacker sends: every kind of message with sizes, numbers and ids that none of ours has, messages of
-//! no kind at all, each to a queue where it belongs or to another. A seed repeats all of it.
+//! The messages of an attacker: every kind of message with sizes, numbers and ids that no valid message has, and
+//! messages of no kind, each sent to its own queue or to another. A seed reproduces all of them.
 
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
@@ -15,32 +15,32 @@ use proto::{JobId, Payload};
 
 use random::Random;
 
-/// The exchanges that somebody may send to, by the last part of their names.
+/// The exchanges that a role may publish to, by the last part of their names.
 pub(crate) const OF_PUBLISHER: [&str; 2] = ["tasks", "results"];
 pub(crate) const OF_WORKER: [&str; 4] = ["tasks", "results", "dead", "telemetry"];
 
-/// One message in so many is large.
+/// One message in this many is large.
 const LARGE_ONE_IN: u64 = 150;
-/// A large text, or list.
+/// The size of a large text or list.
 const LARGE_BYTES: u64 = 6 << 20;
 
 /// A message as AMQP carries it.
 pub(crate) struct Forged {
-    /// The queue that its kind belongs to.
+    /// The queue of its kind.
     pub(crate) belongs_to: &'static str,
     pub(crate) properties: BasicProperties,
     pub(crate) body: Vec<u8>,
 }
 
-/// Makes messages.
+/// Generates messages.
 pub(crate) struct Forger {
     random: Random,
-    /// Jobs that it makes up.
+    /// Invented jobs.
     jobs: Vec<String>,
-    /// A job of somebody else, sealed, of which messages are sent that do not fit it.
+    /// A sealed job of another user; some messages refer to it and do not fit it.
     honest: Option<String>,
     made: u64,
-    /// Whether the message in the making has a large part.
+    /// Whether the message being generated has a large part.
     is_large: bool,
 }
 
@@ -68,7 +68,7 @@ impl Forger {
         self.is_large = self.made.is_multiple_of(LARGE_ONE_IN);
         loop {
             let message = self.any();
-            // As much as `max_message_size` of docs/security.md lets through.
+            // Within `max_message_size` of docs/security.md.
             if message.body.len() < 16 << 20 {
                 return message;
             }
@@ -104,8 +104,8 @@ impl Forger {
         }
     }
 
-    /// Something of the honest job that cannot be of it: of a chunk that it does not have, without a result, of
-    /// another operation, of other columns, or with counts that contradict each other.
+    /// A message for the honest job that cannot be valid: for a chunk that the job does not have, without a result,
+    /// of another operation, with other columns, or with contradictory counts.
     fn misfit(&mut self) -> Forged {
         let job_id = self.honest.clone().unwrap_or_default();
         if self.random.between(0, 3) == 0 {
@@ -178,7 +178,7 @@ impl Forger {
             .with_headers(headers)
     }
 
-    /// CSV of another client, or something that says that it is.
+    /// CSV of another client, or a message that claims to be CSV.
     fn csv(&mut self) -> Forged {
         let properties = self.properties();
         let mut headers = properties.headers().clone().unwrap_or_default();
@@ -197,7 +197,7 @@ impl Forger {
         }
     }
 
-    /// Of no kind, broken, or of another kind than it says.
+    /// A message of no kind, a broken one, or one of another kind than its type says.
     fn garbage(&mut self) -> Forged {
         let properties = self.properties();
         let kinds = [
@@ -384,7 +384,7 @@ impl Forger {
         }
     }
 
-    /// Not 16 bytes a row.
+    /// Not 16 bytes per row.
     fn keys(&mut self) -> RowKeys {
         let keys = self.count(2);
         RowKeys {
@@ -519,7 +519,7 @@ impl Forger {
         (self.random.between(0, 3) > 0).then(|| make(self))
     }
 
-    /// The numbers at the ends of what an integer, a column of SQLite or a count can be, and usual ones.
+    /// Numbers at the limits of an integer, a column of SQLite or a count, and usual ones.
     fn number(&mut self) -> u64 {
         let edges = [
             0,
@@ -543,14 +543,14 @@ impl Forger {
         self.random.pick(&edges)
     }
 
-    /// Whether the part in the making is the large one of a large message.
+    /// Whether the part being generated is the large one of a large message.
     fn is_large_part(&mut self, one_in: u64) -> bool {
         let is_large = self.is_large && self.random.between(1, one_in) == 1;
         self.is_large &= !is_large;
         is_large
     }
 
-    /// A few, or many.
+    /// A small count, or a large one.
     fn count(&mut self, few: u64) -> u64 {
         let most = if self.is_large_part(2) { 40_000 } else { few };
         self.random.between(0, most)

@@ -1,8 +1,8 @@
-//! Thousands of forged messages, of every kind, size and number, from somebody with the permissions that
-//! docs/broker.md gives to a publisher and to a worker, at a live master: none of them may stop it, let it grow,
-//! keep people from looking, or change the result of an honest job beside.
+//! Sends a live master thousands of forged messages of every kind, size and number, with the permissions that
+//! docs/broker.md gives to a publisher and to a worker. No message may stop the master, let its memory grow, make the
+//! reading commands fail, or change the result of an honest job.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+#![allow(clippy::unwrap_used)] // a failed unwrap fails the test
 
 mod forge;
 #[path = "../../examples/orders/generate.rs"]
@@ -26,12 +26,12 @@ use support::seed::{seed, setting};
 use support::truth::{Outcome, Truth};
 use support::{PATIENCE, Process, Stage, job_when, peak_kb, published, stderr};
 
-/// What the master may ever have in memory, in kB.
+/// The limit of the master's memory, in kB.
 const MOST_MEMORY_KB: u64 = 300_000;
 /// Messages sent before their confirms are awaited.
 const WINDOW: usize = 200;
 
-/// A broker that was set up as docs/broker.md says, and what goes on at it.
+/// A stage at a broker that `deploy/rabbitmq/set-up` has prepared.
 struct Field {
     stage: Stage,
     etc: PathBuf,
@@ -82,14 +82,14 @@ impl Field {
         let data = data.to_str().unwrap();
         let args = ["master", "--listen", self.stage.address(), "--data", data];
         let mut command = self.command("master", &args);
-        // What it says of each message is read by nobody.
+        // Log lines about single messages are not needed.
         let master =
             Process::start(command.env("ROWMILL_LOG", "warn,master::run=info,master::intake=info"));
         master.wait_for("connected");
         master
     }
 
-    /// A channel of the attacker, as that user.
+    /// A channel of the attacker, as the user of `role`.
     async fn channel(&self, role: &str) -> (Connection, Channel) {
         let uri = std::fs::read_to_string(self.etc.join(role)).unwrap();
         let connection = Connection::connect(uri.trim(), ConnectionProperties::default())
@@ -101,7 +101,7 @@ impl Field {
         (connection, channel)
     }
 
-    /// Everything that people look with works, and in time.
+    /// Checks that every reading command works, and in time.
     fn is_seen(&self, job: &str) {
         for args in [
             &["jobs"][..],
@@ -124,7 +124,7 @@ impl Field {
     }
 }
 
-/// Waits until the master has taken all that was sent to it.
+/// Waits until the master has consumed all its messages.
 async fn is_taken(client: &mut Client) {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
@@ -141,7 +141,7 @@ async fn is_taken(client: &mut Client) {
     }
 }
 
-/// Sends forged messages as a publisher and as a worker, half of them where they belong.
+/// Sends forged messages as a publisher and as a worker, half of them to their own queues.
 async fn attack(field: &Field, forger: &mut Forger, count: usize) {
     let (publisher, worker) = (
         field.channel("publisher").await,
@@ -160,7 +160,7 @@ async fn attack(field: &Field, forger: &mut Forger, count: usize) {
             properties,
             body,
         } = forger.message();
-        // Little goes to the workers: they take their time with each.
+        // Few messages go to the workers, which are slow on each.
         let elsewhere = [may[1], may[may.len() - 1]];
         let word = if may.contains(&belongs_to) {
             belongs_to
@@ -172,7 +172,7 @@ async fn attack(field: &Field, forger: &mut Forger, count: usize) {
         let sent = channel
             .basic_publish(exchange.into(), word.into(), options, &body, properties)
             .await;
-        // Why a channel is closed, the first of those that waited says.
+        // The first pending confirm has the reason for which a channel is closed.
         let is_sent = sent.is_ok();
         confirms.extend(sent);
         if confirms.len() == WINDOW || number + 1 == count || !is_sent {
@@ -188,7 +188,7 @@ async fn attack(field: &Field, forger: &mut Forger, count: usize) {
 }
 
 async fn equals_the_truth(client: &mut Client, id: &str, truth: &Truth) {
-    // A chunk whose result did not fit counts as dead until the worker's own result comes.
+    // A chunk whose result did not fit counts as dead until the worker's own result arrives.
     let is_done = |response: &GetJobResponse| {
         let job = response.job.as_ref();
         job.is_some_and(|job| job.state() == JobState::Done)
