@@ -1,7 +1,6 @@
-//! Who may do what: a master behind TLS, with tokens and certificates made as a person makes them; and
-//! jobs that are signed.
+//! Access control: a master behind TLS, with tokens and certificates made by rowmill's commands; and signed jobs.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+#![allow(clippy::unwrap_used)] // a failed unwrap fails the test
 
 mod support;
 
@@ -23,7 +22,7 @@ use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
-/// A stage whose master is reached by TLS alone.
+/// A stage whose master accepts TLS only.
 struct Team {
     stage: Stage,
 }
@@ -47,14 +46,14 @@ impl Team {
         host.to_owned()
     }
 
-    /// Runs `rowmill ARGS`, which has to succeed.
+    /// Runs `rowmill ARGS`, which must succeed.
     fn done(&self, args: &[&str]) -> Output {
         let output = self.stage.command(args).output().unwrap();
         assert!(output.status.success(), "{args:?}: {}", stderr(&output));
         output
     }
 
-    /// A token of that scope, as printed.
+    /// A token of the given scope, as printed.
     fn token(&self, name: &str, scope: &str) -> String {
         let tokens = self.path("tokens");
         let args = ["token", "new", name, "--scope", scope, "--tokens", &tokens];
@@ -62,7 +61,7 @@ impl Team {
         String::from_utf8(printed).unwrap().trim().to_owned()
     }
 
-    /// A certificate of that scope.
+    /// A client certificate of the given scope.
     fn client_certificate(&self, name: &str, scope: &str) -> Identity {
         let certs = self.path("certs");
         self.done(&[
@@ -83,7 +82,7 @@ impl Team {
         master
     }
 
-    /// `rowmill ARGS`, at the master by TLS, with a token where one is given.
+    /// `rowmill ARGS` for the master over TLS, with the token if one is given.
     fn command(&self, token: Option<&str>, args: &[&str]) -> Command {
         let mut command = self.stage.command(args);
         command
@@ -113,7 +112,7 @@ impl Team {
     }
 }
 
-/// The way that any call is made: with an empty request, whose answer nobody looks at.
+/// Makes any call, with an empty request, and ignores the content of the response.
 async fn call(channel: &Channel, path: &str, token: Option<&str>) -> Result<(), Status> {
     let mut grpc = tonic::client::Grpc::new(channel.clone());
     grpc.ready().await.unwrap();
@@ -125,13 +124,13 @@ async fn call(channel: &Channel, path: &str, token: Option<&str>) -> Result<(), 
     let path: PathAndQuery = path.parse().unwrap();
     let codec = ProstCodec::<(), ()>::default();
     let answer = grpc.streaming(request, path, codec).await?;
-    // A status may come at the end, too; a stream without one is as good as an answer.
+    // A status may also come at the end of a stream; a stream without one counts as a response.
     let mut stream = answer.into_inner();
     let first = tokio::time::timeout(std::time::Duration::from_secs(1), stream.message());
     first.await.unwrap_or(Ok(None)).map(drop)
 }
 
-/// The paths of all calls that the master says it has.
+/// The paths of all calls that the master lists.
 async fn calls(channel: &Channel, token: &str) -> Vec<String> {
     let bearer = format!("Bearer {token}").parse().unwrap();
     let mut client = ServerReflectionClient::with_interceptor(
@@ -178,7 +177,7 @@ async fn calls(channel: &Channel, token: &str) -> Vec<String> {
     paths
 }
 
-/// What a call is refused with by the guard, if it is.
+/// The code with which the access check refuses a call, if it does.
 fn refusal(outcome: &Result<(), Status>) -> Option<Code> {
     let code = outcome.as_ref().err()?.code();
     matches!(code, Code::Unauthenticated | Code::PermissionDenied).then_some(code)
@@ -208,7 +207,7 @@ async fn every_call_there_is_asks_who_calls_and_what_they_may() {
             Some(code) => panic!("{path}: {code:?}"),
         }
     }
-    // Whoever adds a call that changes something adds it here.
+    // A new call that changes something is added here.
     let expected = [
         "CancelJob",
         "DropDead",
@@ -218,7 +217,7 @@ async fn every_call_there_is_asks_who_calls_and_what_they_may() {
         "ResumeJob",
     ];
     assert_eq!(writing, expected, "of {paths:?}");
-    // All three services are there: the test looked at something.
+    // All three services must be listed.
     for service in ["rowmill.v1.Rowmill", "grpc.health.v1", "grpc.reflection.v1"] {
         assert!(paths.iter().any(|path| path.contains(service)), "{paths:?}");
     }
@@ -245,7 +244,7 @@ async fn a_certificate_lets_in_with_its_scope_and_no_other_does() {
     assert_eq!(refusal(&call(&channel, cancel, None).await), None);
 
     for identity in [None, Some(stranger)] {
-        // TLS 1.3 tells a client that its certificate will not do only after its first words.
+        // With TLS 1.3, a client learns only after it has sent data that its certificate is refused.
         let refused = match team.channel(identity).await {
             Err(_) => true,
             Ok(channel) => {
@@ -287,7 +286,7 @@ async fn commands_show_a_token_and_say_what_it_lacks() {
 
     let csv = team.stage.file("in.csv", b"a\n1\n");
     let job = team.stage.publish(&csv);
-    // The broker has the job; that the master has heard of it takes a moment more.
+    // The broker has the job; the master may learn of it a moment later.
     while !run(Some(&reader), &["jobs"]).1.contains(&job) {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
@@ -306,7 +305,7 @@ async fn commands_show_a_token_and_say_what_it_lacks() {
     assert!(!said.contains("read only"), "{said}");
     assert_eq!(run(None, &["tui", "--once"]).0, 4);
 
-    // Taken back, it is worth nothing from the next call on.
+    // A removed token is refused from the next call on.
     let tokens = team.path("tokens");
     let text = std::fs::read_to_string(&tokens).unwrap();
     let left: Vec<&str> = text.lines().filter(|line| !line.ends_with(" bo")).collect();
@@ -335,7 +334,7 @@ fn a_master_that_proves_nothing_is_not_spoken_to() {
         "{}",
         stderr(&output)
     );
-    // In the clear, there is nothing to talk to.
+    // Without TLS, the master does not answer.
     let mut jobs = team.command(Some(&token), &["jobs"]);
     let plain = format!("http://{}", team.stage.address());
     let output = jobs.env("ROWMILL_MASTER", plain).output().unwrap();
@@ -422,7 +421,7 @@ async fn workers_with_a_key_take_signed_chunks_alone() {
         assert!(dead.dead[0].reason.contains("not signed"), "{dead:?}");
     }
 
-    // A job that was signed can be tried again: its dead chunks keep their signature.
+    // A signed job can be replayed: its dead chunks keep their signature.
     worker.signal(Signal::TERM);
     assert_eq!(worker.end().1, 0);
     worker = Process::start(
@@ -458,7 +457,7 @@ async fn workers_with_a_key_take_signed_chunks_alone() {
     stage.erase().await;
 }
 
-/// What is in a directory, and below it, itself included, with its mode.
+/// A directory and everything below it, each with its mode.
 fn modes(directory: &Path) -> Vec<(PathBuf, u32)> {
     let mut all = vec![(directory.to_owned(), mode(directory))];
     for entry in std::fs::read_dir(directory).unwrap() {
@@ -505,7 +504,7 @@ async fn data_is_for_its_user_alone_whatever_the_umask() {
     let master = Process::start(&mut open(&stage.command(&args)));
     master.wait_for("connected");
     let _worker = stage.worker();
-    // One bad record, for a spill file; and one publish that goes on meanwhile.
+    // One bad record, for a spill file; and one publish that continues meanwhile.
     let path = stage.file("in.csv", b"a,b\n1,2\n3\n");
     let id = published(&mut open(
         &stage.command(&["publish", path.to_str().unwrap()]),
@@ -521,7 +520,7 @@ async fn data_is_for_its_user_alone_whatever_the_umask() {
     ];
     let mut publish = Process::start(open(&stage.command(&args)).stdin(Stdio::piped()));
     let mut stdin = publish.stdin();
-    // More than is looked at before anything is sent.
+    // More input than is sampled before the first chunk is sent.
     let rows = "a,b\n".to_owned() + &"1,2\n".repeat(100_000);
     stdin.write_all(rows.as_bytes()).unwrap();
     support::begun(&mut stage.client().await, 1).await;
@@ -586,7 +585,7 @@ fn links_in_the_place_of_data_are_not_followed() {
     }
 }
 
-/// Logs, errors, help and the arguments of processes, and no secret in any of them.
+/// Logs, errors, help and process arguments contain no secret.
 #[test]
 fn no_secret_is_ever_shown() {
     let team = Team::new();

@@ -1,7 +1,7 @@
-//! What a message, a user or a disk does to a master's own data: the master goes on, and says what is wrong
-//! and with which job.
+//! Damage to a master's data by a message, a user or a disk: the master continues, and reports the damage and the
+//! job.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+#![allow(clippy::unwrap_used)] // a failed unwrap fails the test
 
 mod support;
 
@@ -21,7 +21,7 @@ use support::{Process, Stage, finished, job_when, published, stderr};
 const SCHEMA: &str =
     r#"{"fields": [{"name": "id", "type": "integer", "constraints": {"unique": true}}]}"#;
 
-/// Publishes numbers in chunks of at most `chunk_bytes`, to be held against the schema or profiled.
+/// Publishes numbers in chunks of at most `chunk_bytes`, to be validated against the schema or profiled.
 fn publish(stage: &Stage, name: &str, rows: u64, chunk_bytes: &str, validate: bool) -> String {
     let numbers: Vec<String> = (0..rows).map(|n| format!("{}\n", 100 + n)).collect();
     let input = stage.file(name, format!("id\n{}", numbers.concat()).as_bytes());
@@ -33,7 +33,7 @@ fn publish(stage: &Stage, name: &str, rows: u64, chunk_bytes: &str, validate: bo
     published(command.arg(input))
 }
 
-/// Sends messages as somebody with the permissions of a publisher.
+/// Sends messages with the permissions of a publisher.
 async fn send(stage: &Stage, queue: Queue, payloads: Vec<(JobId, u64, Payload)>) {
     let session = stage.broker().connect("forger").await.unwrap();
     for (job, seq, payload) in payloads {
@@ -44,14 +44,14 @@ async fn send(stage: &Stage, queue: Queue, payloads: Vec<(JobId, u64, Payload)>)
     session.close().await;
 }
 
-/// Takes a task as a worker does, and gives up on it.
+/// Takes a task as a worker does, and reports it as dead.
 async fn give_up_on_one(stage: &Stage) -> u64 {
     let session = stage.broker().connect("worker").await.unwrap();
     let mut tasks = session.consume(Queue::Tasks, 1).await.unwrap();
     let delivery = tasks.next().await.unwrap();
     let envelope = delivery.message.unwrap();
     let Payload::Chunk(chunk) = envelope.payload.as_ref() else {
-        panic!("it is no chunk");
+        panic!("not a chunk");
     };
     let dead = DeadChunk {
         chunk: Some(chunk.clone()),
@@ -66,7 +66,7 @@ async fn give_up_on_one(stage: &Stage) -> u64 {
     seq
 }
 
-/// A result of one valid row, with so many bytes of its key.
+/// A result of one valid row, with `key_bytes` bytes of its key.
 fn keyed(job_id: &str, seq: u64, key_bytes: usize) -> ChunkResult {
     ChunkResult {
         job_id: job_id.to_owned(),
@@ -150,7 +150,7 @@ async fn a_replay_of_an_expired_job_is_refused_and_the_master_goes_on() {
         "{said}"
     );
 
-    // Somebody sends it to the workers all the same: it stays dead, and the master goes on, also anew.
+    // A result arrives nevertheless: the chunk stays dead, and the master continues, also after a restart.
     let late = keyed(&job_id, seq, 16);
     let id: JobId = job_id.parse().unwrap();
     send(
@@ -185,7 +185,7 @@ async fn forged_results_are_set_aside_and_neither_stop_the_master_nor_finish_a_j
     let total = sealed.job.unwrap().chunks_total.unwrap();
     assert_eq!(total, 60);
     let [validated_id, sixty_id]: [JobId; 2] = [&validated, &sixty].map(|id| id.parse().unwrap());
-    // Keys that are not 16 bytes a row.
+    // Keys that are not 16 bytes per row.
     let forged = keyed(&validated, 0, 5);
     let mut payloads = vec![(validated_id, 0, Payload::Result(forged))];
     for seq in total..2 * total {
@@ -307,7 +307,7 @@ async fn a_job_whose_spill_file_cannot_be_written_is_damaged_and_all_others_go_o
         let mut command = stage.command(&["publish", "--chunk-bytes", "40", "--schema"]);
         published(command.arg(schema).arg(input))
     };
-    // Of the second job's rows half come again, and are bad records only for that.
+    // Half of the second job's rows are duplicates, and are bad records only for that.
     let [rows, rejects, whole] =
         [("rows", 1), ("rejects", 2), ("whole", 2)].map(|(name, copies)| numbers(name, copies));
     fs::create_dir(spill(&stage, &rows, "rows")).unwrap();
@@ -324,7 +324,7 @@ async fn a_job_whose_spill_file_cannot_be_written_is_damaged_and_all_others_go_o
     }
     let said = stderr(&run(&stage, &["wait", &rows]));
     assert!(said.contains(&format!("{rows}.rows")), "{said}");
-    // The other parts of the second one are there.
+    // The other files of the second job are intact.
     let kept = run(&stage, &["rows", &rejects]);
     assert_eq!(kept.status.code(), Some(3), "{}", stderr(&kept));
     assert_eq!(kept.stdout, run(&stage, &["rows", &whole]).stdout);
@@ -334,13 +334,13 @@ async fn a_job_whose_spill_file_cannot_be_written_is_damaged_and_all_others_go_o
     stage.erase().await;
 }
 
-/// Copies a database as it lies there.
+/// Copies the files of a database in use.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for name in ["rowmill.sqlite", "rowmill.sqlite-wal"] {
         match fs::copy(from.join(name), to.join(name)) {
             Ok(_) => {}
-            // A database that was closed has none.
+            // A closed database has no WAL.
             Err(_) => drop(fs::remove_file(to.join(name))),
         }
     }
@@ -374,7 +374,7 @@ async fn a_cut_wal_and_an_older_copy_are_told_by_the_master_and_by_doctor() {
     file.set_len(length / 2).unwrap();
     assert!(
         doctor(&["--no-master"]).contains("commits are gone"),
-        "also before a master was started"
+        "also before a master starts"
     );
     let mut third = stage.master_with(&[]);
     third.wait_for("commits are gone");
@@ -386,7 +386,7 @@ async fn a_cut_wal_and_an_older_copy_are_told_by_the_master_and_by_doctor() {
     assert!(doctor(&["--no-master"]).contains("commits are gone"));
     let mut again = master(&stage);
     assert!(jobs().contains("DATA LOST: the last "), "{}", jobs());
-    // It is dealt with: no start is needed for that to be seen.
+    // Removing the file resolves it without a restart.
     fs::remove_file(directory.join("lost")).unwrap();
     assert!(!jobs().contains("DATA LOST"), "{}", jobs());
     again.kill();

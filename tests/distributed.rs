@@ -1,7 +1,7 @@
-//! The distributed way, with real processes and a real RabbitMQ.
+//! Distributed jobs, with real processes and a real RabbitMQ.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on stops
-#![allow(clippy::disallowed_macros)] // eprintln!: the harness takes what a test says
+#![allow(clippy::unwrap_used)] // a failed unwrap fails the test
+#![allow(clippy::disallowed_macros)] // eprintln!: the harness captures a test's output
 
 #[path = "../examples/orders/generate.rs"]
 mod generate;
@@ -17,7 +17,7 @@ use support::node::{Node, Ruled};
 use support::truth::cut_free;
 use support::{PATIENCE, Process, Stage, begun, finished, job_when, rowmill, stderr};
 
-/// Orders, some of them with quoted commas, quotes and line ends: about `bytes` of them.
+/// About `bytes` bytes of orders, some with quoted commas, quotes and line ends.
 fn orders(bytes: u64) -> String {
     let mut csv = Vec::new();
     generate::write(&mut csv, bytes, generate::SEED).unwrap();
@@ -148,7 +148,7 @@ async fn without_workers_a_job_says_so_and_a_wait_with_a_limit_ends() {
         "{}",
         stderr(&wait)
     );
-    // One that starts later does the work.
+    // A worker that starts later does the work.
     let _worker = stage.worker();
     let wait = stage.command(&["wait", &job_id]).output().unwrap();
     assert_eq!(wait.status.code(), Some(0), "{}", stderr(&wait));
@@ -236,7 +236,7 @@ fn a_second_master_on_the_same_directory_is_refused() {
     );
 }
 
-/// Begins to publish from a pipe: the process, the pipe, and the half that was not written to it yet.
+/// Begins to publish from a pipe: the process, the pipe, and the half that is not yet written to it.
 fn publish_half<'c>(stage: &Stage, csv: &'c str) -> (Process, std::process::ChildStdin, &'c str) {
     let mut publish = Process::start(
         stage
@@ -297,7 +297,7 @@ async fn a_password_that_is_wrong_for_a_while_ends_nobody_who_was_let_in_before(
     for process in [&master, &worker, &publish] {
         process.wait_for(&refused);
     }
-    // Who comes now was never let in.
+    // A new master, which the broker never accepted before, exits.
     let other = stage.dir.path().join("other");
     let args = ["master", "--listen", "127.0.0.1:0", "--data"];
     let late = stage.command(&args).arg(other).output().unwrap();
@@ -320,9 +320,9 @@ async fn a_password_that_is_wrong_for_a_while_ends_nobody_who_was_let_in_before(
     broker.ctl(&["delete_user", &user]);
 }
 
-/// A master whose data lies on a small file system, in a mount namespace of its own; and where that file system
-/// is to be seen. It is full but for `left` bytes, if that is given, by a file `filler`. `None` if this system lets
-/// nobody mount one.
+/// A master whose data is on a small file system in its own mount namespace, and the path at which the test sees
+/// that. If `left` is given, a file `filler` leaves only that many bytes free. `None` if this system does not allow
+/// the mount.
 fn master_on_a_small_disk(stage: &Stage, left: Option<u64>) -> Option<(Process, PathBuf)> {
     const BYTES: u64 = 32 << 20;
     let disk = stage.dir.path().join("disk");
@@ -360,7 +360,7 @@ fn master_on_a_small_disk(stage: &Stage, left: Option<u64>) -> Option<(Process, 
 #[tokio::test]
 async fn a_master_that_is_started_on_a_full_disk_says_so_takes_nothing_and_goes_on_when_there_is_room()
  {
-    // Where not even the lock, the database, or its WAL can be made.
+    // No room for the lock, the database, or its WAL.
     for left in [0, 4 << 10, 40 << 10] {
         let stage = Stage::new();
         let Some((master, disk)) = master_on_a_small_disk(&stage, Some(left)) else {
@@ -372,7 +372,7 @@ async fn a_master_that_is_started_on_a_full_disk_says_so_takes_nothing_and_goes_
         let path = stage.file("rows.csv", b"n\n1\n2\n");
         let job_id = stage.publish(&path);
         let session = stage.broker().connect("test").await.unwrap();
-        // RabbitMQ says 0 if the queue does not answer within a quarter of a second.
+        // RabbitMQ reports 0 if the queue does not answer within a quarter of a second.
         let results = loop {
             let results = session.depth(broker::Queue::Results).await.unwrap();
             if results.ready > 0 {
@@ -425,7 +425,7 @@ async fn while_the_masters_disk_is_full_it_says_so_holds_what_came_and_goes_on_w
     let args = ["publish", "--chunk-bytes", "20000", path.to_str().unwrap()];
     let job_id = support::published(&mut stage.command(&args));
     master.wait_for("results cannot be stored: ");
-    // It is tried again in vain, for longer than a few of the shortest pauses.
+    // The master retries in vain, for longer than several of the shortest backoffs.
     let mut client = stage.client().await;
     let session = stage.broker().connect("test").await.unwrap();
     let deadline = std::time::Instant::now() + PATIENCE;
@@ -447,7 +447,7 @@ async fn while_the_masters_disk_is_full_it_says_so_holds_what_came_and_goes_on_w
     master.wait_for("results are stored again");
     let result = finished(&mut client, &job_id).await;
     let (rows, profile) = oracle(&csv);
-    // Nothing was given back meanwhile, to come again.
+    // No message was returned to the broker and redelivered meanwhile.
     let job = result.job.unwrap();
     assert_eq!((job.rows, job.duplicates), (rows, 0));
     assert_eq!(

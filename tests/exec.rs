@@ -1,8 +1,8 @@
-//! Commands on chunks, as people run them: with the built binary, real programs, and a real RabbitMQ
-//! where more than one process is in it.
+//! Commands on chunks as users run them: with the built binary, real programs, and a real RabbitMQ if more than one
+//! process is involved.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on stops
-#![allow(clippy::disallowed_macros)] // eprintln!: the harness takes what a test says
+#![allow(clippy::unwrap_used)] // a failed unwrap fails the test
+#![allow(clippy::disallowed_macros)] // eprintln!: the harness captures a test's output
 
 mod support;
 
@@ -55,7 +55,7 @@ fn show(stage: &Stage, job_id: &str) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// Waits until the file has a line, and gives it.
+/// Waits until the file has a line; returns it.
 async fn line_of(path: &Path) -> String {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -67,7 +67,7 @@ async fn line_of(path: &Path) -> String {
     }
 }
 
-/// Waits until no process has that number any more.
+/// Waits until no process has this id.
 async fn gone(pid: &str) {
     let deadline = Instant::now() + PATIENCE;
     let stat = format!("/proc/{pid}/stat");
@@ -123,7 +123,7 @@ async fn a_command_that_kills_its_worker_is_dead_after_its_attempts_and_no_chunk
                   printf '%s\\n' \"$rows\"";
     let script = stage.file("kill.sh", script.as_bytes());
     let allow = format!("kill=sh {}", script.display());
-    // Two guilty chunks among six, all of which lie in the prefetch of a worker of four threads.
+    // Two guilty chunks among six, all within the prefetch of a worker of four threads.
     let word = |n| if n % 300 == 0 { "guilty" } else { "innocent" };
     let rows: Vec<String> = (0..600).map(|n| format!("{n},{}", word(n))).collect();
     let csv = stage.file(
@@ -170,7 +170,7 @@ async fn a_command_that_kills_its_worker_is_dead_after_its_attempts_and_no_chunk
         assert!(reason.contains("`kill`"), "{reason}");
         assert_eq!(dead.attempts, 3);
     }
-    // Each chunk killed three workers alone, and up to two before that, maybe together.
+    // Each chunk killed three workers alone, and up to two before that, perhaps together with the other.
     assert!((6..=10).contains(&deaths), "{deaths}");
     stage.erase().await;
 }
@@ -178,7 +178,7 @@ async fn a_command_that_kills_its_worker_is_dead_after_its_attempts_and_no_chunk
 #[tokio::test]
 async fn a_command_that_takes_longer_than_the_broker_lets_it_is_dead_after_its_attempts() {
     let broker = Ruled::own();
-    // Its channels read it when they open, and look once a tick. It is long enough for the command to begin.
+    // Channels read the timeout when they open, and check it once a tick. It is long enough for the command to begin.
     let eval = "application:set_env(rabbit, consumer_timeout, 4000), \
                 application:set_env(rabbit, channel_tick_interval, 200).";
     broker.ctl(&["eval", eval]);
@@ -216,7 +216,7 @@ async fn a_command_that_takes_longer_than_the_broker_lets_it_is_dead_after_its_a
         "{}",
         dead.reason
     );
-    // Each was counted, the first of them, too.
+    // Each attempt was counted, the first one included.
     let begun = std::fs::read_to_string(begun).unwrap();
     assert_eq!(begun.lines().count(), 3);
 }
@@ -227,8 +227,8 @@ fn two_columns() -> String {
     format!("n,what\n{}\n", rows.join("\n"))
 }
 
-/// A command that turns the columns of odd chunks round, and is done with the first chunk when it is done with
-/// another one: a process a chunk.
+/// A command that swaps the columns of odd chunks, and finishes the first chunk after another one: a process per
+/// chunk.
 fn turning(dir: &Path) -> String {
     let first = dir.join("first").display().to_string();
     let script = format!(
@@ -240,7 +240,7 @@ fn turning(dir: &Path) -> String {
     format!("sh {}", path.display())
 }
 
-/// The same, with processes that persist.
+/// The same with persistent processes.
 fn turning_persistent(dir: &Path) -> String {
     let first = dir.join("first").display().to_string();
     let script = format!(
@@ -312,7 +312,7 @@ fn the_first_chunks_header_decides_in_a_run_too() {
     assert_eq!(said[0], said[1], "the same chunks are dead");
 }
 
-/// Odd chunks are dead, with both headers and the line in the reason, and nobody promises that they can be replayed.
+/// Odd chunks are dead; the reason has both headers and the line, and no output offers a replay.
 async fn check_first_header(stage: Stage, turn: &str, mode: &str) {
     let _master = stage.master();
     let _worker = worker(&stage, &[&format!("turn={turn}")]);
@@ -616,8 +616,8 @@ fn flags_that_make_no_sense_with_a_command_are_refused() {
     assert!(said.contains("pyhton3"), "{said}");
 }
 
-/// A command that lists the rowmills of its user, and each process that it can read the secret of, its own first
-/// argument, or the memory of.
+/// A command that lists its user's rowmill processes, each process whose environment contains the secret (its first
+/// argument), and each rowmill process whose memory it can open.
 const SPY: &str = r#"
 import os, sys
 sys.stdin.read()
@@ -644,11 +644,11 @@ for pid in filter(str.isdigit, os.listdir("/proc")):
         pass
 "#;
 
-/// The secret that a spy looks for, and the user that it runs as instead of root, who may read everything. Each test has
-/// its own, because tests run at the same time and a spy looks into all processes of its user.
+/// The secret that a spy searches for, and the user that it runs as instead of root, who may read everything. Each
+/// test has its own, because tests run in parallel and a spy searches all processes of its user.
 struct Spied {
     secret: String,
-    /// `None`: ours.
+    /// `None`: the user of the test.
     uid: Option<u32>,
 }
 
@@ -661,7 +661,7 @@ impl Spied {
     }
 }
 
-/// Starts it as that user. `None`, and said, where that user cannot run it.
+/// Starts the command as that user. `None`, with a message, if that user cannot run it.
 fn as_user(uid: Option<u32>, command: &mut Command) -> Option<Process> {
     if let Some(uid) = uid {
         command.uid(uid).gid(uid).current_dir("/");
@@ -682,7 +682,7 @@ fn as_user(uid: Option<u32>, command: &mut Command) -> Option<Process> {
     Some(Process::start(command))
 }
 
-/// What the spy found, but for `bait`, which it must have found. There must have been rowmills to look into.
+/// The findings of the spy, without `bait`, which it must have found. It must also have found rowmill processes.
 fn found_by_spy(rows: &str, bait: &Process) -> Vec<String> {
     let rows: Vec<&str> = rows.lines().collect();
     assert!(
@@ -695,7 +695,7 @@ fn found_by_spy(rows: &str, bait: &Process) -> Vec<String> {
         .count();
     assert!(
         rowmills >= 2,
-        "the one that started it, and its guard: {rows:?}"
+        "the rowmill that started the spy, and its guard: {rows:?}"
     );
     let is_bait = |row: &&&str| row.ends_with(&format!(",{}", bait.id()));
     let is_found = |row: &&&str| row.starts_with("environ,") || row.starts_with("mem,");
@@ -706,7 +706,7 @@ fn found_by_spy(rows: &str, bait: &Process) -> Vec<String> {
         .collect()
 }
 
-/// A process of the same user that can be looked into.
+/// A process of the same user that the spy can read.
 fn bait(spied: &Spied) -> Process {
     let mut bait = Command::new("sleep");
     bait.arg("1000").env("BAIT", &spied.secret);
@@ -724,7 +724,7 @@ async fn a_command_cannot_read_the_brokers_password_of_its_worker() {
     let bait = bait(&spied);
     let allow = format!("spy=python3 -c '{SPY}' {}", spied.secret);
     let mut worker = stage.command(&["worker", "--threads", "1", "--allow", &allow]);
-    // Its address is such a variable too, but the password in it is everybody's.
+    // The broker's address is such a variable too, but all tests share the password in it.
     worker.env("ROWMILL_TEST_SECRET", &spied.secret);
     let Some(worker) = as_user(spied.uid, &mut worker) else {
         return;

@@ -1,7 +1,7 @@
-//! Messages that somebody took away, and master's data that came from an older copy: noticed, named, and made
-//! good by `publish --resume`. With real processes and a real RabbitMQ.
+//! Removed messages, and master's data from an older copy: detected, reported, and repaired by `publish --resume`.
+//! With real processes and a real RabbitMQ.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+#![allow(clippy::unwrap_used)] // a failed unwrap fails the test
 
 mod support;
 
@@ -20,15 +20,15 @@ use support::node::Ruled;
 use support::truth::cut_free;
 use support::{Process, Stage, begun, job_when, stderr};
 
-/// Some 10 chunks of [`CHUNK`] bytes.
+/// About 10 chunks of [`CHUNK`] bytes.
 const ROWS: u64 = 4000;
 const CHUNK: &str = "2000";
 
-/// A chunk counts as lost after so many seconds without a trace of it. A heartbeat counts as current for three seconds,
-/// in which its worker may take a chunk, so a shorter time could report a loss that is none.
+/// A chunk counts as lost after this many seconds without a trace. A heartbeat is current for three seconds, in which
+/// its worker may take a chunk, so a shorter time could report a false loss.
 const SOON: [&str; 2] = ["--lost-after", "5"];
 
-/// `purge_queue` or `delete_queue`, of the stage's queue that ends with this word.
+/// Runs `purge_queue` or `delete_queue` on the stage's queue with this suffix.
 fn empty(broker: &Ruled, stage: &Stage, verb: &str, queue: &str) {
     let queue = format!("{}.v2.{queue}", stage.namespace());
     broker.ctl(&[verb, &queue]);
@@ -71,7 +71,7 @@ fn run(stage: &Stage, args: &[&str]) -> Output {
     stage.command(args).output().unwrap()
 }
 
-/// Sends again what is lost, and waits: the job must be what it would have been.
+/// Sends the lost chunks again, and waits: the job must have its full result.
 fn resume(stage: &Stage, job_id: &str) {
     let output = run(stage, &["publish", "--resume", job_id, "--wait", "--json"]);
     let said = stderr(&output);
@@ -83,7 +83,7 @@ fn resume(stage: &Stage, job_id: &str) {
     assert_eq!(job["chunks_done"], job["chunks_total"], "{job}");
 }
 
-/// That the profile is the one of the whole file.
+/// Checks that the profile equals the profile of the whole file.
 async fn check_profile(client: &mut Client, job_id: &str) {
     let result = job_when(client, job_id, is(JobState::Done)).await;
     let whole =
@@ -97,7 +97,7 @@ async fn check_profile(client: &mut Client, job_id: &str) {
     );
 }
 
-/// What every command says of a job that has lost chunks.
+/// Checks the output of every command about a job that has lost chunks.
 fn check_told(stage: &Stage, job_id: &str) {
     let hint = format!("on the host that published it: rowmill publish --resume {job_id}");
     for verb in ["wait", "show"] {
@@ -138,7 +138,7 @@ async fn chunks_of_a_purged_or_deleted_queue_are_noticed_and_sent_again() {
         check_profile(&mut client, &job_id).await;
         worker.signal(rustix::process::Signal::TERM);
         assert_eq!(worker.end().1, 0);
-        // Nothing is known to be lost any more.
+        // No loss is known any more.
         let again = run(stage, &["publish", "--resume", &job_id]);
         assert!(
             stderr(&again).contains("is sealed already"),
@@ -172,7 +172,7 @@ async fn a_job_whose_messages_to_the_master_were_purged_comes_again_from_workers
     stage.erase().await;
 }
 
-/// Takes the seal from the results queue, and puts back what else is in it.
+/// Takes the seal from the results queue, and returns the other messages to it.
 async fn take_seal(stage: &Stage) {
     let session = stage.broker().connect("thief").await.unwrap();
     let mut results = session.consume(Queue::Results, 100).await.unwrap();
@@ -240,7 +240,7 @@ async fn chunks_that_a_policy_drops_are_dead_or_lost_and_each_is_told() {
     check_told(stage, &job_id);
     let replay = run(stage, &["dead", "replay", &job_id]);
     assert!(replay.status.success(), "{}", stderr(&replay));
-    // What comes of the replay begins the time anew.
+    // The outcome of the replay restarts the time.
     let is_lost_again =
         |response: &GetJobResponse| is(JobState::ChunksLost)(response) && response.dead.is_empty();
     job_when(&mut client, &job_id, is_lost_again).await;
@@ -298,7 +298,7 @@ async fn what_an_older_copy_of_the_masters_data_lacks_is_noticed_and_sent_again(
     );
     copy_directory(&data, &copy);
     let mut master = soon(&stage);
-    // It outlives the master, and remembers that it has done every chunk.
+    // The worker keeps running when the master ends, and remembers that it has done every chunk.
     let _worker = stage.worker();
     check_profile(&mut stage.client().await, &job_id).await;
     master.kill();

@@ -1,8 +1,7 @@
-//! A bad network between the processes: connections to the broker and to the master are cut, fall
-//! silent half-open, are late and come in slices. Everybody connects again, and the result is the
-//! oracle's.
+//! A bad network between the processes: connections to the broker and to the master are cut, stalled half-open,
+//! delayed and sliced. Every process reconnects, and the result equals the oracle's.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+#![allow(clippy::unwrap_used)] // a failed unwrap fails the test
 
 #[path = "../examples/orders/generate.rs"]
 mod generate;
@@ -23,7 +22,7 @@ use support::seed::seed;
 use support::truth::{Outcome, Truth};
 use support::{Process, Stage, begun, finished, job_when};
 
-/// Where `AMQP_URL` leads, and the text before and after that.
+/// The socket address in `AMQP_URL`, and the text before and after it.
 fn broker() -> (String, SocketAddr, String) {
     let url = std::env::var("AMQP_URL").unwrap();
     let (before, rest) = url.rsplit_once('@').unwrap();
@@ -34,7 +33,7 @@ fn broker() -> (String, SocketAddr, String) {
     (format!("{before}@"), address.unwrap(), format!("/{vhost}"))
 }
 
-/// A publisher, a worker and a master, each behind a proxy of its own, half-way through a job.
+/// A publisher, a worker and a master, each behind its own proxy, half-way through a job.
 struct Scene {
     stage: Stage,
     truth: Truth,
@@ -47,7 +46,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// Begins a job of about `bytes`, and comes back when some of it has gone all the way.
+    /// Begins a job of about `bytes`, and returns when some of its chunks are done.
     async fn begin(bytes: u64, weather: impl Fn(&Proxy)) -> Self {
         let seed = seed();
         println!("ROWMILL_SEED={seed}");
@@ -93,7 +92,7 @@ impl Scene {
         }
     }
 
-    /// Does something to every proxy, and waits until everybody has connected again.
+    /// Disturbs every proxy, and waits until every process has reconnected.
     async fn disturb(&self, disturb: impl Fn(&Proxy)) {
         let before: Vec<u64> = self.proxies.iter().map(Proxy::accepted).collect();
         self.proxies.iter().for_each(disturb);
@@ -143,7 +142,7 @@ async fn a_late_network_that_slices_everything_changes_nothing() {
     scene.end().await;
 }
 
-/// A master with a job that nobody works on, and a proxy before it.
+/// A master with a job that no worker processes, and a proxy in front of it.
 async fn waiting_master() -> (Stage, Process, Proxy, String) {
     let stage = Stage::new();
     let master = stage.master();
@@ -162,7 +161,7 @@ async fn a_wait_outlives_a_cut_and_a_silent_connection_to_the_master() {
     let (stage, _master, proxy, job_id) = waiting_master().await;
     let mut wait = stage.command(&["wait", "--quiet", "--json", &job_id]);
     let wait = Process::start(wait.env("ROWMILL_MASTER", proxy.address()));
-    // Some questions and answers each time, so that the next blow meets one half-way.
+    // Several responses between faults, so that a fault can interrupt a request.
     proxy.has_answered(10).await;
     for disturb in [Proxy::cut, Proxy::cut, Proxy::cut, Proxy::stall, Proxy::cut] {
         let before = proxy.accepted();
@@ -193,14 +192,14 @@ async fn the_dashboard_outlives_a_cut_and_a_silent_connection_to_the_master() {
     for disturb in [Proxy::cut, Proxy::stall] {
         let (before, shown) = (proxy.accepted(), pty.screens());
         disturb(&proxy);
-        // It may be connected again before this test looks.
+        // It may reconnect before this test reads the screen.
         pty.showed(shown, |screen| screen.contains("DISCONNECTED"))
             .await;
         proxy.has_accepted_more_than(before).await;
         pty.until(|screen| screen.contains("● connected") && !screen.contains("DISCONNECTED"))
             .await;
     }
-    // What comes now comes through the new connection.
+    // Data from here on comes through the new connection.
     let _worker = stage.worker();
     pty.until(|screen| screen.contains("done")).await;
     pty.press("q");

@@ -1,8 +1,8 @@
-//! Publishers that are killed and gone on with, and brokers that take nothing for a while, with real
-//! processes and a real RabbitMQ.
+//! Publishers that are killed and resumed, and brokers that accept nothing for a while, with real processes and a
+//! real RabbitMQ.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on stops
-#![allow(clippy::disallowed_macros)] // eprintln!: the harness takes what a test says
+#![allow(clippy::unwrap_used)] // a failed unwrap fails the test
+#![allow(clippy::disallowed_macros)] // eprintln!: the harness captures a test's output
 
 #[path = "../examples/orders/generate.rs"]
 mod generate;
@@ -21,7 +21,7 @@ use support::node::Ruled;
 use support::truth::cut_free;
 use support::{Process, Stage, finished, job_when, run_with_input, stderr};
 
-/// Orders, some of them with quoted commas, quotes and line ends: about `bytes` of them.
+/// About `bytes` bytes of orders, some with quoted commas, quotes and line ends.
 fn orders(bytes: u64) -> String {
     let mut csv = Vec::new();
     generate::write(&mut csv, bytes, generate::SEED).unwrap();
@@ -35,7 +35,7 @@ fn oracle(csv: &str) -> (u64, Profile) {
     (whole.partial.rows, cut_free(profile))
 }
 
-/// Makes the stage's queue of chunks full beyond so many.
+/// Limits the stage's tasks queue to `chunks` chunks.
 fn limit_tasks(broker: &Ruled, stage: &Stage, chunks: usize) {
     let namespace = stage.namespace();
     let pattern = format!("^{namespace}\\.v2\\.tasks$");
@@ -43,7 +43,7 @@ fn limit_tasks(broker: &Ruled, stage: &Stage, chunks: usize) {
     broker.ctl(&["set_policy", namespace, &pattern, &policy]);
 }
 
-/// The records of a journal: each has its length, a hash, and then what it says.
+/// The records of a journal: each has its length, a hash, and its content.
 fn records(journal: &[u8]) -> Vec<&[u8]> {
     let (mut records, mut rest) = (Vec::new(), journal);
     while let Some((length, behind)) = rest.split_first_chunk() {
@@ -58,8 +58,8 @@ fn records(journal: &[u8]) -> Vec<&[u8]> {
     records
 }
 
-/// The journal of the stage in which so many records begin with this byte, their field's tag, once
-/// there is one; and the bytes that its first record takes, which says nothing of places.
+/// Waits for a journal of the stage with `times` records that begin with `tag`, the tag of their field. Returns its
+/// path and the size in bytes of its first record, which contains no position.
 async fn noted(stage: &Stage, tag: u8, times: usize) -> (PathBuf, usize) {
     loop {
         for path in unfinished(stage) {
@@ -74,7 +74,7 @@ async fn noted(stage: &Stage, tag: u8, times: usize) -> (PathBuf, usize) {
     }
 }
 
-/// Tags of a place that was reached, and of the end of a spool.
+/// Tags of a reached position, and of the end of a spool.
 const REACHED: u8 = 2 << 3 | 2;
 const ENDED: u8 = 3 << 3 | 2;
 
@@ -88,7 +88,7 @@ fn unfinished(stage: &Stage) -> Vec<PathBuf> {
     paths.filter(is_journal).collect()
 }
 
-/// The id of the only job, once so many of its chunks are done.
+/// The id of the only job, once `chunks` of its chunks are done.
 async fn moving(client: &mut Client, chunks: u64) -> String {
     loop {
         let jobs = client.list_jobs(ListJobsRequest::default()).await.unwrap();
@@ -119,20 +119,20 @@ fn resume(stage: &Stage, args: &[&str]) -> Output {
     stage.command(&args).output().unwrap()
 }
 
-/// The number behind `text`.
+/// The number after `text`.
 fn number_after(said: &str, text: &str) -> u64 {
     let (_, rest) = said.split_once(text).unwrap_or_else(|| panic!("{said}"));
     let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap();
     rest[..digits].parse().unwrap()
 }
 
-/// A publish of `path` that stands still because nobody takes its chunks. RabbitMQ notices late that
-/// a queue is full, so the file has to be larger than what the window lets out at once.
+/// Starts a publish of `path` that is blocked because no worker takes its chunks. RabbitMQ reports late that a queue
+/// is full, so the file must be larger than the publisher's window.
 async fn stuck(stage: &Stage, path: &Path) -> (Process, PathBuf, usize) {
     stuck_at(stage, &[path.to_str().unwrap()]).await
 }
 
-/// The same of whatever is to be read.
+/// The same for any input.
 async fn stuck_at(stage: &Stage, args: &[&str]) -> (Process, PathBuf, usize) {
     let args = [&["publish", "--chunk-bytes", "20000"], args].concat();
     let publish = Process::start(&mut stage.command(&args));
@@ -141,7 +141,7 @@ async fn stuck_at(stage: &Stage, args: &[&str]) -> (Process, PathBuf, usize) {
     (publish, journal, first)
 }
 
-/// A publish of standard input that is spooled.
+/// Starts a publish of standard input with a spool.
 fn spooled(stage: &Stage) -> (Process, ChildStdin, PathBuf) {
     let dir = stage.dir.path().join("spool");
     let args = ["publish", "--chunk-bytes", "20000", "-", "--spool"];
@@ -260,7 +260,7 @@ async fn a_killed_publish_of_a_file_goes_on_where_it_stopped() {
     stage.erase().await;
 }
 
-/// As somebody's system might export it: below a title, in UTF-16, packed.
+/// The orders as a system might export them: below a title, in UTF-16, compressed.
 fn exported(csv: &str) -> Vec<u8> {
     let text = format!("\u{feff}All orders\r\n{csv}");
     let text: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
@@ -281,7 +281,7 @@ async fn a_killed_publish_of_several_packed_files_goes_on_within_the_right_one()
     let names: Vec<&str> = paths.iter().map(|path| path.to_str().unwrap()).collect();
     let args = [&["--skip", "1"], &names[..]].concat();
     let (mut publish, _, _) = stuck_at(&stage, &args).await;
-    // With room for more it gets beyond the first file, which is one chunk, and is stuck again.
+    // With room for more chunks it passes the first file, which is one chunk, and blocks again.
     limit_tasks(&broker, &stage, 100);
     noted(&stage, REACHED, 2).await;
     publish.kill();
@@ -339,7 +339,7 @@ async fn a_publish_that_is_killed_again_and_again_comes_to_its_end() {
     let mut client = stage.client().await;
     let job_id = moving(&mut client, 1).await;
     let mut kills = 0;
-    // What is sent again may be packed otherwise than it was.
+    // Chunks that are sent again may be compressed differently.
     let packing = ["zstd", "none"].into_iter().cycle();
     for (chunks, packing) in [20, 60, 100, 140, 180].into_iter().zip(packing) {
         job_when(&mut client, &job_id, |r| {
@@ -347,7 +347,7 @@ async fn a_publish_that_is_killed_again_and_again_comes_to_its_end() {
         })
         .await;
         if unfinished(&stage).is_empty() {
-            break; // it was faster than this test
+            break; // it ended before the kill
         }
         publish.kill();
         kills += 1;
@@ -377,7 +377,7 @@ async fn places_that_a_crash_lost_cost_duplicates_and_nothing_else() {
     let mut worker = stage.worker();
     let mut client = stage.client().await;
     let job_id = moving(&mut client, 20).await;
-    // Another one does not remember what the first has done.
+    // A new worker does not remember the chunks of the first one.
     worker.kill();
     let _other = stage.worker();
     let resumed = resume(&stage, &[&job_id]);
@@ -431,7 +431,7 @@ async fn a_file_that_is_written_to_while_it_is_published_cancels_its_job_with_th
         }
         std::fs::write(&path, csv.replacen(',', ";", 1)).unwrap();
         let _worker = stage.worker();
-        // It is cut off first, and then written again: either may be seen.
+        // The file is truncated and then written again; the publisher may see either.
         let said = publish.wait_for("rows.csv changed while it was read: ");
         assert_eq!(publish.end().1, 5);
         assert!(!said.contains("--resume"), "{said}");
@@ -461,7 +461,7 @@ async fn a_killed_publish_of_standard_input_goes_on_with_its_spool_and_the_rest(
     let job_id = moving(&mut client, 20).await;
     publish.kill();
 
-    // Without the rest it sends what it has, and says from where on the rest is wanted.
+    // Without the rest it sends the spooled part, and reports the offset of the rest.
     let waiting = resume(&stage, &[&job_id]);
     assert_eq!(waiting.status.code(), Some(5));
     let said = stderr(&waiting);
@@ -476,7 +476,7 @@ async fn a_killed_publish_of_standard_input_goes_on_with_its_spool_and_the_rest(
     };
     assert_eq!(std::fs::read(spool).unwrap(), &csv.as_bytes()[..known]);
 
-    // What it sent then is not sent again.
+    // Chunks that were sent then are not sent again.
     let again = stderr(&resume(&stage, &[&job_id]));
     let from = number_after(&again, "from byte ") as usize;
     assert!(from <= known && from + 30_000 > known, "{again}");
@@ -496,8 +496,8 @@ async fn a_spooled_input_that_was_read_to_its_end_needs_no_rest() {
     let stage = broker.stage();
     limit_tasks(&broker, &stage, 5);
     let _master = stage.master();
-    // Chunks of another job, so that none of this one's is taken; and it is read to its end all the
-    // same, because its few chunks fit between reader and sender.
+    // Chunks of another job fill the queue, so that none of this job's is accepted. The input is still read to its
+    // end, because its few chunks fit between reader and sender.
     let other = stage.file("other.csv", orders(4_000_000).as_bytes());
     let (mut other, _, _) = stuck(&stage, &other).await;
     let csv = format!("{}9,without,a line end", orders(50_000));

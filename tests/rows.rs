@@ -1,7 +1,7 @@
-//! Rows that come back: in order, byte by byte, as a filter in a pipe, and later; with real workers and a
-//! real RabbitMQ, and while things are killed.
+//! The rows of a job: in order, byte by byte, as a filter in a pipe, and later; with real workers and a real
+//! RabbitMQ, and while processes are killed.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+#![allow(clippy::unwrap_used)] // a failed unwrap fails the test
 #![allow(clippy::format_collect, clippy::unnecessary_debug_formatting)] // inputs and scripts are made once
 
 mod support;
@@ -16,7 +16,7 @@ use support::{
     PATIENCE, Process, Stage, finished, job_when, published, rowmill, run_with_input, stderr,
 };
 
-/// CSV as the mill writes it, so that a command that changes nothing gives it back byte by byte.
+/// CSV as rowmill writes it, so that a command that changes nothing returns the same bytes.
 fn numbers(rows: usize) -> Vec<u8> {
     let rows: Vec<String> = (0..rows)
         .map(|n| format!("{n},\"a, \"\"{n}\"\"\"\n"))
@@ -24,8 +24,8 @@ fn numbers(rows: usize) -> Vec<u8> {
     format!("n,text\n{}", rows.concat()).into_bytes()
 }
 
-/// A worker that allows `copy`, `slow` (which takes its time over each chunk) and `check` (which fails
-/// at the row 777 until a file `mended` is there).
+/// A worker that allows `copy`, `slow` (which delays each chunk) and `check` (which fails at row 777 until a file
+/// `mended` exists).
 fn worker(stage: &Stage) -> Process {
     let mended = stage.dir.path().join("mended");
     let check = format!(
@@ -71,7 +71,7 @@ fn filter(stage: &Stage, name: &str, more: &[&str]) -> Command {
     command
 }
 
-/// A filter whose output nobody has read yet.
+/// A filter whose output is not yet read.
 struct Pipe {
     child: Child,
     stdout: Option<ChildStdout>,
@@ -96,13 +96,13 @@ impl Pipe {
         }
     }
 
-    /// Reads so many lines, and closes the pipe.
+    /// Reads `lines` lines, and closes the pipe.
     fn head(&mut self, lines: usize) -> Vec<String> {
         let reader = BufReader::new(self.stdout.take().unwrap());
         reader.lines().take(lines).map(Result::unwrap).collect()
     }
 
-    /// All that comes, and the exit code.
+    /// The rest of the output, and the exit code.
     fn rest(mut self) -> (Vec<u8>, i32) {
         let mut all = Vec::new();
         let stdout = self.stdout.as_mut().unwrap();
@@ -149,7 +149,7 @@ async fn the_output_is_the_same_whatever_the_workers_and_the_chunks() {
         ];
         let mut command = stage.command(&args);
         outputs.push(run_with_input(&mut command, &input));
-        // The next one has one worker more.
+        // The next run has one more worker.
         more.push(worker(&stage));
     }
     for output in outputs {
@@ -194,7 +194,7 @@ async fn kills_of_worker_and_master_change_no_byte() {
         (job.state(), job.rows, job.output_rows),
         (JobState::Done, 4000, 4000)
     );
-    // And later, from elsewhere, the same again.
+    // A later read gives the same rows.
     let later = stage.command(&["rows", &job.job_id]).output().unwrap();
     assert!(later.status.success() && later.stdout == input);
     stage.erase().await;
@@ -205,7 +205,7 @@ async fn who_does_not_read_holds_the_publisher_back_and_then_gets_all() {
     let stage = Stage::new();
     let _master = stage.master();
     let _worker = worker(&stage);
-    // 700 chunks or so, far more than fit in pipes and between the two.
+    // About 700 chunks, far more than the pipes and `--ahead` hold.
     let input = numbers(60_000);
     let pipe = Pipe::start(filter(&stage, "copy", &["--ahead", "20"]), input.clone());
     let mut client = stage.client().await;
@@ -214,11 +214,11 @@ async fn who_does_not_read_holds_the_publisher_back_and_then_gets_all() {
         let (mut done, mut since) = (0, Instant::now());
         loop {
             let job = only_job(&mut client).await;
-            assert_eq!(job.chunks_total, None, "all of it was published");
+            assert_eq!(job.chunks_total, None, "all chunks were published");
             if job.chunks_done > done {
                 (done, since) = (job.chunks_done, Instant::now());
             }
-            // It has come to stand where nothing moves any more. On a busy machine it may stand before.
+            // Without progress for two seconds, the job is blocked. A busy machine may pause before 20 chunks.
             if done >= 20 && since.elapsed() > Duration::from_secs(2) {
                 return done;
             }
@@ -227,8 +227,7 @@ async fn who_does_not_read_holds_the_publisher_back_and_then_gets_all() {
         }
     };
     let done = stands.await;
-    // What was written and fits in the pipe, some 64 KiB, and twenty beyond it, and what HTTP/2 has
-    // under way.
+    // The rows that fit in the pipe (about 64 KiB), 20 chunks ahead, and the data that HTTP/2 has in flight.
     assert!(done < 300, "{done} chunks");
     let (output, code) = tokio::task::spawn_blocking(move || pipe.rest())
         .await
@@ -260,7 +259,7 @@ async fn a_reader_that_has_enough_ends_a_filter_well_and_the_job_goes_on() {
     assert_eq!(pipe.code(), 0);
     let mut client = stage.client().await;
     let job = only_job(&mut client).await;
-    // What was published by then is worked on; whoever wants the rest can go on with it.
+    // Chunks published until then are processed; `rowmill rows` can read the rest.
     assert_ne!(job.state(), JobState::Cancelled);
 
     let mut rows = Pipe::start(
@@ -276,7 +275,7 @@ async fn a_reader_that_has_enough_ends_a_filter_well_and_the_job_goes_on() {
 fn a_reader_that_has_enough_ends_a_run() {
     let mut command = rowmill();
     command.args(["run", "-", "--quiet", "--chunk-bytes", "2000", "--", "cat"]);
-    // More than anything between could hold.
+    // More rows than all buffers hold.
     let mut pipe = Pipe::start(command, numbers(2_000_000));
     assert_eq!(pipe.head(1), ["n,text"]);
     assert_eq!(pipe.code(), 0);
@@ -310,7 +309,7 @@ async fn a_dead_chunk_leaves_its_rows_out_and_its_replay_brings_them() {
         said.contains("1 chunk is dead and its rows are missing: "),
         "{said}"
     );
-    // What is not whole has not its name.
+    // An incomplete output does not get the target's name.
     assert_eq!(std::fs::read(&target).unwrap(), b"from before\n");
     let part = std::fs::read(target.with_extension("csv.part")).unwrap();
     let (lines, all) = (
@@ -405,7 +404,7 @@ async fn a_cancelled_jobs_filter_says_so_and_ends() {
     let stage = Stage::new();
     let _master = stage.master();
     let job_id = publish(&stage, &numbers(500), &["--exec", "copy"]);
-    // The broker has the job; that the master has heard of it takes a moment more.
+    // The broker has the job; the master may learn of it a moment later.
     job_when(&mut stage.client().await, &job_id, |_| true).await;
     let mut follow = stage.command(&["rows", &job_id, "--follow"]);
     let follow = Process::start(&mut follow);
@@ -440,7 +439,7 @@ async fn what_has_no_rows_and_what_is_gone_say_why() {
     let rows = stage.command(&["rows", &kept]).output().unwrap();
     assert!(rows.status.success() && rows.stdout == numbers(100));
 
-    // A master that may keep nothing forgets the rows, and says so; the counts stay.
+    // A master that may keep nothing removes the rows, and reports it; the counts stay.
     master.kill();
     let master = stage.master_with(&["--keep", "1B"]);
     master.wait_for("connected");
@@ -455,7 +454,7 @@ async fn what_has_no_rows_and_what_is_gone_say_why() {
     assert_eq!((job.state(), job.rows), (JobState::Done, 100));
     let why = said(&kept);
     assert!(why.contains("more than 1 B"), "{why}");
-    // The files go when it is known that they are to go.
+    // The files are removed after their removal is recorded.
     let of_jobs = || {
         let spill = std::fs::read_dir(stage.dir.path().join("master/spill")).unwrap();
         let names = spill.map(|file| file.unwrap().file_name());
