@@ -1,4 +1,4 @@
-//! What is bad, and what becomes of it.
+//! Bad records, and how they are handled.
 
 use super::{Files, column, refused, result, rows, run, stderr};
 

@@ -1,7 +1,7 @@
-//! Files that others write to while they are read.
+//! Files that are modified while they are read.
 //!
-//! Where a named pipe stands behind the files, their starts have been looked at when the pipe has its reader; the
-//! rest of them is read only when the pipe has a header. So what is done in between is done in the middle.
+//! If a named pipe follows the files, their starts have been sampled when the pipe is opened for reading; the rest of
+//! them is read only when the pipe has a header. So a change between the two is a change in the middle.
 
 use std::fs::File;
 use std::io::Write;
@@ -13,7 +13,7 @@ use super::{Files, rowmill, rows, stderr};
 
 const HEADER: &str = "id,hash\n";
 
-/// Some megabytes of rows, of which one in a version is what no other has.
+/// Some megabytes of rows; one row differs in each version.
 fn version(version: u32) -> String {
     HEADER.to_owned()
         + &rows(0..200_000, |n| {
@@ -21,7 +21,7 @@ fn version(version: u32) -> String {
         })
 }
 
-/// `rowmill ARGS pipe` in the directory of `files`; does `what` when the files' starts were looked at.
+/// Runs `rowmill ARGS pipe` in the directory of `files`; calls `what` after the files' starts were sampled.
 fn meanwhile(files: &Files, args: &[&str], stdin: Stdio, what: impl FnOnce()) -> Output {
     let pipe = files.path("pipe");
     let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
@@ -35,7 +35,7 @@ fn meanwhile(files: &Files, args: &[&str], stdin: Stdio, what: impl FnOnce()) ->
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // Waits for its reader.
+    // Waits for a reader of the pipe.
     let mut pipe = File::options().write(true).open(pipe).unwrap();
     what();
     pipe.write_all(HEADER.as_bytes()).unwrap();
@@ -54,7 +54,7 @@ fn is_refused(output: &Output, name: &str, why: &str) {
     assert!(output.stdout.is_empty());
 }
 
-/// Writes `content` into the file as it stands, with a time of its own.
+/// Overwrites the file in place, which changes its modification time.
 fn rewrite(path: &Path, content: &[u8]) {
     let mut file = File::options()
         .write(true)
@@ -157,7 +157,7 @@ fn a_file_that_grows_and_is_written_to_elsewhere_as_well() {
     let files = Files::new(&[("a.csv", before.as_bytes())]);
     let path = files.path("a.csv");
     let output = meanwhile(&files, &["run", "a.csv"], Stdio::null(), || {
-        // What has been read of it by now is the start.
+        // Only the start of it has been read by now.
         rewrite(&path, grown.replacen("0,0\n", "0,1\n", 1).as_bytes());
     });
     is_refused(&output, "a.csv", "not only its end is new");

@@ -1,4 +1,4 @@
-//! `rowmill sniff` and `--dry-run`: a look without a job.
+//! `rowmill sniff` and `--dry-run`: inspection without a job.
 
 use serde_json::Value;
 
@@ -42,7 +42,7 @@ fn sniff_gives_the_same_as_json() {
         serde_json::json!(["id", "name", "price"])
     );
     assert_eq!(looks[0]["rows"][1][1], "x 0");
-    // A person's terminal is not for the file to steer.
+    // The file cannot control a user's terminal.
     let human = files.rowmill(&["sniff", "b.csv"]);
     assert!(!human.stdout.contains(&0x1b));
     refused(
@@ -57,7 +57,7 @@ fn a_dry_run_counts_and_sends_nothing() {
     input.extend(b"50;y\n51;caf\xe9;1\n");
     let files = Files::new(&[("a.csv", &input)]);
     let mut command = crate::support::rowmill();
-    // Where nobody listens: a broker would be missed.
+    // No broker listens there: a connection would fail.
     command
         .env("AMQP_URL", "amqp://guest:guest@127.0.0.1:1/%2f")
         .current_dir(files.path(""));

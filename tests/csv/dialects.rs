@@ -1,4 +1,4 @@
-//! How records and fields are written.
+//! Formats of records and fields.
 
 use super::packed::gzip;
 use super::{column, refused, result, rows, run, stderr};
@@ -67,7 +67,7 @@ fn a_first_line_sep() {
     let said = stderr(&run(&[], input));
     assert!(said.contains("sniffed: delimiter ';' (100 %)"), "{said}");
     assert!(said.contains("line 5: 1 field where"), "{said}");
-    // Whoever gives another delimiter is believed.
+    // An explicit delimiter overrides the `sep=` line.
     let given = result(&["--delimiter", ",", "--no-headers"], input);
     assert_eq!(column(&given, 0)[0], "column 1");
     assert_eq!(given["rows"], 2);
@@ -93,7 +93,7 @@ fn what_is_no_csv() {
         refused(&run(&[], input), &said);
         refused(&run(&[], &gzip(input)), &said);
     }
-    // It may be CSV all the same.
+    // It may still be CSV.
     let lines = b"{\"a\":1}\n{\"a\":2}\n";
     assert_eq!(
         result(&["--delimiter", ";", "--no-headers"], lines)["rows"],

@@ -1,4 +1,4 @@
-//! In which encodings text comes.
+//! Encodings of text.
 
 use super::{Files, column, refused, result, run, stderr};
 

@@ -1,5 +1,4 @@
-//! The same through a broker: what the master knows of a job's input, its bad records, and a publish
-//! that stopped.
+//! CSV through a broker: a job's input and its bad records as the master reports them, and a publish that stopped.
 
 use serde_json::Value;
 
@@ -35,7 +34,7 @@ async fn rejects_are_listed_exported_mended_and_published_again() {
     ];
     let id = text(&stage, &args).trim().to_owned();
     let job = finished(&mut client, &id).await.job.unwrap();
-    // The second header is a record like others.
+    // The second header is a record like the others.
     assert_eq!((job.rows, job.rejects), (5, 4));
     let shown = json(&stage, &["show", "--json", &id]);
     assert_eq!(shown["input"]["compression"], "gzip");
@@ -102,7 +101,7 @@ async fn a_strict_publish_cancels_its_job_with_the_reason_for_good() {
     let shown = stage.command(&["show", &id]).output().unwrap();
     assert_eq!(shown.status.code(), Some(7));
     assert!(stderr(&shown).contains("line 4"), "{}", stderr(&shown));
-    // There is nothing to go on with.
+    // There is nothing to resume.
     let resumed = stage
         .command(&["publish", "--resume", &id])
         .output()

@@ -1,6 +1,6 @@
-//! CSV as it is found: each case of docs/csv.md has a test of the same name here.
+//! CSV as found in practice: each case of docs/csv.md has a test of the same name here.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+#![allow(clippy::unwrap_used)] // a failed unwrap fails the test
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -34,7 +34,7 @@ fn result(args: &[&str], input: &[u8]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// What a column is called, and its least and greatest cell.
+/// The name of a column, and its least and greatest cell.
 fn column(result: &Value, at: usize) -> [String; 3] {
     let column = &result["columns"][at];
     ["name", "min", "max"].map(|key| match &column[key] {
@@ -43,12 +43,12 @@ fn column(result: &Value, at: usize) -> [String; 3] {
     })
 }
 
-/// So many rows.
+/// A row for each of `numbers`.
 fn rows(numbers: Range<u32>, row: impl Fn(u32) -> String) -> String {
     numbers.map(row).collect()
 }
 
-/// Files in a directory of their own.
+/// Files in a temporary directory.
 struct Files(TempDir);
 
 impl Files {
@@ -80,7 +80,7 @@ impl Files {
     }
 }
 
-/// The command ended with code 5 and said `text`.
+/// Checks that the command ended with code 5 and printed `text`.
 fn refused(output: &Output, text: &str) {
     let said = stderr(output);
     assert!(said.contains(text), "{said}");
@@ -88,7 +88,7 @@ fn refused(output: &Output, text: &str) {
     assert!(output.stdout.is_empty());
 }
 
-/// The page's rows are these tests, so that it cannot say what is not so.
+/// Each row of the page has a test, so that the page is true.
 #[test]
 fn every_case_of_the_page_has_its_test() {
     let page = include_str!("../../docs/csv.md");

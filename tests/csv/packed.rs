@@ -1,4 +1,4 @@
-//! How files are packed.
+//! Compression of files.
 
 use std::io::Write;
 

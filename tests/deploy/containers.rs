@@ -1,8 +1,8 @@
-//! The compose file. (`scripts/image --check` tries the image.)
+//! The compose file. (`scripts/image --check` tests the image.)
 
 use std::path::Path;
 
-/// The lines below the last key of `path`, without comments; for a service with those of the anchor `rowmill`.
+/// The lines below the last key of `path`, without comments; for a service, with those of the anchor `rowmill`.
 /// `None` if there is no such key.
 fn below(path: &[&str]) -> Option<String> {
     let compose = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/docker/compose.yaml");
@@ -59,7 +59,7 @@ fn only_those_who_remember_have_a_volume() {
         named.split_whitespace().collect::<Vec<_>>(),
         ["broker:", "master:"]
     );
-    // One in the image would give every worker a volume without a name.
+    // A VOLUME in the image would give every worker a volume without a name.
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/docker/Dockerfile");
     let dockerfile = std::fs::read_to_string(path).unwrap();
     assert!(

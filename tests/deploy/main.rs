@@ -1,8 +1,7 @@
-//! What an operator finds in `deploy/`, and the packages that are made of it. (The dashboard for Grafana is looked at
-//! in tests/watch.)
+//! The files of `deploy/`, and the packages that are built from it. (tests/watch tests the Grafana dashboard.)
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on stops
-#![allow(clippy::disallowed_macros)] // eprintln!: the harness takes what a test says
+#![allow(clippy::unwrap_used)] // a failed unwrap fails the test
+#![allow(clippy::disallowed_macros)] // eprintln!: the harness captures a test's output
 
 mod containers;
 mod package;

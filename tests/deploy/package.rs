@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-/// `scripts/deb` makes the package; here is that what it packs is where it says.
+/// `scripts/deb` builds the package; this test checks that every packed file exists.
 #[test]
 fn what_is_packed_is_there() {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -1,4 +1,4 @@
-//! `deploy/rabbitmq/set-up`: the script that gives rowmill a place of its own in a RabbitMQ.
+//! `deploy/rabbitmq/set-up`: the script that prepares a RabbitMQ for rowmill.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use crate::support::node::Node;
 use crate::support::{Process, Stage, finished, published, stderr};
 
-/// `deploy/rabbitmq/set-up` at a node.
+/// Runs `deploy/rabbitmq/set-up` on a node.
 fn set_up(node: &Node, args: &[&str]) -> Output {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
     let broker = repository.join("scripts/broker");
@@ -41,7 +41,7 @@ async fn a_broker_that_was_set_up_gives_each_role_what_it_needs() {
     let before = words("worker");
     let mode = file("worker").metadata().unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    // Nobody has to be told anew.
+    // A second run keeps the passwords.
     let again = set_up(&node, &args);
     assert!(again.status.success(), "{}", stderr(&again));
     assert_eq!(words("worker"), before);
@@ -51,7 +51,7 @@ async fn a_broker_that_was_set_up_gives_each_role_what_it_needs() {
         "{policies}"
     );
 
-    // `AMQP_URL` comes after the file.
+    // The file takes precedence over `AMQP_URL`.
     let of = |role: &str, args: &[&str]| {
         let mut command = stage.command(args);
         command.env("ROWMILL_BROKER_FILE", file(role));
@@ -86,7 +86,7 @@ async fn a_broker_that_was_set_up_gives_each_role_what_it_needs() {
         let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
         assert!(doctor.status.success(), "{role}: {said}{}", stderr(&doctor));
     }
-    // What it is not to do: a publisher takes no chunk.
+    // The permissions are limited: a publisher takes no chunk.
     let refused = of("publisher", &["worker"]).output().unwrap();
     assert_eq!(refused.status.code(), Some(9), "{}", stderr(&refused));
 }

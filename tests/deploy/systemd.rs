@@ -1,4 +1,4 @@
-//! rowmill as systemd runs it: the units, which errors start a service again, and what the journal is told.
+//! rowmill under systemd: the units, the errors after which a service restarts, and the severities in the journal.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ fn values<'a>(unit: &'a str, key: &'a str) -> impl Iterator<Item = &'a str> {
         .filter_map(move |line| line.strip_prefix(key)?.strip_prefix('='))
 }
 
-/// The units as they are, but for where the command is: systemd looks whether it is there.
+/// The units with the path of the built command, because systemd checks that it exists.
 #[test]
 fn systemd_takes_the_units() {
     let Ok(analyze) = Command::new("systemd-analyze").arg("--version").output() else {
@@ -80,7 +80,7 @@ fn an_error_that_is_the_same_at_the_next_start_does_not_start_a_service_again() 
         let code = output.status.code().unwrap().to_string();
         prevented[0].split_whitespace().any(|word| word == code)
     };
-    // systemd's own code where the file of LoadCredential is missing.
+    // systemd's own exit code if the file of LoadCredential is missing.
     assert!(prevented[0].contains("CREDENTIALS"), "{prevented:?}");
 
     let url = std::env::var("AMQP_URL").expect("no broker: run scripts/test");
@@ -115,11 +115,11 @@ fn an_error_that_is_the_same_at_the_next_start_does_not_start_a_service_again() 
     }
 }
 
-/// Starts its arguments as systemd does: `JOURNAL_STREAM` names standard error.
+/// Starts its arguments as systemd does: `JOURNAL_STREAM` identifies standard error.
 const AS_SYSTEMD: &str =
     r#"JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) && export JOURNAL_STREAM && exec "$@""#;
 
-/// A master whose broker is never there, and a worker with a wrong setting.
+/// A master whose broker never answers, and a worker with a wrong setting.
 fn roles(data: &Path) -> [Vec<String>; 2] {
     let program = env!("CARGO_BIN_EXE_rowmill");
     let master = [
@@ -136,7 +136,7 @@ fn roles(data: &Path) -> [Vec<String>; 2] {
     [&master[..], &worker[..]].map(|words| words.iter().map(ToString::to_string).collect())
 }
 
-/// `words` started as systemd does, with nothing of this shell's settings.
+/// `words` started as systemd does, without the settings of the surrounding shell.
 fn as_systemd(words: &[String]) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", AS_SYSTEMD, "sh"]).args(words);
@@ -144,7 +144,7 @@ fn as_systemd(words: &[String]) -> Command {
     command
 }
 
-/// Takes this shell's settings away.
+/// Removes the settings of the surrounding shell.
 fn clean(command: &mut Command) {
     for (name, value) in rowmill().get_envs() {
         match value {
@@ -172,13 +172,13 @@ fn the_journal_is_told_how_severe_each_line_is() {
     assert_eq!(event["level"], "WARN");
     drop(json);
 
-    // Errors before anything is logged, of several lines.
+    // Errors of several lines, before logging starts.
     let refused = as_systemd(&worker).output().unwrap();
     let said = stderr(&refused);
     assert!(said.lines().count() > 1, "{said}");
     assert!(said.lines().all(|line| line.starts_with("<3>")), "{said}");
 
-    // Standard error went elsewhere after systemd had set the variable.
+    // Standard error was redirected after systemd had set the variable.
     let mut elsewhere = Command::new(&master[0]);
     clean(elsewhere.args(&master[1..]));
     let elsewhere = Process::start(elsewhere.env("JOURNAL_STREAM", "8:123456"));
@@ -189,7 +189,7 @@ fn the_journal_is_told_how_severe_each_line_is() {
     );
 }
 
-/// Runs journald with a `/run` of its own, and prints what it has stored when the master has warned.
+/// Runs journald with its own `/run`, and prints its entries after the master has logged a warning.
 const JOURNALD: &str = r#"
 as_systemd=$1 journald=$2
 shift 2

@@ -1,7 +1,7 @@
-//! A mill watched from outside: metrics as they are scraped, the page that lists them, the dashboard for
-//! Grafana, a real Prometheus, and spans at an OpenTelemetry collector.
+//! Observability: scraped metrics, the page that lists them, the Grafana dashboard, a real Prometheus, and spans at
+//! an OpenTelemetry collector.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+#![allow(clippy::unwrap_used)] // a failed unwrap fails the test
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -31,18 +31,18 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status};
 
-/// Where the service serves its metrics that logged the line `said`: `HOST:PORT`.
+/// The metrics address (`HOST:PORT`) of the service that logged the line `said`.
 fn metrics_address(said: &str) -> &str {
     let (_, url) = said.split_once("http://").unwrap();
     url.split('/').next().unwrap()
 }
 
-/// What a scrape of the service whose log is `said` gets: the head, and the text.
+/// Scrapes the service that logged `said`: the head and the text.
 fn scrape(said: &str, path: &str) -> (String, String) {
     get(metrics_address(said), path, "*/*")
 }
 
-/// The head and the body of an answer. In HTTP/1.0 it comes in one piece.
+/// The head and the body of a response. In HTTP/1.0 it comes in one piece.
 fn get(address: &str, path: &str, accept: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -54,7 +54,7 @@ fn get(address: &str, path: &str, accept: &str) -> (String, String) {
     (head.to_owned(), text.to_owned())
 }
 
-/// The value of one series. `None` if it is not there.
+/// The value of one series. `None` if the series is missing.
 fn value(text: &str, series: &str) -> Option<u64> {
     text.lines().find_map(|line| {
         let (name, value) = line.rsplit_once(' ')?;
@@ -146,11 +146,11 @@ async fn what_was_done_is_scraped() {
         ("rowmill_master_chunks_total", chunks),
         ("rowmill_master_dead_chunks_total", 1),
         ("rowmill_master_jobs_finished_total", 2),
-        // Of both jobs an opening and a seal, and what came of each chunk.
+        // The opening and the seal of both jobs, and the outcome of each chunk.
         ("rowmill_master_messages_total", chunks + 5),
         ("rowmill_master_commit_latency_seconds_count", chunks + 1),
         ("rowmill_master_duplicates_total", 0),
-        // Gauges come with the master's next look at the broker.
+        // Gauges follow when the master next checks the broker.
         ("rowmill_master_jobs{state=\"done_with_failures\"}", 1),
         ("rowmill_master_jobs{state=\"done\"}", 1),
         ("rowmill_master_workers{state=\"running\"}", 1),
@@ -179,7 +179,7 @@ fn metrics_that_other_hosts_could_reach_are_refused_until_that_is_wanted() {
         assert!(said.contains("--metrics-allow-remote"), "{said}");
         assert!(said.contains("ROWMILL_METRICS_ALLOW_REMOTE=true"), "{said}");
     }
-    // With it, what stands in the way is another thing.
+    // With the flag, the start fails for another reason: the address is in use.
     let taken = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let said = refused(
@@ -213,7 +213,7 @@ fn catalogs() -> [(&'static str, Catalog); 2] {
     [("Master", master::catalog()), ("Worker", worker::catalog())]
 }
 
-/// The page of `docs/metrics.md`, as the code has it.
+/// The page `docs/metrics.md` as the code generates it.
 fn page() -> String {
     let mut page = include_str!("metrics_head.md").to_owned();
     for (role, catalog) in catalogs() {
@@ -235,7 +235,7 @@ fn page() -> String {
     page
 }
 
-/// With `ROWMILL_WRITE_DOCS=1` it writes the page.
+/// `ROWMILL_WRITE_DOCS=1` writes the page.
 #[test]
 fn the_page_of_metrics_is_what_the_code_has() {
     let path = repository("docs/metrics.md");
@@ -245,7 +245,7 @@ fn the_page_of_metrics_is_what_the_code_has() {
     let written = std::fs::read_to_string(&path).unwrap();
     assert!(
         written == page(),
-        "docs/metrics.md is not what the code has; write it with: ROWMILL_WRITE_DOCS=1 scripts/test the_page_of_metrics"
+        "docs/metrics.md differs from the code; write it with: ROWMILL_WRITE_DOCS=1 scripts/test the_page_of_metrics"
     );
 }
 
@@ -268,7 +268,7 @@ fn the_dashboard_for_grafana_asks_for_metrics_that_there_are() {
     }
 }
 
-/// A collector: every span that it is sent, with the service that sent it.
+/// A collector that forwards every span that it receives, with the name of its service.
 struct Collector(mpsc::UnboundedSender<(String, Span)>);
 
 #[tonic::async_trait]
@@ -317,7 +317,7 @@ async fn one_trace_follows_a_chunk_from_publish_to_commit() {
             .env("ROWMILL_OTLP", &url),
     );
     finished(&mut stage.client().await, &id).await;
-    // What ends sends its last spans first.
+    // A process sends its last spans before it ends.
     for process in [worker, master] {
         process.signal(Signal::TERM);
         assert_eq!(process.end().1, 0);
@@ -364,7 +364,7 @@ async fn one_trace_follows_a_chunk_from_publish_to_commit() {
     stage.erase().await;
 }
 
-/// Nobody listens at the collector's address: the work goes on all the same.
+/// No collector listens at the address; the work continues.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_is_not_there_stops_nothing() {
     let stage = Stage::new();

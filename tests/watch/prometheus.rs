@@ -1,5 +1,5 @@
-//! Prometheus itself, as Debian packages it (`scripts/debian-tool`): what promtool says of a scrape, and what each
-//! query of the dashboard for Grafana finds after a scrape of a master and two workers.
+//! A real Prometheus, as Debian packages it (`scripts/debian-tool`): promtool checks a scrape, and each query of the
+//! Grafana dashboard must find data after a scrape of a master and two workers.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -11,9 +11,9 @@ use serde_json::Value;
 use crate::support::{PATIENCE, Process, Stage, finished, published, run_with_input, stderr};
 use crate::{get, metrics_address, repository, scrape};
 
-/// The directory with `prometheus` and `promtool`. `None`, with a line that says so, where they cannot be had; in CI that
-/// is a failure.
-#[allow(clippy::disallowed_macros)] // eprintln!: the harness takes what a test says
+/// The directory with `prometheus` and `promtool`. `None`, with a message, if they are not available; in CI that is a
+/// failure.
+#[allow(clippy::disallowed_macros)] // eprintln!: the harness captures a test's output
 fn programs() -> Option<PathBuf> {
     let programs = std::env::var_os("ROWMILL_TEST_PROMETHEUS").filter(|dir| !dir.is_empty());
     if programs.is_none() {
@@ -34,7 +34,7 @@ async fn promtool_finds_nothing_wrong_with_what_curl_gets() {
     let stage = Stage::new();
     let master = stage.master_with(&["--metrics", "127.0.0.1:0"]);
     let worker = Process::start(&mut stage.command(&["worker", "--metrics", "127.0.0.1:0"]));
-    // So that a series of each label is there.
+    // Creates a series of each label.
     let csv = stage.file("in.csv", b"a\n1\n");
     let job = stage.publish(&csv);
     let (master_said, worker_said) = (master.wait_for("metrics at"), worker.wait_for("metrics at"));
@@ -54,7 +54,7 @@ async fn promtool_finds_nothing_wrong_with_what_curl_gets() {
     stage.erase().await;
 }
 
-/// Prometheus, scraping `targets` in short intervals.
+/// Prometheus, scraping `targets` at short intervals.
 struct Prometheus {
     _process: Process,
     address: String,
@@ -86,7 +86,7 @@ impl Prometheus {
         }
     }
 
-    /// What a query finds: the value of each series.
+    /// The result of a query: the value of each series.
     fn query(&self, query: &str) -> Vec<f64> {
         let mut encoded = String::new();
         query
@@ -104,7 +104,7 @@ impl Prometheus {
         series.iter().map(value).collect()
     }
 
-    /// Waits until `is_so` accepts the result of a query; calls `meanwhile` before each further look.
+    /// Waits until `is_so` accepts the result of a query; calls `meanwhile` before each further query.
     async fn finds(&self, query: &str, meanwhile: impl Fn(), is_so: impl Fn(&[f64]) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -163,7 +163,7 @@ async fn each_query_of_the_dashboard_finds_what_prometheus_has_scraped() {
     }
     let targets = said.each_ref().map(|said| metrics_address(said));
     let prometheus = Prometheus::start(&programs, &stage, &targets);
-    // What happens from here on raises counters that it knows.
+    // Events from here on raise counters that Prometheus already has.
     prometheus.finds("up", || (), |up| up == [1.0; 3]).await;
 
     let mut client = stage.client().await;
@@ -179,13 +179,13 @@ async fn each_query_of_the_dashboard_finds_what_prometheus_has_scraped() {
             .output()
             .unwrap();
         assert!(!killed.status.success());
-        // It does not know that it has sent the seal: the second one is a duplicate.
+        // The journal does not have the sent seal: the second one is a duplicate.
         published(&mut stage.command(&["publish", "--resume", "last"]));
     };
 
     for query in queries() {
-        // A rate is of changes between scrapes of the last minute, and a series may be scraped first when its event has
-        // happened.
+        // A rate needs changes between scrapes of the last minute, and a series may be scraped first after its event
+        // has happened.
         let more = || {
             published(&mut stage.command(&bad));
             published(&mut stage.command(&good));
