@@ -1,5 +1,5 @@
-//! Says which commit a release is built from, for `rowmill --version`. A debug build says that it is one:
-//! it is built again and again, and need not be because something was committed.
+//! Sets the commit of a release build for `rowmill --version`. A debug build is only marked as such, so that a commit
+//! does not cause a rebuild.
 
 use std::process::Command;
 
@@ -14,7 +14,7 @@ fn main() {
     println!("cargo:rustc-env=ROWMILL_BUILD={build}");
 }
 
-/// What whoever packs it says, or git.
+/// The commit, from the variable that a packager sets or from git.
 fn commit() -> String {
     if let Ok(commit) = std::env::var("ROWMILL_COMMIT") {
         return format!("commit {commit}");
@@ -29,7 +29,7 @@ fn commit() -> String {
     }
 }
 
-/// What git says; nothing where there is no git, or nothing of it here.
+/// The output of git; `None` without git or a repository.
 fn git(args: &[&str]) -> Option<String> {
     let output = Command::new("git").args(args).output().ok()?;
     let said = String::from_utf8(output.stdout).ok()?;

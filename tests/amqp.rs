@@ -1,6 +1,6 @@
-//! Messages of CSV from a client that knows nothing of rowmill: real pika, over a real RabbitMQ.
+//! CSV messages from a client without rowmill's code: real pika, over a real RabbitMQ.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+#![allow(clippy::unwrap_used)] // a failed unwrap fails the test
 #![allow(clippy::format_collect, clippy::unnecessary_debug_formatting)] // inputs and scripts are made once
 
 mod support;
@@ -39,7 +39,7 @@ fn python(code: &str) {
     assert!(output.status.success(), "{}\n{code}", stderr(&output));
 }
 
-/// All jobs, once there are so many and all are finished.
+/// All jobs, once there are `count` and all are finished.
 async fn jobs(stage: &Stage, count: usize) -> Vec<Job> {
     let mut client = stage.client().await;
     let deadline = tokio::time::Instant::now() + PATIENCE;
@@ -80,7 +80,7 @@ async fn the_lines_of_the_documentation_make_a_job_and_twice_make_no_other() {
         .unwrap();
     let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
     assert_eq!(shown["columns"][1]["name"], "total");
-    // Another message comes behind both: when it is done, so are they.
+    // Another message is queued behind both: when it is done, both are.
     python(&code.replace("orders-17", "orders-18"));
     let found = jobs(&stage, 2).await;
     assert_eq!(found.len(), 2);
@@ -171,7 +171,7 @@ async fn a_message_that_is_none_of_ours_is_found_with_what_it_says_of_itself_and
     assert!(code.contains(typed));
     python(&code.replace(typed, "app_id='shop'"));
     python(&code.replace(typed, "content_type='application/json'"));
-    // A chunk of ours whose type was lost on the way, at the master.
+    // A chunk with a misspelt type, sent to the master.
     let chunk =
         "content_type='application/x-protobuf', type='rowmill.v1.Chunck', correlation_id='a-job'";
     let code = code
@@ -219,7 +219,7 @@ async fn a_message_that_is_none_of_ours_is_found_with_what_it_says_of_itself_and
     let table = stage.command(&["dead", "list"]).output().unwrap();
     let table = String::from_utf8(table.stdout).unwrap();
     assert!(table.contains("rowmill.v1.Chunck"), "{table}");
-    // What somebody has looked at is deleted.
+    // An inspected message can be deleted.
     let dropped = || {
         let args = ["dead", "drop", "message", &number];
         stage.command(&args).output().unwrap()

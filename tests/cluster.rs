@@ -1,6 +1,6 @@
-//! Three RabbitMQ nodes, and the node that leads the queues dies in the middle of a job.
+//! Three RabbitMQ nodes; the node that leads the queues is killed in the middle of a job.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+#![allow(clippy::unwrap_used)] // a failed unwrap fails the test
 
 #[path = "../examples/orders/generate.rs"]
 mod generate;
@@ -16,19 +16,19 @@ use support::seed::seed;
 use support::truth::{Outcome, Truth};
 use support::{PATIENCE, Process, Stage, begun, finished, job_when};
 
-/// The node part of a node's URL: `127.0.0.1:5672`.
+/// The host and port in a node's URL: `127.0.0.1:5672`.
 fn host(node: &Node) -> &str {
     let (_, rest) = node.url().rsplit_once('@').unwrap();
     rest.split_once('/').unwrap().0
 }
 
-/// One address for all nodes.
+/// One URL for all nodes.
 fn together(nodes: &[Node]) -> String {
     let hosts: Vec<&str> = nodes.iter().map(host).collect();
     nodes[0].url().replace(hosts[0], &hosts.join(","))
 }
 
-/// What a quorum queue has.
+/// The members of a quorum queue.
 #[derive(Debug)]
 struct Members {
     leader: String,
@@ -36,7 +36,7 @@ struct Members {
     online: usize,
 }
 
-/// Asks a node how a queue of ours is; nothing while the queue has no leader.
+/// The members of a queue as a node reports them; `None` while the queue has no leader.
 fn members(node: &Node, queue: &str) -> Option<Members> {
     let table = node.ctl(&[
         "-q",
@@ -61,7 +61,7 @@ fn members(node: &Node, queue: &str) -> Option<Members> {
     })
 }
 
-/// Which node has that name: `rowmill-PORT@localhost`.
+/// The node with the name `rowmill-PORT@localhost`.
 fn named<'a>(nodes: &'a [Node], name: &str) -> &'a Node {
     let named = |node: &&Node| name.contains(host(node).rsplit(':').next().unwrap());
     nodes.iter().find(named).unwrap()
@@ -141,7 +141,7 @@ async fn the_leader_of_the_queues_is_killed_in_the_middle_and_nothing_is_lost() 
         "done: {} chunks, {} rows, {} rejects, equal to the oracle; {} duplicates without effect",
         job.chunks_done, job.rows, job.rejects, job.duplicates
     ));
-    // So that every queue has all its members when the nodes are taken down.
+    // Every queue must have all its members when the nodes are stopped.
     killed.script("start");
     say("the killed node is back");
 }

@@ -1,6 +1,6 @@
 //! Cancel, pause, resume and standby, with real processes and a real RabbitMQ.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+#![allow(clippy::unwrap_used)] // a failed unwrap fails the test
 
 mod support;
 
@@ -26,7 +26,7 @@ fn is(state: JobState) -> impl Fn(&GetJobResponse) -> bool {
     move |response| response.job.as_ref().map(proto::v1::Job::state) == Some(state)
 }
 
-/// Waits until no chunk waits in the queue.
+/// Waits until no chunk is ready in the tasks queue.
 async fn tasks_are_gone(stage: &Stage) {
     let session = stage.broker().connect("test").await.unwrap();
     while session.depth(Queue::Tasks).await.unwrap().ready > 0 {
@@ -88,7 +88,7 @@ async fn a_paused_job_lets_others_go_on_and_completes_when_it_is_resumed() {
         .unwrap();
     assert_eq!((job.rows, job.chunks_dead), (0, 0));
 
-    // The parked chunks outlive the master.
+    // Parked chunks persist across a restart of the master.
     master.kill();
     let _master = stage.master();
     let mut client = stage.client().await;

@@ -1,7 +1,7 @@
-//! The dashboard on a pseudo-terminal of its own, over a real master, real workers and a real RabbitMQ:
-//! looked at, and used to do what people do to jobs and chunks.
+//! The dashboard on a pseudo-terminal, over a real master, real workers and a real RabbitMQ: its screens, and its
+//! actions on jobs and chunks.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+#![allow(clippy::unwrap_used)] // a failed unwrap fails the test
 
 #[path = "../tui/tests/pty/mod.rs"]
 mod pty;
@@ -49,7 +49,7 @@ async fn a_job_is_watched_paused_resumed_and_cancelled() {
     pty.press("p");
     job_when(&mut client, &job_id, is(JobState::Running)).await;
 
-    // A question is answered by a plain yes, and by nothing else.
+    // Only a plain yes confirms a question.
     pty.press("c");
     pty.until(|screen| screen.contains("watched.csv for good?"))
         .await;
@@ -69,8 +69,8 @@ async fn a_job_is_watched_paused_resumed_and_cancelled() {
     pty.until(|screen| screen.contains("chunks for workers"))
         .await;
     pty.press("q");
-    assert!(pty.ended().await, "q is success");
-    assert!(!pty.is_taken(), "the terminal is given back");
+    assert!(pty.ended().await, "q exits with success");
+    assert!(!pty.is_taken(), "the terminal is restored");
     stage.erase().await;
 }
 
@@ -116,7 +116,7 @@ async fn a_dead_chunk_is_looked_at_and_replayed() {
     pty.until(|screen| screen.contains("rows out") && screen.contains("4,000"))
         .await;
     pty.press("q");
-    assert!(pty.ended().await, "q is success");
+    assert!(pty.ended().await, "q exits with success");
     stage.erase().await;
 }
 
@@ -134,8 +134,8 @@ async fn one_process_has_the_same_dashboard_and_prints_its_result_then() {
     pty.press("2");
     pty.until(|screen| screen.contains("5,000 rows")).await;
     pty.press("q");
-    assert!(pty.ended().await, "q is success");
+    assert!(pty.ended().await, "q exits with success");
     pty.until(|screen| screen.contains("strictly") || screen.contains("integer"))
         .await;
-    assert!(!pty.is_taken(), "the terminal is given back");
+    assert!(!pty.is_taken(), "the terminal is restored");
 }

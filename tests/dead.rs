@@ -1,7 +1,6 @@
-//! Chunks that nobody can do, with real workers and a real RabbitMQ: what they break, and what
-//! becomes of them.
+//! Chunks that no worker can process, with real workers and a real RabbitMQ: their effects, and their final state.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+#![allow(clippy::unwrap_used)] // a failed unwrap fails the test
 
 mod support;
 
@@ -15,7 +14,7 @@ fn numbers() -> Vec<u8> {
     format!("n\n{}\n", rows.join("\n")).into_bytes()
 }
 
-/// Its chunks are packed, so that each test shows as well that nobody minds.
+/// Publishes compressed chunks, so that each test covers compression as well.
 fn publish(stage: &Stage) -> String {
     let path = stage.file("numbers.csv", &numbers());
     let output = stage
@@ -27,7 +26,7 @@ fn publish(stage: &Stage) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// A worker for which `poison` is poison.
+/// A worker that fails as `poison` says.
 fn worker(stage: &Stage, poison: &str, more: &[&str]) -> Process {
     let args = [&["worker", "--threads", "2"], more].concat();
     let worker = Process::start(stage.command(&args).env("ROWMILL_POISON", poison));
@@ -35,7 +34,7 @@ fn worker(stage: &Stage, poison: &str, more: &[&str]) -> Process {
     worker
 }
 
-/// All but the chunks `seqs` are done, and those say why they are dead.
+/// Checks that all chunks but `seqs` are done, and that those are dead with the reason.
 fn only_dead(result: &GetJobResponse, seqs: &[u64], reason: &str) {
     let job = result.job.as_ref().unwrap();
     assert_eq!(job.state(), JobState::DoneWithFailures);
@@ -101,7 +100,7 @@ async fn a_worker_told_twice_to_stop_quits_at_once_and_its_chunk_comes_again() {
     let stuck = worker(&stage, "hang:0", &[]);
     let job_id = publish(&stage);
     job_when(&mut stage.client().await, &job_id, |r| {
-        // All but what waits behind the hanging chunk's seat and the chunk itself.
+        // All but the hanging chunk are done.
         r.job
             .as_ref()
             .is_some_and(|job| job.chunks_total == Some(job.chunks_done + 1))
@@ -134,7 +133,7 @@ async fn a_worker_told_to_stop_finishes_what_is_in_hand_and_the_rest_is_for_othe
         .job
         .unwrap();
     assert_eq!((job.state(), job.rows), (JobState::Done, 4000));
-    // Nothing that was finished was handed out once more.
+    // No finished chunk was redelivered.
     assert_eq!((job.duplicates, job.retries), (0, 0));
     stage.erase().await;
 }
@@ -177,7 +176,7 @@ async fn dead_chunks_are_listed_shown_dropped_and_replayed_until_the_job_is_done
         "{shown}"
     );
 
-    // With no worker there, the job runs again as soon as the broker has the chunk.
+    // Without a worker, the job is running again as soon as the broker has the chunk.
     let replayed = dead(&["replay", &job_id, "3"]);
     assert!(
         stderr(&replayed).contains("replayed: 1"),

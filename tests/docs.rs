@@ -1,13 +1,12 @@
-//! Every command in the documentation, run as it stands there: the blocks of README.md and docs/*.md that
-//! are marked `sh`, page by page, from top to bottom, in one shell.
+//! Runs every command in the documentation as written: the blocks of README.md and docs/*.md that are marked `sh`,
+//! page by page, from top to bottom, in one shell.
 //!
-//! A page has a directory with the files that the pages speak of, and a broker, a namespace and a master of
-//! its own. `tests/docs/rowmill` stands before the real command: what a reader runs in another pane it
-//! runs in the background, and for JOB it takes the job that was published last. A block after a line
-//! `<!-- not run: WHY -->` is not run.
+//! A page has a directory with the files that the pages mention, and its own broker, namespace and master.
+//! `tests/docs/rowmill` wraps the real command: it runs in the background the commands that a reader runs in another
+//! pane, and replaces JOB with the last published job. A block after a line `<!-- not run: WHY -->` is not run.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on stops
-#![allow(clippy::disallowed_macros)] // eprintln!: the harness takes what a test says
+#![allow(clippy::unwrap_used)] // a failed unwrap fails the test
+#![allow(clippy::disallowed_macros)] // eprintln!: the harness captures a test's output
 
 mod support;
 
@@ -19,11 +18,11 @@ use std::process::{Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use support::{Stage, rowmill};
 
-/// A block of commands, and the line that it begins at.
+/// A block of commands, and the line at which it begins.
 struct Block {
     line: usize,
     commands: String,
-    /// Why it is not run.
+    /// The reason not to run it.
     not_run: Option<String>,
 }
 
@@ -49,7 +48,7 @@ fn blocks(page: &str) -> Vec<Block> {
             None => {
                 let why = line.strip_prefix("<!-- not run: ");
                 let why = why.and_then(|why| why.strip_suffix(" -->"));
-                // An empty line may stand between the two.
+                // An empty line may separate the two.
                 if why.is_some() || !line.is_empty() {
                     note = why.map(str::to_owned);
                 }
@@ -60,7 +59,7 @@ fn blocks(page: &str) -> Vec<Block> {
     blocks
 }
 
-/// Ends what the page's commands left running, when the test is over, however it ends.
+/// Ends the processes that the page's commands left running, whatever the result of the test.
 struct Left(PathBuf);
 
 impl Drop for Left {
@@ -209,7 +208,7 @@ fn no_page_with_commands_is_left_out() {
             PAGES.contains(&path.as_str()),
             "{path}"
         );
-        // Commands that stand in the text as an indented block, or in one of another kind, would not be run.
+        // Commands in an indented block, or in a block of another kind, would not be run.
         for line in page.lines() {
             let command = line
                 .strip_prefix("    ")

@@ -1,7 +1,7 @@
-//! `rowmill doctor` against brokers that are well and brokers that are not, and the users of
-//! `docs/broker.md`, who may do what their role does and nothing else.
+//! `rowmill doctor` with healthy and faulty brokers, and the users of `docs/broker.md`, who may do what their role
+//! needs and nothing else.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+#![allow(clippy::unwrap_used)] // a failed unwrap fails the test
 
 mod support;
 
@@ -12,7 +12,7 @@ use support::node::Node;
 use support::passive::Way;
 use support::{Process, Stage, published, stderr};
 
-/// What doctor found: its exit code, and (check, verdict, said and run) of each finding.
+/// The exit code of doctor, and (check, verdict, said and run) of each finding.
 fn doctor(command: &mut Command) -> (i32, Vec<(String, String, String)>) {
     let output = command.arg("--json").output().unwrap();
     let stdout = String::from_utf8(output.stdout.clone()).unwrap();
@@ -26,7 +26,7 @@ fn doctor(command: &mut Command) -> (i32, Vec<(String, String, String)>) {
     (code, findings.collect())
 }
 
-/// What doctor says of `check`, with that verdict.
+/// The text of doctor for `check` with that verdict.
 fn told(findings: &[(String, String, String)], check: &str, verdict: &str) -> String {
     let found = findings.iter().find(|(c, v, _)| c == check && v == verdict);
     let (.., said) = found.unwrap_or_else(|| panic!("no {check} {verdict} in {findings:#?}"));
@@ -150,8 +150,8 @@ fn pika(stage: &Stage, queue: &str, line: &str) {
     assert!(ran.unwrap().success());
 }
 
-/// A broker warns of connections that end without a goodbye, and notes each question that it refuses as an
-/// error: neither is there where all is well.
+/// A broker logs a warning for each connection that ends without a close, and an error for each request that it
+/// refuses. A healthy run causes neither.
 #[test]
 fn nothing_that_is_well_leaves_a_warning_in_the_brokers_log() {
     let node = Node::start();
@@ -172,21 +172,21 @@ fn nothing_that_is_well_leaves_a_warning_in_the_brokers_log() {
         let (_, code) = process.end();
         assert_eq!(code, 0);
     }
-    // What has been logged is on disk when it has stopped.
+    // The log is complete on disk after RabbitMQ has stopped.
     node.script("stop");
     let log = node.log();
     let complaints = log.lines().filter(|line| {
         line.contains("closing AMQP connection") && line.contains("[warning]")
-            // Whether there are queues of the version before can only be asked by their names.
+            // Queues of the previous version can only be found by asking for their names.
             || line.contains("caused a channel exception") && !line.contains(".v1.")
     });
     assert_eq!(complaints.collect::<Vec<_>>(), [""; 0]);
 }
 
-/// The users of the docs, made by its own commands on a node of the test's own.
+/// The users of the docs, made by its commands on a node of the test.
 struct Users {
     node: Node,
-    /// Where they find the node.
+    /// The URL of the node.
     url: String,
     stage: Stage,
 }
@@ -205,7 +205,7 @@ impl Users {
         {
             let namespace = users.stage.namespace().replace('.', r"\.");
             let line = line.replace(r"rowmill\.v2", &format!(r"{namespace}\.v2"));
-            // As a shell would read it: what stands in quotes is one word.
+            // As in a shell, quoted text is one word.
             let words = line.split('\'').enumerate().flat_map(|(i, part)| {
                 if i % 2 == 1 {
                     vec![part]
@@ -220,7 +220,7 @@ impl Users {
         users
     }
 
-    /// `rowmill ARGS`, as the user of `role`.
+    /// `rowmill ARGS` as the user of `role`.
     fn command(&self, role: &str, args: &[&str]) -> Command {
         let number = ["master", "worker", "publisher"]
             .iter()
@@ -243,7 +243,7 @@ async fn the_users_of_the_docs_may_do_what_their_role_does_and_no_more() {
     let mut users = Users::new();
     let csv = users.stage.file("in.csv", b"a\n1\n2\n");
     let csv = csv.to_str().unwrap();
-    // Before a master, nobody else can make the queues.
+    // Before a master runs, the other roles cannot declare the queues.
     let output = users
         .command("publisher", &["publish", csv])
         .output()
@@ -263,13 +263,13 @@ async fn the_users_of_the_docs_may_do_what_their_role_does_and_no_more() {
         data.to_str().unwrap(),
     ];
     let _master = users.start("master", &[&["master"], &listen[..]].concat());
-    // A lane's queue is made by the first who may.
+    // A lane's queue is declared by the first user with the permission.
     published(&mut users.command("master", &["publish", csv, "--lane", "gpu"]));
     do_what_roles_do(&users, csv).await;
     let (code, findings) = doctor(&mut users.command("master", &["doctor", "--role", "master"]));
     assert_eq!(code, 0, "{findings:#?}");
 
-    // The same again where only those who may declare a queue may ask for it.
+    // The same if only users who may declare a queue may declare it passively.
     let node = users.url.rsplit_once('@').unwrap().1.split('/').next();
     let node = node.unwrap().to_owned();
     let way = Way::to(node.parse().unwrap()).await;
@@ -277,7 +277,7 @@ async fn the_users_of_the_docs_may_do_what_their_role_does_and_no_more() {
     do_what_roles_do(&users, csv).await;
 }
 
-/// Every way of a chunk, and the doctor, with the users of a publisher and a worker.
+/// Runs every path of a chunk, and doctor, with the users of a publisher and a worker.
 async fn do_what_roles_do(users: &Users, csv: &str) {
     let worker = users.start(
         "worker",
@@ -294,7 +294,7 @@ async fn do_what_roles_do(users: &Users, csv: &str) {
     let job = published(&mut users.command("publisher", &["publish", csv, "--lane", "gpu"]));
     let job = support::finished(&mut client, &job).await.job.unwrap();
     assert_eq!((job.rows, job.chunks_dead), (2, 0));
-    // A dead chunk goes its way, too, and back; and a job that nobody may run waits and is cancelled.
+    // A dead chunk is listed and replayed, too; and a job whose command no worker allows waits and is cancelled.
     let failing = published(&mut users.command("publisher", &["publish", csv, "--exec", "no"]));
     let job = support::finished(&mut client, &failing).await.job.unwrap();
     assert_eq!(job.chunks_dead, 1);

@@ -1,7 +1,7 @@
-//! What makes a mill easy to run: workers listed, logs for machines, completions in a shell, and manual pages.
+//! Ease of use: the list of workers, logs for machines, shell completions, and manual pages.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on stops
-#![allow(clippy::disallowed_macros)] // eprintln!: the harness takes what a test says
+#![allow(clippy::unwrap_used)] // a failed unwrap fails the test
+#![allow(clippy::disallowed_macros)] // eprintln!: the harness captures a test's output
 
 mod support;
 
@@ -87,7 +87,7 @@ async fn logs_are_lines_of_json_if_wanted() {
     stage.erase().await;
 }
 
-/// What a shell is offered for the last of `words`.
+/// The completions that a shell gets for the last of `words`.
 fn offered(mut command: Command, words: &[&str]) -> String {
     let last = (words.len() - 1).to_string();
     command.args(["--"]).args(words);
@@ -103,7 +103,7 @@ fn offered(mut command: Command, words: &[&str]) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shell_completes_commands_flags_and_jobs() {
     let stage = Stage::new();
-    // Without a master there are no jobs, and nothing else is said.
+    // Without a master there are no jobs to offer, and no error is printed.
     assert_eq!(offered(stage.command(&[]), &["rowmill", "show", "0"]), "");
     let _master = stage.master();
     let job = stage.publish(&stage.file("in.csv", b"a\n1\n"));
@@ -118,7 +118,7 @@ async fn a_shell_completes_commands_flags_and_jobs() {
         ["rowmill", "wait", ""],
         ["rowmill", "cancel", &job[..1]],
     ] {
-        // It offers none where the master takes longer than a second to answer.
+        // No job is offered if the master takes longer than a second to answer.
         let deadline = Instant::now() + support::PATIENCE;
         loop {
             let jobs = offered(stage.command(&[]), &words);
@@ -156,7 +156,7 @@ fn every_command_has_a_manual_page() {
     }
 }
 
-/// `publish` prints an id as soon as the broker has the job, a moment before the master has.
+/// `publish` prints an id as soon as the broker has the job, a moment before the master has it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_was_just_published_can_be_asked_about_and_cancelled() {
     let stage = Stage::new();
@@ -231,7 +231,7 @@ async fn rows_and_dead_chunks_are_json_for_scripts() {
     stage.erase().await;
 }
 
-/// Wrong command lines, as a new user writes them: each is told the cause, and advice that works.
+/// Wrong command lines of new users: each error names the cause, and gives advice that works.
 #[test]
 fn what_is_wrong_is_told_with_advice_that_works() {
     let directory = tempfile::tempdir().unwrap();
@@ -385,7 +385,7 @@ async fn jobs_that_begin_alike_are_listed() {
     for id in &ids {
         support::job_when(&mut client, id, |_| true).await;
     }
-    // UUIDv7 begins with the time.
+    // A UUIDv7 begins with the time.
     let output = stage.command(&["show", &ids[0][..6]]).output().unwrap();
     let said = support::stderr(&output);
     assert_eq!(output.status.code(), Some(2), "{said}");

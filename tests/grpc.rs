@@ -1,6 +1,6 @@
-//! The master as a stranger with a gRPC client sees it: health, reflection, the live stream.
+//! The master as a foreign gRPC client sees it: health, reflection, the live stream.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+#![allow(clippy::unwrap_used)] // a failed unwrap fails the test
 
 use access::{Client, ServerSecurity};
 use broker::{Broker, Queue};
@@ -66,7 +66,7 @@ impl Master {
             .unwrap()
     }
 
-    /// A job of no rows, opened and sealed.
+    /// Publishes a job of no rows: its opening and its seal.
     async fn publish_empty_job(&self) -> JobId {
         let job = JobId::new();
         let job_id = job.to_string();

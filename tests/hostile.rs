@@ -1,6 +1,6 @@
-//! Hostile input on its way to a person: formulas for spreadsheets, and escapes for terminals.
+//! Hostile input in output for users: formulas in spreadsheets, and escapes in terminals.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+#![allow(clippy::unwrap_used)] // a failed unwrap fails the test
 
 mod support;
 
@@ -8,7 +8,7 @@ use std::process::Output;
 
 use support::{Stage, rowmill, run_with_input, stderr};
 
-/// Formulas, and numbers that are none.
+/// Formulas, and numbers that are not formulas.
 const FORMULAS: &str = "name,n\n=1+1,-5\n\"@SUM(A1,2)\",+1.5\n-2+3,1\n";
 const SAFE: &str = "name,n\n'=1+1,-5\n\"'@SUM(A1,2)\",+1.5\n'-2+3,1\n";
 
@@ -42,7 +42,7 @@ fn rows_and_results_for_spreadsheets_hold_no_formula() {
 fn bad_records_for_spreadsheets_hold_no_formula() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("bad.csv");
-    // The second has quotes that nobody closes: what follows begins anew.
+    // The second record has an unclosed quote: parsing restarts after it.
     let input = "=a,b\n=1+1\n1,2\n\"=open\n";
     let file = path.to_str().unwrap();
     run(
@@ -74,7 +74,7 @@ async fn rows_and_bad_records_from_a_master_too() {
     stage.erase().await;
 }
 
-/// Everything that a person reads of a job whose every text is an attack on their terminal.
+/// All output about a job whose every text contains terminal escapes.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_escape_reaches_a_terminal() {
     let stage = Stage::new();
@@ -150,8 +150,8 @@ async fn no_escape_reaches_a_terminal() {
     stage.erase().await;
 }
 
-/// Header, cells, names and reasons of a size for which a formatter's width, which ends at 65,535, is too
-/// small: every command that prints one cuts it, and none panics.
+/// A header, cells, names and reasons larger than a formatter's maximal width, 65,535: every command that prints one
+/// cuts it, and none panics.
 #[tokio::test(flavor = "multi_thread")]
 async fn texts_of_any_size_are_cut_by_every_command() {
     let stage = Stage::new();
@@ -235,7 +235,7 @@ async fn texts_of_any_size_are_cut_by_every_command() {
         assert!(matches!(code, Some(0 | 3)), "{args:?}: {code:?} {said}");
         for text in [stdout(&output), said] {
             let longest = text.lines().map(str::len).max().unwrap_or(0);
-            // A body's lines, and JSON, are what they are.
+            // The lines of a body, and JSON, are not cut.
             let is_cut = longest < 10_000 || args[..2] == ["dead", "show"];
             assert!(is_cut, "{args:?} prints a line of {longest} bytes");
         }
@@ -243,7 +243,7 @@ async fn texts_of_any_size_are_cut_by_every_command() {
     stage.erase().await;
 }
 
-/// What a command writes where its standard output is a terminal.
+/// The output of a command on a terminal.
 fn on_a_terminal(args: &[&str]) -> String {
     let pty = portable_pty::native_pty_system();
     let pair = pty.openpty(portable_pty::PtySize::default()).unwrap();
@@ -255,7 +255,7 @@ fn on_a_terminal(args: &[&str]) -> String {
     drop(pair.slave);
     let mut reader = pair.master.try_clone_reader().unwrap();
     let mut seen = Vec::new();
-    // A terminal whose last writer is gone answers with an error.
+    // A read returns an error after the last writer has closed the terminal.
     drop(std::io::Read::read_to_end(&mut reader, &mut seen));
     child.wait().unwrap();
     String::from_utf8_lossy(&seen).into_owned()

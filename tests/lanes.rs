@@ -1,7 +1,7 @@
-//! Lanes and rates, with real workers and a real RabbitMQ: who gets which chunks, and how fast they may
+//! Lanes and rates, with real workers and a real RabbitMQ: which worker gets which chunks, and how fast chunks may
 //! begin.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+#![allow(clippy::unwrap_used)] // a failed unwrap fails the test
 #![allow(clippy::format_collect, clippy::unnecessary_debug_formatting)] // inputs and scripts are made once
 
 mod support;
@@ -14,7 +14,7 @@ use support::{Process, Stage, finished, job_when, published, rowmill, stderr};
 
 /// `rows` rows, `per_chunk` in a chunk.
 fn publish(stage: &Stage, (rows, per_chunk): (usize, usize), args: &[&str]) -> String {
-    // Seven bytes a row.
+    // Seven bytes per row.
     let body: String = (0..rows).map(|n| format!("{n:06}\n")).collect();
     let path = stage.file("numbers.csv", format!("number\n{body}").as_bytes());
     let chunk_bytes = (7 * per_chunk).to_string();
@@ -28,7 +28,7 @@ fn worker(stage: &Stage, args: &[&str]) -> Process {
     worker
 }
 
-/// A command that notes when it begins a chunk, and of how many rows.
+/// A command that logs the time at which it begins a chunk, and the chunk's rows.
 fn noting(stage: &Stage) -> (String, PathBuf) {
     let log = stage.dir.path().join("begun.log");
     let script = format!(
@@ -40,7 +40,7 @@ fn noting(stage: &Stage) -> (String, PathBuf) {
     (format!("note=python3 {}", script.display()), log)
 }
 
-/// When chunks began, in seconds, and of how many rows; in the order of time.
+/// The begin times of chunks, in seconds, and their rows; in the order of time.
 fn noted(log: &Path) -> Vec<(f64, f64)> {
     let text = std::fs::read_to_string(log).unwrap();
     let read = |line: &str| {
@@ -60,7 +60,7 @@ async fn a_lanes_chunks_go_to_its_workers_only_and_the_others_to_the_others() {
     let in_lane = publish(&stage, (1000, 100), &["--lane", "gpu"]);
     let job = in_lane.clone();
     let mut client = stage.client().await;
-    // The plain worker does what is for it, and leaves the other job alone.
+    // The worker without a lane processes its job, and leaves the other job alone.
     let without = publish(&stage, (1000, 100), &[]);
     let done = finished(&mut client, &without).await.job.unwrap();
     assert_eq!((done.state(), done.rows), (JobState::Done, 1000));
@@ -119,8 +119,8 @@ async fn a_dead_chunk_of_a_lane_is_replayed_in_its_lane() {
     stage.erase().await;
 }
 
-/// However busy the machine is, workers together never begin more than the rate allows: in any stretch
-/// of time its length's worth, and what each may have saved up, a second's worth or one chunk.
+/// However busy the machine is, the workers together never begin more than the rate allows: in any interval, the rate
+/// times its length, and the burst of each worker, one second or one chunk.
 #[tokio::test]
 async fn two_workers_together_keep_to_a_jobs_rate_and_retries_count() {
     let stage = Stage::new();
@@ -130,21 +130,21 @@ async fn two_workers_together_keep_to_a_jobs_rate_and_retries_count() {
     let _second = worker(&stage, &["--allow", &allow]);
     let mut client = stage.client().await;
     let start = Instant::now();
-    // Ten in a chunk, sixty a second.
+    // Ten rows in a chunk, sixty rows a second.
     let job_id = publish(&stage, (300, 10), &["--exec", "note", "--rate", "60/s"]);
     let job = finished(&mut client, &job_id).await.job.unwrap();
     assert_eq!((job.state(), job.rows), (JobState::Done, 300));
     let begun = noted(&log);
     let all: f64 = begun.iter().map(|(_, rows)| rows).sum();
     assert!((all - 300.0).abs() < 0.5, "{all} rows");
-    // A second's worth for both together may have been saved up, and a chunk in debt for each.
+    // The burst: one second for both workers together, and one chunk of debt for each.
     let saved = 60.0 + 2.0 * 10.0;
     for (i, first) in begun.iter().enumerate() {
         let mut rows = 0.0;
         for (at, more) in &begun[i..] {
             rows += more;
             let allowed = 60.0 * (at - first.0) + saved;
-            // The moment that is noted is some time after the one that was allowed.
+            // The logged time is later than the time at which the chunk was allowed.
             assert!(
                 rows <= allowed + 60.0 * 0.5,
                 "{rows} rows in {} s",

@@ -1,6 +1,6 @@
-//! What `rowmill run` writes in each of its shapes, and `rowmill diff` of what it wrote.
+//! The output formats of `rowmill run`, and `rowmill diff` of its output.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+#![allow(clippy::unwrap_used)] // a failed unwrap fails the test
 
 mod support;
 
@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use support::{rowmill, run_with_input, stderr};
 
-/// The rows that follow come so often, or chance could have made any difference.
+/// Repetitions of the rows below, so that no difference is due to chance.
 const TIMES: usize = 100;
 
 fn before() -> String {
@@ -23,7 +23,7 @@ fn after() -> String {
     format!("id,country,price,note\n{}", rows.repeat(TIMES))
 }
 
-/// In a locale of its own, so that the machine's does not show.
+/// Runs in a fixed locale, independent of the machine's.
 fn run(args: &[&str], input: &str) -> Output {
     let mut command = rowmill();
     command
@@ -70,13 +70,13 @@ fn csv_says_what_json_says() {
         for (name, field) in header.iter().zip(record) {
             match &column[name] {
                 Value::String(text) => assert_eq!(field, text, "{name}"),
-                // JSON says 0 where CSV says nothing: that there are no quantiles.
+                // Without quantiles, JSON has 0 and CSV an empty field.
                 Value::Number(_) if name == "quantile_error" => {}
                 Value::Number(number) => {
                     let field: f64 = field.parse().unwrap();
                     assert_eq!(Some(field), number.as_f64(), "{name}");
                 }
-                // Absent, or in several fields.
+                // Null, or in several fields.
                 _ => {}
             }
         }
@@ -216,7 +216,7 @@ fn diff_of_what_is_no_profile_names_the_file() {
     );
 }
 
-/// A file of CSV with a bad record, and two profiles.
+/// A CSV file with a bad record, and two profiles.
 fn inputs(directory: &Path) -> [std::path::PathBuf; 3] {
     let csv = directory.join("in.csv");
     std::fs::write(&csv, "a,b\n1,2\n3\n").unwrap();
@@ -224,8 +224,8 @@ fn inputs(directory: &Path) -> [std::path::PathBuf; 3] {
     [csv, json, other]
 }
 
-/// A full disk, a directory that is not there: exit code 8, and a message with the name of what was to be
-/// written and the system's reason.
+/// A full disk or a missing directory: exit code 8, and a message with the name of the output and the system's
+/// reason.
 #[test]
 fn a_failed_write_has_a_code_of_its_own_and_names_the_file() {
     let directory = tempfile::tempdir().unwrap();
@@ -304,8 +304,7 @@ fn a_failed_write_has_a_code_of_its_own_and_names_the_file() {
     );
 }
 
-/// What a command cannot say on stderr, because that is closed or full, changes neither its output nor its exit
-/// code.
+/// A closed or full stderr changes neither the output of a command nor its exit code.
 #[test]
 fn where_stderr_cannot_be_written_a_command_does_its_work_and_exits_as_else() {
     let directory = tempfile::tempdir().unwrap();
@@ -349,7 +348,7 @@ fn where_stderr_cannot_be_written_a_command_does_its_work_and_exits_as_else() {
         for (how, mut command) in [("full", full), ("closed", closed)] {
             let output = command.output().unwrap();
             assert_eq!(output.status.code(), code, "{how}: {args:?}");
-            // A token is another one each time.
+            // Each token is new.
             if args[0] != "token" {
                 assert_eq!(stdout(&output), stdout(&said), "{how}: {args:?}");
             }
@@ -377,7 +376,7 @@ fn a_reader_that_closed_the_pipe_is_no_failure() {
     }
 }
 
-/// Identifiers of nineteen digits, which no double has.
+/// Identifiers of nineteen digits, which no double represents.
 fn identifiers(greatest: &str) -> String {
     let rows = (0..20).map(|n| format!("12345678901234567{n:02}\n"));
     let rows: String = rows.collect();

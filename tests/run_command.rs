@@ -1,6 +1,6 @@
-//! `rowmill run`: the first thing a stranger tries.
+//! `rowmill run`: the first command that a new user tries.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+#![allow(clippy::unwrap_used)] // a failed unwrap fails the test
 
 mod support;
 
@@ -156,7 +156,7 @@ fn a_reader_that_went_away_is_no_error() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // Closed before there is anything to read.
+    // Closed before there is any output.
     drop(child.stdout.take());
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), PETS.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
@@ -171,8 +171,8 @@ fn hostile_cells_reach_a_terminal_harmless() {
     assert!(!output.stdout.contains(&0x1b));
 }
 
-/// The most memory that a profile of random integers took until its result was there, in MB, with two threads and
-/// chunks of 256 KiB.
+/// The peak memory of a profile of random integers until its result was there, in MB, with two threads and chunks of
+/// 256 KiB.
 fn peak_mb(columns: usize, rows: usize) -> u64 {
     let mut random = Random::new(1);
     let end = |at| if at == columns { "\n" } else { "," };
@@ -195,7 +195,7 @@ fn peak_mb(columns: usize, rows: usize) -> u64 {
         .spawn()
         .unwrap();
     let mut out = child.stdout.take().unwrap();
-    // A pipe does not hold all of the result: when its first byte is there, so is the process, and all is computed.
+    // A pipe does not hold the whole result: at its first byte, the process still runs and has computed everything.
     out.read_exact(&mut [0]).unwrap();
     let peak_kb = peak_kb(child.id());
     let mut rest = String::new();
@@ -205,7 +205,7 @@ fn peak_mb(columns: usize, rows: usize) -> u64 {
     peak_kb / 1000
 }
 
-/// Where results wait without bound for the master, or it computes the whole for who only waits, it is 460 MB.
+/// 460 MB if results wait for the master without bound, or if it computes the whole for a client that only waits.
 #[test]
 fn thousands_of_columns_take_the_memory_that_their_values_need() {
     let peak = peak_mb(4096, 350);

@@ -1,6 +1,6 @@
-//! `rowmill.toml`, and `rowmill config`, which says who says what.
+//! `rowmill.toml`, and `rowmill config`, which shows the source of each setting.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+#![allow(clippy::unwrap_used)] // a failed unwrap fails the test
 
 mod support;
 
@@ -11,7 +11,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use support::{Process, Stage, finished, published, rowmill, stderr};
 
-/// The command of somebody who has a file with `settings` where XDG has it.
+/// The command of a user whose XDG configuration file has `settings`.
 fn with(home: &Path, settings: &str) -> Command {
     let directory = home.join("rowmill");
     std::fs::create_dir_all(&directory).unwrap();
@@ -26,7 +26,7 @@ fn output(command: &mut Command, args: &[&str]) -> Output {
     command.args(args).output().unwrap()
 }
 
-/// What `config --json` says, by name.
+/// The output of `config --json`, by name.
 fn config(command: &mut Command) -> HashMap<String, Value> {
     let output = output(command, &["config", "--json"]);
     assert!(output.status.success(), "{}", stderr(&output));
@@ -71,7 +71,7 @@ fn each_setting_says_where_it_comes_from() {
 #[test]
 fn what_the_file_says_is_in_force_until_a_flag_or_a_variable_says_otherwise() {
     let home = tempfile::tempdir().unwrap();
-    // Nobody listens at any of these: what is told is where it was asked.
+    // No master listens at these addresses: the error names the address that was tried.
     let file = "master = 'http://127.0.0.1:1'";
     let asked = |output: &Output| {
         assert_eq!(output.status.code(), Some(4), "{}", stderr(output));
@@ -89,7 +89,7 @@ fn what_the_file_says_is_in_force_until_a_flag_or_a_variable_says_otherwise() {
         &["jobs", "--master", "http://127.0.0.1:3"],
     ));
     assert!(said.contains("127.0.0.1:3"), "{said}");
-    // A file with the broker's address does not meet the address that is given otherwise.
+    // The broker's address in the file does not conflict with the same setting from another source.
     let file = "broker-file = '/nowhere/at/all'";
     let args = ["publish", "--connect-timeout", "0", "examples/orders.csv"];
     let said = output(&mut with(home.path(), file), &args);
@@ -140,8 +140,7 @@ fn the_version_says_what_it_was_built_from_and_what_it_understands() {
     assert!(said.ends_with(&protocol), "{said}");
 }
 
-/// The processes that a worker starts for a command are told all by the worker: what a file says meanwhile,
-/// where they would look for one, is none of theirs.
+/// A worker passes all settings to the processes that it starts for a command; they ignore the configuration file.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_broken_while_a_worker_runs_breaks_no_chunk() {
     let stage = Stage::new();

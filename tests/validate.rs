@@ -1,7 +1,7 @@
-//! Records held against a schema, as people do it: with the built command, in one process and through a
-//! real RabbitMQ.
+//! Validation of records against a schema, as users run it: with the built command, in one process and through a real
+//! RabbitMQ.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+#![allow(clippy::unwrap_used)] // a failed unwrap fails the test
 #![allow(clippy::format_collect, clippy::unnecessary_debug_formatting)] // inputs and scripts are made once
 
 mod support;
@@ -207,7 +207,7 @@ fn a_proposal_is_kept_by_the_file_that_it_came_of() {
     std::fs::write(folder.path("s.json"), &proposed.stdout).unwrap();
     let held = folder.run(&["run", "in.csv", "--schema", "s.json", "--max-bad", "0"]);
     assert!(held.status.success(), "{}", stderr(&held));
-    // The same from a profile that was written.
+    // The same from a profile in a file.
     let profile = folder.run(&["run", "in.csv", "--json"]);
     std::fs::write(folder.path("profile.json"), &profile.stdout).unwrap();
     let again = folder.run(&["schema", "profile.json", "--bounds"]);
@@ -278,7 +278,7 @@ async fn through_the_broker_rows_rejects_and_a_proposal_come_of_a_job() {
     stage.erase().await;
 }
 
-/// Keys that come again far apart, in tiny chunks, while worker and master are killed.
+/// Keys that recur far apart, in tiny chunks, while worker and master are killed.
 #[tokio::test]
 async fn keys_hold_over_the_whole_job_whoever_is_killed() {
     let stage = Stage::new();
@@ -331,7 +331,7 @@ async fn keys_hold_over_the_whole_job_whoever_is_killed() {
     let output = stage.command(&["rows", &job_id]).output().unwrap();
     assert!(
         text(&output) == format!("id,n\n{}\n", valid.join("\n")),
-        "other rows"
+        "the rows differ"
     );
     stage.erase().await;
 }
