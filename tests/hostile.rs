@@ -42,7 +42,7 @@ fn rows_and_results_for_spreadsheets_hold_no_formula() {
 fn bad_records_for_spreadsheets_hold_no_formula() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("bad.csv");
-    // The second record has an unclosed quote: parsing restarts after it.
+    // The second bad record has an unclosed quote: parsing restarts after it.
     let input = "=a,b\n=1+1\n1,2\n\"=open\n";
     let file = path.to_str().unwrap();
     run(
