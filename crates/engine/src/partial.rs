@@ -1,31 +1,31 @@
-//! Why what is known of some chunks does not fit to what is known of others.
+//! Errors of merging the results of chunks.
 
-/// How much of a header stands in an error.
+/// Bytes of a header that an error message contains.
 pub(crate) const HEADER_SHOWN: usize = 200;
 
 /// Why a partial cannot be merged or finished.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PartialError {
-    /// Two partials are not of the same job.
+    /// The partials are of different jobs.
     #[error("the partial has {found} columns where {expected} are expected")]
     Columns {
-        /// How many it has.
+        /// Number of columns of the partial.
         found: usize,
-        /// How many it should have.
+        /// The expected number of columns.
         expected: usize,
     },
-    /// A command made other columns of one chunk than of another.
+    /// A command wrote different headers for two chunks.
     #[error("the command gave it the header `{found}`, and the first chunk `{expected}`")]
     Header {
-        /// Of this chunk, with commas; at most 200 bytes of it.
+        /// The header for this chunk, with commas; at most 200 bytes.
         found: String,
-        /// Of the first chunk in input order, in the same way.
+        /// The header for the first chunk in input order, in the same format.
         expected: String,
     },
-    /// Two partials are of different operations.
+    /// The partials are of different operations.
     #[error("it is of another operation than the job")]
     Operation,
-    /// No worker of ours made it.
+    /// The partial violates an invariant, so no worker made it.
     #[error("the partial is malformed: {0}")]
     Malformed(&'static str),
 }

@@ -1,5 +1,5 @@
-//! Whether a result is one that its job can have, before anything of it is kept: whose operation it is
-//! of, whether its counts agree with each other, and whether its rows and keys can be read back.
+//! Checks that a result is valid for its job before it is committed: its operation, the consistency of its counts, and
+//! that its rows and keys can be read.
 
 use proto::v1::{ChunkResult, JobOpen};
 
@@ -11,57 +11,57 @@ use crate::partial::PartialError;
 use crate::records::Records;
 use crate::validate;
 
-/// No chunk has as many records, or bytes: sums of such counts stay far from overflowing.
+/// The maximum of a chunk's records and bytes, so that sums of counts cannot overflow.
 const MOST: u64 = 1 << 40;
 
-/// Why a result is none of its job's.
+/// Why a result is invalid for its job.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResultError {
-    /// Nothing that could be merged.
+    /// It has no partial.
     #[error("it has no partial")]
     NoPartial,
-    /// What is to be merged is malformed, or of another operation or other columns.
+    /// The partial is malformed, or of another operation or other columns.
     #[error(transparent)]
     Partial(#[from] PartialError),
-    /// Two of its counts cannot both be right.
+    /// Two counts contradict each other.
     #[error("its counts contradict each other: {first_count} {first}, {second_count} {second}")]
     Contradiction {
-        /// What is counted.
+        /// The first counted thing.
         first: &'static str,
-        /// How often.
+        /// Its count.
         first_count: u64,
-        /// What is counted there.
+        /// The second counted thing.
         second: &'static str,
-        /// How often.
+        /// Its count.
         second_count: u64,
     },
-    /// A count is beyond what one chunk can have.
+    /// A count exceeds the limit of one chunk.
     #[error("it counts {count} {what}, which is more than a chunk can have")]
     Count {
-        /// What is counted.
+        /// The counted thing.
         what: &'static str,
-        /// How often.
+        /// The count.
         count: u64,
     },
-    /// Rows where none come of the operation, or none where they do; the same with keys.
+    /// It has rows although the operation makes none, or lacks them; the same with keys.
     #[error("it has {what}, unlike the other results of its job")]
     Shape {
-        /// What it has, or lacks.
+        /// The thing that it has or lacks.
         what: &'static str,
     },
-    /// The rows are not those that were sent.
+    /// The rows are damaged.
     #[error(transparent)]
     Output(#[from] Damage),
-    /// The keys are not those of its rows.
+    /// The keys do not match the rows.
     #[error("its keys are not those of its rows: {0}")]
     Keys(&'static str),
-    /// The job's schema cannot be used, so that no worker can have held rows against it.
+    /// The job's schema is invalid, so no worker can have validated rows against it.
     #[error("the job's schema cannot be used")]
     Schema,
 }
 
-/// Checks that `result` can be of the job that `open` opened, and returns its state. If `open` is `None`, because the
-/// opening has not arrived, what depends on it is checked later, by [`Merged::check_job`] and [`key_rules`].
+/// Checks that `result` is valid for the job of `open`, and returns its state. If `open` is `None`, because the opening
+/// has not arrived, the checks that need it are made later, by [`Merged::check_job`] and [`key_rules`].
 ///
 /// # Errors
 ///
@@ -78,7 +78,7 @@ pub fn check(result: &ChunkResult, open: Option<&JobOpen>) -> Result<Merged, Res
     Ok(merged)
 }
 
-/// How many lists of unique keys each result of the job has. 0: none.
+/// The number of lists of unique keys in each result of the job. 0 if there are none.
 ///
 /// # Errors
 ///
@@ -88,7 +88,7 @@ pub fn key_rules(open: &JobOpen) -> Result<usize, ResultError> {
     operation.map_or(Ok(0), |operation| operation.key_rules(&open.columns))
 }
 
-/// Checks that it has rows and keys exactly if the operation makes them.
+/// Checks that the result has rows and keys exactly if the operation makes them.
 fn check_shape(result: &ChunkResult, open: &JobOpen) -> Result<(), ResultError> {
     let rules = key_rules(open)?;
     let spec = open.operation.as_ref();
@@ -131,7 +131,7 @@ fn check_counts(result: &ChunkResult, merged: &Merged) -> Result<(), ResultError
     }
 }
 
-/// What is counted, and how often.
+/// A counted thing and its count.
 type Counted = (&'static str, u64);
 
 /// Checks that two counts are equal.
@@ -159,7 +159,7 @@ fn contradiction((first, first_count): Counted, (second, second_count): Counted)
     }
 }
 
-/// Unpacks the rows, as those who read them later will, and holds the keys against them.
+/// Unpacks the rows, as readers do later, and checks the keys against them.
 fn check_output(result: &ChunkResult) -> Result<(), ResultError> {
     let body = match &result.output {
         Some(output) => output::unpack(output, result.seq)?,

@@ -1,5 +1,5 @@
-//! What a command answers: CSV with a header. It is held to that more strictly than an input is: a
-//! program wrote it, and what it got wrong it got wrong for a reason.
+//! Reads the output of a command: CSV with a header. It is checked more strictly than an input, because a program wrote
+//! it: an irregularity is an error of that program.
 
 use bytes::Bytes;
 use proto::bounds::MOST_COLUMNS;
@@ -12,78 +12,78 @@ use crate::records::record_sample::RecordSample;
 use crate::records::utf8;
 use crate::records::{Record, Records};
 
-/// As of an input.
+/// The limit of an input's header.
 const MAX_HEADER_BYTES: usize = 1 << 20;
 
-/// The rows that a command made of one chunk.
+/// The output of a command for one chunk.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
-    /// The header's cells.
+    /// The cells of the header.
     pub columns: Vec<String>,
-    /// The records below it: commas, quotes where they are needed, LF.
+    /// The records below the header: delimited by commas, quoted where necessary, ended by LF.
     pub body: Bytes,
-    /// How many there are.
+    /// Number of records.
     pub rows: u64,
-    /// The last few.
+    /// The last few records.
     pub sample: Vec<SampleRow>,
 }
 
-/// Why what a command wrote is no answer. Lines are those of its output, from 1.
+/// Why the output of a command is invalid. Lines are those of the output, from 1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AnswerError {
-    /// Not even a header.
+    /// The output is empty.
     #[error("it wrote nothing on standard output, where a header is expected")]
     Nothing,
-    /// A record with other cells than the header.
+    /// A record and the header differ in the number of cells.
     #[error(
         "line {line} of its output has {fields} {} where its header has {columns}",
         if *fields == 1 { "field" } else { "fields" }
     )]
     Fields {
-        /// Where the record starts.
+        /// The line on which the record starts.
         line: u64,
-        /// Of the record.
+        /// Number of cells of the record.
         fields: usize,
-        /// Of the header.
+        /// Number of cells of the header.
         columns: usize,
     },
-    /// The end came within quotes.
+    /// A quote is never closed.
     #[error("its output is broken CSV: a quote opens on line {line} and never closes")]
     OpenQuote {
-        /// Where it opens.
+        /// The line of the opening quote.
         line: u64,
     },
-    /// Something stands between a closing quote and the next comma.
+    /// A byte other than a comma or a line end follows a closing quote.
     #[error("its output is broken CSV: on line {line} something follows a closing quote")]
     BehindQuote {
-        /// Where.
+        /// The line of this byte.
         line: u64,
     },
-    /// Something else than UTF-8.
+    /// The output is not UTF-8.
     #[error("line {line} of its output is no UTF-8")]
     Text {
-        /// Where.
+        /// The line of the first malformed sequence.
         line: u64,
     },
-    /// A header that is more than is carried.
+    /// The header has too many columns.
     #[error("its header has {columns} columns, where {MOST_COLUMNS} are the most")]
     Columns {
-        /// How many it has.
+        /// Number of columns.
         columns: usize,
     },
-    /// A header that is longer than is carried.
+    /// The header is too long.
     #[error("its header is longer than {} MiB", MAX_HEADER_BYTES >> 20)]
     LongHeader,
-    /// More than is carried.
+    /// The output is too long.
     #[error("it wrote more than {} MiB", MAX_OUTPUT_BYTES >> 20)]
     Large,
 }
 
-/// Reads all that a command wrote on standard output. `first_record` numbers the rows for people.
+/// Reads the standard output of a command. The first row has the number `first_record` in the sample.
 ///
 /// # Errors
 ///
-/// When it is no answer.
+/// If the output is invalid.
 pub fn read(stdout: &Bytes, first_record: u64) -> Result<Answer, AnswerError> {
     let stdout = match stdout.strip_prefix(b"\xef\xbb\xbf") {
         Some(rest) => stdout.slice_ref(rest),
@@ -111,7 +111,7 @@ pub fn read(stdout: &Bytes, first_record: u64) -> Result<Answer, AnswerError> {
             });
         }
         sample.add(rows, &record);
-        // Into a vector nothing fails, and every record has as many cells as the header.
+        // Writing to a vector cannot fail, and every record has as many cells as the header.
         rows += u64::from(writer.write_record(record.iter()).is_ok());
     }
     let body = writer.into_inner().unwrap_or_default();
@@ -137,23 +137,23 @@ fn header(record: &Record<'_>) -> Vec<String> {
     record.iter().map(text).collect()
 }
 
-/// The line on which the byte at `at` stands.
+/// The line of the byte at `at`.
 fn line(stdout: &[u8], at: usize) -> u64 {
     1 + line_ends(&stdout[..at])
 }
 
-/// Where a byte stands.
+/// The position of a byte within the CSV.
 #[derive(Debug, Clone, Copy)]
 enum Place {
     FieldStart,
     Field,
-    /// In quotes that open there.
+    /// In quotes that open at this byte.
     Quoted(usize),
-    /// Behind a quote that closes, or is the first of two.
+    /// After a quote that closes, or is the first of two; with the byte of the opening quote.
     Closed(usize),
 }
 
-/// Finds what a reader would make something of, and its writer did not mean.
+/// Checks for errors that a CSV reader would accept silently.
 fn check(stdout: &[u8]) -> Result<(), AnswerError> {
     if let Some(at) = utf8::first_malformed(stdout) {
         let line = line(stdout, at);

@@ -1,5 +1,5 @@
-//! What a command is given: the good records of a chunk as plain CSV, whatever the input was written
-//! in, so that it needs to know one way of writing only.
+//! Makes the input of a command: the good records of a chunk as plain CSV, whatever the dialect of the job's input is,
+//! so that a command handles a single dialect.
 
 use std::ops::ControlFlow;
 
@@ -10,32 +10,32 @@ use crate::operation::{ObserveError, Scan, body_of};
 use crate::records::body::RejectBuilder;
 use crate::records::utf8;
 
-/// What a command is given of a chunk, and what of the chunk is kept from it.
+/// The input of a command for one chunk, and the records that are left out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Feed {
-    /// The header and the good records: commas, quotes where they are needed, LF, UTF-8.
+    /// The header and the good records: delimited by commas, quoted where necessary, ended by LF, UTF-8.
     pub csv: Vec<u8>,
-    /// Good records.
+    /// Number of good records.
     pub rows: u64,
-    /// Bad records: of the body, and those that the publisher could not carry.
+    /// Number of bad records: those of the body, and those that the publisher rejected.
     pub rejected: u64,
-    /// The first of the bad records, in input order, at most 1000 and 256 KiB.
+    /// The first bad records, in input order, at most 1000 and 256 KiB.
     pub rejects: Vec<Reject>,
-    /// Malformed UTF-8 sequences in the body, each given as U+FFFD.
+    /// Number of malformed UTF-8 sequences in the body; each is replaced by U+FFFD.
     pub replaced: u64,
 }
 
-/// What a command is given of `chunk`, whose body is unpacked.
+/// Makes the input of a command from `chunk`, whose body is unpacked.
 ///
 /// # Errors
 ///
-/// When the chunk is not one that can be worked on.
+/// If the chunk is invalid.
 pub fn feed(chunk: &Chunk) -> Result<Feed, ObserveError> {
     let dialect = chunk.dialect.as_ref().ok_or(DialectError::NoDelimiter)?;
     let dialect = Dialect::try_from(dialect)?;
     let mut scan = Scan::new(chunk);
     let mut writer = csv::Writer::from_writer(Vec::with_capacity(chunk.body.len() + 1024));
-    // Into a vector nothing fails, and every record has as many cells as the header.
+    // Writing to a vector cannot fail, and every record has as many cells as the header.
     let mut written = u64::from(writer.write_record(&chunk.columns).is_ok());
     let body = body_of(chunk);
     let mut reject_builder = RejectBuilder::new(body);
@@ -60,7 +60,7 @@ pub fn feed(chunk: &Chunk) -> Result<Feed, ObserveError> {
     })
 }
 
-/// What is no UTF-8 becomes what the result says that it was taken for.
+/// Replaces malformed UTF-8 sequences by U+FFFD.
 fn replace(csv: &[u8]) -> Vec<u8> {
     String::from_utf8_lossy(csv).into_owned().into_bytes()
 }

@@ -1,4 +1,4 @@
-//! What workers make is accepted; what none of them can have made is not.
+//! Results that a worker can make are accepted, all others are refused.
 
 use proto::v1::chunk_result::Partial;
 use proto::v1::operation_spec::Kind;
@@ -42,7 +42,7 @@ fn command() -> JobOpen {
     open(Kind::Exec(ExecSpec::default()), false)
 }
 
-/// As a worker makes it.
+/// The result that a worker makes.
 fn observed(open: &JobOpen, body: &'static [u8], rows: u64) -> ChunkResult {
     let chunk = Chunk {
         operation: open.operation.clone(),
