@@ -152,7 +152,7 @@ fn check(wait_policy: WaitPolicy, job: Option<&Job>, job_id: &str) -> Result<(),
     Err(Failure::message(Exit::NoWorkers, message))
 }
 
-/// The lane and command that a worker needs for the job, as words of a message.
+/// The lane and command that a worker needs for the job, for a message.
 fn missing_needs(job: &Job) -> String {
     let lane = match job.lane.as_str() {
         "" => String::new(),

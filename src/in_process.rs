@@ -83,9 +83,9 @@ impl InProcess {
                 spill: spill.path().to_owned(),
             },
             listener: Listener::InProcess(accepted),
-            // The directory goes with the process.
+            // The directory is removed with the process.
             retention: Retention::default(),
-            // Nobody can take anything out of queues in memory.
+            // No other program can remove chunks from queues in memory.
             lost_after: None,
             watched: Telemetry::default(),
         };
@@ -94,7 +94,7 @@ impl InProcess {
         let worker = worker::Config {
             broker: broker.clone(),
             threads,
-            // One process is the promise here: nothing is killed, and a Ctrl-C ends what hangs.
+            // Nothing is killed, since all roles run in this process; Ctrl-C ends a chunk that hangs.
             chunk_limit: None,
             sandbox: None,
             lane: None,
@@ -114,7 +114,7 @@ impl InProcess {
         })
     }
 
-    /// Waits until a role ends before its time, and says why.
+    /// Waits until a role ends too early, and returns the reason.
     pub(crate) async fn failed(&mut self) -> Failure {
         match self.roles.join_next().await {
             Some(Ok(Err(RoleError::Master(error)))) => master::failure(error),

@@ -55,7 +55,7 @@ impl Args {
                 json_line(&mut out, &JobJson::from(job)).or_unwritable(STDOUT)?;
             }
         } else if jobs.is_empty() && !master.store_trouble.is_empty() {
-            // Which jobs there are may not be known yet.
+            // The master may not know its jobs yet.
         } else if jobs.is_empty() {
             cli::stderr_line!(
                 "rowmill: no jobs yet; publish one with: cat data.csv | rowmill publish -"
@@ -152,7 +152,7 @@ fn cells(job: &Job) -> [String; 8] {
     [
         job.job_id.clone(),
         match (job.name.as_str(), job.lane.as_str()) {
-            // Its opening has not come.
+            // The job's opening has not arrived.
             ("", _) => "(no name)".to_owned(),
             (name, "") => name.to_owned(),
             (name, lane) => format!("{name} (lane {lane})"),

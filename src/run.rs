@@ -187,8 +187,8 @@ impl Args {
         Ok(rows_writer.map(|rows_writer| rows_writer.with_safe_spreadsheets(self.output.safe())))
     }
 
-    /// The work on every chunk, and the command for it. It is the user's own command: it inherits the
-    /// user's environment and limits, and no others apply.
+    /// The operation for every chunk, and its command. It is the user's own command: it inherits the user's environment
+    /// and limits, and no others apply.
     fn work(&self) -> Result<(OperationOptions, Option<ExecConfig>), Failure> {
         if self.command.is_empty() {
             let work = OperationOptions {

@@ -106,7 +106,7 @@ impl Args {
         let publishing = async {
             let published = publisher::run(publish, shutdown.clone()).await;
             published.map_err(publisher::failure)?;
-            // It ends with the job.
+            // The wait for the job ends this future.
             std::future::pending::<Result<std::convert::Infallible, Failure>>().await
         };
         let response = tokio::select! {
@@ -118,7 +118,7 @@ impl Args {
         roles.stop().await;
         let response = response?;
         match &response.job {
-            // The publisher says the same, but may not have come to it.
+            // The publisher reports the same reason, but may not have done so yet.
             Some(job) if !job.reason.is_empty() => {
                 Err(Failure::message(Exit::UnreadableInput, job.reason.clone()))
             }

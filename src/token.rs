@@ -45,7 +45,7 @@ impl Args {
         } = self.command;
         let token = Token::generate().or_exit(Exit::Defect)?;
         let entry = TokenEntry::new(&token, scope, &name).or_exit(Exit::Usage)?;
-        // What cannot be told to anybody must not be let in.
+        // Write the token first: one that cannot be passed on to its owner must not be accepted by a master.
         let told = out.as_deref().map(|path| tell(path, &token)).transpose();
         told.or_exit_by_cause()?;
         match &tokens {

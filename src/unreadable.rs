@@ -36,7 +36,7 @@ const COLUMNS: [(&str, Align); 8] = [
 /// A message as JSON. A stable format: no field changes its meaning.
 #[derive(Debug, Serialize)]
 struct MessageJson {
-    /// Its number; chunks have none of these.
+    /// The number of the message. Chunks do not have this field.
     message: u64,
     r#type: String,
     content_type: String,
@@ -55,7 +55,7 @@ struct MessageJson {
 struct MessageBodyJson {
     #[serde(flatten)]
     message: MessageJson,
-    /// The beginning of it; what is not UTF-8 is U+FFFD.
+    /// The beginning of the body; malformed UTF-8 is replaced by U+FFFD.
     body: String,
 }
 

@@ -133,7 +133,7 @@ async fn topology(
     let mut unseen = Vec::new();
     let mut may_declare = true;
     for queue in Queue::ALL {
-        // Once refused, it is not tried again: each try is an error in the broker's log.
+        // After a refusal it is not tried again: each try is an error in the broker's log.
         if may_declare {
             match checkup.declare(queue).await {
                 Ok(()) => {}
@@ -205,7 +205,7 @@ fn as_declared(waiting: &[(Queue, Depth)], unseen: &[String], needs: &[ClientRol
         .into_iter()
         .filter(|(queue, _)| needs.iter().any(|need| need.uses(*queue)))
         .map(|(queue, word)| {
-            // Chunks wait in two places.
+            // Chunks wait in the task queue and in the retry queue.
             let is_one = |other: Queue| {
                 other == queue || (queue == Queue::Tasks && other == Queue::Retry(None))
             };
@@ -221,7 +221,7 @@ fn as_declared(waiting: &[(Queue, Depth)], unseen: &[String], needs: &[ClientRol
 fn stuck(waiting: &[(Queue, Depth)]) -> Option<Finding> {
     let (queue, depth) = waiting
         .iter()
-        // Nobody consumes retries; workers take them one by one.
+        // The retry queue has no consumers: workers take its messages one at a time.
         .filter(|(queue, _)| *queue != Queue::Retry(None))
         .find(|(_, depth)| depth.ready > 0 && depth.consumers == 0)?;
     let run = match queue {

@@ -27,7 +27,7 @@ pub(super) async fn check(directory: Option<PathBuf>) -> Vec<Finding> {
             let said = format!("cannot read {}: {error}", directory.display());
             return vec![Finding::warn("data", said, OWNER)];
         }
-        // No master was here.
+        // No master ran in this directory.
         Ok(_) | Err(_) => return Vec::new(),
     }
     let looked = tokio::task::spawn_blocking(move || {

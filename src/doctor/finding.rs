@@ -86,7 +86,7 @@ impl fmt::Display for Finding {
             Verdict::Warn => "LOOK",
             Verdict::Fail => "MEND",
         };
-        // What a broker says of itself is somebody else's text.
+        // A broker's texts may contain control characters.
         let said = for_message(&self.said);
         write!(f, "{word:<5} {:<12} {said}", self.check)?;
         for line in self.run.lines().map(for_message) {

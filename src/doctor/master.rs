@@ -210,7 +210,7 @@ mod tests {
             clocks(&[worker("a", 99_000, running), worker("b", 101_500, running)]),
             None
         );
-        // One that is lost was heard long ago, and its last word is as old.
+        // The last heartbeat of a lost worker is old, which does not show a wrong clock.
         assert_eq!(clocks(&[worker("a", 1000, WorkerState::Lost)]), None);
         let two = [worker("b", 40_000, running), worker("b", 40_001, running)];
         let told = clocks(&two).unwrap();

@@ -1,4 +1,4 @@
-//! The flags for a job's result, and what is said about it on stderr. The crate `report` writes it.
+//! The flags for a job's result, and the reports about it on stderr. The crate `report` writes the result.
 
 mod bad;
 mod max_bad;

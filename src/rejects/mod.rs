@@ -154,7 +154,7 @@ impl Args {
 }
 
 impl Exported {
-    /// Reports on stderr what the export lacks.
+    /// Reports on stderr the records that the export lacks.
     pub(crate) fn report(&self) {
         let Self {
             written,

@@ -11,7 +11,7 @@ const ROOM: usize = 4096;
 #[derive(Debug)]
 pub(super) struct JsonLines {
     reader: Reader,
-    /// The cells of the record under way, one behind the other, and where each ends.
+    /// The cells of the current record, concatenated, and the end of each.
     cells: Vec<u8>,
     ends: Vec<usize>,
     filled: usize,
@@ -41,15 +41,15 @@ impl Filter for JsonLines {
         }
     }
 
-    /// Appends the last record, where it has no end of line: there is no more.
+    /// Appends the last record if it has no end of line.
     fn finish(&mut self, out: &mut Vec<u8>) {
-        // Nothing to read means the end of the input to the reader.
+        // For the reader, empty input is the end of the input.
         self.read(&[], out);
     }
 }
 
 impl JsonLines {
-    /// One step of the reader; gives how much of `bytes` it took.
+    /// Makes one step of the reader, and returns the number of bytes read.
     fn read(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> usize {
         let (result, read, filled, ended) = self.reader.read_record(
             bytes,

@@ -112,7 +112,7 @@ impl RowsOutcome {
     }
 }
 
-/// Commits the file if the rows are complete, else reports what is missing.
+/// Commits the file if the rows are complete, else reports the missing rows.
 pub(crate) async fn finish(
     rows_writer: RowsWriter,
     rows_outcome: &RowsOutcome,

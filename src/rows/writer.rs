@@ -214,7 +214,10 @@ mod tests {
         std::fs::write(&path, "old").unwrap();
         let mut rows_writer = RowsWriter::open(&path).unwrap();
         rows_writer.write(Bytes::from("half")).await.unwrap();
-        assert!(RowsWriter::open(&path).is_err(), "another one writes it");
+        assert!(
+            RowsWriter::open(&path).is_err(),
+            "another writer has locked it"
+        );
         rows_writer.report_incomplete();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "old");
         let mut rows_writer = RowsWriter::open(&path).unwrap();

@@ -27,7 +27,7 @@ impl Compression {
     }
 }
 
-/// What happens to bytes behind compressed data that are neither compressed data nor zeros.
+/// The handling of bytes behind compressed data that are neither compressed data nor zeros.
 #[derive(Debug, Clone)]
 pub(crate) enum Trailing {
     /// They are an error.

@@ -14,7 +14,7 @@ pub struct InputSpec {
     pub sources: Vec<Source>,
     /// The properties that the user gave; the others are sniffed.
     pub given: DialectOverrides,
-    /// What happens to a record with fewer fields than there are columns.
+    /// The handling of a record with fewer fields than there are columns.
     pub ragged: Ragged,
     /// Lines to skip at the start of each file.
     pub skip_lines: u64,

@@ -9,7 +9,7 @@ const STEP_BYTES: usize = 64 << 10;
 pub(crate) struct PeekReader<R> {
     /// Bytes that are read and not consumed.
     peeked: Vec<u8>,
-    /// The position in `seen` of the first such byte.
+    /// The position in `peeked` of the first such byte.
     at: usize,
     ended: bool,
     inner: R,

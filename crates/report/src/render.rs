@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// The report of an operation, for people and scripts. Implemented for its message in `Report.kind`.
 pub trait Render {
-    /// What it adds to the JSON object of its job.
+    /// The fields that it adds to the JSON object of its job.
     type Json: Serialize + for<'r> From<&'r Self>
     where
         Self: Sized;
@@ -81,7 +81,7 @@ macro_rules! renderers {
             }
         }
 
-        /// What a report adds to the JSON object of its job.
+        /// The fields that a report adds to the JSON object of its job.
         #[derive(Debug, Serialize)]
         #[serde(untagged)]
         pub(crate) enum ReportJson {

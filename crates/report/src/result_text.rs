@@ -26,7 +26,7 @@ pub fn worker_command(job: &Job) -> String {
     format!("rowmill worker{lane}{allow}")
 }
 
-/// Why a job will not become complete by itself, and what to do. `None` if no reason is known.
+/// The reason why a job will not become complete by itself, and the remedy. `None` if no reason is known.
 pub fn incomplete_reason(job: &Job) -> Option<String> {
     let id = &job.job_id;
     match job.state() {

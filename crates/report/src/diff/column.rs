@@ -80,7 +80,7 @@ fn counts(column_changes: &mut ColumnChanges<'_>, before: &ColumnProfile, after:
     let share = |column: &ColumnProfile| column.empty as f64 / column.count.max(1) as f64;
     let (empty, empty_after) = (share(before), share(after));
     let weight = match (before.empty, after.empty) {
-        // Whoever reads it may not be ready for the first one.
+        // Readers of the column may not handle empty cells.
         (0, 1..) => NEW_WARNING_WEIGHT.min(0.1 + empty_after),
         _ => beyond_chance(empty, empty_after, chance(before.count, after.count)),
     };
@@ -112,8 +112,8 @@ fn counts(column_changes: &mut ColumnChanges<'_>, before: &ColumnProfile, after:
     );
 }
 
-/// How much a count of distinct values changed, beyond two standard errors of each estimate. (In a column
-/// with nearly only distinct values their share of the cells tells more; the caller takes the lesser.)
+/// How much a count of distinct values changed, beyond two standard errors of each estimate. (In a column of nearly
+/// only distinct values, the change of their share of the cells tells more; the caller takes the lesser of both.)
 fn grown(before: Estimate, after: Estimate) -> f64 {
     let most = before.count.max(after.count).max(1) as f64;
     let change = before.count.abs_diff(after.count) as f64 / most;
@@ -192,7 +192,7 @@ fn numbers(column_changes: &mut ColumnChanges<'_>, before: &ColumnProfile, after
         ("third quartile", 0.75),
     ];
     for (what, rank) in quartiles {
-        // The tails are in the spread.
+        // Changes of the tails are part of `spread`.
         let (Some(quantile), Some(other)) = (
             result_text::quantile(before, rank),
             result_text::quantile(after, rank),
@@ -226,7 +226,7 @@ fn texts(column_changes: &mut ColumnChanges<'_>, before: &ColumnProfile, after: 
     let (max, max_after) = (extreme(&before.max), extreme(&after.max));
     let range = min.distance(&max);
     let beyond = |a: &Value, b: &Value| match (a.distance(b), range) {
-        // Half: one outlier is one row.
+        // Half weight: an outlier may be a single row.
         (Some(distance), Some(range)) if range > 0.0 => (distance / range / 2.0).min(0.5),
         _ => 0.1,
     };

@@ -10,7 +10,7 @@ use crate::number;
 pub struct Change {
     /// The column's name. `None` for a change of the whole table.
     pub(super) column: Option<String>,
-    /// The statistic, or what happened to the column.
+    /// The statistic, or the change of the column itself.
     pub(super) what: &'static str,
     pub(super) before: Value,
     pub(super) after: Value,

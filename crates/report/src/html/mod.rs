@@ -91,7 +91,7 @@ fn tiles(job: &Job, profile: &Profile) -> Vec<(&'static str, String)> {
         ),
     ];
     if let Some(duplicates) = &profile.duplicate_rows {
-        // For an estimate of 0, the error is the number that there may be nevertheless.
+        // If the estimate is 0, its error is the number of duplicates that may exist nevertheless.
         let none_seen = duplicates.count == 0 && duplicates.error > 0.0;
         let count = result_text::estimate(duplicates, Charset::Utf8);
         tiles.push((
