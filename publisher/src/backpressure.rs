@@ -140,7 +140,7 @@ mod tests {
         backpressure.release(11);
         backpressure.begin(10);
         backpressure.release(4);
-        assert_eq!(admitted(&backpressure), 3, "11 is under way no more");
+        assert_eq!(admitted(&backpressure), 3, "11 is no longer in flight");
         assert!(backpressure.state().released_early.is_empty());
     }
 

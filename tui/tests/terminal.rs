@@ -50,8 +50,8 @@ async fn it_shows_data_switches_tabs_and_quits() {
     pty.press("?");
     pty.until(|screen| screen.contains("Keys on Job")).await;
     pty.press("q");
-    assert!(pty.ended().await, "q is success");
-    assert!(!pty.is_taken(), "the terminal is given back");
+    assert!(pty.ended().await, "q exits with success");
+    assert!(!pty.is_taken(), "the terminal is restored");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,7 +72,7 @@ async fn it_survives_the_masters_restart() {
     pty.until(|screen| screen.contains("● connected") && !screen.contains("DISCONNECTED"))
         .await;
     pty.press("\x03");
-    assert!(pty.ended().await, "Ctrl-C is success");
+    assert!(pty.ended().await, "Ctrl-C exits with success");
     assert!(!pty.is_taken());
 }
 

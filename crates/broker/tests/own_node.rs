@@ -104,7 +104,11 @@ async fn a_killed_broker_is_noticed_and_has_kept_confirmed_messages() {
         "{error:?}"
     );
 
-    assert_eq!(start(&node.directory), node.uri, "it is where it was");
+    assert_eq!(
+        start(&node.directory),
+        node.uri,
+        "the node has the same address"
+    );
     let session = session_when_available(&test_broker).await;
     let mut consumer = session.consume(Queue::Tasks, 2).await.unwrap();
     // In either order: the unsettled messages return when the queue notices that its consumer is gone.
@@ -141,7 +145,7 @@ async fn a_blocked_publisher_gets_the_reason_and_waits_while_others_consume() {
     let mut publishing = std::pin::pin!(session.publish(Queue::Tasks, &late));
     let mut blocked = session.watch_blocked();
     let reason = tokio::select! {
-        early = &mut publishing => panic!("it was not blocked: {early:?}"),
+        early = &mut publishing => panic!("not blocked: {early:?}"),
         reason = blocked.wait_for(Option::is_some) => reason.unwrap().clone().unwrap(),
     };
     assert!(reason.contains("memory"), "{reason}");
@@ -155,7 +159,7 @@ async fn a_blocked_publisher_gets_the_reason_and_waits_while_others_consume() {
         .unwrap();
     assert_eq!(hint, Confirm::Nacked);
     let still = tokio::time::timeout(Duration::from_millis(500), &mut publishing).await;
-    assert!(still.is_err(), "it was let through: {still:?}");
+    assert!(still.is_err(), "not blocked: {still:?}");
 
     ctl(
         node.directory.path(),

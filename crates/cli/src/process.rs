@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn a_panic_has_an_exit_code_of_its_own() {
         let code = run(Log::Silent, async |_| -> Result<Exit, Failure> {
-            panic!("as a defect would")
+            panic!("a defect")
         });
         assert_eq!(code, ExitCode::from(70));
     }

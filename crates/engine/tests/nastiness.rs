@@ -2,7 +2,7 @@
 //! are the input, and the records are those of the csv crate. More cases with `ENGINE_CASES=N`; `ENGINE_CASE=N` repeats
 //! one.
 
-#![allow(clippy::disallowed_macros)] // eprintln!: the harness takes what a test says
+#![allow(clippy::disallowed_macros)] // eprintln!: the harness captures output
 
 mod support;
 

@@ -84,7 +84,7 @@ fn by_pieces(
             .wrapping_add(1);
         let other = partials.swap_remove((order >> 33) as usize % partials.len());
         let at = (order >> 17) as usize % partials.len();
-        // Sometimes it goes over the wire, as the master's state goes to its disk.
+        // Some partials are encoded and decoded, as in the master's store.
         if order.is_multiple_of(4) {
             partials[at] = Merged::try_from(&partials[at].partial()).unwrap();
         }

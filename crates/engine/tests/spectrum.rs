@@ -2,7 +2,7 @@
 //! Skipped with a message if the files are missing.
 
 #![allow(clippy::unwrap_used)] // a helper of a test may panic
-#![allow(clippy::disallowed_macros)] // eprintln!: the harness takes what a test says
+#![allow(clippy::disallowed_macros)] // eprintln!: the harness captures output
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -87,7 +87,7 @@ fn pieces(
     pieces
 }
 
-/// Merges all pieces in a random order and grouping; some go over the wire.
+/// Merges all pieces in a random order and grouping; some are encoded and decoded.
 fn merged(mut pieces: Vec<ProfileState>, random: &mut Random) -> ProfileState {
     while pieces.len() > 1 {
         let other = pieces.swap_remove(random.below(pieces.len()));
@@ -508,7 +508,7 @@ fn check_numbers(cells: &[String], column: &ColumnProfile) {
                 .map_or(0, |(_, fraction)| fraction.len());
             fraction as i32 - exponent.parse::<i32>().unwrap()
         });
-        // Half a unit of the last digit, which is six digits behind the last of the numbers.
+        // Half a unit of the last digit, which is six digits after the last digit of the numbers.
         let last = digits.max().unwrap_or(0).max(0) + 6;
         let most = BigInt::from(10).pow((4000 - last) as u32) * &count;
         let off = scaled(mean) * &count - &sum;
@@ -588,7 +588,7 @@ fn integers_of_nineteen_digits_are_exact() {
     assert_eq!(column.quantiles[6].decimal, ids[1]);
     assert_eq!(column.histogram.len(), 2);
     assert_eq!(column.stddev, Some(0.5_f64.sqrt()));
-    // Eighteen digits are more than a double has; fifteen are not.
+    // A double cannot represent eighteen digits, but fifteen.
     let mean = of(["123456789012345678", "123456789012345679"]).mean_decimal;
     assert_eq!(mean.as_deref(), Some("123456789012345678.5"));
     assert_eq!(of(["123456789012345", "1"]).mean_decimal, None);
@@ -608,7 +608,7 @@ fn numbers_greater_than_all_doubles_are_exact() {
     assert_eq!((column.mean, column.mean_decimal), (None, Some(digits)));
     assert_eq!(column.stddev, None);
     assert!(column.histogram.is_empty());
-    // Estimates are doubles: beyond their range there are none.
+    // Estimates are doubles, so there are none beyond the range of doubles.
     let many = of((1..=2000).map(|n| format!("{n}e{}", if n > 1500 { 400 } else { 0 })));
     assert!(many.quantile_error > 0.0);
     let ranks: Vec<f64> = many
@@ -629,7 +629,7 @@ fn numbers_out_of_range_are_counted_and_compared_as_infinite() {
         (Some("7"), Some("4"))
     );
     assert_eq!(column.order(), Order::StrictlyAscending);
-    // Which of these is greater is unknown.
+    // The order of these two is unknown.
     assert_eq!(of(["1e5000", "1e6000"]).order(), Order::None);
     assert_eq!(of(["1e6000", "1e5000", "1"]).order(), Order::None);
     let fine = format!("0.{}", "3".repeat(2000));

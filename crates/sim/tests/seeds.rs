@@ -1,9 +1,9 @@
-//! Runs the simulation over many seeds: 20,000 unless the environment says otherwise.
+//! Runs the simulation over many seeds: 20,000, or those given by the environment.
 //!
 //! `ROWMILL_SEEDS=START..END` runs these seeds; `ROWMILL_SEED=N` runs one and prints its trace.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a helper of a test may panic
-#![allow(clippy::disallowed_macros)] // eprintln!: the harness takes what a test says
+#![allow(clippy::disallowed_macros)] // eprintln!: the harness captures output
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -43,7 +43,10 @@ fn assert_every_fault_occurred(counts: &Counts) {
         .filter(|fault| counts.of(**fault) == 0)
         .map(|fault| fault.name())
         .collect();
-    assert!(missing.is_empty(), "these never occurred: {missing:?}");
+    assert!(
+        missing.is_empty(),
+        "faults that never occurred: {missing:?}"
+    );
 }
 
 fn replay(seed: u64) {

@@ -243,7 +243,7 @@ mod tests {
         disk.write(rows, 0, b"safe").unwrap();
         disk.sync(rows).unwrap();
         disk.write(rows, 4, b"tail").unwrap();
-        // The greatest length, and no byte as it was written.
+        // The full length, but none of the bytes written last.
         let torn = disk.crash(|n| if n == 5 { 4 } else { 0 });
         assert_eq!((torn, disk.length(rows).unwrap()), (1, 8));
         assert_eq!(disk.read(rows, 0, 8).unwrap(), b"safe\0\0\0\0");

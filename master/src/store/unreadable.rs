@@ -267,7 +267,7 @@ mod tests {
         let list = store.unreadable().unwrap();
         assert_eq!((list.rows.len() as i64, list.forgotten), (MAX_MESSAGES, 50));
         assert_eq!(list.rows[0].message.message_id, "1049");
-        // Each of these takes a quarter of the space.
+        // Each message takes a quarter of the space.
         for id in 0..6 {
             store.store_unreadable(&[message(id, 16 << 20)], 8).unwrap();
         }
@@ -310,7 +310,7 @@ mod tests {
         assert_eq!(store.drop_unreadable(&[]).unwrap(), MAX_MESSAGES as u64 - 2);
         assert_eq!(store.drop_unreadable(&[]).unwrap(), 0);
         assert_eq!(store.unreadable().unwrap().forgotten, 7);
-        // Numbers are never used again.
+        // Numbers are never reused.
         store.store_unreadable(&[message(1, 3)], 7).unwrap();
         assert_eq!(
             store.unreadable().unwrap().rows[0].number,
@@ -329,7 +329,7 @@ mod tests {
         store
             .store_unreadable(&[message(1, 3), message(2, 3)], 9)
             .unwrap();
-        // Of another content type, it is another.
+        // With another content type, it is another message.
         let json = UnreadableMessage {
             content_type: "application/json".into(),
             ..message(2, 3)

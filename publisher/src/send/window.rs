@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(
             window.confirmed_prefix(),
             5,
-            "everything that was ever pushed"
+            "all messages that were pushed"
         );
         window.push(5, 1, false);
         assert_eq!(window.confirmed_prefix(), 5);

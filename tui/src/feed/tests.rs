@@ -268,7 +268,7 @@ async fn it_ends_when_the_receiver_is_dropped() {
 #[test]
 fn pauses_grow_and_are_capped() {
     let pauses: Vec<Duration> = backoff().take(100).collect();
-    assert_eq!(pauses.len(), 100, "it never gives up");
+    assert_eq!(pauses.len(), 100, "the backoff never ends");
     assert!(pauses[0] < Duration::from_millis(501));
     assert!(pauses.iter().all(|&pause| pause <= Duration::from_secs(8)));
     assert!(

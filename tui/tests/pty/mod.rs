@@ -115,7 +115,10 @@ impl Pty {
     /// Whether the command uses the full screen: alternate screen, hidden cursor.
     pub fn is_taken(&self) -> bool {
         let seen = self.seen.borrow();
-        assert_eq!(seen.alternate, seen.cursor_hidden, "half taken");
+        assert_eq!(
+            seen.alternate, seen.cursor_hidden,
+            "full screen and hidden cursor go together"
+        );
         seen.alternate
     }
 

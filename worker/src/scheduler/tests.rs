@@ -222,7 +222,7 @@ fn a_chunk_of_the_retry_queue_is_run_alone_until_its_delivery_is_settled() {
 #[test]
 fn a_chunk_that_kills_its_worker_is_dead_after_its_attempts_and_a_waiting_one_is_not_counted() {
     let job = JobId::new();
-    // At each return another worker takes it, counts, and puts it back to be started.
+    // At each redelivery another worker takes the chunk, counts the attempt, and publishes it again.
     for attempts in 0..ATTEMPTS - 1 {
         let (mut scheduler, _) = taking();
         let known_attempts = attempts + 1;
@@ -252,7 +252,7 @@ fn a_chunk_that_kills_its_worker_is_dead_after_its_attempts_and_a_waiting_one_is
 #[test]
 fn a_chunk_that_is_always_revoked_is_dead_after_its_attempts_though_no_broker_counts_it() {
     let (mut scheduler, job) = scheduler();
-    // Started after it, and ended with the same session: it is not counted.
+    // Started later and ended with the same session, so it is not counted.
     let neighbour = fresh(job, 1);
     scheduler.advance_clock(SECOND);
     let mut info = fresh(job, 0);

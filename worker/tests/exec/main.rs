@@ -1,7 +1,7 @@
 //! Runs commands in a real worker with real processes, over the in-process broker, and checks the results and dead
 //! chunks.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+#![allow(clippy::unwrap_used)] // a test may panic
 
 mod output;
 mod persistent;

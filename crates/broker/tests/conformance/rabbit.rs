@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::test_broker::{TestBroker, amqp_url, chunk, next, publish};
 
-/// Where nobody listens. A port that was found free might be taken by another test.
+/// An address without a listener. A port that was found free might be taken by another test.
 const CLOSED: &str = "127.0.0.1:1";
 
 /// A channel that does not use the crate under test.

@@ -34,7 +34,7 @@ pub(crate) async fn unacked_messages_are_redelivered_when_everything_is_dropped(
     let (_, a) = next(&mut consumer).await;
     let (_, b) = next(&mut consumer).await;
     a.receipt.ack().await.unwrap();
-    // An ack is written, not answered. The prefetch admits the third message once the broker has the ack.
+    // The broker does not confirm an ack. The prefetch admits the third message once the broker has the ack.
     let (_, c) = next(&mut consumer).await;
     drop((b, c, consumer, first));
 
@@ -44,7 +44,7 @@ pub(crate) async fn unacked_messages_are_redelivered_when_everything_is_dropped(
     assert_eq!(
         (b.as_str(), c.as_str()),
         ("b", "c"),
-        "in the order in which they were"
+        "in their original order"
     );
     assert!(delivery_b.redelivered && delivery_c.redelivered);
     delivery_b.receipt.ack().await.unwrap();
@@ -100,7 +100,7 @@ pub(crate) async fn a_message_that_kills_its_consumers_is_dead_in_the_end(test_b
     publish(&watcher, Queue::Tasks, "poison").await;
     let mut deaths = 0;
     let limit = Queue::Tasks.delivery_limit();
-    // Nearly all of its returns in one session, which is faster than one session for each.
+    // Most deliveries happen in one session, which is faster than one session for each.
     let victim = test_broker.session().await;
     let mut consumer = victim.consume(Queue::Tasks, 1).await.unwrap();
     while deaths < limit - 3 {
@@ -121,7 +121,7 @@ pub(crate) async fn a_message_that_kills_its_consumers_is_dead_in_the_end(test_b
             taken = next(&mut consumer) => {
                 assert_eq!(taken.1.delivery_count, deaths);
                 deaths += 1;
-                assert!(deaths <= limit + 1, "it came again after {deaths} deaths");
+                assert!(deaths <= limit + 1, "redelivered after {deaths} deaths");
                 // Like a killed worker: nothing is settled.
                 drop((taken, consumer, victim));
             }
@@ -135,10 +135,10 @@ pub(crate) async fn a_message_that_kills_its_consumers_is_dead_in_the_end(test_b
     assert_eq!(
         deaths,
         limit + 1,
-        "the first delivery, and as many more as the limit"
+        "the first delivery, and as many redeliveries as the limit"
     );
     let Some(Death { reason, .. }) = body.death else {
-        panic!("it is not said how it died");
+        panic!("the dead letter has no reason");
     };
     assert_eq!(reason, "delivery_limit");
     body.receipt.ack().await.unwrap();
@@ -166,7 +166,7 @@ pub(crate) async fn take_one_takes_one_message_and_it_is_redelivered_if_unsettle
         assert_eq!(id(&b), "b");
         assert!(first.take_one(queue).await.unwrap().is_none());
         b.receipt.ack().await.unwrap();
-        // An ack is written, not answered. The next answer on its channel shows that the broker has it.
+        // The broker does not confirm an ack. The next response on its channel shows that the broker has it.
         assert!(first.take_one(queue).await.unwrap().is_none());
         // Like a killed worker.
         drop((a, first));
@@ -181,7 +181,7 @@ pub(crate) async fn take_one_takes_one_message_and_it_is_redelivered_if_unsettle
         assert_eq!((id(&again).as_str(), again.redelivered), ("a", true));
         assert_eq!(again.delivery_count, 1);
         again.receipt.ack().await.unwrap();
-        // For a while RabbitMQ counts a client that took one as a consumer.
+        // For a while RabbitMQ counts a client that took a message as a consumer.
         assert_eq!(second.depth(queue).await.unwrap().ready, 0);
         second.close().await;
     }

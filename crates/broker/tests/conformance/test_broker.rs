@@ -69,7 +69,7 @@ impl TestBroker {
 
     /// Makes `queue` refuse messages beyond `limit`. Returns false if that is impossible, because the tests do not own
     /// the broker.
-    #[allow(clippy::disallowed_macros)] // eprintln!: the harness takes what a test says
+    #[allow(clippy::disallowed_macros)] // eprintln!: the harness captures output
     pub(crate) fn refuse_beyond(&self, queue: Queue, limit: usize) -> bool {
         match &self.broker {
             Broker::Memory(memory) => {

@@ -150,8 +150,8 @@ pub(crate) async fn control_reaches_every_listener_and_is_not_telemetry(test_bro
     second.close().await;
 }
 
-/// Waits until the depth is that, in messages and consumers. RabbitMQ says that both are 0 if the queue does not answer
-/// within a quarter of a second.
+/// Waits until the queue has the expected messages and consumers. RabbitMQ reports 0 for both if the queue does not
+/// answer within a quarter of a second.
 async fn becomes(session: &Session, expected: (u64, u64)) {
     loop {
         let depth = session.depth(Queue::Tasks).await.unwrap();

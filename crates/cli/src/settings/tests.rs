@@ -90,7 +90,7 @@ fn what_the_file_says_is_held_to_the_same_rules_and_names_it() {
 #[test]
 fn a_process_that_is_told_all_does_not_look_for_a_file() {
     let args = ["rowmill", "worker", "--part"].map(OsString::from);
-    let mill = try_parse_from::<Mill>(|| panic!("it looked"), args).unwrap();
+    let mill = try_parse_from::<Mill>(|| panic!("looked for a file"), args).unwrap();
     assert!(matches!(
         mill.role,
         Role::Worker {

@@ -84,7 +84,7 @@ mod tests {
                 *ones += (hash >> bit & 1) as u32;
             }
         }
-        // Five standard deviations of 10,000 fair coins.
+        // Five standard deviations of 10,000 fair coin tosses.
         assert!(
             ones.iter().all(|ones| ones.abs_diff(5000) < 250),
             "{ones:?}"

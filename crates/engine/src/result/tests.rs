@@ -125,7 +125,7 @@ fn counts_that_contradict_each_other_are_refused() {
     let profiled = || observed(&profile(), b"1,a\n2,b\n", 2);
     let wrong = |result: ChunkResult, open: JobOpen, says: &str| {
         let told = said(&result, &open);
-        assert!(told.contains(says), "{told:?} where {says:?} is expected");
+        assert!(told.contains(says), "expected {says:?} in {told:?}");
     };
     let mut result = profiled();
     result.rows = 3;

@@ -126,7 +126,7 @@ pub fn check(dialect: Dialect, target_bytes: usize, input: &[u8], feed: usize) {
     let mut byte = pieces.first().map_or(0, start);
     for piece in &pieces {
         for reject in &piece.rejects {
-            assert_eq!(reject.byte, byte, "rejects stand between the bodies");
+            assert_eq!(reject.byte, byte, "rejects are between the bodies");
             assert_eq!(reject.line, line_of(input, byte as usize), "line");
             let found = unclosed[rejects.len()].clone();
             // The reference may reject blank lines before the record, too.

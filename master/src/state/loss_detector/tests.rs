@@ -164,11 +164,7 @@ fn an_opening_that_does_not_come_is_lost_though_results_do() {
     fixture.job.open = None;
     fixture.job.seal = None;
     fixture.status.results_ready = Some(3);
-    assert_eq!(
-        fixture.pass(60),
-        None,
-        "it may be among the results that wait"
-    );
+    assert_eq!(fixture.pass(60), None, "its result may be in the queue");
     fixture.status.results_ready = Some(0);
     fixture.job.counts.chunks_done += 1;
     assert_eq!(fixture.pass(1), Some(Lost::Opening));

@@ -52,7 +52,7 @@ fn a_missing_and_a_short_file_make_their_jobs_damaged_and_no_other() {
         assert_eq!(
             store.job(short).unwrap().counts.rejects,
             2,
-            "they were counted"
+            "all rejects stay counted"
         );
         damages.push(store.job(short).unwrap().damage.clone());
     }
@@ -61,7 +61,7 @@ fn a_missing_and_a_short_file_make_their_jobs_damaged_and_no_other() {
         "{}",
         damages[0]
     );
-    assert_eq!(damages[0], damages[1], "it is said once");
+    assert_eq!(damages[0], damages[1], "the report is unchanged");
 }
 
 #[test]
@@ -136,7 +136,11 @@ fn a_file_that_cannot_be_written_damages_its_job_and_no_other_of_the_same_batch(
             "{how}: {first}"
         );
         store.apply(&batch(1), 1).unwrap();
-        assert_eq!(store.job(broken).unwrap().damage, first, "it is said once");
+        assert_eq!(
+            store.job(broken).unwrap().damage,
+            first,
+            "the report is unchanged"
+        );
         let seals = [broken, whole].map(|id| seal(id, 2));
         assert_eq!(store.apply(&seals, 1).unwrap().finished.len(), 2, "{how}");
         for _ in 0..2 {

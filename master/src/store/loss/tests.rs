@@ -9,7 +9,7 @@ use super::*;
 use crate::store::Store;
 use crate::store::inspect::{Losses, losses};
 
-/// Copies a database as it lies there, also while it is open: as SIGKILL would leave it.
+/// Copies a database, also while it is open, to the state that SIGKILL would leave.
 fn copy(from: &Path, to: &Path) {
     for name in ["rowmill.sqlite", "rowmill.sqlite-wal"] {
         match fs::copy(from.join(name), to.join(name)) {
@@ -74,7 +74,11 @@ fn loss_text(dir: &tempfile::TempDir, jobs: [JobId; 3]) -> String {
     assert_eq!((beside.known, beside.unseen), (loss_text.clone(), None));
     drop(store);
     let mut again: Store = open(dir);
-    assert_eq!(again.losses(), loss_text, "until somebody removes it");
+    assert_eq!(
+        again.losses(),
+        loss_text,
+        "reported until the file is removed"
+    );
     assert_eq!(loss_text.len(), 1, "{loss_text:?}");
     assert!(!again.reread_losses());
     fs::remove_file(dir.path().join("lost")).unwrap();
@@ -106,7 +110,7 @@ fn a_wal_that_was_deleted_is_told_and_nothing_is_removed() {
     assert!(loss_text.contains("the last 2 of"), "{loss_text}");
     assert!(loss_text.contains(&jobs[2].to_string()), "{loss_text}");
     assert!(!loss_text.contains(&jobs[1].to_string()), "{loss_text}");
-    // What comes now lies behind what the lost commits had written.
+    // New data is appended behind the data of the lost commits.
     let mut store = open(&dir);
     store
         .apply(&[result(jobs[1], 2), seal(jobs[0], 1)], 3)
@@ -143,7 +147,7 @@ fn an_older_copy_a_missing_database_and_another_one_are_told() {
         "{text}"
     );
 
-    // As an older rowmill left it, without a generation.
+    // A directory of an older version, without a generation.
     let (dir, _, jobs) = killed();
     fs::remove_file(dir.path().join("rowmill.sqlite")).unwrap();
     fs::remove_file(dir.path().join("rowmill.sqlite-wal")).unwrap();
@@ -163,12 +167,12 @@ fn a_batch_that_was_never_committed_is_no_loss() {
     let known = JobId::new();
     store.apply(&[opening(known), result(known, 0)], 1).unwrap();
     drop(store);
-    // Its spill file was written and synced, and then the machine died.
+    // The spill file was synced, and then the machine died.
     let path = dir.path().join(format!("spill/{}.rejects", JobId::new()));
     fs::write(&path, b"of a batch").unwrap();
     assert_eq!(open(&dir).losses(), [""; 0]);
     assert!(path.exists());
-    // A note that stayed behind, or is torn, tells of nothing either.
+    // A leftover or torn generation file does not indicate a loss either.
     fs::write(dir.path().join("spill/generation"), b"torn").unwrap();
     assert_eq!(open(&dir).losses(), [""; 0]);
 }

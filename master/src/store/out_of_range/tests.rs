@@ -9,7 +9,7 @@ use super::*;
 use crate::message::JobMessage;
 use crate::store::{DeadState, Store};
 
-/// Seq and state of what `dead list` shows of the job.
+/// Seq and state of the job's chunks in `dead list`.
 fn listed(store: &Store, id: JobId) -> Vec<(u64, DeadState)> {
     let page = store.dead_page(store.job(id), None, 10_000).unwrap();
     page.into_iter()
@@ -61,7 +61,7 @@ fn sixty_results_of_other_numbers_do_not_finish_a_job_of_sixty_chunks() {
 fn a_resumed_publish_that_gives_up_leaves_its_job_cancelled_and_not_damaged() {
     let dir = tempfile::tempdir().unwrap();
     let (mut store, id) = (open(&dir), JobId::new());
-    // The first publisher had sent more than the one that went on and gave up.
+    // The first publisher had sent more chunks than the one that resumed and gave up.
     store
         .apply(&[opening(id), result(id, 30), result(id, 0)], 1)
         .unwrap();
@@ -175,7 +175,7 @@ fn results_before_their_opening_are_kept_and_one_of_another_operation_makes_the_
     assert_eq!(state(&store, forged), JobState::Damaged);
     let damage = &store.job(forged).unwrap().damage;
     assert!(damage.contains("another operation"), "{damage}");
-    // Such a result is accepted if the opening is of a command.
+    // Such a result is accepted if the job's operation is a command.
     let (mut store, id) = (open(&tempfile::tempdir().unwrap()), JobId::new());
     let open = JobOpen {
         operation: Some(OperationSpec {

@@ -72,7 +72,7 @@ fn failure(id: JobId, seq: u64) -> JobMessage {
     JobMessage::Failure(id, Box::new(failure))
 }
 
-/// What a reader in input order gets: the rows, and the dead chunks that it skips.
+/// The rows that a reader gets in input order, and the dead chunks that it skips.
 fn read(store: &Store, id: JobId) -> (String, Vec<u64>) {
     let job = store.job(id).unwrap();
     let (mut rows, mut dead) = (String::new(), Vec::new());
@@ -111,11 +111,7 @@ fn rows_come_in_input_order_up_to_the_first_gap_whatever_the_order_of_commits() 
     assert_eq!((job.counts.output_rows, job.counts.duplicates), (9, 2));
     let outputs = store.outputs(job, 0, 100).unwrap();
     let seqs: Vec<u64> = outputs.iter().map(|at| at.seq).collect();
-    assert_eq!(
-        seqs,
-        [0, 4, 2, 3],
-        "in the order of commits, behind the first chunk"
-    );
+    assert_eq!(seqs, [0, 4, 2, 3], "in commit order, after the first chunk");
     let places: Vec<u64> = outputs.iter().map(|at| at.commit_index).collect();
     assert_eq!(places, [0, 1, 2, 3]);
     assert_eq!(store.outputs(job, 3, 100).unwrap()[0].seq, 3);
@@ -154,7 +150,10 @@ fn what_expired_is_gone_for_good_and_the_result_stays() {
         .apply(&[opening(id), result(id, 1), result(id, 2)], 1)
         .unwrap();
     let why = || "too much".to_owned();
-    assert!(store.expire(id, why(), 5).unwrap().is_empty(), "it runs");
+    assert!(
+        store.expire(id, why(), 5).unwrap().is_empty(),
+        "the job is unfinished"
+    );
     store
         .apply(&[result(id, 0), failure(id, 3), seal(id, 4)], 2)
         .unwrap();
@@ -162,7 +161,7 @@ fn what_expired_is_gone_for_good_and_the_result_stays() {
     assert_eq!(paths.len(), 2);
     assert!(
         paths.iter().all(|path| path.exists()),
-        "the commit comes first"
+        "files are removed after the commit"
     );
     // If a crash comes before the files are removed, they are removed at the next start.
     remove(Some(&paths[0])).unwrap();
@@ -197,7 +196,7 @@ fn the_oldest_finished_job_goes_first_and_one_that_runs_never() {
             1,
         )
         .unwrap();
-    // By the system's clock the newer one is the older one.
+    // By the system's clock, the newer job is the older one.
     store.committer.age.set(20 * HOUR_MS);
     store
         .apply(&[opening(new), result(new, 0), seal(new, 1)], 20)
@@ -218,7 +217,11 @@ fn the_oldest_finished_job_goes_first_and_one_that_runs_never() {
     let (id, why) = store.next_to_expire(keep("1B")).unwrap();
     assert_eq!(id, new);
     store.expire(new, why, 1011).unwrap();
-    assert_eq!(store.next_to_expire(keep("1s,1B")), None, "one runs");
+    assert_eq!(
+        store.next_to_expire(keep("1s,1B")),
+        None,
+        "the other job is unfinished"
+    );
     assert!(store.job(running).unwrap().spill_bytes() > 0);
 }
 
@@ -226,12 +229,16 @@ fn the_oldest_finished_job_goes_first_and_one_that_runs_never() {
 fn no_jump_of_the_systems_clock_expires_a_job_and_none_of_the_time_without_a_master_beyond_a_day() {
     let dir = tempfile::tempdir().unwrap();
     let (mut store, id) = (open(&dir), JobId::new());
-    // The system's clock says whatever it says: the age is by another.
+    // Jumps of the system's clock have no effect, since a separate clock measures the age.
     store
         .apply(&[opening(id), result(id, 0), seal(id, 1)], 1)
         .unwrap();
     let month = || "30d".parse().unwrap();
-    assert_eq!(store.next_to_expire(month()), None, "it stood in 1970 then");
+    assert_eq!(
+        store.next_to_expire(month()),
+        None,
+        "the system's clock was in 1970"
+    );
     // As if the last commit were 60 days ago.
     let (connection, _) = store.parts();
     let ago_ms = (60 * 24 * HOUR_MS) as i64;

@@ -286,7 +286,7 @@ fn a_dead_chunk_is_passed_over_and_settles_when_it_is_done_after_all() {
     let job = store.job(id).unwrap();
     assert_eq!((job.unresolved, job.counts.chunks_dead), (0, 0));
     assert_eq!(job.finished_unix_ms, Some(9));
-    // Its rows are duplicates of those that were resolved before.
+    // Its rows are duplicates of rows that were resolved before.
     let (found, report) = found(&store, id);
     let kept: HashSet<&Vec<String>> = found.rows.iter().collect();
     assert!(without.rows.iter().all(|row| kept.contains(row)));
