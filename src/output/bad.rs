@@ -21,7 +21,7 @@ pub(crate) fn gone(job: &Job) -> Option<String> {
     ))
 }
 
-/// Reports the bad records of a job with the first few of them, and `hint`, the command that shows all.
+/// Reports the bad records of a job with the first few of them, and `hint` about how to see all.
 pub(crate) async fn say_bad(client: &mut Client, job: &Job, hint: &str) -> Result<(), Failure> {
     if !job.reason.is_empty() {
         cli::stderr_line!("rowmill: {}", text::for_message(&job.reason));

@@ -46,8 +46,8 @@ impl Drop for Node {
     }
 }
 
-/// Waits until the node's register of quorum queues, `data/NODE/quorum/NODE/names.dets`, has that queue on disk. RabbitMQ
-/// writes it every half second; a node that is killed before then comes back without the queue.
+/// Waits until the node's register of quorum queues, `data/NODE/quorum/NODE/names.dets`, has that queue on disk.
+/// RabbitMQ writes it every half second; a node that is killed before then restarts without the queue.
 async fn has_registered(node: &Node, queue: &str) {
     let entries = |directory: PathBuf| {
         let entries = std::fs::read_dir(directory).into_iter().flatten();

@@ -149,7 +149,7 @@ enum Place {
     Field,
     /// In quotes that open at this byte.
     Quoted(usize),
-    /// After a quote that closes, or is the first of two; with the byte of the opening quote.
+    /// After a quote that closes, or is the first of two; with the position of the opening quote.
     Closed(usize),
 }
 
