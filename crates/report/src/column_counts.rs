@@ -1,10 +1,10 @@
-//! The counts of a column that JSON and CSV have under the same names.
+//! The counts of a column that JSON and CSV have under the same names, and the labels that `diff` has for them.
 
 use proto::v1::ColumnProfile;
 use serde::{Deserialize, Serialize};
 
 macro_rules! counts {
-    ($($field:ident),+ $(,)?) => {
+    ($($field:ident: $label:literal),+ $(,)?) => {
         /// The counts as JSON. Files of earlier versions lack some.
         #[derive(Debug, Default, Serialize, Deserialize)]
         #[serde(default)]
@@ -16,6 +16,11 @@ macro_rules! counts {
             /// The name and the value of each.
             pub(crate) fn fields(&self) -> Vec<(&'static str, String)> {
                 vec![$((stringify!($field), self.$field.to_string())),+]
+            }
+
+            /// The label and the value of each.
+            pub(crate) fn labelled(&self) -> Vec<(&'static str, u64)> {
+                vec![$(($label, self.$field)),+]
             }
 
             /// Writes them into `column`.
@@ -32,4 +37,9 @@ macro_rules! counts {
     };
 }
 
-counts!(leading_zeros, surrounding_space, mixed_case, out_of_range);
+counts!(
+    leading_zeros: "cells with leading zeros",
+    surrounding_space: "cells with space around",
+    mixed_case: "values in mixed case",
+    out_of_range: "numbers out of range",
+);

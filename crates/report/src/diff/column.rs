@@ -4,6 +4,7 @@ use proto::v1::{ColumnProfile, Estimate, Order, Quantile, Uniqueness};
 
 use super::value::{Change, Value, beyond_chance, chance};
 use super::{spread, top};
+use crate::column_counts::ColumnCounts;
 use crate::result_text::{self, non_empty};
 
 /// Another type breaks readers of the column.
@@ -123,31 +124,15 @@ fn grown(before: Estimate, after: Estimate) -> f64 {
 }
 
 fn warnings(column_changes: &mut ColumnChanges<'_>, before: &ColumnProfile, after: &ColumnProfile) {
-    let warnings = [
-        (
-            "cells with leading zeros",
-            before.leading_zeros,
-            after.leading_zeros,
-        ),
-        (
-            "cells with space around",
-            before.surrounding_space,
-            after.surrounding_space,
-        ),
-        ("values in mixed case", before.mixed_case, after.mixed_case),
-        (
-            "numbers out of range",
-            before.out_of_range,
-            after.out_of_range,
-        ),
-    ];
+    let counts = ColumnCounts::from(before).labelled();
+    let others = ColumnCounts::from(after).labelled();
     let all = non_empty(before).max(non_empty(after)).max(1) as f64;
-    for (what, before, after) in warnings {
+    for ((label, before), (_, after)) in counts.into_iter().zip(others) {
         let weight = match before {
             0 => NEW_WARNING_WEIGHT,
             _ => before.abs_diff(after) as f64 / all,
         };
-        column_changes.add(what, Value::Count(before), Value::Count(after), weight);
+        column_changes.add(label, Value::Count(before), Value::Count(after), weight);
     }
 }
 
