@@ -125,7 +125,7 @@ fn job_json(response: &GetJobResponse) -> JobJson {
     }
 }
 
-/// Reads a job's name, counts and profile from the output of [`write()`].
+/// Reads a job's name, counts and profile from the JSON output.
 ///
 /// # Errors
 ///

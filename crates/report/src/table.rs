@@ -95,7 +95,7 @@ impl Table {
         self.rows.is_empty()
     }
 
-    /// Adds a row with one cell per column; a cell wider than [`WIDEST`] is cut.
+    /// Adds a row with one cell per column; a cell wider than `WIDEST` is cut.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         let brief = |cell: String| text::brief(&cell, WIDEST, self.charset).into_owned();
         self.rows.push(cells.into_iter().map(brief).collect());

@@ -94,7 +94,7 @@ impl JobArgs {
     ///
     /// # Errors
     ///
-    /// As [`fresh_publish`](Self::fresh_publish).
+    /// If no file matches a pattern, or the schema cannot be used.
     pub fn publish(
         &self,
         broker: Broker,
