@@ -15,8 +15,8 @@ pub use words::{
     order_name, order_named, type_name, type_named, uniqueness_name, uniqueness_named,
 };
 
-/// The version of the protocol. It changes whenever an old process could misread a new one. Both sides compare it at
-/// first contact.
+/// The version of the protocol. It changes whenever an old process could misread a new one. The dashboard and the other
+/// gRPC clients compare theirs with the master's; publishers and workers do not.
 pub const PROTOCOL: u32 = 4;
 
 /// The version of rowmill.
