@@ -19,7 +19,7 @@ use crate::api::watch;
 use crate::job::Control;
 use crate::response_size::check_response_size;
 use crate::state::state_actor::StateActor;
-use crate::state::state_handle::StateHandle;
+use crate::state::state_handle::{StateHandle, shutting_down};
 
 /// The longest wait of one GetJob. A client that waits longer calls it again.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -116,7 +116,7 @@ impl Rowmill for Service {
                 Ok(()) = finished.changed() => {}
                 () = tokio::time::sleep_until(deadline) => {}
                 () = self.shutdown.cancelled() => {
-                    return Err(Status::unavailable("the master is shutting down"));
+                    return Err(shutting_down());
                 }
             }
         }

@@ -12,7 +12,7 @@ use tonic::Status;
 use crate::state::dashboard_view::DashboardView;
 use crate::state::report_cache::{CachedReport, ReportTask};
 use crate::state::state_actor::StateActor;
-use crate::state::state_handle::StateHandle;
+use crate::state::state_handle::{StateHandle, shutting_down};
 
 const DEFAULT_RATE_HZ: f64 = 5.0;
 const MAX_RATE_HZ: f64 = 30.0;
@@ -73,7 +73,7 @@ pub(crate) async fn stream(
         () = watching => {}
         () = events.closed() => {}
         () = shutdown.cancelled() => {
-            drop(events.try_send(Err(Status::unavailable("the master is shutting down"))));
+            drop(events.try_send(Err(shutting_down())));
         }
     }
 }

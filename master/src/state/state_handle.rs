@@ -31,8 +31,8 @@ pub(crate) struct StateHandle {
     job_changes: watch::Receiver<u64>,
 }
 
-/// The error if the actor has stopped: the process is shutting down.
-fn shutting_down() -> Status {
+/// The error of calls and streams while the process is shutting down.
+pub(crate) fn shutting_down() -> Status {
     Status::unavailable("the master is shutting down")
 }
 

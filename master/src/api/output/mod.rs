@@ -18,7 +18,7 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use crate::state::state_handle::StateHandle;
+use crate::state::state_handle::{StateHandle, shutting_down};
 use crate::store::{ChunkOutput, OutputLocation};
 use cursor::Cursor;
 use next::{DEAD_AT_ONCE, NextOutput};
@@ -52,7 +52,7 @@ pub(crate) async fn stream(
         () = sending => {}
         () = parts.closed() => {}
         () = shutdown.cancelled() => {
-            drop(parts.try_send(Err(Status::unavailable("the master is shutting down"))));
+            drop(parts.try_send(Err(shutting_down())));
         }
     }
 }
@@ -123,7 +123,7 @@ impl<'p> Reader<'p> {
                 if next.is_finished || next.is_stuck || !self.follow {
                     return self.send_end(&next).await;
                 }
-                let gone = |_| Status::unavailable("the master is shutting down");
+                let gone = |_| shutting_down();
                 job_changes.changed().await.map_err(gone)?;
             }
             for chunk_output in next.chunks {
