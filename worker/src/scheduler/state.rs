@@ -122,7 +122,8 @@ impl<T> Scheduler<T> {
         std::mem::take(&mut self.actions)
     }
 
-    pub(super) fn info(&self, ticket: Ticket) -> Option<ChunkInfo> {
+    /// What the scheduler knows of a delivery's chunk. `None` if it is not in flight.
+    pub fn info(&self, ticket: Ticket) -> Option<ChunkInfo> {
         self.in_flight.get(&ticket).map(|entry| entry.info)
     }
 

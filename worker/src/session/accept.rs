@@ -103,7 +103,7 @@ impl SessionDriver<'_> {
         info.needs_other_worker = self.needs_other_worker(&envelope);
         self.log_missing_share(info);
         let receipt = delivery.receipt;
-        let held = HeldDelivery::new(envelope, receipt, info.needs_other_worker);
+        let held = HeldDelivery::new(envelope, receipt);
         self.last_ticket += 1;
         self.handle(Event::Delivered(self.last_ticket, info, held))
     }

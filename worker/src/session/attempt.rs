@@ -150,13 +150,14 @@ impl SessionDriver<'_> {
     }
 
     pub(super) fn start_wait(&mut self, ticket: Ticket) {
+        let info = self.scheduler.info(ticket);
         let Some(held) = self.scheduler.get_mut(ticket) else {
             return;
         };
         if held.running.is_some() {
             self.context.counters.metrics.retries.inc();
         }
-        let pause = if held.needs_other_worker {
+        let pause = if info.is_some_and(|info| info.needs_other_worker) {
             PASS_ON_DELAY
         } else {
             held.backoff.next()

@@ -28,8 +28,6 @@ pub(crate) struct HeldDelivery {
     pub(super) attempt_timer: Option<StageTimer>,
     /// Times the publish in progress.
     pub(super) publish_timer: Option<StageTimer>,
-    /// The chunk asks for a command that is not allowed here; it waits before it is republished.
-    pub(super) needs_other_worker: bool,
     /// Stops a command that processes the chunk.
     pub(super) stop: CancellationToken,
     /// The published message, to send it again if the broker refused it.
@@ -37,7 +35,7 @@ pub(crate) struct HeldDelivery {
 }
 
 impl HeldDelivery {
-    pub(super) fn new(envelope: Envelope, receipt: Receipt, needs_other_worker: bool) -> Self {
+    pub(super) fn new(envelope: Envelope, receipt: Receipt) -> Self {
         Self {
             envelope,
             receipt,
@@ -47,7 +45,6 @@ impl HeldDelivery {
             running: None,
             attempt_timer: None,
             publish_timer: None,
-            needs_other_worker,
             stop: CancellationToken::new(),
             disposition: None,
         }

@@ -177,8 +177,6 @@ pub(crate) struct OrderTracker {
     last: Vec<u8>,
     last_prefix: u64,
     ends: Option<(ExactNumber, ExactNumber)>,
-    /// Whether an order is still possible.
-    pub(crate) is_monotonic: bool,
 }
 
 impl OrderTracker {
@@ -191,16 +189,12 @@ impl OrderTracker {
             last: Vec::new(),
             last_prefix: 0,
             ends: None,
-            is_monotonic: true,
         }
     }
 
     /// Adds cells that are not empty, until no order is possible.
     #[inline(always)]
     pub(crate) fn add_all(&mut self, cells: CellSlice<'_, '_>) {
-        if !self.is_monotonic {
-            return;
-        }
         if self.bytes.is_monotonic() {
             for (span, &prefix) in cells.cells.iter().zip(cells.prefixes) {
                 self.add_bytes(span.cell(), prefix);
@@ -217,7 +211,6 @@ impl OrderTracker {
         if self.numbers.is_monotonic() && numbers.sum::<u32>() > 0 {
             self.add_numbers(cells);
         }
-        self.is_monotonic = self.bytes.is_monotonic() || self.numbers.is_monotonic();
     }
 
     #[inline(never)]
@@ -240,7 +233,6 @@ impl OrderTracker {
         if self.numbers.is_monotonic() && may_be_number(prefix) {
             self.add_if_number(cell);
         }
-        self.is_monotonic = self.bytes.is_monotonic() || self.numbers.is_monotonic();
     }
 
     fn add_if_number(&mut self, cell: &[u8]) {

@@ -70,9 +70,7 @@ impl ColumnProfiler {
 
     #[inline(always)]
     fn track_order(&mut self, cell: &[u8], prefix: u64) {
-        if let Some(order_tracker) = &mut self.order_tracker
-            && order_tracker.is_monotonic
-        {
+        if let Some(order_tracker) = &mut self.order_tracker {
             order_tracker.add(cell, prefix);
         }
     }
