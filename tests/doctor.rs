@@ -7,6 +7,7 @@ mod support;
 
 use std::process::{Command, Stdio};
 
+use broker::{Broker, Queue, RabbitConfig};
 use serde_json::Value;
 use support::node::Node;
 use support::passive::Way;
@@ -172,6 +173,27 @@ fn nothing_that_is_well_leaves_a_warning_in_the_brokers_log() {
         let (_, code) = process.end();
         assert_eq!(code, 0);
     }
+    assert_eq!(complaints(&node), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_session_that_is_closed_while_channels_close_leaves_no_warning_in_the_brokers_log() {
+    let node = Node::start();
+    let config = RabbitConfig::new(node.url().into(), "closing").unwrap();
+    let broker = Broker::rabbit(config);
+    for _ in 0..100 {
+        let session = broker.connect("closing").await.unwrap();
+        let tasks = session.consume(Queue::Tasks, 1).await.unwrap();
+        let control = session.consume(Queue::Control, 1).await.unwrap();
+        tasks.cancel().await.unwrap();
+        drop(control);
+        session.close().await;
+    }
+    assert_eq!(complaints(&node), [""; 0]);
+}
+
+/// Stops the node, and returns the lines of its log about connections without a close and about refused requests.
+fn complaints(node: &Node) -> Vec<String> {
     // The log is complete on disk after RabbitMQ has stopped.
     node.script("stop");
     let log = node.log();
@@ -180,7 +202,7 @@ fn nothing_that_is_well_leaves_a_warning_in_the_brokers_log() {
             // Queues of the previous version can only be found by asking for their names.
             || line.contains("caused a channel exception") && !line.contains(".v1.")
     });
-    assert_eq!(complaints.collect::<Vec<_>>(), [""; 0]);
+    complaints.map(str::to_owned).collect()
 }
 
 /// The users of the docs, made by its commands on a node of the test.

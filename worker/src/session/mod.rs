@@ -53,17 +53,12 @@ pub(crate) async fn work(
     is_set_up: &mut bool,
 ) -> Result<SessionEnd, BrokerError> {
     let mut driver = SessionDriver::new(context, scheduler, session.clone());
-    let outcome = run(context, &session, &mut driver, is_set_up).await;
+    let mut outcome = run(context, &session, &mut driver, is_set_up).await;
     driver.end(outcome.as_ref().err()).await;
     context.counters.set_unsettled(0);
     if outcome.is_ok() {
-        heartbeat::send(
-            &session,
-            &context.identity,
-            WorkerState::Left,
-            &context.counters,
-        )
-        .await?;
+        let left = WorkerState::Left;
+        outcome = heartbeat::send(&session, &context.identity, left, &context.counters).await;
     }
     session.close().await;
     // Also after a lost session: the next one would start with one slot less.

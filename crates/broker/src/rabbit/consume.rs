@@ -12,6 +12,7 @@ use lapin::options::{
 };
 use lapin::types::FieldTable;
 
+use super::channel::OwnedChannel;
 use super::message;
 use super::session_state::SessionState;
 use crate::error::BrokerError;
@@ -30,7 +31,7 @@ pub(crate) struct RabbitConsumer {
 /// the unsettled messages.
 #[derive(Debug)]
 struct ConsumerChannel {
-    channel: Channel,
+    channel: OwnedChannel,
     session: Arc<SessionState>,
 }
 

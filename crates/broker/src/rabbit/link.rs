@@ -14,6 +14,7 @@ use lapin::{AsyncTcpStream, Channel, Connection, ConnectionProperties, Connectio
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::channel::{ChannelClosings, OwnedChannel};
 use super::failure::ErrorContext;
 use super::health::Health;
 use crate::address::{RabbitConfig, display_address};
@@ -35,6 +36,7 @@ const HEARTBEAT_SECONDS: u16 = 10;
 pub(super) struct Link {
     pub(super) error_context: ErrorContext,
     pub(super) connection: Connection,
+    closings: ChannelClosings,
     socket: Socket,
     /// Owns the task that forwards the connection's events; it ends with the link.
     _watcher: JoinSet<()>,
@@ -92,34 +94,33 @@ impl Link {
         Ok(Self {
             error_context,
             connection,
+            closings: ChannelClosings::new(),
             socket,
             _watcher: watcher,
         })
     }
 
-    pub(super) async fn channel(&self) -> Result<Channel, BrokerError> {
-        self.with_timeout("open a channel", self.connection.create_channel())
+    pub(super) async fn channel(&self) -> Result<OwnedChannel, BrokerError> {
+        self.with_timeout("open a channel", self.channel_when_unblocked())
             .await?
-            .map_err(|error| self.error_context.failed("open a channel", error))
     }
 
-    /// Runs a request on a new channel, which a refusal closes. Otherwise it is closed here: lapin aborts a connection
-    /// that is closed while a dropped channel is still closing.
+    /// [`channel`](Self::channel) without a time limit, since the broker does not answer while it blocks publishing.
+    pub(super) async fn channel_when_unblocked(&self) -> Result<OwnedChannel, BrokerError> {
+        let channel = self.connection.create_channel().await;
+        let channel =
+            channel.map_err(|error| self.error_context.failed("open a channel", error))?;
+        Ok(self.closings.own(channel))
+    }
+
+    /// Runs a request on a new channel, which a refusal closes.
     pub(super) async fn on_new_channel<T>(
         &self,
         what: &'static str,
         request: impl AsyncFnOnce(&Channel) -> Result<T, lapin::Error>,
     ) -> Result<Result<T, lapin::Error>, BrokerError> {
         let channel = self.channel().await?;
-        let answer = self.with_timeout(what, request(&channel)).await?;
-        if channel.status().connected() {
-            // The answer is known already.
-            drop(
-                self.with_timeout(what, channel.close(200, "OK".into()))
-                    .await?,
-            );
-        }
-        Ok(answer)
+        self.with_timeout(what, request(&channel)).await
     }
 
     /// Waits for a request that a healthy broker answers at once.
@@ -135,8 +136,12 @@ impl Link {
 
     /// Closes the connection in an orderly way, and then the socket, whether the broker answers or not.
     pub(super) async fn close(&self) {
+        let closed = async {
+            self.closings.finish().await;
+            self.connection.close(200, "OK".into()).await
+        };
         // The result does not matter.
-        drop(timeout(CLOSE_WAIT, self.connection.close(200, "OK".into())).await);
+        drop(timeout(CLOSE_WAIT, closed).await);
         if let Some(handle) = self.socket.get() {
             handle.shut_down();
         }

@@ -1,6 +1,7 @@
 //! RabbitMQ, through lapin without its auto-recovery: a session that has lost a connection is over, and its owner opens
 //! another.
 
+mod channel;
 mod consume;
 mod declare;
 mod diagnostics;

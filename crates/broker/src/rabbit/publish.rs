@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::ShortString;
-use lapin::{BasicProperties, Channel, Confirmation};
+use lapin::{BasicProperties, Confirmation};
 use proto::{Envelope, Payload};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::timeout;
 
+use super::channel::OwnedChannel;
 use super::declare::Names;
 use super::health::Health;
 use super::link::Link;
@@ -34,9 +35,9 @@ pub(super) struct RabbitPublisher {
     names: Names,
     health: Arc<Health>,
     /// Channels in confirm mode without a message in flight.
-    idle: Mutex<Vec<Channel>>,
+    idle: Mutex<Vec<OwnedChannel>>,
     window: Semaphore,
-    lossy_channel: OnceCell<Channel>,
+    lossy_channel: OnceCell<OwnedChannel>,
 }
 
 impl RabbitPublisher {
@@ -79,7 +80,7 @@ impl RabbitPublisher {
         queue: Queue,
         payload: &Payload,
         properties: BasicProperties,
-    ) -> Result<(Channel, Confirmation), BrokerError> {
+    ) -> Result<(OwnedChannel, Confirmation), BrokerError> {
         let idle = self.idle().pop();
         let channel = match idle {
             Some(channel) => channel,
@@ -103,19 +104,12 @@ impl RabbitPublisher {
         Ok((channel, confirmation))
     }
 
-    async fn confirming_channel(&self) -> Result<Channel, BrokerError> {
-        let failed = |error| self.link.error_context.failed("open a channel", error);
-        // Not `Link::channel`, whose time limit also runs while the broker blocks.
-        let channel = self
-            .link
-            .connection
-            .create_channel()
-            .await
-            .map_err(failed)?;
+    async fn confirming_channel(&self) -> Result<OwnedChannel, BrokerError> {
+        let channel = self.link.channel_when_unblocked().await?;
         channel
             .confirm_select(ConfirmSelectOptions::default())
             .await
-            .map_err(failed)?;
+            .map_err(|error| self.link.error_context.failed("open a channel", error))?;
         Ok(channel)
     }
 
@@ -165,7 +159,7 @@ impl RabbitPublisher {
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Channel>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<OwnedChannel>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
