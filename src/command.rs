@@ -57,6 +57,7 @@ enum Role {
     Token(crate::token::Args),
     Cert(crate::cert::Args),
     Key(crate::key::Args),
+    Sample(crate::sample::Args),
     Man(crate::man::Args),
 }
 
@@ -98,6 +99,7 @@ impl Command {
             Role::Token(args) => args.run(),
             Role::Cert(args) => args.run(),
             Role::Key(args) => args.run(),
+            Role::Sample(args) => args.run(&shutdown),
             Role::Man(args) => args.run(),
         }
     }

@@ -19,6 +19,7 @@ mod query;
 mod rejects;
 mod rows;
 mod run;
+mod sample;
 mod schema;
 mod show;
 mod sniff;

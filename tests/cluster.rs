@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used)] // a failed unwrap fails the test
 
-#[path = "../examples/orders/generate.rs"]
-mod generate;
 mod support;
 
 use std::io::Write as _;
@@ -14,7 +12,7 @@ use random::Random;
 use support::node::Node;
 use support::seed::seed;
 use support::truth::{Outcome, Truth};
-use support::{PATIENCE, Process, Stage, begun, finished, job_when};
+use support::{PATIENCE, Process, Stage, begun, finished, job_when, orders};
 
 /// The host and port in a node's URL: `127.0.0.1:5672`.
 fn host(node: &Node) -> &str {
@@ -86,9 +84,7 @@ async fn the_leader_of_the_queues_is_killed_in_the_middle_and_nothing_is_lost() 
         assert_eq!((found.size, found.online), (3, 3), "{queue}: {found:?}");
     }
 
-    let mut orders = Vec::new();
-    generate::write(&mut orders, 2_000_000, generate::SEED ^ seed).unwrap();
-    let truth = Truth::new(&String::from_utf8(orders).unwrap(), &mut Random::new(seed));
+    let truth = Truth::new(&orders(2_000_000, seed), &mut Random::new(seed));
     let mut publish = Process::start(
         stage
             .command(&["publish", "--chunk-bytes", "10000", "-"])

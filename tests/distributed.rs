@@ -3,8 +3,6 @@
 #![allow(clippy::unwrap_used)] // a failed unwrap fails the test
 #![allow(clippy::disallowed_macros)] // eprintln!: the harness captures a test's output
 
-#[path = "../examples/orders/generate.rs"]
-mod generate;
 mod support;
 
 use std::io::Write as _;
@@ -15,14 +13,7 @@ use proto::v1::JobState;
 use rustix::process::Signal;
 use support::node::{Node, Ruled};
 use support::truth::cut_free;
-use support::{PATIENCE, Process, Stage, begun, finished, job_when, rowmill, stderr};
-
-/// About `bytes` bytes of orders, some with quoted commas, quotes and line ends.
-fn orders(bytes: u64) -> String {
-    let mut csv = Vec::new();
-    generate::write(&mut csv, bytes, generate::SEED).unwrap();
-    String::from_utf8(csv).unwrap()
-}
+use support::{PATIENCE, Process, SEED, Stage, begun, finished, job_when, orders, rowmill, stderr};
 
 /// The profile of `csv` computed in one piece.
 fn oracle(csv: &str) -> (u64, proto::v1::Profile) {
@@ -35,7 +26,7 @@ fn oracle(csv: &str) -> (u64, proto::v1::Profile) {
 async fn fifty_megabytes_through_two_workers_equal_one_piece() {
     let stage = Stage::new();
     let (_master, _one, _two) = (stage.master(), stage.worker(), stage.worker());
-    let csv = orders(50_000_000);
+    let csv = orders(50_000_000, SEED);
     let path = stage.file("rows.csv", csv.as_bytes());
     let job_id = stage.publish(&path);
     let result = finished(&mut stage.client().await, &job_id).await;
@@ -58,7 +49,7 @@ async fn a_worker_and_a_master_are_killed_and_nothing_is_lost_or_counted_twice()
     let stage = Stage::new();
     let mut master = stage.master();
     let (mut one, mut two) = (stage.worker(), stage.worker());
-    let csv = orders(8_000_000);
+    let csv = orders(8_000_000, SEED);
     let path = stage.file("rows.csv", csv.as_bytes());
     let output = stage
         .command(&["publish", "--chunk-bytes", "20000", path.to_str().unwrap()])
@@ -254,7 +245,7 @@ async fn a_broker_that_goes_away_in_the_middle_is_waited_for_by_everybody() {
     let node = Node::start();
     let stage = Stage::at(node.url().to_owned());
     let (master, worker) = (stage.master(), stage.worker());
-    let csv = orders(4_000_000);
+    let csv = orders(4_000_000, SEED);
     let (publish, mut stdin, second) = publish_half(&stage, &csv);
     let mut client = stage.client().await;
     let job_id = begun(&mut client, 20).await;
@@ -287,7 +278,7 @@ async fn a_password_that_is_wrong_for_a_while_ends_nobody_who_was_let_in_before(
     broker.ctl(&["set_permissions", &user, ".*", ".*", ".*"]);
     let stage = Stage::at(format!("amqp://{user}:first@{}/%2f", broker.address()));
     let (master, worker) = (stage.master(), stage.worker());
-    let csv = orders(400_000);
+    let csv = orders(400_000, SEED);
     let (publish, mut stdin, second) = publish_half(&stage, &csv);
     let mut client = stage.client().await;
     let job_id = begun(&mut client, 3).await;
@@ -420,7 +411,7 @@ async fn while_the_masters_disk_is_full_it_says_so_holds_what_came_and_goes_on_w
     let filler = disk.join("filler");
     let mut file = std::fs::File::create(&filler).unwrap();
     while file.write_all(&[0; 4096]).is_ok() {}
-    let csv = orders(400_000);
+    let csv = orders(400_000, SEED);
     let path = stage.file("rows.csv", csv.as_bytes());
     let args = ["publish", "--chunk-bytes", "20000", path.to_str().unwrap()];
     let job_id = support::published(&mut stage.command(&args));

@@ -3,8 +3,6 @@
 
 #![allow(clippy::unwrap_used)] // a failed unwrap fails the test
 
-#[path = "../examples/orders/generate.rs"]
-mod generate;
 #[path = "../tui/tests/pty/mod.rs"]
 mod pty;
 mod support;
@@ -20,7 +18,7 @@ use random::Random;
 use support::proxy::Proxy;
 use support::seed::seed;
 use support::truth::{Outcome, Truth};
-use support::{Process, Stage, begun, finished, job_when};
+use support::{Process, Stage, begun, finished, job_when, orders};
 
 /// The socket address in `AMQP_URL`, and the text before and after it.
 fn broker() -> (String, SocketAddr, String) {
@@ -50,10 +48,7 @@ impl Scene {
     async fn begin(bytes: u64, weather: impl Fn(&Proxy)) -> Self {
         let seed = seed();
         println!("ROWMILL_SEED={seed}");
-        let mut orders = Vec::new();
-        generate::write(&mut orders, bytes, generate::SEED ^ seed).unwrap();
-        let orders = String::from_utf8(orders).unwrap();
-        let truth = Truth::new(&orders, &mut Random::new(seed));
+        let truth = Truth::new(&orders(bytes, seed), &mut Random::new(seed));
         let stage = Stage::new();
         let (before, target, after) = broker();
         let proxies = [

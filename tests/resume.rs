@@ -4,8 +4,6 @@
 #![allow(clippy::unwrap_used)] // a failed unwrap fails the test
 #![allow(clippy::disallowed_macros)] // eprintln!: the harness captures a test's output
 
-#[path = "../examples/orders/generate.rs"]
-mod generate;
 mod support;
 
 use std::io::Write as _;
@@ -19,14 +17,7 @@ use proto::v1::{JobState, ListJobsRequest, Profile};
 use rustix::process::Signal;
 use support::node::Ruled;
 use support::truth::cut_free;
-use support::{Process, Stage, finished, job_when, run_with_input, stderr};
-
-/// About `bytes` bytes of orders, some with quoted commas, quotes and line ends.
-fn orders(bytes: u64) -> String {
-    let mut csv = Vec::new();
-    generate::write(&mut csv, bytes, generate::SEED).unwrap();
-    String::from_utf8(csv).unwrap()
-}
+use support::{Process, SEED, Stage, finished, job_when, orders, run_with_input, stderr};
 
 /// The profile of `csv` computed in one piece.
 fn oracle(csv: &str) -> (u64, Profile) {
@@ -215,7 +206,7 @@ async fn a_spool_whose_disk_becomes_full_ends_a_publish_with_8_and_says_how_to_g
     }
     let mut publish = stage.command(&["publish", "-", "--chunk-bytes", "20000", "--spool"]);
     let mut publish = mounted(publish.arg(&spool));
-    let output = run_with_input(&mut publish, orders(400_000).as_bytes());
+    let output = run_with_input(&mut publish, orders(400_000, SEED).as_bytes());
     let said = stderr(&output);
     assert_eq!(output.status.code(), Some(8), "{said}");
     assert!(
@@ -232,7 +223,7 @@ async fn a_killed_publish_of_a_file_goes_on_where_it_stopped() {
     let stage = broker.stage();
     limit_tasks(&broker, &stage, 20);
     let _master = stage.master();
-    let csv = orders(4_000_000);
+    let csv = orders(4_000_000, SEED);
     let path = stage.file("rows.csv", csv.as_bytes());
     let (mut publish, journal, _) = stuck(&stage, &path).await;
     let alive = resume(&stage, &["last"]);
@@ -273,7 +264,11 @@ async fn a_killed_publish_of_several_packed_files_goes_on_within_the_right_one()
     let stage = broker.stage();
     limit_tasks(&broker, &stage, 20);
     let _master = stage.master();
-    let parts = [orders(10_000), orders(4_000_000), orders(100_000)];
+    let parts = [
+        orders(10_000, SEED),
+        orders(4_000_000, SEED),
+        orders(100_000, SEED),
+    ];
     let mut paths = Vec::new();
     for (at, part) in parts.iter().enumerate() {
         paths.push(stage.file(&format!("{at}.csv.zst"), &exported(part)));
@@ -307,7 +302,7 @@ async fn a_killed_publish_of_several_packed_files_goes_on_within_the_right_one()
 async fn a_killed_publish_of_a_packed_spool_goes_on_with_what_was_not_unpacked() {
     let stage = Stage::new();
     let (_master, _worker) = (stage.master(), stage.worker());
-    let csv = orders(3_000_000);
+    let csv = orders(3_000_000, SEED);
     let packed = zstd::encode_all(csv.as_bytes(), 1).unwrap();
     let (mut publish, mut stdin, _) = spooled(&stage);
     let (now, later) = packed.split_at(packed.len() / 2);
@@ -332,7 +327,7 @@ async fn a_publish_that_is_killed_again_and_again_comes_to_its_end() {
     let stage = broker.stage();
     limit_tasks(&broker, &stage, 10);
     let (_master, _worker) = (stage.master(), stage.worker());
-    let csv = orders(6_000_000);
+    let csv = orders(6_000_000, SEED);
     let path = stage.file("rows.csv", csv.as_bytes());
     let args = ["publish", "--chunk-bytes", "20000", path.to_str().unwrap()];
     let mut publish = Process::start(&mut stage.command(&args));
@@ -366,7 +361,7 @@ async fn places_that_a_crash_lost_cost_duplicates_and_nothing_else() {
     let stage = broker.stage();
     limit_tasks(&broker, &stage, 20);
     let _master = stage.master();
-    let csv = orders(2_000_000);
+    let csv = orders(2_000_000, SEED);
     let path = stage.file("rows.csv", csv.as_bytes());
     let (mut publish, journal, first) = stuck(&stage, &path).await;
     publish.kill();
@@ -394,7 +389,7 @@ async fn an_interrupted_publish_says_how_to_go_on_and_a_changed_file_is_refused(
     let stage = broker.stage();
     limit_tasks(&broker, &stage, 5);
     let _master = stage.master();
-    let csv = orders(4_000_000);
+    let csv = orders(4_000_000, SEED);
     let path = stage.file("rows.csv", csv.as_bytes());
     let (publish, _, _) = stuck(&stage, &path).await;
     publish.signal(Signal::INT);
@@ -416,7 +411,7 @@ async fn an_interrupted_publish_says_how_to_go_on_and_a_changed_file_is_refused(
 #[tokio::test]
 async fn a_file_that_is_written_to_while_it_is_published_cancels_its_job_with_the_reason() {
     let broker = Ruled::any();
-    let csv = orders(4_000_000);
+    let csv = orders(4_000_000, SEED);
     for is_resumed in [false, true] {
         let stage = broker.stage();
         limit_tasks(&broker, &stage, 5);
@@ -454,7 +449,7 @@ async fn a_file_that_is_written_to_while_it_is_published_cancels_its_job_with_th
 async fn a_killed_publish_of_standard_input_goes_on_with_its_spool_and_the_rest() {
     let stage = Stage::new();
     let (_master, _worker) = (stage.master(), stage.worker());
-    let csv = orders(3_000_000);
+    let csv = orders(3_000_000, SEED);
     let (mut publish, mut stdin, spools) = spooled(&stage);
     stdin.write_all(&csv.as_bytes()[..csv.len() / 2]).unwrap();
     let mut client = stage.client().await;
@@ -498,9 +493,9 @@ async fn a_spooled_input_that_was_read_to_its_end_needs_no_rest() {
     let _master = stage.master();
     // Chunks of another job fill the queue, so that none of this job's is accepted. The input is still read to its
     // end, because its few chunks fit between reader and sender.
-    let other = stage.file("other.csv", orders(4_000_000).as_bytes());
+    let other = stage.file("other.csv", orders(4_000_000, SEED).as_bytes());
     let (mut other, _, _) = stuck(&stage, &other).await;
-    let csv = format!("{}9,without,a line end", orders(50_000));
+    let csv = format!("{}9,without,a line end", orders(50_000, SEED));
     let (mut publish, mut stdin, spools) = spooled(&stage);
     stdin.write_all(csv.as_bytes()).unwrap();
     drop(stdin);
@@ -551,7 +546,7 @@ async fn a_full_queue_is_waited_for_and_gone_on_with() {
     let stage = broker.stage();
     limit_tasks(&broker, &stage, 5);
     let _master = stage.master();
-    let csv = orders(4_000_000);
+    let csv = orders(4_000_000, SEED);
     let path = stage.file("rows.csv", csv.as_bytes());
     let (publish, _, _) = stuck(&stage, &path).await;
     let _worker = stage.worker();
@@ -566,7 +561,7 @@ async fn a_broker_that_blocks_is_waited_for_and_gone_on_with() {
     let broker = Ruled::own();
     let stage = broker.stage();
     let (_master, _worker) = (stage.master(), stage.worker());
-    let csv = orders(2_000_000);
+    let csv = orders(2_000_000, SEED);
     let mut publish = Process::start(
         stage
             .command(&["publish", "--chunk-bytes", "20000", "-"])

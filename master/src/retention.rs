@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use cli::units::{SIZES, format_count, parse_count};
+
 /// The limits: `7d`, `20GB`, `7d,20GB`, `forever`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Retention {
@@ -22,14 +24,6 @@ const AGES: [(&str, u64); 5] = [
     ("h", 3_600_000),
     ("d", 86_400_000),
     ("w", 7 * 86_400_000),
-];
-/// Decimal units, as for disk sizes.
-const SIZES: [(&str, u64); 5] = [
-    ("B", 1),
-    ("kB", 1_000),
-    ("MB", 1_000_000),
-    ("GB", 1_000_000_000),
-    ("TB", 1_000_000_000_000),
 ];
 
 impl Retention {
@@ -75,22 +69,6 @@ impl FromStr for Retention {
         }
         Ok(retention)
     }
-}
-
-/// Parses a number followed by one of the units, such as `7d`.
-fn parse_count(text: &str, units: &[(&str, u64)]) -> Option<u64> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let name = text[digits.len()..].trim();
-    let same = |(unit, _): &&(&str, u64)| unit.eq_ignore_ascii_case(name);
-    let (_, factor) = units.iter().find(same)?;
-    digits.trim().parse::<u64>().ok()?.checked_mul(*factor)
-}
-
-/// Formats a count in the largest unit that needs no fraction.
-fn format_count(count: u64, units: &[(&str, u64)]) -> String {
-    let fits = |(_, factor): &&(&str, u64)| count >= *factor && count.is_multiple_of(*factor);
-    let (name, factor) = units.iter().rev().find(fits).unwrap_or(&units[0]);
-    format!("{} {name}", count / factor)
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ written by `scripts/bench`, which does all of it again; do not edit it.
 
 Everything in one table was run in turns (A B C, A B C, ...) after one uncounted run of each, so that the file is in the
 page cache and a slow minute of the machine is everybody's. Figures are medians of wall time; processor time counts
-every thread; memory is the peak of resident memory. Sample data is made by `cargo run --release --example orders`:
-ten columns, with quoted cells, empty cells, and line breaks within cells.
+every thread; memory is the peak of resident memory. Sample data is made by `rowmill sample`: ten columns, with quoted
+cells, empty cells, and line breaks within cells.
 """
 
 

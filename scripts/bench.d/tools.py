@@ -26,11 +26,9 @@ def say(text):
 
 
 def build():
-    """rowmill and its sample data generator, optimised."""
+    """rowmill, optimised."""
     say("building rowmill (release)")
-    subprocess.run(
-        ["cargo", "build", "--release", "--quiet", "--bin", "rowmill", "--example", "orders"], cwd=REPOSITORY, check=True
-    )
+    subprocess.run(["cargo", "build", "--release", "--quiet", "--bin", "rowmill"], cwd=REPOSITORY, check=True)
 
 
 def orders(size):
@@ -41,7 +39,7 @@ def orders(size):
         BENCH.mkdir(parents=True, exist_ok=True)
         partial = file.with_suffix(".partial")
         with partial.open("wb") as out:
-            subprocess.run([TARGET / "release/examples/orders", size], stdout=out, check=True)
+            subprocess.run([ROWMILL, "sample", size], stdout=out, check=True)
         partial.rename(file)
     return file
 

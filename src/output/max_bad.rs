@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use cli::units::parse_percent;
+
 /// A number of records, or a share of all.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum MaxBad {
@@ -24,18 +26,11 @@ impl FromStr for MaxBad {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || "a number of records (10) or a share of all (0.5%) is expected".to_owned();
-        match text.strip_suffix('%') {
-            None => text.parse().map(Self::Records).map_err(|_| wrong()),
-            Some(percent) => {
-                let percent: f64 = percent.trim().parse().map_err(|_| wrong())?;
-                if (0.0..=100.0).contains(&percent) {
-                    Ok(Self::Share(percent / 100.0))
-                } else {
-                    Err(wrong())
-                }
-            }
-        }
+        let records = || text.parse().ok().map(Self::Records);
+        let share = parse_percent(text).map(Self::Share);
+        share.or_else(records).ok_or_else(|| {
+            "a number of records (10) or a share of all (0.5%) is expected".to_owned()
+        })
     }
 }
 

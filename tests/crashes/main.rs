@@ -7,8 +7,6 @@
 #![allow(clippy::unwrap_used)] // a failed unwrap fails the test
 #![allow(clippy::disallowed_macros)] // eprintln!: the harness captures a test's output
 
-#[path = "../../examples/orders/generate.rs"]
-mod generate;
 mod mill;
 mod plan;
 mod role;
@@ -18,6 +16,7 @@ mod tally;
 
 use mill::Mill;
 use plan::Plan;
+use support::orders;
 use support::seed::{seed, setting};
 
 /// Bytes of orders in a job: some hundreds of chunks.
@@ -31,9 +30,7 @@ async fn whatever_is_killed_nothing_is_lost_and_nothing_counted_twice() {
     );
     let (kills, seed) = (setting("ROWMILL_KILLS", 120), seed());
     eprintln!("crashes: {kills} kills, ROWMILL_SEED={seed}");
-    let mut orders = Vec::new();
-    generate::write(&mut orders, JOB_BYTES, generate::SEED ^ seed).unwrap();
-    let orders = String::from_utf8(orders).unwrap();
+    let orders = orders(JOB_BYTES, seed);
     let mut mill = Mill::start(seed).await;
     while mill.tally.kills() < kills {
         mill.job(&orders).await;

@@ -5,8 +5,6 @@
 #![allow(clippy::unwrap_used)] // a failed unwrap fails the test
 
 mod forge;
-#[path = "../../examples/orders/generate.rs"]
-mod generate;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -24,7 +22,7 @@ use rustix::process::Signal;
 use support::node::Node;
 use support::seed::{seed, setting};
 use support::truth::{Outcome, Truth};
-use support::{PATIENCE, Process, Stage, job_when, peak_kb, published, stderr};
+use support::{PATIENCE, Process, Stage, job_when, orders, peak_kb, published, stderr};
 
 /// The limit of the master's memory, in kB.
 const MOST_MEMORY_KB: u64 = 300_000;
@@ -213,10 +211,7 @@ async fn no_forged_message_stops_the_master_or_lets_it_grow_or_changes_another_j
             .env("ROWMILL_LOG", "error,worker=info"),
     );
     worker.wait_for("connected");
-    let mut orders = Vec::new();
-    generate::write(&mut orders, 200_000, generate::SEED ^ seed).unwrap();
-    let orders = String::from_utf8(orders).unwrap();
-    let truth = Truth::new(&orders, &mut Random::new(seed));
+    let truth = Truth::new(&orders(200_000, seed), &mut Random::new(seed));
     let path = field.stage.file("orders.csv", &truth.csv);
     let args = ["publish", path.to_str().unwrap(), "--chunk-bytes", "4096"];
 

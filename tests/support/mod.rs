@@ -49,6 +49,20 @@ pub(crate) fn rowmill() -> Command {
     command
 }
 
+/// The seed of orders whose content does not matter.
+pub(crate) const SEED: u64 = 20_240_101;
+
+/// About `bytes` bytes of orders, some with quoted commas, quotes and line ends.
+pub(crate) fn orders(bytes: u64, seed: u64) -> String {
+    let (size, seed) = (format!("{bytes}B"), seed.to_string());
+    let output = rowmill()
+        .args(["sample", &size, "--seed", &seed])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    String::from_utf8(output.stdout).unwrap()
+}
+
 /// Runs a command with `input` on its standard input. The command need not read all of it.
 pub(crate) fn run_with_input(command: &mut Command, input: &[u8]) -> Output {
     let mut child = command

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use random::Random;
 
-/// The columns of `examples/orders`.
+/// The columns of orders.
 const COLUMNS: usize = 10;
 
 /// A CSV and its expected result.

@@ -15,6 +15,7 @@ mod progress_meter;
 mod settings;
 mod stderr;
 pub mod text;
+pub mod units;
 mod xdg;
 
 pub use exit::{Exit, Failure, OrExit, OrUnwritable, STDOUT, WriteError};

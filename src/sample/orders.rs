@@ -1,17 +1,10 @@
-//! Makes up orders: ids that count up, customers that come back, times that go on, skewed countries
-//! and categories, prices over four orders of magnitude, and notes of which one in twenty holds
-//! commas, quotes and line feeds. Integers only, so that every machine writes the same bytes.
+//! Generates orders: ascending ids and times, recurring customers, skewed countries and categories, prices over four
+//! orders of magnitude, and notes of which one in twenty has commas, quotes and line feeds.
 
-use std::io::{self, Write};
+use super::random::{Random, Weighted};
 
-/// The seed where none is given.
-pub(crate) const SEED: u64 = 20_240_101;
-
-const HEADER: &[u8] =
+pub(super) const HEADER: &[u8] =
     b"order_id,customer_id,ordered_at,country,category,quantity,unit_price,discount,note,email\n";
-
-/// With how many of their sum each is drawn.
-type Weighted = &'static [(&'static str, u32)];
 
 const COUNTRIES: Weighted = &[
     ("US", 310),
@@ -98,64 +91,57 @@ const MAIL_HOSTS: Weighted = &[
 
 const CUSTOMERS: u64 = 200_000;
 
-/// SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
-struct Random(u64);
+/// The first columns, whose cells are never quoted.
+const UNQUOTED: u64 = 8;
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
+/// A sequence of orders, determined by a seed.
+#[derive(Debug)]
+pub(super) struct Orders {
+    random: Random,
+    /// Of its own, so that the orders do not depend on which of them are damaged.
+    damage: Random,
+    /// The share of bad records, 0 to 1.
+    bad: f64,
+    rows: u64,
+    /// Of the last order, since 1970.
+    second: u64,
+}
 
-    /// A number from 0 to `end - 1`.
-    fn below(&mut self, end: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(end)) >> 64) as u64
-    }
-
-    fn pick(&mut self, list: &[&'static str]) -> &'static str {
-        list[self.below(list.len() as u64) as usize]
-    }
-
-    fn draw(&mut self, list: Weighted) -> &'static str {
-        let total: u32 = list.iter().map(|&(_, weight)| weight).sum();
-        let mut at = self.below(total.into()) as u32;
-        for &(item, weight) in list {
-            if at < weight {
-                return item;
-            }
-            at -= weight;
+impl Orders {
+    pub(super) fn new(seed: u64, bad: f64) -> Self {
+        Self {
+            random: Random(seed),
+            damage: Random(!seed),
+            bad,
+            rows: 0,
+            second: 1_704_067_200, // 2024-01-01T00:00:00Z
         }
-        list[0].0
+    }
+
+    /// Appends the next order to `csv`; a share of them as bad records.
+    pub(super) fn append_next(&mut self, csv: &mut Vec<u8>) {
+        let start = csv.len();
+        self.rows += 1;
+        self.second += self.random.below(60) + 1;
+        order(csv, &mut self.random, self.rows, self.second);
+        if self.damage.is_in(self.bad) {
+            damage(csv, start, &mut self.damage);
+        }
     }
 }
 
-/// Writes a header (whatever `bytes` is) and as many orders as still fit in `bytes`; how many those are.
-pub(crate) fn write(out: &mut impl Write, bytes: u64, seed: u64) -> io::Result<u64> {
-    const FLUSH_BYTES: usize = 256 << 10;
-    let mut random = Random(seed);
-    let mut buffer = HEADER.to_vec();
-    let (mut rows, mut written, mut second) = (0, 0_u64, 1_704_067_200); // 2024-01-01T00:00:00Z
-    loop {
-        let whole = buffer.len();
-        second += random.below(60) + 1;
-        order(&mut buffer, &mut random, rows + 1, second);
-        if written + buffer.len() as u64 > bytes {
-            buffer.truncate(whole);
-            break;
-        }
-        rows += 1;
-        if buffer.len() >= FLUSH_BYTES {
-            out.write_all(&buffer)?;
-            written += buffer.len() as u64;
-            buffer.clear();
-        }
+/// Gives the record that begins at `start` a cell too many, or cuts it off after one of its first cells.
+fn damage(csv: &mut Vec<u8>, start: usize, random: &mut Random) {
+    csv.pop();
+    if random.below(2) == 0 {
+        csv.push(b',');
+    } else {
+        let cells = random.below(UNQUOTED) as usize;
+        let mut commas = (start..csv.len()).filter(|&at| csv[at] == b',');
+        let end = commas.nth(cells).unwrap_or(csv.len());
+        csv.truncate(end);
     }
-    out.write_all(&buffer)?;
-    out.flush()?;
-    Ok(rows)
+    csv.push(b'\n');
 }
 
 fn order(row: &mut Vec<u8>, random: &mut Random, id: u64, second: u64) {
@@ -298,4 +284,50 @@ fn email(row: &mut Vec<u8>, person: &mut Random, customer: u64) {
     number(row, customer);
     row.push(b'@');
     row.extend_from_slice(person.draw(MAIL_HOSTS).as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `rows` orders, each record on its own.
+    fn records(rows: usize, seed: u64, bad: f64) -> Vec<Vec<u8>> {
+        let mut orders = Orders::new(seed, bad);
+        let record = || {
+            let mut csv = Vec::new();
+            orders.append_next(&mut csv);
+            csv
+        };
+        std::iter::repeat_with(record).take(rows).collect()
+    }
+
+    fn cells(record: &[u8]) -> usize {
+        let mut reader = csv::ReaderBuilder::new();
+        let mut reader = reader.has_headers(false).from_reader(record);
+        reader.byte_records().next().unwrap().unwrap().len()
+    }
+
+    #[test]
+    fn bad_records_have_too_few_or_too_many_cells_and_take_the_place_of_orders() {
+        let columns = cells(HEADER);
+        let good = records(20_000, 7, 0.0);
+        assert!(good.iter().all(|record| cells(record) == columns));
+        let mut bad = records(20_000, 7, 0.01);
+        let mut originals = good.iter();
+        bad.retain(|record| Some(record) != originals.next());
+        assert!((100..300).contains(&bad.len()), "{}", bad.len());
+        let too_many = bad.iter().filter(|record| cells(record) == columns + 1);
+        let too_few = bad.iter().filter(|record| cells(record) < columns);
+        let (too_many, too_few) = (too_many.count(), too_few.count());
+        assert_eq!(too_many + too_few, bad.len());
+        assert!(too_many > 0 && too_few > 0);
+        let all = records(1000, 7, 1.0);
+        assert!(all.iter().all(|record| cells(record) != columns));
+    }
+
+    #[test]
+    fn the_seed_determines_the_orders() {
+        assert_eq!(records(100, 7, 0.1), records(100, 7, 0.1));
+        assert_ne!(records(100, 7, 0.1), records(100, 8, 0.1));
+    }
 }
