@@ -1,8 +1,11 @@
 //! Certificates for TLS with RabbitMQ. The address decides whether TLS is used.
 
 use std::fmt;
+use std::io;
 
-use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
 use secrecy::{ExposeSecret, SecretString};
 
 /// Certificates, all PEM.
@@ -15,16 +18,46 @@ pub struct Tls {
 }
 
 impl Tls {
-    pub(crate) fn config(&self) -> OwnedTLSConfig {
-        let identity = self.identity.as_ref();
-        OwnedTLSConfig {
-            identity: identity.map(|(certificate, key)| OwnedIdentity::PKCS8 {
-                pem: certificate.clone().into_bytes(),
-                key: key.expose_secret().as_bytes().to_vec(),
-            }),
-            cert_chain: self.authorities.clone(),
+    /// The settings of a connection. Reads the system's authorities; a process needs a crypto provider for it
+    /// ([`access::use_ring`]).
+    pub(crate) fn config(&self) -> io::Result<ClientConfig> {
+        let builder = ClientConfig::builder().with_root_certificates(self.roots()?);
+        match &self.identity {
+            None => Ok(builder.with_no_client_auth()),
+            Some((certificates, key)) => {
+                let key = PrivateKeyDer::from_pem_slice(key.expose_secret().as_bytes());
+                builder
+                    .with_client_auth_cert(read(certificates)?, key.map_err(invalid)?)
+                    .map_err(invalid)
+            }
         }
     }
+
+    fn roots(&self) -> io::Result<RootCertStore> {
+        let mut roots = RootCertStore::empty();
+        // A certificate of the system that rustls cannot use does not prevent the use of the others.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if let Some(authorities) = &self.authorities {
+            roots.add_parsable_certificates(read(authorities)?);
+        }
+        if roots.is_empty() {
+            return Err(io::Error::other(
+                "the system has no certificate authorities: install its package ca-certificates, or name the \
+                 broker's authority with --broker-ca FILE",
+            ));
+        }
+        Ok(roots)
+    }
+}
+
+fn read(certificates: &str) -> io::Result<Vec<CertificateDer<'static>>> {
+    CertificateDer::pem_slice_iter(certificates.as_bytes())
+        .collect::<Result<_, _>>()
+        .map_err(invalid)
+}
+
+fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
 impl fmt::Debug for Tls {

@@ -6,23 +6,21 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use access::use_ring;
 use futures_util::{Stream, StreamExt};
-use lapin::tcp::{AMQPUriTcpExt, OwnedTLSConfig, TLSConfig};
-use lapin::uri::{AMQPScheme, AMQPUri};
+use lapin::uri::AMQPUri;
 use lapin::{AsyncTcpStream, Channel, Connection, ConnectionProperties, ConnectionStatus, Event};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tokio_util::compat::TokioAsyncReadCompatExt;
 
 use super::channel::{ChannelClosings, OwnedChannel};
 use super::failure::ErrorContext;
 use super::health::Health;
+use super::transport::{LapinRuntime, connect_tcp, lapin_runtime, start_tls};
 use crate::address::{RabbitConfig, display_address};
 use crate::error::BrokerError;
 use crate::tls::Tls;
 
-/// Time limit of the TCP connect.
-const TCP_SECONDS: u64 = 5;
 /// Time limit of TCP, TLS and AMQP handshakes together.
 const CONNECT_SECONDS: u64 = 10;
 /// Time limit of requests that a healthy broker answers at once.
@@ -79,7 +77,7 @@ impl Link {
         };
         uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
         let socket = Socket::default();
-        let handshake = connect(uri, tls.config(), name, Arc::downgrade(&socket));
+        let handshake = connect(uri, tls.clone(), name, Arc::downgrade(&socket));
         let connection = timeout(Duration::from_secs(CONNECT_SECONDS), handshake)
             .await
             .map_err(|_| error_context.timed_out("answer", CONNECT_SECONDS))?
@@ -188,36 +186,19 @@ fn store_handle(socket: &Weak<OnceLock<SocketHandle>>, stream: &impl AsFd) -> io
 
 async fn connect(
     uri: AMQPUri,
-    tls: OwnedTLSConfig,
+    tls: Tls,
     name: &str,
     socket: Weak<OnceLock<SocketHandle>>,
 ) -> Result<Connection, lapin::Error> {
-    use_ring();
     let options = ConnectionProperties::default().with_connection_name(name.into());
-    let runtime = lapin::runtime::default_runtime()?;
-    // Inline, because the type of lapin's runtime is only known here.
     Connection::connector(
         uri,
-        runtime,
-        async move |uri: AMQPUri, runtime| {
-            let plain = AMQPUri {
-                scheme: AMQPScheme::AMQP,
-                ..uri.clone()
-            };
-            let connected = plain.connect_with_config_async(TLSConfig::default(), &runtime);
-            let stream = timeout(Duration::from_secs(TCP_SECONDS), connected)
-                .await
-                .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-            if let AsyncTcpStream::Plain(stream) = &stream {
-                store_handle(&socket, stream.get_ref())?;
-            }
-            match uri.scheme {
-                AMQPScheme::AMQP => Ok(stream),
-                AMQPScheme::AMQPS => {
-                    let host = &uri.authority.host;
-                    Ok(stream.into_tls(host, tls.as_ref()).await?)
-                }
-            }
+        lapin_runtime(),
+        async move |uri: AMQPUri, _: LapinRuntime| {
+            let stream = connect_tcp(&uri).await?;
+            store_handle(&socket, &stream)?;
+            let stream = start_tls(stream, &uri, &tls).await?;
+            Ok(AsyncTcpStream::Plain(stream.compat()))
         },
         options,
     )

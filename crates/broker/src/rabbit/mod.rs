@@ -15,6 +15,7 @@ mod publish;
 mod server_properties;
 mod session;
 mod session_state;
+mod transport;
 
 use std::sync::Arc;
 

@@ -6,14 +6,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::use_ring;
-use futures_util::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use lapin::tcp::{AMQPUriTcpExt, TLSConfig};
 use lapin::types::parsing::parse_field_table;
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::uri::{AMQPScheme, AMQPUri};
+use lapin::uri::AMQPUri;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
+use super::transport::{connect_tcp, start_tls};
 use crate::address::RabbitConfig;
 use crate::error::BrokerError;
 
@@ -70,23 +69,8 @@ fn unreachable(address: &str, source: io::Error) -> BrokerError {
 }
 
 async fn fetch_from(uri: AMQPUri, config: &RabbitConfig) -> io::Result<ServerProperties> {
-    use_ring();
-    let runtime = lapin::runtime::default_runtime().map_err(io::Error::other)?;
-    let plain = AMQPUri {
-        scheme: AMQPScheme::AMQP,
-        ..uri.clone()
-    };
-    let stream = plain
-        .connect_with_config_async(TLSConfig::default(), &runtime)
-        .await?;
-    match uri.scheme {
-        AMQPScheme::AMQP => handshake(stream, &uri).await,
-        AMQPScheme::AMQPS => {
-            let tls = config.tls().config();
-            let stream = stream.into_tls(&uri.authority.host, tls.as_ref());
-            handshake(stream.await?, &uri).await
-        }
-    }
+    let stream = connect_tcp(&uri).await?;
+    handshake(start_tls(stream, &uri, config.tls()).await?, &uri).await
 }
 
 async fn handshake(
