@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use broker::{Backoff, Broker};
+use futures_util::future::BoxFuture;
 use proto::v1::{BrokerState, BrokerStatus, MasterStatus};
 use telemetry::Telemetry;
 use tokio::task::JoinSet;
@@ -40,7 +41,15 @@ pub struct Config {
 /// # Errors
 ///
 /// When the store cannot be opened, the broker refuses for good, or the server fails.
-pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), MasterError> {
+pub fn run(
+    config: Config,
+    shutdown: CancellationToken,
+) -> BoxFuture<'static, Result<(), MasterError>> {
+    // Boxed: the callers do not compile the master once more.
+    Box::pin(run_until(config, shutdown))
+}
+
+async fn run_until(config: Config, shutdown: CancellationToken) -> Result<(), MasterError> {
     let Config {
         broker,
         location,

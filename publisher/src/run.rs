@@ -1,5 +1,6 @@
 //! Runs one publish from its first byte to its seal.
 
+use futures_util::future::BoxFuture;
 use input::{EVENT_QUEUE, InputEvent, InputHead, InputPiece, Totals};
 use proto::v1::JobOpen;
 use proto::{Envelope, JobId, Payload};
@@ -38,7 +39,15 @@ pub struct PublishSummary {
 ///
 /// If the input cannot be read, the broker refuses the publish, or `shutdown` is cancelled first. Confirmed chunks stay
 /// with the broker; the job does not finish without its seal.
-pub async fn run(
+pub fn run(
+    publish: Publish,
+    shutdown: CancellationToken,
+) -> BoxFuture<'static, Result<PublishSummary, PublishError>> {
+    // Boxed: the callers do not compile the publisher once more.
+    Box::pin(run_until(publish, shutdown))
+}
+
+async fn run_until(
     publish: Publish,
     shutdown: CancellationToken,
 ) -> Result<PublishSummary, PublishError> {

@@ -5,6 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use crossterm::event::{Event, EventStream};
+use futures_util::future::BoxFuture;
 use futures_util::{Stream, StreamExt};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -40,7 +41,15 @@ const LINES_PER_NOTCH: isize = 3;
 ///
 /// If there is no terminal or it fails; with `once`, if the master sends no data. Without `once` an
 /// unreachable master is no error: the dashboard reconnects.
-pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), TuiError> {
+pub fn run(
+    config: Config,
+    shutdown: CancellationToken,
+) -> BoxFuture<'static, Result<(), TuiError>> {
+    // Boxed: the callers do not compile the dashboard once more.
+    Box::pin(run_until(config, shutdown))
+}
+
+async fn run_until(config: Config, shutdown: CancellationToken) -> Result<(), TuiError> {
     if config.once {
         return once::print(config, shutdown).await;
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use access::SigningKey;
 use broker::{Backoff, Broker, BrokerError, ClientRole};
 use engine::chunk::Packing;
+use futures_util::future::BoxFuture;
 use proto::Lane;
 use telemetry::Telemetry;
 use tokio::time::Instant;
@@ -69,7 +70,15 @@ pub enum WorkerError {
 /// # Errors
 ///
 /// If the broker refuses permanently, or a thread hangs.
-pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), WorkerError> {
+pub fn run(
+    config: Config,
+    shutdown: CancellationToken,
+) -> BoxFuture<'static, Result<(), WorkerError>> {
+    // Boxed: the callers do not compile the worker once more.
+    Box::pin(run_until(config, shutdown))
+}
+
+async fn run_until(config: Config, shutdown: CancellationToken) -> Result<(), WorkerError> {
     let threads = config.threads.get().min(u32::MAX as usize / 2);
     let packing = match &config.broker {
         Broker::Memory(_) => Packing::Nothing,

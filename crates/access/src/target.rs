@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Once;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use proto::bounds::LARGEST_ANSWER;
 use proto::v1::rowmill_client::RowmillClient;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -138,16 +139,16 @@ impl Target {
     /// # Errors
     ///
     /// If the connection fails, or the server's certificate is not valid.
-    pub async fn connect(&self) -> Result<Client, ConnectError> {
-        let channel =
-            self.endpoint
-                .connect()
-                .await
-                .map_err(|source| ConnectError::Unreachable {
-                    address: self.address.clone(),
-                    source,
-                })?;
-        Ok(client_with_auth(channel, self.bearer.clone()))
+    pub fn connect(&self) -> BoxFuture<'_, Result<Client, ConnectError>> {
+        // Boxed: the callers do not compile the transport once more.
+        Box::pin(async {
+            let connected = self.endpoint.connect().await;
+            let channel = connected.map_err(|source| ConnectError::Unreachable {
+                address: self.address.clone(),
+                source,
+            })?;
+            Ok(client_with_auth(channel, self.bearer.clone()))
+        })
     }
 }
 

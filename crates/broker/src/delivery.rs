@@ -1,4 +1,7 @@
-//! One interface to the consumers and receipts of both brokers. It only dispatches between them.
+//! One interface to the consumers and receipts of both brokers. It only dispatches between them. Its futures are boxed
+//! as those of a session are.
+
+use futures_util::future::BoxFuture;
 
 use crate::error::BrokerError;
 use crate::memory::{MemoryConsumer, MemoryReceipt};
@@ -26,11 +29,17 @@ impl Consumer {
     ///
     /// If the session is lost or closed, or the broker cancelled the consumer. There are no further messages after an
     /// error.
-    pub async fn next(&mut self) -> Result<Delivery, BrokerError> {
-        match &mut self.0 {
-            ConsumerKind::Rabbit(consumer) => Ok(consumer.next().await?.map_receipt(Receipt::from)),
-            ConsumerKind::Memory(consumer) => Ok(consumer.next().await?.map_receipt(Receipt::from)),
-        }
+    pub fn next(&mut self) -> BoxFuture<'_, Result<Delivery, BrokerError>> {
+        Box::pin(async move {
+            match &mut self.0 {
+                ConsumerKind::Rabbit(consumer) => {
+                    Ok(consumer.next().await?.map_receipt(Receipt::from))
+                }
+                ConsumerKind::Memory(consumer) => {
+                    Ok(consumer.next().await?.map_receipt(Receipt::from))
+                }
+            }
+        })
     }
 
     /// Stops consuming, and returns the prefetched messages at once. Receipts remain valid.
@@ -38,11 +47,11 @@ impl Consumer {
     /// # Errors
     ///
     /// If the session is lost; then all unsettled messages are redelivered anyway.
-    pub async fn cancel(self) -> Result<(), BrokerError> {
+    pub fn cancel(self) -> BoxFuture<'static, Result<(), BrokerError>> {
         match self.0 {
-            ConsumerKind::Rabbit(consumer) => consumer.cancel().await,
+            ConsumerKind::Rabbit(consumer) => Box::pin(consumer.cancel()),
             // Dropping it cancels it.
-            ConsumerKind::Memory(_) => Ok(()),
+            ConsumerKind::Memory(_) => Box::pin(async { Ok(()) }),
         }
     }
 }
@@ -79,8 +88,8 @@ impl Receipt {
     /// # Errors
     ///
     /// If the session is lost or closed: the message is redelivered.
-    pub async fn ack(self) -> Result<(), BrokerError> {
-        self.settle(Settlement::Ack).await
+    pub fn ack(self) -> BoxFuture<'static, Result<(), BrokerError>> {
+        self.settle(Settlement::Ack)
     }
 
     /// Returns the message to the head of its queue. Brokers may count it towards the delivery limit.
@@ -88,8 +97,8 @@ impl Receipt {
     /// # Errors
     ///
     /// If the session is lost or closed: the message is redelivered.
-    pub async fn requeue(self) -> Result<(), BrokerError> {
-        self.settle(Settlement::Requeue).await
+    pub fn requeue(self) -> BoxFuture<'static, Result<(), BrokerError>> {
+        self.settle(Settlement::Requeue)
     }
 
     /// Moves the message to the dead queue, with the reason `rejected`. A message of the dead queue itself is deleted.
@@ -97,15 +106,15 @@ impl Receipt {
     /// # Errors
     ///
     /// If the session is lost or closed: the message is redelivered.
-    pub async fn reject(self) -> Result<(), BrokerError> {
-        self.settle(Settlement::Reject).await
+    pub fn reject(self) -> BoxFuture<'static, Result<(), BrokerError>> {
+        self.settle(Settlement::Reject)
     }
 
-    async fn settle(self, settlement: Settlement) -> Result<(), BrokerError> {
+    fn settle(self, settlement: Settlement) -> BoxFuture<'static, Result<(), BrokerError>> {
         match self.0 {
-            ReceiptKind::Rabbit(receipt) => receipt.settle(settlement).await,
-            ReceiptKind::Memory(receipt) => receipt.settle(settlement),
-            ReceiptKind::Settled => Ok(()),
+            ReceiptKind::Rabbit(receipt) => Box::pin(receipt.settle(settlement)),
+            ReceiptKind::Memory(receipt) => Box::pin(async move { receipt.settle(settlement) }),
+            ReceiptKind::Settled => Box::pin(async { Ok(()) }),
         }
     }
 }

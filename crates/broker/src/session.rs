@@ -1,5 +1,8 @@
 //! One interface to both brokers. It only dispatches between them.
+//!
+//! Its futures are boxed, so that the crates that await them do not compile the AMQP code once more each.
 
+use futures_util::future::BoxFuture;
 use proto::Envelope;
 use tokio::sync::watch;
 
@@ -38,8 +41,8 @@ impl Broker {
     /// # Errors
     ///
     /// See [`connect_as`](Self::connect_as).
-    pub async fn connect(&self, name: &str) -> Result<Session, BrokerError> {
-        self.connect_as(ClientRole::Master, name).await
+    pub fn connect<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Session, BrokerError>> {
+        self.connect_as(ClientRole::Master, name)
     }
 
     /// Like [`connect`](Self::connect) for a user that may only have the permissions of `role`: then the queues that
@@ -49,12 +52,17 @@ impl Broker {
     ///
     /// If no broker answers, credentials or permissions do not suffice, or queues of the same name have other
     /// arguments; [`BrokerError::is_retryable`] identifies temporary errors.
-    pub async fn connect_as(&self, role: ClientRole, name: &str) -> Result<Session, BrokerError> {
-        let kind = match self {
-            Self::Rabbit(rabbit) => SessionKind::Rabbit(rabbit.connect(name, role).await?),
-            Self::Memory(memory) => SessionKind::Memory(memory.connect()),
-        };
-        Ok(Session(kind))
+    pub fn connect_as<'a>(
+        &'a self,
+        role: ClientRole,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Session, BrokerError>> {
+        Box::pin(async move {
+            Ok(Session(match self {
+                Self::Rabbit(rabbit) => SessionKind::Rabbit(rabbit.connect(name, role).await?),
+                Self::Memory(memory) => SessionKind::Memory(memory.connect()),
+            }))
+        })
     }
 
     /// The address for messages and logs, without credentials: `127.0.0.1:5672`, `127.0.0.1:5672/vhost`, or `in this
@@ -71,13 +79,13 @@ impl Broker {
     /// # Errors
     ///
     /// See [`connect`](Self::connect).
-    pub async fn erase(&self) -> Result<(), BrokerError> {
+    pub fn erase(&self) -> BoxFuture<'_, Result<(), BrokerError>> {
         match self {
-            Self::Rabbit(rabbit) => rabbit.erase().await,
-            Self::Memory(memory) => {
+            Self::Rabbit(rabbit) => Box::pin(rabbit.erase()),
+            Self::Memory(memory) => Box::pin(async {
                 memory.erase();
                 Ok(())
-            }
+            }),
         }
     }
 }
@@ -103,10 +111,14 @@ impl Session {
     ///
     /// If the session is lost or closed, or no confirm arrived in time. The broker may or may not have the message:
     /// send the same message again in a new session.
-    pub async fn publish(&self, queue: Queue, envelope: &Envelope) -> Result<Confirm, BrokerError> {
+    pub fn publish<'a>(
+        &'a self,
+        queue: Queue,
+        envelope: &'a Envelope,
+    ) -> BoxFuture<'a, Result<Confirm, BrokerError>> {
         match &self.0 {
-            SessionKind::Rabbit(session) => session.publish(queue, envelope).await,
-            SessionKind::Memory(session) => session.publish(queue, envelope).await,
+            SessionKind::Rabbit(session) => Box::pin(session.publish(queue, envelope)),
+            SessionKind::Memory(session) => Box::pin(session.publish(queue, envelope)),
         }
     }
 
@@ -115,13 +127,21 @@ impl Session {
     /// # Errors
     ///
     /// If the session is lost or closed, or this user may not read.
-    pub async fn consume(&self, queue: Queue, prefetch: u16) -> Result<Consumer, BrokerError> {
-        Ok(Consumer(match &self.0 {
-            SessionKind::Rabbit(session) => {
-                ConsumerKind::Rabbit(session.consume(queue, prefetch).await?)
-            }
-            SessionKind::Memory(session) => ConsumerKind::Memory(session.consume(queue, prefetch)?),
-        }))
+    pub fn consume(
+        &self,
+        queue: Queue,
+        prefetch: u16,
+    ) -> BoxFuture<'_, Result<Consumer, BrokerError>> {
+        Box::pin(async move {
+            Ok(Consumer(match &self.0 {
+                SessionKind::Rabbit(session) => {
+                    ConsumerKind::Rabbit(session.consume(queue, prefetch).await?)
+                }
+                SessionKind::Memory(session) => {
+                    ConsumerKind::Memory(session.consume(queue, prefetch)?)
+                }
+            }))
+        })
     }
 
     /// Takes the first message of `queue`, if there is one, independent of any prefetch: for messages that are taken
@@ -130,17 +150,19 @@ impl Session {
     /// # Errors
     ///
     /// If the session is lost or closed, or this user may not read.
-    pub async fn take_one(&self, queue: Queue) -> Result<Option<Delivery>, BrokerError> {
-        match &self.0 {
-            SessionKind::Rabbit(session) => {
-                let taken = session.take_one(queue).await?;
-                Ok(taken.map(|delivery| delivery.map_receipt(Receipt::from)))
+    pub fn take_one(&self, queue: Queue) -> BoxFuture<'_, Result<Option<Delivery>, BrokerError>> {
+        Box::pin(async move {
+            match &self.0 {
+                SessionKind::Rabbit(session) => {
+                    let taken = session.take_one(queue).await?;
+                    Ok(taken.map(|delivery| delivery.map_receipt(Receipt::from)))
+                }
+                SessionKind::Memory(session) => {
+                    let taken = session.take_one(queue)?;
+                    Ok(taken.map(|delivery| delivery.map_receipt(Receipt::from)))
+                }
             }
-            SessionKind::Memory(session) => {
-                let taken = session.take_one(queue)?;
-                Ok(taken.map(|delivery| delivery.map_receipt(Receipt::from)))
-            }
-        }
+        })
     }
 
     /// Number of messages and consumers of `queue`. 0 for [`Queue::Telemetry`] and [`Queue::Control`], of which every
@@ -149,10 +171,10 @@ impl Session {
     /// # Errors
     ///
     /// If the session is lost or closed, or the broker does not answer.
-    pub async fn depth(&self, queue: Queue) -> Result<Depth, BrokerError> {
+    pub fn depth(&self, queue: Queue) -> BoxFuture<'_, Result<Depth, BrokerError>> {
         match &self.0 {
-            SessionKind::Rabbit(session) => session.depth(queue).await,
-            SessionKind::Memory(session) => session.depth(queue),
+            SessionKind::Rabbit(session) => Box::pin(session.depth(queue)),
+            SessionKind::Memory(session) => Box::pin(async move { session.depth(queue) }),
         }
     }
 
@@ -170,19 +192,19 @@ impl Session {
     }
 
     /// Waits until a connection of this session has failed or was closed, and returns the reason. Cancel-safe.
-    pub async fn lost(&self) -> BrokerError {
+    pub fn lost(&self) -> BoxFuture<'_, BrokerError> {
         match &self.0 {
-            SessionKind::Rabbit(session) => session.lost().await,
-            SessionKind::Memory(session) => session.lost().await,
+            SessionKind::Rabbit(session) => Box::pin(session.lost()),
+            SessionKind::Memory(session) => Box::pin(session.lost()),
         }
     }
 
     /// Ends the session for all its clones, consumers and receipts; unsettled messages are redelivered. Takes at most 2
     /// seconds.
-    pub async fn close(&self) {
+    pub fn close(&self) -> BoxFuture<'_, ()> {
         match &self.0 {
-            SessionKind::Rabbit(session) => session.close().await,
-            SessionKind::Memory(session) => session.close(),
+            SessionKind::Rabbit(session) => Box::pin(session.close()),
+            SessionKind::Memory(session) => Box::pin(async { session.close() }),
         }
     }
 }

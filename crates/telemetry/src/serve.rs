@@ -7,6 +7,7 @@ use axum::Router;
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_TYPE, VARY};
 use axum::routing::get;
+use futures_util::future::BoxFuture;
 use tokio::net::TcpListener;
 
 use crate::catalog::Catalog;
@@ -23,7 +24,12 @@ pub struct Telemetry {
 }
 
 /// Serves `GET /metrics` until it is dropped. Without a listener it only waits.
-pub async fn serve(listener: Option<TcpListener>, catalog: Catalog) -> Infallible {
+pub fn serve(listener: Option<TcpListener>, catalog: Catalog) -> BoxFuture<'static, Infallible> {
+    // Boxed: the callers do not compile the HTTP server once more.
+    Box::pin(serve_until_dropped(listener, catalog))
+}
+
+async fn serve_until_dropped(listener: Option<TcpListener>, catalog: Catalog) -> Infallible {
     if let Some(listener) = listener {
         if let Ok(address) = listener.local_addr() {
             tracing::info!("metrics at http://{address}/metrics");

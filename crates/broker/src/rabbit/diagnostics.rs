@@ -1,6 +1,7 @@
 //! Examines a RabbitMQ for `rowmill doctor`: its limits, queues and permissions. It only declares queues that the roles
 //! declare too, and takes no messages.
 
+use futures_util::future::BoxFuture;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueBindOptions};
 use lapin::types::{FieldTable, ShortString};
 use lapin::{BasicProperties, Channel};
@@ -63,8 +64,8 @@ impl Diagnostics {
     /// # Errors
     ///
     /// If the broker does not answer; [`BrokerError::Forbidden`] if this user may not ask.
-    pub async fn depth(&self, queue: Queue) -> Result<Option<Depth>, BrokerError> {
-        self.names.depth(&self.link, queue).await
+    pub fn depth(&self, queue: Queue) -> BoxFuture<'_, Result<Option<Depth>, BrokerError>> {
+        Box::pin(self.names.depth(&self.link, queue))
     }
 
     /// Names and message counts of the previous version's queues that still hold messages.
@@ -72,7 +73,11 @@ impl Diagnostics {
     /// # Errors
     ///
     /// If the broker does not answer.
-    pub async fn old_queues(&self) -> Result<Vec<(String, u64)>, BrokerError> {
+    pub fn old_queues(&self) -> BoxFuture<'_, Result<Vec<(String, u64)>, BrokerError>> {
+        Box::pin(self.find_old_queues())
+    }
+
+    async fn find_old_queues(&self) -> Result<Vec<(String, u64)>, BrokerError> {
         let mut found = Vec::new();
         for queue in [Queue::Tasks, Queue::Results, Queue::Dead] {
             let name = self.names.old_queue(queue);
@@ -94,11 +99,13 @@ impl Diagnostics {
     /// # Errors
     ///
     /// [`BrokerError::Topology`] if it has other arguments, [`BrokerError::Forbidden`] if this user may not declare it.
-    pub async fn declare(&self, queue: Queue) -> Result<(), BrokerError> {
-        self.names
-            .try_declare(&self.link, queue)
-            .await?
-            .map_err(|error| self.link.error_context.declare_failed(error))
+    pub fn declare(&self, queue: Queue) -> BoxFuture<'_, Result<(), BrokerError>> {
+        Box::pin(async move {
+            self.names
+                .try_declare(&self.link, queue)
+                .await?
+                .map_err(|error| self.link.error_context.declare_failed(error))
+        })
     }
 
     /// Checks the permissions of a role. Publishes messages that reach no queue, and binds a temporary queue as a
@@ -107,15 +114,17 @@ impl Diagnostics {
     /// # Errors
     ///
     /// [`BrokerError::Forbidden`], with the broker's reply text.
-    pub async fn check_permissions(&self, role: ClientRole) -> Result<(), BrokerError> {
-        let (writes, reads) = (role.writes(), role.reads());
-        for &queue in writes {
-            self.check_write(queue).await?;
-        }
-        if !reads.is_empty() {
-            self.check_read(role, reads).await?;
-        }
-        Ok(())
+    pub fn check_permissions(&self, role: ClientRole) -> BoxFuture<'_, Result<(), BrokerError>> {
+        Box::pin(async move {
+            let (writes, reads) = (role.writes(), role.reads());
+            for &queue in writes {
+                self.check_write(queue).await?;
+            }
+            if !reads.is_empty() {
+                self.check_read(role, reads).await?;
+            }
+            Ok(())
+        })
     }
 
     async fn check_write(&self, queue: Queue) -> Result<(), BrokerError> {
@@ -164,8 +173,8 @@ impl Diagnostics {
     }
 
     /// Closes the connection.
-    pub async fn close(self) {
-        self.link.close().await;
+    pub fn close(self) -> BoxFuture<'static, ()> {
+        Box::pin(async move { self.link.close().await })
     }
 }
 

@@ -19,6 +19,8 @@ mod transport;
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
+
 pub(crate) use consume::{RabbitConsumer, RabbitReceipt};
 pub use diagnostics::{ConnectionLimits, Diagnostics};
 pub use server_properties::ServerProperties;
@@ -67,8 +69,8 @@ impl Rabbit {
     /// # Errors
     ///
     /// If no server answers, or the server does not speak AMQP.
-    pub async fn server_properties(&self) -> Result<ServerProperties, BrokerError> {
-        server_properties::fetch(&self.config).await
+    pub fn server_properties(&self) -> BoxFuture<'_, Result<ServerProperties, BrokerError>> {
+        Box::pin(server_properties::fetch(&self.config))
     }
 
     /// Connects without declaring anything.
@@ -76,8 +78,8 @@ impl Rabbit {
     /// # Errors
     ///
     /// If no broker answers, or credentials do not suffice.
-    pub async fn diagnose(&self) -> Result<Diagnostics, BrokerError> {
-        Diagnostics::open(&self.config).await
+    pub fn diagnose(&self) -> BoxFuture<'_, Result<Diagnostics, BrokerError>> {
+        Box::pin(Diagnostics::open(&self.config))
     }
 
     pub(crate) async fn erase(&self) -> Result<(), BrokerError> {
