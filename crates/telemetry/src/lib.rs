@@ -14,4 +14,4 @@ pub use prometheus_client::metrics::counter::Counter;
 pub use prometheus_client::metrics::gauge::Gauge;
 pub use prometheus_client::metrics::histogram::Histogram;
 pub use serve::{Telemetry, serve};
-pub use trace::{Attribute, Span, Stage, TraceError, Tracer};
+pub use trace::{Attribute, AttributeValue, Span, Stage, TraceError, Tracer};
