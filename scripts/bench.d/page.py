@@ -1,5 +1,6 @@
 """docs/performance.md, from the figures that were measured last."""
 
+import first_build
 import peers
 
 INTRODUCTION = """# Performance
@@ -16,7 +17,7 @@ cells, empty cells, and line breaks within cells.
 
 def write(path, kept):
     """The page, of the sections there are."""
-    sections = {"profile": profile, "pipeline": pipeline, "messages": messages}
+    sections = {"profile": profile, "pipeline": pipeline, "messages": messages, "build": first_build.section}
     parts = [INTRODUCTION, *(section(kept[name]) for name, section in sections.items() if name in kept)]
     path.write_text("\n".join(parts), encoding="utf-8")
 
