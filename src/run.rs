@@ -9,7 +9,7 @@ use access::Client;
 use cli::{Exit, Failure, OrExit, ProgressMeter};
 use engine::rate::Rate;
 use proto::v1::{ExecMode, ExecSpec, GetJobResponse, OutputEnd};
-use publisher::{ExecModeArg, JobArgs, OperationOptions, PublishError, print_description};
+use publisher::{ExecModeArg, JobArgs, OperationOptions, PublishError, learn, print_description};
 use tokio_util::sync::CancellationToken;
 use worker::exec::{AllowedCommands, ExecConfig};
 
@@ -18,6 +18,9 @@ use crate::in_process::{InProcess, threads};
 use crate::output::{OutputArgs, say_bad};
 use crate::rejects::export_csv;
 use crate::rows::{CopyOptions, LaterAccess, RowsArgs, RowsOutcome, RowsWriter, copy, finish};
+
+/// How often the master in this process is asked how long chunks take.
+const LEARNING: Duration = Duration::from_millis(10);
 
 /// Profile a file in this process, without a broker; or run a command on every chunk of it
 ///
@@ -93,6 +96,7 @@ impl Args {
         publish.settings.backpressure = rows_writer.is_some().then(|| Arc::clone(&ahead));
         let progress = Arc::clone(&publish.settings.progress);
         let job_id = publish.source.job().to_string();
+        let sizer = publish.source.sizer();
         let mut progress_meter = ProgressMeter::new(self.job.is_quiet() || self.tui);
         let client = roles.client.clone();
 
@@ -126,12 +130,19 @@ impl Args {
                 .map(Some)
         };
         let watching = self.watch(client.clone());
+        let learning = async {
+            match &sizer {
+                Some(sizer) => learn(connect, &job_id, sizer, LEARNING).await,
+                None => std::future::pending().await,
+            }
+        };
         let outcome = tokio::select! {
             all = async { tokio::try_join!(following, copying, watching) } => {
                 all.map(|(response, end, ())| (response, end))
             }
             Err(failure) = publishing => Err(failure),
             failure = roles.failed() => Err(failure),
+            never = learning => match never {},
             // The reader of the rows is gone, so there is nothing left to do.
             Some(failure) = async { Some(closed?.await) } => Err(failure),
         };

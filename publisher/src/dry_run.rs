@@ -8,8 +8,8 @@ use engine::operation::{Observed, observe, reject_repeated};
 use engine::split::Limits;
 use engine::validate::{SchemaError, SeenKeys};
 use input::{
-    EVENT_QUEUE, EndOfInput, InputEvent, InputHead, InputPiece, InputSpec, ReadTask, Totals,
-    write_preview,
+    EVENT_QUEUE, EndOfInput, InputEvent, InputHead, InputPiece, InputSpec, PieceSizes, ReadTask,
+    Totals, write_preview,
 };
 use proto::JobId;
 use proto::v1::{OperationSpec, Reject};
@@ -50,6 +50,7 @@ pub(crate) async fn dry_run(
     let reading = ReadTask {
         input_spec,
         limits,
+        sizes: PieceSizes::default(),
         spool: None,
         end_of_input: EndOfInput::Complete,
         resumed: None,
@@ -105,7 +106,7 @@ impl DryRun {
             }
             InputEvent::Piece(piece) => self.piece(piece),
             InputEvent::End(Totals { replaced, .. }) => self.replaced += replaced,
-            InputEvent::SpoolEnd(_) => {}
+            InputEvent::SpoolEnd(_) | InputEvent::Resized(_) => {}
         }
     }
 

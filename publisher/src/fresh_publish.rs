@@ -3,15 +3,17 @@
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use engine::split::Limits;
 use input::{
-    EncodingLabel, EndOfInput, InputError, InputSpec, ReadTask, Source, Spool, identity,
-    standard_input,
+    EncodingLabel, EndOfInput, InputError, InputSpec, PieceSizes, ReadTask, Source, Spool,
+    identity, standard_input,
 };
 use proto::JobId;
 use proto::v1::OperationSpec;
 
+use crate::chunk_size::ChunkSizer;
 use crate::error::PublishError;
 use crate::job::Job;
 use crate::journal::{
@@ -46,6 +48,8 @@ pub struct FreshPublish {
     pub lane: String,
     /// The size of chunks.
     pub limits: Limits,
+    /// Changes the size of chunks while the job runs. `None` if it stays as it is.
+    pub sizer: Option<Arc<ChunkSizer>>,
     /// What is stored on disk so that another process can resume.
     pub persistence: Persistence,
 }
@@ -76,6 +80,10 @@ impl FreshPublish {
             reading: ReadTask {
                 input_spec: self.input_spec,
                 limits: self.limits,
+                sizes: PieceSizes {
+                    recorded: Vec::new(),
+                    wanted: self.sizer.map(|sizer| sizer.target_bytes()),
+                },
                 spool,
                 end_of_input: EndOfInput::Complete,
                 resumed: None,

@@ -2,6 +2,7 @@
 //! the broker confirms it. A journal on disk holds the checkpoints from which another process can resume.
 
 mod backpressure;
+mod chunk_size;
 mod dry_run;
 mod error;
 mod flags;
@@ -16,6 +17,7 @@ mod run;
 mod send;
 
 pub use backpressure::Backpressure;
+pub use chunk_size::{ChunkSizer, learn};
 pub use error::{PublishError, ResumeError, failure};
 pub use flags::{
     Args, ExecModeArg, JobArgs, OperationOptions, PublishOutcome, print_description, print_outcome,

@@ -10,6 +10,7 @@ use proto::JobId;
 use telemetry::Tracer;
 
 use crate::backpressure::Backpressure;
+use crate::chunk_size::ChunkSizer;
 use crate::error::PublishError;
 use crate::fresh_publish::FreshPublish;
 use crate::prepared_publish::PreparedPublish;
@@ -77,6 +78,14 @@ impl PublishSource {
         match self {
             Self::Fresh(fresh) => fresh.job,
             Self::Resumed(resumed) => resumed.job(),
+        }
+    }
+
+    /// What changes the size of its chunks while the job runs. `None` if the size stays as it is.
+    pub fn sizer(&self) -> Option<Arc<ChunkSizer>> {
+        match self {
+            Self::Fresh(fresh) => fresh.sizer.clone(),
+            Self::Resumed(_) => None,
         }
     }
 

@@ -202,6 +202,10 @@ impl MessageBuilder {
                     packer.pack(self.job.id, chunk, checkpoint).await;
                     continue;
                 }
+                InputEvent::Resized(change) => {
+                    self.journal.resized(change).await?;
+                    continue;
+                }
                 InputEvent::SpoolEnd(spool_end) => {
                     self.journal.spool_end(spool_end).await?;
                     continue;

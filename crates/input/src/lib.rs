@@ -16,6 +16,7 @@ mod input_args;
 mod input_spec;
 mod inspector;
 mod peek;
+mod piece_size;
 mod plan;
 mod planned_file;
 mod preview;
@@ -39,6 +40,7 @@ pub use file_identity::{FileIdentity, FileVersion, change, identity};
 pub use format_args::FormatArgs;
 pub use input_args::{BAD_RECORDS, InputArgs};
 pub use input_spec::InputSpec;
+pub use piece_size::{PieceSizes, SizeChange};
 pub use preview::{Preview, preview, write_preview};
 pub use read_task::{
     EVENT_QUEUE, EndOfInput, InputEvent, InputPiece, InputPosition, ReadTask, ResumePoint,

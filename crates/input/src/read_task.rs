@@ -4,6 +4,7 @@ use engine::split::{Limits, Piece, Position};
 
 use crate::description::InputHead;
 use crate::input_spec::InputSpec;
+use crate::piece_size::{PieceSizes, SizeChange};
 use crate::spool::Spool;
 
 /// Input events between the reading thread and the sender. When the channel is full, the reader blocks, and so does the
@@ -26,6 +27,8 @@ pub enum EndOfInput {
 pub enum InputEvent {
     /// The format and the columns; sent once, before all other events.
     Head(Box<InputHead>),
+    /// A new size of the pieces behind it, which depend on it being in the journal.
+    Resized(SizeChange),
     /// A piece of records.
     Piece(InputPiece),
     /// The spool is complete; later events depend on this one being in the journal.
@@ -93,8 +96,10 @@ pub struct Totals {
 pub struct ReadTask {
     /// The sources, and how to read them.
     pub input_spec: InputSpec,
-    /// The size of pieces.
+    /// The size of the first pieces.
     pub limits: Limits,
+    /// Changes of the size.
+    pub sizes: PieceSizes,
     /// The spool that standard input is read through.
     pub spool: Option<Spool>,
     /// The meaning of the end of the data.

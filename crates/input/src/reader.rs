@@ -2,11 +2,12 @@
 //! blocking reads can be neither awaited nor cancelled.
 
 use engine::rearrange::ColumnMapping;
-use engine::split::Splitter;
+use engine::split::{Limits, Splitter};
 use tokio::sync::mpsc;
 
 use crate::description::InputHead;
 use crate::error::InputError;
+use crate::piece_size::SizeChange;
 use crate::plan::InputPlan;
 use crate::raw_input::RawInput;
 use crate::read_task::{
@@ -37,6 +38,8 @@ pub(crate) struct InputReader<'a> {
     plan: InputPlan,
     spool_file: Option<SpoolFile>,
     events: &'a mpsc::Sender<InputEvent>,
+    /// The size of the last piece.
+    target_bytes: usize,
     pub(crate) has_head: bool,
     /// The totals of all complete files, and of the current file up to its last piece.
     pub(crate) totals: Totals,
@@ -101,7 +104,7 @@ impl<'a> InputReader<'a> {
         spool_file: Option<SpoolFile>,
         events: &'a mpsc::Sender<InputEvent>,
     ) -> Self {
-        let resumed = reading.resumed.as_ref();
+        let (resumed, initial) = (reading.resumed.as_ref(), reading.limits.target_bytes);
         let totals = resumed.map_or_else(Totals::default, |ResumePoint { position, .. }| Totals {
             rows: position.rows(),
             rejects: position.place.rejected,
@@ -111,6 +114,11 @@ impl<'a> InputReader<'a> {
         });
         Self {
             totals,
+            target_bytes: resumed.map_or(initial, |ResumePoint { position, .. }| {
+                reading
+                    .sizes
+                    .at(position.file, position.place.byte, initial)
+            }),
             reading,
             plan,
             spool_file,
@@ -138,7 +146,11 @@ impl<'a> InputReader<'a> {
     /// Opens a file, at its start or where to resume.
     fn open_file(&mut self, at: usize) -> Result<FileReader, StopReason> {
         let mut stream = self.plan.open(at)?;
-        let (dialect, limits) = (self.plan.description.dialect, self.reading.limits);
+        let dialect = self.plan.description.dialect;
+        let limits = Limits {
+            target_bytes: self.target_bytes,
+            ..self.reading.limits
+        };
         let planned = &self.plan.files[at];
         let resumed = self.reading.resumed.as_ref();
         let resumed_here = resumed.filter(|resumed| resumed.position.file == at as u64);
@@ -251,6 +263,29 @@ impl FileReader {
         }
     }
 
+    /// Sets the size of the next piece. Called between two pieces, so that it depends on the position alone.
+    fn resize(&mut self, reader: &mut InputReader<'_>) -> Result<(), StopReason> {
+        let (file, byte) = (self.at as u64, self.splitter.position().byte);
+        let ReadTask { sizes, limits, .. } = &reader.reading;
+        let target_bytes = sizes.at(file, byte, limits.target_bytes);
+        if target_bytes == reader.target_bytes {
+            return Ok(());
+        }
+        reader.target_bytes = target_bytes;
+        self.splitter.set_target_bytes(target_bytes);
+        if let Some(mapping) = &mut self.mapping {
+            mapping.target_bytes = target_bytes;
+        }
+        if sizes.wanted.is_none() {
+            return Ok(()); // it is recorded already
+        }
+        reader.send(InputEvent::Resized(SizeChange {
+            file,
+            byte,
+            target_bytes,
+        }))
+    }
+
     /// Sends all complete pieces. A piece is sent only after its bytes are on disk, if there is a spool.
     fn send_pieces(&mut self, reader: &mut InputReader<'_>) -> Result<(), StopReason> {
         loop {
@@ -276,6 +311,7 @@ impl FileReader {
                 return Err(StopReason::BadRecord(bad));
             }
             self.send_piece(piece, reader)?;
+            self.resize(reader)?;
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use proto::v1::{self, BrokerStatus, Heartbeat, JobState, MasterStatus};
+use proto::v1::{self, BrokerStatus, ChunkResult, ChunkSums, Heartbeat, JobState, MasterStatus};
 use proto::{JobId, Lane, bounds};
 
 use crate::chunk_map::ChunkStates;
@@ -53,6 +53,7 @@ struct JobActivity {
     last_message_ms: u64,
     throughput: Throughput,
     rows: RowBuffer,
+    chunk_sums: Option<ChunkSums>,
     /// The state of each chunk, and when it was last read.
     chunk_states: Option<(ChunkStates, u64)>,
 }
@@ -136,6 +137,7 @@ impl LiveState {
             }
             if let JobMessage::Result(_, result) = message {
                 activity.rows.add(&result.sample);
+                add_sums(activity.chunk_sums.get_or_insert_default(), result);
                 self.last_active = Some(id);
             }
         }
@@ -339,6 +341,7 @@ impl LiveState {
                 (JobState::ChunksLost, Some(Lost::Chunks(chunks))) => chunks,
                 _ => 0,
             },
+            chunk_sums: activity.and_then(|activity| activity.chunk_sums),
         }
     }
 
@@ -408,4 +411,17 @@ pub(crate) fn sort_newest_first(jobs: &mut [&Job]) {
 fn eta_ms(job: &Job, bytes_per_s: f64) -> Option<u64> {
     let left = job.source_bytes()? as f64 * (1.0 - job.progress()?);
     (bytes_per_s > 0.0).then(|| (left / bytes_per_s * 1e3) as u64)
+}
+
+/// Adds one result.
+fn add_sums(sums: &mut ChunkSums, result: &ChunkResult) {
+    let output_bytes = result.output.as_ref().map_or(0, engine::output::bytes);
+    for (sum, more) in [
+        (&mut sums.chunks, 1),
+        (&mut sums.bytes, result.bytes),
+        (&mut sums.compute_us, result.compute_us),
+        (&mut sums.output_bytes, output_bytes),
+    ] {
+        *sum = sum.saturating_add(more);
+    }
 }

@@ -19,11 +19,15 @@ use super::exec_args::ExecArgs;
 use super::job_args::{JobArgs, OperationOptions};
 use super::resume_args::ResumeArgs;
 use crate::backpressure::Backpressure;
+use crate::chunk_size::learn;
 use crate::error::{PublishError, failure};
 use crate::progress::Progress;
 use crate::publish::{Publish, PublishSettings, PublishSource};
 use crate::resume::{Decision, ResumeLookup, query_missing};
 use crate::run::PublishSummary;
+
+/// How often the master is asked how long chunks take.
+const LEARNING: Duration = Duration::from_millis(200);
 
 /// Split CSV into chunks and publish them to the broker; prints the job's id
 #[derive(Debug, clap::Args)]
@@ -196,7 +200,15 @@ impl Args {
         publish.settings.backpressure = backpressure;
         let progress = Arc::clone(&publish.settings.progress);
         let tracer = publish.settings.tracer.clone();
-        let job = publish.source.job();
+        let (job, sizer) = (publish.source.job(), publish.source.sizer());
+        let job_id = job.to_string();
+        let learning = async {
+            match &sizer {
+                Some(sizer) => learn(|| self.master.connect(), &job_id, sizer, LEARNING).await,
+                None => std::future::pending().await,
+            }
+        };
+        let mut learning = std::pin::pin!(learning);
         let span = tracing::error_span!("publish", %job);
         let mut meter = ProgressMeter::new(self.job.is_quiet());
         let mut ticks = tokio::time::interval(ProgressMeter::EVERY);
@@ -212,6 +224,7 @@ impl Args {
                     meter.suspend(|| opened.take().map(|call| call(job)));
                 }
                 _ = ticks.tick() => meter.show(&reading(&progress)),
+                never = &mut learning => match never {},
             }
         };
         meter.clear();

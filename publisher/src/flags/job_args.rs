@@ -1,6 +1,7 @@
 //! The flags that describe a job: its input and its operation.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use broker::Broker;
@@ -13,6 +14,7 @@ use proto::v1::{ExecSpec, OperationSpec};
 use tokio_util::sync::CancellationToken;
 
 use super::operation_args::OperationArgs;
+use crate::chunk_size::ChunkSizer;
 use crate::dry_run::dry_run;
 use crate::fresh_publish::{FreshPublish, Persistence};
 use crate::publish::{Publish, PublishSettings, PublishSource};
@@ -40,8 +42,9 @@ pub struct JobArgs {
     #[arg(long)]
     dry_run: bool,
 
-    /// Bytes of CSV in a chunk, 1 to 4194304; a longer record has a chunk to itself [default: 4194304; with a command
-    /// 65536, with a schema that has keys 1048576]
+    /// Bytes of CSV in a chunk, 1 to 4194304; a longer record has a chunk to itself [default: 4194304; with a schema
+    /// that has keys 1048576; with a command 65536 at first, and up to 4194304 as long as a chunk takes less than half a
+    /// second, but always 65536 if it has a rate limit]
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..=4 << 20))]
     chunk_bytes: Option<u32>,
 
@@ -116,12 +119,14 @@ impl JobArgs {
         let input_spec = self.input.input_spec().or_exit(Exit::UnreadableInput)?;
         let operation = self.operation(work)?;
         let name = self.name.clone();
+        let limits = self.limits(&operation);
         Ok(FreshPublish {
             name: name.unwrap_or_else(|| input::name(&input_spec.sources)),
             input_spec,
             job: JobId::new(),
             lane: String::new(),
-            limits: self.limits(&operation),
+            sizer: self.sizer(&operation, limits),
+            limits,
             operation,
             persistence: Persistence::Disabled,
         })
@@ -137,6 +142,15 @@ impl JobArgs {
             kind,
             no_rows: work.no_rows,
         })
+    }
+
+    /// Commands differ in their speed by orders of magnitude, so the size of their chunks is found while the job runs. A
+    /// rate limit counts chunks, or waits for all rows of one.
+    fn sizer(&self, operation: &OperationSpec, limits: Limits) -> Option<Arc<ChunkSizer>> {
+        let spec = operation::command(Some(operation))?;
+        let is_fixed = self.chunk_bytes.is_some() || spec.rate.is_some();
+        let sizer = || ChunkSizer::new(limits.target_bytes, operation.no_rows);
+        (!is_fixed).then(|| Arc::new(sizer()))
     }
 
     fn limits(&self, operation: &OperationSpec) -> Limits {

@@ -149,7 +149,11 @@ impl JournalDir {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(&path, error)),
             _ => {}
         }
-        Journal::create(&dir, journal.job, contents.header)?.append(&Record::sealed())?;
+        let mut archived = Journal::create(&dir, journal.job, contents.header)?;
+        for change in contents.sizes {
+            archived.append(&change.into())?;
+        }
+        archived.append(&Record::sealed())?;
         let archived = jobs(&dir)?;
         for old in &archived[..archived.len().saturating_sub(MAX_ARCHIVED)] {
             let path = dir.join(old.to_string());
@@ -199,6 +203,8 @@ fn jobs(dir: &Path) -> Result<Vec<JobId>, JournalError> {
 #[cfg(test)]
 mod tests {
     use super::super::{Checkpoint, JournaledFile, VERSION};
+    use input::SizeChange;
+
     use super::*;
 
     fn journal_dir() -> (tempfile::TempDir, JournalDir) {
@@ -272,7 +278,13 @@ mod tests {
             files: vec![JournaledFile::default()],
             ..header(VERSION)
         };
-        let first = journal_dir.begin(JobId::new(), of_file()).unwrap();
+        let mut first = journal_dir.begin(JobId::new(), of_file()).unwrap();
+        let change = SizeChange {
+            file: 1,
+            byte: 20,
+            target_bytes: 300,
+        };
+        first.append(&change.into()).unwrap();
         let id = first.job;
         journal_dir.seal(first).unwrap();
         let JournalLookup::Open(journal, contents) = journal_dir.find(&id.to_string()).unwrap()
@@ -283,6 +295,7 @@ mod tests {
             (journal.job, contents.sealed, contents.header),
             (id, true, of_file())
         );
+        assert_eq!(contents.sizes, [change]);
         drop(journal);
         assert!(matches!(
             journal_dir.find("last"),
@@ -325,7 +338,7 @@ mod tests {
         drop(journal_dir.begin(JobId::new(), header(7)).unwrap());
         let error = journal_dir.find("last").unwrap_err().to_string();
         assert!(
-            error.contains("of version 7, and this rowmill writes version 2"),
+            error.contains("of version 7, and this rowmill writes version 3"),
             "{error}"
         );
     }

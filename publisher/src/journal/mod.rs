@@ -10,12 +10,14 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use input::SizeChange;
 use proto::JobId;
 
 pub use dir::JournalDir;
 pub(crate) use dir::JournalLookup;
 pub(crate) use record::{
-    Checkpoint, JournalHeader, JournaledFile, Record, SpoolEndRecord, StopAtCode, VERSION,
+    Checkpoint, JournalHeader, JournaledFile, OLDEST_VERSION, Record, SpoolEndRecord, StopAtCode,
+    VERSION,
 };
 pub(crate) use writer::{JournalHandle, JournalWriter};
 
@@ -91,6 +93,8 @@ pub(crate) struct JournalContents {
     pub(crate) header: JournalHeader,
     /// The last checkpoint. `None` if no chunk is known to be confirmed.
     pub(crate) checkpoint: Option<Checkpoint>,
+    /// The changes of the chunks' size, in order.
+    pub(crate) sizes: Vec<SizeChange>,
     pub(crate) spool_end: Option<SpoolEndRecord>,
     pub(crate) sealed: bool,
 }
@@ -149,18 +153,20 @@ impl Journal {
         let Some(header) = records.next().and_then(|first| first.header) else {
             return Err(JournalError::Unreadable { path });
         };
-        if header.version != VERSION {
+        if !(OLDEST_VERSION..=VERSION).contains(&header.version) {
             let found = header.version;
             return Err(JournalError::Version { path, found });
         }
         let mut contents = JournalContents {
             header,
             checkpoint: None,
+            sizes: Vec::new(),
             spool_end: None,
             sealed: false,
         };
         for record in records {
             contents.checkpoint = record.checkpoint.or(contents.checkpoint);
+            contents.sizes.extend(record.resized.map(SizeChange::from));
             contents.spool_end = record.spool_end.or(contents.spool_end);
             contents.sealed |= record.sealed;
         }

@@ -2,12 +2,14 @@
 //! of `rowmill.v1`.
 
 use engine::split::Position;
-use input::{FileIdentity, InputPosition, SpoolEnd, StopAt};
+use input::{FileIdentity, InputPosition, SizeChange, SpoolEnd, StopAt};
 use prost::Message;
 use proto::v1::JobOpen;
 
 /// The version of this format. A journal of another version is refused.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
+/// The oldest version that can be read. Version 2 has no changes of the chunks' size.
+pub(crate) const OLDEST_VERSION: u32 = 2;
 
 /// One record: exactly one of its fields is set.
 #[derive(Clone, PartialEq, Message)]
@@ -20,6 +22,8 @@ pub(crate) struct Record {
     pub(crate) spool_end: Option<SpoolEndRecord>,
     #[prost(bool, tag = "4")]
     pub(crate) sealed: bool,
+    #[prost(message, optional, tag = "5")]
+    pub(crate) resized: Option<SizeChangeRecord>,
 }
 
 /// The first record: the input, and how it is split.
@@ -30,6 +34,7 @@ pub(crate) struct JournalHeader {
     /// The opening as it was sent: id, name, operation, dialect, columns.
     #[prost(message, optional, tag = "2")]
     pub(crate) open: Option<JobOpen>,
+    /// The size of the first chunks.
     #[prost(uint64, tag = "3")]
     pub(crate) target_bytes: u64,
     #[prost(uint64, tag = "4")]
@@ -125,6 +130,17 @@ pub(crate) struct SpoolEndRecord {
     /// Whether the input was longer, and its rest is lost.
     #[prost(bool, tag = "2")]
     pub(crate) truncated: bool,
+}
+
+/// A [`SizeChange`].
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub(crate) struct SizeChangeRecord {
+    #[prost(uint64, tag = "1")]
+    pub(crate) file: u64,
+    #[prost(uint64, tag = "2")]
+    pub(crate) byte: u64,
+    #[prost(uint64, tag = "3")]
+    pub(crate) target_bytes: u64,
 }
 
 impl Checkpoint {
@@ -235,6 +251,29 @@ impl From<SpoolEnd> for Record {
                 truncated: spool_end.truncated,
             }),
             ..Self::default()
+        }
+    }
+}
+
+impl From<SizeChange> for Record {
+    fn from(change: SizeChange) -> Self {
+        Self {
+            resized: Some(SizeChangeRecord {
+                file: change.file,
+                byte: change.byte,
+                target_bytes: change.target_bytes as u64,
+            }),
+            ..Self::default()
+        }
+    }
+}
+
+impl From<SizeChangeRecord> for SizeChange {
+    fn from(record: SizeChangeRecord) -> Self {
+        Self {
+            file: record.file,
+            byte: record.byte,
+            target_bytes: record.target_bytes as usize,
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use input::SpoolEnd;
+use input::{SizeChange, SpoolEnd};
 use proto::JobId;
 use proto::v1::JobOpen;
 use tokio::sync::{mpsc, oneshot};
@@ -25,6 +25,9 @@ enum WriterMessage {
     Checkpoint(Checkpoint),
     /// The spool is complete. Answered once that is on disk, before the last chunk is sent.
     SpoolEnd(SpoolEnd, Reply<()>),
+    /// The size of chunks changes. Answered once that is on disk, before the first of them is sent: with other cuts,
+    /// a resumed publish would lose rows.
+    Resized(SizeChange, Reply<()>),
     /// The broker has the seal.
     Sealed(Reply<()>),
     /// The broker has received nothing, and the input is unchanged.
@@ -102,7 +105,10 @@ impl JournalWriter {
             WriterMessage::Begin(open, reply) => drop(reply.send(self.begin(*open))),
             WriterMessage::Checkpoint(checkpoint) => self.checkpoint(checkpoint),
             WriterMessage::SpoolEnd(spool_end, reply) => {
-                drop(reply.send(self.spool_end(spool_end)));
+                drop(reply.send(self.append_synced(&spool_end.into())));
+            }
+            WriterMessage::Resized(change, reply) => {
+                drop(reply.send(self.append_synced(&change.into())));
             }
             WriterMessage::Sealed(reply) => drop(reply.send(self.seal())),
             WriterMessage::Abandon(reply) => drop(reply.send(self.abandon())),
@@ -140,11 +146,11 @@ impl JournalWriter {
         }
     }
 
-    fn spool_end(&mut self, spool_end: SpoolEnd) -> Result<(), JournalError> {
+    fn append_synced(&mut self, record: &Record) -> Result<(), JournalError> {
         let Some(journal) = &mut self.journal else {
             return Ok(());
         };
-        journal.append(&Record::from(spool_end))?;
+        journal.append(record)?;
         journal.sync()
     }
 
@@ -199,6 +205,13 @@ impl JournalHandle {
     /// The spool is complete.
     pub(crate) async fn spool_end(&self, spool_end: SpoolEnd) -> Result<(), JournalError> {
         self.request(|reply| WriterMessage::SpoolEnd(spool_end, reply))
+            .await
+            .map(drop)
+    }
+
+    /// The size of chunks changes.
+    pub(crate) async fn resized(&self, change: SizeChange) -> Result<(), JournalError> {
+        self.request(|reply| WriterMessage::Resized(change, reply))
             .await
             .map(drop)
     }

@@ -9,8 +9,8 @@ use engine::Dialect;
 use engine::sniff::DialectOverrides;
 use engine::split::Limits;
 use input::{
-    EndOfInput, FileVersion, InputError, InputSpec, ReadTask, ResumePoint, Source, Spool, change,
-    identity, standard_input,
+    EndOfInput, FileVersion, InputError, InputSpec, PieceSizes, ReadTask, ResumePoint, Source,
+    Spool, change, identity, standard_input,
 };
 use proto::JobId;
 use proto::v1::{JobOpen, JobState, OperationSpec};
@@ -248,6 +248,11 @@ impl ResumedPublish {
             reading: ReadTask {
                 input_spec: self.input_spec,
                 limits,
+                // The size no longer changes: chunks behind the checkpoint may have been sent already.
+                sizes: PieceSizes {
+                    recorded: self.contents.sizes,
+                    wanted: None,
+                },
                 spool,
                 end_of_input,
                 resumed,

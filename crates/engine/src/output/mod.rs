@@ -31,6 +31,14 @@ pub fn pack(body: Bytes, rows: u64, packing: Packing) -> Output {
     }
 }
 
+/// The size of the rows, uncompressed.
+pub fn bytes(output: &Output) -> u64 {
+    match output.compression() {
+        Compression::Unspecified => output.body.len() as u64,
+        Compression::Zstd => output.body_bytes,
+    }
+}
+
 /// Unpacks and checks the rows of chunk `seq`.
 ///
 /// # Errors

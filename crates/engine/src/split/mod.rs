@@ -237,6 +237,12 @@ impl Splitter {
         Self { position, ..self }
     }
 
+    /// Sets the size of the next pieces. Call it right after a piece was taken: the cuts would otherwise depend on how
+    /// much of the input had arrived.
+    pub fn set_target_bytes(&mut self, target_bytes: usize) {
+        self.limits.target_bytes = target_bytes.clamp(1, self.limits.cap_bytes);
+    }
+
     /// The position of the next piece: right after a piece was taken, the position to [`resume`](Self::resume) from.
     pub fn position(&self) -> Position {
         self.position
