@@ -17,7 +17,13 @@ cells, empty cells, and line breaks within cells.
 
 def write(path, kept):
     """The page, of the sections there are."""
-    sections = {"profile": profile, "pipeline": pipeline, "messages": messages, "build": first_build.section}
+    sections = {
+        "profile": profile,
+        "pipeline": pipeline,
+        "commands": commands,
+        "messages": messages,
+        "build": first_build.section,
+    }
     parts = [INTRODUCTION, *(section(kept[name]) for name, section in sections.items() if name in kept)]
     path.write_text("\n".join(parts), encoding="utf-8")
 
@@ -79,6 +85,19 @@ def pipeline(figures):
             "data: a publisher with pika and confirms, two consumers with pandas' describe, and a collector.\n"
         )
         lines += by_hand(figures)
+    lines += failures(figures["failed"])
+    return "\n".join(lines)
+
+
+def commands(figures):
+    """A command on every chunk."""
+    lines = ["## A command on every chunk: `scripts/bench commands`\n", where(figures)]
+    lines += [f"Not installed, so not measured: {name}.\n" for name in figures["missing"]]
+    lines.append(
+        "FILTER is the loop of [exec.md](exec.md#one-process-for-many-chunks) in Python, which returns each chunk as it "
+        "is; SLOW copies rows with Python's `csv`.\n"
+    )
+    lines += costs(figures["medians"], figures["bytes"], next(iter(figures["medians"]), None))
     lines += failures(figures["failed"])
     return "\n".join(lines)
 

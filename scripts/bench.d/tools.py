@@ -104,6 +104,6 @@ def keep(name, figures):
 
 def kept():
     """The figures of every section that was measured."""
-    names = ["profile", "pipeline", "messages", "build"]
+    names = ["profile", "pipeline", "commands", "messages", "build"]
     files = {name: BENCH / f"{name}.json" for name in names}
     return {name: json.loads(file.read_text(encoding="utf-8")) for name, file in files.items() if file.exists()}
