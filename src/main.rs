@@ -32,6 +32,9 @@ mod workers;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if let Some(failed) = worker::exec::become_command() {
+        return failed;
+    }
     complete::run_completion();
     let command: command::Command = cli::parse();
     cli::run(command.log(), |shutdown| command.run(shutdown))

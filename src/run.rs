@@ -11,7 +11,7 @@ use engine::rate::Rate;
 use proto::v1::{ExecMode, ExecSpec, GetJobResponse, OutputEnd};
 use publisher::{ExecModeArg, JobArgs, OperationOptions, PublishError, learn, print_description};
 use tokio_util::sync::CancellationToken;
-use worker::exec::{AllowedCommands, ExecConfig};
+use worker::exec::{AllowedCommands, ExecConfig, IsolateArgs};
 
 use crate::follow::{WaitPolicy, follow};
 use crate::in_process::{InProcess, threads};
@@ -70,6 +70,9 @@ pub(crate) struct Args {
     /// Count the rows that the command writes, and discard them
     #[arg(long, requires = "command")]
     no_rows: bool,
+
+    #[command(flatten)]
+    isolate: IsolateArgs,
 
     /// A command and its arguments: it gets every chunk as CSV with a header on its standard input, and
     /// must write CSV with a header to its standard output
@@ -225,6 +228,7 @@ impl Args {
             program: std::env::current_exe().or_exit(Exit::Defect)?,
             args: vec!["worker".into()],
             memory_mib: None,
+            isolate: self.isolate.runs(),
         };
         Ok((work, Some(commands)))
     }

@@ -87,7 +87,15 @@ async fn a_dead_chunk_is_looked_at_and_replayed() {
     );
     let script = stage.file("clean.py", script.as_bytes());
     let allow = format!("clean=python3 {}", script.display());
-    let args = ["worker", "--threads", "1", "--allow", &allow];
+    let args = [
+        "worker",
+        "--isolate",
+        "off",
+        "--threads",
+        "1",
+        "--allow",
+        &allow,
+    ];
     let worker = Process::start(&mut stage.command(&args));
     worker.wait_for("connected");
     let job_id = publish(&stage, "sensors.csv", &["--exec", "clean"]);

@@ -34,7 +34,8 @@ fn publish(stage: &Stage, args: &[&str]) -> String {
 }
 
 fn worker(stage: &Stage, allow: &[&str]) -> Process {
-    let mut command = stage.command(&["worker", "--threads", "2"]);
+    // A chunk that fails is dead.
+    let mut command = stage.command(&["worker", "--threads", "2", "--isolate", "off"]);
     for line in allow {
         command.args(["--allow", line]);
     }
@@ -453,6 +454,68 @@ async fn a_dead_chunk_says_what_its_command_said_and_is_replayed_when_that_is_me
     let job = job_when(&mut client, &job_id, is_done).await.job.unwrap();
     assert_eq!((job.rows, job.chunks_dead), (2000, 0));
     stage.erase().await;
+}
+
+/// A command that fails with row 700, and copies all others.
+const CHECK: &str = "import sys\ntext = sys.stdin.read()\n\
+    if '\\n700,' in text: sys.exit('row 700 is bad')\nsys.stdout.write(text)\n";
+
+#[tokio::test]
+async fn a_row_with_which_a_command_fails_is_a_reject_on_every_host() {
+    let stage = Stage::new();
+    let _master = stage.master();
+    let path = stage.file("check.py", CHECK.as_bytes());
+    let allow = format!("check=python3 {}", path.display());
+    let mut command = stage.command(&["worker", "--threads", "2", "--allow", &allow]);
+    let worker = Process::start(&mut command);
+    worker.wait_for("connected");
+    let job_id = publish(&stage, &["--exec", "check"]);
+    let job = finished(&mut stage.client().await, &job_id)
+        .await
+        .job
+        .unwrap();
+    assert_eq!(
+        (job.state(), job.rows, job.rejects),
+        (JobState::Done, 1999, 1)
+    );
+    let listed = stage
+        .command(&["rejects", &job_id, "--json"])
+        .output()
+        .unwrap();
+    let reject: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!(
+        (&reject["line"], &reject["record"]),
+        (&702.into(), &700.into())
+    );
+    assert_eq!(
+        reject["reason"],
+        "`check` ended with exit code 1: row 700 is bad (attempt 3)"
+    );
+    let exported = stage
+        .command(&["rejects", &job_id, "--csv"])
+        .output()
+        .unwrap();
+    let exported = String::from_utf8(exported.stdout).unwrap();
+    assert_eq!(exported, "n,text\n700,\"a, \"\"700\"\"\"\n");
+    stage.erase().await;
+}
+
+#[test]
+fn a_row_with_which_a_command_fails_costs_only_that_row() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = dir.path().join("check.py");
+    std::fs::write(&script, CHECK).unwrap();
+    let (csv, bad) = (dir.path().join("numbers.csv"), dir.path().join("bad.csv"));
+    std::fs::write(&csv, numbers()).unwrap();
+    let mut run = rowmill();
+    run.args(["run", "-q", "--rejects"]);
+    run.arg(&bad).arg(&csv).args(["--", "python3"]).arg(&script);
+    let output = run.output().unwrap();
+    let expected = String::from_utf8(numbers()).unwrap();
+    let expected = expected.replace("700,\"a, \"\"700\"\"\"\n", "");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
+    let rejects = std::fs::read_to_string(&bad).unwrap();
+    assert_eq!(rejects, "n,text\n700,\"a, \"\"700\"\"\"\n");
 }
 
 #[tokio::test]

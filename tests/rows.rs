@@ -36,7 +36,15 @@ fn worker(stage: &Stage) -> Process {
     let check = stage.file("check.py", check.as_bytes());
     let slow = "import sys, time\ntime.sleep(0.02)\nsys.stdout.write(sys.stdin.read())\n";
     let slow = stage.file("slow.py", slow.as_bytes());
-    let mut command = stage.command(&["worker", "--threads", "2", "--allow", "copy=cat"]);
+    let mut command = stage.command(&[
+        "worker",
+        "--threads",
+        "2",
+        "--isolate",
+        "off",
+        "--allow",
+        "copy=cat",
+    ]);
     command
         .arg("--allow")
         .arg(format!("slow=python3 {}", slow.display()));

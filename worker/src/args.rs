@@ -14,7 +14,7 @@ use proto::Lane;
 use telemetry::TelemetryArgs;
 use tokio_util::sync::CancellationToken;
 
-use crate::exec::{self, AllowedCommands, ExecConfig};
+use crate::exec::{self, AllowedCommands, ExecConfig, IsolateArgs};
 use crate::run::{Config, WorkerError};
 use crate::sandbox::{self, SandboxConfig};
 
@@ -62,21 +62,17 @@ pub struct Args {
     allow_file: Option<PathBuf>,
 
     #[command(flatten)]
+    isolate: IsolateArgs,
+
+    #[command(flatten)]
     watch: TelemetryArgs,
 
     #[command(flatten)]
     log: LogArgs,
 
-    /// Run as a command: limit the address space to so many MiB, 0 for no limit, and execute WORDS
-    #[arg(long, hide = true, value_name = "MIB", requires = "words")]
-    exec_child: Option<u64>,
-
     /// Run as the guard: kill the commands when the worker is gone
     #[arg(long, hide = true)]
     exec_guard: bool,
-
-    #[arg(last = true, hide = true, requires = "exec_child")]
-    words: Vec<OsString>,
 
     /// Run one chunk, with so much address space in MiB: read the chunk from standard input and write its result to
     /// standard output
@@ -100,10 +96,6 @@ impl Args {
             let ran = tokio::task::spawn_blocking(move || sandbox::run_child(memory_mib)).await;
             ran.or_exit(Exit::Defect)?.or_exit(Exit::Defect)?;
             return Ok(Exit::Ok);
-        }
-        if let Some(memory_mib) = self.exec_child {
-            let error = exec::become_command(memory_mib, &self.words);
-            return Err(Failure::new(Exit::Usage, error));
         }
         if self.exec_guard {
             let ran = tokio::task::spawn_blocking(exec::run_guard).await;
@@ -156,6 +148,7 @@ impl Args {
             program: sandbox.program.clone(),
             args: sandbox.args.clone(),
             memory_mib: Some(self.chunk_memory),
+            isolate: self.isolate.runs(),
         }))
     }
 }

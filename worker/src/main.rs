@@ -12,6 +12,9 @@ struct Command {
 }
 
 fn main() -> ExitCode {
+    if let Some(failed) = worker::exec::become_command() {
+        return failed;
+    }
     let Command { args } = cli::parse::<Command>();
     cli::run(args.log(), |shutdown| args.run(shutdown))
 }

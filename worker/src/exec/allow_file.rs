@@ -24,6 +24,8 @@ struct Entry {
     #[serde(default)]
     environment: Vec<String>,
     directory: Option<PathBuf>,
+    #[serde(default)]
+    once: bool,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -105,6 +107,7 @@ impl Entry {
             },
             environment: Environment::Only(self.environment),
             directory: self.directory,
+            once: self.once,
             ..command
         })
     }
@@ -156,6 +159,7 @@ mod tests {
         memory_mib = 512
         environment = ["API_KEY"]
         directory = "/tmp"
+        once = true
 
         [clean.parameters]
         lang = ["de", "en"]
@@ -189,6 +193,7 @@ mod tests {
         assert_eq!(found.argv, ["cat", "--lang=de", "--since=2024", "-1"]);
         assert_eq!(found.mode, ExecMode::Persistent);
         assert_eq!(found.memory, Memory::Mib(512));
+        assert!(found.once);
         assert_eq!(found.environment, Environment::Only(vec!["API_KEY".into()]));
         let refused = allowed.find(&spec(vec![
             argument("lang", "fr"),

@@ -33,6 +33,8 @@ pub(super) struct Command {
     pub(super) environment: Environment,
     /// Working directory. `None` for the worker's.
     pub(super) directory: Option<PathBuf>,
+    /// Never to be run again on parts of a chunk, to isolate rows.
+    pub(super) once: bool,
 }
 
 /// Limit of the address space of a command's process.
@@ -65,6 +67,7 @@ pub(super) struct Invocation {
     pub(super) memory: Memory,
     pub(super) environment: Environment,
     pub(super) directory: Option<PathBuf>,
+    pub(super) once: bool,
 }
 
 /// Why an operator's definition of a command is invalid.
@@ -191,6 +194,7 @@ impl AllowedCommands {
             memory: command.memory,
             environment: command.environment.clone(),
             directory: command.directory.clone(),
+            once: command.once,
         })
     }
 }
@@ -209,6 +213,7 @@ impl Command {
             memory: Memory::AsWorker,
             environment: Environment::Only(Vec::new()),
             directory: None,
+            once: false,
         }
     }
 

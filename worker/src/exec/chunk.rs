@@ -1,8 +1,7 @@
 //! Converts a chunk to the input of a command, and the command's output to the chunk's result.
 
-use bytes::Bytes;
 use engine::chunk::Packing;
-use engine::exec::answer::{self, AnswerError};
+use engine::exec::answer::Answer;
 use engine::exec::{ExecState, Feed};
 use engine::operation::{self, Mergeable};
 use proto::Payload;
@@ -25,16 +24,10 @@ pub(super) fn prepare_input(payload: &Payload) -> Result<Feed, AttemptError> {
     Ok(engine::exec::feed(&chunk)?)
 }
 
-/// The result of a chunk for which a command wrote `output`. Contains the output rows, packed, if the job wants them.
-pub(super) fn result(
-    chunk: &Chunk,
-    feed: Feed,
-    output: &Bytes,
-    packing: Packing,
-) -> Result<ChunkResult, AnswerError> {
-    let answer = answer::read(output, chunk.first_record)?;
+/// The result of a chunk for which a command wrote `answer`. Contains the output rows, packed, if the job wants them.
+pub(super) fn result(chunk: &Chunk, feed: Feed, answer: Answer, packing: Packing) -> ChunkResult {
     let merged = ExecState::of_chunk(answer.columns, feed.rows, answer.rows);
-    Ok(ChunkResult {
+    ChunkResult {
         job_id: chunk.job_id.clone(),
         seq: chunk.seq,
         rows: feed.rows,
@@ -47,7 +40,7 @@ pub(super) fn result(
         first_line: chunk.first_line,
         output: wants_rows(chunk).then(|| engine::output::pack(answer.body, answer.rows, packing)),
         ..ChunkResult::default()
-    })
+    }
 }
 
 fn wants_rows(chunk: &Chunk) -> bool {

@@ -2,17 +2,21 @@
 //! the command. A command leads its own process group, which is killed as a whole at the end of the attempt or of the
 //! worker.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use cli::Exit;
 use rustix::process::{Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions};
 
 use super::allowed::{Environment, Invocation, Memory};
 use super::guard::{GroupGuard, kill};
 
+/// The first argument of a process that becomes a command; the limit of its address space in MiB (0 for no limit) and
+/// the words of the command follow.
+const EXEC_CHILD: &str = "--exec-child";
 /// Variables of the worker's environment that every command gets.
 const ALWAYS: [&str; 3] = ["PATH", "HOME", "LANG"];
 
@@ -45,9 +49,8 @@ impl Launcher {
         let mut command = Command::new(&self.program);
         command
             .args(&self.args)
-            .arg("--exec-child")
+            .arg(EXEC_CHILD)
             .arg(self.memory_mib(invocation).to_string())
-            .arg("--")
             .args(&invocation.argv)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -174,17 +177,28 @@ impl Drop for KillOnDrop {
     }
 }
 
-/// Sets the limits on this process and executes the command. Returns only if that fails.
-pub(crate) fn become_command(memory_mib: u64, command_line: &[OsString]) -> std::io::Error {
+/// Becomes the command, if the arguments of this process are those that [`Launcher`] passes: sets the limits on this
+/// process and executes the command. Returns the exit code if that fails, and `None` if it has other arguments.
+///
+/// Call it first in `main`: parsing a command line and starting a runtime would take several times as long.
+pub fn become_command() -> Option<ExitCode> {
+    let mut args = std::env::args_os().skip(1).peekable();
+    args.next_if(|arg| arg == "worker");
+    args.next_if(|arg| arg == EXEC_CHILD)?;
+    let memory_mib = args.next()?.to_str()?.parse().ok()?;
+    let error = execute(memory_mib, args.collect());
+    cli::stderr_line!("rowmill: {error}");
+    Some(ExitCode::from(Exit::Usage as u8))
+}
+
+/// Returns only if the command cannot be executed.
+fn execute(memory_mib: u64, words: Vec<OsString>) -> std::io::Error {
     if let Err(error) = limit(memory_mib) {
         return error;
     }
-    let (program, args) = command_line
-        .split_first()
-        .map_or((OsStr::new(""), command_line), |(program, args)| {
-            (program, args)
-        });
-    let error = Command::new(program).args(args).exec();
+    let mut words = words.into_iter();
+    let program = words.next().unwrap_or_default();
+    let error = Command::new(&program).args(words).exec();
     let program = program.to_string_lossy();
     std::io::Error::new(error.kind(), format!("cannot start {program}: {error}"))
 }

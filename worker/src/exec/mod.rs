@@ -6,6 +6,8 @@ mod allowed;
 mod chunk;
 mod error;
 mod guard;
+mod isolate;
+mod isolate_args;
 mod launch;
 mod parameter;
 mod per_chunk;
@@ -14,12 +16,14 @@ mod stderr;
 mod template;
 
 use std::ffi::OsString;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use engine::chunk::Packing;
+use engine::exec::{Feed, answer, feed_without};
 use proto::Payload;
 use proto::v1::{Chunk, ChunkResult, ExecMode, ExecSpec};
 use tokio::task::JoinHandle;
@@ -33,7 +37,8 @@ use chunk::{prepare_input, result};
 pub use error::{ExecError, ExecErrorKind};
 use guard::GroupGuard;
 pub(crate) use guard::run_guard;
-pub(crate) use launch::become_command;
+pub use isolate_args::IsolateArgs;
+pub use launch::become_command;
 use launch::{KillOnDrop, Launcher};
 use persistent::{PersistentProcess, Pool};
 use stderr::StderrTail;
@@ -54,6 +59,8 @@ pub struct ExecConfig {
     pub args: Vec<OsString>,
     /// Limit of a command's address space, MiB, unless its operator sets one. `None` for no limit.
     pub memory_mib: Option<u64>,
+    /// The most runs of a command to isolate the rows of a chunk with which it fails. 0 to isolate none.
+    pub isolate: u32,
 }
 
 /// Runs commands on chunks.
@@ -64,6 +71,7 @@ pub(crate) struct CommandRunner {
     pool: Pool,
     slots: usize,
     packing: Packing,
+    isolate: u32,
 }
 
 /// One attempt at a chunk.
@@ -75,6 +83,8 @@ pub(crate) struct Attempt {
     pub(crate) limit: Option<Limit>,
     /// Cancelled when the job is cancelled.
     pub(crate) stop: CancellationToken,
+    /// The rows of the chunk, from 0, that the command gets. `None` for all.
+    pub(crate) part: Option<Range<u64>>,
 }
 
 /// Time limit of an attempt.
@@ -93,6 +103,7 @@ impl CommandRunner {
             program,
             args,
             memory_mib,
+            isolate,
         } = commands;
         let guard = GroupGuard::new(program.clone(), args.clone());
         Self {
@@ -106,6 +117,7 @@ impl CommandRunner {
             pool: Pool::default(),
             slots,
             packing,
+            isolate,
         }
     }
 
@@ -148,21 +160,66 @@ impl CommandRunner {
         let invocation = self.allowed.find(&spec)?;
         let input_payload = Arc::clone(&payload);
         let mut feed = run_blocking(move || prepare_input(&input_payload)).await?;
-        let input = std::mem::take(&mut feed.csv);
-        let (output, tail) = self.run(&invocation, &attempt, chunk, input).await?;
-        let packing = self.packing;
-        let result = run_blocking(move || {
-            let Payload::Chunk(chunk) = payload.as_ref() else {
-                return Ok(ChunkResult::default());
-            };
-            result(chunk, feed, &output, packing)
-                .map_err(|error| failed(&invocation, error.into(), &tail).into())
-        });
-        let result = result.await?;
+        let (input, rows) = (Bytes::from(std::mem::take(&mut feed.csv)), feed.rows);
+        let isolation_runs = self.isolation_runs(&invocation, &attempt);
+        let deadline = attempt.limit.map(|limit| began + limit.left);
+        // The other half of the time is for the isolation of rows.
+        let half = |limit: Limit| Limit {
+            left: limit.left / 2,
+            whole: limit.left / 2,
+        };
+        let whole = Attempt {
+            limit: match attempt.limit {
+                Some(limit) if isolation_runs > 0 => Some(half(limit)),
+                limit => limit,
+            },
+            ..attempt
+        };
+        let computed = self.compute(&invocation, &whole, feed, input.clone());
+        let result = match computed.await {
+            Err(AttemptError::Command(error)) if isolation_runs > 0 => {
+                let input = (&input, rows);
+                let isolated = self.isolate(&invocation, &whole, input, deadline, isolation_runs);
+                Box::pin(isolated).await.ok_or(error)?
+            }
+            computed => computed?,
+        };
         Ok(ChunkResult {
             compute_us: began.elapsed().as_micros() as u64,
             ..result
         })
+    }
+
+    /// Runs the command on the whole chunk.
+    async fn compute(
+        &self,
+        invocation: &Invocation,
+        attempt: &Attempt,
+        feed: Feed,
+        input: Bytes,
+    ) -> Result<ChunkResult, AttemptError> {
+        let payload = Arc::clone(&attempt.payload);
+        let Payload::Chunk(chunk) = payload.as_ref() else {
+            return Ok(ChunkResult::default());
+        };
+        let (output, tail) = self.run(invocation, attempt, chunk, input).await?;
+        let (packing, invocation) = (self.packing, invocation.clone());
+        run_blocking(move || {
+            let Payload::Chunk(chunk) = payload.as_ref() else {
+                return Ok(ChunkResult::default());
+            };
+            let answer = answer::read(&output, chunk.first_record, feed.rows);
+            let answer = answer.map_err(|error| failed(&invocation, error.into(), &tail))?;
+            if answer.refused.is_empty() {
+                return Ok(result(chunk, feed, answer, packing));
+            }
+            let refused = answer.refused.iter();
+            let refused = refused.map(|(row, why)| (*row, refusal(&invocation, why)));
+            let unpacked = engine::chunk::unpack(chunk)?;
+            let feed = feed_without(&unpacked, &refused.collect())?;
+            Ok(result(chunk, feed, answer, packing))
+        })
+        .await
     }
 
     /// Runs the command; returns its complete output and the end of its stderr.
@@ -171,7 +228,7 @@ impl CommandRunner {
         invocation: &Invocation,
         attempt: &Attempt,
         chunk: &Chunk,
-        input: Vec<u8>,
+        input: Bytes,
     ) -> Result<(Bytes, StderrTail), ExecError> {
         let task = self.begin(invocation, attempt, chunk, input);
         let (task, kill_on_drop, tail) = task.map_err(|error| {
@@ -193,7 +250,7 @@ impl CommandRunner {
         invocation: &Invocation,
         attempt: &Attempt,
         chunk: &Chunk,
-        input: Vec<u8>,
+        input: Bytes,
     ) -> std::io::Result<(ExchangeTask, KillOnDrop, StderrTail)> {
         let memory_mib = self.launcher.memory_mib(invocation);
         let (job, seq, number) = (&chunk.job_id, chunk.seq, attempt.number);
@@ -209,11 +266,14 @@ impl CommandRunner {
             };
             return Ok((tokio::task::spawn_blocking(task), kill_on_drop, tail));
         }
-        let more = [
+        let mut more = vec![
             ("ROWMILL_JOB", job.clone()),
             ("ROWMILL_CHUNK", seq.to_string()),
             ("ROWMILL_ATTEMPT", number.to_string()),
         ];
+        if let Some(part) = &attempt.part {
+            more.push(("ROWMILL_PART", format!("{}-{}", part.start, part.end)));
+        }
         let started = self.launcher.start(invocation, &more)?;
         let (kill_on_drop, tail) = (KillOnDrop::new(&started.group), StderrTail::default());
         let stderr = tail.clone();
@@ -290,6 +350,11 @@ fn failed(invocation: &Invocation, error: ExecErrorKind, tail: &StderrTail) -> E
         error,
         stderr: tail.text(),
     }
+}
+
+/// The reason for a row that the command refuses.
+fn refusal(invocation: &Invocation, why: &str) -> String {
+    format!("`{}` refused it: {why}", invocation.name)
 }
 
 /// Runs `compute` off the reactor.

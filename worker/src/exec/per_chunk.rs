@@ -21,7 +21,7 @@ const PIPE_WAIT: Duration = Duration::from_secs(5);
 /// killed.
 pub(super) fn exchange(
     started: SpawnedCommand,
-    input: Vec<u8>,
+    input: Bytes,
     tail: &StderrTail,
     memory_mib: u64,
 ) -> Result<Bytes, ExecErrorKind> {
@@ -45,7 +45,7 @@ pub(super) fn exchange(
 fn read_in_background(
     child: &mut Child,
     group: &Group,
-    input: Vec<u8>,
+    input: Bytes,
     tail: &StderrTail,
 ) -> mpsc::Receiver<Result<Bytes, ExecErrorKind>> {
     if let Some(stdin) = child.stdin.take() {

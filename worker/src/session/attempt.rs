@@ -65,6 +65,7 @@ impl SessionDriver<'_> {
                         number: attempt,
                         limit,
                         stop,
+                        part: None,
                     };
                     exec.attempt(attempt).await
                 }

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // a test may panic
 
+mod isolation;
 mod output;
 mod persistent;
 mod termination;

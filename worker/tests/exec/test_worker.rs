@@ -40,6 +40,8 @@ pub(crate) struct Setup<'s> {
     pub(crate) threads: usize,
     pub(crate) limit: Option<Duration>,
     pub(crate) memory_mib: Option<u64>,
+    /// The most runs to isolate rows.
+    pub(crate) isolate: u32,
     /// The name and command of further `--allow` arguments.
     pub(crate) commands: &'s [(&'s str, &'s str)],
 }
@@ -50,6 +52,7 @@ impl Default for Setup<'_> {
             threads: 1,
             limit: Some(TIMEOUT),
             memory_mib: Some(2048),
+            isolate: 0,
             commands: &[],
         }
     }
@@ -92,6 +95,7 @@ impl TestWorker {
                 program: env!("CARGO_BIN_EXE_worker").into(),
                 args: Vec::new(),
                 memory_mib: setup.memory_mib,
+                isolate: setup.isolate,
             }),
         };
         let session = broker.connect("test").await.unwrap();

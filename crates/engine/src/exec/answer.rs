@@ -1,22 +1,29 @@
 //! Reads the output of a command: CSV with a header. It is checked more strictly than an input, because a program wrote
 //! it: an irregularity is an error of that program.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use proto::bounds::MOST_COLUMNS;
 use proto::v1::{Chunk, SampleRow};
 
+use super::plain_csv::PlainCsv;
 use crate::Dialect;
 use crate::output::MAX_OUTPUT_BYTES;
 use crate::records::line_ends;
 use crate::records::record_sample::RecordSample;
 use crate::records::utf8;
-use crate::records::{Record, Records};
+use crate::records::{Record, RecordBatch, Records};
 
+/// The column in which a command says why it refuses a row; empty for a row that it does not refuse.
+const ERROR_COLUMN: &str = "rowmill-error";
+/// The start of such a reason that is kept, in characters.
+const REASON_CHARACTERS: usize = 200;
 /// The limit of an input's header.
 const MAX_HEADER_BYTES: usize = 1 << 20;
 
 /// The output of a command for one chunk.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Answer {
     /// The cells of the header.
     pub columns: Vec<String>,
@@ -26,6 +33,8 @@ pub struct Answer {
     pub rows: u64,
     /// The last few records.
     pub sample: Vec<SampleRow>,
+    /// The rows of the input that the command refuses, from 0, and why. They are not in `body`.
+    pub refused: BTreeMap<u64, String>,
 }
 
 /// Why the output of a command is invalid. Lines are those of the output, from 1.
@@ -74,25 +83,40 @@ pub enum AnswerError {
     /// The header is too long.
     #[error("its header is longer than {} MiB", MAX_HEADER_BYTES >> 20)]
     LongHeader,
+    /// It refuses rows, but they cannot be told.
+    #[error(
+        "its column {ERROR_COLUMN} needs one row for each row of the input: it wrote {rows} for {expected}"
+    )]
+    Refusals {
+        /// Rows of the output.
+        rows: u64,
+        /// Rows of the input.
+        expected: u64,
+    },
     /// The output is too long.
     #[error("it wrote more than {} MiB", MAX_OUTPUT_BYTES >> 20)]
     Large,
 }
 
-/// Reads the standard output of a command. The first row has the number `first_record` in the sample.
+/// Reads the standard output of a command for `rows_in` rows. The first row has the number `first_record` in the sample.
 ///
 /// # Errors
 ///
 /// If the output is invalid.
-pub fn read(stdout: &Bytes, first_record: u64) -> Result<Answer, AnswerError> {
+pub fn read(stdout: &Bytes, first_record: u64, rows_in: u64) -> Result<Answer, AnswerError> {
     let stdout = match stdout.strip_prefix(b"\xef\xbb\xbf") {
         Some(rest) => stdout.slice_ref(rest),
         None => stdout.clone(),
     };
-    check(&stdout)?;
+    if let Some(at) = utf8::first_malformed(&stdout) {
+        let line = line(&stdout, at);
+        return Err(AnswerError::Text { line });
+    }
     let dialect = Dialect::default();
     let mut records = Records::new(&dialect, &stdout);
-    let columns = header(&records.read().ok_or(AnswerError::Nothing)?);
+    let record = records.read().ok_or(AnswerError::Nothing)?;
+    check(&stdout, &record)?;
+    let columns = header(&record);
     if columns.len() > MOST_COLUMNS {
         let columns = columns.len();
         return Err(AnswerError::Columns { columns });
@@ -100,21 +124,34 @@ pub fn read(stdout: &Bytes, first_record: u64) -> Result<Answer, AnswerError> {
     if columns.iter().map(String::len).sum::<usize>() > MAX_HEADER_BYTES {
         return Err(AnswerError::LongHeader);
     }
-    let mut writer = csv::Writer::from_writer(Vec::with_capacity(stdout.len()));
-    let (mut sample, mut rows) = (RecordSample::default(), 0);
-    while let Some(record) = records.read() {
-        if record.len() != columns.len() {
-            return Err(AnswerError::Fields {
-                line: line(&stdout, record.start()),
-                fields: record.len(),
-                columns: columns.len(),
-            });
-        }
-        sample.add(rows, &record);
-        // Writing to a vector cannot fail, and every record has as many cells as the header.
-        rows += u64::from(writer.write_record(record.iter()).is_ok());
+    if let Some(at) = columns.iter().position(|column| column == ERROR_COLUMN) {
+        let (rest, refused) = take_refusals(&stdout, records, (at, columns.len()), rows_in)?;
+        let answer = read(&rest, first_record, rows_in)?;
+        return Ok(Answer { refused, ..answer });
     }
-    let body = writer.into_inner().unwrap_or_default();
+    let mut batch = RecordBatch::new(&dialect, &stdout, columns.len());
+    let mut body = PlainCsv(Vec::with_capacity(stdout.len()));
+    let (mut sample, mut rows) = (RecordSample::default(), 0);
+    loop {
+        batch.clear();
+        let run = records.read_run(&mut batch);
+        if run.records > 0 {
+            body.run(&dialect, &stdout, &batch, &run);
+            sample.add_run(rows, run.records, |record| batch.position(&run, record));
+            rows += run.records as u64;
+            continue;
+        }
+        let Some(record) = records.read() else {
+            break;
+        };
+        // A run holds regular records only.
+        check(&stdout, &record)?;
+        check_fields(&stdout, &record, columns.len())?;
+        sample.add(rows, &record);
+        body.record(record.iter());
+        rows += 1;
+    }
+    let PlainCsv(body) = body;
     if body.len() as u64 > MAX_OUTPUT_BYTES {
         return Err(AnswerError::Large);
     }
@@ -127,8 +164,54 @@ pub fn read(stdout: &Bytes, first_record: u64) -> Result<Answer, AnswerError> {
     Ok(Answer {
         sample: sample.rows(&dialect, &shown),
         columns: shown.columns,
+        refused: BTreeMap::new(),
         body: body.into(),
         rows,
+    })
+}
+
+/// Removes the refused rows, and the column `at` of `columns` with the reasons, from the output, of which `records` has
+/// read the header. Returns the rest, and the reasons.
+fn take_refusals(
+    stdout: &Bytes,
+    mut records: Records<'_>,
+    (at, columns): (usize, usize),
+    rows_in: u64,
+) -> Result<(Bytes, BTreeMap<u64, String>), AnswerError> {
+    let mut rest = PlainCsv(Vec::with_capacity(stdout.len()));
+    let mut write = |record: &Record<'_>| {
+        let mut cells: Vec<&[u8]> = record.iter().collect();
+        cells.remove(at);
+        rest.record(cells.into_iter());
+    };
+    if let Some(header) = Records::new(&Dialect::default(), stdout).read() {
+        write(&header);
+    }
+    let (mut refused, mut rows) = (BTreeMap::new(), 0);
+    while let Some(record) = records.read() {
+        check(stdout, &record)?;
+        check_fields(stdout, &record, columns)?;
+        match record.get(at).unwrap_or_default().trim_ascii() {
+            b"" => write(&record),
+            reason => drop(refused.insert(rows, crate::excerpt(reason, REASON_CHARACTERS))),
+        }
+        rows += 1;
+    }
+    if rows != rows_in {
+        let expected = rows_in;
+        return Err(AnswerError::Refusals { rows, expected });
+    }
+    Ok((rest.0.into(), refused))
+}
+
+fn check_fields(stdout: &[u8], record: &Record<'_>, columns: usize) -> Result<(), AnswerError> {
+    if record.len() == columns {
+        return Ok(());
+    }
+    Err(AnswerError::Fields {
+        line: line(stdout, record.start()),
+        fields: record.len(),
+        columns,
     })
 }
 
@@ -153,14 +236,11 @@ enum Place {
     Closed(usize),
 }
 
-/// Checks for errors that a CSV reader would accept silently.
-fn check(stdout: &[u8]) -> Result<(), AnswerError> {
-    if let Some(at) = utf8::first_malformed(stdout) {
-        let line = line(stdout, at);
-        return Err(AnswerError::Text { line });
-    }
+/// Checks a record for errors that a CSV reader would accept silently.
+fn check(stdout: &[u8], record: &Record<'_>) -> Result<(), AnswerError> {
     let mut place = Place::FieldStart;
-    for (at, &byte) in stdout.iter().enumerate() {
+    let bytes = stdout.iter().enumerate().take(record.end());
+    for (at, &byte) in bytes.skip(record.start()) {
         place = match (place, byte) {
             (Place::FieldStart, b'"') => Place::Quoted(at),
             (Place::Quoted(open), b'"') => Place::Closed(open),
@@ -187,16 +267,16 @@ mod tests {
     use super::*;
 
     fn answer(stdout: &'static [u8]) -> Result<Answer, AnswerError> {
-        read(&Bytes::from_static(stdout), 100)
+        read(&Bytes::from_static(stdout), 100, 3)
     }
 
     #[test]
     fn a_header_of_more_columns_than_are_carried_is_refused() {
         let wide = Bytes::from(",".repeat(MOST_COLUMNS));
         let columns = MOST_COLUMNS + 1;
-        assert_eq!(read(&wide, 0), Err(AnswerError::Columns { columns }));
+        assert_eq!(read(&wide, 0, 1), Err(AnswerError::Columns { columns }));
         let long = Bytes::from("x".repeat(MAX_HEADER_BYTES + 1));
-        assert_eq!(read(&long, 0), Err(AnswerError::LongHeader));
+        assert_eq!(read(&long, 0, 1), Err(AnswerError::LongHeader));
     }
 
     #[test]
@@ -237,6 +317,20 @@ mod tests {
             AnswerError::BehindQuote { line: 3 }
         );
         assert_eq!(line(b"a\nx\ncaf\xe9\n"), AnswerError::Text { line: 3 });
+    }
+
+    #[test]
+    fn a_command_may_refuse_rows_if_it_writes_one_for_each() {
+        let refusing = answer(b"a,rowmill-error,b\n1,,2\n3,\"no, never\",4\n5, ,6\n").unwrap();
+        assert_eq!(refusing.columns, ["a", "b"]);
+        assert_eq!(refusing.body, "1,2\n5,6\n");
+        assert_eq!(refusing.refused, [(1, "no, never".to_owned())].into());
+        assert_eq!(refusing.rows, 2);
+        let (rows, expected) = (1, 3);
+        assert_eq!(
+            answer(b"a,rowmill-error\n1,\n"),
+            Err(AnswerError::Refusals { rows, expected })
+        );
     }
 
     #[test]

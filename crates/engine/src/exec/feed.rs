@@ -1,14 +1,16 @@
 //! Makes the input of a command: the good records of a chunk as plain CSV, whatever the dialect of the job's input is,
 //! so that a command handles a single dialect.
 
-use std::ops::ControlFlow;
+use std::collections::BTreeMap;
 
 use proto::v1::{Chunk, Reject};
 
+use super::plain_csv::PlainCsv;
 use crate::dialect::{Dialect, DialectError};
 use crate::operation::{ObserveError, Scan, body_of};
 use crate::records::body::RejectBuilder;
 use crate::records::utf8;
+use crate::records::{PaddedCells, RecordBatch, Records};
 
 /// The input of a command for one chunk, and the records that are left out.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,33 +33,78 @@ pub struct Feed {
 ///
 /// If the chunk is invalid.
 pub fn feed(chunk: &Chunk) -> Result<Feed, ObserveError> {
+    feed_without(chunk, &BTreeMap::new())
+}
+
+/// The same without some rows, which are rejected. `refused`: their numbers among the good records, from 0, and why.
+///
+/// # Errors
+///
+/// If the chunk is invalid.
+pub fn feed_without(chunk: &Chunk, refused: &BTreeMap<u64, String>) -> Result<Feed, ObserveError> {
     let dialect = chunk.dialect.as_ref().ok_or(DialectError::NoDelimiter)?;
     let dialect = Dialect::try_from(dialect)?;
+    let columns = chunk.columns.len();
     let mut scan = Scan::new(chunk);
-    let mut writer = csv::Writer::from_writer(Vec::with_capacity(chunk.body.len() + 1024));
-    // Writing to a vector cannot fail, and every record has as many cells as the header.
-    let mut written = u64::from(writer.write_record(&chunk.columns).is_ok());
+    let mut csv = PlainCsv(Vec::with_capacity(chunk.body.len() + 1024));
+    csv.record(chunk.columns.iter().map(String::as_bytes));
     let body = body_of(chunk);
     let mut reject_builder = RejectBuilder::new(body);
-    scan.records = body.walk(&dialect, chunk.columns.len(), |number, record| {
-        match record {
-            Ok(record) => written += u64::from(writer.write_record(record.iter()).is_ok()),
-            Err(record) => {
-                scan.reject_ragged(chunk, &dialect, &mut reject_builder, (number, record));
+    let mut records = Records::new(&dialect, body.bytes);
+    let mut batch = RecordBatch::new(&dialect, body.bytes, columns);
+    let mut cells = PaddedCells::default();
+    let mut good = 0;
+    loop {
+        batch.clear();
+        if refused.is_empty() {
+            let run = records.read_run(&mut batch);
+            csv.run(&dialect, body.bytes, &batch, &run);
+            scan.records += run.records as u64;
+            good += run.records as u64;
+            if run.records > 0 {
+                continue;
             }
         }
-        ControlFlow::Continue(())
-    });
+        let Some(record) = records.read() else {
+            break;
+        };
+        match record.checked(&dialect, columns, &mut cells) {
+            Ok(record) => {
+                match refused.get(&good) {
+                    None => csv.record(record.iter()),
+                    Some(reason) => scan
+                        .rejects
+                        .add(|| reject_builder.reject(scan.records, &record, reason.clone())),
+                }
+                good += 1;
+            }
+            Err(record) => {
+                let numbered = (scan.records, &record);
+                scan.reject_ragged(chunk, &dialect, &mut reject_builder, numbered);
+            }
+        }
+        scan.records += 1;
+    }
     scan.check_records(chunk)?;
     let replaced = utf8::malformed(&chunk.body);
-    let csv = writer.into_inner().unwrap_or_default();
+    let PlainCsv(csv) = csv;
     Ok(Feed {
         csv: if replaced == 0 { csv } else { replace(&csv) },
-        rows: written.saturating_sub(1),
+        rows: good.saturating_sub(refused.len() as u64),
         rejected: scan.rejects.count,
         rejects: scan.rejects.kept,
         replaced,
     })
+}
+
+/// The offset behind each record of a feed, the header included.
+pub fn row_ends(csv: &[u8]) -> Vec<usize> {
+    let mut records = Records::new(&Dialect::default(), csv);
+    let mut ends = Vec::new();
+    while let Some(record) = records.read() {
+        ends.push(record.end());
+    }
+    ends
 }
 
 /// Replaces malformed UTF-8 sequences by U+FFFD.
@@ -114,6 +161,21 @@ mod tests {
         assert_eq!(feed.csv, "a,b\n1,caf\u{fffd}\n3,4\n".as_bytes());
         assert_eq!((feed.rows, feed.rejected, feed.replaced), (2, 2, 1));
         assert_eq!((feed.rejects[1].record, feed.rejects[1].line), (11, 13));
+    }
+
+    #[test]
+    fn refused_rows_are_rejects_among_the_other_bad_records() {
+        let chunk = chunk(&Dialect::default(), &["a", "b"], b"1,2\n3\n4,5\n6,7\n", 4);
+        let refused = [(1, "no".to_owned())].into();
+        let feed = feed_without(&chunk, &refused).unwrap();
+        assert_eq!(feed.csv, b"a,b\n1,2\n6,7\n");
+        assert_eq!((feed.rows, feed.rejected), (2, 2));
+        let rejects = feed.rejects.iter();
+        let rejects: Vec<_> = rejects
+            .map(|one| (one.record, one.line, &one.raw[..]))
+            .collect();
+        assert_eq!(rejects, [(11, 13, &b"3"[..]), (12, 14, b"4,5")]);
+        assert_eq!(feed.rejects[1].reason, "no");
     }
 
     #[test]

@@ -2,9 +2,12 @@
 //! output, and [`ExecState`] is the state over any set of chunks. Workers run the command; the engine does no I/O.
 
 pub mod answer;
+mod bisection;
 mod feed;
 mod operation;
+mod plain_csv;
 mod state;
 
-pub use feed::{Feed, feed};
+pub use bisection::Bisection;
+pub use feed::{Feed, feed, feed_without, row_ends};
 pub use state::ExecState;

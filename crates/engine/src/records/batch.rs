@@ -53,6 +53,11 @@ impl<'b> RecordBatch<'b> {
         self.columns == 0
     }
 
+    /// The number of cells of each record.
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
+    }
+
     /// Whether the batch is full.
     pub(crate) fn is_full(&self) -> bool {
         self.positions.cells() >= self.max_cells

@@ -13,8 +13,7 @@ mod structurals;
 pub(crate) mod utf8;
 
 use crate::dialect::{Dialect, Ragged};
-use batch::RecordRun;
-pub(crate) use batch::{CellSpan, RecordBatch};
+pub(crate) use batch::{CellSpan, RecordBatch, RecordRun};
 pub use lines::line_ends;
 pub(crate) use lines::line_ends_of;
 use reader::Reader;

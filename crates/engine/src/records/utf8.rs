@@ -14,6 +14,9 @@ pub(crate) fn malformed(bytes: &[u8]) -> u64 {
 
 /// The offset of the first malformed sequence.
 pub(crate) fn first_malformed(bytes: &[u8]) -> Option<usize> {
+    if simdutf8::basic::from_utf8(bytes).is_ok() {
+        return None;
+    }
     let error = std::str::from_utf8(bytes).err()?;
     Some(error.valid_up_to())
 }
