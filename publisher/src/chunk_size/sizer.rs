@@ -12,8 +12,8 @@ const MAX_US: u64 = 1_000_000;
 /// The largest size, unless the rows that a command writes are not known: it may write 15 MiB for a chunk.
 const MAX_BYTES: usize = 4 << 20;
 const MAX_BYTES_WITHOUT_ROWS: usize = 1 << 20;
-/// The size of the output at which chunks no longer grow: a quarter of what is allowed.
-const MAX_OUTPUT_BYTES: u64 = 15 << 18;
+/// The size of the output at which chunks no longer grow: a third of what is allowed, and more than the largest chunk.
+const MAX_OUTPUT_BYTES: u64 = 5 << 20;
 /// The largest growth at a time: the last chunks may have been unusually cheap.
 const MAX_GROWTH: usize = 8;
 
@@ -141,7 +141,7 @@ mod tests {
         assert!((START..=512 << 10).contains(&bytes), "{bytes}");
         // 15 MiB would be refused.
         let bytes = run(&ChunkSizer::new(START, false), 2000, 5, 2000);
-        assert!(bytes * 20 <= 4 << 20, "{bytes}");
+        assert!(bytes * 20 <= 5 << 20, "{bytes}");
     }
 
     #[test]
