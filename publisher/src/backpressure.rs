@@ -1,15 +1,14 @@
 //! Limits the number of chunks in flight between the publisher and the reader of their rows. Without the limit, a slow
 //! reader would let a filter read all of its input and fill the disks of the broker and the master.
 //!
-//! A chunk is in flight from the moment it is forwarded until it is released: its rows were read, or it will have none.
-//! Chunks are forwarded in order and released in any order. A release never depends on a chunk that is held back, so
-//! there is no deadlock.
+//! A chunk is in flight from the moment it is admitted until it is released: its rows were read, or it will have none.
+//! Chunks are admitted in order and released in any order. A release never depends on a chunk that is not admitted yet,
+//! so there is no deadlock.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use input::InputEvent;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 
 use crate::progress::Progress;
 
@@ -23,10 +22,10 @@ pub struct Backpressure {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The seq of the next chunk to forward.
+    /// The seq of the next chunk to admit.
     next: u64,
     in_flight: BTreeSet<u64>,
-    /// Chunks released before they were forwarded, because an earlier process had sent them.
+    /// Chunks released before they were admitted, because an earlier process had sent them.
     released_early: BTreeSet<u64>,
 }
 
@@ -50,41 +49,15 @@ impl Backpressure {
         }
     }
 
-    /// Forwards `events` to `out`, each chunk when the limit allows it. The first chunk is `first`. Returns when either
-    /// channel closes.
-    pub(crate) async fn forward(
-        &self,
-        first: u64,
-        mut events: mpsc::Receiver<InputEvent>,
-        out: mpsc::Sender<InputEvent>,
-        progress: &Progress,
-    ) {
-        self.begin(first);
-        let forwarding = async {
-            while let Some(next) = events.recv().await {
-                if matches!(next, InputEvent::Piece(_)) {
-                    self.wait_for_capacity(progress).await;
-                }
-                if out.send(next).await.is_err() {
-                    return;
-                }
-            }
-        };
-        tokio::select! {
-            () = forwarding => {}
-            // If the receiver is gone, do not wait for capacity or for input.
-            () = out.closed() => {}
-        }
-    }
-
-    fn begin(&self, first: u64) {
+    /// The first chunk to admit is `first`.
+    pub(crate) fn begin(&self, first: u64) {
         let mut state = self.state();
         state.next = first;
         state.released_early.retain(|seq| *seq >= first);
     }
 
-    /// Waits until the next chunk is admitted.
-    async fn wait_for_capacity(&self, progress: &Progress) {
+    /// Waits until the next chunk is admitted. Cancel-safe: if it is dropped, the chunk is not admitted.
+    pub(crate) async fn wait_for_capacity(&self, progress: &Progress) {
         while !self.admit() {
             progress.set_waiting("waiting until rows are read");
             self.released.notified().await;
@@ -133,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chunk_of_an_earlier_process_may_be_released_before_it_is_forwarded() {
+    fn a_chunk_of_an_earlier_process_may_be_released_before_it_is_admitted() {
         let backpressure = Backpressure::new(2);
         // Released before and after the first seq of this publish is known.
         backpressure.release(3);
@@ -145,7 +118,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_chunk_waits_for_capacity_but_not_for_a_dropped_receiver() {
+    async fn a_chunk_waits_for_capacity() {
         let backpressure = Backpressure::new(1);
         let progress = Progress::default();
         assert!(backpressure.admit());

@@ -29,4 +29,4 @@ pub use progress::Progress;
 pub use publish::{Publish, PublishSettings, PublishSource};
 pub use resume::{Remainder, ResumeLookup, ResumedPublish};
 pub use run::{PublishSummary, run};
-pub use send::{ConfirmOutcome, Outbox, Ticket};
+pub use send::{ConfirmOutcome, Outbox, Outgoing, Ticket};

@@ -100,21 +100,6 @@ async fn send(
     events: mpsc::Receiver<InputEvent>,
 ) -> Result<PublishSummary, PublishError> {
     let journal = builder.journal.clone();
-    let (events, forwarding) = match &settings.backpressure {
-        None => (events, None),
-        Some(backpressure) => {
-            // Capacity 1: the chunk in the channel is already counted as in flight.
-            let (out, forwarded) = mpsc::channel(1);
-            let forwarding =
-                backpressure.forward(builder.job.chunks, events, out, &settings.progress);
-            (forwarded, Some(forwarding))
-        }
-    };
-    let forwarding = async {
-        if let Some(forwarding) = forwarding {
-            forwarding.await;
-        }
-    };
     // Capacity 1: the reader's channel is the read-ahead.
     let (messages_sender, messages) = mpsc::channel(1);
     let mut sender = Sender::new(
@@ -124,10 +109,9 @@ async fn send(
         settings.first_connect,
         settings.tracer.clone(),
     );
-    let (built, sent, ()) = tokio::join!(
+    let (built, sent) = tokio::join!(
         builder.build_messages(settings, events, messages_sender),
         sender.send_all(messages),
-        forwarding,
     );
     if sent.is_err() && !sender.has_connected() {
         settings.progress.set_resumable(journal.abandon().await);
@@ -183,12 +167,21 @@ impl MessageBuilder {
         mut events: mpsc::Receiver<InputEvent>,
         messages: mpsc::Sender<Outgoing>,
     ) -> Result<Option<Totals>, PublishError> {
+        if let Some(backpressure) = &settings.backpressure {
+            backpressure.begin(self.job.chunks);
+        }
         let mut totals = None;
         let mut packer = Packer::new(messages, settings.packing, settings.signing.clone());
         while let Some(next) = packer.next(&mut events).await? {
             let envelope = match next {
                 InputEvent::Head(head) => self.open(settings, *head).await?,
                 InputEvent::Piece(InputPiece { piece, file, end }) => {
+                    if let Some(backpressure) = &settings.backpressure {
+                        let admitted = backpressure.wait_for_capacity(&settings.progress);
+                        if packer.send_until(admitted).await?.is_none() {
+                            break;
+                        }
+                    }
                     let chunk = self.job.chunk(piece, &file);
                     if let Some(resend) = &mut self.resend
                         && !resend.is_missing(chunk.seq)

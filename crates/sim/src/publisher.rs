@@ -68,7 +68,9 @@ impl Publisher {
             return;
         };
         match injector.random.below(3) {
-            0 if self.outbox.wants_message() => self.outbox.put(self.unsent.pop_front()),
+            0 if self.outbox.wants_message() => {
+                self.outbox.put(self.unsent.pop_front().map(Into::into));
+            }
             1 => {
                 if let Some((ticket, route, envelope)) = self.outbox.send_next() {
                     injector.trace(|| format!("publisher: sends {}", name(&envelope)));

@@ -7,13 +7,30 @@ use broker::{Confirm, Queue};
 use proto::{Envelope, Payload};
 
 use super::window::{Ticket, Window};
+use crate::journal::Checkpoint;
+
+/// A message to send.
+#[derive(Debug)]
+pub struct Outgoing {
+    pub(crate) envelope: Envelope,
+    /// The checkpoint behind it. `None` if it is not a chunk.
+    pub(crate) checkpoint: Option<Checkpoint>,
+}
+
+impl From<Envelope> for Outgoing {
+    /// A message without a checkpoint.
+    fn from(envelope: Envelope) -> Self {
+        Self {
+            envelope,
+            checkpoint: None,
+        }
+    }
+}
 
 /// The unconfirmed messages of one publish.
 #[derive(Debug)]
 pub struct Outbox {
     window: Window<Envelope>,
-    /// The next message, until the window admits it.
-    next: Option<Envelope>,
     /// Whether the input has ended.
     ended: bool,
 }
@@ -40,28 +57,33 @@ impl Outbox {
     pub fn new() -> Self {
         Self {
             window: Window::new(),
-            next: None,
             ended: false,
         }
     }
 
     /// Whether the next message may be put in.
     pub fn wants_message(&self) -> bool {
-        self.next.is_none() && !self.ended
+        !self.ended && self.window.wants_message()
     }
 
     /// Takes the next message, or `None` at the end. Call it only if [`wants_message`](Self::wants_message) is true:
-    /// otherwise it replaces a message that is not sent yet.
-    pub fn put(&mut self, message: Option<Envelope>) {
-        match message {
-            Some(envelope) => self.next = Some(envelope),
-            None => self.ended = true,
-        }
+    /// the window has room for one new message.
+    pub fn put(&mut self, message: Option<Outgoing>) {
+        let Some(Outgoing {
+            envelope,
+            checkpoint,
+        }) = message
+        else {
+            self.ended = true;
+            return;
+        };
+        let bytes = envelope.payload.encoded_len();
+        let alone = is_sent_alone(&envelope);
+        self.window.push(envelope, bytes, alone, checkpoint);
     }
 
     /// The next message to send, with its queue. It is in flight from now on.
     pub fn send_next(&mut self) -> Option<(Ticket, Queue, Envelope)> {
-        self.admit();
         let (ticket, envelope) = self.window.send_next()?;
         Some((ticket, queue_of(&envelope), envelope))
     }
@@ -88,21 +110,14 @@ impl Outbox {
         self.window.confirmed_prefix()
     }
 
-    /// Whether every message is confirmed and the input has ended.
-    pub fn is_done(&self) -> bool {
-        self.ended && self.next.is_none() && self.window.is_empty()
+    /// Takes the checkpoint behind the confirmed prefix. `None` if it has not advanced since the last call.
+    pub(crate) fn take_checkpoint(&mut self) -> Option<Checkpoint> {
+        self.window.take_checkpoint()
     }
 
-    /// Moves the next message into the window, if the window admits it.
-    fn admit(&mut self) {
-        if let Some(envelope) = self
-            .next
-            .take_if(|next| self.window.admits(is_sent_alone(next)))
-        {
-            let bytes = envelope.payload.encoded_len();
-            let alone = is_sent_alone(&envelope);
-            self.window.push(envelope, bytes, alone);
-        }
+    /// Whether every message is confirmed and the input has ended.
+    pub fn is_done(&self) -> bool {
+        self.ended && self.window.is_empty()
     }
 }
 
@@ -123,12 +138,12 @@ mod tests {
 
     use super::*;
 
-    fn chunk(seq: u64) -> Envelope {
+    fn chunk(seq: u64) -> Outgoing {
         let chunk = Chunk {
             seq,
             ..Chunk::default()
         };
-        Envelope::new(seq, "job", Payload::Chunk(chunk))
+        Envelope::new(seq, "job", Payload::Chunk(chunk)).into()
     }
 
     #[test]
@@ -137,11 +152,8 @@ mod tests {
         outbox.put(Some(chunk(0)));
         let (first, queue, _) = outbox.send_next().unwrap();
         assert_eq!(queue, Queue::Tasks);
-        outbox.put(Some(Envelope::new(
-            "seal",
-            "job",
-            Payload::Seal(JobSeal::default()),
-        )));
+        let seal = Envelope::new("seal", "job", Payload::Seal(JobSeal::default()));
+        outbox.put(Some(seal.into()));
         assert!(outbox.send_next().is_none(), "a seal goes alone");
         assert!(matches!(
             outbox.handle_confirm(first, Confirm::Nacked),

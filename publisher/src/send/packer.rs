@@ -1,5 +1,7 @@
 //! Packs chunks on threads, several at once, and passes them on in order.
 
+use std::pin::pin;
+
 use access::SigningKey;
 use engine::chunk::Packing;
 use futures_util::StreamExt;
@@ -53,16 +55,29 @@ impl Packer {
         &mut self,
         items: &mut mpsc::Receiver<T>,
     ) -> Result<Option<T>, PublishError> {
+        while self.packed.len() >= self.max_packing && !self.is_closed {
+            self.send_next_packed().await?;
+        }
+        let next = self.send_until(items.recv()).await?.flatten();
+        if next.is_none() {
+            self.send_packed().await?;
+        }
+        Ok(next)
+    }
+
+    /// Waits for `event`, which must be cancel-safe, and meanwhile sends packed messages. `None` if the sender has
+    /// ended.
+    pub(crate) async fn send_until<T>(
+        &mut self,
+        event: impl Future<Output = T>,
+    ) -> Result<Option<T>, PublishError> {
+        let mut event = pin!(event);
         while !self.is_closed {
-            // Both branches are cancel-safe.
+            // Every branch is cancel-safe.
             tokio::select! {
                 Some(packed) = self.packed.next() => self.send(packed.map_err(PublishError::Panic)?).await,
-                next = items.recv(), if self.packed.len() < self.max_packing => {
-                    if next.is_none() {
-                        self.send_packed().await?;
-                    }
-                    return Ok(next);
-                }
+                event = &mut event => return Ok(Some(event)),
+                () = self.messages.closed() => self.is_closed = true,
             }
         }
         Ok(None)
@@ -88,17 +103,19 @@ impl Packer {
         envelope: Envelope,
     ) -> Result<(), PublishError> {
         self.send_packed().await?;
-        let checkpoint = None;
-        self.send(Outgoing {
-            envelope,
-            checkpoint,
-        })
-        .await;
+        self.send(envelope.into()).await;
         Ok(())
     }
 
     async fn send_packed(&mut self) -> Result<(), PublishError> {
-        while let Some(packed) = self.packed.next().await {
+        while !self.packed.is_empty() {
+            self.send_next_packed().await?;
+        }
+        Ok(())
+    }
+
+    async fn send_next_packed(&mut self) -> Result<(), PublishError> {
+        if let Some(packed) = self.packed.next().await {
             self.send(packed.map_err(PublishError::Panic)?).await;
         }
         Ok(())
@@ -162,6 +179,30 @@ mod tests {
             let expected: Vec<Option<u64>> = (0..40).map(Some).chain([None]).collect();
             assert_eq!(seqs, expected, "{packing:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn packed_messages_are_sent_while_it_waits_for_an_event() {
+        // Room for all: the event below receives them.
+        let (sender, mut messages) = mpsc::channel(3);
+        let mut packer = Packer::new(sender, Packing::Hash, None);
+        for seq in 0..3 {
+            let chunk = Chunk {
+                seq,
+                ..Chunk::default()
+            };
+            packer.pack(JobId::new(), chunk, None).await;
+        }
+        let receive_all = async {
+            for _ in 0..3 {
+                messages.recv().await.unwrap();
+            }
+        };
+        let received = packer.send_until(receive_all).await.unwrap();
+        assert_eq!(received, Some(()));
+        drop(messages);
+        let never = std::future::pending::<()>();
+        assert_eq!(packer.send_until(never).await.unwrap(), None);
     }
 
     #[tokio::test]

@@ -12,9 +12,8 @@ use telemetry::{Stage, Tracer};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::checkpointer::Checkpointer;
 use super::congestion_window::CongestionWindow;
-use super::outbox::{ConfirmOutcome, Outbox};
+use super::outbox::{ConfirmOutcome, Outbox, Outgoing};
 use super::window::Ticket;
 use crate::journal::{Checkpoint, JournalHandle};
 use crate::progress::Progress;
@@ -26,18 +25,11 @@ const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 const QUEUE_FULL: &str = "the queue of chunks is full until workers take some";
 
-/// A message and the checkpoint behind it. `None` if the message is not a chunk.
-pub(crate) struct Outgoing {
-    pub(crate) envelope: Envelope,
-    pub(crate) checkpoint: Option<Checkpoint>,
-}
-
 /// The sending side of one publish.
 pub(crate) struct Sender<'a> {
     broker: &'a Broker,
     progress: &'a Progress,
     outbox: Outbox,
-    checkpointer: Checkpointer,
     journal: JournalHandle,
     /// A checkpoint that is not in the journal yet.
     checkpoint: Option<Checkpoint>,
@@ -62,7 +54,6 @@ impl<'a> Sender<'a> {
             broker,
             progress,
             outbox: Outbox::new(),
-            checkpointer: Checkpointer::default(),
             journal,
             checkpoint: None,
             checkpoint_written: Instant::now(),
@@ -92,7 +83,7 @@ impl<'a> Sender<'a> {
         let Some(first) = messages.recv().await else {
             return Ok(());
         };
-        self.put(Some(first));
+        self.outbox.put(Some(first));
         let mut backoff = Backoff::new();
         let give_up = Instant::now() + self.first_connect;
         loop {
@@ -165,7 +156,7 @@ impl<'a> Sender<'a> {
                         return Err(BrokerError::Closed { address: self.broker.address() });
                     }
                 },
-                message = messages.recv(), if self.outbox.wants_message() => self.put(message),
+                message = messages.recv(), if self.outbox.wants_message() => self.outbox.put(message),
                 () = tokio::time::sleep_until(resume), if Instant::now() < resume => {}
                 () = tokio::time::sleep_until(next_checkpoint), if self.checkpoint.is_some() => self.write_checkpoint(),
                 Ok(()) = blocked.changed() => {
@@ -177,14 +168,6 @@ impl<'a> Sender<'a> {
                 error = session.lost() => return Err(error),
             }
         }
-    }
-
-    fn put(&mut self, message: Option<Outgoing>) {
-        let envelope = message.map(|message| {
-            self.checkpointer.push(message.checkpoint);
-            message.envelope
-        });
-        self.outbox.put(envelope);
     }
 
     fn report_full_queue(&mut self) {
@@ -200,8 +183,7 @@ impl<'a> Sender<'a> {
 
     /// Writes the current checkpoint to the journal. A late or lost checkpoint costs only chunks that are sent twice.
     fn write_checkpoint(&mut self) {
-        let advanced = self.checkpointer.advance(self.outbox.confirmed_prefix());
-        self.checkpoint = advanced.or(self.checkpoint);
+        self.checkpoint = self.outbox.take_checkpoint().or(self.checkpoint);
         if let Some(checkpoint) = self.checkpoint
             && self.checkpoint_written.elapsed() >= CHECKPOINT_INTERVAL
         {
