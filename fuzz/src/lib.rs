@@ -6,7 +6,7 @@ use std::io::{self, Read};
 
 use engine::Dialect;
 
-/// A dialect made of the first two bytes, and what is left.
+/// A dialect made of the first two bytes, and the rest of the bytes.
 pub fn dialect(data: &[u8]) -> Option<(Dialect, &[u8])> {
     let (&[delimiter, flags], rest) = data.split_first_chunk()?;
     let has = |bit: u8| flags & (1 << bit) != 0;
@@ -22,20 +22,20 @@ pub fn dialect(data: &[u8]) -> Option<(Dialect, &[u8])> {
     Some((dialect, rest))
 }
 
-/// All of `from`, read in bites of so many bytes, up to about `most` in all.
+/// Reads `from` with a buffer of `step` bytes until its end, or until `max` bytes are read.
 ///
 /// # Errors
 ///
-/// When it cannot be read.
-pub fn read_in_bites(from: &mut impl Read, bite: usize, most: usize) -> io::Result<Vec<u8>> {
+/// If it cannot be read.
+pub fn read_in_steps(from: &mut impl Read, step: usize, max: usize) -> io::Result<Vec<u8>> {
     let mut read = Vec::new();
-    let mut buffer = vec![0; bite];
+    let mut buffer = vec![0; step];
     loop {
         match from.read(&mut buffer)? {
             0 => return Ok(read),
             bytes => read.extend(&buffer[..bytes]),
         }
-        if read.len() >= most {
+        if read.len() >= max {
             return Ok(read);
         }
     }

@@ -1,4 +1,5 @@
-//! The decoder, which reads in blocks and is read in bites, against encoding_rs at one go.
+//! Compares the decoder, which works block by block and is read a few bytes at a time, with encoding_rs on the whole
+//! input.
 
 #![no_main]
 
@@ -7,7 +8,7 @@ use std::io::Cursor;
 use libfuzzer_sys::fuzz_target;
 use input::{EncodingLabel, TextReader};
 
-/// Of one byte a character, of two, of up to four, and with a state.
+/// Encodings with one byte, two bytes and up to four bytes a character, and one with a state.
 const LABELS: [&str; 8] = [
     "latin1",
     "utf-16le",
@@ -20,23 +21,23 @@ const LABELS: [&str; 8] = [
 ];
 
 fuzz_target!(|data: &[u8]| {
-    let Some((&[label, bite], bytes)) = data.split_first_chunk() else {
+    let Some((&[label, step], bytes)) = data.split_first_chunk() else {
         return;
     };
-    // The last choice is none: what the bytes themselves tell.
+    // The last choice is no label: the encoding is detected.
     let label = LABELS.get(usize::from(label) % (LABELS.len() + 1));
-    let given: Option<EncodingLabel> = label.map(|label| label.parse().expect("a label is known"));
-    // UTF-32, and what is no text at all, is refused at once.
+    let given: Option<EncodingLabel> = label.map(|label| label.parse().expect("the label is known"));
+    // UTF-32 and binary files are refused at once.
     let Ok(mut text) = TextReader::open("fuzz", Cursor::new(bytes.to_vec()), given) else {
         return;
     };
     let encoding = encoding_rs::Encoding::for_label(text.encoding().as_bytes());
-    let encoding = encoding.expect("it has a name of the Encoding Standard");
-    let read = fuzz::read_in_bites(&mut text, 1 + usize::from(bite), usize::MAX);
+    let encoding = encoding.expect("the name is in the Encoding Standard");
+    let read = fuzz::read_in_steps(&mut text, 1 + usize::from(step), usize::MAX);
     if text.compression().is_some() {
-        return; // for the target `decompressor`
+        return; // the target `decompressor` covers it
     }
-    let read = read.expect("bytes in memory are read");
+    let read = read.expect("reading from memory does not fail");
     if encoding == encoding_rs::UTF_8 {
         assert_eq!(read, bytes);
         assert_eq!(text.replaced(), 0);

@@ -1,5 +1,5 @@
-//! The decompressor: over whatever claims to be packed, which may be a bomb; and over what was packed
-//! in several members and then damaged or cut off, which is found out or does not matter.
+//! The decompressor, with arbitrary bytes behind a valid signature, which may be a decompression bomb, and with valid
+//! files of several members that are then damaged or cut off. The damage must be detected, or must not change the text.
 
 #![no_main]
 
@@ -8,23 +8,23 @@ use std::io::{Cursor, Write};
 use libfuzzer_sys::fuzz_target;
 use input::TextReader;
 
-/// No more is taken of what comes out.
-const MOST_BYTES: usize = 4 << 20;
+/// The limit of decompressed bytes.
+const MAX_BYTES: usize = 4 << 20;
 
 fuzz_target!(|data: &[u8]| {
-    let Some((&[how, bite, at_high, at_low], bytes)) = data.split_first_chunk() else {
+    let Some((&[how, step, at_high, at_low], bytes)) = data.split_first_chunk() else {
         return;
     };
-    let bite = 1 + usize::from(bite) * 16;
+    let step = 1 + usize::from(step) * 16;
     if how & 0x80 != 0 {
-        // Packed by whoever fuzzes. What cannot be unpacked is an error, and nothing else.
+        // Compressed by the fuzzer. Invalid input must only lead to an error.
         let opened = TextReader::open("fuzz", Cursor::new(bytes.to_vec()), None);
         if let Ok(mut text) = opened {
-            drop(fuzz::read_in_bites(&mut text, bite, MOST_BYTES));
+            drop(fuzz::read_in_steps(&mut text, step, MAX_BYTES));
         }
         return;
     }
-    // What UTF-16 would be taken for is for the target `decoder`.
+    // ASCII only: the target `decoder` covers UTF-16, which other bytes could be detected as.
     let bytes: Vec<u8> = bytes.iter().map(|byte| byte & 0x7f | 0x20).collect();
     let (first, second) = bytes.split_at(bytes.len() / 2);
     let mut packed = pack(how, first);
@@ -39,19 +39,19 @@ fuzz_target!(|data: &[u8]| {
     }
     let read = TextReader::open("fuzz", Cursor::new(packed), None).and_then(|mut text| {
         let is_packed = text.compression().is_some();
-        let read = fuzz::read_in_bites(&mut text, bite, MOST_BYTES);
+        let read = fuzz::read_in_steps(&mut text, step, MAX_BYTES);
         read.map(|read| (is_packed, read)).map_err(|source| {
             let name = "fuzz".to_owned();
             input::InputError::Read { name, source }
         })
     });
     match (damage, read) {
-        (0, read) => assert_eq!(read.expect("it is sound"), (true, bytes)),
-        // A cut between two members cannot be told from a file that has but one.
+        (0, read) => assert_eq!(read.expect("an undamaged file is read"), (true, bytes)),
+        // A file cut between two members looks like a file with one member.
         (1, Ok((true, read))) => assert!(at == end_of_first && read == first, "cut at {at}"),
-        // Damage that is not found out changes nothing: it hit a time or a name.
+        // Undetected damage changes no text: it is in a time or a name.
         (_, Ok((true, read))) => assert!(read == bytes, "damaged at {at}"),
-        // What does not look packed is read as it is.
+        // A file that no longer looks compressed is read as it is.
         (_, Ok((false, _)) | Err(_)) => {}
     }
 });
@@ -79,5 +79,5 @@ fn pack(how: u8, bytes: &[u8]) -> Vec<u8> {
             encoder.write_all(bytes).and_then(|()| encoder.finish())
         }
     };
-    packed.expect("into memory nothing fails")
+    packed.expect("writing to memory does not fail")
 }

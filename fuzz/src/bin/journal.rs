@@ -1,5 +1,5 @@
-//! Journals of publishes, as a crash, a full disk or another program may have left them. The checksum is
-//! made right, for the fuzzer would never find it.
+//! Journals of publishes, as a crash, a full disk or another program may have left them. The checksums are computed
+//! here, because the fuzzer would never find a valid one.
 
 #![no_main]
 
@@ -17,7 +17,7 @@ thread_local! {
 
 fuzz_target!(|data: &[u8]| {
     let mut bytes = Vec::new();
-    // Records end with a zero byte, which is not of them; one that begins with 255 is torn.
+    // Records are separated by zero bytes; one that begins with 255 is torn.
     for record in data.split(|&byte| byte == 0) {
         let (is_torn, record) = match record.split_first() {
             Some((255, rest)) => (true, rest),
@@ -32,12 +32,12 @@ fuzz_target!(|data: &[u8]| {
         let directory = directory.get_or_init(|| {
             let own = format!("rowmill-fuzz-{}", std::process::id());
             let directory = std::env::temp_dir().join(own);
-            std::fs::create_dir_all(&directory).expect("a directory for one file");
+            std::fs::create_dir_all(&directory).expect("the directory is created");
             directory
         });
-        std::fs::write(directory.join(JOB), &bytes).expect("a file of some KB");
-        let shelf = JournalDir::new(directory.clone());
-        // Whatever stands there, it is gone on with or refused.
-        drop(ResumedPublish::find(shelf, JOB, Remainder::Pending));
+        std::fs::write(directory.join(JOB), &bytes).expect("the file is written");
+        let journal_dir = JournalDir::new(directory.clone());
+        // The publish is resumed or refused.
+        drop(ResumedPublish::find(journal_dir, JOB, Remainder::Pending));
     });
 });

@@ -1,5 +1,5 @@
-//! Messages from the broker, as workers and the master read them: whatever comes, it is refused or worked
-//! on, and never costs more than it may.
+//! Messages from the broker, as workers and the master read them: each is processed or refused, within the limits on
+//! memory and time.
 
 #![no_main]
 
@@ -30,25 +30,25 @@ fuzz_target!(|data: &[u8]| {
     };
     let bytes = Bytes::copy_from_slice(bytes);
     let Some(kind) = TYPES.get(usize::from(kind) % (TYPES.len() + 1)) else {
-        return foreign(bytes);
+        return process_csv_message(bytes);
     };
     let Ok(payload) = Payload::decode(kind, bytes) else {
         return;
     };
-    // What was read can be sent on.
+    // A decoded message can be encoded again.
     assert_eq!(
         Payload::decode(kind, payload.encode().into()).ok(),
         Some(payload.clone())
     );
     match payload {
-        Payload::Chunk(chunk) => work(&chunk),
+        Payload::Chunk(chunk) => process(&chunk),
         Payload::Result(result) => merge(&result),
-        Payload::Dead(dead) => dead.chunk.iter().for_each(work),
+        Payload::Dead(dead) => dead.chunk.iter().for_each(process),
         _ => {}
     }
 });
 
-fn work(chunk: &Chunk) {
+fn process(chunk: &Chunk) {
     if let Ok(chunk) = chunk::unpack(chunk) {
         drop(observe(&chunk));
     }
@@ -57,20 +57,20 @@ fn work(chunk: &Chunk) {
 fn merge(result: &ChunkResult) {
     if let Some(output) = &result.output {
         drop(output::unpack(output, result.seq));
-        spilled(output, result.seq);
+        read_spilled(output, result.seq);
     }
     let Some(Ok(merged)) = result.partial.as_ref().map(Merged::try_from) else {
         return;
     };
     let mut twice = merged.clone();
     if twice.merge(&merged).is_ok() {
-        // A state that could be merged can be stored and read again.
+        // A merged state can be stored and read again.
         assert!(Merged::try_from(&twice.partial()).is_ok());
     }
 }
 
-/// The same as it lies in a spill file, and is read piece by piece.
-fn spilled(output: &Output, seq: u64) {
+/// Reads the output in pieces, as from a spill file.
+fn read_spilled(output: &Output, seq: u64) {
     let length = output.body.len() as u64;
     let Ok(mut rows) = Unpacker::new(output, Cursor::new(&output.body), length, seq) else {
         return;
@@ -78,7 +78,7 @@ fn spilled(output: &Output, seq: u64) {
     while !rows.is_over() && rows.next(4096).is_ok() {}
 }
 
-fn foreign(body: Bytes) {
+fn process_csv_message(body: Bytes) {
     let csv = Csv {
         body,
         ..Csv::default()
@@ -91,6 +91,6 @@ fn foreign(body: Bytes) {
     };
     let single = SingleChunkJob::new(&csv, &info);
     if single.error.is_none() {
-        work(&single.chunk);
+        process(&single.chunk);
     }
 }

@@ -1,4 +1,4 @@
-//! The record reader against the csv crate, over bodies that no splitter has made sound.
+//! Compares the record reader with the csv crate, on bodies that no splitter has checked.
 
 #![no_main]
 
@@ -10,14 +10,14 @@ fuzz_target!(|data: &[u8]| {
     let Some((dialect, body)) = fuzz::dialect(data) else {
         return;
     };
-    // A line end at both ends: the csv crate would take a byte order mark away, and a comment that no
-    // line feed ends for a record.
+    // A line end at both ends: the csv crate would remove a byte order mark, and would read a comment without a line
+    // feed as a record.
     let body = [b"\n", body, b"\n"].concat();
     let mut records = Records::new(&dialect, &body);
     let mut end = 0;
     for expected in reader(&dialect, &body).into_byte_records() {
-        let expected = expected.expect("bytes in memory are read");
-        let found = records.read().expect("as many records");
+        let expected = expected.expect("reading from memory does not fail");
+        let found = records.read().expect("the csv crate has another record");
         assert!(end <= found.start() && found.start() < found.end());
         assert!(found.end() <= body.len());
         end = found.end();

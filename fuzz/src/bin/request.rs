@@ -1,4 +1,4 @@
-//! Requests to a master, any bytes to any call: each is answered or refused, and the master goes on.
+//! Requests to a master, with arbitrary bytes for any call: each is answered or refused, and the master keeps running.
 
 #![no_main]
 
@@ -22,25 +22,25 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 
 const JOB: &str = "01a218ac-f13a-7177-8607-7abcd0cb26d8";
-/// Some calls wait for what never comes.
-const PATIENCE: Duration = Duration::from_millis(50);
+/// Some calls wait for an event that never comes.
+const TIMEOUT: Duration = Duration::from_millis(50);
 
-/// A master that has a job, and a way to it.
-struct Mill {
+/// A master that has a job, and a connection to it.
+struct Server {
     runtime: Runtime,
     channel: Channel,
-    /// Of every call that it has.
+    /// The paths of all its calls.
     paths: Vec<PathAndQuery>,
 }
 
-static MILL: OnceLock<Mill> = OnceLock::new();
+static SERVER: OnceLock<Server> = OnceLock::new();
 
 fuzz_target!(|data: &[u8]| {
     let Some((&[call, kind], bytes)) = data.split_first_chunk() else {
         return;
     };
-    let mill = MILL.get_or_init(Mill::start);
-    let path = &mill.paths[usize::from(call) % mill.paths.len()];
+    let server = SERVER.get_or_init(Server::start);
+    let path = &server.paths[usize::from(call) % server.paths.len()];
     let mut request = Vec::new();
     if kind % 2 == 0 {
         // Most requests name a job in their first field.
@@ -48,9 +48,9 @@ fuzz_target!(|data: &[u8]| {
         request.extend(JOB.as_bytes());
     }
     request.extend(bytes);
-    mill.runtime.block_on(async {
-        let answer = timeout(PATIENCE, ask(mill.channel.clone(), path.clone(), request));
-        // A call that panicked ends with this, and so does one to a master that is gone.
+    server.runtime.block_on(async {
+        let answer = timeout(TIMEOUT, ask(server.channel.clone(), path.clone(), request));
+        // The status of a call that panicked, or whose master has ended.
         if let Ok(Err(status)) = answer.await {
             assert!(
                 !matches!(status.code(), Code::Unknown | Code::Unavailable),
@@ -62,21 +62,21 @@ fuzz_target!(|data: &[u8]| {
 
 async fn ask(channel: Channel, path: PathAndQuery, request: Vec<u8>) -> Result<(), Status> {
     let mut grpc = tonic::client::Grpc::new(channel);
-    grpc.ready().await.expect("the master is there");
+    grpc.ready().await.expect("the master accepts connections");
     let answer = grpc
         .server_streaming(Request::new(request), path, Raw)
         .await?;
     answer.into_inner().message().await.map(drop)
 }
 
-impl Mill {
+impl Server {
     fn start() -> Self {
-        let runtime = Runtime::new().expect("threads");
+        let runtime = Runtime::new().expect("the runtime starts");
         let (channel, paths) = runtime.block_on(async {
-            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-            let address = listener.local_addr().expect("an address");
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+            let address = listener.local_addr().expect("the listener has an address");
             let spill = std::env::temp_dir().join(format!("rowmill-fuzz-{}", std::process::id()));
-            std::fs::create_dir_all(&spill).expect("a directory for some KB");
+            std::fs::create_dir_all(&spill).expect("the directory is created");
             let broker = Broker::memory();
             let config = Config {
                 broker: broker.clone(),
@@ -89,7 +89,7 @@ impl Mill {
             tokio::spawn(master::run(config, CancellationToken::new()));
             publish(&broker).await;
             let endpoint = Endpoint::from_shared(format!("http://{address}"));
-            let channel = endpoint.expect("an address").connect_lazy();
+            let channel = endpoint.expect("the address is valid").connect_lazy();
             (channel, paths())
         });
         Self {
@@ -102,7 +102,7 @@ impl Mill {
 
 /// A job of one chunk, with a row.
 async fn publish(broker: &Broker) {
-    let job: JobId = JOB.parse().expect("an id");
+    let job: JobId = JOB.parse().expect("the id is valid");
     let job_id = JOB.to_owned();
     let open = JobOpen {
         job_id: job_id.clone(),
@@ -128,7 +128,7 @@ async fn publish(broker: &Broker) {
     let session = broker
         .connect("fuzz")
         .await
-        .expect("queues in this process");
+        .expect("the in-memory broker accepts connections");
     for payload in [
         Payload::Open(open),
         Payload::Result(result),
@@ -138,27 +138,27 @@ async fn publish(broker: &Broker) {
         session
             .publish(Queue::Results, &envelope)
             .await
-            .expect("it is taken");
+            .expect("the in-memory broker accepts messages");
     }
 }
 
-/// From the service's own description, so that a new call is here by itself.
+/// The paths of all calls, from the protobuf descriptors, so that a new call is included.
 fn paths() -> Vec<PathAndQuery> {
     let files: prost_types::FileDescriptorSet =
-        prost::Message::decode(proto::DESCRIPTORS).expect("descriptors");
+        prost::Message::decode(proto::DESCRIPTORS).expect("the descriptors are valid");
     let mut paths = Vec::new();
     for file in &files.file {
         for service in &file.service {
             for method in &service.method {
                 let path = format!("/{}.{}/{}", file.package(), service.name(), method.name());
-                paths.push(path.parse().expect("a path"));
+                paths.push(path.parse().expect("the path is valid"));
             }
         }
     }
     paths
 }
 
-/// Bytes as they are.
+/// A codec that passes bytes through.
 struct Raw;
 
 impl Codec for Raw {

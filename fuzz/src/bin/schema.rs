@@ -1,4 +1,4 @@
-//! Table Schemas, and cells validated against them: the schema is before the first zero byte, CSV behind it.
+//! Table Schemas, and cells validated against them: the schema ends at the first zero byte, and the CSV follows.
 
 #![no_main]
 
@@ -36,6 +36,6 @@ fuzz_target!(|data: &[u8]| {
         body,
         ..Chunk::default()
     };
-    // The number of rows may be wrong, which is an error; a schema that compiled before compiles again.
+    // The number of rows may be wrong, which is an error.
     drop(observe(&chunk));
 });

@@ -1,4 +1,4 @@
-//! The sniffer: whatever it is given, a dialect that can be used comes of it, and what was said is kept.
+//! The sniffer: it finds a valid dialect for any input, and does not change what the user gave.
 
 #![no_main]
 
@@ -6,23 +6,23 @@ use engine::sniff::{DialectOverrides, sniff};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    let Some((said, text)) = fuzz::dialect(data) else {
+    let Some((dialect, text)) = fuzz::dialect(data) else {
         return;
     };
-    let free = sniff(text, false, &DialectOverrides::default());
-    assert_eq!(free.dialect.check(), Ok(()));
-    for found in &free.traits {
+    let sniffed = sniff(text, false, &DialectOverrides::default());
+    assert_eq!(sniffed.dialect.check(), Ok(()));
+    for found in &sniffed.traits {
         assert!((0.0..=1.0).contains(&found.confidence), "{found:?}");
     }
     let given = DialectOverrides {
-        delimiter: Some(said.delimiter),
-        quote: Some(said.quote),
-        escape: Some(said.escape),
-        double_quote: Some(said.double_quote),
-        has_header: Some(said.has_header),
-        comment: Some(said.comment),
+        delimiter: Some(dialect.delimiter),
+        quote: Some(dialect.quote),
+        escape: Some(dialect.escape),
+        double_quote: Some(dialect.double_quote),
+        has_header: Some(dialect.has_header),
+        comment: Some(dialect.comment),
     };
-    let bound = sniff(text, true, &given);
-    assert_eq!(bound.dialect, said);
-    assert!(bound.traits.is_empty());
+    let sniffed = sniff(text, true, &given);
+    assert_eq!(sniffed.dialect, dialect);
+    assert!(sniffed.traits.is_empty());
 });

@@ -1,4 +1,4 @@
-//! The splitter against the csv crate, cut at any size and fed in any way.
+//! Compares the splitter with the csv crate, for any chunk size and any size of the parts it is given.
 
 #![no_main]
 
