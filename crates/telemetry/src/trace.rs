@@ -7,7 +7,10 @@
 //! Spans are sent only by a build with the feature `otlp`.
 
 #[cfg(any(not(feature = "otlp"), test))]
-#[cfg_attr(feature = "otlp", expect(dead_code, reason = "here only its message is tested"))]
+#[cfg_attr(
+    feature = "otlp",
+    expect(dead_code, reason = "here only its message is tested")
+)]
 mod disabled;
 #[cfg(feature = "otlp")]
 mod enabled;
@@ -74,7 +77,10 @@ impl From<String> for AttributeValue {
 
 /// A stage of a chunk that has begun and not ended.
 #[derive(Debug, Clone, Copy)]
-#[cfg_attr(not(feature = "otlp"), expect(dead_code, reason = "only a collector reads it"))]
+#[cfg_attr(
+    not(feature = "otlp"),
+    expect(dead_code, reason = "only a collector reads it")
+)]
 pub struct Span {
     job: JobId,
     seq: u64,

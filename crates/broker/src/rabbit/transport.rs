@@ -31,10 +31,7 @@ const TCP_SECONDS: u64 = 5;
 pub(super) type ByteStream = Box<dyn Bytes>;
 
 /// A stream of bytes in both directions.
-pub(super) trait Bytes:
-    tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin
-{
-}
+pub(super) trait Bytes: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin {}
 
 impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin> Bytes for T {}
 
@@ -106,8 +103,9 @@ impl Reactor for ByteStreams {
         &self,
         address: SocketAddr,
     ) -> impl Future<Output = io::Result<LapinStream>> + Send + 'static {
+        let connecting = TcpStream::connect(address);
         async move {
-            let stream: ByteStream = Box::new(TcpStream::connect(address).await?);
+            let stream: ByteStream = Box::new(connecting.await?);
             Ok(stream.compat())
         }
     }
