@@ -84,6 +84,21 @@ fn csv_says_what_json_says() {
 }
 
 #[test]
+fn counts_that_were_not_computed_are_null_and_empty() {
+    let json = run(&["--json", "--stats", "basic"], &before()).stdout;
+    let json: Value = serde_json::from_slice(&json).unwrap();
+    let csv = run(&["--csv", "--stats", "basic"], &before()).stdout;
+    let mut reader = csv::Reader::from_reader(csv.as_slice());
+    let header = reader.headers().unwrap().clone();
+    let record = reader.records().next().unwrap().unwrap();
+    for name in ["leading_zeros", "surrounding_space", "mixed_case"] {
+        assert_eq!(json["columns"][0][name], Value::Null, "{name}");
+        let at = header.iter().position(|field| field == name).unwrap();
+        assert_eq!(&record[at], "", "{name}");
+    }
+}
+
+#[test]
 fn markdown_is_a_table_below_a_summary() {
     let written = stdout(&run(&["--markdown"], &before()));
     let lines: Vec<&str> = written.lines().collect();

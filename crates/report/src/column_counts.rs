@@ -5,21 +5,21 @@ use serde::{Deserialize, Serialize};
 
 macro_rules! counts {
     ($($field:ident: $label:literal),+ $(,)?) => {
-        /// The counts as JSON. Files of earlier versions lack some.
+        /// The counts as JSON. A count is `None` if it was not computed; files of earlier versions lack some.
         #[derive(Debug, Default, Serialize, Deserialize)]
         #[serde(default)]
         pub(crate) struct ColumnCounts {
-            $($field: u64,)+
+            $($field: Option<u64>,)+
         }
 
         impl ColumnCounts {
             /// The name and the value of each.
-            pub(crate) fn fields(&self) -> Vec<(&'static str, String)> {
-                vec![$((stringify!($field), self.$field.to_string())),+]
+            pub(crate) fn fields(&self) -> Vec<(&'static str, Option<u64>)> {
+                vec![$((stringify!($field), self.$field)),+]
             }
 
             /// The label and the value of each.
-            pub(crate) fn labelled(&self) -> Vec<(&'static str, u64)> {
+            pub(crate) fn labelled(&self) -> Vec<(&'static str, Option<u64>)> {
                 vec![$(($label, self.$field)),+]
             }
 

@@ -37,7 +37,8 @@ pub(super) fn write(out: &mut impl Write, profile: &Profile) -> io::Result<()> {
 /// Name and value of every field; a missing value is empty.
 fn fields(column: &ColumnProfile) -> Vec<(&'static str, String)> {
     let mut fields = basics(column);
-    fields.extend(ColumnCounts::from(column).fields());
+    let counts = ColumnCounts::from(column).fields();
+    fields.extend(counts.into_iter().map(|(name, count)| (name, text(count))));
     fields.extend(numbers(column));
     fields.extend(texts(column));
     fields

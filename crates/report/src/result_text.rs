@@ -261,11 +261,11 @@ pub fn warnings(column: &ColumnProfile) -> Vec<String> {
     }
     let cells = [
         (
-            column.leading_zeros,
+            column.leading_zeros(),
             "with leading zeros, which a number would lose",
         ),
         (
-            column.surrounding_space,
+            column.surrounding_space(),
             "with a space or tab at the start or end",
         ),
     ];
@@ -274,14 +274,14 @@ pub fn warnings(column: &ColumnProfile) -> Vec<String> {
             warnings.push(format!("{} {what}", plural(n, "cell")));
         }
     }
-    if column.out_of_range > 0 {
+    if column.out_of_range() > 0 {
         warnings.push(format!(
             "{} out of range, with more than 1,100 digits before or behind the decimal point, and left out \
              of min, max, sum, mean and quantiles",
-            plural(column.out_of_range, "number")
+            plural(column.out_of_range(), "number")
         ));
     }
-    match column.mixed_case {
+    match column.mixed_case() {
         0 => {}
         1 => warnings.push("1 value differs from another only in upper and lower case".to_owned()),
         n => warnings.push(format!(
@@ -394,7 +394,7 @@ mod tests {
             r#type: ColumnType::Integer.into(),
             fit: 0.97,
             count: 100,
-            leading_zeros: 1,
+            leading_zeros: Some(1),
             unique: Uniqueness::Yes.into(),
             order: Order::StrictlyAscending.into(),
             ..ColumnProfile::default()

@@ -70,6 +70,9 @@ fn column(name: &str, kind: ColumnType, min: &str, max: &str) -> ColumnProfile {
         longest: Some(max.into()),
         order: Order::None.into(),
         unique: Uniqueness::No.into(),
+        leading_zeros: Some(0),
+        surrounding_space: Some(0),
+        mixed_case: Some(0),
         ..ColumnProfile::default()
     }
 }
@@ -135,15 +138,15 @@ fn country() -> ColumnProfile {
     let mut country = column("country", ColumnType::Text, "AT", "us");
     country.distinct = Some(estimate(13, 0.0));
     country.top = top(&[("US", 500_000), ("DE", 250_000), ("us", 1200)]);
-    country.mixed_case = 2;
-    country.surrounding_space = 17;
+    country.mixed_case = Some(2);
+    country.surrounding_space = Some(17);
     country
 }
 
 fn zip() -> ColumnProfile {
     let mut zip = column("zip", ColumnType::Integer, "7", "99999");
     zip.empty = 3;
-    zip.leading_zeros = 54_321;
+    zip.leading_zeros = Some(54_321);
     zip.distinct = Some(estimate(41_000, 0.0081));
     spread(&mut zip, 7.0, 99_999.0, |i| {
         if i % 3 == 0 { 100 } else { 60_000 }

@@ -391,7 +391,7 @@ pub fn profile(ms: u64) -> Profile {
             ColumnProfile {
                 distinct: Some(estimate(7, 0.0)),
                 top: vec![top("US", rows / 3), top("BR\u{7}", rows / 4)],
-                mixed_case: 2,
+                mixed_case: Some(2),
                 ..column("country", ColumnType::Text, "BR", "US")
             },
             column("category", ColumnType::Text, "books", "toys"),

@@ -132,7 +132,7 @@ impl<'c> ColumnSummary<'c> {
             sum: moments.sum(),
             mean: moments.mean(),
             mean_decimal: moments.mean_decimal(),
-            out_of_range: self.basics.out_of_range,
+            out_of_range: Some(self.basics.out_of_range),
             stddev: moments.stddev(),
             skewness: has_cubes.then(|| moments.skewness()).flatten(),
             ..profile
@@ -246,11 +246,11 @@ impl<'c> ColumnSummary<'c> {
 
     fn with_checks(&self, mut profile: ColumnProfile) -> ColumnProfile {
         if self.taken.has(Groups::CHECKS) {
-            profile.leading_zeros = self.basics.leading_zeros;
-            profile.surrounding_space = self.basics.surrounding_space;
+            profile.leading_zeros = Some(self.basics.leading_zeros);
+            profile.surrounding_space = Some(self.basics.surrounding_space);
             profile.set_order(self.order());
             if let Values::ValueTable(table) = &self.column.values {
-                profile.mixed_case = mixed_case(table);
+                profile.mixed_case = Some(mixed_case(table));
             }
         }
         profile

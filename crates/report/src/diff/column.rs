@@ -128,6 +128,10 @@ fn warnings(column_changes: &mut ColumnChanges<'_>, before: &ColumnProfile, afte
     let others = ColumnCounts::from(after).labelled();
     let all = non_empty(before).max(non_empty(after)).max(1) as f64;
     for ((label, before), (_, after)) in counts.into_iter().zip(others) {
+        // A count that only one side has is not comparable.
+        let (Some(before), Some(after)) = (before, after) else {
+            continue;
+        };
         let weight = match before {
             0 => NEW_WARNING_WEIGHT,
             _ => before.abs_diff(after) as f64 / all,

@@ -38,6 +38,12 @@ fn said(changes: &[Change]) -> Vec<(Option<&str>, &'static str)> {
 }
 
 #[test]
+fn a_count_that_only_one_side_has_is_not_compared() {
+    let changes = after(|profile| named(profile, "country").surrounding_space = None);
+    assert_eq!(said(&changes), []);
+}
+
+#[test]
 fn a_profile_does_not_differ_from_itself() {
     assert_eq!(after(|_| {}), []);
 }
@@ -148,8 +154,8 @@ fn a_table_of_many_changes() {
         id.sum = Some("1".into());
         let country = named(profile, "country");
         country.top[0].count = 300_000;
-        country.surrounding_space = 0;
-        named(profile, "ordered_at").leading_zeros = 2;
+        country.surrounding_space = Some(0);
+        named(profile, "ordered_at").leading_zeros = Some(2);
         profile.columns.remove(5);
     });
     let mut out = Vec::new();
