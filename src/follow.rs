@@ -173,7 +173,7 @@ fn reading(job: &Job) -> ProgressSample {
             format!("NO WORKERS{who}: start one with `{start}`")
         }
         JobState::Stalled => format!(
-            "STALLED: its publisher is gone; run on its host: rowmill publish --resume {}",
+            "STALLED: its publisher has ended; run on its host: rowmill publish --resume {}",
             job.job_id
         ),
         _ => String::new(),

@@ -26,7 +26,7 @@ impl Args {
         let Command::New { file } = self.command;
         SigningKey::create(&file).or_exit_by_cause()?;
         let file = file.display();
-        cli::stderr_line!("rowmill publish and rowmill worker are given --signing-key-file {file}");
+        cli::stderr_line!("rowmill publish and rowmill worker need --signing-key-file {file}");
         Ok(Exit::Ok)
     }
 }

@@ -100,13 +100,13 @@ impl Args {
 
     fn check_rows(&self, path: &Path) -> Result<(), Failure> {
         if !self.publish.makes_rows() {
-            let message = "-o is for the rows that come of a job, and none come of a profile; --wait \
+            let message = "-o is for the output rows of a job, and a profile has none; --wait \
                         prints the result";
             return Err(Failure::message(Exit::Usage, message));
         }
         if RowsWriter::is_stdout(path) && (self.wait || self.output.is_shaped()) {
-            let message = "-o - gives stdout to the rows; --wait, --json, --csv and --markdown write a \
-                        result there: give -o a file, or ask rowmill show for the result";
+            let message = "-o - writes the rows to stdout, where --wait, --json, --csv and --markdown write the \
+                result: name a file with -o, or print the result with rowmill show";
             return Err(Failure::message(Exit::Usage, message));
         }
         Ok(())
@@ -208,7 +208,7 @@ impl Args {
             copied = copying => copied,
             Err(failure) = showing => Err(failure),
             failure = closed => {
-                cli::stderr_line!("rowmill: the reader of the rows is gone; job {job_id} continues");
+                cli::stderr_line!("rowmill: the reader of the rows has closed the pipe; job {job_id} continues");
                 Err(failure)
             }
             () = shutdown.cancelled() => Err(stopped_following(&job_id)),

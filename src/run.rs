@@ -185,8 +185,8 @@ impl Args {
         let otherwise = from_command.then_some(Path::new("-"));
         let target = self.rows.target(otherwise);
         if target.is_some() && !from_command && !self.job.makes_rows() {
-            let said = "-o is for the rows that come of a command, as in: rowmill run in.csv -o \
-                        out.csv -- python3 clean.py, or that hold against a schema: rowmill run \
+            let said = "-o is for the output rows of a command, as in: rowmill run in.csv -o \
+                        out.csv -- python3 clean.py, or the valid rows with a schema: rowmill run \
                         in.csv --schema schema.json -o valid.csv";
             return Err(Failure::message(Exit::Usage, said));
         }

@@ -52,14 +52,11 @@ impl Args {
             () = shutdown.cancelled() => return Err(Failure::message(Exit::Cancelled, "interrupted")),
         };
         let Some(profile) = report::profile_of(response.report.as_ref()) else {
-            let said =
-                "only a profile tells what a schema could say; this job is of another operation";
+            let said = "a schema is proposed from a profile, and this job has another operation";
             return Err(Failure::message(Exit::Usage, said));
         };
         if response.partial {
-            cli::stderr_line!(
-                "rowmill: the profile is partial: what is still to come may break the schema"
-            );
+            cli::stderr_line!("rowmill: the profile is partial: later rows may break the schema");
         }
         let schema = propose(profile, &response.columns, self.bounds);
         let mut out = std::io::stdout().lock();

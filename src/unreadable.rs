@@ -29,7 +29,7 @@ const COLUMNS: [(&str, Align); 8] = [
     ("from", Align::Left),
     ("queue", Align::Left),
     ("bytes", Align::Right),
-    ("came", Align::Right),
+    ("received", Align::Right),
     ("reason", Align::Left),
 ];
 
@@ -89,7 +89,7 @@ pub(crate) async fn list(
     }
     if list.forgotten > 0 {
         cli::stderr_line!(
-            "rowmill: {} older messages that could not be used were forgotten: the newest 1,000 are kept, \
+            "rowmill: {} older messages that could not be used were deleted: the newest 1,000 are kept, \
              of at most 67 MB",
             format::grouped(list.forgotten)
         );
@@ -137,12 +137,12 @@ fn cells(message: &UnreadableMessage) -> [String; 8] {
         message.app_id.clone(),
         message.queue.clone(),
         format::grouped(message.body_bytes),
-        came(message),
+        received(message),
         message.reason.clone(),
     ]
 }
 
-fn came(message: &UnreadableMessage) -> String {
+fn received(message: &UnreadableMessage) -> String {
     let age_ms = proto::unix_ms().saturating_sub(message.received_unix_ms);
     let ago = format!("{} ago", format::duration(age_ms));
     match message.times {
@@ -163,7 +163,7 @@ fn write(out: &mut impl Write, shown: &GetUnreadableResponse) -> std::io::Result
         ("correlation", message.correlation_id.clone()),
         ("from", message.app_id.clone()),
         ("queue", message.queue.clone()),
-        ("came", came(&message)),
+        ("received", received(&message)),
         ("bytes", format::grouped(message.body_bytes)),
     ];
     for (name, value) in facts {

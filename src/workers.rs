@@ -31,7 +31,7 @@ const COLUMNS: [(&str, Align); 10] = [
     ("state", Align::Left),
     ("lane", Align::Left),
     ("threads", Align::Right),
-    ("in hand", Align::Right),
+    ("running", Align::Right),
     ("rows/s", Align::Right),
     ("rows", Align::Right),
     ("failures", Align::Right),

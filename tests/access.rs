@@ -292,7 +292,7 @@ async fn commands_show_a_token_and_say_what_it_lacks() {
     }
     let (code, said) = run(Some(&reader), &["cancel", &job]);
     assert!(
-        code == 9 && said.contains("bo may only look"),
+        code == 9 && said.contains("bo has read-only access"),
         "{code}: {said}"
     );
     let (code, said) = run(Some(&admin), &["cancel", &job]);

@@ -112,7 +112,7 @@ async fn a_standby_master_says_so_and_takes_over_when_the_first_is_killed() {
     let data = data.to_str().unwrap();
     let args = ["master", "--listen", &address, "--data", data];
     let standby = Process::start(&mut stage.command(&args));
-    standby.wait_for("standby: another master takes the results");
+    standby.wait_for("standby: another master consumes the results");
     let mut client = access::connect(&address).await.unwrap();
     let request = GetMasterRequest {
         protocol: proto::PROTOCOL,
@@ -122,7 +122,7 @@ async fn a_standby_master_says_so_and_takes_over_when_the_first_is_killed() {
     assert_eq!(standing, BrokerState::Standby);
 
     first.kill();
-    standby.wait_for("active: the other master has gone");
+    standby.wait_for("active: the other master has ended");
     let _worker = stage.worker();
     let job_id = publish(&stage, "a.csv");
     let job = finished(&mut client, &job_id).await.job.unwrap();

@@ -353,7 +353,7 @@ async fn a_broker_that_does_not_answer_as_asked_is_told_apart() {
         (
             "amqp://no-such-host.invalid".to_owned(),
             4,
-            "is the host's name right?",
+            "check its spelling",
             "is RabbitMQ running",
         ),
     ] {

@@ -196,7 +196,7 @@ async fn a_command_that_takes_longer_than_the_broker_lets_it_is_dead_after_its_a
     let job_id = published(publish.arg(csv));
 
     worker.wait_for(
-        "a message was held longer than the broker's consumer_timeout of 4 s; raise it in rabbitmq.conf",
+        "a message was unacknowledged for longer than the broker's consumer_timeout of 4 s; raise it in rabbitmq.conf",
     );
     let result = finished(&mut stage.client().await, &job_id).await;
     let job = result.job.unwrap();

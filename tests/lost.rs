@@ -236,7 +236,7 @@ async fn chunks_that_a_policy_drops_are_dead_or_lost_and_each_is_told() {
         chunks()
     );
     assert!(job.chunks_lost > 0 && job.chunks_dead > 0, "{job:?}");
-    assert_eq!(lost.dead[0].reason, "the broker gave up on it: maxlen");
+    assert_eq!(lost.dead[0].reason, "the broker dead-lettered it: maxlen");
     check_told(stage, &job_id);
     let replay = run(stage, &["dead", "replay", &job_id]);
     assert!(replay.status.success(), "{}", stderr(&replay));

@@ -168,8 +168,8 @@ fn what_does_not_fit_or_is_no_schema_is_said_before_anything_is_sent() {
         "{said}"
     );
     let why = [
-        ("empty.json", "no JSON"),
-        ("list.json", "no JSON object"),
+        ("empty.json", "not JSON"),
+        ("list.json", "not a JSON object"),
         ("typo.json", "minimun"),
         ("type.json", "money"),
         ("foreign.json", "foreignKeys"),

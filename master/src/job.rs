@@ -160,8 +160,10 @@ impl Job {
     pub(crate) fn out_of_range_reason(&self, seq: u64) -> Option<String> {
         let chunks = self.seal.as_ref().map_or(MAX_CHUNKS, |seal| seal.chunks);
         (seq >= chunks).then(|| match self.seal {
-            Some(_) => format!("the job has {chunks} chunks, from 0, and this is of chunk {seq}"),
-            None => format!("no job has so many chunks that one is the number {seq}"),
+            Some(_) => {
+                format!("the job has {chunks} chunks, from 0, and this is about chunk {seq}")
+            }
+            None => format!("no job has a chunk with the number {seq}"),
         })
     }
 

@@ -58,7 +58,8 @@ impl Metrics {
             retries: list.counter("retries", "Attempts beyond the first of the chunks that were committed"),
             jobs: list.gauges("jobs", "state", "Jobs in the store, by state"),
             workers: list.gauges("workers", "state", "Known workers, by state: running, draining, left or lost"),
-            broker: list.gauges("broker", "state", "State of the connection to the broker: 1 for the current state, 0 for the others; standby: another master takes the results"),
+            broker: list.gauges("broker", "state", "State of the connection to the broker: 1 for the current state, \
+                0 for the others; standby: another master consumes the results"),
             queues: list.gauges("queue_messages", "queue", "Messages that wait in a queue: tasks and tasks.LANE, with those of retry and retry.LANE, results or dead"),
             known_queues: BTreeSet::new(),
         };

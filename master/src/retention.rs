@@ -39,7 +39,7 @@ impl Retention {
             Self {
                 bytes: Some(most), ..
             } if spill_bytes > most => Some(format!(
-                "the rows and bad records of all jobs came to more than {}",
+                "the rows and bad records of all jobs took more than {}",
                 format_count(most, &SIZES)
             )),
             _ => None,

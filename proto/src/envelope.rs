@@ -88,7 +88,7 @@ pub enum PayloadError {
     Excessive {
         /// The AMQP `type`.
         kind: &'static str,
-        /// What is too large.
+        /// The part that is too large.
         source: Excess,
     },
     /// The bytes are not a message of this type.

@@ -40,8 +40,8 @@ pub enum PublishError {
     /// All complete chunks of the spool are confirmed, but the end of the input is missing.
     #[error(
         "job {job} stays unsealed, because its standard input was cut off after {bytes} bytes; give \
-         the rest, from byte {} on, to `rowmill publish --resume {job} -`, or do without it: \
-         rowmill publish --resume {job} --seal", bytes + 1
+         the rest, from byte {} on, to `rowmill publish --resume {job} -`, or finish the job without it: rowmill \
+         publish --resume {job} --seal", bytes + 1
     )]
     Unsealed {
         /// The job's id.

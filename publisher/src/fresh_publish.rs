@@ -21,7 +21,7 @@ use crate::journal::{
 };
 use crate::prepared_publish::PreparedPublish;
 
-/// What a publish stores on disk so that another process can resume it.
+/// The data that a publish stores on disk so that another process can resume it.
 #[derive(Debug, Default)]
 pub enum Persistence {
     /// Nothing is stored.

@@ -1,4 +1,4 @@
-//! What `run` publishes, and how.
+//! The input of `run`: a job, and the settings to send it.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -194,7 +194,7 @@ fn missing(name: &str, config: &RabbitConfig) -> Finding {
 fn as_declared(waiting: &[(Queue, Depth)], unseen: &[String], needs: &[ClientRole]) -> String {
     if !unseen.is_empty() {
         let unseen = unseen.join(", ");
-        return format!("this broker does not tell this user what is in {unseen}");
+        return format!("this user may not ask for the depth of {unseen}");
     }
     let words = [
         (Queue::Tasks, "chunks"),
@@ -239,7 +239,7 @@ async fn permission(checkup: &Diagnostics, need: ClientRole, config: &RabbitConf
         ClientRole::Master => "master",
     };
     match checkup.check_permissions(need).await {
-        Ok(()) => Finding::ok(role, format!("this user may do what a {role} does")),
+        Ok(()) => Finding::ok(role, format!("this user has the permissions of a {role}")),
         Err(error @ BrokerError::Forbidden { .. }) => {
             let run = format!(
                 "docs/broker.md, Users, has the rabbitmqctl set_permissions of a {role}, for namespace {}",

@@ -58,7 +58,7 @@ fn data(directory: &Path) -> Vec<Finding> {
             }
             if findings.is_empty() {
                 let shown = directory.display();
-                findings.push(Finding::ok("data", format!("nothing is gone from {shown}")));
+                findings.push(Finding::ok("data", format!("no data is lost in {shown}")));
             }
             findings
         }

@@ -71,7 +71,7 @@ fn found(
 ) -> Vec<Finding> {
     let master = response.master.clone().unwrap_or_default();
     let may = match response.scope() {
-        Scope::Read => "; this token may only look",
+        Scope::Read => "; this token has read-only access",
         Scope::Admin | Scope::Unspecified => "",
     };
     let mut findings = vec![
@@ -105,7 +105,7 @@ fn found(
                 broker.address,
                 ours.address()
             ),
-            "all roles need one broker, by whatever name",
+            "all roles need the same broker, under any name",
         ),
         BrokerState::Connected => Finding::ok("same broker", "the master has the same one"),
         _ => Finding::warn(

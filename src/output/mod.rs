@@ -106,7 +106,10 @@ impl OutputArgs {
         }
         // One stderr is enough to see the cause; `rowmill dead show` shows the others.
         if let Some(dead) = response.dead.iter().find(|dead| !dead.stderr.is_empty()) {
-            cli::stderr_line!("rowmill: what the command said last of chunk {}:", dead.seq);
+            cli::stderr_line!(
+                "rowmill: the end of the command's stderr for chunk {}:",
+                dead.seq
+            );
             let lines: Vec<&str> = dead.stderr.lines().collect();
             for line in &lines[lines.len().saturating_sub(STDERR_LINES)..] {
                 cli::stderr_line!("    {}", for_message(line));

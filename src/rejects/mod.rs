@@ -181,8 +181,8 @@ impl Exported {
                 .collect();
             let files = files.join(" ");
             cli::stderr_line!(
-                "rowmill: the job's files have different headers, so there are as many of bad records; \
-                 mend them, and publish --union {files}"
+                "rowmill: the job's files have different headers, so there is a file of bad records for each; \
+                 correct them, and publish --union {files}"
             );
         }
     }

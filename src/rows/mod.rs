@@ -82,7 +82,7 @@ pub(crate) struct RowsArgs {
     ahead: u32,
 }
 
-const HEADING: &str = "Rows that come of it";
+const HEADING: &str = "Output rows";
 
 impl RowsArgs {
     /// The destination of the rows; `otherwise` if no flag names one.

@@ -54,7 +54,7 @@ fn lines_before_the_header() {
         &[],
         b"Report of May\r\n\r\na,b\r\n1,2\r\n3,4\r\n5,6\r\n",
     ));
-    let advice = "most records have 2 fields, and the first, which is taken for the header, has 1: if the \
+    let advice = "most records have 2 fields, and the first, which is read as the header, has 1: if the \
                   header is on line 3, pass --skip 2";
     assert!(said.contains(advice), "{said}");
 }
@@ -89,7 +89,7 @@ fn what_is_no_csv() {
         (b"<!DOCTYPE html>\n", "a web page"),
         (b"\x01\x02\x03\x04\x05\x06\x07\x08", "binary data"),
     ] {
-        let said = format!("cannot read standard input: this is no CSV: it looks like {what}");
+        let said = format!("cannot read standard input: this is not CSV: it looks like {what}");
         refused(&run(&[], input), &said);
         refused(&run(&[], &gzip(input)), &said);
     }

@@ -64,7 +64,7 @@ fn malformed_utf_8() {
         (&2.into(), &1.into())
     );
     let output = run(&["--strict"], b"a,b\nx,2\ncaf\xe9,1\n");
-    refused(&output, "-, line 3 (byte 8): bytes that are no UTF-8: E9");
+    refused(&output, "-, line 3 (byte 8): bytes that are not UTF-8: E9");
 }
 
 #[test]
@@ -91,6 +91,6 @@ fn utf_32() {
         .collect();
     refused(
         &run(&[], &bytes),
-        "it is UTF-32, which is not read; try: iconv",
+        "it is UTF-32, which is not supported; try: iconv",
     );
 }

@@ -72,7 +72,7 @@ fn columns_in_another_order() {
     let output = files.rowmill(&["run", "a.csv", "b.csv"]);
     refused(
         &output,
-        "its columns stand in another order: \"name\", \"id\"; --union",
+        "its columns are in another order: \"name\", \"id\"; --union",
     );
     let result = files.result(&["run", "--union", "a.csv", "b.csv"]);
     assert_eq!(column(&result, 0), ["id", "1", "2"]);

@@ -24,7 +24,7 @@ pub(crate) const NETWORK_QUEUE_LEN: usize = 4;
 /// Timeout for the first message of a stream.
 const FIRST_MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the event loop wants from the feed.
+/// The event loop's request to the feed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct FeedControl {
     /// The job to subscribe to; empty if none.
@@ -52,14 +52,14 @@ pub(crate) enum SessionError {
     Status(#[from] Status),
     #[error("the master ended the stream")]
     StreamEnded,
-    #[error("the master said nothing for {} s", FIRST_MESSAGE_TIMEOUT.as_secs())]
+    #[error("the master sent nothing for {} s", FIRST_MESSAGE_TIMEOUT.as_secs())]
     Timeout,
-    #[error("updates went missing (number {got} came where {expected} was due)")]
+    #[error("updates are missing: number {got} arrived where {expected} was expected")]
     Gap { expected: u64, got: u64 },
     #[error("{0}")]
     ProtocolMismatch(ProtocolMismatch),
     /// The event loop has ended.
-    #[error("the dashboard is gone")]
+    #[error("the dashboard has ended")]
     DashboardClosed,
 }
 

@@ -104,7 +104,7 @@ pub(crate) const BINDINGS: &[Binding] = &[
     ),
     view_binding(
         ("↑ ↓  k j", "up down  k j"),
-        "scroll (and hold)",
+        "scroll (and freeze)",
         &[Tab::Rows],
         UP_AND_DOWN,
         Hint::Never,
@@ -168,7 +168,7 @@ pub(crate) const BINDINGS: &[Binding] = &[
     ),
     view_binding(
         both("Space"),
-        "hold the view",
+        "freeze the view",
         ALL,
         &[(key(' '), Action::ToggleHold)],
         Hint::WithData,

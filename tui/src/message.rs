@@ -21,7 +21,7 @@ pub(crate) enum Msg {
     Saved(Result<String, String>),
 }
 
-/// What a key or the mouse can trigger.
+/// An action that a key or the mouse can trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     ShowTab(Tab),

@@ -137,7 +137,7 @@ pub(crate) struct Model {
     pub(crate) connection: Connection,
     /// The state shown. `None` before the first snapshot.
     pub(crate) state: Option<State>,
-    /// The current state while the view is held. `None` if it is not held.
+    /// The current state while the view is frozen. `None` if it is not frozen.
     pub(crate) pending: Option<State>,
     /// Time of the last event of the stream.
     pub(crate) last_event_ms: u64,
@@ -227,7 +227,7 @@ impl Model {
         sent + if self.is_live() { self.age_ms() } else { 0 }
     }
 
-    /// The current state, also while the view is held.
+    /// The current state, also while the view is frozen.
     pub(crate) fn newest(&self) -> Option<&State> {
         self.pending.as_ref().or(self.state.as_ref())
     }
@@ -364,10 +364,10 @@ impl Model {
         job.map_or("", |job| job.name.as_str())
     }
 
-    /// The rows on the screen: the held ones while paused, else the latest.
+    /// The rows on the screen: the frozen ones, if there are any, else the latest.
     pub(crate) fn rows(&self) -> Option<&LatestRows> {
         let latest = self.state.as_ref().and_then(State::rows);
-        self.rows_view.held().or(latest)
+        self.rows_view.frozen().or(latest)
     }
 
     /// The job that the stream should be subscribed to; empty if none.

@@ -36,7 +36,9 @@ pub(crate) async fn run(
         let result = timeout(RESPONSE_TIMEOUT, send_request(&source, request)).await;
         let response = result.unwrap_or_else(|_| {
             let seconds = RESPONSE_TIMEOUT.as_secs();
-            Response::Failed(format!("no answer within {seconds} s; it may be done yet"))
+            Response::Failed(format!(
+                "no response within {seconds} s; the request may still take effect"
+            ))
         });
         if network_events
             .send(NetworkEvent::Response(response))
@@ -103,7 +105,7 @@ impl Command {
             }
             Self::Pause { job_id } => {
                 client.pause_job(PauseJobRequest { job_id }).await?;
-                "paused: what is being worked on is finished".to_owned()
+                "paused: running chunks will finish".to_owned()
             }
             Self::Resume { job_id } => {
                 client.resume_job(ResumeJobRequest { job_id }).await?;

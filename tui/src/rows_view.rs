@@ -1,4 +1,4 @@
-//! The view of the latest rows: held or live, the first column shown, and the column widths. Within a
+//! The view of the latest rows: frozen or live, the first column shown, and the column widths. Within a
 //! job a column only grows, so that the layout does not jump while rows arrive.
 
 use std::collections::BTreeSet;
@@ -20,7 +20,7 @@ pub(crate) struct ColumnLayout {
 /// The view of the latest rows.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RowsView {
-    held: Option<LatestRows>,
+    frozen: Option<LatestRows>,
     /// Number of rows that the view is scrolled back from the newest.
     pub(crate) back: usize,
     /// The first column shown.
@@ -34,34 +34,34 @@ pub(crate) struct RowsView {
 }
 
 impl RowsView {
-    /// The rows held while paused.
-    pub(crate) fn held(&self) -> Option<&LatestRows> {
-        self.held.as_ref()
+    /// The rows shown while the view is frozen.
+    pub(crate) fn frozen(&self) -> Option<&LatestRows> {
+        self.frozen.as_ref()
     }
 
     pub(crate) fn layout(&self, column: usize) -> ColumnLayout {
         self.layouts.get(column).copied().unwrap_or_default()
     }
 
-    /// Holds `latest`, unless rows are held already.
-    pub(crate) fn hold(&mut self, latest: Option<&LatestRows>) {
-        if self.held.is_none() {
-            self.held = latest.cloned();
+    /// Freezes `latest`, unless rows are frozen already.
+    pub(crate) fn freeze(&mut self, latest: Option<&LatestRows>) {
+        if self.frozen.is_none() {
+            self.frozen = latest.cloned();
         }
     }
 
     /// Resumes showing live rows.
     pub(crate) fn release(&mut self, latest: Option<&LatestRows>) {
-        self.held = None;
+        self.frozen = None;
         self.back = 0;
         if let Some(latest) = latest {
             self.fit_columns(latest);
         }
     }
 
-    /// Widens the columns to fit `latest`, unless rows are held.
+    /// Widens the columns to fit `latest`, unless rows are frozen.
     pub(crate) fn fit_columns(&mut self, latest: &LatestRows) {
-        if self.held.is_some() {
+        if self.frozen.is_some() {
             return;
         }
         if self.job_id != latest.job_id {
@@ -181,11 +181,11 @@ mod tests {
         let (old, new) = (rows("a", &["1", "old"]), rows("a", &["2", "longer name"]));
         let mut rows_view = RowsView::default();
         rows_view.fit_columns(&old);
-        rows_view.hold(Some(&old));
+        rows_view.freeze(Some(&old));
         rows_view.fit_columns(&new);
-        assert_eq!(rows_view.held(), Some(&old));
+        assert_eq!(rows_view.frozen(), Some(&old));
         assert_eq!(rows_view.layout(1).width, 4);
         rows_view.release(Some(&new));
-        assert_eq!((rows_view.held(), rows_view.layout(1).width), (None, 11));
+        assert_eq!((rows_view.frozen(), rows_view.layout(1).width), (None, 11));
     }
 }

@@ -240,7 +240,7 @@ fn save(name: &str, bytes: &[u8]) -> Result<String, String> {
             Err(error) => return Err(format!("cannot write {name}: {error}")),
         }
     }
-    Err(format!("{name} and ninety-eight like it are there already"))
+    Err(format!("{name} and 98 numbered copies exist already"))
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub(crate) struct State {
     rows: Option<LatestRows>,
     /// When `rows` were sent.
     rows_unix_ms: u64,
-    /// Newer rows, held back by `ROWS_EVERY_MS`.
+    /// Newer rows, delayed by `ROWS_EVERY_MS`.
     pending_rows: Option<LatestRows>,
     /// Details of the job that was subscribed to last.
     job_detail: JobDetail,
@@ -200,7 +200,7 @@ impl State {
         }
     }
 
-    /// Shows the rows that were held back, if any.
+    /// Shows the rows that were delayed, if any.
     pub(crate) fn show_pending_rows(&mut self) {
         if let Some(next) = self.pending_rows.take() {
             self.rows = Some(next);

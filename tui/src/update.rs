@@ -109,7 +109,7 @@ fn record_sample(model: &mut Model) {
     }
 }
 
-/// Shows rows that were held back by the rate limit, on the tick, even if no event follows.
+/// Shows rows that were delayed by the rate limit, on the tick, even if no event follows.
 fn show_pending_rows(model: &mut Model) {
     if let Some(state) = model.pending.as_mut().or(model.state.as_mut()) {
         state.show_pending_rows();
@@ -117,7 +117,7 @@ fn show_pending_rows(model: &mut Model) {
     }
 }
 
-/// Fits the column widths to the latest rows, unless the view is held.
+/// Fits the column widths to the latest rows, unless the view is frozen.
 fn fit_columns(model: &mut Model) {
     let state = model.state.as_ref().filter(|_| model.pending.is_none());
     if let Some(rows) = state.and_then(State::rows) {
@@ -351,7 +351,7 @@ fn notify(model: &mut Model, text: String) {
     model.notice = Some((text, model.now_ms + NOTICE_MS));
 }
 
-/// Holds or resumes the view: on the Rows tab only the rows, so that the user can scroll back;
+/// Freezes or resumes the view: on the Rows tab only the rows, so that the user can scroll back;
 /// elsewhere the whole view.
 fn toggle_hold(model: &mut Model) {
     if let Some(pending) = model.pending.take() {
@@ -365,10 +365,10 @@ fn toggle_hold(model: &mut Model) {
         return;
     }
     let latest = model.state.as_ref().and_then(State::rows);
-    if model.rows_view.held().is_some() {
+    if model.rows_view.frozen().is_some() {
         model.rows_view.release(latest);
     } else {
-        model.rows_view.hold(latest);
+        model.rows_view.freeze(latest);
     }
 }
 
@@ -460,13 +460,13 @@ fn select_job(model: &mut Model, by: isize) {
     model.job.id = id.filter(|_| !at_top);
 }
 
-/// Scrolling back holds the rows; scrolling forward to the newest resumes them.
+/// Scrolling back freezes the rows; scrolling forward to the newest resumes them.
 fn scroll_rows(model: &mut Model, by: isize) {
     let latest = model.state.as_ref().and_then(State::rows);
     if by < 0 {
-        model.rows_view.hold(latest);
+        model.rows_view.freeze(latest);
     }
-    let count = model.rows_view.held().map_or(0, |rows| rows.rows.len());
+    let count = model.rows_view.frozen().map_or(0, |rows| rows.rows.len());
     let was_back = model.rows_view.back > 0;
     let most = count.saturating_sub(model.rows_view_lines());
     model.rows_view.up(by.saturating_neg(), most);

@@ -53,7 +53,7 @@ impl AuthLayer {
             AuthPolicy::Open => {
                 return Ok(Grant {
                     scope: Scope::Admin,
-                    name: "somebody on this host".to_owned(),
+                    name: "a user of this host".to_owned(),
                 });
             }
             AuthPolicy::Required { calls, tokens } => (calls, tokens),
@@ -67,7 +67,7 @@ impl AuthLayer {
                 "refused: the scope {needed} is required"
             );
             return Err(Status::permission_denied(format!(
-                "{} may only look: this call requires the scope {needed}",
+                "{} has read-only access: this call requires the scope {needed}",
                 grant.name
             )));
         }

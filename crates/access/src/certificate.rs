@@ -45,7 +45,7 @@ pub enum CertError {
     )]
     Name(String),
     /// The authority's certificate exists without its key, and must not be overwritten.
-    #[error("{path:?} is there without its key; the authority needs both")]
+    #[error("{path:?} exists without its key; the authority needs both files")]
     KeyMissing {
         /// The file.
         path: PathBuf,

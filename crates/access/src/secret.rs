@@ -32,7 +32,7 @@ pub enum SecretError {
     },
     /// Others can read it.
     #[error(
-        "{path:?} contains a secret, and others than its owner can read it; run: chmod 600 {path:?}"
+        "{path:?} contains a secret, and users other than its owner can read it; run: chmod 600 {path:?}"
     )]
     Open {
         /// The file.

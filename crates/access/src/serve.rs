@@ -17,7 +17,7 @@ const HEADING: &str = "Access";
 /// The server's access control. By default, only this host has access.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct ServeArgs {
-    /// Serve over TLS with the certificate in this PEM file; `rowmill cert new` creates one
+    /// Serve over TLS with the certificate in this PEM file, which `rowmill cert new` creates [default: no TLS]
     #[arg(
         long,
         help_heading = HEADING,
@@ -27,7 +27,7 @@ pub struct ServeArgs {
     )]
     tls_cert: Option<PathBuf>,
 
-    /// The certificate's private key, PEM, readable by its owner alone
+    /// The private key of --tls-cert, PEM, readable by its owner only
     #[arg(
         long,
         help_heading = HEADING,
@@ -37,7 +37,7 @@ pub struct ServeArgs {
     )]
     tls_key: Option<PathBuf>,
 
-    /// Accept client certificates that the authority in this PEM file has signed
+    /// Accept client certificates signed by the authority in this PEM file [default: none]
     #[arg(
         long,
         help_heading = HEADING,
@@ -47,7 +47,8 @@ pub struct ServeArgs {
     )]
     tls_client_ca: Option<PathBuf>,
 
-    /// Accept the tokens in this file, which `rowmill token new` writes; it is read again when it changes
+    /// Accept the tokens in this file; `rowmill token new` adds one, and the file is read again when it changes
+    /// [default: none]
     #[arg(long, help_heading = HEADING, value_name = "FILE", env = "ROWMILL_TOKENS")]
     tokens: Option<PathBuf>,
 }
@@ -58,8 +59,8 @@ pub enum ServeError {
     /// Other hosts could connect without encryption.
     #[error(
         "{address} can be reached from other hosts, and needs --tls-cert and --tls-key, with --tokens or \
-         --tls-client-ca; `rowmill cert new` and `rowmill token new` make what they name. Without them, \
-         listen at 127.0.0.1 and let others use ssh -L 6455:127.0.0.1:6455 HOST"
+         --tls-client-ca; `rowmill cert new` and `rowmill token new` create these files. Without them, listen at \
+         127.0.0.1, and connect from other hosts with ssh -L 6455:127.0.0.1:6455 HOST"
     )]
     PlaintextRemote {
         /// The address to listen at.
@@ -67,7 +68,7 @@ pub enum ServeError {
     },
     /// Other hosts could connect without authentication.
     #[error(
-        "{address} can be reached from other hosts, and everybody there could do anything; restrict access \
+        "{address} can be reached from other hosts, and any user there could do anything; restrict access \
          with --tokens FILE (`rowmill token new --tokens FILE` makes it) or --tls-client-ca FILE"
     )]
     NoAuthentication {

@@ -1,5 +1,5 @@
-//! Signed jobs: publishers and workers share a key, so that access to the broker is not enough to give work to the
-//! workers.
+//! Signed jobs: publishers and workers share a key, so that access to the broker is not enough to have chunks
+//! processed.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -25,8 +25,8 @@ const HEADING: &str = "Signed jobs";
 /// The signing key.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct SigningArgs {
-    /// A file with the key that publishers sign chunks with, readable by its owner alone; workers with a key accept
-    /// only chunks that it signed. `rowmill key new` creates it [default: none]
+    /// A file with the signing key, readable by its owner only: publishers sign chunks with it, and workers accept only
+    /// chunks signed with it. `rowmill key new` creates it [default: none; chunks are not signed]
     #[arg(
         long,
         help_heading = HEADING,
@@ -66,7 +66,7 @@ pub enum SigningError {
         path: PathBuf,
     },
     /// The system has no random bytes.
-    #[error("the system gives no random bytes")]
+    #[error("the system provides no random bytes")]
     NoRandom,
 }
 

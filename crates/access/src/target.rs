@@ -70,7 +70,7 @@ fn advice(source: &tonic::transport::Error) -> &'static str {
         cause = error.source();
     }
     if said.contains("dns error") {
-        "is the host's name right? no address is known for it"
+        "the host name has no address; check its spelling"
     } else if said.contains("InvalidContentType") {
         "that port does not speak TLS: a master without --tls-cert is reached by http://, from its own host"
     } else if said.contains("UnknownIssuer") {

@@ -25,7 +25,7 @@ pub enum TokenError {
     )]
     NotAToken,
     /// The system has no random bytes.
-    #[error("the system gives no random bytes")]
+    #[error("the system provides no random bytes")]
     NoRandom,
 }
 

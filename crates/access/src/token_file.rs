@@ -200,7 +200,7 @@ impl TokenFile {
                     tracing::info!(tokens = entries.len(), "read {:?} again", self.path);
                     table.entries = entries;
                 }
-                Err(error) => tracing::error!("the tokens stay as they were: {error}"),
+                Err(error) => tracing::error!("the previous tokens stay valid: {error}"),
             }
         }
         table

@@ -29,7 +29,7 @@ pub enum BrokerError {
     #[error(
         "the broker at {address} refused user {user:?}: {reply}; put the full address, \
          amqp://USER:PASSWORD@HOST:PORT/VHOST, into the variable ROWMILL_BROKER or into a file \
-         named by --broker-file (guest is let in from the broker's own host only)"
+         named by --broker-file (guest may log in from the broker's own host only)"
     )]
     Credentials {
         /// Address of the broker.
@@ -41,7 +41,7 @@ pub enum BrokerError {
     },
     /// The virtual host does not exist, or is closed to this user.
     #[error(
-        "the broker at {address} does not let user {user:?} into virtual host {vhost:?}: {reply}; {}",
+        "the broker at {address} refuses user {user:?} access to virtual host {vhost:?}: {reply}; {}",
         advice_on_vhost(vhost)
     )]
     VirtualHost {
@@ -69,7 +69,8 @@ pub enum BrokerError {
     },
     /// A queue or an exchange of that name exists with other arguments.
     #[error(
-        "the broker at {address} has something else under this name: {reply}; delete it there, or \
+        "the broker at {address} has a queue or an exchange of this name with other properties: {reply}; delete it \
+         there, or \
          choose another --namespace for all of publisher, workers and master"
     )]
     Topology {
@@ -89,7 +90,7 @@ pub enum BrokerError {
         source: Arc<dyn std::error::Error + Send + Sync>,
     },
     /// The broker redelivers the unsettled messages of a consumer, although the connection holds.
-    #[error("the broker at {address} takes back what was not settled: {why}")]
+    #[error("the broker at {address} redelivers the unsettled messages: {why}")]
     DeliveriesRevoked {
         /// Address of the broker.
         address: String,
@@ -110,21 +111,23 @@ pub enum BrokerError {
     },
 }
 
-/// Why a broker revokes deliveries. RabbitMQ up to 4.2 closes the channel of a consumer that holds a message for too
-/// long, and says so; from 4.3 on it cancels the consumer, as it also does when the queue is deleted.
+/// Why a broker revokes deliveries. RabbitMQ up to 4.2 closes the channel of a consumer that does not acknowledge a
+/// message in time, and says so; from 4.3 on it cancels the consumer, as it also does when the queue is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RevokeReason {
-    /// A message was held longer than the broker's `consumer_timeout`.
+    /// A message was unacknowledged for longer than the broker's `consumer_timeout`.
     #[error(
-        "a message was held longer than the broker's consumer_timeout{}; raise it in rabbitmq.conf, or publish \
+        "a message was unacknowledged for longer than the broker's consumer_timeout{}; raise it in rabbitmq.conf, or \
+         publish \
          smaller chunks (--chunk-bytes)",
         seconds(*.0)
     )]
     AckTimeout(Option<Duration>),
     /// The broker cancelled the consumer.
     #[error(
-        "the broker cancelled the consumer: its queue was deleted or, from RabbitMQ 4.3 on, a message was held longer \
-         than consumer_timeout; then raise it in rabbitmq.conf, or publish smaller chunks (--chunk-bytes)"
+        "the broker cancelled the consumer: its queue was deleted or, from RabbitMQ 4.3 on, a message was \
+         unacknowledged for longer than consumer_timeout; then raise it in rabbitmq.conf, or publish smaller chunks \
+         (--chunk-bytes)"
     )]
     ConsumerCancelled,
 }
@@ -181,7 +184,7 @@ fn advice(source: &std::io::Error) -> &'static str {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, UnexpectedEof};
     let reply = source.to_string();
     if reply.contains("lookup address") {
-        "is the host's name right? no address is known for it"
+        "the host name has no address; check its spelling"
     } else if reply.contains("InvalidContentType") {
         "that port does not speak TLS; without TLS the address begins with amqp://, and RabbitMQ's port for \
          amqps:// is usually 5671"
@@ -199,7 +202,8 @@ fn advice(source: &std::io::Error) -> &'static str {
 
 fn advice_on_vhost(vhost: &str) -> &'static str {
     if vhost.is_empty() {
-        "the '/' at the address's end names a virtual host of no name: leave it out, or write /%2F, for the \
+        "the '/' at the end of the address names a virtual host with an empty name: leave it out, or write /%2F, for \
+         the \
          virtual host /"
     } else {
         "rabbitmqctl add_vhost and set_permissions open one"
@@ -236,7 +240,7 @@ mod tests {
         };
         let dns = of(io::Error::other("failed to lookup address information: x"));
         assert!(
-            dns.contains("host's name") && !dns.contains("running"),
+            dns.contains("check its spelling") && !dns.contains("running"),
             "{dns}"
         );
         let plain = of(io::Error::other(

@@ -1,4 +1,4 @@
-//! What all commands of rowmill share: exit codes, signals, logging, settings, closed pipes, progress, and
+//! The code that all commands share: exit codes, signals, logging, settings, closed pipes, progress, and
 //! the formatting of numbers and untrusted text. It knows nothing about jobs, and depends on no other
 //! crate of the workspace.
 

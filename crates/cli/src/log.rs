@@ -13,7 +13,7 @@ use tracing_subscriber::registry::{LookupSpan, Scope};
 
 use crate::journald::{self, Prefixed};
 
-/// What a command logs to stderr if `ROWMILL_LOG` is not set.
+/// The log level of a command on stderr if `ROWMILL_LOG` is not set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Log {
     /// A service: one line per event.

@@ -120,7 +120,7 @@ mod tests {
         assert_eq!(check(&dialect, false).first_bad(&piece), None);
         let bad = check(&dialect, true).first_bad(&piece).unwrap();
         assert_eq!((bad.record, bad.line, bad.byte), (11, 13, 108));
-        assert_eq!(bad.reason, "bytes that are no UTF-8: E9");
+        assert_eq!(bad.reason, "bytes that are not UTF-8: E9");
     }
 
     #[test]

@@ -50,9 +50,9 @@ pub struct SingleChunkJob {
 /// Why a body cannot be processed.
 #[derive(Debug, thiserror::Error)]
 enum BodyError {
-    #[error("it has {0} bytes, and at most {MAX_BODY_BYTES} are taken in one message")]
+    #[error("it has {0} bytes, and at most {MAX_BODY_BYTES} are allowed in one message")]
     TooLarge(usize),
-    #[error("its content encoding is {0:?}, and only text in UTF-8, not packed, is read")]
+    #[error("its content encoding is {0:?}, and only uncompressed text in UTF-8 is read")]
     Encoding(String),
     #[error("there are zero bytes in it, so it is not CSV in UTF-8")]
     Binary,

@@ -164,8 +164,8 @@ fn output_is_quoted_where_necessary() {
 #[test]
 fn a_schema_with_an_unsupported_check_is_refused() {
     for (schema, said) in [
-        ("[]", "no JSON object"),
-        ("{", "no JSON"),
+        ("[]", "not a JSON object"),
+        ("{", "not JSON"),
         (r#"{"fields": []}"#, "1 to"),
         (r#"{"fields": [{"name": "a", "type": "text"}]}"#, "no type"),
         (r#"{"fields": [{"name": "a", "format": "x"}]}"#, "format"),
@@ -183,7 +183,7 @@ fn a_schema_with_an_unsupported_check_is_refused() {
         ),
         (
             r#"{"fields": [{"name": "a", "type": "string", "constraints": {"minimum": 1}}]}"#,
-            "not known of the type",
+            "not supported for the type",
         ),
         (
             r#"{"fields": [{"name": "a", "constraints": {"pattern": "a)(b"}}]}"#,

@@ -48,8 +48,8 @@ pub(crate) enum Damage {
         source: io::Error,
     },
     #[error(
-        "its {compression} data ends at byte {byte}, and {behind} behind it that are no {compression} data: is it \
-         two files in one? --ignore-trailing passes over them"
+        "its {compression} data ends at byte {byte}, and {behind} behind it that are no {compression} data: if the \
+         file is complete, --ignore-trailing skips them"
     )]
     Trailing {
         compression: Compression,
@@ -57,8 +57,8 @@ pub(crate) enum Damage {
         behind: String,
     },
     #[error(
-        "its {compression} data needs a window of more than 128 MiB to be unpacked; pack it again \
-         with a smaller one, or pipe it through {compression} -dc"
+        "its {compression} data needs a window of more than 128 MiB to be decompressed; compress it again with a \
+         smaller one, or pipe it through {compression} -dc"
     )]
     LargeWindow { compression: Compression },
 }
@@ -172,7 +172,7 @@ impl<R: Read> Decompressor<R> {
                 let behind = there_are(packed.consumed - byte);
                 warnings.add(format!(
                     "its {compression} data ends at byte {byte}, and {behind} behind it that are no {compression} \
-                     data and were passed over"
+                     data and were skipped"
                 ));
                 Ok(false)
             }

@@ -40,7 +40,7 @@ impl FromStr for EncodingLabel {
             .filter(|encoding| *encoding != encoding_rs::REPLACEMENT)
             .map(Self)
             .ok_or_else(|| {
-                "no encoding is called that; utf-8, utf-16le, utf-16be, latin1, windows-1252, \
+                "there is no encoding of that name; utf-8, utf-16le, utf-16be, latin1, windows-1252, \
                  shift_jis, gb18030, … are known"
                     .to_owned()
             })
@@ -64,7 +64,7 @@ pub(crate) struct DetectedEncoding {
 pub(crate) fn detect(head: &[u8], given: Option<EncodingLabel>) -> io::Result<DetectedEncoding> {
     if head.starts_with(&[0xff, 0xfe, 0, 0]) || head.starts_with(&[0, 0, 0xfe, 0xff]) {
         return Err(io::Error::other(
-            "it is UTF-32, which is not read; try: iconv -f UTF-32 -t UTF-8",
+            "it is UTF-32, which is not supported; try: iconv -f UTF-32 -t UTF-8",
         ));
     }
     if let Some((encoding, _)) = Encoding::for_bom(head) {

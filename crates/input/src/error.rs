@@ -34,9 +34,7 @@ pub enum InputError {
         source: SplitError,
     },
     /// A URL was given instead of a file.
-    #[error(
-        "{url} is an address, and only files and standard input are read: {fetch} | rowmill run -"
-    )]
+    #[error("{url} is a URL, and only files and standard input are read: {fetch} | rowmill run -")]
     Address {
         /// The URL.
         url: String,
@@ -50,7 +48,7 @@ pub enum InputError {
         pattern: String,
     },
     /// Standard input can be read only once.
-    #[error("standard input (-) is named twice, and can be read once")]
+    #[error("standard input (-) is named twice, and can be read only once")]
     StdinTwice,
     /// The files have different headers.
     #[error("{name} has another header than {first}: {difference}")]
@@ -63,7 +61,7 @@ pub enum InputError {
         difference: String,
     },
     /// Columns without names cannot be matched.
-    #[error("--union puts columns together by name, and {first} has no header")]
+    #[error("--union combines columns by name, and {first} has no header")]
     UnionOfNameless {
         /// The job's first file.
         first: String,

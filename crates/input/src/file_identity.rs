@@ -113,7 +113,7 @@ pub fn change(before: &FileIdentity, now: &FileIdentity) -> Option<String> {
         return Some(lengths(before.bytes, now.bytes));
     }
     if before.head_hash != now.head_hash {
-        return Some("its first 64 KiB are not what they were".to_owned());
+        return Some("its first 64 KiB have changed".to_owned());
     }
     let written = |identity: &FileIdentity| (identity.modified_s, identity.modified_ns);
     (written(before) != written(now)).then(|| WRITTEN.to_owned())
@@ -145,7 +145,7 @@ mod tests {
         assert_eq!(message, "it had 4 bytes and has 6");
         std::fs::write(&path, "a\n2\n").unwrap();
         let message = change(&before, &current()).unwrap();
-        assert_eq!(message, "its first 64 KiB are not what they were");
+        assert_eq!(message, "its first 64 KiB have changed");
         std::fs::write(&path, "a\n1\n").unwrap();
         let later = std::time::SystemTime::now() + std::time::Duration::from_secs(9);
         File::options()

@@ -2,7 +2,7 @@
 
 /// A format other than CSV, and how to convert it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("this is no CSV: it looks like {name}; {advice}")]
+#[error("this is not CSV: it looks like {name}; {advice}")]
 pub(crate) struct ForeignFormat {
     name: &'static str,
     advice: &'static str,
@@ -39,14 +39,14 @@ const MAGIC: [(&[u8], ForeignFormat); 20] = [
         b"7z\xbc\xaf\x27\x1c",
         format(
             "a 7z archive",
-            "7z x -so FILE | rowmill run - reads what is in it",
+            "7z x -so FILE | rowmill run - reads its contents",
         ),
     ),
     (
         b"Rar!\x1a\x07",
         format(
             "a RAR archive",
-            "unrar p -inul FILE | rowmill run - reads what is in it",
+            "unrar p -inul FILE | rowmill run - reads its contents",
         ),
     ),
     (
@@ -107,7 +107,7 @@ fn zip(head: &[u8]) -> Option<ForeignFormat> {
     } else {
         format(
             "a zip archive",
-            "unzip -p FILE | rowmill run - reads what is in it",
+            "unzip -p FILE | rowmill run - reads its contents",
         )
     })
 }
@@ -115,7 +115,7 @@ fn zip(head: &[u8]) -> Option<ForeignFormat> {
 fn tar(head: &[u8]) -> Option<ForeignFormat> {
     (head.get(257..262)? == b"ustar").then_some(format(
         "a tar archive",
-        "tar -xOf FILE | rowmill run - reads what is in it",
+        "tar -xOf FILE | rowmill run - reads its contents",
     ))
 }
 
@@ -200,7 +200,7 @@ mod tests {
             (b"GIF89a\0\x01", "a GIF image"),
         ] {
             let message = by_magic(head).unwrap().to_string();
-            let start = format!("this is no CSV: it looks like {name}");
+            let start = format!("this is not CSV: it looks like {name}");
             assert!(message.starts_with(&start), "{message}");
         }
         for head in ["ORC,ELF,HOBBIT\n1,2,3\n", "PK,name\n1,x\n", "GIF8;x\n", ""] {

@@ -216,7 +216,7 @@ fn first_record_note(mismatch: FirstRecordMismatch, dialect: &Dialect, skipped: 
         is_header,
     } = mismatch;
     let taken = if dialect.has_header {
-        ", which is taken for the header,"
+        ", which is read as the header,"
     } else {
         ""
     };

@@ -58,7 +58,7 @@ impl Read for ReadAhead {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         if self.at == self.block.len() && !self.ended {
             let block = self.blocks.recv();
-            self.block = block.map_err(|_| io::Error::other("unpacking it panicked"))??;
+            self.block = block.map_err(|_| io::Error::other("decompressing it panicked"))??;
             self.at = 0;
             self.ended = self.block.is_empty();
         }

@@ -322,7 +322,7 @@ impl FileReader {
         if planned.is_empty() || planned == header {
             return Ok(());
         }
-        let changed = std::io::Error::other("its header is not what it was when the job began");
+        let changed = std::io::Error::other("its header has changed since the job began");
         Err(InputError::from_io(self.stream.name(), changed))
     }
 

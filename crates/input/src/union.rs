@@ -62,7 +62,7 @@ pub(crate) fn difference(first: &[String], other: &[String]) -> String {
     if reason.is_empty() {
         let names: Vec<String> = other.iter().map(|name| format!("{name:?}")).collect();
         reason.push(format!(
-            "its columns stand in another order: {}",
+            "its columns are in another order: {}",
             list(&names)
         ));
     }
@@ -72,7 +72,7 @@ pub(crate) fn difference(first: &[String], other: &[String]) -> String {
             reason.join(" and ")
         );
     }
-    format!("{}; --union puts such files together", reason.join(" and "))
+    format!("{}; --union combines such files", reason.join(" and "))
 }
 
 /// The first names, and the number of the others.
@@ -120,11 +120,11 @@ mod tests {
         let first = header("id,name,age");
         assert_eq!(
             difference(&first, &header("id,age,\u{1b}x")),
-            "it lacks \"name\" and it has 1 more: \"\\u{1b}x\"; --union puts such files together"
+            "it lacks \"name\" and it has 1 more: \"\\u{1b}x\"; --union combines such files"
         );
         assert!(
             difference(&first, &header("age,id,name"))
-                .starts_with("its columns stand in another order: \"age\", \"id\", \"name\"")
+                .starts_with("its columns are in another order: \"age\", \"id\", \"name\"")
         );
         assert!(difference(&first, &header("id;name;age")).contains("another delimiter"));
     }

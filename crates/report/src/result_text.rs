@@ -295,7 +295,7 @@ pub fn warnings(column: &ColumnProfile) -> Vec<String> {
 /// Whether the column could be a key, and whether it is sorted.
 fn key_and_order(column: &ColumnProfile) -> Option<String> {
     let key = match column.unique() {
-        Uniqueness::Yes => Some("could be a key: no value comes twice"),
+        Uniqueness::Yes => Some("could be a key: no value occurs twice"),
         Uniqueness::Likely => Some("likely a key: no value was seen twice"),
         Uniqueness::Unspecified | Uniqueness::No => None,
     };
@@ -404,7 +404,7 @@ mod tests {
             [
                 "3 cells of 100 cannot be read as integer",
                 "1 cell with leading zeros, which a number would lose",
-                "could be a key: no value comes twice; sorted, ascending",
+                "could be a key: no value occurs twice; sorted, ascending",
             ]
         );
         column.count = 9;

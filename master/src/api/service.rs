@@ -24,7 +24,7 @@ use crate::state::state_handle::{StateHandle, shutting_down};
 /// The longest wait of one GetJob. A client that waits longer calls it again.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// What an RPC returns.
+/// The result of an RPC.
 type Reply<T> = Result<Response<T>, Status>;
 
 /// Implements `rowmill.v1.Rowmill`.

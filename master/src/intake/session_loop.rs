@@ -183,16 +183,19 @@ impl Intake {
             if !has_waited {
                 let status = BrokerStatus {
                     state: BrokerState::Standby.into(),
-                    detail: "another master takes the results; this one waits for it to go".into(),
+                    detail: "another master consumes the results; this one waits until it ends"
+                        .into(),
                     ..self.status()
                 };
                 self.state.broker_status(status).await?;
-                tracing::info!("standby: another master takes the results; waiting for it to go");
+                tracing::info!(
+                    "standby: another master consumes the results; waiting until it ends"
+                );
             }
             has_waited = true;
         }
         if has_waited {
-            tracing::info!("active: the other master has gone, and this one takes the results");
+            tracing::info!("active: the other master has ended, and this one consumes the results");
         }
         Ok(())
     }

@@ -44,14 +44,14 @@ pub enum JobMessageError {
     Job {
         /// The message's type.
         kind: &'static str,
-        /// What is wrong with the id.
+        /// The error of the id.
         source: IdError,
     },
     /// It opens a job for an invalid lane.
     #[error(transparent)]
     Lane(#[from] LaneError),
     /// It is a rowmill message in the wrong queue.
-    #[error("a {0} does not belong here")]
+    #[error("a {0} does not belong in this queue")]
     Misplaced(&'static str),
     /// It is not a rowmill message.
     #[error("{0}")]
@@ -143,7 +143,7 @@ async fn failed_csv_job(
         tokio::task::spawn_blocking(move || SingleChunkJob::new(&csv, &info))
     };
     let single = looked.await.unwrap_or_else(|_panic| {
-        let why = "looking at it ends in a panic".to_owned();
+        let why = "checking it panicked".to_owned();
         SingleChunkJob::broken(csv, &info, why)
     });
     let mut failure = ChunkFailure::from_broker(&single.chunk, death);
@@ -184,13 +184,14 @@ impl ChunkFailure {
             // Happens only if a policy lowers the limit: workers count attempts themselves, and allow far fewer.
             Some(death) if death.reason == "delivery_limit" => {
                 let why = format!(
-                    "it came back to {} more often than the broker's delivery limit, begun or not: is there a \
+                    "it was returned to {} more often than the broker's delivery limit allows, started or not: is \
+                     there a \
                      policy with a delivery-limit?",
                     death.queue
                 );
                 (why, 0)
             }
-            Some(death) => (format!("the broker gave up on it: {}", death.reason), 1),
+            Some(death) => (format!("the broker dead-lettered it: {}", death.reason), 1),
             None => ("found in the dead queue".to_owned(), 0),
         };
         Self {

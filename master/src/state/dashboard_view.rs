@@ -1,4 +1,4 @@
-//! What a dashboard shows, as a snapshot, and as a delta to the view that was sent before.
+//! The data that a dashboard shows, as a snapshot, and as a delta to the view that was sent before.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

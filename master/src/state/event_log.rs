@@ -128,10 +128,11 @@ impl EventLog {
             .map_or("", |broker| &broker.detail);
         let (level, text) = match broker_state(overview) {
             BrokerState::Unspecified => return,
-            BrokerState::Connected => (EventLevel::Info, "the master has its broker".to_owned()),
-            BrokerState::Reconnecting => {
-                (EventLevel::Error, format!("the broker is away: {detail}"))
-            }
+            BrokerState::Connected => (EventLevel::Info, "the broker is connected".to_owned()),
+            BrokerState::Reconnecting => (
+                EventLevel::Error,
+                format!("the broker is disconnected: {detail}"),
+            ),
             BrokerState::Blocked => (
                 EventLevel::Error,
                 format!("the broker is blocked: {detail}"),
@@ -151,14 +152,14 @@ impl EventLog {
         let (level, text) = match worker.state() {
             WorkerState::Unspecified => return,
             WorkerState::Running if old_state == Some(WorkerState::Lost) => {
-                (EventLevel::Info, format!("{name} is heard again"))
+                (EventLevel::Info, format!("{name} sends heartbeats again"))
             }
             WorkerState::Running => (EventLevel::Info, format!("{name} takes chunks{lane}")),
             WorkerState::Draining => (EventLevel::Info, format!("{name} takes no more chunks")),
             WorkerState::Left => (EventLevel::Info, format!("{name} left")),
             WorkerState::Lost => (
                 EventLevel::Warn,
-                format!("{name} is lost: nothing was heard of it for 10 s"),
+                format!("{name} is lost: no heartbeat for 10 s"),
             ),
         };
         let subject = Subject {
@@ -189,10 +190,10 @@ impl EventLog {
         let text = match job.state() {
             JobState::Unspecified => return,
             JobState::Publishing if old_state == Some(JobState::Stalled) => {
-                "its publisher is heard again".to_owned()
+                "its publisher sends again".to_owned()
             }
-            JobState::Publishing => format!("begun by {}", job.publisher),
-            JobState::Stalled => "nothing comes from its publisher".to_owned(),
+            JobState::Publishing => format!("published by {}", job.publisher),
+            JobState::Stalled => "its publisher sends nothing".to_owned(),
             JobState::Running if old_state == Some(JobState::Paused) => "goes on".to_owned(),
             JobState::Running if old_state == Some(JobState::ChunksLost) => {
                 "its lost chunks are expected again".to_owned()
@@ -342,8 +343,8 @@ mod tests {
             texts(&events, 0),
             [
                 "worker mill 7 takes chunks",
-                "A: begun by ",
-                "worker mill 7 is lost: nothing was heard of it for 10 s",
+                "A: published by ",
+                "worker mill 7 is lost: no heartbeat for 10 s",
                 "A: 2 chunks are dead: a hangs",
                 "A: done, but for 2 dead of 2 chunks",
             ]
@@ -376,7 +377,10 @@ mod tests {
         events.update(&with(BrokerState::Connected), 3, |_| None);
         assert_eq!(
             texts(&events, 0),
-            ["the broker is away: refused", "the master has its broker"]
+            [
+                "the broker is disconnected: refused",
+                "the broker is connected"
+            ]
         );
     }
 

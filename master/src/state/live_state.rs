@@ -1,4 +1,5 @@
-//! The live state: workers, broker status, throughput and latest rows. Together with the store it is what dashboards
+//! The live state: workers, broker status, throughput and latest rows. Together with the store it has the data that
+//! dashboards
 //! show. A restart loses it.
 
 use std::collections::{HashMap, HashSet, VecDeque};

@@ -98,7 +98,7 @@ impl WriteBatch<'_> {
         if let Some(reason) = job.out_of_range_reason(result.seq) {
             return self.set_aside(
                 id,
-                &failure_of_result(result, format!("a result came, but {reason}")),
+                &failure_of_result(result, format!("a result arrived, but {reason}")),
             );
         }
         if self.is_known(key, result.seq)? {

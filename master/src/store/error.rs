@@ -38,7 +38,7 @@ pub enum StoreError {
         known: i64,
     },
     /// A committed message cannot be read back.
-    #[error("the store holds a {what} that cannot be read: {source}")]
+    #[error("the store has a {what} that cannot be read: {source}")]
     Unreadable {
         /// Which message.
         what: &'static str,
@@ -46,10 +46,10 @@ pub enum StoreError {
         source: prost::DecodeError,
     },
     /// The rows of a committed result cannot be read back.
-    #[error("the store holds rows that cannot be read: {0}")]
+    #[error("the store has rows that cannot be read: {0}")]
     Damaged(#[from] engine::chunk::Damage),
     /// A committed result cannot be merged with its job's others.
-    #[error("the store holds a result that cannot be merged: {0}")]
+    #[error("the store has a result that cannot be merged: {0}")]
     Unmergeable(#[source] engine::PartialError),
 }
 

@@ -70,7 +70,7 @@ pub(super) fn read_all(connection: &Connection) -> Result<HashMap<JobId, Job>, S
         let Ok(id) = text.parse() else {
             tracing::error!(
                 id = text,
-                "the database has a job whose id is none; it is not shown"
+                "the database has a job with an invalid id; it is not shown"
             );
             continue;
         };

@@ -197,7 +197,7 @@ fn create_private(directory: &Path, database: &Path) -> std::io::Result<()> {
     if let Some(mode) = cli::exposed(directory, database) {
         let (database, directory) = (database.display(), directory.display());
         tracing::warn!(
-            "others than its owner can read {database} (mode {mode:o}), and what is beside it; if they should \
+            "users other than its owner can read {database} (mode {mode:o}) and the files beside it; if they should \
              not: chmod -R go= {directory}"
         );
     }

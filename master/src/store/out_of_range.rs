@@ -104,7 +104,7 @@ impl WriteBatch<'_> {
         job.counts.chunks_done -= results;
         job.counts.output_rows = job.counts.output_rows.saturating_sub(output_rows);
         job.mark_damaged(&format!(
-            "results of chunks that it does not have were merged before its seal came, so that its counts and \
+            "results of chunks that it does not have were merged before its seal arrived, so that its counts and \
              its result are wrong: {results} of them, the first of chunk {} by worker {worker}",
             seq as u64
         ));
@@ -136,11 +136,11 @@ impl WriteBatch<'_> {
         )?;
         let reason = match (wrong, odd) {
             (Some(error), _) => error.to_string(),
-            (None, 1..) => "what it says of keys is not what the job's schema asks for".to_owned(),
+            (None, 1..) => "its keys are not those of the job's schema".to_owned(),
             (None, _) => return Ok(()),
         };
         self.job(id)?.mark_damaged(&format!(
-            "a result was merged before its opening came, and is none of its own: {reason}"
+            "a result was merged before the job's opening arrived, and does not fit the job: {reason}"
         ));
         Ok(())
     }

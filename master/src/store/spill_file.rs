@@ -4,7 +4,7 @@ use std::fmt;
 
 use proto::JobId;
 
-/// What a spill file holds.
+/// The contents of a spill file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// Bad records.
@@ -18,7 +18,7 @@ pub enum Kind {
 pub struct SpillFile {
     /// The job that it belongs to.
     pub job: JobId,
-    /// What it holds.
+    /// Its contents.
     pub kind: Kind,
 }
 

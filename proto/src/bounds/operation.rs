@@ -1,4 +1,4 @@
-//! Bounds of the messages of operations, whichever operation it is.
+//! Bounds of the messages of operations.
 
 use super::{Excess, List};
 use crate::v1::chunk_result::Partial;

@@ -9,7 +9,7 @@ use crate::v1::{ChunkResult, DeadChunk, Reject};
 
 const ID_BYTES: usize = 64;
 const REASON_BYTES: usize = 4 << 10;
-/// The end of a command's stderr: what a worker keeps, plus a mark.
+/// The end of a command's stderr: the bytes that a worker keeps, plus a mark.
 const STDERR_BYTES: usize = 17 << 10;
 /// The rejects of a result: a worker keeps 256 KiB of records, plus details of each.
 const REJECTS_BYTES: usize = 2 << 20;
@@ -60,8 +60,8 @@ impl Bounded for ChunkResult {
             }
         }
         if let Some(output) = &self.output {
-            at_most("rows that came of it", output.rows, CHUNK_COUNT)?;
-            at_most("bytes that came of it", output.body_bytes, CHUNK_COUNT)?;
+            at_most("output rows", output.rows, CHUNK_COUNT)?;
+            at_most("output bytes", output.body_bytes, CHUNK_COUNT)?;
         }
         if let Some(keys) = &mut self.keys {
             cut(&mut keys.file, FILE_BYTES);

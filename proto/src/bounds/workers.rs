@@ -22,7 +22,7 @@ const MOST_NAMED: usize = 1000;
 
 impl Bounded for Heartbeat {
     const LISTS: &'static [List] = &[
-        List::new("chunks in hand", &[14], MOST_IN_HAND),
+        List::new("chunks in flight", &[14], MOST_IN_HAND),
         List::new("commands", &[16], MOST_COMMANDS),
     ];
 

@@ -55,7 +55,8 @@ fn stats(list: &str) -> Result<ProfileSpec, String> {
             "checks" => &mut spec.no_checks,
             other => {
                 return Err(format!(
-                    "{other:?} is none of distinct, quantiles, top and checks; all and basic stand alone"
+                    "{other:?} is not one of distinct, quantiles, top and checks; all and basic cannot be combined \
+                     with others"
                 ));
             }
         };

@@ -13,7 +13,7 @@ use crate::resume::{Remainder, ResumeLookup, ResumedPublish};
 /// The heading in `--help`.
 const HEADING: &str = "Resuming";
 
-/// What is stored on disk, and which publish to resume.
+/// The data to store on disk, and the publish to resume.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ResumeArgs {
     /// Resume a publish that was stopped or killed, on the host where it began: a job's id, the beginning of an id, or
@@ -76,12 +76,12 @@ impl ResumeArgs {
         found.map(Some).map_err(|error| failure(error.into()))
     }
 
-    /// What a new publish of `sources` stores on disk.
+    /// The data that a new publish of `sources` stores on disk.
     pub(crate) fn persistence(&self, sources: &[Source]) -> Result<Persistence, Failure> {
         let journal_dir = self.journal_dir();
         if let Some(dir) = &self.spool {
             if sources != [Source::Stdin] {
-                let message = "--spool is for standard input; a file is there to be read again";
+                let message = "--spool is for standard input; a file can be read again without it";
                 return Err(Failure::message(Exit::Usage, message));
             }
             let journal_dir = journal_dir.ok_or_else(no_journal_dir)?;

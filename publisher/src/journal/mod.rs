@@ -28,7 +28,7 @@ const MAX_BYTES: u64 = 1 << 30;
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The system call failed.
-    #[error("cannot keep the journal {}: {source}", path.display())]
+    #[error("cannot use the journal {}: {source}", path.display())]
     Io {
         /// The journal, or its directory.
         path: PathBuf,
@@ -43,7 +43,7 @@ pub enum JournalError {
     },
     /// Another version of this program wrote it.
     #[error(
-        "{} is a journal of version {found}, and this rowmill writes version {VERSION}: go on with the \
+        "{} is a journal of version {found}, and this rowmill writes version {VERSION}: resume with the version of \
          rowmill that began the publish", path.display()
     )]
     Version {

@@ -24,7 +24,7 @@ use crate::journal::{
 use crate::prepared_publish::PreparedPublish;
 use crate::progress::Progress;
 
-/// What happens to the rest of a spooled input after its publisher ended.
+/// The handling of the rest of a spooled input after its publisher ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remainder {
     /// Another process may still add it.
@@ -58,7 +58,7 @@ pub enum ResumeLookup {
     Sealed(JobId),
 }
 
-/// What to do with a publish that was found.
+/// The decision about a publish that was found.
 #[derive(Debug)]
 pub(crate) enum Decision {
     /// Send the rest, or the chunks that the master lacks.

@@ -153,7 +153,7 @@ async fn a_stream_that_begins_with_a_gap_is_retried_with_backoff() {
     call.snapshot(world::snapshot(0, "")).await;
     watcher
         .until(|model| match &model.connection {
-            Connection::Disconnected { reason, .. } => reason.contains("updates went missing"),
+            Connection::Disconnected { reason, .. } => reason.contains("updates are missing"),
             _ => false,
         })
         .await;

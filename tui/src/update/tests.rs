@@ -108,11 +108,11 @@ fn rows_are_held_while_paused_and_resume_after() {
         &mut model,
         &[Action::ShowTab(Tab::Rows), Action::ToggleHold],
     );
-    let held = model.rows().unwrap().rows_total;
+    let frozen = model.rows().unwrap().rows_total;
     update(&mut model, event("", world::snapshot(9000, ""), 9000), 9000);
-    assert_eq!(model.rows().unwrap().rows_total, held);
+    assert_eq!(model.rows().unwrap().rows_total, frozen);
     press(&mut model, &[Action::ToggleHold]);
-    assert!(model.rows().unwrap().rows_total > held);
+    assert!(model.rows().unwrap().rows_total > frozen);
 }
 
 #[test]
@@ -122,12 +122,12 @@ fn scrolling_back_holds_rows_and_scrolling_forward_resumes_them() {
         &mut model,
         &[Action::ShowTab(Tab::Rows), Action::MoveDown(-3)],
     );
-    assert!(model.rows_view.held().is_some());
+    assert!(model.rows_view.frozen().is_some());
     assert_eq!(model.rows_view.back, 3);
     press(&mut model, &[Action::MoveDown(2)]);
-    assert!(model.rows_view.held().is_some());
+    assert!(model.rows_view.frozen().is_some());
     press(&mut model, &[Action::MoveDown(5)]);
-    assert!(model.rows_view.held().is_none());
+    assert!(model.rows_view.frozen().is_none());
 }
 
 #[test]

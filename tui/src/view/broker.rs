@@ -18,16 +18,16 @@ use crate::theme::TextStyle;
 const COLUMNS: [Column; 5] = [
     Column::text("QUEUE", 14, 44, 0),
     Column::figure("WAITING", 9, 13, 0),
-    Column::figure("IN HAND", 8, 10, 1),
+    Column::figure("RUNNING", 8, 10, 1),
     Column::number("CONSUMERS", 9, 2),
     Column::text("OF", 12, 60, 3),
 ];
 
-/// A queue, with its waiting and delivered messages, its number of consumers and its purpose.
+/// A queue, with its waiting messages, its running chunks, its number of consumers and its purpose.
 struct Queue {
     name: String,
     waiting: Option<u64>,
-    in_hand: Option<u64>,
+    running: Option<u64>,
     consumers: Option<u64>,
     purpose: &'static str,
 }
@@ -114,14 +114,14 @@ fn queues(state: &State, broker: &BrokerStatus) -> Vec<Queue> {
     let tasks = Queue {
         name: "tasks".into(),
         waiting: broker.tasks_ready,
-        in_hand: Some(in_hand(state, "")),
+        running: Some(running(state, "")),
         consumers: broker.task_consumers,
         purpose: "chunks for workers",
     };
     let lanes = broker.lanes.iter().map(|lane| Queue {
         name: format!("tasks.{}", lane.lane),
         waiting: Some(lane.tasks_ready),
-        in_hand: Some(in_hand(state, &lane.lane)),
+        running: Some(running(state, &lane.lane)),
         consumers: Some(lane.task_consumers),
         purpose: "chunks for workers of that lane",
     });
@@ -132,7 +132,7 @@ fn queues(state: &State, broker: &BrokerStatus) -> Vec<Queue> {
     let of_master = of_master.map(|(name, waiting, purpose)| Queue {
         name: name.into(),
         waiting,
-        in_hand: None,
+        running: None,
         consumers: None,
         purpose,
     });
@@ -142,8 +142,8 @@ fn queues(state: &State, broker: &BrokerStatus) -> Vec<Queue> {
         .collect()
 }
 
-/// Number of chunks in hand on the live workers of a lane, from their heartbeats.
-fn in_hand(state: &State, lane: &str) -> u64 {
+/// Number of chunks running on the live workers of a lane, from their heartbeats.
+fn running(state: &State, lane: &str) -> u64 {
     let alive = state
         .workers()
         .iter()
@@ -173,7 +173,7 @@ fn cells(model: &Model, queue: &Queue) -> Vec<Cell> {
     vec![
         Cell::Text((queue.name.clone(), TextStyle::Strong)),
         number(queue.waiting),
-        number(queue.in_hand),
+        number(queue.running),
         consumers,
         Cell::Text((queue.purpose.to_owned(), TextStyle::Faint)),
     ]

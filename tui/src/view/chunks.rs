@@ -43,7 +43,7 @@ pub(super) fn legend(theme: Theme, chunks: &ChunkMap, dead: u64) -> Vec<StyledTe
     };
     add(
         ChunkCell::Running,
-        format!("{} in hand  ", count(chunks.running, 5)),
+        format!("{} running  ", count(chunks.running, 5)),
     );
     add(
         ChunkCell::Retried,

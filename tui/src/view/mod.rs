@@ -129,7 +129,7 @@ fn banners(model: &Model, canvas: &mut Canvas, area: Rect) -> Rect {
     let mut rest = area;
     let texts = [
         screens::disconnected_line(model, area.width),
-        screens::held_line(model),
+        screens::frozen_line(model),
         screens::broker_line(model),
         screens::store_line(model),
         screens::losses_line(model),

@@ -131,7 +131,7 @@ fn title(model: &Model, rows: &LatestRows) -> Vec<StyledText> {
     title
 }
 
-/// Whether the rows are held, how many of all are shown, and which columns, as far as it fits.
+/// Whether the rows are frozen, how many of all are shown, and which columns, as far as it fits.
 fn remark(
     model: &Model,
     rows: &LatestRows,
@@ -140,13 +140,13 @@ fn remark(
 ) -> Vec<StyledText> {
     let dot = model.theme.dot();
     let mut remark = Vec::new();
-    if model.rows_view.held().is_some() {
+    if model.rows_view.frozen().is_some() {
         let sign = model.theme.sign("‖", "=");
         let back = match model.rows_view.back {
             0 => String::new(),
             n => format!(", {n} back"),
         };
-        remark.push((format!("{sign} PAUSED{back}"), TextStyle::Warn));
+        remark.push((format!("{sign} FROZEN{back}"), TextStyle::Warn));
         if width < 60 {
             return remark;
         }

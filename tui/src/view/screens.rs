@@ -117,7 +117,7 @@ pub(super) fn version_mismatch(
     let title = if area.width < SENTENCES_MIN_WIDTH {
         "! the versions differ"
     } else {
-        "! this dashboard and this master do not understand each other"
+        "! this dashboard and this master speak different protocol versions"
     };
     let mut lines = vec![line(title, TextStyle::Bad), empty_line()];
     match mismatch {
@@ -207,7 +207,7 @@ pub(super) fn no_dead(model: &Model, canvas: &mut Canvas, area: Rect) {
             "a chunk that fails every attempt would be here,",
             TextStyle::Faint,
         ),
-        line("to be looked at and replayed", TextStyle::Faint),
+        line("to be inspected and replayed", TextStyle::Faint),
     ];
     let unusable = labels::unusable(model);
     if !unusable.is_empty() {
@@ -224,7 +224,7 @@ pub(super) fn no_events(model: &Model, canvas: &mut Canvas, area: Rect) {
         line("nothing happened yet", TextStyle::Strong),
         empty_line(),
         line(
-            "jobs, workers and the broker are told of here",
+            "changes of jobs, workers and the broker appear here",
             TextStyle::Faint,
         ),
     ];
@@ -235,7 +235,7 @@ pub(super) fn no_broker(canvas: &mut Canvas, area: Rect) {
     let lines = vec![
         line("no broker yet", TextStyle::Strong),
         empty_line(),
-        line("the master has not said anything of it", TextStyle::Faint),
+        line("the master has not reported its state", TextStyle::Faint),
     ];
     screen(canvas, area, lines);
 }
@@ -308,8 +308,8 @@ pub(super) fn disconnected_line(model: &Model, columns: u16) -> Option<String> {
     })
 }
 
-/// The notice while the view is held.
-pub(super) fn held_line(model: &Model) -> Option<String> {
+/// The notice while the view is frozen.
+pub(super) fn frozen_line(model: &Model) -> Option<String> {
     model.pending.as_ref()?;
     let sign = model.theme.sign("‖", "=");
     let age = model.master_now_ms();
@@ -317,7 +317,7 @@ pub(super) fn held_line(model: &Model) -> Option<String> {
     let age = duration(age.saturating_sub(shown));
     let dash = model.theme.sign("—", "-");
     Some(format!(
-        "{sign} HELD {dash} as of {age} ago; Space lets it go on"
+        "{sign} FROZEN {dash} as of {age} ago; Space resumes"
     ))
 }
 
@@ -327,7 +327,7 @@ pub(super) fn broker_line(model: &Model) -> Option<String> {
     let (what, meaning) = match broker.state() {
         BrokerState::Reconnecting => ("BROKER AWAY", "the master reconnects to it"),
         BrokerState::Blocked => ("BROKER BLOCKED", "it is short of memory or disk"),
-        BrokerState::Standby => ("STANDBY", "another master holds the results"),
+        BrokerState::Standby => ("STANDBY", "another master consumes the results"),
         BrokerState::Connected | BrokerState::Unspecified => return None,
     };
     let detail = match broker.detail.as_str() {
@@ -390,7 +390,7 @@ pub(super) fn losses_line(model: &Model) -> Option<String> {
     let dash = model.theme.sign("—", "-");
     model
         .is_live()
-        .then(|| format!("DATA LOST {dash} rowmill doctor says what to do {dash} {loss}"))
+        .then(|| format!("DATA LOST {dash} rowmill doctor prints the remedy {dash} {loss}"))
 }
 
 fn retry_text(model: &Model, retry_at_ms: u64) -> String {

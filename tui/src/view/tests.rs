@@ -157,7 +157,7 @@ shows! {
     dead_question: asked(with_dead(live(Tab::Dead)), &[Action::MoveDown(1), Action::DropChunk]);
     cancel_question: asked(live(Tab::Jobs), &[Action::CancelJob]);
     help_read_only: read_only(asked(live(Tab::Jobs), &[Action::ToggleHelp]));
-    jobs_held: held(live(Tab::Jobs));
+    jobs_frozen: frozen(live(Tab::Jobs));
     rows_searched: asked(live(Tab::Rows), &[Action::StartFilter, Action::TypeChar('5'), Action::TypeChar('5'), Action::ApplyFilter]);
     rows_hidden: asked(live(Tab::Rows), &[Action::HideColumn, Action::HideColumn]);
     workers_filtered: asked(live(Tab::Workers), &[Action::Sort, Action::StartFilter, Action::TypeChar('w'), Action::ApplyFilter]);
@@ -286,8 +286,8 @@ fn read_only(mut model: Model) -> Model {
     model
 }
 
-/// The view is held while further events arrive.
-fn held(model: Model) -> Model {
+/// The view is frozen while further events arrive.
+fn frozen(model: Model) -> Model {
     let mut model = asked(model, &[Action::ToggleHold]);
     update(
         &mut model,

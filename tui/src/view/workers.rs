@@ -28,7 +28,7 @@ const COLUMNS: [Column; 15] = [
     Column::number("THREADS", 7, 12),
     Column::number("CPU", 5, 9),
     Column::figure("MEMORY", 7, 8, 10),
-    Column::text("CHUNK IN HAND", 13, 36, 2),
+    Column::text("CURRENT CHUNK", 13, 36, 2),
     Column::number("FOR", 6, 3),
     Column::number("ROWS/S", 7, 1),
     Column::number("MB/S", 5, 4),
@@ -118,7 +118,7 @@ fn cells(model: &Model, worker: &Worker) -> Vec<Cell> {
     let dash = || model.theme.sign("–", "-").to_owned();
     let (chunk, since) = match longest(beat).filter(|_| alive) {
         Some(chunk) => (
-            in_hand(model, beat, chunk),
+            chunk_running(model, beat, chunk),
             running_for(model, worker, chunk),
         ),
         None => (dash(), dash()),
@@ -200,7 +200,7 @@ fn longest(beat: &Heartbeat) -> Option<&ChunkInHand> {
 }
 
 /// `#17 orders.csv`, and the number of further chunks.
-fn in_hand(model: &Model, beat: &Heartbeat, chunk: &ChunkInHand) -> String {
+fn chunk_running(model: &Model, beat: &Heartbeat, chunk: &ChunkInHand) -> String {
     let more = match beat.in_hand.len() {
         0 | 1 => String::new(),
         n => format!(" +{}", n - 1),
@@ -248,7 +248,7 @@ fn details(model: &Model, canvas: &mut Canvas, area: Rect, worker: &Worker) {
         TextStyle::Plain
     };
     let list: Vec<Field> = vec![
-        ("in hand", all_in_hand(model, beat), TextStyle::Plain),
+        ("running", all_running(model, beat), TextStyle::Plain),
         ("threads", beat.threads.to_string(), TextStyle::Plain),
         ("chunks", grouped(beat.chunks), TextStyle::Plain),
         ("rows", grouped(beat.rows), TextStyle::Plain),
@@ -278,7 +278,7 @@ fn commands(theme: Theme, beat: &Heartbeat) -> String {
     beat.commands.join(", ")
 }
 
-fn all_in_hand(model: &Model, beat: &Heartbeat) -> String {
+fn all_running(model: &Model, beat: &Heartbeat) -> String {
     if beat.in_hand.is_empty() {
         return model.theme.sign("–", "-").to_owned();
     }

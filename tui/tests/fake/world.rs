@@ -71,11 +71,11 @@ fn chunks(ms: u64) -> ChunkMap {
 fn events(ms: u64) -> Vec<Event> {
     let told = [
         (0, EventLevel::Info, "worker web1 12341 takes chunks"),
-        (1_000, EventLevel::Info, "orders.csv: begun by ana@web1"),
+        (1_000, EventLevel::Info, "orders.csv: published by ana@web1"),
         (
             4_000,
             EventLevel::Warn,
-            "worker db-3 12344 is lost: nothing was heard of it for 10 s",
+            "worker db-3 12344 is lost: no heartbeat for 10 s",
         ),
         (
             9_000,
@@ -90,7 +90,7 @@ fn events(ms: u64) -> Vec<Event> {
         (
             12_000,
             EventLevel::Info,
-            "evil\x1b[2J\u{202e}gnp.csv: begun by ci@build7",
+            "evil\x1b[2J\u{202e}gnp.csv: published by ci@build7",
         ),
     ];
     let told = told

@@ -78,7 +78,7 @@ impl WorkerContext {
 pub(super) fn queue_is_missing(address: &str) -> BrokerError {
     BrokerError::Failed {
         address: address.to_owned(),
-        what: "publish what became of a chunk",
+        what: "publish the outcome of a chunk",
         source: Arc::new(std::io::Error::other("its queue is gone")),
     }
 }

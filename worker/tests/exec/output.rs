@@ -125,7 +125,7 @@ async fn invalid_output_makes_a_dead_chunk_that_says_why() {
         ),
         (
             "echo a; printf 'caf\\351\\n'",
-            "line 2 of its output is no UTF-8",
+            "line 2 of its output is not UTF-8",
         ),
         ("echo n; echo 1; exit 3", "ended with exit code 3"),
         (

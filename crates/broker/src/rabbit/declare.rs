@@ -120,7 +120,7 @@ impl Names {
         queue: Queue,
         name: ShortString,
     ) -> Result<Option<Depth>, BrokerError> {
-        let what = "tell a queue's depth";
+        let what = "get the depth of a queue";
         let answer = link.on_new_channel(what, async |channel| state(channel, queue, name).await);
         match answer.await? {
             Ok(depth) => Ok(Some(depth)),

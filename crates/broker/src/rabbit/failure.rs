@@ -109,7 +109,8 @@ pub(super) fn is_forbidden(error: &lapin::Error) -> bool {
     )
 }
 
-/// Whether RabbitMQ reports that a message was held too long: "delivery acknowledgement on channel 2 timed out. Timeout
+/// Whether RabbitMQ reports that a message was unacknowledged for too long: "delivery acknowledgement on channel 2
+/// timed out. Timeout
 /// value used: 1800000 ms. ..."
 fn is_ack_timeout(reply: &str) -> bool {
     reply.contains("delivery acknowledgement on channel")
@@ -162,8 +163,9 @@ mod tests {
         );
         assert_eq!(
             error.to_string(),
-            "the broker at mill:5672 takes back what was not settled: a message was held longer than the \
-             broker's consumer_timeout of 1800 s; raise it in rabbitmq.conf, or publish smaller chunks (--chunk-bytes)"
+            "the broker at mill:5672 redelivers the unsettled messages: a message was unacknowledged for longer than \
+             the broker's consumer_timeout of 1800 s; raise it in rabbitmq.conf, or publish smaller chunks \
+             (--chunk-bytes)"
         );
         assert!(error.is_retryable() && !error.is_refusal());
         let unsaid =

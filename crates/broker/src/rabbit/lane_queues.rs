@@ -113,7 +113,7 @@ async fn register_lane(link: &Link, names: &Names, lane: Lane) -> Result<(), Bro
     if confirmation == Confirmation::Ack(None) {
         return Ok(());
     }
-    let refused = std::io::Error::other("the register of lanes took no entry");
+    let refused = std::io::Error::other("the register of lanes accepted no entry");
     Err(link.error_context.failed(DECLARE, refused.into()))
 }
 

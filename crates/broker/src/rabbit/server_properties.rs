@@ -153,7 +153,7 @@ async fn log_in_and_close(
 fn not_amqp() -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidData,
-        "what answers there does not speak AMQP 0-9-1",
+        "the server there does not speak AMQP 0-9-1",
     )
 }
 

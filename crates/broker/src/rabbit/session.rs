@@ -91,7 +91,7 @@ impl RabbitSession {
         if let Some(lane) = queue.lane() {
             self.0.lane_queues.open(lane, link, &self.0.names).await?;
         }
-        let what = "tell a queue's depth";
+        let what = "get the depth of a queue";
         let request = async |channel: &Channel| self.0.names.state(channel, queue).await;
         let answer = link.on_new_channel(what, request).await?;
         answer.map_err(|error| self.0.failed(what, error))

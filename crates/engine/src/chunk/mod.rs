@@ -181,6 +181,9 @@ mod tests {
             ..packed(text(), Packing::Zstd)
         };
         let said = unpack(&chunk).unwrap_err().to_string();
-        assert!(said.contains("(99) that is not known here"), "{said}");
+        assert!(
+            said.contains("(99) that this version does not know"),
+            "{said}"
+        );
     }
 }

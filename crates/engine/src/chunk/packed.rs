@@ -60,8 +60,8 @@ pub enum Damage {
     },
     /// It would unpack into more bytes than are allowed.
     #[error(
-        "the {what} of chunk {seq} is not unpacked: it says that it has {bytes} bytes, and at most \
-         {max_bytes} are carried"
+        "the {what} of chunk {seq} is not unpacked: it claims to have {bytes} bytes, and at most {max_bytes} are \
+         allowed"
     )]
     Large {
         /// "body" or "output".
@@ -74,7 +74,9 @@ pub enum Damage {
         max_bytes: u64,
     },
     /// A newer version of rowmill packed it.
-    #[error("the {what} of chunk {seq} is packed in a way ({compression}) that is not known here")]
+    #[error(
+        "the {what} of chunk {seq} is compressed by a method ({compression}) that this version does not know"
+    )]
     Unknown {
         /// "body" or "output".
         what: &'static str,

@@ -69,7 +69,7 @@ pub enum AnswerError {
         line: u64,
     },
     /// The output is not UTF-8.
-    #[error("line {line} of its output is no UTF-8")]
+    #[error("line {line} of its output is not UTF-8")]
     Text {
         /// The line of the first malformed sequence.
         line: u64,

@@ -1,4 +1,4 @@
-//! What workers do with a chunk, and the master with the results, whichever operation it is. Each operation implements
+//! The interface of the operations: workers process chunks with it, and the master merges the results. Each implements
 //! [`Operation`] in its own folder; `proto::operations!` lists them, and only `registry` chooses between them.
 
 mod registry;
@@ -225,7 +225,7 @@ pub enum ObserveError {
     Schema(#[from] SchemaError),
     /// The output is too large for one message.
     #[error(
-        "its rows, with their keys, come to more than {} bytes; smaller chunks (--chunk-bytes) help",
+        "its rows, with their keys, take more than {} bytes; smaller chunks (--chunk-bytes) help",
         crate::output::MAX_OUTPUT_BYTES
     )]
     LongOutput,

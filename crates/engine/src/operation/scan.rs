@@ -1,4 +1,4 @@
-//! One pass over the records of a chunk: what every operation counts and keeps.
+//! One pass over the records of a chunk: the counts, rejects and sample that every operation has.
 
 use bytes::Bytes;
 use proto::v1::chunk_result::Partial;

@@ -81,7 +81,7 @@ pub(crate) fn malformed(from: &[u8]) -> String {
         .next()
         .map_or(from, |chunk| chunk.invalid());
     let bytes: Vec<String> = sequence.iter().map(|byte| format!("{byte:02X}")).collect();
-    format!("bytes that are no UTF-8: {}", bytes.join(" "))
+    format!("bytes that are not UTF-8: {}", bytes.join(" "))
 }
 
 /// A size as text: in MiB or KiB if it is a whole number of them, else in bytes.

@@ -103,7 +103,7 @@ pub enum SplitError {
     },
     /// More columns than are supported.
     #[error(
-        "the first record has {columns} fields, and at most {} columns are carried",
+        "the first record has {columns} fields, and at most {} columns are supported",
         header::MAX_COLUMNS
     )]
     ManyColumns {

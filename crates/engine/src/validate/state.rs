@@ -31,7 +31,7 @@ impl ValidateState {
         ))?;
         if self.duplicates > 0 {
             return Err(PartialError::Malformed(
-                "it counts keys that came before, which one chunk cannot know",
+                "it counts repeated keys, which one chunk cannot know",
             ));
         }
         let broken = self.broken.iter().copied();
@@ -59,7 +59,7 @@ impl ValidateState {
             return Ok(());
         }
         Err(PartialError::Malformed(
-            "it is of other rules than the schema has",
+            "it has other rules than the schema",
         ))
     }
 
@@ -131,7 +131,7 @@ impl Mergeable for ValidateState {
             return Ok(());
         }
         Err(PartialError::Malformed(
-            "it is of other rules than those before",
+            "it has other rules than the results before it",
         ))
     }
 

@@ -126,7 +126,7 @@ pub(super) fn top_values(column: &ColumnProfile) -> Markup {
         h3 { "Most frequent" }
         table.top { @for top in &column.top { (top_value(top, all)) } }
         @if let Some(rest) = column.top_rest {
-            p.faint { "No other value comes more than " (format::plural(rest, "time")) "." }
+            p.faint { "No other value occurs more than " (format::plural(rest, "time")) "." }
         }
     }
 }

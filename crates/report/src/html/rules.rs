@@ -16,7 +16,7 @@ pub(super) fn page(job: &Job, report: &ValidateReport, is_partial: bool) -> Stri
         ("bad records left out", format::grouped(job.rejects)),
     ];
     let body = html! {
-        (head("Held against a schema", job, is_partial, counts))
+        (head("Validated against a schema", job, is_partial, counts))
         h2 { "Rules" }
         div.wide {
             table {

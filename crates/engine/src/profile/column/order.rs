@@ -335,7 +335,7 @@ impl From<&ExactNumber> for OrderNumber {
     }
 }
 
-const MALFORMED: PartialError = PartialError::Malformed("an order that is none");
+const MALFORMED: PartialError = PartialError::Malformed("an invalid order");
 
 impl TryFrom<&OrderPartial> for ColumnOrder {
     type Error = PartialError;

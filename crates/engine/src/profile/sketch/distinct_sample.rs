@@ -220,7 +220,7 @@ impl DistinctSample {
     }
 
     pub(crate) fn from_wire(wire: &HashSample, size: SampleSize) -> Result<Self, PartialError> {
-        const MALFORMED: PartialError = PartialError::Malformed("a sample of hashes that is none");
+        const MALFORMED: PartialError = PartialError::Malformed("an invalid sample of hashes");
         let fits = if wire.is_thinned {
             wire.steps.len() == size.kept
         } else {

@@ -248,7 +248,7 @@ impl TryFrom<&v1::Frequent> for HeavyHitters {
 
     fn try_from(wire: &v1::Frequent) -> Result<Self, PartialError> {
         if wire.counters.len() != ROWS * WIDTH || wire.nominees.len() > MAX_CANDIDATES {
-            return Err(PartialError::Malformed("counters that are none"));
+            return Err(PartialError::Malformed("invalid counters"));
         }
         let candidates = wire.nominees.iter();
         let candidates = candidates.map(|wire| Candidate::new(&wire.cell, wire.hash, wire.rank));

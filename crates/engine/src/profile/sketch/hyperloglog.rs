@@ -187,7 +187,7 @@ impl HyperLogLog {
 
     /// Decodes the result of [`encode`](Self::encode).
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, PartialError> {
-        const MALFORMED: PartialError = PartialError::Malformed("registers that are none");
+        const MALFORMED: PartialError = PartialError::Malformed("invalid registers");
         let (&middle, bits) = bytes.split_first().ok_or(MALFORMED)?;
         if usize::from(middle) >= VALUES {
             return Err(MALFORMED);

@@ -195,7 +195,7 @@ impl TryFrom<&v1::Buckets> for QuantileSketch {
     type Error = PartialError;
 
     fn try_from(wire: &v1::Buckets) -> Result<Self, PartialError> {
-        const MALFORMED: PartialError = PartialError::Malformed("buckets that are none");
+        const MALFORMED: PartialError = PartialError::Malformed("invalid buckets");
         if wire.level > MAX_LEVEL
             || wire.steps.len() != wire.counts.len()
             || wire.steps.len() > MAX_BUCKETS

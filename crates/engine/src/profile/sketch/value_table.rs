@@ -314,7 +314,7 @@ impl ValueTable {
         wire: &v1::ValueTable,
         limits: TableLimits,
     ) -> Result<Self, PartialError> {
-        const MALFORMED: PartialError = PartialError::Malformed("a table of values that is none");
+        const MALFORMED: PartialError = PartialError::Malformed("an invalid table of values");
         let ranks = if wire.ranks.is_empty() {
             &wire.counts
         } else {

@@ -118,7 +118,7 @@ impl Constraints {
     ) -> Result<Self, SchemaError> {
         for name in properties.names_of_all() {
             if !Self::NAMES.contains(&name) || name == "jsonSchema" {
-                return Err(properties.wrong(name, "this constraint is not known here"));
+                return Err(properties.wrong(name, "this constraint is not supported"));
             }
         }
         let length = |name| match properties.count(name)? {
@@ -142,7 +142,10 @@ impl Constraints {
 fn not_of(properties: &Properties<'_>, name: &str, field_type: &FieldType) -> SchemaError {
     properties.wrong(
         name,
-        &format!("it is not known of the type {:?}", field_type.expected()),
+        &format!(
+            "it is not supported for the type {:?}",
+            field_type.expected()
+        ),
     )
 }
 
@@ -198,7 +201,10 @@ fn allowed(
             bytes
         });
         let Some(canonical) = canonical else {
-            let reason = format!("{json} is no value of the type {:?}", field_type.expected());
+            let reason = format!(
+                "{json} is not a value of the type {:?}",
+                field_type.expected()
+            );
             return Err(properties.wrong("enum", &reason));
         };
         set.insert(canonical.into_boxed_slice());
@@ -257,7 +263,10 @@ fn bounds(
         }
         let bound = read_value(json, field_type, |value| Bound::new(&value)).flatten();
         let Some(bound) = bound else {
-            let reason = format!("{json} is no value of the type {:?}", field_type.expected());
+            let reason = format!(
+                "{json} is not a value of the type {:?}",
+                field_type.expected()
+            );
             return Err(properties.wrong(limit.name(), &reason));
         };
         bounds.push(Constraint::Bound(

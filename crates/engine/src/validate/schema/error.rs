@@ -13,7 +13,7 @@ pub enum SchemaError {
         bytes: usize,
     },
     /// It is not JSON.
-    #[error("the schema is no JSON: {0}")]
+    #[error("the schema is not JSON: {0}")]
     Json(String),
     /// A part of it is wrong or not supported.
     #[error("{place}: {reason}")]

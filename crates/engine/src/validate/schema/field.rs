@@ -129,7 +129,7 @@ fn refuse_unknown(properties: &Properties<'_>, type_name: &str) -> Result<(), Sc
     properties.refuse_near(&known)?;
     for name in properties.names_of_all() {
         if Constraints::NAMES.contains(&name) {
-            return Err(properties.wrong(name, "it belongs into \"constraints\""));
+            return Err(properties.wrong(name, "it belongs in \"constraints\""));
         }
         let of = PROPERTIES.iter().find(|(known, _)| *known == name);
         if of.is_some_and(|(_, types)| !types.contains(&type_name))
@@ -142,7 +142,7 @@ fn refuse_unknown(properties: &Properties<'_>, type_name: &str) -> Result<(), Sc
             };
             return Err(properties.wrong(
                 name,
-                &format!("it is not known of the type {type_name:?}{hint}"),
+                &format!("it is not supported for the type {type_name:?}{hint}"),
             ));
         }
     }
@@ -182,12 +182,15 @@ fn field_type(properties: &Properties<'_>, name: &str) -> Result<FieldType, Sche
             }),
             _ => Err(no_format(properties, format)),
         },
-        _ => Err(properties.wrong("type", &format!("{name:?} is no type of Table Schema"))),
+        _ => Err(properties.wrong("type", &format!("{name:?} is not a type of Table Schema"))),
     }
 }
 
 fn no_format(properties: &Properties<'_>, format: &str) -> SchemaError {
-    properties.wrong("format", &format!("{format:?} is not known of this type"))
+    properties.wrong(
+        "format",
+        &format!("{format:?} is not supported for this type"),
+    )
 }
 
 fn text(properties: &Properties<'_>, format: &str) -> Result<FieldType, SchemaError> {
@@ -216,7 +219,7 @@ fn number_format(
         if !number::may_group(text) || (name == "decimalChar" && text.is_empty()) {
             return Err(properties.wrong(
                 name,
-                "one character is expected that is no part of a number",
+                "one character is expected that is not part of a number",
             ));
         }
         *place = text.as_bytes().into();
@@ -273,7 +276,7 @@ fn list(properties: &Properties<'_>) -> Result<FieldType, SchemaError> {
             field_type(&items, name)?
         }
         other => {
-            return Err(properties.wrong("itemType", &format!("{other:?} is no type of items")));
+            return Err(properties.wrong("itemType", &format!("{other:?} is not a type of items")));
         }
     };
     Ok(FieldType::List {

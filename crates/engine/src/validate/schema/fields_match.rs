@@ -22,7 +22,7 @@ impl Schema {
         for (at, column) in columns.iter().enumerate() {
             if places.insert(column.as_str(), at).is_some() {
                 return Err(SchemaError::Columns(format!(
-                    "two columns are called {column:?}, and fields find theirs by name"
+                    "two columns are called {column:?}, and fields are matched by name"
                 )));
             }
         }

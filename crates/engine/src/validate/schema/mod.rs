@@ -61,7 +61,7 @@ impl Schema {
         let json: Json =
             serde_json::from_slice(json).map_err(|error| SchemaError::Json(error.to_string()))?;
         let Json::Object(map) = &json else {
-            return Err(wrong("the schema", "it is no JSON object"));
+            return Err(wrong("the schema", "it is not a JSON object"));
         };
         Self::from_object(map)
     }
@@ -80,7 +80,11 @@ impl Schema {
             .get("foreignKeys")
             .is_some_and(|keys| keys != &Json::Array(Vec::new()))
         {
-            return Err(properties.wrong("foreignKeys", "other tables are not looked at, so that foreignKeys cannot be checked; leave them out"));
+            return Err(properties.wrong(
+                "foreignKeys",
+                "other tables are not read, so foreignKeys cannot be checked; \
+                leave them out",
+            ));
         }
         let missing = missing_values(&properties)?.unwrap_or_else(|| vec![String::new()]);
         let Some(Json::Array(fields)) = properties.get("fields") else {
@@ -88,7 +92,7 @@ impl Schema {
         };
         if fields.is_empty() || fields.len() > MAX_FIELDS {
             let reason = format!(
-                "1 to {MAX_FIELDS} fields are expected, and {} are there",
+                "1 to {MAX_FIELDS} fields are expected, and there are {}",
                 fields.len()
             );
             return Err(properties.wrong("fields", &reason));

@@ -80,14 +80,16 @@ impl StrftimePattern {
             items.push(match byte {
                 b'%' => item(rest.next()).ok_or_else(|| {
                     let known = "%Y %y %m %B %b %d %j %A %a %H %I %p %M %S %f %z %%";
-                    format!("{format:?} is no format of dates or times; these are known: {known}")
+                    format!(
+                        "{format:?} is not a format of dates or times; these are known: {known}"
+                    )
                 })?,
                 byte => Item::Literal(byte),
             });
         }
         if items.iter().all(|item| matches!(item, Item::Literal(_))) {
             return Err(format!(
-                "{format:?} is no format of dates or times: it has no directive like %Y"
+                "{format:?} is not a format of dates or times: it has no directive like %Y"
             ));
         }
         Ok(Self {
