@@ -26,7 +26,7 @@ fn task(sources: &[Source], sizes: PieceSizes, resumed: Option<ResumePoint>) -> 
             skip_lines: 0,
             encoding: None,
             ignore_trailing: false,
-            union: false,
+            union: sources.len() > 1,
             stop_at: StopAt::Nothing,
         },
         limits: Limits {
