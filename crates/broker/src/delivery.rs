@@ -29,6 +29,10 @@ impl Consumer {
     ///
     /// If the session is lost or closed, or the broker cancelled the consumer. There are no further messages after an
     /// error.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "its namesake is that of streams"
+    )]
     pub fn next(&mut self) -> BoxFuture<'_, Result<Delivery, BrokerError>> {
         Box::pin(async move {
             match &mut self.0 {
