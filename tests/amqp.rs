@@ -107,7 +107,7 @@ async fn names_commands_and_lanes_are_asked_for_in_the_message() {
         "copy=cat",
     ];
     let worker = Process::start(&mut stage.command(&args));
-    worker.wait_for("connected");
+    worker.wait_for("consuming chunks");
     let file = stage.file("orders.csv", b"id\n1\n2\n");
     let code = documented(&stage, file.to_str().unwrap());
     let code = code.replace("\"tasks\",", "\"tasks.slow\",").replace(

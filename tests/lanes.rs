@@ -24,7 +24,7 @@ fn publish(stage: &Stage, (rows, per_chunk): (usize, usize), args: &[&str]) -> S
 
 fn worker(stage: &Stage, args: &[&str]) -> Process {
     let worker = Process::start(stage.command(&["worker", "--threads", "1"]).args(args));
-    worker.wait_for("connected");
+    worker.wait_for("consuming chunks");
     worker
 }
 

@@ -65,8 +65,8 @@ impl Queue {
         Self::Retry(Lane::named(lane).unwrap_or_default())
     }
 
-    /// The lane of the queue. `None` if it belongs to no lane.
-    pub(crate) fn lane(self) -> Option<Lane> {
+    /// The lane that the queue belongs to. `None` if it belongs to none.
+    pub fn lane(self) -> Option<Lane> {
         match self {
             Self::Lane(lane) => Some(lane),
             Self::Retry(lane) => lane,

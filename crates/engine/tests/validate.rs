@@ -167,7 +167,10 @@ fn a_schema_with_an_unsupported_check_is_refused() {
         ("[]", "not a JSON object"),
         ("{", "not JSON"),
         (r#"{"fields": []}"#, "1 to"),
-        (r#"{"fields": [{"name": "a", "type": "text"}]}"#, "no type"),
+        (
+            r#"{"fields": [{"name": "a", "type": "text"}]}"#,
+            "not a type",
+        ),
         (r#"{"fields": [{"name": "a", "format": "x"}]}"#, "format"),
         (
             r#"{"fields": [{"name": "a", "required": true}]}"#,
@@ -175,7 +178,7 @@ fn a_schema_with_an_unsupported_check_is_refused() {
         ),
         (
             r#"{"fields": [{"name": "a", "constraints": {"requird": true}}]}"#,
-            "not known",
+            "constraint is not supported",
         ),
         (
             r#"{"fields": [{"name": "a", "Constraints": {}}]}"#,
@@ -195,7 +198,7 @@ fn a_schema_with_an_unsupported_check_is_refused() {
         ),
         (
             r#"{"fields": [{"name": "a", "type": "integer", "constraints": {"enum": ["x"]}}]}"#,
-            "no value",
+            "not a value",
         ),
         (
             r#"{"fields": [{"name": "a"}], "foreignKeys": [{}]}"#,

@@ -85,6 +85,7 @@ async fn run(
         .consume(Queue::tasks(context.lane), prefetch)
         .await?;
     *is_set_up = true;
+    tracing::info!("consuming chunks");
     tokio::select! {
         outcome = consume_until_draining(context, consumer, control, driver) => outcome,
         error = session.lost() => Err(error),

@@ -4,7 +4,7 @@ use broker::{BrokerError, Confirm};
 use failpoint::Point;
 use telemetry::Stage;
 
-use super::context::WorkerContext;
+use super::context::{WorkerContext, queue_is_missing};
 use super::disposition::disposition_message;
 use super::driver::{SessionDriver, TaskOutput};
 use super::held_delivery::HeldDelivery;
@@ -39,9 +39,17 @@ impl SessionDriver<'_> {
             &held.envelope,
         ));
         let session = self.session.clone();
+        // A message may name any lane, also one whose queues this worker may not declare. That must not end the worker.
+        let is_other_lane = queue.lane().is_some() && queue.lane() != context.lane;
+        let address = context.broker_address.clone();
         self.tasks.spawn(async move {
             failpoint::pass(Point::WorkerBeforePublish);
-            let confirm = session.publish(queue, &envelope).await?;
+            let confirm = match session.publish(queue, &envelope).await {
+                Err(BrokerError::Forbidden { .. }) if is_other_lane => {
+                    return Err(queue_is_missing(&address));
+                }
+                confirm => confirm?,
+            };
             failpoint::pass(Point::WorkerAfterConfirm);
             Ok(TaskOutput::Publish(ticket, confirm))
         });
