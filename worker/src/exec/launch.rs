@@ -177,7 +177,7 @@ impl Drop for KillOnDrop {
     }
 }
 
-/// Becomes the command, if the arguments of this process are those that [`Launcher`] passes: sets the limits on this
+/// Becomes the command, if the arguments of this process are those that `Launcher` passes: sets the limits on this
 /// process and executes the command. Returns the exit code if that fails, and `None` if it has other arguments.
 ///
 /// Call it first in `main`: parsing a command line and starting a runtime would take several times as long.
