@@ -116,7 +116,7 @@ pub fn read(stdout: &Bytes, first_record: u64, rows_in: u64) -> Result<Answer, A
     let mut records = Records::new(&dialect, &stdout);
     let record = records.read().ok_or(AnswerError::Nothing)?;
     check(&stdout, &record)?;
-    let columns = header(&record);
+    let mut columns = header(&record);
     if columns.len() > MOST_COLUMNS {
         let columns = columns.len();
         return Err(AnswerError::Columns { columns });
@@ -124,11 +124,24 @@ pub fn read(stdout: &Bytes, first_record: u64, rows_in: u64) -> Result<Answer, A
     if columns.iter().map(String::len).sum::<usize>() > MAX_HEADER_BYTES {
         return Err(AnswerError::LongHeader);
     }
-    if let Some(at) = columns.iter().position(|column| column == ERROR_COLUMN) {
-        let (rest, refused) = take_refusals(&stdout, records, (at, columns.len()), rows_in)?;
-        let answer = read(&rest, first_record, rows_in)?;
-        return Ok(Answer { refused, ..answer });
-    }
+    let Some(at) = columns.iter().position(|column| column == ERROR_COLUMN) else {
+        return read_rows(stdout, columns, first_record);
+    };
+    let (rest, refused) = take_refusals(&stdout, records, (at, columns.len()), rows_in)?;
+    columns.remove(at);
+    let answer = read_rows(rest, columns, first_record)?;
+    Ok(Answer { refused, ..answer })
+}
+
+/// Reads the rows below a header that has the `columns`.
+fn read_rows(
+    stdout: Bytes,
+    columns: Vec<String>,
+    first_record: u64,
+) -> Result<Answer, AnswerError> {
+    let dialect = Dialect::default();
+    let mut records = Records::new(&dialect, &stdout);
+    records.read().ok_or(AnswerError::Nothing)?;
     let mut batch = RecordBatch::new(&dialect, &stdout, columns.len());
     let mut body = PlainCsv(Vec::with_capacity(stdout.len()));
     let (mut sample, mut rows) = (RecordSample::default(), 0);
@@ -331,6 +344,16 @@ mod tests {
             answer(b"a,rowmill-error\n1,\n"),
             Err(AnswerError::Refusals { rows, expected })
         );
+    }
+
+    #[test]
+    fn only_the_first_column_of_reasons_counts_however_many_there_are() {
+        let columns = 1000;
+        let header = vec!["rowmill-error"; columns].join(",");
+        let stdout = format!("{header}\n{}\n", ",".repeat(columns - 1));
+        let answer = read(&Bytes::from(stdout), 0, 1).unwrap();
+        assert_eq!((answer.columns.len(), answer.rows), (columns - 1, 1));
+        assert!(answer.refused.is_empty());
     }
 
     #[test]
