@@ -133,12 +133,7 @@ impl Args {
                 .map(Some)
         };
         let watching = self.watch(client.clone());
-        let learning = async {
-            match &sizer {
-                Some(sizer) => learn(connect, &job_id, sizer, LEARNING).await,
-                None => std::future::pending().await,
-            }
-        };
+        let learning = learn(connect, &job_id, sizer.as_deref(), LEARNING);
         let outcome = tokio::select! {
             all = async { tokio::try_join!(following, copying, watching) } => {
                 all.map(|(response, end, ())| (response, end))

@@ -110,8 +110,8 @@ pub(super) struct Orders {
 impl Orders {
     pub(super) fn new(seed: u64, bad: f64) -> Self {
         Self {
-            random: Random(seed),
-            damage: Random(!seed),
+            random: Random::new(seed),
+            damage: Random::new(!seed),
             bad,
             rows: 0,
             second: 1_704_067_200, // 2024-01-01T00:00:00Z
@@ -147,7 +147,7 @@ fn damage(csv: &mut Vec<u8>, start: usize, random: &mut Random) {
 fn order(row: &mut Vec<u8>, random: &mut Random, id: u64, second: u64) {
     // The lower of two draws: some customers come often.
     let customer = random.below(CUSTOMERS).min(random.below(CUSTOMERS));
-    let mut person = Random(customer.wrapping_mul(0x5851_f42d_4c95_7f2d));
+    let mut person = Random::new(customer.wrapping_mul(0x5851_f42d_4c95_7f2d));
     number(row, 1_000_000 + id);
     row.push(b',');
     uuid(row, &mut person);

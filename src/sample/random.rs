@@ -1,19 +1,19 @@
-//! The random numbers of the sample: its own, since the bytes for a seed must never change.
+//! The random choices of the sample. They never change, since the bytes for a seed follow from them.
 
 /// Items with their weights.
 pub(super) type Weighted = &'static [(&'static str, u32)];
 
-/// SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
+/// Random choices without the bias of a remainder.
 #[derive(Debug)]
-pub(super) struct Random(pub(super) u64);
+pub(super) struct Random(random::Random);
 
 impl Random {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(random::Random::new(seed))
+    }
+
     pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.0.next_u64()
     }
 
     /// A number from 0 to `end - 1`.

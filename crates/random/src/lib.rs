@@ -1,4 +1,4 @@
-//! Pseudo-random numbers for tests and the simulation: a seed decides everything.
+//! Pseudo-random numbers for tests, the simulation and sample data: a seed decides everything.
 
 /// SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014): good from any seed on.
 #[derive(Debug, Clone)]
@@ -10,7 +10,7 @@ impl Random {
         Self(seed)
     }
 
-    /// Any number.
+    /// Any number. The sequence of a seed never changes: the bytes of `rowmill sample` follow from it.
     pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;

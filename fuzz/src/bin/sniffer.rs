@@ -14,15 +14,7 @@ fuzz_target!(|data: &[u8]| {
     for found in &sniffed.traits {
         assert!((0.0..=1.0).contains(&found.confidence), "{found:?}");
     }
-    let given = DialectOverrides {
-        delimiter: Some(dialect.delimiter),
-        quote: Some(dialect.quote),
-        escape: Some(dialect.escape),
-        double_quote: Some(dialect.double_quote),
-        has_header: Some(dialect.has_header),
-        comment: Some(dialect.comment),
-    };
-    let sniffed = sniff(text, true, &given);
+    let sniffed = sniff(text, true, &DialectOverrides::from(&dialect));
     assert_eq!(sniffed.dialect, dialect);
     assert!(sniffed.traits.is_empty());
 });

@@ -11,16 +11,20 @@ use super::ChunkSizer;
 /// Interval between attempts to reach the master.
 const RECONNECT: Duration = Duration::from_secs(5);
 
-/// Passes the job's results to `sizer` every `interval`. Without a master, chunks keep their size. Never returns.
+/// Passes the job's results to `sizer` every `interval`, if there is one. Without a master, chunks keep their size. Never
+/// returns.
 pub async fn learn<F>(
     connect: impl Fn() -> F,
     job_id: &str,
-    sizer: &ChunkSizer,
+    sizer: Option<&ChunkSizer>,
     interval: Duration,
 ) -> std::convert::Infallible
 where
     F: Future<Output = Result<Client, Failure>>,
 {
+    let Some(sizer) = sizer else {
+        return std::future::pending().await;
+    };
     loop {
         match connect().await {
             Ok(client) => read(client, job_id, sizer, interval).await,

@@ -202,12 +202,8 @@ impl Args {
         let tracer = publish.settings.tracer.clone();
         let (job, sizer) = (publish.source.job(), publish.source.sizer());
         let job_id = job.to_string();
-        let learning = async {
-            match &sizer {
-                Some(sizer) => learn(|| self.master.connect(), &job_id, sizer, LEARNING).await,
-                None => std::future::pending().await,
-            }
-        };
+        let connect = || self.master.connect();
+        let learning = learn(connect, &job_id, sizer.as_deref(), LEARNING);
         let mut learning = std::pin::pin!(learning);
         let span = tracing::error_span!("publish", %job);
         let mut meter = ProgressMeter::new(self.job.is_quiet());

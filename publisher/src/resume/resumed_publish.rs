@@ -338,7 +338,8 @@ fn input_spec(header: &JournalHeader, dialect: Dialect) -> Option<InputSpec> {
     };
     Some(InputSpec {
         sources,
-        given: known_dialect(&dialect),
+        // The complete dialect, so that nothing is sniffed again.
+        given: DialectOverrides::from(&dialect),
         ragged: dialect.ragged,
         skip_lines: header.skip_lines,
         encoding,
@@ -346,18 +347,6 @@ fn input_spec(header: &JournalHeader, dialect: Dialect) -> Option<InputSpec> {
         ignore_trailing: header.ignore_trailing,
         stop_at: header.stop_at().into(),
     })
-}
-
-/// The complete dialect, so that nothing is sniffed again.
-fn known_dialect(dialect: &Dialect) -> DialectOverrides {
-    DialectOverrides {
-        delimiter: Some(dialect.delimiter),
-        quote: Some(dialect.quote),
-        escape: Some(dialect.escape),
-        double_quote: Some(dialect.double_quote),
-        has_header: Some(dialect.has_header),
-        comment: Some(dialect.comment),
-    }
 }
 
 fn path(bytes: &[u8]) -> PathBuf {

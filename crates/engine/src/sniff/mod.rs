@@ -37,6 +37,20 @@ pub struct DialectOverrides {
     pub comment: Option<Option<u8>>,
 }
 
+impl From<&Dialect> for DialectOverrides {
+    /// All properties of the dialect, so that none is detected.
+    fn from(dialect: &Dialect) -> Self {
+        Self {
+            delimiter: Some(dialect.delimiter),
+            quote: Some(dialect.quote),
+            escape: Some(dialect.escape),
+            double_quote: Some(dialect.double_quote),
+            has_header: Some(dialect.has_header),
+            comment: Some(dialect.comment),
+        }
+    }
+}
+
 /// The result of detection.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sniffed {
